@@ -1,0 +1,58 @@
+# hakube: make targets. "make" alone explains them.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+GO ?= go
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unreleased)
+
+# Debian packages that real machines, lint and the walkthrough need on this one.
+PACKAGES := mmdebstrap runc nftables iproute2 e2fsprogs util-linux kmod gcc libc6-dev libseccomp-dev pkg-config shellcheck
+root := $(shell [ "$$(uname -s)" = Linux ] && [ "$$(id -u)" = 0 ] && echo yes)
+
+.PHONY: help build check test demo bench lint golden tools clean
+
+help: ## say what there is to make
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: ## build bin/hakube
+	$(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/hakube ./cmd/hakube
+
+lint: ## go vet, staticcheck, shellcheck, gofmt
+	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo "gofmt would change:"; gofmt -l $$(git ls-files '*.go'); exit 1; }
+	$(GO) vet ./...
+	$(GO) tool staticcheck ./...
+	@if command -v shellcheck >/dev/null; then shellcheck -x $$(git ls-files '*.sh') .ci/run; \
+	else echo "shellcheck skipped: not installed (make tools, as root on Debian)"; fi
+
+check: lint ## the quick tests: vet, lint, units, stories on model machines (under two minutes)
+	$(GO) test -short ./...
+
+test: tools build ## everything, with real machines where there are root and Linux; installs what it needs
+	@$(MAKE) --no-print-directory lint
+ifeq ($(root),yes)
+	bin/hakube local prepare
+else
+	@echo "real machines are skipped: they need Linux and root"
+endif
+	$(GO) test -count=1 -timeout 75m -v ./... 2>&1 | testdata/summarize.sh
+
+demo: tools build ## a real one-zone cluster on this machine, used, taken down, and proof that nothing is left
+	testdata/demo.sh bin/hakube
+
+bench: tools build ## measure: create, idle re-run, remove, start-up, memory
+	testdata/bench.sh bin/hakube
+
+golden: ## rewrite golden files and the README's table (and fail, so that CI cannot)
+	HAKUBE_GOLDEN=write $(GO) test ./...
+
+tools: ## install the Debian packages this needs (root on Debian only)
+ifeq ($(root),yes)
+	@missing=(); for p in $(PACKAGES); do dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q 'install ok' || missing+=($$p); done; \
+	if [ $${#missing[@]} -gt 0 ]; then echo "installing $${missing[*]}"; \
+	export DEBIAN_FRONTEND=noninteractive; apt-get update -qq && apt-get install -y -qq --no-install-recommends "$${missing[@]}" >/dev/null; fi
+else
+	@echo "no packages are installed: that needs root on Debian"
+endif
+
+clean: ## remove what build made
+	rm -rf bin

@@ -1,0 +1,86 @@
+package cluster
+
+import (
+	"context"
+	"time"
+
+	"cloud.google.com/go/compute/apiv1/computepb"
+
+	"hakube/cluster/plan"
+	"hakube/gce"
+)
+
+// addresses is the reserved address of the API.
+func (r *run) addresses() (steps []plan.Step) {
+	for _, o := range r.have.or(kindAddress, object{name: r.want.names.Address()}) {
+		name := "address " + o.name
+		steps = append(steps, resource[*computepb.Address]{
+			name: name,
+			get:  func(ctx context.Context) (*computepb.Address, error) { return r.gce.Addresses().Get(ctx, o.name) },
+			mine: r.owns,
+			check: func(a *computepb.Address) (plan.State, error) {
+				if a.GetAddress() == "" {
+					return plan.State{Is: plan.Partial, Why: "is being reserved"}, nil
+				}
+				r.sawAddress(a)
+				return exists(a.GetAddress())
+			},
+			insert: func(ctx context.Context) error {
+				err := r.gce.Addresses().Insert(ctx, &computepb.Address{
+					Name:        &o.name,
+					Description: new(r.want.mark.For(roleAddress)),
+					Labels:      r.want.labels(),
+					AddressType: new("EXTERNAL"),
+				})
+				if gce.ClassOf(err) == gce.Already {
+					return r.reserved(ctx, name) // an earlier run's call, still under way
+				}
+				return err
+			},
+			remove: func(ctx context.Context) error {
+				return r.letGo(ctx, name, func(ctx context.Context) error { return r.gce.Addresses().Delete(ctx, o.name) })
+			},
+		})
+	}
+	return steps
+}
+
+func (r *run) sawAddress(a *computepb.Address) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.ip = a.GetAddress()
+}
+
+// address is the API's address, "" when none is reserved yet. Asked once: it
+// cannot change while it is reserved.
+func (r *run) address(ctx context.Context) (string, error) {
+	r.mu.Lock()
+	ip := r.ip
+	r.mu.Unlock()
+	if ip != "" {
+		return ip, nil
+	}
+	a, err := r.gce.Addresses().Get(ctx, r.want.names.Address())
+	if gce.IsNotFound(err) {
+		return "", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	if !r.owns(a.GetDescription()) {
+		return "", foreign("address "+a.GetName(), a.GetDescription())
+	}
+	r.sawAddress(a)
+	return a.GetAddress(), nil
+}
+
+// reserved waits until an address that is being reserved is known.
+func (r *run) reserved(ctx context.Context, name string) error {
+	return plan.Until(ctx, plan.Condition{
+		For: name + " to be reserved", Every: r.poll, Limit: time.Minute,
+		Check: func(ctx context.Context) (bool, string, error) {
+			ip, err := r.address(ctx)
+			return ip != "", "no address yet", err
+		},
+	})
+}

@@ -1,0 +1,115 @@
+package cluster
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"hakube/cluster/plan"
+	"hakube/scripts"
+)
+
+// api is the wait for the API server at the cluster's address.
+func (r *run) api() plan.Step { return api{r} }
+
+type api struct{ *run }
+
+func (api) String() string { return "API answers" }
+func (api) Waits()         {}
+
+func (a api) Observe(ctx context.Context) (plan.State, error) {
+	ip, err := a.address(ctx)
+	if err != nil {
+		return plan.State{}, err
+	}
+	if ip == "" {
+		return plan.State{Is: plan.Absent, Why: "no address yet"}, nil
+	}
+	if why := a.ready(ctx, ip); why != "" {
+		return plan.State{Is: plan.Absent, Why: why}, nil
+	}
+	return exists("https://" + ip)
+}
+
+// Do waits. While the API is silent the machine's own word says why.
+func (a api) Do(ctx context.Context) error {
+	ip, err := a.address(ctx)
+	if err != nil {
+		return err
+	}
+	if ip == "" {
+		return errors.New("no address is reserved")
+	}
+	master := &guest{run: a.run, zone: a.want.zone, name: a.want.names.Master()}
+	return plan.Until(ctx, plan.Condition{
+		For: "https://" + ip, Every: a.poll, Limit: a.want.settings.InitTimeout.Duration(),
+		Check: func(ctx context.Context) (bool, string, error) {
+			why := a.ready(ctx, ip)
+			if why == "" {
+				return true, "", nil
+			}
+			phase, err := master.phase(ctx)
+			if phase != "" && phase != scripts.PhaseRunning {
+				why = master.name + ": " + phase
+			}
+			return false, why, err
+		},
+	})
+}
+
+func (api) Undo(context.Context) error { return nil } // never unwanted
+
+// ready asks the API server whether it is ready and returns why not, "" if it
+// is. Nobody's certificate is checked and nothing secret is sent: which CA to
+// expect is learnt over ssh only after this; the kubeconfig step checks it.
+func (r *run) ready(ctx context.Context, ip string) (why string) {
+	ctx, cancel := context.WithTimeout(ctx, readyLimit)
+	defer cancel()
+	transport := &http.Transport{
+		DialContext:       r.deps.Dial,
+		TLSClientConfig:   &tls.Config{InsecureSkipVerify: true},
+		DisableKeepAlives: true,
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+ip+"/readyz", nil)
+	if err != nil {
+		return err.Error()
+	}
+	resp, err := (&http.Client{Transport: transport}).Do(req)
+	if err != nil {
+		return plainly443(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, 64<<10))
+	if err != nil {
+		return err.Error()
+	}
+	if resp.StatusCode == http.StatusOK {
+		return ""
+	}
+	for line := range strings.Lines(string(body)) {
+		if check, ok := strings.CutPrefix(line, "[-]"); ok {
+			return "not ready: " + strings.TrimSpace(check)
+		}
+	}
+	return fmt.Sprintf("it answers %s", resp.Status)
+}
+
+const readyLimit = 5 * time.Second
+
+// plainly443 is a failed request without the URL, which everybody knows here.
+func plainly443(err error) string {
+	var u *url.Error
+	if errors.As(err, &u) {
+		err = u.Err
+	}
+	if errors.Is(err, context.DeadlineExceeded) {
+		return fmt.Sprintf("no answer within %s", readyLimit)
+	}
+	return err.Error()
+}

@@ -1,0 +1,114 @@
+package cluster
+
+import (
+	"context"
+	"net"
+	"time"
+
+	"golang.org/x/crypto/ssh" // the operator's key is a signer
+
+	"hakube/cluster/plan"
+	"hakube/gce"
+	"hakube/replicate"
+)
+
+// Deps is everything outside of this process that a cluster is worked on with.
+type Deps struct {
+	GCE *gce.Client
+	// InRegion returns a client for another region. It is asked when no zone
+	// was named and the region had to be found out. Nil means GCE will do.
+	InRegion func(ctx context.Context, region string) (*gce.Client, error)
+	SSH      *replicate.Runner
+	Signer   ssh.Signer // the operator's key
+	User     string     // whom the operator logs in as
+	// Dial reaches the external addresses of the cluster from this machine.
+	// Nil dials directly.
+	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
+	// ProxyURL goes into the kubeconfig entry; "" is none.
+	ProxyURL string
+	// Kubeconfig is a list of paths as in the variable; the first is written to.
+	Kubeconfig string
+	// MirrorDefault is where machines fetch from when KUBE_MIRROR is not set.
+	MirrorDefault string
+	// Poll is the pause between two looks while waiting; one second if zero.
+	Poll time.Duration
+	// LetGo is how long the cloud may say that something is in use after its
+	// user is gone; a minute if zero.
+	LetGo time.Duration
+}
+
+// A Cluster is what the settings describe, in the cloud that Deps reach. It
+// holds nothing of what is there: each method looks for itself.
+type Cluster struct {
+	settings Settings
+	deps     Deps
+}
+
+// New makes no call.
+func New(s Settings, d Deps) *Cluster {
+	if d.Poll == 0 {
+		d.Poll = time.Second
+	}
+	if d.LetGo == 0 {
+		d.LetGo = time.Minute
+	}
+	if d.Dial == nil {
+		d.Dial = new(net.Dialer).DialContext
+	}
+	return &Cluster{settings: s, deps: d}
+}
+
+// Up makes the cluster as the settings want it, or brings it there (mode
+// create). The summary says where it is and what was seen of it.
+func (c *Cluster) Up(ctx context.Context, report func(plan.Event)) (*Summary, error) {
+	r, items, err := c.up(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := plan.Run(ctx, items, report); err != nil {
+		return nil, err
+	}
+	return r.summary(), nil
+}
+
+// Down removes the cluster (mode remove cluster) and everything that carries
+// its mark. It needs no living cluster. When something is left the error is a
+// [*Leftovers] and the summary lists it too.
+func (c *Cluster) Down(ctx context.Context, report func(plan.Event)) (*Summary, error) {
+	r, items, err := c.down(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if len(items) == 0 {
+		return &Summary{Nothing: true, Context: r.want.context}, nil
+	}
+	err = plan.Run(ctx, items, report)
+	return r.summary(), err
+}
+
+// PreviewUp is the walk of Up without acting; it returns how many steps Up
+// would take.
+func (c *Cluster) PreviewUp(ctx context.Context, report func(plan.Event)) (changes int, err error) {
+	_, items, err := c.up(ctx)
+	if err != nil {
+		return 0, err
+	}
+	return plan.Preview(ctx, items, report)
+}
+
+// PreviewDown is the walk of Down without acting.
+func (c *Cluster) PreviewDown(ctx context.Context, report func(plan.Event)) (changes int, err error) {
+	_, items, err := c.down(ctx)
+	if err != nil {
+		return 0, err
+	}
+	return plan.Preview(ctx, items, report)
+}
+
+// Waiting passes on why a verb of the cloud has not returned yet; it is for
+// [gce.Options].
+func Waiting(w gce.Wait) {
+	if w.Context != nil {
+		plan.Note(w.Context, w.String())
+	}
+}

@@ -1,0 +1,172 @@
+package cluster
+
+import (
+	"fmt"
+	"maps"
+	"os"
+	"reflect"
+	"slices"
+	"strings"
+
+	// kelseyhightower/envconfig: variables to fields by tags, as the project asks for.
+	"github.com/kelseyhightower/envconfig"
+)
+
+// A Verb is what the settings are for: some only make sense for one.
+type Verb string
+
+const (
+	Up   Verb = "up"
+	Down Verb = "down"
+)
+
+// Problems are everything wrong with the settings, one line each. Nothing was
+// contacted to find them.
+type Problems []string
+
+func (p Problems) Error() string {
+	if len(p) == 1 {
+		return p[0]
+	}
+	return fmt.Sprintf("%d problems with the settings:\n%s", len(p), strings.Join(p, "\n"))
+}
+
+// Load reads the settings for verb from the environment, and from given, the
+// values of flags by the variable's name, which win. defaultProject is asked
+// when PROJECT is empty. Warnings are to be shown; any problem is an error of
+// type [Problems], which holds all of them.
+func Load(verb Verb, given map[string]string, defaultProject func(Provider) string) (s Settings, warnings []string, err error) {
+	var probs Problems
+	bad := map[string]bool{} // fields that are not what they should be, so no rule may ask them
+	v := reflect.ValueOf(&s).Elem()
+	for i := range v.NumField() {
+		f := v.Type().Field(i)
+		name := f.Tag.Get("envconfig")
+		text, isFlag := given[name]
+		err := decode(v.Field(i), f, text, isFlag)
+		if err == nil {
+			continue
+		}
+		bad[f.Name] = true
+		if isFlag {
+			probs = append(probs, fmt.Sprintf("--%s=%q: %v", f.Tag.Get("flag"), text, err))
+		} else {
+			probs = append(probs, fmt.Sprintf("%s=%q: %v", name, os.Getenv(name), err))
+		}
+	}
+	if s.Project == "" && !bad["Project"] && !bad["Provider"] {
+		if p := defaultProject(s.Provider); p != "" {
+			if err := s.Project.Decode(p); err != nil {
+				probs = append(probs, fmt.Sprintf("gcloud's configured project %q: %v", p, err))
+				bad["Project"] = true
+			}
+		}
+	}
+	strange, odd := strangers(os.Environ())
+	probs = append(probs, strange...)
+	probs = append(probs, s.problems(verb, bad)...)
+	warnings = append(odd, s.warnings(verb)...)
+	if len(probs) > 0 {
+		return s, warnings, probs
+	}
+	return s, warnings, nil
+}
+
+// decode sets one field from the flag's text or else from the environment. A
+// variable that is set but empty counts as not set, as in kube-up; envconfig
+// would take the empty text for a value.
+func decode(field reflect.Value, f reflect.StructField, text string, isFlag bool) error {
+	if !isFlag {
+		if env, set := os.LookupEnv(f.Tag.Get("envconfig")); !set || env != "" {
+			one := reflect.New(reflect.StructOf([]reflect.StructField{f}))
+			if err := envconfig.Process("", one.Interface()); err != nil {
+				return plainly(err)
+			}
+			field.Set(one.Elem().Field(0))
+			return nil
+		}
+		text = f.Tag.Get("default")
+	}
+	if d, ok := field.Addr().Interface().(envconfig.Decoder); ok {
+		return d.Decode(text)
+	}
+	field.SetString(text)
+	return nil
+}
+
+// plainly is what Decode said, without envconfig's words around it, which
+// speak of Go types.
+func plainly(err error) error {
+	if p, ok := err.(*envconfig.ParseError); ok {
+		return p.Err
+	}
+	return err
+}
+
+// A Variable is a row of the reference.
+type Variable struct {
+	Name, Flag, Default, Text string
+	Bool                      bool
+}
+
+// Variables lists the settings in the order of the struct.
+func Variables() []Variable {
+	var list []Variable
+	t := reflect.TypeFor[Settings]()
+	for i := range t.NumField() {
+		f := t.Field(i)
+		list = append(list, Variable{
+			Name: f.Tag.Get("envconfig"), Flag: f.Tag.Get("flag"), Default: f.Tag.Get("default"),
+			Text: f.Tag.Get("desc"), Bool: f.Type == reflect.TypeFor[Bool](),
+		})
+	}
+	return list
+}
+
+// strangers are the variables with our prefixes that are no settings: one that
+// is nearly a setting is a problem, since leaving it out would do something
+// else than was asked for; others are worth a warning.
+func strangers(environ []string) (probs, warnings []string) {
+	known := map[string]bool{}
+	for _, v := range Variables() {
+		known[v.Name] = true
+	}
+	maps.Copy(known, elsewhere)
+	names := slices.Sorted(maps.Keys(known))
+	slices.Sort(environ)
+	for _, kv := range environ {
+		name, value, _ := strings.Cut(kv, "=")
+		if known[name] || !strings.HasPrefix(name, "KUBE_") && !strings.HasPrefix(name, "HAKUBE_") {
+			continue
+		}
+		if why, ok := withoutEffect[name]; ok {
+			warnings = append(warnings, fmt.Sprintf("%s=%q has no effect: %s", name, value, why))
+			continue
+		}
+		if near := nearest(name, names); near != "" {
+			probs = append(probs, fmt.Sprintf("%s=%q: no such setting; did you mean %s", name, value, near))
+			continue
+		}
+		warnings = append(warnings, fmt.Sprintf("%s=%q is not a setting of hakube and has no effect", name, value))
+	}
+	return probs, warnings
+}
+
+// elsewhere are variables with our prefixes that others read: other parts of
+// hakube, and kubectl.
+var elsewhere = map[string]bool{
+	"HAKUBE_LOCAL_DIR": true, "HAKUBE_CACHE_DIR": true, "HAKUBE_MIRROR_SOURCE": true, "HAKUBE_LIVE_PROJECT": true,
+	"KUBE_EDITOR": true, "KUBE_CACHE_MUTATION_DETECTOR": true,
+}
+
+// withoutEffect are kube-up's variables that hakube has no use for.
+var withoutEffect = map[string]string{
+	"KUBE_USER":                      "hakube's clusters know no passwords, only certificates",
+	"KUBE_PASSWORD":                  "hakube's clusters know no passwords, only certificates",
+	"KUBE_BEARER_TOKEN":              "hakube's clusters know no static tokens, only certificates",
+	"KUBE_CONTEXT":                   "credentials come from the cluster, never from another context",
+	"KUBE_CONFIG_FILE":               "hakube reads no configuration file",
+	"KUBE_PROMPT_FOR_UPDATE":         "hakube asks nothing about itself",
+	"KUBE_MASTER_IP":                 "the address is looked up",
+	"KUBE_ENABLE_CLUSTER_AUTOSCALER": "hakube has no autoscaler yet",
+}

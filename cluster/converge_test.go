@@ -1,0 +1,311 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"cloud.google.com/go/compute/apiv1/computepb"
+	"github.com/google/go-cmp/cmp"
+
+	"hakube/gce/gcetest"
+	"hakube/scripts"
+)
+
+// TestMasterComesBack: a master that was stopped is started, and one that is
+// gone is made again around its disk, with everything that was on it.
+func TestMasterComesBack(t *testing.T) {
+	for name, lose := range map[string]func(context.Context, *world) error{
+		"stopped": func(ctx context.Context, w *world) error {
+			return w.Client.Instances(gcetest.Zone).Stop(ctx, "kubernetes-master")
+		},
+		"deleted": func(ctx context.Context, w *world) error {
+			return w.Client.Instances(gcetest.Zone).Delete(ctx, "kubernetes-master")
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			o := w.operator()
+			first := w.mustUp(o)
+			if err := lose(context.Background(), w); err != nil {
+				t.Fatal(err)
+			}
+			if n, err := o.PreviewUp(context.Background(), nil); err != nil || n == 0 {
+				t.Errorf("preview: %d steps, %v", n, err)
+			}
+			again := w.mustUp(o)
+			if diff := cmp.Diff(first.Evidence.Nodes, again.Evidence.Nodes); diff != "" || first.Address != again.Address {
+				t.Errorf("it is another cluster (-before +after):\n%s", diff)
+			}
+			w.mustDown(o)
+		})
+	}
+}
+
+// TestLostDisk: with the disk the cluster is gone; nodes of the old one are
+// not passed off as those of a new one.
+func TestLostDisk(t *testing.T) {
+	w := newWorld(t)
+	o := w.operator()
+	w.mustUp(o)
+	ctx := context.Background()
+	if err := errors.Join(w.Client.Instances(gcetest.Zone).Delete(ctx, "kubernetes-master"),
+		w.Client.Disks(gcetest.Zone).Delete(ctx, "kubernetes-master-pd")); err != nil {
+		t.Fatal(err)
+	}
+	_, err := o.Up(ctx, w.events())
+	var no *Refused
+	if !errors.As(err, &no) || !strings.Contains(no.Why, "another control plane") {
+		t.Errorf("up: %v", err)
+	}
+	w.mustDown(o)
+}
+
+func TestResize(t *testing.T) {
+	w := newWorld(t)
+	o := w.operator()
+	w.mustUp(o)
+	for _, n := range []Count{4, 1, 0} {
+		s := w.mustUp(o.again(func(s *Settings) { s.NumNodes = n }))
+		if got := len(s.Evidence.Nodes); got != int(n)+1 {
+			t.Errorf("NUM_NODES=%d: %d nodes", n, got)
+		}
+	}
+	w.mustDown(o)
+}
+
+func TestNoNodes(t *testing.T) {
+	w := newWorld(t)
+	before := w.objects()
+	o := w.operator(func(s *Settings) { s.CreateNodes = false })
+	if s := w.mustUp(o); len(s.Evidence.Nodes) != 1 {
+		t.Errorf("nodes %+v", s.Evidence.Nodes)
+	}
+	w.mustDown(o)
+	if diff := cmp.Diff(before, w.objects()); diff != "" {
+		t.Errorf("objects after down (-before +after):\n%s", diff)
+	}
+}
+
+// TestSecondOperator: somebody with another key and an empty kubeconfig gets
+// in by one changing call, and everything else stays.
+func TestSecondOperator(t *testing.T) {
+	w := newWorld(t)
+	w.mustUp(w.operator())
+	other := w.operator()
+	_, changes := w.counts(func() { w.mustUp(other) })
+	if changes != 1 {
+		t.Errorf("%d changing calls, want 1", changes)
+	}
+	i, err := w.Client.Instances(gcetest.Zone).Get(context.Background(), "kubernetes-master")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if keys := item(i.GetMetadata(), scripts.KeySSHKeys); strings.Count(keys, "me:ssh-ed25519") != 2 {
+		t.Errorf("ssh-keys: %q", keys)
+	}
+	if _, changes = w.counts(func() { w.mustUp(other) }); changes != 0 {
+		t.Errorf("the second up made %d changing calls", changes)
+	}
+}
+
+// TestLostToken: the Secret is made again with what the template's machines
+// knock with.
+func TestLostToken(t *testing.T) {
+	w := newWorld(t)
+	o := w.operator()
+	w.mustUp(o)
+	for _, p := range w.planes {
+		clear(p.secrets)
+	}
+	s := w.mustUp(o.again(func(s *Settings) { s.NumNodes = 3 }))
+	if len(s.Evidence.Nodes) != 4 {
+		t.Errorf("nodes %+v", s.Evidence.Nodes)
+	}
+}
+
+// TestGuestFails: a script that gives up ends the wait at once, with the end of
+// its console; running up again restarts the machine.
+func TestGuestFails(t *testing.T) {
+	for role, machine := range map[string]string{scripts.RoleMaster: "kubernetes-master", scripts.RoleNode: "kubernetes-minion-group-"} {
+		t.Run(role, func(t *testing.T) {
+			w := newWorld(t)
+			o := w.operator()
+			w.fail[role] = "installing containerd: no such mirror"
+			w.console = strings.Repeat("boot\n", 30) + "curl: (6) could not resolve host\n"
+			begin := time.Now()
+			_, err := o.Up(context.Background(), w.events())
+			var failed *GuestError
+			if !errors.As(err, &failed) || !strings.HasPrefix(failed.Machine, machine) || failed.Reason != "installing containerd: no such mirror" ||
+				len(failed.Console) != consoleLines || failed.Console[consoleLines-1] != "curl: (6) could not resolve host" {
+				t.Fatalf("up: %v", err)
+			}
+			if took := time.Since(begin); took > 5*time.Second {
+				t.Errorf("it took %s", took)
+			}
+			w.mu.Lock()
+			delete(w.fail, role)
+			w.mu.Unlock()
+			w.mustUp(o)
+			w.mustDown(o)
+		})
+	}
+}
+
+// TestLookalikes: what looks like ours and is not is neither used nor touched.
+func TestLookalikes(t *testing.T) {
+	w := newWorld(t)
+	ctx := context.Background()
+	others := Mark{Project: gcetest.Project, Cluster: "kubernetes-b"}
+	// Another cluster's network, of which ours uses a part.
+	if err := w.Client.Networks().Insert(ctx, &computepb.Network{
+		Name: new("default"), Description: new(others.For(roleNetwork)), AutoCreateSubnetworks: new(false),
+	}); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"kubernetes-master-https-xyz", "default-default-ssh", "staging-kubernetes-minion-all"} {
+		if err := w.Client.Firewalls().Insert(ctx, &computepb.Firewall{
+			Name: &name, Network: new("global/networks/default"), SourceRanges: []string{"10.0.0.0/8"},
+			Allowed: []*computepb.Allowed{{IPProtocol: new("icmp")}},
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Client.Disks(gcetest.Zone).Insert(ctx, &computepb.Disk{
+		Name: new("kubernetes-master2-pd"), SizeGb: new(int64(10)), Description: new(others.For(roleMasterDisk)),
+	}); err != nil {
+		t.Fatal(err)
+	}
+	before := w.objects()
+	o := w.operator()
+	w.mustUp(o)
+	if _, change := w.counts(func() { w.mustUp(o) }); change != 0 {
+		t.Errorf("the second up made %d changing calls", change)
+	}
+	w.mustDown(o)
+	if diff := cmp.Diff(before, w.objects()); diff != "" {
+		t.Errorf("objects after down (-before +after):\n%s", diff)
+	}
+}
+
+// TestForeign: an object with one of our names and not our mark is refused by
+// name and never touched; down takes away the rest.
+func TestForeign(t *testing.T) {
+	w := newWorld(t)
+	ctx := context.Background()
+	if err := w.Client.Addresses().Insert(ctx, &computepb.Address{Name: new("kubernetes-master-ip"), Description: new("mine")}); err != nil {
+		t.Fatal(err)
+	}
+	before := w.objects()
+	o := w.operator()
+	_, err := o.Up(ctx, nil)
+	var no *Refused
+	if !errors.As(err, &no) || !strings.Contains(no.Why, "address kubernetes-master-ip is there already and is not this cluster's") {
+		t.Errorf("up: %v", err)
+	}
+	w.mustDown(o)
+	if diff := cmp.Diff(before, w.objects()); diff != "" {
+		t.Errorf("objects after down (-before +after):\n%s", diff)
+	}
+}
+
+// TestDeleteNetwork: KUBE_DELETE_NETWORK=false leaves the network and the ssh
+// rule, and a later down takes them.
+func TestDeleteNetwork(t *testing.T) {
+	w := newWorld(t)
+	before := w.objects()
+	o := w.operator()
+	w.mustUp(o)
+	w.mustDown(o.again(func(s *Settings) { s.DeleteNetwork = false }))
+	ctx := context.Background()
+	if _, err := w.Client.Networks().Get(ctx, "default"); err != nil {
+		t.Errorf("the network: %v", err)
+	}
+	if _, err := w.Client.Firewalls().Get(ctx, "default-default-ssh"); err != nil {
+		t.Errorf("the ssh rule: %v", err)
+	}
+	w.mustUp(o)
+	w.mustDown(o)
+	if diff := cmp.Diff(before, w.objects()); diff != "" {
+		t.Errorf("objects after down (-before +after):\n%s", diff)
+	}
+}
+
+// TestStrangerInNetwork: somebody else's rule keeps our network, which is said,
+// with the way out.
+func TestStrangerInNetwork(t *testing.T) {
+	w := newWorld(t)
+	o := w.operator()
+	w.mustUp(o)
+	if err := w.Client.Firewalls().Insert(context.Background(), &computepb.Firewall{
+		Name: new("theirs"), Network: new("global/networks/default"), SourceRanges: []string{"10.0.0.0/8"},
+		Allowed: []*computepb.Allowed{{IPProtocol: new("icmp")}},
+	}); err != nil {
+		t.Fatal(err)
+	}
+	_, err := o.Down(context.Background(), w.events())
+	var no *Refused
+	if !errors.As(err, &no) || !strings.Contains(no.Hint(), "KUBE_DELETE_NETWORK=false") {
+		t.Fatalf("down: %v", err)
+	}
+	w.mustDown(o.again(func(s *Settings) { s.DeleteNetwork = false }))
+}
+
+// TestRenamed: down finds what was made under names that follow from other settings.
+func TestRenamed(t *testing.T) {
+	w := newWorld(t)
+	before := w.objects()
+	o := w.operator(func(s *Settings) {
+		s.ClusterName, s.NodePrefix, s.Subnetwork, s.Network = "prod", "worker", "here", "net"
+	})
+	w.mustUp(o)
+	w.mustDown(o.again(func(s *Settings) {
+		s.ClusterName, s.NodePrefix, s.Subnetwork, s.Network, s.Zone = "", "", "", "default", ""
+	}))
+	if diff := cmp.Diff(before, w.objects()); diff != "" {
+		t.Errorf("objects after down (-before +after):\n%s", diff)
+	}
+}
+
+func TestDrift(t *testing.T) {
+	w := newWorld(t)
+	o := w.operator()
+	w.mustUp(o)
+	for want, change := range map[string]func(*Settings){
+		"subnetwork kubernetes-subnet-default was made with NODE_IP_RANGE=10.40.0.0/22 (now it is 10.44.0.0/22)": func(s *Settings) {
+			mustDecode(t, &s.NodeRange, "10.44.0.0/22")
+		},
+		"machine kubernetes-master was made with CLUSTER_NAME=kubernetes (now it is prod)": func(s *Settings) { s.ClusterName = "prod" },
+		"machine kubernetes-master was made with KUBE_GCE_NETWORK=default (now it is net), KUBE_GCE_IP_ALIAS_SUBNETWORK=kubernetes-subnet-default (now it is here)": func(s *Settings) {
+			s.Network, s.Subnetwork = "net", "here"
+		},
+		"group kubernetes-minion-group was made with NODE_INSTANCE_PREFIX=kubernetes-minion (now it is worker)": func(s *Settings) { s.NodePrefix = "worker" },
+		"CLUSTER_IP_RANGE=10.64.0.0/14 (now it is 10.68.0.0/14)":                                                func(s *Settings) { mustDecode(t, &s.ClusterRange, "10.68.0.0/14") },
+		"MULTIZONE=true (now it is false)":                                                                      func(s *Settings) { s.Multizone = false },
+		"disk kubernetes-master-pd was made with MASTER_DISK_TYPE=pd-ssd (now it is pd-standard), MASTER_DISK_SIZE=20GB (now it is 30GB)": func(s *Settings) {
+			s.MasterDiskType, s.MasterDiskSize = "pd-standard", 30
+		},
+		"machine kubernetes-master was made with MASTER_SIZE=e2-standard-2 (now it is e2-standard-4)":         func(s *Settings) { s.MasterSize = "e2-standard-4" },
+		"machine kubernetes-master was made with KUBE_VERSION=v1.36.3 (now it is v1.36.2)":                    func(s *Settings) { s.KubeVersion = "v1.36.2" },
+		"template kubernetes-minion-template was made with NODE_SIZE=e2-standard-2 (now it is e2-standard-4)": func(s *Settings) { s.NodeSize = "e2-standard-4" },
+		"template kubernetes-minion-template was made with NODE_SCOPES=devstorage.read_only,logging.write,monitoring (now it is compute)": func(s *Settings) {
+			s.NodeScopes = Scopes{scopePrefix + "compute"}
+		},
+	} {
+		var err error
+		_, changes := w.counts(func() { _, err = o.again(change).Up(context.Background(), nil) })
+		var no *Refused
+		if !errors.As(err, &no) || !strings.Contains(no.Why, want) || changes != 0 {
+			t.Errorf("want %q, got %v (%d changing calls)", want, err, changes)
+		}
+	}
+}
+
+func mustDecode(t *testing.T, v interface{ Decode(string) error }, s string) {
+	t.Helper()
+	if err := v.Decode(s); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -1,0 +1,59 @@
+package cluster
+
+import (
+	"context"
+	"strconv"
+
+	"cloud.google.com/go/compute/apiv1/computepb"
+
+	"hakube/cluster/plan"
+	"hakube/gce"
+)
+
+// masterDevice is how the master's data disk is called inside the machine.
+const masterDevice = "master-pd"
+
+// disks is the master's data disk. When removing it is also every other disk
+// with our mark that is on no machine.
+func (r *run) disks() (steps []plan.Step) {
+	s := r.want.settings
+	for _, o := range r.have.or(kindDisk, object{name: r.want.names.MasterDisk(), zone: r.want.zone}) {
+		name := "disk " + o.name
+		disks := r.gce.Disks(o.zone)
+		steps = append(steps, resource[*computepb.Disk]{
+			name: name,
+			get:  func(ctx context.Context) (*computepb.Disk, error) { return disks.Get(ctx, o.name) },
+			mine: r.owns,
+			check: func(d *computepb.Disk) (plan.State, error) {
+				if r.removing {
+					return exists("")
+				}
+				if err := drift(name,
+					difference{"MASTER_DISK_TYPE", gce.Base(d.GetType()), string(s.MasterDiskType)},
+					difference{"MASTER_DISK_SIZE", gigabytes(d.GetSizeGb()), gigabytes(int64(s.MasterDiskSize))},
+				); err != nil {
+					return plan.State{}, err
+				}
+				if st := d.GetStatus(); st != "READY" && st != "" {
+					return plan.State{Is: plan.Partial, Why: "is " + st}, nil
+				}
+				return exists(gigabytes(d.GetSizeGb()) + " " + gce.Base(d.GetType()))
+			},
+			insert: func(ctx context.Context) error {
+				return disks.Insert(ctx, &computepb.Disk{
+					Name:        &o.name,
+					Description: new(r.want.mark.For(roleMasterDisk)),
+					Labels:      r.want.labels(),
+					SizeGb:      new(int64(s.MasterDiskSize)),
+					Type:        new(r.want.zonal(o.zone, "diskTypes", string(s.MasterDiskType))),
+				})
+			},
+			remove: func(ctx context.Context) error {
+				return r.letGo(ctx, name, func(ctx context.Context) error { return disks.Delete(ctx, o.name) })
+			},
+		})
+	}
+	return steps
+}
+
+func gigabytes(n int64) string { return strconv.FormatInt(n, 10) + "GB" }

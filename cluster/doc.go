@@ -1,0 +1,39 @@
+// Package cluster makes a Kubernetes cluster on Compute Engine and takes it
+// away again. It is the middle of hakube: above it cmd/hakube, which alone
+// prints, exits and reads the command line; below it gce (Compute Engine),
+// replicate (masters, over ssh) and scripts (what machines run). It never
+// learns whether it talks to Google or to the embedded GCE.
+//
+// A map for newcomers, in the order to read:
+//
+//   - settings.go, values.go: the variables, which are kube-up's; config.go
+//     loads them and problems.go judges them, all at once and offline.
+//   - names.go: every name that is ever given, and the mark that says whose
+//     an object is. spec.go: the settings with every gap filled.
+//   - items.go: THE list, on one screen: what is made, in which order and why.
+//     Up and down are this list; package plan walks it.
+//   - cluster.go, run.go: Up, Down and the two previews around the list.
+//     preflight.go asks the cloud about the settings before the first change;
+//     read.go and inventory.go find out what is there and where.
+//   - one file for each noun, with its steps: network, firewall, address, disk,
+//     master, access (ssh), api, kubeconfig, token, template, group, nodes,
+//     ghosts, validate, leftovers. step.go is what those for the cloud's
+//     objects share.
+//
+// Rules the steps keep:
+//
+//   - One fact a step. Observe only reads, Do and Undo make one changing call,
+//     and nothing is remembered from one run to the next: running again is
+//     how it resumes. (What a wait saw fail before the run began it may
+//     restart, once: guest.go.)
+//   - An object is found by its exact name and is ours by the mark in its
+//     description, set by the call that makes it. One with our name and
+//     without our mark is refused. The network and its ssh rule are used when
+//     they are there, and then never removed.
+//   - What differs from the settings and cannot be changed is refused, with
+//     the variable and the value it was made with.
+//   - A removal needs no living cluster: it asks Compute Engine only, for
+//     everything that carries the mark, whatever it is called.
+//   - Facts inside the cluster that cannot be asked for are not taken for
+//     absent in a way that matters: their Do needs the same API and fails.
+package cluster

@@ -1,0 +1,126 @@
+package cluster
+
+import (
+	"context"
+	"strings"
+
+	"cloud.google.com/go/compute/apiv1/computepb"
+
+	"hakube/cluster/plan"
+	"hakube/gce"
+)
+
+// A rule is a firewall rule as kube-up has it.
+type rule struct {
+	name, role string
+	from       []string // ranges
+	fromTag    string   // or machines with this tag
+	to         string   // tag; "" is every machine of the network
+	allowed    []string // "tcp:1-2379,2382-65535", "icmp"
+	shared     bool     // with other clusters on the network
+}
+
+// internal is where a VPC's own addresses are from, in kube-up's rules.
+const internal = "10.0.0.0/8"
+
+// probers are where Google's health checks come from, for passthrough network
+// balancers too. (https://cloud.google.com/load-balancing/docs/health-check-concepts#ip-ranges)
+var probers = []string{"35.191.0.0/16", "130.211.0.0/22", "209.85.152.0/22", "209.85.204.0/22"}
+
+func (s *spec) rules() []rule {
+	n := s.names
+	pods := s.settings.ClusterRange.String()
+	return []rule{
+		// The ports of etcd's peers are cut out: M-etcd opens them for masters only.
+		{name: n.InternalMaster(), role: "firewall-internal-master", from: []string{internal}, to: n.MasterTag(),
+			allowed: []string{"tcp:1-2379,2382-65535", "udp:1-65535", "icmp"}},
+		{name: n.InternalNode(), role: "firewall-internal-node", from: []string{internal}, to: n.NodeTag(),
+			allowed: []string{"tcp:1-65535", "udp:1-65535", "icmp"}},
+		{name: n.SSH(), role: roleSSH, from: []string{"0.0.0.0/0"}, allowed: []string{"tcp:22"}, shared: true},
+		{name: n.MasterHTTPS(), role: "firewall-https", from: []string{"0.0.0.0/0"}, to: n.MasterTag(), allowed: []string{"tcp:443"}},
+		{name: n.MasterEtcd(), role: "firewall-etcd", fromTag: n.MasterTag(), to: n.MasterTag(), allowed: []string{"tcp:2380,2381"}},
+		{name: n.NodeAll(), role: "firewall-pods", from: []string{pods}, to: n.NodeTag(),
+			allowed: []string{"tcp", "udp", "icmp", "esp", "ah", "sctp"}},
+		{name: n.MasterHealth(), role: "firewall-health-check", from: probers, to: n.MasterTag(), allowed: []string{"tcp:443"}},
+	}
+}
+
+func (r *run) firewalls() (steps []plan.Step) {
+	if !r.removing {
+		for _, w := range r.want.rules() {
+			steps = append(steps, r.firewall(w))
+		}
+		return steps
+	}
+	for _, o := range r.have.of(kindFirewall) {
+		steps = append(steps, r.firewall(rule{name: o.name}))
+	}
+	return steps
+}
+
+func (r *run) firewall(w rule) plan.Step {
+	name := "firewall " + w.name
+	mine := r.owns
+	if w.shared {
+		mine = r.shares
+	}
+	return resource[*computepb.Firewall]{
+		name: name,
+		get:  func(ctx context.Context) (*computepb.Firewall, error) { return r.gce.Firewalls().Get(ctx, w.name) },
+		mine: mine,
+		check: func(f *computepb.Firewall) (plan.State, error) {
+			if r.removing {
+				return exists("")
+			}
+			all := []difference{{"KUBE_GCE_NETWORK", gce.Base(f.GetNetwork()), r.want.names.Network()}}
+			if w.role == "firewall-pods" {
+				all = append(all, difference{"CLUSTER_IP_RANGE", strings.Join(f.GetSourceRanges(), ","), strings.Join(w.from, ",")})
+			}
+			if err := drift(name, all...); err != nil {
+				return plan.State{}, err
+			}
+			// Who may reach it, an operator may have narrowed by hand: that is theirs to say.
+			if !r.owns(f.GetDescription()) {
+				return exists("was there before and stays")
+			}
+			return exists(w.summary())
+		},
+		insert: func(ctx context.Context) error { return r.gce.Firewalls().Insert(ctx, r.want.firewall(w)) },
+		remove: func(ctx context.Context) error { return r.gce.Firewalls().Delete(ctx, w.name) },
+	}
+}
+
+// firewall is the rule as the API takes it.
+func (s *spec) firewall(w rule) *computepb.Firewall {
+	f := &computepb.Firewall{
+		Name:         &w.name,
+		Description:  new(s.mark.For(w.role)),
+		Network:      new(s.global("networks", s.names.Network())),
+		Direction:    new("INGRESS"),
+		SourceRanges: w.from,
+	}
+	if w.fromTag != "" {
+		f.SourceTags = []string{w.fromTag}
+	}
+	if w.to != "" {
+		f.TargetTags = []string{w.to}
+	}
+	for _, a := range w.allowed {
+		protocol, ports, some := strings.Cut(a, ":")
+		one := &computepb.Allowed{IPProtocol: &protocol}
+		if some {
+			one.Ports = strings.Split(ports, ",")
+		}
+		f.Allowed = append(f.Allowed, one)
+	}
+	return f
+}
+
+// summary is the rule in a few words.
+func (w rule) summary() string {
+	from := strings.Join(w.from, " ")
+	if w.fromTag != "" {
+		from = "machines " + w.fromTag
+	}
+	return strings.Join(w.allowed, " ") + " from " + from
+}

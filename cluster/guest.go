@@ -1,0 +1,81 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"hakube/cluster/plan"
+	"hakube/scripts"
+)
+
+// A GuestError is a machine whose startup-script gave up.
+type GuestError struct {
+	Machine, Zone string
+	Reason        string   // the script's own
+	Console       []string // the last lines of its serial console
+}
+
+func (e *GuestError) Error() string {
+	s := fmt.Sprintf("%s failed: %s", e.Machine, e.Reason)
+	if len(e.Console) > 0 {
+		s += "\nits console ended with\n  " + strings.Join(e.Console, "\n  ")
+	}
+	return s
+}
+
+// Hint says where there is more.
+func (e *GuestError) Hint() string {
+	return fmt.Sprintf(`running it again restarts %s; more of its console: gcloud compute instances get-serial-port-output %s --zone=%s`,
+		e.Machine, e.Machine, e.Zone)
+}
+
+// consoleLines is how much of a console is shown.
+const consoleLines = 15
+
+// A guest is a machine that is being waited for.
+type guest struct {
+	*run
+	zone, name string
+	restarted  bool
+	stale      string // the failure from before this run, which the restart is to clear
+}
+
+// phase returns what the machine says it does. A machine that gave up is a
+// permanent [*GuestError]; but one that was there when the run began is
+// restarted once, so that running hakube again is how to go on.
+func (g *guest) phase(ctx context.Context) (string, error) {
+	instances := g.gce.Instances(g.zone)
+	const path = scripts.GuestNamespace + "/" + scripts.GuestPhase
+	got, err := instances.GuestAttributes(ctx, g.name, path)
+	if err != nil {
+		return "", err
+	}
+	phase := got[path]
+	reason, failed := strings.CutPrefix(phase, scripts.PhaseFailed)
+	old := g.have.has(object{kind: kindInstance, name: g.name, zone: g.zone})
+	switch {
+	case !failed:
+		g.stale = ""
+		return phase, nil
+	case old && !g.restarted:
+		g.restarted, g.stale = true, phase
+		return "restarting: it had failed: " + reason, instances.Reset(ctx, g.name)
+	case phase == g.stale:
+		return "restarting: it had failed: " + reason, nil
+	}
+	e := &GuestError{Machine: g.name, Zone: g.zone, Reason: reason}
+	// The console is a help, no more: the reason stands without it.
+	if text, _, err := instances.SerialOutput(ctx, g.name, 0); err == nil {
+		e.Console = lastLines(text, consoleLines)
+	}
+	return "", plan.Permanent(e)
+}
+
+func lastLines(text string, n int) []string {
+	lines := strings.Split(strings.TrimRight(strings.ReplaceAll(text, "\r", ""), "\n"), "\n")
+	if len(lines) == 1 && lines[0] == "" {
+		return nil
+	}
+	return lines[max(0, len(lines)-n):]
+}

@@ -1,0 +1,224 @@
+package cluster
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// A kind is a collection of Compute Engine, by the word people read.
+type kind string
+
+const (
+	kindNetwork    kind = "network"
+	kindSubnetwork kind = "subnetwork"
+	kindFirewall   kind = "firewall"
+	kindAddress    kind = "address"
+	kindDisk       kind = "disk"
+	kindInstance   kind = "instance"
+	kindTemplate   kind = "instance template"
+	kindGroup      kind = "managed group"
+)
+
+// Roles in the mark, beside those of firewall rules.
+const (
+	roleNetwork    = "network"
+	roleSubnetwork = "subnetwork"
+	roleSSH        = "firewall-ssh"
+	roleAddress    = "address"
+	roleMasterDisk = "master-disk"
+	roleMaster     = "master"
+	roleTemplate   = "template"
+	roleGroup      = "group"
+	roleNode       = "node"
+	roleBootDisk   = "boot-disk" // goes with its machine
+)
+
+// An object carries our mark.
+type object struct {
+	kind   kind
+	name   string
+	zone   string // "" unless it is zonal
+	region string // "" unless it is regional
+	role   string
+	used   bool // a disk that a machine has
+
+	// Of a machine: what it was made with, by which later names are judged.
+	clusterName, network, subnetwork string
+}
+
+func (o object) String() string {
+	place := o.zone
+	if place == "" {
+		place = o.region
+	}
+	if place != "" {
+		place = " in " + place
+	}
+	return string(o.kind) + " " + o.name + place
+}
+
+// An inventory is what was there when a run began.
+type inventory struct {
+	objects []object
+	// complete tells that objects is everything with our mark, for removing;
+	// otherwise it is only what tells where the cluster lives.
+	complete bool
+	// subnetRegion is where the network has the cluster's subnetwork, "" for
+	// none: a region that has nothing else yet is found by it.
+	subnetRegion string
+}
+
+// of lists what was found of a kind and has to be removed by itself: not the
+// boot disks of machines, which go with them, nor the machines of groups.
+func (v *inventory) of(k kind) (list []object) {
+	grouped := map[string]bool{}
+	for _, o := range v.objects {
+		if o.kind == kindGroup {
+			grouped[o.zone] = true
+		}
+	}
+	for _, o := range v.objects {
+		switch {
+		case o.kind != k, o.role == roleBootDisk && o.used, o.role == roleNode && grouped[o.zone]:
+		default:
+			list = append(list, o)
+		}
+	}
+	return list
+}
+
+// has tells whether an object of the kind, name and zone was found.
+func (v *inventory) has(o object) bool {
+	return slices.ContainsFunc(v.objects, func(x object) bool {
+		return x.kind == o.kind && x.name == o.name && x.zone == o.zone
+	})
+}
+
+// or is what was found of a kind when everything is to go, and otherwise the
+// one object the settings want.
+func (v *inventory) or(k kind, want object) []object {
+	if v.complete {
+		return v.of(k)
+	}
+	return []object{want}
+}
+
+// homes are the zones of the first master, by its machine or its disk.
+func (v *inventory) homes(n Names) []string {
+	return v.zones(func(o object) bool {
+		return o.kind == kindInstance && o.name == n.Master() || o.kind == kindDisk && o.name == n.MasterDisk()
+	})
+}
+
+func (v *inventory) zones(which func(object) bool) (zones []string) {
+	for _, o := range v.objects {
+		if o.zone != "" && which(o) && !slices.Contains(zones, o.zone) {
+			zones = append(zones, o.zone)
+		}
+	}
+	slices.Sort(zones)
+	return zones
+}
+
+// livesHere refuses to make a second cluster of the same name beside one that
+// lives elsewhere.
+func (v *inventory) livesHere(want *spec) error {
+	all := v.zones(func(object) bool { return true })
+	homes := v.homes(want.names)
+	if len(homes) == 0 {
+		homes = all
+	}
+	region := Zone(want.zone).Region()
+	switch {
+	case len(homes) == 0 && (v.subnetRegion == "" || v.subnetRegion == region), slices.Contains(homes, want.zone):
+		return nil
+	case len(homes) == 0:
+		return &Refused{
+			Why: fmt.Sprintf("cluster %s was begun in region %s (its subnetwork is there), not in %s", want.names.Prefix, v.subnetRegion, region),
+			Cure: fmt.Sprintf("name a zone of %s with KUBE_GCE_ZONE, or remove what is there by \"hakube down\" without KUBE_GCE_ZONE; another cluster needs another KUBE_GCE_INSTANCE_PREFIX",
+				v.subnetRegion),
+		}
+	case Zone(homes[0]).Region() != region:
+		return &Refused{
+			Why:  fmt.Sprintf("cluster %s lives in zone %s; all its zones are of region %s, and %s is not", want.names.Prefix, homes[0], Zone(homes[0]).Region(), want.zone),
+			Cure: "another cluster needs another KUBE_GCE_INSTANCE_PREFIX",
+		}
+	}
+	return &Refused{
+		Why: fmt.Sprintf("cluster %s lives in zone %s, not in %s", want.names.Prefix, strings.Join(homes, " and "), want.zone),
+		Cure: fmt.Sprintf("KUBE_GCE_ZONE=%s brings that one up to date; in %s, KUBE_USE_EXISTING_MASTER=true adds nodes and KUBE_REPLICATE_EXISTING_MASTER=true a master",
+			homes[0], want.zone),
+	}
+}
+
+// sameNames refuses settings under which what is there would have other names:
+// it would not be found, and made a second time beside itself.
+func (v *inventory) sameNames(want *spec) error {
+	for _, o := range v.objects {
+		if o.zone != want.zone {
+			continue
+		}
+		switch {
+		case o.kind == kindInstance && o.name == want.names.Master():
+			if err := drift("machine "+o.name,
+				difference{"CLUSTER_NAME", o.clusterName, want.names.Cluster},
+				difference{"KUBE_GCE_NETWORK", o.network, want.names.Network()},
+				difference{"KUBE_GCE_IP_ALIAS_SUBNETWORK", o.subnetwork, want.names.Subnetwork()},
+			); err != nil {
+				return err
+			}
+		case o.kind == kindGroup:
+			was := strings.TrimSuffix(o.name, "-group")
+			if err := drift("group "+o.name, difference{"NODE_INSTANCE_PREFIX", was, want.names.Node}); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// allHere refuses to remove the cluster by one zone when others hold parts of
+// it, and says what to run.
+func (v *inventory) allHere(want *spec) error {
+	if want.zone == "" {
+		return nil
+	}
+	elsewhere := v.zones(func(o object) bool { return o.zone != want.zone })
+	if len(elsewhere) == 0 {
+		if region := Zone(want.zone).Region(); v.subnetRegion != "" && v.subnetRegion != region {
+			return &Refused{
+				Why:  fmt.Sprintf("what is left of cluster %s is in region %s, not in %s", want.names.Prefix, v.subnetRegion, region),
+				Cure: "\"hakube down\" without KUBE_GCE_ZONE finds and removes it",
+			}
+		}
+		return nil
+	}
+	return &Refused{
+		Why: fmt.Sprintf("cluster %s is also in %s: %s is not all that is left of it", want.names.Prefix, strings.Join(elsewhere, " and "), want.zone),
+		Cure: fmt.Sprintf("run, in this order: %s; or \"hakube down\" without KUBE_GCE_ZONE for all of it",
+			strings.Join(v.commands(want), "; ")),
+	}
+}
+
+// commands are the removals still to run, in order: replicas, pools, and the
+// zone of the first master last.
+func (v *inventory) commands(want *spec) (list []string) {
+	homes := v.homes(want.names)
+	last := want.zone
+	if len(homes) > 0 {
+		last = homes[0]
+	}
+	in := func(zone, more string) string { return "KUBE_GCE_ZONE=" + zone + more + " hakube down" }
+	for _, o := range v.objects {
+		if o.kind == kindInstance && o.role == roleMaster && o.name != want.names.Master() {
+			list = append(list, in(o.zone, " KUBE_DELETE_NODES=false"))
+		}
+	}
+	for _, o := range v.objects {
+		if o.kind == kindGroup && o.zone != last {
+			list = append(list, in(o.zone, " KUBE_USE_EXISTING_MASTER=true"))
+		}
+	}
+	return append(list, in(last, ""))
+}

@@ -1,0 +1,67 @@
+package cluster
+
+import (
+	"context"
+	"time"
+
+	"hakube/cluster/plan"
+)
+
+// leftovers is the last step of a removal: nothing in the project carries our
+// mark any more. What was deleted may be listed for a moment still, so it is
+// asked again for a while.
+func (r *run) leftovers() plan.Step { return leftovers{r} }
+
+type leftovers struct{ *run }
+
+const leftoversLimit = 30 * time.Second
+
+func (leftovers) String() string { return "removal is complete" }
+func (leftovers) Waits()         {}
+
+func (l leftovers) Observe(ctx context.Context) (plan.State, error) {
+	have, err := l.lookForMarks(ctx)
+	if err != nil {
+		return plan.State{}, err
+	}
+	var left Leftovers
+	for _, o := range have.objects {
+		left = append(left, o.String())
+	}
+	l.mu.Lock()
+	l.left = left
+	l.mu.Unlock()
+	if len(left) > 0 {
+		return plan.State{Is: plan.Absent, Why: left.Error()}, nil
+	}
+	return plan.State{Is: plan.Present, Why: "no object carries the cluster's mark"}, nil
+}
+
+func (l leftovers) Do(ctx context.Context) error {
+	err := plan.Until(ctx, plan.Condition{
+		For: "the last objects to go", Every: l.poll, Limit: leftoversLimit,
+		Check: func(ctx context.Context) (bool, string, error) {
+			s, err := l.Observe(ctx)
+			return s.Is == plan.Present, s.Why, err
+		},
+	})
+	if err != nil && ctx.Err() == nil && len(l.left) > 0 {
+		return Leftovers(l.left)
+	}
+	return err
+}
+
+func (leftovers) Undo(context.Context) error { return nil } // never unwanted
+
+// nothingLeft tells whether there is nothing to remove, the kubeconfig
+// included.
+func (r *run) nothingLeft() bool {
+	if len(r.have.objects) > 0 {
+		return false
+	}
+	config, err := loadKubeconfig(r.want.kubeconfig)
+	if err != nil {
+		return false // the step will say what is wrong with the file
+	}
+	return !hasEntry(config, r.want.context)
+}

@@ -1,0 +1,134 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"cloud.google.com/go/compute/apiv1/computepb"
+
+	"hakube/cluster/plan"
+	"hakube/gce"
+	"hakube/scripts"
+)
+
+// masterScopes are what a master's service account may do (kube-up §2.1).
+var masterScopes = []string{
+	scopePrefix + "devstorage.read_only", scopePrefix + "compute", scopePrefix + "monitoring", scopePrefix + "logging.write",
+}
+
+// machines is the first master. When removing it is every machine with our
+// mark that goes with no group.
+func (r *run) machines() (steps []plan.Step) {
+	for _, o := range r.have.or(kindInstance, object{name: r.want.names.Master(), zone: r.want.zone, role: roleMaster}) {
+		name := "machine " + o.name
+		instances := r.gce.Instances(o.zone)
+		steps = append(steps, resource[*computepb.Instance]{
+			name:   name,
+			get:    func(ctx context.Context) (*computepb.Instance, error) { return instances.Get(ctx, o.name) },
+			mine:   r.owns,
+			check:  func(i *computepb.Instance) (plan.State, error) { return r.checkMaster(name, i) },
+			insert: func(ctx context.Context) error { return r.runMaster(ctx, o) },
+			remove: func(ctx context.Context) error { return instances.Delete(ctx, o.name) },
+		})
+	}
+	return steps
+}
+
+// checkMaster compares a master with the settings. Its ssh keys and its
+// external address are other steps' facts.
+func (r *run) checkMaster(name string, i *computepb.Instance) (plan.State, error) {
+	if r.removing {
+		return exists("")
+	}
+	m, s := i.GetMetadata(), r.want.settings
+	size := string(s.MasterSize)
+	if size == "" { // it only followed from the number of nodes, which may grow
+		size = gce.Base(i.GetMachineType())
+	}
+	if err := drift(name,
+		difference{"MASTER_SIZE", gce.Base(i.GetMachineType()), size},
+		difference{"KUBE_VERSION", item(m, scripts.KeyKubeVersion), string(s.KubeVersion)},
+		difference{"KUBE_DNS_DOMAIN", item(m, scripts.KeyDNSDomain), string(s.DNSDomain)},
+		difference{"PREEMPTIBLE_MASTER", boolText(Bool(i.GetScheduling().GetPreemptible())), boolText(s.PreemptibleMain)},
+	); err != nil {
+		return plan.State{}, err
+	}
+	if i.GetStatus() != "RUNNING" {
+		return plan.State{Is: plan.Partial, Why: "is " + i.GetStatus()}, nil
+	}
+	return exists(gce.Base(i.GetMachineType()))
+}
+
+// runMaster brings a master from whatever it is to running, with one changing
+// call: one that is gone is made around its disk, one that is stopped is started.
+func (r *run) runMaster(ctx context.Context, o object) error {
+	instances := r.gce.Instances(o.zone)
+	i, err := instances.Get(ctx, o.name)
+	if gce.IsNotFound(err) {
+		return r.insertMaster(ctx, o)
+	}
+	if err != nil {
+		return err
+	}
+	switch i.GetStatus() {
+	case "TERMINATED", "STOPPED":
+		return instances.Start(ctx, o.name)
+	case "SUSPENDED", "SUSPENDING":
+		return &Refused{Why: o.name + " is suspended", Cure: "resume it: gcloud compute instances resume " + o.name + " --zone=" + o.zone}
+	}
+	// Somebody's call is under way: an earlier run's, or a person's.
+	err = plan.Until(ctx, plan.Condition{
+		For: o.name + " to be running or stopped", Every: r.poll, Limit: 5 * time.Minute,
+		Check: func(ctx context.Context) (bool, string, error) {
+			i, err = instances.Get(ctx, o.name)
+			if err != nil {
+				return gce.IsNotFound(err), "", err
+			}
+			st := i.GetStatus()
+			return st == "RUNNING" || st == "TERMINATED" || st == "STOPPED", "is " + st, nil
+		},
+	})
+	switch {
+	case gce.IsNotFound(err):
+		return r.insertMaster(ctx, o)
+	case err != nil:
+		return err
+	case i.GetStatus() != "RUNNING":
+		return instances.Start(ctx, o.name)
+	}
+	return nil
+}
+
+func (r *run) insertMaster(ctx context.Context, o object) error {
+	ip, err := r.address(ctx)
+	if err != nil {
+		return err
+	}
+	if ip == "" {
+		return errors.New("the address for it is not reserved")
+	}
+	s, n := r.want.settings, r.want.names
+	return r.gce.Instances(o.zone).Insert(ctx, &computepb.Instance{
+		Name:         &o.name,
+		Description:  new(r.want.mark.For(roleMaster)),
+		Labels:       r.want.labels(),
+		MachineType:  new(fmt.Sprintf("zones/%s/machineTypes/%s", o.zone, r.want.masterType)),
+		CanIpForward: new(true),
+		Tags:         &computepb.Tags{Items: []string{n.MasterTag()}},
+		Disks: []*computepb.AttachedDisk{
+			r.want.bootDisk(image(s.MasterImageOwner, s.MasterImage), s.MasterRootSize, ""),
+			{
+				Source:     new(r.want.zonal(o.zone, "disks", n.MasterDisk())),
+				DeviceName: new(masterDevice),
+				Mode:       new("READ_WRITE"),
+				AutoDelete: new(false), // it outlives the machine
+			},
+		},
+		NetworkInterfaces: r.want.nic(r.region(), ip),
+		Metadata:          r.want.metadata(scripts.RoleMaster, ip, nil),
+		Scheduling:        scheduling(s.PreemptibleMain),
+		ServiceAccounts:   []*computepb.ServiceAccount{{Email: new("default"), Scopes: masterScopes}},
+	})
+}

@@ -1,0 +1,105 @@
+package cluster
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Names builds every name hakube gives to anything: kube-up's, so that habits,
+// filters and scripts keep working. A name is a function of the settings and
+// nothing else; running again finds the same objects.
+type Names struct {
+	Prefix, Cluster, Node, NetworkName, Subnet string
+}
+
+// NamesOf are the names that follow from the settings.
+func NamesOf(s *Settings) Names {
+	or := func(v Name, d string) string {
+		if v == "" {
+			return d
+		}
+		return string(v)
+	}
+	p := string(s.Prefix)
+	return Names{
+		Prefix:      p,
+		Cluster:     or(s.ClusterName, p),
+		Node:        or(s.NodePrefix, p+"-minion"),
+		NetworkName: string(s.Network),
+		Subnet:      or(s.Subnetwork, or(s.SubnetAlias, p+"-subnet-default")),
+	}
+}
+
+func (n Names) Network() string        { return n.NetworkName }
+func (n Names) Subnetwork() string     { return n.Subnet }
+func (n Names) Master() string         { return n.Prefix + "-master" }
+func (n Names) MasterTag() string      { return n.Prefix + "-master" }
+func (n Names) NodeTag() string        { return n.Node }
+func (n Names) Address() string        { return n.Master() + "-ip" }
+func (n Names) MasterDisk() string     { return n.Master() + "-pd" }
+func (n Names) Template() string       { return n.Node + "-template" }
+func (n Names) Group() string          { return n.Node + "-group" }
+func (n Names) InternalMaster() string { return n.Cluster + "-default-internal-master" }
+func (n Names) InternalNode() string   { return n.Cluster + "-default-internal-node" }
+func (n Names) SSH() string            { return n.NetworkName + "-default-ssh" }
+func (n Names) MasterHTTPS() string    { return n.Master() + "-https" }
+func (n Names) MasterEtcd() string     { return n.Master() + "-etcd" }
+func (n Names) MasterHealth() string   { return n.Master() + "-health-check" }
+func (n Names) NodeAll() string        { return n.Node + "-all" }
+
+// Names of the subnetwork's secondary ranges.
+const (
+	PodsRange     = "pods-default"
+	ServicesRange = "services-default"
+)
+
+// groupSuffix stands for what a managed group adds to its base name.
+const groupSuffix = "-xxxx"
+
+// all lists every name, for the check of their lengths.
+func (n Names) all() []string {
+	return []string{
+		n.Network(), n.Subnetwork(), n.Master(), n.Address(), n.MasterDisk(), n.Template(),
+		n.Group() + groupSuffix, n.InternalMaster(), n.InternalNode(), n.SSH(), n.MasterHTTPS(),
+		n.MasterEtcd(), n.MasterHealth(), n.NodeAll(),
+	}
+}
+
+// A Mark is what every object of ours carries in its description, set by the
+// call that makes it: labels exist on four kinds of objects only, and are set
+// by a second call on some (style of kops; a crash between leaves an orphan).
+type Mark struct {
+	Project, Cluster string
+	// Multizone records at create whether other zones may be used later.
+	Multizone bool
+}
+
+const markStart = "hakube: "
+
+// For is the description of an object with the role, such as "master".
+func (m Mark) For(role string) string {
+	return fmt.Sprintf("%scluster=%s project=%s multizone=%t role=%s", markStart, m.Cluster, m.Project, m.Multizone, role)
+}
+
+// Owns tells whether a description carries this cluster's mark.
+func (m Mark) Owns(description string) bool {
+	f := markFields(description)
+	return f["cluster"] == m.Cluster && f["project"] == m.Project
+}
+
+// markFields are the fields of a mark, none if it is not one.
+func markFields(description string) map[string]string {
+	rest, ok := strings.CutPrefix(description, markStart)
+	if !ok {
+		return nil
+	}
+	fields := map[string]string{}
+	for _, f := range strings.Fields(rest) {
+		k, v, _ := strings.Cut(f, "=")
+		fields[k] = v
+	}
+	return fields
+}
+
+// Label is the courtesy label on objects that have labels.
+const Label = "hakube-cluster"

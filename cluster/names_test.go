@@ -1,0 +1,59 @@
+package cluster
+
+import (
+	"slices"
+	"testing"
+)
+
+func TestMark(t *testing.T) {
+	m := Mark{Project: "p", Cluster: "kubernetes", Multizone: true}
+	if got, want := m.For("master"), "hakube: cluster=kubernetes project=p multizone=true role=master"; got != want {
+		t.Errorf("mark %q, want %q", got, want)
+	}
+	for description, want := range map[string]bool{
+		m.For("master"): true,
+		Mark{Project: "p", Cluster: "kubernetes"}.For("x"):   true, // what it records is not whose it is
+		Mark{Project: "p", Cluster: "kubernetes-b"}.For("x"): false,
+		Mark{Project: "p2", Cluster: "kubernetes"}.For("x"):  false,
+		"":                             false,
+		"cluster=kubernetes project=p": false,
+		"not hakube: cluster=kubernetes project=p": false,
+	} {
+		if got := m.Owns(description); got != want {
+			t.Errorf("%q: owned %t, want %t", description, got, want)
+		}
+	}
+}
+
+// TestNames are kube-up's, and no two of a kind are the same.
+func TestNames(t *testing.T) {
+	n := NamesOf(&Settings{Prefix: "kubernetes", Network: "default"})
+	want := []string{
+		"default", "kubernetes-subnet-default", "kubernetes-master", "kubernetes-master-ip", "kubernetes-master-pd",
+		"kubernetes-minion-template", "kubernetes-minion-group-xxxx", "kubernetes-default-internal-master",
+		"kubernetes-default-internal-node", "default-default-ssh", "kubernetes-master-https", "kubernetes-master-etcd",
+		"kubernetes-master-health-check", "kubernetes-minion-all",
+	}
+	if got := n.all(); !slices.Equal(got, want) {
+		t.Errorf("names %q\nwant  %q", got, want)
+	}
+	n = NamesOf(&Settings{Prefix: "a", Network: "net", ClusterName: "b", NodePrefix: "c", SubnetAlias: "d"})
+	for got, want := range map[string]string{
+		n.InternalNode(): "b-default-internal-node", n.Group(): "c-group", n.NodeTag(): "c", n.Subnetwork(): "d", n.SSH(): "net-default-ssh",
+	} {
+		if got != want {
+			t.Errorf("%s, want %s", got, want)
+		}
+	}
+}
+
+func TestMasterType(t *testing.T) {
+	for nodes, want := range map[int]string{
+		0: "e2-standard-2", 10: "e2-standard-2", 11: "e2-standard-4", 100: "e2-standard-4", 101: "e2-standard-8",
+		250: "e2-standard-8", 251: "e2-standard-16", 500: "e2-standard-16", 501: "e2-standard-32",
+	} {
+		if got := masterTypeFor(nodes); got != want {
+			t.Errorf("%d nodes: %s, want %s", nodes, got, want)
+		}
+	}
+}

@@ -1,0 +1,39 @@
+package cluster
+
+// nearest is the one of names that s was probably meant to be, or "". Two
+// slips of the finger in a name, one in a short one, are taken for the same.
+func nearest(s string, names []string) string {
+	limit := min(2, len(s)/4)
+	best := ""
+	for _, n := range names {
+		if d := distance(s, n); d <= limit {
+			limit, best = d-1, n
+		}
+	}
+	return best
+}
+
+// distance is the number of letters to insert, delete, change or swap with the
+// neighbour to get from a to b (optimal string alignment).
+func distance(a, b string) int {
+	var before, last []int
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := 1; i <= len(a); i++ {
+		before, last, row = last, row, make([]int, len(b)+1)
+		row[0] = i
+		for j := 1; j <= len(b); j++ {
+			cost := 1
+			if a[i-1] == b[j-1] {
+				cost = 0
+			}
+			row[j] = min(last[j]+1, row[j-1]+1, last[j-1]+cost)
+			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
+				row[j] = min(row[j], before[j-2]+1)
+			}
+		}
+	}
+	return row[len(b)]
+}

@@ -1,0 +1,115 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+
+	"cloud.google.com/go/compute/apiv1/computepb" // Compute Engine's own messages
+
+	"hakube/cluster/plan"
+	"hakube/gce"
+)
+
+// networks is the VPC network. One that is there already is used, whoever made
+// it, and only one we made is ever removed.
+func (r *run) networks() (steps []plan.Step) {
+	for _, o := range r.have.or(kindNetwork, object{name: r.want.names.Network()}) {
+		steps = append(steps, resource[*computepb.Network]{
+			name: "network " + o.name,
+			get:  func(ctx context.Context) (*computepb.Network, error) { return r.gce.Networks().Get(ctx, o.name) },
+			mine: r.shares,
+			check: func(n *computepb.Network) (plan.State, error) {
+				if n.GetIPv4Range() != "" && !r.removing {
+					return plan.State{}, &Refused{
+						Why:  "network " + o.name + " is a legacy network, which has no subnetworks",
+						Cure: "name another one with KUBE_GCE_NETWORK; hakube makes it if there is none of that name",
+					}
+				}
+				if !r.owns(n.GetDescription()) {
+					return exists("was there before and stays")
+				}
+				return exists("")
+			},
+			insert: func(ctx context.Context) error {
+				return r.gce.Networks().Insert(ctx, &computepb.Network{
+					Name:        &o.name,
+					Description: new(r.want.mark.For(roleNetwork)),
+					// Left out, the API would make a legacy network.
+					AutoCreateSubnetworks: new(false),
+					RoutingConfig:         &computepb.NetworkRoutingConfig{RoutingMode: new("REGIONAL")},
+				})
+			},
+			remove: func(ctx context.Context) error {
+				err := r.letGo(ctx, "network "+o.name, func(ctx context.Context) error {
+					return r.gce.Networks().Delete(ctx, o.name)
+				})
+				if gce.InUse(err) {
+					return errors.Join(err, &Refused{
+						Why:  "something that is not this cluster's is in its network",
+						Cure: "KUBE_DELETE_NETWORK=false leaves the network where it is",
+					})
+				}
+				return err
+			},
+		})
+	}
+	return steps
+}
+
+// subnetworks is the subnetwork of the region: machines take their addresses
+// from its range, pods from its secondary range pods-default.
+func (r *run) subnetworks() (steps []plan.Step) {
+	s := r.want.settings
+	for _, o := range r.have.or(kindSubnetwork, object{name: r.want.names.Subnetwork()}) {
+		name := "subnetwork " + o.name
+		steps = append(steps, resource[*computepb.Subnetwork]{
+			name: name,
+			get: func(ctx context.Context) (*computepb.Subnetwork, error) {
+				return r.gce.Subnetworks().Get(ctx, o.name)
+			},
+			mine: r.owns,
+			check: func(n *computepb.Subnetwork) (plan.State, error) {
+				if r.removing {
+					return exists("")
+				}
+				secondary := map[string]string{}
+				for _, x := range n.GetSecondaryIpRanges() {
+					secondary[x.GetRangeName()] = x.GetIpCidrRange()
+				}
+				if err := drift(name,
+					difference{"KUBE_GCE_NETWORK", gce.Base(n.GetNetwork()), r.want.names.Network()},
+					difference{"NODE_IP_RANGE", n.GetIpCidrRange(), s.NodeRange.String()},
+					difference{"CLUSTER_IP_RANGE", secondary[PodsRange], s.ClusterRange.String()},
+					difference{"SERVICE_CLUSTER_IP_RANGE", secondary[ServicesRange], s.ServiceRange.String()},
+					difference{"MULTIZONE", markFields(n.GetDescription())["multizone"], boolText(s.Multizone)},
+				); err != nil {
+					return plan.State{}, err
+				}
+				return exists(n.GetIpCidrRange())
+			},
+			insert: func(ctx context.Context) error {
+				return r.gce.Subnetworks().Insert(ctx, &computepb.Subnetwork{
+					Name:        &o.name,
+					Description: new(r.want.mark.For(roleSubnetwork)),
+					Network:     new(r.want.global("networks", r.want.names.Network())),
+					IpCidrRange: new(s.NodeRange.String()),
+					SecondaryIpRanges: []*computepb.SubnetworkSecondaryRange{
+						{RangeName: new(PodsRange), IpCidrRange: new(s.ClusterRange.String())},
+						{RangeName: new(ServicesRange), IpCidrRange: new(s.ServiceRange.String())},
+					},
+				})
+			},
+			remove: func(ctx context.Context) error {
+				return r.letGo(ctx, name, func(ctx context.Context) error { return r.gce.Subnetworks().Delete(ctx, o.name) })
+			},
+		})
+	}
+	return steps
+}
+
+func boolText(b Bool) string {
+	if b {
+		return "true"
+	}
+	return "false"
+}

@@ -1,0 +1,189 @@
+// Package plan makes facts about a cluster true, or untrue again. It keeps
+// nothing on disk: each run asks the cloud what already holds and does the
+// rest, so running again is how it resumes.
+//
+// It knows no cloud and imports the standard library only.
+package plan
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+)
+
+// A Step is one fact. Do and Undo make one changing call each, accept Partial
+// as a start, and remember nothing between them. Observe only reads, tells
+// "not there" from "not readable" (an error), and no two steps of a list may
+// ask about the same thing, or they undo each other.
+type Step interface {
+	String() string // stable, for people: "firewall kubernetes-master-https"
+	Observe(context.Context) (State, error)
+	Do(context.Context) error
+	Undo(context.Context) error
+}
+
+// A Waiter is a step whose Do changes nothing but waits for something to
+// become true. It is interrupted at once when the run is, where a changing
+// call is always let finish and read back.
+type Waiter interface {
+	Step
+	Waits()
+}
+
+// State is what Observe read back, and why it says so.
+type State struct {
+	Is  Presence
+	Why string // "reserved, but nothing uses it"
+}
+
+// Presence is how much of a fact holds.
+type Presence int
+
+const (
+	Unknown Presence = iota // the zero value promises nothing
+	Absent
+	Partial
+	Present
+)
+
+func (p Presence) String() string {
+	return [...]string{"unknown", "absent", "partial", "present"}[p]
+}
+
+// An Item is a step and whether it should hold when the run ends.
+type Item struct {
+	Step
+	Want bool
+	// Beside lets the step run at the same time as the one before it in the
+	// list: neither needs the other.
+	Beside bool
+}
+
+func (it Item) settled(s State) bool {
+	return it.Want && s.Is == Present || !it.Want && s.Is == Absent
+}
+
+// A batch is what may run at the same time.
+type batch []numbered
+
+type numbered struct {
+	Item
+	n int
+}
+
+// order puts what is unwanted first, last-made first, then the rest as listed,
+// and numbers the items in the order they run.
+func order(items []Item) (batches []batch, total int) {
+	var undo, do []batch
+	add := func(to []batch, it Item, beside bool) []batch {
+		if beside && len(to) > 0 {
+			to[len(to)-1] = append(to[len(to)-1], numbered{Item: it})
+			return to
+		}
+		return append(to, batch{{Item: it}})
+	}
+	undoOpen, doOpen := false, false // whether the latest batch of that kind may still grow
+	for _, it := range items {
+		if !it.Beside {
+			undoOpen, doOpen = false, false
+		}
+		if it.Want {
+			do, doOpen = add(do, it, doOpen), true
+		} else {
+			undo, undoOpen = add(undo, it, undoOpen), true
+		}
+	}
+	slices.Reverse(undo)
+	batches = append(undo, do...)
+	for _, b := range batches {
+		for i := range b {
+			total++
+			b[i].n = total
+		}
+	}
+	return batches, total
+}
+
+// Run undoes what is unwanted, last-made first, then does the rest as listed.
+// Cancelling ctx lets the changes in flight finish and starts no other. The
+// error names the step it happened in; every step of a batch is heard.
+func Run(ctx context.Context, items []Item, report func(Event)) error {
+	batches, total := order(items)
+	r := newReporter(total, report)
+	for _, b := range batches {
+		if err := ctx.Err(); err != nil {
+			return fmt.Errorf("stopped before %s: %w", b[0], context.Cause(ctx))
+		}
+		if err := b.each(func(it numbered) error { return r.settle(ctx, it) }); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// each runs f on every item of the batch at the same time and joins the errors.
+func (b batch) each(f func(numbered) error) error {
+	errs := make([]error, len(b))
+	done := make(chan struct{}, len(b))
+	for i := range b {
+		go func() {
+			defer func() { done <- struct{}{} }()
+			if err := f(b[i]); err != nil {
+				errs[i] = &StepError{Step: b[i].String(), Err: err}
+			}
+		}()
+	}
+	for range b {
+		<-done
+	}
+	return errors.Join(errs...)
+}
+
+// settle looks, acts, and looks again.
+func (r *reporter) settle(ctx context.Context, it numbered) error {
+	change := ctx
+	if _, ok := it.Step.(Waiter); !ok {
+		change = context.WithoutCancel(ctx)
+	}
+	t := r.track(it)
+	change = t.context(change)
+	t.tell(Looking, "")
+	s, err := it.Observe(change)
+	if err != nil {
+		t.tell(Failed, err.Error())
+		return fmt.Errorf("reading its state: %w", err)
+	}
+	if it.settled(s) {
+		t.tell(Kept, s.Why)
+		return nil
+	}
+	verb, doing, did := it.Do, Making, Made
+	if !it.Want {
+		verb, doing, did = it.Undo, Removing, Removed
+	}
+	t.tell(doing, s.Why)
+	changeErr := verb(change)
+	// An answer can be lost after the change took hold, and "done" can come
+	// back before it did. What the cloud says now decides, not the answer.
+	s, err = it.Observe(change)
+	if err == nil && it.settled(s) {
+		t.tell(did, s.Why)
+		return nil
+	}
+	if err == nil && changeErr == nil {
+		changeErr = fmt.Errorf("it was done, but reads back as %s: %s", s.Is, s.Why)
+	}
+	err = errors.Join(changeErr, err)
+	t.tell(Failed, err.Error())
+	return err
+}
+
+// StepError says in which step a run ended.
+type StepError struct {
+	Step string
+	Err  error
+}
+
+func (e *StepError) Error() string { return e.Step + ": " + e.Err.Error() }
+func (e *StepError) Unwrap() error { return e.Err }

@@ -1,0 +1,59 @@
+package plan
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Permanent marks an error after which waiting on makes no sense.
+func Permanent(err error) error { return &permanent{err} }
+
+type permanent struct{ error }
+
+func (p *permanent) Unwrap() error { return p.error }
+
+// A Condition is something a wait asks again and again.
+type Condition struct {
+	For   string        // what is waited for, "the API answers at https://198.51.100.2"
+	Every time.Duration // pause between two looks
+	Limit time.Duration // when to give up
+	// Check returns true when it holds, and otherwise what is missing. An error
+	// is what is missing too, unless it is Permanent: then it ends the wait.
+	Check func(context.Context) (ok bool, missing string, err error)
+}
+
+// Until waits for c and tells through Note what it still waits for. When the
+// limit is over, the error wraps what Check last returned.
+func Until(ctx context.Context, c Condition) error {
+	begin := time.Now()
+	ctx, cancel := context.WithTimeout(ctx, c.Limit)
+	defer cancel()
+	last := errors.New("nothing was seen yet")
+	for {
+		ok, missing, err := c.Check(ctx)
+		var stop *permanent
+		switch {
+		case err == nil && ok:
+			return nil
+		case errors.As(err, &stop):
+			return fmt.Errorf("waiting for %s: %w", c.For, stop.error)
+		case ctx.Err() != nil: // what the check said after that is about the clock
+		case err != nil:
+			last = err
+		default:
+			last = errors.New(missing)
+		}
+		Note(ctx, c.For+": "+last.Error())
+		select {
+		case <-ctx.Done():
+			if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+				return fmt.Errorf("waiting for %s: not within %s: %w",
+					c.For, time.Since(begin).Round(time.Second), last)
+			}
+			return fmt.Errorf("waiting for %s: %w (last: %v)", c.For, ctx.Err(), last)
+		case <-time.After(c.Every):
+		}
+	}
+}

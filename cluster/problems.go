@@ -1,0 +1,165 @@
+package cluster
+
+import (
+	"fmt"
+	"math/bits"
+	"net/netip"
+)
+
+// DefaultKubeVersion is the Kubernetes version hakube is made and tested with,
+// and the only one the embedded GCE's own mirror has.
+const DefaultKubeVersion = "v1.36.3"
+
+// machineBits is the length of the range of pods' addresses one machine gets.
+const machineBits = 24
+
+// problems is what only the fields together tell. Fields in bad did not parse
+// and are not asked.
+func (s *Settings) problems(verb Verb, bad map[string]bool) []string {
+	var p []string
+	say := func(format string, a ...any) { p = append(p, fmt.Sprintf(format, a...)) }
+
+	if s.UseExistingMaster && s.ReplicateMaster {
+		say("KUBE_USE_EXISTING_MASTER=true and KUBE_REPLICATE_EXISTING_MASTER=true contradict each other: the first adds nodes, the second a master")
+	}
+	switch verb {
+	case Up:
+		if s.Zone == "" && !bad["Zone"] {
+			say("KUBE_GCE_ZONE is not set: name the zone to bring up, such as europe-west1-b")
+		}
+		switch {
+		case bool(s.UseExistingMaster && s.ReplicateMaster):
+		case bool(s.UseExistingMaster):
+			say("KUBE_USE_EXISTING_MASTER=true: adding a node pool in a second zone is not in this version of hakube")
+		case bool(s.ReplicateMaster):
+			say("KUBE_REPLICATE_EXISTING_MASTER=true: adding a master replica is not in this version of hakube")
+		}
+	case Down:
+		switch {
+		case bool(s.UseExistingMaster && !s.DeleteNodes) && !bad["DeleteNodes"]:
+			say("KUBE_USE_EXISTING_MASTER=true and KUBE_DELETE_NODES=false contradict each other: the first removes a node pool, the second keeps it")
+		case bool(s.UseExistingMaster):
+			say("KUBE_USE_EXISTING_MASTER=true: removing only a node pool is not in this version of hakube")
+		case !bool(s.DeleteNodes) && !bad["DeleteNodes"]:
+			say("KUBE_DELETE_NODES=false: removing only a master replica is not in this version of hakube")
+		}
+	}
+	if s.ReplicaName != "" && (verb == Up || bool(s.DeleteNodes)) && !bad["DeleteNodes"] {
+		say("KUBE_REPLICA_NAME=%q is for down with KUBE_DELETE_NODES=false only", s.ReplicaName)
+	}
+	if s.Project == "" && !bad["Project"] && !bad["Provider"] {
+		say("PROJECT is not set, and gcloud has no configured project")
+	}
+	if !bool(s.EnableAliases) && !bad["EnableAliases"] {
+		say("KUBE_GCE_ENABLE_IP_ALIASES=false is not supported: pods always get alias IP ranges")
+	}
+	if !bool(s.CustomNetwork) && !bad["CustomNetwork"] {
+		say("CREATE_CUSTOM_NETWORK=false is not supported: a network hakube makes has no automatic subnetworks")
+	}
+	if s.Subnetwork != "" && s.SubnetAlias != "" && s.Subnetwork != s.SubnetAlias {
+		say("KUBE_GCE_IP_ALIAS_SUBNETWORK=%q and SUBNETWORK=%q name two subnetworks", s.Subnetwork, s.SubnetAlias)
+	}
+	if s.NumNodes > s.MaxPerGroup && !bad["NumNodes"] && !bad["MaxPerGroup"] {
+		say("NUM_NODES=%d is more than MAX_INSTANCES_PER_MIG=%d: a pool of several groups is not in this version of hakube", s.NumNodes, s.MaxPerGroup)
+	}
+	if s.Provider == Local && s.KubeVersion != DefaultKubeVersion && s.Mirror == "" && !bad["KubeVersion"] {
+		say("KUBE_VERSION=%q: the embedded GCE has %s; for another version set KUBE_MIRROR", s.KubeVersion, DefaultKubeVersion)
+	}
+	p = append(p, s.nameProblems(bad)...)
+	return append(p, s.rangeProblems(bad)...)
+}
+
+// maxName is Compute Engine's limit for names.
+const maxName = 63
+
+// nameProblems reports names that grow too long, once for each setting.
+func (s *Settings) nameProblems(bad map[string]bool) []string {
+	if bad["Prefix"] || bad["ClusterName"] || bad["NodePrefix"] || bad["Network"] {
+		return nil
+	}
+	longest := ""
+	for _, n := range NamesOf(s).all() {
+		if len(n) > len(longest) {
+			longest = n
+		}
+	}
+	if len(longest) <= maxName {
+		return nil
+	}
+	return []string{fmt.Sprintf("KUBE_GCE_INSTANCE_PREFIX=%q is too long: %q has %d characters, Compute Engine's limit is %d; use at most %d for the prefix",
+		s.Prefix, longest, len(longest), maxName, max(1, len(s.Prefix)-(len(longest)-maxName)))}
+}
+
+// rangeProblems reports ranges that overlap or are too small.
+func (s *Settings) rangeProblems(bad map[string]bool) []string {
+	var p []string
+	ranges := []struct {
+		field, name string
+		prefix      netip.Prefix
+	}{
+		{"ClusterRange", "CLUSTER_IP_RANGE", s.ClusterRange.Prefix},
+		{"ServiceRange", "SERVICE_CLUSTER_IP_RANGE", s.ServiceRange.Prefix},
+		{"NodeRange", "NODE_IP_RANGE", s.NodeRange.Prefix},
+	}
+	for i, a := range ranges {
+		for _, b := range ranges[i+1:] {
+			if !bad[a.field] && !bad[b.field] && a.prefix.Overlaps(b.prefix) {
+				p = append(p, fmt.Sprintf("%s=%s and %s=%s overlap", a.name, a.prefix, b.name, b.prefix))
+			}
+		}
+	}
+	machines := int(s.NumNodes) + 1
+	if !bad["ClusterRange"] && !bad["NumNodes"] {
+		if room := subranges(s.ClusterRange.Prefix, machineBits); machines > room {
+			p = append(p, fmt.Sprintf("CLUSTER_IP_RANGE=%s has room for %d machines, a /%d each; NUM_NODES=%d and a master need %d",
+				s.ClusterRange, room, machineBits, s.NumNodes, machines))
+		}
+	}
+	// Compute Engine keeps four addresses of each subnetwork for itself.
+	if !bad["NodeRange"] && !bad["NumNodes"] {
+		if room := subranges(s.NodeRange.Prefix, 32) - 4; machines > room {
+			p = append(p, fmt.Sprintf("NODE_IP_RANGE=%s has room for %d machines; NUM_NODES=%d and a master need %d",
+				s.NodeRange, max(0, room), s.NumNodes, machines))
+		}
+	}
+	if !bad["ServiceRange"] && s.ServiceRange.Bits() > 28 {
+		p = append(p, fmt.Sprintf("SERVICE_CLUSTER_IP_RANGE=%s is too small; use a /28 or larger", s.ServiceRange))
+	}
+	if !bad["DNSServer"] && !bad["ServiceRange"] && s.DNSServer.IsValid() && s.DNSServer.Addr != s.DNSAddress() {
+		// kubeadm gives the DNS Service the tenth address and has no setting for it.
+		p = append(p, fmt.Sprintf("KUBE_DNS_SERVER_IP=%s: it is always the tenth address of SERVICE_CLUSTER_IP_RANGE, %s", s.DNSServer, s.DNSAddress()))
+	}
+	return p
+}
+
+// subranges is how many ranges of the length fit into p.
+func subranges(p netip.Prefix, length int) int {
+	if p.Bits() > length {
+		return 0
+	}
+	if shift := length - p.Bits(); shift < bits.UintSize-2 {
+		return 1 << shift
+	}
+	return 1 << (bits.UintSize - 2)
+}
+
+// DNSAddress is the address of the cluster's DNS Service.
+func (s *Settings) DNSAddress() netip.Addr {
+	a := s.ServiceRange.Addr()
+	for range 10 {
+		a = a.Next()
+	}
+	return a
+}
+
+// warnings is what is allowed but does nothing, or not what one may expect.
+func (s *Settings) warnings(verb Verb) []string {
+	var w []string
+	if !s.EtcdQuorumRead || !s.EtcdQuorumReadAlias {
+		w = append(w, "ENABLE_ETCD_QUORUM_READ=false has no effect: etcd v3 always reads by quorum")
+	}
+	if verb == Up && s.AutomaticCleanup {
+		w = append(w, "KUBE_UP_AUTOMATIC_CLEANUP=true has no effect: up converges what is there")
+	}
+	return w
+}

@@ -1,0 +1,176 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync"
+
+	"hakube/gce"
+	"hakube/scripts"
+)
+
+// together makes reads at the same time and joins their errors.
+func together(reads ...func() error) error {
+	errs := make([]error, len(reads))
+	var wg sync.WaitGroup
+	for i, f := range reads {
+		wg.Go(func() { errs[i] = f() })
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}
+
+// found collects marked objects from reads that run at the same time.
+type found struct {
+	mark Mark
+	mu   sync.Mutex
+	list []object
+}
+
+func (f *found) add(o object, description string) {
+	if !f.mark.Owns(description) {
+		return
+	}
+	o.role = markFields(description)["role"]
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.list = append(f.list, o)
+}
+
+// The reads of an inventory, one call each.
+
+func (r *run) findInstances(ctx context.Context, f *found) func() error {
+	return func() error {
+		all, err := r.gce.AggregatedInstances(ctx)
+		for _, x := range all {
+			o := object{
+				kind: kindInstance, name: x.GetName(), zone: gce.Base(x.GetZone()),
+				clusterName: item(x.GetMetadata(), scripts.KeyClusterName),
+			}
+			if nics := x.GetNetworkInterfaces(); len(nics) > 0 {
+				o.network, o.subnetwork = gce.Base(nics[0].GetNetwork()), gce.Base(nics[0].GetSubnetwork())
+			}
+			f.add(o, x.GetDescription())
+		}
+		return err
+	}
+}
+
+func (r *run) findDisks(ctx context.Context, f *found) func() error {
+	return func() error {
+		all, err := r.gce.AggregatedDisks(ctx)
+		for _, x := range all {
+			f.add(object{kind: kindDisk, name: x.GetName(), zone: gce.Base(x.GetZone()), used: len(x.GetUsers()) > 0}, x.GetDescription())
+		}
+		return err
+	}
+}
+
+func (r *run) findGroups(ctx context.Context, f *found) func() error {
+	return func() error {
+		all, err := r.gce.AggregatedInstanceGroupManagers(ctx)
+		for _, x := range all {
+			f.add(object{kind: kindGroup, name: x.GetName(), zone: gce.Base(x.GetZone()), region: gce.Base(x.GetRegion())}, x.GetDescription())
+		}
+		return err
+	}
+}
+
+// findNetworks also returns the region in which our network has a subnetwork
+// of our name.
+func (r *run) findNetworks(ctx context.Context, f *found, region *string) func() error {
+	return func() error {
+		all, err := r.gce.Networks().List(ctx)
+		for _, x := range all {
+			f.add(object{kind: kindNetwork, name: x.GetName()}, x.GetDescription())
+			if x.GetName() == r.want.names.Network() {
+				*region = regionOfSubnetwork(x.GetSubnetworks(), r.want.names.Subnetwork())
+			}
+		}
+		return err
+	}
+}
+
+func (r *run) findGlobals(ctx context.Context, f *found) []func() error {
+	return []func() error{
+		func() error {
+			all, err := r.gce.Firewalls().List(ctx)
+			for _, x := range all {
+				f.add(object{kind: kindFirewall, name: x.GetName()}, x.GetDescription())
+			}
+			return err
+		},
+		func() error {
+			all, err := r.gce.InstanceTemplates().List(ctx)
+			for _, x := range all {
+				f.add(object{kind: kindTemplate, name: x.GetName()}, x.GetDescription())
+			}
+			return err
+		},
+	}
+}
+
+func findRegionals(ctx context.Context, client *gce.Client, f *found) []func() error {
+	region := client.Region()
+	if region == "" {
+		return nil
+	}
+	return []func() error{
+		func() error {
+			all, err := client.Subnetworks().List(ctx)
+			for _, x := range all {
+				f.add(object{kind: kindSubnetwork, name: x.GetName(), region: region}, x.GetDescription())
+			}
+			return err
+		},
+		func() error {
+			all, err := client.Addresses().List(ctx)
+			for _, x := range all {
+				f.add(object{kind: kindAddress, name: x.GetName(), region: region}, x.GetDescription())
+			}
+			return err
+		},
+	}
+}
+
+// look reads where the cluster lives, in four calls at the same time.
+func (r *run) look(ctx context.Context) (*inventory, error) {
+	v := &inventory{}
+	f := &found{mark: r.want.mark}
+	err := together(r.findInstances(ctx, f), r.findDisks(ctx, f), r.findGroups(ctx, f),
+		r.findNetworks(ctx, f, &v.subnetRegion))
+	v.objects = f.list
+	return v, err
+}
+
+// lookForMarks reads everything in the project that carries our mark, but for
+// what the settings say to leave.
+func (r *run) lookForMarks(ctx context.Context) (*inventory, error) {
+	v := &inventory{complete: true}
+	f := &found{mark: r.want.mark}
+	reads := []func() error{r.findInstances(ctx, f), r.findDisks(ctx, f), r.findGroups(ctx, f),
+		r.findNetworks(ctx, f, &v.subnetRegion)}
+	reads = append(reads, r.findGlobals(ctx, f)...)
+	reads = append(reads, findRegionals(ctx, r.gce, f)...)
+	err := together(reads...)
+	for _, o := range sorted(f.list) {
+		if !bool(r.want.settings.DeleteNetwork) && (o.role == roleNetwork || o.role == roleSSH) {
+			continue
+		}
+		v.objects = append(v.objects, o)
+	}
+	return v, err
+}
+
+// regionOfSubnetwork finds the region in the URLs of a network's subnetworks:
+// …/regions/europe-west1/subnetworks/kubernetes-subnet-default.
+func regionOfSubnetwork(urls []string, name string) string {
+	for _, u := range urls {
+		rest, ok := strings.CutSuffix(u, "/subnetworks/"+name)
+		if ok {
+			return gce.Base(rest)
+		}
+	}
+	return ""
+}

@@ -1,0 +1,74 @@
+package cluster
+
+// Settings are the variables of kube-up that hakube takes, with kube-up's
+// names and meanings, and the few of its own (HAKUBE_*) that kube-up has no
+// name for. The tags are all there is to a variable: its name, the flag of the
+// same meaning, the default and the line in the reference.
+//
+// envconfig is used with the empty prefix, so each tag is the variable's full
+// name. A field's type decides what is well formed (see values.go); what only
+// the fields together can tell is in problems.go.
+type Settings struct {
+	Provider Provider `envconfig:"KUBERNETES_PROVIDER" flag:"provider" default:"gce" desc:"gce: Google. local: the embedded GCE on this machine"`
+	Zone     Zone     `envconfig:"KUBE_GCE_ZONE" flag:"zone" desc:"zone to act in, such as europe-west1-b; its region is the cluster's. Needed by up"`
+	Project  Project  `envconfig:"PROJECT" flag:"project" desc:"Google Cloud project; gcloud's configured one if empty, local on the embedded GCE"`
+
+	Multizone           Bool `envconfig:"MULTIZONE" flag:"multizone" default:"true" desc:"at create: other zones may hold masters and nodes later. false is recorded and refuses them"`
+	UseExistingMaster   Bool `envconfig:"KUBE_USE_EXISTING_MASTER" flag:"use-existing-master" default:"false" desc:"up: only add the zone's node pool. down: only remove it"`
+	ReplicateMaster     Bool `envconfig:"KUBE_REPLICATE_EXISTING_MASTER" flag:"replicate-existing-master" default:"false" desc:"up: add a master replica in the zone"`
+	DeleteNodes         Bool `envconfig:"KUBE_DELETE_NODES" flag:"delete-nodes" default:"true" desc:"down: false removes only a master replica of the zone"`
+	ReplicaName         Name `envconfig:"KUBE_REPLICA_NAME" flag:"replica-name" desc:"down with KUBE_DELETE_NODES=false: which master to remove"`
+	DeleteNetwork       Bool `envconfig:"KUBE_DELETE_NETWORK" flag:"delete-network" default:"true" desc:"down: delete the network too if hakube made it. One that was there before is never deleted"`
+	AutomaticCleanup    Bool `envconfig:"KUBE_UP_AUTOMATIC_CLEANUP" flag:"up-automatic-cleanup" default:"false" desc:"accepted; up always converges, so there is nothing to clean up first"`
+	CreateNodes         Bool `envconfig:"KUBE_CREATE_NODES" flag:"create-nodes" default:"true" desc:"up: false makes a master and no nodes"`
+	EtcdQuorumRead      Bool `envconfig:"ENABLE_ETCD_QUORUM_READ" flag:"enable-etcd-quorum-read" default:"true" desc:"accepted; etcd v3 always reads by quorum"`
+	EtcdQuorumReadAlias Bool `envconfig:"ENABLE_ETCD_QUORUM_READS" flag:"enable-etcd-quorum-reads" default:"true" desc:"the spelling of kube-up's documents, accepted as well"`
+
+	Prefix        Name   `envconfig:"KUBE_GCE_INSTANCE_PREFIX" flag:"instance-prefix" default:"kubernetes" desc:"all names and network tags begin with it"`
+	ClusterName   Name   `envconfig:"CLUSTER_NAME" flag:"cluster-name" desc:"in two firewall rules and in metadata; the prefix if empty"`
+	NodePrefix    Name   `envconfig:"NODE_INSTANCE_PREFIX" flag:"node-instance-prefix" desc:"names and tag of nodes begin with it; PREFIX-minion if empty"`
+	Network       Name   `envconfig:"KUBE_GCE_NETWORK" flag:"network" default:"default" desc:"VPC network; made if the project has none of that name"`
+	CustomNetwork Bool   `envconfig:"CREATE_CUSTOM_NETWORK" flag:"create-custom-network" default:"true" desc:"a network hakube makes has subnetworks made by hand only; false is not supported"`
+	SubnetAlias   Name   `envconfig:"SUBNETWORK" flag:"custom-subnetwork" desc:"kube-up's other name for KUBE_GCE_IP_ALIAS_SUBNETWORK"`
+	Subnetwork    Name   `envconfig:"KUBE_GCE_IP_ALIAS_SUBNETWORK" flag:"subnetwork" desc:"subnetwork to make; PREFIX-subnet-default if empty"`
+	ClusterRange  Prefix `envconfig:"CLUSTER_IP_RANGE" flag:"cluster-ip-range" default:"10.64.0.0/14" desc:"pods' addresses; each machine gets a /24 of it"`
+	ServiceRange  Prefix `envconfig:"SERVICE_CLUSTER_IP_RANGE" flag:"service-cluster-ip-range" default:"10.0.0.0/16" desc:"Services' addresses"`
+	NodeRange     Prefix `envconfig:"NODE_IP_RANGE" flag:"node-ip-range" default:"10.40.0.0/22" desc:"machines' addresses"`
+	MasterRange   Prefix `envconfig:"MASTER_IP_RANGE" flag:"master-ip-range" default:"10.246.0.0/24" desc:"accepted; pods of masters get their addresses from CLUSTER_IP_RANGE like all others"`
+	DNSServer     Addr   `envconfig:"KUBE_DNS_SERVER_IP" flag:"dns-server-ip" desc:"address of the cluster's DNS Service; the tenth of SERVICE_CLUSTER_IP_RANGE if empty, as kubeadm does"`
+	DNSDomain     Domain `envconfig:"KUBE_DNS_DOMAIN" flag:"dns-domain" default:"cluster.local" desc:"domain of Services"`
+	EnableAliases Bool   `envconfig:"KUBE_GCE_ENABLE_IP_ALIASES" flag:"enable-ip-aliases" default:"true" desc:"pods get alias IP ranges; false is not supported"`
+
+	NumNodes         Count        `envconfig:"NUM_NODES" flag:"num-nodes" default:"3" desc:"nodes of the zone's pool"`
+	MaxPerGroup      Count        `envconfig:"MAX_INSTANCES_PER_MIG" flag:"max-instances-per-group" default:"1000" desc:"nodes a managed instance group may have; a pool is one group"`
+	NodeSize         Name         `envconfig:"NODE_SIZE" flag:"node-size" default:"e2-standard-2" desc:"machine type of nodes"`
+	MasterSize       Name         `envconfig:"MASTER_SIZE" flag:"master-size" desc:"machine type of masters; e2-standard-2, larger with more nodes, if empty"`
+	MasterDiskType   Name         `envconfig:"MASTER_DISK_TYPE" flag:"master-disk-type" default:"pd-ssd" desc:"type of a master's data disk"`
+	MasterDiskSize   Size         `envconfig:"MASTER_DISK_SIZE" flag:"master-disk-size" default:"20GB" desc:"size of a master's data disk"`
+	MasterRootSize   Size         `envconfig:"MASTER_ROOT_DISK_SIZE" flag:"master-root-disk-size" default:"20GB" desc:"size of a master's boot disk"`
+	NodeDiskType     Name         `envconfig:"NODE_DISK_TYPE" flag:"node-disk-type" default:"pd-standard" desc:"type of a node's boot disk"`
+	NodeDiskSize     Size         `envconfig:"NODE_DISK_SIZE" flag:"node-disk-size" default:"100GB" desc:"size of a node's boot disk"`
+	PreemptibleNode  Bool         `envconfig:"PREEMPTIBLE_NODE" flag:"preemptible-node" default:"false" desc:"nodes are preemptible"`
+	PreemptibleMain  Bool         `envconfig:"PREEMPTIBLE_MASTER" flag:"preemptible-master" default:"false" desc:"masters are preemptible"`
+	NodeScopes       Scopes       `envconfig:"NODE_SCOPES" flag:"node-scopes" default:"monitoring,logging-write,storage-ro" desc:"access scopes of nodes, gcloud's short names or URLs; none: no service account"`
+	NodeAccount      string       `envconfig:"KUBE_GCE_NODE_SERVICE_ACCOUNT" flag:"node-service-account" default:"default" desc:"service account of nodes"`
+	Distribution     Distribution `envconfig:"KUBE_OS_DISTRIBUTION" flag:"os-distribution" default:"debian" desc:"only debian"`
+	MasterOS         Distribution `envconfig:"KUBE_MASTER_OS_DISTRIBUTION" flag:"master-os-distribution" default:"debian" desc:"only debian"`
+	NodeOS           Distribution `envconfig:"KUBE_NODE_OS_DISTRIBUTION" flag:"node-os-distribution" default:"debian" desc:"only debian"`
+	MasterImage      Name         `envconfig:"KUBE_GCE_MASTER_IMAGE" flag:"master-image" desc:"image of masters; newest of family debian-12 if empty"`
+	MasterImageOwner Name         `envconfig:"KUBE_GCE_MASTER_PROJECT" flag:"master-image-project" default:"debian-cloud" desc:"project of the masters' image"`
+	NodeImage        Name         `envconfig:"KUBE_GCE_NODE_IMAGE" flag:"node-image" desc:"image of nodes; newest of family debian-12 if empty"`
+	NodeImageOwner   Name         `envconfig:"KUBE_GCE_NODE_PROJECT" flag:"node-image-project" default:"debian-cloud" desc:"project of the nodes' image"`
+
+	KubeVersion   Version `envconfig:"KUBE_VERSION" flag:"kube-version" default:"v1.36.3" desc:"Kubernetes version"`
+	Mirror        URL     `envconfig:"KUBE_MIRROR" flag:"mirror" desc:"where machines fetch binaries and images instead of the official places; the embedded GCE has its own"`
+	Kubeconfig    string  `envconfig:"KUBECONFIG" flag:"kubeconfig" desc:"file the cluster is written to, the first of a list; ~/.kube/config if empty"`
+	OverrideName  string  `envconfig:"OVERRIDE_CONTEXT" flag:"context" desc:"name of the kubeconfig context; PROJECT_PREFIX if empty"`
+	KeepContext   Bool    `envconfig:"SECONDARY_KUBECONFIG" flag:"keep-current-context" default:"false" desc:"do not make the cluster kubectl's current context"`
+	InitTimeout   Seconds `envconfig:"KUBE_CLUSTER_INITIALIZATION_TIMEOUT" flag:"initialization-timeout" default:"900" desc:"how long the API may take to answer for the first time"`
+	GroupTimeout  Seconds `envconfig:"MIG_WAIT_UNTIL_STABLE_TIMEOUT" flag:"group-timeout" default:"1800" desc:"how long a pool's machines may take to be there and Ready"`
+	ReadyGrace    Seconds `envconfig:"CLUSTER_READY_ADDITIONAL_TIME_SECONDS" flag:"ready-additional-time" default:"30" desc:"how much longer to wait for nodes that may be missing (ALLOWED_NOTREADY_NODES)"`
+	AllowNotReady Count   `envconfig:"ALLOWED_NOTREADY_NODES" flag:"allowed-notready-nodes" default:"0" desc:"nodes that may be missing for the cluster to be valid"`
+
+	Yes Bool `envconfig:"KUBERNETES_SKIP_CONFIRM" flag:"yes" default:"false" desc:"down: do not ask for the cluster's name on a terminal"`
+}

@@ -1,0 +1,103 @@
+package cluster
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/crypto/ssh"
+	// clientcmd: where kubectl looks for its configuration.
+	"k8s.io/client-go/tools/clientcmd"
+)
+
+// A spec is what should be: the settings with every default filled in and
+// every name built. It is a plain value and asks nobody.
+type spec struct {
+	settings   Settings
+	names      Names
+	mark       Mark
+	project    string
+	zone       string // "" only when removing
+	masterType string
+	mirror     string // "" is the official places
+	context    string // of the kubeconfig
+	kubeconfig string // path
+	login      string // the operator's line in ssh-keys: "me:ssh-rsa AAAA… me"
+}
+
+func specOf(s Settings, d Deps) spec {
+	sp := spec{
+		settings: s,
+		names:    NamesOf(&s),
+		mark:     Mark{Project: string(s.Project), Cluster: string(s.Prefix), Multizone: bool(s.Multizone)},
+		project:  string(s.Project),
+		zone:     string(s.Zone),
+		mirror:   or(string(s.Mirror), d.MirrorDefault),
+		context:  or(s.OverrideName, string(s.Project)+"_"+string(s.Prefix)),
+	}
+	sp.masterType = or(string(s.MasterSize), masterTypeFor(int(s.NumNodes)))
+	sp.kubeconfig = kubeconfigPath(or(d.Kubeconfig, s.Kubeconfig))
+	if d.Signer != nil {
+		key := strings.TrimSpace(string(ssh.MarshalAuthorizedKey(d.Signer.PublicKey())))
+		sp.login = d.User + ":" + key + " " + d.User
+	}
+	return sp
+}
+
+// masterTypeFor is kube-up's ladder, from e2-standard-2 up: a control plane
+// with two etcd rings does not fit into one CPU.
+func masterTypeFor(nodes int) string {
+	switch {
+	case nodes <= 10:
+		return "e2-standard-2"
+	case nodes <= 100:
+		return "e2-standard-4"
+	case nodes <= 250:
+		return "e2-standard-8"
+	case nodes <= 500:
+		return "e2-standard-16"
+	}
+	return "e2-standard-32"
+}
+
+// kubeconfigPath is the file to write to: the first of the list, as kubectl
+// does with what is new, or kubectl's own.
+func kubeconfigPath(list string) string {
+	for _, p := range filepath.SplitList(list) {
+		if p != "" {
+			return p
+		}
+	}
+	if home, err := os.UserHomeDir(); err == nil {
+		return filepath.Join(home, ".kube", "config")
+	}
+	return clientcmd.RecommendedHomeFile
+}
+
+// URLs, as the API takes them: without a host, from the project on.
+
+func (s *spec) global(kind, name string) string {
+	return "projects/" + s.project + "/global/" + kind + "/" + name
+}
+
+func (s *spec) zonal(zone, kind, name string) string {
+	return "projects/" + s.project + "/zones/" + zone + "/" + kind + "/" + name
+}
+
+func (s *spec) regional(region, kind, name string) string {
+	return "projects/" + s.project + "/regions/" + region + "/" + kind + "/" + name
+}
+
+// image is the boot image of masters or nodes: the newest of Debian 12 unless
+// one is named.
+func image(owner, name Name) string {
+	if name == "" {
+		return "projects/" + string(owner) + "/global/images/family/" + imageFamily
+	}
+	return "projects/" + string(owner) + "/global/images/" + string(name)
+}
+
+const imageFamily = "debian-12"
+
+// labels are a courtesy to people who filter by them; the mark is what counts.
+func (s *spec) labels() map[string]string { return map[string]string{Label: s.names.Prefix} }

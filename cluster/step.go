@@ -1,0 +1,70 @@
+package cluster
+
+import (
+	"context"
+
+	"hakube/cluster/plan"
+	"hakube/gce"
+)
+
+// A resource is the step "this object of the cloud is there", of which the
+// files for the nouns fill in the verbs. It looks by exact name; only a 404 on
+// the object itself is Absent.
+type resource[T interface{ GetDescription() string }] struct {
+	name string // "firewall kubernetes-master-https"
+	get  func(context.Context) (T, error)
+	// mine tells by the description whether we may act on the object.
+	mine func(description string) bool
+	// check looks closer at one that is there; nil means that is enough.
+	check  func(T) (plan.State, error)
+	insert func(context.Context) error
+	remove func(context.Context) error
+}
+
+func (r resource[T]) String() string { return r.name }
+
+func (r resource[T]) Observe(ctx context.Context) (plan.State, error) {
+	x, err := r.get(ctx)
+	if gce.IsNotFound(err) {
+		return plan.State{Is: plan.Absent}, nil
+	}
+	if err != nil {
+		return plan.State{}, err
+	}
+	if !r.mine(x.GetDescription()) {
+		return plan.State{}, foreign(r.name, x.GetDescription())
+	}
+	if r.check == nil {
+		return plan.State{Is: plan.Present}, nil
+	}
+	return r.check(x)
+}
+
+func (r resource[T]) Do(ctx context.Context) error   { return r.insert(ctx) }
+func (r resource[T]) Undo(ctx context.Context) error { return r.remove(ctx) }
+
+// exists is a check that says what there is.
+func exists(why string) (plan.State, error) { return plan.State{Is: plan.Present, Why: why}, nil }
+
+// letGo repeats the removal of something another object used until a moment
+// ago: Google says "in use" for some seconds after the user is gone.
+func (r *run) letGo(ctx context.Context, what string, remove func(context.Context) error) error {
+	var last error
+	err := plan.Until(ctx, plan.Condition{
+		For: what + " to be let go of", Every: r.poll, Limit: r.deps.LetGo,
+		Check: func(ctx context.Context) (bool, string, error) {
+			err := remove(ctx)
+			if last == nil || ctx.Err() == nil { // an error of the limit says nothing
+				last = err
+			}
+			if gce.InUse(err) {
+				return false, err.Error(), nil
+			}
+			return true, "", nil
+		},
+	})
+	if last != nil {
+		return last
+	}
+	return err
+}

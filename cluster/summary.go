@@ -1,0 +1,54 @@
+package cluster
+
+import (
+	"fmt"
+	"strings"
+
+	"hakube/replicate"
+)
+
+// A Summary is what a run ends with, for its closing lines.
+type Summary struct {
+	// Nothing is set by Down when there was nothing to remove.
+	Nothing bool `json:"nothing,omitempty"`
+
+	Address    string `json:"address,omitempty"` // of the API: the reserved address
+	URL        string `json:"url,omitempty"`     // of the API
+	Context    string `json:"context"`           // in the kubeconfig
+	Kubeconfig string `json:"kubeconfig,omitempty"`
+	Zone       string `json:"zone,omitempty"`
+	Version    string `json:"version,omitempty"` // of Kubernetes
+
+	Evidence *Evidence `json:"evidence,omitempty"` // up: that it works
+	Left     []string  `json:"left,omitempty"`     // down: what still carries our mark
+}
+
+// Evidence is what was seen of a cluster that works.
+type Evidence struct {
+	Nodes   []Node                    `json:"nodes"`   // masters first, then by name
+	Rings   map[string]replicate.Ring `json:"rings"`   // "main" and "events"
+	Ready   string                    `json:"readyz"`  // the API's own word: "ok"
+	CoreDNS string                    `json:"coredns"` // "2 of 2 pods ready"
+}
+
+// A Node is a machine as Kubernetes sees it.
+type Node struct {
+	Name    string `json:"name"`
+	Master  bool   `json:"master"`
+	Ready   bool   `json:"ready"`
+	Why     string `json:"why,omitempty"` // when it is not Ready
+	Zone    string `json:"zone"`
+	Version string `json:"version"` // of its kubelet
+}
+
+// Leftovers are objects that still carry the cluster's mark after a removal.
+type Leftovers []string
+
+func (l Leftovers) Error() string {
+	return fmt.Sprintf("%d objects still carry the cluster's mark: %s", len(l), strings.Join(l, ", "))
+}
+
+// Hint says what to do about them.
+func (l Leftovers) Hint() string {
+	return `run "hakube down" again; what stays is named above and can be deleted by hand`
+}

@@ -1,0 +1,151 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"cloud.google.com/go/compute/apiv1/computepb"
+
+	"hakube/cluster/plan"
+	"hakube/gce"
+	"hakube/scripts"
+)
+
+// templates is what nodes are made from. A template cannot be changed, and one
+// in use cannot be replaced: what it was made with holds for as long as the
+// cluster does.
+func (r *run) templates() (steps []plan.Step) {
+	for _, o := range r.have.or(kindTemplate, object{name: r.want.names.Template()}) {
+		name := "template " + o.name
+		steps = append(steps, resource[*computepb.InstanceTemplate]{
+			name: name,
+			get: func(ctx context.Context) (*computepb.InstanceTemplate, error) {
+				return r.gce.InstanceTemplates().Get(ctx, o.name)
+			},
+			mine:   r.owns,
+			check:  func(t *computepb.InstanceTemplate) (plan.State, error) { return r.checkTemplate(name, t) },
+			insert: r.insertTemplate,
+			remove: func(ctx context.Context) error {
+				return r.letGo(ctx, name, func(ctx context.Context) error { return r.gce.InstanceTemplates().Delete(ctx, o.name) })
+			},
+		})
+	}
+	return steps
+}
+
+func (r *run) checkTemplate(name string, t *computepb.InstanceTemplate) (plan.State, error) {
+	if r.removing {
+		return exists("")
+	}
+	s, p, m := r.want.settings, t.GetProperties(), t.GetProperties().GetMetadata()
+	boot := &computepb.AttachedDisk{}
+	if d := p.GetDisks(); len(d) > 0 {
+		boot = d[0]
+	}
+	init := boot.GetInitializeParams()
+	account := &computepb.ServiceAccount{}
+	if a := p.GetServiceAccounts(); len(a) > 0 {
+		account = a[0]
+	}
+	wantAccount := s.NodeAccount
+	if len(s.NodeScopes) == 0 {
+		wantAccount = ""
+	}
+	if err := drift(name,
+		difference{"NODE_SIZE", gce.Base(p.GetMachineType()), string(s.NodeSize)},
+		difference{"NODE_DISK_SIZE", gigabytes(init.GetDiskSizeGb()), gigabytes(int64(s.NodeDiskSize))},
+		difference{"NODE_DISK_TYPE", gce.Base(init.GetDiskType()), string(s.NodeDiskType)},
+		difference{"KUBE_GCE_NODE_IMAGE", imageOf(init.GetSourceImage()), imageOf(image(s.NodeImageOwner, s.NodeImage))},
+		difference{"KUBE_VERSION", item(m, scripts.KeyKubeVersion), string(s.KubeVersion)},
+		difference{"PREEMPTIBLE_NODE", boolText(Bool(p.GetScheduling().GetPreemptible())), boolText(s.PreemptibleNode)},
+		difference{"KUBE_GCE_NODE_SERVICE_ACCOUNT", account.GetEmail(), wantAccount},
+		difference{"NODE_SCOPES", scopeList(account.GetScopes()), scopeList(s.NodeScopes)},
+	); err != nil {
+		return plan.State{}, err
+	}
+	// Its machines would take a new control plane for an impostor. In a preview
+	// it may not be known yet which one that is.
+	r.mu.Lock()
+	opened := r.opened
+	r.mu.Unlock()
+	if opened {
+		e, err := r.entry()
+		if err != nil {
+			return plan.State{}, err
+		}
+		hash, err := e.caHash()
+		if err != nil {
+			return plan.State{}, err
+		}
+		if was := item(m, scripts.KeyCAHash); was != hash {
+			return plan.State{}, &Refused{
+				Why:  name + " was made for another control plane: its CA is another one",
+				Cure: `the master's disk was replaced, and with it the cluster; run "hakube down", then "hakube up"`,
+			}
+		}
+	}
+	return exists(gce.Base(p.GetMachineType()))
+}
+
+// imageOf is an image's URL from its project on; some answers have a host
+// before it.
+func imageOf(url string) string {
+	if i := strings.Index(url, "projects/"); i >= 0 {
+		return url[i:]
+	}
+	return url
+}
+
+func scopeList(scopes []string) string {
+	short := make([]string, len(scopes))
+	for i, s := range scopes {
+		short[i] = strings.TrimPrefix(s, scopePrefix)
+	}
+	slices.Sort(short)
+	return strings.Join(short, ",")
+}
+
+func (r *run) insertTemplate(ctx context.Context) error {
+	e, err := r.entry()
+	if err != nil {
+		return fmt.Errorf("asking for the cluster's CA: %w", err)
+	}
+	hash, err := e.caHash()
+	if err != nil {
+		return err
+	}
+	join, err := token{r}.value(ctx)
+	if err != nil {
+		return err
+	}
+	ip, err := r.address(ctx)
+	if err != nil {
+		return err
+	}
+	s, n := r.want.settings, r.want.names
+	p := &computepb.InstanceProperties{
+		// Machines of the group get it, and are found by it.
+		Description:       new(r.want.mark.For(roleNode)),
+		Labels:            r.want.labels(),
+		MachineType:       new(string(s.NodeSize)),
+		CanIpForward:      new(true),
+		Tags:              &computepb.Tags{Items: []string{n.NodeTag()}},
+		Disks:             []*computepb.AttachedDisk{r.want.bootDisk(image(s.NodeImageOwner, s.NodeImage), s.NodeDiskSize, s.NodeDiskType)},
+		NetworkInterfaces: r.want.nic(r.region(), ""),
+		Metadata: r.want.metadata(scripts.RoleNode, ip, map[string]string{
+			scripts.KeyJoinToken: join,
+			scripts.KeyCAHash:    hash,
+		}),
+		Scheduling: scheduling(s.PreemptibleNode),
+	}
+	if len(s.NodeScopes) > 0 {
+		p.ServiceAccounts = []*computepb.ServiceAccount{{Email: &s.NodeAccount, Scopes: s.NodeScopes}}
+	}
+	return r.gce.InstanceTemplates().Insert(ctx, &computepb.InstanceTemplate{
+		Name:        new(n.Template()),
+		Description: new(r.want.mark.For(roleTemplate)),
+		Properties:  p,
+	})
+}

@@ -1,0 +1,182 @@
+package cluster
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"hakube/cluster/plan"
+	"hakube/replicate"
+)
+
+// validate gathers evidence that the cluster works: its nodes by name, both
+// etcd rings asked on the master itself, the API's own word, and CoreDNS.
+func (r *run) validate() plan.Step { return validate{r} }
+
+type validate struct{ *run }
+
+// validateLimit is how long the last parts may take; CoreDNS is the slowest.
+const validateLimit = 5 * time.Minute
+
+func (validate) String() string { return "cluster is valid" }
+func (validate) Waits()         {}
+
+const masterRoleLabel = "node-role.kubernetes.io/control-plane"
+
+func (v validate) Observe(ctx context.Context) (plan.State, error) {
+	why, err := v.look(ctx)
+	if err != nil {
+		return plan.State{Is: plan.Absent, Why: plainly443(err)}, nil
+	}
+	if why != "" {
+		return plan.State{Is: plan.Partial, Why: why}, nil
+	}
+	e := v.evidence
+	return exists(fmt.Sprintf("%d nodes, rings %s, CoreDNS %s",
+		len(e.Nodes), strings.Join(slices.Sorted(maps.Keys(e.Rings)), " and "), e.CoreDNS))
+}
+
+func (v validate) Do(ctx context.Context) error {
+	return plan.Until(ctx, plan.Condition{
+		For: "the cluster to be valid", Every: 2 * v.poll, Limit: validateLimit,
+		Check: func(ctx context.Context) (bool, string, error) {
+			why, err := v.look(ctx)
+			return err == nil && why == "", why, err
+		},
+	})
+}
+
+func (validate) Undo(context.Context) error { return nil } // never unwanted
+
+// look gathers everything and returns what is not as it should be yet.
+func (v validate) look(ctx context.Context) (why string, err error) {
+	client, err := v.kube(ctx)
+	if err != nil {
+		return "", err
+	}
+	ip, err := v.address(ctx)
+	if err != nil {
+		return "", err
+	}
+	e := &Evidence{Ready: "ok"}
+	var notes [4]string
+	err = together(
+		func() error {
+			if notes[0] = v.ready(ctx, ip); notes[0] != "" {
+				notes[0] = "API: " + notes[0]
+			}
+			return nil
+		},
+		func() error {
+			list, err := client.Nodes().List(ctx, metav1.ListOptions{})
+			if err != nil {
+				return fmt.Errorf("listing nodes: %w", err)
+			}
+			e.Nodes = nodesOf(list.Items)
+			notes[1] = masterMissing(e.Nodes, v.want.names.Master())
+			return nil
+		},
+		func() error {
+			host, err := v.host(ctx)
+			if err != nil {
+				return err
+			}
+			if e.Rings, err = replicate.Rings(ctx, v.deps.SSH, host); err != nil {
+				return err
+			}
+			notes[2] = ringsProblem(e.Rings)
+			return nil
+		},
+		func() error {
+			pods, err := client.Pods("kube-system").List(ctx, metav1.ListOptions{LabelSelector: "k8s-app=kube-dns"})
+			if err != nil {
+				return fmt.Errorf("listing CoreDNS: %w", err)
+			}
+			ready := 0
+			for i := range pods.Items {
+				if podReady(&pods.Items[i]) {
+					ready++
+				}
+			}
+			e.CoreDNS = fmt.Sprintf("%d of %d pods ready", ready, len(pods.Items))
+			if ready == 0 {
+				notes[3] = "CoreDNS: " + e.CoreDNS
+			}
+			return nil
+		},
+	)
+	if err != nil {
+		return "", err
+	}
+	v.mu.Lock()
+	v.run.evidence = e
+	v.mu.Unlock()
+	return strings.Join(slices.DeleteFunc(notes[:], func(s string) bool { return s == "" }), "; "), nil
+}
+
+// nodesOf is the list for people: masters first, then by name.
+func nodesOf(items []corev1.Node) (nodes []Node) {
+	for i := range items {
+		n := &items[i]
+		_, master := n.Labels[masterRoleLabel]
+		why := notReady(n)
+		nodes = append(nodes, Node{
+			Name: n.Name, Master: master, Ready: why == "", Why: why,
+			Zone: n.Labels["topology.kubernetes.io/zone"], Version: n.Status.NodeInfo.KubeletVersion,
+		})
+	}
+	slices.SortFunc(nodes, func(a, b Node) int {
+		if a.Master != b.Master {
+			if a.Master {
+				return -1
+			}
+			return 1
+		}
+		return cmp.Compare(a.Name, b.Name)
+	})
+	return nodes
+}
+
+func masterMissing(nodes []Node, master string) string {
+	for _, n := range nodes {
+		if n.Name == master {
+			if n.Ready {
+				return ""
+			}
+			return "node " + master + ": " + n.Why
+		}
+	}
+	return "master " + master + " is no node yet"
+}
+
+// ringsProblem is what is wrong with a ring, "" if both are whole.
+func ringsProblem(rings map[string]replicate.Ring) string {
+	for _, name := range []string{"main", "events"} {
+		ring, ok := rings[name]
+		switch {
+		case !ok:
+			return "etcd " + name + ": no answer"
+		case !ring.Healthy:
+			return "etcd " + name + ": " + or(ring.Error, "not healthy")
+		case ring.Leader == "":
+			return "etcd " + name + ": no leader"
+		}
+	}
+	return ""
+}
+
+func podReady(p *corev1.Pod) bool {
+	for _, c := range p.Status.Conditions {
+		if c.Type == corev1.PodReady {
+			return c.Status == corev1.ConditionTrue
+		}
+	}
+	return false
+}

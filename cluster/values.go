@@ -1,0 +1,255 @@
+package cluster
+
+import (
+	"fmt"
+	"net/netip"
+	"net/url"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// The types of settings. Decode is what envconfig calls with the variable's
+// text; its error says what is wrong with it, without naming the variable.
+
+// Bool is true or false and nothing else: kube-up took any other word for
+// "not true" without saying so (#27425, MULTIZONE=1).
+type Bool bool
+
+func (b *Bool) Decode(s string) error {
+	switch s {
+	case "true":
+		*b = true
+	case "false":
+		*b = false
+	default:
+		return fmt.Errorf("neither true nor false")
+	}
+	return nil
+}
+
+// Provider is where the machines are.
+type Provider string
+
+const (
+	GCE   Provider = "gce"
+	Local Provider = "local"
+)
+
+func (p *Provider) Decode(s string) error {
+	switch Provider(s) {
+	case GCE, Local:
+		*p = Provider(s)
+		return nil
+	}
+	return fmt.Errorf("no such provider; there are gce and local")
+}
+
+// Zone is a Compute Engine zone.
+type Zone string
+
+var zoneGrammar = regexp.MustCompile(`^[a-z]+-[a-z]+[0-9]{1,2}-[a-z]$`)
+
+func (z *Zone) Decode(s string) error {
+	if s != "" && !zoneGrammar.MatchString(s) {
+		return fmt.Errorf("not a zone; one looks like europe-west1-b")
+	}
+	*z = Zone(s)
+	return nil
+}
+
+// Region is the zone's region.
+func (z Zone) Region() string {
+	if i := strings.LastIndexByte(string(z), '-'); i > 0 {
+		return string(z[:i])
+	}
+	return ""
+}
+
+// Project is a project id, also of the older kind with a domain.
+type Project string
+
+var projectGrammar = regexp.MustCompile(`^([a-z0-9.-]+:)?[a-z][a-z0-9-]{0,61}[a-z0-9]$`)
+
+func (p *Project) Decode(s string) error {
+	if s != "" && !projectGrammar.MatchString(s) {
+		return fmt.Errorf("not a project id; lower-case letters, digits and hyphens")
+	}
+	*p = Project(s)
+	return nil
+}
+
+// Name is a name as Compute Engine takes it (RFC 1035).
+type Name string
+
+var nameGrammar = regexp.MustCompile(`^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$`)
+
+func (n *Name) Decode(s string) error {
+	if s != "" && !nameGrammar.MatchString(s) {
+		return fmt.Errorf("not a name for Compute Engine: a lower-case letter, then at most 62 lower-case letters, digits or hyphens, no hyphen at the end")
+	}
+	*n = Name(s)
+	return nil
+}
+
+// Count is a whole number that is not negative.
+type Count int
+
+func (c *Count) Decode(s string) error {
+	n, err := strconv.Atoi(s)
+	if err != nil {
+		return fmt.Errorf("not a whole number")
+	}
+	if n < 0 {
+		return fmt.Errorf("less than nothing")
+	}
+	*c = Count(n)
+	return nil
+}
+
+// Prefix is an IPv4 range.
+type Prefix struct{ netip.Prefix }
+
+func (p *Prefix) Decode(s string) error {
+	v, err := netip.ParsePrefix(s)
+	if err != nil || !v.Addr().Is4() {
+		return fmt.Errorf("not an IPv4 range; one looks like 10.64.0.0/14")
+	}
+	if v != v.Masked() {
+		return fmt.Errorf("the range has bits beyond its length; did you mean %s", v.Masked())
+	}
+	p.Prefix = v
+	return nil
+}
+
+// Addr is an IPv4 address, or none.
+type Addr struct{ netip.Addr }
+
+func (a *Addr) Decode(s string) error {
+	if s == "" {
+		return nil
+	}
+	v, err := netip.ParseAddr(s)
+	if err != nil || !v.Is4() {
+		return fmt.Errorf("not an IPv4 address")
+	}
+	a.Addr = v
+	return nil
+}
+
+// Domain is a DNS domain.
+type Domain string
+
+var domainGrammar = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$`)
+
+func (d *Domain) Decode(s string) error {
+	if len(s) > 253 || !domainGrammar.MatchString(s) {
+		return fmt.Errorf("not a DNS domain; one looks like cluster.local")
+	}
+	*d = Domain(s)
+	return nil
+}
+
+// Size is a disk's size in GB, as Google counts them (2^30 bytes).
+type Size int64
+
+func (g *Size) Decode(s string) error {
+	n, err := strconv.ParseInt(strings.TrimSuffix(strings.TrimSuffix(s, "GB"), "G"), 10, 64)
+	if err != nil || n < 1 || n > 65536 {
+		return fmt.Errorf("not a size; one looks like 20GB, up to 65536GB")
+	}
+	*g = Size(n)
+	return nil
+}
+
+// Version is a Kubernetes version.
+type Version string
+
+var versionGrammar = regexp.MustCompile(`^v1\.[0-9]{1,3}\.[0-9]{1,3}(-[a-z0-9.]+)?$`)
+
+func (v *Version) Decode(s string) error {
+	if !versionGrammar.MatchString(s) {
+		return fmt.Errorf("not a Kubernetes version; one looks like v1.36.3")
+	}
+	*v = Version(s)
+	return nil
+}
+
+// URL is an http or https address without query, or none.
+type URL string
+
+func (u *URL) Decode(s string) error {
+	if s == "" {
+		return nil
+	}
+	p, err := url.Parse(s)
+	if err != nil || p.Host == "" || p.Scheme != "http" && p.Scheme != "https" || p.RawQuery != "" || p.Fragment != "" ||
+		strings.ContainsAny(s, " '\"`$\\\n\t<>") {
+		return fmt.Errorf("not an http or https address")
+	}
+	*u = URL(strings.TrimSuffix(s, "/"))
+	return nil
+}
+
+// Seconds is a time limit, as kube-up counts it, in seconds; 15m is understood too.
+type Seconds time.Duration
+
+func (d *Seconds) Decode(s string) error {
+	if n, err := strconv.Atoi(s); err == nil && n > 0 {
+		*d = Seconds(time.Duration(n) * time.Second)
+		return nil
+	}
+	v, err := time.ParseDuration(s)
+	if err != nil || v <= 0 {
+		return fmt.Errorf("not a number of seconds above zero")
+	}
+	*d = Seconds(v)
+	return nil
+}
+
+// Duration is the limit as Go's own type.
+func (d Seconds) Duration() time.Duration { return time.Duration(d) }
+
+// Distribution is the operating system of machines.
+type Distribution string
+
+func (d *Distribution) Decode(s string) error {
+	if s != "debian" {
+		return fmt.Errorf("hakube's machines run Debian; the only value is debian")
+	}
+	*d = Distribution(s)
+	return nil
+}
+
+// Scopes are the OAuth scopes of a machine's service account, as URLs.
+type Scopes []string
+
+const scopePrefix = "https://www.googleapis.com/auth/"
+
+// scopeAliases are gcloud's short names (gcloud compute instances create, --scopes).
+var scopeAliases = map[string]string{
+	"bigquery": "bigquery", "cloud-platform": "cloud-platform", "compute-ro": "compute.readonly", "compute-rw": "compute",
+	"logging-write": "logging.write", "monitoring": "monitoring", "monitoring-write": "monitoring.write",
+	"pubsub": "pubsub", "service-control": "servicecontrol", "service-management": "service.management.readonly",
+	"storage-full": "devstorage.full_control", "storage-ro": "devstorage.read_only", "storage-rw": "devstorage.read_write",
+	"trace": "trace.append", "userinfo-email": "userinfo.email",
+}
+
+func (v *Scopes) Decode(s string) error {
+	*v = nil
+	if s == "" || s == "none" {
+		return nil
+	}
+	for scope := range strings.SplitSeq(s, ",") {
+		name, isURL := strings.CutPrefix(scope, scopePrefix)
+		if !isURL {
+			var known bool
+			if name, known = scopeAliases[scope]; !known {
+				return fmt.Errorf("%q is no scope; one looks like storage-ro or %smonitoring", scope, scopePrefix)
+			}
+		}
+		*v = append(*v, scopePrefix+name)
+	}
+	return nil
+}

@@ -1,0 +1,389 @@
+package cluster
+
+import (
+	"bytes"
+	"context"
+	"crypto/ed25519"
+	"crypto/rand"
+	"fmt"
+	"io"
+	"log"
+	"maps"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+
+	"hakube/cluster/plan"
+	"hakube/gce"
+	"hakube/gce/emulator"
+	"hakube/gce/gcetest"
+	"hakube/replicate"
+	"hakube/scripts"
+)
+
+// A world is an embedded GCE whose machines answer what this package asks of
+// them and nothing else: ssh, the API server of a control plane that lives on
+// the master's disk, and the phases of the startup-script.
+type world struct {
+	*gcetest.Twin
+	t testing.TB
+
+	mu       sync.Mutex
+	planes   map[uint64]*plane // by the id of the master's data disk
+	machines map[emulator.MachineKey]*machine
+	exited   func(emulator.MachineKey)
+	fault    func(*http.Request) emulator.Fault
+	fail     map[string]string // by machine or role: why its script gives up
+	console  string
+}
+
+// A machine is one that runs.
+type machine struct {
+	emulator.Machine
+	plane *plane // of a master
+	ssh   net.Listener
+	api   *httptest.Server
+	key   ssh.Signer
+}
+
+func newWorld(t testing.TB) *world {
+	w := &world{t: t, planes: map[uint64]*plane{}, machines: map[emulator.MachineKey]*machine{}, fail: map[string]string{}}
+	w.Twin = gcetest.Start(t, func(o *emulator.Options) {
+		o.Backend = w
+		o.Fault = func(r *http.Request) emulator.Fault {
+			w.mu.Lock()
+			f := w.fault
+			w.mu.Unlock()
+			if f == nil {
+				return emulator.Fault{}
+			}
+			return f(r)
+		}
+	})
+	return w
+}
+
+var _ emulator.Backend = (*world)(nil)
+
+func (w *world) CreateDisk(context.Context, emulator.Disk) error    { return nil }
+func (w *world) Sync(context.Context, emulator.Network) error       { return nil }
+func (w *world) Watch(exited func(emulator.MachineKey))             { w.exited = exited }
+func (w *world) Serial(m emulator.Machine, _ int64) ([]byte, error) { return []byte(w.console), nil }
+func (w *world) DeleteDisk(_ context.Context, d emulator.Disk) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	delete(w.planes, d.ID)
+	return nil
+}
+
+// Close ends what still listens.
+func (w *world) Close() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, m := range w.machines {
+		m.halt()
+	}
+	return nil
+}
+
+func (m *machine) halt() {
+	if m.api != nil {
+		m.api.Close()
+	}
+	if m.ssh != nil {
+		m.ssh.Close()
+	}
+}
+
+// Start boots a machine: its script runs at once.
+func (w *world) Start(_ context.Context, m emulator.Machine) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.machines[m.MachineKey] != nil {
+		return nil
+	}
+	x := &machine{Machine: m}
+	w.machines[m.MachineKey] = x
+	role := m.Metadata[scripts.KeyRole]
+	reason := or(w.fail[m.Name], w.fail[role])
+	if reason == "" {
+		var err error
+		if role == scripts.RoleMaster {
+			err = w.startMaster(x)
+		} else {
+			reason = w.join(x)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if reason != "" {
+		return w.tell(m.MachineKey, "hakube/phase", scripts.PhaseFailed+reason)
+	}
+	return w.tell(m.MachineKey, "hakube/phase", scripts.PhaseRunning)
+}
+
+func (w *world) startMaster(x *machine) error {
+	for _, d := range x.Disks {
+		if d.Device != masterDevice {
+			continue
+		}
+		if w.planes[d.ID] == nil {
+			w.planes[d.ID] = newPlane(w.t, x.Machine)
+		}
+		x.plane = w.planes[d.ID]
+	}
+	if x.plane == nil {
+		return fmt.Errorf("the master has no data disk")
+	}
+	x.plane.mastered(x.Machine)
+	_, private, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		return err
+	}
+	if x.key, err = ssh.NewSignerFromKey(private); err != nil {
+		return err
+	}
+	if x.ssh, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
+		return err
+	}
+	go w.serveSSH(x)
+	x.api = httptest.NewUnstartedServer(x.plane)
+	x.api.Config.ErrorLog = log.New(io.Discard, "", 0) // clients with old certificates
+	x.api.TLS = x.plane.serverTLS(x.NIC.External)
+	x.api.StartTLS()
+	kind, value, _ := strings.Cut(strings.TrimSpace(string(ssh.MarshalAuthorizedKey(x.key.PublicKey()))), " ")
+	return w.tell(x.MachineKey, "hostkeys/"+kind, value)
+}
+
+// join makes a node of the machine if a control plane takes its token.
+func (w *world) join(x *machine) (reason string) {
+	address := x.Metadata[scripts.KeyAddress]
+	for _, m := range w.machines {
+		if m.plane != nil && m.NIC.External.String() == address {
+			return m.plane.join(x.Machine)
+		}
+	}
+	return "nobody answers at " + address
+}
+
+// tell writes a guest attribute as the machine does.
+func (w *world) tell(key emulator.MachineKey, path, value string) error {
+	h, ok := w.Server.MetadataFor(key)
+	if !ok {
+		return fmt.Errorf("no metadata for %s", key.Name)
+	}
+	r := httptest.NewRequest(http.MethodPut, "/computeMetadata/v1/instance/guest-attributes/"+path, strings.NewReader(value))
+	r.Header.Set("Metadata-Flavor", "Google")
+	rec := httptest.NewRecorder()
+	h.ServeHTTP(rec, r)
+	if rec.Code != http.StatusOK {
+		return fmt.Errorf("writing guest attribute %s: %d %s", path, rec.Code, rec.Body)
+	}
+	return nil
+}
+
+// attribute reads a metadata item as the machine sees it now.
+func (w *world) attribute(key emulator.MachineKey, name string) string {
+	h, ok := w.Server.MetadataFor(key)
+	if !ok {
+		return ""
+	}
+	r := httptest.NewRequest(http.MethodGet, "/computeMetadata/v1/instance/attributes/"+name, nil)
+	r.Header.Set("Metadata-Flavor", "Google")
+	rec := httptest.NewRecorder()
+	h.ServeHTTP(rec, r)
+	return rec.Body.String()
+}
+
+func (w *world) Stop(_ context.Context, m emulator.Machine, _ bool) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if x := w.machines[m.MachineKey]; x != nil {
+		x.halt()
+		delete(w.machines, m.MachineKey)
+	}
+	return nil
+}
+
+// objects is everything in the project, by path; a list that is empty counts
+// as one that is not there.
+func (w *world) objects() map[string]map[string]any {
+	all := map[string]map[string]any{}
+	for _, o := range w.Server.Snapshot() {
+		maps.DeleteFunc(o.Doc, func(_ string, v any) bool {
+			l, ok := v.([]any)
+			return ok && len(l) == 0
+		})
+		all[o.Path] = o.Doc
+	}
+	return all
+}
+
+// dial reaches external addresses of the world.
+func (w *world) dial(ctx context.Context, network, addr string) (net.Conn, error) {
+	ip, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return nil, err
+	}
+	w.mu.Lock()
+	target := ""
+	for _, m := range w.machines {
+		if m.plane == nil || m.NIC.External.String() != ip {
+			continue
+		}
+		switch port {
+		case "22":
+			target = m.ssh.Addr().String()
+		case "443":
+			target = m.api.Listener.Addr().String()
+		}
+	}
+	w.mu.Unlock()
+	if target == "" {
+		return nil, &net.OpError{Op: "dial", Net: network, Err: fmt.Errorf("nobody is at %s", addr)}
+	}
+	var d net.Dialer
+	return d.DialContext(ctx, network, target)
+}
+
+// serveSSH takes whoever's key is in the machine's metadata.
+func (w *world) serveSSH(x *machine) {
+	config := &ssh.ServerConfig{PublicKeyCallback: func(c ssh.ConnMetadata, key ssh.PublicKey) (*ssh.Permissions, error) {
+		want := c.User() + ":" + strings.TrimSpace(string(ssh.MarshalAuthorizedKey(key)))
+		for line := range strings.Lines(w.attribute(x.MachineKey, scripts.KeySSHKeys)) {
+			if strings.HasPrefix(line, want) {
+				return nil, nil
+			}
+		}
+		return nil, fmt.Errorf("unknown key")
+	}}
+	config.AddHostKey(x.key)
+	for {
+		conn, err := x.ssh.Accept()
+		if err != nil {
+			return
+		}
+		go func() {
+			defer conn.Close()
+			server, channels, requests, err := ssh.NewServerConn(conn, config)
+			if err != nil {
+				return
+			}
+			defer server.Close()
+			go ssh.DiscardRequests(requests)
+			for c := range channels {
+				channel, requests, err := c.Accept()
+				if err != nil {
+					return
+				}
+				go w.session(x, channel, requests)
+			}
+		}()
+	}
+}
+
+func (w *world) session(x *machine, channel ssh.Channel, requests <-chan *ssh.Request) {
+	defer channel.Close()
+	for r := range requests {
+		if r.Type != "exec" {
+			_ = r.Reply(r.Type == "env", nil)
+			continue
+		}
+		_ = r.Reply(true, nil)
+		var script bytes.Buffer
+		_, _ = script.ReadFrom(channel)
+		status := uint32(0)
+		name, err := scripts.Name(script.String())
+		switch {
+		case err == nil && name == "admin-kubeconfig":
+			_, _ = channel.Write(x.plane.adminConf)
+		case err == nil && name == "etcd-status":
+			fmt.Fprintf(channel, `{"rings":{"main":%s,"events":%s}}`, ringJSON(x.Name), ringJSON(x.Name))
+		default:
+			fmt.Fprintf(channel.Stderr(), "this machine does not know %q\n", name)
+			status = 1
+		}
+		_, _ = channel.SendRequest("exit-status", false, ssh.Marshal(struct{ Status uint32 }{status}))
+		return
+	}
+}
+
+func ringJSON(master string) string {
+	return fmt.Sprintf(`{"members":[{"id":"8e9e05c52164694d","name":%q,"peerURLs":["https://%s:2380"],"learner":false}],`+
+		`"leader":"8e9e05c52164694d","healthy":true,"revision":1,"error":""}`, master, master)
+}
+
+// An operator is somebody with a key, a kubeconfig and settings.
+type operator struct {
+	*Cluster
+	kubeconfig string
+}
+
+// operator returns one who wants a cluster of 1 master and 2 nodes.
+func (w *world) operator(change ...func(*Settings)) *operator {
+	w.t.Helper()
+	for _, v := range Variables() { // nothing from outside gets into the test
+		if t, ok := w.t.(*testing.T); ok {
+			t.Setenv(v.Name, "")
+		}
+	}
+	s, _, err := Load(Up, map[string]string{"KUBERNETES_PROVIDER": "local", "KUBE_GCE_ZONE": gcetest.Zone, "NUM_NODES": "2"},
+		func(Provider) string { return gcetest.Project })
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	s.InitTimeout, s.GroupTimeout, s.ReadyGrace = Seconds(10*time.Second), Seconds(10*time.Second), Seconds(time.Millisecond)
+	for _, f := range change {
+		f(&s)
+	}
+	_, private, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	signer, err := ssh.NewSignerFromKey(private)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	o := &operator{kubeconfig: filepath.Join(w.t.TempDir(), "kube", "config")}
+	runner := replicate.NewRunner(replicate.Options{Signer: signer, Dial: w.dial})
+	w.t.Cleanup(func() {
+		if err := runner.Close(); err != nil {
+			w.t.Logf("closing ssh: %v", err) // its machine may be gone
+		}
+	})
+	client := w.Client
+	if s.Zone.Region() != gcetest.Region {
+		client = w.NewClient(w.t, func(g *gce.Options) { g.Region = s.Zone.Region() })
+	}
+	o.Cluster = New(s, Deps{
+		GCE: client, SSH: runner, Signer: signer, User: "me", Dial: w.dial, Kubeconfig: o.kubeconfig, Poll: time.Millisecond, LetGo: time.Second,
+		InRegion: func(_ context.Context, region string) (*gce.Client, error) {
+			return w.NewClient(w.t, func(g *gce.Options) { g.Region = region }), nil
+		},
+	})
+	return o
+}
+
+// again is the same operator with other settings.
+func (o *operator) again(change func(*Settings)) *operator {
+	c := *o.Cluster
+	change(&c.settings)
+	return &operator{Cluster: &c, kubeconfig: o.kubeconfig}
+}
+
+// events collects what a run says, and is shown when the test fails.
+func (w *world) events() func(plan.Event) {
+	return func(e plan.Event) {
+		if e.Kind.Final() || e.Kind == plan.Waiting {
+			w.t.Logf("[%d/%d] %s: %s %s", e.N, e.Of, e.Step, e.Kind, e.Why)
+		}
+	}
+}

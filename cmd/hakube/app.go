@@ -1,0 +1,115 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	// urfave/cli/v2: commands, flags and help, as the project asks for.
+	"github.com/urfave/cli/v2"
+
+	"hakube/cluster"
+)
+
+// newApp is the command line. Errors are returned, never printed or turned
+// into exits by the library: it would skip the deferred calls of main.
+func newApp(u *ui) *cli.App {
+	return &cli.App{
+		Name:  "hakube",
+		Usage: "grow a Kubernetes cluster on Google Compute Engine by command, and shrink it again",
+		Description: "Settings are kube-up's environment variables (hakube help env); a flag of the same\n" +
+			"meaning wins. KUBERNETES_PROVIDER=local is a GCE on this machine.\n\n" +
+			"   KUBE_GCE_ZONE=europe-west1-b hakube up      a master and a pool of nodes\n" +
+			"   KUBE_GCE_ZONE=europe-west1-b hakube down    all of it away again\n\n" + exitHelp,
+		Commands: []*cli.Command{
+			upCommand(u), downCommand(u), planCommand(u), localCommand(u),
+			helpCommand(u), completionCommand(u), versionCommand(u),
+		},
+		CommandNotFound: func(*cli.Context, string) {}, // the action says it
+		Action: func(c *cli.Context) error {
+			if c.Args().Present() {
+				return unknownCommand(c)
+			}
+			return cli.ShowAppHelp(c)
+		},
+		OnUsageError:    usage,
+		ExitErrHandler:  func(*cli.Context, error) {},
+		HideHelpCommand: true,
+		HideVersion:     true,
+		Writer:          u.out,
+		ErrWriter:       u.err,
+		Reader:          u.in,
+	}
+}
+
+// usage keeps the library from printing the whole help under a wrong flag.
+func usage(_ *cli.Context, err error, _ bool) error { return usageError{err} }
+
+func unknownCommand(c *cli.Context) error {
+	return usageError{fmt.Errorf("no command %q; \"hakube --help\" lists them", c.Args().First())}
+}
+
+// noArguments refuses words behind a command that takes none.
+func noArguments(c *cli.Context) error {
+	if c.Args().Present() {
+		return usageError{fmt.Errorf("%s takes no argument, got %q", c.Command.FullName(), c.Args().First())}
+	}
+	return nil
+}
+
+// settingFlags are a flag for each variable. The environment is not theirs to
+// read (two readers of one variable would disagree), so they have no defaults.
+func settingFlags() []cli.Flag {
+	flags := []cli.Flag{jsonFlag("print progress and result as JSON")}
+	for _, v := range cluster.Variables() {
+		flags = append(flags, &cli.GenericFlag{
+			Name: v.Flag, Usage: v.Name, Value: &settingValue{boolean: v.Bool}, Category: "Settings (hakube help env):",
+		})
+	}
+	return flags
+}
+
+func jsonFlag(usage string) cli.Flag { return &cli.BoolFlag{Name: "json", Usage: usage} }
+
+// settingValue takes any text; what it means is decided with all others.
+type settingValue struct {
+	text    string
+	boolean bool
+}
+
+func (v *settingValue) Set(s string) error { v.text = s; return nil }
+func (v *settingValue) String() string     { return v.text }
+func (v *settingValue) IsBoolFlag() bool   { return v.boolean }
+
+// given are the settings on the command line, by the variable's name.
+func given(c *cli.Context) map[string]string {
+	m := map[string]string{}
+	for _, v := range cluster.Variables() {
+		if c.IsSet(v.Flag) {
+			m[v.Name] = c.Generic(v.Flag).(*settingValue).text
+		}
+	}
+	return m
+}
+
+// commandLine is how to call the command again, for hints.
+func commandLine(c *cli.Context) string {
+	words := []string{"hakube", c.Command.Name}
+	for _, v := range cluster.Variables() {
+		if c.IsSet(v.Flag) {
+			words = append(words, fmt.Sprintf("--%s=%s", v.Flag, quote(c.Generic(v.Flag).(*settingValue).text)))
+		}
+	}
+	return strings.Join(words, " ")
+}
+
+// quote makes one word for a shell of any text.
+func quote(s string) string {
+	plain := func(r rune) bool {
+		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_./:,@%+=", r)
+	}
+	if s != "" && !slices.ContainsFunc([]rune(s), func(r rune) bool { return !plain(r) }) {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}

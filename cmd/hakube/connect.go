@@ -1,0 +1,129 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"os/user"
+	"path/filepath"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"hakube/cluster"
+	"hakube/gce"
+	"hakube/gce/local"
+	"hakube/replicate"
+)
+
+// settings loads what the command is to do with, and shows the warnings.
+func settings(u *ui, c *cli.Context, verb cluster.Verb) (cluster.Settings, error) {
+	s, warnings, err := cluster.Load(verb, given(c), func(p cluster.Provider) string {
+		if p == cluster.Local {
+			return local.Project
+		}
+		return gce.DefaultProject()
+	})
+	for _, w := range warnings {
+		u.warn(w)
+	}
+	return s, err
+}
+
+// connect puts a cluster together with the cloud the settings name.
+func connect(ctx context.Context, u *ui, s cluster.Settings) (*cluster.Cluster, error) {
+	deps := cluster.Deps{Kubeconfig: s.Kubeconfig}
+	options := gce.Options{
+		Project: string(s.Project), Region: s.Zone.Region(), UserAgent: "hakube/" + version,
+		Waiting: cluster.Waiting,
+	}
+	var dialer net.Dialer
+	deps.Dial = dialer.DialContext
+	if s.Provider == cluster.Local {
+		status, err := ensureLocal(ctx, u)
+		if err != nil {
+			return nil, err
+		}
+		options.Endpoint = status.Endpoint
+		deps.MirrorDefault = status.Mirror
+		if status.Machines == local.Model {
+			deps.ProxyURL = status.Endpoint
+			deps.Dial = throughProxy(status.Endpoint)
+		}
+	}
+	client, err := gce.New(ctx, options)
+	if err != nil {
+		return nil, err
+	}
+	deps.GCE = client
+	deps.InRegion = func(ctx context.Context, region string) (*gce.Client, error) {
+		there := options
+		there.Region = region
+		return gce.New(ctx, there)
+	}
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return nil, fmt.Errorf("finding the ssh key: %w", err)
+	}
+	if deps.Signer, err = replicate.Key(filepath.Join(home, ".ssh", "google_compute_engine")); err != nil {
+		return nil, err
+	}
+	me, err := user.Current()
+	if err != nil {
+		return nil, fmt.Errorf("finding the user to log in as: %w", err)
+	}
+	deps.User = replicate.LoginName(me.Username)
+	deps.SSH = replicate.NewRunner(replicate.Options{Signer: deps.Signer, Dial: deps.Dial})
+	return cluster.New(s, deps), nil
+}
+
+var noDeadline time.Time
+
+// throughProxy dials by HTTP CONNECT: model machines have no address on this host.
+func throughProxy(endpoint string) func(context.Context, string, string) (net.Conn, error) {
+	return func(ctx context.Context, network, addr string) (net.Conn, error) {
+		proxy, err := url.Parse(endpoint)
+		if err != nil {
+			return nil, fmt.Errorf("dialling %s: %w", addr, err)
+		}
+		var d net.Dialer
+		conn, err := d.DialContext(ctx, network, proxy.Host)
+		if err != nil {
+			return nil, err
+		}
+		if deadline, ok := ctx.Deadline(); ok {
+			if err := conn.SetDeadline(deadline); err != nil {
+				return nil, err
+			}
+		}
+		stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
+		defer stop()
+		fmt.Fprintf(conn, "CONNECT %s HTTP/1.1\r\nHost: %s\r\n\r\n", addr, addr)
+		r := bufio.NewReader(conn)
+		resp, err := http.ReadResponse(r, &http.Request{Method: http.MethodConnect})
+		if err == nil && resp.StatusCode != http.StatusOK {
+			why, _, _ := r.ReadLine() // the proxy's reason, if it gave one
+			err = fmt.Errorf("%s: %s", resp.Status, why)
+		}
+		if err != nil {
+			_ = conn.Close() // it is of no use
+			return nil, &net.OpError{Op: "dial", Net: network, Err: err}
+		}
+		if err := conn.SetDeadline(noDeadline); err != nil {
+			return nil, err
+		}
+		return &bufferedConn{conn, r}, nil
+	}
+}
+
+// bufferedConn reads first what came with the proxy's answer.
+type bufferedConn struct {
+	net.Conn
+	r *bufio.Reader
+}
+
+func (c *bufferedConn) Read(b []byte) (int, error) { return c.r.Read(b) }

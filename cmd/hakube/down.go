@@ -1,0 +1,73 @@
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+	"golang.org/x/term"
+
+	"hakube/cluster"
+)
+
+func downCommand(u *ui) *cli.Command {
+	return &cli.Command{
+		Name:  "down",
+		Usage: "remove the cluster, last-made first, until nothing carries its mark",
+		Description: "With KUBE_GCE_ZONE the cluster is removed if that zone holds all that is left of it.\n" +
+			"Without, it is removed wherever it is; on a terminal its name is asked for first.\n" +
+			"The cluster need not be alive.\n\n" + exitHelp,
+		Flags:        settingFlags(),
+		OnUsageError: usage,
+		Action: func(c *cli.Context) error {
+			u.json = c.Bool("json")
+			if err := noArguments(c); err != nil {
+				return err
+			}
+			s, err := settings(u, c, cluster.Down)
+			if err != nil {
+				return err
+			}
+			if err := u.confirm(s); err != nil {
+				return err
+			}
+			cl, err := connect(c.Context, u, s)
+			if err != nil {
+				return err
+			}
+			u.next = fmt.Sprintf("%q continues from here", commandLine(c))
+			summary, err := cl.Down(c.Context, u.report())
+			if u.json && summary != nil {
+				if err := u.object(summary); err != nil {
+					return err
+				}
+			}
+			if err != nil {
+				return err
+			}
+			if summary.Nothing {
+				u.note("nothing to remove: no cluster %s in project %s", s.Prefix, s.Project)
+			} else {
+				u.note("cluster %s is removed, nothing is left that carries its mark", s.Prefix)
+			}
+			return nil
+		},
+	}
+}
+
+// confirm asks for the cluster's name when all zones are meant and a person is there.
+func (u *ui) confirm(s cluster.Settings) error {
+	if s.Zone != "" || bool(s.Yes) || !term.IsTerminal(int(u.in.Fd())) {
+		return nil
+	}
+	fmt.Fprintf(u.err, "hakube: this removes cluster %s of project %s in every zone; type its name to go on: ", s.Prefix, s.Project)
+	line, err := bufio.NewReader(u.in).ReadString('\n')
+	if err != nil {
+		return fmt.Errorf("reading the answer: %w", err)
+	}
+	if strings.TrimSpace(line) != string(s.Prefix) {
+		return withHint(fmt.Errorf("not removed: the name was not %s", s.Prefix), "--yes removes it without asking")
+	}
+	return nil
+}

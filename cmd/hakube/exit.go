@@ -1,0 +1,58 @@
+package main
+
+import (
+	"context"
+	"errors"
+
+	"hakube/cluster"
+)
+
+// Exit codes, also in each command's help.
+const (
+	exitDone        = 0
+	exitFailed      = 1
+	exitUsage       = 2 // bad settings or usage; nothing was contacted
+	exitChanges     = 3 // plan --exit-code found changes
+	exitInterrupted = 130
+)
+
+const exitHelp = `Exit codes: 0 done, 1 could not, 2 bad settings or usage (nothing was contacted),
+3 "plan --exit-code" found changes, 130 interrupted and safe to run again.`
+
+var (
+	errInterrupted = errors.New("interrupted")
+	errChanges     = errors.New("there are changes to make")
+)
+
+// usageError is about how hakube was called.
+type usageError struct{ error }
+
+func (u usageError) Unwrap() error { return u.error }
+
+// exitCode is the one place where an error becomes a number.
+func exitCode(err error) int {
+	var problems cluster.Problems
+	var usage usageError
+	switch {
+	case err == nil:
+		return exitDone
+	case errors.Is(err, errChanges):
+		return exitChanges
+	case errors.Is(err, errInterrupted), errors.Is(err, context.Canceled):
+		return exitInterrupted
+	case errors.As(err, &problems), errors.As(err, &usage):
+		return exitUsage
+	}
+	return exitFailed
+}
+
+// hinted is an error with its cure.
+type hinted struct {
+	error
+	hint string
+}
+
+func withHint(err error, hint string) error { return hinted{err, hint} }
+
+func (h hinted) Unwrap() error { return h.error }
+func (h hinted) Hint() string  { return h.hint }

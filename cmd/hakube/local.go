@@ -1,0 +1,277 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"maps"
+	"os"
+	"os/exec"
+	"os/signal"
+	"slices"
+	"strings"
+	"syscall"
+
+	"github.com/urfave/cli/v2"
+
+	"hakube/gce/local"
+	"hakube/gce/local/mirror"
+)
+
+// localCommand is about the embedded GCE itself.
+func localCommand(u *ui) *cli.Command {
+	return &cli.Command{
+		Name:  "local",
+		Usage: "the embedded GCE: a Compute Engine on this machine",
+		Action: func(c *cli.Context) error {
+			if c.Args().Present() {
+				return usageError{fmt.Errorf("no command %q; \"hakube local --help\" lists them", "local "+c.Args().First())}
+			}
+			return cli.ShowSubcommandHelp(c)
+		},
+		OnUsageError:    usage,
+		HideHelpCommand: true,
+		Subcommands: []*cli.Command{
+			{
+				Name: "start", Usage: "start it; with machines that were running before", OnUsageError: usage,
+				Flags: localFlags(),
+				Action: func(c *cli.Context) error {
+					if err := noArguments(c); err != nil {
+						return err
+					}
+					return localStart(c, u)
+				},
+			},
+			{
+				Name: "stop", Usage: "halt its machines and stop it; nothing is lost", OnUsageError: usage,
+				Action: inDir(func(c *cli.Context, dir string) error {
+					was, err := local.Stop(c.Context, dir)
+					if err == nil && !was {
+						u.note("the embedded GCE is not running")
+					}
+					return err
+				}),
+			},
+			{
+				Name: "status", Usage: "say whether it runs, and what it holds", OnUsageError: usage,
+				Flags:  []cli.Flag{jsonFlag("print JSON")},
+				Action: inDir(func(c *cli.Context, dir string) error { return localStatus(c, u, dir) }),
+			},
+			{
+				Name: "reset", Usage: "stop it and delete everything in it", OnUsageError: usage,
+				Action: inDir(func(c *cli.Context, dir string) error { return local.Reset(c.Context, dir) }),
+			},
+			{
+				Name: "env", Usage: "print what points gcloud at it: eval \"$(hakube local env)\"", OnUsageError: usage,
+				Action: inDir(func(c *cli.Context, dir string) error { return localEnv(c, u, dir) }),
+			},
+			{
+				Name: "prepare", Usage: "make what real machines boot and fetch, without starting", OnUsageError: usage,
+				Action: inDir(func(c *cli.Context, _ string) error {
+					_, err := prepare(c.Context, u)
+					return err
+				}),
+			},
+			{
+				Name: "kubectl", Usage: "print the path of a kubectl of the clusters' version", OnUsageError: usage,
+				Action: inDir(func(c *cli.Context, _ string) error {
+					m, err := prepare(c.Context, u)
+					if err == nil {
+						u.printf("%s\n", m.Kubectl())
+					}
+					return err
+				}),
+			},
+			{
+				Name: "serve", Usage: "be the daemon, in the foreground", Hidden: true, OnUsageError: usage,
+				Flags:  localFlags(),
+				Action: inDir(localServe),
+			},
+		},
+	}
+}
+
+func inDir(f func(c *cli.Context, dir string) error) cli.ActionFunc {
+	return func(c *cli.Context) error {
+		if err := noArguments(c); err != nil {
+			return err
+		}
+		dir, err := local.Dir()
+		if err != nil {
+			return err
+		}
+		return f(c, dir)
+	}
+}
+
+func localFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.StringFlag{Name: "machines", Usage: "real: Linux machines, needs Linux and root. model: machines that answer what hakube asks, anywhere (default: as last time, at first real)"},
+		&cli.StringFlag{Name: "latency", Usage: "none, or gce: operations take as long as published for Google (default: as last time, at first none)"},
+		&cli.StringFlag{Name: "listen", Usage: "loopback address of the API (default: any free port)"},
+	}
+}
+
+// localOptions are the flags over what the last start used.
+func localOptions(c *cli.Context, dir string) (local.Options, error) {
+	o, saved, err := local.Saved(dir)
+	if err != nil {
+		return o, err
+	}
+	if m := c.String("machines"); m != "" {
+		if m := local.Machines(m); m != local.Real && m != local.Model {
+			return o, usageError{fmt.Errorf("--machines=%s: there are real and model", m)}
+		}
+		if saved && local.Machines(m) != o.Machines && local.HasObjects(dir) {
+			return o, usageError{fmt.Errorf("--machines=%s: what is in %s was made with --machines=%s; \"hakube local reset\" deletes it", m, dir, o.Machines)}
+		}
+		o.Machines = local.Machines(m)
+	}
+	if l := c.String("latency"); l != "" {
+		if l != "none" && l != "gce" {
+			return o, usageError{fmt.Errorf("--latency=%s: there are none and gce", l)}
+		}
+		o.Latency = l
+	}
+	if l := c.String("listen"); l != "" {
+		o.Listen = l
+	}
+	return o, nil
+}
+
+func localStart(c *cli.Context, u *ui) error {
+	dir, err := local.Dir()
+	if err != nil {
+		return err
+	}
+	o, err := localOptions(c, dir)
+	if err != nil {
+		return err
+	}
+	s, err := local.Ask(c.Context, dir)
+	if err != nil {
+		return err
+	}
+	if s.Running {
+		if s.Machines != o.Machines || s.Latency != o.Latency {
+			return fmt.Errorf("it runs already, with --machines=%s --latency=%s; stop it first", s.Machines, s.Latency)
+		}
+		u.note("the embedded GCE runs already at %s", s.Endpoint)
+		return nil
+	}
+	s, err = startLocal(c.Context, u, dir, o)
+	if err != nil {
+		return err
+	}
+	u.note("the embedded GCE runs at %s with %s machines; \"hakube local stop\" ends it", s.Endpoint, s.Machines)
+	return nil
+}
+
+// startLocal makes sure that what machines need is there, then starts the daemon.
+func startLocal(ctx context.Context, u *ui, dir string, o local.Options) (local.Status, error) {
+	if o.Machines == local.Real {
+		if _, err := prepare(ctx, u); err != nil {
+			return local.Status{}, err
+		}
+	}
+	exe, err := os.Executable()
+	if err != nil {
+		return local.Status{}, fmt.Errorf("finding this program to start the embedded GCE: %w", err)
+	}
+	daemon := exec.Command(exe, "local", "serve", "--machines="+string(o.Machines), "--latency="+o.Latency, "--listen="+o.Listen)
+	daemon.Env = append(os.Environ(), "HAKUBE_LOCAL_DIR="+dir)
+	return local.Start(ctx, dir, daemon)
+}
+
+// prepare makes what real machines need, with a line for what takes long.
+func prepare(ctx context.Context, u *ui) (*mirror.Mirror, error) {
+	return local.Prepare(ctx, func(text string) { u.note("%s", text) })
+}
+
+// ensureLocal is for up and down: they start the embedded GCE when it is not running.
+func ensureLocal(ctx context.Context, u *ui) (local.Status, error) {
+	dir, err := local.Dir()
+	if err != nil {
+		return local.Status{}, err
+	}
+	s, err := local.Ask(ctx, dir)
+	if err != nil || s.Running {
+		return s, err
+	}
+	o, _, err := local.Saved(dir)
+	if err != nil {
+		return s, err
+	}
+	u.note("starting the embedded GCE with %s machines in %s", o.Machines, dir)
+	return startLocal(ctx, u, dir, o)
+}
+
+func localServe(c *cli.Context, dir string) error {
+	o, err := localOptions(c, dir)
+	if err != nil {
+		return err
+	}
+	// A daemon is ended by signal at any time; ^C in the terminal it was started from is not meant for it.
+	ctx, stop := signal.NotifyContext(context.WithoutCancel(c.Context), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	logger := slog.New(slog.NewTextHandler(os.Stderr, nil))
+	host := func() (*local.Host, error) { return local.NewReal(ctx, dir, logger) }
+	if o.Machines == local.Model {
+		host = func() (*local.Host, error) { return newModelHost(dir) }
+	}
+	return local.Serve(ctx, dir, o, host, logger)
+}
+
+func localStatus(c *cli.Context, u *ui, dir string) error {
+	s, err := local.Ask(c.Context, dir)
+	if err != nil {
+		return err
+	}
+	if c.Bool("json") {
+		return u.object(s)
+	}
+	if !s.Running {
+		u.printf("not running (state in %s)\n", dir)
+		return nil
+	}
+	u.printf("running at %s, process %d, %s machines, latency %s\n", s.Endpoint, s.PID, s.Machines, s.Latency)
+	u.printf("calls since the start: %d read, %d changed\n", s.Calls.Read, s.Calls.Change)
+	if len(s.Objects) == 0 {
+		u.printf("no objects\n")
+	}
+	for _, k := range slices.Sorted(maps.Keys(s.Objects)) {
+		u.printf("%6d %s\n", s.Objects[k], k)
+	}
+	return nil
+}
+
+// localEnv prints the variables that make an unmodified gcloud talk to the
+// embedded GCE only: endpoints that are left alone would go to Google.
+func localEnv(c *cli.Context, u *ui, dir string) error {
+	s, err := local.Ask(c.Context, dir)
+	if err != nil {
+		return err
+	}
+	if !s.Running {
+		return withHint(fmt.Errorf("the embedded GCE is not running"), "start it: hakube local start")
+	}
+	for _, kv := range [][2]string{
+		{"KUBERNETES_PROVIDER", "local"},
+		{"CLOUDSDK_CONFIG", dir + "/gcloud"},
+		{"CLOUDSDK_CORE_PROJECT", s.Project},
+		{"CLOUDSDK_CORE_ACCOUNT", "operator@local.invalid"},
+		{"CLOUDSDK_AUTH_ACCESS_TOKEN", "local"},
+		{"CLOUDSDK_CORE_DISABLE_PROMPTS", "1"},
+		{"CLOUDSDK_CORE_CHECK_GCE_METADATA", "false"},
+		{"CLOUDSDK_CORE_DISABLE_FILE_LOGGING", "1"},
+		{"CLOUDSDK_API_ENDPOINT_OVERRIDES_COMPUTE", s.Endpoint + "/compute/v1/"},
+		{"CLOUDSDK_API_ENDPOINT_OVERRIDES_IAM", s.Endpoint + "/"},
+		{"CLOUDSDK_API_ENDPOINT_OVERRIDES_OSLOGIN", s.Endpoint + "/"},
+		{"CLOUDSDK_API_ENDPOINT_OVERRIDES_CLOUDRESOURCEMANAGER", s.Endpoint + "/"},
+	} {
+		u.printf("export %s=%s\n", kv[0], quote(kv[1]))
+	}
+	noProxy := strings.TrimPrefix(os.Getenv("NO_PROXY")+",127.0.0.1", ",")
+	u.printf("export NO_PROXY=%s\n", quote(noProxy))
+	return nil
+}

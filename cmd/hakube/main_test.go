@@ -1,0 +1,66 @@
+package main
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	// rogpeppe/go-internal/testscript: stories of the command line, as the go command tests itself.
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"hakube/gce/local"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"hakube": main})
+}
+
+// TestStories runs hakube as people do, on model machines: what it prints, to
+// which stream, with which exit code, and what stays silent.
+func TestStories(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:                 "../../testdata/script",
+		RequireExplicitExec: true,
+		Setup: func(e *testscript.Env) error {
+			home := filepath.Join(e.WorkDir, "home")
+			dir := filepath.Join(e.WorkDir, "gce")
+			for _, kv := range e.Vars {
+				if strings.HasPrefix(kv, "KUBE") || strings.HasPrefix(kv, "HAKUBE") {
+					e.T().Fatal("the story would see the tester's own settings: ", kv)
+				}
+			}
+			e.Setenv("HOME", home)
+			e.Setenv("HAKUBE_LOCAL_DIR", dir)
+			e.Setenv("KUBECONFIG", filepath.Join(home, "kubeconfig"))
+			e.Defer(func() { // also when the story ends early
+				if _, err := local.Stop(context.Background(), dir); err != nil {
+					e.T().Log("stopping the embedded GCE: ", err)
+				}
+			})
+			return os.MkdirAll(home, 0o700)
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"counts": counts},
+	})
+}
+
+// counts is "counts read|change [<=]N": the calls the embedded GCE had since
+// "counts mark".
+func counts(ts *testscript.TestScript, neg bool, args []string) {
+	s, err := local.Ask(context.Background(), ts.Getenv("HAKUBE_LOCAL_DIR"))
+	ts.Check(err)
+	if !s.Running {
+		ts.Fatalf("the embedded GCE is not running")
+	}
+	marks := ts.MkAbs("counts")
+	if len(args) == 1 && args[0] == "mark" {
+		ts.Check(os.WriteFile(marks, []byte(formatCounts(s)), 0o600))
+		return
+	}
+	b, err := os.ReadFile(marks)
+	ts.Check(err)
+	if err := checkCounts(string(b), s, args); (err != nil) != neg {
+		ts.Fatalf("%v", err)
+	}
+}

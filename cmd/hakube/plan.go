@@ -1,0 +1,91 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/urfave/cli/v2"
+
+	"hakube/cluster"
+	"hakube/cluster/plan"
+)
+
+func planCommand(u *ui) *cli.Command {
+	sub := func(verb cluster.Verb, usageText string) *cli.Command {
+		return &cli.Command{
+			Name: string(verb), Usage: usageText, OnUsageError: usage,
+			Flags: append(settingFlags(), &cli.BoolFlag{Name: "exit-code", Usage: "exit 3 if there is something to change"}),
+			Action: func(c *cli.Context) error {
+				if err := noArguments(c); err != nil {
+					return err
+				}
+				return runPlan(c, u, verb)
+			},
+		}
+	}
+	return &cli.Command{
+		Name:         "plan",
+		Usage:        "say what up or down would do, without doing it",
+		Description:  "The same walk over the same list, looking only. Waits are steps too: one that does not\nhold now counts as a change.\n\n" + exitHelp,
+		OnUsageError: usage,
+		Action: func(c *cli.Context) error {
+			if c.Args().Present() {
+				return usageError{fmt.Errorf("no plan for %q; there are up and down", c.Args().First())}
+			}
+			return cli.ShowSubcommandHelp(c)
+		},
+		HideHelpCommand: true,
+		Subcommands: []*cli.Command{
+			sub(cluster.Up, "what up would do"),
+			sub(cluster.Down, "what down would do"),
+		},
+	}
+}
+
+// runPlan prints the steps on standard output: here they are the result.
+func runPlan(c *cli.Context, u *ui, verb cluster.Verb) error {
+	u.json = c.Bool("json")
+	s, err := settings(u, c, verb)
+	if err != nil {
+		return err
+	}
+	cl, err := connect(c.Context, u, s)
+	if err != nil {
+		return err
+	}
+	preview := cl.PreviewUp
+	if verb == cluster.Down {
+		preview = cl.PreviewDown
+	}
+	steps := []any{}
+	changes, err := preview(c.Context, func(e plan.Event) {
+		switch {
+		case !e.Kind.Final():
+		case u.json:
+			steps = append(steps, eventJSON(e))
+		default:
+			u.printf("%s\n", stepLine(e))
+		}
+	})
+	if err != nil {
+		return err
+	}
+	if u.json {
+		err = u.object(map[string]any{"changes": changes, "steps": steps})
+	} else {
+		u.printf("%s\n", planLine(changes))
+	}
+	if err == nil && changes > 0 && c.Bool("exit-code") {
+		return errChanges
+	}
+	return err
+}
+
+func planLine(changes int) string {
+	switch changes {
+	case 0:
+		return "nothing to do"
+	case 1:
+		return "1 step to do"
+	}
+	return fmt.Sprintf("%d steps to do", changes)
+}

@@ -1,0 +1,144 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	// x/term: whether a stream is a terminal, and how wide.
+	"golang.org/x/term"
+
+	"hakube/cluster"
+)
+
+// The rules of hakube's voice, kept by the functions below:
+//
+//   - Results go to standard output, everything else to standard error.
+//   - Progress is a line a step, with its number and the number of steps. On a
+//     terminal the last lines are alive; elsewhere each is printed once.
+//   - Everything else on standard error begins with "hakube:"; lower case, no
+//     period at the end.
+//   - Each error is followed by its cures, one line each, "hakube: hint:".
+//   - With --json results are JSON on standard output, and progress, warnings
+//     and errors are JSON objects, one a line, on standard error.
+type ui struct {
+	in, out, err *os.File
+	json         bool
+	terminal     bool
+	next         string // how to go on after an interrupt
+	live         liveLines
+}
+
+func newUI(stdin, stdout, stderr *os.File) *ui {
+	return &ui{in: stdin, out: stdout, err: stderr, terminal: term.IsTerminal(int(stderr.Fd()))}
+}
+
+// printf prints a result.
+func (u *ui) printf(format string, a ...any) {
+	u.live.clear(u.err)
+	fmt.Fprintf(u.out, format, a...)
+}
+
+// object prints a result as JSON.
+func (u *ui) object(v any) error {
+	u.live.clear(u.err)
+	e := json.NewEncoder(u.out)
+	return e.Encode(v)
+}
+
+// note prints what is good to know on the way.
+func (u *ui) note(format string, a ...any) { u.say("note", "", fmt.Sprintf(format, a...)) }
+
+func (u *ui) warn(text string) { u.say("warning", "warning: ", text) }
+
+func (u *ui) hint(text string) { u.say("hint", "hint: ", text) }
+
+func (u *ui) say(key, prefix, text string) {
+	u.live.clear(u.err)
+	if u.json {
+		u.line(map[string]string{key: text})
+		return
+	}
+	fmt.Fprintf(u.err, "hakube: %s%s\n", prefix, text)
+}
+
+// line prints an object on standard error.
+func (u *ui) line(v any) {
+	b, err := json.Marshal(v)
+	if err != nil { // only for types that JSON has no word for
+		b = fmt.Appendf(nil, `{"error":%q}`, err)
+	}
+	fmt.Fprintf(u.err, "%s\n", b)
+}
+
+// A hinter is an error that knows a cure.
+type hinter interface{ Hint() string }
+
+// finish prints the error of a run with its cures and returns the exit code.
+func (u *ui) finish(err error) int {
+	u.live.clear(u.err)
+	code := exitCode(err)
+	if code == exitDone || code == exitChanges {
+		return code
+	}
+	if code == exitInterrupted {
+		u.say("interrupted", "", "interrupted; every change that was begun is finished")
+		if u.next != "" {
+			u.hint(u.next)
+		}
+		return code
+	}
+	var problems cluster.Problems
+	if errors.As(err, &problems) {
+		if len(problems) > 1 {
+			u.say("error", "error: ", fmt.Sprintf("%d problems with the settings", len(problems)))
+		}
+		for _, p := range problems {
+			u.say("error", "error: ", p)
+		}
+		u.hint(`"hakube help env" lists the settings`)
+		return code
+	}
+	for _, line := range strings.Split(err.Error(), "\n") {
+		u.say("error", "error: ", line)
+	}
+	for _, h := range hints(err) {
+		u.hint(h)
+	}
+	if code == exitFailed && u.next != "" {
+		u.hint(u.next)
+	}
+	return code
+}
+
+// hints gathers the cures of everything in the error's tree, each once.
+func hints(err error) []string {
+	var list []string
+	var walk func(error)
+	walk = func(err error) {
+		if h, ok := err.(hinter); ok && h.Hint() != "" {
+			for _, old := range list {
+				if old == h.Hint() {
+					return
+				}
+			}
+			list = append(list, h.Hint())
+		}
+		switch e := err.(type) {
+		case interface{ Unwrap() error }:
+			if inner := e.Unwrap(); inner != nil {
+				walk(inner)
+			}
+		case interface{ Unwrap() []error }:
+			for _, inner := range e.Unwrap() {
+				walk(inner)
+			}
+		}
+	}
+	if err != nil {
+		walk(err)
+	}
+	return list
+}

@@ -1,0 +1,104 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/urfave/cli/v2"
+
+	"hakube/cluster"
+	"hakube/replicate"
+)
+
+func upCommand(u *ui) *cli.Command {
+	return &cli.Command{
+		Name:  "up",
+		Usage: "create the cluster in the zone, or bring it to what the settings say",
+		Description: "Makes network, firewall, address, a master and a pool of nodes in KUBE_GCE_ZONE, writes\n" +
+			"kubeconfig and validates the cluster. What is there already is kept; run again after\n" +
+			"whatever went wrong.\n\n" + exitHelp,
+		Flags:        settingFlags(),
+		OnUsageError: usage,
+		Action: func(c *cli.Context) error {
+			u.json = c.Bool("json")
+			if err := noArguments(c); err != nil {
+				return err
+			}
+			s, err := settings(u, c, cluster.Up)
+			if err != nil {
+				return err
+			}
+			cl, err := connect(c.Context, u, s)
+			if err != nil {
+				return err
+			}
+			u.note("bringing up cluster %s in zone %s of project %s (provider %s)", s.Prefix, s.Zone, s.Project, s.Provider)
+			u.next = fmt.Sprintf("%q continues from here", commandLine(c))
+			summary, err := cl.Up(c.Context, u.report())
+			if err != nil {
+				return err
+			}
+			if u.json {
+				return u.object(summary)
+			}
+			u.closing(summary)
+			return nil
+		},
+	}
+}
+
+// closing says in kube-up's way that the cluster is there, with what was seen
+// of it.
+func (u *ui) closing(s *cluster.Summary) {
+	u.live.clear(u.err)
+	if e := s.Evidence; e != nil {
+		w := tabwriter.NewWriter(u.out, 0, 0, 3, ' ', 0)
+		fmt.Fprintln(w, "NAME\tSTATUS\tROLE\tZONE\tVERSION")
+		for _, n := range e.Nodes {
+			status, role := "Ready", "node"
+			if !n.Ready {
+				status = "NotReady (" + n.Why + ")"
+			}
+			if n.Master {
+				role = "master"
+			}
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", n.Name, status, role, n.Zone, n.Version)
+		}
+		_ = w.Flush() // standard output went away; there is nobody to tell
+		for _, ring := range slices.Backward(slices.Sorted(maps.Keys(e.Rings))) {
+			u.printf("etcd ring %-7s %s\n", ring, ringLine(e.Rings[ring]))
+		}
+		u.printf("API /readyz       %s\n", e.Ready)
+		u.printf("CoreDNS           %s\n", e.CoreDNS)
+	}
+	u.printf("Cluster validation succeeded\n\n")
+	u.printf("Kubernetes cluster is running. The master is running at:\n\n  %s\n\n", s.URL)
+	u.printf("kubectl's context %s is in %s\n", s.Context, s.Kubeconfig)
+}
+
+// ringLine is "healthy: kubernetes-master (leader)".
+func ringLine(r replicate.Ring) string {
+	var members []string
+	for _, m := range r.Members {
+		name := cmp.Or(m.Name, strings.Join(m.PeerURLs, " ")+" (never started)")
+		switch {
+		case m.ID == r.Leader:
+			name += " (leader)"
+		case m.Learner:
+			name += " (learner)"
+		}
+		members = append(members, name)
+	}
+	state := "healthy"
+	if !r.Healthy {
+		state = "not healthy"
+		if r.Error != "" {
+			state += " (" + r.Error + ")"
+		}
+	}
+	return state + ": " + strings.Join(members, ", ")
+}

@@ -1,0 +1,138 @@
+package emulator
+
+import (
+	"fmt"
+	"hash/fnv"
+	"slices"
+	"strings"
+	"sync"
+)
+
+// What exists everywhere and cannot be changed: places, machine types and disk
+// types, as Google lists them.
+
+// places are the regions and the letters of their zones.
+var places = []struct{ region, zones, auto string }{
+	// auto is the range an automatic subnetwork has in the region.
+	{"asia-east1", "abc", "10.140.0.0/20"},
+	{"asia-northeast1", "abc", "10.146.0.0/20"},
+	{"asia-southeast1", "abc", "10.148.0.0/20"},
+	{"europe-north1", "abc", "10.166.0.0/20"},
+	{"europe-west1", "bcd", "10.132.0.0/20"},
+	{"europe-west2", "abc", "10.154.0.0/20"},
+	{"europe-west3", "abc", "10.156.0.0/20"},
+	{"europe-west4", "abc", "10.164.0.0/20"},
+	{"us-central1", "abcf", "10.128.0.0/20"},
+	{"us-east1", "bcd", "10.142.0.0/20"},
+	{"us-east4", "abc", "10.150.0.0/20"},
+	{"us-west1", "abc", "10.138.0.0/20"},
+	{"us-west2", "abc", "10.168.0.0/20"},
+}
+
+// scopes are all places that can hold objects: global, then regions and zones.
+var scopes = sync.OnceValue(func() []string {
+	out := []string{"global"}
+	for _, p := range places {
+		out = append(out, "regions/"+p.region)
+	}
+	for _, p := range places {
+		for _, z := range p.zones {
+			out = append(out, "zones/"+p.region+"-"+string(z))
+		}
+	}
+	return out
+})
+
+// regionOf a zone: all but its letter.
+func regionOf(zone string) string { return zone[:max(strings.LastIndexByte(zone, '-'), 0)] }
+
+func zoneLink(project, zone string) string {
+	return base + "projects/" + project + "/zones/" + zone
+}
+
+func regionLink(project, region string) string {
+	return base + "projects/" + project + "/regions/" + region
+}
+
+// knownPlace refuses zones and regions that are not in the catalog. A get of
+// one says that it is not there; imageFamilyViews takes "-" for any zone.
+func knownPlace(method string, params map[string]string) error {
+	for _, what := range []string{"zone", "region"} {
+		if v := params[what]; v != "" && v != "-" && !slices.Contains(scopes(), what+"s/"+v) {
+			if method == what+"s.get" {
+				return notFound(ref("projects/" + params["project"] + "/" + what + "s/" + v))
+			}
+			return invalid(what, v, "Unknown "+what+".")
+		}
+	}
+	return nil
+}
+
+const epoch = "1969-12-31T16:00:00.000-08:00" // when all that Google made itself was made
+
+// numberOf gives catalog entries and projects an id that never changes.
+func numberOf(s string) string {
+	h := fnv.New64a()
+	h.Write([]byte(s))
+	return fmt.Sprint(100000000000 + h.Sum64()%899999999999)
+}
+
+func zoneDoc(project, zone string) obj {
+	return obj{
+		"kind": "compute#zone", "id": numberOf(zone), "name": zone, "description": zone, "status": "UP",
+		"creationTimestamp": epoch, "region": regionLink(project, regionOf(zone)), "selfLink": zoneLink(project, zone),
+		"availableCpuPlatforms": []any{"Intel Skylake", "Intel Cascade Lake", "AMD Rome"}, "supportsPzs": false,
+	}
+}
+
+func regionDoc(project, region string) obj {
+	var zones []any
+	for _, s := range scopes() {
+		if z, ok := strings.CutPrefix(s, "zones/"); ok && regionOf(z) == region {
+			zones = append(zones, zoneLink(project, z))
+		}
+	}
+	return obj{
+		"kind": "compute#region", "id": numberOf(region), "name": region, "description": region, "status": "UP",
+		"creationTimestamp": epoch, "selfLink": regionLink(project, region), "zones": zones,
+		"quotas": quotas("CPUS", "DISKS_TOTAL_GB", "STATIC_ADDRESSES", "IN_USE_ADDRESSES", "SSD_TOTAL_GB", "INSTANCES",
+			"INSTANCE_GROUPS", "INSTANCE_GROUP_MANAGERS"),
+		"supportsPzs": false,
+	}
+}
+
+// quotas that are there for clients to read; the machine underneath is the limit.
+func quotas(metrics ...string) []any {
+	out := make([]any, len(metrics))
+	for i, m := range metrics {
+		out[i] = obj{"metric": m, "limit": 100000.0, "usage": 0.0}
+	}
+	return out
+}
+
+func zones() collection {
+	return collection{resource: "zones", kind: "zones", item: "compute#zone", methods: map[string]handler{
+		"get": func(c *call) (obj, error) { return zoneDoc(c.project(), c.params["zone"]), nil },
+		"list": func(c *call) (obj, error) {
+			return c.page("compute#zoneList", base+"projects/"+c.project()+"/zones", c.places("zones/", zoneDoc))
+		},
+	}}
+}
+
+func regions() collection {
+	return collection{resource: "regions", kind: "regions", item: "compute#region", methods: map[string]handler{
+		"get": func(c *call) (obj, error) { return regionDoc(c.project(), c.params["region"]), nil },
+		"list": func(c *call) (obj, error) {
+			return c.page("compute#regionList", base+"projects/"+c.project()+"/regions", c.places("regions/", regionDoc))
+		},
+	}}
+}
+
+func (c *call) places(prefix string, doc func(project, name string) obj) (out []obj) {
+	for _, s := range scopes() {
+		if name, ok := strings.CutPrefix(s, prefix); ok {
+			out = append(out, doc(c.project(), name))
+		}
+	}
+	return out
+}

@@ -1,0 +1,227 @@
+package emulator
+
+import (
+	"strings"
+	"testing"
+)
+
+// nic0 of an instance as the API shows it.
+func (w *world) nic0(name string) obj {
+	w.t.Helper()
+	return objects(w.get(zoneB+"instances/"+name), "networkInterfaces")[0]
+}
+
+func natIP(nic obj) string {
+	for _, ac := range objects(nic, "accessConfigs") {
+		return str(ac, "natIP")
+	}
+	return ""
+}
+
+// TestAddressesMoveOn makes a machine twice: nobody may count on the second
+// having the addresses of the first.
+func TestAddressesMoveOn(t *testing.T) {
+	w := newWorld(t)
+	w.subnet()
+	w.made("POST", zoneB+"instances", instance("m", nil))
+	first := w.nic0("m")
+	if str(first, "networkIP") != "10.40.0.2" || str(objects(first, "aliasIpRanges")[0], "ipCidrRange") != "10.64.0.0/24" || natIP(first) != "198.51.100.1" {
+		t.Errorf("first machine: %v", first)
+	}
+	w.made("DELETE", zoneB+"instances/m", nil)
+	w.made("POST", zoneB+"instances", instance("m", nil))
+	second := w.nic0("m")
+	for _, k := range []string{"networkIP", "aliasIpRanges", "accessConfigs"} {
+		if text(first[k]) != "" && first[k] == second[k] {
+			t.Errorf("%s again %v", k, first[k])
+		}
+	}
+	if natIP(first) == natIP(second) || str(objects(second, "aliasIpRanges")[0], "ipCidrRange") != "10.64.1.0/24" {
+		t.Errorf("second machine: %v", second)
+	}
+}
+
+// TestReservedAddressMoves is the way of the API's address to another user:
+// it is taken until its access config is gone, then anyone's.
+func TestReservedAddressMoves(t *testing.T) {
+	w := newWorld(t)
+	w.subnet()
+	w.made("POST", regionW+"addresses", obj{"name": "m-ip", "labels": obj{"a": "b"}})
+	ip := str(w.get(regionW+"addresses/m-ip"), "address")
+	with := func(natIP string) obj {
+		return obj{"networkInterfaces": []any{obj{"subnetwork": regionW + "subnetworks/s", "accessConfigs": []any{obj{"natIP": natIP, "name": "external-nat"}}}}}
+	}
+	w.made("POST", zoneB+"instances", instance("a", with(base+regionW+"addresses/m-ip")))
+	if natIP(w.nic0("a")) != ip {
+		t.Errorf("address by reference: %v", w.nic0("a"))
+	}
+	o := w.get(regionW + "addresses/m-ip")
+	if str(o, "status") != "IN_USE" || stringsOf(o, "users")[0] != base+zoneB+"instances/a" {
+		t.Errorf("address in use: %v", o)
+	}
+	w.refused(400, "invalid", "POST", zoneB+"instances", instance("b", with(ip)))
+	w.refused(400, "invalid", "POST", zoneB+"instances", instance("b", with("198.51.100.77")))
+	w.made("POST", zoneB+"instances", instance("b", with("")))
+	add := zoneB + "instances/b/addAccessConfig?networkInterface=nic0"
+	w.refused(400, "badRequest", "POST", add, obj{"natIP": ip}) // has one
+	w.made("POST", zoneB+"instances/b/deleteAccessConfig?networkInterface=nic0&accessConfig=external-nat", nil)
+	w.refused(400, "invalid", "POST", add, obj{"natIP": ip}) // is a's
+	w.made("POST", zoneB+"instances/a/deleteAccessConfig?networkInterface=nic0&accessConfig=external-nat", nil)
+	if o := w.get(regionW + "addresses/m-ip"); str(o, "status") != "RESERVED" || has(o, "users") {
+		t.Errorf("address let go: %v", o)
+	}
+	w.made("POST", add, obj{"natIP": ip, "name": "external-nat"})
+	for _, m := range w.backend.net().Machines {
+		if want := map[string]string{"b": ip}[m.Name]; m.NIC.External.IsValid() != (want != "") || want != "" && m.NIC.External.String() != want {
+			t.Errorf("%s behind the API has %v", m.Name, m.NIC.External)
+		}
+	}
+	w.made("POST", zoneB+"instances/b/stop", nil)
+	if natIP(w.nic0("b")) != ip {
+		t.Error("a stopped machine lost its reserved address")
+	}
+	// Its labels are a lock: compare and swap.
+	o = w.get(regionW + "addresses/m-ip")
+	set := obj{"labels": obj{"holder": "me"}, "labelFingerprint": o["labelFingerprint"]}
+	w.made("POST", regionW+"addresses/m-ip/setLabels", set)
+	w.refused(412, "conditionNotMet", "POST", regionW+"addresses/m-ip/setLabels", set)
+}
+
+func TestInternalAddress(t *testing.T) {
+	w := newWorld(t)
+	w.subnet()
+	w.made("POST", regionW+"addresses", obj{"name": "inner", "addressType": "INTERNAL", "subnetwork": "regions/europe-west1/subnetworks/s", "address": "10.40.0.9"})
+	nic := func(ip string) obj {
+		return obj{"networkInterfaces": []any{obj{"subnetwork": regionW + "subnetworks/s", "networkIP": ip}}}
+	}
+	w.made("POST", zoneB+"instances", instance("a", nic("10.40.0.9")))
+	w.refused(400, "resourceInUseByAnotherResource", "POST", zoneB+"instances", instance("b", nic("10.40.0.9")))
+	w.made("POST", zoneB+"instances", instance("b", nic("10.40.0.3")))
+	w.refused(409, "alreadyExists", "POST", zoneB+"instances", instance("c", nic("10.40.0.3")))
+	for _, ip := range []string{"10.40.0.0", "10.40.0.1", "10.40.3.254", "10.40.3.255", "10.41.0.5"} {
+		w.refused(400, "invalid", "POST", zoneB+"instances", instance("c", nic(ip)))
+	}
+	w.made("DELETE", zoneB+"instances/a", nil)
+	w.made("DELETE", regionW+"addresses/inner", nil)
+}
+
+func TestDisksComeAndGo(t *testing.T) {
+	w := newWorld(t)
+	w.subnet()
+	w.made("POST", zoneB+"disks", obj{"name": "d", "sizeGb": "20"})
+	w.made("POST", zoneB+"instances", instance("m", nil))
+	w.refused(501, "notImplemented", "POST", zoneB+"instances/m/attachDisk", obj{"source": zoneB + "disks/d"})
+	w.made("POST", zoneB+"instances/m/stop", nil)
+	w.made("POST", zoneB+"instances/m/attachDisk", obj{"source": zoneB + "disks/d", "deviceName": "data"})
+	w.refused(400, "resourceInUseByAnotherResource", "POST", zoneB+"instances", instance("n", obj{"disks": []any{obj{"boot": true, "source": "zones/europe-west1-b/disks/d"}}}))
+	w.made("POST", zoneB+"instances/m/start", nil)
+	w.made("POST", zoneB+"instances/m/reset", nil)
+	if m := w.backend.net().Machines[0]; len(m.Disks) != 2 || m.Disks[1].Device != "data" || m.Disks[1].SizeGB != 20 {
+		t.Errorf("disks behind the API: %+v", m.Disks)
+	}
+	w.made("POST", zoneB+"instances/m/setDiskAutoDelete?deviceName=persistent-disk-0&autoDelete=false", nil)
+	w.made("POST", zoneB+"instances/m/setDiskAutoDelete?deviceName=data&autoDelete=true", nil)
+	w.refused(400, "invalid", "POST", zoneB+"instances/m/setDiskAutoDelete?deviceName=x&autoDelete=true", nil)
+	w.made("DELETE", zoneB+"instances/m", nil)
+	w.refused(404, "notFound", "GET", zoneB+"disks/d", nil)
+	// The boot disk stayed, and boots another machine.
+	w.made("POST", zoneB+"instances", instance("m", obj{"disks": []any{obj{"boot": true, "source": "zones/europe-west1-b/disks/m"}}}))
+	w.made("POST", zoneB+"instances/m/stop", nil)
+	w.made("POST", zoneB+"instances/m/detachDisk?deviceName=persistent-disk-0", nil)
+	w.made("DELETE", zoneB+"disks/m", nil)
+	w.refused(404, "notFound", "POST", zoneB+"disks", obj{"name": "e", "sourceImage": "projects/debian-cloud/global/images/family/debian-1"})
+	w.refused(400, "invalid", "POST", zoneB+"disks", obj{"name": "e", "type": "pd-floppy"})
+	w.made("POST", zoneB+"disks", obj{"name": "e"})
+	if s := str(w.get(zoneB+"disks/e"), "sizeGb"); s != "500" {
+		t.Errorf("size when none is asked for: %s", s)
+	}
+}
+
+func TestProtection(t *testing.T) {
+	w := newWorld(t)
+	w.subnet()
+	w.made("POST", zoneB+"instances", instance("m", obj{"deletionProtection": true}))
+	w.refused(400, "badRequest", "DELETE", zoneB+"instances/m", nil)
+	w.made("POST", zoneB+"instances/m/setDeletionProtection?deletionProtection=false", nil)
+	w.refused(400, "badRequest", "POST", zoneB+"instances/m/setMachineType", obj{"machineType": "zones/europe-west1-b/machineTypes/n1-standard-2"})
+	id := str(w.get(zoneB+"instances/m"), "id")
+	w.made("POST", zoneB+"instances/"+id+"/stop", nil) // by its number
+	w.made("POST", zoneB+"instances/m/setMachineType", obj{"machineType": "zones/europe-west1-b/machineTypes/n1-standard-2"})
+	w.made("DELETE", zoneB+"instances/m", nil)
+}
+
+func TestAutomaticNetwork(t *testing.T) {
+	w := newWorld(t)
+	w.made("POST", "projects/p/global/networks", obj{"name": "default"})
+	if s := str(w.get("projects/p/regions/us-central1/subnetworks/default"), "ipCidrRange"); s != "10.128.0.0/20" {
+		t.Errorf("range in us-central1: %s", s)
+	}
+	w.made("POST", zoneB+"instances", instance("m", obj{"networkInterfaces": []any{obj{}}}))
+	if ip := str(w.nic0("m"), "networkIP"); ip != "10.132.0.2" {
+		t.Errorf("address: %s", ip)
+	}
+	w.refused(400, "badRequest", "DELETE", regionW+"subnetworks/default", nil)
+}
+
+func TestGroupMembers(t *testing.T) {
+	w := newWorld(t)
+	w.subnet()
+	w.template("tmpl")
+	w.made("POST", zoneB+"instanceGroupManagers", obj{"name": "g", "baseInstanceName": "n", "targetSize": 3, "versions": []any{obj{"instanceTemplate": "global/instanceTemplates/tmpl"}}})
+	w.stable("g", 3)
+	group := w.get(zoneB + "instanceGroups/g")
+	if num(group, "size") != 3 {
+		t.Errorf("mirrored group: %v", group)
+	}
+	_, members := w.send("POST", zoneB+"instanceGroups/g/listInstances", obj{"instanceState": "RUNNING"})
+	if len(list(members, "items")) != 3 {
+		t.Fatalf("instances of the group: %v", members)
+	}
+	one := toRef(str(objects(members, "items")[0], "instance"))
+	o := w.get(string(one))
+	meta := metadataMap(sub(o, "metadata"))
+	if !strings.HasSuffix(meta["created-by"], "/zones/europe-west1-b/instanceGroupManagers/g") || !strings.HasSuffix(meta["instance-template"], "/global/instanceTemplates/tmpl") {
+		t.Errorf("metadata of a member: %v", meta)
+	}
+	w.made("DELETE", string(one), nil) // behind the group's back
+	w.stable("g", 3)
+	if again := w.get(string(one)); again["id"] == o["id"] {
+		t.Error("the group did not make its machine anew")
+	}
+	w.made("POST", zoneB+"instanceGroupManagers/g/recreateInstances", obj{"instances": []any{one.link()}})
+	w.stable("g", 3)
+	w.made("POST", zoneB+"instanceGroupManagers/g/deleteInstances", obj{"instances": []any{one.link()}})
+	w.stable("g", 2)
+	w.refused(404, "notFound", "GET", string(one), nil)
+	w.made("PATCH", zoneB+"instanceGroupManagers/g", obj{"targetSize": 4})
+	w.stable("g", 4)
+	w.refused(501, "notImplemented", "PATCH", zoneB+"instanceGroupManagers/g", obj{"autoHealingPolicies": []any{obj{"initialDelaySec": 300}}})
+	if agg := sub(sub(w.get("projects/p/aggregated/instanceGroupManagers"), "items"), "zones/europe-west1-b"); len(objects(agg, "instanceGroupManagers")) != 1 {
+		t.Errorf("aggregated: %v", agg)
+	}
+	if n := w.s.Objects(); n["instances"] != 4 || n["disks"] != 4 || n["instanceGroupManagers"] != 1 || n["instanceGroups"] != 0 {
+		t.Errorf("objects: %v", n)
+	}
+	w.made("DELETE", zoneB+"instanceGroupManagers/g", nil)
+	if n := w.s.Objects(); n["instances"] != 0 || n["disks"] != 0 {
+		t.Errorf("objects after the group: %v", n)
+	}
+}
+
+func TestCatalog(t *testing.T) {
+	w := newWorld(t)
+	for _, path := range []string{
+		"projects/p/zones", "projects/p/zones/us-central1-f", "projects/p/regions", "projects/p/regions/europe-west4",
+		zoneB + "machineTypes", zoneB + "machineTypes/e2-small", "projects/p/aggregated/machineTypes", zoneB + "diskTypes", zoneB + "diskTypes/pd-balanced",
+		"projects/debian-cloud/global/images", "projects/debian-cloud/global/images/debian-12-bookworm-v20250610",
+		"projects/debian-cloud/global/images/family/debian-12", "projects/debian-cloud/zones/-/imageFamilyViews/debian-12",
+		"projects/debian-cloud/zones/europe-west1-b/imageFamilyViews/debian-12", "projects/p/global/images", "projects/p/zones/europe-west1-b/autoscalers",
+		"projects/p/aggregated/addresses", "projects/p/global/addresses", "projects/p/aggregated/instanceGroups", "projects/p/aggregated/subnetworks",
+	} {
+		if o := w.get(path); len(o) == 0 {
+			t.Errorf("%s: empty", path)
+		}
+	}
+	w.refused(404, "notFound", "GET", zoneB+"machineTypes/n9-standard-1", nil)
+	w.refused(404, "notFound", "GET", "projects/debian-cloud/global/images/family/debian-1", nil)
+}

@@ -1,0 +1,195 @@
+package emulator
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
+	"go.etcd.io/bbolt"
+)
+
+// TestKilledAtEachWrite takes a copy of the store after each change it makes,
+// which is all that a kill -9 at any instant can leave, and goes on from each:
+// everything acknowledged must come to its end.
+func TestKilledAtEachWrite(t *testing.T) {
+	w := newWorld(t)
+	dir, copies := t.TempDir(), []string{}
+	wake := w.s.store.applied
+	w.s.store.applied = func(changed []ref) {
+		wake(changed)
+		path := filepath.Join(dir, fmt.Sprintf("%03d.db", len(copies)))
+		if err := w.s.store.db.View(func(tx *bbolt.Tx) error { return tx.CopyFile(path, 0o600) }); err != nil {
+			t.Error(err)
+		}
+		copies = append(copies, path)
+	}
+	w.subnet()
+	w.made("POST", regionW+"addresses", obj{"name": "m-ip"})
+	ip := str(w.get(regionW+"addresses/m-ip"), "address")
+	w.made("POST", zoneB+"disks", obj{"name": "m-pd", "sizeGb": "20"})
+	nic := []any{obj{"subnetwork": regionW + "subnetworks/s", "accessConfigs": []any{obj{"natIP": ip, "name": "external-nat"}}}}
+	w.made("POST", zoneB+"instances", instance("m", obj{"networkInterfaces": nic}))
+	w.made("POST", zoneB+"instances/m/stop", nil)
+	w.made("POST", zoneB+"instances/m/start", nil)
+	w.made("POST", zoneB+"instances/m/deleteAccessConfig?accessConfig=external-nat&networkInterface=nic0", nil)
+	w.template("tmpl")
+	w.made("POST", zoneB+"instanceGroupManagers", obj{"name": "g", "targetSize": 2, "instanceTemplate": "global/instanceTemplates/tmpl"})
+	w.stable("g", 2)
+	w.made("DELETE", zoneB+"instanceGroupManagers/g", nil)
+	w.made("DELETE", zoneB+"instances/m", nil)
+	w.made("DELETE", regionW+"addresses/m-ip", nil)
+	if err := w.s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if len(copies) < 40 {
+		t.Fatalf("only %d changes", len(copies))
+	}
+	for _, path := range copies {
+		goOn(t, path)
+	}
+}
+
+// goOn opens a store that a killed process left and lets it come to rest.
+func goOn(t *testing.T, path string) {
+	b := newMachines()
+	s, err := New(Options{Path: path, NoSync: true, Backend: b})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	for !s.atRest() {
+		if err := s.groups.pass(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.network.apply(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	n := b.net()
+	s.store.view(func(tx *tx) {
+		for _, o := range append(tx.all("p", "operations"), tx.list("projects/p/global/operations")...) {
+			if has(o, "error") {
+				t.Errorf("%s: %s of %s failed: %v", path, o["operationType"], o["targetLink"], o["error"])
+			}
+		}
+		var alive []string
+		for _, o := range tx.all("p", "instances") {
+			if st := str(o, "status"); st != "RUNNING" && st != "TERMINATED" {
+				t.Errorf("%s: instance %s is %s for ever", path, str(o, "name"), st)
+			} else if st == "RUNNING" {
+				alive = append(alive, str(o, "name"))
+			}
+		}
+		var runs, connected []string
+		for k := range b.running {
+			runs = append(runs, k.Name)
+		}
+		for _, m := range n.Machines {
+			connected = append(connected, m.Name)
+		}
+		slices.Sort(runs)
+		slices.Sort(connected)
+		slices.Sort(alive)
+		if !slices.Equal(runs, alive) || !slices.Equal(connected, alive) {
+			t.Errorf("%s: API says %v run, %v do, %v are connected", path, alive, runs, connected)
+		}
+		for _, o := range tx.all("p", "disks") {
+			if str(o, "status") != "READY" {
+				t.Errorf("%s: disk %s is %s", path, str(o, "name"), str(o, "status"))
+			}
+			for _, u := range stringsOf(o, "users") {
+				if tx.get(toRef(u)) == nil {
+					t.Errorf("%s: disk %s is used by %s, which is gone", path, str(o, "name"), u)
+				}
+			}
+		}
+		for _, o := range tx.all("p", "addresses") {
+			if by := addressUser(o); by != "" && tx.get(by) == nil {
+				t.Errorf("%s: address is used by %s, which is gone", path, by)
+			}
+		}
+		for c := range s.store.colls {
+			if len(s.store.colls[c]) > 0 && (len(c) > 9 && c[:9] == "~leaving/" || len(c) > 6 && c[:6] == "~jobs/") {
+				t.Errorf("%s: left: %s %v", path, c, s.store.colls[c])
+			}
+		}
+	})
+}
+
+// atRest reports whether no operation is under way and each group has its size.
+func (s *Server) atRest() (rest bool) {
+	s.mu.Lock()
+	rest = len(s.ends) == 0
+	s.mu.Unlock()
+	s.store.view(func(t *tx) {
+		t.each("", "instanceGroupManagers", func(o obj) {
+			r := toRef(str(o, "selfLink"))
+			rest = rest && flag(sub(groupView(t, r, o), "status"), "isStable")
+		})
+	})
+	return rest
+}
+
+func (w *world) template(name string) {
+	w.t.Helper()
+	props := instance("x", obj{"machineType": "n1-standard-1"})
+	delete(props, "name")
+	props["networkInterfaces"].([]any)[0].(obj)["subnetwork"] = regionW + "subnetworks/s"
+	w.made("POST", "projects/p/global/instanceTemplates", obj{"name": name, "properties": props})
+}
+
+func TestRestart(t *testing.T) {
+	w := newWorld(t)
+	w.subnet()
+	w.made("POST", zoneB+"instances", instance("m", nil))
+	before := w.s.Snapshot()
+	w.backend.mu.Lock()
+	w.backend.hold = make(chan struct{}) // machines of before the restart hang
+	w.backend.mu.Unlock()
+	id := uuid.NewString()
+	status, op := w.send("POST", zoneB+"instances?requestId="+id, instance("late", nil))
+	if status != 200 {
+		t.Fatal(op)
+	}
+	if _, err := New(Options{Path: w.path}); !errors.Is(err, errInUse) {
+		t.Errorf("a second server on one store: %v", err)
+	}
+	w.backend.mu.Lock()
+	running := w.backend.running
+	w.backend.mu.Unlock()
+	w.backend = newMachines()
+	w.reopen()
+	w.wait(op)
+	if got := w.backend.starts; got != 2 || len(running) != 1 {
+		t.Errorf("%d machines started after the restart, want one adopted and one made", got)
+	}
+	_, again := w.send("POST", zoneB+"instances?requestId="+id, instance("late", nil))
+	if again["name"] != op["name"] {
+		t.Errorf("request id after the restart: %v, want %v", again["name"], op["name"])
+	}
+	w.made("DELETE", zoneB+"instances/late", nil)
+	if d := cmp.Diff(before, w.s.Snapshot()); d != "" {
+		t.Errorf("objects after the restart:\n%s", d)
+	}
+}
+
+func TestRequestIDs(t *testing.T) {
+	w := newWorld(t)
+	id := uuid.NewString()
+	path := zoneB + "disks?requestId=" + id
+	first := w.made("POST", path, obj{"name": "d"})
+	status, again := w.send("POST", path, obj{"name": "d"})
+	if status != 200 || again["name"] != first["name"] || again["status"] != "DONE" {
+		t.Errorf("replay: %d %v", status, again)
+	}
+	w.refused(409, "alreadyExists", "POST", zoneB+"disks?requestId="+uuid.NewString(), obj{"name": "d"})
+	del := zoneB + "disks/d?requestId=" + uuid.NewString()
+	w.made("DELETE", del, nil)
+	if status, again := w.send("DELETE", del, nil); status != 200 || again["operationType"] != "delete" {
+		t.Errorf("replayed delete: %d %v", status, again)
+	}
+}

@@ -1,0 +1,34 @@
+// Package emulator is the Compute Engine v1 API over objects of its own: the
+// API half of the embedded GCE. It runs on any operating system; what a
+// machine or a network does is behind the [Backend] it is given.
+//
+// It must not import package gce, so that client and server cannot share a
+// mistake.
+//
+// How a request goes: ServeHTTP keeps web pages out (http.go), the discovery
+// document finds the method and checks path, query and body
+// (internal/discovery), and the collection's handler does the rest. Reading is
+// looking at documents in memory (list.go, filter.go). Changing is one
+// transaction that checks, makes what takes hold at once, and keeps an
+// operation with its job (operation.go); then the job's work runs in the
+// background, asks the backend, and ends the operation (work.go). Jobs are on
+// disk until they are done, their works can be repeated from the start, and
+// the next process takes them up, so a killed one loses nothing it had
+// answered.
+//
+// To add a collection, write a file with its functions and a row in
+// [collections]; get, list and aggregatedList come by themselves. A method in
+// the discovery document without a handler answers 501, and so does a field
+// whose meaning nothing behind the API would follow: what is accepted is done.
+//
+// The store (store.go) holds each object as the JSON document that is
+// answered, under its path. Paths that start with "~" are notes of the
+// server's own: jobs, request ids, guest attributes, members of managed
+// groups, and where the search for a free address goes on.
+//
+// Where Google's documents are silent, the choice here is: a network in use is
+// told by the operation, all other things in use at once; labels, metadata and
+// tags are compared and swapped when the request is accepted; an address stays
+// in use until the deleteAccessConfig is done; a machine of a managed group
+// that ends is made anew under its name.
+package emulator

@@ -1,0 +1,278 @@
+package emulator
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"regexp"
+	"runtime/debug"
+	"slices"
+	"strconv"
+	"strings"
+
+	"hakube/gce/emulator/internal/discovery"
+)
+
+// maxBody bounds a request. The largest honest one is an instance with
+// 512 KiB of metadata.
+const maxBody = 8 << 20
+
+// A call is one request of a known method.
+type call struct {
+	s      *Server
+	r      *http.Request
+	method *discovery.Method
+	params map[string]string
+	query  url.Values
+	body   obj
+	fault  *OperationFault
+}
+
+func (c *call) project() string { return c.params["project"] }
+
+// scope the method is about.
+func (c *call) scope() string {
+	switch {
+	case c.params["zone"] != "":
+		return "zones/" + c.params["zone"]
+	case c.params["region"] != "":
+		return "regions/" + c.params["region"]
+	}
+	return "global"
+}
+
+// ref of an object of a kind in the scope of the call.
+func (c *call) ref(kind, name string) ref { return in(c.project(), c.scope(), kind, name) }
+
+// target is the object the path names.
+func (c *call) target(kind string) ref { return c.ref(kind, c.params[c.method.Object()]) }
+
+// ServeHTTP serves /compute/v1/… and /batch/compute/v1.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if p := s.guard(r); p != nil {
+		answer(w, p.Status, p.body())
+		return
+	}
+	path := slashes.ReplaceAllString(r.URL.Path, "/")
+	if path == "/batch/compute/v1" || path == "/batch" {
+		s.batch(w, r)
+		return
+	}
+	s.serve(w, r, path)
+}
+
+var slashes = regexp.MustCompile(`//+`)
+
+// guard keeps web pages out: they can make a browser on this machine send
+// requests here, under a name of theirs (DNS rebinding) or with an Origin.
+func (s *Server) guard(r *http.Request) *problem {
+	if !s.known(r.Host) {
+		return &problem{403, "forbidden", "", fmt.Sprintf("Host %q is not a name of the embedded GCE", r.Host)}
+	}
+	if origin := r.Header.Get("Origin"); origin != "" {
+		if u, err := url.Parse(origin); err != nil || !s.known(u.Host) {
+			return &problem{403, "forbidden", "", fmt.Sprintf("requests from pages of %q are refused", origin)}
+		}
+	}
+	return nil
+}
+
+func (s *Server) known(hostport string) bool {
+	host := hostport
+	if h, _, err := net.SplitHostPort(hostport); err == nil {
+		host = h
+	}
+	host = strings.Trim(host, "[]")
+	if ip, err := netip.ParseAddr(host); err == nil && ip.IsLoopback() {
+		return true
+	}
+	return host == "localhost" || slices.Contains(s.opts.Hosts, host) || slices.Contains(s.opts.Hosts, hostport)
+}
+
+// serve answers one request, alone or part of a batch. It panics with
+// [http.ErrAbortHandler] to cut the connection.
+func (s *Server) serve(w http.ResponseWriter, r *http.Request, path string) {
+	method, params := s.route(r.Method, path)
+	if method != nil && !method.Reads() {
+		s.changes.Add(1)
+	} else {
+		s.reads.Add(1)
+	}
+	var f Fault
+	if s.opts.Fault != nil {
+		f = s.opts.Fault(r)
+	}
+	if f.Delay > 0 {
+		select {
+		case <-s.opts.After(f.Delay):
+		case <-r.Context().Done():
+		}
+	}
+	if f.CutBefore {
+		panic(http.ErrAbortHandler)
+	}
+	if f.Status != 0 {
+		if f.RetryAfter > 0 {
+			w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(f.RetryAfter.Seconds()))))
+		}
+		p := injected(f)
+		answer(w, p.Status, p.body())
+		return
+	}
+	status, body := s.do(w, r, method, params, f.Operation)
+	if f.CutAfter {
+		panic(http.ErrAbortHandler)
+	}
+	answer(w, status, body)
+}
+
+// route finds the method of a path. Clients that are given an endpoint with
+// the path in it may double it.
+func (s *Server) route(verb, path string) (*discovery.Method, map[string]string) {
+	return route(s.api, verb, path)
+}
+
+func route(api *discovery.API, verb, path string) (*discovery.Method, map[string]string) {
+	const prefix = "/compute/v1/"
+	if !strings.HasPrefix(path, prefix) {
+		return nil, nil
+	}
+	for strings.HasPrefix(path, prefix) {
+		path = path[len(prefix)-1:]
+	}
+	m, params := api.Route(verb, strings.Trim(path, "/"))
+	return m, params
+}
+
+// IsChange reports whether the request is to change something, as opposed to
+// reading or waiting.
+func IsChange(r *http.Request) bool {
+	m, _ := route(discovery.Load(), r.Method, slashes.ReplaceAllString(r.URL.Path, "/"))
+	return m != nil && !m.Reads()
+}
+
+func (s *Server) do(w http.ResponseWriter, r *http.Request, m *discovery.Method, params map[string]string, fault *OperationFault) (status int, body obj) {
+	defer func() {
+		if v := recover(); v != nil {
+			if v == http.ErrAbortHandler {
+				panic(v)
+			}
+			s.opts.Log.Error("panic in the embedded GCE", "request", r.Method+" "+r.URL.Path, "panic", v, "stack", string(debug.Stack()))
+			p := asProblem(fmt.Errorf("%v", v))
+			status, body = p.Status, p.body()
+		}
+	}()
+	out, err := s.answer(w, r, m, params, fault)
+	if err != nil {
+		p := asProblem(err)
+		return p.Status, p.body()
+	}
+	if out == nil {
+		return http.StatusNoContent, nil
+	}
+	if s.opts.CheckResponses != nil {
+		if p := s.api.Response(m, clone(out)); p != nil {
+			s.opts.CheckResponses(fmt.Errorf("answering %s: %w", m.ID, p))
+		}
+	}
+	return http.StatusOK, out
+}
+
+func (s *Server) answer(w http.ResponseWriter, r *http.Request, m *discovery.Method, params map[string]string, fault *OperationFault) (obj, error) {
+	if m == nil {
+		return nil, notWritten(r.Method + " " + r.URL.Path)
+	}
+	query, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return nil, refuse("Malformed query: %v", err)
+	}
+	if p := s.api.Params(m, params, query); p != nil {
+		return nil, asInvalid(p)
+	}
+	if err := knownPlace(m.ID, params); err != nil {
+		return nil, err
+	}
+	c := &call{s: s, r: r, method: m, params: params, query: query, fault: fault}
+	if err := c.read(w); err != nil {
+		return nil, err
+	}
+	h := s.methods[m.ID]
+	if h == nil {
+		return nil, notWritten(m.ID)
+	}
+	return h(c)
+}
+
+// read decodes and checks the body.
+func (c *call) read(w http.ResponseWriter) error {
+	raw, err := io.ReadAll(http.MaxBytesReader(w, c.r.Body, maxBody))
+	var large *http.MaxBytesError
+	if errors.As(err, &large) {
+		return &problem{413, "uploadTooLarge", "", "Request payload size exceeds the limit: 8388608 bytes."}
+	}
+	if err != nil {
+		return refuse("Reading request: %v", err)
+	}
+	if c.method.Request == nil {
+		return nil
+	}
+	if len(strings.TrimSpace(string(raw))) == 0 {
+		raw = []byte("{}")
+	}
+	var v any
+	if err := json.Unmarshal(raw, &v); err != nil {
+		return &problem{400, "parseError", "", "Parse Error: " + err.Error()}
+	}
+	body, ok := v.(obj)
+	if !ok {
+		return &problem{400, "parseError", "", "Parse Error: the body is not an object"}
+	}
+	if p := c.s.api.Request(c.method, body); p != nil {
+		return asInvalid(p)
+	}
+	c.body = body
+	return nil
+}
+
+func asInvalid(p *discovery.Problem) *problem {
+	reason, code := "invalid", "INVALID_FIELD_VALUE"
+	if p.Missing {
+		reason, code = "required", "REQUIRED_FIELD_MISSING"
+	}
+	return &problem{400, reason, code, p.Error()}
+}
+
+func injected(f Fault) *problem {
+	reason := f.Reason
+	if reason == "" {
+		reason = map[int]string{403: "rateLimitExceeded", 404: "notFound", 409: "alreadyExists", 412: "conditionNotMet", 429: "rateLimitExceeded"}[f.Status]
+	}
+	if reason == "" && f.Status < 500 {
+		reason = "badRequest"
+	}
+	if reason == "" {
+		reason = "backendError"
+	}
+	return &problem{f.Status, reason, "", http.StatusText(f.Status) + " (a fault that was asked for)"}
+}
+
+func answer(w http.ResponseWriter, status int, body obj) {
+	h := w.Header()
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Cache-Control", "private")
+	if body == nil {
+		w.WriteHeader(status)
+		return
+	}
+	h.Set("Content-Type", "application/json; charset=UTF-8")
+	w.WriteHeader(status)
+	enc := json.NewEncoder(w)
+	enc.SetEscapeHTML(false)
+	_ = enc.Encode(body) // a client that went away is no concern of ours
+}

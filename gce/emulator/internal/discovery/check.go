@@ -1,0 +1,237 @@
+package discovery
+
+import (
+	"encoding/base64"
+	"fmt"
+	"net/url"
+	"slices"
+	"sort"
+	"strconv"
+	"strings"
+)
+
+// A Problem is one field that does not fit the document.
+type Problem struct {
+	Field   string // "resource.disks[0].mode", "zone", "networkInterface"
+	Value   string
+	Reason  string // a sentence
+	Missing bool   // the field is required and not there
+}
+
+func (p *Problem) Error() string {
+	if p.Missing {
+		return fmt.Sprintf("Required field '%s' not specified", p.Field)
+	}
+	return fmt.Sprintf("Invalid value for field '%s': '%s'. %s", p.Field, p.Value, p.Reason)
+}
+
+// Params checks path and query parameters. Unknown query parameters pass:
+// clients older than the document send some it no longer lists, such as
+// returnPartialSuccess.
+func (a *API) Params(m *Method, path map[string]string, query url.Values) *Problem {
+	names := make([]string, 0, len(m.Parameters))
+	for name := range m.Parameters {
+		names = append(names, name)
+	}
+	sort.Strings(names)
+	for _, name := range names {
+		p := m.Parameters[name]
+		values := query[name]
+		if p.Location == "path" {
+			values = []string{path[name]}
+		}
+		if len(values) == 0 && p.Required {
+			return &Problem{Field: name, Missing: true}
+		}
+		for _, v := range values {
+			if v == "-" && name == "zone" && strings.HasPrefix(m.ID, "imageFamilyViews.") {
+				continue // any zone: clients write it though the pattern forbids it
+			}
+			if why := a.param(p, v); why != "" {
+				return &Problem{Field: name, Value: v, Reason: why}
+			}
+		}
+	}
+	return nil
+}
+
+func (a *API) param(p *Parameter, v string) string {
+	if p.Pattern != "" && !a.patterns[p.Pattern].MatchString(v) {
+		return fmt.Sprintf("Must be a match of regex '%s'", p.Pattern)
+	}
+	if len(p.Enum) > 0 && !slices.Contains(p.Enum, v) {
+		return "Unknown value."
+	}
+	switch p.Type {
+	case "integer":
+		bits := 64
+		if p.Format == "int32" || p.Format == "uint32" {
+			bits = 33 // maxResults is uint32
+		}
+		if _, err := strconv.ParseInt(v, 10, bits); err != nil {
+			return "Not an integer."
+		}
+	case "boolean":
+		if _, err := strconv.ParseBool(strings.ToLower(v)); err != nil {
+			return "Not a boolean."
+		}
+	case "string":
+		return number(p.Format, v)
+	}
+	return ""
+}
+
+// Request checks a body. Fields for output only are refused where an object
+// is made; where it is changed they pass, since clients send back what they
+// have read. See tolerated.
+func (a *API) Request(m *Method, body map[string]any) *Problem {
+	if m.Request == nil {
+		return nil
+	}
+	c := checker{api: a, method: m.ID, input: strings.HasSuffix(m.ID, ".insert")}
+	c.required = m.HTTP == "POST" || m.HTTP == "PUT"
+	return c.value("resource", m.Request, body)
+}
+
+// Response checks what the server is about to answer.
+func (a *API) Response(m *Method, body map[string]any) *Problem {
+	if m.Response == nil {
+		return nil
+	}
+	c := checker{api: a, method: m.ID}
+	return c.value("response", m.Response, body)
+}
+
+// tolerated are output fields that gcloud sends where objects are made; what
+// they say is in the path too, which counts.
+var tolerated = map[string]bool{"kind": true, "zone": true, "region": true}
+
+type checker struct {
+	api      *API
+	method   string
+	input    bool // refuse output fields
+	required bool
+}
+
+func (c checker) value(at string, s *Schema, v any) *Problem {
+	if s.Ref != "" {
+		s = c.api.Schemas[s.Ref]
+	}
+	bad := func(why string) *Problem { return &Problem{Field: at, Value: show(v), Reason: why} }
+	if v == nil {
+		return nil // a null is a field that is not given, or one a patch removes
+	}
+	switch s.Type {
+	case "object":
+		o, ok := v.(map[string]any)
+		if !ok {
+			return bad("Must be an object.")
+		}
+		return c.object(at, s, o)
+	case "array":
+		l, ok := v.([]any)
+		if !ok {
+			return bad("Must be a list.")
+		}
+		for i, e := range l {
+			item := *s.Items
+			if item.Pattern == "" {
+				item.Pattern = s.Pattern // the document puts the pattern of Tags.items on the list
+			}
+			if p := c.value(fmt.Sprintf("%s[%d]", at, i), &item, e); p != nil {
+				return p
+			}
+		}
+	case "string":
+		t, ok := v.(string)
+		if f, isNum := v.(float64); isNum && (s.Format == "int64" || s.Format == "uint64") && c.input {
+			t, ok = strconv.FormatFloat(f, 'f', -1, 64), true // Google reads both forms
+		}
+		if !ok {
+			return bad("Must be a string.")
+		}
+		if s.Pattern != "" && !c.api.patterns[s.Pattern].MatchString(t) {
+			return bad(fmt.Sprintf("Must be a match of regex '%s'", s.Pattern))
+		}
+		if len(s.Enum) > 0 && !slices.Contains(s.Enum, t) {
+			return bad("Unknown value.")
+		}
+		if why := number(s.Format, t); why != "" {
+			return bad(why)
+		}
+	case "integer", "number":
+		f, ok := v.(float64)
+		if !ok {
+			return bad("Must be a number.")
+		}
+		if s.Type == "integer" && f != float64(int64(f)) {
+			return bad("Must be a whole number.")
+		}
+	case "boolean":
+		if _, ok := v.(bool); !ok {
+			return bad("Must be a boolean.")
+		}
+	}
+	return nil
+}
+
+func (c checker) object(at string, s *Schema, o map[string]any) *Problem {
+	for _, k := range sortedKeys(o) {
+		p := s.Properties[k]
+		if p == nil {
+			p = s.Additional
+		}
+		if p == nil {
+			return &Problem{Field: at + "." + k, Value: show(o[k]), Reason: "No such field."}
+		}
+		if c.input && p.ReadOnly && !tolerated[k] && o[k] != nil {
+			return &Problem{Field: at + "." + k, Value: show(o[k]), Reason: "The field is for output only."}
+		}
+		if prob := c.value(at+"."+k, p, o[k]); prob != nil {
+			return prob
+		}
+	}
+	if c.required {
+		for _, k := range sortedKeys(s.Properties) {
+			if _, ok := o[k]; !ok && slices.Contains(s.Properties[k].Required, c.method) {
+				return &Problem{Field: at + "." + k, Missing: true}
+			}
+		}
+	}
+	return nil
+}
+
+func number(format, v string) string {
+	var err error
+	switch format {
+	case "int64":
+		_, err = strconv.ParseInt(v, 10, 64)
+	case "uint64":
+		_, err = strconv.ParseUint(v, 10, 64)
+	case "byte":
+		if _, err = base64.StdEncoding.DecodeString(v); err != nil {
+			_, err = base64.URLEncoding.DecodeString(v)
+		}
+	}
+	if err != nil {
+		return "Not a value of format " + format + "."
+	}
+	return ""
+}
+
+func show(v any) string {
+	s := fmt.Sprint(v)
+	if len(s) > 100 {
+		s = s[:100] + "…"
+	}
+	return s
+}
+
+func sortedKeys[V any](m map[string]V) []string {
+	keys := make([]string, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	sort.Strings(keys)
+	return keys
+}

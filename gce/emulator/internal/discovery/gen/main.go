@@ -1,0 +1,166 @@
+// Command gen writes compute.json.gz: the part of the Compute Engine v1
+// discovery document that the embedded GCE routes and checks by, without
+// descriptions. The document is taken from the module google.golang.org/api,
+// so that its revision is pinned by go.mod.
+package main
+
+import (
+	"bytes"
+	"compress/gzip"
+	"encoding/json"
+	"fmt"
+	"log"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// resources are the collections kept. Those without code behind them answer
+// 501, which tells "not written" from "not there".
+var resources = []string{
+	"addresses", "autoscalers", "diskTypes", "disks", "firewalls", "forwardingRules",
+	"globalAddresses", "globalOperations", "healthChecks", "httpHealthChecks", "imageFamilyViews", "images",
+	"instanceGroupManagers", "instanceGroups", "instanceTemplates", "instances",
+	"machineTypes", "networks", "projects", "regionAutoscalers", "regionBackendServices",
+	"regionHealthChecks", "regionInstanceGroupManagers", "regionInstanceGroups",
+	"regionOperations", "regions", "resourcePolicies", "routes", "snapshots",
+	"subnetworks", "targetPools", "zoneOperations", "zones",
+}
+
+func main() {
+	log.SetFlags(0)
+	log.SetPrefix("gen: ")
+	dir, err := exec.Command("go", "list", "-f", "{{.Dir}}", "google.golang.org/api/compute/v1").Output()
+	if err != nil {
+		log.Fatalf("finding the discovery document: %v", err)
+	}
+	raw, err := os.ReadFile(filepath.Join(strings.TrimSpace(string(dir)), "compute-api.json"))
+	if err != nil {
+		log.Fatal(err)
+	}
+	out, err := subset(raw)
+	if err != nil {
+		log.Fatal(err)
+	}
+	if err := os.WriteFile("compute.json.gz", out, 0o644); err != nil {
+		log.Fatal(err)
+	}
+}
+
+type doc struct {
+	Revision  string
+	Resources map[string]struct{ Methods map[string]map[string]any }
+	Schemas   map[string]map[string]any
+}
+
+// subset returns the gzipped subset; equal input gives equal bytes.
+func subset(raw []byte) ([]byte, error) {
+	var d doc
+	if err := json.Unmarshal(raw, &d); err != nil {
+		return nil, fmt.Errorf("reading discovery document: %w", err)
+	}
+	methods := map[string]any{}
+	schemas := map[string]any{}
+	var reach func(v any)
+	reach = func(v any) {
+		switch v := v.(type) {
+		case map[string]any:
+			if name, ok := v["$ref"].(string); ok && schemas[name] == nil {
+				schemas[name] = schema(d.Schemas[name])
+				reach(schemas[name])
+			}
+			for _, e := range v {
+				reach(e)
+			}
+		case []any:
+			for _, e := range v {
+				reach(e)
+			}
+		}
+	}
+	for _, r := range resources {
+		if len(d.Resources[r].Methods) == 0 {
+			return nil, fmt.Errorf("no resource %q in the document", r)
+		}
+		for _, m := range d.Resources[r].Methods {
+			kept := method(m)
+			methods[kept["id"].(string)] = kept
+			reach(kept)
+		}
+	}
+	js, err := json.Marshal(map[string]any{"revision": d.Revision, "methods": methods, "schemas": schemas})
+	if err != nil {
+		return nil, err
+	}
+	var buf bytes.Buffer
+	zw, _ := gzip.NewWriterLevel(&buf, gzip.BestCompression)
+	zw.Write(js)
+	zw.Close()
+	return buf.Bytes(), nil
+}
+
+// method keeps what routing needs; ids lose their "compute." prefix.
+func method(m map[string]any) map[string]any {
+	kept := map[string]any{
+		"id":         strings.TrimPrefix(m["id"].(string), "compute."),
+		"flatPath":   m["flatPath"],
+		"httpMethod": m["httpMethod"],
+	}
+	for _, k := range []string{"request", "response"} {
+		if ref, ok := m[k].(map[string]any); ok {
+			kept[k] = map[string]any{"$ref": ref["$ref"]}
+		}
+	}
+	params := map[string]any{}
+	given, _ := m["parameters"].(map[string]any)
+	for name, p := range given {
+		params[name] = pick(p.(map[string]any), "location", "pattern", "required", "type", "format", "enum", "repeated")
+	}
+	kept["parameters"] = params
+	return kept
+}
+
+// schema keeps types, formats, enums, patterns, required annotations, and
+// whether a field is for output only: flagged so, or described so.
+func schema(s map[string]any) map[string]any {
+	kept := pick(s, "type", "$ref", "format", "enum", "pattern", "readOnly")
+	if text, _ := s["description"].(string); strings.HasPrefix(text, "[Output Only]") {
+		kept["readOnly"] = true
+	}
+	if a, ok := s["annotations"].(map[string]any); ok {
+		var required []string
+		for _, id := range a["required"].([]any) {
+			if id, ok := strings.CutPrefix(id.(string), "compute."); ok && slices.Contains(resources, strings.Split(id, ".")[0]) {
+				required = append(required, id)
+			}
+		}
+		if required != nil {
+			kept["required"] = required
+		}
+	}
+	for _, k := range []string{"items", "additionalProperties"} {
+		if e, ok := s[k].(map[string]any); ok {
+			kept[k] = schema(e)
+		}
+	}
+	if props, ok := s["properties"].(map[string]any); ok {
+		out := map[string]any{}
+		for name, p := range props {
+			out[name] = schema(p.(map[string]any))
+		}
+		kept["properties"] = out
+	}
+	return kept
+}
+
+func pick(m map[string]any, keys ...string) map[string]any {
+	out := map[string]any{}
+	for _, k := range keys {
+		if v, ok := m[k]; ok {
+			out[k] = v
+		}
+	}
+	return out
+}

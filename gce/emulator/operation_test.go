@@ -1,0 +1,164 @@
+package emulator
+
+import (
+	"context"
+	"net/http"
+	"sync"
+	"testing"
+	"time"
+)
+
+// A clock is moved by hand.
+type clock struct {
+	mu     sync.Mutex
+	now    time.Time
+	timers []timer
+	asked  chan time.Duration
+}
+
+type timer struct {
+	at time.Time
+	c  chan time.Time
+}
+
+func newClock() *clock {
+	return &clock{now: time.Unix(1_800_000_000, 0).UTC(), asked: make(chan time.Duration, 100)}
+}
+
+func (c *clock) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.now
+}
+
+func (c *clock) After(d time.Duration) <-chan time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	t := timer{c.now.Add(d), make(chan time.Time, 1)}
+	c.timers = append(c.timers, t)
+	c.asked <- d
+	return t.c
+}
+
+func (c *clock) add(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now = c.now.Add(d)
+	for _, t := range c.timers {
+		if !t.at.After(c.now) {
+			select {
+			case t.c <- c.now:
+			default:
+			}
+		}
+	}
+}
+
+func TestLatency(t *testing.T) {
+	c := newClock()
+	w := newWorld(t, func(o *Options) { o.Latency, o.Now, o.After = GCE, c.Now, c.After })
+	status, op := w.send("POST", "projects/p/global/networks", obj{"name": "n", "autoCreateSubnetworks": false})
+	if status != 200 || op["status"] != "PENDING" {
+		t.Fatalf("%d %v", status, op)
+	}
+	if d := <-c.asked; d != LatencyOf("networks.insert") {
+		t.Errorf("waits %v, want %v", d, LatencyOf("networks.insert"))
+	}
+	c.add(LatencyOf("networks.insert") - time.Millisecond)
+	path := string(toRef(str(op, "selfLink")))
+	if o := w.get(path); o["status"] != "RUNNING" {
+		t.Errorf("just before its time: %v", o["status"])
+	}
+	c.add(time.Millisecond)
+	done := w.wait(op)
+	begun, _ := time.Parse(time.RFC3339, str(done, "insertTime"))
+	ended, _ := time.Parse(time.RFC3339, str(done, "endTime"))
+	if d := ended.Sub(begun); d != LatencyOf("networks.insert") {
+		t.Errorf("took %v, want %v", d, LatencyOf("networks.insert"))
+	}
+}
+
+// TestWaitEnds has an operation that never ends waited for: until the two
+// minutes are over, and until the client goes away.
+func TestWaitEnds(t *testing.T) {
+	c := newClock()
+	w := newWorld(t, func(o *Options) { o.Now, o.After = c.Now, c.After })
+	w.subnet()
+	w.backend.mu.Lock()
+	w.backend.hold = make(chan struct{})
+	w.backend.mu.Unlock()
+	for len(c.asked) > 0 {
+		<-c.asked
+	}
+	_, op := w.send("POST", zoneB+"instances", instance("m", nil))
+	path := string(toRef(str(op, "selfLink"))) + "/wait"
+	<-w.backend.held
+	got := make(chan obj)
+	go func() {
+		_, o, _ := w.try("POST", path, nil)
+		got <- o
+	}()
+	if d := <-c.asked; d != 2*time.Minute {
+		t.Errorf("waits %v", d)
+	}
+	c.add(2 * time.Minute)
+	if o := <-got; o["status"] != "RUNNING" {
+		t.Errorf("after two minutes: %v", o)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	req, err := http.NewRequestWithContext(ctx, "POST", w.web.URL+"/compute/v1/"+path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	gone := make(chan error)
+	go func() {
+		resp, err := w.web.Client().Do(req)
+		if err == nil {
+			resp.Body.Close()
+		}
+		gone <- err
+	}()
+	<-c.asked
+	cancel()
+	if err := <-gone; err == nil {
+		t.Error("an answer for a client that left")
+	}
+	if st := str(w.get(zoneB+"instances/m"), "status"); st != "STAGING" {
+		t.Errorf("status of a machine that is being started: %s", st)
+	}
+	w.refused(400, "resourceNotReady", "DELETE", string(toRef(str(op, "selfLink"))), nil)
+	_, del := w.send("DELETE", zoneB+"instances/m", nil)
+	w.refused(400, "resourceNotReady", "POST", zoneB+"instances/m/stop", nil)
+	close(w.backend.hold)
+	w.wait(op)
+	if o := w.wait(del); has(o, "error") {
+		t.Errorf("deleting a machine that was being made: %v", o["error"])
+	}
+	if status, _ := w.send("DELETE", string(toRef(str(op, "selfLink"))), nil); status != 204 {
+		t.Errorf("deleting an operation: %d", status)
+	}
+	if items := objects(w.get(zoneB+"operations"), "items"); len(items) != 1 {
+		t.Errorf("operations: %v", items)
+	}
+	if agg := sub(w.get("projects/p/aggregated/operations"), "items"); len(objects(sub(agg, "zones/europe-west1-b"), "operations")) != 1 {
+		t.Errorf("aggregated operations: %v", agg["zones/europe-west1-b"])
+	}
+}
+
+// TestNetworkInUse is told by the operation, as Google does.
+func TestNetworkInUse(t *testing.T) {
+	w := newWorld(t)
+	w.subnet()
+	op := w.do("DELETE", "projects/p/global/networks/default", nil)
+	if num(op, "httpErrorStatusCode") != 400 || str(objects(sub(op, "error"), "errors")[0], "code") != "RESOURCE_IN_USE_BY_ANOTHER_RESOURCE" {
+		t.Errorf("operation: %v", op)
+	}
+	if routes := objects(w.get("projects/p/global/routes"), "items"); len(routes) != 2 {
+		t.Errorf("routes: %v", routes)
+	}
+	w.made("DELETE", regionW+"subnetworks/s", nil)
+	w.made("DELETE", "projects/p/global/networks/default", nil)
+	if s := w.s.Snapshot(); len(s) != 0 {
+		t.Errorf("left: %v", s)
+	}
+}

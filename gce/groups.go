@@ -1,0 +1,93 @@
+package gce
+
+import (
+	"context"
+	"iter"
+
+	compute "cloud.google.com/go/compute/apiv1"
+	"cloud.google.com/go/compute/apiv1/computepb"
+)
+
+// InstanceGroupManagers are the managed instance groups of one zone.
+type InstanceGroupManagers struct {
+	c    *Client
+	zone string
+}
+
+const group = "managed instance group"
+
+// InstanceGroupManagers returns the collection.
+func (c *Client) InstanceGroupManagers(zone string) InstanceGroupManagers {
+	return InstanceGroupManagers{c, zone}
+}
+
+// Get returns a group.
+func (g InstanceGroupManagers) Get(ctx context.Context, name string) (*computepb.InstanceGroupManager, error) {
+	return read(ctx, g.c, &g.c.groups, call{"reading", group, name},
+		func(ctx context.Context, rest *compute.InstanceGroupManagersClient) (*computepb.InstanceGroupManager, error) {
+			return rest.Get(ctx, &computepb.GetInstanceGroupManagerRequest{
+				Project: g.c.Project(), Zone: g.zone, InstanceGroupManager: name}, once)
+		})
+}
+
+// List returns all managed groups of the zone.
+func (g InstanceGroupManagers) List(ctx context.Context) ([]*computepb.InstanceGroupManager, error) {
+	return list(ctx, g.c, &g.c.groups, every(group+"s"),
+		func(ctx context.Context, rest *compute.InstanceGroupManagersClient) iter.Seq2[*computepb.InstanceGroupManager, error] {
+			return rest.List(ctx, &computepb.ListInstanceGroupManagersRequest{
+				Project: g.c.Project(), Zone: g.zone, MaxResults: pageSize}, once).All()
+		})
+}
+
+// AggregatedInstanceGroupManagers returns the managed groups of all zones, and
+// the regional ones: those have a Region and no Zone.
+func (c *Client) AggregatedInstanceGroupManagers(ctx context.Context) ([]*computepb.InstanceGroupManager, error) {
+	return list(ctx, c, &c.groups, every(group+"s"),
+		func(ctx context.Context, rest *compute.InstanceGroupManagersClient) iter.Seq2[*computepb.InstanceGroupManager, error] {
+			it := rest.AggregatedList(ctx, &computepb.AggregatedListInstanceGroupManagersRequest{
+				Project: c.Project(), MaxResults: pageSize}, once)
+			return aggregate(it.All(), func() any { return it.Response },
+				func(p compute.InstanceGroupManagersScopedListPair) ([]*computepb.InstanceGroupManager, *computepb.Warning) {
+					return p.Value.GetInstanceGroupManagers(), p.Value.GetWarning()
+				})
+		})
+}
+
+// Insert makes a group. It returns when the group exists; its machines come
+// later: ListManagedInstances and Status.IsStable tell.
+func (g InstanceGroupManagers) Insert(ctx context.Context, x *computepb.InstanceGroupManager) error {
+	return change(ctx, g.c, &g.c.groups, call{"creating", group, x.GetName()},
+		func(ctx context.Context, rest *compute.InstanceGroupManagersClient, id *string) (*compute.Operation, error) {
+			return rest.Insert(ctx, &computepb.InsertInstanceGroupManagerRequest{
+				Project: g.c.Project(), Zone: g.zone, InstanceGroupManagerResource: x, RequestId: id}, once)
+		})
+}
+
+// Delete removes a group and its machines, and returns when they are gone.
+func (g InstanceGroupManagers) Delete(ctx context.Context, name string) error {
+	return change(ctx, g.c, &g.c.groups, call{"deleting", group, name},
+		func(ctx context.Context, rest *compute.InstanceGroupManagersClient, id *string) (*compute.Operation, error) {
+			return rest.Delete(ctx, &computepb.DeleteInstanceGroupManagerRequest{
+				Project: g.c.Project(), Zone: g.zone, InstanceGroupManager: name, RequestId: id}, once)
+		})
+}
+
+// Resize sets how many machines a group should have. It returns when that is
+// decided, not when they are there or gone.
+func (g InstanceGroupManagers) Resize(ctx context.Context, name string, size int) error {
+	return change(ctx, g.c, &g.c.groups, call{"resizing", group, name},
+		func(ctx context.Context, rest *compute.InstanceGroupManagersClient, id *string) (*compute.Operation, error) {
+			return rest.Resize(ctx, &computepb.ResizeInstanceGroupManagerRequest{
+				Project: g.c.Project(), Zone: g.zone, InstanceGroupManager: name, Size: int32(size), RequestId: id}, once)
+		})
+}
+
+// ListManagedInstances returns a group's machines, also those that could not
+// be made yet: CurrentAction says what is being done, LastAttempt why it failed.
+func (g InstanceGroupManagers) ListManagedInstances(ctx context.Context, name string) ([]*computepb.ManagedInstance, error) {
+	return list(ctx, g.c, &g.c.groups, call{"listing machines of", group, name},
+		func(ctx context.Context, rest *compute.InstanceGroupManagersClient) iter.Seq2[*computepb.ManagedInstance, error] {
+			return rest.ListManagedInstances(ctx, &computepb.ListManagedInstancesInstanceGroupManagersRequest{
+				Project: g.c.Project(), Zone: g.zone, InstanceGroupManager: name, MaxResults: pageSize}, once).All()
+		})
+}

@@ -1,0 +1,80 @@
+package gce
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+)
+
+var constraint = regexp.MustCompile(`constraints/[A-Za-z.]+`)
+
+// Hint says in a line what a person can do about the error, "" when there is
+// nothing to say beyond the error itself.
+func (e *Error) Hint() string {
+	switch {
+	case e.is(reasonNoProject):
+		return "set PROJECT, or run: gcloud config set project PROJECT"
+	case e.is(reasonNoCredentials), e.is(reasonCredentials), e.Code == 401:
+		return "run: gcloud auth application-default login; or try it without Google: KUBERNETES_PROVIDER=local"
+	case e.is(reasonNotGoogle):
+		return "something between here and Compute Engine answers in its place; look at HTTPS_PROXY and NO_PROXY"
+	case e.is(reasonCut) && e.loopback:
+		return "see whether the embedded GCE runs: hakube local status"
+	case e.is(reasonCut):
+		return "look at this machine's network and HTTPS_PROXY; running the same command again goes on from here"
+	case e.is(reasonLimit):
+		return "running the same command again looks how it ended and goes on from there"
+	case e.is("accessNotConfigured", "SERVICE_DISABLED"):
+		return "run: gcloud services enable compute.googleapis.com --project " + e.project + "; it takes a minute or two to be known everywhere"
+	case e.is("BILLING_DISABLED", "billingNotEnabled"):
+		return "link a billing account: https://console.cloud.google.com/billing/linkedaccount?project=" + e.project
+	case e.stockOut():
+		return e.stockOutHint()
+	case e.is("rateLimitExceeded", "userRateLimitExceeded"):
+		return "the project's calls per minute are used up, perhaps by something else; run the same command again in a minute"
+	case e.is("quotaExceeded", "limitExceeded"):
+		return e.quotaHint()
+	case e.forbiddenByOrganisation():
+		return fmt.Sprintf("the organisation's policy %s forbids it; its administrator can except project %s",
+			constraint.FindString(e.Message), e.project)
+	case e.is("forbidden", "IAM_PERMISSION_DENIED", "requiredPermission") || e.Code == 403:
+		return e.permissionHint()
+	case e.inUse():
+		return "what still uses it has to go or let go first; running the same command again goes on from here"
+	case e.Class == Later:
+		return "Compute Engine has trouble just now; running the same command again goes on from here"
+	}
+	return ""
+}
+
+func (e *Error) stockOutHint() string {
+	where, what := "the zone", "such machines"
+	if z := e.details["zone"]; z != "" {
+		where = z
+	}
+	if t := e.details["vmType"]; t != "" {
+		what = t
+	}
+	hint := fmt.Sprintf("%s has no %s left now; run it again later, or take another zone (KUBE_GCE_ZONE) or machine type (MASTER_SIZE, NODE_SIZE)", where, what)
+	if other := e.details["zonesAvailable"]; other != "" {
+		hint += "; Google has some in " + other
+	}
+	return hint
+}
+
+func (e *Error) quotaHint() string {
+	what := "the quota"
+	if q := e.details["quota"]; q != "" {
+		what = fmt.Sprintf("the quota %s (now %s)", q, e.details["limit"])
+	}
+	return fmt.Sprintf("ask for more of %s at https://console.cloud.google.com/iam-admin/quotas?project=%s, or make fewer or smaller machines (NUM_NODES, NODE_SIZE)", what, e.project)
+}
+
+func (e *Error) permissionHint() string {
+	role := "roles/compute.admin"
+	if strings.Contains(e.Message, "iam.serviceAccounts.actAs") || strings.Contains(e.Message, "serviceAccountUser") {
+		role = "roles/iam.serviceAccountUser"
+	}
+	return fmt.Sprintf("the account in use may not do this in project %s; %s has the permission: gcloud projects add-iam-policy-binding %s --member user:YOU --role %s",
+		e.project, role, e.project, role)
+}

@@ -1,0 +1,137 @@
+package image
+
+import (
+	"crypto/sha256"
+	"embed"
+	"encoding/hex"
+	"fmt"
+	"io/fs"
+	"slices"
+	"strings"
+)
+
+// suite is the Debian release behind the image family debian-12.
+const suite = "bookworm"
+
+// packages is what the image has beyond Debian's essential packages: what
+// Google's debian-12 image has and guest scripts rely on, and the few packages
+// scripts would otherwise install at first boot (conntrack, socat, ethtool, jq),
+// because a machine of the embedded GCE reaches no package mirror.
+var packages = []string{
+	"systemd", "systemd-sysv", "dbus", "openssh-server", "google-guest-agent", "sudo",
+	"ca-certificates", "curl", "jq", "less", "netbase", "tar", "xz-utils",
+	"iproute2", "iptables", "nftables", "conntrack", "socat", "ethtool", "iputils-ping",
+	"kmod", "procps", "e2fsprogs", "util-linux", "mount",
+}
+
+// dpkgOptions keep documentation out (a third of the size) and leave out the
+// fsync per file: an image half written is thrown away anyway.
+var dpkgOptions = []string{
+	"path-exclude=/usr/share/man/*",
+	"path-exclude=/usr/share/doc/*",
+	"path-include=/usr/share/doc/*/copyright",
+	"path-exclude=/usr/share/locale/*",
+	"force-unsafe-io",
+}
+
+// masks are the units that cannot work in a container, would change the
+// host's kernel, or only cost time at boot.
+var masks = []string{
+	// Consoles: there is no terminal.
+	"getty.target", "console-getty.service", "getty-static.service",
+	"systemd-ask-password-console.path", "systemd-ask-password-wall.path", "systemd-initctl.socket",
+	// Settings and file systems of the whole kernel.
+	"dev-hugepages.mount", "proc-sys-fs-binfmt_misc.automount", "systemd-binfmt.service",
+	"sys-fs-fuse-connections.mount", "sys-kernel-config.mount", "sys-kernel-debug.mount", "sys-kernel-tracing.mount",
+	"systemd-modules-load.service", "kmod-static-nodes.service", "systemd-pstore.service",
+	"systemd-random-seed.service", "systemd-journald-audit.socket",
+	// Seats and sessions: nobody sits here, and each ssh command would wait for them.
+	"systemd-logind.service", "systemd-update-utmp.service", "systemd-update-utmp-runlevel.service",
+	// Housekeeping of disks and packages that a short-lived machine has no use for.
+	"apt-daily.timer", "apt-daily-upgrade.timer", "dpkg-db-backup.timer", "fstrim.timer",
+	"e2scrub_all.timer", "e2scrub_reap.service",
+}
+
+// enabled are the units of ours, with the target that wants them.
+var enabled = map[string]string{"serial-console.service": "sysinit.target"}
+
+// emptied are files of Debian's that set what belongs to the whole kernel.
+// A link to /dev/null in /etc hides the file of the same name in /usr/lib.
+var emptied = []string{"/etc/sysctl.d/50-pid-max.conf", "/etc/sysctl.d/99-protect-links.conf"}
+
+// directories are there even when empty: drop-ins, so that scripts need no
+// case for that, and the kernel modules that kube-proxy wants to see.
+var directories = []string{"/etc/hakube/kubelet.conf.d", "/etc/hakube/containerd.d", "/lib/modules"}
+
+// removed are files that must differ between machines.
+var removed = []string{
+	"/etc/ssh/ssh_host_*", "/etc/machine-id", "/var/lib/dbus/machine-id", "/etc/hostname", "/etc/resolv.conf",
+	"/etc/apt/apt.conf.d/99mmdebstrap", "/var/lib/systemd/random-seed", "/var/log/*.log",
+}
+
+// files are laid over the tree as they are.
+//
+//go:embed all:files
+var files embed.FS
+
+// A host is what the image must know about the kernel it will run on.
+type host struct {
+	cgroup1       bool // the resource controllers are on cgroup v1
+	noSysResource bool // CAP_SYS_RESOURCE is missing: no process may lower its oom_score_adj
+}
+
+// settings are the files that depend on the host.
+func (h host) settings() map[string]string {
+	out := map[string]string{}
+	var kubelet, proxy []string
+	if h.cgroup1 {
+		kubelet = append(kubelet, "failCgroupV1: false")
+	}
+	// nf_conntrack_max can be read but not written in a network namespace:
+	// 0 makes kube-proxy leave both alone.
+	proxy = append(proxy, "conntrack:", "  maxPerCore: 0", "  min: 0")
+	if h.noSysResource {
+		kubelet = append(kubelet, "oomScoreAdj: 0")
+		proxy = append(proxy, "oomScoreAdj: 0")
+		out["/etc/hakube/containerd.d/10-host.toml"] = "version = 3\n\n" +
+			"[plugins.'io.containerd.cri.v1.runtime']\n  restrict_oom_score_adj = true\n"
+	}
+	if len(kubelet) > 0 {
+		out["/etc/hakube/kubelet.conf.d/10-host.conf"] = "apiVersion: kubelet.config.k8s.io/v1beta1\n" +
+			"kind: KubeletConfiguration\n" + strings.Join(kubelet, "\n") + "\n"
+	}
+	out["/etc/hakube/kube-proxy.conf"] = strings.Join(proxy, "\n") + "\n"
+	return out
+}
+
+// hash names an image: equal recipes on equal hosts make equal images.
+func (h host) hash() string {
+	sum := sha256.New()
+	fmt.Fprintln(sum, suite, packages, dpkgOptions, masks, emptied, directories, removed)
+	for _, unit := range sorted(enabled) {
+		fmt.Fprintln(sum, unit, enabled[unit])
+	}
+	settings := h.settings()
+	for _, name := range sorted(settings) {
+		fmt.Fprintf(sum, "%s %q\n", name, settings[name])
+	}
+	// Walking an embedded tree cannot fail.
+	_ = fs.WalkDir(files, "files", func(name string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		text, err := files.ReadFile(name)
+		fmt.Fprintf(sum, "%s %q\n", name, text)
+		return err
+	})
+	return hex.EncodeToString(sum.Sum(nil))[:16]
+}
+
+func sorted(m map[string]string) []string {
+	keys := make([]string, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	return keys
+}

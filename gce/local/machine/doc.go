@@ -1,0 +1,34 @@
+// Package machine runs the machines of the embedded GCE: each is a Debian root
+// file system (package image) that boots systemd in a container of runc's, with
+// the network namespace its caller made and the disks the API attached.
+//
+// It owns everything of a machine but its network, in one directory and under
+// names that a later process finds even when this one was killed:
+//
+//	<dir>/disks/<disk>/        a boot disk: upper and work of the overlay on the
+//	                           image, containerd and kubelet (bind mounts, since
+//	                           an overlay cannot lie on an overlay), serial, and
+//	                           image, a link to the root file system below
+//	<dir>/disks/<disk>.img     a data disk: a sparse file, on a loop device while
+//	                           its machine runs
+//	<dir>/run/machines/<id>/   of a running machine: machine.json, OCI bundle,
+//	                           mounted root
+//	<dir>/run/runc/<id>/       runc's own state
+//	/hakube/<id>               its cgroup, in every hierarchy
+//
+// where <disk> and <id> are the API's numbers in base 36. Machines outlive the
+// process that started them: a Host of a later process adopts them.
+//
+// What is not as on Google: CPU and memory are not limited to the machine type,
+// all machines share the host; the size of a boot disk is not enforced; the
+// kernel, its modules and its global sysctls are the host's; the clock is the
+// host's. A machine has every capability the host has and may use every device,
+// because a Kubernetes node needs that: it is no boundary against its user.
+//
+// What stays changed on the host: fs.inotify.max_user_instances is raised to
+// 8192 if it was lower, and kubelet sets the kernel's panic and overcommit
+// settings as it does on any node.
+//
+// The package may import image and the value types of gce/emulator, nothing
+// else of ours.
+package machine

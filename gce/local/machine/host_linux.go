@@ -1,0 +1,185 @@
+package machine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"time"
+
+	runc "github.com/containerd/go-runc" // the OCI runtime, as containerd itself calls it
+
+	"hakube/gce/emulator"
+)
+
+// A Host runs machines. Its methods are those of emulator.Backend but for the
+// network; they may be called at the same time.
+type Host struct {
+	Options
+	runc *runc.Runc
+
+	mu     sync.Mutex
+	closed bool
+	exited func(emulator.MachineKey)
+	runs   map[uint64]*run        // by machine id
+	locks  map[uint64]*sync.Mutex // one change of a machine at a time
+}
+
+// errClosing ends a wait for a machine that this process has let go of.
+var errClosing = errors.New("this daemon is closing")
+
+// New checks that machines can run here. It starts and adopts nothing.
+func New(o Options) (*Host, error) {
+	if o.StopLimit == 0 {
+		o.StopLimit = 10 * time.Second
+	}
+	if o.Log == nil {
+		o.Log = func(error) {}
+	}
+	if !filepath.IsAbs(o.Dir) {
+		return nil, fmt.Errorf("opening machines: directory %q is not absolute", o.Dir)
+	}
+	if os.Geteuid() != 0 {
+		return nil, &Error{errors.New("real machines need root"),
+			"run as root, or use model machines: hakube local start --machines=model"}
+	}
+	if _, err := exec.LookPath(runc.DefaultCommand); err != nil {
+		return nil, &Error{fmt.Errorf("looking for runc: %w", err), "apt-get install runc"}
+	}
+	for _, dir := range []string{disksDir(o.Dir), machinesDir(o.Dir), runcDir(o.Dir)} {
+		if err := os.MkdirAll(dir, 0o711); err != nil {
+			return nil, fmt.Errorf("opening machines: %w", err)
+		}
+	}
+	// The kernel names mounts and files of loop devices without links.
+	dir, err := filepath.EvalSymlinks(o.Dir)
+	if err != nil {
+		return nil, fmt.Errorf("opening machines: %w", err)
+	}
+	o.Dir = dir
+	return &Host{Options: o, runc: newRunc(o.Dir), runs: map[uint64]*run{}, locks: map[uint64]*sync.Mutex{}}, nil
+}
+
+// newRunc is the client for the machines below dir. Setpgid keeps a Ctrl-C on
+// the daemon's terminal away from a runc at work.
+func newRunc(dir string) *runc.Runc {
+	return &runc.Runc{Root: runcDir(dir), Setpgid: true}
+}
+
+func disksDir(dir string) string    { return filepath.Join(dir, "disks") }
+func machinesDir(dir string) string { return filepath.Join(dir, "run", "machines") }
+func runcDir(dir string) string     { return filepath.Join(dir, "run", "runc") }
+
+// Watch sets who is told that a machine ended by itself. Call it first.
+func (h *Host) Watch(exited func(emulator.MachineKey)) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.exited = exited
+}
+
+// Start boots the machine and returns when its init process runs. A machine
+// that runs already, also one of an earlier process, is adopted as it is.
+func (h *Host) Start(ctx context.Context, m emulator.Machine) error {
+	for {
+		unlock := h.lock(m.ID)
+		r, err := h.find(ctx, m.ID)
+		if err != nil {
+			unlock()
+			return fmt.Errorf("looking for machine %s: %w", m.Name, err)
+		}
+		if r == nil {
+			defer unlock()
+			if err := h.boot(ctx, m); err != nil {
+				return fmt.Errorf("starting machine %s: %w", m.Name, err)
+			}
+			return nil
+		}
+		if !r.ending.Load() {
+			defer unlock()
+			r.update(m)
+			if h.NetNS != nil {
+				if _, err := h.NetNS(m); err != nil {
+					return fmt.Errorf("adopting machine %s: %w", m.Name, err)
+				}
+			}
+			return nil
+		}
+		unlock()
+		select { // it is on its way out: boot it again when it is gone
+		case <-r.done:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// Stop ends the machine, in an orderly way first if graceful, and returns when
+// nothing of it is left but its disks. A machine that does not run is no error.
+func (h *Host) Stop(ctx context.Context, m emulator.Machine, graceful bool) error {
+	unlock := h.lock(m.ID)
+	r, err := h.find(ctx, m.ID)
+	if err == nil && r == nil {
+		err = h.clean(ctx, m)
+		if h.NetNSGone != nil {
+			h.NetNSGone(m)
+		}
+	}
+	if err != nil || r == nil {
+		unlock()
+		if err != nil {
+			return fmt.Errorf("stopping machine %s: %w", m.Name, err)
+		}
+		return nil
+	}
+	r.stopping.Store(true)
+	r.ending.Store(true)
+	unlock()
+	if err := r.end(ctx, graceful, h.StopLimit); err != nil {
+		return fmt.Errorf("stopping machine %s: %w", m.Name, err)
+	}
+	return nil
+}
+
+// Close lets go of the machines, which keep running.
+func (h *Host) Close() error {
+	h.mu.Lock()
+	h.closed = true
+	runs := h.runs
+	h.runs = map[uint64]*run{}
+	h.mu.Unlock()
+	for _, r := range runs {
+		r.letGo()
+	}
+	return nil
+}
+
+// lock keeps others from changing the machine until the returned function is called.
+func (h *Host) lock(id uint64) (unlock func()) {
+	h.mu.Lock()
+	l := h.locks[id]
+	if l == nil {
+		l = new(sync.Mutex)
+		h.locks[id] = l
+	}
+	h.mu.Unlock()
+	l.Lock()
+	return l.Unlock
+}
+
+// find returns the machine if it runs, adopting it where an earlier process
+// started it. The machine's lock is held.
+func (h *Host) find(ctx context.Context, id uint64) (*run, error) {
+	h.mu.Lock()
+	r, closed := h.runs[id], h.closed
+	h.mu.Unlock()
+	if closed {
+		return nil, errClosing
+	}
+	if r != nil {
+		return r, nil
+	}
+	return h.adopt(ctx, id)
+}

@@ -1,0 +1,134 @@
+package machine
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go" // the types of config.json
+	"golang.org/x/sys/unix"
+
+	"hakube/gce/emulator"
+)
+
+// A device is a data disk as its machine sees it.
+type device struct {
+	name         string // of the attachment: /dev/disk/by-id/google-<name>
+	major, minor int64
+}
+
+// initScript is what a machine does before systemd.
+//
+// Volumes that kubelet mounts must show up in running pods, wherever they are:
+// systemd makes every mount shared, but not in a container, and runc's
+// rootfsPropagation reaches only some.
+//
+// With a writable /sys systemd waits 90 s for udev to tell of a device that
+// fstab or a mount unit names, and there is no udev; and the guest agent sets
+// the host's block device schedulers. Read-only, systemd starts mount units at
+// once and leaves out devices in fstab. Only this one mount is meant: cgroups
+// and the sysfs of privileged pods stay writable.
+const initScript = "mount --make-rshared / && mount -o remount,bind,ro /sys && exec /sbin/init"
+
+// ociSpec describes the machine to runc. Every choice is one that systemd or
+// Kubernetes needs: see the comments.
+func ociSpec(m emulator.Machine, bootDisk, netns string, disks []device) (*specs.Spec, error) {
+	caps, err := capabilities()
+	if err != nil {
+		return nil, err
+	}
+	mode := os.FileMode(0o660)
+	// Not bound but made: the kernel's log, which kubelet reads for OOM kills.
+	devices := []specs.LinuxDevice{{Path: "/dev/kmsg", Type: "c", Major: 1, Minor: 11, FileMode: &mode}}
+	for _, d := range disks {
+		devices = append(devices, specs.LinuxDevice{Path: "/dev/disk/by-id/google-" + d.name, Type: "b", Major: d.major, Minor: d.minor, FileMode: &mode})
+	}
+	namespaces := []specs.LinuxNamespace{
+		{Type: specs.PIDNamespace}, {Type: specs.IPCNamespace}, {Type: specs.UTSNamespace},
+		{Type: specs.MountNamespace}, {Type: specs.CgroupNamespace},
+		{Type: specs.NetworkNamespace, Path: netns},
+	}
+	return &specs.Spec{
+		Version:  "1.0.2",
+		Hostname: m.Name,
+		Root:     &specs.Root{Path: "rootfs"},
+		Process: &specs.Process{
+			Args: []string{"/bin/sh", "-c", initScript},
+			Cwd:  "/",
+			Env: []string{
+				"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+				"container=hakube", // systemd then leaves devices and consoles alone
+			},
+			Capabilities: &specs.LinuxCapabilities{Bounding: caps, Effective: caps, Permitted: caps},
+		},
+		Mounts: mounts(bootDisk),
+		Linux: &specs.Linux{
+			Namespaces:  namespaces,
+			CgroupsPath: "/hakube/" + machineID(m.ID),
+			Devices:     devices,
+			// Privileged pods get "all devices" from the runtime inside, which
+			// it can only give if this cgroup has them.
+			Resources: &specs.LinuxResources{Devices: []specs.LinuxDeviceCgroup{{Allow: true, Access: "rwm"}}},
+		},
+	}, nil
+}
+
+func mounts(bootDisk string) []specs.Mount {
+	list := []specs.Mount{
+		{Destination: "/proc", Type: "proc", Source: "proc"},
+		{Destination: "/dev", Type: "tmpfs", Source: "tmpfs", Options: []string{"nosuid", "strictatime", "mode=755", "size=1m"}},
+		{Destination: "/dev/pts", Type: "devpts", Source: "devpts", Options: []string{"nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"}},
+		{Destination: "/dev/shm", Type: "tmpfs", Source: "shm", Options: []string{"nosuid", "noexec", "nodev", "mode=1777"}},
+		{Destination: "/dev/mqueue", Type: "mqueue", Source: "mqueue", Options: []string{"nosuid", "noexec", "nodev"}},
+		{Destination: "/sys", Type: "sysfs", Source: "sysfs", Options: []string{"nosuid", "noexec", "nodev"}},
+		{Destination: "/sys/fs/cgroup", Type: "cgroup", Source: "cgroup", Options: []string{"nosuid", "noexec", "nodev", "relatime"}},
+		{Destination: "/run", Type: "tmpfs", Source: "tmpfs", Options: []string{"nosuid", "nodev", "mode=755"}},
+		{Destination: "/dev/ttyS0", Type: "bind", Source: filepath.Join(bootDisk, "serial"), Options: []string{"bind", "rw"}},
+	}
+	for _, name := range plainDirs {
+		list = append(list, specs.Mount{
+			Destination: "/var/lib/" + name, Type: "bind", Source: filepath.Join(bootDisk, name),
+			// Cut off from the host's mount before init shares it within the machine.
+			Options: []string{"rbind", "rw", "rprivate"},
+		})
+	}
+	if modules := "/lib/modules"; exists(modules) {
+		list = append(list, specs.Mount{Destination: modules, Type: "bind", Source: modules, Options: []string{"rbind", "ro"}})
+	}
+	return list
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
+
+// capabilities are all that this process has: runc cannot give more ("unable
+// to apply caps"), and a node needs nearly every one.
+func capabilities() ([]string, error) {
+	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var data [2]unix.CapUserData
+	if err := unix.Capget(&header, &data[0]); err != nil {
+		return nil, fmt.Errorf("reading capabilities: %w", err)
+	}
+	var names []string
+	for number, name := range capabilityNames {
+		if data[number/32].Permitted&(1<<(number%32)) == 0 {
+			continue
+		}
+		if has, err := unix.PrctlRetInt(unix.PR_CAPBSET_READ, uintptr(number), 0, 0, 0); err != nil || has == 0 {
+			continue
+		}
+		names = append(names, "CAP_"+name)
+	}
+	return names, nil
+}
+
+// capabilityNames are in the kernel's order (linux/capability.h). A capability
+// newer than these stays with the host.
+var capabilityNames = strings.Fields(`CHOWN DAC_OVERRIDE DAC_READ_SEARCH FOWNER FSETID KILL SETGID SETUID SETPCAP
+	LINUX_IMMUTABLE NET_BIND_SERVICE NET_BROADCAST NET_ADMIN NET_RAW IPC_LOCK IPC_OWNER SYS_MODULE SYS_RAWIO
+	SYS_CHROOT SYS_PTRACE SYS_PACCT SYS_ADMIN SYS_BOOT SYS_NICE SYS_RESOURCE SYS_TIME SYS_TTY_CONFIG MKNOD LEASE
+	AUDIT_WRITE AUDIT_CONTROL SETFCAP MAC_OVERRIDE MAC_ADMIN SYSLOG WAKE_ALARM BLOCK_SUSPEND AUDIT_READ
+	PERFMON BPF CHECKPOINT_RESTORE`)

@@ -1,0 +1,147 @@
+package mirror
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/gofrs/flock" // file locks: two processes may want the same artefact at once
+)
+
+// An artefact is a directory in the cache.
+type artefact struct {
+	name string
+	key  string // of all it is made from
+	make func(ctx context.Context, dir string) error
+}
+
+// A cache keeps artefacts, and those it has handed out from being removed.
+type cache struct {
+	root string
+	say  func(string)
+	held []*flock.Flock
+}
+
+// key is a short digest of what something is made from.
+func key(parts ...string) string {
+	h := sha256.New()
+	for _, p := range parts {
+		fmt.Fprintf(h, "%d:%s", len(p), p)
+	}
+	return hex.EncodeToString(h.Sum(nil))[:16]
+}
+
+func (c *cache) path(a artefact) string { return filepath.Join(c.root, a.name+"-"+a.key) }
+
+func (c *cache) has(a artefact) bool {
+	_, err := os.Stat(c.path(a))
+	return err == nil
+}
+
+// useFile is in each artefact; who uses it holds a shared lock.
+const useFile = ".use"
+
+// hold marks the artefact as used by this process until close. It tells false
+// if it is not there.
+func (c *cache) hold(a artefact) (bool, error) {
+	use := flock.New(filepath.Join(c.path(a), useFile))
+	held, err := use.TryRLock()
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("locking %s in the mirror's cache: %w", a.name, err)
+	}
+	// Somebody who removes it holds it, or has just done so.
+	if !held || !c.has(a) {
+		return false, use.Close()
+	}
+	c.held = append(c.held, use)
+	return true, nil
+}
+
+// close lets others remove what was handed out.
+func (c *cache) close() error {
+	var errs []error
+	for _, use := range c.held {
+		errs = append(errs, use.Close())
+	}
+	c.held = nil
+	return errors.Join(errs...)
+}
+
+// ensure returns the artefact's directory, made first unless it is there. It is
+// made beside its place and renamed last, so a cut leaves nothing that looks
+// whole; versions of it with other keys are removed then.
+func (c *cache) ensure(ctx context.Context, a artefact, doing string) (dir string, err error) {
+	if held, err := c.hold(a); held || err != nil {
+		return c.path(a), err
+	}
+	if err := os.MkdirAll(c.root, 0o755); err != nil {
+		return "", fmt.Errorf("making the mirror's cache: %w", err)
+	}
+	lock := flock.New(filepath.Join(c.root, a.name+".lock"))
+	if locked, err := lock.TryLock(); err != nil {
+		return "", fmt.Errorf("locking the mirror's cache: %w", err)
+	} else if !locked {
+		c.say("waiting for another process that makes " + a.name)
+		if _, err := lock.TryLockContext(ctx, 200*time.Millisecond); err != nil {
+			return "", fmt.Errorf("waiting for %s being made: %w", a.name, err)
+		}
+	}
+	defer func() { err = errors.Join(err, lock.Close()) }()
+	if held, err := c.hold(a); held || err != nil {
+		return c.path(a), err
+	}
+	c.say(doing)
+	part := filepath.Join(c.root, a.name+".part") // the lock is ours: what lies there was cut off
+	if err := os.RemoveAll(part); err != nil {
+		return "", fmt.Errorf("removing what was cut off of %s: %w", a.name, err)
+	}
+	if err := os.Mkdir(part, 0o755); err != nil {
+		return "", fmt.Errorf("making %s: %w", a.name, err)
+	}
+	if err := a.make(ctx, part); err != nil {
+		return "", fmt.Errorf("making %s: %w", a.name, errors.Join(err, os.RemoveAll(part)))
+	}
+	if err := os.Rename(part, c.path(a)); err != nil {
+		return "", fmt.Errorf("making %s: %w", a.name, err)
+	}
+	if _, err := c.hold(a); err != nil {
+		return "", err
+	}
+	return c.path(a), c.removeOthers(a)
+}
+
+// removeOthers removes the artefact's versions with other keys unless somebody
+// uses them: each is up to a gigabyte. The artefact's lock is held.
+func (c *cache) removeOthers(a artefact) error {
+	all, err := filepath.Glob(filepath.Join(c.root, a.name+"-*"))
+	if err != nil {
+		return fmt.Errorf("looking for old versions of %s: %w", a.name, err)
+	}
+	for _, dir := range all {
+		k := strings.TrimPrefix(filepath.Base(dir), a.name+"-")
+		if k == a.key || len(k) != len(a.key) || strings.Contains(k, "-") {
+			continue // this one, or of an artefact whose name begins as this one's does
+		}
+		use := flock.New(filepath.Join(dir, useFile))
+		unused, err := use.TryLock()
+		if err == nil && unused {
+			// Moved first: what looks whole is whole, also if this is cut.
+			part := filepath.Join(c.root, a.name+".part")
+			err = errors.Join(os.Rename(dir, part), os.RemoveAll(part))
+		}
+		if err = errors.Join(err, use.Close()); err != nil {
+			return fmt.Errorf("removing an old version of %s: %w", a.name, err)
+		}
+	}
+	return nil
+}

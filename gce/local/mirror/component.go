@@ -1,0 +1,121 @@
+package mirror
+
+import (
+	"embed"
+	"fmt"
+	"io/fs"
+	"path"
+)
+
+// Pins of the modules to build. They end in .in, because a directory with a
+// go.mod of its own could not be embedded.
+//
+//go:embed build/*/*.in
+var pins embed.FS
+
+// A component is one project's programs.
+type component struct {
+	name string
+	args []string // to go build
+	// libraries are Debian packages to compile with. Any means cgo.
+	libraries []string
+	// programs are what to build: the file's name and the package.
+	programs [][2]string
+	// assets are the official files: what is fetched, or made of the programs.
+	assets []asset
+}
+
+// An asset is one official file.
+type asset struct {
+	url  string
+	sums string // URL of its checksums
+	// members of an archive: directory inside it, and programs. Without, the
+	// asset is the one program itself.
+	dir      string
+	programs []string
+}
+
+const k8s = "https://dl.k8s.io/release/" + Kubernetes + "/bin/linux/" + arch + "/"
+
+func components() []component {
+	github := "https://github.com/"
+	containerd := github + "containerd/containerd/releases/download/v" + Containerd + "/containerd-" + Containerd + "-linux-" + arch + ".tar.gz"
+	cni := github + "containernetworking/plugins/releases/download/v" + CNI + "/cni-plugins-linux-" + arch + "-v" + CNI + ".tgz"
+	etcd := github + "etcd-io/etcd/releases/download/v" + Etcd + "/"
+	runc := github + "opencontainers/runc/releases/download/v" + Runc + "/"
+	plugins := "github.com/containernetworking/plugins/plugins/"
+	return []component{
+		kubernetes(),
+		{
+			name: "etcd",
+			programs: [][2]string{
+				{"etcd", "go.etcd.io/etcd/server/v3"}, {"etcdctl", "go.etcd.io/etcd/etcdctl/v3"}, {"etcdutl", "go.etcd.io/etcd/etcdutl/v3"},
+			},
+			assets: []asset{{
+				url: etcd + "etcd-v" + Etcd + "-linux-" + arch + ".tar.gz", sums: etcd + "SHA256SUMS",
+				dir: "etcd-v" + Etcd + "-linux-" + arch, programs: []string{"etcd", "etcdctl", "etcdutl"},
+			}},
+		},
+		{
+			name: "containerd",
+			args: []string{"-ldflags=-s -w -X github.com/containerd/containerd/v2/version.Version=v" + Containerd},
+			programs: [][2]string{
+				{"containerd", "github.com/containerd/containerd/v2/cmd/containerd"},
+				{"containerd-shim-runc-v2", "github.com/containerd/containerd/v2/cmd/containerd-shim-runc-v2"},
+				{"ctr", "github.com/containerd/containerd/v2/cmd/ctr"},
+			},
+			assets: []asset{{url: containerd, sums: containerd + ".sha256sum", dir: "bin", programs: []string{"containerd", "containerd-shim-runc-v2", "ctr"}}},
+		},
+		{
+			// cgo, because runc enters namespaces before Go's runtime starts; static,
+			// since the guest's C library need not be the host's; seccomp, or
+			// containers that ask for it do not start, and kubeadm's all do.
+			name: "runc", libraries: []string{"libseccomp-dev"},
+			args:     []string{"-tags=seccomp,netgo,osusergo", "-ldflags=-s -w -extldflags=-static"},
+			programs: [][2]string{{"runc", "github.com/opencontainers/runc"}},
+			assets:   []asset{{url: runc + "runc." + arch, sums: runc + "runc.sha256sum", programs: []string{"runc"}}},
+		},
+		{
+			name: "cni",
+			args: []string{"-ldflags=-s -w -X github.com/containernetworking/plugins/pkg/utils/buildversion.BuildVersion=v" + CNI},
+			programs: [][2]string{
+				{"bridge", plugins + "main/bridge"}, {"loopback", plugins + "main/loopback"}, {"ptp", plugins + "main/ptp"},
+				{"host-local", plugins + "ipam/host-local"}, {"portmap", plugins + "meta/portmap"},
+			},
+			assets: []asset{{url: cni, sums: cni + ".sha256", dir: ".", programs: []string{"bridge", "loopback", "ptp", "host-local", "portmap"}}},
+		},
+		{name: "coredns", programs: [][2]string{{"coredns", "github.com/coredns/coredns"}}},
+	}
+}
+
+// kubernetes' version is in variables that its own build sets (hack/lib/version.sh).
+func kubernetes() component {
+	flags := "-s -w"
+	for _, p := range []string{"k8s.io/component-base/version.", "k8s.io/client-go/pkg/version."} {
+		flags += " -X " + p + "gitVersion=" + Kubernetes + " -X " + p + "gitMajor=1 -X " + p + "gitMinor=36 -X " + p + "gitTreeState=clean -X " + p + "gitCommit=unknown"
+	}
+	c := component{name: "kubernetes", args: []string{"-ldflags=" + flags}}
+	for _, program := range []string{"kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy", "kubelet", "kubeadm", "kubectl"} {
+		c.programs = append(c.programs, [2]string{program, "k8s.io/kubernetes/cmd/" + program})
+	}
+	for _, program := range []string{"kubelet", "kubeadm", "kubectl"} {
+		c.assets = append(c.assets, asset{url: k8s + program, sums: k8s + program + ".sha256", programs: []string{program}})
+	}
+	return c
+}
+
+// pinFiles are the names of the files that pin a component's modules.
+var pinFiles = []string{"go.mod", "go.sum", "tools.go"}
+
+// pinned are the files that pin the component's modules, by their real names.
+func (c component) pinned() (map[string][]byte, error) {
+	files := map[string][]byte{}
+	for _, name := range pinFiles {
+		b, err := fs.ReadFile(pins, path.Join("build", c.name, name+".in"))
+		if err != nil {
+			return nil, fmt.Errorf("reading pins of %s: %w", c.name, err)
+		}
+		files[name] = b
+	}
+	return files, nil
+}

@@ -1,0 +1,186 @@
+package mirror
+
+import (
+	"archive/tar"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	// go-containerregistry: image and registry formats, Google's own.
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/empty"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"github.com/google/go-containerregistry/pkg/v1/tarball"
+
+	"hakube/gce/local/image"
+)
+
+// An oven makes images. work is for what they are made of and may be removed
+// once they are written.
+type oven struct {
+	work string
+	// program finds a component's program.
+	program func(ctx context.Context, component, program string) (string, error)
+}
+
+// make makes an image of one layer.
+func (o oven) make(ctx context.Context, r recipe) (v1.Image, error) {
+	dir := filepath.Join(o.work, strings.NewReplacer("/", "_", ":", "_").Replace(r.ref))
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, err
+	}
+	debian := ""
+	if len(r.packages) > 0 {
+		debian = filepath.Join(dir, "debian.tar")
+		if err := image.Unpack(ctx, debian, r.packages...); err != nil {
+			return nil, err
+		}
+	}
+	files, err := o.files(ctx, r, dir, debian)
+	if err != nil {
+		return nil, err
+	}
+	program := ""
+	if r.program != "" {
+		if program, err = o.program(ctx, r.component, r.program); err != nil {
+			return nil, err
+		}
+	}
+	layer := filepath.Join(dir, "layer.tar")
+	if err := writeLayer(layer, debian, files, r.path, program); err != nil {
+		return nil, fmt.Errorf("writing layer: %w", err)
+	}
+	return assemble(r, layer)
+}
+
+// files are the text files, links and directories of the image.
+func (o oven) files(ctx context.Context, r recipe, dir, debian string) (map[string]string, error) {
+	files := map[string]string{}
+	if !r.bare {
+		maps.Copy(files, common)
+	}
+	maps.Copy(files, r.files)
+	if r.certs {
+		bundle, err := o.certificates(ctx)
+		if err != nil {
+			return nil, err
+		}
+		files["etc/ssl/certs/ca-certificates.crt"] = bundle
+	}
+	if r.applets {
+		busybox := filepath.Join(dir, "busybox")
+		if err := extract(debian, "bin/busybox", busybox); err != nil {
+			return nil, err
+		}
+		out, err := exec.CommandContext(ctx, busybox, "--list").Output()
+		if err != nil {
+			return nil, fmt.Errorf("asking busybox what it can do: %w", err)
+		}
+		for applet := range strings.FieldsSeq(string(out)) {
+			if applet != "busybox" {
+				files["bin/"+applet] = "→ busybox"
+			}
+		}
+	}
+	return files, nil
+}
+
+// certificates are the same for all images.
+func (o oven) certificates(ctx context.Context) (string, error) {
+	debian := filepath.Join(o.work, "ca-certificates.tar")
+	if _, err := os.Stat(debian); err != nil {
+		if err := image.Unpack(ctx, debian, "ca-certificates"); err != nil {
+			return "", err
+		}
+	}
+	return certificates(debian)
+}
+
+// assemble makes an image of the recipe's settings and a layer.
+func assemble(r recipe, layer string) (v1.Image, error) {
+	config, err := empty.Image.ConfigFile()
+	if err != nil {
+		return nil, err
+	}
+	config = config.DeepCopy()
+	// Without a platform containerd takes the image for another machine's and drops it.
+	config.OS, config.Architecture = "linux", arch
+	config.Config.Entrypoint, config.Config.Cmd, config.Config.User = r.entrypoint, r.cmd, r.user
+	config.Config.Env = []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
+	img, err := mutate.ConfigFile(empty.Image, config)
+	if err != nil {
+		return nil, err
+	}
+	l, err := tarball.LayerFromFile(layer, tarball.WithCompressionLevel(packed))
+	if err != nil {
+		return nil, err
+	}
+	return mutate.AppendLayers(img, l)
+}
+
+// writeLayer writes the layer: what is wanted of the Debian packages, if any,
+// the files in their place or besides, and the program.
+func writeLayer(layer, debian string, files map[string]string, programPath, program string) (err error) {
+	f, err := os.Create(layer)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	w := tar.NewWriter(f)
+	if debian != "" {
+		err := eachFile(debian, func(h *tar.Header, body io.Reader) error {
+			name := cleanName(h.Name)
+			if _, ours := files[name]; ours || !wanted(name) {
+				return nil
+			}
+			if h.ModTime = epoch; h.Typeflag == tar.TypeDir {
+				name += "/"
+			}
+			h.Name = name
+			if err := w.WriteHeader(h); err != nil {
+				return err
+			}
+			_, err := io.Copy(w, body)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	if err := w.WriteHeader(&tar.Header{Name: "tmp/", Mode: 0o1777, Typeflag: tar.TypeDir, ModTime: epoch}); err != nil {
+		return err
+	}
+	for _, name := range slices.Sorted(maps.Keys(files)) {
+		if err := addText(w, name, files[name]); err != nil {
+			return err
+		}
+	}
+	if program != "" {
+		if err := addFile(w, programPath, program); err != nil {
+			return err
+		}
+	}
+	return w.Close()
+}
+
+// addText adds a text file, or what a recipe's other values stand for.
+func addText(w *tar.Writer, name, text string) error {
+	h := &tar.Header{Name: name, Mode: 0o644, Size: int64(len(text)), Typeflag: tar.TypeReg, ModTime: epoch}
+	if target, ok := strings.CutPrefix(text, "→ "); ok {
+		h.Typeflag, h.Linkname, h.Size, h.Mode, text = tar.TypeSymlink, target, 0, 0o777, ""
+	} else if text == "/" {
+		h.Name, h.Typeflag, h.Size, h.Mode, text = name+"/", tar.TypeDir, 0, 0o755, ""
+	}
+	if err := w.WriteHeader(h); err != nil {
+		return err
+	}
+	_, err := io.WriteString(w, text)
+	return err
+}

@@ -1,0 +1,115 @@
+package mirror
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+)
+
+// Source is where artefacts come from.
+type Source string
+
+const (
+	Auto     Source = "auto"     // what is in the cache; else Download if there is internet, else Build
+	Download Source = "download" // the official ones
+	Build    Source = "build"    // from Go modules and Debian's packages
+)
+
+// Options say where the cache is and how it is filled.
+type Options struct {
+	Dir      string       // see [CacheDir]; the mirror's own is the directory mirror in it
+	Source   Source       // "" is $HAKUBE_MIRROR_SOURCE, or Auto
+	Progress func(string) // told what takes long; may be nil
+
+	transport http.RoundTripper // to the official places; nil is Go's default
+}
+
+// A Mirror is everything machines fetch, on this machine's disk. It is for use
+// by several goroutines.
+type Mirror struct {
+	cache    *cache
+	trees    []string // directories of HOST/PATH
+	kubectl  string
+	registry *registry
+}
+
+// Prepare returns the mirror, made first as far as it is not in the cache: from
+// source about 20 minutes on two processors and 2 GB, once. It takes
+// milliseconds when all is there. A mirror keeps its part of the cache from
+// being removed until it is closed.
+func Prepare(ctx context.Context, o Options) (*Mirror, error) {
+	s, err := o.store()
+	if err != nil {
+		return nil, err
+	}
+	m := &Mirror{cache: s.cache}
+	if err := m.fill(ctx, s); err != nil {
+		return nil, errors.Join(err, m.Close())
+	}
+	return m, nil
+}
+
+// Close lets the cache go. Requests that are served after it may find nothing.
+func (m *Mirror) Close() error { return m.cache.close() }
+
+// Kubectl is the path of a kubectl of the clusters' version.
+func (m *Mirror) Kubectl() string { return m.kubectl }
+
+// fill makes what is missing.
+func (m *Mirror) fill(ctx context.Context, s *store) error {
+	builds := map[string]artefact{}
+	var keys []string
+	for _, c := range components() {
+		built, err := c.built(ctx)
+		if err != nil {
+			return err
+		}
+		builds[c.name] = built
+		keys = append(keys, built.key)
+		if len(c.assets) == 0 {
+			continue // only an image
+		}
+		dir, err := s.either(ctx, c.name, c.official(s.transport), built)
+		if err != nil {
+			return err
+		}
+		m.trees = append(m.trees, filepath.Join(dir, "tree"))
+	}
+	program := func(ctx context.Context, component, program string) (string, error) {
+		dir, err := s.cache.ensure(ctx, builds[component], s.build(component))
+		return filepath.Join(dir, "bin", program), err
+	}
+	images, err := s.either(ctx, "container images", pulled(s.transport), baked("images", recipes(), keys, program))
+	if err != nil {
+		return err
+	}
+	sample, err := s.cache.ensure(ctx, baked("samples", samples(), nil, program), "making container images of nginx and busybox, once")
+	if err != nil {
+		return err
+	}
+	if m.registry, err = openRegistry(images, sample); err != nil {
+		return err
+	}
+	return m.findKubectl()
+}
+
+func (m *Mirror) findKubectl() error {
+	for _, tree := range m.trees {
+		m.kubectl = place(tree, k8s+"kubectl")
+		info, err := os.Stat(m.kubectl)
+		if errors.Is(err, os.ErrNotExist) {
+			continue
+		}
+		if err == nil && info.Mode().Perm() != 0o755 {
+			err = os.Chmod(m.kubectl, 0o755) // the official file comes without the permission
+		}
+		if err != nil {
+			return fmt.Errorf("preparing kubectl: %w", err)
+		}
+		return nil
+	}
+	return errors.New("preparing kubectl: it is in no tree")
+}

@@ -1,0 +1,225 @@
+package local
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"runtime"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"hakube/gce/emulator"
+	"hakube/gce/local/dns"
+	"hakube/gce/local/image"
+	"hakube/gce/local/machine"
+	"hakube/gce/local/mirror"
+	"hakube/gce/local/vpc"
+)
+
+// real is the backend of real machines: machines, their network, and the
+// services inside it that every machine can reach.
+type real struct {
+	*machine.Host
+	options  machine.Options
+	network  *vpc.VPC
+	now      atomic.Pointer[emulator.Network] // as last synced
+	api      chan *emulator.Server            // holds the server once it is attached
+	services []func() error                   // their ends
+}
+
+// mirrorAddress is where machines find the mirror.
+var mirrorAddress = "http://" + vpc.Mirror.String()
+
+// A needError is what is missing for real machines.
+type needError struct{ what string }
+
+func (e needError) Error() string { return "real machines need " + e.what }
+
+// Hint names the way without.
+func (e needError) Hint() string {
+	return "model machines need nothing: hakube local start --machines=model"
+}
+
+// able says whether real machines can run here at all.
+func able() error {
+	if runtime.GOOS != "linux" {
+		return needError{"Linux"}
+	}
+	if os.Geteuid() != 0 {
+		return needError{"root"}
+	}
+	return nil
+}
+
+// Prepare makes what real machines boot and fetch, as far as it is not cached,
+// and returns the mirror. say is told what takes long.
+func Prepare(ctx context.Context, say func(string)) (*mirror.Mirror, error) {
+	if err := able(); err != nil {
+		return nil, err
+	}
+	cache, err := mirror.CacheDir()
+	if err != nil {
+		return nil, fmt.Errorf("finding the cache: %w", err)
+	}
+	if _, err := image.Build(ctx, image.Options{Dir: cache, Progress: say}); err != nil {
+		return nil, err
+	}
+	return mirror.Prepare(ctx, mirror.Options{Dir: cache, Progress: say})
+}
+
+// NewReal makes the host of real machines with its state in dir.
+func NewReal(ctx context.Context, dir string, logger *slog.Logger) (_ *Host, err error) {
+	files, err := Prepare(ctx, func(text string) { logger.Info(text) })
+	if err != nil {
+		return nil, err
+	}
+	cache, err := mirror.CacheDir()
+	if err != nil {
+		return nil, fmt.Errorf("finding the cache: %w", err)
+	}
+	network, err := vpc.New(vpc.Options{})
+	if err != nil {
+		return nil, err
+	}
+	r := &real{network: network, api: make(chan *emulator.Server, 1)}
+	r.now.Store(&emulator.Network{})
+	r.services = append(r.services, network.Close)
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, r.closeServices())
+		}
+	}()
+	r.options = machine.Options{
+		Dir: dir, Cache: cache, NetNS: network.Machine,
+		NetNSGone: func(m emulator.Machine) {
+			if err := network.Release(m); err != nil {
+				logger.Warn("releasing the network of a machine", "machine", m.Name, "error", err)
+			}
+		},
+		Log: func(err error) { logger.Warn("machines", "error", err) },
+	}
+	if r.Host, err = machine.New(r.options); err != nil {
+		return nil, err
+	}
+	if err := r.serve(files, logger); err != nil {
+		return nil, errors.Join(err, r.Host.Close())
+	}
+	return &Host{
+		Backend: r, Mirror: mirrorAddress, Halt: r.halt,
+		Attach: func(s *emulator.Server) { r.api <- s },
+	}, nil
+}
+
+// serve opens the services inside the network.
+func (r *real) serve(files *mirror.Mirror, logger *slog.Logger) error {
+	serveHTTP := func(at netip.Addr, h http.Handler) error {
+		l, err := r.network.Listen("tcp", net.JoinHostPort(at.String(), "80"))
+		if err != nil {
+			return fmt.Errorf("serving machines at %s: %w", at, err)
+		}
+		s := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second, ErrorLog: slog.NewLogLogger(logger.Handler(), slog.LevelWarn)}
+		go s.Serve(l) //nolint:errcheck // ends with Close
+		r.services = append(r.services, s.Close)
+		return nil
+	}
+	if err := serveHTTP(vpc.Mirror, files.Handler()); err != nil {
+		return err
+	}
+	if err := serveHTTP(vpc.Metadata, http.HandlerFunc(r.metadata)); err != nil {
+		return err
+	}
+	at := net.JoinHostPort(vpc.Metadata.String(), "53")
+	p, err := r.network.ListenPacket("udp", at)
+	if err != nil {
+		return fmt.Errorf("serving DNS: %w", err)
+	}
+	l, err := r.network.Listen("tcp", at)
+	if err != nil {
+		return fmt.Errorf("serving DNS: %w", errors.Join(err, p.Close()))
+	}
+	names, err := dns.Serve(func() emulator.Network { return *r.now.Load() }, p, l)
+	if err != nil {
+		return err
+	}
+	r.services = append(r.services, names.Close)
+	return nil
+}
+
+// metadata answers the machine that asks. The server tells machines apart by
+// their own address only: a pod's is nobody's.
+func (r *real) metadata(w http.ResponseWriter, req *http.Request) {
+	var api *emulator.Server
+	select {
+	case api = <-r.api:
+		r.api <- api // for the next one
+	case <-req.Context().Done():
+		return
+	}
+	from, err := netip.ParseAddrPort(req.RemoteAddr)
+	if err == nil {
+		if h, ok := api.Metadata(from.Addr()); ok {
+			h.ServeHTTP(w, req)
+			return
+		}
+	}
+	http.Error(w, "not a machine's own address", http.StatusForbidden)
+}
+
+// Sync implements [emulator.Backend].
+func (r *real) Sync(ctx context.Context, n emulator.Network) error {
+	r.now.Store(&n)
+	return r.network.Sync(ctx, n)
+}
+
+// Close lets go of machines and network; both go on without us.
+func (r *real) Close() error { return errors.Join(r.closeServices(), r.Host.Close()) }
+
+func (r *real) closeServices() error {
+	var errs []error
+	for i := len(r.services) - 1; i >= 0; i-- {
+		errs = append(errs, r.services[i]())
+	}
+	r.services = nil
+	return errors.Join(errs...)
+}
+
+// halt ends all machines, after Close so that nobody takes it for machines
+// that ended by themselves, and then the network.
+func (r *real) halt(ctx context.Context) error {
+	o := r.options
+	o.NetNSGone = nil // the network goes as a whole
+	h, err := machine.New(o)
+	if err != nil {
+		return err
+	}
+	var all errgroup.Group
+	for _, m := range r.now.Load().Machines {
+		all.Go(func() error { return h.Stop(ctx, m, true) })
+	}
+	return errors.Join(all.Wait(), h.Close(), vpc.Sweep(vpc.Options{}))
+}
+
+// sweep removes what a daemon of dir left in the kernel, and the machines' disks.
+func sweep(ctx context.Context, dir string) error {
+	if err := able(); err != nil {
+		return err
+	}
+	if err := machine.Sweep(ctx, dir); err != nil {
+		return err
+	}
+	return vpc.Sweep(vpc.Options{})
+}
+
+// Leftovers lists what of dir's machines is still in the kernel.
+func Leftovers(dir string) ([]string, error) {
+	left, err := vpc.Leftovers(vpc.Options{})
+	return append(left, machine.Leftovers(filepath.Clean(dir))...), err
+}

@@ -1,0 +1,153 @@
+package local
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"hakube/gce/emulator"
+)
+
+// A Host is what Serve needs to know of the machines besides what the API
+// needs: real ones are made by this package, model ones come from outside.
+type Host struct {
+	emulator.Backend
+	// Attach is called once, when the API is there: machines need it for their
+	// metadata. Machines that are adopted ask before, and wait for it.
+	Attach func(*emulator.Server)
+	// Dial connects to an external address of a machine when the machine has no
+	// address on this host. nil: machines are reached directly.
+	Dial func(ctx context.Context, address string) (net.Conn, error)
+	// Halt ends all machines, in an orderly way, and takes the network down. It
+	// is called after the API and the backend are closed: the objects stay as
+	// they are, and a later start boots the machines again.
+	Halt func(context.Context) error
+	// Mirror is the address of the mirror as machines see it, "" if there is none.
+	Mirror string
+}
+
+// Serve is the daemon: it serves the embedded GCE of dir until ctx is done,
+// then halts the machines. The address is written to the directory once
+// requests are answered.
+func Serve(ctx context.Context, dir string, o Options, host func() (*Host, error), logger *slog.Logger) (err error) {
+	lock, err := lockDir(dir)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, lock.Unlock()) }()
+	if err := writeJSON(optionsFile(dir), o); err != nil {
+		return err
+	}
+	if err := onLoopback(o.Listen); err != nil {
+		return err
+	}
+	l, err := net.Listen("tcp", o.Listen)
+	if err != nil {
+		return fmt.Errorf("listening for the embedded GCE: %w", err)
+	}
+	defer l.Close() //nolint:errcheck // closed by the HTTP server already, or never used
+	h, err := host()
+	if err != nil {
+		return err
+	}
+	api, err := emulator.New(emulator.Options{Path: storeFile(dir), Backend: h.Backend, Latency: emulator.Latency(o.Latency), Log: logger})
+	if err != nil {
+		return errors.Join(err, h.Close())
+	}
+	h.Attach(api)
+
+	d := &daemon{api: api, host: h, options: o, endpoint: "http://" + l.Addr().String()}
+	server := &http.Server{Handler: d, ReadHeaderTimeout: 10 * time.Second, ErrorLog: slog.NewLogLogger(logger.Handler(), slog.LevelWarn)}
+	failed := make(chan error, 1)
+	go func() { failed <- server.Serve(l) }()
+	at := struct {
+		Endpoint string `json:"endpoint"`
+		PID      int    `json:"pid"`
+	}{d.endpoint, os.Getpid()}
+	if err := writeJSON(addressFile(dir), at); err != nil {
+		return errors.Join(err, server.Close(), api.Close())
+	}
+	logger.Info("serving", "endpoint", d.endpoint, "machines", o.Machines, "latency", o.Latency)
+
+	select {
+	case err := <-failed:
+		return errors.Join(fmt.Errorf("serving the embedded GCE: %w", err), api.Close())
+	case <-ctx.Done():
+	}
+	logger.Info("stopping")
+	err = errors.Join(os.Remove(addressFile(dir)), server.Close(), api.Close()) // and with it the backend
+	// Limited, since who stopped us waits; a machine that does not end in time is killed.
+	halt, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	return errors.Join(err, h.Halt(halt))
+}
+
+// onLoopback refuses to serve anybody but this machine: the API knows no users.
+func onLoopback(listen string) error {
+	host, _, err := net.SplitHostPort(listen)
+	if err != nil {
+		return fmt.Errorf("--listen=%s: %w", listen, err)
+	}
+	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+		return fmt.Errorf("--listen=%s: not an address of loopback; the embedded GCE has no access control", listen)
+	}
+	return nil
+}
+
+// daemon is the HTTP handler: the Compute Engine API and what is beside it.
+type daemon struct {
+	api      *emulator.Server
+	host     *Host
+	options  Options
+	endpoint string
+}
+
+func (d *daemon) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	switch {
+	case r.Method == http.MethodConnect:
+		d.connect(w, r)
+	case r.URL.Path == statusPath:
+		d.status(w)
+	default:
+		d.api.ServeHTTP(w, r)
+	}
+}
+
+func (d *daemon) status(w http.ResponseWriter) {
+	read, change := d.api.Counts()
+	w.Header().Set("Content-Type", "application/json")
+	// The client may be gone; there is nobody to tell then.
+	_ = json.NewEncoder(w).Encode(Status{
+		Running: true, Endpoint: d.endpoint, Machines: d.options.Machines, Latency: d.options.Latency,
+		Calls: &Calls{Read: read, Change: change}, Objects: d.api.Objects(),
+		Project: Project, Mirror: d.host.Mirror, PID: os.Getpid(),
+	})
+}
+
+// writeJSON replaces a file as a whole, or leaves it as it was.
+func writeJSON(path string, v any) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Errorf("writing %s: %w", path, err)
+	}
+	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*")
+	if err != nil {
+		return fmt.Errorf("writing %s: %w", path, err)
+	}
+	_, err = f.Write(append(b, '\n'))
+	err = errors.Join(err, f.Close())
+	if err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		return fmt.Errorf("writing %s: %w", path, errors.Join(err, os.Remove(f.Name())))
+	}
+	return nil
+}

@@ -1,0 +1,108 @@
+package local
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"os"
+	"time"
+)
+
+// Machines is what stands behind the instances.
+type Machines string
+
+const (
+	Real  Machines = "real"  // Linux machines on this one; needs Linux and root
+	Model Machines = "model" // machines in the daemon that answer what hakube asks, and nothing else
+)
+
+// Options are the choices of a start. They are kept in the state directory:
+// objects made with one kind of machines cannot be served with the other.
+type Options struct {
+	Machines Machines `json:"machines"`
+	Latency  string   `json:"latency"` // none or gce
+	Listen   string   `json:"listen"`  // loopback address, port 0 for any
+}
+
+// Defaults are the options of a first start.
+var Defaults = Options{Machines: Real, Latency: "none", Listen: "127.0.0.1:0"}
+
+// Status is what the daemon says of itself, also as `hakube local status --json`.
+type Status struct {
+	Running  bool     `json:"running"`
+	Endpoint string   `json:"endpoint,omitempty"` // of the Compute Engine API
+	Machines Machines `json:"machines,omitempty"`
+	Latency  string   `json:"latency,omitempty"`
+	Calls    *Calls   `json:"calls,omitempty"` // since the start
+	// Objects counts what users made, by collection; a collection without is absent.
+	Objects map[string]int `json:"objects,omitempty"`
+	Project string         `json:"project,omitempty"`
+	Mirror  string         `json:"mirror,omitempty"` // address of the mirror as machines see it
+	PID     int            `json:"pid,omitempty"`
+}
+
+// Calls counts requests to the Compute Engine API.
+type Calls struct {
+	Read   int64 `json:"read"`
+	Change int64 `json:"change"`
+}
+
+// Project is the one used unless another is named. Any may be.
+const Project = "local"
+
+const statusPath = "/hakube/v1/status"
+
+// Ask returns the status of the daemon of dir; Running is false if there is none.
+func Ask(ctx context.Context, dir string) (Status, error) {
+	var at struct{ Endpoint string }
+	b, err := os.ReadFile(addressFile(dir))
+	if errors.Is(err, fs.ErrNotExist) {
+		return Status{}, nil
+	} else if err != nil {
+		return Status{}, fmt.Errorf("reading the daemon's address: %w", err)
+	}
+	if err := json.Unmarshal(b, &at); err != nil {
+		return Status{}, fmt.Errorf("reading %s: %w", addressFile(dir), err)
+	}
+	// Whoever holds the lock is the daemon; an address without one is a dead daemon's.
+	if held, err := lockHeld(dir); err != nil || !held {
+		return Status{}, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, at.Endpoint+statusPath, nil)
+	if err != nil {
+		return Status{}, fmt.Errorf("asking the embedded GCE: %w", err)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return Status{}, fmt.Errorf("asking the embedded GCE for its status: %w", err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return Status{}, fmt.Errorf("asking the embedded GCE for its status: %s", resp.Status)
+	}
+	var s Status
+	if err := json.NewDecoder(resp.Body).Decode(&s); err != nil {
+		return Status{}, fmt.Errorf("reading the embedded GCE's status: %w", err)
+	}
+	return s, nil
+}
+
+// Saved returns the options of the last start in dir, and whether there was one.
+func Saved(dir string) (Options, bool, error) {
+	o := Defaults
+	b, err := os.ReadFile(optionsFile(dir))
+	if errors.Is(err, fs.ErrNotExist) {
+		return o, false, nil
+	} else if err != nil {
+		return o, false, fmt.Errorf("reading the embedded GCE's options: %w", err)
+	}
+	if err := json.Unmarshal(b, &o); err != nil {
+		return o, false, fmt.Errorf("reading %s: %w", optionsFile(dir), err)
+	}
+	return o, true, nil
+}

@@ -1,0 +1,159 @@
+package vpc
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+
+	"hakube/gce/emulator"
+)
+
+// egressChain is asked for connections that a machine of the network begins.
+// It returns what may go out: the called machine's network still has its say.
+func (w network) egressChain(b *strings.Builder) {
+	chain(b, w.chain("egress"), "", func() {
+		// Not translated means called by an internal address: those of other
+		// networks do not exist for this one.
+		line(b, "ct status & dnat == 0 ct reply ip saddr != %s drop", set(shown(w.ranges())))
+		for _, f := range w.firewalls {
+			if !f.Egress {
+				continue
+			}
+			verdict := "return"
+			if f.Deny {
+				verdict = "drop"
+			}
+			self, ok := match("ct original ip saddr", w.targets(f))
+			// Egress is judged by the address called, before translation.
+			other, ok2 := match("ct original ip daddr", ranges(f))
+			if ok && ok2 {
+				w.rule(b, f, self+other, verdict)
+			}
+		}
+	})
+}
+
+// ingressChain is asked for connections to a machine of the network. What it
+// does not accept is dropped.
+func (w network) ingressChain(b *strings.Builder) {
+	chain(b, w.chain("ingress"), "", func() {
+		for _, f := range w.firewalls {
+			if f.Egress {
+				continue
+			}
+			verdict := "accept"
+			if f.Deny {
+				verdict = "drop"
+			}
+			self, ok := match("ct reply ip saddr", w.targets(f))
+			// The caller as the called sees it: after translation.
+			other, ok2 := match("ct reply ip daddr", w.sources(f))
+			if ok && ok2 {
+				w.rule(b, f, self+other, verdict)
+			}
+		}
+	})
+}
+
+// rule writes a line for each protocol of f.
+func (w network) rule(b *strings.Builder, f emulator.Firewall, who, verdict string) {
+	for _, p := range f.Allowed {
+		what, ok := protocol(p)
+		if ok {
+			line(b, "%s%s%s comment %q", who, what, verdict, f.Name)
+		}
+	}
+}
+
+// match is the condition that field is in ranges, "" for all addresses. Not ok
+// means that nothing can fit it.
+func match(field string, in []netip.Prefix) (string, bool) {
+	in = merge(in)
+	switch {
+	case len(in) == 0:
+		return "", false
+	case in[0] == whole:
+		return "", true
+	}
+	return field + " " + set(shown(in)) + " ", true
+}
+
+// targets are the addresses of the machines f is about, aliases included.
+func (w network) targets(f emulator.Firewall) []netip.Prefix {
+	if len(f.TargetTags) == 0 {
+		return []netip.Prefix{whole} // the chain is for this network only
+	}
+	var out []netip.Prefix
+	for _, m := range w.machines {
+		if tagged(m, f.TargetTags) {
+			out = append(out, ownRanges(m)...)
+		}
+	}
+	return out
+}
+
+// sources are f's source ranges and the primary addresses of the machines with
+// one of its source tags: aliases and external addresses carry no tag.
+func (w network) sources(f emulator.Firewall) []netip.Prefix {
+	if len(f.SourceTags) == 0 {
+		return ranges(f)
+	}
+	out := slices.Clone(f.Ranges)
+	for _, m := range w.machines {
+		if tagged(m, f.SourceTags) {
+			out = append(out, one(m.NIC.Address))
+		}
+	}
+	return out
+}
+
+// ranges are f's ranges; a rule that names nobody is about everybody.
+func ranges(f emulator.Firewall) []netip.Prefix {
+	if len(f.Ranges) == 0 {
+		return []netip.Prefix{whole}
+	}
+	return f.Ranges
+}
+
+func tagged(m emulator.Machine, tags []string) bool {
+	return slices.ContainsFunc(tags, func(t string) bool { return slices.Contains(m.Tags, t) })
+}
+
+// known are the protocols nft names by itself, without the host's
+// /etc/protocols, by their names and numbers.
+var known = map[string]string{
+	"icmp": "icmp", "tcp": "tcp", "udp": "udp", "esp": "esp", "ah": "ah", "sctp": "sctp", "ipip": "4",
+	"1": "icmp", "6": "tcp", "17": "udp", "50": "esp", "51": "ah", "132": "sctp",
+}
+
+// protocol is the condition for one entry of a rule, "" for everything. The
+// port called is where answers come from, whatever was translated. Not ok means
+// an entry that cannot be understood: it opens nothing.
+func protocol(p emulator.Protocol) (string, bool) {
+	name := strings.ToLower(p.Name)
+	if name == "all" {
+		return "", true
+	}
+	number, ok := known[name]
+	if !ok {
+		n, err := strconv.ParseUint(name, 10, 8)
+		if err != nil {
+			return "", false
+		}
+		number = strconv.FormatUint(n, 10)
+	}
+	cond := fmt.Sprintf("meta l4proto %s ", number)
+	if len(p.Ports) == 0 {
+		return cond, true
+	}
+	var list []string
+	for _, r := range ports(p.Ports) {
+		list = append(list, r.String())
+	}
+	if len(list) == 0 {
+		return "", false
+	}
+	return cond + "ct reply proto-src " + set(list) + " ", true
+}

@@ -1,0 +1,122 @@
+package etcdtest
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+)
+
+// getNode reads a Node as it is stored.
+func getNode(s *ringState, name string) (*corev1.Node, bool, error) {
+	e, ok := s.Keys[nodes.key("", name)]
+	if !ok {
+		return nil, false, nil
+	}
+	o, err := nodes.object(e)
+	if err != nil {
+		return nil, false, err
+	}
+	return o.(*corev1.Node), true, nil
+}
+
+// complete adds to a Node what is not stored but seen: whether its kubelet
+// runs. Kubernetes waits 40 s before it believes a silent kubelet to be gone;
+// the model knows. The lock is held.
+func (w *World) complete(o object) {
+	n, ok := o.(*corev1.Node)
+	if !ok {
+		return
+	}
+	ready := corev1.NodeCondition{Type: corev1.NodeReady}
+	k, alive := w.kubelets[n.Status.NodeInfo.MachineID]
+	switch {
+	case !alive:
+		ready.Status, ready.Reason, ready.Message = corev1.ConditionUnknown, "NodeStatusUnknown", "Kubelet stopped posting node status."
+		since, seen := w.silent[n.Status.NodeInfo.MachineID]
+		if !seen {
+			since = w.began // it fell silent before this process began
+		}
+		ready.LastTransitionTime = metav1.NewTime(since)
+	case !k.ready:
+		ready.Status, ready.Reason, ready.Message = corev1.ConditionFalse, "KubeletNotReady", "the model machine still boots"
+		ready.LastTransitionTime = metav1.NewTime(k.since)
+	default:
+		ready.Status, ready.Reason, ready.Message = corev1.ConditionTrue, "KubeletReady", "kubelet is posting ready status"
+		ready.LastTransitionTime = metav1.NewTime(k.since)
+	}
+	ready.LastHeartbeatTime = metav1.NewTime(time.Now())
+	if !alive {
+		ready.LastHeartbeatTime = ready.LastTransitionTime
+	}
+	n.Status.Conditions = []corev1.NodeCondition{ready}
+}
+
+// readyNodes are the names of the Nodes that pods can run on. CoreDNS tolerates
+// masters.
+func (w *World) readyNodes(s *ringState) ([]string, error) {
+	var names []string
+	prefix := nodes.key("", "")
+	for _, k := range slices.Sorted(maps.Keys(s.Keys)) {
+		name, ok := strings.CutPrefix(k, prefix)
+		if !ok {
+			continue
+		}
+		n, _, err := getNode(s, name)
+		if err != nil {
+			return nil, err
+		}
+		if k := w.kubelets[n.Status.NodeInfo.MachineID]; k.ready && !n.Spec.Unschedulable {
+			names = append(names, name)
+		}
+	}
+	return names, nil
+}
+
+// pods are CoreDNS's two: as kubeadm's Deployment makes them, pending until
+// there is a Node for them.
+func (w *World) pods(s *ringState) ([]object, error) {
+	ready, err := w.readyNodes(s)
+	if err != nil {
+		return nil, err
+	}
+	born := metav1.Time{}
+	if e, ok := s.Keys[namespaces.key("", "kube-system")]; ok {
+		var ns corev1.Namespace
+		if err := json.Unmarshal(e.Value, &ns); err != nil {
+			return nil, fmt.Errorf("reading namespace kube-system: %w", err)
+		}
+		born = ns.CreationTimestamp
+	}
+	var all []object
+	for i := range 2 {
+		p := &corev1.Pod{
+			TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Pod"},
+			ObjectMeta: metav1.ObjectMeta{
+				Name: fmt.Sprintf("coredns-model-%d", i), Namespace: "kube-system", UID: types.UID(fmt.Sprintf("coredns-model-%d", i)),
+				Labels: map[string]string{"k8s-app": "kube-dns"}, CreationTimestamp: born, ResourceVersion: "1",
+			},
+			Spec:   corev1.PodSpec{Containers: []corev1.Container{{Name: "coredns", Image: "registry.k8s.io/coredns/coredns"}}},
+			Status: corev1.PodStatus{Phase: corev1.PodPending},
+		}
+		condition := corev1.PodCondition{Type: corev1.PodScheduled, Status: corev1.ConditionFalse, Reason: "Unschedulable", Message: "no node is ready"}
+		if len(ready) > 0 {
+			p.Spec.NodeName = ready[i%len(ready)]
+			p.Status.Phase = corev1.PodRunning
+			p.Status.ContainerStatuses = []corev1.ContainerStatus{{
+				Name: "coredns", Image: "registry.k8s.io/coredns/coredns", Ready: true,
+				State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: born}},
+			}}
+			condition = corev1.PodCondition{Type: corev1.PodReady, Status: corev1.ConditionTrue}
+		}
+		p.Status.Conditions = []corev1.PodCondition{condition}
+		all = append(all, p)
+	}
+	return all, nil
+}

@@ -1,0 +1,153 @@
+package etcdtest
+
+import (
+	"encoding/base64"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/labels"
+)
+
+// state is what the ring agreed on. The world's lock is held by each verb.
+func (c *apiCall) state() (*ringState, error) {
+	if c.control.guest.control != c.control {
+		return nil, apierrors.NewServiceUnavailable("the machine is stopped")
+	}
+	return c.control.main.read()
+}
+
+// stored finds an object in etcd.
+func (c *apiCall) stored(s *ringState, r *resource, namespace, name string) (object, error) {
+	e, ok := s.Keys[r.key(namespace, name)]
+	if !ok {
+		return nil, apierrors.NewNotFound(coreResource(r.name), name)
+	}
+	return r.object(e)
+}
+
+func (c *apiCall) get(r *resource, namespace, name string) (object, error) {
+	c.w.mu.Lock()
+	defer c.w.mu.Unlock()
+	s, err := c.state()
+	if err != nil {
+		return nil, err
+	}
+	if r == pods {
+		all, err := c.w.pods(s)
+		if err != nil {
+			return nil, err
+		}
+		for _, p := range all {
+			if p.GetNamespace() == namespace && p.GetName() == name {
+				return p, nil
+			}
+		}
+		return nil, apierrors.NewNotFound(coreResource(r.name), name)
+	}
+	o, err := c.stored(s, r, namespace, name)
+	if err == nil {
+		c.w.complete(o)
+	}
+	return o, err
+}
+
+// A list is any kind's: the objects' own types know how they are written.
+type list struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata"`
+	Items           []object `json:"items"`
+}
+
+func (c *apiCall) list(r *resource, namespace string) (*list, error) {
+	q := c.URL.Query()
+	byLabel, err := labels.Parse(q.Get("labelSelector"))
+	if err != nil {
+		return nil, apierrors.NewBadRequest(err.Error())
+	}
+	byField, err := fields.ParseSelector(q.Get("fieldSelector"))
+	if err != nil {
+		return nil, apierrors.NewBadRequest(err.Error())
+	}
+	limit, _ := strconv.Atoi(q.Get("limit"))
+	after, err := base64.RawURLEncoding.DecodeString(q.Get("continue"))
+	if err != nil {
+		return nil, apierrors.NewBadRequest("continue key is not valid: " + err.Error())
+	}
+
+	c.w.mu.Lock()
+	defer c.w.mu.Unlock()
+	s, err := c.state()
+	if err != nil {
+		return nil, err
+	}
+	out := &list{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: r.kind + "List"}, Items: []object{}}
+	out.ResourceVersion = strconv.FormatInt(s.Revision, 10)
+	all, err := c.all(s, r, namespace, string(after))
+	if err != nil {
+		return nil, err
+	}
+	for _, o := range all {
+		set, err := fieldsOf(r, o, byField)
+		if err != nil {
+			return nil, err
+		}
+		if !byLabel.Matches(labels.Set(o.GetLabels())) || !byField.Matches(set) {
+			continue
+		}
+		if limit > 0 && len(out.Items) == limit {
+			last := out.Items[limit-1]
+			out.Continue = base64.RawURLEncoding.EncodeToString([]byte(r.key(last.GetNamespace(), last.GetName())))
+			break
+		}
+		out.Items = append(out.Items, o)
+	}
+	return out, nil
+}
+
+// all objects of a kind whose key comes after a key, by key.
+func (c *apiCall) all(s *ringState, r *resource, namespace, after string) ([]object, error) {
+	var out []object
+	if r == pods {
+		all, err := c.w.pods(s)
+		for _, p := range all {
+			if (namespace == "" || p.GetNamespace() == namespace) && r.key(p.GetNamespace(), p.GetName()) > after {
+				out = append(out, p)
+			}
+		}
+		return out, err
+	}
+	prefix := r.key(namespace, "")
+	for _, k := range slices.Sorted(maps.Keys(s.Keys)) {
+		if !strings.HasPrefix(k, prefix) || k <= after {
+			continue
+		}
+		o, err := r.object(s.Keys[k])
+		if err != nil {
+			return nil, err
+		}
+		c.w.complete(o)
+		out = append(out, o)
+	}
+	return out, nil
+}
+
+// fieldsOf is what field selectors see of an object; one that asks for more is
+// refused.
+func fieldsOf(r *resource, o object, asked fields.Selector) (fields.Set, error) {
+	set := fields.Set{"metadata.name": o.GetName(), "metadata.namespace": o.GetNamespace()}
+	if r.fields != nil {
+		maps.Copy(set, r.fields(o))
+	}
+	for _, q := range asked.Requirements() {
+		if !set.Has(q.Field) {
+			return nil, apierrors.NewBadRequest(fmt.Sprintf("field label %q not supported by the model", q.Field))
+		}
+	}
+	return set, nil
+}

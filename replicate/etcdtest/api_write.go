@@ -1,0 +1,185 @@
+package etcdtest
+
+import (
+	"encoding/json"
+	"fmt"
+	"mime"
+	"net/http"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/strategicpatch"
+)
+
+// put stores an object and returns it as it is then.
+func (c *apiCall) put(r *resource, o object) (object, error) {
+	value, err := r.value(o)
+	if err != nil {
+		return nil, err
+	}
+	mod, err := c.control.main.write(map[string]json.RawMessage{r.key(o.GetNamespace(), o.GetName()): value})
+	if err != nil {
+		return nil, err
+	}
+	if r == secrets {
+		c.w.happened() // nodes may wait for their token
+	}
+	o, err = r.object(entry{value, mod})
+	if err == nil {
+		c.w.complete(o)
+	}
+	return o, err
+}
+
+func (c *apiCall) create(r *resource, namespace string) (object, error) {
+	o, err := c.decode(r, namespace)
+	if err != nil {
+		return nil, err
+	}
+	if o.GetResourceVersion() != "" {
+		return nil, apierrors.NewBadRequest("resourceVersion should not be set on objects to be created")
+	}
+	stampNew(o)
+	if o.GetName() == "" && o.GetGenerateName() != "" {
+		o.SetName(o.GetGenerateName() + string(o.GetUID()[:5]))
+	}
+	if err := r.settle(o); err != nil {
+		return nil, err
+	}
+	c.w.mu.Lock()
+	defer c.w.mu.Unlock()
+	s, err := c.state()
+	if err != nil {
+		return nil, err
+	}
+	if _, ok := s.Keys[namespaces.key("", namespace)]; !ok {
+		return nil, apierrors.NewNotFound(coreResource("namespaces"), namespace)
+	}
+	if _, ok := s.Keys[r.key(namespace, o.GetName())]; ok {
+		return nil, apierrors.NewAlreadyExists(coreResource(r.name), o.GetName())
+	}
+	return c.put(r, o)
+}
+
+func (c *apiCall) update(r *resource, namespace, name string) (object, error) {
+	o, err := c.decode(r, namespace)
+	if err != nil {
+		return nil, err
+	}
+	if o.GetName() != name {
+		return nil, apierrors.NewBadRequest("the name of the object does not match the name on the URL")
+	}
+	c.w.mu.Lock()
+	defer c.w.mu.Unlock()
+	s, err := c.state()
+	if err != nil {
+		return nil, err
+	}
+	old, err := c.stored(s, r, namespace, name)
+	if err != nil {
+		return nil, err
+	}
+	return c.replace(r, old, o)
+}
+
+// replace stores o in place of old, if it was made from it.
+func (c *apiCall) replace(r *resource, old, o object) (object, error) {
+	if v := o.GetResourceVersion(); v != "" && v != old.GetResourceVersion() {
+		return nil, apierrors.NewConflict(coreResource(r.name), o.GetName(),
+			fmt.Errorf("the object has been modified; please apply your changes to the latest version and try again"))
+	}
+	if u := o.GetUID(); u != "" && u != old.GetUID() {
+		return nil, apierrors.NewConflict(coreResource(r.name), o.GetName(), fmt.Errorf("Precondition failed: UID in precondition: %s, UID in object meta: %s", u, old.GetUID()))
+	}
+	o.SetUID(old.GetUID())
+	o.SetCreationTimestamp(old.GetCreationTimestamp())
+	if err := r.settle(o); err != nil {
+		return nil, err
+	}
+	return c.put(r, o)
+}
+
+func (c *apiCall) patch(r *resource, namespace, name string) (object, error) {
+	patch, err := c.body()
+	if err != nil {
+		return nil, err
+	}
+	kind, _, err := mime.ParseMediaType(c.Header.Get("Content-Type"))
+	if err != nil {
+		return nil, apierrors.NewBadRequest(err.Error())
+	}
+	c.w.mu.Lock()
+	defer c.w.mu.Unlock()
+	s, err := c.state()
+	if err != nil {
+		return nil, err
+	}
+	old, err := c.stored(s, r, namespace, name)
+	if err != nil {
+		return nil, err
+	}
+	text, err := json.Marshal(old)
+	if err != nil {
+		return nil, err
+	}
+	switch kind {
+	case "application/strategic-merge-patch+json":
+		text, err = strategicpatch.StrategicMergePatch(text, patch, r.make())
+	case "application/merge-patch+json":
+		text, err = mergePatch(text, patch)
+	default:
+		return nil, &apierrors.StatusError{ErrStatus: metav1.Status{
+			Status: metav1.StatusFailure, Code: http.StatusUnsupportedMediaType, Reason: metav1.StatusReasonUnsupportedMediaType,
+			Message: fmt.Sprintf("the model takes merge and strategic merge patches, not %s", kind),
+		}}
+	}
+	o := r.make()
+	if err == nil {
+		err = json.Unmarshal(text, o)
+	}
+	if err != nil {
+		return nil, apierrors.NewBadRequest(err.Error())
+	}
+	if o.GetName() != name || o.GetNamespace() != namespace {
+		return nil, apierrors.NewBadRequest("metadata.name and metadata.namespace cannot be changed")
+	}
+	return c.replace(r, old, o)
+}
+
+func (c *apiCall) remove(r *resource, namespace, name string) (any, error) {
+	text, err := c.body()
+	if err != nil {
+		return nil, err
+	}
+	var options metav1.DeleteOptions
+	if len(text) > 0 {
+		if options, err = deleteOptions(text); err != nil {
+			return nil, err
+		}
+	}
+	if len(options.DryRun) > 0 {
+		return nil, c.unknown()
+	}
+	c.w.mu.Lock()
+	defer c.w.mu.Unlock()
+	s, err := c.state()
+	if err != nil {
+		return nil, err
+	}
+	old, err := c.stored(s, r, namespace, name)
+	if err != nil {
+		return nil, err
+	}
+	if p := options.Preconditions; p != nil {
+		if p.UID != nil && *p.UID != old.GetUID() || p.ResourceVersion != nil && *p.ResourceVersion != old.GetResourceVersion() {
+			return nil, apierrors.NewConflict(coreResource(r.name), name, fmt.Errorf("the precondition does not hold"))
+		}
+	}
+	if _, err := c.control.main.write(nil, r.key(namespace, name)); err != nil {
+		return nil, err
+	}
+	return metav1.Status{
+		TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Status"}, Status: metav1.StatusSuccess,
+		Details: &metav1.StatusDetails{Name: name, Kind: r.name, UID: old.GetUID()},
+	}, nil
+}

@@ -1,0 +1,202 @@
+package etcdtest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+
+	"hakube/scripts"
+)
+
+// run is what happens on the machine from its boot on: the guest agent's part,
+// then the startup-script's.
+func (g *Guest) run() {
+	g.say("model guest %s boots", g.m.Name)
+	kind, key, _ := strings.Cut(strings.TrimSpace(string(ssh.MarshalAuthorizedKey(g.HostKey()))), " ")
+	g.put("hostkeys/"+kind, key)
+	s := &startup{Guest: g, step: "reading metadata"}
+	err := s.main()
+	if g.ctx.Err() != nil {
+		return // stopped; whatever failed is because of that
+	}
+	if err != nil {
+		s.report(fmt.Sprintf("%s%s: %v", scripts.PhaseFailed, s.step, err))
+	}
+}
+
+// startup is one run of the startup-script.
+type startup struct {
+	*Guest
+	*view
+	step string
+}
+
+func (s *startup) report(phase string) {
+	s.say("hakube: %s", phase)
+	s.mu.Lock()
+	s.phase = phase
+	s.mu.Unlock()
+	s.put(scripts.GuestNamespace+"/"+scripts.GuestPhase, phase)
+}
+
+// begin a step: it is what `failed:` names.
+func (s *startup) begin(step string) {
+	s.step = step
+	s.report(step)
+}
+
+func (s *startup) main() (err error) {
+	if s.view, err = s.metadata(s.ctx); err != nil {
+		return err
+	}
+	script, ok := s.Instance.Attributes[scripts.KeyStartupScript]
+	if !ok {
+		s.say("no startup-script: the machine is up, and does nothing")
+		return nil
+	}
+	if name, err := scripts.Name(script); err != nil || name != "startup-script" {
+		s.say("a model guest does not know this startup-script, and leaves it: %v", err)
+		return nil
+	}
+	role, err := s.attribute(scripts.KeyRole)
+	if err != nil {
+		return err
+	}
+	for _, key := range required[role] {
+		if _, err := s.attribute(key); err != nil {
+			return err
+		}
+	}
+	if len(s.Instance.NetworkInterfaces[0].IPAliases) == 0 {
+		return errors.New("the metadata server has no instance/network-interfaces/0/ip-aliases/0")
+	}
+	switch role {
+	case scripts.RoleMaster:
+		err = s.master()
+	case scripts.RoleNode:
+		err = s.node()
+	default:
+		return fmt.Errorf("hakube-role is '%s', not master or node", role)
+	}
+	if err == nil {
+		s.report(scripts.PhaseRunning)
+	}
+	return err
+}
+
+// required is what the startup-script cannot do without, by role.
+var required = map[string][]string{
+	scripts.RoleMaster: {scripts.KeyAddress, scripts.KeyCluster, scripts.KeyClusterName, scripts.KeyPodRange, scripts.KeyDNSIP, scripts.KeyServiceRange},
+	scripts.RoleNode:   {scripts.KeyAddress, scripts.KeyCluster, scripts.KeyClusterName, scripts.KeyPodRange, scripts.KeyDNSIP, scripts.KeyJoinToken, scripts.KeyCAHash},
+}
+
+// pass lets half of the boot time pass.
+func (s *startup) pass() error {
+	half := s.w.opts.BootTime / 2
+	if half <= 0 {
+		return nil
+	}
+	select {
+	case <-time.After(half):
+		return nil
+	case <-s.ctx.Done():
+		return errStopped
+	}
+}
+
+// version of Kubernetes that the metadata asks for.
+func (s *startup) version() string {
+	if v := s.Instance.Attributes[scripts.KeyKubeVersion]; v != "" {
+		return v
+	}
+	return scripts.Versions()["kubernetes"]
+}
+
+// master brings the control plane up on the disk master-pd.
+func (s *startup) master() error {
+	s.begin("mounting the disk")
+	path, ok := s.m.Disks["master-pd"]
+	if !ok {
+		return errors.New("the disk master-pd is attached: not after 60 s")
+	}
+	disk, err := openData(path)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if disk != nil {
+			_ = disk.close() // it failed before the control plane had it
+		}
+	}()
+	cluster := s.Instance.Attributes[scripts.KeyCluster]
+	if has := disk.content.Cluster; has != "" && has != cluster {
+		return fmt.Errorf("the disk master-pd belongs to cluster %s, not to %s", has, cluster)
+	}
+	if err := s.pass(); err != nil {
+		return err
+	}
+	s.begin("starting etcd")
+	if disk.content.Rings == nil {
+		if err := s.found(disk, cluster); err != nil {
+			return err
+		}
+	}
+	s.begin("control plane")
+	c, err := s.w.startControlPlane(s, disk)
+	if err != nil {
+		return err
+	}
+	disk = nil
+	s.begin("waiting for the API server")
+	err = s.limited(300*time.Second, func() (bool, error) {
+		_, err := c.main.read()
+		return err == nil, nil
+	})
+	if err != nil {
+		return fmt.Errorf("the API server is ready: %w", err)
+	}
+	return s.kubelet(s.ctx, func() (*controlPlane, error) { return c, nil })
+}
+
+// found makes a new cluster on an empty disk. It is one write: a founding that
+// was cut leaves an empty disk.
+func (s *startup) found(disk *dataDisk, cluster string) error {
+	authority, err := newPKI()
+	if err != nil {
+		return err
+	}
+	cert, key, err := authority.admin()
+	if err != nil {
+		return err
+	}
+	address := "https://" + s.Instance.Attributes[scripts.KeyAddress] + ":443"
+	disk.content = content{
+		Cluster: cluster, Version: s.version(), PKI: authority,
+		AdminConf: adminConf(address, s.Instance.Attributes[scripts.KeyClusterName], authority.CA, cert, key),
+		Rings:     map[string]*memberData{},
+	}
+	for name, port := range peerPorts {
+		peer := fmt.Sprintf("https://%s:%d", s.Instance.Hostname, port)
+		disk.content.Rings[name] = foundRing(cluster+"/"+name, s.Instance.Name, peer)
+	}
+	if err := firstObjects(&disk.content.Rings[ringMain].State); err != nil {
+		return err
+	}
+	return disk.save()
+}
+
+// limited waits for f, for as long as the startup-script would.
+func (s *startup) limited(limit time.Duration, f func() (bool, error)) error {
+	ctx, cancel := context.WithTimeoutCause(s.ctx, limit, notAfter(limit))
+	defer cancel()
+	return s.w.until(ctx, f)
+}
+
+// notAfter is a wait that took too long.
+type notAfter time.Duration
+
+func (n notAfter) Error() string { return fmt.Sprintf("not after %.0f s", time.Duration(n).Seconds()) }

@@ -1,0 +1,218 @@
+package etcdtest
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"hakube/scripts"
+)
+
+// A controlPlane is what runs on a master besides its kubelet. The world's lock
+// guards what the members hold.
+type controlPlane struct {
+	guest        *Guest
+	disk         *dataDisk
+	main, events *member
+	version      string
+	serving      *tls.Config
+}
+
+// startControlPlane starts the members of both rings and the API server, which
+// owns the disk from then on.
+func (w *World) startControlPlane(s *startup, d *dataDisk) (*controlPlane, error) {
+	c := &controlPlane{guest: s.Guest, disk: d, version: d.content.Version}
+	names, addresses, err := s.servingNames()
+	if err != nil {
+		return nil, err
+	}
+	cert, err := d.content.PKI.serving(names, addresses)
+	if err != nil {
+		return nil, err
+	}
+	// As in Kubernetes any certificate is taken here, and looked at when it is
+	// known what it is for: see api_user.go.
+	c.serving = &tls.Config{Certificates: []tls.Certificate{cert}, ClientAuth: tls.RequestClientCert, NextProtos: []string{"http/1.1"}}
+
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if c.main, err = w.startMember(d, ringMain); err != nil {
+		return nil, err
+	}
+	if c.events, err = w.startMember(d, ringEvents); err != nil {
+		w.stopMember(c.main)
+		return nil, err
+	}
+	s.control = c
+	w.happened()
+	return c, nil
+}
+
+// stop ends the members. The world's lock is held.
+func (c *controlPlane) stop(w *World) {
+	w.stopMember(c.main)
+	w.stopMember(c.events)
+	if err := c.disk.close(); err != nil {
+		c.guest.say("closing the disk master-pd: %v", err)
+	}
+}
+
+// secure is the server's side of TLS on a connection.
+func (c *controlPlane) secure(conn net.Conn) net.Conn { return tls.Server(conn, c.serving) }
+
+// servingNames is what the API server's certificate is good for, as the
+// startup-script has kubeadm make it.
+func (s *startup) servingNames() (names []string, addresses []net.IP, err error) {
+	domain := "cluster.local"
+	if d := s.Instance.Attributes[scripts.KeyDNSDomain]; d != "" {
+		domain = d
+	}
+	names = []string{
+		"kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc." + domain,
+		"localhost", s.Instance.Name, s.Instance.Hostname,
+	}
+	services, err := netip.ParsePrefix(s.Instance.Attributes[scripts.KeyServiceRange])
+	if err != nil {
+		return nil, nil, err
+	}
+	address, err := netip.ParseAddr(s.Instance.Attributes[scripts.KeyAddress])
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, a := range []netip.Addr{address, s.ip(), netip.MustParseAddr("127.0.0.1"), services.Masked().Addr().Next()} {
+		addresses = append(addresses, a.AsSlice())
+	}
+	return names, addresses, nil
+}
+
+// firstObjects is what Kubernetes has from the start.
+func firstObjects(s *ringState) error {
+	put := map[string]json.RawMessage{}
+	for _, name := range []string{"default", "kube-node-lease", "kube-public", "kube-system"} {
+		n := corev1.Namespace{
+			TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "Namespace"},
+			ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{corev1.LabelMetadataName: name}},
+			Spec:       corev1.NamespaceSpec{Finalizers: []corev1.FinalizerName{corev1.FinalizerKubernetes}},
+			Status:     corev1.NamespaceStatus{Phase: corev1.NamespaceActive},
+		}
+		stampNew(&n)
+		text, err := json.Marshal(n)
+		if err != nil {
+			return fmt.Errorf("making namespace %s: %w", name, err)
+		}
+		put[namespaces.key("", name)] = text
+	}
+	s.apply(change{Ring: ringMain, Revision: s.Revision + 1, Put: put})
+	return nil
+}
+
+// A kubelet is one that registered its Node and runs.
+type kubelet struct {
+	guest *Guest
+	ready bool
+	since time.Time // that ready is so
+}
+
+// kubelet registers the Node with the API server that find finds, which may
+// take its time, and becomes ready.
+func (s *startup) kubelet(ctx context.Context, find func() (*controlPlane, error)) error {
+	err := s.w.until(ctx, func() (bool, error) {
+		c, err := find()
+		if c == nil || err != nil {
+			return false, err
+		}
+		if err := s.register(c); errors.Is(err, errNoQuorum) {
+			return false, nil // it tries again
+		} else if err != nil {
+			return false, err
+		}
+		s.w.kubelets[s.boot.MachineID] = kubelet{guest: s.Guest, since: time.Now()}
+		return true, nil
+	})
+	if err == nil {
+		err = s.pass()
+	}
+	if err != nil {
+		return err
+	}
+	s.w.mu.Lock()
+	defer s.w.mu.Unlock()
+	if s.ctx.Err() == nil {
+		s.w.kubelets[s.boot.MachineID] = kubelet{guest: s.Guest, ready: true, since: time.Now()}
+	}
+	return nil
+}
+
+// register creates the machine's Node, or makes one that is there its own. The
+// lock is held.
+func (s *startup) register(c *controlPlane) error {
+	state, err := c.main.read()
+	if err != nil {
+		return err
+	}
+	n, there, err := getNode(state, s.Instance.Name)
+	if err != nil {
+		return err
+	}
+	if !there {
+		n = &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: s.Instance.Name}}
+		stampNew(n)
+	}
+	s.describe(n, s.version())
+	if c.guest == s.Guest {
+		s.describeMaster(n, c.version)
+	}
+	text, err := json.Marshal(n)
+	if err != nil {
+		return err
+	}
+	_, err = c.main.write(map[string]json.RawMessage{nodes.key("", n.Name): text})
+	return err
+}
+
+// describe writes what a kubelet says of its machine.
+func (s *startup) describe(n *corev1.Node, version string) {
+	n.TypeMeta = metav1.TypeMeta{APIVersion: "v1", Kind: "Node"}
+	if n.Labels == nil {
+		n.Labels = map[string]string{}
+	}
+	zone := s.zone()
+	for k, v := range map[string]string{
+		corev1.LabelHostname: n.Name, corev1.LabelOSStable: "linux", corev1.LabelArchStable: "amd64",
+		corev1.LabelTopologyZone: zone, corev1.LabelTopologyRegion: zone[:max(0, strings.LastIndexByte(zone, '-'))],
+		corev1.LabelInstanceTypeStable: s.machineType(),
+	} {
+		n.Labels[k] = v
+	}
+	n.Spec.ProviderID = fmt.Sprintf("gce://%s/%s/%s", s.Project.ProjectID, zone, n.Name)
+	n.Status.Addresses = []corev1.NodeAddress{
+		{Type: corev1.NodeInternalIP, Address: s.ip().String()},
+		{Type: corev1.NodeHostName, Address: n.Name},
+	}
+	n.Status.NodeInfo = corev1.NodeSystemInfo{
+		MachineID: s.boot.MachineID, SystemUUID: s.boot.MachineID, KubeletVersion: version,
+		ContainerRuntimeVersion: "containerd://" + scripts.Versions()["containerd"],
+		OperatingSystem:         "linux", Architecture: "amd64", OSImage: "hakube model guest", KernelVersion: "model",
+	}
+}
+
+// describeMaster adds what kubeadm does to a master's Node.
+func (s *startup) describeMaster(n *corev1.Node, version string) {
+	const role = "node-role.kubernetes.io/control-plane"
+	n.Labels[role] = ""
+	n.Labels[corev1.LabelNodeExcludeBalancers] = ""
+	n.Status.NodeInfo.KubeletVersion = version
+	if !slices.ContainsFunc(n.Spec.Taints, func(t corev1.Taint) bool { return t.Key == role }) {
+		n.Spec.Taints = append(n.Spec.Taints, corev1.Taint{Key: role, Effect: corev1.TaintEffectNoSchedule})
+	}
+}

@@ -1,0 +1,183 @@
+package etcdtest
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+// CreateDisk makes an empty model disk; one that is there already stays as it is.
+func CreateDisk(path string) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return fmt.Errorf("creating model disk: %w", err)
+	}
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE, 0o600) // an empty file is an empty disk
+	if err == nil {
+		err = f.Close()
+	}
+	if err != nil {
+		return fmt.Errorf("creating model disk: %w", err)
+	}
+	return nil
+}
+
+// DeleteDisk removes a model disk; one that is gone is no error.
+func DeleteDisk(path string) error {
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("deleting model disk: %w", err)
+	}
+	return nil
+}
+
+// A bootDisk is what a model machine keeps on its boot disk.
+type bootDisk struct {
+	MachineID string `json:"machineID"` // made with the disk: tells kubelets of one name apart
+	HostKey   []byte `json:"hostKey"`   // seed of an ed25519 key
+	// Joined is the CA hash of the cluster whose certificate the kubelet has,
+	// "" before it joined.
+	Joined string `json:"joined,omitempty"`
+}
+
+func readBootDisk(path string) (bootDisk, error) {
+	var b bootDisk
+	text, err := os.ReadFile(path)
+	if err == nil && len(text) > 0 {
+		err = json.Unmarshal(text, &b)
+	}
+	if err != nil {
+		return b, fmt.Errorf("reading model boot disk %s: %w", path, err)
+	}
+	return b, nil
+}
+
+func (b bootDisk) write(path string) error {
+	text, err := json.Marshal(b)
+	if err != nil {
+		return fmt.Errorf("writing model boot disk: %w", err)
+	}
+	// Losing it with the power costs a host key that nobody relies on yet.
+	return replaceFile(path, append(text, '\n'), false)
+}
+
+// A dataDisk is a master's persistent disk: a file whose first line is all that
+// was on it once, and whose other lines are the changes of the rings since.
+type dataDisk struct {
+	file    *os.File
+	path    string
+	size    int64 // of what is valid in the file
+	whole   int64 // of its first line
+	content content
+}
+
+// content is what is on a dataDisk.
+type content struct {
+	Cluster   string                 `json:"cluster,omitempty"` // PROJECT/PREFIX, whose disk it is
+	Version   string                 `json:"version,omitempty"` // of Kubernetes
+	PKI       *pki                   `json:"pki,omitempty"`
+	AdminConf string                 `json:"adminConf,omitempty"`
+	Rings     map[string]*memberData `json:"rings,omitempty"` // present once the cluster was founded
+}
+
+// openData opens a disk and brings it up to the last change that was written
+// whole: the end of a write that was cut was never acknowledged.
+func openData(path string) (*dataDisk, error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_APPEND, 0)
+	if err != nil {
+		return nil, fmt.Errorf("opening model disk: %w", err)
+	}
+	d := &dataDisk{file: f, path: path}
+	if err := d.load(); err != nil {
+		return nil, fmt.Errorf("reading model disk %s: %w", path, errors.Join(err, f.Close()))
+	}
+	return d, nil
+}
+
+func (d *dataDisk) load() error {
+	r := bufio.NewReader(d.file)
+	for {
+		line, err := r.ReadBytes('\n')
+		if err != nil { // EOF; what there is of the line is not whole
+			break
+		}
+		if d.size == 0 {
+			if err := json.Unmarshal(line, &d.content); err != nil {
+				return err
+			}
+			d.whole = int64(len(line))
+		} else {
+			var c change
+			if err := json.Unmarshal(line, &c); err != nil {
+				return err
+			}
+			m := d.content.Rings[c.Ring]
+			if m == nil {
+				return fmt.Errorf("a change of ring %q, of which there is nothing", c.Ring)
+			}
+			m.State.apply(c)
+		}
+		d.size += int64(len(line))
+	}
+	return d.file.Truncate(d.size)
+}
+
+// write adds a change to the file, so that it survives the end of this process.
+func (d *dataDisk) write(c change) error {
+	line, err := json.Marshal(c)
+	if err != nil {
+		return fmt.Errorf("writing model disk: %w", err)
+	}
+	if _, err := d.file.Write(append(line, '\n')); err != nil {
+		return fmt.Errorf("writing model disk: %w", errors.Join(err, d.file.Truncate(d.size)))
+	}
+	d.size += int64(len(line)) + 1
+	d.content.Rings[c.Ring].State.apply(c)
+	if d.size > 2*d.whole+1<<20 {
+		return d.save()
+	}
+	return nil
+}
+
+// save writes all of the content anew, and has it reach the real disk.
+func (d *dataDisk) save() error {
+	text, err := json.Marshal(d.content)
+	if err != nil {
+		return fmt.Errorf("writing model disk: %w", err)
+	}
+	text = append(text, '\n')
+	if err := replaceFile(d.path, text, true); err != nil {
+		return err
+	}
+	f, err := os.OpenFile(d.path, os.O_RDWR|os.O_APPEND, 0)
+	if err != nil {
+		return fmt.Errorf("opening model disk: %w", err)
+	}
+	_ = d.file.Close() // nothing of it is needed any more
+	d.file, d.size, d.whole = f, int64(len(text)), int64(len(text))
+	return nil
+}
+
+func (d *dataDisk) close() error { return d.file.Close() }
+
+// replaceFile makes the file hold text, or leaves it as it was.
+func replaceFile(path string, text []byte, durable bool) (err error) {
+	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
+	if err != nil {
+		return fmt.Errorf("writing model disk: %w", err)
+	}
+	_, err = f.ReadFrom(bytes.NewReader(text))
+	if err == nil && durable {
+		err = f.Sync()
+	}
+	if err = errors.Join(err, f.Close()); err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		return fmt.Errorf("writing model disk: %w", errors.Join(err, os.Remove(f.Name())))
+	}
+	return nil
+}

@@ -1,0 +1,187 @@
+package etcdtest
+
+import (
+	"context"
+	"crypto/ed25519"
+	"crypto/rand"
+	"encoding/hex"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+)
+
+// A Machine is what a guest boots from.
+type Machine struct {
+	Name string // for messages
+	// Metadata is the machine's metadata server, what a real one has at
+	// 169.254.169.254. The guest reads /computeMetadata/v1/?recursive=true and
+	// puts guest attributes. See [Metadata] for a small one.
+	Metadata http.Handler
+	// Boot is the path of the boot disk, see [CreateDisk].
+	Boot string
+	// Disks are the paths of the others by device name: a master has master-pd.
+	Disks map[string]string
+}
+
+// A Guest is a machine that was started.
+type Guest struct {
+	w    *World
+	m    Machine
+	ctx  context.Context
+	stop context.CancelFunc
+	work sync.WaitGroup // goroutines that act for the machine
+	key  ed25519.PrivateKey
+	boot bootDisk
+
+	mu      sync.Mutex
+	stopped bool
+	conns   map[*conn]struct{}
+	console []byte
+	phase   string
+
+	control *controlPlane // guarded by World.mu; nil until it serves
+}
+
+// newGuest reads the boot disk, and makes who the machine is if it is empty.
+func newGuest(w *World, m Machine) (*Guest, error) {
+	b, err := readBootDisk(m.Boot)
+	if err != nil {
+		return nil, fmt.Errorf("starting %s: %w", m.Name, err)
+	}
+	if b.MachineID == "" {
+		var id [16]byte
+		_, _ = rand.Read(id[:]) // never fails
+		b.MachineID, b.HostKey = hex.EncodeToString(id[:]), make([]byte, ed25519.SeedSize)
+		_, _ = rand.Read(b.HostKey)
+		if err := b.write(m.Boot); err != nil {
+			return nil, fmt.Errorf("starting %s: %w", m.Name, err)
+		}
+	}
+	if len(b.HostKey) != ed25519.SeedSize {
+		return nil, fmt.Errorf("starting %s: the boot disk %s is damaged", m.Name, m.Boot)
+	}
+	g := &Guest{w: w, m: m, boot: b, key: ed25519.NewKeyFromSeed(b.HostKey)}
+	g.ctx, g.stop = context.WithCancel(context.Background())
+	return g, nil
+}
+
+// HostKey is what the machine's sshd identifies itself with.
+func (g *Guest) HostKey() ssh.PublicKey {
+	k, err := ssh.NewPublicKey(g.key.Public())
+	if err != nil {
+		panic(err) // an ed25519 key always is one
+	}
+	return k
+}
+
+// Phase is what the machine last reported in hakube/phase.
+func (g *Guest) Phase() string {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.phase
+}
+
+// Serial is what the machine printed on its console from byte start on.
+func (g *Guest) Serial(start int64) []byte {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if start < 0 || start >= int64(len(g.console)) {
+		return nil
+	}
+	return append([]byte(nil), g.console[start:]...)
+}
+
+// say prints a line on the console.
+func (g *Guest) say(format string, args ...any) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	const limit = 1 << 20 // Google keeps as much
+	if len(g.console) < limit {
+		g.console = fmt.Appendf(g.console, format+"\n", args...)
+	}
+}
+
+// Stop ends the machine: its connections break, its etcd members and kubelet
+// fall silent, and nothing is written to its disks any more. A machine that is
+// stopped can be started again as a new Guest.
+func (g *Guest) Stop() {
+	g.mu.Lock()
+	if g.stopped {
+		g.mu.Unlock()
+		g.work.Wait()
+		return
+	}
+	g.stopped = true
+	conns := g.conns
+	g.conns = nil
+	g.mu.Unlock()
+	g.stop()
+	for c := range conns {
+		_ = c.Close()
+	}
+	g.work.Wait()
+
+	w := g.w
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	delete(w.guests, g)
+	if w.kubelets[g.boot.MachineID].guest == g {
+		delete(w.kubelets, g.boot.MachineID)
+		w.silent[g.boot.MachineID] = time.Now()
+	}
+	if g.control != nil {
+		g.control.stop(w)
+		g.control = nil
+	}
+	w.happened()
+}
+
+// Dial connects to a TCP port. A port where nothing listens refuses
+// (ECONNREFUSED). A machine that is stopped does not answer: Dial then returns
+// when ctx ends, with an error that is a timeout, as if packets were dropped.
+func (g *Guest) Dial(ctx context.Context, to int) (net.Conn, error) {
+	fail := func(err error) (net.Conn, error) {
+		return nil, &net.OpError{Op: "dial", Net: "tcp", Addr: port(to), Err: err}
+	}
+	g.w.mu.Lock()
+	control := g.control
+	g.w.mu.Unlock()
+	g.mu.Lock()
+	if g.stopped {
+		g.mu.Unlock()
+		<-ctx.Done()
+		return fail(os.ErrDeadlineExceeded)
+	}
+	if to != 22 && (to != 443 || control == nil) {
+		g.mu.Unlock()
+		return fail(os.NewSyscallError("connect", syscall.ECONNREFUSED))
+	}
+	near, far := newPipe(port(0), port(to))
+	far.guest = g
+	far.closed = func() {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		delete(g.conns, far)
+	}
+	if g.conns == nil {
+		g.conns = map[*conn]struct{}{}
+	}
+	g.conns[far] = struct{}{}
+	if to == 22 {
+		g.work.Go(func() { g.serveSSH(far) })
+	}
+	g.mu.Unlock()
+	if to == 443 {
+		select {
+		case g.w.port <- control.secure(far):
+		case <-g.ctx.Done(): // far is closed by Stop
+		}
+	}
+	return near, nil
+}

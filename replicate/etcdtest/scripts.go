@@ -1,0 +1,109 @@
+package etcdtest
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// A Script answers one of hakube's scripts in its place and returns the exit
+// status. ctx ends when the caller gives up.
+type Script func(ctx context.Context, c Call) int
+
+// A Call is a script that was sent to a machine.
+type Call struct {
+	Guest          *Guest
+	Args           []string
+	Stdout, Stderr io.Writer
+}
+
+// known are the scripts the model answers, by name.
+var known = map[string]Script{
+	"etcd-status":      etcdStatus,
+	"admin-kubeconfig": adminKubeconfig,
+	"diagnose":         diagnose,
+}
+
+// fail is a script's last word.
+func (c Call) fail(format string, args ...any) int {
+	fmt.Fprintf(c.Stderr, format+"\n", args...)
+	return 1
+}
+
+// adminKubeconfig is scripts/admin-kubeconfig.sh.
+func adminKubeconfig(_ context.Context, c Call) int {
+	w := c.Guest.w
+	w.mu.Lock()
+	conf := ""
+	if c.Guest.control != nil {
+		conf = c.Guest.control.disk.content.AdminConf
+	}
+	w.mu.Unlock()
+	if conf == "" {
+		return c.fail("this machine has no /etc/kubernetes/admin.conf")
+	}
+	if _, err := io.WriteString(c.Stdout, conf); err != nil {
+		return 1
+	}
+	return 0
+}
+
+// statusMember and statusRing are the JSON of scripts/etcd-status.sh.
+type statusMember struct {
+	ID       string   `json:"id"`
+	Name     string   `json:"name"`
+	PeerURLs []string `json:"peerURLs"`
+	Learner  bool     `json:"learner"`
+}
+
+type statusRing struct {
+	Members  []statusMember `json:"members"`
+	Leader   string         `json:"leader"`
+	Healthy  bool           `json:"healthy"`
+	Revision int64          `json:"revision"`
+	Error    string         `json:"error"`
+}
+
+// etcdStatus is scripts/etcd-status.sh.
+func etcdStatus(_ context.Context, c Call) int {
+	w := c.Guest.w
+	w.mu.Lock()
+	rings := map[string]statusRing{}
+	if k := c.Guest.control; k != nil {
+		rings[ringMain], rings[ringEvents] = k.main.status(), k.events.status()
+	}
+	w.mu.Unlock()
+	if len(rings) == 0 {
+		return c.fail("this machine has no etcd certificates")
+	}
+	if err := json.NewEncoder(c.Stdout).Encode(map[string]any{"rings": rings}); err != nil {
+		return 1
+	}
+	return 0
+}
+
+// status is what etcdctl gets from the member. The world's lock is held.
+func (m *member) status() statusRing {
+	r := statusRing{Members: []statusMember{}, Healthy: true, Revision: m.data.State.Revision}
+	if _, err := m.read(); err != nil {
+		r.Healthy, r.Error = false, "Error: "+err.Error()
+	} else {
+		r.Leader = m.ring.leader.String()
+	}
+	for _, id := range slices.Sorted(maps.Keys(m.data.State.Members)) {
+		other := m.data.State.Members[id]
+		r.Members = append(r.Members, statusMember{id.String(), other.Name, other.PeerURLs, other.Learner})
+	}
+	return r
+}
+
+// diagnose is scripts/diagnose.sh: a page of text, of what there is here.
+func diagnose(_ context.Context, c Call) int {
+	lines := strings.Split(strings.TrimSpace(string(c.Guest.Serial(0))), "\n")
+	fmt.Fprintf(c.Stdout, "== startup script\n%s\n", strings.Join(lines[max(0, len(lines)-15):], "\n"))
+	return 0
+}

@@ -1,0 +1,161 @@
+package etcdtest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"sync"
+	"time"
+)
+
+// Options of a [World]. The zero value is good.
+type Options struct {
+	// BootTime is how long a machine takes from its start to the phase running.
+	// At half of it a master begins to serve, and a node to join.
+	BootTime time.Duration
+	// Scripts are answered over ssh besides those the model knows, by the name in
+	// their line `# hakube: <name>`. For tests.
+	Scripts map[string]Script
+}
+
+// A World is model machines that reach each other.
+type World struct {
+	opts Options
+	web  *http.Server
+	port chan net.Conn // connections to API servers
+	jobs sync.WaitGroup
+
+	mu        sync.Mutex
+	closed    bool
+	guests    map[*Guest]struct{}   // that run
+	addresses map[netip.Addr]*Guest // of guests, running or not
+	rings     map[string]*ring      // by the ring's id
+	kubelets  map[string]kubelet    // that registered and run, by machine id
+	silent    map[string]time.Time  // machine id → when its kubelet fell silent
+	change    chan struct{}         // closed when something happened that machines may wait for
+	began     time.Time
+}
+
+// NewWorld has no machines yet. Close it.
+func NewWorld(o Options) *World {
+	w := &World{
+		opts: o, port: make(chan net.Conn), guests: map[*Guest]struct{}{}, addresses: map[netip.Addr]*Guest{},
+		rings: map[string]*ring{}, kubelets: map[string]kubelet{}, silent: map[string]time.Time{},
+		change: make(chan struct{}), began: time.Now(),
+	}
+	w.web = newWebServer()
+	w.jobs.Go(func() { _ = w.web.Serve(listener{w.port, make(chan struct{}), new(sync.Once)}) }) // until Close
+	return w
+}
+
+// Close stops all machines; their disks stay.
+func (w *World) Close() error {
+	w.mu.Lock()
+	w.closed = true
+	var running []*Guest
+	for g := range w.guests {
+		running = append(running, g)
+	}
+	w.mu.Unlock()
+	for _, g := range running {
+		g.Stop()
+	}
+	err := w.web.Close()
+	w.jobs.Wait()
+	return err
+}
+
+// SetAddresses says which machine is reached by which address, external and
+// internal, from now on. Machines need it to find their API server.
+func (w *World) SetAddresses(to map[netip.Addr]*Guest) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.addresses = to
+	w.happened()
+}
+
+// At returns the machine that is reached by an address.
+func (w *World) At(a netip.Addr) (*Guest, bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	g, ok := w.addresses[a]
+	return g, ok
+}
+
+// happened wakes machines that wait. The lock is held.
+func (w *World) happened() {
+	close(w.change)
+	w.change = make(chan struct{})
+}
+
+// until asks again, at each event, until f is content or ends it with an error.
+// The lock is held while f runs.
+func (w *World) until(ctx context.Context, f func() (bool, error)) error {
+	for {
+		w.mu.Lock()
+		done, err := f()
+		change := w.change
+		w.mu.Unlock()
+		if done || err != nil {
+			return err
+		}
+		select {
+		case <-change:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// errStopped is what a machine that is stopped says inside; nobody hears it.
+var errStopped = errors.New("the machine is stopped")
+
+// Start boots a machine. It returns when sshd answers; what the startup-script
+// does goes on after that.
+func (w *World) Start(m Machine) (*Guest, error) {
+	g, err := newGuest(w, m)
+	if err != nil {
+		return nil, err
+	}
+	w.mu.Lock()
+	if w.closed {
+		w.mu.Unlock()
+		return nil, fmt.Errorf("starting %s: the world is closed", m.Name)
+	}
+	w.guests[g] = struct{}{}
+	w.mu.Unlock()
+	g.work.Go(g.run)
+	return g, nil
+}
+
+// A listener gets its connections from a channel.
+type listener struct {
+	conns  chan net.Conn
+	closed chan struct{}
+	once   *sync.Once
+}
+
+func (l listener) Accept() (net.Conn, error) {
+	select {
+	case c := <-l.conns:
+		return c, nil
+	case <-l.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+func (l listener) Close() error {
+	l.once.Do(func() { close(l.closed) })
+	return nil
+}
+
+func (l listener) Addr() net.Addr { return port(443) }
+
+// A port is an address of a model machine that has no number outside.
+type port int
+
+func (port) Network() string  { return "tcp" }
+func (p port) String() string { return fmt.Sprintf("model:%d", int(p)) }

@@ -1,0 +1,58 @@
+package replicate
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestParseRings(t *testing.T) {
+	const (
+		member = `{"id":"8e9e05c52164694d","name":"m","peerURLs":["https://m:2380"],"learner":false}`
+		ring   = `{"members":[` + member + `],"leader":"8e9e05c52164694d","healthy":true,"revision":7,"error":""}`
+		good   = `{"rings":{"main":` + ring + `,"events":` + ring + `}}`
+	)
+	rings, err := parseRings([]byte(good + "\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r := rings[RingMain]; !r.Healthy || r.Revision != 7 || r.Members[0].Name != "m" {
+		t.Errorf("read %+v", r)
+	}
+	for want, change := range map[string][2]string{
+		"unknown field":              {`"revision"`, `"version"`},
+		"more than one JSON value":   {`}}}`, `}}}{}`},
+		"no ring events":             {`"events"`, `"other"`},
+		"is not a member's id":       {`"id":"8e9e05c52164694d"`, `"id":"8E"`},
+		"is not a member\n":          {`"leader":"8e9e05c52164694d"`, `"leader":"1"`},
+		"the leader \"x\" is not":    {`"leader":"8e9e05c52164694d"`, `"leader":"x"`},
+		"is a learner":               {`"learner":false`, `"learner":true`},
+		"twice":                      {member, member + "," + member},
+		"share the peer URL":         {member, member + "," + strings.Replace(member, "8e", "9e", 1)},
+		"has no peer URL":            {`["https://m:2380"]`, `[]`},
+		`"http://m:2380" is not`:     {`https:`, `http:`},
+		"healthy, with error \"x\"":  {`"error":""`, `"error":"x"`},
+		"healthy, without members":   {member, ``},
+		"revision -1":                {`"revision":7`, `"revision":-1`},
+		"cannot unmarshal":           {`"healthy":true`, `"healthy":"yes"`},
+		"ring main: \"\" is not a m": {`"id":"8e9e05c52164694d"`, `"id":""`},
+	} {
+		text := strings.Replace(good, change[0], change[1], 1)
+		if want == "more than one JSON value" {
+			text = good + "{}"
+		}
+		if want == "healthy, without members" {
+			text = strings.Replace(text, `"leader":"8e9e05c52164694d"`, `"leader":""`, 1)
+		}
+		if _, err := parseRings([]byte(text)); err == nil || !strings.Contains(err.Error()+"\n", want) {
+			t.Errorf("%s\nread with %v, want %q", text, err, want)
+		}
+	}
+	// What a master tells whose ring has no quorum, and one in an election.
+	mute := strings.NewReplacer(`"leader":"8e9e05c52164694d"`, `"leader":""`, `"healthy":true`, `"healthy":false`, `"error":""`, `"error":"etcdserver: no leader"`)
+	if rings, err := parseRings([]byte(mute.Replace(good))); err != nil || rings[RingEvents].Healthy || len(rings[RingEvents].Members) != 1 {
+		t.Errorf("without quorum: %v, %+v", err, rings)
+	}
+	if rings, err := parseRings([]byte(strings.ReplaceAll(good, `"leader":"8e9e05c52164694d"`, `"leader":""`))); err != nil || rings[RingMain].Healthy || rings[RingMain].Error != "no leader" {
+		t.Errorf("without leader: %v, %+v", err, rings)
+	}
+}

@@ -1,0 +1,148 @@
+package replicate
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"regexp"
+	"slices"
+
+	"hakube/scripts"
+)
+
+// The two etcd rings that every master has a member of.
+const (
+	RingMain   = "main"   // all of Kubernetes but
+	RingEvents = "events" // its events
+)
+
+// A MemberID is etcd's name for a member: up to 16 hexadecimal digits.
+type MemberID string
+
+// A Ring is an etcd cluster as one of its members sees it.
+type Ring struct {
+	Members []Member `json:"members"`
+	Leader  MemberID `json:"leader"` // "" while there is none
+	// Healthy: the ring just agreed on something through this member. If not,
+	// the rest is what the member remembers, and Error says why.
+	Healthy  bool   `json:"healthy"`
+	Revision int64  `json:"revision"` // of the newest change
+	Error    string `json:"error"`
+}
+
+// A Member is one etcd in a ring.
+type Member struct {
+	ID       MemberID `json:"id"`
+	Name     string   `json:"name"` // "" until it has started once
+	PeerURLs []string `json:"peerURLs"`
+	Learner  bool     `json:"learner"` // has no vote
+}
+
+// ByPeerURL finds the member that is reached by a peer URL. It is the only way
+// to find one that has not started.
+func (r Ring) ByPeerURL(peerURL string) (Member, bool) {
+	for _, m := range r.Members {
+		if slices.Contains(m.PeerURLs, peerURL) {
+			return m, true
+		}
+	}
+	return Member{}, false
+}
+
+// Rings asks the members on a master about both rings.
+func Rings(ctx context.Context, r *Runner, h Host) (map[string]Ring, error) {
+	out, err := r.Run(ctx, h, scripts.EtcdStatus)
+	if err != nil {
+		return nil, err
+	}
+	rings, err := parseRings(out)
+	if err != nil {
+		return nil, fmt.Errorf("reading etcd-status of %s: %w", h.Name, err)
+	}
+	return rings, nil
+}
+
+// parseRings reads what scripts.EtcdStatus prints, and takes nothing for
+// granted: decisions on membership are made from it.
+func parseRings(text []byte) (map[string]Ring, error) {
+	var status struct {
+		Rings map[string]Ring `json:"rings"`
+	}
+	d := json.NewDecoder(bytes.NewReader(text))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&status); err != nil {
+		return nil, err
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return nil, errors.New("more than one JSON value")
+	}
+	if len(status.Rings) != 2 {
+		return nil, fmt.Errorf("%d rings, not 2", len(status.Rings))
+	}
+	for _, name := range []string{RingMain, RingEvents} {
+		ring, ok := status.Rings[name]
+		if !ok {
+			return nil, fmt.Errorf("no ring %s", name)
+		}
+		if err := ring.check(); err != nil {
+			return nil, fmt.Errorf("ring %s: %w", name, err)
+		}
+		if ring.Healthy && ring.Leader == "" { // an election began in between
+			ring.Healthy, ring.Error = false, "no leader"
+			status.Rings[name] = ring
+		}
+	}
+	return status.Rings, nil
+}
+
+var memberID = regexp.MustCompile(`^[1-9a-f][0-9a-f]{0,15}$`)
+
+// check finds what cannot be.
+func (r Ring) check() error {
+	ids, peers := map[MemberID]bool{}, map[string]MemberID{}
+	var leader *Member
+	for i, m := range r.Members {
+		if !memberID.MatchString(string(m.ID)) {
+			return fmt.Errorf("%q is not a member's id", m.ID)
+		}
+		if ids[m.ID] {
+			return fmt.Errorf("member %s twice", m.ID)
+		}
+		ids[m.ID] = true
+		if len(m.PeerURLs) == 0 {
+			return fmt.Errorf("member %s has no peer URL", m.ID)
+		}
+		for _, p := range m.PeerURLs {
+			u, err := url.Parse(p)
+			if err != nil || u.Scheme != "https" || u.Port() == "" || u.Path != "" {
+				return fmt.Errorf("member %s: %q is not a peer URL", m.ID, p)
+			}
+			if other, taken := peers[p]; taken {
+				return fmt.Errorf("members %s and %s share the peer URL %s", other, m.ID, p)
+			}
+			peers[p] = m.ID
+		}
+		if m.ID == r.Leader {
+			leader = &r.Members[i]
+		}
+	}
+	switch {
+	case r.Leader != "" && !memberID.MatchString(string(r.Leader)):
+		return fmt.Errorf("the leader %q is not a member's id", r.Leader)
+	case r.Leader != "" && len(r.Members) > 0 && leader == nil:
+		return fmt.Errorf("the leader %s is not a member", r.Leader)
+	case leader != nil && leader.Learner:
+		return fmt.Errorf("the leader %s is a learner", r.Leader)
+	case r.Healthy && len(r.Members) == 0:
+		return errors.New("healthy, without members")
+	case r.Healthy && r.Error != "":
+		return fmt.Errorf("healthy, with error %q", r.Error)
+	case r.Revision < 0:
+		return fmt.Errorf("revision %d", r.Revision)
+	}
+	return nil
+}

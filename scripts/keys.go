@@ -1,0 +1,72 @@
+package scripts
+
+// Metadata keys that the scripts read from instance/attributes/.
+const (
+	// KeyRole is what the machine shall be: RoleMaster or RoleNode.
+	KeyRole = "hakube-role"
+	// KeyClusterName is kube-up's CLUSTER_NAME, in the kubeconfig of the master.
+	KeyClusterName = "cluster-name"
+	// KeyCluster is PROJECT/PREFIX, the id on a master's disk. A disk with
+	// another one is refused.
+	KeyCluster = "hakube-cluster"
+	// KeyAddress is the external address of the API, without port.
+	KeyAddress = "hakube-address"
+	// KeyKubeVersion is Kubernetes' version with its v. A master whose disk
+	// knows a version stays with that.
+	KeyKubeVersion = "hakube-kube-version"
+	// KeyMirror is KUBE_MIRROR, a URL prefix; absent: the official places.
+	KeyMirror = "hakube-mirror"
+	// KeyPodRange is the range of all pods, CLUSTER_IP_RANGE. Each machine's
+	// own part of it is its first alias range.
+	KeyPodRange = "hakube-pod-range"
+	// KeyServiceRange is SERVICE_CLUSTER_IP_RANGE. Masters only.
+	KeyServiceRange = "hakube-service-range"
+	// KeyDNSIP is the address of the cluster's DNS service.
+	KeyDNSIP = "hakube-dns-ip"
+	// KeyDNSDomain is the cluster's DNS domain; absent: cluster.local.
+	KeyDNSDomain = "hakube-dns-domain"
+	// KeyJoinToken is a bootstrap token that can only ask for a node's
+	// certificate, abcdef.0123456789abcdef. Nodes only.
+	KeyJoinToken = "hakube-join-token"
+	// KeyCAHash is the cluster CA's public key, sha256:<hex>, by which a node
+	// knows that it talks to its own cluster. Nodes only.
+	KeyCAHash = "hakube-ca-hash"
+)
+
+// Values of KeyRole.
+const (
+	RoleMaster = "master"
+	RoleNode   = "node"
+)
+
+// Metadata keys that others read: the metadata server, Google's guest agent,
+// people and kube-up's tools.
+const (
+	// KeyGuestAttributes is TRUE to let a machine write guest attributes.
+	KeyGuestAttributes = "enable-guest-attributes"
+	// KeySSHKeys holds user:key lines.
+	KeySSHKeys = "ssh-keys"
+	// KeyStartupScript holds Startup.
+	KeyStartupScript = "startup-script"
+	// KeyClusterLocation is the zone of the first master, as kube-up tells it.
+	KeyClusterLocation = "cluster-location"
+)
+
+// Guest attributes that the startup-script writes, below instance/guest-attributes/.
+const (
+	// GuestNamespace is the first part of their path.
+	GuestNamespace = "hakube"
+	// GuestPhase is one line: what the script does now, PhaseRunning when it is
+	// through, or PhaseFailed and the reason.
+	GuestPhase = "phase"
+)
+
+// Values of GuestPhase that are not the name of a step.
+const (
+	// PhaseRunning is the good end.
+	PhaseRunning = "running"
+	// PhaseFailed is a prefix of the bad end: "failed: starting etcd: …".
+	PhaseFailed = "failed: "
+	// PhaseRetrying is a prefix too: the same, but the script tries again.
+	PhaseRetrying = "retrying: "
+)

@@ -1,0 +1,56 @@
+# shellcheck shell=bash
+# The machine itself: its clock, packages, kernel.
+
+# clock_is_sane compares with the metadata server's own clock. Certificates made
+# on a machine whose clock is ahead are not valid yet for all others.
+clock_is_sane() {
+	local theirs ours
+	theirs=$(curl -sS -m 5 -D - -o /dev/null -H 'Metadata-Flavor: Google' "$METADATA/instance/id" |
+		tr -d '\r' | sed -n 's/^[Dd]ate: //p') || return 1
+	[[ -n $theirs ]] || return 0 # a server without a clock cannot judge ours
+	theirs=$(date -d "$theirs" +%s) || return 1
+	ours=$(date +%s)
+	((ours - theirs < 10 && theirs - ours < 10))
+}
+
+wait_for_clock() { wait_until 120 "the clock agrees with the metadata server" clock_is_sane; }
+
+# missing_packages prints the Debian packages of the commands that are not there.
+missing_packages() {
+	local pair
+	for pair in nft:nftables conntrack:conntrack mkfs.ext4:e2fsprogs openssl:openssl losetup:mount modprobe:kmod sysctl:procps; do
+		command -v "${pair%%:*}" >/dev/null || printf '%s\n' "${pair#*:}"
+	done
+}
+
+# install_packages asks apt only when something is missing. At first boot
+# unattended upgrades hold apt's locks for minutes; `apt-get update` does not
+# wait for its lock by itself, so the whole is tried again for ten minutes.
+install_packages() {
+	local missing limit=$((SECONDS + 600))
+	mapfile -t missing < <(missing_packages)
+	((${#missing[@]})) || return 0
+	say "installing packages: ${missing[*]}"
+	until apt-get -q update && apt-get -q -y -o DPkg::Lock::Timeout=300 install --no-install-recommends "${missing[@]}"; do
+		((SECONDS < limit)) || die "installing packages: ${missing[*]}"
+		sleep 5
+	done
+}
+
+# prepare_kernel loads what may be a module, and tolerates one that cannot be
+# loaded when the kernel has the feature anyway. Swap is not touched: the kubelet
+# is told to live with it and lets no pod use it.
+prepare_kernel() {
+	local line
+	modprobe -q overlay || true
+	grep -qw overlay /proc/filesystems || die "the kernel has no overlay file system"
+	put /etc/sysctl.d/99-hakube.conf <<-'END'
+		net.ipv4.ip_forward = 1
+		fs.inotify.max_user_instances = 8192
+		fs.inotify.max_user_watches = 524288
+	END
+	while read -r line; do
+		sysctl -q -w "${line// /}" || say "cannot set $line"
+	done </etc/sysctl.d/99-hakube.conf
+	[[ $(</proc/sys/net/ipv4/ip_forward) == 1 ]] || die "net.ipv4.ip_forward cannot be set"
+}

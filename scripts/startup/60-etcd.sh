@@ -1,0 +1,110 @@
+# shellcheck shell=bash
+# Two rings, main and events, a member of each on every master. Clients only on
+# loopback; client and peer ports both ask for certificates of the etcd CA.
+
+ETCD_PKI=$DISK/etcd/pki
+
+# etcd_certificate NAME CN USAGE SAN [CA_OPTION...] makes NAME.key and NAME.crt.
+# Ten years, like all of the control plane's certificates: nothing renews them
+# yet, and a cluster that goes dark on its birthday is worse.
+etcd_certificate() {
+	local base=$ETCD_PKI/$1 basic=CA:FALSE
+	[[ ! -s $base.crt || ! -s $base.key ]] || return 0
+	[[ $1 != ca ]] || basic=CA:TRUE
+	openssl req -batch -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 3650 -sha256 \
+		-keyout "$base.key.tmp" -out "$base.crt.tmp" "${@:5}" -config /dev/stdin <<-END
+			[req]
+			prompt = no
+			distinguished_name = name
+			x509_extensions = extensions
+			[name]
+			CN = $2
+			[extensions]
+			basicConstraints = critical,$basic
+			subjectKeyIdentifier = hash
+			$3
+			$4
+		END
+	chmod 0600 "$base.key.tmp"
+	sync "$base.key.tmp" "$base.crt.tmp"
+	mv "$base.key.tmp" "$base.key"
+	mv "$base.crt.tmp" "$base.crt"
+}
+
+make_etcd_pki() {
+	local ca=(-CA "$ETCD_PKI/ca.crt" -CAkey "$ETCD_PKI/ca.key")
+	install -d -m 0700 "$ETCD_PKI"
+	etcd_certificate ca etcd-ca 'keyUsage = critical,keyCertSign,cRLSign' ''
+	etcd_certificate member "$FQDN" 'extendedKeyUsage = serverAuth,clientAuth' \
+		"subjectAltName = DNS:$FQDN,DNS:$NAME,DNS:localhost,IP:127.0.0.1" "${ca[@]}"
+	etcd_certificate client kube-apiserver-etcd-client 'extendedKeyUsage = clientAuth' '' "${ca[@]}"
+	# kubeadm wants its copies where it would upload them from.
+	install -D -m 0644 "$ETCD_PKI/ca.crt" "$DISK/kubernetes/pki/etcd/ca.crt"
+	install -D -m 0644 "$ETCD_PKI/client.crt" "$DISK/kubernetes/pki/apiserver-etcd-client.crt"
+	install -D -m 0600 "$ETCD_PKI/client.key" "$DISK/kubernetes/pki/apiserver-etcd-client.key"
+}
+
+# configure_ring RING CLIENT_PORT PEER_PORT. A member with data ignores the
+# ETCD_INITIAL_ settings; one without may found a ring only where no cluster was.
+configure_ring() {
+	local data=$DISK/etcd/$1
+	if [[ -e $DISK/hakube/founded && ! -d $data/member ]]; then
+		refuse "ring $1 has lost its data on a disk whose cluster was founded, refusing to found it anew"
+	fi
+	install -d -m 0700 "$data"
+	put "/etc/etcd/$1.env" <<-END
+		ETCD_NAME=$NAME
+		ETCD_DATA_DIR=$data
+		ETCD_LISTEN_CLIENT_URLS=https://127.0.0.1:$2
+		ETCD_ADVERTISE_CLIENT_URLS=https://127.0.0.1:$2
+		ETCD_LISTEN_PEER_URLS=https://$IP:$3
+		ETCD_INITIAL_ADVERTISE_PEER_URLS=https://$FQDN:$3
+		ETCD_INITIAL_CLUSTER=$NAME=https://$FQDN:$3
+		ETCD_INITIAL_CLUSTER_STATE=new
+		ETCD_INITIAL_CLUSTER_TOKEN=$CLUSTER_ID/$1
+		ETCD_CERT_FILE=$ETCD_PKI/member.crt
+		ETCD_KEY_FILE=$ETCD_PKI/member.key
+		ETCD_TRUSTED_CA_FILE=$ETCD_PKI/ca.crt
+		ETCD_CLIENT_CERT_AUTH=true
+		ETCD_PEER_CERT_FILE=$ETCD_PKI/member.crt
+		ETCD_PEER_KEY_FILE=$ETCD_PKI/member.key
+		ETCD_PEER_TRUSTED_CA_FILE=$ETCD_PKI/ca.crt
+		ETCD_PEER_CLIENT_CERT_AUTH=true
+		ETCD_QUOTA_BACKEND_BYTES=4294967296
+		ETCD_FEATURE_GATES=InitialCorruptCheck=true
+		ETCD_WATCH_PROGRESS_NOTIFY_INTERVAL=5s
+	END
+}
+
+# start_etcd does not wait for the members to serve: after an outage of all
+# masters each needs the others for that. The API server compacts both rings.
+start_etcd() {
+	make_etcd_pki
+	configure_ring main 2379 2380
+	configure_ring events 4002 2381
+	put /etc/systemd/system/etcd@.service <<-END
+		[Unit]
+		Description=etcd ring %i
+		After=network-online.target
+		AssertPathIsMountPoint=$DISK
+		RequiresMountsFor=$DISK
+
+		[Service]
+		Type=notify
+		EnvironmentFile=/etc/etcd/%i.env
+		ExecStart=/usr/local/bin/etcd
+		TimeoutStartSec=infinity
+		Restart=always
+		RestartSec=2
+		LimitNOFILE=65536
+		OOMScoreAdjust=-999
+	END
+	need etcd
+	systemctl daemon-reload
+	systemctl start --no-block etcd@main.service etcd@events.service
+}
+
+# etcd_serves asks for each unit: is-active of two is content with one.
+etcd_serves() {
+	systemctl -q is-active etcd@main.service && systemctl -q is-active etcd@events.service
+}

@@ -1,0 +1,159 @@
+# shellcheck shell=bash
+# The control plane, by kubeadm on our etcd.
+
+KUBEADM=$RUN/kubeadm.yaml
+STATE=$DISK/hakube # founded: kubeadm init went through; address, kube-version
+
+# write_kubeadm. kubeadm always makes a bootstrap token and the rules for
+# nodes' tokens in one phase; the token here is of no group that may do anything,
+# and found_control_plane deletes it. hakube makes the tokens nodes join with.
+write_kubeadm() {
+	{
+		cat <<-END
+			apiVersion: kubeadm.k8s.io/v1beta4
+			kind: InitConfiguration
+			bootstrapTokens:
+			- token: hkinit.$(openssl rand -hex 8)
+			  ttl: 1h
+			  groups: ["system:bootstrappers:hakube-init"]
+			localAPIEndpoint:
+			  advertiseAddress: $IP
+			  bindPort: 443
+		END
+		node_registration
+		cat <<-END
+			---
+			apiVersion: kubeadm.k8s.io/v1beta4
+			kind: ClusterConfiguration
+			clusterName: $CLUSTER_NAME
+			kubernetesVersion: $KUBE_VERSION
+			controlPlaneEndpoint: $ADDRESS:443
+			encryptionAlgorithm: ECDSA-P256
+			certificateValidityPeriod: 87600h
+			networking:
+			  podSubnet: $POD_RANGE
+			  serviceSubnet: $SERVICE_RANGE
+			  dnsDomain: $DNS_DOMAIN
+			etcd:
+			  external:
+			    endpoints: ["https://127.0.0.1:2379"]
+			    caFile: /etc/kubernetes/pki/etcd/ca.crt
+			    certFile: /etc/kubernetes/pki/apiserver-etcd-client.crt
+			    keyFile: /etc/kubernetes/pki/apiserver-etcd-client.key
+			apiServer:
+			  certSANs: ["$ADDRESS", "$IP", "127.0.0.1", "localhost", "$NAME", "$FQDN"]
+			  extraArgs:
+			  - name: etcd-servers-overrides
+			    value: /events#https://127.0.0.1:4002
+			controllerManager:
+			  extraArgs:
+			  - name: allocate-node-cidrs
+			    value: "false"
+			---
+			apiVersion: kubelet.config.k8s.io/v1beta1
+			kind: KubeletConfiguration
+			cgroupDriver: systemd
+			clusterDNS: ["$DNS_IP"]
+			failSwapOn: false
+			serializeImagePulls: false
+			---
+			apiVersion: kubeproxy.config.k8s.io/v1alpha1
+			kind: KubeProxyConfiguration
+			mode: nftables
+			clusterCIDR: $POD_RANGE
+		END
+		if [[ -f /etc/hakube/kube-proxy.conf ]]; then cat /etc/hakube/kube-proxy.conf; fi
+	} | put "$KUBEADM" 0600
+}
+
+# pull_images fetches what the control plane runs while etcd starts.
+pull_images() {
+	kubeadm config images pull --config "$KUBEADM" || say "images are pulled again later"
+}
+
+api_is_ready() {
+	curl -fsS -m 5 -o /dev/null --cacert /etc/kubernetes/pki/ca.crt https://127.0.0.1:443/readyz 2>/dev/null
+}
+
+# begin_again clears a founding that the power cut while files were being
+# written: an empty one of them would stop kubeadm for ever. That was before the
+# API server first answered, so nothing of anybody's is lost.
+begin_again() {
+	[[ -n $(find "$DISK/kubernetes" -type f -empty -print -quit) ]] || return 0
+	say "the founding of the control plane was cut, beginning again"
+	systemctl stop kubelet.service etcd@main.service etcd@events.service
+	rm -rf "$DISK"/kubernetes/* "$DISK"/kubelet-pki/* "$DISK"/etcd/*
+	start_etcd
+}
+
+# found_control_plane can be run again wherever it was cut: kubeadm keeps the
+# certificates and kubeconfigs it finds, and sets its objects anew.
+found_control_plane() {
+	local ip
+	wait_until 120 "both etcd rings serve" etcd_serves
+	kubeadm init --config "$KUBEADM" --skip-token-print
+	ip=$(as_admin get service -n kube-system kube-dns -o 'jsonpath={.spec.clusterIP}')
+	if [[ $ip != "$DNS_IP" ]]; then # kubeadm knows only the tenth address of the range
+		as_admin get service -n kube-system kube-dns -o yaml | sed "s/\b$ip\b/$DNS_IP/; /resourceVersion\|uid:/d" >"$RUN/kube-dns.yaml"
+		as_admin replace --force -f "$RUN/kube-dns.yaml"
+	fi
+	as_admin delete secret -n kube-system bootstrap-token-hkinit --ignore-not-found
+	printf '%s\n' "$KUBE_VERSION" | put "$STATE/kube-version"
+	sync -f "$DISK"
+	put "$STATE/founded" <<<"$CLUSTER_ID"
+}
+
+# restore_control_plane starts what the disk holds. On a new boot disk the
+# kubelet's settings are written again, its identity is on the disk.
+restore_control_plane() {
+	if [[ -s /var/lib/kubelet/config.yaml && -s /var/lib/kubelet/kubeadm-flags.env ]]; then
+		systemctl start kubelet.service
+	else
+		kubeadm init phase kubelet-start --config "$KUBEADM"
+	fi
+}
+
+# follow_address: a machine made again may have another internal address. Files
+# are edited, not made again, since an operator may have changed them.
+follow_address() {
+	local old pattern
+	[[ ! -s $STATE/address ]] || old=$(<"$STATE/address")
+	if [[ -n ${old:-} && $old != "$IP" ]]; then
+		say "the internal address was $old and is $IP"
+		pattern=${old//./\\.}
+		find /etc/kubernetes/ -maxdepth 2 \( -name '*.conf' -o -path '*/manifests/*.yaml' \) -exec sed -i "s/\b$pattern\b/$IP/g" {} +
+		sed -i "s/\b$pattern\b/$IP/g" /var/lib/kubelet/kubeadm-flags.env 2>/dev/null || true
+		rm -f /etc/kubernetes/pki/apiserver.crt /etc/kubernetes/pki/apiserver.key
+		kubeadm init phase certs apiserver --config "$KUBEADM"
+	fi
+	printf '%s\n' "$IP" | put "$STATE/address"
+}
+
+# as_admin asks this master's own API server.
+as_admin() { kubectl --kubeconfig /etc/kubernetes/admin.conf --server https://127.0.0.1:443 "$@"; }
+
+run_master() {
+	local pull
+	step "mounting the disk" mount_disk
+	start_fetching containerd runc cni kubeadm etcd kubelet kubectl
+	step "setting up the network" set_up_network
+	keep_address_here
+	step "installing containerd" start_runtime
+	step "fetching kubeadm" need kubeadm
+	write_kubeadm
+	pull_images 9>&- &
+	pull=$!
+	step "starting etcd" start_etcd
+	step "fetching kubelet" need kubelet
+	need kubectl
+	[[ -e $STATE/founded ]] || begin_again
+	follow_address
+	if [[ -e $STATE/founded ]]; then
+		step "control plane" restore_control_plane
+	else
+		step "pulling images" wait "$pull"
+		step "control plane" found_control_plane
+	fi
+	step "waiting for the API server" wait_until 300 "the API server is ready" api_is_ready
+	wait "$pull" || true
+}
