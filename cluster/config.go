@@ -136,7 +136,7 @@ func strangers(environ []string) (probs, warnings []string) {
 	slices.Sort(environ)
 	for _, kv := range environ {
 		name, value, _ := strings.Cut(kv, "=")
-		if known[name] || !strings.HasPrefix(name, "KUBE_") && !strings.HasPrefix(name, "HAKUBE_") {
+		if value == "" || known[name] || !strings.HasPrefix(name, "KUBE_") && !strings.HasPrefix(name, "HAKUBE_") {
 			continue
 		}
 		if why, ok := withoutEffect[name]; ok {

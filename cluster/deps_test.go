@@ -52,6 +52,9 @@ func under(pattern, pkg string) bool {
 	return pkg == pattern
 }
 
+// plain packages import the standard library only.
+var plain = []string{"hakube/cluster/plan", "hakube/scripts", "hakube/gce/metadata"}
+
 type listed struct {
 	ImportPath string
 	Imports    []string
@@ -90,6 +93,11 @@ func TestImports(t *testing.T) {
 				if under(b.to, d) && d != p.ImportPath {
 					t.Errorf("%s must not import %s: %s", p.ImportPath, d, b.why)
 				}
+			}
+		}
+		for _, d := range p.Deps {
+			if first, _, _ := strings.Cut(d, "/"); slices.Contains(plain, p.ImportPath) && strings.Contains(first, ".") {
+				t.Errorf("%s must not import %s: it makes do with the standard library", p.ImportPath, d)
 			}
 		}
 		for _, d := range p.Imports {

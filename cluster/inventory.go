@@ -194,8 +194,12 @@ func (v *inventory) allHere(want *spec) error {
 		}
 		return nil
 	}
+	why := fmt.Sprintf("cluster %s is in %s, not in %s", want.names.Prefix, strings.Join(elsewhere, " and "), want.zone)
+	if len(v.zones(func(o object) bool { return o.zone == want.zone })) > 0 {
+		why = fmt.Sprintf("cluster %s is also in %s: %s is not all that is left of it", want.names.Prefix, strings.Join(elsewhere, " and "), want.zone)
+	}
 	return &Refused{
-		Why: fmt.Sprintf("cluster %s is also in %s: %s is not all that is left of it", want.names.Prefix, strings.Join(elsewhere, " and "), want.zone),
+		Why: why,
 		Cure: fmt.Sprintf("run, in this order: %s; or \"hakube down\" without KUBE_GCE_ZONE for all of it",
 			strings.Join(v.commands(want), "; ")),
 	}

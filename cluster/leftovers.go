@@ -2,6 +2,8 @@ package cluster
 
 import (
 	"context"
+	"fmt"
+	"strings"
 	"time"
 
 	"hakube/cluster/plan"
@@ -31,8 +33,12 @@ func (l leftovers) Observe(ctx context.Context) (plan.State, error) {
 	l.mu.Lock()
 	l.left = left
 	l.mu.Unlock()
-	if len(left) > 0 {
-		return plan.State{Is: plan.Absent, Why: left.Error()}, nil
+	if n := len(left); n > 0 {
+		why := fmt.Sprintf("%d objects carry the cluster's mark: %s", n, strings.Join(left[:min(n, 3)], ", "))
+		if n > 3 {
+			why += fmt.Sprintf(" and %d more", n-3)
+		}
+		return plan.State{Is: plan.Absent, Why: why}, nil
 	}
 	return plan.State{Is: plan.Present, Why: "no object carries the cluster's mark"}, nil
 }

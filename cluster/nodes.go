@@ -128,6 +128,14 @@ func (n nodes) Observe(ctx context.Context) (plan.State, error) {
 	return exists(fmt.Sprintf("%d of %d Ready", want-short, want))
 }
 
+// pace is how often all nodes are listed: less often when there are many.
+func (n nodes) pace() time.Duration {
+	if n.want.settings.NumNodes > 100 {
+		return 5 * n.poll
+	}
+	return n.poll
+}
+
 // Do waits, and says of those that are missing what they last reported. Nodes
 // that may be missing are given some time once enough are there.
 func (n nodes) Do(ctx context.Context) error {
@@ -135,7 +143,7 @@ func (n nodes) Do(ctx context.Context) error {
 	guests := map[string]*guest{}
 	var enough time.Time // since when as many as must be are Ready
 	return plan.Until(ctx, plan.Condition{
-		For: fmt.Sprintf("%d nodes", set.NumNodes), Every: 2 * n.poll, Limit: set.GroupTimeout.Duration(),
+		For: fmt.Sprintf("%d nodes", set.NumNodes), Every: n.pace(), Limit: set.GroupTimeout.Duration(),
 		Check: func(ctx context.Context) (bool, string, error) {
 			p, err := n.pool(ctx)
 			if err != nil {

@@ -16,6 +16,9 @@ func (r *Refused) Error() string { return r.Why }
 // Hint says what would help.
 func (r *Refused) Hint() string { return r.Cure }
 
+// Finding marks it for package plan: nothing went wrong in looking.
+func (r *Refused) Finding() {}
+
 // foreign refuses an object that has one of our names and not our mark.
 func foreign(object, description string) error {
 	whose := "it carries no mark of hakube"

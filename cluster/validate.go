@@ -45,7 +45,7 @@ func (v validate) Observe(ctx context.Context) (plan.State, error) {
 
 func (v validate) Do(ctx context.Context) error {
 	return plan.Until(ctx, plan.Condition{
-		For: "the cluster to be valid", Every: 2 * v.poll, Limit: validateLimit,
+		For: "the cluster to be valid", Every: v.poll, Limit: validateLimit,
 		Check: func(ctx context.Context) (bool, string, error) {
 			why, err := v.look(ctx)
 			return err == nil && why == "", why, err

@@ -340,7 +340,7 @@ func (w *world) operator(change ...func(*Settings)) *operator {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	s.InitTimeout, s.GroupTimeout, s.ReadyGrace = Seconds(10*time.Second), Seconds(10*time.Second), Seconds(time.Millisecond)
+	s.InitTimeout, s.GroupTimeout, s.ReadyGrace = Seconds(time.Minute), Seconds(time.Minute), Seconds(time.Millisecond)
 	for _, f := range change {
 		f(&s)
 	}

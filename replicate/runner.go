@@ -110,7 +110,8 @@ const maxStderr = 64 << 10
 // one is made, once.
 func (r *Runner) start(ctx context.Context, h Host, p *process, command, script string) error {
 	for {
-		client, fresh, err := r.link(h).client(ctx, r.opts, h)
+		l := r.link(h)
+		client, fresh, err := l.client(ctx, r.opts, h)
 		if err != nil {
 			return err
 		}
@@ -126,7 +127,7 @@ func (r *Runner) start(ctx context.Context, h Host, p *process, command, script 
 		case errors.As(err, &rejected): // too many at once: the connection is good
 			return connectError(ctx, h, err)
 		}
-		_ = client.Close() // it is of no use to anybody
+		l.drop(client)
 		if fresh {
 			return &ConnectError{Host: h.Name, Address: h.Address, User: h.User, Kind: ErrLost, Err: err}
 		}

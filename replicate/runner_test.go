@@ -283,3 +283,51 @@ func TestConnectFails(t *testing.T) {
 		t.Errorf("a machine that is stopped: %v", err)
 	}
 }
+
+// A mutable conn can be made to say nothing any more, as when a machine is gone
+// without a word.
+type mutable struct {
+	net.Conn
+	mute *atomic.Bool
+}
+
+func (m mutable) Read(b []byte) (int, error) {
+	n, err := m.Conn.Read(b)
+	for err == nil && m.mute.Load() {
+		_, err = m.Conn.Read(make([]byte, 1<<10))
+	}
+	return n, err
+}
+
+func TestMuteMachine(t *testing.T) {
+	ctx := context.Background()
+	running := make(chan struct{}, 1)
+	l := newLab(t, map[string]etcdtest.Script{"echo": echo, "wait": func(ctx context.Context, _ etcdtest.Call) int {
+		running <- struct{}{}
+		<-ctx.Done()
+		return 1
+	}})
+	mute := new(atomic.Bool)
+	r := replicate.NewRunner(replicate.Options{
+		Signer: l.signer, Timeout: 100 * time.Millisecond, KeepAlive: 20 * time.Millisecond,
+		Dial: func(ctx context.Context, network, addr string) (net.Conn, error) {
+			mute = new(atomic.Bool) // each connection has its own
+			c, err := l.dial(ctx, network, addr)
+			return mutable{c, mute}, err
+		},
+	})
+	defer r.Close() //nolint:errcheck // some connections are closed before
+	go func() { <-running; mute.Store(true) }()
+	if _, err := r.Run(ctx, l.host(), script("wait")); !errors.Is(err, replicate.ErrLost) {
+		t.Errorf("a machine that fell silent: %v", err)
+	}
+	for range 2 { // the second time on a connection that has died meanwhile
+		if _, err := r.Run(ctx, l.host(), script("echo")); err != nil {
+			t.Error(err)
+		}
+		mute.Store(true)
+	}
+	if n := l.dials.Load(); n != 3 {
+		t.Errorf("%d connections, want 3", n)
+	}
+}

@@ -21,6 +21,7 @@ const (
 	// The kinds of a preview.
 	WouldMake   Kind = "would make"
 	WouldRemove Kind = "would remove"
+	WouldWait   Kind = "would wait"
 )
 
 // Final tells whether the step is over with this event.

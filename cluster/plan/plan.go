@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 )
 
 // A Step is one fact. Do and Undo make one changing call each, accept Partial
@@ -152,7 +153,7 @@ func (r *reporter) settle(ctx context.Context, it numbered) error {
 	s, err := it.Observe(change)
 	if err != nil {
 		t.tell(Failed, err.Error())
-		return fmt.Errorf("reading its state: %w", err)
+		return unread(err)
 	}
 	if it.settled(s) {
 		t.tell(Kept, s.Why)
@@ -179,11 +180,33 @@ func (r *reporter) settle(ctx context.Context, it numbered) error {
 	return err
 }
 
+// A Finding is an error of Observe that is not about looking: what was seen
+// forbids to go on.
+type Finding interface {
+	error
+	Finding()
+}
+
+// unread says of an error of Observe that it came while looking, unless it is
+// a finding.
+func unread(err error) error {
+	if f := Finding(nil); errors.As(err, &f) {
+		return err
+	}
+	return fmt.Errorf("reading its state: %w", err)
+}
+
 // StepError says in which step a run ended.
 type StepError struct {
 	Step string
 	Err  error
 }
 
-func (e *StepError) Error() string { return e.Step + ": " + e.Err.Error() }
+func (e *StepError) Error() string {
+	why := e.Err.Error()
+	if strings.HasPrefix(why, e.Step+" ") { // it says so itself
+		return why
+	}
+	return e.Step + ": " + why
+}
 func (e *StepError) Unwrap() error { return e.Err }

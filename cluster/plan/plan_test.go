@@ -159,6 +159,33 @@ func TestUnreadableIsNotAbsent(t *testing.T) {
 	}
 }
 
+type finding string
+
+func (f finding) Error() string { return string(f) }
+func (finding) Finding()        {}
+
+// TestFinding: what was seen forbids to go on; the words around it do not say
+// that it could not be seen, nor the step's name twice.
+func TestFinding(t *testing.T) {
+	items := func(f finding) []plan.Item {
+		return []plan.Item{{Want: true, Step: step{
+			name:    "firewall x",
+			observe: func(context.Context) (plan.State, error) { return plan.State{}, fmt.Errorf("%w", f) },
+		}}}
+	}
+	for f, want := range map[finding]string{
+		"firewall x is somebody else's": "firewall x is somebody else's",
+		"network y is a legacy one":     "firewall x: network y is a legacy one",
+	} {
+		if got := text(plan.Run(context.Background(), items(f), nil)); got != want {
+			t.Errorf("run: %q, want %q", got, want)
+		}
+		if _, err := plan.Preview(context.Background(), items(f), nil); text(err) != want {
+			t.Errorf("preview: %q, want %q", text(err), want)
+		}
+	}
+}
+
 func TestOrderAndEvents(t *testing.T) {
 	w := newWorld()
 	events := mustRun(t, house(w, true))
@@ -223,7 +250,7 @@ func TestBeside(t *testing.T) {
 				case <-time.After(5 * time.Second):
 					return errors.New("nobody came")
 				}
-				return errors.New(name + " failed")
+				return errors.New("failed in " + name)
 			},
 		}}
 	}
@@ -232,7 +259,7 @@ func TestBeside(t *testing.T) {
 		observe: func(context.Context) (plan.State, error) { t.Error("went on"); return plan.State{}, nil },
 	}}
 	err := plan.Run(context.Background(), []plan.Item{part("one"), part("two"), later}, nil)
-	if got := text(err); got != "one: one failed\ntwo: two failed" {
+	if got := text(err); got != "one: failed in one\ntwo: failed in two" {
 		t.Errorf("error %q", got)
 	}
 }

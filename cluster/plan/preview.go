@@ -20,14 +20,18 @@ func Preview(ctx context.Context, items []Item, report func(Event)) (changes int
 			t.tell(Looking, "")
 			s, err := it.Observe(t.context(ctx))
 			if err != nil {
-				return changes, &StepError{Step: it.String(), Err: fmt.Errorf("reading its state: %w", err)}
+				return changes, &StepError{Step: it.String(), Err: unread(err)}
 			}
 			switch {
 			case it.settled(s):
 				t.tell(Kept, s.Why)
 			case it.Want:
 				changes++
-				t.tell(WouldMake, s.Why)
+				if _, ok := it.Step.(Waiter); ok {
+					t.tell(WouldWait, s.Why)
+				} else {
+					t.tell(WouldMake, s.Why)
+				}
 			default:
 				changes++
 				t.tell(WouldRemove, s.Why)

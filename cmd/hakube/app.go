@@ -32,6 +32,7 @@ func newApp(u *ui) *cli.App {
 			}
 			return cli.ShowAppHelp(c)
 		},
+		Flags:           []cli.Flag{cli.HelpFlag}, // left out by the library beside a help command of our own
 		OnUsageError:    usage,
 		ExitErrHandler:  func(*cli.Context, error) {},
 		HideHelpCommand: true,

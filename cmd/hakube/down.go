@@ -36,6 +36,7 @@ func downCommand(u *ui) *cli.Command {
 			if err != nil {
 				return err
 			}
+			u.note("taking down cluster %s of project %s (provider %s)", s.Prefix, s.Project, s.Provider)
 			u.next = fmt.Sprintf("%q continues from here", commandLine(c))
 			summary, err := cl.Down(c.Context, u.report())
 			if u.json && summary != nil {

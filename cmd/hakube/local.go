@@ -67,19 +67,12 @@ func localCommand(u *ui) *cli.Command {
 			},
 			{
 				Name: "prepare", Usage: "make what real machines boot and fetch, without starting", OnUsageError: usage,
-				Action: inDir(func(c *cli.Context, _ string) error {
-					_, err := prepare(c.Context, u)
-					return err
-				}),
+				Action: inDir(func(c *cli.Context, _ string) error { return prepare(c.Context, u, nil) }),
 			},
 			{
 				Name: "kubectl", Usage: "print the path of a kubectl of the clusters' version", OnUsageError: usage,
 				Action: inDir(func(c *cli.Context, _ string) error {
-					m, err := prepare(c.Context, u)
-					if err == nil {
-						u.printf("%s\n", m.Kubectl())
-					}
-					return err
+					return prepare(c.Context, u, func(m *mirror.Mirror) { u.printf("%s\n", m.Kubectl()) })
 				}),
 			},
 			{
@@ -134,6 +127,9 @@ func localOptions(c *cli.Context, dir string) (local.Options, error) {
 		o.Latency = l
 	}
 	if l := c.String("listen"); l != "" {
+		if err := local.CheckListen(l); err != nil {
+			return o, usageError{err}
+		}
 		o.Listen = l
 	}
 	return o, nil
@@ -170,7 +166,7 @@ func localStart(c *cli.Context, u *ui) error {
 // startLocal makes sure that what machines need is there, then starts the daemon.
 func startLocal(ctx context.Context, u *ui, dir string, o local.Options) (local.Status, error) {
 	if o.Machines == local.Real {
-		if _, err := prepare(ctx, u); err != nil {
+		if err := prepare(ctx, u, nil); err != nil {
 			return local.Status{}, err
 		}
 	}
@@ -183,9 +179,17 @@ func startLocal(ctx context.Context, u *ui, dir string, o local.Options) (local.
 	return local.Start(ctx, dir, daemon)
 }
 
-// prepare makes what real machines need, with a line for what takes long.
-func prepare(ctx context.Context, u *ui) (*mirror.Mirror, error) {
-	return local.Prepare(ctx, func(text string) { u.note("%s", text) })
+// prepare makes what real machines need, with a line for what takes long, and
+// shows the result to use if that is not nil.
+func prepare(ctx context.Context, u *ui, use func(*mirror.Mirror)) error {
+	m, err := local.Prepare(ctx, func(text string) { u.note("%s", text) })
+	if err != nil {
+		return err
+	}
+	if use != nil {
+		use(m)
+	}
+	return m.Close()
 }
 
 // ensureLocal is for up and down: they start the embedded GCE when it is not running.

@@ -2,10 +2,14 @@ package main
 
 import (
 	"context"
+	"errors"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	// rogpeppe/go-internal/testscript: stories of the command line, as the go command tests itself.
 	"github.com/rogpeppe/go-internal/testscript"
@@ -41,7 +45,7 @@ func TestStories(t *testing.T) {
 			})
 			return os.MkdirAll(home, 0o700)
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"counts": counts},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"counts": counts, "exits": exits, "killdaemon": killDaemon},
 	})
 }
 
@@ -63,4 +67,42 @@ func counts(ts *testscript.TestScript, neg bool, args []string) {
 	if err := checkCounts(string(b), s, args); (err != nil) != neg {
 		ts.Fatalf("%v", err)
 	}
+}
+
+// exits is "exits N program args…": the exit code is what scripts see.
+func exits(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exits N program [args...]")
+	}
+	code := 0
+	if err := ts.Exec(args[1], args[2:]...); err != nil {
+		exit, ok := errors.AsType[*exec.ExitError](err)
+		if !ok {
+			ts.Fatalf("running %s: %v", args[1], err)
+		}
+		code = exit.ExitCode()
+	}
+	if want := args[0]; strconv.Itoa(code) != want {
+		ts.Fatalf("exit code %d, want %s", code, want)
+	}
+}
+
+// killDaemon is kill -9 of the embedded GCE of the story.
+func killDaemon(ts *testscript.TestScript, neg bool, args []string) {
+	dir := ts.Getenv("HAKUBE_LOCAL_DIR")
+	s, err := local.Ask(context.Background(), dir)
+	ts.Check(err)
+	if neg || len(args) > 0 || !s.Running {
+		ts.Fatalf("usage: killdaemon, with one running")
+	}
+	p, err := os.FindProcess(s.PID)
+	ts.Check(err)
+	ts.Check(p.Kill())
+	for range 500 {
+		if s, err := local.Ask(context.Background(), dir); err == nil && !s.Running {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	ts.Fatalf("it is still there after 5 s")
 }

@@ -12,9 +12,12 @@ import (
 	"hakube/cluster/plan"
 )
 
-// patience is how long a step may say nothing on a stream that is no terminal
-// before it says again what it waits for.
-const patience = 15 * time.Second
+// On a stream that is no terminal a step says what it waits for when it has
+// waited for a moment, when the reason changes, and again after patience.
+const (
+	moment   = 2 * time.Second
+	patience = 15 * time.Second
+)
 
 // report prints progress as the voice's rules want it.
 func (u *ui) report() func(plan.Event) {
@@ -29,9 +32,8 @@ func (u *ui) report() func(plan.Event) {
 			fmt.Fprintln(u.err, stepLine(e))
 		case u.terminal:
 			u.live.set(u.err, e.N, stepLine(e))
-		case e.Kind == plan.Waiting:
-			// A new reason is worth a line, but not one that changes every second.
-			if since := time.Since(told[e.N]); e.Why != why[e.N] && since > time.Second || since > patience {
+		case e.Kind == plan.Waiting && e.Elapsed >= moment:
+			if since := time.Since(told[e.N]); e.Why != why[e.N] && since > moment || since > patience {
 				told[e.N], why[e.N] = time.Now(), e.Why
 				fmt.Fprintln(u.err, stepLine(e))
 			}

@@ -26,7 +26,8 @@ func helpCommand(u *ui) *cli.Command {
 				if c.App.Command(name) == nil {
 					return unknownCommand(c)
 				}
-				return cli.ShowCommandHelp(c, name)
+				// The library's own way looks for the command below this one.
+				return c.App.RunContext(c.Context, append([]string{c.App.Name}, append(c.Args().Slice(), "--help")...))
 			}
 		},
 	}

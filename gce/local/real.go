@@ -60,7 +60,7 @@ func able() error {
 }
 
 // Prepare makes what real machines boot and fetch, as far as it is not cached,
-// and returns the mirror. say is told what takes long.
+// and returns the mirror, to be closed. say is told what takes long.
 func Prepare(ctx context.Context, say func(string)) (*mirror.Mirror, error) {
 	if err := able(); err != nil {
 		return nil, err
@@ -87,11 +87,11 @@ func NewReal(ctx context.Context, dir string, logger *slog.Logger) (_ *Host, err
 	}
 	network, err := vpc.New(vpc.Options{})
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(err, files.Close())
 	}
 	r := &real{network: network, api: make(chan *emulator.Server, 1)}
 	r.now.Store(&emulator.Network{})
-	r.services = append(r.services, network.Close)
+	r.services = append(r.services, files.Close, network.Close)
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, r.closeServices())

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"time"
@@ -31,6 +32,9 @@ type Host struct {
 	Halt func(context.Context) error
 	// Mirror is the address of the mirror as machines see it, "" if there is none.
 	Mirror string
+	// External is where external addresses come from; the emulator's default
+	// when empty. Those of real machines are routes of this host, so they have few.
+	External netip.Prefix
 }
 
 // Serve is the daemon: it serves the embedded GCE of dir until ctx is done,
@@ -42,10 +46,7 @@ func Serve(ctx context.Context, dir string, o Options, host func() (*Host, error
 		return err
 	}
 	defer func() { err = errors.Join(err, lock.Unlock()) }()
-	if err := writeJSON(optionsFile(dir), o); err != nil {
-		return err
-	}
-	if err := onLoopback(o.Listen); err != nil {
+	if err := CheckListen(o.Listen); err != nil {
 		return err
 	}
 	l, err := net.Listen("tcp", o.Listen)
@@ -53,11 +54,14 @@ func Serve(ctx context.Context, dir string, o Options, host func() (*Host, error
 		return fmt.Errorf("listening for the embedded GCE: %w", err)
 	}
 	defer l.Close() //nolint:errcheck // closed by the HTTP server already, or never used
+	if err := writeJSON(optionsFile(dir), o); err != nil {
+		return err
+	}
 	h, err := host()
 	if err != nil {
 		return err
 	}
-	api, err := emulator.New(emulator.Options{Path: storeFile(dir), Backend: h.Backend, Latency: emulator.Latency(o.Latency), Log: logger})
+	api, err := emulator.New(emulator.Options{Path: storeFile(dir), Backend: h.Backend, Latency: emulator.Latency(o.Latency), External: h.External, Log: logger})
 	if err != nil {
 		return errors.Join(err, h.Close())
 	}
@@ -89,14 +93,14 @@ func Serve(ctx context.Context, dir string, o Options, host func() (*Host, error
 	return errors.Join(err, h.Halt(halt))
 }
 
-// onLoopback refuses to serve anybody but this machine: the API knows no users.
-func onLoopback(listen string) error {
+// CheckListen refuses to serve anybody but this machine: the API knows no users.
+func CheckListen(listen string) error {
 	host, _, err := net.SplitHostPort(listen)
 	if err != nil {
-		return fmt.Errorf("--listen=%s: %w", listen, err)
+		return fmt.Errorf("listening on %s: %w", listen, err)
 	}
 	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
-		return fmt.Errorf("--listen=%s: not an address of loopback; the embedded GCE has no access control", listen)
+		return fmt.Errorf("listening on %s: not an address of loopback; the embedded GCE has no access control", listen)
 	}
 	return nil
 }

@@ -78,6 +78,9 @@ func serveAPI(w http.ResponseWriter, r *http.Request) {
 	if err == nil {
 		answer, status, err = c.route()
 	}
+	if err == nil && wantsTable(r) {
+		answer = table(answer)
+	}
 	if err != nil {
 		answerError(w, err)
 		return

@@ -1,6 +1,7 @@
 package etcdtest
 
 import (
+	"cmp"
 	"encoding/base64"
 	"fmt"
 	"maps"
@@ -74,7 +75,13 @@ func (c *apiCall) list(r *resource, namespace string) (*list, error) {
 	if err != nil {
 		return nil, apierrors.NewBadRequest(err.Error())
 	}
-	limit, _ := strconv.Atoi(q.Get("limit"))
+	if _, err := fieldsOf(r, r.make(), byField); err != nil {
+		return nil, err
+	}
+	limit, err := strconv.Atoi(cmp.Or(q.Get("limit"), "0"))
+	if err != nil {
+		return nil, apierrors.NewBadRequest("limit: " + err.Error())
+	}
 	after, err := base64.RawURLEncoding.DecodeString(q.Get("continue"))
 	if err != nil {
 		return nil, apierrors.NewBadRequest("continue key is not valid: " + err.Error())
@@ -93,10 +100,7 @@ func (c *apiCall) list(r *resource, namespace string) (*list, error) {
 		return nil, err
 	}
 	for _, o := range all {
-		set, err := fieldsOf(r, o, byField)
-		if err != nil {
-			return nil, err
-		}
+		set, _ := fieldsOf(r, o, byField) // looked at above
 		if !byLabel.Matches(labels.Set(o.GetLabels())) || !byField.Matches(set) {
 			continue
 		}

@@ -97,12 +97,12 @@ func TestCluster(t *testing.T) {
 		types.MergePatchType:          `{"metadata":{"labels":{"a":"1"}}}`,
 		types.StrategicMergePatchType: `{"spec":{"unschedulable":true}}`,
 	} {
-		if got, err = c.Nodes().Patch(ctx, "n1", kind, []byte(patch), metav1.PatchOptions{}); err != nil {
+		if _, err := c.Nodes().Patch(ctx, "n1", kind, []byte(patch), metav1.PatchOptions{}); err != nil {
 			t.Errorf("%s: %v", kind, err)
 		}
 	}
-	if got.Labels["a"] != "1" && !got.Spec.Unschedulable {
-		t.Errorf("patched node: %+v", got)
+	if got, err = c.Nodes().Get(ctx, "n1", metav1.GetOptions{}); err != nil || got.Labels["a"] != "1" || !got.Spec.Unschedulable || got.UID != uid {
+		t.Errorf("patched node: %v, %+v", err, got)
 	}
 	if _, err := c.Nodes().Patch(ctx, "n1", types.JSONPatchType, []byte(`[]`), metav1.PatchOptions{}); !apierrors.IsUnsupportedMediaType(err) {
 		t.Errorf("a JSON patch: %v", err)
@@ -203,6 +203,40 @@ func TestObjects(t *testing.T) {
 }
 
 func second[T any](_ T, err error) error { return err }
+
+// TestTable is what `kubectl get nodes` gets.
+func TestTable(t *testing.T) {
+	s := newSite(t)
+	m := s.master()
+	s.reaches(m, scripts.PhaseRunning)
+	client, err := rest.HTTPClientFor(s.config(m))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]string{
+		"nodes":                       `"cells":["kubernetes-master","Ready","control-plane","`,
+		"nodes/kubernetes-master":     `"cells":["kubernetes-master","Ready","control-plane","`,
+		"pods":                        `"cells":["coredns-model-0","1/1","Running",0,"`,
+		"namespaces":                  `"cells":["default","`,
+		"secrets":                     `"rows":[]`,
+		"secrets?fieldSelector=x%3Dy": `field label \"x\" not supported`,
+	} {
+		r, err := http.NewRequest(http.MethodGet, "https://"+address+":443/api/v1/"+path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Accept", "application/json;as=Table;v=v1;g=meta.k8s.io,application/json")
+		resp, err := client.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(resp.Body)
+		_ = resp.Body.Close()
+		if err != nil || !strings.Contains(string(body), want) || resp.StatusCode == 200 && !strings.Contains(string(body), `"kind":"Table"`) {
+			t.Errorf("%s: %v, %s", path, err, body)
+		}
+	}
+}
 
 // TestUsers is who may do what.
 func TestUsers(t *testing.T) {

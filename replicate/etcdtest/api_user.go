@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/http"
 	"regexp"
 	"slices"
 	"strings"
@@ -87,19 +86,16 @@ func (c *apiCall) allow(verb, resource, namespace, name, path string) error {
 		slices.Contains([]string{"kubeadm-config", "kubelet-config", "kube-proxy"}, name):
 		return nil
 	}
-	why := fmt.Errorf("User %q cannot %s path %q", c.user.name, verb, path)
+	// Kubernetes' own words, down to the capital.
+	why := fmt.Sprintf("User %q cannot %s path %q", c.user.name, verb, path)
 	if resource != "" {
-		why = fmt.Errorf("User %q cannot %s resource %q in API group \"\"", c.user.name, verb, resource)
+		where := "at the cluster scope"
 		if namespace != "" {
-			why = fmt.Errorf("%w in the namespace %q", why, namespace)
-		} else {
-			why = fmt.Errorf("%w at the cluster scope", why)
+			where = fmt.Sprintf("in the namespace %q", namespace)
 		}
+		why = fmt.Sprintf("User %q cannot %s resource %q in API group \"\" %s", c.user.name, verb, resource, where)
 	}
-	if c.user.name == "system:anonymous" && c.Method == http.MethodGet && resource == "" {
-		return apierrors.NewForbidden(coreResource(""), "", why)
-	}
-	return apierrors.NewForbidden(coreResource(resource), name, why)
+	return apierrors.NewForbidden(coreResource(resource), name, errors.New(why))
 }
 
 var tokenForm = regexp.MustCompile(`^([a-z0-9]{6})\.([a-z0-9]{16})$`)

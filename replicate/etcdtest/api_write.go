@@ -89,7 +89,7 @@ func (c *apiCall) replace(r *resource, old, o object) (object, error) {
 			fmt.Errorf("the object has been modified; please apply your changes to the latest version and try again"))
 	}
 	if u := o.GetUID(); u != "" && u != old.GetUID() {
-		return nil, apierrors.NewConflict(coreResource(r.name), o.GetName(), fmt.Errorf("Precondition failed: UID in precondition: %s, UID in object meta: %s", u, old.GetUID()))
+		return nil, apierrors.NewConflict(coreResource(r.name), o.GetName(), fmt.Errorf("the UID is %s and not %s", old.GetUID(), u))
 	}
 	o.SetUID(old.GetUID())
 	o.SetCreationTimestamp(old.GetCreationTimestamp())

@@ -3,6 +3,7 @@ package etcdtest
 import (
 	"context"
 	"errors"
+	"io"
 	"net"
 	"os"
 	"strings"
@@ -45,7 +46,7 @@ func TestPorts(t *testing.T) {
 	for err = nil; err == nil; { // what was sent before comes first
 		_, err = c.Read(banner)
 	}
-	if var1 := net.Error(nil); errors.As(err, &var1) {
+	if !errors.Is(err, io.EOF) {
 		t.Errorf("a connection to a machine that stopped: %v", err)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Millisecond)
@@ -167,6 +168,24 @@ func TestRefusals(t *testing.T) {
 		if time.Sleep(time.Millisecond); g.Phase() != "" {
 			t.Fatalf("phase %q", g.Phase())
 		}
+	}
+}
+
+// TestBootTakesItsTime: with a boot time a machine is up, and not yet more.
+func TestBootTakesItsTime(t *testing.T) {
+	s := newSite(t)
+	if err := s.w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s.w = NewWorld(Options{BootTime: time.Hour})
+	m := s.master()
+	s.reaches(m, "mounting the disk")
+	if _, err := m.Dial(context.Background(), 443); !errors.Is(err, syscall.ECONNREFUSED) {
+		t.Errorf("the API of a master that boots: %v", err)
+	}
+	m.Stop() // does not wait for an hour
+	if m.Phase() != "mounting the disk" {
+		t.Errorf("phase %q", m.Phase())
 	}
 }
 

@@ -127,7 +127,6 @@ type member struct {
 var (
 	// etcd's own words, which its clients see.
 	errNoQuorum = errors.New("etcdserver: request timed out")
-	errNoLeader = errors.New("etcdserver: no leader")
 	errRemoved  = errors.New("the member has been permanently removed from the cluster")
 )
 

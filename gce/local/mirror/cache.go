@@ -79,7 +79,7 @@ func (c *cache) close() error {
 
 // ensure returns the artefact's directory, made first unless it is there. It is
 // made beside its place and renamed last, so a cut leaves nothing that looks
-// whole; versions of it with other keys are removed then.
+// whole.
 func (c *cache) ensure(ctx context.Context, a artefact, doing string) (dir string, err error) {
 	if held, err := c.hold(a); held || err != nil {
 		return c.path(a), err
@@ -114,14 +114,26 @@ func (c *cache) ensure(ctx context.Context, a artefact, doing string) (dir strin
 	if err := os.Rename(part, c.path(a)); err != nil {
 		return "", fmt.Errorf("making %s: %w", a.name, err)
 	}
-	if _, err := c.hold(a); err != nil {
-		return "", err
-	}
-	return c.path(a), c.removeOthers(a)
+	_, err = c.hold(a)
+	return c.path(a), err
 }
 
-// removeOthers removes the artefact's versions with other keys unless somebody
-// uses them: each is up to a gigabyte. The artefact's lock is held.
+// tidy removes other versions of the artefacts, unless somebody makes or uses one.
+func (c *cache) tidy(current ...artefact) error {
+	var errs []error
+	for _, a := range current {
+		lock := flock.New(filepath.Join(c.root, a.name+".lock"))
+		locked, err := lock.TryLock()
+		if locked {
+			err = c.removeOthers(a)
+		}
+		errs = append(errs, err, lock.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// removeOthers removes the artefact's versions with other keys that nobody
+// uses: each is up to a gigabyte. The artefact's lock is held.
 func (c *cache) removeOthers(a artefact) error {
 	all, err := filepath.Glob(filepath.Join(c.root, a.name+"-*"))
 	if err != nil {

@@ -86,6 +86,9 @@ func TestOnlyUnusedVersionsAreRemoved(t *testing.T) {
 	if _, err := c.ensure(t.Context(), thing("b", "new"), ""); err != nil {
 		t.Fatal(err)
 	}
+	if err := c.tidy(thing("b", "")); err != nil {
+		t.Fatal(err)
+	}
 	if _, err := os.Stat(filepath.Join(used, "file")); err != nil {
 		t.Error("what another process uses was removed")
 	}
@@ -93,6 +96,9 @@ func TestOnlyUnusedVersionsAreRemoved(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := c.ensure(t.Context(), thing("c", "newer"), ""); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.tidy(thing("c", "")); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := os.Stat(used); !errors.Is(err, fs.ErrNotExist) {
@@ -107,6 +113,9 @@ func TestOnlyUnusedVersionsAreRemoved(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := c.ensure(t.Context(), thing("e", "newest"), ""); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(c.close(), c.tidy(thing("e", ""))); err != nil {
 		t.Fatal(err)
 	}
 	if !c.has(neighbour) {

@@ -82,8 +82,19 @@ func fetch(ctx context.Context, t http.RoundTripper, url, file string) error {
 	return err
 }
 
+// stall is how long a download may bring nothing.
+const stall = time.Minute
+
 // fetchOnce tells besides whether it may go better another time.
 func fetchOnce(ctx context.Context, t http.RoundTripper, url, file string) (again bool, err error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	idle := time.AfterFunc(stall, cancel)
+	defer func() {
+		if !idle.Stop() && err != nil {
+			err = fmt.Errorf("nothing came for %s: %w", stall, err)
+		}
+	}()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return false, err
@@ -96,8 +107,15 @@ func fetchOnce(ctx context.Context, t http.RoundTripper, url, file string) (agai
 	if resp.StatusCode != http.StatusOK {
 		return resp.StatusCode >= 500, errors.New(resp.Status)
 	}
-	return true, writeFile(file, resp.Body, 0o644)
+	return true, writeFile(file, readerFunc(func(p []byte) (int, error) {
+		idle.Reset(stall)
+		return resp.Body.Read(p)
+	}), 0o644)
 }
+
+type readerFunc func([]byte) (int, error)
+
+func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
 
 // publishedSum is the SHA-256 of name in a file of checksums: a bare sum, or
 // lines of "sum  name".

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 // internet is a transport on which every host is the handler.
@@ -114,6 +116,33 @@ func TestFetchTriesAgain(t *testing.T) {
 	}))
 	if err := fetch(t.Context(), transport, "https://example.com/x", filepath.Join(t.TempDir(), "x")); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestPull(t *testing.T) {
+	dir, tiny := t.TempDir(), oven{work: t.TempDir()}
+	var list []recipe
+	for _, r := range recipes() {
+		list = append(list, recipe{ref: r.ref, cmd: []string{r.ref}})
+	}
+	if err := writeImages(t.Context(), dir, list, tiny.make); err != nil {
+		t.Fatal(err)
+	}
+	origin, err := openRegistry(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	transport := internet(t, http.StripPrefix("/registry.k8s.io", origin))
+	layout, err := testCache(t, t.TempDir()).ensure(t.Context(), pulled(transport), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := openRegistry(layout)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(origin.tags, got.tags); diff != "" || len(got.tags) != 6 {
+		t.Errorf("images (-official +pulled):\n%s", diff)
 	}
 }
 

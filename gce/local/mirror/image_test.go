@@ -81,7 +81,11 @@ func TestLayerOfDebianPackages(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := validate.Image(img); err != nil {
+	layers, err := img.Layers()
+	if err != nil || len(layers) != 1 {
+		t.Fatalf("%d layers, %v", len(layers), err)
+	}
+	if err := validate.Layer(layers[0]); err != nil {
 		t.Error(err)
 	}
 }

@@ -38,8 +38,8 @@ type Mirror struct {
 
 // Prepare returns the mirror, made first as far as it is not in the cache: from
 // source about 20 minutes on two processors and 2 GB, once. It takes
-// milliseconds when all is there. A mirror keeps its part of the cache from
-// being removed until it is closed.
+// milliseconds when all is there. Artefacts of other versions are removed, except
+// those of mirrors that are not closed yet, here or in another process.
 func Prepare(ctx context.Context, o Options) (*Mirror, error) {
 	s, err := o.store()
 	if err != nil {
@@ -62,6 +62,7 @@ func (m *Mirror) Kubectl() string { return m.kubectl }
 func (m *Mirror) fill(ctx context.Context, s *store) error {
 	builds := map[string]artefact{}
 	var keys []string
+	var current []artefact
 	for _, c := range components() {
 		built, err := c.built(ctx)
 		if err != nil {
@@ -69,10 +70,13 @@ func (m *Mirror) fill(ctx context.Context, s *store) error {
 		}
 		builds[c.name] = built
 		keys = append(keys, built.key)
+		current = append(current, built)
 		if len(c.assets) == 0 {
 			continue // only an image
 		}
-		dir, err := s.either(ctx, c.name, c.official(s.transport), built)
+		official := c.official(s.transport)
+		current = append(current, official)
+		dir, err := s.either(ctx, c.name, official, built)
 		if err != nil {
 			return err
 		}
@@ -82,16 +86,20 @@ func (m *Mirror) fill(ctx context.Context, s *store) error {
 		dir, err := s.cache.ensure(ctx, builds[component], s.build(component))
 		return filepath.Join(dir, "bin", program), err
 	}
-	images, err := s.either(ctx, "container images", pulled(s.transport), baked("images", recipes(), keys, program))
+	official, made, extra := pulled(s.transport), baked("images", recipes(), keys, program), baked("samples", samples(), nil, program)
+	images, err := s.either(ctx, "container images", official, made)
 	if err != nil {
 		return err
 	}
-	sample, err := s.cache.ensure(ctx, baked("samples", samples(), nil, program), "making container images of nginx and busybox, once")
+	sample, err := s.cache.ensure(ctx, extra, "making container images of nginx and busybox, once")
 	if err != nil {
 		return err
 	}
 	if m.registry, err = openRegistry(images, sample); err != nil {
 		return err
+	}
+	if err := s.cache.tidy(append(current, official, made, extra)...); err != nil {
+		s.cache.say(err.Error()) // the mirror is none the worse for it
 	}
 	return m.findKubectl()
 }

@@ -68,7 +68,7 @@ func samples() []recipe {
 }
 
 const nginxConfig = `user nobody nogroup;
-worker_processes auto;
+worker_processes 1;
 error_log stderr notice;
 pid /run/nginx.pid;
 events { worker_connections 512; }
