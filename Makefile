@@ -21,7 +21,7 @@ lint: ## go vet, staticcheck, shellcheck, gofmt
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo "gofmt would change:"; gofmt -l $$(git ls-files '*.go'); exit 1; }
 	$(GO) vet ./...
 	$(GO) tool staticcheck ./...
-	@if command -v shellcheck >/dev/null; then shellcheck -x $$(git ls-files '*.sh') .ci/run; \
+	@if command -v shellcheck >/dev/null; then shellcheck -x $$(git ls-files '*.sh' ':!scripts/startup') .ci/run && cat scripts/startup/*.sh | shellcheck -s bash -; \
 	else echo "shellcheck skipped: not installed (make tools, as root on Debian)"; fi
 
 check: lint ## the quick tests: vet, lint, units, stories on model machines (under two minutes)
@@ -43,7 +43,7 @@ bench: tools build ## measure: create, idle re-run, remove, start-up, memory
 	testdata/bench.sh bin/hakube
 
 golden: ## rewrite golden files and the README's table (and fail, so that CI cannot)
-	HAKUBE_GOLDEN=write $(GO) test ./...
+	HAKUBE_GOLDEN=write $(GO) test ./cmd/hakube -run TestReadme
 
 tools: ## install the Debian packages this needs (root on Debian only)
 ifeq ($(root),yes)

@@ -155,7 +155,7 @@ func strangers(environ []string) (probs, warnings []string) {
 // elsewhere are variables with our prefixes that others read: other parts of
 // hakube, and kubectl.
 var elsewhere = map[string]bool{
-	"HAKUBE_LOCAL_DIR": true, "HAKUBE_CACHE_DIR": true, "HAKUBE_MIRROR_SOURCE": true, "HAKUBE_LIVE_PROJECT": true,
+	"HAKUBE_LOCAL_DIR": true, "HAKUBE_CACHE_DIR": true, "HAKUBE_MIRROR_SOURCE": true, "HAKUBE_LIVE_PROJECT": true, "HAKUBE_LIVE_REGION": true, "HAKUBE_GOLDEN": true,
 	"KUBE_EDITOR": true, "KUBE_CACHE_MUTATION_DETECTOR": true,
 }
 

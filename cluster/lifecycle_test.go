@@ -99,7 +99,7 @@ func TestPreviewFromNothing(t *testing.T) {
 	o := w.operator()
 	var would []string
 	n, err := o.PreviewUp(context.Background(), func(e plan.Event) {
-		if e.Kind == plan.WouldMake {
+		if e.Kind.Final() && e.Kind != plan.Kept {
 			would = append(would, e.Step)
 		}
 	})

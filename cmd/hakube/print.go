@@ -11,6 +11,7 @@ import (
 	"golang.org/x/term"
 
 	"hakube/cluster"
+	"hakube/cluster/plan"
 )
 
 // The rules of hakube's voice, kept by the functions below:
@@ -107,7 +108,9 @@ func (u *ui) finish(err error) int {
 	for _, h := range hints(err) {
 		u.hint(h)
 	}
-	if code == exitFailed && u.next != "" {
+	// Only a run that got into its steps can be continued; a refusal cannot.
+	var step *plan.StepError
+	if code == exitFailed && u.next != "" && errors.As(err, &step) {
 		u.hint(u.next)
 	}
 	return code

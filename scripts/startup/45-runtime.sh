@@ -39,9 +39,12 @@ write_units() {
 		OOMScoreAdjust=-999
 	END
 	# At shutdown a container has 8 s, not systemd's 90 that Google does not wait
-	# for, and the API server ends before its etcd does.
+	# for, and the API server ends before its etcd does. runc makes scopes without
+	# default dependencies: nothing else would end them before systemd's last act.
 	put /etc/systemd/system/cri-containerd-.scope.d/hakube.conf <<-'END'
 		[Unit]
+		Conflicts=shutdown.target
+		Before=shutdown.target
 		After=etcd@main.service etcd@events.service
 
 		[Scope]

@@ -6,7 +6,7 @@
 #   etcd/            pki, and the data of both rings
 #   kubernetes/      /etc/kubernetes: PKI, kubeconfigs, manifests
 #   kubelet-pki/     /var/lib/kubelet/pki: who the kubelet is
-#   hakube/          founded, address, kube-version
+#   hakube/          served, founded, address, kube-version
 
 DEVICE=/dev/disk/by-id/google-master-pd
 DISK=/mnt/disks/master-pd

@@ -2,7 +2,7 @@
 # The control plane, by kubeadm on our etcd.
 
 KUBEADM=$RUN/kubeadm.yaml
-STATE=$DISK/hakube # founded: kubeadm init went through; address, kube-version
+STATE=$DISK/hakube # served: the rings have data; founded: kubeadm init went through; address; kube-version
 
 # write_kubeadm. kubeadm always makes a bootstrap token and the rules for
 # nodes' tokens in one phase; the token here is of no group that may do anything,
@@ -75,15 +75,24 @@ api_is_ready() {
 	curl -fsS -m 5 -o /dev/null --cacert /etc/kubernetes/pki/ca.crt https://127.0.0.1:443/readyz 2>/dev/null
 }
 
-# begin_again clears a founding that the power cut while files were being
-# written: an empty one of them would stop kubeadm for ever. That was before the
-# API server first answered, so nothing of anybody's is lost.
-begin_again() {
-	[[ -n $(find "$DISK/kubernetes" -type f -empty -print -quit) ]] || return 0
-	say "the founding of the control plane was cut, beginning again"
-	systemctl stop kubelet.service etcd@main.service etcd@events.service
-	rm -rf "$DISK"/kubernetes/* "$DISK"/kubelet-pki/* "$DISK"/etcd/*
-	start_etcd
+# clear_half_founding takes away what a founding that was cut has left and that
+# the next one could not go on with. A ring whose first start was cut has a log
+# without entries and never elects itself; a certificate that was being written
+# is an empty file. Both were before the API server first started: the rings'
+# data counts only once `served` is there, and found_control_plane has all
+# certificates on the disk before it starts anything.
+clear_half_founding() {
+	[[ ! -e $STATE/founded ]] || return 0
+	if [[ -n $(find "$DISK/kubernetes/pki" -type f -empty -print -quit 2>/dev/null) ]]; then
+		say "the founding of the control plane was cut, beginning again"
+		rm -rf "$STATE/served" "$DISK"/kubernetes/* "$DISK"/kubelet-pki/* "$ETCD_PKI"
+	fi
+	if [[ ! -e $STATE/served ]]; then
+		systemctl stop kubelet.service etcd@main.service etcd@events.service 2>/dev/null || true
+		rm -rf "$DISK/etcd/main" "$DISK/etcd/events"
+	fi
+	# These kubeadm makes again.
+	find "$DISK/kubernetes" -maxdepth 1 -name '*.conf' -empty -delete
 }
 
 # found_control_plane can be run again wherever it was cut: kubeadm keeps the
@@ -91,6 +100,10 @@ begin_again() {
 found_control_plane() {
 	local ip
 	wait_until 120 "both etcd rings serve" etcd_serves
+	kubeadm init phase certs all --config "$KUBEADM"
+	kubeadm init phase kubeconfig all --config "$KUBEADM"
+	sync -f "$DISK"
+	put "$STATE/served" <<<"$CLUSTER_ID"
 	kubeadm init --config "$KUBEADM" --skip-token-print
 	ip=$(as_admin get service -n kube-system kube-dns -o 'jsonpath={.spec.clusterIP}')
 	if [[ $ip != "$DNS_IP" ]]; then # kubeadm knows only the tenth address of the range
@@ -143,10 +156,10 @@ run_master() {
 	write_kubeadm
 	pull_images 9>&- &
 	pull=$!
+	clear_half_founding
 	step "starting etcd" start_etcd
 	step "fetching kubelet" need kubelet
 	need kubectl
-	[[ -e $STATE/founded ]] || begin_again
 	follow_address
 	if [[ -e $STATE/founded ]]; then
 		step "control plane" restore_control_plane
