@@ -34,6 +34,27 @@ func settings(u *ui, c *cli.Context, verb cluster.Verb) (cluster.Settings, error
 	return s, err
 }
 
+// onCluster is what commands on a cluster have in common: settings, all their
+// problems at once, then the cluster with its cloud.
+func onCluster(u *ui, verb cluster.Verb, act func(*cli.Context, cluster.Settings, *cluster.Cluster) error) cli.ActionFunc {
+	return func(c *cli.Context) error {
+		u.json = c.Bool("json")
+		if err := noArguments(c); err != nil {
+			return err
+		}
+		s, err := settings(u, c, verb)
+		if err != nil {
+			return err
+		}
+		cl, err := connect(c.Context, u, s)
+		if err != nil {
+			return err
+		}
+		u.next = fmt.Sprintf("%q continues from here", commandLine(c))
+		return act(c, s, cl)
+	}
+}
+
 // connect puts a cluster together with the cloud the settings name.
 func connect(ctx context.Context, u *ui, s cluster.Settings) (*cluster.Cluster, error) {
 	deps := cluster.Deps{Kubeconfig: s.Kubeconfig}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -20,29 +21,14 @@ func downCommand(u *ui) *cli.Command {
 			"The cluster need not be alive.\n\n" + exitHelp,
 		Flags:        settingFlags(),
 		OnUsageError: usage,
-		Action: func(c *cli.Context) error {
-			u.json = c.Bool("json")
-			if err := noArguments(c); err != nil {
-				return err
-			}
-			s, err := settings(u, c, cluster.Down)
-			if err != nil {
-				return err
-			}
+		Action: onCluster(u, cluster.Down, func(c *cli.Context, s cluster.Settings, cl *cluster.Cluster) error {
 			if err := u.confirm(s); err != nil {
 				return err
 			}
-			cl, err := connect(c.Context, u, s)
-			if err != nil {
-				return err
-			}
 			u.note("taking down cluster %s of project %s (provider %s)", s.Prefix, s.Project, s.Provider)
-			u.next = fmt.Sprintf("%q continues from here", commandLine(c))
 			summary, err := cl.Down(c.Context, u.report())
 			if u.json && summary != nil {
-				if err := u.object(summary); err != nil {
-					return err
-				}
+				err = errors.Join(err, u.object(summary))
 			}
 			if err != nil {
 				return err
@@ -53,7 +39,7 @@ func downCommand(u *ui) *cli.Command {
 				u.note("cluster %s is removed, nothing is left that carries its mark", s.Prefix)
 			}
 			return nil
-		},
+		}),
 	}
 }
 

@@ -14,12 +14,9 @@ func planCommand(u *ui) *cli.Command {
 		return &cli.Command{
 			Name: string(verb), Usage: usageText, OnUsageError: usage,
 			Flags: append(settingFlags(), &cli.BoolFlag{Name: "exit-code", Usage: "exit 3 if there is something to change"}),
-			Action: func(c *cli.Context) error {
-				if err := noArguments(c); err != nil {
-					return err
-				}
-				return runPlan(c, u, verb)
-			},
+			Action: onCluster(u, verb, func(c *cli.Context, _ cluster.Settings, cl *cluster.Cluster) error {
+				return runPlan(c, u, verb, cl)
+			}),
 		}
 	}
 	return &cli.Command{
@@ -42,16 +39,7 @@ func planCommand(u *ui) *cli.Command {
 }
 
 // runPlan prints the steps on standard output: here they are the result.
-func runPlan(c *cli.Context, u *ui, verb cluster.Verb) error {
-	u.json = c.Bool("json")
-	s, err := settings(u, c, verb)
-	if err != nil {
-		return err
-	}
-	cl, err := connect(c.Context, u, s)
-	if err != nil {
-		return err
-	}
+func runPlan(c *cli.Context, u *ui, verb cluster.Verb, cl *cluster.Cluster) error {
 	preview := cl.PreviewUp
 	if verb == cluster.Down {
 		preview = cl.PreviewDown

@@ -23,21 +23,8 @@ func upCommand(u *ui) *cli.Command {
 			"whatever went wrong.\n\n" + exitHelp,
 		Flags:        settingFlags(),
 		OnUsageError: usage,
-		Action: func(c *cli.Context) error {
-			u.json = c.Bool("json")
-			if err := noArguments(c); err != nil {
-				return err
-			}
-			s, err := settings(u, c, cluster.Up)
-			if err != nil {
-				return err
-			}
-			cl, err := connect(c.Context, u, s)
-			if err != nil {
-				return err
-			}
+		Action: onCluster(u, cluster.Up, func(c *cli.Context, s cluster.Settings, cl *cluster.Cluster) error {
 			u.note("bringing up cluster %s in zone %s of project %s (provider %s)", s.Prefix, s.Zone, s.Project, s.Provider)
-			u.next = fmt.Sprintf("%q continues from here", commandLine(c))
 			summary, err := cl.Up(c.Context, u.report())
 			if err != nil {
 				return err
@@ -47,7 +34,7 @@ func upCommand(u *ui) *cli.Command {
 			}
 			u.closing(summary)
 			return nil
-		},
+		}),
 	}
 }
 
