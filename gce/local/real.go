@@ -30,6 +30,7 @@ type real struct {
 	*machine.Host
 	options  machine.Options
 	network  *vpc.VPC
+	lock     *hostLock
 	now      atomic.Pointer[emulator.Network] // as last synced
 	api      chan *emulator.Server            // holds the server once it is attached
 	services []func() error                   // their ends
@@ -85,16 +86,20 @@ func NewReal(ctx context.Context, dir string, logger *slog.Logger) (_ *Host, err
 	if err != nil {
 		return nil, fmt.Errorf("finding the cache: %w", err)
 	}
-	network, err := vpc.New(vpc.Options{})
+	lock, err := lockHost(dir)
 	if err != nil {
 		return nil, errors.Join(err, files.Close())
 	}
-	r := &real{network: network, api: make(chan *emulator.Server, 1)}
+	network, err := vpc.New(vpc.Options{})
+	if err != nil {
+		return nil, errors.Join(err, lock.Unlock(), files.Close())
+	}
+	r := &real{network: network, lock: lock, api: make(chan *emulator.Server, 1)}
 	r.now.Store(&emulator.Network{})
 	r.services = append(r.services, files.Close, network.Close)
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, r.closeServices())
+			err = errors.Join(err, r.closeServices(), lock.Unlock())
 		}
 	}()
 	r.options = machine.Options{
@@ -204,7 +209,7 @@ func (r *real) halt(ctx context.Context) error {
 	for _, m := range r.now.Load().Machines {
 		all.Go(func() error { return h.Stop(ctx, m, true) })
 	}
-	return errors.Join(all.Wait(), h.Close(), vpc.Sweep(vpc.Options{}))
+	return errors.Join(all.Wait(), h.Close(), vpc.Sweep(vpc.Options{}), r.lock.Unlock())
 }
 
 // sweep removes what a daemon of dir left in the kernel, and the machines' disks.
@@ -215,7 +220,13 @@ func sweep(ctx context.Context, dir string) error {
 	if err := machine.Sweep(ctx, dir); err != nil {
 		return err
 	}
-	return vpc.Sweep(vpc.Options{})
+	lock, err := lockHost(dir)
+	if busy := (*busyError)(nil); errors.As(err, &busy) {
+		return nil // the network on this host is another's
+	} else if err != nil {
+		return err
+	}
+	return errors.Join(vpc.Sweep(vpc.Options{}), lock.Unlock())
 }
 
 // Leftovers lists what of dir's machines is still in the kernel.

@@ -1,0 +1,69 @@
+package local
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/gofrs/flock"
+
+	"hakube/gce/local/vpc"
+)
+
+// hostLockFile is held by the one daemon with real machines on this host: their
+// network's names in the kernel are the same for all of them. It holds the
+// state directory whose machines are there.
+const hostLockFile = "/run/hakube.lock"
+
+// A busyError is a host that has the machines of another state directory.
+type busyError struct{ dir, why string }
+
+func (e *busyError) Error() string {
+	return fmt.Sprintf("starting real machines: those of the embedded GCE in %s %s, and only one can have them on this host", e.dir, e.why)
+}
+
+// Hint says how to end the other.
+func (e *busyError) Hint() string {
+	return fmt.Sprintf("end it: HAKUBE_LOCAL_DIR=%s hakube local stop (or reset)", e.dir)
+}
+
+// hostLock is the right to have real machines on this host.
+type hostLock struct{ *flock.Flock }
+
+// lockHost takes it for dir, or says who has it. Machines that a killed daemon
+// of another directory left keep it from us too.
+func lockHost(dir string) (*hostLock, error) {
+	l := &hostLock{flock.New(hostLockFile)}
+	ok, err := l.TryLock()
+	if err != nil {
+		return nil, fmt.Errorf("locking %s: %w", hostLockFile, err)
+	}
+	owner, err := hostOwner()
+	if !ok {
+		return nil, errors.Join(&busyError{owner, "run"}, err)
+	}
+	if err == nil && owner != "" && owner != filepath.Clean(dir) {
+		var left []string
+		if left, err = vpc.Leftovers(vpc.Options{}); err == nil && len(left) > 0 {
+			err = &busyError{owner, "were left by a daemon that was killed"}
+		}
+	}
+	if err == nil {
+		err = os.WriteFile(hostLockFile, []byte(filepath.Clean(dir)+"\n"), 0o644)
+	}
+	if err != nil {
+		return nil, errors.Join(err, l.Unlock())
+	}
+	return l, nil
+}
+
+// hostOwner is the directory whose machines are or were last on this host.
+func hostOwner() (string, error) {
+	b, err := os.ReadFile(hostLockFile)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return "", fmt.Errorf("reading %s: %w", hostLockFile, err)
+	}
+	return strings.TrimSpace(string(b)), nil
+}
