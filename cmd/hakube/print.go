@@ -110,7 +110,8 @@ func (u *ui) finish(err error) int {
 	}
 	// Only a run that got into its steps can be continued; a refusal cannot.
 	var step *plan.StepError
-	if code == exitFailed && u.next != "" && errors.As(err, &step) {
+	var refused *cluster.Refused
+	if code == exitFailed && u.next != "" && errors.As(err, &step) && !errors.As(err, &refused) {
 		u.hint(u.next)
 	}
 	return code

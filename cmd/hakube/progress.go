@@ -41,14 +41,14 @@ func (u *ui) report() func(plan.Event) {
 	}
 }
 
-// stepLine is "[ 9/19] address kubernetes-master-ip   made      6s   198.51.100.2".
+// stepLine is "[ 9/19] address kubernetes-master-ip   made   6.0s  198.51.100.2".
 func stepLine(e plan.Event) string {
 	width := len(fmt.Sprint(e.Of))
 	elapsed := ""
 	if e.Elapsed >= 100*time.Millisecond {
 		elapsed = seconds(e.Elapsed)
 	}
-	line := fmt.Sprintf("[%*d/%d] %-48s %-8s %5s  %s", width, e.N, e.Of, e.Step, e.Kind, elapsed, firstLine(e.Why))
+	line := fmt.Sprintf("[%*d/%d] %-44s %-8s %5s  %s", width, e.N, e.Of, e.Step, e.Kind, elapsed, firstLine(e.Why))
 	return strings.TrimRight(line, " ")
 }
 
