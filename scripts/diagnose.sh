@@ -15,11 +15,17 @@ about() {
 
 # shellcheck disable=SC2317 # called through about
 containers() {
-	ctr --namespace k8s.io --timeout 5s tasks list 2>&1 | awk 'NR > 1 { n[$3]++ } END { for (s in n) print s ": " n[s] }'
+	ctr --namespace k8s.io --timeout 5s tasks list 2>/dev/null | awk 'NR > 1 { n[$3]++ } END { for (s in n) print s ": " n[s] }'
 	grep -l . /var/log/containers/{kube-,coredns}*.log 2>/dev/null | while read -r file; do
 		printf '%s: ' "${file##*/}"
 		tail -n 1 "$file"
 	done
+}
+
+# unready prints what of the API server's checks fails, or ok.
+# shellcheck disable=SC2317
+unready() {
+	curl -sS -m 5 --cacert /etc/kubernetes/pki/ca.crt 'https://127.0.0.1:443/readyz?verbose' | grep -v '^\[+\]'
 }
 
 about 'startup script' cat /run/hakube/startup.log
@@ -33,6 +39,6 @@ for unit in etcd@main etcd@events containerd kubelet; do
 done
 about 'containers' containers
 if [[ -s /etc/kubernetes/pki/ca.crt && -e /mnt/disks/master-pd/hakube-cluster ]]; then
-	about 'readyz' curl -sS -m 5 --cacert /etc/kubernetes/pki/ca.crt 'https://127.0.0.1:443/readyz?verbose'
+	about 'readyz' unready
 fi
 exit 0

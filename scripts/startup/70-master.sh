@@ -19,6 +19,8 @@ write_kubeadm() {
 			localAPIEndpoint:
 			  advertiseAddress: $IP
 			  bindPort: 443
+			timeouts:
+			  kubernetesAPICall: 4m # how long its API server may take to start; a minute is little for one busy processor
 		END
 		node_registration
 		cat <<-END
@@ -45,6 +47,8 @@ write_kubeadm() {
 			  extraArgs:
 			  - name: etcd-servers-overrides
 			    value: /events#https://127.0.0.1:4002
+			  - name: shutdown-watch-termination-grace-period # without, it waits a minute for watches to end
+			    value: 2s
 			controllerManager:
 			  extraArgs:
 			  - name: allocate-node-cidrs
@@ -66,8 +70,10 @@ write_kubeadm() {
 	} | put "$KUBEADM" 0600
 }
 
-# pull_images fetches what the control plane runs while etcd starts.
+# pull_images fetches what the control plane runs while etcd starts. At a reboot
+# it is there, and a registry that is away must not delay anything.
 pull_images() {
+	if ctr --namespace k8s.io images list -q 2>/dev/null | grep "/kube-apiserver:$KUBE_VERSION\$" >/dev/null; then return; fi
 	kubeadm config images pull --config "$KUBEADM" || say "images are pulled again later"
 }
 
@@ -134,9 +140,9 @@ follow_address() {
 	if [[ -n ${old:-} && $old != "$IP" ]]; then
 		say "the internal address was $old and is $IP"
 		pattern=${old//./\\.}
-		find /etc/kubernetes/ -maxdepth 2 \( -name '*.conf' -o -path '*/manifests/*.yaml' \) -exec sed -i "s/\b$pattern\b/$IP/g" {} +
+		find "$DISK/kubernetes" -maxdepth 2 \( -name '*.conf' -o -path '*/manifests/*.yaml' \) -exec sed -i "s/\b$pattern\b/$IP/g" {} +
 		sed -i "s/\b$pattern\b/$IP/g" /var/lib/kubelet/kubeadm-flags.env 2>/dev/null || true
-		rm -f /etc/kubernetes/pki/apiserver.crt /etc/kubernetes/pki/apiserver.key
+		rm -f "$DISK"/kubernetes/pki/apiserver.{crt,key}
 		kubeadm init phase certs apiserver --config "$KUBEADM"
 	fi
 	printf '%s\n' "$IP" | put "$STATE/address"
