@@ -35,23 +35,27 @@ type hostLock struct{ *flock.Flock }
 // lockHost takes it for dir, or says who has it. Machines that a killed daemon
 // of another directory left keep it from us too.
 func lockHost(dir string) (*hostLock, error) {
-	l := &hostLock{flock.New(hostLockFile)}
+	return lockHostFile(hostLockFile, dir, func() ([]string, error) { return vpc.Leftovers(vpc.Options{}) })
+}
+
+func lockHostFile(file, dir string, leftovers func() ([]string, error)) (*hostLock, error) {
+	l := &hostLock{flock.New(file)}
 	ok, err := l.TryLock()
 	if err != nil {
-		return nil, fmt.Errorf("locking %s: %w", hostLockFile, err)
+		return nil, fmt.Errorf("locking %s: %w", file, err)
 	}
-	owner, err := hostOwner()
+	owner, err := hostOwner(file)
 	if !ok {
 		return nil, errors.Join(&busyError{owner, "run"}, err)
 	}
 	if err == nil && owner != "" && owner != filepath.Clean(dir) {
 		var left []string
-		if left, err = vpc.Leftovers(vpc.Options{}); err == nil && len(left) > 0 {
+		if left, err = leftovers(); err == nil && len(left) > 0 {
 			err = &busyError{owner, "were left by a daemon that was killed"}
 		}
 	}
 	if err == nil {
-		err = os.WriteFile(hostLockFile, []byte(filepath.Clean(dir)+"\n"), 0o644)
+		err = os.WriteFile(file, []byte(filepath.Clean(dir)+"\n"), 0o644)
 	}
 	if err != nil {
 		return nil, errors.Join(err, l.Unlock())
@@ -60,10 +64,10 @@ func lockHost(dir string) (*hostLock, error) {
 }
 
 // hostOwner is the directory whose machines are or were last on this host.
-func hostOwner() (string, error) {
-	b, err := os.ReadFile(hostLockFile)
+func hostOwner(file string) (string, error) {
+	b, err := os.ReadFile(file)
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		return "", fmt.Errorf("reading %s: %w", hostLockFile, err)
+		return "", fmt.Errorf("reading %s: %w", file, err)
 	}
 	return strings.TrimSpace(string(b)), nil
 }
