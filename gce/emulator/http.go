@@ -1,10 +1,12 @@
 package emulator
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math"
 	"net"
 	"net/http"
@@ -274,5 +276,42 @@ func answer(w http.ResponseWriter, status int, body obj) {
 	w.WriteHeader(status)
 	enc := json.NewEncoder(w)
 	enc.SetEscapeHTML(false)
-	_ = enc.Encode(body) // a client that went away is no concern of ours
+	_ = inPieces(w, enc, body, 4) // a client that went away is no concern of ours
+}
+
+// inPieces writes v as JSON, its upper levels piece by piece, as deep as the
+// objects in an aggregated list are. In one piece it would all be in a buffer
+// that encoding/json keeps for what comes next: a page of 500 machines, with
+// their startup scripts, is 50 MB.
+func inPieces(w io.Writer, enc *json.Encoder, v any, levels int) error {
+	list, isList := v.([]any)
+	o, isObj := v.(obj)
+	if levels == 0 || len(list) == 0 && len(o) == 0 {
+		return enc.Encode(v)
+	}
+	var err error
+	write := func(s string) { _, e := io.WriteString(w, s); err = cmp.Or(err, e) }
+	piece := func(v any) { err = cmp.Or(err, inPieces(w, enc, v, levels-1)) }
+	separator := ""
+	switch {
+	case isList:
+		write("[")
+		for _, v := range list {
+			write(separator)
+			piece(v)
+			separator = ","
+		}
+		write("]")
+	case isObj:
+		write("{")
+		for _, k := range slices.Sorted(maps.Keys(o)) {
+			write(separator)
+			piece(k)
+			write(":")
+			piece(o[k])
+			separator = ","
+		}
+		write("}")
+	}
+	return err
 }

@@ -18,8 +18,9 @@ func instances() collection {
 			"getSerialPortOutput": getSerialPortOutput, "getGuestAttributes": getGuestAttributes,
 		},
 		works: map[string]work{
-			"insert": {run: bringUp}, "delete": {run: takeDown},
-			"start": {run: bringUp}, "stop": {run: shutDown}, "reset": {run: reboot},
+			// A machine boots at the end of its operation: until then Google looks for a place for it.
+			"insert": {run: bringUp, late: true}, "delete": {run: takeDown},
+			"start": {run: bringUp, late: true}, "stop": {run: shutDown}, "reset": {run: reboot},
 			"setMetadata": {}, "setLabels": {}, "setDeletionProtection": {}, "setMachineType": {},
 			"setTags":            {run: synced},
 			"addAccessConfig":    {run: synced, late: true},

@@ -1,0 +1,103 @@
+package main
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+)
+
+// benchLatency compares create with the time Google's operations take by
+// themselves: what hakube adds by asking too rarely, or by doing one after
+// the other what could be done at once, shows as a ratio above 1.
+func benchLatency(x *bench) {
+	heading("create with operations as long as published for Google: 1 master, 3 nodes, model machines")
+	x.start("--machines=model", "--latency=gce")
+	took, _ := x.hakube("up")
+	ended := time.Now()
+	operations := x.operations(ended)
+	path := critical(operations)
+	x.say(took.Seconds(), "s", "s-latency", "until the cluster is valid", "")
+	x.say(total(path).Seconds(), "s", "s-path", "operations on the critical path", "")
+	fmt.Println("    " + collections(path))
+	x.say(took.Seconds()/total(path).Seconds(), "times", "ratio", "ratio of the two", "at most 1.25")
+	x.say(total(operations).Seconds(), "s", "s-operations", fmt.Sprintf("all %d operations, one after the other", len(operations)), "")
+}
+
+// An operation as the API lists it.
+type operation struct {
+	OperationType, TargetLink string
+	InsertTime, EndTime       time.Time
+}
+
+func (o operation) took() time.Duration { return o.EndTime.Sub(o.InsertTime) }
+
+func total(all []operation) (sum time.Duration) {
+	for _, o := range all {
+		sum += o.took()
+	}
+	return sum
+}
+
+// operations are those of the project that were done when the run ended. What
+// goes on after that, it did not wait for.
+func (x *bench) operations(ended time.Time) (done []operation) {
+	resp, err := http.Get(x.status().Endpoint + "/compute/v1/projects/local/aggregated/operations")
+	if err != nil {
+		x.Fatal(err)
+	}
+	defer resp.Body.Close()
+	var list struct {
+		Items map[string]struct{ Operations []operation }
+	}
+	if err := json.NewDecoder(resp.Body).Decode(&list); err != nil {
+		x.Fatalf("reading the operations: %v", err)
+	}
+	for _, scope := range list.Items {
+		for _, o := range scope.Operations {
+			if !o.EndTime.IsZero() && o.EndTime.Before(ended) {
+				done = append(done, o)
+			}
+		}
+	}
+	if len(done) == 0 {
+		x.Fatal("the API lists no operation")
+	}
+	return done
+}
+
+// critical is the critical path: of all chains of operations in which each one
+// was asked for after the one before it had ended, the one with the longest
+// sum. It is what the API lets be seen of the order a run keeps, so it tells
+// of waits between operations, and nothing of an order that is needlessly
+// strict: the sum would have it too. Therefore it is printed by name.
+func critical(all []operation) []operation {
+	slices.SortFunc(all, func(a, b operation) int { return cmp.Compare(a.EndTime.UnixNano(), b.EndTime.UnixNano()) })
+	best := make([][]operation, len(all)) // best[i] is the longest chain that ends with all[i]
+	var longest []operation
+	for i, o := range all {
+		for j := range i {
+			if !all[j].EndTime.After(o.InsertTime) && total(best[j]) > total(best[i]) {
+				best[i] = best[j]
+			}
+		}
+		best[i] = append(slices.Clone(best[i]), o)
+		if total(best[i]) > total(longest) {
+			longest = best[i]
+		}
+	}
+	return longest
+}
+
+// collections is "networks, subnetworks, instances".
+func collections(path []operation) string {
+	var all []string
+	for _, o := range path {
+		parts := strings.Split(o.TargetLink, "/")
+		all = append(all, parts[len(parts)-2])
+	}
+	return strings.Join(all, ", ")
+}
