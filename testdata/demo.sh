@@ -3,46 +3,67 @@
 # and proof that nothing is left. Usage: demo.sh path/to/hakube (as root, on Linux)
 set -euo pipefail
 hakube=$(realpath "${1:?usage: demo.sh path/to/hakube}")
-here=$(dirname "$(realpath "$0")")
+leftovers=$(dirname "$(realpath "$0")")/leftovers.sh
 if [ "$(uname -s)" != Linux ] || [ "$(id -u)" != 0 ]; then
-  echo "demo: real machines need Linux and root; without: $hakube local start --machines=model" >&2
+  echo "demo: real machines need Linux and root; without: $1 local start --machines=model" >&2
   exit 1
 fi
 
+# All of it is in one directory; nobody's cluster, kubeconfig or ssh key is touched.
+cache=${HAKUBE_CACHE_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/hakube}
 work=$(mktemp -d /tmp/hakube-demo.XXXXXX)
-export HAKUBE_LOCAL_DIR=$work/local KUBECONFIG=$work/kubeconfig
-export KUBERNETES_PROVIDER=local NUM_NODES=3 MULTIZONE=true ENABLE_ETCD_QUORUM_READ=true KUBE_GCE_ZONE=europe-west1-b
-finish() { "$hakube" local reset && rm -rf "$work"; }
+export HAKUBE_LOCAL_DIR=$work/gce KUBECONFIG=$work/kubeconfig HOME=$work HAKUBE_CACHE_DIR=$cache
+export KUBERNETES_PROVIDER=local KUBE_GCE_ZONE=europe-west1-b NUM_NODES=3 MULTIZONE=true ENABLE_ETCD_QUORUM_READ=true
+finish() {
+  if [ -d "$HAKUBE_LOCAL_DIR" ]; then "$hakube" local reset; fi
+  rm -rf "$work"
+}
 trap finish EXIT
 
-step() { printf '\n\033[1m$ %s\033[0m\n' "$*" >&2; "$@"; }
+# The commands are shown as one would type them, and what they do comes below.
+say() { printf '\n\033[1m%s\033[0m\n' "$*"; }
+typed() {
+  local word line='$'
+  for word; do
+    case $word in *[!A-Za-z0-9_./:=,-]*) word="'$word'" ;; esac
+    line+=" $word"
+  done
+  say "$line"
+}
+hakube() { typed hakube "$@" && "$hakube" "$@"; }
+kubectl() { typed kubectl "$@" && "$kubectl" "$@"; }
 
-"$here/leftovers.sh" > "$work/before"
-step "$hakube" local start --machines=real
-kubectl=$(command -v kubectl || "$hakube" local kubectl)
+"$leftovers" >"$work/before"
+hakube local start --machines=real
+kubectl=$("$hakube" local kubectl)
 
-step "$hakube" up
-step "$kubectl" get nodes -o wide
-step "$kubectl" run nginx --image=nginx --image-pull-policy=IfNotPresent --expose --port=80
-step "$kubectl" wait --for=condition=Ready pod/nginx --timeout=120s
-node=$("$kubectl" get pod nginx -o 'jsonpath={.spec.nodeName}')
-# A busybox on any other node than nginx', so that the page crosses the network.
-step "$kubectl" run test-a --image=busybox --restart=Never --image-pull-policy=IfNotPresent --overrides="
-  {\"spec\": {\"affinity\": {\"nodeAffinity\": {\"requiredDuringSchedulingIgnoredDuringExecution\": {\"nodeSelectorTerms\": [
-    {\"matchExpressions\": [{\"key\": \"kubernetes.io/hostname\", \"operator\": \"NotIn\", \"values\": [\"$node\"]}]}]}}}}}" \
-  -- /bin/sh -c 'until timeout 5 wget -q -O- http://nginx.default.svc.cluster.local; do sleep 1; done'
-"$kubectl" wait --for=jsonpath='{.status.phase}'=Succeeded pod/test-a --timeout=120s >&2
-step "$kubectl" get pods -o wide
-step "$kubectl" logs test-a | tee "$work/page"
-grep -q 'Welcome to nginx' "$work/page"
+say "# One master and three nodes in zone $KUBE_GCE_ZONE."
+hakube up
+kubectl get nodes -o wide
 
-step "$hakube" down
-step "$hakube" local status
+say "# nginx, and its page from a busybox on another node, by the name of its Service."
+kubectl run nginx --image=nginx --image-pull-policy=IfNotPresent --expose --port=80
+kubectl wait --for=condition=Ready pod/nginx --timeout=120s
+other=$("$kubectl" get nodes -l '!node-role.kubernetes.io/control-plane' -o name |
+  grep -vx "node/$("$kubectl" get pod nginx -o 'jsonpath={.spec.nodeName}')" | head -n 1)
+kubectl run test-a --image=busybox --image-pull-policy=IfNotPresent --restart=OnFailure \
+  --overrides="{\"spec\": {\"nodeName\": \"${other#node/}\"}}" \
+  -- wget -q -O- http://nginx.default.svc.cluster.local
+kubectl wait --for=jsonpath='{.status.phase}'=Succeeded pod/test-a --timeout=120s
+kubectl get pods -o wide
+kubectl logs test-a
+"$kubectl" logs test-a | grep -q 'Welcome to nginx'
+
+say "# And back to nothing."
+hakube down
+hakube local status
 objects=$("$hakube" local status --json)
-step "$hakube" local stop
-"$here/leftovers.sh" > "$work/after"
-if [ "${objects#*\"objects\"}" != "$objects" ] || ! diff "$work/before" "$work/after" >&2; then
-  echo "demo: something is left behind: $objects" >&2
+hakube local stop
+
+"$leftovers" >"$work/after"
+left=$(comm -13 <(sort "$work/before") <(sort "$work/after"))
+if [[ -n $left || $objects == *'"objects"'* ]]; then
+  printf 'demo: something is left behind: %s\n%s\n' "$objects" "$left" >&2
   exit 1
 fi
-echo "nothing is left: no object, container, namespace, mount, loop device, route or process"
+say "Nothing is left: no object, container, namespace, mount, loop device, route or process."

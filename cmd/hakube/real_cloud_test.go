@@ -1,0 +1,227 @@
+//go:build linux
+
+package main
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+const (
+	zonal    = "zones/europe-west1-b"
+	regional = "regions/europe-west1"
+	master   = "kubernetes-master"
+)
+
+// call makes one call to the Compute Engine API, below the project, and waits
+// for the operation if it starts one. The answer is the JSON object.
+func (w *walk) call(t *testing.T, method, path string) map[string]any {
+	t.Helper()
+	answer := w.http(t, method, w.status(t).Endpoint+"/compute/v1/projects/local/"+path)
+	for answer["kind"] == "compute#operation" && answer["status"] != "DONE" {
+		link := answer["selfLink"].(string)
+		_, rest, _ := strings.Cut(link, "/compute/v1/")
+		answer = w.http(t, http.MethodPost, w.status(t).Endpoint+"/compute/v1/"+rest+"/wait")
+	}
+	if answer["error"] != nil {
+		t.Fatalf("%s %s: %v", method, path, answer["error"])
+	}
+	return answer
+}
+
+func (w *walk) http(t *testing.T, method, url string) (answer map[string]any) {
+	t.Helper()
+	req, err := http.NewRequest(method, url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if err := json.NewDecoder(resp.Body).Decode(&answer); err != nil {
+		t.Fatalf("%s %s: %s: %v", method, url, resp.Status, err)
+	}
+	return answer
+}
+
+var suffix = regexp.MustCompile(`(kubernetes-minion-group)-[a-z0-9]{4}`)
+
+// inventory is every object by collection and name; what a managed group adds
+// to the names of its machines is left out.
+func (w *walk) inventory(t *testing.T) (list []string) {
+	t.Helper()
+	for _, c := range []string{
+		"global/networks", regional + "/subnetworks", "global/firewalls", regional + "/addresses",
+		zonal + "/disks", zonal + "/instances", "global/instanceTemplates", zonal + "/instanceGroupManagers",
+	} {
+		for _, name := range w.names(t, c) {
+			list = append(list, c+"/"+suffix.ReplaceAllString(name, "$1-xxxx"))
+		}
+	}
+	return list
+}
+
+// names are the names in a collection, sorted.
+func (w *walk) names(t *testing.T, collection string) (names []string) {
+	t.Helper()
+	items, _ := w.call(t, http.MethodGet, collection)["items"].([]any)
+	for _, i := range items {
+		names = append(names, i.(map[string]any)["name"].(string))
+	}
+	slices.Sort(names)
+	return names
+}
+
+func (w *walk) instances(t *testing.T) []string { return w.names(t, zonal+"/instances") }
+
+// machines are the containers behind the instances: init process and when it
+// was started, by id. A machine that rebooted has another one.
+func (w *walk) machines(t *testing.T) map[string]string {
+	t.Helper()
+	r := w.command(t, "runc", "--root", w.dir+"/run/runc", "list", "--format=json")
+	var list []struct {
+		ID, Status, Created string
+		Pid                 int
+	}
+	if r.code != 0 {
+		t.Fatalf("runc list: %s", r.stderr)
+	}
+	decode(t, r.stdout, &list)
+	m := map[string]string{}
+	for _, c := range list {
+		w.ids[c.ID] = true
+		m[c.ID] = fmt.Sprint(c.Status, " as ", c.Pid, " since ", c.Created)
+	}
+	return m
+}
+
+// on runs a command on a machine, as root at its console.
+func (w *walk) on(t *testing.T, machine string, command ...string) string {
+	t.Helper()
+	id, err := strconv.ParseUint(w.call(t, http.MethodGet, zonal+"/instances/"+machine)["id"].(string), 10, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	args := append([]string{"--root", w.dir + "/run/runc", "exec", strconv.FormatUint(id, 36)}, command...)
+	r := w.command(t, "runc", args...)
+	if r.code != 0 {
+		t.Fatalf("%v on %s exits with %d: %s", command, machine, r.code, r.stderr)
+	}
+	return r.stdout
+}
+
+// firewall: the API is reached through the ports that a rule opens, and no other way.
+func (w *walk) firewall(t *testing.T) {
+	api := net.JoinHostPort(w.address, "443")
+	reach := func() error {
+		conn, err := net.DialTimeout("tcp", api, 2*time.Second)
+		if err != nil {
+			return err
+		}
+		return conn.Close()
+	}
+	if err := reach(); err != nil {
+		t.Fatal(err)
+	}
+	for _, port := range []string{"2379", "2380", "6443", "10250"} {
+		if conn, err := net.DialTimeout("tcp", net.JoinHostPort(w.address, port), time.Second); err == nil {
+			t.Errorf("port %s of the master is open to the world", port)
+			_ = conn.Close()
+		}
+	}
+	w.call(t, http.MethodDelete, "global/firewalls/"+master+"-https")
+	eventually(t, 10*time.Second, "the API is out of reach without its rule", func() error {
+		if reach() == nil {
+			return fmt.Errorf("%s still answers", api)
+		}
+		return nil
+	})
+	if r := w.command(t, w.kubectlPath, "--kubeconfig="+w.kubeconfig, "--request-timeout=3s", "get", "nodes"); r.code == 0 {
+		t.Error("kubectl still reaches the API")
+	}
+	before := w.status(t).Calls.Change
+	w.ok(t, "up")
+	if n := w.status(t).Calls.Change - before; n != 1 {
+		t.Errorf("up made %d changing calls, want 1", n)
+	}
+	w.kubectl(t, "get", "--raw=/readyz")
+	if got := w.inventory(t); !slices.Equal(got, w.objects) {
+		t.Errorf("objects are\n%v, want\n%v", got, w.objects)
+	}
+}
+
+// noPrivateKeys looks for the master's keys in what anybody who may look at
+// the machine, and every program on it, can read.
+func (w *walk) noPrivateKeys(t *testing.T) {
+	instance := zonal + "/instances/" + master
+	texts := map[string]string{}
+	for name, path := range map[string]string{
+		"metadata": instance, "serial output": instance + "/serialPort",
+		"guest attributes":  instance + "/getGuestAttributes?queryPath=",
+		"project metadata":  "",
+		"template metadata": "global/instanceTemplates/kubernetes-minion-template",
+	} {
+		b, err := json.Marshal(w.call(t, http.MethodGet, path))
+		if err != nil {
+			t.Fatal(err)
+		}
+		text := string(b)
+		texts[name] = strings.NewReplacer(`\n`, "\n", `\t`, "\t").Replace(text)
+	}
+	keys := secrets(w.on(t, master, "find", "/mnt/disks/master-pd", "/etc/kubernetes", "(", "-name", "*.key", "-o", "-name", "*.conf", ")", "-type", "f", "-exec", "cat", "{}", "+"))
+	t.Logf("the master has %d lines of private keys", len(keys))
+	if len(keys) < 10 {
+		t.Fatal("these cannot be all")
+	}
+	words := append(keys, "BEGIN PRIVATE KEY", "BEGIN EC PRIVATE KEY", "BEGIN RSA PRIVATE KEY", "client-key-data: ")
+	for name, text := range texts {
+		t.Logf("%s: %d bytes", name, len(text))
+		for _, word := range words {
+			for _, form := range forms(word) {
+				if strings.Contains(text, form) {
+					t.Errorf("%s has %q", name, word[:min(20, len(word))])
+				}
+			}
+		}
+	}
+}
+
+var (
+	pemKey  = regexp.MustCompile(`(?s)-----BEGIN [A-Z ]*PRIVATE KEY-----\n(.*?)\n-----END`)
+	keyData = regexp.MustCompile(`client-key-data: (\S+)`)
+)
+
+// secrets are the lines of all private keys in text, also those in kubeconfigs.
+func secrets(text string) (lines []string) {
+	for _, m := range keyData.FindAllStringSubmatch(text, -1) {
+		lines = append(lines, m[1])
+		if b, err := base64.StdEncoding.DecodeString(m[1]); err == nil {
+			text += "\n" + string(b)
+		}
+	}
+	for _, m := range pemKey.FindAllStringSubmatch(text, -1) {
+		lines = append(lines, strings.Fields(m[1])...)
+	}
+	return slices.DeleteFunc(lines, func(s string) bool { return len(s) < 30 }) // the last line of a key may be short
+}
+
+// forms are the word and its base64, which differs by where in a text it begins.
+func forms(word string) []string {
+	list := []string{word}
+	for shift := range 3 {
+		encoded := base64.RawStdEncoding.EncodeToString([]byte(strings.Repeat("x", shift) + word))
+		list = append(list, encoded[(shift*4+2)/3:len(encoded)-2]) // without what its neighbours are part of
+	}
+	return list
+}

@@ -1,0 +1,243 @@
+//go:build linux
+
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"hakube/cluster"
+	"hakube/gce/local"
+	"hakube/gce/local/mirror"
+)
+
+// A walk is a person with an own home directory and an own embedded GCE.
+type walk struct {
+	exe, dir, kubeconfig, kubectlPath string
+	env                               []string
+	ids                               map[string]bool // of machines that were seen
+
+	// Of the first cluster:
+	objects []string          // its inventory
+	address string            // of its API
+	members map[string]string // ids of its etcd members by ring
+	ca      string            // its certificate authority
+	nginx   pod
+}
+
+// realLimit is how long one command may take; up takes less than a minute.
+const realLimit = 5 * time.Minute
+
+// newWalk skips the test where there can be no real machines.
+func newWalk(t *testing.T) *walk {
+	if testing.Short() {
+		t.Skip("real machines take minutes: skipped by -short")
+	}
+	if os.Geteuid() != 0 {
+		t.Skip("real machines need root")
+	}
+	if before := leftovers(t); slices.Contains(before, "namespace hakube-vpc") {
+		t.Fatalf("another embedded GCE with real machines is on this host, and there can be one only:\n%s", strings.Join(before, "\n"))
+	}
+	home := t.TempDir()
+	w := &walk{
+		exe: hakubeIn(t, t.TempDir()), dir: filepath.Join(home, "hakube"), kubeconfig: filepath.Join(home, "kubeconfig"),
+		ids: map[string]bool{},
+	}
+	w.env = append(cleanEnv(t, home), "HAKUBE_LOCAL_DIR="+w.dir, "KUBECONFIG="+w.kubeconfig,
+		"KUBERNETES_PROVIDER=local", "KUBE_GCE_ZONE=europe-west1-b", "NUM_NODES=3")
+	t.Cleanup(func() { // also when a step failed, whatever state that left
+		if t.Failed() {
+			log, _ := os.ReadFile(local.LogFile(w.dir)) // absent: it never started
+			t.Logf("the daemon's log:\n%s", log)
+		}
+		if r := w.run(t, "local", "reset"); r.code != 0 {
+			t.Errorf("resetting the embedded GCE: %s", r.stderr)
+		}
+		if left := w.left(t); len(left) > 0 {
+			t.Errorf("left in the kernel after a reset:\n%s", strings.Join(left, "\n"))
+		}
+	})
+	w.kubectlPath = strings.TrimSpace(w.ok(t, "local", "kubectl").stdout)
+	return w
+}
+
+// hakubeIn makes this test binary a program called hakube (see TestMain).
+func hakubeIn(t *testing.T, dir string) string {
+	t.Helper()
+	me, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	exe := filepath.Join(dir, "hakube")
+	in, err := os.Open(me)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer in.Close()
+	out, err := os.OpenFile(exe, os.O_CREATE|os.O_WRONLY, 0o755)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = io.Copy(out, in)
+	if err := errors.Join(err, out.Close()); err != nil {
+		t.Fatal(err)
+	}
+	return exe
+}
+
+// cleanEnv is the environment without the tester's settings, but with the cache.
+func cleanEnv(t *testing.T, home string) []string {
+	t.Helper()
+	cache, err := mirror.CacheDir()
+	if err != nil {
+		t.Fatal(err)
+	}
+	env := slices.DeleteFunc(os.Environ(), func(kv string) bool {
+		name, _, _ := strings.Cut(kv, "=")
+		return strings.HasPrefix(name, "KUBE") || strings.HasPrefix(name, "HAKUBE") ||
+			slices.Contains([]string{"HOME", "PROJECT", "NUM_NODES", "MULTIZONE", "XDG_STATE_HOME"}, name)
+	})
+	return append(env, "HOME="+home, "HAKUBE_CACHE_DIR="+cache)
+}
+
+// A result is what a command printed and returned.
+type result struct {
+	stdout, stderr string
+	code           int
+}
+
+// run runs hakube.
+func (w *walk) run(t *testing.T, args ...string) result {
+	t.Helper()
+	return w.command(t, w.exe, args...)
+}
+
+// ok runs hakube, which must succeed.
+func (w *walk) ok(t *testing.T, args ...string) result {
+	t.Helper()
+	r := w.run(t, args...)
+	if r.code != 0 {
+		t.Fatalf("hakube %s exits with %d:\n%s%s", strings.Join(args, " "), r.code, r.stdout, r.stderr)
+	}
+	return r
+}
+
+func (w *walk) command(t *testing.T, name string, args ...string) result {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), realLimit)
+	defer cancel()
+	var stdout, stderr bytes.Buffer
+	cmd := exec.CommandContext(ctx, name, args...)
+	cmd.Env, cmd.Stdout, cmd.Stderr = w.env, &stdout, &stderr
+	cmd.WaitDelay = time.Second
+	err := cmd.Run()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) || ctx.Err() != nil {
+		t.Fatalf("%s %s: %v, %v:\n%s%s", name, strings.Join(args, " "), err, ctx.Err(), &stdout, &stderr)
+	}
+	return result{stdout.String(), stderr.String(), cmd.ProcessState.ExitCode()}
+}
+
+// status is `hakube local status --json`.
+func (w *walk) status(t *testing.T) (s local.Status) {
+	t.Helper()
+	decode(t, w.ok(t, "local", "status", "--json").stdout, &s)
+	return s
+}
+
+// up is the summary of `hakube up --json`.
+func (w *walk) up(t *testing.T) (s cluster.Summary) {
+	t.Helper()
+	decode(t, w.ok(t, "up", "--json").stdout, &s)
+	return s
+}
+
+func decode(t *testing.T, text string, v any) {
+	t.Helper()
+	if err := json.Unmarshal([]byte(text), v); err != nil {
+		t.Fatalf("reading %q: %v", text, err)
+	}
+}
+
+// eventually asks until the answer is nil, and fails with the last one.
+func eventually(t *testing.T, limit time.Duration, what string, ask func() error) {
+	t.Helper()
+	begin := time.Now()
+	var last error
+	for {
+		err := ask()
+		if err == nil {
+			t.Logf("%s after %s", what, time.Since(begin).Round(100*time.Millisecond))
+			if last != nil {
+				t.Logf("until then: %v", last)
+			}
+			return
+		}
+		last = err
+		if time.Since(begin) > limit {
+			t.Fatalf("%s: not within %s: %v", what, limit, err)
+		}
+		time.Sleep(200 * time.Millisecond)
+	}
+}
+
+// kill ends a process of ours the hard way and waits until it is gone.
+func (w *walk) kill(t *testing.T, pid int) {
+	t.Helper()
+	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+		t.Fatalf("killing process %d: %v", pid, err)
+	}
+	eventually(t, 10*time.Second, "the daemon is dead", func() error {
+		if s := w.status(t); s.Running {
+			return errors.New("it runs")
+		}
+		return nil
+	})
+}
+
+// leftovers is what of any embedded GCE is in the kernel.
+func leftovers(t *testing.T) (lines []string) {
+	t.Helper()
+	out, err := exec.Command("../../testdata/leftovers.sh").Output()
+	if err != nil {
+		t.Fatalf("leftovers.sh: %v", err)
+	}
+	for line := range strings.Lines(string(out)) {
+		lines = append(lines, strings.TrimSpace(line))
+	}
+	return lines
+}
+
+var machineOf = regexp.MustCompile(`\bhakube[-/]([0-9a-z]+)`)
+
+// left is what of this walk's embedded GCE is in the kernel. Tests of other
+// packages have machines at the same time, but no network of this name.
+func (w *walk) left(t *testing.T) []string {
+	t.Helper()
+	return slices.DeleteFunc(leftovers(t), func(line string) bool {
+		for _, m := range machineOf.FindAllStringSubmatch(line, -1) {
+			if w.ids[m[1]] {
+				return false
+			}
+		}
+		for _, word := range []string{w.dir, w.exe, "hakube-vpc", "link hakube", "198.51.100."} {
+			if strings.Contains(line, word) {
+				return false
+			}
+		}
+		return true
+	})
+}
