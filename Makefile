@@ -6,7 +6,7 @@ GO ?= go
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unreleased)
 
 # Debian packages that real machines, lint and the walkthrough need on this one.
-PACKAGES := mmdebstrap runc nftables iproute2 e2fsprogs util-linux kmod gcc libc6-dev shellcheck
+PACKAGES := git mmdebstrap runc nftables iproute2 e2fsprogs util-linux kmod gcc libc6-dev shellcheck
 root := $(shell [ "$$(uname -s)" = Linux ] && [ "$$(id -u)" = 0 ] && echo yes)
 
 .PHONY: help build check test demo bench lint golden tools clean

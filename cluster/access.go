@@ -26,7 +26,8 @@ func (a access) String() string {
 }
 
 func (a access) master(ctx context.Context) (*computepb.Instance, error) {
-	return a.gce.Instances(a.want.zone).Get(ctx, a.want.names.Master())
+	m := a.run.master()
+	return a.gce.Instances(m.zone).Get(ctx, m.name)
 }
 
 func (a access) Observe(ctx context.Context) (plan.State, error) {
@@ -78,7 +79,7 @@ func (a access) Do(ctx context.Context) error {
 		if !found {
 			m.Items = append(m.Items, &computepb.Items{Key: new(scripts.KeySSHKeys), Value: &keys})
 		}
-		err = a.gce.Instances(a.want.zone).SetMetadata(ctx, i.GetName(), m)
+		err = a.gce.Instances(a.run.master().zone).SetMetadata(ctx, i.GetName(), m)
 		if !gce.Stale(err) || try == 3 {
 			return err
 		}
@@ -92,7 +93,7 @@ func (access) Undo(context.Context) error { return nil } // never unwanted: it g
 // that has just come up, or has just learnt the key, is given a moment.
 func (r *run) ssh(ctx context.Context, script string) (out []byte, err error) {
 	err = plan.Until(ctx, plan.Condition{
-		For: "ssh to " + r.want.names.Master(), Every: r.poll, Limit: sshLimit,
+		For: "ssh to " + r.master().name, Every: r.poll, Limit: sshLimit,
 		Check: func(ctx context.Context) (bool, string, error) {
 			host, err := r.host(ctx)
 			if err != nil {
@@ -112,20 +113,33 @@ func (r *run) ssh(ctx context.Context, script string) (out []byte, err error) {
 
 const sshLimit = 2 * time.Minute
 
+// master is the master that is spoken to: a running one, the first-born if it
+// runs, or the one that is being made.
+func (r *run) master() object {
+	if r.have != nil && r.mode != Create {
+		for _, m := range r.have.masters(r.want.names) {
+			if m.status == "RUNNING" {
+				return m
+			}
+		}
+	}
+	return object{kind: kindInstance, name: r.want.names.Master(), zone: r.want.home, role: roleMaster}
+}
+
 // host is the master as ssh reaches it: by the cluster's address.
 func (r *run) host(ctx context.Context) (replicate.Host, error) {
-	name := r.want.names.Master()
+	m := r.master()
 	ip, err := r.address(ctx)
 	if err != nil {
 		return replicate.Host{}, err
 	}
-	attributes, err := r.gce.Instances(r.want.zone).GuestAttributes(ctx, name, "hostkeys/")
+	attributes, err := r.gce.Instances(m.zone).GuestAttributes(ctx, m.name, "hostkeys/")
 	if err != nil {
 		return replicate.Host{}, err
 	}
 	keys, err := replicate.ParseHostKeys(attributes)
 	if err != nil {
-		return replicate.Host{}, fmt.Errorf("reading host keys of %s: %w", name, err)
+		return replicate.Host{}, fmt.Errorf("reading host keys of %s: %w", m.name, err)
 	}
-	return replicate.Host{Name: name, Address: net.JoinHostPort(ip, "22"), User: r.deps.User, HostKeys: keys}, nil
+	return replicate.Host{Name: m.name, Address: net.JoinHostPort(ip, "22"), User: r.deps.User, HostKeys: keys}, nil
 }

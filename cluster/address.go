@@ -12,7 +12,7 @@ import (
 
 // addresses is the reserved address of the API.
 func (r *run) addresses() (steps []plan.Step) {
-	for _, o := range r.have.or(kindAddress, object{name: r.want.names.Address()}) {
+	for _, o := range r.or(kindAddress, object{name: r.want.names.Address()}) {
 		name := "address " + o.name
 		steps = append(steps, resource[*computepb.Address]{
 			name: name,

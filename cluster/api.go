@@ -46,7 +46,11 @@ func (a api) Do(ctx context.Context) error {
 	if ip == "" {
 		return errors.New("no address is reserved")
 	}
-	master := &guest{run: a.run, zone: a.want.zone, name: a.want.names.Master()}
+	m := a.run.master()
+	master := &guest{run: a.run, zone: m.zone, name: m.name}
+	if a.mode == AddPool { // it is another command's to restart
+		master.cure = "KUBE_GCE_ZONE=" + m.zone + " hakube up"
+	}
 	return plan.Until(ctx, plan.Condition{
 		For: "https://" + ip, Every: a.poll, Limit: a.want.settings.InitTimeout.Duration(),
 		Check: func(ctx context.Context) (bool, string, error) {

@@ -58,8 +58,8 @@ func New(s Settings, d Deps) *Cluster {
 	return &Cluster{settings: s, deps: d}
 }
 
-// Up makes the cluster as the settings want it, or brings it there (mode
-// create). The summary says where it is and what was seen of it.
+// Up makes the cluster as the settings want it, or brings it there; with
+// KUBE_USE_EXISTING_MASTER only the zone's pool of nodes ([Settings.Mode]). The summary says where it is and what was seen of it.
 func (c *Cluster) Up(ctx context.Context, report func(plan.Event)) (*Summary, error) {
 	r, items, err := c.up(ctx)
 	if err != nil {
@@ -71,8 +71,9 @@ func (c *Cluster) Up(ctx context.Context, report func(plan.Event)) (*Summary, er
 	return r.summary(), nil
 }
 
-// Down removes the cluster (mode remove cluster) and everything that carries
-// its mark. It needs no living cluster. When something is left the error is a
+// Down removes the cluster and everything that carries its mark, or with
+// KUBE_USE_EXISTING_MASTER the zone's pool of nodes ([Settings.Mode]). It needs
+// no living cluster; from one that lives nodes are drained first. When something is left the error is a
 // [*Leftovers] and the summary lists it too.
 func (c *Cluster) Down(ctx context.Context, report func(plan.Event)) (*Summary, error) {
 	r, items, err := c.down(ctx)
@@ -80,7 +81,7 @@ func (c *Cluster) Down(ctx context.Context, report func(plan.Event)) (*Summary, 
 		return nil, err
 	}
 	if len(items) == 0 {
-		return &Summary{Nothing: true, Context: r.want.context}, nil
+		return &Summary{Nothing: true, Mode: r.mode, Context: r.want.context, Zone: r.want.zone}, nil
 	}
 	err = plan.Run(ctx, items, report)
 	return r.summary(), err

@@ -17,7 +17,7 @@ const masterDevice = "master-pd"
 // with our mark that is on no machine.
 func (r *run) disks() (steps []plan.Step) {
 	s := r.want.settings
-	for _, o := range r.have.or(kindDisk, object{name: r.want.names.MasterDisk(), zone: r.want.zone}) {
+	for _, o := range r.or(kindDisk, object{name: r.want.names.MasterDisk(), zone: r.want.zone}) {
 		name := "disk " + o.name
 		disks := r.gce.Disks(o.zone)
 		steps = append(steps, resource[*computepb.Disk]{

@@ -12,12 +12,14 @@
 //     an object is. spec.go: the settings with every gap filled.
 //   - items.go: THE list, on one screen: what is made, in which order and why.
 //     Up and down are this list; package plan walks it.
-//   - cluster.go, run.go: Up, Down and the two previews around the list.
-//     preflight.go asks the cloud about the settings before the first change;
-//     read.go and inventory.go find out what is there and where.
+//   - cluster.go, run.go: Up, Down and the two previews around the list;
+//     mode.go: what each of them can mean. preflight.go asks the cloud about
+//     the settings before the first change; read.go and inventory.go find out
+//     what is there and where, join.go whether a pool may come or go, room.go
+//     whether there are addresses for it.
 //   - one file for each noun, with its steps: network, firewall, address, disk,
-//     master, access (ssh), api, kubeconfig, token, template, group, nodes,
-//     ghosts, validate, leftovers. step.go is what those for the cloud's
+//     master, access (ssh), api, kubeconfig, token, template, drain (with
+//     evict), group, nodes (with pool), ghosts, validate, leftovers. step.go is what those for the cloud's
 //     objects share.
 //
 // Rules the steps keep:
@@ -33,7 +35,10 @@
 //   - What differs from the settings and cannot be changed is refused, with
 //     the variable and the value it was made with.
 //   - A removal needs no living cluster: it asks Compute Engine only, for
-//     everything that carries the mark, whatever it is called.
+//     everything that carries the mark, whatever it is called. A pool that is
+//     removed from a living one is drained first; if that cannot be, it is said.
+//   - The modes of a zone's pool change nothing of another zone, nor a master
+//     but for this operator's ssh key.
 //   - Facts inside the cluster that cannot be asked for are not taken for
 //     absent in a way that matters: their Do needs the same API and fails.
 package cluster

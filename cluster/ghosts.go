@@ -7,14 +7,16 @@ import (
 	"slices"
 	"strings"
 
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"hakube/cluster/plan"
 )
 
-// ghosts are Nodes of the zone's pool whose machine is gone, as after a smaller
-// NUM_NODES. With no cloud controller in the cluster nobody else removes them,
+// ghosts are Nodes of a pool whose machine is gone, as after a smaller
+// NUM_NODES: of the zone's, and when the whole cluster is brought up of all
+// zones'. With no cloud controller in the cluster nobody else removes them,
 // and their pods would wait for them.
 func (r *run) ghosts() plan.Step { return ghosts{r} }
 
@@ -27,10 +29,16 @@ func (g ghosts) find(ctx context.Context) (names []string, err error) {
 	if err != nil {
 		return nil, err
 	}
+	machines := &found{mark: g.want.mark} // asked after the Nodes, for the same reason as in poolOf
+	if err := g.findInstances(ctx, machines)(); err != nil {
+		return nil, err
+	}
+	there := inventory{objects: machines.list}
+	grouped := slices.Concat(namesOf(p.machines), p.leaving) // one may be made again just now
 	for _, n := range p.nodes {
-		if strings.HasPrefix(n.Name, g.want.names.Group()+"-") &&
-			n.Labels["topology.kubernetes.io/zone"] == g.want.zone &&
-			!slices.Contains(p.machines, n.Name) && !slices.Contains(p.leaving, n.Name) {
+		zone := n.Labels[corev1.LabelTopologyZone]
+		if strings.HasPrefix(n.Name, g.want.names.Group(0)+"-") && (zone == g.want.zone || g.mode == Create) &&
+			!slices.Contains(grouped, n.Name) && !there.has(object{kind: kindInstance, name: n.Name, zone: zone}) {
 			names = append(names, n.Name)
 		}
 	}
@@ -38,7 +46,15 @@ func (g ghosts) find(ctx context.Context) (names []string, err error) {
 }
 
 func (g ghosts) Observe(ctx context.Context) (plan.State, error) {
+	if g.removing {
+		if why := g.unreachable(ctx); why != "" { // whoever removes a pool of a dead cluster wants no more
+			return exists("not looked at: " + why)
+		}
+	}
 	names, err := g.find(ctx)
+	if g.removing && err != nil {
+		return exists("not looked at: " + plainly443(err))
+	}
 	if err != nil {
 		return plan.State{Is: plan.Absent, Why: plainly443(err)}, nil
 	}

@@ -10,60 +10,142 @@ import (
 	"hakube/gce"
 )
 
-// groups is the zone's pool of nodes, as a managed instance group of
-// NUM_NODES. When removing it is every group with our mark.
-func (r *run) groups() (steps []plan.Step) {
-	if !r.removing && !bool(r.want.settings.CreateNodes) {
+// A poolGroup is a managed group of the zone's pool, as found and as wanted.
+type poolGroup struct {
+	object     // its size is what it has; 0 when there is none
+	wants  int // machines
+}
+
+// poolGroups are the zone's groups as the settings want them: as many as
+// NUM_NODES needs with at most MAX_INSTANCES_PER_MIG each, and all there are.
+func (r *run) poolGroups() []poolGroup {
+	s, n := r.want.settings, r.want.names
+	if !bool(s.CreateNodes) {
 		return nil
 	}
-	for _, o := range r.have.or(kindGroup, object{name: r.want.names.Group(), zone: r.want.zone}) {
-		name := "group " + o.name
-		groups := r.gce.InstanceGroupManagers(o.zone)
-		steps = append(steps, resource[*computepb.InstanceGroupManager]{
-			name:   name,
-			get:    func(ctx context.Context) (*computepb.InstanceGroupManager, error) { return groups.Get(ctx, o.name) },
-			mine:   r.owns,
-			check:  func(g *computepb.InstanceGroupManager) (plan.State, error) { return r.checkGroup(name, g) },
-			insert: func(ctx context.Context) error { return r.sizeGroup(ctx, o) },
-			remove: func(ctx context.Context) error { return groups.Delete(ctx, o.name) },
-		})
+	has := map[int]int{} // size by index
+	count := s.groups()
+	for _, o := range r.have.objects {
+		if i, ok := n.groupIndex(o.name); ok && o.kind == kindGroup && o.zone == r.want.zone {
+			has[i] = o.size
+			count = max(count, i+1)
+		}
+	}
+	sizes := make([]int, count)
+	list := make([]poolGroup, count)
+	for i := range list {
+		sizes[i] = has[i]
+		list[i].object = object{kind: kindGroup, name: n.Group(i), zone: r.want.zone, role: roleGroup, size: has[i]}
+	}
+	level(sizes, int(s.NumNodes), int(s.MaxPerGroup))
+	for i := range list {
+		list[i].wants = sizes[i]
+	}
+	return list
+}
+
+// level changes sizes until they add up to n: it adds to the smallest, up to
+// most, or takes from the largest. So no machine goes only for another to come.
+func level(sizes []int, n, most int) {
+	sum := 0
+	for _, s := range sizes {
+		sum += s
+	}
+	for ; sum < n; sum++ {
+		small := 0
+		for i, s := range sizes {
+			if s < sizes[small] {
+				small = i
+			}
+		}
+		if sizes[small] >= most {
+			return
+		}
+		sizes[small]++
+	}
+	for ; sum > n; sum-- {
+		large := 0
+		for i, s := range sizes {
+			if s > sizes[large] {
+				large = i
+			}
+		}
+		sizes[large]--
+	}
+}
+
+// groups is the zone's pool of nodes, as managed instance groups of NUM_NODES
+// machines in all. When removing it is what was found.
+func (r *run) groups() (steps []plan.Step) {
+	if !r.removing {
+		for _, g := range r.poolGroups() {
+			steps = append(steps, r.group(g))
+		}
+		return steps
+	}
+	for _, o := range r.or(kindGroup, object{}) {
+		steps = append(steps, r.group(poolGroup{object: o}))
 	}
 	return steps
 }
 
-func (r *run) checkGroup(name string, g *computepb.InstanceGroupManager) (plan.State, error) {
+func (r *run) group(g poolGroup) plan.Step {
+	name := "group " + g.name + " in " + g.zone // each zone may have one of the name
+	groups := r.gce.InstanceGroupManagers(g.zone)
+	return resource[*computepb.InstanceGroupManager]{
+		name:   name,
+		get:    func(ctx context.Context) (*computepb.InstanceGroupManager, error) { return groups.Get(ctx, g.name) },
+		mine:   r.owns,
+		check:  func(x *computepb.InstanceGroupManager) (plan.State, error) { return r.checkGroup(name, g, x) },
+		insert: func(ctx context.Context) error { return r.sizeGroup(ctx, g) },
+		remove: func(ctx context.Context) error { return groups.Delete(ctx, g.name) },
+	}
+}
+
+func (r *run) checkGroup(name string, g poolGroup, x *computepb.InstanceGroupManager) (plan.State, error) {
 	if r.removing {
 		return exists("")
 	}
-	if t := gce.Base(g.GetInstanceTemplate()); t != r.want.names.Template() {
+	if t := gce.Base(x.GetInstanceTemplate()); t != r.want.names.Template() {
 		return plan.State{}, &Refused{
 			Why:  fmt.Sprintf("%s makes its machines from template %s, not from %s", name, t, r.want.names.Template()),
 			Cure: "set the group's template back, or take the cluster down first",
 		}
 	}
-	want := int32(r.want.settings.NumNodes)
-	if g.GetTargetSize() != want {
-		return plan.State{Is: plan.Partial, Why: fmt.Sprintf("has %d machines, NUM_NODES is %d", g.GetTargetSize(), want)}, nil
+	if has := int(x.GetTargetSize()); has != g.wants {
+		return plan.State{Is: plan.Partial, Why: fmt.Sprintf("has %d machines, is to have %d", has, g.wants)}, nil
 	}
-	return exists(fmt.Sprintf("%d machines", want))
+	return exists(fmt.Sprintf("%d machines", g.wants))
 }
 
-// sizeGroup makes the group, or sets the size of the one there is.
-func (r *run) sizeGroup(ctx context.Context, o object) error {
-	groups := r.gce.InstanceGroupManagers(o.zone)
-	size := int(r.want.settings.NumNodes)
-	_, err := groups.Get(ctx, o.name)
-	if err == nil {
-		return groups.Resize(ctx, o.name, size)
+// sizeGroup makes the group, or brings the one there is to its size. Machines
+// that are too many are named: those that were drained, not those Compute
+// Engine would pick.
+func (r *run) sizeGroup(ctx context.Context, g poolGroup) error {
+	groups := r.gce.InstanceGroupManagers(g.zone)
+	x, err := groups.Get(ctx, g.name)
+	if gce.IsNotFound(err) {
+		return groups.Insert(ctx, &computepb.InstanceGroupManager{
+			Name:             &g.name,
+			Description:      new(r.want.mark.For(roleGroup)),
+			BaseInstanceName: &g.name, // as kube-up: machines are called group-xxxx
+			InstanceTemplate: new(r.want.global("instanceTemplates", r.want.names.Template())),
+			TargetSize:       new(int32(g.wants)),
+		})
 	}
-	if !gce.IsNotFound(err) {
+	if err != nil {
 		return err
 	}
-	return groups.Insert(ctx, &computepb.InstanceGroupManager{
-		Name:             &o.name,
-		Description:      new(r.want.mark.For(roleGroup)),
-		BaseInstanceName: &o.name, // as kube-up: machines are called group-xxxx
-		InstanceTemplate: new(r.want.global("instanceTemplates", r.want.names.Template())),
-		TargetSize:       new(int32(size)),
-	})
+	surplus := int(x.GetTargetSize()) - g.wants
+	if surplus <= 0 {
+		return groups.Resize(ctx, g.name, g.wants)
+	}
+	p, err := r.pool(ctx)
+	if err != nil {
+		return fmt.Errorf("choosing the machines to go: %w", err)
+	}
+	if leavers := p.leavers(g.name, surplus); len(leavers) == surplus {
+		return groups.DeleteInstances(ctx, g.name, namesOf(leavers))
+	}
+	return groups.Resize(ctx, g.name, g.wants) // some are not even listed yet
 }

@@ -14,6 +14,7 @@ type GuestError struct {
 	Machine, Zone string
 	Reason        string   // the script's own
 	Console       []string // the last lines of its serial console
+	Cure          string   // the command that restarts it; "" is the same again
 }
 
 func (e *GuestError) Error() string {
@@ -26,8 +27,8 @@ func (e *GuestError) Error() string {
 
 // Hint says where there is more.
 func (e *GuestError) Hint() string {
-	return fmt.Sprintf(`running it again restarts %s; more of its console: gcloud compute instances get-serial-port-output %s --zone=%s`,
-		e.Machine, e.Machine, e.Zone)
+	return fmt.Sprintf(`%s restarts %s; more of its console: gcloud compute instances get-serial-port-output %s --zone=%s`,
+		or(e.Cure, "running it again"), e.Machine, e.Machine, e.Zone)
 }
 
 // consoleLines is how much of a console is shown.
@@ -38,6 +39,7 @@ type guest struct {
 	*run
 	zone, name string
 	restarted  bool
+	cure       string // of somebody else's machine, which is not restarted: the command for it
 	stale      string // the failure from before this run, which the restart is to clear
 }
 
@@ -58,13 +60,13 @@ func (g *guest) phase(ctx context.Context) (string, error) {
 	case !failed:
 		g.stale = ""
 		return phase, nil
-	case old && !g.restarted:
+	case old && !g.restarted && g.cure == "":
 		g.restarted, g.stale = true, phase
 		return "restarting: it had failed: " + reason, instances.Reset(ctx, g.name)
 	case phase == g.stale:
 		return "restarting: it had failed: " + reason, nil
 	}
-	e := &GuestError{Machine: g.name, Zone: g.zone, Reason: reason}
+	e := &GuestError{Machine: g.name, Zone: g.zone, Reason: reason, Cure: g.cure}
 	// The console is a help, no more: the reason stands without it.
 	if text, _, err := instances.SerialOutput(ctx, g.name, 0); err == nil {
 		e.Console = lastLines(text, consoleLines)

@@ -1,7 +1,9 @@
 package cluster
 
 import (
+	"cmp"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -45,6 +47,9 @@ type object struct {
 
 	// Of a machine: what it was made with, by which later names are judged.
 	clusterName, network, subnetwork string
+	status                           string // of a machine: RUNNING, TERMINATED …
+	multizone                        string // what the mark records of MULTIZONE
+	size                             int    // of a managed group: how many machines it is to have
 }
 
 func (o object) String() string {
@@ -61,9 +66,6 @@ func (o object) String() string {
 // An inventory is what was there when a run began.
 type inventory struct {
 	objects []object
-	// complete tells that objects is everything with our mark, for removing;
-	// otherwise it is only what tells where the cluster lives.
-	complete bool
 	// subnetRegion is where the network has the cluster's subnetwork, "" for
 	// none: a region that has nothing else yet is found by it.
 	subnetRegion string
@@ -95,20 +97,59 @@ func (v *inventory) has(o object) bool {
 	})
 }
 
-// or is what was found of a kind when everything is to go, and otherwise the
-// one object the settings want.
-func (v *inventory) or(k kind, want object) []object {
-	if v.complete {
-		return v.of(k)
+// or is what was found of a kind when that is to go, and otherwise the one
+// object the settings want.
+func (r *run) or(k kind, want object) []object {
+	switch r.mode {
+	case RemoveCluster:
+		return r.have.of(k)
+	case RemovePool:
+		return r.have.pool(r.want.names, r.want.zone).of(k)
 	}
 	return []object{want}
 }
 
-// homes are the zones of the first master, by its machine or its disk.
+// homes are the zones of the first master, by its machine or its disk, or else
+// of whichever masters there are.
 func (v *inventory) homes(n Names) []string {
-	return v.zones(func(o object) bool {
+	first := v.zones(func(o object) bool {
 		return o.kind == kindInstance && o.name == n.Master() || o.kind == kindDisk && o.name == n.MasterDisk()
 	})
+	if len(first) > 0 {
+		return first
+	}
+	return v.zones(func(o object) bool { return o.role == roleMaster || o.role == roleMasterDisk })
+}
+
+// masters are the machines that are masters, the first-born first.
+func (v *inventory) masters(n Names) (list []object) {
+	for _, o := range v.objects {
+		if o.kind == kindInstance && o.role == roleMaster {
+			list = append(list, o)
+		}
+	}
+	slices.SortFunc(list, func(a, b object) int {
+		if (a.name == n.Master()) != (b.name == n.Master()) {
+			if a.name == n.Master() {
+				return -1
+			}
+			return 1
+		}
+		return cmp.Or(cmp.Compare(a.zone, b.zone), cmp.Compare(a.name, b.name))
+	})
+	return list
+}
+
+// pool is what a zone has of nodes: groups, machines, and disks those left.
+func (v *inventory) pool(n Names, zone string) *inventory {
+	p := &inventory{}
+	for _, o := range v.objects {
+		orphan := o.kind == kindDisk && o.role == roleBootDisk && !o.used && strings.HasPrefix(o.name, n.Group(0)+"-")
+		if o.zone == zone && (o.kind == kindGroup || o.kind == kindInstance && o.role == roleNode || orphan) {
+			p.objects = append(p.objects, o)
+		}
+	}
+	return p
 }
 
 func (v *inventory) zones(which func(object) bool) (zones []string) {
@@ -152,13 +193,13 @@ func (v *inventory) livesHere(want *spec) error {
 	}
 }
 
+// groupName parts a group's name after the prefix of nodes.
+var groupName = regexp.MustCompile(`^(.*)-group(-[0-9]+)?$`)
+
 // sameNames refuses settings under which what is there would have other names:
 // it would not be found, and made a second time beside itself.
 func (v *inventory) sameNames(want *spec) error {
 	for _, o := range v.objects {
-		if o.zone != want.zone {
-			continue
-		}
 		switch {
 		case o.kind == kindInstance && o.name == want.names.Master():
 			if err := drift("machine "+o.name,
@@ -169,7 +210,10 @@ func (v *inventory) sameNames(want *spec) error {
 				return err
 			}
 		case o.kind == kindGroup:
-			was := strings.TrimSuffix(o.name, "-group")
+			was := o.name
+			if m := groupName.FindStringSubmatch(o.name); m != nil {
+				was = m[1]
+			}
 			if err := drift("group "+o.name, difference{"NODE_INSTANCE_PREFIX", was, want.names.Node}); err != nil {
 				return err
 			}
@@ -214,15 +258,13 @@ func (v *inventory) commands(want *spec) (list []string) {
 		last = homes[0]
 	}
 	in := func(zone, more string) string { return "KUBE_GCE_ZONE=" + zone + more + " hakube down" }
-	for _, o := range v.objects {
-		if o.kind == kindInstance && o.role == roleMaster && o.name != want.names.Master() {
+	for i, o := range v.masters(want.names) {
+		if i > 0 || o.zone != last {
 			list = append(list, in(o.zone, " KUBE_DELETE_NODES=false"))
 		}
 	}
-	for _, o := range v.objects {
-		if o.kind == kindGroup && o.zone != last {
-			list = append(list, in(o.zone, " KUBE_USE_EXISTING_MASTER=true"))
-		}
+	for _, zone := range v.zones(func(o object) bool { return o.zone != last && len(v.pool(want.names, o.zone).objects) > 0 }) {
+		list = append(list, in(zone, " KUBE_USE_EXISTING_MASTER=true"))
 	}
 	return append(list, in(last, ""))
 }

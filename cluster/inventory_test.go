@@ -12,7 +12,7 @@ import (
 
 // grown is a cluster of three zones, as the walkthrough leaves it.
 func grown() *inventory {
-	v := &inventory{complete: true}
+	v := &inventory{}
 	for _, z := range []string{"europe-west1-b", "europe-west1-c", "europe-west1-d"} {
 		master := "kubernetes-master"
 		if z != "europe-west1-b" {
@@ -53,6 +53,21 @@ func TestAllHere(t *testing.T) {
 	}
 	if err := grown().allHere(specFor("")); err != nil {
 		t.Errorf("without a zone: %v", err)
+	}
+}
+
+// TestCommandsOfOrphans: a zone's pool is one command, whatever is left of it.
+func TestCommandsOfOrphans(t *testing.T) {
+	v := &inventory{objects: []object{
+		{kind: kindInstance, name: "kubernetes-master", zone: "europe-west1-b", role: roleMaster},
+		{kind: kindGroup, name: "kubernetes-minion-group", zone: "europe-west1-c", role: roleGroup},
+		{kind: kindGroup, name: "kubernetes-minion-group-1", zone: "europe-west1-c", role: roleGroup},
+		{kind: kindInstance, name: "kubernetes-minion-group-x1y2", zone: "europe-west1-d", role: roleNode},
+	}}
+	want := []string{"KUBE_GCE_ZONE=europe-west1-c KUBE_USE_EXISTING_MASTER=true hakube down",
+		"KUBE_GCE_ZONE=europe-west1-d KUBE_USE_EXISTING_MASTER=true hakube down", "KUBE_GCE_ZONE=europe-west1-b hakube down"}
+	if diff := cmp.Diff(want, v.commands(specFor("europe-west1-b"))); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
 

@@ -10,7 +10,7 @@ import (
 )
 
 // leftovers is the last step of a removal: nothing in the project carries our
-// mark any more. What was deleted may be listed for a moment still, so it is
+// mark any more, or nothing of the zone's pool does. What was deleted may be listed for a moment still, so it is
 // asked again for a while.
 func (r *run) leftovers() plan.Step { return leftovers{r} }
 
@@ -18,13 +18,25 @@ type leftovers struct{ *run }
 
 const leftoversLimit = 30 * time.Second
 
-func (leftovers) String() string { return "removal is complete" }
-func (leftovers) Waits()         {}
+func (l leftovers) String() string {
+	if l.mode == RemovePool {
+		return "pool of " + l.want.zone + " is gone"
+	}
+	return "removal is complete"
+}
+func (leftovers) Waits() {}
 
 func (l leftovers) Observe(ctx context.Context) (plan.State, error) {
-	have, err := l.lookForMarks(ctx)
+	look, whose := l.lookForMarks, "the cluster's mark"
+	if l.mode == RemovePool {
+		look, whose = l.look, "the mark of the zone's pool"
+	}
+	have, err := look(ctx)
 	if err != nil {
 		return plan.State{}, err
+	}
+	if l.mode == RemovePool {
+		have = have.pool(l.want.names, l.want.zone)
 	}
 	var left Leftovers
 	for _, o := range have.objects {
@@ -34,13 +46,13 @@ func (l leftovers) Observe(ctx context.Context) (plan.State, error) {
 	l.left = left
 	l.mu.Unlock()
 	if n := len(left); n > 0 {
-		why := fmt.Sprintf("%d objects carry the cluster's mark: %s", n, strings.Join(left[:min(n, 3)], ", "))
+		why := fmt.Sprintf("%d objects carry %s: %s", n, whose, strings.Join(left[:min(n, 3)], ", "))
 		if n > 3 {
 			why += fmt.Sprintf(" and %d more", n-3)
 		}
 		return plan.State{Is: plan.Absent, Why: why}, nil
 	}
-	return plan.State{Is: plan.Present, Why: "no object carries the cluster's mark"}, nil
+	return plan.State{Is: plan.Present, Why: "no object carries " + whose}, nil
 }
 
 func (l leftovers) Do(ctx context.Context) error {

@@ -21,7 +21,7 @@ var masterScopes = []string{
 // machines is the first master. When removing it is every machine with our
 // mark that goes with no group.
 func (r *run) machines() (steps []plan.Step) {
-	for _, o := range r.have.or(kindInstance, object{name: r.want.names.Master(), zone: r.want.zone, role: roleMaster}) {
+	for _, o := range r.or(kindInstance, object{name: r.want.names.Master(), zone: r.want.zone, role: roleMaster}) {
 		name := "machine " + o.name
 		instances := r.gce.Instances(o.zone)
 		steps = append(steps, resource[*computepb.Instance]{

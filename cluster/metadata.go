@@ -18,7 +18,7 @@ func (s *spec) metadata(role, address string, more map[string]string) *computepb
 		scripts.KeySSHKeys:         s.login,
 		scripts.KeyStartupScript:   scripts.Startup(),
 		scripts.KeyClusterName:     s.names.Cluster,
-		scripts.KeyClusterLocation: s.zone,
+		scripts.KeyClusterLocation: s.home,
 		scripts.KeyRole:            role,
 		scripts.KeyCluster:         s.project + "/" + s.names.Prefix,
 		scripts.KeyAddress:         address,

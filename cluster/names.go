@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 )
 
@@ -38,7 +39,6 @@ func (n Names) NodeTag() string        { return n.Node }
 func (n Names) Address() string        { return n.Master() + "-ip" }
 func (n Names) MasterDisk() string     { return n.Master() + "-pd" }
 func (n Names) Template() string       { return n.Node + "-template" }
-func (n Names) Group() string          { return n.Node + "-group" }
 func (n Names) InternalMaster() string { return n.Cluster + "-default-internal-master" }
 func (n Names) InternalNode() string   { return n.Cluster + "-default-internal-node" }
 func (n Names) SSH() string            { return n.NetworkName + "-default-ssh" }
@@ -46,6 +46,24 @@ func (n Names) MasterHTTPS() string    { return n.Master() + "-https" }
 func (n Names) MasterEtcd() string     { return n.Master() + "-etcd" }
 func (n Names) MasterHealth() string   { return n.Master() + "-health-check" }
 func (n Names) NodeAll() string        { return n.Node + "-all" }
+
+// Group is the i-th managed group of a zone's pool, from 0.
+func (n Names) Group(i int) string {
+	if i == 0 {
+		return n.Node + "-group"
+	}
+	return fmt.Sprintf("%s-group-%d", n.Node, i)
+}
+
+// groupIndex is the inverse of Group; false if the name is none of ours.
+func (n Names) groupIndex(name string) (int, bool) {
+	rest, ok := strings.CutPrefix(name, n.Group(0))
+	if !ok || rest == "" {
+		return 0, ok
+	}
+	i, err := strconv.Atoi(strings.TrimPrefix(rest, "-"))
+	return i, err == nil && name == n.Group(i)
+}
 
 // Names of the subnetwork's secondary ranges.
 const (
@@ -56,11 +74,11 @@ const (
 // groupSuffix stands for what a managed group adds to its base name.
 const groupSuffix = "-xxxx"
 
-// all lists every name, for the check of their lengths.
-func (n Names) all() []string {
+// all lists every name, for the check of their lengths, with as many groups.
+func (n Names) all(groups int) []string {
 	return []string{
 		n.Network(), n.Subnetwork(), n.Master(), n.Address(), n.MasterDisk(), n.Template(),
-		n.Group() + groupSuffix, n.InternalMaster(), n.InternalNode(), n.SSH(), n.MasterHTTPS(),
+		n.Group(max(0, groups-1)) + groupSuffix, n.InternalMaster(), n.InternalNode(), n.SSH(), n.MasterHTTPS(),
 		n.MasterEtcd(), n.MasterHealth(), n.NodeAll(),
 	}
 }

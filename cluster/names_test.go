@@ -34,12 +34,12 @@ func TestNames(t *testing.T) {
 		"kubernetes-default-internal-node", "default-default-ssh", "kubernetes-master-https", "kubernetes-master-etcd",
 		"kubernetes-master-health-check", "kubernetes-minion-all",
 	}
-	if got := n.all(); !slices.Equal(got, want) {
+	if got := n.all(1); !slices.Equal(got, want) {
 		t.Errorf("names %q\nwant  %q", got, want)
 	}
 	n = NamesOf(&Settings{Prefix: "a", Network: "net", ClusterName: "b", NodePrefix: "c", SubnetAlias: "d"})
 	for got, want := range map[string]string{
-		n.InternalNode(): "b-default-internal-node", n.Group(): "c-group", n.NodeTag(): "c", n.Subnetwork(): "d", n.SSH(): "net-default-ssh",
+		n.InternalNode(): "b-default-internal-node", n.Group(0): "c-group", n.NodeTag(): "c", n.Subnetwork(): "d", n.SSH(): "net-default-ssh",
 	} {
 		if got != want {
 			t.Errorf("%s, want %s", got, want)

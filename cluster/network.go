@@ -13,7 +13,7 @@ import (
 // networks is the VPC network. One that is there already is used, whoever made
 // it, and only one we made is ever removed.
 func (r *run) networks() (steps []plan.Step) {
-	for _, o := range r.have.or(kindNetwork, object{name: r.want.names.Network()}) {
+	for _, o := range r.or(kindNetwork, object{name: r.want.names.Network()}) {
 		steps = append(steps, resource[*computepb.Network]{
 			name: "network " + o.name,
 			get:  func(ctx context.Context) (*computepb.Network, error) { return r.gce.Networks().Get(ctx, o.name) },
@@ -60,7 +60,7 @@ func (r *run) networks() (steps []plan.Step) {
 // from its range, pods from its secondary range pods-default.
 func (r *run) subnetworks() (steps []plan.Step) {
 	s := r.want.settings
-	for _, o := range r.have.or(kindSubnetwork, object{name: r.want.names.Subnetwork()}) {
+	for _, o := range r.or(kindSubnetwork, object{name: r.want.names.Subnetwork()}) {
 		name := "subnetwork " + o.name
 		steps = append(steps, resource[*computepb.Subnetwork]{
 			name: name,

@@ -3,106 +3,21 @@ package cluster
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
-
-	"cloud.google.com/go/compute/apiv1/computepb"
-	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"hakube/cluster/plan"
 	"hakube/gce"
 )
 
-// nodes is the wait until each machine of the group is a Ready Node, by name.
+// nodes is the wait until each machine of the zone's pool is a Ready Node, by
+// name.
 func (r *run) nodes() plan.Step { return nodes{r} }
 
 type nodes struct{ *run }
 
 func (nodes) String() string { return "nodes are Ready" }
 func (nodes) Waits()         {}
-
-// A pool is the group's machines beside the cluster's Nodes.
-type pool struct {
-	machines []string // that are to stay
-	leaving  []string // that are being removed
-	stuck    []string // why a machine cannot be made: "kubernetes-minion-group-x1y2: quota …"
-	nodes    []corev1.Node
-}
-
-// pool reads both sides. No group is an empty pool.
-func (r *run) pool(ctx context.Context) (p pool, err error) {
-	client, err := r.kube(ctx)
-	if err != nil {
-		return p, err
-	}
-	var machines []*computepb.ManagedInstance
-	var list *corev1.NodeList
-	err = together(func() (err error) {
-		if !bool(r.want.settings.CreateNodes) {
-			return nil
-		}
-		machines, err = r.gce.InstanceGroupManagers(r.want.zone).ListManagedInstances(ctx, r.want.names.Group())
-		if gce.IsNotFound(err) {
-			return nil
-		}
-		return err
-	}, func() (err error) {
-		list, err = client.Nodes().List(ctx, metav1.ListOptions{})
-		return err
-	})
-	if err != nil {
-		return p, err
-	}
-	p.nodes = list.Items
-	for _, m := range machines {
-		name := gce.Base(m.GetInstance())
-		switch m.GetCurrentAction() {
-		case "DELETING", "ABANDONING":
-			p.leaving = append(p.leaving, name)
-			continue
-		}
-		p.machines = append(p.machines, name)
-		for _, e := range m.GetLastAttempt().GetErrors().GetErrors() {
-			p.stuck = append(p.stuck, fmt.Sprintf("%s: %s", name, or(e.GetMessage(), e.GetCode())))
-		}
-	}
-	slices.Sort(p.machines)
-	return p, nil
-}
-
-func (p pool) node(name string) *corev1.Node {
-	for i := range p.nodes {
-		if p.nodes[i].Name == name {
-			return &p.nodes[i]
-		}
-	}
-	return nil
-}
-
-// missing are the machines that are no Ready Node.
-func (p pool) missing() (names []string) {
-	for _, m := range p.machines {
-		if n := p.node(m); n == nil || notReady(n) != "" {
-			names = append(names, m)
-		}
-	}
-	return names
-}
-
-// notReady is why a Node is not Ready, "" if it is.
-func notReady(n *corev1.Node) string {
-	for _, c := range n.Status.Conditions {
-		if c.Type == corev1.NodeReady {
-			if c.Status == corev1.ConditionTrue {
-				return ""
-			}
-			return or(c.Message, or(c.Reason, "not Ready"))
-		}
-	}
-	return "its kubelet has not reported"
-}
 
 // short is how many machines are not there or not Ready.
 func (n nodes) short(p pool) int {
@@ -177,8 +92,9 @@ func (n nodes) why(ctx context.Context, p pool, guests map[string]*guest) (strin
 	}
 	var words []string
 	missing := p.missing()
-	for _, name := range missing[:min(len(missing), whyMany)] {
-		if node := p.node(name); node != nil {
+	for _, m := range missing[:min(len(missing), whyMany)] {
+		name := m.name
+		if node := p.node(m); node != nil {
 			words = append(words, name+": "+notReady(node))
 			continue
 		}

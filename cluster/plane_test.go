@@ -22,6 +22,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"hakube/gce/emulator"
@@ -39,10 +40,15 @@ type plane struct {
 	mu      sync.Mutex
 	nodes   map[string]*corev1.Node
 	secrets map[string]*corev1.Secret
+	pods    map[string]*corev1.Pod // "namespace/name"; on which node is theirs to say
+	kept    map[string]bool        // pods a disruption budget keeps
+	evicted []string
+	born    int // how many nodes ever joined
 }
 
 func newPlane(t testing.TB, m emulator.Machine) *plane {
-	p := &plane{t: t, nodes: map[string]*corev1.Node{}, secrets: map[string]*corev1.Secret{}}
+	p := &plane{t: t, nodes: map[string]*corev1.Node{}, secrets: map[string]*corev1.Secret{},
+		pods: map[string]*corev1.Pod{}, kept: map[string]bool{}}
 	p.ca, p.key = p.certificate(&x509.Certificate{
 		Subject: pkix.Name{CommonName: "kubernetes"}, IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
 	})
@@ -123,6 +129,8 @@ func (p *plane) add(m emulator.Machine, labels map[string]string) {
 		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "Node"},
 		ObjectMeta: metav1.ObjectMeta{Name: m.Name, Labels: labels},
 	}
+	p.born++
+	n.CreationTimestamp = metav1.NewTime(time.Unix(1700000000, 0).Add(time.Duration(p.born) * time.Minute))
 	n.Status.NodeInfo.KubeletVersion = m.Metadata[scripts.KeyKubeVersion]
 	n.Status.Conditions = []corev1.NodeCondition{{Type: corev1.NodeReady, Status: corev1.ConditionTrue}}
 	p.nodes[m.Name] = n
@@ -169,6 +177,18 @@ func (p *plane) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case r.Method == http.MethodDelete && path == "/api/v1/nodes/"+name:
 		delete(p.nodes, name)
 		answer(w, http.StatusOK, status(http.StatusOK, ""))
+	case r.Method == http.MethodPatch && path == "/api/v1/nodes/"+name:
+		p.patchNode(w, r, name)
+	case r.Method == http.MethodGet && path == "/api/v1/pods":
+		list := corev1.PodList{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "PodList"}}
+		for _, k := range slices.Sorted(maps.Keys(p.pods)) {
+			if r.URL.Query().Get("fieldSelector") == "spec.nodeName="+p.pods[k].Spec.NodeName {
+				list.Items = append(list.Items, *p.pods[k])
+			}
+		}
+		answer(w, http.StatusOK, list)
+	case r.Method == http.MethodPost && name == "eviction":
+		p.evict(w, r, path)
 	case r.Method == http.MethodGet && path == "/api/v1/namespaces/kube-system/pods":
 		pod := corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "coredns-1"}}
 		pod.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionTrue}}
@@ -196,6 +216,57 @@ func (p *plane) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	default:
 		p.t.Errorf("the API server was asked for %s %s", r.Method, r.URL)
 		answer(w, http.StatusNotImplemented, status(http.StatusNotImplemented, ""))
+	}
+}
+
+func (p *plane) patchNode(w http.ResponseWriter, r *http.Request, name string) {
+	n := p.nodes[name]
+	if n == nil {
+		answer(w, http.StatusNotFound, status(http.StatusNotFound, metav1.StatusReasonNotFound))
+		return
+	}
+	var patch struct {
+		Metadata struct{ Annotations map[string]*string }
+		Spec     struct{ Unschedulable json.RawMessage }
+	}
+	if err := json.NewDecoder(r.Body).Decode(&patch); err != nil || r.Header.Get("Content-Type") != "application/merge-patch+json" {
+		p.t.Errorf("a patch of %s that is none: %v", name, err)
+	}
+	for k, v := range patch.Metadata.Annotations {
+		if v == nil {
+			delete(n.Annotations, k)
+			continue
+		}
+		metav1.SetMetaDataAnnotation(&n.ObjectMeta, k, *v)
+	}
+	if s := string(patch.Spec.Unschedulable); s != "" {
+		n.Spec.Unschedulable = s == "true"
+	}
+	answer(w, http.StatusOK, n)
+}
+
+// evict is the Eviction API with a disruption budget.
+func (p *plane) evict(w http.ResponseWriter, r *http.Request, path string) {
+	var e policyv1.Eviction
+	if err := json.NewDecoder(r.Body).Decode(&e); err != nil || e.APIVersion != "policy/v1" || e.Kind != "Eviction" || e.DeleteOptions.Preconditions == nil {
+		p.t.Errorf("an eviction that is none: %v, %+v", err, e)
+	}
+	parts := strings.Split(path, "/") // "", api, v1, namespaces, NS, pods, NAME, eviction
+	key := parts[4] + "/" + parts[6]
+	switch {
+	case p.pods[key] == nil:
+		answer(w, http.StatusNotFound, status(http.StatusNotFound, metav1.StatusReasonNotFound))
+	case p.kept[key]:
+		s := status(http.StatusTooManyRequests, metav1.StatusReasonTooManyRequests)
+		s.Message = "Cannot evict pod as it would violate the pod's disruption budget."
+		answer(w, http.StatusTooManyRequests, s)
+	default:
+		if n := p.nodes[p.pods[key].Spec.NodeName]; n == nil || !n.Spec.Unschedulable {
+			p.t.Errorf("pod %s was evicted from a node that takes it back", key)
+		}
+		delete(p.pods, key)
+		p.evicted = append(p.evicted, key)
+		answer(w, http.StatusCreated, status(http.StatusCreated, ""))
 	}
 }
 

@@ -29,7 +29,10 @@ func (r *run) preflight(ctx context.Context) error {
 	s := r.want.settings
 	var zone []string
 	types := []struct{ variable, name string }{{"MASTER_SIZE", r.want.masterType}}
-	if string(s.NodeSize) != r.want.masterType {
+	if r.mode == AddPool { // masters are made elsewhere
+		types = nil
+	}
+	if string(s.NodeSize) != r.want.masterType || r.mode == AddPool {
 		types = append(types, struct{ variable, name string }{"NODE_SIZE", string(s.NodeSize)})
 	}
 	images := []struct {
@@ -41,6 +44,9 @@ func (r *run) preflight(ctx context.Context) error {
 			variable    string
 			owner, name Name
 		}{"KUBE_GCE_NODE_IMAGE", s.NodeImageOwner, s.NodeImage})
+	}
+	if r.mode == AddPool { // and nodes from the template there is
+		images = nil
 	}
 	ofTypes, ofImages := make([]string, len(types)), make([]string, len(images))
 	typeErrs := make([]error, len(types))

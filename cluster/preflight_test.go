@@ -40,7 +40,7 @@ func TestPreflight(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			o := w.operator(tt.change)
 			var err error
-			_, change := w.counts(func() { err = o.run().preflight(context.Background()) })
+			_, change := w.counts(func() { err = o.run(Up).preflight(context.Background()) })
 			var got Unfit
 			if err != nil && !errors.As(err, &got) {
 				t.Fatal(err)

@@ -29,8 +29,8 @@ func (s *Settings) problems(verb Verb, bad map[string]bool) []string {
 		}
 		switch {
 		case bool(s.UseExistingMaster && s.ReplicateMaster):
-		case bool(s.UseExistingMaster):
-			say("KUBE_USE_EXISTING_MASTER=true: adding a node pool in a second zone is not in this version of hakube")
+		case bool(s.UseExistingMaster && !s.CreateNodes) && !bad["CreateNodes"]:
+			say("KUBE_USE_EXISTING_MASTER=true and KUBE_CREATE_NODES=false contradict each other: the first adds nodes, the second makes none")
 		case bool(s.ReplicateMaster):
 			say("KUBE_REPLICATE_EXISTING_MASTER=true: adding a master replica is not in this version of hakube")
 		}
@@ -38,8 +38,8 @@ func (s *Settings) problems(verb Verb, bad map[string]bool) []string {
 		switch {
 		case bool(s.UseExistingMaster && !s.DeleteNodes) && !bad["DeleteNodes"]:
 			say("KUBE_USE_EXISTING_MASTER=true and KUBE_DELETE_NODES=false contradict each other: the first removes a node pool, the second keeps it")
-		case bool(s.UseExistingMaster):
-			say("KUBE_USE_EXISTING_MASTER=true: removing only a node pool is not in this version of hakube")
+		case bool(s.UseExistingMaster) && s.Zone == "" && !bad["Zone"]:
+			say("KUBE_USE_EXISTING_MASTER=true removes the pool of one zone: name it with KUBE_GCE_ZONE")
 		case !bool(s.DeleteNodes) && !bad["DeleteNodes"]:
 			say("KUBE_DELETE_NODES=false: removing only a master replica is not in this version of hakube")
 		}
@@ -59,8 +59,8 @@ func (s *Settings) problems(verb Verb, bad map[string]bool) []string {
 	if s.Subnetwork != "" && s.SubnetAlias != "" && s.Subnetwork != s.SubnetAlias {
 		say("KUBE_GCE_IP_ALIAS_SUBNETWORK=%q and SUBNETWORK=%q name two subnetworks", s.Subnetwork, s.SubnetAlias)
 	}
-	if s.NumNodes > s.MaxPerGroup && !bad["NumNodes"] && !bad["MaxPerGroup"] {
-		say("NUM_NODES=%d is more than MAX_INSTANCES_PER_MIG=%d: a pool of several groups is not in this version of hakube", s.NumNodes, s.MaxPerGroup)
+	if s.MaxPerGroup < 1 && !bad["MaxPerGroup"] {
+		say("MAX_INSTANCES_PER_MIG=%d: a group has room for one machine at least", s.MaxPerGroup)
 	}
 	if s.Provider == Local && s.KubeVersion != DefaultKubeVersion && s.Mirror == "" && !bad["KubeVersion"] {
 		say("KUBE_VERSION=%q: the embedded GCE has %s; for another version set KUBE_MIRROR", s.KubeVersion, DefaultKubeVersion)
@@ -74,11 +74,11 @@ const maxName = 63
 
 // nameProblems reports names that grow too long, once for each setting.
 func (s *Settings) nameProblems(bad map[string]bool) []string {
-	if bad["Prefix"] || bad["ClusterName"] || bad["NodePrefix"] || bad["Network"] {
+	if bad["Prefix"] || bad["ClusterName"] || bad["NodePrefix"] || bad["Network"] || bad["NumNodes"] || bad["MaxPerGroup"] {
 		return nil
 	}
 	longest := ""
-	for _, n := range NamesOf(s).all() {
+	for _, n := range NamesOf(s).all(s.groups()) {
 		if len(n) > len(longest) {
 			longest = n
 		}
@@ -88,6 +88,11 @@ func (s *Settings) nameProblems(bad map[string]bool) []string {
 	}
 	return []string{fmt.Sprintf("KUBE_GCE_INSTANCE_PREFIX=%q is too long: %q has %d characters, Compute Engine's limit is %d; use at most %d for the prefix",
 		s.Prefix, longest, len(longest), maxName, max(1, len(s.Prefix)-(len(longest)-maxName)))}
+}
+
+// groups is how many managed groups a zone's pool needs.
+func (s *Settings) groups() int {
+	return max(1, (int(s.NumNodes)+int(s.MaxPerGroup)-1)/max(1, int(s.MaxPerGroup)))
 }
 
 // rangeProblems reports ranges that overlap or are too small.

@@ -32,7 +32,8 @@ func (f *found) add(o object, description string) {
 	if !f.mark.Owns(description) {
 		return
 	}
-	o.role = markFields(description)["role"]
+	fields := markFields(description)
+	o.role, o.multizone = fields["role"], fields["multizone"]
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.list = append(f.list, o)
@@ -46,7 +47,7 @@ func (r *run) findInstances(ctx context.Context, f *found) func() error {
 		for _, x := range all {
 			o := object{
 				kind: kindInstance, name: x.GetName(), zone: gce.Base(x.GetZone()),
-				clusterName: item(x.GetMetadata(), scripts.KeyClusterName),
+				clusterName: item(x.GetMetadata(), scripts.KeyClusterName), status: x.GetStatus(),
 			}
 			if nics := x.GetNetworkInterfaces(); len(nics) > 0 {
 				o.network, o.subnetwork = gce.Base(nics[0].GetNetwork()), gce.Base(nics[0].GetSubnetwork())
@@ -71,7 +72,9 @@ func (r *run) findGroups(ctx context.Context, f *found) func() error {
 	return func() error {
 		all, err := r.gce.AggregatedInstanceGroupManagers(ctx)
 		for _, x := range all {
-			f.add(object{kind: kindGroup, name: x.GetName(), zone: gce.Base(x.GetZone()), region: gce.Base(x.GetRegion())}, x.GetDescription())
+			f.add(object{
+				kind: kindGroup, name: x.GetName(), zone: gce.Base(x.GetZone()), region: gce.Base(x.GetRegion()), size: int(x.GetTargetSize()),
+			}, x.GetDescription())
 		}
 		return err
 	}
@@ -140,14 +143,14 @@ func (r *run) look(ctx context.Context) (*inventory, error) {
 	f := &found{mark: r.want.mark}
 	err := together(r.findInstances(ctx, f), r.findDisks(ctx, f), r.findGroups(ctx, f),
 		r.findNetworks(ctx, f, &v.subnetRegion))
-	v.objects = f.list
+	v.objects = sorted(f.list)
 	return v, err
 }
 
 // lookForMarks reads everything in the project that carries our mark, but for
 // what the settings say to leave.
 func (r *run) lookForMarks(ctx context.Context) (*inventory, error) {
-	v := &inventory{complete: true}
+	v := &inventory{}
 	f := &found{mark: r.want.mark}
 	reads := []func() error{r.findInstances(ctx, f), r.findDisks(ctx, f), r.findGroups(ctx, f),
 		r.findNetworks(ctx, f, &v.subnetRegion)}

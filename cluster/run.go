@@ -17,9 +17,9 @@ type run struct {
 	have *inventory
 	gce  *gce.Client
 	poll time.Duration
-	// removing tells that everything is to go. Then nothing is compared with
-	// the settings, and the nouns stand for what was found, not for what the
-	// settings say.
+	mode Mode
+	// removing tells that the nouns are to go. Then nothing is compared with the
+	// settings, and they stand for what was found, not for what the settings say.
 	removing bool
 
 	mu       sync.Mutex
@@ -28,15 +28,22 @@ type run struct {
 	client   *kubeClient
 	evidence *Evidence
 	left     []string
+	silent   *string // why the cluster cannot be asked, once a removal tried; "" if it can
+	warnings []string
+	gaveUp   map[string]string // by node: why draining it was given up
 }
 
-func (c *Cluster) run() *run {
-	return &run{deps: c.deps, want: specOf(c.settings, c.deps), gce: c.deps.GCE, poll: c.deps.Poll}
+func (c *Cluster) run(verb Verb) *run {
+	mode := c.settings.Mode(verb)
+	return &run{
+		deps: c.deps, want: specOf(c.settings, c.deps), gce: c.deps.GCE, poll: c.deps.Poll,
+		mode: mode, removing: mode.removes(), gaveUp: map[string]string{},
+	}
 }
 
 // up looks around and lists what is to be true.
 func (c *Cluster) up(ctx context.Context) (*run, []plan.Item, error) {
-	r := c.run()
+	r := c.run(Up)
 	if err := r.preflight(ctx); err != nil {
 		return r, nil, err
 	}
@@ -45,20 +52,34 @@ func (c *Cluster) up(ctx context.Context) (*run, []plan.Item, error) {
 		return r, nil, err
 	}
 	r.have = have
-	if err := have.livesHere(&r.want); err != nil {
+	if r.mode == AddPool {
+		err = r.join(ctx)
+	} else {
+		err = have.livesHere(&r.want)
+	}
+	if err != nil {
 		return r, nil, err
 	}
 	if err := have.sameNames(&r.want); err != nil {
 		return r, nil, err
 	}
+	if err := r.room(ctx); err != nil {
+		return r, nil, err
+	}
 	return r, r.items(), nil
 }
 
-// down looks for everything that carries the mark and lists it; nothing found
-// is an empty list.
+// down looks for everything that carries the mark, or for the zone's pool, and
+// lists it; nothing found is an empty list.
 func (c *Cluster) down(ctx context.Context) (*run, []plan.Item, error) {
-	r := c.run()
-	r.removing = true
+	r := c.run(Down)
+	if r.mode == RemovePool {
+		any, err := r.leave(ctx)
+		if err != nil || !any {
+			return r, nil, err
+		}
+		return r, r.items(), nil
+	}
 	if err := r.findRegion(ctx); err != nil {
 		return r, nil, err
 	}
@@ -89,8 +110,8 @@ func (r *run) summary() *Summary {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	s := &Summary{
-		Context: r.want.context, Kubeconfig: r.want.kubeconfig, Zone: r.want.zone,
-		Evidence: r.evidence, Left: r.left,
+		Mode: r.mode, Context: r.want.context, Kubeconfig: r.want.kubeconfig, Zone: r.want.zone,
+		Evidence: r.evidence, Left: r.left, Warnings: r.warnings,
 	}
 	if !r.removing {
 		s.Version = string(r.want.settings.KubeVersion)

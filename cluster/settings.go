@@ -40,7 +40,7 @@ type Settings struct {
 	EnableAliases Bool   `envconfig:"KUBE_GCE_ENABLE_IP_ALIASES" flag:"enable-ip-aliases" default:"true" desc:"pods get alias IP ranges; false is not supported"`
 
 	NumNodes         Count        `envconfig:"NUM_NODES" flag:"num-nodes" default:"3" desc:"nodes of the zone's pool"`
-	MaxPerGroup      Count        `envconfig:"MAX_INSTANCES_PER_MIG" flag:"max-instances-per-group" default:"1000" desc:"nodes a managed instance group may have; a pool is one group"`
+	MaxPerGroup      Count        `envconfig:"MAX_INSTANCES_PER_MIG" flag:"max-instances-per-group" default:"1000" desc:"nodes a managed instance group may have; a larger pool is several groups"`
 	NodeSize         Name         `envconfig:"NODE_SIZE" flag:"node-size" default:"e2-standard-2" desc:"machine type of nodes"`
 	MasterSize       Name         `envconfig:"MASTER_SIZE" flag:"master-size" desc:"machine type of masters; e2-standard-2, larger with more nodes, if empty"`
 	MasterDiskType   Name         `envconfig:"MASTER_DISK_TYPE" flag:"master-disk-type" default:"pd-ssd" desc:"type of a master's data disk"`
@@ -68,6 +68,7 @@ type Settings struct {
 	InitTimeout   Seconds `envconfig:"KUBE_CLUSTER_INITIALIZATION_TIMEOUT" flag:"initialization-timeout" default:"900" desc:"how long the API may take to answer for the first time"`
 	GroupTimeout  Seconds `envconfig:"MIG_WAIT_UNTIL_STABLE_TIMEOUT" flag:"group-timeout" default:"1800" desc:"how long a pool's machines may take to be there and Ready"`
 	ReadyGrace    Seconds `envconfig:"CLUSTER_READY_ADDITIONAL_TIME_SECONDS" flag:"ready-additional-time" default:"30" desc:"how much longer to wait for nodes that may be missing (ALLOWED_NOTREADY_NODES)"`
+	DrainTimeout  Seconds `envconfig:"HAKUBE_DRAIN_TIMEOUT" flag:"drain-timeout" default:"300" desc:"how long pods may take to leave nodes that go, disruption budgets and all; then the nodes go anyway"`
 	AllowNotReady Count   `envconfig:"ALLOWED_NOTREADY_NODES" flag:"allowed-notready-nodes" default:"0" desc:"nodes that may be missing for the cluster to be valid"`
 
 	Yes Bool `envconfig:"KUBERNETES_SKIP_CONFIRM" flag:"yes" default:"false" desc:"down: do not ask for the cluster's name on a terminal"`

@@ -18,6 +18,7 @@ type spec struct {
 	mark       Mark
 	project    string
 	zone       string // "" only when removing
+	home       string // the zone of the first master
 	masterType string
 	mirror     string // "" is the official places
 	context    string // of the kubeconfig
@@ -32,6 +33,7 @@ func specOf(s Settings, d Deps) spec {
 		mark:     Mark{Project: string(s.Project), Cluster: string(s.Prefix), Multizone: bool(s.Multizone)},
 		project:  string(s.Project),
 		zone:     string(s.Zone),
+		home:     string(s.Zone),
 		mirror:   or(string(s.Mirror), d.MirrorDefault),
 		context:  or(s.OverrideName, string(s.Project)+"_"+string(s.Prefix)),
 	}

@@ -19,6 +19,11 @@ type Summary struct {
 	Zone       string `json:"zone,omitempty"`
 	Version    string `json:"version,omitempty"` // of Kubernetes
 
+	Mode Mode `json:"mode"` // what was done
+	// Warnings are what went otherwise than it should, without ending the run:
+	// nodes that went undrained.
+	Warnings []string `json:"warnings,omitempty"`
+
 	Evidence *Evidence `json:"evidence,omitempty"` // up: that it works
 	Left     []string  `json:"left,omitempty"`     // down: what still carries our mark
 }

@@ -17,7 +17,7 @@ import (
 // in use cannot be replaced: what it was made with holds for as long as the
 // cluster does.
 func (r *run) templates() (steps []plan.Step) {
-	for _, o := range r.have.or(kindTemplate, object{name: r.want.names.Template()}) {
+	for _, o := range r.or(kindTemplate, object{name: r.want.names.Template()}) {
 		name := "template " + o.name
 		steps = append(steps, resource[*computepb.InstanceTemplate]{
 			name: name,

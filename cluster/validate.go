@@ -16,7 +16,8 @@ import (
 	"hakube/replicate"
 )
 
-// validate gathers evidence that the cluster works: its nodes by name, both
+// validate gathers evidence that the cluster works: its masters and the nodes
+// of all zones by name, both
 // etcd rings asked on the master itself, the API's own word, and CoreDNS.
 func (r *run) validate() plan.Step { return validate{r} }
 
@@ -75,12 +76,12 @@ func (v validate) look(ctx context.Context) (why string, err error) {
 			return nil
 		},
 		func() error {
-			list, err := client.Nodes().List(ctx, metav1.ListOptions{})
+			p, err := v.everyPool(ctx)
 			if err != nil {
-				return fmt.Errorf("listing nodes: %w", err)
+				return err
 			}
-			e.Nodes = nodesOf(list.Items)
-			notes[1] = masterMissing(e.Nodes, v.want.names.Master())
+			e.Nodes = nodesOf(p.nodes)
+			notes[1] = v.nodesMissing(e.Nodes, p)
 			return nil
 		},
 		func() error {
@@ -142,6 +143,24 @@ func nodesOf(items []corev1.Node) (nodes []Node) {
 		return cmp.Compare(a.Name, b.Name)
 	})
 	return nodes
+}
+
+// nodesMissing is what is missing of the masters and of all zones' nodes.
+func (v validate) nodesMissing(nodes []Node, p pool) string {
+	masters := v.have.masters(v.want.names)
+	if len(masters) == 0 { // it was made by this run
+		masters = []object{{name: v.want.names.Master()}}
+	}
+	for _, m := range masters {
+		if why := masterMissing(nodes, m.name); why != "" {
+			return why
+		}
+	}
+	missing := p.missing()
+	if len(missing) <= int(v.want.settings.AllowNotReady) {
+		return ""
+	}
+	return fmt.Sprintf("%d nodes are not Ready: %s", len(missing), few(missing))
 }
 
 func masterMissing(nodes []Node, master string) string {

@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -76,6 +77,9 @@ func (w *world) CreateDisk(context.Context, emulator.Disk) error    { return nil
 func (w *world) Sync(context.Context, emulator.Network) error       { return nil }
 func (w *world) Watch(exited func(emulator.MachineKey))             { w.exited = exited }
 func (w *world) Serial(m emulator.Machine, _ int64) ([]byte, error) { return []byte(w.console), nil }
+func (w *world) Health(emulator.Balancer) (map[netip.Addr]bool, error) {
+	return nil, nil // nothing here is behind a balancer
+}
 func (w *world) DeleteDisk(_ context.Context, d emulator.Disk) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -29,7 +29,7 @@ import (
 // Options say which project to talk about and to whom.
 type Options struct {
 	Project string // required
-	Region  string // of subnetworks and addresses
+	Region  string // of subnetworks, addresses and balancers
 	// Endpoint is where the API is, "http://127.0.0.1:8080", without a path.
 	// Empty means Google, with Application Default Credentials. With an
 	// endpoint nothing is authenticated, unless HTTPClient does it.
@@ -80,6 +80,10 @@ type Client struct {
 	instances        lazy[*compute.InstancesClient]
 	templates        lazy[*compute.InstanceTemplatesClient]
 	groups           lazy[*compute.InstanceGroupManagersClient]
+	unmanaged        lazy[*compute.InstanceGroupsClient]
+	healthChecks     lazy[*compute.RegionHealthChecksClient]
+	services         lazy[*compute.RegionBackendServicesClient]
+	rules            lazy[*compute.ForwardingRulesClient]
 	zones            lazy[*compute.ZonesClient]
 	regions          lazy[*compute.RegionsClient]
 	machineTypes     lazy[*compute.MachineTypesClient]
@@ -127,6 +131,10 @@ func New(ctx context.Context, o Options) (*Client, error) {
 	c.instances.make = compute.NewInstancesRESTClient
 	c.templates.make = compute.NewInstanceTemplatesRESTClient
 	c.groups.make = compute.NewInstanceGroupManagersRESTClient
+	c.unmanaged.make = compute.NewInstanceGroupsRESTClient
+	c.healthChecks.make = compute.NewRegionHealthChecksRESTClient
+	c.services.make = compute.NewRegionBackendServicesRESTClient
+	c.rules.make = compute.NewForwardingRulesRESTClient
 	c.zones.make = compute.NewZonesRESTClient
 	c.regions.make = compute.NewRegionsRESTClient
 	c.machineTypes.make = compute.NewMachineTypesRESTClient
@@ -166,7 +174,7 @@ func endpoint(s string) (string, error) {
 }
 
 // A lazy is a REST client that is made at first use: a short command needs
-// two of the sixteen.
+// a few of the twenty.
 type lazy[C any] struct {
 	make func(context.Context, ...option.ClientOption) (C, error)
 	once sync.Once

@@ -126,7 +126,8 @@ func (e *Error) inUse() bool {
 	return e.is("resourceInUseByAnotherResource", "resourceInUse", "ipInUseByAnotherResource") ||
 		strings.Contains(e.Message, "IP_IN_USE_BY_ANOTHER_RESOURCE") ||
 		strings.Contains(e.Message, "is already being used by") ||
-		strings.Contains(e.Message, "in-use and would result in a conflict") // a static address that is attached elsewhere
+		strings.Contains(e.Message, "is already in-use") || // a static address, for a machine
+		strings.Contains(e.Message, "in-use and would result in a conflict") // for a forwarding rule
 }
 
 func (e *Error) stale() bool {
@@ -162,7 +163,7 @@ func (e *Error) judge(name string) *Error {
 		e.Class, e.again = Later, againRead
 	case e.inUse():
 		e.Class = Later
-	case e.is("alreadyExists", "resourceAlreadyExists"):
+	case e.is("alreadyExists", "resourceAlreadyExists", "memberAlreadyExists"):
 		e.Class = Already
 	case e.is("notFound", "resourceNotFound"):
 		// Listing, or a message about the zone or the project: what is missing

@@ -6,6 +6,7 @@ import (
 	"mime"
 	"net/http"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -20,6 +21,9 @@ import (
 // ListManagedInstances without the caller's context, so that neither ^C nor a
 // limit ends it. The context is therefore left here under a number, and the
 // number travels to RoundTrip in a header, which goes no further.
+//
+// As the body of instanceGroups.listInstances it sends the whole request
+// message, path parameters and all, instead of the part that is the body.
 type trips struct {
 	base      http.RoundTripper
 	userAgent string
@@ -65,6 +69,11 @@ func (t *trips) RoundTrip(req *http.Request) (*http.Response, error) {
 	req = req.Clone(ctx) // a RoundTripper may not change its request
 	delete(req.Header, ticket)
 	req.Header.Set("User-Agent", t.userAgent)
+	if req.Method == http.MethodPost && strings.HasSuffix(req.URL.Path, "/listInstances") {
+		const all = "{}" // machines of any state
+		req.Body, req.ContentLength = io.NopCloser(strings.NewReader(all)), int64(len(all))
+		req.GetBody = nil
+	}
 	resp, err := t.base.RoundTrip(req)
 	if err != nil {
 		return nil, err

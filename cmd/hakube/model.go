@@ -171,6 +171,23 @@ func (m *modelMachines) Serial(x emulator.Machine, start int64) ([]byte, error) 
 	return g.Serial(start), nil
 }
 
+// Health is what a probe of the backends' port would find now: model machines
+// serve or do not, and their network loses nothing.
+func (m *modelMachines) Health(b emulator.Balancer) (map[netip.Addr]bool, error) {
+	healthy := map[netip.Addr]bool{}
+	for _, group := range b.Backends {
+		for _, a := range group.Machines {
+			ctx, cancel := context.WithTimeout(context.Background(), b.Check.Timeout)
+			conn, err := m.Dial(ctx, netip.AddrPortFrom(a, uint16(b.Check.Port)))
+			cancel()
+			if healthy[a] = err == nil; err == nil {
+				_ = conn.Close() // it was only to see whether it opens
+			}
+		}
+	}
+	return healthy, nil
+}
+
 // Watch has nothing to tell: model machines do not end by themselves.
 func (m *modelMachines) Watch(func(emulator.MachineKey)) {}
 

@@ -48,7 +48,7 @@ func stepLine(e plan.Event) string {
 	if e.Elapsed >= 100*time.Millisecond {
 		elapsed = seconds(e.Elapsed)
 	}
-	line := fmt.Sprintf("[%*d/%d] %-44s %-8s %5s  %s", width, e.N, e.Of, e.Step, e.Kind, elapsed, firstLine(e.Why))
+	line := fmt.Sprintf("[%*d/%d] %-48s %-8s %5s  %s", width, e.N, e.Of, e.Step, e.Kind, elapsed, firstLine(e.Why))
 	return strings.TrimRight(line, " ")
 }
 

@@ -17,24 +17,37 @@ import (
 func upCommand(u *ui) *cli.Command {
 	return &cli.Command{
 		Name:  "up",
-		Usage: "create the cluster in the zone, or bring it to what the settings say",
+		Usage: "create the cluster in the zone or bring it to what the settings say; or add a pool of nodes",
 		Description: "Makes network, firewall, address, a master and a pool of nodes in KUBE_GCE_ZONE, writes\n" +
 			"kubeconfig and validates the cluster. What is there already is kept; run again after\n" +
-			"whatever went wrong.\n\n" + exitHelp,
+			"whatever went wrong.\n\n" +
+			"With KUBE_USE_EXISTING_MASTER=true only the zone's pool of nodes is made or brought to\n" +
+			"NUM_NODES, in any zone of the cluster's region. Nodes that are too many are drained first.\n\n" + exitHelp,
 		Flags:        settingFlags(),
 		OnUsageError: usage,
 		Action: onCluster(u, cluster.Up, func(c *cli.Context, s cluster.Settings, cl *cluster.Cluster) error {
-			u.note("bringing up cluster %s in zone %s of project %s (provider %s)", s.Prefix, s.Zone, s.Project, s.Provider)
+			if s.Mode(cluster.Up) == cluster.AddPool {
+				u.note("bringing the pool of zone %s to %d nodes: cluster %s of project %s (provider %s)", s.Zone, s.NumNodes, s.Prefix, s.Project, s.Provider)
+			} else {
+				u.note("bringing up cluster %s in zone %s of project %s (provider %s)", s.Prefix, s.Zone, s.Project, s.Provider)
+			}
 			summary, err := cl.Up(c.Context, u.report())
 			if err != nil {
 				return err
 			}
+			u.warnAll(summary.Warnings)
 			if u.json {
 				return u.object(summary)
 			}
 			u.closing(summary)
 			return nil
 		}),
+	}
+}
+
+func (u *ui) warnAll(warnings []string) {
+	for _, w := range warnings {
+		u.warn(w)
 	}
 }
 

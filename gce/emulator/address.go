@@ -3,6 +3,7 @@ package emulator
 import (
 	"context"
 	"net/netip"
+	"slices"
 )
 
 func addresses() collection {
@@ -114,18 +115,23 @@ func reservedAs(t *tx, ip string) (r ref) {
 	return r
 }
 
-// use marks an address as the user's, or no longer as anyone's.
+// use marks an address as the user's; only forwarding rules share one.
 func use(t *tx, address, user ref) {
-	o := t.edit(address)
-	if o == nil {
+	if o := t.edit(address); o != nil {
+		o["status"], o["users"] = "IN_USE", append(without(list(o, "users"), user.link()), user.link())
+	}
+}
+
+// unuse undoes use; nothing happens if the address is not the user's.
+func unuse(t *tx, address, user ref) {
+	if !slices.Contains(stringsOf(t.get(address), "users"), user.link()) {
 		return
 	}
-	if user == "" {
+	o := t.edit(address)
+	if o["users"] = without(list(o, "users"), user.link()); len(list(o, "users")) == 0 {
 		o["status"] = "RESERVED"
 		delete(o, "users")
-		return
 	}
-	o["status"], o["users"] = "IN_USE", []any{user.link()}
 }
 
 // claimExternal gives a user the external address it asks for, which must be
@@ -155,7 +161,7 @@ func (s *Server) claimExternal(t *tx, user ref, want, field string) (string, err
 
 // releaseExternal undoes claimExternal.
 func releaseExternal(t *tx, user ref, ip string) {
-	if r := reservedAs(t, ip); r != "" && addressUser(t.get(r)) == user {
-		use(t, r, "")
+	if r := reservedAs(t, ip); r != "" {
+		unuse(t, r, user)
 	}
 }

@@ -15,6 +15,7 @@ import (
 func (s *Server) freeExternal(t *tx) (netip.Addr, error) {
 	taken := map[string]bool{}
 	t.each("", "addresses", func(o obj) { taken[str(o, "address")] = true })
+	t.each("", "forwardingRules", func(o obj) { taken[str(o, "IPAddress")] = true })
 	t.each("", "instances", func(o obj) {
 		for _, nic := range objects(o, "networkInterfaces") {
 			for _, ac := range objects(nic, "accessConfigs") {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"net/netip"
+	"time"
 )
 
 // A Backend is what stands behind the API: real Linux machines, model
@@ -29,6 +30,9 @@ type Backend interface {
 	// Sync makes the network behind the API exactly n. It is called after every
 	// change of something n is made of, once at a time, latest state last.
 	Sync(ctx context.Context, n Network) error
+	// Health returns what the balancer's probes have found, by the internal
+	// address of the backend. A backend that is not in it was not probed yet.
+	Health(b Balancer) (map[netip.Addr]bool, error)
 	// Serial returns what the machine printed on its console from byte start on.
 	Serial(m Machine, start int64) ([]byte, error)
 	// Watch is called once, before any other method: the backend calls exited
@@ -95,6 +99,39 @@ type Network struct {
 	Subnets   []Subnet
 	Machines  []Machine // those that are not TERMINATED
 	Firewalls []Firewall
+	Balancers []Balancer
+}
+
+// A Balancer is a regional external passthrough balancer: a forwarding rule
+// with its backend service. Packets to its address keep their destination and
+// go to one of the backends, the same one for all of a connection; probes run
+// only while it exists, and come from Google's probe ranges. Without any
+// healthy backend all of them get traffic. A backend that calls the address
+// reaches itself: it owns the address (NIC.Forwarded).
+type Balancer struct {
+	Project, Region, Name string     // of the forwarding rule
+	Address               netip.Addr // external
+	Protocol              string     // TCP or UDP
+	Ports                 []string   // "443", "8000-8080"; empty means all
+	Backends              []Backends // of its backend service
+	Affinity              string     // NONE, CLIENT_IP, CLIENT_IP_PROTO, CLIENT_IP_PORT_PROTO
+	Drain                 time.Duration
+	Check                 HealthCheck
+}
+
+// Backends are the machines of one instance group.
+type Backends struct {
+	Zone, Group string
+	Machines    []netip.Addr // internal addresses of those that run
+}
+
+// A HealthCheck is how a backend is probed.
+type HealthCheck struct {
+	Protocol           string // TCP, HTTP or HTTPS; certificates are not verified, as on Google
+	Port               int
+	Path               string // of HTTP and HTTPS
+	Interval, Timeout  time.Duration
+	Healthy, Unhealthy int // how many answers in a row change the verdict
 }
 
 // A Subnet is a subnetwork's primary range and its secondary ranges.

@@ -36,11 +36,19 @@ func TestKilledAtEachWrite(t *testing.T) {
 	w.made("POST", zoneB+"instances/m/stop", nil)
 	w.made("POST", zoneB+"instances/m/start", nil)
 	w.made("POST", zoneB+"instances/m/deleteAccessConfig?accessConfig=external-nat&networkInterface=nic0", nil)
+	w.made("POST", zoneB+"instanceGroups", obj{"name": "masters"})
+	w.made("POST", zoneB+"instanceGroups/masters/addInstances", these("m"))
+	w.made("POST", regionW+"healthChecks", obj{"name": "hc", "type": "TCP"})
+	w.made("POST", regionW+"backendServices", obj{"name": "bs", "healthChecks": []any{checkW}, "backends": []any{obj{"group": zoneB + "instanceGroups/masters"}}})
+	w.made("POST", regionW+"forwardingRules", rule(ip))
+	w.made("DELETE", ruleW, nil)
+	w.made("DELETE", serviceW, nil)
 	w.template("tmpl")
 	w.made("POST", zoneB+"instanceGroupManagers", obj{"name": "g", "targetSize": 2, "instanceTemplate": "global/instanceTemplates/tmpl"})
 	w.stable("g", 2)
 	w.made("DELETE", zoneB+"instanceGroupManagers/g", nil)
 	w.made("DELETE", zoneB+"instances/m", nil)
+	w.made("DELETE", zoneB+"instanceGroups/masters", nil)
 	w.made("DELETE", regionW+"addresses/m-ip", nil)
 	if err := w.s.Close(); err != nil {
 		t.Fatal(err)
@@ -110,6 +118,16 @@ func goOn(t *testing.T, path string) {
 		for _, o := range tx.all("p", "addresses") {
 			if by := addressUser(o); by != "" && tx.get(by) == nil {
 				t.Errorf("%s: address is used by %s, which is gone", path, by)
+			}
+		}
+		if rules, have := tx.all("p", "forwardingRules"), len(n.Balancers); len(rules) != have {
+			t.Errorf("%s: %d forwarding rules, %d balancers", path, len(rules), have)
+		}
+		for _, g := range tx.all("p", "instanceGroups") {
+			for _, i := range stringsOf(g, "instances") {
+				if tx.get(toRef(i)) == nil {
+					t.Errorf("%s: %s has a member %s, which is gone", path, str(g, "name"), i)
+				}
 			}
 		}
 		for c := range s.store.colls {

@@ -24,11 +24,15 @@
 // The store (store.go) holds each object as the JSON document that is
 // answered, under its path. Paths that start with "~" are notes of the
 // server's own: jobs, request ids, guest attributes, members of managed
-// groups, and where the search for a free address goes on.
+// groups, forwarding rules that are not there yet, machines whose connections
+// drain, and where the search for a free address goes on.
 //
 // Where Google's documents are silent, the choice here is: a network in use is
 // told by the operation, all other things in use at once; labels, metadata and
 // tags are compared and swapped when the request is accepted; an address stays
-// in use until the deleteAccessConfig is done; a machine of a managed group
+// in use until the deleteAccessConfig is done; a forwarding rule takes its
+// address at once, and traffic comes when its operation is done; a machine
+// taken out of a group keeps the balancer's address while its connections
+// drain, and one that was deleted leaves its groups; a machine of a managed group
 // that ends is made anew under its name.
 package emulator

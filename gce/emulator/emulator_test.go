@@ -6,8 +6,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -209,6 +211,7 @@ type machines struct {
 	syncs   int
 	network Network
 	exited  func(MachineKey)
+	health  map[netip.Addr]bool
 	hold    chan struct{} // Start waits for it when not nil, and says so
 	held    chan string
 	fail    error // of the next Start
@@ -275,6 +278,12 @@ func (b *machines) Sync(_ context.Context, n Network) error {
 func (b *machines) Serial(m Machine, start int64) ([]byte, error) {
 	text := []byte("booting " + m.Name + "\n")
 	return text[min(start, int64(len(text))):], nil
+}
+
+func (b *machines) Health(Balancer) (map[netip.Addr]bool, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return maps.Clone(b.health), nil
 }
 
 func (b *machines) Watch(exited func(MachineKey)) { b.exited = exited }

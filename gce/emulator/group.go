@@ -225,6 +225,9 @@ func deleteGroup(c *call) (obj, error) {
 		if o == nil {
 			return notFound(r)
 		}
+		if by := groupService(t, r.within("instanceGroups", r.name())); by != "" {
+			return inUse("instance_group_manager", r, by)
+		}
 		o["targetSize"] = 0
 		t.put(r.note("leaving"), obj{"id": o["id"]})
 		return nil

@@ -75,6 +75,11 @@ func addAccessConfig(c *call) (obj, error) {
 		}
 		ac := clone(c.body)
 		nic["accessConfigs"] = []any{ac}
+		if str(o, "status") == "TERMINATED" && str(ac, "natIP") == "" {
+			// One of the pool comes with the start.
+			fill(ac, obj{"kind": "compute#accessConfig", "type": "ONE_TO_ONE_NAT", "name": "External NAT", "networkTier": "PREMIUM"})
+			return nil
+		}
 		return c.s.newAccessConfig(t, r, ac, "resource.natIP")
 	})
 }

@@ -63,6 +63,7 @@ func (s *Server) discard(ctx context.Context, k *task, failed bool) error {
 			disk["lastDetachTimestamp"] = stamp(s.opts.Now())
 		}
 		releaseAll(t, r, o)
+		dismissAll(t, r)
 		t.delete(r)
 		t.delete(r.note("leaving"))
 		t.delete(r.note("guest"))
@@ -102,8 +103,8 @@ func releaseAll(t *tx, r ref, o obj) {
 
 // releaseInternal frees a reserved internal address.
 func releaseInternal(t *tx, r ref, nic obj) {
-	if a := reservedInside(t, toRef(str(nic, "subnetwork")), str(nic, "networkIP")); a != "" && addressUser(t.get(a)) == r {
-		use(t, a, "")
+	if a := reservedInside(t, toRef(str(nic, "subnetwork")), str(nic, "networkIP")); a != "" {
+		unuse(t, a, r)
 	}
 }
 

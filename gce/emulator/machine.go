@@ -12,13 +12,14 @@ import (
 func (s *Server) machine(r ref) (m Machine, ok bool) {
 	s.store.view(func(t *tx) {
 		if o := t.get(r); o != nil {
-			m, ok = machineOf(t, r, o), true
+			m, ok = machineOf(t, r, o, forwarded(t, r.project())), true
 		}
 	})
 	return m, ok
 }
 
-func machineOf(t *tx, r ref, o obj) Machine {
+// machineOf is an instance for its host; forwarded is that of its project.
+func machineOf(t *tx, r ref, o obj, forwarded map[ref][]netip.Addr) Machine {
 	size, _ := machineSize(ref(str(o, "machineType")).name())
 	m := Machine{
 		MachineKey: MachineKey{Project: r.project(), Zone: r.place(), Name: r.name(), ID: ident(o)},
@@ -36,6 +37,7 @@ func machineOf(t *tx, r ref, o obj) Machine {
 	}
 	if nics := objects(o, "networkInterfaces"); len(nics) > 0 {
 		m.NIC = nicOf(t, nics[0])
+		m.NIC.Forwarded = forwarded[r]
 	}
 	return m
 }
@@ -122,9 +124,10 @@ func networkState(t *tx) Network {
 				Project: p, Network: ref(str(o, "network")).name(), Name: str(o, "name"), Range: ranges[0], Secondary: ranges[1:],
 			})
 		}
+		reached := forwarded(t, p)
 		for _, o := range t.all(p, "instances") {
 			if str(o, "status") != "TERMINATED" {
-				n.Machines = append(n.Machines, machineOf(t, toRef(str(o, "selfLink")), o))
+				n.Machines = append(n.Machines, machineOf(t, toRef(str(o, "selfLink")), o, reached))
 			}
 		}
 		for _, o := range t.list("projects/" + p + "/global/firewalls") {
@@ -132,6 +135,7 @@ func networkState(t *tx) Network {
 				n.Firewalls = append(n.Firewalls, firewallOf(p, o))
 			}
 		}
+		n.Balancers = append(n.Balancers, balancersOf(t, p)...)
 	}
 	return n
 }

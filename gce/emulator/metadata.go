@@ -6,6 +6,7 @@ import (
 	"maps"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"hakube/gce/metadata"
@@ -111,13 +112,18 @@ func (s *Server) watch(r ref) <-chan struct{} {
 	return s.wakes[r]
 }
 
-// wake is told by the store what changed.
+// balances are the kinds that decide which addresses are forwarded to whom.
+var balances = []string{"forwardingRules", "backendServices", "instanceGroups"}
+
+// wake is told by the store what changed. What concerns a whole project wakes
+// all its machines: those that see nothing new wait on.
 func (s *Server) wake(changed []ref) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, r := range changed {
 		r := ref(strings.TrimPrefix(string(r), "~guest/"))
-		if strings.Count(string(r), "/") == 1 && !strings.HasPrefix(string(r), "~") {
+		if strings.Count(string(r), "/") == 1 && !strings.HasPrefix(string(r), "~") || slices.Contains(balances, r.kind()) || strings.HasPrefix(string(r), draining) {
+			r := ref(strings.TrimPrefix(strings.TrimPrefix(string(r), "~arriving/"), draining))
 			for i, ch := range s.wakes {
 				if i.project() == r.project() {
 					delete(s.wakes, i)
@@ -146,7 +152,7 @@ func (s *Server) metadataView(r ref) (v metadata.View, err error) {
 }
 
 func viewOf(t *tx, r ref, o obj) metadata.View {
-	m := machineOf(t, r, o)
+	m := machineOf(t, r, o, forwarded(t, r.project()))
 	project := projectDoc(t, r.project())
 	number := projectNumber(r.project())
 	in := fmt.Sprintf("projects/%d/", number)

@@ -137,6 +137,11 @@ func networkUsers(t *tx, r ref) ref {
 			}
 		}
 	}
+	for _, o := range t.all(r.project(), "instanceGroups") {
+		if str(o, "network") == link {
+			return toRef(str(o, "selfLink"))
+		}
+	}
 	for _, o := range t.list("projects/" + r.project() + "/global/instanceTemplates") {
 		for _, nic := range objects(sub(o, "properties"), "networkInterfaces") {
 			if str(nic, "network") == link {

@@ -1,6 +1,9 @@
 package emulator
 
-import "context"
+import (
+	"context"
+	"net/netip"
+)
 
 // nothing is the backend of a server without one: all that is asked for is so.
 type nothing struct{}
@@ -15,3 +18,5 @@ func (nothing) Sync(context.Context, Network) error       { return nil }
 func (nothing) Serial(Machine, int64) ([]byte, error)     { return nil, nil }
 func (nothing) Watch(func(MachineKey))                    {}
 func (nothing) Close() error                              { return nil }
+
+func (nothing) Health(b Balancer) (map[netip.Addr]bool, error) { return nil, nil }

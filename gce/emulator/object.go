@@ -133,14 +133,15 @@ func plain(v any) any {
 }
 
 // fingerprint is a digest of the parts: equal content, equal fingerprint, as
-// Google's of labels are.
+// Google's of labels are. It is in the alphabet for URLs, as Google's are too:
+// gcloud decodes what it read and sends it back in that one.
 func fingerprint(parts ...any) string {
 	js, err := json.Marshal(parts)
 	if err != nil {
 		panic(err) // documents come from JSON
 	}
 	sum := sha256.Sum256(js)
-	return base64.StdEncoding.EncodeToString(sum[:8])
+	return base64.URLEncoding.EncodeToString(sum[:8])
 }
 
 func sortedKeys[V any](m map[string]V) []string {

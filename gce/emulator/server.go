@@ -59,6 +59,7 @@ func collections() []collection {
 		projects(), regions(), zones(), machineTypes(), diskTypes(), images(), imageFamilyViews(),
 		networks(), subnetworks(), routes(), firewalls(), addresses(), globalAddresses(),
 		disks(), instances(), instanceTemplates(), instanceGroupManagers(), instanceGroups(),
+		healthChecks(), regionHealthChecks(), backendServices(), regionBackendServices(), forwardingRules(), globalForwardingRules(),
 		autoscalers(), regionAutoscalers(),
 		zoneOperations(), regionOperations(), globalOperations(),
 	}

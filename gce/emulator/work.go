@@ -192,6 +192,7 @@ func (s *Server) resume() error {
 	id := func(j job) uint64 { return ident(s.read(j.Operation)) }
 	slices.SortFunc(jobs, func(a, b job) int { return int(int64(id(a) - id(b))) })
 	s.adopt()
+	s.drainOn()
 	for _, j := range jobs {
 		s.start(j)
 	}

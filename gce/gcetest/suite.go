@@ -33,6 +33,7 @@ func Suite(t *testing.T, c *gce.Client) {
 		{"disk", (*suite).disk},
 		{"instance", (*suite).instance},
 		{"group", (*suite).group},
+		{"balancer", (*suite).balancer},
 		{"takedown", (*suite).takedown},
 	} {
 		// Each stands on the ones before.

@@ -184,6 +184,9 @@ func (r *real) Sync(ctx context.Context, n emulator.Network) error {
 	return r.network.Sync(ctx, n)
 }
 
+// Health implements [emulator.Backend].
+func (r *real) Health(b emulator.Balancer) (map[netip.Addr]bool, error) { return r.network.Health(b) }
+
 // Close lets go of machines and network; both go on without us.
 func (r *real) Close() error { return errors.Join(r.closeServices(), r.Host.Close()) }
 

@@ -30,15 +30,34 @@
 // of being lost, so that nothing waits for a timeout. Addresses of all
 // networks together must differ, see [Overlap].
 //
-// Nothing is changed on the host but the link hakube0 with its address, and a
-// /32 route for each external address in use. Forwarding and the other
+// Nothing is changed on the host but the link hakube0 with its address and
+// routes by it: a /32 for each external address in use, and one of low
+// precedence for the rest of their range, so that packets to a machine that is
+// stopped do not leave by the host's default route. Forwarding and the other
 // switches are set inside the namespace.
 //
-// # Room for the balancer
+// # Balancers
 //
-// A passthrough balancer picks a machine for each new connection to a
-// forwarding rule's address: a chain in prerouting between spoof (raw) and
-// in-nat (dstnat), at priority mangle, that sets a mark, and an ip rule per
-// mark. Marks are not used by anything here. [ownSources] is where an address
-// a machine may send from is added, [Externals] where the host's routes come from.
+// A passthrough balancer's packets keep their destination. A chain between
+// spoof (raw) and in-nat (dstnat) hashes each new connection to one of the
+// machines that get new ones, marks packets and connection with that machine's
+// address as a number, and brings the mark back for later packets of the
+// calling direction. An ip rule leads each mark to a table of its own, whose
+// one route is that machine. So rules, tables and marks are a function of the
+// network too, and need not be remembered: whoever comes later finds them, and
+// they go with the namespace.
+//
+// As on Google: a machine that calls the address reaches itself; only machines
+// with an external address reach it otherwise, and are seen as that; firewall
+// rules are those of the machine picked, with the caller as source. Probes go
+// to the balancer's address on each machine, come from [Prober], and are judged
+// by the firewall like anything else. Without anybody healthy all get new
+// connections. TCP connections stay with an unhealthy machine, UDP's do not;
+// those with a machine that left stay until the drain is over. Then, and when
+// the machine itself has gone, they are forgotten: the next packet reaches
+// another one, whose reset tells the caller.
+//
+// Unlike Google: what the balancer does not forward is refused. A change of
+// health may lead a caller of CLIENT_IP affinity to another machine although
+// his is still there, since there is no consistent hash.
 package vpc

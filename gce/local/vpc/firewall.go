@@ -16,7 +16,8 @@ func (w network) egressChain(b *strings.Builder) {
 	chain(b, w.chain("egress"), "", func() {
 		// Not translated means called by an internal address: those of other
 		// networks do not exist for this one.
-		line(b, "ct status & dnat == 0 ct reply ip saddr != %s drop", set(shown(w.ranges())))
+		// A balancer's is external too, and its connections carry a mark.
+		line(b, "ct status & dnat == 0 ct mark 0 ct reply ip saddr != %s drop", set(shown(w.ranges())))
 		for _, f := range w.firewalls {
 			if !f.Egress {
 				continue
@@ -39,22 +40,28 @@ func (w network) egressChain(b *strings.Builder) {
 // does not accept is dropped.
 func (w network) ingressChain(b *strings.Builder) {
 	chain(b, w.chain("ingress"), "", func() {
-		for _, f := range w.firewalls {
-			if f.Egress {
-				continue
-			}
-			verdict := "accept"
-			if f.Deny {
-				verdict = "drop"
-			}
-			self, ok := match("ct reply ip saddr", w.targets(f))
-			// The caller as the called sees it: after translation.
-			other, ok2 := match("ct reply ip daddr", w.sources(f))
-			if ok && ok2 {
-				w.rule(b, f, self+other, verdict)
-			}
-		}
+		w.ingressRules(b, func(f emulator.Firewall) (string, bool) { return match("ct reply ip saddr", w.targets(f)) })
 	})
+}
+
+// ingressRules writes the ingress rules; called is the condition that the
+// machine called is one a rule is about.
+func (w network) ingressRules(b *strings.Builder, called func(emulator.Firewall) (string, bool)) {
+	for _, f := range w.firewalls {
+		if f.Egress {
+			continue
+		}
+		verdict := "accept"
+		if f.Deny {
+			verdict = "drop"
+		}
+		self, ok := called(f)
+		// The caller as the called sees it: after translation.
+		other, ok2 := match("ct reply ip daddr", w.sources(f))
+		if ok && ok2 {
+			w.rule(b, f, self+other, verdict)
+		}
+	}
 }
 
 // rule writes a line for each protocol of f.

@@ -63,7 +63,22 @@ func ensureHostLink(o Options, ns netns.NsHandle, in *netlink.Handle) (host, inn
 			return fail(fmt.Errorf("setting it up: %w", err))
 		}
 	}
-	return host, inner, nil
+	return host, inner, keepExternal(outside, host, inner)
+}
+
+// keepExternal sends the whole range of external addresses to the VPC, which
+// refuses those that nobody has. Without it packets to a machine that is
+// stopped would take the host's default route, and somebody else may answer.
+// The metric is the link's own, since several VPCs of tests have the route.
+func keepExternal(outside netlink.Link, host, inner netip.Addr) error {
+	r := netlink.Route{
+		LinkIndex: outside.Attrs().Index, Dst: ipNet(External), Gw: inner.AsSlice(), Src: host.AsSlice(),
+		Protocol: protocolID, Flags: int(netlink.FLAG_ONLINK), Priority: 1000 + outside.Attrs().Index,
+	}
+	if err := netlink.RouteReplace(&r); err != nil {
+		return fmt.Errorf("routing %s: %w", External, err)
+	}
+	return nil
 }
 
 // pairOf is the pair of addresses the link has, else the first free one.
@@ -114,7 +129,7 @@ func hostRoutes() ([]netlink.Route, error) {
 }
 
 // externalIsFree refuses a host that has the range of external addresses in
-// use for something else. Our own routes are /32 and carry our mark.
+// use for something else. Our own routes carry our mark.
 func externalIsFree() error {
 	rs, err := hostRoutes()
 	if err != nil {
@@ -128,8 +143,8 @@ func externalIsFree() error {
 	return nil
 }
 
-// syncHostRoutes gives the host a /32 route for each of ext, and no other by
-// our link.
+// syncHostRoutes gives the host a /32 route for each of ext, and no other /32
+// by our link.
 func (v *VPC) syncHostRoutes(ext []netip.Addr) error {
 	link, err := netlink.LinkByName(v.names.hostLink())
 	if err != nil {
@@ -146,6 +161,7 @@ func (v *VPC) syncHostRoutes(ext []netip.Addr) error {
 		ours := r.LinkIndex == link.Attrs().Index
 		switch {
 		case !p.IsValid() || !External.Overlaps(p) || p.Bits() == 0:
+		case p == External && r.Protocol == protocolID: // see keepExternal
 		case ours && slices.Contains(ext, p.Addr()):
 			have[p.Addr()] = true
 		case ours:

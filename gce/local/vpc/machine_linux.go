@@ -28,6 +28,9 @@ func (v *VPC) Machine(m emulator.Machine) (netnsPath string, err error) {
 	if err == nil {
 		err = v.ensureMachine(name, m, mac)
 	}
+	if err == nil {
+		err = v.addTables(v.now, v.behind)
+	}
 	if err != nil {
 		return "", fmt.Errorf("connecting instance %q to the network: %w", m.Name, err)
 	}

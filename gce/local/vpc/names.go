@@ -14,6 +14,9 @@ var (
 	Metadata = netip.MustParseAddr("169.254.169.254")
 	// Mirror is the mirror of downloads and images (port 80).
 	Mirror = netip.MustParseAddr("169.254.169.252")
+	// Prober is where balancers' probes come from, of the ranges Google's come
+	// from: 35.191.0.0/16 is the one all of its balancers have.
+	Prober = netip.MustParseAddr("35.191.0.1")
 	// External is where external addresses come from (TEST-NET-2, RFC 5737).
 	// The other two documentation ranges are in use on some hosts.
 	External = netip.MustParsePrefix("198.51.100.0/24")

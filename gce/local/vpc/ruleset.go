@@ -59,19 +59,24 @@ func networks(n emulator.Network) []network {
 // ruleset is the whole table for a settled n, as nft -f reads it: the old one
 // goes and the new one comes in one transaction. host is the address the host
 // is seen as.
-func ruleset(n emulator.Network, host netip.Addr) string {
+func ruleset(n emulator.Network, host netip.Addr, pools []pool) string {
 	var b strings.Builder
 	// A table must be there to be deleted.
 	fmt.Fprintf(&b, "table ip %[1]s\ndelete table ip %[1]s\ntable ip %[1]s {\n", table)
-	spoofChain(&b, n, host)
-	natChains(&b, n)
-	localChains(&b, n)
+	spoofChain(&b, n, host, pools)
+	balanceChains(&b, n, pools)
+	natChains(&b, n, pools)
+	localChains(&b, n, pools)
 	nets := networks(n)
+	var balanced []string
 	for _, w := range nets {
 		w.egressChain(&b)
 		w.ingressChain(&b)
+		if w.balancedChain(&b, pools) {
+			balanced = append(balanced, w.balanced(pools)...)
+		}
 	}
-	firewallChain(&b, n, nets)
+	firewallChain(&b, n, nets, balanced)
 	b.WriteString("}\n")
 	return b.String()
 }
@@ -92,12 +97,12 @@ func chain(b *strings.Builder, name, hook string, rules func()) {
 
 // spoofChain lets in only what its link may send, before anything else looks
 // at it. From here on a source address says who sends.
-func spoofChain(b *strings.Builder, n emulator.Network, host netip.Addr) {
+func spoofChain(b *strings.Builder, n emulator.Network, host netip.Addr, pools []pool) {
 	chain(b, "spoof", "type filter hook prerouting priority -300; policy drop;", func() {
 		line(b, `iifname "lo" accept`)
 		var own []string
 		for _, m := range n.Machines {
-			for _, p := range ownSources(m) {
+			for _, p := range append(merge(ownRanges(m)), ownVIPs(m, pools)...) {
 				own = append(own, fmt.Sprintf("%q . %s", machineLink(m.ID), show(p)))
 			}
 		}
@@ -121,7 +126,7 @@ func addrs(as []netip.Addr) []string {
 
 // natChains translate external addresses 1:1. Only the machine's primary
 // address has one, aliases do not.
-func natChains(b *strings.Builder, n emulator.Network) {
+func natChains(b *strings.Builder, n emulator.Network, pools []pool) {
 	var in, out []string
 	for _, m := range n.Machines {
 		if m.NIC.External.Is4() {
@@ -138,13 +143,16 @@ func natChains(b *strings.Builder, n emulator.Network) {
 		// Whoever calls an external address is seen as his own.
 		if len(out) > 0 {
 			line(b, "ct status dnat snat to ip saddr map %s", set(out))
+			if len(pools) > 0 {
+				line(b, "ip daddr %s snat to ip saddr map %s", set(addrs(vips(pools))), set(out))
+			}
 		}
 	})
 }
 
 // localChains are about the namespace's own addresses, and refuse at once what
 // on Google would be lost on the way.
-func localChains(b *strings.Builder, n emulator.Network) {
+func localChains(b *strings.Builder, n emulator.Network, pools []pool) {
 	chain(b, "input", "type filter hook input priority 0; policy drop;", func() {
 		line(b, "ip daddr %s accept", set(addrs(services)))
 		// Answers to what the namespace itself has asked.
@@ -153,27 +161,36 @@ func localChains(b *strings.Builder, n emulator.Network) {
 	})
 	chain(b, "forward", "type filter hook forward priority 0; policy accept;", func() {
 		line(b, "oifname %q ct direction original reject with icmp admin-prohibited", innerHostLink)
-		var callers []string
-		for _, m := range n.Machines {
-			if m.NIC.External.Is4() {
-				callers = append(callers, m.NIC.Address.String())
-			}
+		line(b, "iifname != %q ct direction original ct status dnat %sreject with icmp net-unreachable", innerHostLink, withoutExternal(n))
+		if len(pools) > 0 {
+			// A balancer's address answers and never calls. Above all, an answer
+			// whose connection is forgotten must not be taken for a call.
+			line(b, "ct direction original ip saddr %s drop", set(addrs(vips(pools))))
 		}
-		// No external address of one's own, no way to one: neither a machine
-		// without an access config nor an alias has anything to be seen as.
-		who := ""
-		if len(callers) > 0 {
-			who = "ip saddr != " + set(callers) + " "
-		}
-		line(b, "iifname != %q ct direction original ct status dnat %sreject with icmp net-unreachable", innerHostLink, who)
 	})
+}
+
+// withoutExternal is the condition that a packet's sender has no external
+// address of his own, and so no way to one: neither a machine without an access
+// config nor an alias has anything to be seen as.
+func withoutExternal(n emulator.Network) string {
+	var callers []string
+	for _, m := range n.Machines {
+		if m.NIC.External.Is4() {
+			callers = append(callers, m.NIC.Address.String())
+		}
+	}
+	if len(callers) == 0 {
+		return ""
+	}
+	return "ip saddr != " + set(callers) + " "
 }
 
 // firewallChain judges every packet, of both directions, by its connection: by
 // who began it (original source) and by who is called, as called and answering
 // after translation (reply). It comes after all translation, when both are
 // known, and before a new connection is remembered.
-func firewallChain(b *strings.Builder, n emulator.Network, nets []network) {
+func firewallChain(b *strings.Builder, n emulator.Network, nets []network, balanced []string) {
 	chain(b, "firewall", "type filter hook postrouting priority 110; policy drop;", func() {
 		line(b, "ip saddr %s accept", set(addrs(services)))
 		line(b, "meta l4proto icmp fib saddr type local accept")
@@ -203,6 +220,9 @@ func firewallChain(b *strings.Builder, n emulator.Network, nets []network) {
 		if len(callers) > 0 {
 			line(b, "ct original ip saddr vmap %s", set(callers))
 			line(b, "ct reply ip saddr vmap %s", set(called))
+		}
+		if len(balanced) > 0 {
+			line(b, "ct reply ip saddr . ct mark vmap %s", set(balanced))
 		}
 	})
 }

@@ -102,12 +102,12 @@ func cluster() emulator.Network {
 
 func TestRuleset(t *testing.T) {
 	host := netip.MustParseAddr("198.18.172.1")
-	for file, n := range map[string]emulator.Network{"empty": {}, "cluster": cluster()} {
+	for file, n := range map[string]emulator.Network{"empty": {}, "cluster": cluster(), "balanced": balanced()} {
 		n, err := settle(n)
 		if err != nil {
 			t.Errorf("%s: %v", file, err)
 		}
-		got, path := ruleset(n, host), "testdata/"+file+".nft"
+		got, path := ruleset(n, host, poolsOf(n)), "testdata/"+file+".nft"
 		want, _ := os.ReadFile(path)
 		if diff := cmp.Diff(string(want), got); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", path, diff)
@@ -123,12 +123,13 @@ func TestRuleset(t *testing.T) {
 // The order in which the API tells of things does not matter.
 func TestRulesetIsAFunctionOfWhatIsThere(t *testing.T) {
 	host := netip.MustParseAddr("198.18.172.1")
-	a, _ := settle(cluster())
-	turned := cluster()
+	a, _ := settle(balanced())
+	turned := balanced()
+	slices.Reverse(turned.Balancers)
 	slices.Reverse(turned.Machines)
 	slices.Reverse(turned.Firewalls)
 	b, _ := settle(turned)
-	if diff := cmp.Diff(ruleset(a, host), ruleset(b, host)); diff != "" {
+	if diff := cmp.Diff(ruleset(a, host, poolsOf(a)), ruleset(b, host, poolsOf(b))); diff != "" {
 		t.Error(diff)
 	}
 }

@@ -12,6 +12,7 @@ import (
 // settle sorts n, so that equal networks give equal rules, and leaves out each
 // machine that wants an address of a machine with a lower ID, or has none. The
 // error holds one [*Overlap] for each of those and does not make n useless.
+// A balancer whose address is a machine's is left out too.
 func settle(n emulator.Network) (emulator.Network, error) {
 	var errs []error
 	type claim struct {
@@ -44,6 +45,9 @@ next:
 		}
 		out.Machines = append(out.Machines, m)
 	}
+	var more []error
+	out.Balancers, more = settleBalancers(n.Balancers, out.Machines)
+	errs = append(errs, more...)
 	out.Firewalls = slices.Clone(n.Firewalls)
 	slices.SortFunc(out.Firewalls, func(a, b emulator.Firewall) int {
 		return cmp.Or(
@@ -68,9 +72,6 @@ func ownRanges(m emulator.Machine) []netip.Prefix {
 	return append([]netip.Prefix{one(m.NIC.Address)}, m.NIC.Aliases...)
 }
 
-// ownSources are what m may send from.
-func ownSources(m emulator.Machine) []netip.Prefix { return merge(ownRanges(m)) }
-
 // Externals are the external addresses in use, sorted: those the host has
 // routes for.
 func Externals(n emulator.Network) []netip.Addr {
@@ -78,6 +79,11 @@ func Externals(n emulator.Network) []netip.Addr {
 	for _, m := range n.Machines {
 		if m.NIC.External.Is4() {
 			out = append(out, m.NIC.External)
+		}
+	}
+	for _, b := range n.Balancers {
+		if b.Address.Is4() {
+			out = append(out, b.Address)
 		}
 	}
 	slices.SortFunc(out, netip.Addr.Compare)

@@ -26,11 +26,28 @@ func (v *VPC) Sync(ctx context.Context, n emulator.Network) error {
 		return err
 	}
 	n, overlaps := settle(n)
+	if v.drains.members == nil {
+		if err := v.adopt(n); err != nil {
+			return err
+		}
+	}
+	v.now = n
+	ps := v.pools()
+	rules := ruleset(n, v.host, ps)
+	// Nothing is in a balancer's table that is not marked by the new rules.
+	err := v.addTables(n, ps)
 	// Rules first: a route must never lead where the old rules let more in.
-	if err := v.load(ruleset(n, v.host)); err != nil {
+	if err == nil {
+		v.loaded = ""
+		err = v.load(rules)
+	}
+	if err != nil {
 		return err
 	}
-	return errors.Join(v.syncRoutes(n), v.forget(n), v.syncHostRoutes(Externals(n)), overlaps)
+	err = errors.Join(v.syncRoutes(n), v.forget(n, ps), v.dropTables(ps), v.syncHostRoutes(Externals(n)))
+	v.settled(rules, ps, err)
+	v.syncProbes(ps)
+	return errors.Join(err, overlaps)
 }
 
 // load replaces the table, in one transaction. With "-c" it only asks the
@@ -80,9 +97,9 @@ func (v *VPC) syncRoutes(n emulator.Network) error {
 }
 
 // forget removes connections translated by an external address that is no
-// longer where it was. The rules drop their packets anyway; but as long as the
+// longer where it was, and those balanced to where they are not to be. The rules drop their packets anyway; but as long as the
 // entry is there, a caller that keeps its port would never reach the new place.
-func (v *VPC) forget(n emulator.Network) error {
+func (v *VPC) forget(n emulator.Network, pools []pool) error {
 	internal := map[netip.Addr]netip.Addr{} // external → internal
 	external := map[netip.Addr]netip.Addr{}
 	for _, m := range n.Machines {
@@ -93,13 +110,13 @@ func (v *VPC) forget(n emulator.Network) error {
 	stale := flowFilter(func(f *netlink.ConntrackFlow) bool {
 		from, to := addrOf(f.Forward.SrcIP), addrOf(f.Forward.DstIP)
 		seen, at := addrOf(f.Reverse.DstIP), addrOf(f.Reverse.SrcIP)
-		return to != at && internal[to] != at || from != seen && external[from] != seen
+		return to != at && internal[to] != at || from != seen && external[from] != seen || misled(f, pools)
 	})
 	_, err := again(func() (uint, error) {
 		return v.in.ConntrackDeleteFilters(netlink.ConntrackTable, unix.AF_INET, stale)
 	})
 	if err != nil {
-		return fmt.Errorf("ending connections by external addresses that moved: %w", err)
+		return fmt.Errorf("ending connections that have lost their way: %w", err)
 	}
 	return nil
 }

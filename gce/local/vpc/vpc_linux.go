@@ -6,7 +6,9 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
+	"slices"
 	"sync"
+	"time"
 
 	// netlink: links, addresses, routes and conntrack without the ip and
 	// conntrack programs, whose output is not made for machines.
@@ -29,7 +31,20 @@ type VPC struct {
 	inner netip.Addr      // the VPC's end of the link to it
 	nft   string          // path of the program
 
-	mu sync.Mutex // over changes
+	mu     sync.Mutex       // over changes, and over the following
+	now    emulator.Network // as last synced, settled
+	loaded string           // the rules in effect, "" when not all went well
+	behind []pool           // the balancers in effect
+	drains drains
+	timer  *time.Timer // wakes up when a drain is over; nil before the first
+	closed bool
+
+	running sync.WaitGroup // probes
+	health  sync.Mutex     // over the following; taken last, never held for long
+	probes  map[probed]*probe
+	// verdicts are by backend, so that they outlive a change of the probe.
+	verdicts map[probed]verdict
+	failed   error // of the last refresh
 }
 
 // New makes the namespace and the host's link to it, or adopts those that are
@@ -39,7 +54,7 @@ func New(o Options) (_ *VPC, err error) {
 	if os.Geteuid() != 0 {
 		return nil, errors.New("making the machines' network: needs root (or use model machines)")
 	}
-	v := &VPC{names: o, ns: netns.None()}
+	v := &VPC{names: o, ns: netns.None(), probes: map[probed]*probe{}, verdicts: map[probed]verdict{}}
 	defer func() {
 		if err != nil {
 			err = fmt.Errorf("making the machines' network: %w", errors.Join(err, v.Close()))
@@ -79,23 +94,35 @@ func New(o Options) (_ *VPC, err error) {
 // first machine, whether this kernel and this nft know all that rules are made of.
 func (v *VPC) firstRules() error {
 	a := netip.MustParseAddr
+	member := a("10.0.0.2")
 	probe := emulator.Network{
 		Machines: []emulator.Machine{{
 			MachineKey: emulator.MachineKey{Project: "p", ID: 1}, Tags: []string{"t"},
-			NIC: emulator.NIC{Network: "n", Address: a("10.0.0.2"), External: a("198.51.100.1"), Aliases: []netip.Prefix{netip.MustParsePrefix("10.1.0.0/24")}},
+			NIC: emulator.NIC{Network: "n", Address: member, External: a("198.51.100.1"), Aliases: []netip.Prefix{netip.MustParsePrefix("10.1.0.0/24")}},
 		}},
+		Balancers: []emulator.Balancer{{Project: "p", Region: "r", Name: "b", Address: a("198.51.100.2"), Protocol: "TCP", Ports: []string{"1-2"}}},
 		Firewalls: []emulator.Firewall{{Project: "p", Network: "n", Name: "f", SourceTags: []string{"t"},
 			Allowed: []emulator.Protocol{{Name: "tcp", Ports: []string{"1-2", "4"}}}}},
 	}
-	if err := v.load(ruleset(probe, v.host), "-c"); err != nil {
+	two := []netip.Addr{member, a("10.0.0.3")}
+	behind := []pool{{Balancer: probe.Balancers[0], members: two, picks: two, healthy: two}}
+	if err := v.load(ruleset(probe, v.host, behind), "-c"); err != nil {
 		return fmt.Errorf("trying whether this kernel has all that is needed of nftables: %w", err)
 	}
-	return v.load(ruleset(emulator.Network{}, v.host))
+	return v.load(ruleset(emulator.Network{}, v.host, nil))
 }
 
-// Close lets go of the network and leaves it in the kernel. Listeners are
-// their callers' to close.
+// Close lets go of the network and leaves it in the kernel, where connections
+// go on, but nobody is probed. Listeners are their callers' to close.
 func (v *VPC) Close() error {
+	v.mu.Lock()
+	v.closed = true
+	if v.timer != nil {
+		v.timer.Stop()
+	}
+	v.syncProbes(nil)
+	v.mu.Unlock()
+	v.running.Wait() // not under the lock: a probe may be about to refresh
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if v.in != nil {
@@ -131,7 +158,7 @@ func (v *VPC) ensureInside() error {
 	if err := v.in.LinkSetUp(lo); err != nil {
 		return fmt.Errorf("setting lo up in %s: %w", v.names.vpcNS(), err)
 	}
-	for _, a := range services {
+	for _, a := range append(slices.Clone(services), Prober) {
 		if err := v.in.AddrReplace(lo, &netlink.Addr{IPNet: ipNet(one(a))}); err != nil {
 			return fmt.Errorf("adding %s in %s: %w", a, v.names.vpcNS(), err)
 		}

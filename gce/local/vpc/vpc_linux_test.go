@@ -123,6 +123,9 @@ func TestExternalAddresses(t *testing.T) {
 	w.want(plain, "", "198.51.100.241:443", "refused")
 	w.want(node, "10.64.1.5", "198.51.100.241:443", "refused")
 	w.want(node, "", "198.51.100.250:443", "refused")
+	// The host's packets to an address nobody has go to the VPC, which says so,
+	// and not out of this machine.
+	w.want(nil, "", "198.51.100.250:443", "refused")
 	// No way to the host, nor to the VPC's own addresses.
 	l, err := net.Listen("tcp4", host+":0")
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 
 	"hakube/gce/emulator"
 )
@@ -29,6 +30,9 @@ func (*VPC) Release(emulator.Machine) error { return errUnsupported }
 
 // Sync fails.
 func (*VPC) Sync(context.Context, emulator.Network) error { return errUnsupported }
+
+// Health fails.
+func (*VPC) Health(emulator.Balancer) (map[netip.Addr]bool, error) { return nil, errUnsupported }
 
 // Listen fails.
 func (*VPC) Listen(string, string) (net.Listener, error) { return nil, errUnsupported }

@@ -20,8 +20,8 @@ import (
 // resources are the collections kept. Those without code behind them answer
 // 501, which tells "not written" from "not there".
 var resources = []string{
-	"addresses", "autoscalers", "diskTypes", "disks", "firewalls", "forwardingRules",
-	"globalAddresses", "globalOperations", "healthChecks", "httpHealthChecks", "imageFamilyViews", "images",
+	"addresses", "autoscalers", "backendServices", "diskTypes", "disks", "firewalls", "forwardingRules",
+	"globalAddresses", "globalForwardingRules", "globalOperations", "healthChecks", "httpHealthChecks", "imageFamilyViews", "images",
 	"instanceGroupManagers", "instanceGroups", "instanceTemplates", "instances",
 	"machineTypes", "networks", "projects", "regionAutoscalers", "regionBackendServices",
 	"regionHealthChecks", "regionInstanceGroupManagers", "regionInstanceGroups",

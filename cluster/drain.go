@@ -1,0 +1,211 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"hakube/cluster/plan"
+)
+
+// drained is the fact that the nodes which are too many hold no pods that
+// could run elsewhere, and that all others take pods. It is listed where there
+// is a group that can have too many.
+func (r *run) drained() []plan.Step {
+	for _, g := range r.poolGroups() {
+		if r.have.has(g.object) {
+			return []plan.Step{drained{r}}
+		}
+	}
+	return nil
+}
+
+type drained struct{ *run }
+
+func (drained) String() string { return "nodes that go are drained" }
+
+// Waits: each of its calls leaves the node as good as it was, and draining may
+// take minutes; an interrupt ends it at once.
+func (drained) Waits() {}
+
+// leavers reads the pool and says which of its machines go.
+func (d drained) leavers(ctx context.Context) (p pool, goes []member, err error) {
+	if p, err = d.pool(ctx); err != nil {
+		return p, nil, err
+	}
+	if d.removing {
+		for _, o := range d.or(kindInstance, object{}) { // that have no group any more
+			goes = append(goes, member{name: o.name, zone: o.zone})
+		}
+		return p, append(goes, p.machines...), nil
+	}
+	for _, g := range d.poolGroups() {
+		goes = append(goes, p.leavers(g.name, g.size-g.wants)...)
+	}
+	return p, goes, nil
+}
+
+func (d drained) Observe(ctx context.Context) (plan.State, error) {
+	p, goes, err := d.leavers(ctx)
+	if err != nil {
+		return plan.State{Is: plan.Absent, Why: plainly443(err)}, nil
+	}
+	if stay := p.regretted(goes); len(stay) > 0 {
+		return plan.State{Is: plan.Partial, Why: "to stay, and cordoned: " + few(stay)}, nil
+	}
+	open := slices.DeleteFunc(slices.Clone(goes), func(m member) bool {
+		n := p.node(m)
+		return n == nil || isLeaving(n) && n.Spec.Unschedulable
+	})
+	if len(open) > 0 {
+		return plan.State{Is: plan.Partial, Why: "to go, and takes pods: " + few(open)}, nil
+	}
+	left, err := d.podsOn(ctx, p, goes)
+	if err != nil {
+		return plan.State{Is: plan.Absent, Why: plainly443(err)}, nil
+	}
+	for _, pod := range left {
+		if d.gaveUpOn(pod.Spec.NodeName) == "" {
+			return plan.State{Is: plan.Partial, Why: fmt.Sprintf("%d pods are on nodes that go", len(left))}, nil
+		}
+	}
+	switch {
+	case len(left) > 0:
+		return exists(d.gaveUpOn(left[0].Spec.NodeName))
+	case len(goes) == 0:
+		return exists("none goes")
+	}
+	return exists("drained: " + few(goes))
+}
+
+// Do cordons what goes, opens again what stays after all, and evicts until
+// nothing is left or the limit is over. Then it goes on, and says so.
+func (d drained) Do(ctx context.Context) error {
+	p, goes, err := d.leavers(ctx)
+	if err != nil {
+		return err
+	}
+	client, err := d.kube(ctx)
+	if err != nil {
+		return err
+	}
+	for _, m := range p.regretted(goes) {
+		if err := uncordon(ctx, client, p.node(m)); err != nil {
+			return err
+		}
+	}
+	err = each(len(goes), func(i int) error { return cordon(ctx, client, p.node(goes[i])) })
+	if err != nil {
+		return err
+	}
+	err = plan.Until(ctx, plan.Condition{
+		For: fmt.Sprintf("pods to leave %d nodes", len(goes)), Every: d.poll, Limit: d.want.settings.DrainTimeout.Duration(),
+		Check: func(ctx context.Context) (ok bool, missing string, err error) {
+			left, err := d.podsOn(ctx, p, goes)
+			if err != nil {
+				return false, "", err
+			}
+			return len(left) == 0, d.evict(ctx, client, left), nil
+		},
+	})
+	if err == nil || ctx.Err() != nil {
+		return err
+	}
+	d.giveUp(namesOf(goes), errors.Unwrap(err))
+	return nil
+}
+
+func (drained) Undo(context.Context) error { return nil } // never unwanted
+
+// giveUp notes that nodes go with what is still on them.
+func (r *run) giveUp(names []string, last error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	why := fmt.Sprintf("not drained to the end, went on after %s: %v", r.want.settings.DrainTimeout.Duration(), last)
+	for _, n := range append(names, everyNode) {
+		r.gaveUp[n] = why
+	}
+	r.warn(why)
+}
+
+// everyNode stands in run.gaveUp for all that were to be drained.
+const everyNode = ""
+
+// warn adds a warning, once. The lock is held.
+func (r *run) warn(text string) {
+	if !slices.Contains(r.warnings, text) {
+		r.warnings = append(r.warnings, text)
+	}
+}
+
+func (r *run) gaveUpOn(node string) string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.gaveUp[node]
+}
+
+// busy is the opposite fact, which is undone before a pool is removed: that
+// its nodes hold pods. A cluster that cannot be asked keeps nothing from being
+// removed; that it went undrained is said.
+func (r *run) busy() plan.Step { return busy{r} }
+
+type busy struct{ *run }
+
+func (b busy) String() string         { return "pods on nodes of " + b.want.zone }
+func (busy) Waits()                   {}
+func (busy) Do(context.Context) error { return nil } // never wanted
+
+func (b busy) Observe(ctx context.Context) (plan.State, error) {
+	if why := b.unreachable(ctx); why != "" {
+		b.giveUp(why)
+	}
+	if why := b.gaveUpOn(everyNode); why != "" {
+		return plan.State{Is: plan.Absent, Why: why}, nil
+	}
+	if _, err := b.kube(ctx); err != nil {
+		return plan.State{Is: plan.Partial, Why: plainly443(err)}, nil
+	}
+	s, err := drained(b).Observe(ctx)
+	if s.Is == plan.Present {
+		return plan.State{Is: plan.Absent, Why: s.Why}, err
+	}
+	return plan.State{Is: plan.Present, Why: s.Why}, err
+}
+
+// giveUp notes that there is nobody to drain with.
+func (b busy) giveUp(why string) {
+	why = "draining is not possible: " + why
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.gaveUp[everyNode] = why
+	b.warn(why)
+}
+
+// Undo drains all nodes of the pool, with credentials fetched for it if this
+// operator has none that work.
+func (b busy) Undo(ctx context.Context) error {
+	err := b.credentials(ctx)
+	if err == nil {
+		err = drained(b).Do(ctx)
+	}
+	if err != nil && ctx.Err() == nil {
+		b.giveUp(plainly443(err))
+		return nil
+	}
+	return err
+}
+
+// credentials does what it takes to speak to the cluster that has a living API.
+func (b busy) credentials(ctx context.Context) error {
+	for _, s := range []plan.Step{access(b), kubeconfig(b)} {
+		now, err := s.Observe(ctx)
+		if err == nil && now.Is != plan.Present {
+			err = s.Do(ctx)
+		}
+		if err != nil {
+			return fmt.Errorf("%s: %w", s, err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,145 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// join judges whether a pool may be added in the zone: there is a cluster, in
+// this region, that may have nodes here, with a master that runs. It changes
+// nothing. What the cluster records of itself holds for what is added.
+func (r *run) join(ctx context.Context) error {
+	v, n := r.have, r.want.names
+	homes := v.homes(n)
+	region := Zone(r.want.zone).Region()
+	if len(homes) == 0 {
+		where := ""
+		if v.subnetRegion != "" {
+			where = fmt.Sprintf(" (what there is of it is in region %s)", v.subnetRegion)
+		}
+		return &Refused{
+			Why:  fmt.Sprintf("cluster %s has no master in project %s, so no node can join it%s", n.Prefix, r.want.project, where),
+			Cure: fmt.Sprintf("make the cluster first: KUBE_GCE_ZONE=%s hakube up", r.want.zone),
+		}
+	}
+	home := homes[0]
+	first := "KUBE_GCE_ZONE=" + home + " hakube up"
+	if there := Zone(home).Region(); there != region {
+		return &Refused{
+			Why:  fmt.Sprintf("cluster %s is in region %s, and %s is a zone of another one", n.Prefix, there, r.want.zone),
+			Cure: "name a zone of " + there + " with KUBE_GCE_ZONE; a cluster has one region",
+		}
+	}
+	masters := v.masters(n)
+	if len(masters) == 0 {
+		return &Refused{
+			Why:  fmt.Sprintf("cluster %s has no master: there is only its disk, in %s", n.Prefix, home),
+			Cure: "bring it back first: " + first,
+		}
+	}
+	recorded := masters[0].multizone != "false"
+	if !recorded && r.want.zone != home {
+		return &Refused{
+			Why:  fmt.Sprintf("cluster %s was made with MULTIZONE=false: it has zone %s and no other", n.Prefix, home),
+			Cure: "more nodes in its own zone: KUBE_GCE_ZONE=" + home + " KUBE_USE_EXISTING_MASTER=true hakube up with a larger NUM_NODES; several zones need a cluster made with MULTIZONE=true",
+		}
+	}
+	r.want.mark.Multizone, r.want.home = recorded, home
+	if m := r.master(); !v.runs(m) {
+		return &Refused{
+			Why:  fmt.Sprintf("cluster %s has no master that runs: %s in %s is %s", n.Prefix, masters[0].name, masters[0].zone, masters[0].status),
+			Cure: "bring it back first: " + first,
+		}
+	}
+	ip, err := r.address(ctx)
+	if err != nil {
+		return err
+	}
+	if ip == "" {
+		return &Refused{
+			Why:  fmt.Sprintf("cluster %s has no address %s, so no node would find its API", n.Prefix, n.Address()),
+			Cure: "finish the cluster first: " + first,
+		}
+	}
+	return nil
+}
+
+// runs tells whether a machine was found running.
+func (v *inventory) runs(m object) bool {
+	for _, o := range v.objects {
+		if o.kind == m.kind && o.name == m.name && o.zone == m.zone {
+			return o.status == "RUNNING"
+		}
+	}
+	return false
+}
+
+// leave looks for what there is to remove of the zone's pool, its Nodes
+// included if the cluster can be asked.
+func (r *run) leave(ctx context.Context) (any bool, err error) {
+	if r.have, err = r.look(ctx); err != nil {
+		return false, err
+	}
+	if homes := r.have.homes(r.want.names); len(homes) > 0 {
+		r.want.home = homes[0]
+	}
+	if len(r.have.pool(r.want.names, r.want.zone).objects) > 0 {
+		return true, nil
+	}
+	if unfit, err := r.zoneProblems(ctx); err != nil || len(unfit) > 0 {
+		if err == nil {
+			err = Unfit(unfit)
+		}
+		return false, err
+	}
+	if r.unreachable(ctx) != "" {
+		return false, nil
+	}
+	names, err := ghosts{r}.find(ctx)
+	return err == nil && len(names) > 0, nil // without credentials they are nobody's business
+}
+
+// unreachable is why a removal cannot ask the cluster, "" if it can. One
+// answer out of a few is enough; it is found out once a run.
+func (r *run) unreachable(ctx context.Context) string {
+	r.mu.Lock()
+	known := r.silent
+	r.mu.Unlock()
+	if known != nil {
+		return *known
+	}
+	why := r.whySilent(ctx)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.silent = &why
+	return why
+}
+
+func (r *run) whySilent(ctx context.Context) string {
+	m := r.master()
+	if !r.have.runs(m) {
+		return "no master of the cluster runs"
+	}
+	ip, err := r.address(ctx)
+	if err != nil {
+		return err.Error()
+	}
+	if ip == "" {
+		return "the cluster has no address"
+	}
+	why := ""
+	for range 3 {
+		if why = r.ready(ctx, ip); why == "" {
+			break
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(r.poll):
+		}
+	}
+	if why != "" {
+		why = "the API is silent: " + why
+	}
+	return why
+}

@@ -1,0 +1,188 @@
+package cluster
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"cloud.google.com/go/compute/apiv1/computepb"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"hakube/gce"
+)
+
+// A member is a machine of a group. Those of two zones may have one name, by chance.
+type member struct{ name, group, zone string }
+
+// namesOf is the machines for people.
+func namesOf(machines []member) []string {
+	names := make([]string, len(machines))
+	for i, m := range machines {
+		names[i] = m.name
+	}
+	return names
+}
+
+// few is some machines for people, when there may be many.
+func few(machines []member) string {
+	names := namesOf(machines[:min(len(machines), whyMany)])
+	if more := len(machines) - len(names); more > 0 {
+		names = append(names, fmt.Sprintf("and %d more", more))
+	}
+	return strings.Join(names, " ")
+}
+
+// A pool is the machines of groups beside the cluster's Nodes.
+type pool struct {
+	machines []member      // that are to stay
+	leaving  []string      // that are being removed
+	stuck    []string      // why a machine cannot be made: "kubernetes-minion-group-x1y2: quota …"
+	nodes    []corev1.Node // of the whole cluster
+}
+
+// pool reads both sides of the zone's pool.
+func (r *run) pool(ctx context.Context) (pool, error) {
+	var groups []object
+	if r.removing {
+		groups = r.or(kindGroup, object{})
+	} else {
+		for _, g := range r.poolGroups() {
+			groups = append(groups, g.object)
+		}
+	}
+	return r.poolOf(ctx, groups)
+}
+
+// everyPool is the pools of all zones.
+func (r *run) everyPool(ctx context.Context) (pool, error) {
+	var groups []object
+	for _, g := range r.poolGroups() {
+		groups = append(groups, g.object)
+	}
+	for _, o := range r.have.objects {
+		if o.kind == kindGroup && o.zone != "" && o.zone != r.want.zone {
+			groups = append(groups, o)
+		}
+	}
+	return r.poolOf(ctx, groups)
+}
+
+// poolOf reads the Nodes first and the machines after that: one that joins in
+// between must not look like a Node without a machine. A group that is not
+// there has no machines.
+func (r *run) poolOf(ctx context.Context, groups []object) (p pool, err error) {
+	client, err := r.kube(ctx)
+	if err != nil {
+		return p, err
+	}
+	list, err := client.Nodes().List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return p, fmt.Errorf("listing nodes: %w", err)
+	}
+	p.nodes = list.Items
+	found := make([][]*computepb.ManagedInstance, len(groups))
+	var reads []func() error
+	for i, o := range groups {
+		reads = append(reads, func() (err error) {
+			found[i], err = r.gce.InstanceGroupManagers(o.zone).ListManagedInstances(ctx, o.name)
+			if gce.IsNotFound(err) {
+				return nil
+			}
+			return err
+		})
+	}
+	if err := together(reads...); err != nil {
+		return p, err
+	}
+	for i, machines := range found {
+		for _, m := range machines {
+			p.add(groups[i], m)
+		}
+	}
+	slices.SortFunc(p.machines, func(a, b member) int { return cmp.Or(cmp.Compare(a.zone, b.zone), cmp.Compare(a.name, b.name)) })
+	return p, nil
+}
+
+func (p *pool) add(group object, m *computepb.ManagedInstance) {
+	name := gce.Base(m.GetInstance())
+	switch m.GetCurrentAction() {
+	case "DELETING", "ABANDONING":
+		p.leaving = append(p.leaving, name)
+		return
+	}
+	p.machines = append(p.machines, member{name, group.name, group.zone})
+	for _, e := range m.GetLastAttempt().GetErrors().GetErrors() {
+		p.stuck = append(p.stuck, fmt.Sprintf("%s: %s", name, or(e.GetMessage(), e.GetCode())))
+	}
+}
+
+// node is the machine's Node, nil if it has none. One of another zone with its
+// name is none of its.
+func (p pool) node(m member) *corev1.Node {
+	for i := range p.nodes {
+		if zone := p.nodes[i].Labels[corev1.LabelTopologyZone]; p.nodes[i].Name == m.name && (zone == "" || zone == m.zone) {
+			return &p.nodes[i]
+		}
+	}
+	return nil
+}
+
+// missing are the machines that are no Ready Node.
+func (p pool) missing() (list []member) {
+	for _, m := range p.machines {
+		if n := p.node(m); n == nil || notReady(n) != "" {
+			list = append(list, m)
+		}
+	}
+	return list
+}
+
+// notReady is why a Node is not Ready, "" if it is.
+func notReady(n *corev1.Node) string {
+	for _, c := range n.Status.Conditions {
+		if c.Type == corev1.NodeReady {
+			if c.Status == corev1.ConditionTrue {
+				return ""
+			}
+			return or(c.Message, or(c.Reason, "not Ready"))
+		}
+	}
+	return "its kubelet has not reported"
+}
+
+// leavers are the n machines of a group that go when it has too many: those
+// that were chosen before, so that a run that was cut goes on with the same;
+// then those that are no Ready Node; then the newest.
+func (p pool) leavers(group string, n int) []member {
+	var all []member
+	for _, m := range p.machines {
+		if m.group == group {
+			all = append(all, m)
+		}
+	}
+	type rank struct {
+		class int
+		born  int64
+	}
+	ranks := map[member]rank{}
+	for _, m := range all {
+		x, class := p.node(m), 2
+		switch {
+		case x == nil:
+			ranks[m] = rank{class: 1}
+			continue
+		case isLeaving(x):
+			class = 0
+		case notReady(x) != "":
+			class = 1
+		}
+		ranks[m] = rank{class, x.CreationTimestamp.Unix()}
+	}
+	slices.SortFunc(all, func(a, b member) int {
+		return cmp.Or(cmp.Compare(ranks[a].class, ranks[b].class), cmp.Compare(ranks[b].born, ranks[a].born), cmp.Compare(b.name, a.name))
+	})
+	return all[:max(0, min(n, len(all)))]
+}

@@ -1,0 +1,59 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+
+	"hakube/gce"
+)
+
+// addresses are a range that machines take parts of.
+type addresses struct {
+	name, text string
+	each       int // the length of a machine's part
+	kept       int // how many Compute Engine keeps for itself
+}
+
+// room refuses more machines than the subnetwork has addresses for, all zones
+// counted: the settings alone tell of one zone only (rangeProblems). Without
+// it the pool would wait for machines that cannot be made.
+func (r *run) room(ctx context.Context) error {
+	others, masters := 0, max(1, len(r.have.masters(r.want.names)))
+	for _, o := range r.have.objects {
+		if o.kind == kindGroup && o.zone != r.want.zone {
+			others += o.size
+		}
+	}
+	if others == 0 {
+		return nil
+	}
+	subnet, err := r.gce.Subnetworks().Get(ctx, r.want.names.Subnetwork())
+	if gce.IsNotFound(err) {
+		return nil // a step will say so
+	}
+	if err != nil {
+		return err
+	}
+	machines := others + masters + int(r.want.settings.NumNodes)
+	has := []addresses{{"NODE_IP_RANGE", subnet.GetIpCidrRange(), 32, 4}}
+	for _, x := range subnet.GetSecondaryIpRanges() {
+		if x.GetRangeName() == PodsRange {
+			has = append(has, addresses{"CLUSTER_IP_RANGE", x.GetIpCidrRange(), machineBits, 0})
+		}
+	}
+	for _, h := range has {
+		p, err := netip.ParsePrefix(h.text)
+		if err != nil {
+			return fmt.Errorf("reading the ranges of subnetwork %s: %w", subnet.GetName(), err)
+		}
+		if room := subranges(p, h.each) - h.kept; machines > room {
+			return &Refused{
+				Why: fmt.Sprintf("%s=%s of cluster %s has room for %d machines; %d masters, %d nodes in other zones and NUM_NODES=%d are %d",
+					h.name, h.text, r.want.names.Prefix, room, masters, others, r.want.settings.NumNodes, machines),
+				Cure: "a smaller NUM_NODES, or smaller pools elsewhere; the ranges are fixed when the cluster is made",
+			}
+		}
+	}
+	return nil
+}

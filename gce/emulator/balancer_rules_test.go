@@ -1,0 +1,195 @@
+package emulator
+
+import (
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestServiceFingerprint(t *testing.T) {
+	w := newWorld(t)
+	w.masters()
+	old := w.get(serviceW)
+	next := clone(old)
+	next["backends"] = []any{obj{"group": zoneC + "instanceGroups/g"}}
+	w.made("PUT", serviceW, next)
+	w.refused(412, "conditionNotMet", "PUT", serviceW, next)
+	w.refused(412, "conditionNotMet", "PATCH", serviceW, next)
+	delete(next, "fingerprint")
+	w.refused(412, "conditionNotMet", "PUT", serviceW, next)
+	if b := objects(w.get(serviceW), "backends"); len(b) != 1 || toRef(str(b[0], "group")) != zoneC+"instanceGroups/g" {
+		t.Errorf("backends: %v", b)
+	}
+	next = w.get(serviceW)
+	delete(next, "backends")
+	w.made("PUT", serviceW, next)
+	if o := w.get(serviceW); has(o, "backends") || o["id"] != old["id"] || o["fingerprint"] == old["fingerprint"] {
+		t.Errorf("without backends: %v", o)
+	}
+	w.made("DELETE", zoneB+"instanceGroups/g", nil)
+}
+
+func TestBalancerRefusals(t *testing.T) {
+	w := newWorld(t)
+	w.masters()
+	services, rules, checks := regionW+"backendServices", regionW+"forwardingRules", regionW+"healthChecks"
+	with := func(o, more obj) obj {
+		o = clone(o)
+		merge(o, more)
+		return o
+	}
+	bs := obj{"name": "x", "healthChecks": []any{checkW}}
+	for _, c := range []struct {
+		status int
+		reason string
+		path   string
+		body   obj
+	}{
+		{409, "alreadyExists", checks, obj{"name": "hc", "type": "TCP"}},
+		{400, "required", checks, obj{"name": "x"}},
+		{501, "notImplemented", checks, obj{"name": "x", "type": "SSL"}},
+		{400, "invalid", checks, obj{"name": "x", "type": "TCP", "timeoutSec": 9}},
+		{400, "invalid", checks, obj{"name": "x", "type": "TCP", "httpHealthCheck": obj{}}},
+		{400, "invalid", checks, obj{"name": "x", "type": "HTTP", "httpHealthCheck": obj{"requestPath": "readyz"}}},
+		{501, "notImplemented", checks, obj{"name": "x", "type": "HTTP", "httpHealthCheck": obj{"host": "example.com"}}},
+		{404, "notFound", services, with(bs, obj{"healthChecks": []any{checks + "/none"}})},
+		{400, "invalid", services, with(bs, obj{"healthChecks": []any{"projects/p/global/healthChecks/hc"}})},
+		{501, "notImplemented", services, with(bs, obj{"loadBalancingScheme": "INTERNAL"})},
+		{501, "notImplemented", services, with(bs, obj{"failoverPolicy": obj{}})},
+		{400, "invalid", services, with(bs, obj{"sessionAffinity": "HTTP_COOKIE"})},
+		{400, "invalid", services, with(bs, obj{"backends": []any{obj{"group": zoneB + "instanceGroups/none"}}})},
+		{400, "invalid", services, with(bs, obj{"backends": []any{obj{"group": zoneB + "instanceGroups/g", "balancingMode": "UTILIZATION"}}})},
+		{400, "invalid", services, with(bs, obj{"backends": []any{obj{"group": zoneB + "instanceGroups/g"}, obj{"group": zoneB + "instanceGroups/g"}}})},
+		{404, "notFound", rules, with(rule(""), obj{"backendService": services + "/none"})},
+		{400, "invalid", rules, with(rule(""), obj{"IPProtocol": "UDP"})},
+		{501, "notImplemented", rules, with(rule(""), obj{"target": regionW + "targetPools/t"})},
+		{400, "required", rules, with(rule(""), obj{"backendService": nil})},
+		{501, "notImplemented", regionW + "targetPools", obj{"name": "t"}},
+		{400, "memberAlreadyExists", zoneB + "instanceGroups/g/addInstances", these("m1")},
+		{400, "memberNotFound", zoneB + "instanceGroups/g/removeInstances", these("m9")},
+		{404, "notFound", zoneB + "instanceGroups/g/addInstances", these("m9")},
+		{400, "invalid", zoneB + "instanceGroups/g/addInstances", these(zoneC + "instances/m2")},
+	} {
+		w.refused(c.status, c.reason, "POST", c.path, c.body)
+	}
+	// One machine is in one group that a balancer uses.
+	w.made("POST", zoneB+"instanceGroups", obj{"name": "second"})
+	w.made("POST", zoneB+"instanceGroups/second/addInstances", these("m1"))
+	w.refused(400, "invalid", "PATCH", serviceW, obj{"backends": []any{obj{"group": zoneB + "instanceGroups/g"}, obj{"group": zoneB + "instanceGroups/second"}}})
+	w.made("POST", zoneB+"instanceGroups/second/setNamedPorts", obj{"namedPorts": []any{obj{"name": "api", "port": 443}}})
+	_, l := w.send("POST", zoneB+"instanceGroups/second/listInstances", obj{})
+	if items := objects(l, "items"); len(items) != 1 || len(objects(items[0], "namedPorts")) != 1 {
+		t.Errorf("members: %v", l)
+	}
+	// A managed group is a backend too, and its mirror is left alone.
+	w.template("tmpl")
+	w.made("POST", zoneB+"instanceGroupManagers", obj{"name": "mig", "targetSize": 1, "instanceTemplate": "global/instanceTemplates/tmpl"})
+	w.stable("mig", 1)
+	w.refused(400, "badRequest", "POST", zoneB+"instanceGroups/mig/addInstances", these("m1"))
+	w.refused(400, "resourceInUseByAnotherResource", "DELETE", zoneB+"instanceGroups/mig", nil)
+	w.made("PATCH", serviceW, obj{"backends": []any{obj{"group": zoneB + "instanceGroups/mig"}}})
+	w.made("POST", rules, rule(""))
+	if b := w.backend.net().Balancers; len(b) != 1 || len(b[0].Backends[0].Machines) != 1 {
+		t.Errorf("balancers: %+v", b)
+	}
+	w.refused(400, "resourceInUseByAnotherResource", "DELETE", zoneB+"instanceGroupManagers/mig", nil)
+	for _, path := range []string{"forwardingRules", "backendServices", "healthChecks", "instanceGroups"} {
+		if o := w.get("projects/p/aggregated/" + path); len(sub(o, "items")) == 0 {
+			t.Errorf("aggregated %s: %v", path, o)
+		}
+	}
+	w.get("projects/p/global/forwardingRules")
+	w.made("POST", "projects/p/global/healthChecks", obj{"name": "everywhere", "type": "TCP"})
+	w.made("DELETE", "projects/p/global/healthChecks/everywhere", nil)
+}
+
+// TestRuleArrivesLate holds the dark time with Google's latency to the two
+// operations: traffic stops when the first ends and comes when the second does.
+func TestRuleArrivesLate(t *testing.T) {
+	later := make(chan time.Time)
+	w := newWorld(t, func(o *Options) { o.After = func(time.Duration) <-chan time.Time { return later } })
+	w.masters()
+	w.s.opts.Latency = GCE
+	_, op := w.send("POST", regionW+"forwardingRules", rule(""))
+	if err := w.s.network.apply(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if n := w.backend.net(); len(n.Balancers) != 0 || len(w.forwardedTo()) != 0 {
+		t.Errorf("traffic before the operation is done: %+v", n.Balancers)
+	}
+	if got := str(w.get(ruleW), "name"); got != "fr" {
+		t.Errorf("the rule is not there: %q", got)
+	}
+	close(later)
+	w.wait(op)
+	if n := w.backend.net(); len(n.Balancers) != 1 || len(w.forwardedTo()) != 2 {
+		t.Errorf("no traffic after the operation: %+v", n.Balancers)
+	}
+}
+
+// TestDraining keeps the address on a machine that was taken out until its
+// connections have had their time, over a restart too.
+func TestDraining(t *testing.T) {
+	clock := time.Now()
+	timers := make(chan chan time.Time, 10)
+	w := newWorld(t, func(o *Options) {
+		o.Now = func() time.Time { return clock }
+		o.After = func(d time.Duration) <-chan time.Time {
+			if d != 7*time.Second {
+				return nil // of an operations.wait: for ever
+			}
+			c := make(chan time.Time)
+			timers <- c
+			return c
+		}
+	})
+	w.masters()
+	w.made("POST", regionW+"forwardingRules", rule(""))
+	w.made("POST", zoneC+"instanceGroups/g/removeInstances", these("m2"))
+	<-timers
+	w.reopen()
+	end := <-timers
+	if err := w.s.network.apply(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if b := w.backend.net().Balancers[0].Backends[1]; len(b.Machines) != 0 || len(w.forwardedTo()["m2"]) != 1 {
+		t.Errorf("while it drains: %+v, forwarded to %v", b, w.forwardedTo())
+	}
+	h, _ := w.s.Metadata(w.inside("m2"))
+	_, _, head := ask(h, "GET", "instance/network-interfaces/0/forwarded-ips/?recursive=true", "")
+	close(end)
+	_, text, _ := ask(h, "GET", "instance/network-interfaces/0/forwarded-ips/?recursive=true&alt=json&wait_for_change=true&timeout_sec=60&last_etag="+head.Get("ETag"), "")
+	if text != "[]" {
+		t.Errorf("when it has drained: %s", text)
+	}
+}
+
+// TestAddressOfAStoppedMachine takes the address off a master that is halted:
+// it gets another one when it starts, not before.
+func TestAddressOfAStoppedMachine(t *testing.T) {
+	w := newWorld(t)
+	ip := w.masters()
+	w.made("POST", zoneB+"instances/m1/stop", nil)
+	w.made("POST", zoneB+"instances/m1"+dropNIC, nil)
+	w.made("POST", zoneB+"instances/m1"+addNIC, obj{"name": "external-nat"})
+	if got := natIP(w.nic0("m1")); got != "" {
+		t.Errorf("a stopped machine has %s", got)
+	}
+	w.made("POST", regionW+"forwardingRules", rule(ip))
+	w.made("POST", zoneB+"instances/m1/start", nil)
+	if got := natIP(w.nic0("m1")); got == "" || got == ip {
+		t.Errorf("started with %q", got)
+	}
+	if got := w.forwardedTo()["m1"]; len(got) != 1 || got[0] != ip {
+		t.Errorf("forwarded: %v", got)
+	}
+}
+
+// TestFingerprintAlphabet is gcloud's: it reads and writes no other.
+func TestFingerprintAlphabet(t *testing.T) {
+	for i := range 100 {
+		if f := fingerprint(i); strings.ContainsAny(f, "+/") {
+			t.Fatalf("fingerprint %s", f)
+		}
+	}
+}

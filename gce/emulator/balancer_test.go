@@ -1,0 +1,350 @@
+package emulator
+
+import (
+	"maps"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+const (
+	zoneC    = "projects/p/zones/europe-west1-c/"
+	checkW   = regionW + "healthChecks/hc"
+	serviceW = regionW + "backendServices/bs"
+	ruleW    = regionW + "forwardingRules/fr"
+	dropNIC  = "/deleteAccessConfig?networkInterface=nic0&accessConfig=external-nat"
+	addNIC   = "/addAccessConfig?networkInterface=nic0"
+)
+
+// rule is the body of an insert.
+func rule(address string) obj {
+	return obj{"name": "fr", "loadBalancingScheme": "EXTERNAL", "IPProtocol": "TCP", "ports": []any{"443"}, "IPAddress": address, "backendService": serviceW}
+}
+
+func these(names ...string) obj {
+	l := []any{}
+	for _, n := range names {
+		l = append(l, obj{"instance": n})
+	}
+	return obj{"instances": l}
+}
+
+// masters makes two machines in two zones and all of a balancer but the rule.
+// The first machine has the reserved address m-ip.
+func (w *world) masters() (ip string) {
+	w.t.Helper()
+	w.subnet()
+	w.made("POST", regionW+"addresses", obj{"name": "m-ip"})
+	ip = str(w.get(regionW+"addresses/m-ip"), "address")
+	first := instance("m1", nil)
+	first["networkInterfaces"].([]any)[0].(obj)["accessConfigs"].([]any)[0].(obj)["natIP"] = ip
+	w.made("POST", zoneB+"instances", first)
+	w.made("POST", zoneC+"instances", instance("m2", obj{"machineType": "zones/europe-west1-c/machineTypes/n1-standard-1"}))
+	w.made("POST", zoneB+"instanceGroups", obj{"name": "g"})
+	w.made("POST", zoneC+"instanceGroups", obj{"name": "g"})
+	w.made("POST", zoneB+"instanceGroups/g/addInstances", these(zoneB+"instances/m1"))
+	w.made("POST", zoneC+"instanceGroups/g/addInstances", these("zones/europe-west1-c/instances/m2"))
+	w.made("POST", regionW+"healthChecks", obj{"name": "hc", "type": "HTTPS", "checkIntervalSec": 2, "timeoutSec": 1, "unhealthyThreshold": 3,
+		"httpsHealthCheck": obj{"requestPath": "/readyz"}})
+	w.made("POST", regionW+"backendServices", obj{"name": "bs", "loadBalancingScheme": "EXTERNAL", "protocol": "TCP",
+		"healthChecks": []any{checkW}, "connectionDraining": obj{"drainingTimeoutSec": 7},
+		"backends": []any{obj{"group": zoneB + "instanceGroups/g"}, obj{"group": base + zoneC + "instanceGroups/g", "balancingMode": "CONNECTION"}}})
+	return ip
+}
+
+// inside is the internal address of a machine.
+func (w *world) inside(name string) netip.Addr {
+	w.t.Helper()
+	for _, m := range w.backend.net().Machines {
+		if m.Name == name {
+			return m.NIC.Address
+		}
+	}
+	return netip.Addr{}
+}
+
+func (w *world) forwardedTo() map[string][]string {
+	out := map[string][]string{}
+	for _, m := range w.backend.net().Machines {
+		for _, a := range m.NIC.Forwarded {
+			out[m.Name] = append(out[m.Name], a.String())
+		}
+	}
+	return out
+}
+
+func TestBalancerBehindTheAPI(t *testing.T) {
+	w := newWorld(t)
+	ip := w.masters()
+	if b := w.backend.net().Balancers; len(b) != 0 {
+		t.Fatalf("balancers before the rule: %+v", b)
+	}
+	w.made("POST", zoneB+"instances/m1"+dropNIC, nil)
+	w.made("POST", zoneB+"instances/m1"+addNIC, obj{"name": "external-nat"})
+	w.made("POST", regionW+"forwardingRules", rule(base+regionW+"addresses/m-ip"))
+	want := Balancer{
+		Project: "p", Region: "europe-west1", Name: "fr", Address: netip.MustParseAddr(ip), Protocol: "TCP", Ports: []string{"443"},
+		Backends: []Backends{
+			{Zone: "europe-west1-b", Group: "g", Machines: []netip.Addr{w.inside("m1")}},
+			{Zone: "europe-west1-c", Group: "g", Machines: []netip.Addr{w.inside("m2")}},
+		},
+		Affinity: "NONE", Drain: 7 * time.Second,
+		Check: HealthCheck{Protocol: "HTTPS", Port: 443, Path: "/readyz", Interval: 2 * time.Second, Timeout: time.Second, Healthy: 2, Unhealthy: 3},
+	}
+	check := func(when string) {
+		t.Helper()
+		if d := cmp.Diff([]Balancer{want}, w.backend.net().Balancers, cmp.Comparer(func(a, b netip.Addr) bool { return a == b })); d != "" {
+			t.Errorf("%s:\n%s", when, d)
+		}
+	}
+	check("with the rule")
+	if d := cmp.Diff(map[string][]string{"m1": {ip}, "m2": {ip}}, w.forwardedTo()); d != "" {
+		t.Errorf("forwarded:\n%s", d)
+	}
+	w.made("POST", zoneC+"instances/m2/stop", nil)
+	want.Backends[1].Machines = nil
+	check("a machine stopped")
+	w.made("POST", zoneC+"instances/m2/start", nil)
+	want.Backends[1].Machines = []netip.Addr{w.inside("m2")}
+	check("and started")
+	w.made("PATCH", checkW, obj{"checkIntervalSec": 5})
+	want.Check.Interval = 5 * time.Second
+	check("another interval")
+	w.made("PATCH", serviceW, obj{"sessionAffinity": "CLIENT_IP"})
+	want.Affinity = "CLIENT_IP"
+	check("another affinity")
+	before := w.s.Snapshot()
+	w.reopen()
+	if err := w.s.network.apply(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	check("after a restart")
+	if d := cmp.Diff(before, w.s.Snapshot()); d != "" {
+		t.Errorf("objects after the restart:\n%s", d)
+	}
+	w.made("POST", zoneC+"instanceGroups/g/removeInstances", these("m2"))
+	want.Backends[1].Machines = nil
+	check("a machine out of its group")
+	if d := cmp.Diff(map[string][]string{"m1": {ip}, "m2": {ip}}, w.forwardedTo()); d != "" {
+		t.Errorf("forwarded while m2 drains:\n%s", d)
+	}
+	w.made("DELETE", zoneB+"instances/m1", nil)
+	want.Backends[0].Machines = nil
+	check("a machine deleted")
+	w.made("POST", zoneB+"instances", instance("m1", nil))
+	check("one of its name is no member")
+	if n := num(w.get(zoneB+"instanceGroups/g"), "size"); n != 0 {
+		t.Errorf("group of %d", n)
+	}
+	w.made("DELETE", ruleW, nil)
+	if b := w.backend.net().Balancers; len(b) != 0 {
+		t.Errorf("balancers without the rule: %+v", b)
+	}
+}
+
+// TestAddressMovesToTheRuleAndBack is design.md §5: off the first master, to
+// the rule; and later to the master that remains, whichever it is.
+func TestAddressMovesToTheRuleAndBack(t *testing.T) {
+	w := newWorld(t)
+	ip := w.masters()
+	conflict := w.refused(400, "invalid", "POST", regionW+"forwardingRules", rule(ip))
+	if conflict != "Invalid value for field 'resource.IPAddress': '"+ip+"'. Specified IP address is in-use and would result in a conflict." {
+		t.Errorf("an address in use: %q", conflict)
+	}
+	for _, wrong := range []string{"198.51.100.200", "no-such-address", "projects/p/regions/us-central1/addresses/m-ip"} {
+		if got := w.refused(400, "invalid", "POST", regionW+"forwardingRules", rule(wrong)); !strings.HasSuffix(got, "Invalid IP address specified.") {
+			t.Errorf("%s: %q", wrong, got)
+		}
+	}
+	users := func(status string, want ...string) {
+		t.Helper()
+		a := w.get(regionW + "addresses/m-ip")
+		var got []string
+		for _, u := range stringsOf(a, "users") {
+			got = append(got, string(toRef(u)))
+		}
+		if str(a, "status") != status || !slices.Equal(got, want) {
+			t.Errorf("address %s, used by %v; want %s, %v", str(a, "status"), got, status, want)
+		}
+	}
+	for _, form := range []string{ip, "m-ip", "projects/p/regions/europe-west1/addresses/m-ip"} {
+		w.made("POST", zoneB+"instances/m1"+dropNIC, nil)
+		users("RESERVED")
+		w.made("POST", zoneB+"instances/m1"+addNIC, obj{"name": "external-nat"})
+		w.made("POST", regionW+"forwardingRules", rule(form))
+		users("IN_USE", ruleW)
+		if got := str(w.get(ruleW), "IPAddress"); got != ip {
+			t.Errorf("rule with address %s", got)
+		}
+		w.refused(400, "resourceInUseByAnotherResource", "DELETE", regionW+"addresses/m-ip", nil)
+		w.made("POST", zoneC+"instances/m2"+dropNIC, nil)
+		w.refused(400, "invalid", "POST", zoneC+"instances/m2"+addNIC, obj{"natIP": ip})
+		w.made("DELETE", ruleW, nil)
+		users("RESERVED")
+		w.made("POST", zoneC+"instances/m2"+addNIC, obj{"natIP": ip, "name": "external-nat"})
+		users("IN_USE", zoneC+"instances/m2")
+		w.made("POST", zoneC+"instances/m2"+dropNIC, nil)
+		w.made("POST", zoneC+"instances/m2"+addNIC, obj{"name": "external-nat"})
+		w.made("POST", zoneB+"instances/m1"+dropNIC, nil)
+		w.made("POST", zoneB+"instances/m1"+addNIC, obj{"natIP": ip, "name": "external-nat"})
+	}
+}
+
+// TestOneRuleForAPort lets rules share an address that are about different ports.
+func TestOneRuleForAPort(t *testing.T) {
+	w := newWorld(t)
+	ip := w.masters()
+	w.made("POST", zoneB+"instances/m1"+dropNIC, nil)
+	w.made("POST", regionW+"forwardingRules", rule(ip))
+	other := rule(ip)
+	other["name"] = "other"
+	delete(other, "ports")
+	for _, ports := range []obj{{"portRange": "443"}, {"portRange": "400-500"}, {"allPorts": true}} {
+		body := clone(other)
+		merge(body, ports)
+		w.refused(400, "invalid", "POST", regionW+"forwardingRules", body)
+	}
+	w.refused(400, "badRequest", "POST", regionW+"forwardingRules", other) // no ports
+	other["portRange"] = "80"
+	w.made("POST", regionW+"forwardingRules", other)
+	a := w.get(regionW + "addresses/m-ip")
+	if got := str(w.get(regionW+"forwardingRules/other"), "portRange"); got != "80-80" || len(list(a, "users")) != 2 {
+		t.Errorf("port range %q, address %v", got, a)
+	}
+	if got := w.forwardedTo()["m1"]; !slices.Equal(got, []string{ip}) {
+		t.Errorf("forwarded to m1: %v, want it once", got)
+	}
+	w.made("DELETE", ruleW, nil)
+	if a = w.get(regionW + "addresses/m-ip"); str(a, "status") != "IN_USE" || len(list(a, "users")) != 1 {
+		t.Errorf("address of the rule that is left: %v", a)
+	}
+	// Without a reserved address a rule has one of the pool, and nobody else.
+	loose := rule("")
+	w.made("POST", regionW+"forwardingRules", loose)
+	got := str(w.get(ruleW), "IPAddress")
+	w.made("POST", regionW+"addresses", obj{"name": "next"})
+	if next := str(w.get(regionW+"addresses/next"), "address"); got == "" || got == ip || next == got {
+		t.Errorf("the rule has %s, the next address is %s", got, next)
+	}
+}
+
+func TestBalancerPartsInUse(t *testing.T) {
+	w := newWorld(t)
+	w.masters()
+	w.made("POST", regionW+"forwardingRules", rule(""))
+	inUse := func(path, noun, by string) {
+		t.Helper()
+		got := w.refused(400, "resourceInUseByAnotherResource", "DELETE", path, nil)
+		if want := "The " + noun + " resource '" + path + "' is already being used by '" + by + "'"; got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+	inUse(serviceW, "backend_service", ruleW)
+	inUse(checkW, "health_check", serviceW)
+	inUse(zoneB+"instanceGroups/g", "instance_group", serviceW)
+	if used := objects(w.get(serviceW), "usedBy"); len(used) != 1 || toRef(str(used[0], "reference")) != ruleW {
+		t.Errorf("users of the service: %v", used)
+	}
+	want := map[string]int{"forwardingRules": 1, "backendServices": 1, "healthChecks": 1, "instanceGroups": 2}
+	got := w.s.Objects()
+	maps.DeleteFunc(got, func(k string, _ int) bool { return want[k] == 0 })
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("objects:\n%s", d)
+	}
+	w.made("DELETE", ruleW, nil)
+	w.made("DELETE", serviceW, nil)
+	w.made("DELETE", checkW, nil)
+	w.made("DELETE", zoneB+"instanceGroups/g", nil)
+	w.made("DELETE", zoneC+"instanceGroups/g", nil)
+	w.made("DELETE", zoneB+"instances/m1", nil)
+	w.made("DELETE", zoneC+"instances/m2", nil)
+	w.made("DELETE", regionW+"addresses/m-ip", nil)
+	w.made("DELETE", regionW+"subnetworks/s", nil)
+	w.made("DELETE", "projects/p/global/networks/default", nil)
+	if n := w.s.Objects(); len(n) != 0 {
+		t.Errorf("left: %v", n)
+	}
+}
+
+func TestGetHealth(t *testing.T) {
+	w := newWorld(t)
+	ip := w.masters()
+	ask := func(group string) map[string]string {
+		t.Helper()
+		status, o := w.send("POST", serviceW+"/getHealth", obj{"group": group})
+		if status != 200 {
+			t.Fatalf("health: %d %s", status, message(o))
+		}
+		out := map[string]string{}
+		for _, s := range objects(o, "healthStatus") {
+			if num(s, "port") != 443 || str(s, "forwardingRuleIp") != ip {
+				t.Errorf("status %v", s)
+			}
+			out[toRef(str(s, "instance")).name()+" "+str(s, "ipAddress")] = str(s, "healthState")
+		}
+		return out
+	}
+	if got := ask(zoneB + "instanceGroups/g"); len(got) != 0 {
+		t.Errorf("health before anyone probes: %v", got)
+	}
+	w.made("POST", zoneB+"instances/m1"+dropNIC, nil)
+	w.made("POST", regionW+"forwardingRules", rule(ip))
+	one, two := w.inside("m1"), w.inside("m2")
+	w.backend.mu.Lock()
+	w.backend.health = map[netip.Addr]bool{one: true, two: false}
+	w.backend.mu.Unlock()
+	for group, want := range map[string]map[string]string{
+		zoneB + "instanceGroups/g":        {"m1 " + one.String(): "HEALTHY"},
+		base + zoneC + "instanceGroups/g": {"m2 " + two.String(): "UNHEALTHY"},
+	} {
+		if d := cmp.Diff(want, ask(group)); d != "" {
+			t.Errorf("%s:\n%s", group, d)
+		}
+	}
+	w.made("POST", zoneB+"instances/m1/stop", nil)
+	if got := ask(zoneB + "instanceGroups/g"); got["m1 "+one.String()] != "UNHEALTHY" {
+		t.Errorf("a machine that is off: %v", got)
+	}
+	w.refused(400, "invalid", "POST", serviceW+"/getHealth", obj{"group": zoneB + "instanceGroups/other"})
+	w.refused(404, "notFound", "POST", regionW+"backendServices/none/getHealth", obj{"group": zoneB + "instanceGroups/g"})
+}
+
+// TestForwardedWakesTheGuest is what the guest agent waits for.
+func TestForwardedWakesTheGuest(t *testing.T) {
+	w := newWorld(t)
+	ip := w.masters()
+	h, ok := w.s.Metadata(w.inside("m2"))
+	if !ok {
+		t.Fatal("no metadata")
+	}
+	const path = "instance/network-interfaces/0/forwarded-ips/?recursive=true&alt=json"
+	wait := func(change func()) string {
+		_, _, head := ask(h, "GET", path, "")
+		done := make(chan string, 1)
+		go func() {
+			_, text, _ := ask(h, "GET", path+"&wait_for_change=true&timeout_sec=60&last_etag="+head.Get("ETag"), "")
+			done <- text
+		}()
+		change()
+		return strings.TrimSpace(<-done)
+	}
+	w.made("PATCH", serviceW, obj{"connectionDraining": obj{"drainingTimeoutSec": 0}})
+	w.made("POST", zoneB+"instances/m1"+dropNIC, nil)
+	for _, step := range []struct {
+		want   string
+		change func()
+	}{
+		{`["` + ip + `"]`, func() { w.made("POST", regionW+"forwardingRules", rule(ip)) }},
+		{`[]`, func() { w.made("POST", zoneC+"instanceGroups/g/removeInstances", these("m2")) }},
+		{`["` + ip + `"]`, func() { w.made("POST", zoneC+"instanceGroups/g/addInstances", these("m2")) }},
+		{`[]`, func() { w.made("PATCH", serviceW, obj{"backends": []any{obj{"group": zoneB + "instanceGroups/g"}}}) }},
+	} {
+		if got := wait(step.change); got != step.want {
+			t.Errorf("forwarded: %s, want %s", got, step.want)
+		}
+	}
+}
