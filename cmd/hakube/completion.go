@@ -16,11 +16,11 @@ func completionCommand(u *ui) *cli.Command {
 		ArgsUsage: "bash|zsh|fish",
 		Action: func(c *cli.Context) error {
 			shells := map[string]func([]*cli.Command) string{"bash": bashCompletion, "zsh": zshCompletion, "fish": fishCompletion}
-			make, ok := shells[c.Args().First()]
+			script, ok := shells[c.Args().First()]
 			if !ok || c.NArg() != 1 {
 				return usageError{fmt.Errorf("completion takes one of bash, zsh, fish")}
 			}
-			u.printf("%s", make(c.App.Commands))
+			u.printf("%s", script(c.App.Commands))
 			return nil
 		},
 	}
