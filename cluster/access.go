@@ -38,22 +38,19 @@ func (a access) Observe(ctx context.Context) (plan.State, error) {
 	if err != nil {
 		return plan.State{}, err
 	}
-	mine, _, _ := cutComment(a.want.login)
+	mine := withoutComment(a.want.login)
 	for line := range strings.Lines(item(i.GetMetadata(), scripts.KeySSHKeys)) {
-		if key, _, _ := cutComment(line); key == mine {
+		if withoutComment(line) == mine {
 			return exists("")
 		}
 	}
 	return plan.State{Is: plan.Absent, Why: "the master does not know the key"}, nil
 }
 
-// cutComment parts "me:ssh-rsa AAAA… me@home" before the comment.
-func cutComment(line string) (key, comment string, found bool) {
+// withoutComment is "me:ssh-rsa AAAA…" of "me:ssh-rsa AAAA… me@home".
+func withoutComment(line string) string {
 	fields := strings.Fields(line)
-	if len(fields) < 2 {
-		return line, "", false
-	}
-	return fields[0] + " " + fields[1], strings.Join(fields[2:], " "), true
+	return strings.Join(fields[:min(2, len(fields))], " ")
 }
 
 // Do adds the key and keeps everything else. Somebody who changes the metadata

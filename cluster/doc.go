@@ -19,8 +19,8 @@
 //     whether there are addresses for it.
 //   - one file for each noun, with its steps: network, firewall, address, disk,
 //     master, access (ssh), api, kubeconfig, token, template, drain (with
-//     evict), group, nodes (with pool), ghosts, validate, leftovers. step.go is what those for the cloud's
-//     objects share.
+//     evict), group, nodes (with pool), ghosts, validate, leftovers. step.go is
+//     what those for the cloud's objects share.
 //
 // Rules the steps keep:
 //

@@ -3,11 +3,11 @@ package cluster
 import (
 	"os"
 	"path/filepath"
-	"strings"
 
-	"golang.org/x/crypto/ssh"
 	// clientcmd: where kubectl looks for its configuration.
 	"k8s.io/client-go/tools/clientcmd"
+
+	"hakube/replicate"
 )
 
 // A spec is what should be: the settings with every default filled in and
@@ -40,8 +40,7 @@ func specOf(s Settings, d Deps) spec {
 	sp.masterType = or(string(s.MasterSize), masterTypeFor(int(s.NumNodes)))
 	sp.kubeconfig = kubeconfigPath(or(d.Kubeconfig, s.Kubeconfig))
 	if d.Signer != nil {
-		key := strings.TrimSpace(string(ssh.MarshalAuthorizedKey(d.Signer.PublicKey())))
-		sp.login = d.User + ":" + key + " " + d.User
+		sp.login = replicate.AuthorizedLine(d.User, d.Signer)
 	}
 	return sp
 }

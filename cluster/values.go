@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"hakube/gce"
 )
 
 // The types of settings. Decode is what envconfig calls with the variable's
@@ -60,12 +62,7 @@ func (z *Zone) Decode(s string) error {
 }
 
 // Region is the zone's region.
-func (z Zone) Region() string {
-	if i := strings.LastIndexByte(string(z), '-'); i > 0 {
-		return string(z[:i])
-	}
-	return ""
-}
+func (z Zone) Region() string { return gce.Region(string(z)) }
 
 // Project is a project id, also of the older kind with a domain.
 type Project string

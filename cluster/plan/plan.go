@@ -24,9 +24,10 @@ type Step interface {
 	Undo(context.Context) error
 }
 
-// A Waiter is a step whose Do changes nothing but waits for something to
-// become true. It is interrupted at once when the run is, where a changing
-// call is always let finish and read back.
+// A Waiter is a step whose Do waits for something to become true, and whose
+// calls, if it makes any on the way, can be cut anywhere and leave nothing half
+// done. It is interrupted at once when the run is, where a changing call is
+// always let finish and read back.
 type Waiter interface {
 	Step
 	Waits()

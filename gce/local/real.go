@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
-	"path/filepath"
 	"runtime"
 	"sync/atomic"
 	"time"
@@ -230,10 +229,4 @@ func sweep(ctx context.Context, dir string) error {
 		return err
 	}
 	return errors.Join(vpc.Sweep(vpc.Options{}), lock.Unlock())
-}
-
-// Leftovers lists what of dir's machines is still in the kernel.
-func Leftovers(dir string) ([]string, error) {
-	left, err := vpc.Leftovers(vpc.Options{})
-	return append(left, machine.Leftovers(filepath.Clean(dir))...), err
 }
