@@ -15,6 +15,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"hakube/gce/local"
+	"hakube/gce/local/model"
 	"hakube/gce/local/mirror"
 )
 
@@ -221,7 +222,7 @@ func localServe(c *cli.Context, dir string) error {
 	logger := slog.New(slog.NewTextHandler(os.Stderr, nil))
 	host := func() (*local.Host, error) { return local.NewReal(ctx, dir, logger) }
 	if o.Machines == local.Model {
-		host = func() (*local.Host, error) { return newModelHost(dir) }
+		host = func() (*local.Host, error) { return model.NewHost(dir) }
 	}
 	return local.Serve(ctx, dir, o, host, logger)
 }

@@ -1,4 +1,4 @@
-package main
+package model
 
 import (
 	"context"
@@ -16,7 +16,7 @@ import (
 	"hakube/scripts"
 )
 
-var modelFirewalls = []emulator.Firewall{
+var firewalls = []emulator.Firewall{
 	{Project: "local", Network: "default", Name: "default-ssh", Priority: 1000, Ranges: prefixes("0.0.0.0/0"), Allowed: tcp("22")},
 	{Project: "local", Network: "default", Name: "m-https", Priority: 1000, Ranges: prefixes("0.0.0.0/0"), TargetTags: []string{"m"}, Allowed: tcp("443")},
 	{Project: "local", Network: "default", Name: "m-etcd", Priority: 1000, SourceTags: []string{"m"}, TargetTags: []string{"m"}, Allowed: tcp("2380", "2381")},
@@ -36,7 +36,7 @@ func tcp(ports ...string) []emulator.Protocol {
 	return []emulator.Protocol{{Name: "udp"}, {Name: "tcp", Ports: ports}}
 }
 
-func TestModelAdmits(t *testing.T) {
+func TestAdmits(t *testing.T) {
 	master := emulator.Machine{MachineKey: emulator.MachineKey{Project: "local"}, NIC: emulator.NIC{Network: "default"}, Tags: []string{"m"}}
 	node := master
 	node.Tags = []string{"n"}
@@ -44,7 +44,7 @@ func TestModelAdmits(t *testing.T) {
 	at := func(priority int) []emulator.Firewall {
 		deny := deny
 		deny.Priority = priority
-		return append([]emulator.Firewall{deny}, modelFirewalls...)
+		return append([]emulator.Firewall{deny}, firewalls...)
 	}
 	for name, test := range map[string]struct {
 		rules []emulator.Firewall
@@ -53,16 +53,16 @@ func TestModelAdmits(t *testing.T) {
 		want  bool
 	}{
 		"no rules":             {nil, master, 22, false},
-		"ssh to all":           {modelFirewalls, node, 22, true},
-		"https to masters":     {modelFirewalls, master, 443, true},
-		"not to nodes":         {modelFirewalls, node, 443, false},
-		"tags are not outside": {modelFirewalls, master, 2380, false},
-		"nor is 10/8":          {modelFirewalls, master, 8080, false},
+		"ssh to all":           {firewalls, node, 22, true},
+		"https to masters":     {firewalls, master, 443, true},
+		"not to nodes":         {firewalls, node, 443, false},
+		"tags are not outside": {firewalls, master, 2380, false},
+		"nor is 10/8":          {firewalls, master, 8080, false},
 		"denied earlier":       {at(999), master, 22, false},
 		"denied at once":       {at(1000), master, 22, false},
 		"denied later":         {at(1001), master, 22, true},
 	} {
-		if got := modelAdmits(test.rules, test.x, test.port); got != test.want {
+		if got := admits(test.rules, test.x, test.port); got != test.want {
 			t.Errorf("%s: %t", name, got)
 		}
 	}
@@ -73,9 +73,9 @@ func TestModelAdmits(t *testing.T) {
 	}
 }
 
-// TestModelMachines is the backend's contract: what is repeated does nothing,
+// TestMachines is the backend's contract: what is repeated does nothing,
 // and a later process finds the disks.
-func TestModelMachines(t *testing.T) {
+func TestMachines(t *testing.T) {
 	ctx := context.Background()
 	dir := filepath.Join(t.TempDir(), "model")
 	boot := emulator.Disk{Project: "local", Zone: "z", Name: "m", ID: 7, Image: "debian-12"}
@@ -95,17 +95,17 @@ func TestModelMachines(t *testing.T) {
 	}
 	find := func(k emulator.MachineKey) (http.Handler, bool) { return meta, k == x.MachineKey }
 
-	var m *modelMachines
+	var m *Machines
 	process := func() { // a new process; machines are adopted before there is metadata
-		m = newModelMachines(dir)
+		m = New(dir)
 		m.Watch(func(emulator.MachineKey) {})
 		for range 2 {
 			if err := errors.Join(m.CreateDisk(ctx, boot), m.CreateDisk(ctx, pd), m.Start(ctx, x)); err != nil {
 				t.Fatal(err)
 			}
 		}
-		m.attach(find)
-		if err := m.Sync(ctx, emulator.Network{Machines: []emulator.Machine{x}, Firewalls: modelFirewalls}); err != nil {
+		m.Attach(find)
+		if err := m.Sync(ctx, emulator.Network{Machines: []emulator.Machine{x}, Firewalls: firewalls}); err != nil {
 			t.Fatal(err)
 		}
 		g := m.guests[x.MachineKey]
@@ -151,7 +151,7 @@ func TestModelMachines(t *testing.T) {
 	if got := string(m.guests[x.MachineKey].HostKey().Marshal()); got != hostKey {
 		t.Error("another host key after a new process")
 	}
-	if err := m.Sync(ctx, emulator.Network{Machines: []emulator.Machine{x}, Firewalls: modelFirewalls[:1]}); err != nil {
+	if err := m.Sync(ctx, emulator.Network{Machines: []emulator.Machine{x}, Firewalls: firewalls[:1]}); err != nil {
 		t.Fatal(err)
 	}
 	if err := dial("198.51.100.7:443"); !mute(err) {
@@ -174,7 +174,7 @@ func TestModelMachines(t *testing.T) {
 		t.Errorf("left: %v, %v", left, err)
 	}
 	for range 2 {
-		if err := errors.Join(m.halt(ctx), m.Close()); err != nil {
+		if err := errors.Join(m.Halt(ctx), m.Close()); err != nil {
 			t.Error(err)
 		}
 	}

@@ -1,4 +1,7 @@
-package main
+// Package model makes model guests the machines of an embedded GCE: what real
+// machines get from Linux (addresses, a firewall, a metadata server, a balancer)
+// is done here by function calls, on any operating system and without root.
+package model
 
 import (
 	"context"
@@ -18,12 +21,12 @@ import (
 	"hakube/replicate/etcdtest"
 )
 
-// newModelHost is what stands behind the embedded GCE with --machines=model.
-func newModelHost(dir string) (*local.Host, error) {
-	m := newModelMachines(filepath.Join(dir, "model"))
+// NewHost is what stands behind the embedded GCE with --machines=model.
+func NewHost(dir string) (*local.Host, error) {
+	m := New(filepath.Join(dir, "model"))
 	return &local.Host{
 		Backend: m,
-		Attach:  func(api *emulator.Server) { m.attach(api.MetadataFor) },
+		Attach:  func(api *emulator.Server) { m.Attach(api.MetadataFor) },
 		Dial: func(ctx context.Context, address string) (net.Conn, error) {
 			to, err := netip.ParseAddrPort(address)
 			if err != nil {
@@ -31,21 +34,19 @@ func newModelHost(dir string) (*local.Host, error) {
 			}
 			return m.Dial(ctx, to)
 		},
-		Halt: m.halt,
+		Halt: m.Halt,
 		// They are no routes of this host, so there may be thousands: the range
 		// set aside for testing at scale (RFC 2544).
 		External: netip.MustParsePrefix("198.18.0.0/15"),
 	}, nil
 }
 
-// modelMachines makes model guests the machines of an embedded GCE. What real
-// machines get from the network (addresses, a metadata server, a firewall) is
-// done here by function calls.
-type modelMachines struct {
+// Machines are model guests as the machines of an embedded GCE.
+type Machines struct {
 	dir   string
 	world *etcdtest.World
 
-	attached chan struct{} // closed by attach; until then metadata must wait
+	attached chan struct{} // closed by Attach; until then metadata must wait
 	metadata func(emulator.MachineKey) (http.Handler, bool)
 
 	mu      sync.Mutex
@@ -53,43 +54,43 @@ type modelMachines struct {
 	network emulator.Network
 }
 
-var _ emulator.Backend = (*modelMachines)(nil)
+var _ emulator.Backend = (*Machines)(nil)
 
-// newModelMachines keeps disks in dir.
-func newModelMachines(dir string) *modelMachines {
-	return &modelMachines{
+// New keeps disks in dir.
+func New(dir string) *Machines {
+	return &Machines{
 		dir: dir, world: etcdtest.NewWorld(etcdtest.Options{}),
 		attached: make(chan struct{}), guests: map[emulator.MachineKey]*etcdtest.Guest{},
 	}
 }
 
-// attach says where machines find their metadata. Machines that boot before
+// Attach says where machines find their metadata. Machines that boot before
 // wait for it: the server starts them while it is being made.
-func (m *modelMachines) attach(metadata func(emulator.MachineKey) (http.Handler, bool)) {
+func (m *Machines) Attach(metadata func(emulator.MachineKey) (http.Handler, bool)) {
 	m.metadata = metadata
 	close(m.attached)
 }
 
 // disk is the file of a disk. The id tells disks of one name apart.
-func (m *modelMachines) disk(d emulator.Disk) string {
+func (m *Machines) disk(d emulator.Disk) string {
 	return filepath.Join(m.dir, d.Name+"-"+strconv.FormatUint(d.ID, 36)+".json")
 }
 
-func (m *modelMachines) CreateDisk(_ context.Context, d emulator.Disk) error {
+func (m *Machines) CreateDisk(_ context.Context, d emulator.Disk) error {
 	return etcdtest.CreateDisk(m.disk(d))
 }
 
-func (m *modelMachines) DeleteDisk(_ context.Context, d emulator.Disk) error {
+func (m *Machines) DeleteDisk(_ context.Context, d emulator.Disk) error {
 	return etcdtest.DeleteDisk(m.disk(d))
 }
 
-func (m *modelMachines) Start(_ context.Context, x emulator.Machine) error {
+func (m *Machines) Start(_ context.Context, x emulator.Machine) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.guests[x.MachineKey] != nil {
 		return nil
 	}
-	machine := etcdtest.Machine{Name: x.Name, Metadata: modelMetadata{m, x.MachineKey}, Disks: map[string]string{}}
+	machine := etcdtest.Machine{Name: x.Name, Metadata: metadataServer{m, x.MachineKey}, Disks: map[string]string{}}
 	for _, d := range x.Disks {
 		if d.Boot {
 			machine.Boot = m.disk(d.Disk)
@@ -106,7 +107,7 @@ func (m *modelMachines) Start(_ context.Context, x emulator.Machine) error {
 	return nil
 }
 
-func (m *modelMachines) Stop(_ context.Context, x emulator.Machine, _ bool) error {
+func (m *Machines) Stop(_ context.Context, x emulator.Machine, _ bool) error {
 	m.mu.Lock()
 	g := m.guests[x.MachineKey]
 	delete(m.guests, x.MachineKey)
@@ -118,8 +119,8 @@ func (m *modelMachines) Stop(_ context.Context, x emulator.Machine, _ bool) erro
 	return nil
 }
 
-// halt stops all machines: no more is written to their disks.
-func (m *modelMachines) halt(context.Context) error {
+// Halt stops all machines: no more is written to their disks.
+func (m *Machines) Halt(context.Context) error {
 	m.mu.Lock()
 	guests := m.guests
 	m.guests = map[emulator.MachineKey]*etcdtest.Guest{}
@@ -131,7 +132,7 @@ func (m *modelMachines) halt(context.Context) error {
 	return nil
 }
 
-func (m *modelMachines) Sync(_ context.Context, n emulator.Network) error {
+func (m *Machines) Sync(_ context.Context, n emulator.Network) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.network = n
@@ -140,7 +141,7 @@ func (m *modelMachines) Sync(_ context.Context, n emulator.Network) error {
 }
 
 // connect tells the machines how they reach each other. The lock is held.
-func (m *modelMachines) connect() {
+func (m *Machines) connect() {
 	to := map[netip.Addr]*etcdtest.Guest{}
 	for _, x := range m.network.Machines {
 		if g := m.guests[x.MachineKey]; g != nil {
@@ -161,7 +162,7 @@ func addressesOf(x emulator.Machine) []netip.Addr {
 	return all
 }
 
-func (m *modelMachines) Serial(x emulator.Machine, start int64) ([]byte, error) {
+func (m *Machines) Serial(x emulator.Machine, start int64) ([]byte, error) {
 	m.mu.Lock()
 	g := m.guests[x.MachineKey]
 	m.mu.Unlock()
@@ -173,7 +174,7 @@ func (m *modelMachines) Serial(x emulator.Machine, start int64) ([]byte, error) 
 
 // Health is what a probe of the backends' port would find now: model machines
 // serve or do not, and their network loses nothing.
-func (m *modelMachines) Health(b emulator.Balancer) (map[netip.Addr]bool, error) {
+func (m *Machines) Health(b emulator.Balancer) (map[netip.Addr]bool, error) {
 	healthy := map[netip.Addr]bool{}
 	for _, group := range b.Backends {
 		for _, a := range group.Machines {
@@ -189,23 +190,23 @@ func (m *modelMachines) Health(b emulator.Balancer) (map[netip.Addr]bool, error)
 }
 
 // Watch has nothing to tell: model machines do not end by themselves.
-func (m *modelMachines) Watch(func(emulator.MachineKey)) {}
+func (m *Machines) Watch(func(emulator.MachineKey)) {}
 
 // Close stops all machines. The next process starts them again from their disks.
-func (m *modelMachines) Close() error { return m.world.Close() }
+func (m *Machines) Close() error { return m.world.Close() }
 
-// modelOutside is where the firewall believes connections of this host to come
+// outside is where the firewall believes connections of this host to come
 // from: an address of the internet that is nobody's (RFC 5737).
-var modelOutside = netip.MustParseAddr("192.0.2.1")
+var outside = netip.MustParseAddr("192.0.2.1")
 
 // Dial connects this host to a machine by its external or internal address, as
 // far as the firewall lets outsiders in. Packets that it drops, or that have
 // nowhere to go, are never answered: Dial then returns when ctx ends.
-func (m *modelMachines) Dial(ctx context.Context, to netip.AddrPort) (net.Conn, error) {
+func (m *Machines) Dial(ctx context.Context, to netip.AddrPort) (net.Conn, error) {
 	m.mu.Lock()
 	var guest *etcdtest.Guest
 	for _, x := range m.network.Machines {
-		if slices.Contains(addressesOf(x), to.Addr()) && modelAdmits(m.network.Firewalls, x, to.Port()) {
+		if slices.Contains(addressesOf(x), to.Addr()) && admits(m.network.Firewalls, x, to.Port()) {
 			guest = m.guests[x.MachineKey]
 			break
 		}
@@ -218,10 +219,10 @@ func (m *modelMachines) Dial(ctx context.Context, to netip.AddrPort) (net.Conn, 
 	return nil, &net.OpError{Op: "dial", Net: "tcp", Addr: net.TCPAddrFromAddrPort(to), Err: os.ErrDeadlineExceeded}
 }
 
-// modelAdmits is the VPC firewall's word on a TCP connection from outside: of
+// admits is the VPC firewall's word on a TCP connection from outside: of
 // the rules that speak of it the one with the lowest priority number decides,
 // at equal numbers one that denies, and without any nothing gets in.
-func modelAdmits(rules []emulator.Firewall, x emulator.Machine, port uint16) bool {
+func admits(rules []emulator.Firewall, x emulator.Machine, port uint16) bool {
 	var best *emulator.Firewall
 	for i := range rules {
 		r := &rules[i]
@@ -237,7 +238,7 @@ func modelAdmits(rules []emulator.Firewall, x emulator.Machine, port uint16) boo
 
 func speaksOf(r *emulator.Firewall, x emulator.Machine, port uint16) bool {
 	isTarget := len(r.TargetTags) == 0 || slices.ContainsFunc(r.TargetTags, func(t string) bool { return slices.Contains(x.Tags, t) })
-	fromOutside := slices.ContainsFunc(r.Ranges, func(p netip.Prefix) bool { return p.Contains(modelOutside) })
+	fromOutside := slices.ContainsFunc(r.Ranges, func(p netip.Prefix) bool { return p.Contains(outside) })
 	return isTarget && fromOutside && slices.ContainsFunc(r.Allowed, func(p emulator.Protocol) bool {
 		switch strings.ToLower(p.Name) {
 		case "all":
@@ -263,13 +264,13 @@ func inPorts(ports string, port uint16) bool {
 	return err == nil && uint64(port) >= low && uint64(port) <= high
 }
 
-// modelMetadata is a machine's metadata server.
-type modelMetadata struct {
-	m   *modelMachines
+// metadataServer is a machine's metadata server.
+type metadataServer struct {
+	m   *Machines
 	key emulator.MachineKey
 }
 
-func (s modelMetadata) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (s metadataServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	select {
 	case <-s.m.attached:
 	case <-r.Context().Done():
