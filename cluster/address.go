@@ -60,18 +60,8 @@ func (r *run) address(ctx context.Context) (string, error) {
 	if ip != "" {
 		return ip, nil
 	}
-	a, err := r.gce.Addresses().Get(ctx, r.want.names.Address())
-	if gce.IsNotFound(err) {
-		return "", nil
-	}
-	if err != nil {
-		return "", err
-	}
-	if !r.owns(a.GetDescription()) {
-		return "", foreign("address "+a.GetName(), a.GetDescription())
-	}
-	r.sawAddress(a)
-	return a.GetAddress(), nil
+	h, err := r.holder(ctx)
+	return h.ip, err
 }
 
 // reserved waits until an address that is being reserved is known.

@@ -16,12 +16,18 @@ import (
 )
 
 // api is the wait for the API server at the cluster's address.
-func (r *run) api() plan.Step { return api{r} }
+func (r *run) api() plan.Step { return api{r, ""} }
 
-type api struct{ *run }
+// apiMoved is the same once more, after the address has moved.
+func (r *run) apiMoved() plan.Step { return api{r, " through the balancer"} }
 
-func (api) String() string { return "API answers" }
-func (api) Waits()         {}
+type api struct {
+	*run
+	where string
+}
+
+func (a api) String() string { return "API answers" + a.where }
+func (api) Waits()           {}
 
 func (a api) Observe(ctx context.Context) (plan.State, error) {
 	ip, err := a.address(ctx)
@@ -48,7 +54,7 @@ func (a api) Do(ctx context.Context) error {
 	}
 	m := a.run.master()
 	master := &guest{run: a.run, zone: m.zone, name: m.name}
-	if a.mode == AddPool { // it is another command's to restart
+	if a.mode != Create { // it is another command's to restart
 		master.cure = "KUBE_GCE_ZONE=" + m.zone + " hakube up"
 	}
 	return plan.Until(ctx, plan.Condition{
@@ -98,11 +104,17 @@ func (r *run) ready(ctx context.Context, ip string) (why string) {
 	}
 	for line := range strings.Lines(string(body)) {
 		if check, ok := strings.CutPrefix(line, "[-]"); ok {
-			return "not ready: " + strings.TrimSpace(check)
+			return notReadyYet + strings.TrimSpace(check)
 		}
 	}
-	return fmt.Sprintf("it answers %s", resp.Status)
+	return answersOdd + resp.Status
 }
+
+// How the words of an API server begin that answers and is not ready.
+const (
+	notReadyYet = "not ready: "
+	answersOdd  = "it answers "
+)
 
 const readyLimit = 5 * time.Second
 

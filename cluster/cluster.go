@@ -59,38 +59,41 @@ func New(s Settings, d Deps) *Cluster {
 }
 
 // Up makes the cluster as the settings want it, or brings it there; with
-// KUBE_USE_EXISTING_MASTER only the zone's pool of nodes ([Settings.Mode]). The summary says where it is and what was seen of it.
+// KUBE_USE_EXISTING_MASTER only the zone's pool of nodes, with
+// KUBE_REPLICATE_EXISTING_MASTER one more master ([Settings.Mode]). The summary
+// says where it is and what was seen of it.
 func (c *Cluster) Up(ctx context.Context, report func(plan.Event)) (*Summary, error) {
-	r, items, err := c.up(ctx)
+	r, items, err := c.up(ctx, doing(report))
 	if err != nil {
 		return nil, err
 	}
-	if err := plan.Run(ctx, items, report); err != nil {
+	if err := r.walk(ctx, items, report); err != nil {
 		return nil, err
 	}
 	return r.summary(), nil
 }
 
 // Down removes the cluster and everything that carries its mark, or with
-// KUBE_USE_EXISTING_MASTER the zone's pool of nodes ([Settings.Mode]). It needs
-// no living cluster; from one that lives nodes are drained first. When something is left the error is a
-// [*Leftovers] and the summary lists it too.
+// KUBE_USE_EXISTING_MASTER the zone's pool of nodes, or with
+// KUBE_DELETE_NODES=false one master ([Settings.Mode]). Only the last needs a
+// living cluster; from one that lives nodes are drained first. When something is
+// left the error is a [*Leftovers] and the summary lists it too.
 func (c *Cluster) Down(ctx context.Context, report func(plan.Event)) (*Summary, error) {
-	r, items, err := c.down(ctx)
+	r, items, err := c.down(ctx, doing(report))
 	if err != nil {
 		return nil, err
 	}
 	if len(items) == 0 {
 		return &Summary{Nothing: true, Mode: r.mode, Context: r.want.context, Zone: r.want.zone}, nil
 	}
-	err = plan.Run(ctx, items, report)
+	err = r.walk(ctx, items, report)
 	return r.summary(), err
 }
 
 // PreviewUp is the walk of Up without acting; it returns how many steps Up
 // would take.
 func (c *Cluster) PreviewUp(ctx context.Context, report func(plan.Event)) (changes int, err error) {
-	_, items, err := c.up(ctx)
+	_, items, err := c.up(ctx, looking)
 	if err != nil {
 		return 0, err
 	}
@@ -99,7 +102,7 @@ func (c *Cluster) PreviewUp(ctx context.Context, report func(plan.Event)) (chang
 
 // PreviewDown is the walk of Down without acting.
 func (c *Cluster) PreviewDown(ctx context.Context, report func(plan.Event)) (changes int, err error) {
-	_, items, err := c.down(ctx)
+	_, items, err := c.down(ctx, looking)
 	if err != nil {
 		return 0, err
 	}

@@ -24,7 +24,7 @@ func TestCutPool(t *testing.T) {
 			_, err := o.pool(zoneC, 2).Up(ctx, nil)
 			return err
 		}, func(w *world, o *operator) {
-			if got := zonesOf(w.mustUp(o.pool(zoneC, 2)))[zoneC]; got != 2 {
+			if got := nodesByZone(w.mustUp(o.pool(zoneC, 2)))[zoneC]; got != 2 {
 				w.t.Errorf("%d nodes in c", got)
 			}
 			if n, err := o.pool(zoneC, 2).PreviewUp(context.Background(), nil); err != nil || n != 0 {
@@ -39,7 +39,7 @@ func TestCutPool(t *testing.T) {
 			_, err := o.pool(zoneC, 1).Up(ctx, nil)
 			return err
 		}, func(w *world, o *operator) {
-			if got := zonesOf(w.mustUp(o.pool(zoneC, 1)))[zoneC]; got != 1 {
+			if got := nodesByZone(w.mustUp(o.pool(zoneC, 1)))[zoneC]; got != 1 {
 				w.t.Errorf("%d nodes in c", got)
 			}
 		}},
@@ -47,7 +47,7 @@ func TestCutPool(t *testing.T) {
 			_, err := o.pool(zoneC, 1).Up(ctx, nil)
 			return err
 		}, func(w *world, o *operator) {
-			if got := zonesOf(w.mustUp(o.pool(zoneC, 4)))[zoneC]; got != 4 {
+			if got := nodesByZone(w.mustUp(o.pool(zoneC, 4)))[zoneC]; got != 4 {
 				w.t.Errorf("%d nodes in c", got)
 			}
 			for name, n := range w.plane().nodes {

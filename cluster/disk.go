@@ -13,11 +13,18 @@ import (
 // masterDevice is how the master's data disk is called inside the machine.
 const masterDevice = "master-pd"
 
-// disks is the master's data disk. When removing it is also every other disk
-// with our mark that is on no machine.
+// disks are the masters' data disks. When the cluster goes it is also every
+// other disk with our mark that is on no machine.
 func (r *run) disks() (steps []plan.Step) {
 	s := r.want.settings
-	for _, o := range r.or(kindDisk, object{name: r.want.names.MasterDisk(), zone: r.want.zone}) {
+	var list []object
+	for _, m := range r.toBe() {
+		list = append(list, object{kind: kindDisk, name: r.want.names.DiskOf(m.name), zone: m.zone})
+	}
+	if r.mode == RemoveCluster || r.mode == RemovePool {
+		list = r.or(kindDisk, object{})
+	}
+	for _, o := range list {
 		name := "disk " + o.name
 		disks := r.gce.Disks(o.zone)
 		steps = append(steps, resource[*computepb.Disk]{

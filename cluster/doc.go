@@ -14,13 +14,19 @@
 //     Up and down are this list; package plan walks it.
 //   - cluster.go, run.go: Up, Down and the two previews around the list;
 //     mode.go: what each of them can mean. preflight.go asks the cloud about
-//     the settings before the first change; read.go and inventory.go find out
-//     what is there and where, join.go whether a pool may come or go, room.go
-//     whether there are addresses for it.
+//     the settings before the first change; read.go, inventory.go and holder.go
+//     find out what is there, where, and who has the address; join.go whether
+//     a pool may come or go, pick.go which master does, room.go whether there
+//     are addresses for it.
 //   - one file for each noun, with its steps: network, firewall, address, disk,
 //     master, access (ssh), api, kubeconfig, token, template, drain (with
-//     evict), group, nodes (with pool), ghosts, validate, leftovers. step.go is
-//     what those for the cloud's objects share.
+//     evict), group, nodes (with pool), ghosts, spread (CoreDNS), validate,
+//     leftovers. step.go is what those for the cloud's objects share.
+//   - for more than one master: survey.go asks all of them at once who is in
+//     the rings; member.go is a membership, learner to voter; controlplane.go
+//     the API server it comes with; balancer.go and traffic.go what is between
+//     the address and the masters, move.go how the address gets there and back;
+//     grow.go the walk with the meter (meter.go) and the way back after a failure.
 //
 // Rules the steps keep:
 //
@@ -39,6 +45,14 @@
 //     removed from a living one is drained first; if that cannot be, it is said.
 //   - The modes of a zone's pool change nothing of another zone, nor a master
 //     but for this operator's ssh key.
+//   - Who is in a ring is changed through a master that is not the one it is
+//     about and whose members of both rings have quorum, one fact at a time, and
+//     read back by peer URL. What would leave fewer alive than quorum is refused.
+//   - Unreachable is not absent: when no master can be asked who is in a ring,
+//     that is an error.
+//   - Until a new master votes, a failure takes back all that was made of it.
+//     The address moves as late as that allows, which is later than where the
+//     balancer's parts could be made: what cannot be made never moves it.
 //   - Facts inside the cluster that cannot be asked for are not taken for
 //     absent in a way that matters: their Do needs the same API and fails.
 package cluster

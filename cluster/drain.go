@@ -34,6 +34,9 @@ func (d drained) leavers(ctx context.Context) (p pool, goes []member, err error)
 	if p, err = d.pool(ctx); err != nil {
 		return p, nil, err
 	}
+	if d.mode == RemoveReplica {
+		return p, []member{{name: d.replica.name, zone: d.replica.zone}}, nil
+	}
 	if d.removing {
 		for _, o := range d.or(kindInstance, object{}) { // that have no group any more
 			goes = append(goes, member{name: o.name, zone: o.zone})
@@ -152,7 +155,12 @@ func (r *run) busy() plan.Step { return busy{r} }
 
 type busy struct{ *run }
 
-func (b busy) String() string         { return "pods on nodes of " + b.want.zone }
+func (b busy) String() string {
+	if b.mode == RemoveReplica {
+		return "pods on node " + b.replica.name
+	}
+	return "pods on nodes of " + b.want.zone
+}
 func (busy) Waits()                   {}
 func (busy) Do(context.Context) error { return nil } // never wanted
 
@@ -198,7 +206,7 @@ func (b busy) Undo(ctx context.Context) error {
 
 // credentials does what it takes to speak to the cluster that has a living API.
 func (b busy) credentials(ctx context.Context) error {
-	for _, s := range []plan.Step{access(b), kubeconfig(b)} {
+	for _, s := range append(b.access(), kubeconfig(b)) {
 		now, err := s.Observe(ctx)
 		if err == nil && now.Is != plan.Present {
 			err = s.Do(ctx)

@@ -18,7 +18,7 @@ func TestSeveralGroups(t *testing.T) {
 	w := newWorld(t)
 	before := w.objects()
 	o := w.operator(func(s *Settings) { s.NumNodes, s.MaxPerGroup = 5, 2 })
-	if got := zonesOf(w.mustUp(o)); got[zoneB] != 5 {
+	if got := nodesByZone(w.mustUp(o)); got[zoneB] != 5 {
 		t.Fatalf("nodes %v", got)
 	}
 	sizes := func() string {

@@ -20,6 +20,11 @@ const (
 	kindInstance   kind = "instance"
 	kindTemplate   kind = "instance template"
 	kindGroup      kind = "managed group"
+
+	kindMasterGroup kind = "instance group"
+	kindHealthCheck kind = "health check"
+	kindService     kind = "backend service"
+	kindRule        kind = "forwarding rule"
 )
 
 // Roles in the mark, beside those of firewall rules.
@@ -34,6 +39,11 @@ const (
 	roleGroup      = "group"
 	roleNode       = "node"
 	roleBootDisk   = "boot-disk" // goes with its machine
+
+	roleMasterGroup = "master-group"
+	roleHealthCheck = "health-check"
+	roleService     = "backend-service"
+	roleRule        = "forwarding-rule"
 )
 
 // An object carries our mark.
@@ -48,6 +58,7 @@ type object struct {
 	// Of a machine: what it was made with, by which later names are judged.
 	clusterName, network, subnetwork string
 	status                           string // of a machine: RUNNING, TERMINATED …
+	internal, external               string // of a machine: its addresses, "" if it has none
 	multizone                        string // what the mark records of MULTIZONE
 	size                             int    // of a managed group: how many machines it is to have
 }
@@ -69,6 +80,7 @@ type inventory struct {
 	// subnetRegion is where the network has the cluster's subnetwork, "" for
 	// none: a region that has nothing else yet is found by it.
 	subnetRegion string
+	held         held // the API's address
 }
 
 // of lists what was found of a kind and has to be removed by itself: not the
@@ -146,6 +158,18 @@ func (v *inventory) pool(n Names, zone string) *inventory {
 	for _, o := range v.objects {
 		orphan := o.kind == kindDisk && o.role == roleBootDisk && !o.used && strings.HasPrefix(o.name, n.Group(0)+"-")
 		if o.zone == zone && (o.kind == kindGroup || o.kind == kindInstance && o.role == roleNode || orphan) {
+			p.objects = append(p.objects, o)
+		}
+	}
+	return p
+}
+
+// master is what there is of one master: its machine, its data disk, and a boot
+// disk that outlived it.
+func (v *inventory) master(n Names, m object) *inventory {
+	p := &inventory{}
+	for _, o := range v.objects {
+		if o.zone == m.zone && (o.name == m.name && (o.kind == kindInstance || o.kind == kindDisk) || o.kind == kindDisk && o.name == n.DiskOf(m.name)) {
 			p.objects = append(p.objects, o)
 		}
 	}

@@ -1,56 +1,173 @@
 package cluster
 
-import "hakube/cluster/plan"
+import (
+	"slices"
+
+	"hakube/cluster/plan"
+)
 
 // items is THE list: every fact of a cluster, in the order it is made. What is
 // unwanted is taken away in the reverse order. When making, the nouns are what
 // the settings describe; when removing, what was found with our mark. Waits
-// and what lives inside the cluster are listed only when making: a removal
-// needs no living cluster. The modes for a zone's pool list a part of it.
+// and what lives inside the cluster are listed only when making: a removal of
+// the cluster needs no living one. Each mode lists a part of it.
 func (r *run) items() []plan.Item {
 	l := lines{want: !r.removing}
+	whole := r.mode == Create || r.mode == RemoveCluster
+	replica := r.mode == AddReplica || r.mode == RemoveReplica
 	if r.mode == RemoveCluster {
 		l.then(r.kubeconfig()) // the last to go: while anything is left, it is how to look at it
 	}
-	if r.mode == Create || r.mode == RemoveCluster {
+	if whole {
 		l.then(r.networks()...)    // everything is in it
 		l.then(r.subnetworks()...) // addresses of machines, pods and Services
 		l.beside(r.firewalls()...) // need the network only
-		l.beside(r.addresses()...) // the API's, so that it is the same whatever the master is
+		l.beside(r.addresses()...) // the API's, so that it is the same whatever the masters are
+	}
+	if r.mode == RemoveCluster {
+		r.balancer(&l) // gives the address free
 	}
 	if r.mode != AddPool {
-		l.beside(r.disks()...)  // all that a master must not lose; outlives the machine
-		l.then(r.machines()...) // the master; its script makes the control plane
+		l.then(r.disks()...)    // all that a master must not lose; outlives the machine
+		l.then(r.machines()...) // the master; its script makes the control plane, a replica's waits before that
+	}
+	if r.mode == Create {
+		r.balancer(&l) // from the start, or as it is
+	}
+	if r.mode == AddReplica {
+		l.then(r.prepared(r.replica)) // neither quorum nor the address is touched yet
 	}
 	if !r.removing {
-		l.then(r.access())     // this operator's ssh key, when another one made the master
+		l.then(r.access()...)  // this operator's ssh key, when another one made the master
 		l.then(r.api())        // nothing below can be asked for without it
 		l.then(r.kubeconfig()) // credentials, over ssh from the master
-		l.then(r.token())      // what nodes ask for their certificates with; in the template
 	}
-	if r.mode != RemovePool {
+	if replica {
+		r.growth(&l) // memberships, the address, the control plane
+	}
+	if r.mode == Create || r.mode == AddPool {
+		l.then(r.token()) // what nodes ask for their certificates with; in the template
+	}
+	if whole || r.mode == AddPool {
 		l.then(r.templates()...) // what nodes are made from; groups of other zones use it too
 	}
-	if !r.removing {
+	if r.mode == Create || r.mode == AddPool {
 		l.then(r.drained()...) // nodes that are too many, before their group drops them
 	}
-	l.then(r.groups()...) // makes the nodes, and makes them again
+	if !replica {
+		l.then(r.groups()...) // makes the nodes, and makes them again
+	}
 	if r.mode == RemovePool {
 		l.then(r.busy()) // pods go elsewhere before their nodes go, if there is a master to ask
 	}
 	l.want = true
-	if !r.removing {
+	if r.mode == Create || r.mode == AddPool {
 		l.then(r.nodes()) // each machine of the pool is a Ready Node
 	}
-	if r.mode != RemoveCluster {
+	if !replica && r.mode != RemoveCluster {
 		l.then(r.ghosts()) // and no Node is without a machine
 	}
 	if !r.removing {
+		l.then(r.spread())   // or Service names fail with the one machine CoreDNS is on
 		l.then(r.validate()) // evidence that it all works together
 		return l.items
 	}
+	if r.mode == RemoveReplica {
+		l.then(r.api()) // at whoever has the address now
+	}
 	l.then(r.leftovers()) // nothing may carry our mark now
 	return l.items
+}
+
+// growth is how one master becomes two and two three. Read backwards it is how
+// one leaves.
+func (r *run) growth(l *lines) {
+	of, zone := r.replica, r.replica.zone
+	if r.mode == RemoveReplica {
+		l.then(r.masterNode(of)) // nobody else takes it away
+	}
+	l.then(r.learners(of)...) // no vote: a failure until here costs nothing
+	if r.mode == AddReplica {
+		for _, s := range r.started(of) {
+			l.then(s) // never a voter that has not started
+		}
+		l.then(r.inSync(of)...) // nor one that is behind
+	}
+	r.balancer(l) // when the replica has shown that it works: the address moves once
+	if r.mode == AddReplica {
+		l.then(r.apiMoved())
+	}
+	for _, s := range r.votes(of) {
+		l.then(s) // from here on quorum counts on it
+	}
+	l.then(r.controlPlane(of)) // its own API server, with its own etcd
+	if r.mode == RemoveReplica {
+		l.then(r.busy()) // pods go elsewhere while its kubelet can end them
+	}
+	if r.mode == RemoveReplica && (!r.balanced || slices.Contains(zonesOf(r.masters()), zone)) {
+		l.then(r.traffic(of)...) // the zone keeps its group for other masters, or loses it with the balancer
+		return
+	}
+	l.then(r.masterGroups(zone)...)
+	l.then(r.backendZones(zone)...)
+	l.then(r.traffic(of)...) // last, since the balancer sends a master that is asked by itself to itself
+	if r.mode == AddReplica {
+		l.then(r.healthyBackends())
+	}
+}
+
+// balancer is what is between the API's address and its masters. All of it is
+// there before the address moves, and is taken away after it has moved back.
+func (r *run) balancer(l *lines) {
+	if r.mode == RemoveCluster {
+		l.then(r.healthChecks()...)
+		l.beside(r.masterGroups()...)
+		l.then(r.services()...)
+		l.then(r.forwarding()...)
+		return
+	}
+	if r.mode == RemoveReplica && r.balanced {
+		return // it stays as it is
+	}
+	behind := slices.DeleteFunc(r.masters(), func(m object) bool { return m.name == r.replica.name })
+	zones := zonesOf(behind)
+	before := l.want
+	defer func() { l.want = before }()
+	switch l.want = r.balanced; {
+	case r.balanced:
+		l.then(r.healthChecks()...)
+		l.beside(r.masterGroups(zones...)...)
+		l.then(r.services(zones...)...)
+		l.then(r.backendZones(zones...)...)
+		l.then(r.traffic(behind...)...)
+	case r.mode == RemoveReplica:
+		l.then(r.healthChecks()...)
+		l.beside(r.masterGroups(withZone(zones, r.replica.zone)...)...)
+		l.then(r.services()...)
+	default:
+		return // the master has the address, or will be made with it
+	}
+	l.then(r.released(behind[0]))        // the API is dark from here
+	l.then(r.forwarding()...)            // to here: nothing stands between these two
+	l.then(r.ownAddresses(behind...)...) // for ssh
+}
+
+func withZone(zones []string, zone string) []string {
+	if slices.Contains(zones, zone) {
+		return zones
+	}
+	return append(slices.Clone(zones), zone)
+}
+
+// zonesOf are the zones of objects, sorted.
+func zonesOf(list []object) (zones []string) {
+	for _, o := range list {
+		if !slices.Contains(zones, o.zone) {
+			zones = append(zones, o.zone)
+		}
+	}
+	slices.Sort(zones)
+	return zones
 }
 
 // lines collects items.

@@ -6,11 +6,15 @@ import (
 	"time"
 )
 
-// join judges whether a pool may be added in the zone: there is a cluster, in
-// this region, that may have nodes here, with a master that runs. It changes
-// nothing. What the cluster records of itself holds for what is added.
+// join judges whether a pool or a master may be added in the zone: there is a
+// cluster, in this region, that may have nodes here, with a master that runs. It
+// changes nothing. What the cluster records of itself holds for what is added.
 func (r *run) join(ctx context.Context) error {
 	v, n := r.have, r.want.names
+	who := "no node can join it"
+	if r.mode == AddReplica {
+		who = "there is none to replicate"
+	}
 	homes := v.homes(n)
 	region := Zone(r.want.zone).Region()
 	if len(homes) == 0 {
@@ -19,7 +23,7 @@ func (r *run) join(ctx context.Context) error {
 			where = fmt.Sprintf(" (what there is of it is in region %s)", v.subnetRegion)
 		}
 		return &Refused{
-			Why:  fmt.Sprintf("cluster %s has no master in project %s, so no node can join it%s", n.Prefix, r.want.project, where),
+			Why:  fmt.Sprintf("cluster %s has no master in project %s, so %s%s", n.Prefix, r.want.project, who, where),
 			Cure: fmt.Sprintf("make the cluster first: KUBE_GCE_ZONE=%s hakube up", r.want.zone),
 		}
 	}
@@ -42,7 +46,7 @@ func (r *run) join(ctx context.Context) error {
 	if !recorded && r.want.zone != home {
 		return &Refused{
 			Why:  fmt.Sprintf("cluster %s was made with MULTIZONE=false: it has zone %s and no other", n.Prefix, home),
-			Cure: "more nodes in its own zone: KUBE_GCE_ZONE=" + home + " KUBE_USE_EXISTING_MASTER=true hakube up with a larger NUM_NODES; several zones need a cluster made with MULTIZONE=true",
+			Cure: "in its own zone it can grow: KUBE_GCE_ZONE=" + home + "; several zones need a cluster made with MULTIZONE=true",
 		}
 	}
 	r.want.mark.Multizone, r.want.home = recorded, home
@@ -60,6 +64,12 @@ func (r *run) join(ctx context.Context) error {
 		return &Refused{
 			Why:  fmt.Sprintf("cluster %s has no address %s, so no node would find its API", n.Prefix, n.Address()),
 			Cure: "finish the cluster first: " + first,
+		}
+	}
+	if v.held.inTheAir() && r.mode == AddPool {
+		return &Refused{
+			Why:  fmt.Sprintf("nobody has the address %s of cluster %s: a command that was moving it was cut", ip, n.Prefix),
+			Cure: "run that one again, or " + first,
 		}
 	}
 	return nil

@@ -65,7 +65,7 @@ func (k kubeconfig) Do(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	out, err := k.ssh(ctx, scripts.AdminKubeconfig)
+	out, err := k.ssh(ctx, k.master(), scripts.AdminKubeconfig)
 	if err != nil {
 		return err
 	}

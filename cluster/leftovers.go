@@ -19,8 +19,11 @@ type leftovers struct{ *run }
 const leftoversLimit = 30 * time.Second
 
 func (l leftovers) String() string {
-	if l.mode == RemovePool {
+	switch l.mode {
+	case RemovePool:
 		return "pool of " + l.want.zone + " is gone"
+	case RemoveReplica:
+		return "master " + l.replica.name + " is gone"
 	}
 	return "removal is complete"
 }
@@ -28,15 +31,21 @@ func (leftovers) Waits() {}
 
 func (l leftovers) Observe(ctx context.Context) (plan.State, error) {
 	look, whose := l.lookForMarks, "the cluster's mark"
-	if l.mode == RemovePool {
+	switch l.mode {
+	case RemovePool:
 		look, whose = l.look, "the mark of the zone's pool"
+	case RemoveReplica:
+		look, whose = l.look, "the mark of the master"
 	}
 	have, err := look(ctx)
 	if err != nil {
 		return plan.State{}, err
 	}
-	if l.mode == RemovePool {
+	switch l.mode {
+	case RemovePool:
 		have = have.pool(l.want.names, l.want.zone)
+	case RemoveReplica:
+		have = have.master(l.want.names, l.replica)
 	}
 	var left Leftovers
 	for _, o := range have.objects {

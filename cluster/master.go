@@ -18,10 +18,27 @@ var masterScopes = []string{
 	scopePrefix + "devstorage.read_only", scopePrefix + "compute", scopePrefix + "monitoring", scopePrefix + "logging.write",
 }
 
-// machines is the first master. When removing it is every machine with our
-// mark that goes with no group.
+// toBe are the masters whose machine and disk the run is about: the zone's, the
+// first one when there is none anywhere, or the one that comes or goes.
+func (r *run) toBe() []object {
+	switch r.mode {
+	case AddReplica, RemoveReplica:
+		return []object{r.replica}
+	}
+	if here := r.mastersIn(r.want.zone); len(here) > 0 {
+		return here
+	}
+	return []object{{kind: kindInstance, name: r.want.names.Master(), zone: r.want.zone, role: roleMaster}}
+}
+
+// machines are masters. When the cluster goes it is every machine with our mark
+// that goes with no group.
 func (r *run) machines() (steps []plan.Step) {
-	for _, o := range r.or(kindInstance, object{name: r.want.names.Master(), zone: r.want.zone, role: roleMaster}) {
+	list := r.toBe()
+	if r.mode == RemoveCluster || r.mode == RemovePool {
+		list = r.or(kindInstance, object{})
+	}
+	for _, o := range list {
 		name := "machine " + o.name
 		instances := r.gce.Instances(o.zone)
 		steps = append(steps, resource[*computepb.Instance]{
@@ -55,6 +72,7 @@ func (r *run) checkMaster(name string, i *computepb.Instance) (plan.State, error
 	); err != nil {
 		return plan.State{}, err
 	}
+	r.sawMaster(i)
 	if i.GetStatus() != "RUNNING" {
 		return plan.State{Is: plan.Partial, Why: "is " + i.GetStatus()}, nil
 	}
@@ -110,6 +128,13 @@ func (r *run) insertMaster(ctx context.Context, o object) error {
 		return errors.New("the address for it is not reserved")
 	}
 	s, n := r.want.settings, r.want.names
+	metadata, own := r.want.metadata(scripts.RoleMaster, ip, nil), ip
+	switch {
+	case r.mode == AddReplica:
+		metadata, own = r.replicaMetadata(), ""
+	case r.balanced:
+		own = "" // the balancer has the API's
+	}
 	return r.gce.Instances(o.zone).Insert(ctx, &computepb.Instance{
 		Name:         &o.name,
 		Description:  new(r.want.mark.For(roleMaster)),
@@ -120,14 +145,14 @@ func (r *run) insertMaster(ctx context.Context, o object) error {
 		Disks: []*computepb.AttachedDisk{
 			r.want.bootDisk(image(s.MasterImageOwner, s.MasterImage), s.MasterRootSize, ""),
 			{
-				Source:     new(r.want.zonal(o.zone, "disks", n.MasterDisk())),
+				Source:     new(r.want.zonal(o.zone, "disks", n.DiskOf(o.name))),
 				DeviceName: new(masterDevice),
 				Mode:       new("READ_WRITE"),
 				AutoDelete: new(false), // it outlives the machine
 			},
 		},
-		NetworkInterfaces: r.want.nic(r.region(), ip),
-		Metadata:          r.want.metadata(scripts.RoleMaster, ip, nil),
+		NetworkInterfaces: r.want.nic(r.region(), own),
+		Metadata:          metadata,
 		Scheduling:        scheduling(s.PreemptibleMain),
 		ServiceAccounts:   []*computepb.ServiceAccount{{Email: new("default"), Scopes: masterScopes}},
 	})

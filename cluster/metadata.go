@@ -49,6 +49,17 @@ func item(m *computepb.Metadata, key string) string {
 	return ""
 }
 
+// set changes a metadata item, or adds it.
+func set(m *computepb.Metadata, key, value string) {
+	for _, i := range m.GetItems() {
+		if i.GetKey() == key {
+			i.Value = &value
+			return
+		}
+	}
+	m.Items = append(m.Items, &computepb.Items{Key: &key, Value: &value})
+}
+
 // nic is a machine's interface: in our subnetwork, a range of pods' addresses
 // as an alias, and an external address, an ephemeral one if natIP is "".
 func (s *spec) nic(region, natIP string) []*computepb.NetworkInterface {

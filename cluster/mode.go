@@ -6,6 +6,8 @@ type Mode string
 const (
 	Create        Mode = "create"         // up: the cluster, with its first master and the zone's pool
 	AddPool       Mode = "add pool"       // up, KUBE_USE_EXISTING_MASTER=true: the zone's pool only
+	AddReplica    Mode = "add replica"    // up, KUBE_REPLICATE_EXISTING_MASTER=true: one more master, in the zone
+	RemoveReplica Mode = "remove replica" // down, KUBE_DELETE_NODES=false: one master of the zone
 	RemovePool    Mode = "remove pool"    // down, KUBE_USE_EXISTING_MASTER=true: the zone's pool only
 	RemoveCluster Mode = "remove cluster" // down: everything
 )
@@ -16,12 +18,16 @@ func (s *Settings) Mode(verb Verb) Mode {
 	switch {
 	case verb == Up && bool(s.UseExistingMaster):
 		return AddPool
+	case verb == Up && bool(s.ReplicateMaster):
+		return AddReplica
 	case verb == Up:
 		return Create
 	case bool(s.UseExistingMaster):
 		return RemovePool
+	case !bool(s.DeleteNodes):
+		return RemoveReplica
 	}
 	return RemoveCluster
 }
 
-func (m Mode) removes() bool { return m == RemovePool || m == RemoveCluster }
+func (m Mode) removes() bool { return m == RemoveReplica || m == RemovePool || m == RemoveCluster }

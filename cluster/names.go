@@ -1,6 +1,8 @@
 package cluster
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"strconv"
 	"strings"
@@ -37,7 +39,11 @@ func (n Names) Master() string         { return n.Prefix + "-master" }
 func (n Names) MasterTag() string      { return n.Prefix + "-master" }
 func (n Names) NodeTag() string        { return n.Node }
 func (n Names) Address() string        { return n.Master() + "-ip" }
-func (n Names) MasterDisk() string     { return n.Master() + "-pd" }
+func (n Names) MasterDisk() string     { return n.DiskOf(n.Master()) }
+func (n Names) MasterGroup() string    { return n.Master() + "-group" } // one in each zone with masters
+func (n Names) HealthCheck() string    { return n.Master() + "-hc" }
+func (n Names) BackendService() string { return n.Master() }
+func (n Names) ForwardingRule() string { return n.Master() }
 func (n Names) Template() string       { return n.Node + "-template" }
 func (n Names) InternalMaster() string { return n.Cluster + "-default-internal-master" }
 func (n Names) InternalNode() string   { return n.Cluster + "-default-internal-node" }
@@ -46,6 +52,19 @@ func (n Names) MasterHTTPS() string    { return n.Master() + "-https" }
 func (n Names) MasterEtcd() string     { return n.Master() + "-etcd" }
 func (n Names) MasterHealth() string   { return n.Master() + "-health-check" }
 func (n Names) NodeAll() string        { return n.Node + "-all" }
+
+// DiskOf is the data disk of a master.
+func (n Names) DiskOf(master string) string { return master + diskSuffix }
+
+const diskSuffix = "-pd"
+
+// Replica is the i-th name for a master replica in a zone, from 0: kube-up's
+// look, but the same again for the same zone, where kube-up took the time of day
+// (D15). Names of two zones may be equal; whoever gives one looks for that.
+func (n Names) Replica(zone string, i int) string {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s/%s/%d", n.Prefix, zone, i))
+	return n.Master() + "-" + hex.EncodeToString(sum[:])[:3]
+}
 
 // Group is the i-th managed group of a zone's pool, from 0.
 func (n Names) Group(i int) string {
@@ -78,6 +97,7 @@ const groupSuffix = "-xxxx"
 func (n Names) all(groups int) []string {
 	return []string{
 		n.Network(), n.Subnetwork(), n.Master(), n.Address(), n.MasterDisk(), n.Template(),
+		n.DiskOf(n.Replica("", 0)), n.MasterGroup(), n.HealthCheck(),
 		n.Group(max(0, groups-1)) + groupSuffix, n.InternalMaster(), n.InternalNode(), n.SSH(), n.MasterHTTPS(),
 		n.MasterEtcd(), n.MasterHealth(), n.NodeAll(),
 	}

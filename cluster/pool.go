@@ -46,6 +46,9 @@ type pool struct {
 // pool reads both sides of the zone's pool.
 func (r *run) pool(ctx context.Context) (pool, error) {
 	var groups []object
+	if r.mode == AddReplica || r.mode == RemoveReplica {
+		return r.everyPool(ctx)
+	}
 	if r.removing {
 		groups = r.or(kindGroup, object{})
 	} else {
@@ -59,11 +62,14 @@ func (r *run) pool(ctx context.Context) (pool, error) {
 // everyPool is the pools of all zones.
 func (r *run) everyPool(ctx context.Context) (pool, error) {
 	var groups []object
+	own := r.mode == Create || r.mode == AddPool
 	for _, g := range r.poolGroups() {
-		groups = append(groups, g.object)
+		if own {
+			groups = append(groups, g.object)
+		}
 	}
 	for _, o := range r.have.objects {
-		if o.kind == kindGroup && o.zone != "" && o.zone != r.want.zone {
+		if o.kind == kindGroup && o.zone != "" && (o.zone != r.want.zone || !own) {
 			groups = append(groups, o)
 		}
 	}

@@ -55,7 +55,7 @@ func settled(all map[string]map[string]any) bool {
 }
 
 // zonesOf counts Ready nodes by zone.
-func zonesOf(s *Summary) map[string]int {
+func nodesByZone(s *Summary) map[string]int {
 	n := map[string]int{}
 	for _, x := range s.Evidence.Nodes {
 		if x.Ready && !x.Master {
@@ -86,7 +86,7 @@ func TestPools(t *testing.T) {
 
 	up := func(zone Zone, n Count, want map[string]int) {
 		t.Helper()
-		if got := zonesOf(w.mustUp(o.pool(zone, n))); !maps.Equal(got, want) {
+		if got := nodesByZone(w.mustUp(o.pool(zone, n))); !maps.Equal(got, want) {
 			t.Errorf("%d nodes in %s: Ready are %v, want %v", n, zone, got, want)
 		}
 		if _, change := w.counts(func() { w.mustUp(o.pool(zone, n)) }); change != 0 {
@@ -150,14 +150,14 @@ func TestPoolOfFirstZone(t *testing.T) {
 	before := w.objects()
 	o := w.operator()
 	w.mustUp(o)
-	if got := zonesOf(w.mustUp(o.pool(zoneB, 3))); got[zoneB] != 3 {
+	if got := nodesByZone(w.mustUp(o.pool(zoneB, 3))); got[zoneB] != 3 {
 		t.Errorf("nodes %v", got)
 	}
 	w.mustDown(o.pool(zoneB, 3))
 	if n := w.plane().nodes; len(n) != 1 || n["kubernetes-master"] == nil {
 		t.Errorf("nodes %v", slices.Collect(maps.Keys(n)))
 	}
-	if got := zonesOf(w.mustUp(o.pool(zoneB, 1))); got[zoneB] != 1 {
+	if got := nodesByZone(w.mustUp(o.pool(zoneB, 1))); got[zoneB] != 1 {
 		t.Errorf("nodes after it was made again: %v", got)
 	}
 	w.mustDown(o)
@@ -256,7 +256,7 @@ func TestPoolWithoutTemplate(t *testing.T) {
 	if err := w.Client.InstanceTemplates().Delete(ctx, "kubernetes-minion-template"); err != nil {
 		t.Fatal(err)
 	}
-	if got := zonesOf(w.mustUp(o.pool(zoneC, 1))); got[zoneC] != 1 {
+	if got := nodesByZone(w.mustUp(o.pool(zoneC, 1))); got[zoneC] != 1 {
 		t.Errorf("nodes %v", got)
 	}
 	now, err := w.Client.InstanceTemplates().Get(ctx, "kubernetes-minion-template")
@@ -282,7 +282,7 @@ func TestGhostsOfEveryZone(t *testing.T) {
 	}
 	w.mustDown(o.pool(zoneC, 1))
 	s := w.mustUp(o)
-	if diff := cmp.Diff(map[string]int{zoneB: 2, zoneD: 1}, zonesOf(s)); diff != "" || len(s.Evidence.Nodes) != 4 {
+	if diff := cmp.Diff(map[string]int{zoneB: 2, zoneD: 1}, nodesByZone(s)); diff != "" || len(s.Evidence.Nodes) != 4 {
 		t.Errorf("nodes %+v", s.Evidence.Nodes)
 	}
 }
@@ -307,7 +307,7 @@ func TestPoolRefused(t *testing.T) {
 	refused(w, far, "is in region europe-west1, and us-east1-b is a zone of another one", "name a zone of europe-west1")
 	refused(w, o.pool(zoneC, 1).again(func(s *Settings) { s.ClusterName = "prod" }), "CLUSTER_NAME=kubernetes (now it is prod)", "use the value")
 	refused(w, o.pool(zoneC, 1).again(func(s *Settings) { s.NodeSize = "e2-standard-4" }), "NODE_SIZE=e2-standard-2", "use the value")
-	refused(w, o.pool(zoneC, 1018), "has room for 1020 machines; 1 masters, 2 nodes in other zones and NUM_NODES=1018 are 1021", "a smaller NUM_NODES")
+	refused(w, o.pool(zoneC, 1018), "has room for 1020 machines; 1 masters, 2 nodes in other pools and NUM_NODES=1018 are 1021", "a smaller NUM_NODES")
 	if _, err := o.pool("europe-west1-x", 1).Up(ctx, nil); err == nil || !strings.Contains(err.Error(), "there is no such zone") {
 		t.Errorf("no zone: %v", err)
 	}

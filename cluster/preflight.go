@@ -29,17 +29,17 @@ func (r *run) preflight(ctx context.Context) error {
 	s := r.want.settings
 	var zone []string
 	types := []struct{ variable, name string }{{"MASTER_SIZE", r.want.masterType}}
-	if r.mode == AddPool { // masters are made elsewhere
+	if r.mode == AddPool || r.mode == AddReplica && s.MasterSize == "" { // made elsewhere, or like the one there is
 		types = nil
 	}
-	if string(s.NodeSize) != r.want.masterType || r.mode == AddPool {
+	if r.mode != AddReplica && (string(s.NodeSize) != r.want.masterType || r.mode == AddPool) {
 		types = append(types, struct{ variable, name string }{"NODE_SIZE", string(s.NodeSize)})
 	}
 	images := []struct {
 		variable    string
 		owner, name Name
 	}{{"KUBE_GCE_MASTER_IMAGE", s.MasterImageOwner, s.MasterImage}}
-	if s.NodeImage != s.MasterImage || s.NodeImageOwner != s.MasterImageOwner {
+	if r.mode != AddReplica && (s.NodeImage != s.MasterImage || s.NodeImageOwner != s.MasterImageOwner) {
 		images = append(images, struct {
 			variable    string
 			owner, name Name

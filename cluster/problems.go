@@ -31,8 +31,6 @@ func (s *Settings) problems(verb Verb, bad map[string]bool) []string {
 		case bool(s.UseExistingMaster && s.ReplicateMaster):
 		case bool(s.UseExistingMaster && !s.CreateNodes) && !bad["CreateNodes"]:
 			say("KUBE_USE_EXISTING_MASTER=true and KUBE_CREATE_NODES=false contradict each other: the first adds nodes, the second makes none")
-		case bool(s.ReplicateMaster):
-			say("KUBE_REPLICATE_EXISTING_MASTER=true: adding a master replica is not in this version of hakube")
 		}
 	case Down:
 		switch {
@@ -40,8 +38,8 @@ func (s *Settings) problems(verb Verb, bad map[string]bool) []string {
 			say("KUBE_USE_EXISTING_MASTER=true and KUBE_DELETE_NODES=false contradict each other: the first removes a node pool, the second keeps it")
 		case bool(s.UseExistingMaster) && s.Zone == "" && !bad["Zone"]:
 			say("KUBE_USE_EXISTING_MASTER=true removes the pool of one zone: name it with KUBE_GCE_ZONE")
-		case !bool(s.DeleteNodes) && !bad["DeleteNodes"]:
-			say("KUBE_DELETE_NODES=false: removing only a master replica is not in this version of hakube")
+		case !bool(s.DeleteNodes) && !bad["DeleteNodes"] && s.Zone == "" && !bad["Zone"]:
+			say("KUBE_DELETE_NODES=false removes a master of one zone: name it with KUBE_GCE_ZONE")
 		}
 	}
 	if s.ReplicaName != "" && (verb == Up || bool(s.DeleteNodes)) && !bad["DeleteNodes"] {

@@ -51,6 +51,7 @@ func (r *run) findInstances(ctx context.Context, f *found) func() error {
 			}
 			if nics := x.GetNetworkInterfaces(); len(nics) > 0 {
 				o.network, o.subnetwork = gce.Base(nics[0].GetNetwork()), gce.Base(nics[0].GetSubnetwork())
+				o.internal, o.external = nics[0].GetNetworkIP(), externalOf(x)
 			}
 			f.add(o, x.GetDescription())
 		}
@@ -98,6 +99,13 @@ func (r *run) findNetworks(ctx context.Context, f *found, region *string) func()
 func (r *run) findGlobals(ctx context.Context, f *found) []func() error {
 	return []func() error{
 		func() error {
+			all, err := r.gce.AggregatedInstanceGroups(ctx)
+			for _, x := range all { // those of managed groups have no description of ours
+				f.add(object{kind: kindMasterGroup, name: x.GetName(), zone: gce.Base(x.GetZone()), region: gce.Base(x.GetRegion()), size: int(x.GetSize())}, x.GetDescription())
+			}
+			return err
+		},
+		func() error {
 			all, err := r.gce.Firewalls().List(ctx)
 			for _, x := range all {
 				f.add(object{kind: kindFirewall, name: x.GetName()}, x.GetDescription())
@@ -134,15 +142,41 @@ func findRegionals(ctx context.Context, client *gce.Client, f *found) []func() e
 			}
 			return err
 		},
+		func() error {
+			all, err := client.HealthChecks().List(ctx)
+			for _, x := range all {
+				f.add(object{kind: kindHealthCheck, name: x.GetName(), region: region}, x.GetDescription())
+			}
+			return err
+		},
+		func() error {
+			all, err := client.BackendServices().List(ctx)
+			for _, x := range all {
+				f.add(object{kind: kindService, name: x.GetName(), region: region}, x.GetDescription())
+			}
+			return err
+		},
+		func() error {
+			all, err := client.ForwardingRules().List(ctx)
+			for _, x := range all {
+				f.add(object{kind: kindRule, name: x.GetName(), region: region}, x.GetDescription())
+			}
+			return err
+		},
 	}
 }
 
-// look reads where the cluster lives, in four calls at the same time.
+// look reads where the cluster lives and who has its address, in five calls at
+// the same time.
 func (r *run) look(ctx context.Context) (*inventory, error) {
 	v := &inventory{}
 	f := &found{mark: r.want.mark}
-	err := together(r.findInstances(ctx, f), r.findDisks(ctx, f), r.findGroups(ctx, f),
-		r.findNetworks(ctx, f, &v.subnetRegion))
+	reads := []func() error{r.findInstances(ctx, f), r.findDisks(ctx, f), r.findGroups(ctx, f),
+		r.findNetworks(ctx, f, &v.subnetRegion)}
+	if r.gce.Region() != "" {
+		reads = append(reads, func() (err error) { v.held, err = r.holder(ctx); return err })
+	}
+	err := together(reads...)
 	v.objects = sorted(f.list)
 	return v, err
 }

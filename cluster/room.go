@@ -20,8 +20,12 @@ type addresses struct {
 // it the pool would wait for machines that cannot be made.
 func (r *run) room(ctx context.Context) error {
 	others, masters := 0, max(1, len(r.have.masters(r.want.names)))
+	nodes := int(r.want.settings.NumNodes)
+	if r.mode == AddReplica {
+		masters, nodes = masters+1, 0 // the zone's pool stays as it is
+	}
 	for _, o := range r.have.objects {
-		if o.kind == kindGroup && o.zone != r.want.zone {
+		if o.kind == kindGroup && (o.zone != r.want.zone || r.mode == AddReplica) {
 			others += o.size
 		}
 	}
@@ -35,7 +39,7 @@ func (r *run) room(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	machines := others + masters + int(r.want.settings.NumNodes)
+	machines := others + masters + nodes
 	has := []addresses{{"NODE_IP_RANGE", subnet.GetIpCidrRange(), 32, 4}}
 	for _, x := range subnet.GetSecondaryIpRanges() {
 		if x.GetRangeName() == PodsRange {
@@ -49,8 +53,8 @@ func (r *run) room(ctx context.Context) error {
 		}
 		if room := subranges(p, h.each) - h.kept; machines > room {
 			return &Refused{
-				Why: fmt.Sprintf("%s=%s of cluster %s has room for %d machines; %d masters, %d nodes in other zones and NUM_NODES=%d are %d",
-					h.name, h.text, r.want.names.Prefix, room, masters, others, r.want.settings.NumNodes, machines),
+				Why: fmt.Sprintf("%s=%s of cluster %s has room for %d machines; %d masters, %d nodes in other pools and NUM_NODES=%d are %d",
+					h.name, h.text, r.want.names.Prefix, room, masters, others, nodes, machines),
 				Cure: "a smaller NUM_NODES, or smaller pools elsewhere; the ranges are fixed when the cluster is made",
 			}
 		}

@@ -5,6 +5,8 @@ import (
 	"sync"
 	"time"
 
+	"cloud.google.com/go/compute/apiv1/computepb"
+
 	"hakube/cluster/plan"
 	"hakube/gce"
 )
@@ -21,6 +23,11 @@ type run struct {
 	// removing tells that the nouns are to go. Then nothing is compared with the
 	// settings, and they stand for what was found, not for what the settings say.
 	removing bool
+	// replica is the master that is added or removed, in the modes for one.
+	replica object
+	source  *computepb.Instance // the master it is made like
+	// balanced tells whether the API's address is to be on the balancer.
+	balanced bool
 
 	mu       sync.Mutex
 	ip       string // the reserved address, once seen: it does not change
@@ -31,18 +38,36 @@ type run struct {
 	silent   *string // why the cluster cannot be asked, once a removal tried; "" if it can
 	warnings []string
 	gaveUp   map[string]string // by node: why draining it was given up
+	// externals are machines' own external addresses, by name.
+	externals map[string]string
+	states    map[string]string // of masters, by name: RUNNING, TERMINATED …
+	unretired *string           // why a master could not be stopped in order, once that was tried
+	dark      *Outage
+	outages   []Outage
+	crowded   *string // why CoreDNS was left on one machine, once that was tried
 }
 
 func (c *Cluster) run(verb Verb) *run {
 	mode := c.settings.Mode(verb)
 	return &run{
 		deps: c.deps, want: specOf(c.settings, c.deps), gce: c.deps.GCE, poll: c.deps.Poll,
-		mode: mode, removing: mode.removes(), gaveUp: map[string]string{},
+		mode: mode, removing: mode.removes(), gaveUp: map[string]string{}, externals: map[string]string{}, states: map[string]string{},
 	}
 }
 
-// up looks around and lists what is to be true.
-func (c *Cluster) up(ctx context.Context) (*run, []plan.Item, error) {
+// An action is what may be done before the list is known: nothing in a preview.
+// It returns false when the list cannot be known without.
+type action func(context.Context, *run) (ok bool, err error)
+
+func doing(report func(plan.Event)) action {
+	return func(ctx context.Context, r *run) (bool, error) { return true, r.reach(ctx, report) }
+}
+
+func looking(_ context.Context, r *run) (bool, error) { return len(r.reachable()) == 0, nil }
+
+// up looks around and lists what is to be true. What comes first of all is left
+// to act; if that may do nothing, it is the list.
+func (c *Cluster) up(ctx context.Context, act action) (*run, []plan.Item, error) {
 	r := c.run(Up)
 	if err := r.preflight(ctx); err != nil {
 		return r, nil, err
@@ -52,15 +77,27 @@ func (c *Cluster) up(ctx context.Context) (*run, []plan.Item, error) {
 		return r, nil, err
 	}
 	r.have = have
-	if r.mode == AddPool {
+	r.sawExternals()
+	if r.mode != AddPool {
+		if ok, err := act(ctx, r); err != nil || !ok {
+			return r, r.reachable(), err
+		}
+	}
+	switch r.mode {
+	case AddPool:
 		err = r.join(ctx)
-	} else {
+	case AddReplica:
+		err = r.replicable(ctx)
+	default:
 		err = have.livesHere(&r.want)
 	}
 	if err != nil {
 		return r, nil, err
 	}
 	if err := have.sameNames(&r.want); err != nil {
+		return r, nil, err
+	}
+	if err := r.decideBalancer(ctx); err != nil {
 		return r, nil, err
 	}
 	if err := r.room(ctx); err != nil {
@@ -71,11 +108,28 @@ func (c *Cluster) up(ctx context.Context) (*run, []plan.Item, error) {
 
 // down looks for everything that carries the mark, or for the zone's pool, and
 // lists it; nothing found is an empty list.
-func (c *Cluster) down(ctx context.Context) (*run, []plan.Item, error) {
-	r := c.run(Down)
+func (c *Cluster) down(ctx context.Context, act action) (r *run, items []plan.Item, err error) {
+	r = c.run(Down)
 	if r.mode == RemovePool {
 		any, err := r.leave(ctx)
 		if err != nil || !any {
+			return r, nil, err
+		}
+		return r, r.items(), nil
+	}
+	if r.mode == RemoveReplica {
+		if r.have, err = r.look(ctx); err != nil {
+			return r, nil, err
+		}
+		r.sawExternals()
+		if ok, err := act(ctx, r); err != nil || !ok {
+			return r, r.reachable(), err
+		}
+		any, err := r.removable(ctx)
+		if err != nil || !any {
+			return r, nil, err
+		}
+		if err := r.decideBalancer(ctx); err != nil {
 			return r, nil, err
 		}
 		return r, r.items(), nil
@@ -106,12 +160,21 @@ func (r *run) owns(description string) bool { return r.want.mark.Owns(descriptio
 // when they are there; but only what is ours is removed.
 func (r *run) shares(description string) bool { return !r.removing || r.owns(description) }
 
+// twoMasters is the warning at the one number of masters that is worse than both
+// its neighbours.
+const twoMasters = "two masters survive the loss of neither: both must live for a quorum of two; add a third, or remove one"
+
 func (r *run) summary() *Summary {
+	if (r.mode == AddReplica || r.mode == RemoveReplica) && len(r.masters()) == 2 {
+		r.mu.Lock()
+		r.warn(twoMasters)
+		r.mu.Unlock()
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	s := &Summary{
 		Mode: r.mode, Context: r.want.context, Kubeconfig: r.want.kubeconfig, Zone: r.want.zone,
-		Evidence: r.evidence, Left: r.left, Warnings: r.warnings,
+		Evidence: r.evidence, Left: r.left, Warnings: r.warnings, Replica: r.replica.name, Dark: r.dark, Outages: r.outages,
 	}
 	if !r.removing {
 		s.Version = string(r.want.settings.KubeVersion)

@@ -13,16 +13,17 @@ type Settings struct {
 	Zone     Zone     `envconfig:"KUBE_GCE_ZONE" flag:"zone" desc:"zone to act in, such as europe-west1-b; its region is the cluster's. Needed by up"`
 	Project  Project  `envconfig:"PROJECT" flag:"project" desc:"Google Cloud project; gcloud's configured one if empty, local on the embedded GCE"`
 
-	Multizone           Bool `envconfig:"MULTIZONE" flag:"multizone" default:"true" desc:"at create: other zones may hold masters and nodes later. false is recorded and refuses them"`
-	UseExistingMaster   Bool `envconfig:"KUBE_USE_EXISTING_MASTER" flag:"use-existing-master" default:"false" desc:"up: only add the zone's node pool. down: only remove it"`
-	ReplicateMaster     Bool `envconfig:"KUBE_REPLICATE_EXISTING_MASTER" flag:"replicate-existing-master" default:"false" desc:"up: add a master replica in the zone"`
-	DeleteNodes         Bool `envconfig:"KUBE_DELETE_NODES" flag:"delete-nodes" default:"true" desc:"down: false removes only a master replica of the zone"`
-	ReplicaName         Name `envconfig:"KUBE_REPLICA_NAME" flag:"replica-name" desc:"down with KUBE_DELETE_NODES=false: which master to remove"`
-	DeleteNetwork       Bool `envconfig:"KUBE_DELETE_NETWORK" flag:"delete-network" default:"true" desc:"down: delete the network too if hakube made it. One that was there before is never deleted"`
-	AutomaticCleanup    Bool `envconfig:"KUBE_UP_AUTOMATIC_CLEANUP" flag:"up-automatic-cleanup" default:"false" desc:"accepted; up always converges, so there is nothing to clean up first"`
-	CreateNodes         Bool `envconfig:"KUBE_CREATE_NODES" flag:"create-nodes" default:"true" desc:"up: false makes a master and no nodes"`
-	EtcdQuorumRead      Bool `envconfig:"ENABLE_ETCD_QUORUM_READ" flag:"enable-etcd-quorum-read" default:"true" desc:"accepted; etcd v3 always reads by quorum"`
-	EtcdQuorumReadAlias Bool `envconfig:"ENABLE_ETCD_QUORUM_READS" flag:"enable-etcd-quorum-reads" default:"true" desc:"the spelling of kube-up's documents, accepted as well"`
+	Multizone           Bool      `envconfig:"MULTIZONE" flag:"multizone" default:"true" desc:"at create: other zones may hold masters and nodes later. false is recorded and refuses them"`
+	UseExistingMaster   Bool      `envconfig:"KUBE_USE_EXISTING_MASTER" flag:"use-existing-master" default:"false" desc:"up: only add the zone's node pool. down: only remove it"`
+	ReplicateMaster     Bool      `envconfig:"KUBE_REPLICATE_EXISTING_MASTER" flag:"replicate-existing-master" default:"false" desc:"up: add a master replica in the zone"`
+	DeleteNodes         Bool      `envconfig:"KUBE_DELETE_NODES" flag:"delete-nodes" default:"true" desc:"down: false removes only a master replica of the zone"`
+	ReplicaName         Name      `envconfig:"KUBE_REPLICA_NAME" flag:"replica-name" desc:"down with KUBE_DELETE_NODES=false: which master to remove"`
+	LoadBalancer        Balancing `envconfig:"HAKUBE_LOAD_BALANCER" flag:"load-balancer" default:"on-replicate" desc:"when the API's address is on a balancer. on-replicate: while there is more than one master; from-start: from create on, so that it never moves"`
+	DeleteNetwork       Bool      `envconfig:"KUBE_DELETE_NETWORK" flag:"delete-network" default:"true" desc:"down: delete the network too if hakube made it. One that was there before is never deleted"`
+	AutomaticCleanup    Bool      `envconfig:"KUBE_UP_AUTOMATIC_CLEANUP" flag:"up-automatic-cleanup" default:"false" desc:"accepted; up always converges, so there is nothing to clean up first"`
+	CreateNodes         Bool      `envconfig:"KUBE_CREATE_NODES" flag:"create-nodes" default:"true" desc:"up: false makes a master and no nodes"`
+	EtcdQuorumRead      Bool      `envconfig:"ENABLE_ETCD_QUORUM_READ" flag:"enable-etcd-quorum-read" default:"true" desc:"accepted; etcd v3 always reads by quorum"`
+	EtcdQuorumReadAlias Bool      `envconfig:"ENABLE_ETCD_QUORUM_READS" flag:"enable-etcd-quorum-reads" default:"true" desc:"the spelling of kube-up's documents, accepted as well"`
 
 	Prefix        Name   `envconfig:"KUBE_GCE_INSTANCE_PREFIX" flag:"instance-prefix" default:"kubernetes" desc:"all names and network tags begin with it"`
 	ClusterName   Name   `envconfig:"CLUSTER_NAME" flag:"cluster-name" desc:"in two firewall rules and in metadata; the prefix if empty"`

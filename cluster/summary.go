@@ -20,6 +20,12 @@ type Summary struct {
 	Version    string `json:"version,omitempty"` // of Kubernetes
 
 	Mode Mode `json:"mode"` // what was done
+	// Replica is the master that was added or removed.
+	Replica string `json:"replica,omitempty"`
+	// Dark is what the probes of the API saw while the run went on, Outages the
+	// same for each step in which any failed; absent when nothing was probed.
+	Dark    *Outage  `json:"dark,omitempty"`
+	Outages []Outage `json:"outages,omitempty"`
 	// Warnings are what went otherwise than it should, without ending the run:
 	// nodes that went undrained.
 	Warnings []string `json:"warnings,omitempty"`

@@ -85,18 +85,17 @@ func (v validate) look(ctx context.Context) (why string, err error) {
 			return nil
 		},
 		func() error {
-			host, err := v.host(ctx)
-			if err != nil {
-				return err
+			all := v.masters()
+			s := v.survey(ctx, all)
+			e.Rings = map[string]replicate.Ring{}
+			for _, name := range ringNames {
+				e.Rings[name], _, _ = s.ring(name)
 			}
-			if e.Rings, err = replicate.Rings(ctx, v.deps.SSH, host); err != nil {
-				return err
-			}
-			notes[2] = ringsProblem(e.Rings)
+			notes[2] = v.ringsProblem(s)
 			return nil
 		},
 		func() error {
-			pods, err := client.Pods("kube-system").List(ctx, metav1.ListOptions{LabelSelector: "k8s-app=kube-dns"})
+			pods, err := client.Pods("kube-system").List(ctx, metav1.ListOptions{LabelSelector: dnsPods})
 			if err != nil {
 				return fmt.Errorf("listing CoreDNS: %w", err)
 			}
@@ -147,11 +146,7 @@ func nodesOf(items []corev1.Node) (nodes []Node) {
 
 // nodesMissing is what is missing of the masters and of all zones' nodes.
 func (v validate) nodesMissing(nodes []Node, p pool) string {
-	masters := v.have.masters(v.want.names)
-	if len(masters) == 0 { // it was made by this run
-		masters = []object{{name: v.want.names.Master()}}
-	}
-	for _, m := range masters {
+	for _, m := range v.masters() {
 		if why := masterMissing(nodes, m.name); why != "" {
 			return why
 		}
@@ -175,17 +170,27 @@ func masterMissing(nodes []Node, master string) string {
 	return "master " + master + " is no node yet"
 }
 
-// ringsProblem is what is wrong with a ring, "" if both are whole.
-func ringsProblem(rings map[string]replicate.Ring) string {
-	for _, name := range []string{"main", "events"} {
-		ring, ok := rings[name]
+// ringsProblem is what is wrong with the rings, "" if both are whole: every
+// voter takes part.
+func (v validate) ringsProblem(s *survey) string {
+	for _, name := range ringNames {
+		ring, _, ok := s.ring(name)
 		switch {
 		case !ok:
-			return "etcd " + name + ": no answer"
+			return fmt.Sprintf("etcd %s: no answer: %v", name, s.why())
 		case !ring.Healthy:
 			return "etcd " + name + ": " + or(ring.Error, "not healthy")
 		case ring.Leader == "":
 			return "etcd " + name + ": no leader"
+		}
+		for _, x := range s.voters(name) {
+			if !x.Alive {
+				why := "does not take part"
+				if err := s.silent[x.Name]; err != nil {
+					why = err.Error()
+				}
+				return fmt.Sprintf("etcd %s: %s: %s", name, x.Name, why)
+			}
 		}
 	}
 	return ""

@@ -48,6 +48,23 @@ func (p *Provider) Decode(s string) error {
 	return fmt.Errorf("no such provider; there are gce and local")
 }
 
+// Balancing is when the API's address is on a balancer.
+type Balancing string
+
+const (
+	OnReplicate Balancing = "on-replicate" // as long as there is more than one master
+	FromStart   Balancing = "from-start"   // from create on, so that it never moves
+)
+
+func (b *Balancing) Decode(s string) error {
+	switch Balancing(s) {
+	case OnReplicate, FromStart:
+		*b = Balancing(s)
+		return nil
+	}
+	return fmt.Errorf("there are on-replicate and from-start")
+}
+
 // Zone is a Compute Engine zone.
 type Zone string
 

@@ -25,6 +25,7 @@ import (
 	"hakube/gce"
 	"hakube/gce/emulator"
 	"hakube/gce/gcetest"
+	"hakube/gce/local/model"
 	"hakube/replicate"
 	"hakube/scripts"
 )
@@ -43,6 +44,7 @@ type world struct {
 	fault    func(*http.Request) emulator.Fault
 	fail     map[string]string // by machine or role: why its script gives up
 	console  string
+	dial     func(ctx context.Context, network, addr string) (net.Conn, error) // reaches external addresses
 }
 
 // A machine is one that runs.
@@ -56,8 +58,31 @@ type machine struct {
 
 func newWorld(t testing.TB) *world {
 	w := &world{t: t, planes: map[uint64]*plane{}, machines: map[emulator.MachineKey]*machine{}, fail: map[string]string{}}
-	w.Twin = gcetest.Start(t, func(o *emulator.Options) {
-		o.Backend = w
+	w.dial = w.dialMachine
+	w.start(w)
+	return w
+}
+
+// newModelWorld is one of model machines: they answer as real ones do, with
+// rings of as many masters as there are.
+func newModelWorld(t testing.TB) (*world, *model.Machines) {
+	m := model.New(t.TempDir())
+	w := &world{t: t, dial: func(ctx context.Context, _, addr string) (net.Conn, error) {
+		to, err := netip.ParseAddrPort(addr)
+		if err != nil {
+			return nil, err
+		}
+		return m.Dial(ctx, to)
+	}}
+	w.start(m)
+	m.Attach(w.Server.MetadataFor)
+	return w, m
+}
+
+// start starts the embedded GCE in front of machines.
+func (w *world) start(machines emulator.Backend) {
+	w.Twin = gcetest.Start(w.t, func(o *emulator.Options) {
+		o.Backend = machines
 		o.Fault = func(r *http.Request) emulator.Fault {
 			w.mu.Lock()
 			f := w.fault
@@ -68,7 +93,6 @@ func newWorld(t testing.TB) *world {
 			return f(r)
 		}
 	})
-	return w
 }
 
 var _ emulator.Backend = (*world)(nil)
@@ -231,8 +255,8 @@ func (w *world) objects() map[string]map[string]any {
 	return all
 }
 
-// dial reaches external addresses of the world.
-func (w *world) dial(ctx context.Context, network, addr string) (net.Conn, error) {
+// dialMachine reaches external addresses of the world.
+func (w *world) dialMachine(ctx context.Context, network, addr string) (net.Conn, error) {
 	ip, port, err := net.SplitHostPort(addr)
 	if err != nil {
 		return nil, err
@@ -310,7 +334,7 @@ func (w *world) session(x *machine, channel ssh.Channel, requests <-chan *ssh.Re
 		case err == nil && name == "admin-kubeconfig":
 			_, _ = channel.Write(x.plane.adminConf)
 		case err == nil && name == "etcd-status":
-			fmt.Fprintf(channel, `{"rings":{"main":%s,"events":%s}}`, ringJSON(x.Name), ringJSON(x.Name))
+			fmt.Fprintf(channel, `{"rings":{"main":%s,"events":%s}}`, ringJSON(x.Machine), ringJSON(x.Machine))
 		default:
 			fmt.Fprintf(channel.Stderr(), "this machine does not know %q\n", name)
 			status = 1
@@ -320,9 +344,9 @@ func (w *world) session(x *machine, channel ssh.Channel, requests <-chan *ssh.Re
 	}
 }
 
-func ringJSON(master string) string {
-	return fmt.Sprintf(`{"members":[{"id":"8e9e05c52164694d","name":%q,"peerURLs":["https://%s:2380"],"learner":false}],`+
-		`"leader":"8e9e05c52164694d","healthy":true,"revision":1,"error":""}`, master, master)
+func ringJSON(m emulator.Machine) string {
+	return fmt.Sprintf(`{"id":"8e9e05c52164694d","index":1,"members":[{"id":"8e9e05c52164694d","name":%q,"peerURLs":["https://%s.%s.c.local.internal:2380"],"learner":false}],`+
+		`"leader":"8e9e05c52164694d","healthy":true,"revision":1,"error":""}`, m.Name, m.Name, m.Zone)
 }
 
 // An operator is somebody with a key, a kubeconfig and settings.

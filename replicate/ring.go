@@ -25,6 +25,10 @@ type MemberID string
 
 // A Ring is an etcd cluster as one of its members sees it.
 type Ring struct {
+	// ID is the member that was asked, "" if it did not say.
+	ID      MemberID `json:"id"`
+	Learner bool     `json:"learner"` // that member has no vote
+	Index   int64    `json:"index"`   // of the newest raft entry it has applied, 0 if unknown
 	Members []Member `json:"members"`
 	Leader  MemberID `json:"leader"` // "" while there is none
 	// Healthy: the ring just agreed on something through this member. If not,

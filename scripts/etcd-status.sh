@@ -4,13 +4,15 @@
 # Prints what this master's own members know about both rings, as one line of
 # JSON on stdout:
 #
-#   {"rings":{"main":{"members":[{"id":"8e9e05c52164694d","name":"kubernetes-master",
+#   {"rings":{"main":{"id":"8e9e05c52164694d","learner":false,"index":456,
+#     "members":[{"id":"8e9e05c52164694d","name":"kubernetes-master",
 #     "peerURLs":["https://…:2380"],"learner":false}],"leader":"8e9e05c52164694d",
 #     "healthy":true,"revision":123,"error":""},"events":{…}}}
 #
-# healthy means that the ring just agreed on something through this member. A
-# ring without quorum is told from the member's own copy, healthy false and the
-# reason in error. Changes nothing.
+# id and learner are this machine's own member, index the newest entry it has
+# applied. healthy means that the ring just agreed on something through it, which
+# a learner cannot say. A ring without quorum is told from the member's own copy,
+# healthy false and the reason in error. Changes nothing.
 set -euo pipefail
 export PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C
 PKI=/mnt/disks/master-pd/etcd/pki
@@ -43,29 +45,37 @@ members() {
 		END { flush() }'
 }
 
+# field NAME prints a value of etcdctl's fields format.
+field() { awk -v name="\"$1\"" '$1 == name { print $3; exit }'; }
+
+# hex NUMBER prints a member's id as etcd shows it, nothing for none.
+hex() { [[ ${1:-0} == 0 ]] || printf '%x' "$1"; }
+
 # ring PORT prints one ring's JSON.
 ring() {
-	local list='' leader='' revision=0 healthy=false error='' status
-	if list=$(ctl "$1" member list -w fields --hex 2>&1); then
-		healthy=true
-	else
-		error=$(tail -n 1 <<<"$list")
-		list=$(ctl "$1" member list -w fields --hex --consistency=s 2>/dev/null) || list=''
+	local list='' leader='' revision=0 healthy=false error='' status='' id='' learner='' index=''
+	if status=$(ctl "$1" --command-timeout=2s endpoint status -w fields 2>&1); then
+		leader=$(hex "$(field Leader <<<"$status")")
+		id=$(hex "$(field MemberID <<<"$status")")
+		revision=$(field Revision <<<"$status")
+		index=$(field RaftAppliedIndex <<<"$status")
+		learner=$(field IsLearner <<<"$status")
+		if list=$(ctl "$1" member list -w fields --hex 2>&1); then
+			healthy=true
+		else
+			error=$(tail -n 1 <<<"$list")
+			list=$(ctl "$1" member list -w fields --hex --consistency=s 2>/dev/null) || list=''
+		fi
+	else # it does not run: asking more would take its time
+		error=$(tail -n 1 <<<"$status")
 	fi
-	if status=$(ctl "$1" endpoint status -w fields 2>&1); then
-		leader=$(awk '$1 == "\"Leader\"" { print $3; exit }' <<<"$status")
-		revision=$(awk '$1 == "\"Revision\"" { print $3; exit }' <<<"$status")
-		[[ ${leader:-0} == 0 ]] && leader='' || leader=$(printf '%x' "$leader")
-	else
-		healthy=false
-		error=${error:-$(tail -n 1 <<<"$status")}
-	fi
-	printf '{"members":[%s],"leader":"%s","healthy":%s,"revision":%s,"error":%s}' \
-		"$(members <<<"$list")" "$leader" "$healthy" "${revision:-0}" "$(json "$error")"
+	printf '{"id":"%s","learner":%s,"index":%s,"members":[%s],"leader":"%s","healthy":%s,"revision":%s,"error":%s}' \
+		"$id" "${learner:-false}" "${index:-0}" "$(members <<<"$list")" "$leader" "$healthy" "${revision:-0}" "$(json "$error")"
 }
 
 [[ -s $PKI/client.key ]] || {
 	echo "this machine has no etcd certificates" >&2
 	exit 1
 }
-printf '{"rings":{"main":%s,"events":%s}}\n' "$(ring 2379)" "$(ring 4002)"
+exec 3< <(ring 4002) # both at once: each may take seconds to say that it does not run
+printf '{"rings":{"main":%s,"events":%s}}\n' "$(ring 2379)" "$(cat <&3)"

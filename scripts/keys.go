@@ -4,6 +4,10 @@ package scripts
 const (
 	// KeyRole is what the machine shall be: RoleMaster or RoleNode.
 	KeyRole = "hakube-role"
+	// KeyStart is what a master does that finds no cluster on its disk:
+	// StartFound (also when absent) or StartJoin. A disk that knows a cluster
+	// decides by itself.
+	KeyStart = "hakube-start"
 	// KeyClusterName is kube-up's CLUSTER_NAME, in the kubeconfig of the master.
 	KeyClusterName = "cluster-name"
 	// KeyCluster is PROJECT/PREFIX, the id on a master's disk. A disk with
@@ -39,6 +43,15 @@ const (
 	RoleNode   = "node"
 )
 
+// Values of KeyStart.
+const (
+	// StartFound lets it found the cluster.
+	StartFound = "found"
+	// StartJoin lets it prepare all it can alone, and then wait (PhasePrepared)
+	// to be made a member of a cluster there is: it never founds a second one.
+	StartJoin = "join"
+)
+
 // Metadata keys that others read: the metadata server, Google's guest agent,
 // people and kube-up's tools.
 const (
@@ -65,6 +78,8 @@ const (
 const (
 	// PhaseRunning is the good end.
 	PhaseRunning = "running"
+	// PhasePrepared is the good end of a master that is to join.
+	PhasePrepared = "prepared"
 	// PhaseFailed is a prefix of the bad end: "failed: starting etcd: …".
 	PhaseFailed = "failed: "
 	// PhaseRetrying is a prefix too: the same, but the script tries again.

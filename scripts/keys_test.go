@@ -69,7 +69,8 @@ func TestPhasesAreThoseTheScriptWrites(t *testing.T) {
 	text := Startup()
 	for _, want := range []string{
 		"guest-attributes/" + GuestNamespace + "/" + GuestPhase,
-		"phase " + PhaseRunning,
+		"END=" + PhaseRunning + "\n",
+		"END=" + PhasePrepared + "\n",
 		"word=" + strings.TrimSuffix(PhaseFailed, ": "),
 		"word=" + strings.TrimSuffix(PhaseRetrying, ": "),
 		`phase "$word: `,

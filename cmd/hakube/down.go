@@ -15,22 +15,29 @@ import (
 func downCommand(u *ui) *cli.Command {
 	return &cli.Command{
 		Name:  "down",
-		Usage: "remove the cluster, last-made first, until nothing carries its mark; or one zone's pool of nodes",
+		Usage: "remove the cluster, last-made first, until nothing carries its mark; or one zone's pool of nodes, or one master",
 		Description: "With KUBE_GCE_ZONE the cluster is removed if that zone holds all that is left of it.\n" +
 			"Without, it is removed wherever it is; on a terminal its name is asked for first.\n" +
 			"With KUBE_USE_EXISTING_MASTER=true only the zone's pool of nodes is removed; they are drained\n" +
-			"first, as far as there is a master to ask. The cluster need not be alive.\n\n" + exitHelp,
+			"first, as far as there is a master to ask. The cluster need not be alive.\n\n" +
+			"With KUBE_DELETE_NODES=false one master of the zone is removed: KUBE_REPLICA_NAME, or one that is\n" +
+			"down, or one that leads no etcd ring. It leaves the balancer, then the rings, then the cloud. With\n" +
+			"one master left the API's address goes back to that. The last one is never removed so.\n\n" + exitHelp,
 		Flags:        settingFlags(),
 		OnUsageError: usage,
 		Action: onCluster(u, cluster.Down, func(c *cli.Context, s cluster.Settings, cl *cluster.Cluster) error {
 			if err := u.confirm(s); err != nil {
 				return err
 			}
-			pool := s.Mode(cluster.Down) == cluster.RemovePool
-			if pool {
-				u.note("removing the pool of zone %s: cluster %s of project %s (provider %s)", s.Zone, s.Prefix, s.Project, s.Provider)
-			} else {
-				u.note("taking down cluster %s of project %s (provider %s)", s.Prefix, s.Project, s.Provider)
+			which := fmt.Sprintf("cluster %s of project %s (provider %s)", s.Prefix, s.Project, s.Provider)
+			mode := s.Mode(cluster.Down)
+			switch mode {
+			case cluster.RemovePool:
+				u.note("removing the pool of zone %s: %s", s.Zone, which)
+			case cluster.RemoveReplica:
+				u.note("removing a master of zone %s: %s", s.Zone, which)
+			default:
+				u.note("taking down %s", which)
 			}
 			summary, err := cl.Down(c.Context, u.report())
 			if summary != nil {
@@ -43,11 +50,18 @@ func downCommand(u *ui) *cli.Command {
 				return err
 			}
 			switch {
-			case summary.Nothing && pool:
+			case summary.Nothing && mode == cluster.RemovePool:
 				u.note("nothing to remove: cluster %s has no pool in zone %s", s.Prefix, s.Zone)
+			case summary.Nothing && mode == cluster.RemoveReplica && s.ReplicaName != "":
+				u.note("nothing to remove: cluster %s has no master %s in zone %s", s.Prefix, s.ReplicaName, s.Zone)
+			case summary.Nothing && mode == cluster.RemoveReplica:
+				u.note("nothing to remove: cluster %s has no master in zone %s", s.Prefix, s.Zone)
 			case summary.Nothing:
 				u.note("nothing to remove: no cluster %s in project %s", s.Prefix, s.Project)
-			case pool:
+			case mode == cluster.RemoveReplica:
+				u.darkness(summary)
+				u.note("master %s is removed, the rest of cluster %s is as it was", summary.Replica, s.Prefix)
+			case mode == cluster.RemovePool:
 				u.note("the pool of zone %s is removed, the rest of cluster %s is as it was", s.Zone, s.Prefix)
 			default:
 				u.note("cluster %s is removed, nothing is left that carries its mark", s.Prefix)

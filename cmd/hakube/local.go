@@ -15,8 +15,8 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"hakube/gce/local"
-	"hakube/gce/local/model"
 	"hakube/gce/local/mirror"
+	"hakube/gce/local/model"
 )
 
 // localCommand is about the embedded GCE itself.

@@ -17,18 +17,25 @@ import (
 func upCommand(u *ui) *cli.Command {
 	return &cli.Command{
 		Name:  "up",
-		Usage: "create the cluster in the zone or bring it to what the settings say; or add a pool of nodes",
+		Usage: "create the cluster in the zone or bring it to what the settings say; or add a pool of nodes or a master",
 		Description: "Makes network, firewall, address, a master and a pool of nodes in KUBE_GCE_ZONE, writes\n" +
 			"kubeconfig and validates the cluster. What is there already is kept; run again after\n" +
 			"whatever went wrong.\n\n" +
 			"With KUBE_USE_EXISTING_MASTER=true only the zone's pool of nodes is made or brought to\n" +
-			"NUM_NODES, in any zone of the cluster's region. Nodes that are too many are drained first.\n\n" + exitHelp,
+			"NUM_NODES, in any zone of the cluster's region. Nodes that are too many are drained first.\n\n" +
+			"With KUBE_REPLICATE_EXISTING_MASTER=true one more master is made in the zone, like the one there\n" +
+			"is; a half-made one is finished first. From the second master on the API's address is on a\n" +
+			"balancer. What fails before the new master votes is taken back.\n\n" + exitHelp,
 		Flags:        settingFlags(),
 		OnUsageError: usage,
 		Action: onCluster(u, cluster.Up, func(c *cli.Context, s cluster.Settings, cl *cluster.Cluster) error {
-			if s.Mode(cluster.Up) == cluster.AddPool {
-				u.note("bringing the pool of zone %s to %d nodes: cluster %s of project %s (provider %s)", s.Zone, s.NumNodes, s.Prefix, s.Project, s.Provider)
-			} else {
+			which := fmt.Sprintf("cluster %s of project %s (provider %s)", s.Prefix, s.Project, s.Provider)
+			switch s.Mode(cluster.Up) {
+			case cluster.AddPool:
+				u.note("bringing the pool of zone %s to %d nodes: %s", s.Zone, s.NumNodes, which)
+			case cluster.AddReplica:
+				u.note("adding a master in zone %s: %s", s.Zone, which)
+			default:
 				u.note("bringing up cluster %s in zone %s of project %s (provider %s)", s.Prefix, s.Zone, s.Project, s.Provider)
 			}
 			summary, err := cl.Up(c.Context, u.report())
@@ -75,9 +82,26 @@ func (u *ui) closing(s *cluster.Summary) {
 		u.printf("API /readyz       %s\n", e.Ready)
 		u.printf("CoreDNS           %s\n", e.CoreDNS)
 	}
+	u.darkness(s)
 	u.printf("Cluster validation succeeded\n\n")
 	u.printf("Kubernetes cluster is running. The master is running at:\n\n  %s\n\n", s.URL)
 	u.printf("kubectl's context %s is in %s\n", s.Context, s.Kubeconfig)
+}
+
+// darkness says how long the API was dark while its address or those behind it
+// changed, as probes saw it.
+func (u *ui) darkness(s *cluster.Summary) {
+	if s.Dark == nil {
+		return
+	}
+	if s.Dark.Failed == 0 {
+		u.printf("API was dark     never (%d probes)\n", s.Dark.Probes)
+		return
+	}
+	u.printf("API was dark     %.1f s at most, %.1f s in all (%d of %d probes failed)\n", s.Dark.Longest, s.Dark.Total, s.Dark.Failed, s.Dark.Probes)
+	for _, o := range s.Outages {
+		u.printf("  from %q on  %.1f s at most, %.1f s in all\n", o.Step, o.Longest, o.Total)
+	}
 }
 
 // ringLine is "healthy: kubernetes-master (leader)".

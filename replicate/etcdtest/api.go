@@ -99,9 +99,9 @@ func (c *apiCall) health(w http.ResponseWriter) bool {
 		return false
 	}
 	c.w.mu.Lock()
-	_, err := c.control.main.read()
+	_, err := c.control.main().read()
 	if err == nil {
-		_, err = c.control.events.read()
+		_, err = c.control.members[ringEvents].read()
 	}
 	c.w.mu.Unlock()
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")

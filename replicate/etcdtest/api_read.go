@@ -20,7 +20,7 @@ func (c *apiCall) state() (*ringState, error) {
 	if c.control.guest.control != c.control {
 		return nil, apierrors.NewServiceUnavailable("the machine is stopped")
 	}
-	return c.control.main.read()
+	return c.control.main().read()
 }
 
 // stored finds an object in etcd.

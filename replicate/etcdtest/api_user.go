@@ -44,7 +44,7 @@ func (c *apiCall) authenticate() error {
 	}
 	c.w.mu.Lock()
 	defer c.w.mu.Unlock()
-	state, err := c.control.main.read()
+	state, err := c.control.main().read()
 	if err != nil {
 		return err
 	}

@@ -17,7 +17,7 @@ func (c *apiCall) put(r *resource, o object) (object, error) {
 	if err != nil {
 		return nil, err
 	}
-	mod, err := c.control.main.write(map[string]json.RawMessage{r.key(o.GetNamespace(), o.GetName()): value})
+	mod, err := c.control.main().write(map[string]json.RawMessage{r.key(o.GetNamespace(), o.GetName()): value})
 	if err != nil {
 		return nil, err
 	}
@@ -175,7 +175,7 @@ func (c *apiCall) remove(r *resource, namespace, name string) (any, error) {
 			return nil, apierrors.NewConflict(coreResource(r.name), name, fmt.Errorf("the precondition does not hold"))
 		}
 	}
-	if _, err := c.control.main.write(nil, r.key(namespace, name)); err != nil {
+	if _, err := c.control.main().write(nil, r.key(namespace, name)); err != nil {
 		return nil, err
 	}
 	return metav1.Status{

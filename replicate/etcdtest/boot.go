@@ -1,6 +1,7 @@
 package etcdtest
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -33,6 +34,7 @@ type startup struct {
 	*Guest
 	*view
 	step string
+	end  string // the phase it ends with
 }
 
 func (s *startup) report(phase string) {
@@ -83,7 +85,7 @@ func (s *startup) main() (err error) {
 		return fmt.Errorf("hakube-role is '%s', not master or node", role)
 	}
 	if err == nil {
-		s.report(scripts.PhaseRunning)
+		s.report(cmp.Or(s.end, scripts.PhaseRunning))
 	}
 	return err
 }
@@ -139,6 +141,11 @@ func (s *startup) master() error {
 	if err := s.pass(); err != nil {
 		return err
 	}
+	if disk.content.Joining || disk.content.Rings == nil && s.Instance.Attributes[scripts.KeyStart] == scripts.StartJoin {
+		err := s.prepare(disk, cluster)
+		disk = nil
+		return err
+	}
 	s.begin("starting etcd")
 	if disk.content.Rings == nil {
 		if err := s.found(disk, cluster); err != nil {
@@ -153,13 +160,31 @@ func (s *startup) master() error {
 	disk = nil
 	s.begin("waiting for the API server")
 	err = s.limited(300*time.Second, func() (bool, error) {
-		_, err := c.main.read()
+		_, err := c.main().read()
 		return err == nil, nil
 	})
 	if err != nil {
 		return fmt.Errorf("the API server is ready: %w", err)
 	}
 	return s.kubelet(s.ctx, func() (*controlPlane, error) { return c, nil })
+}
+
+// prepare is the boot of a master that is to join: it starts what members it has
+// been given, and waits for the rest to be told.
+func (s *startup) prepare(disk *dataDisk, cluster string) error {
+	s.begin("starting etcd")
+	disk.content.Cluster, disk.content.Name, disk.content.Joining = cluster, s.Instance.Name, true
+	if err := disk.save(); err != nil {
+		return errors.Join(err, disk.close())
+	}
+	c := &controlPlane{guest: s.Guest, disk: disk, members: map[string]*member{}}
+	s.w.mu.Lock()
+	defer s.w.mu.Unlock()
+	if err := s.w.startMembers(c); err != nil {
+		return errors.Join(err, disk.close())
+	}
+	s.end = scripts.PhasePrepared
+	return nil
 }
 
 // found makes a new cluster on an empty disk. It is one write: a founding that
@@ -175,7 +200,7 @@ func (s *startup) found(disk *dataDisk, cluster string) error {
 	}
 	address := "https://" + s.Instance.Attributes[scripts.KeyAddress] + ":443"
 	disk.content = content{
-		Cluster: cluster, Version: s.version(), PKI: authority,
+		Cluster: cluster, Name: s.Instance.Name, Version: s.version(), PKI: authority,
 		AdminConf: adminConf(address, s.Instance.Attributes[scripts.KeyClusterName], authority.CA, cert, key),
 		Rings:     map[string]*memberData{},
 	}

@@ -21,17 +21,53 @@ import (
 // A controlPlane is what runs on a master besides its kubelet. The world's lock
 // guards what the members hold.
 type controlPlane struct {
-	guest        *Guest
-	disk         *dataDisk
-	main, events *member
-	version      string
-	serving      *tls.Config
+	guest   *Guest
+	disk    *dataDisk
+	members map[string]*member // by ring; a machine that joins has none at first
+	version string
+	serving *tls.Config // nil while there is no API server
 }
+
+// main is the member of the ring with all but events. A machine that joins has
+// none, and nobody asks for it: its API server is not there either.
+func (c *controlPlane) main() *member { return c.members[ringMain] }
 
 // startControlPlane starts the members of both rings and the API server, which
 // owns the disk from then on.
 func (w *World) startControlPlane(s *startup, d *dataDisk) (*controlPlane, error) {
-	c := &controlPlane{guest: s.Guest, disk: d, version: d.content.Version}
+	c := &controlPlane{guest: s.Guest, disk: d, members: map[string]*member{}, version: d.content.Version}
+	var err error
+	if c.serving, err = s.servingTLS(d); err != nil {
+		return nil, err
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return c, w.startMembers(c)
+}
+
+// startMembers starts what the disk has of both rings, and makes the control
+// plane the machine's. The lock is held.
+func (w *World) startMembers(c *controlPlane) error {
+	for _, name := range []string{ringMain, ringEvents} {
+		if c.disk.content.Joining && c.disk.content.Rings[name] == nil {
+			continue
+		}
+		m, err := w.startMember(c.disk, name)
+		if err != nil {
+			for _, m := range c.members {
+				w.stopMember(m)
+			}
+			return err
+		}
+		c.members[name] = m
+	}
+	c.guest.control = c
+	w.happened()
+	return nil
+}
+
+// servingTLS is what its API server identifies itself with.
+func (s *startup) servingTLS(d *dataDisk) (*tls.Config, error) {
 	names, addresses, err := s.servingNames()
 	if err != nil {
 		return nil, err
@@ -42,26 +78,14 @@ func (w *World) startControlPlane(s *startup, d *dataDisk) (*controlPlane, error
 	}
 	// As in Kubernetes any certificate is taken here, and looked at when it is
 	// known what it is for: see api_user.go.
-	c.serving = &tls.Config{Certificates: []tls.Certificate{cert}, ClientAuth: tls.RequestClientCert, NextProtos: []string{"http/1.1"}}
-
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if c.main, err = w.startMember(d, ringMain); err != nil {
-		return nil, err
-	}
-	if c.events, err = w.startMember(d, ringEvents); err != nil {
-		w.stopMember(c.main)
-		return nil, err
-	}
-	s.control = c
-	w.happened()
-	return c, nil
+	return &tls.Config{Certificates: []tls.Certificate{cert}, ClientAuth: tls.RequestClientCert, NextProtos: []string{"http/1.1"}}, nil
 }
 
 // stop ends the members. The world's lock is held.
 func (c *controlPlane) stop(w *World) {
-	w.stopMember(c.main)
-	w.stopMember(c.events)
+	for _, m := range c.members {
+		w.stopMember(m)
+	}
 	if err := c.disk.close(); err != nil {
 		c.guest.say("closing the disk master-pd: %v", err)
 	}
@@ -131,7 +155,7 @@ func (s *startup) kubelet(ctx context.Context, find func() (*controlPlane, error
 		if c == nil || err != nil {
 			return false, err
 		}
-		if err := s.register(c); errors.Is(err, errNoQuorum) {
+		if err := s.register(c); errors.Is(err, errNoQuorum) || errors.Is(err, errNotRunning) {
 			return false, nil // it tries again
 		} else if err != nil {
 			return false, err
@@ -156,7 +180,7 @@ func (s *startup) kubelet(ctx context.Context, find func() (*controlPlane, error
 // register creates the machine's Node, or makes one that is there its own. The
 // lock is held.
 func (s *startup) register(c *controlPlane) error {
-	state, err := c.main.read()
+	state, err := c.main().read()
 	if err != nil {
 		return err
 	}
@@ -176,7 +200,7 @@ func (s *startup) register(c *controlPlane) error {
 	if err != nil {
 		return err
 	}
-	_, err = c.main.write(map[string]json.RawMessage{nodes.key("", n.Name): text})
+	_, err = c.main().write(map[string]json.RawMessage{nodes.key("", n.Name): text})
 	return err
 }
 

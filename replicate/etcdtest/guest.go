@@ -45,7 +45,7 @@ type Guest struct {
 	console []byte
 	phase   string
 
-	control *controlPlane // guarded by World.mu; nil until it serves
+	control *controlPlane // guarded by World.mu; nil until its members run
 }
 
 // newGuest reads the boot disk, and makes who the machine is if it is empty.
@@ -142,6 +142,26 @@ func (g *Guest) Stop() {
 	w.happened()
 }
 
+// serves tells whether its API server answers. The world's lock is held.
+func (g *Guest) serves() bool { return g.control != nil && g.control.serving != nil }
+
+// Ready tells whether its API server would call itself ready.
+func (g *Guest) Ready() bool {
+	g.w.mu.Lock()
+	defer g.w.mu.Unlock()
+	if !g.serves() {
+		return false
+	}
+	for _, name := range []string{ringMain, ringEvents} {
+		if m := g.control.members[name]; m == nil {
+			return false
+		} else if _, err := m.read(); err != nil {
+			return false
+		}
+	}
+	return true
+}
+
 // Dial connects to a TCP port. A port where nothing listens refuses
 // (ECONNREFUSED). A machine that is stopped does not answer: Dial then returns
 // when ctx ends, with an error that is a timeout, as if packets were dropped.
@@ -150,7 +170,7 @@ func (g *Guest) Dial(ctx context.Context, to int) (net.Conn, error) {
 		return nil, &net.OpError{Op: "dial", Net: "tcp", Addr: port(to), Err: err}
 	}
 	g.w.mu.Lock()
-	control := g.control
+	control, serves := g.control, g.serves()
 	g.w.mu.Unlock()
 	g.mu.Lock()
 	if g.stopped {
@@ -158,7 +178,7 @@ func (g *Guest) Dial(ctx context.Context, to int) (net.Conn, error) {
 		<-ctx.Done()
 		return fail(os.ErrDeadlineExceeded)
 	}
-	if to != 22 && (to != 443 || control == nil) {
+	if to != 22 && (to != 443 || !serves) {
 		g.mu.Unlock()
 		return fail(os.NewSyscallError("connect", syscall.ECONNREFUSED))
 	}

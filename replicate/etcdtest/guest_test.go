@@ -109,7 +109,7 @@ func TestDiskSurvives(t *testing.T) {
 func (s *site) ring(g *Guest) statusRing {
 	s.w.mu.Lock()
 	defer s.w.mu.Unlock()
-	return g.control.main.status()
+	return g.control.main().status()
 }
 
 // cut leaves half of a line at the end, as a killed process may.

@@ -24,7 +24,7 @@ type site struct {
 	t         *testing.T
 	w         *World
 	dir       string
-	addresses map[netip.Addr]*Guest
+	addresses map[netip.Addr][]*Guest
 	signer    ssh.Signer
 }
 
@@ -43,7 +43,7 @@ func newSite(t *testing.T) *site {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &site{t: t, w: NewWorld(Options{}), dir: t.TempDir(), addresses: map[netip.Addr]*Guest{}, signer: signer}
+	s := &site{t: t, w: NewWorld(Options{}), dir: t.TempDir(), addresses: map[netip.Addr][]*Guest{}, signer: signer}
 	t.Cleanup(func() { s.close() })
 	return s
 }
@@ -57,7 +57,7 @@ func (s *site) close() {
 // again is the site after its process was killed: same disks, nothing else.
 func (s *site) again() {
 	s.close()
-	s.w, s.addresses = NewWorld(Options{}), map[netip.Addr]*Guest{}
+	s.w, s.addresses = NewWorld(Options{}), map[netip.Addr][]*Guest{}
 }
 
 func (s *site) path(disk string) string { return filepath.Join(s.dir, disk+".json") }
@@ -101,7 +101,7 @@ func values(m map[string]string) (all []string) {
 func (s *site) master() *Guest {
 	s.t.Helper()
 	g := s.start(s.metadata("kubernetes-master", scripts.RoleMaster), map[string]string{"master-pd": s.path("pd")})
-	s.addresses[netip.MustParseAddr(address)] = g
+	s.addresses[netip.MustParseAddr(address)] = []*Guest{g}
 	s.w.SetAddresses(s.addresses)
 	return g
 }

@@ -39,7 +39,7 @@ func (s *startup) node() error {
 			// kubeadm goes on trying, but nothing here will make it another CA.
 			return false, fmt.Errorf("cluster CA found in cluster-info configmap is invalid: none of the public keys %q are pinned", hash)
 		}
-		state, err := c.main.read()
+		state, err := c.main().read()
 		if err == nil {
 			err = mayJoin(state, token, time.Now())
 		}
@@ -91,11 +91,12 @@ func (s *startup) cluster(a netip.Addr) func() (*controlPlane, error) {
 
 // apiAt is the control plane that an address leads to. The lock is held.
 func (w *World) apiAt(a netip.Addr) (*controlPlane, bool) {
-	g := w.addresses[a]
-	if g == nil || g.control == nil {
-		return nil, false
+	for _, g := range w.addresses[a] {
+		if g.serves() {
+			return g.control, true
+		}
 	}
-	return g.control, true
+	return nil, false
 }
 
 // notTaken is kubeadm's check that no other machine is the Node already. The

@@ -42,6 +42,8 @@ type memberData struct {
 
 // ringState is what a ring has agreed on.
 type ringState struct {
+	// Conf counts the changes of Members, which have no revision.
+	Conf     int64                   `json:"conf,omitempty"`
 	Members  map[memberID]ringMember `json:"members"`
 	Revision int64                   `json:"revision"` // 1 when nothing was written yet, as etcd's
 	Keys     map[string]entry        `json:"keys,omitempty"`
@@ -81,7 +83,12 @@ func (s *ringState) apply(c change) {
 }
 
 func (s *ringState) clone() ringState {
-	return ringState{maps.Clone(s.Members), s.Revision, maps.Clone(s.Keys)}
+	return ringState{s.Conf, maps.Clone(s.Members), s.Revision, maps.Clone(s.Keys)}
+}
+
+// behind tells whether a copy of the ring lacks something another one has.
+func (s *ringState) behind(other *ringState) bool {
+	return s.Conf < other.Conf || s.Revision < other.Revision
 }
 
 // voters counts the members that have a vote, and those of them that run.
@@ -126,8 +133,10 @@ type member struct {
 
 var (
 	// etcd's own words, which its clients see.
-	errNoQuorum = errors.New("etcdserver: request timed out")
-	errRemoved  = errors.New("the member has been permanently removed from the cluster")
+	errNoQuorum   = errors.New("etcdserver: request timed out")
+	errLearner    = errors.New("etcdserver: rpc not supported for learner")
+	errNotRunning = errors.New("etcd does not run")
+	errRemoved    = errors.New("the member has been permanently removed from the cluster")
 )
 
 // newest is the copy of the ring that is furthest. With quorum it has all the
@@ -135,7 +144,7 @@ var (
 func (r *ring) newest() *ringState {
 	var s *ringState
 	for _, m := range r.live {
-		if s == nil || m.data.State.Revision > s.Revision {
+		if s == nil || s.behind(&m.data.State) {
 			s = &m.data.State
 		}
 	}
@@ -165,7 +174,7 @@ func (r *ring) settle() error {
 		}
 	}
 	for _, m := range r.live {
-		if m.data.State.Revision < s.Revision {
+		if m.data.State.behind(s) {
 			m.data.State = s.clone()
 			if err := m.disk.save(); err != nil {
 				return err
@@ -175,10 +184,16 @@ func (r *ring) settle() error {
 	return nil
 }
 
-// read returns what the ring agreed on, if it can still agree.
+// read returns what the ring agreed on, if it can still agree. A learner does
+// not serve.
 func (m *member) read() (*ringState, error) {
-	if m.ring.leader == 0 {
+	switch own, in := m.data.State.Members[m.data.ID]; {
+	case m.ring.live[m.data.ID] != m:
+		return nil, errNotRunning
+	case m.ring.leader == 0:
 		return nil, errNoQuorum
+	case in && own.Learner:
+		return nil, errLearner
 	}
 	return &m.data.State, nil
 }
@@ -209,6 +224,9 @@ func (m *member) write(put map[string]json.RawMessage, remove ...string) (int64,
 // startMember lets a member of the disk run. The world's lock is held.
 func (w *World) startMember(d *dataDisk, name string) (*member, error) {
 	data := d.content.Rings[name]
+	if data == nil {
+		return nil, fmt.Errorf("starting etcd ring %s: the disk has no member of it", name)
+	}
 	r := w.rings[data.Ring]
 	if r == nil {
 		r = &ring{live: map[memberID]*member{}}
@@ -221,11 +239,29 @@ func (w *World) startMember(d *dataDisk, name string) (*member, error) {
 	}
 	m := &member{name: name, ring: r, data: data, disk: d}
 	r.live[data.ID] = m
-	return m, r.settle()
+	if err := r.settle(); err != nil {
+		return nil, err
+	}
+	return m, r.named(m, d.content.Name)
+}
+
+// named: a member tells the others its name when it starts for the first time.
+func (r *ring) named(m *member, name string) error {
+	own := m.data.State.Members[m.data.ID]
+	if r.leader == 0 || own.Name != "" || name == "" {
+		return nil
+	}
+	return r.configure(func(s *ringState) {
+		own.Name = name
+		s.Members[m.data.ID] = own
+	})
 }
 
 // stopMember ends it. The world's lock is held.
 func (w *World) stopMember(m *member) {
+	if m == nil || m.ring.live[m.data.ID] != m {
+		return // removed from the ring before
+	}
 	delete(m.ring.live, m.data.ID)
 	if len(m.ring.live) == 0 {
 		delete(w.rings, m.data.Ring)

@@ -18,6 +18,7 @@ type Script func(ctx context.Context, c Call) int
 type Call struct {
 	Guest          *Guest
 	Args           []string
+	Script         string // its text
 	Stdout, Stderr io.Writer
 }
 
@@ -26,6 +27,13 @@ var known = map[string]Script{
 	"etcd-status":      etcdStatus,
 	"admin-kubeconfig": adminKubeconfig,
 	"diagnose":         diagnose,
+
+	"etcd-member":        etcdMember,
+	"export-keys":        exportKeys,
+	"import-keys":        importKeys,
+	"start-etcd":         startEtcd,
+	"join-control-plane": joinControlPlane,
+	"retire":             retire,
 }
 
 // fail is a script's last word.
@@ -61,6 +69,9 @@ type statusMember struct {
 }
 
 type statusRing struct {
+	ID       string         `json:"id"`
+	Learner  bool           `json:"learner"`
+	Index    int64          `json:"index"`
 	Members  []statusMember `json:"members"`
 	Leader   string         `json:"leader"`
 	Healthy  bool           `json:"healthy"`
@@ -73,8 +84,8 @@ func etcdStatus(_ context.Context, c Call) int {
 	w := c.Guest.w
 	w.mu.Lock()
 	rings := map[string]statusRing{}
-	if k := c.Guest.control; k != nil {
-		rings[ringMain], rings[ringEvents] = k.main.status(), k.events.status()
+	if k := c.Guest.control; k != nil && k.disk.content.PKI != nil && k.disk.content.Rings != nil {
+		rings[ringMain], rings[ringEvents] = k.members[ringMain].status(), k.members[ringEvents].status()
 	}
 	w.mu.Unlock()
 	if len(rings) == 0 {
@@ -88,11 +99,19 @@ func etcdStatus(_ context.Context, c Call) int {
 
 // status is what etcdctl gets from the member. The world's lock is held.
 func (m *member) status() statusRing {
-	r := statusRing{Members: []statusMember{}, Healthy: true, Revision: m.data.State.Revision}
+	if m == nil || m.ring.live[m.data.ID] != m {
+		return statusRing{Members: []statusMember{}, Error: errNotRunning.Error()}
+	}
+	s := &m.data.State
+	r := statusRing{
+		ID: m.data.ID.String(), Learner: s.Members[m.data.ID].Learner, Index: s.Revision + s.Conf,
+		Members: []statusMember{}, Healthy: true, Revision: s.Revision,
+	}
+	if m.ring.leader != 0 {
+		r.Leader = m.ring.leader.String()
+	}
 	if _, err := m.read(); err != nil {
 		r.Healthy, r.Error = false, "Error: "+err.Error()
-	} else {
-		r.Leader = m.ring.leader.String()
 	}
 	for _, id := range slices.Sorted(maps.Keys(m.data.State.Members)) {
 		other := m.data.State.Members[id]

@@ -161,7 +161,7 @@ func (g *Guest) command(ctx context.Context, ch ssh.Channel, line string) (statu
 		fmt.Fprintf(ch.Stderr(), "model guest: does not know the script %s\n", name)
 		return 127
 	}
-	return script(ctx, Call{Guest: g, Args: words[len(prefix):], Stdout: ch, Stderr: ch.Stderr()})
+	return script(ctx, Call{Guest: g, Args: words[len(prefix):], Script: string(text), Stdout: ch, Stderr: ch.Stderr()})
 }
 
 // shellWords splits a command line as a POSIX shell would that finds words and

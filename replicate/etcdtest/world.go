@@ -30,19 +30,19 @@ type World struct {
 
 	mu        sync.Mutex
 	closed    bool
-	guests    map[*Guest]struct{}   // that run
-	addresses map[netip.Addr]*Guest // of guests, running or not
-	rings     map[string]*ring      // by the ring's id
-	kubelets  map[string]kubelet    // that registered and run, by machine id
-	silent    map[string]time.Time  // machine id → when its kubelet fell silent
-	change    chan struct{}         // closed when something happened that machines may wait for
+	guests    map[*Guest]struct{}     // that run
+	addresses map[netip.Addr][]*Guest // of guests, running or not; a balancer's lead to several
+	rings     map[string]*ring        // by the ring's id
+	kubelets  map[string]kubelet      // that registered and run, by machine id
+	silent    map[string]time.Time    // machine id → when its kubelet fell silent
+	change    chan struct{}           // closed when something happened that machines may wait for
 	began     time.Time
 }
 
 // NewWorld has no machines yet. Close it.
 func NewWorld(o Options) *World {
 	w := &World{
-		opts: o, port: make(chan net.Conn), guests: map[*Guest]struct{}{}, addresses: map[netip.Addr]*Guest{},
+		opts: o, port: make(chan net.Conn), guests: map[*Guest]struct{}{}, addresses: map[netip.Addr][]*Guest{},
 		rings: map[string]*ring{}, kubelets: map[string]kubelet{}, silent: map[string]time.Time{},
 		change: make(chan struct{}), began: time.Now(),
 	}
@@ -68,21 +68,14 @@ func (w *World) Close() error {
 	return err
 }
 
-// SetAddresses says which machine is reached by which address, external and
-// internal, from now on. Machines need it to find their API server.
-func (w *World) SetAddresses(to map[netip.Addr]*Guest) {
+// SetAddresses says which machines are reached by which address, external and
+// internal, from now on. Machines need it to find their API server; of several
+// they take one whose API server answers, as a balancer with health checks.
+func (w *World) SetAddresses(to map[netip.Addr][]*Guest) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.addresses = to
 	w.happened()
-}
-
-// At returns the machine that is reached by an address.
-func (w *World) At(a netip.Addr) (*Guest, bool) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	g, ok := w.addresses[a]
-	return g, ok
 }
 
 // happened wakes machines that wait. The lock is held.

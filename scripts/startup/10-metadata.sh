@@ -72,6 +72,7 @@ read_metadata() {
 	case $ROLE in
 	master)
 		SERVICE_RANGE=$(md instance/attributes/hakube-service-range)
+		START=$(md instance/attributes/hakube-start found)
 		;;
 	node)
 		JOIN_TOKEN=$(md instance/attributes/hakube-join-token)

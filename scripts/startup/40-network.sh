@@ -90,12 +90,17 @@ guard_pods() {
 	nft -f "$rules"
 }
 
-# keep_address_here makes the API's address one of this master's own. A master
-# must never depend on it: through a balancer it would reach itself anyway, and
-# while the address moves nobody. Metric 100 lets the guest agent add the route
-# of a forwarding rule beside it.
+# keep_address_here makes the API's address this master's own while it founds the
+# cluster: kubeadm goes there, and a balancer may not lead here yet. Afterwards
+# nothing on a master needs it (kubelet, controller-manager and scheduler speak
+# to the machine's own API server), and what a balancer sends here is let in by
+# the guest agent's route. Metric 100 leaves room for that one beside it.
 keep_address_here() {
 	ip -4 route replace local "$ADDRESS/32" dev lo table local metric 100
+}
+
+release_address() {
+	ip -4 route del local "$ADDRESS/32" dev lo table local metric 100 2>/dev/null || true
 }
 
 set_up_network() {

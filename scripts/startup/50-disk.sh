@@ -6,10 +6,12 @@
 #   etcd/            pki, and the data of both rings
 #   kubernetes/      /etc/kubernetes: PKI, kubeconfigs, manifests
 #   kubelet-pki/     /var/lib/kubelet/pki: who the kubelet is
-#   hakube/          served, founded, address, kube-version
+#   hakube/          served: the rings have data; founded: the control plane was
+#                    made; address; kube-version; ring-RING: joins that ring
 
 DEVICE=/dev/disk/by-id/google-master-pd
 DISK=/mnt/disks/master-pd
+STATE=$DISK/hakube
 
 # prepare_device formats a blank disk, checks one of ours, refuses any other.
 prepare_device() {

@@ -45,9 +45,14 @@ make_etcd_pki() {
 }
 
 # configure_ring RING CLIENT_PORT PEER_PORT. A member with data ignores the
-# ETCD_INITIAL_ settings; one without may found a ring only where no cluster was.
+# ETCD_INITIAL_ settings; one without may found a ring only where no cluster was,
+# and joins one if hakube said so (ring-RING on the disk, see start-etcd).
 configure_ring() {
-	local data=$DISK/etcd/$1
+	local data=$DISK/etcd/$1 members=$NAME=https://$FQDN:$3 state=new
+	if [[ -s $STATE/ring-$1 ]]; then
+		{ read -r _ && read -r members; } <"$STATE/ring-$1"
+		state=existing
+	fi
 	if [[ -e $DISK/hakube/founded && ! -d $data/member ]]; then
 		refuse "ring $1 has lost its data on a disk whose cluster was founded, refusing to found it anew"
 	fi
@@ -59,8 +64,8 @@ configure_ring() {
 		ETCD_ADVERTISE_CLIENT_URLS=https://127.0.0.1:$2
 		ETCD_LISTEN_PEER_URLS=https://$IP:$3
 		ETCD_INITIAL_ADVERTISE_PEER_URLS=https://$FQDN:$3
-		ETCD_INITIAL_CLUSTER=$NAME=https://$FQDN:$3
-		ETCD_INITIAL_CLUSTER_STATE=new
+		ETCD_INITIAL_CLUSTER=$members
+		ETCD_INITIAL_CLUSTER_STATE=$state
 		ETCD_INITIAL_CLUSTER_TOKEN=$CLUSTER_ID/$1
 		ETCD_CERT_FILE=$ETCD_PKI/member.crt
 		ETCD_KEY_FILE=$ETCD_PKI/member.key
@@ -76,12 +81,7 @@ configure_ring() {
 	END
 }
 
-# start_etcd does not wait for the members to serve: after an outage of all
-# masters each needs the others for that. The API server compacts both rings.
-start_etcd() {
-	make_etcd_pki
-	configure_ring main 2379 2380
-	configure_ring events 4002 2381
+write_etcd_unit() {
 	put /etc/systemd/system/etcd@.service <<-END
 		[Unit]
 		Description=etcd ring %i
@@ -99,9 +99,24 @@ start_etcd() {
 		LimitNOFILE=65536
 		OOMScoreAdjust=-999
 	END
-	need etcd
 	systemctl daemon-reload
-	systemctl start --no-block etcd@main.service etcd@events.service
+}
+
+declare -A CLIENT_PORT=([main]=2379 [events]=4002) PEER_PORT=([main]=2380 [events]=2381)
+
+# start_ring RING does not wait for the member to serve: after an outage of all
+# masters each needs the others for that. The API server compacts both rings.
+start_ring() {
+	configure_ring "$1" "${CLIENT_PORT[$1]}" "${PEER_PORT[$1]}"
+	systemctl start --no-block "etcd@$1.service"
+}
+
+start_etcd() {
+	make_etcd_pki
+	write_etcd_unit
+	need etcd
+	start_ring main
+	start_ring events
 }
 
 # etcd_serves asks for each unit: is-active of two is content with one.

@@ -2,7 +2,6 @@
 # The control plane, by kubeadm on our etcd.
 
 KUBEADM=$RUN/kubeadm.yaml
-STATE=$DISK/hakube # served: the rings have data; founded: kubeadm init went through; address; kube-version
 
 # write_kubeadm. kubeadm always makes a bootstrap token and the rules for
 # nodes' tokens in one phase; the token here is of no group that may do anything,
@@ -125,6 +124,7 @@ found_control_plane() {
 # restore_control_plane starts what the disk holds. On a new boot disk the
 # kubelet's settings are written again, its identity is on the disk.
 restore_control_plane() {
+	unretire
 	if [[ -s /var/lib/kubelet/config.yaml && -s /var/lib/kubelet/kubeadm-flags.env ]]; then
 		systemctl start kubelet.service
 	else
@@ -156,12 +156,15 @@ run_master() {
 	step "mounting the disk" mount_disk
 	start_fetching containerd runc cni kubeadm etcd kubelet kubectl
 	step "setting up the network" set_up_network
-	keep_address_here
 	step "installing containerd" start_runtime
 	step "fetching kubeadm" need kubeadm
 	write_kubeadm
 	pull_images 9>&- &
 	pull=$!
+	if [[ ! -e $STATE/founded && $START == join ]]; then
+		prepare_to_join "$pull"
+		return
+	fi
 	clear_half_founding
 	step "starting etcd" start_etcd
 	step "fetching kubelet" need kubelet
@@ -171,8 +174,10 @@ run_master() {
 		step "control plane" restore_control_plane
 	else
 		step "pulling images" wait "$pull"
+		keep_address_here
 		step "control plane" found_control_plane
 	fi
+	release_address
 	step "waiting for the API server" wait_until 300 "the API server is ready" api_is_ready
 	wait "$pull" || true
 }

@@ -23,12 +23,13 @@ main() {
 }
 
 attempt() {
+	END=running
 	step "reading metadata" read_metadata
 	step "waiting for the clock" wait_for_clock
 	step "preparing the machine" prepare_machine
 	"run_$ROLE"
 	drop_alias_route # should the guest agent have been at it in between
-	phase running
+	phase "$END"
 }
 
 prepare_machine() {

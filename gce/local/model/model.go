@@ -4,6 +4,7 @@
 package model
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net"
@@ -142,11 +143,11 @@ func (m *Machines) Sync(_ context.Context, n emulator.Network) error {
 
 // connect tells the machines how they reach each other. The lock is held.
 func (m *Machines) connect() {
-	to := map[netip.Addr]*etcdtest.Guest{}
+	to := map[netip.Addr][]*etcdtest.Guest{}
 	for _, x := range m.network.Machines {
 		if g := m.guests[x.MachineKey]; g != nil {
 			for _, a := range addressesOf(x) {
-				to[a] = g
+				to[a] = append(to[a], g)
 			}
 		}
 	}
@@ -172,21 +173,29 @@ func (m *Machines) Serial(x emulator.Machine, start int64) ([]byte, error) {
 	return g.Serial(start), nil
 }
 
-// Health is what a probe of the backends' port would find now: model machines
-// serve or do not, and their network loses nothing.
+// Health is what a probe of the backends would find now: model machines are
+// ready or are not, and their network loses nothing. A probe is let in by the
+// firewall or it is not.
 func (m *Machines) Health(b emulator.Balancer) (map[netip.Addr]bool, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	healthy := map[netip.Addr]bool{}
 	for _, group := range b.Backends {
 		for _, a := range group.Machines {
-			ctx, cancel := context.WithTimeout(context.Background(), b.Check.Timeout)
-			conn, err := m.Dial(ctx, netip.AddrPortFrom(a, uint16(b.Check.Port)))
-			cancel()
-			if healthy[a] = err == nil; err == nil {
-				_ = conn.Close() // it was only to see whether it opens
+			for _, x := range m.network.Machines {
+				if x.NIC.Address == a && x.Project == b.Project {
+					healthy[a] = m.passes(x, uint16(b.Check.Port))
+				}
 			}
 		}
 	}
 	return healthy, nil
+}
+
+// passes tells whether a machine passes a health check. The lock is held.
+func (m *Machines) passes(x emulator.Machine, port uint16) bool {
+	g := m.guests[x.MachineKey]
+	return g != nil && admits(m.network.Firewalls, x, port, prober) && g.Ready()
 }
 
 // Watch has nothing to tell: model machines do not end by themselves.
@@ -199,18 +208,15 @@ func (m *Machines) Close() error { return m.world.Close() }
 // from: an address of the internet that is nobody's (RFC 5737).
 var outside = netip.MustParseAddr("192.0.2.1")
 
+// prober is an address Google's health checks come from.
+var prober = netip.MustParseAddr("35.191.0.1")
+
 // Dial connects this host to a machine by its external or internal address, as
 // far as the firewall lets outsiders in. Packets that it drops, or that have
 // nowhere to go, are never answered: Dial then returns when ctx ends.
 func (m *Machines) Dial(ctx context.Context, to netip.AddrPort) (net.Conn, error) {
 	m.mu.Lock()
-	var guest *etcdtest.Guest
-	for _, x := range m.network.Machines {
-		if slices.Contains(addressesOf(x), to.Addr()) && admits(m.network.Firewalls, x, to.Port()) {
-			guest = m.guests[x.MachineKey]
-			break
-		}
-	}
+	guest := m.reached(to)
 	m.mu.Unlock()
 	if guest != nil {
 		return guest.Dial(ctx, int(to.Port()))
@@ -219,14 +225,32 @@ func (m *Machines) Dial(ctx context.Context, to netip.AddrPort) (net.Conn, error
 	return nil, &net.OpError{Op: "dial", Net: "tcp", Addr: net.TCPAddrFromAddrPort(to), Err: os.ErrDeadlineExceeded}
 }
 
-// admits is the VPC firewall's word on a TCP connection from outside: of
+// reached is the machine that a connection from outside comes to, nil if none.
+// A balancer picks one that passes its checks, or any if none does. The lock is
+// held.
+func (m *Machines) reached(to netip.AddrPort) *etcdtest.Guest {
+	var any *etcdtest.Guest
+	for _, x := range m.network.Machines {
+		g := m.guests[x.MachineKey]
+		if g == nil || !slices.Contains(addressesOf(x), to.Addr()) || !admits(m.network.Firewalls, x, to.Port(), outside) {
+			continue
+		}
+		if !slices.Contains(x.NIC.Forwarded, to.Addr()) || m.passes(x, to.Port()) {
+			return g
+		}
+		any = cmp.Or(any, g)
+	}
+	return any
+}
+
+// admits is the VPC firewall's word on a TCP connection from an address: of
 // the rules that speak of it the one with the lowest priority number decides,
 // at equal numbers one that denies, and without any nothing gets in.
-func admits(rules []emulator.Firewall, x emulator.Machine, port uint16) bool {
+func admits(rules []emulator.Firewall, x emulator.Machine, port uint16, from netip.Addr) bool {
 	var best *emulator.Firewall
 	for i := range rules {
 		r := &rules[i]
-		if r.Egress || r.Project != x.Project || r.Network != x.NIC.Network || !speaksOf(r, x, port) {
+		if r.Egress || r.Project != x.Project || r.Network != x.NIC.Network || !speaksOf(r, x, port, from) {
 			continue
 		}
 		if best == nil || r.Priority < best.Priority || r.Priority == best.Priority && r.Deny {
@@ -236,10 +260,10 @@ func admits(rules []emulator.Firewall, x emulator.Machine, port uint16) bool {
 	return best != nil && !best.Deny
 }
 
-func speaksOf(r *emulator.Firewall, x emulator.Machine, port uint16) bool {
+func speaksOf(r *emulator.Firewall, x emulator.Machine, port uint16, from netip.Addr) bool {
 	isTarget := len(r.TargetTags) == 0 || slices.ContainsFunc(r.TargetTags, func(t string) bool { return slices.Contains(x.Tags, t) })
-	fromOutside := slices.ContainsFunc(r.Ranges, func(p netip.Prefix) bool { return p.Contains(outside) })
-	return isTarget && fromOutside && slices.ContainsFunc(r.Allowed, func(p emulator.Protocol) bool {
+	isSource := slices.ContainsFunc(r.Ranges, func(p netip.Prefix) bool { return p.Contains(from) })
+	return isTarget && isSource && slices.ContainsFunc(r.Allowed, func(p emulator.Protocol) bool {
 		switch strings.ToLower(p.Name) {
 		case "all":
 			return true

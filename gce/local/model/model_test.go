@@ -62,7 +62,7 @@ func TestAdmits(t *testing.T) {
 		"denied at once":       {at(1000), master, 22, false},
 		"denied later":         {at(1001), master, 22, true},
 	} {
-		if got := admits(test.rules, test.x, test.port); got != test.want {
+		if got := admits(test.rules, test.x, test.port, outside); got != test.want {
 			t.Errorf("%s: %t", name, got)
 		}
 	}

@@ -1,0 +1,217 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"cloud.google.com/go/compute/apiv1/computepb"
+
+	"hakube/cluster/plan"
+	"hakube/gce"
+)
+
+// The balancer is a regional external passthrough one: it rewrites nothing, a
+// master answers under the API's own address. Health checks ask each API server
+// whether it is ready, which target pools cannot (kube-up's sent to dead masters,
+// D19).
+
+// decideBalancer sets whether the API's address is to be on the balancer: from
+// the second master on, and for as long as there are two; always if it is so
+// from the start.
+func (r *run) decideBalancer(ctx context.Context) error {
+	masters := len(r.masters())
+	r.balanced = masters > 1 || r.want.settings.LoadBalancer == FromStart
+	if !r.balanced && r.have.held.rule != "" {
+		kept, err := r.fromStart(ctx)
+		if err != nil {
+			return err
+		}
+		// Only a removal takes it back: a plain up finds what one that was cut left.
+		r.balanced = kept || r.mode != RemoveReplica
+	}
+	return nil
+}
+
+// drainLimit is how long the balancer lets connections to a master go on that
+// has left its group.
+const drainLimit = 10 * time.Second
+
+// How the health check asks: a master that halts is found out in two rounds.
+const (
+	checkEvery   = 2 // seconds
+	checkTimeout = 2 // seconds
+	checkRounds  = 2 // results in a row that change the verdict
+)
+
+func (r *run) healthChecks() (steps []plan.Step) {
+	for _, o := range r.parts(kindHealthCheck, object{name: r.want.names.HealthCheck()}) {
+		steps = append(steps, resource[*computepb.HealthCheck]{
+			name: "health check " + o.name,
+			get: func(ctx context.Context) (*computepb.HealthCheck, error) {
+				return r.gce.HealthChecks().Get(ctx, o.name)
+			},
+			mine: r.owns,
+			insert: func(ctx context.Context) error {
+				return r.gce.HealthChecks().Insert(ctx, &computepb.HealthCheck{
+					Name: &o.name, Description: new(r.want.mark.For(roleHealthCheck)), Type: new("HTTPS"),
+					HttpsHealthCheck: &computepb.HTTPSHealthCheck{Port: new(int32(443)), RequestPath: new("/readyz")},
+					CheckIntervalSec: new(int32(checkEvery)), TimeoutSec: new(int32(checkTimeout)),
+					HealthyThreshold: new(int32(checkRounds)), UnhealthyThreshold: new(int32(checkRounds)),
+				})
+			},
+			remove: func(ctx context.Context) error {
+				return r.letGo(ctx, "health check "+o.name, func(ctx context.Context) error { return r.gce.HealthChecks().Delete(ctx, o.name) })
+			},
+		})
+	}
+	return steps
+}
+
+// masterGroups are the lists of masters, one for each of the zones.
+func (r *run) masterGroups(zones ...string) (steps []plan.Step) {
+	var all []object
+	for _, zone := range zones {
+		all = append(all, object{kind: kindMasterGroup, name: r.want.names.MasterGroup(), zone: zone})
+	}
+	if r.mode == RemoveCluster {
+		all = r.have.of(kindMasterGroup)
+	}
+	for _, o := range all {
+		name, groups := fmt.Sprintf("instance group %s in %s", o.name, o.zone), r.gce.InstanceGroups(o.zone)
+		steps = append(steps, resource[*computepb.InstanceGroup]{
+			name: name,
+			get:  func(ctx context.Context) (*computepb.InstanceGroup, error) { return groups.Get(ctx, o.name) },
+			mine: r.owns,
+			insert: func(ctx context.Context) error {
+				return groups.Insert(ctx, &computepb.InstanceGroup{
+					Name: &o.name, Description: new(r.want.mark.For(roleMasterGroup)),
+				})
+			},
+			remove: func(ctx context.Context) error {
+				return r.letGo(ctx, name, func(ctx context.Context) error { return groups.Delete(ctx, o.name) })
+			},
+		})
+	}
+	return steps
+}
+
+// services is the backend service, made with the groups of the zones behind it.
+func (r *run) services(zones ...string) (steps []plan.Step) {
+	for _, o := range r.parts(kindService, object{name: r.want.names.BackendService()}) {
+		name, services := "backend service "+o.name, r.gce.BackendServices()
+		steps = append(steps, resource[*computepb.BackendService]{
+			name: name,
+			get:  func(ctx context.Context) (*computepb.BackendService, error) { return services.Get(ctx, o.name) },
+			mine: r.owns,
+			insert: func(ctx context.Context) error {
+				x := &computepb.BackendService{
+					Name: &o.name, Description: new(r.want.mark.For(roleService)),
+					LoadBalancingScheme: new("EXTERNAL"), Protocol: new("TCP"),
+					HealthChecks:       []string{r.want.regional(r.region(), "healthChecks", r.want.names.HealthCheck())},
+					ConnectionDraining: &computepb.ConnectionDraining{DrainingTimeoutSec: new(int32(drainLimit.Seconds()))},
+				}
+				for _, zone := range zones {
+					x.Backends = append(x.Backends, r.backend(zone))
+				}
+				return services.Insert(ctx, x)
+			},
+			remove: func(ctx context.Context) error {
+				return r.letGo(ctx, name, func(ctx context.Context) error { return services.Delete(ctx, o.name) })
+			},
+		})
+	}
+	return steps
+}
+
+// parts is what was found of a kind when the cluster goes, otherwise the one
+// object there is to be or not to be.
+func (r *run) parts(k kind, want object) []object {
+	if r.mode == RemoveCluster {
+		return r.have.of(k)
+	}
+	return []object{want}
+}
+
+func (r *run) backend(zone string) *computepb.Backend {
+	return &computepb.Backend{Group: new(r.masterGroupURL(zone)), BalancingMode: new("CONNECTION")}
+}
+
+func (r *run) masterGroupURL(zone string) string {
+	return r.want.zonal(zone, "instanceGroups", r.want.names.MasterGroup())
+}
+
+// backendZones is the fact that a zone's group is behind the balancer.
+func (r *run) backendZones(zones ...string) (steps []plan.Step) {
+	for _, z := range zones {
+		steps = append(steps, backendZone{r, z})
+	}
+	return steps
+}
+
+type backendZone struct {
+	*run
+	zone string
+}
+
+func (b backendZone) String() string { return "masters of " + b.zone + " behind the balancer" }
+
+// find returns the service and where in its backends the zone is, -1 if not.
+func (b backendZone) find(ctx context.Context) (*computepb.BackendService, int, error) {
+	x, err := b.gce.BackendServices().Get(ctx, b.want.names.BackendService())
+	if err != nil {
+		return nil, -1, err
+	}
+	return x, slices.IndexFunc(x.GetBackends(), func(y *computepb.Backend) bool {
+		return gce.Base(y.GetGroup()) == b.want.names.MasterGroup() && zoneOf(y.GetGroup()) == b.zone
+	}), nil
+}
+
+func (b backendZone) Observe(ctx context.Context) (plan.State, error) {
+	_, i, err := b.find(ctx)
+	switch {
+	case gce.IsNotFound(err):
+		return plan.State{Is: plan.Absent, Why: "there is no balancer"}, nil
+	case err != nil:
+		return plan.State{}, err
+	case i < 0:
+		return plan.State{Is: plan.Absent}, nil
+	}
+	return exists("")
+}
+
+func (b backendZone) Do(ctx context.Context) error {
+	return b.change(ctx, func(x *computepb.BackendService, i int) bool {
+		if i >= 0 {
+			return false
+		}
+		x.Backends = append(x.Backends, b.backend(b.zone))
+		return true
+	})
+}
+
+func (b backendZone) Undo(ctx context.Context) error {
+	return b.change(ctx, func(x *computepb.BackendService, i int) bool {
+		if i < 0 {
+			return false
+		}
+		x.Backends = slices.Delete(x.Backends, i, i+1)
+		return true
+	})
+}
+
+// change edits the service. Somebody who does so at the same moment is noticed
+// by the fingerprint; then it is read again.
+func (b backendZone) change(ctx context.Context, edit func(*computepb.BackendService, int) bool) error {
+	for try := 0; ; try++ {
+		x, i, err := b.find(ctx)
+		if err != nil || !edit(x, i) {
+			return err
+		}
+		err = b.gce.BackendServices().SetBackends(ctx, x)
+		if !gce.Stale(err) || try == 3 {
+			return err
+		}
+	}
+}

@@ -1,0 +1,92 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"hakube/cluster/plan"
+)
+
+// walk runs the items, and while it does probes the API if its address or who
+// is behind it changes.
+func (r *run) walk(ctx context.Context, items []plan.Item, report func(plan.Event)) error {
+	if r.mode != AddReplica && r.mode != RemoveReplica {
+		return plan.Run(ctx, items, report)
+	}
+	ip, err := r.address(ctx)
+	if err != nil {
+		return err
+	}
+	m := startMeter(ctx, func(ctx context.Context) error {
+		if why := r.ready(ctx, ip); why != "" {
+			return errors.New(why)
+		}
+		return nil
+	})
+	err = plan.Run(ctx, items, m.follow(report))
+	if err != nil && ctx.Err() == nil && r.mode == AddReplica {
+		err = r.rollBack(ctx, err, m.follow(report))
+	}
+	all, steps := m.end()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.dark, r.outages = &all, steps
+	return err
+}
+
+// rollBack takes a replica away again that could not be finished, as long as it
+// votes in no ring: then the cluster is as it was, the address included. Later
+// there is only forward, since without it a voter would be missing.
+func (r *run) rollBack(ctx context.Context, failed error, report func(plan.Event)) error {
+	back := r.reversed()
+	have, err := back.look(ctx)
+	if err == nil {
+		back.have = have
+		back.sawExternals()
+		err = back.reach(ctx, report)
+	}
+	if err != nil {
+		return fmt.Errorf("%w\nnothing was taken back: %w", failed, err)
+	}
+	s := back.survey(ctx, append(back.masters(), r.replica))
+	if _, ok := s.healthy(r.replica.name); !ok {
+		return fmt.Errorf("%w\nnothing was taken back: no other master says who is in the rings: %w", failed, s.why())
+	}
+	for _, ring := range ringNames {
+		for _, v := range s.voters(ring) {
+			if v.Name == r.replica.name {
+				return failed // running it again goes on from here
+			}
+		}
+	}
+	if err = back.decideBalancer(ctx); err == nil {
+		err = plan.Run(ctx, back.items(), report)
+	}
+	if err != nil {
+		return fmt.Errorf("%w\ntaking back what was made of %s failed too: %w", failed, r.replica.name, err)
+	}
+	return &RolledBack{Replica: r.replica.name, Err: failed}
+}
+
+// reversed is the run that removes what this one was to add.
+func (r *run) reversed() *run {
+	back := &run{
+		deps: r.deps, want: r.want, gce: r.gce, poll: r.poll, mode: RemoveReplica, removing: true, replica: r.replica,
+		gaveUp: map[string]string{}, externals: map[string]string{}, states: map[string]string{}, ip: r.ip,
+	}
+	back.want.settings.ReplicateMaster, back.want.settings.DeleteNodes = false, false
+	return back
+}
+
+// RolledBack is a replica that could not be made, and of which nothing is left.
+type RolledBack struct {
+	Replica string
+	Err     error
+}
+
+func (e *RolledBack) Error() string {
+	return fmt.Sprintf("%v\n%s was taken back: the cluster is as it was", e.Err, e.Replica)
+}
+
+func (e *RolledBack) Unwrap() error { return e.Err }

@@ -1,0 +1,69 @@
+package cluster
+
+import (
+	"context"
+	"strings"
+
+	"cloud.google.com/go/compute/apiv1/computepb"
+
+	"hakube/gce"
+)
+
+// held is the reserved address and who has it, as the address itself tells
+// (addresses.users): a machine, by an access config, a forwarding rule, or, for
+// the moment in which it moves, nobody.
+type held struct {
+	ip      string // "" while none is reserved
+	machine string // the instance that has it
+	zone    string // of that instance
+	rule    string // the forwarding rule that has it
+}
+
+// inTheAir tells that nobody has the address: the API is dark.
+func (h held) inTheAir() bool { return h.ip != "" && h.machine == "" && h.rule == "" }
+
+func heldOf(a *computepb.Address) held {
+	h := held{ip: a.GetAddress()}
+	for _, u := range a.GetUsers() {
+		switch {
+		case strings.Contains(u, "/forwardingRules/"):
+			h.rule = gce.Base(u)
+		case strings.Contains(u, "/instances/"):
+			zone, _, _ := strings.Cut(u, "/instances/")
+			h.machine, h.zone = gce.Base(u), gce.Base(zone)
+		}
+	}
+	return h
+}
+
+// holder reads who has the address now; the zero value when none is reserved.
+func (r *run) holder(ctx context.Context) (held, error) {
+	a, err := r.gce.Addresses().Get(ctx, r.want.names.Address())
+	if gce.IsNotFound(err) {
+		return held{}, nil
+	}
+	if err != nil {
+		return held{}, err
+	}
+	if !r.owns(a.GetDescription()) {
+		return held{}, foreign("address "+a.GetName(), a.GetDescription())
+	}
+	r.sawAddress(a)
+	return heldOf(a), nil
+}
+
+// nicOf is the interface of a machine; they have one.
+const nicOf = "nic0"
+
+// accessConfigOf is what gives a machine its external address, nil if nothing does.
+func accessConfigOf(i *computepb.Instance) *computepb.AccessConfig {
+	for _, n := range i.GetNetworkInterfaces() {
+		for _, c := range n.GetAccessConfigs() {
+			return c
+		}
+	}
+	return nil
+}
+
+// externalOf is a machine's external address, "" if it has none.
+func externalOf(i *computepb.Instance) string { return accessConfigOf(i).GetNatIP() }

@@ -1,0 +1,282 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"hakube/cluster/plan"
+	"hakube/replicate"
+)
+
+// A master's membership in a ring is three facts on the way in: it is a learner,
+// its etcd runs and has caught up, it votes. On the way out the vote is the one
+// that is taken away. Each is changed through another, healthy master.
+
+// ringMember is what the three have in common.
+type ringMember struct {
+	*run
+	of   object
+	ring string
+}
+
+// rings makes a step of a kind for both rings.
+func rings[S plan.Step](r *run, of object, step func(ringMember) S) (steps []plan.Step) {
+	for _, name := range ringNames {
+		steps = append(steps, step(ringMember{r, of, name}))
+	}
+	return steps
+}
+
+func (m ringMember) peerURL() string { return m.peer(m.ring, m.of) }
+
+// others are the masters but the one whose membership it is about.
+func (m ringMember) others() (list []object) {
+	for _, o := range m.masters() {
+		if o.name != m.of.name {
+			list = append(list, o)
+		}
+	}
+	return list
+}
+
+// all are the masters, with the one it is about, which this run may have made.
+func (m ringMember) all() []object {
+	list := append(m.others(), m.of)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	last := &list[len(list)-1]
+	last.status = or(m.states[last.name], last.status)
+	return list
+}
+
+// ask surveys the other masters and picks the one to act through.
+func (m ringMember) ask(ctx context.Context) (s *survey, via object, err error) {
+	s = m.survey(ctx, m.others())
+	via, ok := s.healthy()
+	if !ok {
+		return s, via, m.noneHealthy(s)
+	}
+	return s, via, nil
+}
+
+func (m ringMember) noneHealthy(s *survey) error {
+	return &Refused{
+		Why:  fmt.Sprintf("no master but %s has quorum in both rings, so nobody can say or change who is in them:\n%v", m.of.name, s.why()),
+		Cure: `bring the other masters back first; "hakube status" shows each`,
+	}
+}
+
+// state reads whether it is a member, and the ring's arithmetic.
+func (m ringMember) state(ctx context.Context) (x replicate.Member, there bool, arithmetic string, err error) {
+	all := m.survey(ctx, m.all())
+	if _, ok := all.healthy(m.of.name); !ok {
+		return x, false, "", m.noneHealthy(all)
+	}
+	ring, _, _ := all.ring(m.ring)
+	x, there = ring.ByPeerURL(m.peerURL())
+	return x, there, all.quorum(m.ring), nil
+}
+
+// through runs a change on a healthy master, again while etcd says that it is
+// not the moment: it wants its members connected for five seconds before it
+// takes another one, and one learner at a time.
+func (m ringMember) through(ctx context.Context, change func(via replicate.Host) error) error {
+	_, via, err := m.ask(ctx)
+	if err != nil {
+		return err
+	}
+	return plan.Until(ctx, plan.Condition{
+		For: "ring " + m.ring + " to take the change", Every: m.poll, Limit: memberLimit,
+		Check: func(ctx context.Context) (bool, string, error) {
+			err := m.overSSH(ctx, via, change)
+			switch {
+			case err == nil:
+				return true, "", nil
+			case errors.Is(err, replicate.ErrUnhealthy), errors.Is(err, replicate.ErrNotInSync), errors.Is(err, replicate.ErrTooManyLearners):
+				return false, "", err
+			}
+			return false, "", plan.Permanent(err)
+		},
+	})
+}
+
+const memberLimit = time.Minute
+
+// learners: a learner gets all data and has no vote, so nothing is lost with it.
+func (r *run) learners(of object) []plan.Step {
+	return rings(r, of, func(m ringMember) learner { return learner{m} })
+}
+
+type learner struct{ ringMember }
+
+func (l learner) String() string { return fmt.Sprintf("%s in etcd ring %s", l.of.name, l.ring) }
+
+func (l learner) Observe(ctx context.Context) (plan.State, error) {
+	x, there, arithmetic, err := l.state(ctx)
+	switch {
+	case err != nil:
+		return plan.State{}, err
+	case !there:
+		return plan.State{Is: plan.Absent, Why: arithmetic}, nil
+	case x.Learner:
+		return exists("as a learner; " + arithmetic)
+	}
+	return exists("as a voter; " + arithmetic)
+}
+
+func (l learner) Do(ctx context.Context) error {
+	return l.through(ctx, func(via replicate.Host) error {
+		_, err := replicate.AddLearner(ctx, l.deps.SSH, via, l.ring, l.peerURL())
+		return err
+	})
+}
+
+func (l learner) Undo(ctx context.Context) error {
+	return l.through(ctx, func(via replicate.Host) error {
+		return replicate.Remove(ctx, l.deps.SSH, via, l.ring, l.peerURL())
+	})
+}
+
+// started: the member runs on its own machine, with keys that came from a
+// master through this process' memory.
+func (r *run) started(of object) []plan.Step {
+	return rings(r, of, func(m ringMember) started { return started{m} })
+}
+
+type started struct{ ringMember }
+
+func (s started) String() string { return fmt.Sprintf("etcd %s runs on %s", s.ring, s.of.name) }
+
+func (s started) Observe(ctx context.Context) (plan.State, error) {
+	x, there, _, err := s.state(ctx)
+	if err != nil {
+		return plan.State{}, err
+	}
+	if !there {
+		return plan.State{Is: plan.Absent, Why: "it is no member"}, nil
+	}
+	own, err := s.ringsOn(ctx, s.of)
+	if run := (*replicate.RunError)(nil); errors.As(err, &run) && run.Err == nil {
+		return plan.State{Is: plan.Absent, Why: "it has no keys yet"}, nil
+	}
+	if err != nil {
+		return plan.State{}, err
+	}
+	if own[s.ring].ID != x.ID {
+		return plan.State{Is: plan.Absent, Why: or(own[s.ring].Error, "it is another member's data")}, nil
+	}
+	return exists("")
+}
+
+func (s started) Do(ctx context.Context) error {
+	around, via, err := s.ask(ctx)
+	if err != nil {
+		return err
+	}
+	from, err := s.host(ctx, via)
+	if err != nil {
+		return err
+	}
+	to, err := s.host(ctx, s.of)
+	if err != nil {
+		return err
+	}
+	if err := replicate.CopyKeys(ctx, s.deps.SSH, from, to); err != nil {
+		return err
+	}
+	ring, _, _ := around.ring(s.ring)
+	return replicate.StartMember(ctx, s.deps.SSH, to, s.ring, ring, s.peerURL(), s.of.name)
+}
+
+func (started) Undo(context.Context) error { return nil } // it ends with its membership
+
+// inSync is the wait until a learner has what the ring has.
+func (r *run) inSync(of object) []plan.Step {
+	return rings(r, of, func(m ringMember) inSync { return inSync{m} })
+}
+
+type inSync struct{ ringMember }
+
+func (s inSync) String() string { return fmt.Sprintf("%s has caught up in ring %s", s.of.name, s.ring) }
+func (inSync) Waits()           {}
+
+// syncLimit is how long a learner may take to get all data.
+const syncLimit = 10 * time.Minute
+
+func (s inSync) Observe(ctx context.Context) (plan.State, error) {
+	all := s.survey(ctx, s.all())
+	if err := all.silent[s.of.name]; err != nil {
+		return plan.State{Is: plan.Absent, Why: err.Error()}, nil
+	}
+	ring, via, _ := all.ring(s.ring)
+	x, there := ring.ByPeerURL(s.peerURL())
+	own, theirs := all.answers[s.of.name][s.ring], all.answers[via.name][s.ring]
+	switch {
+	case !there:
+		return plan.State{Is: plan.Absent, Why: "it is no member"}, nil
+	case !x.Learner:
+		return exists("it votes")
+	case own.ID != x.ID:
+		return plan.State{Is: plan.Absent, Why: or(own.Error, "its etcd does not answer")}, nil
+	}
+	why := fmt.Sprintf("entry %d of %d", own.Index, theirs.Index)
+	// etcd's own measure for a learner that may be promoted (etcd, server.go:
+	// readyPercentThreshold 0.9).
+	if own.Index == 0 || own.Index*10 < theirs.Index*9 {
+		return plan.State{Is: plan.Partial, Why: why}, nil
+	}
+	return exists(why)
+}
+
+func (s inSync) Do(ctx context.Context) error {
+	return plan.Until(ctx, plan.Condition{
+		For: s.String(), Every: s.poll, Limit: syncLimit,
+		Check: func(ctx context.Context) (bool, string, error) {
+			st, err := s.Observe(ctx)
+			return st.Is == plan.Present, st.Why, err
+		},
+	})
+}
+
+func (inSync) Undo(context.Context) error { return nil } // never unwanted
+
+// votes: from here on the ring counts on it. A failure before leaves the ring
+// as it was, one after does not.
+func (r *run) votes(of object) []plan.Step {
+	return rings(r, of, func(m ringMember) vote { return vote{m} })
+}
+
+type vote struct{ ringMember }
+
+func (v vote) String() string { return fmt.Sprintf("%s votes in ring %s", v.of.name, v.ring) }
+
+func (v vote) Observe(ctx context.Context) (plan.State, error) {
+	x, there, arithmetic, err := v.state(ctx)
+	switch {
+	case err != nil:
+		return plan.State{}, err
+	case !there || x.Learner:
+		return plan.State{Is: plan.Absent, Why: arithmetic}, nil
+	}
+	return exists(arithmetic)
+}
+
+func (v vote) Do(ctx context.Context) error {
+	return v.through(ctx, func(via replicate.Host) error {
+		return replicate.Promote(ctx, v.deps.SSH, via, v.ring, v.peerURL())
+	})
+}
+
+// Undo takes the member out, if enough of the others live. What the ring was
+// when the run began may not be what it is now.
+func (v vote) Undo(ctx context.Context) error {
+	now := v.survey(ctx, v.all())
+	if err := replicate.MayRemove(v.ring, now.voters(v.ring), v.of.name); err != nil {
+		return err
+	}
+	return v.through(ctx, func(via replicate.Host) error {
+		return replicate.Remove(ctx, v.deps.SSH, via, v.ring, v.peerURL())
+	})
+}

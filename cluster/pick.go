@@ -1,0 +1,218 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"cloud.google.com/go/compute/apiv1/computepb"
+
+	"hakube/cluster/plan"
+	"hakube/gce"
+	"hakube/replicate"
+	"hakube/scripts"
+)
+
+// replicable judges whether a master may be added in the zone, and picks which
+// one: a half-made one of an earlier run, or else the next. It changes nothing.
+func (r *run) replicable(ctx context.Context) error {
+	if err := r.join(ctx); err != nil {
+		return err
+	}
+	s := r.survey(ctx, r.have.masters(r.want.names))
+	if err := r.pickReplica(ctx, s); err != nil {
+		return err
+	}
+	for _, ring := range ringNames {
+		voters := s.voters(ring)
+		if slices.ContainsFunc(voters, func(v replicate.Voter) bool { return v.Name == r.replica.name }) {
+			continue // it votes already: nothing is added
+		}
+		if err := replicate.MayAdd(ring, voters); err != nil {
+			return err
+		}
+	}
+	return r.copySource(ctx)
+}
+
+// pickReplica sets the master this run is about.
+func (r *run) pickReplica(ctx context.Context, s *survey) error {
+	for _, o := range r.mastersIn(r.want.zone) {
+		whole, err := r.isWhole(ctx, o, s)
+		if err != nil {
+			return err
+		}
+		if !whole {
+			r.replica = o
+			r.replica.status = "RUNNING" // once the list is through with it
+			return nil
+		}
+	}
+	taken := map[string]bool{}
+	for _, o := range r.have.objects {
+		taken[o.name] = true
+	}
+	for _, ring := range ringNames { // whose machine may be gone
+		for _, v := range s.voters(ring) {
+			taken[v.Name] = true
+		}
+	}
+	for i := 0; ; i++ {
+		name := r.want.names.Replica(r.want.zone, i)
+		if !taken[name] && !taken[r.want.names.DiskOf(name)] {
+			r.replica = object{kind: kindInstance, name: name, zone: r.want.zone, role: roleMaster, status: "RUNNING"}
+			return nil
+		}
+	}
+}
+
+// mastersIn are the masters of a zone: the machines, and what is left of others
+// by their disks.
+func (r *run) mastersIn(zone string) (list []object) {
+	for _, o := range r.have.masters(r.want.names) {
+		if o.zone == zone {
+			list = append(list, o)
+		}
+	}
+	for _, o := range r.have.objects {
+		name, ok := strings.CutSuffix(o.name, diskSuffix)
+		if ok && o.kind == kindDisk && o.role == roleMasterDisk && o.zone == zone &&
+			!slices.ContainsFunc(list, func(m object) bool { return m.name == name }) {
+			list = append(list, object{kind: kindInstance, name: name, zone: zone, role: roleMaster})
+		}
+	}
+	return list
+}
+
+// isWhole tells whether nothing is left to do on a master: it runs, votes in both
+// rings, its script is through, and the balancer has it.
+func (r *run) isWhole(ctx context.Context, o object, s *survey) (bool, error) {
+	if o.status != "RUNNING" {
+		return false, nil
+	}
+	if len(r.have.masters(r.want.names)) == 1 {
+		return true, nil // the one to replicate, wherever the address is just now
+	}
+	for _, ring := range ringNames {
+		if !slices.ContainsFunc(s.voters(ring), func(v replicate.Voter) bool { return v.Name == o.name && v.Zone == o.zone }) {
+			return false, nil
+		}
+	}
+	phase, err := prepared{r, o}.phase(ctx)
+	if err != nil || phase != scripts.PhaseRunning {
+		return false, err
+	}
+	if r.have.held.machine == o.name {
+		return true, nil // the only one: there is no balancer
+	}
+	st, err := traffic{r, o}.Observe(ctx)
+	return st.Is == plan.Present, err
+}
+
+// copySource reads the master the new one is to be like: what it was made with
+// counts, not what this operator's variables happen to say (D23).
+func (r *run) copySource(ctx context.Context) error {
+	m := r.master()
+	i, err := r.gce.Instances(m.zone).Get(ctx, m.name)
+	if err != nil {
+		return fmt.Errorf("reading the master to replicate: %w", err)
+	}
+	if _, err := r.checkMaster("machine "+m.name, i); err != nil {
+		return err
+	}
+	if r.want.settings.MasterSize == "" {
+		r.want.masterType = gce.Base(i.GetMachineType())
+	}
+	r.source = i
+	return nil
+}
+
+// replicaMetadata is the source's, but for what is this machine's own.
+func (r *run) replicaMetadata() *computepb.Metadata {
+	m := &computepb.Metadata{}
+	for _, x := range r.source.GetMetadata().GetItems() {
+		set(m, x.GetKey(), x.GetValue())
+	}
+	if keys := item(m, scripts.KeySSHKeys); !strings.Contains(keys, withoutComment(r.want.login)) {
+		set(m, scripts.KeySSHKeys, withLogin(keys, r.want.login))
+	}
+	set(m, scripts.KeyStartupScript, scripts.Startup()) // as the scripts that are sent over ssh
+	set(m, scripts.KeyStart, scripts.StartJoin)
+	return m
+}
+
+// removable picks the master of the zone that goes and judges whether it may;
+// any is false when there is none.
+func (r *run) removable(ctx context.Context) (any bool, err error) {
+	all := r.have.masters(r.want.names)
+	s := r.survey(ctx, all)
+	candidates := r.leaving(s)
+	name := string(r.want.settings.ReplicaName)
+	if name != "" {
+		candidates = slices.DeleteFunc(candidates, func(o object) bool { return o.name != name })
+		if elsewhere := slices.IndexFunc(all, func(o object) bool { return o.name == name }); len(candidates) == 0 && elsewhere >= 0 {
+			return false, &Refused{
+				Why:  fmt.Sprintf("master %s is in zone %s, not in %s", name, all[elsewhere].zone, r.want.zone),
+				Cure: fmt.Sprintf("KUBE_GCE_ZONE=%s removes it", all[elsewhere].zone),
+			}
+		}
+	}
+	if len(candidates) == 0 {
+		return false, nil
+	}
+	r.replica = candidates[0]
+	others := slices.DeleteFunc(slices.Clone(all), func(o object) bool { return o.name == r.replica.name })
+	if len(others) == 0 {
+		return false, &Refused{
+			Why:  fmt.Sprintf("%s is the last master of cluster %s: without it the cluster is gone and its nodes are left", r.replica.name, r.want.names.Prefix),
+			Cure: fmt.Sprintf("to remove the cluster: KUBE_GCE_ZONE=%s hakube down, without KUBE_DELETE_NODES=false", r.want.zone),
+		}
+	}
+	for _, ring := range ringNames {
+		if err := replicate.MayRemove(ring, s.voters(ring), r.replica.name); err != nil {
+			return false, err
+		}
+	}
+	if _, ok := s.healthy(r.replica.name); !ok {
+		return false, &Refused{
+			Why:  fmt.Sprintf("no master but %s has quorum in both rings, so nobody can take it out of them:\n%v", r.replica.name, s.why()),
+			Cure: `bring the other masters back first; "hakube status" shows each`,
+		}
+	}
+	return true, nil
+}
+
+// leaving are the zone's masters in the order in which they would go: dead ones
+// first, and the leader of a ring last.
+func (r *run) leaving(s *survey) []object {
+	list := r.mastersIn(r.want.zone)
+	for _, ring := range ringNames { // members whose machine and disk are gone
+		for _, v := range s.voters(ring) {
+			if v.Zone == r.want.zone && !slices.ContainsFunc(list, func(o object) bool { return o.name == v.Name }) {
+				list = append(list, object{kind: kindInstance, name: v.Name, zone: v.Zone, role: roleMaster})
+			}
+		}
+	}
+	rank := func(o object) int {
+		n := 0
+		for _, ring := range ringNames {
+			own, heard := s.answers[o.name][ring]
+			switch {
+			case !heard || !own.Healthy:
+			case own.Leader == own.ID:
+				n += 3
+			default:
+				n++
+			}
+		}
+		return n
+	}
+	slices.SortStableFunc(list, func(a, b object) int {
+		if d := rank(a) - rank(b); d != 0 {
+			return d
+		}
+		return strings.Compare(b.name, a.name) // a replica before the first-born
+	})
+	return list
+}

@@ -1,0 +1,299 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"hakube/gce"
+)
+
+// replica is the same operator, who speaks of one more or one less master.
+func (o *operator) replica(zone Zone) *operator {
+	return o.again(func(s *Settings) { s.Zone, s.ReplicateMaster, s.DeleteNodes = zone, true, false })
+}
+
+// mastersOf are the masters that vote in both rings, by name.
+func mastersOf(t *testing.T, s *Summary) (names []string) {
+	t.Helper()
+	for _, ring := range ringNames {
+		var here []string
+		for _, m := range s.Evidence.Rings[ring].Members {
+			if m.Learner {
+				t.Errorf("%s is a learner in ring %s", m.Name, ring)
+			}
+			here = append(here, m.Name)
+		}
+		slices.Sort(here)
+		if names != nil && !slices.Equal(names, here) {
+			t.Errorf("rings have %v and %v", names, here)
+		}
+		names = here
+	}
+	return names
+}
+
+// TestGrowAndShrink goes from one master to three and back, and ends where it
+// began.
+func TestGrowAndShrink(t *testing.T) {
+	w, _ := newModelWorld(t)
+	before := w.objects()
+	o := w.operator()
+	w.mustUp(o)
+	one := w.objects()
+
+	two := w.mustUp(o.replica(zoneC))
+	if got := mastersOf(t, two); len(got) != 2 || !strings.HasPrefix(two.Replica, "kubernetes-master-") || !slices.Contains(got, two.Replica) {
+		t.Errorf("masters are %v, the new one is %s", got, two.Replica)
+	}
+	if !slices.Contains(two.Warnings, twoMasters) {
+		t.Errorf("no warning at two masters: %v", two.Warnings)
+	}
+	if two.Dark == nil || two.Dark.Probes == 0 {
+		t.Errorf("nothing was probed: %+v", two.Dark)
+	}
+	three := w.mustUp(o.replica(zoneD))
+	if got := mastersOf(t, three); len(got) != 3 || len(three.Warnings) != 0 {
+		t.Errorf("masters are %v, warnings %v", got, three.Warnings)
+	}
+	if n, err := o.PreviewUp(context.Background(), nil); err != nil || n != 0 {
+		t.Errorf("there is still something to do: %d steps, %v", n, err)
+	}
+	if got := w.backendsOf(o); len(got) != 3 {
+		t.Errorf("backends are %v", got)
+	}
+
+	w.mustDown(o.replica(zoneC))
+	last := w.mustDown(o.replica(zoneD))
+	if len(last.Warnings) != 0 {
+		t.Errorf("warnings at the end: %v", last.Warnings)
+	}
+	if diff := cmp.Diff(withoutTimes(one), withoutTimes(w.objects())); diff != "" {
+		t.Errorf("objects after going up and down (-before +after):\n%s", diff)
+	}
+	if got := mastersOf(t, w.mustUp(o)); !slices.Equal(got, []string{"kubernetes-master"}) {
+		t.Errorf("masters at the end are %v", got)
+	}
+	w.mustDown(o)
+	if diff := cmp.Diff(before, w.objects()); diff != "" {
+		t.Errorf("objects after down (-before +after):\n%s", diff)
+	}
+}
+
+// withoutTimes is objects without what each change to them renews.
+func withoutTimes(all map[string]map[string]any) map[string]map[string]any {
+	for _, o := range all {
+		delete(o, "fingerprint")
+	}
+	return all
+}
+
+func (w *world) backendsOf(o *operator) []Backend {
+	w.t.Helper()
+	r := o.run(Up)
+	all, err := r.backends(context.Background())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return all
+}
+
+// TestTwoInOneZone: run twice, it makes two.
+func TestTwoInOneZone(t *testing.T) {
+	w, _ := newModelWorld(t)
+	o := w.operator()
+	w.mustUp(o)
+	a, b := w.mustUp(o.replica(zoneB)), w.mustUp(o.replica(zoneB))
+	if a.Replica == b.Replica || len(mastersOf(t, b)) != 3 {
+		t.Errorf("replicas %s and %s, masters %v", a.Replica, b.Replica, mastersOf(t, b))
+	}
+	w.mustDown(o.replica(zoneB))
+	w.mustDown(o.replica(zoneB))
+	if got := mastersOf(t, w.mustUp(o)); len(got) != 1 {
+		t.Errorf("masters at the end are %v", got)
+	}
+	w.mustDown(o)
+}
+
+// TestFirstBornLeaves: it is a master like any other.
+func TestFirstBornLeaves(t *testing.T) {
+	w, _ := newModelWorld(t)
+	o := w.operator()
+	address := w.mustUp(o).Address
+	c := w.mustUp(o.replica(zoneC)).Replica
+	gone := w.mustDown(o.replica(zoneB).again(func(s *Settings) { s.ReplicaName = "kubernetes-master" }))
+	if gone.Replica != "kubernetes-master" {
+		t.Errorf("%s was removed", gone.Replica)
+	}
+	h, err := o.run(Up).holder(context.Background())
+	if err != nil || h.machine != c || h.ip != address {
+		t.Errorf("the address is held by %+v, %v; want %s", h, err, c)
+	}
+	var no *Refused
+	if _, err := o.Up(context.Background(), nil); !errors.As(err, &no) || !strings.Contains(no.Cure, "KUBE_GCE_ZONE=europe-west1-c") {
+		t.Errorf("up in the zone the cluster left: %v", err)
+	}
+	s := w.mustUp(o.again(func(s *Settings) { s.Zone = zoneC; s.NumNodes = 1 }))
+	if got := mastersOf(t, s); !slices.Equal(got, []string{c}) {
+		t.Errorf("masters are %v", got)
+	}
+	w.mustUp(o.replica(zoneD))
+	w.mustDown(o.again(func(s *Settings) { s.Zone = "" }))
+	if s := w.mustDown(o); !s.Nothing {
+		t.Error("something was left")
+	}
+}
+
+// TestFromStart: the address is on the balancer from create on and never moves.
+func TestFromStart(t *testing.T) {
+	w, _ := newModelWorld(t)
+	o := w.operator(func(s *Settings) { s.LoadBalancer = FromStart })
+	w.mustUp(o)
+	on := func(when string) {
+		t.Helper()
+		if h, err := o.run(Up).holder(context.Background()); err != nil || h.rule == "" {
+			t.Errorf("%s the address is held by %+v, %v", when, h, err)
+		}
+	}
+	on("after create")
+	plain := o.again(func(s *Settings) { s.LoadBalancer = OnReplicate }) // who does not set the variable later
+	for _, s := range []*Summary{w.mustUp(plain.replica(zoneC)), w.mustDown(plain.replica(zoneC))} {
+		if s.Dark.Failed != 0 {
+			t.Errorf("%s: %d of %d probes failed", s.Mode, s.Dark.Failed, s.Dark.Probes)
+		}
+		on(string(s.Mode))
+	}
+	if n, err := plain.PreviewUp(context.Background(), nil); err != nil || n != 0 {
+		t.Errorf("there is still something to do: %d steps, %v", n, err)
+	}
+	w.mustDown(plain)
+}
+
+// TestReplicaRefused: nothing changes.
+func TestReplicaRefused(t *testing.T) {
+	w, _ := newModelWorld(t)
+	o := w.operator(func(s *Settings) { s.Multizone = false })
+	refused := func(what string, o *operator, verb Verb, words ...string) {
+		t.Helper()
+		var err error
+		_, changes := w.counts(func() {
+			if verb == Up {
+				_, err = o.Up(context.Background(), nil)
+			} else {
+				_, err = o.Down(context.Background(), nil)
+			}
+		})
+		if err == nil || changes != 0 {
+			t.Errorf("%s: %d changes, %v", what, changes, err)
+			return
+		}
+		for _, word := range words {
+			if !strings.Contains(err.Error()+hintOf(err), word) {
+				t.Errorf("%s: %q does not say %q; hint: %s", what, err, word, hintOf(err))
+			}
+		}
+	}
+	refused("no cluster", o.replica(zoneB), Up, "has no master in project local", "KUBE_GCE_ZONE=europe-west1-b hakube up")
+	w.mustUp(o)
+	refused("one zone only", o.replica(zoneC), Up, "MULTIZONE=false", "europe-west1-b")
+	refused("no such zone", o.replica("europe-west1-x"), Up, "there is no such zone")
+	far := w.operator(func(s *Settings) { s.Zone, s.ReplicateMaster = "us-east1-b", true })
+	refused("another region", far, Up, "is in region europe-west1")
+	refused("the last", o.replica(zoneB), Down, "is the last master", "without KUBE_DELETE_NODES=false")
+	refused("another size", o.replica(zoneB).again(func(s *Settings) { s.MasterSize = "e2-standard-8" }), Up, "MASTER_SIZE=e2-standard-2")
+	if s := w.mustDown(o.replica(zoneC)); !s.Nothing {
+		t.Error("a master was removed from a zone that has none")
+	}
+	w.mustUp(o.replica(zoneB))
+	if err := w.Client.Instances(zoneB).Stop(context.Background(), "kubernetes-master"); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []Name{"", "kubernetes-master"} {
+		refused("one of two while the other is dead", o.replica(zoneB).again(func(s *Settings) { s.ReplicaName = name }), Down, "quorum")
+	}
+	w.mustUp(o) // starts it again
+	w.mustDown(o)
+}
+
+func hintOf(err error) string {
+	var h interface{ Hint() string }
+	if errors.As(err, &h) {
+		return h.Hint()
+	}
+	return ""
+}
+
+// TestRollBack: what fails before the new master votes leaves the cluster as it
+// was, the address included.
+func TestRollBack(t *testing.T) {
+	w, _ := newModelWorld(t)
+	o := w.operator()
+	w.mustUp(o)
+	before := w.objects()
+	for _, step := range []string{"/disks", "/instances", "/healthChecks", "/backendServices", "/forwardingRules", "/addInstances"} {
+		t.Run(strings.Trim(step, "/"), func(t *testing.T) {
+			w.setFault(failing(step))
+			_, err := o.replica(zoneC).Up(context.Background(), w.events())
+			w.setFault(nil)
+			var back *RolledBack
+			if !errors.As(err, &back) || !strings.Contains(err.Error(), "Quota") {
+				t.Fatalf("not rolled back: %v", err)
+			}
+			if diff := cmp.Diff(withoutTimes(before), withoutTimes(w.objects())); diff != "" {
+				t.Errorf("objects (-before +after):\n%s", diff)
+			}
+			if got := mastersOf(t, w.mustUp(o)); len(got) != 1 {
+				t.Errorf("masters are %v", got)
+			}
+		})
+	}
+	w.mustUp(o.replica(zoneC))
+}
+
+// TestDeadReplicaLeaves: it is the first to go, through a living one.
+func TestDeadReplicaLeaves(t *testing.T) {
+	w, _ := newModelWorld(t)
+	o := w.operator()
+	w.mustUp(o)
+	dead := w.mustUp(o.replica(zoneC)).Replica
+	w.mustUp(o.replica(zoneC))
+	if err := w.Client.Instances(zoneC).Stop(context.Background(), dead); err != nil {
+		t.Fatal(err)
+	}
+	if s := w.mustDown(o.replica(zoneC)); s.Replica != dead {
+		t.Errorf("%s was removed, %s is dead", s.Replica, dead)
+	}
+	if _, err := w.Client.Instances(zoneC).Get(context.Background(), dead); !gce.IsNotFound(err) {
+		t.Errorf("its machine: %v", err)
+	}
+	if got := mastersOf(t, w.mustUp(o)); len(got) != 2 || slices.Contains(got, dead) {
+		t.Errorf("masters are %v", got)
+	}
+	w.mustDown(o.again(func(s *Settings) { s.Zone = "" }))
+}
+
+// TestOutages reads a made-up book of probes.
+func TestOutages(t *testing.T) {
+	var book []*probe
+	at := func(ms int, step string, ok bool) {
+		book = append(book, &probe{at: start.Add(millis(ms)), step: step, ok: ok, done: true})
+	}
+	at(0, "a", true)
+	at(100, "a", false)
+	at(200, "b", false)
+	at(300, "b", true)
+	at(400, "b", false)
+	at(500, "b", true)
+	all, steps := outages(book)
+	if want := (Outage{Longest: 0.2, Total: 0.3, Probes: 6, Failed: 3}); all != want {
+		t.Errorf("all %+v, want %+v", all, want)
+	}
+	want := []Outage{{Step: "a", Longest: 0.2, Total: 0.2, Probes: 2, Failed: 2}, {Step: "b", Longest: 0.1, Total: 0.1, Probes: 4, Failed: 1}}
+	if diff := cmp.Diff(want, steps); diff != "" {
+		t.Errorf("steps (-want +got):\n%s", diff)
+	}
+}

@@ -1,0 +1,134 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"time"
+
+	"hakube/cluster/plan"
+	"hakube/replicate"
+)
+
+// master is the master that is spoken to: a running one, the first-born if it
+// runs, or the one that is being made.
+func (r *run) master() object {
+	if r.have != nil {
+		all := r.have.masters(r.want.names)
+		for _, m := range all {
+			if m.status == "RUNNING" && m.name != r.replica.name {
+				return m
+			}
+		}
+		if len(all) > 0 {
+			return all[0]
+		}
+	}
+	return object{kind: kindInstance, name: r.want.names.Master(), zone: r.want.home, role: roleMaster}
+}
+
+// overSSH calls f with a master as ssh reaches it. A machine that has just come
+// up, or has just learnt the key, is given a moment; any other error of f is
+// returned at once.
+func (r *run) overSSH(ctx context.Context, m object, f func(replicate.Host) error) error {
+	var result error
+	err := plan.Until(ctx, plan.Condition{
+		For: "ssh to " + m.name, Every: r.poll, Limit: sshLimit,
+		Check: func(ctx context.Context) (bool, string, error) {
+			host, err := r.host(ctx, m)
+			if err != nil {
+				return false, "", err
+			}
+			if result = f(host); inTheWay(result) {
+				return false, "", result
+			}
+			return true, "", nil
+		},
+	})
+	if err != nil {
+		return err
+	}
+	return result
+}
+
+// inTheWay tells of errors that are about the way to a machine. A script that ran
+// and failed does so again, but for lack of the rights that the guest agent is
+// about to give (then there is a hint).
+func inTheWay(err error) bool {
+	var run *replicate.RunError
+	var connect *replicate.ConnectError
+	return errors.As(err, &connect) || errors.As(err, &run) && (run.Err != nil || run.Hint() != "")
+}
+
+const sshLimit = 2 * time.Minute
+
+// ssh runs a script on a master.
+func (r *run) ssh(ctx context.Context, m object, script string) (out []byte, err error) {
+	err = r.overSSH(ctx, m, func(h replicate.Host) (err error) {
+		out, err = r.deps.SSH.Run(ctx, h, script)
+		return err
+	})
+	return out, err
+}
+
+// host is a master as ssh reaches it: by the machine's own external address, not
+// the cluster's, which may lead elsewhere. Its host keys are those the machine
+// itself wrote into its guest attributes, never those of the first answer.
+func (r *run) host(ctx context.Context, m object) (replicate.Host, error) {
+	ip, err := r.external(ctx, m)
+	if err != nil {
+		return replicate.Host{}, err
+	}
+	attributes, err := r.gce.Instances(m.zone).GuestAttributes(ctx, m.name, "hostkeys/")
+	if err != nil {
+		return replicate.Host{}, err
+	}
+	keys, err := replicate.ParseHostKeys(attributes)
+	if err != nil {
+		return replicate.Host{}, fmt.Errorf("reading host keys of %s: %w", m.name, err)
+	}
+	return replicate.Host{Name: m.name, Address: net.JoinHostPort(ip, "22"), User: r.deps.User, HostKeys: keys}, nil
+}
+
+// external is a machine's own external address. It is asked for once, until a
+// step changes it ([run.moved]).
+func (r *run) external(ctx context.Context, m object) (string, error) {
+	r.mu.Lock()
+	ip := r.externals[m.name]
+	r.mu.Unlock()
+	if ip != "" {
+		return ip, nil
+	}
+	i, err := r.gce.Instances(m.zone).Get(ctx, m.name)
+	if err != nil {
+		return "", err
+	}
+	if ip = externalOf(i); ip == "" {
+		return "", fmt.Errorf("%s has no external address", m.name)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.externals[m.name] = ip
+	return ip, nil
+}
+
+// sawExternals takes note of what the inventory has.
+func (r *run) sawExternals() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, o := range r.have.objects {
+		if o.kind == kindInstance && o.role == roleMaster && o.external != "" && o.status == "RUNNING" {
+			r.externals[o.name] = o.external
+		}
+	}
+}
+
+// moved forgets a machine's external address, and the connection to the API that
+// may have been to that.
+func (r *run) moved(name string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.externals, name)
+	r.client = nil
+}

@@ -1,0 +1,150 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"hakube/cluster/plan"
+	"hakube/gce"
+)
+
+// traffic is the fact that a master is in its zone's group, so that the balancer
+// sends it connections. It is the last thing a master gets and the first it loses.
+func (r *run) traffic(masters ...object) (steps []plan.Step) {
+	for _, m := range masters {
+		steps = append(steps, traffic{r, m})
+	}
+	return steps
+}
+
+type traffic struct {
+	*run
+	of object
+}
+
+func (t traffic) String() string { return t.of.name + " in the balancer's group" }
+
+func (t traffic) Observe(ctx context.Context) (plan.State, error) {
+	all, err := t.gce.InstanceGroups(t.of.zone).ListInstances(ctx, t.want.names.MasterGroup())
+	if gce.IsNotFound(err) {
+		return plan.State{Is: plan.Absent, Why: "there is no group"}, nil
+	}
+	if err != nil {
+		return plan.State{}, err
+	}
+	for _, x := range all {
+		if gce.Base(x.GetInstance()) == t.of.name {
+			return exists("")
+		}
+	}
+	return plan.State{Is: plan.Absent}, nil
+}
+
+func (t traffic) Do(ctx context.Context) error {
+	return t.gce.InstanceGroups(t.of.zone).AddInstances(ctx, t.want.names.MasterGroup(), t.of.name)
+}
+
+func (t traffic) Undo(ctx context.Context) error {
+	return t.gce.InstanceGroups(t.of.zone).RemoveInstances(ctx, t.want.names.MasterGroup(), t.of.name)
+}
+
+// healthyBackends is the wait until the balancer itself calls every master in
+// its groups healthy: only then does the loss of one cost nobody anything.
+func (r *run) healthyBackends() plan.Step { return healthyBackends{r} }
+
+type healthyBackends struct{ *run }
+
+func (healthyBackends) String() string { return "balancer finds its masters healthy" }
+func (healthyBackends) Waits()         {}
+
+// healthyLimit is how long the verdict may take: on Google probes begin some
+// seconds after the forwarding rule is there.
+const healthyLimit = 3 * time.Minute
+
+// A Backend is a master as the balancer sees it.
+type Backend struct {
+	Name    string `json:"name"`
+	Zone    string `json:"zone"`
+	Healthy bool   `json:"healthy"`
+}
+
+// backends asks the balancer about its masters, those in no group left out; nil
+// when there is no balancer.
+func (r *run) backends(ctx context.Context) ([]Backend, error) {
+	x, err := r.gce.BackendServices().Get(ctx, r.want.names.BackendService())
+	if gce.IsNotFound(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	found := make([][]Backend, len(x.GetBackends()))
+	var reads []func() error
+	for i, b := range x.GetBackends() {
+		reads = append(reads, func() error {
+			zone := zoneOf(b.GetGroup())
+			members, err := r.gce.InstanceGroups(zone).ListInstances(ctx, gce.Base(b.GetGroup()))
+			if err != nil {
+				return err
+			}
+			health, err := r.gce.BackendServices().GetHealth(ctx, x.GetName(), b.GetGroup())
+			if err != nil {
+				return err
+			}
+			for _, m := range members {
+				one := Backend{Name: gce.Base(m.GetInstance()), Zone: zone}
+				for _, h := range health {
+					one.Healthy = one.Healthy || gce.Base(h.GetInstance()) == one.Name && h.GetHealthState() == "HEALTHY"
+				}
+				found[i] = append(found[i], one)
+			}
+			return nil
+		})
+	}
+	err = together(reads...)
+	return slices.Concat(found...), err
+}
+
+func (h healthyBackends) Observe(ctx context.Context) (plan.State, error) {
+	all, err := h.backends(ctx)
+	if err != nil {
+		return plan.State{}, err
+	}
+	var ill, well []string
+	for _, b := range all {
+		if b.Healthy {
+			well = append(well, b.Name)
+		} else {
+			ill = append(ill, b.Name)
+		}
+	}
+	switch {
+	case len(ill) > 0:
+		return plan.State{Is: plan.Partial, Why: "not healthy: " + strings.Join(ill, " ")}, nil
+	case len(well) == 0:
+		return plan.State{Is: plan.Absent, Why: "it has no master"}, nil
+	}
+	return exists(fmt.Sprintf("%d: %s", len(well), strings.Join(well, " ")))
+}
+
+func (h healthyBackends) Do(ctx context.Context) error {
+	return plan.Until(ctx, plan.Condition{
+		For: "the balancer to find its masters healthy", Every: h.poll, Limit: healthyLimit,
+		Check: func(ctx context.Context) (bool, string, error) {
+			s, err := h.Observe(ctx)
+			return s.Is == plan.Present, s.Why, err
+		},
+	})
+}
+
+func (healthyBackends) Undo(context.Context) error { return nil } // never unwanted
+
+// zoneOf is the zone in the URL of something zonal.
+func zoneOf(url string) string {
+	_, rest, _ := strings.Cut(url, "/zones/")
+	zone, _, _ := strings.Cut(rest, "/")
+	return zone
+}

@@ -1,0 +1,69 @@
+package replicate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"hakube/scripts"
+)
+
+// CopyKeys brings a cluster's certificate authorities from one master to another.
+// They pass through this process' memory and are written nowhere on the way.
+func CopyKeys(ctx context.Context, r *Runner, from, to Host) error {
+	keys, err := r.Run(ctx, from, scripts.ExportKeys)
+	if err != nil {
+		return err
+	}
+	script, err := scripts.ImportKeys(keys)
+	if err != nil {
+		return fmt.Errorf("copying keys from %s: %w", from.Name, err)
+	}
+	_, err = r.Run(ctx, to, script)
+	return err
+}
+
+// StartMember starts a machine's member of a ring, which must be in it. as is
+// the ring as a master sees it: etcd wants the whole list, under any names, of
+// one that joins.
+func StartMember(ctx context.Context, r *Runner, on Host, ring string, as Ring, peerURL, name string) error {
+	own, there := as.ByPeerURL(peerURL)
+	if !there {
+		return fmt.Errorf("starting etcd %s on %s: it is no member of the ring", ring, on.Name)
+	}
+	var all []string
+	for _, m := range as.Members {
+		called := m.Name
+		switch {
+		case m.ID == own.ID:
+			called = name
+		case called == "": // it has not started
+			called = "member-" + string(m.ID)
+		}
+		for _, u := range m.PeerURLs {
+			all = append(all, called+"="+u)
+		}
+	}
+	_, err := r.Run(ctx, on, scripts.StartEtcd, ring, string(own.ID), strings.Join(all, ","))
+	return err
+}
+
+// JoinControlPlane brings up the control plane of a machine whose members vote in
+// both rings. It returns when its own API server is ready.
+func JoinControlPlane(ctx context.Context, r *Runner, on Host) error {
+	_, err := r.Run(ctx, on, scripts.JoinControlPlane)
+	return err
+}
+
+// Retire lets a master that leaves give up the lead of its rings and end its API
+// server in order, after drain for what is under way.
+func Retire(ctx context.Context, r *Runner, on Host, drain time.Duration) error {
+	if drain < 0 {
+		return errors.New("retiring a master: the time to drain is negative")
+	}
+	_, err := r.Run(ctx, on, scripts.Retire, strconv.Itoa(int(drain.Seconds())))
+	return err
+}

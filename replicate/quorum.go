@@ -1,0 +1,141 @@
+package replicate
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// A Voter is a voting member of a ring.
+type Voter struct {
+	Name, Zone string // of its machine
+	Alive      bool   // it takes part
+}
+
+// A Quorum is a ring's arithmetic.
+type Quorum struct {
+	Voters int
+	Alive  int
+	Need   int // more than half of the voters: without as many alive nothing is agreed on
+}
+
+// QuorumOf counts.
+func QuorumOf(voters []Voter) Quorum {
+	q := Quorum{Voters: len(voters), Need: len(voters)/2 + 1}
+	for _, v := range voters {
+		if v.Alive {
+			q.Alive++
+		}
+	}
+	return q
+}
+
+// Holds tells whether the ring can agree on anything.
+func (q Quorum) Holds() bool { return q.Alive >= q.Need }
+
+// Survives is how many of those alive may still fail.
+func (q Quorum) Survives() int { return max(0, q.Alive-q.Need) }
+
+// Zones are the zones with voters, by whether quorum outlives the loss of each.
+// Both are sorted. A ring that has lost quorum survives nothing.
+func Zones(voters []Voter) (survivable, fatal []string) {
+	for _, v := range voters {
+		if slices.Contains(survivable, v.Zone) || slices.Contains(fatal, v.Zone) {
+			continue
+		}
+		rest := slices.Clone(voters)
+		for i := range rest {
+			rest[i].Alive = rest[i].Alive && rest[i].Zone != v.Zone
+		}
+		if QuorumOf(rest).Holds() {
+			survivable = append(survivable, v.Zone)
+		} else {
+			fatal = append(fatal, v.Zone)
+		}
+	}
+	slices.Sort(survivable)
+	slices.Sort(fatal)
+	return survivable, fatal
+}
+
+// MayAdd judges whether a ring can take one more voter. It is etcd's own rule
+// (server.go, isConnectedToQuorumSinceNewMember): the newcomer counts as dead, and
+// the others must reach the new quorum without it. From one to two etcd lets it
+// be, and so does this: it is the one step that cannot be otherwise.
+func MayAdd(ring string, voters []Voter) error {
+	q := QuorumOf(voters)
+	if q.Voters == 1 && q.Alive == 1 {
+		return nil
+	}
+	if next := (q.Voters+1)/2 + 1; q.Alive < next {
+		return &QuorumError{
+			Ring: ring,
+			Why: fmt.Sprintf("etcd ring %s has %d voters and %d of them are alive: with one more, %d must be alive before that one is",
+				ring, q.Voters, q.Alive, next),
+			Cure: bringBack(voters) + "or remove what will not come back: KUBE_DELETE_NODES=false hakube down in its zone",
+		}
+	}
+	return nil
+}
+
+// MayRemove judges whether a voter may be taken out of a ring: some must be
+// left, and of those as many alive as they need for quorum. One that is no voter
+// may go always.
+func MayRemove(ring string, voters []Voter, name string) error {
+	rest := slices.DeleteFunc(slices.Clone(voters), func(v Voter) bool { return v.Name == name })
+	now, after := QuorumOf(voters), QuorumOf(rest)
+	switch {
+	case len(rest) == len(voters):
+		return nil
+	case len(rest) == 0:
+		return &QuorumError{
+			Ring: ring, Why: fmt.Sprintf("%s is the last voter of etcd ring %s", name, ring),
+			Cure: "to remove the cluster: hakube down, without KUBE_DELETE_NODES=false",
+		}
+	case !now.Holds():
+		return &QuorumError{
+			Ring: ring,
+			Why: fmt.Sprintf("etcd ring %s has lost quorum: %d of %d voters are alive, it takes %d to agree on anything, the removal of %s too",
+				ring, now.Alive, now.Voters, now.Need, name),
+			Cure: bringBack(voters) + "then run it again",
+		}
+	case !after.Holds():
+		return &QuorumError{
+			Ring: ring,
+			Why: fmt.Sprintf("without %s etcd ring %s would have %d voters and %d of them alive, and quorum takes %d",
+				name, ring, after.Voters, after.Alive, after.Need),
+			Cure: bringBack(rest) + "or remove that one instead",
+		}
+	}
+	return nil
+}
+
+// bringBack begins a cure with the dead, if there are any.
+func bringBack(voters []Voter) string {
+	var dead []string
+	for _, v := range voters {
+		if !v.Alive {
+			dead = append(dead, v.Name+" in "+v.Zone)
+		}
+	}
+	if len(dead) == 0 {
+		return ""
+	}
+	return "bring back " + strings.Join(dead, " and ") + ` (KUBE_GCE_ZONE of its zone, hakube up), `
+}
+
+// A QuorumError is a change to a ring that would stop it, or that it is too far
+// gone for.
+type QuorumError struct {
+	Ring string
+	Why  string
+	Cure string
+}
+
+func (e *QuorumError) Error() string { return e.Why }
+
+// Hint says what would help.
+func (e *QuorumError) Hint() string { return e.Cure }
+
+// Finding marks it as a refusal: nothing went wrong in looking.
+func (e *QuorumError) Finding() {}

@@ -1,0 +1,27 @@
+#!/usr/bin/env bash
+# hakube: export-keys
+#
+# Prints the cluster's certificate authorities and version as one line of JSON,
+# for a master that joins:
+#
+#   {"version":"v1.36.3","files":{"kubernetes/pki/ca.crt":"BASE64",…}}
+#
+# The names are below the data disk. What is the machine's own (leaf
+# certificates, kubeconfigs) is not in it. Changes nothing.
+set -euo pipefail
+export PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C
+DISK=/mnt/disks/master-pd
+
+[[ -s $DISK/hakube/founded ]] || {
+	echo "this machine is no master of a cluster" >&2
+	exit 1
+}
+files=''
+for name in kubernetes/pki/{ca,front-proxy-ca}.{crt,key} kubernetes/pki/sa.{key,pub} etcd/pki/ca.{crt,key}; do
+	[[ -s $DISK/$name ]] || {
+		echo "this machine has no $name" >&2
+		exit 1
+	}
+	files+="${files:+,}\"$name\":\"$(base64 -w 0 "$DISK/$name")\""
+done
+printf '{"version":"%s","files":{%s}}\n' "$(<"$DISK/hakube/kube-version")" "$files"

@@ -1,0 +1,89 @@
+package scripts
+
+import (
+	_ "embed"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// What is sent over ssh for masters to join and leave; the rules are those of
+// scripts.go, and each answers one line of JSON.
+var (
+	//go:embed etcd-member.sh
+	// EtcdMember changes who is in a ring.
+	EtcdMember string
+
+	//go:embed export-keys.sh
+	// ExportKeys prints the cluster's certificate authorities.
+	ExportKeys string
+
+	// StartEtcd starts a machine's member of a ring that it joins.
+	StartEtcd = withFunctions("start-etcd", startEtcd)
+	// JoinControlPlane makes a prepared machine a master.
+	JoinControlPlane = withFunctions("join-control-plane", joinControlPlane)
+	// Retire ends a master that leaves.
+	Retire = withFunctions("retire", retire)
+)
+
+var (
+	//go:embed import-keys.sh
+	importKeys string
+	//go:embed start-etcd.sh
+	startEtcd string
+	//go:embed join-control-plane.sh
+	joinControlPlane string
+	//go:embed retire.sh
+	retire string
+)
+
+// withFunctions puts a script behind the functions of the startup-script, so
+// that a master that joins is made of what a first one is made of.
+func withFunctions(name, text string) string {
+	return header(name) + concat(func(file string) bool { return file != "99-run.sh" }) + text
+}
+
+func header(name string) string { return "#!/usr/bin/env bash\n# hakube: " + name + "\n" }
+
+// Keys are what ExportKeys prints.
+type Keys struct {
+	Version string            `json:"version"` // of Kubernetes
+	Files   map[string][]byte `json:"files"`   // by name below the data disk
+}
+
+var (
+	keyFile    = regexp.MustCompile(`^(kubernetes|etcd)/pki/[a-z-]+\.(crt|key|pub)$`)
+	keyVersion = regexp.MustCompile(`^v[0-9]+\.[0-9]+\.[0-9]+[0-9A-Za-z.+-]*$`)
+)
+
+// ImportKeys is the script that writes what ExportKeys printed on another
+// machine. It holds private keys: it is for one connection, and never for a log.
+func ImportKeys(exported []byte) (string, error) {
+	var k Keys
+	if err := json.Unmarshal(exported, &k); err != nil {
+		return "", fmt.Errorf("reading the keys of a master: %w", err)
+	}
+	if !keyVersion.MatchString(k.Version) {
+		return "", fmt.Errorf("reading the keys of a master: %q is no version", k.Version)
+	}
+	if len(k.Files) == 0 {
+		return "", fmt.Errorf("reading the keys of a master: there are none")
+	}
+	var b strings.Builder
+	b.WriteString(header("import-keys") + importKeys)
+	for _, name := range slices.Sorted(maps.Keys(k.Files)) {
+		if !keyFile.MatchString(name) {
+			return "", fmt.Errorf("reading the keys of a master: %q is none of them", name)
+		}
+		text, err := json.Marshal(k.Files[name]) // base64 in quotes
+		if err != nil {
+			return "", fmt.Errorf("reading the keys of a master: %w", err)
+		}
+		fmt.Fprintf(&b, "key %s %s\n", name, strings.Trim(string(text), `"`))
+	}
+	fmt.Fprintf(&b, "version %s\nprintf '{\"imported\":%%d}\\n' \"$count\"\n", k.Version)
+	return b.String(), nil
+}
