@@ -147,7 +147,7 @@ func (r *run) started(of object) []plan.Step {
 
 type started struct{ ringMember }
 
-func (s started) String() string { return fmt.Sprintf("etcd %s runs on %s", s.ring, s.of.name) }
+func (s started) String() string { return fmt.Sprintf("etcd %s on %s", s.ring, s.of.name) }
 
 func (s started) Observe(ctx context.Context) (plan.State, error) {
 	x, there, _, err := s.state(ctx)
@@ -187,7 +187,16 @@ func (s started) Do(ctx context.Context) error {
 		return err
 	}
 	ring, _, _ := around.ring(s.ring)
-	return replicate.StartMember(ctx, s.deps.SSH, to, s.ring, ring, s.peerURL(), s.of.name)
+	if err := replicate.StartMember(ctx, s.deps.SSH, to, s.ring, ring, s.peerURL(), s.of.name); err != nil {
+		return err
+	}
+	return plan.Until(ctx, plan.Condition{
+		For: s.String(), Every: s.poll, Limit: memberLimit,
+		Check: func(ctx context.Context) (bool, string, error) {
+			st, err := s.Observe(ctx)
+			return st.Is == plan.Present, st.Why, err
+		},
+	})
 }
 
 func (started) Undo(context.Context) error { return nil } // it ends with its membership
