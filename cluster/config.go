@@ -18,6 +18,9 @@ type Verb string
 const (
 	Up   Verb = "up"
 	Down Verb = "down"
+	// StatusVerb is for commands that look and change nothing: what the settings
+	// say to do has no meaning for them.
+	StatusVerb Verb = "status"
 )
 
 // Problems are everything wrong with the settings, one line each. Nothing was

@@ -9,6 +9,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"net/url"
 	"time"
@@ -37,7 +38,16 @@ func (r *run) clientOf(e entry) (corev1client.CoreV1Interface, error) {
 	if r.client != nil && r.client.same(e) {
 		return r.client, nil
 	}
-	c, err := corev1client.NewForConfig(&rest.Config{
+	c, err := newKubeClient(e, r.deps.Dial)
+	if err != nil {
+		return nil, err
+	}
+	r.client = &kubeClient{e, c}
+	return c, nil
+}
+
+func newKubeClient(e entry, dial func(context.Context, string, string) (net.Conn, error)) (corev1client.CoreV1Interface, error) {
+	return corev1client.NewForConfig(&rest.Config{
 		Host: e.server,
 		TLSClientConfig: rest.TLSClientConfig{
 			CAData: e.ca, CertData: e.cert, KeyData: e.key,
@@ -46,14 +56,9 @@ func (r *run) clientOf(e entry) (corev1client.CoreV1Interface, error) {
 		UserAgent:     "hakube",
 		QPS:           -1, // a handful of calls; waiting is paced where it is done
 		Timeout:       kubeLimit,
-		Dial:          r.deps.Dial,
+		Dial:          dial,
 		Proxy:         func(*http.Request) (*url.URL, error) { return nil, nil },
 	})
-	if err != nil {
-		return nil, err
-	}
-	r.client = &kubeClient{e, c}
-	return c, nil
 }
 
 func (e entry) same(o entry) bool {

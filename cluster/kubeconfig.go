@@ -69,13 +69,9 @@ func (k kubeconfig) Do(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	admin, err := clientcmd.Load(out)
+	e, err := adminEntry(out)
 	if err != nil {
-		return fmt.Errorf("reading the master's kubeconfig: %w", err)
-	}
-	e, ok := entryOf(admin, admin.CurrentContext)
-	if !ok {
-		return fmt.Errorf("reading the master's kubeconfig: it has no certificates embedded")
+		return err
 	}
 	e.server, e.proxy = "https://"+ip, k.deps.ProxyURL
 	return editKubeconfig(ctx, k.want.kubeconfig, k.poll, func(c *clientcmdapi.Config) {
@@ -84,6 +80,19 @@ func (k kubeconfig) Do(ctx context.Context) error {
 			c.CurrentContext = k.want.context
 		}
 	})
+}
+
+// adminEntry reads what scripts.AdminKubeconfig prints.
+func adminEntry(text []byte) (entry, error) {
+	admin, err := clientcmd.Load(text)
+	if err != nil {
+		return entry{}, fmt.Errorf("reading the master's kubeconfig: %w", err)
+	}
+	e, ok := entryOf(admin, admin.CurrentContext)
+	if !ok {
+		return entry{}, fmt.Errorf("reading the master's kubeconfig: it has no certificates embedded")
+	}
+	return e, nil
 }
 
 // Undo removes the entry, and the current context only if it was ours.

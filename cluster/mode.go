@@ -10,12 +10,15 @@ const (
 	RemoveReplica Mode = "remove replica" // down, KUBE_DELETE_NODES=false: one master of the zone
 	RemovePool    Mode = "remove pool"    // down, KUBE_USE_EXISTING_MASTER=true: the zone's pool only
 	RemoveCluster Mode = "remove cluster" // down: everything
+	Look          Mode = "look"           // status, validate: nothing
 )
 
 // Mode is what the verb does under these settings. What contradicts itself was
 // refused when they were loaded.
 func (s *Settings) Mode(verb Verb) Mode {
 	switch {
+	case verb == StatusVerb:
+		return Look
 	case verb == Up && bool(s.UseExistingMaster):
 		return AddPool
 	case verb == Up && bool(s.ReplicateMaster):

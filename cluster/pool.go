@@ -10,6 +10,7 @@ import (
 	"cloud.google.com/go/compute/apiv1/computepb"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	corev1client "k8s.io/client-go/kubernetes/typed/core/v1"
 
 	"hakube/gce"
 )
@@ -84,11 +85,25 @@ func (r *run) poolOf(ctx context.Context, groups []object) (p pool, err error) {
 	if err != nil {
 		return p, err
 	}
+	nodes, err := nodesFrom(ctx, client)
+	if err != nil {
+		return p, err
+	}
+	p, err = r.machinesOf(ctx, groups)
+	p.nodes = nodes
+	return p, err
+}
+
+func nodesFrom(ctx context.Context, client corev1client.CoreV1Interface) ([]corev1.Node, error) {
 	list, err := client.Nodes().List(ctx, metav1.ListOptions{})
 	if err != nil {
-		return p, fmt.Errorf("listing nodes: %w", err)
+		return nil, fmt.Errorf("listing nodes: %w", err)
 	}
-	p.nodes = list.Items
+	return list.Items, nil
+}
+
+// machinesOf is the one side of a pool: the machines of groups.
+func (r *run) machinesOf(ctx context.Context, groups []object) (p pool, err error) {
 	found := make([][]*computepb.ManagedInstance, len(groups))
 	var reads []func() error
 	for i, o := range groups {

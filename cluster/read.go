@@ -96,15 +96,19 @@ func (r *run) findNetworks(ctx context.Context, f *found, region *string) func()
 	}
 }
 
+func (r *run) findMasterGroups(ctx context.Context, f *found) func() error {
+	return func() error {
+		all, err := r.gce.AggregatedInstanceGroups(ctx)
+		for _, x := range all { // those of managed groups have no description of ours
+			f.add(object{kind: kindMasterGroup, name: x.GetName(), zone: gce.Base(x.GetZone()), region: gce.Base(x.GetRegion()), size: int(x.GetSize())}, x.GetDescription())
+		}
+		return err
+	}
+}
+
 func (r *run) findGlobals(ctx context.Context, f *found) []func() error {
 	return []func() error{
-		func() error {
-			all, err := r.gce.AggregatedInstanceGroups(ctx)
-			for _, x := range all { // those of managed groups have no description of ours
-				f.add(object{kind: kindMasterGroup, name: x.GetName(), zone: gce.Base(x.GetZone()), region: gce.Base(x.GetRegion()), size: int(x.GetSize())}, x.GetDescription())
-			}
-			return err
-		},
+		r.findMasterGroups(ctx, f),
 		func() error {
 			all, err := r.gce.Firewalls().List(ctx)
 			for _, x := range all {

@@ -29,36 +29,43 @@ func (r *run) findRegion(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	regions := map[string]bool{}
-	for _, o := range have.objects {
-		switch {
-		case o.zone != "":
-			regions[Zone(o.zone).Region()] = true
-		case o.region != "":
-			regions[o.region] = true
-		}
-	}
-	if len(regions) == 0 && have.subnetRegion != "" {
-		regions[have.subnetRegion] = true
-	}
-	if len(regions) == 0 {
+	return r.enterRegionOf(ctx, have)
+}
+
+// enterRegionOf makes the region of what was found the run's. When that is in
+// none or in several, the settings' zone decides.
+func (r *run) enterRegionOf(ctx context.Context, have *inventory) error {
+	switch regions := have.regions(); {
+	case len(regions) == 1:
+		return r.enter(ctx, regions[0])
+	case r.want.zone != "":
+		return nil
+	case len(regions) == 0:
 		return r.searchRegions(ctx)
-	}
-	if len(regions) > 1 {
-		names := []string{}
-		for name := range regions {
-			names = append(names, name)
-		}
-		slices.Sort(names)
+	default:
 		return &Refused{
-			Why:  fmt.Sprintf("objects with the mark of cluster %s are in several regions: %v", r.want.names.Prefix, names),
-			Cure: "name a zone of the region to clear with KUBE_GCE_ZONE",
+			Why:  fmt.Sprintf("objects with the mark of cluster %s are in several regions: %v", r.want.names.Prefix, regions),
+			Cure: "name a zone of the region that is meant with KUBE_GCE_ZONE",
 		}
 	}
-	for name := range regions {
-		return r.enter(ctx, name)
+}
+
+// regions are where anything was found, sorted.
+func (v *inventory) regions() (list []string) {
+	for _, o := range v.objects {
+		region := o.region
+		if o.zone != "" {
+			region = Zone(o.zone).Region()
+		}
+		if region != "" && !slices.Contains(list, region) {
+			list = append(list, region)
+		}
 	}
-	return nil
+	if len(list) == 0 && v.subnetRegion != "" {
+		list = append(list, v.subnetRegion)
+	}
+	slices.Sort(list)
+	return list
 }
 
 // enter makes region the run's.

@@ -11,6 +11,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	corev1client "k8s.io/client-go/kubernetes/typed/core/v1"
 
 	"hakube/cluster/plan"
 	"hakube/replicate"
@@ -91,25 +92,20 @@ func (v validate) look(ctx context.Context) (why string, err error) {
 			for _, name := range ringNames {
 				e.Rings[name], _, _ = s.ring(name)
 			}
-			notes[2] = v.ringsProblem(s)
+			var wrong []string
+			for _, name := range ringNames {
+				wrong = append(wrong, s.ringProblems(name)...)
+			}
+			notes[2] = strings.Join(wrong, "; ")
 			return nil
 		},
 		func() error {
-			pods, err := client.Pods("kube-system").List(ctx, metav1.ListOptions{LabelSelector: dnsPods})
-			if err != nil {
-				return fmt.Errorf("listing CoreDNS: %w", err)
-			}
-			ready := 0
-			for i := range pods.Items {
-				if podReady(&pods.Items[i]) {
-					ready++
-				}
-			}
-			e.CoreDNS = fmt.Sprintf("%d of %d pods ready", ready, len(pods.Items))
-			if ready == 0 {
+			ready, all, err := coreDNSFrom(ctx, client)
+			e.CoreDNS = fmt.Sprintf("%d of %d pods ready", ready, all)
+			if err == nil && ready == 0 {
 				notes[3] = "CoreDNS: " + e.CoreDNS
 			}
-			return nil
+			return err
 		},
 	)
 	if err != nil {
@@ -170,30 +166,38 @@ func masterMissing(nodes []Node, master string) string {
 	return "master " + master + " is no node yet"
 }
 
-// ringsProblem is what is wrong with the rings, "" if both are whole: every
-// voter takes part.
-func (v validate) ringsProblem(s *survey) string {
-	for _, name := range ringNames {
-		ring, _, ok := s.ring(name)
-		switch {
-		case !ok:
-			return fmt.Sprintf("etcd %s: no answer: %v", name, s.why())
-		case !ring.Healthy:
-			return "etcd " + name + ": " + or(ring.Error, "not healthy")
-		case ring.Leader == "":
-			return "etcd " + name + ": no leader"
-		}
-		for _, x := range s.voters(name) {
-			if !x.Alive {
-				why := "does not take part"
-				if err := s.silent[x.Name]; err != nil {
-					why = err.Error()
-				}
-				return fmt.Sprintf("etcd %s: %s: %s", name, x.Name, why)
-			}
+// ringProblems is what is wrong with a ring, nothing if it is whole: every voter
+// takes part.
+func (s *survey) ringProblems(name string) (list []string) {
+	ring, _, ok := s.ring(name)
+	switch {
+	case !ok:
+		return []string{fmt.Sprintf("etcd %s: no answer: %v", name, s.why())}
+	case !ring.Healthy:
+		return []string{"etcd " + name + ": " + or(ring.Error, "not healthy")}
+	case ring.Leader == "":
+		return []string{"etcd " + name + ": no leader"}
+	}
+	for _, x := range s.rows(name) {
+		if x.Voter && !x.Healthy {
+			list = append(list, fmt.Sprintf("etcd %s: %s: %s", name, x.Member, x.Why))
 		}
 	}
-	return ""
+	return list
+}
+
+// coreDNSFrom counts the pods of CoreDNS, and of them those that are ready.
+func coreDNSFrom(ctx context.Context, client corev1client.CoreV1Interface) (ready, all int, err error) {
+	pods, err := client.Pods("kube-system").List(ctx, metav1.ListOptions{LabelSelector: dnsPods})
+	if err != nil {
+		return 0, 0, fmt.Errorf("listing CoreDNS: %w", err)
+	}
+	for i := range pods.Items {
+		if podReady(&pods.Items[i]) {
+			ready++
+		}
+	}
+	return ready, len(pods.Items), nil
 }
 
 func podReady(p *corev1.Pod) bool {

@@ -1,0 +1,159 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+)
+
+// A Status is a cluster at one moment, as far as it could be seen. Fields that
+// are nil could not be read; why is in Warnings. Nothing that could not be asked
+// is reported as absent.
+type Status struct {
+	Cluster string `json:"cluster"`
+	Project string `json:"project"`
+	Region  string `json:"region"`
+
+	Masters []MasterStatus `json:"masters"` // the first-born first
+	Pools   []PoolStatus   `json:"pools"`
+	// Rings are "main" and "events"; nil is a ring that nobody told of.
+	Rings    map[string][]RingMember `json:"rings"`
+	Address  AddressStatus           `json:"address"`
+	Balancer *BalancerStatus         `json:"balancer"` // nil: there is none
+	// Quorum has the rings that were told of.
+	Quorum     map[string]QuorumStatus `json:"quorum"`
+	Survives   *Survival               `json:"survives"` // nil: not known
+	Warnings   []string                `json:"warnings"`
+	Unfinished []Unfinished            `json:"unfinished"`
+}
+
+// A MasterStatus is one master: a machine, or what is left of one.
+type MasterStatus struct {
+	Name  string `json:"name"`
+	Zone  string `json:"zone"`
+	State string `json:"state"` // one of the constants below
+	Why   string `json:"why,omitempty"`
+	Node  string `json:"node"` // its Node: "Ready", "NotReady", "none"; "unknown" when the API could not be asked
+}
+
+// States of masters.
+const (
+	StateReady       = "ready"       // its own API server says so, and its Node
+	StateStarting    = "starting"    // it boots: Why is the phase of its script
+	StateJoining     = "joining"     // a replica that is not through with joining
+	StateStopped     = "stopped"     // the machine
+	StateFailed      = "failed"      // its script gave up
+	StateNotReady    = "not ready"   // it answers, and something of it does not work
+	StateUnreachable = "unreachable" // it runs as far as the cloud knows, and does not answer
+	StateGone        = "gone"        // there is no machine, only its disk or its memberships
+)
+
+// A PoolStatus is the pool of a zone.
+type PoolStatus struct {
+	Zone    string `json:"zone"`
+	Nodes   int    `json:"nodes"`             // machines that are to stay
+	Ready   *int   `json:"ready"`             // how many of them are Ready Nodes; nil: the API could not be asked
+	Leaving int    `json:"leaving,omitempty"` // machines that are being removed
+	Why     string `json:"why,omitempty"`
+}
+
+// An AddressStatus is the API's address and who has it.
+type AddressStatus struct {
+	IP     string `json:"ip"`     // "" while none is reserved
+	Holder string `json:"holder"` // a machine's name, "balancer", or "nobody": then the API is dark
+	Ready  bool   `json:"ready"`  // the API is, at this address
+	Why    string `json:"why,omitempty"`
+}
+
+// Holders of the address that are no machine.
+const (
+	HolderBalancer = "balancer"
+	HolderNobody   = "nobody"
+)
+
+// A BalancerStatus is the masters that the balancer sends to, as it sees them.
+type BalancerStatus struct {
+	Backends []Backend `json:"backends"`
+}
+
+// Status looks at the cluster and changes nothing. It is an error only when the
+// cloud could not be read, or has no such cluster ([*NoCluster]); whatever else
+// could not be asked is in the result.
+func (c *Cluster) Status(ctx context.Context) (*Status, error) {
+	s, err := c.sight(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return s.status(), nil
+}
+
+// NoCluster is a project without anything of the cluster.
+type NoCluster struct{ Name, Project string }
+
+func (e *NoCluster) Error() string {
+	return fmt.Sprintf("no cluster %s in project %s", e.Name, e.Project)
+}
+
+// Hint says how there would be one.
+func (e *NoCluster) Hint() string {
+	return "KUBE_GCE_ZONE=… hakube up makes it; another name is KUBE_GCE_INSTANCE_PREFIX, another project PROJECT"
+}
+
+// status concludes everything from what was seen.
+func (s *sight) status() *Status {
+	x := &Status{
+		Cluster: s.names.Prefix, Project: s.project, Region: s.region,
+		Masters: []MasterStatus{}, Pools: s.pools(), Rings: map[string][]RingMember{}, Quorum: map[string]QuorumStatus{},
+		Address: s.address(), Unfinished: s.unfinished(), Warnings: s.warnings(),
+	}
+	for _, m := range s.masters {
+		x.Masters = append(x.Masters, s.master(m))
+	}
+	for _, name := range ringNames {
+		x.Rings[name] = s.rings.rows(name)
+		if q, _, ok := s.rings.arithmetic(name); ok {
+			x.Quorum[name] = q
+		}
+	}
+	if s.balanced {
+		x.Balancer = &BalancerStatus{Backends: append([]Backend{}, s.backends...)}
+	}
+	x.Survives = s.rings.survives()
+	return x
+}
+
+func (s *sight) address() AddressStatus {
+	a := AddressStatus{IP: s.held.ip, Holder: HolderNobody, Ready: s.silent == "", Why: s.silent}
+	switch {
+	case s.held.rule != "":
+		a.Holder = HolderBalancer
+	case s.held.machine != "":
+		a.Holder = s.held.machine
+	}
+	return a
+}
+
+// warnings are what a person should know before believing the rest, and what is
+// dangerous although it works.
+func (s *sight) warnings() []string {
+	list := append([]string{}, s.unread...)
+	if s.held.inTheAir() {
+		list = append(list, "nobody has the address "+s.held.ip+": the API is dark")
+	}
+	for _, m := range s.masters {
+		if s.denied(m.name) {
+			list = append(list, fmt.Sprintf("%s does not accept the ssh key of this operator, so its etcd was not asked: %q adds it", m.name, s.create()))
+		}
+	}
+	two := false
+	for _, name := range ringNames {
+		q, healthy, ok := s.rings.arithmetic(name)
+		if ok && !healthy {
+			list = append(list, fmt.Sprintf("etcd ring %s has no quorum as far as could be seen: %d of %d voters take part, it needs %d", name, q.Alive, q.Voters, q.Need))
+		}
+		two = two || q.Voters == 2
+	}
+	if two {
+		list = append(list, twoMasters)
+	}
+	return list
+}

@@ -1,0 +1,368 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net"
+	"slices"
+	"strings"
+	"sync"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"hakube/replicate"
+	"hakube/scripts"
+)
+
+// A sight is everything that was read of a cluster at one moment. What is
+// concluded from it (states, arithmetic, what is unfinished) asks nobody.
+type sight struct {
+	names   Names
+	project string
+	region  string
+	have    *inventory // of machines, disks, groups, and the balancer's parts
+	held    held
+	masters []seenMaster
+	rings   *survey
+	silent  string // why the API is not ready at its address, "" if it is
+
+	nodes     nodeList        // of the whole cluster
+	zonePools map[string]pool // machines of the pools, by zone
+	listed    bool            // they could be listed
+	coreDNS   string          // what is wrong with it, "" also when it could not be asked
+
+	balanced bool      // there is a backend service
+	backends []Backend // behind it
+	asked    bool      // the balancer told of its backends, or there is none
+
+	mu     sync.Mutex
+	unread []string // what could not be read, and why
+}
+
+// A nodeList is the Nodes, if they could be read.
+type nodeList struct {
+	read bool
+	list []corev1.Node
+}
+
+// A seenMaster is what there is of a master: object.status is "" without a machine.
+type seenMaster struct {
+	object
+	disk  bool   // its data disk is there
+	phase string // of its script
+	mute  error  // why the phase is not known
+	ready string // why its own API server is not ready, "" if it is
+}
+
+// missed notes what could not be read.
+func (s *sight) missed(what string, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for line := range strings.Lines(plainly443(err)) {
+		s.unread = append(s.unread, what+": "+strings.TrimSpace(line))
+	}
+}
+
+// sight reads: what is marked in the project, a list for each kind; the masters
+// one by one, over ssh and at their API servers; the API's Nodes; the balancer.
+// No call is made for a single node.
+func (c *Cluster) sight(ctx context.Context) (*sight, error) {
+	r := c.run(StatusVerb)
+	s := &sight{names: r.want.names, project: r.want.project, asked: true}
+	if err := r.find(ctx, s); err != nil {
+		return nil, err
+	}
+	r.have, r.ip = s.have, s.held.ip
+	r.sawExternals()
+	machines := s.have.masters(s.names)
+	s.masters = make([]seenMaster, len(machines))
+	ready := make([]string, len(machines))
+	reads := []func() error{
+		func() error { s.rings = r.survey(ctx, machines); return nil },
+		func() error { r.askBalancer(ctx, s); return nil },
+		func() error { r.askKubernetes(ctx, s, machines, ready); return nil },
+	}
+	for i, m := range machines {
+		reads = append(reads, func() (err error) {
+			x := seenMaster{object: m, disk: s.have.has(object{kind: kindDisk, name: s.names.DiskOf(m.name), zone: m.zone})}
+			if x.phase, x.mute = (prepared{r, m}).phase(ctx); x.mute != nil {
+				s.missed("what "+m.name+" does could not be read", x.mute)
+			}
+			s.masters[i] = x
+			return nil
+		})
+	}
+	if err := together(reads...); err != nil {
+		return nil, err
+	}
+	if ctx.Err() != nil { // what could not be read then is about the clock
+		return nil, context.Cause(ctx)
+	}
+	for i := range machines {
+		s.masters[i].ready = ready[i]
+	}
+	s.addRemains()
+	s.unread = slices.Compact(slices.Sorted(slices.Values(s.unread)))
+	return s, nil
+}
+
+// find reads what carries the mark, wherever it is.
+func (r *run) find(ctx context.Context, s *sight) error {
+	have, err := r.look(ctx)
+	if err != nil {
+		return err
+	}
+	if err := r.enterRegionOf(ctx, have); err != nil {
+		return err
+	}
+	f := &found{mark: r.want.mark}
+	reads := append(findRegionals(ctx, r.gce, f), r.findMasterGroups(ctx, f))
+	if have.held.ip == "" && r.gce.Region() != "" { // it was in another region, or none was known
+		reads = append(reads, func() (err error) { have.held, err = r.holder(ctx); return err })
+	}
+	if err := together(reads...); err != nil {
+		return err
+	}
+	have.objects = append(have.objects, sorted(f.list)...)
+	s.have, s.held, s.region = have, have.held, r.gce.Region()
+	// A network may stay when the cluster goes (KUBE_DELETE_NETWORK=false).
+	if !slices.ContainsFunc(have.objects, func(o object) bool { return o.kind != kindNetwork }) {
+		return &NoCluster{s.names.Prefix, s.project}
+	}
+	return nil
+}
+
+// addRemains adds masters that have no machine: those with a disk, and members
+// of a ring.
+func (s *sight) addRemains() {
+	add := func(name, zone string, disk bool) {
+		if !slices.ContainsFunc(s.masters, func(m seenMaster) bool { return m.name == name }) {
+			s.masters = append(s.masters, seenMaster{object: object{kind: kindInstance, name: name, zone: zone, role: roleMaster}, disk: disk})
+		}
+	}
+	for _, o := range s.have.objects {
+		if name, ok := strings.CutSuffix(o.name, diskSuffix); ok && o.kind == kindDisk && o.role == roleMasterDisk {
+			add(name, o.zone, true)
+		}
+	}
+	for _, ring := range ringNames {
+		for _, row := range s.rings.rows(ring) {
+			add(row.Member, row.Zone, false)
+		}
+	}
+}
+
+// askBalancer asks it about its masters.
+func (r *run) askBalancer(ctx context.Context, s *sight) {
+	s.balanced = len(s.have.of(kindService)) > 0
+	if !s.balanced {
+		return
+	}
+	all, err := r.backends(ctx)
+	if err != nil {
+		s.asked = false
+		s.missed("the balancer's backends could not be read", err)
+		return
+	}
+	slices.SortFunc(all, func(a, b Backend) int { return strings.Compare(a.Zone+"/"+a.Name, b.Zone+"/"+b.Name) })
+	s.backends = all
+}
+
+// askKubernetes asks the API at its address and each master's own, then whoever
+// is ready for the Nodes, and after them the pools' machines, so that one that
+// joins in between does not look like a Node without a machine.
+func (r *run) askKubernetes(ctx context.Context, s *sight, masters []object, ready []string) {
+	var wg sync.WaitGroup
+	s.silent = "no address is reserved"
+	if s.held.ip != "" {
+		wg.Go(func() { s.silent = r.ready(ctx, s.held.ip) })
+	}
+	for i, m := range masters {
+		switch {
+		case m.status != "RUNNING":
+			ready[i] = "the machine is " + m.status
+		case m.external == "":
+			ready[i] = m.name + " has no external address"
+		default:
+			wg.Go(func() { ready[i] = r.ready(ctx, m.external) })
+		}
+	}
+	wg.Wait()
+	var via object // a master that is ready by itself
+	if i := slices.Index(ready, ""); i >= 0 {
+		via = masters[i]
+	}
+	if err := r.askNodes(ctx, s, via); err != nil {
+		s.missed("the API could not be asked about nodes", err)
+	}
+	r.askGroups(ctx, s)
+}
+
+// askGroups lists the machines of all managed groups.
+func (r *run) askGroups(ctx context.Context, s *sight) {
+	groups := map[string][]object{}
+	for _, o := range s.have.of(kindGroup) {
+		groups[o.zone] = append(groups[o.zone], o)
+	}
+	zones := slices.Sorted(maps.Keys(groups))
+	found := make([]pool, len(zones))
+	var reads []func() error
+	for i, zone := range zones {
+		reads = append(reads, func() (err error) { found[i], err = r.machinesOf(ctx, groups[zone]); return err })
+	}
+	err := together(reads...)
+	if err != nil {
+		s.missed("the machines of the pools could not be listed", err)
+	}
+	s.zonePools, s.listed = map[string]pool{}, err == nil
+	for i, zone := range zones {
+		s.zonePools[zone] = found[i]
+	}
+}
+
+// askNodes lists the Nodes: through the API's address, or when that is dark past
+// it, through a master that is ready.
+func (r *run) askNodes(ctx context.Context, s *sight, via object) error {
+	dial := r.deps.Dial
+	switch {
+	case s.silent == "":
+	case via.name == "":
+		return errors.New(s.silent)
+	default:
+		dial = onlyTo(dial, via.external)
+	}
+	e, err := r.anyEntry(ctx, s.held.ip, via)
+	if err != nil {
+		return err
+	}
+	client, err := newKubeClient(e, dial)
+	if err != nil {
+		return err
+	}
+	return together(
+		func() error {
+			nodes, err := nodesFrom(ctx, client)
+			s.nodes = nodeList{err == nil, nodes}
+			return err
+		},
+		func() error {
+			ready, all, err := coreDNSFrom(ctx, client)
+			if err == nil && ready == 0 {
+				s.coreDNS = fmt.Sprintf("%d of %d pods ready", ready, all)
+			}
+			return err
+		},
+	)
+}
+
+// onlyTo dials one machine, whatever is asked for: its certificate is good for
+// the API's address too.
+func onlyTo(dial dialer, ip string) dialer {
+	return func(ctx context.Context, network, addr string) (net.Conn, error) {
+		_, port, err := net.SplitHostPort(addr)
+		if err != nil {
+			return nil, err
+		}
+		return dial(ctx, network, net.JoinHostPort(ip, port))
+	}
+}
+
+type dialer = func(ctx context.Context, network, addr string) (net.Conn, error)
+
+// anyEntry is what opens the API: this operator's own entry, or failing that what
+// a master gives over ssh. The latter is kept nowhere.
+func (r *run) anyEntry(ctx context.Context, ip string, from object) (entry, error) {
+	e, err := r.entry()
+	switch {
+	case err == nil && e.server == "https://"+ip:
+		return e, nil
+	case err == nil:
+		err = fmt.Errorf("the kubeconfig's entry points to %s", e.server)
+	}
+	if from.name == "" {
+		return entry{}, err
+	}
+	host, sshErr := r.host(ctx, from)
+	var out []byte
+	if sshErr == nil {
+		out, sshErr = r.deps.SSH.Run(ctx, host, scripts.AdminKubeconfig)
+	}
+	if sshErr != nil {
+		return entry{}, fmt.Errorf("%w (\"hakube up\" writes it), and %s gave no other: %w", err, from.name, sshErr)
+	}
+	if e, err = adminEntry(out); err != nil {
+		return entry{}, err
+	}
+	e.server = "https://" + ip
+	return e, nil
+}
+
+// denied tells that a master did not take this operator's ssh key.
+func (s *sight) denied(name string) bool { return errors.Is(s.rings.silent[name], replicate.ErrDenied) }
+
+// nodeOf is a machine's Node, nil if it has none.
+func (s *sight) nodeOf(m object) *corev1.Node {
+	return pool{nodes: s.nodes.list}.node(member{name: m.name, zone: m.zone})
+}
+
+// master concludes a master's state.
+func (s *sight) master(m seenMaster) MasterStatus {
+	x := MasterStatus{Name: m.name, Zone: m.zone, Node: "unknown"}
+	node := s.nodeOf(m.object)
+	if s.nodes.read {
+		switch {
+		case node == nil:
+			x.Node = "none"
+		case notReady(node) == "":
+			x.Node = "Ready"
+		default:
+			x.Node = "NotReady"
+		}
+	}
+	x.State, x.Why = s.state(m, node)
+	return x
+}
+
+func (s *sight) state(m seenMaster, node *corev1.Node) (state, why string) {
+	switch m.status {
+	case "RUNNING":
+	case "":
+		if m.disk {
+			return StateGone, "there is its disk and no machine"
+		}
+		return StateGone, "it is in a ring and there is no machine"
+	case "PROVISIONING", "STAGING", "REPAIRING":
+		return StateStarting, "the machine is " + m.status
+	default:
+		return StateStopped, "the machine is " + m.status
+	}
+	switch silent := s.rings.silent[m.name]; {
+	case m.mute == nil && m.phase != scripts.PhaseRunning && (m.phase != "" || m.ready != ""):
+		return phaseState(m.phase)
+	case m.ready != "" && silent != nil:
+		return StateUnreachable, fmt.Sprintf("API: %s; ssh: %v", m.ready, silent)
+	case m.ready != "":
+		return StateNotReady, "API: " + m.ready
+	case s.nodes.read && node == nil:
+		return StateNotReady, "it is no Node"
+	case s.nodes.read && notReady(node) != "":
+		return StateNotReady, "its Node: " + notReady(node)
+	case silent != nil:
+		return StateReady, fmt.Sprintf("ssh: %v", silent)
+	}
+	return StateReady, ""
+}
+
+// phaseState is the state of a machine whose script is not through.
+func phaseState(phase string) (state, why string) {
+	reason, failed := strings.CutPrefix(phase, scripts.PhaseFailed)
+	switch {
+	case failed:
+		return StateFailed, reason
+	case phase == scripts.PhasePrepared || (prepared{}).joins(phase):
+		return StateJoining, phase
+	}
+	return StateStarting, or(phase, "it boots")
+}

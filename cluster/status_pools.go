@@ -1,0 +1,167 @@
+package cluster
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+)
+
+// zonesWithPools are the zones with groups or with machines that are nodes.
+func (s *sight) zonesWithPools() []string {
+	return s.have.zones(func(o object) bool {
+		return o.kind == kindGroup || o.kind == kindInstance && o.role == roleNode
+	})
+}
+
+// in is a zone's pool, with the Nodes of the whole cluster.
+func (s *sight) in(zone string) pool {
+	p := s.zonePools[zone]
+	p.nodes = s.nodes.list
+	return p
+}
+
+// size is how many machines the zone's groups are to have.
+func (s *sight) size(zone string) (n int) {
+	for _, o := range s.have.objects {
+		if o.kind == kindGroup && o.zone == zone {
+			n += o.size
+		}
+	}
+	return n
+}
+
+// pools are the zones' pools. Machines that could not be listed are counted by
+// the sizes of their groups.
+func (s *sight) pools() []PoolStatus {
+	list := []PoolStatus{}
+	for _, zone := range s.zonesWithPools() {
+		p := s.in(zone)
+		x := PoolStatus{Zone: zone, Nodes: len(p.machines), Leaving: len(p.leaving)}
+		if !s.listed {
+			x.Nodes = s.size(zone)
+		}
+		missing := p.missing()
+		if s.nodes.read && s.listed {
+			x.Ready = new(len(p.machines) - len(missing))
+			if len(missing) > 0 {
+				x.Why = p.whyMissing(missing)
+			}
+		}
+		if len(p.stuck) > 0 {
+			x.Why = p.stuck[0]
+		}
+		list = append(list, x)
+	}
+	return list
+}
+
+// whyMissing is what the Nodes of the first few of them say.
+func (p pool) whyMissing(missing []member) string {
+	var words []string
+	for _, m := range missing[:min(len(missing), whyMany)] {
+		why := "is no Node"
+		if n := p.node(m); n != nil {
+			why = notReady(n)
+		}
+		words = append(words, m.name+": "+why)
+	}
+	if more := len(missing) - len(words); more > 0 {
+		words = append(words, fmt.Sprintf("and %d more", more))
+	}
+	return strings.Join(words, "; ")
+}
+
+// unfinishedPools are pools that are not as their groups are to have them. The
+// commands name NUM_NODES, so that they finish and do not resize.
+func (s *sight) unfinishedPools() (list []Unfinished) {
+	if !s.listed {
+		return nil
+	}
+	for _, zone := range s.zonesWithPools() {
+		p, size := s.in(zone), s.size(zone)
+		if s.size(zone) == 0 && len(p.machines) == 0 && !s.hasGroup(zone) {
+			list = append(list, Unfinished{
+				Step:    "machines of a pool in " + zone + " that have no group",
+				Command: "KUBE_GCE_ZONE=" + zone + " KUBE_USE_EXISTING_MASTER=true hakube down",
+			})
+			continue
+		}
+		finish := func(n int) string {
+			return fmt.Sprintf("KUBE_GCE_ZONE=%s KUBE_USE_EXISTING_MASTER=true NUM_NODES=%d hakube up", zone, n)
+		}
+		if len(p.leaving) > 0 {
+			list = append(list, Unfinished{Step: fmt.Sprintf("pool of %s: %d machines are being removed", zone, len(p.leaving)), Command: finish(size)})
+		}
+		if !s.nodes.read {
+			continue
+		}
+		goes := p.regretted(nil)
+		if n := len(goes); n > 0 {
+			list = append(list, Unfinished{
+				Step:    fmt.Sprintf("pool of %s: nodes were cordoned to go and did not: %s", zone, few(goes)),
+				Command: finish(size - n), Or: finish(size),
+			})
+		}
+		if missing := p.missing(); len(missing) > 0 || len(p.machines) < size {
+			step := fmt.Sprintf("pool of %s: %d of %d nodes are Ready", zone, len(p.machines)-len(missing), size)
+			list = append(list, Unfinished{Step: step, Command: finish(size), waits: true})
+		}
+	}
+	return list
+}
+
+func (s *sight) hasGroup(zone string) bool {
+	return slices.ContainsFunc(s.have.objects, func(o object) bool { return o.kind == kindGroup && o.zone == zone })
+}
+
+// unfinishedNodes are Nodes without a machine: nobody else takes them away.
+func (s *sight) unfinishedNodes() (list []Unfinished) {
+	if !s.nodes.read || !s.listed {
+		return nil
+	}
+	ghosts := map[string][]string{} // by zone
+	for i := range s.nodes.list {
+		n := &s.nodes.list[i]
+		zone := n.Labels[corev1.LabelTopologyZone]
+		switch {
+		case s.hasMachine(n.Name, zone):
+		case strings.HasPrefix(n.Name, s.names.Group(0)+"-"):
+			ghosts[zone] = append(ghosts[zone], n.Name)
+		case n.Name == s.names.Master() || strings.HasPrefix(n.Name, s.names.Master()+"-"):
+			if !slices.ContainsFunc(s.masters, func(m seenMaster) bool { return m.name == n.Name }) { // or it is that master's story
+				list = append(list, Unfinished{Step: "node " + n.Name + " has no machine", Command: "kubectl delete node " + n.Name})
+			}
+		}
+	}
+	for zone, names := range ghosts {
+		command := fmt.Sprintf("KUBE_GCE_ZONE=%s KUBE_USE_EXISTING_MASTER=true hakube down", zone)
+		if s.hasGroup(zone) {
+			command = fmt.Sprintf("KUBE_GCE_ZONE=%s KUBE_USE_EXISTING_MASTER=true NUM_NODES=%d hakube up", zone, s.size(zone))
+		}
+		list = append(list, Unfinished{Step: "nodes without machines: " + few(machinesNamed(names)), Command: command})
+	}
+	slices.SortFunc(list, func(a, b Unfinished) int { return strings.Compare(a.Step, b.Step) })
+	return list
+}
+
+// hasMachine tells whether a Node's machine was seen, or is one of a group that
+// may be making it again just now.
+func (s *sight) hasMachine(name, zone string) bool {
+	for z, p := range s.zonePools {
+		if (zone == "" || z == zone) && (slices.Contains(namesOf(p.machines), name) || slices.Contains(p.leaving, name)) {
+			return true
+		}
+	}
+	return slices.ContainsFunc(s.have.objects, func(o object) bool {
+		return o.kind == kindInstance && o.name == name && (zone == "" || o.zone == zone)
+	})
+}
+
+func machinesNamed(names []string) (list []member) {
+	for _, n := range names {
+		list = append(list, member{name: n})
+	}
+	return list
+}

@@ -1,0 +1,169 @@
+package cluster
+
+import (
+	"slices"
+
+	"hakube/replicate"
+)
+
+// A RingMember is one etcd member of a ring.
+type RingMember struct {
+	Member  string `json:"member"` // the machine it is on
+	Zone    string `json:"zone"`
+	Voter   bool   `json:"voter"` // not a learner
+	Healthy bool   `json:"healthy"`
+	Leader  bool   `json:"leader"`
+	Behind  *int64 `json:"behind"` // raft entries it has yet to apply that the leader has; nil: not known
+	Why     string `json:"why,omitempty"`
+}
+
+// A QuorumStatus is a ring's arithmetic. Who could not be asked counts as dead,
+// unless the ring shows that he lives.
+type QuorumStatus struct {
+	Voters int `json:"voters"`
+	Alive  int `json:"alive"`
+	Need   int `json:"need"` // how many must be alive
+}
+
+// Survival is what both rings can lose and go on.
+type Survival struct {
+	Masters int      `json:"masters"` // how many more, whichever they are
+	Zones   []string `json:"zones"`   // any one of these with all masters in it
+}
+
+// rows are a ring's members, nil when nobody told of it.
+func (s *survey) rows(ring string) []RingMember {
+	x, _, ok := s.ring(ring)
+	if !ok {
+		return nil
+	}
+	running := map[string]bool{}
+	for _, m := range s.masters {
+		running[m.name] = m.status == "RUNNING"
+	}
+	lead := s.leaderIndex(ring, x)
+	rows := []RingMember{}
+	var unasked []int // voters that may live for all we know
+	alive, voters := 0, 0
+	for i, m := range x.Members {
+		name, zone := machineOf(m)
+		row := RingMember{Member: name, Zone: zone, Voter: !m.Learner, Leader: m.ID == x.Leader}
+		own, heard := s.answers[name][ring]
+		switch {
+		case s.silent[name] != nil:
+			row.Why = s.silent[name].Error()
+			if running[name] && row.Voter {
+				unasked = append(unasked, i)
+			}
+		case !heard:
+			row.Why = "there is no such machine"
+		case own.ID != m.ID:
+			row.Why = or(own.Error, "its etcd is not this member")
+		case m.Learner: // it may not agree on anything; that it has data is its health
+			row.Healthy = own.Index > 0
+		default:
+			row.Healthy = own.Healthy
+		}
+		if heard && own.ID == m.ID {
+			if !row.Healthy {
+				row.Why = or(own.Error, "not healthy")
+			}
+			if lead > 0 && own.Index > 0 {
+				row.Behind = new(max(0, lead-own.Index))
+			}
+		}
+		if row.Voter {
+			voters++
+			if row.Healthy {
+				alive++
+			}
+		}
+		rows = append(rows, row)
+	}
+	// The ring just agreed on something, which takes a quorum. If that takes all
+	// who could not be asked, they live.
+	if need := voters/2 + 1; x.Healthy && alive < need && alive+len(unasked) == need {
+		for _, i := range unasked {
+			rows[i].Healthy = true
+			rows[i].Why = "was not asked, but the ring could not agree without it: " + rows[i].Why
+		}
+	}
+	slices.SortStableFunc(rows, func(a, b RingMember) int { return s.place(a.Member) - s.place(b.Member) })
+	return rows
+}
+
+// place is where a master is in the list, so that all tables have one order.
+func (s *survey) place(name string) int {
+	i := slices.IndexFunc(s.masters, func(m object) bool { return m.name == name })
+	if i < 0 {
+		return len(s.masters)
+	}
+	return i
+}
+
+// leaderIndex is how far the leader is, or failing its word the one of those who
+// answered that is farthest.
+func (s *survey) leaderIndex(ring string, x replicate.Ring) (index int64) {
+	for _, rings := range s.answers {
+		own, ok := rings[ring]
+		if ok && own.ID == x.Leader && own.Index > 0 {
+			return own.Index
+		}
+		if ok {
+			index = max(index, own.Index)
+		}
+	}
+	return index
+}
+
+// arithmetic is a ring's quorum, and whether a member says that there is one;
+// ok is false when nobody told of the ring.
+func (s *survey) arithmetic(ring string) (q QuorumStatus, healthy, ok bool) {
+	x, _, ok := s.ring(ring)
+	if !ok {
+		return q, false, false
+	}
+	sum := replicate.QuorumOf(s.living(ring))
+	q = QuorumStatus{sum.Voters, sum.Alive, sum.Need}
+	if x.Healthy { // as many live, even when it is not known who
+		q.Alive = max(q.Alive, q.Need)
+	}
+	return q, x.Healthy, true
+}
+
+// living are a ring's voters, with what the rows conclude of each.
+func (s *survey) living(ring string) (voters []replicate.Voter) {
+	for _, row := range s.rows(ring) {
+		if row.Voter {
+			voters = append(voters, replicate.Voter{Name: row.Member, Zone: row.Zone, Alive: row.Healthy})
+		}
+	}
+	return voters
+}
+
+// survives is what both rings can lose, nil when one is not known.
+func (s *survey) survives() *Survival {
+	least := -1
+	var zones, fatal []string
+	for _, ring := range ringNames {
+		q, healthy, ok := s.arithmetic(ring)
+		if !ok {
+			return nil
+		}
+		more := max(0, q.Alive-q.Need)
+		if least < 0 || more < least {
+			least = more
+		}
+		voters := s.living(ring)
+		can, cannot := replicate.Zones(voters)
+		zones, fatal = append(zones, can...), append(fatal, cannot...)
+		if !healthy || !replicate.QuorumOf(voters).Holds() { // or not known of whom
+			for _, v := range voters {
+				fatal = append(fatal, v.Zone)
+			}
+		}
+	}
+	slices.Sort(zones)
+	zones = slices.DeleteFunc(slices.Compact(zones), func(z string) bool { return slices.Contains(fatal, z) })
+	return &Survival{Masters: least, Zones: append([]string{}, zones...)}
+}

@@ -1,0 +1,216 @@
+package cluster
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Unfinished is work that some command began and did not end, and the command
+// that ends it. hakube keeps no state, so what a cut left is known by how it looks.
+type Unfinished struct {
+	Step    string `json:"step"`
+	Command string `json:"command"`
+	// Or takes back what Command finishes, or the other way round: set where the
+	// looks do not tell which was meant.
+	Or string `json:"or,omitempty"`
+
+	waits bool // nodes that are not Ready, some of which may be allowed not to be
+}
+
+// unfinished is all of it, what keeps the API dark first.
+func (s *sight) unfinished() []Unfinished {
+	list := []Unfinished{}
+	if len(s.masters) == 0 {
+		return append(list, s.withoutMasters())
+	}
+	list = append(list, s.dark()...)
+	for _, m := range s.masters {
+		list = append(list, s.halfMaster(m)...)
+	}
+	list = append(list, s.strayParts()...)
+	list = append(list, s.unfinishedPools()...)
+	return append(list, s.unfinishedNodes()...)
+}
+
+// The commands, without the settings that are the same for all of them.
+
+func (s *sight) create() string { return "KUBE_GCE_ZONE=" + s.home() + " hakube up" }
+
+func addMaster(m object) string {
+	return "KUBE_GCE_ZONE=" + m.zone + " KUBE_REPLICATE_EXISTING_MASTER=true hakube up"
+}
+
+func removeMaster(m object) string {
+	return "KUBE_GCE_ZONE=" + m.zone + " KUBE_DELETE_NODES=false KUBE_REPLICA_NAME=" + m.name + " hakube down"
+}
+
+// home is the zone in which a plain up is about the cluster's masters.
+func (s *sight) home() string {
+	homes := s.have.homes(s.names)
+	if len(homes) == 0 {
+		homes = s.have.zones(func(object) bool { return true })
+	}
+	if len(homes) == 0 {
+		return "…"
+	}
+	return homes[0]
+}
+
+// withoutMasters is a cluster that has none, nor the disk of one.
+func (s *sight) withoutMasters() Unfinished {
+	return Unfinished{Step: "the cluster has no master: it is half made or half removed", Command: s.create(), Or: "hakube down"}
+}
+
+// A membership is what a master is in a ring.
+type membership int
+
+const (
+	unknownMember membership = iota // nobody who would know could be asked
+	noMember
+	learnerMember
+	voterMember
+)
+
+func (s *sight) membership(ring string, m object) membership {
+	x, _, ok := s.rings.ring(ring)
+	for _, y := range x.Members {
+		switch name, zone := machineOf(y); {
+		case name != m.name || zone != m.zone:
+		case y.Learner:
+			return learnerMember
+		default:
+			return voterMember
+		}
+	}
+	if !ok || !x.Healthy { // what a member without quorum remembers may be old
+		return unknownMember
+	}
+	return noMember
+}
+
+// memberships are those in both rings, by name.
+func (s *sight) memberships(m object) map[membership][]string {
+	in := map[membership][]string{}
+	for _, ring := range ringNames {
+		x := s.membership(ring, m)
+		in[x] = append(in[x], ring)
+	}
+	return in
+}
+
+// dark is the API's address without a holder. Whose change it was that was cut
+// shows in the master that is not whole: one that comes is a learner by then, one
+// that goes votes nowhere any more.
+func (s *sight) dark() []Unfinished {
+	if s.held.ip == "" {
+		return []Unfinished{{Step: "the API has no address", Command: s.create()}}
+	}
+	if !s.held.inTheAir() {
+		return nil
+	}
+	x := Unfinished{Step: "the address " + s.held.ip + " is on nothing: the API is dark", Command: s.create()}
+	for _, m := range s.masters {
+		in := s.memberships(m.object)
+		switch {
+		case len(in[learnerMember]) > 0:
+			x.Command = addMaster(m.object)
+		case len(in[noMember]) > 0:
+			x.Command = removeMaster(m.object)
+		}
+	}
+	return []Unfinished{x}
+}
+
+// halfMaster is a master that is not whole, or nothing. The way in is: machine,
+// learner in both rings, vote in both, control plane, the balancer's group. The
+// way out is the same backwards, but that a vote is taken with its membership;
+// there it says where the looks are the same.
+func (s *sight) halfMaster(m seenMaster) []Unfinished {
+	add, remove := addMaster(m.object), removeMaster(m.object)
+	in := s.memberships(m.object)
+	rings := func(x membership) string { return strings.Join(in[x], " and ") }
+	state, why := s.state(m, s.nodeOf(m.object))
+	switch {
+	case len(s.masters) == 1:
+		return s.onlyMaster(m, state, why)
+	case state == StateGone && !m.disk && len(in[voterMember]) > 0:
+		return half(m.name+" votes in ring "+rings(voterMember)+" and has no machine", remove, "")
+	case state == StateGone && len(in[learnerMember]) > 0:
+		return half(m.name+" is a learner in ring "+rings(learnerMember)+" and has no machine", add, "")
+	case state == StateGone && len(in[voterMember]) > 0:
+		return half(m.name+" votes in ring "+rings(voterMember)+" and has only its disk", add, remove)
+	case len(in[noMember]) == len(ringNames):
+		what := "machine " + m.name
+		if state == StateGone {
+			what = "disk " + s.names.DiskOf(m.name)
+		}
+		return half(what+" is in no ring: half made or half removed", add, remove)
+	case state == StateGone:
+		return half(m.name+" has only its disk, and nobody tells of the rings", add, remove)
+	case state == StateStopped && m.zone == s.home():
+		return half(m.name+" is stopped", s.create(), remove)
+	case state == StateStopped:
+		return half(m.name+" is stopped", add, remove)
+	case len(in[learnerMember]) > 0:
+		return half(m.name+" is a learner in ring "+rings(learnerMember), add, "")
+	case len(in[noMember]) > 0 && len(in[voterMember]) > 0:
+		return half(fmt.Sprintf("%s votes in ring %s and not in %s: half removed", m.name, rings(voterMember), rings(noMember)), remove, add)
+	case state == StateJoining, state == StateFailed:
+		return half(fmt.Sprintf("the control plane of %s does not run: %s", m.name, why), add, remove)
+	case s.outside(m):
+		return half(m.name+" is not in the balancer's group", add, remove)
+	}
+	return nil
+}
+
+func half(step, command, or string) []Unfinished {
+	return []Unfinished{{Step: step, Command: command, Or: or}}
+}
+
+// onlyMaster is the half-made master of a cluster that has no other.
+func (s *sight) onlyMaster(m seenMaster, state, why string) []Unfinished {
+	switch {
+	case state == StateGone, state == StateStopped:
+		return half(fmt.Sprintf("%s is %s: %s", m.name, state, why), s.create(), "")
+	case state == StateStarting, state == StateJoining, state == StateFailed:
+		return half(fmt.Sprintf("the control plane of %s does not run: %s", m.name, why), s.create(), "")
+	case s.outside(m):
+		return half(m.name+" is not in the balancer's group", s.create(), "")
+	}
+	return nil
+}
+
+// outside tells that the balancer has the address and does not send to the master.
+func (s *sight) outside(m seenMaster) bool {
+	return s.held.rule != "" && s.asked && !slices.ContainsFunc(s.backends, func(b Backend) bool { return b.Name == m.name && b.Zone == m.zone })
+}
+
+// strayParts are the balancer's, while a master has the address itself: they
+// were made and not used yet, or not taken away yet.
+func (s *sight) strayParts() []Unfinished {
+	if s.held.machine == "" {
+		return nil
+	}
+	var parts []string
+	for _, k := range []kind{kindHealthCheck, kindService, kindMasterGroup, kindRule} {
+		for _, o := range s.have.of(k) {
+			parts = append(parts, o.String())
+		}
+	}
+	if len(parts) == 0 {
+		return nil
+	}
+	x := Unfinished{Step: "parts of a balancer that has not the address: " + strings.Join(parts, ", ")}
+	// Whole masters without it: a plain up moves the address to it.
+	x.Command = s.create()
+	for _, m := range s.masters {
+		if len(s.masters) == 1 { // the next replica uses them
+			x.Command, x.Or = addMaster(m.object), "hakube down"
+		}
+		if h := s.halfMaster(m); len(h) > 0 {
+			x.Command, x.Or = h[0].Command, h[0].Or
+		}
+	}
+	return []Unfinished{x}
+}

@@ -1,0 +1,127 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// A Validity is whether a cluster is as it should be, and what it looked like.
+type Validity struct {
+	Valid    bool      `json:"valid"`
+	Problems []Problem `json:"problems"`
+	Status   *Status   `json:"status"`
+}
+
+// A Problem is one reason why a cluster is not valid.
+type Problem struct {
+	Why     string `json:"why"`
+	Command string `json:"command,omitempty"` // what ends it, where hakube knows
+}
+
+// Invalid is a cluster that is not valid, as an error.
+type Invalid []Problem
+
+func (e Invalid) Error() string {
+	var lines []string
+	for _, p := range e {
+		lines = append(lines, p.Why)
+	}
+	return strings.Join(lines, "\n")
+}
+
+// maxBehind is by how many raft entries a voter may be behind its leader: the
+// masters are not asked at the same instant, and the leader goes on. At a
+// thousand it is not that any more.
+const maxBehind = 1000
+
+// Validate looks and judges: the API at its address and each master's own, the
+// masters and all pools by their Nodes, both rings member by member, the address
+// and the balancer, CoreDNS, and that nothing is unfinished. What could not be
+// asked is not valid. It changes nothing; an error is one of Status.
+func (c *Cluster) Validate(ctx context.Context) (*Validity, error) {
+	s, err := c.sight(ctx)
+	if err != nil {
+		return nil, err
+	}
+	problems := s.problems(int(c.settings.AllowNotReady))
+	return &Validity{Valid: len(problems) == 0, Problems: problems, Status: s.status()}, nil
+}
+
+// validatePause is between two looks.
+const validatePause = 2 * time.Second
+
+// ValidateWithin looks again and again until the cluster is valid, or the time is
+// over; what it saw last is the result. told hears each result before that.
+func (c *Cluster) ValidateWithin(ctx context.Context, limit time.Duration, told func(*Validity, error)) (*Validity, error) {
+	end := time.Now().Add(limit)
+	for {
+		v, err := c.Validate(ctx)
+		pause := min(validatePause, c.deps.Poll*2)
+		if ctx.Err() != nil || err == nil && v.Valid || time.Now().Add(pause).After(end) {
+			return v, err
+		}
+		told(v, err)
+		select {
+		case <-ctx.Done():
+			return v, context.Cause(ctx)
+		case <-time.After(pause):
+		}
+	}
+}
+
+// problems are all reasons why it is not valid. Nodes that are not Ready are
+// none up to as many as are allowed.
+func (s *sight) problems(allowed int) []Problem {
+	list := []Problem{}
+	say := func(format string, a ...any) { list = append(list, Problem{Why: fmt.Sprintf(format, a...)}) }
+	if s.silent != "" {
+		say("API at %s: %s", or(s.held.ip, "no address"), s.silent)
+	}
+	for _, m := range s.masters {
+		if x := s.master(m); x.State != StateReady {
+			say("master %s in %s is %s: %s", x.Name, x.Zone, x.State, x.Why)
+		}
+	}
+	for _, name := range ringNames {
+		for _, p := range s.rings.ringProblems(name) {
+			say("%s", p)
+		}
+		for _, x := range s.rings.rows(name) {
+			switch {
+			case !x.Voter:
+				say("etcd %s: %s is a learner", name, x.Member)
+			case x.Behind != nil && *x.Behind > maxBehind:
+				say("etcd %s: %s is %d entries behind its leader", name, x.Member, *x.Behind)
+			}
+		}
+	}
+	if len(s.masters) > 1 && s.held.machine != "" {
+		say("the address %s is on %s: of %d masters only that one is reached", s.held.ip, s.held.machine, len(s.masters))
+	}
+	for _, b := range s.backends {
+		if s.held.rule != "" && !b.Healthy {
+			say("the balancer finds %s in %s not healthy", b.Name, b.Zone)
+		}
+	}
+	if s.coreDNS != "" {
+		say("CoreDNS: %s", s.coreDNS)
+	}
+	short := 0
+	for _, zone := range s.zonesWithPools() {
+		if s.listed && s.nodes.read {
+			p := s.in(zone)
+			short += max(0, s.size(zone)-len(p.machines)) + len(p.missing())
+		}
+	}
+	for _, u := range s.unfinished() {
+		if !u.waits || short > allowed {
+			list = append(list, Problem{Why: "unfinished: " + u.Step, Command: u.Command})
+		}
+	}
+	for _, why := range s.unread {
+		say("%s", why)
+	}
+	return list
+}

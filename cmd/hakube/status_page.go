@@ -1,0 +1,187 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+
+	"hakube/cluster"
+)
+
+// rings is the order of the rings on a page.
+var rings = []string{"main", "events"}
+
+// statusPage is a status for a person at three in the morning: what is there, who
+// has the address, what may still fail, and last, where the eye ends up, what to
+// run.
+func statusPage(s *cluster.Status) []byte {
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "cluster %s in project %s, region %s\n\n", s.Cluster, s.Project, dash(s.Region))
+	table(&b, "MASTER\tZONE\tSTATE\tNODE\tWHY", len(s.Masters), func(w io.Writer, i int) {
+		m := s.Masters[i]
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", m.Name, m.Zone, m.State, m.Node, firstLine(m.Why))
+	})
+	table(&b, "POOL\tNODES\tREADY\tWHY", len(s.Pools), func(w io.Writer, i int) {
+		p := s.Pools[i]
+		ready := "unknown"
+		if p.Ready != nil {
+			ready = strconv.Itoa(*p.Ready)
+		}
+		why := firstLine(p.Why)
+		if p.Leaving > 0 {
+			why = strings.TrimSuffix(fmt.Sprintf("%d more are being removed; %s", p.Leaving, why), "; ")
+		}
+		fmt.Fprintf(w, "%s\t%d\t%s\t%s\n", p.Zone, p.Nodes, ready, why)
+	})
+	ringTable(&b, s)
+	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(w, "address\t%s\n", addressLine(s.Address))
+	if s.Balancer != nil {
+		fmt.Fprintf(w, "balancer\t%s\n", balancerLine(s.Balancer.Backends))
+	}
+	for _, ring := range rings {
+		fmt.Fprintf(w, "quorum %s\t%s\n", ring, quorumLine(s, ring))
+	}
+	fmt.Fprintf(w, "verdict\t%s\n", verdict(s))
+	_ = w.Flush() // into memory
+	if len(s.Warnings) > 0 {
+		b.WriteByte('\n')
+	}
+	for _, text := range s.Warnings {
+		fmt.Fprintf(&b, "warning: %s\n", text)
+	}
+	if len(s.Unfinished) > 0 {
+		b.WriteString("\nunfinished, and what ends it:\n")
+	}
+	for _, x := range s.Unfinished {
+		fmt.Fprintf(&b, "  %s\n      %s\n", x.Step, x.Command)
+		if x.Or != "" {
+			fmt.Fprintf(&b, "   or %s\n", x.Or)
+		}
+	}
+	return b.Bytes()
+}
+
+// table prints n rows under a heading, and nothing at all without rows.
+func table(b *bytes.Buffer, heading string, n int, row func(io.Writer, int)) {
+	if n == 0 {
+		return
+	}
+	var text bytes.Buffer
+	w := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, heading)
+	for i := range n {
+		row(w, i)
+	}
+	_ = w.Flush() // into memory
+	for line := range strings.Lines(text.String()) {
+		b.WriteString(strings.TrimRight(line, " \n") + "\n")
+	}
+	b.WriteByte('\n')
+}
+
+func ringTable(b *bytes.Buffer, s *cluster.Status) {
+	type row struct {
+		ring string
+		cluster.RingMember
+	}
+	var rows []row
+	for _, ring := range rings {
+		for _, m := range s.Rings[ring] {
+			rows = append(rows, row{ring, m})
+		}
+	}
+	table(b, "RING\tMEMBER\tROLE\tHEALTHY\tBEHIND\tWHY", len(rows), func(w io.Writer, i int) {
+		m := rows[i]
+		role, healthy, behind := "voter", "no", "unknown"
+		switch {
+		case m.Leader:
+			role = "leader"
+		case !m.Voter:
+			role = "learner"
+		}
+		if m.Healthy {
+			healthy = "yes"
+		}
+		if m.Behind != nil {
+			behind = strconv.FormatInt(*m.Behind, 10)
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", m.ring, m.Member, role, healthy, behind, firstLine(m.Why))
+	})
+}
+
+func addressLine(a cluster.AddressStatus) string {
+	if a.IP == "" {
+		return "none is reserved"
+	}
+	text := a.IP + " on "
+	switch a.Holder {
+	case cluster.HolderBalancer:
+		text += "the balancer"
+	case cluster.HolderNobody:
+		return a.IP + " on nothing: the API is dark"
+	default:
+		text += a.Holder
+	}
+	if a.Ready {
+		return text + ", the API is ready"
+	}
+	return text + ", the API is not ready: " + firstLine(a.Why)
+}
+
+func balancerLine(backends []cluster.Backend) string {
+	if len(backends) == 0 {
+		return "no master is behind it, as far as it told"
+	}
+	var words []string
+	for _, b := range backends {
+		state := "healthy"
+		if !b.Healthy {
+			state = "not healthy"
+		}
+		words = append(words, fmt.Sprintf("%s in %s %s", b.Name, b.Zone, state))
+	}
+	return strings.Join(words, ", ")
+}
+
+func quorumLine(s *cluster.Status, ring string) string {
+	q, ok := s.Quorum[ring]
+	if !ok {
+		return "unknown: no master told"
+	}
+	return fmt.Sprintf("%d of %d voters alive, %d needed", q.Alive, q.Voters, q.Need)
+}
+
+// verdict is the arithmetic of both rings in words.
+func verdict(s *cluster.Status) string {
+	if s.Survives == nil {
+		return "what may fail is unknown: not both rings were told of"
+	}
+	for _, ring := range rings {
+		if q := s.Quorum[ring]; q.Alive < q.Need {
+			return "quorum of ring " + ring + " is lost as far as could be seen: nothing can be written"
+		}
+	}
+	text := "survives the loss of no master"
+	switch n := s.Survives.Masters; n {
+	case 0:
+	case 1:
+		text = "survives the loss of 1 more master"
+	default:
+		text = fmt.Sprintf("survives the loss of %d more masters", n)
+	}
+	if z := s.Survives.Zones; len(z) > 0 {
+		text += ", or of all in zone " + strings.Join(z, " or ")
+	}
+	return text
+}
+
+func dash(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return s
+}

@@ -1,0 +1,76 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"hakube/cluster"
+)
+
+func validateCommand(u *ui) *cli.Command {
+	return &cli.Command{
+		Name:  "validate",
+		Usage: "check all of the cluster and exit 0 if it is as it should be, 1 with the reasons if not",
+		Description: "The API at its address and every master's own, all masters and nodes, both etcd rings member by\n" +
+			"member, the balancer's backends, CoreDNS, and that no work is unfinished. What could not be\n" +
+			"asked is not valid. Changes nothing, and needs no zone.\n\n" + exitHelp,
+		Flags: append(settingFlags(), &cli.DurationFlag{
+			Name: "wait", DefaultText: "0", Usage: "look again until the cluster is valid, for as long as this (5m, 90s)",
+		}),
+		OnUsageError: usage,
+		Action: onCluster(u, cluster.StatusVerb, func(c *cli.Context, s cluster.Settings, cl *cluster.Cluster) error {
+			wait := c.Duration("wait")
+			if wait < 0 {
+				return usageError{fmt.Errorf("--wait=%s: not below zero", wait)}
+			}
+			v, err := cl.ValidateWithin(c.Context, wait, u.notYet())
+			if err != nil {
+				return err
+			}
+			if u.json {
+				if err := u.object(v); err != nil {
+					return err
+				}
+			}
+			if !v.Valid {
+				return invalid(v.Problems)
+			}
+			u.warnAll(v.Status.Warnings)
+			if !u.json {
+				u.printf("cluster %s is valid: %s\n", s.Prefix, verdict(v.Status))
+			}
+			return nil
+		}),
+	}
+}
+
+// notYet says what is waited for, when it has changed.
+func (u *ui) notYet() func(*cluster.Validity, error) {
+	last := ""
+	return func(v *cluster.Validity, err error) {
+		if err == nil {
+			err = cluster.Invalid(v.Problems)
+		}
+		first, _, _ := strings.Cut(err.Error(), "\n")
+		if first != last {
+			u.note("waiting: %s", first)
+		}
+		last = first
+	}
+}
+
+// invalid is every reason as an error, with the commands that help.
+func invalid(problems []cluster.Problem) error {
+	var errs []error
+	for _, p := range problems {
+		err := error(cluster.Invalid{p})
+		if p.Command != "" {
+			err = withHint(err, p.Command)
+		}
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
