@@ -144,6 +144,9 @@ func (s *sight) warnings() []string {
 			list = append(list, fmt.Sprintf("%s does not accept the ssh key of this operator, so its etcd was not asked: %q adds it", m.name, s.create()))
 		}
 	}
+	if s.coreDNS != "" {
+		list = append(list, "CoreDNS: "+s.coreDNS)
+	}
 	two := false
 	for _, name := range ringNames {
 		q, healthy, ok := s.rings.arithmetic(name)

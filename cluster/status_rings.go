@@ -127,8 +127,18 @@ func (s *survey) arithmetic(ring string) (q QuorumStatus, healthy, ok bool) {
 	q = QuorumStatus{sum.Voters, sum.Alive, sum.Need}
 	if x.Healthy { // as many live, even when it is not known who
 		q.Alive = max(q.Alive, q.Need)
+		return q, true, true
 	}
-	return q, x.Healthy, true
+	// None of them is healthy then. Those that run are what is left to build on;
+	// they do not reach each other, or there are too few.
+	for _, m := range x.Members {
+		name, _ := machineOf(m)
+		if own := s.answers[name][ring]; !m.Learner && own.ID == m.ID {
+			q.Alive++
+		}
+	}
+	q.Alive = min(q.Alive, q.Need-1)
+	return q, false, true
 }
 
 // living are a ring's voters, with what the rows conclude of each.

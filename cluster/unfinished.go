@@ -148,9 +148,13 @@ func (s *sight) halfMaster(m seenMaster) []Unfinished {
 		return half(what+" is in no ring: half made or half removed", add, remove)
 	case state == StateGone:
 		return half(m.name+" has only its disk, and nobody tells of the rings", add, remove)
-	case state == StateStopped && m.zone == s.home():
-		return half(m.name+" is stopped", s.create(), remove)
 	case state == StateStopped:
+		if m.zone == s.home() {
+			add = s.create()
+		}
+		if !s.quorum() {
+			remove = "" // nobody would agree to it
+		}
 		return half(m.name+" is stopped", add, remove)
 	case len(in[learnerMember]) > 0:
 		return half(m.name+" is a learner in ring "+rings(learnerMember), add, "")
@@ -162,6 +166,16 @@ func (s *sight) halfMaster(m seenMaster) []Unfinished {
 		return half(m.name+" is not in the balancer's group", add, remove)
 	}
 	return nil
+}
+
+// quorum tells whether both rings can agree on who is in them.
+func (s *sight) quorum() bool {
+	for _, ring := range ringNames {
+		if _, healthy, _ := s.rings.arithmetic(ring); !healthy {
+			return false
+		}
+	}
+	return true
 }
 
 func half(step, command, or string) []Unfinished {

@@ -20,9 +20,9 @@ var rings = []string{"main", "events"}
 func statusPage(s *cluster.Status) []byte {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "cluster %s in project %s, region %s\n\n", s.Cluster, s.Project, dash(s.Region))
-	table(&b, "MASTER\tZONE\tSTATE\tNODE\tWHY", len(s.Masters), func(w io.Writer, i int) {
+	table(&b, "MASTER\tZONE\tSTATE\tNODE\tBALANCER\tWHY", len(s.Masters), func(w io.Writer, i int) {
 		m := s.Masters[i]
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", m.Name, m.Zone, m.State, m.Node, firstLine(m.Why))
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", m.Name, m.Zone, m.State, m.Node, behindBalancer(s.Balancer, m), firstLine(m.Why))
 	})
 	table(&b, "POOL\tNODES\tREADY\tWHY", len(s.Pools), func(w io.Writer, i int) {
 		p := s.Pools[i]
@@ -39,9 +39,6 @@ func statusPage(s *cluster.Status) []byte {
 	ringTable(&b, s)
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(w, "address\t%s\n", addressLine(s.Address))
-	if s.Balancer != nil {
-		fmt.Fprintf(w, "balancer\t%s\n", balancerLine(s.Balancer.Backends))
-	}
 	for _, ring := range rings {
 		fmt.Fprintf(w, "quorum %s\t%s\n", ring, quorumLine(s, ring))
 	}
@@ -132,19 +129,21 @@ func addressLine(a cluster.AddressStatus) string {
 	return text + ", the API is not ready: " + firstLine(a.Why)
 }
 
-func balancerLine(backends []cluster.Backend) string {
-	if len(backends) == 0 {
-		return "no master is behind it, as far as it told"
+// behindBalancer is a master as the balancer sees it.
+func behindBalancer(b *cluster.BalancerStatus, m cluster.MasterStatus) string {
+	if b == nil {
+		return "-"
 	}
-	var words []string
-	for _, b := range backends {
-		state := "healthy"
-		if !b.Healthy {
-			state = "not healthy"
+	for _, x := range b.Backends {
+		switch {
+		case x.Name != m.Name || x.Zone != m.Zone:
+		case x.Healthy:
+			return "healthy"
+		default:
+			return "not healthy"
 		}
-		words = append(words, fmt.Sprintf("%s in %s %s", b.Name, b.Zone, state))
 	}
-	return strings.Join(words, ", ")
+	return "not in it"
 }
 
 func quorumLine(s *cluster.Status, ring string) string {
@@ -165,16 +164,22 @@ func verdict(s *cluster.Status) string {
 			return "quorum of ring " + ring + " is lost as far as could be seen: nothing can be written"
 		}
 	}
-	text := "survives the loss of no master"
+	zones := strings.Join(s.Survives.Zones, " or ")
+	text := ""
 	switch n := s.Survives.Masters; n {
 	case 0:
+		text = "survives the loss of no more master"
+		if zones != "" { // else it would be one more
+			text += "; nothing lives in " + zones
+		}
+		return text
 	case 1:
 		text = "survives the loss of 1 more master"
 	default:
 		text = fmt.Sprintf("survives the loss of %d more masters", n)
 	}
-	if z := s.Survives.Zones; len(z) > 0 {
-		text += ", or of all in zone " + strings.Join(z, " or ")
+	if zones != "" {
+		text += ", or of all in zone " + zones
 	}
 	return text
 }

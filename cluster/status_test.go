@@ -1,0 +1,275 @@
+package cluster
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"hakube/replicate"
+	"hakube/scripts"
+)
+
+const (
+	first  = "kubernetes-master"
+	second = "kubernetes-master-c00"
+	third  = "kubernetes-master-d00"
+	apiIP  = "198.51.100.2"
+)
+
+// A madeMaster is a master of a made-up sight. It is whole unless said otherwise.
+type madeMaster struct {
+	name, zone   string
+	status       string // RUNNING if ""
+	noMachine    bool
+	noDisk       bool
+	phase        string // running if ""
+	notReady     string
+	main, events membership // voter if 0 and alone is false
+	outside      bool       // of the balancer's group
+	silent       error
+}
+
+// sightOf is what would be seen of the masters. With more than one the balancer
+// has the address.
+func sightOf(t *testing.T, masters []madeMaster, change ...func(*sight)) *sight {
+	t.Helper()
+	s := &sight{
+		names: Names{Prefix: "kubernetes", Node: "kubernetes-minion"}, project: "local", region: "europe-west1",
+		have: &inventory{}, rings: &survey{answers: map[string]map[string]replicate.Ring{}, silent: map[string]error{}},
+		nodes: nodeList{read: true}, listed: true, zonePools: map[string]pool{}, asked: true,
+		held: held{ip: apiIP},
+	}
+	views := map[string]replicate.Ring{}
+	living := map[string]int{}
+	for i, m := range masters {
+		for ring, in := range map[string]membership{replicate.RingMain: m.main, replicate.RingEvents: m.events} {
+			if in == noMember {
+				continue
+			}
+			v := views[ring]
+			v.Members = append(v.Members, replicate.Member{
+				ID: replicate.MemberID(fmt.Sprint(i + 1)), Learner: in == learnerMember,
+				PeerURLs: []string{"https://" + m.name + "." + m.zone + ".c.local.internal:2380"},
+			})
+			views[ring] = v
+			if in != learnerMember && m.status == "" && !m.noMachine {
+				living[ring]++
+				if v.Leader == "" {
+					v.Leader = replicate.MemberID(fmt.Sprint(i + 1))
+					views[ring] = v
+				}
+			}
+		}
+	}
+	for i, m := range masters {
+		o := object{kind: kindInstance, name: m.name, zone: m.zone, role: roleMaster, status: or(m.status, "RUNNING")}
+		if !m.noDisk {
+			s.have.objects = append(s.have.objects, object{kind: kindDisk, name: m.name + diskSuffix, zone: m.zone, role: roleMasterDisk})
+		}
+		if m.noMachine {
+			continue
+		}
+		s.have.objects = append(s.have.objects, o)
+		s.rings.masters = append(s.rings.masters, o)
+		ready := m.notReady
+		if o.status != "RUNNING" {
+			ready = "the machine is " + o.status
+		}
+		s.masters = append(s.masters, seenMaster{object: o, disk: !m.noDisk, phase: or(m.phase, scripts.PhaseRunning), ready: ready})
+		s.nodes.list = append(s.nodes.list, nodeNamed(m.name, m.zone, o.status == "RUNNING"))
+		if !m.outside {
+			s.backends = append(s.backends, Backend{Name: m.name, Zone: m.zone, Healthy: ready == ""})
+		}
+		switch {
+		case o.status != "RUNNING":
+			s.rings.silent[m.name] = errors.New(ready)
+			continue
+		case m.silent != nil:
+			s.rings.silent[m.name] = m.silent
+			continue
+		}
+		s.rings.answers[m.name] = map[string]replicate.Ring{}
+		for ring, in := range map[string]membership{replicate.RingMain: m.main, replicate.RingEvents: m.events} {
+			own := views[ring]
+			own.Index = 100
+			switch in {
+			case noMember:
+				own = replicate.Ring{Error: "it does not run"}
+			case learnerMember:
+				own.ID, own.Index, own.Error = replicate.MemberID(fmt.Sprint(i+1)), 90, "rpc not supported for learner"
+			default:
+				own.ID = replicate.MemberID(fmt.Sprint(i + 1))
+				voters := 0
+				for _, x := range own.Members {
+					if !x.Learner {
+						voters++
+					}
+				}
+				own.Healthy = living[ring] > voters/2
+				if !own.Healthy {
+					own.Error, own.Leader = "etcdserver: request timed out", ""
+				}
+			}
+			s.rings.answers[m.name][ring] = own
+		}
+	}
+	if len(masters) > 1 {
+		s.balanced, s.held.rule = true, "kubernetes-master"
+		s.have.objects = append(s.have.objects, object{kind: kindService, name: "kubernetes-master", region: "europe-west1"})
+	} else {
+		s.backends = nil
+		if len(masters) == 1 {
+			s.held.machine, s.held.zone = masters[0].name, masters[0].zone
+		}
+	}
+	for _, f := range change {
+		f(s)
+	}
+	s.addRemains()
+	return s
+}
+
+func nodeNamed(name, zone string, ready bool) corev1.Node {
+	c := corev1.NodeCondition{Type: corev1.NodeReady, Status: corev1.ConditionTrue}
+	if !ready {
+		c.Status, c.Message = corev1.ConditionUnknown, "Kubelet stopped posting node status."
+	}
+	return corev1.Node{
+		ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{corev1.LabelTopologyZone: zone}},
+		Status:     corev1.NodeStatus{Conditions: []corev1.NodeCondition{c}},
+	}
+}
+
+// withPool adds a zone's pool of size machines: those named, ready or not.
+func withPool(zone string, size int, machines map[string]bool, leaving ...string) func(*sight) {
+	return func(s *sight) {
+		s.have.objects = append(s.have.objects, object{kind: kindGroup, name: "kubernetes-minion-group", zone: zone, role: roleGroup, size: size})
+		p := pool{leaving: leaving}
+		for name, ready := range machines {
+			p.machines = append(p.machines, member{name, "kubernetes-minion-group", zone})
+			s.nodes.list = append(s.nodes.list, nodeNamed(name, zone, ready))
+		}
+		s.zonePools[zone] = p
+	}
+}
+
+var (
+	whole1 = madeMaster{name: first, zone: zoneB}
+	whole2 = madeMaster{name: second, zone: zoneC}
+	whole3 = madeMaster{name: third, zone: zoneD}
+)
+
+func with(m madeMaster, change func(*madeMaster)) madeMaster {
+	change(&m)
+	return m
+}
+
+var errTimeout = fmt.Errorf("connecting: %w", replicate.ErrUnreachable)
+
+func TestVerdict(t *testing.T) {
+	dead := func(m madeMaster) madeMaster { return with(m, func(m *madeMaster) { m.status = "TERMINATED" }) }
+	mute := func(m madeMaster) madeMaster { return with(m, func(m *madeMaster) { m.silent = errTimeout }) }
+	learns := func(m madeMaster) madeMaster {
+		return with(m, func(m *madeMaster) { m.main, m.events = learnerMember, learnerMember })
+	}
+	for _, x := range []struct {
+		name     string
+		masters  []madeMaster
+		quorum   QuorumStatus // of both rings
+		survives *Survival
+		warning  string // "" for none
+		states   string
+	}{
+		{"one", []madeMaster{whole1}, QuorumStatus{1, 1, 1}, &Survival{0, []string{}}, "", "ready"},
+		{"two", []madeMaster{whole1, whole2}, QuorumStatus{2, 2, 2}, &Survival{0, []string{}}, twoMasters, "ready ready"},
+		{"three", []madeMaster{whole1, whole2, whole3}, QuorumStatus{3, 3, 2}, &Survival{1, []string{zoneB, zoneC, zoneD}}, "", "ready ready ready"},
+		{"a zone with two", []madeMaster{whole1, with(whole2, func(m *madeMaster) { m.zone = zoneB }), whole3}, QuorumStatus{3, 3, 2}, &Survival{1, []string{zoneD}}, "", "ready ready ready"},
+		{"one of three dead", []madeMaster{whole1, dead(whole2), whole3}, QuorumStatus{3, 2, 2}, &Survival{0, []string{zoneC}}, "", "ready stopped ready"},
+		{"two of three dead", []madeMaster{whole1, dead(whole2), dead(whole3)}, QuorumStatus{3, 1, 2}, &Survival{0, []string{}}, "etcd ring main has no quorum as far as could be seen: 1 of 3 voters take part, it needs 2", "ready stopped stopped"},
+		{"a learner has no vote", []madeMaster{whole1, learns(whole2)}, QuorumStatus{1, 1, 1}, &Survival{0, []string{}}, "", "ready ready"},
+		{"who cannot be asked counts as dead", []madeMaster{whole1, whole2, mute(whole3)}, QuorumStatus{3, 2, 2}, &Survival{0, []string{zoneD}}, "", "ready ready ready"},
+		{"unless the ring needs it", []madeMaster{whole1, mute(whole2)}, QuorumStatus{2, 2, 2}, &Survival{0, []string{}}, twoMasters, "ready ready"},
+		{"of two one is enough, nobody knows which", []madeMaster{whole1, mute(whole2), mute(whole3)}, QuorumStatus{3, 2, 2}, &Survival{0, []string{}}, "", "ready ready ready"},
+		{"nobody told", []madeMaster{mute(whole1)}, QuorumStatus{}, nil, "", "ready"},
+	} {
+		t.Run(x.name, func(t *testing.T) {
+			got := sightOf(t, x.masters).status()
+			if diff := cmp.Diff(x.survives, got.Survives); diff != "" {
+				t.Errorf("survives (-want +got):\n%s", diff)
+			}
+			for _, ring := range ringNames {
+				if got.Quorum[ring] != x.quorum {
+					t.Errorf("quorum of %s is %+v, want %+v", ring, got.Quorum[ring], x.quorum)
+				}
+				if (got.Rings[ring] == nil) != (x.survives == nil) {
+					t.Errorf("ring %s is %+v", ring, got.Rings[ring])
+				}
+			}
+			if x.warning == "" && len(got.Warnings) > 0 || x.warning != "" && !slices.Contains(got.Warnings, x.warning) {
+				t.Errorf("warnings are %q, want %q", got.Warnings, x.warning)
+			}
+			var states []string
+			for _, m := range got.Masters {
+				states = append(states, m.State)
+			}
+			if s := strings.Join(states, " "); s != x.states {
+				t.Errorf("states are %s, want %s", s, x.states)
+			}
+		})
+	}
+}
+
+// TestUnreachableIsNotAbsent: a deaf master stays in every table, with the reason.
+func TestUnreachableIsNotAbsent(t *testing.T) {
+	deaf := with(whole3, func(m *madeMaster) { m.silent, m.notReady = errTimeout, "no answer within 5s" })
+	got := sightOf(t, []madeMaster{whole1, whole2, deaf}).status()
+	m := got.Masters[2]
+	if m.State != StateUnreachable || !strings.Contains(m.Why, "no answer within 5s") || !strings.Contains(m.Why, "ssh: ") {
+		t.Errorf("%+v", m)
+	}
+	row := got.Rings["main"][2]
+	if row.Member != third || row.Healthy || row.Behind != nil || !strings.Contains(row.Why, "no answer") {
+		t.Errorf("%+v", row)
+	}
+	if len(got.Unfinished) > 0 {
+		t.Errorf("being deaf is not being half made: %+v", got.Unfinished)
+	}
+	denied := with(whole2, func(m *madeMaster) { m.silent = &replicate.ConnectError{Kind: replicate.ErrDenied} })
+	got = sightOf(t, []madeMaster{whole1, denied}).status()
+	want := second + ` does not accept the ssh key of this operator, so its etcd was not asked: "KUBE_GCE_ZONE=europe-west1-b hakube up" adds it`
+	if !slices.Contains(got.Warnings, want) {
+		t.Errorf("warnings are %q", got.Warnings)
+	}
+	s := sightOf(t, []madeMaster{whole1}, withPool(zoneB, 2, nil), func(s *sight) {
+		s.nodes, s.listed = nodeList{}, false
+		s.missed("the API could not be asked about nodes", errors.New("it is dark"))
+	})
+	got = s.status()
+	if p := got.Pools[0]; p.Nodes != 2 || p.Ready != nil || got.Masters[0].Node != "unknown" || len(got.Unfinished) > 0 {
+		t.Errorf("pools %+v, masters %+v, unfinished %+v", got.Pools, got.Masters, got.Unfinished)
+	}
+	if p := s.problems(5); len(p) != 1 || p[0].Why != "the API could not be asked about nodes: it is dark" {
+		t.Errorf("what could not be asked is not valid: %+v", p)
+	}
+}
+
+func TestLag(t *testing.T) {
+	s := sightOf(t, []madeMaster{whole1, whole2})
+	slow := s.rings.answers[second]["main"]
+	lead := s.rings.answers[first]["main"]
+	lead.Index, slow.Index = 5000, 2000
+	s.rings.answers[second]["main"], s.rings.answers[first]["main"] = slow, lead
+	rows := s.rings.rows("main")
+	if !rows[0].Leader || *rows[0].Behind != 0 || *rows[1].Behind != 3000 {
+		t.Errorf("%+v", rows)
+	}
+	if p := s.problems(0); len(p) != 1 || p[0].Why != "etcd main: kubernetes-master-c00 is 3000 entries behind its leader" {
+		t.Errorf("%+v", p)
+	}
+}

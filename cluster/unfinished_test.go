@@ -1,0 +1,147 @@
+package cluster
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"hakube/scripts"
+)
+
+// The commands of the walkthrough, as unfinished work names them.
+const (
+	upB     = "KUBE_GCE_ZONE=europe-west1-b hakube up"
+	addC    = "KUBE_GCE_ZONE=europe-west1-c KUBE_REPLICATE_EXISTING_MASTER=true hakube up"
+	removeC = "KUBE_GCE_ZONE=europe-west1-c KUBE_DELETE_NODES=false KUBE_REPLICA_NAME=kubernetes-master-c00 hakube down"
+	poolC   = "KUBE_GCE_ZONE=europe-west1-c KUBE_USE_EXISTING_MASTER=true "
+)
+
+func TestUnfinished(t *testing.T) {
+	second := func(change func(*madeMaster)) madeMaster { return with(whole2, change) }
+	inAir := func(s *sight) { s.held.machine, s.held.rule = "", "" }
+	onFirst := func(s *sight) { s.held.machine, s.held.rule, s.backends = first, "", nil }
+	type want struct{ Step, Command, Or string } // Step: words of it
+	for _, x := range []struct {
+		name    string
+		masters []madeMaster
+		change  []func(*sight)
+		want    []want
+	}{
+		{"whole", []madeMaster{whole1}, nil, nil},
+		{"three whole", []madeMaster{whole1, whole2, whole3}, nil, nil},
+		{"no master at all", nil, []func(*sight){withPool(zoneC, 1, map[string]bool{"kubernetes-minion-group-a": true})},
+			[]want{{"has no master", "KUBE_GCE_ZONE=europe-west1-c hakube up", "hakube down"}}},
+		{"the only one is stopped", []madeMaster{with(whole1, func(m *madeMaster) { m.status = "TERMINATED" })}, nil,
+			[]want{{"kubernetes-master is stopped: the machine is TERMINATED", upB, ""}}},
+		{"the only one is a disk", []madeMaster{with(whole1, func(m *madeMaster) { m.noMachine = true })}, nil,
+			[]want{{"kubernetes-master is gone", upB, ""}}},
+		{"the only one boots", []madeMaster{with(whole1, func(m *madeMaster) { m.phase, m.notReady = "fetching etcd", "refused" })}, nil,
+			[]want{{"does not run: fetching etcd", upB, ""}}},
+		{"the only one gave up", []madeMaster{with(whole1, func(m *madeMaster) { m.phase, m.notReady = scripts.PhaseFailed+"no disk", "refused" })}, nil,
+			[]want{{"does not run: no disk", upB, ""}}},
+		{"no address", []madeMaster{whole1}, []func(*sight){func(s *sight) { s.held = held{} }},
+			[]want{{"the API has no address", upB, ""}}},
+		{"the address of the only one is in the air", []madeMaster{whole1}, []func(*sight){inAir},
+			[]want{{"198.51.100.2 is on nothing: the API is dark", upB, ""}}},
+
+		{"prepared, in no ring", []madeMaster{whole1, second(func(m *madeMaster) {
+			m.main, m.events, m.phase, m.notReady = noMember, noMember, scripts.PhasePrepared, "refused"
+		})}, []func(*sight){onFirst, func(s *sight) { s.have.objects = s.have.objects[:len(s.have.objects)-1] }},
+			[]want{{"machine kubernetes-master-c00 is in no ring: half made or half removed", addC, removeC}}},
+		{"a disk in no ring", []madeMaster{whole1, second(func(m *madeMaster) { m.main, m.events, m.noMachine = noMember, noMember, true })}, nil,
+			[]want{{"disk kubernetes-master-c00-pd is in no ring: half made or half removed", addC, removeC}}},
+		{"learner", []madeMaster{whole1, second(func(m *madeMaster) {
+			m.main, m.events, m.phase, m.notReady = learnerMember, learnerMember, scripts.PhasePrepared, "refused"
+		})}, nil, []want{{"is a learner in ring main and events", addC, ""}}},
+		{"votes in one, learns in the other", []madeMaster{whole1, second(func(m *madeMaster) { m.events = learnerMember })}, nil,
+			[]want{{"is a learner in ring events", addC, ""}}},
+		{"learner, and the address is in the air", []madeMaster{whole1, second(func(m *madeMaster) { m.main, m.events = learnerMember, learnerMember })}, []func(*sight){inAir},
+			[]want{{"the API is dark", addC, ""}, {"is a learner", addC, ""}}},
+		{"in no ring, and the address is in the air", []madeMaster{whole1, second(func(m *madeMaster) { m.main, m.events = noMember, noMember })}, []func(*sight){inAir},
+			[]want{{"the API is dark", removeC, ""}, {"is in no ring", addC, removeC}}},
+		{"all whole, and the address is in the air", []madeMaster{whole1, whole2}, []func(*sight){inAir},
+			[]want{{"the API is dark", upB, ""}}},
+		{"votes, does not run", []madeMaster{whole1, second(func(m *madeMaster) { m.phase, m.notReady, m.outside = scripts.PhasePrepared, "refused", true })}, nil,
+			[]want{{"the control plane of kubernetes-master-c00 does not run: prepared", addC, removeC}}},
+		{"runs, gets no traffic", []madeMaster{whole1, second(func(m *madeMaster) { m.outside = true })}, nil,
+			[]want{{"kubernetes-master-c00 is not in the balancer's group", addC, removeC}}},
+		{"votes in main only", []madeMaster{whole1, second(func(m *madeMaster) { m.events = noMember })}, nil,
+			[]want{{"votes in ring main and not in events: half removed", removeC, addC}}},
+		{"a voter without machine and disk", []madeMaster{whole1, second(func(m *madeMaster) { m.noMachine, m.noDisk = true, true }), whole3}, nil,
+			[]want{{"kubernetes-master-c00 votes in ring main and events and has no machine", removeC, ""}}},
+		{"a learner without machine and disk", []madeMaster{whole1, second(func(m *madeMaster) {
+			m.noMachine, m.noDisk, m.main, m.events = true, true, learnerMember, learnerMember
+		})}, nil, []want{{"is a learner in ring main and events and has no machine", addC, ""}}},
+		{"a replica is stopped", []madeMaster{whole1, second(func(m *madeMaster) { m.status = "TERMINATED" }), whole3}, nil,
+			[]want{{"kubernetes-master-c00 is stopped", addC, removeC}}},
+		{"of two the replica is stopped: nobody could remove it", []madeMaster{whole1, second(func(m *madeMaster) { m.status = "TERMINATED" })}, nil,
+			[]want{{"kubernetes-master-c00 is stopped", addC, ""}}},
+		{"the first-born is stopped", []madeMaster{with(whole1, func(m *madeMaster) { m.status = "TERMINATED" }), whole2, whole3}, nil,
+			[]want{{"kubernetes-master is stopped", upB, "KUBE_GCE_ZONE=europe-west1-b KUBE_DELETE_NODES=false KUBE_REPLICA_NAME=kubernetes-master hakube down"}}},
+
+		{"parts of a balancer", []madeMaster{whole1}, []func(*sight){func(s *sight) {
+			s.have.objects = append(s.have.objects, object{kind: kindHealthCheck, name: "kubernetes-master-hc", region: "europe-west1"})
+		}}, []want{{"health check kubernetes-master-hc in europe-west1", strings.ReplaceAll(addC, "-c", "-b"), "hakube down"}}},
+		{"two masters, the address on one", []madeMaster{whole1, whole2}, []func(*sight){onFirst},
+			[]want{{"parts of a balancer that has not the address: backend service kubernetes-master", upB, ""}}},
+
+		{"a pool is whole", []madeMaster{whole1}, []func(*sight){withPool(zoneC, 1, map[string]bool{"kubernetes-minion-group-a": true})}, nil},
+		{"a node is not Ready", []madeMaster{whole1}, []func(*sight){withPool(zoneC, 2, map[string]bool{"kubernetes-minion-group-a": true, "kubernetes-minion-group-b": false})},
+			[]want{{"pool of europe-west1-c: 1 of 2 nodes are Ready", poolC + "NUM_NODES=2 hakube up", ""}}},
+		{"a machine is not there yet", []madeMaster{whole1}, []func(*sight){withPool(zoneC, 2, map[string]bool{"kubernetes-minion-group-a": true})},
+			[]want{{"pool of europe-west1-c: 1 of 2 nodes are Ready", poolC + "NUM_NODES=2 hakube up", ""}}},
+		{"a machine goes", []madeMaster{whole1}, []func(*sight){withPool(zoneC, 1, map[string]bool{"kubernetes-minion-group-a": true}, "kubernetes-minion-group-b")},
+			[]want{{"pool of europe-west1-c: 1 machines are being removed", poolC + "NUM_NODES=1 hakube up", ""}}},
+		{"a node was to go", []madeMaster{whole1}, []func(*sight){
+			withPool(zoneC, 1, map[string]bool{"kubernetes-minion-group-a": true}),
+			func(s *sight) { s.nodes.list[1].Annotations = map[string]string{leavingKey: leavingOurs} },
+		}, []want{{"cordoned to go and did not: kubernetes-minion-group-a", poolC + "NUM_NODES=0 hakube up", poolC + "NUM_NODES=1 hakube up"}}},
+		{"a node without machine", []madeMaster{whole1}, []func(*sight){
+			withPool(zoneC, 0, nil), func(s *sight) {
+				s.nodes.list = append(s.nodes.list, nodeNamed("kubernetes-minion-group-x", zoneC, false))
+			},
+		}, []want{{"nodes without machines: kubernetes-minion-group-x", poolC + "NUM_NODES=0 hakube up", ""}}},
+		{"a node without machine and pool", []madeMaster{whole1}, []func(*sight){
+			func(s *sight) {
+				s.nodes.list = append(s.nodes.list, nodeNamed("kubernetes-minion-group-x", zoneC, false))
+			},
+		}, []want{{"nodes without machines: kubernetes-minion-group-x", poolC + "hakube down", ""}}},
+		{"a machine without group", []madeMaster{whole1}, []func(*sight){func(s *sight) {
+			s.have.objects = append(s.have.objects, object{kind: kindInstance, name: "kubernetes-minion-group-x", zone: zoneC, role: roleNode})
+		}}, []want{{"machines of a pool in europe-west1-c that have no group", poolC + "hakube down", ""}}},
+		{"a master's node stayed", []madeMaster{whole1}, []func(*sight){
+			func(s *sight) { s.nodes.list = append(s.nodes.list, nodeNamed("kubernetes-master-e11", zoneC, false)) },
+		}, []want{{"node kubernetes-master-e11 has no machine", "kubectl delete node kubernetes-master-e11", ""}}},
+	} {
+		t.Run(x.name, func(t *testing.T) {
+			s := sightOf(t, x.masters, x.change...)
+			var got []want
+			for i, u := range s.unfinished() {
+				w := want{u.Step, u.Command, u.Or}
+				if i < len(x.want) && strings.Contains(u.Step, x.want[i].Step) {
+					w.Step = x.want[i].Step
+				}
+				got = append(got, w)
+			}
+			if diff := cmp.Diff(x.want, got); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+			if valid := len(s.problems(0)) == 0; valid != (len(x.want) == 0) {
+				t.Errorf("unfinished and valid do not fit: %+v", s.problems(0))
+			}
+		})
+	}
+}
+
+// TestAllowedNotReady: as many nodes as are allowed to be missing make nothing
+// invalid, one more does.
+func TestAllowedNotReady(t *testing.T) {
+	s := sightOf(t, []madeMaster{whole1}, withPool(zoneC, 2, map[string]bool{"kubernetes-minion-group-a": true, "kubernetes-minion-group-b": false}))
+	if p := s.problems(1); len(p) > 0 {
+		t.Errorf("one is allowed: %+v", p)
+	}
+	if p := s.problems(0); len(p) != 1 || p[0].Command == "" {
+		t.Errorf("none is allowed: %+v", p)
+	}
+}
