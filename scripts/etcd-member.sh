@@ -40,5 +40,6 @@ esac
 
 error=''
 said=$(ctl "$2" "${command[@]}" 2>&1) || error=$(tail -n 1 <<<"$said")
+error=${error#Error: } # etcdctl's word
 error=${error//\\/\\\\}
 printf '{"error":"%s"}\n' "$(tr '[:cntrl:]' ' ' <<<"${error//\"/\\\"}" | sed 's/ *$//')"

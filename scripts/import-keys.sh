@@ -1,7 +1,8 @@
 # shellcheck shell=bash disable=SC2154,SC2317
 # Takes what export-keys printed on another master: the calls of `key NAME BASE64`
 # and `version V` at the end are added by hakube, so that nothing secret is in an
-# argument. Written below the data disk; keys for root only.
+# argument. Written below the data disk; keys for root only. Prints {"imported":N},
+# how many files were not there.
 set -euo pipefail
 export PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C
 DISK=/mnt/disks/master-pd
@@ -22,20 +23,28 @@ write() {
 	mv -f "$1.new" "$1"
 }
 
+# forget takes away all that another authority has signed or an earlier attempt
+# to join another cluster has left: a machine of both talks to neither.
+forget() {
+	rm -rf "$DISK"/etcd/pki/* "$DISK"/kubernetes/* "$DISK"/kubelet-pki/*
+}
+
 key() {
 	local mode=0600
 	[[ $1 != *.crt && $1 != *.pub ]] || mode=0644
 	if [[ -s $DISK/$1 ]] && base64 -d <<<"$2" | cmp -s - "$DISK/$1"; then return; fi
 	[[ ! -e $DISK/hakube/founded ]] || refuse "this machine is a master already, and its $1 is another one"
+	if [[ $1 == */ca.crt && -s $DISK/$1 ]]; then forget; fi
 	base64 -d <<<"$2" | write "$DISK/$1" "$mode"
 	count=$((count + 1))
 }
 
+# version comes last: where it is, the keys are whole.
 version() {
-	[[ -e $DISK/hakube/founded ]] || printf '%s\n' "$1" | write "$DISK/hakube/kube-version" 0644
+	[[ ! -e $DISK/hakube/founded ]] || return 0
+	printf '%s\n' "$1" | write "$DISK/hakube/kube-version" 0644
 }
 
 mountpoint -q "$DISK" || refuse "the disk master-pd is not mounted"
-chmod 0755 "$DISK/kubernetes"
-install -d -m 0755 "$DISK/kubernetes/pki"
-install -d -m 0700 "$DISK/etcd/pki"
+install -d -m 0755 "$DISK/kubernetes" "$DISK/kubernetes/pki"
+install -d -m 0700 "$DISK/etcd" "$DISK/etcd/pki"

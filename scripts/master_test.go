@@ -48,7 +48,7 @@ func TestHalfFoundingIsCleared(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			g := newGuest(t)
 			g.write(test.disk)
-			if _, stderr, err := g.run(`STATE=$DISK/hakube; mkdir -p "$STATE" "$DISK"/{kubernetes,kubelet-pki,etcd}; systemctl() { :; }; clear_half_founding`); err != nil {
+			if _, stderr, err := g.run(`mkdir -p "$STATE" "$DISK"/{kubernetes,kubelet-pki,etcd}; systemctl() { :; }; clear_half_founding`); err != nil {
 				t.Fatalf("%v\n%s", err, stderr)
 			}
 			kept := map[string]bool{}
@@ -72,7 +72,7 @@ func TestNewAddressIsFollowed(t *testing.T) {
 		"hakube/address": "10.40.0.2\n", "kubernetes/kubelet.conf": before, "kubernetes/manifests/kube-apiserver.yaml": before,
 		"kubernetes/pki/note.conf": before, "kubernetes/pki/apiserver.crt": "old", "kubernetes/pki/apiserver.key": "old",
 	})
-	const follow = `STATE=$DISK/hakube KUBEADM=k.yaml IP=10.40.1.9; kubeadm() { echo "$@"; }; say() { :; }; follow_address`
+	const follow = `KUBEADM=k.yaml IP=10.40.1.9; kubeadm() { echo "$@"; }; say() { :; }; follow_address`
 	g.want("init phase certs apiserver --config k.yaml\n", follow)
 	const after = "server: https://10.40.1.9:443 and 10.40.0.25, 110.40.0.2, 10x40.0.2\n"
 	for name, want := range map[string]string{"kubelet.conf": after, "manifests/kube-apiserver.yaml": after, "pki/note.conf": after} {

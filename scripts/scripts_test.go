@@ -15,6 +15,21 @@ var all = map[string]string{
 	"etcd-status":      EtcdStatus,
 	"admin-kubeconfig": AdminKubeconfig,
 	"diagnose":         Diagnose,
+
+	"etcd-member":        EtcdMember,
+	"export-keys":        ExportKeys,
+	"import-keys":        mustImport(),
+	"start-etcd":         StartEtcd,
+	"join-control-plane": JoinControlPlane,
+	"retire":             Retire,
+}
+
+func mustImport() string {
+	text, err := ImportKeys([]byte(`{"version":"v1.36.3","files":{"etcd/pki/ca.key":"QQ=="}}`))
+	if err != nil {
+		panic(err)
+	}
+	return text
 }
 
 func TestEachScriptSaysItsName(t *testing.T) {
@@ -77,7 +92,11 @@ func TestShellcheck(t *testing.T) {
 			if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			if out, err := exec.Command(tool, "--shell=bash", file).CombinedOutput(); err != nil {
+			args := []string{"--shell=bash", file}
+			if strings.Contains(text, "answer_with() {") && name != "startup-script" {
+				args = append(args, "--exclude=SC2317") // it has functions it does not call
+			}
+			if out, err := exec.Command(tool, args...).CombinedOutput(); err != nil {
 				t.Errorf("%v\n%s", err, out)
 			}
 		})

@@ -127,6 +127,14 @@ node_registration() {
 		  - name: node-labels
 		    value: topology.kubernetes.io/zone=$ZONE,topology.kubernetes.io/region=$REGION,node.kubernetes.io/instance-type=$MACHINE_TYPE
 	END
+	if [[ $ROLE == master ]]; then
+		# From the start: a pod that is scheduled before kubeadm or join_control_plane
+		# come to it would stay on the master.
+		cat <<-END
+			  - name: register-with-taints
+			    value: node-role.kubernetes.io/control-plane=:NoSchedule
+		END
+	fi
 }
 
 kubelet_is_healthy() { curl -fsS -m 5 -o /dev/null http://127.0.0.1:10248/healthz 2>/dev/null; }

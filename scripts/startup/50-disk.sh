@@ -56,10 +56,13 @@ mount_disk() {
 	# starts to write a second truth on the boot disk.
 	point_to /etc/kubernetes "$DISK/kubernetes"
 	point_to /var/lib/kubelet/pki "$DISK/kubelet-pki"
-	# What is on the disk decides, a boot must not be an upgrade.
-	if [[ -s $DISK/hakube/kube-version ]]; then
-		KUBE_VERSION=$(<"$DISK/hakube/kube-version")
-	fi
+	follow_version
+}
+
+# follow_version: what is on the disk decides, a boot must not be an upgrade, and
+# a master that joins runs what the others run.
+follow_version() {
+	if [[ -s $STATE/kube-version ]]; then KUBE_VERSION=$(<"$STATE/kube-version"); fi
 }
 
 # point_to LINK TARGET

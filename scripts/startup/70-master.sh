@@ -72,8 +72,16 @@ write_kubeadm() {
 # pull_images fetches what the control plane runs while etcd starts. At a reboot
 # it is there, and a registry that is away must not delay anything.
 pull_images() {
-	if ctr --namespace k8s.io images list -q 2>/dev/null | grep "/kube-apiserver:$KUBE_VERSION\$" >/dev/null; then return; fi
+	if has_images; then return; fi
 	kubeadm config images pull --config "$KUBEADM" || say "images are pulled again later"
+}
+
+has_images() {
+	local name have
+	have=$(ctr --namespace k8s.io images list -q)$'\n' || return 1
+	for name in kube-apiserver kube-controller-manager kube-scheduler kube-proxy; do
+		[[ $have == *"/$name:$KUBE_VERSION"$'\n'* ]] || return 1
+	done
 }
 
 api_is_ready() {
@@ -161,7 +169,7 @@ run_master() {
 	write_kubeadm
 	pull_images 9>&- &
 	pull=$!
-	if [[ ! -e $STATE/founded && $START == join ]]; then
+	if [[ ! -e $STATE/founded ]] && is_to_join; then
 		prepare_to_join "$pull"
 		return
 	fi

@@ -3,49 +3,74 @@
 # makes it a learner in each ring, then a voter, and only then a control plane,
 # by scripts over ssh that are made of the functions here.
 
-# prepare_to_join PULL waits for the images too: nothing that could fail for lack
-# of a network is left for the time after quorum has come to count on it.
+# is_to_join: a disk that was a member of a ring decides over the metadata. Were
+# a cluster founded on it, the ring would lose a voter for good.
+is_to_join() { [[ $START == join || -s $STATE/ring-main || -s $STATE/ring-events ]]; }
+
+# prepare_to_join PULL. Members of before come first: a machine that was made
+# again may be what its rings lack for quorum. It waits for the images, so that
+# nothing that could fail for lack of a network is left for the time after
+# quorum has come to count on it.
 prepare_to_join() {
 	local ring
-	step "fetching kubelet" need kubelet
-	need kubectl
-	need etcd
-	step "pulling images" wait "$1"
+	step "fetching etcd" need etcd
 	write_etcd_unit
 	for ring in main events; do
-		if [[ -s $STATE/ring-$ring ]]; then # a reboot on the way
+		if [[ -s $STATE/ring-$ring ]]; then
 			make_etcd_pki
-			start_ring "$ring"
+			step "starting etcd" start_ring "$ring"
 		fi
 	done
+	step "fetching kubelet" need kubelet
+	need kubectl
+	step "pulling images" wait "$1"
+	has_images || kubeadm config images pull --config "$KUBEADM"
 	END=prepared
 }
 
+# has_keys: kube-version is what import-keys writes last.
+has_keys() { [[ -s $ETCD_PKI/ca.key && -s $STATE/kube-version ]]; }
+
 # join_ring RING MEMBER_ID MEMBERS starts the member that hakube has made this
 # machine in a ring. Data of another id are of an attempt that was taken back;
-# etcd would not start with them.
+# etcd would not start with them. The newest list of members is kept: it counts
+# until the member has data.
 join_ring() {
 	local was=''
-	[[ -s $ETCD_PKI/ca.key ]] || die "there are no keys on this machine yet"
+	has_keys || die "this machine has no keys of the cluster yet"
 	[[ ! -s $STATE/ring-$1 ]] || was=$(head -n 1 "$STATE/ring-$1")
 	if [[ $was != "$2" ]]; then
-		[[ ! -e $STATE/founded ]] || die "this master's member of ring $1 is ${was:-the first}, not $2; its data are not thrown away"
+		[[ ! -e $STATE/founded ]] || die "this master's member of ring $1 is ${was:-the first one}, not $2, and its data are not thrown away"
 		systemctl stop "etcd@$1.service" 2>/dev/null || true
 		rm -rf "$DISK/etcd/$1"
-		printf '%s\n%s\n' "$2" "$3" | put "$STATE/ring-$1"
 	fi
+	printf '%s\n%s\n' "$2" "$3" | put "$STATE/ring-$1"
+	fetch_version
 	make_etcd_pki
 	write_etcd_unit
 	start_ring "$1"
 }
 
+# fetch_version gets the cluster's version of Kubernetes if the machine has
+# prepared another one, whose number its metadata held.
+fetch_version() {
+	local name
+	if [[ /usr/local/bin/kubelet -ef $STORE/kubelet-$KUBE_VERSION/kubelet ]]; then return; fi
+	start_fetching kubeadm kubelet kubectl
+	for name in kubeadm kubelet kubectl; do need "$name"; done
+	write_kubeadm
+	kubeadm config images pull --config "$KUBEADM"
+}
+
 # join_control_plane makes what found_control_plane makes of a first master, from
 # the cluster's own authorities, without asking any other machine: it depends
-# neither on the API's address nor on whom a balancer sends there.
+# neither on the API's address nor on whom a balancer sends there. Certificates
+# and kubeconfigs of an attempt that was cut may be halves of a pair, so they are
+# made anew; that takes a second.
 join_control_plane() {
+	has_keys || die "this machine has no keys of the cluster yet"
 	wait_until 60 "both etcd rings serve" etcd_serves
-	if [[ -s $STATE/kube-version ]]; then KUBE_VERSION=$(<"$STATE/kube-version"); fi
-	find "$DISK/kubernetes" -type f -empty -delete # of an attempt whose power failed
+	rm -f "$DISK"/kubernetes/pki/{apiserver,apiserver-kubelet-client,front-proxy-client}.{crt,key} "$DISK"/kubernetes/*.conf
 	write_kubeadm
 	kubeadm init phase certs all --config "$KUBEADM"
 	kubeadm init phase kubeconfig all --config "$KUBEADM"
@@ -60,40 +85,4 @@ join_control_plane() {
 	put "$STATE/served" <<<"$CLUSTER_ID"
 	sync -f "$DISK"
 	put "$STATE/founded" <<<"$CLUSTER_ID"
-}
-
-# retire ends a control plane in order: an API server that is told to stop tells
-# its clients, and they find another master. It is put aside, not thrown away:
-# a removal that is not gone through with is undone by a reboot.
-retire() {
-	mkdir -p "$DISK/kubernetes/retired"
-	find /etc/kubernetes/manifests/ -name 'kube-*.yaml' -exec mv {} "$DISK/kubernetes/retired/" \;
-	wait_until 60 "the API server has ended" api_is_gone
-	systemctl stop kubelet.service
-}
-
-unretire() {
-	[[ -d $DISK/kubernetes/retired ]] || return 0
-	mkdir -p /etc/kubernetes/manifests
-	find "$DISK/kubernetes/retired/" -name 'kube-*.yaml' -exec mv {} /etc/kubernetes/manifests/ \;
-	rmdir "$DISK/kubernetes/retired"
-}
-
-api_is_gone() { ! (exec 3<>/dev/tcp/127.0.0.1/443) 2>/dev/null; }
-
-# answer_with FUNCTION [ARG...] is a script over ssh: one after the other with the
-# startup-script, all output in the log, the reason of a failure on stderr. Its
-# caller prints the answer.
-answer_with() {
-	mkdir -p "$RUN"
-	exec 9>>"$RUN/startup.lock"
-	flock -w 300 9 || die "the startup-script does not come to an end"
-	touch "$LOG"
-	exec 4>&1 5>&2 >>"$LOG" 2>&1
-	STEP_LINE=$(($(wc -l <"$LOG") + 1))
-	trap 'code=$?; ((code == 0)) || last_line >&5; exit "$code"' EXIT
-	read_metadata
-	"$@"
-	trap - EXIT
-	exec 1>&4 2>&5 9>&-
 }
