@@ -106,10 +106,15 @@ func (w *walk) machines(t *testing.T) map[string]string {
 	return m
 }
 
-// on runs a command on a machine, as root at its console.
+// on runs a command on a machine of the first zone, as root at its console.
 func (w *walk) on(t *testing.T, machine string, command ...string) string {
 	t.Helper()
-	id, err := strconv.ParseUint(w.call(t, http.MethodGet, zonal+"/instances/"+machine)["id"].(string), 10, 64)
+	return w.onIn(t, zoneB, machine, command...)
+}
+
+func (w *walk) onIn(t *testing.T, zone, machine string, command ...string) string {
+	t.Helper()
+	id, err := strconv.ParseUint(w.call(t, http.MethodGet, "zones/"+zone+"/instances/"+machine)["id"].(string), 10, 64)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,0 +1,375 @@
+//go:build linux
+
+package main
+
+import (
+	"fmt"
+	"os/exec"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"hakube/cluster"
+)
+
+const (
+	zoneB = "europe-west1-b"
+	zoneC = "europe-west1-c"
+	zoneD = "europe-west1-d"
+)
+
+// A grown is a walk of several zones and masters.
+type grown struct {
+	*walk
+	nodes    int // of each pool
+	register *register
+	masters  map[string]string // replicas, by zone
+	calls    []string          // what each command cost
+}
+
+// The settings of the ten commands, beside the zone.
+const (
+	addPool   = "KUBE_USE_EXISTING_MASTER=true"
+	addMaster = "KUBE_REPLICATE_EXISTING_MASTER=true"
+	noNodes   = "KUBE_DELETE_NODES=false"
+)
+
+// hakube runs up or down in a zone, which must succeed, with --json.
+func (g *grown) hakube(t *testing.T, verb, zone string, settings ...string) (s cluster.Summary) {
+	t.Helper()
+	before := g.walk.env
+	defer func() { g.walk.env = before }()
+	g.walk.env = append(append(slices.Clone(before), "KUBE_GCE_ZONE="+zone), settings...)
+	calls, begin := g.status(t).Calls, time.Now()
+	r := g.run(t, verb, "--json")
+	if r.code != 0 {
+		t.Fatalf("%s hakube %s in %s exits with %d:\n%s", settings, verb, zone, r.code, r.stderr)
+	}
+	after := g.status(t).Calls
+	g.calls = append(g.calls, fmt.Sprintf("%-36s %-4s %s  %5.1f s, %3d reads, %2d changes", strings.Join(settings, " "), verb, zone,
+		time.Since(begin).Seconds(), after.Read-calls.Read, after.Change-calls.Change))
+	t.Log(g.calls[len(g.calls)-1])
+	if strings.TrimSpace(r.stdout) != "" {
+		decode(t, r.stdout, &s)
+	}
+	return s
+}
+
+// cluster is `hakube status --json`.
+func (g *grown) cluster(t *testing.T) (s cluster.Status) {
+	t.Helper()
+	decode(t, g.ok(t, "status", "--json").stdout, &s)
+	return s
+}
+
+// expect compares the cluster with what it should be by now: the zones of its
+// masters, those of its pools, and who has the address. Nothing is half done, and
+// nothing is left to do.
+func (g *grown) expect(t *testing.T, masters, pools []string) {
+	t.Helper()
+	s := g.cluster(t)
+	var zones, names []string
+	for _, m := range s.Masters {
+		zones, names = append(zones, m.Zone), append(names, m.Name)
+		if m.State != cluster.StateReady {
+			t.Errorf("master %s is %s: %s", m.Name, m.State, m.Why)
+		}
+	}
+	slices.Sort(zones)
+	slices.Sort(names)
+	if !slices.Equal(zones, masters) {
+		t.Errorf("masters are in %v, want %v", zones, masters)
+	}
+	for _, ring := range []string{"main", "events"} {
+		var voters []string
+		leaders := 0
+		for _, m := range s.Rings[ring] {
+			if m.Voter && m.Healthy {
+				voters = append(voters, m.Member)
+			}
+			if m.Leader {
+				leaders++
+			}
+		}
+		slices.Sort(voters)
+		if !slices.Equal(voters, names) || len(s.Rings[ring]) != len(names) || leaders != 1 {
+			t.Errorf("ring %s is %+v, masters are %v", ring, s.Rings[ring], names)
+		}
+	}
+	var has []string
+	for _, p := range s.Pools {
+		has = append(has, p.Zone)
+		if p.Ready == nil || p.Nodes != g.nodes || *p.Ready != g.nodes {
+			t.Errorf("pool of %s: %+v, want %d Ready nodes", p.Zone, p, g.nodes)
+		}
+	}
+	slices.Sort(has)
+	if !slices.Equal(has, pools) {
+		t.Errorf("pools are in %v, want %v", has, pools)
+	}
+	holder, survives := names[0], 0
+	if len(names) > 1 {
+		holder, survives = cluster.HolderBalancer, (len(names)-1)/2
+		var healthy []string
+		for _, b := range s.Balancer.Backends {
+			if b.Healthy {
+				healthy = append(healthy, b.Name)
+			}
+		}
+		slices.Sort(healthy)
+		if !slices.Equal(healthy, names) || len(s.Balancer.Backends) != len(names) {
+			t.Errorf("backends are %+v, masters are %v", s.Balancer.Backends, names)
+		}
+	} else if s.Balancer != nil {
+		t.Errorf("there is a balancer for one master: %+v", s.Balancer)
+	}
+	if s.Address.Holder != holder || !s.Address.Ready {
+		t.Errorf("the address is %+v, want it held by %s", s.Address, holder)
+	}
+	if s.Survives == nil || s.Survives.Masters != survives {
+		t.Errorf("it survives %+v, want %d masters", s.Survives, survives)
+	}
+	if len(s.Unfinished) != 0 {
+		t.Errorf("half done: %+v", s.Unfinished)
+	}
+	if got, want := g.readyNodes(t), g.allMachines(t); !slices.Equal(got, want) {
+		t.Errorf("Ready nodes are %v, machines are %v", got, want)
+	}
+	g.ok(t, "validate")
+	if r := g.run(t, "plan", "up", "--exit-code"); r.code != 0 {
+		t.Errorf("plan up exits with %d:\n%s", r.code, r.stdout)
+	}
+	g.routes(t, s)
+}
+
+// routes: what lets a master take packets for the balancer's address is the route
+// that Google's guest agent makes, and no other; with one master there is none.
+func (g *grown) routes(t *testing.T, s cluster.Status) {
+	t.Helper()
+	for _, m := range s.Masters {
+		out := g.onIn(t, m.Zone, m.Name, "ip", "-4", "route", "show", "table", "local", s.Address.IP)
+		lines := strings.Count(out, "local "+s.Address.IP)
+		switch behind := s.Balancer != nil; {
+		case behind && (lines != 1 || !strings.Contains(out, "proto 66")):
+			t.Errorf("%s is behind the balancer, its routes to the address are %q", m.Name, out)
+		case !behind && lines != 0:
+			t.Errorf("%s is behind no balancer, its routes to the address are %q", m.Name, out)
+		}
+	}
+}
+
+// allMachines are the names of all instances, sorted.
+func (g *grown) allMachines(t *testing.T) (names []string) {
+	t.Helper()
+	for _, zone := range []string{zoneB, zoneC, zoneD} {
+		names = append(names, g.names(t, "zones/"+zone+"/instances")...)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// serve makes a Deployment with a Service, and answers fetches its page from a
+// pod on the first pool's nodes, which stay to the end.
+func (g *grown) serve(t *testing.T, name string) {
+	t.Helper()
+	g.kubectl(t, "create", "deployment", name, "--image=nginx", "--port=80")
+	g.kubectl(t, "patch", "deployment", name, "--patch", `{"spec":{"template":{"spec":{"containers":[{"name":"nginx","imagePullPolicy":"IfNotPresent"}]}}}}`)
+	g.kubectl(t, "expose", "deployment", name, "--port=80")
+	g.kubectl(t, "rollout", "status", "deployment", name, "--timeout=120s")
+}
+
+func (g *grown) answers(t *testing.T, name string) {
+	t.Helper()
+	eventually(t, time.Minute, name+" answers", func() error {
+		page, err := g.tryKubectl(t, "exec", "asker", "--", "timeout", "5", "wget", "-q", "-O-", "http://"+name+".default.svc.cluster.local")
+		if err == nil && !strings.Contains(page, "Welcome to nginx") {
+			err = fmt.Errorf("the Service serves %q", page)
+		}
+		return err
+	})
+}
+
+// newGrown has the first zone's cluster, and a pod to ask from.
+func newGrown(t *testing.T, nodes int) *grown {
+	g := &grown{walk: newWalk(t), nodes: nodes, masters: map[string]string{}}
+	g.walk.env = append(g.walk.env, fmt.Sprint("NUM_NODES=", nodes), "MULTIZONE=true", "ENABLE_ETCD_QUORUM_READ=true")
+	g.ok(t, "local", "start", "--machines=real")
+	g.hakube(t, "up", zoneB)
+	home := g.names(t, "zones/"+zoneB+"/instances")
+	home = slices.DeleteFunc(home, func(n string) bool { return n == master })
+	g.runBusybox(t, "asker", fmt.Sprintf(`{"spec": {"nodeName": %q}}`, home[0]))
+	return g
+}
+
+// TestWalkthrough is the ten commands of the README on real machines, from one
+// zone to three masters and nine nodes and back, with a master halted and
+// started in between. All the while a register is written and read.
+func TestWalkthrough(t *testing.T) {
+	g := newGrown(t, 3)
+	for _, step := range []struct {
+		name string
+		do   func(*grown, *testing.T)
+	}{
+		{"one zone", func(g *grown, t *testing.T) {
+			g.serve(t, "nginx")
+			g.register = newRegister(t, g.kubeconfig)
+			g.expect(t, []string{zoneB}, []string{zoneB})
+		}},
+		{"pools", func(g *grown, t *testing.T) {
+			g.hakube(t, "up", zoneC, addPool)
+			g.expect(t, []string{zoneB}, []string{zoneB, zoneC})
+			g.hakube(t, "up", zoneD, addPool)
+			g.expect(t, []string{zoneB}, []string{zoneB, zoneC, zoneD})
+			g.answers(t, "nginx")
+		}},
+		{"two masters", func(g *grown, t *testing.T) {
+			g.replicate(t, zoneC)
+			g.expect(t, []string{zoneB, zoneC}, []string{zoneB, zoneC, zoneD})
+			g.answers(t, "nginx")
+		}},
+		{"three masters", func(g *grown, t *testing.T) {
+			g.replicate(t, zoneD)
+			g.expect(t, []string{zoneB, zoneC, zoneD}, []string{zoneB, zoneC, zoneD})
+			g.answers(t, "nginx")
+		}},
+		{"halt a master", (*grown).halt},
+		{"start it again", (*grown).startAgain},
+		{"shrink", func(g *grown, t *testing.T) {
+			g.unreplicate(t, zoneC)
+			g.expect(t, []string{zoneB, zoneD}, []string{zoneB, zoneC, zoneD})
+			g.unreplicate(t, zoneD)
+			g.expect(t, []string{zoneB}, []string{zoneB, zoneC, zoneD})
+			g.answers(t, "nginx")
+			g.hakube(t, "down", zoneC, addPool)
+			g.hakube(t, "down", zoneD, addPool)
+			g.expect(t, []string{zoneB}, []string{zoneB})
+			g.answers(t, "nginx")
+			g.answers(t, "nginx-next")
+		}},
+		{"what was written", func(g *grown, t *testing.T) { g.register.end(t) }},
+		{"down", func(g *grown, t *testing.T) {
+			g.machines(t)
+			g.hakube(t, "down", zoneB)
+			if s := g.status(t); len(s.Objects) != 0 {
+				t.Errorf("down left %v", s.Objects)
+			}
+			g.nothingLeft(t)
+		}},
+	} {
+		begin := time.Now()
+		if !t.Run(step.name, func(t *testing.T) { step.do(g, t) }) {
+			t.FailNow()
+		}
+		t.Logf("%s: %s", step.name, time.Since(begin).Round(100*time.Millisecond))
+	}
+	t.Logf("the commands:\n%s", strings.Join(g.calls, "\n"))
+}
+
+// darkLimit and stallLimit are in seconds: how long the API may be dark while its
+// address moves, and how long no write may be acknowledged.
+const (
+	darkLimit  = 2.0
+	stallLimit = 3.0
+)
+
+// replicate adds a master in a zone.
+func (g *grown) replicate(t *testing.T, zone string) {
+	t.Helper()
+	begin := time.Now()
+	s := g.hakube(t, "up", zone, addMaster)
+	g.masters[zone] = s.Replica
+	if !regexp.MustCompile(`^kubernetes-master-[0-9a-f]{3}$`).MatchString(s.Replica) {
+		t.Errorf("the replica is called %q", s.Replica)
+	}
+	g.measured(t, "adding "+s.Replica, s, begin)
+}
+
+func (g *grown) unreplicate(t *testing.T, zone string) {
+	t.Helper()
+	begin := time.Now()
+	s := g.hakube(t, "down", zone, noNodes)
+	if s.Replica != g.masters[zone] {
+		t.Errorf("%s was removed, %s was added", s.Replica, g.masters[zone])
+	}
+	g.measured(t, "removing "+s.Replica, s, begin)
+}
+
+// measured prints how long the API was dark and writes stalled, and holds both
+// to their limits.
+func (g *grown) measured(t *testing.T, what string, s cluster.Summary, since time.Time) {
+	t.Helper()
+	stall := g.register.stall(since).Seconds()
+	t.Logf("%s: dark %.2f s at most, %.2f s in all (%d of %d probes), writes stalled %.2f s at most",
+		what, s.Dark.Longest, s.Dark.Total, s.Dark.Failed, s.Dark.Probes, stall)
+	if s.Dark.Longest > darkLimit {
+		t.Errorf("%s: the API was dark for %.2f s: %+v", what, s.Dark.Longest, s.Outages)
+	}
+	if stall > stallLimit {
+		t.Errorf("%s: writes stalled for %.2f s", what, stall)
+	}
+}
+
+// gcloud runs Google's own client against the embedded GCE.
+func (g *grown) gcloud(t *testing.T, args ...string) {
+	t.Helper()
+	if _, err := exec.LookPath("gcloud"); err != nil {
+		t.Skip("gcloud is not installed")
+	}
+	script := fmt.Sprintf(`eval "$(%s local env)" && exec gcloud "$@"`, g.exe)
+	if r := g.command(t, "bash", append([]string{"-c", script, "gcloud"}, args...)...); r.code != 0 {
+		t.Fatalf("gcloud %s exits with %d:\n%s", strings.Join(args, " "), r.code, r.stderr)
+	}
+}
+
+// halt stops a replica's machine: the others serve, and say so.
+func (g *grown) halt(t *testing.T) {
+	name := g.masters[zoneC]
+	begin := time.Now()
+	g.gcloud(t, "compute", "instances", "stop", name, "--zone="+zoneC)
+	eventually(t, 90*time.Second, name+" is NotReady", func() error {
+		if slices.Contains(g.readyNodes(t), name) {
+			return fmt.Errorf("it is Ready")
+		}
+		return nil
+	})
+	t.Logf("writes stalled %.2f s at most while it went", g.register.stall(begin).Seconds())
+	since := time.Now() // the balancer's check has seen it long since
+	s := g.cluster(t)
+	for _, m := range s.Masters {
+		if want := map[bool]string{true: cluster.StateStopped, false: cluster.StateReady}[m.Name == name]; m.State != want {
+			t.Errorf("master %s is %s (%s), want %s", m.Name, m.State, m.Why, want)
+		}
+	}
+	for _, b := range s.Balancer.Backends {
+		if b.Healthy != (b.Name != name) {
+			t.Errorf("backend %+v while %s is halted", b, name)
+		}
+	}
+	if s.Survives == nil || s.Survives.Masters != 0 {
+		t.Errorf("it survives %+v, want none", s.Survives)
+	}
+	if r := g.run(t, "validate"); r.code != exitFailed || !strings.Contains(r.stderr, name) {
+		t.Errorf("validate exits with %d:\n%s", r.code, r.stderr)
+	}
+	g.answers(t, "nginx")
+	g.serve(t, "nginx-next")
+	g.answers(t, "nginx-next")
+	if stall := g.register.stall(since); stall > time.Second {
+		t.Errorf("with a master halted writes stalled for %s", stall)
+	}
+}
+
+func (g *grown) startAgain(t *testing.T) {
+	name := g.masters[zoneC]
+	g.gcloud(t, "compute", "instances", "start", name, "--zone="+zoneC)
+	eventually(t, 2*time.Minute, name+" is Ready", func() error {
+		if !slices.Contains(g.readyNodes(t), name) {
+			return fmt.Errorf("it is not")
+		}
+		return nil
+	})
+	g.ok(t, "validate", "--wait=2m")
+	g.expect(t, []string{zoneB, zoneC, zoneD}, []string{zoneB, zoneC, zoneD})
+}
