@@ -31,8 +31,13 @@ func BenchmarkHakube(b *testing.B) {
 		{"start-up", benchStartUp},
 		{"calls", benchCalls},
 		{"latency", benchLatency},
+		{"ten", benchTen},
+		{"ten with latency", benchTenLatency},
+		{"from start", benchFromStart},
+		{"pools", benchPools},
 		{"thousand", benchThousand},
 		{"real", benchReal},
+		{"ten on real machines", benchTenReal},
 	} {
 		b.Run(part.name, func(b *testing.B) {
 			for range b.N {

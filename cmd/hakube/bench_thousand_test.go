@@ -21,6 +21,8 @@ func benchThousand(x *bench) {
 	x.memory("1000", "1,000 machines", "at most 300 MB")
 	took, _ = x.hakube("up")
 	x.say(took.Seconds(), "s", "s-1000-idle", "the same again, nothing to do", "")
+	took, _ = x.hakube("status")
+	x.say(took.Seconds(), "s", "s-1000-status", "hakube status", "at most 2 s")
 	took, _ = x.hakube("down", "--yes")
 	x.say(took.Seconds(), "s", "s-1000-remove", "remove", "")
 	x.memory("after", "no machine any more", "")

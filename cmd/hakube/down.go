@@ -59,7 +59,9 @@ func downCommand(u *ui) *cli.Command {
 			case summary.Nothing:
 				u.note("nothing to remove: no cluster %s in project %s", s.Prefix, s.Project)
 			case mode == cluster.RemoveReplica:
-				u.darkness(summary)
+				for _, line := range darkness(summary) {
+					u.note("%s", line)
+				}
 				u.note("master %s is removed, the rest of cluster %s is as it was", summary.Replica, s.Prefix)
 			case mode == cluster.RemovePool:
 				u.note("the pool of zone %s is removed, the rest of cluster %s is as it was", s.Zone, s.Prefix)

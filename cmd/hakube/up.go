@@ -82,26 +82,28 @@ func (u *ui) closing(s *cluster.Summary) {
 		u.printf("API /readyz       %s\n", e.Ready)
 		u.printf("CoreDNS           %s\n", e.CoreDNS)
 	}
-	u.darkness(s)
+	for _, line := range darkness(s) {
+		u.printf("%s\n", line)
+	}
 	u.printf("Cluster validation succeeded\n\n")
 	u.printf("Kubernetes cluster is running. The master is running at:\n\n  %s\n\n", s.URL)
 	u.printf("kubectl's context %s is in %s\n", s.Context, s.Kubeconfig)
 }
 
 // darkness says how long the API was dark while its address or those behind it
-// changed, as probes saw it.
-func (u *ui) darkness(s *cluster.Summary) {
+// changed, as probes saw it; nothing when it was not probed.
+func darkness(s *cluster.Summary) (lines []string) {
 	if s.Dark == nil {
-		return
+		return nil
 	}
 	if s.Dark.Failed == 0 {
-		u.printf("API was dark     never (%d probes)\n", s.Dark.Probes)
-		return
+		return []string{fmt.Sprintf("API was dark      never (%d probes)", s.Dark.Probes)}
 	}
-	u.printf("API was dark     %.1f s at most, %.1f s in all (%d of %d probes failed)\n", s.Dark.Longest, s.Dark.Total, s.Dark.Failed, s.Dark.Probes)
+	lines = append(lines, fmt.Sprintf("API was dark      %.1f s at most, %.1f s in all (%d of %d probes failed)", s.Dark.Longest, s.Dark.Total, s.Dark.Failed, s.Dark.Probes))
 	for _, o := range s.Outages {
-		u.printf("  from %q on  %.1f s at most, %.1f s in all\n", o.Step, o.Longest, o.Total)
+		lines = append(lines, fmt.Sprintf("  in step %q  %.1f s at most, %.1f s in all", o.Step, o.Longest, o.Total))
 	}
+	return lines
 }
 
 // ringLine is "healthy: kubernetes-master (leader)".
