@@ -190,7 +190,7 @@ etcd_ctl() {
 	*) echo "$@" >>"$TEST_DIR/asked"; [[ $3 == e ]] ;;
 	esac
 }
-pgrep() { [[ -e $DISK/kubernetes/manifests/kube-apiserver.yaml ]]; }
+control_plane_has_ended() { [[ ! -e $DISK/kubernetes/manifests/kube-apiserver.yaml ]]; }
 systemctl() { echo "$@" >>"$TEST_DIR/asked"; }
 sleep() { echo sleep "$1" >>"$TEST_DIR/asked"; }
 `
@@ -214,6 +214,17 @@ sleep() { echo sleep "$1" >>"$TEST_DIR/asked"; }
 	g.want("", "unretire; unretire")
 	if g.read("kubernetes/manifests/kube-apiserver.yaml") != "api" {
 		t.Error("the API server does not come back")
+	}
+}
+
+func TestRunningControlPlaneIsSeen(t *testing.T) {
+	g := newGuest(t)
+	for _, name := range []string{"kube-apiserver", "kube-controller-manager", "kube-scheduler"} {
+		g.want("seen\n", `
+cp "$(type -P sleep)" "$TEST_DIR/`+name+`"; "$TEST_DIR/`+name+`" 60 & pid=$!
+until [[ $(</proc/$pid/comm) == kube-* ]]; do :; done
+if ! control_plane_has_ended; then echo seen; fi
+kill "$pid"`)
 	}
 }
 

@@ -69,7 +69,7 @@ fetch_version() {
 # made anew; that takes a second.
 join_control_plane() {
 	has_keys || die "this machine has no keys of the cluster yet"
-	wait_until 60 "both etcd rings serve" etcd_serves
+	wait_until 60 "the members of both rings vote" members_vote
 	rm -f "$DISK"/kubernetes/pki/{apiserver,apiserver-kubelet-client,front-proxy-client}.{crt,key} "$DISK"/kubernetes/*.conf
 	write_kubeadm
 	kubeadm init phase certs all --config "$KUBEADM"
@@ -82,6 +82,7 @@ join_control_plane() {
 	wait_until 120 "the node is registered" as_admin get node "$NAME" -o name
 	as_admin taint node "$NAME" --overwrite node-role.kubernetes.io/control-plane=:NoSchedule
 	as_admin label node "$NAME" --overwrite node-role.kubernetes.io/control-plane= node.kubernetes.io/exclude-from-external-load-balancers=
+	kubeadm init phase kubelet-finalize enable-client-cert-rotation --config "$KUBEADM"
 	put "$STATE/served" <<<"$CLUSTER_ID"
 	sync -f "$DISK"
 	put "$STATE/founded" <<<"$CLUSTER_ID"

@@ -18,12 +18,6 @@ hand_over() {
 	say "no other member took the lead of ring $1"
 }
 
-# etcd_ctl RING ARG... asks this master's own member.
-etcd_ctl() {
-	etcdctl --endpoints="https://127.0.0.1:${CLIENT_PORT[$1]}" --cacert="$ETCD_PKI/ca.crt" --cert="$ETCD_PKI/client.crt" --key="$ETCD_PKI/client.key" \
-		--dial-timeout=2s --command-timeout=5s "${@:2}"
-}
-
 # retire ends a control plane in order: an API server that is told to stop tells
 # its clients, and they find another master. It is put aside, not thrown away:
 # a removal that is not gone through with is undone by a reboot.
@@ -44,5 +38,6 @@ unretire() {
 }
 
 # control_plane_has_ended looks for processes, since the API server closes its
-# port before it has answered all it was asked. The kernel cuts names at 15 letters.
-control_plane_has_ended() { ! pgrep -x 'kube-apiserver|kube-controller|kube-scheduler' >/dev/null; }
+# port before it has answered all it was asked. The kernel cuts names at 15 letters;
+# pgrep takes no longer patterns either.
+control_plane_has_ended() { ! grep -qsxE 'kube-(apiserver|controller|scheduler)' /proc/[0-9]*/comm; }
