@@ -58,24 +58,21 @@ func Zones(voters []Voter) (survivable, fatal []string) {
 	return survivable, fatal
 }
 
-// MayAdd judges whether a ring can take one more voter. It is etcd's own rule
-// (server.go, isConnectedToQuorumSinceNewMember): the newcomer counts as dead, and
-// the others must reach the new quorum without it. From one to two etcd lets it
-// be, and so does this: it is the one step that cannot be otherwise.
+// MayAdd judges whether a ring can take one more member: each of its voters must
+// be alive. It is etcd's own rule, for learners too (etcd 3.6.8, server.go:
+// mayAddMember, isConnectedFullySince), and stricter than quorum needs. So a dead
+// master is replaced by removing it first. That one voter becomes two, and none of
+// them may fail, is no reason against it: there is no other way to three.
 func MayAdd(ring string, voters []Voter) error {
 	q := QuorumOf(voters)
-	if q.Voters == 1 && q.Alive == 1 {
+	if q.Voters > 0 && q.Alive == q.Voters {
 		return nil
 	}
-	if next := (q.Voters+1)/2 + 1; q.Alive < next {
-		return &QuorumError{
-			Ring: ring,
-			Why: fmt.Sprintf("etcd ring %s has %d voters and %d of them are alive: with one more, %d must be alive before that one is",
-				ring, q.Voters, q.Alive, next),
-			Cure: bringBack(voters) + "or remove what will not come back: KUBE_DELETE_NODES=false hakube down in its zone",
-		}
+	return &QuorumError{
+		Ring: ring,
+		Why:  fmt.Sprintf("etcd ring %s has %d voters and %d of them are alive: it takes no other member before all are", ring, q.Voters, q.Alive),
+		Cure: bringBack(voters) + "or remove what will not come back: KUBE_DELETE_NODES=false hakube down in its zone",
 	}
-	return nil
 }
 
 // MayRemove judges whether a voter may be taken out of a ring: some must be

@@ -51,7 +51,8 @@ func TestQuorum(t *testing.T) {
 
 func TestMayAdd(t *testing.T) {
 	for voters, ok := range map[string]bool{
-		"b": true, "b!": false, "b c": true, "b c!": false, "b c d": true, "b c d!": false, "b b c c d!": true, "b b c c! d!": false,
+		"": false, "b": true, "b!": false, "b c": true, "b c!": false, "b c d": true, "b c d!": false,
+		"b b c d!": false, "b b c c d!": false, "b b c c d": true, // etcd 3.6.8 says "unhealthy cluster", tried
 	} {
 		err := MayAdd("main", votersOf(voters))
 		if (err == nil) != ok {

@@ -41,6 +41,7 @@ func newWebServer() *http.Server {
 		Handler:           http.HandlerFunc(serveAPI),
 		ReadHeaderTimeout: 30 * time.Second,
 		ErrorLog:          log.New(discard{}, "", 0), // clients that hang up during the handshake
+		ConnState:         func(c net.Conn, s http.ConnState) { c.(*tls.Conn).NetConn().(*conn).follow(s) },
 		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
 			return context.WithValue(ctx, guestKey{}, c.(*tls.Conn).NetConn().(*conn).guest)
 		},
@@ -99,10 +100,7 @@ func (c *apiCall) health(w http.ResponseWriter) bool {
 		return false
 	}
 	c.w.mu.Lock()
-	_, err := c.control.main().read()
-	if err == nil {
-		_, err = c.control.members[ringEvents].read()
-	}
+	err := c.control.rings()
 	c.w.mu.Unlock()
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	_, verbose := c.URL.Query()["verbose"]

@@ -177,7 +177,7 @@ func (s *startup) prepare(disk *dataDisk, cluster string) error {
 	if err := disk.save(); err != nil {
 		return errors.Join(err, disk.close())
 	}
-	c := &controlPlane{guest: s.Guest, disk: disk, members: map[string]*member{}}
+	c := &controlPlane{guest: s.Guest, disk: disk, members: map[string]*member{}, why: map[string]string{}}
 	s.w.mu.Lock()
 	defer s.w.mu.Unlock()
 	if err := s.w.startMembers(c); err != nil {

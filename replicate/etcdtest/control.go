@@ -25,7 +25,8 @@ type controlPlane struct {
 	disk    *dataDisk
 	members map[string]*member // by ring; a machine that joins has none at first
 	version string
-	serving *tls.Config // nil while there is no API server
+	serving *tls.Config       // nil while there is no API server
+	why     map[string]string // by ring: why etcd ended at once, of a machine that joins
 }
 
 // main is the member of the ring with all but events. A machine that joins has
@@ -35,7 +36,7 @@ func (c *controlPlane) main() *member { return c.members[ringMain] }
 // startControlPlane starts the members of both rings and the API server, which
 // owns the disk from then on.
 func (w *World) startControlPlane(s *startup, d *dataDisk) (*controlPlane, error) {
-	c := &controlPlane{guest: s.Guest, disk: d, members: map[string]*member{}, version: d.content.Version}
+	c := &controlPlane{guest: s.Guest, disk: d, members: map[string]*member{}, why: map[string]string{}, version: d.content.Version}
 	var err error
 	if c.serving, err = s.servingTLS(d); err != nil {
 		return nil, err
@@ -46,23 +47,39 @@ func (w *World) startControlPlane(s *startup, d *dataDisk) (*controlPlane, error
 }
 
 // startMembers starts what the disk has of both rings, and makes the control
-// plane the machine's. The lock is held.
+// plane the machine's. On a machine that joins they may end again, for now: it
+// has nothing yet that needs them. The lock is held.
 func (w *World) startMembers(c *controlPlane) error {
-	for _, name := range []string{ringMain, ringEvents} {
-		if c.disk.content.Joining && c.disk.content.Rings[name] == nil {
-			continue
-		}
-		m, err := w.startMember(c.disk, name)
-		if err != nil {
-			for _, m := range c.members {
-				w.stopMember(m)
+	if c.disk.content.Joining {
+		w.restart(c)
+	} else {
+		for _, name := range []string{ringMain, ringEvents} {
+			m, err := w.startMember(c.disk, name)
+			if err != nil {
+				for _, m := range c.members {
+					w.stopMember(m)
+				}
+				return err
 			}
-			return err
+			c.members[name] = m
 		}
-		c.members[name] = m
 	}
 	c.guest.control = c
 	w.happened()
+	return nil
+}
+
+// rings is why its API server is not ready, nil if it is.
+func (c *controlPlane) rings() error {
+	for _, name := range []string{ringMain, ringEvents} {
+		m := c.members[name]
+		if m == nil {
+			return fmt.Errorf("etcd %s: %w", name, errNotRunning)
+		}
+		if _, err := m.read(); err != nil {
+			return fmt.Errorf("etcd %s: %w", name, err)
+		}
+	}
 	return nil
 }
 
@@ -90,9 +107,6 @@ func (c *controlPlane) stop(w *World) {
 		c.guest.say("closing the disk master-pd: %v", err)
 	}
 }
-
-// secure is the server's side of TLS on a connection.
-func (c *controlPlane) secure(conn net.Conn) net.Conn { return tls.Server(conn, c.serving) }
 
 // servingNames is what the API server's certificate is good for, as the
 // startup-script has kubeadm make it.

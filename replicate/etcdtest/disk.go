@@ -79,7 +79,6 @@ type content struct {
 	Cluster   string                 `json:"cluster,omitempty"` // PROJECT/PREFIX, whose disk it is
 	Name      string                 `json:"name,omitempty"`    // of the machine: its members'
 	Joining   bool                   `json:"joining,omitempty"` // has keys or members, and no control plane yet
-	Retired   bool                   `json:"retired,omitempty"` // its control plane was put aside
 	Version   string                 `json:"version,omitempty"` // of Kubernetes
 	PKI       *pki                   `json:"pki,omitempty"`
 	AdminConf string                 `json:"adminConf,omitempty"`

@@ -1,10 +1,14 @@
 package etcdtest
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
-	"fmt"
+	"maps"
 	"regexp"
+	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"hakube/scripts"
@@ -26,6 +30,9 @@ func etcdMember(_ context.Context, c Call) int {
 	w := c.Guest.w
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if peerPorts[c.Args[1]] == 0 {
+		return c.fail("there is no ring %s", c.Args[1])
+	}
 	k := c.Guest.control
 	if k == nil || k.disk.content.PKI == nil {
 		return c.fail("this machine has no etcd certificates")
@@ -34,7 +41,7 @@ func etcdMember(_ context.Context, c Call) int {
 	var id memberID
 	if c.Args[0] != "add" {
 		if err := id.UnmarshalText([]byte(c.Args[2])); err != nil {
-			return c.answer(map[string]string{"error": "Error: bad member ID arg: " + err.Error()})
+			return c.answer(map[string]string{"error": "bad member ID arg: " + err.Error()})
 		}
 	}
 	switch {
@@ -53,7 +60,7 @@ func etcdMember(_ context.Context, c Call) int {
 	}
 	text := ""
 	if err != nil {
-		text = "Error: " + err.Error()
+		text = err.Error()
 	}
 	return c.answer(map[string]string{"error": text})
 }
@@ -119,67 +126,75 @@ func importKeys(_ context.Context, c Call) int {
 	return c.answer(map[string]int{"imported": len(files)})
 }
 
-// startEtcd is scripts/start-etcd.sh.
+// startEtcd is scripts/start-etcd.sh. An etcd that ends again at once is not the
+// script's failure: systemd goes on starting it.
 func startEtcd(_ context.Context, c Call) int {
 	if len(c.Args) != 3 {
 		return c.fail("usage: start-etcd RING MEMBER_ID MEMBERS")
 	}
 	w, name := c.Guest.w, c.Args[0]
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	k := c.Guest.control
-	if k == nil || k.disk.content.PKI == nil {
-		return c.fail("there are no keys on this machine yet")
+	if peerPorts[name] == 0 {
+		return c.fail("there is no ring %s", name)
 	}
 	var id memberID
 	if err := id.UnmarshalText([]byte(c.Args[1])); err != nil {
 		return c.fail("%v", err)
 	}
-	x := &k.disk.content
-	if was := x.Rings[name]; was != nil && was.ID != id {
-		if !x.Joining {
-			return c.fail("this master's member of ring %s is %s, not %s; its data are not thrown away", name, was.ID, id)
-		}
-		w.stopMember(k.members[name])
-		delete(k.members, name)
-		delete(x.Rings, name)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	k := c.Guest.control
+	if k == nil || k.disk.content.PKI == nil {
+		return c.fail("this machine has no keys of the cluster yet")
 	}
-	if m := k.members[name]; m != nil && m.ring.live[id] == m {
+	x := &k.disk.content
+	was := x.Rings[name]
+	if !x.Joining {
+		if was == nil || was.ID != id {
+			return c.fail("this master's member of ring %s is another one, not %s, and its data are not thrown away", name, id)
+		}
 		return c.answer(map[string]bool{"started": true})
 	}
-	if x.Rings[name] == nil {
-		ring := w.ringOf(id)
-		if ring == "" {
-			return c.fail("etcd %s: member %s is in no ring that can be reached", name, id)
-		}
-		if x.Rings == nil {
-			x.Rings = map[string]*memberData{}
-		}
-		x.Rings[name] = &memberData{Ring: ring, ID: id}
-		if err := k.disk.save(); err != nil {
-			return c.fail("%v", err)
-		}
+	if was == nil || was.ID != id { // of an attempt that was taken back
+		w.stopMember(k.members[name])
+		delete(k.members, name)
+		was = &memberData{ID: id}
 	}
-	m, err := w.startMember(k.disk, name)
-	if err != nil {
+	was.Initial = nil
+	for _, m := range strings.Split(c.Args[2], ",") {
+		_, u, _ := strings.Cut(m, "=")
+		was.Initial = append(was.Initial, u)
+	}
+	if x.Rings == nil {
+		x.Rings = map[string]*memberData{}
+	}
+	x.Rings[name] = was
+	if err := k.disk.save(); err != nil {
 		return c.fail("%v", err)
 	}
-	k.members[name] = m
-	w.happened()
+	w.restart(k)
 	return c.answer(map[string]bool{"started": true})
 }
 
-// ringOf finds the ring that has a member, as an etcd that joins asks those it
-// was told of. The lock is held.
-func (w *World) ringOf(id memberID) string {
-	for name, r := range w.rings {
-		if s := r.newest(); s != nil {
-			if _, in := s.Members[id]; in {
-				return name
-			}
+// restart is systemd on a machine that joins: it starts each etcd that has ended,
+// whatever for. The lock is held.
+func (w *World) restart(k *controlPlane) {
+	for _, name := range []string{ringMain, ringEvents} {
+		data, m := k.disk.content.Rings[name], k.members[name]
+		if !k.disk.content.Joining || data == nil || m != nil && m.ring.live[data.ID] == m {
+			continue
 		}
+		m, err := w.startMember(k.disk, name)
+		if err != nil {
+			if k.why[name] != err.Error() {
+				k.why[name] = err.Error()
+				k.guest.say("%v", err)
+			}
+			continue
+		}
+		delete(k.why, name)
+		k.members[name] = m
+		w.happened()
 	}
-	return ""
 }
 
 // joinControlPlane is scripts/join-control-plane.sh.
@@ -187,9 +202,10 @@ func joinControlPlane(ctx context.Context, c Call) int {
 	g := c.Guest
 	g.w.mu.Lock()
 	k := g.control
+	hasKeys := k != nil && k.disk.content.PKI != nil
 	g.w.mu.Unlock()
-	if k == nil || k.disk.content.PKI == nil {
-		return c.fail("there are no keys on this machine yet")
+	if !hasKeys {
+		return c.fail("this machine has no keys of the cluster yet")
 	}
 	s := &startup{Guest: g, step: "control plane"}
 	var err error
@@ -200,22 +216,19 @@ func joinControlPlane(ctx context.Context, c Call) int {
 	if err != nil {
 		return c.fail("%v", err)
 	}
+	var why error
 	err = s.limited(60*time.Second, func() (bool, error) {
-		for _, name := range []string{ringMain, ringEvents} {
-			m := k.members[name]
-			if m == nil {
-				return false, fmt.Errorf("etcd %s: %w", name, errNotRunning)
-			}
-			if _, err := m.read(); err != nil {
-				return false, err
-			}
+		g.w.restart(k)
+		if err := k.rings(); err != nil {
+			why = err
+			return false, nil
 		}
 		k.serving, k.version = serving, k.disk.content.Version
-		k.disk.content.Joining, k.disk.content.Retired = false, false
+		k.disk.content.Joining = false
 		return true, k.disk.save()
 	})
 	if err != nil {
-		return c.fail("both etcd rings serve: %v", err)
+		return c.fail("both etcd rings serve: %v", cmp.Or(why, err))
 	}
 	g.w.mu.Lock()
 	g.w.happened()
@@ -227,35 +240,39 @@ func joinControlPlane(ctx context.Context, c Call) int {
 	return c.answer(map[string]bool{"joined": true})
 }
 
-// retire is scripts/retire.sh.
+// retire is scripts/retire.sh. It does not wait: a change of a balancer takes
+// effect at once here, so that nothing is still under way. A reboot undoes it.
 func retire(_ context.Context, c Call) int {
+	if len(c.Args) != 1 {
+		return c.fail("usage: retire SECONDS")
+	}
+	if _, err := strconv.ParseUint(c.Args[0], 10, 31); err != nil {
+		return c.fail("usage: retire SECONDS")
+	}
 	g := c.Guest
 	g.w.mu.Lock()
-	defer g.w.mu.Unlock()
 	k := g.control
-	if k == nil {
-		return c.answer(map[string]bool{"retired": true})
-	}
-	for _, m := range k.members {
-		if m.ring.leader != m.data.ID {
-			continue
+	if k != nil {
+		for _, m := range k.members {
+			m.handOver()
 		}
-		for id, x := range m.data.State.Members {
-			if id != m.data.ID && !x.Learner && m.ring.live[id] != nil {
-				m.ring.leader = id
-				break
-			}
+		k.serving = nil
+		if g.w.kubelets[g.boot.MachineID].guest == g {
+			delete(g.w.kubelets, g.boot.MachineID)
+			g.w.silent[g.boot.MachineID] = time.Now()
 		}
+		g.w.happened()
 	}
-	k.serving = nil
-	k.disk.content.Retired = true
-	if err := k.disk.save(); err != nil {
-		return c.fail("%v", err)
-	}
-	if g.w.kubelets[g.boot.MachineID].guest == g {
-		delete(g.w.kubelets, g.boot.MachineID)
-		g.w.silent[g.boot.MachineID] = time.Now()
-	}
-	g.w.happened()
+	g.w.mu.Unlock()
+	g.hangUp()
 	return c.answer(map[string]bool{"retired": true})
+}
+
+// handOver gives the lead to another voter that runs, if there is one.
+func (m *member) handOver() {
+	for _, id := range slices.Sorted(maps.Keys(m.data.State.Members)) {
+		if m.ring.leader == m.data.ID && id != m.data.ID && m.ring.live[id] != nil {
+			_ = m.lead(id) // a learner cannot; the next one may
+		}
+	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/ed25519"
 	"crypto/rand"
+	"crypto/tls"
 	"encoding/hex"
 	"fmt"
 	"net"
@@ -145,21 +146,44 @@ func (g *Guest) Stop() {
 // serves tells whether its API server answers. The world's lock is held.
 func (g *Guest) serves() bool { return g.control != nil && g.control.serving != nil }
 
+// ready is Ready. The world's lock is held.
+func (g *Guest) ready() bool { return g.serves() && g.control.rings() == nil }
+
 // Ready tells whether its API server would call itself ready.
 func (g *Guest) Ready() bool {
 	g.w.mu.Lock()
 	defer g.w.mu.Unlock()
-	if !g.serves() {
-		return false
-	}
-	for _, name := range []string{ringMain, ringEvents} {
-		if m := g.control.members[name]; m == nil {
-			return false
-		} else if _, err := m.read(); err != nil {
-			return false
+	return g.ready()
+}
+
+// hangUp ends the connections with the API server, each when what was asked on it
+// is answered.
+func (g *Guest) hangUp() {
+	g.mu.Lock()
+	var idle []*conn
+	for c := range g.conns {
+		if c.local == port(443) {
+			c.last = true
+			if c.idle {
+				idle = append(idle, c)
+			}
 		}
 	}
-	return true
+	g.mu.Unlock()
+	for _, c := range idle {
+		_ = c.Close()
+	}
+}
+
+// follow is told what the API server does with a connection.
+func (c *conn) follow(s http.ConnState) {
+	c.guest.mu.Lock()
+	c.idle = s == http.StateIdle
+	end := c.idle && c.last
+	c.guest.mu.Unlock()
+	if end {
+		_ = c.Close()
+	}
 }
 
 // Dial connects to a TCP port. A port where nothing listens refuses
@@ -169,8 +193,11 @@ func (g *Guest) Dial(ctx context.Context, to int) (net.Conn, error) {
 	fail := func(err error) (net.Conn, error) {
 		return nil, &net.OpError{Op: "dial", Net: "tcp", Addr: port(to), Err: err}
 	}
+	var serving *tls.Config
 	g.w.mu.Lock()
-	control, serves := g.control, g.serves()
+	if g.control != nil {
+		serving = g.control.serving
+	}
 	g.w.mu.Unlock()
 	g.mu.Lock()
 	if g.stopped {
@@ -178,7 +205,7 @@ func (g *Guest) Dial(ctx context.Context, to int) (net.Conn, error) {
 		<-ctx.Done()
 		return fail(os.ErrDeadlineExceeded)
 	}
-	if to != 22 && (to != 443 || !serves) {
+	if to != 22 && (to != 443 || serving == nil) {
 		g.mu.Unlock()
 		return fail(os.NewSyscallError("connect", syscall.ECONNREFUSED))
 	}
@@ -199,7 +226,7 @@ func (g *Guest) Dial(ctx context.Context, to int) (net.Conn, error) {
 	g.mu.Unlock()
 	if to == 443 {
 		select {
-		case g.w.port <- control.secure(far):
+		case g.w.port <- tls.Server(far, serving):
 		case <-g.ctx.Done(): // far is closed by Stop
 		}
 	}

@@ -89,14 +89,18 @@ func (s *startup) cluster(a netip.Addr) func() (*controlPlane, error) {
 	}
 }
 
-// apiAt is the control plane that an address leads to. The lock is held.
-func (w *World) apiAt(a netip.Addr) (*controlPlane, bool) {
+// apiAt is the control plane that an address leads to: one that is ready, as a
+// balancer's health check would have it, or any if none is. The lock is held.
+func (w *World) apiAt(a netip.Addr) (c *controlPlane, ok bool) {
 	for _, g := range w.addresses[a] {
-		if g.serves() {
+		if g.ready() {
 			return g.control, true
 		}
+		if c == nil && g.serves() {
+			c = g.control
+		}
 	}
-	return nil, false
+	return c, c != nil
 }
 
 // notTaken is kubeadm's check that no other machine is the Node already. The

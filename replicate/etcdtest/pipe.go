@@ -29,6 +29,7 @@ type conn struct {
 	readDeadline, writeDeadline deadline
 	closing                     sync.Once
 	closed                      func() // told once, may be nil
+	idle, last                  bool   // nothing is asked on it; nothing more will be. Guarded by guest.mu
 }
 
 func (c *conn) Read(b []byte) (int, error) {

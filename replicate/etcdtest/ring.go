@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 )
 
 // The rings and the ports of their peers.
@@ -16,7 +17,10 @@ const (
 	ringEvents = "events"
 )
 
-var peerPorts = map[string]int{ringMain: 2380, ringEvents: 2381}
+var (
+	peerPorts   = map[string]int{ringMain: 2380, ringEvents: 2381}
+	clientPorts = map[string]int{ringMain: 2379, ringEvents: 4002}
+)
 
 // A memberID is told as etcd does, in hexadecimal.
 type memberID uint64
@@ -35,9 +39,11 @@ func (id *memberID) UnmarshalText(text []byte) error {
 // memberData is what a member has on its machine's disk: who it is, and its own
 // copy of the ring.
 type memberData struct {
-	Ring  string    `json:"ring"` // the ring's cluster id
+	Ring  string    `json:"ring"` // the ring's cluster id, "" until it was reached
 	ID    memberID  `json:"id"`
 	State ringState `json:"state"`
+	// Initial are the peer URLs it was told of. They count until it has a State.
+	Initial []string `json:"initial,omitempty"`
 }
 
 // ringState is what a ring has agreed on.
@@ -86,6 +92,9 @@ func (s *ringState) clone() ringState {
 	return ringState{s.Conf, maps.Clone(s.Members), s.Revision, maps.Clone(s.Keys)}
 }
 
+// index is how much the ring has agreed on.
+func (s *ringState) index() int64 { return s.Revision + s.Conf }
+
 // behind tells whether a copy of the ring lacks something another one has.
 func (s *ringState) behind(other *ringState) bool {
 	return s.Conf < other.Conf || s.Revision < other.Revision
@@ -119,8 +128,10 @@ func foundRing(token, name, peerURL string) *memberData {
 // A ring is the members of one etcd cluster that run now. The world's lock
 // guards it.
 type ring struct {
-	live   map[memberID]*member
-	leader memberID // 0: none
+	live     map[memberID]*member
+	leader   memberID           // 0: none
+	match    map[memberID]int64 // the index of those who ended while this leader led
+	interval time.Duration      // see Options.HealthInterval
 }
 
 // A member is an etcd that runs.
@@ -129,6 +140,8 @@ type member struct {
 	ring *ring
 	data *memberData
 	disk *dataDisk
+
+	since time.Time // it runs
 }
 
 var (
@@ -137,6 +150,9 @@ var (
 	errLearner    = errors.New("etcdserver: rpc not supported for learner")
 	errNotRunning = errors.New("etcd does not run")
 	errRemoved    = errors.New("the member has been permanently removed from the cluster")
+	errUnequal    = errors.New("error validating peerURLs: member count is unequal")
+	errUnmatched  = errors.New("error validating peerURLs: PeerURLs: no match found for existing member")
+	errNoPeer     = errors.New("cannot fetch cluster info from peer urls: could not retrieve cluster information from the given URLs")
 )
 
 // newest is the copy of the ring that is furthest. With quorum it has all the
@@ -152,50 +168,67 @@ func (r *ring) newest() *ringState {
 }
 
 // settle elects a leader after a member came or went. Those who are behind get
-// what they missed.
+// what they missed, and those who are no members any more end.
 func (r *ring) settle() error {
 	s := r.newest()
 	if s == nil {
-		r.leader = 0
+		r.elect(0)
 		return nil
 	}
 	if all, running := s.voters(r.live); running <= all/2 {
-		r.leader = 0
+		r.elect(0)
 		return nil
 	}
 	lead, ok := s.Members[r.leader]
 	if !ok || lead.Learner || r.live[r.leader] == nil {
-		r.leader = 0
 		for _, id := range slices.Sorted(maps.Keys(s.Members)) {
 			if !s.Members[id].Learner && r.live[id] != nil {
-				r.leader = id
+				r.elect(id)
 				break
 			}
 		}
 	}
-	for _, m := range r.live {
+	for id, m := range r.live {
 		if m.data.State.behind(s) {
 			m.data.State = s.clone()
 			if err := m.disk.save(); err != nil {
 				return err
 			}
 		}
+		if _, in := s.Members[id]; !in {
+			delete(r.live, id)
+		}
 	}
 	return nil
 }
 
-// read returns what the ring agreed on, if it can still agree. A learner does
-// not serve.
-func (m *member) read() (*ringState, error) {
+// elect makes a member the leader. A new one does not know how far those have
+// come who do not run.
+func (r *ring) elect(id memberID) {
+	if r.leader != id {
+		r.leader, r.match = id, map[memberID]int64{}
+	}
+}
+
+// serve is the member's copy of the ring, for what needs no quorum. A learner
+// answers next to nothing.
+func (m *member) serve() (*ringState, error) {
 	switch own, in := m.data.State.Members[m.data.ID]; {
 	case m.ring.live[m.data.ID] != m:
 		return nil, errNotRunning
-	case m.ring.leader == 0:
-		return nil, errNoQuorum
 	case in && own.Learner:
 		return nil, errLearner
 	}
 	return &m.data.State, nil
+}
+
+// read returns what the ring agreed on, if it can still agree.
+func (m *member) read() (*ringState, error) {
+	s, err := m.serve()
+	if err == nil && m.ring.leader == 0 {
+		return nil, errNoQuorum
+	}
+	return s, err
 }
 
 // write has the ring agree on a change and returns its revision.
@@ -227,22 +260,69 @@ func (w *World) startMember(d *dataDisk, name string) (*member, error) {
 	if data == nil {
 		return nil, fmt.Errorf("starting etcd ring %s: the disk has no member of it", name)
 	}
+	if err := w.mayStart(data); err != nil {
+		return nil, fmt.Errorf("starting etcd ring %s: %w", name, err)
+	}
 	r := w.rings[data.Ring]
 	if r == nil {
-		r = &ring{live: map[memberID]*member{}}
+		r = &ring{live: map[memberID]*member{}, interval: w.opts.HealthInterval}
 		w.rings[data.Ring] = r
 	}
-	if r.leader != 0 {
-		if _, ok := r.newest().Members[data.ID]; !ok {
-			return nil, fmt.Errorf("starting etcd ring %s: %w", name, errRemoved)
-		}
-	}
-	m := &member{name: name, ring: r, data: data, disk: d}
+	m := &member{name: name, ring: r, data: data, disk: d, since: time.Now()}
 	r.live[data.ID] = m
 	if err := r.settle(); err != nil {
 		return nil, err
 	}
 	return m, r.named(m, d.content.Name)
+}
+
+// mayStart is why an etcd ends as soon as it begins. One that was removed knows
+// so, or its peers tell it. One that is new asks its peers who they are, and has
+// to have been told of just those (etcd: bootstrapExistingClusterNoWAL).
+func (w *World) mayStart(data *memberData) error {
+	s := &data.State
+	_, in := s.Members[data.ID]
+	isNew := len(s.Members) == 0
+	if isNew {
+		if data.Ring = w.ringOf(data.ID); data.Ring == "" {
+			return errNoPeer
+		}
+	} else if !in {
+		return errRemoved
+	}
+	r := w.rings[data.Ring]
+	if r == nil || r.newest() == nil {
+		return nil
+	}
+	members := r.newest().Members
+	if _, in := members[data.ID]; !in && r.leader != 0 {
+		return errRemoved
+	}
+	if !isNew {
+		return nil
+	}
+	if len(data.Initial) != len(members) {
+		return errUnequal
+	}
+	for _, x := range members {
+		if !slices.ContainsFunc(x.PeerURLs, func(u string) bool { return slices.Contains(data.Initial, u) }) {
+			return errUnmatched
+		}
+	}
+	return nil
+}
+
+// ringOf finds the ring that has a member, as an etcd that joins asks those it
+// was told of. The lock is held.
+func (w *World) ringOf(id memberID) string {
+	for name, r := range w.rings {
+		if s := r.newest(); s != nil {
+			if _, in := s.Members[id]; in {
+				return name
+			}
+		}
+	}
+	return ""
 }
 
 // named: a member tells the others its name when it starts for the first time.
@@ -266,6 +346,9 @@ func (w *World) stopMember(m *member) {
 	if len(m.ring.live) == 0 {
 		delete(w.rings, m.data.Ring)
 		return
+	}
+	if m.ring.leader != 0 {
+		m.ring.match[m.data.ID] = m.data.State.index()
 	}
 	_ = m.ring.settle() // members were in step already, nothing is written
 }

@@ -72,7 +72,7 @@ func TestQuorum(t *testing.T) {
 	if err := put(a, "k", "1"); !errors.Is(err, errNoQuorum) {
 		t.Errorf("one of three and a learner write: %v", err)
 	}
-	if s := a.status(); s.Healthy || s.Error != "Error: etcdserver: request timed out" || len(s.Members) != 4 || s.Leader != "" {
+	if s := a.status(); s.Healthy || s.Error != "Error: context deadline exceeded" || len(s.Members) != 4 || s.Leader != "" {
 		t.Errorf("one of three says %+v", s)
 	}
 	b := start(t, w, disks[1])

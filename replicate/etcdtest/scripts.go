@@ -3,6 +3,7 @@ package etcdtest
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -85,6 +86,7 @@ func etcdStatus(_ context.Context, c Call) int {
 	w.mu.Lock()
 	rings := map[string]statusRing{}
 	if k := c.Guest.control; k != nil && k.disk.content.PKI != nil && k.disk.content.Rings != nil {
+		w.restart(k)
 		rings[ringMain], rings[ringEvents] = k.members[ringMain].status(), k.members[ringEvents].status()
 	}
 	w.mu.Unlock()
@@ -104,13 +106,16 @@ func (m *member) status() statusRing {
 	}
 	s := &m.data.State
 	r := statusRing{
-		ID: m.data.ID.String(), Learner: s.Members[m.data.ID].Learner, Index: s.Revision + s.Conf,
+		ID: m.data.ID.String(), Learner: s.Members[m.data.ID].Learner, Index: s.index(),
 		Members: []statusMember{}, Healthy: true, Revision: s.Revision,
 	}
 	if m.ring.leader != 0 {
 		r.Leader = m.ring.leader.String()
 	}
-	if _, err := m.read(); err != nil {
+	switch _, err := m.read(); {
+	case errors.Is(err, errNoQuorum): // etcdctl gives up before the member does
+		r.Healthy, r.Error = false, "Error: context deadline exceeded"
+	case err != nil:
 		r.Healthy, r.Error = false, "Error: "+err.Error()
 	}
 	for _, id := range slices.Sorted(maps.Keys(m.data.State.Members)) {

@@ -16,6 +16,9 @@ type Options struct {
 	// BootTime is how long a machine takes from its start to the phase running.
 	// At half of it a master begins to serve, and a node to join.
 	BootTime time.Duration
+	// HealthInterval is how long members of a ring must have been connected before
+	// it takes another one, and a live one goes. etcd's is 5 s.
+	HealthInterval time.Duration
 	// Scripts are answered over ssh besides those the model knows, by the name in
 	// their line `# hakube: <name>`. For tests.
 	Scripts map[string]Script
