@@ -68,7 +68,7 @@ func sightOf(t *testing.T, masters []madeMaster, change ...func(*sight)) *sight 
 		}
 	}
 	for i, m := range masters {
-		o := object{kind: kindInstance, name: m.name, zone: m.zone, role: roleMaster, status: or(m.status, "RUNNING")}
+		o := object{kind: kindInstance, name: m.name, zone: m.zone, role: roleMaster, status: or(m.status, "RUNNING"), external: "198.51.100.1" + fmt.Sprint(i)}
 		if !m.noDisk {
 			s.have.objects = append(s.have.objects, object{kind: kindDisk, name: m.name + diskSuffix, zone: m.zone, role: roleMasterDisk})
 		}

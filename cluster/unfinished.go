@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"hakube/scripts"
 )
 
 // Unfinished is work that some command began and did not end, and the command
@@ -27,6 +29,9 @@ func (s *sight) unfinished() []Unfinished {
 	list = append(list, s.dark()...)
 	for _, m := range s.masters {
 		list = append(list, s.halfMaster(m)...)
+	}
+	if len(list) == 0 { // what ends the rest ends this too
+		list = append(list, s.withoutExternal()...)
 	}
 	list = append(list, s.strayParts()...)
 	list = append(list, s.unfinishedPools()...)
@@ -115,7 +120,7 @@ func (s *sight) dark() []Unfinished {
 		switch {
 		case len(in[learnerMember]) > 0:
 			x.Command = addMaster(m.object)
-		case len(in[noMember]) > 0:
+		case len(in[noMember]) > 0, len(s.masters) > 1 && s.retired(m):
 			x.Command = removeMaster(m.object)
 		}
 	}
@@ -140,12 +145,12 @@ func (s *sight) halfMaster(m seenMaster) []Unfinished {
 		return half(m.name+" is a learner in ring "+rings(learnerMember)+" and has no machine", add, "")
 	case state == StateGone && len(in[voterMember]) > 0:
 		return half(m.name+" votes in ring "+rings(voterMember)+" and has only its disk", add, remove)
+	case len(in[noMember]) == len(ringNames) && state == StateGone:
+		return half("disk "+s.names.DiskOf(m.name)+" is of a master in no ring: half made or half removed", remove, add)
+	case len(in[noMember]) == len(ringNames) && m.phase == scripts.PhaseRunning: // its etcd cannot come back
+		return half("machine "+m.name+" is in no ring and was: half removed", remove, "")
 	case len(in[noMember]) == len(ringNames):
-		what := "machine " + m.name
-		if state == StateGone {
-			what = "disk " + s.names.DiskOf(m.name)
-		}
-		return half(what+" is in no ring: half made or half removed", add, remove)
+		return half("machine "+m.name+" is in no ring: half made or half removed", add, remove)
 	case state == StateGone:
 		return half(m.name+" has only its disk, and nobody tells of the rings", add, remove)
 	case state == StateStopped:
@@ -159,13 +164,32 @@ func (s *sight) halfMaster(m seenMaster) []Unfinished {
 	case len(in[learnerMember]) > 0:
 		return half(m.name+" is a learner in ring "+rings(learnerMember), add, "")
 	case len(in[noMember]) > 0 && len(in[voterMember]) > 0:
-		return half(fmt.Sprintf("%s votes in ring %s and not in %s: half removed", m.name, rings(voterMember), rings(noMember)), remove, add)
+		return half(fmt.Sprintf("%s votes in ring %s and not in %s: half removed", m.name, rings(voterMember), rings(noMember)), remove, "")
 	case state == StateJoining, state == StateFailed:
 		return half(fmt.Sprintf("the control plane of %s does not run: %s", m.name, why), add, remove)
+	case s.outside(m) && s.retired(m):
+		return half(m.name+" is not in the balancer's group and its control plane has ended", remove, add)
 	case s.outside(m):
 		return half(m.name+" is not in the balancer's group", add, remove)
 	}
 	return nil
+}
+
+// withoutExternal are masters that have no external address of their own beside
+// the balancer's.
+func (s *sight) withoutExternal() (list []Unfinished) {
+	for _, m := range s.masters {
+		if m.status == "RUNNING" && m.external == "" {
+			list = append(list, half(m.name+" has no external address, so ssh does not reach it", s.create(), "")...)
+		}
+	}
+	return list
+}
+
+// retired tells that a master was through with its script and its API server does
+// not answer any more, although the machine could be reached: it was ended, or is ill.
+func (s *sight) retired(m seenMaster) bool {
+	return m.status == "RUNNING" && m.external != "" && m.phase == scripts.PhaseRunning && m.ready != ""
 }
 
 // quorum tells whether both rings can agree on who is in them.

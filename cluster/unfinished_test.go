@@ -50,7 +50,7 @@ func TestUnfinished(t *testing.T) {
 		})}, []func(*sight){onFirst, func(s *sight) { s.have.objects = s.have.objects[:len(s.have.objects)-1] }},
 			[]want{{"machine kubernetes-master-c00 is in no ring: half made or half removed", addC, removeC}}},
 		{"a disk in no ring", []madeMaster{whole1, second(func(m *madeMaster) { m.main, m.events, m.noMachine = noMember, noMember, true })}, nil,
-			[]want{{"disk kubernetes-master-c00-pd is in no ring: half made or half removed", addC, removeC}}},
+			[]want{{"disk kubernetes-master-c00-pd is of a master in no ring: half made or half removed", removeC, addC}}},
 		{"learner", []madeMaster{whole1, second(func(m *madeMaster) {
 			m.main, m.events, m.phase, m.notReady = learnerMember, learnerMember, scripts.PhasePrepared, "refused"
 		})}, nil, []want{{"is a learner in ring main and events", addC, ""}}},
@@ -59,7 +59,7 @@ func TestUnfinished(t *testing.T) {
 		{"learner, and the address is in the air", []madeMaster{whole1, second(func(m *madeMaster) { m.main, m.events = learnerMember, learnerMember })}, []func(*sight){inAir},
 			[]want{{"the API is dark", addC, ""}, {"is a learner", addC, ""}}},
 		{"in no ring, and the address is in the air", []madeMaster{whole1, second(func(m *madeMaster) { m.main, m.events = noMember, noMember })}, []func(*sight){inAir},
-			[]want{{"the API is dark", removeC, ""}, {"is in no ring", addC, removeC}}},
+			[]want{{"the API is dark", removeC, ""}, {"is in no ring and was: half removed", removeC, ""}}},
 		{"all whole, and the address is in the air", []madeMaster{whole1, whole2}, []func(*sight){inAir},
 			[]want{{"the API is dark", upB, ""}}},
 		{"votes, does not run", []madeMaster{whole1, second(func(m *madeMaster) { m.phase, m.notReady, m.outside = scripts.PhasePrepared, "refused", true })}, nil,
@@ -67,7 +67,13 @@ func TestUnfinished(t *testing.T) {
 		{"runs, gets no traffic", []madeMaster{whole1, second(func(m *madeMaster) { m.outside = true })}, nil,
 			[]want{{"kubernetes-master-c00 is not in the balancer's group", addC, removeC}}},
 		{"votes in main only", []madeMaster{whole1, second(func(m *madeMaster) { m.events = noMember })}, nil,
-			[]want{{"votes in ring main and not in events: half removed", removeC, addC}}},
+			[]want{{"votes in ring main and not in events: half removed", removeC, ""}}},
+		{"ended, and gets no traffic", []madeMaster{whole1, second(func(m *madeMaster) { m.outside, m.notReady = true, "refused" })}, nil,
+			[]want{{"is not in the balancer's group and its control plane has ended", removeC, addC}}},
+		{"ended, and the address is in the air", []madeMaster{with(whole1, func(m *madeMaster) { m.silent = errTimeout }), second(func(m *madeMaster) { m.silent, m.notReady = errTimeout, "refused" })},
+			[]func(*sight){inAir}, []want{{"the API is dark", removeC, ""}}},
+		{"ssh does not get there", []madeMaster{whole1, whole2}, []func(*sight){func(s *sight) { s.masters[0].external = "" }},
+			[]want{{"kubernetes-master has no external address", upB, ""}}},
 		{"a voter without machine and disk", []madeMaster{whole1, second(func(m *madeMaster) { m.noMachine, m.noDisk = true, true }), whole3}, nil,
 			[]want{{"kubernetes-master-c00 votes in ring main and events and has no machine", removeC, ""}}},
 		{"a learner without machine and disk", []madeMaster{whole1, second(func(m *madeMaster) {
