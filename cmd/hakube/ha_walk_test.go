@@ -14,12 +14,6 @@ import (
 	"hakube/cluster"
 )
 
-const (
-	zoneB = "europe-west1-b"
-	zoneC = "europe-west1-c"
-	zoneD = "europe-west1-d"
-)
-
 // A grown is a walk of several zones and masters.
 type grown struct {
 	*walk
@@ -28,13 +22,6 @@ type grown struct {
 	masters  map[string]string // replicas, by zone
 	calls    []string          // what each command cost
 }
-
-// The settings of the ten commands, beside the zone.
-const (
-	addPool   = "KUBE_USE_EXISTING_MASTER=true"
-	addMaster = "KUBE_REPLICATE_EXISTING_MASTER=true"
-	noNodes   = "KUBE_DELETE_NODES=false"
-)
 
 // hakube runs up or down in a zone, which must succeed, with --json.
 func (g *grown) hakube(t *testing.T, verb, zone string, settings ...string) (s cluster.Summary) {

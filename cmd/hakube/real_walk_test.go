@@ -7,7 +7,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -20,7 +19,6 @@ import (
 
 	"hakube/cluster"
 	"hakube/gce/local"
-	"hakube/gce/local/mirror"
 )
 
 // A walk is a person with an own home directory and an own embedded GCE.
@@ -72,45 +70,6 @@ func newWalk(t *testing.T) *walk {
 	})
 	w.kubectlPath = strings.TrimSpace(w.ok(t, "local", "kubectl").stdout)
 	return w
-}
-
-// hakubeIn makes this test binary a program called hakube (see TestMain).
-func hakubeIn(t *testing.T, dir string) string {
-	t.Helper()
-	me, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	exe := filepath.Join(dir, "hakube")
-	in, err := os.Open(me)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer in.Close()
-	out, err := os.OpenFile(exe, os.O_CREATE|os.O_WRONLY, 0o755)
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, err = io.Copy(out, in)
-	if err := errors.Join(err, out.Close()); err != nil {
-		t.Fatal(err)
-	}
-	return exe
-}
-
-// cleanEnv is the environment without the tester's settings, but with the cache.
-func cleanEnv(t *testing.T, home string) []string {
-	t.Helper()
-	cache, err := mirror.CacheDir()
-	if err != nil {
-		t.Fatal(err)
-	}
-	env := slices.DeleteFunc(os.Environ(), func(kv string) bool {
-		name, _, _ := strings.Cut(kv, "=")
-		return strings.HasPrefix(name, "KUBE") || strings.HasPrefix(name, "HAKUBE") ||
-			slices.Contains([]string{"HOME", "PROJECT", "NUM_NODES", "MULTIZONE", "XDG_STATE_HOME"}, name)
-	})
-	return append(env, "HOME="+home, "HAKUBE_CACHE_DIR="+cache)
 }
 
 // A result is what a command printed and returned.

@@ -90,7 +90,7 @@ func newRegister(t *testing.T, kubeconfig string) *register {
 	}
 	config.QPS = -1
 	client, err := corev1client.NewForConfigAndClient(config, &http.Client{
-		Transport: &http.Transport{TLSClientConfig: tls, DisableKeepAlives: true}, Timeout: registerLimit,
+		Transport: &http.Transport{TLSClientConfig: tls, DisableKeepAlives: true, Proxy: config.Proxy}, Timeout: registerLimit,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -1,0 +1,65 @@
+package main
+
+import (
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"hakube/gce/local/mirror"
+)
+
+const (
+	zoneB = "europe-west1-b"
+	zoneC = "europe-west1-c"
+	zoneD = "europe-west1-d"
+)
+
+// The settings of the ten commands, beside the zone.
+const (
+	addPool   = "KUBE_USE_EXISTING_MASTER=true"
+	addMaster = "KUBE_REPLICATE_EXISTING_MASTER=true"
+	noNodes   = "KUBE_DELETE_NODES=false"
+)
+
+// hakubeIn makes this test binary a program called hakube (see TestMain).
+func hakubeIn(t *testing.T, dir string) string {
+	t.Helper()
+	me, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	exe := filepath.Join(dir, "hakube")
+	in, err := os.Open(me)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer in.Close()
+	out, err := os.OpenFile(exe, os.O_CREATE|os.O_WRONLY, 0o755)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = io.Copy(out, in)
+	if err := errors.Join(err, out.Close()); err != nil {
+		t.Fatal(err)
+	}
+	return exe
+}
+
+// cleanEnv is the environment without the tester's settings, but with the cache.
+func cleanEnv(t *testing.T, home string) []string {
+	t.Helper()
+	cache, err := mirror.CacheDir()
+	if err != nil {
+		t.Fatal(err)
+	}
+	env := slices.DeleteFunc(os.Environ(), func(kv string) bool {
+		name, _, _ := strings.Cut(kv, "=")
+		return strings.HasPrefix(name, "KUBE") || strings.HasPrefix(name, "HAKUBE") ||
+			slices.Contains([]string{"HOME", "PROJECT", "NUM_NODES", "MULTIZONE", "XDG_STATE_HOME"}, name)
+	})
+	return append(env, "HOME="+home, "HAKUBE_CACHE_DIR="+cache)
+}
