@@ -27,6 +27,9 @@
 //     the API server it comes with; balancer.go and traffic.go what is between
 //     the address and the masters, move.go how the address gets there and back;
 //     grow.go the walk with the meter (meter.go) and the way back after a failure.
+//   - status.go and status_*.go: Status reads all there is into one sight and
+//     concludes from that alone; unfinished.go tells what a cut left by its looks,
+//     and the command that ends it; validity.go judges.
 //
 // Rules the steps keep:
 //

@@ -58,15 +58,15 @@ func (c *Cluster) ValidateWithin(ctx context.Context, limit time.Duration, told 
 	end := time.Now().Add(limit)
 	for {
 		v, err := c.Validate(ctx)
-		pause := min(validatePause, c.deps.Poll*2)
-		if ctx.Err() != nil || err == nil && v.Valid || time.Now().Add(pause).After(end) {
+		left := time.Until(end)
+		if ctx.Err() != nil || err == nil && v.Valid || left <= 0 {
 			return v, err
 		}
 		told(v, err)
 		select {
 		case <-ctx.Done():
 			return v, context.Cause(ctx)
-		case <-time.After(pause):
+		case <-time.After(min(validatePause, 2*c.deps.Poll, left)):
 		}
 	}
 }
