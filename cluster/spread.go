@@ -31,16 +31,16 @@ func (s spread) crowd(ctx context.Context) (*corev1.Pod, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listing CoreDNS: %w", err)
 	}
-	var first *corev1.Pod
+	var first *corev1.Pod // one that is not ready yet if there is such a one: it serves nobody
 	for i := range pods.Items {
 		p := &pods.Items[i]
 		switch {
-		case p.DeletionTimestamp != nil || !podReady(p):
+		case p.DeletionTimestamp != nil || p.Spec.NodeName == "":
 			return nil, nil // on its way
-		case first == nil:
-			first = p
-		case p.Spec.NodeName != first.Spec.NodeName:
+		case first != nil && p.Spec.NodeName != first.Spec.NodeName:
 			return nil, nil
+		case first == nil || !podReady(p):
+			first = p
 		}
 	}
 	if first == nil || len(pods.Items) < 2 {

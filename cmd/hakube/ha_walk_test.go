@@ -186,6 +186,7 @@ func newGrown(t *testing.T, nodes int) *grown {
 	g.hakube(t, "up", zoneB)
 	home := g.names(t, "zones/"+zoneB+"/instances")
 	home = slices.DeleteFunc(home, func(n string) bool { return n == master })
+	g.register = newRegister(t, g.kubeconfig)
 	g.runBusybox(t, "asker", fmt.Sprintf(`{"spec": {"nodeName": %q}}`, home[0]))
 	return g
 }
@@ -201,7 +202,6 @@ func TestWalkthrough(t *testing.T) {
 	}{
 		{"one zone", func(g *grown, t *testing.T) {
 			g.serve(t, "nginx")
-			g.register = newRegister(t, g.kubeconfig)
 			g.expect(t, []string{zoneB}, []string{zoneB})
 		}},
 		{"pools", func(g *grown, t *testing.T) {
@@ -294,7 +294,7 @@ func (g *grown) measured(t *testing.T, what string, s cluster.Summary, since tim
 		t.Errorf("%s: the API was dark for %.2f s: %+v", what, s.Dark.Longest, s.Outages)
 	}
 	if stall > stallLimit {
-		t.Errorf("%s: writes stalled for %.2f s", what, stall)
+		t.Errorf("%s: writes stalled for %.2f s: %s", what, stall, g.register.trouble())
 	}
 }
 

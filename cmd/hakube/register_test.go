@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"strconv"
 	"sync"
@@ -214,6 +215,13 @@ func (r *register) stall(since time.Time) (longest time.Duration) {
 		last = at
 	}
 	return longest
+}
+
+// trouble is what went wrong so far.
+func (r *register) trouble() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return fmt.Sprintf("%+v %v", r.written, r.errors)
 }
 
 // end stops both and judges what they saw.
