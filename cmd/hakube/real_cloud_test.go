@@ -26,11 +26,22 @@ const (
 // for the operation if it starts one. The answer is the JSON object.
 func (w *walk) call(t *testing.T, method, path string) map[string]any {
 	t.Helper()
-	answer := w.http(t, method, w.status(t).Endpoint+"/compute/v1/projects/local/"+path)
+	return w.send(t, method, path, "")
+}
+
+// insert makes an object of a collection, described in JSON.
+func (w *walk) insert(t *testing.T, collection, object string) {
+	t.Helper()
+	w.send(t, http.MethodPost, collection, object)
+}
+
+func (w *walk) send(t *testing.T, method, path, body string) map[string]any {
+	t.Helper()
+	answer := w.http(t, method, w.status(t).Endpoint+"/compute/v1/projects/local/"+path, body)
 	for answer["kind"] == "compute#operation" && answer["status"] != "DONE" {
 		link := answer["selfLink"].(string)
 		_, rest, _ := strings.Cut(link, "/compute/v1/")
-		answer = w.http(t, http.MethodPost, w.status(t).Endpoint+"/compute/v1/"+rest+"/wait")
+		answer = w.http(t, http.MethodPost, w.status(t).Endpoint+"/compute/v1/"+rest+"/wait", "")
 	}
 	if answer["error"] != nil {
 		t.Fatalf("%s %s: %v", method, path, answer["error"])
@@ -38,9 +49,9 @@ func (w *walk) call(t *testing.T, method, path string) map[string]any {
 	return answer
 }
 
-func (w *walk) http(t *testing.T, method, url string) (answer map[string]any) {
+func (w *walk) http(t *testing.T, method, url, body string) (answer map[string]any) {
 	t.Helper()
-	req, err := http.NewRequest(method, url, nil)
+	req, err := http.NewRequest(method, url, strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}

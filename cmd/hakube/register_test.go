@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"net/http"
 	"strconv"
 	"sync"
@@ -24,6 +23,7 @@ import (
 // masters. What both saw must be what one counter could have shown.
 type register struct {
 	client corev1client.ConfigMapInterface
+	ctx    context.Context // over once it is to stop
 	stop   context.CancelFunc
 	work   sync.WaitGroup
 	began  time.Time
@@ -31,11 +31,18 @@ type register struct {
 	mu      sync.Mutex
 	history []porcupine.Operation
 	acks    []time.Time // of writes
+	asked   []attempt   // in the order in which they ended
 	written writes
 	errors  map[string]int
 }
 
 type writes struct{ attempts, acknowledged, conflicts, unknown, reads, unread int }
+
+// An attempt is a request, and whether it was answered.
+type attempt struct {
+	call, end time.Time
+	ok, write bool
+}
 
 const (
 	registerName  = "register"
@@ -77,8 +84,10 @@ var registerModel = porcupine.Model{
 	Equal: func(a, b any) bool { return a == b },
 }
 
-// newRegister begins at once. Each request has a connection of its own: what is
-// measured is the service, not how soon a client gives up on a dead connection.
+// newRegister begins at once, and goes on until the test t is over or end is
+// called: t must outlive all that is to be judged, so it is no step's own. Each
+// request has a connection of its own: what is measured is the service, not how
+// soon a client gives up on a dead connection.
 func newRegister(t *testing.T, kubeconfig string) *register {
 	t.Helper()
 	config, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
@@ -98,7 +107,7 @@ func newRegister(t *testing.T, kubeconfig string) *register {
 	}
 	r := &register{client: client.ConfigMaps("default"), began: time.Now(), errors: map[string]int{}}
 	ctx, stop := context.WithCancel(context.Background())
-	r.stop = stop
+	r.ctx, r.stop = ctx, stop
 	if _, err := r.client.Create(ctx, configMap(0), metav1.CreateOptions{}); err != nil {
 		t.Fatal(err)
 	}
@@ -131,6 +140,9 @@ func (r *register) get(ctx context.Context, client int) (*corev1.ConfigMap, int,
 	c, err := r.client.Get(ctx, registerName, metav1.GetOptions{})
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if ctx.Err() == nil {
+		r.asked = append(r.asked, attempt{call: call, end: time.Now(), ok: err == nil})
+	}
 	if err != nil {
 		if ctx.Err() == nil {
 			r.written.unread++
@@ -164,6 +176,9 @@ func (r *register) write(ctx context.Context) {
 	defer r.mu.Unlock()
 	now := time.Now()
 	r.written.attempts++
+	if ctx.Err() == nil {
+		r.asked = append(r.asked, attempt{call, now, err == nil || apierrors.IsConflict(err), true})
+	}
 	switch {
 	case err == nil:
 		r.written.acknowledged++
@@ -217,23 +232,58 @@ func (r *register) stall(since time.Time) (longest time.Duration) {
 	return longest
 }
 
-// trouble is what went wrong so far.
-func (r *register) trouble() string {
+// failed is how many requests were asked since a moment and not answered, and
+// how many were answered.
+func (r *register) failed(since time.Time) (failed, answered int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return fmt.Sprintf("%+v %v", r.written, r.errors)
+	for _, a := range r.asked {
+		switch {
+		case a.call.Before(since):
+		case a.ok:
+			answered++
+		default:
+			failed++
+		}
+	}
+	return failed, answered
+}
+
+// unread is the longest span in which no read was answered and some failed: from
+// the call of the first that failed to the first answer after it.
+func unread(asked []attempt) (longest time.Duration) {
+	var dark time.Time
+	for _, a := range asked {
+		if a.write {
+			continue
+		}
+		if !a.ok && dark.IsZero() {
+			dark = a.call
+		}
+		if !dark.IsZero() {
+			longest = max(longest, a.end.Sub(dark))
+		}
+		if a.ok {
+			dark = time.Time{}
+		}
+	}
+	return longest
 }
 
 // end stops both and judges what they saw.
 func (r *register) end(t *testing.T) {
 	t.Helper()
+	if r.ctx.Err() != nil {
+		t.Fatal("register: it was stopped before: what came after was not judged")
+	}
 	r.stop()
 	r.work.Wait()
 	longest := r.stall(r.began)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	t.Logf("register: %d writes attempted, %d acknowledged, %d conflicts, %d unknown; %d reads, %d failed; longest stall %.2f s",
-		r.written.attempts, r.written.acknowledged, r.written.conflicts, r.written.unknown, r.written.reads, r.written.unread, longest.Seconds())
+	t.Logf("register: %d writes attempted, %d acknowledged, %d conflicts, %d unknown; %d reads, %d failed; longest stall of writes %.2f s, of reads %.2f s",
+		r.written.attempts, r.written.acknowledged, r.written.conflicts, r.written.unknown, r.written.reads, r.written.unread,
+		longest.Seconds(), unread(r.asked).Seconds())
 	for what, n := range r.errors {
 		t.Logf("register: %d times %s", n, what)
 	}
@@ -283,6 +333,28 @@ func TestRegisterModel(t *testing.T) {
 		}
 		if got := porcupine.CheckOperationsTimeout(registerModel, r.history, time.Second); got != c.want {
 			t.Errorf("%s: %v, want %v", c.name, got, c.want)
+		}
+	}
+}
+
+// TestUnread: a span without answers ends with the next one, and two are two.
+func TestUnread(t *testing.T) {
+	at := func(ms int) time.Time { return time.Time{}.Add(time.Duration(ms) * time.Millisecond) }
+	good := func(call, end int) attempt { return attempt{call: at(call), end: at(end), ok: true} }
+	bad := func(call, end int) attempt { return attempt{call: at(call), end: at(end)} }
+	for _, c := range []struct {
+		name  string
+		want  int // ms
+		asked []attempt
+	}{
+		{"all answered", 0, []attempt{good(0, 10), good(100, 110)}},
+		{"one failed", 1010, []attempt{good(0, 10), bad(100, 1100), good(1100, 1110)}},
+		{"two spans, the longer counts", 300, []attempt{bad(0, 50), good(50, 100), bad(200, 400), good(410, 500)}},
+		{"the last one failed", 400, []attempt{good(0, 10), bad(100, 500)}},
+		{"to the end", 900, []attempt{good(0, 10), bad(100, 500), bad(500, 1000)}},
+	} {
+		if got := unread(c.asked); got != time.Duration(c.want)*time.Millisecond {
+			t.Errorf("%s: %s, want %d ms", c.name, got, c.want)
 		}
 	}
 }

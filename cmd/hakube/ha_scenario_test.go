@@ -1,0 +1,116 @@
+//go:build linux
+
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestMultizoneWorkers is the longest of kube-up's end-to-end scenarios, "survive
+// addition/removal replicas multizone workers" (kubernetes/test/e2e/lifecycle/ha_master.go),
+// on real machines: nine steps, after each of which all masters and nodes are
+// there and Ready, and what every controller since the start runs answers.
+// The two shorter scenarios need no pods: cluster.TestScenarios has all three on
+// model machines.
+func TestMultizoneWorkers(t *testing.T) {
+	g := newGrown(t, 1)
+	one, two, three := []string{zoneB}, []string{zoneB, zoneC}, []string{zoneB, zoneC, zoneD}
+	for i, step := range []struct {
+		name           string
+		do             func(*testing.T)
+		masters, pools []string
+	}{
+		{"none", func(*testing.T) {}, one, one},
+		{"pool c", func(t *testing.T) { g.hakube(t, "up", zoneC, addPool) }, one, two},
+		{"pool d", func(t *testing.T) { g.hakube(t, "up", zoneD, addPool) }, one, three},
+		{"add c", func(t *testing.T) { g.withoutTheAddress(t, func() { g.replicate(t, zoneC) }) }, two, three},
+		{"add d", func(t *testing.T) { g.withoutTheAddress(t, func() { g.replicate(t, zoneD) }) }, three, three},
+		{"remove c", func(t *testing.T) { g.unreplicate(t, zoneC) }, []string{zoneB, zoneD}, three},
+		{"remove d", func(t *testing.T) { g.unreplicate(t, zoneD) }, one, three},
+		{"unpool c", func(t *testing.T) { g.hakube(t, "down", zoneC, addPool) }, one, []string{zoneB, zoneD}},
+		{"unpool d", func(t *testing.T) { g.hakube(t, "down", zoneD, addPool) }, one, one},
+	} {
+		if !t.Run(step.name, func(t *testing.T) {
+			step.do(t)
+			g.expect(t, step.masters, step.pools)
+			g.control(t, i)
+			for n := range i + 1 {
+				g.responds(t, controllerName(n))
+			}
+		}) {
+			t.FailNow()
+		}
+	}
+	g.register.end(t)
+	g.machines(t)
+	g.hakube(t, "down", zoneB)
+	if s := g.status(t); len(s.Objects) != 0 {
+		t.Errorf("down left %v", s.Objects)
+	}
+	g.nothingLeft(t)
+	t.Logf("the commands:\n%s", strings.Join(g.calls, "\n"))
+}
+
+func controllerName(n int) string { return fmt.Sprintf("ha-master-%d", n) }
+
+// control makes a ReplicationController of one pod, as kube-up's test does.
+func (g *grown) control(t *testing.T, n int) {
+	t.Helper()
+	name := controllerName(n)
+	file := filepath.Join(t.TempDir(), name+".json")
+	if err := os.WriteFile(file, fmt.Appendf(nil, `{"apiVersion": "v1", "kind": "ReplicationController", "metadata": {"name": %[1]q},
+		"spec": {"replicas": 1, "selector": {"name": %[1]q}, "template": {"metadata": {"labels": {"name": %[1]q}},
+		"spec": {"containers": [{"name": "nginx", "image": "nginx", "imagePullPolicy": "IfNotPresent"}]}}}}`, name), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	g.kubectl(t, "create", "-f", file)
+}
+
+// responds: a controller has exactly one pod, which runs and serves its page,
+// fetched by whichever master the balancer picks.
+func (g *grown) responds(t *testing.T, controller string) {
+	t.Helper()
+	eventually(t, time.Minute, controller+" responds", func() error {
+		out, err := g.tryKubectl(t, "get", "pods", "-l", "name="+controller, "-o",
+			`jsonpath={range .items[*]}{.metadata.name} {.status.phase} {.metadata.deletionTimestamp}{"\n"}{end}`)
+		if err != nil {
+			return err
+		}
+		pods := strings.Fields(out)
+		if len(pods) != 2 || pods[1] != "Running" {
+			return fmt.Errorf("its pods are %q", out)
+		}
+		page, err := g.tryKubectl(t, "get", "--raw=/api/v1/namespaces/default/pods/"+pods[0]+"/proxy/")
+		if err == nil && !strings.Contains(page, "Welcome to nginx") {
+			err = fmt.Errorf("it serves %q", page)
+		}
+		return err
+	})
+}
+
+// withoutTheAddress does something while no master can call the API's address
+// over the network: a rule denies it to all that has their tag. A master that
+// joins must not need it, since the balancer sends what it calls back to itself,
+// where no API server runs yet, once Google's agent has made the local route.
+func (g *grown) withoutTheAddress(t *testing.T, do func()) {
+	t.Helper()
+	ip := g.cluster(t).Address.IP
+	const rule = "masters-keep-off"
+	g.insert(t, "global/firewalls", fmt.Sprintf(`{"name": %q, "direction": "EGRESS", "priority": 1, "denied": [{"IPProtocol": "all"}],
+		"network": "projects/local/global/networks/default", "destinationRanges": ["%s/32"], "targetTags": [%q]}`, rule, ip, master))
+	// The rule is one: a master has no local route to an address that is its own
+	// only by translation, so its call leaves the machine and is denied.
+	if g.cluster(t).Balancer == nil {
+		out := g.on(t, master, "sh", "-c", "curl -sk -m 2 -o /dev/null https://"+ip+"/readyz; echo $?")
+		if code := strings.TrimSpace(out); code != "28" { // curl's code for a time-out
+			t.Errorf("calling %s from %s ends with curl's code %s in spite of the rule", ip, master, code)
+		}
+	}
+	do()
+	g.call(t, "DELETE", "global/firewalls/"+rule)
+}
