@@ -79,7 +79,7 @@ func (r *run) masterGroups(zones ...string) (steps []plan.Step) {
 		all = r.have.of(kindMasterGroup)
 	}
 	for _, o := range all {
-		name, groups := fmt.Sprintf("instance group %s in %s", o.name, o.zone), r.gce.InstanceGroups(o.zone)
+		name, groups := fmt.Sprintf("masters' group in %s", o.zone), r.gce.InstanceGroups(o.zone)
 		steps = append(steps, resource[*computepb.InstanceGroup]{
 			name: name,
 			get:  func(ctx context.Context) (*computepb.InstanceGroup, error) { return groups.Get(ctx, o.name) },
@@ -155,7 +155,7 @@ type backendZone struct {
 	zone string
 }
 
-func (b backendZone) String() string { return "masters of " + b.zone + " behind the balancer" }
+func (b backendZone) String() string { return "masters' group in " + b.zone + " is a backend" }
 
 // find returns the service and where in its backends the zone is, -1 if not.
 func (b backendZone) find(ctx context.Context) (*computepb.BackendService, int, error) {

@@ -94,6 +94,9 @@ func (c controlPlane) Observe(ctx context.Context) (plan.State, error) {
 	why := c.ready(ctx, ip)
 	switch {
 	case why != "" && !strings.HasPrefix(why, notReadyYet) && !strings.HasPrefix(why, answersOdd):
+		if c.removing {
+			why = "it does not answer" // which is what is wanted
+		}
 		return plan.State{Is: plan.Absent, Why: why}, nil
 	case why != "":
 		return plan.State{Is: plan.Partial, Why: why}, nil

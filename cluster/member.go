@@ -208,7 +208,7 @@ func (r *run) inSync(of object) []plan.Step {
 
 type inSync struct{ ringMember }
 
-func (s inSync) String() string { return fmt.Sprintf("%s has caught up in ring %s", s.of.name, s.ring) }
+func (s inSync) String() string { return fmt.Sprintf("%s in sync in ring %s", s.of.name, s.ring) }
 func (inSync) Waits()           {}
 
 // syncLimit is how long a learner may take to get all data.

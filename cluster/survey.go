@@ -148,7 +148,8 @@ func (s *survey) why() error {
 }
 
 // voters are the voting members of a ring, by the machines they are on. Alive
-// is one whose own machine says that it takes part.
+// is one whose own machine says that it takes part; in a ring without quorum
+// nobody can, and those whose etcd runs count, but never as enough.
 func (s *survey) voters(ring string) (list []replicate.Voter) {
 	x, _, _ := s.ring(ring)
 	for _, m := range x.Members {
@@ -157,7 +158,12 @@ func (s *survey) voters(ring string) (list []replicate.Voter) {
 		}
 		name, zone := machineOf(m)
 		own := s.answers[name][ring]
-		list = append(list, replicate.Voter{Name: name, Zone: zone, Alive: own.Healthy && own.ID == m.ID})
+		list = append(list, replicate.Voter{Name: name, Zone: zone, Alive: own.ID == m.ID && (own.Healthy || !x.Healthy)})
+	}
+	if q := replicate.QuorumOf(list); !x.Healthy && q.Holds() { // they do not reach each other
+		for i := range list {
+			list[i].Alive = list[i].Alive && i < q.Need-1
+		}
 	}
 	return list
 }

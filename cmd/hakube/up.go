@@ -97,7 +97,7 @@ func darkness(s *cluster.Summary) (lines []string) {
 		return nil
 	}
 	if s.Dark.Failed == 0 {
-		return []string{fmt.Sprintf("API was dark      never (%d probes)", s.Dark.Probes)}
+		return []string{fmt.Sprintf("API was dark      never (probed %d times)", s.Dark.Probes)}
 	}
 	lines = append(lines, fmt.Sprintf("API was dark      %.1f s at most, %.1f s in all (%d of %d probes failed)", s.Dark.Longest, s.Dark.Total, s.Dark.Failed, s.Dark.Probes))
 	for _, o := range s.Outages {
