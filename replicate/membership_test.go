@@ -61,6 +61,33 @@ func newMasters(t *testing.T) *masters {
 // boot starts a machine until it has reached a phase.
 func (m *masters) boot(name, how, phase string) replicate.Host {
 	m.t.Helper()
+	h := m.power(name, how)
+	m.reaches(name, phase)
+	return h
+}
+
+// again is a new process: same disks, nothing else.
+func (m *masters) again() {
+	m.t.Helper()
+	if err := m.w.Close(); err != nil {
+		m.t.Fatal(err)
+	}
+	m.w, m.guests = etcdtest.NewWorld(etcdtest.Options{}), map[string]*etcdtest.Guest{}
+}
+
+func (m *masters) reaches(name, phase string) {
+	m.t.Helper()
+	g := m.guests[name]
+	for deadline := time.Now().Add(10 * time.Second); !strings.HasPrefix(g.Phase(), phase); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			m.t.Fatalf("%s: phase %q, want %q", name, g.Phase(), phase)
+		}
+	}
+}
+
+// power starts a machine, which was stopped or is.
+func (m *masters) power(name, how string) replicate.Host {
+	m.t.Helper()
 	md := &etcdtest.Metadata{Project: "local", Zone: "europe-west1-b", Name: name, Address: netip.MustParseAddr("10.40.0.2"), Aliases: []string{"10.64.0.0/24"}}
 	for k, v := range map[string]string{
 		scripts.KeyStartupScript: scripts.Startup(), scripts.KeyRole: scripts.RoleMaster, scripts.KeyAddress: vip, scripts.KeyStart: how,
@@ -84,11 +111,6 @@ func (m *masters) boot(name, how, phase string) replicate.Host {
 		m.t.Fatal(err)
 	}
 	m.guests[name] = g
-	for deadline := time.Now().Add(10 * time.Second); g.Phase() != phase; time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			m.t.Fatalf("%s: phase %q, want %q", name, g.Phase(), phase)
-		}
-	}
 	return replicate.Host{Name: name, Address: name + ":22", User: "jane", HostKeys: []ssh.PublicKey{g.HostKey()}}
 }
 
