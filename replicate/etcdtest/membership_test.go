@@ -45,10 +45,10 @@ func newBench(t *testing.T, o Options, names ...string) *bench {
 		}
 	}
 	for _, n := range names[1:] {
-		b.want(b.first().addLearner(peer(n)), nil)
+		b.want(b.m[names[0]].addLearner(peer(n)), nil)
 		b.told(n, names[:1+len(b.m)]...)
 		b.start(n)
-		b.want(b.first().promote(b.id(n)), nil)
+		b.want(b.m[names[0]].promote(b.id(n)), nil)
 	}
 	return b
 }
