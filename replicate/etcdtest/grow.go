@@ -240,15 +240,17 @@ func joinControlPlane(ctx context.Context, c Call) int {
 	return c.answer(map[string]bool{"joined": true})
 }
 
-// retire is scripts/retire.sh. It does not wait: a change of a balancer takes
-// effect at once here, so that nothing is still under way. A reboot undoes it.
-func retire(_ context.Context, c Call) int {
+// retire is scripts/retire.sh, but for the time it takes: it goes on when nothing
+// is under way any more. A reboot undoes it.
+func retire(ctx context.Context, c Call) int {
 	if len(c.Args) != 1 {
 		return c.fail("usage: retire SECONDS")
 	}
-	if _, err := strconv.ParseUint(c.Args[0], 10, 31); err != nil {
+	seconds, err := strconv.ParseUint(c.Args[0], 10, 16)
+	if err != nil {
 		return c.fail("usage: retire SECONDS")
 	}
+	c.Guest.drain(ctx, time.Duration(seconds)*time.Second)
 	g := c.Guest
 	g.w.mu.Lock()
 	k := g.control

@@ -156,6 +156,33 @@ func (g *Guest) Ready() bool {
 	return g.ready()
 }
 
+// drain waits, for some time, until its API server has answered all it was asked.
+func (g *Guest) drain(ctx context.Context, limit time.Duration) {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for g.busy() {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// busy tells whether something is asked of its API server, or about to be.
+func (g *Guest) busy() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for c := range g.conns {
+		if c.local == port(443) && !c.idle {
+			return true
+		}
+	}
+	return false
+}
+
 // hangUp ends the connections with the API server, each when what was asked on it
 // is answered.
 func (g *Guest) hangUp() {
