@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"hakube/cluster/plan"
 )
@@ -25,7 +26,10 @@ func (r *run) walk(ctx context.Context, items []plan.Item, report func(plan.Even
 		return nil
 	})
 	err = plan.Run(ctx, items, m.follow(report))
-	if err != nil && ctx.Err() == nil && r.mode == AddReplica {
+	switch {
+	case err != nil && ctx.Err() != nil:
+		err = errors.Join(err, r.ground(ctx, m.follow(report)))
+	case err != nil && r.mode == AddReplica:
 		err = r.rollBack(ctx, err, m.follow(report))
 	}
 	all, steps := m.end()
@@ -33,6 +37,22 @@ func (r *run) walk(ctx context.Context, items []plan.Item, report func(plan.Even
 	defer r.mu.Unlock()
 	r.dark, r.outages = &all, steps
 	return err
+}
+
+// groundLimit is how long an interrupted run may take to give the address back.
+const groundLimit = time.Minute
+
+// ground lets no run end by an interrupt while nobody has the address: nothing
+// stands between the two changes that move it, a person's ^C neither.
+func (r *run) ground(ctx context.Context, report func(plan.Event)) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), groundLimit)
+	defer cancel()
+	have, err := r.look(ctx)
+	if err != nil || !have.held.inTheAir() {
+		return err
+	}
+	r.have = have
+	return plan.Run(ctx, r.reachable(), report)
 }
 
 // rollBack takes a replica away again that could not be finished, as long as it

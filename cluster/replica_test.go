@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"hakube/cluster/plan"
 	"hakube/gce"
 )
 
@@ -252,6 +253,57 @@ func TestRollBack(t *testing.T) {
 		})
 	}
 	w.mustUp(o.replica(zoneC))
+}
+
+// TestInterruptedMove: whoever interrupts a run while the address is on its way
+// does not leave the API dark; run again, it ends well.
+func TestInterruptedMove(t *testing.T) {
+	for _, m := range []struct {
+		name string
+		at   string
+		kind plan.Kind
+		run  func(context.Context, *operator, func(plan.Event)) error
+	}{
+		{"there", "address kubernetes-master-ip off the master", plan.Made, func(ctx context.Context, o *operator, report func(plan.Event)) error {
+			_, err := o.replica(zoneC).Up(ctx, report)
+			return err
+		}},
+		{"and back", "forwarding rule kubernetes-master", plan.Removed, func(ctx context.Context, o *operator, report func(plan.Event)) error {
+			_, err := o.replica(zoneC).Down(ctx, report)
+			return err
+		}},
+	} {
+		t.Run(m.name, func(t *testing.T) {
+			w, _ := newModelWorld(t)
+			o := w.operator()
+			w.mustUp(o)
+			if m.kind == plan.Removed {
+				w.mustUp(o.replica(zoneC))
+			}
+			ctx, stop := context.WithCancel(context.Background())
+			defer stop()
+			err := m.run(ctx, o, func(e plan.Event) {
+				if e.Step == m.at && e.Kind == m.kind {
+					stop()
+				}
+			})
+			if !errors.Is(err, context.Canceled) {
+				t.Fatalf("the interrupted run ended with: %v", err)
+			}
+			r := o.run(Up)
+			h, err := r.holder(context.Background())
+			if err != nil || h.machine != "kubernetes-master" {
+				t.Errorf("the address is held by %+v, %v", h, err)
+			}
+			if why := r.ready(context.Background(), h.ip); why != "" {
+				t.Errorf("the API: %s", why)
+			}
+			if err := m.run(context.Background(), o, nil); err != nil {
+				t.Errorf("again: %v", err)
+			}
+			w.mustDown(o.again(func(s *Settings) { s.Zone = "" }))
+		})
+	}
 }
 
 // TestDeadReplicaLeaves: it is the first to go, through a living one.
