@@ -69,6 +69,8 @@ func (v validate) look(ctx context.Context) (why string, err error) {
 	}
 	e := &Evidence{Ready: "ok"}
 	var notes [4]string
+	var p pool
+	var s *survey
 	err = together(
 		func() error {
 			if notes[0] = v.ready(ctx, ip); notes[0] != "" {
@@ -76,18 +78,13 @@ func (v validate) look(ctx context.Context) (why string, err error) {
 			}
 			return nil
 		},
-		func() error {
-			p, err := v.everyPool(ctx)
-			if err != nil {
-				return err
-			}
+		func() (err error) {
+			p, err = v.everyPool(ctx)
 			e.Nodes = nodesOf(p.nodes)
-			notes[1] = v.nodesMissing(e.Nodes, p)
-			return nil
+			return err
 		},
 		func() error {
-			all := v.masters()
-			s := v.survey(ctx, all)
+			s = v.survey(ctx, v.masters())
 			e.Rings = map[string]replicate.Ring{}
 			for _, name := range ringNames {
 				e.Rings[name], _, _ = s.ring(name)
@@ -111,6 +108,7 @@ func (v validate) look(ctx context.Context) (why string, err error) {
 	if err != nil {
 		return "", err
 	}
+	notes[1] = v.nodesMissing(e.Nodes, p, s)
 	v.mu.Lock()
 	v.run.evidence = e
 	v.mu.Unlock()
@@ -140,9 +138,22 @@ func nodesOf(items []corev1.Node) (nodes []Node) {
 	return nodes
 }
 
-// nodesMissing is what is missing of the masters and of all zones' nodes.
-func (v validate) nodesMissing(nodes []Node, p pool) string {
+// nodesMissing is what is missing of the masters and of all zones' nodes. A
+// master that votes nowhere is half made or half removed: waiting for its Node
+// would be in vain, but it is said.
+func (v validate) nodesMissing(nodes []Node, p pool, s *survey) string {
+	_, known := s.healthy() // or else nobody says who votes
 	for _, m := range v.masters() {
+		votes := !known
+		for _, ring := range ringNames {
+			votes = votes || slices.ContainsFunc(s.voters(ring), func(x replicate.Voter) bool { return x.Name == m.name })
+		}
+		if !votes && m.name != v.replica.name {
+			v.mu.Lock()
+			v.warn(fmt.Sprintf("master %s in %s votes in no etcd ring: it is half made or half removed; \"hakube status\" names the command", m.name, m.zone))
+			v.mu.Unlock()
+			continue
+		}
 		if why := masterMissing(nodes, m.name); why != "" {
 			return why
 		}
