@@ -39,7 +39,7 @@ endif
 demo: tools build ## a real one-zone cluster on this machine, used, taken down, and proof that nothing is left
 	testdata/demo.sh bin/hakube
 
-bench: tools ## measure: create, idle re-run, remove, start-up, memory
+bench: tools ## measure: create, the ten commands, dark times, pools, start-up, memory
 	$(GO) test -run '^$$' -bench . -benchtime=1x -timeout 60m ./cmd/hakube
 
 golden: ## rewrite golden files and the README's table (and fail, so that CI cannot)
