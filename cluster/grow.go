@@ -65,6 +65,7 @@ func (r *run) rollBack(ctx context.Context, failed error, report func(plan.Event
 		back.have = have
 		back.sawExternals()
 		err = back.reach(ctx, report)
+		back.replica.status = back.have.statusOf(r.replica) // it may have died, or never lived
 	}
 	if err != nil {
 		return fmt.Errorf("%w\nnothing was taken back: %w", failed, err)

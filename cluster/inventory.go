@@ -176,6 +176,16 @@ func (v *inventory) master(n Names, m object) *inventory {
 	return p
 }
 
+// statusOf is a machine's status as found, "" if there is none.
+func (v *inventory) statusOf(m object) string {
+	for _, o := range v.objects {
+		if o.kind == kindInstance && o.name == m.name && o.zone == m.zone {
+			return o.status
+		}
+	}
+	return ""
+}
+
 func (v *inventory) zones(which func(object) bool) (zones []string) {
 	for _, o := range v.objects {
 		if o.zone != "" && which(o) && !slices.Contains(zones, o.zone) {

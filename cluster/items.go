@@ -83,6 +83,11 @@ func (r *run) items() []plan.Item {
 // one leaves.
 func (r *run) growth(l *lines) {
 	of, zone := r.replica, r.replica.zone
+	alone := r.mode == RemoveReplica && r.balanced && !slices.Contains(zonesOf(r.masters()), zone)
+	if alone { // after its master: Google drains no connections of a group that leaves the service
+		l.then(r.masterGroups(zone)...)
+		l.then(r.backendZones(zone)...)
+	}
 	if r.mode == RemoveReplica {
 		l.then(r.masterNode(of)) // nobody else takes it away
 	}
@@ -104,8 +109,8 @@ func (r *run) growth(l *lines) {
 	if r.mode == RemoveReplica {
 		l.then(r.busy()) // pods go elsewhere while its kubelet can end them
 	}
-	if r.mode == RemoveReplica && (!r.balanced || slices.Contains(zonesOf(r.masters()), zone)) {
-		l.then(r.traffic(of)...) // the zone keeps its group for other masters, or loses it with the balancer
+	if r.mode == RemoveReplica {
+		l.then(r.traffic(of)...)
 		return
 	}
 	l.then(r.masterGroups(zone)...)

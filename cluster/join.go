@@ -76,14 +76,7 @@ func (r *run) join(ctx context.Context) error {
 }
 
 // runs tells whether a machine was found running.
-func (v *inventory) runs(m object) bool {
-	for _, o := range v.objects {
-		if o.kind == m.kind && o.name == m.name && o.zone == m.zone {
-			return o.status == "RUNNING"
-		}
-	}
-	return false
-}
+func (v *inventory) runs(m object) bool { return v.statusOf(m) == "RUNNING" }
 
 // leave looks for what there is to remove of the zone's pool, its Nodes
 // included if the cluster can be asked.

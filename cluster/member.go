@@ -273,6 +273,15 @@ func (v vote) Observe(ctx context.Context) (plan.State, error) {
 }
 
 func (v vote) Do(ctx context.Context) error {
+	// etcd asks how far the learner had come and not whether it lives: a vote for
+	// one that has died since would end a ring of one for good (tried on 3.6.8).
+	own, err := v.ringsOn(ctx, v.of)
+	if err != nil {
+		return fmt.Errorf("asking %s whether it lives, before it gets a vote: %w", v.of.name, err)
+	}
+	if x := own[v.ring]; x.ID == "" {
+		return fmt.Errorf("%w: %s", replicate.ErrNotInSync, or(x.Error, "its etcd does not answer"))
+	}
 	return v.through(ctx, func(via replicate.Host) error {
 		return replicate.Promote(ctx, v.deps.SSH, via, v.ring, v.peerURL())
 	})

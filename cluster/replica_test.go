@@ -255,6 +255,59 @@ func TestRollBack(t *testing.T) {
 	w.mustUp(o.replica(zoneC))
 }
 
+// TestDownOfTheDead: the cluster is removed in both forms though no master lives,
+// balancer and all.
+func TestDownOfTheDead(t *testing.T) {
+	for name, zone := range map[string]Zone{"by zone": zoneB, "wherever it is": ""} {
+		t.Run(name, func(t *testing.T) {
+			w, _ := newModelWorld(t)
+			before := w.objects()
+			o := w.operator()
+			w.mustUp(o)
+			in := Zone(zoneC)
+			if zone != "" {
+				in = zoneB // that zone must hold all there is
+			}
+			second := w.mustUp(o.replica(in)).Replica
+			for _, m := range []struct{ zone, name string }{{zoneB, "kubernetes-master"}, {string(in), second}} {
+				if err := w.Client.Instances(m.zone).Stop(context.Background(), m.name); err != nil {
+					t.Fatal(err)
+				}
+			}
+			w.mustDown(o.again(func(s *Settings) { s.Zone = zone }))
+			if diff := cmp.Diff(before, w.objects()); diff != "" {
+				t.Errorf("objects after down (-before +after):\n%s", diff)
+			}
+		})
+	}
+}
+
+// TestNoVoteForTheDead: a learner that caught up and died gets no vote, which
+// etcd itself would give it. The ring of one goes on.
+func TestNoVoteForTheDead(t *testing.T) {
+	w, _ := newModelWorld(t)
+	o := w.operator()
+	w.mustUp(o)
+	name := o.want().names.Replica(zoneC, 0)
+	_, err := o.replica(zoneC).Up(context.Background(), func(e plan.Event) {
+		if e.Step == "API answers through the balancer" && e.Kind.Final() {
+			if err := w.Client.Instances(zoneC).Stop(context.Background(), name); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	var back *RolledBack
+	if !errors.As(err, &back) {
+		t.Fatalf("not rolled back: %v", err)
+	}
+	if got := mastersOf(t, w.mustUp(o)); len(got) != 1 {
+		t.Errorf("masters are %v", got)
+	}
+	w.mustDown(o)
+}
+
+func (o *operator) want() *spec { return &o.run(Up).want }
+
 // TestInterruptedMove: whoever interrupts a run while the address is on its way
 // does not leave the API dark; run again, it ends well.
 func TestInterruptedMove(t *testing.T) {

@@ -149,13 +149,11 @@ func (m *Machines) connect() {
 				to[a] = append(to[a], g)
 			}
 		}
+		for _, a := range x.NIC.Forwarded { // also while it drains
+			kept[a] = append(kept[a], x.MachineKey)
+		}
 	}
 	for _, b := range m.network.Balancers {
-		// Who has left a balancer may finish what it has. The end of a drain is not
-		// timed here, nor that Google allows none to a group that leaves its service.
-		for _, x := range m.network.Machines {
-			kept[b.Address] = append(kept[b.Address], x.MachineKey)
-		}
 		for _, x := range m.members(b) {
 			if g := m.guests[x.MachineKey]; g != nil {
 				to[b.Address] = append(to[b.Address], g)

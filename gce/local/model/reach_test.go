@@ -256,12 +256,12 @@ func TestConnectionsFollow(t *testing.T) {
 			t.Errorf("%d while b drains: %v", i, err)
 		}
 	}
-	s.net.Balancers = nil
-	s.sync()
-	for i, c := range both {
-		if err := ask(c); !errors.Is(err, syscall.ECONNRESET) {
-			t.Errorf("%d after the balancer has gone: %v", i, err)
-		}
+	s.behind(nil, 0)
+	if err := ask(both[0]); err != nil {
+		t.Errorf("a, that stays: %v", err)
+	}
+	if err := ask(both[1]); !errors.Is(err, syscall.ECONNRESET) {
+		t.Errorf("b after the drain: %v", err)
 	}
 }
 
