@@ -53,7 +53,6 @@ func TestMultizoneWorkers(t *testing.T) {
 		t.Errorf("down left %v", s.Objects)
 	}
 	g.nothingLeft(t)
-	t.Logf("the commands:\n%s", strings.Join(g.calls, "\n"))
 }
 
 func controllerName(n int) string { return fmt.Sprintf("ha-master-%d", n) }

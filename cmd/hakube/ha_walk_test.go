@@ -22,7 +22,6 @@ type grown struct {
 	home     string // a node of the first pool, which stays to the end
 	register *register
 	masters  map[string]string // replicas, by zone
-	calls    []string          // what each command cost
 }
 
 // hakube runs up or down in a zone, which must succeed, with --json.
@@ -37,9 +36,8 @@ func (g *grown) hakube(t *testing.T, verb, zone string, settings ...string) (s c
 		t.Fatalf("%s hakube %s in %s exits with %d:\n%s", settings, verb, zone, r.code, r.stderr)
 	}
 	after := g.status(t).Calls
-	g.calls = append(g.calls, fmt.Sprintf("%-36s %-4s %s  %5.1f s, %3d reads, %2d changes", strings.Join(settings, " "), verb, zone,
-		time.Since(begin).Seconds(), after.Read-calls.Read, after.Change-calls.Change))
-	t.Log(g.calls[len(g.calls)-1])
+	report(t, "%-36s %-4s %s  %5.1f s, %3d reads, %2d changes", strings.Join(settings, " "), verb, zone,
+		time.Since(begin).Seconds(), after.Read-calls.Read, after.Change-calls.Change)
 	if strings.TrimSpace(r.stdout) != "" {
 		decode(t, r.stdout, &s)
 	}
@@ -196,7 +194,7 @@ func (g *grown) watched(t *testing.T) {
 	t.Helper()
 	log := g.kubectl(t, "logs", "watcher")
 	served, lost := strings.Count(log, "served"), strings.Count(log, "lost")
-	t.Logf("nginx was asked for its page %d times, %d were not answered", served+lost, lost)
+	report(t, "nginx was asked for its page %d times, %d were not answered", served+lost, lost)
 	if lost > 0 || served == 0 {
 		t.Errorf("nginx did not answer throughout:\n%s", strings.ReplaceAll(log, "served\n", ""))
 	}
@@ -279,7 +277,6 @@ func TestWalkthrough(t *testing.T) {
 		}
 		t.Logf("%s: %s", step.name, time.Since(begin).Round(100*time.Millisecond))
 	}
-	t.Logf("the commands:\n%s", strings.Join(g.calls, "\n"))
 }
 
 // darkLimit and stallLimit are in seconds: how long the API may be dark while its
@@ -317,7 +314,7 @@ func (g *grown) measured(t *testing.T, what string, s cluster.Summary, since tim
 	t.Helper()
 	stall := g.register.stall(since).Seconds()
 	failed, answered := g.register.failed(since)
-	t.Logf("%s: dark %.2f s at most, %.2f s in all (%d of %d probes), writes stalled %.2f s at most (%d of %d requests failed)",
+	report(t, "%s: dark %.2f s at most, %.2f s in all (%d of %d probes), writes stalled %.2f s at most (%d of %d requests failed)",
 		what, s.Dark.Longest, s.Dark.Total, s.Dark.Failed, s.Dark.Probes, stall, failed, failed+answered)
 	if s.Dark.Longest > darkLimit {
 		t.Errorf("%s: the API was dark for %.2f s: %+v", what, s.Dark.Longest, s.Outages)
@@ -353,7 +350,7 @@ func (g *grown) halt(t *testing.T) {
 		}
 		return nil
 	})
-	t.Logf("writes stalled %.2f s at most while it went", g.register.stall(begin).Seconds())
+	report(t, "%s was halted: writes stalled %.2f s at most while it went", name, g.register.stall(begin).Seconds())
 	since := time.Now() // the balancer's check has seen it long since
 	s := g.cluster(t)
 	for _, m := range s.Masters {

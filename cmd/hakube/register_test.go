@@ -281,11 +281,11 @@ func (r *register) end(t *testing.T) {
 	longest := r.stall(r.began)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	t.Logf("register: %d writes attempted, %d acknowledged, %d conflicts, %d unknown; %d reads, %d failed; longest stall of writes %.2f s, of reads %.2f s",
+	report(t, "register: %d writes attempted, %d acknowledged, %d conflicts, %d unknown; %d reads, %d failed; longest stall of writes %.2f s, of reads %.2f s",
 		r.written.attempts, r.written.acknowledged, r.written.conflicts, r.written.unknown, r.written.reads, r.written.unread,
 		longest.Seconds(), unread(r.asked).Seconds())
 	for what, n := range r.errors {
-		t.Logf("register: %d times %s", n, what)
+		report(t, "register: %d times %s", n, what)
 	}
 	if r.written.acknowledged == 0 {
 		t.Error("register: no write was acknowledged")
