@@ -47,7 +47,10 @@ type attempt struct {
 const (
 	registerName  = "register"
 	registerEvery = 100 * time.Millisecond
-	registerLimit = 5 * time.Second // of one request
+	// registerLimit is for one request. One that is under way when the address moves
+	// is never answered, its connection being gone: how long its client hangs is
+	// the client's own limit, so this must be less than the stall that is allowed.
+	registerLimit = 2 * time.Second
 )
 
 // op is what was asked of the register: a write from one value to the next, or
