@@ -29,7 +29,7 @@ func (r *run) addresses() (steps []plan.Step) {
 				err := r.gce.Addresses().Insert(ctx, &computepb.Address{
 					Name:        &o.name,
 					Description: new(r.want.mark.For(roleAddress)),
-					Labels:      r.want.labels(),
+					Labels:      r.lease.reserving().on(r.want.labels()), // one change: of two that create, one comes first
 					AddressType: new("EXTERNAL"),
 				})
 				if gce.ClassOf(err) == gce.Already {
@@ -46,6 +46,7 @@ func (r *run) addresses() (steps []plan.Step) {
 }
 
 func (r *run) sawAddress(a *computepb.Address) {
+	r.lease.saw(r.gce, a)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.ip = a.GetAddress()

@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"net"
+	"os"
 	"time"
 
 	"golang.org/x/crypto/ssh" // the operator's key is a signer
@@ -32,6 +33,11 @@ type Deps struct {
 	MirrorDefault string
 	// Poll is the pause between two looks while waiting; one second if zero.
 	Poll time.Duration
+	// Lease is how long a run has the cluster to itself without a sign of life; a
+	// minute if zero.
+	Lease time.Duration
+	// PID is what the lease names this process by; its own number if zero.
+	PID int
 	// LetGo is how long the cloud may say that something is in use after its
 	// user is gone; a minute if zero.
 	LetGo time.Duration
@@ -49,6 +55,12 @@ func New(s Settings, d Deps) *Cluster {
 	if d.Poll == 0 {
 		d.Poll = time.Second
 	}
+	if d.PID == 0 {
+		d.PID = os.Getpid()
+	}
+	if d.Lease == 0 {
+		d.Lease = leaseLength
+	}
 	if d.LetGo == 0 {
 		d.LetGo = time.Minute
 	}
@@ -62,15 +74,21 @@ func New(s Settings, d Deps) *Cluster {
 // KUBE_USE_EXISTING_MASTER only the zone's pool of nodes, with
 // KUBE_REPLICATE_EXISTING_MASTER one more master ([Settings.Mode]). The summary
 // says where it is and what was seen of it.
-func (c *Cluster) Up(ctx context.Context, report func(plan.Event)) (*Summary, error) {
-	r, items, err := c.up(ctx, doing(report))
-	if err != nil {
-		return nil, err
-	}
-	if err := r.walk(ctx, items, report); err != nil {
-		return nil, err
-	}
-	return r.summary(), nil
+//
+// While another run changes the cluster it waits for that one, and so does Down.
+func (c *Cluster) Up(ctx context.Context, report func(plan.Event)) (s *Summary, err error) {
+	warning, err := c.alone(ctx, Up, report, func(ctx context.Context, l *lease) error {
+		r, items, err := c.up(ctx, l, doing(report))
+		if err != nil {
+			return err
+		}
+		if err := r.walk(ctx, items, report); err != nil {
+			return err
+		}
+		s = r.summary()
+		return nil
+	})
+	return s.warned(warning), err
 }
 
 // Down removes the cluster and everything that carries its mark, or with
@@ -78,22 +96,28 @@ func (c *Cluster) Up(ctx context.Context, report func(plan.Event)) (*Summary, er
 // KUBE_DELETE_NODES=false one master ([Settings.Mode]). Only the last needs a
 // living cluster; from one that lives nodes are drained first. When something is
 // left the error is a [*Leftovers] and the summary lists it too.
-func (c *Cluster) Down(ctx context.Context, report func(plan.Event)) (*Summary, error) {
-	r, items, err := c.down(ctx, doing(report))
-	if err != nil {
-		return nil, err
-	}
-	if len(items) == 0 {
-		return &Summary{Nothing: true, Mode: r.mode, Context: r.want.context, Zone: r.want.zone}, nil
-	}
-	err = r.walk(ctx, items, report)
-	return r.summary(), err
+func (c *Cluster) Down(ctx context.Context, report func(plan.Event)) (s *Summary, err error) {
+	warning, err := c.alone(ctx, Down, report, func(ctx context.Context, l *lease) error {
+		s = nil
+		r, items, err := c.down(ctx, l, doing(report))
+		if err != nil {
+			return err
+		}
+		if len(items) == 0 {
+			s = &Summary{Nothing: true, Mode: r.mode, Context: r.want.context, Zone: r.want.zone}
+			return nil
+		}
+		err = r.walk(ctx, items, report)
+		s = r.summary()
+		return err
+	})
+	return s.warned(warning), err
 }
 
 // PreviewUp is the walk of Up without acting; it returns how many steps Up
 // would take.
 func (c *Cluster) PreviewUp(ctx context.Context, report func(plan.Event)) (changes int, err error) {
-	_, items, err := c.up(ctx, looking)
+	_, items, err := c.up(ctx, nil, looking)
 	if err != nil {
 		return 0, err
 	}
@@ -102,7 +126,7 @@ func (c *Cluster) PreviewUp(ctx context.Context, report func(plan.Event)) (chang
 
 // PreviewDown is the walk of Down without acting.
 func (c *Cluster) PreviewDown(ctx context.Context, report func(plan.Event)) (changes int, err error) {
-	_, items, err := c.down(ctx, looking)
+	_, items, err := c.down(ctx, nil, looking)
 	if err != nil {
 		return 0, err
 	}

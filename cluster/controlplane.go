@@ -116,6 +116,9 @@ func (c controlPlane) Do(ctx context.Context) error {
 	return c.overSSH(ctx, c.of, func(h replicate.Host) error {
 		ctx, cancel := context.WithTimeout(ctx, c.want.settings.InitTimeout.Duration())
 		defer cancel()
+		if err := plan.Gate(ctx); err != nil {
+			return err
+		}
 		return replicate.JoinControlPlane(ctx, c.deps.SSH, h)
 	})
 }

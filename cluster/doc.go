@@ -18,6 +18,8 @@
 //     find out what is there, where, and who has the address; join.go whether
 //     a pool may come or go, pick.go which master does, room.go whether there
 //     are addresses for it.
+//   - lease.go: what keeps two runs apart, in the labels of the address
+//     (lease_record.go); turn.go is the wait for another run.
 //   - one file for each noun, with its steps: network, firewall, address, disk,
 //     master, access (ssh), api, kubeconfig, token, template, drain (with
 //     evict), group, nodes (with pool), ghosts, spread (CoreDNS), validate,
@@ -41,6 +43,8 @@
 //     description, set by the call that makes it. One with our name and
 //     without our mark is refused. The network and its ssh rule are used when
 //     they are there, and then never removed.
+//   - Nothing is changed without the lease. The address that carries it is of the
+//     first objects to be made and the last to go.
 //   - What differs from the settings and cannot be changed is refused, with
 //     the variable and the value it was made with.
 //   - A removal needs no living cluster: it asks Compute Engine only, for

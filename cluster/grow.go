@@ -27,6 +27,7 @@ func (r *run) walk(ctx context.Context, items []plan.Item, report func(plan.Even
 	})
 	err = plan.Run(ctx, items, m.follow(report))
 	switch {
+	case isOusted(err): // nothing more is this run's business
 	case err != nil && ctx.Err() != nil:
 		err = errors.Join(err, r.ground(ctx, m.follow(report)))
 	case err != nil && r.mode == AddReplica:
@@ -93,7 +94,7 @@ func (r *run) rollBack(ctx context.Context, failed error, report func(plan.Event
 // reversed is the run that removes what this one was to add.
 func (r *run) reversed() *run {
 	back := &run{
-		deps: r.deps, want: r.want, gce: r.gce, poll: r.poll, mode: RemoveReplica, removing: true, replica: r.replica,
+		deps: r.deps, want: r.want, gce: r.gce, lease: r.lease, poll: r.poll, mode: RemoveReplica, removing: true, replica: r.replica,
 		gaveUp: map[string]string{}, externals: map[string]string{}, states: map[string]string{}, ip: r.ip,
 	}
 	back.want.settings.ReplicateMaster, back.want.settings.DeleteNodes = false, false

@@ -17,13 +17,14 @@ type held struct {
 	machine string // the instance that has it
 	zone    string // of that instance
 	rule    string // the forwarding rule that has it
+	lease   record // on its labels
 }
 
 // inTheAir tells that nobody has the address: the API is dark.
 func (h held) inTheAir() bool { return h.ip != "" && h.machine == "" && h.rule == "" }
 
 func heldOf(a *computepb.Address) held {
-	h := held{ip: a.GetAddress()}
+	h := held{ip: a.GetAddress(), lease: recordOf(a.GetLabels())}
 	for _, u := range a.GetUsers() {
 		switch {
 		case strings.Contains(u, "/forwardingRules/"):
@@ -40,6 +41,7 @@ func heldOf(a *computepb.Address) held {
 func (r *run) holder(ctx context.Context) (held, error) {
 	a, err := r.gce.Addresses().Get(ctx, r.want.names.Address())
 	if gce.IsNotFound(err) {
+		r.lease.saw(r.gce, nil)
 		return held{}, nil
 	}
 	if err != nil {

@@ -18,11 +18,16 @@ func (r *run) items() []plan.Item {
 	if r.mode == RemoveCluster {
 		l.then(r.kubeconfig()) // the last to go: while anything is left, it is how to look at it
 	}
+	if r.mode == RemoveCluster {
+		l.then(r.addresses()...) // its labels are the lease: until all else is gone nobody else may begin
+	}
 	if whole {
-		l.then(r.networks()...)    // everything is in it
+		l.then(r.networks()...) // everything is in it
+		if r.mode == Create {
+			l.beside(r.addresses()...) // the API's, so that it is the same whatever the masters are; with the lease on it
+		}
 		l.then(r.subnetworks()...) // addresses of machines, pods and Services
 		l.beside(r.firewalls()...) // need the network only
-		l.beside(r.addresses()...) // the API's, so that it is the same whatever the masters are
 	}
 	if r.mode == RemoveCluster {
 		r.balancer(&l) // gives the address free

@@ -18,6 +18,8 @@ import (
 	// the whole clientset would double the start-up time.
 	corev1client "k8s.io/client-go/kubernetes/typed/core/v1"
 	"k8s.io/client-go/rest"
+
+	"hakube/cluster/plan"
 )
 
 // kubeLimit is how long one call to the API may take.
@@ -57,8 +59,21 @@ func newKubeClient(e entry, dial func(context.Context, string, string) (net.Conn
 		QPS:           -1, // a handful of calls; waiting is paced where it is done
 		Timeout:       kubeLimit,
 		Dial:          dial,
+		WrapTransport: func(t http.RoundTripper) http.RoundTripper { return gated{t} },
 		Proxy:         func(*http.Request) (*url.URL, error) { return nil, nil },
 	})
+}
+
+// gated asks the gate of the run before each change.
+type gated struct{ http.RoundTripper }
+
+func (g gated) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.Method != http.MethodGet {
+		if err := plan.Gate(r.Context()); err != nil {
+			return nil, err
+		}
+	}
+	return g.RoundTripper.RoundTrip(r)
 }
 
 func (e entry) same(o entry) bool {

@@ -20,6 +20,7 @@ func (r *run) kubeconfig() plan.Step { return kubeconfig{r} }
 type kubeconfig struct{ *run }
 
 func (k kubeconfig) String() string { return "kubeconfig " + k.want.context }
+func (kubeconfig) Local()           {}
 
 func (k kubeconfig) Observe(ctx context.Context) (plan.State, error) {
 	config, err := loadKubeconfig(k.want.kubeconfig)

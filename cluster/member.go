@@ -90,6 +90,9 @@ func (m ringMember) through(ctx context.Context, change func(via replicate.Host)
 	return plan.Until(ctx, plan.Condition{
 		For: "ring " + m.ring + " to take the change", Every: m.poll, Limit: memberLimit,
 		Check: func(ctx context.Context) (bool, string, error) {
+			if err := plan.Gate(ctx); err != nil {
+				return false, "", plan.Permanent(err)
+			}
 			err := m.overSSH(ctx, via, change)
 			switch {
 			case err == nil:

@@ -26,6 +26,12 @@ func (r *run) replicable(ctx context.Context) error {
 	}
 	for _, ring := range ringNames {
 		voters := s.voters(ring)
+		if len(voters) == 0 {
+			return &Refused{
+				Why:  fmt.Sprintf("no master tells who is in etcd ring %s, so none can be added:\n%v", ring, s.why()),
+				Cure: fmt.Sprintf(`"hakube status" shows each master; an operator whose ssh key they do not know yet runs "KUBE_GCE_ZONE=%s hakube up" first, which adds it`, r.want.home),
+			}
+		}
 		if slices.ContainsFunc(voters, func(v replicate.Voter) bool { return v.Name == r.replica.name }) {
 			continue // it votes already: nothing is added
 		}

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"sync"
 
+	"cloud.google.com/go/compute/apiv1/computepb"
+
 	"hakube/gce"
 	"hakube/scripts"
 )
@@ -23,9 +25,10 @@ func together(reads ...func() error) error {
 
 // found collects marked objects from reads that run at the same time.
 type found struct {
-	mark Mark
-	mu   sync.Mutex
-	list []object
+	mark     Mark
+	reserved func(*gce.Client, *computepb.Address) // told of addresses of ours; nil is nobody
+	mu       sync.Mutex
+	list     []object
 }
 
 func (f *found) add(o object, description string) {
@@ -143,6 +146,9 @@ func findRegionals(ctx context.Context, client *gce.Client, f *found) []func() e
 			all, err := client.Addresses().List(ctx)
 			for _, x := range all {
 				f.add(object{kind: kindAddress, name: x.GetName(), region: region}, x.GetDescription())
+				if f.reserved != nil && f.mark.Owns(x.GetDescription()) {
+					f.reserved(client, x)
+				}
 			}
 			return err
 		},
@@ -182,6 +188,9 @@ func (r *run) look(ctx context.Context) (*inventory, error) {
 	}
 	err := together(reads...)
 	v.objects = sorted(f.list)
+	if err == nil {
+		err = r.lease.free()
+	}
 	return v, err
 }
 
@@ -189,12 +198,19 @@ func (r *run) look(ctx context.Context) (*inventory, error) {
 // what the settings say to leave.
 func (r *run) lookForMarks(ctx context.Context) (*inventory, error) {
 	v := &inventory{}
-	f := &found{mark: r.want.mark}
+	f := &found{mark: r.want.mark, reserved: func(client *gce.Client, a *computepb.Address) {
+		if a.GetName() == r.want.names.Address() {
+			r.lease.saw(client, a)
+		}
+	}}
 	reads := []func() error{r.findInstances(ctx, f), r.findDisks(ctx, f), r.findGroups(ctx, f),
 		r.findNetworks(ctx, f, &v.subnetRegion)}
 	reads = append(reads, r.findGlobals(ctx, f)...)
 	reads = append(reads, findRegionals(ctx, r.gce, f)...)
 	err := together(reads...)
+	if err == nil {
+		err = r.lease.free()
+	}
 	for _, o := range sorted(f.list) {
 		if !bool(r.want.settings.DeleteNetwork) && (o.role == roleNetwork || o.role == roleSSH) {
 			continue

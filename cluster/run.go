@@ -14,12 +14,13 @@ import (
 // A run is one walk over the items: what is wanted, what was there when it
 // began, and what it saw on the way.
 type run struct {
-	deps Deps
-	want spec
-	have *inventory
-	gce  *gce.Client
-	poll time.Duration
-	mode Mode
+	deps  Deps
+	want  spec
+	have  *inventory
+	gce   *gce.Client
+	lease *lease // nil when nothing is to be changed
+	poll  time.Duration
+	mode  Mode
 	// removing tells that the nouns are to go. Then nothing is compared with the
 	// settings, and they stand for what was found, not for what the settings say.
 	removing bool
@@ -67,8 +68,9 @@ func looking(_ context.Context, r *run) (bool, error) { return len(r.reachable()
 
 // up looks around and lists what is to be true. What comes first of all is left
 // to act; if that may do nothing, it is the list.
-func (c *Cluster) up(ctx context.Context, act action) (*run, []plan.Item, error) {
+func (c *Cluster) up(ctx context.Context, l *lease, act action) (*run, []plan.Item, error) {
 	r := c.run(Up)
+	r.lease = l
 	if err := r.preflight(ctx); err != nil {
 		return r, nil, err
 	}
@@ -108,8 +110,9 @@ func (c *Cluster) up(ctx context.Context, act action) (*run, []plan.Item, error)
 
 // down looks for everything that carries the mark, or for the zone's pool, and
 // lists it; nothing found is an empty list.
-func (c *Cluster) down(ctx context.Context, act action) (r *run, items []plan.Item, err error) {
+func (c *Cluster) down(ctx context.Context, l *lease, act action) (r *run, items []plan.Item, err error) {
 	r = c.run(Down)
+	r.lease = l
 	if r.mode == RemovePool {
 		any, err := r.leave(ctx)
 		if err != nil || !any {

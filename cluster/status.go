@@ -20,10 +20,12 @@ type Status struct {
 	Address  AddressStatus           `json:"address"`
 	Balancer *BalancerStatus         `json:"balancer"` // nil: there is none
 	// Quorum has the rings that were told of.
-	Quorum     map[string]QuorumStatus `json:"quorum"`
-	Survives   *Survival               `json:"survives"` // nil: not known
-	Warnings   []string                `json:"warnings"`
-	Unfinished []Unfinished            `json:"unfinished"`
+	Quorum   map[string]QuorumStatus `json:"quorum"`
+	Survives *Survival               `json:"survives"` // nil: not known
+	// Run is the run that has the lease of the cluster; nil: none.
+	Run        *RunStatus   `json:"run"`
+	Warnings   []string     `json:"warnings"`
+	Unfinished []Unfinished `json:"unfinished"`
 }
 
 // A MasterStatus is one master: a machine, or what is left of one.
@@ -33,6 +35,12 @@ type MasterStatus struct {
 	State string `json:"state"` // one of the constants below
 	Why   string `json:"why,omitempty"`
 	Node  string `json:"node"` // its Node: "Ready", "NotReady", "none"; "unknown" when the API could not be asked
+}
+
+// A RunStatus is a run that has the lease: it is at work, or was cut.
+type RunStatus struct {
+	By    string `json:"by"`    // "root on ci-1 (process 4711): add replica in europe-west1-c"
+	Alive bool   `json:"alive"` // as far as can be told
 }
 
 // States of masters.
@@ -118,6 +126,7 @@ func (s *sight) status() *Status {
 		x.Balancer = &BalancerStatus{Backends: append([]Backend{}, s.backends...)}
 	}
 	x.Survives = s.rings.survives()
+	x.Run = s.held.lease.status()
 	return x
 }
 
@@ -136,6 +145,13 @@ func (s *sight) address() AddressStatus {
 // dangerous although it works.
 func (s *sight) warnings() []string {
 	list := append([]string{}, s.unread...)
+	switch x := s.held.lease.status(); {
+	case x == nil:
+	case x.Alive:
+		list = append(list, x.By+": is at work now; what looks unfinished may be its work")
+	default:
+		list = append(list, x.By+": was cut")
+	}
 	if s.held.inTheAir() {
 		list = append(list, "nobody has the address "+s.held.ip+": the API is dark")
 	}

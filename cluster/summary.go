@@ -34,6 +34,14 @@ type Summary struct {
 	Left     []string  `json:"left,omitempty"`     // down: what still carries our mark
 }
 
+// warned adds a warning to a summary, if there are both.
+func (s *Summary) warned(text string) *Summary {
+	if s != nil && text != "" {
+		s.Warnings = append(s.Warnings, text)
+	}
+	return s
+}
+
 // Evidence is what was seen of a cluster that works.
 type Evidence struct {
 	Nodes   []Node                    `json:"nodes"`   // masters first, then by name

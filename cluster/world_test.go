@@ -242,7 +242,7 @@ func (w *world) Stop(_ context.Context, m emulator.Machine, _ bool) error {
 }
 
 // objects is everything in the project, by path; a list that is empty counts
-// as one that is not there.
+// as one that is not there. Who had the lease last is left out.
 func (w *world) objects() map[string]map[string]any {
 	all := map[string]map[string]any{}
 	for _, o := range w.Server.Snapshot() {
@@ -250,6 +250,12 @@ func (w *world) objects() map[string]map[string]any {
 			l, ok := v.([]any)
 			return ok && len(l) == 0
 		})
+		if labels, ok := o.Doc["labels"].(map[string]any); ok {
+			for _, k := range []string{leaseRunKey, leaseHolderKey, leaseHostKey, leaseForKey, leaseUntilKey} {
+				delete(labels, k)
+			}
+			delete(o.Doc, "labelFingerprint")
+		}
 		all[o.Path] = o.Doc
 	}
 	return all
@@ -355,6 +361,10 @@ type operator struct {
 	kubeconfig string
 }
 
+// deadPID is the number of no process: the lease of a run that a test kills is
+// over at once, as that of a killed process is. Tests of the lease take another.
+const deadPID = 1 << 30
+
 // operator returns one who wants a cluster of 1 master and 2 nodes.
 func (w *world) operator(change ...func(*Settings)) *operator {
 	w.t.Helper()
@@ -393,6 +403,7 @@ func (w *world) operator(change ...func(*Settings)) *operator {
 	}
 	o.Cluster = New(s, Deps{
 		GCE: client, SSH: runner, Signer: signer, User: "me", Dial: w.dial, Kubeconfig: o.kubeconfig, Poll: time.Millisecond, LetGo: time.Second,
+		PID: deadPID,
 		InRegion: func(_ context.Context, region string) (*gce.Client, error) {
 			return w.NewClient(w.t, func(g *gce.Options) { g.Region = region }), nil
 		},

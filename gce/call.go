@@ -115,10 +115,17 @@ func change[C any](ctx context.Context, c *Client, api *lazy[C], w call, do func
 	}
 	id := uuid.NewString()
 	var op *compute.Operation
+	var shut error
 	err = c.try(ctx, w, changing, func(ctx context.Context) (err error) {
+		if shut = gate(ctx); shut != nil {
+			return shut
+		}
 		op, err = do(ctx, rest, &id)
 		return err
 	})
+	if shut != nil {
+		return shut
+	}
 	if err != nil {
 		return err
 	}

@@ -33,6 +33,13 @@ type Waiter interface {
 	Waits()
 }
 
+// A Local step changes nothing that other runs share, so it needs no gate
+// ([WithGate]).
+type Local interface {
+	Step
+	Local()
+}
+
 // State is what Observe read back, and why it says so.
 type State struct {
 	Is  Presence
@@ -145,7 +152,8 @@ func (b batch) each(f func(numbered) error) error {
 // settle looks, acts, and looks again.
 func (r *reporter) settle(ctx context.Context, it numbered) error {
 	change := ctx
-	if _, ok := it.Step.(Waiter); !ok {
+	_, waits := it.Step.(Waiter)
+	if !waits {
 		change = context.WithoutCancel(ctx)
 	}
 	t := r.track(it)
@@ -163,6 +171,12 @@ func (r *reporter) settle(ctx context.Context, it numbered) error {
 	verb, doing, did := it.Do, Making, Made
 	if !it.Want {
 		verb, doing, did = it.Undo, Removing, Removed
+	}
+	if _, local := it.Step.(Local); !waits && !local {
+		if err := Gate(change); err != nil {
+			t.tell(Failed, err.Error())
+			return err
+		}
 	}
 	t.tell(doing, s.Why)
 	changeErr := verb(change)

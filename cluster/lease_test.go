@@ -1,0 +1,289 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"hakube/cluster/plan"
+	"hakube/gce/emulator"
+)
+
+// alive is an operator whose process is not taken for dead: runs of two of them
+// are kept apart by the lease, which is as long as given.
+func (o *operator) alive(length time.Duration) *operator {
+	c := *o.Cluster
+	c.deps.PID, c.deps.Lease = os.Getpid(), length
+	return &operator{Cluster: &c, kubeconfig: o.kubeconfig}
+}
+
+// waits collects for whom a run waited.
+func waits(report func(plan.Event)) (func(plan.Event), func() string) {
+	var mu sync.Mutex
+	var list []string
+	return func(e plan.Event) {
+			report(e)
+			mu.Lock()
+			defer mu.Unlock()
+			if e.Step == (&turn{}).String() && e.Kind == plan.Waiting {
+				list = append(list, e.Why)
+			}
+		}, func() string {
+			mu.Lock()
+			defer mu.Unlock()
+			return strings.Join(slices.Compact(slices.Sorted(slices.Values(list))), "\n")
+		}
+}
+
+// TestTwoAtOnce starts masters for two zones at the same time: both come, one
+// after the other, and the one that waits says for whom.
+func TestTwoAtOnce(t *testing.T) {
+	w, _ := newModelWorld(t)
+	first := w.operator()
+	w.mustUp(first)
+	var wg sync.WaitGroup
+	said := map[string]func() string{}
+	for _, zone := range []string{zoneC, zoneD} {
+		o := first.replica(Zone(zone)).alive(leaseLength)
+		var report func(plan.Event)
+		report, said[zone] = waits(w.events())
+		wg.Go(func() {
+			if _, err := o.Up(context.Background(), report); err != nil {
+				t.Errorf("in %s: %v", zone, err)
+			}
+		})
+	}
+	wg.Wait()
+	if got := mastersOf(t, w.mustUp(first)); len(got) != 3 {
+		t.Errorf("masters are %v", got)
+	}
+	if all := said[zoneC]() + said[zoneD](); !strings.Contains(all, "me on ") || !strings.Contains(all, "add replica in europe-west1-") {
+		t.Errorf("nobody said for whom it waited: %q", all)
+	}
+}
+
+// TestTwoCreate: of two that create one cluster, one comes first, and the other
+// one finds it made.
+func TestTwoCreate(t *testing.T) {
+	w := newWorld(t)
+	before := w.objects()
+	first := w.operator()
+	var wg sync.WaitGroup
+	for _, o := range []*operator{first, w.operator()} {
+		wg.Go(func() {
+			if _, err := o.alive(leaseLength).Up(context.Background(), w.events()); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	w.mustDown(first)
+	if diff := cmp.Diff(before, w.objects()); diff != "" {
+		t.Errorf("objects after down (-before +after):\n%s", diff)
+	}
+}
+
+// TestKilledHolder kills a run that has the lease. On the same host the next one
+// sees that the process is dead; elsewhere it waits for the lease to end.
+func TestKilledHolder(t *testing.T) {
+	for _, test := range []struct {
+		name  string
+		pid   int
+		waits bool
+	}{{"same host", deadPID, false}, {"other host", os.Getpid(), true}} {
+		t.Run(test.name, func(t *testing.T) {
+			w := newWorld(t)
+			o := w.operator().alive(300 * time.Millisecond)
+			o.deps.PID = test.pid
+			ctx, stop := context.WithCancelCause(context.Background())
+			w.cutAt(5, cuts[0], func() { stop(errKilled) })
+			if _, err := o.Up(ctx, nil); err == nil {
+				t.Fatal("the killed run ended well")
+			}
+			w.setFault(nil)
+			if s, err := o.Status(context.Background()); err != nil || s.Run == nil || !strings.HasSuffix(s.Run.By, "create in europe-west1-b") || s.Run.Alive != test.waits {
+				t.Errorf("status %+v, %v", s, err)
+			}
+			report, said := waits(w.events())
+			if _, err := o.alive(300*time.Millisecond).Up(context.Background(), report); err != nil {
+				t.Fatal(err)
+			}
+			if got := said() != ""; got != test.waits {
+				t.Errorf("waited: %v, want %v", got, test.waits)
+			}
+		})
+	}
+}
+
+// blocked lets the first request that matches wait until it is released; reached
+// is closed when it is there.
+func (w *world) blocked(match func(*http.Request) bool) (reached chan struct{}, release func()) {
+	reached = make(chan struct{})
+	done := make(chan struct{})
+	var once sync.Once
+	w.setFault(func(r *http.Request) emulator.Fault {
+		if match(r) {
+			mine := false
+			once.Do(func() { mine = true; close(reached) })
+			if mine {
+				<-done
+			}
+		}
+		return emulator.Fault{}
+	})
+	return reached, sync.OnceFunc(func() { close(done) })
+}
+
+// TestBreakLock takes a cluster over from a run that hangs. That one changes
+// nothing more when it goes on, and run again it finishes.
+func TestBreakLock(t *testing.T) {
+	w, _ := newModelWorld(t)
+	o := w.operator()
+	w.mustUp(o)
+	name := NamesOf(&o.settings).Replica(zoneC, 0)
+	reached, release := w.blocked(func(r *http.Request) bool {
+		return r.Method == http.MethodGet && strings.HasSuffix(r.URL.Path, "/instances/"+name)
+	})
+	defer release()
+	const length = 600 * time.Millisecond
+	ended := make(chan error, 1)
+	hung := o.replica(zoneC).alive(length)
+	go func() {
+		_, err := hung.Up(context.Background(), w.events())
+		ended <- err
+	}()
+	<-reached
+	report, said := waits(w.events())
+	b := o.alive(length).again(func(s *Settings) { s.BreakLock = true }).pool(zoneD, 1)
+	if _, err := b.Up(context.Background(), report); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(said(), "the run that had it to notice") {
+		t.Errorf("it did not wait until the other one had noticed: %q", said())
+	}
+	now := w.objects()
+	release()
+	var lost *LostError
+	if err := <-ended; !errors.As(err, &lost) || !strings.Contains(err.Error(), "add pool in europe-west1-d") {
+		t.Errorf("the broken run ended with: %v", err)
+	}
+	if diff := cmp.Diff(now, w.objects()); diff != "" {
+		t.Errorf("it changed something (-before +after):\n%s", diff)
+	}
+	w.mustUp(hung)
+	if got := mastersOf(t, w.mustUp(o)); len(got) != 2 {
+		t.Errorf("masters are %v", got)
+	}
+}
+
+// lease is a run's, which has just looked at the address.
+func (w *world) lease(o *operator, length time.Duration) *lease {
+	w.t.Helper()
+	l := newLease(o.alive(length).Cluster, AddPool)
+	a, err := w.Client.Addresses().Get(context.Background(), l.name)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	l.saw(w.Client, a)
+	return l
+}
+
+// sleep is what happens to a run on a machine that is suspended: it renews
+// nothing, and when it wakes its lease is long over.
+func (l *lease) sleep() {
+	l.stop()
+	l.asked = l.asked.Add(-2 * l.length)
+}
+
+// TestSleptHolder: a run that slept past its lease asks before the next change.
+func TestSleptHolder(t *testing.T) {
+	ctx := context.Background()
+	w := newWorld(t)
+	o := w.operator()
+	w.mustUp(o)
+	const length = 100 * time.Millisecond
+	one := w.lease(o, length)
+	if err := errors.Join(one.guard(ctx), one.guard(ctx)); err != nil {
+		t.Fatal(err)
+	}
+	one.sleep()
+	if err := one.guard(ctx); err != nil {
+		t.Errorf("nobody came while it slept, and yet: %v", err)
+	}
+	two := w.lease(o, length)
+	var held *HeldError
+	if err := two.guard(ctx); !errors.As(err, &held) {
+		t.Fatalf("two have the lease: %v", err)
+	}
+	time.Sleep(length + length/2)
+	if err := two.guard(ctx); err != nil {
+		t.Fatalf("the lease is over, and yet: %v", err)
+	}
+	var lost *LostError
+	for range 2 {
+		if err := one.guard(ctx); !errors.As(err, &lost) {
+			t.Errorf("it goes on: %v", err)
+		}
+	}
+	if err := errors.Join(one.giveBack(ctx), two.guard(ctx), two.giveBack(ctx)); err != nil {
+		t.Error(err)
+	}
+	three := w.lease(o, length)
+	if err := errors.Join(three.free(), three.guard(ctx), three.giveBack(ctx)); err != nil {
+		t.Errorf("it was given back, and yet: %v", err)
+	}
+}
+
+// TestOtherLabels: a label that a person sets meanwhile stays, and costs nobody
+// the lease.
+func TestOtherLabels(t *testing.T) {
+	ctx := context.Background()
+	w := newWorld(t)
+	o := w.operator()
+	w.mustUp(o)
+	l := w.lease(o, 100*time.Millisecond)
+	if err := l.guard(ctx); err != nil {
+		t.Fatal(err)
+	}
+	a, err := w.Client.Addresses().Get(ctx, l.name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	labels := recordOf(a.GetLabels()).on(a.GetLabels())
+	labels["team"] = "red"
+	if err := w.Client.Addresses().SetLabels(ctx, l.name, a.GetLabelFingerprint(), labels); err != nil {
+		t.Fatal(err)
+	}
+	l.asked = l.asked.Add(-l.length)
+	if err := errors.Join(l.guard(ctx), l.giveBack(ctx)); err != nil {
+		t.Error(err)
+	}
+	if a, err = w.Client.Addresses().Get(ctx, l.name); err != nil || a.GetLabels()["team"] != "red" || a.GetLabels()[Label] == "" || recordOf(a.GetLabels()).taken() {
+		t.Errorf("labels are %v, %v", a.GetLabels(), err)
+	}
+}
+
+// TestRecord: what goes into labels fits there, and comes out as words.
+func TestRecord(t *testing.T) {
+	x := recordFor("Domain\\Jörg.Müller", 4711, AddReplica, "europe-west1-c")
+	for key, value := range x.on(nil) {
+		if !labelValue.MatchString(value) || !labelValue.MatchString(key) {
+			t.Errorf("%s=%s is no label", key, value)
+		}
+	}
+	x.holder = "root_ci-1_4711"
+	if got, want := x.String(), "root on ci-1 (process 4711): add replica in europe-west1-c"; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+}
+
+var labelValue = regexp.MustCompile(`^[a-z0-9_-]{0,63}$`)
