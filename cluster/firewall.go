@@ -53,7 +53,7 @@ func (r *run) firewalls() (steps []plan.Step) {
 		return steps
 	}
 	for _, o := range r.have.of(kindFirewall) {
-		steps = append(steps, r.firewall(rule{name: o.name}))
+		steps = append(steps, r.firewall(rule{name: o.name, shared: o.role == roleSSH}))
 	}
 	return steps
 }
@@ -86,8 +86,37 @@ func (r *run) firewall(w rule) plan.Step {
 			return exists(w.summary())
 		},
 		insert: func(ctx context.Context) error { return r.gce.Firewalls().Insert(ctx, r.want.firewall(w)) },
-		remove: func(ctx context.Context) error { return r.gce.Firewalls().Delete(ctx, w.name) },
+		remove: func(ctx context.Context) error {
+			if w.shared {
+				if err := r.aloneInNetwork(ctx, w.name); err != nil {
+					return err
+				}
+			}
+			return r.gce.Firewalls().Delete(ctx, w.name)
+		},
 	}
+}
+
+// aloneInNetwork refuses to take away a rule that all of a network live by while
+// others have rules there: every cluster does (kube-up's down took ssh from them
+// all, D32b).
+func (r *run) aloneInNetwork(ctx context.Context, name string) error {
+	all, err := r.gce.Firewalls().List(ctx)
+	if err != nil {
+		return err
+	}
+	network := ""
+	for _, f := range all {
+		if f.GetName() == name {
+			network = f.GetNetwork()
+		}
+	}
+	for _, f := range all {
+		if f.GetNetwork() == network && !r.owns(f.GetDescription()) {
+			return strangerInNetwork("firewall " + f.GetName())
+		}
+	}
+	return nil
 }
 
 // firewall is the rule as the API takes it.

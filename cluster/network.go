@@ -44,16 +44,21 @@ func (r *run) networks() (steps []plan.Step) {
 					return r.gce.Networks().Delete(ctx, o.name)
 				})
 				if gce.InUse(err) {
-					return errors.Join(err, &Refused{
-						Why:  "something that is not this cluster's is in its network",
-						Cure: "KUBE_DELETE_NETWORK=false leaves the network where it is",
-					})
+					return errors.Join(err, strangerInNetwork("something"))
 				}
 				return err
 			},
 		})
 	}
 	return steps
+}
+
+// strangerInNetwork is why the network and what all in it live by have to stay.
+func strangerInNetwork(what string) *Refused {
+	return &Refused{
+		Why:  what + " that is not this cluster's is in its network",
+		Cure: "KUBE_DELETE_NETWORK=false leaves the network and its ssh rule where they are",
+	}
 }
 
 // subnetworks is the subnetwork of the region: machines take their addresses
