@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -21,6 +22,9 @@ func (r *run) replicable(ctx context.Context) error {
 		return err
 	}
 	s := r.survey(ctx, r.have.masters(r.want.names))
+	if err := s.heard(r.want.home); err != nil {
+		return err
+	}
 	if err := r.pickReplica(ctx, s); err != nil {
 		return err
 	}
@@ -40,6 +44,23 @@ func (r *run) replicable(ctx context.Context) error {
 		}
 	}
 	return r.copySource(ctx)
+}
+
+// heard refuses to conclude anything from a survey in which nobody told who is in
+// the rings: that is not an empty ring. home is where up gets an answer.
+func (s *survey) heard(home string) error {
+	for _, m := range s.masters {
+		if len(s.answers[m.name]) > 0 {
+			return nil
+		}
+	}
+	no := &Refused{Why: fmt.Sprintf("no master says who is in the etcd rings:\n%v", s.why()), Cure: `"hakube status" shows each master`}
+	for _, err := range s.silent {
+		if errors.Is(err, replicate.ErrDenied) {
+			no.Cure = fmt.Sprintf("KUBE_GCE_ZONE=%s hakube up adds this operator's ssh key", home)
+		}
+	}
+	return no
 }
 
 // pickReplica sets the master this run is about.
@@ -127,11 +148,42 @@ func (r *run) copySource(ctx context.Context) error {
 	if _, err := r.checkMaster("machine "+m.name, i); err != nil {
 		return err
 	}
+	if err := r.sameDisks(ctx, m, i); err != nil {
+		return err
+	}
 	if r.want.settings.MasterSize == "" {
 		r.want.masterType = gce.Base(i.GetMachineType())
 	}
 	r.source = i
 	return nil
+}
+
+// sameDisks refuses to give the new master other disks than the one it is to be
+// like: those are made from the settings.
+func (r *run) sameDisks(ctx context.Context, m object, i *computepb.Instance) error {
+	s, disks := r.want.settings, r.gce.Disks(m.zone)
+	data, err := disks.Get(ctx, r.want.names.DiskOf(m.name))
+	if err != nil {
+		return fmt.Errorf("reading the disk of the master to replicate: %w", err)
+	}
+	var boot *computepb.Disk
+	for _, d := range i.GetDisks() {
+		if d.GetBoot() {
+			if boot, err = disks.Get(ctx, gce.Base(d.GetSource())); err != nil {
+				return fmt.Errorf("reading the boot disk of the master to replicate: %w", err)
+			}
+		}
+	}
+	image, want := gce.Base(boot.GetSourceImage()), string(s.MasterImage)
+	if want == "" && strings.HasPrefix(image, imageFamily) {
+		want = image // the newest of the family may be newer now
+	}
+	return drift("master "+m.name,
+		difference{"MASTER_DISK_TYPE", gce.Base(data.GetType()), string(s.MasterDiskType)},
+		difference{"MASTER_DISK_SIZE", gigabytes(data.GetSizeGb()), gigabytes(int64(s.MasterDiskSize))},
+		difference{"MASTER_ROOT_DISK_SIZE", gigabytes(boot.GetSizeGb()), gigabytes(int64(s.MasterRootSize))},
+		difference{"KUBE_GCE_MASTER_IMAGE", image, want},
+	)
 }
 
 // replicaMetadata is the source's, but for what is this machine's own.
