@@ -1,0 +1,174 @@
+package cluster
+
+import (
+	"context"
+	"encoding/json"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"hakube/gce"
+	"hakube/scripts"
+)
+
+// settingsDefects are about what is taken from the operator's side.
+var settingsDefects = []defect{
+	{"D17_kubectls_context_decides_nothing", func(t *testing.T) {
+		w := newWorld(t)
+		o := w.operator()
+		var asked atomic.Int64
+		other := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked.Add(1) }))
+		defer other.Close()
+		if err := os.MkdirAll(filepath.Dir(o.kubeconfig), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(o.kubeconfig, []byte(`apiVersion: v1
+kind: Config
+clusters: [{name: other, cluster: {server: "`+other.URL+`"}}]
+users: [{name: other, user: {}}]
+contexts: [{name: other, context: {cluster: other, user: other}}]
+current-context: other
+`), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		keep := o.again(func(s *Settings) { s.KeepContext, s.GroupTimeout = true, Seconds(100*time.Millisecond) })
+		w.mustUp(keep)
+		config, err := loadKubeconfig(o.kubeconfig)
+		if err != nil || config.CurrentContext != "other" || !hasEntry(config, "local_kubernetes") || asked.Load() != 0 {
+			t.Errorf("kubectl's cluster was asked %d times; %v", asked.Load(), err)
+		}
+		p := w.plane() // as many nodes as wanted, one of them another machine
+		p.mu.Lock()
+		for name, n := range p.nodes {
+			if name != "kubernetes-master" {
+				delete(p.nodes, name)
+				n.Name = "stranger"
+				p.nodes[n.Name] = n
+				break
+			}
+		}
+		p.mu.Unlock()
+		_, err = keep.Up(context.Background(), nil)
+		wantError(t, err, "kubernetes-minion-group-")
+	}},
+	{"D20_misspelt_variables_are_refused", func(t *testing.T) {
+		w := newWorld(t)
+		w.operator() // clears the variables
+		load := func(name, value string) (warnings []string, err error) {
+			t.Setenv(name, value)
+			defer t.Setenv(name, "")
+			_, warnings, err = Load(Up, map[string]string{"KUBERNETES_PROVIDER": "local", "KUBE_GCE_ZONE": zoneB}, func(Provider) string { return "local" })
+			return warnings, err
+		}
+		for _, name := range []string{"ENABLE_ETCD_QUORUM_READ", "ENABLE_ETCD_QUORUM_READS"} { // two editions of the docs
+			warnings, err := load(name, "false")
+			if err != nil || !slices.ContainsFunc(warnings, func(s string) bool { return strings.Contains(s, "etcd v3 always reads by quorum") }) {
+				t.Errorf("%s: warnings %q, %v", name, warnings, err)
+			}
+		}
+		_, err := load("KUBE_REPLICATE_EXISTNG_MASTER", "true")
+		wantError(t, err, "no such setting; did you mean KUBE_REPLICATE_EXISTING_MASTER")
+		_, err = load("MULTIZONE", "1")
+		wantError(t, err, "MULTIZONE")
+	}},
+	{"D21_zone_and_region_are_checked_first", func(t *testing.T) {
+		w := newWorld(t)
+		o := w.operator()
+		w.unchanged(func() {
+			_, err := o.again(func(s *Settings) { s.Zone = "europe-west1-x" }).Up(context.Background(), nil)
+			wantError(t, err, "there is no such zone")
+		})
+		w.mustUp(o)
+		far := w.operator(func(s *Settings) { s.Zone = "us-east1-b" })
+		w.unchanged(func() {
+			for _, o := range []*operator{far, far.pool("us-east1-b", 1), far.replica("us-east1-b")} {
+				_, err := o.Up(context.Background(), nil)
+				wantError(t, err, "europe-west1")
+			}
+		})
+	}},
+	{"D23_replica_is_like_the_master_there_is", func(t *testing.T) {
+		w, _ := newModelWorld(t)
+		o := w.operator(func(s *Settings) { s.MasterSize = "e2-standard-4" })
+		w.mustUp(o)
+		ctx := context.Background()
+		other := o.again(func(s *Settings) { s.MasterSize, s.NumNodes = "", 300 }) // by which kube-up sized masters
+		s := w.mustUp(other.replica(zoneC))
+		i, err := w.Client.Instances(zoneC).Get(ctx, s.Replica)
+		if err != nil || gce.Base(i.GetMachineType()) != "e2-standard-4" {
+			t.Errorf("the new master is of type %s, %v", gce.Base(i.GetMachineType()), err)
+		}
+		was, err := w.Client.Instances(zoneB).Get(ctx, "kubernetes-master")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, key := range []string{scripts.KeyKubeVersion, scripts.KeyPodRange, scripts.KeyServiceRange, scripts.KeyAddress, scripts.KeyCluster} {
+			if a, b := item(was.GetMetadata(), key), item(i.GetMetadata(), key); a != b || a == "" {
+				t.Errorf("%s of the master is %q, of the new one %q", key, a, b)
+			}
+		}
+		for want, change := range map[string]func(*Settings){
+			"KUBE_VERSION=v1.36.3":  func(s *Settings) { s.KubeVersion = "v1.36.2" },
+			"MASTER_DISK_SIZE=20GB": func(s *Settings) { s.MasterDiskSize = 30 },
+			"MASTER_DISK_TYPE=":     func(s *Settings) { s.MasterDiskType = "pd-standard" },
+			"MASTER_ROOT_DISK_SIZE": func(s *Settings) { s.MasterRootSize = 50 },
+			"KUBE_GCE_MASTER_IMAGE": func(s *Settings) { s.MasterImage = "debian-13" },
+		} {
+			w.unchanged(func() {
+				_, err := other.replica(zoneD).again(change).PreviewUp(ctx, nil)
+				wantError(t, err, want)
+			})
+		}
+	}},
+}
+
+// secretDefects are about what must not be read.
+var secretDefects = []defect{
+	{"D25_no_private_key_in_metadata", func(t *testing.T) {
+		w, _ := newModelWorld(t)
+		o := w.operator()
+		w.mustUp(o)
+		w.mustUp(o.replica(zoneC))
+		ctx := context.Background()
+		everything := w.objects() // metadata of machines and templates are in it
+		for path := range maps.Clone(everything) {
+			zone, name, ok := strings.Cut(path, "/instances/")
+			if !ok || strings.Contains(name, "/") {
+				continue
+			}
+			attributes, err := w.Client.Instances(gce.Base(zone)).GuestAttributes(ctx, name, "hakube/")
+			if err != nil {
+				t.Fatal(err)
+			}
+			everything[path+"/guest-attributes"] = map[string]any{"": attributes}
+		}
+		for path, doc := range everything {
+			text, err := json.Marshal(doc)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, word := range []string{"PRIVATE KEY", "key-data", "LS0tLS1CRUdJTi"} { // the last is -----BEGIN in base64
+				if strings.Contains(string(text), word) {
+					t.Errorf("%s has %q", path, word)
+				}
+			}
+		}
+		client, err := o.run(Up).kube(ctx) // the token that is there can ask for a node's certificate, and nothing else
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, err := client.Secrets(tokenNamespace).Get(ctx, token{o.run(Up)}.secretName(), metav1.GetOptions{})
+		if err != nil || string(s.Data["auth-extra-groups"]) != tokenGroup {
+			t.Errorf("the token is of %q, %v", s.Data["auth-extra-groups"], err)
+		}
+	}},
+}
