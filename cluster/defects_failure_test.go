@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"cloud.google.com/go/compute/apiv1/computepb"
+	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 
 	"hakube/cluster/plan"
@@ -47,6 +49,30 @@ var failureDefects = []defect{
 			t.Errorf("the kubeconfig entry went before the cluster did: %v", err)
 		}
 		w.mustDown(o)
+	}},
+	{"D32_what_others_left_in_the_network_is_named", func(t *testing.T) {
+		w := newWorld(t)
+		before := w.objects()
+		o := w.operator()
+		w.mustUp(o)
+		ctx := context.Background()
+		const left = "k8s-fw-a0123456789abcdef0123456789abcde"
+		if err := w.Client.Firewalls().Insert(ctx, &computepb.Firewall{ // as for a Service
+			Name: new(left), Description: new(`{"kubernetes.io/service-name":"default/web"}`),
+			Network: new("global/networks/default"), SourceRanges: []string{"0.0.0.0/0"}, TargetTags: []string{"kubernetes-minion"},
+			Allowed: []*computepb.Allowed{{IPProtocol: new("tcp"), Ports: []string{"80"}}},
+		}); err != nil {
+			t.Fatal(err)
+		}
+		_, err := o.Down(ctx, nil)
+		wantError(t, err, left) // kube-up: exit 0
+		if err := w.Client.Firewalls().Delete(ctx, left); err != nil {
+			t.Errorf("it was taken away unasked: %v", err)
+		}
+		w.mustDown(o)
+		if diff := cmp.Diff(before, w.objects()); diff != "" {
+			t.Errorf("objects after down (-before +after):\n%s", diff)
+		}
 	}},
 	{"D35_stock_out_is_named_and_nothing_stays", func(t *testing.T) {
 		w, _ := newModelWorld(t)

@@ -99,7 +99,8 @@ func (r *run) firewall(w rule) plan.Step {
 
 // aloneInNetwork refuses to take away a rule that all of a network live by while
 // others have rules there: every cluster does (kube-up's down took ssh from them
-// all, D32b).
+// all, D32b). Rules that Kubernetes makes for a Service do not tell whose it is;
+// if one is left, the network says so itself.
 func (r *run) aloneInNetwork(ctx context.Context, name string) error {
 	all, err := r.gce.Firewalls().List(ctx)
 	if err != nil {
@@ -112,7 +113,7 @@ func (r *run) aloneInNetwork(ctx context.Context, name string) error {
 		}
 	}
 	for _, f := range all {
-		if f.GetNetwork() == network && !r.owns(f.GetDescription()) {
+		if f.GetNetwork() == network && !r.owns(f.GetDescription()) && !strings.HasPrefix(f.GetName(), "k8s-") {
 			return strangerInNetwork("firewall " + f.GetName())
 		}
 	}
