@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -159,6 +160,26 @@ var ringDefects = []defect{
 				t.Errorf("%s: there is a %s of that name in c already", d, what)
 			}
 		}
+	}},
+	{"D15_two_runs_at_once_make_two_masters", func(t *testing.T) {
+		w, _ := newModelWorld(t)
+		o := w.operator()
+		w.mustUp(o)
+		var names [2]string
+		var work sync.WaitGroup
+		for i := range names {
+			one := o.replica(zoneC).alive(leaseLength)
+			work.Go(func() {
+				s, err := one.Up(context.Background(), nil)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				names[i] = s.Replica
+			})
+		}
+		work.Wait()
+		w.wantRings(o, "kubernetes-master", names[0], names[1])
 	}},
 }
 

@@ -40,7 +40,7 @@ current-context: other
 `), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		keep := o.again(func(s *Settings) { s.KeepContext, s.GroupTimeout = true, Seconds(100*time.Millisecond) })
+		keep := o.again(func(s *Settings) { s.KeepContext = true })
 		w.mustUp(keep)
 		config, err := loadKubeconfig(o.kubeconfig)
 		if err != nil || config.CurrentContext != "other" || !hasEntry(config, "local_kubernetes") || asked.Load() != 0 {
@@ -57,7 +57,7 @@ current-context: other
 			}
 		}
 		p.mu.Unlock()
-		_, err = keep.Up(context.Background(), nil)
+		_, err = keep.again(func(s *Settings) { s.GroupTimeout = Seconds(100 * time.Millisecond) }).Up(context.Background(), nil)
 		wantError(t, err, "kubernetes-minion-group-")
 	}},
 	{"D20_misspelt_variables_are_refused", func(t *testing.T) {

@@ -2,7 +2,6 @@ package cluster
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -22,9 +21,6 @@ func (r *run) replicable(ctx context.Context) error {
 		return err
 	}
 	s := r.survey(ctx, r.have.masters(r.want.names))
-	if err := s.heard(r.want.home); err != nil {
-		return err
-	}
 	if err := r.pickReplica(ctx, s); err != nil {
 		return err
 	}
@@ -44,23 +40,6 @@ func (r *run) replicable(ctx context.Context) error {
 		}
 	}
 	return r.copySource(ctx)
-}
-
-// heard refuses to conclude anything from a survey in which nobody told who is in
-// the rings: that is not an empty ring. home is where up gets an answer.
-func (s *survey) heard(home string) error {
-	for _, m := range s.masters {
-		if len(s.answers[m.name]) > 0 {
-			return nil
-		}
-	}
-	no := &Refused{Why: fmt.Sprintf("no master says who is in the etcd rings:\n%v", s.why()), Cure: `"hakube status" shows each master`}
-	for _, err := range s.silent {
-		if errors.Is(err, replicate.ErrDenied) {
-			no.Cure = fmt.Sprintf("KUBE_GCE_ZONE=%s hakube up adds this operator's ssh key", home)
-		}
-	}
-	return no
 }
 
 // pickReplica sets the master this run is about.
