@@ -53,6 +53,9 @@ func (r *run) firewalls() (steps []plan.Step) {
 		return steps
 	}
 	for _, o := range r.have.of(kindFirewall) {
+		if r.keeps(kindFirewall, o.name) {
+			continue
+		}
 		steps = append(steps, r.firewall(rule{name: o.name, shared: o.role == roleSSH}))
 	}
 	return steps

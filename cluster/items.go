@@ -27,6 +27,7 @@ func (r *run) items() []plan.Item {
 			l.beside(r.addresses()...) // the API's, so that it is the same whatever the masters are; with the lease on it
 		}
 		l.then(r.subnetworks()...) // addresses of machines, pods and Services
+		r.sweep(&l)                // what Services and volumes left: their machines are gone, their network is not
 		l.beside(r.firewalls()...) // need the network only
 	}
 	if r.mode == RemoveCluster {
@@ -65,6 +66,7 @@ func (r *run) items() []plan.Item {
 	if r.mode == RemovePool {
 		l.then(r.busy()) // pods go elsewhere before their nodes go, if there is a master to ask
 	}
+	l.then(r.labels()...) // while its machine still tells whose a volume's disk is
 	l.want = true
 	if r.mode == Create || r.mode == AddPool {
 		l.then(r.nodes()) // each machine of the pool is a Ready Node
