@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"maps"
+	"slices"
 	"strings"
 
 	"hakube/cluster/plan"
@@ -17,9 +18,9 @@ import (
 //   - With --sweep, or when a person answered so, it goes after the machines
 //     (nobody makes it anew then) and before the network.
 //   - Without, the cluster's own things go as far as they can, what is left
-//     behind is listed, and the exit code is 1. What the mark is needed for
-//     stays: the network when something is in it, or else one firewall rule, so
-//     that "hakube down --sweep" finds the rest and knows whose it is.
+//     behind is listed, and the exit code is 1. One thing with the mark stays,
+//     the network or, when that is not ours, a firewall rule for machines that
+//     are gone: so "hakube down --sweep" knows later whose the rest is.
 //   - What may be another's is listed and never removed. It fails a down only
 //     when it is in the cluster's own network, which then stays too.
 //   - Before a machine goes, the disks of volumes that it has get the label
@@ -46,21 +47,18 @@ func (c *Cluster) strayed(ctx context.Context, r *run, preview bool) (err error)
 	return nil
 }
 
-// keep decides what of our own stays because of what is left behind.
+// keep decides what of our own stays because of what is left behind: the
+// network when something is in it, and one thing in any case as long as there
+// is something to sweep.
 func (r *run) keep() {
-	holds := func(list []*stray) (network string) {
-		for _, s := range list {
-			network = or(network, s.Network)
-		}
-		return network
-	}
-	network := holds(r.perhaps)
-	if !r.sweeping {
-		network = or(network, holds(r.strays))
+	later := !r.sweeping && len(r.strays) > 0
+	held := slices.ContainsFunc(r.perhaps, func(s *stray) bool { return s.Network != "" })
+	anchor := func(o object) bool { return o.kind == kindNetwork }
+	if len(r.have.of(kindNetwork)) == 0 {
+		anchor = func(o object) bool { return o.kind == kindFirewall && o.name == r.want.names.NodeAll() }
 	}
 	for _, o := range r.have.objects {
-		rule := network == "" && !r.sweeping && len(r.strays) > 0 && o.kind == kindFirewall && o.name == r.want.names.NodeAll()
-		if o.kind == kindNetwork && o.name == network || rule {
+		if (later || held) && anchor(o) {
 			r.kept = append(r.kept, o)
 		}
 	}
