@@ -27,8 +27,8 @@ func (r *run) items() []plan.Item {
 			l.beside(r.addresses()...) // the API's, so that it is the same whatever the masters are; with the lease on it
 		}
 		l.then(r.subnetworks()...) // addresses of machines, pods and Services
-		r.sweep(&l)                // what Services and volumes left: their machines are gone, their network is not
 		l.beside(r.firewalls()...) // need the network only
+		r.sweep(&l)                // what Services and volumes left: their machines are gone, their network is not
 	}
 	if r.mode == RemoveCluster {
 		r.balancer(&l) // gives the address free

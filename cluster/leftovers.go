@@ -99,7 +99,7 @@ func (l leftovers) glance(ctx context.Context) (plan.State, error) {
 	}
 	why := "no object carries " + whose
 	if len(l.kept) > 0 {
-		why = "no object carries " + whose + " but " + l.kept[0].String() + ", which stays"
+		why = "no object carries " + whose + " but what is to stay"
 	}
 	return plan.State{Is: plan.Present, Why: why}, nil
 }

@@ -65,7 +65,9 @@ func (r *run) remains() error {
 		}
 	}
 	for _, o := range r.kept {
-		e.Kept = append(e.Kept, o.String())
+		if o.role != roleSSH { // it goes without saying
+			e.Kept = append(e.Kept, o.String())
+		}
 	}
 	if len(e.Ours)+len(e.Perhaps) == 0 {
 		return nil

@@ -53,7 +53,7 @@ func (c *Cluster) strayed(ctx context.Context, r *run, preview bool) (err error)
 func (r *run) keep() {
 	later := !r.sweeping && len(r.strays) > 0
 	held := slices.ContainsFunc(r.perhaps, func(s *stray) bool { return s.Network != "" })
-	anchor := func(o object) bool { return o.kind == kindNetwork }
+	anchor := func(o object) bool { return o.kind == kindNetwork || o.role == roleSSH } // the two go together (D32b)
 	if len(r.have.of(kindNetwork)) == 0 {
 		anchor = func(o object) bool { return o.kind == kindFirewall && o.name == r.want.names.NodeAll() }
 	}
