@@ -46,8 +46,9 @@ type Deps struct {
 // A Cluster is what the settings describe, in the cloud that Deps reach. It
 // holds nothing of what is there: each method looks for itself.
 type Cluster struct {
-	settings Settings
-	deps     Deps
+	settings  Settings
+	deps      Deps
+	leftovers func(context.Context, Found) (bool, error) // see OnLeftovers
 }
 
 // New makes no call.
@@ -94,12 +95,13 @@ func (c *Cluster) Up(ctx context.Context, report func(plan.Event)) (s *Summary, 
 // Down removes the cluster and everything that carries its mark, or with
 // KUBE_USE_EXISTING_MASTER the zone's pool of nodes, or with
 // KUBE_DELETE_NODES=false one master ([Settings.Mode]). Only the last needs a
-// living cluster; from one that lives nodes are drained first. When something is
-// left the error is a [*Leftovers] and the summary lists it too.
+// living cluster; from one that lives nodes are drained first. When something
+// with the mark is left the error is a [Leftovers], when something is left that
+// hakube did not make a [*Remains]; the summary lists both too.
 func (c *Cluster) Down(ctx context.Context, report func(plan.Event)) (s *Summary, err error) {
 	warning, err := c.alone(ctx, Down, report, func(ctx context.Context, l *lease) error {
 		s = nil
-		r, items, err := c.down(ctx, l, doing(report))
+		r, items, err := c.down(ctx, l, doing(report), false)
 		if err != nil {
 			return err
 		}
@@ -107,7 +109,9 @@ func (c *Cluster) Down(ctx context.Context, report func(plan.Event)) (s *Summary
 			s = &Summary{Nothing: true, Mode: r.mode, Context: r.want.context, Zone: r.want.zone}
 			return nil
 		}
-		err = r.walk(ctx, items, report)
+		if err = r.walk(ctx, items, report); err == nil {
+			err = r.remains()
+		}
 		s = r.summary()
 		return err
 	})
@@ -126,7 +130,7 @@ func (c *Cluster) PreviewUp(ctx context.Context, report func(plan.Event)) (chang
 
 // PreviewDown is the walk of Down without acting.
 func (c *Cluster) PreviewDown(ctx context.Context, report func(plan.Event)) (changes int, err error) {
-	_, items, err := c.down(ctx, nil, looking)
+	_, items, err := c.down(ctx, nil, looking, true)
 	if err != nil {
 		return 0, err
 	}

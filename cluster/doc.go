@@ -29,6 +29,9 @@
 //     the API server it comes with; balancer.go and traffic.go what is between
 //     the address and the masters, move.go how the address gets there and back;
 //     grow.go the walk with the meter (meter.go) and the way back after a failure.
+//   - sweep.go says whose it is what Services and volumes leave behind, sweep_find.go
+//     reads it, sweep_steps.go decides about it and removes it, sweep_remains.go
+//     is how a down ends that left some.
 //   - status.go and status_*.go: Status reads all there is into one sight and
 //     concludes from that alone; unfinished.go tells what a cut left by its looks,
 //     and the command that ends it; validity.go judges.
@@ -48,7 +51,8 @@
 //   - What differs from the settings and cannot be changed is refused, with
 //     the variable and the value it was made with.
 //   - A removal needs no living cluster: it asks Compute Engine only, for
-//     everything that carries the mark, whatever it is called. A pool that is
+//     everything that carries the mark, whatever it is called. What hakube did not
+//     make goes only when somebody says so and it is shown to be this cluster's. A pool that is
 //     removed from a living one is drained first; if that cannot be, it is said.
 //   - The modes of a zone's pool change nothing of another zone, nor a master
 //     but for this operator's ssh key.

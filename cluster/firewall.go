@@ -53,6 +53,9 @@ func (r *run) firewalls() (steps []plan.Step) {
 		return steps
 	}
 	for _, o := range r.have.of(kindFirewall) {
+		if r.keeps(kindFirewall, o.name) {
+			continue
+		}
 		steps = append(steps, r.firewall(rule{name: o.name, shared: o.role == roleSSH}))
 	}
 	return steps
@@ -99,8 +102,8 @@ func (r *run) firewall(w rule) plan.Step {
 
 // aloneInNetwork refuses to take away a rule that all of a network live by while
 // others have rules there: every cluster does (kube-up's down took ssh from them
-// all, D32b). Rules that Kubernetes makes for a Service do not tell whose it is;
-// if one is left, the network says so itself.
+// all, D32b). That is about other clusters of hakube: what else is in a network of
+// ours keeps it, and its ssh rule, from the start ([run.keep]).
 func (r *run) aloneInNetwork(ctx context.Context, name string) error {
 	all, err := r.gce.Firewalls().List(ctx)
 	if err != nil {
@@ -113,7 +116,7 @@ func (r *run) aloneInNetwork(ctx context.Context, name string) error {
 		}
 	}
 	for _, f := range all {
-		if f.GetNetwork() == network && !r.owns(f.GetDescription()) && !strings.HasPrefix(f.GetName(), "k8s-") {
+		if f.GetNetwork() == network && !r.owns(f.GetDescription()) && markFields(f.GetDescription()) != nil {
 			return strangerInNetwork("firewall " + f.GetName())
 		}
 	}

@@ -28,6 +28,7 @@ func (r *run) items() []plan.Item {
 		}
 		l.then(r.subnetworks()...) // addresses of machines, pods and Services
 		l.beside(r.firewalls()...) // need the network only
+		r.sweep(&l)                // what Services and volumes left: their machines are gone, their network is not
 	}
 	if r.mode == RemoveCluster {
 		r.balancer(&l) // gives the address free
@@ -65,6 +66,7 @@ func (r *run) items() []plan.Item {
 	if r.mode == RemovePool {
 		l.then(r.busy()) // pods go elsewhere before their nodes go, if there is a master to ask
 	}
+	l.then(r.labels()...) // while its machine still tells whose a volume's disk is
 	l.want = true
 	if r.mode == Create || r.mode == AddPool {
 		l.then(r.nodes()) // each machine of the pool is a Ready Node

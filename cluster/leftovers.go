@@ -10,8 +10,13 @@ import (
 )
 
 // leftovers is the last step of a removal: nothing in the project carries our
-// mark any more, or nothing of the zone's pool does. What was deleted may be listed for a moment still, so it is
-// asked again for a while.
+// mark any more, or nothing of the zone's pool or of the master does; and when
+// what Services and volumes left was to go too, that is gone. What is to stay
+// was said before ([run.keep]).
+//
+// Lists may lag, either way: what was deleted may be listed for a moment still,
+// and what is there may be missing from one list. So it is asked again for a
+// while, and only two looks in a row that find nothing are believed.
 func (r *run) leftovers() plan.Step { return leftovers{r} }
 
 type leftovers struct{ *run }
@@ -29,7 +34,22 @@ func (l leftovers) String() string {
 }
 func (leftovers) Waits() {}
 
+// Observe is the two looks, or one that found something.
 func (l leftovers) Observe(ctx context.Context) (plan.State, error) {
+	s, err := l.glance(ctx)
+	if err != nil || s.Is != plan.Present {
+		return s, err
+	}
+	select {
+	case <-time.After(l.poll):
+	case <-ctx.Done():
+		return plan.State{}, context.Cause(ctx)
+	}
+	return l.glance(ctx)
+}
+
+// glance is one look.
+func (l leftovers) glance(ctx context.Context) (plan.State, error) {
 	look, whose := l.lookForMarks, "the cluster's mark"
 	switch l.mode {
 	case RemovePool:
@@ -49,19 +69,39 @@ func (l leftovers) Observe(ctx context.Context) (plan.State, error) {
 	}
 	var left Leftovers
 	for _, o := range have.objects {
-		left = append(left, o.String())
+		if !l.keeps(o.kind, o.name) {
+			left = append(left, o.String())
+		}
+	}
+	marked := len(left)
+	if l.mode == RemoveCluster && l.sweeping {
+		again, _, err := l.findStrays(ctx)
+		if err != nil {
+			return plan.State{}, err
+		}
+		for _, s := range again {
+			left = append(left, s.String())
+		}
 	}
 	l.mu.Lock()
 	l.left = left
 	l.mu.Unlock()
 	if n := len(left); n > 0 {
-		why := fmt.Sprintf("%d objects carry %s: %s", n, whose, strings.Join(left[:min(n, 3)], ", "))
+		why := fmt.Sprintf("%d objects carry %s: ", n, whose)
+		if marked < n {
+			why = fmt.Sprintf("%d objects are still there: ", n)
+		}
+		why += strings.Join(left[:min(n, 3)], ", ")
 		if n > 3 {
 			why += fmt.Sprintf(" and %d more", n-3)
 		}
 		return plan.State{Is: plan.Absent, Why: why}, nil
 	}
-	return plan.State{Is: plan.Present, Why: "no object carries " + whose}, nil
+	why := "no object carries " + whose
+	if len(l.kept) > 0 {
+		why = "no object carries " + whose + " but what is to stay"
+	}
+	return plan.State{Is: plan.Present, Why: why}, nil
 }
 
 func (l leftovers) Do(ctx context.Context) error {

@@ -14,6 +14,9 @@ import (
 // it, and only one we made is ever removed.
 func (r *run) networks() (steps []plan.Step) {
 	for _, o := range r.or(kindNetwork, object{name: r.want.names.Network()}) {
+		if r.keeps(kindNetwork, o.name) {
+			continue
+		}
 		steps = append(steps, resource[*computepb.Network]{
 			name: "network " + o.name,
 			get:  func(ctx context.Context) (*computepb.Network, error) { return r.gce.Networks().Get(ctx, o.name) },

@@ -161,6 +161,9 @@ func (s *Settings) warnings(verb Verb) []string {
 	if !s.EtcdQuorumRead || !s.EtcdQuorumReadAlias {
 		w = append(w, "ENABLE_ETCD_QUORUM_READ=false has no effect: etcd v3 always reads by quorum")
 	}
+	if mode := s.Mode(verb); verb == Down && bool(s.Sweep) && mode != RemoveCluster {
+		w = append(w, fmt.Sprintf("HAKUBE_SWEEP=true has no effect on %s: only with the whole cluster goes what its Services and volumes left", mode))
+	}
 	if verb == Up && s.AutomaticCleanup {
 		w = append(w, "KUBE_UP_AUTOMATIC_CLEANUP=true has no effect: up converges what is there")
 	}

@@ -46,6 +46,12 @@ type run struct {
 	dark      *Outage
 	outages   []Outage
 	crowded   *string // why CoreDNS was left on one machine, once that was tried
+
+	// What the cluster leaves behind that hakube did not make, and whether it is
+	// removed with it; kept is what of our own then stays, and so the mark.
+	strays, perhaps []*stray
+	sweeping        bool
+	kept            []object
 }
 
 func (c *Cluster) run(verb Verb) *run {
@@ -110,7 +116,7 @@ func (c *Cluster) up(ctx context.Context, l *lease, act action) (*run, []plan.It
 
 // down looks for everything that carries the mark, or for the zone's pool, and
 // lists it; nothing found is an empty list.
-func (c *Cluster) down(ctx context.Context, l *lease, act action) (r *run, items []plan.Item, err error) {
+func (c *Cluster) down(ctx context.Context, l *lease, act action, preview bool) (r *run, items []plan.Item, err error) {
 	r = c.run(Down)
 	r.lease = l
 	if r.mode == RemovePool {
@@ -148,7 +154,10 @@ func (c *Cluster) down(ctx context.Context, l *lease, act action) (r *run, items
 	if err := have.allHere(&r.want); err != nil {
 		return r, nil, err
 	}
-	if r.nothingLeft() {
+	if err := c.strayed(ctx, r, preview); err != nil {
+		return r, nil, err
+	}
+	if r.nothingLeft() && len(r.strays) == 0 {
 		return r, nil, nil
 	}
 	return r, r.items(), nil
@@ -179,6 +188,7 @@ func (r *run) summary() *Summary {
 		Mode: r.mode, Context: r.want.context, Kubeconfig: r.want.kubeconfig, Zone: r.want.zone,
 		Evidence: r.evidence, Left: r.left, Warnings: r.warnings, Replica: r.replica.name, Dark: r.dark, Outages: r.outages,
 	}
+	s.Leftovers, s.Perhaps = r.staying(), told(r.perhaps)
 	if !r.removing {
 		s.Version = string(r.want.settings.KubeVersion)
 		s.Address = r.ip

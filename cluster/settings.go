@@ -72,6 +72,7 @@ type Settings struct {
 	DrainTimeout  Seconds `envconfig:"HAKUBE_DRAIN_TIMEOUT" flag:"drain-timeout" default:"300" desc:"how long pods may take to leave nodes that go, disruption budgets and all; then the nodes go anyway"`
 	AllowNotReady Count   `envconfig:"ALLOWED_NOTREADY_NODES" flag:"allowed-notready-nodes" default:"0" desc:"nodes that may be missing for the cluster to be valid"`
 
+	Sweep     Bool `envconfig:"HAKUBE_SWEEP" flag:"sweep" default:"false" desc:"down of the whole cluster: also remove what its Services and volumes left behind, disks and the data on them included"`
 	BreakLock Bool `envconfig:"HAKUBE_BREAK_LOCK" flag:"break-lock" default:"false" desc:"up, down: take over from a run that is changing the cluster now, instead of waiting for it"`
 	Yes       Bool `envconfig:"KUBERNETES_SKIP_CONFIRM" flag:"yes" default:"false" desc:"down: do not ask for the cluster's name on a terminal"`
 }

@@ -32,6 +32,10 @@ type Summary struct {
 
 	Evidence *Evidence `json:"evidence,omitempty"` // up: that it works
 	Left     []string  `json:"left,omitempty"`     // down: what still carries our mark
+	// Leftovers are what the cluster leaves behind that hakube did not make and
+	// did not remove, Perhaps what may be another's.
+	Leftovers []Leftover `json:"leftovers,omitempty"`
+	Perhaps   []Leftover `json:"perhaps,omitempty"`
 }
 
 // warned adds a warning to a summary, if there are both.
@@ -60,11 +64,11 @@ type Node struct {
 	Version string `json:"version"` // of its kubelet
 }
 
-// Leftovers are objects that still carry the cluster's mark after a removal.
+// Leftovers are objects that a removal was to remove and that are still there.
 type Leftovers []string
 
 func (l Leftovers) Error() string {
-	return fmt.Sprintf("%d objects still carry the cluster's mark: %s", len(l), strings.Join(l, ", "))
+	return fmt.Sprintf("%d objects of the cluster are still there: %s", len(l), strings.Join(l, ", "))
 }
 
 // Hint says what to do about them.

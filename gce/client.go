@@ -84,6 +84,10 @@ type Client struct {
 	healthChecks     lazy[*compute.RegionHealthChecksClient]
 	services         lazy[*compute.RegionBackendServicesClient]
 	rules            lazy[*compute.ForwardingRulesClient]
+	routes           lazy[*compute.RoutesClient]
+	pools            lazy[*compute.TargetPoolsClient]
+	globalServices   lazy[*compute.BackendServicesClient]
+	globalChecks     lazy[*compute.HealthChecksClient]
 	zones            lazy[*compute.ZonesClient]
 	regions          lazy[*compute.RegionsClient]
 	machineTypes     lazy[*compute.MachineTypesClient]
@@ -135,6 +139,10 @@ func New(ctx context.Context, o Options) (*Client, error) {
 	c.healthChecks.make = compute.NewRegionHealthChecksRESTClient
 	c.services.make = compute.NewRegionBackendServicesRESTClient
 	c.rules.make = compute.NewForwardingRulesRESTClient
+	c.routes.make = compute.NewRoutesRESTClient
+	c.pools.make = compute.NewTargetPoolsRESTClient
+	c.globalServices.make = compute.NewBackendServicesRESTClient
+	c.globalChecks.make = compute.NewHealthChecksRESTClient
 	c.zones.make = compute.NewZonesRESTClient
 	c.regions.make = compute.NewRegionsRESTClient
 	c.machineTypes.make = compute.NewMachineTypesRESTClient
@@ -174,7 +182,7 @@ func endpoint(s string) (string, error) {
 }
 
 // A lazy is a REST client that is made at first use: a short command needs
-// a few of the twenty.
+// a few of them all.
 type lazy[C any] struct {
 	make func(context.Context, ...option.ClientOption) (C, error)
 	once sync.Once

@@ -63,3 +63,17 @@ func (d Disks) Delete(ctx context.Context, name string) error {
 				Project: d.c.Project(), Zone: d.zone, Disk: name, RequestId: id}, once)
 		})
 }
+
+// SetLabels replaces the labels of a disk if fingerprint is that of the labels
+// as they are now, and otherwise fails with an error that is [Stale].
+func (d Disks) SetLabels(ctx context.Context, name, fingerprint string, labels map[string]string) error {
+	return change(ctx, d.c, &d.c.disks, call{"labelling", "disk", name},
+		func(ctx context.Context, rest *compute.DisksClient, id *string) (*compute.Operation, error) {
+			return rest.SetLabels(ctx, &computepb.SetLabelsDiskRequest{
+				Project: d.c.Project(), Zone: d.zone, Resource: name, RequestId: id,
+				ZoneSetLabelsRequestResource: &computepb.ZoneSetLabelsRequest{
+					LabelFingerprint: &fingerprint, Labels: labels,
+				},
+			}, once)
+		})
+}

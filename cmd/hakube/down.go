@@ -22,7 +22,10 @@ func downCommand(u *ui) *cli.Command {
 			"first, as far as there is a master to ask. The cluster need not be alive.\n\n" +
 			"With KUBE_DELETE_NODES=false one master of the zone is removed: KUBE_REPLICA_NAME, or one that is\n" +
 			"down, or one that leads no etcd ring. It leaves the balancer, then the rings, then the cloud. With\n" +
-			"one master left the API's address goes back to that. The last one is never removed so.\n\n" + exitHelp,
+			"one master left the API's address goes back to that. The last one is never removed so.\n\n" +
+			"What Services and volumes of the cluster left in the cloud is listed before anything is removed. On\n" +
+			"a terminal it is asked whether to remove it too; elsewhere only HAKUBE_SWEEP=true (--sweep) does. As\n" +
+			"long as any is left the exit code is 1, and what it holds, such as the network, stays.\n\n" + exitHelp,
 		Flags:        settingFlags(),
 		OnUsageError: usage,
 		Action: onCluster(u, cluster.Down, func(c *cli.Context, s cluster.Settings, cl *cluster.Cluster) error {
@@ -39,7 +42,9 @@ func downCommand(u *ui) *cli.Command {
 			default:
 				u.note("taking down %s", which)
 			}
+			cl.OnLeftovers(u.leftovers(s))
 			summary, err := cl.Down(c.Context, u.report())
+			err = sweepHint(err, commandLine(c))
 			if summary != nil {
 				u.warnAll(summary.Warnings)
 			}

@@ -45,7 +45,7 @@ func TestStories(t *testing.T) {
 			})
 			return os.MkdirAll(home, 0o700)
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"counts": counts, "exits": exits, "killdaemon": killDaemon, "machine": machine},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"counts": counts, "exits": exits, "killdaemon": killDaemon, "leave": leave, "machine": machine},
 	})
 }
 

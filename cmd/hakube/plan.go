@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 
 	"github.com/urfave/cli/v2"
@@ -45,6 +46,8 @@ func runPlan(c *cli.Context, u *ui, verb cluster.Verb, cl *cluster.Cluster) erro
 		preview = cl.PreviewDown
 	}
 	steps := []any{}
+	var found cluster.Found
+	cl.OnLeftovers(func(_ context.Context, f cluster.Found) (bool, error) { found = f; return false, nil })
 	changes, err := preview(c.Context, func(e plan.Event) {
 		switch {
 		case !e.Kind.Final():
@@ -58,14 +61,34 @@ func runPlan(c *cli.Context, u *ui, verb cluster.Verb, cl *cluster.Cluster) erro
 		return err
 	}
 	if u.json {
-		err = u.object(map[string]any{"changes": changes, "steps": steps})
+		all := map[string]any{"changes": changes, "steps": steps}
+		if len(found.Ours) > 0 {
+			all["leftovers"] = found.Ours
+		}
+		if len(found.Perhaps) > 0 {
+			all["perhaps"] = found.Perhaps
+		}
+		err = u.object(all)
 	} else {
+		u.leftBehind(found)
 		u.printf("%s\n", planLine(changes))
 	}
 	if err == nil && changes > 0 && c.Bool("exit-code") {
 		return errChanges
 	}
 	return err
+}
+
+// leftBehind prints what no step would remove.
+func (u *ui) leftBehind(f cluster.Found) {
+	if !f.Sweep {
+		for _, l := range f.Ours {
+			u.printf("left behind without --sweep: %s\n", l)
+		}
+	}
+	for _, l := range f.Perhaps {
+		u.printf("perhaps another's, and stays: %s: %s\n", l, l.Why)
+	}
 }
 
 func planLine(changes int) string {

@@ -19,7 +19,8 @@
 // To add a collection, write a file with its functions and a row in
 // [collections]; get, list and aggregatedList come by themselves. A method in
 // the discovery document without a handler answers 501, and so does a field
-// whose meaning nothing behind the API would follow: what is accepted is done.
+// whose meaning nothing behind the API would follow: what is accepted is done
+// (but for the two exceptions below).
 //
 // The store (store.go) holds each object as the JSON document that is
 // answered, under its path. Paths that start with "~" are notes of the
@@ -34,5 +35,10 @@
 // address at once, and traffic comes when its operation is done; a machine
 // taken out of a group keeps the balancer's address while its connections
 // drain, and one that was deleted leaves its groups; a machine of a managed group
-// that ends is made anew under its name.
+// that ends is made anew under its name; a deleted machine stays listed in
+// target pools and as the next hop of routes.
+//
+// Two things are accepted that nothing behind the API follows, because clusters
+// leave them behind and somebody has to find and remove them: target pools
+// (targetpool.go) and routes to instances (route.go).
 package emulator

@@ -94,7 +94,7 @@ func patchRule(c *call) (obj, error) {
 func completeRule(t *tx, r ref, o obj) error {
 	for k, v := range o {
 		switch k {
-		case "name", "description", "IPAddress", "IPProtocol", "ports", "portRange", "allPorts", "backendService", "loadBalancingScheme",
+		case "name", "description", "IPAddress", "IPProtocol", "ports", "portRange", "allPorts", "backendService", "target", "loadBalancingScheme",
 			"labels", "networkTier", "region", "kind":
 		case "ipVersion":
 			if v != "IPV4" && v != "UNSPECIFIED_VERSION" {
@@ -105,7 +105,7 @@ func completeRule(t *tx, r ref, o obj) error {
 			if l, ok := v.([]any); ok && len(l) == 0 || v == false || v == "" {
 				continue
 			}
-			return notWritten("forwarding rules with " + k) // target pools and proxies, subnetworks, …
+			return notWritten("forwarding rules with " + k) // subnetworks, …
 		}
 	}
 	fill(o, obj{"kind": "compute#forwardingRule", "description": "", "loadBalancingScheme": "EXTERNAL", "IPProtocol": "TCP", "networkTier": "PREMIUM"})
@@ -119,8 +119,13 @@ func completeRule(t *tx, r ref, o obj) error {
 	if err := checkLabels(sub(o, "labels")); err != nil {
 		return err
 	}
-	if str(o, "backendService") == "" {
+	switch target := str(o, "target"); {
+	case str(o, "backendService") == "" && target == "":
 		return missing("resource.backendService")
+	case str(o, "backendService") != "" && target != "":
+		return refuse("A forwarding rule has a target or a backend service, not both.")
+	case target != "":
+		return targeted(t, r, o)
 	}
 	s := parse(str(o, "backendService"), r.project(), r.scope(), "backendServices")
 	if s == "" || s.scope() != r.scope() {

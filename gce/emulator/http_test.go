@@ -29,7 +29,7 @@ func TestRefusedRequests(t *testing.T) {
 		{"get of an unknown zone", "GET", "projects/p/zones/mars-1a", nil, 404, "notFound", "was not found"},
 		{"absent", "GET", nets + "/n", nil, 404, "notFound", "The resource 'projects/p/global/networks/n' was not found"},
 		{"there already", "POST", nets, obj{"name": "default"}, 409, "alreadyExists", "The resource 'projects/p/global/networks/default' already exists"},
-		{"known method without code", "POST", "projects/p/regions/europe-west1/targetPools", obj{"name": "h"}, 501, "notImplemented", "targetPools.insert"},
+		{"known method without code", "POST", "projects/p/regions/europe-west1/resourcePolicies", obj{"name": "h"}, 501, "notImplemented", "resourcePolicies.insert"},
 		{"unknown method", "GET", "projects/p/global/wonders", nil, 501, "notImplemented", "wonders"},
 		{"field without meaning here", "POST", zoneB + "disks", obj{"name": "d", "sourceSnapshot": "global/snapshots/s"}, 501, "notImplemented", "sourceSnapshot"},
 		{"query parameter of the wrong type", "GET", nets + "?maxResults=many", nil, 400, "invalid", "maxResults"},

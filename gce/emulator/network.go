@@ -137,6 +137,11 @@ func networkUsers(t *tx, r ref) ref {
 			}
 		}
 	}
+	for _, o := range t.all(r.project(), "routes") {
+		if str(o, "network") == link && str(o, "nextHopInstance") != "" {
+			return toRef(str(o, "selfLink"))
+		}
+	}
 	for _, o := range t.all(r.project(), "instanceGroups") {
 		if str(o, "network") == link {
 			return toRef(str(o, "selfLink"))

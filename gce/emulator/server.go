@@ -60,6 +60,7 @@ func collections() []collection {
 		networks(), subnetworks(), routes(), firewalls(), addresses(), globalAddresses(),
 		disks(), instances(), instanceTemplates(), instanceGroupManagers(), instanceGroups(),
 		healthChecks(), regionHealthChecks(), backendServices(), regionBackendServices(), forwardingRules(), globalForwardingRules(),
+		httpHealthChecks(), targetPools(),
 		autoscalers(), regionAutoscalers(),
 		zoneOperations(), regionOperations(), globalOperations(),
 	}
@@ -193,7 +194,7 @@ func (s *Server) Objects() map[string]int {
 			kind := c[strings.LastIndexByte(c, '/')+1:]
 			for name := range docs {
 				r := ref(c + "/" + name)
-				if kind == "operations" || kind == "routes" || kind == "instanceGroups" && managed(t, r) {
+				if kind == "operations" || kind == "routes" && t.get(r.note("routeOf")) != nil || kind == "instanceGroups" && managed(t, r) {
 					continue
 				}
 				n[kind]++

@@ -34,6 +34,7 @@ func Suite(t *testing.T, c *gce.Client) {
 		{"instance", (*suite).instance},
 		{"group", (*suite).group},
 		{"balancer", (*suite).balancer},
+		{"leftovers", (*suite).leftovers},
 		{"takedown", (*suite).takedown},
 	} {
 		// Each stands on the ones before.

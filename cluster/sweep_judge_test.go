@@ -1,0 +1,204 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"hakube/gce/emulator"
+	"hakube/gce/gcetest"
+)
+
+func TestKeyOf(t *testing.T) {
+	for name, want := range map[string]string{
+		uid1:                             "Service " + uid1,
+		"k8s-fw-" + uid1:                 "Service " + uid1,
+		"k8s-fw-" + uid1 + "-deny":       "Service " + uid1,
+		"k8s-" + uid1 + "-http-hc":       "Service " + uid1,
+		uid1 + "-hc":                     "Service " + uid1,
+		"k8s-c1d2-node":                  "cluster c1d2",
+		"k8s-c1d2-node-http-hc":          "cluster c1d2",
+		"k8s-c1d2-node-hc":               "cluster c1d2",
+		"k8s-ig--c1d2":                   "cluster c1d2",
+		"k8s-c1d2-internal-tcp-nmv1-00a": "cluster c1d2",
+		"k8s-fw-l7--c1d2":                "", // of Ingress
+		"apple":                          "",
+		"kubernetes-master-https":        "",
+		"k8s-fw-":                        "",
+	} {
+		if got := keyOf(name); got != want {
+			t.Errorf("keyOf(%q) = %q, want %q", name, got, want)
+		}
+	}
+}
+
+// TestSweepDoubt: whatever can be read in two ways is told and stays, with
+// --sweep too.
+func TestSweepDoubt(t *testing.T) {
+	foreign := func(w *world, name string, tags ...any) {
+		w.post(inZone+"instances", doc{
+			"name": name, "machineType": inZone + "machineTypes/e2-small", "tags": doc{"items": tags},
+			"metadata":          doc{"items": []any{doc{"key": "enable-guest-attributes", "value": "TRUE"}}},
+			"networkInterfaces": []any{doc{"subnetwork": inRegion + "subnetworks/kubernetes-subnet-default"}},
+			"disks":             []any{doc{"boot": true, "autoDelete": true, "initializeParams": doc{"sourceImage": "projects/debian-cloud/global/images/family/debian-12"}}},
+		})
+	}
+	for _, c := range []struct {
+		name string
+		make func(w *world)
+		want []string // told as perhaps
+	}{
+		{"a pool with somebody else's machine in it", func(w *world) {
+			foreign(w, "database")
+			w.post(inRegion+"targetPools", poolOf(uid1, "kubernetes-master", "database"))
+		}, nil}, // theirs: not even told
+		{"a Service's parts point both ways", func(w *world) {
+			foreign(w, "database")
+			w.post("global/firewalls", firewallOf("k8s-fw-"+uid1, nodeTag, ofWeb))
+			w.post(inRegion+"targetPools", poolOf(uid1, "database"))
+		}, []string{"firewall k8s-fw-" + uid1 + ", of Service default/web", "target pool " + uid1 + " in europe-west1, of Service default/web"}},
+		{"a rule for our tag, which others' machines have too", func(w *world) {
+			foreign(w, "kubernetes-minion-group-copy", nodeTag)
+			w.post("global/firewalls", firewallOf("k8s-fw-"+uid1, nodeTag, ofWeb))
+		}, []string{"firewall k8s-fw-" + uid1 + ", of Service default/web"}}, // in our network
+		{"a rule for everybody", func(w *world) {
+			f := firewallOf("k8s-fw-"+uid1, nodeTag, ofWeb)
+			delete(f, "targetTags")
+			w.post("global/firewalls", f)
+		}, []string{"firewall k8s-fw-" + uid1 + ", of Service default/web"}},
+		{"a person's rule for our machines", func(w *world) {
+			w.post("global/firewalls", firewallOf("web", nodeTag, "for the demo"))
+		}, []string{"firewall web"}},
+		{"an address that a person reserved", func(w *world) {
+			w.post(inRegion+"addresses", doc{"name": "web-ip"})
+		}, nil},
+		{"a disk on no machine", func(w *world) {
+			w.post(inZone+"disks", doc{"name": "pvc-1", "sizeGb": "10", "description": ofClaim})
+		}, []string{"disk pvc-1 in europe-west1-b, 10GB, of volume claim default/data"}},
+		{"a disk in a zone the cluster is not in", func(w *world) {
+			w.post("zones/europe-west1-c/disks", doc{"name": "pvc-1", "sizeGb": "10", "description": ofClaim})
+		}, nil},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := newWorld(t)
+			o := w.operator()
+			w.mustUp(o)
+			before := w.objects()
+			c.make(w)
+			made := map[string]bool{}
+			for path := range w.objects() {
+				made[path] = before[path] == nil
+			}
+			var told []string
+			n, err := o.sweeps(true, func(f Found) (bool, error) {
+				told = texts(f.Perhaps)
+				if len(f.Ours) > 0 || !f.Preview {
+					t.Errorf("found %+v", f)
+				}
+				return true, nil
+			}).PreviewDown(context.Background(), nil)
+			if err != nil || n == 0 {
+				t.Errorf("the preview: %d steps, %v", n, err)
+			}
+			if diff := cmp.Diff(c.want, told); diff != "" {
+				t.Errorf("what is told (-want +got):\n%s", diff)
+			}
+			_, err = o.sweeps(true, nil).Down(context.Background(), w.events())
+			var left *Remains
+			if err != nil && !errors.As(err, &left) && !strings.Contains(err.Error(), "in use") && !strings.Contains(err.Error(), "already being used") {
+				t.Errorf("down: %v", err)
+			}
+			after := w.objects()
+			for path, is := range made {
+				if is && after[path] == nil {
+					t.Errorf("%s is gone", path)
+				}
+			}
+		})
+	}
+}
+
+// TestSweepLag: a list that once leaves out what is there does not end a
+// removal, and neither is what is gone waited for without end.
+func TestSweepLag(t *testing.T) {
+	w := newWorld(t)
+	before := w.objects()
+	o := w.operator()
+	w.mustUp(o)
+	r := o.run(Down)
+	have, err := r.lookForMarks(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.have = have
+	// Two looks list firewalls twice. The first finds nothing: there is none of
+	// anything but the firewall that the second look finds.
+	var lists atomic.Int64
+	w.mustDown(o)
+	w.setFault(func(q *http.Request) emulator.Fault {
+		if q.Method == http.MethodGet && strings.HasSuffix(q.URL.Path, "/global/firewalls") && lists.Add(1) == 2 {
+			w.setFault(nil)
+			late := firewallOf("kubernetes-late", nodeTag, r.want.mark.For("firewall-https"))
+			late["network"] = "global/networks/other"
+			w.post("global/networks", doc{"name": "other", "autoCreateSubnetworks": false})
+			w.post("global/firewalls", late)
+		}
+		return emulator.Fault{}
+	})
+	s, err := leftovers{r}.Observe(context.Background())
+	if err != nil || s.Is.String() != "absent" || !strings.Contains(s.Why, "firewall kubernetes-late") {
+		t.Errorf("what the second look found is: %+v, %v", s, err)
+	}
+	if n := lists.Load(); n != 2 {
+		t.Errorf("%d looks", n)
+	}
+	if err := w.Client.Firewalls().Delete(context.Background(), "kubernetes-late"); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Client.Networks().Delete(context.Background(), "other"); err != nil {
+		t.Fatal(err)
+	}
+	read, _ := w.counts(func() { s, err = leftovers{r}.Observe(context.Background()) })
+	one, _ := w.counts(func() { _, _ = leftovers{r}.glance(context.Background()) })
+	if err != nil || s.Is.String() != "present" || read != 2*one {
+		t.Errorf("when all is gone: %+v, %v, in %d reading calls, twice %d", s, err, read, one)
+	}
+	if diff := cmp.Diff(before, w.objects()); diff != "" {
+		t.Errorf("objects (-before +after):\n%s", diff)
+	}
+}
+
+// TestSweepNames: machines that are gone are this cluster's by their names only
+// as long as something of it is there, and only by names it gives.
+func TestSweepNames(t *testing.T) {
+	s := Settings{Prefix: "kubernetes", Network: "default"}
+	l := &lineup{want: &spec{settings: s, names: NamesOf(&s)}, machines: map[string]seen{}}
+	link := func(name string) string { return "https://x/projects/p/zones/" + gcetest.Zone + "/instances/" + name }
+	fits := []string{"kubernetes-master", "kubernetes-master-e71", "kubernetes-minion-group-ab1z", "kubernetes-minion-group-2-ab1z"}
+	not := []string{"staging-kubernetes-minion-group-ab1z", "kubernetes-master-backup", "kubernetes-minion-group", "kubernetes-minion-ab1z",
+		"kubernetes-minion-group-backup", "kubernetesXmaster", ""}
+	for _, anchored := range []bool{true, false} {
+		l.anchored = anchored
+		for _, name := range slices.Concat(fits, not) {
+			want := unknown
+			if anchored && slices.Contains(fits, name) {
+				want = ours
+			}
+			if got, why := l.machine(link(name)); got != want {
+				t.Errorf("%q, with a mark left %t: %v, %s", name, anchored, got, why)
+			}
+		}
+	}
+	// One that is there says itself whose it is.
+	l.anchored = true
+	l.machines[gcetest.Zone+"/kubernetes-minion-group-ab1z"] = seen{}
+	if got, _ := l.machine(link("kubernetes-minion-group-ab1z")); got != theirs {
+		t.Errorf("a lookalike is %v", got)
+	}
+}

@@ -1,0 +1,76 @@
+package cluster
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Remains is how a down ends that took away all it may, and left behind what
+// hakube did not make.
+type Remains struct {
+	Cluster string
+	Ours    []Leftover // a down that sweeps removes them
+	Perhaps []Leftover // in the cluster's own network, and not shown to be the cluster's
+	Kept    []string   // of the cluster's own, because of them
+}
+
+func (e *Remains) Error() string {
+	var lines []string
+	if n := len(e.Ours); n > 0 {
+		lines = append(lines, fmt.Sprintf("cluster %s left %s behind that hakube did not make:", e.Cluster, things(n)))
+		lines = append(lines, indented(e.Ours)...)
+	}
+	if n := len(e.Perhaps); n > 0 {
+		lines = append(lines, fmt.Sprintf("%s in its network, and nothing shows that it is the cluster's:", things(n)))
+		for _, l := range e.Perhaps {
+			lines = append(lines, "  "+l.String()+": "+l.Why)
+		}
+	}
+	if len(e.Kept) > 0 {
+		lines = append(lines, strings.Join(e.Kept, " and ")+" stays until then")
+	}
+	return strings.Join(lines, "\n")
+}
+
+// Hint says what removes what may be another's; how to sweep the rest depends
+// on how the run was called.
+func (e *Remains) Hint() string {
+	if len(e.Perhaps) == 0 {
+		return ""
+	}
+	return `delete by hand what is in the way, and run "hakube down" again; or leave the network where it is with KUBE_DELETE_NETWORK=false`
+}
+
+func things(n int) string {
+	if n == 1 {
+		return "1 thing"
+	}
+	return fmt.Sprintf("%d things", n)
+}
+
+func indented(list []Leftover) (lines []string) {
+	for _, l := range list {
+		lines = append(lines, "  "+l.String())
+	}
+	return lines
+}
+
+// remains is the error of a removal that left something behind; nil if it
+// did not, or if nobody need do anything about it.
+func (r *run) remains() error {
+	e := &Remains{Cluster: string(r.want.settings.Prefix), Ours: r.staying()}
+	for _, s := range r.perhaps {
+		if s.Network != "" {
+			e.Perhaps = append(e.Perhaps, s.Leftover)
+		}
+	}
+	for _, o := range r.kept {
+		if o.role != roleSSH { // it goes without saying
+			e.Kept = append(e.Kept, o.String())
+		}
+	}
+	if len(e.Ours)+len(e.Perhaps) == 0 {
+		return nil
+	}
+	return e
+}

@@ -1,0 +1,254 @@
+package cluster
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"strings"
+
+	"hakube/cluster/plan"
+	"hakube/gce"
+)
+
+// A down of the whole cluster and what it leaves behind. What a person at
+// 3 a.m. and a script want is the same: the cluster gone, nobody's data gone by
+// accident, and no surprise at the end. So:
+//
+//   - All of it is found and told before the first change.
+//   - With --sweep, or when a person answered so, it goes after the machines
+//     (nobody makes it anew then) and before the network.
+//   - Without, the cluster's own things go as far as they can, what is left
+//     behind is listed, and the exit code is 1. One thing with the mark stays,
+//     the network or, when that is not ours, a firewall rule for machines that
+//     are gone: so "hakube down --sweep" knows later whose the rest is.
+//   - What may be another's is listed and never removed. It fails a down only
+//     when it is in the cluster's own network, which then stays too.
+//   - Before a machine goes, the disks of volumes that it has get the label
+//     hakube-cluster: nothing else would tell later whose they were.
+
+// strayed looks for what is left behind and has it decided whether it goes too.
+func (c *Cluster) strayed(ctx context.Context, r *run, preview bool) (err error) {
+	if r.strays, r.perhaps, err = r.findStrays(ctx); err != nil {
+		return err
+	}
+	r.sweeping = bool(c.settings.Sweep)
+	if c.leftovers != nil && len(r.strays)+len(r.perhaps) > 0 {
+		f := Found{Ours: told(r.strays), Perhaps: told(r.perhaps), Sweep: r.sweeping, Preview: preview}
+		for _, s := range append(f.Ours, f.Perhaps...) {
+			f.Network = or(f.Network, s.Network)
+		}
+		yes, err := c.leftovers(ctx, f)
+		if err != nil {
+			return err
+		}
+		r.sweeping = r.sweeping || yes && !preview
+	}
+	r.keep()
+	return nil
+}
+
+// keep decides what of our own stays because of what is left behind: the
+// network when something is in it, and one thing in any case as long as there
+// is something to sweep.
+func (r *run) keep() {
+	later := !r.sweeping && len(r.strays) > 0
+	held := slices.ContainsFunc(r.perhaps, func(s *stray) bool { return s.Network != "" })
+	anchor := func(o object) bool { return o.kind == kindNetwork || o.role == roleSSH } // the two go together (D32b)
+	if len(r.have.of(kindNetwork)) == 0 {
+		anchor = func(o object) bool { return o.kind == kindFirewall && o.name == r.want.names.NodeAll() }
+	}
+	for _, o := range r.have.objects {
+		if (later || held) && anchor(o) {
+			r.kept = append(r.kept, o)
+		}
+	}
+}
+
+// keeps tells whether an object of ours stays.
+func (r *run) keeps(k kind, name string) bool {
+	for _, o := range r.kept {
+		if o.kind == k && o.name == name {
+			return true
+		}
+	}
+	return false
+}
+
+func told(list []*stray) (out []Leftover) {
+	for _, s := range list {
+		out = append(out, s.Leftover)
+	}
+	return out
+}
+
+// staying is what this run leaves behind.
+func (r *run) staying() []Leftover {
+	if r.sweeping {
+		return nil // it failed if any is left
+	}
+	return told(r.strays)
+}
+
+// sweepOrder is the order in which Kubernetes would have made things. They go
+// in the reverse one; firewall rules last, since they tell best whose the rest is.
+var sweepOrder = []kind{
+	kindFirewall, kindRoute, kindDisk, kindMasterGroup, kindAddress, kindHealthCheck, kindHTTPCheck, kindService, kindPool, kindRule,
+}
+
+func (r *run) sweep(l *lines) {
+	if !r.sweeping {
+		return
+	}
+	for _, k := range sweepOrder {
+		var steps []plan.Step
+		for _, s := range r.strays {
+			if s.kind == k {
+				steps = append(steps, strayStep{r, s})
+			}
+		}
+		l.open = false
+		l.beside(steps...)
+	}
+}
+
+// strayStep is one thing that goes though hakube did not make it.
+type strayStep struct {
+	*run
+	s *stray
+}
+
+func (s strayStep) String() string { return s.s.Leftover.String() }
+
+func (s strayStep) Observe(ctx context.Context) (plan.State, error) {
+	x, err := s.get(ctx)
+	switch {
+	case gce.IsNotFound(err):
+		return plan.State{Is: plan.Absent}, nil
+	case err != nil:
+		return plan.State{}, err
+	case x.GetId() != s.s.id: // what was judged is gone
+		return plan.State{Is: plan.Absent, Why: "another of its name is there now, and stays"}, nil
+	}
+	return exists(s.s.Why)
+}
+
+func (s strayStep) Do(context.Context) error { return nil } // never wanted
+
+func (s strayStep) Undo(ctx context.Context) error {
+	return s.letGo(ctx, s.String(), s.remove)
+}
+
+func (s strayStep) regionClient(ctx context.Context) (*gce.Client, error) {
+	return s.clientFor(ctx, s.s.region)
+}
+
+func (s strayStep) get(ctx context.Context) (described, error) {
+	name, zone := s.s.Name, s.s.zone
+	switch s.s.kind {
+	case kindFirewall:
+		return s.gce.Firewalls().Get(ctx, name)
+	case kindRoute:
+		return s.gce.Routes().Get(ctx, name)
+	case kindDisk:
+		return s.gce.Disks(zone).Get(ctx, name)
+	case kindMasterGroup:
+		return s.gce.InstanceGroups(zone).Get(ctx, name)
+	case kindHealthCheck:
+		return s.gce.GlobalHealthChecks().Get(ctx, name)
+	case kindHTTPCheck:
+		return s.gce.HTTPHealthChecks().Get(ctx, name)
+	}
+	c, err := s.regionClient(ctx)
+	if err != nil {
+		return nil, err
+	}
+	switch s.s.kind {
+	case kindAddress:
+		return c.Addresses().Get(ctx, name)
+	case kindService:
+		return c.BackendServices().Get(ctx, name)
+	case kindPool:
+		return c.TargetPools().Get(ctx, name)
+	}
+	return c.ForwardingRules().Get(ctx, name)
+}
+
+func (s strayStep) remove(ctx context.Context) error {
+	name, zone := s.s.Name, s.s.zone
+	switch s.s.kind {
+	case kindFirewall:
+		return s.gce.Firewalls().Delete(ctx, name)
+	case kindRoute:
+		return s.gce.Routes().Delete(ctx, name)
+	case kindDisk:
+		return s.gce.Disks(zone).Delete(ctx, name)
+	case kindMasterGroup:
+		return s.gce.InstanceGroups(zone).Delete(ctx, name)
+	case kindHealthCheck:
+		return s.gce.GlobalHealthChecks().Delete(ctx, name)
+	case kindHTTPCheck:
+		return s.gce.HTTPHealthChecks().Delete(ctx, name)
+	}
+	c, err := s.regionClient(ctx)
+	if err != nil {
+		return err
+	}
+	switch s.s.kind {
+	case kindAddress:
+		return c.Addresses().Delete(ctx, name)
+	case kindService:
+		return c.BackendServices().Delete(ctx, name)
+	case kindPool:
+		return c.TargetPools().Delete(ctx, name)
+	}
+	return c.ForwardingRules().Delete(ctx, name)
+}
+
+// labels are the disks of volumes that only a machine tells of: that is
+// undone, before the machine goes, by a label.
+func (r *run) labels() (steps []plan.Step) {
+	for _, s := range r.strays {
+		if s.unlabelled {
+			steps = append(steps, unlabelled{r, s})
+		}
+	}
+	return steps
+}
+
+type unlabelled struct {
+	*run
+	s *stray
+}
+
+func (u unlabelled) String() string { return "disk " + u.s.Name + " without the cluster's label" }
+
+func (u unlabelled) Observe(ctx context.Context) (plan.State, error) {
+	d, err := u.gce.Disks(u.s.zone).Get(ctx, u.s.Name)
+	if gce.IsNotFound(err) {
+		return plan.State{Is: plan.Absent, Why: "the disk is gone"}, nil
+	}
+	if err != nil {
+		return plan.State{}, err
+	}
+	if d.GetLabels()[Label] == string(u.want.settings.Prefix) {
+		return plan.State{Is: plan.Absent, Why: Label + "=" + string(u.want.settings.Prefix)}, nil
+	}
+	return exists("only its machine tells whose it is: " + gce.Base(strings.Join(d.GetUsers(), ",")))
+}
+
+func (u unlabelled) Do(context.Context) error { return nil } // never wanted
+
+// Undo sets the label. A fingerprint that is stale is somebody else's change a
+// moment ago: the next run looks again.
+func (u unlabelled) Undo(ctx context.Context) error {
+	d, err := u.gce.Disks(u.s.zone).Get(ctx, u.s.Name)
+	if err != nil {
+		return err
+	}
+	labels := maps.Clone(d.GetLabels())
+	if labels == nil {
+		labels = map[string]string{}
+	}
+	labels[Label] = string(u.want.settings.Prefix)
+	return u.gce.Disks(u.s.zone).SetLabels(ctx, u.s.Name, d.GetLabelFingerprint(), labels)
+}

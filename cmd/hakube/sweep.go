@@ -1,0 +1,71 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"golang.org/x/term"
+
+	"hakube/cluster"
+)
+
+// leftovers says what the cluster leaves behind and, when a person is there who
+// has not said it already, asks whether it is to go too. What is answered is a
+// word, not a letter: disks of volumes hold people's data. --yes is about the
+// cluster, and answers nothing here.
+func (u *ui) leftovers(s cluster.Settings) func(context.Context, cluster.Found) (bool, error) {
+	return func(_ context.Context, f cluster.Found) (bool, error) {
+		switch {
+		case len(f.Ours) > 0 && f.Sweep:
+			u.note("removed with the cluster, though hakube did not make it:")
+		case len(f.Ours) > 0:
+			u.note("left behind by the cluster, and not made by hakube:")
+		}
+		disks := 0
+		for _, l := range f.Ours {
+			u.leftover("leftover", l, l.String())
+			if l.Size != "" {
+				disks++
+			}
+		}
+		if len(f.Perhaps) > 0 {
+			u.note("perhaps another's, and never removed by hakube:")
+		}
+		for _, l := range f.Perhaps {
+			u.leftover("perhaps", l, l.String()+": "+l.Why)
+		}
+		if len(f.Ours) == 0 || f.Sweep || bool(s.Yes) || !term.IsTerminal(int(u.in.Fd())) {
+			return f.Sweep, nil
+		}
+		loss := ""
+		if disks > 0 {
+			loss = fmt.Sprintf(", and the data on disks of volumes (%d) with it", disks)
+		}
+		fmt.Fprintf(u.err, "hakube: type sweep to remove all of it too (%d)%s; anything else leaves it: ", len(f.Ours), loss)
+		line, err := bufio.NewReader(u.in).ReadString('\n')
+		if err != nil {
+			return false, fmt.Errorf("reading the answer: %w", err)
+		}
+		return strings.TrimSpace(line) == "sweep", nil
+	}
+}
+
+func (u *ui) leftover(key string, l cluster.Leftover, text string) {
+	if u.json {
+		u.line(map[string]cluster.Leftover{key: l})
+		return
+	}
+	u.note("  %s", text)
+}
+
+// sweepHint adds the command that removes what a down left behind.
+func sweepHint(err error, command string) error {
+	var r *cluster.Remains
+	if !errors.As(err, &r) || len(r.Ours) == 0 {
+		return err
+	}
+	return withHint(err, fmt.Sprintf("%q removes what was left behind, the data on disks of volumes included", command+" --sweep"))
+}
