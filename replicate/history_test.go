@@ -282,8 +282,8 @@ func (h *history) votes(name, ring string) error {
 	if err != nil || !x.Learner {
 		return err
 	}
-	if own := h.survey()[name][ring]; own.ID == "" {
-		return fmt.Errorf("%w: %s", replicate.ErrNotInSync, own.Error)
+	if err := replicate.Follows(context.Background(), h.runner, via, h.hosts[name], ring); err != nil {
+		return err
 	}
 	return h.change(name+" votes in "+ring, func() error {
 		return replicate.Promote(context.Background(), h.runner, via, ring, url(ring, name))

@@ -25,7 +25,7 @@ func (c Call) answer(v any) int {
 // etcdMember is scripts/etcd-member.sh.
 func etcdMember(_ context.Context, c Call) int {
 	if len(c.Args) != 3 {
-		return c.fail("usage: add|promote|remove|lead RING PEER_URL|ID")
+		return c.fail("usage: add|promote|remove|lead|agree RING PEER_URL|ID")
 	}
 	w := c.Guest.w
 	w.mu.Lock()
@@ -55,6 +55,8 @@ func etcdMember(_ context.Context, c Call) int {
 		err = w.remove(m, id)
 	case c.Args[0] == "lead":
 		err = m.lead(id)
+	case c.Args[0] == "agree":
+		err = m.agree()
 	default:
 		return c.fail("there is no action %s", c.Args[0])
 	}
