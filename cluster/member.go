@@ -276,14 +276,20 @@ func (v vote) Observe(ctx context.Context) (plan.State, error) {
 }
 
 func (v vote) Do(ctx context.Context) error {
-	// etcd asks how far the learner had come and not whether it lives: a vote for
-	// one that has died since would end a ring of one for good (tried on 3.6.8).
-	own, err := v.ringsOn(ctx, v.of)
+	on, err := v.host(ctx, v.of)
 	if err != nil {
-		return fmt.Errorf("asking %s whether it lives, before it gets a vote: %w", v.of.name, err)
+		return err
 	}
-	if x := own[v.ring]; x.ID == "" {
-		return fmt.Errorf("%w: %s", replicate.ErrNotInSync, or(x.Error, "its etcd does not answer"))
+	_, o, err := v.ask(ctx)
+	if err != nil {
+		return err
+	}
+	via, err := v.host(ctx, o)
+	if err != nil {
+		return err
+	}
+	if err := replicate.Follows(ctx, v.deps.SSH, via, on, v.ring); err != nil {
+		return err
 	}
 	return v.through(ctx, func(via replicate.Host) error {
 		return replicate.Promote(ctx, v.deps.SSH, via, v.ring, v.peerURL())

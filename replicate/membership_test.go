@@ -23,7 +23,7 @@ const vip = "198.51.100.7"
 
 // masters are model machines of one cluster and a way to run scripts on them.
 type masters struct {
-	t      *testing.T
+	t      tester
 	w      *etcdtest.World
 	dir    string
 	signer ssh.Signer
@@ -31,7 +31,19 @@ type masters struct {
 	guests map[string]*etcdtest.Guest
 }
 
-func newMasters(t *testing.T) *masters {
+func newMasters(t *testing.T) *masters { return newMastersIn(t, t.TempDir()) }
+
+// A tester is a test, or one history of many.
+type tester interface {
+	Helper()
+	Fatal(args ...any)
+	Fatalf(format string, args ...any)
+	Error(args ...any)
+	Errorf(format string, args ...any)
+	Cleanup(f func())
+}
+
+func newMastersIn(t tester, dir string) *masters {
 	t.Helper()
 	_, key, err := ed25519.GenerateKey(nil)
 	if err != nil {
@@ -41,7 +53,7 @@ func newMasters(t *testing.T) *masters {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := &masters{t: t, w: etcdtest.NewWorld(etcdtest.Options{}), dir: t.TempDir(), signer: signer, guests: map[string]*etcdtest.Guest{}}
+	m := &masters{t: t, w: etcdtest.NewWorld(etcdtest.Options{}), dir: dir, signer: signer, guests: map[string]*etcdtest.Guest{}}
 	m.runner = replicate.NewRunner(replicate.Options{Signer: signer, Dial: func(ctx context.Context, _, addr string) (net.Conn, error) {
 		name, _, err := net.SplitHostPort(addr)
 		if err != nil {

@@ -7,6 +7,8 @@
 #   promote RING ID      gives a learner a vote
 #   remove RING ID
 #   lead RING ID         hands the lead to a voter, if this master's member has it
+#   agree RING ID        changes nothing: the ring agrees on one more entry of its
+#                        log, which a member that follows then has as well
 #
 # Prints {"error":""}, or what etcd said against it: an error here is etcd's
 # answer, not a failure of the script. Whoever asks reads the list afterwards.
@@ -20,7 +22,7 @@ refuse() {
 	exit 1
 }
 
-(($# == 3)) || refuse "usage: add|promote|remove|lead RING PEER_URL|ID"
+(($# == 3)) || refuse "usage: add|promote|remove|lead|agree RING PEER_URL|ID"
 [[ -n ${PORT[$2]:-} ]] || refuse "there is no ring $2"
 [[ -s $PKI/client.key ]] || refuse "this machine has no etcd certificates"
 
@@ -35,6 +37,7 @@ add) command=(member add joining --learner --peer-urls="$3") ;;
 promote) command=(member promote "$3") ;;
 remove) command=(member remove "$3") ;;
 lead) command=(move-leader "$3") ;;
+agree) command=(alarm list) ;; # goes through the log, as a question only (etcd, v3_server.go: Alarm)
 *) refuse "there is no action $1" ;;
 esac
 

@@ -62,9 +62,14 @@ type apiCall struct {
 
 func serveAPI(w http.ResponseWriter, r *http.Request) {
 	g := r.Context().Value(guestKey{}).(*Guest)
-	g.w.mu.Lock()
-	control := g.control
-	g.w.mu.Unlock()
+	var control *controlPlane
+	err := g.w.until(r.Context(), func() (bool, error) {
+		control = g.control
+		return g.wedged != WedgeMute, nil
+	})
+	if err != nil {
+		return // who asked is gone
+	}
 	if control == nil {
 		answerError(w, apierrors.NewServiceUnavailable("the machine is stopped"))
 		return
@@ -73,7 +78,7 @@ func serveAPI(w http.ResponseWriter, r *http.Request) {
 	if c.health(w) {
 		return
 	}
-	err := c.authenticate()
+	err = c.authenticate()
 	var answer any
 	status := http.StatusOK
 	if err == nil {
@@ -100,7 +105,10 @@ func (c *apiCall) health(w http.ResponseWriter) bool {
 		return false
 	}
 	c.w.mu.Lock()
-	err := c.control.rings()
+	err := c.control.health()
+	if c.control.guest.wedged == WedgeUnready {
+		err = errors.New("a check of its own fails")
+	}
 	c.w.mu.Unlock()
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	_, verbose := c.URL.Query()["verbose"]

@@ -36,6 +36,7 @@ func (w *World) complete(o object) {
 	}
 	ready := corev1.NodeCondition{Type: corev1.NodeReady}
 	k, alive := w.kubelets[n.Status.NodeInfo.MachineID]
+	alive = alive && k.guest.heard()
 	switch {
 	case !alive:
 		ready.Status, ready.Reason, ready.Message = corev1.ConditionUnknown, "NodeStatusUnknown", "Kubelet stopped posting node status."
@@ -72,7 +73,7 @@ func (w *World) readyNodes(s *ringState) ([]string, error) {
 		if err != nil {
 			return nil, err
 		}
-		if k := w.kubelets[n.Status.NodeInfo.MachineID]; k.ready && !n.Spec.Unschedulable {
+		if k := w.kubelets[n.Status.NodeInfo.MachineID]; k.ready && k.guest.heard() && !n.Spec.Unschedulable {
 			names = append(names, name)
 		}
 	}

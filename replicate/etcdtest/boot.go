@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"maps"
 	"strings"
 	"time"
 
@@ -121,11 +123,10 @@ func (s *startup) version() string {
 // master brings the control plane up on the disk master-pd.
 func (s *startup) master() error {
 	s.begin("mounting the disk")
-	path, ok := s.m.Disks["master-pd"]
-	if !ok {
-		return errors.New("the disk master-pd is attached: not after 60 s")
+	disk, err := openData(s.m.Disks["master-pd"])
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("the disk master-pd is attached: %w", notAfter(60*time.Second))
 	}
-	disk, err := openData(path)
 	if err != nil {
 		return err
 	}
@@ -152,16 +153,36 @@ func (s *startup) master() error {
 			return err
 		}
 	}
+	c := disk
+	disk = nil
+	return s.restore(c)
+}
+
+// restore starts what a master's disk holds.
+func (s *startup) restore(disk *dataDisk) error {
+	lost := map[string]bool{}
+	for _, name := range []string{ringMain, ringEvents} {
+		if x := disk.content.Rings[name]; x == nil || x.Lost || len(lost) > 0 { // no unit is started after one that is refused
+			lost[name] = true
+		}
+	}
+	for _, name := range []string{ringMain, ringEvents} {
+		if lost[name] {
+			s.began(disk, lost)
+			return fmt.Errorf(lostData, name)
+		}
+	}
 	s.begin("control plane")
 	c, err := s.w.startControlPlane(s, disk)
 	if err != nil {
 		return err
 	}
-	disk = nil
 	s.begin("waiting for the API server")
-	err = s.limited(300*time.Second, func() (bool, error) {
-		_, err := c.main().read()
-		return err == nil, nil
+	err = s.limited(apiLimit, func() (bool, error) {
+		if len(c.why) > 0 {
+			return false, notAfter(apiLimit)
+		}
+		return c.health() == nil, nil
 	})
 	if err != nil {
 		return fmt.Errorf("the API server is ready: %w", err)
@@ -177,14 +198,20 @@ func (s *startup) prepare(disk *dataDisk, cluster string) error {
 	if err := disk.save(); err != nil {
 		return errors.Join(err, disk.close())
 	}
-	c := &controlPlane{guest: s.Guest, disk: disk, members: map[string]*member{}, why: map[string]string{}}
-	s.w.mu.Lock()
-	defer s.w.mu.Unlock()
-	if err := s.w.startMembers(c); err != nil {
-		return errors.Join(err, disk.close())
-	}
+	s.began(disk, nil)
 	s.end = scripts.PhasePrepared
 	return nil
+}
+
+// began is a machine that has etcd's units but the halted ones, and nothing else
+// of a control plane.
+func (s *startup) began(disk *dataDisk, halted map[string]bool) {
+	s.w.mu.Lock()
+	defer s.w.mu.Unlock()
+	s.control = newControlPlane(s.Guest, disk)
+	maps.Copy(s.control.halted, halted)
+	s.w.restart(s.control)
+	s.w.happened()
 }
 
 // found makes a new cluster on an empty disk. It is one write: a founding that

@@ -26,7 +26,12 @@ type controlPlane struct {
 	members map[string]*member // by ring; a machine that joins has none at first
 	version string
 	serving *tls.Config       // nil while there is no API server
-	why     map[string]string // by ring: why etcd ended at once, of a machine that joins
+	why     map[string]string // by ring: why etcd ended as soon as it began
+	halted  map[string]bool   // by ring: its unit was stopped, so that systemd leaves it alone
+}
+
+func newControlPlane(g *Guest, d *dataDisk) *controlPlane {
+	return &controlPlane{guest: g, disk: d, members: map[string]*member{}, why: map[string]string{}, halted: map[string]bool{}, version: d.content.Version}
 }
 
 // main is the member of the ring with all but events. A machine that joins has
@@ -34,54 +39,52 @@ type controlPlane struct {
 func (c *controlPlane) main() *member { return c.members[ringMain] }
 
 // startControlPlane starts the members of both rings and the API server, which
-// owns the disk from then on.
+// owns the disk from then on, also if it fails.
 func (w *World) startControlPlane(s *startup, d *dataDisk) (*controlPlane, error) {
-	c := &controlPlane{guest: s.Guest, disk: d, members: map[string]*member{}, why: map[string]string{}, version: d.content.Version}
-	var err error
-	if c.serving, err = s.servingTLS(d); err != nil {
-		return nil, err
+	c := newControlPlane(s.Guest, d)
+	serving, err := s.servingTLS(d)
+	if err != nil {
+		return nil, errors.Join(err, d.close())
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return c, w.startMembers(c)
-}
-
-// startMembers starts what the disk has of both rings, and makes the control
-// plane the machine's. On a machine that joins they may end again, for now: it
-// has nothing yet that needs them. The lock is held.
-func (w *World) startMembers(c *controlPlane) error {
-	if c.disk.content.Joining {
-		w.restart(c)
-	} else {
-		for _, name := range []string{ringMain, ringEvents} {
-			m, err := w.startMember(c.disk, name)
-			if err != nil {
-				for _, m := range c.members {
-					w.stopMember(m)
-				}
-				return err
-			}
-			c.members[name] = m
-		}
-	}
 	c.guest.control = c
-	w.happened()
-	return nil
+	defer w.happened()
+	if w.restart(c); len(c.why) == 0 { // without etcd the API server ends as soon as it begins
+		c.serving = serving
+	}
+	return c, nil
 }
 
-// rings is why its API server is not ready, nil if it is.
+// lostData is what configure_ring says of a ring's data that are gone.
+const lostData = "ring %s has lost its data on a disk whose cluster was founded, refusing to found it anew"
+
+// apiLimit is how long the startup-script waits for the API server. The model does
+// not where etcd has ended for good: there is nothing that would change it.
+const apiLimit = 300 * time.Second
+
+// rings is why one of its members does not take part, nil if both do.
 func (c *controlPlane) rings() error {
-	for _, name := range []string{ringMain, ringEvents} {
-		m := c.members[name]
-		if m == nil {
-			return fmt.Errorf("etcd %s: %w", name, errNotRunning)
-		}
-		if _, err := m.read(); err != nil {
-			return fmt.Errorf("etcd %s: %w", name, err)
-		}
+	return errors.Join(c.takesPart(ringMain), c.takesPart(ringEvents))
+}
+
+func (c *controlPlane) takesPart(name string) (err error) {
+	m := c.members[name]
+	if m == nil {
+		err = errNotRunning
+	} else {
+		_, err = m.read()
+	}
+	if err != nil {
+		return fmt.Errorf("etcd %s: %w", name, err)
 	}
 	return nil
 }
+
+// health is why its API server is not ready, nil if it is. Kubernetes asks the
+// etcd of --etcd-servers only, not of the overrides: without ring events it is
+// ready. (apiserver, options/etcd.go: addEtcdHealthEndpoint)
+func (c *controlPlane) health() error { return c.takesPart(ringMain) }
 
 // servingTLS is what its API server identifies itself with.
 func (s *startup) servingTLS(d *dataDisk) (*tls.Config, error) {

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 )
 
 // CreateDisk makes an empty model disk; one that is there already stays as it is.
@@ -41,6 +42,8 @@ type bootDisk struct {
 	// Joined is the CA hash of the cluster whose certificate the kubelet has,
 	// "" before it joined.
 	Joined string `json:"joined,omitempty"`
+	// Lost: the firmware finds nothing on it that it could boot.
+	Lost bool `json:"lost,omitempty"`
 }
 
 func readBootDisk(path string) (bootDisk, error) {
@@ -71,6 +74,7 @@ type dataDisk struct {
 	path    string
 	size    int64 // of what is valid in the file
 	whole   int64 // of its first line
+	gone    bool  // it was taken away while it was in use
 	content content
 }
 
@@ -85,10 +89,12 @@ type content struct {
 	Rings     map[string]*memberData `json:"rings,omitempty"` // present once the cluster was founded
 }
 
+var errGone = fmt.Errorf("writing model disk: %w", syscall.EIO)
+
 // openData opens a disk and brings it up to the last change that was written
 // whole: the end of a write that was cut was never acknowledged.
 func openData(path string) (*dataDisk, error) {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_APPEND, 0)
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_APPEND, 0) // no path is no disk
 	if err != nil {
 		return nil, fmt.Errorf("opening model disk: %w", err)
 	}
@@ -129,6 +135,9 @@ func (d *dataDisk) load() error {
 
 // write adds a change to the file, so that it survives the end of this process.
 func (d *dataDisk) write(c change) error {
+	if d.gone {
+		return errGone
+	}
 	line, err := json.Marshal(c)
 	if err != nil {
 		return fmt.Errorf("writing model disk: %w", err)
@@ -146,6 +155,9 @@ func (d *dataDisk) write(c change) error {
 
 // save writes all of the content anew, and has it reach the real disk.
 func (d *dataDisk) save() error {
+	if d.gone {
+		return errGone
+	}
 	text, err := json.Marshal(d.content)
 	if err != nil {
 		return fmt.Errorf("writing model disk: %w", err)

@@ -19,7 +19,10 @@
 // data is on the persistent disk master-pd. Changes are written when they are
 // acknowledged, so a killed process loses none.
 //
-// What is not modelled: the network between machines (all reach each other,
-// whatever the firewall says), time (certificates and tokens expire by the real
+// What fails in machines is done to a guest: its etcd, its API server, its network
+// and its disks, see inject.go.
+//
+// What is not modelled: the firewall between machines (they reach each other if
+// they are not cut off), time (certificates and tokens expire by the real
 // clock, but kubelets are believed dead at once), and pods other than CoreDNS's.
 package etcdtest

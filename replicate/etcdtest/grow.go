@@ -25,7 +25,7 @@ func (c Call) answer(v any) int {
 // etcdMember is scripts/etcd-member.sh.
 func etcdMember(_ context.Context, c Call) int {
 	if len(c.Args) != 3 {
-		return c.fail("usage: add|promote|remove|lead RING PEER_URL|ID")
+		return c.fail("usage: add|promote|remove|lead|agree RING PEER_URL|ID")
 	}
 	w := c.Guest.w
 	w.mu.Lock()
@@ -55,6 +55,8 @@ func etcdMember(_ context.Context, c Call) int {
 		err = w.remove(m, id)
 	case c.Args[0] == "lead":
 		err = m.lead(id)
+	case c.Args[0] == "agree":
+		err = m.agree()
 	default:
 		return c.fail("there is no action %s", c.Args[0])
 	}
@@ -152,6 +154,11 @@ func startEtcd(_ context.Context, c Call) int {
 		if was == nil || was.ID != id {
 			return c.fail("this master's member of ring %s is another one, not %s, and its data are not thrown away", name, id)
 		}
+		if was.Lost {
+			return c.fail(lostData, name)
+		}
+		delete(k.halted, name)
+		w.restart(k)
 		return c.answer(map[string]bool{"started": true})
 	}
 	if was == nil || was.ID != id { // of an attempt that was taken back
@@ -160,6 +167,7 @@ func startEtcd(_ context.Context, c Call) int {
 		was = &memberData{ID: id}
 	}
 	was.Initial = nil
+	delete(k.halted, name)
 	for _, m := range strings.Split(c.Args[2], ",") {
 		_, u, _ := strings.Cut(m, "=")
 		was.Initial = append(was.Initial, u)
@@ -175,12 +183,12 @@ func startEtcd(_ context.Context, c Call) int {
 	return c.answer(map[string]bool{"started": true})
 }
 
-// restart is systemd on a machine that joins: it starts each etcd that has ended,
-// whatever for. The lock is held.
+// restart is systemd: it starts each etcd that has ended, whatever for, unless it
+// was told to stop it. The lock is held.
 func (w *World) restart(k *controlPlane) {
 	for _, name := range []string{ringMain, ringEvents} {
 		data, m := k.disk.content.Rings[name], k.members[name]
-		if !k.disk.content.Joining || data == nil || m != nil && m.ring.live[data.ID] == m {
+		if k.halted[name] || data == nil || data.Lost || m != nil && m.ring.live[data.ID] == m {
 			continue
 		}
 		m, err := w.startMember(k.disk, name)
@@ -273,7 +281,7 @@ func retire(ctx context.Context, c Call) int {
 // handOver gives the lead to another voter that runs, if there is one.
 func (m *member) handOver() {
 	for _, id := range slices.Sorted(maps.Keys(m.data.State.Members)) {
-		if m.ring.leader == m.data.ID && id != m.data.ID && m.ring.live[id] != nil {
+		if m.ring.leader == m.data.ID && id != m.data.ID && m.reaches(id) {
 			_ = m.lead(id) // a learner cannot; the next one may
 		}
 	}

@@ -46,7 +46,11 @@ type Guest struct {
 	console []byte
 	phase   string
 
-	control *controlPlane // guarded by World.mu; nil until its members run
+	// World.mu guards these.
+	control *controlPlane // nil until its members run
+	wedged  Wedge
+	quiet   bool       // nobody hears of its kubelet
+	held    []net.Conn // that its API server does not look at while it is wedged
 }
 
 // newGuest reads the boot disk, and makes who the machine is if it is empty.
@@ -67,7 +71,7 @@ func newGuest(w *World, m Machine) (*Guest, error) {
 	if len(b.HostKey) != ed25519.SeedSize {
 		return nil, fmt.Errorf("starting %s: the boot disk %s is damaged", m.Name, m.Boot)
 	}
-	g := &Guest{w: w, m: m, boot: b, key: ed25519.NewKeyFromSeed(b.HostKey)}
+	g := &Guest{w: w, m: m, boot: b, stopped: b.Lost, key: ed25519.NewKeyFromSeed(b.HostKey)}
 	g.ctx, g.stop = context.WithCancel(context.Background())
 	return g, nil
 }
@@ -125,6 +129,8 @@ func (g *Guest) Stop() {
 	g.stop()
 	for c := range conns {
 		_ = c.Close()
+		c.in.freeze(false)
+		c.out.freeze(false)
 	}
 	g.work.Wait()
 
@@ -146,8 +152,19 @@ func (g *Guest) Stop() {
 // serves tells whether its API server answers. The world's lock is held.
 func (g *Guest) serves() bool { return g.control != nil && g.control.serving != nil }
 
+// answers tells whether others get an answer of it. The world's lock is held.
+func (g *Guest) answers() bool { return g.serves() && g.wedged != WedgeMute && !g.w.dark[g.m.Name] }
+
+// heard tells whether the cluster hears of its kubelet, which on a master goes by
+// its own API server. The world's lock is held.
+func (g *Guest) heard() bool {
+	return !g.w.dark[g.m.Name] && (g.control == nil || g.answers() && g.control.health() == nil)
+}
+
 // ready is Ready. The world's lock is held.
-func (g *Guest) ready() bool { return g.serves() && g.control.rings() == nil }
+func (g *Guest) ready() bool {
+	return g.answers() && g.wedged == WedgeNone && g.control.health() == nil
+}
 
 // Ready tells whether its API server would call itself ready.
 func (g *Guest) Ready() bool {
@@ -221,11 +238,15 @@ func (g *Guest) Dial(ctx context.Context, to int) (net.Conn, error) {
 		return nil, &net.OpError{Op: "dial", Net: "tcp", Addr: port(to), Err: err}
 	}
 	var serving *tls.Config
-	g.w.mu.Lock()
-	if g.control != nil {
-		serving = g.control.serving
+	err := g.w.until(ctx, func() (bool, error) {
+		if g.control != nil {
+			serving = g.control.serving
+		}
+		return !g.w.dark[g.m.Name], nil
+	})
+	if err != nil {
+		return fail(os.ErrDeadlineExceeded)
 	}
-	g.w.mu.Unlock()
 	g.mu.Lock()
 	if g.stopped {
 		g.mu.Unlock()
@@ -252,10 +273,24 @@ func (g *Guest) Dial(ctx context.Context, to int) (net.Conn, error) {
 	}
 	g.mu.Unlock()
 	if to == 443 {
-		select {
-		case g.w.port <- tls.Server(far, serving):
-		case <-g.ctx.Done(): // far is closed by Stop
-		}
+		g.accept(tls.Server(far, serving))
 	}
 	return near, nil
+}
+
+// accept hands a connection to the API server, which leaves it if it is wedged.
+func (g *Guest) accept(c net.Conn) {
+	g.w.mu.Lock()
+	wedged := g.wedged == WedgeMute
+	if wedged {
+		g.held = append(g.held, c)
+	}
+	g.w.mu.Unlock()
+	if wedged {
+		return
+	}
+	select {
+	case g.w.port <- c:
+	case <-g.ctx.Done(): // it is closed by Stop
+	}
 }

@@ -96,7 +96,7 @@ func (w *World) apiAt(a netip.Addr) (c *controlPlane, ok bool) {
 		if g.ready() {
 			return g.control, true
 		}
-		if c == nil && g.serves() {
+		if c == nil && g.answers() {
 			c = g.control
 		}
 	}
@@ -111,7 +111,7 @@ func (w *World) notTaken(state *ringState, g *Guest, name string) error {
 		return err
 	}
 	other, alive := w.kubelets[n.Status.NodeInfo.MachineID]
-	if alive && other.guest != g {
+	if alive && other.guest != g && other.guest.heard() {
 		return fmt.Errorf("a Node with name %q and status \"Ready\" already exists in the cluster; you must delete the existing Node or change the name of this new joining Node", name)
 	}
 	return nil

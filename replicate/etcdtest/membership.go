@@ -26,11 +26,11 @@ var (
 
 // configure has the ring agree on a change of its members. There is a leader.
 func (r *ring) configure(change func(*ringState)) error {
-	s := r.newest()
-	next := s.clone()
+	side := r.live[r.leader].side
+	next := r.newest(side).clone()
 	change(&next)
 	next.Conf++
-	for _, m := range r.live {
+	for _, m := range r.on(side) {
 		m.data.State = next.clone()
 		if err := m.disk.save(); err != nil {
 			return err
@@ -45,12 +45,11 @@ func (m *member) connected(id memberID) bool {
 	if id == m.data.ID {
 		return true
 	}
-	other := m.ring.live[id]
-	if other == nil {
+	if !m.reaches(id) {
 		return false
 	}
 	since := m.since
-	if other.since.After(since) {
+	if other := m.ring.live[id]; other.since.After(since) {
 		since = other.since
 	}
 	return time.Since(since) >= m.ring.interval
@@ -68,7 +67,7 @@ func (m *member) addLearner(peerURL string) error {
 			return errUnhealthy
 		}
 	}
-	if m.ring.leader == 0 {
+	if m.ring.leads(m.side) == 0 {
 		return errNoQuorum
 	}
 	learners := 0
@@ -104,7 +103,7 @@ func (m *member) promote(id memberID) error {
 	switch {
 	case !there:
 		return errNotFound
-	case m.ring.live[id] == nil && m.ring.match[id]*10 < s.index()*9: // readyPercentThreshold 0.9
+	case !m.reaches(id) && m.ring.match[id]*10 < s.index()*9: // readyPercentThreshold 0.9
 		return errNotReady
 	case !x.Learner:
 		return errNotLearner
@@ -141,7 +140,7 @@ func (w *World) remove(m *member, id memberID) error {
 			return err
 		}
 	}
-	if m.ring.leader == 0 {
+	if m.ring.leads(m.side) == 0 {
 		return errNoQuorum
 	}
 	if !there {
@@ -176,7 +175,7 @@ func (m *member) mayRemove(s *ringState, id memberID) error {
 	switch {
 	case named < rest/2+1: // also the last voter
 		return errNotEnough
-	case m.ring.live[id] == nil:
+	case !m.reaches(id):
 		return nil
 	case active-1 < 1+(voters-1)/2:
 		return errUnhealthy
@@ -196,9 +195,17 @@ func (m *member) lead(id memberID) error {
 		return fmt.Errorf("no leader endpoint given at [https://127.0.0.1:%d]", clientPorts[m.name])
 	case !there || x.Learner:
 		return errBadTransferee
-	case m.ring.live[id] == nil:
+	case !m.reaches(id):
 		return errTransferTimeout
 	}
 	m.ring.elect(id)
 	return nil
+}
+
+// agree has the ring agree on an entry without a change, as etcd's alarm list does.
+func (m *member) agree() error {
+	if _, err := m.read(); err != nil {
+		return err
+	}
+	return m.ring.configure(func(*ringState) {})
 }

@@ -68,7 +68,7 @@ func (b *bench) first() *member {
 
 // id finds a member by peer URL, 1 if there is none.
 func (b *bench) id(name string) memberID {
-	for id, x := range b.first().ring.newest().Members {
+	for id, x := range b.first().ring.newest(b.first().side).Members {
 		if x.PeerURLs[0] == peer(name) {
 			return id
 		}

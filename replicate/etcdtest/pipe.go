@@ -84,10 +84,18 @@ type flow struct {
 	mu     sync.Mutex
 	b      []byte
 	ended  error         // what a reader gets when b is empty
+	frozen bool          // nothing comes through
 	change chan struct{} // closed when b or ended changes
 }
 
 func newFlow() *flow { return &flow{change: make(chan struct{})} }
+
+func (f *flow) freeze(on bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.frozen = on
+	f.changed()
+}
 
 // changed wakes who waits. The lock is held.
 func (f *flow) changed() {
@@ -116,6 +124,7 @@ func (f *flow) read(b []byte, d *deadline) (int, error) {
 		case d.passed():
 			f.mu.Unlock()
 			return 0, os.ErrDeadlineExceeded
+		case f.frozen: // not even the end
 		case len(f.b) > 0 || len(b) == 0:
 			n := copy(b, f.b)
 			f.b = f.b[n:]

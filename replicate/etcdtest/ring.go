@@ -44,6 +44,10 @@ type memberData struct {
 	State ringState `json:"state"`
 	// Initial are the peer URLs it was told of. They count until it has a State.
 	Initial []string `json:"initial,omitempty"`
+	// Corrupt: etcd cannot read what is there, and ends.
+	Corrupt bool `json:"corrupt,omitempty"`
+	// Lost: a cluster was founded on the disk, and the ring's data are gone.
+	Lost bool `json:"lost,omitempty"`
 }
 
 // ringState is what a ring has agreed on.
@@ -129,8 +133,8 @@ func foundRing(token, name, peerURL string) *memberData {
 // guards it.
 type ring struct {
 	live     map[memberID]*member
-	leader   memberID           // 0: none
-	match    map[memberID]int64 // the index of those who ended while this leader led
+	leader   memberID           // 0: none. Only the members on its side know it
+	match    map[memberID]int64 // the index of those who ended, or were cut off, while this leader led
 	interval time.Duration      // see Options.HealthInterval
 }
 
@@ -140,8 +144,9 @@ type member struct {
 	ring *ring
 	data *memberData
 	disk *dataDisk
+	side string // of its ring: it reaches those on the same, see World.Partition
 
-	since time.Time // it runs
+	since time.Time // it runs, on this side
 }
 
 var (
@@ -152,14 +157,26 @@ var (
 	errRemoved    = errors.New("the member has been permanently removed from the cluster")
 	errUnequal    = errors.New("error validating peerURLs: member count is unequal")
 	errUnmatched  = errors.New("error validating peerURLs: PeerURLs: no match found for existing member")
+	errCorrupt    = errors.New("failed to read WAL, cannot be repaired: walpb: crc mismatch")
 	errNoPeer     = errors.New("cannot fetch cluster info from peer urls: could not retrieve cluster information from the given URLs")
 )
 
-// newest is the copy of the ring that is furthest. With quorum it has all the
-// ring agreed on, since each change is on more than half of the voters.
-func (r *ring) newest() *ringState {
+// on are the members that run on a side.
+func (r *ring) on(side string) map[memberID]*member {
+	list := map[memberID]*member{}
+	for id, m := range r.live {
+		if m.side == side {
+			list[id] = m
+		}
+	}
+	return list
+}
+
+// newest is the copy of the ring that is furthest on a side. With quorum it has
+// all the ring agreed on, since each change is on more than half of the voters.
+func (r *ring) newest(side string) *ringState {
 	var s *ringState
-	for _, m := range r.live {
+	for _, m := range r.on(side) {
 		if s == nil || s.behind(&m.data.State) {
 			s = &m.data.State
 		}
@@ -167,39 +184,74 @@ func (r *ring) newest() *ringState {
 	return s
 }
 
-// settle elects a leader after a member came or went. Those who are behind get
-// what they missed, and those who are no members any more end.
+// leads is the leader as a side knows it, 0 when it is not there.
+func (r *ring) leads(side string) memberID {
+	if l := r.live[r.leader]; l == nil || l.side != side {
+		return 0
+	}
+	return r.leader
+}
+
+// reaches tells whether a member runs and answers this one.
+func (m *member) reaches(id memberID) bool {
+	other := m.ring.live[id]
+	return other != nil && other.side == m.side
+}
+
+// settle elects a leader after a member came, went or was cut off. Of several
+// sides one at most can: two majorities of a ring have a member in common, and
+// so have those before and after a change of its members, which is one at a time.
 func (r *ring) settle() error {
-	s := r.newest()
-	if s == nil {
-		r.elect(0)
-		return nil
+	sides := map[string]bool{}
+	for _, m := range r.live {
+		sides[m.side] = true
 	}
-	if all, running := s.voters(r.live); running <= all/2 {
-		r.elect(0)
-		return nil
+	for _, side := range slices.Sorted(maps.Keys(sides)) {
+		s, on := r.newest(side), r.on(side)
+		if all, running := s.voters(on); running > all/2 {
+			return r.lead(s, on)
+		}
 	}
-	lead, ok := s.Members[r.leader]
-	if !ok || lead.Learner || r.live[r.leader] == nil {
+	r.elect(0)
+	return nil
+}
+
+// lead settles the side with quorum, whose newest copy is s. Those who are behind
+// get what they missed, and those who are no members any more end.
+func (r *ring) lead(s *ringState, on map[memberID]*member) error {
+	if lead, ok := s.Members[r.leader]; !ok || lead.Learner || on[r.leader] == nil {
 		for _, id := range slices.Sorted(maps.Keys(s.Members)) {
-			if !s.Members[id].Learner && r.live[id] != nil {
+			if !s.Members[id].Learner && on[id] != nil {
 				r.elect(id)
 				break
 			}
 		}
 	}
-	for id, m := range r.live {
+	names := map[memberID]string{} // a member tells the others its name when it starts for the first time
+	for id, m := range on {
 		if m.data.State.behind(s) {
 			m.data.State = s.clone()
 			if err := m.disk.save(); err != nil {
 				return err
 			}
 		}
-		if _, in := s.Members[id]; !in {
+		own, in := s.Members[id]
+		if !in {
 			delete(r.live, id)
+		} else if name := m.disk.content.Name; own.Name == "" && name != "" {
+			names[id] = name
 		}
 	}
-	return nil
+	if len(names) == 0 {
+		return nil
+	}
+	return r.configure(func(s *ringState) {
+		for id, name := range names {
+			own := s.Members[id]
+			own.Name = name
+			s.Members[id] = own
+		}
+	})
 }
 
 // elect makes a member the leader. A new one does not know how far those have
@@ -225,7 +277,7 @@ func (m *member) serve() (*ringState, error) {
 // read returns what the ring agreed on, if it can still agree.
 func (m *member) read() (*ringState, error) {
 	s, err := m.serve()
-	if err == nil && m.ring.leader == 0 {
+	if err == nil && m.ring.leads(m.side) == 0 {
 		return nil, errNoQuorum
 	}
 	return s, err
@@ -239,7 +291,7 @@ func (m *member) write(put map[string]json.RawMessage, remove ...string) (int64,
 	}
 	c := change{Ring: m.name, Revision: s.Revision + 1, Put: put, Delete: remove}
 	var failed error
-	for id, other := range m.ring.live {
+	for id, other := range m.ring.on(m.side) {
 		if err := other.disk.write(c); err != nil {
 			// An etcd that cannot write its log ends; the others go on.
 			delete(m.ring.live, id)
@@ -247,7 +299,7 @@ func (m *member) write(put map[string]json.RawMessage, remove ...string) (int64,
 		}
 	}
 	if failed != nil {
-		if err := m.ring.settle(); err != nil || m.ring.leader == 0 {
+		if err := m.ring.settle(); err != nil || m.ring.leads(m.side) == 0 {
 			return 0, errors.Join(failed, err)
 		}
 	}
@@ -260,7 +312,8 @@ func (w *World) startMember(d *dataDisk, name string) (*member, error) {
 	if data == nil {
 		return nil, fmt.Errorf("starting etcd ring %s: the disk has no member of it", name)
 	}
-	if err := w.mayStart(data); err != nil {
+	side := w.sideOf(name, d.content.Name)
+	if err := w.mayStart(data, side); err != nil {
 		return nil, fmt.Errorf("starting etcd ring %s: %w", name, err)
 	}
 	r := w.rings[data.Ring]
@@ -268,34 +321,34 @@ func (w *World) startMember(d *dataDisk, name string) (*member, error) {
 		r = &ring{live: map[memberID]*member{}, interval: w.opts.HealthInterval}
 		w.rings[data.Ring] = r
 	}
-	m := &member{name: name, ring: r, data: data, disk: d, since: time.Now()}
+	m := &member{name: name, ring: r, data: data, disk: d, side: side, since: time.Now()}
 	r.live[data.ID] = m
-	if err := r.settle(); err != nil {
-		return nil, err
-	}
-	return m, r.named(m, d.content.Name)
+	return m, r.settle()
 }
 
 // mayStart is why an etcd ends as soon as it begins. One that was removed knows
 // so, or its peers tell it. One that is new asks its peers who they are, and has
 // to have been told of just those (etcd: bootstrapExistingClusterNoWAL).
-func (w *World) mayStart(data *memberData) error {
+func (w *World) mayStart(data *memberData, side string) error {
+	if data.Corrupt {
+		return errCorrupt
+	}
 	s := &data.State
 	_, in := s.Members[data.ID]
 	isNew := len(s.Members) == 0
 	if isNew {
-		if data.Ring = w.ringOf(data.ID); data.Ring == "" {
+		if data.Ring = w.ringOf(data.ID, side); data.Ring == "" {
 			return errNoPeer
 		}
 	} else if !in {
 		return errRemoved
 	}
 	r := w.rings[data.Ring]
-	if r == nil || r.newest() == nil {
+	if r == nil || r.newest(side) == nil {
 		return nil
 	}
-	members := r.newest().Members
-	if _, in := members[data.ID]; !in && r.leader != 0 {
+	members := r.newest(side).Members
+	if _, in := members[data.ID]; !in && r.leads(side) != 0 {
 		return errRemoved
 	}
 	if !isNew {
@@ -313,10 +366,10 @@ func (w *World) mayStart(data *memberData) error {
 }
 
 // ringOf finds the ring that has a member, as an etcd that joins asks those it
-// was told of. The lock is held.
-func (w *World) ringOf(id memberID) string {
+// was told of and reaches. The lock is held.
+func (w *World) ringOf(id memberID, side string) string {
 	for name, r := range w.rings {
-		if s := r.newest(); s != nil {
+		if s := r.newest(side); s != nil {
 			if _, in := s.Members[id]; in {
 				return name
 			}
@@ -325,16 +378,11 @@ func (w *World) ringOf(id memberID) string {
 	return ""
 }
 
-// named: a member tells the others its name when it starts for the first time.
-func (r *ring) named(m *member, name string) error {
-	own := m.data.State.Members[m.data.ID]
-	if r.leader == 0 || own.Name != "" || name == "" {
-		return nil
+// remember keeps how far the leader knows it to be, before it ends or is cut off.
+func (m *member) remember() {
+	if m.ring.leads(m.side) != 0 {
+		m.ring.match[m.data.ID] = m.data.State.index()
 	}
-	return r.configure(func(s *ringState) {
-		own.Name = name
-		s.Members[m.data.ID] = own
-	})
 }
 
 // stopMember ends it. The world's lock is held.
@@ -342,13 +390,11 @@ func (w *World) stopMember(m *member) {
 	if m == nil || m.ring.live[m.data.ID] != m {
 		return // removed from the ring before
 	}
+	m.remember()
 	delete(m.ring.live, m.data.ID)
 	if len(m.ring.live) == 0 {
 		delete(w.rings, m.data.Ring)
 		return
-	}
-	if m.ring.leader != 0 {
-		m.ring.match[m.data.ID] = m.data.State.index()
 	}
 	_ = m.ring.settle() // members were in step already, nothing is written
 }

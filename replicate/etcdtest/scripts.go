@@ -109,8 +109,8 @@ func (m *member) status() statusRing {
 		ID: m.data.ID.String(), Learner: s.Members[m.data.ID].Learner, Index: s.index(),
 		Members: []statusMember{}, Healthy: true, Revision: s.Revision,
 	}
-	if m.ring.leader != 0 {
-		r.Leader = m.ring.leader.String()
+	if leader := m.ring.leads(m.side); leader != 0 {
+		r.Leader = leader.String()
 	}
 	switch _, err := m.read(); {
 	case errors.Is(err, errNoQuorum): // etcdctl gives up before the member does

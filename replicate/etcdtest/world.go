@@ -33,12 +33,14 @@ type World struct {
 
 	mu        sync.Mutex
 	closed    bool
-	guests    map[*Guest]struct{}     // that run
-	addresses map[netip.Addr][]*Guest // of guests, running or not; a balancer's lead to several
-	rings     map[string]*ring        // by the ring's id
-	kubelets  map[string]kubelet      // that registered and run, by machine id
-	silent    map[string]time.Time    // machine id → when its kubelet fell silent
-	change    chan struct{}           // closed when something happened that machines may wait for
+	guests    map[*Guest]struct{}          // that run
+	addresses map[netip.Addr][]*Guest      // of guests, running or not; a balancer's lead to several
+	rings     map[string]*ring             // by the ring's id
+	sides     map[string]map[string]string // by ring and machine: members of a side reach each other, see Partition
+	dark      map[string]bool              // machines that reach nobody, by name
+	kubelets  map[string]kubelet           // that registered and run, by machine id
+	silent    map[string]time.Time         // machine id → when its kubelet fell silent
+	change    chan struct{}                // closed when something happened that machines may wait for
 	began     time.Time
 }
 
@@ -46,7 +48,7 @@ type World struct {
 func NewWorld(o Options) *World {
 	w := &World{
 		opts: o, port: make(chan net.Conn), guests: map[*Guest]struct{}{}, addresses: map[netip.Addr][]*Guest{},
-		rings: map[string]*ring{}, kubelets: map[string]kubelet{}, silent: map[string]time.Time{},
+		rings: map[string]*ring{}, sides: map[string]map[string]string{}, dark: map[string]bool{}, kubelets: map[string]kubelet{}, silent: map[string]time.Time{},
 		change: make(chan struct{}), began: time.Now(),
 	}
 	w.web = newWebServer()
@@ -121,8 +123,12 @@ func (w *World) Start(m Machine) (*Guest, error) {
 		w.mu.Unlock()
 		return nil, fmt.Errorf("starting %s: the world is closed", m.Name)
 	}
+	defer w.mu.Unlock()
+	if g.boot.Lost { // it runs, and there is nobody in it
+		g.say(noBoot)
+		return g, nil
+	}
 	w.guests[g] = struct{}{}
-	w.mu.Unlock()
 	g.work.Go(g.run)
 	return g, nil
 }

@@ -106,6 +106,24 @@ func (m *Machines) Start(_ context.Context, x emulator.Machine) error {
 	return nil
 }
 
+// Guest is the machine of a name in a zone that runs, for what can go wrong in it.
+func (m *Machines) Guest(name, zone string) (*etcdtest.Guest, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for key, g := range m.guests {
+		if key.Name == name && key.Zone == zone {
+			return g, nil
+		}
+	}
+	return nil, fmt.Errorf("no machine %s runs in zone %s", name, zone)
+}
+
+// Partition splits the etcd peers of all masters by machine names, see
+// etcdtest.World.Partition.
+func (m *Machines) Partition(ring string, groups ...[]string) error {
+	return m.world.Partition(ring, groups...)
+}
+
 func (m *Machines) Stop(_ context.Context, x emulator.Machine, _ bool) error {
 	m.mu.Lock()
 	g := m.guests[x.MachineKey]

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"hakube/gce/emulator"
+	"hakube/replicate"
 	"hakube/replicate/etcdtest"
 	"hakube/scripts"
 )
@@ -141,6 +142,15 @@ func TestMachines(t *testing.T) {
 	}
 	if console, err := m.Serial(x, 0); err != nil || len(console) == 0 {
 		t.Errorf("the console has %q, %v", console, err)
+	}
+	if g, err := m.Guest("m", "z"); err != nil || g != m.guests[x.MachineKey] {
+		t.Errorf("the guest of m in z: %v", err)
+	}
+	if _, err := m.Guest("m", "y"); err == nil {
+		t.Error("there is a guest of m in another zone")
+	}
+	if err := m.Partition(replicate.RingMain, []string{"m"}); err != nil {
+		t.Error(err) // a ring of one does not notice
 	}
 	hostKey := string(m.guests[x.MachineKey].HostKey().Marshal())
 
