@@ -92,7 +92,7 @@ func (r *run) leave(ctx context.Context) (any bool, err error) {
 	}
 	if unfit, err := r.zoneProblems(ctx); err != nil || len(unfit) > 0 {
 		if err == nil {
-			err = Unfit(unfit)
+			err = unfit
 		}
 		return false, err
 	}

@@ -184,7 +184,14 @@ func (r *run) look(ctx context.Context) (*inventory, error) {
 	reads := []func() error{r.findInstances(ctx, f), r.findDisks(ctx, f), r.findGroups(ctx, f),
 		r.findNetworks(ctx, f, &v.subnetRegion)}
 	if r.gce.Region() != "" {
-		reads = append(reads, func() (err error) { v.held, err = r.holder(ctx); return err })
+		reads = append(reads, func() (err error) {
+			v.held, err = r.holder(ctx)
+			var no *Refused
+			if r.mode == Create && errors.As(err, &no) {
+				return nil // told with all the other names that are taken
+			}
+			return err
+		})
 	}
 	err := together(reads...)
 	v.objects = sorted(f.list)

@@ -45,7 +45,8 @@ type run struct {
 	unretired *string           // why a master could not be stopped in order, once that was tried
 	dark      *Outage
 	outages   []Outage
-	crowded   *string // why CoreDNS was left on one machine, once that was tried
+	cpus      map[string]int // of machine types, by name
+	crowded   *string        // why CoreDNS was left on one machine, once that was tried
 }
 
 func (c *Cluster) run(verb Verb) *run {
@@ -71,15 +72,16 @@ func looking(_ context.Context, r *run) (bool, error) { return len(r.reachable()
 func (c *Cluster) up(ctx context.Context, l *lease, act action) (*run, []plan.Item, error) {
 	r := c.run(Up)
 	r.lease = l
-	if err := r.preflight(ctx); err != nil {
-		return r, nil, err
-	}
 	have, err := r.look(ctx)
 	if err != nil {
-		return r, nil, err
+		return r, nil, r.misplaced(ctx, err)
 	}
 	r.have = have
 	r.sawExternals()
+	unfit, err := r.preflight(ctx)
+	if err != nil {
+		return r, nil, unfit.besides(err)
+	}
 	if r.mode != AddPool {
 		if ok, err := act(ctx, r); err != nil || !ok {
 			return r, r.reachable(), err
@@ -93,19 +95,20 @@ func (c *Cluster) up(ctx context.Context, l *lease, act action) (*run, []plan.It
 	default:
 		err = have.livesHere(&r.want)
 	}
+	if err == nil {
+		err = have.sameNames(&r.want)
+	}
+	if err == nil {
+		err = r.decideBalancer(ctx)
+	}
+	if err == nil {
+		err = r.room(ctx)
+	}
 	if err != nil {
-		return r, nil, err
+		return r, nil, unfit.besides(err)
 	}
-	if err := have.sameNames(&r.want); err != nil {
-		return r, nil, err
-	}
-	if err := r.decideBalancer(ctx); err != nil {
-		return r, nil, err
-	}
-	if err := r.room(ctx); err != nil {
-		return r, nil, err
-	}
-	return r, r.items(), nil
+	items := r.items()
+	return r, items, r.foresee(ctx, items, unfit)
 }
 
 // down looks for everything that carries the mark, or for the zone's pool, and

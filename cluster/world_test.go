@@ -80,9 +80,12 @@ func newModelWorld(t testing.TB) (*world, *model.Machines) {
 }
 
 // start starts the embedded GCE in front of machines.
-func (w *world) start(machines emulator.Backend) {
+func (w *world) start(machines emulator.Backend, change ...func(*emulator.Options)) {
 	w.Twin = gcetest.Start(w.t, func(o *emulator.Options) {
 		o.Backend = machines
+		for _, f := range change {
+			f(o)
+		}
 		o.Fault = func(r *http.Request) emulator.Fault {
 			w.mu.Lock()
 			f := w.fault
