@@ -96,6 +96,12 @@ func (r *run) leave(ctx context.Context) (any bool, err error) {
 		}
 		return false, err
 	}
+	if err := r.unlisted(ctx, r.have, object{kind: kindGroup, name: r.want.names.Group(0), zone: r.want.zone}); err != nil {
+		return false, err
+	}
+	if len(r.have.pool(r.want.names, r.want.zone).objects) > 0 {
+		return true, nil
+	}
 	if r.unreachable(ctx) != "" {
 		return false, nil
 	}

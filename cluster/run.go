@@ -93,7 +93,7 @@ func (c *Cluster) up(ctx context.Context, l *lease, act action) (*run, []plan.It
 	case AddReplica:
 		err = r.replicable(ctx)
 	default:
-		err = have.livesHere(&r.want)
+		err = r.really(ctx, have, func() error { return have.livesHere(&r.want) })
 	}
 	if err == nil {
 		err = have.sameNames(&r.want)
@@ -144,11 +144,14 @@ func (c *Cluster) down(ctx context.Context, l *lease, act action) (r *run, items
 		return r, nil, err
 	}
 	have, err := r.lookForMarks(ctx)
+	if err == nil {
+		err = r.unlisted(ctx, have, r.named()...)
+	}
 	if err != nil {
 		return r, nil, err
 	}
 	r.have = have
-	if err := have.allHere(&r.want); err != nil {
+	if err := r.really(ctx, have, func() error { return have.allHere(&r.want) }); err != nil {
 		return r, nil, err
 	}
 	if r.nothingLeft() {

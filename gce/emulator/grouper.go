@@ -356,5 +356,8 @@ func (g *grouper) make(t *tx, r, i ref, group, member obj) (ref, error) {
 		p, _ := g.s.exceeded(key)
 		return "", p
 	}
+	if p, _ := g.s.noStock(i, instance); p != nil {
+		return "", p
+	}
 	return g.s.accept(t, "instances.insert", i, obj{"made": made}, ""), nil
 }

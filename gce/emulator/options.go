@@ -31,6 +31,9 @@ type Options struct {
 	// Quotas are limits by metric, "CPUS" in every region or "europe-west1/CPUS"
 	// in one; what is not named is plenty.
 	Quotas map[string]float64
+	// Stock tells whether a zone has machines of a type left; nil means always.
+	// It is asked when one is made or started. For tests.
+	Stock func(zone, machineType string) bool
 	// Withheld are permissions that the caller is said not to have. Nothing is
 	// refused for lack of them. For tests.
 	Withheld []string

@@ -143,10 +143,11 @@ func (s *Server) exceeded(key string) (p *problem, details []any) {
 	}}}
 }
 
-// refuseOver makes a change that would exceed a quota fail: one in a zone in
-// its operation, as if by a fault, any other at once.
+// refuseOver makes a change that would exceed a quota, or needs a machine that
+// the zone has not got, fail: one in a zone in its operation, as if by a fault,
+// any other at once.
 func (c *call) refuseOver(t *tx, target ref, prepare func(*tx) error) (fault obj, err error) {
-	if len(c.s.opts.Quotas) == 0 {
+	if len(c.s.opts.Quotas) == 0 && c.s.opts.Stock == nil {
 		return nil, nil
 	}
 	trial := &tx{s: t.s, puts: map[ref]obj{}, seq: t.seq}
@@ -155,11 +156,16 @@ func (c *call) refuseOver(t *tx, target ref, prepare func(*tx) error) (fault obj
 	}
 	key := c.s.overdrawn(trial, target.project())
 	if key == "" {
+		if i := trial.get(target); c.method.ID == "instances.insert" || c.method.ID == "instances.start" {
+			if p, details := c.s.noStock(target, i); p != nil {
+				return p.fault(details), nil
+			}
+		}
 		return nil, nil
 	}
 	p, details := c.s.exceeded(key)
 	if !strings.HasPrefix(target.scope(), "zones/") {
 		return nil, p
 	}
-	return obj{"code": p.Code, "message": p.Message, "status": p.Status, "details": details}, nil
+	return p.fault(details), nil
 }
