@@ -65,7 +65,7 @@ func (r *run) beside(ctx context.Context, o object) (Unfit, error) {
 	if err != nil {
 		return nil, err
 	}
-	return Unfit{nameTaken(x.String(), x, "has the name that "+string(o.kind)+" "+o.name+" needs")}, nil
+	return Unfit{nameTaken(x.String(), x, "has the name that "+string(o.kind)+" "+o.name+" needs", o.renamedBy())}, nil
 }
 
 // regional is an object of the run's region.

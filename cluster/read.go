@@ -206,8 +206,8 @@ func (r *run) look(ctx context.Context) (*inventory, error) {
 	if err == nil {
 		err = r.lease.free()
 	}
-	if h := v.held; err == nil && h.machine != "" { // the address knows its master at once, lists do not
-		err = r.unlisted(ctx, v, object{kind: kindInstance, name: h.machine, zone: h.zone})
+	if err == nil {
+		err = r.sureOfMasters(ctx, v)
 	}
 	return v, err
 }

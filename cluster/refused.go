@@ -25,15 +25,16 @@ func foreign(called string, o object, description string) error {
 	if f := markFields(description); f != nil {
 		whose = fmt.Sprintf("it belongs to cluster %s of project %s", f["cluster"], f["project"])
 	}
-	return nameTaken(called, o, "is not this cluster's: "+whose)
+	return nameTaken(called, o, "is not this cluster's: "+whose, o.renamedBy())
 }
 
-// nameTaken refuses an object that has a name which is needed.
-func nameTaken(called string, o object, why string) *Refused {
+// nameTaken refuses an object that has a name which is needed, unless the
+// setting changes that.
+func nameTaken(called string, o object, why, setting string) *Refused {
 	return &Refused{
 		Why: called + " is there already and " + why,
 		Cure: fmt.Sprintf("see it: %s; delete or rename it, or choose other names with %s; hakube never touches what it did not make",
-			o.describe(), o.renamedBy()),
+			o.describe(), setting),
 	}
 }
 

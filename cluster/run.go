@@ -147,6 +147,9 @@ func (c *Cluster) down(ctx context.Context, l *lease, act action) (r *run, items
 	if err == nil {
 		err = r.unlisted(ctx, have, r.named()...)
 	}
+	if err == nil {
+		err = r.lease.free()
+	}
 	if err != nil {
 		return r, nil, err
 	}

@@ -90,12 +90,11 @@ func (r *run) otherZones(ctx context.Context, out string) ([]string, error) {
 }
 
 // takeBack removes the disk of a first master whose machine could not be made:
-// one that this run made, and that was on no machine since. It returns what it
-// removed.
+// one that was made empty and was never on a machine. It returns what it removed.
 func (r *run) takeBack(ctx context.Context, report func(plan.Event)) (string, error) {
 	for i, m := range r.toBe() {
 		d := object{kind: kindDisk, name: r.want.names.DiskOf(m.name), zone: m.zone}
-		if r.have.has(m) || r.have.has(d) {
+		if r.have.has(m) {
 			continue
 		}
 		if _, err := r.gce.Instances(m.zone).Get(ctx, m.name); !gce.IsNotFound(err) {
@@ -108,7 +107,8 @@ func (r *run) takeBack(ctx context.Context, report func(plan.Event)) (string, er
 		if err != nil {
 			return "", err
 		}
-		if !r.owns(x.GetDescription()) || len(x.GetUsers()) > 0 || x.GetLastAttachTimestamp() != "" {
+		if filled := x.GetLastAttachTimestamp() + x.GetSourceSnapshot() + x.GetSourceImage() + x.GetSourceDisk(); filled != "" ||
+			len(x.GetUsers()) > 0 || !r.owns(x.GetDescription()) {
 			continue
 		}
 		return "disk " + d.name, plan.Run(ctx, []plan.Item{{Step: r.disks()[i], Want: false}}, report)

@@ -52,7 +52,11 @@ func (r *run) ask(ctx context.Context, o object) (object, error) {
 	case kindFirewall:
 		x, err = client.Firewalls().Get(ctx, o.name)
 	case kindAddress:
-		x, err = client.Addresses().Get(ctx, o.name)
+		var a *computepb.Address
+		if a, err = client.Addresses().Get(ctx, o.name); err == nil && r.owns(a.GetDescription()) {
+			r.lease.saw(client, a)
+		}
+		x = a
 	case kindTemplate:
 		x, err = client.InstanceTemplates().Get(ctx, o.name)
 	case kindHealthCheck:
@@ -99,6 +103,24 @@ func (r *run) unlisted(ctx context.Context, v *inventory, list ...object) error 
 	more, err := r.asked(ctx, list)
 	v.objects = sorted(append(v.objects, more...))
 	return err
+}
+
+// sureOfMasters asks each master and its disk whether it is there, and for the
+// one that has the address, which the address knows at once: where the cluster
+// lives and whom to ask about it follows from them.
+func (r *run) sureOfMasters(ctx context.Context, v *inventory) error {
+	var masters []object
+	if h := v.held; h.machine != "" {
+		masters = append(masters, object{kind: kindInstance, name: h.machine, zone: h.zone})
+	}
+	v.objects = slices.DeleteFunc(v.objects, func(o object) bool {
+		is := o.role == roleMaster || o.role == roleMasterDisk
+		if is && (o.kind != kindInstance || o.name != v.held.machine || o.zone != v.held.zone) {
+			masters = append(masters, o)
+		}
+		return is
+	})
+	return r.unlisted(ctx, v, masters...)
 }
 
 // named are the objects that a cluster has under the settings, whatever its
