@@ -261,6 +261,9 @@ func TestNodesThatCannotBe(t *testing.T) {
 		t.Fatalf("in %s: %v\n%s", time.Since(begin), err, hintsOf(err))
 	}
 	w.mustDown(o)
+	if testing.Short() {
+		return // what follows waits for the group to try again
+	}
 	// Somebody else takes what the preflight saw free.
 	o = w.operator(func(s *Settings) { s.NumNodes = 3 })
 	taken := false

@@ -75,7 +75,7 @@ func (n nodes) Do(ctx context.Context) error {
 					return true, "", nil
 				}
 			}
-			if err := no.after(n.deps.LetGo, short, p.stuck); err != nil {
+			if err := no.after(hopelessAfter*n.deps.LetGo, short, p.stuck); err != nil {
 				return false, "", plan.Permanent(fmt.Errorf("%d of %d Ready, and the group goes on trying: %w", int(set.NumNodes)-short, set.NumNodes, err))
 			}
 			why, err := n.why(ctx, p, guests)
@@ -83,6 +83,10 @@ func (n nodes) Do(ctx context.Context) error {
 		},
 	})
 }
+
+// hopelessAfter is how many times as long as a moment is waited for a group to
+// try once more: what its last try said may be mended since.
+const hopelessAfter = 5
 
 // hopeless is the judgement that a pool waits for a person: a quota, a policy, a
 // zone without stock. Compute Engine goes on trying for ever.
