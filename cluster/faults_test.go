@@ -62,23 +62,8 @@ func posts(end string, f emulator.Fault) func(*http.Request) emulator.Fault {
 	}
 }
 
-// hintsOf are the cures of everything in an error's tree, as they are printed.
-func hintsOf(err error) (all string) {
-	if h, ok := err.(interface{ Hint() string }); ok {
-		all = h.Hint() + "\n"
-	}
-	switch e := err.(type) {
-	case interface{ Unwrap() error }:
-		if inner := e.Unwrap(); inner != nil {
-			all += hintsOf(inner)
-		}
-	case interface{ Unwrap() []error }:
-		for _, inner := range e.Unwrap() {
-			all += hintsOf(inner)
-		}
-	}
-	return all
-}
+// curesOf is what is printed below an error.
+func curesOf(err error) string { return strings.Join(hintsOf(err), "\n") }
 
 // TestFaultsOfGoogle: each of them in the middle of making a cluster, a pool and
 // a master is told with its step and its cure, leaves nothing that is not told,
@@ -89,8 +74,8 @@ func TestFaultsOfGoogle(t *testing.T) {
 		var at *plan.StepError
 		if !errors.As(err, &at) || at.Step != step || !strings.Contains(err.Error(), says) || errors.Is(err, context.Canceled) {
 			t.Errorf("at %q it ended with: %v", step, err)
-		} else if !strings.Contains(hintsOf(err), hint) {
-			t.Errorf("hints %q, want %q", hintsOf(err), hint)
+		} else if !strings.Contains(curesOf(err), hint) {
+			t.Errorf("hints %q, want %q", curesOf(err), hint)
 		}
 	}
 	ctx := context.Background()
@@ -197,7 +182,7 @@ func TestStockOutOfReplica(t *testing.T) {
 	if !errors.As(err, &out) || out.Zone != zoneC || !slices.Equal(out.Others, []string{zoneB, zoneD}) {
 		t.Fatalf("got %+v: %v", out, err)
 	}
-	if h := hintsOf(err); !strings.Contains(h, "KUBE_REPLICATE_EXISTING_MASTER=true hakube up") || !strings.Contains(h, "europe-west1-c has no e2-standard-2 left now") {
+	if h := curesOf(err); !strings.Contains(h, "KUBE_REPLICATE_EXISTING_MASTER=true hakube up") || !strings.Contains(h, "europe-west1-c has no e2-standard-2 left now") {
 		t.Errorf("hints: %s", h)
 	}
 	if diff := cmp.Diff(voters, rings()); diff != "" || len(voters) != 2 {
@@ -224,8 +209,8 @@ func TestStockOutOfFirstMaster(t *testing.T) {
 	_, err := o.Up(context.Background(), nil)
 	w.setFault(nil)
 	if err == nil || !strings.Contains(err.Error(), "disk kubernetes-master-pd, on which nothing was, was taken back") ||
-		!strings.Contains(hintsOf(err), "in another zone: KUBE_GCE_ZONE=europe-west1-c hakube up; the region's others to try: europe-west1-c, europe-west1-d") {
-		t.Fatalf("%v\n%s", err, hintsOf(err))
+		!strings.Contains(curesOf(err), "in another zone: KUBE_GCE_ZONE=europe-west1-c hakube up; the region's others to try: europe-west1-c, europe-west1-d") {
+		t.Fatalf("%v\n%s", err, curesOf(err))
 	}
 	there := o.again(func(s *Settings) { s.Zone = zoneC })
 	w.mustUp(there)
@@ -257,8 +242,8 @@ func TestNodesThatCannotBe(t *testing.T) {
 	begin := time.Now()
 	_, err := o.Up(ctx, w.events())
 	if err == nil || !strings.Contains(err.Error(), "nodes are Ready: ") || !strings.Contains(err.Error(), "0 of 1 Ready, and the group goes on trying") ||
-		!strings.Contains(hintsOf(err), "take another zone") || time.Since(begin) > 30*time.Second {
-		t.Fatalf("in %s: %v\n%s", time.Since(begin), err, hintsOf(err))
+		!strings.Contains(curesOf(err), "take another zone") || time.Since(begin) > 30*time.Second {
+		t.Fatalf("in %s: %v\n%s", time.Since(begin), err, curesOf(err))
 	}
 	w.mustDown(o)
 	if testing.Short() {
@@ -276,8 +261,8 @@ func TestNodesThatCannotBe(t *testing.T) {
 		}
 	})
 	if err == nil || !taken || !strings.Contains(err.Error(), "2 of 3 Ready, and the group goes on trying: creating instance kubernetes-minion-group-") ||
-		!strings.Contains(hintsOf(err), "ask for more of the quota INSTANCES") {
-		t.Fatalf("%v\n%s", err, hintsOf(err))
+		!strings.Contains(curesOf(err), "ask for more of the quota INSTANCES") {
+		t.Fatalf("%v\n%s", err, curesOf(err))
 	}
 	if err := w.Client.Instances(gcetest.Zone).Delete(ctx, "theirs"); err != nil {
 		t.Fatal(err)
@@ -303,7 +288,7 @@ func TestAPIDisabledAtOnce(t *testing.T) {
 	o := w.operator()
 	w.setFault(func(*http.Request) emulator.Fault { return googles[3].fault })
 	for verb, run := range map[string]func(context.Context, func(plan.Event)) (*Summary, error){"up": o.Up, "down": o.Down} {
-		if _, err := run(context.Background(), nil); err == nil || strings.Contains(err.Error(), "\n") || !strings.Contains(hintsOf(err), "gcloud services enable") {
+		if _, err := run(context.Background(), nil); err == nil || strings.Contains(err.Error(), "\n") || !strings.Contains(curesOf(err), "gcloud services enable") {
 			t.Errorf("%s: %v", verb, err)
 		}
 	}

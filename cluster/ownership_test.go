@@ -18,9 +18,9 @@ import (
 	"hakube/scripts"
 )
 
-// lookalikes are somebody else's: names that begin or end like ours, our names
+// strangersIn makes what is somebody else's: names that begin or end like ours, our names
 // in another region, other clusters' marks, machines in our network.
-func (w *world) lookalikes(subnetwork string) {
+func (w *world) strangersIn(subnetwork string) {
 	w.t.Helper()
 	ctx, c := context.Background(), w.Client
 	far := w.NewClient(w.t, func(g *gce.Options) { g.Region = "us-east1" })
@@ -98,7 +98,7 @@ func TestLookalikes(t *testing.T) {
 	); err != nil {
 		t.Fatal(err)
 	}
-	w.lookalikes("kubernetes-subnet-default-b")
+	w.strangersIn("kubernetes-subnet-default-b")
 	before := withoutTimes(w.objects())
 	untouched := func(when string) {
 		t.Helper()
@@ -273,8 +273,8 @@ func TestCollisions(t *testing.T) {
 		"gcloud compute disks describe kubernetes-master-pd --zone=europe-west1-b",
 		"gcloud compute instance-groups describe kubernetes-minion-group --zone=europe-west1-b; delete or rename it, or choose other names with NODE_INSTANCE_PREFIX",
 	} {
-		if !strings.Contains(hintsOf(err), want) {
-			t.Errorf("%q is not in the hints:\n%s", want, hintsOf(err))
+		if !strings.Contains(curesOf(err), want) {
+			t.Errorf("%q is not in the hints:\n%s", want, curesOf(err))
 		}
 	}
 	w.mustDown(o)

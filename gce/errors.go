@@ -104,9 +104,7 @@ func NoStock(err error) (zone string, others []string, is bool) {
 	if !errors.As(err, &e) || !e.stockOut() {
 		return "", nil, false
 	}
-	for _, z := range strings.FieldsFunc(e.details["zonesAvailable"], func(c rune) bool { return c == ',' || c == ' ' }) {
-		others = append(others, z)
-	}
+	others = strings.FieldsFunc(e.details["zonesAvailable"], func(c rune) bool { return c == ',' || c == ' ' })
 	zone = e.details["zone"]
 	if _, rest, ok := strings.Cut(e.Message, "/zones/"); zone == "" && ok {
 		zone, _, _ = strings.Cut(rest, "'")

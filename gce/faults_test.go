@@ -119,7 +119,7 @@ func TestNoStock(t *testing.T) {
 		s := play(t, ok(`{"name":"op1","status":"DONE","httpErrorStatusCode":503,"error":{"errors":[{"code":"ZONE_RESOURCE_POOL_EXHAUSTED","message":"The zone 'projects/p/zones/z1' does not have enough resources"`+details+`}]}}`))
 		return s.Instances("z1").Insert(t.Context(), &computepb.Instance{Name: new("i")})
 	}
-	if zone, others, is := NoStock(out("")); !is || zone != "z1" || others != nil {
+	if zone, others, is := NoStock(out("")); !is || zone != "z1" || len(others) != 0 {
 		t.Errorf("got %q, %q, %v", zone, others, is)
 	}
 	with := `,"errorDetails":[{"errorInfo":{"reason":"resource_availability","metadatas":{"zone":"z1","zonesAvailable":"z2, z3"}}}]`
