@@ -15,7 +15,7 @@ func (r *run) addresses() (steps []plan.Step) {
 	for _, o := range r.or(kindAddress, object{name: r.want.names.Address()}) {
 		name := "address " + o.name
 		steps = append(steps, resource[*computepb.Address]{
-			name: name,
+			name: name, of: r.regional(kindAddress, o.name),
 			get:  func(ctx context.Context) (*computepb.Address, error) { return r.gce.Addresses().Get(ctx, o.name) },
 			mine: r.owns,
 			check: func(a *computepb.Address) (plan.State, error) {

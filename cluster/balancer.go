@@ -48,7 +48,7 @@ const (
 func (r *run) healthChecks() (steps []plan.Step) {
 	for _, o := range r.parts(kindHealthCheck, object{name: r.want.names.HealthCheck()}) {
 		steps = append(steps, resource[*computepb.HealthCheck]{
-			name: "health check " + o.name,
+			name: "health check " + o.name, of: r.regional(kindHealthCheck, o.name),
 			get: func(ctx context.Context) (*computepb.HealthCheck, error) {
 				return r.gce.HealthChecks().Get(ctx, o.name)
 			},
@@ -81,7 +81,7 @@ func (r *run) masterGroups(zones ...string) (steps []plan.Step) {
 	for _, o := range all {
 		name, groups := fmt.Sprintf("masters' group in %s", o.zone), r.gce.InstanceGroups(o.zone)
 		steps = append(steps, resource[*computepb.InstanceGroup]{
-			name: name,
+			name: name, of: object{kind: kindMasterGroup, name: o.name, zone: o.zone},
 			get:  func(ctx context.Context) (*computepb.InstanceGroup, error) { return groups.Get(ctx, o.name) },
 			mine: r.owns,
 			insert: func(ctx context.Context) error {
@@ -102,7 +102,7 @@ func (r *run) services(zones ...string) (steps []plan.Step) {
 	for _, o := range r.parts(kindService, object{name: r.want.names.BackendService()}) {
 		name, services := "backend service "+o.name, r.gce.BackendServices()
 		steps = append(steps, resource[*computepb.BackendService]{
-			name: name,
+			name: name, of: r.regional(kindService, o.name),
 			get:  func(ctx context.Context) (*computepb.BackendService, error) { return services.Get(ctx, o.name) },
 			mine: r.owns,
 			insert: func(ctx context.Context) error {

@@ -121,6 +121,7 @@ func (c *Cluster) Down(ctx context.Context, report func(plan.Event)) (s *Summary
 // PreviewUp is the walk of Up without acting; it returns how many steps Up
 // would take.
 func (c *Cluster) PreviewUp(ctx context.Context, report func(plan.Event)) (changes int, err error) {
+	ctx = gce.Patience(ctx, gce.RunBudget)
 	_, items, err := c.up(ctx, nil, looking)
 	if err != nil {
 		return 0, err
@@ -130,6 +131,7 @@ func (c *Cluster) PreviewUp(ctx context.Context, report func(plan.Event)) (chang
 
 // PreviewDown is the walk of Down without acting.
 func (c *Cluster) PreviewDown(ctx context.Context, report func(plan.Event)) (changes int, err error) {
+	ctx = gce.Patience(ctx, gce.RunBudget)
 	_, items, err := c.down(ctx, nil, looking, true)
 	if err != nil {
 		return 0, err

@@ -154,63 +154,6 @@ func TestGuestFails(t *testing.T) {
 	}
 }
 
-// TestLookalikes: what looks like ours and is not is neither used nor touched.
-func TestLookalikes(t *testing.T) {
-	w := newWorld(t)
-	ctx := context.Background()
-	others := Mark{Project: gcetest.Project, Cluster: "kubernetes-b"}
-	// Another cluster's network, of which ours uses a part.
-	if err := w.Client.Networks().Insert(ctx, &computepb.Network{
-		Name: new("default"), Description: new(others.For(roleNetwork)), AutoCreateSubnetworks: new(false),
-	}); err != nil {
-		t.Fatal(err)
-	}
-	for _, name := range []string{"kubernetes-master-https-xyz", "default-default-ssh", "staging-kubernetes-minion-all"} {
-		if err := w.Client.Firewalls().Insert(ctx, &computepb.Firewall{
-			Name: &name, Network: new("global/networks/default"), SourceRanges: []string{"10.0.0.0/8"},
-			Allowed: []*computepb.Allowed{{IPProtocol: new("icmp")}},
-		}); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := w.Client.Disks(gcetest.Zone).Insert(ctx, &computepb.Disk{
-		Name: new("kubernetes-master2-pd"), SizeGb: new(int64(10)), Description: new(others.For(roleMasterDisk)),
-	}); err != nil {
-		t.Fatal(err)
-	}
-	before := w.objects()
-	o := w.operator()
-	w.mustUp(o)
-	if _, change := w.counts(func() { w.mustUp(o) }); change != 0 {
-		t.Errorf("the second up made %d changing calls", change)
-	}
-	w.mustDown(o)
-	if diff := cmp.Diff(before, w.objects()); diff != "" {
-		t.Errorf("objects after down (-before +after):\n%s", diff)
-	}
-}
-
-// TestForeign: an object with one of our names and not our mark is refused by
-// name and never touched; down takes away the rest.
-func TestForeign(t *testing.T) {
-	w := newWorld(t)
-	ctx := context.Background()
-	if err := w.Client.Addresses().Insert(ctx, &computepb.Address{Name: new("kubernetes-master-ip"), Description: new("mine")}); err != nil {
-		t.Fatal(err)
-	}
-	before := w.objects()
-	o := w.operator()
-	_, err := o.Up(ctx, nil)
-	var no *Refused
-	if !errors.As(err, &no) || !strings.Contains(no.Why, "address kubernetes-master-ip is there already and is not this cluster's") {
-		t.Errorf("up: %v", err)
-	}
-	w.mustDown(o)
-	if diff := cmp.Diff(before, w.objects()); diff != "" {
-		t.Errorf("objects after down (-before +after):\n%s", diff)
-	}
-}
-
 // TestDeleteNetwork: KUBE_DELETE_NETWORK=false leaves the network and the ssh
 // rule, and a later down takes them.
 func TestDeleteNetwork(t *testing.T) {

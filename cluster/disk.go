@@ -28,7 +28,7 @@ func (r *run) disks() (steps []plan.Step) {
 		name := "disk " + o.name
 		disks := r.gce.Disks(o.zone)
 		steps = append(steps, resource[*computepb.Disk]{
-			name: name,
+			name: name, of: o,
 			get:  func(ctx context.Context) (*computepb.Disk, error) { return disks.Get(ctx, o.name) },
 			mine: r.owns,
 			check: func(d *computepb.Disk) (plan.State, error) {

@@ -13,11 +13,13 @@
 //   - items.go: THE list, on one screen: what is made, in which order and why.
 //     Up and down are this list; package plan walks it.
 //   - cluster.go, run.go: Up, Down and the two previews around the list;
-//     mode.go: what each of them can mean. preflight.go asks the cloud about
-//     the settings before the first change; read.go, inventory.go and holder.go
-//     find out what is there, where, and who has the address; join.go whether
-//     a pool may come or go, pick.go which master does, room.go whether there
-//     are addresses for it.
+//     mode.go: what each of them can mean. preflight.go and preflight_*.go gather
+//     what is in the way before the first change: settings, names, quotas,
+//     permissions; read.go, inventory.go and holder.go find out what is there,
+//     where, and who has the address, and unlisted.go makes sure where lists may
+//     lag; join.go whether a pool may come or go, pick.go which master does,
+//     room.go whether there are addresses for it. stock.go is what is said, and
+//     taken back, when a zone has no machines.
 //   - lease.go: what keeps two runs apart, in the labels of the address
 //     (lease_record.go); turn.go is the wait for another run.
 //   - one file for each noun, with its steps: network, firewall, address, disk,

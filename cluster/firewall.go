@@ -68,7 +68,7 @@ func (r *run) firewall(w rule) plan.Step {
 		mine = r.shares
 	}
 	return resource[*computepb.Firewall]{
-		name: name,
+		name: name, of: object{kind: kindFirewall, name: w.name},
 		get:  func(ctx context.Context) (*computepb.Firewall, error) { return r.gce.Firewalls().Get(ctx, w.name) },
 		mine: mine,
 		check: func(f *computepb.Firewall) (plan.State, error) {

@@ -12,6 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"hakube/cluster/plan"
+	"hakube/gce"
 )
 
 // ghosts are Nodes of a pool whose machine is gone, as after a smaller
@@ -38,8 +39,15 @@ func (g ghosts) find(ctx context.Context) (names []string, err error) {
 	for _, n := range p.nodes {
 		zone := n.Labels[corev1.LabelTopologyZone]
 		if strings.HasPrefix(n.Name, g.want.names.Group(0)+"-") && (zone == g.want.zone || g.mode == Create) &&
-			!slices.Contains(grouped, n.Name) && !there.has(object{kind: kindInstance, name: n.Name, zone: zone}) {
-			names = append(names, n.Name)
+			zone != "" && !slices.Contains(grouped, n.Name) && !there.has(object{kind: kindInstance, name: n.Name, zone: zone}) {
+			// Lists lag, and somebody may have joined a machine of his own by hand.
+			_, err := g.gce.Instances(zone).Get(ctx, n.Name)
+			switch {
+			case gce.IsNotFound(err):
+				names = append(names, n.Name)
+			case err != nil:
+				return nil, err
+			}
 		}
 	}
 	return names, nil

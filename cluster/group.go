@@ -94,6 +94,7 @@ func (r *run) group(g poolGroup) plan.Step {
 	groups := r.gce.InstanceGroupManagers(g.zone)
 	return resource[*computepb.InstanceGroupManager]{
 		name:   name,
+		of:     g.object,
 		get:    func(ctx context.Context) (*computepb.InstanceGroupManager, error) { return groups.Get(ctx, g.name) },
 		mine:   r.owns,
 		check:  func(x *computepb.InstanceGroupManager) (plan.State, error) { return r.checkGroup(name, g, x) },

@@ -13,7 +13,10 @@ import (
 // is behind it changes.
 func (r *run) walk(ctx context.Context, items []plan.Item, report func(plan.Event)) error {
 	if r.mode != AddReplica && r.mode != RemoveReplica {
-		return plan.Run(ctx, items, report)
+		if err := plan.Run(ctx, items, report); err != nil {
+			return r.stock(ctx, err, report)
+		}
+		return nil
 	}
 	ip, err := r.address(ctx)
 	if err != nil {
@@ -31,7 +34,7 @@ func (r *run) walk(ctx context.Context, items []plan.Item, report func(plan.Even
 	case err != nil && ctx.Err() != nil:
 		err = errors.Join(err, r.ground(ctx, m.follow(report)))
 	case err != nil && r.mode == AddReplica:
-		err = r.rollBack(ctx, err, m.follow(report))
+		err = r.stock(ctx, r.rollBack(ctx, err, m.follow(report)), report)
 	}
 	all, steps := m.end()
 	r.mu.Lock()

@@ -48,7 +48,7 @@ func (r *run) holder(ctx context.Context) (held, error) {
 		return held{}, err
 	}
 	if !r.owns(a.GetDescription()) {
-		return held{}, foreign("address "+a.GetName(), a.GetDescription())
+		return held{}, foreign("address "+a.GetName(), r.regional(kindAddress, a.GetName()), a.GetDescription())
 	}
 	r.sawAddress(a)
 	return heldOf(a), nil

@@ -92,9 +92,15 @@ func (r *run) leave(ctx context.Context) (any bool, err error) {
 	}
 	if unfit, err := r.zoneProblems(ctx); err != nil || len(unfit) > 0 {
 		if err == nil {
-			err = Unfit(unfit)
+			err = unfit
 		}
 		return false, err
+	}
+	if err := r.unlisted(ctx, r.have, object{kind: kindGroup, name: r.want.names.Group(0), zone: r.want.zone}); err != nil {
+		return false, err
+	}
+	if len(r.have.pool(r.want.names, r.want.zone).objects) > 0 {
+		return true, nil
 	}
 	if r.unreachable(ctx) != "" {
 		return false, nil

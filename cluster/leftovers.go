@@ -67,6 +67,9 @@ func (l leftovers) glance(ctx context.Context) (plan.State, error) {
 	case RemoveReplica:
 		have = have.master(l.want.names, l.replica)
 	}
+	if have.objects, err = l.asked(ctx, have.objects); err != nil { // lists may show what is gone
+		return plan.State{}, err
+	}
 	var left Leftovers
 	for _, o := range have.objects {
 		if !l.keeps(o.kind, o.name) {

@@ -43,6 +43,7 @@ func (r *run) machines() (steps []plan.Step) {
 		instances := r.gce.Instances(o.zone)
 		steps = append(steps, resource[*computepb.Instance]{
 			name:   name,
+			of:     o,
 			get:    func(ctx context.Context) (*computepb.Instance, error) { return instances.Get(ctx, o.name) },
 			mine:   r.owns,
 			check:  func(i *computepb.Instance) (plan.State, error) { return r.checkMaster(name, i) },

@@ -140,6 +140,7 @@ func (r *run) forwarding() (steps []plan.Step) {
 		name, rules := "forwarding rule "+o.name, r.gce.ForwardingRules()
 		steps = append(steps, resource[*computepb.ForwardingRule]{
 			name:  name,
+			of:    r.regional(kindRule, o.name),
 			get:   func(ctx context.Context) (*computepb.ForwardingRule, error) { return rules.Get(ctx, o.name) },
 			mine:  r.owns,
 			check: func(x *computepb.ForwardingRule) (plan.State, error) { return exists(x.GetIPAddress()) },

@@ -18,7 +18,7 @@ func (r *run) networks() (steps []plan.Step) {
 			continue
 		}
 		steps = append(steps, resource[*computepb.Network]{
-			name: "network " + o.name,
+			name: "network " + o.name, of: object{kind: kindNetwork, name: o.name},
 			get:  func(ctx context.Context) (*computepb.Network, error) { return r.gce.Networks().Get(ctx, o.name) },
 			mine: r.shares,
 			check: func(n *computepb.Network) (plan.State, error) {
@@ -71,7 +71,7 @@ func (r *run) subnetworks() (steps []plan.Step) {
 	for _, o := range r.or(kindSubnetwork, object{name: r.want.names.Subnetwork()}) {
 		name := "subnetwork " + o.name
 		steps = append(steps, resource[*computepb.Subnetwork]{
-			name: name,
+			name: name, of: r.regional(kindSubnetwork, o.name),
 			get: func(ctx context.Context) (*computepb.Subnetwork, error) {
 				return r.gce.Subnetworks().Get(ctx, o.name)
 			},

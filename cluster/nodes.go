@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -57,6 +58,7 @@ func (n nodes) Do(ctx context.Context) error {
 	set := n.want.settings
 	guests := map[string]*guest{}
 	var enough time.Time // since when as many as must be are Ready
+	var no hopeless
 	return plan.Until(ctx, plan.Condition{
 		For: fmt.Sprintf("%d nodes", set.NumNodes), Every: n.pace(), Limit: set.GroupTimeout.Duration(),
 		Check: func(ctx context.Context) (bool, string, error) {
@@ -73,10 +75,39 @@ func (n nodes) Do(ctx context.Context) error {
 					return true, "", nil
 				}
 			}
+			if err := no.after(hopelessAfter*n.deps.LetGo, short, p.stuck); err != nil {
+				return false, "", plan.Permanent(fmt.Errorf("%d of %d Ready, and the group goes on trying: %w", int(set.NumNodes)-short, set.NumNodes, err))
+			}
 			why, err := n.why(ctx, p, guests)
 			return false, fmt.Sprintf("%d of %d Ready%s", int(set.NumNodes)-short, set.NumNodes, why), err
 		},
 	})
+}
+
+// hopelessAfter is how many times as long as a moment is waited for a group to
+// try once more: what its last try said may be mended since.
+const hopelessAfter = 5
+
+// hopeless is the judgement that a pool waits for a person: a quota, a policy, a
+// zone without stock. Compute Engine goes on trying for ever.
+type hopeless struct {
+	since time.Time
+	short int
+}
+
+// after returns what keeps machines from being made if it has done so for limit
+// and no further node has become Ready meanwhile.
+func (h *hopeless) after(limit time.Duration, short int, stuck []error) error {
+	i := slices.IndexFunc(stuck, func(err error) bool { return gce.ClassOf(err) == gce.No })
+	switch {
+	case i < 0:
+		*h = hopeless{}
+	case h.since.IsZero() || h.short != short:
+		*h = hopeless{time.Now(), short}
+	case time.Since(h.since) >= limit:
+		return stuck[i]
+	}
+	return nil
 }
 
 // whyMany is of how many missing nodes the reason is asked for in one look.
@@ -85,7 +116,7 @@ const whyMany = 4
 // why is what keeps the missing nodes, the first few of them.
 func (n nodes) why(ctx context.Context, p pool, guests map[string]*guest) (string, error) {
 	if len(p.stuck) > 0 {
-		return "; " + p.stuck[0], nil
+		return "; " + p.stuck[0].Error(), nil
 	}
 	if len(p.leaving) > 0 {
 		return "; being removed: " + strings.Join(p.leaving, " "), nil

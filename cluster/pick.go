@@ -38,8 +38,29 @@ func (r *run) replicable(ctx context.Context) error {
 		if err := replicate.MayAdd(ring, voters); err != nil {
 			return err
 		}
+		if err := s.learnerBeside(ring, r.replica); err != nil {
+			return err
+		}
 	}
 	return r.copySource(ctx)
+}
+
+// learnerBeside refuses to add a master while a ring has somebody else as a
+// learner: etcd takes one at a time, and who that is may be nobody of ours.
+func (s *survey) learnerBeside(ring string, replica object) error {
+	x, _, _ := s.ring(ring)
+	for _, m := range x.Members {
+		name, zone := machineOf(m)
+		if !m.Learner || name == replica.name && zone == replica.zone {
+			continue
+		}
+		return &Refused{
+			Why: fmt.Sprintf("etcd ring %s has %s in %s as a learner, and takes one at a time", ring, name, zone),
+			Cure: fmt.Sprintf(`if it is a master that is half made, KUBE_GCE_ZONE=%s KUBE_REPLICATE_EXISTING_MASTER=true hakube up finishes it; if nobody knows it, remove member %s from the ring by etcdctl; "hakube status" shows the rings`,
+				zone, m.ID),
+		}
+	}
+	return nil
 }
 
 // pickReplica sets the master this run is about.

@@ -40,7 +40,7 @@ func few(machines []member) string {
 type pool struct {
 	machines []member      // that are to stay
 	leaving  []string      // that are being removed
-	stuck    []string      // why a machine cannot be made: "kubernetes-minion-group-x1y2: quota …"
+	stuck    []error       // why a machine cannot be made: "creating instance kubernetes-minion-group-x1y2: Quota …"
 	nodes    []corev1.Node // of the whole cluster
 }
 
@@ -120,24 +120,25 @@ func (r *run) machinesOf(ctx context.Context, groups []object) (p pool, err erro
 	}
 	for i, machines := range found {
 		for _, m := range machines {
-			p.add(groups[i], m)
+			if err := r.gce.AttemptError(m); p.add(groups[i], m) && err != nil {
+				p.stuck = append(p.stuck, err)
+			}
 		}
 	}
 	slices.SortFunc(p.machines, func(a, b member) int { return cmp.Or(cmp.Compare(a.zone, b.zone), cmp.Compare(a.name, b.name)) })
 	return p, nil
 }
 
-func (p *pool) add(group object, m *computepb.ManagedInstance) {
+// add takes a machine in; false if it is being removed.
+func (p *pool) add(group object, m *computepb.ManagedInstance) bool {
 	name := gce.Base(m.GetInstance())
 	switch m.GetCurrentAction() {
 	case "DELETING", "ABANDONING":
 		p.leaving = append(p.leaving, name)
-		return
+		return false
 	}
 	p.machines = append(p.machines, member{name, group.name, group.zone})
-	for _, e := range m.GetLastAttempt().GetErrors().GetErrors() {
-		p.stuck = append(p.stuck, fmt.Sprintf("%s: %s", name, or(e.GetMessage(), e.GetCode())))
-	}
+	return true
 }
 
 // node is the machine's Node, nil if it has none. One of another zone with its

@@ -9,7 +9,6 @@ import (
 	"cloud.google.com/go/compute/apiv1/computepb"
 
 	"hakube/gce"
-	"hakube/scripts"
 )
 
 // together makes reads at the same time and joins their errors.
@@ -20,7 +19,24 @@ func together(reads ...func() error) error {
 		wg.Go(func() { errs[i] = f() })
 	}
 	wg.Wait()
-	return errors.Join(errs...)
+	return errors.Join(distinct(errs)...)
+}
+
+// distinct leaves out what says the same as one before it: with the API
+// switched off every read fails in the same words.
+func distinct(errs []error) (list []error) {
+	seen := map[string]bool{}
+	for _, err := range errs {
+		var e *gce.Error
+		if errors.As(err, &e) && e.Message != "" {
+			if seen[e.Message] {
+				continue
+			}
+			seen[e.Message] = true
+		}
+		list = append(list, err)
+	}
+	return list
 }
 
 // found collects marked objects from reads that run at the same time.
@@ -48,15 +64,7 @@ func (r *run) findInstances(ctx context.Context, f *found) func() error {
 	return func() error {
 		all, err := r.gce.AggregatedInstances(ctx)
 		for _, x := range all {
-			o := object{
-				kind: kindInstance, name: x.GetName(), zone: gce.Base(x.GetZone()),
-				clusterName: item(x.GetMetadata(), scripts.KeyClusterName), status: x.GetStatus(),
-			}
-			if nics := x.GetNetworkInterfaces(); len(nics) > 0 {
-				o.network, o.subnetwork = gce.Base(nics[0].GetNetwork()), gce.Base(nics[0].GetSubnetwork())
-				o.internal, o.external = nics[0].GetNetworkIP(), externalOf(x)
-			}
-			f.add(o, x.GetDescription())
+			f.add(instanceOf(x), x.GetDescription())
 		}
 		return err
 	}
@@ -184,12 +192,22 @@ func (r *run) look(ctx context.Context) (*inventory, error) {
 	reads := []func() error{r.findInstances(ctx, f), r.findDisks(ctx, f), r.findGroups(ctx, f),
 		r.findNetworks(ctx, f, &v.subnetRegion)}
 	if r.gce.Region() != "" {
-		reads = append(reads, func() (err error) { v.held, err = r.holder(ctx); return err })
+		reads = append(reads, func() (err error) {
+			v.held, err = r.holder(ctx)
+			var no *Refused
+			if r.mode == Create && errors.As(err, &no) {
+				return nil // told with all the other names that are taken
+			}
+			return err
+		})
 	}
 	err := together(reads...)
 	v.objects = sorted(f.list)
 	if err == nil {
 		err = r.lease.free()
+	}
+	if err == nil {
+		err = r.sureOfMasters(ctx, v)
 	}
 	return v, err
 }

@@ -20,15 +20,56 @@ func (r *Refused) Hint() string { return r.Cure }
 func (r *Refused) Finding() {}
 
 // foreign refuses an object that has one of our names and not our mark.
-func foreign(object, description string) error {
+func foreign(called string, o object, description string) error {
 	whose := "it carries no mark of hakube"
 	if f := markFields(description); f != nil {
 		whose = fmt.Sprintf("it belongs to cluster %s of project %s", f["cluster"], f["project"])
 	}
+	return nameTaken(called, o, "is not this cluster's: "+whose, o.renamedBy())
+}
+
+// nameTaken refuses an object that has a name which is needed, unless the
+// setting changes that.
+func nameTaken(called string, o object, why, setting string) *Refused {
 	return &Refused{
-		Why:  object + " is there already and is not this cluster's: " + whose,
-		Cure: "delete or rename it, or choose other names with KUBE_GCE_INSTANCE_PREFIX; hakube never touches what it did not make",
+		Why: called + " is there already and " + why,
+		Cure: fmt.Sprintf("see it: %s; delete or rename it, or choose other names with %s; hakube never touches what it did not make",
+			o.describe(), setting),
 	}
+}
+
+// nouns are gcloud's words for kinds.
+var nouns = map[kind]string{
+	kindNetwork: "networks", kindSubnetwork: "networks subnets", kindFirewall: "firewall-rules", kindAddress: "addresses",
+	kindDisk: "disks", kindInstance: "instances", kindTemplate: "instance-templates", kindGroup: "instance-groups managed",
+	kindMasterGroup: "instance-groups", kindHealthCheck: "health-checks", kindService: "backend-services", kindRule: "forwarding-rules",
+}
+
+// describe is the command that shows the object.
+func (o object) describe() string {
+	place := ""
+	switch {
+	case o.zone != "":
+		place = " --zone=" + o.zone
+	case o.region != "":
+		place = " --region=" + o.region
+	}
+	return "gcloud compute " + nouns[o.kind] + " describe " + o.name + place
+}
+
+// renamedBy is the setting by which an object of ours would have another name.
+func (o object) renamedBy() string {
+	switch {
+	case o.kind == kindNetwork:
+		return "KUBE_GCE_NETWORK"
+	case o.kind == kindSubnetwork:
+		return "KUBE_GCE_IP_ALIAS_SUBNETWORK"
+	case o.kind == kindTemplate, o.kind == kindGroup, o.kind == kindFirewall && strings.HasSuffix(o.name, "-all"):
+		return "NODE_INSTANCE_PREFIX"
+	case o.kind == kindFirewall && strings.Contains(o.name, "-default-internal-"):
+		return "CLUSTER_NAME"
+	}
+	return "KUBE_GCE_INSTANCE_PREFIX"
 }
 
 // A difference is a setting an object was made with another value of.

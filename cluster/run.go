@@ -45,7 +45,8 @@ type run struct {
 	unretired *string           // why a master could not be stopped in order, once that was tried
 	dark      *Outage
 	outages   []Outage
-	crowded   *string // why CoreDNS was left on one machine, once that was tried
+	cpus      map[string]int // of machine types, by name
+	crowded   *string        // why CoreDNS was left on one machine, once that was tried
 
 	// What the cluster leaves behind that hakube did not make, and whether it is
 	// removed with it; kept is what of our own then stays, and so the mark.
@@ -77,15 +78,16 @@ func looking(_ context.Context, r *run) (bool, error) { return len(r.reachable()
 func (c *Cluster) up(ctx context.Context, l *lease, act action) (*run, []plan.Item, error) {
 	r := c.run(Up)
 	r.lease = l
-	if err := r.preflight(ctx); err != nil {
-		return r, nil, err
-	}
 	have, err := r.look(ctx)
 	if err != nil {
-		return r, nil, err
+		return r, nil, r.misplaced(ctx, err)
 	}
 	r.have = have
 	r.sawExternals()
+	unfit, err := r.preflight(ctx)
+	if err != nil {
+		return r, nil, unfit.besides(err)
+	}
 	if r.mode != AddPool {
 		if ok, err := act(ctx, r); err != nil || !ok {
 			return r, r.reachable(), err
@@ -97,21 +99,22 @@ func (c *Cluster) up(ctx context.Context, l *lease, act action) (*run, []plan.It
 	case AddReplica:
 		err = r.replicable(ctx)
 	default:
-		err = have.livesHere(&r.want)
+		err = r.really(ctx, have, func() error { return have.livesHere(&r.want) })
+	}
+	if err == nil {
+		err = have.sameNames(&r.want)
+	}
+	if err == nil {
+		err = r.decideBalancer(ctx)
+	}
+	if err == nil {
+		err = r.room(ctx)
 	}
 	if err != nil {
-		return r, nil, err
+		return r, nil, unfit.besides(err)
 	}
-	if err := have.sameNames(&r.want); err != nil {
-		return r, nil, err
-	}
-	if err := r.decideBalancer(ctx); err != nil {
-		return r, nil, err
-	}
-	if err := r.room(ctx); err != nil {
-		return r, nil, err
-	}
-	return r, r.items(), nil
+	items := r.items()
+	return r, items, r.foresee(ctx, items, unfit)
 }
 
 // down looks for everything that carries the mark, or for the zone's pool, and
@@ -147,11 +150,17 @@ func (c *Cluster) down(ctx context.Context, l *lease, act action, preview bool) 
 		return r, nil, err
 	}
 	have, err := r.lookForMarks(ctx)
+	if err == nil {
+		err = r.unlisted(ctx, have, r.named()...)
+	}
+	if err == nil {
+		err = r.lease.free()
+	}
 	if err != nil {
 		return r, nil, err
 	}
 	r.have = have
-	if err := have.allHere(&r.want); err != nil {
+	if err := r.really(ctx, have, func() error { return have.allHere(&r.want) }); err != nil {
 		return r, nil, err
 	}
 	if err := c.strayed(ctx, r, preview); err != nil {

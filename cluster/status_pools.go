@@ -50,7 +50,7 @@ func (s *sight) pools() []PoolStatus {
 			}
 		}
 		if len(p.stuck) > 0 {
-			x.Why = p.stuck[0]
+			x.Why = p.stuck[0].Error()
 		}
 		list = append(list, x)
 	}

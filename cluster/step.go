@@ -12,6 +12,7 @@ import (
 // the object itself is Absent.
 type resource[T interface{ GetDescription() string }] struct {
 	name string // "firewall kubernetes-master-https"
+	of   object // its kind, name and place
 	get  func(context.Context) (T, error)
 	// mine tells by the description whether we may act on the object.
 	mine func(description string) bool
@@ -22,6 +23,7 @@ type resource[T interface{ GetDescription() string }] struct {
 }
 
 func (r resource[T]) String() string { return r.name }
+func (r resource[T]) thing() object  { return r.of }
 
 func (r resource[T]) Observe(ctx context.Context) (plan.State, error) {
 	x, err := r.get(ctx)
@@ -32,7 +34,7 @@ func (r resource[T]) Observe(ctx context.Context) (plan.State, error) {
 		return plan.State{}, err
 	}
 	if !r.mine(x.GetDescription()) {
-		return plan.State{}, foreign(r.name, x.GetDescription())
+		return plan.State{}, foreign(r.name, r.of, x.GetDescription())
 	}
 	if r.check == nil {
 		return plan.State{Is: plan.Present}, nil

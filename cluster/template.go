@@ -20,7 +20,7 @@ func (r *run) templates() (steps []plan.Step) {
 	for _, o := range r.or(kindTemplate, object{name: r.want.names.Template()}) {
 		name := "template " + o.name
 		steps = append(steps, resource[*computepb.InstanceTemplate]{
-			name: name,
+			name: name, of: object{kind: kindTemplate, name: o.name},
 			get: func(ctx context.Context) (*computepb.InstanceTemplate, error) {
 				return r.gce.InstanceTemplates().Get(ctx, o.name)
 			},

@@ -16,7 +16,7 @@ func (c *Cluster) alone(ctx context.Context, verb Verb, report func(plan.Event),
 	l := newLease(c, c.settings.Mode(verb))
 	guarded := plan.WithGate(gce.WithGate(ctx, l.guard), l.guard)
 	for {
-		err = f(guarded, l)
+		err = f(gce.Patience(guarded, gce.RunBudget), l)
 		var held *HeldError
 		if !errors.As(err, &held) || ctx.Err() != nil {
 			break

@@ -65,7 +65,9 @@ func newWorld(t testing.TB) *world {
 
 // newModelWorld is one of model machines: they answer as real ones do, with
 // rings of as many masters as there are.
-func newModelWorld(t testing.TB) (*world, *model.Machines) {
+func newModelWorld(t testing.TB) (*world, *model.Machines) { return newModelWorldWith(t) }
+
+func newModelWorldWith(t testing.TB, change ...func(*emulator.Options)) (*world, *model.Machines) {
 	m := model.New(t.TempDir())
 	w := &world{t: t, dial: func(ctx context.Context, _, addr string) (net.Conn, error) {
 		to, err := netip.ParseAddrPort(addr)
@@ -74,15 +76,18 @@ func newModelWorld(t testing.TB) (*world, *model.Machines) {
 		}
 		return m.Dial(ctx, to)
 	}}
-	w.start(m)
+	w.start(m, change...)
 	m.Attach(w.Server.MetadataFor)
 	return w, m
 }
 
 // start starts the embedded GCE in front of machines.
-func (w *world) start(machines emulator.Backend) {
+func (w *world) start(machines emulator.Backend, change ...func(*emulator.Options)) {
 	w.Twin = gcetest.Start(w.t, func(o *emulator.Options) {
 		o.Backend = machines
+		for _, f := range change {
+			f(o)
+		}
 		o.Fault = func(r *http.Request) emulator.Fault {
 			w.mu.Lock()
 			f := w.fault

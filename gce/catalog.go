@@ -79,6 +79,32 @@ func (m MachineTypes) List(ctx context.Context) ([]*computepb.MachineType, error
 		})
 }
 
+// DiskTypes are those a zone offers.
+type DiskTypes struct {
+	c    *Client
+	zone string
+}
+
+// DiskTypes returns the collection.
+func (c *Client) DiskTypes(zone string) DiskTypes { return DiskTypes{c, zone} }
+
+// Get returns a disk type.
+func (d DiskTypes) Get(ctx context.Context, name string) (*computepb.DiskType, error) {
+	return read(ctx, d.c, &d.c.diskTypes, call{"reading", "disk type", name},
+		func(ctx context.Context, rest *compute.DiskTypesClient) (*computepb.DiskType, error) {
+			return rest.Get(ctx, &computepb.GetDiskTypeRequest{Project: d.c.Project(), Zone: d.zone, DiskType: name}, once)
+		})
+}
+
+// List returns all disk types of the zone.
+func (d DiskTypes) List(ctx context.Context) ([]*computepb.DiskType, error) {
+	return list(ctx, d.c, &d.c.diskTypes, every("disk types"),
+		func(ctx context.Context, rest *compute.DiskTypesClient) iter.Seq2[*computepb.DiskType, error] {
+			return rest.List(ctx, &computepb.ListDiskTypesRequest{
+				Project: d.c.Project(), Zone: d.zone, MaxResults: pageSize}, once).All()
+		})
+}
+
 // Images are those of a project, mostly one of Google's: "debian-cloud".
 type Images struct {
 	c       *Client

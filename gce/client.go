@@ -23,6 +23,7 @@ import (
 	"time"
 
 	compute "cloud.google.com/go/compute/apiv1"
+	"google.golang.org/api/cloudresourcemanager/v1"
 	"google.golang.org/api/option"
 )
 
@@ -91,11 +92,13 @@ type Client struct {
 	zones            lazy[*compute.ZonesClient]
 	regions          lazy[*compute.RegionsClient]
 	machineTypes     lazy[*compute.MachineTypesClient]
+	diskTypes        lazy[*compute.DiskTypesClient]
 	images           lazy[*compute.ImagesClient]
 	projects         lazy[*compute.ProjectsClient]
 	globalOperations lazy[*compute.GlobalOperationsClient]
 	regionOperations lazy[*compute.RegionOperationsClient]
 	zoneOperations   lazy[*compute.ZoneOperationsClient]
+	resourceManager  lazy[*cloudresourcemanager.Service]
 }
 
 // New returns a client. Its error is an [*Error] with a hint when there are no
@@ -146,11 +149,13 @@ func New(ctx context.Context, o Options) (*Client, error) {
 	c.zones.make = compute.NewZonesRESTClient
 	c.regions.make = compute.NewRegionsRESTClient
 	c.machineTypes.make = compute.NewMachineTypesRESTClient
+	c.diskTypes.make = compute.NewDiskTypesRESTClient
 	c.images.make = compute.NewImagesRESTClient
 	c.projects.make = compute.NewProjectsRESTClient
 	c.globalOperations.make = compute.NewGlobalOperationsRESTClient
 	c.regionOperations.make = compute.NewRegionOperationsRESTClient
 	c.zoneOperations.make = compute.NewZoneOperationsRESTClient
+	c.resourceManager.make = cloudresourcemanager.NewService
 	return c, nil
 }
 

@@ -106,9 +106,26 @@ func decodeOperation(op *computepb.Operation) *Error {
 		return nil
 	}
 	e := &Error{Code: code, Operation: op.GetName(), Message: op.GetHttpErrorMessage()}
-	if len(all) == 0 {
-		return e
+	if len(all) > 0 {
+		e.decode(all)
 	}
+	return e
+}
+
+// AttemptError is why a managed group could not make its machine when it last
+// tried, nil if it could. The group tries again by itself.
+func (c *Client) AttemptError(m *computepb.ManagedInstance) error {
+	all := m.GetLastAttempt().GetErrors().GetErrors()
+	if len(all) == 0 {
+		return nil
+	}
+	e := &Error{Verb: "creating", Object: "instance " + Base(m.GetInstance()), project: c.options.Project}
+	e.decode(all)
+	return e.judge(Base(m.GetInstance()))
+}
+
+// decode fills e from the errors of an operation, of which the first counts.
+func (e *Error) decode(all []*computepb.Errors) {
 	e.Reason = all[0].GetCode()
 	var messages []string
 	for _, x := range all {
@@ -130,7 +147,6 @@ func decodeOperation(op *computepb.Operation) *Error {
 			e.details["limit"] = fmt.Sprintf("%g", q.GetLimit())
 		}
 	}
-	return e
 }
 
 var titleTag = regexp.MustCompile(`(?is)<title[^>]*>(.*?)</title>`)

@@ -96,6 +96,28 @@ func Stale(err error) bool {
 	return errors.As(err, &e) && e.stale()
 }
 
+// NoStock tells whether err says that a zone has no machines or disks of the
+// kind left just now: where that is, and where Google says there are some (nil
+// when it does not say). Its class is No: it is not solved in minutes.
+func NoStock(err error) (zone string, others []string, is bool) {
+	var e *Error
+	if !errors.As(err, &e) || !e.stockOut() {
+		return "", nil, false
+	}
+	others = strings.FieldsFunc(e.details["zonesAvailable"], func(c rune) bool { return c == ',' || c == ' ' })
+	zone = e.details["zone"]
+	if _, rest, ok := strings.Cut(e.Message, "/zones/"); zone == "" && ok {
+		zone, _, _ = strings.Cut(rest, "'")
+	}
+	return zone, others, true
+}
+
+// Permanent tells whether asking again is no use: nobody is let in, or not to
+// this. Waits end by it.
+func (e *Error) Permanent() bool {
+	return e.Class == No && !e.quota() && (e.Code == 401 || e.Code == 403 || e.is(reasonNoCredentials, reasonCredentials))
+}
+
 // reasons of our own, beside Google's.
 const (
 	reasonNoProject     = "noProject"
@@ -150,12 +172,8 @@ func (e *Error) judge(name string) *Error {
 		}
 	case e.is("rateLimitExceeded", "userRateLimitExceeded") || e.Code == 429:
 		e.Class, e.again = Later, againBusy
+	case e.stockOut(): // its operation carries code 503, as what is tried again does
 	case e.is("resourceNotReady") || e.Code == 503:
-		// A stock-out's operation carries code 503 too: that is not solved in minutes.
-		if e.stockOut() {
-			e.Class = No
-			break
-		}
 		e.Class, e.again = Later, againBusy
 	case e.Code == 502 || e.Code == 504:
 		e.Class, e.again = Later, againBusy
@@ -173,6 +191,17 @@ func (e *Error) judge(name string) *Error {
 		}
 	}
 	return e
+}
+
+// quota tells whether the project may not have more of something. What is said
+// of calls in a minute is another matter, and tried again.
+func (e *Error) quota() bool { return e.is("quotaExceeded", "limitExceeded") }
+
+// billing tells whether nobody pays for the project: said with a reason of its
+// own or, by older services, only in the message of a plain "forbidden".
+func (e *Error) billing() bool {
+	return e.is("billingDisabled", "billingNotEnabled", "accountDisabled", "UREQ_PROJECT_BILLING_NOT_FOUND") ||
+		e.Code == 403 && strings.Contains(strings.ToLower(e.Message), "billing")
 }
 
 func (e *Error) stockOut() bool {

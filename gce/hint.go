@@ -6,7 +6,10 @@ import (
 	"strings"
 )
 
-var constraint = regexp.MustCompile(`constraints/[A-Za-z.]+`)
+// quotaMetric is in all of Google's sentences about quotas.
+var quotaMetric = regexp.MustCompile(`Quota '([A-Z0-9_]+)' exceeded`)
+
+var constraint = regexp.MustCompile(`constraints/[A-Za-z0-9.]*[A-Za-z0-9]`)
 
 // Hint says in a line what a person can do about the error, "" when there is
 // nothing to say beyond the error itself.
@@ -24,21 +27,29 @@ func (e *Error) Hint() string {
 		return "look at this machine's network and HTTPS_PROXY; running the same command again goes on from here"
 	case e.is(reasonLimit):
 		return "running the same command again looks how it ended and goes on from there"
-	case e.is("accessNotConfigured", "SERVICE_DISABLED"):
-		return "run: gcloud services enable compute.googleapis.com --project " + e.project + "; it takes a minute or two to be known everywhere"
-	case e.is("BILLING_DISABLED", "billingNotEnabled"):
+	case e.is("accessNotConfigured", "SERVICE_DISABLED") && !e.billing():
+		service := e.details["service"]
+		if service == "" {
+			service = "compute.googleapis.com"
+		}
+		return "run: gcloud services enable " + service + " --project " + e.project + "; it takes a minute or two to be known everywhere"
+	case e.billing():
 		return "link a billing account: https://console.cloud.google.com/billing/linkedaccount?project=" + e.project
 	case e.stockOut():
 		return e.stockOutHint()
 	case e.is("rateLimitExceeded", "userRateLimitExceeded"):
 		return "the project's calls per minute are used up, perhaps by something else; run the same command again in a minute"
-	case e.is("quotaExceeded", "limitExceeded"):
+	case e.quota():
 		return e.quotaHint()
 	case e.forbiddenByOrganisation():
 		return fmt.Sprintf("the organisation's policy %s forbids it; its administrator can except project %s",
 			constraint.FindString(e.Message), e.project)
 	case e.is("forbidden", "IAM_PERMISSION_DENIED", "requiredPermission") || e.Code == 403:
 		return e.permissionHint()
+	case e.stale():
+		return "somebody else changed it at the same moment; running the same command again reads it anew and goes on from here"
+	case e.is("resourceNotReady"):
+		return "it, or something it needs, is still being made or changed; running the same command again goes on from here"
 	case e.inUse():
 		return "what still uses it has to go or let go first; running the same command again goes on from here"
 	case e.Class == Later:
@@ -56,8 +67,8 @@ func (e *Error) stockOutHint() string {
 		what = t
 	}
 	hint := fmt.Sprintf("%s has no %s left now; run it again later, or take another zone (KUBE_GCE_ZONE) or machine type (MASTER_SIZE, NODE_SIZE)", where, what)
-	if other := e.details["zonesAvailable"]; other != "" {
-		hint += "; Google has some in " + other
+	if _, others, _ := NoStock(e); len(others) > 0 {
+		hint += "; Google has some in " + strings.Join(others, ", ")
 	}
 	return hint
 }
@@ -66,6 +77,8 @@ func (e *Error) quotaHint() string {
 	what := "the quota"
 	if q := e.details["quota"]; q != "" {
 		what = fmt.Sprintf("the quota %s (now %s)", q, e.details["limit"])
+	} else if m := quotaMetric.FindStringSubmatch(e.Message); m != nil {
+		what = "the quota " + m[1]
 	}
 	return fmt.Sprintf("ask for more of %s at https://console.cloud.google.com/iam-admin/quotas?project=%s, or make fewer or smaller machines (NUM_NODES, NODE_SIZE)", what, e.project)
 }

@@ -15,8 +15,12 @@ import (
 
 // The policy for trying again; there is no other. Google's client retries some
 // reads on 503 without end and no change at all, and nothing on 403
-// rateLimitExceeded, which is how Compute Engine says "too fast".
+// rateLimitExceeded, which is how Compute Engine says "too fast". What is said
+// in an operation is not tried again at all: what it left has to be looked at.
 const (
+	// RunBudget is how long all calls of a run together are tried again
+	// ([Patience]): five limits per minute used up one after the other.
+	RunBudget = 10 * time.Minute
 	// busyBudget is how long a call is tried again while Google says it is
 	// busy. Rate limits are refilled at the next full minute.
 	busyBudget = 2 * time.Minute
@@ -86,14 +90,21 @@ func (c *Client) try(ctx context.Context, w call, k kind, do func(context.Contex
 		}
 		budget, spent := k.budget(e), c.clock.Now().Sub(begin)
 		pause := c.pause(n, e)
-		if budget == 0 || spent+pause > budget {
-			if n > 1 {
-				e.Message = fmt.Sprintf("%s (tried %d times in %s)", message(e), n, spent.Round(time.Second))
+		worn := ""
+		if budget > 0 {
+			worn = c.worn(ctx, pause)
+		}
+		if budget == 0 || spent+pause > budget || worn != "" {
+			switch {
+			case n > 1:
+				e.Message = fmt.Sprintf("%s (tried %d times in %s%s)", message(e), n, spent.Round(time.Second), worn)
+			case worn != "":
+				e.Message = fmt.Sprintf("%s (tried once%s)", message(e), worn)
 			}
 			return e
 		}
 		c.tell(Wait{Context: ctx, Verb: w.verb, Object: w.object(), Elapsed: spent, Limit: budget, Err: e})
-		if err := c.clock.Sleep(ctx, pause); err != nil {
+		if err := c.pauseFor(ctx, pause); err != nil {
 			e.Class, e.Err, e.Message = No, err, ""
 			return e
 		}

@@ -14,13 +14,20 @@ type permanent struct{ error }
 
 func (p *permanent) Unwrap() error { return p.error }
 
+// endless tells whether the error itself says that waiting on is no use.
+func endless(err error) bool {
+	var e interface{ Permanent() bool }
+	return errors.As(err, &e) && e.Permanent()
+}
+
 // A Condition is something a wait asks again and again.
 type Condition struct {
 	For   string        // what is waited for, "the API answers at https://198.51.100.2"
 	Every time.Duration // pause between two looks
 	Limit time.Duration // when to give up
 	// Check returns true when it holds, and otherwise what is missing. An error
-	// is what is missing too, unless it is Permanent: then it ends the wait.
+	// is what is missing too, unless it is Permanent, or says so itself by a
+	// method of that name: then it ends the wait.
 	Check func(context.Context) (ok bool, missing string, err error)
 }
 
@@ -39,6 +46,8 @@ func Until(ctx context.Context, c Condition) error {
 			return nil
 		case errors.As(err, &stop):
 			return fmt.Errorf("waiting for %s: %w", c.For, stop.error)
+		case endless(err):
+			return fmt.Errorf("waiting for %s: %w", c.For, err)
 		case ctx.Err() != nil: // what the check said after that is about the clock
 		case err != nil:
 			last = err

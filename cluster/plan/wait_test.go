@@ -28,6 +28,8 @@ func TestUntil(t *testing.T) {
 		{"errors for ever", []func() (bool, string, error){fails(flaky)}, "waiting for it: not within 5s: connection refused", 5 * time.Second},
 		{"permanent", []func() (bool, string, error){no("booting"), fails(plan.Permanent(fmt.Errorf("wrapped: %w", flaky)))},
 			"waiting for it: wrapped: connection refused", time.Second},
+		{"permanent by itself", []func() (bool, string, error){no("booting"), fails(fmt.Errorf("asking: %w", denied{flaky}))},
+			"waiting for it: asking: connection refused", time.Second},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -54,6 +56,12 @@ func TestUntil(t *testing.T) {
 		})
 	}
 }
+
+// denied is an error that knows that asking again is no use.
+type denied struct{ error }
+
+func (denied) Permanent() bool { return true }
+func (d denied) Unwrap() error { return d.error }
 
 func yes() (bool, string, error) { return true, "", nil }
 

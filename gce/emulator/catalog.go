@@ -95,19 +95,15 @@ func regionDoc(project, region string) obj {
 	return obj{
 		"kind": "compute#region", "id": numberOf(region), "name": region, "description": region, "status": "UP",
 		"creationTimestamp": epoch, "selfLink": regionLink(project, region), "zones": zones,
-		"quotas": quotas("CPUS", "DISKS_TOTAL_GB", "STATIC_ADDRESSES", "IN_USE_ADDRESSES", "SSD_TOTAL_GB", "INSTANCES",
-			"INSTANCE_GROUPS", "INSTANCE_GROUP_MANAGERS"),
 		"supportsPzs": false,
 	}
 }
 
-// quotas that are there for clients to read; the machine underneath is the limit.
-func quotas(metrics ...string) []any {
-	out := make([]any, len(metrics))
-	for i, m := range metrics {
-		out[i] = obj{"metric": m, "limit": 100000.0, "usage": 0.0}
-	}
-	return out
+// region is a region with what is used of its quotas.
+func (c *call) region(project, name string) obj {
+	o := regionDoc(project, name)
+	c.s.store.view(func(t *tx) { o["quotas"] = c.s.quotas(t, project, name+"/", regionMetrics) })
+	return o
 }
 
 func zones() collection {
@@ -121,9 +117,9 @@ func zones() collection {
 
 func regions() collection {
 	return collection{resource: "regions", kind: "regions", item: "compute#region", methods: map[string]handler{
-		"get": func(c *call) (obj, error) { return regionDoc(c.project(), c.params["region"]), nil },
+		"get": func(c *call) (obj, error) { return c.region(c.project(), c.params["region"]), nil },
 		"list": func(c *call) (obj, error) {
-			return c.page("compute#regionList", base+"projects/"+c.project()+"/regions", c.places("regions/", regionDoc))
+			return c.page("compute#regionList", base+"projects/"+c.project()+"/regions", c.places("regions/", c.region))
 		},
 	}}
 }

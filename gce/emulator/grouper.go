@@ -352,5 +352,12 @@ func (g *grouper) make(t *tx, r, i ref, group, member obj) (ref, error) {
 	if err != nil {
 		return "", err
 	}
+	if key := g.s.overdrawn(t, r.project()); key != "" {
+		p, _ := g.s.exceeded(key)
+		return "", p
+	}
+	if p, _ := g.s.noStock(i, instance); p != nil {
+		return "", p
+	}
 	return g.s.accept(t, "instances.insert", i, obj{"made": made}, ""), nil
 }

@@ -178,7 +178,7 @@ func (s *Server) do(w http.ResponseWriter, r *http.Request, m *discovery.Method,
 	if out == nil {
 		return http.StatusNoContent, nil
 	}
-	if s.opts.CheckResponses != nil {
+	if s.opts.CheckResponses != nil && m != nil { // nil is not Compute Engine's
 		if p := s.api.Response(m, clone(out)); p != nil {
 			s.opts.CheckResponses(fmt.Errorf("answering %s: %w", m.ID, p))
 		}
@@ -187,6 +187,9 @@ func (s *Server) do(w http.ResponseWriter, r *http.Request, m *discovery.Method,
 }
 
 func (s *Server) answer(w http.ResponseWriter, r *http.Request, m *discovery.Method, params map[string]string, fault *OperationFault) (obj, error) {
+	if m == nil && r.Method == http.MethodPost && permissionsPath.MatchString(r.URL.Path) {
+		return s.testPermissions(w, r)
+	}
 	if m == nil {
 		return nil, notWritten(r.Method + " " + r.URL.Path)
 	}
@@ -261,7 +264,11 @@ func injected(f Fault) *problem {
 	if reason == "" {
 		reason = "backendError"
 	}
-	return &problem{f.Status, reason, "", http.StatusText(f.Status) + " (a fault that was asked for)"}
+	message := f.Message
+	if message == "" {
+		message = http.StatusText(f.Status) + " (a fault that was asked for)"
+	}
+	return &problem{f.Status, reason, "", message}
 }
 
 func answer(w http.ResponseWriter, status int, body obj) {

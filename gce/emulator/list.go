@@ -45,7 +45,7 @@ func lister(col collection) handler {
 	return func(c *call) (obj, error) {
 		coll := "projects/" + c.project() + "/" + c.scope() + "/" + col.kind
 		var items []obj
-		c.s.store.view(func(t *tx) {
+		c.s.listed(func(t *tx) {
 			for _, o := range t.list(coll) {
 				items = append(items, c.s.shown(t, ref(coll+"/"+str(o, "name")), o))
 			}
@@ -121,7 +121,7 @@ func aggregator(col collection) handler {
 			o     obj
 		}
 		var all []item
-		c.s.store.view(func(t *tx) {
+		c.s.listed(func(t *tx) {
 			for _, scope := range scopes() {
 				coll := "projects/" + c.project() + "/" + scope + "/" + col.kind
 				for _, o := range t.list(coll) {

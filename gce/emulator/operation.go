@@ -113,14 +113,20 @@ func (c *call) change(target ref, args obj, prepare func(t *tx) error) (obj, err
 		if args == nil {
 			args = obj{}
 		}
-		if c.fault != nil {
+		over, err := c.refuseOver(t, target, prepare)
+		if err != nil {
+			return err
+		}
+		if over != nil && c.fault == nil {
+			args["fault"] = over
+		} else if c.fault != nil {
 			// prepare decides whether the request would be accepted; what it
 			// does is not kept.
 			trial := &tx{s: t.s, puts: map[ref]obj{}, seq: t.seq}
 			if err := prepare(trial); err != nil {
 				return err
 			}
-			args["fault"] = obj{"code": c.fault.Code, "message": c.fault.Message, "status": c.fault.Status}
+			args["fault"] = obj{"code": c.fault.Code, "message": c.fault.Message, "status": c.fault.Status, "details": c.fault.Details}
 		} else if err := prepare(t); err != nil {
 			return err
 		}

@@ -28,6 +28,15 @@ type Options struct {
 	// Fault is asked about each request (in a batch, about each part) before it
 	// is looked at; the zero Fault lets it pass. For tests. [IsChange] helps to count.
 	Fault func(*http.Request) Fault
+	// Quotas are limits by metric, "CPUS" in every region or "europe-west1/CPUS"
+	// in one; what is not named is plenty.
+	Quotas map[string]float64
+	// Stock tells whether a zone has machines of a type left; nil means always.
+	// It is asked when one is made or started. For tests.
+	Stock func(zone, machineType string) bool
+	// Withheld are permissions that the caller is said not to have. Nothing is
+	// refused for lack of them. For tests.
+	Withheld []string
 	// CheckResponses is told about each answer that does not fit Google's
 	// description. For tests; nil does not check.
 	CheckResponses func(error)
@@ -44,6 +53,7 @@ type Fault struct {
 	CutAfter   bool          // do it, and close the connection without an answer
 	Status     int           // answer with this status and do nothing
 	Reason     string        // reason told with Status; one that fits it when empty
+	Message    string        // told with Status
 	RetryAfter time.Duration // told with Status
 	Operation  *OperationFault
 	Delay      time.Duration
@@ -55,6 +65,8 @@ type OperationFault struct {
 	Code    string // "ZONE_RESOURCE_POOL_EXHAUSTED", "QUOTA_EXCEEDED", …
 	Message string
 	Status  int // httpErrorStatusCode; 503 when zero
+	// Details are errorDetails as the API describes them.
+	Details []any
 }
 
 func (o *Options) fill() {

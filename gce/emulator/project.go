@@ -8,7 +8,10 @@ func projects() collection {
 		resource: "projects", kind: "projects", item: "compute#project",
 		methods: map[string]handler{
 			"get": func(c *call) (out obj, err error) {
-				c.s.store.view(func(t *tx) { out = clone(projectDoc(t, c.project())) })
+				c.s.store.view(func(t *tx) {
+					out = clone(projectDoc(t, c.project()))
+					out["quotas"] = c.s.quotas(t, c.project(), "", projectMetrics)
+				})
 				return out, nil
 			},
 			"setCommonInstanceMetadata": setCommonInstanceMetadata,
@@ -31,8 +34,6 @@ func projectDoc(t *tx, name string) obj {
 		"xpnProjectStatus": "UNSPECIFIED_XPN_PROJECT_STATUS", "vmDnsSetting": "ZONAL_ONLY",
 		"defaultServiceAccount":  strconv.FormatUint(projectNumber(name), 10) + "-compute@developer.gserviceaccount.com",
 		"commonInstanceMetadata": newMetadata(nil),
-		"quotas": quotas("NETWORKS", "SUBNETWORKS", "FIREWALLS", "ROUTES", "STATIC_ADDRESSES", "IN_USE_ADDRESSES",
-			"INSTANCE_TEMPLATES", "HEALTH_CHECKS", "FORWARDING_RULES", "IMAGES", "SNAPSHOTS"),
 	}
 	for k, v := range t.get(projectRef(name)) {
 		o[k] = v

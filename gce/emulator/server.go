@@ -32,6 +32,8 @@ type Server struct {
 
 	ended sync.Map // MachineKey: machines that ended before they were RUNNING
 
+	held atomic.Pointer[store] // what lists show, if not what is there
+
 	network *networker
 	groups  *grouper
 

@@ -124,7 +124,11 @@ func (s *Server) finish(j job, failed error) bool {
 		if failed != nil {
 			p := asProblem(failed)
 			// Without httpErrorStatusCode the Go client reports success.
-			o["error"] = obj{"errors": []any{obj{"code": p.Code, "message": p.Message}}}
+			e := obj{"code": p.Code, "message": p.Message}
+			if details := list(sub(j.Args, "fault"), "details"); len(details) > 0 {
+				e["errorDetails"] = details
+			}
+			o["error"] = obj{"errors": []any{e}}
 			o["httpErrorStatusCode"], o["httpErrorMessage"] = p.Status, httpMessage(p.Status)
 		}
 		return nil

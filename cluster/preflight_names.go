@@ -1,0 +1,74 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+
+	"hakube/cluster/plan"
+	"hakube/gce"
+)
+
+// takenNames looks at all objects at the same time and returns those that have
+// a name of ours and are not ours, or differ from the settings, and what is
+// missing of the rest.
+func (r *run) takenNames(ctx context.Context, steps []made) (taken Unfit, missing []object, err error) {
+	type sight struct {
+		no     *Refused
+		is     plan.Presence
+		beside Unfit
+	}
+	seen, reads := make([]sight, len(steps)), make([]func() error, len(steps))
+	for i, s := range steps {
+		reads[i] = func() (err error) {
+			st, err := s.Observe(ctx)
+			if errors.As(err, &seen[i].no) {
+				return nil
+			}
+			if seen[i].is = st.Is; err == nil && st.Is == plan.Absent {
+				seen[i].beside, err = r.beside(ctx, s.thing())
+			}
+			return err
+		}
+	}
+	if err := together(reads...); err != nil {
+		return nil, nil, err
+	}
+	for i, s := range seen {
+		if s.no != nil {
+			taken = append(taken, s.no)
+		}
+		if taken = append(taken, s.beside...); s.no == nil && s.is == plan.Absent {
+			missing = append(missing, steps[i].thing())
+		}
+	}
+	return taken, missing, nil
+}
+
+// beside are objects of other kinds that making one needs the name of: a
+// machine makes a boot disk of its name, a managed group an instance group.
+func (r *run) beside(ctx context.Context, o object) (Unfit, error) {
+	var x object
+	var err error
+	switch o.kind {
+	case kindInstance:
+		x = object{kind: kindDisk, name: o.name, zone: o.zone}
+		_, err = r.gce.Disks(o.zone).Get(ctx, o.name)
+	case kindGroup:
+		x = object{kind: kindMasterGroup, name: o.name, zone: o.zone}
+		_, err = r.gce.InstanceGroups(o.zone).Get(ctx, o.name)
+	default:
+		return nil, nil
+	}
+	if gce.IsNotFound(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return Unfit{nameTaken(x.String(), x, "has the name that "+string(o.kind)+" "+o.name+" needs", o.renamedBy())}, nil
+}
+
+// regional is an object of the run's region.
+func (r *run) regional(k kind, name string) object {
+	return object{kind: k, name: name, region: r.region()}
+}

@@ -1,0 +1,65 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// needed are the permissions that making an object takes, as Compute Engine's
+// reference lists them with each method. What may be granted on another
+// resource than the project (to act as a service account) is not asked for.
+// (https://cloud.google.com/compute/docs/access/iam-permissions)
+var needed = map[kind][]string{
+	kindNetwork:    {"networks.create"},
+	kindSubnetwork: {"subnetworks.create", "networks.updatePolicy"},
+	kindFirewall:   {"firewalls.create", "networks.updatePolicy"},
+	kindAddress:    {"addresses.create", "addresses.setLabels"},
+	kindDisk:       {"disks.create", "disks.setLabels"},
+	kindInstance: {"instances.create", "instances.setLabels", "instances.setMetadata", "instances.setServiceAccount", "instances.setTags",
+		"disks.create", "disks.use", "subnetworks.use", "subnetworks.useExternalIp", "addresses.use"},
+	kindTemplate:    {"instanceTemplates.create"},
+	kindGroup:       {"instanceGroupManagers.create", "instanceTemplates.useReadOnly", "instances.create"},
+	kindMasterGroup: {"instanceGroups.create", "instanceGroups.update", "instances.use"},
+	kindHealthCheck: {"regionHealthChecks.create"},
+	kindService:     {"regionBackendServices.create", "regionHealthChecks.useReadOnly", "instanceGroups.use"},
+	kindRule: {"forwardingRules.create", "forwardingRules.setLabels", "regionBackendServices.use", "addresses.use",
+		"instances.addAccessConfig", "instances.deleteAccessConfig"},
+}
+
+// withheld asks which of the permissions that making all of it takes the
+// account has not got. The service that knows is not Compute Engine, and may
+// be switched off in the project: then that is a warning, and what is
+// withheld shows when it is needed.
+func (r *run) withheld(ctx context.Context, missing []object) (Unfit, error) {
+	var ask []string
+	for _, o := range missing {
+		for _, p := range needed[o.kind] {
+			if p = "compute." + p; !slices.Contains(ask, p) {
+				ask = append(ask, p)
+			}
+		}
+	}
+	if len(ask) == 0 {
+		return nil, nil
+	}
+	slices.Sort(ask)
+	no, err := r.gce.WithheldPermissions(ctx, ask...)
+	var closed interface{ Permanent() bool }
+	if errors.As(err, &closed) && closed.Permanent() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.warn(fmt.Sprintf("whether the account may make all of it is not known beforehand: %v", err))
+		return nil, nil
+	}
+	if err != nil || len(no) == 0 {
+		return nil, err
+	}
+	return Unfit{{
+		Why: fmt.Sprintf("the account in use has not got on project %s: %s", r.want.project, strings.Join(no, ", ")),
+		Cure: fmt.Sprintf("roles/compute.admin has them: gcloud projects add-iam-policy-binding %s --member user:YOU --role roles/compute.admin",
+			r.want.project),
+	}}, nil
+}

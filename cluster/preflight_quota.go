@@ -1,0 +1,184 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"cloud.google.com/go/compute/apiv1/computepb"
+
+	"hakube/gce"
+)
+
+// A demand is what a step takes of each quota, by Google's name for it. Those
+// of the region and of the project have no name in common here.
+// (https://cloud.google.com/compute/resource-usage)
+type demand map[string]float64
+
+// demandOf counts what is missing; nodes are those the pool grows by.
+func (r *run) demandOf(missing []object, nodes int, cpus func(machineType string, preemptible bool) (metric string, n int)) demand {
+	d, s := demand{}, r.want.settings
+	disk := func(kind Name, gb Size, n int) {
+		metric := "SSD_TOTAL_GB" // that of balanced disks too
+		if kind == "" || kind == "pd-standard" {
+			metric = "DISKS_TOTAL_GB"
+		}
+		d[metric] += float64(int(gb) * n)
+	}
+	machines := func(machineType string, preemptible Bool, n int) {
+		metric, each := cpus(machineType, bool(preemptible))
+		d[metric] += float64(each * n)
+		d["CPUS_ALL_REGIONS"] += float64(each * n)
+		d["INSTANCES"] += float64(n)
+		d["IN_USE_ADDRESSES"] += float64(n) // each has an external one
+	}
+	for _, o := range missing {
+		switch o.kind {
+		case kindNetwork:
+			d["NETWORKS"]++
+		case kindSubnetwork:
+			d["SUBNETWORKS"]++
+		case kindFirewall:
+			d["FIREWALLS"]++
+		case kindAddress:
+			d["STATIC_ADDRESSES"]++
+		case kindTemplate:
+			d["INSTANCE_TEMPLATES"]++
+		case kindHealthCheck:
+			d["HEALTH_CHECKS"]++
+		case kindService:
+			d["BACKEND_SERVICES"]++
+		case kindRule:
+			d["FORWARDING_RULES"]++
+			d["IN_USE_ADDRESSES"]++ // the master it had the address from takes another one
+		case kindMasterGroup:
+			d["INSTANCE_GROUPS"]++
+		case kindGroup:
+			d["INSTANCE_GROUPS"]++
+			d["INSTANCE_GROUP_MANAGERS"]++
+		case kindDisk:
+			disk(s.MasterDiskType, s.MasterDiskSize, 1)
+		case kindInstance:
+			machines(r.want.masterType, s.PreemptibleMain, 1)
+			disk("", s.MasterRootSize, 1)
+		}
+	}
+	if nodes > 0 {
+		machines(string(s.NodeSize), s.PreemptibleNode, nodes)
+		disk(s.NodeDiskType, s.NodeDiskSize, nodes)
+	}
+	return d
+}
+
+// tooLittle compares what is missing with what the region and the project may
+// still have. A quota they do not speak of is none.
+func (r *run) tooLittle(ctx context.Context, missing []object) (Unfit, error) {
+	nodes := 0
+	if r.mode != AddReplica {
+		for _, g := range r.poolGroups() {
+			nodes += max(0, g.wants-g.size)
+		}
+	}
+	if len(missing) == 0 && nodes == 0 {
+		return nil, nil
+	}
+	var region *computepb.Region
+	var project *computepb.Project
+	sizes := map[string]int{}
+	types := []string{}
+	if slices.ContainsFunc(missing, func(o object) bool { return o.kind == kindInstance }) {
+		types = append(types, r.want.masterType)
+	}
+	if nodes > 0 && !slices.Contains(types, string(r.want.settings.NodeSize)) {
+		types = append(types, string(r.want.settings.NodeSize))
+	}
+	found := make([]int, len(types))
+	reads := []func() error{
+		func() (err error) { region, err = r.gce.Regions().Get(ctx, Zone(r.want.zone).Region()); return err },
+		func() (err error) { project, err = r.gce.GetProject(ctx); return err },
+	}
+	for i, t := range types {
+		reads = append(reads, func() (err error) { found[i], err = r.cpusOf(ctx, t); return err })
+	}
+	if err := together(reads...); err != nil {
+		return nil, err
+	}
+	for i, t := range types {
+		sizes[t] = found[i]
+	}
+	inRegion, inProject := quotasOf(region.GetQuotas()), quotasOf(project.GetQuotas())
+	d := r.demandOf(missing, nodes, func(machineType string, preemptible bool) (string, int) {
+		return inRegion.cpuMetric(machineType, preemptible), sizes[machineType]
+	})
+	var short Unfit
+	for _, metric := range slices.Sorted(maps.Keys(d)) {
+		where, of := inRegion, "of region "+region.GetName()
+		if _, ok := inRegion[metric]; !ok {
+			where, of = inProject, "of project "+r.want.project
+		}
+		q, ok := where[metric]
+		if !ok || d[metric] == 0 || q.GetUsage()+d[metric] <= q.GetLimit() {
+			continue
+		}
+		short = append(short, &Refused{
+			Why: fmt.Sprintf("quota %s %s: %g more are needed, and %g of %g are used", metric, of, d[metric], q.GetUsage(), q.GetLimit()),
+			Cure: fmt.Sprintf("ask for more at https://console.cloud.google.com/iam-admin/quotas?project=%s, or make fewer or smaller machines (NUM_NODES, NODE_SIZE, MASTER_SIZE)",
+				r.want.project),
+		})
+	}
+	return short, nil
+}
+
+type quotas map[string]*computepb.Quota
+
+func quotasOf(list []*computepb.Quota) quotas {
+	all := quotas{}
+	for _, q := range list {
+		all[q.GetMetric()] = q
+	}
+	return all
+}
+
+// cpuMetric is which CPUs a machine type takes: those of its family, where
+// there is a quota for that, or the plain ones, which E2 and N1 take. Preemptible
+// machines have a quota of their own once it was granted.
+func (q quotas) cpuMetric(machineType string, preemptible bool) string {
+	if preemptible && q["PREEMPTIBLE_CPUS"].GetLimit() > 0 {
+		return "PREEMPTIBLE_CPUS"
+	}
+	family, _, _ := strings.Cut(machineType, "-")
+	if metric := strings.ToUpper(family) + "_CPUS"; family != "e2" && family != "n1" && q[metric] != nil {
+		return metric
+	}
+	return "CPUS"
+}
+
+func (r *run) sawType(t *computepb.MachineType) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.cpus == nil {
+		r.cpus = map[string]int{}
+	}
+	r.cpus[t.GetName()] = int(t.GetGuestCpus())
+}
+
+// cpusOf asks how many CPUs a machine type has, once.
+func (r *run) cpusOf(ctx context.Context, machineType string) (int, error) {
+	r.mu.Lock()
+	n, ok := r.cpus[machineType]
+	r.mu.Unlock()
+	if ok {
+		return n, nil
+	}
+	t, err := r.gce.MachineTypes(r.want.zone).Get(ctx, machineType)
+	if gce.IsNotFound(err) {
+		return 0, nil // which is said already
+	}
+	if err != nil {
+		return 0, err
+	}
+	r.sawType(t)
+	return int(t.GetGuestCpus()), nil
+}

@@ -1,0 +1,117 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"hakube/cluster/plan"
+	"hakube/gce"
+)
+
+// OutOfStock is a zone that has no machines, or disks, of the kind just now.
+type OutOfStock struct {
+	Zone   string
+	Others []string // zones of the region to try instead
+	Err    error
+	again  string // what goes before "hakube up" beside the zone
+	back   string // the disk that was taken back
+}
+
+func (e *OutOfStock) Error() string {
+	if e.back == "" {
+		return e.Err.Error()
+	}
+	return fmt.Sprintf("%v\n%s, on which nothing was, was taken back: the master can be made in another zone", e.Err, e.back)
+}
+
+func (e *OutOfStock) Unwrap() error { return e.Err }
+
+// Hint names the other zones.
+func (e *OutOfStock) Hint() string {
+	if len(e.Others) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("in another zone: KUBE_GCE_ZONE=%s%s hakube up; the region's others to try: %s", e.Others[0], e.again, strings.Join(e.Others, ", "))
+}
+
+// stock makes the error of a run one that says where there may be machines, if
+// that is what is missing, and takes back the disk that was made for a first
+// master that cannot be: with it the cluster would live in that zone.
+func (r *run) stock(ctx context.Context, err error, report func(plan.Event)) error {
+	zone, others, is := gce.NoStock(err)
+	if !is || ctx.Err() != nil {
+		return err
+	}
+	e := &OutOfStock{Zone: or(zone, r.want.zone), Others: others, Err: err}
+	switch r.mode {
+	case AddPool:
+		e.again = " KUBE_USE_EXISTING_MASTER=true"
+	case AddReplica:
+		e.again = " KUBE_REPLICATE_EXISTING_MASTER=true"
+	}
+	if len(e.Others) == 0 {
+		if e.Others, err = r.otherZones(ctx, e.Zone); err != nil {
+			return fmt.Errorf("%w\nlooking for other zones: %w", e, err)
+		}
+	}
+	if r.mode == Create {
+		if e.back, err = r.takeBack(ctx, report); err != nil {
+			return fmt.Errorf("%w\ntaking back the disk of the master that was not made: %w", e, err)
+		}
+		if e.back == "" { // the cluster lives here
+			e.again = " KUBE_USE_EXISTING_MASTER=true"
+		}
+	}
+	return e
+}
+
+// otherZones are those of the region that are up, but for those the cluster is
+// in already, if there are such.
+func (r *run) otherZones(ctx context.Context, out string) ([]string, error) {
+	all, err := r.gce.Zones().List(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var others []string
+	for _, z := range all {
+		if name := z.GetName(); name != out && Zone(name).Region() == Zone(out).Region() && z.GetStatus() == "UP" {
+			others = append(others, name)
+		}
+	}
+	slices.Sort(others)
+	used := r.have.zones(func(object) bool { return true })
+	free := slices.DeleteFunc(slices.Clone(others), func(z string) bool { return slices.Contains(used, z) })
+	if len(free) == 0 {
+		return others, nil
+	}
+	return free, nil
+}
+
+// takeBack removes the disk of a first master whose machine could not be made:
+// one that was made empty and was never on a machine. It returns what it removed.
+func (r *run) takeBack(ctx context.Context, report func(plan.Event)) (string, error) {
+	for i, m := range r.toBe() {
+		d := object{kind: kindDisk, name: r.want.names.DiskOf(m.name), zone: m.zone}
+		if r.have.has(m) {
+			continue
+		}
+		if _, err := r.gce.Instances(m.zone).Get(ctx, m.name); !gce.IsNotFound(err) {
+			return "", err
+		}
+		x, err := r.gce.Disks(d.zone).Get(ctx, d.name)
+		if gce.IsNotFound(err) {
+			continue
+		}
+		if err != nil {
+			return "", err
+		}
+		if filled := x.GetLastAttachTimestamp() + x.GetSourceSnapshot() + x.GetSourceImage() + x.GetSourceDisk(); filled != "" ||
+			len(x.GetUsers()) > 0 || !r.owns(x.GetDescription()) {
+			continue
+		}
+		return "disk " + d.name, plan.Run(ctx, []plan.Item{{Step: r.disks()[i], Want: false}}, report)
+	}
+	return "", nil
+}

@@ -1,0 +1,38 @@
+package emulator
+
+import (
+	"encoding/json"
+	"io"
+	"net/http"
+	"regexp"
+	"slices"
+)
+
+// Of Cloud Resource Manager one question is answered: what the caller may do in
+// a project. Here that is everything, unless an option withholds some; the
+// answer is all that does, since the embedded GCE knows no users.
+// (https://cloud.google.com/resource-manager/reference/rest/v1/projects/testIamPermissions)
+
+var permissionsPath = regexp.MustCompile(`^/v1/projects/[a-z0-9:.-]+:testIamPermissions$`)
+
+// maxPermissions is how many can be asked for at once.
+const maxPermissions = 100
+
+func (s *Server) testPermissions(w http.ResponseWriter, r *http.Request) (obj, error) {
+	raw, err := io.ReadAll(http.MaxBytesReader(w, r.Body, 1<<20))
+	if err != nil {
+		return nil, refuse("Reading request: %v", err)
+	}
+	var asked struct{ Permissions []string }
+	if err := json.Unmarshal(raw, &asked); err != nil {
+		return nil, &problem{400, "parseError", "", "Parse Error: " + err.Error()}
+	}
+	if len(asked.Permissions) > maxPermissions {
+		return nil, refuse("At most %d permissions can be tested at once.", maxPermissions)
+	}
+	granted := slices.DeleteFunc(asked.Permissions, func(p string) bool { return slices.Contains(s.opts.Withheld, p) })
+	if len(granted) == 0 {
+		return obj{}, nil // left out when empty, as Google does
+	}
+	return obj{"permissions": granted}, nil
+}

@@ -1,0 +1,146 @@
+package emulator
+
+import (
+	"encoding/json"
+	"net/http"
+	"strings"
+	"testing"
+)
+
+// quota reads one of a document's quotas.
+func quota(t *testing.T, o obj, metric string) (limit, usage float64) {
+	t.Helper()
+	for _, q := range objects(o, "quotas") {
+		if str(q, "metric") == metric {
+			return q["limit"].(float64), q["usage"].(float64)
+		}
+	}
+	t.Errorf("no quota %s in %v", metric, o["quotas"])
+	return 0, 0
+}
+
+func TestQuotas(t *testing.T) {
+	w := newWorld(t, func(o *Options) {
+		o.Quotas = map[string]float64{"europe-west1/CPUS": 4, "us-east1/CPUS": 0, "STATIC_ADDRESSES": 1, "NETWORKS": 1, "DISKS_TOTAL_GB": 45}
+	})
+	w.subnet() // the one network there may be
+	check := func(path, metric string, limit, used float64) {
+		t.Helper()
+		if l, u := quota(t, w.get(path), metric); l != limit || u != used {
+			t.Errorf("%s is %v of %v, want %v of %v", metric, u, l, used, limit)
+		}
+	}
+	region := strings.TrimSuffix(regionW, "/")
+	check(region, "CPUS", 4, 0)
+	check("projects/p", "NETWORKS", 1, 1)
+	w.refused(403, "quotaExceeded", "POST", "projects/p/global/networks", obj{"name": "second", "autoCreateSubnetworks": false})
+	w.made("POST", regionW+"addresses", obj{"name": "a"})
+	status, o := w.send("POST", regionW+"addresses", obj{"name": "b"})
+	if status != 403 || message(o) != "Quota 'STATIC_ADDRESSES' exceeded.  Limit: 1.0 in region europe-west1." {
+		t.Errorf("%d %s", status, message(o))
+	}
+	w.made("POST", "projects/p/regions/us-east1/addresses", obj{"name": "b"}) // of each region its own
+
+	w.made("POST", zoneB+"instances", instance("m1", obj{"machineType": "zones/europe-west1-b/machineTypes/e2-standard-4"}))
+	check(region, "CPUS", 4, 4)
+	check("projects/p", "CPUS_ALL_REGIONS", plenty, 4)
+	check(region, "INSTANCES", plenty, 1)
+	check(region, "DISKS_TOTAL_GB", 45, 10)
+	op := w.do("POST", zoneB+"instances", instance("m2", nil))
+	e := objects(sub(op, "error"), "errors")
+	if len(e) != 1 || str(e[0], "code") != "QUOTA_EXCEEDED" || num(op, "httpErrorStatusCode") != 403 {
+		t.Fatalf("operation: %v", op)
+	}
+	if info := sub(objects(e[0], "errorDetails")[0], "quotaInfo"); num(info, "limit") != 4 || str(info, "limitName") != "CPUS-per-project-region" {
+		t.Errorf("details: %v", info)
+	}
+	w.refused(404, "notFound", "GET", zoneB+"instances/m2", nil)
+	w.refused(404, "notFound", "GET", zoneB+"disks/m2", nil)
+	w.made("POST", zoneB+"instances/m1/stop", nil) // gives its CPUs back
+	check(region, "CPUS", 4, 0)
+	w.made("POST", zoneB+"instances", instance("m2", nil))
+	if op := w.do("POST", zoneB+"disks", obj{"name": "d", "sizeGb": "30"}); !strings.Contains(message(obj{"error": objects(sub(op, "error"), "errors")[0]}), "DISKS_TOTAL_GB") {
+		t.Errorf("operation: %v", op)
+	}
+	w.made("POST", zoneB+"disks", obj{"name": "d", "sizeGb": "30", "type": "zones/europe-west1-b/diskTypes/pd-balanced"})
+	check(region, "SSD_TOTAL_GB", plenty, 30)
+}
+
+// TestQuotaOfGroup: a machine too many is noted in the group and made when there is room.
+func TestQuotaOfGroup(t *testing.T) {
+	w := newWorld(t, func(o *Options) { o.Quotas = map[string]float64{"INSTANCES": 1} })
+	w.subnet()
+	w.template("tmpl")
+	w.made("POST", zoneB+"instances", instance("m", nil))
+	w.made("POST", zoneB+"instanceGroupManagers", obj{"name": "g", "targetSize": 1, "instanceTemplate": "global/instanceTemplates/tmpl"})
+	for {
+		if err := w.s.groups.pass(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		_, o := w.send("POST", zoneB+"instanceGroupManagers/g/listManagedInstances", nil)
+		m := objects(o, "managedInstances")
+		if len(m) != 1 {
+			t.Fatalf("members: %v", m)
+		}
+		if e := objects(sub(sub(m[0], "lastAttempt"), "errors"), "errors"); len(e) > 0 {
+			if str(e[0], "code") != "QUOTA_EXCEEDED" {
+				t.Errorf("last attempt: %v", e)
+			}
+			break
+		}
+	}
+	w.made("DELETE", zoneB+"instances/m", nil)
+	w.stable("g", 1)
+}
+
+func TestTestIamPermissions(t *testing.T) {
+	w := newWorld(t, func(o *Options) { o.Withheld = []string{"compute.instances.create"} })
+	ask := func(body string) (int, obj) {
+		t.Helper()
+		req, err := http.NewRequestWithContext(t.Context(), "POST", w.web.URL+"/v1/projects/p:testIamPermissions", strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp, err := w.web.Client().Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		var o obj
+		if err := json.NewDecoder(resp.Body).Decode(&o); err != nil {
+			t.Fatal(err)
+		}
+		return resp.StatusCode, o
+	}
+	if status, o := ask(`{"permissions":["compute.instances.create","compute.disks.create"]}`); status != 200 ||
+		len(list(o, "permissions")) != 1 || list(o, "permissions")[0] != "compute.disks.create" {
+		t.Errorf("%d %v", status, o)
+	}
+	if status, _ := ask(`[`); status != 400 {
+		t.Errorf("malformed: %d", status)
+	}
+}
+
+// TestHoldLists: what is made is got and not listed, what is gone is listed and not got.
+func TestHoldLists(t *testing.T) {
+	w := newWorld(t)
+	w.made("POST", regionW+"addresses", obj{"name": "old"})
+	release := w.s.HoldLists()
+	w.made("POST", regionW+"addresses", obj{"name": "new"})
+	w.made("DELETE", regionW+"addresses/old", nil)
+	w.get(regionW + "addresses/new")
+	w.refused(404, "notFound", "GET", regionW+"addresses/old", nil)
+	shown := func() (names []string) {
+		for _, o := range objects(w.get(regionW+"addresses"), "items") {
+			names = append(names, str(o, "name"))
+		}
+		return names
+	}
+	if got := shown(); len(got) != 1 || got[0] != "old" {
+		t.Errorf("held: %v", got)
+	}
+	release()
+	if got := shown(); len(got) != 1 || got[0] != "new" {
+		t.Errorf("released: %v", got)
+	}
+}
