@@ -68,7 +68,7 @@ func Serve(ctx context.Context, dir string, o Options, host func() (*Host, error
 	h.Attach(api)
 
 	d := &daemon{api: api, host: h, options: o, endpoint: "http://" + l.Addr().String()}
-	server := &http.Server{Handler: d, ReadHeaderTimeout: 10 * time.Second, ErrorLog: slog.NewLogLogger(logger.Handler(), slog.LevelWarn)}
+	server := &http.Server{Handler: d, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 5 * time.Minute, ErrorLog: slog.NewLogLogger(logger.Handler(), slog.LevelWarn)}
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(l) }()
 	at := struct {
@@ -116,9 +116,13 @@ type daemon struct {
 func (d *daemon) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case r.Method == http.MethodConnect:
-		d.connect(w, r)
+		if d.api.Guard(w, r) {
+			d.connect(w, r)
+		}
 	case r.URL.Path == statusPath:
-		d.status(w)
+		if d.api.Guard(w, r) {
+			d.status(w)
+		}
 	default:
 		d.api.ServeHTTP(w, r)
 	}
