@@ -57,7 +57,7 @@ func onCluster(u *ui, verb cluster.Verb, act func(*cli.Context, cluster.Settings
 
 // connect puts a cluster together with the cloud the settings name.
 func connect(ctx context.Context, u *ui, s cluster.Settings) (*cluster.Cluster, error) {
-	deps := cluster.Deps{Kubeconfig: s.Kubeconfig}
+	deps := cluster.Deps{Kubeconfig: string(s.Kubeconfig)}
 	options := gce.Options{
 		Project: string(s.Project), Region: s.Zone.Region(), UserAgent: "hakube/" + version,
 		Waiting: cluster.Waiting,
