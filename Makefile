@@ -42,7 +42,7 @@ endif
 fuzz: ## feed every parser of foreign input with what nobody sends, FUZZTIME=10m for each
 	@grep -l '^func Fuzz' $$(git ls-files '*_test.go') | xargs -n 1 dirname | sort -u | while read -r package; do \
 	for target in $$(sed -n 's/^func \(Fuzz[A-Za-z]*\)(.*/\1/p' "$$package"/*_test.go); do \
-	echo "$$package $$target for $(FUZZTIME)"; $(GO) test "./$$package" -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME); \
+	echo "$$package $$target for $(FUZZTIME)"; $(GO) test "./$$package" -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 5s; \
 	done; done
 
 demo: tools build ## a real one-zone cluster on this machine, used, taken down, and proof that nothing is left

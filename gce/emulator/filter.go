@@ -54,8 +54,8 @@ func lexFilter(s string) (out []token) {
 			return out
 		}
 		s = s[len(m[0]):]
-		trimmed := strings.TrimSpace(m[0])
-		if trimmed[0] == '"' || trimmed[0] == '\'' {
+		// Only what \s is: other spaces are letters here, also a word of nothing else.
+		if trimmed := strings.TrimLeft(m[0], " \t\n\f\r"); trimmed[0] == '"' || trimmed[0] == '\'' {
 			out = append(out, token{unescape(m[1] + m[2]), true})
 			continue
 		}

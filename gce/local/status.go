@@ -92,6 +92,18 @@ func Ask(ctx context.Context, dir string) (Status, error) {
 	return s, nil
 }
 
+// Killed tells whether the daemon of dir ended without being told to: it has
+// left its address behind.
+func Killed(dir string) (bool, error) {
+	if _, err := os.Stat(addressFile(dir)); errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	} else if err != nil {
+		return false, fmt.Errorf("reading the daemon's address: %w", err)
+	}
+	held, err := lockHeld(dir)
+	return err == nil && !held, err
+}
+
 // Saved returns the options of the last start in dir, and whether there was one.
 func Saved(dir string) (Options, bool, error) {
 	o := Defaults
