@@ -93,4 +93,3 @@ func FuzzOperation(f *testing.F) {
 		}
 	})
 }
-
