@@ -69,6 +69,9 @@ func Prepare(ctx context.Context, say func(string)) (*mirror.Mirror, error) {
 	if err != nil {
 		return nil, fmt.Errorf("finding the cache: %w", err)
 	}
+	if _, err := checkDir(cache, "HAKUBE_CACHE_DIR"); err != nil { // what is in it runs as root
+		return nil, err
+	}
 	if _, err := image.Build(ctx, image.Options{Dir: cache, Progress: say}); err != nil {
 		return nil, err
 	}

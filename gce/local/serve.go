@@ -98,7 +98,7 @@ func Serve(ctx context.Context, dir string, o Options, host func() (*Host, error
 // will do: those who talked to that one, and kubeconfigs, have it.
 func listen(dir, address string) (net.Listener, error) {
 	if _, port, err := net.SplitHostPort(address); err == nil && port == "0" {
-		if before, err := endpointOf(dir); err == nil && CheckListen(before) == nil {
+		if before, err := endpointOf(dir); err == nil {
 			if l, err := net.Listen("tcp", before); err == nil {
 				return l, nil
 			}
@@ -118,11 +118,14 @@ func endpointOf(dir string) (hostport string, err error) {
 	if err == nil {
 		err = json.Unmarshal(b, &at)
 	}
-	u, parseErr := url.Parse(at.Endpoint)
-	if err = errors.Join(err, parseErr); err != nil {
+	if err != nil {
 		return "", err
 	}
-	return u.Host, nil
+	u, err := url.Parse(at.Endpoint)
+	if err != nil {
+		return "", err
+	}
+	return u.Host, CheckListen(u.Host)
 }
 
 // CheckListen refuses to serve anybody but this machine: the API knows no users.
