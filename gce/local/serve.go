@@ -69,7 +69,7 @@ func Serve(ctx context.Context, dir string, o Options, host func() (*Host, error
 	h.Attach(api)
 
 	d := &daemon{api: api, host: h, options: o, endpoint: "http://" + l.Addr().String()}
-	server := &http.Server{Handler: d, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 5 * time.Minute, ErrorLog: slog.NewLogLogger(logger.Handler(), slog.LevelWarn)}
+	server := &http.Server{Handler: d, ReadHeaderTimeout: headerLimit, IdleTimeout: 5 * time.Minute, ErrorLog: slog.NewLogLogger(logger.Handler(), slog.LevelWarn)}
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(l) }()
 	at := struct {
@@ -93,6 +93,9 @@ func Serve(ctx context.Context, dir string, o Options, host func() (*Host, error
 	defer cancel()
 	return errors.Join(err, h.Halt(halt))
 }
+
+// headerLimit is how long the head of a request may take; the emulator limits the rest.
+var headerLimit = 10 * time.Second
 
 // listen takes the address that a daemon had here before it was killed, if any
 // will do: those who talked to that one, and kubeconfigs, have it.
