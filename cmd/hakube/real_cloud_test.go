@@ -3,7 +3,6 @@
 package main
 
 import (
-	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"net"
@@ -211,33 +210,4 @@ func (w *walk) noPrivateKeys(t *testing.T) {
 			}
 		}
 	}
-}
-
-var (
-	pemKey  = regexp.MustCompile(`(?s)-----BEGIN [A-Z ]*PRIVATE KEY-----\n(.*?)\n-----END`)
-	keyData = regexp.MustCompile(`client-key-data: (\S+)`)
-)
-
-// secrets are the lines of all private keys in text, also those in kubeconfigs.
-func secrets(text string) (lines []string) {
-	for _, m := range keyData.FindAllStringSubmatch(text, -1) {
-		lines = append(lines, m[1])
-		if b, err := base64.StdEncoding.DecodeString(m[1]); err == nil {
-			text += "\n" + string(b)
-		}
-	}
-	for _, m := range pemKey.FindAllStringSubmatch(text, -1) {
-		lines = append(lines, strings.Fields(m[1])...)
-	}
-	return slices.DeleteFunc(lines, func(s string) bool { return len(s) < 30 }) // the last line of a key may be short
-}
-
-// forms are the word and its base64, which differs by where in a text it begins.
-func forms(word string) []string {
-	list := []string{word}
-	for shift := range 3 {
-		encoded := base64.RawStdEncoding.EncodeToString([]byte(strings.Repeat("x", shift) + word))
-		list = append(list, encoded[(shift*4+2)/3:len(encoded)-2]) // without what its neighbours are part of
-	}
-	return list
 }
