@@ -1,12 +1,15 @@
 package main
 
 import (
+	"context"
 	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"hakube/gce/local"
 )
 
 // TestModes makes a cluster with umask 000: what hakube leaves on this machine
@@ -78,5 +81,40 @@ func TestModes(t *testing.T) {
 	}
 	if err := os.Chmod(key, 0o600); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestStrangePaths has home, state and kubeconfig in a directory that a shell
+// would make something else of.
+func TestStrangePaths(t *testing.T) {
+	p := newTrial(t)
+	work := t.TempDir()
+	home := filepath.Join(work, "-n $(touch canary) `touch canary`; touch canary' \"*#,")
+	if err := os.Mkdir(home, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	dir, config := filepath.Join(home, "gce"), filepath.Join(home, "kube config")
+	p.env = append(p.env, "HOME="+home, "HAKUBE_LOCAL_DIR="+dir, "KUBECONFIG="+config)
+	t.Chdir(work)
+	t.Cleanup(func() {
+		if err := local.Reset(context.Background(), dir); err != nil {
+			t.Error(err)
+		}
+	})
+	b := "KUBE_GCE_ZONE=" + zoneB
+	p.ok("local", "start", "--machines=model")
+	p.ok(b, "up")
+	p.ok(b, "validate")
+	if info, err := os.Stat(config); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("the kubeconfig: %v %v", info, err)
+	}
+	cmd := exec.Command("sh", "-c", `eval "$(`+quote(p.exe)+` local env)"; printf %s "$CLOUDSDK_CONFIG"`)
+	cmd.Env = p.env
+	if out, err := cmd.Output(); err != nil || string(out) != dir+"/gcloud" {
+		t.Errorf("what local env prints says %q to a shell (%v)", out, err)
+	}
+	p.ok(b, "down")
+	if left, err := os.ReadDir(work); err != nil || len(left) != 1 {
+		t.Errorf("made on the way: %v %v", left, err)
 	}
 }

@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"strings"
 	"syscall"
+	"unicode"
 )
 
 // A dirError is a directory that other users of this machine have a hand in.
@@ -61,4 +63,13 @@ func checkDir(dir, variable string) (fs.FileMode, error) {
 	default:
 		return perm, nil
 	}
+}
+
+// mountable refuses a path that the options of a mount, of which it becomes
+// one, would read as more than one.
+func mountable(dir, variable string) error {
+	if strings.ContainsFunc(dir, func(r rune) bool { return strings.ContainsRune(`,:\"`, r) || !unicode.IsPrint(r) }) {
+		return &dirError{fmt.Sprintf("%q", dir), "the machines' file systems are mounted from it, and its path has a comma, a colon, a backslash, a quote or a control character", "choose another with " + variable}
+	}
+	return nil
 }

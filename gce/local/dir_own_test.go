@@ -87,3 +87,15 @@ func TestForeignAddress(t *testing.T) {
 		}
 	}
 }
+
+// A path becomes part of a mount's options, and must not become more of them.
+func TestMountable(t *testing.T) {
+	for dir, good := range map[string]bool{
+		"/home/me/.local/state/hakube": true, "/a b/ü/$(id)'": true,
+		"/x,upperdir=/etc": false, "/a:b": false, `/a\,b`: false, "/a\nb": false, "/a\x00": false, `/"`: false,
+	} {
+		if err := mountable(dir, "HAKUBE_LOCAL_DIR"); (err == nil) != good {
+			t.Errorf("%q: %v", dir, err)
+		}
+	}
+}
