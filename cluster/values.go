@@ -262,15 +262,15 @@ func printable(s string) bool {
 // Seconds is a time limit, as kube-up counts it, in seconds; 15m is understood too.
 type Seconds time.Duration
 
-const maxSeconds = 7 * 24 * time.Hour
+const longestWait = 7 * 24 * time.Hour
 
 func (d *Seconds) Decode(s string) error {
-	if n, err := strconv.Atoi(s); err == nil && n > 0 && n <= int(maxSeconds/time.Second) {
+	if n, err := strconv.Atoi(s); err == nil && n > 0 && n <= int(longestWait/time.Second) {
 		*d = Seconds(time.Duration(n) * time.Second)
 		return nil
 	}
 	v, err := time.ParseDuration(s)
-	if err != nil || v <= 0 || v > maxSeconds {
+	if err != nil || v <= 0 || v > longestWait {
 		return fmt.Errorf("not a number of seconds above zero, of a week at most")
 	}
 	*d = Seconds(v)

@@ -21,6 +21,7 @@ import (
 type trial struct {
 	t         *testing.T
 	exe, dir  string
+	cwd       string
 	env       []string
 	home      string
 	longest   time.Duration
@@ -52,7 +53,7 @@ func (p *trial) run(words ...string) (stdout, stderr string, code int) {
 	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, p.exe, words[i:]...)
-	cmd.Env = append(slices.Clone(p.env), words[:i]...)
+	cmd.Env, cmd.Dir = append(slices.Clone(p.env), words[:i]...), p.cwd
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr, cmd.WaitDelay = &out, &errs, time.Second
 	begin := time.Now()
@@ -144,6 +145,7 @@ func (p *trial) objects() map[string]int {
 // and ends well. Model machines live in the daemon, so for them each kill is a
 // power cut of every machine at once; they boot from their disks.
 func TestDaemonKilled(t *testing.T) {
+	t.Parallel()
 	rounds, kills := 2, 3
 	if testing.Short() {
 		rounds, kills = 1, 1

@@ -15,6 +15,7 @@ import (
 // TestModes makes a cluster with umask 000: what hakube leaves on this machine
 // is for its owner only, and only the public half of the key is for all.
 func TestModes(t *testing.T) {
+	t.Parallel()
 	p := newTrial(t)
 	run := func(words string) {
 		t.Helper()
@@ -87,6 +88,7 @@ func TestModes(t *testing.T) {
 // TestStrangePaths has home, state and kubeconfig in a directory that a shell
 // would make something else of.
 func TestStrangePaths(t *testing.T) {
+	t.Parallel()
 	p := newTrial(t)
 	work := t.TempDir()
 	home := filepath.Join(work, "-n $(touch canary) `touch canary`; touch canary' \"*#,")
@@ -95,7 +97,7 @@ func TestStrangePaths(t *testing.T) {
 	}
 	dir, config := filepath.Join(home, "gce"), filepath.Join(home, "kube config")
 	p.env = append(p.env, "HOME="+home, "HAKUBE_LOCAL_DIR="+dir, "KUBECONFIG="+config)
-	t.Chdir(work)
+	p.cwd = work
 	t.Cleanup(func() {
 		if err := local.Reset(context.Background(), dir); err != nil {
 			t.Error(err)
@@ -109,7 +111,7 @@ func TestStrangePaths(t *testing.T) {
 		t.Errorf("the kubeconfig: %v %v", info, err)
 	}
 	cmd := exec.Command("sh", "-c", `eval "$(`+quote(p.exe)+` local env)"; printf %s "$CLOUDSDK_CONFIG"`)
-	cmd.Env = p.env
+	cmd.Env, cmd.Dir = p.env, work
 	if out, err := cmd.Output(); err != nil || string(out) != dir+"/gcloud" {
 		t.Errorf("what local env prints says %q to a shell (%v)", out, err)
 	}

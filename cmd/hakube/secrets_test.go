@@ -72,6 +72,7 @@ func unquoted(text string) string {
 // what hakube prints in both forms, the daemon's log, and everything the API
 // shows. What nodes join with is in their metadata and nowhere else.
 func TestSecrets(t *testing.T) {
+	t.Parallel()
 	p := newTrial(t)
 	b, c := "KUBE_GCE_ZONE="+zoneB, "KUBE_GCE_ZONE="+zoneC
 	printed := map[string]string{}
