@@ -9,7 +9,10 @@ VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unre
 PACKAGES := git mmdebstrap runc nftables iproute2 e2fsprogs util-linux kmod gcc libc6-dev shellcheck
 root := $(shell [ "$$(uname -s)" = Linux ] && [ "$$(id -u)" = 0 ] && echo yes)
 
-.PHONY: help build check test demo bench lint golden tools clean
+# How long "make fuzz" gives to each of its targets.
+FUZZTIME ?= 10m
+
+.PHONY: help build check test fuzz demo bench lint golden tools clean
 
 help: ## say what there is to make
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,6 +38,12 @@ else
 	@echo "real machines are skipped: they need Linux and root"
 endif
 	$(GO) test -count=1 -timeout 75m -v ./... 2>&1 | testdata/summarize.sh
+
+fuzz: ## feed every parser of foreign input with what nobody sends, FUZZTIME=10m for each
+	@grep -l '^func Fuzz' $$(git ls-files '*_test.go') | xargs -n 1 dirname | sort -u | while read -r package; do \
+	for target in $$(sed -n 's/^func \(Fuzz[A-Za-z]*\)(.*/\1/p' "$$package"/*_test.go); do \
+	echo "$$package $$target for $(FUZZTIME)"; $(GO) test "./$$package" -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 5s; \
+	done; done
 
 demo: tools build ## a real one-zone cluster on this machine, used, taken down, and proof that nothing is left
 	testdata/demo.sh bin/hakube

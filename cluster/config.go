@@ -6,6 +6,7 @@ import (
 	"os"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 
 	// kelseyhightower/envconfig: variables to fields by tags, as the project asks for.
@@ -52,15 +53,15 @@ func Load(verb Verb, given map[string]string, defaultProject func(Provider) stri
 		}
 		bad[f.Name] = true
 		if isFlag {
-			probs = append(probs, fmt.Sprintf("--%s=%q: %v", f.Tag.Get("flag"), text, err))
+			probs = append(probs, fmt.Sprintf("--%s=%s: %v", f.Tag.Get("flag"), quoted(text), err))
 		} else {
-			probs = append(probs, fmt.Sprintf("%s=%q: %v", name, os.Getenv(name), err))
+			probs = append(probs, fmt.Sprintf("%s=%s: %v", name, quoted(os.Getenv(name)), err))
 		}
 	}
 	if s.Project == "" && !bad["Project"] && !bad["Provider"] {
 		if p := defaultProject(s.Provider); p != "" {
 			if err := s.Project.Decode(p); err != nil {
-				probs = append(probs, fmt.Sprintf("gcloud's configured project %q: %v", p, err))
+				probs = append(probs, fmt.Sprintf("gcloud's configured project %s: %v", quoted(p), err))
 				bad["Project"] = true
 			}
 		}
@@ -73,6 +74,16 @@ func Load(verb Verb, given map[string]string, defaultProject func(Provider) stri
 		return s, warnings, probs
 	}
 	return s, warnings, nil
+}
+
+// quoted is a text that somebody set, for a message: what a terminal would act
+// upon is escaped, and of a long one the beginning is enough.
+func quoted(text string) string {
+	const most = 80
+	if len(text) <= most {
+		return strconv.Quote(text)
+	}
+	return fmt.Sprintf("%s… (%d bytes)", strconv.Quote(strings.ToValidUTF8(text[:most/2], "")), len(text))
 }
 
 // decode sets one field from the flag's text or else from the environment. A
@@ -142,15 +153,19 @@ func strangers(environ []string) (probs, warnings []string) {
 		if value == "" || known[name] || !strings.HasPrefix(name, "KUBE_") && !strings.HasPrefix(name, "HAKUBE_") {
 			continue
 		}
+		if len(name) > 2*len("KUBE_CLUSTER_INITIALIZATION_TIMEOUT") { // like none of them
+			name = quoted(name)
+		}
+		value = quoted(value)
 		if why, ok := withoutEffect[name]; ok {
-			warnings = append(warnings, fmt.Sprintf("%s=%q has no effect: %s", name, value, why))
+			warnings = append(warnings, fmt.Sprintf("%s=%s has no effect: %s", name, value, why))
 			continue
 		}
 		if near := nearest(name, names); near != "" {
-			probs = append(probs, fmt.Sprintf("%s=%q: no such setting; did you mean %s", name, value, near))
+			probs = append(probs, fmt.Sprintf("%s=%s: no such setting; did you mean %s", name, value, near))
 			continue
 		}
-		warnings = append(warnings, fmt.Sprintf("%s=%q is not a setting of hakube and has no effect", name, value))
+		warnings = append(warnings, fmt.Sprintf("%s=%s is not a setting of hakube and has no effect", name, value))
 	}
 	return probs, warnings
 }

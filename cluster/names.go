@@ -122,7 +122,7 @@ func (m Mark) For(role string) string {
 // Owns tells whether a description carries this cluster's mark.
 func (m Mark) Owns(description string) bool {
 	f := markFields(description)
-	return f["cluster"] == m.Cluster && f["project"] == m.Project
+	return m.Cluster != "" && f["cluster"] == m.Cluster && f["project"] == m.Project
 }
 
 // markFields are the fields of a mark, none if it is not one.

@@ -35,10 +35,10 @@ func specOf(s Settings, d Deps) spec {
 		zone:     string(s.Zone),
 		home:     string(s.Zone),
 		mirror:   or(string(s.Mirror), d.MirrorDefault),
-		context:  or(s.OverrideName, string(s.Project)+"_"+string(s.Prefix)),
+		context:  or(string(s.OverrideName), string(s.Project)+"_"+string(s.Prefix)),
 	}
 	sp.masterType = or(string(s.MasterSize), masterTypeFor(int(s.NumNodes)))
-	sp.kubeconfig = kubeconfigPath(or(d.Kubeconfig, s.Kubeconfig))
+	sp.kubeconfig = kubeconfigPath(or(d.Kubeconfig, string(s.Kubeconfig)))
 	if d.Signer != nil {
 		sp.login = replicate.AuthorizedLine(d.User, d.Signer)
 	}

@@ -49,7 +49,7 @@ func (r *run) checkTemplate(name string, t *computepb.InstanceTemplate) (plan.St
 	if a := p.GetServiceAccounts(); len(a) > 0 {
 		account = a[0]
 	}
-	wantAccount := s.NodeAccount
+	wantAccount := string(s.NodeAccount)
 	if len(s.NodeScopes) == 0 {
 		wantAccount = ""
 	}
@@ -141,7 +141,7 @@ func (r *run) insertTemplate(ctx context.Context) error {
 		Scheduling: scheduling(s.PreemptibleNode),
 	}
 	if len(s.NodeScopes) > 0 {
-		p.ServiceAccounts = []*computepb.ServiceAccount{{Email: &s.NodeAccount, Scopes: s.NodeScopes}}
+		p.ServiceAccounts = []*computepb.ServiceAccount{{Email: new(string(s.NodeAccount)), Scopes: s.NodeScopes}}
 	}
 	return r.gce.InstanceTemplates().Insert(ctx, &computepb.InstanceTemplate{
 		Name:        new(n.Template()),

@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"hakube/gce"
 )
@@ -68,7 +70,7 @@ func (b *Balancing) Decode(s string) error {
 // Zone is a Compute Engine zone.
 type Zone string
 
-var zoneGrammar = regexp.MustCompile(`^[a-z]+-[a-z]+[0-9]{1,2}-[a-z]$`)
+var zoneGrammar = regexp.MustCompile(`^[a-z]{1,20}-[a-z]{1,20}[0-9]{1,2}-[a-z]$`)
 
 func (z *Zone) Decode(s string) error {
 	if s != "" && !zoneGrammar.MatchString(s) {
@@ -84,7 +86,7 @@ func (z Zone) Region() string { return gce.Region(string(z)) }
 // Project is a project id, also of the older kind with a domain.
 type Project string
 
-var projectGrammar = regexp.MustCompile(`^([a-z0-9.-]+:)?[a-z][a-z0-9-]{0,61}[a-z0-9]$`)
+var projectGrammar = regexp.MustCompile(`^([a-z0-9][a-z0-9.-]{0,252}:)?[a-z][a-z0-9-]{0,61}[a-z0-9]$`)
 
 func (p *Project) Decode(s string) error {
 	if s != "" && !projectGrammar.MatchString(s) {
@@ -110,6 +112,10 @@ func (n *Name) Decode(s string) error {
 // Count is a whole number that is not negative.
 type Count int
 
+// maxCount is beyond every limit of Kubernetes and of Compute Engine, and far
+// from where arithmetic ends.
+const maxCount = 1_000_000
+
 func (c *Count) Decode(s string) error {
 	n, err := strconv.Atoi(s)
 	if err != nil {
@@ -117,6 +123,9 @@ func (c *Count) Decode(s string) error {
 	}
 	if n < 0 {
 		return fmt.Errorf("less than nothing")
+	}
+	if n > maxCount {
+		return fmt.Errorf("more than a cluster has, which is %d", maxCount)
 	}
 	*c = Count(n)
 	return nil
@@ -180,7 +189,7 @@ func (g *Size) Decode(s string) error {
 // Version is a Kubernetes version.
 type Version string
 
-var versionGrammar = regexp.MustCompile(`^v1\.[0-9]{1,3}\.[0-9]{1,3}(-[a-z0-9.]+)?$`)
+var versionGrammar = regexp.MustCompile(`^v1\.[0-9]{1,3}\.[0-9]{1,3}(-[a-z0-9.]{1,40})?$`)
 
 func (v *Version) Decode(s string) error {
 	if !versionGrammar.MatchString(s) {
@@ -190,33 +199,79 @@ func (v *Version) Decode(s string) error {
 	return nil
 }
 
-// URL is an http or https address without query, or none.
+// URL is an http or https address without user, query and fragment, or none.
+// It gets into scripts and configuration on machines.
 type URL string
+
+var urlGrammar = regexp.MustCompile(`^https?://([A-Za-z0-9]([A-Za-z0-9.-]{0,252})|\[[0-9a-fA-F:.]{2,45}\])(:[0-9]{1,5})?(/[A-Za-z0-9._~/-]{0,1000})?$`)
 
 func (u *URL) Decode(s string) error {
 	if s == "" {
 		return nil
 	}
-	p, err := url.Parse(s)
-	if err != nil || p.Host == "" || p.Scheme != "http" && p.Scheme != "https" || p.RawQuery != "" || p.Fragment != "" ||
-		strings.ContainsAny(s, " '\"`$\\\n\t<>") {
-		return fmt.Errorf("not an http or https address")
+	if _, err := url.Parse(s); err != nil || !urlGrammar.MatchString(s) {
+		return fmt.Errorf("not an http or https address of a host, a port and a path")
 	}
 	*u = URL(strings.TrimSuffix(s, "/"))
 	return nil
 }
 
+// Account is a service account: default, or an email address.
+type Account string
+
+var accountGrammar = regexp.MustCompile(`^(default|[a-z0-9][a-z0-9.-]{0,62}@[a-z0-9][a-z0-9.-]{0,252})$`)
+
+func (a *Account) Decode(s string) error {
+	if !accountGrammar.MatchString(s) {
+		return fmt.Errorf("not a service account: default, or an email address")
+	}
+	*a = Account(s)
+	return nil
+}
+
+// Path is a file of this machine, or a list of them, as the operating system
+// takes it: any text but what would confuse a terminal.
+type Path string
+
+func (p *Path) Decode(s string) error {
+	const most = 4096 // PATH_MAX of Linux
+	if len(s) > most || !printable(s) {
+		return fmt.Errorf("not a path of this machine: at most %d bytes, none of them a control character", most)
+	}
+	*p = Path(s)
+	return nil
+}
+
+// Title is what a person may call something: one line of text.
+type Title string
+
+func (t *Title) Decode(s string) error {
+	const most = 253
+	if len(s) > most || !printable(s) {
+		return fmt.Errorf("not a name: at most %d bytes, none of them a control character", most)
+	}
+	*t = Title(s)
+	return nil
+}
+
+// printable tells whether a text is what it looks like.
+func printable(s string) bool {
+	return utf8.ValidString(s) && !strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) })
+}
+
 // Seconds is a time limit, as kube-up counts it, in seconds; 15m is understood too.
 type Seconds time.Duration
 
+const longestWait = 7 * 24 * time.Hour
+
 func (d *Seconds) Decode(s string) error {
-	if n, err := strconv.Atoi(s); err == nil && n > 0 {
+	if n, err := strconv.Atoi(s); err == nil && n > 0 && n <= int(longestWait/time.Second) {
 		*d = Seconds(time.Duration(n) * time.Second)
 		return nil
 	}
 	v, err := time.ParseDuration(s)
-	if err != nil || v <= 0 {
-		return fmt.Errorf("not a number of seconds above zero")
+	if err != nil || v <= 0 || v > longestWait {
+		return fmt.Errorf("not a number of seconds above zero, of a week at most")
 	}
 	*d = Seconds(v)
 	return nil
@@ -250,6 +305,8 @@ var scopeAliases = map[string]string{
 	"trace": "trace.append", "userinfo-email": "userinfo.email",
 }
 
+var scopeGrammar = regexp.MustCompile(`^[a-z][a-z0-9._-]{0,99}$`)
+
 func (v *Scopes) Decode(s string) error {
 	*v = nil
 	if s == "" || s == "none" {
@@ -260,8 +317,10 @@ func (v *Scopes) Decode(s string) error {
 		if !isURL {
 			var known bool
 			if name, known = scopeAliases[scope]; !known {
-				return fmt.Errorf("%q is no scope; one looks like storage-ro or %smonitoring", scope, scopePrefix)
+				return fmt.Errorf("%s is no scope; one looks like storage-ro or %smonitoring", quoted(scope), scopePrefix)
 			}
+		} else if !scopeGrammar.MatchString(name) {
+			return fmt.Errorf("%s is no scope", quoted(scope))
 		}
 		*v = append(*v, scopePrefix+name)
 	}

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/url"
 	"regexp"
 	"slices"
 
@@ -103,6 +102,13 @@ func parseRings(text []byte) (map[string]Ring, error) {
 	return status.Rings, nil
 }
 
+// What a member may be called and where it may be reached: it gets into the
+// command lines and files of other masters.
+var (
+	memberName = regexp.MustCompile(`^[A-Za-z0-9._-]{0,253}$`)
+	peerURL    = regexp.MustCompile(`^https://([A-Za-z0-9][A-Za-z0-9.-]{0,252}|\[[0-9a-fA-F:.]+\]):[0-9]{1,5}$`)
+)
+
 var memberID = regexp.MustCompile(`^[1-9a-f][0-9a-f]{0,15}$`)
 
 // check finds what cannot be.
@@ -117,13 +123,15 @@ func (r Ring) check() error {
 			return fmt.Errorf("member %s twice", m.ID)
 		}
 		ids[m.ID] = true
+		if !memberName.MatchString(m.Name) {
+			return fmt.Errorf("member %s: %.100q is not a member's name", m.ID, m.Name)
+		}
 		if len(m.PeerURLs) == 0 {
 			return fmt.Errorf("member %s has no peer URL", m.ID)
 		}
 		for _, p := range m.PeerURLs {
-			u, err := url.Parse(p)
-			if err != nil || u.Scheme != "https" || u.Port() == "" || u.Path != "" {
-				return fmt.Errorf("member %s: %q is not a peer URL", m.ID, p)
+			if !peerURL.MatchString(p) {
+				return fmt.Errorf("member %s: %.100q is not a peer URL", m.ID, p)
 			}
 			if other, taken := peers[p]; taken {
 				return fmt.Errorf("members %s and %s share the peer URL %s", other, m.ID, p)

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"net/url"
 	"os"
 	"os/user"
 	"path/filepath"
@@ -57,7 +56,7 @@ func onCluster(u *ui, verb cluster.Verb, act func(*cli.Context, cluster.Settings
 
 // connect puts a cluster together with the cloud the settings name.
 func connect(ctx context.Context, u *ui, s cluster.Settings) (*cluster.Cluster, error) {
-	deps := cluster.Deps{Kubeconfig: s.Kubeconfig}
+	deps := cluster.Deps{Kubeconfig: string(s.Kubeconfig)}
 	options := gce.Options{
 		Project: string(s.Project), Region: s.Zone.Region(), UserAgent: "hakube/" + version,
 		Waiting: cluster.Waiting,
@@ -65,15 +64,15 @@ func connect(ctx context.Context, u *ui, s cluster.Settings) (*cluster.Cluster, 
 	var dialer net.Dialer
 	deps.Dial = dialer.DialContext
 	if s.Provider == cluster.Local {
-		status, err := ensureLocal(ctx, u)
+		gate, status, err := reach(ctx, u)
 		if err != nil {
 			return nil, err
 		}
-		options.Endpoint = status.Endpoint
+		options.Endpoint, options.HTTPClient = status.Endpoint, gate.client()
 		deps.MirrorDefault = status.Mirror
 		if status.Machines == local.Model {
 			deps.ProxyURL = status.Endpoint
-			deps.Dial = throughProxy(status.Endpoint)
+			deps.Dial = throughProxy(gate)
 		}
 	}
 	client, err := gce.New(ctx, options)
@@ -105,14 +104,9 @@ func connect(ctx context.Context, u *ui, s cluster.Settings) (*cluster.Cluster, 
 var noDeadline time.Time
 
 // throughProxy dials by HTTP CONNECT: model machines have no address on this host.
-func throughProxy(endpoint string) func(context.Context, string, string) (net.Conn, error) {
+func throughProxy(gate *embedded) func(context.Context, string, string) (net.Conn, error) {
 	return func(ctx context.Context, network, addr string) (net.Conn, error) {
-		proxy, err := url.Parse(endpoint)
-		if err != nil {
-			return nil, fmt.Errorf("dialling %s: %w", addr, err)
-		}
-		var d net.Dialer
-		conn, err := d.DialContext(ctx, network, proxy.Host)
+		conn, err := gate.dial(ctx, network)
 		if err != nil {
 			return nil, err
 		}

@@ -29,7 +29,7 @@ func TestMultizoneWorkers(t *testing.T) {
 		{"pool c", func(t *testing.T) { g.hakube(t, "up", zoneC, addPool) }, one, two},
 		{"pool d", func(t *testing.T) { g.hakube(t, "up", zoneD, addPool) }, one, three},
 		{"add c", func(t *testing.T) { g.withoutTheAddress(t, func() { g.replicate(t, zoneC) }) }, two, three},
-		{"add d", func(t *testing.T) { g.withoutTheAddress(t, func() { g.replicate(t, zoneD) }) }, three, three},
+		{"add d", func(t *testing.T) { g.withoutTheAddress(t, func() { g.replicateStruck(t, zoneD) }) }, three, three},
 		{"remove c", func(t *testing.T) { g.unreplicate(t, zoneC) }, []string{zoneB, zoneD}, three},
 		{"remove d", func(t *testing.T) { g.unreplicate(t, zoneD) }, one, three},
 		{"unpool c", func(t *testing.T) { g.hakube(t, "down", zoneC, addPool) }, one, []string{zoneB, zoneD}},

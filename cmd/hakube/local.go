@@ -200,8 +200,13 @@ func ensureLocal(ctx context.Context, u *ui) (local.Status, error) {
 		return local.Status{}, err
 	}
 	s, err := local.Ask(ctx, dir)
-	if err != nil || s.Running {
-		return s, err
+	if err != nil {
+		if killed, e := local.Killed(dir); e != nil || !killed { // just now, while it was asked
+			return s, err
+		}
+	}
+	if s.Running {
+		return s, nil
 	}
 	o, _, err := local.Saved(dir)
 	if err != nil {

@@ -15,6 +15,7 @@ import (
 )
 
 func main() {
+	restrict()
 	os.Exit(run(os.Args, os.Stdin, os.Stdout, os.Stderr))
 }
 

@@ -22,6 +22,7 @@ import (
 //   - Everything else on standard error begins with "hakube:"; lower case, no
 //     period at the end.
 //   - Each error is followed by its cures, one line each, "hakube: hint:".
+//   - What others said is written out where it would act on a terminal (plain.go).
 //   - With --json results are JSON on standard output, and progress, warnings
 //     and errors are JSON objects, one a line, on standard error.
 type ui struct {
@@ -39,14 +40,18 @@ func newUI(stdin, stdout, stderr *os.File) *ui {
 // printf prints a result.
 func (u *ui) printf(format string, a ...any) {
 	u.live.clear(u.err)
-	fmt.Fprintf(u.out, format, a...)
+	fmt.Fprint(u.out, plain(fmt.Sprintf(format, a...)))
 }
 
 // object prints a result as JSON.
 func (u *ui) object(v any) error {
 	u.live.clear(u.err)
-	e := json.NewEncoder(u.out)
-	return e.Encode(v)
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(u.out, "%s\n", plainJSON(b))
+	return err
 }
 
 // note prints what is good to know on the way.
@@ -58,11 +63,12 @@ func (u *ui) hint(text string) { u.say("hint", "hint: ", text) }
 
 func (u *ui) say(key, prefix, text string) {
 	u.live.clear(u.err)
+	text = brief(text)
 	if u.json {
 		u.line(map[string]string{key: text})
 		return
 	}
-	fmt.Fprintf(u.err, "hakube: %s%s\n", prefix, text)
+	fmt.Fprintf(u.err, "hakube: %s%s\n", prefix, plain(text))
 }
 
 // line prints an object on standard error.
@@ -71,7 +77,7 @@ func (u *ui) line(v any) {
 	if err != nil { // only for types that JSON has no word for
 		b = fmt.Appendf(nil, `{"error":%q}`, err)
 	}
-	fmt.Fprintf(u.err, "%s\n", b)
+	fmt.Fprintf(u.err, "%s\n", plainJSON(b))
 }
 
 // A hinter is an error that knows a cure.

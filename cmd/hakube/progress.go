@@ -49,7 +49,7 @@ func stepLine(e plan.Event) string {
 		elapsed = seconds(e.Elapsed)
 	}
 	line := fmt.Sprintf("[%*d/%d] %-48s %-8s %5s  %s", width, e.N, e.Of, e.Step, e.Kind, elapsed, firstLine(e.Why))
-	return strings.TrimRight(line, " ")
+	return plain(strings.TrimRight(line, " "))
 }
 
 // seconds prints a duration so that a person can compare it with another.

@@ -3,7 +3,6 @@
 package main
 
 import (
-	"bufio"
 	"fmt"
 	"maps"
 	"net/http"
@@ -97,17 +96,22 @@ func (w *walk) cameBack(t *testing.T, since time.Time) {
 	w.served(t)
 }
 
-// upKilled makes a cluster with an up that is killed at five points. Running
-// again always continues, and what it ends with is what an uncut one makes.
+// upKilled makes a cluster with an up that is killed at five points, and the
+// daemon at three in between. Running again always continues, and what it ends
+// with is what an uncut one makes.
 func (w *walk) upKilled(t *testing.T) {
-	for _, at := range []string{
-		`network default +made`,
-		`machine kubernetes-master +made`,
-		`API answers +waiting +\d`,
-		`kubeconfig local_kubernetes +made`,
-		`nodes are Ready +waiting +\d`,
+	for _, k := range []struct {
+		cut    string
+		daemon []string
+	}{
+		{`network default +made`, nil},
+		{`machine kubernetes-master +made`, []string{`subnetwork kubernetes-subnet-default +made`}},
+		{`API answers +waiting +\d`, nil},
+		{`kubeconfig local_kubernetes +made`, []string{`API answers +waiting +\d`}},
+		{`nodes are Ready +waiting +\d`, []string{`template kubernetes-minion-template +made`}},
 	} {
-		w.upUntil(t, at)
+		s := w.strike(t, nil, k.cut, k.daemon...)
+		t.Logf("killed at: %s", s.cut)
 	}
 	s := w.up(t)
 	w.healthy(t, s)
@@ -122,37 +126,6 @@ func (w *walk) upKilled(t *testing.T) {
 	if n := w.status(t).Calls.Change - before; n != 0 {
 		t.Errorf("up again makes %d changing calls, want 0", n)
 	}
-}
-
-// upUntil runs up and kills it when a line of its progress matches.
-func (w *walk) upUntil(t *testing.T, pattern string) {
-	t.Helper()
-	line := regexp.MustCompile(pattern)
-	cmd := exec.Command(w.exe, "up")
-	cmd.Env = w.env
-	progress, err := cmd.StderrPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	stuck := time.AfterFunc(realLimit, func() { _ = cmd.Process.Kill() })
-	defer stuck.Stop()
-	cut := ""
-	lines := bufio.NewScanner(progress)
-	for lines.Scan() {
-		if cut == "" && line.MatchString(lines.Text()) {
-			cut = lines.Text()
-			if err := cmd.Process.Kill(); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
-	if err := cmd.Wait(); cut == "" {
-		t.Fatalf("up ended (%v) before it said %q", err, pattern)
-	}
-	t.Logf("killed at: %s", cut)
 }
 
 // TestRealNeedsRoot: a person who is not root is told so in a line, and what

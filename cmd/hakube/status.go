@@ -86,6 +86,11 @@ func (v *watchValue) IsBoolFlag() bool { return true }
 // show prints a page.
 func (u *ui) show(page []byte) error {
 	u.live.clear(u.err)
+	if u.json {
+		page = plainJSON(page)
+	} else {
+		page = []byte(plain(string(page)))
+	}
 	_, err := u.out.Write(page)
 	return err
 }
@@ -118,7 +123,7 @@ func (u *ui) watch(ctx context.Context, every time.Duration, look func(context.C
 		}
 		switch same := bytes.Equal(page, last); {
 		case draws:
-			redraw(u.out, fmt.Appendf(nil, "%s, every %v, ^C ends\n%s", time.Now().Format(time.TimeOnly), every, page))
+			redraw(u.out, fmt.Appendf(nil, "%s, every %v, ^C ends\n%s", time.Now().Format(time.TimeOnly), every, plain(string(page))))
 		case err != nil && !same:
 			u.say("error", "error: ", err.Error())
 		case err != nil:

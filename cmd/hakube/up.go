@@ -63,7 +63,8 @@ func (u *ui) warnAll(warnings []string) {
 func (u *ui) closing(s *cluster.Summary) {
 	u.live.clear(u.err)
 	if e := s.Evidence; e != nil {
-		w := tabwriter.NewWriter(u.out, 0, 0, 3, ' ', 0)
+		var table strings.Builder
+		w := tabwriter.NewWriter(&table, 0, 0, 3, ' ', 0)
 		fmt.Fprintln(w, "NAME\tSTATUS\tROLE\tZONE\tVERSION")
 		for _, n := range e.Nodes {
 			status, role := "Ready", "node"
@@ -75,7 +76,8 @@ func (u *ui) closing(s *cluster.Summary) {
 			}
 			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", n.Name, status, role, n.Zone, n.Version)
 		}
-		_ = w.Flush() // standard output went away; there is nobody to tell
+		_ = w.Flush() // into memory
+		u.printf("%s", table.String())
 		for _, ring := range slices.Backward(slices.Sorted(maps.Keys(e.Rings))) {
 			u.printf("etcd ring %-7s %s\n", ring, ringLine(e.Rings[ring]))
 		}

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // maxParts is how many requests Google takes in one batch.
@@ -20,7 +21,7 @@ const maxParts = 1000
 // batch answers /batch/compute/v1: requests in the parts of a multipart/mixed
 // body, done side by side, since among them may be waits of two minutes.
 func (s *Server) batch(w http.ResponseWriter, r *http.Request) {
-	parts, err := readParts(w, r)
+	parts, err := readParts(r)
 	if err != nil {
 		p := refuse("Reading batch: %v", err)
 		answer(w, p.Status, p.body())
@@ -35,13 +36,11 @@ func (s *Server) batch(w http.ResponseWriter, r *http.Request) {
 		go func() {
 			defer wg.Done()
 			defer func() {
-				// A part that is cut takes the connection with it.
-				if v := recover(); v == http.ErrAbortHandler {
-					cut.Store(true)
-				} else if v != nil {
-					panic(v)
+				if recover() != nil { // only http.ErrAbortHandler gets here
+					cut.Store(true) // a part that is cut takes the connection with it
 				}
 			}()
+			defer s.rescue("part of a batch", func(p *problem) { answer(replies[i], p.Status, p.body()) })
 			s.serve(replies[i], p.request.WithContext(r.Context()), slashes.ReplaceAllString(p.request.URL.Path, "/"))
 		}()
 	}
@@ -60,6 +59,7 @@ func (s *Server) batch(w http.ResponseWriter, r *http.Request) {
 		replies[i].write(pw)
 	}
 	mw.Close()
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(answerLimit)) // a recorder in tests has none
 	w.Header().Set("Content-Type", "multipart/mixed; boundary="+mw.Boundary())
 	w.WriteHeader(http.StatusOK)
 	_, _ = w.Write(body.Bytes())
@@ -70,12 +70,12 @@ type part struct {
 	request *http.Request
 }
 
-func readParts(w http.ResponseWriter, r *http.Request) ([]part, error) {
+func readParts(r *http.Request) ([]part, error) {
 	kind, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil || kind != "multipart/mixed" || r.Method != http.MethodPost {
 		return nil, fmt.Errorf("not a POST of multipart/mixed")
 	}
-	mr := multipart.NewReader(http.MaxBytesReader(w, r.Body, 4*maxBody), params["boundary"])
+	mr := multipart.NewReader(r.Body, params["boundary"])
 	var parts []part
 	for {
 		p, err := mr.NextRawPart()
@@ -93,6 +93,9 @@ func readParts(w http.ResponseWriter, r *http.Request) ([]part, error) {
 		req, err := http.ReadRequest(bufio.NewReader(io.MultiReader(bytes.NewReader(raw), strings.NewReader("\r\n\r\n"))))
 		if err != nil {
 			return nil, fmt.Errorf("part %d: %w", len(parts)+1, err)
+		}
+		if len(req.RequestURI) > maxURI {
+			return nil, fmt.Errorf("part %d: the request URI has more than %d bytes", len(parts)+1, maxURI)
 		}
 		parts = append(parts, part{p.Header.Get("Content-ID"), req})
 		if len(parts) > maxParts {

@@ -22,9 +22,18 @@ func (p *problem) Error() string { return p.Message }
 func (p *problem) body() obj {
 	return obj{"error": obj{
 		"code":    float64(p.Status),
-		"message": p.Message,
-		"errors":  []any{obj{"message": p.Message, "domain": p.domain(), "reason": p.Reason}},
+		"message": short(p.Message),
+		"errors":  []any{obj{"message": short(p.Message), "domain": p.domain(), "reason": p.Reason}},
 	}}
+}
+
+// short cuts what a message says of a value as large as a request may be.
+func short(message string) string {
+	const most = 2000
+	if len(message) <= most {
+		return message
+	}
+	return strings.ToValidUTF8(message[:most], "") + "…"
 }
 
 func (p *problem) domain() string {

@@ -12,6 +12,9 @@ import (
 // AIP-160 (`=`, `!=`, `:`, `<`, `>`, AND, OR, NOT, parentheses; terms side by
 // side are an AND, and OR binds closer than AND).
 func parseFilter(s string) (func(obj) bool, error) {
+	if len(s) > maxFilter {
+		return nil, invalid("filter", s[:100]+"…", fmt.Sprintf("Invalid list filter expression: longer than %d bytes.", maxFilter))
+	}
 	p := &filterParser{rest: lexFilter(s)}
 	if len(p.rest) == 0 {
 		return func(obj) bool { return true }, nil
@@ -25,6 +28,12 @@ func parseFilter(s string) (func(obj) bool, error) {
 	}
 	return f, nil
 }
+
+// What a filter may be: each comparison, NOT and parenthesis of it costs stack.
+const (
+	maxFilter = 32 << 10
+	maxDepth  = 100
+)
 
 type token struct {
 	text   string
@@ -45,8 +54,8 @@ func lexFilter(s string) (out []token) {
 			return out
 		}
 		s = s[len(m[0]):]
-		trimmed := strings.TrimSpace(m[0])
-		if trimmed[0] == '"' || trimmed[0] == '\'' {
+		// Only what \s is: other spaces are letters here, also a word of nothing else.
+		if trimmed := strings.TrimLeft(m[0], " \t\n\f\r"); trimmed[0] == '"' || trimmed[0] == '\'' {
 			out = append(out, token{unescape(m[1] + m[2]), true})
 			continue
 		}
@@ -61,8 +70,9 @@ func unescape(s string) string {
 }
 
 type filterParser struct {
-	rest []token
-	err  error
+	rest  []token
+	err   error
+	depth int
 }
 
 func (p *filterParser) fail(why string) func(obj) bool {
@@ -106,6 +116,10 @@ func (p *filterParser) any() func(obj) bool {
 }
 
 func (p *filterParser) term() func(obj) bool {
+	if p.depth++; p.depth > maxDepth {
+		return p.fail("nested too deeply")
+	}
+	defer func() { p.depth-- }()
 	if p.take("NOT", "-") {
 		f := p.term()
 		return func(o obj) bool { return !f(o) }

@@ -3,27 +3,20 @@ package emulator
 import (
 	"cmp"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"maps"
 	"math"
-	"net"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"regexp"
-	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"hakube/gce/emulator/internal/discovery"
 )
-
-// maxBody bounds a request. The largest honest one is an instance with
-// 512 KiB of metadata.
-const maxBody = 8 << 20
 
 // A call is one request of a known method.
 type call struct {
@@ -57,12 +50,21 @@ func (c *call) target(kind string) ref { return c.ref(kind, c.params[c.method.Ob
 
 // ServeHTTP serves /compute/v1/… and /batch/compute/v1.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if p := s.guard(r); p != nil {
-		answer(w, p.Status, p.body())
+	defer s.rescue(r.Method+" "+r.URL.Path, func(p *problem) { answer(w, p.Status, p.body()) })
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Time{}) // of the answer before on this connection
+	if !s.Guard(w, r) {
 		return
 	}
 	path := slashes.ReplaceAllString(r.URL.Path, "/")
-	if path == "/batch/compute/v1" || path == "/batch" {
+	isBatch, most := path == "/batch/compute/v1" || path == "/batch", int64(maxBody)
+	if isBatch {
+		most = 4 * maxBody
+	}
+	if p := receive(w, r, most); p != nil {
+		answer(w, p.Status, p.body())
+		return
+	}
+	if isBatch {
 		s.batch(w, r)
 		return
 	}
@@ -70,32 +72,6 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 var slashes = regexp.MustCompile(`//+`)
-
-// guard keeps web pages out: they can make a browser on this machine send
-// requests here, under a name of theirs (DNS rebinding) or with an Origin.
-func (s *Server) guard(r *http.Request) *problem {
-	if !s.known(r.Host) {
-		return &problem{403, "forbidden", "", fmt.Sprintf("Host %q is not a name of the embedded GCE", r.Host)}
-	}
-	if origin := r.Header.Get("Origin"); origin != "" {
-		if u, err := url.Parse(origin); err != nil || !s.known(u.Host) {
-			return &problem{403, "forbidden", "", fmt.Sprintf("requests from pages of %q are refused", origin)}
-		}
-	}
-	return nil
-}
-
-func (s *Server) known(hostport string) bool {
-	host := hostport
-	if h, _, err := net.SplitHostPort(hostport); err == nil {
-		host = h
-	}
-	host = strings.Trim(host, "[]")
-	if ip, err := netip.ParseAddr(host); err == nil && ip.IsLoopback() {
-		return true
-	}
-	return host == "localhost" || slices.Contains(s.opts.Hosts, host) || slices.Contains(s.opts.Hosts, hostport)
-}
 
 // serve answers one request, alone or part of a batch. It panics with
 // [http.ErrAbortHandler] to cut the connection.
@@ -127,7 +103,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, path string) {
 		answer(w, p.Status, p.body())
 		return
 	}
-	status, body := s.do(w, r, method, params, f.Operation)
+	status, body := s.do(r, method, params, f.Operation)
 	if f.CutAfter {
 		panic(http.ErrAbortHandler)
 	}
@@ -159,18 +135,9 @@ func IsChange(r *http.Request) bool {
 	return m != nil && !m.Reads()
 }
 
-func (s *Server) do(w http.ResponseWriter, r *http.Request, m *discovery.Method, params map[string]string, fault *OperationFault) (status int, body obj) {
-	defer func() {
-		if v := recover(); v != nil {
-			if v == http.ErrAbortHandler {
-				panic(v)
-			}
-			s.opts.Log.Error("panic in the embedded GCE", "request", r.Method+" "+r.URL.Path, "panic", v, "stack", string(debug.Stack()))
-			p := asProblem(fmt.Errorf("%v", v))
-			status, body = p.Status, p.body()
-		}
-	}()
-	out, err := s.answer(w, r, m, params, fault)
+func (s *Server) do(r *http.Request, m *discovery.Method, params map[string]string, fault *OperationFault) (status int, body obj) {
+	defer s.rescue(r.Method+" "+r.URL.Path, func(p *problem) { status, body = p.Status, p.body() })
+	out, err := s.answer(r, m, params, fault)
 	if err != nil {
 		p := asProblem(err)
 		return p.Status, p.body()
@@ -186,9 +153,9 @@ func (s *Server) do(w http.ResponseWriter, r *http.Request, m *discovery.Method,
 	return http.StatusOK, out
 }
 
-func (s *Server) answer(w http.ResponseWriter, r *http.Request, m *discovery.Method, params map[string]string, fault *OperationFault) (obj, error) {
+func (s *Server) answer(r *http.Request, m *discovery.Method, params map[string]string, fault *OperationFault) (obj, error) {
 	if m == nil && r.Method == http.MethodPost && permissionsPath.MatchString(r.URL.Path) {
-		return s.testPermissions(w, r)
+		return s.testPermissions(r)
 	}
 	if m == nil {
 		return nil, notWritten(r.Method + " " + r.URL.Path)
@@ -204,7 +171,7 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, m *discovery.Met
 		return nil, err
 	}
 	c := &call{s: s, r: r, method: m, params: params, query: query, fault: fault}
-	if err := c.read(w); err != nil {
+	if err := c.read(); err != nil {
 		return nil, err
 	}
 	h := s.methods[m.ID]
@@ -215,12 +182,8 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, m *discovery.Met
 }
 
 // read decodes and checks the body.
-func (c *call) read(w http.ResponseWriter) error {
-	raw, err := io.ReadAll(http.MaxBytesReader(w, c.r.Body, maxBody))
-	var large *http.MaxBytesError
-	if errors.As(err, &large) {
-		return &problem{413, "uploadTooLarge", "", "Request payload size exceeds the limit: 8388608 bytes."}
-	}
+func (c *call) read() error {
+	raw, err := io.ReadAll(c.r.Body)
 	if err != nil {
 		return refuse("Reading request: %v", err)
 	}
@@ -272,6 +235,7 @@ func injected(f Fault) *problem {
 }
 
 func answer(w http.ResponseWriter, status int, body obj) {
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(answerLimit)) // a part of a batch has none
 	h := w.Header()
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Cache-Control", "private")

@@ -82,10 +82,13 @@ func TestStrangers(t *testing.T) {
 	for _, c := range []struct {
 		host, origin string
 		want         int
+		site         string // Sec-Fetch-Site, what a browser says of who asks
 	}{
-		{"", "", 200}, {"localhost:1234", "", 200}, {"[::1]:80", "", 200}, {"gce.example", "", 200},
-		{"evil.example", "", 403}, {"127.0.0.1.evil.example:80", "", 403}, {"10.0.0.1", "", 403},
-		{"", "https://evil.example", 403}, {"", "null", 403}, {"", "http://localhost:3000", 200},
+		{"", "", 200, ""}, {"localhost:1234", "", 200, ""}, {"[::1]:80", "", 200, ""}, {"gce.example", "", 200, ""},
+		{"evil.example", "", 403, ""}, {"127.0.0.1.evil.example:80", "", 403, ""}, {"10.0.0.1", "", 403, ""},
+		{"", "https://evil.example", 403, ""}, {"", "null", 403, ""}, {"", "http://localhost:3000", 403, ""}, {"localhost:80", "http://localhost:80", 200, "same-origin"},
+		{"", "", 403, "cross-site"}, {"", "", 403, "same-site"}, {"", "", 200, "none"},
+		{"[::1].evil.example", "", 403, ""}, {"127.0.0.1@evil.example", "", 403, ""},
 	} {
 		req, err := http.NewRequestWithContext(t.Context(), "GET", w.web.URL+"/compute/v1/projects/p", nil)
 		if err != nil {
@@ -96,6 +99,9 @@ func TestStrangers(t *testing.T) {
 		}
 		if c.origin != "" {
 			req.Header.Set("Origin", c.origin)
+		}
+		if c.site != "" {
+			req.Header.Set("Sec-Fetch-Site", c.site)
 		}
 		resp, err := w.web.Client().Do(req)
 		if err != nil {

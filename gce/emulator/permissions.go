@@ -18,8 +18,8 @@ var permissionsPath = regexp.MustCompile(`^/v1/projects/[a-z0-9:.-]+:testIamPerm
 // maxPermissions is how many can be asked for at once.
 const maxPermissions = 100
 
-func (s *Server) testPermissions(w http.ResponseWriter, r *http.Request) (obj, error) {
-	raw, err := io.ReadAll(http.MaxBytesReader(w, r.Body, 1<<20))
+func (s *Server) testPermissions(r *http.Request) (obj, error) {
+	raw, err := io.ReadAll(r.Body) // limited where it was received
 	if err != nil {
 		return nil, refuse("Reading request: %v", err)
 	}

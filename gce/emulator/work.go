@@ -84,7 +84,7 @@ func (s *Server) work(j job) bool {
 			s.pass(j)
 		}
 		if w.run != nil && s.ctx.Err() == nil {
-			err = w.run(s.ctx, k)
+			err = s.attempt(w, k)
 		}
 		if !w.late {
 			s.pass(j)
@@ -94,6 +94,12 @@ func (s *Server) work(j job) bool {
 		return false
 	}
 	return s.finish(j, err)
+}
+
+// attempt runs the work; a panic in it is its failure, not the server's.
+func (s *Server) attempt(w work, k *task) (err error) {
+	defer s.rescue(k.Method+" "+string(k.Target), func(p *problem) { err = p })
+	return w.run(s.ctx, k)
 }
 
 // pass waits until the operation is as old as the latency wants it.
@@ -124,7 +130,7 @@ func (s *Server) finish(j job, failed error) bool {
 		if failed != nil {
 			p := asProblem(failed)
 			// Without httpErrorStatusCode the Go client reports success.
-			e := obj{"code": p.Code, "message": p.Message}
+			e := obj{"code": p.Code, "message": short(p.Message)}
 			if details := list(sub(j.Args, "fault"), "details"); len(details) > 0 {
 				e["errorDetails"] = details
 			}

@@ -14,8 +14,8 @@ import (
 
 // lockDir makes this process the daemon of dir, or says that there is one.
 func lockDir(dir string) (*flock.Flock, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("making the state directory: %w", err)
+	if err := ownDir(dir); err != nil {
+		return nil, err
 	}
 	l := flock.New(lockFile(dir))
 	// Somebody who asks whether we run holds the lock for an instant (lockHeld).

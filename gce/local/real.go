@@ -69,6 +69,12 @@ func Prepare(ctx context.Context, say func(string)) (*mirror.Mirror, error) {
 	if err != nil {
 		return nil, fmt.Errorf("finding the cache: %w", err)
 	}
+	if err := mountable(cache, "HAKUBE_CACHE_DIR"); err != nil {
+		return nil, err
+	}
+	if _, err := checkDir(cache, "HAKUBE_CACHE_DIR"); err != nil { // what is in it runs as root
+		return nil, err
+	}
 	if _, err := image.Build(ctx, image.Options{Dir: cache, Progress: say}); err != nil {
 		return nil, err
 	}
@@ -77,6 +83,9 @@ func Prepare(ctx context.Context, say func(string)) (*mirror.Mirror, error) {
 
 // NewReal makes the host of real machines with its state in dir.
 func NewReal(ctx context.Context, dir string, logger *slog.Logger) (_ *Host, err error) {
+	if err := mountable(dir, "HAKUBE_LOCAL_DIR"); err != nil {
+		return nil, err
+	}
 	files, err := Prepare(ctx, func(text string) { logger.Info(text) })
 	if err != nil {
 		return nil, err

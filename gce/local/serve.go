@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"os"
 	"path/filepath"
 	"time"
@@ -49,9 +50,9 @@ func Serve(ctx context.Context, dir string, o Options, host func() (*Host, error
 	if err := CheckListen(o.Listen); err != nil {
 		return err
 	}
-	l, err := net.Listen("tcp", o.Listen)
+	l, err := listen(dir, o.Listen)
 	if err != nil {
-		return fmt.Errorf("listening for the embedded GCE: %w", err)
+		return err
 	}
 	defer l.Close() //nolint:errcheck // closed by the HTTP server already, or never used
 	if err := writeJSON(optionsFile(dir), o); err != nil {
@@ -68,7 +69,7 @@ func Serve(ctx context.Context, dir string, o Options, host func() (*Host, error
 	h.Attach(api)
 
 	d := &daemon{api: api, host: h, options: o, endpoint: "http://" + l.Addr().String()}
-	server := &http.Server{Handler: d, ReadHeaderTimeout: 10 * time.Second, ErrorLog: slog.NewLogLogger(logger.Handler(), slog.LevelWarn)}
+	server := &http.Server{Handler: d, ReadHeaderTimeout: headerLimit, IdleTimeout: 5 * time.Minute, ErrorLog: slog.NewLogLogger(logger.Handler(), slog.LevelWarn)}
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(l) }()
 	at := struct {
@@ -91,6 +92,43 @@ func Serve(ctx context.Context, dir string, o Options, host func() (*Host, error
 	halt, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	return errors.Join(err, h.Halt(halt))
+}
+
+// headerLimit is how long the head of a request may take; the emulator limits the rest.
+var headerLimit = 10 * time.Second
+
+// listen takes the address that a daemon had here before it was killed, if any
+// will do: those who talked to that one, and kubeconfigs, have it.
+func listen(dir, address string) (net.Listener, error) {
+	if _, port, err := net.SplitHostPort(address); err == nil && port == "0" {
+		if before, err := endpointOf(dir); err == nil {
+			if l, err := net.Listen("tcp", before); err == nil {
+				return l, nil
+			}
+		}
+	}
+	l, err := net.Listen("tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("listening for the embedded GCE: %w", err)
+	}
+	return l, nil
+}
+
+// endpointOf is where the last daemon of dir answers or answered, unless it was stopped.
+func endpointOf(dir string) (hostport string, err error) {
+	var at struct{ Endpoint string }
+	b, err := os.ReadFile(addressFile(dir))
+	if err == nil {
+		err = json.Unmarshal(b, &at)
+	}
+	if err != nil {
+		return "", err
+	}
+	u, err := url.Parse(at.Endpoint)
+	if err != nil {
+		return "", err
+	}
+	return u.Host, CheckListen(u.Host)
 }
 
 // CheckListen refuses to serve anybody but this machine: the API knows no users.
@@ -116,9 +154,13 @@ type daemon struct {
 func (d *daemon) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case r.Method == http.MethodConnect:
-		d.connect(w, r)
+		if d.api.Guard(w, r) {
+			d.connect(w, r)
+		}
 	case r.URL.Path == statusPath:
-		d.status(w)
+		if d.api.Guard(w, r) {
+			d.status(w)
+		}
 	default:
 		d.api.ServeHTTP(w, r)
 	}

@@ -21,8 +21,8 @@ const (
 // returns once it answers. A daemon that dies on the way is an error that
 // holds the end of its log.
 func Start(ctx context.Context, dir string, command *exec.Cmd) (Status, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return Status{}, fmt.Errorf("making the state directory: %w", err)
+	if err := ownDir(dir); err != nil {
+		return Status{}, err
 	}
 	log, err := os.OpenFile(LogFile(dir), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {

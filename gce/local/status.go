@@ -57,15 +57,14 @@ const statusPath = "/hakube/v1/status"
 
 // Ask returns the status of the daemon of dir; Running is false if there is none.
 func Ask(ctx context.Context, dir string) (Status, error) {
-	var at struct{ Endpoint string }
-	b, err := os.ReadFile(addressFile(dir))
+	if _, err := checkDir(dir, "HAKUBE_LOCAL_DIR"); err != nil {
+		return Status{}, err
+	}
+	host, err := endpointOf(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return Status{}, nil
 	} else if err != nil {
 		return Status{}, fmt.Errorf("reading the daemon's address: %w", err)
-	}
-	if err := json.Unmarshal(b, &at); err != nil {
-		return Status{}, fmt.Errorf("reading %s: %w", addressFile(dir), err)
 	}
 	// Whoever holds the lock is the daemon; an address without one is a dead daemon's.
 	if held, err := lockHeld(dir); err != nil || !held {
@@ -73,7 +72,7 @@ func Ask(ctx context.Context, dir string) (Status, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, at.Endpoint+statusPath, nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+host+statusPath, nil)
 	if err != nil {
 		return Status{}, fmt.Errorf("asking the embedded GCE: %w", err)
 	}
@@ -90,6 +89,18 @@ func Ask(ctx context.Context, dir string) (Status, error) {
 		return Status{}, fmt.Errorf("reading the embedded GCE's status: %w", err)
 	}
 	return s, nil
+}
+
+// Killed tells whether the daemon of dir ended without being told to: it has
+// left its address behind.
+func Killed(dir string) (bool, error) {
+	if _, err := os.Stat(addressFile(dir)); errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	} else if err != nil {
+		return false, fmt.Errorf("reading the daemon's address: %w", err)
+	}
+	held, err := lockHeld(dir)
+	return err == nil && !held, err
 }
 
 // Saved returns the options of the last start in dir, and whether there was one.

@@ -26,7 +26,7 @@ write_kubeadm() {
 			---
 			apiVersion: kubeadm.k8s.io/v1beta4
 			kind: ClusterConfiguration
-			clusterName: $CLUSTER_NAME
+			clusterName: "$CLUSTER_NAME"
 			kubernetesVersion: $KUBE_VERSION
 			controlPlaneEndpoint: $ADDRESS:443
 			encryptionAlgorithm: ECDSA-P256
@@ -34,7 +34,7 @@ write_kubeadm() {
 			networking:
 			  podSubnet: $POD_RANGE
 			  serviceSubnet: $SERVICE_RANGE
-			  dnsDomain: $DNS_DOMAIN
+			  dnsDomain: "$DNS_DOMAIN"
 			etcd:
 			  external:
 			    endpoints: ["https://127.0.0.1:2379"]

@@ -10,10 +10,10 @@ write_join() {
 			kind: JoinConfiguration
 			discovery:
 			  bootstrapToken:
-			    token: $JOIN_TOKEN
+			    token: "$JOIN_TOKEN"
 			    apiServerEndpoint: $ADDRESS:443
 			    caCertHashes: ["$CA_HASH"]
-			  tlsBootstrapToken: $JOIN_TOKEN
+			  tlsBootstrapToken: "$JOIN_TOKEN"
 			timeouts:
 			  discovery: 2m
 		END

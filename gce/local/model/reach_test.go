@@ -276,3 +276,33 @@ func ask(c net.Conn) error {
 	_, err := c.Read(make([]byte, 4<<10))
 	return err
 }
+
+// TestProxyLeadsToMachines: what the daemon's proxy dials is machines of the
+// embedded GCE, never this host, its network or a name somebody resolves.
+func TestProxyLeadsToMachines(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	host, err := NewHost(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer host.Close()
+	_, port, err := net.SplitHostPort(l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, address := range []string{
+		l.Addr().String(), "localhost:" + port, "[::1]:" + port, "[::ffff:127.0.0.1]:" + port, "0.0.0.0:" + port, "0:" + port,
+		"169.254.169.254:80", "example.com:80", "198.18.0.1", "198.18.0.1:ssh", "",
+	} {
+		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+		if conn, err := host.Dial(ctx, address); err == nil {
+			conn.Close()
+			t.Errorf("%q: connected", address)
+		}
+		cancel()
+	}
+}

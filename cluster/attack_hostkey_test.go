@@ -1,0 +1,89 @@
+package cluster
+
+import (
+	"crypto/ed25519"
+	"crypto/rand"
+	"errors"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+
+	"hakube/gce/gcetest"
+	"hakube/replicate"
+)
+
+// TestAnotherAnswers: whoever answers at the master's address with a host key
+// that is not the one the API tells of gets no login, no script and no
+// credentials of ours, also when a connection was good before. A machine that
+// was made again, and tells of its new key itself, is spoken to.
+func TestAnotherAnswers(t *testing.T) {
+	w := newWorld(t)
+	o := w.operator()
+	if _, err := o.Up(t.Context(), w.events()); err != nil {
+		t.Fatal(err)
+	}
+	w.mu.Lock()
+	var master *machine
+	for _, m := range w.machines {
+		if m.plane != nil {
+			master = m
+		}
+	}
+	w.mu.Unlock()
+	_, private, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, err := ssh.NewSignerFromKey(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tell := func(key ssh.PublicKey) {
+		t.Helper()
+		_, value, _ := strings.Cut(strings.TrimSpace(string(ssh.MarshalAuthorizedKey(key))), " ")
+		if err := w.tell(master.MachineKey, "hostkeys/"+key.Type(), value); err != nil {
+			t.Fatal(err)
+		}
+	}
+	tell(other.PublicKey()) // the machine's key is another than who answers has
+	if err := os.Remove(o.kubeconfig); err != nil {
+		t.Fatal(err)
+	}
+	begin := time.Now()
+	_, err = o.Up(t.Context(), w.events())
+	var key *replicate.HostKeyError
+	if !errors.As(err, &key) {
+		t.Fatalf("somebody else answered, and up says %v", err)
+	}
+	for _, part := range []string{"kubernetes-master", ssh.FingerprintSHA256(master.key.PublicKey()), ssh.FingerprintSHA256(other.PublicKey())} {
+		if !strings.Contains(err.Error(), part) {
+			t.Errorf("no %s in: %v", part, err)
+		}
+	}
+	if !strings.Contains(key.Hint(), "or another machine answers at") {
+		t.Errorf("the hint is %q", key.Hint())
+	}
+	if took := time.Since(begin); took > 30*time.Second {
+		t.Errorf("it took %v to refuse", took)
+	}
+	if _, err := os.Stat(o.kubeconfig); err == nil {
+		t.Error("a kubeconfig was written")
+	}
+
+	tell(master.key.PublicKey())
+	if _, err := o.Up(t.Context(), w.events()); err != nil {
+		t.Errorf("with the right key: %v", err)
+	}
+	if err := w.Client.Instances(gcetest.Zone).Delete(t.Context(), "kubernetes-master"); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(o.kubeconfig); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := o.Up(t.Context(), w.events()); err != nil {
+		t.Errorf("with a machine made again: %v", err)
+	}
+}
