@@ -189,8 +189,8 @@ func TestStrangerInNetwork(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err := o.Down(context.Background(), w.events())
-	var no *Refused
-	if !errors.As(err, &no) || !strings.Contains(no.Hint(), "KUBE_DELETE_NETWORK=false") {
+	var no *Remains
+	if !errors.As(err, &no) || !strings.Contains(no.Hint(), "KUBE_DELETE_NETWORK=false") || !strings.Contains(err.Error(), "theirs") {
 		t.Fatalf("down: %v", err)
 	}
 	w.mustDown(o.again(func(s *Settings) { s.DeleteNetwork = false }))

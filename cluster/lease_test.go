@@ -150,8 +150,10 @@ func TestBreakLock(t *testing.T) {
 	o := w.operator()
 	w.mustUp(o)
 	name := NamesOf(&o.settings).Replica(zoneC, 0)
+	began := false // with its first change, under the lease
 	reached, release := w.blocked(func(r *http.Request) bool {
-		return r.Method == http.MethodGet && strings.HasSuffix(r.URL.Path, "/instances/"+name)
+		began = began || r.Method == http.MethodPost && strings.HasSuffix(r.URL.Path, "/disks")
+		return began && r.Method == http.MethodGet && strings.HasSuffix(r.URL.Path, "/instances/"+name)
 	})
 	defer release()
 	const length = 600 * time.Millisecond
