@@ -107,7 +107,7 @@ func (w *walk) upKilled(t *testing.T) {
 		`kubeconfig local_kubernetes +made`,
 		`nodes are Ready +waiting +\d`,
 	} {
-		w.upUntil(t, at)
+		w.killedAt(t, at, "up")
 	}
 	s := w.up(t)
 	w.healthy(t, s)
@@ -124,11 +124,11 @@ func (w *walk) upKilled(t *testing.T) {
 	}
 }
 
-// upUntil runs up and kills it when a line of its progress matches.
-func (w *walk) upUntil(t *testing.T, pattern string) {
+// killedAt runs hakube and kills it when a line of its progress matches.
+func (w *walk) killedAt(t *testing.T, pattern string, args ...string) {
 	t.Helper()
 	line := regexp.MustCompile(pattern)
-	cmd := exec.Command(w.exe, "up")
+	cmd := exec.Command(w.exe, args...)
 	cmd.Env = w.env
 	progress, err := cmd.StderrPipe()
 	if err != nil {
@@ -150,7 +150,7 @@ func (w *walk) upUntil(t *testing.T, pattern string) {
 		}
 	}
 	if err := cmd.Wait(); cut == "" {
-		t.Fatalf("up ended (%v) before it said %q", err, pattern)
+		t.Fatalf("%s ended (%v) before it said %q", args[0], err, pattern)
 	}
 	t.Logf("killed at: %s", cut)
 }

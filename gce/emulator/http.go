@@ -34,6 +34,7 @@ type call struct {
 	query  url.Values
 	body   obj
 	fault  *OperationFault
+	stuck  <-chan struct{} // see Fault
 }
 
 func (c *call) project() string { return c.params["project"] }
@@ -127,7 +128,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, path string) {
 		answer(w, p.Status, p.body())
 		return
 	}
-	status, body := s.do(w, r, method, params, f.Operation)
+	status, body := s.do(w, r, method, params, f)
 	if f.CutAfter {
 		panic(http.ErrAbortHandler)
 	}
@@ -152,14 +153,23 @@ func route(api *discovery.API, verb, path string) (*discovery.Method, map[string
 	return m, params
 }
 
+// ChangeOf is the method that a request is to change something with, such as
+// "compute.instances.insert", and "" of one that reads or waits.
+func ChangeOf(r *http.Request) string {
+	m, _ := route(discovery.Load(), r.Method, slashes.ReplaceAllString(r.URL.Path, "/"))
+	if m == nil || m.Reads() {
+		return ""
+	}
+	return m.ID
+}
+
 // IsChange reports whether the request is to change something, as opposed to
 // reading or waiting.
 func IsChange(r *http.Request) bool {
-	m, _ := route(discovery.Load(), r.Method, slashes.ReplaceAllString(r.URL.Path, "/"))
-	return m != nil && !m.Reads()
+	return ChangeOf(r) != ""
 }
 
-func (s *Server) do(w http.ResponseWriter, r *http.Request, m *discovery.Method, params map[string]string, fault *OperationFault) (status int, body obj) {
+func (s *Server) do(w http.ResponseWriter, r *http.Request, m *discovery.Method, params map[string]string, fault Fault) (status int, body obj) {
 	defer func() {
 		if v := recover(); v != nil {
 			if v == http.ErrAbortHandler {
@@ -186,7 +196,7 @@ func (s *Server) do(w http.ResponseWriter, r *http.Request, m *discovery.Method,
 	return http.StatusOK, out
 }
 
-func (s *Server) answer(w http.ResponseWriter, r *http.Request, m *discovery.Method, params map[string]string, fault *OperationFault) (obj, error) {
+func (s *Server) answer(w http.ResponseWriter, r *http.Request, m *discovery.Method, params map[string]string, fault Fault) (obj, error) {
 	if m == nil && r.Method == http.MethodPost && permissionsPath.MatchString(r.URL.Path) {
 		return s.testPermissions(w, r)
 	}
@@ -203,7 +213,7 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, m *discovery.Met
 	if err := knownPlace(m.ID, params); err != nil {
 		return nil, err
 	}
-	c := &call{s: s, r: r, method: m, params: params, query: query, fault: fault}
+	c := &call{s: s, r: r, method: m, params: params, query: query, fault: fault.Operation, stuck: fault.Stuck}
 	if err := c.read(w); err != nil {
 		return nil, err
 	}
