@@ -79,7 +79,7 @@ func (api) Undo(context.Context) error { return nil } // never unwanted
 // is. Nobody's certificate is checked and nothing secret is sent: which CA to
 // expect is learnt over ssh only after this; the kubeconfig step checks it.
 func (r *run) ready(ctx context.Context, ip string) (why string) {
-	ctx, cancel := context.WithTimeout(ctx, readyLimit)
+	ctx, cancel := plan.Within(ctx, readyLimit)
 	defer cancel()
 	transport := &http.Transport{
 		DialContext:       r.deps.Dial,

@@ -113,9 +113,7 @@ func (c controlPlane) Observe(ctx context.Context) (plan.State, error) {
 
 // Do joins it. The script waits for the API server itself.
 func (c controlPlane) Do(ctx context.Context) error {
-	return c.overSSH(ctx, c.of, func(h replicate.Host) error {
-		ctx, cancel := context.WithTimeout(ctx, c.want.settings.InitTimeout.Duration())
-		defer cancel()
+	return c.overSSH(ctx, c.of, c.want.settings.InitTimeout.Duration(), func(ctx context.Context, h replicate.Host) error {
 		if err := plan.Gate(ctx); err != nil {
 			return err
 		}
@@ -132,7 +130,7 @@ const retireLimit = 90 * time.Second
 func (c controlPlane) Undo(ctx context.Context) error {
 	host, err := c.host(ctx, c.of)
 	if err == nil {
-		limited, cancel := context.WithTimeout(ctx, retireLimit)
+		limited, cancel := plan.Within(ctx, retireLimit)
 		defer cancel()
 		err = replicate.Retire(limited, c.deps.SSH, host, retireDrain)
 	}

@@ -32,7 +32,9 @@ func (r *run) walk(ctx context.Context, items []plan.Item, report func(plan.Even
 	switch {
 	case isOusted(err): // nothing more is this run's business
 	case err != nil && ctx.Err() != nil:
-		err = errors.Join(err, r.ground(ctx, m.follow(report)))
+		if dark := r.ground(ctx, m.follow(report)); dark != nil {
+			err = errors.Join(err, &Dark{dark})
+		}
 	case err != nil && r.mode == AddReplica:
 		err = r.stock(ctx, r.rollBack(ctx, err, m.follow(report)), report)
 	}
@@ -43,13 +45,21 @@ func (r *run) walk(ctx context.Context, items []plan.Item, report func(plan.Even
 	return err
 }
 
+// Dark is an interrupted run that could not give the address back.
+type Dark struct{ Err error }
+
+func (e *Dark) Error() string {
+	return fmt.Sprintf("nobody has the API's address, and giving it back failed: %v", e.Err)
+}
+func (e *Dark) Unwrap() error { return e.Err }
+
 // groundLimit is how long an interrupted run may take to give the address back.
 const groundLimit = time.Minute
 
 // ground lets no run end by an interrupt while nobody has the address: nothing
 // stands between the two changes that move it, a person's ^C neither.
 func (r *run) ground(ctx context.Context, report func(plan.Event)) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), groundLimit)
+	ctx, cancel := plan.Within(context.WithoutCancel(ctx), groundLimit)
 	defer cancel()
 	have, err := r.look(ctx)
 	if err != nil || !have.held.inTheAir() {

@@ -82,7 +82,7 @@ func (m ringMember) state(ctx context.Context) (x replicate.Member, there bool, 
 // through runs a change on a healthy master, again while etcd says that it is
 // not the moment: it wants its members connected for five seconds before it
 // takes another one, and one learner at a time.
-func (m ringMember) through(ctx context.Context, change func(via replicate.Host) error) error {
+func (m ringMember) through(ctx context.Context, change func(ctx context.Context, via replicate.Host) error) error {
 	_, via, err := m.ask(ctx)
 	if err != nil {
 		return err
@@ -93,7 +93,7 @@ func (m ringMember) through(ctx context.Context, change func(via replicate.Host)
 			if err := plan.Gate(ctx); err != nil {
 				return false, "", plan.Permanent(err)
 			}
-			err := m.overSSH(ctx, via, change)
+			err := m.overSSH(ctx, via, scriptLimit, change)
 			switch {
 			case err == nil:
 				return true, "", nil
@@ -106,6 +106,10 @@ func (m ringMember) through(ctx context.Context, change func(via replicate.Host)
 }
 
 const memberLimit = time.Minute
+
+// scriptLimit is how long one script may take that changes a ring or starts a
+// member of it. etcd gives up a change after some seconds.
+const scriptLimit = 30 * time.Second
 
 // learners: a learner gets all data and has no vote, so nothing is lost with it.
 func (r *run) learners(of object) []plan.Step {
@@ -130,14 +134,14 @@ func (l learner) Observe(ctx context.Context) (plan.State, error) {
 }
 
 func (l learner) Do(ctx context.Context) error {
-	return l.through(ctx, func(via replicate.Host) error {
+	return l.through(ctx, func(ctx context.Context, via replicate.Host) error {
 		_, err := replicate.AddLearner(ctx, l.deps.SSH, via, l.ring, l.peerURL())
 		return err
 	})
 }
 
 func (l learner) Undo(ctx context.Context) error {
-	return l.through(ctx, func(via replicate.Host) error {
+	return l.through(ctx, func(ctx context.Context, via replicate.Host) error {
 		return replicate.Remove(ctx, l.deps.SSH, via, l.ring, l.peerURL())
 	})
 }
@@ -182,15 +186,14 @@ func (s started) Do(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	to, err := s.host(ctx, s.of)
-	if err != nil {
-		return err
-	}
-	if err := replicate.CopyKeys(ctx, s.deps.SSH, from, to); err != nil {
-		return err
-	}
 	ring, _, _ := around.ring(s.ring)
-	if err := replicate.StartMember(ctx, s.deps.SSH, to, s.ring, ring, s.peerURL(), s.of.name); err != nil {
+	err = s.overSSH(ctx, s.of, 2*scriptLimit, func(ctx context.Context, to replicate.Host) error {
+		if err := replicate.CopyKeys(ctx, s.deps.SSH, from, to); err != nil {
+			return err
+		}
+		return replicate.StartMember(ctx, s.deps.SSH, to, s.ring, ring, s.peerURL(), s.of.name)
+	})
+	if err != nil {
 		return err
 	}
 	return plan.Until(ctx, plan.Condition{
@@ -291,7 +294,7 @@ func (v vote) Do(ctx context.Context) error {
 	if err := replicate.Follows(ctx, v.deps.SSH, via, on, v.ring); err != nil {
 		return err
 	}
-	return v.through(ctx, func(via replicate.Host) error {
+	return v.through(ctx, func(ctx context.Context, via replicate.Host) error {
 		return replicate.Promote(ctx, v.deps.SSH, via, v.ring, v.peerURL())
 	})
 }
@@ -303,7 +306,7 @@ func (v vote) Undo(ctx context.Context) error {
 	if err := replicate.MayRemove(v.ring, now.voters(v.ring), v.of.name); err != nil {
 		return err
 	}
-	return v.through(ctx, func(via replicate.Host) error {
+	return v.through(ctx, func(ctx context.Context, via replicate.Host) error {
 		return replicate.Remove(ctx, v.deps.SSH, via, v.ring, v.peerURL())
 	})
 }

@@ -30,10 +30,12 @@ func (r *run) master() object {
 
 // overSSH calls f with a master as ssh reaches it. A machine that has just come
 // up, or has just learnt the key, is given a moment; any other error of f is
-// returned at once.
-func (r *run) overSSH(ctx context.Context, m object, f func(replicate.Host) error) error {
+// returned at once. limit is for one try of f: a machine can answer for ever and
+// its script hang.
+func (r *run) overSSH(ctx context.Context, m object, limit time.Duration, f func(context.Context, replicate.Host) error) error {
 	var result error
 	strange := 0
+	outer := ctx // the limit may be longer than that of reaching it
 	err := plan.Until(ctx, plan.Condition{
 		For: "ssh to " + m.name, Every: r.poll, Limit: sshLimit,
 		Check: func(ctx context.Context) (bool, string, error) {
@@ -41,7 +43,9 @@ func (r *run) overSSH(ctx context.Context, m object, f func(replicate.Host) erro
 			if err != nil {
 				return false, "", err
 			}
-			result = f(host)
+			one, cancel := plan.Within(outer, limit)
+			defer cancel()
+			result = f(one, host)
 			if isStrange(result) {
 				strange++
 			}
@@ -80,7 +84,7 @@ const sshLimit = 2 * time.Minute
 
 // ssh runs a script on a master.
 func (r *run) ssh(ctx context.Context, m object, script string) (out []byte, err error) {
-	err = r.overSSH(ctx, m, func(h replicate.Host) (err error) {
+	err = r.overSSH(ctx, m, surveyLimit, func(ctx context.Context, h replicate.Host) (err error) {
 		out, err = r.deps.SSH.Run(ctx, h, script)
 		return err
 	})

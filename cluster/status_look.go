@@ -22,16 +22,18 @@ type sight struct {
 	names   Names
 	project string
 	region  string
+	zone    string     // that the settings name, if they do
 	have    *inventory // of machines, disks, groups, and the balancer's parts
 	held    held
 	masters []seenMaster
 	rings   *survey
 	silent  string // why the API is not ready at its address, "" if it is
 
-	nodes     nodeList        // of the whole cluster
-	zonePools map[string]pool // machines of the pools, by zone
-	listed    bool            // they could be listed
-	coreDNS   string          // what is wrong with it, "" also when it could not be asked
+	wantsNodes bool            // the settings want a pool
+	nodes      nodeList        // of the whole cluster
+	zonePools  map[string]pool // machines of the pools, by zone
+	listed     bool            // they could be listed
+	coreDNS    string          // what is wrong with it, "" also when it could not be asked
 
 	balanced bool      // there is a backend service
 	backends []Backend // behind it
@@ -70,7 +72,10 @@ func (s *sight) missed(what string, err error) {
 // No call is made for a single node.
 func (c *Cluster) sight(ctx context.Context) (*sight, error) {
 	r := c.run(StatusVerb)
-	s := &sight{names: r.want.names, project: r.want.project, asked: true}
+	s := &sight{
+		names: r.want.names, project: r.want.project, asked: true,
+		zone: string(r.want.settings.Zone), wantsNodes: bool(r.want.settings.CreateNodes),
+	}
 	if err := r.find(ctx, s); err != nil {
 		return nil, err
 	}
@@ -127,8 +132,16 @@ func (r *run) find(ctx context.Context, s *sight) error {
 	}
 	have.objects = append(have.objects, sorted(f.list)...)
 	s.have, s.held, s.region = have, have.held, r.gce.Region()
-	// A network may stay when the cluster goes (KUBE_DELETE_NETWORK=false).
-	if !slices.ContainsFunc(have.objects, func(o object) bool { return o.kind != kindNetwork }) {
+	if slices.ContainsFunc(have.objects, func(o object) bool { return o.kind != kindNetwork }) {
+		return nil
+	}
+	// The first things that are made and the last that go are looked for only where
+	// there is nothing else.
+	all, err := r.lookForMarks(ctx)
+	if err != nil {
+		return err
+	}
+	if len(all.objects) == 0 { // a network may stay when the cluster goes (KUBE_DELETE_NETWORK=false)
 		return &NoCluster{s.names.Prefix, s.project}
 	}
 	return nil

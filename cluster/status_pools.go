@@ -112,6 +112,16 @@ func (s *sight) unfinishedPools() (list []Unfinished) {
 	return list
 }
 
+// withoutPool is a cluster that the settings want nodes for, and that has none in
+// any zone: its making was cut between the master and them, or its removal behind
+// them, or all pools were removed.
+func (s *sight) withoutPool() []Unfinished {
+	if !s.wantsNodes || len(s.zonesWithPools()) > 0 {
+		return nil
+	}
+	return []Unfinished{{Step: "no zone has a pool of nodes", Command: s.create(), Or: "hakube down", waits: true}}
+}
+
 func (s *sight) hasGroup(zone string) bool {
 	return slices.ContainsFunc(s.have.objects, func(o object) bool { return o.kind == kindGroup && o.zone == zone })
 }

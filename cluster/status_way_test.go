@@ -17,6 +17,9 @@ func (w *world) follow(o *operator, command string) error {
 	w.t.Helper()
 	verb := Up
 	n := o.again(func(s *Settings) {
+		if command == "hakube down" {
+			s.Zone = ""
+		}
 		for _, word := range strings.Fields(command) {
 			name, value, _ := strings.Cut(word, "=")
 			switch name {

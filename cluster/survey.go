@@ -12,6 +12,7 @@ import (
 
 	"cloud.google.com/go/compute/apiv1/computepb"
 
+	"hakube/cluster/plan"
 	"hakube/replicate"
 )
 
@@ -34,8 +35,6 @@ const surveyLimit = 20 * time.Second
 // survey asks all masters at once.
 func (r *run) survey(ctx context.Context, masters []object) *survey {
 	s := &survey{masters: masters, answers: map[string]map[string]replicate.Ring{}, silent: map[string]error{}, project: r.want.project}
-	ctx, cancel := context.WithTimeout(ctx, surveyLimit)
-	defer cancel()
 	var wg sync.WaitGroup
 	var mu sync.Mutex
 	for _, m := range masters {
@@ -90,6 +89,8 @@ func (r *run) sawMaster(i *computepb.Instance) {
 
 // ringsOn asks one master about both rings.
 func (r *run) ringsOn(ctx context.Context, m object) (map[string]replicate.Ring, error) {
+	ctx, cancel := plan.Within(ctx, surveyLimit)
+	defer cancel()
 	host, err := r.host(ctx, m)
 	if err != nil {
 		return nil, err

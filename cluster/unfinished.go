@@ -17,7 +17,7 @@ type Unfinished struct {
 	// looks do not tell which was meant.
 	Or string `json:"or,omitempty"`
 
-	waits bool // nodes that are not Ready, some of which may be allowed not to be
+	waits bool // nodes that are not Ready or not made, which may be allowed
 }
 
 // unfinished is all of it, what keeps the API dark first.
@@ -35,6 +35,9 @@ func (s *sight) unfinished() []Unfinished {
 	}
 	list = append(list, s.strayParts()...)
 	list = append(list, s.unfinishedPools()...)
+	if len(list) == 0 {
+		list = append(list, s.withoutPool()...)
+	}
 	return append(list, s.unfinishedNodes()...)
 }
 
@@ -50,21 +53,26 @@ func removeMaster(m object) string {
 	return "KUBE_GCE_ZONE=" + m.zone + " KUBE_DELETE_NODES=false KUBE_REPLICA_NAME=" + m.name + " hakube down"
 }
 
-// home is the zone in which a plain up is about the cluster's masters.
+// home is the zone in which a plain up is about the cluster's masters; that of the
+// settings, which may name none, while nothing of it is in a zone.
 func (s *sight) home() string {
 	homes := s.have.homes(s.names)
 	if len(homes) == 0 {
 		homes = s.have.zones(func(object) bool { return true })
 	}
 	if len(homes) == 0 {
-		return "…"
+		return s.zone
 	}
 	return homes[0]
 }
 
 // withoutMasters is a cluster that has none, nor the disk of one.
 func (s *sight) withoutMasters() Unfinished {
-	return Unfinished{Step: "the cluster has no master: it is half made or half removed", Command: s.create(), Or: "hakube down"}
+	x := Unfinished{Step: "the cluster has no master: it is half made or half removed", Command: s.create(), Or: "hakube down"}
+	if s.home() == "" {
+		x.Command, x.Or = x.Or, ""
+	}
+	return x
 }
 
 // A membership is what a master is in a ring.
@@ -209,7 +217,9 @@ func half(step, command, or string) []Unfinished {
 // onlyMaster is the half-made master of a cluster that has no other.
 func (s *sight) onlyMaster(m seenMaster, state, why string) []Unfinished {
 	switch {
-	case state == StateGone, state == StateStopped:
+	case state == StateGone: // its disk outlives it, in a removal too
+		return half(fmt.Sprintf("%s is %s: %s", m.name, state, why), s.create(), "hakube down")
+	case state == StateStopped:
 		return half(fmt.Sprintf("%s is %s: %s", m.name, state, why), s.create(), "")
 	case state == StateStarting, state == StateJoining, state == StateFailed:
 		return half(fmt.Sprintf("the control plane of %s does not run: %s", m.name, why), s.create(), "")

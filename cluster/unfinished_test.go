@@ -35,7 +35,7 @@ func TestUnfinished(t *testing.T) {
 		{"the only one is stopped", []madeMaster{with(whole1, func(m *madeMaster) { m.status = "TERMINATED" })}, nil,
 			[]want{{"kubernetes-master is stopped: the machine is TERMINATED", upB, ""}}},
 		{"the only one is a disk", []madeMaster{with(whole1, func(m *madeMaster) { m.noMachine = true })}, nil,
-			[]want{{"kubernetes-master is gone", upB, ""}}},
+			[]want{{"kubernetes-master is gone", upB, "hakube down"}}},
 		{"the only one boots", []madeMaster{with(whole1, func(m *madeMaster) { m.phase, m.notReady = "fetching etcd", "refused" })}, nil,
 			[]want{{"does not run: fetching etcd", upB, ""}}},
 		{"the only one gave up", []madeMaster{with(whole1, func(m *madeMaster) { m.phase, m.notReady = scripts.PhaseFailed+"no disk", "refused" })}, nil,

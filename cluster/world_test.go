@@ -42,8 +42,10 @@ type world struct {
 	machines map[emulator.MachineKey]*machine
 	exited   func(emulator.MachineKey)
 	fault    func(*http.Request) emulator.Fault
-	fail     map[string]string // by machine or role: why its script gives up
+	after    func(time.Duration) <-chan time.Time // the embedded GCE's clock; nil: the real one
+	fail     map[string]string                    // by machine or role: why its script gives up
 	console  string
+	alone    bool                                                              // the environment is empty already
 	dial     func(ctx context.Context, network, addr string) (net.Conn, error) // reaches external addresses
 }
 
@@ -68,7 +70,10 @@ func newWorld(t testing.TB) *world {
 func newModelWorld(t testing.TB) (*world, *model.Machines) { return newModelWorldWith(t) }
 
 func newModelWorldWith(t testing.TB, change ...func(*emulator.Options)) (*world, *model.Machines) {
-	m := model.New(t.TempDir())
+	return modelWorld(t, model.New(t.TempDir()), change...)
+}
+
+func modelWorld(t testing.TB, m *model.Machines, change ...func(*emulator.Options)) (*world, *model.Machines) {
 	w := &world{t: t, dial: func(ctx context.Context, _, addr string) (net.Conn, error) {
 		to, err := netip.ParseAddrPort(addr)
 		if err != nil {
@@ -96,6 +101,15 @@ func (w *world) start(machines emulator.Backend, change ...func(*emulator.Option
 				return emulator.Fault{}
 			}
 			return f(r)
+		}
+		o.After = func(d time.Duration) <-chan time.Time {
+			w.mu.Lock()
+			after := w.after
+			w.mu.Unlock()
+			if after == nil {
+				after = time.After
+			}
+			return after(d)
 		}
 	})
 }
@@ -360,6 +374,13 @@ func ringJSON(m emulator.Machine) string {
 		`"leader":"8e9e05c52164694d","healthy":true,"revision":1,"error":""}`, m.Name, m.Name, m.Zone)
 }
 
+// shutOut lets nothing from outside get into the test.
+func shutOut(t *testing.T) {
+	for _, v := range Variables() {
+		t.Setenv(v.Name, "")
+	}
+}
+
 // An operator is somebody with a key, a kubeconfig and settings.
 type operator struct {
 	*Cluster
@@ -373,10 +394,8 @@ const deadPID = 1 << 30
 // operator returns one who wants a cluster of 1 master and 2 nodes.
 func (w *world) operator(change ...func(*Settings)) *operator {
 	w.t.Helper()
-	for _, v := range Variables() { // nothing from outside gets into the test
-		if t, ok := w.t.(*testing.T); ok {
-			t.Setenv(v.Name, "")
-		}
+	if t, ok := w.t.(*testing.T); ok && !w.alone {
+		shutOut(t)
 	}
 	s, _, err := Load(Up, map[string]string{"KUBERNETES_PROVIDER": "local", "KUBE_GCE_ZONE": gcetest.Zone, "NUM_NODES": "2"},
 		func(Provider) string { return gcetest.Project })

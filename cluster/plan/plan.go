@@ -122,7 +122,7 @@ func Run(ctx context.Context, items []Item, report func(Event)) error {
 	r := newReporter(total, report)
 	for _, b := range batches {
 		if err := ctx.Err(); err != nil {
-			return fmt.Errorf("stopped before %s: %w", b[0], context.Cause(ctx))
+			return &Stopped{Before: b[0].String(), Done: b[0].n - 1, Of: total, Err: context.Cause(ctx)}
 		}
 		if err := b.each(func(it numbered) error { return r.settle(ctx, it) }); err != nil {
 			return err
@@ -130,6 +130,16 @@ func Run(ctx context.Context, items []Item, report func(Event)) error {
 	}
 	return nil
 }
+
+// Stopped is a run that was ended between two steps.
+type Stopped struct {
+	Before   string // the step that was not begun
+	Done, Of int    // how many steps are through, and how many there are
+	Err      error  // why it was ended
+}
+
+func (e *Stopped) Error() string { return fmt.Sprintf("stopped before %s: %v", e.Before, e.Err) }
+func (e *Stopped) Unwrap() error { return e.Err }
 
 // each runs f on every item of the batch at the same time and joins the errors.
 func (b batch) each(f func(numbered) error) error {

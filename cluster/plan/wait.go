@@ -35,7 +35,7 @@ type Condition struct {
 // limit is over, the error wraps what Check last returned.
 func Until(ctx context.Context, c Condition) error {
 	begin := time.Now()
-	ctx, cancel := context.WithTimeout(ctx, c.Limit)
+	ctx, cancel := Within(ctx, c.Limit)
 	defer cancel()
 	last := errors.New("nothing was seen yet")
 	for {

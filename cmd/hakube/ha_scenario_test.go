@@ -14,7 +14,8 @@ import (
 // TestMultizoneWorkers is the longest of kube-up's end-to-end scenarios, "survive
 // addition/removal replicas multizone workers" (kubernetes/test/e2e/lifecycle/ha_master.go),
 // on real machines: nine steps, after each of which all masters and nodes are
-// there and Ready, and what every controller since the start runs answers.
+// there and Ready, and what every controller since the start runs answers. Where
+// the address moves hakube is killed three times on the way.
 // The two shorter scenarios need no pods: cluster.TestScenarios has all three on
 // model machines.
 func TestMultizoneWorkers(t *testing.T) {
@@ -28,10 +29,10 @@ func TestMultizoneWorkers(t *testing.T) {
 		{"none", func(*testing.T) {}, one, one},
 		{"pool c", func(t *testing.T) { g.hakube(t, "up", zoneC, addPool) }, one, two},
 		{"pool d", func(t *testing.T) { g.hakube(t, "up", zoneD, addPool) }, one, three},
-		{"add c", func(t *testing.T) { g.withoutTheAddress(t, func() { g.replicate(t, zoneC) }) }, two, three},
+		{"add c killed three times", func(t *testing.T) { g.withoutTheAddress(t, func() { g.replicateKilled(t, zoneC) }) }, two, three},
 		{"add d", func(t *testing.T) { g.withoutTheAddress(t, func() { g.replicateStruck(t, zoneD) }) }, three, three},
 		{"remove c", func(t *testing.T) { g.unreplicate(t, zoneC) }, []string{zoneB, zoneD}, three},
-		{"remove d", func(t *testing.T) { g.unreplicate(t, zoneD) }, one, three},
+		{"remove d killed three times", func(t *testing.T) { g.unreplicateKilled(t, zoneD) }, one, three},
 		{"unpool c", func(t *testing.T) { g.hakube(t, "down", zoneC, addPool) }, one, []string{zoneB, zoneD}},
 		{"unpool d", func(t *testing.T) { g.hakube(t, "down", zoneD, addPool) }, one, one},
 	} {

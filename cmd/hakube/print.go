@@ -91,7 +91,10 @@ func (u *ui) finish(err error) int {
 		return code
 	}
 	if code == exitInterrupted {
-		u.say("interrupted", "", "interrupted; every change that was begun is finished")
+		u.say("interrupted", "", interruptedAt(err)+"; every change that was begun is finished")
+		if dark := (*cluster.Dark)(nil); errors.As(err, &dark) {
+			u.say("error", "error: ", dark.Error())
+		}
 		if u.next != "" {
 			u.hint(u.next)
 		}
@@ -121,6 +124,19 @@ func (u *ui) finish(err error) int {
 		u.hint(u.next)
 	}
 	return code
+}
+
+// interruptedAt says how far it came.
+func interruptedAt(err error) string {
+	var stopped *plan.Stopped
+	var step *plan.StepError
+	switch {
+	case errors.As(err, &stopped):
+		return fmt.Sprintf("interrupted after %d of %d steps, before %s", stopped.Done, stopped.Of, stopped.Before)
+	case errors.As(err, &step):
+		return "interrupted at " + step.Step
+	}
+	return "interrupted"
 }
 
 // hints gathers the cures of everything in the error's tree, each once.

@@ -21,12 +21,12 @@ type struck struct {
 	code   int
 }
 
-// strike runs up, kills the daemon at the lines of progress that match
-// daemonAt, one after the other, and up itself at the one that matches cutAt,
+// strike runs a command, kills the daemon at the lines of progress that match
+// daemonAt, one after the other, and the command itself at the one that matches cutAt,
 // if that is not "".
-func (w *walk) strike(t *testing.T, settings []string, cutAt string, daemonAt ...string) (s struck) {
+func (w *walk) strike(t *testing.T, args, settings []string, cutAt string, daemonAt ...string) (s struck) {
 	t.Helper()
-	cmd := exec.Command(w.exe, "up")
+	cmd := exec.Command(w.exe, args...)
 	cmd.Env = append(slices.Clone(w.env), settings...)
 	progress, err := cmd.StderrPipe()
 	if err != nil {
@@ -59,10 +59,10 @@ func (w *walk) strike(t *testing.T, settings []string, cutAt string, daemonAt ..
 	err = cmd.Wait()
 	s.stderr, s.code = all.String(), cmd.ProcessState.ExitCode()
 	if cutAt != "" && s.cut == "" {
-		t.Fatalf("up ended (%v) before it said %q:\n%s", err, cutAt, s.stderr)
+		t.Fatalf("%s ended (%v) before it said %q:\n%s", args[0], err, cutAt, s.stderr)
 	}
 	if s.kills < len(daemonAt) {
-		t.Fatalf("up ended (%v) before it said %q:\n%s", err, daemonAt[s.kills], s.stderr)
+		t.Fatalf("%s ended (%v) before it said %q:\n%s", args[0], err, daemonAt[s.kills], s.stderr)
 	}
 	return s
 }
@@ -73,7 +73,7 @@ func (w *walk) strike(t *testing.T, settings []string, cutAt string, daemonAt ..
 func (g *grown) replicateStruck(t *testing.T, zone string) {
 	t.Helper()
 	before, begin := g.machines(t), time.Now()
-	s := g.strike(t, []string{"KUBE_GCE_ZONE=" + zone, addMaster}, "",
+	s := g.strike(t, []string{"up"}, []string{"KUBE_GCE_ZONE=" + zone, addMaster}, "",
 		`machine kubernetes-master-[0-9a-f]{3} +made`,
 		`kubernetes-master-[0-9a-f]{3} in etcd ring main +made`,
 		`votes in ring (main|events) +made`)

@@ -110,7 +110,7 @@ func (w *walk) upKilled(t *testing.T) {
 		{`kubeconfig local_kubernetes +made`, []string{`API answers +waiting +\d`}},
 		{`nodes are Ready +waiting +\d`, []string{`template kubernetes-minion-template +made`}},
 	} {
-		s := w.strike(t, nil, k.cut, k.daemon...)
+		s := w.strike(t, []string{"up"}, nil, k.cut, k.daemon...)
 		t.Logf("killed at: %s", s.cut)
 	}
 	s := w.up(t)
@@ -126,6 +126,12 @@ func (w *walk) upKilled(t *testing.T) {
 	if n := w.status(t).Calls.Change - before; n != 0 {
 		t.Errorf("up again makes %d changing calls, want 0", n)
 	}
+}
+
+// killedAt runs hakube and kills it when a line of its progress matches.
+func (w *walk) killedAt(t *testing.T, pattern string, args ...string) {
+	t.Helper()
+	t.Logf("killed at: %s", w.strike(t, args, nil, pattern).cut)
 }
 
 // TestRealNeedsRoot: a person who is not root is told so in a line, and what

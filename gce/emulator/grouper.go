@@ -329,7 +329,7 @@ func (g *grouper) step(t *tx, r ref, group, o obj) (retry bool, err error) {
 
 func (g *grouper) remove(t *tx, i ref) ref {
 	leave(t, i, t.edit(i))
-	return g.s.accept(t, "instances.delete", i, obj{}, "")
+	return g.s.accept(t, "instances.delete", i, obj{}, "", nil)
 }
 
 // make accepts an instance as the group's template describes it.
@@ -359,5 +359,5 @@ func (g *grouper) make(t *tx, r, i ref, group, member obj) (ref, error) {
 	if p, _ := g.s.noStock(i, instance); p != nil {
 		return "", p
 	}
-	return g.s.accept(t, "instances.insert", i, obj{"made": made}, ""), nil
+	return g.s.accept(t, "instances.insert", i, obj{"made": made}, "", nil), nil
 }

@@ -27,6 +27,7 @@ type call struct {
 	query  url.Values
 	body   obj
 	fault  *OperationFault
+	stuck  <-chan struct{} // see Fault
 }
 
 func (c *call) project() string { return c.params["project"] }
@@ -103,7 +104,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, path string) {
 		answer(w, p.Status, p.body())
 		return
 	}
-	status, body := s.do(r, method, params, f.Operation)
+	status, body := s.do(r, method, params, f)
 	if f.CutAfter {
 		panic(http.ErrAbortHandler)
 	}
@@ -128,14 +129,23 @@ func route(api *discovery.API, verb, path string) (*discovery.Method, map[string
 	return m, params
 }
 
+// ChangeOf is the method that a request is to change something with, such as
+// "compute.instances.insert", and "" of one that reads or waits.
+func ChangeOf(r *http.Request) string {
+	m, _ := route(discovery.Load(), r.Method, slashes.ReplaceAllString(r.URL.Path, "/"))
+	if m == nil || m.Reads() {
+		return ""
+	}
+	return m.ID
+}
+
 // IsChange reports whether the request is to change something, as opposed to
 // reading or waiting.
 func IsChange(r *http.Request) bool {
-	m, _ := route(discovery.Load(), r.Method, slashes.ReplaceAllString(r.URL.Path, "/"))
-	return m != nil && !m.Reads()
+	return ChangeOf(r) != ""
 }
 
-func (s *Server) do(r *http.Request, m *discovery.Method, params map[string]string, fault *OperationFault) (status int, body obj) {
+func (s *Server) do(r *http.Request, m *discovery.Method, params map[string]string, fault Fault) (status int, body obj) {
 	defer s.rescue(r.Method+" "+r.URL.Path, func(p *problem) { status, body = p.Status, p.body() })
 	out, err := s.answer(r, m, params, fault)
 	if err != nil {
@@ -153,7 +163,7 @@ func (s *Server) do(r *http.Request, m *discovery.Method, params map[string]stri
 	return http.StatusOK, out
 }
 
-func (s *Server) answer(r *http.Request, m *discovery.Method, params map[string]string, fault *OperationFault) (obj, error) {
+func (s *Server) answer(r *http.Request, m *discovery.Method, params map[string]string, fault Fault) (obj, error) {
 	if m == nil && r.Method == http.MethodPost && permissionsPath.MatchString(r.URL.Path) {
 		return s.testPermissions(r)
 	}
@@ -170,7 +180,7 @@ func (s *Server) answer(r *http.Request, m *discovery.Method, params map[string]
 	if err := knownPlace(m.ID, params); err != nil {
 		return nil, err
 	}
-	c := &call{s: s, r: r, method: m, params: params, query: query, fault: fault}
+	c := &call{s: s, r: r, method: m, params: params, query: query, fault: fault.Operation, stuck: fault.Stuck}
 	if err := c.read(); err != nil {
 		return nil, err
 	}

@@ -78,6 +78,7 @@ type job struct {
 	Args      obj   // what the work needs to know
 	Passed    []any // names of steps that took hold
 	Started   time.Time
+	stuck     <-chan struct{} // see Fault; nil but in tests
 }
 
 func (j job) doc() obj {
@@ -130,7 +131,7 @@ func (c *call) change(target ref, args obj, prepare func(t *tx) error) (obj, err
 		} else if err := prepare(t); err != nil {
 			return err
 		}
-		operation := c.s.accept(t, c.method.ID, target, args, c.query.Get("clientOperationId"))
+		operation := c.s.accept(t, c.method.ID, target, args, c.query.Get("clientOperationId"), c.stuck)
 		if key != "" {
 			t.put(key, obj{"operation": string(operation)})
 		}
@@ -154,7 +155,7 @@ func (c *call) replayKey() (ref, error) {
 
 // accept writes an operation and its job; the work starts when the
 // transaction has ended.
-func (s *Server) accept(t *tx, method string, target ref, args obj, clientID string) ref {
+func (s *Server) accept(t *tx, method string, target ref, args obj, clientID string, stuck <-chan struct{}) ref {
 	now := s.opts.Now()
 	id := t.id()
 	sum := sha256.Sum256([]byte(id + string(target)))
@@ -185,7 +186,7 @@ func (s *Server) accept(t *tx, method string, target ref, args obj, clientID str
 		o["targetId"] = t.id() // of something a fault kept from being made, or never to be shown
 	}
 	t.put(r, o)
-	j := job{Operation: r, Method: method, Target: target, Args: args, Started: now}
+	j := job{Operation: r, Method: method, Target: target, Args: args, Started: now, stuck: stuck}
 	t.put(r.note("jobs"), j.doc())
 	t.after = append(t.after, func() { s.start(j) })
 	return r

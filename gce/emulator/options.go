@@ -56,7 +56,10 @@ type Fault struct {
 	Message    string        // told with Status
 	RetryAfter time.Duration // told with Status
 	Operation  *OperationFault
-	Delay      time.Duration
+	// Stuck, when set, lets the operation of a request that was accepted not begin
+	// its work before this is closed.
+	Stuck <-chan struct{}
+	Delay time.Duration
 }
 
 // An OperationFault lets the request be accepted and its operation fail

@@ -159,6 +159,13 @@ func (s *Server) spawn(f func()) {
 // were to change something. Parts of a batch count, the batch does not.
 func (s *Server) Counts() (read, change int64) { return s.reads.Load(), s.changes.Load() }
 
+// Busy is how many operations are under way.
+func (s *Server) Busy() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.ends)
+}
+
 // An Object is one stored document.
 type Object struct {
 	Path string // projects/p/zones/z/instances/i

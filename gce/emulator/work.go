@@ -58,6 +58,13 @@ func (s *Server) start(j job) {
 				return
 			}
 		}
+		if j.stuck != nil {
+			select {
+			case <-j.stuck:
+			case <-s.ctx.Done():
+				return
+			}
+		}
 		if s.work(j) {
 			s.mu.Lock()
 			delete(s.ends, j.Operation)

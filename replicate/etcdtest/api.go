@@ -62,6 +62,18 @@ type apiCall struct {
 
 func serveAPI(w http.ResponseWriter, r *http.Request) {
 	g := r.Context().Value(guestKey{}).(*Guest)
+	f := g.w.fault(Asked{Machine: g.m.Name, Request: r})
+	if f.befallRequest(w, r) {
+		return
+	}
+	if f.CutAfter {
+		g.serve(unheard{http.Header{}}, r)
+		panic(http.ErrAbortHandler)
+	}
+	g.serve(w, r)
+}
+
+func (g *Guest) serve(w http.ResponseWriter, r *http.Request) {
 	var control *controlPlane
 	err := g.w.until(r.Context(), func() (bool, error) {
 		control = g.control

@@ -193,12 +193,16 @@ func (g *Guest) busy() bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for c := range g.conns {
-		if c.local == port(443) && !c.idle {
+		if c.local == port(443) && !c.idle && (c.asked || time.Since(c.since) < unasked) {
 			return true
 		}
 	}
 	return false
 }
+
+// unasked is how long a connection counts as one that is about to be asked on. Go's
+// client opens some in reserve.
+const unasked = 100 * time.Millisecond
 
 // hangUp ends the connections with the API server, each when what was asked on it
 // is answered.
@@ -222,7 +226,7 @@ func (g *Guest) hangUp() {
 // follow is told what the API server does with a connection.
 func (c *conn) follow(s http.ConnState) {
 	c.guest.mu.Lock()
-	c.idle = s == http.StateIdle
+	c.idle, c.asked = s == http.StateIdle, s == http.StateActive
 	end := c.idle && c.last
 	c.guest.mu.Unlock()
 	if end {
@@ -258,7 +262,7 @@ func (g *Guest) Dial(ctx context.Context, to int) (net.Conn, error) {
 		return fail(os.NewSyscallError("connect", syscall.ECONNREFUSED))
 	}
 	near, far := newPipe(port(0), port(to))
-	far.guest = g
+	far.guest, far.since = g, time.Now()
 	far.closed = func() {
 		g.mu.Lock()
 		defer g.mu.Unlock()

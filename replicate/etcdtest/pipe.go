@@ -29,7 +29,8 @@ type conn struct {
 	readDeadline, writeDeadline deadline
 	closing                     sync.Once
 	closed                      func() // told once, may be nil
-	idle, last                  bool   // nothing is asked on it; nothing more will be. Guarded by guest.mu
+	idle, asked, last           bool   // nothing is asked on it; something is; nothing more will be. Guarded by guest.mu
+	since                       time.Time
 }
 
 func (c *conn) Read(b []byte) (int, error) {

@@ -136,6 +136,7 @@ type ring struct {
 	leader   memberID           // 0: none. Only the members on its side know it
 	match    map[memberID]int64 // the index of those who ended, or were cut off, while this leader led
 	interval time.Duration      // see Options.HealthInterval
+	watch    func(voters, running int)
 }
 
 // A member is an etcd that runs.
@@ -206,11 +207,20 @@ func (r *ring) settle() error {
 	for _, m := range r.live {
 		sides[m.side] = true
 	}
+	voters, most := 0, 0 // of the side that comes nearest to it
 	for _, side := range slices.Sorted(maps.Keys(sides)) {
 		s, on := r.newest(side), r.on(side)
-		if all, running := s.voters(on); running > all/2 {
+		all, running := s.voters(on)
+		if running > all/2 {
+			r.watch(all, running)
 			return r.lead(s, on)
 		}
+		if running >= most {
+			voters, most = all, running
+		}
+	}
+	if len(sides) > 0 {
+		r.watch(voters, most)
 	}
 	r.elect(0)
 	return nil
@@ -318,7 +328,10 @@ func (w *World) startMember(d *dataDisk, name string) (*member, error) {
 	}
 	r := w.rings[data.Ring]
 	if r == nil {
-		r = &ring{live: map[memberID]*member{}, interval: w.opts.HealthInterval}
+		r = &ring{live: map[memberID]*member{}, interval: w.opts.HealthInterval, watch: func(int, int) {}}
+		if w.opts.Ring != nil {
+			r.watch = func(voters, running int) { w.opts.Ring(name, voters, running) }
+		}
 		w.rings[data.Ring] = r
 	}
 	m := &member{name: name, ring: r, data: data, disk: d, side: side, since: time.Now()}
@@ -393,6 +406,7 @@ func (w *World) stopMember(m *member) {
 	m.remember()
 	delete(m.ring.live, m.data.ID)
 	if len(m.ring.live) == 0 {
+		m.ring.watch(m.data.State.voters(nil))
 		delete(w.rings, m.data.Ring)
 		return
 	}

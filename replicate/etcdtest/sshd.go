@@ -49,7 +49,7 @@ func (g *Guest) serveSSH(c net.Conn) {
 		if err != nil {
 			break
 		}
-		sessions.Go(func() { g.session(channel, requests) })
+		sessions.Go(func() { g.session(channel, requests, func() { _ = c.Close() }) })
 	}
 	_ = conn.Close()
 	sessions.Wait()
@@ -84,8 +84,8 @@ func (g *Guest) mayLogIn(user string, key ssh.PublicKey) error {
 	return fmt.Errorf("no such key for %s", user)
 }
 
-// session runs the one command of a session.
-func (g *Guest) session(ch ssh.Channel, requests <-chan *ssh.Request) {
+// session runs the one command of a session. hangUp ends its connection.
+func (g *Guest) session(ch ssh.Channel, requests <-chan *ssh.Request, hangUp func()) {
 	defer ch.Close() //nolint:errcheck // the other side may have closed it
 	ctx, cancel := context.WithCancel(g.ctx)
 	defer cancel()
@@ -98,7 +98,7 @@ func (g *Guest) session(ch ssh.Channel, requests <-chan *ssh.Request) {
 			var command struct{ Line string }
 			if ok = !started && ssh.Unmarshal(r.Payload, &command) == nil; ok {
 				started = true
-				running.Go(func() { g.exec(ctx, ch, command.Line) })
+				running.Go(func() { g.exec(ctx, ch, command.Line, hangUp) })
 			}
 		case "signal":
 			var signal struct{ Name string }
@@ -117,8 +117,8 @@ func (g *Guest) session(ch ssh.Channel, requests <-chan *ssh.Request) {
 }
 
 // exec is the login shell: it runs the command line and tells the exit status.
-func (g *Guest) exec(ctx context.Context, ch ssh.Channel, line string) {
-	status := g.command(ctx, ch, line)
+func (g *Guest) exec(ctx context.Context, ch ssh.Channel, line string, hangUp func()) {
+	status := g.command(ctx, ch, line, hangUp)
 	if ctx.Err() != nil && status != 0 {
 		_, _ = ch.SendRequest("exit-signal", false, ssh.Marshal(struct {
 			Signal    string
@@ -134,7 +134,7 @@ func (g *Guest) exec(ctx context.Context, ch ssh.Channel, line string) {
 // maxScript is how long a script may be, in bytes.
 const maxScript = 1 << 20
 
-func (g *Guest) command(ctx context.Context, ch ssh.Channel, line string) (status int) {
+func (g *Guest) command(ctx context.Context, ch ssh.Channel, line string, hangUp func()) (status int) {
 	words, err := shellWords(line)
 	prefix := []string{"sudo", "-n", "bash", "-s", "--"}
 	if err == nil && (len(words) < len(prefix) || strings.Join(words[:len(prefix)], " ") != strings.Join(prefix, " ")) {
@@ -161,7 +161,9 @@ func (g *Guest) command(ctx context.Context, ch ssh.Channel, line string) (statu
 		fmt.Fprintf(ch.Stderr(), "model guest: does not know the script %s\n", name)
 		return 127
 	}
-	return script(ctx, Call{Guest: g, Args: words[len(prefix):], Script: string(text), Stdout: ch, Stderr: ch.Stderr()})
+	c := Call{Guest: g, Args: words[len(prefix):], Script: string(text), Stdout: ch, Stderr: ch.Stderr()}
+	f := g.w.fault(Asked{Machine: g.m.Name, Script: name, Args: c.Args})
+	return f.befall(ctx, c, hangUp, func() int { return script(ctx, c) })
 }
 
 // shellWords splits a command line as a POSIX shell would that finds words and

@@ -22,6 +22,12 @@ type Options struct {
 	// Scripts are answered over ssh besides those the model knows, by the name in
 	// their line `# hakube: <name>`. For tests.
 	Scripts map[string]Script
+	// Fault is asked about each script and each request to an API server before it
+	// is looked at. For tests.
+	Fault func(Asked) Fault
+	// Ring is told, with the world's lock held, of a ring whose members came, went or
+	// changed: how many of them vote, and how many of those run. For tests.
+	Ring func(name string, voters, running int)
 }
 
 // A World is model machines that reach each other.

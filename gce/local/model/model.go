@@ -56,9 +56,13 @@ type Machines struct {
 var _ emulator.Backend = (*Machines)(nil)
 
 // New keeps disks in dir.
-func New(dir string) *Machines {
+func New(dir string, change ...func(*etcdtest.Options)) *Machines {
+	var o etcdtest.Options
+	for _, f := range change {
+		f(&o)
+	}
 	return &Machines{
-		dir: dir, world: etcdtest.NewWorld(etcdtest.Options{}),
+		dir: dir, world: etcdtest.NewWorld(o),
 		attached: make(chan struct{}), guests: map[emulator.MachineKey]*etcdtest.Guest{}, calls: map[*call]struct{}{},
 	}
 }

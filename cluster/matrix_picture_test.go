@@ -1,0 +1,127 @@
+package cluster
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// What two runs that end alike may have differently: when things were made, under
+// which number, by whose key, and addresses that are given out in turn.
+var incidental = []struct {
+	what *regexp.Regexp
+	as   string
+}{
+	{regexp.MustCompile(`"(id|fingerprint|labelFingerprint|creationTimestamp|lastStartTimestamp|lastStopTimestamp|lastAttachTimestamp|lastDetachTimestamp|etag|targetId|sourceImageId|sourceDiskId)":"[^"]*"`), `"$1":"…"`},
+	{regexp.MustCompile(`\d+\.\d+\.\d+\.\d+`), "A.B.C.D"},
+	{regexp.MustCompile(`(minion-group(?:-\d+)?)-[a-z0-9]{4}\b`), "$1-xxxx"},
+	{regexp.MustCompile(`"key":"ssh-keys","value":"[^"]*"`), "KEYS"}, // as many operators as came by
+	{regexp.MustCompile(`networks/\d+`), "networks/ID"},
+	{regexp.MustCompile(`\b[a-z0-9]{6}\.[a-z0-9]{16}\b`), "TOKEN"},
+	{regexp.MustCompile(`sha256:[0-9a-f]{64}`), "sha256:HASH"},
+}
+
+func incidentals(s string) string {
+	for _, x := range incidental {
+		s = x.what.ReplaceAllString(s, x.as)
+	}
+	return s
+}
+
+// picture is all that is there, as lines that can be compared: every object of the
+// project, who is in the rings, who is behind the balancer, the Nodes.
+func (w *world) picture(o *operator) []string {
+	w.t.Helper()
+	w.calm()
+	var lines []string
+	for path, doc := range w.objects() {
+		text, err := json.Marshal(doc)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		lines = append(lines, incidentals(path+" "+string(text)))
+	}
+	s, err := o.Status(context.Background())
+	var none *NoCluster
+	switch {
+	case errors.As(err, &none):
+	case err != nil:
+		w.t.Fatalf("status: %v", err)
+	default:
+		lines = append(lines, w.inside(o, s)...)
+	}
+	slices.Sort(lines)
+	return lines
+}
+
+// inside is what is in the cluster, by what it says itself.
+func (w *world) inside(o *operator, s *Status) (lines []string) {
+	for ring, members := range s.Rings {
+		for _, m := range members {
+			lines = append(lines, fmt.Sprintf("ring %s: %s in %s, votes %t, healthy %t", ring, m.Member, m.Zone, m.Voter, m.Healthy))
+		}
+	}
+	if s.Balancer != nil {
+		for _, b := range s.Balancer.Backends {
+			lines = append(lines, fmt.Sprintf("backend %s in %s, healthy %t", b.Name, b.Zone, b.Healthy))
+		}
+	}
+	lines = append(lines, "address held by "+s.Address.Holder)
+	if !s.Address.Ready {
+		return append(lines, "the API does not answer")
+	}
+	r := o.run(StatusVerb)
+	have, err := r.look(context.Background())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	r.have = have
+	client, err := r.kube(context.Background())
+	if err != nil {
+		return append(lines, "no credentials")
+	}
+	nodes, err := client.Nodes().List(context.Background(), metav1.ListOptions{})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	for _, n := range nodes.Items {
+		lines = append(lines, incidentals(fmt.Sprintf("node %s, cordoned %t, leaving %q, taints %v", n.Name, n.Spec.Unschedulable, n.Annotations[leavingKey], n.Spec.Taints)))
+	}
+	return lines
+}
+
+// calm waits until no operation is under way and no machine is on its way.
+func (w *world) calm() {
+	w.t.Helper()
+	for begin := time.Now(); w.Server.Busy() > 0 || !settled(w.objects()); time.Sleep(time.Millisecond) {
+		if time.Since(begin) > 20*time.Second {
+			w.t.Fatal("operations are under way, or machines neither running nor stopped, for ever")
+		}
+	}
+}
+
+// shorter leaves out what two pictures have in common, for messages.
+func shorter(a, b []string) string {
+	var out []string
+	for _, side := range []struct {
+		sign    string
+		of, not []string
+	}{{"-", a, b}, {"+", b, a}} {
+		left := slices.Clone(side.not)
+		for _, line := range side.of {
+			if i := slices.Index(left, line); i >= 0 {
+				left = slices.Delete(left, i, i+1)
+				continue
+			}
+			out = append(out, side.sign+" "+line)
+		}
+	}
+	return strings.Join(out, "\n")
+}

@@ -1,0 +1,369 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"hakube/cluster/plan"
+	"hakube/gce/local/model"
+	"hakube/replicate/etcdtest"
+)
+
+// A matrixMode is a line of the matrix: how to get to where the command begins,
+// and the command.
+type matrixMode struct {
+	name string
+	// prepare returns who looks at it, if that is not the one whose command it is.
+	prepare func(*world, *operator) *operator
+	run     func(context.Context, *operator, func(plan.Event)) (*Summary, error)
+	// preview is what up would still do; nil of a removal.
+	preview func(*operator) (int, error)
+	// more tells that the command, run again when all is done, does one more.
+	more bool
+	// quorum tells that no ring may be without one: of those that take or make the
+	// only master it is not asked.
+	quorum  bool
+	removes bool
+}
+
+func up(change func(*operator) *operator) func(context.Context, *operator, func(plan.Event)) (*Summary, error) {
+	return func(ctx context.Context, o *operator, report func(plan.Event)) (*Summary, error) {
+		return change(o).Up(ctx, report)
+	}
+}
+
+func down(change func(*operator) *operator) func(context.Context, *operator, func(plan.Event)) (*Summary, error) {
+	return func(ctx context.Context, o *operator, report func(plan.Event)) (*Summary, error) {
+		return change(o).Down(ctx, report)
+	}
+}
+
+func preview(change func(*operator) *operator) func(*operator) (int, error) {
+	return func(o *operator) (int, error) { return change(o).PreviewUp(context.Background(), nil) }
+}
+
+// matrixModes are the seven of hakube, some of them twice.
+func matrixModes() []matrixMode {
+	same := func(o *operator) *operator { return o }
+	poolC := func(n Count) func(*operator) *operator {
+		return func(o *operator) *operator { return o.pool(zoneC, n) }
+	}
+	master := func(zone Zone) func(*operator) *operator {
+		return func(o *operator) *operator { return o.replica(zone) }
+	}
+	anywhere := func(o *operator) *operator { return o.again(func(s *Settings) { s.Zone = "" }) }
+	after := func(commands ...func(*operator) *operator) func(*world, *operator) *operator {
+		return func(w *world, o *operator) *operator {
+			for _, c := range commands {
+				w.mustUp(c(o))
+			}
+			return o
+		}
+	}
+	poolD := func(o *operator) *operator { return o.pool(zoneD, 1) }
+	one := after(same)
+	withPoolC := after(same, poolC(3), poolD)
+	two := after(same, master(zoneC))
+	three := after(same, master(zoneC), master(zoneD))
+	// Somebody else's key is not on the master yet: the first call.
+	stranger := func(w *world, _ *operator) *operator {
+		return after(same, poolD)(w, w.operator())
+	}
+	return []matrixMode{
+		{name: "create", prepare: after(), run: up(same), preview: preview(same)},
+		{name: "add_pool", prepare: stranger, run: up(poolC(2)), preview: preview(poolC(2)), quorum: true},
+		{name: "add_pool_smaller", prepare: withPoolC, run: up(poolC(1)), preview: preview(poolC(1)), quorum: true},
+		{name: "add_replica_1to2", prepare: one, run: up(master(zoneC)), preview: preview(same), more: true, quorum: true},
+		{name: "add_replica_2to3", prepare: two, run: up(master(zoneD)), preview: preview(same), more: true, quorum: true},
+		{name: "remove_replica_3to2", prepare: three, run: down(master(zoneD)), quorum: true, removes: true},
+		{name: "remove_replica_2to1", prepare: two, run: down(master(zoneC)), quorum: true, removes: true},
+		{name: "remove_pool", prepare: withPoolC, run: down(poolC(0)), quorum: true, removes: true},
+		{name: "remove_cluster_zone", prepare: one, run: down(same), removes: true},
+		{name: "remove_cluster", prepare: after(same, master(zoneC), poolD), run: down(anywhere), removes: true},
+	}
+}
+
+// An undisturbed run of a mode.
+type undisturbed struct {
+	start, end []string
+	calls      []changing
+}
+
+// TestMatrix lets each changing call of each mode go wrong in each way there is.
+// What comes next ends where an undisturbed run does: the command that status
+// names, or the same again, or the removal of everything.
+func TestMatrix(t *testing.T) {
+	for _, v := range Variables() { // t.Setenv would forbid parallel tests
+		if old, set := os.LookupEnv(v.Name); set {
+			os.Unsetenv(v.Name)
+			t.Cleanup(func() { os.Setenv(v.Name, old) })
+		}
+	}
+	var mu sync.Mutex
+	calls, cuts, bad := 0, 0, 0
+	var report []string
+	asked, begun := map[string]bool{}, 0
+	modes := matrixModes()
+	t.Cleanup(func() {
+		for _, line := range report {
+			fmt.Println("REPORT TestMatrix:", line)
+		}
+		fmt.Printf("REPORT TestMatrix: matrix: %d modes, %d changing calls × up to %d faults = %d cuts, %d failures\n",
+			len(modes), calls, len(troubles), cuts, bad)
+	})
+	for row, m := range modes {
+		n := 0
+		t.Run(m.name, func(t *testing.T) {
+			begun++
+			u := m.undisturbed(t)
+			calls += len(u.calls)
+			for i, x := range troubles {
+				for k, c := range u.calls {
+					if x.faults[c.way] == nil || testing.Short() && k != sample(row, i, x, u.calls) {
+						continue
+					}
+					asked[x.name] = true
+					t.Run(fmt.Sprintf("call=%02d_%s/%s", k+1, c.name, x.name), func(t *testing.T) {
+						t.Parallel()
+						t.Cleanup(func() {
+							mu.Lock()
+							defer mu.Unlock()
+							n++
+							if t.Failed() {
+								bad++
+							}
+						})
+						m.cut(t, u, c, x, k+i)
+					})
+				}
+			}
+		})
+		cuts += n
+		report = append(report, fmt.Sprintf("%s: %d cuts", m.name, n))
+	}
+	for _, x := range troubles { // unless -run chose among the modes
+		if begun == len(modes) && !asked[x.name] {
+			t.Errorf("nothing is ever %s", x.name)
+		}
+	}
+}
+
+// sample picks the call at which something goes wrong in a short test, -1 for
+// none: each mode and each trouble comes up, at calls that are spread.
+func sample(row, i int, x trouble, calls []changing) int {
+	if (row+i)%3 != 0 {
+		return -1
+	}
+	for n := range calls {
+		if k := (row*5 + i*7 + n) % len(calls); x.faults[calls[k].way] != nil {
+			return k
+		}
+	}
+	return -1
+}
+
+// matrixWorld is a world of model machines whose every call goes by a saboteur.
+func matrixWorld(t *testing.T) (*world, *saboteur, *quorumWatch) {
+	s, q := &saboteur{haste: newHaste()}, &quorumWatch{}
+	w, _ := modelWorld(t, model.New(t.TempDir(), func(o *etcdtest.Options) { o.Fault, o.Ring = s.machine, q.ring }))
+	w.mu.Lock()
+	w.alone, w.fault, w.after = true, s.cloud, s.after
+	w.mu.Unlock()
+	dial := w.dial
+	w.dial = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		ctx, cancel := context.WithTimeout(ctx, reach) // who is there answers at once
+		defer cancel()
+		return dial(ctx, network, addr)
+	}
+	return w, s, q
+}
+
+// reach is how long a connection may take; more, when nobody is there, costs a test
+// its time.
+const reach = 200 * time.Millisecond
+
+func (m matrixMode) undisturbed(t *testing.T) (u undisturbed) {
+	w, s, _ := matrixWorld(t)
+	o := w.operator()
+	eye := m.prepare(w, o)
+	u.start = w.picture(eye)
+	s.watch(changing{}, trouble{}, nil)
+	if _, err := m.run(context.Background(), o, w.events()); err != nil {
+		t.Fatalf("undisturbed: %v", err)
+	}
+	_, u.calls = s.rest()
+	u.end = w.picture(eye)
+	w.mustDown(o.again(func(s *Settings) { s.Zone = "" }))
+	return u
+}
+
+// cut is one field of the matrix. By turns what comes next is another.
+func (m matrixMode) cut(t *testing.T, u undisturbed, at changing, x trouble, turn int) {
+	w, s, q := matrixWorld(t)
+	before := w.objects()
+	o := w.operator()
+	eye := m.prepare(w, o)
+	q.set(m.quorum)
+
+	ctx, stop := context.WithCancelCause(plan.WithAfter(context.Background(), s.haste.after))
+	defer stop(nil)
+	why := errKilled
+	if x.stops {
+		why = context.Canceled
+	}
+	s.watch(at, x, func() { stop(why) })
+	_, err := m.run(ctx, o, w.events())
+	hit, _ := s.rest()
+	o.deps.LetGo, eye.deps.LetGo = 10*time.Second, 10*time.Second // nothing is stuck any more
+	t.Logf("the run ended with: %v", err)
+	if !hit {
+		t.Fatalf("%s number %d was not made", at.name, at.nth)
+	}
+	if err != nil && slices.Contains(x.rides, at.way) {
+		t.Errorf("it was to ride over it, and ended with: %v", err)
+	}
+	now := w.picture(eye)
+	if err == nil && !cmp.Equal(now, u.end) {
+		t.Errorf("it said it was done (-undisturbed +this):\n%s", shorter(u.end, now))
+	}
+	done := cmp.Equal(m.named(w, eye, u), u.end)
+	switch {
+	case turn%3 == 2 && x.dies: // nobody finishes it
+	case turn%2 == 0:
+		m.follow(w, o, eye, u)
+		now = w.picture(eye)
+	case !done || !m.more:
+		m.again(w, o)
+		now = w.picture(eye)
+	default: // it had done all, so the same again is one more
+		m.oneMore(w, o)
+		now = u.end
+	}
+	if turn%3 != 2 || !x.dies {
+		if !cmp.Equal(now, u.end) {
+			t.Errorf("it ends elsewhere (-undisturbed +this):\n%s", shorter(u.end, now))
+		}
+		if m.preview != nil {
+			if n, err := m.preview(o); err != nil || n != 0 {
+				t.Errorf("there is still something to do: %d steps, %v", n, err)
+			}
+		}
+	}
+	if lost := q.was(); len(lost) > 0 {
+		t.Errorf("quorum was lost: %v", lost)
+	}
+	q.set(false)
+	all := o.again(func(s *Settings) { s.Zone = "" })
+	w.mustDown(all)
+	if s := w.mustDown(all); !s.Nothing {
+		t.Error("the second down found something")
+	}
+	if diff := cmp.Diff(before, w.objects()); diff != "" {
+		t.Errorf("objects after down (-before +after):\n%s", diff)
+	}
+}
+
+// named: status says what is half done and which command ends it, and says nothing
+// when nothing is. A pool's machines come and go by themselves, so both are looked
+// at until they are of one moment. It returns what there is then.
+func (m matrixMode) named(w *world, o *operator, u undisturbed) (now []string) {
+	w.t.Helper()
+	for begin := time.Now(); ; time.Sleep(5 * time.Millisecond) {
+		now = w.picture(o)
+		whole := cmp.Equal(now, u.start) || cmp.Equal(now, u.end)
+		s, err := o.Status(context.Background())
+		if none := (*NoCluster)(nil); errors.As(err, &none) {
+			s = &Status{}
+		} else if err != nil {
+			w.t.Fatalf("status: %v", err)
+		}
+		if whole != (len(s.Unfinished) == 0) {
+			if time.Since(begin) < 5*time.Second {
+				continue
+			}
+			w.t.Errorf("half done %t, and unfinished is %+v\n(-start +now):\n%s\n(-end +now):\n%s", !whole, s.Unfinished, shorter(u.start, now), shorter(u.end, now))
+		}
+		w.t.Logf("status: %+v", s.Unfinished)
+		for _, x := range s.Unfinished {
+			if !strings.Contains(x.Command, "hakube ") {
+				w.t.Errorf("no command ends %q: %q", x.Step, x.Command)
+			}
+		}
+		return now
+	}
+}
+
+// follow does what status says, as long as it does, and the mode if that has led
+// back to where that began.
+func (m matrixMode) follow(w *world, o, eye *operator, u undisturbed) {
+	w.t.Helper()
+	for round := 1; ; round++ {
+		s, err := eye.Status(context.Background())
+		var none *NoCluster
+		if errors.As(err, &none) {
+			break
+		}
+		if err != nil {
+			w.t.Fatalf("status: %v", err)
+		}
+		if len(s.Unfinished) == 0 {
+			break
+		}
+		if round == 4 {
+			w.t.Fatalf("still unfinished after three commands: %+v", s.Unfinished)
+		}
+		command := m.meant(s.Unfinished[0])
+		if err := w.follow(o, command); err != nil {
+			w.t.Fatalf("%s: %v", command, err)
+		}
+	}
+	if now := w.picture(eye); !cmp.Equal(now, u.end) {
+		if !cmp.Equal(now, u.start) {
+			w.t.Errorf("what status named leads elsewhere (-start +this):\n%s", shorter(u.start, now))
+		}
+		m.again(w, o)
+	}
+}
+
+// meant is the command that goes on with what the mode began, where status leaves
+// the choice because the looks do not tell.
+func (m matrixMode) meant(x Unfinished) string {
+	if m.removes && strings.HasSuffix(x.Or, "down") || !m.removes && strings.HasSuffix(x.Or, "up") {
+		return x.Or
+	}
+	return x.Command
+}
+
+func (m matrixMode) again(w *world, o *operator) {
+	w.t.Helper()
+	if _, err := m.run(context.Background(), o, w.events()); err != nil {
+		w.t.Fatalf("again: %v", err)
+	}
+}
+
+// oneMore is the known exception: after its very last change all is done, and a
+// replica that is asked for again is another one.
+func (m matrixMode) oneMore(w *world, o *operator) {
+	w.t.Helper()
+	before, err := o.Status(context.Background())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	s, err := m.run(context.Background(), o, w.events())
+	if err != nil {
+		w.t.Fatalf("one more: %v", err)
+	}
+	if got := mastersOf(w.t.(*testing.T), s); len(got) != len(before.Masters)+1 {
+		w.t.Errorf("masters are %v, there were %d", got, len(before.Masters))
+	}
+}

@@ -1,0 +1,23 @@
+package scripts
+
+// changes tells of every script that is sent over ssh whether it changes the
+// machine or a ring, or only reads.
+var changes = map[string]bool{
+	"etcd-status":      false,
+	"admin-kubeconfig": false,
+	"diagnose":         false,
+	"export-keys":      false,
+
+	"etcd-member":        true, // each of its verbs
+	"import-keys":        true,
+	"start-etcd":         true,
+	"join-control-plane": true,
+	"retire":             true,
+}
+
+// Changes reports whether the script of that name ([Name]) changes something. One
+// that is not known is taken for one that does.
+func Changes(name string) bool {
+	change, known := changes[name]
+	return change || !known
+}
