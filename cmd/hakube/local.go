@@ -15,6 +15,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"hakube/gce/local"
+	"hakube/gce/local/console"
 	"hakube/gce/local/mirror"
 	"hakube/gce/local/model"
 )
@@ -65,6 +66,10 @@ func localCommand(u *ui) *cli.Command {
 			{
 				Name: "env", Usage: "print what points gcloud at it: eval \"$(hakube local env)\"", OnUsageError: usage,
 				Action: inDir(func(c *cli.Context, dir string) error { return localEnv(c, u, dir) }),
+			},
+			{
+				Name: "console", Usage: "print the address of its page for a browser: machines, networks, operations as they run", OnUsageError: usage,
+				Action: inDir(func(c *cli.Context, dir string) error { return localConsole(c, u, dir) }),
 			},
 			{
 				Name: "prepare", Usage: "make what real machines boot and fetch, without starting", OnUsageError: usage,
@@ -252,6 +257,20 @@ func localStatus(c *cli.Context, u *ui, dir string) error {
 	for _, k := range slices.Sorted(maps.Keys(s.Objects)) {
 		u.printf("%6d %s\n", s.Objects[k], k)
 	}
+	return nil
+}
+
+// localConsole prints where the page is. The daemon serves it, so there is
+// nothing to start, and to end.
+func localConsole(c *cli.Context, u *ui, dir string) error {
+	s, err := local.Ask(c.Context, dir)
+	if err != nil {
+		return err
+	}
+	if !s.Running {
+		return withHint(fmt.Errorf("the embedded GCE is not running"), "start it: hakube local start")
+	}
+	u.printf("%s%s\n", s.Endpoint, console.Path)
 	return nil
 }
 

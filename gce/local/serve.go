@@ -12,9 +12,11 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"hakube/gce/emulator"
+	"hakube/gce/local/console"
 )
 
 // A Host is what Serve needs to know of the machines besides what the API
@@ -69,6 +71,7 @@ func Serve(ctx context.Context, dir string, o Options, host func() (*Host, error
 	h.Attach(api)
 
 	d := &daemon{api: api, host: h, options: o, endpoint: "http://" + l.Addr().String()}
+	d.console = console.Handler(api, console.About{Endpoint: d.endpoint, Machines: string(o.Machines), Latency: o.Latency, Project: Project})
 	server := &http.Server{Handler: d, ReadHeaderTimeout: headerLimit, IdleTimeout: 5 * time.Minute, ErrorLog: slog.NewLogLogger(logger.Handler(), slog.LevelWarn)}
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(l) }()
@@ -149,6 +152,7 @@ type daemon struct {
 	host     *Host
 	options  Options
 	endpoint string
+	console  http.Handler
 }
 
 func (d *daemon) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -160,6 +164,10 @@ func (d *daemon) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case r.URL.Path == statusPath:
 		if d.api.Guard(w, r) {
 			d.status(w)
+		}
+	case strings.HasPrefix(r.URL.Path, console.Path):
+		if d.api.Guard(w, r) {
+			d.console.ServeHTTP(w, r)
 		}
 	default:
 		d.api.ServeHTTP(w, r)
