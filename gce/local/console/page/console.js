@@ -51,7 +51,7 @@ const parts = {
   operations: (v) => table(["since", "what", "on", "state"], (v.operations || []).map((o) => [
     clock(o.began), o.type.replace("compute.", ""), o.kind + " " + o.target,
     o.status !== "DONE" ? node("span", {}, colour(o.status), " ", node("progress", { max: 100, value: o.percent }))
-      : o.error ? node("span", { class: "is-bad" }, o.error) : node("span", { class: "is-good" }, "done")]), [0]),
+      : o.error ? node("span", { class: "is-bad" }, o.error) : node("span", { class: "is-good tight" }, "done")]), [0]),
   balancers: (v) => table(["rule", "address", "backend", "health"], (v.balancers || []).flatMap((b) =>
     (b.backends || [{ name: "", health: "" }]).map((x, i) => [
       i ? "" : b.name, i ? "" : [b.address, b.ports].join(" "),
