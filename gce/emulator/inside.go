@@ -25,7 +25,7 @@ func (s *Server) Ask(method, path string, body map[string]any) (map[string]any, 
 		return nil, fmt.Errorf("asking for %s: %w", path, err)
 	}
 	m, params := s.route(method, r.URL.Path)
-	status, out := s.do(r, m, params, nil)
+	status, out := s.do(r, m, params, Fault{})
 	if status != http.StatusOK {
 		return nil, errors.New(str(sub(out, "error"), "message"))
 	}
