@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"hakube/gce/local/mirror"
@@ -25,6 +26,10 @@ const (
 	noNodes   = "KUBE_DELETE_NODES=false"
 )
 
+// leaseCalls are the changes that a run makes around its own: it takes the lease
+// and gives it back.
+const leaseCalls = 2
+
 // hakubeIn makes this test binary a program called hakube (see TestMain).
 func hakubeIn(t *testing.T, dir string) string {
 	t.Helper()
@@ -38,6 +43,10 @@ func hakubeIn(t *testing.T, dir string) string {
 		t.Fatal(err)
 	}
 	defer in.Close()
+	// A program forked meanwhile by a parallel test would hold the file open for
+	// writing, and to run it then is refused: "text file busy" (golang/go#22315).
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
 	out, err := os.OpenFile(exe, os.O_CREATE|os.O_WRONLY, 0o755)
 	if err != nil {
 		t.Fatal(err)

@@ -94,7 +94,7 @@ func (r *realRing) start(name, state string, list []string) error {
 		initial = append(initial, n+"="+r.peerURL(n))
 	}
 	client := fmt.Sprintf("http://127.0.0.1:%d", r.ports[name][0])
-	log, err := os.OpenFile(filepath.Join(r.dir, name+".log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	log, err := os.OpenFile(filepath.Join(r.dir, name+".log"), os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
 	}
@@ -148,10 +148,11 @@ func (r *realRing) runs(name string) bool {
 	}
 }
 
-// said is the last line of its log that has a reason.
+// said is its log since it was started. Where etcd gives its reason is not the end
+// of it: a stack or two may follow.
 func (r *realRing) said(name string) string {
 	text, _ := os.ReadFile(filepath.Join(r.dir, name+".log"))
-	return string(text[max(0, len(text)-1500):])
+	return string(text)
 }
 
 // ask calls etcd's JSON gateway. An answer that does not come is what a ring

@@ -167,11 +167,6 @@ func (b *both) startReal(name string) error {
 	for deadline := time.Now().Add(3 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
 		if !b.real.runs(name) {
 			text := b.real.said(name)
-			for _, known := range []error{errRemoved, errUnequal, errUnmatched, errNoPeer} {
-				if strings.Contains(text, known.Error()) {
-					return known
-				}
-			}
 			return errors.New(text)
 		}
 		if all, err := b.real.members(name); err == nil && len(all) > 0 {
@@ -181,10 +176,13 @@ func (b *both) startReal(name string) error {
 	return nil // without quorum one that is new does not serve
 }
 
-// same compares two answers by what they say.
+// same compares two answers by what they say; the model says besides which ring.
 func same(model, real error) bool {
 	if model == nil || real == nil {
 		return model == nil && real == nil
+	}
+	if why := errors.Unwrap(model); why != nil {
+		model = why
 	}
 	return strings.Contains(real.Error(), model.Error())
 }
