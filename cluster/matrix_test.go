@@ -192,6 +192,9 @@ func matrixWorld(t *testing.T) (*world, *saboteur, *quorumWatch) {
 // its time.
 const reach = 200 * time.Millisecond
 
+// hang is when a run whose limits are hurried hangs.
+const hang = 2 * time.Minute
+
 func (m matrixMode) undisturbed(t *testing.T) (u undisturbed) {
 	w, s, _ := matrixWorld(t)
 	o := w.operator()
@@ -215,7 +218,9 @@ func (m matrixMode) cut(t *testing.T, u undisturbed, at changing, x trouble, tur
 	eye := m.prepare(w, o)
 	q.set(m.quorum)
 
-	ctx, stop := context.WithCancelCause(plan.WithAfter(context.Background(), s.haste.after))
+	hung, cancel := context.WithTimeout(context.Background(), hang)
+	defer cancel()
+	ctx, stop := context.WithCancelCause(plan.WithAfter(hung, s.haste.after))
 	defer stop(nil)
 	why := errKilled
 	if x.stops {
@@ -226,6 +231,9 @@ func (m matrixMode) cut(t *testing.T, u undisturbed, at changing, x trouble, tur
 	hit, _ := s.rest()
 	o.deps.LetGo, eye.deps.LetGo = 10*time.Second, 10*time.Second // nothing is stuck any more
 	t.Logf("the run ended with: %v", err)
+	if hung.Err() != nil {
+		t.Fatal("it waited without a limit")
+	}
 	if !hit {
 		t.Fatalf("%s number %d was not made", at.name, at.nth)
 	}

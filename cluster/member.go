@@ -287,11 +287,10 @@ func (v vote) Do(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	via, err := v.host(ctx, o)
+	err = v.overSSH(ctx, o, scriptLimit, func(ctx context.Context, via replicate.Host) error {
+		return replicate.Follows(ctx, v.deps.SSH, via, on, v.ring)
+	})
 	if err != nil {
-		return err
-	}
-	if err := replicate.Follows(ctx, v.deps.SSH, via, on, v.ring); err != nil {
 		return err
 	}
 	return v.through(ctx, func(ctx context.Context, via replicate.Host) error {

@@ -82,9 +82,18 @@ func AddLearner(ctx context.Context, r *Runner, via Host, ring, peerURL string) 
 // not know it, since it takes no part in elections. A vote for such a one would
 // end a ring of one for good (tried on 3.6.8).
 func Follows(ctx context.Context, r *Runner, via, on Host, ring string) error {
-	own, err := Rings(ctx, r, on)
+	// Without an answer from the learner itself the way to via is not to blame, so it
+	// is no ConnectError.
+	look := func() (map[string]Ring, error) {
+		own, err := Rings(ctx, r, on)
+		if err != nil {
+			return nil, fmt.Errorf("%w: asking %s whether it lives, before it gets a vote: %v", ErrNotInSync, on.Name, err)
+		}
+		return own, nil
+	}
+	own, err := look()
 	if err != nil {
-		return fmt.Errorf("asking %s whether it lives, before it gets a vote: %w", on.Name, err)
+		return err
 	}
 	x := own[ring]
 	if x.ID == "" {
@@ -104,7 +113,7 @@ func Follows(ctx context.Context, r *Runner, via, on Host, ring string) error {
 		return err
 	}
 	for range followLooks {
-		if own, err = Rings(ctx, r, on); err != nil {
+		if own, err = look(); err != nil {
 			return err
 		}
 		if own[ring].Index >= theirs[ring].Index && own[ring].ID == x.ID {
