@@ -19,7 +19,8 @@ var incidental = []struct {
 	what *regexp.Regexp
 	as   string
 }{
-	{regexp.MustCompile(`"(id|fingerprint|labelFingerprint|creationTimestamp|lastStartTimestamp|lastStopTimestamp|lastAttachTimestamp|lastDetachTimestamp|etag|targetId|sourceImageId|sourceDiskId)":"[^"]*"`), `"$1":"…"`},
+	{regexp.MustCompile(`"(id|fingerprint|labelFingerprint|creationTimestamp|lastStartTimestamp|lastStopTimestamp|lastAttachTimestamp|etag|targetId|sourceImageId|sourceDiskId)":"[^"]*"`), `"$1":"…"`},
+	{regexp.MustCompile(`"lastDetachTimestamp":"[^"]*",?`), ""}, // of a disk that changed its machine
 	{regexp.MustCompile(`\d+\.\d+\.\d+\.\d+`), "A.B.C.D"},
 	{regexp.MustCompile(`(minion-group(?:-\d+)?)-[a-z0-9]{4}\b`), "$1-xxxx"},
 	{regexp.MustCompile(`"key":"ssh-keys","value":"[^"]*"`), "KEYS"}, // as many operators as came by

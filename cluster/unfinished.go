@@ -132,6 +132,9 @@ func (s *sight) dark() []Unfinished {
 			x.Command = removeMaster(m.object)
 		}
 	}
+	if len(s.masters) == 1 && s.masters[0].status == "" { // gone: a removal of the cluster looks the same
+		x.Or = "hakube down"
+	}
 	return []Unfinished{x}
 }
 
