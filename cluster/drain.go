@@ -98,7 +98,7 @@ func (d drained) Do(ctx context.Context) error {
 			return err
 		}
 	}
-	err = each(len(goes), func(i int) error { return cordon(ctx, client, p.node(goes[i])) })
+	err = each(len(goes), func(i int) error { return cordon(ctx, client, p.node(goes[i]), d.mode == RemovePool) })
 	if err != nil {
 		return err
 	}

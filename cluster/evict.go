@@ -17,14 +17,19 @@ import (
 
 // leavingKey marks a Node that was chosen to go, so that a run which was cut
 // goes on with the same, and one with another NUM_NODES opens it again. Its
-// value tells who had cordoned it.
+// value tells who had cordoned it, and at its end whether all of the pool goes.
 const (
 	leavingKey   = "hakube/leaving"
 	leavingOurs  = "cordoned"
 	leavingTheir = "was-cordoned"
+	withItsPool  = "-with-its-pool"
 )
 
 func isLeaving(n *corev1.Node) bool { return n.Annotations[leavingKey] != "" }
+
+func leavesWithPool(n *corev1.Node) bool {
+	return strings.HasSuffix(n.Annotations[leavingKey], withItsPool)
+}
 
 // regretted are the machines that were chosen to go and do not go now.
 func (p pool) regretted(goes []member) (stay []member) {
@@ -36,7 +41,7 @@ func (p pool) regretted(goes []member) (stay []member) {
 	return stay
 }
 
-func cordon(ctx context.Context, client corev1client.CoreV1Interface, n *corev1.Node) error {
+func cordon(ctx context.Context, client corev1client.CoreV1Interface, n *corev1.Node, wholePool bool) error {
 	if n == nil || isLeaving(n) && n.Spec.Unschedulable {
 		return nil
 	}
@@ -44,12 +49,15 @@ func cordon(ctx context.Context, client corev1client.CoreV1Interface, n *corev1.
 	if n.Spec.Unschedulable {
 		who = leavingTheir
 	}
+	if wholePool {
+		who += withItsPool
+	}
 	return patch(ctx, client, n.Name, "cordoning", fmt.Sprintf(`{"metadata":{"annotations":{%q:%q}},"spec":{"unschedulable":true}}`, leavingKey, who))
 }
 
 func uncordon(ctx context.Context, client corev1client.CoreV1Interface, n *corev1.Node) error {
 	spec := `,"spec":{"unschedulable":null}`
-	if n.Annotations[leavingKey] == leavingTheir {
+	if strings.HasPrefix(n.Annotations[leavingKey], leavingTheir) {
 		spec = ""
 	}
 	return patch(ctx, client, n.Name, "uncordoning", fmt.Sprintf(`{"metadata":{"annotations":{%q:null}}%s}`, leavingKey, spec))

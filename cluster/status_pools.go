@@ -73,6 +73,10 @@ func (p pool) whyMissing(missing []member) string {
 	return strings.Join(words, "; ")
 }
 
+func removePool(zone string) string {
+	return "KUBE_GCE_ZONE=" + zone + " KUBE_USE_EXISTING_MASTER=true hakube down"
+}
+
 // unfinishedPools are pools that are not as their groups are to have them. The
 // commands name NUM_NODES, so that they finish and do not resize.
 func (s *sight) unfinishedPools() (list []Unfinished) {
@@ -84,7 +88,7 @@ func (s *sight) unfinishedPools() (list []Unfinished) {
 		if s.size(zone) == 0 && len(p.machines) == 0 && !s.hasGroup(zone) {
 			list = append(list, Unfinished{
 				Step:    "machines of a pool in " + zone + " that have no group",
-				Command: "KUBE_GCE_ZONE=" + zone + " KUBE_USE_EXISTING_MASTER=true hakube down",
+				Command: removePool(zone),
 			})
 			continue
 		}
@@ -99,10 +103,14 @@ func (s *sight) unfinishedPools() (list []Unfinished) {
 		}
 		goes := p.regretted(nil)
 		if n := len(goes); n > 0 {
-			list = append(list, Unfinished{
+			x := Unfinished{
 				Step:    fmt.Sprintf("pool of %s: nodes were cordoned to go and did not: %s", zone, few(goes)),
 				Command: finish(size - n), Or: finish(size),
-			})
+			}
+			if slices.ContainsFunc(goes, func(m member) bool { return leavesWithPool(p.node(m)) }) {
+				x.Command = removePool(zone)
+			}
+			list = append(list, x)
 		}
 		if missing := p.missing(); len(missing) > 0 || len(p.machines) < size {
 			step := fmt.Sprintf("pool of %s: %d of %d nodes are Ready", zone, len(p.machines)-len(missing), size)
@@ -146,7 +154,7 @@ func (s *sight) unfinishedNodes() (list []Unfinished) {
 		}
 	}
 	for zone, names := range ghosts {
-		command := fmt.Sprintf("KUBE_GCE_ZONE=%s KUBE_USE_EXISTING_MASTER=true hakube down", zone)
+		command := removePool(zone)
 		if s.hasGroup(zone) {
 			command = fmt.Sprintf("KUBE_GCE_ZONE=%s KUBE_USE_EXISTING_MASTER=true NUM_NODES=%d hakube up", zone, s.size(zone))
 		}

@@ -1,0 +1,51 @@
+package cluster
+
+import (
+	"context"
+	"strconv"
+	"strings"
+)
+
+// follow does what a command line says that status named.
+func (w *world) follow(o *operator, command string) error {
+	w.t.Helper()
+	verb := Up
+	n := o.again(func(s *Settings) {
+		if command == "hakube down" {
+			s.Zone = ""
+		}
+		for _, word := range strings.Fields(command) {
+			name, value, _ := strings.Cut(word, "=")
+			switch name {
+			case "KUBE_GCE_ZONE":
+				s.Zone = Zone(value)
+			case "KUBE_REPLICATE_EXISTING_MASTER":
+				s.ReplicateMaster = value == "true"
+			case "KUBE_USE_EXISTING_MASTER":
+				s.UseExistingMaster = value == "true"
+			case "KUBE_DELETE_NODES":
+				s.DeleteNodes = value != "false"
+			case "KUBE_REPLICA_NAME":
+				s.ReplicaName = Name(value)
+			case "NUM_NODES":
+				n, err := strconv.Atoi(value)
+				if err != nil {
+					w.t.Fatal(err)
+				}
+				s.NumNodes = Count(n)
+			case "hakube", "up":
+			case "down":
+				verb = Down
+			default:
+				w.t.Fatalf("%q is no word of a command: %s", word, command)
+			}
+		}
+	})
+	var err error
+	if verb == Up {
+		_, err = n.Up(context.Background(), w.events())
+	} else {
+		_, err = n.Down(context.Background(), w.events())
+	}
+	return err
+}
