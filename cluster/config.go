@@ -22,7 +22,14 @@ const (
 	// StatusVerb is for commands that look and change nothing: what the settings
 	// say to do has no meaning for them.
 	StatusVerb Verb = "status"
+	// RepairVerb and RebuildVerb find masters and zones themselves; what the
+	// settings say to do has no meaning for them either.
+	RepairVerb  Verb = "repair"
+	RebuildVerb Verb = "rebuild"
 )
+
+// chooses tells whether kube-up's selectors say what the verb does.
+func (v Verb) chooses() bool { return v == Up || v == Down }
 
 // Problems are everything wrong with the settings, one line each. Nothing was
 // contacted to find them.

@@ -113,6 +113,11 @@ func (c controlPlane) Observe(ctx context.Context) (plan.State, error) {
 
 // Do joins it. The script waits for the API server itself.
 func (c controlPlane) Do(ctx context.Context) error {
+	if c.repairs() {
+		if err := c.revive(ctx); err != nil {
+			return err
+		}
+	}
 	return c.overSSH(ctx, c.of, c.want.settings.InitTimeout.Duration(), func(ctx context.Context, h replicate.Host) error {
 		if err := plan.Gate(ctx); err != nil {
 			return err

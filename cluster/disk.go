@@ -32,7 +32,7 @@ func (r *run) disks() (steps []plan.Step) {
 			get:  func(ctx context.Context) (*computepb.Disk, error) { return disks.Get(ctx, o.name) },
 			mine: r.owns,
 			check: func(d *computepb.Disk) (plan.State, error) {
-				if r.removing {
+				if r.removing || r.repairs() {
 					return exists("")
 				}
 				if err := drift(name,
@@ -46,21 +46,24 @@ func (r *run) disks() (steps []plan.Step) {
 				}
 				return exists(gigabytes(d.GetSizeGb()) + " " + gce.Base(d.GetType()))
 			},
-			insert: func(ctx context.Context) error {
-				return disks.Insert(ctx, &computepb.Disk{
-					Name:        &o.name,
-					Description: new(r.want.mark.For(roleMasterDisk)),
-					Labels:      r.want.labels(),
-					SizeGb:      new(int64(s.MasterDiskSize)),
-					Type:        new(r.want.zonal(o.zone, "diskTypes", string(s.MasterDiskType))),
-				})
-			},
+			insert: func(ctx context.Context) error { return r.insertDisk(ctx, o.name, o.zone) },
 			remove: func(ctx context.Context) error {
 				return r.letGo(ctx, name, func(ctx context.Context) error { return disks.Delete(ctx, o.name) })
 			},
 		})
 	}
 	return steps
+}
+
+func (r *run) insertDisk(ctx context.Context, name, zone string) error {
+	s := r.want.settings
+	return r.gce.Disks(zone).Insert(ctx, &computepb.Disk{
+		Name:        &name,
+		Description: new(r.want.mark.For(roleMasterDisk)),
+		Labels:      r.want.labels(),
+		SizeGb:      new(int64(s.MasterDiskSize)),
+		Type:        new(r.want.zonal(zone, "diskTypes", string(s.MasterDiskType))),
+	})
 }
 
 func gigabytes(n int64) string { return strconv.FormatInt(n, 10) + "GB" }

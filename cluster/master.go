@@ -24,6 +24,8 @@ func (r *run) toBe() []object {
 	switch r.mode {
 	case AddReplica, RemoveReplica:
 		return []object{r.replica}
+	case Repair, Rebuild:
+		return r.patients
 	}
 	if here := r.mastersIn(r.want.zone); len(here) > 0 {
 		return here
@@ -60,6 +62,9 @@ func (r *run) checkMaster(name string, i *computepb.Instance) (plan.State, error
 	if r.removing {
 		return exists("")
 	}
+	if r.repairs() { // it is as it was made
+		return r.running(i)
+	}
 	m, s := i.GetMetadata(), r.want.settings
 	size := string(s.MasterSize)
 	if size == "" { // it only followed from the number of nodes, which may grow
@@ -73,6 +78,10 @@ func (r *run) checkMaster(name string, i *computepb.Instance) (plan.State, error
 	); err != nil {
 		return plan.State{}, err
 	}
+	return r.running(i)
+}
+
+func (r *run) running(i *computepb.Instance) (plan.State, error) {
 	r.sawMaster(i)
 	if i.GetStatus() != "RUNNING" {
 		return plan.State{Is: plan.Partial, Why: "is " + i.GetStatus()}, nil
@@ -133,6 +142,11 @@ func (r *run) insertMaster(ctx context.Context, o object) error {
 	switch {
 	case r.mode == AddReplica:
 		metadata, own = r.replicaMetadata(), ""
+	case r.repairs():
+		metadata = r.repairMetadata(ip)
+		if r.balanced {
+			own = ""
+		}
 	case r.balanced:
 		own = "" // the balancer has the API's
 	}

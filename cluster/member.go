@@ -187,11 +187,15 @@ func (s started) Do(ctx context.Context) error {
 		return err
 	}
 	ring, _, _ := around.ring(s.ring)
+	start := replicate.StartMember
+	if s.mode == Repair {
+		start = replicate.StartMemberAgain
+	}
 	err = s.overSSH(ctx, s.of, 2*scriptLimit, func(ctx context.Context, to replicate.Host) error {
 		if err := replicate.CopyKeys(ctx, s.deps.SSH, from, to); err != nil {
 			return err
 		}
-		return replicate.StartMember(ctx, s.deps.SSH, to, s.ring, ring, s.peerURL(), s.of.name)
+		return start(ctx, s.deps.SSH, to, s.ring, ring, s.peerURL(), s.of.name)
 	})
 	if err != nil {
 		return err

@@ -10,6 +10,8 @@ const (
 	RemoveReplica Mode = "remove replica" // down, KUBE_DELETE_NODES=false: one master of the zone
 	RemovePool    Mode = "remove pool"    // down, KUBE_USE_EXISTING_MASTER=true: the zone's pool only
 	RemoveCluster Mode = "remove cluster" // down: everything
+	Repair        Mode = "repair"         // repair: brings masters back that fail
+	Rebuild       Mode = "rebuild"        // repair --from-survivor: goes on with one master where quorum is lost for good
 	Look          Mode = "look"           // status, validate: nothing
 )
 
@@ -19,6 +21,10 @@ func (s *Settings) Mode(verb Verb) Mode {
 	switch {
 	case verb == StatusVerb:
 		return Look
+	case verb == RepairVerb:
+		return Repair
+	case verb == RebuildVerb:
+		return Rebuild
 	case verb == Up && bool(s.UseExistingMaster):
 		return AddPool
 	case verb == Up && bool(s.ReplicateMaster):

@@ -19,7 +19,7 @@ func (s *Settings) problems(verb Verb, bad map[string]bool) []string {
 	var p []string
 	say := func(format string, a ...any) { p = append(p, fmt.Sprintf(format, a...)) }
 
-	if bool(s.UseExistingMaster && s.ReplicateMaster) && verb != StatusVerb {
+	if bool(s.UseExistingMaster && s.ReplicateMaster) && verb.chooses() {
 		say("KUBE_USE_EXISTING_MASTER=true and KUBE_REPLICATE_EXISTING_MASTER=true contradict each other: the first adds nodes, the second a master")
 	}
 	switch verb {
@@ -42,7 +42,7 @@ func (s *Settings) problems(verb Verb, bad map[string]bool) []string {
 			say("KUBE_DELETE_NODES=false removes a master of one zone: name it with KUBE_GCE_ZONE")
 		}
 	}
-	if s.ReplicaName != "" && verb != StatusVerb && (verb == Up || bool(s.DeleteNodes)) && !bad["DeleteNodes"] {
+	if s.ReplicaName != "" && verb.chooses() && (verb == Up || bool(s.DeleteNodes)) && !bad["DeleteNodes"] {
 		say("KUBE_REPLICA_NAME=%q is for down with KUBE_DELETE_NODES=false only", s.ReplicaName)
 	}
 	if s.Project == "" && !bad["Project"] && !bad["Provider"] {

@@ -9,6 +9,7 @@ import (
 
 	"hakube/cluster/plan"
 	"hakube/gce"
+	"hakube/replicate"
 )
 
 // A run is one walk over the items: what is wanted, what was there when it
@@ -27,6 +28,9 @@ type run struct {
 	// replica is the master that is added or removed, in the modes for one.
 	replica object
 	source  *computepb.Instance // the master it is made like
+	// patients are the masters that are repaired, and what was found out of them.
+	patients []object
+	verdicts map[string]replicate.Revived // by name
 	// balanced tells whether the API's address is to be on the balancer.
 	balanced bool
 
@@ -59,7 +63,7 @@ func (c *Cluster) run(verb Verb) *run {
 	mode := c.settings.Mode(verb)
 	return &run{
 		deps: c.deps, want: specOf(c.settings, c.deps), gce: c.deps.GCE, poll: c.deps.Poll,
-		mode: mode, removing: mode.removes(), gaveUp: map[string]string{}, externals: map[string]string{}, states: map[string]string{},
+		mode: mode, removing: mode.removes(), gaveUp: map[string]string{}, verdicts: map[string]replicate.Revived{}, externals: map[string]string{}, states: map[string]string{},
 	}
 }
 

@@ -71,7 +71,10 @@ func (s *sight) missed(what string, err error) {
 // one by one, over ssh and at their API servers; the API's Nodes; the balancer.
 // No call is made for a single node.
 func (c *Cluster) sight(ctx context.Context) (*sight, error) {
-	r := c.run(StatusVerb)
+	return c.run(StatusVerb).sight(ctx)
+}
+
+func (r *run) sight(ctx context.Context) (*sight, error) {
 	s := &sight{
 		names: r.want.names, project: r.want.project, asked: true,
 		zone: string(r.want.settings.Zone), wantsNodes: bool(r.want.settings.CreateNodes),

@@ -22,6 +22,9 @@ type Summary struct {
 	Mode Mode `json:"mode"` // what was done
 	// Replica is the master that was added or removed.
 	Replica string `json:"replica,omitempty"`
+	// Repaired are the masters that were brought back, GivenUp those that were not.
+	Repaired []string `json:"repaired,omitempty"`
+	GivenUp  []string `json:"givenUp,omitempty"`
 	// Dark is what the probes of the API saw while the run went on, Outages the
 	// same for each step in which any failed; absent when nothing was probed.
 	Dark    *Outage  `json:"dark,omitempty"`

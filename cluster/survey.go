@@ -69,6 +69,12 @@ func (r *run) masters() []object {
 	switch {
 	case r.mode == AddReplica:
 		list = append(list, r.replica)
+	case r.repairs():
+		for _, p := range r.patients {
+			if !slices.ContainsFunc(list, func(m object) bool { return m.name == p.name }) {
+				list = append(list, p)
+			}
+		}
 	case len(list) == 0: // this run makes it
 		list = append(list, r.master())
 	}

@@ -107,6 +107,16 @@ func (i Instances) SetMetadata(ctx context.Context, name string, m *computepb.Me
 		})
 }
 
+// SetTags replaces an instance's network tags. t.Fingerprint must be that of the
+// tags as they are now, as with SetMetadata.
+func (i Instances) SetTags(ctx context.Context, name string, t *computepb.Tags) error {
+	return i.change(ctx, "setting tags of", name,
+		func(ctx context.Context, rest *compute.InstancesClient, id *string) (*compute.Operation, error) {
+			return rest.SetTags(ctx, &computepb.SetTagsInstanceRequest{
+				Project: i.c.Project(), Zone: i.zone, Instance: name, TagsResource: t, RequestId: id}, once)
+		})
+}
+
 func (i Instances) change(ctx context.Context, verb, name string, do func(context.Context, *compute.InstancesClient, *string) (*compute.Operation, error)) error {
 	return change(ctx, i.c, &i.c.instances, call{verb, "instance", name}, do)
 }

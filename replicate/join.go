@@ -30,6 +30,16 @@ func CopyKeys(ctx context.Context, r *Runner, from, to Host) error {
 // the ring as a master sees it: etcd wants the whole list, under any names, of
 // one that joins.
 func StartMember(ctx context.Context, r *Runner, on Host, ring string, as Ring, peerURL, name string) error {
+	return startMember(ctx, r, on, ring, as, peerURL, name)
+}
+
+// StartMemberAgain is StartMember for a machine that may be a master, whose member
+// was removed since it could not come back; what it has of the ring is put aside.
+func StartMemberAgain(ctx context.Context, r *Runner, on Host, ring string, as Ring, peerURL, name string) error {
+	return startMember(ctx, r, on, ring, as, peerURL, name, "again")
+}
+
+func startMember(ctx context.Context, r *Runner, on Host, ring string, as Ring, peerURL, name string, more ...string) error {
 	own, there := as.ByPeerURL(peerURL)
 	if !there {
 		return fmt.Errorf("starting etcd %s on %s: it is no member of the ring", ring, on.Name)
@@ -47,7 +57,7 @@ func StartMember(ctx context.Context, r *Runner, on Host, ring string, as Ring, 
 			all = append(all, called+"="+u)
 		}
 	}
-	_, err := r.Run(ctx, on, scripts.StartEtcd, ring, string(own.ID), strings.Join(all, ","))
+	_, err := r.Run(ctx, on, scripts.StartEtcd, append([]string{ring, string(own.ID), strings.Join(all, ",")}, more...)...)
 	return err
 }
 

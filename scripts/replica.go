@@ -27,6 +27,13 @@ var (
 	JoinControlPlane = withFunctions("join-control-plane", joinControlPlane)
 	// Retire ends a master that leaves.
 	Retire = withFunctions("retire", retire)
+
+	// ReviveEtcd starts members that do not run, as far as they have data.
+	ReviveEtcd = withFunctions("revive-etcd", reviveEtcd)
+	// ReviveAPI restarts an API server that is not ready.
+	ReviveAPI = withFunctions("revive-api", reviveAPI)
+	// ForceRing makes a master's member the only one of its ring.
+	ForceRing = withFunctions("force-ring", forceRing)
 )
 
 var (
@@ -38,6 +45,12 @@ var (
 	joinControlPlane string
 	//go:embed retire.sh
 	retire string
+	//go:embed revive-etcd.sh
+	reviveEtcd string
+	//go:embed revive-api.sh
+	reviveAPI string
+	//go:embed force-ring.sh
+	forceRing string
 )
 
 // withFunctions puts a script behind the functions of the startup-script, so

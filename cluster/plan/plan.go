@@ -118,7 +118,22 @@ func order(items []Item) (batches []batch, total int) {
 // Cancelling ctx lets the changes in flight finish and starts no other. The
 // error names the step it happened in; every step of a batch is heard.
 func Run(ctx context.Context, items []Item, report func(Event)) error {
-	batches, total := order(items)
+	return RunStages(ctx, [][]Item{items}, report)
+}
+
+// RunStages runs several lists, each after the one before, numbered as one.
+func RunStages(ctx context.Context, stages [][]Item, report func(Event)) error {
+	var batches []batch
+	total := 0
+	for _, items := range stages {
+		more, n := order(items)
+		for _, b := range more {
+			for i := range b {
+				b[i].n += total
+			}
+		}
+		batches, total = append(batches, more...), total+n
+	}
 	r := newReporter(total, report)
 	for _, b := range batches {
 		if err := ctx.Err(); err != nil {

@@ -87,6 +87,7 @@ type content struct {
 	PKI       *pki                   `json:"pki,omitempty"`
 	AdminConf string                 `json:"adminConf,omitempty"`
 	Rings     map[string]*memberData `json:"rings,omitempty"` // present once the cluster was founded
+	Aside     []memberData           `json:"aside,omitempty"` // data of members that were removed, put aside
 }
 
 var errGone = fmt.Errorf("writing model disk: %w", syscall.EIO)

@@ -131,8 +131,9 @@ func importKeys(_ context.Context, c Call) int {
 // startEtcd is scripts/start-etcd.sh. An etcd that ends again at once is not the
 // script's failure: systemd goes on starting it.
 func startEtcd(_ context.Context, c Call) int {
-	if len(c.Args) != 3 {
-		return c.fail("usage: start-etcd RING MEMBER_ID MEMBERS")
+	again := len(c.Args) == 4 && c.Args[3] == "again"
+	if len(c.Args) != 3 && !again {
+		return c.fail("usage: start-etcd RING MEMBER_ID MEMBERS [again]")
 	}
 	w, name := c.Guest.w, c.Args[0]
 	if peerPorts[name] == 0 {
@@ -150,7 +151,12 @@ func startEtcd(_ context.Context, c Call) int {
 	}
 	x := &k.disk.content
 	was := x.Rings[name]
-	if !x.Joining {
+	if !x.Joining && again && was != nil && was.ID != id {
+		w.stopMember(k.members[name])
+		delete(k.members, name)
+		x.Aside = append(x.Aside, *was)
+		was = &memberData{ID: id}
+	} else if !x.Joining && !(again && was != nil && len(was.State.Members) == 0) {
 		if was == nil || was.ID != id {
 			return c.fail("this master's member of ring %s is another one, not %s, and its data are not thrown away", name, id)
 		}

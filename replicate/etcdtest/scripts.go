@@ -35,6 +35,10 @@ var known = map[string]Script{
 	"start-etcd":         startEtcd,
 	"join-control-plane": joinControlPlane,
 	"retire":             retire,
+
+	"revive-etcd": reviveEtcd,
+	"revive-api":  reviveAPI,
+	"force-ring":  forceRing,
 }
 
 // fail is a script's last word.

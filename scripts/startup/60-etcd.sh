@@ -46,14 +46,16 @@ make_etcd_pki() {
 
 # configure_ring RING CLIENT_PORT PEER_PORT. A member with data ignores the
 # ETCD_INITIAL_ settings; one without may found a ring only where no cluster was,
-# and joins one if hakube said so (ring-RING on the disk, see start-etcd).
+# and joins one if hakube said so (ring-RING on the disk, see start-etcd): also
+# again, then without data it goes on joining (again-RING) until it has some.
 configure_ring() {
 	local data=$DISK/etcd/$1 members=$NAME=https://$FQDN:$3 state=new
 	if [[ -s $STATE/ring-$1 ]]; then
 		{ read -r _ && read -r members; } <"$STATE/ring-$1"
 		state=existing
 	fi
-	if [[ -e $DISK/hakube/founded && ! -d $data/member ]]; then
+	if [[ -d $data/member ]]; then rm -f "$STATE/again-$1"; fi
+	if [[ -e $DISK/hakube/founded && ! -d $data/member && ! -e $STATE/again-$1 ]]; then
 		refuse "ring $1 has lost its data on a disk whose cluster was founded, refusing to found it anew"
 	fi
 	install -d -m 0700 "$data"

@@ -31,24 +31,37 @@ prepare_to_join() {
 # has_keys: kube-version is what import-keys writes last.
 has_keys() { [[ -s $ETCD_PKI/ca.key && -s $STATE/kube-version ]]; }
 
-# join_ring RING MEMBER_ID MEMBERS starts the member that hakube has made this
-# machine in a ring. Data of another id are of an attempt that was taken back;
-# etcd would not start with them. The newest list of members is kept: it counts
-# until the member has data.
+# join_ring RING MEMBER_ID MEMBERS [again] starts the member that hakube has made
+# this machine in a ring. Data of another id are of an attempt that was taken back;
+# etcd would not start with them. Those of a master are put aside, and only when it
+# is to join again. The newest list of members is kept: it counts until the member
+# has data.
 join_ring() {
 	local was=''
 	has_keys || die "this machine has no keys of the cluster yet"
 	[[ ! -s $STATE/ring-$1 ]] || was=$(head -n 1 "$STATE/ring-$1")
 	if [[ $was != "$2" ]]; then
-		[[ ! -e $STATE/founded ]] || die "this master's member of ring $1 is ${was:-the first one}, not $2, and its data are not thrown away"
+		[[ ! -e $STATE/founded || ${4:-} == again ]] || die "this master's member of ring $1 is ${was:-the first one}, not $2, and its data are not thrown away"
 		systemctl stop "etcd@$1.service" 2>/dev/null || true
+		[[ ! -e $STATE/founded ]] || put_aside "$DISK/etcd/$1"
 		rm -rf "$DISK/etcd/$1"
 	fi
 	printf '%s\n%s\n' "$2" "$3" | put "$STATE/ring-$1"
+	# Last: with it and without ring-RING a boot would found a second ring.
+	[[ ! -e $STATE/founded || -d $DISK/etcd/$1/member ]] || put "$STATE/again-$1" <<<"$2"
 	fetch_version
 	make_etcd_pki
 	write_etcd_unit
 	start_ring "$1"
+}
+
+# put_aside DIRECTORY renames it, for people to look at, if there is anything in it.
+put_aside() {
+	local n=1
+	[[ -n $(find "$1" -mindepth 1 -print -quit 2>/dev/null) ]] || return 0
+	while [[ -e $1.was-$n ]]; do n=$((n + 1)); done
+	mv "$1" "$1.was-$n"
+	say "what was in $1 is in $1.was-$n"
 }
 
 # fetch_version gets the cluster's version of Kubernetes if the machine has

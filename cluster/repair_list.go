@@ -1,0 +1,77 @@
+package cluster
+
+import "hakube/cluster/plan"
+
+// repairList is the list of a repair, in stages. What masters still have comes back
+// first: it may be what quorum lacks. Then members go that cannot come back, since
+// etcd takes no new one while a voter is dead. Then each master joins again, as a
+// replica does, one after the other.
+func (r *run) repairList() [][]plan.Item {
+	stages := [][]plan.Item{r.revivals()}
+	others := len(r.masters()) > 1
+	if others {
+		l := lines{want: true}
+		l.then(quorumLives{r})
+		stages = append(stages, l.items)
+		gone := lines{}
+		for _, p := range r.patients {
+			gone.then(rings(r, p, func(m ringMember) lostMember { return lostMember{m} })...)
+		}
+		stages = append(stages, gone.items)
+	}
+	l := lines{want: true}
+	for _, p := range r.patients {
+		if others {
+			l.then(r.learners(p)...)
+			for _, s := range r.started(p) {
+				l.then(s)
+			}
+			l.then(r.inSync(p)...)
+			for _, s := range r.votes(p) {
+				l.then(s)
+			}
+			l.then(rings(r, p, func(m ringMember) reachesOthers { return reachesOthers{m} })...)
+		}
+		l.then(r.controlPlane(p))
+		if r.balanced {
+			l.then(r.masterGroups(p.zone)...)
+			l.then(r.backendZones(p.zone)...)
+			l.then(r.traffic(p)...)
+		}
+	}
+	if r.balanced {
+		l.then(r.healthyBackends())
+	}
+	l.then(r.api())
+	l.then(r.kubeconfig())
+	for _, p := range r.patients {
+		l.then(nodeReady{r, p})
+	}
+	return append(stages, l.items)
+}
+
+// revivals bring back what masters still have: their way through the firewall, the
+// machine around its disk, their etcds.
+func (r *run) revivals() []plan.Item {
+	l := lines{want: true}
+	for _, w := range r.want.rules() {
+		if w.to == r.want.names.MasterTag() || w.to == "" {
+			l.beside(r.firewall(w))
+		}
+	}
+	r.eachPatient(&l, func(p object) plan.Step { return withDisk{r, p} })
+	l.then(r.disks()...)
+	l.then(r.machines()...)
+	r.eachPatient(&l, func(p object) plan.Step { return tagged{r, p} })
+	r.eachPatient(&l, func(p object) plan.Step { return answers{r, p} })
+	r.eachPatient(&l, func(p object) plan.Step { return access{r, p} })
+	r.eachPatient(&l, func(p object) plan.Step { return revived{r, p} })
+	r.eachPatient(&l, func(p object) plan.Step { return readableDisk{r, p} })
+	return l.items
+}
+
+func (r *run) eachPatient(l *lines, step func(object) plan.Step) {
+	for _, p := range r.patients {
+		l.then(step(p))
+	}
+}

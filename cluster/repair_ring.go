@@ -1,0 +1,202 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"hakube/cluster/plan"
+	"hakube/replicate"
+	"hakube/scripts"
+)
+
+// quorumLives is the wait for both rings to agree again, once all machines that
+// could be brought back are. Without that nobody's membership can be changed.
+type quorumLives struct{ *run }
+
+func (quorumLives) String() string { return "both rings have quorum" }
+func (quorumLives) Waits()         {}
+
+func (q quorumLives) Observe(ctx context.Context) (plan.State, error) {
+	s := q.survey(ctx, q.masters())
+	if m, ok := s.healthy(); ok {
+		return exists("by " + m.name)
+	}
+	for _, ring := range ringNames {
+		if x, _, _ := s.ring(ring); x.Healthy {
+			continue // somebody has it, if not the same master as of the other
+		}
+		voters := s.voters(ring)
+		lost := 0
+		for _, v := range voters {
+			if q.cannotReturn(v.Name, ring) {
+				lost++
+			}
+		}
+		if left, need := len(voters)-lost, len(voters)/2+1; len(voters) > 0 && left < need {
+			return plan.State{}, q.hopeless(fmt.Sprintf("etcd ring %s has lost quorum for good: %d of its %d voters have their data, it takes %d to agree on anything", ring, left, len(voters), need), s)
+		}
+	}
+	return plan.State{Is: plan.Absent, Why: strings.ReplaceAll(s.why().Error(), "\n", "; ")}, nil
+}
+
+func (q quorumLives) Do(ctx context.Context) error {
+	err := plan.Until(ctx, plan.Condition{
+		For: "quorum of both rings", Every: q.poll, Limit: q.bootLimit(),
+		Check: func(ctx context.Context) (bool, string, error) {
+			st, err := q.Observe(ctx)
+			if err != nil {
+				err = plan.Permanent(err)
+			}
+			return st.Is == plan.Present, st.Why, err
+		},
+	})
+	if err != nil && ctx.Err() == nil {
+		return q.hopeless(err.Error(), nil)
+	}
+	return err
+}
+
+func (quorumLives) Undo(context.Context) error { return nil } // never unwanted
+
+// cannotReturn tells that a master's member of a ring will not come back: its data
+// are gone, or its etcd does not start with them.
+func (r *run) cannotReturn(name, ring string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	x, known := r.verdicts[name]
+	if !known {
+		return false
+	}
+	st := x.Rings[ring].State
+	return !x.Disk || st == replicate.RingLost || st == replicate.RingEnds || st == replicate.RingNone
+}
+
+// hopeless is a refusal that names the way that is left.
+func (r *run) hopeless(why string, s *survey) error {
+	best, index := "", int64(-1)
+	for _, m := range r.masters() {
+		if r.cannotReturn(m.name, replicate.RingMain) || r.cannotReturn(m.name, replicate.RingEvents) {
+			continue
+		}
+		at := int64(0)
+		if s != nil {
+			at = s.answers[m.name][replicate.RingMain].Index
+		}
+		if at > index {
+			best, index = m.name, at
+		}
+	}
+	cure := "nothing can bring it back; make it anew: hakube down; KUBE_GCE_ZONE=" + r.want.home + " hakube up"
+	if best != "" && len(r.masters()) > 1 {
+		cure = "if none of the others comes back, go on with what one has, and lose what it has not: hakube repair --from-survivor " + best
+	}
+	return &Refused{Why: why, Cure: cure}
+}
+
+// lostMember is a member that cannot come back, which is to go: etcd takes no new
+// member while a voter is dead. It is taken out through a healthy master, and only
+// if the others have quorum without it.
+type lostMember struct{ ringMember }
+
+func (l lostMember) String() string {
+	return fmt.Sprintf("dead member of %s in ring %s", l.of.name, l.ring)
+}
+
+func (l lostMember) Observe(ctx context.Context) (plan.State, error) {
+	all := l.survey(ctx, l.all())
+	ring, _, ok := all.ring(l.ring)
+	if !ok || !ring.Healthy {
+		return plan.State{}, l.hopeless(fmt.Sprintf("etcd ring %s has no quorum:\n%v", l.ring, all.why()), all)
+	}
+	x, there := ring.ByPeerURL(l.peerURL())
+	own := all.answers[l.of.name][l.ring]
+	switch {
+	case !there:
+		return plan.State{Is: plan.Absent, Why: "it is no member"}, nil
+	case own.ID == x.ID:
+		return plan.State{Is: plan.Absent, Why: "it lives"}, nil
+	case l.cannotReturn(l.of.name, l.ring), own.ID != "": // another member's data
+		return exists(all.quorum(l.ring))
+	}
+	return plan.State{Is: plan.Absent, Why: or(own.Error, "it may come back")}, nil
+}
+
+func (lostMember) Do(context.Context) error { return nil } // never wanted
+
+func (l lostMember) Undo(ctx context.Context) error { return vote(l).Undo(ctx) }
+
+// reachesOthers is the fact that a member that votes takes part: its ring agrees
+// through it.
+type reachesOthers struct{ ringMember }
+
+func (o reachesOthers) String() string {
+	return fmt.Sprintf("etcd %s on %s reaches the others", o.ring, o.of.name)
+}
+func (reachesOthers) Waits() {}
+
+func (o reachesOthers) Observe(ctx context.Context) (plan.State, error) {
+	own, err := o.ringsOn(ctx, o.of)
+	if err != nil {
+		return plan.State{}, err
+	}
+	if x := own[o.ring]; !x.Healthy {
+		return plan.State{Is: plan.Absent, Why: or(x.Error, "not healthy")}, nil
+	}
+	return exists("")
+}
+
+// reachLimit is how long a member may take to find the others, unless the API is
+// given less.
+const reachLimit = 30 * time.Second
+
+func (o reachesOthers) Do(ctx context.Context) error {
+	err := plan.Until(ctx, plan.Condition{
+		For: o.String(), Every: o.poll, Limit: min(reachLimit, o.bootLimit()),
+		Check: func(ctx context.Context) (bool, string, error) {
+			st, err := o.Observe(ctx)
+			return st.Is == plan.Present, st.Why, err
+		},
+	})
+	if err == nil || ctx.Err() != nil {
+		return err
+	}
+	var others []string
+	for _, m := range o.others() {
+		others = append(others, fmt.Sprintf("%s in %s", m.name, m.zone))
+	}
+	tag := o.want.names.MasterTag()
+	return &Refused{
+		Why: fmt.Sprintf("etcd %s runs on %s in %s and is cut off from %s: %v", o.ring, o.of.name, o.of.zone, strings.Join(others, " and "), err),
+		Cure: fmt.Sprintf("firewall %s and the tag %s are as they should be; look for what else keeps machines with that tag from each other's ports 2380 and 2381",
+			o.want.names.MasterEtcd(), tag),
+	}
+}
+
+func (reachesOthers) Undo(context.Context) error { return nil } // never unwanted
+
+// revive gets a master's API server going, the least thing first: its process, its
+// kubelet, and when both do not help the machine.
+func (c controlPlane) revive(ctx context.Context) error {
+	phase, err := prepared(c).phase(ctx)
+	if err != nil || phase == scripts.PhasePrepared || (prepared{}).joins(phase) {
+		return err // it joins
+	}
+	ready := false
+	err = c.overSSH(ctx, c.of, func(h replicate.Host) (err error) {
+		ready, err = replicate.ReviveAPI(ctx, c.deps.SSH, h)
+		return err
+	})
+	if err != nil || ready {
+		return err
+	}
+	if err := plan.Gate(ctx); err != nil {
+		return err
+	}
+	plan.Note(ctx, "its process and its kubelet were restarted in vain: the machine is reset")
+	if err := c.gce.Instances(c.of.zone).Reset(ctx, c.of.name); err != nil {
+		return err
+	}
+	return answers(c).wait(ctx, "")
+}

@@ -1,0 +1,128 @@
+package etcdtest
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"hakube/scripts"
+)
+
+// The scripts that bring back what fails, for the failures of inject.go.
+
+// revived is the JSON of scripts/revive-etcd.sh.
+type revived struct {
+	Disk  bool                   `json:"disk"`
+	Rings map[string]revivedRing `json:"rings"`
+}
+
+type revivedRing struct {
+	State string `json:"state"` // none, runs, lost, ends
+	Error string `json:"error"`
+}
+
+// booted waits until the startup-script is through, as real scripts do by its
+// lock.
+func (g *Guest) booted(ctx context.Context) {
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for {
+		phase := g.Phase()
+		if phase == scripts.PhaseRunning || phase == scripts.PhasePrepared || strings.HasPrefix(phase, scripts.PhaseFailed) {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-g.ctx.Done():
+			return
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// reviveEtcd is scripts/revive-etcd.sh.
+func reviveEtcd(ctx context.Context, c Call) int {
+	g := c.Guest
+	g.booted(ctx)
+	g.w.mu.Lock()
+	defer g.w.mu.Unlock()
+	out := revived{Rings: map[string]revivedRing{ringMain: {State: "none"}, ringEvents: {State: "none"}}}
+	k := g.control
+	if k == nil || k.disk.gone {
+		return c.answer(out)
+	}
+	out.Disk = true
+	for _, name := range []string{ringMain, ringEvents} {
+		data := k.disk.content.Rings[name]
+		switch {
+		case data == nil:
+			continue
+		case data.Lost:
+			out.Rings[name] = revivedRing{State: "lost"}
+			continue
+		}
+		delete(k.halted, name)
+		g.w.restart(k)
+		if m := k.members[name]; m != nil && m.ring.live[data.ID] == m {
+			out.Rings[name] = revivedRing{State: "runs"}
+		} else {
+			out.Rings[name] = revivedRing{"ends", k.why[name]}
+		}
+	}
+	g.fellSilent()
+	g.w.happened()
+	return c.answer(out)
+}
+
+// reviveAPI is scripts/revive-api.sh: a new process hangs no more.
+func reviveAPI(ctx context.Context, c Call) int {
+	g := c.Guest
+	g.booted(ctx)
+	g.w.mu.Lock()
+	founded := g.control != nil && !g.control.disk.content.Joining && g.control.disk.content.PKI != nil
+	g.w.mu.Unlock()
+	if !founded {
+		return c.fail("this machine is no master yet")
+	}
+	g.Wedge(WedgeNone)
+	return c.answer(map[string]bool{"ready": g.Ready()})
+}
+
+// forceRing is scripts/force-ring.sh, which is etcd's --force-new-cluster: the
+// member stays who it is, and all others are none any more.
+func forceRing(ctx context.Context, c Call) int {
+	if len(c.Args) != 1 || peerPorts[c.Args[0]] == 0 {
+		return c.fail("usage: force-ring main|events")
+	}
+	g, name := c.Guest, c.Args[0]
+	g.booted(ctx)
+	g.w.mu.Lock()
+	defer g.w.mu.Unlock()
+	k := g.control
+	if k == nil || k.disk.content.Rings[name] == nil || k.disk.content.Rings[name].Lost {
+		return c.fail("this machine has no data of ring %s", name)
+	}
+	data := k.disk.content.Rings[name]
+	own, in := data.State.Members[data.ID]
+	if !in {
+		return c.fail("ring %s has this member alone: not after 120 s", name)
+	}
+	if len(data.State.Members) > 1 || own.Learner {
+		g.w.stopMember(k.members[name])
+		own.Learner = false
+		data.State.Members = map[memberID]ringMember{data.ID: own}
+		data.State.Conf++
+		if err := k.disk.save(); err != nil {
+			return c.fail("%v", err)
+		}
+	}
+	delete(k.halted, name)
+	g.w.restart(k)
+	if why := k.takesPart(name); why != nil {
+		return c.fail("ring %s has this member alone: not after 120 s", name)
+	}
+	g.fellSilent()
+	g.w.happened()
+	return c.answer(map[string]bool{"alone": true})
+}

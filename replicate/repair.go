@@ -1,0 +1,69 @@
+package replicate
+
+import (
+	"context"
+	"fmt"
+
+	"hakube/scripts"
+)
+
+// Revived is what came of [ReviveEtcd].
+type Revived struct {
+	// Disk: the data disk can be read and written. If not, nothing was tried.
+	Disk  bool                   `json:"disk"`
+	Rings map[string]RevivedRing `json:"rings"`
+}
+
+// A RevivedRing is the machine's own member of a ring.
+type RevivedRing struct {
+	State string `json:"state"` // one of the constants below
+	Error string `json:"error"` // etcd's last word, if it ends
+}
+
+// States of a member, as far as its own machine can tell.
+const (
+	RingNone = "none" // the machine is no master yet, and was not told to join the ring
+	RingRuns = "runs" // whether or not it reaches the others
+	RingLost = "lost" // its data are gone
+	RingEnds = "ends" // each time it is started
+)
+
+// ReviveEtcd starts those members of a master that do not run and have data. It
+// waits for the startup-script to be through. No data are touched.
+func ReviveEtcd(ctx context.Context, r *Runner, on Host) (x Revived, err error) {
+	err = r.ask(ctx, on, scripts.ReviveEtcd, &x)
+	for _, ring := range []string{RingMain, RingEvents} {
+		switch x.Rings[ring].State {
+		case RingNone, RingRuns, RingLost, RingEnds:
+		default:
+			if err == nil {
+				err = fmt.Errorf("reading revive-etcd of %s: ring %s is %q", on.Name, ring, x.Rings[ring].State)
+			}
+		}
+	}
+	return x, err
+}
+
+// ReviveAPI restarts the API server of a master if it is not ready, and then its
+// kubelet; ready is false when that did not help.
+func ReviveAPI(ctx context.Context, r *Runner, on Host) (ready bool, err error) {
+	var answer struct {
+		Ready bool `json:"ready"`
+	}
+	err = r.ask(ctx, on, scripts.ReviveAPI, &answer)
+	return answer.Ready, err
+}
+
+// ForceRing makes a master's member the only one of its ring, as etcd's
+// --force-new-cluster does. The machines of all others must be gone: two parts of
+// a ring that both go on never agree again.
+func ForceRing(ctx context.Context, r *Runner, on Host, ring string) error {
+	var answer struct {
+		Alone bool `json:"alone"`
+	}
+	err := r.ask(ctx, on, scripts.ForceRing, &answer, ring)
+	if err == nil && !answer.Alone {
+		err = fmt.Errorf("reading force-ring of %s: it is not alone", on.Name)
+	}
+	return err
+}
