@@ -1,0 +1,206 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"hakube/gce/local/model"
+	"hakube/replicate"
+	"hakube/replicate/etcdtest"
+)
+
+// A sick cluster is one of model machines in which something failed.
+type sickCluster struct {
+	*world
+	m       *model.Machines
+	o       *operator
+	names   []string // the masters, the first-born first
+	zones   []string
+	patient int // which of them fails
+}
+
+// newSick makes a cluster of so many masters. The last of them is to fail.
+func newSick(t *testing.T, masters int) *sickCluster {
+	t.Helper()
+	w, m := newModelWorld(t)
+	o := w.operator(func(s *Settings) { s.NumNodes, s.InitTimeout = 1, Seconds(5*time.Second) })
+	c := &sickCluster{world: w, m: m, o: o, names: []string{"kubernetes-master"}, zones: []string{string(zoneB)}, patient: masters - 1}
+	w.mustUp(o)
+	for _, zone := range []Zone{zoneC, zoneD}[:masters-1] {
+		c.names = append(c.names, w.mustUp(o.replica(zone)).Replica)
+		c.zones = append(c.zones, string(zone))
+	}
+	return c
+}
+
+func (c *sickCluster) must(err error) {
+	c.t.Helper()
+	if err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+// guest is the i-th master's machine.
+func (c *sickCluster) guest(i int) *etcdtest.Guest {
+	c.t.Helper()
+	g, err := c.m.Guest(c.names[i], c.zones[i])
+	c.must(err)
+	return g
+}
+
+func (c *sickCluster) deleteMachine(i int) {
+	c.t.Helper()
+	c.must(c.Client.Instances(c.zones[i]).Delete(context.Background(), c.names[i]))
+}
+
+func (c *sickCluster) deleteDisk(i int) {
+	c.t.Helper()
+	c.must(c.Client.Disks(c.zones[i]).Delete(context.Background(), c.names[i]+"-pd"))
+}
+
+// failures are the states of a master that fails.
+var failures = []struct {
+	name   string
+	happen func(*sickCluster, int)
+	says   string // in its line of status
+	// lost: its data are gone, so that one master is lost, and two are without quorum.
+	lost bool
+	// refused is what repair says that cannot end it; "" is that it ends well.
+	refused string
+}{
+	{"stopped", func(c *sickCluster, i int) {
+		c.must(c.Client.Instances(c.zones[i]).Stop(context.Background(), c.names[i]))
+	}, "stopped: the machine is TERMINATED", false, ""},
+	{"gone", func(c *sickCluster, i int) { c.deleteMachine(i) }, "gone: there is its disk and no machine", false, ""},
+	{"disk gone", func(c *sickCluster, i int) { c.deleteMachine(i); c.deleteDisk(i) }, "gone: it is in a ring and there is no machine", true, ""},
+	{"disk lost under it", func(c *sickCluster, i int) { c.must(c.guest(i).LoseDataDisk()) }, "not ready: API", true, ""},
+	{"boot disk lost", func(c *sickCluster, i int) { c.must(c.guest(i).LoseBootDisk()) }, "unreachable: API", false, ""},
+	{"foreign disk", func(c *sickCluster, i int) {
+		c.must(c.guest(i).MarkDisk("local/other"))
+		c.must(c.Client.Instances(c.zones[i]).Reset(context.Background(), c.names[i]))
+		c.phase(i, "failed: ")
+	}, "failed: mounting the disk: the disk master-pd belongs to cluster local/other", false, "belongs to cluster local/other, not to local/kubernetes: hakube neither uses nor deletes it"},
+	{"etcd main stopped", func(c *sickCluster, i int) { c.must(c.guest(i).StopEtcd(replicate.RingMain)) }, "not ready: API: not ready: etcd", false, ""},
+	{"etcd events stopped", func(c *sickCluster, i int) { c.must(c.guest(i).StopEtcd(replicate.RingEvents)) }, "", false, ""},
+	{"etcd main lost", func(c *sickCluster, i int) { c.must(c.guest(i).LoseEtcd(replicate.RingMain)) }, "not ready: API: not ready: etcd", true, ""},
+	{"etcd events corrupt", func(c *sickCluster, i int) { c.must(c.guest(i).CorruptEtcd(replicate.RingEvents)) }, "", true, ""},
+	{"off the network", func(c *sickCluster, i int) { c.must(c.guest(i).CutOff()) }, "unreachable: API", false, "boots, as its console says, and is not reached"},
+	{"API server hangs", func(c *sickCluster, i int) { c.guest(i).Wedge(etcdtest.WedgeMute) }, "not ready: API: no answer", false, ""},
+	{"API server is not ready", func(c *sickCluster, i int) { c.guest(i).Wedge(etcdtest.WedgeUnready) }, "not ready: API: not ready", false, ""},
+}
+
+// phase waits until a master's script says so.
+func (c *sickCluster) phase(i int, begin string) {
+	c.t.Helper()
+	for end := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+		phase := c.guest(i).Phase()
+		if strings.HasPrefix(phase, begin) {
+			return
+		}
+		if time.Now().After(end) {
+			c.t.Fatalf("%s is at %q, want %q", c.names[i], phase, begin)
+		}
+	}
+}
+
+// TestRepair lets one master fail, in each way and with one, two and three of them.
+// Status names it with the command, and that ends it with the voters of before; or
+// it is refused, with the way out, and nothing is changed.
+func TestRepair(t *testing.T) {
+	for masters := 1; masters <= 3; masters++ {
+		for i, f := range failures {
+			if testing.Short() && (i+masters)%8 != 0 {
+				continue
+			}
+			t.Run(fmt.Sprintf("masters=%d/%s", masters, f.name), func(t *testing.T) {
+				c := newSick(t, masters)
+				p := c.patient
+				f.happen(c, p)
+				st, err := c.o.Status(context.Background())
+				c.must(err)
+				c.says(st, f.says)
+				s, err := c.o.Repair(context.Background(), "", c.events())
+				var no *Refused
+				switch {
+				case f.refused != "" || f.lost && masters < 3:
+					if !errors.As(err, &no) || no.Cure == "" {
+						t.Fatalf("repair ended with %v", err)
+					}
+					t.Logf("refused: %v\nhint: %s", err, no.Cure)
+					if f.refused != "" && !strings.Contains(err.Error(), f.refused) {
+						t.Errorf("repair says %v, want %q", err, f.refused)
+					}
+					if f.lost && masters == 2 && !strings.Contains(no.Cure, "hakube repair --from-survivor "+c.names[0]) {
+						t.Errorf("the way out is %q", no.Cure)
+					}
+					if f.lost && masters == 1 && !strings.Contains(no.Cure, "hakube down") {
+						t.Errorf("the way out is %q", no.Cure)
+					}
+				case err != nil:
+					t.Fatal(err)
+				case !slices.Equal(s.Repaired, c.names[p:p+1]):
+					t.Errorf("repaired %v", s.Repaired)
+				default:
+					c.whole(masters)
+					if s, err := c.o.Repair(context.Background(), "", nil); err != nil || !s.Nothing {
+						t.Errorf("once more: %+v, %v", s, err)
+					}
+				}
+				c.mustDown(c.o.again(func(s *Settings) { s.Zone = "" }))
+			})
+		}
+	}
+}
+
+// says looks for words in the patient's line, and for a command that ends it.
+func (c *sickCluster) says(st *Status, words string) {
+	c.t.Helper()
+	for _, m := range st.Masters {
+		if m.Name == c.names[c.patient] && !strings.Contains(m.State+": "+m.Why, words) {
+			c.t.Errorf("status says %s: %s, want %q", m.State, m.Why, words)
+		}
+	}
+	found := false
+	for _, u := range st.Unfinished {
+		c.t.Logf("unfinished: %s: %s or %s", u.Step, u.Command, u.Or)
+		found = found || strings.Contains(u.Command, "hakube repair")
+	}
+	if !found && len(st.Masters) > 0 {
+		c.t.Errorf("no repair is named: %+v", st.Unfinished)
+	}
+}
+
+// whole looks for the voters of before in both rings, and at all else.
+func (c *sickCluster) whole(masters int) {
+	c.t.Helper()
+	v, err := c.o.ValidateWithin(context.Background(), 10*time.Second, func(*Validity, error) {})
+	c.must(err)
+	if !v.Valid {
+		c.t.Errorf("not valid: %+v", v.Problems)
+	}
+	for _, ring := range ringNames {
+		var voters []string
+		for _, x := range v.Status.Rings[ring] {
+			if x.Voter {
+				voters = append(voters, x.Member+" "+x.Zone)
+			}
+		}
+		slices.Sort(voters)
+		var want []string
+		for i := range c.names[:masters] {
+			want = append(want, c.names[i]+" "+c.zones[i])
+		}
+		slices.Sort(want)
+		if !slices.Equal(voters, want) {
+			c.t.Errorf("ring %s has %v, want %v", ring, voters, want)
+		}
+	}
+	if masters > 1 && len(v.Status.Balancer.Backends) != masters {
+		c.t.Errorf("backends are %+v", v.Status.Balancer)
+	}
+}
