@@ -168,7 +168,7 @@ func (c *sickCluster) says(st *Status, words string) {
 	found := false
 	for _, u := range st.Unfinished {
 		c.t.Logf("unfinished: %s: %s or %s", u.Step, u.Command, u.Or)
-		found = found || strings.Contains(u.Command, "hakube repair")
+		found = found || strings.Contains(u.Command+u.Or, "hakube repair")
 	}
 	if !found && len(st.Masters) > 0 {
 		c.t.Errorf("no repair is named: %+v", st.Unfinished)
@@ -202,5 +202,59 @@ func (c *sickCluster) whole(masters int) {
 	}
 	if masters > 1 && len(v.Status.Balancer.Backends) != masters {
 		c.t.Errorf("backends are %+v", v.Status.Balancer)
+	}
+}
+
+// TestFromSurvivor goes on with one master when the others and their disks are
+// gone, or one of two; never while quorum lives. What was written before is there.
+func TestFromSurvivor(t *testing.T) {
+	for _, masters := range []int{2, 3} {
+		if testing.Short() && masters == 3 {
+			continue
+		}
+		t.Run(fmt.Sprintf("masters=%d", masters), func(t *testing.T) {
+			c := newSick(t, masters)
+			asked := 0
+			ask := func(l Loss) error {
+				asked++
+				t.Log(strings.Join(l.Lines, "\n"))
+				return nil
+			}
+			var no *Refused
+			if _, err := c.o.FromSurvivor(context.Background(), c.names[0], nil, ask); !errors.As(err, &no) || asked != 0 || no.Cure != "hakube repair" {
+				t.Errorf("while quorum lives: %v", err)
+			}
+			for i := 1; i < masters; i++ {
+				c.deleteMachine(i)
+				c.deleteDisk(i)
+			}
+			st, err := c.o.Status(context.Background())
+			c.must(err)
+			if len(st.Unfinished) == 0 || st.Unfinished[0].Command != "hakube repair --from-survivor "+c.names[0] {
+				t.Errorf("status names %+v", st.Unfinished)
+			}
+			if _, err := c.o.Repair(context.Background(), "", nil); !errors.As(err, &no) || !strings.Contains(no.Cure, "--from-survivor "+c.names[0]) {
+				t.Errorf("repair: %v", err)
+			}
+			stop := errors.New("no")
+			if _, err := c.o.FromSurvivor(context.Background(), c.names[0], nil, func(Loss) error { return stop }); !errors.Is(err, stop) {
+				t.Errorf("after a no: %v", err)
+			}
+			s, err := c.o.FromSurvivor(context.Background(), c.names[0], c.events(), ask)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if asked != 1 || !slices.Equal(s.GivenUp, c.names[1:]) {
+				t.Errorf("asked %d times, given up %v", asked, s.GivenUp)
+			}
+			c.whole(1)
+			if h, err := c.o.run(Up).holder(context.Background()); err != nil || h.machine != c.names[0] {
+				t.Errorf("the address is held by %+v, %v", h, err)
+			}
+			if got := mastersOf(t, c.mustUp(c.o.replica(zoneC))); len(got) != 2 {
+				t.Errorf("grown again: %v", got)
+			}
+			c.mustDown(c.o.again(func(s *Settings) { s.Zone = "" }))
+		})
 	}
 }

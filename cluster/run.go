@@ -31,6 +31,7 @@ type run struct {
 	// patients are the masters that are repaired, and what was found out of them.
 	patients []object
 	verdicts map[string]replicate.Revived // by name
+	givenUp  []object                     // masters that are not to come back
 	// balanced tells whether the API's address is to be on the balancer.
 	balanced bool
 

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -27,8 +28,13 @@ func (s *sight) unfinished() []Unfinished {
 		return append(list, s.withoutMasters())
 	}
 	list = append(list, s.dark()...)
+	list = append(list, s.hopeless()...)
 	for _, m := range s.masters {
-		list = append(list, s.halfMaster(m)...)
+		half := s.halfMaster(m)
+		if len(half) == 0 && !s.held.inTheAir() {
+			half = s.illMaster(m)
+		}
+		list = append(list, half...)
 	}
 	if len(list) == 0 { // what ends the rest ends this too
 		list = append(list, s.withoutExternal()...)
@@ -51,6 +57,43 @@ func addMaster(m object) string {
 
 func removeMaster(m object) string {
 	return "KUBE_GCE_ZONE=" + m.zone + " KUBE_DELETE_NODES=false KUBE_REPLICA_NAME=" + m.name + " hakube down"
+}
+
+func repairMaster(m object) string { return "hakube repair " + m.name }
+
+// hopeless is a ring that has lost quorum for good, with the way that is left.
+func (s *sight) hopeless() []Unfinished {
+	var no *Refused
+	if err := s.curable(); !errors.As(err, &no) {
+		return nil
+	}
+	best, ok := s.survivor()
+	if !ok {
+		return half(no.Why, "hakube down", "")
+	}
+	return half(no.Why, "hakube repair --from-survivor "+best.name, "")
+}
+
+// illMaster is a master that was whole and fails.
+func (s *sight) illMaster(m seenMaster) []Unfinished {
+	why := s.ill(m)
+	if state, _ := s.state(m, s.nodeOf(m.object)); why == "" || state == StateStarting || state == StateReady && !s.failsInRing(m) {
+		return nil
+	}
+	return half(m.name+" fails: "+why, repairMaster(m.object), "")
+}
+
+// failsInRing tells that a master's own etcd was asked and one of its members does
+// not take part in a ring that has quorum.
+func (s *sight) failsInRing(m seenMaster) bool {
+	for _, ring := range ringNames {
+		x, _, _ := s.rings.ring(ring)
+		own, heard := s.rings.answers[m.name][ring]
+		if heard && !own.Healthy && (x.Healthy || own.ID == "") {
+			return true
+		}
+	}
+	return false
 }
 
 // home is the zone in which a plain up is about the cluster's masters; that of the
@@ -151,11 +194,11 @@ func (s *sight) halfMaster(m seenMaster) []Unfinished {
 	case len(s.masters) == 1:
 		return s.onlyMaster(m, state, why)
 	case state == StateGone && !m.disk && len(in[voterMember]) > 0:
-		return half(m.name+" votes in ring "+rings(voterMember)+" and has no machine", remove, "")
+		return half(m.name+" votes in ring "+rings(voterMember)+" and has no machine", repairMaster(m.object), remove)
 	case state == StateGone && len(in[learnerMember]) > 0:
 		return half(m.name+" is a learner in ring "+rings(learnerMember)+" and has no machine", add, "")
 	case state == StateGone && len(in[voterMember]) > 0:
-		return half(m.name+" votes in ring "+rings(voterMember)+" and has only its disk", add, remove)
+		return half(m.name+" votes in ring "+rings(voterMember)+" and has only its disk", repairMaster(m.object), remove)
 	case len(in[noMember]) == len(ringNames) && state == StateGone:
 		return half("disk "+s.names.DiskOf(m.name)+" is of a master in no ring: half made or half removed", remove, add)
 	case len(in[noMember]) == len(ringNames) && m.phase == scripts.PhaseRunning: // its etcd cannot come back
@@ -165,17 +208,16 @@ func (s *sight) halfMaster(m seenMaster) []Unfinished {
 	case state == StateGone:
 		return half(m.name+" has only its disk, and nobody tells of the rings", add, remove)
 	case state == StateStopped:
-		if m.zone == s.home() {
-			add = s.create()
-		}
 		if !s.quorum() {
 			remove = "" // nobody would agree to it
 		}
-		return half(m.name+" is stopped", add, remove)
+		return half(m.name+" is stopped", repairMaster(m.object), remove)
 	case len(in[learnerMember]) > 0:
 		return half(m.name+" is a learner in ring "+rings(learnerMember), add, "")
 	case len(in[noMember]) > 0 && len(in[voterMember]) > 0:
 		return half(fmt.Sprintf("%s votes in ring %s and not in %s: half removed", m.name, rings(voterMember), rings(noMember)), remove, "")
+	case state == StateFailed && len(in[voterMember]) > 0:
+		return half(fmt.Sprintf("%s fails: %s", m.name, why), repairMaster(m.object), remove)
 	case state == StateJoining, state == StateFailed:
 		return half(fmt.Sprintf("the control plane of %s does not run: %s", m.name, why), add, remove)
 	case s.outside(m) && s.retired(m):
@@ -223,7 +265,7 @@ func (s *sight) onlyMaster(m seenMaster, state, why string) []Unfinished {
 	case state == StateGone: // its disk outlives it, in a removal too
 		return half(fmt.Sprintf("%s is %s: %s", m.name, state, why), s.create(), "hakube down")
 	case state == StateStopped:
-		return half(fmt.Sprintf("%s is %s: %s", m.name, state, why), s.create(), "")
+		return half(fmt.Sprintf("%s is %s: %s", m.name, state, why), s.create(), repairMaster(m.object))
 	case state == StateStarting, state == StateJoining, state == StateFailed:
 		return half(fmt.Sprintf("the control plane of %s does not run: %s", m.name, why), s.create(), "")
 	case s.outside(m):

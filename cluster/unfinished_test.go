@@ -14,6 +14,7 @@ const (
 	upB     = "KUBE_GCE_ZONE=europe-west1-b hakube up"
 	addC    = "KUBE_GCE_ZONE=europe-west1-c KUBE_REPLICATE_EXISTING_MASTER=true hakube up"
 	removeC = "KUBE_GCE_ZONE=europe-west1-c KUBE_DELETE_NODES=false KUBE_REPLICA_NAME=kubernetes-master-c00 hakube down"
+	repairC = "hakube repair kubernetes-master-c00"
 	poolC   = "KUBE_GCE_ZONE=europe-west1-c KUBE_USE_EXISTING_MASTER=true "
 )
 
@@ -33,7 +34,7 @@ func TestUnfinished(t *testing.T) {
 		{"no master at all", nil, []func(*sight){withPool(zoneC, 1, map[string]bool{"kubernetes-minion-group-a": true})},
 			[]want{{"has no master", "KUBE_GCE_ZONE=europe-west1-c hakube up", "hakube down"}}},
 		{"the only one is stopped", []madeMaster{with(whole1, func(m *madeMaster) { m.status = "TERMINATED" })}, nil,
-			[]want{{"kubernetes-master is stopped: the machine is TERMINATED", upB, ""}}},
+			[]want{{"kubernetes-master is stopped: the machine is TERMINATED", upB, "hakube repair kubernetes-master"}}},
 		{"the only one is a disk", []madeMaster{with(whole1, func(m *madeMaster) { m.noMachine = true })}, nil,
 			[]want{{"kubernetes-master is gone", upB, "hakube down"}}},
 		{"the only one boots", []madeMaster{with(whole1, func(m *madeMaster) { m.phase, m.notReady = "fetching etcd", "refused" })}, nil,
@@ -75,7 +76,7 @@ func TestUnfinished(t *testing.T) {
 		{"ssh does not get there", []madeMaster{whole1, whole2}, []func(*sight){func(s *sight) { s.masters[0].external = "" }},
 			[]want{{"kubernetes-master has no external address", upB, ""}}},
 		{"a voter without machine and disk", []madeMaster{whole1, second(func(m *madeMaster) { m.noMachine, m.noDisk = true, true }), whole3}, nil,
-			[]want{{"kubernetes-master-c00 votes in ring main and events and has no machine", removeC, ""}}},
+			[]want{{"kubernetes-master-c00 votes in ring main and events and has no machine", repairC, removeC}}},
 		{"a learner without machine and disk", []madeMaster{whole1, second(func(m *madeMaster) {
 			m.noMachine, m.noDisk, m.main, m.events = true, true, learnerMember, learnerMember
 		})}, nil, []want{{"is a learner in ring main and events and has no machine", addC, ""}}},

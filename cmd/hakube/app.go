@@ -22,7 +22,7 @@ func newApp(u *ui) *cli.App {
 			"   KUBE_GCE_ZONE=europe-west1-b hakube up      a master and a pool of nodes\n" +
 			"   KUBE_GCE_ZONE=europe-west1-b hakube down    all of it away again\n\n" + exitHelp,
 		Commands: []*cli.Command{
-			upCommand(u), downCommand(u), planCommand(u), statusCommand(u), validateCommand(u), localCommand(u),
+			upCommand(u), downCommand(u), planCommand(u), statusCommand(u), validateCommand(u), repairCommand(u), localCommand(u),
 			helpCommand(u), completionCommand(u), versionCommand(u),
 		},
 		CommandNotFound: func(*cli.Context, string) {}, // the action says it

@@ -1,0 +1,254 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"hakube/cluster/plan"
+	"hakube/gce"
+	"hakube/replicate"
+)
+
+// A Loss is what going on with one master may cost.
+type Loss struct {
+	Survivor string   `json:"survivor"`
+	GivenUp  []string `json:"givenUp"` // masters whose machines and disks are deleted
+	Lines    []string `json:"lines"`   // for people
+}
+
+// FromSurvivor goes on with one master where quorum is lost for good: its etcds
+// become rings of one, all other masters are given up. ask hears first what may be
+// lost; an error of it ends the run before any change. The order keeps two parts of
+// an old ring from ever going on both: the survivor is seen to have its data, the
+// others' machines are deleted, and only then are its rings made its own. What is
+// left of the others goes as when masters are removed.
+func (c *Cluster) FromSurvivor(ctx context.Context, name string, report func(plan.Event), ask func(Loss) error) (s *Summary, err error) {
+	warning, err := c.alone(ctx, RebuildVerb, report, func(ctx context.Context, l *lease) error {
+		s = nil
+		r := c.run(RebuildVerb)
+		r.lease = l
+		seen, err := r.seen(ctx, report)
+		if err != nil {
+			return err
+		}
+		loss, err := r.choose(ctx, seen, name)
+		if err != nil {
+			return err
+		}
+		if err := ask(loss); err != nil {
+			return err
+		}
+		if err := plan.RunStages(ctx, r.rebuildList(), report); err != nil {
+			return err
+		}
+		if err := r.sweepOthers(ctx, report); err != nil {
+			return err
+		}
+		s = r.summary()
+		s.Repaired, s.GivenUp = []string{name}, loss.GivenUp
+		return nil
+	})
+	return s.warned(warning), err
+}
+
+// choose judges whether the master may be gone on with, and says what that costs.
+func (r *run) choose(ctx context.Context, s *sight, name string) (loss Loss, err error) {
+	i := slices.IndexFunc(s.masters, func(m seenMaster) bool { return m.name == name })
+	if i < 0 {
+		return loss, s.noSuchMaster(name)
+	}
+	m := s.masters[i]
+	begun := s.aloneInRings(name)
+	switch {
+	case !m.disk:
+		return loss, &Refused{Why: name + " has no data disk: there is nothing to go on with", Cure: `"hakube status" shows who has one`}
+	case s.quorum() && !begun:
+		return loss, &Refused{Why: "both rings have quorum: nothing need be lost", Cure: "hakube repair"}
+	case begun && len(s.masters) == 1:
+		return loss, &Refused{Why: name + " is the only master already, and its rings have quorum", Cure: "hakube repair " + name}
+	}
+	if err := r.ownsDisk(ctx, m); err != nil {
+		return loss, err
+	}
+	loss.Survivor = name
+	r.patients = []object{m.object}
+	for _, o := range s.masters {
+		if o.name != name {
+			loss.GivenUp = append(loss.GivenUp, o.name)
+			r.givenUp = append(r.givenUp, o.object)
+		}
+	}
+	if !begun {
+		loss.Lines = append(loss.Lines, "what was written and had not reached "+name+" is lost; what the others alone have is not looked at")
+	}
+	for _, ring := range ringNames {
+		own := s.rings.answers[name][ring]
+		if own.Index > 0 {
+			loss.Lines = append(loss.Lines, fmt.Sprintf("ring %s: %s has all up to raft entry %d, revision %d", ring, name, own.Index, own.Revision))
+		} else {
+			loss.Lines = append(loss.Lines, fmt.Sprintf("ring %s: how far %s has come is not known: %s", ring, name, or(own.Error, "its etcd was not asked")))
+		}
+		for _, o := range s.masters {
+			if x := s.rings.answers[o.name][ring]; o.name != name && x.Index > own.Index {
+				loss.Lines = append(loss.Lines, fmt.Sprintf("ring %s: %s has more, up to raft entry %d", ring, o.name, x.Index))
+			}
+		}
+	}
+	for _, o := range s.masters {
+		if o.name != name {
+			what := "its machine and its data disk are deleted"
+			if o.status == "TERMINATED" {
+				what = "it is only stopped, \"hakube repair\" may bring it back; " + what
+			}
+			loss.Lines = append(loss.Lines, fmt.Sprintf("%s in %s is given up: %s", o.name, o.zone, what))
+		}
+	}
+	return loss, r.model(ctx, s)
+}
+
+// aloneInRings tells that a run of this kind has already made the rings the
+// master's own.
+func (s *sight) aloneInRings(name string) bool {
+	for _, ring := range ringNames {
+		x := s.rings.answers[name][ring]
+		if !x.Healthy || len(x.Members) != 1 || x.Members[0].ID != x.ID {
+			return false
+		}
+	}
+	return true
+}
+
+// rebuildList is the survivor's way until it is a ring of one.
+func (r *run) rebuildList() [][]plan.Item {
+	stages := [][]plan.Item{r.revivals()}
+	var l lines
+	l.want = true
+	l.then(hasData{r, r.patients[0]})
+	stages = append(stages, l.items)
+	others := lines{}
+	for _, o := range r.givenUp { // stopped for good, so that no old quorum can form behind our back
+		others.beside(machineGone{r, o})
+	}
+	own := lines{want: true}
+	for _, ring := range ringNames {
+		own.then(ringAlone{r, r.patients[0], ring})
+	}
+	own.then(r.controlPlane(r.patients[0]))
+	own.then(r.api())
+	own.then(r.kubeconfig())
+	return append(stages, others.items, own.items)
+}
+
+// sweepOthers takes away what is left of the masters that are given up, as their
+// removal would: disks, Nodes, groups; with the last one the address goes to the
+// survivor.
+func (r *run) sweepOthers(ctx context.Context, report func(plan.Event)) error {
+	for _, o := range r.givenUp {
+		back := r.reversed()
+		back.replica = o
+		have, err := back.look(ctx)
+		if err != nil {
+			return err
+		}
+		back.have = have
+		back.replica.status = have.statusOf(o)
+		back.sawExternals()
+		if err := back.decideBalancer(ctx); err != nil {
+			return err
+		}
+		if err := plan.Run(ctx, back.items(), report); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// hasData is the fact that the survivor has the data of both rings.
+type hasData struct {
+	*run
+	of object
+}
+
+func (h hasData) String() string { return h.of.name + " has the data of both rings" }
+
+func (h hasData) Observe(context.Context) (plan.State, error) {
+	for _, ring := range ringNames {
+		if h.cannotReturn(h.of.name, ring) {
+			x, _ := (revived{h.run, h.of}).verdict()
+			return plan.State{}, &Refused{
+				Why:  fmt.Sprintf("%s cannot be gone on with: %s", h.of.name, verdictText(x)),
+				Cure: `another master may have more: "hakube status" shows all; nothing was given up`,
+			}
+		}
+	}
+	return exists("")
+}
+
+func (hasData) Do(context.Context) error   { return nil }
+func (hasData) Undo(context.Context) error { return nil }
+
+// machineGone is the machine of a master that is given up.
+type machineGone struct {
+	*run
+	of object
+}
+
+func (g machineGone) String() string { return "machine " + g.of.name }
+
+func (g machineGone) Observe(ctx context.Context) (plan.State, error) {
+	i, err := g.gce.Instances(g.of.zone).Get(ctx, g.of.name)
+	switch {
+	case gce.IsNotFound(err):
+		return plan.State{Is: plan.Absent}, nil
+	case err != nil:
+		return plan.State{}, err
+	case !g.owns(i.GetDescription()):
+		return plan.State{}, foreign(g.String(), i.GetDescription())
+	}
+	return exists("")
+}
+
+func (machineGone) Do(context.Context) error { return nil } // never wanted
+
+func (g machineGone) Undo(ctx context.Context) error {
+	return g.gce.Instances(g.of.zone).Delete(ctx, g.of.name)
+}
+
+// ringAlone is a ring with the survivor as its only member.
+type ringAlone struct {
+	*run
+	of   object
+	ring string
+}
+
+func (a ringAlone) String() string { return fmt.Sprintf("ring %s is %s alone", a.ring, a.of.name) }
+
+func (a ringAlone) Observe(ctx context.Context) (plan.State, error) {
+	rings, err := a.ringsOn(ctx, a.of)
+	if err != nil {
+		return plan.State{}, err
+	}
+	x := rings[a.ring]
+	switch {
+	case !x.Healthy:
+		return plan.State{Is: plan.Absent, Why: or(x.Error, "not healthy")}, nil
+	case len(x.Members) != 1:
+		var names []string
+		for _, m := range x.Members {
+			name, _ := machineOf(m)
+			names = append(names, name)
+		}
+		return plan.State{Is: plan.Absent, Why: "it has " + strings.Join(names, ", ")}, nil
+	}
+	return exists(fmt.Sprintf("revision %d", x.Revision))
+}
+
+func (a ringAlone) Do(ctx context.Context) error {
+	return a.overSSH(ctx, a.of, func(h replicate.Host) error {
+		return replicate.ForceRing(ctx, a.deps.SSH, h, a.ring)
+	})
+}
+
+func (ringAlone) Undo(context.Context) error { return nil } // there is no way back

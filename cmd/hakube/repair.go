@@ -1,0 +1,110 @@
+package main
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+	"golang.org/x/term"
+
+	"hakube/cluster"
+)
+
+func repairCommand(u *ui) *cli.Command {
+	return &cli.Command{
+		Name:      "repair",
+		Usage:     "bring masters back that fail: all that are not whole, or the one named; ends with the voters of before",
+		ArgsUsage: "[NAME]",
+		Description: "Machines are started, or made again around their data disks; etcd and API servers are restarted;\n" +
+			"members whose data are lost leave both etcd rings and join again, as long as the others have quorum.\n" +
+			"Needs no zone. What it cannot do is refused, with the way out.\n\n" +
+			"When quorum is lost for good, --from-survivor NAME goes on with what that master has: its rings\n" +
+			"become rings of one, and all other masters are deleted, machines and data disks. It says what may\n" +
+			"be lost and asks for the cluster's name first; --yes is for scripts.\n\n" + exitHelp,
+		Flags: append(settingFlags(), &cli.StringFlag{
+			Name: "from-survivor", DefaultText: "none", Usage: "go on with this master alone, when quorum is lost for good",
+		}),
+		OnUsageError: usage,
+		Action: func(c *cli.Context) error {
+			survivor := c.String("from-survivor")
+			name := c.Args().First()
+			switch {
+			case c.NArg() > 1:
+				return usageError{fmt.Errorf("repair takes one master's name at most, got %q too", c.Args().Get(1))}
+			case strings.HasPrefix(name, "-"):
+				return usageError{fmt.Errorf("flags come before the name: hakube repair %s …", name)}
+			case survivor != "" && name != "":
+				return usageError{errors.New("--from-survivor and a name contradict each other: all others are given up")}
+			case c.IsSet("from-survivor") && survivor == "":
+				return usageError{errors.New("--from-survivor: name the master to go on with")}
+			}
+			u.json = c.Bool("json")
+			verb := cluster.RepairVerb
+			if survivor != "" {
+				verb = cluster.RebuildVerb
+			}
+			s, err := settings(u, c, verb)
+			if err != nil {
+				return err
+			}
+			cl, err := connect(c.Context, u, s)
+			if err != nil {
+				return err
+			}
+			u.next = fmt.Sprintf("%q continues from here", strings.TrimSpace(commandLine(c)+" "+name))
+			which := fmt.Sprintf("cluster %s of project %s (provider %s)", s.Prefix, s.Project, s.Provider)
+			var summary *cluster.Summary
+			if survivor != "" {
+				u.next = fmt.Sprintf("%q continues from here", commandLine(c)+" --from-survivor="+survivor)
+				u.note("going on with %s alone: %s", survivor, which)
+				summary, err = cl.FromSurvivor(c.Context, survivor, u.report(), func(l cluster.Loss) error { return u.confirmLoss(s, l) })
+			} else {
+				u.note("repairing %s", which)
+				summary, err = cl.Repair(c.Context, name, u.report())
+			}
+			if summary != nil {
+				u.warnAll(summary.Warnings)
+			}
+			if err != nil {
+				return err
+			}
+			if u.json {
+				return u.object(summary)
+			}
+			switch {
+			case summary.Nothing:
+				u.note("nothing to repair: the masters of cluster %s are whole", s.Prefix)
+			case survivor != "":
+				u.note("cluster %s has one master now, %s; given up: %s", s.Prefix, survivor, strings.Join(summary.GivenUp, ", "))
+			default:
+				u.note("repaired: %s; the rings have the voters of before", strings.Join(summary.Repaired, ", "))
+			}
+			return nil
+		},
+	}
+}
+
+// confirmLoss says what may be lost and asks for the cluster's name.
+func (u *ui) confirmLoss(s cluster.Settings, l cluster.Loss) error {
+	for _, line := range l.Lines {
+		u.warn(line)
+	}
+	if s.Yes {
+		return nil
+	}
+	if !term.IsTerminal(int(u.in.Fd())) {
+		return withHint(errors.New("not done: there is no terminal to ask whether that may be lost"), "--yes (KUBERNETES_SKIP_CONFIRM=true) goes on without asking")
+	}
+	u.live.clear(u.err)
+	fmt.Fprintf(u.err, "hakube: type the cluster's name, %s, to go on with %s alone: ", s.Prefix, l.Survivor)
+	line, err := bufio.NewReader(u.in).ReadString('\n')
+	if err != nil {
+		return fmt.Errorf("reading the answer: %w", err)
+	}
+	if strings.TrimSpace(line) != string(s.Prefix) {
+		return withHint(fmt.Errorf("not done: the name was not %s", s.Prefix), "--yes goes on without asking")
+	}
+	return nil
+}
