@@ -108,6 +108,11 @@ func (r *run) diagnose(ctx context.Context, s *sight, name string) error {
 		}
 		r.patients = append(r.patients, m.object)
 	}
+	if len(r.patients) == 0 && !s.quorum() && name == "" { // all run, and do not agree
+		for _, m := range s.masters {
+			r.patients = append(r.patients, m.object)
+		}
+	}
 	if len(r.patients) == 0 {
 		return nil
 	}
@@ -137,8 +142,22 @@ func (s *sight) leftRings(m seenMaster) bool {
 		(m.phase == scripts.PhaseRunning || m.status == "")
 }
 
+// starved tells of a master that lacks nothing but the others: both its members
+// run, and a ring of theirs has no quorum.
+func (s *sight) starved(m seenMaster) bool {
+	for _, ring := range ringNames {
+		if s.rings.answers[m.name][ring].ID == "" {
+			return false
+		}
+	}
+	return m.disk && m.phase == scripts.PhaseRunning && len(s.masters) > 1 && !s.quorum()
+}
+
 // ill is why a master is not whole, "" if it is.
 func (s *sight) ill(m seenMaster) string {
+	if s.starved(m) {
+		return ""
+	}
 	if state, why := s.state(m, s.nodeOf(m.object)); state != StateReady {
 		return strings.TrimSuffix(state+": "+why, ": ")
 	}

@@ -81,11 +81,11 @@ func TestUnfinished(t *testing.T) {
 			m.noMachine, m.noDisk, m.main, m.events = true, true, learnerMember, learnerMember
 		})}, nil, []want{{"is a learner in ring main and events and has no machine", addC, ""}}},
 		{"a replica is stopped", []madeMaster{whole1, second(func(m *madeMaster) { m.status = "TERMINATED" }), whole3}, nil,
-			[]want{{"kubernetes-master-c00 is stopped", addC, removeC}}},
+			[]want{{"kubernetes-master-c00 is stopped", repairC, removeC}}},
 		{"of two the replica is stopped: nobody could remove it", []madeMaster{whole1, second(func(m *madeMaster) { m.status = "TERMINATED" })}, nil,
-			[]want{{"kubernetes-master-c00 is stopped", addC, ""}}},
+			[]want{{"kubernetes-master-c00 is stopped", repairC, ""}}},
 		{"the first-born is stopped", []madeMaster{with(whole1, func(m *madeMaster) { m.status = "TERMINATED" }), whole2, whole3}, nil,
-			[]want{{"kubernetes-master is stopped", upB, "KUBE_GCE_ZONE=europe-west1-b KUBE_DELETE_NODES=false KUBE_REPLICA_NAME=kubernetes-master hakube down"}}},
+			[]want{{"kubernetes-master is stopped", "hakube repair kubernetes-master", "KUBE_GCE_ZONE=europe-west1-b KUBE_DELETE_NODES=false KUBE_REPLICA_NAME=kubernetes-master hakube down"}}},
 
 		{"parts of a balancer", []madeMaster{whole1}, []func(*sight){func(s *sight) {
 			s.have.objects = append(s.have.objects, object{kind: kindHealthCheck, name: "kubernetes-master-hc", region: "europe-west1"})
