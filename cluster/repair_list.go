@@ -63,7 +63,7 @@ func (r *run) revivals() []plan.Item {
 	l.then(r.disks()...)
 	l.then(r.machines()...)
 	r.eachPatient(&l, func(p object) plan.Step { return tagged{r, p} })
-	r.eachPatient(&l, func(p object) plan.Step { return answers{r, p} })
+	r.eachPatient(&l, func(p object) plan.Step { return sshAnswers{r, p} })
 	r.eachPatient(&l, func(p object) plan.Step { return access{r, p} })
 	r.eachPatient(&l, func(p object) plan.Step { return revived{r, p} })
 	r.eachPatient(&l, func(p object) plan.Step { return readableDisk{r, p} })

@@ -32,7 +32,7 @@ func (w withDisk) Observe(ctx context.Context) (plan.State, error) {
 		return plan.State{}, err
 	}
 	if !w.owns(i.GetDescription()) {
-		return plan.State{}, foreign("machine "+w.of.name, i.GetDescription())
+		return plan.State{}, foreign("machine "+w.of.name, w.of, i.GetDescription())
 	}
 	for _, d := range i.GetDisks() {
 		if gce.Base(d.GetSource()) == w.want.names.DiskOf(w.of.name) {
@@ -81,17 +81,17 @@ func (t tagged) Do(ctx context.Context) error {
 
 func (tagged) Undo(context.Context) error { return nil } // never unwanted
 
-// answers is the fact that a machine takes connections over ssh. One that runs, as
+// sshAnswers is the fact that a machine takes connections over ssh. One that runs, as
 // far as the cloud knows, and does not answer is reset; when that does not boot it
 // either, it is made again around its data disk, with a new boot disk.
-type answers struct {
+type sshAnswers struct {
 	*run
 	of object
 }
 
-func (a answers) String() string { return a.of.name + " answers" }
+func (a sshAnswers) String() string { return a.of.name + " answers" }
 
-func (a answers) Observe(ctx context.Context) (plan.State, error) {
+func (a sshAnswers) Observe(ctx context.Context) (plan.State, error) {
 	if why := a.silence(ctx); why != nil {
 		return plan.State{Is: plan.Absent, Why: why.Error()}, nil
 	}
@@ -99,7 +99,7 @@ func (a answers) Observe(ctx context.Context) (plan.State, error) {
 }
 
 // silence is why nothing runs on the machine over ssh, nil if something does.
-func (a answers) silence(ctx context.Context) error {
+func (a sshAnswers) silence(ctx context.Context) error {
 	_, err := a.ringsOn(ctx, a.of)
 	if run := (*replicate.RunError)(nil); errors.As(err, &run) && run.Err == nil || errors.Is(err, replicate.ErrDenied) {
 		return nil // it answered, if only to say that it is no master yet
@@ -113,7 +113,7 @@ func (r *run) bootLimit() time.Duration {
 	return min(r.want.settings.InitTimeout.Duration()/5, 3*time.Minute)
 }
 
-func (a answers) Do(ctx context.Context) error {
+func (a sshAnswers) Do(ctx context.Context) error {
 	if a.have.statusOf(a.of) != "RUNNING" { // this run has started it
 		if err := a.wait(ctx, ""); err == nil || ctx.Err() != nil {
 			return err
@@ -161,7 +161,7 @@ var firmware = []string{"No bootable option or device was found", "No bootable d
 
 // wait waits until the machine answers. before is what its console had before it
 // was started.
-func (a answers) wait(ctx context.Context, before string) error {
+func (a sshAnswers) wait(ctx context.Context, before string) error {
 	return plan.Until(ctx, plan.Condition{
 		For: "ssh to " + a.of.name, Every: a.poll, Limit: a.bootLimit(),
 		Check: func(ctx context.Context) (bool, string, error) {
@@ -180,7 +180,7 @@ func (a answers) wait(ctx context.Context, before string) error {
 }
 
 // console is what the machine has printed since; nothing if that cannot be read.
-func (a answers) console(ctx context.Context, before string) string {
+func (a sshAnswers) console(ctx context.Context, before string) string {
 	text, _, err := a.gce.Instances(a.of.zone).SerialOutput(ctx, a.of.name, 0)
 	if err != nil {
 		return ""
@@ -192,12 +192,12 @@ func (a answers) console(ctx context.Context, before string) string {
 }
 
 // boots tells by its console that its startup-script ran, or runs.
-func (a answers) boots(ctx context.Context, before string) bool {
+func (a sshAnswers) boots(ctx context.Context, before string) bool {
 	return strings.Contains(a.console(ctx, before), "hakube: ")
 }
 
 // partitioned is a machine that lives, and is not reached.
-func (a answers) partitioned(ctx context.Context, err error) error {
+func (a sshAnswers) partitioned(ctx context.Context, err error) error {
 	ip, ipErr := a.external(ctx, a.of)
 	if ipErr != nil {
 		return errors.Join(err, ipErr)
@@ -209,7 +209,7 @@ func (a answers) partitioned(ctx context.Context, err error) error {
 	}
 }
 
-func (answers) Undo(context.Context) error { return nil } // never unwanted
+func (sshAnswers) Undo(context.Context) error { return nil } // never unwanted
 
 // revived is the fact that a master's own etcds run, or that it is known why not.
 type revived struct {
@@ -352,7 +352,7 @@ func (d readableDisk) Do(ctx context.Context) error {
 		},
 		func(ctx context.Context) error { return d.insertDisk(ctx, disk, d.of.zone) },
 		func(ctx context.Context) error { return d.insertMaster(ctx, d.of) },
-		func(ctx context.Context) error { return answers(d).wait(ctx, "") },
+		func(ctx context.Context) error { return sshAnswers(d).wait(ctx, "") },
 		func(ctx context.Context) error { return d.reviveAgain(ctx) },
 	} {
 		if err := plan.Gate(ctx); err != nil {

@@ -198,5 +198,5 @@ func (c controlPlane) revive(ctx context.Context) error {
 	if err := c.gce.Instances(c.of.zone).Reset(ctx, c.of.name); err != nil {
 		return err
 	}
-	return answers(c).wait(ctx, "")
+	return sshAnswers(c).wait(ctx, "")
 }

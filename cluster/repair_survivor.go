@@ -205,7 +205,7 @@ func (g machineGone) Observe(ctx context.Context) (plan.State, error) {
 	case err != nil:
 		return plan.State{}, err
 	case !g.owns(i.GetDescription()):
-		return plan.State{}, foreign(g.String(), i.GetDescription())
+		return plan.State{}, foreign(g.String(), g.of, i.GetDescription())
 	}
 	return exists("")
 }
