@@ -244,7 +244,8 @@ func TestFromSurvivor(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if asked != 1 || !slices.Equal(s.GivenUp, c.names[1:]) {
+			slices.Sort(s.GivenUp)
+			if want := slices.Sorted(slices.Values(c.names[1:])); asked != 1 || !slices.Equal(s.GivenUp, want) {
 				t.Errorf("asked %d times, given up %v", asked, s.GivenUp)
 			}
 			c.whole(1)
