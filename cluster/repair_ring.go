@@ -176,6 +176,10 @@ func (o reachesOthers) Do(ctx context.Context) error {
 
 func (reachesOthers) Undo(context.Context) error { return nil } // never unwanted
 
+// reviveLimit is how long scripts/revive-api.sh may take: it ends a process twice
+// and gives each new one 90 s.
+const reviveLimit = 4 * time.Minute
+
 // revive gets a master's API server going, the least thing first: its process, its
 // kubelet, and when both do not help the machine.
 func (c controlPlane) revive(ctx context.Context) error {
@@ -184,7 +188,7 @@ func (c controlPlane) revive(ctx context.Context) error {
 		return err // it joins
 	}
 	ready := false
-	err = c.overSSH(ctx, c.of, func(h replicate.Host) (err error) {
+	err = c.overSSH(ctx, c.of, reviveLimit, func(ctx context.Context, h replicate.Host) (err error) {
 		ready, err = replicate.ReviveAPI(ctx, c.deps.SSH, h)
 		return err
 	})

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"hakube/cluster/plan"
 	"hakube/gce"
@@ -245,8 +246,12 @@ func (a ringAlone) Observe(ctx context.Context) (plan.State, error) {
 	return exists(fmt.Sprintf("revision %d", x.Revision))
 }
 
+// forceLimit is how long scripts/force-ring.sh may take: 120 s for the first start,
+// 60 s for the second.
+const forceLimit = 200 * time.Second
+
 func (a ringAlone) Do(ctx context.Context) error {
-	return a.overSSH(ctx, a.of, func(h replicate.Host) error {
+	return a.overSSH(ctx, a.of, forceLimit, func(ctx context.Context, h replicate.Host) error {
 		return replicate.ForceRing(ctx, a.deps.SSH, h, a.ring)
 	})
 }
