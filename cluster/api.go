@@ -79,7 +79,7 @@ func (api) Undo(context.Context) error { return nil } // never unwanted
 // is. Nobody's certificate is checked and nothing secret is sent: which CA to
 // expect is learnt over ssh only after this; the kubeconfig step checks it.
 func (r *run) ready(ctx context.Context, ip string) (why string) {
-	ctx, cancel := plan.Within(ctx, readyLimit)
+	ctx, cancel := plan.Within(ctx, r.deps.Ready)
 	defer cancel()
 	transport := &http.Transport{
 		DialContext:       r.deps.Dial,
@@ -91,6 +91,9 @@ func (r *run) ready(ctx context.Context, ip string) (why string) {
 		return err.Error()
 	}
 	resp, err := (&http.Client{Transport: transport}).Do(req)
+	if errors.Is(err, context.DeadlineExceeded) {
+		return fmt.Sprintf("no answer within %s", r.deps.Ready)
+	}
 	if err != nil {
 		return plainly443(err)
 	}
@@ -116,6 +119,7 @@ const (
 	answersOdd  = "it answers "
 )
 
+// readyLimit is how long an API server may take to say whether it is ready.
 const readyLimit = 5 * time.Second
 
 // plainly443 is a failed request without the URL, which everybody knows here.
@@ -125,7 +129,7 @@ func plainly443(err error) string {
 		err = u.Err
 	}
 	if errors.Is(err, context.DeadlineExceeded) {
-		return fmt.Sprintf("no answer within %s", readyLimit)
+		return "no answer in time"
 	}
 	return err.Error()
 }

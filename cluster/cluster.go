@@ -33,6 +33,9 @@ type Deps struct {
 	MirrorDefault string
 	// Poll is the pause between two looks while waiting; one second if zero.
 	Poll time.Duration
+	// Ready is how long an API server may take to say whether it is ready; five
+	// seconds if zero.
+	Ready time.Duration
 	// Lease is how long a run has the cluster to itself without a sign of life; a
 	// minute if zero.
 	Lease time.Duration
@@ -55,6 +58,9 @@ type Cluster struct {
 func New(s Settings, d Deps) *Cluster {
 	if d.Poll == 0 {
 		d.Poll = time.Second
+	}
+	if d.Ready == 0 {
+		d.Ready = readyLimit
 	}
 	if d.PID == 0 {
 		d.PID = os.Getpid()

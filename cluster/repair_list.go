@@ -18,6 +18,10 @@ func (r *run) repairList() [][]plan.Item {
 			gone.then(rings(r, p, func(m ringMember) lostMember { return lostMember{m} })...)
 		}
 		stages = append(stages, gone.items)
+	} else {
+		l := lines{want: true}
+		l.then(hasData{r, r.patients[0]})
+		stages = append(stages, l.items)
 	}
 	l := lines{want: true}
 	for _, p := range r.patients {

@@ -88,7 +88,11 @@ func (r *run) hopeless(why string, s *survey) error {
 			best, index = m.name, at
 		}
 	}
-	cure := "nothing can bring it back; make it anew: hakube down; KUBE_GCE_ZONE=" + r.want.home + " hakube up"
+	cure := "nothing that hakube knows can bring it back"
+	for _, m := range r.masters() {
+		cure += fmt.Sprintf("; keep what is on its disk: gcloud compute disks snapshot %s --zone=%s --snapshot-names=%[1]s-kept", r.want.names.DiskOf(m.name), m.zone)
+	}
+	cure += "; make the cluster anew: hakube down; KUBE_GCE_ZONE=" + r.want.home + " hakube up"
 	if best != "" && len(r.masters()) > 1 {
 		cure = "if none of the others comes back, go on with what one has, and lose what it has not: hakube repair --from-survivor " + best
 	}

@@ -166,7 +166,8 @@ func (r *run) sweepOthers(ctx context.Context, report func(plan.Event)) error {
 	return nil
 }
 
-// hasData is the fact that the survivor has the data of both rings.
+// hasData is the fact that a master which is alone, or is to be, has the data of
+// both rings. An only master that no cluster was founded on yet needs none.
 type hasData struct {
 	*run
 	of object
@@ -175,9 +176,14 @@ type hasData struct {
 func (h hasData) String() string { return h.of.name + " has the data of both rings" }
 
 func (h hasData) Observe(context.Context) (plan.State, error) {
+	x, _ := (revived{h.run, h.of}).verdict()
 	for _, ring := range ringNames {
-		if h.cannotReturn(h.of.name, ring) {
-			x, _ := (revived{h.run, h.of}).verdict()
+		switch {
+		case !h.cannotReturn(h.of.name, ring):
+		case h.mode == Repair && x.Disk && x.Rings[ring].State == replicate.RingNone:
+		case h.mode == Repair:
+			return plan.State{}, h.hopeless(fmt.Sprintf("%s is the only master, and of its etcds %s", h.of.name, verdictText(x)), nil)
+		default:
 			return plan.State{}, &Refused{
 				Why:  fmt.Sprintf("%s cannot be gone on with: %s", h.of.name, verdictText(x)),
 				Cure: `another master may have more: "hakube status" shows all; nothing was given up`,

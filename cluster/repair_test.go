@@ -30,6 +30,10 @@ func newSick(t *testing.T, masters int) *sickCluster {
 	w, m := newModelWorld(t)
 	o := w.operator(func(s *Settings) { s.NumNodes, s.InitTimeout = 1, Seconds(5*time.Second) })
 	c := &sickCluster{world: w, m: m, o: o, names: []string{"kubernetes-master"}, zones: []string{string(zoneB)}, patient: masters - 1}
+	// Silence is waited for again and again.
+	o.deps.Ready = 500 * time.Millisecond
+	o.deps.SSH = replicate.NewRunner(replicate.Options{Signer: o.deps.Signer, Dial: w.dial, Timeout: 500 * time.Millisecond})
+	t.Cleanup(func() { o.deps.SSH.Close() })
 	w.mustUp(o)
 	for _, zone := range []Zone{zoneC, zoneD}[:masters-1] {
 		c.names = append(c.names, w.mustUp(o.replica(zone)).Replica)
@@ -168,7 +172,7 @@ func (c *sickCluster) says(st *Status, words string) {
 	found := false
 	for _, u := range st.Unfinished {
 		c.t.Logf("unfinished: %s: %s or %s", u.Step, u.Command, u.Or)
-		found = found || strings.Contains(u.Command+u.Or, "hakube repair")
+		found = found || strings.Contains(u.Command+u.Or, "hakube repair") || len(st.Masters) == 1 && strings.HasSuffix(u.Command, "hakube up")
 	}
 	if !found && len(st.Masters) > 0 {
 		c.t.Errorf("no repair is named: %+v", st.Unfinished)

@@ -266,7 +266,9 @@ func (s *sight) onlyMaster(m seenMaster, state, why string) []Unfinished {
 		return half(fmt.Sprintf("%s is %s: %s", m.name, state, why), s.create(), "hakube down")
 	case state == StateStopped:
 		return half(fmt.Sprintf("%s is %s: %s", m.name, state, why), s.create(), repairMaster(m.object))
-	case state == StateStarting, state == StateJoining, state == StateFailed:
+	case state == StateFailed:
+		return half(fmt.Sprintf("the control plane of %s does not run: %s", m.name, why), s.create(), repairMaster(m.object))
+	case state == StateStarting, state == StateJoining:
 		return half(fmt.Sprintf("the control plane of %s does not run: %s", m.name, why), s.create(), "")
 	case s.outside(m):
 		return half(m.name+" is not in the balancer's group", s.create(), "")

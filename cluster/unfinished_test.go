@@ -40,7 +40,7 @@ func TestUnfinished(t *testing.T) {
 		{"the only one boots", []madeMaster{with(whole1, func(m *madeMaster) { m.phase, m.notReady = "fetching etcd", "refused" })}, nil,
 			[]want{{"does not run: fetching etcd", upB, ""}}},
 		{"the only one gave up", []madeMaster{with(whole1, func(m *madeMaster) { m.phase, m.notReady = scripts.PhaseFailed+"no disk", "refused" })}, nil,
-			[]want{{"does not run: no disk", upB, ""}}},
+			[]want{{"does not run: no disk", upB, "hakube repair kubernetes-master"}}},
 		{"no address", []madeMaster{whole1}, []func(*sight){func(s *sight) { s.held = held{} }},
 			[]want{{"the API has no address", upB, ""}}},
 		{"the address of the only one is in the air", []madeMaster{whole1}, []func(*sight){inAir},
