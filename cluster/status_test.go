@@ -237,8 +237,8 @@ func TestUnreachableIsNotAbsent(t *testing.T) {
 	if row.Member != third || row.Healthy || row.Behind != nil || !strings.Contains(row.Why, "no answer") {
 		t.Errorf("%+v", row)
 	}
-	if len(got.Unfinished) > 0 {
-		t.Errorf("being deaf is not being half made: %+v", got.Unfinished)
+	if u := got.Unfinished; len(u) != 1 || u[0].Command != "hakube repair "+third || u[0].Or != "" {
+		t.Errorf("being deaf is not being half made: %+v", u)
 	}
 	denied := with(whole2, func(m *madeMaster) { m.silent = &replicate.ConnectError{Kind: replicate.ErrDenied} })
 	got = sightOf(t, []madeMaster{whole1, denied}).status()
