@@ -10,6 +10,10 @@ import (
 func (w *world) follow(o *operator, command string) error {
 	w.t.Helper()
 	verb := Up
+	if rest, ok := strings.CutPrefix(command, "hakube repair"); ok {
+		_, err := o.Repair(context.Background(), strings.TrimSpace(rest), w.events())
+		return err
+	}
 	n := o.again(func(s *Settings) {
 		if command == "hakube down" {
 			s.Zone = ""
