@@ -34,6 +34,9 @@ type matrixMode struct {
 	// only master it is not asked.
 	quorum  bool
 	removes bool
+	// partly tells that what a cut leaves can look like a smaller command of the
+	// same kind, which status names then: a pool of the cluster that was to go.
+	partly bool
 }
 
 func up(change func(*operator) *operator) func(context.Context, *operator, func(plan.Event)) (*Summary, error) {
@@ -88,8 +91,8 @@ func matrixModes() []matrixMode {
 		{name: "remove_replica_3to2", prepare: three, run: down(master(zoneD)), quorum: true, removes: true},
 		{name: "remove_replica_2to1", prepare: two, run: down(master(zoneC)), quorum: true, removes: true},
 		{name: "remove_pool", prepare: withPoolC, run: down(poolC(0)), quorum: true, removes: true},
-		{name: "remove_cluster_zone", prepare: one, run: down(same), removes: true},
-		{name: "remove_cluster", prepare: after(same, master(zoneC), poolD), run: down(anywhere), removes: true},
+		{name: "remove_cluster_zone", prepare: one, run: down(same), removes: true, partly: true},
+		{name: "remove_cluster", prepare: after(same, master(zoneC), poolD), run: down(anywhere), removes: true, partly: true},
 	}
 }
 
@@ -336,7 +339,7 @@ func (m matrixMode) follow(w *world, o, eye *operator, u undisturbed) {
 		}
 	}
 	if now := w.picture(eye); !cmp.Equal(now, u.end) {
-		if !cmp.Equal(now, u.start) {
+		if !cmp.Equal(now, u.start) && !m.partly {
 			w.t.Errorf("what status named leads elsewhere (-start +this):\n%s", shorter(u.start, now))
 		}
 		m.again(w, o)

@@ -71,7 +71,7 @@ func (s *sight) hopeless() []Unfinished {
 	if !ok {
 		return half(no.Why, "hakube down", "")
 	}
-	return half(no.Why, "hakube repair --from-survivor "+best.name, "")
+	return half(no.Why, "hakube repair --from-survivor "+best.name, "hakube down")
 }
 
 // illMaster is a master that was whole and fails.
@@ -190,6 +190,9 @@ func (s *sight) halfMaster(m seenMaster) []Unfinished {
 	in := s.memberships(m.object)
 	rings := func(x membership) string { return strings.Join(in[x], " and ") }
 	state, why := s.state(m, s.nodeOf(m.object))
+	if !s.quorum() { // nobody would agree to it, so a removal goes on only as that of all
+		remove = "hakube down"
+	}
 	switch {
 	case len(s.masters) == 1:
 		return s.onlyMaster(m, state, why)
@@ -206,10 +209,10 @@ func (s *sight) halfMaster(m seenMaster) []Unfinished {
 	case len(in[noMember]) == len(ringNames):
 		return half("machine "+m.name+" is in no ring: half made or half removed", add, remove)
 	case state == StateGone:
-		return half(m.name+" has only its disk, and nobody tells of the rings", add, remove)
+		return half(m.name+" has only its disk, and nobody tells of the rings", repairMaster(m.object), remove)
 	case state == StateStopped:
 		if !s.quorum() {
-			remove = "" // nobody would agree to it
+			remove = ""
 		}
 		return half(m.name+" is stopped", repairMaster(m.object), remove)
 	case len(in[learnerMember]) > 0:

@@ -1,0 +1,157 @@
+//go:build linux
+
+package main
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"hakube/cluster"
+)
+
+// TestRealRepair lets masters of three real ones fail and has them repaired: the
+// etcd of one ring, the machine with its data disk, the API server. Then two of them
+// are lost for good, and the third one goes on alone. What was written at the start
+// is there to the end.
+func TestRealRepair(t *testing.T) {
+	g := &grown{walk: newWalk(t), nodes: 1, masters: map[string]string{}}
+	g.walk.env = append(g.walk.env, "NUM_NODES=1", "MULTIZONE=true")
+	g.ok(t, "local", "start", "--machines=real")
+	one, two, three := []string{zoneB}, []string{zoneB, zoneD}, []string{zoneB, zoneC, zoneD}
+	for _, step := range []struct {
+		name string
+		do   func(*testing.T)
+	}{
+		{"three masters", func(t *testing.T) {
+			g.hakube(t, "up", zoneB)
+			for _, zone := range three[1:] {
+				g.masters[zone] = g.hakube(t, "up", zone, addMaster).Replica
+			}
+			g.kubectl(t, "create", "configmap", "written-before", "--from-literal=by=three masters")
+		}},
+		{"etcd of one ring is damaged", func(t *testing.T) {
+			name := g.masters[zoneC]
+			g.onIn(t, zoneC, name, "sh", "-c", `systemctl kill -s KILL etcd@events &&
+				for log in /mnt/disks/master-pd/etcd/events/member/wal/*.wal; do dd if=/dev/urandom of=$log bs=4096 count=4 conv=notrunc; done`)
+			g.sick(t, name)
+			g.repaired(t, name)
+			g.expect(t, three, one)
+			if out := g.onIn(t, zoneC, name, "ls", "/mnt/disks/master-pd/etcd"); !strings.Contains(out, "events.was-1") {
+				t.Errorf("the damaged data were not kept, there is %q", out)
+			}
+		}},
+		{"the first-born and its disk are gone", func(t *testing.T) {
+			g.lose(t, master, zoneB)
+			g.sick(t, master)
+			g.repaired(t, "")
+			g.expect(t, three, one)
+		}},
+		{"the API server hangs", func(t *testing.T) {
+			name := g.masters[zoneD]
+			g.onIn(t, zoneD, name, "pkill", "-STOP", "-x", "kube-apiserver")
+			g.sick(t, name)
+			g.repaired(t, name)
+			g.expect(t, three, one)
+		}},
+		{"two are lost for good", func(t *testing.T) {
+			left := g.masters[zoneD]
+			g.lose(t, master, zoneB)
+			g.lose(t, g.masters[zoneC], zoneC)
+			way := "hakube repair --from-survivor " + left
+			if s := g.cluster(t); len(s.Unfinished) == 0 || s.Unfinished[0].Command != way {
+				t.Errorf("status names %+v", s.Unfinished)
+			}
+			if r := g.run(t, "repair"); r.code != exitFailed || !strings.Contains(r.stderr, way) {
+				t.Errorf("repair exits with %d:\n%s", r.code, r.stderr)
+			}
+			if r := g.run(t, "repair", "--from-survivor", left); r.code != exitFailed || !strings.Contains(r.stderr, "there is no terminal to ask") {
+				t.Errorf("without --yes it exits with %d:\n%s", r.code, r.stderr)
+			}
+			begin := time.Now()
+			r := g.ok(t, "repair", "--from-survivor", left, "--yes")
+			report(t, "going on with one of three masters: %.1f s", time.Since(begin).Seconds())
+			t.Log(r.stderr)
+			s := g.cluster(t)
+			if len(s.Masters) != 1 || s.Masters[0].State != cluster.StateReady || s.Address.Holder != left || len(s.Rings["main"]) != 1 || len(s.Rings["events"]) != 1 {
+				t.Errorf("left are %+v, rings %+v, address %+v", s.Masters, s.Rings, s.Address)
+			}
+			g.ok(t, "validate", "--wait=1m")
+			g.written(t)
+		}},
+		{"grown again", func(t *testing.T) {
+			g.hakube(t, "up", zoneB, addMaster)
+			g.expect(t, two, one)
+			g.written(t)
+		}},
+		{"down", func(t *testing.T) {
+			g.machines(t)
+			g.ok(t, "down", "--zone=", "--yes")
+			if s := g.status(t); len(s.Objects) != 0 {
+				t.Errorf("down left %v", s.Objects)
+			}
+			g.nothingLeft(t)
+		}},
+	} {
+		begin := time.Now()
+		if !t.Run(step.name, func(t *testing.T) { step.do(t) }) {
+			t.FailNow()
+		}
+		t.Logf("%s: %s", step.name, time.Since(begin).Round(100*time.Millisecond))
+	}
+}
+
+// lose deletes a master's machine and its data disk.
+func (g *grown) lose(t *testing.T, name, zone string) {
+	t.Helper()
+	g.call(t, http.MethodDelete, "zones/"+zone+"/instances/"+name)
+	g.call(t, http.MethodDelete, "zones/"+zone+"/disks/"+name+"-pd")
+}
+
+// sick: status names the master and the command that repairs it, and the cluster is
+// not valid.
+func (g *grown) sick(t *testing.T, name string) {
+	t.Helper()
+	eventually(t, time.Minute, "status names "+name, func() error {
+		s := g.cluster(t)
+		if !slices.ContainsFunc(s.Unfinished, func(u cluster.Unfinished) bool { return u.Command == "hakube repair "+name }) {
+			return fmt.Errorf("it names %+v", s.Unfinished)
+		}
+		return nil
+	})
+	if r := g.run(t, "validate"); r.code != exitFailed || !strings.Contains(r.stderr, name) {
+		t.Errorf("validate exits with %d:\n%s", r.code, r.stderr)
+	}
+}
+
+// repaired runs repair, for one master or for all that fail.
+func (g *grown) repaired(t *testing.T, name string) {
+	t.Helper()
+	args := []string{"repair", "--json"}
+	if name != "" {
+		args = append(args, name)
+	}
+	begin := time.Now()
+	r := g.run(t, args...)
+	if r.code != 0 {
+		t.Fatalf("hakube %s exits with %d:\n%s", strings.Join(args, " "), r.code, r.stderr)
+	}
+	var s cluster.Summary
+	decode(t, r.stdout, &s)
+	if len(s.Repaired) != 1 || name != "" && s.Repaired[0] != name {
+		t.Errorf("repaired %v, want %s", s.Repaired, name)
+	}
+	report(t, "hakube repair of %v: %.1f s", s.Repaired, time.Since(begin).Seconds())
+	t.Log(r.stderr)
+	g.written(t)
+}
+
+func (g *grown) written(t *testing.T) {
+	t.Helper()
+	if by := g.kubectl(t, "get", "configmap", "written-before", "-o", "jsonpath={.data.by}"); by != "three masters" {
+		t.Errorf("what was written before reads %q", by)
+	}
+}
