@@ -14,6 +14,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"hakube/gce/emulator/contract"
 )
 
 // A world is a server under test and a plain HTTP client for it.
@@ -44,13 +46,14 @@ func newWorld(t *testing.T, options ...func(*Options)) *world {
 
 func (w *world) open() {
 	w.t.Helper()
-	o := Options{Path: w.path, NoSync: true, Backend: w.backend, CheckResponses: func(err error) { w.t.Error(err) }}
+	o := Options{Path: w.path, NoSync: true, Backend: w.backend}
 	w.options(&o)
 	s, err := New(o)
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	w.s, w.web = s, httptest.NewServer(s)
+	watch := contract.Contract{Client: "hakube", Broken: func(err error) { w.t.Error(err) }}
+	w.s, w.web = s, httptest.NewServer(watch.Handler(s))
 }
 
 // reopen is what a restart of the daemon does.

@@ -1,0 +1,174 @@
+// Package contract holds what passes between a client and a Compute Engine to
+// Google's discovery document, as tests want it: a request that the document
+// does not allow, or an answer it does not describe, is told to whoever
+// started the server. It looks at the wire and knows nothing of how the
+// answers come to be.
+package contract
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+
+	"hakube/gce/emulator/internal/discovery"
+)
+
+// A Contract watches a server.
+type Contract struct {
+	// Client is what the User-Agent of the client begins with whose requests
+	// are held to the document. Other clients may send what they like, and
+	// answers to them are looked at all the same.
+	Client string
+	// Broken is told about each violation, from any goroutine.
+	Broken func(error)
+	// Seen collects what was looked at; nil does not.
+	Seen *Coverage
+}
+
+// Handler is next, watched.
+func (c *Contract) Handler(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		path, ok := strings.CutPrefix(r.URL.Path, "/compute/v1/")
+		batch := r.URL.Path == "/batch/compute/v1"
+		if !ok && !batch {
+			next.ServeHTTP(w, r)
+			return
+		}
+		body, err := io.ReadAll(r.Body)
+		if err != nil { // the client went away, or sends too much: the server says so
+			r.Body = io.NopCloser(io.MultiReader(bytes.NewReader(body), failing{err}))
+			next.ServeHTTP(w, r)
+			return
+		}
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		rec := &recorder{ResponseWriter: w, status: http.StatusOK}
+		next.ServeHTTP(rec, r) // a panic means that there is no answer to look at
+		if rec.gone {
+			return
+		}
+		if batch {
+			c.batch(r.Header, body, rec.Header(), rec.body.Bytes())
+			return
+		}
+		c.exchange(r.Method, path, r.URL.RawQuery, r.Header, body, rec.status, rec.Header(), rec.body.Bytes())
+	})
+}
+
+type failing struct{ err error }
+
+func (f failing) Read([]byte) (int, error) { return 0, f.err }
+
+// recorder keeps a copy of what is answered.
+type recorder struct {
+	http.ResponseWriter
+	status int
+	body   bytes.Buffer
+	gone   bool // the client, before it had all
+}
+
+func (r *recorder) WriteHeader(status int) {
+	r.status = status
+	r.ResponseWriter.WriteHeader(status)
+}
+
+func (r *recorder) Write(b []byte) (int, error) {
+	r.body.Write(b)
+	n, err := r.ResponseWriter.Write(b)
+	r.gone = r.gone || err != nil
+	return n, err
+}
+
+// Unwrap makes http.ResponseController work.
+func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
+
+var slashes = regexp.MustCompile(`//+`)
+
+// exchange looks at one request and its answer.
+func (c *Contract) exchange(verb, path, rawQuery string, head http.Header, body []byte, status int, answered http.Header, answer []byte) {
+	line := verb + " /compute/v1/" + path
+	ours := strings.HasPrefix(head.Get("User-Agent"), c.Client)
+	if !ours { // some double slashes, or the prefix, and are answered
+		path = strings.TrimLeft(slashes.ReplaceAllString(path, "/"), "/")
+		for strings.HasPrefix(path, "compute/v1/") {
+			path = strings.TrimPrefix(path, "compute/v1/")
+		}
+	}
+	m, params := discovery.Load().Route(verb, strings.Trim(path, "/"))
+	if ours {
+		if err := c.request(m, params, rawQuery, head, body); err != nil {
+			c.Broken(fmt.Errorf("%s does not fit Google's description: %w; it sent %s", line, err, excerpt(body)))
+		}
+	}
+	if err := c.response(m, ours, status, answered, answer); err != nil {
+		c.Broken(fmt.Errorf("the answer to %s does not fit Google's description: %w; it is %d %s", line, err, status, excerpt(answer)))
+	}
+}
+
+func (c *Contract) request(m *discovery.Method, params map[string]string, rawQuery string, head http.Header, body []byte) error {
+	if m == nil {
+		return fmt.Errorf("there is no such method and path")
+	}
+	query, err := url.ParseQuery(rawQuery)
+	if err != nil {
+		return err
+	}
+	var sent map[string]any
+	if len(body) > 0 {
+		if kind := head.Get("Content-Type"); !strings.HasPrefix(kind, "application/json") {
+			return fmt.Errorf("its body is of type %q", kind)
+		}
+		if err := json.Unmarshal(body, &sent); err != nil {
+			return err
+		}
+	}
+	if p := discovery.Load().Sent(m, params, query, sent, c.Seen.sent(m)); p != nil {
+		return p
+	}
+	return nil
+}
+
+func (c *Contract) response(m *discovery.Method, ours bool, status int, head http.Header, body []byte) error {
+	if status == http.StatusNoContent {
+		if len(body) > 0 || m != nil && m.Response != nil {
+			return fmt.Errorf("it is empty")
+		}
+		return nil
+	}
+	if kind := head.Get("Content-Type"); !strings.HasPrefix(kind, "application/json") {
+		return fmt.Errorf("it is of type %q", kind)
+	}
+	var doc map[string]any
+	if err := json.Unmarshal(body, &doc); err != nil {
+		return err
+	}
+	if status != http.StatusOK {
+		return errorShape(status, doc)
+	}
+	if m == nil {
+		return fmt.Errorf("there is no such method")
+	}
+	var seen func(string)
+	if ours {
+		seen = c.Seen.answered(m)
+	}
+	if p := discovery.Load().Answered(m, doc, seen); p != nil {
+		return p
+	}
+	if doc["kind"] == "compute#operation" {
+		return operationShape(doc)
+	}
+	return nil
+}
+
+func excerpt(b []byte) string {
+	b = bytes.ReplaceAll(b, []byte("\n"), nil)
+	if len(b) > 300 {
+		return string(b[:300]) + "…"
+	}
+	return string(b)
+}
