@@ -210,21 +210,26 @@ type machines struct {
 	mu      sync.Mutex
 	disks   map[string]Disk
 	running map[MachineKey]Machine
-	starts  int
-	syncs   int
-	network Network
-	exited  func(MachineKey)
-	health  map[netip.Addr]bool
-	hold    chan struct{} // Start waits for it when not nil, and says so
-	held    chan string
-	fail    error // of the next Start
+	// snapshots are the names of the disks they are of.
+	snapshots map[uint64]string
+	starts    int
+	syncs     int
+	network   Network
+	exited    func(MachineKey)
+	health    map[netip.Addr]bool
+	hold      chan struct{} // Start waits for it when not nil, and says so
+	held      chan string
+	fail      error // of the next Start
 }
 
 func newMachines() *machines {
-	return &machines{disks: map[string]Disk{}, running: map[MachineKey]Machine{}, held: make(chan string, 100)}
+	return &machines{disks: map[string]Disk{}, running: map[MachineKey]Machine{}, snapshots: map[uint64]string{}, held: make(chan string, 100)}
 }
 
-var _ Backend = (*machines)(nil)
+var (
+	_ Backend     = (*machines)(nil)
+	_ Snapshotter = (*machines)(nil)
+)
 
 func (b *machines) CreateDisk(_ context.Context, d Disk) error {
 	b.mu.Lock()
@@ -237,6 +242,20 @@ func (b *machines) DeleteDisk(_ context.Context, d Disk) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	delete(b.disks, d.Name)
+	return nil
+}
+
+func (b *machines) CreateSnapshot(_ context.Context, s Snapshot, d Disk) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.snapshots[s.ID] = d.Name
+	return nil
+}
+
+func (b *machines) DeleteSnapshot(_ context.Context, s Snapshot) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	delete(b.snapshots, s.ID)
 	return nil
 }
 
