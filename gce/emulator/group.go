@@ -42,7 +42,7 @@ func insertGroup(c *call) (obj, error) {
 			return err
 		}
 		fill(o, obj{
-			"kind": "compute#instanceGroupManager", "baseInstanceName": r.name(), "targetSize": 0, "listManagedInstancesResults": "PAGELESS",
+			"kind": "compute#instanceGroupManager", "baseInstanceName": r.name()[:min(len(r.name()), 58)], "targetSize": 0, "listManagedInstancesResults": "PAGELESS",
 			"updatePolicy":            obj{},
 			"instanceLifecyclePolicy": obj{"forceUpdateOnRepair": "NO", "defaultActionOnFailure": "REPAIR"},
 		})

@@ -32,7 +32,7 @@ func maintain(_ context.Context, k *task) error {
 		case str(scheduling, "onHostMaintenance") == "TERMINATE":
 			event = "instances.terminateOnHostMaintenance"
 		}
-		t.edit(k.s.accept(t, event, k.Target, obj{}, ""))["user"] = "system"
+		t.edit(k.s.accept(t, event, k.Target, obj{}, "", nil))["user"] = "system"
 		return nil
 	})
 }

@@ -130,7 +130,7 @@ func TestRulesOfUse(t *testing.T) {
 	if e := objects(sub(op, "error"), "errors"); len(e) != 1 || str(e[0], "code") != "RESOURCE_IN_USE_BY_ANOTHER_RESOURCE" {
 		t.Errorf("deleting a network in use: %v", op)
 	}
-	w.refused(400, "invalid", "DELETE", zoneB+"instanceGroups/user", nil) // a managed group's own
+	w.refused(400, "resourceInUseByAnotherResource", "DELETE", zoneB+"instanceGroups/user", nil) // a managed group's own
 }
 
 func (w *world) reserved(name string) string {
@@ -144,6 +144,8 @@ func (w *world) reserved(name string) string {
 func TestRulesOfChange(t *testing.T) {
 	w := newWorld(t)
 	all := w.things()
+	delete(all, "disk")           // the instance makes one of its name
+	delete(all, "instance group") // and so does the managed group
 	for _, x := range all {
 		x.body["name"] = "x"
 		w.made("POST", x.collection, x.body)

@@ -13,14 +13,17 @@ import (
 
 // batch looks at the parts of a batch, which are requests and answers as text,
 // in the same order.
-func (c *Contract) batch(head http.Header, body []byte, answered http.Header, answer []byte) {
-	requests, err := parts(head, body)
-	if err != nil {
+func (c *Contract) batch(x exchange) {
+	requests, err := parts(x.head, x.body)
+	if err != nil || !x.whole {
 		return // the answer is that it cannot be read
 	}
-	answers, err := parts(answered, answer)
-	if err == nil && len(answers) != len(requests) {
-		err = fmt.Errorf("%d answers to %d requests", len(answers), len(requests))
+	answers := make([][]byte, len(requests))
+	if x.answer != nil {
+		answers, err = parts(x.answer.head, x.answer.body)
+		if err == nil && len(answers) != len(requests) {
+			err = fmt.Errorf("%d answers to %d requests", len(answers), len(requests))
+		}
 	}
 	for i := 0; err == nil && i < len(requests); i++ {
 		err = c.part(requests[i], answers[i])
@@ -30,26 +33,32 @@ func (c *Contract) batch(head http.Header, body []byte, answered http.Header, an
 	}
 }
 
-func (c *Contract) part(request, answer []byte) error {
+// part looks at one of each; without an answer at the request only.
+func (c *Contract) part(request, answered []byte) error {
 	req, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(append(request, "\r\n\r\n"...))))
 	if err != nil {
 		return nil //nolint:nilerr // the server has told the client
 	}
-	sent, err := io.ReadAll(req.Body)
-	if err != nil {
+	path, ok := strings.CutPrefix(req.URL.Path, "/compute/v1/")
+	if !ok {
+		return nil
+	}
+	x := exchange{verb: req.Method, path: path, query: req.URL.RawQuery, head: req.Header, whole: true}
+	if x.body, err = io.ReadAll(req.Body); err != nil {
 		return nil //nolint:nilerr // as above
 	}
-	resp, err := http.ReadResponse(bufio.NewReader(bytes.NewReader(answer)), req)
-	if err != nil {
-		return err
+	if answered != nil {
+		resp, err := http.ReadResponse(bufio.NewReader(bytes.NewReader(answered)), req)
+		if err != nil {
+			return err
+		}
+		got, err := io.ReadAll(resp.Body)
+		if err != nil {
+			return err
+		}
+		x.answer = &answer{resp.StatusCode, resp.Header, got}
 	}
-	got, err := io.ReadAll(resp.Body)
-	if err != nil {
-		return err
-	}
-	if path, ok := strings.CutPrefix(req.URL.Path, "/compute/v1/"); ok {
-		c.exchange(req.Method, path, req.URL.RawQuery, req.Header, sent, resp.StatusCode, resp.Header, got)
-	}
+	c.exchange(x)
 	return nil
 }
 

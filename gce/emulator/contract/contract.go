@@ -8,6 +8,7 @@ package contract
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -39,29 +40,40 @@ func (c *Contract) Handler(next http.Handler) http.Handler {
 			next.ServeHTTP(w, r)
 			return
 		}
-		body, err := io.ReadAll(r.Body)
-		if err != nil { // the client went away, or sends too much: the server says so
-			r.Body = io.NopCloser(io.MultiReader(bytes.NewReader(body), failing{err}))
-			next.ServeHTTP(w, r)
-			return
-		}
-		r.Body = io.NopCloser(bytes.NewReader(body))
+		sent := &copied{ReadCloser: r.Body}
+		r.Body = sent
 		rec := &recorder{ResponseWriter: w, status: http.StatusOK}
-		next.ServeHTTP(rec, r) // a panic means that there is no answer to look at
-		if rec.gone {
-			return
-		}
-		if batch {
-			c.batch(r.Header, body, rec.Header(), rec.body.Bytes())
-			return
-		}
-		c.exchange(r.Method, path, r.URL.RawQuery, r.Header, body, rec.status, rec.Header(), rec.body.Bytes())
+		answered := false
+		defer func() { // also when the server cuts the connection by a panic
+			x := exchange{verb: r.Method, path: path, query: r.URL.RawQuery, head: r.Header, body: sent.copy.Bytes(), whole: sent.whole}
+			if answered && !rec.gone {
+				x.answer = &answer{rec.status, rec.Header(), rec.body.Bytes()}
+			}
+			if batch {
+				c.batch(x)
+			} else {
+				c.exchange(x)
+			}
+		}()
+		next.ServeHTTP(rec, r)
+		answered = true
 	})
 }
 
-type failing struct{ err error }
+// copied keeps what a server reads of a request. It reads nothing itself: how
+// long to wait for a body and how much to take of it is the server's to say.
+type copied struct {
+	io.ReadCloser
+	copy  bytes.Buffer
+	whole bool // it came to its end
+}
 
-func (f failing) Read([]byte) (int, error) { return 0, f.err }
+func (c *copied) Read(b []byte) (int, error) {
+	n, err := c.ReadCloser.Read(b)
+	c.copy.Write(b[:n])
+	c.whole = c.whole || err == io.EOF
+	return n, err
+}
 
 // recorder keeps a copy of what is answered.
 type recorder struct {
@@ -79,33 +91,50 @@ func (r *recorder) WriteHeader(status int) {
 func (r *recorder) Write(b []byte) (int, error) {
 	r.body.Write(b)
 	n, err := r.ResponseWriter.Write(b)
-	r.gone = r.gone || err != nil
+	r.gone = r.gone || err != nil && !errors.Is(err, http.ErrBodyNotAllowed)
 	return n, err
 }
 
 // Unwrap makes http.ResponseController work.
 func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
 
+// An exchange is a request and its answer.
+type exchange struct {
+	verb, path, query string // path is what follows /compute/v1/
+	head              http.Header
+	body              []byte
+	whole             bool    // the body is all that was sent
+	answer            *answer // nil: none, or the client did not wait for it
+}
+
+type answer struct {
+	status int
+	head   http.Header
+	body   []byte
+}
+
 var slashes = regexp.MustCompile(`//+`)
 
-// exchange looks at one request and its answer.
-func (c *Contract) exchange(verb, path, rawQuery string, head http.Header, body []byte, status int, answered http.Header, answer []byte) {
-	line := verb + " /compute/v1/" + path
-	ours := strings.HasPrefix(head.Get("User-Agent"), c.Client)
+func (c *Contract) exchange(x exchange) {
+	line, path := x.verb+" /compute/v1/"+x.path, x.path
+	ours := strings.HasPrefix(x.head.Get("User-Agent"), c.Client)
 	if !ours { // some double slashes, or the prefix, and are answered
 		path = strings.TrimLeft(slashes.ReplaceAllString(path, "/"), "/")
 		for strings.HasPrefix(path, "compute/v1/") {
 			path = strings.TrimPrefix(path, "compute/v1/")
 		}
 	}
-	m, params := discovery.Load().Route(verb, strings.Trim(path, "/"))
-	if ours {
-		if err := c.request(m, params, rawQuery, head, body); err != nil {
-			c.Broken(fmt.Errorf("%s does not fit Google's description: %w; it sent %s", line, err, excerpt(body)))
+	m, params := discovery.Load().Route(x.verb, strings.Trim(path, "/"))
+	if ours && x.whole {
+		if err := c.request(m, params, x.query, x.head, x.body); err != nil {
+			c.Broken(fmt.Errorf("%s does not fit Google's description: %w; it sent %s", line, err, excerpt(x.body)))
 		}
 	}
-	if err := c.response(m, ours, status, answered, answer); err != nil {
-		c.Broken(fmt.Errorf("the answer to %s does not fit Google's description: %w; it is %d %s", line, err, status, excerpt(answer)))
+	if x.answer == nil {
+		return
+	}
+	if err := c.response(m, ours, x.answer); err != nil {
+		c.Broken(fmt.Errorf("the answer to %s does not fit Google's description: %w; it is %d %s", line, err, x.answer.status, excerpt(x.answer.body)))
 	}
 }
 
@@ -132,14 +161,15 @@ func (c *Contract) request(m *discovery.Method, params map[string]string, rawQue
 	return nil
 }
 
-func (c *Contract) response(m *discovery.Method, ours bool, status int, head http.Header, body []byte) error {
+func (c *Contract) response(m *discovery.Method, ours bool, a *answer) error {
+	status, body := a.status, a.body
 	if status == http.StatusNoContent {
 		if len(body) > 0 || m != nil && m.Response != nil {
 			return fmt.Errorf("it is empty")
 		}
 		return nil
 	}
-	if kind := head.Get("Content-Type"); !strings.HasPrefix(kind, "application/json") {
+	if kind := a.head.Get("Content-Type"); !strings.HasPrefix(kind, "application/json") {
 		return fmt.Errorf("it is of type %q", kind)
 	}
 	var doc map[string]any

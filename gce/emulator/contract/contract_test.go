@@ -2,6 +2,7 @@ package contract
 
 import (
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -60,7 +61,8 @@ func TestSees(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var broken []string
 			watch := Contract{Client: "hakube", Broken: func(err error) { broken = append(broken, err.Error()) }, Seen: &Coverage{}}
-			h := watch.Handler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			h := watch.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				_, _ = io.Copy(io.Discard, r.Body)
 				w.Header().Set("Content-Type", "application/json")
 				w.WriteHeader(c.status)
 				_, _ = fmt.Fprint(w, c.answer)
@@ -89,7 +91,8 @@ const (
 func TestOthers(t *testing.T) {
 	broken := 0
 	watch := Contract{Client: "hakube", Broken: func(error) { broken++ }, Seen: &Coverage{}}
-	h := watch.Handler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	h := watch.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
 		w.Header().Set("Content-Type", "application/json")
 		_, _ = fmt.Fprint(w, `{"kind":"compute#network","wonder":1}`)
 	}))
@@ -104,4 +107,23 @@ func TestOthers(t *testing.T) {
 	if m := watch.Seen.Methods(); !slices.Equal(m, []string{"networks.get"}) {
 		t.Errorf("counted %v", m)
 	}
+}
+
+// TestCut looks at requests too whose connection the server cuts, and lets the
+// cut through.
+func TestCut(t *testing.T) {
+	broken := 0
+	watch := Contract{Client: "hakube", Broken: func(error) { broken++ }}
+	h := watch.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		panic(http.ErrAbortHandler)
+	}))
+	r := httptest.NewRequest("GET", network+"/n?wonder=1", nil)
+	r.Header.Set("User-Agent", "hakube")
+	defer func() {
+		if recover() != http.ErrAbortHandler || broken != 1 {
+			t.Errorf("%d violations, want 1 and a cut", broken)
+		}
+	}()
+	h.ServeHTTP(httptest.NewRecorder(), r)
 }
