@@ -148,6 +148,9 @@ func patchGroup(c *call) (obj, error) {
 				return notWritten(c.method.ID + " of " + k)
 			}
 		}
+		if err := immutable(o, c.body, "name", "baseInstanceName", "zone"); err != nil {
+			return err
+		}
 		if f := str(c.body, "fingerprint"); f != "" && f != str(o, "fingerprint") {
 			return stale("Invalid fingerprint.")
 		}
