@@ -181,7 +181,8 @@ func strangers(environ []string) (probs, warnings []string) {
 // hakube, and kubectl.
 var elsewhere = map[string]bool{
 	"HAKUBE_LOCAL_DIR": true, "HAKUBE_CACHE_DIR": true, "HAKUBE_MIRROR_SOURCE": true, "HAKUBE_LIVE_PROJECT": true, "HAKUBE_LIVE_REGION": true, "HAKUBE_GOLDEN": true,
-	"KUBE_EDITOR": true, "KUBE_CACHE_MUTATION_DETECTOR": true,
+	"HAKUBE_LOCAL_CONTRACT": true,
+	"KUBE_EDITOR":           true, "KUBE_CACHE_MUTATION_DETECTOR": true,
 }
 
 // withoutEffect are kube-up's variables that hakube has no use for.

@@ -6,6 +6,7 @@ import (
 
 	compute "cloud.google.com/go/compute/apiv1"
 	"cloud.google.com/go/compute/apiv1/computepb"
+	"google.golang.org/protobuf/proto"
 )
 
 // BackendServices are the backend services of the client's region.
@@ -56,8 +57,11 @@ func (b BackendServices) Delete(ctx context.Context, name string) error {
 // SetBackends replaces the backends of a backend service, also by none, if
 // x.Fingerprint is that of the service as it is now; otherwise the error is
 // [Stale]. Take what Get returned, change its Backends, and hand it back: the
-// rest is sent as it was read.
+// rest is sent as it was read, but for what the server alone says.
 func (b BackendServices) SetBackends(ctx context.Context, x *computepb.BackendService) error {
+	x = proto.CloneOf(x)
+	x.CreationTimestamp, x.Id, x.Kind, x.SelfLink = nil, nil, nil, nil
+	x.Region, x.UsedBy, x.SecurityPolicy, x.EdgeSecurityPolicy = nil, nil, nil, nil
 	return b.change(ctx, "setting backends of", x.GetName(),
 		func(ctx context.Context, rest *compute.RegionBackendServicesClient, id *string) (*compute.Operation, error) {
 			// Not a patch: one without backends would leave those there are.

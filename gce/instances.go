@@ -6,6 +6,7 @@ import (
 
 	compute "cloud.google.com/go/compute/apiv1"
 	"cloud.google.com/go/compute/apiv1/computepb"
+	"google.golang.org/protobuf/proto"
 )
 
 // Instances are the machines of one zone.
@@ -100,6 +101,9 @@ func (i Instances) Reset(ctx context.Context, name string) error {
 // be that of the metadata as it is now, or the error is [Stale]: take what Get
 // returned, change its Items, and hand it back.
 func (i Instances) SetMetadata(ctx context.Context, name string, m *computepb.Metadata) error {
+	if m = proto.CloneOf(m); m != nil {
+		m.Kind = nil // is for the server to say
+	}
 	return i.change(ctx, "setting metadata of", name,
 		func(ctx context.Context, rest *compute.InstancesClient, id *string) (*compute.Operation, error) {
 			return rest.SetMetadata(ctx, &computepb.SetMetadataInstanceRequest{

@@ -24,6 +24,10 @@ func TestMain(m *testing.M) {
 // TestStories runs hakube as people do, on model machines: what it prints, to
 // which stream, with which exit code, and what stays silent.
 func TestStories(t *testing.T) {
+	var all holding
+	t.Cleanup(func() {
+		report(t, "%d methods of Compute Engine used by %d stories, all as Google describes them", len(all.used), all.records)
+	})
 	testscript.Run(t, testscript.Params{
 		Dir:                 "../../testdata/script",
 		RequireExplicitExec: true,
@@ -38,10 +42,13 @@ func TestStories(t *testing.T) {
 			e.Setenv("HOME", home)
 			e.Setenv("HAKUBE_LOCAL_DIR", dir)
 			e.Setenv("KUBECONFIG", filepath.Join(home, "kubeconfig"))
+			record := filepath.Join(e.WorkDir, "contract")
+			e.Setenv("HAKUBE_LOCAL_CONTRACT", record)
 			e.Defer(func() { // also when the story ends early
 				if _, err := local.Stop(context.Background(), dir); err != nil {
 					e.T().Log("stopping the embedded GCE: ", err)
 				}
+				all.add(t, record)
 			})
 			return os.MkdirAll(home, 0o700)
 		},

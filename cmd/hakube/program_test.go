@@ -58,7 +58,8 @@ func hakubeIn(t *testing.T, dir string) string {
 	return exe
 }
 
-// cleanEnv is the environment without the tester's settings, but with the cache.
+// cleanEnv is the environment without the tester's settings, but with the
+// cache, and with the embedded GCE held to Google's description: see heldIn.
 func cleanEnv(t *testing.T, home string) []string {
 	t.Helper()
 	cache, err := mirror.CacheDir()
@@ -70,5 +71,15 @@ func cleanEnv(t *testing.T, home string) []string {
 		return strings.HasPrefix(name, "KUBE") || strings.HasPrefix(name, "HAKUBE") ||
 			slices.Contains([]string{"HOME", "PROJECT", "NUM_NODES", "MULTIZONE", "XDG_STATE_HOME"}, name)
 	})
-	return append(env, "HOME="+home, "HAKUBE_CACHE_DIR="+cache)
+	record := filepath.Join(home, "contract")
+	t.Cleanup(func() {
+		used, broken := heldIn(t, record)
+		for _, b := range broken {
+			t.Error(b)
+		}
+		if len(used) > 0 {
+			report(t, "%d methods of Compute Engine used, all as Google describes them", len(used))
+		}
+	})
+	return append(env, "HOME="+home, "HAKUBE_CACHE_DIR="+cache, "HAKUBE_LOCAL_CONTRACT="+record)
 }

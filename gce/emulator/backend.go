@@ -17,7 +17,8 @@ import (
 // and DeleteDisk.
 type Backend interface {
 	// CreateDisk makes an empty disk of d.SizeGB, or for d.Image != "" one that
-	// boots that image. A disk that is there already is left as it is.
+	// boots that image, or with d.Snapshot one that holds what the snapshot does
+	// (see [Snapshotter]). A disk that is there already is left as it is.
 	CreateDisk(ctx context.Context, d Disk) error
 	// DeleteDisk removes the disk and what is on it.
 	DeleteDisk(ctx context.Context, d Disk) error
@@ -83,6 +84,7 @@ type Disk struct {
 	ID                  uint64
 	SizeGB              int64
 	Image               string // name of the source image, "" for an empty disk
+	Snapshot            uint64 // ID of the snapshot it is made of, 0 if of none
 }
 
 // An Attachment is a disk on a machine.

@@ -50,6 +50,9 @@ func changeService(c *call) (obj, error) {
 		if old == nil {
 			return notFound(r)
 		}
+		if err := immutable(old, c.body, "name"); err != nil {
+			return err
+		}
 		o, patch := clone(c.body), strings.HasSuffix(c.method.ID, ".patch")
 		if f := str(o, "fingerprint"); f != str(old, "fingerprint") && (f != "" || !patch) {
 			return stale("Invalid fingerprint.")

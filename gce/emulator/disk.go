@@ -2,23 +2,24 @@ package emulator
 
 import (
 	"context"
+	"strconv"
 	"strings"
 )
 
 func disks() collection {
 	return collection{
 		resource: "disks", kind: "disks", item: "compute#disk",
-		methods: map[string]handler{"insert": insertDisk, "delete": deleteDisk, "setLabels": labelsSetter("disks")},
+		methods: map[string]handler{"insert": insertDisk, "delete": deleteDisk, "createSnapshot": createSnapshot, "setLabels": labelsSetter("disks")},
 		works: map[string]work{
 			"insert":    {run: makeDisk},
 			"delete":    {run: dropDisk},
-			"setLabels": {},
+			"setLabels": {}, "createSnapshot": {run: takeSnapshot},
 		},
 	}
 }
 
 func insertDisk(c *call) (obj, error) {
-	for _, k := range []string{"sourceSnapshot", "sourceDisk", "sourceInstantSnapshot", "sourceStorageObject", "replicaZones", "diskEncryptionKey"} {
+	for _, k := range []string{"sourceDisk", "sourceInstantSnapshot", "sourceStorageObject", "replicaZones", "diskEncryptionKey"} {
 		if has(c.body, k) {
 			return nil, notWritten("disks.insert with " + k)
 		}
@@ -69,6 +70,15 @@ func (s *Server) newDisk(t *tx, r ref, o obj) error {
 			return invalid("resource.sizeGb", asked, "Requested disk size cannot be smaller than the image size ("+decimal(size)+" GB)")
 		}
 	}
+	if has(o, "sourceSnapshot") {
+		if _, err := s.snapshotter(); err != nil {
+			return err
+		}
+		var err error
+		if size, err = ofSnapshot(t, r, o); err != nil {
+			return err
+		}
+	}
 	if asked := num(o, "sizeGb"); asked != 0 {
 		size = asked
 	}
@@ -89,6 +99,9 @@ func diskOf(r ref, o obj) Disk {
 	d := Disk{Project: r.project(), Zone: r.place(), Name: r.name(), ID: ident(o), SizeGB: num(o, "sizeGb")}
 	if image := str(o, "sourceImage"); image != "" {
 		d.Image = toRef(image).name()
+	}
+	if id := str(o, "sourceSnapshotId"); id != "" {
+		d.Snapshot, _ = strconv.ParseUint(id, 10, 64)
 	}
 	return d
 }

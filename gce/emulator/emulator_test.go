@@ -14,6 +14,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"hakube/gce/emulator/contract"
 )
 
 // A world is a server under test and a plain HTTP client for it.
@@ -44,13 +46,14 @@ func newWorld(t *testing.T, options ...func(*Options)) *world {
 
 func (w *world) open() {
 	w.t.Helper()
-	o := Options{Path: w.path, NoSync: true, Backend: w.backend, CheckResponses: func(err error) { w.t.Error(err) }}
+	o := Options{Path: w.path, NoSync: true, Backend: w.backend}
 	w.options(&o)
 	s, err := New(o)
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	w.s, w.web = s, httptest.NewServer(s)
+	watch := contract.Contract{Client: "hakube", Broken: func(err error) { w.t.Error(err) }}
+	w.s, w.web = s, httptest.NewServer(watch.Handler(s))
 }
 
 // reopen is what a restart of the daemon does.
@@ -207,21 +210,26 @@ type machines struct {
 	mu      sync.Mutex
 	disks   map[string]Disk
 	running map[MachineKey]Machine
-	starts  int
-	syncs   int
-	network Network
-	exited  func(MachineKey)
-	health  map[netip.Addr]bool
-	hold    chan struct{} // Start waits for it when not nil, and says so
-	held    chan string
-	fail    error // of the next Start
+	// snapshots are the names of the disks they are of.
+	snapshots map[uint64]string
+	starts    int
+	syncs     int
+	network   Network
+	exited    func(MachineKey)
+	health    map[netip.Addr]bool
+	hold      chan struct{} // Start waits for it when not nil, and says so
+	held      chan string
+	fail      error // of the next Start
 }
 
 func newMachines() *machines {
-	return &machines{disks: map[string]Disk{}, running: map[MachineKey]Machine{}, held: make(chan string, 100)}
+	return &machines{disks: map[string]Disk{}, running: map[MachineKey]Machine{}, snapshots: map[uint64]string{}, held: make(chan string, 100)}
 }
 
-var _ Backend = (*machines)(nil)
+var (
+	_ Backend     = (*machines)(nil)
+	_ Snapshotter = (*machines)(nil)
+)
 
 func (b *machines) CreateDisk(_ context.Context, d Disk) error {
 	b.mu.Lock()
@@ -234,6 +242,20 @@ func (b *machines) DeleteDisk(_ context.Context, d Disk) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	delete(b.disks, d.Name)
+	return nil
+}
+
+func (b *machines) CreateSnapshot(_ context.Context, s Snapshot, d Disk) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.snapshots[s.ID] = d.Name
+	return nil
+}
+
+func (b *machines) DeleteSnapshot(_ context.Context, s Snapshot) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	delete(b.snapshots, s.ID)
 	return nil
 }
 

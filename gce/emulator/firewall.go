@@ -43,6 +43,9 @@ func changeFirewall(c *call) (obj, error) {
 		if old == nil {
 			return notFound(r)
 		}
+		if err := immutable(old, c.body, "name", "network", "direction"); err != nil {
+			return err
+		}
 		o := clone(c.body)
 		if strings.HasSuffix(c.method.ID, ".patch") {
 			o = clone(old)

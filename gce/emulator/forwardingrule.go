@@ -75,6 +75,9 @@ func patchRule(c *call) (obj, error) {
 		if o == nil {
 			return notFound(r)
 		}
+		if err := immutable(o, c.body, "name"); err != nil {
+			return err
+		}
 		for k, v := range c.body {
 			if k != "name" && k != "networkTier" && k != "fingerprint" {
 				return notWritten("forwardingRules.patch of " + k)

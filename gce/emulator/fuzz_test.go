@@ -13,6 +13,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"hakube/gce/emulator/contract"
 )
 
 // A fuzzed server is thrown away now and then, so that what inputs made does
@@ -20,6 +22,7 @@ import (
 type fuzzed struct {
 	dir   string
 	s     *Server
+	front http.Handler // s, watched
 	calls int
 	bad   []error // answers that do not fit Google's description
 }
@@ -40,12 +43,13 @@ func (z *fuzzed) server() *Server {
 	}
 	z.s, err = New(Options{
 		Path: filepath.Join(dir, "gce.db"), NoSync: true,
-		After:          func(time.Duration) <-chan time.Time { return at }, // nobody waits
-		CheckResponses: func(err error) { z.bad = append(z.bad, err) },
+		After: func(time.Duration) <-chan time.Time { return at }, // nobody waits
 	})
 	if err != nil {
 		panic(err)
 	}
+	watch := contract.Contract{Client: "hakube", Broken: func(err error) { z.bad = append(z.bad, err) }}
+	z.front = watch.Handler(z.s)
 	z.ask("POST", "/compute/v1/projects/p/global/networks", "", []byte(`{"name":"default","autoCreateSubnetworks":false}`))
 	for z.ask("GET", "/compute/v1/projects/p/global/networks/default", "", nil).Code != 200 {
 		time.Sleep(time.Millisecond)
@@ -65,7 +69,7 @@ func jsonOf(o obj) string {
 
 func (z *fuzzed) ask(verb, path, query string, body []byte) *httptest.ResponseRecorder {
 	rec := httptest.NewRecorder()
-	z.s.ServeHTTP(rec, &http.Request{
+	z.front.ServeHTTP(rec, &http.Request{
 		Method: verb, Host: "localhost", Header: http.Header{}, URL: &url.URL{Path: path, RawQuery: query}, RequestURI: path,
 		Body: io.NopCloser(bytes.NewReader(body)),
 	})
@@ -173,7 +177,7 @@ func FuzzBatch(f *testing.F) {
 	f.Fuzz(func(t *testing.T, kind string, body []byte) {
 		z.server()
 		rec := httptest.NewRecorder()
-		z.s.ServeHTTP(rec, &http.Request{
+		z.front.ServeHTTP(rec, &http.Request{
 			Method: "POST", Host: "localhost", URL: &url.URL{Path: "/batch/compute/v1"}, Header: http.Header{"Content-Type": {kind}},
 			Body: io.NopCloser(bytes.NewReader(body)),
 		})

@@ -1,117 +1,136 @@
 package emulator
 
 import (
-	"net/netip"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
+	"sync/atomic"
 	"testing"
 )
 
-// gcloud returns an unmodified gcloud for the server under test.
-func (w *world) gcloud() func(args ...string) string {
+// A gcloud is the program as it is installed, for the server under test.
+type gcloud struct {
+	t   *testing.T
+	env []string
+	// ran counts commands, checked what they printed or refused.
+	ran, checked atomic.Int64
+}
+
+// gcloud returns one. It has the settings that "hakube local env" prints.
+func (w *world) gcloud() *gcloud {
 	w.t.Helper()
-	t := w.t
-	if testing.Short() {
-		t.Skip("gcloud takes seconds a command")
-	}
 	if _, err := exec.LookPath("gcloud"); err != nil {
-		t.Skip("gcloud is not installed")
+		w.t.Skip("gcloud is not installed")
 	}
-	home := t.TempDir()
-	return func(args ...string) string {
-		t.Helper()
-		cmd := exec.CommandContext(t.Context(), "gcloud", args...)
-		cmd.Env = append(os.Environ(),
-			"HOME="+home, "CLOUDSDK_CONFIG="+filepath.Join(home, "gcloud"), "CLOUDSDK_CORE_PROJECT=p",
-			"CLOUDSDK_COMPUTE_ZONE=europe-west1-b", "CLOUDSDK_COMPUTE_REGION=europe-west1",
-			"CLOUDSDK_API_ENDPOINT_OVERRIDES_COMPUTE="+w.web.URL+"/compute/v1/", "CLOUDSDK_AUTH_ACCESS_TOKEN=x",
-			"CLOUDSDK_CORE_DISABLE_PROMPTS=1", "CLOUDSDK_CORE_CHECK_GCE_METADATA=false", "CLOUDSDK_CORE_DISABLE_FILE_LOGGING=1",
-			"NO_PROXY=127.0.0.1", "no_proxy=127.0.0.1")
-		var stderr strings.Builder
-		cmd.Stderr = &stderr
-		out, err := cmd.Output()
-		if err != nil {
-			t.Fatalf("gcloud %s: %v\n%s", strings.Join(args, " "), err, stderr.String())
-		}
-		return string(out)
+	home := w.t.TempDir()
+	g := &gcloud{t: w.t, env: append(os.Environ(),
+		"HOME="+home, "CLOUDSDK_CONFIG="+filepath.Join(home, "gcloud"), "CLOUDSDK_CORE_PROJECT=p",
+		"CLOUDSDK_COMPUTE_ZONE=europe-west1-b", "CLOUDSDK_COMPUTE_REGION=europe-west1",
+		"CLOUDSDK_API_ENDPOINT_OVERRIDES_COMPUTE="+w.web.URL+"/compute/v1/", "CLOUDSDK_AUTH_ACCESS_TOKEN=x",
+		"CLOUDSDK_CORE_DISABLE_PROMPTS=1", "CLOUDSDK_CORE_CHECK_GCE_METADATA=false", "CLOUDSDK_CORE_DISABLE_FILE_LOGGING=1",
+		"NO_PROXY=127.0.0.1", "no_proxy=127.0.0.1")}
+	w.t.Cleanup(func() {
+		fmt.Printf("REPORT %s: %d commands of an unmodified gcloud, %d outputs and refusals compared\n", w.t.Name(), g.ran.Load(), g.checked.Load())
+	})
+	return g
+}
+
+// long is gcloud for a suite that -short leaves out: it takes a second a command.
+func (w *world) long() *gcloud {
+	w.t.Helper()
+	if testing.Short() {
+		w.t.Skip("gcloud takes a second a command")
+	}
+	return w.gcloud()
+}
+
+// try runs "gcloud compute" with words, in which quotes hold spaces together.
+func (g *gcloud) try(words string) (stdout, stderr string, err error) {
+	var args []string
+	for _, a := range quoted.FindAllString(words, -1) {
+		args = append(args, strings.ReplaceAll(a, "'", ""))
+	}
+	g.ran.Add(1)
+	cmd := exec.CommandContext(g.t.Context(), "gcloud", append([]string{"compute"}, args...)...)
+	cmd.Env = g.env
+	var out, told strings.Builder
+	cmd.Stdout, cmd.Stderr = &out, &told
+	err = cmd.Run()
+	return out.String(), told.String(), err
+}
+
+var quoted = regexp.MustCompile(`(?:[^ ']|'[^']*')+`)
+
+// do runs a command that must succeed and returns what it printed. What follows
+// is run all the same: a run takes long, and should show all that is wrong.
+func (g *gcloud) do(words string) string {
+	g.t.Helper()
+	out, told, err := g.try(words)
+	if err != nil {
+		g.t.Errorf("gcloud compute %s: %v\n%s", words, err, told)
+	}
+	return out
+}
+
+// prints wants a command's output to be just that, but for how many spaces
+// are between columns.
+func (g *gcloud) prints(words, want string) {
+	g.t.Helper()
+	g.checked.Add(1)
+	out := g.do(words)
+	if got, want := columns(out), columns(want); got != want {
+		g.t.Errorf("gcloud compute %s printed\n%s\nwant\n%s", words, got, want)
 	}
 }
 
-// TestGcloud does with gcloud what operators do.
+// columns brings a table to one space between columns.
+func columns(s string) string {
+	var out []string
+	for l := range strings.Lines(strings.TrimSpace(s)) {
+		out = append(out, strings.Join(strings.Fields(l), " "))
+	}
+	return strings.Join(out, "\n")
+}
+
+// shows wants lines in a command's output, in any order.
+func (g *gcloud) shows(words string, lines ...string) {
+	g.t.Helper()
+	g.checked.Add(1)
+	out := columns(g.do(words)) + "\n"
+	for _, l := range lines {
+		if !strings.Contains("\n"+out, "\n"+l+"\n") {
+			g.t.Errorf("gcloud compute %s printed\n%s\nwithout the line %q", words, out, l)
+		}
+	}
+}
+
+// refuses wants a command to fail and say why.
+func (g *gcloud) refuses(words, want string) {
+	g.t.Helper()
+	g.checked.Add(1)
+	if _, told, err := g.try(words); err == nil || !strings.Contains(strings.Join(strings.Fields(told), " "), want) {
+		g.t.Errorf("gcloud compute %s: %v, said\n%s\nwant %q", words, err, told, want)
+	}
+}
+
+// TestGcloud is the handful that is quick enough for every time.
 func TestGcloud(t *testing.T) {
 	w := newWorld(t)
-	gcloud := w.gcloud()
+	g := w.gcloud()
 	w.subnet()
-	w.made("POST", regionW+"addresses", obj{"name": "m-ip"})
-	gcloud("compute", "instances", "create", "m1", "m2", "--subnet=s", "--image-family=debian-12", "--image-project=debian-cloud",
-		"--machine-type=n1-standard-1", "--no-scopes", "--no-service-account")
-	if out := gcloud("compute", "instances", "list", "--format=value(name,status)"); out != "m1\tRUNNING\nm2\tRUNNING\n" {
-		t.Errorf("list:\n%s", out)
+	g.do("instances create m1 m2 --subnet=s --image-family=debian-12 --image-project=debian-cloud --machine-type=n1-standard-1 --no-scopes --no-service-account")
+	ip := func(name, field string) string {
+		nic := w.nic0(name)
+		if field == "natIP" {
+			nic = objects(nic, "accessConfigs")[0]
+		}
+		return str(nic, field)
 	}
-	if out := gcloud("compute", "instances", "list"); !strings.Contains(out, "EXTERNAL_IP") || !strings.Contains(out, "m2") {
-		t.Errorf("list:\n%s", out)
-	}
-	gcloud("compute", "instances", "add-metadata", "m1", "--metadata=a=b")
-	gcloud("compute", "instance-templates", "create", "tmpl", "--machine-type=n1-standard-1", "--subnet=projects/p/regions/europe-west1/subnetworks/s",
-		"--region=europe-west1", "--image-family=debian-12", "--image-project=debian-cloud")
-	gcloud("compute", "instance-groups", "managed", "create", "g", "--size=2", "--template=tmpl")
-	gcloud("compute", "instance-groups", "managed", "wait-until", "g", "--stable")
-	if out := gcloud("compute", "instance-groups", "managed", "list"); !strings.Contains(out, "g ") {
-		t.Errorf("groups:\n%s", out)
-	}
-	gcloud("compute", "instance-groups", "managed", "list-instances", "g")
-	gcloud("compute", "instance-groups", "managed", "delete", "g")
-	gcloud("compute", "instances", "delete", "m1", "m2")
-	if out := gcloud("compute", "addresses", "list", "--format=value(name,status)"); out != "m-ip\tRESERVED\n" {
-		t.Errorf("addresses:\n%s", out)
-	}
-}
-
-// TestGcloudBalancer makes a balancer with gcloud and takes it apart.
-func TestGcloudBalancer(t *testing.T) {
-	w := newWorld(t)
-	gcloud := w.gcloud()
-	ip := w.masters()
-	w.made("DELETE", serviceW, nil)
-	gcloud("compute", "instances", "delete-access-config", "m1", "--access-config-name=external-nat")
-	gcloud("compute", "instances", "add-access-config", "m1")
-	gcloud("compute", "instance-groups", "unmanaged", "create", "second")
-	gcloud("compute", "instance-groups", "unmanaged", "delete", "second")
-	gcloud("compute", "instance-groups", "unmanaged", "remove-instances", "g", "--instances=m1")
-	gcloud("compute", "instance-groups", "unmanaged", "add-instances", "g", "--instances=m1")
-	if out := gcloud("compute", "instance-groups", "unmanaged", "list-instances", "g"); !strings.Contains(out, "m1") {
-		t.Errorf("members:\n%s", out)
-	}
-	gcloud("compute", "health-checks", "create", "https", "ready", "--region=europe-west1", "--port=443", "--request-path=/readyz", "--check-interval=2s", "--timeout=1s")
-	gcloud("compute", "health-checks", "update", "https", "ready", "--region=europe-west1", "--unhealthy-threshold=3")
-	gcloud("compute", "backend-services", "create", "api", "--load-balancing-scheme=EXTERNAL", "--protocol=TCP", "--region=europe-west1",
-		"--health-checks=ready", "--health-checks-region=europe-west1")
-	gcloud("compute", "backend-services", "add-backend", "api", "--region=europe-west1", "--instance-group=g", "--instance-group-zone=europe-west1-b")
-	gcloud("compute", "backend-services", "add-backend", "api", "--region=europe-west1", "--instance-group=g", "--instance-group-zone=europe-west1-c")
-	gcloud("compute", "forwarding-rules", "create", "api", "--load-balancing-scheme=EXTERNAL", "--region=europe-west1", "--address=m-ip", "--ports=443",
-		"--backend-service=api")
-	w.backend.mu.Lock()
-	for _, m := range w.backend.network.Machines {
-		w.backend.health = map[netip.Addr]bool{m.NIC.Address: true}
-	}
-	w.backend.mu.Unlock()
-	if out := gcloud("compute", "backend-services", "get-health", "api", "--region=europe-west1"); strings.Count(out, ": HEALTHY") != 1 || strings.Count(out, "UNHEALTHY") != 1 {
-		t.Errorf("health:\n%s", out)
-	}
-	if out := gcloud("compute", "forwarding-rules", "list", "--format=value(name,IPAddress)"); out != "api\t"+ip+"\n" {
-		t.Errorf("rules:\n%s", out)
-	}
-	if out := gcloud("compute", "backend-services", "list", "--format=value(name,protocol)"); out != "api\tTCP\n" {
-		t.Errorf("services:\n%s", out)
-	}
-	if b := w.backend.net().Balancers; len(b) != 1 || len(b[0].Backends) != 2 || len(b[0].Ports) != 1 || b[0].Ports[0] != "443" || b[0].Check.Unhealthy != 3 {
-		t.Errorf("balancers: %+v", b)
-	}
-	gcloud("compute", "health-checks", "list")
-	gcloud("compute", "forwarding-rules", "delete", "api", "--region=europe-west1")
-	gcloud("compute", "backend-services", "remove-backend", "api", "--region=europe-west1", "--instance-group=g", "--instance-group-zone=europe-west1-b")
-	gcloud("compute", "backend-services", "delete", "api", "--region=europe-west1")
-	gcloud("compute", "health-checks", "delete", "ready", "--region=europe-west1")
+	g.prints("instances list", "NAME ZONE MACHINE_TYPE PREEMPTIBLE INTERNAL_IP EXTERNAL_IP STATUS\n"+
+		"m1 europe-west1-b n1-standard-1 "+ip("m1", "networkIP")+" "+ip("m1", "natIP")+" RUNNING\n"+
+		"m2 europe-west1-b n1-standard-1 "+ip("m2", "networkIP")+" "+ip("m2", "natIP")+" RUNNING\n")
+	g.do("instances delete m1 m2")
 }

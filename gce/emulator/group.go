@@ -42,7 +42,7 @@ func insertGroup(c *call) (obj, error) {
 			return err
 		}
 		fill(o, obj{
-			"kind": "compute#instanceGroupManager", "baseInstanceName": r.name(), "targetSize": 0, "listManagedInstancesResults": "PAGELESS",
+			"kind": "compute#instanceGroupManager", "baseInstanceName": r.name()[:min(len(r.name()), 58)], "targetSize": 0, "listManagedInstancesResults": "PAGELESS",
 			"updatePolicy":            obj{},
 			"instanceLifecyclePolicy": obj{"forceUpdateOnRepair": "NO", "defaultActionOnFailure": "REPAIR"},
 		})
@@ -147,6 +147,9 @@ func patchGroup(c *call) (obj, error) {
 			default:
 				return notWritten(c.method.ID + " of " + k)
 			}
+		}
+		if err := immutable(o, c.body, "name", "baseInstanceName", "zone"); err != nil {
+			return err
 		}
 		if f := str(c.body, "fingerprint"); f != "" && f != str(o, "fingerprint") {
 			return stale("Invalid fingerprint.")

@@ -68,6 +68,9 @@ func changeCheck(c *call) (obj, error) {
 		if old == nil {
 			return notFound(r)
 		}
+		if err := immutable(old, c.body, "name"); err != nil {
+			return err
+		}
 		o := clone(c.body)
 		if strings.HasSuffix(c.method.ID, ".patch") {
 			o = clone(old)

@@ -31,7 +31,7 @@ func TestRefusedRequests(t *testing.T) {
 		{"there already", "POST", nets, obj{"name": "default"}, 409, "alreadyExists", "The resource 'projects/p/global/networks/default' already exists"},
 		{"known method without code", "POST", "projects/p/regions/europe-west1/resourcePolicies", obj{"name": "h"}, 501, "notImplemented", "resourcePolicies.insert"},
 		{"unknown method", "GET", "projects/p/global/wonders", nil, 501, "notImplemented", "wonders"},
-		{"field without meaning here", "POST", zoneB + "disks", obj{"name": "d", "sourceSnapshot": "global/snapshots/s"}, 501, "notImplemented", "sourceSnapshot"},
+		{"field without meaning here", "POST", zoneB + "disks", obj{"name": "d", "sourceDisk": "zones/europe-west1-b/disks/s"}, 501, "notImplemented", "sourceDisk"},
 		{"query parameter of the wrong type", "GET", nets + "?maxResults=many", nil, 400, "invalid", "maxResults"},
 		{"required query parameter", "POST", zoneB + "instances/i/detachDisk", nil, 400, "required", "deviceName"},
 		{"zero request id", "POST", nets + "?requestId=00000000-0000-0000-0000-000000000000", obj{"name": "n"}, 400, "invalid", "requestId"},

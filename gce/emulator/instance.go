@@ -15,7 +15,8 @@ func instances() collection {
 			"setDeletionProtection": setDeletionProtection, "setMachineType": setMachineType,
 			"addAccessConfig": addAccessConfig, "deleteAccessConfig": deleteAccessConfig,
 			"attachDisk": attachDisk, "detachDisk": detachDisk, "setDiskAutoDelete": setDiskAutoDelete,
-			"getSerialPortOutput": getSerialPortOutput, "getGuestAttributes": getGuestAttributes,
+			"simulateMaintenanceEvent": simulateMaintenanceEvent,
+			"getSerialPortOutput":      getSerialPortOutput, "getGuestAttributes": getGuestAttributes,
 		},
 		works: map[string]work{
 			// A machine boots at the end of its operation: until then Google looks for a place for it.
@@ -26,6 +27,9 @@ func instances() collection {
 			"addAccessConfig":    {run: synced, late: true},
 			"deleteAccessConfig": {run: dropAccessConfig, late: true},
 			"attachDisk":         {}, "detachDisk": {}, "setDiskAutoDelete": {},
+			"simulateMaintenanceEvent": {run: maintain},
+			// Operations of the system; nobody can ask for them.
+			"preempted": {run: shutDown}, "terminateOnHostMaintenance": {run: evacuate}, "migrateOnHostMaintenance": {},
 		},
 	}
 }

@@ -52,6 +52,9 @@ func (s *Server) newInstance(t *tx, r ref, o obj) (made []any, err error) {
 		"kind": "compute#instance", "description": "", "canIpForward": false, "deletionProtection": false,
 		"scheduling": obj{}, "shieldedInstanceConfig": obj{"enableSecureBoot": false, "enableVtpm": true, "enableIntegrityMonitoring": true},
 	})
+	if err := checkScheduling(sub(o, "scheduling"), "resource.scheduling"); err != nil {
+		return nil, err
+	}
 	fill(sub(o, "scheduling"), obj{"onHostMaintenance": "MIGRATE", "automaticRestart": true, "preemptible": false, "provisioningModel": "STANDARD"})
 	for _, sa := range objects(o, "serviceAccounts") {
 		if str(sa, "email") == "default" || str(sa, "email") == "" {

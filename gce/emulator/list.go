@@ -151,7 +151,8 @@ func aggregator(col collection) handler {
 			}}
 		}
 		self := "projects/" + c.project() + "/aggregated/" + col.kind
-		out := obj{"kind": col.item + "AggregatedList", "id": self, "selfLink": base + self, "items": items}
+		kind := c.s.api.Schemas[c.method.Response.Ref].Properties["kind"].Default // not always the item's with AggregatedList
+		out := obj{"kind": kind, "id": self, "selfLink": base + self, "items": items}
 		if next != "" {
 			out["nextPageToken"] = next
 		}

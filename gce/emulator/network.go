@@ -3,6 +3,7 @@ package emulator
 import (
 	"context"
 	"net/netip"
+	"strings"
 )
 
 func networks() collection {
@@ -100,6 +101,9 @@ func patchNetwork(c *call) (obj, error) {
 		if o == nil {
 			return notFound(r)
 		}
+		if err := immutable(o, c.body, "name", "autoCreateSubnetworks"); err != nil {
+			return err
+		}
 		for k := range c.body {
 			if k != "routingConfig" && k != "mtu" && k != "name" {
 				return notWritten("networks.patch of " + k)
@@ -170,6 +174,19 @@ func networkOf(t *tx, project, s, field string) (ref, error) {
 		return "", notFound(r)
 	}
 	return r, nil
+}
+
+// immutable refuses to change fields that stay as they were when the object was
+// made. Clients may send them along as they are, a link also in part.
+func immutable(o, body obj, fields ...string) error {
+	for _, k := range fields {
+		v := body[k]
+		if s, ok := v.(string); v == nil || v == o[k] || ok && strings.HasSuffix(str(o, k), "/"+strings.TrimLeft(s, "/")) {
+			continue
+		}
+		return invalid("resource."+k, v, "The field cannot be changed.")
+	}
+	return nil
 }
 
 // merge is RFC 7386's patch: what is null goes away.

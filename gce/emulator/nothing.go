@@ -8,7 +8,10 @@ import (
 // nothing is the backend of a server without one: all that is asked for is so.
 type nothing struct{}
 
-var _ Backend = nothing{}
+var (
+	_ Backend     = nothing{}
+	_ Snapshotter = nothing{} // disks hold nothing, and so do their copies
+)
 
 func (nothing) CreateDisk(context.Context, Disk) error    { return nil }
 func (nothing) DeleteDisk(context.Context, Disk) error    { return nil }
@@ -20,3 +23,6 @@ func (nothing) Watch(func(MachineKey))                    {}
 func (nothing) Close() error                              { return nil }
 
 func (nothing) Health(b Balancer) (map[netip.Addr]bool, error) { return nil, nil }
+
+func (nothing) CreateSnapshot(context.Context, Snapshot, Disk) error { return nil }
+func (nothing) DeleteSnapshot(context.Context, Snapshot) error       { return nil }

@@ -203,6 +203,8 @@ func operationType(method string) string {
 		return verb
 	}
 	switch verb {
+	case "preempted", "terminateOnHostMaintenance", "migrateOnHostMaintenance":
+		return "compute." + method
 	case "deleteAccessConfig", "addAccessConfig", "insert", "delete", "start", "stop", "reset", "patch", "update":
 		return verb
 	}

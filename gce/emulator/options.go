@@ -37,9 +37,6 @@ type Options struct {
 	// Withheld are permissions that the caller is said not to have. Nothing is
 	// refused for lack of them. For tests.
 	Withheld []string
-	// CheckResponses is told about each answer that does not fit Google's
-	// description. For tests; nil does not check.
-	CheckResponses func(error)
 	// Log gets what goes wrong behind the API; nil discards it.
 	Log *slog.Logger
 	// Now and After are the clock; nil means the real one.

@@ -60,7 +60,7 @@ func collections() []collection {
 	return []collection{
 		projects(), regions(), zones(), machineTypes(), diskTypes(), images(), imageFamilyViews(),
 		networks(), subnetworks(), routes(), firewalls(), addresses(), globalAddresses(),
-		disks(), instances(), instanceTemplates(), instanceGroupManagers(), instanceGroups(),
+		disks(), snapshots(), instances(), instanceTemplates(), instanceGroupManagers(), instanceGroups(),
 		healthChecks(), regionHealthChecks(), backendServices(), regionBackendServices(), forwardingRules(), globalForwardingRules(),
 		httpHealthChecks(), targetPools(),
 		autoscalers(), regionAutoscalers(),

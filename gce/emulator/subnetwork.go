@@ -148,6 +148,9 @@ func patchSubnetwork(c *call) (obj, error) {
 		if f := str(c.body, "fingerprint"); f != str(o, "fingerprint") {
 			return stale("Invalid fingerprint.")
 		}
+		if err := immutable(o, c.body, "name", "network", "ipCidrRange", "region"); err != nil {
+			return err
+		}
 		for k := range c.body {
 			if !slices.Contains([]string{"fingerprint", "secondaryIpRanges", "privateIpGoogleAccess", "name", "kind"}, k) {
 				return notWritten("subnetworks.patch of " + k)

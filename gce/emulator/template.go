@@ -91,6 +91,9 @@ func completeProperties(t *tx, project string, props obj) error {
 		}
 	}
 	fill(props, obj{"canIpForward": false, "scheduling": obj{}})
+	if err := checkScheduling(sub(props, "scheduling"), "resource.properties.scheduling"); err != nil {
+		return err
+	}
 	fill(sub(props, "scheduling"), obj{"onHostMaintenance": "MIGRATE", "automaticRestart": true, "preemptible": false, "provisioningModel": "STANDARD"})
 	return nil
 }

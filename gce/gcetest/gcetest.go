@@ -6,12 +6,14 @@ import (
 	"context"
 	"net/http/httptest"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"hakube/gce"
 	"hakube/gce/emulator"
+	"hakube/gce/emulator/contract"
 )
 
 // What a Twin's client speaks for unless told otherwise.
@@ -27,16 +29,21 @@ type Twin struct {
 	Server *emulator.Server
 	URL    string      // "http://127.0.0.1:…"
 	Client *gce.Client // of Project and Region, with Clock
+	// Seen is what was held to Google's description so far.
+	Seen *contract.Coverage
 }
 
+// notAName is in the one request of the suite that has to be refused.
+const notAName = "Not_A_Name"
+
 // Start starts a twin with objects only: instances run with nothing behind
-// them. An answer that does not fit Google's description fails the test.
+// them. A request of hakube's client or an answer that does not fit Google's
+// description fails the test.
 func Start(t testing.TB, opts ...func(*emulator.Options)) *Twin {
 	t.Helper()
 	o := emulator.Options{
-		Path:           filepath.Join(t.TempDir(), "gce.db"),
-		NoSync:         true,
-		CheckResponses: func(err error) { t.Errorf("an answer does not fit Google's description: %v", err) },
+		Path:   filepath.Join(t.TempDir(), "gce.db"),
+		NoSync: true,
 	}
 	for _, opt := range opts {
 		opt(&o)
@@ -45,7 +52,12 @@ func Start(t testing.TB, opts ...func(*emulator.Options)) *Twin {
 	if err != nil {
 		t.Fatalf("starting the embedded GCE: %v", err)
 	}
-	front := httptest.NewServer(server)
+	watch := &contract.Contract{Client: "hakube", Broken: func(err error) {
+		if !strings.Contains(err.Error(), notAName) {
+			t.Error(err)
+		}
+	}, Seen: &contract.Coverage{}}
+	front := httptest.NewServer(watch.Handler(server))
 	t.Cleanup(func() {
 		// The server first: it answers requests that wait for an operation, and
 		// the front waits for those.
@@ -54,7 +66,7 @@ func Start(t testing.TB, opts ...func(*emulator.Options)) *Twin {
 		}
 		front.Close()
 	})
-	w := &Twin{Server: server, URL: front.URL}
+	w := &Twin{Server: server, URL: front.URL, Seen: watch.Seen}
 	w.Client = w.NewClient(t)
 	return w
 }

@@ -233,6 +233,12 @@ func (s *suite) catalog(t *testing.T) {
 	if all, err := s.c.MachineTypes(s.zone).List(ctx); err != nil || len(all) < 10 {
 		t.Errorf("%d machine types, %v", len(all), err)
 	}
+	if d, err := s.c.DiskTypes(s.zone).Get(ctx, "pd-ssd"); err != nil || d.GetName() != "pd-ssd" {
+		t.Errorf("disk type pd-ssd is %q, %v", d.GetName(), err)
+	}
+	if all, err := s.c.DiskTypes(s.zone).List(ctx); err != nil || len(all) < 3 {
+		t.Errorf("%d disk types, %v", len(all), err)
+	}
 	image, err := s.c.Images("debian-cloud").GetFromFamily(ctx, "debian-12")
 	if err != nil {
 		t.Fatal(err)

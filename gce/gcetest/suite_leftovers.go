@@ -67,6 +67,9 @@ func (s *suite) leftovers(t *testing.T) {
 	if _, err := s.c.HTTPHealthChecks().List(ctx); err != nil {
 		t.Error(err)
 	}
+	if _, err := s.c.GlobalHealthChecks().Get(ctx, none); !gce.IsNotFound(err) {
+		t.Errorf("reading a global health check that is not there: %v", err)
+	}
 	if err := s.c.GlobalHealthChecks().Delete(ctx, none); !gce.IsNotFound(err) {
 		t.Errorf("deleting a global health check that is not there: %v", err)
 	}

@@ -162,7 +162,14 @@ func (s *suite) group(t *testing.T) {
 	if err := s.c.InstanceGroupManagers(s.zone).Resize(ctx, name, 1); err != nil {
 		t.Fatal(err)
 	}
-	s.size(t, name, 1)
+	last := s.size(t, name, 1)
+	if err := s.c.InstanceGroupManagers(s.zone).DeleteInstances(ctx, name, []string{s.name("absent")}); gce.ClassOf(err) != gce.No {
+		t.Errorf("deleting a machine that is no member: %v, want a refusal", err)
+	}
+	if err := s.c.InstanceGroupManagers(s.zone).DeleteInstances(ctx, name, []string{last[0]}); err != nil {
+		t.Fatal(err)
+	}
+	s.size(t, name, 0)
 	if err := s.c.InstanceGroupManagers(s.zone).Resize(ctx, s.name("absent"), 1); !gce.IsNotFound(err) {
 		t.Errorf("resizing no group: %v, want not found", err)
 	}
@@ -178,8 +185,8 @@ func (s *suite) group(t *testing.T) {
 	destroy(t, s.templates(), s.name("template"))
 }
 
-// size waits until a group has n machines and checks them.
-func (s *suite) size(t *testing.T, name string, n int) {
+// size waits until a group has n machines, checks them and returns their names.
+func (s *suite) size(t *testing.T, name string, n int) (names []string) {
 	t.Helper()
 	var machines []*computepb.ManagedInstance
 	eventually(t, "the group's machines", func() (bool, error) {
@@ -195,5 +202,7 @@ func (s *suite) size(t *testing.T, name string, n int) {
 		if err != nil || i.GetStatus() != "RUNNING" || i.GetDescription() != s.mark || !strings.HasPrefix(i.GetName(), name+"-") {
 			t.Errorf("machine %s is %s with description %q, %v", i.GetName(), i.GetStatus(), i.GetDescription(), err)
 		}
+		names = append(names, i.GetName())
 	}
+	return names
 }

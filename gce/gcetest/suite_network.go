@@ -17,7 +17,7 @@ func (s *suite) network(t *testing.T) {
 	if got.GetAutoCreateSubnetworks() || got.GetIPv4Range() != "" {
 		t.Errorf("the network is not in custom mode: %v", got)
 	}
-	err := s.c.Networks().Insert(t.Context(), &computepb.Network{Name: new("Not_A_Name"), AutoCreateSubnetworks: new(false)})
+	err := s.c.Networks().Insert(t.Context(), &computepb.Network{Name: new(notAName), AutoCreateSubnetworks: new(false)})
 	if err == nil || gce.ClassOf(err) != gce.No {
 		t.Errorf("a name that is none: %v, want class no", err)
 	}

@@ -70,7 +70,11 @@ func Serve(ctx context.Context, dir string, o Options, host func() (*Host, error
 	}
 	h.Attach(api)
 
-	d := &daemon{api: api, host: h, options: o, endpoint: "http://" + l.Addr().String()}
+	front, err := held(api)
+	if err != nil {
+		return errors.Join(err, api.Close())
+	}
+	d := &daemon{api: api, front: front, host: h, options: o, endpoint: "http://" + l.Addr().String()}
 	d.console = console.Handler(api, console.About{Endpoint: d.endpoint, Machines: string(o.Machines), Latency: o.Latency, Project: Project})
 	server := &http.Server{Handler: d, ReadHeaderTimeout: headerLimit, IdleTimeout: 5 * time.Minute, ErrorLog: slog.NewLogLogger(logger.Handler(), slog.LevelWarn)}
 	failed := make(chan error, 1)
@@ -149,6 +153,7 @@ func CheckListen(listen string) error {
 // daemon is the HTTP handler: the Compute Engine API and what is beside it.
 type daemon struct {
 	api      *emulator.Server
+	front    http.Handler // api, as requests get to it
 	host     *Host
 	options  Options
 	endpoint string
@@ -170,7 +175,7 @@ func (d *daemon) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			d.console.ServeHTTP(w, r)
 		}
 	default:
-		d.api.ServeHTTP(w, r)
+		d.front.ServeHTTP(w, r)
 	}
 }
 

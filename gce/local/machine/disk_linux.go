@@ -48,7 +48,10 @@ func (h *Host) CreateDisk(ctx context.Context, d emulator.Disk) error {
 	return nil
 }
 
-func (h *Host) createData(_ context.Context, d emulator.Disk) error {
+func (h *Host) createData(ctx context.Context, d emulator.Disk) error {
+	if d.Snapshot != 0 { // attach grows it to its size
+		return copySparse(ctx, h.dataPath(d), h.snapshotPath(d.Snapshot))
+	}
 	temp := h.dataPath(d) + ".part"
 	f, err := os.OpenFile(temp, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
 	if err != nil {

@@ -80,6 +80,9 @@ func (m *Machines) disk(d emulator.Disk) string {
 }
 
 func (m *Machines) CreateDisk(_ context.Context, d emulator.Disk) error {
+	if d.Snapshot != 0 {
+		return copyFile(m.disk(d), m.snapshot(d.Snapshot))
+	}
 	return etcdtest.CreateDisk(m.disk(d))
 }
 

@@ -90,16 +90,85 @@ func (a *API) Request(m *Method, body map[string]any) *Problem {
 	}
 	c := checker{api: a, method: m.ID, input: strings.HasSuffix(m.ID, ".insert")}
 	c.required = m.HTTP == "POST" || m.HTTP == "PUT"
-	return c.value("resource", m.Request, body)
+	return c.value("resource", "", m.Request, body)
 }
 
-// Response checks what the server is about to answer.
-func (a *API) Response(m *Method, body map[string]any) *Problem {
+// Sent checks a request as strictly as the document allows: a field for output
+// only is a mistake in any method, a 64 bit integer is a string, and there is
+// no query parameter but the method's own and those of every method. seen is
+// told each field, as "Instance.name".
+func (a *API) Sent(m *Method, path map[string]string, query url.Values, body map[string]any, seen func(string)) *Problem {
+	if p := a.Params(m, path, query); p != nil {
+		return p
+	}
+	for _, name := range sortedKeys(query) {
+		p := m.Parameters[name]
+		if p == nil && slices.Contains(ofEveryMethod, name) {
+			continue
+		}
+		if p == nil || p.Location != "query" {
+			return &Problem{Field: name, Value: query.Get(name), Reason: "No such parameter."}
+		}
+		if len(query[name]) > 1 && !p.Repeated {
+			return &Problem{Field: name, Value: show(query[name]), Reason: "The parameter cannot be repeated."}
+		}
+	}
+	if m.Request == nil {
+		if body != nil {
+			return &Problem{Field: "resource", Value: show(body), Reason: "The method has no body."}
+		}
+		return nil
+	}
+	c := checker{api: a, method: m.ID, input: true, strict: true, seen: seen}
+	c.required = m.HTTP == "POST" || m.HTTP == "PUT"
+	if body == nil {
+		return &Problem{Field: "resource", Missing: true}
+	}
+	return c.value("resource", "", m.Request, body)
+}
+
+// ofEveryMethod are the parameters at the top of the document, and "$alt",
+// which Google's client for Go sends to every REST service.
+var ofEveryMethod = []string{
+	"$.xgafv", "$alt", "access_token", "alt", "callback", "fields", "key", "oauth_token", "prettyPrint",
+	"quotaUser", "uploadType", "upload_protocol", "userIp",
+}
+
+// Answered checks what a server answered. seen is told each field that has a
+// value, as "Instance.name".
+func (a *API) Answered(m *Method, body map[string]any, seen func(string)) *Problem {
 	if m.Response == nil {
 		return nil
 	}
-	c := checker{api: a, method: m.ID}
-	return c.value("response", m.Response, body)
+	c := checker{api: a, method: m.ID, output: true, seen: seen}
+	return c.value("response", "", m.Response, body)
+}
+
+// Fields are all fields a value of the schema can have, as Sent and Answered
+// tell them. What is for output only is left out of a request's.
+func (a *API) Fields(s *Schema, request bool) []string {
+	found := map[string]bool{}
+	var walk func(in string, s *Schema)
+	walk = func(in string, s *Schema) {
+		if s == nil {
+			return
+		}
+		if s.Ref != "" {
+			in, s = s.Ref, a.Schemas[s.Ref]
+		}
+		walk(in, s.Items)
+		walk(in+".*", s.Additional)
+		for name, p := range s.Properties {
+			field := in + "." + name
+			if request && p.ReadOnly || found[field] {
+				continue
+			}
+			found[field] = true
+			walk(field, p)
+		}
+	}
+	walk("", s)
+	return sortedKeys(found)
 }
 
 // tolerated are output fields that gcloud sends where objects are made; what
@@ -110,12 +179,17 @@ type checker struct {
 	api      *API
 	method   string
 	input    bool // refuse output fields
+	output   bool
+	strict   bool // and those tolerated
 	required bool
+	seen     func(string)
 }
 
-func (c checker) value(at string, s *Schema, v any) *Problem {
+// value checks v, found at a place in the document at, as s says; in is the
+// schema and field that s is of.
+func (c checker) value(at, in string, s *Schema, v any) *Problem {
 	if s.Ref != "" {
-		s = c.api.Schemas[s.Ref]
+		in, s = s.Ref, c.api.Schemas[s.Ref]
 	}
 	bad := func(why string) *Problem { return &Problem{Field: at, Value: show(v), Reason: why} }
 	if v == nil {
@@ -127,7 +201,7 @@ func (c checker) value(at string, s *Schema, v any) *Problem {
 		if !ok {
 			return bad("Must be an object.")
 		}
-		return c.object(at, s, o)
+		return c.object(at, in, s, o)
 	case "array":
 		l, ok := v.([]any)
 		if !ok {
@@ -138,13 +212,13 @@ func (c checker) value(at string, s *Schema, v any) *Problem {
 			if item.Pattern == "" {
 				item.Pattern = s.Pattern // the document puts the pattern of Tags.items on the list
 			}
-			if p := c.value(fmt.Sprintf("%s[%d]", at, i), &item, e); p != nil {
+			if p := c.value(fmt.Sprintf("%s[%d]", at, i), in, &item, e); p != nil {
 				return p
 			}
 		}
 	case "string":
 		t, ok := v.(string)
-		if f, isNum := v.(float64); isNum && (s.Format == "int64" || s.Format == "uint64") && c.input {
+		if f, isNum := v.(float64); isNum && (s.Format == "int64" || s.Format == "uint64") && c.input && !c.strict {
 			t, ok = strconv.FormatFloat(f, 'f', -1, 64), true // Google reads both forms
 		}
 		if !ok {
@@ -155,6 +229,9 @@ func (c checker) value(at string, s *Schema, v any) *Problem {
 		}
 		if len(s.Enum) > 0 && !slices.Contains(s.Enum, t) {
 			return bad("Unknown value.")
+		}
+		if c.output && s.Default != "" && s.Default != t && strings.HasSuffix(in, ".kind") {
+			return bad("Must be " + s.Default + ".")
 		}
 		if why := number(s.Format, t); why != "" {
 			return bad(why)
@@ -175,19 +252,22 @@ func (c checker) value(at string, s *Schema, v any) *Problem {
 	return nil
 }
 
-func (c checker) object(at string, s *Schema, o map[string]any) *Problem {
+func (c checker) object(at, in string, s *Schema, o map[string]any) *Problem {
 	for _, k := range sortedKeys(o) {
-		p := s.Properties[k]
+		p, field := s.Properties[k], in+"."+k
 		if p == nil {
-			p = s.Additional
+			p, field = s.Additional, in+".*"
 		}
 		if p == nil {
 			return &Problem{Field: at + "." + k, Value: show(o[k]), Reason: "No such field."}
 		}
-		if c.input && p.ReadOnly && !tolerated[k] && o[k] != nil {
+		if c.input && p.ReadOnly && (c.strict || !tolerated[k]) && o[k] != nil {
 			return &Problem{Field: at + "." + k, Value: show(o[k]), Reason: "The field is for output only."}
 		}
-		if prob := c.value(at+"."+k, p, o[k]); prob != nil {
+		if c.seen != nil && o[k] != nil {
+			c.seen(field)
+		}
+		if prob := c.value(at+"."+k, field, p, o[k]); prob != nil {
 			return prob
 		}
 	}

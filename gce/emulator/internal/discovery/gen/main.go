@@ -149,6 +149,9 @@ func schema(s map[string]any) map[string]any {
 		out := map[string]any{}
 		for name, p := range props {
 			out[name] = schema(p.(map[string]any))
+			if kind := p.(map[string]any)["default"]; name == "kind" && kind != nil {
+				out[name].(map[string]any)["default"] = kind
+			}
 		}
 		kept["properties"] = out
 	}

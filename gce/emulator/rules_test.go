@@ -1,0 +1,195 @@
+package emulator
+
+import (
+	"strings"
+	"testing"
+)
+
+// A thing is a resource somebody can make, for the rules that all share.
+type thing struct {
+	collection string // path
+	body       obj    // of an insert, without a name
+}
+
+// things returns one of each, after making what they stand on.
+func (w *world) things() map[string]thing {
+	w.subnet()
+	w.template("tmpl")
+	w.made("POST", zoneB+"disks", obj{"name": "source", "sizeGb": "10"})
+	w.made("POST", zoneB+"instanceGroups", obj{"name": "backends"})
+	w.made("POST", regionW+"healthChecks", obj{"name": "check", "type": "TCP", "tcpHealthCheck": obj{"port": 443}})
+	w.made("POST", regionW+"backendServices", obj{"name": "service", "protocol": "TCP", "loadBalancingScheme": "EXTERNAL", "healthChecks": []any{regionW + "healthChecks/check"}})
+	machine := instance("", nil)
+	delete(machine, "name")
+	properties := instance("", nil)
+	delete(properties, "name")
+	properties["machineType"] = "n1-standard-1"
+	properties["networkInterfaces"].([]any)[0].(obj)["subnetwork"] = regionW + "subnetworks/s"
+	const global = "projects/p/global/"
+	return map[string]thing{
+		"network":                {global + "networks", obj{"autoCreateSubnetworks": false}},
+		"subnetwork":             {regionW + "subnetworks", obj{"network": "global/networks/default", "ipCidrRange": "10.99.0.0/24"}},
+		"firewall":               {global + "firewalls", obj{"network": "global/networks/default", "sourceRanges": []any{"0.0.0.0/0"}, "allowed": []any{obj{"IPProtocol": "tcp"}}}},
+		"address":                {regionW + "addresses", obj{}},
+		"disk":                   {zoneB + "disks", obj{"sizeGb": "10"}},
+		"snapshot":               {global + "snapshots", obj{"sourceDisk": zoneB + "disks/source"}},
+		"instance":               {zoneB + "instances", machine},
+		"instance template":      {global + "instanceTemplates", obj{"properties": properties}},
+		"managed group":          {zoneB + "instanceGroupManagers", obj{"targetSize": 0, "instanceTemplate": "global/instanceTemplates/tmpl"}},
+		"instance group":         {zoneB + "instanceGroups", obj{}},
+		"health check":           {global + "healthChecks", obj{"type": "TCP", "tcpHealthCheck": obj{"port": 80}}},
+		"regional health check":  {regionW + "healthChecks", obj{"type": "TCP", "tcpHealthCheck": obj{"port": 80}}},
+		"regional back. service": {regionW + "backendServices", obj{"protocol": "TCP", "loadBalancingScheme": "EXTERNAL", "healthChecks": []any{regionW + "healthChecks/check"}}},
+		"forwarding rule":        {regionW + "forwardingRules", obj{"loadBalancingScheme": "EXTERNAL", "IPProtocol": "TCP", "ports": []any{"443"}, "backendService": regionW + "backendServices/service"}},
+	}
+}
+
+// TestRulesOfAll holds every resource to what Google refuses of any.
+func TestRulesOfAll(t *testing.T) {
+	w := newWorld(t)
+	for name, x := range w.things() {
+		t.Run(name, func(t *testing.T) {
+			v := *w
+			v.t = t // the same server, and errors of this resource
+			with := func(more obj) obj {
+				o := clone(x.body)
+				for k, e := range more {
+					o[k] = e
+				}
+				return o
+			}
+			for _, bad := range []string{"A", "1a", "-a", "a-", "a_b", "a.b", strings.Repeat("a", 64)} {
+				if m := v.refused(400, "invalid", "POST", x.collection, with(obj{"name": bad})); !strings.HasPrefix(m, "Invalid value for field 'resource.name': '"+bad) {
+					t.Errorf("name %q: %s", bad, m)
+				}
+			}
+			v.refused(400, "required", "POST", x.collection, x.body)
+			v.refused(400, "invalid", "POST", x.collection, with(obj{"name": "x", "wonder": 1}))
+			v.refused(400, "invalid", "POST", x.collection, with(obj{"name": "x", "selfLink": "y"}))
+			v.refused(400, "parseError", "POST", x.collection, "[]")
+			v.refused(400, "parseError", "POST", x.collection, "{")
+			if n := v.s.read(ref(x.collection + "/x")); n != nil {
+				t.Errorf("a refused insert made %v", n)
+			}
+
+			it := x.collection + "/" + strings.Repeat("a", 63)
+			v.made("POST", x.collection, with(obj{"name": ref(it).name()}))
+			if m := v.refused(409, "alreadyExists", "POST", x.collection, with(obj{"name": ref(it).name()})); m != "The resource '"+it+"' already exists" {
+				t.Error(m)
+			}
+			o := v.get(it)
+			for _, k := range []string{"id", "kind", "name", "selfLink", "creationTimestamp"} {
+				if str(o, k) == "" {
+					t.Errorf("has no %s", k)
+				}
+			}
+			for _, verb := range []string{"GET", "DELETE"} {
+				if m := v.refused(404, "notFound", verb, x.collection+"/none", nil); m != "The resource '"+x.collection+"/none' was not found" {
+					t.Error(m)
+				}
+			}
+			v.made("DELETE", it, nil)
+			v.refused(404, "notFound", "GET", it, nil)
+			v.refused(404, "notFound", "DELETE", it, nil)
+		})
+	}
+}
+
+// TestRulesOfUse refuses the end of what something else stands on.
+func TestRulesOfUse(t *testing.T) {
+	w := newWorld(t)
+	for name, x := range w.things() {
+		switch name {
+		case "instance":
+			x.body["networkInterfaces"].([]any)[0].(obj)["accessConfigs"].([]any)[0].(obj)["natIP"] = w.reserved("machine-ip")
+		case "forwarding rule":
+			x.body["IPAddress"] = w.reserved("rule-ip")
+		}
+		if name == "managed group" || name == "instance" || name == "forwarding rule" {
+			x.body["name"] = "user"
+			w.made("POST", x.collection, x.body)
+		}
+	}
+	w.made("PATCH", regionW+"backendServices/service", obj{"backends": []any{obj{"group": zoneB + "instanceGroups/backends", "balancingMode": "CONNECTION"}}})
+	for used, by := range map[string]string{
+		regionW + "subnetworks/s":                  zoneB + "instances/user",
+		zoneB + "disks/user":                       zoneB + "instances/user",
+		regionW + "addresses/machine-ip":           zoneB + "instances/user",
+		regionW + "addresses/rule-ip":              regionW + "forwardingRules/user",
+		regionW + "backendServices/service":        regionW + "forwardingRules/user",
+		regionW + "healthChecks/check":             regionW + "backendServices/service",
+		zoneB + "instanceGroups/backends":          regionW + "backendServices/service",
+		"projects/p/global/instanceTemplates/tmpl": zoneB + "instanceGroupManagers/user",
+	} {
+		if m := w.refused(400, "resourceInUseByAnotherResource", "DELETE", used, nil); !strings.HasSuffix(m, " resource '"+used+"' is already being used by '"+by+"'") {
+			t.Errorf("deleting %s: %s", used, m)
+		}
+	}
+	// A network says it later, in the operation.
+	op := w.do("DELETE", "projects/p/global/networks/default", nil)
+	if e := objects(sub(op, "error"), "errors"); len(e) != 1 || str(e[0], "code") != "RESOURCE_IN_USE_BY_ANOTHER_RESOURCE" {
+		t.Errorf("deleting a network in use: %v", op)
+	}
+	w.refused(400, "resourceInUseByAnotherResource", "DELETE", zoneB+"instanceGroups/user", nil) // a managed group's own
+}
+
+func (w *world) reserved(name string) string {
+	w.t.Helper()
+	w.made("POST", regionW+"addresses", obj{"name": name})
+	return str(w.get(regionW+"addresses/"+name), "address")
+}
+
+// TestRulesOfChange refuses changes of what stays as it was made, and of what
+// somebody else has changed meanwhile.
+func TestRulesOfChange(t *testing.T) {
+	w := newWorld(t)
+	all := w.things()
+	delete(all, "disk")           // the instance makes one of its name
+	delete(all, "instance group") // and so does the managed group
+	for _, x := range all {
+		x.body["name"] = "x"
+		w.made("POST", x.collection, x.body)
+	}
+	for _, c := range []struct {
+		verb, path string
+		body       obj
+	}{
+		{"PATCH", "projects/p/global/networks/x", obj{"name": "y"}},
+		{"PATCH", regionW + "subnetworks/x", obj{"ipCidrRange": "10.98.0.0/24"}},
+		{"PATCH", "projects/p/global/firewalls/x", obj{"network": "global/networks/x"}},
+		{"PATCH", "projects/p/global/firewalls/x", obj{"name": "y"}},
+		{"PATCH", zoneB + "instanceGroupManagers/x", obj{"baseInstanceName": "y"}},
+		{"PATCH", zoneB + "instanceGroupManagers/x", obj{"name": "y"}},
+		{"PATCH", regionW + "healthChecks/x", obj{"name": "y"}},
+		{"PATCH", regionW + "backendServices/x", obj{"name": "y"}},
+	} {
+		before := w.get(c.path)
+		if f := before["fingerprint"]; f != nil {
+			c.body["fingerprint"] = f
+		}
+		w.refused(400, "invalid", c.verb, c.path, c.body)
+		if after := w.get(c.path); fingerprint(after) != fingerprint(before) {
+			t.Errorf("%s %s %v was refused and changed it to %v", c.verb, c.path, c.body, after)
+		}
+	}
+	for _, c := range []struct {
+		path string
+		body obj
+	}{
+		{zoneB + "instances/x/setMetadata", obj{"fingerprint": "AAAA", "items": []any{}}},
+		{zoneB + "instances/x/setTags", obj{"fingerprint": "AAAA", "items": []any{}}},
+		{zoneB + "instances/x/setLabels", obj{"labelFingerprint": "AAAA", "labels": obj{}}},
+		{zoneB + "disks/x/setLabels", obj{"labelFingerprint": "AAAA", "labels": obj{}}},
+		{regionW + "addresses/x/setLabels", obj{"labelFingerprint": "AAAA", "labels": obj{}}},
+		{"projects/p/global/snapshots/x/setLabels", obj{"labelFingerprint": "AAAA", "labels": obj{}}},
+		{"projects/p/setCommonInstanceMetadata", obj{"fingerprint": "AAAA", "items": []any{}}},
+	} {
+		w.refused(412, "conditionNotMet", "POST", c.path, c.body)
+	}
+	for _, path := range []string{regionW + "backendServices/x", zoneB + "instanceGroupManagers/x", regionW + "subnetworks/x"} {
+		status, answer := w.send("PATCH", path, obj{"fingerprint": "AAAA"})
+		if status != 412 || why(answer) != "conditionNotMet" {
+			t.Errorf("PATCH %s with a stale fingerprint: %d %s", path, status, message(answer))
+		}
+	}
+}
