@@ -36,6 +36,8 @@ func BenchmarkHakube(b *testing.B) {
 		{"from start", benchFromStart},
 		{"pools", benchPools},
 		{"thousand", benchThousand},
+		{"api", benchAPI},
+		{"insert to ssh", benchInsert},
 		{"real", benchReal},
 		{"ten on real machines", benchTenReal},
 	} {
