@@ -60,6 +60,7 @@ func (s *suite) instance(t *testing.T) {
 	refused(t, "a subnetwork", s.c.Subnetworks().Delete(ctx, s.name("subnet")))
 
 	s.metadata(t, got)
+	s.tags(t, name)
 	s.power(t, name)
 
 	all, err := s.c.AggregatedInstances(ctx)
@@ -103,6 +104,25 @@ func (s *suite) metadata(t *testing.T, i *computepb.Instance) {
 	text, next, err := in.SerialOutput(ctx, name, 0)
 	if err != nil || next < int64(len(text)) {
 		t.Errorf("serial output: %d bytes, next %d, %v", len(text), next, err)
+	}
+}
+
+// tags replaces an instance's network tags.
+func (s *suite) tags(t *testing.T, name string) {
+	ctx, in := t.Context(), s.c.Instances(s.zone)
+	i, err := in.Get(ctx, name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tags := &computepb.Tags{Items: append(i.GetTags().GetItems(), "suite"), Fingerprint: i.GetTags().Fingerprint}
+	if err := in.SetTags(ctx, name, tags); err != nil {
+		t.Fatal(err)
+	}
+	if err := in.SetTags(ctx, name, tags); !gce.Stale(err) {
+		t.Errorf("tags with an old fingerprint: %v, want stale", err)
+	}
+	if now, err := in.Get(ctx, name); err != nil || !slices.Equal(now.GetTags().GetItems(), tags.Items) {
+		t.Errorf("tags %v, %v; want %v", now.GetTags(), err, tags.Items)
 	}
 }
 
