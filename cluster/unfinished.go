@@ -59,7 +59,20 @@ func removeMaster(m object) string {
 	return "KUBE_GCE_ZONE=" + m.zone + " KUBE_DELETE_NODES=false KUBE_REPLICA_NAME=" + m.name + " hakube down"
 }
 
-func repairMaster(m object) string { return "hakube repair " + m.name }
+// repair is of one master. Where several do not run and there is no quorum none
+// comes back by itself, so it is of all.
+func (s *sight) repair(m object) string {
+	down := 0
+	for _, x := range s.masters {
+		if x.status != "RUNNING" {
+			down++
+		}
+	}
+	if down > 1 && !s.quorum() {
+		return "hakube repair"
+	}
+	return "hakube repair " + m.name
+}
 
 // hopeless is a ring that has lost quorum for good, with the way that is left.
 func (s *sight) hopeless() []Unfinished {
@@ -80,7 +93,7 @@ func (s *sight) illMaster(m seenMaster) []Unfinished {
 	if state, _ := s.state(m, s.nodeOf(m.object)); why == "" || state == StateStarting || state == StateReady && !s.failsInRing(m) {
 		return nil
 	}
-	return half(m.name+" fails: "+why, repairMaster(m.object), "")
+	return half(m.name+" fails: "+why, s.repair(m.object), "")
 }
 
 // failsInRing tells that a master's own etcd was asked and one of its members does
@@ -197,11 +210,11 @@ func (s *sight) halfMaster(m seenMaster) []Unfinished {
 	case len(s.masters) == 1:
 		return s.onlyMaster(m, state, why)
 	case state == StateGone && !m.disk && len(in[voterMember]) > 0:
-		return half(m.name+" votes in ring "+rings(voterMember)+" and has no machine", repairMaster(m.object), remove)
+		return half(m.name+" votes in ring "+rings(voterMember)+" and has no machine", s.repair(m.object), remove)
 	case state == StateGone && len(in[learnerMember]) > 0:
 		return half(m.name+" is a learner in ring "+rings(learnerMember)+" and has no machine", add, "")
 	case state == StateGone && len(in[voterMember]) > 0:
-		return half(m.name+" votes in ring "+rings(voterMember)+" and has only its disk", repairMaster(m.object), remove)
+		return half(m.name+" votes in ring "+rings(voterMember)+" and has only its disk", s.repair(m.object), remove)
 	case len(in[noMember]) == len(ringNames) && state == StateGone:
 		return half("disk "+s.names.DiskOf(m.name)+" is of a master in no ring: half made or half removed", remove, add)
 	case len(in[noMember]) == len(ringNames) && m.phase == scripts.PhaseRunning: // its etcd cannot come back
@@ -209,18 +222,18 @@ func (s *sight) halfMaster(m seenMaster) []Unfinished {
 	case len(in[noMember]) == len(ringNames):
 		return half("machine "+m.name+" is in no ring: half made or half removed", add, remove)
 	case state == StateGone:
-		return half(m.name+" has only its disk, and nobody tells of the rings", repairMaster(m.object), remove)
+		return half(m.name+" has only its disk, and nobody tells of the rings", s.repair(m.object), remove)
 	case state == StateStopped:
 		if !s.quorum() {
 			remove = ""
 		}
-		return half(m.name+" is stopped", repairMaster(m.object), remove)
+		return half(m.name+" is stopped", s.repair(m.object), remove)
 	case len(in[learnerMember]) > 0:
 		return half(m.name+" is a learner in ring "+rings(learnerMember), add, "")
 	case len(in[noMember]) > 0 && len(in[voterMember]) > 0:
 		return half(fmt.Sprintf("%s votes in ring %s and not in %s: half removed", m.name, rings(voterMember), rings(noMember)), remove, "")
 	case state == StateFailed && len(in[voterMember]) > 0:
-		return half(fmt.Sprintf("%s fails: %s", m.name, why), repairMaster(m.object), remove)
+		return half(fmt.Sprintf("%s fails: %s", m.name, why), s.repair(m.object), remove)
 	case state == StateJoining, state == StateFailed:
 		return half(fmt.Sprintf("the control plane of %s does not run: %s", m.name, why), add, remove)
 	case s.outside(m) && s.retired(m):
@@ -268,9 +281,9 @@ func (s *sight) onlyMaster(m seenMaster, state, why string) []Unfinished {
 	case state == StateGone: // its disk outlives it, in a removal too
 		return half(fmt.Sprintf("%s is %s: %s", m.name, state, why), s.create(), "hakube down")
 	case state == StateStopped:
-		return half(fmt.Sprintf("%s is %s: %s", m.name, state, why), s.create(), repairMaster(m.object))
+		return half(fmt.Sprintf("%s is %s: %s", m.name, state, why), s.create(), s.repair(m.object))
 	case state == StateFailed:
-		return half(fmt.Sprintf("the control plane of %s does not run: %s", m.name, why), s.create(), repairMaster(m.object))
+		return half(fmt.Sprintf("the control plane of %s does not run: %s", m.name, why), s.create(), s.repair(m.object))
 	case state == StateStarting, state == StateJoining:
 		return half(fmt.Sprintf("the control plane of %s does not run: %s", m.name, why), s.create(), "")
 	case s.outside(m):
