@@ -105,9 +105,9 @@ func TestUnfinished(t *testing.T) {
 			func(s *sight) { s.nodes.list[1].Annotations = map[string]string{leavingKey: leavingOurs} },
 		}, []want{{"cordoned to go and did not: kubernetes-minion-group-a", poolC + "NUM_NODES=0 hakube up", poolC + "NUM_NODES=1 hakube up"}}},
 		{"a pool was to go", []madeMaster{whole1}, []func(*sight){
-			withPool(zoneC, 2, map[string]bool{"kubernetes-minion-group-a": true, "kubernetes-minion-group-b": true}),
+			withPool(zoneC, 1, map[string]bool{"kubernetes-minion-group-a": true}),
 			func(s *sight) { s.nodes.list[1].Annotations = map[string]string{leavingKey: leavingOurs + withItsPool} },
-		}, []want{{"cordoned to go and did not: kubernetes-minion-group-a", "KUBE_GCE_ZONE=europe-west1-c KUBE_USE_EXISTING_MASTER=true hakube down", poolC + "NUM_NODES=2 hakube up"}}},
+		}, []want{{"cordoned to go and did not: kubernetes-minion-group-a", "KUBE_GCE_ZONE=europe-west1-c KUBE_USE_EXISTING_MASTER=true hakube down", poolC + "NUM_NODES=1 hakube up"}}},
 		{"a node without machine", []madeMaster{whole1}, []func(*sight){
 			withPool(zoneC, 0, nil), func(s *sight) {
 				s.nodes.list = append(s.nodes.list, nodeNamed("kubernetes-minion-group-x", zoneC, false))
