@@ -93,7 +93,7 @@ func (s *masters) behind(drains []int, backends ...int) {
 	s.t.Helper()
 	b := emulator.Balancer{
 		Project: "local", Region: "r", Name: "m", Address: vip, Protocol: "TCP", Ports: []string{"443"},
-		Backends: []emulator.Backends{{Zone: "z", Group: "g"}}, Check: emulator.HealthCheck{Protocol: "HTTPS", Port: 443, Path: "/readyz"},
+		Backends: []emulator.Backends{{Zone: "z", Group: "g", Network: "default"}}, Check: emulator.HealthCheck{Protocol: "HTTPS", Port: 443, Path: "/readyz"},
 	}
 	for i := range s.net.Machines {
 		s.net.Machines[i].NIC.Forwarded = nil
