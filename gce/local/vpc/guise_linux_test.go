@@ -2,6 +2,7 @@ package vpc
 
 import (
 	"bufio"
+	"fmt"
 	"net/netip"
 	"testing"
 	"time"
@@ -20,7 +21,7 @@ func TestSameAddresses(t *testing.T) {
 	for i, id := range []networkID{{"p", "default"}, {"p", "second"}, {"q", "default"}} {
 		from := uint64(10 * (i + 1))
 		p := pair{
-			machine(from, id.project+"-"+id.name+"-a", "10.40.0.2", on(id.project, id.name), external("198.51.100."+string('1'+rune(i)))),
+			machine(from, id.project+"-"+id.name+"-a", "10.40.0.2", on(id.project, id.name), external(fmt.Sprint("198.51.100.", 241+i))),
 			machine(from+1, id.project+"-"+id.name+"-b", "10.40.0.3", on(id.project, id.name), alias("10.64.1.0/24")),
 		}
 		pairs = append(pairs, p)
