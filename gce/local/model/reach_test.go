@@ -189,6 +189,14 @@ func TestBalancer(t *testing.T) {
 		t.Errorf("%v pass, want both", got)
 	}
 	s.want("both pass", 4, "a", "b")
+	// A machine of another network has an address of theirs, and is no backend.
+	s.net.Machines[1].NIC.Network = "other"
+	s.sync()
+	if got := s.health(); !slices.Equal(got, []string{"a"}) {
+		t.Errorf("%v pass, of which only a is in the group's network", got)
+	}
+	s.net.Machines[1].NIC.Network = "default"
+	s.sync()
 	if err := s.m.Stop(context.Background(), s.net.Machines[0], true); err != nil {
 		t.Fatal(err)
 	}

@@ -24,6 +24,13 @@ func TestGuises(t *testing.T) {
 	if m := g[second].machine(late); m.NIC.Address.String() != "241.40.0.2" || m.NIC.Aliases[0].String() != "241.64.1.0/24" || m.NIC.Gateway != gateway {
 		t.Errorf("%s appears as %+v", late.Name, m.NIC)
 	}
+	// A balancer's backends are those of their group's network.
+	two := netip.MustParseAddr("10.40.0.2")
+	b := g.disguise(emulator.Network{Balancers: []emulator.Balancer{{Project: "p", Backends: []emulator.Backends{
+		{Network: "default", Machines: []netip.Addr{two}}, {Network: "second", Machines: []netip.Addr{two}}}}}}).Balancers[0]
+	if b.Backends[0].Machines[0] != two || b.Backends[1].Machines[0].String() != "241.40.0.2" {
+		t.Errorf("backends appear as %+v", b.Backends)
+	}
 	// A range is another network's as soon as a subnetwork has it, and nobody's
 	// guise changes while his network is there.
 	secondary := emulator.Subnet{Project: "p", Network: "third", Name: "s", Range: netip.MustParsePrefix("10.90.0.0/24"),
