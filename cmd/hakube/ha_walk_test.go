@@ -5,7 +5,9 @@ package main
 import (
 	"fmt"
 	"net/http"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -324,32 +326,55 @@ func (g *grown) measured(t *testing.T, what string, s cluster.Summary, since tim
 	}
 }
 
-// power stops or starts a machine with Google's own client, unmodified, or
-// where that is not installed by the API call it would make.
-func (g *grown) power(t *testing.T, verb, name, zone string) {
+// withGcloud runs lines of the README's block about the masters in a shell that
+// is a person's: gcloud and kubectl alone. Where gcloud is not installed it does
+// otherwise instead, and says so.
+func (g *grown) withGcloud(t *testing.T, lines []string, otherwise func()) {
 	t.Helper()
 	if _, err := exec.LookPath("gcloud"); err != nil {
-		t.Logf("gcloud is not installed: %s by the API's own call", verb)
-		g.call(t, http.MethodPost, "zones/"+zone+"/instances/"+name+"/"+verb)
+		t.Logf("gcloud is not installed: %q are not run", lines)
+		otherwise()
 		return
 	}
-	script := fmt.Sprintf(`eval "$(%s local env)" && exec gcloud compute instances %s %s --zone=%s`, g.exe, verb, name, zone)
-	if r := g.command(t, "bash", "-c", script); r.code != 0 {
-		t.Fatalf("gcloud compute instances %s %s exits with %d:\n%s", verb, name, r.code, r.stderr)
+	bin := t.TempDir()
+	for name, path := range map[string]string{"hakube": g.exe, "kubectl": g.kubectlPath} {
+		if err := os.Symlink(path, filepath.Join(bin, name)); err != nil {
+			t.Fatal(err)
+		}
 	}
+	env := append(slices.Clone(g.env), "PATH="+bin+":"+os.Getenv("PATH"))
+	runLines(t, env, append([]string{`eval "$(hakube local env)"`}, lines...))
 }
 
-// halt stops a replica's machine: the others serve, and say so.
+// mastersBlock are the README's lines that list, halt and watch a master, and
+// those that start it again.
+func mastersBlock(t *testing.T) (halt, start []string) {
+	t.Helper()
+	blocks, _ := readmeBlocks(t, blockMasters)
+	i := slices.IndexFunc(blocks[0], func(l string) bool { return strings.HasPrefix(l, "gcloud compute instances start ") })
+	if i < 0 {
+		t.Fatalf("the README starts no master in %q", blocks[0])
+	}
+	return blocks[0][:i], blocks[0][i:]
+}
+
+// halt halts a replica's machine from inside, over gcloud's ssh with its host key
+// verified: the instance is TERMINATED as on Google, its node becomes NotReady,
+// nothing brings it back by itself, and the others serve, and say so.
 func (g *grown) halt(t *testing.T) {
 	name := g.masters[zoneC]
 	begin := time.Now()
-	g.power(t, "stop", name, zoneC)
+	lines, _ := mastersBlock(t)
+	g.withGcloud(t, lines, func() { g.onIn(t, zoneC, name, "systemctl", "--no-block", "halt") })
 	eventually(t, 90*time.Second, name+" is NotReady", func() error {
 		if slices.Contains(g.readyNodes(t), name) {
 			return fmt.Errorf("it is Ready")
 		}
 		return nil
 	})
+	if status := g.call(t, http.MethodGet, "zones/"+zoneC+"/instances/"+name)["status"]; status != "TERMINATED" {
+		t.Errorf("%s is %v after it was halted, want TERMINATED", name, status)
+	}
 	report(t, "%s was halted: writes stalled %.2f s at most while it went", name, g.register.stall(begin).Seconds())
 	since := time.Now() // the balancer's check has seen it long since
 	s := g.cluster(t)
@@ -382,7 +407,8 @@ func (g *grown) halt(t *testing.T) {
 
 func (g *grown) startAgain(t *testing.T) {
 	name := g.masters[zoneC]
-	g.power(t, "start", name, zoneC)
+	_, lines := mastersBlock(t)
+	g.withGcloud(t, lines, func() { g.call(t, http.MethodPost, "zones/"+zoneC+"/instances/"+name+"/start") })
 	eventually(t, 2*time.Minute, name+" is Ready", func() error {
 		if !slices.Contains(g.readyNodes(t), name) {
 			return fmt.Errorf("it is not")

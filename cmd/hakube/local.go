@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -287,7 +288,7 @@ func localEnv(c *cli.Context, u *ui, dir string) error {
 	for _, kv := range [][2]string{
 		{"KUBERNETES_PROVIDER", "local"},
 		{"CLOUDSDK_CONFIG", dir + "/gcloud"},
-		{"CLOUDSDK_CORE_PROJECT", s.Project},
+		{"CLOUDSDK_CORE_PROJECT", cmp.Or(os.Getenv("PROJECT"), s.Project)}, // hakube's and gcloud's are one
 		{"CLOUDSDK_CORE_ACCOUNT", "operator@local.invalid"},
 		{"CLOUDSDK_AUTH_ACCESS_TOKEN", "local"},
 		{"CLOUDSDK_CORE_DISABLE_PROMPTS", "1"},
@@ -300,7 +301,10 @@ func localEnv(c *cli.Context, u *ui, dir string) error {
 	} {
 		u.printf("export %s=%s\n", kv[0], quote(kv[1]))
 	}
-	noProxy := strings.TrimPrefix(os.Getenv("NO_PROXY")+",127.0.0.1", ",")
+	noProxy := os.Getenv("NO_PROXY")
+	if !slices.Contains(strings.Split(noProxy, ","), "127.0.0.1") { // evaluated again it stays as it is
+		noProxy = strings.TrimPrefix(noProxy+",127.0.0.1", ",")
+	}
 	u.printf("export NO_PROXY=%s\n", quote(noProxy))
 	return nil
 }

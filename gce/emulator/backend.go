@@ -124,6 +124,7 @@ type Balancer struct {
 // Backends are the machines of one instance group.
 type Backends struct {
 	Zone, Group string
+	Network     string       // whose addresses they are
 	Machines    []netip.Addr // internal addresses of those that run
 }
 

@@ -29,10 +29,13 @@ func balancerOf(t *tx, r ref) (Balancer, bool) {
 	}
 	for _, x := range objects(service, "backends") {
 		g := toRef(str(x, "group"))
-		group := Backends{Zone: g.place(), Group: g.name()}
+		group := Backends{Zone: g.place(), Group: g.name(), Network: toRef(str(t.get(g), "network")).name()}
 		for _, i := range groupInstances(t, g) {
 			if a := balanced(i); a.IsValid() {
 				group.Machines = append(group.Machines, a)
+				if group.Network == "" { // a managed group's is its machines'
+					group.Network = toRef(str(objects(i, "networkInterfaces")[0], "network")).name()
+				}
 			}
 		}
 		b.Backends = append(b.Backends, group)

@@ -154,7 +154,7 @@ func TestDraining(t *testing.T) {
 	if b := w.backend.net().Balancers[0].Backends[1]; len(b.Machines) != 0 || len(w.forwardedTo()["m2"]) != 1 {
 		t.Errorf("while it drains: %+v, forwarded to %v", b, w.forwardedTo())
 	}
-	h, _ := w.s.Metadata(w.inside("m2"))
+	h, _ := w.s.MetadataFor(w.key("m2"))
 	_, _, head := ask(h, "GET", "instance/network-interfaces/0/forwarded-ips/?recursive=true", "")
 	close(end)
 	_, text, _ := ask(h, "GET", "instance/network-interfaces/0/forwarded-ips/?recursive=true&alt=json&wait_for_change=true&timeout_sec=60&last_etag="+head.Get("ETag"), "")

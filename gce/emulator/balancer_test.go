@@ -67,6 +67,17 @@ func (w *world) inside(name string) netip.Addr {
 	return netip.Addr{}
 }
 
+func (w *world) key(name string) MachineKey {
+	w.t.Helper()
+	for _, m := range w.backend.net().Machines {
+		if m.Name == name {
+			return m.MachineKey
+		}
+	}
+	w.t.Fatalf("no machine %s runs", name)
+	return MachineKey{}
+}
+
 func (w *world) forwardedTo() map[string][]string {
 	out := map[string][]string{}
 	for _, m := range w.backend.net().Machines {
@@ -89,8 +100,8 @@ func TestBalancerBehindTheAPI(t *testing.T) {
 	want := Balancer{
 		Project: "p", Region: "europe-west1", Name: "fr", Address: netip.MustParseAddr(ip), Protocol: "TCP", Ports: []string{"443"},
 		Backends: []Backends{
-			{Zone: "europe-west1-b", Group: "g", Machines: []netip.Addr{w.inside("m1")}},
-			{Zone: "europe-west1-c", Group: "g", Machines: []netip.Addr{w.inside("m2")}},
+			{Zone: "europe-west1-b", Group: "g", Network: "default", Machines: []netip.Addr{w.inside("m1")}},
+			{Zone: "europe-west1-c", Group: "g", Network: "default", Machines: []netip.Addr{w.inside("m2")}},
 		},
 		Affinity: "NONE", Drain: 7 * time.Second,
 		Check: HealthCheck{Protocol: "HTTPS", Port: 443, Path: "/readyz", Interval: 2 * time.Second, Timeout: time.Second, Healthy: 2, Unhealthy: 3},
@@ -317,7 +328,7 @@ func TestGetHealth(t *testing.T) {
 func TestForwardedWakesTheGuest(t *testing.T) {
 	w := newWorld(t)
 	ip := w.masters()
-	h, ok := w.s.Metadata(w.inside("m2"))
+	h, ok := w.s.MetadataFor(w.key("m2"))
 	if !ok {
 		t.Fatal("no metadata")
 	}

@@ -12,27 +12,8 @@ import (
 	"hakube/gce/metadata"
 )
 
-// Metadata returns what the machine with an internal address sees at
-// 169.254.169.254, and false when no machine has it. Where several networks
-// have the address the oldest machine that runs is meant.
-func (s *Server) Metadata(ip netip.Addr) (http.Handler, bool) {
-	var best obj
-	s.store.view(func(t *tx) {
-		t.each("", "instances", func(o obj) {
-			for _, nic := range objects(o, "networkInterfaces") {
-				if str(nic, "networkIP") == ip.Unmap().String() && str(o, "status") != "TERMINATED" && (best == nil || ident(o) < ident(best)) {
-					best = o
-				}
-			}
-		})
-	})
-	if best == nil {
-		return nil, false
-	}
-	return metadata.Handler(source{s, toRef(str(best, "selfLink")), ident(best)}), true
-}
-
-// MetadataFor is Metadata for a machine known by its key.
+// MetadataFor returns what a machine sees at 169.254.169.254, and false when
+// there is no such machine (any more).
 func (s *Server) MetadataFor(key MachineKey) (http.Handler, bool) {
 	r := in(key.Project, "zones/"+key.Zone, "instances", key.Name)
 	if o := s.read(r); o == nil || ident(o) != key.ID {

@@ -4,7 +4,6 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"net/netip"
 	"strings"
 	"testing"
 )
@@ -24,9 +23,9 @@ func TestMetadataServer(t *testing.T) {
 	w.subnet()
 	w.made("POST", zoneB+"instances", instance("m", obj{"tags": obj{"items": []any{"a"}}}))
 	m := w.backend.net().Machines[0]
-	h, ok := w.s.Metadata(m.NIC.Address)
+	h, ok := w.s.MetadataFor(m.MachineKey)
 	if !ok {
-		t.Fatal("no metadata for the machine's address")
+		t.Fatal("no metadata for the machine")
 	}
 	for path, want := range map[string]string{
 		"instance/name":                    "m",
@@ -54,8 +53,8 @@ func TestMetadataServer(t *testing.T) {
 	if v := w.get(zoneB + "instances/m/getGuestAttributes?variableKey=hakube/phase"); str(v, "variableValue") != "running" {
 		t.Errorf("guest attribute by key: %v", v)
 	}
-	if _, ok := w.s.Metadata(netip.MustParseAddr("10.40.3.200")); ok {
-		t.Error("metadata for an address nobody has")
+	if _, ok := w.s.MetadataFor(MachineKey{Project: "p", Zone: "europe-west1-b", Name: "m", ID: m.ID + 1}); ok {
+		t.Error("metadata for another machine of that name")
 	}
 	w.made("DELETE", zoneB+"instances/m", nil)
 	if _, ok := w.s.MetadataFor(m.MachineKey); ok {

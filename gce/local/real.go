@@ -158,7 +158,7 @@ func (r *real) serve(files *mirror.Mirror, logger *slog.Logger) error {
 	if err != nil {
 		return fmt.Errorf("serving DNS: %w", errors.Join(err, p.Close()))
 	}
-	names, err := dns.Serve(func() emulator.Network { return *r.now.Load() }, p, l)
+	names, err := dns.Serve(r.network.From, p, l)
 	if err != nil {
 		return err
 	}
@@ -178,9 +178,15 @@ func (r *real) metadata(w http.ResponseWriter, req *http.Request) {
 	}
 	from, err := netip.ParseAddrPort(req.RemoteAddr)
 	if err == nil {
-		if h, ok := api.Metadata(from.Addr()); ok {
-			h.ServeHTTP(w, req)
-			return
+		n, address := r.network.From(from.Addr())
+		for _, m := range n.Machines {
+			if m.NIC.Address != address {
+				continue
+			}
+			if h, ok := api.MetadataFor(m.MachineKey); ok {
+				h.ServeHTTP(w, req)
+				return
+			}
 		}
 	}
 	http.Error(w, "not a machine's own address", http.StatusForbidden)

@@ -29,10 +29,14 @@ var (
 	metadataAddr = netip.MustParseAddr("169.254.169.254")
 )
 
-// A Resolver answers questions from the network that Lookup returns. Lookup is
-// called once for each question, from many goroutines at once.
+// A Lookup returns, for the address that a question comes from, the network to
+// answer from and the asker's address in it. It is called once for each
+// question, from many goroutines at once.
+type Lookup func(asker netip.Addr) (emulator.Network, netip.Addr)
+
+// A Resolver answers questions from the network that Lookup returns.
 type Resolver struct {
-	Lookup func() emulator.Network
+	Lookup Lookup
 }
 
 // ServeDNS is [dns.Handler].
@@ -106,7 +110,7 @@ func (r Resolver) find(name string, asker netip.Addr) (netip.Addr, bool) {
 		return metadataAddr, true
 	}
 	var best emulator.Machine
-	for _, m := range neighbours(r.Lookup(), asker) {
+	for _, m := range neighbours(r.Lookup(asker)) {
 		zonal, global := names(m)
 		// Two machines of one name in two zones share the global name; the
 		// older one has it.
@@ -125,7 +129,7 @@ func (r Resolver) owner(a, asker netip.Addr) (string, bool) {
 	if a == metadataAddr {
 		return metadataName, true
 	}
-	for _, m := range neighbours(r.Lookup(), asker) {
+	for _, m := range neighbours(r.Lookup(asker)) {
 		if m.NIC.Address == a {
 			zonal, _ := names(m)
 			return dns.Fqdn(cmp.Or(m.Hostname, zonal)), true

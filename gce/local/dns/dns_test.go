@@ -37,8 +37,10 @@ func network() emulator.Network {
 	}}
 }
 
+func lookup(asker netip.Addr) (emulator.Network, netip.Addr) { return network(), asker }
+
 func TestAnswers(t *testing.T) {
-	r := Resolver{Lookup: network}
+	r := Resolver{Lookup: lookup}
 	const node, pod, second, scoped, stranger = "10.40.0.2", "10.64.1.7", "10.50.0.2", "10.60.0.2", "198.18.172.1"
 	for _, c := range []struct {
 		asker, name string
@@ -99,7 +101,7 @@ func told(m *dns.Msg) string {
 }
 
 func TestOddQuestions(t *testing.T) {
-	r := Resolver{Lookup: network}
+	r := Resolver{Lookup: lookup}
 	notify := new(dns.Msg).SetNotify("internal.")
 	two := new(dns.Msg).SetQuestion("m.b.c.p.internal.", dns.TypeA)
 	two.Question = append(two.Question, two.Question[0])
@@ -121,7 +123,7 @@ func TestServe(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := Serve(network, p, l)
+	s, err := Serve(lookup, p, l)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,8 +6,6 @@ import (
 	"net"
 
 	"github.com/miekg/dns"
-
-	"hakube/gce/emulator"
 )
 
 // A Server answers on the sockets it was given.
@@ -18,7 +16,7 @@ type Server struct {
 
 // Serve starts to answer on p and l, either of which may be nil, and owns them
 // from here on. It returns when both are served.
-func Serve(lookup func() emulator.Network, p net.PacketConn, l net.Listener) (*Server, error) {
+func Serve(lookup Lookup, p net.PacketConn, l net.Listener) (*Server, error) {
 	s := &Server{}
 	if p != nil {
 		s.parts = append(s.parts, &dns.Server{PacketConn: p})

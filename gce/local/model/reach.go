@@ -99,7 +99,7 @@ func (m *Machines) pick(b emulator.Balancer, port uint16) (x emulator.Machine, e
 func (m *Machines) members(b emulator.Balancer) (list []emulator.Machine) {
 	for _, group := range b.Backends {
 		for _, x := range m.network.Machines {
-			if x.Project == b.Project && slices.Contains(group.Machines, x.NIC.Address) {
+			if x.Project == b.Project && x.NIC.Network == group.Network && slices.Contains(group.Machines, x.NIC.Address) {
 				list = append(list, x)
 			}
 		}

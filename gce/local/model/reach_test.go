@@ -93,7 +93,7 @@ func (s *masters) behind(drains []int, backends ...int) {
 	s.t.Helper()
 	b := emulator.Balancer{
 		Project: "local", Region: "r", Name: "m", Address: vip, Protocol: "TCP", Ports: []string{"443"},
-		Backends: []emulator.Backends{{Zone: "z", Group: "g"}}, Check: emulator.HealthCheck{Protocol: "HTTPS", Port: 443, Path: "/readyz"},
+		Backends: []emulator.Backends{{Zone: "z", Group: "g", Network: "default"}}, Check: emulator.HealthCheck{Protocol: "HTTPS", Port: 443, Path: "/readyz"},
 	}
 	for i := range s.net.Machines {
 		s.net.Machines[i].NIC.Forwarded = nil
@@ -189,6 +189,14 @@ func TestBalancer(t *testing.T) {
 		t.Errorf("%v pass, want both", got)
 	}
 	s.want("both pass", 4, "a", "b")
+	// A machine of another network has an address of theirs, and is no backend.
+	s.net.Machines[1].NIC.Network = "other"
+	s.sync()
+	if got := s.health(); !slices.Equal(got, []string{"a"}) {
+		t.Errorf("%v pass, of which only a is in the group's network", got)
+	}
+	s.net.Machines[1].NIC.Network = "default"
+	s.sync()
 	if err := s.m.Stop(context.Background(), s.net.Machines[0], true); err != nil {
 		t.Fatal(err)
 	}

@@ -27,8 +27,9 @@
 // Unlike Google: no machine reaches the internet or the host, by design. The
 // host reaches machines by their external address only, and only as an outside
 // source (198.18.172.1). Whatever is not a machine is refused at once instead
-// of being lost, so that nothing waits for a timeout. Addresses of all
-// networks together must differ, see [Overlap].
+// of being lost, so that nothing waits for a timeout. Networks may use the same
+// ranges in 10.0.0.0/8, where they are told apart by guises (guise.go); other
+// addresses of all networks together must differ, see [Overlap].
 //
 // Nothing is changed on the host but the link hakube0 with its address and
 // routes by it: a /32 for each external address in use, and one of low

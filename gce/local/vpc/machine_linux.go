@@ -3,6 +3,7 @@ package vpc
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"path/filepath"
 	"slices"
@@ -22,11 +23,13 @@ func (v *VPC) Machine(m emulator.Machine) (netnsPath string, err error) {
 	defer v.mu.Unlock()
 	name := v.names.machineNS(m.ID)
 	mac, err := checkNIC(m.NIC)
+	seen := m
 	if err == nil {
-		err = v.checkFree(m)
+		seen = v.disguised(m)
+		err = v.checkFree(seen)
 	}
 	if err == nil {
-		err = v.ensureMachine(name, m, mac)
+		err = v.ensureMachine(name, m, seen, mac)
 	}
 	if err == nil {
 		err = v.addTables(v.now, v.behind)
@@ -66,12 +69,45 @@ func (v *VPC) checkFree(m emulator.Machine) error {
 		if err != nil || l.Attrs().Name == own {
 			continue // gone in between, or its own from before
 		}
-		return fmt.Errorf("another machine (link %s) has %s; the embedded GCE cannot tell two networks with the same addresses apart", l.Attrs().Name, show(there))
+		return fmt.Errorf("another machine (link %s) has %s; %s", l.Attrs().Name, show(there), apart)
 	}
 	return nil
 }
 
-func (v *VPC) ensureMachine(name string, m emulator.Machine, mac net.HardwareAddr) error {
+// disguised is m as it appears in the namespace. Its network may be new: it
+// counts from now on.
+func (v *VPC) disguised(m emulator.Machine) emulator.Machine {
+	if _, known := v.guises[networkOf(m)]; !known {
+		var n emulator.Network
+		if p := v.plain.Load(); p != nil {
+			n = p.Network
+		}
+		n.Machines = append(slices.Clone(n.Machines), m)
+		v.guises.follow(n, v.formerGuise)
+		// Others that come before the next Sync count it too.
+		v.plain.Store(&appearance{n, maps.Clone(v.guises)})
+	}
+	return v.guises[networkOf(m)].machine(m)
+}
+
+// formerGuise is the guise that an earlier process gave a machine that is
+// still there: its routes tell. What cannot be read counts as not there.
+func (v *VPC) formerGuise(m emulator.Machine) (guise, bool) {
+	l, err := find(v.in, machineLink(m.ID))
+	if err != nil || l == nil {
+		return 0, false
+	}
+	rs, err := again(func() ([]netlink.Route, error) {
+		return v.in.RouteListFiltered(unix.AF_INET, &netlink.Route{LinkIndex: l.Attrs().Index, Protocol: protocolID}, netlink.RT_FILTER_OIF|netlink.RT_FILTER_PROTOCOL)
+	})
+	if err != nil || len(rs) == 0 {
+		return 0, false
+	}
+	return guiseOf(prefixOf(rs[0].Dst).Addr()), true
+}
+
+// ensureMachine makes all that belongs to m; seen is m as it appears outside.
+func (v *VPC) ensureMachine(name string, m, seen emulator.Machine, mac net.HardwareAddr) error {
 	ns, err := ensureNS(name)
 	if err != nil {
 		return err
@@ -102,7 +138,7 @@ func (v *VPC) ensureMachine(name string, m emulator.Machine, mac net.HardwareAdd
 			return err
 		}
 	}
-	if err := v.dressOuter(m, mac, mtu); err != nil {
+	if err := v.dressOuter(seen, mac, mtu); err != nil {
 		return err
 	}
 	return dressInner(inside, eth0, m, mtu)

@@ -76,17 +76,21 @@ func machineLink(id uint64) string { return "v" + id36(id) }
 
 func id36(id uint64) string { return strconv.FormatUint(id, 36) }
 
-// An Overlap is two machines that want one address. On Google two networks may
-// use the same range; here all networks share one route table, so the machine
-// with the higher ID is left unconnected.
+// apart is where two networks may have the same addresses.
+const apart = "the embedded GCE can tell networks with the same addresses apart in 10.0.0.0/8 only, and 15 of them"
+
+// An Overlap is two machines that want one address. On Google any two networks
+// may use the same range; here all networks share one route table, and those
+// that cannot be disguised in it must differ (guise.go). The machine with the
+// higher ID is left unconnected.
 type Overlap struct {
 	Range         netip.Prefix
 	First, Second emulator.MachineKey
 }
 
 func (e *Overlap) Error() string {
-	return fmt.Sprintf("connecting instance %q of %s: %s is in use by instance %q; the embedded GCE cannot tell two networks with the same addresses apart",
-		e.Second.Name, e.Second.Project, e.Range, e.First.Name)
+	return fmt.Sprintf("connecting instance %q of %s: %s is in use by instance %q; %s",
+		e.Second.Name, e.Second.Project, e.Range, e.First.Name, apart)
 }
 
 // Hint says what to do about it.

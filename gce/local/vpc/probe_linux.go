@@ -176,7 +176,7 @@ func (v *VPC) Health(b emulator.Balancer) (map[netip.Addr]bool, error) {
 	out := map[netip.Addr]bool{}
 	for who, found := range v.verdicts {
 		if who.of == idOf(b) && found.probed {
-			out[who.at] = found.healthy
+			out[undisguised(who.at)] = found.healthy
 		}
 	}
 	return out, v.failed

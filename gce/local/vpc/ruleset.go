@@ -63,6 +63,7 @@ func ruleset(n emulator.Network, host netip.Addr, pools []pool) string {
 	var b strings.Builder
 	// A table must be there to be deleted.
 	fmt.Fprintf(&b, "table ip %[1]s\ndelete table ip %[1]s\ntable ip %[1]s {\n", table)
+	guiseChains(&b, n)
 	spoofChain(&b, n, host, pools)
 	balanceChains(&b, n, pools)
 	natChains(&b, n, pools)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/netip"
 	"os/exec"
@@ -25,7 +26,9 @@ func (v *VPC) Sync(ctx context.Context, n emulator.Network) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	n, overlaps := settle(n)
+	v.guises.follow(n, v.formerGuise)
+	v.plain.Store(&appearance{n, maps.Clone(v.guises)})
+	n, overlaps := settle(v.guises.disguise(n))
 	if v.drains.members == nil {
 		if err := v.adopt(n); err != nil {
 			return err

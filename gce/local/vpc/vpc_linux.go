@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	// netlink: links, addresses, routes and conntrack without the ip and
@@ -31,13 +32,16 @@ type VPC struct {
 	inner netip.Addr      // the VPC's end of the link to it
 	nft   string          // path of the program
 
-	mu     sync.Mutex       // over changes, and over the following
-	now    emulator.Network // as last synced, settled
+	mu     sync.Mutex // over changes, and over the following
+	guises guises
+	now    emulator.Network // as last synced, disguised and settled
 	loaded string           // the rules in effect, "" when not all went well
 	behind []pool           // the balancers in effect
 	drains drains
 	timer  *time.Timer // wakes up when a drain is over; nil before the first
 	closed bool
+
+	plain atomic.Pointer[appearance] // as last synced, for those who ask from inside
 
 	running sync.WaitGroup // probes
 	health  sync.Mutex     // over the following; taken last, never held for long
@@ -54,7 +58,7 @@ func New(o Options) (_ *VPC, err error) {
 	if os.Geteuid() != 0 {
 		return nil, errors.New("making the machines' network: needs root (or use model machines)")
 	}
-	v := &VPC{names: o, ns: netns.None(), probes: map[probed]*probe{}, verdicts: map[probed]verdict{}}
+	v := &VPC{names: o, ns: netns.None(), guises: guises{}, probes: map[probed]*probe{}, verdicts: map[probed]verdict{}}
 	defer func() {
 		if err != nil {
 			err = fmt.Errorf("making the machines' network: %w", errors.Join(err, v.Close()))
@@ -99,6 +103,8 @@ func (v *VPC) firstRules() error {
 		Machines: []emulator.Machine{{
 			MachineKey: emulator.MachineKey{Project: "p", ID: 1}, Tags: []string{"t"},
 			NIC: emulator.NIC{Network: "n", Address: member, External: a("198.51.100.1"), Aliases: []netip.Prefix{netip.MustParsePrefix("10.1.0.0/24")}},
+		}, {
+			MachineKey: emulator.MachineKey{Project: "p", ID: 2}, NIC: emulator.NIC{Network: "m", Address: firstGuise.on(member)},
 		}},
 		Balancers: []emulator.Balancer{{Project: "p", Region: "r", Name: "b", Address: a("198.51.100.2"), Protocol: "TCP", Ports: []string{"1-2"}}},
 		Firewalls: []emulator.Firewall{{Project: "p", Network: "n", Name: "f", SourceTags: []string{"t"},

@@ -34,6 +34,9 @@ func (*VPC) Sync(context.Context, emulator.Network) error { return errUnsupporte
 // Health fails.
 func (*VPC) Health(emulator.Balancer) (map[netip.Addr]bool, error) { return nil, errUnsupported }
 
+// From knows nobody.
+func (*VPC) From(a netip.Addr) (emulator.Network, netip.Addr) { return emulator.Network{}, a }
+
 // Listen fails.
 func (*VPC) Listen(string, string) (net.Listener, error) { return nil, errUnsupported }
 
