@@ -5,8 +5,8 @@ SHELL := bash
 GO ?= go
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unreleased)
 
-# Debian packages that real machines, lint and the walkthrough need on this one.
-PACKAGES := git mmdebstrap runc nftables iproute2 e2fsprogs util-linux kmod gcc libc6-dev shellcheck
+# Debian packages that real machines, lint, the walkthrough and the page of the embedded GCE (chromium) need.
+PACKAGES := git mmdebstrap runc nftables iproute2 e2fsprogs util-linux kmod gcc libc6-dev shellcheck chromium
 root := $(shell [ "$$(uname -s)" = Linux ] && [ "$$(id -u)" = 0 ] && echo yes)
 
 # How long "make fuzz" gives to each of its targets.
