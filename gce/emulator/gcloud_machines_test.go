@@ -32,7 +32,7 @@ func TestGcloudMachines(t *testing.T) {
 
 	// Their life.
 	g.do("instances add-metadata m1 --metadata=a=b,enable-guest-attributes=TRUE")
-	g.prints("instances describe m1 --format=value(metadata.items.extract(key).flatten())", "enable-guest-attributes,a")
+	g.prints("instances describe m1 --format=value(metadata.items.extract(key).flatten())", "a,enable-guest-attributes")
 	g.do("instances remove-metadata m1 --keys=a")
 	g.do("instances add-tags m1 --tags=c")
 	g.do("instances remove-tags m1 --tags=a")
@@ -96,5 +96,5 @@ func TestGcloudMachines(t *testing.T) {
 		t.Errorf("operations: %q", ops)
 	}
 	g.shows("operations describe "+name+" --zone=europe-west1-b", "operationType: createSnapshot", "status: DONE", "progress: 100")
-	g.shows("operations list --filter=user=system --format=value(TYPE,targetLink.basename(),HTTP_STATUS)", "compute.instances.preempted m2")
+	g.shows("operations list --filter=user=system --format=value(TYPE,targetLink.basename(),HTTP_STATUS)", "compute.instances.preempted m2 200")
 }
