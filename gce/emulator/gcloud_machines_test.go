@@ -53,16 +53,7 @@ func TestGcloudMachines(t *testing.T) {
 	}
 	g.prints("instances list --filter=scheduling.preemptible=true --format=value(name,status)", "m2 TERMINATED")
 	g.prints("instances get-serial-port-output m1", "booting m1")
-	w.backend.mu.Lock()
-	var key MachineKey
-	for k := range w.backend.running {
-		if k.Name == "m1" {
-			key = k
-		}
-	}
-	w.backend.mu.Unlock()
-	guest := source{w.s, in(key.Project, "zones/"+key.Zone, "instances", key.Name), key.ID}
-	if err := guest.PutGuestAttribute("hostkeys", "ssh-ed25519", "AAAA"); err != nil {
+	if err := w.guest("m1").PutGuestAttribute("hostkeys", "ssh-ed25519", "AAAA"); err != nil {
 		t.Fatal(err)
 	}
 	g.prints("instances get-guest-attributes m1", "NAMESPACE KEY VALUE\nhostkeys ssh-ed25519 AAAA")
