@@ -95,14 +95,6 @@ func (s *suite) metadata(t *testing.T, i *computepb.Instance) {
 	if err != nil || len(now.GetMetadata().GetItems()) != 3 || now.GetMetadata().GetFingerprint() == old {
 		t.Errorf("metadata %v, %v; want three items and another fingerprint", now.GetMetadata(), err)
 	}
-	tags := now.GetTags()
-	tags.Items = append(tags.Items, s.name("more"))
-	if err := in.SetTags(ctx, name, tags); err != nil {
-		t.Error(err)
-	}
-	if err := in.SetTags(ctx, name, tags); !gce.Stale(err) {
-		t.Errorf("tags with an old fingerprint: %v, want stale", err)
-	}
 	if written, err := in.GuestAttributes(ctx, name, "suite/"); err != nil || len(written) != 0 {
 		t.Errorf("guest attributes nobody wrote: %v, %v; want none and no error", written, err)
 	}
