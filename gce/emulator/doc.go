@@ -38,6 +38,9 @@
 // that ends is made anew under its name; a deleted machine stays listed in
 // target pools and as the next hop of routes.
 //
+// SEMANTICS.md lists what each resource may not do, where each rule is from and
+// which test breaks it, and which methods answer 501.
+//
 // Two things are accepted that nothing behind the API follows, because clusters
 // leave them behind and somebody has to find and remove them: target pools
 // (targetpool.go) and routes to instances (route.go).

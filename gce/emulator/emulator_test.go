@@ -213,6 +213,7 @@ type machines struct {
 	// snapshots are the names of the disks they are of.
 	snapshots map[uint64]string
 	starts    int
+	stops     []bool // whether each was graceful
 	syncs     int
 	network   Network
 	exited    func(MachineKey)
@@ -282,9 +283,10 @@ func (b *machines) Start(ctx context.Context, m Machine) error {
 	return nil
 }
 
-func (b *machines) Stop(_ context.Context, m Machine, _ bool) error {
+func (b *machines) Stop(_ context.Context, m Machine, graceful bool) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.stops = append(b.stops, graceful)
 	delete(b.running, m.MachineKey)
 	return nil
 }

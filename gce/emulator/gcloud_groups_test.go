@@ -50,6 +50,28 @@ func TestGcloudGroups(t *testing.T) {
 	g.prints("instances list --format=value(name)", "")
 }
 
+// TestGcloudPools makes what Kubernetes leaves behind, and finds and removes it.
+func TestGcloudPools(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	g := w.long()
+	w.subnet()
+	w.made("POST", zoneB+"instances", instance("m", nil))
+	g.do("http-health-checks create legacy --port=10256 --request-path=/healthz")
+	g.prints("http-health-checks list", "NAME HOST PORT REQUEST_PATH\nlegacy 10256 /healthz")
+	g.do("target-pools create pool --http-health-check=legacy --session-affinity=CLIENT_IP")
+	g.do("target-pools add-instances pool --instances=m --instances-zone=europe-west1-b")
+	g.prints("target-pools list", "NAME REGION SESSION_AFFINITY BACKUP HEALTH_CHECKS\npool europe-west1 CLIENT_IP legacy")
+	g.shows("target-pools describe pool", "name: pool", "- https://www.googleapis.com/compute/v1/"+zoneB+"instances/m")
+	g.do("forwarding-rules create rule --region=europe-west1 --target-pool=pool --ports=80")
+	g.refuses("target-pools delete pool", "is already being used by 'projects/p/regions/europe-west1/forwardingRules/rule'")
+	g.refuses("http-health-checks delete legacy", "is already being used by 'projects/p/regions/europe-west1/targetPools/pool'")
+	g.do("forwarding-rules delete rule --region=europe-west1")
+	g.do("target-pools remove-instances pool --instances=m --instances-zone=europe-west1-b")
+	g.do("target-pools delete pool")
+	g.do("http-health-checks delete legacy")
+}
+
 // TestGcloudBalancer makes a balancer with gcloud and takes it apart.
 func TestGcloudBalancer(t *testing.T) {
 	t.Parallel()
@@ -63,7 +85,7 @@ func TestGcloudBalancer(t *testing.T) {
 	g.do("instance-groups unmanaged delete second")
 	g.do("instance-groups unmanaged remove-instances g --instances=m1")
 	g.do("instance-groups unmanaged add-instances g --instances=m1")
-	g.prints("instance-groups unmanaged list-instances g", "NAME ZONE STATUS\nm1 europe-west1-b RUNNING")
+	g.prints("instance-groups unmanaged list-instances g", "NAME STATUS\nm1 RUNNING")
 	g.prints("instance-groups unmanaged list --filter=name=g --zones=europe-west1-b", "NAME ZONE NETWORK NETWORK_PROJECT MANAGED INSTANCES\ng europe-west1-b default p No 1")
 	g.do("health-checks create https ready --region=europe-west1 --port=443 --request-path=/readyz --check-interval=2s --timeout=1s")
 	g.do("health-checks update https ready --region=europe-west1 --unhealthy-threshold=3")

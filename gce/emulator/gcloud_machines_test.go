@@ -32,7 +32,7 @@ func TestGcloudMachines(t *testing.T) {
 
 	// Their life.
 	g.do("instances add-metadata m1 --metadata=a=b,enable-guest-attributes=TRUE")
-	g.prints("instances describe m1 --format=value(metadata.items.extract(key).flatten())", "enable-guest-attributes,a")
+	g.prints("instances describe m1 --format=value(metadata.items.extract(key).flatten())", "a,enable-guest-attributes")
 	g.do("instances remove-metadata m1 --keys=a")
 	g.do("instances add-tags m1 --tags=c")
 	g.do("instances remove-tags m1 --tags=a")
@@ -53,16 +53,7 @@ func TestGcloudMachines(t *testing.T) {
 	}
 	g.prints("instances list --filter=scheduling.preemptible=true --format=value(name,status)", "m2 TERMINATED")
 	g.prints("instances get-serial-port-output m1", "booting m1")
-	w.backend.mu.Lock()
-	var key MachineKey
-	for k := range w.backend.running {
-		if k.Name == "m1" {
-			key = k
-		}
-	}
-	w.backend.mu.Unlock()
-	guest := source{w.s, in(key.Project, "zones/"+key.Zone, "instances", key.Name), key.ID}
-	if err := guest.PutGuestAttribute("hostkeys", "ssh-ed25519", "AAAA"); err != nil {
+	if err := w.guest("m1").PutGuestAttribute("hostkeys", "ssh-ed25519", "AAAA"); err != nil {
 		t.Fatal(err)
 	}
 	g.prints("instances get-guest-attributes m1", "NAMESPACE KEY VALUE\nhostkeys ssh-ed25519 AAAA")
@@ -96,5 +87,5 @@ func TestGcloudMachines(t *testing.T) {
 		t.Errorf("operations: %q", ops)
 	}
 	g.shows("operations describe "+name+" --zone=europe-west1-b", "operationType: createSnapshot", "status: DONE", "progress: 100")
-	g.shows("operations list --filter=user=system --format=value(TYPE,targetLink.basename(),HTTP_STATUS)", "compute.instances.preempted m2")
+	g.shows("operations list --filter=user=system --format=value(TYPE,targetLink.basename(),HTTP_STATUS)", "compute.instances.preempted m2 200")
 }

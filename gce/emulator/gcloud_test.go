@@ -19,7 +19,8 @@ type gcloud struct {
 	ran, checked atomic.Int64
 }
 
-// gcloud returns one. It has the settings that "hakube local env" prints.
+// gcloud returns one. It has the settings that "hakube local env" prints, and
+// a project, zone and region of its own.
 func (w *world) gcloud() *gcloud {
 	w.t.Helper()
 	if _, err := exec.LookPath("gcloud"); err != nil {
@@ -30,6 +31,8 @@ func (w *world) gcloud() *gcloud {
 		"HOME="+home, "CLOUDSDK_CONFIG="+filepath.Join(home, "gcloud"), "CLOUDSDK_CORE_PROJECT=p",
 		"CLOUDSDK_COMPUTE_ZONE=europe-west1-b", "CLOUDSDK_COMPUTE_REGION=europe-west1",
 		"CLOUDSDK_API_ENDPOINT_OVERRIDES_COMPUTE="+w.web.URL+"/compute/v1/", "CLOUDSDK_AUTH_ACCESS_TOKEN=x",
+		"CLOUDSDK_API_ENDPOINT_OVERRIDES_IAM="+w.web.URL+"/", "CLOUDSDK_API_ENDPOINT_OVERRIDES_OSLOGIN="+w.web.URL+"/",
+		"CLOUDSDK_API_ENDPOINT_OVERRIDES_CLOUDRESOURCEMANAGER="+w.web.URL+"/", "CLOUDSDK_CORE_ACCOUNT=operator@local.invalid",
 		"CLOUDSDK_CORE_DISABLE_PROMPTS=1", "CLOUDSDK_CORE_CHECK_GCE_METADATA=false", "CLOUDSDK_CORE_DISABLE_FILE_LOGGING=1",
 		"NO_PROXY=127.0.0.1", "no_proxy=127.0.0.1")}
 	w.t.Cleanup(func() {

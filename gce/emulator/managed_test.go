@@ -51,6 +51,33 @@ func TestGroupKeepsUp(t *testing.T) {
 	w.made("POST", zoneB+"instances/"+one.Name+"/stop", nil)
 	w.anew(one)
 	w.stable("g", 4)
+	one = w.backend.net().Machines[0]
+	w.made("DELETE", zoneB+"instances/"+one.Name, nil)
+	w.anew(one)
+	w.stable("g", 4)
+	one = w.backend.net().Machines[0] // broken: it ended without anybody's asking
+	w.backend.mu.Lock()
+	delete(w.backend.running, one.MachineKey)
+	w.backend.mu.Unlock()
+	w.backend.exited(one.MachineKey)
+	w.anew(one)
+	w.stable("g", 4)
+}
+
+// TestPreemptedMember is made anew under its name when its group looks.
+func TestPreemptedMember(t *testing.T) {
+	w := newWorld(t)
+	w.subnet()
+	properties := instance("", obj{"machineType": "n1-standard-1", "scheduling": obj{"preemptible": true}})
+	delete(properties, "name")
+	properties["networkInterfaces"].([]any)[0].(obj)["subnetwork"] = regionW + "subnetworks/s"
+	w.made("POST", "projects/p/global/instanceTemplates", obj{"name": "spot", "properties": properties})
+	w.made("POST", zoneB+"instanceGroupManagers", obj{"name": "g", "targetSize": 2, "instanceTemplate": "global/instanceTemplates/spot"})
+	w.stable("g", 2)
+	one := w.backend.net().Machines[0]
+	w.made("POST", zoneB+"instances/"+one.Name+"/simulateMaintenanceEvent", nil)
+	w.anew(one)
+	w.stable("g", 2)
 }
 
 // anew waits until a group has made a machine anew, under its name.

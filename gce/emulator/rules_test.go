@@ -102,6 +102,7 @@ func TestRulesOfUse(t *testing.T) {
 		switch name {
 		case "instance":
 			x.body["networkInterfaces"].([]any)[0].(obj)["accessConfigs"].([]any)[0].(obj)["natIP"] = w.reserved("machine-ip")
+			x.body["networkInterfaces"].([]any)[0].(obj)["aliasIpRanges"] = []any{obj{"ipCidrRange": "/24", "subnetworkRangeName": "pods-default"}}
 		case "forwarding rule":
 			x.body["IPAddress"] = w.reserved("rule-ip")
 		}
@@ -125,6 +126,10 @@ func TestRulesOfUse(t *testing.T) {
 			t.Errorf("deleting %s: %s", used, m)
 		}
 	}
+	// So is what they stand on in part.
+	w.refused(400, "resourceInUseByAnotherResource", "PATCH", regionW+"subnetworks/s", obj{
+		"fingerprint": w.get(regionW + "subnetworks/s")["fingerprint"], "secondaryIpRanges": []any{}})
+	w.refused(400, "invalid", "PATCH", regionW+"backendServices/service", obj{"protocol": "UDP"})
 	// A network says it later, in the operation.
 	op := w.do("DELETE", "projects/p/global/networks/default", nil)
 	if e := objects(sub(op, "error"), "errors"); len(e) != 1 || str(e[0], "code") != "RESOURCE_IN_USE_BY_ANOTHER_RESOURCE" {

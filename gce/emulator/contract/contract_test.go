@@ -31,6 +31,7 @@ func TestSees(t *testing.T) {
 		"unknown parameter":      {"GET", network + "?wonder=1", "", 200, `{"kind":"compute#networkList"}`, "'wonder'"},
 		"parameter's type":       {"GET", network + "?maxResults=x", "", 200, `{"kind":"compute#networkList"}`, "Not an integer"},
 		"parameter twice":        {"GET", network + "?maxResults=1&maxResults=2", "", 200, `{"kind":"compute#networkList"}`, "cannot be repeated"},
+		"parameter's range":      {"GET", "/compute/v1/projects/p/zones/z-b/instances/i/serialPort?port=5", "", 400, badError, "Must be between 1 and 4"},
 		"parameter missing":      {"POST", "/compute/v1/projects/p/zones/z-b/instanceGroupManagers/g/resize", "", 400, badError, "'size' not specified"},
 		"no body":                {"POST", network, "", 400, badError, "'resource' not specified"},
 		"body of a get":          {"GET", network + "/n", `{"name":"n"}`, 404, missingError, "has no body"},

@@ -68,8 +68,12 @@ func (a *API) param(p *Parameter, v string) string {
 		if p.Format == "int32" || p.Format == "uint32" {
 			bits = 33 // maxResults is uint32
 		}
-		if _, err := strconv.ParseInt(v, 10, bits); err != nil {
+		n, err := strconv.ParseInt(v, 10, bits)
+		if err != nil {
 			return "Not an integer."
+		}
+		if p.Maximum > 0 && (n < p.Minimum || n > p.Maximum) {
+			return fmt.Sprintf("Must be between %d and %d.", p.Minimum, p.Maximum)
 		}
 	case "boolean":
 		if _, err := strconv.ParseBool(strings.ToLower(v)); err != nil {

@@ -51,6 +51,8 @@ type Parameter struct {
 	Format   string   `json:"format"`
 	Enum     []string `json:"enum"`
 	Repeated bool     `json:"repeated"`
+	Minimum  int64    `json:"minimum,string"`
+	Maximum  int64    `json:"maximum,string"` // zero: there is none
 }
 
 // A Schema describes a JSON value.

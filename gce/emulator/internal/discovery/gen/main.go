@@ -116,7 +116,7 @@ func method(m map[string]any) map[string]any {
 	params := map[string]any{}
 	given, _ := m["parameters"].(map[string]any)
 	for name, p := range given {
-		params[name] = pick(p.(map[string]any), "location", "pattern", "required", "type", "format", "enum", "repeated")
+		params[name] = pick(p.(map[string]any), "location", "pattern", "required", "type", "format", "enum", "repeated", "minimum", "maximum")
 	}
 	kept["parameters"] = params
 	return kept
