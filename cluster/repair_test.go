@@ -9,7 +9,10 @@ import (
 	"testing"
 	"time"
 
-	"hakube/gce/local/model"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	corev1client "k8s.io/client-go/kubernetes/typed/core/v1"
+
 	"hakube/replicate"
 	"hakube/replicate/etcdtest"
 )
@@ -17,7 +20,6 @@ import (
 // A sick cluster is one of model machines in which something failed.
 type sickCluster struct {
 	*world
-	m       *model.Machines
 	o       *operator
 	names   []string // the masters, the first-born first
 	zones   []string
@@ -27,9 +29,14 @@ type sickCluster struct {
 // newSick makes a cluster of so many masters. The last of them is to fail.
 func newSick(t *testing.T, masters int) *sickCluster {
 	t.Helper()
-	w, m := newModelWorld(t)
+	w, _ := newModelWorld(t)
+	return sickOf(t, w, masters)
+}
+
+func sickOf(t *testing.T, w *world, masters int) *sickCluster {
+	t.Helper()
 	o := w.operator(func(s *Settings) { s.NumNodes, s.InitTimeout = 1, Seconds(5*time.Second) })
-	c := &sickCluster{world: w, m: m, o: o, names: []string{"kubernetes-master"}, zones: []string{string(zoneB)}, patient: masters - 1}
+	c := &sickCluster{world: w, o: o, names: []string{"kubernetes-master"}, zones: []string{string(zoneB)}, patient: masters - 1}
 	// Silence is waited for again and again.
 	o.deps.Ready = 500 * time.Millisecond
 	o.deps.SSH = replicate.NewRunner(replicate.Options{Signer: o.deps.Signer, Dial: w.dial, Timeout: 500 * time.Millisecond})
@@ -39,7 +46,16 @@ func newSick(t *testing.T, masters int) *sickCluster {
 		c.names = append(c.names, w.mustUp(o.replica(zone)).Replica)
 		c.zones = append(c.zones, string(zone))
 	}
+	_, err := c.configMaps().Create(context.Background(), &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: "written-before"}}, metav1.CreateOptions{})
+	c.must(err)
 	return c
+}
+
+func (c *sickCluster) configMaps() corev1client.ConfigMapInterface {
+	c.t.Helper()
+	client, err := c.o.run(StatusVerb).kube(context.Background())
+	c.must(err)
+	return client.ConfigMaps("default")
 }
 
 func (c *sickCluster) must(err error) {
@@ -52,7 +68,7 @@ func (c *sickCluster) must(err error) {
 // guest is the i-th master's machine.
 func (c *sickCluster) guest(i int) *etcdtest.Guest {
 	c.t.Helper()
-	g, err := c.m.Guest(c.names[i], c.zones[i])
+	g, err := c.models.Guest(c.names[i], c.zones[i])
 	c.must(err)
 	return g
 }
@@ -206,6 +222,9 @@ func (c *sickCluster) whole(masters int) {
 	}
 	if masters > 1 && len(v.Status.Balancer.Backends) != masters {
 		c.t.Errorf("backends are %+v", v.Status.Balancer)
+	}
+	if _, err := c.configMaps().Get(context.Background(), "written-before", metav1.GetOptions{}); err != nil {
+		c.t.Errorf("what was written before: %v", err)
 	}
 }
 

@@ -38,6 +38,7 @@ revive_ring() {
 	fi
 	make_etcd_pki
 	write_etcd_unit
+	start_fetching etcd # nothing, if it is there
 	need etcd
 	systemctl reset-failed "etcd@$1.service" 2>/dev/null || true
 	start_ring "$1"
