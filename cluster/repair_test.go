@@ -282,3 +282,43 @@ func TestFromSurvivor(t *testing.T) {
 		})
 	}
 }
+
+// TestUpOnLostVoter: up starts no voter without its data, and founds no second
+// cluster in place of one; repair does it right.
+func TestUpOnLostVoter(t *testing.T) {
+	for _, x := range []struct {
+		name    string
+		patient int
+		blank   bool // there is a disk of its name, with nothing on it
+		says    string
+	}{
+		{"replica", 2, false, "it takes no other member before all are"},
+		{"replica, new disk", 2, true, "has no data of it"},
+		{"first-born", 0, false, "lives in zone europe-west1-c and europe-west1-d, not in europe-west1-b"},
+		{"first-born, new disk", 0, true, "waiting for the cluster to be valid"},
+	} {
+		t.Run(x.name, func(t *testing.T) {
+			c := newSick(t, 3)
+			c.patient = x.patient
+			c.deleteMachine(c.patient)
+			c.deleteDisk(c.patient)
+			if x.blank {
+				c.must(c.o.run(Up).insertDisk(context.Background(), c.names[c.patient]+"-pd", c.zones[c.patient]))
+			}
+			up := c.o
+			if c.patient > 0 {
+				up = c.o.replica(Zone(c.zones[c.patient]))
+			}
+			ctx, cancel := context.WithTimeout(context.Background(), 4*time.Second)
+			defer cancel()
+			_, err := up.Up(ctx, c.events())
+			if err == nil || !strings.Contains(err.Error(), x.says) {
+				t.Errorf("up ended with %v", err)
+			}
+			_, err = c.o.Repair(context.Background(), "", c.events())
+			c.must(err)
+			c.whole(3)
+			c.mustDown(c.o.again(func(s *Settings) { s.Zone = "" }))
+		})
+	}
+}
