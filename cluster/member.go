@@ -226,7 +226,7 @@ func (s started) hasItsData(ctx context.Context) error {
 	}
 	return &Refused{
 		Why:  fmt.Sprintf("%s in %s votes in ring %s and has no data of it (%s): with none it would break what it has promised the others", s.of.name, s.of.zone, s.ring, verdictText(x)),
-		Cure: repairMaster(s.of) + " takes it out of the ring and has it join again",
+		Cure: "hakube repair " + s.of.name + " takes it out of the ring and has it join again",
 	}
 }
 
