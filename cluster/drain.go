@@ -165,6 +165,9 @@ func (busy) Waits()                   {}
 func (busy) Do(context.Context) error { return nil } // never wanted
 
 func (b busy) Observe(ctx context.Context) (plan.State, error) {
+	if b.mode == RemoveReplica && b.have.statusOf(b.replica) != "RUNNING" {
+		return plan.State{Is: plan.Absent, Why: "its machine does not run: no kubelet would end them"}, nil
+	}
 	if why := b.unreachable(ctx); why != "" {
 		b.giveUp(why)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"cloud.google.com/go/compute/apiv1/computepb"
@@ -149,6 +150,9 @@ func (r *run) insertMaster(ctx context.Context, o object) error {
 		}
 	case r.balanced:
 		own = "" // the balancer has the API's
+	}
+	if slices.ContainsFunc(r.have.masters(n), func(m object) bool { return m.name != o.name }) {
+		set(metadata, scripts.KeyStart, scripts.StartJoin) // around a blank disk it would found a second cluster beside the others'
 	}
 	return r.gce.Instances(o.zone).Insert(ctx, &computepb.Instance{
 		Name:         &o.name,

@@ -190,6 +190,10 @@ func (s started) Do(ctx context.Context) error {
 	start := replicate.StartMember
 	if s.mode == Repair {
 		start = replicate.StartMemberAgain
+	} else if x, _ := ring.ByPeerURL(s.peerURL()); !x.Learner {
+		if err := s.hasItsData(ctx); err != nil {
+			return err
+		}
 	}
 	err = s.overSSH(ctx, s.of, 2*scriptLimit, func(ctx context.Context, to replicate.Host) error {
 		if err := replicate.CopyKeys(ctx, s.deps.SSH, from, to); err != nil {
@@ -207,6 +211,23 @@ func (s started) Do(ctx context.Context) error {
 			return st.Is == plan.Present, st.Why, err
 		},
 	})
+}
+
+// hasItsData refuses to start a voter that has lost its data: it would forget what
+// it has voted for, and raft relies on that.
+func (s started) hasItsData(ctx context.Context) error {
+	var x replicate.Revived
+	err := s.overSSH(ctx, s.of, 2*scriptLimit, func(ctx context.Context, h replicate.Host) (err error) {
+		x, err = replicate.ReviveEtcd(ctx, s.deps.SSH, h)
+		return err
+	})
+	if err != nil || x.Disk && x.Rings[s.ring].State == replicate.RingRuns {
+		return err
+	}
+	return &Refused{
+		Why:  fmt.Sprintf("%s in %s votes in ring %s and has no data of it (%s): with none it would break what it has promised the others", s.of.name, s.of.zone, s.ring, verdictText(x)),
+		Cure: "hakube repair " + s.of.name + " takes it out of the ring and has it join again",
+	}
 }
 
 func (started) Undo(context.Context) error { return nil } // it ends with its membership

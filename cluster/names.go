@@ -53,6 +53,11 @@ func (n Names) MasterEtcd() string     { return n.Master() + "-etcd" }
 func (n Names) MasterHealth() string   { return n.Master() + "-health-check" }
 func (n Names) NodeAll() string        { return n.Node + "-all" }
 
+// isMaster tells whether a machine of that name would be a master.
+func (n Names) isMaster(name string) bool {
+	return name == n.Master() || strings.HasPrefix(name, n.Master()+"-")
+}
+
 // DiskOf is the data disk of a master.
 func (n Names) DiskOf(master string) string { return master + diskSuffix }
 

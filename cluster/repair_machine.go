@@ -144,6 +144,9 @@ func (a sshAnswers) Do(ctx context.Context) error {
 		return err
 	}
 	a.moved(a.of.name)
+	if err := plan.Gate(ctx); err != nil {
+		return err
+	}
 	if err := a.insertMaster(ctx, a.of); err != nil {
 		return err
 	}
@@ -259,8 +262,13 @@ func verdictText(x replicate.Revived) string {
 func (v revived) Do(ctx context.Context) error {
 	var last replicate.Revived
 	err := v.look(ctx, &last)
-	if err != nil && ctx.Err() == nil && v.have.statusOf(v.of) == "RUNNING" {
+	var failed *replicate.RunError // by itself: a reset would not help
+	if err != nil && ctx.Err() == nil && !errors.As(err, &failed) && v.have.statusOf(v.of) == "RUNNING" {
 		// It ran, and its disk failed under it: what a boot says of it counts.
+		if err := plan.Gate(ctx); err != nil {
+			return err
+		}
+		plan.Note(ctx, "its data disk does not answer: the machine is reset")
 		if err := v.gce.Instances(v.of.zone).Reset(ctx, v.of.name); err != nil {
 			return err
 		}

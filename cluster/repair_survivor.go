@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
+
 	"hakube/cluster/plan"
 	"hakube/gce"
 	"hakube/replicate"
@@ -67,8 +69,6 @@ func (r *run) choose(ctx context.Context, s *sight, name string) (loss Loss, err
 		return loss, &Refused{Why: name + " has no data disk: there is nothing to go on with", Cure: `"hakube status" shows who has one`}
 	case s.quorum() && !begun:
 		return loss, &Refused{Why: "both rings have quorum: nothing need be lost", Cure: "hakube repair"}
-	case begun && len(s.masters) == 1:
-		return loss, &Refused{Why: name + " is the only master already, and its rings have quorum", Cure: "hakube repair " + name}
 	}
 	if err := r.ownsDisk(ctx, m); err != nil {
 		return loss, err
@@ -80,6 +80,14 @@ func (r *run) choose(ctx context.Context, s *sight, name string) (loss Loss, err
 			loss.GivenUp = append(loss.GivenUp, o.name)
 			r.givenUp = append(r.givenUp, o.object)
 		}
+	}
+	for _, o := range s.remains() {
+		loss.GivenUp = append(loss.GivenUp, o.name)
+		loss.Lines = append(loss.Lines, "what is left of "+o.name+" is removed")
+		r.givenUp = append(r.givenUp, o)
+	}
+	if begun && len(r.givenUp) == 0 {
+		return loss, &Refused{Why: name + " is the only master already, and its rings have quorum", Cure: "hakube repair " + name}
 	}
 	if !begun {
 		loss.Lines = append(loss.Lines, "what was written and had not reached "+name+" is lost; what the others alone have is not looked at")
@@ -107,6 +115,25 @@ func (r *run) choose(ctx context.Context, s *sight, name string) (loss Loss, err
 		}
 	}
 	return loss, r.model(ctx, s)
+}
+
+// remains are masters of which a cut run of this kind has left their Nodes, or of
+// the last of which only the balancer's parts.
+func (s *sight) remains() (list []object) {
+	for i := range s.nodes.list {
+		n := &s.nodes.list[i]
+		known := slices.ContainsFunc(s.masters, func(m seenMaster) bool { return m.name == n.Name })
+		if zone := n.Labels[corev1.LabelTopologyZone]; !known && zone != "" && s.names.isMaster(n.Name) {
+			list = append(list, object{kind: kindInstance, name: n.Name, zone: zone, role: roleMaster})
+		}
+	}
+	if len(list) > 0 || len(s.masters) > 1 {
+		return list
+	}
+	for _, o := range s.have.of(kindMasterGroup) {
+		list = append(list, object{kind: kindInstance, name: s.names.Replica(o.zone, 0), zone: o.zone, role: roleMaster})
+	}
+	return list
 }
 
 // aloneInRings tells that a run of this kind has already made the rings the

@@ -9,7 +9,10 @@ import (
 	"testing"
 	"time"
 
-	"hakube/gce/local/model"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	corev1client "k8s.io/client-go/kubernetes/typed/core/v1"
+
 	"hakube/replicate"
 	"hakube/replicate/etcdtest"
 )
@@ -17,7 +20,6 @@ import (
 // A sick cluster is one of model machines in which something failed.
 type sickCluster struct {
 	*world
-	m       *model.Machines
 	o       *operator
 	names   []string // the masters, the first-born first
 	zones   []string
@@ -27,9 +29,14 @@ type sickCluster struct {
 // newSick makes a cluster of so many masters. The last of them is to fail.
 func newSick(t *testing.T, masters int) *sickCluster {
 	t.Helper()
-	w, m := newModelWorld(t)
+	w, _ := newModelWorld(t)
+	return sickOf(t, w, masters)
+}
+
+func sickOf(t *testing.T, w *world, masters int) *sickCluster {
+	t.Helper()
 	o := w.operator(func(s *Settings) { s.NumNodes, s.InitTimeout = 1, Seconds(5*time.Second) })
-	c := &sickCluster{world: w, m: m, o: o, names: []string{"kubernetes-master"}, zones: []string{string(zoneB)}, patient: masters - 1}
+	c := &sickCluster{world: w, o: o, names: []string{"kubernetes-master"}, zones: []string{string(zoneB)}, patient: masters - 1}
 	// Silence is waited for again and again.
 	o.deps.Ready = 500 * time.Millisecond
 	o.deps.SSH = replicate.NewRunner(replicate.Options{Signer: o.deps.Signer, Dial: w.dial, Timeout: 500 * time.Millisecond})
@@ -39,7 +46,16 @@ func newSick(t *testing.T, masters int) *sickCluster {
 		c.names = append(c.names, w.mustUp(o.replica(zone)).Replica)
 		c.zones = append(c.zones, string(zone))
 	}
+	_, err := c.configMaps().Create(context.Background(), &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: "written-before"}}, metav1.CreateOptions{})
+	c.must(err)
 	return c
+}
+
+func (c *sickCluster) configMaps() corev1client.ConfigMapInterface {
+	c.t.Helper()
+	client, err := c.o.run(StatusVerb).kube(context.Background())
+	c.must(err)
+	return client.ConfigMaps("default")
 }
 
 func (c *sickCluster) must(err error) {
@@ -52,7 +68,7 @@ func (c *sickCluster) must(err error) {
 // guest is the i-th master's machine.
 func (c *sickCluster) guest(i int) *etcdtest.Guest {
 	c.t.Helper()
-	g, err := c.m.Guest(c.names[i], c.zones[i])
+	g, err := c.models.Guest(c.names[i], c.zones[i])
 	c.must(err)
 	return g
 }
@@ -207,6 +223,9 @@ func (c *sickCluster) whole(masters int) {
 	if masters > 1 && len(v.Status.Balancer.Backends) != masters {
 		c.t.Errorf("backends are %+v", v.Status.Balancer)
 	}
+	if _, err := c.configMaps().Get(context.Background(), "written-before", metav1.GetOptions{}); err != nil {
+		c.t.Errorf("what was written before: %v", err)
+	}
 }
 
 // TestFromSurvivor goes on with one master when the others and their disks are
@@ -259,6 +278,46 @@ func TestFromSurvivor(t *testing.T) {
 			if got := mastersOf(t, c.mustUp(c.o.replica(zoneC))); len(got) != 2 {
 				t.Errorf("grown again: %v", got)
 			}
+			c.mustDown(c.o.again(func(s *Settings) { s.Zone = "" }))
+		})
+	}
+}
+
+// TestUpOnLostVoter: up starts no voter without its data, and founds no second
+// cluster in place of one; repair does it right.
+func TestUpOnLostVoter(t *testing.T) {
+	for _, x := range []struct {
+		name    string
+		patient int
+		blank   bool // there is a disk of its name, with nothing on it
+		says    string
+	}{
+		{"replica", 2, false, "it takes no other member before all are"},
+		{"replica, new disk", 2, true, "has no data of it"},
+		{"first-born", 0, false, "lives in zone europe-west1-c and europe-west1-d, not in europe-west1-b"},
+		{"first-born, new disk", 0, true, "waiting for the cluster to be valid"},
+	} {
+		t.Run(x.name, func(t *testing.T) {
+			c := newSick(t, 3)
+			c.patient = x.patient
+			c.deleteMachine(c.patient)
+			c.deleteDisk(c.patient)
+			if x.blank {
+				c.must(c.o.run(Up).insertDisk(context.Background(), c.names[c.patient]+"-pd", c.zones[c.patient]))
+			}
+			up := c.o
+			if c.patient > 0 {
+				up = c.o.replica(Zone(c.zones[c.patient]))
+			}
+			ctx, cancel := context.WithTimeout(context.Background(), 4*time.Second)
+			defer cancel()
+			_, err := up.Up(ctx, c.events())
+			if err == nil || !strings.Contains(err.Error(), x.says) {
+				t.Errorf("up ended with %v", err)
+			}
+			_, err = c.o.Repair(context.Background(), "", c.events())
+			c.must(err)
+			c.whole(3)
 			c.mustDown(c.o.again(func(s *Settings) { s.Zone = "" }))
 		})
 	}

@@ -147,7 +147,7 @@ func (s *sight) unfinishedNodes() (list []Unfinished) {
 		case s.hasMachine(n.Name, zone):
 		case strings.HasPrefix(n.Name, s.names.Group(0)+"-"):
 			ghosts[zone] = append(ghosts[zone], n.Name)
-		case n.Name == s.names.Master() || strings.HasPrefix(n.Name, s.names.Master()+"-"):
+		case s.names.isMaster(n.Name):
 			if !slices.ContainsFunc(s.masters, func(m seenMaster) bool { return m.name == n.Name }) { // or it is that master's story
 				list = append(list, Unfinished{Step: "node " + n.Name + " has no machine", Command: "kubectl delete node " + n.Name})
 			}

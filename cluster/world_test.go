@@ -45,6 +45,7 @@ type world struct {
 	after    func(time.Duration) <-chan time.Time // the embedded GCE's clock; nil: the real one
 	fail     map[string]string                    // by machine or role: why its script gives up
 	console  string
+	models   *model.Machines                                                   // what its machines are; nil: those of this file
 	alone    bool                                                              // the environment is empty already
 	dial     func(ctx context.Context, network, addr string) (net.Conn, error) // reaches external addresses
 }
@@ -74,7 +75,7 @@ func newModelWorldWith(t testing.TB, change ...func(*emulator.Options)) (*world,
 }
 
 func modelWorld(t testing.TB, m *model.Machines, change ...func(*emulator.Options)) (*world, *model.Machines) {
-	w := &world{t: t, dial: func(ctx context.Context, _, addr string) (net.Conn, error) {
+	w := &world{t: t, models: m, dial: func(ctx context.Context, _, addr string) (net.Conn, error) {
 		to, err := netip.ParseAddrPort(addr)
 		if err != nil {
 			return nil, err

@@ -71,7 +71,7 @@ func MayAdd(ring string, voters []Voter) error {
 	return &QuorumError{
 		Ring: ring,
 		Why:  fmt.Sprintf("etcd ring %s has %d voters and %d of them are alive: it takes no other member before all are", ring, q.Voters, q.Alive),
-		Cure: bringBack(voters) + "or remove what will not come back: KUBE_DELETE_NODES=false hakube down in its zone",
+		Cure: bringBack(voters) + "or have it made again: hakube repair; or remove what will not come back: KUBE_DELETE_NODES=false hakube down in its zone",
 	}
 }
 

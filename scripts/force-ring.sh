@@ -19,6 +19,7 @@ force() {
 	[[ -d $DISK/etcd/$1/member ]] || die "this machine has no data of ring $1"
 	make_etcd_pki
 	write_etcd_unit
+	start_fetching etcd # nothing, if it is there
 	need etcd
 	normally
 	systemctl reset-failed "etcd@$1.service" 2>/dev/null || true

@@ -118,6 +118,9 @@ configure_ring events 4002 2381`
 	g.want("ETCD_LISTEN_CLIENT_URLS=https://127.0.0.1:4002\nETCD_INITIAL_CLUSTER=m=https://m:2381,n=https://n:2381\nETCD_INITIAL_CLUSTER_STATE=existing\n", configure)
 	g.write(map[string]string{"hakube/founded": "x"})
 	g.fails("has lost its data", configure)
+	g = newGuest(t) // who founded the ring does so once
+	g.write(map[string]string{"hakube/founded": "x", "etcd/events/member/wal": "x"})
+	g.want("ETCD_LISTEN_CLIENT_URLS=https://127.0.0.1:4002\nETCD_INITIAL_CLUSTER=m=https://m.z.c.p.internal:2381\nETCD_INITIAL_CLUSTER_STATE=existing\n", configure)
 }
 
 // pipe runs a script as it runs over ssh: from stdin.

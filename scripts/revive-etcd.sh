@@ -22,7 +22,7 @@ restarts() { systemctl show "etcd@$1.service" -p NRestarts --value; }
 last_word() {
 	journalctl --no-pager -q -o cat -n 50 -u "etcd@$1.service" |
 		grep -E '"level":"(fatal|panic|error)"|^panic:' | tail -n 1 |
-		sed -E 's/.*"msg":"([^"]*)".*"error":"([^"]*)".*/\1: \2/' | cut -c 1-300
+		sed -E 's/.*"msg":"([^"]*)".*"error":"(([^"\\]|\\.)*)".*/\1: \2/; s/\\"/"/g' | cut -c 1-300
 }
 
 revive_ring() {
@@ -38,6 +38,7 @@ revive_ring() {
 	fi
 	make_etcd_pki
 	write_etcd_unit
+	start_fetching etcd # nothing, if it is there
 	need etcd
 	systemctl reset-failed "etcd@$1.service" 2>/dev/null || true
 	start_ring "$1"

@@ -50,6 +50,7 @@ make_etcd_pki() {
 # again, then without data it goes on joining (again-RING) until it has some.
 configure_ring() {
 	local data=$DISK/etcd/$1 members=$NAME=https://$FQDN:$3 state=new
+	if [[ -e $STATE/founded ]]; then state=existing; fi # with data that etcd does not take for such, it ends
 	if [[ -s $STATE/ring-$1 ]]; then
 		{ read -r _ && read -r members; } <"$STATE/ring-$1"
 		state=existing

@@ -1,0 +1,175 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"hakube/cluster/plan"
+	"hakube/replicate"
+)
+
+// A repairCut is a cluster in which something failed, and the command for it.
+type repairCut struct {
+	name    string
+	masters int
+	happen  func(*sickCluster)
+	run     func(context.Context, *sickCluster, func(plan.Event)) error
+	left    int // masters that are there in the end
+}
+
+func repairAll(ctx context.Context, c *sickCluster, report func(plan.Event)) error {
+	_, err := c.o.Repair(ctx, "", report)
+	return err
+}
+
+func fromFirst(ctx context.Context, c *sickCluster, report func(plan.Event)) error {
+	_, err := c.o.FromSurvivor(ctx, c.names[0], report, func(Loss) error { return nil })
+	return err
+}
+
+// repairCuts have each changing call of a repair in them.
+var repairCuts = []repairCut{
+	{"machine_and_disk", 3, func(c *sickCluster) { c.deleteMachine(c.patient); c.deleteDisk(c.patient) }, repairAll, 3},
+	{"disk_under_it", 3, func(c *sickCluster) { c.must(c.guest(c.patient).LoseDataDisk()) }, repairAll, 3},
+	{"boot_disk", 2, func(c *sickCluster) { c.must(c.guest(c.patient).LoseBootDisk()) }, repairAll, 2},
+	{"data_of_a_ring", 3, func(c *sickCluster) { c.must(c.guest(c.patient).LoseEtcd(replicate.RingMain)) }, repairAll, 3},
+	{"from_survivor", 2, func(c *sickCluster) { c.deleteMachine(1); c.deleteDisk(1) }, fromFirst, 1},
+	{"from_survivor_of_three", 3, func(c *sickCluster) {
+		c.deleteMachine(1)
+		c.deleteDisk(1)
+		c.must(c.guest(2).LoseEtcd(replicate.RingEvents))
+	}, fromFirst, 1},
+}
+
+// repairTroubles are those of the matrix that end a run.
+var repairTroubles = []string{"killed_before", "killed_after", "operation_fails", "interrupted"}
+
+// TestRepairCut ends a repair at each of its changing calls, in each of the ways of
+// TestMatrix that end a run. By turns the same again, or what status says, ends it
+// with the voters there are to be and with what was written before.
+func TestRepairCut(t *testing.T) {
+	for _, v := range Variables() { // t.Setenv would forbid parallel tests
+		if old, set := os.LookupEnv(v.Name); set {
+			os.Unsetenv(v.Name)
+			t.Cleanup(func() { os.Setenv(v.Name, old) })
+		}
+	}
+	all, calls := 0, 0
+	for row, x := range repairCuts {
+		t.Run(x.name, func(t *testing.T) {
+			list := x.undisturbed(t)
+			calls += len(list)
+			for k, at := range list {
+				for i, name := range repairTroubles {
+					trouble := troubles[slices.IndexFunc(troubles, func(x trouble) bool { return x.name == name })]
+					if trouble.faults[at.way] == nil || testing.Short() && (k != row*5%len(list) || i != row%len(repairTroubles)) {
+						continue
+					}
+					all++
+					t.Run(fmt.Sprintf("call=%02d_%s.%d/%s", k+1, at.name, at.nth, trouble.name), func(t *testing.T) {
+						t.Parallel()
+						x.cut(t, at, trouble, k+i)
+					})
+				}
+			}
+		})
+	}
+	fmt.Printf("REPORT TestRepairCut: %d repairs, %d changing calls, %d cuts\n", len(repairCuts), calls, all)
+}
+
+func (x repairCut) sick(t *testing.T) (*sickCluster, *saboteur) {
+	w, s, _ := matrixWorld(t)
+	c := sickOf(t, w, x.masters)
+	c.o.settings.InitTimeout = Seconds(time.Minute)
+	x.happen(c)
+	return c, s
+}
+
+func (x repairCut) undisturbed(t *testing.T) []changing {
+	c, s := x.sick(t)
+	s.watch(changing{}, trouble{}, nil)
+	if err := x.run(context.Background(), c, c.events()); err != nil {
+		t.Fatalf("undisturbed: %v", err)
+	}
+	_, calls := s.rest()
+	calls = slices.DeleteFunc(calls, func(c changing) bool { // asked until the disk is there, or for long enough
+		return c.name == "ssh.revive-etcd" && c.nth > 2
+	})
+	x.well(c)
+	return calls
+}
+
+// well looks at the end, and that nothing is left of it after a removal.
+func (x repairCut) well(c *sickCluster) {
+	c.t.Helper()
+	c.whole(x.left)
+	all := c.o.again(func(s *Settings) { s.Zone = "" })
+	c.mustDown(all)
+	if s := c.mustDown(all); !s.Nothing {
+		c.t.Error("the second down found something")
+	}
+}
+
+func (x repairCut) cut(t *testing.T, at changing, do trouble, turn int) {
+	c, s := x.sick(t)
+	hung, cancel := context.WithTimeout(context.Background(), hang)
+	defer cancel()
+	ctx, stop := context.WithCancelCause(plan.WithAfter(hung, s.haste.after))
+	defer stop(nil)
+	why := errKilled
+	if do.stops {
+		why = context.Canceled
+	}
+	s.watch(at, do, func() { stop(why) })
+	err := x.run(ctx, c, c.events())
+	hit, _ := s.rest()
+	t.Logf("the run ended with: %v", err)
+	if hung.Err() != nil {
+		t.Fatal("it waited without a limit")
+	}
+	if !hit {
+		t.Fatalf("%s number %d was not made", at.name, at.nth)
+	}
+	c.calm()
+	if turn%2 == 0 && x.left == x.masters { // what is left of masters that were given up, status names one by one
+		x.follow(c)
+	} else if err := x.run(context.Background(), c, c.events()); err != nil && !x.done(err) {
+		t.Fatalf("again: %v", err)
+	}
+	x.well(c)
+}
+
+// done is a refusal because there is nothing left to do.
+func (x repairCut) done(err error) bool {
+	return strings.Contains(err.Error(), "is the only master already, and its rings have quorum")
+}
+
+// follow does what status names, as long as it names something.
+func (x repairCut) follow(c *sickCluster) {
+	c.t.Helper()
+	for round := 1; ; round++ {
+		s, err := c.o.Status(context.Background())
+		c.must(err)
+		if len(s.Unfinished) == 0 {
+			return
+		}
+		if round == 4 {
+			c.t.Fatalf("still unfinished after three commands: %+v", s.Unfinished)
+		}
+		command := s.Unfinished[0].Command
+		c.t.Logf("status: %s: %s", s.Unfinished[0].Step, command)
+		if strings.HasPrefix(command, "hakube repair --from-survivor ") {
+			err = x.run(context.Background(), c, c.events())
+		} else {
+			err = c.follow(c.o, command)
+		}
+		if err != nil {
+			c.t.Fatalf("%s: %v", command, err)
+		}
+	}
+}
