@@ -308,6 +308,24 @@ func (r *run) model(ctx context.Context, s *sight) error {
 	}
 	r.source = i
 	r.want.masterType = gce.Base(i.GetMachineType())
+	return r.modelDisks(ctx, from, i)
+}
+
+// modelDisks reads the sizes of a master's disks and the type of the one with data.
+func (r *run) modelDisks(ctx context.Context, from object, i *computepb.Instance) error {
+	for _, d := range i.GetDisks() {
+		if d.GetBoot() && d.GetDiskSizeGb() > 0 {
+			r.want.settings.MasterRootSize = Size(d.GetDiskSizeGb())
+		}
+	}
+	d, err := r.gce.Disks(from.zone).Get(ctx, r.want.names.DiskOf(from.name))
+	if gce.IsNotFound(err) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("reading the disk to make others like: %w", err)
+	}
+	r.want.settings.MasterDiskSize, r.want.settings.MasterDiskType = Size(d.GetSizeGb()), Name(gce.Base(d.GetType()))
 	return nil
 }
 
