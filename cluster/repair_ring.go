@@ -208,3 +208,44 @@ func (c controlPlane) revive(ctx context.Context) error {
 	}
 	return sshAnswers(c).wait(ctx, "")
 }
+
+// nodeReady is the wait for a master's Node.
+type nodeReady struct {
+	*run
+	of object
+}
+
+func (n nodeReady) String() string { return "node " + n.of.name + " is Ready" }
+func (nodeReady) Waits()           {}
+
+func (n nodeReady) Observe(ctx context.Context) (plan.State, error) {
+	client, err := n.kube(ctx)
+	if err != nil {
+		return plan.State{Is: plan.Absent, Why: plainly443(err)}, nil
+	}
+	nodes, err := nodesFrom(ctx, client)
+	if err != nil {
+		return plan.State{Is: plan.Absent, Why: plainly443(err)}, nil
+	}
+	for i := range nodes {
+		if nodes[i].Name == n.of.name {
+			if why := notReady(&nodes[i]); why != "" {
+				return plan.State{Is: plan.Partial, Why: why}, nil
+			}
+			return exists("")
+		}
+	}
+	return plan.State{Is: plan.Absent, Why: "it is no node yet"}, nil
+}
+
+func (n nodeReady) Do(ctx context.Context) error {
+	return plan.Until(ctx, plan.Condition{
+		For: n.String(), Every: n.poll, Limit: validateLimit,
+		Check: func(ctx context.Context) (bool, string, error) {
+			s, err := n.Observe(ctx)
+			return s.Is == plan.Present, s.Why, err
+		},
+	})
+}
+
+func (nodeReady) Undo(context.Context) error { return nil } // never unwanted

@@ -183,7 +183,10 @@ func (s *survey) ringProblems(name string) (list []string) {
 	ring, _, ok := s.ring(name)
 	switch {
 	case !ok:
-		return []string{fmt.Sprintf("etcd %s: no answer: %v", name, s.why())}
+		if err := s.why(); err != nil {
+			return []string{fmt.Sprintf("etcd %s: no answer: %v", name, err)}
+		}
+		return []string{"etcd " + name + ": no master runs that could be asked"}
 	case !ring.Healthy:
 		return []string{"etcd " + name + ": " + or(ring.Error, "not healthy")}
 	case ring.Leader == "":
