@@ -57,7 +57,8 @@ func (a api) Do(ctx context.Context) error {
 	if a.mode != Create { // it is another command's to restart
 		master.cure = "KUBE_GCE_ZONE=" + m.zone + " hakube up"
 	}
-	return plan.Until(ctx, plan.Condition{
+	var through time.Time // since when its script is
+	err = plan.Until(ctx, plan.Condition{
 		For: "https://" + ip, Every: a.poll, Limit: a.want.settings.InitTimeout.Duration(),
 		Check: func(ctx context.Context) (bool, string, error) {
 			why := a.ready(ctx, ip)
@@ -65,13 +66,26 @@ func (a api) Do(ctx context.Context) error {
 				return true, "", nil
 			}
 			phase, err := master.phase(ctx)
-			if phase != "" && phase != scripts.PhaseRunning {
-				why = master.name + ": " + phase
+			switch {
+			case phase != "" && phase != scripts.PhaseRunning:
+				why, through = master.name+": "+phase, time.Time{}
+			case through.IsZero() && phase != "":
+				through = time.Now()
+			case time.Since(through) > sickAfter && phase != "":
+				err = plan.Permanent(errors.New(why))
 			}
 			return false, why, err
 		},
 	})
+	if err != nil && ctx.Err() == nil && (!through.IsZero() || a.have.has(m)) {
+		return &sick{err}
+	}
+	return err
 }
+
+// sickAfter is how long an API server may take to be ready once its master's script
+// is through. After that it is not slow, it fails, and waiting mends nothing.
+const sickAfter = 5 * time.Minute
 
 func (api) Undo(context.Context) error { return nil } // never unwanted
 

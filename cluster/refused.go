@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 )
@@ -18,6 +19,20 @@ func (r *Refused) Hint() string { return r.Cure }
 
 // Finding marks it for package plan: nothing went wrong in looking.
 func (r *Refused) Finding() {}
+
+// sick is an error about a cluster that was made and fails in something.
+type sick struct{ error }
+
+func (e *sick) Unwrap() error { return e.error }
+
+// Hint is that of the error itself, if it knows better.
+func (e *sick) Hint() string {
+	var h interface{ Hint() string }
+	if errors.As(e.error, &h) {
+		return h.Hint()
+	}
+	return `"hakube status" says what fails and which command ends it; "hakube repair" brings back masters that were made and fail`
+}
 
 // foreign refuses an object that has one of our names and not our mark.
 func foreign(called string, o object, description string) error {

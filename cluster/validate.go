@@ -46,13 +46,17 @@ func (v validate) Observe(ctx context.Context) (plan.State, error) {
 }
 
 func (v validate) Do(ctx context.Context) error {
-	return plan.Until(ctx, plan.Condition{
+	err := plan.Until(ctx, plan.Condition{
 		For: "the cluster to be valid", Every: v.poll, Limit: validateLimit,
 		Check: func(ctx context.Context) (bool, string, error) {
 			why, err := v.look(ctx)
 			return err == nil && why == "", why, err
 		},
 	})
+	if err != nil && ctx.Err() == nil {
+		return &sick{err}
+	}
+	return err
 }
 
 func (validate) Undo(context.Context) error { return nil } // never unwanted
