@@ -52,10 +52,31 @@ func (q quorumLives) Do(ctx context.Context) error {
 			return st.Is == plan.Present, st.Why, err
 		},
 	})
-	if err != nil && ctx.Err() == nil {
-		return q.hopeless(err.Error(), nil)
+	if err == nil || ctx.Err() != nil {
+		return err
 	}
-	return err
+	s := q.survey(ctx, q.masters())
+	for _, ring := range ringNames {
+		runs := 0
+		for _, m := range q.masters() {
+			if s.answers[m.name][ring].ID != "" {
+				runs++
+			}
+		}
+		if x, _, _ := s.ring(ring); !x.Healthy && runs > len(s.voters(ring))/2 {
+			return q.apart(fmt.Sprintf("enough members of etcd ring %s run for a quorum, and are cut off from each other: %v", ring, err))
+		}
+	}
+	return q.hopeless(err.Error(), nil)
+}
+
+// apart is the refusal of what only the network can mend.
+func (r *run) apart(why string) error {
+	return &Refused{
+		Why: why,
+		Cure: fmt.Sprintf("firewall %s and the tag %s are as they should be; look for what else keeps machines with that tag from each other's ports 2380 and 2381",
+			r.want.names.MasterEtcd(), r.want.names.MasterTag()),
+	}
 }
 
 func (quorumLives) Undo(context.Context) error { return nil } // never unwanted
@@ -170,12 +191,7 @@ func (o reachesOthers) Do(ctx context.Context) error {
 	for _, m := range o.others() {
 		others = append(others, fmt.Sprintf("%s in %s", m.name, m.zone))
 	}
-	tag := o.want.names.MasterTag()
-	return &Refused{
-		Why: fmt.Sprintf("etcd %s runs on %s in %s and is cut off from %s: %v", o.ring, o.of.name, o.of.zone, strings.Join(others, " and "), err),
-		Cure: fmt.Sprintf("firewall %s and the tag %s are as they should be; look for what else keeps machines with that tag from each other's ports 2380 and 2381",
-			o.want.names.MasterEtcd(), tag),
-	}
+	return o.apart(fmt.Sprintf("etcd %s runs on %s in %s and is cut off from %s: %v", o.ring, o.of.name, o.of.zone, strings.Join(others, " and "), err))
 }
 
 func (reachesOthers) Undo(context.Context) error { return nil } // never unwanted

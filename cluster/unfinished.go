@@ -29,6 +29,7 @@ func (s *sight) unfinished() []Unfinished {
 	}
 	list = append(list, s.dark()...)
 	list = append(list, s.hopeless()...)
+	list = append(list, s.apart()...)
 	for _, m := range s.masters {
 		half := s.halfMaster(m)
 		if len(half) == 0 && !s.held.inTheAir() {
@@ -85,6 +86,17 @@ func (s *sight) hopeless() []Unfinished {
 		return half(no.Why, "hakube down", "")
 	}
 	return half(no.Why, "hakube repair --from-survivor "+best.name, "hakube down")
+}
+
+// apart are masters that all run, and no ring of theirs has quorum: their members do
+// not reach each other, or have just been started.
+func (s *sight) apart() []Unfinished {
+	for _, m := range s.masters {
+		if !s.starved(m) {
+			return nil
+		}
+	}
+	return half("all masters run, and their etcds do not agree: they do not reach each other", "hakube repair", "")
 }
 
 // illMaster is a master that was whole and fails.
