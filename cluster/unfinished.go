@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"hakube/replicate"
 	"hakube/scripts"
 )
 
@@ -119,6 +120,19 @@ func (s *sight) failsInRing(m seenMaster) bool {
 		}
 	}
 	return false
+}
+
+// deadIn tells that a master was asked and its etcd of one of the rings does not run,
+// or has not even keys for it.
+func (s *sight) deadIn(m seenMaster, rings []string) bool {
+	if err := s.rings.silent[m.name]; len(rings) > 0 && err != nil {
+		run := (*replicate.RunError)(nil)
+		return errors.As(err, &run) && run.Err == nil
+	}
+	return slices.ContainsFunc(rings, func(ring string) bool {
+		own, heard := s.rings.answers[m.name][ring]
+		return heard && own.ID == ""
+	})
 }
 
 // home is the zone in which a plain up is about the cluster's masters; that of the
@@ -240,8 +254,12 @@ func (s *sight) halfMaster(m seenMaster) []Unfinished {
 			remove = ""
 		}
 		return half(m.name+" is stopped", s.repair(m.object), remove)
+	case m.phase == scripts.PhaseRunning && s.deadIn(m, in[learnerMember]): // it was a whole master
+		return half(m.name+" is a learner in ring "+rings(learnerMember)+": half repaired", s.repair(m.object), "")
 	case len(in[learnerMember]) > 0:
 		return half(m.name+" is a learner in ring "+rings(learnerMember), add, "")
+	case s.deadIn(m, in[voterMember]): // one that leaves by a removal is left running
+		return half(m.name+" votes in ring "+rings(voterMember)+", and its etcd does not run", s.repair(m.object), remove)
 	case len(in[noMember]) > 0 && len(in[voterMember]) > 0:
 		return half(fmt.Sprintf("%s votes in ring %s and not in %s: half removed", m.name, rings(voterMember), rings(noMember)), remove, "")
 	case state == StateFailed && len(in[voterMember]) > 0:

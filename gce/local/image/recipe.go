@@ -83,7 +83,11 @@ type host struct {
 // settings are the files that depend on the host.
 func (h host) settings() map[string]string {
 	out := map[string]string{}
-	var kubelet, proxy []string
+	// A machine sees the host's file system. What others keep there is nothing a kubelet
+	// could make less by evicting pods and removing images.
+	kubelet := []string{"imageGCHighThresholdPercent: 100", "evictionHard:", "  memory.available: 100Mi", "  nodefs.available: 0%",
+		"  nodefs.inodesFree: 0%", "  imagefs.available: 0%", "  imagefs.inodesFree: 0%"}
+	var proxy []string
 	if h.cgroup1 {
 		kubelet = append(kubelet, "failCgroupV1: false")
 	}
@@ -96,10 +100,8 @@ func (h host) settings() map[string]string {
 		out["/etc/hakube/containerd.d/10-host.toml"] = "version = 3\n\n" +
 			"[plugins.'io.containerd.cri.v1.runtime']\n  restrict_oom_score_adj = true\n"
 	}
-	if len(kubelet) > 0 {
-		out["/etc/hakube/kubelet.conf.d/10-host.conf"] = "apiVersion: kubelet.config.k8s.io/v1beta1\n" +
-			"kind: KubeletConfiguration\n" + strings.Join(kubelet, "\n") + "\n"
-	}
+	out["/etc/hakube/kubelet.conf.d/10-host.conf"] = "apiVersion: kubelet.config.k8s.io/v1beta1\n" +
+		"kind: KubeletConfiguration\n" + strings.Join(kubelet, "\n") + "\n"
 	out["/etc/hakube/kube-proxy.conf"] = strings.Join(proxy, "\n") + "\n"
 	return out
 }
