@@ -319,7 +319,8 @@ func TestCutSweep(t *testing.T) {
 				if !hit() {
 					t.Fatalf("this down made fewer than %d changing calls", k)
 				}
-				if (err == nil) != (c.name == "busy") {
+				// The last one gives the lease back: if that fails it is a warning, no error.
+				if (err == nil) != (c.name == "busy") && (k != calls || err != nil) {
 					t.Errorf("the cut down ended with: %v", err)
 				}
 				w.setFault(nil)
