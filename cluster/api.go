@@ -83,11 +83,11 @@ func (a api) Do(ctx context.Context) error {
 	return err
 }
 
+func (api) Undo(context.Context) error { return nil } // never unwanted
+
 // sickAfter is how long an API server may take to be ready once its master's script
 // is through. After that it is not slow, it fails, and waiting mends nothing.
 const sickAfter = 5 * time.Minute
-
-func (api) Undo(context.Context) error { return nil } // never unwanted
 
 // ready asks the API server whether it is ready and returns why not, "" if it
 // is. Nobody's certificate is checked and nothing secret is sent: which CA to

@@ -31,9 +31,10 @@
 //     the API server it comes with; balancer.go and traffic.go what is between
 //     the address and the masters, move.go how the address gets there and back;
 //     grow.go the walk with the meter (meter.go) and the way back after a failure.
-//   - repair.go looks at masters that fail, and repair_list.go is the list that
-//     brings them back: repair_machine.go has the steps for machines and disks,
-//     repair_ring.go those for the rings; repair_survivor.go goes on with one master.
+//   - repair.go picks masters that fail, by what repair_judge.go says of them, and
+//     repair_list.go is the list that brings them back: repair_machine.go has the steps
+//     for machines, repair_disk.go those for disks, repair_ring.go those for the rings;
+//     repair_survivor.go goes on with one master.
 //   - sweep.go says whose it is what Services and volumes leave behind, sweep_find.go
 //     reads it, sweep_steps.go decides about it and removes it, sweep_remains.go
 //     is how a down ends that left some.

@@ -195,9 +195,6 @@ func matrixWorld(t *testing.T) (*world, *saboteur, *quorumWatch) {
 // its time.
 const reach = 200 * time.Millisecond
 
-// hang is when a run whose limits are hurried hangs.
-const hang = 2 * time.Minute
-
 func (m matrixMode) undisturbed(t *testing.T) (u undisturbed) {
 	w, s, _ := matrixWorld(t)
 	o := w.operator()
@@ -213,6 +210,33 @@ func (m matrixMode) undisturbed(t *testing.T) (u undisturbed) {
 	return u
 }
 
+// hang is when a run whose limits are hurried hangs.
+const hang = 2 * time.Minute
+
+// cut lets a run meet a trouble at a call, and returns how it ended.
+func (s *saboteur) cut(t *testing.T, at changing, do trouble, run func(context.Context) error) error {
+	t.Helper()
+	hung, cancel := context.WithTimeout(context.Background(), hang)
+	defer cancel()
+	ctx, stop := context.WithCancelCause(plan.WithAfter(hung, s.haste.after))
+	defer stop(nil)
+	why := errKilled
+	if do.stops {
+		why = context.Canceled
+	}
+	s.watch(at, do, func() { stop(why) })
+	err := run(ctx)
+	hit, _ := s.rest()
+	t.Logf("the run ended with: %v", err)
+	if hung.Err() != nil {
+		t.Fatal("it waited without a limit")
+	}
+	if !hit {
+		t.Fatalf("%s number %d was not made", at.name, at.nth)
+	}
+	return err
+}
+
 // cut is one field of the matrix. By turns what comes next is another.
 func (m matrixMode) cut(t *testing.T, u undisturbed, at changing, x trouble, turn int) {
 	w, s, q := matrixWorld(t)
@@ -221,25 +245,11 @@ func (m matrixMode) cut(t *testing.T, u undisturbed, at changing, x trouble, tur
 	eye := m.prepare(w, o)
 	q.set(m.quorum)
 
-	hung, cancel := context.WithTimeout(context.Background(), hang)
-	defer cancel()
-	ctx, stop := context.WithCancelCause(plan.WithAfter(hung, s.haste.after))
-	defer stop(nil)
-	why := errKilled
-	if x.stops {
-		why = context.Canceled
-	}
-	s.watch(at, x, func() { stop(why) })
-	_, err := m.run(ctx, o, w.events())
-	hit, _ := s.rest()
+	err := s.cut(t, at, x, func(ctx context.Context) error {
+		_, err := m.run(ctx, o, w.events())
+		return err
+	})
 	o.deps.LetGo, eye.deps.LetGo = 10*time.Second, 10*time.Second // nothing is stuck any more
-	t.Logf("the run ended with: %v", err)
-	if hung.Err() != nil {
-		t.Fatal("it waited without a limit")
-	}
-	if !hit {
-		t.Fatalf("%s number %d was not made", at.name, at.nth)
-	}
 	if err != nil && slices.Contains(x.rides, at.way) {
 		t.Errorf("it was to ride over it, and ended with: %v", err)
 	}

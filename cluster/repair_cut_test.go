@@ -117,24 +117,7 @@ func (x repairCut) well(c *sickCluster) {
 
 func (x repairCut) cut(t *testing.T, at changing, do trouble, turn int) {
 	c, s := x.sick(t)
-	hung, cancel := context.WithTimeout(context.Background(), hang)
-	defer cancel()
-	ctx, stop := context.WithCancelCause(plan.WithAfter(hung, s.haste.after))
-	defer stop(nil)
-	why := errKilled
-	if do.stops {
-		why = context.Canceled
-	}
-	s.watch(at, do, func() { stop(why) })
-	err := x.run(ctx, c, c.events())
-	hit, _ := s.rest()
-	t.Logf("the run ended with: %v", err)
-	if hung.Err() != nil {
-		t.Fatal("it waited without a limit")
-	}
-	if !hit {
-		t.Fatalf("%s number %d was not made", at.name, at.nth)
-	}
+	_ = s.cut(t, at, do, func(ctx context.Context) error { return x.run(ctx, c, c.events()) }) // what comes next tells
 	c.calm()
 	if turn%2 == 0 && x.left == x.masters { // what is left of masters that were given up, status names one by one
 		x.follow(c)

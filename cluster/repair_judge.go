@@ -1,0 +1,174 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"hakube/gce"
+	"hakube/replicate"
+	"hakube/scripts"
+)
+
+func (s *sight) noSuchMaster(name string) error {
+	var all []string
+	for _, m := range s.masters {
+		all = append(all, m.name)
+	}
+	return &Refused{Why: fmt.Sprintf("cluster %s has no master %s", s.names.Prefix, name), Cure: "its masters are " + strings.Join(all, ", ")}
+}
+
+// leftRings tells of a master that votes nowhere and is not about to: one that a
+// removal has left, or the disk of one.
+func (s *sight) leftRings(m seenMaster) bool {
+	return len(s.masters) > 1 && len(s.memberships(m.object)[noMember]) == len(ringNames) &&
+		(m.phase == scripts.PhaseRunning || m.status == "")
+}
+
+// starved tells of a master that lacks nothing but the others: both its members
+// run, and a ring of theirs has no quorum.
+func (s *sight) starved(m seenMaster) bool {
+	for _, ring := range ringNames {
+		if s.rings.answers[m.name][ring].ID == "" {
+			return false
+		}
+	}
+	return m.disk && m.phase == scripts.PhaseRunning && len(s.masters) > 1 && !s.quorum()
+}
+
+// ill is why a master is not whole, "" if it is.
+func (s *sight) ill(m seenMaster) string {
+	if s.starved(m) {
+		return ""
+	}
+	if state, why := s.state(m, s.nodeOf(m.object)); state != StateReady {
+		return strings.TrimSuffix(state+": "+why, ": ")
+	}
+	if !m.disk {
+		return "it has no data disk"
+	}
+	if s.rings.silent[m.name] != nil {
+		return "" // it serves, and was not asked
+	}
+	for _, ring := range ringNames {
+		own := s.rings.answers[m.name][ring]
+		switch x := s.membership(ring, m.object); {
+		case own.ID == "":
+			return fmt.Sprintf("etcd %s: %s", ring, or(own.Error, "it does not run"))
+		case x == noMember, x == learnerMember:
+			return "it does not vote in ring " + ring
+		case !own.Healthy:
+			return fmt.Sprintf("etcd %s: %s", ring, or(own.Error, "not healthy"))
+		}
+	}
+	if s.outside(m) {
+		return "it is not in the balancer's group"
+	}
+	return ""
+}
+
+// ownsDisk refuses a data disk that is not this cluster's: by its mark, or by what
+// the machine found on it.
+func (r *run) ownsDisk(ctx context.Context, m seenMaster) error {
+	if !m.disk {
+		d, err := r.gce.Disks(m.zone).Get(ctx, r.want.names.DiskOf(m.name))
+		switch {
+		case gce.IsNotFound(err):
+			return nil
+		case err != nil:
+			return err
+		case !r.owns(d.GetDescription()):
+			return r.foreignDisk(m.object, "carries no mark of this cluster")
+		}
+		return nil
+	}
+	return r.foreignContent(m.object, m.phase)
+}
+
+// foreignContent is a refusal if the machine's script says that its disk holds
+// something of somebody else (scripts/startup/50-disk.sh).
+func (r *run) foreignContent(m object, phase string) error {
+	reason, failed := strings.CutPrefix(phase, scripts.PhaseFailed)
+	_, what, _ := strings.Cut(reason, "the disk master-pd ")
+	if !failed || !strings.HasPrefix(what, "belongs to cluster ") && !strings.HasPrefix(what, "holds ") && !strings.HasPrefix(what, "is partitioned") {
+		return nil
+	}
+	return r.foreignDisk(m, strings.TrimSuffix(what, ", refusing it"))
+}
+
+func (r *run) foreignDisk(m object, what string) error {
+	disk := r.want.names.DiskOf(m.name)
+	commands := fmt.Sprintf("gcloud compute disks snapshot %s --zone=%s --snapshot-names=%s-kept; gcloud compute disks delete %s --zone=%s", disk, m.zone, disk, disk, m.zone)
+	if r.have.statusOf(m) != "" {
+		commands = fmt.Sprintf("gcloud compute instances delete %s --zone=%s --keep-disks=data; %s", m.name, m.zone, commands)
+	}
+	return &Refused{
+		Why:  fmt.Sprintf("disk %s in %s %s: hakube neither uses nor deletes it", disk, m.zone, what),
+		Cure: fmt.Sprintf("keep what is on it and give the name free, then repair goes on without it: %s; hakube repair %s", commands, m.name),
+	}
+}
+
+// curable refuses what no repair brings back: a ring of which too few voters have
+// their data, as far as can be known before machines were looked into.
+func (s *sight) curable() error {
+	for _, ring := range ringNames {
+		total, has := s.withData(ring)
+		if need := total/2 + 1; has < need {
+			return s.lostForGood(fmt.Sprintf("etcd ring %s has lost quorum for good: %d of its %d voters have their data, it takes %d to agree on anything", ring, has, total, need))
+		}
+	}
+	return nil
+}
+
+// withData counts the voters of a ring, and those whose data disk is there. When
+// nobody tells of the ring they are the masters that are left.
+func (s *sight) withData(ring string) (total, has int) {
+	x, _, known := s.rings.ring(ring)
+	if !known {
+		for _, m := range s.masters {
+			total++
+			if m.disk {
+				has++
+			}
+		}
+		return total, has
+	}
+	for _, y := range x.Members {
+		if y.Learner {
+			continue
+		}
+		total++
+		name, _ := machineOf(y)
+		if slices.ContainsFunc(s.masters, func(m seenMaster) bool { return m.name == name && m.disk }) {
+			has++
+		}
+	}
+	return total, has
+}
+
+// lostForGood names the one way that is left: to go on with one member, or none.
+func (s *sight) lostForGood(why string) error {
+	if best, ok := s.survivor(); ok {
+		return &Refused{Why: why, Cure: "go on with what one of them has, and lose what it has not: hakube repair --from-survivor " + best.name}
+	}
+	return &Refused{
+		Why:  why + "; no master's data are left, so nothing can bring the cluster back",
+		Cure: "make it anew: hakube down; " + s.create(),
+	}
+}
+
+// survivor is the master with the most of the main ring: the best to go on with.
+func (s *sight) survivor() (best seenMaster, ok bool) {
+	if len(s.masters) < 2 {
+		return best, false
+	}
+	index := int64(-1)
+	for _, m := range s.masters {
+		own := s.rings.answers[m.name][replicate.RingMain].Index
+		if m.disk && own > index {
+			best, index, ok = m, own, true
+		}
+	}
+	return best, ok
+}
