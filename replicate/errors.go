@@ -79,7 +79,7 @@ func (e *HostKeyError) Error() string {
 // Hint says what it can mean.
 func (e *HostKeyError) Hint() string {
 	if len(e.Expected) == 0 {
-		return fmt.Sprintf("the guest agent of %s writes them to the guest attributes hostkeys/ when it boots, if the metadata has enable-guest-attributes=TRUE", e.Host)
+		return fmt.Sprintf("Google's guest agent and hakube's startup-script write them to the guest attributes hostkeys/ when %s boots, if its metadata have enable-guest-attributes=TRUE; a reset of the machine does it again", e.Host)
 	}
 	return fmt.Sprintf("either %s was made anew a moment ago, then run this again, or another machine answers at %s: see with \"gcloud compute instances get-guest-attributes %s --query-path=hostkeys/\"", e.Host, e.Address, e.Host)
 }

@@ -27,6 +27,8 @@ type guest struct {
 	mu     sync.Mutex
 	files  map[string]string // path → answer of GET
 	phases []string          // what was put into hakube/phase
+	told   map[string]string // guest attributes by NAMESPACE/KEY
+	deaf   []int             // how the next writes of one are not answered: a status, 0 the connection ends
 }
 
 func newGuest(t *testing.T) *guest {
@@ -34,7 +36,7 @@ func newGuest(t *testing.T) *guest {
 	if _, err := exec.LookPath("bash"); err != nil {
 		t.Skip("bash is not installed")
 	}
-	g := &guest{t: t, dir: t.TempDir(), files: map[string]string{}}
+	g := &guest{t: t, dir: t.TempDir(), files: map[string]string{}, told: map[string]string{}}
 	g.server = httptest.NewServer(http.HandlerFunc(g.serve))
 	t.Cleanup(g.server.Close)
 	return g
@@ -49,8 +51,18 @@ func (g *guest) serve(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if r.Method == http.MethodPut {
+		if len(g.deaf) > 0 {
+			code := g.deaf[0]
+			if g.deaf = g.deaf[1:]; code == 0 {
+				panic(http.ErrAbortHandler)
+			}
+			w.WriteHeader(code)
+			return
+		}
 		body, _ := io.ReadAll(r.Body)
-		if path == "instance/guest-attributes/hakube/phase" {
+		name := strings.TrimPrefix(path, "instance/guest-attributes/")
+		g.told[name] = string(body)
+		if name == GuestNamespace+"/"+GuestPhase {
 			g.phases = append(g.phases, string(body))
 		}
 		return

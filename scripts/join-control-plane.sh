@@ -12,7 +12,7 @@ join() {
 		phase joining
 		join_control_plane
 	fi
-	phase running
+	phase running "$LAST_WORD"
 }
 answer_with join </dev/null
 printf '{"joined":true}\n'

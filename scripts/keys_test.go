@@ -46,7 +46,6 @@ func TestEveryKeyIsReadAndEveryReadHasAKey(t *testing.T) {
 	for _, m := range regexp.MustCompile(`attributes/([a-z0-9-]+)`).FindAllStringSubmatch(Startup(), -1) {
 		read[m[1]] = true
 	}
-	delete(read, GuestNamespace) // guest-attributes/hakube/phase is written
 	known := map[string]bool{}
 	for name, key := range keys(t) {
 		known[key] = true
@@ -68,7 +67,7 @@ func TestEveryKeyIsReadAndEveryReadHasAKey(t *testing.T) {
 func TestPhasesAreThoseTheScriptWrites(t *testing.T) {
 	text := Startup()
 	for _, want := range []string{
-		"guest-attributes/" + GuestNamespace + "/" + GuestPhase,
+		"tell " + GuestNamespace + "/" + GuestPhase + " ",
 		"END=" + PhaseRunning + "\n",
 		"END=" + PhasePrepared + "\n",
 		"word=" + strings.TrimSuffix(PhaseFailed, ": "),

@@ -58,7 +58,7 @@ last_line() {
 # finish is the EXIT trap of an attempt: whatever went wrong, hakube learns where
 # and why, and whether it is tried again.
 finish() {
-	local code=$? reason word=failed
+	local code=$? reason word=failed seconds=$LAST_WORD
 	trap - EXIT
 	jobs -p | xargs -r kill 2>/dev/null || true
 	if ((code != 0)); then
@@ -68,8 +68,9 @@ finish() {
 		if ((code != REFUSED && ATTEMPT < 3 && SECONDS < 300)); then
 			word=retrying
 			code=$RETRY
+			seconds=2
 		fi
-		phase "$word: $STEP: $reason"
+		phase "$word: $STEP: $reason" "$seconds"
 	fi
 	exit "$code"
 }

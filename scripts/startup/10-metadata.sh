@@ -27,12 +27,40 @@ md() {
 	die "the metadata server does not answer for $1 (status $code)"
 }
 
-# phase TEXT puts TEXT where hakube sees it: the guest attribute hakube/phase.
-# Nothing fails because of it, guest attributes may be switched off.
+LAST_WORD=600 # seconds for what hakube waits for and nobody says again
+HOST_KEYS=/etc/ssh
+
+# tell NAME VALUE SECONDS sets a guest attribute; a server that does not answer is
+# asked again for that long. Nothing fails because of it, guest attributes may be
+# switched off.
+tell() {
+	local limit=$((SECONDS + $3)) code
+	while
+		code=$(curl -sS -m 5 -o /dev/null -w '%{http_code}' -X PUT -H 'Metadata-Flavor: Google' --data-raw "$2" \
+			"$METADATA/instance/guest-attributes/$1") || code=000
+		[[ $code == 000 || $code == 429 || $code == 5?? ]] && ((SECONDS < limit))
+	do
+		sleep 1
+	done
+}
+
+# phase TEXT [SECONDS] puts TEXT where hakube sees it: the guest attribute
+# hakube/phase. The next one follows soon, unless it is the last.
 phase() {
 	say "$1"
-	curl -sS -m 5 --retry 2 -o /dev/null -X PUT -H 'Metadata-Flavor: Google' --data-binary "$1" \
-		"$METADATA/instance/guest-attributes/hakube/phase" || true
+	tell hakube/phase "$1" "${2:-2}"
+}
+
+# publish_host_keys: hakube and gcloud trust only a machine whose keys they find
+# here. Google's agent writes them once, at the first boot, and not again if the
+# metadata server did not answer just then.
+publish_host_keys() {
+	local file kind key
+	for file in "$HOST_KEYS"/ssh_host_*_key.pub; do
+		[[ -f $file ]] || continue
+		read -r kind key _ <"$file"
+		tell "hostkeys/$kind" "$key" "$LAST_WORD"
+	done
 }
 
 # internal_domain PROJECT prints what stands after the zone in internal DNS

@@ -30,7 +30,7 @@ explain() {
 		reason=$(last_line) || true
 		reason=${reason#hakube: }
 		printf '%s\n' "${reason:-exit status $code}" >&5
-		[[ -z $ON_FAILURE ]] || phase "$ON_FAILURE"
+		[[ -z $ON_FAILURE ]] || phase "$ON_FAILURE" "$LAST_WORD"
 	fi
 	exit "$code"
 }

@@ -29,7 +29,8 @@ attempt() {
 	step "preparing the machine" prepare_machine
 	"run_$ROLE"
 	drop_alias_route # should the guest agent have been at it in between
-	phase "$END"
+	publish_host_keys
+	phase "$END" "$LAST_WORD"
 }
 
 prepare_machine() {
