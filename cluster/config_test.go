@@ -2,28 +2,13 @@ package cluster
 
 import (
 	"errors"
-	"os"
 	"slices"
 	"strings"
 	"testing"
 )
 
-// clean removes every variable that could be a setting, for the test's time.
-func clean(t *testing.T) {
-	t.Helper()
-	for _, kv := range os.Environ() {
-		name, _, _ := strings.Cut(kv, "=")
-		known := slices.ContainsFunc(Variables(), func(v Variable) bool { return v.Name == name })
-		if known || strings.HasPrefix(name, "KUBE_") || strings.HasPrefix(name, "HAKUBE_") {
-			t.Setenv(name, "") // so that it comes back
-			os.Unsetenv(name)
-		}
-	}
-}
-
 func load(t *testing.T, verb Verb, env, flags map[string]string) (Settings, []string, []string) {
 	t.Helper()
-	clean(t)
 	for k, v := range env {
 		t.Setenv(k, v)
 	}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -106,12 +105,7 @@ type undisturbed struct {
 // What comes next ends where an undisturbed run does: the command that status
 // names, or the same again, or the removal of everything.
 func TestMatrix(t *testing.T) {
-	for _, v := range Variables() { // t.Setenv would forbid parallel tests
-		if old, set := os.LookupEnv(v.Name); set {
-			os.Unsetenv(v.Name)
-			t.Cleanup(func() { os.Setenv(v.Name, old) })
-		}
-	}
+	besideOthers(t)
 	var mu sync.Mutex
 	calls, cuts, bad := 0, 0, 0
 	var report []string
@@ -180,7 +174,7 @@ func matrixWorld(t *testing.T) (*world, *saboteur, *quorumWatch) {
 	s, q := &saboteur{haste: newHaste()}, &quorumWatch{}
 	w, _ := modelWorld(t, model.New(t.TempDir(), func(o *etcdtest.Options) { o.Fault, o.Ring = s.machine, q.ring }))
 	w.mu.Lock()
-	w.alone, w.fault, w.after = true, s.cloud, s.after
+	w.fault, w.after = s.cloud, s.after
 	w.mu.Unlock()
 	dial := w.dial
 	w.dial = func(ctx context.Context, network, addr string) (net.Conn, error) {

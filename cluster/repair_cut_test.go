@@ -3,7 +3,6 @@ package cluster
 import (
 	"context"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -53,12 +52,7 @@ var repairTroubles = []string{"killed_before", "killed_after", "operation_fails"
 // of TestMatrix that end a run, by turns. By turns too the same again, or what status says, ends it
 // with the voters there are to be and with what was written before.
 func TestRepairCut(t *testing.T) {
-	for _, v := range Variables() { // t.Setenv would forbid parallel tests
-		if old, set := os.LookupEnv(v.Name); set {
-			os.Unsetenv(v.Name)
-			t.Cleanup(func() { os.Setenv(v.Name, old) })
-		}
-	}
+	besideOthers(t)
 	all, calls := 0, 0
 	for row, x := range repairCuts {
 		t.Run(x.name, func(t *testing.T) {

@@ -290,6 +290,7 @@ func TestFromSurvivor(t *testing.T) {
 // TestUpOnLostVoter: up starts no voter without its data, and founds no second
 // cluster in place of one; repair does it right.
 func TestUpOnLostVoter(t *testing.T) {
+	besideOthers(t)
 	for _, x := range []struct {
 		name    string
 		patient int

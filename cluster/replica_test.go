@@ -285,6 +285,7 @@ func TestDownOfTheDead(t *testing.T) {
 // TestNoVoteForTheDead: a learner that caught up and died gets no vote, which
 // etcd itself would give it. The ring of one goes on.
 func TestNoVoteForTheDead(t *testing.T) {
+	besideOthers(t)
 	w, _ := newModelWorld(t)
 	o := w.operator()
 	w.mustUp(o)

@@ -41,6 +41,7 @@ func TestKeyOf(t *testing.T) {
 // TestSweepDoubt: whatever can be read in two ways is told and stays, with
 // --sweep too.
 func TestSweepDoubt(t *testing.T) {
+	besideOthers(t)
 	foreign := func(w *world, name string, tags ...any) {
 		w.post(inZone+"instances", doc{
 			"name": name, "machineType": inZone + "machineTypes/e2-small", "tags": doc{"items": tags},

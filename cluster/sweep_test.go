@@ -201,6 +201,7 @@ func (o *operator) sweeps(setting bool, f func(Found) (bool, error)) *operator {
 // TestSweep leaves each kind behind, in the cluster's own network and in one
 // that was there before, under each answer. Another cluster's stay, always.
 func TestSweep(t *testing.T) {
+	besideOthers(t)
 	n := 0
 	for _, litter := range litters {
 		for _, network := range []string{"theirs", "default"} {

@@ -46,7 +46,6 @@ type world struct {
 	fail     map[string]string                    // by machine or role: why its script gives up
 	console  string
 	models   *model.Machines                                                   // what its machines are; nil: those of this file
-	alone    bool                                                              // the environment is empty already
 	dial     func(ctx context.Context, network, addr string) (net.Conn, error) // reaches external addresses
 }
 
@@ -375,13 +374,6 @@ func ringJSON(m emulator.Machine) string {
 		`"leader":"8e9e05c52164694d","healthy":true,"revision":1,"error":""}`, m.Name, m.Name, m.Zone)
 }
 
-// shutOut lets nothing from outside get into the test.
-func shutOut(t *testing.T) {
-	for _, v := range Variables() {
-		t.Setenv(v.Name, "")
-	}
-}
-
 // An operator is somebody with a key, a kubeconfig and settings.
 type operator struct {
 	*Cluster
@@ -395,9 +387,6 @@ const deadPID = 1 << 30
 // operator returns one who wants a cluster of 1 master and 2 nodes.
 func (w *world) operator(change ...func(*Settings)) *operator {
 	w.t.Helper()
-	if t, ok := w.t.(*testing.T); ok && !w.alone {
-		shutOut(t)
-	}
 	s, _, err := Load(Up, map[string]string{"KUBERNETES_PROVIDER": "local", "KUBE_GCE_ZONE": gcetest.Zone, "NUM_NODES": "2"},
 		func(Provider) string { return gcetest.Project })
 	if err != nil {
