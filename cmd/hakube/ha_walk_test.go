@@ -318,8 +318,14 @@ func (g *grown) measured(t *testing.T, what string, s cluster.Summary, since tim
 	failed, answered := g.register.failed(since)
 	report(t, "%s: dark %.2f s at most, %.2f s in all (%d of %d probes), writes stalled %.2f s at most (%d of %d requests failed)",
 		what, s.Dark.Longest, s.Dark.Total, s.Dark.Failed, s.Dark.Probes, stall, failed, failed+answered)
+	for _, o := range s.Outages {
+		t.Logf("dark in %q: %.2f s at most, %d of %d probes", o.Step, o.Longest, o.Failed, o.Probes)
+	}
+	for _, line := range g.register.slow(since) {
+		t.Log(line)
+	}
 	if s.Dark.Longest > darkLimit {
-		t.Errorf("%s: the API was dark for %.2f s: %+v", what, s.Dark.Longest, s.Outages)
+		t.Errorf("%s: the API was dark for %.2f s", what, s.Dark.Longest)
 	}
 	if stall > stallLimit {
 		t.Errorf("%s: writes stalled for %.2f s", what, stall)

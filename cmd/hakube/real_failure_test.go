@@ -104,11 +104,11 @@ func (w *walk) upKilled(t *testing.T) {
 		cut    string
 		daemon []string
 	}{
-		{`network default +made`, nil},
-		{`machine kubernetes-master +made`, []string{`subnetwork kubernetes-subnet-default +made`}},
+		{`network default +(made|kept)`, nil},
+		{`machine kubernetes-master +(made|kept)`, []string{`subnetwork kubernetes-subnet-default +(made|kept)`}},
 		{`API answers +waiting +\d`, nil},
-		{`kubeconfig local_kubernetes +made`, []string{`API answers +waiting +\d`}},
-		{`nodes are Ready +waiting +\d`, []string{`template kubernetes-minion-template +made`}},
+		{`kubeconfig local_kubernetes +(made|kept)`, []string{`API answers +waiting +\d`}},
+		{`nodes are Ready +waiting +\d`, []string{`template kubernetes-minion-template +(made|kept)`}},
 	} {
 		s := w.strike(t, []string{"up"}, nil, k.cut, k.daemon...)
 		t.Logf("killed at: %s", s.cut)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"strconv"
 	"sync"
@@ -42,6 +43,7 @@ type writes struct{ attempts, acknowledged, conflicts, unknown, reads, unread in
 type attempt struct {
 	call, end time.Time
 	ok, write bool
+	err       string // why not
 }
 
 const (
@@ -144,7 +146,7 @@ func (r *register) get(ctx context.Context, client int) (*corev1.ConfigMap, int,
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if ctx.Err() == nil {
-		r.asked = append(r.asked, attempt{call: call, end: time.Now(), ok: err == nil})
+		r.asked = append(r.asked, attempt{call: call, end: time.Now(), ok: err == nil, err: reason(err)})
 	}
 	if err != nil {
 		if ctx.Err() == nil {
@@ -180,7 +182,7 @@ func (r *register) write(ctx context.Context) {
 	now := time.Now()
 	r.written.attempts++
 	if ctx.Err() == nil {
-		r.asked = append(r.asked, attempt{call, now, err == nil || apierrors.IsConflict(err), true})
+		r.asked = append(r.asked, attempt{call, now, err == nil || apierrors.IsConflict(err), true, reason(err)})
 	}
 	switch {
 	case err == nil:
@@ -201,6 +203,9 @@ func (r *register) write(ctx context.Context) {
 
 // reason is an error without what differs each time.
 func reason(err error) string {
+	if err == nil {
+		return ""
+	}
 	s := err.Error()
 	if len(s) > 100 {
 		s = s[len(s)-100:]
@@ -250,6 +255,25 @@ func (r *register) failed(since time.Time) (failed, answered int) {
 		}
 	}
 	return failed, answered
+}
+
+// slow are the requests since a moment that were not answered or took long, as
+// lines: what a stall is made of.
+func (r *register) slow(since time.Time) (lines []string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, a := range r.asked {
+		took := a.end.Sub(a.call)
+		if a.call.Before(since) || a.ok && took < 500*time.Millisecond {
+			continue
+		}
+		kind := "read"
+		if a.write {
+			kind = "write"
+		}
+		lines = append(lines, fmt.Sprintf("%s after %.1f s took %.2f s, answered %t %s", kind, a.call.Sub(since).Seconds(), took.Seconds(), a.ok, a.err))
+	}
+	return lines
 }
 
 // unread is the longest span in which no read was answered and some failed: from
