@@ -70,6 +70,9 @@ func (h *Host) boot(ctx context.Context, m emulator.Machine) (err error) {
 	if err := h.create(ctx, m, bootDisk, netns, devices); err != nil {
 		return fmt.Errorf("creating container: %w", err)
 	}
+	if err := weigh(); err != nil {
+		return err
+	}
 	process, err := h.startInit(ctx, id)
 	if err != nil {
 		return fmt.Errorf("starting container: %w", err)

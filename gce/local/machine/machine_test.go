@@ -4,10 +4,14 @@ package machine
 
 import (
 	"context"
+	"errors"
+	"io/fs"
 	"net/netip"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -36,6 +40,7 @@ func testMachine() emulator.Machine {
 		Hostname:   "kubernetes-master.europe-west1-b.c.local.internal",
 		NIC:        emulator.NIC{Network: "default", Address: netip.MustParseAddr("10.40.0.2")},
 		Disks:      []emulator.Attachment{{Disk: boot, Device: "persistent-disk-0", Boot: true}, {Disk: data, Device: "master-pd"}},
+		CPUs:       2,
 		Metadata:   map[string]string{"startup-script": startupScript, "enable-guest-attributes": "TRUE", "ssh-keys": "alice:" + publicKey},
 	}
 }
@@ -105,6 +110,27 @@ func TestLife(t *testing.T) {
 			t.Fatalf("the startup script did not run; serial port:\n%s", said)
 		}
 	}
+	weighs := func() {
+		t.Helper()
+		seen := 0
+		for path, want := range map[string]int{
+			"cpu/hakube/cpu.shares":                         1024 * runtime.NumCPU(),
+			"cpu/hakube/" + machineID(m.ID) + "/cpu.shares": 1024 * m.CPUs,
+			"hakube/cpu.weight":                             100 * runtime.NumCPU(),
+		} {
+			text, err := os.ReadFile(filepath.Join("/sys/fs/cgroup", path))
+			if errors.Is(err, fs.ErrNotExist) {
+				continue
+			}
+			if got := strings.TrimSpace(string(text)); err != nil || got != strconv.Itoa(want) {
+				t.Errorf("%s is %s, %v, want %d", path, got, err, want)
+			}
+			seen++
+		}
+		if seen == 0 {
+			t.Error("the machines' cgroups have no weights")
+		}
+	}
 	nothingLeft := func() {
 		t.Helper()
 		if left := Leftovers(dir); len(left) > 0 {
@@ -121,6 +147,7 @@ func TestLife(t *testing.T) {
 	}
 	booted()
 	start() // which finds it running
+	weighs()
 	if got := run("systemctl is-system-running --wait || systemctl --failed --no-legend --plain"); got != "running" {
 		t.Errorf("systemd says %q", got)
 	}

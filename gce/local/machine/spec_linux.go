@@ -39,6 +39,7 @@ func ociSpec(m emulator.Machine, bootDisk, netns string, disks []device) (*specs
 		return nil, err
 	}
 	mode := os.FileMode(0o660)
+	shares := uint64(1024 * max(m.CPUs, 1)) // among the machines; see weigh
 	// Not bound but made: the kernel's log, which kubelet reads for OOM kills.
 	devices := []specs.LinuxDevice{{Path: "/dev/kmsg", Type: "c", Major: 1, Minor: 11, FileMode: &mode}}
 	for _, d := range disks {
@@ -69,7 +70,10 @@ func ociSpec(m emulator.Machine, bootDisk, netns string, disks []device) (*specs
 			Devices:     devices,
 			// Privileged pods get "all devices" from the runtime inside, which
 			// it can only give if this cgroup has them.
-			Resources: &specs.LinuxResources{Devices: []specs.LinuxDeviceCgroup{{Allow: true, Access: "rwm"}}},
+			Resources: &specs.LinuxResources{
+				Devices: []specs.LinuxDeviceCgroup{{Allow: true, Access: "rwm"}},
+				CPU:     &specs.LinuxCPU{Shares: &shares},
+			},
 		},
 	}, nil
 }
