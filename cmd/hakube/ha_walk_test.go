@@ -285,7 +285,8 @@ func TestWalkthrough(t *testing.T) {
 // address moves, and how long no write may be acknowledged. The aim for writes is 3,
 // and what is reported; but in "make test" the machines share their cores with the
 // tests of other packages, and a new API server's first answers are late then
-// (3.02 was seen). A balancer that leads into the void costs a client 7 and more.
+// (3.02 was seen). A balancer that leads into the void costs more: one request after
+// the other runs into its limit.
 const (
 	darkLimit  = 2.0
 	stallLimit = 5.0
