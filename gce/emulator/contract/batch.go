@@ -12,8 +12,14 @@ import (
 )
 
 // batch looks at the parts of a batch, which are requests and answers as text,
-// in the same order.
+// in the same order. One that is refused as a whole has an error as its answer.
 func (c *Contract) batch(x exchange) {
+	if a := x.answer; a != nil && a.status != http.StatusOK {
+		if err := c.response(nil, false, a); err != nil {
+			c.Broken(fmt.Errorf("the refusal of a batch does not fit Google's description: %w; it is %d %s", err, a.status, excerpt(a.body)))
+		}
+		return
+	}
 	requests, err := parts(x.head, x.body)
 	if err != nil || !x.whole {
 		return // the answer is that it cannot be read

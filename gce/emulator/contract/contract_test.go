@@ -110,6 +110,38 @@ func TestOthers(t *testing.T) {
 	}
 }
 
+// TestRefusedBatch holds the refusal of a whole batch to what errors look like, and
+// an answer that is none to what batches look like.
+func TestRefusedBatch(t *testing.T) {
+	for name, c := range map[string]struct {
+		kind, request string
+		status        int
+		answer, want  string
+	}{
+		"another type":    {"0;boundary=b", "--b--", 400, badError, ""},
+		"not readable":    {"multipart/mixed;boundary=b", "--b\n\nx\n--b--", 400, badError, ""},
+		"no error":        {"0;boundary=b", "--b--", 400, `{"kind":"x"}`, "the refusal of a batch"},
+		"answered by one": {"multipart/mixed;boundary=b", "--b\n\nGET / HTTP/1.1\n\n--b--", 200, operation, "the answer to a batch is none"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			broken := ""
+			watch := Contract{Client: "hakube", Broken: func(err error) { broken += err.Error() }}
+			h := watch.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				_, _ = io.Copy(io.Discard, r.Body)
+				w.Header().Set("Content-Type", "application/json")
+				w.WriteHeader(c.status)
+				_, _ = fmt.Fprint(w, c.answer)
+			}))
+			r := httptest.NewRequest("POST", "/batch/compute/v1", strings.NewReader(c.request))
+			r.Header.Set("Content-Type", c.kind)
+			h.ServeHTTP(httptest.NewRecorder(), r)
+			if (broken == "") != (c.want == "") || !strings.Contains(broken, c.want) {
+				t.Errorf("found %q, want %q", broken, c.want)
+			}
+		})
+	}
+}
+
 // TestCut looks at requests too whose connection the server cuts, and lets the
 // cut through.
 func TestCut(t *testing.T) {
