@@ -28,7 +28,7 @@ lint: ## go vet, staticcheck, shellcheck, gofmt
 	else echo "shellcheck skipped: not installed (make tools, as root on Debian)"; fi
 
 check: lint ## the quick tests: vet, lint, units, stories on model machines (under two minutes)
-	$(GO) test -short -p 3 ./... # one package more than cores: half of their time is waiting
+	$(GO) test -short -p $$(($$(getconf _NPROCESSORS_ONLN) + 1)) ./... # one package more than cores: half of their time is waiting
 
 test: tools build ## everything, with real machines where there are root and Linux; installs what it needs
 	@$(MAKE) --no-print-directory lint

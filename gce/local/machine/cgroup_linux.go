@@ -58,30 +58,6 @@ func cgroupParents() []string {
 	return append(parents, "/sys/fs/cgroup/hakube")
 }
 
-// share is the weight that a process of the host has against a cgroup beside it,
-// by the file that says so: with cgroup v1 (sched-design-CFS.rst), with v2
-// (cgroup-v2.rst, both of the kernel's documentation).
-var share = map[string]int{"cpu.shares": 1024, "cpu.weight": 100}
-
-// weigh gives the machines together the weight of one busy process for each CPU of
-// the host. The kernel shares its CPUs out group by group: without this, all
-// machines together get as much as a single process beside them, and when the host
-// compiles something, leaders in the machines' etcd miss their heartbeats.
-func weigh() error {
-	for _, parent := range cgroupParents() {
-		for file, one := range share {
-			path := filepath.Join(parent, file)
-			if !exists(path) {
-				continue // of the other version, or of another controller
-			}
-			if err := os.WriteFile(path, []byte(strconv.Itoa(one*min(runtime.NumCPU(), 100))), 0); err != nil {
-				return fmt.Errorf("weighing the machines' cgroup: %w", err)
-			}
-		}
-	}
-	return nil
-}
-
 func removeCgroup(dir string) error {
 	for _, pid := range cgroupPIDs(dir) {
 		_ = unix.Kill(pid, unix.SIGKILL) // gone already is what we want
@@ -118,4 +94,28 @@ func cgroupPIDs(dir string) []int {
 		}
 	}
 	return pids
+}
+
+// share is the weight that a process of the host has against a cgroup beside it,
+// by the file that says so: with cgroup v1 (sched-design-CFS.rst), with v2
+// (cgroup-v2.rst, both of the kernel's documentation).
+var share = map[string]int{"cpu.shares": 1024, "cpu.weight": 100}
+
+// weigh gives the machines together the weight of one busy process for each CPU of
+// the host. The kernel shares its CPUs out group by group: without this, all
+// machines together get as much as a single process beside them, and when the host
+// compiles something, leaders in the machines' etcd miss their heartbeats.
+func weigh() error {
+	for _, parent := range cgroupParents() {
+		for file, one := range share {
+			path := filepath.Join(parent, file)
+			if !exists(path) {
+				continue // of the other version, or of another controller
+			}
+			if err := os.WriteFile(path, []byte(strconv.Itoa(one*min(runtime.NumCPU(), 100))), 0); err != nil {
+				return fmt.Errorf("weighing the machines' cgroup: %w", err)
+			}
+		}
+	}
+	return nil
 }

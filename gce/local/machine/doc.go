@@ -20,10 +20,11 @@
 // process that started them: a Host of a later process adopts them.
 //
 // What is not as on Google: CPU and memory are not limited to the machine type,
-// all machines share the host, each with the weight of its CPUs among them; the size of a boot disk is not enforced; the
-// kernel, its modules and its global sysctls are the host's; the clock is the
-// host's. A machine has every capability the host has and may use every device,
-// because a Kubernetes node needs that: it is no boundary against its user.
+// all machines share the host, each with the weight of its CPUs among them; the
+// size of a boot disk is not enforced; the kernel, its modules and its global
+// sysctls are the host's; the clock is the host's. A machine has every capability
+// the host has and may use every device, because a Kubernetes node needs that: it
+// is no boundary against its user.
 //
 // What stays changed on the host: fs.inotify.max_user_instances is raised to
 // 8192 if it was lower, and kubelet sets the kernel's panic and overcommit
