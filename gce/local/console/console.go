@@ -29,7 +29,9 @@ func Handler(api *emulator.Server, about About) http.Handler {
 	}
 	mux := http.NewServeMux()
 	mux.Handle("GET "+Path, http.StripPrefix(Path, http.FileServerFS(page)))
-	mux.HandleFunc("GET "+Path+"data", func(w http.ResponseWriter, _ *http.Request) { reply(w, look(api, about)) })
+	mux.HandleFunc("GET "+Path+"data", func(w http.ResponseWriter, r *http.Request) {
+		reply(w, look(api, about, filterOf(r.URL.Query().Get("filter"))))
+	})
 	mux.HandleFunc("GET "+Path+"serial", func(w http.ResponseWriter, r *http.Request) { serial(w, r, api) })
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		// Nothing from elsewhere, nothing inline: what machines print is only ever text.

@@ -10,7 +10,7 @@ function node(tag, attrs, ...children) {
     if (k === "onclick") n.addEventListener("click", v);
     else if (v !== undefined && v !== "") n.setAttribute(k, v);
   }
-  for (const c of children.flat()) if (c !== null && c !== undefined) n.append(c);
+  for (const c of children.flat(Infinity)) if (c !== null && c !== undefined) n.append(c);
   return n;
 }
 
@@ -26,54 +26,92 @@ function look(state) {
 
 const colour = (state) => node("span", { class: "is-" + look(state) }, state);
 
-// tight are the columns that are never broken.
-function table(headings, rows, tight = []) {
+// words keeps each word of a text whole: a line is broken between words, and
+// after a hyphen of a name, but never inside an address or a range. A word that
+// is wider than its place is cut, and shown whole by the pointer.
+const words = (text) => String(text).split(" ").filter(Boolean).flatMap((w, i) =>
+  [i ? " " : null, node("span", { class: /^[\d./:,]+$/.test(w) ? "whole" : "word", title: w.length > 18 ? w : "" }, w)]);
+
+const cell = (c) => typeof c === "string" ? words(c) : c;
+
+// home is the project that is used without PROJECT: where there is no other, none is named.
+let home = "";
+
+// On a narrow page each row is a block, and each cell has its heading beside it.
+function table(headings, rows) {
   if (!rows.length) return node("p", { class: "none" }, "none");
-  return node("div", { class: "rows" }, node("table", {},
+  const i = headings.indexOf("project");
+  if (i >= 0 && rows.every((r) => r[i] === home || r[i] === "")) return table(headings.toSpliced(i, 1), rows.map((r) => r.toSpliced(i, 1)));
+  return node("table", {},
     node("thead", {}, node("tr", {}, headings.map((h) => node("th", { scope: "col" }, h)))),
-    node("tbody", {}, rows.map((r) => node("tr", {}, r.map((c, i) => node("td", { class: tight.includes(i) ? "tight" : "" }, c)))))));
+    node("tbody", {}, rows.map((r) => node("tr", {}, r.map((c, i) => node("td", { "data-heading": headings[i] }, node("div", {}, cell(c))))))));
 }
 
 const clock = (t) => t ? new Date(t).toLocaleTimeString("en-GB") : "";
 
+function took(ms) {
+  if (ms < 1000) return ms + " ms";
+  if (ms < 60000) return (ms / 1000).toFixed(1) + " s";
+  return Math.floor(ms / 60000) + " min " + Math.floor(ms % 60000 / 1000) + " s";
+}
+
+const many = (n, what) => n + " " + what + (n === 1 ? "" : "s");
+
+const fact = (name, value) => value ? node("span", { class: "fact" }, node("i", {}, name), " ", node("span", {}, words(value))) : null;
+
+const card = (m) => node("button", { class: "machine " + look(m.status) + (m.master ? " master" : ""), type: "button", onclick: () => open(m), "data-name": m.project + "/" + m.zone + "/" + m.name },
+  node("b", {}, words(m.name)),
+  node("span", { class: "fact" }, colour(m.status), m.master ? node("em", {}, "master") : null),
+  fact("type", m.type), fact("internal", m.internal), fact("external", m.external), fact("pods", m.pods));
+
+const place = (z) => node("div", { class: "zone" }, node("h5", {}, z.name),
+  (z.machines || []).map(card),
+  z.machines ? null : node("p", { class: "none" }, "empty"),
+  z.more ? node("p", { class: "none" }, "and " + z.more + " more: the filter finds them") : null);
+
+function summary(c) {
+  const all = c.count.masters + c.count.others;
+  return [c.count.masters ? many(c.count.masters, "master") : "", many(c.count.others, c.name ? "node" : "machine"),
+    all === c.count.running ? "all run" : (all - c.count.running) + " not running",
+    c.count.shown === all ? "" : c.count.shown + " of " + all + " shown"].filter(Boolean).join(", ");
+}
+
+const cluster = (p, c) => node("div", { class: "cluster" },
+  node("h4", {}, words(c.name ? "cluster " + c.name : p.clusters.length > 1 ? "of no cluster" : "machines"), " ", node("small", {}, summary(c))),
+  c.regions.map((r) => [node("h5", { class: "region" }, r.name), node("div", { class: "zones" }, r.zones.map(place))]));
+
 const parts = {
-  map(v) {
-    if (!v.regions) return node("p", { class: "none" }, "no machines yet: KUBERNETES_PROVIDER=local hakube up");
-    return v.regions.map((r) => [node("h3", {}, r.name), node("div", { class: "zones" }, r.zones.map((z) =>
-      node("div", { class: "zone" }, node("h4", {}, z.name),
-        (z.machines || []).map((m) => node("button", { class: "machine " + look(m.status), type: "button", onclick: () => open(m), "data-name": m.name },
-          node("b", {}, m.name), " ", colour(m.status),
-          node("span", { class: "fact" }, [m.type, m.project !== v.project ? "project " + m.project : ""].filter(Boolean).join(" · ")),
-          node("span", { class: "fact" }, [m.internal, m.external && "external " + m.external, m.pods && "pods " + m.pods].filter(Boolean).join(" · ")))),
-        z.machines ? null : node("p", { class: "none" }, "empty"),
-        z.more ? node("p", { class: "none" }, "and " + z.more + " more") : null)))]).flat();
+  projects(v) {
+    if (!v.projects) return node("p", { class: "none" }, filter() ? "no machine has all these words" : "no machines yet: KUBERNETES_PROVIDER=local hakube up");
+    return v.projects.map((p) => node("div", { class: "project" }, node("h3", {}, words("project " + p.name)), p.clusters.map((c) => cluster(p, c))));
   },
-  operations: (v) => table(["since", "what", "on", "state"], (v.operations || []).map((o) => [
-    clock(o.began), o.type.replace("compute.", ""), o.kind + " " + o.target,
+  operations: (v) => table(["since", "project", "what", "on", "by", "took", "state"], (v.operations || []).map((o) => [
+    clock(o.began), o.project, o.type.replace("compute.", ""), o.kind + " " + o.target, o.user, took(o.took),
     o.status !== "DONE" ? node("span", {}, colour(o.status), " ", node("progress", { max: 100, value: o.percent }))
-      : o.error ? node("span", { class: "is-bad" }, o.error) : node("span", { class: "is-good tight" }, "done")]), [0]),
-  balancers: (v) => table(["rule", "address", "backend", "health"], (v.balancers || []).flatMap((b) =>
+      : o.error ? node("span", { class: "is-bad" }, words(o.error)) : node("span", { class: "is-good" }, "done")])),
+  balancers: (v) => table(["rule", "project", "address", "ports", "backend", "health"], (v.balancers || []).flatMap((b) =>
     (b.backends || [{ name: "", health: "" }]).map((x, i) => [
-      i ? "" : b.name, i ? "" : [b.address, b.ports].join(" "),
-      x.name ? x.name + " in " + x.zone : x.group ? "group " + x.group + " in " + x.zone + " is empty" : "none", x.health ? colour(x.health) : ""])), [3]),
-  groups: (v) => table(["group", "zone", "machines", ""], (v.groups || []).map((g) => [
-    g.name, g.zone, String(g.target), node("span", { class: g.stable ? "is-good" : "is-wait" }, g.stable ? "stable" : "changing")])),
+      i ? "" : b.name, i ? "" : b.project, i ? "" : b.address, i ? "" : b.ports,
+      x.name ? x.name + " in " + x.zone : x.group ? "group " + x.group + " in " + x.zone + " is empty" : "none", x.health ? colour(x.health) : ""]))),
+  groups: (v) => table(["group", "project", "zone", "machines", "state"], (v.groups || []).map((g) => [
+    g.name, g.project, g.zone, String(g.target), node("span", { class: g.stable ? "is-good" : "is-wait" }, g.stable ? "stable" : "changing")])),
   networks: (v) => (v.networks || []).map((n) => [
-    node("h3", {}, n.name + (n.project !== v.project ? " (project " + n.project + ")" : "")),
-    table(["subnetwork", "region", "ranges"], (n.subnets || []).map((s) => [s.name, s.region, s.ranges.join(", ")])),
+    node("h3", {}, words(n.name + " in project " + n.project)),
+    table(["subnetwork", "region", "ranges"], (n.subnets || []).map((s) => [s.name, s.region, node("div", {}, s.ranges.map((r) => node("div", {}, words(r))))])),
     table(["firewall rule", "allows"], (n.firewalls || []).map((f) => [f.name, f.rule]))]).flat(),
-  addresses: (v) => table(["address", "", "state", "used by"], (v.addresses || []).map((a) => [a.name, a.ip, colour(a.status), a.user])),
-  disks: (v) => table(["disk", "zone", "size", "used by"], (v.disks || []).map((d) => [d.name, d.zone, d.size + " GB " + d.type, d.user])),
+  addresses: (v) => table(["address", "project", "IP", "state", "used by"], (v.addresses || []).map((a) => [a.name, a.project, a.ip, colour(a.status), a.user])),
+  disks: (v) => table(["disk", "project", "zone", "size", "type", "used by"], (v.disks || []).map((d) => [d.name, d.project, d.zone, d.size + "\u00a0GB", d.type, d.user])),
 };
 
 const shown = {}; // by section, what it was drawn from
 
 function draw(v) {
+  home = v.project;
   const total = Object.values(v.objects || {}).reduce((a, b) => a + b, 0);
   document.getElementById("about").textContent =
     `${v.endpoint} · ${v.machines} machines · latency ${v.latency} · ${total} objects · calls since the start: ${v.calls.read} read, ${v.calls.change} changed`;
   for (const [id, make] of Object.entries(parts)) {
-    const from = JSON.stringify([v[id === "map" ? "regions" : id], v.project]);
+    const from = JSON.stringify(v[id] || []);
     if (shown[id] === from) continue; // what did not change keeps its focus
     const body = document.querySelector("#" + id + " .body");
     const focus = document.activeElement && document.activeElement.dataset.name;
@@ -89,21 +127,37 @@ async function ask(path) {
   return answer.json();
 }
 
-let looked = 0;
-async function loop() {
+// The filter stands in the address of the page, so that a reload and a link keep it.
+const box = document.getElementById("filter");
+const filter = () => box.value.trim();
+let wake = () => {};
+
+box.value = new URLSearchParams(location.hash.slice(1)).get("filter") || "";
+box.addEventListener("input", () => {
+  history.replaceState(null, "", filter() ? "#" + new URLSearchParams({ filter: filter() }) : location.pathname);
+  wake();
+});
+
+async function once() {
   const state = document.getElementById("state");
   try {
-    if (!document.hidden || !looked) {
-      draw(await ask("data"));
-      looked++;
-      state.textContent = "as of " + new Date().toLocaleTimeString("en-GB");
-      state.className = "";
+    for (let wanted; wanted !== filter();) { // what was typed meanwhile is asked for at once
+      wanted = filter();
+      draw(await ask("data?" + new URLSearchParams({ filter: wanted })));
     }
+    state.textContent = "as of " + new Date().toLocaleTimeString("en-GB");
+    state.className = "";
   } catch (err) {
     state.textContent = "the embedded GCE does not answer; what you see is old (" + err.message + ")";
     state.className = "lost";
   }
-  setTimeout(loop, every);
+}
+
+async function loop() {
+  for (let first = true; ; first = false) {
+    if (first || !document.hidden) await once();
+    await new Promise((r) => { wake = r; setTimeout(r, every); });
+  }
 }
 
 // The console of one machine, followed while it is open.
