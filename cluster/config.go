@@ -49,12 +49,13 @@ func (p Problems) Error() string {
 func Load(verb Verb, given map[string]string, defaultProject func(Provider) string) (s Settings, warnings []string, err error) {
 	var probs Problems
 	bad := map[string]bool{} // fields that are not what they should be, so no rule may ask them
+	empty, warnings := empties(verb, given, bad)
 	v := reflect.ValueOf(&s).Elem()
-	for i := range v.NumField() {
-		f := v.Type().Field(i)
+	s.given = givenBy(given)
+	for _, f := range settingFields() {
 		name := f.Tag.Get("envconfig")
 		text, isFlag := given[name]
-		err := decode(v.Field(i), f, text, isFlag)
+		err := decode(v.FieldByIndex(f.Index), f, text, isFlag)
 		if err == nil {
 			continue
 		}
@@ -74,9 +75,9 @@ func Load(verb Verb, given map[string]string, defaultProject func(Provider) stri
 		}
 	}
 	strange, odd := strangers(os.Environ())
-	probs = append(probs, strange...)
+	probs = append(append(probs, strange...), empty...)
 	probs = append(probs, s.problems(verb, bad)...)
-	warnings = append(odd, s.warnings(verb)...)
+	warnings = slices.Concat(odd, warnings, s.warnings(verb))
 	if len(probs) > 0 {
 		return s, warnings, probs
 	}
@@ -94,10 +95,12 @@ func quoted(text string) string {
 }
 
 // decode sets one field from the flag's text or else from the environment. A
-// variable that is set but empty counts as not set, as in kube-up; envconfig
+// variable that is set but empty counts as not set (see empty.go); envconfig
 // would take the empty text for a value.
 func decode(field reflect.Value, f reflect.StructField, text string, isFlag bool) error {
-	if !isFlag {
+	if isFlag && text == "" { // told by empties
+		text = f.Tag.Get("default")
+	} else if !isFlag {
 		if env, set := os.LookupEnv(f.Tag.Get("envconfig")); !set || env != "" {
 			one := reflect.New(reflect.StructOf([]reflect.StructField{f}))
 			if err := envconfig.Process("", one.Interface()); err != nil {
@@ -124,6 +127,11 @@ func plainly(err error) error {
 	return err
 }
 
+// settingFields are the fields of [Settings] that are variables.
+func settingFields() []reflect.StructField {
+	return slices.DeleteFunc(reflect.VisibleFields(reflect.TypeFor[Settings]()), func(f reflect.StructField) bool { return !f.IsExported() })
+}
+
 // A Variable is a row of the reference.
 type Variable struct {
 	Name, Flag, Default, Text string
@@ -133,9 +141,7 @@ type Variable struct {
 // Variables lists the settings in the order of the struct.
 func Variables() []Variable {
 	var list []Variable
-	t := reflect.TypeFor[Settings]()
-	for i := range t.NumField() {
-		f := t.Field(i)
+	for _, f := range settingFields() {
 		list = append(list, Variable{
 			Name: f.Tag.Get("envconfig"), Flag: f.Tag.Get("flag"), Default: f.Tag.Get("default"),
 			Text: f.Tag.Get("desc"), Bool: f.Type == reflect.TypeFor[Bool](),

@@ -65,7 +65,7 @@ current-context: other
 		w.operator() // clears the variables
 		load := func(name, value string) (warnings []string, err error) {
 			t.Setenv(name, value)
-			defer t.Setenv(name, "")
+			defer os.Unsetenv(name)
 			_, warnings, err = Load(Up, map[string]string{"KUBERNETES_PROVIDER": "local", "KUBE_GCE_ZONE": zoneB}, func(Provider) string { return "local" })
 			return warnings, err
 		}

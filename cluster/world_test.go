@@ -14,6 +14,7 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"sync"
 	"testing"
@@ -394,7 +395,7 @@ func (w *world) operator(change ...func(*Settings)) *operator {
 	}
 	s.InitTimeout, s.GroupTimeout, s.ReadyGrace = Seconds(time.Minute), Seconds(time.Minute), Seconds(time.Millisecond)
 	for _, f := range change {
-		f(&s)
+		s = byHand(s, f)
 	}
 	_, private, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
@@ -425,10 +426,24 @@ func (w *world) operator(change ...func(*Settings)) *operator {
 	return o
 }
 
+// byHand changes settings as somebody does who sets variables.
+func byHand(s Settings, change func(*Settings)) Settings {
+	was := reflect.ValueOf(s)
+	s.given = maps.Clone(s.given)
+	change(&s)
+	is := reflect.ValueOf(s)
+	for _, f := range settingFields() {
+		if !reflect.DeepEqual(was.FieldByIndex(f.Index).Interface(), is.FieldByIndex(f.Index).Interface()) {
+			s.given[f.Tag.Get("envconfig")] = true
+		}
+	}
+	return s
+}
+
 // again is the same operator with other settings.
 func (o *operator) again(change func(*Settings)) *operator {
 	c := *o.Cluster
-	change(&c.settings)
+	c.settings = byHand(c.settings, change)
 	return &operator{Cluster: &c, kubeconfig: o.kubeconfig}
 }
 

@@ -34,8 +34,9 @@ func settings(u *ui, c *cli.Context, verb cluster.Verb) (cluster.Settings, error
 }
 
 // onCluster is what commands on a cluster have in common: settings, all their
-// problems at once, then the cluster with its cloud.
-func onCluster(u *ui, verb cluster.Verb, act func(*cli.Context, cluster.Settings, *cluster.Cluster) error) cli.ActionFunc {
+// problems at once, then the cluster with its cloud. What must be said by hand is
+// asked for before that.
+func onCluster(u *ui, verb cluster.Verb, act func(*cli.Context, cluster.Settings, *cluster.Cluster) error, said ...func(cluster.Settings) error) cli.ActionFunc {
 	return func(c *cli.Context) error {
 		u.json = c.Bool("json")
 		if err := noArguments(c); err != nil {
@@ -44,6 +45,11 @@ func onCluster(u *ui, verb cluster.Verb, act func(*cli.Context, cluster.Settings
 		s, err := settings(u, c, verb)
 		if err != nil {
 			return err
+		}
+		for _, f := range said {
+			if err := f(s); err != nil {
+				return err
+			}
 		}
 		cl, err := connect(c.Context, u, s)
 		if err != nil {

@@ -17,7 +17,8 @@ func downCommand(u *ui) *cli.Command {
 		Name:  "down",
 		Usage: "remove the cluster, last-made first, until nothing carries its mark; or one zone's pool of nodes, or one master",
 		Description: "With KUBE_GCE_ZONE the cluster is removed if that zone holds all that is left of it.\n" +
-			"Without, it is removed wherever it is; on a terminal its name is asked for first.\n" +
+			"Without, it is removed wherever it is; on a terminal its name is asked for first, elsewhere\n" +
+			"it takes --yes.\n" +
 			"With KUBE_USE_EXISTING_MASTER=true only the zone's pool of nodes is removed; they are drained\n" +
 			"first, as far as there is a master to ask. The cluster need not be alive.\n\n" +
 			"With KUBE_DELETE_NODES=false one master of the zone is removed: KUBE_REPLICA_NAME, or one that is\n" +
@@ -29,9 +30,6 @@ func downCommand(u *ui) *cli.Command {
 		Flags:        settingFlags(),
 		OnUsageError: usage,
 		Action: onCluster(u, cluster.Down, func(c *cli.Context, s cluster.Settings, cl *cluster.Cluster) error {
-			if err := u.confirm(s); err != nil {
-				return err
-			}
 			which := fmt.Sprintf("cluster %s of project %s (provider %s)", s.Prefix, s.Project, s.Provider)
 			mode := s.Mode(cluster.Down)
 			switch mode {
@@ -74,14 +72,22 @@ func downCommand(u *ui) *cli.Command {
 				u.note("cluster %s is removed, nothing is left that carries its mark", s.Prefix)
 			}
 			return nil
-		}),
+		}, u.confirm),
 	}
 }
 
-// confirm asks for the cluster's name when all zones are meant and a person is there.
+// confirm asks for the cluster's name when all zones are meant. Where nobody is
+// there to be asked, such as in a script that lost its zone, that has to be said
+// by hand.
 func (u *ui) confirm(s cluster.Settings) error {
-	if s.Zone != "" || bool(s.Yes) || !term.IsTerminal(int(u.in.Fd())) {
+	if s.Zone != "" || bool(s.Yes) {
 		return nil
+	}
+	if !term.IsTerminal(int(u.in.Fd())) {
+		return withHint(withHint(
+			usageError{fmt.Errorf("not removed: without KUBE_GCE_ZONE this is cluster %s of project %s in every zone, and there is no terminal to ask", s.Prefix, s.Project)},
+			"--yes (KUBERNETES_SKIP_CONFIRM=true) removes it without asking"),
+			"KUBE_GCE_ZONE=… hakube down removes it if that zone has all that is left of it")
 	}
 	fmt.Fprintf(u.err, "hakube: this removes cluster %s of project %s in every zone; type its name to go on: ", s.Prefix, s.Project)
 	line, err := bufio.NewReader(u.in).ReadString('\n')

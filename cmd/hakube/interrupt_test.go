@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -38,6 +39,11 @@ func newShell(t *testing.T) *shell {
 		}
 	})
 	return s
+}
+
+// withoutZone is an environment in which no zone is named.
+func withoutZone(env []string) []string {
+	return slices.DeleteFunc(slices.Clone(env), func(kv string) bool { return strings.HasPrefix(kv, "KUBE_GCE_ZONE=") })
 }
 
 // ok runs hakube, which must succeed.
@@ -126,7 +132,8 @@ func TestInterrupt(t *testing.T) {
 	s.ok(t, replica...)
 	s.ok(t, "validate")
 
-	all := []string{"down", "--zone=", "--yes"}
+	s.env = withoutZone(s.env)
+	all := []string{"down", "--yes"}
 	s.latency(t, "gce")
 	code, said, after := s.signalled(t, syscall.SIGINT, []string{`"event":"removing"`, `"event":"waiting"`}, append(all, "--json")...)
 	if code != exitInterrupted || after > time.Second || strings.Contains(said, `"interrupted"`) {

@@ -77,7 +77,8 @@ func TestRealRepair(t *testing.T) {
 		}},
 		{"down", func(t *testing.T) {
 			g.machines(t)
-			g.ok(t, "down", "--zone=", "--yes")
+			g.walk.env = withoutZone(g.walk.env)
+			g.ok(t, "down", "--yes")
 			if s := g.status(t); len(s.Objects) != 0 {
 				t.Errorf("down left %v", s.Objects)
 			}

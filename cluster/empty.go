@@ -1,0 +1,83 @@
+package cluster
+
+import (
+	"fmt"
+	"os"
+	"strings"
+)
+
+// given are the variables that somebody set, as a flag or in the environment.
+type given map[string]bool
+
+func givenBy(flags map[string]string) given {
+	g := given{}
+	for _, f := range settingFields() {
+		name := f.Tag.Get("envconfig")
+		text, isFlag := flags[name]
+		if !isFlag {
+			text = os.Getenv(name)
+		}
+		g[name] = text != ""
+	}
+	return g
+}
+
+// IsGiven tells whether a variable was set by hand, and not left to what is there
+// or to its default.
+func (s *Settings) IsGiven(variable string) bool { return s.given[variable] }
+
+// A variable that is set and empty counts as not set, as in kube-up: continuous
+// integration sets empty ones for what it has no value for. Not so where that
+// would say another object, or more of it, to act on: a script whose variable has
+// no value by mistake must not take down every zone, or another project's cluster.
+var neverEmpty = map[string]string{
+	"KUBERNETES_PROVIDER":            "where to act",
+	"PROJECT":                        "whose cluster",
+	"KUBE_GCE_INSTANCE_PREFIX":       "which cluster",
+	"KUBE_GCE_ZONE":                  "which zone",
+	"KUBE_USE_EXISTING_MASTER":       "what to add or to remove",
+	"KUBE_REPLICATE_EXISTING_MASTER": "what to add",
+	"KUBE_DELETE_NODES":              "what to remove",
+	"KUBE_REPLICA_NAME":              "which master to remove",
+	"KUBE_DELETE_NETWORK":            "what to leave",
+	"KUBE_CREATE_NODES":              "what to make",
+}
+
+// chosenOnly are those of them that say nothing to verbs that find zones and
+// masters themselves.
+func chosenOnly(name string) bool {
+	switch name {
+	case "KUBERNETES_PROVIDER", "PROJECT", "KUBE_GCE_INSTANCE_PREFIX":
+		return false
+	}
+	return true
+}
+
+// empties judges what is set and empty, and adds the fields that must not be to
+// bad. A flag is typed for this one command: without a value it is always a mistake.
+func empties(verb Verb, flags map[string]string, bad map[string]bool) (probs, warnings []string) {
+	var counted []string
+	for _, f := range settingFields() {
+		name := f.Tag.Get("envconfig")
+		if text, isFlag := flags[name]; isFlag {
+			if text == "" {
+				bad[f.Name] = true
+				probs = append(probs, fmt.Sprintf("--%s is empty: leave it out, or give it a value", f.Tag.Get("flag")))
+			}
+			continue
+		}
+		if text, set := os.LookupEnv(name); !set || text != "" {
+			continue
+		}
+		if what := neverEmpty[name]; what != "" && (verb.chooses() || !chosenOnly(name)) {
+			bad[f.Name] = true
+			probs = append(probs, fmt.Sprintf("%s is set and empty, and says %s: unset it, or give it a value", name, what))
+			continue
+		}
+		counted = append(counted, name)
+	}
+	if len(counted) > 0 {
+		warnings = append(warnings, "set and empty, which counts as not set: "+strings.Join(counted, ", "))
+	}
+	return probs, warnings
+}
