@@ -99,7 +99,7 @@ func TestAttacks(t *testing.T) {
 func TestStrangersAttack(t *testing.T) {
 	for _, text := range attacks {
 		for _, kv := range []string{"KUBE_" + text + "=x", "HAKUBE_XYZ=" + text, "KUBE_GCE_ZNE=" + text, "KUBE_USER=" + text} {
-			probs, warnings := strangers([]string{kv})
+			probs, warnings := strangers([]string{kv}, Up, "example")
 			for _, m := range append(probs, warnings...) {
 				if len(m) > 1000 {
 					t.Errorf("%.60q: a message of %d bytes", kv, len(m))

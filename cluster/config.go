@@ -2,7 +2,6 @@ package cluster
 
 import (
 	"fmt"
-	"maps"
 	"os"
 	"reflect"
 	"slices"
@@ -74,7 +73,7 @@ func Load(verb Verb, given map[string]string, defaultProject func(Provider) stri
 			}
 		}
 	}
-	strange, odd := strangers(os.Environ())
+	strange, odd := strangers(os.Environ(), verb, s.Project)
 	probs = append(append(probs, strange...), empty...)
 	probs = append(probs, s.problems(verb, bad)...)
 	warnings = slices.Concat(odd, warnings, s.warnings(verb))
@@ -148,57 +147,4 @@ func Variables() []Variable {
 		})
 	}
 	return list
-}
-
-// strangers are the variables with our prefixes that are no settings: one that
-// is nearly a setting is a problem, since leaving it out would do something
-// else than was asked for; others are worth a warning.
-func strangers(environ []string) (probs, warnings []string) {
-	known := map[string]bool{}
-	for _, v := range Variables() {
-		known[v.Name] = true
-	}
-	maps.Copy(known, elsewhere)
-	names := slices.Sorted(maps.Keys(known))
-	slices.Sort(environ)
-	for _, kv := range environ {
-		name, value, _ := strings.Cut(kv, "=")
-		if value == "" || known[name] || !strings.HasPrefix(name, "KUBE_") && !strings.HasPrefix(name, "HAKUBE_") {
-			continue
-		}
-		if len(name) > 2*len("KUBE_CLUSTER_INITIALIZATION_TIMEOUT") { // like none of them
-			name = quoted(name)
-		}
-		value = quoted(value)
-		if why, ok := withoutEffect[name]; ok {
-			warnings = append(warnings, fmt.Sprintf("%s=%s has no effect: %s", name, value, why))
-			continue
-		}
-		if near := nearest(name, names); near != "" {
-			probs = append(probs, fmt.Sprintf("%s=%s: no such setting; did you mean %s", name, value, near))
-			continue
-		}
-		warnings = append(warnings, fmt.Sprintf("%s=%s is not a setting of hakube and has no effect", name, value))
-	}
-	return probs, warnings
-}
-
-// elsewhere are variables with our prefixes that others read: other parts of
-// hakube, and kubectl.
-var elsewhere = map[string]bool{
-	"HAKUBE_LOCAL_DIR": true, "HAKUBE_CACHE_DIR": true, "HAKUBE_MIRROR_SOURCE": true, "HAKUBE_LIVE_PROJECT": true, "HAKUBE_LIVE_REGION": true, "HAKUBE_GOLDEN": true,
-	"HAKUBE_LOCAL_CONTRACT": true,
-	"KUBE_EDITOR":           true, "KUBE_CACHE_MUTATION_DETECTOR": true,
-}
-
-// withoutEffect are kube-up's variables that hakube has no use for.
-var withoutEffect = map[string]string{
-	"KUBE_USER":                      "hakube's clusters know no passwords, only certificates",
-	"KUBE_PASSWORD":                  "hakube's clusters know no passwords, only certificates",
-	"KUBE_BEARER_TOKEN":              "hakube's clusters know no static tokens, only certificates",
-	"KUBE_CONTEXT":                   "credentials come from the cluster, never from another context",
-	"KUBE_CONFIG_FILE":               "hakube reads no configuration file",
-	"KUBE_PROMPT_FOR_UPDATE":         "hakube asks nothing about itself",
-	"KUBE_MASTER_IP":                 "the address is looked up",
-	"KUBE_ENABLE_CLUSTER_AUTOSCALER": "hakube has no autoscaler yet",
 }

@@ -7,7 +7,8 @@
 // A map for newcomers, in the order to read:
 //
 //   - settings.go, values.go: the variables, which are kube-up's; config.go
-//     loads them and problems.go judges them, all at once and offline.
+//     loads them and problems.go judges them, all at once and offline; strangers.go
+//     says which other variables are slips, and kubeup_table.go what becomes of kube-up's.
 //   - names.go: every name that is ever given, and the mark that says whose
 //     an object is. spec.go: the settings with every gap filled.
 //   - items.go: THE list, on one screen: what is made, in which order and why.
