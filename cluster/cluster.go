@@ -27,8 +27,11 @@ type Deps struct {
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
 	// ProxyURL goes into the kubeconfig entry; "" is none.
 	ProxyURL string
-	// Kubeconfig is a list of paths as in the variable; the first is written to.
+	// Kubeconfig is a list of paths as in the variable.
 	Kubeconfig string
+	// Cloud tells clouds apart that may have projects of the same names: the
+	// directory of an embedded GCE, "" for Google.
+	Cloud string
 	// MirrorDefault is where machines fetch from when KUBE_MIRROR is not set.
 	MirrorDefault string
 	// Poll is the pause between two looks while waiting; one second if zero.
@@ -112,7 +115,7 @@ func (c *Cluster) Down(ctx context.Context, report func(plan.Event)) (s *Summary
 			return err
 		}
 		if len(items) == 0 {
-			s = &Summary{Nothing: true, Mode: r.mode, Context: r.want.context, Zone: r.want.zone}
+			s = &Summary{Nothing: true, Mode: r.mode, Context: r.want.context, Zone: r.want.zone, Warnings: r.warnings}
 			return nil
 		}
 		if err = r.walk(ctx, items, report); err == nil {

@@ -208,8 +208,9 @@ func (b busy) Undo(ctx context.Context) error {
 }
 
 // credentials does what it takes to speak to the cluster that has a living API.
+// A removal writes no kubeconfig: what a master lends is kept nowhere.
 func (b busy) credentials(ctx context.Context) error {
-	for _, s := range append(b.access(), kubeconfig(b)) {
+	for _, s := range b.access() {
 		now, err := s.Observe(ctx)
 		if err == nil && now.Is != plan.Present {
 			err = s.Do(ctx)
@@ -218,5 +219,19 @@ func (b busy) credentials(ctx context.Context) error {
 			return fmt.Errorf("%s: %w", s, err)
 		}
 	}
+	if _, err := b.kube(ctx); err == nil {
+		return nil
+	}
+	ip, err := b.address(ctx)
+	if err != nil {
+		return err
+	}
+	e, err := b.lend(ctx, b.master(), ip)
+	if err != nil {
+		return err
+	}
+	b.mu.Lock()
+	b.lent = &e
+	b.mu.Unlock()
 	return nil
 }

@@ -85,7 +85,7 @@ var errNoEntry = errors.New("there are no credentials for it yet")
 
 // entry is our own entry in the kubeconfig.
 func (r *run) entry() (entry, error) {
-	config, err := loadKubeconfig(r.want.kubeconfig)
+	config, err := r.want.kubeconfig.load()
 	if err != nil {
 		return entry{}, err
 	}
@@ -96,8 +96,14 @@ func (r *run) entry() (entry, error) {
 	return e, nil
 }
 
-// kube speaks to the API with our own entry.
+// kube speaks to the API with our own entry, or else with what was lent.
 func (r *run) kube(ctx context.Context) (corev1client.CoreV1Interface, error) {
+	r.mu.Lock()
+	lent := r.lent
+	r.mu.Unlock()
+	if lent != nil {
+		return r.clientOf(*lent)
+	}
 	e, err := r.entry()
 	if err != nil {
 		return nil, err

@@ -23,15 +23,31 @@ func (k kubeconfig) String() string { return "kubeconfig " + k.want.context }
 func (kubeconfig) Local()           {}
 
 func (k kubeconfig) Observe(ctx context.Context) (plan.State, error) {
-	config, err := loadKubeconfig(k.want.kubeconfig)
+	config, err := k.want.kubeconfig.load()
 	if err != nil {
 		return plan.State{}, err
 	}
+	v, err := k.entryOwner().judge(ctx, config, k.want.context)
+	if err != nil {
+		return plan.State{}, err
+	}
+	file := k.want.kubeconfig.of(k.want.context)
+	if k.removing { // whatever it points to, if it is ours
+		if why := v.foreign(k.want.context, file); why != "" {
+			k.mu.Lock()
+			k.warn(why + "; that was left as it is")
+			k.mu.Unlock()
+		}
+		if !v.has(config, k.want.context) {
+			return plan.State{Is: plan.Absent}, nil
+		}
+		return exists(file)
+	}
+	if no := v.refusal(k.want.context, file); no != nil {
+		return plan.State{}, no
+	}
 	if !hasEntry(config, k.want.context) {
 		return plan.State{Is: plan.Absent}, nil
-	}
-	if k.removing { // whatever it points to
-		return exists(k.want.kubeconfig)
 	}
 	e, ok := entryOf(config, k.want.context)
 	if !ok {
@@ -57,7 +73,7 @@ func (k kubeconfig) Observe(ctx context.Context) (plan.State, error) {
 	k.mu.Lock()
 	k.opened = true
 	k.mu.Unlock()
-	return exists(k.want.kubeconfig)
+	return exists(file)
 }
 
 // Do fetches the administrator's credentials from the master and merges them.
@@ -66,21 +82,41 @@ func (k kubeconfig) Do(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	out, err := k.ssh(ctx, k.master(), scripts.AdminKubeconfig)
+	e, err := k.lend(ctx, k.master(), ip)
 	if err != nil {
 		return err
+	}
+	e.proxy = k.deps.ProxyURL
+	return k.want.kubeconfig.edit(ctx, k.poll, func(c *clientcmdapi.Config) error {
+		v, err := k.entryOwner().judge(ctx, c, k.want.context)
+		if err != nil {
+			return err
+		}
+		if no := v.refusal(k.want.context, k.want.kubeconfig.of(k.want.context)); no != nil { // since it was looked at
+			return no
+		}
+		k.put(c, e)
+		return nil
+	})
+}
+
+// put writes the entry, and makes it the current one unless it is not to be.
+func (r *run) put(c *clientcmdapi.Config, e entry) {
+	e.put(c, r.want.context, r.entryOwner().mark)
+	if !r.want.settings.KeepContext {
+		c.CurrentContext = r.want.context
+	}
+}
+
+// lend asks a master for the administrator's credentials, good for the API at the address.
+func (r *run) lend(ctx context.Context, from object, ip string) (entry, error) {
+	out, err := r.ssh(ctx, from, scripts.AdminKubeconfig)
+	if err != nil {
+		return entry{}, err
 	}
 	e, err := adminEntry(out)
-	if err != nil {
-		return err
-	}
-	e.server, e.proxy = "https://"+ip, k.deps.ProxyURL
-	return editKubeconfig(ctx, k.want.kubeconfig, k.poll, func(c *clientcmdapi.Config) {
-		e.put(c, k.want.context)
-		if !k.want.settings.KeepContext {
-			c.CurrentContext = k.want.context
-		}
-	})
+	e.server = "https://" + ip
+	return e, err
 }
 
 // adminEntry reads what scripts.AdminKubeconfig prints.
@@ -96,16 +132,14 @@ func adminEntry(text []byte) (entry, error) {
 	return e, nil
 }
 
-// Undo removes the entry, and the current context only if it was ours.
+// Undo removes what is ours of the entry.
 func (k kubeconfig) Undo(ctx context.Context) error {
-	name := k.want.context
-	return editKubeconfig(ctx, k.want.kubeconfig, k.poll, func(c *clientcmdapi.Config) {
-		delete(c.Clusters, name)
-		delete(c.AuthInfos, name)
-		delete(c.Contexts, name)
-		if c.CurrentContext == name {
-			c.CurrentContext = ""
+	return k.want.kubeconfig.edit(ctx, k.poll, func(c *clientcmdapi.Config) error {
+		v, err := k.entryOwner().judge(ctx, c, k.want.context)
+		if err == nil {
+			v.remove(c, k.want.context)
 		}
+		return err
 	})
 }
 
@@ -137,11 +171,11 @@ func entryOf(c *clientcmdapi.Config, name string) (e entry, ok bool) {
 	return e, len(e.ca) > 0 && len(e.cert) > 0 && len(e.key) > 0
 }
 
-func (e entry) put(c *clientcmdapi.Config, name string) {
+func (e entry) put(c *clientcmdapi.Config, name string, mark entryMark) {
 	cl := clientcmdapi.NewCluster()
-	cl.Server, cl.ProxyURL, cl.CertificateAuthorityData = e.server, e.proxy, e.ca
+	cl.Server, cl.ProxyURL, cl.CertificateAuthorityData, cl.Extensions = e.server, e.proxy, e.ca, mark.on(e.ca)
 	user := clientcmdapi.NewAuthInfo()
-	user.ClientCertificateData, user.ClientKeyData = e.cert, e.key
+	user.ClientCertificateData, user.ClientKeyData, user.Extensions = e.cert, e.key, mark.on(e.cert)
 	x := clientcmdapi.NewContext()
 	x.Cluster, x.AuthInfo = name, name
 	if old := c.Contexts[name]; old != nil {

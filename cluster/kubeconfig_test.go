@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -106,7 +107,8 @@ func TestKubeconfigRepair(t *testing.T) {
 			w := newWorld(t)
 			o := w.operator()
 			w.mustUp(o)
-			if err := editKubeconfig(context.Background(), o.kubeconfig, time.Millisecond, spoil); err != nil {
+			err := kubeFiles{o.kubeconfig}.edit(context.Background(), time.Millisecond, func(c *clientcmdapi.Config) error { spoil(c); return nil })
+			if err != nil {
 				t.Fatal(err)
 			}
 			n, err := o.PreviewUp(context.Background(), nil)
@@ -134,7 +136,7 @@ func TestLock(t *testing.T) {
 	// Somebody else is done with it in a moment.
 	released := make(chan error, 1)
 	time.AfterFunc(20*time.Millisecond, func() { released <- os.Remove(path + ".lock") })
-	err := editKubeconfig(context.Background(), path, time.Millisecond, func(c *clientcmdapi.Config) { c.CurrentContext = "x" })
+	err := kubeFiles{path}.edit(context.Background(), time.Millisecond, func(c *clientcmdapi.Config) error { c.CurrentContext = "x"; return nil })
 	if err := errors.Join(err, <-released); err != nil {
 		t.Fatal(err)
 	}
@@ -147,21 +149,75 @@ func TestLock(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Millisecond)
 	defer cancel()
-	err = editKubeconfig(ctx, path, time.Millisecond, func(*clientcmdapi.Config) { t.Error("edited without the lock") })
+	err = kubeFiles{path}.edit(ctx, time.Millisecond, func(c *clientcmdapi.Config) error { c.CurrentContext = "y"; return nil })
 	var held *LockError
-	if !errors.As(err, &held) || !strings.Contains(held.Hint(), path+".lock") {
+	if !errors.As(err, &held) || !strings.Contains(held.Hint(), "rm "+path+".lock") {
 		t.Errorf("error %v", err)
+	}
+	if c := readConfig(t, path); c.CurrentContext != "x" {
+		t.Errorf("edited without the lock: %+v", c)
 	}
 }
 
-func TestKubeconfigPath(t *testing.T) {
+// A list of files is taken as kubectl takes it.
+func TestKubeconfigFiles(t *testing.T) {
 	t.Setenv("HOME", "/home/me")
-	list := string(os.PathListSeparator) + "/a" + string(os.PathListSeparator) + "/b"
-	for in, want := range map[string]string{"": "/home/me/.kube/config", "/x": "/x", list: "/a"} {
-		if got := kubeconfigPath(in); got != want {
+	sep := string(os.PathListSeparator)
+	for in, want := range map[string]kubeFiles{"": {"/home/me/.kube/config"}, sep: {"/home/me/.kube/config"}, "/x": {"/x"}, sep + "/a" + sep + "/b" + sep + "/a": {"/a", "/b"}} {
+		if got := kubeconfigFiles(in); !slices.Equal(got, want) {
 			t.Errorf("%q: %s, want %s", in, got, want)
 		}
 	}
+	dir := t.TempDir()
+	f := kubeFiles{filepath.Join(dir, "a"), filepath.Join(dir, "b"), filepath.Join(dir, "c")}
+	ctx := context.Background()
+	edit := func(change func(c *clientcmdapi.Config)) {
+		t.Helper()
+		if err := f.edit(ctx, time.Millisecond, func(c *clientcmdapi.Config) error { change(c); return nil }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	there := func(want string) {
+		t.Helper()
+		got := ""
+		for _, path := range f {
+			if b, err := os.ReadFile(path); err == nil && len(b) > 0 {
+				got += filepath.Base(path)
+			}
+		}
+		if got != want {
+			t.Errorf("files %q, want %q", got, want)
+		}
+	}
+	put := func(name string) func(*clientcmdapi.Config) {
+		return func(c *clientcmdapi.Config) {
+			entry{server: "https://" + name}.put(c, name, entryMark{})
+			c.CurrentContext = name
+		}
+	}
+	edit(put("new")) // none is there: the last
+	there("c")
+	if err := os.WriteFile(f[1], []byte(others), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	edit(put("second")) // the first that is there
+	there("bc")
+	if c := readConfig(t, f[1]); c.Contexts["second"] == nil || c.Contexts["work"] == nil || c.CurrentContext != "second" {
+		t.Errorf("the first that is there: %+v", c)
+	}
+	edit(put("new")) // where it is
+	if c := readConfig(t, f[1]); c.Contexts["new"] != nil {
+		t.Error("a second entry of one name was made")
+	}
+	// Removed, it goes from where it is, and nothing else does.
+	edit(func(c *clientcmdapi.Config) { entryVerdict{}.remove(c, "new") })
+	if c := readConfig(t, f[2]); hasEntry(c, "new") {
+		t.Error("it is still there")
+	}
+	if c := readConfig(t, f[1]); c.Contexts["work"] == nil || c.Contexts["second"] == nil || c.CurrentContext != "" {
+		t.Errorf("after the removal: %+v", c)
+	}
+	there("bc")
 }
 
 // TestUnreadableKubeconfig is an error that names the file, and the file stays.
@@ -194,7 +250,7 @@ func TestAdminKubeconfigIsData(t *testing.T) {
 	}
 	e.server, e.proxy = "https://198.51.100.1", ""
 	c := clientcmdapi.NewConfig()
-	e.put(c, "c")
+	e.put(c, "c", entryMark{})
 	out, err := clientcmd.Write(*c)
 	if err != nil || strings.Contains(string(out), "evil") || strings.Contains(string(out), "passwd") || strings.Contains(string(out), "insecure") {
 		t.Errorf("the kubeconfig is %s (%v)", out, err)

@@ -1,112 +1,154 @@
 package cluster
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"time"
+	"slices"
 
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
-
-	"hakube/cluster/plan"
 )
 
-// loadKubeconfig reads a kubeconfig file; one that is not there is empty.
-func loadKubeconfig(path string) (*clientcmdapi.Config, error) {
-	c, err := clientcmd.LoadFromFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return clientcmdapi.NewConfig(), nil
+// kubeFiles are the files of the operator's kubeconfig, taken as kubectl takes
+// them: of one name the first file's entry counts, a change is made where the
+// entry is, and what is new goes into the first file that exists, or else into
+// the last of the list.
+type kubeFiles []string
+
+// kubeconfigFiles are the paths of a list as in KUBECONFIG, or kubectl's own
+// file if it has none.
+func kubeconfigFiles(list string) kubeFiles {
+	var paths kubeFiles
+	for _, p := range filepath.SplitList(list) {
+		if p != "" && !slices.Contains(paths, p) {
+			paths = append(paths, p)
+		}
 	}
+	if len(paths) > 0 {
+		return paths
+	}
+	if home, err := os.UserHomeDir(); err == nil {
+		return kubeFiles{filepath.Join(home, ".kube", "config")}
+	}
+	return kubeFiles{clientcmd.RecommendedHomeFile}
+}
+
+// target is the file that takes what is new.
+func (f kubeFiles) target() string {
+	for _, path := range f {
+		if _, err := os.Stat(path); err == nil {
+			return path
+		}
+	}
+	return f[len(f)-1]
+}
+
+// of is the file that has a context of the name, or would take it.
+func (f kubeFiles) of(name string) string {
+	if c, err := f.load(); err == nil && c.Contexts[name] != nil {
+		return c.Contexts[name].LocationOfOrigin
+	}
+	return f.target()
+}
+
+// load reads all files into one, as kubectl sees them.
+func (f kubeFiles) load() (*clientcmdapi.Config, error) {
+	files, err := f.read()
+	if err != nil {
+		return nil, err
+	}
+	return f.merge(files), nil
+}
+
+// read reads each file.
+func (f kubeFiles) read() (map[string]*clientcmdapi.Config, error) {
+	files, errs := map[string]*clientcmdapi.Config{}, []error(nil)
+	for _, path := range f {
+		c, err := loadKubeconfig(path)
+		files[path], errs = c, append(errs, err)
+	}
+	return files, errors.Join(errs...)
+}
+
+// merge is what files say together.
+func (f kubeFiles) merge(files map[string]*clientcmdapi.Config) *clientcmdapi.Config {
+	all := clientcmdapi.NewConfig()
+	for _, path := range f {
+		c := files[path].DeepCopy()
+		adopt(all.Clusters, c.Clusters)
+		adopt(all.AuthInfos, c.AuthInfos)
+		adopt(all.Contexts, c.Contexts)
+		all.CurrentContext = or(all.CurrentContext, c.CurrentContext)
+	}
+	return all
+}
+
+// adopt adds to a map what it has not.
+func adopt[V any](to, from map[string]V) {
+	for name, v := range from {
+		if _, ok := to[name]; !ok {
+			to[name] = v
+		}
+	}
+}
+
+// loadKubeconfig reads one kubeconfig file; one that is not there is empty, and
+// so is what stands for no file at all.
+func loadKubeconfig(path string) (*clientcmdapi.Config, error) {
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return clientcmdapi.NewConfig(), nil
+	case err != nil:
+		return nil, fmt.Errorf("reading kubeconfig %s: %w", path, err)
+	case isNull(info):
+		return clientcmdapi.NewConfig(), nil
+	case !info.Mode().IsRegular():
+		return nil, fmt.Errorf("reading kubeconfig %s: %s", path, notAFile(info))
+	}
+	c, err := clientcmd.LoadFromFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("reading kubeconfig %s: %w", path, err)
 	}
 	return c, nil
 }
 
-// lockLimit is how long another program may hold the file.
-const lockLimit = 15 * time.Second
-
-// editKubeconfig changes a kubeconfig file under the lock kubectl takes too
-// (the file's name with .lock, made exclusively). The file is replaced in one
-// go, is readable by its owner only, and is made if it is not there.
-func editKubeconfig(ctx context.Context, path string, poll time.Duration, edit func(*clientcmdapi.Config)) (err error) {
-	if real, err := filepath.EvalSymlinks(path); err == nil {
-		path = real // keep the link, change what it leads to
-	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return fmt.Errorf("making the directory of the kubeconfig: %w", err)
-	}
-	unlock, err := lockFile(ctx, path+".lock", poll)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, unlock()) }()
-	c, err := loadKubeconfig(path)
-	if err != nil {
-		return err
-	}
-	edit(c)
-	text, err := clientcmd.Write(*c)
-	if err != nil {
-		return fmt.Errorf("encoding the kubeconfig: %w", err)
-	}
-	return replaceFile(path, text)
+// isNull tells the one device that kubectl reads as an empty kubeconfig.
+func isNull(info fs.FileInfo) bool {
+	null, err := os.Stat(os.DevNull)
+	return err == nil && os.SameFile(info, null)
 }
 
-// lockFile makes the lock, and returns what removes it.
-func lockFile(ctx context.Context, lock string, poll time.Duration) (unlock func() error, err error) {
-	err = plan.Until(ctx, plan.Condition{
-		For: "the lock of the kubeconfig", Every: min(poll, 200*time.Millisecond), Limit: lockLimit,
-		Check: func(context.Context) (bool, string, error) {
-			f, err := os.OpenFile(lock, os.O_CREATE|os.O_EXCL, 0)
-			if errors.Is(err, fs.ErrExist) {
-				return false, lock + " is there", nil
-			}
-			if err != nil {
-				return false, "", plan.Permanent(err)
-			}
-			return true, "", f.Close()
-		},
-	})
-	if err != nil {
-		return nil, &LockError{Path: lock, Err: err}
+// notAFile says what a path is that is no regular file.
+func notAFile(info fs.FileInfo) string {
+	if info.IsDir() {
+		return "it is a directory"
 	}
-	return func() error { return os.Remove(lock) }, nil
+	return "it is a device or a pipe, not a file"
 }
 
-// A LockError is a kubeconfig that cannot be locked.
-type LockError struct {
-	Path string
-	Err  error
-}
-
-func (e *LockError) Error() string { return e.Err.Error() }
-func (e *LockError) Unwrap() error { return e.Err }
-
-// Hint says what to do about a lock nobody holds.
-func (e *LockError) Hint() string {
-	return "if no kubectl or hakube is running, delete " + e.Path
-}
-
-// replaceFile writes a file beside path and renames it, so that nobody ever
-// reads half of it.
-func replaceFile(path string, text []byte) (err error) {
-	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*") // mode 0600
-	if err != nil {
-		return fmt.Errorf("writing the kubeconfig: %w", err)
-	}
-	defer func() {
-		if err != nil {
-			err = fmt.Errorf("writing the kubeconfig: %w", errors.Join(err, os.Remove(f.Name())))
+// linked is the file that a path leads to, which may not be there yet: a link is
+// kept, and what it leads to is written.
+func linked(path string) (string, error) {
+	for range 40 { // as many as the kernel follows
+		to, err := os.Readlink(path)
+		switch {
+		case errors.Is(err, fs.ErrNotExist) || err != nil && isNoLink(path):
+			return path, nil
+		case err != nil:
+			return "", err
+		case !filepath.IsAbs(to):
+			to = filepath.Join(filepath.Dir(path), to)
 		}
-	}()
-	_, err = f.Write(text)
-	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return err
+		path = to
 	}
-	return os.Rename(f.Name(), path)
+	return "", fmt.Errorf("%s is a link that leads to itself", path)
+}
+
+func isNoLink(path string) bool {
+	info, err := os.Lstat(path)
+	return err == nil && info.Mode()&fs.ModeSymlink == 0
 }

@@ -125,13 +125,10 @@ func (leftovers) Undo(context.Context) error { return nil } // never unwanted
 
 // nothingLeft tells whether there is nothing to remove, the kubeconfig
 // included.
-func (r *run) nothingLeft() bool {
+func (r *run) nothingLeft(ctx context.Context) bool {
 	if len(r.have.objects) > 0 {
 		return false
 	}
-	config, err := loadKubeconfig(r.want.kubeconfig)
-	if err != nil {
-		return false // the step will say what is wrong with the file
-	}
-	return !hasEntry(config, r.want.context)
+	s, err := (kubeconfig{r}).Observe(ctx)
+	return err == nil && s.Is == plan.Absent // an error the step will say
 }

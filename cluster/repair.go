@@ -29,6 +29,9 @@ func (c *Cluster) Repair(ctx context.Context, name string, report func(plan.Even
 			return err
 		}
 		if len(r.patients) > 0 {
+			err = r.fit(ctx)
+		}
+		if len(r.patients) > 0 && err == nil {
 			err = plan.RunStages(ctx, r.repairList(), report)
 		}
 		s = r.summary()
@@ -52,7 +55,12 @@ func (r *run) seen(ctx context.Context, report func(plan.Event)) (*sight, error)
 	if err != nil {
 		return nil, err
 	}
-	again := len(r.reachable()) > 0
+	again := len(r.reachable()) > 0 || slices.ContainsFunc(s.masters, func(m seenMaster) bool { return s.denied(m.name) })
+	if again {
+		if err := r.fit(ctx); err != nil {
+			return nil, err
+		}
+	}
 	if err := r.reach(ctx, report); err != nil {
 		return nil, err
 	}
@@ -60,7 +68,6 @@ func (r *run) seen(ctx context.Context, report func(plan.Event)) (*sight, error)
 	for _, m := range s.masters {
 		if s.denied(m.name) {
 			l.beside(access{r, m.object})
-			again = true
 		}
 	}
 	if err := plan.Run(ctx, l.items, report); err != nil {

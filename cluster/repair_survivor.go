@@ -40,6 +40,9 @@ func (c *Cluster) FromSurvivor(ctx context.Context, name string, report func(pla
 		if err != nil {
 			return err
 		}
+		if err := r.fit(ctx); err != nil {
+			return err
+		}
 		if err := ask(loss); err != nil {
 			return err
 		}

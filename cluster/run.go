@@ -39,6 +39,7 @@ type run struct {
 	ip       string // the reserved address, once seen: it does not change
 	opened   bool   // the kubeconfig entry was seen to open this cluster's API
 	client   *kubeClient
+	lent     *entry // what a master gave over ssh, for an operator without an entry
 	evidence *Evidence
 	left     []string
 	silent   *string // why the cluster cannot be asked, once a removal tried; "" if it can
@@ -92,6 +93,13 @@ func (c *Cluster) up(ctx context.Context, l *lease, act action) (*run, []plan.It
 	unfit, err := r.preflight(ctx)
 	if err != nil {
 		return r, nil, unfit.besides(err)
+	}
+	own, err := r.kubeconfigProblems(ctx)
+	if err != nil {
+		return r, nil, err
+	}
+	if unfit = append(unfit, own...); len(unfit) > 0 && len(r.reachable()) > 0 {
+		return r, nil, unfit // before the first change, which is to reach masters
 	}
 	if r.mode != AddPool {
 		if ok, err := act(ctx, r); err != nil || !ok {
@@ -168,10 +176,13 @@ func (c *Cluster) down(ctx context.Context, l *lease, act action, preview bool) 
 	if err := r.really(ctx, have, func() error { return have.allHere(&r.want) }); err != nil {
 		return r, nil, err
 	}
+	if err := r.fit(ctx); err != nil {
+		return r, nil, err
+	}
 	if err := c.strayed(ctx, r, preview); err != nil {
 		return r, nil, err
 	}
-	if r.nothingLeft() && len(r.strays) == 0 {
+	if r.nothingLeft(ctx) && len(r.strays) == 0 {
 		return r, nil, nil
 	}
 	return r, r.items(), nil
@@ -199,7 +210,7 @@ func (r *run) summary() *Summary {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	s := &Summary{
-		Mode: r.mode, Context: r.want.context, Kubeconfig: r.want.kubeconfig, Zone: r.want.zone,
+		Mode: r.mode, Context: r.want.context, Kubeconfig: r.want.kubeconfig.of(r.want.context), Zone: r.want.zone,
 		Evidence: r.evidence, Left: r.left, Warnings: r.warnings, Replica: r.replica.name, Dark: r.dark, Outages: r.outages,
 	}
 	s.Leftovers, s.Perhaps = r.staying(), told(r.perhaps)

@@ -63,7 +63,7 @@ type Settings struct {
 
 	KubeVersion   Version `envconfig:"KUBE_VERSION" flag:"kube-version" default:"v1.36.3" desc:"Kubernetes version"`
 	Mirror        URL     `envconfig:"KUBE_MIRROR" flag:"mirror" desc:"where machines fetch binaries and images instead of the official places; the embedded GCE has its own"`
-	Kubeconfig    Path    `envconfig:"KUBECONFIG" flag:"kubeconfig" desc:"file the cluster is written to, the first of a list; ~/.kube/config if empty"`
+	Kubeconfig    Path    `envconfig:"KUBECONFIG" flag:"kubeconfig" desc:"files the cluster's entry is in, as kubectl takes them: it is changed where it is, a new one goes into the first that exists; ~/.kube/config if empty"`
 	OverrideName  Title   `envconfig:"OVERRIDE_CONTEXT" flag:"context" desc:"name of the kubeconfig context; PROJECT_PREFIX if empty"`
 	KeepContext   Bool    `envconfig:"SECONDARY_KUBECONFIG" flag:"keep-current-context" default:"false" desc:"do not make the cluster kubectl's current context"`
 	InitTimeout   Seconds `envconfig:"KUBE_CLUSTER_INITIALIZATION_TIMEOUT" flag:"initialization-timeout" default:"900" desc:"how long the API may take to answer for the first time"`

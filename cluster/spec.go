@@ -1,14 +1,6 @@
 package cluster
 
-import (
-	"os"
-	"path/filepath"
-
-	// clientcmd: where kubectl looks for its configuration.
-	"k8s.io/client-go/tools/clientcmd"
-
-	"hakube/replicate"
-)
+import "hakube/replicate"
 
 // A spec is what should be: the settings with every default filled in and
 // every name built. It is a plain value and asks nobody.
@@ -22,7 +14,7 @@ type spec struct {
 	masterType string
 	mirror     string // "" is the official places
 	context    string // of the kubeconfig
-	kubeconfig string // path
+	kubeconfig kubeFiles
 	login      string // the operator's line in ssh-keys: "me:ssh-rsa AAAA… me"
 }
 
@@ -38,7 +30,7 @@ func specOf(s Settings, d Deps) spec {
 		context:  or(string(s.OverrideName), string(s.Project)+"_"+string(s.Prefix)),
 	}
 	sp.masterType = or(string(s.MasterSize), masterTypeFor(int(s.NumNodes)))
-	sp.kubeconfig = kubeconfigPath(or(d.Kubeconfig, string(s.Kubeconfig)))
+	sp.kubeconfig = kubeconfigFiles(or(d.Kubeconfig, string(s.Kubeconfig)))
 	if d.Signer != nil {
 		sp.login = replicate.AuthorizedLine(d.User, d.Signer)
 	}
@@ -59,20 +51,6 @@ func masterTypeFor(nodes int) string {
 		return "e2-standard-16"
 	}
 	return "e2-standard-32"
-}
-
-// kubeconfigPath is the file to write to: the first of the list, as kubectl
-// does with what is new, or kubectl's own.
-func kubeconfigPath(list string) string {
-	for _, p := range filepath.SplitList(list) {
-		if p != "" {
-			return p
-		}
-	}
-	if home, err := os.UserHomeDir(); err == nil {
-		return filepath.Join(home, ".kube", "config")
-	}
-	return clientcmd.RecommendedHomeFile
 }
 
 // URLs, as the API takes them: without a host, from the project on.

@@ -75,7 +75,7 @@ func connect(ctx context.Context, u *ui, s cluster.Settings) (*cluster.Cluster, 
 			return nil, err
 		}
 		options.Endpoint, options.HTTPClient = status.Endpoint, gate.client()
-		deps.MirrorDefault = status.Mirror
+		deps.MirrorDefault, deps.Cloud = status.Mirror, gate.dir
 		if status.Machines == local.Model {
 			deps.ProxyURL = status.Endpoint
 			deps.Dial = throughProxy(gate)

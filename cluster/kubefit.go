@@ -1,0 +1,188 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
+
+	"hakube/cluster/plan"
+)
+
+// kubeconfigProblems is why the kubeconfig cannot take this cluster's entry, or
+// lose it: a file that cannot be read, written or locked, an entry of the name
+// that is not this cluster's. It writes nothing, and is asked before the first change.
+func (r *run) kubeconfigProblems(ctx context.Context) (all Unfit, err error) {
+	files, name := r.want.kubeconfig, r.want.context
+	for _, path := range files {
+		if _, err := loadKubeconfig(path); err != nil {
+			all = append(all, &Refused{Why: err.Error(), Cure: "mend it or move it away, or choose another file: " + another(path)})
+		}
+	}
+	if len(all) > 0 {
+		return all, nil
+	}
+	config, err := files.load()
+	if err != nil {
+		return nil, err
+	}
+	v, err := r.entryOwner().judge(ctx, config, name)
+	if err != nil {
+		return nil, err
+	}
+	if no := v.refusal(name, files.of(name)); no != nil && !r.removing {
+		return Unfit{no}, nil
+	}
+	changed, err := files.changes(func(c *clientcmdapi.Config) error {
+		if r.removing {
+			v.remove(c, name)
+		} else {
+			r.put(c, entry{})
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	for _, path := range slices.Sorted(maps.Keys(changed)) {
+		if err := r.cannotEdit(ctx, path); err != nil {
+			all = append(all, &Refused{Why: fmt.Sprintf("kubeconfig %s cannot be written: %v", path, err), Cure: curing(err, path)})
+		}
+	}
+	if len(all) > 0 && !r.removing {
+		if s, err := (kubeconfig{r}).Observe(ctx); err == nil && s.Is == plan.Present {
+			return nil, nil // it opens the API as it is: nobody is going to write
+		}
+	}
+	return all, nil
+}
+
+// fit is the error about them.
+func (r *run) fit(ctx context.Context) error {
+	unfit, err := r.kubeconfigProblems(ctx)
+	if err != nil {
+		return err
+	}
+	return unfit.orNil()
+}
+
+// cannotEdit says why a file cannot be locked and written.
+func (r *run) cannotEdit(ctx context.Context, path string) error {
+	real, err := linked(path)
+	if err != nil {
+		return err
+	}
+	if err := cannotWrite(filepath.Dir(path)); err != nil { // the lock
+		return err
+	}
+	switch info, err := os.Stat(real); {
+	case err == nil:
+		if err := mayReplace(real, info); err != nil {
+			return err
+		}
+	case !errors.Is(err, fs.ErrNotExist):
+		return err
+	default:
+		if err := cannotWrite(filepath.Dir(real)); err != nil {
+			return err
+		}
+	}
+	for _, lock := range []string{path + ".lock", real + ".lock"} {
+		if err := r.lockedLong(ctx, lock); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// lockedLong waits for a lock that somebody holds for an instant.
+func (r *run) lockedLong(ctx context.Context, lock string) error {
+	err := plan.Until(ctx, plan.Condition{
+		For: "the lock of the kubeconfig", Every: min(r.poll, 200*time.Millisecond), Limit: lockPatience,
+		Check: func(context.Context) (bool, string, error) {
+			_, err := os.Lstat(lock)
+			return errors.Is(err, fs.ErrNotExist), lock + " is there", nil
+		},
+	})
+	if err != nil {
+		return &LockError{Path: lock, Err: err}
+	}
+	return nil
+}
+
+// lockPatience is how long a lock may be seen before anything is changed; a
+// program that edits the file has it for milliseconds.
+var lockPatience = 5 * time.Second
+
+// mayReplace refuses what is no file, and a file that is to stay as it is: its
+// owner took the right to write, which a rename would pass over.
+func mayReplace(path string, info fs.FileInfo) error {
+	switch {
+	case !info.Mode().IsRegular():
+		return errors.New(notAFile(info))
+	case info.Mode().Perm()&0o222 == 0:
+		return readOnly(path)
+	}
+	return cannotWrite(path)
+}
+
+// A readOnly path is a file that nobody may write, root neither.
+type readOnly string
+
+func (readOnly) Error() string { return "it is read-only" }
+
+// cannotWrite says why a path cannot be written, or what would be made on the
+// way to it.
+func cannotWrite(path string) error {
+	for {
+		err := syscall.Access(path, 2) // W_OK; asks nothing more of the file
+		if !errors.Is(err, fs.ErrNotExist) {
+			if err != nil {
+				return &fs.PathError{Op: "writing", Path: path, Err: err}
+			}
+			return nil
+		}
+		up := filepath.Dir(path)
+		if up == path {
+			return nil
+		}
+		path = up
+	}
+}
+
+// curing is the way out of a file that cannot be written.
+func curing(err error, path string) string {
+	var lock *LockError
+	var ro readOnly
+	switch {
+	case errors.As(err, &lock):
+		return lock.Hint()
+	case errors.As(err, &ro):
+		return fmt.Sprintf("let it be written: chmod u+w %s, or choose another file: %s", shellWord(string(ro)), another(path))
+	}
+	return "choose another file: " + another(path)
+}
+
+// another is the command that chooses a file beside one that will not do.
+func another(path string) string {
+	return "export KUBECONFIG=" + shellWord(filepath.Join(os.TempDir(), "kubeconfig-"+filepath.Base(path)))
+}
+
+// shellWord makes one word for a shell of any text.
+func shellWord(s string) string {
+	if s != "" && !strings.ContainsFunc(s, func(r rune) bool {
+		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_./:,@%+=", r))
+	}) {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}
