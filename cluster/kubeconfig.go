@@ -3,6 +3,8 @@ package cluster
 import (
 	"context"
 	"fmt"
+	"net/url"
+	"strconv"
 
 	// clientcmd: the kubeconfig format, read and written as kubectl does it.
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -61,7 +63,7 @@ func (k kubeconfig) Observe(ctx context.Context) (plan.State, error) {
 	case e.server != "https://"+ip:
 		return plan.State{Is: plan.Partial, Why: "the entry points to " + e.server}, nil
 	case e.proxy != k.deps.ProxyURL:
-		return plan.State{Is: plan.Partial, Why: fmt.Sprintf("the entry's proxy is %q", e.proxy)}, nil
+		return plan.State{Is: plan.Partial, Why: "the entry's proxy is " + withoutPassword(e.proxy)}, nil
 	}
 	client, err := k.clientOf(e)
 	if err != nil {
@@ -117,6 +119,15 @@ func (r *run) lend(ctx context.Context, from object, ip string) (entry, error) {
 	e, err := adminEntry(out)
 	e.server = "https://" + ip
 	return e, err
+}
+
+// withoutPassword is an URL as it may be shown.
+func withoutPassword(text string) string {
+	u, err := url.Parse(text)
+	if err != nil {
+		return "not a URL"
+	}
+	return strconv.Quote(u.Redacted())
 }
 
 // adminEntry reads what scripts.AdminKubeconfig prints.

@@ -17,6 +17,8 @@ func (e *Error) Hint() string {
 	switch {
 	case e.is(reasonNoProject):
 		return "set PROJECT, or run: gcloud config set project PROJECT"
+	case e.Code == 401 && e.loopback:
+		return "hakube local stop && hakube local start" // it takes its token from the file that hakube does
 	case e.is(reasonNoCredentials), e.is(reasonCredentials), e.Code == 401:
 		return "run: gcloud auth application-default login; or try it without Google: KUBERNETES_PROVIDER=local"
 	case e.is(reasonNotGoogle):

@@ -123,7 +123,12 @@ type benchCaller struct {
 }
 
 func (x *bench) api() benchCaller {
-	return benchCaller{x.status().Endpoint, &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}}}
+	token, err := local.Token(x.gce)
+	if err != nil {
+		x.Fatal(err)
+	}
+	many := &http.Transport{MaxIdleConnsPerHost: 64}
+	return benchCaller{x.status().Endpoint, &http.Client{Transport: local.Bearer(func() string { return token }, many)}}
 }
 
 // do makes a request and returns what was answered, which must be well.

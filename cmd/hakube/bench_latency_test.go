@@ -45,15 +45,14 @@ func total(all []operation) (sum time.Duration) {
 // operations are those of the project that were done when the run ended. What
 // goes on after that, it did not wait for.
 func (x *bench) operations(ended time.Time) (done []operation) {
-	resp, err := http.Get(x.status().Endpoint + "/compute/v1/projects/local/aggregated/operations")
+	text, err := x.api().do(http.MethodGet, "/compute/v1/projects/local/aggregated/operations", nil)
 	if err != nil {
 		x.Fatal(err)
 	}
-	defer resp.Body.Close()
 	var list struct {
 		Items map[string]struct{ Operations []operation }
 	}
-	if err := json.NewDecoder(resp.Body).Decode(&list); err != nil {
+	if err := json.Unmarshal(text, &list); err != nil {
 		x.Fatalf("reading the operations: %v", err)
 	}
 	for _, scope := range list.Items {

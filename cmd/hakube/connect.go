@@ -77,7 +77,9 @@ func connect(ctx context.Context, u *ui, s cluster.Settings) (*cluster.Cluster, 
 		options.Endpoint, options.HTTPClient = status.Endpoint, gate.client()
 		deps.MirrorDefault, deps.Cloud = status.Mirror, gate.dir
 		if status.Machines == local.Model {
-			deps.ProxyURL = status.Endpoint
+			if deps.ProxyURL, err = local.ProxyURL(status.Endpoint, gate.credentials()); err != nil {
+				return nil, err
+			}
 			deps.Dial = throughProxy(gate)
 		}
 	}
@@ -123,7 +125,7 @@ func throughProxy(gate *embedded) func(context.Context, string, string) (net.Con
 		}
 		stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
 		defer stop()
-		fmt.Fprintf(conn, "CONNECT %s HTTP/1.1\r\nHost: %s\r\n\r\n", addr, addr)
+		fmt.Fprintf(conn, "CONNECT %s HTTP/1.1\r\nHost: %s\r\nProxy-Authorization: Bearer %s\r\n\r\n", addr, addr, gate.credentials())
 		r := bufio.NewReader(conn)
 		resp, err := http.ReadResponse(r, &http.Request{Method: http.MethodConnect})
 		if err == nil && resp.StatusCode != http.StatusOK {

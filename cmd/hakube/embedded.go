@@ -22,8 +22,9 @@ type embedded struct {
 	u   *ui
 	dir string
 
-	mu   sync.Mutex // held while one is started
-	host string     // its address
+	mu    sync.Mutex // held while one is started
+	host  string     // its address
+	token string     // what it lets us in by
 }
 
 // reach makes sure that it runs, and returns the way to it.
@@ -45,8 +46,19 @@ func (e *embedded) at(endpoint string) error {
 	if err != nil {
 		return fmt.Errorf("reading the embedded GCE's address: %w", err)
 	}
-	e.host = u.Host
+	token, err := local.Token(e.dir)
+	if err != nil {
+		return err
+	}
+	e.host, e.token = u.Host, token
 	return nil
+}
+
+// credentials are the token it has by now.
+func (e *embedded) credentials() string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.token
 }
 
 // client carries calls there.
@@ -54,7 +66,7 @@ func (e *embedded) client() *http.Client {
 	t := http.DefaultTransport.(*http.Transport).Clone()
 	t.Proxy = nil // it is on this machine
 	t.DialContext = func(ctx context.Context, network, _ string) (net.Conn, error) { return e.dial(ctx, network) }
-	return &http.Client{Transport: t}
+	return &http.Client{Transport: local.Bearer(e.credentials, t)}
 }
 
 // dial connects to it, whatever its address is by now.

@@ -16,7 +16,6 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"hakube/gce/local"
-	"hakube/gce/local/console"
 	"hakube/gce/local/mirror"
 	"hakube/gce/local/model"
 )
@@ -69,7 +68,7 @@ func localCommand(u *ui) *cli.Command {
 				Action: inDir(func(c *cli.Context, dir string) error { return localEnv(c, u, dir) }),
 			},
 			{
-				Name: "console", Usage: "print the address of its page for a browser: machines, networks, operations as they run", OnUsageError: usage,
+				Name: "console", Usage: "print a link to its page for a browser, good once: machines, networks, operations as they run", OnUsageError: usage,
 				Action: inDir(func(c *cli.Context, dir string) error { return localConsole(c, u, dir) }),
 			},
 			{
@@ -183,7 +182,17 @@ func startLocal(ctx context.Context, u *ui, dir string, o local.Options) (local.
 	}
 	daemon := exec.Command(exe, "local", "serve", "--machines="+string(o.Machines), "--latency="+o.Latency, "--listen="+o.Listen)
 	daemon.Env = append(os.Environ(), "HAKUBE_LOCAL_DIR="+dir)
-	return local.Start(ctx, dir, daemon)
+	_, before, err := local.Saved(dir)
+	if err != nil {
+		return local.Status{}, err
+	}
+	s, err := local.Start(ctx, dir, daemon)
+	if err == nil && !before {
+		for _, b := range boundaries(dir, o.Machines) {
+			u.note("%s", b)
+		}
+	}
+	return s, err
 }
 
 // prepare makes what real machines need, with a line for what takes long, and
@@ -261,8 +270,8 @@ func localStatus(c *cli.Context, u *ui, dir string) error {
 	return nil
 }
 
-// localConsole prints where the page is. The daemon serves it, so there is
-// nothing to start, and to end.
+// localConsole prints a link to the page, good once. The daemon serves it, so there
+// is nothing to start, and to end.
 func localConsole(c *cli.Context, u *ui, dir string) error {
 	s, err := local.Ask(c.Context, dir)
 	if err != nil {
@@ -271,7 +280,11 @@ func localConsole(c *cli.Context, u *ui, dir string) error {
 	if !s.Running {
 		return withHint(fmt.Errorf("the embedded GCE is not running"), "start it: hakube local start")
 	}
-	u.printf("%s%s\n", s.Endpoint, console.Path)
+	link, err := local.ConsoleLink(c.Context, dir, s)
+	if err != nil {
+		return err
+	}
+	u.printf("%s\n", link)
 	return nil
 }
 
@@ -285,12 +298,13 @@ func localEnv(c *cli.Context, u *ui, dir string) error {
 	if !s.Running {
 		return withHint(fmt.Errorf("the embedded GCE is not running"), "start it: hakube local start")
 	}
+	// The token itself is not among them: an environment is shown to more eyes than a file.
 	for _, kv := range [][2]string{
 		{"KUBERNETES_PROVIDER", "local"},
 		{"CLOUDSDK_CONFIG", dir + "/gcloud"},
 		{"CLOUDSDK_CORE_PROJECT", cmp.Or(os.Getenv("PROJECT"), s.Project)}, // hakube's and gcloud's are one
 		{"CLOUDSDK_CORE_ACCOUNT", "operator@local.invalid"},
-		{"CLOUDSDK_AUTH_ACCESS_TOKEN", "local"},
+		{"CLOUDSDK_AUTH_ACCESS_TOKEN_FILE", local.TokenFile(dir)},
 		{"CLOUDSDK_CORE_DISABLE_PROMPTS", "1"},
 		{"CLOUDSDK_CORE_CHECK_GCE_METADATA", "false"},
 		{"CLOUDSDK_CORE_DISABLE_FILE_LOGGING", "1"},
@@ -301,6 +315,8 @@ func localEnv(c *cli.Context, u *ui, dir string) error {
 	} {
 		u.printf("export %s=%s\n", kv[0], quote(kv[1]))
 	}
+	// These two would win over the file, or send the token to Google for another one.
+	u.printf("unset CLOUDSDK_AUTH_ACCESS_TOKEN CLOUDSDK_AUTH_IMPERSONATE_SERVICE_ACCOUNT\n")
 	noProxy := os.Getenv("NO_PROXY")
 	if !slices.Contains(strings.Split(noProxy, ","), "127.0.0.1") { // evaluated again it stays as it is
 		noProxy = strings.TrimPrefix(noProxy+",127.0.0.1", ",")

@@ -57,7 +57,12 @@ func (w *walk) http(t *testing.T, method, url, body string) (answer map[string]a
 	if err != nil {
 		t.Fatal(err)
 	}
-	resp, err := http.DefaultClient.Do(req)
+	client, err := local.Client(w.dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.CloseIdleConnections()
+	resp, err := client.Do(req)
 	if err != nil {
 		t.Fatal(err)
 	}

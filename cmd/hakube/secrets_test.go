@@ -92,9 +92,13 @@ func TestSecrets(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	client, err := local.Client(p.dir)
+	if err != nil {
+		t.Fatal(err)
+	}
 	get := func(path string) string {
 		t.Helper()
-		resp, err := http.Get(s.Endpoint + "/compute/v1/projects/local/" + path)
+		resp, err := client.Get(s.Endpoint + "/compute/v1/projects/local/" + path)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -145,7 +149,23 @@ func TestSecrets(t *testing.T) {
 		}
 		hidden.WriteString(unquoted(string(text)) + "\n")
 	}
-	words := secrets(hidden.String())
+	door, err := local.Token(p.dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	printed["local env"], _ = p.ok("local", "env")
+	printed["local status"], _ = p.ok("local", "status", "--json")
+	config, err := os.ReadFile(filepath.Join(p.home, "kubeconfig"))
+	old := strings.Repeat("Z", len(door))
+	if err != nil || !strings.Contains(string(config), ":"+door+"@") {
+		t.Fatalf("the kubeconfig has not the token: %v\n%s", err, config)
+	}
+	if err := os.WriteFile(filepath.Join(p.home, "kubeconfig"), []byte(strings.ReplaceAll(string(config), door, old)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	run(b, "plan", "up") // says that the entry's proxy is another
+	run(b, "up")
+	words := append(secrets(hidden.String()), door, old)
 	t.Logf("%d lines of private keys, in %d files", len(words), len(files)+len(disks))
 	if len(words) < 40 {
 		t.Fatal("these cannot be all")

@@ -26,7 +26,9 @@ func machine(ts *testscript.TestScript, neg bool, args []string) {
 	ctx := context.Background()
 	s, err := local.Ask(ctx, ts.Getenv("HAKUBE_LOCAL_DIR"))
 	ts.Check(err)
-	client, err := gce.New(ctx, gce.Options{Project: local.Project, Region: cluster.Zone(args[1]).Region(), Endpoint: s.Endpoint})
+	owner, err := local.Client(ts.Getenv("HAKUBE_LOCAL_DIR"))
+	ts.Check(err)
+	client, err := gce.New(ctx, gce.Options{Project: local.Project, Region: cluster.Zone(args[1]).Region(), Endpoint: s.Endpoint, HTTPClient: owner})
 	ts.Check(err)
 	instances := client.Instances(args[1])
 	verbs := map[string]func(context.Context, string) error{"stop": instances.Stop, "start": instances.Start, "delete": instances.Delete}

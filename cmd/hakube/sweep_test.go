@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"net/http"
 	"os"
 	"strings"
 
@@ -21,11 +20,13 @@ func leave(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	s, err := local.Ask(context.Background(), ts.Getenv("HAKUBE_LOCAL_DIR"))
 	ts.Check(err)
+	client, err := local.Client(ts.Getenv("HAKUBE_LOCAL_DIR"))
+	ts.Check(err)
 	post := func(path, body string) (op struct {
 		Status, SelfLink string
 		Error            any
 	}) {
-		resp, err := http.Post(s.Endpoint+"/compute/v1/projects/"+local.Project+"/"+path, "application/json", strings.NewReader(body))
+		resp, err := client.Post(s.Endpoint+"/compute/v1/projects/"+local.Project+"/"+path, "application/json", strings.NewReader(body))
 		ts.Check(err)
 		defer resp.Body.Close()
 		err = json.NewDecoder(resp.Body).Decode(&op)

@@ -29,5 +29,8 @@ func addressFile(dir string) string { return filepath.Join(dir, "daemon.json") }
 func lockFile(dir string) string    { return filepath.Join(dir, "daemon.lock") }
 func optionsFile(dir string) string { return filepath.Join(dir, "options.json") }
 
+// TokenFile holds the token of [Token].
+func TokenFile(dir string) string { return filepath.Join(dir, "token") }
+
 // LogFile is where a daemon in the background writes.
 func LogFile(dir string) string { return filepath.Join(dir, "daemon.log") }

@@ -60,6 +60,10 @@ func Serve(ctx context.Context, dir string, o Options, host func() (*Host, error
 	if err := writeJSON(optionsFile(dir), o); err != nil {
 		return err
 	}
+	token, err := ensureToken(dir)
+	if err != nil {
+		return err
+	}
 	h, err := host()
 	if err != nil {
 		return err
@@ -74,9 +78,12 @@ func Serve(ctx context.Context, dir string, o Options, host func() (*Host, error
 	if err != nil {
 		return errors.Join(err, api.Close())
 	}
-	d := &daemon{api: api, front: front, host: h, options: o, endpoint: "http://" + l.Addr().String()}
+	d := &daemon{api: api, front: front, host: h, options: o, endpoint: "http://" + l.Addr().String(), visitors: newVisitors()}
 	d.console = console.Handler(api, console.About{Endpoint: d.endpoint, Machines: string(o.Machines), Latency: o.Latency, Project: Project})
-	server := &http.Server{Handler: d, ReadHeaderTimeout: headerLimit, IdleTimeout: 5 * time.Minute, ErrorLog: slog.NewLogLogger(logger.Handler(), slog.LevelWarn)}
+	server := &http.Server{
+		Handler: &gate{sum(token), d.visitors, api.Guard, d}, MaxHeaderBytes: headerMost,
+		ReadHeaderTimeout: headerLimit, IdleTimeout: 5 * time.Minute, ErrorLog: slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
+	}
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(l) }()
 	at := struct {
@@ -101,8 +108,11 @@ func Serve(ctx context.Context, dir string, o Options, host func() (*Host, error
 	return errors.Join(err, h.Halt(halt))
 }
 
-// headerLimit is how long the head of a request may take; the emulator limits the rest.
+// headerLimit is how long the head of a request may take, and headerMost how many
+// bytes it may have; the emulator limits the rest.
 var headerLimit = 10 * time.Second
+
+const headerMost = 128 << 10
 
 // listen takes the address that a daemon had here before it was killed, if any
 // will do: those who talked to that one, and kubeconfigs, have it.
@@ -138,19 +148,21 @@ func endpointOf(dir string) (hostport string, err error) {
 	return u.Host, CheckListen(u.Host)
 }
 
-// CheckListen refuses to serve anybody but this machine: the API knows no users.
+// CheckListen refuses to serve anybody but this machine: the token is all there is
+// to show, and it travels in the clear.
 func CheckListen(listen string) error {
 	host, _, err := net.SplitHostPort(listen)
 	if err != nil {
 		return fmt.Errorf("listening on %s: %w", listen, err)
 	}
 	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
-		return fmt.Errorf("listening on %s: not an address of loopback; the embedded GCE has no access control", listen)
+		return fmt.Errorf("listening on %s: not an address of loopback; the embedded GCE is for this machine only", listen)
 	}
 	return nil
 }
 
-// daemon is the HTTP handler: the Compute Engine API and what is beside it.
+// daemon is the HTTP handler: the Compute Engine API and what is beside it, all
+// behind the [gate].
 type daemon struct {
 	api      *emulator.Server
 	front    http.Handler // api, as requests get to it
@@ -158,22 +170,19 @@ type daemon struct {
 	options  Options
 	endpoint string
 	console  http.Handler
+	visitors *visitors
 }
 
 func (d *daemon) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case r.Method == http.MethodConnect:
-		if d.api.Guard(w, r) {
-			d.connect(w, r)
-		}
+		d.connect(w, r)
 	case r.URL.Path == statusPath:
-		if d.api.Guard(w, r) {
-			d.status(w)
-		}
+		d.status(w)
+	case r.URL.Path == consolePath:
+		d.invite(w, r)
 	case strings.HasPrefix(r.URL.Path, console.Path):
-		if d.api.Guard(w, r) {
-			d.console.ServeHTTP(w, r)
-		}
+		d.console.ServeHTTP(w, r)
 	default:
 		d.front.ServeHTTP(w, r)
 	}
@@ -196,11 +205,16 @@ func writeJSON(path string, v any) error {
 	if err != nil {
 		return fmt.Errorf("writing %s: %w", path, err)
 	}
+	return replaceFile(path, append(b, '\n'))
+}
+
+// replaceFile is that for any text. The file is its owner's only.
+func replaceFile(path string, text []byte) error {
 	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*")
 	if err != nil {
 		return fmt.Errorf("writing %s: %w", path, err)
 	}
-	_, err = f.Write(append(b, '\n'))
+	_, err = f.Write(text)
 	err = errors.Join(err, f.Close())
 	if err == nil {
 		err = os.Rename(f.Name(), path)

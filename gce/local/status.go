@@ -72,11 +72,7 @@ func Ask(ctx context.Context, dir string) (Status, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+host+statusPath, nil)
-	if err != nil {
-		return Status{}, fmt.Errorf("asking the embedded GCE: %w", err)
-	}
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := call(ctx, dir, http.MethodGet, "http://"+host+statusPath)
 	if err != nil {
 		return Status{}, fmt.Errorf("asking the embedded GCE for its status: %w", err)
 	}
@@ -89,6 +85,33 @@ func Ask(ctx context.Context, dir string) (Status, error) {
 		return Status{}, fmt.Errorf("reading the embedded GCE's status: %w", err)
 	}
 	return s, nil
+}
+
+// Client makes calls to the daemon of dir, with its token. No proxy is asked: it is
+// on this machine, and the token is not for others.
+func Client(dir string) (*http.Client, error) {
+	token, err := Token(dir)
+	if err != nil {
+		return nil, err
+	}
+	direct := http.DefaultTransport.(*http.Transport).Clone()
+	direct.Proxy = nil
+	return &http.Client{Transport: Bearer(func() string { return token }, direct)}, nil
+}
+
+// call makes one.
+func call(ctx context.Context, dir, method, url string) (*http.Response, error) {
+	client, err := Client(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer client.CloseIdleConnections()
+	req, err := http.NewRequestWithContext(ctx, method, url, nil)
+	if err != nil {
+		return nil, err
+	}
+	req.Close = true
+	return client.Do(req)
 }
 
 // Killed tells whether the daemon of dir ended without being told to: it has

@@ -123,6 +123,7 @@ function draw(v) {
 
 async function ask(path) {
   const answer = await fetch(path);
+  if (answer.status === 401) throw new Error("open the page again by a link of: hakube local console");
   if (!answer.ok) throw new Error(await answer.text());
   return answer.json();
 }

@@ -1,0 +1,11 @@
+package main
+
+import "hakube/gce/local"
+
+// boundaries are what is said once, at the first start in a state directory: whom
+// the embedded GCE keeps out, and what it is no boundary for.
+func boundaries(dir string, _ local.Machines) []string {
+	return []string{
+		"who can read " + local.TokenFile(dir) + " may do everything in it: you and root; other users of this host are refused",
+	}
+}
