@@ -17,7 +17,7 @@ func (e *Error) Hint() string {
 	switch {
 	case e.is(reasonNoProject):
 		return "set PROJECT, or run: gcloud config set project PROJECT"
-	case e.Code == 401 && e.loopback:
+	case e.Code == 401 && strings.Contains(e.Message, "embedded GCE"):
 		return "hakube local stop && hakube local start" // it takes its token from the file that hakube does
 	case e.is(reasonNoCredentials), e.is(reasonCredentials), e.Code == 401:
 		return "run: gcloud auth application-default login; or try it without Google: KUBERNETES_PROVIDER=local"
