@@ -18,8 +18,11 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"hakube": main})
+	testscript.Main(m, programs)
 }
+
+// programs are what this test binary is under other names.
+var programs = map[string]func(){"hakube": main}
 
 // TestStories runs hakube as people do, on model machines: what it prints, to
 // which stream, with which exit code, and what stays silent.

@@ -55,7 +55,7 @@ func lockHostFile(file, dir string, leftovers func() ([]string, error)) (*hostLo
 		}
 	}
 	if err == nil {
-		err = os.WriteFile(file, []byte(filepath.Clean(dir)+"\n"), 0o644)
+		err = os.WriteFile(file, []byte(filepath.Clean(dir)+"\n"), 0o600) // who may open it may hold it
 	}
 	if err != nil {
 		return nil, errors.Join(err, l.Unlock())
