@@ -3,22 +3,22 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 GO ?= go
-VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unreleased)
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unreleased)
 
 # Debian packages that real machines, lint, the walkthrough and the page of the embedded GCE (chromium) need.
-PACKAGES := git mmdebstrap runc nftables iproute2 e2fsprogs util-linux kmod gcc libc6-dev shellcheck chromium
+PACKAGES := git mmdebstrap runc nftables iproute2 e2fsprogs util-linux kmod gcc libc6-dev shellcheck chromium jq
 root := $(shell [ "$$(uname -s)" = Linux ] && [ "$$(id -u)" = 0 ] && echo yes)
 
 # How long "make fuzz" gives to each of its targets.
 FUZZTIME ?= 10m
 
-.PHONY: help build check test fuzz demo bench lint golden tools clean
+.PHONY: help build check test fuzz demo bench lint golden tools release clean
 
 help: ## say what there is to make
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ## build bin/hakube
-	$(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/hakube ./cmd/hakube
+	$(GO) build -trimpath -ldflags '-s -w -X main.linked=$(VERSION)' -o bin/hakube ./cmd/hakube
 
 lint: ## go vet, staticcheck, shellcheck, gofmt
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo "gofmt would change:"; gofmt -l $$(git ls-files '*.go'); exit 1; }
@@ -63,5 +63,8 @@ else
 	@echo "no packages are installed: that needs root on Debian"
 endif
 
+release: ## make VERSION=v0.1.0 of a clean main: all tests, CHANGELOG, tag, and the files to give away in release/
+	.ci/release.sh "$(VERSION)"
+
 clean: ## remove what build made
-	rm -rf bin
+	rm -rf bin release

@@ -3,46 +3,70 @@ package cluster
 import (
 	"encoding/json"
 	"errors"
+	"go/ast"
+	"go/parser"
+	gotoken "go/token"
 	"io"
+	"io/fs"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 )
 
 // banned are the edges that may not be, each with its reason: from a package
-// (or everything below it with /...) to another, also through others.
+// (or everything below it with /...) to another, also through others. What
+// begins with a slash is of this module, whatever its path is.
 var banned = []struct{ from, to, why string }{
-	{"hakube/cluster/plan", "hakube/...", "it knows no cloud: the engine is tested on a map"},
-	{"hakube/scripts", "hakube/...", "texts and keys only; everybody may read them"},
-	{"hakube/replicate", "hakube/gce/...", "it gets hosts as values, so that its rules are tested without a cloud"},
-	{"hakube/replicate", "hakube/cluster/...", "arrows go down"},
-	{"hakube/replicate/etcdtest", "hakube/replicate", "the model must not share the mistakes of what it tests"},
-	{"hakube/gce", "hakube/cluster/...", "arrows go down"},
-	{"hakube/gce", "hakube/replicate/...", "a client of Compute Engine and no more"},
-	{"hakube/gce", "hakube/scripts", "a client of Compute Engine and no more"},
-	{"hakube/gce", "hakube/gce/...", "the client and the twin must not share their mistakes"},
-	{"hakube/gce/emulator", "hakube/gce", "the client and the twin must not share their mistakes"},
-	{"hakube/gce/emulator", "cloud.google.com/go/...", "the client and the twin must not share their mistakes"},
-	{"hakube/gce/emulator", "hakube/cluster/...", "the twin knows no clusters"},
-	{"hakube/gce/emulator", "hakube/replicate/...", "the twin knows no clusters"},
-	{"hakube/gce/emulator", "hakube/scripts", "the twin knows no clusters"},
-	{"hakube/gce/emulator", "hakube/gce/local/...", "machines plug into the twin, not the other way round"},
-	{"hakube/gce/metadata", "hakube/...", "what one machine sees needs nothing else of ours"},
-	{"hakube/gce/local", "hakube/gce", "the twin and what is behind it do without the client"},
-	{"hakube/gce/local", "hakube/cluster/...", "Linux behind the API knows no clusters"},
-	{"hakube/gce/local", "hakube/replicate/...", "Linux behind the API knows no clusters"},
-	{"hakube/gce/gcetest", "hakube/cluster/...", "the contract of the API is not that of a cluster"},
-	{"hakube/cluster", "hakube/gce/emulator", "the same code for Google and the twin: only cmd/hakube knows which it is"},
-	{"hakube/cluster", "hakube/gce/local/...", "the same code for Google and the twin: only cmd/hakube knows which it is"},
-	{"hakube/cluster", "hakube/gce/metadata", "what a machine sees of itself is not for a client"},
-	{"hakube/cluster", "hakube/replicate/etcdtest", "models are for tests and for model machines"},
-	{"hakube/cluster", "k8s.io/client-go/kubernetes", "the whole clientset doubles the start-up time; corev1 is enough"},
-	{"hakube/cluster/...", "github.com/urfave/cli/v2", "only cmd/hakube talks to the command line"},
+	{"/cluster/plan", "/...", "it knows no cloud: the engine is tested on a map"},
+	{"/scripts", "/...", "texts and keys only; everybody may read them"},
+	{"/replicate", "/gce/...", "it gets hosts as values, so that its rules are tested without a cloud"},
+	{"/replicate", "/cluster/...", "arrows go down"},
+	{"/replicate/etcdtest", "/replicate", "the model must not share the mistakes of what it tests"},
+	{"/gce", "/cluster/...", "arrows go down"},
+	{"/gce", "/replicate/...", "a client of Compute Engine and no more"},
+	{"/gce", "/scripts", "a client of Compute Engine and no more"},
+	{"/gce", "/gce/...", "the client and the twin must not share their mistakes"},
+	{"/gce/emulator", "/gce", "the client and the twin must not share their mistakes"},
+	{"/gce/emulator", "cloud.google.com/go/...", "the client and the twin must not share their mistakes"},
+	{"/gce/emulator", "/cluster/...", "the twin knows no clusters"},
+	{"/gce/emulator", "/replicate/...", "the twin knows no clusters"},
+	{"/gce/emulator", "/scripts", "the twin knows no clusters"},
+	{"/gce/emulator", "/gce/local/...", "machines plug into the twin, not the other way round"},
+	{"/gce/metadata", "/...", "what one machine sees needs nothing else of ours"},
+	{"/gce/local", "/gce", "the twin and what is behind it do without the client"},
+	{"/gce/local", "/cluster/...", "Linux behind the API knows no clusters"},
+	{"/gce/local", "/replicate/...", "Linux behind the API knows no clusters"},
+	{"/gce/gcetest", "/cluster/...", "the contract of the API is not that of a cluster"},
+	{"/cluster", "/gce/emulator", "the same code for Google and the twin: only cmd/hakube knows which it is"},
+	{"/cluster", "/gce/local/...", "the same code for Google and the twin: only cmd/hakube knows which it is"},
+	{"/cluster", "/gce/metadata", "what a machine sees of itself is not for a client"},
+	{"/cluster", "/replicate/etcdtest", "models are for tests and for model machines"},
+	{"/cluster", "k8s.io/client-go/kubernetes", "the whole clientset doubles the start-up time; corev1 is enough"},
+	{"/cluster/...", "github.com/urfave/cli/v2", "only cmd/hakube talks to the command line"},
 }
 
 // cmdOnly may be imported by cmd/hakube and by the packages below them.
-var cmdOnly = []string{"hakube/gce/emulator", "hakube/gce/local", "hakube/replicate/etcdtest"}
+var cmdOnly = []string{"/gce/emulator", "/gce/local", "/replicate/etcdtest"}
+
+// modulePath is the first line of go.mod, the one place that has it.
+func modulePath(t *testing.T) string {
+	t.Helper()
+	out, err := exec.Command("go", "list", "-m").Output()
+	if err != nil {
+		t.Fatalf("go list -m: %v", err)
+	}
+	return strings.TrimSpace(string(out))
+}
+
+// short takes the module's path off a package of it.
+func short(module, pkg string) string {
+	if rest, ok := strings.CutPrefix(pkg, module); ok && strings.HasPrefix(rest, "/") {
+		return rest
+	}
+	return pkg
+}
 
 // under tells whether a package matches a pattern that may end in "/...".
 func under(pattern, pkg string) bool {
@@ -53,7 +77,7 @@ func under(pattern, pkg string) bool {
 }
 
 // plain packages import the standard library only.
-var plain = []string{"hakube/cluster/plan", "hakube/scripts", "hakube/gce/metadata"}
+var plain = []string{"/cluster/plan", "/scripts", "/gce/metadata"}
 
 type listed struct {
 	ImportPath string
@@ -63,8 +87,8 @@ type listed struct {
 
 func packages(t *testing.T) (all []listed) {
 	t.Helper()
-	cmd := exec.Command("go", "list", "-e", "-json=ImportPath,Imports,Deps", "hakube/...")
-	out, err := cmd.Output()
+	module := modulePath(t)
+	out, err := exec.Command("go", "list", "-e", "-json=ImportPath,Imports,Deps", module+"/...").Output()
 	if err != nil {
 		t.Fatalf("go list: %v", err)
 	}
@@ -76,14 +100,18 @@ func packages(t *testing.T) (all []listed) {
 		} else if err != nil {
 			t.Fatal(err)
 		}
+		p.ImportPath = short(module, p.ImportPath)
+		for i := range p.Imports {
+			p.Imports[i] = short(module, p.Imports[i])
+		}
+		for i := range p.Deps {
+			p.Deps[i] = short(module, p.Deps[i])
+		}
 		all = append(all, p)
 	}
 }
 
 func TestImports(t *testing.T) {
-	if testing.Short() {
-		t.Skip("it lists all packages, which takes seconds")
-	}
 	for _, p := range packages(t) {
 		for _, b := range banned {
 			if !under(b.from, p.ImportPath) {
@@ -101,11 +129,11 @@ func TestImports(t *testing.T) {
 			}
 		}
 		for _, d := range p.Imports {
-			if strings.HasPrefix(d, "hakube/cmd/") {
+			if strings.HasPrefix(d, "/cmd/") {
 				t.Errorf("%s must not import %s: nothing imports a command", p.ImportPath, d)
 			}
 			for _, only := range cmdOnly {
-				if d == only && !strings.HasPrefix(p.ImportPath, "hakube/cmd/") && !strings.HasPrefix(p.ImportPath, "hakube/gce/") &&
+				if d == only && !strings.HasPrefix(p.ImportPath, "/cmd/") && !strings.HasPrefix(p.ImportPath, "/gce/") &&
 					!strings.HasPrefix(p.ImportPath, only) {
 					t.Errorf("%s must not import %s: only cmd/hakube puts the twin together", p.ImportPath, d)
 				}
@@ -118,9 +146,50 @@ func TestImports(t *testing.T) {
 func TestTopLevel(t *testing.T) {
 	tops := []string{"cluster", "cmd", "gce", "replicate", "scripts"}
 	for _, p := range packages(t) {
-		rest, _ := strings.CutPrefix(p.ImportPath, "hakube/")
+		rest, _ := strings.CutPrefix(p.ImportPath, "/")
 		if top, _, _ := strings.Cut(rest, "/"); !slices.Contains(tops, top) {
 			t.Errorf("package %s: the top level is %v", p.ImportPath, tops)
 		}
+	}
+}
+
+// TestModulePath: when the project gets a home, the module's path is changed in
+// go.mod and in imports, by one command; nothing else may know it.
+func TestModulePath(t *testing.T) {
+	module := modulePath(t)
+	files := 0
+	err := filepath.WalkDir("..", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || !strings.HasSuffix(path, ".go") {
+			return err
+		}
+		files++
+		set := gotoken.NewFileSet()
+		file, err := parser.ParseFile(set, path, nil, 0)
+		if err != nil {
+			return err
+		}
+		imports := map[*ast.BasicLit]bool{}
+		for _, i := range file.Imports {
+			imports[i.Path] = true
+		}
+		ast.Inspect(file, func(n ast.Node) bool {
+			lit, ok := n.(*ast.BasicLit)
+			if !ok || lit.Kind != gotoken.STRING || imports[lit] {
+				return true
+			}
+			for _, top := range []string{"cluster", "cmd", "gce", "replicate", "scripts"} {
+				if strings.Contains(lit.Value, module+"/"+top) {
+					t.Errorf("%s: %s has the module's path", set.Position(lit.Pos()), lit.Value)
+				}
+			}
+			return true
+		})
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if files < 100 {
+		t.Errorf("only %d files were read", files)
 	}
 }
