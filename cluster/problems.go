@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/bits"
 	"net/netip"
+	"os"
 )
 
 // DefaultKubeVersion is the Kubernetes version hakube is made and tested with,
@@ -47,6 +48,9 @@ func (s *Settings) problems(verb Verb, bad map[string]bool) []string {
 	}
 	if s.Project == "" && !bad["Project"] && !bad["Provider"] {
 		say("PROJECT is not set, and gcloud has no configured project")
+	}
+	if _, err := os.UserHomeDir(); err != nil && s.Kubeconfig == "" && !bad["Kubeconfig"] && verb != StatusVerb && verb != Down {
+		say("KUBECONFIG is not set, and neither is HOME: name the file that the cluster is written to")
 	}
 	if !bool(s.EnableAliases) && !bad["EnableAliases"] {
 		say("KUBE_GCE_ENABLE_IP_ALIASES=false is not supported: pods always get alias IP ranges")

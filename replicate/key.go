@@ -2,6 +2,7 @@ package replicate
 
 import (
 	"bytes"
+	"crypto/ed25519"
 	"crypto/rand"
 	"crypto/rsa"
 	"encoding/pem"
@@ -30,13 +31,18 @@ func (e *KeyError) Unwrap() error { return e.Err }
 // Hint says what to do about it.
 func (e *KeyError) Hint() string { return e.hint }
 
-// Key loads the operator's key from path, or makes it as `gcloud compute ssh`
-// does, which keeps it in ~/.ssh/google_compute_engine: RSA with 3072 bits in
-// OpenSSH's format, readable by its owner only, the public half beside it in
-// path.pub. Two processes that make it at once end up with the same key.
-func Key(path string) (ssh.Signer, error) {
+// LoadKey loads the operator's key from path. When there is none it is made, if
+// keep says so, as `gcloud compute ssh` does, which keeps it in
+// ~/.ssh/google_compute_engine: RSA with 3072 bits in OpenSSH's format, readable
+// by its owner only, the public half beside it in path.pub; else it is one that
+// ends with the process. Two processes that make it at once end up with the
+// same key.
+func LoadKey(path string, keep bool) (ssh.Signer, error) {
 	text, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
+		if !keep {
+			return PassingKey()
+		}
 		if err := makeKey(path); err != nil {
 			return nil, fmt.Errorf("making the ssh key %s: %w", path, err)
 		}
@@ -60,13 +66,22 @@ func Key(path string) (ssh.Signer, error) {
 	if runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0 {
 		return nil, &KeyError{path, fmt.Errorf("others may read it, mode %04o", info.Mode().Perm()), "chmod 600 " + path}
 	}
-	if _, err := os.Stat(path + ".pub"); errors.Is(err, fs.ErrNotExist) {
+	if _, err := os.Stat(path + ".pub"); keep && errors.Is(err, fs.ErrNotExist) {
 		// gcloud makes a new pair when one half is missing, and would lock this one out.
 		if err := place(path+".pub", publicLine(signer), 0o644); err != nil && !errors.Is(err, fs.ErrExist) {
 			return nil, fmt.Errorf("writing the public half of the ssh key %s: %w", path, err)
 		}
 	}
 	return signer, nil
+}
+
+// PassingKey is a key that no machine knows and that ends with the process.
+func PassingKey() (ssh.Signer, error) {
+	_, private, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		return nil, fmt.Errorf("making an ssh key: %w", err)
+	}
+	return ssh.NewSignerFromKey(private)
 }
 
 func makeKey(path string) error {

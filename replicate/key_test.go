@@ -22,7 +22,7 @@ func TestKey(t *testing.T) {
 	var both sync.WaitGroup
 	for i := range keys {
 		both.Go(func() {
-			s, err := Key(path)
+			s, err := LoadKey(path, true)
 			if err != nil {
 				t.Error(err)
 				return
@@ -34,7 +34,7 @@ func TestKey(t *testing.T) {
 	if t.Failed() || keys[0] != keys[1] {
 		t.Fatal("two at once made two keys")
 	}
-	s, err := Key(path)
+	s, err := LoadKey(path, true)
 	if err != nil || string(s.PublicKey().Marshal()) != keys[0] || s.PublicKey().Type() != ssh.KeyAlgoRSA {
 		t.Fatalf("loaded again: %v", err)
 	}
@@ -57,7 +57,7 @@ func TestKey(t *testing.T) {
 	if err := os.Remove(path + ".pub"); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Key(path); err != nil {
+	if _, err := LoadKey(path, true); err != nil {
 		t.Error(err)
 	}
 	if again, err := os.ReadFile(path + ".pub"); err != nil || !bytes.Equal(again, public) {
@@ -86,7 +86,7 @@ func TestKey(t *testing.T) {
 
 func wantHint(t *testing.T, path, text, hint string) {
 	t.Helper()
-	_, err := Key(path)
+	_, err := LoadKey(path, true)
 	var bad *KeyError
 	if !errors.As(err, &bad) || !strings.Contains(err.Error(), text) || !strings.Contains(bad.Hint(), hint) {
 		t.Errorf("got %v, want %q with hint %q", err, text, hint)

@@ -77,7 +77,7 @@ func benchInsert(x *bench) {
 	api.network(x, "10.90.0.0/24")
 	api.change(x, benchProject+"global/firewalls", map[string]any{"name": "lab-ssh", "network": "global/networks/lab",
 		"allowed": []any{map[string]any{"IPProtocol": "tcp", "ports": []string{"22"}}}})
-	key, err := replicate.Key(filepath.Join(filepath.Dir(x.gce), ".ssh", "google_compute_engine"))
+	key, err := replicate.LoadKey(filepath.Join(filepath.Dir(x.gce), ".ssh", "google_compute_engine"), true)
 	if err != nil {
 		x.Fatal(err)
 	}

@@ -6,9 +6,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"os"
-	"os/user"
-	"path/filepath"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -51,7 +48,7 @@ func onCluster(u *ui, verb cluster.Verb, act func(*cli.Context, cluster.Settings
 				return err
 			}
 		}
-		cl, err := connect(c.Context, u, s)
+		cl, err := connect(c.Context, u, s, keepsKey(c))
 		if err != nil {
 			return err
 		}
@@ -60,9 +57,14 @@ func onCluster(u *ui, verb cluster.Verb, act func(*cli.Context, cluster.Settings
 	}
 }
 
-// connect puts a cluster together with the cloud the settings name.
-func connect(ctx context.Context, u *ui, s cluster.Settings) (*cluster.Cluster, error) {
-	deps := cluster.Deps{Kubeconfig: string(s.Kubeconfig)}
+// connect puts a cluster together with the cloud the settings name. With keep
+// the operator's ssh key is kept for the next run.
+func connect(ctx context.Context, u *ui, s cluster.Settings, keep bool) (*cluster.Cluster, error) {
+	key, err := sshKey(s, keep)
+	if err != nil {
+		return nil, err
+	}
+	deps := cluster.Deps{Kubeconfig: string(s.Kubeconfig), Signer: key, User: loginName()}
 	options := gce.Options{
 		Project: string(s.Project), Region: s.Zone.Region(), UserAgent: "hakube/" + version,
 		Waiting: cluster.Waiting,
@@ -93,18 +95,6 @@ func connect(ctx context.Context, u *ui, s cluster.Settings) (*cluster.Cluster, 
 		there.Region = region
 		return gce.New(ctx, there)
 	}
-	home, err := os.UserHomeDir()
-	if err != nil {
-		return nil, fmt.Errorf("finding the ssh key: %w", err)
-	}
-	if deps.Signer, err = replicate.Key(filepath.Join(home, ".ssh", "google_compute_engine")); err != nil {
-		return nil, err
-	}
-	me, err := user.Current()
-	if err != nil {
-		return nil, fmt.Errorf("finding the user to log in as: %w", err)
-	}
-	deps.User = replicate.LoginName(me.Username)
 	deps.SSH = replicate.NewRunner(replicate.Options{Signer: deps.Signer, Dial: deps.Dial})
 	return cluster.New(s, deps), nil
 }

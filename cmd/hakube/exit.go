@@ -33,6 +33,7 @@ func (u usageError) Unwrap() error { return u.error }
 func exitCode(err error) int {
 	var problems cluster.Problems
 	var usage usageError
+	var setting interface{ Setting() string } // the variable to change
 	switch {
 	case err == nil:
 		return exitDone
@@ -40,7 +41,7 @@ func exitCode(err error) int {
 		return exitChanges
 	case errors.Is(err, errInterrupted), errors.Is(err, context.Canceled):
 		return exitInterrupted
-	case errors.As(err, &problems), errors.As(err, &usage):
+	case errors.As(err, &problems), errors.As(err, &usage), errors.As(err, &setting):
 		return exitUsage
 	}
 	return exitFailed

@@ -49,7 +49,7 @@ func repairCommand(u *ui) *cli.Command {
 			if err != nil {
 				return err
 			}
-			cl, err := connect(c.Context, u, s)
+			cl, err := connect(c.Context, u, s, keepsKey(c))
 			if err != nil {
 				return err
 			}

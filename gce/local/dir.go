@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+
+	"hakube/gce/local/mirror"
 )
 
 // Dir is where the embedded GCE keeps its state: $HAKUBE_LOCAL_DIR, or
@@ -16,12 +18,43 @@ func Dir() (string, error) {
 	if state == "" {
 		home, err := os.UserHomeDir()
 		if err != nil {
-			return "", fmt.Errorf("finding a directory for the embedded GCE: %w", err)
+			return "", noHome("state", err, "HAKUBE_LOCAL_DIR")
 		}
 		state = filepath.Join(home, ".local", "state")
 	}
 	return filepath.Join(state, "hakube", "local"), nil
 }
+
+// cacheDir is where the embedded GCE keeps what takes long to make. It is made
+// if it is not there.
+func cacheDir() (string, error) {
+	dir, err := mirror.CacheDir()
+	if err != nil {
+		return "", noHome("cache", err, "HAKUBE_CACHE_DIR")
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return "", &placeError{fmt.Sprintf("making the cache: %v", err), "HAKUBE_CACHE_DIR", "HAKUBE_CACHE_DIR names another"}
+	}
+	return dir, nil
+}
+
+// noHome is a directory that nothing names.
+func noHome(what string, err error, variable string) error {
+	return &placeError{fmt.Sprintf("finding a directory for the %s of the embedded GCE: %v", what, err), variable,
+		"set HOME, or " + variable + " to a directory that is there or can be made"}
+}
+
+// A placeError is about where one of the embedded GCE's directories is, which a
+// variable says.
+type placeError struct{ what, variable, cure string }
+
+func (e *placeError) Error() string { return e.what }
+
+// Hint says what to set.
+func (e *placeError) Hint() string { return e.cure }
+
+// Setting names the variable.
+func (e *placeError) Setting() string { return e.variable }
 
 // Files of the state directory.
 func storeFile(dir string) string   { return filepath.Join(dir, "objects.db") }

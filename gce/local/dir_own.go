@@ -27,7 +27,7 @@ func (e *dirError) Hint() string { return e.cure }
 // may look into it.
 func ownDir(dir string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return fmt.Errorf("making the state directory: %w", err)
+		return &placeError{fmt.Sprintf("making the state directory: %v", err), "HAKUBE_LOCAL_DIR", "HAKUBE_LOCAL_DIR names another"}
 	}
 	perm, err := checkDir(dir, "HAKUBE_LOCAL_DIR")
 	if err == nil && perm&0o077 != 0 {

@@ -65,9 +65,9 @@ func Prepare(ctx context.Context, say func(string)) (*mirror.Mirror, error) {
 	if err := able(); err != nil {
 		return nil, err
 	}
-	cache, err := mirror.CacheDir()
+	cache, err := cacheDir()
 	if err != nil {
-		return nil, fmt.Errorf("finding the cache: %w", err)
+		return nil, err
 	}
 	if err := mountable(cache, "HAKUBE_CACHE_DIR"); err != nil {
 		return nil, err
@@ -90,9 +90,9 @@ func NewReal(ctx context.Context, dir string, logger *slog.Logger) (_ *Host, err
 	if err != nil {
 		return nil, err
 	}
-	cache, err := mirror.CacheDir()
+	cache, err := cacheDir()
 	if err != nil {
-		return nil, fmt.Errorf("finding the cache: %w", err)
+		return nil, err
 	}
 	lock, err := lockHost(dir)
 	if err != nil {

@@ -1,0 +1,59 @@
+package main
+
+import (
+	"os"
+	"os/user"
+	"path/filepath"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+	"golang.org/x/crypto/ssh"
+
+	"hakube/cluster"
+	"hakube/replicate"
+)
+
+// sshKey is the operator's key. Commands that let it in on masters keep it in its
+// file, made if there is none; the others are content with one that nobody
+// knows when there is none: it opens as little as a new one would, and looking
+// leaves nothing in a home, which may be read-only.
+func sshKey(s cluster.Settings, keep bool) (ssh.Signer, error) {
+	path := string(s.SSHKey)
+	if path == "" {
+		home, err := os.UserHomeDir()
+		switch {
+		case err == nil:
+			path = filepath.Join(home, ".ssh", "google_compute_engine")
+		case keep:
+			return nil, usageError{withHint(err, "set HOME, or HAKUBE_SSH_KEY to the file of an ssh key, which is made if there is none")}
+		default:
+			return replicate.PassingKey()
+		}
+	}
+	signer, err := replicate.LoadKey(path, keep)
+	if err != nil {
+		return nil, usageError{withHint(err, "HAKUBE_SSH_KEY (--ssh-key) names another file for it")}
+	}
+	return signer, nil
+}
+
+// loginName is whom machines know the operator as: gcloud's name for who runs
+// it. In a container the user may be a number without a name; then it is what
+// the environment says, or hakube.
+func loginName() string {
+	if me, err := user.Current(); err == nil && me.Username != me.Uid {
+		return replicate.LoginName(me.Username)
+	}
+	for _, name := range []string{"LOGNAME", "USER"} { // gcloud's order
+		if v := os.Getenv(name); v != "" {
+			return replicate.LoginName(v)
+		}
+	}
+	return replicate.LoginName("")
+}
+
+// keepsKey tells whether a command lets the operator's key in on masters.
+func keepsKey(c *cli.Context) bool {
+	_, path, _ := strings.Cut(c.Command.HelpName, " ") // without the program
+	return path == "up" || path == "repair"
+}
