@@ -3,13 +3,16 @@ package main
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -21,10 +24,10 @@ import (
 	"hakube/gce/local/console"
 )
 
-func init() { programs["stranger"] = stranger }
+func init() { programs["stranger"], programs["toucher"] = stranger, toucher }
 
-// strangerUID is nobody's.
-const strangerUID = 65534
+// strangerUID is nobody's, firstUID that of the first user on most hosts.
+const strangerUID, firstUID = 65534, 1000
 
 // outerDoors are the ways in at the endpoint, as method and target.
 var outerDoors = [][2]string{
@@ -123,8 +126,70 @@ func knock(at, method, target string) string {
 	return fmt.Sprint(resp.StatusCode)
 }
 
+// toucher tells of each process with a number whether it could be signalled.
+func toucher() {
+	for _, pid := range os.Args[1:] {
+		n, err := strconv.Atoi(pid)
+		if err == nil {
+			err = syscall.Kill(n, 0)
+		}
+		fmt.Printf("%s: %v\n", pid, err)
+	}
+}
+
+// noSharedNumbers: a user on the host is nobody in a machine, though both may be
+// the first user there.
+func (w *walk) noSharedNumbers(t *testing.T) {
+	t.Helper()
+	id := slices.Collect(maps.Keys(w.machines(t)))[0]
+	runc := func(args ...string) *exec.Cmd {
+		return exec.Command("runc", append([]string{"--root", w.dir + "/run/runc", "exec"}, args...)...)
+	}
+	var number string
+	eventually(t, time.Minute, "the guest agent has made the account", func() error {
+		out, err := runc(id, "id", "-u", "someone").CombinedOutput()
+		number = strings.TrimSpace(string(out))
+		return err
+	})
+	sleep := runc("--user", number+":"+number, id, "sleep", "600")
+	if err := sleep.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _, _ = sleep.Process.Kill(), sleep.Wait() }()
+	var pids []string
+	eventually(t, 20*time.Second, "a process of the account runs", func() error {
+		pids = nil
+		all, err := filepath.Glob("/proc/[0-9]*/cgroup")
+		for _, file := range all {
+			text, _ := os.ReadFile(file) // gone meanwhile
+			if strings.Contains(string(text), "/hakube/"+id) {
+				pids = append(pids, strings.Split(file, "/")[2])
+			}
+		}
+		if !slices.ContainsFunc(pids, func(pid string) bool {
+			command, _ := os.ReadFile("/proc/" + pid + "/cmdline")
+			return string(command) == "sleep\x00600\x00"
+		}) {
+			err = errors.Join(err, fmt.Errorf("not among %v", pids))
+		}
+		return err
+	})
+	for _, l := range beUser(t, firstUID, "toucher", pids...) {
+		if pid, came, _ := strings.Cut(l, ": "); came != syscall.EPERM.Error() && came != syscall.ESRCH.Error() {
+			command, _ := os.ReadFile("/proc/" + pid + "/cmdline")
+			t.Errorf("the host's user %d may signal a machine's process %s (%q): %s", firstUID, pid, command, came)
+		}
+	}
+	t.Logf("the account has the number %s; %d processes of the machine", number, len(pids))
+}
+
 // beStranger runs the program as another user and returns what it says.
-func beStranger(t *testing.T, args ...string) (lines []string) {
+func beStranger(t *testing.T, args ...string) []string {
+	t.Helper()
+	return beUser(t, strangerUID, "stranger", args...)
+}
+
+func beUser(t *testing.T, uid uint32, name string, args ...string) (lines []string) {
 	t.Helper()
 	open, err := os.MkdirTemp("", "hakube-stranger-") // which everybody may enter, unlike the test's
 	if err != nil {
@@ -134,13 +199,13 @@ func beStranger(t *testing.T, args ...string) (lines []string) {
 	if err := os.Chmod(open, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	program := filepath.Join(open, "stranger")
+	program := filepath.Join(open, name)
 	if err := os.Rename(hakubeIn(t, open), program); err != nil {
 		t.Fatal(err)
 	}
 	c := exec.CommandContext(t.Context(), program, args...)
 	c.Dir, c.Env = "/", []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin"}
-	c.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: strangerUID, Gid: strangerUID}}
+	c.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uid, Gid: uid}}
 	out, err := c.CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
@@ -158,6 +223,7 @@ func TestRealSecondUser(t *testing.T) {
 	w.insert(t, regional+"/subnetworks", `{"name":"lab","network":"global/networks/lab","ipCidrRange":"10.90.0.0/24"}`)
 	w.insert(t, zonal+"/instances", `{"name":"vm-1","machineType":"`+zonal+`/machineTypes/e2-small",
 		"disks":[{"boot":true,"autoDelete":true,"initializeParams":{"sourceImage":"projects/debian-cloud/global/images/family/debian-12"}}],
+		"metadata":{"items":[{"key":"ssh-keys","value":"someone:ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJt2h4mAoz5lQhmTzHe0Zb5oQxKqfYkz1h5m4mXr0b5C someone"}]},
 		"networkInterfaces":[{"subnetwork":"`+regional+`/subnetworks/lab","accessConfigs":[{"type":"ONE_TO_ONE_NAT","name":"external-nat"}]}]}`)
 	w.machines(t)
 	s := w.status(t)
@@ -188,6 +254,7 @@ func TestRealSecondUser(t *testing.T) {
 	for _, url := range []string{"http://metadata.google.internal/computeMetadata/v1/instance/name", "http://169.254.169.252/v2/"} {
 		w.on(t, "vm-1", "curl", "-sSf", "-m", "10", "-o", "/dev/null", "-H", "Metadata-Flavor: Google", url)
 	}
+	w.noSharedNumbers(t)
 	report(t, "%d ways in are closed to another user of the host", doors)
 }
 

@@ -175,6 +175,13 @@ func customize(rootfs string, h host) error {
 			return err
 		}
 	}
+	defs, err := os.ReadFile(filepath.Join(rootfs, "etc/login.defs"))
+	if err != nil {
+		return err
+	}
+	if err := write(rootfs, "/etc/login.defs", ownNumbers(string(defs))); err != nil {
+		return err
+	}
 	// Newer than /usr: nothing is "updated" at first boot.
 	for _, stamp := range []string{"/etc/.updated", "/var/.updated"} {
 		if err := write(rootfs, stamp, ""); err != nil {

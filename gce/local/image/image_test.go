@@ -123,6 +123,12 @@ func TestBuild(t *testing.T) {
 			t.Errorf("%s would be shared by all machines", name)
 		}
 	}
+	defs, err := os.ReadFile(filepath.Join(rootfs, "etc/login.defs"))
+	for name, number := range accountNumbers {
+		if !strings.Contains(string(defs), "\n"+name+"\t"+number+"\n") {
+			t.Errorf("login.defs has not %s %s (%v)", name, number, err)
+		}
+	}
 	if again, err := Build(ctx, Options{Dir: dir, Progress: func(s string) { t.Errorf("a cached image still says %q", s) }}); err != nil || again != rootfs {
 		t.Errorf("building again: %q, %v", again, err)
 	}

@@ -69,6 +69,25 @@ var removed = []string{
 	"/etc/apt/apt.conf.d/99mmdebstrap", "/var/lib/systemd/random-seed", "/var/log/*.log",
 }
 
+// accountNumbers are those of users that somebody makes on a machine. A number is an
+// identity too, and the host's are the machine's: Debian's range begins with 1000,
+// so the host's first user could signal, trace and so become the administrator of
+// every machine. No user of a host is in this range: it is above Debian's and
+// systemd's, and below those of containers (subuid).
+var accountNumbers = map[string]string{"UID_MIN": "70000", "UID_MAX": "99999", "GID_MIN": "70000", "GID_MAX": "99999"}
+
+// ownNumbers sets them in the text of login.defs.
+func ownNumbers(loginDefs string) string {
+	var out strings.Builder
+	for line := range strings.Lines(loginDefs) {
+		if f := strings.Fields(line); len(f) == 2 && accountNumbers[f[0]] != "" {
+			line = f[0] + "\t" + accountNumbers[f[0]] + "\n"
+		}
+		out.WriteString(line)
+	}
+	return out.String()
+}
+
 // files are laid over the tree as they are.
 //
 //go:embed all:files
@@ -109,7 +128,7 @@ func (h host) settings() map[string]string {
 // hash names an image: equal recipes on equal hosts make equal images.
 func (h host) hash() string {
 	sum := sha256.New()
-	fmt.Fprintln(sum, suite, packages, dpkgOptions, masks, emptied, directories, removed)
+	fmt.Fprintln(sum, suite, packages, dpkgOptions, masks, emptied, directories, removed, accountNumbers)
 	for _, unit := range sorted(enabled) {
 		fmt.Fprintln(sum, unit, enabled[unit])
 	}
