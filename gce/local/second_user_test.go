@@ -61,6 +61,7 @@ func TestSecondUser(t *testing.T) {
 			t.Errorf("%s did not keep another user out", what)
 		}
 	}
+	fmt.Printf("REPORT %s: %d ways in are closed to another user of the host\n", t.Name(), len(doors)+3)
 	if t.Failed() {
 		t.Logf("%s", out)
 	}
