@@ -67,10 +67,13 @@ func (h *Host) boot(ctx context.Context, m emulator.Machine) (err error) {
 	if err := writeGuestFiles(root, m); err != nil {
 		return fmt.Errorf("writing files of the machine: %w", err)
 	}
+	if err := enclose(id, devices); err != nil { // before anything runs in it
+		return err
+	}
 	if err := h.create(ctx, m, bootDisk, netns, devices); err != nil {
 		return fmt.Errorf("creating container: %w", err)
 	}
-	if err := weigh(); err != nil {
+	if err := weigh(id, m.CPUs); err != nil {
 		return err
 	}
 	process, err := h.startInit(ctx, id)
@@ -130,17 +133,24 @@ func (h *Host) startInit(ctx context.Context, id string) (*os.File, error) {
 
 // raiseInotify lets a dozen machines watch files: the kernel counts inotify
 // instances per user, root is the same user on all of them, and one Kubernetes
-// node takes about 20 of the usual 128.
+// node takes about 20 of the usual 128. The figures are those that a node's
+// startup script asks for, which cannot set the host's.
 func raiseInotify() error {
-	const name, enough = "/proc/sys/fs/inotify/max_user_instances", 8192
-	text, err := os.ReadFile(name)
-	if err != nil {
-		return err
+	for name, enough := range map[string]int{"max_user_instances": 8192, "max_user_watches": 524288} {
+		path := filepath.Join("/proc/sys/fs/inotify", name)
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		n, err := strconv.Atoi(strings.TrimSpace(string(text)))
+		if err == nil && n < enough {
+			err = os.WriteFile(path, []byte(strconv.Itoa(enough)), 0)
+		}
+		if err != nil {
+			return err
+		}
 	}
-	if n, err := strconv.Atoi(strings.TrimSpace(string(text))); err != nil || n >= enough {
-		return err
-	}
-	return os.WriteFile(name, []byte(strconv.Itoa(enough)), 0)
+	return nil
 }
 
 // mountRoot puts the boot disk's changes over its image.

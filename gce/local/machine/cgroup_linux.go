@@ -15,11 +15,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// cgroupOf is the machine's control group. The fence is on it and its weight,
+// out of the machine's reach: what the machine sees as the root is one below.
+func cgroupOf(id string) string { return "/hakube/" + id }
+
 // cgroupDirs are the directories of the machine's cgroup: one per hierarchy
 // with cgroup v1, one with v2.
 func cgroupDirs(id string) []string {
-	one, _ := filepath.Glob("/sys/fs/cgroup/*/hakube/" + id)
-	two, _ := filepath.Glob("/sys/fs/cgroup/hakube/" + id)
+	one, _ := filepath.Glob("/sys/fs/cgroup/*" + cgroupOf(id))
+	two, _ := filepath.Glob("/sys/fs/cgroup" + cgroupOf(id))
 	return append(one, two...)
 }
 
@@ -102,18 +106,24 @@ func cgroupPIDs(dir string) []int {
 var share = map[string]int{"cpu.shares": 1024, "cpu.weight": 100}
 
 // weigh gives the machines together the weight of one busy process for each CPU of
-// the host. The kernel shares its CPUs out group by group: without this, all
-// machines together get as much as a single process beside them, and when the host
-// compiles something, leaders in the machines' etcd miss their heartbeats.
-func weigh() error {
-	for _, parent := range cgroupParents() {
-		for file, one := range share {
-			path := filepath.Join(parent, file)
-			if !exists(path) {
-				continue // of the other version, or of another controller
-			}
-			if err := os.WriteFile(path, []byte(strconv.Itoa(one*min(runtime.NumCPU(), 100))), 0); err != nil {
-				return fmt.Errorf("weighing the machines' cgroup: %w", err)
+// the host, and the machine its CPUs' weight among them. The kernel shares its CPUs
+// out group by group: without this, all machines together get as much as a single
+// process beside them, and when the host compiles something, leaders in the machines'
+// etcd miss their heartbeats.
+func weigh(id string, cpus int) error {
+	for _, group := range []struct {
+		dirs []string
+		cpus int
+	}{{cgroupParents(), runtime.NumCPU()}, {cgroupDirs(id), max(cpus, 1)}} {
+		for _, dir := range group.dirs {
+			for file, one := range share {
+				path := filepath.Join(dir, file)
+				if !exists(path) {
+					continue // of the other version, or of another controller
+				}
+				if err := os.WriteFile(path, []byte(strconv.Itoa(one*min(group.cpus, 100))), 0); err != nil {
+					return fmt.Errorf("weighing the machines' cgroup: %w", err)
+				}
 			}
 		}
 	}

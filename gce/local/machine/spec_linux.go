@@ -1,13 +1,10 @@
 package machine
 
 import (
-	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go" // the types of config.json
-	"golang.org/x/sys/unix"
 
 	"hakube/gce/emulator"
 )
@@ -29,7 +26,18 @@ type device struct {
 // the host's block device schedulers. Read-only, systemd starts mount units at
 // once and leaves out devices in fstab. Only this one mount is meant: cgroups
 // and the sysfs of privileged pods stay writable.
-const initScript = "mount --make-rshared / && mount -o remount,bind,ro /sys && exec /sbin/init"
+//
+// Some settings of the kernel are the host's, and a node ends or complains when
+// it cannot set them: kubelet the first six (its setupKernelTunables), the
+// startup script the others. It sets copies of its own; the kernel goes by the host's.
+const initScript = `mount --make-rshared / && mount -o remount,bind,ro /sys || exit
+for s in vm/overcommit_memory vm/panic_on_oom kernel/panic kernel/panic_on_oops kernel/keys/root_maxkeys kernel/keys/root_maxbytes \
+	fs/inotify/max_user_instances fs/inotify/max_user_watches; do
+	[ -e /proc/sys/$s ] || continue
+	copy=/run/hakube/sysctl/$s
+	mkdir -p ${copy%/*} && cat /proc/sys/$s >$copy && mount --bind $copy /proc/sys/$s || exit
+done
+exec /sbin/init`
 
 // ociSpec describes the machine to runc. Every choice is one that systemd or
 // Kubernetes needs: see the comments.
@@ -39,7 +47,6 @@ func ociSpec(m emulator.Machine, bootDisk, netns string, disks []device) (*specs
 		return nil, err
 	}
 	mode := os.FileMode(0o660)
-	shares := uint64(1024 * max(m.CPUs, 1)) // among the machines; see weigh
 	// Not bound but made: the kernel's log, which kubelet reads for OOM kills.
 	devices := []specs.LinuxDevice{{Path: "/dev/kmsg", Type: "c", Major: 1, Minor: 11, FileMode: &mode}}
 	for _, d := range disks {
@@ -66,14 +73,14 @@ func ociSpec(m emulator.Machine, bootDisk, netns string, disks []device) (*specs
 		Mounts: mounts(bootDisk),
 		Linux: &specs.Linux{
 			Namespaces:  namespaces,
-			CgroupsPath: "/hakube/" + machineID(m.ID),
+			CgroupsPath: filepath.Join(cgroupOf(machineID(m.ID)), "machine"),
 			Devices:     devices,
 			// Privileged pods get "all devices" from the runtime inside, which
-			// it can only give if this cgroup has them.
-			Resources: &specs.LinuxResources{
-				Devices: []specs.LinuxDeviceCgroup{{Allow: true, Access: "rwm"}},
-				CPU:     &specs.LinuxCPU{Shares: &shares},
-			},
+			// it can only give if this cgroup has them. The fence above says no.
+			Resources:     &specs.LinuxResources{Devices: []specs.LinuxDeviceCgroup{{Allow: true, Access: "rwm"}}},
+			Seccomp:       systemCalls(),
+			MaskedPaths:   maskedPaths,
+			ReadonlyPaths: readonlyPaths,
 		},
 	}, nil
 }
@@ -97,9 +104,6 @@ func mounts(bootDisk string) []specs.Mount {
 			Options: []string{"rbind", "rw", "rprivate"},
 		})
 	}
-	if modules := "/lib/modules"; exists(modules) {
-		list = append(list, specs.Mount{Destination: modules, Type: "bind", Source: modules, Options: []string{"rbind", "ro"}})
-	}
 	return list
 }
 
@@ -107,32 +111,3 @@ func exists(path string) bool {
 	_, err := os.Stat(path)
 	return err == nil
 }
-
-// capabilities are all that this process has: runc cannot give more ("unable
-// to apply caps"), and a node needs nearly every one.
-func capabilities() ([]string, error) {
-	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
-	var data [2]unix.CapUserData
-	if err := unix.Capget(&header, &data[0]); err != nil {
-		return nil, fmt.Errorf("reading capabilities: %w", err)
-	}
-	var names []string
-	for number, name := range capabilityNames {
-		if data[number/32].Permitted&(1<<(number%32)) == 0 {
-			continue
-		}
-		if has, err := unix.PrctlRetInt(unix.PR_CAPBSET_READ, uintptr(number), 0, 0, 0); err != nil || has == 0 {
-			continue
-		}
-		names = append(names, "CAP_"+name)
-	}
-	return names, nil
-}
-
-// capabilityNames are in the kernel's order (linux/capability.h). A capability
-// newer than these stays with the host.
-var capabilityNames = strings.Fields(`CHOWN DAC_OVERRIDE DAC_READ_SEARCH FOWNER FSETID KILL SETGID SETUID SETPCAP
-	LINUX_IMMUTABLE NET_BIND_SERVICE NET_BROADCAST NET_ADMIN NET_RAW IPC_LOCK IPC_OWNER SYS_MODULE SYS_RAWIO
-	SYS_CHROOT SYS_PTRACE SYS_PACCT SYS_ADMIN SYS_BOOT SYS_NICE SYS_RESOURCE SYS_TIME SYS_TTY_CONFIG MKNOD LEASE
-	AUDIT_WRITE AUDIT_CONTROL SETFCAP MAC_OVERRIDE MAC_ADMIN SYSLOG WAKE_ALARM BLOCK_SUSPEND AUDIT_READ
-	PERFMON BPF CHECKPOINT_RESTORE`)
