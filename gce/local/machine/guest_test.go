@@ -109,7 +109,7 @@ type guest struct {
 
 func newGuest(t *testing.T, m emulator.Machine) *guest {
 	t.Helper()
-	name := "hakube-test-" + machineID(m.ID)
+	name := "machine-test-" + machineID(m.ID) // not hakube-: those go with any embedded GCE of this host
 	g := &guest{netns: "/run/netns/" + name, machine: m, phase: make(chan string, 8), attributes: metadata.GuestAttributes{}}
 
 	runtime.LockOSThread()
