@@ -35,6 +35,11 @@ type real struct {
 	services []func() error                   // their ends
 }
 
+// NoBoundary is what whoever starts real machines has to know; package machine
+// says what root on one of them gets of the host, and what not.
+const NoBoundary = "root on these machines is kept from this host's devices, settings and modules, but not from all of its kernel: " +
+	"let nobody use them who may not be root here"
+
 // mirrorAddress is where machines find the mirror.
 var mirrorAddress = "http://" + vpc.Mirror.String()
 

@@ -14,7 +14,8 @@
 //	<dir>/run/machines/<id>/   of a running machine: machine.json, OCI bundle,
 //	                           mounted root
 //	<dir>/run/runc/<id>/       runc's own state
-//	/hakube/<id>               its cgroup, in every hierarchy
+//	/hakube/<id>               its cgroup, in every hierarchy; the machine sees and
+//	                           owns the one below it
 //
 // where <disk> and <id> are the API's numbers in base 36. Machines outlive the
 // process that started them: a Host of a later process adopts them.
@@ -22,14 +23,19 @@
 // What is not as on Google: CPU and memory are not limited to the machine type,
 // all machines share the host, each with the weight of its CPUs among them; the
 // size of a boot disk is not enforced; the kernel, its modules and its global
-// sysctls are the host's; the clock is the host's. A machine has every capability
-// the host has and may use every device, because a Kubernetes node needs that: it
-// is no boundary against its user.
+// sysctls are the host's; the clock is the host's.
 //
-// What stays changed on the host: fs.inotify.max_user_instances is raised to
-// 8192 if it was lower, and kubelet sets the kernel's panic and overcommit
-// settings as it does on any node.
+// Root on a machine gets no more of the host than a node needs: the devices of
+// package fence and its own disks, no settings but its namespaces', no
+// capability to load modules, boot, set the clock or do raw I/O, and none of the
+// calls in confine_linux.go. It keeps CAP_SYS_ADMIN, without which neither
+// systemd nor a container runtime works, and so it can mount what the kernel
+// makes up: a /sys to write to, a /proc with its sysrq-trigger, debugfs,
+// binfmt_misc, devtmpfs. Against somebody who means it a machine is no boundary.
 //
-// The package may import image and the value types of gce/emulator, nothing
-// else of ours.
+// What stays changed on the host: fs.inotify.max_user_instances and
+// max_user_watches are raised if they were lower.
+//
+// The package may import image, fence and the value types of gce/emulator,
+// nothing else of ours.
 package machine
