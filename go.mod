@@ -6,6 +6,7 @@ require (
 	cloud.google.com/go/auth v0.24.1-0.20261001053825-dbc26066f70a
 	cloud.google.com/go/compute v1.74.1
 	cloud.google.com/go/compute/metadata v0.10.0
+	github.com/cilium/ebpf v0.22.0
 	github.com/containerd/go-runc v1.2.1
 	github.com/gofrs/flock v0.13.1
 	github.com/google/go-cmp v0.7.0
@@ -32,8 +33,6 @@ require (
 	k8s.io/apimachinery v0.36.3
 	k8s.io/client-go v0.36.3
 )
-
-require github.com/cilium/ebpf v0.22.0 // indirect
 
 require (
 	cloud.google.com/go/auth/oauth2adapt v0.3.0 // indirect
