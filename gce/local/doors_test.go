@@ -13,6 +13,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/cookiejar"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -192,6 +193,26 @@ func checkGoogles401(t *testing.T, what, body string, tried bool) {
 	if err != nil || e.Code != 401 || e.Status != "UNAUTHENTICATED" || len(e.Errors) != 1 || e.Errors[0].Reason != reason ||
 		e.Errors[0].Domain != "global" || e.Errors[0].Location != "Authorization" || !strings.HasPrefix(e.Message, begin) || !strings.Contains(e.Message, "hakube local ") {
 		t.Errorf("%s: %v %s", what, err, body)
+	}
+}
+
+// TestProxyURL: programs that are given the URL as a proxy get through by it, and
+// show whose token is wrong when it is another's.
+func TestProxyURL(t *testing.T) {
+	dir, at := served(t, nobodyThere)
+	token, err := Token(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for password, want := range map[string]string{token: "Bad Gateway", strings.Repeat("A", len(token)): `Unauthorized: the proxy-url has not the embedded GCE's token; "hakube up" writes it`} {
+		proxy, err := ProxyURL("http://"+at, password)
+		if err != nil {
+			t.Fatal(err)
+		}
+		client := http.Client{Transport: &http.Transport{Proxy: http.ProxyURL(must(url.Parse(proxy)))}}
+		if resp, err := client.Get("https://198.51.100.1/"); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v %v, want %q", resp, err, want)
+		}
 	}
 }
 

@@ -73,6 +73,9 @@ func since(path string, begin int64) string {
 // It reports whether there was one.
 func Stop(ctx context.Context, dir string) (bool, error) {
 	s, err := Ask(ctx, dir)
+	if lost := (*tokenError)(nil); errors.As(err, &lost) { // and stopping is the way to another
+		s, err = unasked(ctx, dir)
+	}
 	if err != nil || !s.Running {
 		return false, err
 	}

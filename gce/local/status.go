@@ -87,6 +87,39 @@ func Ask(ctx context.Context, dir string) (Status, error) {
 	return s, nil
 }
 
+// unasked is what is known of a daemon whose token is lost: where it answers and
+// its process. That somebody answers there, as our daemon does those it does not
+// know, shows that the file is not of one that died.
+func unasked(ctx context.Context, dir string) (Status, error) {
+	var at struct {
+		Endpoint string
+		PID      int
+	}
+	b, err := os.ReadFile(addressFile(dir))
+	if err == nil {
+		err = json.Unmarshal(b, &at)
+	}
+	if err != nil {
+		return Status{}, fmt.Errorf("reading the daemon's address: %w", err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, at.Endpoint+statusPath, nil)
+	if err != nil {
+		return Status{}, fmt.Errorf("asking the embedded GCE: %w", err)
+	}
+	req.Close = true
+	resp, err := (&http.Transport{}).RoundTrip(req)
+	if err != nil {
+		return Status{}, fmt.Errorf("asking the embedded GCE whether it is there: %w", err)
+	}
+	resp.Body.Close()
+	if resp.StatusCode != http.StatusUnauthorized {
+		return Status{}, fmt.Errorf("asking the embedded GCE whether it is there: %s", resp.Status)
+	}
+	return Status{Running: true, Endpoint: at.Endpoint, PID: at.PID}, nil
+}
+
 // Client makes calls to the daemon of dir, with its token. No proxy is asked: it is
 // on this machine, and the token is not for others.
 func Client(dir string) (*http.Client, error) {
