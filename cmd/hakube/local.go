@@ -175,7 +175,6 @@ func startLocal(ctx context.Context, u *ui, dir string, o local.Options) (local.
 		if err := prepare(ctx, u, nil); err != nil {
 			return local.Status{}, err
 		}
-		u.note("%s", local.NoBoundary)
 	}
 	exe, err := os.Executable()
 	if err != nil {

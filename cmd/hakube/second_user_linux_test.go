@@ -218,7 +218,12 @@ func beUser(t *testing.T, uid uint32, name string, args ...string) (lines []stri
 // network is not to be reached from the host.
 func TestRealSecondUser(t *testing.T) {
 	w := newWalk(t)
-	w.ok(t, "local", "start", "--machines=real")
+	said := w.ok(t, "local", "start", "--machines=real").stderr
+	for _, b := range boundaries(w.dir, local.Real) {
+		if !strings.Contains(said, "hakube: "+b+"\n") {
+			t.Errorf("start does not say %q:\n%s", b, said)
+		}
+	}
 	w.insert(t, "global/networks", `{"name":"lab","autoCreateSubnetworks":false}`)
 	w.insert(t, regional+"/subnetworks", `{"name":"lab","network":"global/networks/lab","ipCidrRange":"10.90.0.0/24"}`)
 	w.insert(t, zonal+"/instances", `{"name":"vm-1","machineType":"`+zonal+`/machineTypes/e2-small",
