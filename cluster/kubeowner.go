@@ -290,3 +290,15 @@ func ForgetCloud(ctx context.Context, list, cloud string) (contexts []string, er
 	})
 	return contexts, err
 }
+
+// MoveCloud turns what leads to clusters of a cloud to the proxy that reaches them now.
+func MoveCloud(ctx context.Context, list, cloud, proxy string) error {
+	return kubeconfigFiles(list).edit(ctx, time.Second, func(c *clientcmdapi.Config) error {
+		for _, x := range c.Clusters {
+			if m, ok := markOf(x.Extensions, x.CertificateAuthorityData); ok && m.Cloud == cloud {
+				x.ProxyURL = proxy
+			}
+		}
+		return nil
+	})
+}

@@ -41,6 +41,11 @@ type Summary struct {
 	Perhaps   []Leftover `json:"perhaps,omitempty"`
 }
 
+// NothingRemoved is the summary of a Down of what is nowhere.
+func NothingRemoved(s Settings) *Summary {
+	return &Summary{Nothing: true, Mode: s.Mode(Down), Context: specOf(s, Deps{}).context, Zone: string(s.Zone)}
+}
+
 // warned adds a warning to a summary, if there are both.
 func (s *Summary) warned(text string) *Summary {
 	if s != nil && text != "" {

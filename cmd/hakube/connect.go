@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -33,7 +34,7 @@ func settings(u *ui, c *cli.Context, verb cluster.Verb) (cluster.Settings, error
 // onCluster is what commands on a cluster have in common: settings, all their
 // problems at once, then the cluster with its cloud. What must be said by hand is
 // asked for before that.
-func onCluster(u *ui, verb cluster.Verb, act func(*cli.Context, cluster.Settings, *cluster.Cluster) error, said ...func(cluster.Settings) error) cli.ActionFunc {
+func onCluster(u *ui, verb cluster.Verb, does doing, act func(*cli.Context, cluster.Settings, *cluster.Cluster) error, said ...func(cluster.Settings) error) cli.ActionFunc {
 	return func(c *cli.Context) error {
 		u.json = c.Bool("json")
 		if err := noArguments(c); err != nil {
@@ -48,7 +49,10 @@ func onCluster(u *ui, verb cluster.Verb, act func(*cli.Context, cluster.Settings
 				return err
 			}
 		}
-		cl, err := connect(c.Context, u, s, keepsKey(c))
+		cl, err := connect(c.Context, u, s, does)
+		if none := (*notRunning)(nil); does == removing && errors.As(err, &none) && none.empty() {
+			return u.removedNowhere(c.Context, s, none)
+		}
 		if err != nil {
 			return err
 		}
@@ -57,10 +61,14 @@ func onCluster(u *ui, verb cluster.Verb, act func(*cli.Context, cluster.Settings
 	}
 }
 
-// connect puts a cluster together with the cloud the settings name. With keep
-// the operator's ssh key is kept for the next run.
-func connect(ctx context.Context, u *ui, s cluster.Settings, keep bool) (*cluster.Cluster, error) {
-	key, err := sshKey(s, keep)
+// connect puts a cluster together with the cloud the settings name.
+func connect(ctx context.Context, u *ui, s cluster.Settings, does doing) (*cluster.Cluster, error) {
+	if does == changing && s.Provider == cluster.Local { // or a key would be made for nothing
+		if _, _, err := reach(ctx, u, does); err != nil {
+			return nil, err
+		}
+	}
+	key, err := sshKey(s, does == making || does == changing)
 	if err != nil {
 		return nil, err
 	}
@@ -72,12 +80,12 @@ func connect(ctx context.Context, u *ui, s cluster.Settings, keep bool) (*cluste
 	var dialer net.Dialer
 	deps.Dial = dialer.DialContext
 	if s.Provider == cluster.Local {
-		gate, status, err := reach(ctx, u)
+		gate, status, err := reach(ctx, u, does)
 		if err != nil {
 			return nil, err
 		}
 		options.Endpoint, options.HTTPClient = status.Endpoint, gate.client()
-		deps.MirrorDefault, deps.Cloud = status.Mirror, gate.dir
+		deps.MirrorDefault, deps.Cloud = status.Mirror, local.RealDir(gate.dir)
 		if status.Machines == local.Model {
 			if deps.ProxyURL, err = local.ProxyURL(status.Endpoint, gate.credentials()); err != nil {
 				return nil, err

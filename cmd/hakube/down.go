@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -10,6 +11,7 @@ import (
 	"golang.org/x/term"
 
 	"hakube/cluster"
+	"hakube/gce/local"
 )
 
 func downCommand(u *ui) *cli.Command {
@@ -29,7 +31,7 @@ func downCommand(u *ui) *cli.Command {
 			"long as any is left the exit code is 1, and what it holds, such as the network, stays.\n\n" + exitHelp,
 		Flags:        settingFlags(),
 		OnUsageError: usage,
-		Action: onCluster(u, cluster.Down, func(c *cli.Context, s cluster.Settings, cl *cluster.Cluster) error {
+		Action: onCluster(u, cluster.Down, removing, func(c *cli.Context, s cluster.Settings, cl *cluster.Cluster) error {
 			which := fmt.Sprintf("cluster %s of project %s (provider %s)", s.Prefix, s.Project, s.Provider)
 			mode := s.Mode(cluster.Down)
 			switch mode {
@@ -53,14 +55,8 @@ func downCommand(u *ui) *cli.Command {
 				return err
 			}
 			switch {
-			case summary.Nothing && mode == cluster.RemovePool:
-				u.note("nothing to remove: cluster %s has no pool in zone %s", s.Prefix, s.Zone)
-			case summary.Nothing && mode == cluster.RemoveReplica && s.ReplicaName != "":
-				u.note("nothing to remove: cluster %s has no master %s in zone %s", s.Prefix, s.ReplicaName, s.Zone)
-			case summary.Nothing && mode == cluster.RemoveReplica:
-				u.note("nothing to remove: cluster %s has no master in zone %s", s.Prefix, s.Zone)
 			case summary.Nothing:
-				u.note("nothing to remove: no cluster %s in project %s", s.Prefix, s.Project)
+				u.nothingToRemove(s)
 			case mode == cluster.RemoveReplica:
 				for _, line := range darkness(summary) {
 					u.note("%s", line)
@@ -74,6 +70,32 @@ func downCommand(u *ui) *cli.Command {
 			return nil
 		}, u.confirm),
 	}
+}
+
+// nothingToRemove says of what there is none.
+func (u *ui) nothingToRemove(s cluster.Settings) {
+	switch mode := s.Mode(cluster.Down); {
+	case mode == cluster.RemovePool:
+		u.note("nothing to remove: cluster %s has no pool in zone %s", s.Prefix, s.Zone)
+	case mode == cluster.RemoveReplica && s.ReplicaName != "":
+		u.note("nothing to remove: cluster %s has no master %s in zone %s", s.Prefix, s.ReplicaName, s.Zone)
+	case mode == cluster.RemoveReplica:
+		u.note("nothing to remove: cluster %s has no master in zone %s", s.Prefix, s.Zone)
+	default:
+		u.note("nothing to remove: no cluster %s in project %s", s.Prefix, s.Project)
+	}
+}
+
+// removedNowhere ends a down on an embedded GCE that does not run and in which
+// nothing was made: starting one would make nothing to remove.
+func (u *ui) removedNowhere(ctx context.Context, s cluster.Settings, none *notRunning) error {
+	u.forget(ctx, local.RealDir(none.dir))
+	if u.json {
+		return u.object(cluster.NothingRemoved(s))
+	}
+	u.note("%s", none)
+	u.nothingToRemove(s)
+	return nil
 }
 
 // confirm asks for the cluster's name when all zones are meant. Where nobody is

@@ -14,32 +14,89 @@ import (
 	"hakube/gce/local"
 )
 
+// A doing is what a command does to a cluster, and so what it may do about an
+// embedded GCE that does not run.
+type doing int
+
+const (
+	looking  doing = iota // nothing: looking starts nothing
+	changing              // one that dies on the way is started again
+	removing              // so too, and of what was never made there is nothing to remove
+	making                // there may have been none: it is started
+)
+
 // An embedded is the way to the embedded GCE, wherever it answers now. One that
-// was killed in the middle of a run is started again: it has lost nothing, real
-// machines have not noticed, model machines boot again, and the run goes on. One
-// that a person stopped stays stopped.
+// was killed in the middle of a run that changes something is started again: it
+// has lost nothing, real machines have not noticed, model machines boot again,
+// and the run goes on. One that a person stopped stays stopped.
 type embedded struct {
-	u   *ui
-	dir string
+	u    *ui
+	dir  string
+	does doing
 
 	mu    sync.Mutex // held while one is started
 	host  string     // its address
 	token string     // what it lets us in by
 }
 
-// reach makes sure that it runs, and returns the way to it.
-func reach(ctx context.Context, u *ui) (*embedded, local.Status, error) {
+// reach returns the way to it, if it runs or is to be started.
+func reach(ctx context.Context, u *ui, does doing) (*embedded, local.Status, error) {
 	dir, err := local.Dir()
 	if err != nil {
 		return nil, local.Status{}, err
 	}
-	s, err := ensureLocal(ctx, u)
+	s, err := running(ctx, dir)
+	if none := (*notRunning)(nil); errors.As(err, &none) && does == making {
+		s, err = startAsLast(ctx, u, dir)
+	}
 	if err != nil {
 		return nil, s, err
 	}
-	e := &embedded{u: u, dir: dir}
+	e := &embedded{u: u, dir: dir, does: does}
 	return e, s, e.at(s.Endpoint)
 }
+
+// running is the status of the one in dir, or a [notRunning].
+func running(ctx context.Context, dir string) (local.Status, error) {
+	s, err := local.Ask(ctx, dir)
+	if s.Running {
+		return s, nil
+	}
+	killed, killedErr := local.Killed(dir)
+	if err != nil && (killedErr != nil || !killed) { // or it died just now, while it was asked
+		return s, err
+	}
+	if killedErr != nil {
+		return s, killedErr
+	}
+	projects, err := local.Contents(ctx, dir)
+	if err != nil {
+		return s, err
+	}
+	return s, &notRunning{dir, killed, projects}
+}
+
+// A notRunning is an embedded GCE that is not there to be asked.
+type notRunning struct {
+	dir      string
+	died     bool
+	projects map[string]map[string]int // what was made in it
+}
+
+func (e *notRunning) empty() bool { return len(e.projects) == 0 }
+
+func (e *notRunning) Error() string {
+	switch {
+	case e.empty() && !e.died:
+		return "no embedded GCE runs in " + e.dir + ", and nothing is in one there: there is no cluster"
+	case e.died:
+		return "the embedded GCE in " + e.dir + " has died; what was made in it is kept"
+	}
+	return "the embedded GCE in " + e.dir + " does not run; what was made in it is kept"
+}
+
+// Hint is what starts it.
+func (*notRunning) Hint() string { return "hakube local start" }
 
 func (e *embedded) at(endpoint string) error {
 	u, err := url.Parse(endpoint)
@@ -98,9 +155,12 @@ func (e *embedded) again(ctx context.Context, was string, refused error) (string
 		return "", err
 	}
 	var started error
+	if killed && e.does == looking {
+		return "", &notRunning{dir: e.dir, died: true}
+	}
 	if killed {
 		e.u.warn("the embedded GCE has died; starting it again")
-		_, started = ensureLocal(ctx, e.u) // an error: perhaps another hakube was quicker
+		_, started = startAsLast(ctx, e.u, e.dir) // an error: perhaps another hakube was quicker
 	}
 	for begin := time.Now(); ; {
 		s, err := local.Ask(ctx, e.dir)

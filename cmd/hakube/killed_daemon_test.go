@@ -38,7 +38,7 @@ func newTrial(t *testing.T) *trial {
 			log, _ := os.ReadFile(local.LogFile(p.dir)) // absent: it never started
 			t.Logf("the end of the daemon's log:\n%s", log[max(0, len(log)-5000):])
 		}
-		if err := local.Reset(context.Background(), p.dir); err != nil {
+		if _, err := local.Reset(context.Background(), p.dir); err != nil {
 			t.Errorf("resetting: %v", err)
 		}
 	})
@@ -183,7 +183,7 @@ func TestDaemonStopped(t *testing.T) {
 	p := newTrial(t)
 	u := newUI(os.Stdin, os.Stdout, os.Stderr)
 	t.Setenv("HAKUBE_LOCAL_DIR", p.dir)
-	e, _, err := reach(t.Context(), u)
+	e, _, err := reach(t.Context(), u, making)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"hakube/cluster"
 	"hakube/gce/local"
 	"hakube/gce/local/mirror"
 	"hakube/gce/local/model"
@@ -59,10 +60,7 @@ func localCommand(u *ui) *cli.Command {
 				Flags:  []cli.Flag{jsonFlag("print JSON")},
 				Action: inDir(func(c *cli.Context, dir string) error { return localStatus(c, u, dir) }),
 			},
-			{
-				Name: "reset", Usage: "stop it and delete everything in it", OnUsageError: usage,
-				Action: inDir(func(c *cli.Context, dir string) error { return local.Reset(c.Context, dir) }),
-			},
+			resetCommand(u),
 			{
 				Name: "env", Usage: "print what points gcloud at it: eval \"$(hakube local env)\"", OnUsageError: usage,
 				Action: inDir(func(c *cli.Context, dir string) error { return localEnv(c, u, dir) }),
@@ -171,7 +169,17 @@ func localStart(c *cli.Context, u *ui) error {
 
 // startLocal makes sure that what machines need is there, then starts the daemon.
 func startLocal(ctx context.Context, u *ui, dir string, o local.Options) (local.Status, error) {
+	if err := local.Usable(dir); err != nil { // or it would take minutes to say so
+		return local.Status{}, err
+	}
 	if o.Machines == local.Real {
+		takes, err := local.Takes()
+		if err != nil {
+			return local.Status{}, err
+		}
+		for _, line := range takes {
+			u.note("%s", line)
+		}
 		if err := prepare(ctx, u, nil); err != nil {
 			return local.Status{}, err
 		}
@@ -192,7 +200,28 @@ func startLocal(ctx context.Context, u *ui, dir string, o local.Options) (local.
 			u.note("%s", b)
 		}
 	}
+	if err == nil && s.Moved != "" {
+		u.moved(ctx, dir, s)
+	}
 	return s, err
+}
+
+// moved says what leads to where the embedded GCE was, and turns kubectl's
+// contexts, which hakube wrote, to where it is.
+func (u *ui) moved(ctx context.Context, dir string, s local.Status) {
+	u.warn(fmt.Sprintf("the embedded GCE was at %s, which another program has now; it is at %s, and shells that asked for its address ask again:", s.Moved, s.Endpoint))
+	u.hint(`eval "$(hakube local env)"`)
+	proxy := ""
+	token, err := local.Token(dir)
+	if err == nil && s.Machines == local.Model {
+		proxy, err = local.ProxyURL(s.Endpoint, token)
+	}
+	if err == nil {
+		err = cluster.MoveCloud(ctx, os.Getenv("KUBECONFIG"), local.RealDir(dir), proxy)
+	}
+	if err != nil {
+		u.warn("kubectl's contexts lead to where it was, until \"hakube up\" writes them: " + err.Error())
+	}
 }
 
 // prepare makes what real machines need, with a line for what takes long, and
@@ -208,26 +237,13 @@ func prepare(ctx context.Context, u *ui, use func(*mirror.Mirror)) error {
 	return m.Close()
 }
 
-// ensureLocal is for up and down: they start the embedded GCE when it is not running.
-func ensureLocal(ctx context.Context, u *ui) (local.Status, error) {
-	dir, err := local.Dir()
+// startAsLast starts it as it was started last.
+func startAsLast(ctx context.Context, u *ui, dir string) (local.Status, error) {
+	o, _, err := local.Saved(dir)
 	if err != nil {
 		return local.Status{}, err
 	}
-	s, err := local.Ask(ctx, dir)
-	if err != nil {
-		if killed, e := local.Killed(dir); e != nil || !killed { // just now, while it was asked
-			return s, err
-		}
-	}
-	if s.Running {
-		return s, nil
-	}
-	o, _, err := local.Saved(dir)
-	if err != nil {
-		return s, err
-	}
-	u.note("starting the embedded GCE with %s machines in %s", o.Machines, dir)
+	u.note("starting the embedded GCE with %s machines in %s; it runs until \"hakube local stop\"", o.Machines, dir)
 	return startLocal(ctx, u, dir, o)
 }
 

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -55,7 +56,7 @@ func TestStories(t *testing.T) {
 			})
 			return os.MkdirAll(home, 0o700)
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"counts": counts, "exits": exits, "killdaemon": killDaemon, "leave": leave, "machine": machine},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"counts": counts, "exits": exits, "killdaemon": killDaemon, "leave": leave, "machine": machine, "occupy": occupy},
 	})
 }
 
@@ -95,6 +96,16 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	if want := args[0]; strconv.Itoa(code) != want {
 		ts.Fatalf("exit code %d, want %s", code, want)
 	}
+}
+
+// occupy listens at the address in a file until the story ends.
+func occupy(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: occupy FILE")
+	}
+	l, err := net.Listen("tcp", strings.TrimSpace(ts.ReadFile(args[0])))
+	ts.Check(err)
+	ts.Defer(func() { l.Close() })
 }
 
 // killDaemon is kill -9 of the embedded GCE of the story.

@@ -99,7 +99,7 @@ func TestStrangePaths(t *testing.T) {
 	p.env = append(p.env, "HOME="+home, "HAKUBE_LOCAL_DIR="+dir, "KUBECONFIG="+config)
 	p.cwd = work
 	t.Cleanup(func() {
-		if err := local.Reset(context.Background(), dir); err != nil {
+		if _, err := local.Reset(context.Background(), dir); err != nil {
 			t.Error(err)
 		}
 	})

@@ -4,9 +4,7 @@ import (
 	"os"
 	"os/user"
 	"path/filepath"
-	"strings"
 
-	"github.com/urfave/cli/v2"
 	"golang.org/x/crypto/ssh"
 
 	"hakube/cluster"
@@ -50,10 +48,4 @@ func loginName() string {
 		}
 	}
 	return replicate.LoginName("")
-}
-
-// keepsKey tells whether a command lets the operator's key in on masters.
-func keepsKey(c *cli.Context) bool {
-	_, path, _ := strings.Cut(c.Command.HelpName, " ") // without the program
-	return path == "up" || path == "repair"
 }

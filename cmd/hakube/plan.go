@@ -15,7 +15,7 @@ func planCommand(u *ui) *cli.Command {
 		return &cli.Command{
 			Name: string(verb), Usage: usageText, OnUsageError: usage,
 			Flags: append(settingFlags(), &cli.BoolFlag{Name: "exit-code", Usage: "exit 3 if there is something to change"}),
-			Action: onCluster(u, verb, func(c *cli.Context, _ cluster.Settings, cl *cluster.Cluster) error {
+			Action: onCluster(u, verb, looking, func(c *cli.Context, _ cluster.Settings, cl *cluster.Cluster) error {
 				return runPlan(c, u, verb, cl)
 			}),
 		}

@@ -49,7 +49,7 @@ func repairCommand(u *ui) *cli.Command {
 			if err != nil {
 				return err
 			}
-			cl, err := connect(c.Context, u, s, keepsKey(c))
+			cl, err := connect(c.Context, u, s, changing)
 			if err != nil {
 				return err
 			}

@@ -30,7 +30,7 @@ func statusCommand(u *ui) *cli.Command {
 			Usage: "look again every two seconds (--watch=SECONDS: as often), until ^C",
 		}),
 		OnUsageError: usage,
-		Action: onCluster(u, cluster.StatusVerb, func(c *cli.Context, _ cluster.Settings, cl *cluster.Cluster) error {
+		Action: onCluster(u, cluster.StatusVerb, looking, func(c *cli.Context, _ cluster.Settings, cl *cluster.Cluster) error {
 			every := c.Generic("watch").(*watchValue).every
 			if every == 0 {
 				s, err := cl.Status(c.Context)

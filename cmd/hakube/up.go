@@ -28,7 +28,7 @@ func upCommand(u *ui) *cli.Command {
 			"balancer. What fails before the new master votes is taken back.\n\n" + exitHelp,
 		Flags:        settingFlags(),
 		OnUsageError: usage,
-		Action: onCluster(u, cluster.Up, func(c *cli.Context, s cluster.Settings, cl *cluster.Cluster) error {
+		Action: onCluster(u, cluster.Up, making, func(c *cli.Context, s cluster.Settings, cl *cluster.Cluster) error {
 			which := fmt.Sprintf("cluster %s of project %s (provider %s)", s.Prefix, s.Project, s.Provider)
 			switch s.Mode(cluster.Up) {
 			case cluster.AddPool:

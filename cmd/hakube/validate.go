@@ -21,7 +21,7 @@ func validateCommand(u *ui) *cli.Command {
 			Name: "wait", DefaultText: "0", Usage: "look again until the cluster is valid, for as long as this (5m, 90s)",
 		}),
 		OnUsageError: usage,
-		Action: onCluster(u, cluster.StatusVerb, func(c *cli.Context, s cluster.Settings, cl *cluster.Cluster) error {
+		Action: onCluster(u, cluster.StatusVerb, looking, func(c *cli.Context, s cluster.Settings, cl *cluster.Cluster) error {
 			wait := c.Duration("wait")
 			if wait < 0 {
 				return usageError{fmt.Errorf("--wait=%s: not below zero", wait)}

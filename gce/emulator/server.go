@@ -190,25 +190,16 @@ func (s *Server) Snapshot() []Object {
 	return out
 }
 
-// Objects counts what users made, by collection. What comes and goes with
-// something else is not counted: routes of a network, the instance group of a
-// managed one, project metadata.
+// Objects counts what users made, by collection.
 func (s *Server) Objects() map[string]int {
-	n := map[string]int{}
-	s.store.view(func(t *tx) {
-		for c, docs := range s.store.colls {
-			if !strings.HasPrefix(c, "projects/") {
-				continue
-			}
-			kind := c[strings.LastIndexByte(c, '/')+1:]
-			for name := range docs {
-				r := ref(c + "/" + name)
-				if kind == "operations" || kind == "routes" && t.get(r.note("routeOf")) != nil || kind == "instanceGroups" && managed(t, r) {
-					continue
-				}
-				n[kind]++
-			}
+	all := map[string]int{}
+	for _, counts := range s.store.objects() {
+		for kind, n := range counts {
+			all[kind] += n
 		}
-	})
-	return n
+	}
+	return all
 }
+
+// Projects counts what users made, by project and collection.
+func (s *Server) Projects() map[string]map[string]int { return s.store.objects() }

@@ -59,17 +59,21 @@ func (s *store) read() error {
 		if err != nil {
 			return err
 		}
-		return docs.ForEach(func(k, v []byte) error {
-			var o obj
-			if err := json.Unmarshal(v, &o); err != nil {
-				return fmt.Errorf("document %s: %w", k, err)
-			}
-			if ref(k) == sequence {
-				s.seq = uint64(num(o, "last"))
-			}
-			s.set(ref(k), o)
-			return nil
-		})
+		return s.load(docs)
+	})
+}
+
+func (s *store) load(docs *bbolt.Bucket) error {
+	return docs.ForEach(func(k, v []byte) error {
+		var o obj
+		if err := json.Unmarshal(v, &o); err != nil {
+			return fmt.Errorf("document %s: %w", k, err)
+		}
+		if ref(k) == sequence {
+			s.seq = uint64(num(o, "last"))
+		}
+		s.set(ref(k), o)
+		return nil
 	})
 }
 

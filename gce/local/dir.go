@@ -56,11 +56,22 @@ func (e *placeError) Hint() string { return e.cure }
 // Setting names the variable.
 func (e *placeError) Setting() string { return e.variable }
 
-// Files of the state directory.
+// RealDir is a state directory as the kernel names it, however it was spelled.
+func RealDir(dir string) string {
+	if real, err := filepath.EvalSymlinks(dir); err == nil {
+		return real
+	}
+	return dir
+}
+
+// Files of the state directory. What is added here is added to known too, or a
+// reset leaves it.
 func storeFile(dir string) string   { return filepath.Join(dir, "objects.db") }
 func addressFile(dir string) string { return filepath.Join(dir, "daemon.json") }
 func lockFile(dir string) string    { return filepath.Join(dir, "daemon.lock") }
 func optionsFile(dir string) string { return filepath.Join(dir, "options.json") }
+func keptFile(dir string) string    { return filepath.Join(dir, "address") }
+func proofFile(dir string) string   { return filepath.Join(dir, "hakube-state") }
 
 // TokenFile holds the token of [Token].
 func TokenFile(dir string) string { return filepath.Join(dir, "token") }

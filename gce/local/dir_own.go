@@ -23,15 +23,28 @@ func (e *dirError) Error() string {
 func (e *dirError) Hint() string { return e.cure }
 
 // ownDir makes a state directory, or sees that one that is there is ours alone:
-// it belongs to us, nobody else may write to it, and from now on nobody else
-// may look into it.
+// it belongs to us, nobody else may write to it, it holds nothing but what it is
+// for, and from now on nobody else may look into it.
 func ownDir(dir string) error {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return &placeError{fmt.Sprintf("making the state directory: %v", err), "HAKUBE_LOCAL_DIR", "HAKUBE_LOCAL_DIR names another"}
-	}
 	perm, err := checkDir(dir, "HAKUBE_LOCAL_DIR")
+	if err != nil {
+		return err
+	}
+	is, err := judgeDir(dir)
+	if err != nil {
+		return err
+	}
+	if is == isAbsent {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return &placeError{fmt.Sprintf("making the state directory: %v", err), "HAKUBE_LOCAL_DIR", "HAKUBE_LOCAL_DIR names another"}
+		}
+		perm, err = checkDir(dir, "HAKUBE_LOCAL_DIR")
+	}
 	if err == nil && perm&0o077 != 0 {
 		err = os.Chmod(dir, 0o700)
+	}
+	if err == nil && is != isState {
+		err = prove(dir)
 	}
 	return err
 }

@@ -31,7 +31,8 @@ func TestOwnDirectory(t *testing.T) {
 		t.Helper()
 		_, ask := Ask(t.Context(), d)
 		_, lock := lockDir(d)
-		for _, err := range []error{ownDir(d), ask, lock, Reset(context.Background(), d)} {
+		_, reset := Reset(context.Background(), d)
+		for _, err := range []error{ownDir(d), ask, lock, reset} {
 			var e *dirError
 			if !errors.As(err, &e) || !strings.Contains(e.Error(), why) || e.Hint() == "" {
 				t.Errorf("%s: %v, want %q", d, err, why)

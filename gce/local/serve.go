@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
@@ -52,12 +53,13 @@ func Serve(ctx context.Context, dir string, o Options, host func() (*Host, error
 	if err := CheckListen(o.Listen); err != nil {
 		return err
 	}
-	l, err := listen(dir, o.Listen)
+	l, was, err := listen(dir, o.Listen)
 	if err != nil {
 		return err
 	}
 	defer l.Close() //nolint:errcheck // closed by the HTTP server already, or never used
-	if err := writeJSON(optionsFile(dir), o); err != nil {
+	err = errors.Join(writeJSON(optionsFile(dir), o), replaceFile(keptFile(dir), []byte(l.Addr().String()+"\n")))
+	if err != nil {
 		return err
 	}
 	token, err := ensureToken(dir)
@@ -78,7 +80,7 @@ func Serve(ctx context.Context, dir string, o Options, host func() (*Host, error
 	if err != nil {
 		return errors.Join(err, api.Close())
 	}
-	d := &daemon{api: api, front: front, host: h, options: o, endpoint: "http://" + l.Addr().String(), visitors: newVisitors()}
+	d := &daemon{api: api, front: front, host: h, options: o, endpoint: "http://" + l.Addr().String(), was: was, visitors: newVisitors()}
 	d.console = console.Handler(api, console.About{Endpoint: d.endpoint, Machines: string(o.Machines), Latency: o.Latency, Project: Project})
 	server := &http.Server{
 		Handler: &gate{sum(token), d.visitors, api.Guard, d}, MaxHeaderBytes: headerMost,
@@ -114,21 +116,47 @@ var headerLimit = 10 * time.Second
 
 const headerMost = 128 << 10
 
-// listen takes the address that a daemon had here before it was killed, if any
-// will do: those who talked to that one, and kubeconfigs, have it.
-func listen(dir, address string) (net.Listener, error) {
-	if _, port, err := net.SplitHostPort(address); err == nil && port == "0" {
-		if before, err := endpointOf(dir); err == nil {
-			if l, err := net.Listen("tcp", before); err == nil {
-				return l, nil
+// listen takes the address that the last daemon here had, whether it was stopped
+// or killed, if the port is ours to choose: kubeconfigs and shells have it. What
+// it was is told when it is another now.
+func listen(dir, address string) (l net.Listener, was string, err error) {
+	if was, err = keptAddress(dir); err != nil {
+		return nil, "", err
+	}
+	if a, err := net.ResolveTCPAddr("tcp", address); err == nil && a.Port == 0 && was != "" {
+		if before, err := net.ResolveTCPAddr("tcp", was); err == nil && before.IP.Equal(a.IP) {
+			if l, err := net.Listen("tcp", was); err == nil {
+				return l, "", nil
 			}
 		}
 	}
-	l, err := net.Listen("tcp", address)
-	if err != nil {
-		return nil, fmt.Errorf("listening for the embedded GCE: %w", err)
+	if l, err = net.Listen("tcp", address); err != nil {
+		return nil, "", fmt.Errorf("listening for the embedded GCE: %w", err)
 	}
-	return l, nil
+	if was == l.Addr().String() {
+		was = ""
+	}
+	return l, was, nil
+}
+
+// keptAddress is where the last daemon of dir answered, "" if none did.
+func keptAddress(dir string) (string, error) {
+	b, err := os.ReadFile(keptFile(dir))
+	if errors.Is(err, fs.ErrNotExist) {
+		was, err := endpointOf(dir) // of an earlier version that was killed
+		if err != nil {
+			return "", nil //nolint:nilerr // nothing that would do
+		}
+		return was, nil
+	}
+	if err != nil {
+		return "", fmt.Errorf("reading the last address of the embedded GCE: %w", err)
+	}
+	was := strings.TrimSpace(string(b))
+	if CheckListen(was) != nil {
+		return "", nil // not written by us: none
+	}
+	return was, nil
 }
 
 // endpointOf is where the last daemon of dir answers or answered, unless it was stopped.
@@ -169,6 +197,7 @@ type daemon struct {
 	host     *Host
 	options  Options
 	endpoint string
+	was      string // the address before, when it could not be had again
 	console  http.Handler
 	visitors *visitors
 }
@@ -194,7 +223,7 @@ func (d *daemon) status(w http.ResponseWriter) {
 	// The client may be gone; there is nobody to tell then.
 	_ = json.NewEncoder(w).Encode(Status{
 		Running: true, Endpoint: d.endpoint, Machines: d.options.Machines, Latency: d.options.Latency,
-		Calls: &Calls{Read: read, Change: change}, Objects: d.api.Objects(),
+		Calls: &Calls{Read: read, Change: change}, Objects: d.api.Objects(), Projects: d.api.Projects(), Moved: d.was,
 		Project: Project, Mirror: d.host.Mirror, PID: os.Getpid(),
 	})
 }

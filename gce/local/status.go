@@ -39,9 +39,13 @@ type Status struct {
 	Calls    *Calls   `json:"calls,omitempty"` // since the start
 	// Objects counts what users made, by collection; a collection without is absent.
 	Objects map[string]int `json:"objects,omitempty"`
-	Project string         `json:"project,omitempty"`
-	Mirror  string         `json:"mirror,omitempty"` // address of the mirror as machines see it
-	PID     int            `json:"pid,omitempty"`
+	// Projects counts the same by project.
+	Projects map[string]map[string]int `json:"projects,omitempty"`
+	// Moved is the address that the last daemon had, when this one could not have it.
+	Moved   string `json:"moved,omitempty"`
+	Project string `json:"project,omitempty"`
+	Mirror  string `json:"mirror,omitempty"` // address of the mirror as machines see it
+	PID     int    `json:"pid,omitempty"`
 }
 
 // Calls counts requests to the Compute Engine API.

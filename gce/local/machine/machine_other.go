@@ -46,5 +46,8 @@ func (h *Host) Close() error { return nil }
 // Sweep has nothing to remove here.
 func Sweep(context.Context, string) error { return nil }
 
+// Mounts are none that machines make.
+func Mounts(string) ([]string, error) { return nil, nil }
+
 // Leftovers are none here.
 func Leftovers(string) []string { return nil }

@@ -2,11 +2,14 @@ package machine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"golang.org/x/sys/unix"
 )
 
 // ids are the machines of which something is left below dir.
@@ -51,11 +54,20 @@ func Sweep(ctx context.Context, dir string) error {
 		if left := mountsBelow(part); len(left) > 0 {
 			return fmt.Errorf("removing %s: still mounted: %v", part, left)
 		}
-		if err := os.RemoveAll(part); err != nil {
+		if err := os.RemoveAll(part); err != nil && !errors.Is(err, unix.EBUSY) { // busy: somebody's mount point, and empty now
 			return err
 		}
 	}
 	return nil
+}
+
+// Mounts are the mount points below dir, as the kernel names them.
+func Mounts(dir string) ([]string, error) {
+	dir, err := realPath(dir)
+	if err != nil {
+		return nil, err
+	}
+	return mountsBelow(dir), nil
 }
 
 // Leftovers lists what machines of dir hold on this host: processes, cgroups,

@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 )
 
 // Source is where artefacts come from.
@@ -50,6 +52,13 @@ func Prepare(ctx context.Context, o Options) (*Mirror, error) {
 		return nil, errors.Join(err, m.Close())
 	}
 	return m, nil
+}
+
+// Begun says whether some version of the last artefact is in the cache: the
+// mirror was made there once.
+func Begun(o Options) bool {
+	made, err := filepath.Glob(filepath.Join(o.Dir, "mirror", "samples-*"))
+	return err == nil && slices.ContainsFunc(made, func(path string) bool { return !strings.HasSuffix(path, ".part") })
 }
 
 // Close lets the cache go. Requests that are served after it may find nothing.
