@@ -2,12 +2,8 @@ package main
 
 import (
 	"fmt"
-	"os"
 	"strings"
-	"sync"
 	"time"
-
-	"golang.org/x/term"
 
 	"hakube/cluster/plan"
 )
@@ -31,7 +27,7 @@ func (u *ui) report() func(plan.Event) {
 			u.live.drop(u.err, e.N)
 			fmt.Fprintln(u.err, stepLine(e))
 		case u.terminal:
-			u.live.set(u.err, e.N, stepLine(e))
+			u.live.set(u.err, e)
 		case e.Kind == plan.Waiting && e.Elapsed >= moment:
 			if since := time.Since(told[e.N]); e.Why != why[e.N] && since > moment || since > patience {
 				told[e.N], why[e.N] = time.Now(), e.Why
@@ -78,70 +74,4 @@ func eventJSON(e plan.Event) any {
 		Why     string    `json:"why,omitempty"`
 		Elapsed float64   `json:"elapsed"`
 	}{e.N, e.Of, e.Step, e.Kind, e.Why, float64(e.Elapsed.Milliseconds()) / 1000}
-}
-
-// liveLines are the steps under way, redrawn at the end of a terminal.
-type liveLines struct {
-	mu    sync.Mutex
-	order []int
-	lines map[int]string
-	shown int
-}
-
-func (l *liveLines) set(w *os.File, n int, line string) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.lines == nil {
-		l.lines = map[int]string{}
-	}
-	if _, ok := l.lines[n]; !ok {
-		l.order = append(l.order, n)
-	}
-	l.lines[n] = line
-	l.erase(w)
-	l.draw(w)
-}
-
-// drop ends a line; the caller prints its last words at once.
-func (l *liveLines) drop(w *os.File, n int) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.erase(w)
-	delete(l.lines, n)
-	for i, o := range l.order {
-		if o == n {
-			l.order = append(l.order[:i], l.order[i+1:]...)
-			break
-		}
-	}
-}
-
-// clear takes all live lines off the terminal.
-func (l *liveLines) clear(w *os.File) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.erase(w)
-	l.order, l.lines = nil, nil
-}
-
-func (l *liveLines) erase(w *os.File) {
-	if l.shown > 0 {
-		fmt.Fprintf(w, "\x1b[%dA\x1b[J", l.shown)
-		l.shown = 0
-	}
-}
-
-func (l *liveLines) draw(w *os.File) {
-	width, _, err := term.GetSize(int(w.Fd()))
-	if err != nil || width < 20 {
-		width = 80
-	}
-	for _, n := range l.order {
-		line := []rune(l.lines[n])
-		if len(line) >= width { // a wrapped line could not be taken back
-			line = append(line[:width-2], '…')
-		}
-		fmt.Fprintln(w, string(line))
-		l.shown++
-	}
 }
