@@ -76,9 +76,8 @@ if [[ -n $left || $objects == *'"objects"'* ]]; then
   printf 'demo: something is left behind: %s\n%s\n' "$objects" "$left" >&2
   exit 1
 fi
-thrown=$(find "$work" -maxdepth 2 -name go -o -maxdepth 2 -name go-build)
-if [ -n "$thrown" ]; then
-  echo "demo: modules went where they are thrown away: $thrown" >&2
+if [ -e "$work/go" ] || [ -e "$work/.cache/go-build" ]; then
+  echo "demo: Go's modules or builds went into $work, which is thrown away" >&2
   exit 1
 fi
 say "Go modules downloaded: $(($(modules) - before)), kept for the next time."

@@ -82,7 +82,7 @@ func newBench(b *testing.B, program string) *bench {
 	if err == nil && os.Getenv("HAKUBE_CACHE_DIR") == "" {
 		x.env = append(x.env, "HAKUBE_CACHE_DIR="+filepath.Join(cache, "hakube"))
 	}
-	x.env = append(x.env, "HOME="+home, "HAKUBE_LOCAL_DIR="+x.gce, "KUBECONFIG="+filepath.Join(home, "kubeconfig"),
+	x.env = append(append(x.env, goCaches()...), "HOME="+home, "HAKUBE_LOCAL_DIR="+x.gce, "KUBECONFIG="+filepath.Join(home, "kubeconfig"),
 		"KUBERNETES_PROVIDER=local", "KUBE_GCE_ZONE=europe-west1-b", "NUM_NODES=3")
 	return x
 }

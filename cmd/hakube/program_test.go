@@ -4,9 +4,11 @@ import (
 	"errors"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 
@@ -81,5 +83,33 @@ func cleanEnv(t *testing.T, home string) []string {
 			report(t, "%d methods of Compute Engine used, all as Google describes them", len(used))
 		}
 	})
-	return append(env, "HOME="+home, "HAKUBE_CACHE_DIR="+cache, "HAKUBE_LOCAL_CONTRACT="+record)
+	return append(append(env, goCaches()...), "HOME="+home, "HAKUBE_CACHE_DIR="+cache, "HAKUBE_LOCAL_CONTRACT="+record)
+}
+
+// goCaches are the tester's settings of the go command, which lie in his home
+// directory: in another one real machines' software would be downloaded and built
+// again, into a directory that is thrown away.
+var goCaches = sync.OnceValue(func() (env []string) {
+	for _, name := range []string{"GOENV", "GOMODCACHE", "GOCACHE"} {
+		if out, err := exec.Command("go", "env", name).Output(); err == nil {
+			env = append(env, name+"="+strings.TrimSpace(string(out)))
+		}
+	}
+	return env // empty where there is no go: then nothing is built either
+})
+
+func TestGoCachesAreTheTesters(t *testing.T) {
+	if _, err := exec.LookPath("go"); err != nil {
+		t.Skip(err)
+	}
+	cmd := exec.Command("go", "env", "GOENV", "GOMODCACHE", "GOCACHE", "GOVERSION")
+	want, err := cmd.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd = exec.Command("go", "env", "GOENV", "GOMODCACHE", "GOCACHE", "GOVERSION")
+	cmd.Env = cleanEnv(t, t.TempDir())
+	if got, err := cmd.Output(); err != nil || string(got) != string(want) {
+		t.Errorf("go works with %s, %v, want %s", got, err, want)
+	}
 }
