@@ -157,24 +157,32 @@ type started struct{ ringMember }
 func (s started) String() string { return fmt.Sprintf("etcd %s on %s", s.ring, s.of.name) }
 
 func (s started) Observe(ctx context.Context) (plan.State, error) {
+	st, _, err := s.look(ctx)
+	return st, err
+}
+
+// look is Observe, with what the machine says of its member.
+func (s started) look(ctx context.Context) (plan.State, replicate.Ring, error) {
 	x, there, _, err := s.state(ctx)
 	if err != nil {
-		return plan.State{}, err
+		return plan.State{}, replicate.Ring{}, err
 	}
 	if !there {
-		return plan.State{Is: plan.Absent, Why: "it is no member"}, nil
+		return plan.State{Is: plan.Absent, Why: "it is no member"}, replicate.Ring{}, nil
 	}
-	own, err := s.ringsOn(ctx, s.of)
+	rings, err := s.ringsOn(ctx, s.of)
 	if run := (*replicate.RunError)(nil); errors.As(err, &run) && run.Err == nil {
-		return plan.State{Is: plan.Absent, Why: "it has no keys yet"}, nil
+		return plan.State{Is: plan.Absent, Why: "it has no keys yet"}, replicate.Ring{}, nil
 	}
 	if err != nil {
-		return plan.State{}, err
+		return plan.State{}, replicate.Ring{}, err
 	}
-	if own[s.ring].ID != x.ID {
-		return plan.State{Is: plan.Absent, Why: or(own[s.ring].Error, "it is another member's data")}, nil
+	own := rings[s.ring]
+	if own.ID != x.ID {
+		return plan.State{Is: plan.Absent, Why: or(own.Error, "it is another member's data")}, own, nil
 	}
-	return exists("")
+	st, err := exists("")
+	return st, own, err
 }
 
 func (s started) Do(ctx context.Context) error {
@@ -204,13 +212,7 @@ func (s started) Do(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return plan.Until(ctx, plan.Condition{
-		For: s.String(), Every: s.poll, Limit: memberLimit,
-		Check: func(ctx context.Context) (bool, string, error) {
-			st, err := s.Observe(ctx)
-			return st.Is == plan.Present, st.Why, err
-		},
-	})
+	return s.await(ctx, s.String(), stallLimit, s.look)
 }
 
 // hasItsData refuses to start a voter that has lost its data: it would forget what
@@ -242,43 +244,38 @@ type inSync struct{ ringMember }
 func (s inSync) String() string { return fmt.Sprintf("%s in sync in ring %s", s.of.name, s.ring) }
 func (inSync) Waits()           {}
 
-// syncLimit is how long a learner may take to get all data.
-const syncLimit = 10 * time.Minute
-
 func (s inSync) Observe(ctx context.Context) (plan.State, error) {
+	st, _, err := s.look(ctx)
+	return st, err
+}
+
+func (s inSync) look(ctx context.Context) (plan.State, replicate.Ring, error) {
 	all := s.survey(ctx, s.all())
 	if err := all.silent[s.of.name]; err != nil {
-		return plan.State{Is: plan.Absent, Why: err.Error()}, nil
+		return plan.State{Is: plan.Absent, Why: err.Error()}, replicate.Ring{}, nil
 	}
 	ring, via, _ := all.ring(s.ring)
 	x, there := ring.ByPeerURL(s.peerURL())
 	own, theirs := all.answers[s.of.name][s.ring], all.answers[via.name][s.ring]
+	why := fmt.Sprintf("entry %d of %d", own.Index, theirs.Index)
+	st := plan.State{Is: plan.Present, Why: why}
 	switch {
 	case !there:
-		return plan.State{Is: plan.Absent, Why: "it is no member"}, nil
+		st = plan.State{Is: plan.Absent, Why: "it is no member"}
 	case !x.Learner:
-		return exists("it votes")
+		st.Why = "it votes"
 	case own.ID != x.ID:
-		return plan.State{Is: plan.Absent, Why: or(own.Error, "its etcd does not answer")}, nil
-	}
-	why := fmt.Sprintf("entry %d of %d", own.Index, theirs.Index)
+		st = plan.State{Is: plan.Absent, Why: or(own.Error, "its etcd does not answer")}
 	// etcd's own measure for a learner that may be promoted (etcd, server.go:
-	// readyPercentThreshold 0.9).
-	if own.Index == 0 || own.Index*10 < theirs.Index*9 {
-		return plan.State{Is: plan.Partial, Why: why}, nil
+	// readyPercentThreshold 0.9). In a ring with a long life the rest is much: the
+	// vote waits for that.
+	case own.Index == 0 || own.Index*10 < theirs.Index*9:
+		st.Is = plan.Partial
 	}
-	return exists(why)
+	return st, own, nil
 }
 
-func (s inSync) Do(ctx context.Context) error {
-	return plan.Until(ctx, plan.Condition{
-		For: s.String(), Every: s.poll, Limit: syncLimit,
-		Check: func(ctx context.Context) (bool, string, error) {
-			st, err := s.Observe(ctx)
-			return st.Is == plan.Present, st.Why, err
-		},
-	})
-}
+func (s inSync) Do(ctx context.Context) error { return s.await(ctx, s.String(), stallLimit, s.look) }
 
 func (inSync) Undo(context.Context) error { return nil } // never unwanted
 
@@ -308,12 +305,8 @@ func (v vote) Do(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	_, o, err := v.ask(ctx)
-	if err != nil {
-		return err
-	}
-	err = v.overSSH(ctx, o, scriptLimit, func(ctx context.Context, via replicate.Host) error {
-		return replicate.Follows(ctx, v.deps.SSH, via, on, v.ring)
+	err = v.await(ctx, v.of.name+" to follow ring "+v.ring, stallLimit, func(ctx context.Context) (plan.State, replicate.Ring, error) {
+		return v.follows(ctx, on)
 	})
 	if err != nil {
 		return err
@@ -321,6 +314,25 @@ func (v vote) Do(ctx context.Context) error {
 	return v.through(ctx, func(ctx context.Context, via replicate.Host) error {
 		return replicate.Promote(ctx, v.deps.SSH, via, v.ring, v.peerURL())
 	})
+}
+
+// follows asks through one of the others. That it has not all yet is no failure,
+// nor that the other one takes no proposals for the moment.
+func (v vote) follows(ctx context.Context, on replicate.Host) (st plan.State, own replicate.Ring, err error) {
+	_, o, err := v.ask(ctx)
+	if err != nil {
+		return st, own, plan.Permanent(err)
+	}
+	err = v.overSSH(ctx, o, scriptLimit, func(ctx context.Context, via replicate.Host) (err error) {
+		own, err = replicate.Follows(ctx, v.deps.SSH, via, on, v.ring)
+		return err
+	})
+	if err == nil {
+		st, err = exists("")
+	} else if !errors.Is(err, replicate.ErrNotInSync) && !errors.Is(err, replicate.ErrBusy) {
+		err = plan.Permanent(err)
+	}
+	return st, own, err
 }
 
 // Undo takes the member out, if enough of the others live. What the ring was

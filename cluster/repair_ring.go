@@ -19,7 +19,10 @@ func (quorumLives) String() string { return "both rings have quorum" }
 func (quorumLives) Waits()         {}
 
 func (q quorumLives) Observe(ctx context.Context) (plan.State, error) {
-	s := q.survey(ctx, q.masters())
+	return q.judge(q.survey(ctx, q.masters()))
+}
+
+func (q quorumLives) judge(s *survey) (plan.State, error) {
 	if m, ok := s.healthy(); ok {
 		return exists("by " + m.name)
 	}
@@ -42,10 +45,13 @@ func (q quorumLives) Observe(ctx context.Context) (plan.State, error) {
 }
 
 func (q quorumLives) Do(ctx context.Context) error {
+	far, moved := courses{}, false
 	err := plan.Until(ctx, plan.Condition{
-		For: "quorum of both rings", Every: q.poll, Limit: q.bootLimit(),
+		For: "quorum of both rings", Every: q.poll, Limit: syncLimit, Stall: q.bootLimit(), Moved: func() bool { return moved },
 		Check: func(ctx context.Context) (bool, string, error) {
-			st, err := q.Observe(ctx)
+			s := q.survey(ctx, q.masters())
+			st, err := q.judge(s)
+			moved = far.moved(s)
 			if err != nil {
 				err = plan.Permanent(err)
 			}
@@ -162,28 +168,29 @@ func (o reachesOthers) String() string {
 func (reachesOthers) Waits() {}
 
 func (o reachesOthers) Observe(ctx context.Context) (plan.State, error) {
-	own, err := o.ringsOn(ctx, o.of)
-	if err != nil {
-		return plan.State{}, err
-	}
-	if x := own[o.ring]; !x.Healthy {
-		return plan.State{Is: plan.Absent, Why: or(x.Error, "not healthy")}, nil
-	}
-	return exists("")
+	st, _, err := o.look(ctx)
+	return st, err
 }
 
-// reachLimit is how long a member may take to find the others, unless the API is
-// given less.
+func (o reachesOthers) look(ctx context.Context) (plan.State, replicate.Ring, error) {
+	rings, err := o.ringsOn(ctx, o.of)
+	if err != nil {
+		return plan.State{}, replicate.Ring{}, err
+	}
+	own := rings[o.ring]
+	if !own.Healthy {
+		return plan.State{Is: plan.Absent, Why: or(own.Error, "not healthy")}, own, nil
+	}
+	st, err := exists("")
+	return st, own, err
+}
+
+// reachLimit is how long a member that finds the others may come no nearer to what
+// they have, unless the API is given less.
 const reachLimit = 30 * time.Second
 
 func (o reachesOthers) Do(ctx context.Context) error {
-	err := plan.Until(ctx, plan.Condition{
-		For: o.String(), Every: o.poll, Limit: min(reachLimit, o.bootLimit()),
-		Check: func(ctx context.Context) (bool, string, error) {
-			st, err := o.Observe(ctx)
-			return st.Is == plan.Present, st.Why, err
-		},
-	})
+	err := o.await(ctx, o.String(), min(reachLimit, o.bootLimit()), o.look)
 	if err == nil || ctx.Err() != nil {
 		return err
 	}

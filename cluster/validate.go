@@ -3,6 +3,7 @@ package cluster
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -46,10 +47,17 @@ func (v validate) Observe(ctx context.Context) (plan.State, error) {
 }
 
 func (v validate) Do(ctx context.Context) error {
+	var stirred time.Time
 	err := plan.Until(ctx, plan.Condition{
 		For: "the cluster to be valid", Every: v.poll, Limit: validateLimit,
 		Check: func(ctx context.Context) (bool, string, error) {
 			why, err := v.look(ctx)
+			if why != "" && time.Since(stirred) >= stirEvery {
+				stirred = time.Now()
+				if failed := v.stirSick(ctx); failed != nil {
+					err = errors.Join(errors.New(why), failed)
+				}
+			}
 			return err == nil && why == "", why, err
 		},
 	})
@@ -60,6 +68,21 @@ func (v validate) Do(ctx context.Context) error {
 }
 
 func (validate) Undo(context.Context) error { return nil } // never unwanted
+
+// stirSick gives those rings something to agree on that have quorum and a voter
+// which takes no part: it may have come back after a long time.
+func (v validate) stirSick(ctx context.Context) error {
+	s := v.survey(ctx, v.masters())
+	for _, ring := range ringNames {
+		if x, _, _ := s.ring(ring); !x.Healthy || len(s.ringProblems(ring)) == 0 {
+			continue
+		}
+		if err := v.stir(ctx, ring, v.masters()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
 
 // look gathers everything and returns what is not as it should be yet.
 func (v validate) look(ctx context.Context) (why string, err error) {

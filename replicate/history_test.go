@@ -282,7 +282,7 @@ func (h *history) votes(name, ring string) error {
 	if err != nil || !x.Learner {
 		return err
 	}
-	if err := replicate.Follows(context.Background(), h.runner, via, h.hosts[name], ring); err != nil {
+	if _, err := replicate.Follows(context.Background(), h.runner, via, h.hosts[name], ring); err != nil {
 		return err
 	}
 	return h.change(name+" votes in "+ring, func() error {

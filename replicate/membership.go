@@ -20,6 +20,9 @@ var (
 	// ErrUnhealthy: etcd changes who is in a ring only when its members have been
 	// connected for five seconds.
 	ErrUnhealthy = errors.New("the ring's members are not all connected yet")
+	// ErrBusy: a member makes no proposal while it has more than 5,000 entries to
+	// apply, or was sent the ring's data and has seen no entry since.
+	ErrBusy = errors.New("the member takes no proposals")
 	// ErrTooManyLearners: one at a time.
 	ErrTooManyLearners = errors.New("the ring has a learner already")
 )
@@ -40,6 +43,7 @@ func (e *EtcdError) Is(target error) bool {
 		"can only promote a learner member which is in sync with leader": ErrNotInSync,
 		"unhealthy cluster":                                         ErrUnhealthy,
 		"too many learner members in cluster":                       ErrTooManyLearners,
+		"etcdserver: too many requests":                             ErrBusy,
 		"re-configuration failed due to not enough started members": ErrUnhealthy,
 	} {
 		if target == kind && strings.Contains(e.Text, text) {
@@ -80,53 +84,60 @@ func AddLearner(ctx context.Context, r *Runner, via Host, ring, peerURL string) 
 // on through another one now; nil is yes. Promote it only then: etcd asks how far
 // a learner had come, not whether it lives, and a learner that was cut off does
 // not know it, since it takes no part in elections. A vote for such a one would
-// end a ring of one for good (tried on 3.6.8).
-func Follows(ctx context.Context, r *Runner, via, on Host, ring string) error {
+// end a ring of one for good (tried on 3.6.8). It returns what the member says.
+func Follows(ctx context.Context, r *Runner, via, on Host, ring string) (own Ring, err error) {
 	// Without an answer from the learner itself the way to via is not to blame, so it
 	// is no ConnectError.
-	look := func() (map[string]Ring, error) {
-		own, err := Rings(ctx, r, on)
+	look := func() error {
+		rings, err := Rings(ctx, r, on)
 		if err != nil {
-			return nil, fmt.Errorf("%w: asking %s whether it lives, before it gets a vote: %v", ErrNotInSync, on.Name, err)
+			return fmt.Errorf("%w: asking %s whether it lives, before it gets a vote: %v", ErrNotInSync, on.Name, err)
 		}
-		return own, nil
+		own = rings[ring]
+		return nil
 	}
-	own, err := look()
-	if err != nil {
-		return err
+	if err := look(); err != nil {
+		return own, err
 	}
-	x := own[ring]
-	if x.ID == "" {
-		return fmt.Errorf("%w: %s", ErrNotInSync, cmp.Or(x.Error, "its etcd does not answer"))
+	id := own.ID
+	if id == "" {
+		return own, fmt.Errorf("%w: %s", ErrNotInSync, cmp.Or(own.Error, "its etcd does not answer"))
 	}
-	var answer struct {
-		Error string `json:"error"`
-	}
-	if err := r.ask(ctx, via, scripts.EtcdMember, &answer, "agree", ring, string(x.ID)); err != nil {
-		return err
-	}
-	if answer.Error != "" {
-		return &EtcdError{Verb: "agreeing in", Ring: ring, Host: via.Name, Text: answer.Error}
+	if err := Agree(ctx, r, via, ring, id); err != nil {
+		return own, err
 	}
 	theirs, err := Rings(ctx, r, via)
 	if err != nil {
-		return err
+		return own, err
 	}
 	for range followLooks {
-		if own, err = look(); err != nil {
-			return err
+		if err := look(); err != nil {
+			return own, err
 		}
-		if own[ring].Index >= theirs[ring].Index && own[ring].ID == x.ID {
-			return nil
+		if own.Index >= theirs[ring].Index && own.ID == id {
+			return own, nil
 		}
 		select {
 		case <-ctx.Done():
-			return ctx.Err()
+			return own, ctx.Err()
 		case <-time.After(followPause):
 		}
 	}
-	return fmt.Errorf("%w: %s has entry %d of ring %s and %s has %d, so the two do not reach each other or it is slow",
-		ErrNotInSync, on.Name, own[ring].Index, ring, via.Name, theirs[ring].Index)
+	return own, fmt.Errorf("%w: %s has entry %d of ring %s and %s has %d, so the two do not reach each other or it is slow",
+		ErrNotInSync, on.Name, own.Index, ring, via.Name, theirs[ring].Index)
+}
+
+// Agree has a ring agree on one more entry of its log, which changes nothing. member
+// is one of it, for the script's usage.
+func Agree(ctx context.Context, r *Runner, via Host, ring string, member MemberID) error {
+	var answer struct {
+		Error string `json:"error"`
+	}
+	err := r.ask(ctx, via, scripts.EtcdMember, &answer, "agree", ring, string(member))
+	if err == nil && answer.Error != "" {
+		err = &EtcdError{Verb: "agreeing in", Ring: ring, Host: via.Name, Text: answer.Error}
+	}
+	return err
 }
 
 // A member that follows has an entry within milliseconds. Each look takes a

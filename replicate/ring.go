@@ -28,6 +28,9 @@ type Ring struct {
 	ID      MemberID `json:"id"`
 	Learner bool     `json:"learner"` // that member has no vote
 	Index   int64    `json:"index"`   // of the newest raft entry it has applied, 0 if unknown
+	// Bytes is what the member has on disk, 0 if unknown. It grows while one that
+	// joins is sent the ring's data, before it takes any question.
+	Bytes   int64    `json:"bytes"`
 	Members []Member `json:"members"`
 	Leader  MemberID `json:"leader"` // "" while there is none
 	// Healthy: the ring just agreed on something through this member. If not,

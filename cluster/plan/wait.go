@@ -20,11 +20,22 @@ func endless(err error) bool {
 	return errors.As(err, &e) && e.Permanent()
 }
 
+// Ends tells whether an error of a check ends the wait.
+func Ends(err error) bool {
+	var stop *permanent
+	return errors.As(err, &stop) || endless(err)
+}
+
 // A Condition is something a wait asks again and again.
 type Condition struct {
 	For   string        // what is waited for, "the API answers at https://198.51.100.2"
 	Every time.Duration // pause between two looks
-	Limit time.Duration // when to give up
+	Limit time.Duration // when to give up, whatever was seen
+	// Stall, if not zero, gives up earlier: when Moved, which is asked after each
+	// look, was not true for that long. What is slow and comes on is waited for, what
+	// is dead is not.
+	Stall time.Duration
+	Moved func() bool
 	// Check returns true when it holds, and otherwise what is missing. An error
 	// is what is missing too, unless it is Permanent, or says so itself by a
 	// method of that name: then it ends the wait.
@@ -38,6 +49,8 @@ func Until(ctx context.Context, c Condition) error {
 	ctx, cancel := Within(ctx, c.Limit)
 	defer cancel()
 	last := errors.New("nothing was seen yet")
+	still, quiet := c.stall(ctx)
+	defer func() { quiet() }()
 	for {
 		ok, missing, err := c.Check(ctx)
 		var stop *permanent
@@ -55,14 +68,31 @@ func Until(ctx context.Context, c Condition) error {
 			last = errors.New(missing)
 		}
 		Note(ctx, c.For+": "+last.Error())
+		if c.Stall > 0 && c.Moved() {
+			quiet()
+			still, quiet = c.stall(ctx)
+		}
 		select {
 		case <-ctx.Done():
-			if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-				return fmt.Errorf("waiting for %s: not within %s: %w",
-					c.For, time.Since(begin).Round(time.Second), last)
-			}
-			return fmt.Errorf("waiting for %s: %w (last: %v)", c.For, ctx.Err(), last)
+		case <-still.Done():
 		case <-time.After(c.Every):
+			continue
 		}
+		took := time.Since(begin).Round(time.Second)
+		switch {
+		case errors.Is(ctx.Err(), context.DeadlineExceeded):
+			return fmt.Errorf("waiting for %s: not within %s: %w", c.For, took, last)
+		case ctx.Err() != nil:
+			return fmt.Errorf("waiting for %s: %w (last: %v)", c.For, ctx.Err(), last)
+		}
+		return fmt.Errorf("waiting for %s: nothing moved for %s, after %s: %w", c.For, c.Stall, took, last)
 	}
+}
+
+// stall ends when nothing may be still any longer; without a Stall with ctx.
+func (c Condition) stall(ctx context.Context) (context.Context, context.CancelFunc) {
+	if c.Stall == 0 {
+		return ctx, func() {}
+	}
+	return Within(ctx, c.Stall)
 }

@@ -57,6 +57,40 @@ func TestUntil(t *testing.T) {
 	}
 }
 
+// TestUntilNothingMoves: what comes on is waited for up to the limit, what stands
+// still is not, and an interrupt is still one.
+func TestUntilNothingMoves(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		moves int // looks after which it has come further
+		ends  int // the look at which it holds, or the caller gives up
+		want  string
+		took  time.Duration
+	}{
+		{"slow", 100, 30, "", 29 * time.Second},
+		{"dead at once", 0, 1000, "waiting for it: nothing moved for 5s, after 5s: look", 5 * time.Second},
+		{"dead after a while", 20, 1000, "waiting for it: nothing moved for 5s, after 24s: look", 24 * time.Second},
+		{"for ever", 1000, 1000, "waiting for it: not within 1m0s: look", time.Minute},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				begin, n := time.Now(), 0
+				err := plan.Until(context.Background(), plan.Condition{
+					For: "it", Every: time.Second, Limit: time.Minute, Stall: 5 * time.Second,
+					Moved: func() bool { return n <= tt.moves },
+					Check: func(context.Context) (bool, string, error) { n++; return n == tt.ends, "look", nil },
+				})
+				if got := text(err); got != tt.want {
+					t.Errorf("error %q, want %q", got, tt.want)
+				}
+				if took := time.Since(begin); took != tt.took {
+					t.Errorf("took %s, want %s", took, tt.took)
+				}
+			})
+		})
+	}
+}
+
 // denied is an error that knows that asking again is no use.
 type denied struct{ error }
 

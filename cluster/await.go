@@ -1,0 +1,116 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"hakube/cluster/plan"
+	"hakube/replicate"
+)
+
+// stallLimit is how long a member that is waited for may come no nearer. How long
+// it takes in all depends on what its ring has: up to 4 GiB, over a slow network to
+// a slow disk.
+const (
+	stallLimit = time.Minute
+	syncLimit  = time.Hour
+)
+
+// stirEvery is between two entries that a ring is given for one that waits for it.
+const stirEvery = 3 * time.Second
+
+// A course is how far a member has come; what it had before tells whether it moves.
+type course struct{ index, bytes int64 }
+
+// moved takes note of what a member has, and tells whether that is more than ever.
+func (c *course) moved(own replicate.Ring) bool {
+	more := own.Index > c.index || own.Bytes > c.bytes
+	c.index, c.bytes = max(c.index, own.Index), max(c.bytes, own.Bytes)
+	return more
+}
+
+// courses are those of several members, by ring and machine.
+type courses map[string]*course
+
+// moved tells whether a member of a ring that has no quorum has come further.
+func (c courses) moved(s *survey) (more bool) {
+	for _, ring := range ringNames {
+		if x, _, _ := s.ring(ring); x.Healthy {
+			continue // it moves whatever becomes of the other
+		}
+		for name, rings := range s.answers {
+			key := ring + " " + name
+			if c[key] == nil {
+				c[key] = &course{}
+			}
+			more = c[key].moved(rings[ring]) || more
+		}
+	}
+	return more
+}
+
+// await waits for a member of a ring to start, to follow or to find the others, as
+// long as it comes nearer. look returns what its machine said of it as well. While
+// it waits, the ring is given something to agree on: see stir.
+func (m ringMember) await(ctx context.Context, what string, still time.Duration, look func(context.Context) (plan.State, replicate.Ring, error)) error {
+	var far course
+	var stirred time.Time
+	moved := false
+	return plan.Until(ctx, plan.Condition{
+		For: what, Every: m.poll, Limit: syncLimit, Stall: still, Moved: func() bool { return moved },
+		Check: func(ctx context.Context) (bool, string, error) {
+			st, own, err := look(ctx)
+			moved = far.moved(own)
+			if err == nil && st.Is == plan.Present || ctx.Err() != nil || plan.Ends(err) {
+				return err == nil && st.Is == plan.Present, st.Why, err
+			}
+			if err == nil {
+				err = errors.New(st.Why)
+				if own.ID == "" && far.bytes > 0 {
+					err = fmt.Errorf("%s; it has %d MiB so far", st.Why, far.bytes>>20)
+				}
+			}
+			if time.Since(stirred) >= stirEvery {
+				stirred = time.Now()
+				err = errors.Join(err, m.stir(ctx, m.ring, m.others()))
+			}
+			return false, "", err
+		},
+	})
+}
+
+// stir has a ring agree on one more entry, through whichever of the masters can. A
+// member that was sent the ring's data as a whole, at an entry after the 5,000th,
+// makes no proposal of its own before it has seen an entry of its ring, and it opens
+// its client port with a proposal: in a ring where nobody writes it never would
+// (etcd 3.6.8: maxGapBetweenApplyAndCommitIndex in v3_server.go, publishV3 in
+// server.go). The entry is a question about alarms, which leaves nothing behind.
+func (r *run) stir(ctx context.Context, ring string, through []object) error {
+	ctx, cancel := plan.Within(ctx, scriptLimit)
+	defer cancel()
+	s := r.survey(ctx, through)
+	var errs []error
+	for _, o := range through {
+		x := s.answers[o.name][ring]
+		if !x.Healthy {
+			continue
+		}
+		if err := plan.Gate(ctx); err != nil {
+			return plan.Permanent(err)
+		}
+		host, err := r.host(ctx, o)
+		if err == nil {
+			err = replicate.Agree(ctx, r.deps.SSH, host, ring, x.ID)
+		}
+		if err == nil {
+			return nil
+		}
+		errs = append(errs, err) // it may be one that waits itself
+	}
+	if len(errs) == 0 {
+		errs = append(errs, fmt.Errorf("ring %s has nobody who could write to it: %w", ring, s.why()))
+	}
+	return errors.Join(errs...)
+}
