@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"sync"
 	"time"
 
 	"hakube/cluster/plan"
@@ -56,8 +58,7 @@ func (c courses) moved(s *survey) (more bool) {
 // it waits, the ring is given something to agree on: see stir.
 func (m ringMember) await(ctx context.Context, what string, still time.Duration, look func(context.Context) (plan.State, replicate.Ring, error)) error {
 	var far course
-	var stirred time.Time
-	moved := false
+	moved, due := false, func() bool { return true }
 	return plan.Until(ctx, plan.Condition{
 		For: what, Every: m.poll, Limit: syncLimit, Stall: still, Moved: func() bool { return moved },
 		Check: func(ctx context.Context) (bool, string, error) {
@@ -72,13 +73,56 @@ func (m ringMember) await(ctx context.Context, what string, still time.Duration,
 					err = fmt.Errorf("%s; it has %d MiB so far", st.Why, far.bytes>>20)
 				}
 			}
-			if time.Since(stirred) >= stirEvery {
-				stirred = time.Now()
+			if due() {
 				err = errors.Join(err, m.stir(ctx, m.ring, m.others()))
+				due = after(ctx, stirEvery)
 			}
 			return false, "", err
 		},
 	})
+}
+
+// after tells whether some time is over, by the clock that limits are taken from.
+func after(ctx context.Context, d time.Duration) func() bool {
+	ctx, cancel := plan.Within(ctx, d)
+	context.AfterFunc(ctx, cancel)
+	return func() bool { return ctx.Err() != nil }
+}
+
+// bootPatience is how long a machine's startup-script may wait for its etcds before
+// their rings are stirred: those that have the entries they need take less.
+const bootPatience = 10 * time.Second
+
+// whileStirred does something that waits for a master's startup-script, which waits
+// itself for the master's etcds, and gives their rings entries meanwhile.
+func (r *run) whileStirred(ctx context.Context, of object, f func(context.Context) error) error {
+	others := slices.DeleteFunc(r.masters(), func(m object) bool { return m.name == of.name })
+	inner, stop := context.WithCancel(ctx)
+	var wg sync.WaitGroup
+	var why error
+	wg.Go(func() {
+		for pause := bootPatience; len(others) > 0; pause = stirEvery {
+			select {
+			case <-inner.Done():
+				return
+			case <-time.After(pause):
+			}
+			var errs []error
+			for _, ring := range ringNames {
+				errs = append(errs, r.stir(inner, ring, others))
+			}
+			if inner.Err() == nil {
+				why = errors.Join(errs...)
+			}
+		}
+	})
+	err := f(ctx)
+	stop()
+	wg.Wait()
+	if err != nil && why != nil {
+		err = fmt.Errorf("%w\nand its rings could not be written to meanwhile: %w", err, why)
+	}
+	return err
 }
 
 // stir has a ring agree on one more entry, through whichever of the masters can. A

@@ -50,6 +50,13 @@ func (p prepared) phase(ctx context.Context) (string, error) {
 }
 
 func (p prepared) Do(ctx context.Context) error {
+	if p.have.has(p.of) { // it may be a voter that was stopped for long
+		return p.whileStirred(ctx, p.of, p.wait)
+	}
+	return p.wait(ctx)
+}
+
+func (p prepared) wait(ctx context.Context) error {
 	g := &guest{run: p.run, zone: p.of.zone, name: p.of.name}
 	return plan.Until(ctx, plan.Condition{
 		For: p.of.name + " to be prepared", Every: p.poll, Limit: p.want.settings.InitTimeout.Duration(),

@@ -172,17 +172,21 @@ func sample(row, i int, x trouble, calls []changing) int {
 // matrixWorld is a world of model machines whose every call goes by a saboteur.
 func matrixWorld(t *testing.T) (*world, *saboteur, *quorumWatch) {
 	s, q := &saboteur{haste: newHaste()}, &quorumWatch{}
-	w, _ := modelWorld(t, model.New(t.TempDir(), func(o *etcdtest.Options) { o.Fault, o.Ring = s.machine, q.ring }))
+	w, _ := modelWorld(t, model.New(t.TempDir(), used, func(o *etcdtest.Options) { o.Fault, o.Ring = s.machine, q.ring }))
 	w.mu.Lock()
 	w.fault, w.after = s.cloud, s.after
 	w.mu.Unlock()
-	dial := w.dial
-	w.dial = func(ctx context.Context, network, addr string) (net.Conn, error) {
-		ctx, cancel := context.WithTimeout(ctx, reach) // who is there answers at once
+	w.dial = reached(w.dial)
+	return w, s, q
+}
+
+// reached is a way to machines of which those who are there answer at once.
+func reached(dial func(context.Context, string, string) (net.Conn, error)) func(context.Context, string, string) (net.Conn, error) {
+	return func(ctx context.Context, network, addr string) (net.Conn, error) {
+		ctx, cancel := context.WithTimeout(ctx, reach)
 		defer cancel()
 		return dial(ctx, network, addr)
 	}
-	return w, s, q
 }
 
 // reach is how long a connection may take; more, when nobody is there, costs a test

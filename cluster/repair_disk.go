@@ -58,7 +58,8 @@ func verdictText(x replicate.Revived) string {
 // Do asks until the disk is mounted or the startup-script has said why not.
 func (v revived) Do(ctx context.Context) error {
 	var last replicate.Revived
-	err := v.look(ctx, &last)
+	look := func(ctx context.Context) error { return v.look(ctx, &last) }
+	err := v.whileStirred(ctx, v.of, look)
 	var failed *replicate.RunError // by itself: a reset would not help
 	if err != nil && ctx.Err() == nil && !errors.As(err, &failed) && v.have.statusOf(v.of) == "RUNNING" {
 		// It ran, and its disk failed under it: what a boot says of it counts.
@@ -69,7 +70,7 @@ func (v revived) Do(ctx context.Context) error {
 		if err := v.gce.Instances(v.of.zone).Reset(ctx, v.of.name); err != nil {
 			return err
 		}
-		err = v.look(ctx, &last)
+		err = v.whileStirred(ctx, v.of, look)
 	}
 	if err != nil {
 		return err

@@ -47,16 +47,16 @@ func (v validate) Observe(ctx context.Context) (plan.State, error) {
 }
 
 func (v validate) Do(ctx context.Context) error {
-	var stirred time.Time
+	due := func() bool { return true }
 	err := plan.Until(ctx, plan.Condition{
 		For: "the cluster to be valid", Every: v.poll, Limit: validateLimit,
 		Check: func(ctx context.Context) (bool, string, error) {
 			why, err := v.look(ctx)
-			if why != "" && time.Since(stirred) >= stirEvery {
-				stirred = time.Now()
+			if why != "" && due() {
 				if failed := v.stirSick(ctx); failed != nil {
 					err = errors.Join(errors.New(why), failed)
 				}
+				due = after(ctx, stirEvery)
 			}
 			return err == nil && why == "", why, err
 		},

@@ -28,6 +28,7 @@ import (
 	"hakube/gce/gcetest"
 	"hakube/gce/local/model"
 	"hakube/replicate"
+	"hakube/replicate/etcdtest"
 	"hakube/scripts"
 )
 
@@ -67,11 +68,20 @@ func newWorld(t testing.TB) *world {
 }
 
 // newModelWorld is one of model machines: they answer as real ones do, with
-// rings of as many masters as there are.
+// rings of as many masters as there are, which are not newborn: see used.
 func newModelWorld(t testing.TB) (*world, *model.Machines) { return newModelWorldWith(t) }
 
 func newModelWorldWith(t testing.TB, change ...func(*emulator.Options)) (*world, *model.Machines) {
-	return modelWorld(t, model.New(t.TempDir()), change...)
+	return modelWorld(t, model.New(t.TempDir(), used), change...)
+}
+
+// used lets clusters be founded as such that have lived a year and are quiet now:
+// 6,000 entries in both rings, so that who joins is sent a snapshot; 100 MB of
+// objects, which come in parts; an authority of that age. Nothing writes to a model's
+// ring by itself, so the silence lasts.
+func used(o *etcdtest.Options) {
+	o.Used = etcdtest.Used{Entries: 6000, Bytes: 100 << 20, Age: 365 * 24 * time.Hour}
+	o.Slow = 40 << 20
 }
 
 func modelWorld(t testing.TB, m *model.Machines, change ...func(*emulator.Options)) (*world, *model.Machines) {

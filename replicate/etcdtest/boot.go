@@ -217,11 +217,12 @@ func (s *startup) began(disk *dataDisk, halted map[string]bool) {
 // found makes a new cluster on an empty disk. It is one write: a founding that
 // was cut leaves an empty disk.
 func (s *startup) found(disk *dataDisk, cluster string) error {
-	authority, err := newPKI()
+	used := s.w.opts.Used
+	authority, err := newPKI(used.Age)
 	if err != nil {
 		return err
 	}
-	cert, key, err := authority.admin()
+	cert, key, err := authority.admin(used.Age)
 	if err != nil {
 		return err
 	}
@@ -237,6 +238,9 @@ func (s *startup) found(disk *dataDisk, cluster string) error {
 	}
 	if err := firstObjects(&disk.content.Rings[ringMain].State); err != nil {
 		return err
+	}
+	for name, data := range disk.content.Rings {
+		used.live(name, &data.State)
 	}
 	return disk.save()
 }

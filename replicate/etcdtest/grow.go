@@ -56,7 +56,8 @@ func etcdMember(_ context.Context, c Call) int {
 	case c.Args[0] == "lead":
 		err = m.lead(id)
 	case c.Args[0] == "agree":
-		err = m.agree()
+		err = m.agree(1)
+		w.happened()
 	default:
 		return c.fail("there is no action %s", c.Args[0])
 	}

@@ -31,12 +31,16 @@ func (r *ring) configure(change func(*ringState)) error {
 	change(&next)
 	next.Conf++
 	for _, m := range r.on(side) {
+		if m.incoming > 0 {
+			continue
+		}
 		m.data.State = next.clone()
+		m.has(next.index())
 		if err := m.disk.save(); err != nil {
 			return err
 		}
 	}
-	return nil
+	return r.publish(side)
 }
 
 // connected tells whether m has been connected to a member for as long as etcd
@@ -103,7 +107,7 @@ func (m *member) promote(id memberID) error {
 	switch {
 	case !there:
 		return errNotFound
-	case !m.reaches(id) && m.ring.match[id]*10 < s.index()*9: // readyPercentThreshold 0.9
+	case m.ring.matches(id, m.side)*10 < s.index()*9: // readyPercentThreshold 0.9
 		return errNotReady
 	case !x.Learner:
 		return errNotLearner
@@ -125,6 +129,14 @@ func (m *member) promote(id memberID) error {
 		return err
 	}
 	return m.ring.settle() // the quorum is another one now
+}
+
+// matches is how far the leader knows a member to be.
+func (r *ring) matches(id memberID, side string) int64 {
+	if m := r.live[id]; m != nil && m.side == side {
+		return m.data.State.index()
+	}
+	return r.match[id]
 }
 
 // remove takes a member out; its etcd ends. One that is dead may go as long as
@@ -202,10 +214,18 @@ func (m *member) lead(id memberID) error {
 	return nil
 }
 
-// agree has the ring agree on an entry without a change, as etcd's alarm list does.
-func (m *member) agree() error {
+// agree has the ring agree on entries without a change, one as etcd's alarm list does.
+func (m *member) agree(entries int64) error {
 	if _, err := m.read(); err != nil {
 		return err
 	}
-	return m.ring.configure(func(*ringState) {})
+	if m.refuses() {
+		return errTooMany
+	}
+	for _, other := range m.ring.on(m.side) {
+		if err := other.receive(); err != nil { // some time has passed
+			return err
+		}
+	}
+	return m.ring.configure(func(s *ringState) { s.Conf += entries - 1 })
 }

@@ -26,12 +26,13 @@ type pki struct {
 // validity is that of kubeadm's CA; the startup-script gives all others the same.
 const validity = 10 * 365 * 24 * time.Hour
 
-func newPKI() (*pki, error) {
+// newPKI is an authority of some age.
+func newPKI(age time.Duration) (*pki, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return nil, fmt.Errorf("making the cluster's CA: %w", err)
 	}
-	t := template("kubernetes")
+	t := aged(template("kubernetes"), age)
 	t.IsCA, t.BasicConstraintsValid = true, true
 	t.KeyUsage = x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature
 	t.DNSNames = []string{"kubernetes"} // kubeadm's own habit
@@ -56,6 +57,12 @@ func template(name string, groups ...string) *x509.Certificate {
 		NotBefore: now.Add(-5 * time.Minute), NotAfter: now.Add(validity),
 		KeyUsage: x509.KeyUsageDigitalSignature,
 	}
+}
+
+// aged is a certificate as if it had been made that long ago.
+func aged(t *x509.Certificate, age time.Duration) *x509.Certificate {
+	t.NotBefore, t.NotAfter = t.NotBefore.Add(-age), t.NotAfter.Add(-age)
+	return t
 }
 
 func (p *pki) ca() (*x509.Certificate, error) {
@@ -96,8 +103,8 @@ func (p *pki) issue(t *x509.Certificate) (cert, key []byte, err error) {
 }
 
 // admin issues the certificate of kubeadm's admin.conf.
-func (p *pki) admin() (cert, key []byte, err error) {
-	t := template("kubernetes-admin", adminGroup)
+func (p *pki) admin(age time.Duration) (cert, key []byte, err error) {
+	t := aged(template("kubernetes-admin", adminGroup), age)
 	t.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}
 	return p.issue(t)
 }

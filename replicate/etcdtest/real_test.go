@@ -24,6 +24,7 @@ type realRing struct {
 	program string
 	dir     string
 	ports   map[string][2]int // by name: of the client and of the peer
+	gates   map[string]string // by name: where the others reach it, if not at its port
 	running map[string]*process
 }
 
@@ -84,6 +85,13 @@ func newRealRing(program, dir string, names ...string) (*realRing, error) {
 }
 
 func (r *realRing) peerURL(name string) string {
+	if u := r.gates[name]; u != "" {
+		return u
+	}
+	return r.listens(name)
+}
+
+func (r *realRing) listens(name string) string {
 	return fmt.Sprintf("http://127.0.0.1:%d", r.ports[name][1])
 }
 
@@ -101,7 +109,7 @@ func (r *realRing) start(name, state string, list []string) error {
 	defer log.Close() //nolint:errcheck // the process has its own
 	cmd := exec.Command(r.program, "--name="+name, "--data-dir="+r.data(name),
 		"--listen-client-urls="+client, "--advertise-client-urls="+client,
-		"--listen-peer-urls="+r.peerURL(name), "--initial-advertise-peer-urls="+r.peerURL(name),
+		"--listen-peer-urls="+r.listens(name), "--initial-advertise-peer-urls="+r.peerURL(name),
 		"--initial-cluster="+strings.Join(initial, ","), "--initial-cluster-state="+state, "--initial-cluster-token=model",
 		"--heartbeat-interval=50", "--election-timeout=500", "--unsafe-no-fsync", "--log-level=warn", "--feature-gates=InitialCorruptCheck=true")
 	cmd.Stderr = log
@@ -248,6 +256,18 @@ func (r *realRing) leader(via string) string {
 		return ""
 	}
 	return answer.Leader
+}
+
+// indexes are what a member counts as committed and as applied.
+func (r *realRing) indexes(via string) (committed, applied int64) {
+	var answer struct {
+		Committed int64 `json:"raftIndex,string"`
+		Applied   int64 `json:"raftAppliedIndex,string"`
+	}
+	if err := r.ask(via, "maintenance/status", map[string]any{}, &answer); err != nil {
+		return 0, 0
+	}
+	return answer.Committed, answer.Applied
 }
 
 // shape is who is in a ring, for comparing: "a b(learner) c(unnamed)".

@@ -57,6 +57,7 @@ type ringState struct {
 	Members  map[memberID]ringMember `json:"members"`
 	Revision int64                   `json:"revision"` // 1 when nothing was written yet, as etcd's
 	Keys     map[string]entry        `json:"keys,omitempty"`
+	Bytes    int64                   `json:"bytes,omitempty"` // of what a member that joins has to be sent, besides Keys
 }
 
 type ringMember struct {
@@ -93,7 +94,7 @@ func (s *ringState) apply(c change) {
 }
 
 func (s *ringState) clone() ringState {
-	return ringState{s.Conf, maps.Clone(s.Members), s.Revision, maps.Clone(s.Keys)}
+	return ringState{s.Conf, maps.Clone(s.Members), s.Revision, maps.Clone(s.Keys), s.Bytes}
 }
 
 // index is how much the ring has agreed on.
@@ -136,6 +137,7 @@ type ring struct {
 	leader   memberID           // 0: none. Only the members on its side know it
 	match    map[memberID]int64 // the index of those who ended, or were cut off, while this leader led
 	interval time.Duration      // see Options.HealthInterval
+	slow     int64              // see Options.Slow
 	watch    func(voters, running int)
 }
 
@@ -148,6 +150,10 @@ type member struct {
 	side string // of its ring: it reaches those on the same, see World.Partition
 
 	since time.Time // it runs, on this side
+
+	applied, committed int64 // as etcd's server counts them, see maxGap
+	ready              bool  // it has published itself since it runs
+	incoming           int64 // bytes of the ring's data that are still to come
 }
 
 var (
@@ -231,44 +237,38 @@ func (r *ring) settle() error {
 func (r *ring) lead(s *ringState, on map[memberID]*member) error {
 	if lead, ok := s.Members[r.leader]; !ok || lead.Learner || on[r.leader] == nil {
 		for _, id := range slices.Sorted(maps.Keys(s.Members)) {
-			if !s.Members[id].Learner && on[id] != nil {
+			if !s.Members[id].Learner && on[id] != nil && on[id].incoming == 0 {
 				r.elect(id)
 				break
 			}
 		}
 	}
-	names := map[memberID]string{} // a member tells the others its name when it starts for the first time
 	for id, m := range on {
 		if m.data.State.behind(s) {
-			m.data.State = s.clone()
-			if err := m.disk.save(); err != nil {
+			if err := m.catchUp(s); err != nil {
 				return err
 			}
 		}
-		own, in := s.Members[id]
-		if !in {
+		if _, in := s.Members[id]; !in {
 			delete(r.live, id)
-		} else if name := m.disk.content.Name; own.Name == "" && name != "" {
-			names[id] = name
 		}
 	}
-	if len(names) == 0 {
-		return nil
-	}
-	return r.configure(func(s *ringState) {
-		for id, name := range names {
-			own := s.Members[id]
-			own.Name = name
-			s.Members[id] = own
-		}
-	})
+	return r.publish(r.live[r.leader].side)
 }
 
 // elect makes a member the leader. A new one does not know how far those have
-// come who do not run.
+// come who do not run, and begins with an entry of its own.
 func (r *ring) elect(id memberID) {
-	if r.leader != id {
-		r.leader, r.match = id, map[memberID]int64{}
+	if r.leader == id {
+		return
+	}
+	r.leader, r.match = id, map[memberID]int64{}
+	if lead := r.live[id]; lead != nil {
+		for _, m := range r.on(lead.side) {
+			if m.incoming == 0 && !m.data.State.behind(&lead.data.State) {
+				m.has(m.data.State.index())
+			}
+		}
 	}
 }
 
@@ -278,6 +278,8 @@ func (m *member) serve() (*ringState, error) {
 	switch own, in := m.data.State.Members[m.data.ID]; {
 	case m.ring.live[m.data.ID] != m:
 		return nil, errNotRunning
+	case m.mute():
+		return nil, errMute
 	case in && own.Learner:
 		return nil, errLearner
 	}
@@ -299,9 +301,16 @@ func (m *member) write(put map[string]json.RawMessage, remove ...string) (int64,
 	if err != nil {
 		return 0, err
 	}
+	if m.refuses() {
+		return 0, errTooMany
+	}
 	c := change{Ring: m.name, Revision: s.Revision + 1, Put: put, Delete: remove}
 	var failed error
 	for id, other := range m.ring.on(m.side) {
+		if other.incoming > 0 {
+			continue
+		}
+		other.has(s.Conf + c.Revision)
 		if err := other.disk.write(c); err != nil {
 			// An etcd that cannot write its log ends; the others go on.
 			delete(m.ring.live, id)
@@ -313,5 +322,5 @@ func (m *member) write(put map[string]json.RawMessage, remove ...string) (int64,
 			return 0, errors.Join(failed, err)
 		}
 	}
-	return c.Revision, nil
+	return c.Revision, m.ring.publish(m.side)
 }

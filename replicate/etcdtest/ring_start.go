@@ -18,13 +18,14 @@ func (w *World) startMember(d *dataDisk, name string) (*member, error) {
 	}
 	r := w.rings[data.Ring]
 	if r == nil {
-		r = &ring{live: map[memberID]*member{}, interval: w.opts.HealthInterval, watch: func(int, int) {}}
+		r = &ring{live: map[memberID]*member{}, interval: w.opts.HealthInterval, slow: w.opts.Slow, watch: func(int, int) {}}
 		if w.opts.Ring != nil {
 			r.watch = func(voters, running int) { w.opts.Ring(name, voters, running) }
 		}
 		w.rings[data.Ring] = r
 	}
 	m := &member{name: name, ring: r, data: data, disk: d, side: side, since: time.Now()}
+	m.has(data.State.index()) // it reads its log again
 	r.live[data.ID] = m
 	return m, r.settle()
 }

@@ -77,6 +77,7 @@ type statusRing struct {
 	ID       string         `json:"id"`
 	Learner  bool           `json:"learner"`
 	Index    int64          `json:"index"`
+	Bytes    int64          `json:"bytes"`
 	Members  []statusMember `json:"members"`
 	Leader   string         `json:"leader"`
 	Healthy  bool           `json:"healthy"`
@@ -91,6 +92,12 @@ func etcdStatus(_ context.Context, c Call) int {
 	rings := map[string]statusRing{}
 	if k := c.Guest.control; k != nil && k.disk.content.PKI != nil && k.disk.content.Rings != nil {
 		w.restart(k)
+		for _, m := range k.members {
+			if err := m.receive(); err != nil {
+				w.mu.Unlock()
+				return c.fail("%v", err)
+			}
+		}
 		rings[ringMain], rings[ringEvents] = k.members[ringMain].status(), k.members[ringEvents].status()
 	}
 	w.mu.Unlock()
@@ -109,8 +116,15 @@ func (m *member) status() statusRing {
 		return statusRing{Members: []statusMember{}, Error: errNotRunning.Error()}
 	}
 	s := &m.data.State
+	if m.mute() {
+		text := fmt.Sprintf("Error: %v; its etcd is activating, restarted 0 times", errMute)
+		if m.refuses() {
+			text += ": failed to publish local member to cluster through raft: " + errTooMany.Error()
+		}
+		return statusRing{Members: []statusMember{}, Error: text, Bytes: m.received()}
+	}
 	r := statusRing{
-		ID: m.data.ID.String(), Learner: s.Members[m.data.ID].Learner, Index: s.index(),
+		ID: m.data.ID.String(), Learner: s.Members[m.data.ID].Learner, Index: m.applied, Bytes: m.received(),
 		Members: []statusMember{}, Healthy: true, Revision: s.Revision,
 	}
 	if leader := m.ring.leads(m.side); leader != 0 {

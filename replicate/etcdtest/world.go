@@ -19,6 +19,12 @@ type Options struct {
 	// HealthInterval is how long members of a ring must have been connected before
 	// it takes another one, and a live one goes. etcd's is 5 s.
 	HealthInterval time.Duration
+	// Used is what clusters have lived through when they are founded.
+	Used Used
+	// Slow is how much of a ring's data a member that has to be sent all of them gets
+	// each time its machine is asked about it, or its ring to agree on something; all at
+	// once if zero.
+	Slow int64
 	// Scripts are answered over ssh besides those the model knows, by the name in
 	// their line `# hakube: <name>`. For tests.
 	Scripts map[string]Script
