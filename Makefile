@@ -5,8 +5,9 @@ SHELL := bash
 GO ?= go
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unreleased)
 
-# Debian packages that real machines, lint, the walkthrough and the page of the embedded GCE (chromium) need.
-PACKAGES := git mmdebstrap runc nftables iproute2 e2fsprogs util-linux kmod gcc libc6-dev shellcheck chromium jq
+# Debian packages that real machines, lint, the walkthrough and the page of the embedded GCE (chromium) need,
+# and those that completion, the manual and --json are tested with.
+PACKAGES := git mmdebstrap runc nftables iproute2 e2fsprogs util-linux kmod gcc libc6-dev shellcheck chromium jq bash-completion zsh fish mandoc groff
 root := $(shell [ "$$(uname -s)" = Linux ] && [ "$$(id -u)" = 0 ] && echo yes)
 
 # How long "make fuzz" gives to each of its targets.

@@ -130,21 +130,3 @@ func plainly(err error) error {
 func settingFields() []reflect.StructField {
 	return slices.DeleteFunc(reflect.VisibleFields(reflect.TypeFor[Settings]()), func(f reflect.StructField) bool { return !f.IsExported() })
 }
-
-// A Variable is a row of the reference.
-type Variable struct {
-	Name, Flag, Default, Text string
-	Bool                      bool
-}
-
-// Variables lists the settings in the order of the struct.
-func Variables() []Variable {
-	var list []Variable
-	for _, f := range settingFields() {
-		list = append(list, Variable{
-			Name: f.Tag.Get("envconfig"), Flag: f.Tag.Get("flag"), Default: f.Tag.Get("default"),
-			Text: f.Tag.Get("desc"), Bool: f.Type == reflect.TypeFor[Bool](),
-		})
-	}
-	return list
-}

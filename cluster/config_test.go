@@ -105,7 +105,7 @@ func TestLoadValues(t *testing.T) {
 func TestVariables(t *testing.T) {
 	seen := map[string]bool{}
 	for _, v := range Variables() {
-		if v.Name == "" || v.Flag == "" || v.Text == "" || seen[v.Name] || seen[v.Flag] {
+		if v.Name == "" || v.Flag == "" || v.Text == "" || v.Group == "" || v.Placeholder == "" || seen[v.Name] || seen[v.Flag] {
 			t.Errorf("variable %+v", v)
 		}
 		seen[v.Name], seen[v.Flag] = true, true

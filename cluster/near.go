@@ -6,16 +6,16 @@ func nearest(s string, names []string) string {
 	limit := min(2, len(s)/4)
 	best := ""
 	for _, n := range names {
-		if d := distance(s, n); d <= limit {
+		if d := Distance(s, n); d <= limit {
 			limit, best = d-1, n
 		}
 	}
 	return best
 }
 
-// distance is the number of letters to insert, delete, change or swap with the
+// Distance is the number of letters to insert, delete, change or swap with the
 // neighbour to get from a to b (optimal string alignment).
-func distance(a, b string) int {
+func Distance(a, b string) int {
 	var before, last []int
 	row := make([]int, len(b)+1)
 	for j := range row {

@@ -9,26 +9,26 @@ package cluster
 // name. A field's type decides what is well formed (see values.go); what only
 // the fields together can tell is in problems.go.
 type Settings struct {
-	Provider Provider `envconfig:"KUBERNETES_PROVIDER" flag:"provider" default:"gce" desc:"gce: Google. local: the embedded GCE on this machine"`
-	Zone     Zone     `envconfig:"KUBE_GCE_ZONE" flag:"zone" desc:"zone to act in, such as europe-west1-b; its region is the cluster's. Needed by up"`
-	Project  Project  `envconfig:"PROJECT" flag:"project" desc:"Google Cloud project; gcloud's configured one if empty, local on the embedded GCE"`
+	Provider Provider `group:"Where" for:"all" envconfig:"KUBERNETES_PROVIDER" flag:"provider" default:"gce" desc:"gce: Google. local: the embedded GCE on this machine"`
+	Zone     Zone     `for:"up,down" envconfig:"KUBE_GCE_ZONE" flag:"zone" desc:"zone to act in, such as europe-west1-b; its region is the cluster's. Needed by up"`
+	Project  Project  `for:"all" envconfig:"PROJECT" flag:"project" desc:"Google Cloud project; gcloud's configured one if empty, local on the embedded GCE"`
 
-	Multizone           Bool      `envconfig:"MULTIZONE" flag:"multizone" default:"true" desc:"at create: other zones may hold masters and nodes later. false is recorded and refuses them"`
-	UseExistingMaster   Bool      `envconfig:"KUBE_USE_EXISTING_MASTER" flag:"use-existing-master" default:"false" desc:"up: only add the zone's node pool. down: only remove it"`
+	Multizone           Bool      `group:"What" envconfig:"MULTIZONE" flag:"multizone" default:"true" desc:"at create: other zones may hold masters and nodes later. false is recorded and refuses them"`
+	UseExistingMaster   Bool      `for:"up,down" envconfig:"KUBE_USE_EXISTING_MASTER" flag:"use-existing-master" default:"false" desc:"up: only add the zone's node pool. down: only remove it"`
 	ReplicateMaster     Bool      `envconfig:"KUBE_REPLICATE_EXISTING_MASTER" flag:"replicate-existing-master" default:"false" desc:"up: add a master replica in the zone"`
-	DeleteNodes         Bool      `envconfig:"KUBE_DELETE_NODES" flag:"delete-nodes" default:"true" desc:"down: false removes only a master replica of the zone"`
-	ReplicaName         Name      `envconfig:"KUBE_REPLICA_NAME" flag:"replica-name" desc:"down with KUBE_DELETE_NODES=false: which master to remove"`
+	DeleteNodes         Bool      `for:"down" envconfig:"KUBE_DELETE_NODES" flag:"delete-nodes" default:"true" desc:"down: false removes only a master replica of the zone"`
+	ReplicaName         Name      `for:"down" envconfig:"KUBE_REPLICA_NAME" flag:"replica-name" desc:"down with KUBE_DELETE_NODES=false: which master to remove"`
 	LoadBalancer        Balancing `envconfig:"HAKUBE_LOAD_BALANCER" flag:"load-balancer" default:"on-replicate" desc:"when the API's address is on a balancer. on-replicate: while there is more than one master; from-start: from create on, so that it never moves"`
-	DeleteNetwork       Bool      `envconfig:"KUBE_DELETE_NETWORK" flag:"delete-network" default:"true" desc:"down: delete the network too if hakube made it. One that was there before is never deleted"`
+	DeleteNetwork       Bool      `for:"down" envconfig:"KUBE_DELETE_NETWORK" flag:"delete-network" default:"true" desc:"down: delete the network too if hakube made it. One that was there before is never deleted"`
 	AutomaticCleanup    Bool      `envconfig:"KUBE_UP_AUTOMATIC_CLEANUP" flag:"up-automatic-cleanup" default:"false" desc:"accepted; up always converges, so there is nothing to clean up first"`
 	CreateNodes         Bool      `envconfig:"KUBE_CREATE_NODES" flag:"create-nodes" default:"true" desc:"up: false makes a master and no nodes"`
 	EtcdQuorumRead      Bool      `envconfig:"ENABLE_ETCD_QUORUM_READ" flag:"enable-etcd-quorum-read" default:"true" desc:"accepted; etcd v3 always reads by quorum"`
 	EtcdQuorumReadAlias Bool      `envconfig:"ENABLE_ETCD_QUORUM_READS" flag:"enable-etcd-quorum-reads" default:"true" desc:"the spelling of kube-up's documents, accepted as well"`
 
-	Prefix        Name   `envconfig:"KUBE_GCE_INSTANCE_PREFIX" flag:"instance-prefix" default:"kubernetes" desc:"all names and network tags begin with it"`
-	ClusterName   Name   `envconfig:"CLUSTER_NAME" flag:"cluster-name" desc:"in two firewall rules and in metadata; the prefix if empty"`
-	NodePrefix    Name   `envconfig:"NODE_INSTANCE_PREFIX" flag:"node-instance-prefix" desc:"names and tag of nodes begin with it; PREFIX-minion if empty"`
-	Network       Name   `envconfig:"KUBE_GCE_NETWORK" flag:"network" default:"default" desc:"VPC network; made if the project has none of that name"`
+	Prefix        Name   `group:"Names and addresses" for:"all" envconfig:"KUBE_GCE_INSTANCE_PREFIX" flag:"instance-prefix" default:"kubernetes" desc:"all names and network tags begin with it"`
+	ClusterName   Name   `for:"all" envconfig:"CLUSTER_NAME" flag:"cluster-name" desc:"in two firewall rules and in metadata; the prefix if empty"`
+	NodePrefix    Name   `for:"all" envconfig:"NODE_INSTANCE_PREFIX" flag:"node-instance-prefix" desc:"names and tag of nodes begin with it; PREFIX-minion if empty"`
+	Network       Name   `for:"all" envconfig:"KUBE_GCE_NETWORK" flag:"network" default:"default" desc:"VPC network; made if the project has none of that name"`
 	CustomNetwork Bool   `envconfig:"CREATE_CUSTOM_NETWORK" flag:"create-custom-network" default:"true" desc:"a network hakube makes has subnetworks made by hand only; false is not supported"`
 	SubnetAlias   Name   `envconfig:"SUBNETWORK" flag:"custom-subnetwork" desc:"kube-up's other name for KUBE_GCE_IP_ALIAS_SUBNETWORK"`
 	Subnetwork    Name   `envconfig:"KUBE_GCE_IP_ALIAS_SUBNETWORK" flag:"subnetwork" desc:"subnetwork to make; PREFIX-subnet-default if empty"`
@@ -40,7 +40,7 @@ type Settings struct {
 	DNSDomain     Domain `envconfig:"KUBE_DNS_DOMAIN" flag:"dns-domain" default:"cluster.local" desc:"domain of Services"`
 	EnableAliases Bool   `envconfig:"KUBE_GCE_ENABLE_IP_ALIASES" flag:"enable-ip-aliases" default:"true" desc:"pods get alias IP ranges; false is not supported"`
 
-	NumNodes         Count        `envconfig:"NUM_NODES" flag:"num-nodes" default:"3" desc:"nodes of the zone's pool"`
+	NumNodes         Count        `group:"Machines" envconfig:"NUM_NODES" flag:"num-nodes" default:"3" desc:"nodes of the zone's pool"`
 	MaxPerGroup      Count        `envconfig:"MAX_INSTANCES_PER_MIG" flag:"max-instances-per-group" default:"1000" desc:"nodes a managed instance group may have; a larger pool is several groups"`
 	NodeSize         Name         `envconfig:"NODE_SIZE" flag:"node-size" default:"e2-standard-2" desc:"machine type of nodes"`
 	MasterSize       Name         `envconfig:"MASTER_SIZE" flag:"master-size" desc:"machine type of masters; e2-standard-2, larger with more nodes, if empty"`
@@ -61,21 +61,21 @@ type Settings struct {
 	NodeImage        Name         `envconfig:"KUBE_GCE_NODE_IMAGE" flag:"node-image" desc:"image of nodes; newest of family debian-12 if empty"`
 	NodeImageOwner   Name         `envconfig:"KUBE_GCE_NODE_PROJECT" flag:"node-image-project" default:"debian-cloud" desc:"project of the nodes' image"`
 
-	KubeVersion   Version `envconfig:"KUBE_VERSION" flag:"kube-version" default:"v1.36.3" desc:"Kubernetes version"`
-	Mirror        URL     `envconfig:"KUBE_MIRROR" flag:"mirror" desc:"where machines fetch binaries and images instead of the official places; the embedded GCE has its own"`
-	SSHKey        Path    `envconfig:"HAKUBE_SSH_KEY" flag:"ssh-key" desc:"file of the ssh key that masters let in, made by up and repair if there is none; gcloud's, ~/.ssh/google_compute_engine, if empty"`
-	Kubeconfig    Path    `envconfig:"KUBECONFIG" flag:"kubeconfig" desc:"files the cluster's entry is in, as kubectl takes them: it is changed where it is, a new one goes into the first that exists; ~/.kube/config if empty"`
-	OverrideName  Title   `envconfig:"OVERRIDE_CONTEXT" flag:"context" desc:"name of the kubeconfig context; PROJECT_PREFIX if empty"`
+	KubeVersion   Version `group:"Software" envconfig:"KUBE_VERSION" flag:"kube-version" default:"v1.36.3" desc:"Kubernetes version"`
+	Mirror        URL     `for:"up,repair" envconfig:"KUBE_MIRROR" flag:"mirror" desc:"where machines fetch binaries and images instead of the official places; the embedded GCE has its own"`
+	SSHKey        Path    `group:"Access" for:"all" envconfig:"HAKUBE_SSH_KEY" flag:"ssh-key" desc:"file of the ssh key that masters let in, made by up and repair if there is none; gcloud's, ~/.ssh/google_compute_engine, if empty"`
+	Kubeconfig    Path    `for:"all" envconfig:"KUBECONFIG" flag:"kubeconfig" desc:"files the cluster's entry is in, as kubectl takes them: it is changed where it is, a new one goes into the first that exists; ~/.kube/config if empty"`
+	OverrideName  Title   `for:"all" envconfig:"OVERRIDE_CONTEXT" flag:"context" desc:"name of the kubeconfig context; PROJECT_PREFIX if empty"`
 	KeepContext   Bool    `envconfig:"SECONDARY_KUBECONFIG" flag:"keep-current-context" default:"false" desc:"do not make the cluster kubectl's current context"`
-	InitTimeout   Seconds `envconfig:"KUBE_CLUSTER_INITIALIZATION_TIMEOUT" flag:"initialization-timeout" default:"900" desc:"how long the API may take to answer for the first time"`
+	InitTimeout   Seconds `group:"How long" for:"up,repair" envconfig:"KUBE_CLUSTER_INITIALIZATION_TIMEOUT" flag:"initialization-timeout" default:"900" desc:"how long the API may take to answer for the first time"`
 	GroupTimeout  Seconds `envconfig:"MIG_WAIT_UNTIL_STABLE_TIMEOUT" flag:"group-timeout" default:"1800" desc:"how long a pool's machines may take to be there and Ready"`
 	ReadyGrace    Seconds `envconfig:"CLUSTER_READY_ADDITIONAL_TIME_SECONDS" flag:"ready-additional-time" default:"30" desc:"how much longer to wait for nodes that may be missing (ALLOWED_NOTREADY_NODES)"`
-	DrainTimeout  Seconds `envconfig:"HAKUBE_DRAIN_TIMEOUT" flag:"drain-timeout" default:"300" desc:"how long pods may take to leave nodes that go, disruption budgets and all; then the nodes go anyway"`
-	AllowNotReady Count   `envconfig:"ALLOWED_NOTREADY_NODES" flag:"allowed-notready-nodes" default:"0" desc:"nodes that may be missing for the cluster to be valid"`
+	DrainTimeout  Seconds `for:"up,down" envconfig:"HAKUBE_DRAIN_TIMEOUT" flag:"drain-timeout" default:"300" desc:"how long pods may take to leave nodes that go, disruption budgets and all; then the nodes go anyway"`
+	AllowNotReady Count   `for:"up,status,validate" envconfig:"ALLOWED_NOTREADY_NODES" flag:"allowed-notready-nodes" default:"0" desc:"nodes that may be missing for the cluster to be valid"`
 
-	Sweep     Bool `envconfig:"HAKUBE_SWEEP" flag:"sweep" default:"false" desc:"down of the whole cluster: also remove what its Services and volumes left behind, disks and the data on them included"`
-	BreakLock Bool `envconfig:"HAKUBE_BREAK_LOCK" flag:"break-lock" default:"false" desc:"up, down: take over from a run that is changing the cluster now, instead of waiting for it"`
-	Yes       Bool `envconfig:"KUBERNETES_SKIP_CONFIRM" flag:"yes" default:"false" desc:"down, repair --from-survivor: do not ask for the cluster's name. Without a terminal a down of every zone needs it"`
+	Sweep     Bool `group:"In the way" for:"down" envconfig:"HAKUBE_SWEEP" flag:"sweep" default:"false" desc:"down of the whole cluster: also remove what its Services and volumes left behind, disks and the data on them included"`
+	BreakLock Bool `for:"up,down,repair" envconfig:"HAKUBE_BREAK_LOCK" flag:"break-lock" default:"false" desc:"up, down: take over from a run that is changing the cluster now, instead of waiting for it"`
+	Yes       Bool `for:"down,repair" envconfig:"KUBERNETES_SKIP_CONFIRM" flag:"yes" default:"false" desc:"down, repair --from-survivor: do not ask for the cluster's name. Without a terminal a down of every zone needs it"`
 
 	given given // which of them somebody set; all others are as what is there, or the default where nothing is
 }

@@ -132,7 +132,7 @@ func slip(name, value string, names []string, set map[string]bool) string {
 	mine := folded(name)
 	for _, n := range names {
 		other := folded(n)
-		if len(mine)-len(other) > 1 || len(other)-len(mine) > 1 || distance(mine, other) > 1 {
+		if len(mine)-len(other) > 1 || len(other)-len(mine) > 1 || Distance(mine, other) > 1 {
 			continue
 		}
 		if common(n, value) || set[n] && (n == "PROJECT" || n == "KUBECONFIG") {

@@ -271,7 +271,7 @@ func (d *Seconds) Decode(s string) error {
 	}
 	v, err := time.ParseDuration(s)
 	if err != nil || v <= 0 || v > longestWait {
-		return fmt.Errorf("not a number of seconds above zero, of a week at most")
+		return fmt.Errorf("not a time: a number of seconds, such as 900, or one with a unit, such as 15m; above zero, a week at most")
 	}
 	*d = Seconds(v)
 	return nil

@@ -27,12 +27,18 @@ func newApp(u *ui) *cli.App {
 		},
 		CommandNotFound: func(*cli.Context, string) {}, // the action says it
 		Action: func(c *cli.Context) error {
-			if c.Args().Present() {
+			switch {
+			case c.Args().Present():
 				return unknownCommand(c)
+			case c.Bool("version"):
+				return printVersion(u, false)
 			}
 			return cli.ShowAppHelp(c)
 		},
-		Flags:           []cli.Flag{cli.HelpFlag}, // left out by the library beside a help command of our own
+		Flags: []cli.Flag{
+			cli.HelpFlag, // left out by the library beside a help command of our own
+			&cli.BoolFlag{Name: "version", Usage: "print the version"},
+		},
 		OnUsageError:    usage,
 		ExitErrHandler:  func(*cli.Context, error) {},
 		HideHelpCommand: true,
@@ -41,13 +47,6 @@ func newApp(u *ui) *cli.App {
 		ErrWriter:       u.err,
 		Reader:          u.in,
 	}
-}
-
-// usage keeps the library from printing the whole help under a wrong flag.
-func usage(_ *cli.Context, err error, _ bool) error { return usageError{err} }
-
-func unknownCommand(c *cli.Context) error {
-	return usageError{fmt.Errorf("no command %q; \"hakube --help\" lists them", c.Args().First())}
 }
 
 // noArguments refuses words behind a command that takes none.
@@ -64,7 +63,7 @@ func settingFlags() []cli.Flag {
 	flags := []cli.Flag{jsonFlag("print progress and result as JSON")}
 	for _, v := range cluster.Variables() {
 		flags = append(flags, &cli.GenericFlag{
-			Name: v.Flag, Usage: v.Name, Value: &settingValue{boolean: v.Bool}, Category: "Settings (hakube help env):",
+			Name: v.Flag, Value: &settingValue{boolean: v.Bool},
 		})
 	}
 	return flags

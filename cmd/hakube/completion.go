@@ -1,53 +1,75 @@
 package main
 
 import (
+	"context"
 	"fmt"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/urfave/cli/v2"
+
+	"hakube/cluster"
+	"hakube/gce"
+	"hakube/gce/emulator"
+	"hakube/gce/local"
 )
 
-// completionCommand prints a script for the shell; what can come next is
-// written into it, so that completing starts no process.
+// completionCommand prints a script for the shell. What can come next is written
+// into it, so that completing starts no process; only for the names of masters
+// it asks this program, which asks nobody but an embedded GCE that runs.
 func completionCommand(u *ui) *cli.Command {
 	return &cli.Command{
-		Name:      "completion",
-		Usage:     "print shell completion: eval \"$(hakube completion bash)\"",
-		ArgsUsage: "bash|zsh|fish",
+		Name:         "completion",
+		Usage:        "print shell completion: eval \"$(hakube completion bash)\"",
+		ArgsUsage:    "bash|zsh|fish",
+		OnUsageError: usage,
 		Action: func(c *cli.Context) error {
-			shells := map[string]func([]*cli.Command) string{"bash": bashCompletion, "zsh": zshCompletion, "fish": fishCompletion}
-			script, ok := shells[c.Args().First()]
+			shells := map[string]func(completion) string{"bash": bashCompletion, "zsh": zshCompletion, "fish": fishCompletion}
+			shell := c.Args().First()
+			if shell == mastersWord {
+				u.printf("%s\n", strings.Join(masters(c.Context), "\n"))
+				return nil
+			}
+			script, ok := shells[shell]
 			if !ok || c.NArg() != 1 {
 				return usageError{fmt.Errorf("completion takes one of bash, zsh, fish")}
 			}
-			u.printf("%s", script(c.App.Commands))
+			u.printf("%s", script(completionOf(c.App)))
 			return nil
 		},
 	}
 }
 
-// words are what may follow a command: its subcommands and flags.
-func words(c *cli.Command) []string {
-	var list []string
-	for _, sub := range c.Subcommands {
-		list = append(list, sub.Name)
-	}
-	if c.Name == "completion" {
-		list = append(list, "bash", "zsh", "fish")
-	}
-	if c.Name == "help" {
-		list = append(list, "env")
-	}
-	for _, f := range c.Flags {
-		list = append(list, "--"+f.Names()[0])
-	}
-	return list
+// What stands for values that a script cannot hold.
+const (
+	mastersWord = "masters" // also the argument by which a script asks for them
+	fileWord    = "FILE"
+)
+
+// A completion is what a shell has to know.
+type completion struct {
+	paths []completed
+	flags []flagValues // by name
+}
+
+// completed is what may follow a command.
+type completed struct {
+	path  string
+	words []string // commands, arguments, and flags with --
+}
+
+type flagValues struct {
+	name   string
+	takes  bool     // a value that may be the next word
+	text   string   // what it means
+	values []string // [mastersWord] or [fileWord] alone stand for others
 }
 
 // eachCommand visits commands and their subcommands with their full names.
 func eachCommand(list []*cli.Command, before string, visit func(path string, c *cli.Command)) {
 	for _, c := range list {
-		if c.Hidden {
+		if c.Hidden || before != "" && c.Name == "help" { // the library gives one to each
 			continue
 		}
 		path := strings.TrimSpace(before + " " + c.Name)
@@ -56,83 +78,100 @@ func eachCommand(list []*cli.Command, before string, visit func(path string, c *
 	}
 }
 
-func names(list []*cli.Command) string {
-	var n []string
-	eachCommand(list, "", func(path string, c *cli.Command) {
-		if !strings.Contains(path, " ") {
-			n = append(n, path)
+// arguments are the words that some commands take.
+func arguments(path string, commands []*cli.Command) []string {
+	switch path {
+	case "completion":
+		return []string{"bash", "zsh", "fish"}
+	case "help":
+		return append([]string{"env", "man"}, visible(commands)...)
+	case "repair":
+		return []string{mastersWord}
+	}
+	return nil
+}
+
+func completionOf(app *cli.App) completion {
+	c := completion{paths: []completed{{"", append(visible(app.Commands), "--help", "--version")}}}
+	seen := map[string]bool{}
+	add := func(f flagValues) {
+		if !seen[f.name] {
+			seen[f.name] = true
+			c.flags = append(c.flags, f)
 		}
-	})
-	return strings.Join(n, " ")
-}
-
-// cases are the lines of a shell's case statement over the words so far.
-func cases(list []*cli.Command) string {
-	var b strings.Builder
-	eachCommand(list, "", func(path string, c *cli.Command) {
-		fmt.Fprintf(&b, "    '%s') next='%s' ;;\n", path, strings.Join(words(c), " "))
-	})
-	return b.String()
-}
-
-const bashScript = `# bash completion for hakube
-_hakube() {
-  local path='' word next='%s'
-  for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
-    case "$word" in -*) ;; *) path="${path:+$path }$word" ;; esac
-  done
-  case "$path" in
-    '') ;;
-%s    *) next='' ;;
-  esac
-  mapfile -t COMPREPLY < <(compgen -W "$next" -- "${COMP_WORDS[COMP_CWORD]}")
-}
-complete -o default -F _hakube hakube
-`
-
-func bashCompletion(list []*cli.Command) string {
-	return fmt.Sprintf(bashScript, names(list), cases(list))
-}
-
-const zshScript = `#compdef hakube
-_hakube() {
-  local joined='' word next='%s'
-  for word in "${(@)words[2,CURRENT-1]}"; do
-    case "$word" in -*) ;; *) joined="${joined:+$joined }$word" ;; esac
-  done
-  case "$joined" in
-    '') ;;
-%s    *) next='' ;;
-  esac
-  compadd -- ${=next}
-}
-compdef _hakube hakube
-`
-
-func zshCompletion(list []*cli.Command) string {
-	return fmt.Sprintf(zshScript, names(list), cases(list))
-}
-
-func fishCompletion(list []*cli.Command) string {
-	var b strings.Builder
-	b.WriteString("# fish completion for hakube\ncomplete -c hakube -f\n")
-	fmt.Fprintf(&b, "complete -c hakube -n __fish_use_subcommand -a '%s'\n", names(list))
-	eachCommand(list, "", func(path string, c *cli.Command) {
-		condition := "__fish_seen_subcommand_from " + c.Name
-		if parent, _, sub := strings.Cut(path, " "); sub {
-			condition = "__fish_seen_subcommand_from " + parent + "; and " + condition
-		}
-		var plain []string
-		for _, w := range words(c) {
-			if flag, ok := strings.CutPrefix(w, "--"); ok {
-				fmt.Fprintf(&b, "complete -c hakube -n '%s' -l %s\n", condition, flag)
-			} else {
-				plain = append(plain, w)
+	}
+	eachCommand(app.Commands, "", func(path string, cmd *cli.Command) {
+		words := append(visible(slices.DeleteFunc(slices.Clone(cmd.Subcommands), func(s *cli.Command) bool { return s.Name == "help" })), arguments(path, app.Commands)...)
+		for _, g := range pageOf(path, cmd).groups {
+			for _, f := range g.flags {
+				name, _, _ := strings.Cut(strings.TrimPrefix(f.name, "--"), "=")
+				name = strings.TrimSuffix(name, "[")
+				words = append(words, "--"+name)
+				add(flagValues{name: name, takes: strings.Contains(f.name, "=") && !strings.Contains(f.name, "["), text: f.text, values: valuesOf(name)})
 			}
 		}
-		if len(plain) > 0 {
-			fmt.Fprintf(&b, "complete -c hakube -n '%s' -a '%s'\n", condition, strings.Join(plain, " "))
-		}
+		c.paths = append(c.paths, completed{path, words})
 	})
-	return b.String()
+	return c
+}
+
+// valuesOf are those worth offering.
+func valuesOf(flag string) []string {
+	switch flag {
+	case "replica-name", "from-survivor":
+		return []string{mastersWord}
+	case "zone":
+		return emulator.Zones()
+	}
+	if own, ok := ownFlags[flag]; ok {
+		return own.values
+	}
+	for _, v := range cluster.Variables() {
+		switch {
+		case v.Flag == flag && v.File:
+			return []string{fileWord}
+		case v.Flag == flag:
+			return v.Values
+		}
+	}
+	return nil
+}
+
+// masters are the names of the cluster's masters as far as that is known at
+// once: those on an embedded GCE that runs; else the first-born's.
+func masters(ctx context.Context) []string {
+	s, _, err := cluster.Load(cluster.StatusVerb, nil, func(cluster.Provider) string { return local.Project })
+	first := cluster.NamesOf(&s).Master()
+	if err != nil || s.Provider != cluster.Local {
+		return []string{first}
+	}
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	dir, err := local.Dir()
+	if err != nil {
+		return []string{first}
+	}
+	at, err := local.Ask(ctx, dir)
+	if err != nil || !at.Running {
+		return []string{first}
+	}
+	e := &embedded{dir: dir}
+	if err := e.at(at.Endpoint); err != nil {
+		return []string{first}
+	}
+	client, err := gce.New(ctx, gce.Options{Project: string(s.Project), Endpoint: at.Endpoint, HTTPClient: e.client(), UserAgent: "hakube/" + version})
+	if err != nil {
+		return []string{first}
+	}
+	list, err := client.AggregatedInstances(ctx)
+	if err != nil {
+		return []string{first}
+	}
+	var found []string
+	for _, i := range list {
+		if slices.Contains(i.GetTags().GetItems(), cluster.NamesOf(&s).MasterTag()) {
+			found = append(found, i.GetName())
+		}
+	}
+	return found
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -28,7 +29,7 @@ func localCommand(u *ui) *cli.Command {
 		Usage: "the embedded GCE: a Compute Engine on this machine",
 		Action: func(c *cli.Context) error {
 			if c.Args().Present() {
-				return usageError{fmt.Errorf("no command %q; \"hakube local --help\" lists them", "local "+c.Args().First())}
+				return unknownCommand(c)
 			}
 			return cli.ShowSubcommandHelp(c)
 		},
@@ -75,9 +76,8 @@ func localCommand(u *ui) *cli.Command {
 			},
 			{
 				Name: "kubectl", Usage: "print the path of a kubectl of the clusters' version", OnUsageError: usage,
-				Action: inDir(func(c *cli.Context, _ string) error {
-					return prepare(c.Context, u, func(m *mirror.Mirror) { u.printf("%s\n", m.Kubectl()) })
-				}),
+				Flags:  []cli.Flag{&cli.BoolFlag{Name: "build", Usage: "make it if there is none, with all that real machines fetch: about 15 minutes, as root on Linux"}},
+				Action: inDir(func(c *cli.Context, _ string) error { return localKubectl(c, u) }),
 			},
 			{
 				Name: "serve", Usage: "be the daemon, in the foreground", Hidden: true, OnUsageError: usage,
@@ -283,6 +283,23 @@ func localStatus(c *cli.Context, u *ui, dir string) error {
 	for _, k := range slices.Sorted(maps.Keys(s.Objects)) {
 		u.printf("%6d %s\n", s.Objects[k], k)
 	}
+	return nil
+}
+
+// localKubectl prints the path of what the cache has; whoever only wants to know
+// where it is does not wait for a build.
+func localKubectl(c *cli.Context, u *ui) error {
+	if c.Bool("build") {
+		return prepare(c.Context, u, func(m *mirror.Mirror) { u.printf("%s\n", m.Kubectl()) })
+	}
+	path, err := local.Kubectl(c.Context)
+	if err != nil {
+		return err
+	}
+	if path == "" {
+		return withHint(errors.New("there is no kubectl in the cache yet"), "make it, about 15 minutes, as root on Linux: hakube local kubectl --build")
+	}
+	u.printf("%s\n", path)
 	return nil
 }
 

@@ -27,7 +27,7 @@ func planCommand(u *ui) *cli.Command {
 		OnUsageError: usage,
 		Action: func(c *cli.Context) error {
 			if c.Args().Present() {
-				return usageError{fmt.Errorf("no plan for %q; there are up and down", c.Args().First())}
+				return unknownCommand(c)
 			}
 			return cli.ShowSubcommandHelp(c)
 		},

@@ -163,7 +163,7 @@ func shellEnv(t *testing.T, home string) []string {
 		if _, err := os.Stat(cache); err != nil || runtime.GOOS != "linux" || os.Geteuid() != 0 {
 			t.Skip("kubectl is not installed, and there is no cache to take it from")
 		}
-		command := exec.Command(exe, "local", "kubectl")
+		command := exec.Command(exe, "local", "kubectl", "--build")
 		command.Env = env
 		path, err := command.Output()
 		if err != nil {

@@ -24,7 +24,7 @@ func TestReadmeSettings(t *testing.T) {
 	if !ok || !ok2 {
 		t.Fatalf("README.md has not the two lines around the settings")
 	}
-	want := "\n" + reference() + "\n"
+	want := "\n" + markdown() + "\n"
 	if table == want {
 		return
 	}

@@ -2,8 +2,8 @@ package main
 
 import (
 	"errors"
-	"fmt"
 	"strings"
+	"time"
 
 	"github.com/urfave/cli/v2"
 
@@ -17,15 +17,12 @@ func validateCommand(u *ui) *cli.Command {
 		Description: "The API at its address and every master's own, all masters and nodes, both etcd rings member by\n" +
 			"member, the balancer's backends, CoreDNS, and that no work is unfinished. What could not be\n" +
 			"asked is not valid. Changes nothing, and needs no zone.\n\n" + exitHelp,
-		Flags: append(settingFlags(), &cli.DurationFlag{
-			Name: "wait", DefaultText: "0", Usage: "look again until the cluster is valid, for as long as this (5m, 90s)",
+		Flags: append(settingFlags(), &cli.GenericFlag{
+			Name: "wait", Value: new(waitValue), Usage: "look again until the cluster is valid, for as long as this: 90, 5m (default: 0)",
 		}),
 		OnUsageError: usage,
 		Action: onCluster(u, cluster.StatusVerb, looking, func(c *cli.Context, s cluster.Settings, cl *cluster.Cluster) error {
-			wait := c.Duration("wait")
-			if wait < 0 {
-				return usageError{fmt.Errorf("--wait=%s: not below zero", wait)}
-			}
+			wait := time.Duration(*c.Generic("wait").(*waitValue))
 			v, err := cl.ValidateWithin(c.Context, wait, u.notYet())
 			if err != nil {
 				return err
@@ -46,6 +43,22 @@ func validateCommand(u *ui) *cli.Command {
 		}),
 	}
 }
+
+// waitValue is a time limit as settings take it, or none.
+type waitValue time.Duration
+
+func (v *waitValue) Set(s string) error {
+	if s == "0" || s == "0s" {
+		*v = 0
+		return nil
+	}
+	var limit cluster.Seconds
+	err := limit.Decode(s)
+	*v = waitValue(limit)
+	return err
+}
+
+func (v *waitValue) String() string { return time.Duration(*v).String() }
 
 // notYet says what is waited for, when it has changed.
 func (u *ui) notYet() func(*cluster.Validity, error) {

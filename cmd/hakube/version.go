@@ -51,18 +51,22 @@ func versionCommand(u *ui) *cli.Command {
 			if err := noArguments(c); err != nil {
 				return err
 			}
-			if c.Bool("json") {
-				return u.object(map[string]string{
-					"hakube": version, "revision": commit, "kubernetes": cluster.DefaultKubeVersion,
-					"go": runtime.Version(), "platform": runtime.GOOS + "/" + runtime.GOARCH,
-				})
-			}
-			from := ""
-			if len(commit) > 12 && !strings.Contains(version, commit[:7]) {
-				from = "commit " + commit[:12] + ", "
-			}
-			u.printf("hakube %s (%sKubernetes %s, %s, %s/%s)\n", version, from, cluster.DefaultKubeVersion, runtime.Version(), runtime.GOOS, runtime.GOARCH)
-			return nil
+			return printVersion(u, c.Bool("json"))
 		},
 	}
+}
+
+func printVersion(u *ui, asJSON bool) error {
+	if asJSON {
+		return u.object(map[string]string{
+			"hakube": version, "revision": commit, "kubernetes": cluster.DefaultKubeVersion,
+			"go": runtime.Version(), "platform": runtime.GOOS + "/" + runtime.GOARCH,
+		})
+	}
+	from := ""
+	if len(commit) > 12 && !strings.Contains(version, commit[:7]) {
+		from = "commit " + commit[:12] + ", "
+	}
+	u.printf("hakube %s (%sKubernetes %s, %s, %s/%s)\n", version, from, cluster.DefaultKubeVersion, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	return nil
 }

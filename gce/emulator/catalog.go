@@ -132,3 +132,13 @@ func (c *call) places(prefix string, doc func(project, name string) obj) (out []
 	}
 	return out
 }
+
+// Zones are the names of all zones.
+func Zones() (names []string) {
+	for _, s := range scopes() {
+		if zone, ok := strings.CutPrefix(s, "zones/"); ok {
+			names = append(names, zone)
+		}
+	}
+	return names
+}

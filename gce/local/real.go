@@ -86,6 +86,19 @@ func Prepare(ctx context.Context, say func(string)) (*mirror.Mirror, error) {
 	return mirror.Prepare(ctx, mirror.Options{Dir: cache, Progress: say})
 }
 
+// Kubectl is the path of a kubectl of the clusters' version in the cache, ""
+// when there is none yet.
+func Kubectl(ctx context.Context) (string, error) {
+	cache, err := mirror.CacheDir()
+	if err != nil {
+		return "", noHome("cache", err, "HAKUBE_CACHE_DIR")
+	}
+	if _, err := checkDir(cache, "HAKUBE_CACHE_DIR"); err != nil { // whoever asks runs it
+		return "", err
+	}
+	return mirror.CachedKubectl(ctx, mirror.Options{Dir: cache})
+}
+
 // NewReal makes the host of real machines with its state in dir.
 func NewReal(ctx context.Context, dir string, logger *slog.Logger) (_ *Host, err error) {
 	if err := mountable(dir, "HAKUBE_LOCAL_DIR"); err != nil {

@@ -113,6 +113,33 @@ func (m *Mirror) fill(ctx context.Context, s *store) error {
 	return m.findKubectl()
 }
 
+// CachedKubectl is the path of a kubectl of the clusters' version, "" when the
+// cache has none. Nothing is fetched or built.
+func CachedKubectl(ctx context.Context, o Options) (string, error) {
+	s, err := o.store()
+	if err != nil {
+		return "", err
+	}
+	m := &Mirror{}
+	for _, c := range components() {
+		built, err := c.built(ctx)
+		if err != nil {
+			return "", err
+		}
+		for _, a := range []artefact{c.official(s.transport), built} {
+			if s.cache.has(a) {
+				m.trees = append(m.trees, filepath.Join(s.cache.path(a), "tree"))
+			}
+		}
+	}
+	if err := m.findKubectl(); !errors.Is(err, errNoKubectl) {
+		return m.kubectl, err
+	}
+	return "", nil
+}
+
+var errNoKubectl = errors.New("preparing kubectl: it is in no tree")
+
 func (m *Mirror) findKubectl() error {
 	for _, tree := range m.trees {
 		m.kubectl = place(tree, k8s+"kubectl")
@@ -128,5 +155,5 @@ func (m *Mirror) findKubectl() error {
 		}
 		return nil
 	}
-	return errors.New("preparing kubectl: it is in no tree")
+	return errNoKubectl
 }

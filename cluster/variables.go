@@ -1,0 +1,65 @@
+package cluster
+
+import (
+	"reflect"
+	"slices"
+	"strings"
+)
+
+// A Variable is a row of the reference.
+type Variable struct {
+	Name, Flag, Default, Text string
+	Group                     string // the title it is under
+	Placeholder               string // what its value is, in one word: NUMBER
+	Values                    []string
+	Bool, File                bool
+
+	commands string
+}
+
+// For tells whether the variable matters to a command, such as up or status.
+func (v Variable) For(command string) bool {
+	if v.commands == "all" {
+		return true
+	}
+	list := v.commands
+	if list == "" {
+		list = string(Up)
+	}
+	return slices.Contains(strings.Split(list, ","), command)
+}
+
+// placeholders are what values are called, by type.
+var placeholders = map[reflect.Type]string{
+	reflect.TypeFor[Zone](): "ZONE", reflect.TypeFor[Project](): "PROJECT", reflect.TypeFor[Name](): "NAME", reflect.TypeFor[Count](): "NUMBER",
+	reflect.TypeFor[Prefix](): "RANGE", reflect.TypeFor[Addr](): "ADDRESS", reflect.TypeFor[Domain](): "DOMAIN", reflect.TypeFor[Size](): "SIZE",
+	reflect.TypeFor[Version](): "VERSION", reflect.TypeFor[URL](): "URL", reflect.TypeFor[Account](): "ACCOUNT", reflect.TypeFor[Path](): "FILE",
+	reflect.TypeFor[Title](): "NAME", reflect.TypeFor[Seconds](): "SECONDS", reflect.TypeFor[Scopes](): "SCOPES",
+}
+
+// values are all there are of a type that has only a few.
+var values = map[reflect.Type][]string{
+	reflect.TypeFor[Bool](): {"true", "false"}, reflect.TypeFor[Provider](): {string(GCE), string(Local)},
+	reflect.TypeFor[Balancing](): {string(OnReplicate), string(FromStart)}, reflect.TypeFor[Distribution](): {"debian"},
+}
+
+// Variables lists the settings in the order of the struct.
+func Variables() []Variable {
+	var list []Variable
+	group := ""
+	for _, f := range settingFields() {
+		if g := f.Tag.Get("group"); g != "" {
+			group = g
+		}
+		v := Variable{
+			Name: f.Tag.Get("envconfig"), Flag: f.Tag.Get("flag"), Default: f.Tag.Get("default"), Text: f.Tag.Get("desc"),
+			Group: group, Placeholder: placeholders[f.Type], Values: values[f.Type],
+			Bool: f.Type == reflect.TypeFor[Bool](), File: f.Type == reflect.TypeFor[Path](), commands: f.Tag.Get("for"),
+		}
+		if v.Placeholder == "" {
+			v.Placeholder = strings.Join(v.Values, "|")
+		}
+		list = append(list, v)
+	}
+	return list
+}
