@@ -29,7 +29,7 @@
 //     leftovers. step.go is what those for the cloud's objects share.
 //     kubefile.go reads the kubeconfig's files as kubectl does, kubewrite.go writes
 //     them, kubefit.go asks beforehand whether they can be; kubeowner.go tells
-//     whose an entry is.
+//     whose an entry is; kubectl.go opens the API as kubectl would.
 //   - for more than one master: survey.go asks all of them at once who is in
 //     the rings; member.go is a membership, learner to voter; controlplane.go
 //     the API server it comes with; balancer.go and traffic.go what is between

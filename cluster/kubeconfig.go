@@ -72,6 +72,9 @@ func (k kubeconfig) Observe(ctx context.Context) (plan.State, error) {
 	if _, err := client.Nodes().List(ctx, metav1.ListOptions{Limit: 1}); err != nil {
 		return plan.State{Is: plan.Partial, Why: "the entry does not open the API: " + plainly443(err)}, nil
 	}
+	if why := k.asKubectl(ctx); why != "" {
+		return plan.State{Is: plan.Partial, Why: why}, nil
+	}
 	k.mu.Lock()
 	k.opened = true
 	k.mu.Unlock()

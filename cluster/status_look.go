@@ -28,6 +28,7 @@ type sight struct {
 	masters []seenMaster
 	rings   *survey
 	silent  string // why the API is not ready at its address, "" if it is
+	kubectl string // why kubectl does not open the API with this operator's kubeconfig, once that was tried
 
 	wantsNodes bool            // the settings want a pool
 	nodes      nodeList        // of the whole cluster

@@ -36,14 +36,18 @@ func (e Invalid) Error() string {
 // thousand it is not that any more.
 const maxBehind = 1000
 
-// Validate looks and judges: the API at its address and each master's own, the
-// masters and all pools by their Nodes, both rings member by member, the address
+// Validate looks and judges: the API at its address, as kubectl finds it with
+// this operator's kubeconfig, and each master's own, the masters and all pools by their Nodes, both rings member by member, the address
 // and the balancer, CoreDNS, and that nothing is unfinished. What could not be
 // asked is not valid. It changes nothing; an error is one of Status.
 func (c *Cluster) Validate(ctx context.Context) (*Validity, error) {
-	s, err := c.sight(ctx)
+	r := c.run(StatusVerb)
+	s, err := r.sight(ctx)
 	if err != nil {
 		return nil, err
+	}
+	if s.silent == "" {
+		s.kubectl = r.asKubectl(ctx)
 	}
 	problems := s.problems(int(c.settings.AllowNotReady))
 	return &Validity{Valid: len(problems) == 0, Problems: problems, Status: s.status()}, nil
@@ -78,6 +82,9 @@ func (s *sight) problems(allowed int) []Problem {
 	say := func(format string, a ...any) { list = append(list, Problem{Why: fmt.Sprintf(format, a...)}) }
 	if s.silent != "" {
 		say("API at %s: %s", or(s.held.ip, "no address"), s.silent)
+	}
+	if s.kubectl != "" {
+		list = append(list, Problem{Why: s.kubectl, Command: s.create()})
 	}
 	for _, m := range s.masters {
 		if x := s.master(m); x.State != StateReady {
