@@ -96,14 +96,31 @@ func makeKey(path string) error {
 	if err != nil {
 		return err
 	}
-	if err := os.Remove(path + ".pub"); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err // of a key that is gone
+	if err := alone(path); err != nil {
+		return err
 	}
 	err = place(path, pem.EncodeToMemory(block), 0o600)
 	if errors.Is(err, fs.ErrExist) {
 		return nil // another process was quicker; its key is as good
 	}
 	return err
+}
+
+// alone refuses a public half whose private half is not there: it may be in an
+// agent, on a token or on a disk that is not mounted, and is not ours to replace.
+func alone(path string) error {
+	for _, half := range []string{path + ".pub", path} {
+		if _, err := os.Lstat(half); errors.Is(err, fs.ErrNotExist) {
+			continue
+		} else if err != nil {
+			return err
+		}
+		if _, err := os.Stat(path); err == nil {
+			return nil // another process was quicker
+		}
+		return &KeyError{path, fmt.Errorf("it is not there, but %s is", half), fmt.Sprintf("bring it back, or move that away: mv %s %s.old", half, half)}
+	}
+	return nil
 }
 
 // keyComment ends public keys and ssh-keys lines, for people.

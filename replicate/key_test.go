@@ -84,6 +84,32 @@ func TestKey(t *testing.T) {
 	}
 }
 
+// A public half, or a link, whose private key is elsewhere is somebody's.
+func TestKeyKeepsAHalf(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "key")
+	if err := os.WriteFile(path+".pub", []byte("ssh-rsa AAAA me"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	wantHint(t, path, "key.pub is", "mv "+path+".pub "+path+".pub.old")
+	if b, err := os.ReadFile(path + ".pub"); err != nil || string(b) != "ssh-rsa AAAA me" {
+		t.Errorf("it is %q now, %v", b, err)
+	}
+	if err := errors.Join(os.Rename(path+".pub", path+".pub.old"), os.Symlink(filepath.Join(dir, "not", "mounted"), path)); err != nil {
+		t.Fatal(err)
+	}
+	wantHint(t, path, "key is", "mv "+path+" "+path+".old")
+	if to, err := os.Readlink(path); err != nil || to != filepath.Join(dir, "not", "mounted") {
+		t.Errorf("the link leads to %q, %v", to, err)
+	}
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := LoadKey(path, true); err != nil {
+		t.Errorf("after the cure: %v", err)
+	}
+}
+
 func wantHint(t *testing.T, path, text, hint string) {
 	t.Helper()
 	_, err := LoadKey(path, true)

@@ -32,6 +32,11 @@ func cacheDir() (string, error) {
 	if err != nil {
 		return "", noHome("cache", err, "HAKUBE_CACHE_DIR")
 	}
+	if os.Getenv("HAKUBE_CACHE_DIR") != "" { // the default is ours by its name
+		if err := judgeCache(dir); err != nil {
+			return "", err
+		}
+	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return "", &placeError{fmt.Sprintf("making the cache: %v", err), "HAKUBE_CACHE_DIR", "HAKUBE_CACHE_DIR names another"}
 	}

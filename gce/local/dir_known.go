@@ -129,3 +129,29 @@ func Usable(dir string) error {
 	_, err := judgeDir(dir)
 	return err
 }
+
+// ofCache are the names in a cache.
+var ofCache = []string{"image", "mirror"}
+
+// judgeCache refuses a directory of somebody's as cache: old versions of what is
+// in one are removed.
+func judgeCache(dir string) error {
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return &placeError{fmt.Sprintf("looking at the cache: %v", err), "HAKUBE_CACHE_DIR", "HAKUBE_CACHE_DIR names another"}
+	}
+	var foreign []string
+	for _, e := range entries {
+		if !slices.Contains(ofFileSystem, e.Name()) && !slices.Contains(ofCache, e.Name()) {
+			foreign = append(foreign, e.Name())
+		}
+	}
+	if len(foreign) == 0 {
+		return nil
+	}
+	return &dirError{dir, fmt.Sprintf("as its cache it holds what is not the embedded GCE's: %s", few(foreign)),
+		"choose a directory that is empty or not there yet: export HAKUBE_CACHE_DIR=DIRECTORY"}
+}

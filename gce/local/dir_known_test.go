@@ -264,3 +264,28 @@ func TestSameAddress(t *testing.T) {
 		}
 	}
 }
+
+// TestSomebodysCache: old versions are removed from a cache, so it must be one.
+func TestSomebodysCache(t *testing.T) {
+	for name, c := range map[string]struct {
+		files map[string]string
+		good  bool
+	}{
+		"none": {nil, true}, "empty": {map[string]string{"lost+found/": ""}, true},
+		"one":    {map[string]string{"image/0123456789abcdef/rootfs/": "", "mirror/etcd-0123456789abcdef/": ""}, true},
+		"papers": {map[string]string{"thesis": "x"}, false}, "papers beside": {map[string]string{"image/": "", "thesis": "x"}, false},
+	} {
+		dir := filepath.Join(t.TempDir(), "cache")
+		fill(t, dir, c.files)
+		before := namesIn(t, dir)
+		t.Setenv("HAKUBE_CACHE_DIR", dir)
+		_, err := cacheDir()
+		var e *dirError
+		if c.good != (err == nil) || err != nil && (!errors.As(err, &e) || !strings.Contains(e.Hint(), "export HAKUBE_CACHE_DIR=")) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if now := namesIn(t, dir); !slices.Equal(before, now) {
+			t.Errorf("%s: it holds %q now", name, now)
+		}
+	}
+}
