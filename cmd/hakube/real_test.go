@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"hakube/gce/local"
 )
 
 // nodeCount is how many nodes the walkthrough's cluster has beside its master.
@@ -28,6 +30,7 @@ func TestReal(t *testing.T) {
 		{"again", (*walk).again},
 		{"use", (*walk).use},
 		{"metadata is closed to pods", (*walk).metadataIsClosed},
+		{"pods get no more of the host", (*walk).podsBehindWalls},
 		{"firewall", (*walk).firewall},
 		{"no private key leaves the master", (*walk).noPrivateKeys},
 		{"stop and start the master", (*walk).stopAndStart},
@@ -48,7 +51,9 @@ func TestReal(t *testing.T) {
 
 // create makes the cluster and remembers what it is made of.
 func (w *walk) create(t *testing.T) {
-	w.ok(t, "local", "start", "--machines=real")
+	if started := w.ok(t, "local", "start", "--machines=real"); strings.Count(started.stderr, local.NoBoundary) != 1 {
+		t.Errorf("start does not say once what real machines are no boundary to:\n%s", started.stderr)
+	}
 	begin := time.Now()
 	up := w.ok(t, "up")
 	t.Logf("up took %s:\n%s%s", time.Since(begin).Round(100*time.Millisecond), up.stderr, up.stdout)

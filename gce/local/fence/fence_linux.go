@@ -27,6 +27,41 @@ func root() (string, error) {
 	return "", errNoGroups
 }
 
+// Able says whether this host can have a fence at all.
+func Able() error {
+	if _, err := root(); err != nil {
+		return err
+	}
+	for _, p := range programs(nil) {
+		loaded, err := p.load()
+		if err != nil {
+			return fmt.Errorf("%s: %w", p.kind, err)
+		}
+		if err := loaded.Close(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// A program is one half of the fence.
+type program struct {
+	kind   ebpf.ProgramType
+	attach ebpf.AttachType
+	code   asm.Instructions
+}
+
+func programs(own []Device) []program {
+	return []program{
+		{ebpf.CGroupDevice, ebpf.AttachCGroupDevice, deviceProgram(own)},
+		{ebpf.CGroupSysctl, ebpf.AttachCGroupSysctl, sysctlProgram()},
+	}
+}
+
+func (p program) load() (*ebpf.Program, error) {
+	return ebpf.NewProgram(&ebpf.ProgramSpec{Name: "hakube", Type: p.kind, AttachType: p.attach, Instructions: p.code, License: "Apache-2.0"})
+}
+
 // Enclose makes the control group and fences in whatever will run in it or
 // below. The devices are the machine's own, beside those every machine has.
 func Enclose(group string, own []Device) error {
@@ -50,28 +85,21 @@ func enclose(group string, own []Device) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, dir.Close()) }()
-	for _, p := range []struct {
-		kind   ebpf.ProgramType
-		attach ebpf.AttachType
-		code   asm.Instructions
-	}{
-		{ebpf.CGroupDevice, ebpf.AttachCGroupDevice, deviceProgram(own)},
-		{ebpf.CGroupSysctl, ebpf.AttachCGroupSysctl, sysctlProgram()},
-	} {
-		if err := attach(int(dir.Fd()), p.kind, p.attach, p.code); err != nil {
+	for _, p := range programs(own) {
+		if err := p.attachTo(int(dir.Fd())); err != nil {
 			return fmt.Errorf("%s: %w", p.kind, err)
 		}
 	}
 	return nil
 }
 
-// attach leaves the program to the control group: it goes when that goes.
-func attach(group int, kind ebpf.ProgramType, at ebpf.AttachType, code asm.Instructions) (err error) {
-	program, err := ebpf.NewProgram(&ebpf.ProgramSpec{Name: "hakube", Type: kind, AttachType: at, Instructions: code, License: "Apache-2.0"})
+// attachTo leaves the program to the control group: it goes when that goes.
+func (p program) attachTo(group int) (err error) {
+	loaded, err := p.load()
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, program.Close()) }()
+	defer func() { err = errors.Join(err, loaded.Close()) }()
 	// Multi: programs that container runtimes put below are asked as well, and cannot take this one's place.
-	return link.RawAttachProgram(link.RawAttachProgramOptions{Target: group, Program: program, Attach: at, Flags: unix.BPF_F_ALLOW_MULTI})
+	return link.RawAttachProgram(link.RawAttachProgramOptions{Target: group, Program: loaded, Attach: p.attach, Flags: unix.BPF_F_ALLOW_MULTI})
 }

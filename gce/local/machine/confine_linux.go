@@ -55,10 +55,10 @@ var capabilityNames = strings.Fields(`CHOWN DAC_OVERRIDE DAC_READ_SEARCH FOWNER 
 	AUDIT_WRITE AUDIT_CONTROL SETFCAP MAC_OVERRIDE MAC_ADMIN SYSLOG WAKE_ALARM BLOCK_SUSPEND AUDIT_READ
 	PERFMON BPF CHECKPOINT_RESTORE`)
 
-// What of /proc and /sys a machine does not see, or does not change, where it
-// finds them. It may mount others, see doc.go.
+// What of /proc a machine does not see, or does not change, where it finds it.
+// It may mount another, see doc.go.
 var (
-	maskedPaths   = []string{"/proc/sysrq-trigger", "/proc/kcore", "/proc/kmsg", "/proc/keys", "/proc/timer_list", "/sys/firmware", "/sys/kernel/debug"}
+	maskedPaths   = []string{"/proc/sysrq-trigger", "/proc/kcore", "/proc/kmsg", "/proc/keys", "/proc/timer_list"}
 	readonlyPaths = []string{"/proc/irq", "/proc/bus", "/proc/fs", "/proc/acpi", "/proc/mtrr"}
 )
 

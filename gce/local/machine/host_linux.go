@@ -13,6 +13,7 @@ import (
 	runc "github.com/containerd/go-runc" // the OCI runtime, as containerd itself calls it
 
 	"hakube/gce/emulator"
+	"hakube/gce/local/fence"
 )
 
 // A Host runs machines. Its methods are those of emulator.Backend but for the
@@ -48,6 +49,11 @@ func New(o Options) (*Host, error) {
 	}
 	if _, err := exec.LookPath(runc.DefaultCommand); err != nil {
 		return nil, &Error{fmt.Errorf("looking for runc: %w", err), "apt-get install runc"}
+	}
+	if err := fence.Able(); err != nil {
+		return nil, &Error{fmt.Errorf("looking whether machines can be fenced in: %w", err),
+			"use a kernel with BPF programs for control groups (CONFIG_CGROUP_BPF, 5.2 or newer) and cgroup2 mounted, " +
+				"or use model machines: hakube local start --machines=model"}
 	}
 	for _, dir := range []string{disksDir(o.Dir), machinesDir(o.Dir), runcDir(o.Dir)} {
 		if err := os.MkdirAll(dir, 0o711); err != nil {

@@ -30,13 +30,18 @@ type device struct {
 // Some settings of the kernel are the host's, and a node ends or complains when
 // it cannot set them: kubelet the first six (its setupKernelTunables), the
 // startup script the others. It sets copies of its own; the kernel goes by the host's.
+//
+// A pod in a user namespace (hostUsers: false) may mount a /proc only where one
+// is that nothing lies on (mount_too_revealing of the kernel): so there is one
+// more, below an empty directory that covers it.
 const initScript = `mount --make-rshared / && mount -o remount,bind,ro /sys || exit
 for s in vm/overcommit_memory vm/panic_on_oom kernel/panic kernel/panic_on_oops kernel/keys/root_maxkeys kernel/keys/root_maxbytes \
 	fs/inotify/max_user_instances fs/inotify/max_user_watches; do
 	[ -e /proc/sys/$s ] || continue
-	copy=/run/hakube/sysctl/$s
+	copy=/run/kernel/$s
 	mkdir -p ${copy%/*} && cat /proc/sys/$s >$copy && mount --bind $copy /proc/sys/$s || exit
 done
+mkdir /run/kernel/proc && mount -t proc proc /run/kernel/proc && mount -t tmpfs -o ro,size=4k none /run/kernel || exit
 exec /sbin/init`
 
 // ociSpec describes the machine to runc. Every choice is one that systemd or
