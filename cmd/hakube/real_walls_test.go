@@ -26,11 +26,10 @@ func (w *walk) podsBehindWalls(t *testing.T) {
 	for name, script := range map[string]string{
 		"core_pattern":         "echo x >/proc/sys/kernel/core_pattern",
 		"a fresh core_pattern": "mkdir -p /fresh; mount -t proc p /fresh; echo x >/fresh/sys/kernel/core_pattern",
-		"that of the machine":  "chroot /proc/1/root sh -c 'echo x >/proc/sys/kernel/core_pattern'",
+		"that of the machine":  "chroot /proc/1/root bash -c 'echo x >/proc/sys/kernel/core_pattern'",
 		"memory":               "mknod /memory c 1 1; head -c 1 /memory",
 		"a disk":               "mknod /disk b 7 0; head -c 1 /disk",
 		"the log":              "echo x >/dev/kmsg",
-		"the clock":            "date -s @$(date +%s)",
 	} {
 		out, err := w.tryKubectl(t, "exec", "privileged", "--", "sh", "-ec", script)
 		if err == nil || !strings.Contains(strings.ToLower(err.Error()), "not permitted") {
