@@ -118,7 +118,7 @@ func unasked(ctx context.Context, dir string) (Status, error) {
 		return Status{}, fmt.Errorf("asking the embedded GCE whether it is there: %w", err)
 	}
 	resp.Body.Close()
-	if resp.StatusCode != http.StatusUnauthorized {
+	if resp.StatusCode != http.StatusUnauthorized && resp.StatusCode != http.StatusOK { // OK: of a hakube that had no tokens yet
 		return Status{}, fmt.Errorf("asking the embedded GCE whether it is there: %s", resp.Status)
 	}
 	return Status{Running: true, Endpoint: at.Endpoint, PID: at.PID}, nil
