@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
@@ -33,7 +32,15 @@ func served(t *testing.T, dial func(context.Context, string) (net.Conn, error)) 
 
 func serveIn(t *testing.T, dir string, dial func(context.Context, string) (net.Conn, error)) (at string) {
 	t.Helper()
-	ctx, stop := context.WithCancel(context.Background())
+	at, stop := start(t, dir, dial)
+	t.Cleanup(stop)
+	return at
+}
+
+// start serves until stop.
+func start(t *testing.T, dir string, dial func(context.Context, string) (net.Conn, error)) (at string, stop func()) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() {
 		o := Options{Machines: Model, Latency: "none", Listen: "127.0.0.1:0"}
@@ -41,20 +48,21 @@ func serveIn(t *testing.T, dir string, dial func(context.Context, string) (net.C
 			return &Host{Attach: func(*emulator.Server) {}, Halt: func(context.Context) error { return nil }, Dial: dial}, nil
 		}, slog.New(slog.DiscardHandler))
 	}()
-	t.Cleanup(func() {
-		stop()
+	stop = func() {
+		cancel()
 		if err := <-ended; err != nil {
 			t.Error(err)
 		}
-	})
+	}
 	var s Status
 	for begin := time.Now(); !s.Running; time.Sleep(10 * time.Millisecond) {
 		var err error
 		if s, err = Ask(t.Context(), dir); time.Since(begin) > 10*time.Second {
+			stop()
 			t.Fatalf("it does not start: %+v %v", s, err)
 		}
 	}
-	return s.Endpoint[len("http://"):]
+	return s.Endpoint[len("http://"):], stop
 }
 
 // A door is a way into the daemon, and what opens to its owner.
@@ -313,41 +321,4 @@ func must[T any](v T, err error) T {
 		panic(err)
 	}
 	return v
-}
-
-// TestTokenStays over stop and start, is its owner's only, and comes again when it
-// was damaged.
-func TestTokenStays(t *testing.T) {
-	dir := filepath.Join(t.TempDir(), "gce")
-	if err := ownDir(dir); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := Token(dir); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("before the first start: %v", err)
-	}
-	first, err := ensureToken(dir)
-	if err != nil || len(first) < 26 {
-		t.Fatalf("%q: %v", first, err)
-	}
-	if err := os.Chmod(TokenFile(dir), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	if again, err := ensureToken(dir); err != nil || again != first {
-		t.Errorf("a second start has %q, the first %q: %v", again, first, err)
-	}
-	if info, err := os.Stat(TokenFile(dir)); err != nil || info.Mode().Perm() != 0o600 {
-		t.Errorf("%v %v", info.Mode(), err)
-	}
-	for _, damage := range []string{"", "\n", "short\n", first + "\r\nX: y\n"} {
-		if err := os.WriteFile(TokenFile(dir), []byte(damage), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		var e *tokenError
-		if _, err := Token(dir); !errors.As(err, &e) || e.Hint() == "" {
-			t.Errorf("%q: %v", damage, err)
-		}
-		if again, err := ensureToken(dir); err != nil || again == first || len(again) < 26 {
-			t.Errorf("after %q: %q %v", damage, again, err)
-		}
-	}
 }

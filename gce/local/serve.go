@@ -58,11 +58,12 @@ func Serve(ctx context.Context, dir string, o Options, host func() (*Host, error
 		return err
 	}
 	defer l.Close() //nolint:errcheck // closed by the HTTP server already, or never used
-	err = errors.Join(writeJSON(optionsFile(dir), o), replaceFile(keptFile(dir), []byte(l.Addr().String()+"\n")))
+	// Before the address is kept: a cut must not leave a new one with the old token.
+	token, err := ensureToken(dir, was != "")
 	if err != nil {
 		return err
 	}
-	token, err := ensureToken(dir)
+	err = errors.Join(writeJSON(optionsFile(dir), o), replaceFile(keptFile(dir), []byte(l.Addr().String()+"\n")))
 	if err != nil {
 		return err
 	}

@@ -49,10 +49,11 @@ func Token(dir string) (string, error) {
 }
 
 // ensureToken is Token for the daemon: it makes one where none is, and sees that
-// nobody else can read it.
-func ensureToken(dir string) (string, error) {
+// nobody else can read it. It makes another when the daemon's address is lost: who
+// has it now may be another user, and was sent the token by whatever called there.
+func ensureToken(dir string, lost bool) (string, error) {
 	token, err := Token(dir)
-	if err == nil {
+	if err == nil && !lost {
 		if err := os.Chmod(TokenFile(dir), 0o600); err != nil {
 			return "", &tokenError{dir, err}
 		}
