@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// The API knows no users: whoever reaches it may do everything.
+// The token travels in the clear, so it must not leave this machine.
 func TestListensOnLoopbackOnly(t *testing.T) {
 	for listen, good := range map[string]bool{
 		"127.0.0.1:0": true, "[::1]:80": true, "localhost:0": true, "127.1.2.3:0": true,

@@ -1,4 +1,4 @@
-// Package console is the embedded GCE for people: one page on loopback that
+// Package console is the embedded GCE for people: one page, behind the daemon's gate, that
 // shows what is there and what goes on. It looks through the API's own eyes and
 // changes nothing; that it looks is not counted.
 package console
