@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"hakube/cluster/plan"
+	"hakube/cure"
 	"hakube/scripts"
 )
 
@@ -55,7 +56,7 @@ func (a api) Do(ctx context.Context) error {
 	m := a.run.master()
 	master := &guest{run: a.run, zone: m.zone, name: m.name}
 	if a.mode != Create { // it is another command's to restart
-		master.cure = "KUBE_GCE_ZONE=" + m.zone + " hakube up"
+		master.other = new(cure.Up(m.zone))
 	}
 	var through time.Time // since when its script is
 	err = plan.Until(ctx, plan.Condition{

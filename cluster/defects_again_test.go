@@ -82,9 +82,9 @@ var againDefects = []defect{
 		w.mustUp(o.pool(zoneC, 1))
 		w.mustUp(o.replica(zoneD))
 		_, err := o.Down(context.Background(), nil)
-		_, list, _ := strings.Cut(hintOf(err), "run, in this order: ")
-		list, _, _ = strings.Cut(list, "; or ")
-		commands := strings.Split(list, "; ")
+		_, list, _ := strings.Cut(hintOf(err), "run, in this order:\n\t")
+		list, _, _ = strings.Cut(list, "\nor ")
+		commands := strings.Split(list, "\n\t")
 		if len(commands) != 3 {
 			t.Fatalf("down of the first zone: %v; hint: %s", err, hintOf(err))
 		}

@@ -33,7 +33,7 @@ var ownerDefects = []defect{
 		w.mustUp(o.pool(zoneC, 1))
 		w.unchanged(func() {
 			_, err := o.replica(zoneB).Down(context.Background(), nil)
-			wantError(t, err, "kubernetes-master is the last master", "without KUBE_DELETE_NODES=false")
+			wantError(t, err, "kubernetes-master is the last master", "remove the whole cluster:\n\thakube down")
 			_, err = o.Down(context.Background(), nil) // nor does all of it go while nodes are elsewhere
 			wantError(t, err, "is also in europe-west1-c")
 		})

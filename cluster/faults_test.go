@@ -35,7 +35,7 @@ var googles = []struct {
 	{"permission", emulator.Fault{Status: 403, Reason: "forbidden", Message: "Required 'compute.instances.create' permission for 'projects/local'"},
 		"Required 'compute.instances.create' permission", "roles/compute.admin has the permission"},
 	{"API disabled", emulator.Fault{Status: 403, Reason: "accessNotConfigured", Message: "Compute Engine API has not been used in project 1 before or it is disabled."},
-		"has not been used in project", "gcloud services enable compute.googleapis.com --project local"},
+		"has not been used in project", "gcloud services enable compute.googleapis.com --project=local"},
 	{"billing", emulator.Fault{Status: 403, Reason: "forbidden", Message: "Project local (#1) has billing disabled. Please enable it."},
 		"has billing disabled", "link a billing account"},
 	{"organisation policy", emulator.Fault{Status: 412, Reason: "conditionNotMet", Message: "Constraint constraints/compute.vmExternalIpAccess violated for project 1."},
@@ -209,7 +209,7 @@ func TestStockOutOfFirstMaster(t *testing.T) {
 	_, err := o.Up(context.Background(), nil)
 	w.setFault(nil)
 	if err == nil || !strings.Contains(err.Error(), "disk kubernetes-master-pd, on which nothing was, was taken back") ||
-		!strings.Contains(curesOf(err), "in another zone: KUBE_GCE_ZONE=europe-west1-c hakube up; the region's others to try: europe-west1-c, europe-west1-d") {
+		!strings.Contains(curesOf(err), "take another zone, one of these:\n\tKUBE_GCE_ZONE=europe-west1-c hakube up\n\tKUBE_GCE_ZONE=europe-west1-d hakube up") {
 		t.Fatalf("%v\n%s", err, curesOf(err))
 	}
 	there := o.again(func(s *Settings) { s.Zone = zoneC })

@@ -38,8 +38,7 @@ func (g ghosts) find(ctx context.Context) (names []string, err error) {
 	grouped := slices.Concat(namesOf(p.machines), p.leaving) // one may be made again just now
 	for _, n := range p.nodes {
 		zone := n.Labels[corev1.LabelTopologyZone]
-		if strings.HasPrefix(n.Name, g.want.names.Group(0)+"-") && (zone == g.want.zone || g.mode == Create) &&
-			zone != "" && !slices.Contains(grouped, n.Name) && !there.has(object{kind: kindInstance, name: n.Name, zone: zone}) {
+		if g.mayBeOf(n.Name, zone) && zone != "" && !slices.Contains(grouped, n.Name) && !there.has(object{kind: kindInstance, name: n.Name, zone: zone}) {
 			// Lists lag, and somebody may have joined a machine of his own by hand.
 			_, err := g.gce.Instances(zone).Get(ctx, n.Name)
 			switch {
@@ -51,6 +50,16 @@ func (g ghosts) find(ctx context.Context) (names []string, err error) {
 		}
 	}
 	return names, nil
+}
+
+// mayBeOf tells whether a Node of that name is one that this command answers for.
+// A master that goes takes its Node with it; what a cut left of that goes when the
+// whole cluster is brought up.
+func (g ghosts) mayBeOf(name, zone string) bool {
+	if strings.HasPrefix(name, g.want.names.Group(0)+"-") {
+		return zone == g.want.zone || g.mode == Create
+	}
+	return g.mode == Create && g.want.names.isMaster(name)
 }
 
 func (g ghosts) Observe(ctx context.Context) (plan.State, error) {

@@ -6,15 +6,16 @@ import (
 	"strings"
 
 	"hakube/cluster/plan"
+	"hakube/cure"
 	"hakube/scripts"
 )
 
 // A GuestError is a machine whose startup-script gave up.
 type GuestError struct {
 	Machine, Zone string
-	Reason        string   // the script's own
-	Console       []string // the last lines of its serial console
-	Cure          string   // the command that restarts it; "" is the same again
+	Reason        string       // the script's own
+	Console       []string     // the last lines of its serial console
+	Cure          cure.Command // that restarts it
 }
 
 func (e *GuestError) Error() string {
@@ -27,8 +28,7 @@ func (e *GuestError) Error() string {
 
 // Hint says where there is more.
 func (e *GuestError) Hint() string {
-	return fmt.Sprintf(`%s restarts %s; more of its console: gcloud compute instances get-serial-port-output %s --zone=%s`,
-		or(e.Cure, "running it again"), e.Machine, e.Machine, e.Zone)
+	return cure.Hints(cure.Hint("restart "+e.Machine, e.Cure), cure.Hint("more of its console", cure.Console(e.Machine, e.Zone)))
 }
 
 // consoleLines is how much of a console is shown.
@@ -39,8 +39,8 @@ type guest struct {
 	*run
 	zone, name string
 	restarted  bool
-	cure       string // of somebody else's machine, which is not restarted: the command for it
-	stale      string // the failure from before this run, which the restart is to clear
+	other      *cure.Command // of somebody else's machine, which is not restarted: the command for it
+	stale      string        // the failure from before this run, which the restart is to clear
 }
 
 // phase returns what the machine says it does. A machine that gave up is a
@@ -60,13 +60,16 @@ func (g *guest) phase(ctx context.Context) (string, error) {
 	case !failed:
 		g.stale = ""
 		return phase, nil
-	case old && !g.restarted && g.cure == "":
+	case old && !g.restarted && g.other == nil:
 		g.restarted, g.stale = true, phase
 		return "restarting: it had failed: " + reason, instances.Reset(ctx, g.name)
 	case phase == g.stale:
 		return "restarting: it had failed: " + reason, nil
 	}
-	e := &GuestError{Machine: g.name, Zone: g.zone, Reason: reason, Cure: g.cure}
+	e := &GuestError{Machine: g.name, Zone: g.zone, Reason: reason, Cure: cure.Same()}
+	if g.other != nil {
+		e.Cure = *g.other
+	}
 	// The console is a help, no more: the reason stands without it.
 	if text, _, err := instances.SerialOutput(ctx, g.name, 0); err == nil {
 		e.Console = lastLines(text, consoleLines)

@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"hakube/cure"
 )
 
 // A kind is a collection of Compute Engine, by the word people read.
@@ -211,8 +213,8 @@ func (v *inventory) livesHere(want *spec) error {
 	case len(homes) == 0:
 		return &Refused{
 			Why: fmt.Sprintf("cluster %s was begun in region %s (its subnetwork is there), not in %s", want.names.Prefix, v.subnetRegion, region),
-			Cure: fmt.Sprintf("name a zone of %s with KUBE_GCE_ZONE, or remove what is there by \"hakube down\" without KUBE_GCE_ZONE; another cluster needs another KUBE_GCE_INSTANCE_PREFIX",
-				v.subnetRegion),
+			Cure: cure.Hints(cure.Hint("name a zone of "+v.subnetRegion+" with KUBE_GCE_ZONE, or remove what is there", cure.Down()),
+				"another cluster needs another KUBE_GCE_INSTANCE_PREFIX"),
 		}
 	case Zone(homes[0]).Region() != region:
 		return &Refused{
@@ -222,8 +224,8 @@ func (v *inventory) livesHere(want *spec) error {
 	}
 	return &Refused{
 		Why: fmt.Sprintf("cluster %s lives in zone %s, not in %s", want.names.Prefix, strings.Join(homes, " and "), want.zone),
-		Cure: fmt.Sprintf("KUBE_GCE_ZONE=%s brings that one up to date; in %s, KUBE_USE_EXISTING_MASTER=true adds nodes and KUBE_REPLICATE_EXISTING_MASTER=true a master",
-			homes[0], want.zone),
+		Cure: cure.Hints(cure.Hint("bring that one up to date", cure.Up(homes[0])),
+			cure.Hint("or add nodes in "+want.zone, cure.UpPool(want.zone)), cure.Hint("or a master", cure.AddMaster(want.zone))),
 	}
 }
 
@@ -267,7 +269,7 @@ func (v *inventory) allHere(want *spec) error {
 		if region := Zone(want.zone).Region(); v.subnetRegion != "" && v.subnetRegion != region {
 			return &Refused{
 				Why:  fmt.Sprintf("what is left of cluster %s is in region %s, not in %s", want.names.Prefix, v.subnetRegion, region),
-				Cure: "\"hakube down\" without KUBE_GCE_ZONE finds and removes it",
+				Cure: cure.Hint("find and remove it", cure.Down()),
 			}
 		}
 		return nil
@@ -277,28 +279,26 @@ func (v *inventory) allHere(want *spec) error {
 		why = fmt.Sprintf("cluster %s is also in %s: %s is not all that is left of it", want.names.Prefix, strings.Join(elsewhere, " and "), want.zone)
 	}
 	return &Refused{
-		Why: why,
-		Cure: fmt.Sprintf("run, in this order: %s; or \"hakube down\" without KUBE_GCE_ZONE for all of it",
-			strings.Join(v.commands(want), "; ")),
+		Why:  why,
+		Cure: cure.Hints(cure.Hint("run, in this order", v.commands(want)...), cure.Hint("or remove all of it at once", cure.Down())),
 	}
 }
 
 // commands are the removals still to run, in order: replicas, pools, and the
 // zone of the first master last.
-func (v *inventory) commands(want *spec) (list []string) {
+func (v *inventory) commands(want *spec) (list []cure.Command) {
 	homes := v.homes(want.names)
 	last := want.zone
 	if len(homes) > 0 {
 		last = homes[0]
 	}
-	in := func(zone, more string) string { return "KUBE_GCE_ZONE=" + zone + more + " hakube down" }
 	for i, o := range v.masters(want.names) {
 		if i > 0 || o.zone != last {
-			list = append(list, in(o.zone, " KUBE_DELETE_NODES=false"))
+			list = append(list, cure.RemoveMaster(o.zone, o.name))
 		}
 	}
 	for _, zone := range v.zones(func(o object) bool { return o.zone != last && len(v.pool(want.names, o.zone).objects) > 0 }) {
-		list = append(list, in(zone, " KUBE_USE_EXISTING_MASTER=true"))
+		list = append(list, cure.RemovePool(zone))
 	}
-	return append(list, in(last, ""))
+	return append(list, cure.DownIn(last))
 }

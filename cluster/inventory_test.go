@@ -8,6 +8,8 @@ import (
 
 	"cloud.google.com/go/compute/apiv1/computepb"
 	"github.com/google/go-cmp/cmp"
+
+	"hakube/cure"
 )
 
 // grown is a cluster of three zones, as the walkthrough leaves it.
@@ -42,11 +44,10 @@ func TestAllHere(t *testing.T) {
 			continue
 		}
 		// Replicas, pools, and the first master's zone last, whichever was named.
-		const want = `run, in this order: KUBE_GCE_ZONE=europe-west1-c KUBE_DELETE_NODES=false hakube down; ` +
-			`KUBE_GCE_ZONE=europe-west1-d KUBE_DELETE_NODES=false hakube down; ` +
-			`KUBE_GCE_ZONE=europe-west1-c KUBE_USE_EXISTING_MASTER=true hakube down; ` +
-			`KUBE_GCE_ZONE=europe-west1-d KUBE_USE_EXISTING_MASTER=true hakube down; ` +
-			`KUBE_GCE_ZONE=europe-west1-b hakube down; or "hakube down" without KUBE_GCE_ZONE for all of it`
+		want := cure.Hints(cure.Hint("run, in this order",
+			cure.RemoveMaster("europe-west1-c", "kubernetes-master-c01"), cure.RemoveMaster("europe-west1-d", "kubernetes-master-d01"),
+			cure.RemovePool("europe-west1-c"), cure.RemovePool("europe-west1-d"), cure.DownIn("europe-west1-b")),
+			cure.Hint("or remove all of it at once", cure.Down()))
 		if diff := cmp.Diff(want, no.Hint()); diff != "" {
 			t.Errorf("%s: (-want +got):\n%s", zone, diff)
 		}
@@ -64,9 +65,8 @@ func TestCommandsOfOrphans(t *testing.T) {
 		{kind: kindGroup, name: "kubernetes-minion-group-1", zone: "europe-west1-c", role: roleGroup},
 		{kind: kindInstance, name: "kubernetes-minion-group-x1y2", zone: "europe-west1-d", role: roleNode},
 	}}
-	want := []string{"KUBE_GCE_ZONE=europe-west1-c KUBE_USE_EXISTING_MASTER=true hakube down",
-		"KUBE_GCE_ZONE=europe-west1-d KUBE_USE_EXISTING_MASTER=true hakube down", "KUBE_GCE_ZONE=europe-west1-b hakube down"}
-	if diff := cmp.Diff(want, v.commands(specFor("europe-west1-b"))); diff != "" {
+	want := []cure.Command{cure.RemovePool("europe-west1-c"), cure.RemovePool("europe-west1-d"), cure.DownIn("europe-west1-b")}
+	if diff := cmp.Diff(want, v.commands(specFor("europe-west1-b")), cmp.AllowUnexported(cure.Command{})); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"hakube/cure"
 )
 
 // join judges whether a pool or a master may be added in the zone: there is a
@@ -24,11 +26,11 @@ func (r *run) join(ctx context.Context) error {
 		}
 		return &Refused{
 			Why:  fmt.Sprintf("cluster %s has no master in project %s, so %s%s", n.Prefix, r.want.project, who, where),
-			Cure: fmt.Sprintf("make the cluster first: KUBE_GCE_ZONE=%s hakube up", r.want.zone),
+			Cure: cure.Hint("make the cluster first", cure.Up(r.want.zone)),
 		}
 	}
 	home := homes[0]
-	first := "KUBE_GCE_ZONE=" + home + " hakube up"
+	first := cure.Up(home)
 	if there := Zone(home).Region(); there != region {
 		return &Refused{
 			Why:  fmt.Sprintf("cluster %s is in region %s, and %s is a zone of another one", n.Prefix, there, r.want.zone),
@@ -39,21 +41,21 @@ func (r *run) join(ctx context.Context) error {
 	if len(masters) == 0 {
 		return &Refused{
 			Why:  fmt.Sprintf("cluster %s has no master: there is only its disk, in %s", n.Prefix, home),
-			Cure: "bring it back first: " + first,
+			Cure: cure.Hint("bring back first what fails", cure.Repair()),
 		}
 	}
 	recorded := masters[0].multizone != "false"
 	if !recorded && r.want.zone != home {
 		return &Refused{
 			Why:  fmt.Sprintf("cluster %s was made with MULTIZONE=false: it has zone %s and no other", n.Prefix, home),
-			Cure: "in its own zone it can grow: KUBE_GCE_ZONE=" + home + "; several zones need a cluster made with MULTIZONE=true",
+			Cure: cure.Hint("several zones need a cluster made with MULTIZONE=true; in its own zone it can grow", cure.Same().With("KUBE_GCE_ZONE", home)),
 		}
 	}
 	r.want.mark.Multizone, r.want.home = recorded, home
 	if m := r.master(); !v.runs(m) {
 		return &Refused{
 			Why:  fmt.Sprintf("cluster %s has no master that runs: %s in %s is %s", n.Prefix, masters[0].name, masters[0].zone, masters[0].status),
-			Cure: "bring it back first: " + first,
+			Cure: cure.Hint("bring back first what fails", cure.Repair()),
 		}
 	}
 	ip, err := r.address(ctx)
@@ -63,13 +65,13 @@ func (r *run) join(ctx context.Context) error {
 	if ip == "" {
 		return &Refused{
 			Why:  fmt.Sprintf("cluster %s has no address %s, so no node would find its API", n.Prefix, n.Address()),
-			Cure: "finish the cluster first: " + first,
+			Cure: cure.Hint("finish the cluster first", first),
 		}
 	}
 	if v.held.inTheAir() && r.mode == AddPool {
 		return &Refused{
 			Why:  fmt.Sprintf("nobody has the address %s of cluster %s: a command that was moving it was cut", ip, n.Prefix),
-			Cure: "run that one again, or " + first,
+			Cure: cure.Hint("run that one again; if nobody knows which it was", first),
 		}
 	}
 	return nil

@@ -10,6 +10,7 @@ import (
 
 	"cloud.google.com/go/compute/apiv1/computepb"
 
+	"hakube/cure"
 	"hakube/gce"
 )
 
@@ -75,7 +76,7 @@ func (e *LostError) Error() string {
 
 // Hint says how to go on.
 func (e *LostError) Hint() string {
-	return `this run slept, or somebody used --break-lock; when the other one is through, "hakube status" says what is left to do`
+	return cure.Hint("this run slept, or somebody used --break-lock; see what is left to do when the other one is through", cure.Status())
 }
 
 // isOusted tells that the cluster is another run's.

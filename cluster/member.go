@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"hakube/cluster/plan"
+	"hakube/cure"
 	"hakube/replicate"
 )
 
@@ -64,7 +65,7 @@ func (m ringMember) ask(ctx context.Context) (s *survey, via object, err error) 
 func (m ringMember) noneHealthy(s *survey) error {
 	return &Refused{
 		Why:  fmt.Sprintf("no master but %s has quorum in both rings, so nobody can say or change who is in them:\n%v", m.of.name, s.why()),
-		Cure: `bring the other masters back first; "hakube status" shows each`,
+		Cure: cure.Hint("bring the other masters back first", cure.Repair()),
 	}
 }
 
@@ -228,7 +229,7 @@ func (s started) hasItsData(ctx context.Context) error {
 	}
 	return &Refused{
 		Why:  fmt.Sprintf("%s in %s votes in ring %s and has no data of it (%s): with none it would break what it has promised the others", s.of.name, s.of.zone, s.ring, verdictText(x)),
-		Cure: "hakube repair " + s.of.name + " takes it out of the ring and has it join again",
+		Cure: cure.Hint("have it taken out of the ring and join again", cure.Repair(s.of.name)),
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"cloud.google.com/go/compute/apiv1/computepb" // Compute Engine's own messages
 
 	"hakube/cluster/plan"
+	"hakube/cure"
 	"hakube/gce"
 )
 
@@ -60,7 +61,7 @@ func (r *run) networks() (steps []plan.Step) {
 func strangerInNetwork(what string) *Refused {
 	return &Refused{
 		Why:  what + " that is not this cluster's is in its network",
-		Cure: "KUBE_DELETE_NETWORK=false leaves the network and its ssh rule where they are",
+		Cure: cure.Hint("leave the network and its ssh rule where they are", cure.Same().With("KUBE_DELETE_NETWORK", "false")),
 	}
 }
 

@@ -266,12 +266,12 @@ func TestCollisions(t *testing.T) {
 		t.Error("it ends with another exit code than 1")
 	}
 	for _, want := range []string{
-		"see it: gcloud compute networks subnets describe kubernetes-subnet-default --region=europe-west1; delete or rename it, or choose other names with KUBE_GCE_IP_ALIAS_SUBNETWORK",
-		"gcloud compute firewall-rules describe kubernetes-default-internal-node; delete or rename it, or choose other names with CLUSTER_NAME",
-		"gcloud compute firewall-rules describe kubernetes-minion-all; delete or rename it, or choose other names with NODE_INSTANCE_PREFIX",
-		"gcloud compute addresses describe kubernetes-master-ip --region=europe-west1; delete or rename it, or choose other names with KUBE_GCE_INSTANCE_PREFIX",
+		"delete or rename it, or choose other names with KUBE_GCE_IP_ALIAS_SUBNETWORK; see it:\n\tgcloud compute networks subnets describe kubernetes-subnet-default --region=europe-west1",
+		"delete or rename it, or choose other names with CLUSTER_NAME; see it:\n\tgcloud compute firewall-rules describe kubernetes-default-internal-node",
+		"delete or rename it, or choose other names with NODE_INSTANCE_PREFIX; see it:\n\tgcloud compute firewall-rules describe kubernetes-minion-all",
+		"delete or rename it, or choose other names with KUBE_GCE_INSTANCE_PREFIX; see it:\n\tgcloud compute addresses describe kubernetes-master-ip --region=europe-west1",
 		"gcloud compute disks describe kubernetes-master-pd --zone=europe-west1-b",
-		"gcloud compute instance-groups describe kubernetes-minion-group --zone=europe-west1-b; delete or rename it, or choose other names with NODE_INSTANCE_PREFIX",
+		"delete or rename it, or choose other names with NODE_INSTANCE_PREFIX; see it:\n\tgcloud compute instance-groups describe kubernetes-minion-group --zone=europe-west1-b",
 	} {
 		if !strings.Contains(curesOf(err), want) {
 			t.Errorf("%q is not in the hints:\n%s", want, curesOf(err))

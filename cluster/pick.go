@@ -9,6 +9,7 @@ import (
 	"cloud.google.com/go/compute/apiv1/computepb"
 
 	"hakube/cluster/plan"
+	"hakube/cure"
 	"hakube/gce"
 	"hakube/replicate"
 	"hakube/scripts"
@@ -29,7 +30,7 @@ func (r *run) replicable(ctx context.Context) error {
 		if len(voters) == 0 {
 			return &Refused{
 				Why:  fmt.Sprintf("no master tells who is in etcd ring %s, so none can be added:\n%v", ring, s.why()),
-				Cure: fmt.Sprintf(`"hakube status" shows each master; an operator whose ssh key they do not know yet runs "KUBE_GCE_ZONE=%s hakube up" first, which adds it`, r.want.home),
+				Cure: cure.Hints(cure.Hint("see each master", cure.Status()), cure.Hint("an operator whose ssh key they do not know yet has it added first", cure.Up(r.want.home))),
 			}
 		}
 		if slices.ContainsFunc(voters, func(v replicate.Voter) bool { return v.Name == r.replica.name }) {
@@ -56,8 +57,8 @@ func (s *survey) learnerBeside(ring string, replica object) error {
 		}
 		return &Refused{
 			Why: fmt.Sprintf("etcd ring %s has %s in %s as a learner, and takes one at a time", ring, name, zone),
-			Cure: fmt.Sprintf(`if it is a master that is half made, KUBE_GCE_ZONE=%s KUBE_REPLICATE_EXISTING_MASTER=true hakube up finishes it; if nobody knows it, remove member %s from the ring by etcdctl; "hakube status" shows the rings`,
-				zone, m.ID),
+			Cure: cure.Hints(cure.Hint("finish it, if it is a master that is half made", cure.AddMaster(zone)),
+				cure.Hint(fmt.Sprintf("if nobody knows it, remove member %s from the ring by etcdctl; see the rings", m.ID), cure.Status())),
 		}
 	}
 	return nil
@@ -212,7 +213,7 @@ func (r *run) removable(ctx context.Context) (any bool, err error) {
 		if elsewhere := slices.IndexFunc(all, func(o object) bool { return o.name == name }); len(candidates) == 0 && elsewhere >= 0 {
 			return false, &Refused{
 				Why:  fmt.Sprintf("master %s is in zone %s, not in %s", name, all[elsewhere].zone, r.want.zone),
-				Cure: fmt.Sprintf("KUBE_GCE_ZONE=%s removes it", all[elsewhere].zone),
+				Cure: cure.Hint("remove it there", cure.RemoveMaster(all[elsewhere].zone, name)),
 			}
 		}
 	}
@@ -224,7 +225,7 @@ func (r *run) removable(ctx context.Context) (any bool, err error) {
 	if len(others) == 0 {
 		return false, &Refused{
 			Why:  fmt.Sprintf("%s is the last master of cluster %s: without it the cluster is gone and its nodes are left", r.replica.name, r.want.names.Prefix),
-			Cure: fmt.Sprintf("to remove the cluster: KUBE_GCE_ZONE=%s hakube down, without KUBE_DELETE_NODES=false", r.want.zone),
+			Cure: cure.Hint("remove the whole cluster", cure.Down()),
 		}
 	}
 	for _, ring := range ringNames {
@@ -235,7 +236,7 @@ func (r *run) removable(ctx context.Context) (any bool, err error) {
 	if _, ok := s.healthy(r.replica.name); !ok {
 		return false, &Refused{
 			Why:  fmt.Sprintf("no master but %s has quorum in both rings, so nobody can take it out of them:\n%v", r.replica.name, s.why()),
-			Cure: `bring the other masters back first; "hakube status" shows each`,
+			Cure: cure.Hint("bring the other masters back first", cure.Repair()),
 		}
 	}
 	return true, nil

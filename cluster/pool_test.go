@@ -111,8 +111,8 @@ func TestPools(t *testing.T) {
 
 	_, err := o.Down(context.Background(), nil)
 	var no *Refused
-	if !errors.As(err, &no) || !strings.Contains(no.Hint(), "KUBE_GCE_ZONE=europe-west1-c KUBE_USE_EXISTING_MASTER=true hakube down; "+
-		"KUBE_GCE_ZONE=europe-west1-d KUBE_USE_EXISTING_MASTER=true hakube down; KUBE_GCE_ZONE=europe-west1-b hakube down;") {
+	if !errors.As(err, &no) || !strings.Contains(no.Hint(), "KUBE_GCE_ZONE=europe-west1-c KUBE_USE_EXISTING_MASTER=true hakube down\n\t"+
+		"KUBE_GCE_ZONE=europe-west1-d KUBE_USE_EXISTING_MASTER=true hakube down\n\tKUBE_GCE_ZONE=europe-west1-b hakube down\n") {
 		t.Errorf("down while there are pools: %v", err)
 	}
 
@@ -301,7 +301,7 @@ func TestPoolRefused(t *testing.T) {
 	w := newWorld(t)
 	ctx := context.Background()
 	o := w.operator()
-	refused(w, o.pool(zoneC, 1), "has no master in project local", "make the cluster first: KUBE_GCE_ZONE=europe-west1-c hakube up")
+	refused(w, o.pool(zoneC, 1), "has no master in project local", "make the cluster first:\n\tKUBE_GCE_ZONE=europe-west1-c hakube up")
 	w.mustUp(o)
 	far := w.operator(func(s *Settings) { s.Zone, s.UseExistingMaster = "us-east1-b", true })
 	refused(w, far, "is in region europe-west1, and us-east1-b is a zone of another one", "name a zone of europe-west1")
@@ -317,11 +317,11 @@ func TestPoolRefused(t *testing.T) {
 	if err := w.Client.Instances(zoneB).Stop(ctx, "kubernetes-master"); err != nil {
 		t.Fatal(err)
 	}
-	refused(w, o.pool(zoneC, 1), "kubernetes-master in europe-west1-b is TERMINATED", "KUBE_GCE_ZONE=europe-west1-b hakube up")
+	refused(w, o.pool(zoneC, 1), "kubernetes-master in europe-west1-b is TERMINATED", "\thakube repair")
 	if err := w.Client.Instances(zoneB).Delete(ctx, "kubernetes-master"); err != nil {
 		t.Fatal(err)
 	}
-	refused(w, o.pool(zoneC, 1), "there is only its disk", "KUBE_GCE_ZONE=europe-west1-b hakube up")
+	refused(w, o.pool(zoneC, 1), "there is only its disk", "\thakube repair")
 }
 
 // TestOneZoneOnly: MULTIZONE=false at create holds for good; its own zone may

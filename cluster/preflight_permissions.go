@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"hakube/cure"
 )
 
 // needed are the permissions that making an object takes, as Compute Engine's
@@ -58,8 +60,7 @@ func (r *run) withheld(ctx context.Context, missing []object) (Unfit, error) {
 		return nil, err
 	}
 	return Unfit{{
-		Why: fmt.Sprintf("the account in use has not got on project %s: %s", r.want.project, strings.Join(no, ", ")),
-		Cure: fmt.Sprintf("roles/compute.admin has them: gcloud projects add-iam-policy-binding %s --member user:YOU --role roles/compute.admin",
-			r.want.project),
+		Why:  fmt.Sprintf("the account in use has not got on project %s: %s", r.want.project, strings.Join(no, ", ")),
+		Cure: cure.Hint("roles/compute.admin has them, and whoever grants roles there can give it; who has which", cure.Grants(r.want.project)),
 	}}, nil
 }

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"hakube/cure"
 )
 
 // Refused is hakube's own no: what it found is not what it may act on.
@@ -31,7 +33,7 @@ func (e *sick) Hint() string {
 	if errors.As(e.error, &h) {
 		return h.Hint()
 	}
-	return `"hakube status" says what fails and which command ends it; "hakube repair" brings back masters that were made and fail`
+	return cure.Hints(cure.Hint("see what fails and which command ends it", cure.Status()), cure.Hint("bring back masters that were made and fail", cure.Repair()))
 }
 
 // foreign refuses an object that has one of our names and not our mark.
@@ -47,9 +49,8 @@ func foreign(called string, o object, description string) error {
 // setting changes that.
 func nameTaken(called string, o object, why, setting string) *Refused {
 	return &Refused{
-		Why: called + " is there already and " + why,
-		Cure: fmt.Sprintf("see it: %s; delete or rename it, or choose other names with %s; hakube never touches what it did not make",
-			o.describe(), setting),
+		Why:  called + " is there already and " + why,
+		Cure: cure.Hint(fmt.Sprintf("hakube never touches what it did not make; delete or rename it, or choose other names with %s; see it", setting), o.describe()),
 	}
 }
 
@@ -61,15 +62,15 @@ var nouns = map[kind]string{
 }
 
 // describe is the command that shows the object.
-func (o object) describe() string {
-	place := ""
+func (o object) describe() cure.Command {
+	var place []string
 	switch {
 	case o.zone != "":
-		place = " --zone=" + o.zone
+		place = []string{"--zone=" + o.zone}
 	case o.region != "":
-		place = " --region=" + o.region
+		place = []string{"--region=" + o.region}
 	}
-	return "gcloud compute " + nouns[o.kind] + " describe " + o.name + place
+	return cure.Describe(strings.Fields(nouns[o.kind]), o.name, place...)
 }
 
 // renamedBy is the setting by which an object of ours would have another name.

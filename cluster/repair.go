@@ -96,7 +96,7 @@ func (r *run) diagnose(ctx context.Context, s *sight, name string) error {
 	if len(s.masters) == 0 {
 		return &Refused{
 			Why:  fmt.Sprintf("cluster %s has no master, nor the disk of one: nothing can bring it back", s.names.Prefix),
-			Cure: "make it anew: hakube down; " + s.create(),
+			Cure: s.anew(),
 		}
 	}
 	if name != "" && !slices.ContainsFunc(s.masters, func(m seenMaster) bool { return m.name == name }) {

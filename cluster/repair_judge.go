@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"hakube/cure"
 	"hakube/gce"
 	"hakube/replicate"
 	"hakube/scripts"
@@ -99,13 +100,13 @@ func (r *run) foreignContent(m object, phase string) error {
 
 func (r *run) foreignDisk(m object, what string) error {
 	disk := r.want.names.DiskOf(m.name)
-	commands := fmt.Sprintf("gcloud compute disks snapshot %s --zone=%s --snapshot-names=%s-kept; gcloud compute disks delete %s --zone=%s", disk, m.zone, disk, disk, m.zone)
+	commands := []cure.Command{cure.KeepDisk(disk, m.zone), cure.DeleteDisk(disk, m.zone), cure.Repair(m.name)}
 	if r.have.statusOf(m) != "" {
-		commands = fmt.Sprintf("gcloud compute instances delete %s --zone=%s --keep-disks=data; %s", m.name, m.zone, commands)
+		commands = append([]cure.Command{cure.DeleteMachine(m.name, m.zone)}, commands...)
 	}
 	return &Refused{
 		Why:  fmt.Sprintf("disk %s in %s %s: hakube neither uses nor deletes it", disk, m.zone, what),
-		Cure: fmt.Sprintf("keep what is on it and give the name free, then repair goes on without it: %s; hakube repair %s", commands, m.name),
+		Cure: cure.Hint("keep what is on it and give the name free, then go on without it", commands...),
 	}
 }
 
@@ -150,12 +151,17 @@ func (s *sight) withData(ring string) (total, has int) {
 // lostForGood names the one way that is left: to go on with one member, or none.
 func (s *sight) lostForGood(why string) error {
 	if best, ok := s.survivor(); ok {
-		return &Refused{Why: why, Cure: "go on with what one of them has, and lose what it has not: hakube repair --from-survivor " + best.name}
+		return &Refused{Why: why, Cure: cure.Hint("go on with what one of them has, and lose what it has not", cure.FromSurvivor(best.name))}
 	}
 	return &Refused{
 		Why:  why + "; no master's data are left, so nothing can bring the cluster back",
-		Cure: "make it anew: hakube down; " + s.create(),
+		Cure: s.anew(),
 	}
+}
+
+// anew is how a cluster that is lost comes back: empty.
+func (s *sight) anew() string {
+	return cure.Hint("make it anew", cure.Down(), cure.Up(s.home()))
 }
 
 // survivor is the master with the most of the main ring: the best to go on with.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"hakube/cluster/plan"
+	"hakube/cure"
 	"hakube/gce"
 	"hakube/replicate"
 )
@@ -206,8 +207,8 @@ func (a sshAnswers) partitioned(ctx context.Context, err error) error {
 	}
 	return &Refused{
 		Why: fmt.Sprintf("%s in %s boots, as its console says, and is not reached: from here at %s:22: %v", a.of.name, a.of.zone, ip, err),
-		Cure: fmt.Sprintf("hakube's firewall rules and the tag %s are as they should be; look for what else is in the way (other firewall rules, routes, the machine's own): gcloud compute instances get-serial-port-output %s --zone=%s",
-			a.want.names.MasterTag(), a.of.name, a.of.zone),
+		Cure: cure.Hint(fmt.Sprintf("hakube's firewall rules and the tag %s are as they should be; look for what else is in the way (other firewall rules, routes, the machine's own)",
+			a.want.names.MasterTag()), cure.Console(a.of.name, a.of.zone)),
 	}
 }
 

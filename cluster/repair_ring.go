@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"hakube/cluster/plan"
+	"hakube/cure"
 	"hakube/replicate"
 	"hakube/scripts"
 )
@@ -115,15 +116,15 @@ func (r *run) hopeless(why string, s *survey) error {
 			best, index = m.name, at
 		}
 	}
-	cure := "nothing that hakube knows can bring it back"
-	for _, m := range r.masters() {
-		cure += fmt.Sprintf("; keep what is on its disk: gcloud compute disks snapshot %s --zone=%s --snapshot-names=%[1]s-kept", r.want.names.DiskOf(m.name), m.zone)
-	}
-	cure += "; make the cluster anew: hakube down; KUBE_GCE_ZONE=" + r.want.home + " hakube up"
 	if best != "" && len(r.masters()) > 1 {
-		cure = "if none of the others comes back, go on with what one has, and lose what it has not: hakube repair --from-survivor " + best
+		return &Refused{Why: why, Cure: cure.Hint("if none of the others comes back, go on with what one has, and lose what it has not", cure.FromSurvivor(best))}
 	}
-	return &Refused{Why: why, Cure: cure}
+	var keep []cure.Command
+	for _, m := range r.masters() {
+		keep = append(keep, cure.KeepDisk(r.want.names.DiskOf(m.name), m.zone))
+	}
+	return &Refused{Why: why, Cure: cure.Hints("nothing that hakube knows can bring it back",
+		cure.Hint("keep what is on its disk", keep...), cure.Hint("make the cluster anew", cure.Down(), cure.Up(r.want.home)))}
 }
 
 // lostMember is a member that cannot come back, which is to go: etcd takes no new

@@ -10,6 +10,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"hakube/cluster/plan"
+	"hakube/cure"
 	"hakube/gce"
 	"hakube/replicate"
 )
@@ -69,9 +70,9 @@ func (r *run) choose(ctx context.Context, s *sight, name string) (loss Loss, err
 	begun := s.aloneInRings(name)
 	switch {
 	case !m.disk:
-		return loss, &Refused{Why: name + " has no data disk: there is nothing to go on with", Cure: `"hakube status" shows who has one`}
+		return loss, &Refused{Why: name + " has no data disk: there is nothing to go on with", Cure: cure.Hint("see who has one", cure.Status())}
 	case s.quorum() && !begun:
-		return loss, &Refused{Why: "both rings have quorum: nothing need be lost", Cure: "hakube repair"}
+		return loss, &Refused{Why: "both rings have quorum: nothing need be lost", Cure: cure.Hint("repair them", cure.Repair())}
 	}
 	if err := r.ownsDisk(ctx, m); err != nil {
 		return loss, err
@@ -90,7 +91,7 @@ func (r *run) choose(ctx context.Context, s *sight, name string) (loss Loss, err
 		r.givenUp = append(r.givenUp, o)
 	}
 	if begun && len(r.givenUp) == 0 {
-		return loss, &Refused{Why: name + " is the only master already, and its rings have quorum", Cure: "hakube repair " + name}
+		return loss, &Refused{Why: name + " is the only master already, and its rings have quorum", Cure: cure.Hint("repair it", cure.Repair(name))}
 	}
 	if !begun {
 		loss.Lines = append(loss.Lines, "what was written and had not reached "+name+" is lost; what the others alone have is not looked at")
@@ -110,11 +111,11 @@ func (r *run) choose(ctx context.Context, s *sight, name string) (loss Loss, err
 	}
 	for _, o := range s.masters {
 		if o.name != name {
-			what := "its machine and its data disk are deleted"
+			line := fmt.Sprintf("%s in %s is given up: its machine and its data disk are deleted", o.name, o.zone)
 			if o.status == "TERMINATED" {
-				what = "it is only stopped, \"hakube repair\" may bring it back; " + what
+				line = cure.Hint(line+"; it is only stopped, and this may bring it back", cure.Repair())
 			}
-			loss.Lines = append(loss.Lines, fmt.Sprintf("%s in %s is given up: %s", o.name, o.zone, what))
+			loss.Lines = append(loss.Lines, line)
 		}
 	}
 	return loss, r.model(ctx, s)
@@ -216,7 +217,7 @@ func (h hasData) Observe(context.Context) (plan.State, error) {
 		default:
 			return plan.State{}, &Refused{
 				Why:  fmt.Sprintf("%s cannot be gone on with: %s", h.of.name, verdictText(x)),
-				Cure: `another master may have more: "hakube status" shows all; nothing was given up`,
+				Cure: cure.Hint("nothing was given up; another master may have more, see all", cure.Status()),
 			}
 		}
 	}

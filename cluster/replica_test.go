@@ -204,7 +204,7 @@ func TestReplicaRefused(t *testing.T) {
 	refused("no such zone", o.replica("europe-west1-x"), Up, "there is no such zone")
 	far := w.operator(func(s *Settings) { s.Zone, s.ReplicateMaster = "us-east1-b", true })
 	refused("another region", far, Up, "is in region europe-west1")
-	refused("the last", o.replica(zoneB), Down, "is the last master", "without KUBE_DELETE_NODES=false")
+	refused("the last", o.replica(zoneB), Down, "is the last master", "remove the whole cluster:\n\thakube down")
 	refused("another size", o.replica(zoneB).again(func(s *Settings) { s.MasterSize = "e2-standard-8" }), Up, "MASTER_SIZE=e2-standard-2")
 	if s := w.mustDown(o.replica(zoneC)); !s.Nothing {
 		t.Error("a master was removed from a zone that has none")

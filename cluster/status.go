@@ -3,6 +3,8 @@ package cluster
 import (
 	"context"
 	"fmt"
+
+	"hakube/cure"
 )
 
 // A Status is a cluster at one moment, as far as it could be seen. Fields that
@@ -95,7 +97,7 @@ func (c *Cluster) Status(ctx context.Context) (*Status, error) {
 }
 
 // NoCluster is a project without anything of the cluster.
-type NoCluster struct{ Name, Project string }
+type NoCluster struct{ Name, Project, Zone string }
 
 func (e *NoCluster) Error() string {
 	return fmt.Sprintf("no cluster %s in project %s", e.Name, e.Project)
@@ -103,7 +105,11 @@ func (e *NoCluster) Error() string {
 
 // Hint says how there would be one.
 func (e *NoCluster) Hint() string {
-	return "KUBE_GCE_ZONE=… hakube up makes it; another name is KUBE_GCE_INSTANCE_PREFIX, another project PROJECT"
+	const other = "another name is KUBE_GCE_INSTANCE_PREFIX, another project PROJECT"
+	if e.Zone == "" {
+		return other
+	}
+	return cure.Hints(cure.Hint("make it", cure.Up(e.Zone)), other)
 }
 
 // status concludes everything from what was seen.
@@ -157,7 +163,7 @@ func (s *sight) warnings() []string {
 	}
 	for _, m := range s.masters {
 		if s.denied(m.name) {
-			list = append(list, fmt.Sprintf("%s does not accept the ssh key of this operator, so its etcd was not asked: %q adds it", m.name, s.create()))
+			list = append(list, cure.Hint(m.name+" does not accept the ssh key of this operator, so its etcd was not asked; have it added", cure.Up(s.home())))
 		}
 	}
 	if s.coreDNS != "" {

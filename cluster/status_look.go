@@ -146,7 +146,7 @@ func (r *run) find(ctx context.Context, s *sight) error {
 		return err
 	}
 	if len(all.objects) == 0 { // a network may stay when the cluster goes (KUBE_DELETE_NETWORK=false)
-		return &NoCluster{s.names.Prefix, s.project}
+		return &NoCluster{s.names.Prefix, s.project, s.zone}
 	}
 	return nil
 }
@@ -307,7 +307,7 @@ func (r *run) anyEntry(ctx context.Context, ip string, from object) (entry, erro
 		out, sshErr = r.deps.SSH.Run(ctx, host, scripts.AdminKubeconfig)
 	}
 	if sshErr != nil {
-		return entry{}, fmt.Errorf("%w (\"hakube up\" writes it), and %s gave no other: %w", err, from.name, sshErr)
+		return entry{}, fmt.Errorf("%w, and %s gave no other: %w", err, from.name, sshErr)
 	}
 	if e, err = adminEntry(out); err != nil {
 		return entry{}, err

@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+
+	"hakube/cure"
 )
 
 // zonesWithPools are the zones with groups or with machines that are nodes.
@@ -74,7 +76,7 @@ func (p pool) whyMissing(missing []member) string {
 }
 
 func removePool(zone string) string {
-	return "KUBE_GCE_ZONE=" + zone + " KUBE_USE_EXISTING_MASTER=true hakube down"
+	return cure.RemovePool(zone).String()
 }
 
 // unfinishedPools are pools that are not as their groups are to have them. The
@@ -93,7 +95,7 @@ func (s *sight) unfinishedPools() (list []Unfinished) {
 			continue
 		}
 		finish := func(n int) string {
-			return fmt.Sprintf("KUBE_GCE_ZONE=%s KUBE_USE_EXISTING_MASTER=true NUM_NODES=%d hakube up", zone, n)
+			return cure.FinishPool(zone, n).String()
 		}
 		if len(p.leaving) > 0 {
 			list = append(list, Unfinished{Step: fmt.Sprintf("pool of %s: %d machines are being removed", zone, len(p.leaving)), Command: finish(size)})
@@ -127,7 +129,7 @@ func (s *sight) withoutPool() []Unfinished {
 	if !s.wantsNodes || len(s.zonesWithPools()) > 0 {
 		return nil
 	}
-	return []Unfinished{{Step: "no zone has a pool of nodes", Command: s.create(), Or: "hakube down", waits: true}}
+	return []Unfinished{{Step: "no zone has a pool of nodes", Command: s.create(), Or: downAll, waits: true}}
 }
 
 func (s *sight) hasGroup(zone string) bool {
@@ -144,19 +146,19 @@ func (s *sight) unfinishedNodes() (list []Unfinished) {
 		n := &s.nodes.list[i]
 		zone := n.Labels[corev1.LabelTopologyZone]
 		switch {
-		case s.hasMachine(n.Name, zone):
+		case zone == "", s.hasMachine(n.Name, zone): // without a zone it is no machine of this cloud's
 		case strings.HasPrefix(n.Name, s.names.Group(0)+"-"):
 			ghosts[zone] = append(ghosts[zone], n.Name)
 		case s.names.isMaster(n.Name):
 			if !slices.ContainsFunc(s.masters, func(m seenMaster) bool { return m.name == n.Name }) { // or it is that master's story
-				list = append(list, Unfinished{Step: "node " + n.Name + " has no machine", Command: "kubectl delete node " + n.Name})
+				list = append(list, Unfinished{Step: "node " + n.Name + " has no machine", Command: s.create()})
 			}
 		}
 	}
 	for zone, names := range ghosts {
 		command := removePool(zone)
 		if s.hasGroup(zone) {
-			command = fmt.Sprintf("KUBE_GCE_ZONE=%s KUBE_USE_EXISTING_MASTER=true NUM_NODES=%d hakube up", zone, s.size(zone))
+			command = cure.FinishPool(zone, s.size(zone)).String()
 		}
 		list = append(list, Unfinished{Step: "nodes without machines: " + few(machinesNamed(names)), Command: command})
 	}

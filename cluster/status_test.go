@@ -242,7 +242,7 @@ func TestUnreachableIsNotAbsent(t *testing.T) {
 	}
 	denied := with(whole2, func(m *madeMaster) { m.silent = &replicate.ConnectError{Kind: replicate.ErrDenied} })
 	got = sightOf(t, []madeMaster{whole1, denied}).status()
-	want := second + ` does not accept the ssh key of this operator, so its etcd was not asked: "KUBE_GCE_ZONE=europe-west1-b hakube up" adds it`
+	want := second + ` does not accept the ssh key of this operator, so its etcd was not asked; have it added:` + "\n\tKUBE_GCE_ZONE=europe-west1-b hakube up"
 	if !slices.Contains(got.Warnings, want) {
 		t.Errorf("warnings are %q", got.Warnings)
 	}

@@ -4,9 +4,9 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 
 	"hakube/cluster/plan"
+	"hakube/cure"
 	"hakube/gce"
 )
 
@@ -15,8 +15,8 @@ type OutOfStock struct {
 	Zone   string
 	Others []string // zones of the region to try instead
 	Err    error
-	again  string // what goes before "hakube up" beside the zone
-	back   string // the disk that was taken back
+	again  func(zone string) cure.Command // the same in another zone
+	back   string                         // the disk that was taken back
 }
 
 func (e *OutOfStock) Error() string {
@@ -33,7 +33,11 @@ func (e *OutOfStock) Hint() string {
 	if len(e.Others) == 0 {
 		return ""
 	}
-	return fmt.Sprintf("in another zone: KUBE_GCE_ZONE=%s%s hakube up; the region's others to try: %s", e.Others[0], e.again, strings.Join(e.Others, ", "))
+	var elsewhere []cure.Command
+	for _, zone := range e.Others {
+		elsewhere = append(elsewhere, e.again(zone))
+	}
+	return cure.Hint("take another zone, one of these", elsewhere...)
 }
 
 // stock makes the error of a run one that says where there may be machines, if
@@ -44,12 +48,12 @@ func (r *run) stock(ctx context.Context, err error, report func(plan.Event)) err
 	if !is || ctx.Err() != nil {
 		return err
 	}
-	e := &OutOfStock{Zone: or(zone, r.want.zone), Others: others, Err: err}
+	e := &OutOfStock{Zone: or(zone, r.want.zone), Others: others, Err: err, again: cure.Up}
 	switch r.mode {
 	case AddPool:
-		e.again = " KUBE_USE_EXISTING_MASTER=true"
+		e.again = cure.UpPool
 	case AddReplica:
-		e.again = " KUBE_REPLICATE_EXISTING_MASTER=true"
+		e.again = cure.AddMaster
 	}
 	if len(e.Others) == 0 {
 		if e.Others, err = r.otherZones(ctx, e.Zone); err != nil {
@@ -61,7 +65,7 @@ func (r *run) stock(ctx context.Context, err error, report func(plan.Event)) err
 			return fmt.Errorf("%w\ntaking back the disk of the master that was not made: %w", e, err)
 		}
 		if e.back == "" { // the cluster lives here
-			e.again = " KUBE_USE_EXISTING_MASTER=true"
+			e.again = cure.UpPool
 		}
 	}
 	return e

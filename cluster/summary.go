@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"hakube/cure"
 	"hakube/replicate"
 )
 
@@ -81,5 +82,5 @@ func (l Leftovers) Error() string {
 
 // Hint says what to do about them.
 func (l Leftovers) Hint() string {
-	return `run "hakube down" again; what stays is named above and can be deleted by hand`
+	return cure.Hint("what stays then is named above and can be deleted by hand; run it again", cure.Same())
 }

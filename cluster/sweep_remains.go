@@ -3,6 +3,8 @@ package cluster
 import (
 	"fmt"
 	"strings"
+
+	"hakube/cure"
 )
 
 // Remains is how a down ends that took away all it may, and left behind what
@@ -38,7 +40,7 @@ func (e *Remains) Hint() string {
 	if len(e.Perhaps) == 0 {
 		return ""
 	}
-	return `delete by hand what is in the way, and run "hakube down" again; or leave the network where it is with KUBE_DELETE_NETWORK=false`
+	return cure.Hints(cure.Hint("delete by hand what is in the way, and run it again", cure.Same()), cure.Hint("or leave the network where it is", cure.Same().With("KUBE_DELETE_NETWORK", "false")))
 }
 
 func things(n int) string {

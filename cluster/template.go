@@ -9,6 +9,7 @@ import (
 	"cloud.google.com/go/compute/apiv1/computepb"
 
 	"hakube/cluster/plan"
+	"hakube/cure"
 	"hakube/gce"
 	"hakube/scripts"
 )
@@ -82,7 +83,7 @@ func (r *run) checkTemplate(name string, t *computepb.InstanceTemplate) (plan.St
 		if was := item(m, scripts.KeyCAHash); was != hash {
 			return plan.State{}, &Refused{
 				Why:  name + " was made for another control plane: its CA is another one",
-				Cure: `the master's disk was replaced, and with it the cluster; run "hakube down", then "hakube up"`,
+				Cure: cure.Hint("the master's disk was replaced, and with it the cluster; make it anew", cure.Down(), cure.Up(r.want.home)),
 			}
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"hakube/cluster/plan"
+	"hakube/cure"
 	"hakube/gce"
 )
 
@@ -79,7 +80,7 @@ func (t *turn) Do(ctx context.Context) error {
 	if err == nil || ctx.Err() != nil {
 		return err
 	}
-	return &Refused{Why: err.Error(), Cure: "if that run hangs, end it: another one goes on a minute later; --break-lock takes over from it at once"}
+	return &Refused{Why: err.Error(), Cure: cure.Hint("if that run hangs, end it, and another one goes on a minute later; or take over from it at once", cure.Same().With("HAKUBE_BREAK_LOCK", "true"))}
 }
 
 // breakIt takes the lease from whoever has it, and waits as long as that one may

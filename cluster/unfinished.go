@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"hakube/cure"
 	"hakube/replicate"
 	"hakube/scripts"
 )
@@ -51,14 +52,16 @@ func (s *sight) unfinished() []Unfinished {
 
 // The commands, without the settings that are the same for all of them.
 
-func (s *sight) create() string { return "KUBE_GCE_ZONE=" + s.home() + " hakube up" }
+var downAll = cure.Down().String()
+
+func (s *sight) create() string { return cure.Up(s.home()).String() }
 
 func addMaster(m object) string {
-	return "KUBE_GCE_ZONE=" + m.zone + " KUBE_REPLICATE_EXISTING_MASTER=true hakube up"
+	return cure.AddMaster(m.zone).String()
 }
 
 func removeMaster(m object) string {
-	return "KUBE_GCE_ZONE=" + m.zone + " KUBE_DELETE_NODES=false KUBE_REPLICA_NAME=" + m.name + " hakube down"
+	return cure.RemoveMaster(m.zone, m.name).String()
 }
 
 // repair is of one master. Where several do not run and there is no quorum none
@@ -71,9 +74,9 @@ func (s *sight) repair(m object) string {
 		}
 	}
 	if down > 1 && !s.quorum() {
-		return "hakube repair"
+		return cure.Repair().String()
 	}
-	return "hakube repair " + m.name
+	return cure.Repair(m.name).String()
 }
 
 // hopeless is a ring that has lost quorum for good, with the way that is left.
@@ -84,9 +87,9 @@ func (s *sight) hopeless() []Unfinished {
 	}
 	best, ok := s.survivor()
 	if !ok {
-		return half(no.Why, "hakube down", "")
+		return half(no.Why, downAll, "")
 	}
-	return half(no.Why, "hakube repair --from-survivor "+best.name, "hakube down")
+	return half(no.Why, cure.FromSurvivor(best.name).String(), downAll)
 }
 
 // apart are masters that all run, and no ring of theirs has quorum: their members do
@@ -97,7 +100,7 @@ func (s *sight) apart() []Unfinished {
 			return nil
 		}
 	}
-	return half("all masters run, and their etcds do not agree: they do not reach each other", "hakube repair", "")
+	return half("all masters run, and their etcds do not agree: they do not reach each other", cure.Repair().String(), "")
 }
 
 // illMaster is a master that was whole and fails.
@@ -150,7 +153,7 @@ func (s *sight) home() string {
 
 // withoutMasters is a cluster that has none, nor the disk of one.
 func (s *sight) withoutMasters() Unfinished {
-	x := Unfinished{Step: "the cluster has no master: it is half made or half removed", Command: s.create(), Or: "hakube down"}
+	x := Unfinished{Step: "the cluster has no master: it is half made or half removed", Command: s.create(), Or: downAll}
 	if s.home() == "" {
 		x.Command, x.Or = x.Or, ""
 	}
@@ -215,7 +218,7 @@ func (s *sight) dark() []Unfinished {
 		}
 	}
 	if len(s.masters) == 1 && s.masters[0].status == "" { // gone: a removal of the cluster looks the same
-		x.Or = "hakube down"
+		x.Or = downAll
 	}
 	return []Unfinished{x}
 }
@@ -230,7 +233,7 @@ func (s *sight) halfMaster(m seenMaster) []Unfinished {
 	rings := func(x membership) string { return strings.Join(in[x], " and ") }
 	state, why := s.state(m, s.nodeOf(m.object))
 	if !s.quorum() { // nobody would agree to it, so a removal goes on only as that of all
-		remove = "hakube down"
+		remove = downAll
 	}
 	switch {
 	case len(s.masters) == 1:
@@ -309,7 +312,7 @@ func half(step, command, or string) []Unfinished {
 func (s *sight) onlyMaster(m seenMaster, state, why string) []Unfinished {
 	switch {
 	case state == StateGone: // its disk outlives it, in a removal too
-		return half(fmt.Sprintf("%s is %s: %s", m.name, state, why), s.create(), "hakube down")
+		return half(fmt.Sprintf("%s is %s: %s", m.name, state, why), s.create(), downAll)
 	case state == StateStopped:
 		return half(fmt.Sprintf("%s is %s: %s", m.name, state, why), s.create(), s.repair(m.object))
 	case state == StateFailed:
@@ -347,7 +350,7 @@ func (s *sight) strayParts() []Unfinished {
 	x.Command = s.create()
 	for _, m := range s.masters {
 		if len(s.masters) == 1 { // the next replica uses them
-			x.Command, x.Or = addMaster(m.object), "hakube down"
+			x.Command, x.Or = addMaster(m.object), downAll
 		}
 		if h := s.halfMaster(m); len(h) > 0 {
 			x.Command, x.Or = h[0].Command, h[0].Or

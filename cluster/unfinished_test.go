@@ -123,7 +123,7 @@ func TestUnfinished(t *testing.T) {
 		}}, []want{{"machines of a pool in europe-west1-c that have no group", poolC + "hakube down", ""}}},
 		{"a master's node stayed", []madeMaster{whole1}, []func(*sight){
 			func(s *sight) { s.nodes.list = append(s.nodes.list, nodeNamed("kubernetes-master-e11", zoneC, false)) },
-		}, []want{{"node kubernetes-master-e11 has no machine", "kubectl delete node kubernetes-master-e11", ""}}},
+		}, []want{{"node kubernetes-master-e11 has no machine", upB, ""}}},
 	} {
 		t.Run(x.name, func(t *testing.T) {
 			s := sightOf(t, x.masters, x.change...)

@@ -15,6 +15,7 @@ import (
 	corev1client "k8s.io/client-go/kubernetes/typed/core/v1"
 
 	"hakube/cluster/plan"
+	"hakube/cure"
 	"hakube/replicate"
 )
 
@@ -177,7 +178,7 @@ func (v validate) nodesMissing(nodes []Node, p pool, s *survey) string {
 		}
 		if !votes && m.name != v.replica.name {
 			v.mu.Lock()
-			v.warn(fmt.Sprintf("master %s in %s votes in no etcd ring: it is half made or half removed; \"hakube status\" names the command", m.name, m.zone))
+			v.warn(cure.Hint(fmt.Sprintf("master %s in %s votes in no etcd ring: it is half made or half removed; see what ends it", m.name, m.zone), cure.Status()))
 			v.mu.Unlock()
 			continue
 		}

@@ -38,7 +38,7 @@ func TestAnswers(t *testing.T) {
 			"API off", answer(403, `{"error":{"code":403,"message":"Compute Engine API has not been used in project 123 before or it is disabled.","status":"PERMISSION_DENIED",
 			"errors":[{"message":"x","domain":"usageLimits","reason":"accessNotConfigured"}],
 			"details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo","reason":"SERVICE_DISABLED","domain":"googleapis.com","metadata":{"service":"compute.googleapis.com"}}]}}`),
-			No, "has not been used", "gcloud services enable compute.googleapis.com --project p",
+			No, "has not been used", "gcloud services enable compute.googleapis.com --project=p",
 		},
 		{
 			"API off, details only", answer(403, `{"error":{"code":403,"message":"m","status":"PERMISSION_DENIED",
@@ -68,7 +68,8 @@ func TestAnswers(t *testing.T) {
 			if h := hintOf(err); !strings.Contains(h, tt.hint) || tt.hint == "" && h != "" {
 				t.Errorf("hint %q, want %q in it", h, tt.hint)
 			}
-			if strings.Contains(hintOf(err)+err.Error(), "\n") {
+			words := strings.ReplaceAll(hintOf(err), "\n\t", "") // a command is on a line of its own
+			if strings.Count(words, "\n") > 1 || strings.Contains(err.Error(), "\n") {
 				t.Errorf("more than one line: %q %q", err, hintOf(err))
 			}
 			if len(s.seen) != 1 {

@@ -54,7 +54,7 @@ func TestFaultsOfGoogle(t *testing.T) {
 			hint: "us-central1-b has no n1-standard-4 left now; run it again later, or take another zone (KUBE_GCE_ZONE) or machine type (MASTER_SIZE, NODE_SIZE); Google has some in us-central1-a, us-central1-f"},
 		// cloud.google.com/compute/docs/troubleshooting/troubleshooting-vm-creation
 		{name: "permission", step: answered(403, "forbidden", "Required 'compute.instances.create' permission for 'projects/p/zones/z/instances/i'", ""),
-			hint: "roles/compute.admin has the permission", permanent: true},
+			hint: "roles/compute.admin has the permission, and whoever grants roles there can give it; who has which:\n\tgcloud projects get-iam-policy p", permanent: true},
 		{name: "permission to act as", step: answered(403, "forbidden", "The user does not have access to service account '1-compute@developer.gserviceaccount.com'.  User: 'u'.  Ask a project owner to grant you the iam.serviceAccountUser role on the service account", ""),
 			hint: "roles/iam.serviceAccountUser", permanent: true},
 		{name: "permission, in details only", step: answered(403, "forbidden", "Permission denied", `{"@type":"type.googleapis.com/google.rpc.ErrorInfo","reason":"IAM_PERMISSION_DENIED","domain":"iam.googleapis.com","metadata":{"permission":"compute.instances.create"}}`),
@@ -62,10 +62,10 @@ func TestFaultsOfGoogle(t *testing.T) {
 		// cloud.google.com/service-usage/docs/enabled-service
 		{name: "API disabled", step: answered(403, "accessNotConfigured", "Compute Engine API has not been used in project 123 before or it is disabled. Enable it by visiting https://console.developers.google.com/apis/api/compute.googleapis.com/overview?project=123 then retry.",
 			`{"@type":"type.googleapis.com/google.rpc.ErrorInfo","reason":"SERVICE_DISABLED","domain":"googleapis.com","metadata":{"service":"compute.googleapis.com","consumer":"projects/123"}}`),
-			hint: "run: gcloud services enable compute.googleapis.com --project p", permanent: true},
+			hint: "\tgcloud services enable compute.googleapis.com --project=p", permanent: true},
 		{name: "another API disabled", step: answered(403, "forbidden", "Cloud Resource Manager API has not been used",
 			`{"@type":"type.googleapis.com/google.rpc.ErrorInfo","reason":"SERVICE_DISABLED","domain":"googleapis.com","metadata":{"service":"cloudresourcemanager.googleapis.com"}}`),
-			hint: "run: gcloud services enable cloudresourcemanager.googleapis.com --project p", permanent: true},
+			hint: "\tgcloud services enable cloudresourcemanager.googleapis.com --project=p", permanent: true},
 		// github.com/GoogleCloudPlatform/java-docs-samples/issues/276
 		{name: "billing, in a message", step: answered(403, "forbidden", "Project charming-module-137923 (#808448574146) has billing disabled. Please enable it.", ""),
 			hint: "https://console.cloud.google.com/billing/linkedaccount?project=p", permanent: true},

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+
+	"hakube/cure"
 )
 
 // quotaMetric is in all of Google's sentences about quotas.
@@ -16,15 +18,15 @@ var constraint = regexp.MustCompile(`constraints/[A-Za-z0-9.]*[A-Za-z0-9]`)
 func (e *Error) Hint() string {
 	switch {
 	case e.is(reasonNoProject):
-		return "set PROJECT, or run: gcloud config set project PROJECT"
-	case e.Code == 401 && strings.Contains(e.Message, "embedded GCE"):
-		return "hakube local stop && hakube local start" // it takes its token from the file that hakube does
+		return cure.Hint("set PROJECT to one of these", cure.Projects())
+	case e.Code == 401 && strings.Contains(e.Message, "embedded GCE"): // it takes its token from the file that hakube does
+		return cure.Hint("have it read its token again", cure.LocalStop(""), cure.LocalStart())
 	case e.is(reasonNoCredentials), e.is(reasonCredentials), e.Code == 401:
-		return "run: gcloud auth application-default login; or try it without Google: KUBERNETES_PROVIDER=local"
+		return cure.Hints(cure.Hint("log in", cure.Login()), cure.Hint("or try it without Google", cure.Same().With("KUBERNETES_PROVIDER", "local")))
 	case e.is(reasonNotGoogle):
 		return "something between here and Compute Engine answers in its place; look at HTTPS_PROXY and NO_PROXY"
 	case e.is(reasonCut) && e.loopback:
-		return "see whether the embedded GCE runs: hakube local status"
+		return cure.Hint("see whether the embedded GCE runs", cure.LocalStatus())
 	case e.is(reasonCut):
 		return "look at this machine's network and HTTPS_PROXY; running the same command again goes on from here"
 	case e.is(reasonLimit):
@@ -34,7 +36,7 @@ func (e *Error) Hint() string {
 		if service == "" {
 			service = "compute.googleapis.com"
 		}
-		return "run: gcloud services enable " + service + " --project " + e.project + "; it takes a minute or two to be known everywhere"
+		return cure.Hint("switch it on, which takes a minute or two to be known everywhere", cure.EnableService(service, e.project))
 	case e.billing():
 		return "link a billing account: https://console.cloud.google.com/billing/linkedaccount?project=" + e.project
 	case e.stockOut():
@@ -90,6 +92,6 @@ func (e *Error) permissionHint() string {
 	if strings.Contains(e.Message, "iam.serviceAccounts.actAs") || strings.Contains(e.Message, "serviceAccountUser") {
 		role = "roles/iam.serviceAccountUser"
 	}
-	return fmt.Sprintf("the account in use may not do this in project %s; %s has the permission: gcloud projects add-iam-policy-binding %s --member user:YOU --role %s",
-		e.project, role, e.project, role)
+	return cure.Hint(fmt.Sprintf("the account in use may not do this in project %s; %s has the permission, and whoever grants roles there can give it; who has which", e.project, role),
+		cure.Grants(e.project))
 }

@@ -8,6 +8,8 @@ import (
 	"syscall"
 
 	"golang.org/x/crypto/ssh"
+
+	"hakube/cure"
 )
 
 // Why a machine could not be talked to; [ConnectError] and [RunError] wrap one
@@ -64,9 +66,9 @@ func (e *ConnectError) Hint() string {
 
 // A HostKeyError is a machine that identified itself with a key it should not have.
 type HostKeyError struct {
-	Host, Address string
-	Offered       ssh.PublicKey
-	Expected      []ssh.PublicKey
+	Host, Zone, Address string
+	Offered             ssh.PublicKey
+	Expected            []ssh.PublicKey
 }
 
 func (e *HostKeyError) Error() string {
@@ -81,7 +83,7 @@ func (e *HostKeyError) Hint() string {
 	if len(e.Expected) == 0 {
 		return fmt.Sprintf("Google's guest agent and hakube's startup-script write them to the guest attributes hostkeys/ when %s boots, if its metadata have enable-guest-attributes=TRUE; a reset of the machine does it again", e.Host)
 	}
-	return fmt.Sprintf("either %s was made anew a moment ago, then run this again, or another machine answers at %s: see with \"gcloud compute instances get-guest-attributes %s --query-path=hostkeys/\"", e.Host, e.Address, e.Host)
+	return cure.Hint(fmt.Sprintf("either %s was made anew a moment ago, then run this again, or another machine answers at %s; the keys it told", e.Host, e.Address), cure.HostKeys(e.Host, e.Zone))
 }
 
 func fingerprint(k ssh.PublicKey) string { return k.Type() + " " + ssh.FingerprintSHA256(k) }

@@ -13,6 +13,7 @@ import (
 // A Host is a machine as ssh needs to know it.
 type Host struct {
 	Name    string // for people: the instance's name
+	Zone    string // for people too
 	Address string // host:port to dial
 	User    string // whom to log in as, see [LoginName]
 	// HostKeys are what the machine may identify itself with, see
@@ -52,7 +53,7 @@ func (h Host) verify(offered ssh.PublicKey) error {
 	if hasKey(h.HostKeys, offered) {
 		return nil
 	}
-	return &HostKeyError{Host: h.Name, Address: h.Address, Offered: offered, Expected: h.HostKeys}
+	return &HostKeyError{Host: h.Name, Zone: h.Zone, Address: h.Address, Offered: offered, Expected: h.HostKeys}
 }
 
 func hasKey(keys []ssh.PublicKey, key ssh.PublicKey) bool {

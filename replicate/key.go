@@ -16,6 +16,8 @@ import (
 	"strings"
 
 	"golang.org/x/crypto/ssh"
+
+	"hakube/cure"
 )
 
 // A KeyError is the operator's key that cannot be used.
@@ -64,7 +66,7 @@ func LoadKey(path string, keep bool) (ssh.Signer, error) {
 		return nil, fmt.Errorf("loading the ssh key: %w", err)
 	}
 	if runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0 {
-		return nil, &KeyError{path, fmt.Errorf("others may read it, mode %04o", info.Mode().Perm()), "chmod 600 " + path}
+		return nil, &KeyError{path, fmt.Errorf("others may read it, mode %04o", info.Mode().Perm()), cure.Hint("take it from the others", cure.Secret(path))}
 	}
 	if _, err := os.Stat(path + ".pub"); keep && errors.Is(err, fs.ErrNotExist) {
 		// gcloud makes a new pair when one half is missing, and would lock this one out.

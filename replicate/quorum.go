@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"hakube/cure"
 )
 
 // A Voter is a voting member of a ring.
@@ -71,7 +73,7 @@ func MayAdd(ring string, voters []Voter) error {
 	return &QuorumError{
 		Ring: ring,
 		Why:  fmt.Sprintf("etcd ring %s has %d voters and %d of them are alive: it takes no other member before all are", ring, q.Voters, q.Alive),
-		Cure: bringBack(voters) + "or have it made again: hakube repair; or remove what will not come back: KUBE_DELETE_NODES=false hakube down in its zone",
+		Cure: cure.Hints(bringBack(voters), cure.Hint("or remove what will not come back", removals(voters)...)),
 	}
 }
 
@@ -87,38 +89,48 @@ func MayRemove(ring string, voters []Voter, name string) error {
 	case len(rest) == 0:
 		return &QuorumError{
 			Ring: ring, Why: fmt.Sprintf("%s is the last voter of etcd ring %s", name, ring),
-			Cure: "to remove the cluster: hakube down, without KUBE_DELETE_NODES=false",
+			Cure: cure.Hint("remove the whole cluster", cure.Down()),
 		}
 	case !now.Holds():
 		return &QuorumError{
 			Ring: ring,
 			Why: fmt.Sprintf("etcd ring %s has lost quorum: %d of %d voters are alive, it takes %d to agree on anything, the removal of %s too",
 				ring, now.Alive, now.Voters, now.Need, name),
-			Cure: bringBack(voters) + "then run it again",
+			Cure: cure.Hints(bringBack(voters), cure.Hint("then run it again", cure.Same())),
 		}
 	case !after.Holds():
 		return &QuorumError{
 			Ring: ring,
 			Why: fmt.Sprintf("without %s etcd ring %s would have %d voters and %d of them alive, and quorum takes %d",
 				name, ring, after.Voters, after.Alive, after.Need),
-			Cure: bringBack(rest) + "or remove that one instead",
+			Cure: cure.Hints(bringBack(rest), cure.Hint("or remove that one instead", removals(rest)...)),
 		}
 	}
 	return nil
 }
 
-// bringBack begins a cure with the dead, if there are any.
+// bringBack is how the dead come back, if there are any.
 func bringBack(voters []Voter) string {
 	var dead []string
-	for _, v := range voters {
-		if !v.Alive {
-			dead = append(dead, v.Name+" in "+v.Zone)
-		}
+	for _, v := range deadOf(voters) {
+		dead = append(dead, v.Name+" in "+v.Zone)
 	}
 	if len(dead) == 0 {
 		return ""
 	}
-	return "bring back " + strings.Join(dead, " and ") + ` (KUBE_GCE_ZONE of its zone, hakube up), `
+	return cure.Hint("bring back "+strings.Join(dead, " and "), cure.Repair())
+}
+
+// removals take the dead out, one after the other.
+func removals(voters []Voter) (list []cure.Command) {
+	for _, v := range deadOf(voters) {
+		list = append(list, cure.RemoveMaster(v.Zone, v.Name))
+	}
+	return list
+}
+
+func deadOf(voters []Voter) []Voter {
+	return slices.DeleteFunc(slices.Clone(voters), func(v Voter) bool { return v.Alive })
 }
 
 // A QuorumError is a change to a ring that would stop it, or that it is too far

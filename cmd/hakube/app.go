@@ -2,13 +2,12 @@ package main
 
 import (
 	"fmt"
-	"slices"
-	"strings"
 
 	// urfave/cli/v2: commands, flags and help, as the project asks for.
 	"github.com/urfave/cli/v2"
 
 	"hakube/cluster"
+	"hakube/cure"
 )
 
 // newApp is the command line. Errors are returned, never printed or turned
@@ -17,10 +16,10 @@ func newApp(u *ui) *cli.App {
 	return &cli.App{
 		Name:  "hakube",
 		Usage: "grow a Kubernetes cluster on Google Compute Engine by command, and shrink it again",
-		Description: "Settings are kube-up's environment variables (hakube help env); a flag of the same\n" +
+		Description: "Settings are kube-up's environment variables (" + cure.Help("env").String() + "); a flag of the same\n" +
 			"meaning wins. KUBERNETES_PROVIDER=local is a GCE on this machine.\n\n" +
-			"   KUBE_GCE_ZONE=europe-west1-b hakube up      a master and a pool of nodes\n" +
-			"   KUBE_GCE_ZONE=europe-west1-b hakube down    all of it away again\n\n" + exitHelp,
+			"   " + cure.Up("europe-west1-b").String() + "      a master and a pool of nodes\n" +
+			"   " + cure.DownIn("europe-west1-b").String() + "    all of it away again\n\n" + exitHelp,
 		Commands: []*cli.Command{
 			upCommand(u), downCommand(u), planCommand(u), statusCommand(u), validateCommand(u), repairCommand(u), localCommand(u),
 			helpCommand(u), completionCommand(u), versionCommand(u),
@@ -90,26 +89,4 @@ func given(c *cli.Context) map[string]string {
 		}
 	}
 	return m
-}
-
-// commandLine is how to call the command again, for hints.
-func commandLine(c *cli.Context) string {
-	words := []string{"hakube", c.Command.Name}
-	for _, v := range cluster.Variables() {
-		if c.IsSet(v.Flag) {
-			words = append(words, fmt.Sprintf("--%s=%s", v.Flag, quote(c.Generic(v.Flag).(*settingValue).text)))
-		}
-	}
-	return strings.Join(words, " ")
-}
-
-// quote makes one word for a shell of any text.
-func quote(s string) string {
-	plain := func(r rune) bool {
-		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_./:,@%+=", r)
-	}
-	if s != "" && !slices.ContainsFunc([]rune(s), func(r rune) bool { return !plain(r) }) {
-		return s
-	}
-	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }

@@ -25,6 +25,7 @@ func settings(u *ui, c *cli.Context, verb cluster.Verb) (cluster.Settings, error
 		}
 		return gce.DefaultProject()
 	})
+	u.called.set = s
 	for _, w := range warnings {
 		u.warn(w)
 	}
@@ -37,6 +38,7 @@ func settings(u *ui, c *cli.Context, verb cluster.Verb) (cluster.Settings, error
 func onCluster(u *ui, verb cluster.Verb, does doing, act func(*cli.Context, cluster.Settings, *cluster.Cluster) error, said ...func(cluster.Settings) error) cli.ActionFunc {
 	return func(c *cli.Context) error {
 		u.json = c.Bool("json")
+		u.called.by(c)
 		if err := noArguments(c); err != nil {
 			return err
 		}
@@ -56,7 +58,7 @@ func onCluster(u *ui, verb cluster.Verb, does doing, act func(*cli.Context, clus
 		if err != nil {
 			return err
 		}
-		u.next = fmt.Sprintf("%q continues from here", commandLine(c))
+		u.goesOn = true
 		return act(c, s, cl)
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/term"
 
 	"hakube/cluster"
+	"hakube/cure"
 	"hakube/gce/local"
 )
 
@@ -44,7 +45,7 @@ func downCommand(u *ui) *cli.Command {
 			}
 			cl.OnLeftovers(u.leftovers(s))
 			summary, err := cl.Down(c.Context, u.report())
-			err = sweepHint(err, commandLine(c))
+			err = sweepHint(err)
 			if summary != nil {
 				u.warnAll(summary.Warnings)
 			}
@@ -117,7 +118,7 @@ func (u *ui) confirm(s cluster.Settings) error {
 		return fmt.Errorf("reading the answer: %w", err)
 	}
 	if strings.TrimSpace(line) != string(s.Prefix) {
-		return withHint(fmt.Errorf("not removed: the name was not %s", s.Prefix), "--yes removes it without asking")
+		return withHint(fmt.Errorf("not removed: the name was not %s", s.Prefix), cure.Hint("remove it without being asked", cure.Same().With("KUBERNETES_SKIP_CONFIRM", "true")))
 	}
 	return nil
 }

@@ -120,7 +120,7 @@ func TestInterrupt(t *testing.T) {
 	if code != exitInterrupted || !strings.Contains(said, `"event":"made"`) || strings.Contains(said, `"step":"machine kubernetes-master-e71"`) {
 		t.Errorf("^C while a disk is made exits with %d:\n%s", code, said)
 	}
-	for _, words := range []string{`interrupted after \d+ of \d+ steps, before machine kubernetes-master-e71; every change that was begun is finished`, `continues from here`} {
+	for _, words := range []string{`interrupted after \d+ of \d+ steps, before machine kubernetes-master-e71; every change that was begun is finished`, `go on from here`} {
 		if !regexp.MustCompile(words).MatchString(said) {
 			t.Errorf("it does not say %q:\n%s", words, said)
 		}
@@ -140,7 +140,7 @@ func TestInterrupt(t *testing.T) {
 		t.Errorf("the second ^C exits with %d after %s:\n%s", code, after, said)
 	}
 	code, said, _ = s.signalled(t, syscall.SIGINT, []string{`"event":"removing"`}, append(all, "--json")...)
-	if code != exitInterrupted || !regexp.MustCompile(`interrupted after \d+ of \d+ steps, before .*; every change`).MatchString(said) || !strings.Contains(said, "continues from here") {
+	if code != exitInterrupted || !regexp.MustCompile(`interrupted after \d+ of \d+ steps, before .*; every change`).MatchString(said) || !strings.Contains(said, "go on from here") {
 		t.Errorf("^C while something is removed exits with %d:\n%s", code, said)
 	}
 	s.latency(t, "none")

@@ -17,6 +17,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"hakube/cluster"
+	"hakube/cure"
 	"hakube/gce/local"
 	"hakube/gce/local/mirror"
 	"hakube/gce/local/model"
@@ -63,7 +64,7 @@ func localCommand(u *ui) *cli.Command {
 			},
 			resetCommand(u),
 			{
-				Name: "env", Usage: "print what points gcloud at it: eval \"$(hakube local env)\"", OnUsageError: usage,
+				Name: "env", Usage: "print what points gcloud at it: " + cure.EvalEnv(), OnUsageError: usage,
 				Action: inDir(func(c *cli.Context, dir string) error { return localEnv(c, u, dir) }),
 			},
 			{
@@ -120,7 +121,7 @@ func localOptions(c *cli.Context, dir string) (local.Options, error) {
 			return o, usageError{fmt.Errorf("--machines=%s: there are real and model", m)}
 		}
 		if saved && local.Machines(m) != o.Machines && local.HasObjects(dir) {
-			return o, usageError{fmt.Errorf("--machines=%s: what is in %s was made with --machines=%s; \"hakube local reset\" deletes it", m, dir, o.Machines)}
+			return o, withHint(usageError{fmt.Errorf("--machines=%s: what is in %s was made with --machines=%s", m, dir, o.Machines)}, cure.Hint("delete all of it first", cure.LocalReset(dir)))
 		}
 		o.Machines = local.Machines(m)
 	}
@@ -154,7 +155,7 @@ func localStart(c *cli.Context, u *ui) error {
 	}
 	if s.Running {
 		if s.Machines != o.Machines || s.Latency != o.Latency {
-			return fmt.Errorf("it runs already, with --machines=%s --latency=%s; stop it first", s.Machines, s.Latency)
+			return withHint(fmt.Errorf("it runs already, with --machines=%s --latency=%s", s.Machines, s.Latency), cure.Hint("stop it first", cure.LocalStop(dir)))
 		}
 		u.note("the embedded GCE runs already at %s", s.Endpoint)
 		return nil
@@ -163,7 +164,7 @@ func localStart(c *cli.Context, u *ui) error {
 	if err != nil {
 		return err
 	}
-	u.note("the embedded GCE runs at %s with %s machines; \"hakube local stop\" ends it", s.Endpoint, s.Machines)
+	u.note("%s", cure.Hint(fmt.Sprintf("the embedded GCE runs at %s with %s machines; this ends it", s.Endpoint, s.Machines), cure.LocalStop(dir)))
 	return nil
 }
 
@@ -311,7 +312,7 @@ func localConsole(c *cli.Context, u *ui, dir string) error {
 		return err
 	}
 	if !s.Running {
-		return withHint(fmt.Errorf("the embedded GCE is not running"), "start it: hakube local start")
+		return withHint(fmt.Errorf("the embedded GCE is not running"), cure.Hint("start it", cure.LocalStart()))
 	}
 	link, err := local.ConsoleLink(c.Context, dir, s)
 	if err != nil {
@@ -329,7 +330,7 @@ func localEnv(c *cli.Context, u *ui, dir string) error {
 		return err
 	}
 	if !s.Running {
-		return withHint(fmt.Errorf("the embedded GCE is not running"), "start it: hakube local start")
+		return withHint(fmt.Errorf("the embedded GCE is not running"), cure.Hint("start it", cure.LocalStart()))
 	}
 	// The token itself is not among them: an environment is shown to more eyes than a file.
 	for _, kv := range [][2]string{
@@ -346,7 +347,7 @@ func localEnv(c *cli.Context, u *ui, dir string) error {
 		{"CLOUDSDK_API_ENDPOINT_OVERRIDES_OSLOGIN", s.Endpoint + "/"},
 		{"CLOUDSDK_API_ENDPOINT_OVERRIDES_CLOUDRESOURCEMANAGER", s.Endpoint + "/"},
 	} {
-		u.printf("export %s=%s\n", kv[0], quote(kv[1]))
+		u.printf("export %s=%s\n", kv[0], cure.Quote(kv[1]))
 	}
 	// These two would win over the file, or send the token to Google for another one.
 	u.printf("unset CLOUDSDK_AUTH_ACCESS_TOKEN CLOUDSDK_AUTH_IMPERSONATE_SERVICE_ACCOUNT\n")
@@ -354,6 +355,6 @@ func localEnv(c *cli.Context, u *ui, dir string) error {
 	if !slices.Contains(strings.Split(noProxy, ","), "127.0.0.1") { // evaluated again it stays as it is
 		noProxy = strings.TrimPrefix(noProxy+",127.0.0.1", ",")
 	}
-	u.printf("export NO_PROXY=%s\n", quote(noProxy))
+	u.printf("export NO_PROXY=%s\n", cure.Quote(noProxy))
 	return nil
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"hakube/cure"
 	"hakube/gce/local"
 )
 
@@ -19,7 +20,7 @@ func TestModes(t *testing.T) {
 	p := newTrial(t)
 	run := func(words string) {
 		t.Helper()
-		cmd := exec.Command("sh", "-c", "umask 000; exec "+quote(p.exe)+" "+words)
+		cmd := exec.Command("sh", "-c", "umask 000; exec "+cure.Quote(p.exe)+" "+words)
 		cmd.Env = append(p.env, "KUBE_GCE_ZONE="+zoneB)
 		if out, err := cmd.CombinedOutput(); err != nil {
 			t.Fatalf("%s: %v\n%s", words, err, out)
@@ -110,7 +111,7 @@ func TestStrangePaths(t *testing.T) {
 	if info, err := os.Stat(config); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("the kubeconfig: %v %v", info, err)
 	}
-	cmd := exec.Command("sh", "-c", `eval "$(`+quote(p.exe)+` local env)"; printf %s "$CLOUDSDK_CONFIG"`)
+	cmd := exec.Command("sh", "-c", `eval "$(`+cure.Quote(p.exe)+` local env)"; printf %s "$CLOUDSDK_CONFIG"`)
 	cmd.Env, cmd.Dir = p.env, work
 	if out, err := cmd.Output(); err != nil || string(out) != dir+"/gcloud" {
 		t.Errorf("what local env prints says %q to a shell (%v)", out, err)

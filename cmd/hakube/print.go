@@ -12,6 +12,7 @@ import (
 
 	"hakube/cluster"
 	"hakube/cluster/plan"
+	"hakube/cure"
 )
 
 // The rules of hakube's voice, kept by the functions below:
@@ -21,7 +22,8 @@ import (
 //     terminal the last lines are alive; elsewhere each is printed once.
 //   - Everything else on standard error begins with "hakube:"; lower case, no
 //     period at the end.
-//   - Each error is followed by its cures, one line each, "hakube: hint:".
+//   - Each error is followed by its cures, "hakube: hint:". A command is whole, on a
+//     line of its own and indented by four spaces, so that it can be taken as it is.
 //   - What others said is written out where it would act on a terminal (plain.go).
 //   - With --json results are JSON on standard output, and progress, warnings
 //     and errors are JSON objects, one a line, on standard error.
@@ -29,12 +31,13 @@ type ui struct {
 	in, out, err *os.File
 	json         bool
 	terminal     bool
-	next         string // how to go on after an interrupt
+	called       called
+	goesOn       bool // the same again continues
 	live         liveLines
 }
 
 func newUI(stdin, stdout, stderr *os.File) *ui {
-	return &ui{in: stdin, out: stdout, err: stderr, terminal: term.IsTerminal(int(stderr.Fd()))}
+	return &ui{in: stdin, out: stdout, err: stderr, terminal: term.IsTerminal(int(stderr.Fd())), called: newCalled(os.Environ())}
 }
 
 // printf prints a result.
@@ -63,12 +66,55 @@ func (u *ui) hint(text string) { u.say("hint", "hint: ", text) }
 
 func (u *ui) say(key, prefix, text string) {
 	u.live.clear(u.err)
-	text = brief(text)
+	var words, commands []string
+	for line := range strings.SplitSeq(text, "\n") {
+		if command, is := cure.Line(line); is {
+			commands = append(commands, u.whole(command))
+		} else {
+			words = append(words, line)
+		}
+	}
+	text = brief(strings.Join(words, "\n"))
 	if u.json {
-		u.line(map[string]string{key: text})
+		u.line(utterance(key, text, commands))
 		return
 	}
-	fmt.Fprintf(u.err, "hakube: %s%s\n", prefix, plain(text))
+	if text != "" {
+		fmt.Fprintf(u.err, "hakube: %s%s\n", prefix, plain(text))
+	}
+	for _, c := range commands {
+		fmt.Fprintf(u.err, "    %s\n", plain(c))
+	}
+}
+
+// utterance is something said, for a program.
+func utterance(key, text string, commands []string) map[string]any {
+	m := map[string]any{key: text}
+	if len(commands) > 0 {
+		m["commands"] = commands
+	}
+	return m
+}
+
+// wholeLines is a hint with its commands whole.
+func (u *ui) wholeLines(hint string) string {
+	lines := strings.Split(hint, "\n")
+	for i, line := range lines {
+		if command, is := cure.Line(line); is {
+			lines[i] = "\t" + u.whole(command)
+		}
+	}
+	return strings.Join(lines, "\n")
+}
+
+// whole is a named command with all that it needs; one that is whole is not
+// changed by it.
+func (u *ui) whole(line string) string {
+	c, err := cure.Parse(line)
+	if err != nil { // of no form that anything could be added to
+		return line
+	}
+	return u.called.whole(c)
 }
 
 // line prints an object on standard error.
@@ -79,6 +125,9 @@ func (u *ui) line(v any) {
 	}
 	fmt.Fprintf(u.err, "%s\n", plainJSON(b))
 }
+
+// goOn is how an interrupted run continues.
+var goOn = cure.Hint("go on from here", cure.Same())
 
 // A hinter is an error that knows a cure.
 type hinter interface{ Hint() string }
@@ -95,8 +144,8 @@ func (u *ui) finish(err error) int {
 		if dark := (*cluster.Dark)(nil); errors.As(err, &dark) {
 			u.say("error", "error: ", dark.Error())
 		}
-		if u.next != "" {
-			u.hint(u.next)
+		if u.goesOn {
+			u.hint(goOn)
 		}
 		return code
 	}
@@ -108,20 +157,22 @@ func (u *ui) finish(err error) int {
 		for _, p := range problems {
 			u.say("error", "error: ", p)
 		}
-		u.hint(`"hakube help env" lists the settings`)
+		u.hint(cure.Hint("see all settings", cure.Help("env")))
 		return code
 	}
 	for _, line := range strings.Split(err.Error(), "\n") {
 		u.say("error", "error: ", line)
 	}
-	for _, h := range hints(err) {
-		u.hint(h)
+	for _, hint := range hints(err) {
+		for _, h := range cure.Apart(hint) {
+			u.hint(h)
+		}
 	}
 	// Only a run that got into its steps can be continued; a refusal cannot.
 	var step *plan.StepError
 	var refused *cluster.Refused
-	if code == exitFailed && u.next != "" && errors.As(err, &step) && !errors.As(err, &refused) {
-		u.hint(u.next)
+	if code == exitFailed && u.goesOn && errors.As(err, &step) && !errors.As(err, &refused) {
+		u.hint(goOn)
 	}
 	return code
 }

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/term"
 
 	"hakube/cluster"
+	"hakube/cure"
 )
 
 func repairCommand(u *ui) *cli.Command {
@@ -34,13 +35,14 @@ func repairCommand(u *ui) *cli.Command {
 			case c.NArg() > 1:
 				return usageError{fmt.Errorf("repair takes one master's name at most, got %q too", c.Args().Get(1))}
 			case strings.HasPrefix(name, "-"):
-				return usageError{fmt.Errorf("flags come before the name: hakube repair %s …", name)}
+				return usageError{fmt.Errorf("flags come before the name, got %s", name)}
 			case survivor != "" && name != "":
 				return usageError{errors.New("--from-survivor and a name contradict each other: all others are given up")}
 			case c.IsSet("from-survivor") && survivor == "":
 				return usageError{errors.New("--from-survivor: name the master to go on with")}
 			}
 			u.json = c.Bool("json")
+			u.called.by(c, repairWords(name, survivor)...)
 			verb := cluster.RepairVerb
 			if survivor != "" {
 				verb = cluster.RebuildVerb
@@ -53,11 +55,10 @@ func repairCommand(u *ui) *cli.Command {
 			if err != nil {
 				return err
 			}
-			u.next = fmt.Sprintf("%q continues from here", strings.TrimSpace(commandLine(c)+" "+name))
+			u.goesOn = true
 			which := fmt.Sprintf("cluster %s of project %s (provider %s)", s.Prefix, s.Project, s.Provider)
 			var summary *cluster.Summary
 			if survivor != "" {
-				u.next = fmt.Sprintf("%q continues from here", commandLine(c)+" --from-survivor="+survivor)
 				u.note("going on with %s alone: %s", survivor, which)
 				summary, err = cl.FromSurvivor(c.Context, survivor, u.report(), func(l cluster.Loss) error { return u.confirmLoss(s, l) })
 			} else {
@@ -86,6 +87,17 @@ func repairCommand(u *ui) *cli.Command {
 	}
 }
 
+// repairWords are those of the command line that are no settings.
+func repairWords(name, survivor string) []string {
+	switch {
+	case survivor != "":
+		return []string{"--from-survivor", survivor}
+	case name != "":
+		return []string{name}
+	}
+	return nil
+}
+
 // confirmLoss says what may be lost and asks for the cluster's name.
 func (u *ui) confirmLoss(s cluster.Settings, l cluster.Loss) error {
 	for _, line := range l.Lines {
@@ -95,7 +107,7 @@ func (u *ui) confirmLoss(s cluster.Settings, l cluster.Loss) error {
 		return nil
 	}
 	if !term.IsTerminal(int(u.in.Fd())) {
-		return withHint(errors.New("not done: there is no terminal to ask whether that may be lost"), "--yes (KUBERNETES_SKIP_CONFIRM=true) goes on without asking")
+		return withHint(errors.New("not done: there is no terminal to ask whether that may be lost"), cure.Hint("go on without asking", cure.Same().With("KUBERNETES_SKIP_CONFIRM", "true")))
 	}
 	u.live.clear(u.err)
 	fmt.Fprintf(u.err, "hakube: type the cluster's name, %s, to go on with %s alone: ", s.Prefix, l.Survivor)
@@ -104,7 +116,7 @@ func (u *ui) confirmLoss(s cluster.Settings, l cluster.Loss) error {
 		return fmt.Errorf("reading the answer: %w", err)
 	}
 	if strings.TrimSpace(line) != string(s.Prefix) {
-		return withHint(fmt.Errorf("not done: the name was not %s", s.Prefix), "--yes goes on without asking")
+		return withHint(fmt.Errorf("not done: the name was not %s", s.Prefix), cure.Hint("go on without asking", cure.Same().With("KUBERNETES_SKIP_CONFIRM", "true")))
 	}
 	return nil
 }

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/term"
 
 	"hakube/cluster"
+	"hakube/cure"
 )
 
 func statusCommand(u *ui) *cli.Command {
@@ -24,7 +25,7 @@ func statusCommand(u *ui) *cli.Command {
 		Usage: "show masters, pools, both etcd rings, who has the API's address, what may fail, what is unfinished",
 		Description: "Changes nothing, and needs no zone. What could not be asked is said to be unknown, with the\n" +
 			"reason. A master that is unreachable counts as dead in the verdict. It is no error when the\n" +
-			"cluster is not well (\"hakube validate\" judges): 1 is for no cluster, or a cloud that is silent.\n\n" + exitHelp,
+			"cluster is not well (" + cure.Validate().String() + " judges): 1 is for no cluster, or a cloud that is silent.\n\n" + exitHelp,
 		Flags: append(settingFlags(), &cli.GenericFlag{
 			Name: "watch", Value: &watchValue{}, DefaultText: "off",
 			Usage: "look again every two seconds (--watch=SECONDS: as often), until ^C",
@@ -33,7 +34,7 @@ func statusCommand(u *ui) *cli.Command {
 		Action: onCluster(u, cluster.StatusVerb, looking, func(c *cli.Context, _ cluster.Settings, cl *cluster.Cluster) error {
 			every := c.Generic("watch").(*watchValue).every
 			if every == 0 {
-				s, err := cl.Status(c.Context)
+				s, err := u.status(cl)(c.Context)
 				if err != nil {
 					return err
 				}
@@ -42,8 +43,29 @@ func statusCommand(u *ui) *cli.Command {
 				}
 				return u.show(statusPage(s))
 			}
-			return u.watch(c.Context, every, cl.Status)
+			return u.watch(c.Context, every, u.status(cl))
 		}),
+	}
+}
+
+// status is Status with its commands whole.
+func (u *ui) status(cl *cluster.Cluster) func(context.Context) (*cluster.Status, error) {
+	return func(ctx context.Context) (*cluster.Status, error) {
+		s, err := cl.Status(ctx)
+		if err == nil {
+			u.wholeStatus(s)
+		}
+		return s, err
+	}
+}
+
+func (u *ui) wholeStatus(s *cluster.Status) {
+	for i := range s.Unfinished {
+		x := &s.Unfinished[i]
+		x.Command, x.Or = u.whole(x.Command), u.whole(x.Or)
+	}
+	for i, w := range s.Warnings {
+		s.Warnings[i] = u.wholeLines(w)
 	}
 }
 

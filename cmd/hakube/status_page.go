@@ -48,7 +48,7 @@ func statusPage(s *cluster.Status) []byte {
 		b.WriteByte('\n')
 	}
 	for _, text := range s.Warnings {
-		fmt.Fprintf(&b, "warning: %s\n", text)
+		fmt.Fprintf(&b, "warning: %s\n", strings.ReplaceAll(text, "\n\t", "\n      "))
 	}
 	if len(s.Unfinished) > 0 {
 		b.WriteString("\nunfinished, and what ends it:\n")

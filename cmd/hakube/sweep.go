@@ -10,6 +10,7 @@ import (
 	"golang.org/x/term"
 
 	"hakube/cluster"
+	"hakube/cure"
 )
 
 // leftovers says what the cluster leaves behind and, when a person is there who
@@ -62,10 +63,10 @@ func (u *ui) leftover(key string, l cluster.Leftover, text string) {
 }
 
 // sweepHint adds the command that removes what a down left behind.
-func sweepHint(err error, command string) error {
+func sweepHint(err error) error {
 	var r *cluster.Remains
 	if !errors.As(err, &r) || len(r.Ours) == 0 {
 		return err
 	}
-	return withHint(err, fmt.Sprintf("%q removes what was left behind, the data on disks of volumes included", command+" --sweep"))
+	return withHint(err, cure.Hint("remove what was left behind too, the data on disks of volumes included", cure.Same().With("HAKUBE_SWEEP", "true")))
 }

@@ -27,6 +27,10 @@ func validateCommand(u *ui) *cli.Command {
 			if err != nil {
 				return err
 			}
+			u.wholeStatus(v.Status)
+			for i := range v.Problems {
+				v.Problems[i].Command = u.whole(v.Problems[i].Command)
+			}
 			if u.json {
 				if err := u.object(v); err != nil {
 					return err
@@ -81,7 +85,7 @@ func invalid(problems []cluster.Problem) error {
 	for _, p := range problems {
 		err := error(cluster.Invalid{p})
 		if p.Command != "" {
-			err = withHint(err, p.Command)
+			err = withHint(err, "this ends it:\n\t"+p.Command)
 		}
 		errs = append(errs, err)
 	}

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"syscall"
 	"unicode"
+
+	"hakube/cure"
 )
 
 // A dirError is a directory that other users of this machine have a hand in.
@@ -72,7 +74,7 @@ func checkDir(dir, variable string) (fs.FileMode, error) {
 	case !info.IsDir():
 		return 0, &dirError{dir, "it is a file", "choose another with " + variable}
 	case perm&0o022 != 0:
-		return 0, &dirError{dir, fmt.Sprintf("others may write to it, mode %04o", perm), "choose another with " + variable + ", or if it is for nothing else: chmod 700 " + dir}
+		return 0, &dirError{dir, fmt.Sprintf("others may write to it, mode %04o", perm), cure.Hint("choose another with "+variable+", or if it is for nothing else take it from the others", cure.Private(dir))}
 	default:
 		return perm, nil
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/gofrs/flock"
 
+	"hakube/cure"
 	"hakube/gce/local/vpc"
 )
 
@@ -26,7 +27,7 @@ func (e *busyError) Error() string {
 
 // Hint says how to end the other.
 func (e *busyError) Hint() string {
-	return fmt.Sprintf("end it: HAKUBE_LOCAL_DIR=%s hakube local stop (or reset)", e.dir)
+	return cure.Hints(cure.Hint("end it, and keep what it has", cure.LocalStop(e.dir)), cure.Hint("or delete all of it", cure.LocalReset(e.dir)))
 }
 
 // hostLock is the right to have real machines on this host.

@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"hakube/cure"
 	"hakube/gce/emulator"
 	"hakube/gce/local/dns"
 	"hakube/gce/local/image"
@@ -50,7 +51,7 @@ func (e needError) Error() string { return "real machines need " + e.what }
 
 // Hint names the way without.
 func (e needError) Hint() string {
-	return "model machines need nothing: hakube local start --machines=model"
+	return cure.Hint("model machines need nothing", cure.LocalModel())
 }
 
 // able says whether real machines can run here at all.

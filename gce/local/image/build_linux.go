@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"hakube/cure"
 )
 
 // thisHost looks at the running kernel.
@@ -55,7 +57,7 @@ func builder() (string, error) {
 	}
 	if os.Geteuid() != 0 {
 		return "", &Error{errors.New("building a root file system needs root"),
-			"run as root, or use model machines: hakube local start --machines=model"}
+			cure.Hint("run as root, or use model machines", cure.LocalModel())}
 	}
 	return program, nil
 }

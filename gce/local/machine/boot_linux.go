@@ -16,6 +16,7 @@ import (
 	runc "github.com/containerd/go-runc"
 	"golang.org/x/sys/unix"
 
+	"hakube/cure"
 	"hakube/gce/emulator"
 )
 
@@ -161,7 +162,7 @@ func mountRoot(bootDisk, root string) error {
 	}
 	if _, err := os.Stat(lower); err != nil {
 		return &Error{fmt.Errorf("looking for the boot disk's image: %w", err),
-			"the image cache was removed while a disk still needs it: hakube local reset"}
+			cure.Hint("the image cache was removed while a disk still needs it; what the disk has can only be deleted", cure.LocalReset(""))}
 	}
 	options := fmt.Sprintf("lowerdir=%s,upperdir=%s,workdir=%s", lower, filepath.Join(bootDisk, "upper"), filepath.Join(bootDisk, "work"))
 	if err := unix.Mount("hakube", root, "overlay", 0, options); err != nil {

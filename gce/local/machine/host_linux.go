@@ -12,6 +12,7 @@ import (
 
 	runc "github.com/containerd/go-runc" // the OCI runtime, as containerd itself calls it
 
+	"hakube/cure"
 	"hakube/gce/emulator"
 	"hakube/gce/local/fence"
 )
@@ -45,7 +46,7 @@ func New(o Options) (*Host, error) {
 	}
 	if os.Geteuid() != 0 {
 		return nil, &Error{errors.New("real machines need root"),
-			"run as root, or use model machines: hakube local start --machines=model"}
+			cure.Hint("run as root, or use model machines", cure.LocalModel())}
 	}
 	if _, err := exec.LookPath(runc.DefaultCommand); err != nil {
 		return nil, &Error{fmt.Errorf("looking for runc: %w", err), "apt-get install runc"}

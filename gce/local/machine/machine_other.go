@@ -6,12 +6,13 @@ import (
 	"context"
 	"errors"
 
+	"hakube/cure"
 	"hakube/gce/emulator"
 )
 
 // errNotLinux is what every method answers here.
 var errNotLinux = &Error{errors.New("real machines need Linux"),
-	"use model machines: hakube local start --machines=model"}
+	cure.Hint("use model machines", cure.LocalModel())}
 
 // A Host runs machines, on Linux only.
 type Host struct{}

@@ -1,0 +1,66 @@
+package cure
+
+import "slices"
+
+// Commands of gcloud's. Those on Compute Engine get their project where they are
+// shown, and on the embedded GCE what points gcloud at it.
+
+func compute(args ...string) Command {
+	return command(append([]string{"gcloud", "compute"}, args...)...)
+}
+
+// Describe shows an object: gcloud's words for its kind, its name, and --zone or
+// --region if it is in one.
+func Describe(kind []string, name string, place ...string) Command {
+	return compute(slices.Concat(kind, []string{"describe", name}, place)...)
+}
+
+// Console is what a machine wrote to its serial console.
+func Console(machine, inZone string) Command {
+	return compute("instances", "get-serial-port-output", machine, "--zone="+inZone)
+}
+
+// HostKeys are those a machine told the metadata server.
+func HostKeys(machine, inZone string) Command {
+	return compute("instances", "get-guest-attributes", machine, "--zone="+inZone, "--query-path=hostkeys/")
+}
+
+// Resume lets a suspended machine go on.
+func Resume(machine, inZone string) Command {
+	return compute("instances", "resume", machine, "--zone="+inZone)
+}
+
+// DeleteMachine deletes a machine and leaves its data disk.
+func DeleteMachine(machine, inZone string) Command {
+	return compute("instances", "delete", machine, "--zone="+inZone, "--keep-disks=data")
+}
+
+// KeepDisk makes a snapshot of a disk.
+func KeepDisk(disk, inZone string) Command {
+	return compute("disks", "snapshot", disk, "--zone="+inZone, "--snapshot-names="+disk+"-kept")
+}
+
+// DeleteDisk deletes a disk.
+func DeleteDisk(disk, inZone string) Command {
+	return compute("disks", "delete", disk, "--zone="+inZone)
+}
+
+// Login has Google's client libraries act as a person.
+func Login() Command { return command("gcloud", "auth", "application-default", "login") }
+
+// Projects lists the projects there are.
+func Projects() Command { return command("gcloud", "projects", "list") }
+
+// EnableService switches on one of Google's APIs.
+func EnableService(service, project string) Command {
+	return command("gcloud", "services", "enable", service, "--project="+project)
+}
+
+// Grants lists who has which role in a project.
+func Grants(project string) Command { return command("gcloud", "projects", "get-iam-policy", project) }
+
+// Secret takes a file from the eyes of others.
+func Secret(path string) Command { return command("chmod", "600", path) }
+
+// Private takes a directory from the hands of others.
+func Private(dir string) Command { return command("chmod", "700", dir) }
