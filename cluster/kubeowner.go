@@ -23,6 +23,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 
+	"hakube/cure"
 	"hakube/gce"
 )
 
@@ -238,7 +239,7 @@ func (v entryVerdict) refusal(name, file string) *Refused {
 	}
 	return &Refused{
 		Why:  why + "; it would be lost",
-		Cure: fmt.Sprintf("choose another name for this cluster's: export OVERRIDE_CONTEXT=%s", name+"-hakube"),
+		Cure: cure.Hint("choose another name for this cluster's, here and from now on", cure.Same().With("OVERRIDE_CONTEXT", name+"-hakube")),
 	}
 }
 

@@ -64,7 +64,7 @@ func TestForeignEntry(t *testing.T) {
 			_, changes := w.counts(func() {
 				_, err := o.Up(context.Background(), nil)
 				var no Unfit
-				if !errors.As(err, &no) || len(no) != 1 || !strings.Contains(no.Error(), o.kubeconfig) || !strings.Contains(no[0].Cure, "export OVERRIDE_CONTEXT=") {
+				if !errors.As(err, &no) || len(no) != 1 || !strings.Contains(no.Error(), o.kubeconfig) || !strings.Contains(no[0].Cure, "OVERRIDE_CONTEXT=") {
 					t.Errorf("up: %v", err)
 				}
 			})

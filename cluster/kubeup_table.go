@@ -58,7 +58,7 @@ var kubeUp = []untaken{
 	{"ADDITIONAL_MACHINE_TYPE", refused, "", "all nodes of a pool have one machine type: NODE_SIZE"},
 	{"NUM_ADDITIONAL_NODES", refused, "0", "all nodes of a pool have one machine type: NODE_SIZE"},
 	{"NUM_WINDOWS_NODES", refused, "0", "there are no Windows nodes"},
-	{"KUBE_ENABLE_CLUSTER_AUTOSCALER", refused, "false", "there is no autoscaler yet: NUM_NODES and another hakube up resize a pool"},
+	{"KUBE_ENABLE_CLUSTER_AUTOSCALER", refused, "false", "there is no autoscaler yet: a pool is resized by another up with NUM_NODES"},
 	{"KUBE_FEATURE_GATES", refused, "ExperimentalCriticalPodAnnotation=true", "feature gates are Kubernetes' defaults"},
 	{"FEATURE_GATES", refused, "ExperimentalCriticalPodAnnotation=true", "feature gates are Kubernetes' defaults"},
 	{"KUBE_RUNTIME_CONFIG", refused, "", "API versions are Kubernetes' defaults"},

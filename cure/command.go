@@ -54,6 +54,9 @@ func (c Command) Program(path string) Command {
 // Args are the program and its arguments.
 func (c Command) Args() []string { return slices.Clone(c.args) }
 
+// Vars are the variables it is run with.
+func (c Command) Vars() []Var { return slices.Clone(c.vars) }
+
 // Is tells whether its first words are these.
 func (c Command) Is(words ...string) bool {
 	return len(c.args) >= len(words) && slices.Equal(c.args[:len(words)], words)

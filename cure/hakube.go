@@ -121,6 +121,9 @@ func inState(c Command, dir string) Command {
 	return c.With(state, dir)
 }
 
+// LocalConsole prints a link to its page.
+func LocalConsole() Command { return command("hakube", "local", "console") }
+
 // LocalEnv prints what points gcloud at it.
 func LocalEnv() Command { return command("hakube", "local", "env") }
 

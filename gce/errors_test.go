@@ -50,7 +50,7 @@ func TestAnswers(t *testing.T) {
 			No, "compute.networks.get", "roles/compute.admin",
 		},
 		{"not logged in", refusal(401, "authError", "Invalid Credentials"), No, "Invalid Credentials", "gcloud auth application-default login"},
-		{"another token", refusal(401, "authError", "Request had invalid authentication credentials. Expected the token in the embedded GCE's state directory"), No, "invalid authentication", "hakube local stop && hakube local start"},
+		{"another token", refusal(401, "authError", "Request had invalid authentication credentials. Expected the token in the embedded GCE's state directory"), No, "invalid authentication", "\thakube local stop\n\thakube local start"},
 		{
 			"organisation", refusal(412, "conditionNotMet", "Constraint constraints/compute.restrictVpcPeering violated for projects/p."),
 			No, "Constraint", "organisation's policy constraints/compute.restrictVpcPeering",

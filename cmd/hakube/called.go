@@ -113,18 +113,19 @@ func (c *called) over(x cure.Command, names []string) cure.Command {
 	return x.As(w)
 }
 
-// free keeps away from a command that says what it does what the shell says.
+// free keeps away from a command that says what it does what the shell says. What is
+// set and empty would be an error.
 func (c *called) free(x cure.Command) cure.Command {
 	if !x.Is(program, "up") && !x.Is(program, "down") {
 		return x
 	}
 	for _, name := range []string{"KUBE_USE_EXISTING_MASTER", "KUBE_REPLICATE_EXISTING_MASTER", "KUBE_DELETE_NODES", "KUBE_REPLICA_NAME"} {
 		if _, says := x.Var(name); !says && c.env[name] != "" && !strings.EqualFold(c.env[name], selectors[name]) {
-			x = x.With(name, selectors[name])
+			x = x.Without(name)
 		}
 	}
 	if _, says := x.Var("KUBE_GCE_ZONE"); !says && c.env["KUBE_GCE_ZONE"] != "" {
-		x = x.Without("KUBE_GCE_ZONE") // set and empty is an error
+		x = x.Without("KUBE_GCE_ZONE")
 	}
 	return x
 }

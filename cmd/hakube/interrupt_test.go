@@ -125,7 +125,7 @@ func TestInterrupt(t *testing.T) {
 			t.Errorf("it does not say %q:\n%s", words, said)
 		}
 	}
-	if out := s.ok(t, "status"); !strings.Contains(out, "KUBE_REPLICATE_EXISTING_MASTER=true hakube up") {
+	if out := s.ok(t, "status"); !regexp.MustCompile(`KUBE_REPLICATE_EXISTING_MASTER=true \S*hakube up`).MatchString(out) {
 		t.Errorf("status does not say how to go on:\n%s", out)
 	}
 	s.latency(t, "none")

@@ -78,7 +78,7 @@ func TestModes(t *testing.T) {
 	if err := os.Chmod(key, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if _, stderr, code := p.run(b, "up"); code != 2 || !strings.Contains(stderr, "others may read it, mode 0644") || !strings.Contains(stderr, "hakube: hint: chmod 600 "+key) {
+	if _, stderr, code := p.run(b, "up"); code != exitUsage || !strings.Contains(stderr, "others may read it, mode 0644") || !strings.Contains(stderr, "\n    chmod 600 "+key) {
 		t.Errorf("with an open key: %d\n%s", code, stderr)
 	}
 	if err := os.Chmod(key, 0o600); err != nil {

@@ -5,7 +5,6 @@ package main
 import (
 	"regexp"
 	"slices"
-	"strings"
 	"testing"
 
 	"hakube/cluster"
@@ -24,7 +23,7 @@ func (g *grown) killed(t *testing.T, zone string, at []string, command string, a
 		s := g.cluster(t)
 		t.Logf("address held by %s; unfinished: %+v", s.Address.Holder, s.Unfinished)
 		if !slices.ContainsFunc(s.Unfinished, func(x cluster.Unfinished) bool {
-			return strings.Contains(x.Command, command) || strings.Contains(x.Or, command)
+			return isNamed(x.Command, command) || isNamed(x.Or, command)
 		}) {
 			t.Errorf("killed at %q: status does not name %q: %+v", pattern, command, s.Unfinished)
 		}

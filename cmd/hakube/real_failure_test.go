@@ -173,7 +173,7 @@ func TestRealNeedsRoot(t *testing.T) {
 	if n := strings.Count(stderr.String(), "hakube: error: "); n != 1 {
 		t.Errorf("%d error lines, want 1", n)
 	}
-	if !regexp.MustCompile(`(?m)^hakube: hint: .*--machines=model`).MatchString(stderr.String()) {
+	if !regexp.MustCompile(`(?m)^    .*--machines=model$`).MatchString(stderr.String()) {
 		t.Error("no hint names --machines=model")
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"hakube/cure"
 	"hakube/gce/emulator"
 	"hakube/gce/local/console"
 )
@@ -79,11 +80,11 @@ func refuse(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header().Set("Connection", "close")
-	cure := `the token in the embedded GCE's state directory, which "hakube local env" hands to gcloud`
+	way := "the token in the embedded GCE's state directory, which is handed to gcloud by: " + cure.LocalEnv().String()
 	if strings.HasPrefix(r.URL.Path, console.Path) {
-		cure = fmt.Sprintf(`a link that "hakube local console" prints: each is good once, for %.0f minutes`, codeLife.Minutes())
+		way = fmt.Sprintf("a link: each is good once, for %.0f minutes, and is printed by: %s", codeLife.Minutes(), cure.LocalConsole())
 	}
-	emulator.Unauthenticated(w, r.Header.Get("Authorization") != "", cure)
+	emulator.Unauthenticated(w, r.Header.Get("Authorization") != "", way)
 	linger(w, r)
 }
 
@@ -104,7 +105,7 @@ func refuseConnect(w http.ResponseWriter) {
 	}
 	defer conn.Close() //nolint:errcheck // all was said
 	_ = conn.SetWriteDeadline(time.Now().Add(lingering))
-	const why = `Unauthorized: the proxy-url has not the embedded GCE's token; "hakube up" writes it into the kubeconfig`
+	const why = `Unauthorized: the proxy-url has not the embedded GCE's token; another up of the cluster writes it into the kubeconfig`
 	fmt.Fprintf(conn, "HTTP/1.1 401 %s\r\nWWW-Authenticate: Basic realm=\"hakube\"\r\nProxy-Authenticate: Basic realm=\"hakube\"\r\n"+
 		"Connection: close\r\nContent-Type: text/plain\r\nContent-Length: %d\r\n\r\n", why, len(why)+1)
 	_, _ = io.WriteString(conn, why+"\n")

@@ -10,6 +10,8 @@ import (
 	"os"
 	"regexp"
 	"strings"
+
+	"hakube/cure"
 )
 
 // Loopback is no identity: every user of this machine, and every container with
@@ -29,7 +31,9 @@ func (e *tokenError) Error() string {
 func (e *tokenError) Unwrap() error { return e.err }
 
 // Hint says what makes one: each start does.
-func (e *tokenError) Hint() string { return "hakube local stop && hakube local start" }
+func (e *tokenError) Hint() string {
+	return cure.Hint("have one made", cure.LocalStop(e.dir), cure.LocalStart())
+}
 
 // aToken is what a token looks like: it goes into headers and URLs as it is.
 var aToken = regexp.MustCompile(`^[A-Z2-7]{26,}$`)
