@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"time"
 
+	"hakube/cure"
 	"hakube/gce/local"
 )
 
@@ -96,7 +97,7 @@ func (e *notRunning) Error() string {
 }
 
 // Hint is what starts it.
-func (*notRunning) Hint() string { return "hakube local start" }
+func (*notRunning) Hint() string { return cure.Hint("start it", cure.LocalStart()) }
 
 func (e *embedded) at(endpoint string) error {
 	u, err := url.Parse(endpoint)

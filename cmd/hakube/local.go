@@ -211,7 +211,7 @@ func startLocal(ctx context.Context, u *ui, dir string, o local.Options) (local.
 // contexts, which hakube wrote, to where it is.
 func (u *ui) moved(ctx context.Context, dir string, s local.Status) {
 	u.warn(fmt.Sprintf("the embedded GCE was at %s, which another program has now; it is at %s, and shells that asked for its address ask again:", s.Moved, s.Endpoint))
-	u.hint(`eval "$(hakube local env)"`)
+	u.hint("have them do it:\n\t" + cure.EvalEnv())
 	proxy := ""
 	token, err := local.Token(dir)
 	if err == nil && s.Machines == local.Model {
@@ -221,7 +221,7 @@ func (u *ui) moved(ctx context.Context, dir string, s local.Status) {
 		err = cluster.MoveCloud(ctx, os.Getenv("KUBECONFIG"), local.RealDir(dir), proxy)
 	}
 	if err != nil {
-		u.warn("kubectl's contexts lead to where it was, until \"hakube up\" writes them: " + err.Error())
+		u.warn("kubectl's contexts lead to where it was, until another up of their clusters writes them: " + err.Error())
 	}
 }
 
@@ -244,7 +244,7 @@ func startAsLast(ctx context.Context, u *ui, dir string) (local.Status, error) {
 	if err != nil {
 		return local.Status{}, err
 	}
-	u.note("starting the embedded GCE with %s machines in %s; it runs until \"hakube local stop\"", o.Machines, dir)
+	u.note("%s", cure.Hint(fmt.Sprintf("starting the embedded GCE with %s machines in %s; it runs until", o.Machines, dir), cure.LocalStop(dir)))
 	return startLocal(ctx, u, dir, o)
 }
 

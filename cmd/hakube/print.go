@@ -110,6 +110,9 @@ func (u *ui) wholeLines(hint string) string {
 // whole is a named command with all that it needs; one that is whole is not
 // changed by it.
 func (u *ui) whole(line string) string {
+	if line == cure.EvalEnv() {
+		return `eval "$(` + u.called.whole(cure.LocalEnv()) + `)"`
+	}
 	c, err := cure.Parse(line)
 	if err != nil { // of no form that anything could be added to
 		return line

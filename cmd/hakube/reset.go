@@ -15,6 +15,7 @@ import (
 	"golang.org/x/term"
 
 	"hakube/cluster"
+	"hakube/cure"
 	"hakube/gce/local"
 )
 
@@ -83,7 +84,7 @@ func (u *ui) confirmReset(c *cli.Context, dir string) error {
 		return fmt.Errorf("reading the answer: %w", err)
 	}
 	if strings.TrimSpace(line) != "reset" {
-		return withHint(errors.New("not reset, nothing was changed: the answer was not reset"), "hakube local reset --yes")
+		return withHint(errors.New("not reset, nothing was changed: the answer was not reset"), cure.Hint("reset it without being asked", cure.LocalReset(dir).Flag("--yes")))
 	}
 	return nil
 }

@@ -9,6 +9,8 @@ import (
 	"os"
 	"slices"
 	"strings"
+
+	"hakube/cure"
 )
 
 // known are the names of all that the embedded GCE, its machines and the gcloud
@@ -72,10 +74,10 @@ func judgeDir(dir string) (dirIs, error) {
 		return isState, nil
 	case !provenOnce(dir):
 		return 0, &dirError{dir, fmt.Sprintf("it is not empty (%s) and not a state directory of one", few(all)),
-			"choose a directory that is empty or not there yet: export HAKUBE_LOCAL_DIR=DIRECTORY"}
+			"choose a directory that is empty or not there yet with HAKUBE_LOCAL_DIR"}
 	case len(foreign) > 0: // so what has a known name may be somebody's too
 		return 0, &dirError{dir, fmt.Sprintf("an earlier version of hakube was started in it beside what is not the embedded GCE's: %s", few(foreign)),
-			"move that elsewhere, or choose another directory: export HAKUBE_LOCAL_DIR=DIRECTORY"}
+			"move that elsewhere, or choose another directory with HAKUBE_LOCAL_DIR"}
 	}
 	return isState, nil
 }
@@ -91,7 +93,7 @@ func few(names []string) string {
 
 // proof is written into a directory that was made or found empty, before
 // anything else, and nowhere else: what is in it is ours.
-const proof = "hakube: this directory is the state of an embedded GCE; \"hakube local reset\" removes it\n"
+var proof = "hakube: this directory is the state of an embedded GCE; this removes it: " + cure.LocalReset("").String() + "\n"
 
 func prove(dir string) error {
 	if err := os.WriteFile(proofFile(dir), []byte(proof), 0o600); err != nil {

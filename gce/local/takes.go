@@ -3,6 +3,7 @@ package local
 import (
 	"fmt"
 
+	"hakube/cure"
 	"hakube/gce/local/image"
 	"hakube/gce/local/mirror"
 )
@@ -21,8 +22,8 @@ func Takes() ([]string, error) {
 		return nil, nil
 	}
 	return []string{
-		"real machines take a daemon that runs as root, and a network of its own in this machine's kernel, until \"hakube local stop\"",
+		"real machines take a daemon that runs as root, and a network of its own in this machine's kernel, until it is stopped",
 		fmt.Sprintf("what they boot and run is made first, once: about 13 minutes on two CPUs where it cannot be downloaded, and 3 GB of disk in %s", cache),
-		"model machines take neither: hakube local start --machines=model",
+		cure.Hint("model machines take neither", cure.LocalModel()),
 	}, nil
 }
