@@ -88,16 +88,13 @@ func (c Command) As(called Command) Command {
 	return called
 }
 
-// Help is the help on a command, or on all of hakube.
-func Help(of ...string) Command {
-	if len(of) == 0 {
-		return command("hakube", "--help")
-	}
-	return command(append([]string{"hakube", "help"}, of...)...)
-}
+// Help is the help on a command, or on the settings: env.
+func Help(of string) Command { return command("hakube", "help", of) }
 
-// LocalHelp lists what there is to do with the embedded GCE.
-func LocalHelp() Command { return command("hakube", "local", "--help") }
+// HelpOn lists the commands there are, or those below one.
+func HelpOn(of ...string) Command {
+	return command(append(append([]string{"hakube"}, of...), "--help")...)
+}
 
 // LocalStart starts the embedded GCE.
 func LocalStart() Command { return command("hakube", "local", "start") }
@@ -130,7 +127,13 @@ func LocalEnv() Command { return command("hakube", "local", "env") }
 // EvalEnv points gcloud at the embedded GCE, for the rest of a shell's life.
 func EvalEnv() string { return `eval "$(` + LocalEnv().String() + `)"` }
 
+// Completion prints what a shell completes hakube's words by.
+func Completion(of string) Command { return command("hakube", "completion", of) }
+
+// LocalKubectl makes a kubectl of the clusters' version.
+func LocalKubectl() Command { return command("hakube", "local", "kubectl", "--build") }
+
 // EvalCompletion has a shell complete hakube's words.
 func EvalCompletion(shell string) string {
-	return `eval "$(` + command("hakube", "completion", shell).String() + `)"`
+	return `eval "$(` + Completion(shell).String() + `)"`
 }

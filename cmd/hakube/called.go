@@ -79,7 +79,7 @@ func (c *called) whole(x cure.Command) string {
 		return c.gcloud(x)
 	case !x.Is(program):
 		return x.String()
-	case x.Is(program, "help"), x.Is(program, "--help"), x.Is(program, "local", "--help"), x.Is(program, "completion"):
+	case x.Is(program, "help"), slices.Contains(x.Args(), "--help"), x.Is(program, "completion"):
 		return c.in(x)
 	case x.Is(program, "local"):
 		return c.in(c.over(x, ofLocal))

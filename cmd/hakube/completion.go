@@ -10,6 +10,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"hakube/cluster"
+	"hakube/cure"
 	"hakube/gce"
 	"hakube/gce/emulator"
 	"hakube/gce/local"
@@ -21,7 +22,7 @@ import (
 func completionCommand(u *ui) *cli.Command {
 	return &cli.Command{
 		Name:         "completion",
-		Usage:        "print shell completion: eval \"$(hakube completion bash)\"",
+		Usage:        "print shell completion: " + cure.EvalCompletion("bash"),
 		ArgsUsage:    "bash|zsh|fish",
 		OnUsageError: usage,
 		Action: func(c *cli.Context) error {

@@ -3,11 +3,13 @@ package main
 import (
 	"fmt"
 	"strings"
+
+	"hakube/cure"
 )
 
 // Three functions that bash and zsh have in common: what may follow a command,
 // what may follow a flag, and whether something must.
-const tables = `_hakube_words() {
+var tables = `_hakube_words() {
   case "$1" in
 %s  esac
 }
@@ -21,7 +23,7 @@ _hakube_takes() {
   esac
   return 1
 }
-_hakube_masters() { command hakube completion masters 2>/dev/null; }
+_hakube_masters() { command ` + cure.Completion(mastersWord).String() + ` 2>/dev/null; }
 `
 
 func posixTables(c completion) string {
@@ -155,7 +157,7 @@ func fishCompletion(c completion) string {
 	}
 	offer := func(list []string) string {
 		if len(list) == 1 && list[0] == mastersWord {
-			return "(command hakube completion masters 2>/dev/null)"
+			return "(command " + cure.Completion(mastersWord).String() + " 2>/dev/null)"
 		}
 		return strings.Join(list, " ")
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"hakube/cluster"
+	"hakube/cure"
 )
 
 // The library's own templates know neither groups nor the width of a terminal.
@@ -80,7 +81,7 @@ func (p page) plain() string {
 		}
 	}
 	if p.settings > 0 {
-		b.WriteString("\n" + fill(fmt.Sprintf("%d more settings matter to other commands; all of them may be given: hakube help env", p.settings), 0, 0))
+		b.WriteString("\n" + fill(fmt.Sprintf("%d more settings matter to other commands; all of them may be given: %s", p.settings, cure.Help("env")), 0, 0))
 	}
 	return b.String()
 }

@@ -298,7 +298,7 @@ func localKubectl(c *cli.Context, u *ui) error {
 		return err
 	}
 	if path == "" {
-		return withHint(errors.New("there is no kubectl in the cache yet"), "make it, about 15 minutes, as root on Linux: hakube local kubectl --build")
+		return withHint(errors.New("there is no kubectl in the cache yet"), cure.Hint("make it, about 15 minutes, as root on Linux", cure.LocalKubectl()))
 	}
 	u.printf("%s\n", path)
 	return nil

@@ -10,6 +10,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"hakube/cluster"
+	"hakube/cure"
 )
 
 // otherWords are what commands are called elsewhere.
@@ -60,7 +61,7 @@ func unknownCommand(c *cli.Context) error {
 		near = "; did you mean " + other
 	}
 	near = strings.Replace(near, "did you mean ", "did you mean hakube "+before, 1)
-	return usageError{fmt.Errorf("no command %q%s; \"hakube %s--help\" lists them", before+word, near, before)}
+	return withHint(usageError{fmt.Errorf("no command %q%s", before+word, near)}, cure.Hint("see all", cure.HelpOn(strings.Fields(before)...)))
 }
 
 // invalidValue is how package flag says it.

@@ -212,7 +212,7 @@ func TestProxyURL(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for password, want := range map[string]string{token: "Bad Gateway", strings.Repeat("A", len(token)): `Unauthorized: the proxy-url has not the embedded GCE's token; "hakube up" writes it`} {
+	for password, want := range map[string]string{token: "Bad Gateway", strings.Repeat("A", len(token)): `Unauthorized: the proxy-url has not the embedded GCE's token; another up of the cluster writes it`} {
 		proxy, err := ProxyURL("http://"+at, password)
 		if err != nil {
 			t.Fatal(err)
