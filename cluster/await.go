@@ -70,7 +70,7 @@ func (m ringMember) await(ctx context.Context, what string, still time.Duration,
 			if err == nil {
 				err = errors.New(st.Why)
 				if own.ID == "" && far.bytes > 0 {
-					err = fmt.Errorf("%s; it has %d MiB so far", st.Why, far.bytes>>20)
+					err = fmt.Errorf("%s; it has %d MiB on its disk so far", st.Why, far.bytes>>20)
 				}
 			}
 			if due() {

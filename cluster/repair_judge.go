@@ -62,6 +62,10 @@ func (s *sight) ill(m seenMaster) string {
 		case !own.Healthy:
 			return fmt.Sprintf("etcd %s: %s", ring, or(own.Error, "not healthy"))
 		}
+		// One that was away for long and is back takes no writes in a quiet ring.
+		if n := s.rings.behind(ring, m.name); n > maxBehind {
+			return fmt.Sprintf("etcd %s: it is %d entries behind its leader", ring, n)
+		}
 	}
 	if s.outside(m) {
 		return "it is not in the balancer's group"

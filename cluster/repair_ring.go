@@ -160,7 +160,7 @@ func (lostMember) Do(context.Context) error { return nil } // never wanted
 func (l lostMember) Undo(ctx context.Context) error { return vote(l).Undo(ctx) }
 
 // reachesOthers is the fact that a member that votes takes part: its ring agrees
-// through it.
+// through it, and it has nearly all that the ring has.
 type reachesOthers struct{ ringMember }
 
 func (o reachesOthers) String() string {
@@ -174,13 +174,16 @@ func (o reachesOthers) Observe(ctx context.Context) (plan.State, error) {
 }
 
 func (o reachesOthers) look(ctx context.Context) (plan.State, replicate.Ring, error) {
-	rings, err := o.ringsOn(ctx, o.of)
-	if err != nil {
+	all := o.survey(ctx, o.all())
+	if err := all.silent[o.of.name]; err != nil {
 		return plan.State{}, replicate.Ring{}, err
 	}
-	own := rings[o.ring]
+	own := all.answers[o.of.name][o.ring]
 	if !own.Healthy {
 		return plan.State{Is: plan.Absent, Why: or(own.Error, "not healthy")}, own, nil
+	}
+	if n := all.behind(o.ring, o.of.name); n > maxBehind {
+		return plan.State{Is: plan.Partial, Why: fmt.Sprintf("it is %d entries behind its leader", n)}, own, nil
 	}
 	st, err := exists("")
 	return st, own, err

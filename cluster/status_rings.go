@@ -92,6 +92,17 @@ func (s *survey) rows(ring string) []RingMember {
 	return rows
 }
 
+// behind is by how many entries a machine's member is behind its leader, 0 if that is
+// not known.
+func (s *survey) behind(ring, machine string) int64 {
+	for _, row := range s.rows(ring) {
+		if row.Member == machine && row.Behind != nil {
+			return *row.Behind
+		}
+	}
+	return 0
+}
+
 // place is where a master is in the list, so that all tables have one order.
 func (s *survey) place(name string) int {
 	i := slices.IndexFunc(s.masters, func(m object) bool { return m.name == name })

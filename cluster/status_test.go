@@ -269,7 +269,8 @@ func TestLag(t *testing.T) {
 	if !rows[0].Leader || *rows[0].Behind != 0 || *rows[1].Behind != 3000 {
 		t.Errorf("%+v", rows)
 	}
-	if p := s.problems(0); len(p) != 1 || p[0].Why != "etcd main: kubernetes-master-c00 is 3000 entries behind its leader" {
+	p := s.problems(0)
+	if len(p) != 2 || p[0].Why != "etcd main: kubernetes-master-c00 is 3000 entries behind its leader" || p[1].Command != "hakube repair kubernetes-master-c00" {
 		t.Errorf("%+v", p)
 	}
 }

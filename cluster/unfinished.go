@@ -118,7 +118,7 @@ func (s *sight) failsInRing(m seenMaster) bool {
 	for _, ring := range ringNames {
 		x, _, _ := s.rings.ring(ring)
 		own, heard := s.rings.answers[m.name][ring]
-		if heard && !own.Healthy && (x.Healthy || own.ID == "") {
+		if heard && !own.Healthy && (x.Healthy || own.ID == "") || s.rings.behind(ring, m.name) > maxBehind {
 			return true
 		}
 	}
