@@ -106,7 +106,7 @@ func localFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.StringFlag{Name: "machines", Usage: "real: Linux machines, needs Linux and root. model: machines that answer what hakube asks, anywhere (default: as last time, at first real)"},
 		&cli.StringFlag{Name: "latency", Usage: "none, or gce: operations take as long as published for Google (default: as last time, at first none)"},
-		&cli.StringFlag{Name: "listen", Usage: "loopback address of the API (default: any free port)"},
+		&cli.StringFlag{Name: "listen", Usage: "loopback address of the API (default: as last time, at first any free port)"},
 	}
 }
 
