@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"cloud.google.com/go/compute/apiv1/computepb"
@@ -21,6 +22,12 @@ func (r *run) addresses() (steps []plan.Step) {
 			check: func(a *computepb.Address) (plan.State, error) {
 				if a.GetAddress() == "" {
 					return plan.State{Is: plan.Partial, Why: "is being reserved"}, nil
+				}
+				if a.GetAddressType() == "INTERNAL" && !r.removing {
+					return plan.State{}, &Refused{
+						Why:  name + " is there already and is INTERNAL: nobody outside of its network would reach the API",
+						Cure: fmt.Sprintf("if it is no longer needed: gcloud compute addresses delete %s --region=%s", o.name, r.region()),
+					}
 				}
 				r.sawAddress(a)
 				return exists(a.GetAddress())

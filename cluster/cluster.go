@@ -87,7 +87,7 @@ func New(s Settings, d Deps) *Cluster {
 //
 // While another run changes the cluster it waits for that one, and so does Down.
 func (c *Cluster) Up(ctx context.Context, report func(plan.Event)) (s *Summary, err error) {
-	warning, err := c.alone(ctx, Up, report, func(ctx context.Context, l *lease) error {
+	warning, err := c.alone(ctx, Up, report, func(ctx context.Context, l *lease, report func(plan.Event)) error {
 		r, items, err := c.up(ctx, l, doing(report))
 		if err != nil {
 			return err
@@ -108,7 +108,7 @@ func (c *Cluster) Up(ctx context.Context, report func(plan.Event)) (s *Summary, 
 // with the mark is left the error is a [Leftovers], when something is left that
 // hakube did not make a [*Remains]; the summary lists both too.
 func (c *Cluster) Down(ctx context.Context, report func(plan.Event)) (s *Summary, err error) {
-	warning, err := c.alone(ctx, Down, report, func(ctx context.Context, l *lease) error {
+	warning, err := c.alone(ctx, Down, report, func(ctx context.Context, l *lease, report func(plan.Event)) error {
 		s = nil
 		r, items, err := c.down(ctx, l, doing(report), false)
 		if err != nil {

@@ -44,6 +44,36 @@ func (r *run) poolGroups() []poolGroup {
 	return list
 }
 
+// sized are the groups that get another size, or are made.
+func (r *run) sized() (list []poolGroup) {
+	if r.mode != Create && r.mode != AddPool {
+		return nil
+	}
+	for _, g := range r.poolGroups() {
+		if g.size != g.wants || !r.have.has(g.object) {
+			list = append(list, g)
+		}
+	}
+	return list
+}
+
+// mostPerGroup is how many machines a zonal managed group holds.
+// (https://cloud.google.com/compute/docs/instance-groups/create-large-groups)
+const mostPerGroup = 2000
+
+// groupsTooLarge are groups that would be larger than a group may be.
+func (r *run) groupsTooLarge() Unfit {
+	for _, g := range r.sized() {
+		if g.wants > mostPerGroup {
+			return Unfit{{
+				Why:  fmt.Sprintf("MAX_INSTANCES_PER_MIG=%d: a managed group holds %d machines at most, and group %s is to have %d", r.want.settings.MaxPerGroup, mostPerGroup, g.name, g.wants),
+				Cure: fmt.Sprintf("MAX_INSTANCES_PER_MIG=%d, or less: a larger pool is several groups", mostPerGroup),
+			}}
+		}
+	}
+	return nil
+}
+
 // level changes sizes until they add up to n: it adds to the smallest, up to
 // most, or takes from the largest. So no machine goes only for another to come.
 func level(sizes []int, n, most int) {

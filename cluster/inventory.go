@@ -61,6 +61,10 @@ type object struct {
 	clusterName, network, subnetwork string
 	status                           string // of a machine: RUNNING, TERMINATED …
 	internal, external               string // of a machine: its addresses, "" if it has none
+	machineType                      string
+	protected                        bool // a machine that Compute Engine deletes for nobody
+	sshKeys                          string
+	metadata                         int    // bytes of all of it
 	multizone                        string // what the mark records of MULTIZONE
 	size                             int    // of a managed group: how many machines it is to have
 }
@@ -82,7 +86,8 @@ type inventory struct {
 	// subnetRegion is where the network has the cluster's subnetwork, "" for
 	// none: a region that has nothing else yet is found by it.
 	subnetRegion string
-	held         held // the API's address
+	held         held  // the API's address
+	uses         []use // of all that was read, whoever's it is
 }
 
 // of lists what was found of a kind and has to be removed by itself: not the

@@ -31,17 +31,73 @@ var needed = map[kind][]string{
 		"instances.addAccessConfig", "instances.deleteAccessConfig"},
 }
 
-// withheld asks which of the permissions that making all of it takes the
-// account has not got. The service that knows is not Compute Engine, and may
+// neededToGo are the permissions that removing an object takes.
+var neededToGo = map[kind][]string{
+	kindNetwork:     {"networks.delete"},
+	kindSubnetwork:  {"subnetworks.delete"},
+	kindFirewall:    {"firewalls.delete", "networks.updatePolicy"},
+	kindAddress:     {"addresses.delete"},
+	kindDisk:        {"disks.delete"},
+	kindInstance:    {"instances.delete"},
+	kindTemplate:    {"instanceTemplates.delete"},
+	kindGroup:       {"instanceGroupManagers.delete"},
+	kindMasterGroup: {"instanceGroups.delete"},
+	kindHealthCheck: {"regionHealthChecks.delete"},
+	kindService:     {"regionBackendServices.delete"},
+	kindRule:        {"forwardingRules.delete"},
+}
+
+// neededToMake are the permissions that making all of it takes, and those for
+// what is there and is changed on the way.
+func (r *run) neededToMake(missing []object) (ask []string) {
+	for _, o := range missing {
+		ask = append(ask, needed[o.kind]...)
+	}
+	if len(r.starting()) > 0 {
+		ask = append(ask, "instances.start")
+	}
+	for _, g := range r.sized() {
+		if g.size > 0 {
+			ask = append(ask, "instanceGroupManagers.update")
+		}
+	}
+	if r.mode == AddReplica && r.balanced { // the group and the service may be there already
+		ask = append(ask, "instanceGroups.update", "regionBackendServices.update", "instances.use", "instanceGroups.use")
+	}
+	return r.withLease(ask)
+}
+
+// neededToRemove are the permissions that taking all of it away takes.
+func (r *run) neededToRemove(gone []object) (ask []string) {
+	for _, o := range gone {
+		ask = append(ask, neededToGo[o.kind]...)
+	}
+	if r.mode == RemoveReplica && r.have.held.rule != "" {
+		ask = append(ask, "instanceGroups.update", "regionBackendServices.update")
+		if !r.balanced { // the address goes back to the master that stays
+			ask = append(ask, "instances.addAccessConfig", "instances.deleteAccessConfig", "addresses.use", "subnetworks.useExternalIp")
+		}
+	}
+	return r.withLease(ask)
+}
+
+// withLease adds what taking the lease of a cluster takes that has an address.
+func (r *run) withLease(ask []string) []string {
+	if len(ask) > 0 && (r.have.held.ip != "" || len(r.have.of(kindAddress)) > 0) {
+		ask = append(ask, "addresses.setLabels")
+	}
+	return ask
+}
+
+// withheld asks which of the permissions (without "compute.") the account has
+// not got. The service that knows is not Compute Engine, and may
 // be switched off in the project: then that is a warning, and what is
 // withheld shows when it is needed.
-func (r *run) withheld(ctx context.Context, missing []object) (Unfit, error) {
+func (r *run) withheld(ctx context.Context, names []string) (Unfit, error) {
 	var ask []string
-	for _, o := range missing {
-		for _, p := range needed[o.kind] {
-			if p = "compute." + p; !slices.Contains(ask, p) {
-				ask = append(ask, p)
-			}
+	for _, p := range names {
+		if p = "compute." + p; !slices.Contains(ask, p) {
+			ask = append(ask, p)
 		}
 	}
 	if len(ask) == 0 {
@@ -53,7 +109,7 @@ func (r *run) withheld(ctx context.Context, missing []object) (Unfit, error) {
 	if errors.As(err, &closed) && closed.Permanent() {
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		r.warn(fmt.Sprintf("whether the account may make all of it is not known beforehand: %v", err))
+		r.warn(fmt.Sprintf("whether the account may do all of it is not known beforehand: %v", err))
 		return nil, nil
 	}
 	if err != nil || len(no) == 0 {

@@ -65,6 +65,10 @@ func (r *run) demandOf(missing []object, nodes int, cpus func(machineType string
 			disk("", s.MasterRootSize, 1)
 		}
 	}
+	for _, o := range r.starting() { // a stopped machine counts as an instance, and has neither CPUs nor an address
+		machines(o.machineType, s.PreemptibleMain, 1)
+		d["INSTANCES"]--
+	}
 	if nodes > 0 {
 		machines(string(s.NodeSize), s.PreemptibleNode, nodes)
 		disk(s.NodeDiskType, s.NodeDiskSize, nodes)
@@ -81,7 +85,8 @@ func (r *run) tooLittle(ctx context.Context, missing []object) (Unfit, error) {
 			nodes += max(0, g.wants-g.size)
 		}
 	}
-	if len(missing) == 0 && nodes == 0 {
+	starting := r.starting()
+	if len(missing) == 0 && len(starting) == 0 && nodes == 0 {
 		return nil, nil
 	}
 	var region *computepb.Region
@@ -93,6 +98,11 @@ func (r *run) tooLittle(ctx context.Context, missing []object) (Unfit, error) {
 	}
 	if nodes > 0 && !slices.Contains(types, string(r.want.settings.NodeSize)) {
 		types = append(types, string(r.want.settings.NodeSize))
+	}
+	for _, o := range starting {
+		if !slices.Contains(types, o.machineType) {
+			types = append(types, o.machineType)
+		}
 	}
 	found := make([]int, len(types))
 	reads := []func() error{
@@ -112,7 +122,7 @@ func (r *run) tooLittle(ctx context.Context, missing []object) (Unfit, error) {
 	d := r.demandOf(missing, nodes, func(machineType string, preemptible bool) (string, int) {
 		return inRegion.cpuMetric(machineType, preemptible), sizes[machineType]
 	})
-	var short Unfit
+	short := r.projectProblems(project, missing)
 	for _, metric := range slices.Sorted(maps.Keys(d)) {
 		where, of := inRegion, "of region "+region.GetName()
 		if _, ok := inRegion[metric]; !ok {

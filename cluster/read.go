@@ -45,6 +45,7 @@ type found struct {
 	reserved func(*gce.Client, *computepb.Address) // told of addresses of ours; nil is nobody
 	mu       sync.Mutex
 	list     []object
+	used     []use // whoever's
 }
 
 func (f *found) add(o object, description string) {
@@ -64,7 +65,9 @@ func (r *run) findInstances(ctx context.Context, f *found) func() error {
 	return func() error {
 		all, err := r.gce.AggregatedInstances(ctx)
 		for _, x := range all {
-			f.add(instanceOf(x), x.GetDescription())
+			o := instanceOf(x)
+			f.add(o, x.GetDescription())
+			f.usesOfInstance(o, x)
 		}
 		return err
 	}
@@ -74,7 +77,9 @@ func (r *run) findDisks(ctx context.Context, f *found) func() error {
 	return func() error {
 		all, err := r.gce.AggregatedDisks(ctx)
 		for _, x := range all {
-			f.add(object{kind: kindDisk, name: x.GetName(), zone: gce.Base(x.GetZone()), used: len(x.GetUsers()) > 0}, x.GetDescription())
+			o := object{kind: kindDisk, name: x.GetName(), zone: gce.Base(x.GetZone()), used: len(x.GetUsers()) > 0}
+			f.add(o, x.GetDescription())
+			f.usedBy(o, x.GetUsers())
 		}
 		return err
 	}
@@ -84,9 +89,9 @@ func (r *run) findGroups(ctx context.Context, f *found) func() error {
 	return func() error {
 		all, err := r.gce.AggregatedInstanceGroupManagers(ctx)
 		for _, x := range all {
-			f.add(object{
-				kind: kindGroup, name: x.GetName(), zone: gce.Base(x.GetZone()), region: gce.Base(x.GetRegion()), size: int(x.GetTargetSize()),
-			}, x.GetDescription())
+			o := object{kind: kindGroup, name: x.GetName(), zone: gce.Base(x.GetZone()), region: gce.Base(x.GetRegion()), size: int(x.GetTargetSize())}
+			f.add(o, x.GetDescription())
+			f.usesOfGroup(o, x)
 		}
 		return err
 	}
@@ -98,7 +103,9 @@ func (r *run) findNetworks(ctx context.Context, f *found, region *string) func()
 	return func() error {
 		all, err := r.gce.Networks().List(ctx)
 		for _, x := range all {
-			f.add(object{kind: kindNetwork, name: x.GetName()}, x.GetDescription())
+			o := object{kind: kindNetwork, name: x.GetName()}
+			f.add(o, x.GetDescription())
+			f.usesOfNetwork(o, x)
 			if x.GetName() == r.want.names.Network() {
 				*region = regionOfSubnetwork(x.GetSubnetworks(), r.want.names.Subnetwork())
 			}
@@ -111,7 +118,9 @@ func (r *run) findMasterGroups(ctx context.Context, f *found) func() error {
 	return func() error {
 		all, err := r.gce.AggregatedInstanceGroups(ctx)
 		for _, x := range all { // those of managed groups have no description of ours
-			f.add(object{kind: kindMasterGroup, name: x.GetName(), zone: gce.Base(x.GetZone()), region: gce.Base(x.GetRegion()), size: int(x.GetSize())}, x.GetDescription())
+			o := object{kind: kindMasterGroup, name: x.GetName(), zone: gce.Base(x.GetZone()), region: gce.Base(x.GetRegion()), size: int(x.GetSize())}
+			f.add(o, x.GetDescription())
+			f.uses(o, x.GetDescription(), x.GetNetwork())
 		}
 		return err
 	}
@@ -130,7 +139,9 @@ func (r *run) findGlobals(ctx context.Context, f *found) []func() error {
 		func() error {
 			all, err := r.gce.InstanceTemplates().List(ctx)
 			for _, x := range all {
-				f.add(object{kind: kindTemplate, name: x.GetName()}, x.GetDescription())
+				o := object{kind: kindTemplate, name: x.GetName()}
+				f.add(o, x.GetDescription())
+				f.usesOfTemplate(o, x)
 			}
 			return err
 		},
@@ -153,7 +164,9 @@ func findRegionals(ctx context.Context, client *gce.Client, f *found) []func() e
 		func() error {
 			all, err := client.Addresses().List(ctx)
 			for _, x := range all {
-				f.add(object{kind: kindAddress, name: x.GetName(), region: region}, x.GetDescription())
+				o := object{kind: kindAddress, name: x.GetName(), region: region}
+				f.add(o, x.GetDescription())
+				f.usesOfAddress(o, x)
 				if f.reserved != nil && f.mark.Owns(x.GetDescription()) {
 					f.reserved(client, x)
 				}
@@ -202,7 +215,7 @@ func (r *run) look(ctx context.Context) (*inventory, error) {
 		})
 	}
 	err := together(reads...)
-	v.objects = sorted(f.list)
+	v.objects, v.uses = sorted(f.list), f.used
 	if err == nil {
 		err = r.lease.free()
 	}
@@ -229,6 +242,7 @@ func (r *run) lookForMarks(ctx context.Context) (*inventory, error) {
 	if err == nil {
 		err = r.lease.free()
 	}
+	v.uses = f.used
 	for _, o := range sorted(f.list) {
 		if !bool(r.want.settings.DeleteNetwork) && (o.role == roleNetwork || o.role == roleSSH) {
 			continue

@@ -17,7 +17,7 @@ import (
 // as quorum lives or those who make it can be brought back; what it cannot do is
 // refused, with the way out. It finds the cluster's zones itself.
 func (c *Cluster) Repair(ctx context.Context, name string, report func(plan.Event)) (s *Summary, err error) {
-	warning, err := c.alone(ctx, RepairVerb, report, func(ctx context.Context, l *lease) error {
+	warning, err := c.alone(ctx, RepairVerb, report, func(ctx context.Context, l *lease, report func(plan.Event)) error {
 		s = nil
 		r := c.run(RepairVerb)
 		r.lease = l

@@ -29,7 +29,7 @@ type Loss struct {
 // others' machines are deleted, and only then are its rings made its own. What is
 // left of the others goes as when masters are removed.
 func (c *Cluster) FromSurvivor(ctx context.Context, name string, report func(plan.Event), ask func(Loss) error) (s *Summary, err error) {
-	warning, err := c.alone(ctx, RebuildVerb, report, func(ctx context.Context, l *lease) error {
+	warning, err := c.alone(ctx, RebuildVerb, report, func(ctx context.Context, l *lease, report func(plan.Event)) error {
 		s = nil
 		r := c.run(RebuildVerb)
 		r.lease = l

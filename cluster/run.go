@@ -102,6 +102,10 @@ func (c *Cluster) up(ctx context.Context, l *lease, act action) (*run, []plan.It
 		return r, nil, unfit // before the first change, which is to reach masters
 	}
 	if r.mode != AddPool {
+		// Giving the address back is a change too: not if the rest is refused anyway.
+		if no := append(unfit, r.inTheWay()...); len(no) > 0 && len(r.reachable()) > 0 {
+			return r, nil, no
+		}
 		if ok, err := act(ctx, r); err != nil || !ok {
 			return r, r.reachable(), err
 		}
@@ -140,7 +144,8 @@ func (c *Cluster) down(ctx context.Context, l *lease, act action, preview bool) 
 		if err != nil || !any {
 			return r, nil, err
 		}
-		return r, r.items(), nil
+		items, err := r.removal(ctx)
+		return r, items, err
 	}
 	if r.mode == RemoveReplica {
 		if r.have, err = r.look(ctx); err != nil {
@@ -157,7 +162,8 @@ func (c *Cluster) down(ctx context.Context, l *lease, act action, preview bool) 
 		if err := r.decideBalancer(ctx); err != nil {
 			return r, nil, err
 		}
-		return r, r.items(), nil
+		items, err := r.removal(ctx)
+		return r, items, err
 	}
 	if err := r.findRegion(ctx); err != nil {
 		return r, nil, err
@@ -185,7 +191,8 @@ func (c *Cluster) down(ctx context.Context, l *lease, act action, preview bool) 
 	if r.nothingLeft(ctx) && len(r.strays) == 0 {
 		return r, nil, nil
 	}
-	return r, r.items(), nil
+	items, err = r.removal(ctx)
+	return r, items, err
 }
 
 func (r *run) region() string { return r.gce.Region() }

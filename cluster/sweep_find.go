@@ -28,10 +28,11 @@ func (r *run) findStrays(ctx context.Context) (mine, perhaps []*stray, err error
 		}
 		l.machines[gce.Base(m.GetZone())+"/"+m.GetName()] = s
 	}
-	f := &strays{l: l}
+	f := &strays{l: l, users: &found{mark: r.want.mark}}
 	if err := together(r.strayReads(ctx, f)...); err != nil {
 		return nil, nil, err
 	}
+	r.have.uses = append(r.have.uses, f.users.used...)
 	judge(f.list)
 	own := ""
 	if nets := r.have.of(kindNetwork); len(nets) > 0 {
@@ -65,9 +66,10 @@ func (r *run) findStrays(ctx context.Context) (mine, perhaps []*stray, err error
 
 // strays collects them from reads that run at the same time.
 type strays struct {
-	l    *lineup
-	mu   sync.Mutex
-	list []*stray
+	l     *lineup
+	users *found // of what is ours
+	mu    sync.Mutex
+	list  []*stray
 }
 
 // described is what every object of Compute Engine says of itself.
@@ -114,6 +116,17 @@ func addAll[T described](f *strays, k kind, list func() ([]T, error), place func
 			}
 		}
 		return err
+	}
+}
+
+// noting is a list each of whose objects is looked at in passing.
+func noting[T any](ctx context.Context, list func(context.Context) ([]T, error), note func(T)) func() ([]T, error) {
+	return func() ([]T, error) {
+		all, err := list(ctx)
+		for _, x := range all {
+			note(x)
+		}
+		return all, err
 	}
 }
 
@@ -188,8 +201,8 @@ func (r *run) strayReads(ctx context.Context, f *strays) []func() error {
 			}
 			return err
 		},
-		addAll(f, kindRule, func() ([]*computepb.ForwardingRule, error) { return c.AggregatedForwardingRules(ctx) }, regional),
-		addAll(f, kindService, func() ([]*computepb.BackendService, error) { return c.AggregatedBackendServices(ctx) }, regional),
+		addAll(f, kindRule, noting(ctx, c.AggregatedForwardingRules, f.users.usesOfRule), regional),
+		addAll(f, kindService, noting(ctx, c.AggregatedBackendServices, f.users.usesOfService), regional),
 		addAll(f, kindAddress, func() ([]*computepb.Address, error) { return c.AggregatedAddresses(ctx) }, regional),
 		addAll(f, kindHealthCheck, func() ([]*computepb.HealthCheck, error) { return c.GlobalHealthChecks().List(ctx) }, global),
 		addAll(f, kindHTTPCheck, func() ([]*gce.HTTPHealthCheck, error) { return c.HTTPHealthChecks().List(ctx) }, global),

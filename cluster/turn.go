@@ -13,11 +13,14 @@ import (
 // alone runs f under the lease of the cluster. When another run has it, or came
 // between f's look and its first change, f is run again from the beginning once
 // that one is through: what f saw does not hold any more.
-func (c *Cluster) alone(ctx context.Context, verb Verb, report func(plan.Event), f func(context.Context, *lease) error) (warning string, err error) {
-	l := newLease(c, c.settings.Mode(verb))
-	guarded := plan.WithGate(gce.WithGate(ctx, l.guard), l.guard)
+//
+// An error before the first change is an [*Unchanged].
+func (c *Cluster) alone(ctx context.Context, verb Verb, report func(plan.Event), f func(context.Context, *lease, func(plan.Event)) error) (warning string, err error) {
+	l, t := newLease(c, c.settings.Mode(verb)), &touch{}
+	gate := t.gate(l.guard)
+	guarded := plan.WithGate(gce.WithGate(ctx, gate), gate)
 	for {
-		err = f(gce.Patience(guarded, gce.RunBudget), l)
+		err = f(gce.Patience(guarded, gce.RunBudget), l, t.watch(report))
 		var held *HeldError
 		if !errors.As(err, &held) || ctx.Err() != nil {
 			break
@@ -27,12 +30,12 @@ func (c *Cluster) alone(ctx context.Context, verb Verb, report func(plan.Event),
 		}
 	}
 	if err == nil && l.abandoned() {
-		err = l.guard(ctx) // all that the cut run was at is done: nothing is to speak of it any more
+		err = gate(ctx) // all that the cut run was at is done: nothing is to speak of it any more
 	}
 	if back := l.giveBack(ctx); back != nil {
 		warning = back.Error()
 	}
-	return warning, err
+	return warning, t.judge(err)
 }
 
 // turn is the wait for another run's lease.

@@ -152,6 +152,11 @@ func instanceOf(x *computepb.Instance) object {
 	o := object{
 		kind: kindInstance, name: x.GetName(), zone: gce.Base(x.GetZone()),
 		clusterName: item(x.GetMetadata(), scripts.KeyClusterName), status: x.GetStatus(),
+		machineType: gce.Base(x.GetMachineType()), protected: x.GetDeletionProtection(),
+		sshKeys: item(x.GetMetadata(), scripts.KeySSHKeys),
+	}
+	for _, i := range x.GetMetadata().GetItems() {
+		o.metadata += len(i.GetKey()) + len(i.GetValue())
 	}
 	if nics := x.GetNetworkInterfaces(); len(nics) > 0 {
 		o.network, o.subnetwork = gce.Base(nics[0].GetNetwork()), gce.Base(nics[0].GetSubnetwork())

@@ -32,6 +32,19 @@ func (s Subnetworks) List(ctx context.Context) ([]*computepb.Subnetwork, error) 
 		})
 }
 
+// AggregatedSubnetworks returns the subnetworks of all regions; each says its own
+// in Region.
+func (c *Client) AggregatedSubnetworks(ctx context.Context) ([]*computepb.Subnetwork, error) {
+	return list(ctx, c, &c.subnetworks, every("subnetworks"),
+		func(ctx context.Context, rest *compute.SubnetworksClient) iter.Seq2[*computepb.Subnetwork, error] {
+			it := rest.AggregatedList(ctx, &computepb.AggregatedListSubnetworksRequest{Project: c.Project(), MaxResults: pageSize}, once)
+			return aggregate(it.All(), func() any { return it.Response },
+				func(p compute.SubnetworksScopedListPair) ([]*computepb.Subnetwork, *computepb.Warning) {
+					return p.Value.GetSubnetworks(), p.Value.GetWarning()
+				})
+		})
+}
+
 // Insert makes a subnetwork.
 func (s Subnetworks) Insert(ctx context.Context, x *computepb.Subnetwork) error {
 	return change(ctx, s.c, &s.c.subnetworks, call{"creating", "subnetwork", x.GetName()},

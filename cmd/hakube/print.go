@@ -171,6 +171,9 @@ func (u *ui) finish(err error) int {
 			u.hint(h)
 		}
 	}
+	if unchanged := (*cluster.Unchanged)(nil); errors.As(err, &unchanged) {
+		u.hint("nothing was changed")
+	}
 	// Only a run that got into its steps can be continued; a refusal cannot.
 	var step *plan.StepError
 	var refused *cluster.Refused

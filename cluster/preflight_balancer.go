@@ -1,0 +1,61 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"cloud.google.com/go/compute/apiv1/computepb"
+
+	"hakube/gce"
+)
+
+// balancedElsewhere are masters in a group that somebody else's balancer sends
+// to: a machine may be in one such group only, and the balancer of the API has its
+// own. It would show when the new master is a learner already.
+func (r *run) balancedElsewhere(ctx context.Context) (no Unfit, err error) {
+	if !r.balanced {
+		return nil, nil
+	}
+	services, err := r.gce.AggregatedBackendServices(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, g := range r.strangersGroups(services) {
+		inside, err := r.gce.InstanceGroups(g.zone).ListInstances(ctx, g.name)
+		if gce.IsNotFound(err) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		for _, x := range inside {
+			m := linked(x.GetInstance())
+			if r.have.has(m) && slices.ContainsFunc(r.masters(), func(o object) bool { return o.name == m.name && o.zone == m.zone }) {
+				no = append(no, &Refused{
+					Why: fmt.Sprintf("master %s is in %s, which a balancer that is not this cluster's sends to: a machine can be in one balanced group only, and with several masters it is in the API's",
+						m.name, g),
+					Cure: fmt.Sprintf("gcloud compute instance-groups unmanaged remove-instances %s --zone=%s --instances=%s", g.name, g.zone, m.name),
+				})
+			}
+		}
+	}
+	return no, nil
+}
+
+// strangersGroups are the groups of other balancers in the zones of masters.
+func (r *run) strangersGroups(services []*computepb.BackendService) (groups []object) {
+	zones := zonesOf(r.masters())
+	for _, s := range services {
+		if r.owns(s.GetDescription()) {
+			continue
+		}
+		for _, b := range s.GetBackends() {
+			g := linked(b.GetGroup())
+			if g.kind == kindMasterGroup && slices.Contains(zones, g.zone) && g.name != r.want.names.MasterGroup() && !slices.Contains(groups, g) {
+				groups = append(groups, g)
+			}
+		}
+	}
+	return groups
+}

@@ -1,0 +1,90 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+
+	"cloud.google.com/go/compute/apiv1/computepb"
+
+	"hakube/gce"
+)
+
+// namedImages are the looks at the images that the settings name, each once.
+func (r *run) namedImages() (checks []check) {
+	s := r.want.settings
+	image := func(variable string, owner, name Name, disks ...diskSize) {
+		checks = append(checks, func(ctx context.Context) (Unfit, error) { return r.imageProblem(ctx, variable, owner, name, disks) })
+	}
+	master, nodes := r.mode != AddPool, r.mode != AddReplica
+	same := s.NodeImage == s.MasterImage && s.NodeImageOwner == s.MasterImageOwner
+	root, node := diskSize{"MASTER_ROOT_DISK_SIZE", s.MasterRootSize}, diskSize{"NODE_DISK_SIZE", s.NodeDiskSize}
+	switch {
+	case master && nodes && same:
+		image("KUBE_GCE_MASTER_IMAGE", s.MasterImageOwner, s.MasterImage, root, node)
+	case master:
+		image("KUBE_GCE_MASTER_IMAGE", s.MasterImageOwner, s.MasterImage, root)
+	}
+	if nodes && (!same || !master) {
+		image("KUBE_GCE_NODE_IMAGE", s.NodeImageOwner, s.NodeImage, node)
+	}
+	return checks
+}
+
+// A diskSize is how large a boot disk is to be, by the variable that says so.
+type diskSize struct {
+	variable string
+	size     Size
+}
+
+func (r *run) imageProblem(ctx context.Context, variable string, owner, name Name, disks []diskSize) (Unfit, error) {
+	images := r.gce.Images(string(owner))
+	var err error
+	var x *computepb.Image
+	if name == "" {
+		x, err = images.GetFromFamily(ctx, imageFamily)
+	} else {
+		x, err = images.Get(ctx, string(name))
+	}
+	if err == nil {
+		no, warning := judgeImage(x, variable, disks)
+		if warning != "" {
+			r.mu.Lock()
+			r.warn(warning)
+			r.mu.Unlock()
+		}
+		return no, nil
+	}
+	if !gce.IsNotFound(err) {
+		return nil, err
+	}
+	what := "image family " + imageFamily
+	if name != "" {
+		what = "such image"
+	}
+	return Unfit{unfit("%s=%q: project %s has no %s", variable, name, owner, what)}, nil
+}
+
+// judgeImage says whether disks can be made of an image that is there. A
+// deprecated one can still be used, an obsolete one cannot.
+// (https://cloud.google.com/compute/docs/images/deprecate-custom)
+func judgeImage(x *computepb.Image, variable string, disks []diskSize) (no Unfit, warning string) {
+	instead := ""
+	if r := gce.Base(x.GetDeprecated().GetReplacement()); r != "" {
+		instead = "; its replacement is " + r
+	}
+	switch state := x.GetDeprecated().GetState(); state {
+	case "OBSOLETE", "DELETED":
+		no = append(no, unfit("%s: image %s is %s%s", variable, x.GetName(), state, instead))
+	case "DEPRECATED":
+		warning = fmt.Sprintf("%s: image %s is deprecated%s", variable, x.GetName(), instead)
+	}
+	if st := x.GetStatus(); st != "READY" && st != "" {
+		no = append(no, unfit("%s: image %s is %s", variable, x.GetName(), st))
+	}
+	for _, d := range disks {
+		if x.GetDiskSizeGb() > int64(d.size) {
+			no = append(no, unfit("%s=%s: image %s needs %s", d.variable, gigabytes(int64(d.size)), x.GetName(), gigabytes(x.GetDiskSizeGb())))
+		}
+	}
+	return no, warning
+}

@@ -1,0 +1,33 @@
+package cluster
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"cloud.google.com/go/compute/apiv1/computepb"
+)
+
+// projectProblems are properties of the project under which machines come up that
+// nobody can use, or do not come up at all.
+func (r *run) projectProblems(p *computepb.Project, missing []object) (no Unfit) {
+	makes := func(k kind) bool {
+		return slices.ContainsFunc(missing, func(o object) bool { return o.kind == k })
+	}
+	if makes(kindInstance) && strings.EqualFold(item(p.GetCommonInstanceMetadata(), "enable-oslogin"), "true") {
+		no = append(no, &Refused{
+			Why: fmt.Sprintf("project %s has OS Login on (enable-oslogin in its metadata): its machines take no ssh key from metadata, and masters are set up over ssh",
+				r.want.project),
+			Cure: fmt.Sprintf("switch it off for the project: gcloud compute project-info add-metadata --project=%s --metadata=enable-oslogin=FALSE", r.want.project),
+		})
+	}
+	nodes := makes(kindTemplate) && r.want.settings.NodeAccount == "default" && len(r.want.settings.NodeScopes) > 0
+	if p.GetDefaultServiceAccount() == "" && (makes(kindInstance) || nodes) {
+		no = append(no, &Refused{
+			Why: fmt.Sprintf("project %s has no default service account, which masters are made with", r.want.project),
+			Cure: fmt.Sprintf("one that was deleted less than 30 days ago comes back by gcloud iam service-accounts undelete; where there was none: gcloud services enable compute.googleapis.com --project=%s",
+				r.want.project),
+		})
+	}
+	return no
+}

@@ -1,0 +1,188 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"cloud.google.com/go/compute/apiv1/computepb"
+
+	"hakube/gce"
+)
+
+// namedTypes are the looks at the machine types and disk types that the settings
+// name, each once.
+func (r *run) namedTypes() (checks []check) {
+	s := r.want.settings
+	typed := func(variable, name string) {
+		checks = append(checks, func(ctx context.Context) (Unfit, error) { return r.typeProblem(ctx, variable, name) })
+	}
+	disk := func(variable string, name Name, sizes ...diskSize) {
+		checks = append(checks, func(ctx context.Context) (Unfit, error) { return r.diskTypeProblem(ctx, variable, string(name), sizes) })
+	}
+	master, nodes := r.mode != AddPool, r.mode != AddReplica
+	if master && (r.mode != AddReplica || s.MasterSize != "") { // or it is like the one there is
+		typed("MASTER_SIZE", r.want.masterType)
+	}
+	if nodes && (string(s.NodeSize) != r.want.masterType || !master) {
+		typed("NODE_SIZE", string(s.NodeSize))
+	}
+	data, boot := diskSize{"MASTER_DISK_SIZE", s.MasterDiskSize}, diskSize{"NODE_DISK_SIZE", s.NodeDiskSize}
+	same := s.NodeDiskType == s.MasterDiskType
+	switch {
+	case master && nodes && same:
+		disk("MASTER_DISK_TYPE", s.MasterDiskType, data, boot)
+	case master:
+		disk("MASTER_DISK_TYPE", s.MasterDiskType, data)
+	}
+	if nodes && (!same || !master) {
+		disk("NODE_DISK_TYPE", s.NodeDiskType, boot)
+	}
+	checks = append(checks, func(context.Context) (Unfit, error) { return r.disksOfTypes(master, nodes), nil })
+	return checks
+}
+
+func (r *run) zoneProblems(ctx context.Context) (Unfit, error) {
+	z, err := r.gce.Zones().Get(ctx, r.want.zone)
+	if err == nil {
+		return judgeZone(z), nil
+	}
+	if !gce.IsNotFound(err) {
+		return nil, err
+	}
+	all, listErr := r.gce.Zones().List(ctx)
+	if listErr != nil {
+		return nil, listErr
+	}
+	return Unfit{unfit("KUBE_GCE_ZONE=%q: there is no such zone%s", r.want.zone, zonesLike(r.want.zone, all))}, nil
+}
+
+// judgeZone says whether machines can be made in a zone that is there.
+func judgeZone(z *computepb.Zone) Unfit {
+	st := z.GetStatus()
+	if d := z.GetDeprecated().GetState(); d == "OBSOLETE" || d == "DELETED" {
+		st = d
+	}
+	if st == "UP" || st == "" {
+		return nil
+	}
+	return Unfit{{Why: fmt.Sprintf("KUBE_GCE_ZONE=%q: the zone is %s", z.GetName(), st),
+		Cure: "another zone with KUBE_GCE_ZONE, or wait until it is UP: gcloud compute zones describe " + z.GetName()}}
+}
+
+// zonesLike names the zones somebody may have meant: those of the region, or
+// else the nearest by spelling.
+func zonesLike[Z interface{ GetName() string }](zone string, all []Z) string {
+	var names, same []string
+	for _, z := range all {
+		names = append(names, z.GetName())
+		if Zone(z.GetName()).Region() == Zone(zone).Region() {
+			same = append(same, z.GetName())
+		}
+	}
+	slices.Sort(same)
+	if len(same) > 0 {
+		return "; its region has " + strings.Join(same, ", ")
+	}
+	if near := nearest(zone, names); near != "" {
+		return "; did you mean " + near
+	}
+	return ""
+}
+
+func (r *run) typeProblem(ctx context.Context, variable, name string) (Unfit, error) {
+	types := r.gce.MachineTypes(r.want.zone)
+	t, err := types.Get(ctx, name)
+	if err == nil {
+		r.sawType(t)
+		return judgeState(variable, "machine type "+name, t.GetDeprecated()), nil
+	}
+	if !gce.IsNotFound(err) {
+		return nil, err
+	}
+	all, err := types.List(ctx)
+	return noSuchType("machine type", variable, name, r.want.zone, all, err), nil
+}
+
+func (r *run) diskTypeProblem(ctx context.Context, variable, name string, sizes []diskSize) (Unfit, error) {
+	types := r.gce.DiskTypes(r.want.zone)
+	t, err := types.Get(ctx, name)
+	if err == nil {
+		return append(judgeState(variable, "disk type "+name, t.GetDeprecated()), judgeSizes(t, sizes)...), nil
+	}
+	if !gce.IsNotFound(err) {
+		return nil, err
+	}
+	all, err := types.List(ctx)
+	return noSuchType("disk type", variable, name, r.want.zone, all, err), nil
+}
+
+// noSuchType adds the nearest by spelling, if the list of all could be read:
+// what is wrong is known, and the help for it is not worth failing for.
+func noSuchType[T interface{ GetName() string }](what, variable, name, zone string, all []T, err error) Unfit {
+	problem := unfit("%s=%q: zone %s has no such %s", variable, name, zone, what)
+	var names []string
+	for _, t := range all {
+		names = append(names, t.GetName())
+	}
+	if near := nearest(name, names); err == nil && near != "" {
+		problem.Why += "; did you mean " + near
+	}
+	return Unfit{problem}
+}
+
+// judgeState refuses what can no longer be used: deprecated it can, obsolete it cannot.
+func judgeState(variable, what string, d *computepb.DeprecationStatus) Unfit {
+	if st := d.GetState(); st == "OBSOLETE" || st == "DELETED" {
+		instead := ""
+		if r := gce.Base(d.GetReplacement()); r != "" {
+			instead = "; its replacement is " + r
+		}
+		return Unfit{unfit("%s: %s is %s%s", variable, what, st, instead)}
+	}
+	return nil
+}
+
+// judgeSizes refuses disks that are larger than their type may be. What it says
+// of the smallest is not held to: Compute Engine makes smaller ones.
+func judgeSizes(t *computepb.DiskType, sizes []diskSize) (no Unfit) {
+	_, text, _ := strings.Cut(t.GetValidDiskSize(), "-") // "10GB-65536GB"
+	most, err := strconv.Atoi(strings.TrimSuffix(text, "GB"))
+	if err != nil {
+		return nil
+	}
+	for _, d := range sizes {
+		if int(d.size) > most {
+			no = append(no, unfit("%s=%s: a disk of type %s has %s at most", d.variable, gigabytes(int64(d.size)), t.GetName(), gigabytes(int64(most))))
+		}
+	}
+	return no
+}
+
+// hyperdisksOnly are the series of machine types that take no Persistent Disk.
+// (https://cloud.google.com/compute/docs/disks/persistent-disks#machine_series_support)
+var hyperdisksOnly = []string{"n4", "n4a", "n4d", "c4", "c4a", "c4d", "m4", "x4"}
+
+// disksOfTypes refuses disks that the machine types do not take: nothing but the
+// insert of the machine would say so, which is far down the list.
+func (r *run) disksOfTypes(master, nodes bool) (no Unfit) {
+	s := r.want.settings
+	judge := func(sizeVariable, machineType, typeVariable string, disk Name) {
+		series, _, _ := strings.Cut(machineType, "-")
+		if slices.Contains(hyperdisksOnly, series) && strings.HasPrefix(string(disk), "pd-") {
+			no = append(no, &Refused{
+				Why:  fmt.Sprintf("%s=%s: machines of series %s take no disk of type %s (%s)", sizeVariable, machineType, strings.ToUpper(series), disk, typeVariable),
+				Cure: fmt.Sprintf("%s=hyperdisk-balanced, or a machine type of another series", typeVariable),
+			})
+		}
+	}
+	if master {
+		judge("MASTER_SIZE", r.want.masterType, "MASTER_DISK_TYPE", s.MasterDiskType)
+	}
+	if nodes {
+		judge("NODE_SIZE", string(s.NodeSize), "NODE_DISK_TYPE", s.NodeDiskType)
+	}
+	return no
+}

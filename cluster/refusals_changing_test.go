@@ -1,0 +1,31 @@
+package cluster
+
+import "strings"
+
+// refusedChanging are about what is there and gets changed: a pool's size, a
+// master's metadata, a master that is started or brought back.
+var refusedChanging = []refusal{
+	{name: "permission to shrink", masters: 1, run: Create, withheld: []string{"compute.instanceGroupManagers.update"},
+		settings: func(s *Settings) { s.NumNodes = 1 }, says: []string{"compute.instanceGroupManagers.update"}},
+	{name: "permission to grow a pool", masters: 1, run: Create, withheld: []string{"compute.instanceGroupManagers.update"},
+		settings: func(s *Settings) { s.NumNodes = 3 }, says: []string{"compute.instanceGroupManagers.update"}},
+	{name: "quota to start a master", masters: 1, run: Create, quotas: map[string]float64{"CPUS": 6},
+		world: func(w *world, _ *operator) {
+			if err := w.Client.Instances(zoneB).Stop(w.t.Context(), "kubernetes-master"); err != nil {
+				w.t.Fatal(err)
+			}
+			w.machineIn("kubernetes-subnet-default", "other", nil)
+		}, says: []string{"quota CPUS of region europe-west1: 2 more are needed, and 6 of 6 are used"}},
+	{name: "metadata full of ssh keys", masters: 1, run: Create, world: func(w *world, o *operator) {
+		full := strings.Repeat("somebody:ssh-ed25519 AAAA somebody\n", 7489) // of 262,144 bytes
+		i, err := w.Client.Instances(zoneB).Get(w.t.Context(), "kubernetes-master")
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		m := i.GetMetadata()
+		set(m, "ssh-keys", full)
+		if err := w.Client.Instances(zoneB).SetMetadata(w.t.Context(), "kubernetes-master", m); err != nil {
+			w.t.Fatal(err)
+		}
+	}, says: []string{"has no room for this operator's ssh key", "gcloud compute instances remove-metadata kubernetes-master --zone=europe-west1-b --keys=ssh-keys"}},
+}
