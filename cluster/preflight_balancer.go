@@ -30,7 +30,7 @@ func (r *run) balancedElsewhere(ctx context.Context) (no Unfit, err error) {
 			return nil, err
 		}
 		for _, x := range inside {
-			m := linked(x.GetInstance())
+			m := objectAt(x.GetInstance())
 			if r.have.has(m) && slices.ContainsFunc(r.masters(), func(o object) bool { return o.name == m.name && o.zone == m.zone }) {
 				no = append(no, &Refused{
 					Why: fmt.Sprintf("master %s is in %s, which a balancer that is not this cluster's sends to: a machine can be in one balanced group only, and with several masters it is in the API's",
@@ -51,7 +51,7 @@ func (r *run) strangersGroups(services []*computepb.BackendService) (groups []ob
 			continue
 		}
 		for _, b := range s.GetBackends() {
-			g := linked(b.GetGroup())
+			g := objectAt(b.GetGroup())
 			if g.kind == kindMasterGroup && slices.Contains(zones, g.zone) && g.name != r.want.names.MasterGroup() && !slices.Contains(groups, g) {
 				groups = append(groups, g)
 			}

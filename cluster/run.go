@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -98,14 +99,11 @@ func (c *Cluster) up(ctx context.Context, l *lease, act action) (*run, []plan.It
 	if err != nil {
 		return r, nil, err
 	}
-	if unfit = append(unfit, own...); len(unfit) > 0 && len(r.reachable()) > 0 {
-		return r, nil, unfit // before the first change, which is to reach masters
+	unfit = append(unfit, own...)
+	if no := slices.Concat(unfit, r.inTheWay()); len(no) > 0 && len(r.reachable()) > 0 {
+		return r, nil, no // before the first change, which is to reach masters
 	}
 	if r.mode != AddPool {
-		// Giving the address back is a change too: not if the rest is refused anyway.
-		if no := append(unfit, r.inTheWay()...); len(no) > 0 && len(r.reachable()) > 0 {
-			return r, nil, no
-		}
 		if ok, err := act(ctx, r); err != nil || !ok {
 			return r, r.reachable(), err
 		}

@@ -36,8 +36,8 @@ var kindOf = map[string]kind{
 	"healthChecks": kindHealthCheck, "backendServices": kindService, "forwardingRules": kindRule, "targetPools": kindPool, "autoscalers": kindAutoscaler,
 }
 
-// linked is the object a URL leads to; its kind is "" when hakube knows none.
-func linked(url string) object {
+// objectAt is the object a URL leads to; its kind is "" when hakube knows none.
+func objectAt(url string) object {
 	parts := strings.Split(url, "/")
 	if len(parts) < 3 {
 		return object{}
@@ -60,7 +60,7 @@ func (f *found) uses(by object, description string, links ...string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, l := range links {
-		if of := linked(l); l != "" && of.kind != "" {
+		if of := objectAt(l); l != "" && of.kind != "" {
 			f.used = append(f.used, use{by: by.id(), mine: f.mark.Owns(description), of: of})
 		}
 	}
@@ -71,7 +71,7 @@ func (f *found) usedBy(of object, links []string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, l := range links {
-		if by := linked(l); by.kind != "" {
+		if by := objectAt(l); by.kind != "" {
 			f.used = append(f.used, use{by: by, of: of.id()})
 		}
 	}

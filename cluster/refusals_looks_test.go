@@ -1,0 +1,87 @@
+package cluster
+
+import (
+	"strings"
+	"testing"
+
+	"cloud.google.com/go/compute/apiv1/computepb"
+	"github.com/google/go-cmp/cmp"
+
+	"hakube/gce/gcetest"
+	"hakube/scripts"
+)
+
+// TestRefusalsByLooks are refusals of a world that the embedded GCE cannot be
+// brought into: what Google answers is judged as it would be read.
+func TestRefusalsByLooks(t *testing.T) {
+	w := newWorld(t)
+	o := w.operator()
+	master := object{kind: kindInstance, name: "kubernetes-master", zone: gcetest.Zone, role: roleMaster}
+	deprecated := func(state string) *computepb.DeprecationStatus { return &computepb.DeprecationStatus{State: &state} }
+	with := func(f func(*run)) *run {
+		r := o.run(Up)
+		r.have = &inventory{}
+		f(r)
+		return r
+	}
+	for _, tt := range []struct {
+		name string
+		got  Unfit
+		want string // "" for none
+	}{
+		{"zone UP", judgeZone(&computepb.Zone{Name: new("z"), Status: new("UP")}), ""},
+		{"zone DOWN", judgeZone(&computepb.Zone{Name: new("z"), Status: new("DOWN")}), `KUBE_GCE_ZONE="z": the zone is DOWN`},
+		{"zone given up", judgeZone(&computepb.Zone{Name: new("z"), Status: new("UP"), Deprecated: deprecated("OBSOLETE")}), `KUBE_GCE_ZONE="z": the zone is OBSOLETE`},
+		{"type deprecated", judgeState("NODE_SIZE", "machine type x", deprecated("DEPRECATED")), ""},
+		{"type obsolete", judgeState("NODE_SIZE", "machine type x", deprecated("OBSOLETE")), "NODE_SIZE: machine type x is OBSOLETE"},
+		{"sizes unknown", judgeSizes(&computepb.DiskType{}, []diskSize{{"MASTER_DISK_SIZE", 70000}}), ""},
+		{"disks of a series", with(func(r *run) { r.want.masterType = "n4-standard-2" }).disksOfTypes(true, false),
+			"MASTER_SIZE=n4-standard-2: machines of series N4 take no disk of type pd-ssd (MASTER_DISK_TYPE)"},
+		{"disks of another", with(func(*run) {}).disksOfTypes(true, true), ""},
+		{"suspended", with(func(r *run) {
+			r.have.objects = []object{{kind: kindInstance, name: master.name, zone: master.zone, role: roleMaster, status: "SUSPENDED"}}
+		}).inTheWay(), "kubernetes-master in europe-west1-b is suspended"},
+		{"default account", with(func(*run) {}).projectProblems(&computepb.Project{}, []object{master}), "project local has no default service account, which masters are made with"},
+		{"default account unused", with(func(*run) {}).projectProblems(&computepb.Project{}, []object{{kind: kindFirewall}}), ""},
+		{"autoscaler", usersOf(t, func(f *found) {
+			f.usesOfGroup(object{kind: kindGroup, name: "g", zone: "z"}, &computepb.InstanceGroupManager{
+				Status: &computepb.InstanceGroupManagerStatus{Autoscaler: new("https://x/projects/p/zones/z/autoscalers/a")}})
+		}, object{kind: kindGroup, name: "g", zone: "z"}), "managed group g in z cannot be removed: autoscaler a in z, which is not this cluster's, uses it"},
+		{"peering", usersOf(t, func(f *found) {
+			f.usesOfNetwork(object{kind: kindNetwork, name: "n"}, &computepb.Network{Peerings: []*computepb.NetworkPeering{{Name: new("db")}}})
+		}, object{kind: kindNetwork, name: "n"}), "network n cannot be removed: network peering db, which is not this cluster's, uses it"},
+	} {
+		if got := strings.Join(whys(t, tt.got.orNil()), "; "); got != tt.want {
+			t.Errorf("%s: (-want +got):\n%s", tt.name, cmp.Diff(tt.want, got))
+		}
+		for _, x := range tt.got {
+			if x.Cure == "" && strings.Contains(tt.name, "in the way") {
+				t.Errorf("%s: no cure", tt.name)
+			}
+		}
+	}
+	// What hakube itself puts into metadata leaves room for what others add.
+	total := 0
+	for _, i := range o.want().metadata(scripts.RoleMaster, "192.0.2.1", nil).GetItems() {
+		total += len(i.GetValue())
+		if len(i.GetValue()) > mostValue/2 {
+			t.Errorf("metadata %s has %d bytes", i.GetKey(), len(i.GetValue()))
+		}
+	}
+	if total > mostMetadata/2 {
+		t.Errorf("metadata of a master has %d bytes", total)
+	}
+	network := w.operator().networks()
+	if len(network) != 1 {
+		t.Fatal(network)
+	}
+}
+
+// usersOf judges the removal of one object by what was read of it.
+func usersOf(t *testing.T, read func(*found), gone object) Unfit {
+	t.Helper()
+	f := &found{}
+	read(f)
+	r := &run{have: &inventory{}}
+	return r.inUse([]object{gone}, f.used)
+}
