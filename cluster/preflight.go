@@ -141,13 +141,7 @@ func (r *run) foresee(ctx context.Context, items []plan.Item, before Unfit) erro
 	if !r.lacks() && len(r.sized()) == 0 {
 		return before.orNil()
 	}
-	var steps []made
-	for _, it := range items {
-		if s, ok := it.Step.(made); ok && it.Want {
-			steps = append(steps, s)
-		}
-	}
-	taken, missing, err := r.takenNames(ctx, steps)
+	taken, missing, err := r.takenNames(ctx, wantedOf(items))
 	if err != nil {
 		return err
 	}

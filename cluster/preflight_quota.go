@@ -80,10 +80,8 @@ func (r *run) demandOf(missing []object, nodes int, cpus func(machineType string
 // still have. A quota they do not speak of is none.
 func (r *run) tooLittle(ctx context.Context, missing []object) (Unfit, error) {
 	nodes := 0
-	if r.mode != AddReplica {
-		for _, g := range r.poolGroups() {
-			nodes += max(0, g.wants-g.size)
-		}
+	for _, g := range r.sized() {
+		nodes += max(0, g.wants-g.size)
 	}
 	starting := r.starting()
 	if len(missing) == 0 && len(starting) == 0 && nodes == 0 {
@@ -106,7 +104,7 @@ func (r *run) tooLittle(ctx context.Context, missing []object) (Unfit, error) {
 	}
 	found := make([]int, len(types))
 	reads := []func() error{
-		func() (err error) { region, err = r.gce.Regions().Get(ctx, Zone(r.want.zone).Region()); return err },
+		func() (err error) { region, err = r.gce.Regions().Get(ctx, r.region()); return err },
 		func() (err error) { project, err = r.gce.GetProject(ctx); return err },
 	}
 	for i, t := range types {
@@ -182,7 +180,7 @@ func (r *run) cpusOf(ctx context.Context, machineType string) (int, error) {
 	if ok {
 		return n, nil
 	}
-	t, err := r.gce.MachineTypes(r.want.zone).Get(ctx, machineType)
+	t, err := r.gce.MachineTypes(or(r.want.zone, r.want.home)).Get(ctx, machineType)
 	if gce.IsNotFound(err) {
 		return 0, nil // which is said already
 	}

@@ -28,4 +28,23 @@ var refusedChanging = []refusal{
 			w.t.Fatal(err)
 		}
 	}, says: []string{"has no room for this operator's ssh key", "gcloud compute instances remove-metadata kubernetes-master --zone=europe-west1-b --keys=ssh-keys"}},
+	{name: "protected machine to repair", masters: 2, run: Repair, world: func(w *world, _ *operator) {
+		replica := w.firstReplica()
+		w.protect(zoneC, replica)
+		if err := w.Client.Instances(zoneC).Stop(w.t.Context(), replica); err != nil {
+			w.t.Fatal(err)
+		}
+		w.post("zones/"+string(zoneC)+"/instances/"+replica+"/detachDisk?deviceName="+masterDevice, doc{})
+	}, says: []string{"is protected from deletion", "--zone=europe-west1-c --no-deletion-protection"}},
+	{name: "protected machine to give up", masters: 2, run: Rebuild, world: func(w *world, _ *operator) {
+		replica := w.firstReplica()
+		w.protect(zoneC, replica)
+		if err := w.Client.Instances(zoneC).Stop(w.t.Context(), replica); err != nil {
+			w.t.Fatal(err)
+		}
+	}, says: []string{"is protected from deletion", "--zone=europe-west1-c --no-deletion-protection"}},
+	{name: "quota of a repair", masters: 1, quotas: map[string]float64{"CPUS": 6}, run: Repair, world: func(w *world, _ *operator) {
+		w.away(zoneB, "kubernetes-master")
+		w.machineIn("kubernetes-subnet-default", "other", nil)
+	}, says: []string{"quota CPUS of region europe-west1: 2 more are needed, and 6 of 6 are used"}},
 }

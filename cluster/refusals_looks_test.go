@@ -71,10 +71,9 @@ func TestRefusalsByLooks(t *testing.T) {
 	if total > mostMetadata/2 {
 		t.Errorf("metadata of a master has %d bytes", total)
 	}
-	network := w.operator().networks()
-	if len(network) != 1 {
-		t.Fatal(network)
-	}
+	legacy := o.run(Up).networks()[0].(resource[*computepb.Network])
+	_, err := legacy.check(&computepb.Network{IPv4Range: new("10.240.0.0/16")})
+	wantError(t, err, "is a legacy network", "KUBE_GCE_NETWORK")
 }
 
 // usersOf judges the removal of one object by what was read of it.

@@ -113,6 +113,8 @@ func (o *operator) refusedRun(x refusal) (err error) {
 		_, err = o.again(change).Down(ctx, nil)
 	case Repair:
 		_, err = o.again(change).Repair(ctx, "", nil)
+	case Rebuild:
+		_, err = o.again(change).FromSurvivor(ctx, "kubernetes-master", nil, func(Loss) error { return errors.New("it asked") })
 	}
 	return err
 }

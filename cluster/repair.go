@@ -29,7 +29,7 @@ func (c *Cluster) Repair(ctx context.Context, name string, report func(plan.Even
 			return err
 		}
 		if len(r.patients) > 0 {
-			err = r.fit(ctx)
+			err = r.fitToRepair(ctx)
 		}
 		if len(r.patients) > 0 && err == nil {
 			err = plan.RunStages(ctx, r.repairList(), report)

@@ -41,7 +41,7 @@ func (c *Cluster) FromSurvivor(ctx context.Context, name string, report func(pla
 		if err != nil {
 			return err
 		}
-		if err := r.fit(ctx); err != nil {
+		if err := r.fitToRepair(ctx); err != nil {
 			return err
 		}
 		if err := ask(loss); err != nil {

@@ -49,6 +49,10 @@ func TestAnswers(t *testing.T) {
 			"permission", refusal(403, "forbidden", "Required 'compute.networks.get' permission for 'projects/p/global/networks/n'"),
 			No, "compute.networks.get", "roles/compute.admin",
 		},
+		{
+			"protected", refusal(400, "badRequest", "Invalid resource usage: 'Resource cannot be deleted if it's protected against deletion. The resource: 'projects/p/zones/z-b/instances/m' is protected.'."),
+			No, "protected", "gcloud compute instances update m --zone=z-b --no-deletion-protection",
+		},
 		{"not logged in", refusal(401, "authError", "Invalid Credentials"), No, "Invalid Credentials", "gcloud auth application-default login"},
 		{"another token", refusal(401, "authError", "Request had invalid authentication credentials. Expected the token in the embedded GCE's state directory"), No, "invalid authentication", "\thakube local stop\n\thakube local start"},
 		{

@@ -50,6 +50,8 @@ func (e *Error) Hint() string {
 			constraint.FindString(e.Message), e.project)
 	case e.is("forbidden", "IAM_PERMISSION_DENIED", "requiredPermission") || e.Code == 403:
 		return e.permissionHint()
+	case e.protected() != "":
+		return "if it may go: " + e.protected()
 	case e.stale():
 		return "somebody else changed it at the same moment; running the same command again reads it anew and goes on from here"
 	case e.is("resourceNotReady"):
@@ -60,6 +62,18 @@ func (e *Error) Hint() string {
 		return "Compute Engine has trouble just now; running the same command again goes on from here"
 	}
 	return ""
+}
+
+var protectedMachine = regexp.MustCompile(`protected against deletion.*/zones/([a-z0-9-]+)/instances/([a-z0-9-]+)`)
+
+// protected is the command that ends the protection of a machine which is deleted
+// for nobody, "" when that is not what the error is about.
+func (e *Error) protected() string {
+	m := protectedMachine.FindStringSubmatch(e.Message)
+	if m == nil {
+		return ""
+	}
+	return fmt.Sprintf("gcloud compute instances update %s --zone=%s --no-deletion-protection", m[2], m[1])
 }
 
 func (e *Error) stockOutHint() string {

@@ -1,0 +1,63 @@
+package cluster
+
+import (
+	"context"
+	"slices"
+
+	"hakube/cluster/plan"
+)
+
+// fitToRepair is the error about what is in the way of a repair.
+func (r *run) fitToRepair(ctx context.Context) error {
+	no, err := gather(ctx, r.kubeconfigProblems, r.foreseeRepair)
+	if err != nil {
+		return err
+	}
+	return no.orNil()
+}
+
+// foreseeRepair is what keeps the masters that are to be brought back from coming
+// back, or those that are given up from going, as far as that shows before a
+// machine is touched: what of them has to be made anew is judged as in an up.
+func (r *run) foreseeRepair(ctx context.Context) (no Unfit, err error) {
+	for _, m := range r.patients {
+		no = append(append(no, r.inTheWayOf(m)...), protectedOf(r.foundWithoutDisk(m))...)
+	}
+	for _, m := range r.givenUp {
+		for _, o := range r.have.objects {
+			if o.id() == m.id() {
+				no = append(no, protectedOf([]object{o})...)
+			}
+		}
+	}
+	no = append(no, r.addressTaken()...)
+	taken, missing, err := r.takenNames(ctx, wantedOf(r.revivals()))
+	if err != nil || len(missing) == 0 {
+		return append(no, taken...), err
+	}
+	found, err := gather(ctx,
+		func(ctx context.Context) (Unfit, error) { return r.tooLittle(ctx, missing) },
+		func(ctx context.Context) (Unfit, error) { return r.withheld(ctx, r.neededToMake(missing)) },
+	)
+	return slices.Concat(no, taken, found), err
+}
+
+// foundWithoutDisk is a master's machine that has to be deleted, since it has not
+// the disk it lives on (withDisk).
+func (r *run) foundWithoutDisk(m object) []object {
+	disk := object{kind: kindDisk, name: r.want.names.DiskOf(m.name), zone: m.zone}
+	if slices.ContainsFunc(r.have.uses, func(u use) bool { return u.of == disk && u.by.name == m.name && u.by.zone == m.zone }) {
+		return nil
+	}
+	return slices.DeleteFunc(slices.Clone(r.have.objects), func(o object) bool { return o.id() != m.id() })
+}
+
+// wantedOf are the steps of a list that make an object of the cloud.
+func wantedOf(items []plan.Item) (steps []made) {
+	for _, it := range items {
+		if s, ok := it.Step.(made); ok && it.Want {
+			steps = append(steps, s)
+		}
+	}
+	return steps
+}
