@@ -163,6 +163,27 @@ func TestAutomaticNetwork(t *testing.T) {
 	w.refused(400, "badRequest", "DELETE", regionW+"subnetworks/default", nil)
 }
 
+// TestRangesOfSubnetworks: a range that leads elsewhere, or nowhere, is refused.
+func TestRangesOfSubnetworks(t *testing.T) {
+	w := newWorld(t)
+	w.subnet()
+	w.made("POST", zoneB+"instances", instance("hop", obj{}))
+	w.made("POST", "projects/p/global/routes", obj{"name": "vpn", "network": "global/networks/default", "destRange": "10.250.1.0/24", "priority": 900, "nextHopInstance": "zones/europe-west1-b/instances/hop"})
+	w.made("POST", "projects/p/global/networks", obj{"name": "auto"})
+	for _, x := range []struct{ network, ip, says string }{
+		{"default", "10.250.0.0/16", "conflicts with existing route 'vpn'"},
+		{"default", "10.250.1.0/24", "conflicts with existing route 'vpn'"},
+		{"default", "169.254.1.0/24", "reserved range 169.254.0.0/16"},
+		{"auto", "10.200.0.0/16", "conflicts with the range 10.128.0.0/9"},
+	} {
+		m := w.refused(400, "invalid", "POST", regionW+"subnetworks", obj{"name": "x", "network": "global/networks/" + x.network, "ipCidrRange": x.ip})
+		if !strings.Contains(m, x.says) {
+			t.Errorf("%s in %s: %s", x.ip, x.network, m)
+		}
+	}
+	w.made("POST", regionW+"subnetworks", obj{"name": "x", "network": "global/networks/default", "ipCidrRange": "10.250.1.128/25"}) // narrower than the route
+}
+
 func TestGroupMembers(t *testing.T) {
 	w := newWorld(t)
 	w.subnet()
@@ -178,6 +199,7 @@ func TestGroupMembers(t *testing.T) {
 		t.Fatalf("instances of the group: %v", members)
 	}
 	one := toRef(str(objects(members, "items")[0], "instance"))
+	w.refused(400, "badRequest", "POST", string(one)+"/setDeletionProtection?deletionProtection=true", nil)
 	o := w.get(string(one))
 	meta := metadataMap(sub(o, "metadata"))
 	if !strings.HasSuffix(meta["created-by"], "/zones/europe-west1-b/instanceGroupManagers/g") || !strings.HasSuffix(meta["instance-template"], "/global/instanceTemplates/tmpl") {

@@ -37,10 +37,23 @@ func setTags(c *call) (obj, error) {
 }
 
 func setDeletionProtection(c *call) (obj, error) {
-	return c.alter(func(_ *tx, _ ref, o obj) error {
-		o["deletionProtection"] = c.query.Get("deletionProtection") != "false"
+	return c.alter(func(t *tx, r ref, o obj) error {
+		on := c.query.Get("deletionProtection") != "false"
+		if on && ofManagedGroup(t, r) {
+			return refuse("Deletion protection cannot be applied to instance '%s', which is part of a managed instance group.", r)
+		}
+		o["deletionProtection"] = on
 		return nil
 	})
+}
+
+func ofManagedGroup(t *tx, i ref) bool {
+	for _, g := range t.all(i.project(), "instanceGroupManagers") {
+		if r := toRef(str(g, "selfLink")); r.scope() == i.scope() && t.get(memberRef(r, i.name())) != nil {
+			return true
+		}
+	}
+	return false
 }
 
 func setMachineType(c *call) (obj, error) {

@@ -92,6 +92,9 @@ func checkRanges(t *tx, network, except ref, o obj) error {
 		if p.Bits() > 29 || p.Bits() < 4 {
 			return invalid(field, s, "The range must be between /4 and /29.")
 		}
+		if why := keptFree(t, network, o, p); why != "" {
+			return invalid(field, s, why)
+		}
 		for _, h := range have {
 			if h.Overlaps(p) {
 				by := string(h.by)
@@ -126,6 +129,31 @@ func checkRanges(t *tx, network, except ref, o obj) error {
 		}
 	}
 	return nil
+}
+
+// neverSubnets are ranges that no subnetwork may have.
+var neverSubnets = []string{"0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/4", "240.0.0.0/4", "199.36.153.4/30", "199.36.153.8/30"}
+
+// autoRange is kept for the subnetworks an automatic network makes itself.
+const autoRange = "10.128.0.0/9"
+
+// keptFree is why a subnetwork's range may not be, though no other one has it: "" if it may.
+func keptFree(t *tx, network ref, o obj, p netip.Prefix) string {
+	for _, x := range neverSubnets {
+		if netip.MustParsePrefix(x).Overlaps(p) {
+			return "Invalid IPCidrRange: " + p.String() + " overlaps the reserved range " + x + "."
+		}
+	}
+	if flag(t.get(network), "autoCreateSubnetworks") && str(o, "name") != network.name() && netip.MustParsePrefix(autoRange).Overlaps(p) {
+		return "Invalid IPCidrRange: " + p.String() + " conflicts with the range " + autoRange + " of an auto mode network."
+	}
+	for _, x := range t.list("projects/" + network.project() + "/global/routes") {
+		dest, err := netip.ParsePrefix(str(x, "destRange"))
+		if err == nil && str(x, "network") == network.link() && str(x, "nextHopInstance") != "" && p.Overlaps(dest) && dest.Bits() >= p.Bits() {
+			return "Invalid IPCidrRange: " + p.String() + " conflicts with existing route '" + str(x, "name") + "'."
+		}
+	}
+	return ""
 }
 
 // rangesOf returns the primary range, then the secondary ones.
