@@ -96,6 +96,9 @@ func (r *run) cannotEdit(ctx context.Context, path string) error {
 			return err
 		}
 	}
+	if err := noRoom(filepath.Dir(real)); err != nil {
+		return err
+	}
 	for _, lock := range []string{path + ".lock", real + ".lock"} {
 		if err := r.lockedLong(ctx, lock); err != nil {
 			return err
@@ -156,6 +159,27 @@ func cannotWrite(path string) error {
 			return nil
 		}
 		path = up
+	}
+}
+
+// entryRoom is what has to be free where the kubeconfig is: it is written beside
+// itself before it is replaced, with some KB of certificates more.
+const entryRoom = 256 << 10
+
+// noRoom says that the disk of a directory, or of the first above it that is
+// there, is as good as full.
+func noRoom(dir string) error {
+	for {
+		var st syscall.Statfs_t
+		err := syscall.Statfs(dir, &st)
+		if up := filepath.Dir(dir); errors.Is(err, fs.ErrNotExist) && up != dir {
+			dir = up
+			continue
+		}
+		if free := st.Bavail * uint64(st.Bsize); err == nil && st.Blocks > 0 && free < entryRoom {
+			return fmt.Errorf("the disk of %s is full: %d KB are free, and it takes %d KB", dir, free>>10, entryRoom>>10)
+		}
+		return nil // the write itself will say more
 	}
 }
 

@@ -166,15 +166,15 @@ func TestRefusalsListed(t *testing.T) {
 	for name := range listed {
 		t.Errorf("REFUSALS.md says that TestRefusals tries %q, and it does not", name)
 	}
-	fmt.Printf("REPORT TestRefusals: of %d refusals %d are foreseen, %d in TestRefusals by %d states of the world; %d cannot be, each with its reason\n",
-		foreseen+not, foreseen, len(refusals), len(refusals), not)
+	fmt.Printf("REPORT TestRefusals: of %d kinds of refusal %d are foreseen; TestRefusals brings %d of their states about; %d cannot be, each with its reason\n",
+		foreseen+not, foreseen, len(refusals), not)
 }
 
 // testsHere are the tests of this package and of those that REFUSALS.md speaks of.
 func testsHere(t *testing.T) map[string]bool {
 	t.Helper()
 	found := map[string]bool{}
-	for _, dir := range []string{".", "../cmd/hakube", "../gce/local", "../gce/emulator"} {
+	for _, dir := range []string{".", "../cmd/hakube", "../gce", "../gce/local", "../gce/emulator"} {
 		entries, err := os.ReadDir(dir)
 		if err != nil {
 			t.Fatal(err)

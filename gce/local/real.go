@@ -81,6 +81,9 @@ func Prepare(ctx context.Context, say func(string)) (*mirror.Mirror, error) {
 	if _, err := checkDir(cache, "HAKUBE_CACHE_DIR"); err != nil { // what is in it runs as root
 		return nil, err
 	}
+	if err := lacking(cache, thisHost); err != nil {
+		return nil, err
+	}
 	if _, err := image.Build(ctx, image.Options{Dir: cache, Progress: say}); err != nil {
 		return nil, err
 	}
@@ -105,17 +108,20 @@ func NewReal(ctx context.Context, dir string, logger *slog.Logger) (_ *Host, err
 	if err := mountable(dir, "HAKUBE_LOCAL_DIR"); err != nil {
 		return nil, err
 	}
-	files, err := Prepare(ctx, func(text string) { logger.Info(text) })
+	if err := able(); err != nil {
+		return nil, err
+	}
+	lock, err := lockHost(dir) // before what takes minutes: another may have the machines
 	if err != nil {
 		return nil, err
+	}
+	files, err := Prepare(ctx, func(text string) { logger.Info(text) })
+	if err != nil {
+		return nil, errors.Join(err, lock.Unlock())
 	}
 	cache, err := cacheDir()
 	if err != nil {
-		return nil, err
-	}
-	lock, err := lockHost(dir)
-	if err != nil {
-		return nil, errors.Join(err, files.Close())
+		return nil, errors.Join(err, lock.Unlock(), files.Close())
 	}
 	network, err := vpc.New(vpc.Options{})
 	if err != nil {
