@@ -133,7 +133,7 @@ func freeRange(bits int, blocked []taken) (netip.Prefix, bool) {
 	if bits < netip.MustParsePrefix(internal).Bits() {
 		return netip.Prefix{}, false
 	}
-	for p := netip.PrefixFrom(netip.MustParsePrefix(internal).Addr(), bits); netip.MustParsePrefix(internal).Overlaps(p); p = after(p) {
+	for p := netip.PrefixFrom(netip.MustParsePrefix(internal).Addr(), bits); netip.MustParsePrefix(internal).Overlaps(p); p = nextRange(p) {
 		if !slices.ContainsFunc(blocked, func(t taken) bool { return t.Overlaps(p) && t.Bits() > 0 }) {
 			return p, true
 		}
@@ -141,8 +141,8 @@ func freeRange(bits int, blocked []taken) (netip.Prefix, bool) {
 	return netip.Prefix{}, false
 }
 
-// after is the next range of the same length.
-func after(p netip.Prefix) netip.Prefix {
+// nextRange is the next range of the same length.
+func nextRange(p netip.Prefix) netip.Prefix {
 	a := p.Addr().As4()
 	n := uint32(a[0])<<24 | uint32(a[1])<<16 | uint32(a[2])<<8 | uint32(a[3])
 	n += 1 << (32 - p.Bits())
