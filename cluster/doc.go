@@ -16,7 +16,8 @@
 //   - cluster.go, run.go: Up, Down and the two previews around the list;
 //     mode.go: what each of them can mean. preflight.go and preflight_*.go gather
 //     what is in the way before the first change: settings, names, quotas,
-//     permissions; read.go, inventory.go and holder.go find out what is there,
+//     permissions, users of what is to go (uses.go); REFUSALS.md lists all that can be
+//     refused, and untouched.go knows whether anything was changed; read.go, inventory.go and holder.go find out what is there,
 //     where, and who has the address, and unlisted.go makes sure where lists may
 //     lag; join.go whether a pool may come or go, pick.go which master does,
 //     room.go whether there are addresses for it. stock.go is what is said, and
