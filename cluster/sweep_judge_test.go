@@ -54,37 +54,38 @@ func TestSweepDoubt(t *testing.T) {
 		name string
 		make func(w *world)
 		want []string // told as perhaps
+		held bool     // somebody's machine in the subnetwork: nothing goes at all
 	}{
 		{"a pool with somebody else's machine in it", func(w *world) {
 			foreign(w, "database")
 			w.post(inRegion+"targetPools", poolOf(uid1, "kubernetes-master", "database"))
-		}, nil}, // theirs: not even told
+		}, nil, true}, // theirs: not even told
 		{"a Service's parts point both ways", func(w *world) {
 			foreign(w, "database")
 			w.post("global/firewalls", firewallOf("k8s-fw-"+uid1, nodeTag, ofWeb))
 			w.post(inRegion+"targetPools", poolOf(uid1, "database"))
-		}, []string{"firewall k8s-fw-" + uid1 + ", of Service default/web", "target pool " + uid1 + " in europe-west1, of Service default/web"}},
+		}, []string{"firewall k8s-fw-" + uid1 + ", of Service default/web", "target pool " + uid1 + " in europe-west1, of Service default/web"}, true},
 		{"a rule for our tag, which others' machines have too", func(w *world) {
 			foreign(w, "kubernetes-minion-group-copy", nodeTag)
 			w.post("global/firewalls", firewallOf("k8s-fw-"+uid1, nodeTag, ofWeb))
-		}, []string{"firewall k8s-fw-" + uid1 + ", of Service default/web"}}, // in our network
+		}, []string{"firewall k8s-fw-" + uid1 + ", of Service default/web"}, true}, // in our network
 		{"a rule for everybody", func(w *world) {
 			f := firewallOf("k8s-fw-"+uid1, nodeTag, ofWeb)
 			delete(f, "targetTags")
 			w.post("global/firewalls", f)
-		}, []string{"firewall k8s-fw-" + uid1 + ", of Service default/web"}},
+		}, []string{"firewall k8s-fw-" + uid1 + ", of Service default/web"}, false},
 		{"a person's rule for our machines", func(w *world) {
 			w.post("global/firewalls", firewallOf("web", nodeTag, "for the demo"))
-		}, []string{"firewall web"}},
+		}, []string{"firewall web"}, false},
 		{"an address that a person reserved", func(w *world) {
 			w.post(inRegion+"addresses", doc{"name": "web-ip"})
-		}, nil},
+		}, nil, false},
 		{"a disk on no machine", func(w *world) {
 			w.post(inZone+"disks", doc{"name": "pvc-1", "sizeGb": "10", "description": ofClaim})
-		}, []string{"disk pvc-1 in europe-west1-b, 10GB, of volume claim default/data"}},
+		}, []string{"disk pvc-1 in europe-west1-b, 10GB, of volume claim default/data"}, false},
 		{"a disk in a zone the cluster is not in", func(w *world) {
 			w.post("zones/europe-west1-c/disks", doc{"name": "pvc-1", "sizeGb": "10", "description": ofClaim})
-		}, nil},
+		}, nil, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			w := newWorld(t)
@@ -104,7 +105,10 @@ func TestSweepDoubt(t *testing.T) {
 				}
 				return true, nil
 			}).PreviewDown(context.Background(), nil)
-			if err != nil || n == 0 {
+			switch {
+			case c.held:
+				wantError(t, err, "which is not this cluster's, uses it")
+			case err != nil || n == 0:
 				t.Errorf("the preview: %d steps, %v", n, err)
 			}
 			if diff := cmp.Diff(c.want, told); diff != "" {
@@ -112,7 +116,10 @@ func TestSweepDoubt(t *testing.T) {
 			}
 			_, err = o.sweeps(true, nil).Down(context.Background(), w.events())
 			var left *Remains
-			if err != nil && !errors.As(err, &left) && !strings.Contains(err.Error(), "in use") && !strings.Contains(err.Error(), "already being used") {
+			switch {
+			case c.held:
+				wantError(t, err, "which is not this cluster's, uses it", "gcloud compute instances delete")
+			case err != nil && !errors.As(err, &left):
 				t.Errorf("down: %v", err)
 			}
 			after := w.objects()
