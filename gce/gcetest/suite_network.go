@@ -2,6 +2,7 @@ package gcetest
 
 import (
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 
@@ -39,7 +40,11 @@ func (s *suite) subnetwork(t *testing.T) {
 		t.Errorf("subnetwork of network %s in %s", got.GetNetwork(), got.GetRegion())
 	}
 	refused(t, "a network", s.c.Networks().Delete(t.Context(), s.name("net")))
-	err := s.c.Subnetworks().Insert(t.Context(), &computepb.Subnetwork{
+	all, err := s.c.AggregatedSubnetworks(t.Context())
+	if i := slices.IndexFunc(all, func(x *computepb.Subnetwork) bool { return x.GetName() == s.name("subnet") }); err != nil || i < 0 || gce.Base(all[i].GetRegion()) != s.c.Region() {
+		t.Errorf("the subnetworks of all regions: %v, %v", all, err)
+	}
+	err = s.c.Subnetworks().Insert(t.Context(), &computepb.Subnetwork{
 		Name: new(s.name("overlap")), Network: got.Network, IpCidrRange: new("10.140.1.0/24"),
 	})
 	if err == nil || gce.ClassOf(err) != gce.No {
