@@ -1,11 +1,9 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/urfave/cli/v2"
 	"golang.org/x/term"
@@ -112,13 +110,12 @@ func (u *ui) confirm(s cluster.Settings) error {
 			cure.Hint("remove it without being asked", cure.Same().With("KUBERNETES_SKIP_CONFIRM", "true"))),
 			"or name the zone with KUBE_GCE_ZONE, if that has all that is left of it")
 	}
-	fmt.Fprintf(u.err, "hakube: this removes cluster %s of project %s in every zone; type its name to go on: ", s.Prefix, s.Project)
-	line, err := bufio.NewReader(u.in).ReadString('\n')
+	answer, err := u.ask(fmt.Sprintf("this removes cluster %s of project %s in every zone; type its name to go on", s.Prefix, s.Project))
 	if err != nil {
-		return fmt.Errorf("reading the answer: %w", err)
+		return err
 	}
-	if strings.TrimSpace(line) != string(s.Prefix) {
-		return withHint(fmt.Errorf("not removed: the name was not %s", s.Prefix), cure.Hint("remove it without being asked", cure.Same().With("KUBERNETES_SKIP_CONFIRM", "true")))
+	if answer != string(s.Prefix) {
+		return withHint(fmt.Errorf("not removed, nothing was changed: the name was not %s", s.Prefix), cure.Hint("remove it without being asked", cure.Same().With("KUBERNETES_SKIP_CONFIRM", "true")))
 	}
 	return nil
 }

@@ -32,7 +32,10 @@ type ui struct {
 	json         bool
 	terminal     bool
 	called       called
-	goesOn       bool // the same again continues
+	goesOn       bool            // the same again continues
+	stopped      <-chan struct{} // closed by the first ^C; nil in tests of parts
+	flight       flight
+	unsaid       error // a result that could not be written
 	live         liveLines
 }
 
@@ -43,7 +46,9 @@ func newUI(stdin, stdout, stderr *os.File) *ui {
 // printf prints a result.
 func (u *ui) printf(format string, a ...any) {
 	u.live.clear(u.err)
-	fmt.Fprint(u.out, plain(fmt.Sprintf(format, a...)))
+	if _, err := fmt.Fprint(u.out, plain(fmt.Sprintf(format, a...))); err != nil && !isGone(err) && u.unsaid == nil {
+		u.unsaid = fmt.Errorf("writing the result: %w", err)
+	}
 }
 
 // object prints a result as JSON.
@@ -53,8 +58,10 @@ func (u *ui) object(v any) error {
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(u.out, "%s\n", plainJSON(b))
-	return err
+	if _, err = fmt.Fprintf(u.out, "%s\n", plainJSON(b)); err != nil && !isGone(err) {
+		return fmt.Errorf("writing the result: %w", err)
+	}
+	return nil
 }
 
 // note prints what is good to know on the way.
@@ -138,12 +145,19 @@ type hinter interface{ Hint() string }
 // finish prints the error of a run with its cures and returns the exit code.
 func (u *ui) finish(err error) int {
 	u.live.clear(u.err)
+	if err == nil {
+		err = u.unsaid
+	}
 	code := exitCode(err)
 	if code == exitDone || code == exitChanges {
 		return code
 	}
 	if code == exitInterrupted {
-		u.say("interrupted", "", interruptedAt(err)+"; every change that was begun is finished")
+		if _, began := u.flight.now(); began {
+			u.say("interrupted", "", interruptedAt(err)+"; every change that was begun is finished")
+		} else {
+			u.say("interrupted", "", interruptedAt(err)+", nothing was changed")
+		}
 		if dark := (*cluster.Dark)(nil); errors.As(err, &dark) {
 			u.say("error", "error: ", dark.Error())
 		}

@@ -20,6 +20,7 @@ func (u *ui) report() func(plan.Event) {
 	told := map[int]time.Time{} // when a step's waiting was last printed
 	why := map[int]string{}
 	return func(e plan.Event) {
+		u.flight.saw(e)
 		switch {
 		case u.json:
 			u.line(eventJSON(e))

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
 	"strings"
@@ -109,14 +108,12 @@ func (u *ui) confirmLoss(s cluster.Settings, l cluster.Loss) error {
 	if !term.IsTerminal(int(u.in.Fd())) {
 		return withHint(errors.New("not done: there is no terminal to ask whether that may be lost"), cure.Hint("go on without asking", cure.Same().With("KUBERNETES_SKIP_CONFIRM", "true")))
 	}
-	u.live.clear(u.err)
-	fmt.Fprintf(u.err, "hakube: type the cluster's name, %s, to go on with %s alone: ", s.Prefix, l.Survivor)
-	line, err := bufio.NewReader(u.in).ReadString('\n')
+	answer, err := u.ask(fmt.Sprintf("type the cluster's name, %s, to go on with %s alone", s.Prefix, l.Survivor))
 	if err != nil {
-		return fmt.Errorf("reading the answer: %w", err)
+		return err
 	}
-	if strings.TrimSpace(line) != string(s.Prefix) {
-		return withHint(fmt.Errorf("not done: the name was not %s", s.Prefix), cure.Hint("go on without asking", cure.Same().With("KUBERNETES_SKIP_CONFIRM", "true")))
+	if answer != string(s.Prefix) {
+		return withHint(fmt.Errorf("not done, nothing was changed: the name was not %s", s.Prefix), cure.Hint("go on without asking", cure.Same().With("KUBERNETES_SKIP_CONFIRM", "true")))
 	}
 	return nil
 }

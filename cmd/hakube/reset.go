@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -78,12 +77,11 @@ func (u *ui) confirmReset(c *cli.Context, dir string) error {
 	for _, name := range slices.Sorted(maps.Keys(projects)) {
 		u.note("  project %s: %s", name, amounts(projects[name]))
 	}
-	fmt.Fprint(u.err, "hakube: type reset to go on: ")
-	line, err := bufio.NewReader(u.in).ReadString('\n')
+	answer, err := u.ask("type reset to go on")
 	if err != nil {
-		return fmt.Errorf("reading the answer: %w", err)
+		return err
 	}
-	if strings.TrimSpace(line) != "reset" {
+	if answer != "reset" {
 		return withHint(errors.New("not reset, nothing was changed: the answer was not reset"), cure.Hint("reset it without being asked", cure.LocalReset(dir).Flag("--yes")))
 	}
 	return nil

@@ -41,9 +41,15 @@ func statusCommand(u *ui) *cli.Command {
 				if u.json {
 					return u.object(s)
 				}
-				return u.show(statusPage(s))
+				if err := u.show(statusPage(s)); !isGone(err) {
+					return err
+				}
+				return nil
 			}
-			return u.watch(c.Context, every, u.status(cl))
+			if err := u.watch(c.Context, every, u.status(cl)); !isGone(err) {
+				return err
+			}
+			return nil // nobody watches any more
 		}),
 	}
 }
@@ -113,8 +119,10 @@ func (u *ui) show(page []byte) error {
 	} else {
 		page = []byte(plain(string(page)))
 	}
-	_, err := u.out.Write(page)
-	return err
+	if _, err := u.out.Write(page); err != nil {
+		return fmt.Errorf("writing the result: %w", err)
+	}
+	return nil
 }
 
 // watch prints a page again and again until it is interrupted, which is how a

@@ -1,11 +1,9 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 
 	"golang.org/x/term"
 
@@ -45,12 +43,8 @@ func (u *ui) leftovers(s cluster.Settings) func(context.Context, cluster.Found) 
 		if disks > 0 {
 			loss = fmt.Sprintf(", and the data on disks of volumes (%d) with it", disks)
 		}
-		fmt.Fprintf(u.err, "hakube: type sweep to remove all of it too (%d)%s; anything else leaves it: ", len(f.Ours), loss)
-		line, err := bufio.NewReader(u.in).ReadString('\n')
-		if err != nil {
-			return false, fmt.Errorf("reading the answer: %w", err)
-		}
-		return strings.TrimSpace(line) == "sweep", nil
+		answer, err := u.ask(fmt.Sprintf("type sweep to remove all of it too (%d)%s; anything else leaves it", len(f.Ours), loss))
+		return answer == "sweep", err
 	}
 }
 

@@ -156,5 +156,5 @@ func judgeCache(dir string) error {
 		return nil
 	}
 	return &dirError{dir, fmt.Sprintf("as its cache it holds what is not the embedded GCE's: %s", few(foreign)),
-		"choose a directory that is empty or not there yet: export HAKUBE_CACHE_DIR=DIRECTORY"}
+		"choose a directory that is empty or not there yet with HAKUBE_CACHE_DIR"}
 }

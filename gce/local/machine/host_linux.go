@@ -53,8 +53,8 @@ func New(o Options) (*Host, error) {
 	}
 	if err := fence.Able(); err != nil {
 		return nil, &Error{fmt.Errorf("looking whether machines can be fenced in: %w", err),
-			"use a kernel with BPF programs for control groups (CONFIG_CGROUP_BPF, 5.2 or newer) and cgroup2 mounted, " +
-				"or use model machines: hakube local start --machines=model"}
+			cure.Hint("use a kernel with BPF programs for control groups (CONFIG_CGROUP_BPF, 5.2 or newer) and cgroup2 mounted, "+
+				"or use model machines", cure.LocalModel())}
 	}
 	for _, dir := range []string{disksDir(o.Dir), machinesDir(o.Dir), runcDir(o.Dir)} {
 		if err := os.MkdirAll(dir, 0o711); err != nil {
