@@ -339,6 +339,17 @@ func TestListsLag(t *testing.T) {
 			t.Errorf("objects after down (-before +after):\n%s", diff)
 		}
 	})
+	t.Run("gone from a network that stays", func(t *testing.T) {
+		w := newWorld(t)
+		w.network(false)
+		o := w.operator()
+		w.mustUp(o)
+		release := w.Server.HoldLists()
+		w.mustDown(o)
+		w.mustUp(o) // whose ranges a list still shows
+		release()
+		w.mustDown(o)
+	})
 	t.Run("gone", func(t *testing.T) {
 		w := newWorld(t)
 		o := w.operator()

@@ -76,7 +76,8 @@ func (r *run) rangesOfNetwork(ctx context.Context) (all []taken, err error) {
 		return nil, err
 	}
 	for _, s := range subnets {
-		if gce.Base(s.GetNetwork()) != network {
+		own := s.GetName() == r.want.names.Subnetwork() && gce.Base(s.GetRegion()) == r.region() // it is missing: the list is behind
+		if gce.Base(s.GetNetwork()) != network || own {
 			continue
 		}
 		by := fmt.Sprintf("subnetwork %s in %s has, which is in network %s too", s.GetName(), gce.Base(s.GetRegion()), network)

@@ -26,9 +26,11 @@ func (r *run) foreseeRemoval(ctx context.Context, items []plan.Item) error {
 	if err != nil {
 		return err
 	}
-	no := protectedOf(gone)
-	no = append(no, r.inUse(gone, append(uses, r.have.uses...))...)
-	return append(no, found...).orNil()
+	held, err := r.confirmed(ctx, r.holders(gone, append(uses, r.have.uses...)))
+	if err != nil {
+		return err
+	}
+	return slices.Concat(protectedOf(gone), r.inUse(held), found).orNil()
 }
 
 // removal lists what a removal takes away, once nothing of it is refused.
@@ -110,18 +112,23 @@ func protectedOf(gone []object) (no Unfit) {
 	return no
 }
 
-// inUse are the objects that are to go and that somebody else uses, who stays.
-func (r *run) inUse(gone []object, uses []use) (no Unfit) {
+// holders are the uses that keep something which is to go, by somebody who stays.
+func (r *run) holders(gone []object, uses []use) (list []use) {
 	goes := map[object]bool{}
 	for _, o := range gone {
 		goes[o.id()] = true
 	}
-	seen := map[use]bool{}
 	for _, u := range uses {
-		if !goes[u.of] || goes[u.by] || u.mine || r.isOurs(u.by) || seen[u] {
-			continue
+		if goes[u.of] && !goes[u.by] && !u.mine && !r.isOurs(u.by) && !slices.Contains(list, u) {
+			list = append(list, u)
 		}
-		seen[u] = true
+	}
+	return list
+}
+
+// inUse says what somebody else holds.
+func (r *run) inUse(uses []use) (no Unfit) {
+	for _, u := range uses {
 		no = append(no, &Refused{
 			Why:  fmt.Sprintf("%s cannot be removed: %s, which is not this cluster's, uses it", u.of, u.by),
 			Cure: r.freed(u),

@@ -82,5 +82,5 @@ func usersOf(t *testing.T, read func(*found), gone object) Unfit {
 	f := &found{}
 	read(f)
 	r := &run{have: &inventory{}}
-	return r.inUse([]object{gone}, f.used)
+	return r.inUse(r.holders([]object{gone}, f.used))
 }
