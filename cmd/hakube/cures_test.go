@@ -1,0 +1,198 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"hakube/gce"
+	"hakube/gce/local"
+)
+
+// cureKinds are all commands that hakube can name: the functions of the catalogue.
+func cureKinds(t *testing.T) (kinds []string) {
+	t.Helper()
+	for _, file := range []string{"hakube.go", "gcloud.go"} {
+		f, err := parser.ParseFile(token.NewFileSet(), filepath.Join("../../cure", file), nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, d := range f.Decls {
+			if fn, ok := d.(*ast.FuncDecl); ok && fn.Recv == nil && fn.Name.IsExported() {
+				kinds = append(kinds, fn.Name.Name)
+			}
+		}
+	}
+	return kinds
+}
+
+// notRun are the commands that this test does not run, and why.
+var notRun = map[string]string{
+	"Login": "a person logs in to Google", "Projects": "Google's list of projects", "EnableService": "an API of Google's", "Grants": "a policy of Google's",
+	"LocalKubectl": "builds for minutes", "LocalModel": "is named where real machines cannot run", "Completion": "is evaluated by a shell: TestCompletion",
+	"EvalCompletion": "is evaluated by a shell: TestCompletion", "EvalEnv": "is evaluated by a shell: TestReadmeOwn", "LocalEnv": "stands before each of gcloud's",
+	"FinishPool": "run by cluster TestMatrix", "FromSurvivor": "run by cluster TestFromSurvivor", "HostKeys": "a machine would have to be another",
+	"KeepDisk": "a master's disk would have to be somebody else's", "DeleteDisk": "as KeepDisk", "DeleteMachine": "as KeepDisk",
+	"Resume": "the embedded GCE suspends nothing", "Console": "a script on a machine would have to fail", "LocalConsole": "is named to a browser", "LocalStatus": "the daemon would have to die in a call",
+	"Status": "looks only", "Validate": "looks only: in help",
+}
+
+// A slip is how hakube is brought to name commands, and how that which they are
+// named for is seen to have ended.
+type slip struct {
+	kinds []string // in the order in which they are printed
+	make  func(*testing.T, *shell)
+	call  []string          // with what is not exported, as flags
+	after map[string]string // by kind: what then succeeds, run by a shell; $H is hakube
+}
+
+// TestCures runs each command that is named, word for word, from a new shell with
+// the same exported variables and in another directory, and sees that it ends what
+// it was named for. Every command that hakube can name is run or says why not.
+func TestCures(t *testing.T) {
+	s := newShell(t)
+	s.env = slices.DeleteFunc(s.env, func(kv string) bool {
+		return strings.HasPrefix(kv, "KUBE_GCE_ZONE=") || strings.HasPrefix(kv, "KUBECONFIG=")
+	})
+	zone, kubeconfig := "--zone="+zoneB, "--kubeconfig=kubeconfig" // neither is exported, and that is not absolute
+	key := ""
+	for _, kv := range s.env {
+		if home, is := strings.CutPrefix(kv, "HOME="); is {
+			key = filepath.Join(home, ".ssh", "google_compute_engine")
+		}
+	}
+	s.ok(t, "local", "start", "--machines=model")
+	run, named := map[string]bool{}, 0
+	for _, x := range []slip{
+		{kinds: []string{"HelpOn"}, call: []string{"pu"}},
+		{kinds: []string{"Help"}, call: []string{"up", "--num-nodes=x"}},
+		{kinds: []string{"LocalStop"}, call: []string{"local", "start", "--latency=gce"}},
+		{kinds: []string{"LocalStart"}, call: []string{"status", zone}, after: map[string]string{"LocalStart": "$H local status"}},
+		{kinds: []string{"Up"}, call: []string{"status", zone, kubeconfig}, after: map[string]string{"Up": "$H validate"}},
+		{kinds: []string{"Secret"}, make: func(t *testing.T, _ *shell) { must(t, os.Chmod(key, 0o644)) }, call: []string{"up", zone, kubeconfig}, after: map[string]string{"Secret": "$H validate"}},
+		{kinds: []string{"Private"}, make: func(t *testing.T, s *shell) { must(t, os.Chmod(s.dir, 0o777)) }, call: []string{"local", "status"}, after: map[string]string{"Private": "$H local status"}},
+		{kinds: []string{"Up", "UpPool", "AddMaster"}, call: []string{"up", "--zone=" + zoneC, kubeconfig}, after: map[string]string{"AddMaster": "$H validate"}},
+		{kinds: []string{"Repair"}, make: func(t *testing.T, s *shell) { s.halt(t) }, call: []string{"validate", zone, kubeconfig}, after: map[string]string{"Repair": "$H validate"}},
+		{kinds: []string{"RemoveMaster", "RemovePool", "DownIn"}, call: []string{"down", zone, kubeconfig}, after: map[string]string{"RemoveMaster": "$H validate", "RemovePool": "$H validate", "DownIn": "$H down --yes | grep -c . || true"}},
+		{kinds: []string{"Up"}, call: []string{"status", zone, kubeconfig}},
+		{kinds: []string{"Down"}, call: []string{"down", "--zone=" + zoneB, "--delete-nodes=false", kubeconfig}},
+		{kinds: []string{"Same"}, call: []string{"down", kubeconfig}},
+		{kinds: []string{"Describe"}, make: func(t *testing.T, s *shell) { s.address(t) }, call: []string{"up", zone, kubeconfig}},
+		{kinds: []string{"LocalReset"}, call: []string{"local", "start", "--machines=real"}},
+	} {
+		t.Run(strings.Join(x.kinds, "_"), func(t *testing.T) {
+			if x.make != nil {
+				x.make(t, s)
+			}
+			said, _ := s.typed(t, t.TempDir(), s.exe, x.call...)
+			lines := commandsIn(said)
+			for i, kind := range x.kinds {
+				if i >= len(lines) {
+					t.Fatalf("%v names %q:\n%s", x.call, lines, said)
+				}
+				if out, code := s.cured(t, lines[i], kind); code != 0 {
+					t.Fatalf("%s\nexits with %d:\n%s", lines[i], code, out)
+				}
+				run[kind] = true
+				named++
+				if then := x.after[kind]; then != "" {
+					if out, code := s.typed(t, t.TempDir(), "sh", "-c", then); code != 0 {
+						t.Fatalf("after %s\n%s exits with %d:\n%s", lines[i], then, code, out)
+					}
+				}
+			}
+		})
+	}
+	kinds := cureKinds(t)
+	for _, kind := range kinds {
+		if why := notRun[kind]; !run[kind] && why == "" && !t.Failed() {
+			t.Errorf("%s is named by nothing here, and nothing says why", kind)
+		}
+	}
+	report(t, "%d commands that hakube can name; %d printed lines of %d kinds were run", len(kinds), named, len(run))
+	for _, kind := range slices.Sorted(maps.Keys(notRun)) {
+		if !run[kind] {
+			report(t, "not run: %s: %s", kind, notRun[kind])
+		}
+	}
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func installed(program string) bool { _, err := exec.LookPath(program); return err == nil }
+
+// address makes somebody else's, with the name that ours has.
+func (s *shell) address(t *testing.T) {
+	t.Helper()
+	if !installed("gcloud") {
+		notRun["Describe"] = "gcloud is not installed"
+		t.Skip(notRun["Describe"])
+	}
+	out, code := s.typed(t, t.TempDir(), "sh", "-c", `eval "$($H local env)" && gcloud compute addresses create kubernetes-master-ip --region=europe-west1`)
+	if code != 0 {
+		t.Fatal(out)
+	}
+}
+
+// halt stops the first master behind hakube's back.
+func (s *shell) halt(t *testing.T) {
+	t.Helper()
+	ctx := context.Background()
+	d, err := local.Ask(ctx, s.dir)
+	must(t, err)
+	owner, err := local.Client(s.dir)
+	must(t, err)
+	client, err := gce.New(ctx, gce.Options{Project: local.Project, Region: "europe-west1", Endpoint: d.Endpoint, HTTPClient: owner})
+	must(t, err)
+	must(t, client.Instances(zoneB).Stop(ctx, "kubernetes-master"))
+}
+
+// commandsIn are the lines that are commands.
+func commandsIn(said string) (list []string) {
+	for line := range strings.Lines(said) {
+		if c, is := strings.CutPrefix(line, "    "); is && !strings.HasPrefix(c, " ") {
+			list = append(list, strings.TrimSpace(c))
+		}
+	}
+	return list
+}
+
+// typed runs a program in a directory; $H is hakube.
+func (s *shell) typed(t *testing.T, dir, program string, args ...string) (string, int) {
+	t.Helper()
+	cmd := exec.Command(program, args...)
+	cmd.Dir, cmd.Env = dir, append(slices.Clone(s.env), "H="+s.exe)
+	out, err := cmd.CombinedOutput()
+	if err != nil && cmd.ProcessState == nil {
+		t.Fatal(err)
+	}
+	return string(out), cmd.ProcessState.ExitCode()
+}
+
+// cured runs a named command word for word; one that asks is asked by a terminal.
+func (s *shell) cured(t *testing.T, line, kind string) (string, int) {
+	t.Helper()
+	if kind != "Down" {
+		return s.typed(t, t.TempDir(), "sh", "-c", line)
+	}
+	x := s.onTerminal(t, line)
+	x.until(`type its name to go on: `)
+	x.types("kubernetes\n")
+	code := x.code()
+	return x.text(), code
+}
