@@ -22,8 +22,9 @@ func enclose(id string, disks []device) error {
 
 // withheld are the capabilities that act on the whole host and no node needs:
 // modules, raw I/O, kexec and reboot (systemd halts without), the clock,
-// process accounting, consoles, audit, security policies, suspend, tracing.
-var withheld = strings.Fields(`SYS_MODULE SYS_RAWIO SYS_BOOT SYS_TIME SYS_PACCT SYS_TTY_CONFIG AUDIT_CONTROL AUDIT_READ
+// process accounting, consoles, audit, security policies, suspend, tracing; and
+// to make files immutable, since these are the host's to remove.
+var withheld = strings.Fields(`LINUX_IMMUTABLE SYS_MODULE SYS_RAWIO SYS_BOOT SYS_TIME SYS_PACCT SYS_TTY_CONFIG AUDIT_CONTROL AUDIT_READ
 	MAC_OVERRIDE MAC_ADMIN WAKE_ALARM BLOCK_SUSPEND PERFMON BPF CHECKPOINT_RESTORE`)
 
 // capabilities are those of the kernel's list that this process has, since runc
@@ -78,11 +79,21 @@ var refused = []specs.LinuxSyscall{
 	// of one mount (bind) may be changed.
 	refuse(unix.ENOSYS, "fspick"),
 	refuseIf("mount", 3, unix.MS_REMOUNT|unix.MS_BIND, unix.MS_REMOUNT),
-	// Freezing a file system, thawing and shutting it down: FIFREEZE, FITHAW and
-	// XFS_IOC_GOINGDOWN, which is ext4's as well (linux/fs.h, ext4.h).
+	refuseIf("fsconfig", 1, 0xffffffff, 7), // FSCONFIG_CMD_RECONFIGURE
+	// A file system as a whole, by any file in it: to freeze, to thaw, to shut down
+	// (FIFREEZE, FITHAW, XFS_IOC_GOINGDOWN, which is ext4's as well), its label, UUID and
+	// boot loader (FS_IOC_SETFSLABEL, EXT4_IOC_SETFSUUID, EXT4_IOC_SWAP_BOOT).
 	refuseIf("ioctl", 1, 0xffffffff, 0xc0045877),
 	refuseIf("ioctl", 1, 0xffffffff, 0xc0045878),
 	refuseIf("ioctl", 1, 0xffffffff, 0x8004587d),
+	refuseIf("ioctl", 1, 0xffffffff, 0x41009432),
+	refuseIf("ioctl", 1, 0xffffffff, 0x4008662c),
+	refuseIf("ioctl", 1, 0xffffffff, 0x6611),
+	// Loop devices (linux/loop.h): one that a machine freed would come to carry
+	// somebody else's disk, and still be the machine's to open.
+	refuseIf("ioctl", 1, 0xffffff00, 0x4c00),
+	// The host's console, to a terminal of the machine's: TIOCCONS.
+	refuseIf("ioctl", 1, 0xffffffff, 0x541d),
 	// Whoever is at the other end of a virtual host's own socket.
 	refuseIf("socket", 0, 0xffffffff, unix.AF_VSOCK),
 }
