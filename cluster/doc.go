@@ -32,7 +32,8 @@
 //     them, kubefit.go asks beforehand whether they can be; kubeowner.go tells
 //     whose an entry is; kubectl.go opens the API as kubectl would.
 //   - for more than one master: survey.go asks all of them at once who is in
-//     the rings; member.go is a membership, learner to voter; controlplane.go
+//     the rings; member.go is a membership, learner to voter, await.go the wait for one,
+//     which gives its ring entries meanwhile; controlplane.go
 //     the API server it comes with; balancer.go and traffic.go what is between
 //     the address and the masters, move.go how the address gets there and back;
 //     grow.go the walk with the meter (meter.go) and the way back after a failure.

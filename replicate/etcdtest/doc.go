@@ -19,6 +19,10 @@
 // data is on the persistent disk master-pd. Changes are written when they are
 // acknowledged, so a killed process loses none.
 //
+// A cluster may be founded as one that has been used ([Used]): members that join it,
+// or come back after long, are sent its data as a whole, and etcd's rule on proposals
+// keeps them mute until the ring agrees on something, see snapshot.go.
+//
 // What fails in machines is done to a guest: its etcd, its API server, its network
 // and its disks, see inject.go.
 //
