@@ -34,6 +34,8 @@ require (
 	k8s.io/client-go v0.36.3
 )
 
+require github.com/santhosh-tekuri/jsonschema/v6 v6.0.3
+
 require (
 	cloud.google.com/go/auth/oauth2adapt v0.3.0 // indirect
 	github.com/BurntSushi/toml v1.6.0 // indirect

@@ -19,7 +19,7 @@ const (
 // it: from the beginning of the first that failed to the beginning of the next
 // that did not. Times are in seconds.
 type Outage struct {
-	Step    string  `json:"step,omitempty"` // in which the first of the failed probes began; "" is the whole run
+	Step    string  `json:"step"` // in which the first of the failed probes began; "" is the whole run
 	Longest float64 `json:"longest"`
 	Total   float64 `json:"total"`
 	Probes  int     `json:"probes"`

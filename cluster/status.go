@@ -35,7 +35,7 @@ type MasterStatus struct {
 	Name  string `json:"name"`
 	Zone  string `json:"zone"`
 	State string `json:"state"` // one of the constants below
-	Why   string `json:"why,omitempty"`
+	Why   string `json:"why"`
 	Node  string `json:"node"` // its Node: "Ready", "NotReady", "none"; "unknown" when the API could not be asked
 }
 
@@ -62,8 +62,8 @@ type PoolStatus struct {
 	Zone    string `json:"zone"`
 	Nodes   int    `json:"nodes"`             // machines that are to stay
 	Ready   *int   `json:"ready"`             // how many of them are Ready Nodes; nil: the API could not be asked
-	Leaving int    `json:"leaving,omitempty"` // machines that are being removed
-	Why     string `json:"why,omitempty"`
+	Leaving int    `json:"leaving"` // machines that are being removed
+	Why     string `json:"why"`
 }
 
 // An AddressStatus is the API's address and who has it.
@@ -71,7 +71,7 @@ type AddressStatus struct {
 	IP     string `json:"ip"`     // "" while none is reserved
 	Holder string `json:"holder"` // a machine's name, "balancer", or "nobody": then the API is dark
 	Ready  bool   `json:"ready"`  // the API is, at this address
-	Why    string `json:"why,omitempty"`
+	Why    string `json:"why"`
 }
 
 // Holders of the address that are no machine.

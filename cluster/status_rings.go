@@ -14,7 +14,7 @@ type RingMember struct {
 	Healthy bool   `json:"healthy"`
 	Leader  bool   `json:"leader"`
 	Behind  *int64 `json:"behind"` // raft entries it has yet to apply that the leader has; nil: not known
-	Why     string `json:"why,omitempty"`
+	Why     string `json:"why"`
 }
 
 // A QuorumStatus is a ring's arithmetic. Who could not be asked counts as dead,

@@ -11,35 +11,35 @@ import (
 // A Summary is what a run ends with, for its closing lines.
 type Summary struct {
 	// Nothing is set by Down when there was nothing to remove.
-	Nothing bool `json:"nothing,omitempty"`
+	Nothing bool `json:"nothing"`
 
-	Address    string `json:"address,omitempty"` // of the API: the reserved address
-	URL        string `json:"url,omitempty"`     // of the API
+	Address    string `json:"address"` // of the API: the reserved address
+	URL        string `json:"url"`     // of the API
 	Context    string `json:"context"`           // in the kubeconfig
-	Kubeconfig string `json:"kubeconfig,omitempty"`
-	Zone       string `json:"zone,omitempty"`
-	Version    string `json:"version,omitempty"` // of Kubernetes
+	Kubeconfig string `json:"kubeconfig"`
+	Zone       string `json:"zone"`
+	Version    string `json:"version"` // of Kubernetes
 
 	Mode Mode `json:"mode"` // what was done
 	// Replica is the master that was added or removed.
-	Replica string `json:"replica,omitempty"`
+	Replica string `json:"replica"`
 	// Repaired are the masters that were brought back, GivenUp those that were not.
-	Repaired []string `json:"repaired,omitempty"`
-	GivenUp  []string `json:"givenUp,omitempty"`
+	Repaired []string `json:"repaired"`
+	GivenUp  []string `json:"givenUp"`
 	// Dark is what the probes of the API saw while the run went on, Outages the
 	// same for each step in which any failed; absent when nothing was probed.
-	Dark    *Outage  `json:"dark,omitempty"`
-	Outages []Outage `json:"outages,omitempty"`
+	Dark    *Outage  `json:"dark"`
+	Outages []Outage `json:"outages"`
 	// Warnings are what went otherwise than it should, without ending the run:
 	// nodes that went undrained.
-	Warnings []string `json:"warnings,omitempty"`
+	Warnings []string `json:"warnings"`
 
-	Evidence *Evidence `json:"evidence,omitempty"` // up: that it works
-	Left     []string  `json:"left,omitempty"`     // down: what still carries our mark
+	Evidence *Evidence `json:"evidence"` // up: that it works
+	Left     []string  `json:"left"`     // down: what still carries our mark
 	// Leftovers are what the cluster leaves behind that hakube did not make and
 	// did not remove, Perhaps what may be another's.
-	Leftovers []Leftover `json:"leftovers,omitempty"`
-	Perhaps   []Leftover `json:"perhaps,omitempty"`
+	Leftovers []Leftover `json:"leftovers"`
+	Perhaps   []Leftover `json:"perhaps"`
 }
 
 // NothingRemoved is the summary of a Down of what is nowhere.
@@ -68,7 +68,7 @@ type Node struct {
 	Name    string `json:"name"`
 	Master  bool   `json:"master"`
 	Ready   bool   `json:"ready"`
-	Why     string `json:"why,omitempty"` // when it is not Ready
+	Why     string `json:"why"` // when it is not Ready
 	Zone    string `json:"zone"`
 	Version string `json:"version"` // of its kubelet
 }

@@ -46,15 +46,15 @@ import (
 type Leftover struct {
 	Kind  string `json:"kind"` // "firewall", "disk" …
 	Name  string `json:"name"`
-	Place string `json:"place,omitempty"` // zone or region
+	Place string `json:"place"` // zone or region
 	// Owner is whom it was made for, as it says itself: "Service default/web",
 	// "volume claim default/data"; "" when it says nothing.
-	Owner string `json:"owner,omitempty"`
-	Size  string `json:"size,omitempty"` // of a disk: "10GB"
+	Owner string `json:"owner"`
+	Size  string `json:"size"` // of a disk: "10GB"
 	Why   string `json:"why"`            // what shows whose it is, or why nothing does
 	// Network is the cluster's own network when this is in it: it cannot be
 	// deleted as long as this is there.
-	Network string `json:"network,omitempty"`
+	Network string `json:"network"`
 }
 
 func (l Leftover) String() string {

@@ -18,7 +18,7 @@ type Unfinished struct {
 	Command string `json:"command"`
 	// Or takes back what Command finishes, or the other way round: set where the
 	// looks do not tell which was meant.
-	Or string `json:"or,omitempty"`
+	Or string `json:"or"`
 
 	waits bool // nodes that are not Ready or not made, which may be allowed
 }

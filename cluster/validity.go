@@ -17,7 +17,7 @@ type Validity struct {
 // A Problem is one reason why a cluster is not valid.
 type Problem struct {
 	Why     string `json:"why"`
-	Command string `json:"command,omitempty"` // what ends it, where hakube knows
+	Command string `json:"command"` // what ends it, where hakube knows
 }
 
 // Invalid is a cluster that is not valid, as an error.

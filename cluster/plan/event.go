@@ -41,7 +41,12 @@ type Event struct {
 	Kind    Kind          //
 	Why     string        // what was seen, what is waited for
 	Elapsed time.Duration // since the step began
+	About   Thing         // the object it is about, if it is one
 }
+
+// A Thing is the object that a step is about. Steps that know theirs have a
+// method About; what is empty does not apply.
+type Thing struct{ Kind, Name, Zone, Region string }
 
 // reporter passes events on, one at a time.
 type reporter struct {
@@ -69,11 +74,15 @@ func (r *reporter) track(it numbered) *track {
 }
 
 func (t *track) tell(kind Kind, why string) {
+	var about Thing
+	if a, ok := t.it.Step.(interface{ About() Thing }); ok {
+		about = a.About()
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.report(Event{
 		N: t.it.n, Of: t.of, Step: t.it.String(), Kind: kind, Why: why,
-		Elapsed: time.Since(t.begin),
+		Elapsed: time.Since(t.begin), About: about,
 	})
 }
 

@@ -85,7 +85,7 @@ func arguments(path string, commands []*cli.Command) []string {
 	case "completion":
 		return []string{"bash", "zsh", "fish"}
 	case "help":
-		return append([]string{"env", "man"}, visible(commands)...)
+		return append([]string{"env", "json", "man"}, visible(commands)...)
 	case "repair":
 		return []string{mastersWord}
 	}

@@ -48,7 +48,7 @@ func downCommand(u *ui) *cli.Command {
 				u.warnAll(summary.Warnings)
 			}
 			if u.json && summary != nil {
-				err = errors.Join(err, u.object(summary))
+				err = errors.Join(err, u.object("down", u.resultOf(summary)))
 			}
 			if err != nil {
 				return err
@@ -90,7 +90,7 @@ func (u *ui) nothingToRemove(s cluster.Settings) {
 func (u *ui) removedNowhere(ctx context.Context, s cluster.Settings, none *notRunning) error {
 	u.forget(ctx, local.RealDir(none.dir))
 	if u.json {
-		return u.object(cluster.NothingRemoved(s))
+		return u.object("down", u.resultOf(cluster.NothingRemoved(s)))
 	}
 	u.note("%s", none)
 	u.nothingToRemove(s)

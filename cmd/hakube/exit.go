@@ -12,16 +12,17 @@ const (
 	exitDone        = 0
 	exitFailed      = 1
 	exitUsage       = 2 // bad settings or usage; nothing was contacted
-	exitChanges     = 3 // plan --exit-code found changes
+	exitAnswer      = 3 // plan --exit-code found changes; local status found nothing that runs
 	exitInterrupted = 130
 )
 
 const exitHelp = `Exit codes: 0 done, 1 could not, 2 bad settings or usage (nothing was contacted),
-3 "plan --exit-code" found changes, 130 interrupted and safe to run again.`
+3 "plan --exit-code" found changes or "local status" nothing that runs, 130 interrupted and safe to run again.`
 
 var (
 	errInterrupted = errors.New("interrupted")
 	errChanges     = errors.New("there are changes to make")
+	errNotRunning  = errors.New("the embedded GCE is not running")
 )
 
 // usageError is about how hakube was called.
@@ -37,8 +38,8 @@ func exitCode(err error) int {
 	switch {
 	case err == nil:
 		return exitDone
-	case errors.Is(err, errChanges):
-		return exitChanges
+	case errors.Is(err, errChanges), errors.Is(err, errNotRunning):
+		return exitAnswer
 	case errors.Is(err, errInterrupted), errors.Is(err, context.Canceled):
 		return exitInterrupted
 	case errors.As(err, &problems), errors.As(err, &usage), errors.As(err, &setting):

@@ -28,8 +28,8 @@ func init() {
 func helpCommand(u *ui) *cli.Command {
 	return &cli.Command{
 		Name:         "help",
-		Usage:        "help on a command; env: the settings, man: the manual",
-		ArgsUsage:    "[env|man|COMMAND]",
+		Usage:        "help on a command; env: the settings, json: what --json prints, man: the manual",
+		ArgsUsage:    "[env|json|man|COMMAND]",
 		OnUsageError: usage,
 		Action: func(c *cli.Context) error {
 			switch name := c.Args().First(); name {
@@ -38,6 +38,12 @@ func helpCommand(u *ui) *cli.Command {
 			case "env":
 				u.printf("%s", environment())
 				return nil
+			case "json":
+				text, err := schema()
+				if err == nil {
+					u.printf("%s", text)
+				}
+				return err
 			case "man":
 				u.printf("%s", manual(c.App))
 				return nil

@@ -52,7 +52,7 @@ func everyPath() (paths [][]string) {
 // TestHelpFits: no line of any help is wider than a terminal, and each command
 // says what it is for.
 func TestHelpFits(t *testing.T) {
-	pages := map[string]string{"help env": "", "--help": "", "help": ""}
+	pages := map[string]string{"help json": "", "help env": "", "--help": "", "help": ""}
 	for _, p := range everyPath() {
 		pages[strings.Join(p, " ")+" --help"] = ""
 	}

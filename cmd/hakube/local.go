@@ -58,7 +58,7 @@ func localCommand(u *ui) *cli.Command {
 				}),
 			},
 			{
-				Name: "status", Usage: "say whether it runs, and what it holds", OnUsageError: usage,
+				Name: "status", Usage: "say whether it runs, and what it holds; exits with 3 when it does not run", OnUsageError: usage,
 				Flags:  []cli.Flag{jsonFlag("print JSON")},
 				Action: inDir(func(c *cli.Context, dir string) error { return localStatus(c, u, dir) }),
 			},
@@ -270,11 +270,14 @@ func localStatus(c *cli.Context, u *ui, dir string) error {
 		return err
 	}
 	if c.Bool("json") {
-		return u.object(s)
+		if err := u.object("local status", localOf(s, dir)); err != nil || s.Running {
+			return err
+		}
+		return errNotRunning
 	}
 	if !s.Running {
 		u.printf("not running (state in %s)\n", dir)
-		return nil
+		return errNotRunning
 	}
 	u.printf("running at %s, process %d, %s machines, latency %s\n", s.Endpoint, s.PID, s.Machines, s.Latency)
 	u.printf("calls since the start: %d read, %d changed\n", s.Calls.Read, s.Calls.Change)

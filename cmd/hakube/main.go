@@ -17,6 +17,7 @@ func main() {
 // run is main with everything from outside as arguments; stories run it in tests.
 func run(args []string, stdin *os.File, stdout, stderr *os.File) int {
 	u := newUI(stdin, stdout, stderr)
+	u.json = wantsJSON(args[1:])
 	ctx, stop := interruptible(u)
 	defer stop()
 	err := newApp(u).RunContext(ctx, args)

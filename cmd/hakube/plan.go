@@ -45,14 +45,14 @@ func runPlan(c *cli.Context, u *ui, verb cluster.Verb, cl *cluster.Cluster) erro
 	if verb == cluster.Down {
 		preview = cl.PreviewDown
 	}
-	steps := []any{}
+	steps := []jsonStep{}
 	var found cluster.Found
 	cl.OnLeftovers(func(_ context.Context, f cluster.Found) (bool, error) { found = f; return false, nil })
 	changes, err := preview(c.Context, func(e plan.Event) {
 		switch {
 		case !e.Kind.Final():
 		case u.json:
-			steps = append(steps, eventJSON(e))
+			steps = append(steps, lineOf(e))
 		default:
 			u.printf("%s\n", stepLine(e))
 		}
@@ -61,14 +61,7 @@ func runPlan(c *cli.Context, u *ui, verb cluster.Verb, cl *cluster.Cluster) erro
 		return err
 	}
 	if u.json {
-		all := map[string]any{"changes": changes, "steps": steps}
-		if len(found.Ours) > 0 {
-			all["leftovers"] = found.Ours
-		}
-		if len(found.Perhaps) > 0 {
-			all["perhaps"] = found.Perhaps
-		}
-		err = u.object(all)
+		err = u.object("plan", planResult{changes, steps, append([]cluster.Leftover{}, found.Ours...), append([]cluster.Leftover{}, found.Perhaps...)})
 	} else {
 		u.leftBehind(found)
 		u.printf("%s\n", planLine(changes))

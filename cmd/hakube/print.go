@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -30,6 +29,8 @@ import (
 type ui struct {
 	in, out, err *os.File
 	json         bool
+	did          []jsonStep // what was changed
+	code         int        // what the run ends with
 	terminal     bool
 	called       called
 	goesOn       bool            // the same again continues
@@ -51,10 +52,10 @@ func (u *ui) printf(format string, a ...any) {
 	}
 }
 
-// object prints a result as JSON.
-func (u *ui) object(v any) error {
+// object prints a command's result as JSON.
+func (u *ui) object(command string, v any) error {
 	u.live.clear(u.err)
-	b, err := json.Marshal(v)
+	b, err := enveloped(command, v)
 	if err != nil {
 		return err
 	}
@@ -83,7 +84,7 @@ func (u *ui) say(key, prefix, text string) {
 	}
 	text = brief(strings.Join(words, "\n"))
 	if u.json {
-		u.line(utterance(key, text, commands))
+		u.line(key, message(key, text, commands, u.code))
 		return
 	}
 	if text != "" {
@@ -92,15 +93,6 @@ func (u *ui) say(key, prefix, text string) {
 	for _, c := range commands {
 		fmt.Fprintf(u.err, "    %s\n", plain(c))
 	}
-}
-
-// utterance is something said, for a program.
-func utterance(key, text string, commands []string) map[string]any {
-	m := map[string]any{key: text}
-	if len(commands) > 0 {
-		m["commands"] = commands
-	}
-	return m
 }
 
 // wholeLines is a hint with its commands whole.
@@ -128,8 +120,8 @@ func (u *ui) whole(line string) string {
 }
 
 // line prints an object on standard error.
-func (u *ui) line(v any) {
-	b, err := json.Marshal(v)
+func (u *ui) line(kind string, v any) {
+	b, err := enveloped(kind, v)
 	if err != nil { // only for types that JSON has no word for
 		b = fmt.Appendf(nil, `{"error":%q}`, err)
 	}
@@ -149,9 +141,10 @@ func (u *ui) finish(err error) int {
 		err = u.unsaid
 	}
 	code := exitCode(err)
-	if code == exitDone || code == exitChanges {
+	if code == exitDone || code == exitAnswer {
 		return code
 	}
+	u.code = code
 	if code == exitInterrupted {
 		if _, began := u.flight.now(); began {
 			u.say("interrupted", "", interruptedAt(err)+"; every change that was begun is finished")

@@ -21,9 +21,10 @@ func (u *ui) report() func(plan.Event) {
 	why := map[int]string{}
 	return func(e plan.Event) {
 		u.flight.saw(e)
+		u.done(e)
 		switch {
 		case u.json:
-			u.line(eventJSON(e))
+			u.line("step", lineOf(e))
 		case e.Kind.Final():
 			u.live.drop(u.err, e.N)
 			fmt.Fprintln(u.err, stepLine(e))
@@ -63,16 +64,4 @@ func firstLine(s string) string {
 		return first + " …"
 	}
 	return first
-}
-
-// eventJSON is a step's event for a program; elapsed is in seconds.
-func eventJSON(e plan.Event) any {
-	return struct {
-		N       int       `json:"n"`
-		Of      int       `json:"of"`
-		Step    string    `json:"step"`
-		Event   plan.Kind `json:"event"`
-		Why     string    `json:"why,omitempty"`
-		Elapsed float64   `json:"elapsed"`
-	}{e.N, e.Of, e.Step, e.Kind, e.Why, float64(e.Elapsed.Milliseconds()) / 1000}
 }

@@ -132,7 +132,7 @@ func (w *walk) down(t *testing.T) {
 	if s := w.status(t); len(s.Objects) != 0 {
 		t.Fatalf("down left %v", s.Objects)
 	}
-	if out := w.ok(t, "local", "status", "--json").stdout; strings.Contains(out, "objects") {
+	if out := w.ok(t, "local", "status", "--json").stdout; !strings.Contains(out, `"objects":{}`) {
 		t.Fatalf("status has objects: %s", out)
 	}
 	before := w.status(t).Calls.Change

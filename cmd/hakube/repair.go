@@ -71,7 +71,7 @@ func repairCommand(u *ui) *cli.Command {
 				return err
 			}
 			if u.json {
-				return u.object(summary)
+				return u.object("repair", u.resultOf(summary))
 			}
 			switch {
 			case summary.Nothing:

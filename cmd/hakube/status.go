@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -39,7 +38,7 @@ func statusCommand(u *ui) *cli.Command {
 					return err
 				}
 				if u.json {
-					return u.object(s)
+					return u.object("status", s)
 				}
 				if err := u.show(statusPage(s)); !isGone(err) {
 					return err
@@ -143,7 +142,7 @@ func (u *ui) watch(ctx context.Context, every time.Duration, look func(context.C
 		case err != nil:
 			page = fmt.Appendf(nil, "hakube: error: %s\n", strings.ReplaceAll(err.Error(), "\n", "\nhakube: error: "))
 		case u.json:
-			page, err = json.Marshal(s)
+			page, err = enveloped("status", s)
 			if err != nil {
 				return err
 			}

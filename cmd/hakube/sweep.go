@@ -50,7 +50,7 @@ func (u *ui) leftovers(s cluster.Settings) func(context.Context, cluster.Found) 
 
 func (u *ui) leftover(key string, l cluster.Leftover, text string) {
 	if u.json {
-		u.line(map[string]cluster.Leftover{key: l})
+		u.line(key, map[string]cluster.Leftover{key: l})
 		return
 	}
 	u.note("  %s", text)

@@ -44,7 +44,7 @@ func upCommand(u *ui) *cli.Command {
 			}
 			u.warnAll(summary.Warnings)
 			if u.json {
-				return u.object(summary)
+				return u.object("up", u.resultOf(summary))
 			}
 			u.closing(summary)
 			return nil

@@ -32,7 +32,7 @@ func validateCommand(u *ui) *cli.Command {
 				v.Problems[i].Command = u.whole(v.Problems[i].Command)
 			}
 			if u.json {
-				if err := u.object(v); err != nil {
+				if err := u.object("validate", v); err != nil {
 					return err
 				}
 			}

@@ -58,10 +58,7 @@ func versionCommand(u *ui) *cli.Command {
 
 func printVersion(u *ui, asJSON bool) error {
 	if asJSON {
-		return u.object(map[string]string{
-			"hakube": version, "revision": commit, "kubernetes": cluster.DefaultKubeVersion,
-			"go": runtime.Version(), "platform": runtime.GOOS + "/" + runtime.GOARCH,
-		})
+		return u.object("version", versionResult{version, commit, cluster.DefaultKubeVersion, runtime.Version(), runtime.GOOS + "/" + runtime.GOARCH})
 	}
 	from := ""
 	if len(commit) > 12 && !strings.Contains(version, commit[:7]) {

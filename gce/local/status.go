@@ -33,19 +33,19 @@ var Defaults = Options{Machines: Real, Latency: "none", Listen: "127.0.0.1:0"}
 // Status is what the daemon says of itself, also as `hakube local status --json`.
 type Status struct {
 	Running  bool     `json:"running"`
-	Endpoint string   `json:"endpoint,omitempty"` // of the Compute Engine API
-	Machines Machines `json:"machines,omitempty"`
-	Latency  string   `json:"latency,omitempty"`
-	Calls    *Calls   `json:"calls,omitempty"` // since the start
+	Endpoint string   `json:"endpoint"` // of the Compute Engine API
+	Machines Machines `json:"machines"`
+	Latency  string   `json:"latency"`
+	Calls    *Calls   `json:"calls"` // since the start
 	// Objects counts what users made, by collection; a collection without is absent.
-	Objects map[string]int `json:"objects,omitempty"`
+	Objects map[string]int `json:"objects"`
 	// Projects counts the same by project.
-	Projects map[string]map[string]int `json:"projects,omitempty"`
+	Projects map[string]map[string]int `json:"projects"`
 	// Moved is the address that the last daemon had, when this one could not have it.
-	Moved   string `json:"moved,omitempty"`
-	Project string `json:"project,omitempty"`
-	Mirror  string `json:"mirror,omitempty"` // address of the mirror as machines see it
-	PID     int    `json:"pid,omitempty"`
+	Moved   string `json:"moved"`
+	Project string `json:"project"`
+	Mirror  string `json:"mirror"` // address of the mirror as machines see it
+	PID     int    `json:"pid"`
 }
 
 // Calls counts requests to the Compute Engine API.

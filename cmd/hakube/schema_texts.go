@@ -1,0 +1,55 @@
+package main
+
+// keyTexts are what keys mean. A key means the same wherever it is.
+var keyTexts = map[string]string{
+	"schema": "number of this schema",
+	"type":   "what the object is: a command for a result, else step, note, warning, error, hint, interrupted, leftover or perhaps",
+	"time":   "when it was printed, in UTC",
+
+	// Steps.
+	"n":       "number of the step, from 1",
+	"of":      "how many steps there are",
+	"step":    "name of the step, for people",
+	"event":   "looking, making, removing or waiting, then kept, made, removed or failed; in a plan would make, would remove, would wait or kept",
+	"why":     "the reason, for people",
+	"elapsed": "seconds since the step began",
+	"kind":    "of the object: instance, disk, firewall, …",
+	"name":    "of the object",
+	"zone":    "where it is",
+	"region":  "where it is, of what is regional",
+	"action":  "look, make, remove, wait or keep",
+	"state":   "of a step: running, done, failed or planned. Of a master: ready, starting, joining, stopped, failed, not ready, unreachable or gone. Of the embedded GCE: running or stopped",
+
+	// What is said.
+	"note": "good to know", "warning": "something that is not as one may think", "error": "why the command ends", "hint": "what to do about it",
+	"interrupted": "how far it came", "commands": "whole commands that help, to be run as they are", "code": "exit code that the command ends with", "leftover": "what the cluster left in the cloud", "perhaps": "what may be another's, and stays",
+
+	// Results of up, down and repair.
+	"actions": "the steps that changed something, or failed, in the order they ended: what was made, what went",
+	"nothing": "whether there was nothing to do", "address": "of the API", "url": "of the API", "context": "of the cluster in kubeconfig", "kubeconfig": "the file",
+	"version": "of Kubernetes", "mode": "what was done: create, add pool, add replica, remove cluster, remove pool, remove replica, repair", "replica": "the master that was added or removed",
+	"repaired": "masters that were brought back", "givenUp": "masters that were not", "dark": "what probes of the API saw meanwhile", "outages": "the same by step",
+	"warnings": "what a person should know", "evidence": "what was seen of the cluster at the end", "left": "what still carries the cluster's mark", "leftovers": "what the cluster left in the cloud",
+	"longest": "seconds that the API was dark at a stretch", "total": "seconds that it was dark", "probes": "how many", "failed": "how many of them failed",
+	"nodes": "machines of Kubernetes; of a pool: how many are to stay", "rings": "etcd's, main and events", "readyz": "the API's own word", "coredns": "pods that are ready",
+	"master": "whether it is one", "ready": "whether it is Ready; of a pool: how many are",
+	"id": "etcd's number of the member", "learner": "whether it has no vote", "index": "of the newest raft entry it has applied", "bytes": "what it has on disk", "members": "of the ring",
+	"leader": "of the ring; of a member: whether it leads", "healthy": "whether it works", "revision": "of the newest change", "peerURLs": "where other members reach it",
+
+	// Plans.
+	"changes": "how many steps there would be to do", "steps": "all of them",
+
+	// Status and validate.
+	"cluster": "its name", "project": "Google's, or the embedded GCE's", "masters": "the first-born first; of survives: how many more may be lost", "pools": "of nodes, by zone",
+	"node": "its Node: Ready, NotReady, none or unknown", "leaving": "machines that are being removed", "ip": "the reserved address", "holder": "who has it: a machine, balancer or nobody",
+	"balancer": "null when there is none", "backends": "masters that it sends to", "quorum": "by ring", "survives": "what both rings can lose and go on", "zones": "any one of them may be lost",
+	"run": "the run that has the lease", "by": "who it is", "alive": "whether it is at work; of quorum: voters that live", "unfinished": "what a cut run left",
+	"command": "what ends it", "or": "what takes it back instead", "member": "the master it is on", "voter": "whether it has a vote", "behind": "entries it is behind the leader",
+	"voters": "how many", "need": "how many must live", "valid": "whether all is as it should be", "problems": "why it is not", "status": "what was seen",
+	"place": "zone or region", "owner": "the Service or volume it was made for", "size": "of a disk", "network": "the cluster's, which cannot go before this",
+
+	// The embedded GCE, and hakube.
+	"running": "whether it runs", "endpoint": "of its Compute Engine API", "machines": "real or model", "latency": "none or gce", "calls": "since its start", "read": "calls that only read",
+	"change": "calls that change something", "objects": "how many it holds, by collection", "mirror": "where its machines fetch from", "moved": "the address it had before, when it could not have that again", "projects": "that have something in it", "pid": "its process", "dir": "where its state is",
+	"hakube": "its version", "kubernetes": "the version of clusters", "go": "what it was built with", "platform": "what it was built for",
+}
