@@ -60,8 +60,8 @@ const (
 // A PoolStatus is the pool of a zone.
 type PoolStatus struct {
 	Zone    string `json:"zone"`
-	Nodes   int    `json:"nodes"`             // machines that are to stay
-	Ready   *int   `json:"ready"`             // how many of them are Ready Nodes; nil: the API could not be asked
+	Nodes   int    `json:"nodes"`   // machines that are to stay
+	Ready   *int   `json:"ready"`   // how many of them are Ready Nodes; nil: the API could not be asked
 	Leaving int    `json:"leaving"` // machines that are being removed
 	Why     string `json:"why"`
 }

@@ -15,7 +15,7 @@ type Summary struct {
 
 	Address    string `json:"address"` // of the API: the reserved address
 	URL        string `json:"url"`     // of the API
-	Context    string `json:"context"`           // in the kubeconfig
+	Context    string `json:"context"` // in the kubeconfig
 	Kubeconfig string `json:"kubeconfig"`
 	Zone       string `json:"zone"`
 	Version    string `json:"version"` // of Kubernetes

@@ -51,7 +51,7 @@ type Leftover struct {
 	// "volume claim default/data"; "" when it says nothing.
 	Owner string `json:"owner"`
 	Size  string `json:"size"` // of a disk: "10GB"
-	Why   string `json:"why"`            // what shows whose it is, or why nothing does
+	Why   string `json:"why"`  // what shows whose it is, or why nothing does
 	// Network is the cluster's own network when this is in it: it cannot be
 	// deleted as long as this is there.
 	Network string `json:"network"`
