@@ -76,7 +76,7 @@ var results = map[string]reflect.Type{
 
 // messages are the lines on standard error that say something, beside steps. The
 // text is also under the key of the line's type.
-var messages = []string{"note", "warning", "error", "hint", "interrupted"}
+var messages = []string{"note", "warning", "error", "hint", "interrupting", "interrupted"}
 
 // leftoverLines are those about what a cluster leaves behind.
 var leftoverLines = []string{"leftover", "perhaps"}
@@ -166,7 +166,10 @@ func localOf(s local.Status, dir string) localResult {
 // error ends with; commands are those to run, whole.
 func message(kind, text string, commands []string, code int) map[string]any {
 	m := map[string]any{kind: text, "why": text, "commands": append([]string{}, commands...), "code": nil}
-	if code != exitDone && kind != "hint" {
+	switch {
+	case kind == "interrupted":
+		m["code"] = exitInterrupted
+	case kind == "error" && code != exitDone:
 		m["code"] = code
 	}
 	return m

@@ -3,7 +3,7 @@ package main
 // keyTexts are what keys mean. A key means the same wherever it is.
 var keyTexts = map[string]string{
 	"schema": "number of this schema",
-	"type":   "what the object is: a command for a result, else step, note, warning, error, hint, interrupted, leftover or perhaps",
+	"type":   "what the object is: a command for a result, else step, note, warning, error, hint, interrupting, interrupted, leftover or perhaps",
 	"time":   "when it was printed, in UTC",
 
 	// Steps.
@@ -22,7 +22,7 @@ var keyTexts = map[string]string{
 
 	// What is said.
 	"note": "good to know", "warning": "something that is not as one may think", "error": "why the command ends", "hint": "what to do about it",
-	"interrupted": "how far it came", "commands": "whole commands that help, to be run as they are", "code": "exit code that the command ends with", "leftover": "what the cluster left in the cloud", "perhaps": "what may be another's, and stays",
+	"interrupting": "what is finished before it ends", "interrupted": "how far it came", "commands": "whole commands that help, to be run as they are", "code": "exit code that the command ends with", "leftover": "what the cluster left in the cloud", "perhaps": "what may be another's, and stays",
 
 	// Results of up, down and repair.
 	"actions": "the steps that changed something, or failed, in the order they ended: what was made, what went",
