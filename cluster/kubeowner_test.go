@@ -251,3 +251,48 @@ func TestReadOnlyAndRight(t *testing.T) {
 		t.Errorf("%d changes before it was refused", changes)
 	}
 }
+
+// TestForeignEntryInEachMode: whoever grows or repairs a cluster with a kubeconfig
+// in which its name is another's is refused before the first change; a removal
+// needs no entry, drains all the same, and writes nothing.
+func TestForeignEntryInEachMode(t *testing.T) {
+	w, _ := newModelWorld(t)
+	first := w.operator()
+	w.mustUp(first)
+	w.mustUp(first.pool(zoneC, 1))
+	replica := w.mustUp(first.replica(zoneD)).Replica
+	other := w.operator()
+	text := foreignKubeconfigs["all of it"]
+	if err := errors.Join(os.MkdirAll(filepath.Dir(other.kubeconfig), 0o700), os.WriteFile(other.kubeconfig, []byte(text), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	refused := func(what string, f func() error) {
+		t.Helper()
+		_, changes := w.counts(func() {
+			var no Unfit
+			if err := f(); !errors.As(err, &no) || !strings.Contains(no.Error(), "leads to https://192.0.2.9:6443") {
+				t.Errorf("%s: %v", what, err)
+			}
+		})
+		if changes != 0 {
+			t.Errorf("%s: %d changes before it was refused", what, changes)
+		}
+	}
+	up := func(o *operator) func() error {
+		return func() error { _, err := o.Up(context.Background(), nil); return err }
+	}
+	refused("a pool more", up(other.pool(zoneD, 1)))
+	refused("a larger pool", up(other.pool(zoneC, 2)))
+	refused("a master more", up(other.replica(zoneC)))
+	refused("the same again", up(other))
+	if s := w.mustDown(other.pool(zoneC, 1)); len(s.Warnings) > 0 {
+		t.Errorf("the pool was removed undrained: %q", s.Warnings)
+	}
+	if err := w.Client.Instances(zoneD).Stop(context.Background(), replica); err != nil {
+		t.Fatal(err)
+	}
+	refused("a repair", func() error { _, err := other.Repair(context.Background(), "", nil); return err })
+	if b, err := os.ReadFile(other.kubeconfig); err != nil || string(b) != text {
+		t.Errorf("the file is now\n%s %v", b, err)
+	}
+}
