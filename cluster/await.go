@@ -74,7 +74,9 @@ func (m ringMember) await(ctx context.Context, what string, still time.Duration,
 				}
 			}
 			if due() {
-				err = errors.Join(err, m.stir(ctx, m.ring, m.others()))
+				if why := m.stir(ctx, m.ring, m.others()); why != nil {
+					err = fmt.Errorf("%w; %w", err, why)
+				}
 				due = after(ctx, stirEvery)
 			}
 			return false, "", err
