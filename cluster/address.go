@@ -8,6 +8,7 @@ import (
 	"cloud.google.com/go/compute/apiv1/computepb"
 
 	"hakube/cluster/plan"
+	"hakube/cure"
 	"hakube/gce"
 )
 
@@ -26,7 +27,7 @@ func (r *run) addresses() (steps []plan.Step) {
 				if a.GetAddressType() == "INTERNAL" && !r.removing {
 					return plan.State{}, &Refused{
 						Why:  name + " is there already and is INTERNAL: nobody outside of its network would reach the API",
-						Cure: fmt.Sprintf("if it is no longer needed: gcloud compute addresses delete %s --region=%s", o.name, r.region()),
+						Cure: cure.Hint("if it is no longer needed", cure.Compute(fmt.Sprintf("addresses delete %s --region=%s", o.name, r.region()))),
 					}
 				}
 				r.sawAddress(a)

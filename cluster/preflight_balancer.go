@@ -7,6 +7,7 @@ import (
 
 	"cloud.google.com/go/compute/apiv1/computepb"
 
+	"hakube/cure"
 	"hakube/gce"
 )
 
@@ -35,7 +36,7 @@ func (r *run) balancedElsewhere(ctx context.Context) (no Unfit, err error) {
 				no = append(no, &Refused{
 					Why: fmt.Sprintf("master %s is in %s, which a balancer that is not this cluster's sends to: a machine can be in one balanced group only, and with several masters it is in the API's",
 						m.name, g),
-					Cure: fmt.Sprintf("gcloud compute instance-groups unmanaged remove-instances %s --zone=%s --instances=%s", g.name, g.zone, m.name),
+					Cure: cure.Hint("take it out of there", cure.Compute(fmt.Sprintf("instance-groups unmanaged remove-instances %s --zone=%s --instances=%s", g.name, g.zone, m.name))),
 				})
 			}
 		}

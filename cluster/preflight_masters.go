@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"hakube/cure"
 )
 
 // What stands in the way of masters that are there, or of making them around
@@ -26,7 +28,7 @@ func (r *run) inTheWayOf(m object) (no Unfit) {
 	if st := r.have.statusOf(m); st == "SUSPENDED" || st == "SUSPENDING" {
 		no = append(no, &Refused{
 			Why:  fmt.Sprintf("%s in %s is suspended", m.name, m.zone),
-			Cure: fmt.Sprintf("resume it: gcloud compute instances resume %s --zone=%s", m.name, m.zone),
+			Cure: cure.Hint("resume it", cure.Resume(m.name, m.zone)),
 		})
 	}
 	return append(append(no, r.diskTaken(m)...), r.keysFull(m)...)
@@ -39,7 +41,7 @@ func (r *run) diskTaken(m object) (no Unfit) {
 		if u.of == disk && u.by.kind == kindInstance && (u.by.name != m.name || u.by.zone != m.zone) {
 			no = append(no, &Refused{
 				Why:  fmt.Sprintf("%s, which %s needs, is attached to %s", disk, m.name, u.by),
-				Cure: "if nothing there writes to it: " + u.release(),
+				Cure: cure.Hint("if nothing there writes to it", cure.Compute(u.release())),
 			})
 		}
 	}
@@ -61,7 +63,7 @@ func (r *run) addressTaken() Unfit {
 	}
 	return Unfit{{
 		Why:  fmt.Sprintf("%s (%s) is this cluster's, and %s, which is not, uses it", address, h.ip, by),
-		Cure: "take it away there: " + use{by: by, of: address}.release(),
+		Cure: cure.Hint("take it away there", cure.Compute(use{by: by, of: address}.release())),
 	}}
 }
 
@@ -84,8 +86,8 @@ func (r *run) keysFull(m object) Unfit {
 	return Unfit{{
 		Why: fmt.Sprintf("the metadata of %s in %s has no room for this operator's ssh key: ssh-keys has %d bytes of %d, all together %d of %d",
 			m.name, m.zone, len(o.sshKeys), mostValue, o.metadata, mostMetadata),
-		Cure: fmt.Sprintf("take out keys that are no longer needed; this takes all of them, and hakube adds this one: gcloud compute instances remove-metadata %s --zone=%s --keys=ssh-keys",
-			m.name, m.zone),
+		Cure: cure.Hint("take out keys that are no longer needed; this takes all of them, and hakube adds this one",
+			cure.Compute(fmt.Sprintf("instances remove-metadata %s --zone=%s --keys=ssh-keys", m.name, m.zone))),
 	}}
 }
 

@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"cloud.google.com/go/compute/apiv1/computepb"
+
+	"hakube/cure"
 )
 
 // projectProblems are properties of the project under which machines come up that
@@ -18,15 +20,14 @@ func (r *run) projectProblems(p *computepb.Project, missing []object) (no Unfit)
 		no = append(no, &Refused{
 			Why: fmt.Sprintf("project %s has OS Login on (enable-oslogin in its metadata): its machines take no ssh key from metadata, and masters are set up over ssh",
 				r.want.project),
-			Cure: fmt.Sprintf("switch it off for the project: gcloud compute project-info add-metadata --project=%s --metadata=enable-oslogin=FALSE", r.want.project),
+			Cure: cure.Hint("switch it off for the project", cure.Compute("project-info add-metadata --metadata=enable-oslogin=FALSE")),
 		})
 	}
 	nodes := makes(kindTemplate) && r.want.settings.NodeAccount == "default" && len(r.want.settings.NodeScopes) > 0
 	if p.GetDefaultServiceAccount() == "" && (makes(kindInstance) || nodes) {
 		no = append(no, &Refused{
-			Why: fmt.Sprintf("project %s has no default service account, which masters are made with", r.want.project),
-			Cure: fmt.Sprintf("one that was deleted less than 30 days ago comes back by gcloud iam service-accounts undelete; where there was none: gcloud services enable compute.googleapis.com --project=%s",
-				r.want.project),
+			Why:  fmt.Sprintf("project %s has no default service account, which masters are made with", r.want.project),
+			Cure: cure.Hint("one that was deleted less than 30 days ago can be undeleted; where there was none", cure.EnableService("compute.googleapis.com", string(r.want.project))),
 		})
 	}
 	return no

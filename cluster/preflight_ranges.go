@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"slices"
 
+	"hakube/cure"
 	"hakube/gce"
 )
 
@@ -117,13 +118,13 @@ func (r *run) overlaps(all []taken) (no Unfit) {
 		if i < 0 {
 			continue
 		}
-		cure := fmt.Sprintf("another %s, or another network with KUBE_GCE_NETWORK; what is taken: gcloud compute networks subnets list --network=%s",
-			o.variable, r.want.names.Network())
+		way := cure.Hint(fmt.Sprintf("another %s, or another network with KUBE_GCE_NETWORK; what is taken", o.variable),
+			cure.Compute("networks subnets list --network="+r.want.names.Network()))
 		if free, ok := freeRange(o.Bits(), blocked); ok {
-			cure = fmt.Sprintf("%s=%s is free; or another network with KUBE_GCE_NETWORK", o.variable, free)
+			way = fmt.Sprintf("%s=%s is free; or another network with KUBE_GCE_NETWORK", o.variable, free)
 			blocked = append(blocked, taken{Prefix: free})
 		}
-		no = append(no, &Refused{Why: fmt.Sprintf("%s=%s overlaps %s, which %s", o.variable, o.Prefix, all[i].Prefix, all[i].by), Cure: cure})
+		no = append(no, &Refused{Why: fmt.Sprintf("%s=%s overlaps %s, which %s", o.variable, o.Prefix, all[i].Prefix, all[i].by), Cure: way})
 	}
 	return no
 }

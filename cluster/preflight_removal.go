@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"hakube/cluster/plan"
+	"hakube/cure"
 )
 
 // foreseeRemoval refuses, before the first change, what Compute Engine would
@@ -105,7 +106,7 @@ func protectedOf(gone []object) (no Unfit) {
 		if o.kind == kindInstance && o.protected {
 			no = append(no, &Refused{
 				Why:  o.String() + " is protected from deletion",
-				Cure: fmt.Sprintf("if it may go: gcloud compute instances update %s --zone=%s --no-deletion-protection", o.name, o.zone),
+				Cure: cure.Hint("if it may go", cure.Unprotect(o.name, o.zone)),
 			})
 		}
 	}
@@ -157,12 +158,12 @@ func (r *run) isOurs(by object) bool {
 func (r *run) freed(u use) string {
 	for _, s := range r.strays {
 		if s.kind == u.by.kind && s.Name == u.by.name && (s.zone == u.by.zone && s.region == u.by.region) {
-			return "this cluster's Services or volumes left it; it goes too with HAKUBE_SWEEP=true hakube down"
+			return cure.Hint("this cluster's Services or volumes left it; have it go too", cure.Same().With("HAKUBE_SWEEP", "true"))
 		}
 	}
-	cure := "if it is no longer needed: " + u.release()
+	way := cure.Hint("if it is no longer needed", cure.Compute(u.release()))
 	if u.of.kind == kindNetwork {
-		cure += "; or leave the network where it is: KUBE_DELETE_NETWORK=false hakube down"
+		way = cure.Hints(way, cure.Hint("or leave the network where it is", cure.Same().With("KUBE_DELETE_NETWORK", "false")))
 	}
-	return cure
+	return way
 }

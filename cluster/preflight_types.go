@@ -9,6 +9,7 @@ import (
 
 	"cloud.google.com/go/compute/apiv1/computepb"
 
+	"hakube/cure"
 	"hakube/gce"
 )
 
@@ -69,7 +70,7 @@ func judgeZone(z *computepb.Zone) Unfit {
 		return nil
 	}
 	return Unfit{{Why: fmt.Sprintf("KUBE_GCE_ZONE=%q: the zone is %s", z.GetName(), st),
-		Cure: "another zone with KUBE_GCE_ZONE, or wait until it is UP: gcloud compute zones describe " + z.GetName()}}
+		Cure: cure.Hint("another zone with KUBE_GCE_ZONE, or wait until it is UP", cure.Compute("zones describe "+z.GetName()))}}
 }
 
 // zonesLike names the zones somebody may have meant: those of the region, or

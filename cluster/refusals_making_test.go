@@ -59,7 +59,7 @@ var refusedMaking = []refusal{
 			w.t.Fatal(err)
 		}
 		w.post("setCommonInstanceMetadata", doc{"fingerprint": p.GetCommonInstanceMetadata().GetFingerprint(), "items": []any{doc{"key": "enable-oslogin", "value": "TRUE"}}})
-	}, says: []string{"project local has OS Login on", "gcloud compute project-info add-metadata --project=local --metadata=enable-oslogin=FALSE"}},
+	}, says: []string{"project local has OS Login on", "gcloud compute project-info add-metadata --metadata=enable-oslogin=FALSE"}},
 	{name: "group too large", run: Create,
 		settings: func(s *Settings) {
 			s.NumNodes, s.MaxPerGroup = 2500, 5000

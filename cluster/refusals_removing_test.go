@@ -31,7 +31,7 @@ var refusedRemoving = []refusal{
 	}, says: []string{"subnetwork kubernetes-subnet-default in europe-west1 cannot be removed: address inner in europe-west1", "gcloud compute addresses delete inner --region=europe-west1"}},
 	{name: "stranger's subnetwork in the network", masters: 1, run: RemoveCluster, world: func(w *world, _ *operator) {
 		w.post("regions/us-east1/subnetworks", doc{"name": "theirs", "network": "global/networks/default", "ipCidrRange": "10.200.0.0/20"})
-	}, says: []string{"network default cannot be removed: subnetwork theirs in us-east1", "KUBE_DELETE_NETWORK=false hakube down"}},
+	}, says: []string{"network default cannot be removed: subnetwork theirs in us-east1", "KUBE_DELETE_NETWORK=false hakube again"}},
 	{name: "stranger's template in the network", masters: 1, run: RemoveCluster, world: func(w *world, _ *operator) {
 		w.post("global/instanceTemplates", doc{"name": "theirs", "properties": doc{
 			"machineType": "e2-small", "networkInterfaces": []any{doc{"network": "global/networks/default", "subnetwork": inRegion + "subnetworks/kubernetes-subnet-default"}},

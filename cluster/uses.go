@@ -127,25 +127,25 @@ func (f *found) usesOfRule(x *computepb.ForwardingRule) {
 	f.uses(o, x.GetDescription(), x.GetBackendService(), x.GetTarget(), x.GetNetwork(), x.GetSubnetwork())
 }
 
-// release is the command by which a user lets go of what it uses. What has no
+// release is what gcloud compute is told by which a user lets go of what it uses. What has no
 // other way to is deleted; that it is somebody's is said beside it.
 func (u use) release() string {
 	by, of, place := u.by, u.of, u.by.place()
 	switch {
 	case by.kind == kindService && (of.kind == kindGroup || of.kind == kindMasterGroup):
-		return fmt.Sprintf("gcloud compute backend-services remove-backend %s%s --instance-group=%s --instance-group-zone=%s", by.name, or(place, " --global"), of.name, of.zone)
+		return fmt.Sprintf("backend-services remove-backend %s%s --instance-group=%s --instance-group-zone=%s", by.name, or(place, " --global"), of.name, of.zone)
 	case by.kind == kindInstance && of.kind == kindDisk:
-		return fmt.Sprintf("gcloud compute instances detach-disk %s%s --disk=%s", by.name, place, of.name)
+		return fmt.Sprintf("instances detach-disk %s%s --disk=%s", by.name, place, of.name)
 	case by.kind == kindInstance && of.kind == kindAddress:
-		return fmt.Sprintf("gcloud compute instances delete-access-config %s%s", by.name, place)
+		return fmt.Sprintf("instances delete-access-config %s%s", by.name, place)
 	case by.kind == kindAutoscaler:
-		return fmt.Sprintf("gcloud compute instance-groups managed stop-autoscaling %s%s", of.name, of.place())
+		return fmt.Sprintf("instance-groups managed stop-autoscaling %s%s", of.name, of.place())
 	case by.kind == kindPeering:
-		return fmt.Sprintf("gcloud compute networks peerings delete %s --network=%s", by.name, of.name)
+		return fmt.Sprintf("networks peerings delete %s --network=%s", by.name, of.name)
 	case by.kind == kindService || by.kind == kindRule || by.kind == kindAddress:
 		place = or(place, " --global")
 	}
-	return fmt.Sprintf("gcloud compute %s delete %s%s", nouns[by.kind], by.name, place)
+	return fmt.Sprintf("%s delete %s%s", nouns[by.kind], by.name, place)
 }
 
 // place is where an object is, as a flag of gcloud; "" for a global one.

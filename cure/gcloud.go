@@ -1,12 +1,24 @@
 package cure
 
-import "slices"
+import (
+	"slices"
+	"strings"
+)
 
 // Commands of gcloud's. Those on Compute Engine get their project where they are
 // shown, and on the embedded GCE what points gcloud at it.
 
 func compute(args ...string) Command {
 	return command(append([]string{"gcloud", "compute"}, args...)...)
+}
+
+// Compute is a command on what is in the way of hakube, and is not hakube's: the
+// words after gcloud compute, none of which has a blank in it.
+func Compute(words string) Command { return compute(strings.Fields(words)...) }
+
+// Unprotect switches off what keeps a machine from being deleted.
+func Unprotect(machine, inZone string) Command {
+	return compute("instances", "update", machine, "--zone="+inZone, "--no-deletion-protection")
 }
 
 // Describe shows an object: gcloud's words for its kind, its name, and --zone or

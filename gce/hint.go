@@ -73,7 +73,7 @@ func (e *Error) protected() string {
 	if m == nil {
 		return ""
 	}
-	return fmt.Sprintf("gcloud compute instances update %s --zone=%s --no-deletion-protection", m[2], m[1])
+	return cure.Hint("if it may go", cure.Unprotect(m[2], m[1]))
 }
 
 func (e *Error) stockOutHint() string {

@@ -43,6 +43,7 @@ var notRun = map[string]string{
 	"EvalCompletion": "is evaluated by a shell: TestCompletion", "EvalEnv": "is evaluated by a shell: TestReadmeOwn", "LocalEnv": "stands before each of gcloud's",
 	"FinishPool": "run by cluster TestMatrix", "FromSurvivor": "run by cluster TestFromSurvivor", "HostKeys": "a machine would have to be another",
 	"KeepDisk": "a master's disk would have to be somebody else's", "DeleteDisk": "as KeepDisk", "DeleteMachine": "as KeepDisk",
+	"Compute": "changes what is somebody else's", "Unprotect": "changes what somebody protects",
 	"Resume": "the embedded GCE suspends nothing", "Console": "a script on a machine would have to fail", "LocalConsole": "is named to a browser", "LocalStatus": "the daemon would have to die in a call",
 	"Status": "looks only", "Validate": "looks only: in help",
 }

@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"hakube/cure"
 	"hakube/gce/local/image"
 	"hakube/gce/local/mirror"
 )
@@ -42,7 +43,7 @@ func lacking(cache string, h aHost) error {
 	if free, err := h.free(cache); err == nil && !made && free < buildRoom {
 		all = append(all, &lackError{
 			fmt.Errorf("what machines boot and run takes %d GB in %s once it is made, and %d MB are free there", buildRoom>>30, cache, free>>20),
-			"make room, or choose another directory with HAKUBE_CACHE_DIR; model machines take none: hakube local start --machines=model"})
+			cure.Hint("make room, or choose another directory with HAKUBE_CACHE_DIR; model machines take none", cure.LocalModel())})
 	}
 	return errors.Join(all...)
 }
