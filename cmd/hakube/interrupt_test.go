@@ -136,7 +136,7 @@ func TestInterrupt(t *testing.T) {
 	all := []string{"down", "--yes"}
 	s.latency(t, "gce")
 	code, said, after := s.signalled(t, syscall.SIGINT, []string{`"event":"removing"`, `"event":"waiting"`}, append(all, "--json")...)
-	if code != exitInterrupted || after > time.Second || strings.Contains(said, `"interrupted"`) {
+	if code != exitInterrupted || after > time.Second || !strings.Contains(said, "left at once") || strings.Contains(said, "every change that was begun is finished") {
 		t.Errorf("the second ^C exits with %d after %s:\n%s", code, after, said)
 	}
 	code, said, _ = s.signalled(t, syscall.SIGINT, []string{`"event":"removing"`}, append(all, "--json")...)
