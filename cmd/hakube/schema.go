@@ -36,7 +36,7 @@ func schema() (string, error) {
 	slices.SortFunc(errs, byRef)
 	b, err := json.MarshalIndent(map[string]any{
 		"$schema": "https://json-schema.org/draft/2020-12/schema",
-		"title":   "hakube --json",
+		"title":   "the output of --json",
 		"description": "Standard output has one object, the result; status --watch prints one at each look. Standard error has one object a line: " +
 			"steps as they go, and what is said. Every key is always there: null where it is not known or does not apply. " +
 			"Keys may be added to schema 1; one that goes or changes its meaning makes it 2. A failed run has no result; its errors have the exit code.",
