@@ -36,8 +36,8 @@ func (r *run) addresses() (steps []plan.Step) {
 			insert: func(ctx context.Context) error {
 				err := r.gce.Addresses().Insert(ctx, &computepb.Address{
 					Name:        &o.name,
-					Description: new(r.want.mark.For(roleAddress)),
-					Labels:      r.lease.reserving().on(r.want.labels()), // one change: of two that create, one comes first
+					Description: new(r.want.record()),
+					Labels:      r.lease.reserving(r.want.labels()), // one change: of two that create, one comes first
 					AddressType: new("EXTERNAL"),
 				})
 				if gce.ClassOf(err) == gce.Already {

@@ -40,7 +40,7 @@ func TestLoadProblems(t *testing.T) {
 		{"flag wins and is named", Up, m{zone: b, "NUM_NODES": "2"}, m{"NUM_NODES": "x"}, []string{`--num-nodes="x": not a whole number`}},
 		{"prefix too long", Up, m{zone: b, "KUBE_GCE_INSTANCE_PREFIX": strings.Repeat("a", 45)}, nil,
 			[]string{`KUBE_GCE_INSTANCE_PREFIX="` + strings.Repeat("a", 45) + `" is too long`}},
-		{"overlap", Up, m{zone: b, "SERVICE_CLUSTER_IP_RANGE": "10.64.0.0/16"}, nil,
+		{"overlap", Up, m{zone: b, "SERVICE_CLUSTER_IP_RANGE": "10.64.0.0/16", "CLUSTER_IP_RANGE": "10.64.0.0/14"}, nil,
 			[]string{"CLUSTER_IP_RANGE=10.64.0.0/14 and SERVICE_CLUSTER_IP_RANGE=10.64.0.0/16 overlap"}},
 		{"contradiction", Up, m{zone: b, "KUBE_USE_EXISTING_MASTER": "true", "KUBE_REPLICATE_EXISTING_MASTER": "true"}, nil,
 			[]string{"KUBE_USE_EXISTING_MASTER=true and KUBE_REPLICATE_EXISTING_MASTER=true contradict"}},
@@ -55,9 +55,9 @@ func TestLoadProblems(t *testing.T) {
 		{"a replica's zone", Down, m{"KUBE_DELETE_NODES": "false"}, nil, []string{"KUBE_DELETE_NODES=false removes a master of one zone: name it"}},
 		{"more than a group", Up, m{zone: b, "NUM_NODES": "900", "MAX_INSTANCES_PER_MIG": "100"}, nil, nil},
 		{"no room in groups", Up, m{zone: b, "MAX_INSTANCES_PER_MIG": "0"}, nil, []string{"MAX_INSTANCES_PER_MIG=0: a group has room for one machine at least"}},
-		{"too few addresses", Up, m{zone: b, "CLUSTER_IP_RANGE": "10.64.0.0/23"}, nil, []string{"CLUSTER_IP_RANGE=10.64.0.0/23 has room for 2 machines"}},
+		{"too few addresses", Up, m{zone: b, "CLUSTER_IP_RANGE": "10.64.0.0/23", "NUM_NODES": "3"}, nil, []string{"CLUSTER_IP_RANGE=10.64.0.0/23 has room for 2 machines"}},
 		{"bits beyond the length", Up, m{zone: b, "NODE_IP_RANGE": "10.40.0.1/22"}, nil, []string{`NODE_IP_RANGE="10.40.0.1/22": the range has bits`}},
-		{"five at once", Up, m{zone: "moon", "NUM_NODES": "three", "MULTIZONE": "1", "KUBE_GCE_ZNE": b, "SERVICE_CLUSTER_IP_RANGE": "10.64.0.0/16"}, nil,
+		{"five at once", Up, m{zone: "moon", "NUM_NODES": "three", "MULTIZONE": "1", "KUBE_GCE_ZNE": b, "SERVICE_CLUSTER_IP_RANGE": "10.64.0.0/16", "CLUSTER_IP_RANGE": "10.64.0.0/14"}, nil,
 			[]string{"KUBE_GCE_ZONE=", "MULTIZONE=", "NUM_NODES=", "KUBE_GCE_ZNE=", "CLUSTER_IP_RANGE="}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

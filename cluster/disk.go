@@ -35,7 +35,7 @@ func (r *run) disks() (steps []plan.Step) {
 				if r.removing || r.repairs() {
 					return exists("")
 				}
-				if err := drift(name,
+				if err := r.want.drift(name,
 					difference{"MASTER_DISK_TYPE", gce.Base(d.GetType()), string(s.MasterDiskType)},
 					difference{"MASTER_DISK_SIZE", gigabytes(d.GetSizeGb()), gigabytes(int64(s.MasterDiskSize))},
 				); err != nil {

@@ -79,7 +79,7 @@ func (r *run) firewall(w rule) plan.Step {
 			if w.role == "firewall-pods" {
 				all = append(all, difference{"CLUSTER_IP_RANGE", strings.Join(f.GetSourceRanges(), ","), strings.Join(w.from, ",")})
 			}
-			if err := drift(name, all...); err != nil {
+			if err := r.want.drift(name, all...); err != nil {
 				return plan.State{}, err
 			}
 			// Who may reach it, an operator may have narrowed by hand: that is theirs to say.

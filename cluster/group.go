@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"fmt"
+	"strconv"
 
 	"cloud.google.com/go/compute/apiv1/computepb"
 
@@ -133,6 +134,9 @@ func (r *run) group(g poolGroup) plan.Step {
 	}
 }
 
+// mostKey is the field in a group's mark that records MAX_INSTANCES_PER_MIG.
+const mostKey = "most"
+
 func (r *run) checkGroup(name string, g poolGroup, x *computepb.InstanceGroupManager) (plan.State, error) {
 	if r.removing {
 		return exists("")
@@ -158,7 +162,7 @@ func (r *run) sizeGroup(ctx context.Context, g poolGroup) error {
 	if gce.IsNotFound(err) {
 		return groups.Insert(ctx, &computepb.InstanceGroupManager{
 			Name:             &g.name,
-			Description:      new(r.want.mark.For(roleGroup)),
+			Description:      new(r.want.mark.For(roleGroup) + " " + mostKey + "=" + strconv.Itoa(int(r.want.settings.MaxPerGroup))),
 			BaseInstanceName: &g.name, // as kube-up: machines are called group-xxxx
 			InstanceTemplate: new(r.want.global("instanceTemplates", r.want.names.Template())),
 			TargetSize:       new(int32(g.wants)),

@@ -13,18 +13,20 @@ import (
 // (addresses.users): a machine, by an access config, a forwarding rule, or, for
 // the moment in which it moves, nobody.
 type held struct {
-	ip      string // "" while none is reserved
-	machine string // the instance that has it
-	zone    string // of that instance
-	rule    string // the forwarding rule that has it
-	lease   record // on its labels
+	ip      string            // "" while none is reserved
+	machine string            // the instance that has it
+	zone    string            // of that instance
+	rule    string            // the forwarding rule that has it
+	lease   record            // on its labels
+	growing map[string]growth // pools that a run was making larger, by zone
+	begun   map[string]string // the settings the cluster was begun with
 }
 
 // inTheAir tells that nobody has the address: the API is dark.
 func (h held) inTheAir() bool { return h.ip != "" && h.machine == "" && h.rule == "" }
 
 func heldOf(a *computepb.Address) held {
-	h := held{ip: a.GetAddress(), lease: recordOf(a.GetLabels())}
+	h := held{ip: a.GetAddress(), lease: recordOf(a.GetLabels()), growing: growthsOf(a.GetLabels()), begun: markFields(a.GetDescription())}
 	for _, u := range a.GetUsers() {
 		switch {
 		case strings.Contains(u, "/forwardingRules/"):

@@ -67,6 +67,7 @@ type object struct {
 	metadata                         int    // bytes of all of it
 	multizone                        string // what the mark records of MULTIZONE
 	size                             int    // of a managed group: how many machines it is to have
+	most                             string // of a managed group: MAX_INSTANCES_PER_MIG when it was made
 }
 
 func (o object) String() string {
@@ -243,7 +244,7 @@ func (v *inventory) sameNames(want *spec) error {
 	for _, o := range v.objects {
 		switch {
 		case o.kind == kindInstance && o.name == want.names.Master():
-			if err := drift("machine "+o.name,
+			if err := want.drift("machine "+o.name,
 				difference{"CLUSTER_NAME", o.clusterName, want.names.Cluster},
 				difference{"KUBE_GCE_NETWORK", o.network, want.names.Network()},
 				difference{"KUBE_GCE_IP_ALIAS_SUBNETWORK", o.subnetwork, want.names.Subnetwork()},
@@ -255,7 +256,7 @@ func (v *inventory) sameNames(want *spec) error {
 			if m := groupName.FindStringSubmatch(o.name); m != nil {
 				was = m[1]
 			}
-			if err := drift("group "+o.name, difference{"NODE_INSTANCE_PREFIX", was, want.names.Node}); err != nil {
+			if err := want.drift("group "+o.name, difference{"NODE_INSTANCE_PREFIX", was, want.names.Node}); err != nil {
 				return err
 			}
 		}

@@ -45,7 +45,8 @@ type lease struct {
 	asked time.Time            // when the swap that gave it, or renewed it, was begun; zero: it is not ours
 	begun time.Time            // when the address was asked for with the lease on it
 	lost  error
-	stop  func() // ends its renewal
+	stop  func()            // ends its renewal
+	notes map[string]string // labels that change with it (birth.go)
 }
 
 // newLease is one that was not taken yet.
@@ -224,8 +225,9 @@ func (l *lease) until(from time.Time) record {
 // answer can be lost after the change took hold. a is nil when it could not be read.
 func (l *lease) write(ctx context.Context, at *computepb.Address, x record) (a *computepb.Address, err error) {
 	ctx = gce.WithGate(ctx, nil) // itself
+	labels := l.noted(x.on(at.GetLabels()))
 	addresses := l.gce.Addresses()
-	err = addresses.SetLabels(ctx, l.name, at.GetLabelFingerprint(), x.on(at.GetLabels()))
+	err = addresses.SetLabels(ctx, l.name, at.GetLabelFingerprint(), labels)
 	if gce.IsNotFound(err) {
 		return nil, err
 	}
@@ -238,11 +240,11 @@ func (l *lease) write(ctx context.Context, at *computepb.Address, x record) (a *
 
 // reserving is the record that a run reserves the address with: so the two are
 // one change, and of two that create one cluster one comes first.
-func (l *lease) reserving() record {
+func (l *lease) reserving(labels map[string]string) map[string]string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.begun = time.Now()
-	return l.until(l.begun)
+	return l.noted(l.until(l.begun).on(labels))
 }
 
 // renewEver renews the lease until it is given back. The lock is held.

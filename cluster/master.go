@@ -72,7 +72,7 @@ func (r *run) checkMaster(name string, i *computepb.Instance) (plan.State, error
 	if size == "" { // it only followed from the number of nodes, which may grow
 		size = gce.Base(i.GetMachineType())
 	}
-	if err := drift(name,
+	if err := r.want.drift(name,
 		difference{"MASTER_SIZE", gce.Base(i.GetMachineType()), size},
 		difference{"KUBE_VERSION", item(m, scripts.KeyKubeVersion), string(s.KubeVersion)},
 		difference{"KUBE_DNS_DOMAIN", item(m, scripts.KeyDNSDomain), string(s.DNSDomain)},

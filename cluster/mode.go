@@ -39,4 +39,7 @@ func (s *Settings) Mode(verb Verb) Mode {
 	return RemoveCluster
 }
 
+// pool tells whether it brings the zone's pool to a size, none included.
+func (m Mode) pool() bool { return m == Create || m == AddPool || m == RemovePool }
+
 func (m Mode) removes() bool { return m == RemoveReplica || m == RemovePool || m == RemoveCluster }

@@ -85,7 +85,7 @@ func (r *run) subnetworks() (steps []plan.Step) {
 				for _, x := range n.GetSecondaryIpRanges() {
 					secondary[x.GetRangeName()] = x.GetIpCidrRange()
 				}
-				if err := drift(name,
+				if err := r.want.drift(name,
 					difference{"KUBE_GCE_NETWORK", gce.Base(n.GetNetwork()), r.want.names.Network()},
 					difference{"NODE_IP_RANGE", n.GetIpCidrRange(), s.NodeRange.String()},
 					difference{"CLUSTER_IP_RANGE", secondary[PodsRange], s.ClusterRange.String()},

@@ -152,7 +152,7 @@ func (r *run) copySource(ctx context.Context) error {
 	if err := r.sameDisks(ctx, m, i); err != nil {
 		return err
 	}
-	if r.want.settings.MasterSize == "" {
+	if !r.want.settings.IsGiven("MASTER_SIZE") {
 		r.want.masterType = gce.Base(i.GetMachineType())
 	}
 	r.source = i
@@ -179,7 +179,7 @@ func (r *run) sameDisks(ctx context.Context, m object, i *computepb.Instance) er
 	if want == "" && strings.HasPrefix(image, imageFamily) {
 		want = image // the newest of the family may be newer now
 	}
-	return drift("master "+m.name,
+	return r.want.drift("master "+m.name,
 		difference{"MASTER_DISK_TYPE", gce.Base(data.GetType()), string(s.MasterDiskType)},
 		difference{"MASTER_DISK_SIZE", gigabytes(data.GetSizeGb()), gigabytes(int64(s.MasterDiskSize))},
 		difference{"MASTER_ROOT_DISK_SIZE", gigabytes(boot.GetSizeGb()), gigabytes(int64(s.MasterRootSize))},

@@ -97,13 +97,25 @@ func (r *run) preflight(ctx context.Context) (Unfit, error) {
 	if !r.lacks() {
 		return nil, nil
 	}
+	if r.mode != AddReplica {
+		if err := r.likeNodes(ctx); err != nil {
+			return nil, err
+		}
+	}
 	inZone, elsewhere := r.namedTypes(), r.namedImages()
 	var zone, types, images Unfit
+	if r.mode == Create && r.have.subnetRegion == "" {
+		images = r.want.settings.clashes()
+	}
 	var typesErr error
 	err := together(
 		func() (err error) { zone, err = r.zoneProblems(ctx); return err },
 		func() error { types, typesErr = gather(ctx, inZone...); return nil },
-		func() (err error) { images, err = gather(ctx, elsewhere...); return err },
+		func() error {
+			no, err := gather(ctx, elsewhere...)
+			images = append(images, no...)
+			return err
+		},
 	)
 	switch {
 	case err != nil:

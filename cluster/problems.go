@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"fmt"
+	"maps"
 	"math/bits"
 	"net/netip"
 	"os"
@@ -64,11 +65,29 @@ func (s *Settings) problems(verb Verb, bad map[string]bool) []string {
 	if s.MaxPerGroup < 1 && !bad["MaxPerGroup"] {
 		say("MAX_INSTANCES_PER_MIG=%d: a group has room for one machine at least", s.MaxPerGroup)
 	}
-	if s.Provider == Local && s.KubeVersion != DefaultKubeVersion && s.Mirror == "" && !bad["KubeVersion"] {
-		say("KUBE_VERSION=%q: the embedded GCE has %s; for another version set KUBE_MIRROR", s.KubeVersion, DefaultKubeVersion)
-	}
 	p = append(p, s.nameProblems(bad)...)
-	return append(p, s.rangeProblems(bad)...)
+	if verb != Up {
+		return p
+	}
+	// What nobody set may be otherwise where there is a cluster already: that is
+	// judged when it is known.
+	unset := maps.Clone(bad)
+	for _, f := range settingFields() {
+		unset[f.Name] = bad[f.Name] || !s.given[f.Tag.Get("envconfig")]
+	}
+	return append(p, s.rangeProblems(unset)...)
+}
+
+// clashes is what is wrong with settings of which each is right by itself, once
+// those that nobody set are known.
+func (s *Settings) clashes() (u Unfit) {
+	if s.Provider == Local && s.KubeVersion != DefaultKubeVersion && s.Mirror == "" {
+		u = append(u, unfit("KUBE_VERSION=%q: the embedded GCE has %s; for another version set KUBE_MIRROR", s.KubeVersion, DefaultKubeVersion))
+	}
+	for _, text := range append(s.nameProblems(nil), s.rangeProblems(nil)...) {
+		u = append(u, &Refused{Why: text})
+	}
+	return u
 }
 
 // maxName is Compute Engine's limit for names.
@@ -79,8 +98,16 @@ func (s *Settings) nameProblems(bad map[string]bool) []string {
 	if bad["Prefix"] || bad["ClusterName"] || bad["NodePrefix"] || bad["Network"] || bad["NumNodes"] || bad["MaxPerGroup"] {
 		return nil
 	}
+	names := NamesOf(s)
+	if bad != nil { // those that do not follow from what is set may be others
+		for variable, name := range map[string]*string{"NODE_INSTANCE_PREFIX": &names.Node, "CLUSTER_NAME": &names.Cluster, "KUBE_GCE_IP_ALIAS_SUBNETWORK": &names.Subnet} {
+			if !s.says(variable) {
+				*name = ""
+			}
+		}
+	}
 	longest := ""
-	for _, n := range NamesOf(s).all(s.groups()) {
+	for _, n := range names.all(s.groups()) {
 		if len(n) > len(longest) {
 			longest = n
 		}

@@ -48,15 +48,17 @@ type found struct {
 	used     []use // whoever's
 }
 
-func (f *found) add(o object, description string) {
+// add tells whether the object is ours.
+func (f *found) add(o object, description string) bool {
 	if !f.mark.Owns(description) {
-		return
+		return false
 	}
 	fields := markFields(description)
 	o.role, o.multizone = fields["role"], fields["multizone"]
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.list = append(f.list, o)
+	return true
 }
 
 // The reads of an inventory, one call each.
@@ -66,7 +68,9 @@ func (r *run) findInstances(ctx context.Context, f *found) func() error {
 		all, err := r.gce.AggregatedInstances(ctx)
 		for _, x := range all {
 			o := instanceOf(x)
-			f.add(o, x.GetDescription())
+			if f.add(o, x.GetDescription()) {
+				r.saw.instance(x)
+			}
 			f.usesOfInstance(o, x)
 		}
 		return err
@@ -78,7 +82,9 @@ func (r *run) findDisks(ctx context.Context, f *found) func() error {
 		all, err := r.gce.AggregatedDisks(ctx)
 		for _, x := range all {
 			o := object{kind: kindDisk, name: x.GetName(), zone: gce.Base(x.GetZone()), used: len(x.GetUsers()) > 0}
-			f.add(o, x.GetDescription())
+			if f.add(o, x.GetDescription()) {
+				r.saw.disk(x)
+			}
 			f.usedBy(o, x.GetUsers())
 		}
 		return err
@@ -89,7 +95,10 @@ func (r *run) findGroups(ctx context.Context, f *found) func() error {
 	return func() error {
 		all, err := r.gce.AggregatedInstanceGroupManagers(ctx)
 		for _, x := range all {
-			o := object{kind: kindGroup, name: x.GetName(), zone: gce.Base(x.GetZone()), region: gce.Base(x.GetRegion()), size: int(x.GetTargetSize())}
+			o := object{
+				kind: kindGroup, name: x.GetName(), zone: gce.Base(x.GetZone()), region: gce.Base(x.GetRegion()), size: int(x.GetTargetSize()),
+				most: markFields(x.GetDescription())[mostKey],
+			}
 			f.add(o, x.GetDescription())
 			f.usesOfGroup(o, x)
 		}
@@ -102,6 +111,7 @@ func (r *run) findGroups(ctx context.Context, f *found) func() error {
 func (r *run) findNetworks(ctx context.Context, f *found, region *string) func() error {
 	return func() error {
 		all, err := r.gce.Networks().List(ctx)
+		r.saw.networks = all
 		for _, x := range all {
 			o := object{kind: kindNetwork, name: x.GetName()}
 			f.add(o, x.GetDescription())
@@ -222,6 +232,7 @@ func (r *run) look(ctx context.Context) (*inventory, error) {
 	if err == nil {
 		err = r.sureOfMasters(ctx, v)
 	}
+	r.asItIs(v)
 	return v, err
 }
 
@@ -232,6 +243,7 @@ func (r *run) lookForMarks(ctx context.Context) (*inventory, error) {
 	f := &found{mark: r.want.mark, reserved: func(client *gce.Client, a *computepb.Address) {
 		if a.GetName() == r.want.names.Address() {
 			r.lease.saw(client, a)
+			v.held = heldOf(a)
 		}
 	}}
 	reads := []func() error{r.findInstances(ctx, f), r.findDisks(ctx, f), r.findGroups(ctx, f),
@@ -249,6 +261,7 @@ func (r *run) lookForMarks(ctx context.Context) (*inventory, error) {
 		}
 		v.objects = append(v.objects, o)
 	}
+	r.asItIs(v)
 	return v, err
 }
 

@@ -91,12 +91,12 @@ func (o object) renamedBy() string {
 // A difference is a setting an object was made with another value of.
 type difference struct{ variable, was, want string }
 
-// drift refuses an object that differs from the settings in a way that cannot
-// be changed on it; nil when nothing differs.
-func drift(object string, all ...difference) error {
+// drift refuses an object that differs from what somebody set in a way that cannot
+// be changed on it; nil when nothing differs. What nobody set is as it is.
+func (s *spec) drift(object string, all ...difference) error {
 	var was []string
 	for _, d := range all {
-		if d.was != d.want {
+		if d.was != d.want && s.settings.says(d.variable) {
 			was = append(was, fmt.Sprintf("%s=%s (now it is %s)", d.variable, or(d.was, `""`), or(d.want, `""`)))
 		}
 	}

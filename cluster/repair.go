@@ -143,7 +143,7 @@ func (r *run) model(ctx context.Context, s *sight) error {
 		}
 	}
 	if from.name == "" {
-		return nil // by the settings, as up would
+		return r.likeNodes(ctx) // of masters there is none to go by
 	}
 	i, err := r.gce.Instances(from.zone).Get(ctx, from.name)
 	if err != nil {

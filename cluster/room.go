@@ -29,7 +29,7 @@ func (r *run) room(ctx context.Context) error {
 			others += o.size
 		}
 	}
-	if others == 0 {
+	if !r.lacks() {
 		return nil
 	}
 	subnet, err := r.gce.Subnetworks().Get(ctx, r.want.names.Subnetwork())

@@ -35,6 +35,8 @@ type run struct {
 	givenUp  []object                     // masters that are not to come back
 	// balanced tells whether the API's address is to be on the balancer.
 	balanced bool
+	saw      memory
+	taken    map[string]bool // variables that are not set and were read back from what is there
 
 	mu       sync.Mutex
 	ip       string // the reserved address, once seen: it does not change
@@ -125,6 +127,7 @@ func (c *Cluster) up(ctx context.Context, l *lease, act action) (*run, []plan.It
 	if err == nil {
 		err = r.room(ctx)
 	}
+	r.grows()
 	if err != nil {
 		return r, nil, unfit.besides(err)
 	}

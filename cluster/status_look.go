@@ -135,6 +135,8 @@ func (r *run) find(ctx context.Context, s *sight) error {
 		return err
 	}
 	have.objects = append(have.objects, sorted(f.list)...)
+	r.asItIs(have)
+	s.names, s.wantsNodes = r.want.names, bool(r.want.settings.CreateNodes)
 	s.have, s.held, s.region = have, have.held, r.gce.Region()
 	if slices.ContainsFunc(have.objects, func(o object) bool { return o.kind != kindNetwork }) {
 		return nil

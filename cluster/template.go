@@ -50,15 +50,17 @@ func (r *run) checkTemplate(name string, t *computepb.InstanceTemplate) (plan.St
 	if a := p.GetServiceAccounts(); len(a) > 0 {
 		account = a[0]
 	}
+	owner, imageName := imageParts(init.GetSourceImage())
 	wantAccount := string(s.NodeAccount)
 	if len(s.NodeScopes) == 0 {
 		wantAccount = ""
 	}
-	if err := drift(name,
+	if err := r.want.drift(name,
 		difference{"NODE_SIZE", gce.Base(p.GetMachineType()), string(s.NodeSize)},
 		difference{"NODE_DISK_SIZE", gigabytes(init.GetDiskSizeGb()), gigabytes(int64(s.NodeDiskSize))},
 		difference{"NODE_DISK_TYPE", gce.Base(init.GetDiskType()), string(s.NodeDiskType)},
-		difference{"KUBE_GCE_NODE_IMAGE", imageOf(init.GetSourceImage()), imageOf(image(s.NodeImageOwner, s.NodeImage))},
+		difference{"KUBE_GCE_NODE_IMAGE", imageName, or(string(s.NodeImage), "family/"+imageFamily)},
+		difference{"KUBE_GCE_NODE_PROJECT", owner, string(s.NodeImageOwner)},
 		difference{"KUBE_VERSION", item(m, scripts.KeyKubeVersion), string(s.KubeVersion)},
 		difference{"PREEMPTIBLE_NODE", boolText(Bool(p.GetScheduling().GetPreemptible())), boolText(s.PreemptibleNode)},
 		difference{"KUBE_GCE_NODE_SERVICE_ACCOUNT", account.GetEmail(), wantAccount},
@@ -88,15 +90,6 @@ func (r *run) checkTemplate(name string, t *computepb.InstanceTemplate) (plan.St
 		}
 	}
 	return exists(gce.Base(p.GetMachineType()))
-}
-
-// imageOf is an image's URL from its project on; some answers have a host
-// before it.
-func imageOf(url string) string {
-	if i := strings.Index(url, "projects/"); i >= 0 {
-		return url[i:]
-	}
-	return url
 }
 
 func scopeList(scopes []string) string {

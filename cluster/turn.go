@@ -16,7 +16,8 @@ import (
 //
 // An error before the first change is an [*Unchanged].
 func (c *Cluster) alone(ctx context.Context, verb Verb, report func(plan.Event), f func(context.Context, *lease, func(plan.Event)) error) (warning string, err error) {
-	l, t := newLease(c, c.settings.Mode(verb)), &touch{}
+	mode := c.settings.Mode(verb)
+	l, t := newLease(c, mode), &touch{}
 	gate := t.gate(l.guard)
 	guarded := plan.WithGate(gce.WithGate(ctx, gate), gate)
 	for {
@@ -29,7 +30,8 @@ func (c *Cluster) alone(ctx context.Context, verb Verb, report func(plan.Event),
 			break
 		}
 	}
-	if err == nil && l.abandoned() {
+	unfinished := err == nil && mode.pool() && l.done(string(c.settings.Zone))
+	if err == nil && (unfinished || l.abandoned()) {
 		err = gate(ctx) // all that the cut run was at is done: nothing is to speak of it any more
 	}
 	if back := l.giveBack(ctx); back != nil {

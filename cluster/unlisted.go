@@ -31,17 +31,22 @@ func (r *run) ask(ctx context.Context, o object) (object, error) {
 		var i *computepb.Instance
 		if i, err = client.Instances(o.zone).Get(ctx, o.name); err == nil {
 			o = instanceOf(i)
+			if r.owns(i.GetDescription()) {
+				r.saw.instance(i)
+			}
 		}
 		x = i
 	case kindDisk:
 		var d *computepb.Disk
-		d, err = client.Disks(o.zone).Get(ctx, o.name)
+		if d, err = client.Disks(o.zone).Get(ctx, o.name); err == nil && r.owns(d.GetDescription()) {
+			r.saw.disk(d)
+		}
 		o.used = len(d.GetUsers()) > 0
 		x = d
 	case kindGroup:
 		var g *computepb.InstanceGroupManager
 		g, err = client.InstanceGroupManagers(o.zone).Get(ctx, o.name)
-		o.size = int(g.GetTargetSize())
+		o.size, o.most = int(g.GetTargetSize()), markFields(g.GetDescription())[mostKey]
 		x = g
 	case kindMasterGroup:
 		x, err = client.InstanceGroups(o.zone).Get(ctx, o.name)

@@ -444,7 +444,7 @@ func byHand(s Settings, change func(*Settings)) Settings {
 	is := reflect.ValueOf(s)
 	for _, f := range settingFields() {
 		if !reflect.DeepEqual(was.FieldByIndex(f.Index).Interface(), is.FieldByIndex(f.Index).Interface()) {
-			s.given[f.Tag.Get("envconfig")] = true
+			s.given[f.Tag.Get("envconfig")] = s.textOf(f) != "" // nobody sets an empty one
 		}
 	}
 	return s

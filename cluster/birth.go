@@ -1,0 +1,116 @@
+package cluster
+
+import (
+	"fmt"
+	"maps"
+	"strconv"
+	"strings"
+)
+
+// What a cluster is begun with is written down on its address, one of the first
+// objects there are, in the change that makes it. So a run that was cut is gone
+// on with from any shell: what is not made yet is made as it was begun.
+
+// recordLimit is how long a description may be, with room for what somebody adds.
+const recordLimit = 2000
+
+// record are the settings that are read back, behind the mark of the address. One
+// that is too long for it (a mirror, in the end) is left out: from the first
+// machine on it is in that one's metadata.
+func (s *spec) record() string {
+	var b strings.Builder
+	b.WriteString(s.mark.For(roleAddress))
+	for _, f := range settingFields() {
+		name := f.Tag.Get("envconfig")
+		text := s.settings.textOf(f)
+		switch name {
+		case "MASTER_SIZE":
+			text = s.masterType
+		case "NUM_NODES": // it changes: see growing
+			continue
+		}
+		if field := " " + name + "=" + text; classes[name].recorded && text != "" && b.Len()+len(field) <= recordLimit {
+			b.WriteString(field)
+		}
+	}
+	return b.String()
+}
+
+// A growth is from how many nodes to how many a run is bringing a pool. It is in
+// the labels of the address as long as that is not done, so that a run that was
+// cut is finished without NUM_NODES too. A smaller pool is never recorded: nodes
+// go only when that is said by hand.
+type growth struct{ from, to int }
+
+// growthKey begins the label of a zone's growth.
+const growthKey = "hakube-nodes-"
+
+func (g growth) String() string { return strconv.Itoa(g.from) + "-" + strconv.Itoa(g.to) }
+
+// growthsOf reads labels, by zone.
+func growthsOf(labels map[string]string) map[string]growth {
+	all := map[string]growth{}
+	for k, v := range labels {
+		zone, is := strings.CutPrefix(k, growthKey)
+		var g growth
+		if _, err := fmt.Sscanf(v, "%d-%d", &g.from, &g.to); is && err == nil && g.to <= maxCount {
+			all[zone] = g
+		}
+	}
+	return all
+}
+
+// note has a label of the address changed with the lease, which costs no call of
+// its own: it is there from the first change of the run on. "" takes it away.
+func (l *lease) note(key, value string) {
+	if l == nil {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.notes == nil {
+		l.notes = map[string]string{}
+	}
+	l.notes[key] = value
+}
+
+// noted returns labels with the notes in them. The lock is held.
+func (l *lease) noted(labels map[string]string) map[string]string {
+	all := maps.Clone(labels)
+	for k, v := range l.notes {
+		if v == "" {
+			delete(all, k)
+		} else {
+			all[k] = v
+		}
+	}
+	return all
+}
+
+// done takes away what was noted of a growth, and tells whether the address still
+// speaks of it.
+func (l *lease) done(zone string) bool {
+	l.note(growthKey+zone, "")
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	_, is := l.at.GetLabels()[growthKey+zone]
+	return is
+}
+
+// grows notes what this run makes of the zone's pool.
+func (r *run) grows() {
+	if r.mode != Create && r.mode != AddPool || !bool(r.want.settings.CreateNodes) {
+		return
+	}
+	size := 0
+	for _, g := range r.poolGroups() {
+		size += g.size
+	}
+	if n := int(r.want.settings.NumNodes); n > size {
+		from := size
+		if w, ok := r.have.held.growing[r.want.zone]; ok && w.from < size && size < w.to {
+			from = w.from // it goes on with what another one began
+		}
+		r.lease.note(growthKey+r.want.zone, growth{from, n}.String())
+	}
+}

@@ -1,0 +1,191 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+	"sync"
+
+	"cloud.google.com/go/compute/apiv1/computepb"
+
+	"hakube/gce"
+	"hakube/scripts"
+)
+
+// A memory is what was read of a cluster's own objects on the way, of which later
+// steps want to know more than an inventory has. What is asked by name replaces
+// what a list said.
+type memory struct {
+	mu       sync.Mutex
+	machines map[string]*computepb.Instance // by zone/name
+	disks    map[string]*computepb.Disk
+	networks []*computepb.Network // of the project
+}
+
+func (m *memory) instance(x *computepb.Instance) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.machines == nil {
+		m.machines = map[string]*computepb.Instance{}
+	}
+	m.machines[gce.Base(x.GetZone())+"/"+x.GetName()] = x
+}
+
+func (m *memory) disk(x *computepb.Disk) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.disks == nil {
+		m.disks = map[string]*computepb.Disk{}
+	}
+	m.disks[gce.Base(x.GetZone())+"/"+x.GetName()] = x
+}
+
+// asItIs lets variables that are not set take what is there of the cluster:
+// masters, their disks, groups, and what was written down when it was begun. It
+// asks nobody: what only the nodes' template knows, [run.likeNodes] reads when
+// something is to be made.
+func (r *run) asItIs(v *inventory) {
+	home := r.want.home
+	for _, o := range v.masters(r.want.names) {
+		r.takeMaster(o)
+	}
+	for _, o := range v.objects {
+		if o.kind == kindDisk && o.role == roleMasterDisk {
+			r.takeDataDisk(r.saw.disks[o.zone+"/"+o.name])
+		}
+	}
+	r.takePool(v)
+	for variable, c := range classes {
+		if c.recorded {
+			r.take(variable, v.held.begun[variable])
+		}
+	}
+	r.want = specOf(r.want.settings, r.deps)
+	r.want.home = or(home, r.want.home)
+	for _, n := range r.saw.networks {
+		if n.GetName() == r.want.names.Network() {
+			v.subnetRegion = regionOfSubnetwork(n.GetSubnetworks(), r.want.names.Subnetwork())
+		}
+	}
+}
+
+// takeMaster reads a master and its boot disk.
+func (r *run) takeMaster(o object) {
+	i := r.saw.machines[o.zone+"/"+o.name]
+	r.take("MULTIZONE", o.multizone)
+	if i == nil {
+		return
+	}
+	r.take("MASTER_SIZE", gce.Base(i.GetMachineType()))
+	r.take("PREEMPTIBLE_MASTER", boolText(Bool(i.GetScheduling().GetPreemptible())))
+	r.take("KUBE_GCE_NETWORK", o.network)
+	r.take("KUBE_GCE_IP_ALIAS_SUBNETWORK", o.subnetwork)
+	r.takeMetadata(i.GetMetadata())
+	for _, d := range i.GetDisks() {
+		if boot := r.saw.disks[o.zone+"/"+gce.Base(d.GetSource())]; d.GetBoot() && boot != nil {
+			r.take("MASTER_ROOT_DISK_SIZE", gigabytes(boot.GetSizeGb()))
+			r.takeImage("KUBE_GCE_MASTER", boot.GetSourceImage())
+		}
+	}
+}
+
+// takeImage leaves the newest of a family what it is: the one that was the newest
+// when the disk was made may not be there any more.
+func (r *run) takeImage(variables, url string) {
+	owner, name := imageParts(url)
+	r.take(variables+"_PROJECT", owner)
+	if !strings.HasPrefix(name, imageFamily) && !strings.HasPrefix(name, "family/") {
+		r.take(variables+"_IMAGE", name)
+	}
+}
+
+func (r *run) takeDataDisk(d *computepb.Disk) {
+	if d == nil {
+		return
+	}
+	r.take("MASTER_DISK_TYPE", gce.Base(d.GetType()))
+	r.take("MASTER_DISK_SIZE", gigabytes(d.GetSizeGb()))
+}
+
+// takeMetadata reads what machines are told of the cluster.
+func (r *run) takeMetadata(m *computepb.Metadata) {
+	for variable, key := range map[string]string{
+		"KUBE_VERSION": scripts.KeyKubeVersion, "KUBE_DNS_DOMAIN": scripts.KeyDNSDomain, "KUBE_MIRROR": scripts.KeyMirror,
+		"CLUSTER_IP_RANGE": scripts.KeyPodRange, "SERVICE_CLUSTER_IP_RANGE": scripts.KeyServiceRange, "CLUSTER_NAME": scripts.KeyClusterName,
+	} {
+		r.take(variable, item(m, key))
+	}
+}
+
+// takePool reads the zone's pool. Where a cluster lives and the zone has none,
+// there is none to be: it was made without, or it was removed.
+func (r *run) takePool(v *inventory) {
+	size, groups := 0, 0
+	for _, o := range v.objects {
+		if o.kind != kindGroup || o.zone == "" {
+			continue
+		}
+		if m := groupName.FindStringSubmatch(o.name); m != nil {
+			r.take("NODE_INSTANCE_PREFIX", m[1])
+		}
+		if o.zone == r.want.zone {
+			r.take("MAX_INSTANCES_PER_MIG", o.most)
+			groups++
+			size += o.size
+		}
+	}
+	if w, ok := v.held.growing[r.want.zone]; ok && w.from <= size && size < w.to {
+		if !r.want.settings.IsGiven("NUM_NODES") {
+			r.warn(fmt.Sprintf("NUM_NODES is not set: the pool of %s goes on to %d nodes, which a run that was cut was making of it", r.want.zone, w.to))
+		}
+		r.take("NUM_NODES", strconv.Itoa(w.to))
+		r.take("KUBE_CREATE_NODES", "true")
+		return
+	}
+	lives, asked := len(v.masters(r.want.names)) > 0, r.want.settings.IsGiven("NUM_NODES")
+	switch {
+	case groups > 0:
+		r.take("NUM_NODES", strconv.Itoa(size))
+		r.take("KUBE_CREATE_NODES", "true")
+	case r.mode == AddPool, lives && asked:
+		r.take("KUBE_CREATE_NODES", "true")
+	case r.mode == Create && lives:
+		r.take("KUBE_CREATE_NODES", "false")
+	}
+}
+
+// likeNodes lets variables that are not set take what nodes are made from, before
+// anything is made: one call more, which a run that makes nothing does not need.
+func (r *run) likeNodes(ctx context.Context) error {
+	if len(r.have.homes(r.want.names)) == 0 {
+		return nil
+	}
+	t, err := r.gce.InstanceTemplates().Get(ctx, r.want.names.Template())
+	if gce.IsNotFound(err) || err == nil && !r.owns(t.GetDescription()) {
+		return nil // a step makes it, or refuses it
+	}
+	if err != nil {
+		return fmt.Errorf("reading what nodes are made from: %w", err)
+	}
+	p := t.GetProperties()
+	r.take("NODE_SIZE", gce.Base(p.GetMachineType()))
+	r.take("PREEMPTIBLE_NODE", boolText(Bool(p.GetScheduling().GetPreemptible())))
+	r.takeMetadata(p.GetMetadata())
+	for _, d := range p.GetDisks() {
+		init := d.GetInitializeParams()
+		r.take("NODE_DISK_SIZE", gigabytes(init.GetDiskSizeGb()))
+		r.take("NODE_DISK_TYPE", gce.Base(init.GetDiskType()))
+		r.takeImage("KUBE_GCE_NODE", init.GetSourceImage())
+	}
+	scopes := "none"
+	for _, a := range p.GetServiceAccounts() {
+		scopes = strings.Join(a.GetScopes(), ",")
+		r.take("KUBE_GCE_NODE_SERVICE_ACCOUNT", a.GetEmail())
+	}
+	r.take("NODE_SCOPES", scopes)
+	home, recorded := r.want.home, r.want.mark.Multizone
+	r.want = specOf(r.want.settings, r.deps)
+	r.want.home, r.want.mark.Multizone = home, recorded
+	return nil
+}

@@ -1,0 +1,149 @@
+package cluster
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+
+	"hakube/gce"
+)
+
+// A variable that nobody set takes what is there, for a cluster, a pool or a
+// master that exists: its default is for what is new. So a shell without
+// yesterday's exports, or a hakube with other defaults, finds nothing to do, and
+// never makes a part of a cluster unlike the others.
+
+// A class is what an unset variable means. Every setting has one.
+type class struct {
+	// recorded variables are read back from where why says, in this order, and
+	// written down when the cluster is made (birth.go).
+	recorded bool
+	why      string
+}
+
+var classes = map[string]class{
+	"KUBERNETES_PROVIDER":      {false, "which cloud to look into: there is nothing to read before that is known"},
+	"KUBE_GCE_ZONE":            {false, "what a command acts on; up refuses to guess it"},
+	"PROJECT":                  {false, "whose clouds to look into; gcloud's configured one"},
+	"KUBE_GCE_INSTANCE_PREFIX": {false, "which cluster is meant; a project may have several"},
+
+	"MULTIZONE":                      {true, "the mark of masters"},
+	"KUBE_USE_EXISTING_MASTER":       {false, "what this run does"},
+	"KUBE_REPLICATE_EXISTING_MASTER": {false, "what this run does"},
+	"KUBE_DELETE_NODES":              {false, "what this run does"},
+	"KUBE_REPLICA_NAME":              {false, "what this run acts on"},
+	"HAKUBE_LOAD_BALANCER":           {true, "the mark of the forwarding rule; before that, what the cluster was begun with"},
+	"KUBE_DELETE_NETWORK":            {false, "what this run removes"},
+	"KUBE_UP_AUTOMATIC_CLEANUP":      {false, "has no effect"},
+	"KUBE_CREATE_NODES":              {true, "whether the zone has a pool"},
+	"ENABLE_ETCD_QUORUM_READ":        {false, "has no effect"},
+	"ENABLE_ETCD_QUORUM_READS":       {false, "has no effect"},
+
+	"CLUSTER_NAME":                 {true, "masters' metadata"},
+	"NODE_INSTANCE_PREFIX":         {true, "names of groups"},
+	"KUBE_GCE_NETWORK":             {true, "masters' network interface"},
+	"CREATE_CUSTOM_NETWORK":        {false, "there is one value"},
+	"SUBNETWORK":                   {false, "another name for KUBE_GCE_IP_ALIAS_SUBNETWORK, which is read back"},
+	"KUBE_GCE_IP_ALIAS_SUBNETWORK": {true, "masters' network interface"},
+	"CLUSTER_IP_RANGE":             {true, "masters' metadata, nodes' template"},
+	"SERVICE_CLUSTER_IP_RANGE":     {true, "masters' metadata, nodes' template"},
+	"NODE_IP_RANGE":                {true, "the subnetwork, which is kept as it is"},
+	"MASTER_IP_RANGE":              {false, "has no effect"},
+	"KUBE_DNS_SERVER_IP":           {false, "follows from SERVICE_CLUSTER_IP_RANGE"},
+	"KUBE_DNS_DOMAIN":              {true, "masters' metadata, nodes' template"},
+	"KUBE_GCE_ENABLE_IP_ALIASES":   {false, "there is one value"},
+
+	"NUM_NODES":                     {true, "the sizes of the zone's groups, or what a run that was cut was making of them"},
+	"MAX_INSTANCES_PER_MIG":         {true, "the mark of groups"},
+	"NODE_SIZE":                     {true, "nodes' template"},
+	"MASTER_SIZE":                   {true, "masters"},
+	"MASTER_DISK_TYPE":              {true, "masters' data disks"},
+	"MASTER_DISK_SIZE":              {true, "masters' data disks"},
+	"MASTER_ROOT_DISK_SIZE":         {true, "masters' boot disks"},
+	"NODE_DISK_TYPE":                {true, "nodes' template"},
+	"NODE_DISK_SIZE":                {true, "nodes' template"},
+	"PREEMPTIBLE_NODE":              {true, "nodes' template"},
+	"PREEMPTIBLE_MASTER":            {true, "masters"},
+	"NODE_SCOPES":                   {true, "nodes' template"},
+	"KUBE_GCE_NODE_SERVICE_ACCOUNT": {true, "nodes' template"},
+	"KUBE_OS_DISTRIBUTION":          {false, "there is one value"},
+	"KUBE_MASTER_OS_DISTRIBUTION":   {false, "there is one value"},
+	"KUBE_NODE_OS_DISTRIBUTION":     {false, "there is one value"},
+	"KUBE_GCE_MASTER_IMAGE":         {true, "masters' boot disks"},
+	"KUBE_GCE_MASTER_PROJECT":       {true, "masters' boot disks"},
+	"KUBE_GCE_NODE_IMAGE":           {true, "nodes' template"},
+	"KUBE_GCE_NODE_PROJECT":         {true, "nodes' template"},
+
+	"KUBE_VERSION":                          {true, "masters' metadata, nodes' template"},
+	"KUBE_MIRROR":                           {true, "masters' metadata, nodes' template"},
+	"KUBECONFIG":                            {false, "a file of this operator"},
+	"OVERRIDE_CONTEXT":                      {false, "a name in this operator's file"},
+	"SECONDARY_KUBECONFIG":                  {false, "about this operator's file, when the entry is written"},
+	"KUBE_CLUSTER_INITIALIZATION_TIMEOUT":   {false, "how long this run waits"},
+	"MIG_WAIT_UNTIL_STABLE_TIMEOUT":         {false, "how long this run waits"},
+	"CLUSTER_READY_ADDITIONAL_TIME_SECONDS": {false, "how long this run waits"},
+	"HAKUBE_DRAIN_TIMEOUT":                  {false, "how long this run waits"},
+	"ALLOWED_NOTREADY_NODES":                {false, "what this run takes for valid"},
+
+	"HAKUBE_SWEEP":            {false, "consent, given for one run"},
+	"HAKUBE_BREAK_LOCK":       {false, "consent, given for one run"},
+	"KUBERNETES_SKIP_CONFIRM": {false, "consent, given for one run"},
+}
+
+// says tells whether the settings speak of a variable, by that name or by
+// another one of the same meaning.
+func (s *Settings) says(variable string) bool {
+	return s.given[variable] || variable == "KUBE_GCE_IP_ALIAS_SUBNETWORK" && s.given["SUBNETWORK"]
+}
+
+// take gives a variable that is not set the value that was read from what is
+// there. Of several places the first that is read counts. A repair goes by what
+// is there even against what is set: masters come back as they were.
+func (r *run) take(variable, text string) {
+	s := &r.want.settings
+	if text == "" || r.taken[variable] || s.says(variable) && !r.repairs() {
+		return
+	}
+	i := slices.IndexFunc(settingFields(), func(f reflect.StructField) bool { return f.Tag.Get("envconfig") == variable })
+	f := settingFields()[i]
+	one := reflect.New(f.Type)
+	d, ok := one.Interface().(interface{ Decode(string) error })
+	if !ok || d.Decode(text) != nil { // made by hand, as no setting could have it
+		return
+	}
+	reflect.ValueOf(s).Elem().FieldByIndex(f.Index).Set(one.Elem())
+	if r.taken == nil {
+		r.taken = map[string]bool{}
+	}
+	r.taken[variable] = true
+}
+
+// textOf is a setting as its variable would say it.
+func (s *Settings) textOf(f reflect.StructField) string {
+	switch v := reflect.ValueOf(*s).FieldByIndex(f.Index).Interface().(type) {
+	case Scopes:
+		if len(v) == 0 {
+			return "none"
+		}
+		return strings.Join(v, ",")
+	case Addr:
+		if !v.IsValid() {
+			return ""
+		}
+		return v.String()
+	default:
+		return fmt.Sprint(v)
+	}
+}
+
+// imageParts are the project of an image and its name; that of the newest of a
+// family is "family/debian-12".
+func imageParts(url string) (owner, name string) {
+	_, rest, _ := strings.Cut(url, "projects/")
+	owner, rest, _ = strings.Cut(rest, "/")
+	if strings.Contains(rest, "/family/") {
+		return owner, "family/" + gce.Base(rest)
+	}
+	return owner, gce.Base(rest)
+}
