@@ -95,8 +95,8 @@ func TestFaultsOfGoogle(t *testing.T) {
 			}
 		}
 		w.mustUp(o)
+		there := w.objects()
 		for _, g := range googles { // the pool of another zone
-			there := w.objects()
 			w.setFault(posts("/instanceGroupManagers", g.fault))
 			_, err := o.pool(zoneC, 1).Up(ctx, nil)
 			told(t, err, "group kubernetes-minion-group in europe-west1-c", g.says, g.hint)

@@ -78,6 +78,7 @@ var classes = map[string]class{
 	"KUBE_VERSION":                          {true, "masters' metadata, nodes' template"},
 	"KUBE_MIRROR":                           {true, "masters' metadata, nodes' template"},
 	"KUBECONFIG":                            {false, "a file of this operator"},
+	"HAKUBE_SSH_KEY":                        {false, "a file of this operator"},
 	"OVERRIDE_CONTEXT":                      {false, "a name in this operator's file"},
 	"SECONDARY_KUBECONFIG":                  {false, "about this operator's file, when the entry is written"},
 	"KUBE_CLUSTER_INITIALIZATION_TIMEOUT":   {false, "how long this run waits"},
