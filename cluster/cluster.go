@@ -55,6 +55,7 @@ type Cluster struct {
 	settings  Settings
 	deps      Deps
 	leftovers func(context.Context, Found) (bool, error) // see OnLeftovers
+	smaller   func(context.Context, Smaller) error       // see OnSmaller
 }
 
 // New makes no call.

@@ -42,6 +42,9 @@ func (r *run) poolGroups() []poolGroup {
 	for i := range list {
 		list[i].wants = sizes[i]
 	}
+	for last := len(list) - 1; last > 0 && list[last].wants == 0 && !r.have.has(list[last].object); last-- {
+		list = list[:last] // another maximum alone moves no machine
+	}
 	return list
 }
 

@@ -21,11 +21,11 @@ func (r *run) items() []plan.Item {
 	if r.mode == RemoveCluster {
 		l.then(r.addresses()...) // its labels are the lease: until all else is gone nobody else may begin
 	}
+	if r.mode == Create {
+		l.then(r.addresses()...) // the API's, so that it is the same whatever the masters are; with the lease and the settings on it
+	}
 	if whole {
 		l.then(r.networks()...) // everything is in it
-		if r.mode == Create {
-			l.beside(r.addresses()...) // the API's, so that it is the same whatever the masters are; with the lease on it
-		}
 		l.then(r.subnetworks()...) // addresses of machines, pods and Services
 		l.beside(r.firewalls()...) // need the network only
 		r.sweep(&l)                // what Services and volumes left: their machines are gone, their network is not

@@ -36,6 +36,7 @@ type run struct {
 	// balanced tells whether the API's address is to be on the balancer.
 	balanced bool
 	saw      memory
+	goes     []string        // nodes of a pool that is made smaller
 	taken    map[string]bool // variables that are not set and were read back from what is there
 
 	mu       sync.Mutex
@@ -104,6 +105,9 @@ func (c *Cluster) up(ctx context.Context, l *lease, act action) (*run, []plan.It
 	unfit = append(unfit, own...)
 	if no := slices.Concat(unfit, r.inTheWay()); len(no) > 0 && len(r.reachable()) > 0 {
 		return r, nil, no // before the first change, which is to reach masters
+	}
+	if err := c.consent(ctx, r); err != nil {
+		return r, nil, err
 	}
 	if r.mode != AddPool {
 		if ok, err := act(ctx, r); err != nil || !ok {
@@ -223,6 +227,7 @@ func (r *run) summary() *Summary {
 	}
 	s.Leftovers, s.Perhaps = r.staying(), told(r.perhaps)
 	if !r.removing {
+		s.Removed = r.goes
 		s.Version = string(r.want.settings.KubeVersion)
 		s.Address = r.ip
 		s.URL = "https://" + r.ip

@@ -23,6 +23,8 @@ type Summary struct {
 	Mode Mode `json:"mode"` // what was done
 	// Replica is the master that was added or removed.
 	Replica string `json:"replica"`
+	// Removed are the nodes that went because their pool was made smaller.
+	Removed []string `json:"-"`
 	// Repaired are the masters that were brought back, GivenUp those that were not.
 	Repaired []string `json:"repaired"`
 	GivenUp  []string `json:"givenUp"`

@@ -110,7 +110,12 @@ func (u *ui) confirm(s cluster.Settings) error {
 			cure.Hint("remove it without being asked", cure.Same().With("KUBERNETES_SKIP_CONFIRM", "true"))),
 			"or name the zone with KUBE_GCE_ZONE, if that has all that is left of it")
 	}
-	answer, err := u.ask(fmt.Sprintf("this removes cluster %s of project %s in every zone; type its name to go on", s.Prefix, s.Project))
+	return u.nameTyped(s, fmt.Sprintf("this removes cluster %s of project %s in every zone", s.Prefix, s.Project))
+}
+
+// nameTyped says what is to be removed and asks for the cluster's name.
+func (u *ui) nameTyped(s cluster.Settings, what string) error {
+	answer, err := u.ask(fmt.Sprintf("%s; type the cluster's name, %s, to go on", what, s.Prefix))
 	if err != nil {
 		return err
 	}
@@ -118,4 +123,16 @@ func (u *ui) confirm(s cluster.Settings) error {
 		return withHint(fmt.Errorf("not removed, nothing was changed: the name was not %s", s.Prefix), cure.Hint("remove it without being asked", cure.Same().With("KUBERNETES_SKIP_CONFIRM", "true")))
 	}
 	return nil
+}
+
+// smaller says which nodes go, and asks a person whether they may. In a script that
+// NUM_NODES was set is the answer.
+func (u *ui) smaller(s cluster.Settings) func(context.Context, cluster.Smaller) error {
+	return func(_ context.Context, x cluster.Smaller) error {
+		if bool(s.Yes) || !term.IsTerminal(int(u.in.Fd())) {
+			u.note("removing %s", x)
+			return nil
+		}
+		return u.nameTyped(s, "this removes "+plain(x.String()))
+	}
 }

@@ -48,6 +48,8 @@ func runPlan(c *cli.Context, u *ui, verb cluster.Verb, cl *cluster.Cluster) erro
 	steps := []jsonStep{}
 	var found cluster.Found
 	cl.OnLeftovers(func(_ context.Context, f cluster.Found) (bool, error) { found = f; return false, nil })
+	var smaller *cluster.Smaller
+	cl.OnSmaller(func(_ context.Context, x cluster.Smaller) error { smaller = &x; return nil })
 	changes, err := preview(c.Context, func(e plan.Event) {
 		switch {
 		case !e.Kind.Final():
@@ -61,9 +63,15 @@ func runPlan(c *cli.Context, u *ui, verb cluster.Verb, cl *cluster.Cluster) erro
 		return err
 	}
 	if u.json {
+		if smaller != nil {
+			u.note("would remove %s", smaller)
+		}
 		err = u.object("plan", planResult{changes, steps, append([]cluster.Leftover{}, found.Ours...), append([]cluster.Leftover{}, found.Perhaps...)})
 	} else {
 		u.leftBehind(found)
+		if smaller != nil {
+			u.printf("would remove %s\n", smaller)
+		}
 		u.printf("%s\n", planLine(changes))
 	}
 	if err == nil && changes > 0 && c.Bool("exit-code") {

@@ -23,6 +23,9 @@ func upCommand(u *ui) *cli.Command {
 			"whatever went wrong.\n\n" +
 			"With KUBE_USE_EXISTING_MASTER=true only the zone's pool of nodes is made or brought to\n" +
 			"NUM_NODES, in any zone of the cluster's region. Nodes that are too many are drained first.\n\n" +
+			"What is not set is as it is: defaults are for what is new. Nodes go only when NUM_NODES says so; on\n" +
+			"a terminal that is asked about first. A new pool is like the cluster's others and has NUM_NODES\n" +
+			"nodes, or the default's number.\n\n" +
 			"With KUBE_REPLICATE_EXISTING_MASTER=true one more master is made in the zone, like the one there\n" +
 			"is; a half-made one is finished first. From the second master on the API's address is on a\n" +
 			"balancer. What fails before the new master votes is taken back.\n\n" + exitHelp,
@@ -32,12 +35,17 @@ func upCommand(u *ui) *cli.Command {
 			which := fmt.Sprintf("cluster %s of project %s (provider %s)", s.Prefix, s.Project, s.Provider)
 			switch s.Mode(cluster.Up) {
 			case cluster.AddPool:
-				u.note("bringing the pool of zone %s to %d nodes: %s", s.Zone, s.NumNodes, which)
+				if s.IsGiven("NUM_NODES") {
+					u.note("bringing the pool of zone %s to %d nodes: %s", s.Zone, s.NumNodes, which)
+				} else {
+					u.note("bringing up the pool of zone %s: %s", s.Zone, which)
+				}
 			case cluster.AddReplica:
 				u.note("adding a master in zone %s: %s", s.Zone, which)
 			default:
 				u.note("bringing up cluster %s in zone %s of project %s (provider %s)", s.Prefix, s.Zone, s.Project, s.Provider)
 			}
+			cl.OnSmaller(u.smaller(s))
 			summary, err := cl.Up(c.Context, u.report())
 			if err != nil {
 				return err
@@ -47,6 +55,9 @@ func upCommand(u *ui) *cli.Command {
 				return u.object("up", u.resultOf(summary))
 			}
 			u.closing(summary)
+			if len(summary.Removed) > 0 {
+				u.note("removed from zone %s, since NUM_NODES says so: %s", s.Zone, strings.Join(summary.Removed, " "))
+			}
 			return nil
 		}),
 	}

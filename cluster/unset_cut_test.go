@@ -1,0 +1,78 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// TestCutAndUnset: a create with no setting at its default is killed at each of
+// its changing calls, and gone on with in a shell that sets none: it ends as if
+// it had not been disturbed. Only before its first change there is nothing to go
+// on with.
+func TestCutAndUnset(t *testing.T) {
+	made := valuesWithout("MULTIZONE", "KUBE_CREATE_NODES")
+	w, s, _ := matrixWorld(t)
+	o := w.operator()
+	s.watch(changing{}, trouble{}, nil)
+	w.mustUp(o.shell(t, made))
+	_, calls := s.rest()
+	want := w.picture(o.shell(t, nil))
+	cuts := 0
+	for k, c := range calls {
+		for i, x := range troubles[:2] { // killed before, killed after
+			if k+i == 0 || x.faults[c.way] == nil || testing.Short() && (k+i)%5 != 1 {
+				continue
+			}
+			cuts++
+			t.Run(fmt.Sprintf("call=%02d_%s/%s", k+1, c.name, x.name), func(t *testing.T) {
+				t.Parallel()
+				w, s, _ := matrixWorld(t)
+				o := w.operator()
+				ctx, stop := context.WithCancel(context.Background())
+				defer stop()
+				s.watch(c, x, stop)
+				_, err := o.shell(t, made).Up(ctx, w.events())
+				hit, _ := s.rest()
+				if last := k == len(calls)-1; !hit || (err == nil) != last { // which gives the lease back
+					t.Fatalf("the call was met: %t, and up ended with %v", hit, err)
+				}
+				w.mustUp(o.shell(t, nil))
+				if diff := cmp.Diff(want, w.picture(o.shell(t, nil))); diff != "" {
+					t.Errorf("it ends otherwise (-undisturbed +cut):\n%s", shorter(want, w.picture(o.shell(t, nil))))
+				}
+			})
+		}
+	}
+	t.Logf("%d changing calls, %d cuts", len(calls), cuts)
+}
+
+// TestWithout: what is not there is not made because nobody says so: a cluster of
+// one zone stays one, one without nodes gets none.
+func TestWithout(t *testing.T) {
+	w, _ := newModelWorld(t)
+	o := w.operator()
+	w.mustUp(o.shell(t, map[string]string{"MULTIZONE": "false", "KUBE_CREATE_NODES": "false"}))
+	nothingToDo(t, w, o.shell(t, nil))
+	_, err := o.shell(t, map[string]string{"KUBE_GCE_ZONE": zoneC, "KUBE_USE_EXISTING_MASTER": "true"}).PreviewUp(context.Background(), nil)
+	wantError(t, err, "was made with MULTIZONE=false")
+	pool := o.shell(t, map[string]string{"KUBE_USE_EXISTING_MASTER": "true", "NUM_NODES": "4"})
+	w.mustUp(pool)
+	nothingToDo(t, w, o.shell(t, nil))
+	if err := w.Client.InstanceGroupManagers(zoneB).Resize(context.Background(), "kubernetes-minion-group", 2); err != nil { // by hand
+		t.Fatal(err)
+	}
+	w.calm()
+	w.mustUp(o.shell(t, nil)) // Nodes of what went
+	nothingToDo(t, w, o.shell(t, nil))
+	nothingToDo(t, w, o.shell(t, map[string]string{"KUBE_CREATE_NODES": "false"})) // says what is made, not what goes
+	nothingToDo(t, w, o.shell(t, map[string]string{"MAX_INSTANCES_PER_MIG": "1"}))
+	w.mustDown(pool)
+	nothingToDo(t, w, o.shell(t, nil)) // it was removed
+	if s, err := o.shell(t, nil).Status(context.Background()); err != nil || len(s.Unfinished) > 0 {
+		t.Errorf("status: %+v, %v", s.Unfinished, err)
+	}
+	w.mustDown(o)
+}
