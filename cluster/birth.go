@@ -42,6 +42,10 @@ func (s *spec) record() string {
 // go only when that is said by hand.
 type growth struct{ from, to int }
 
+// holds tells whether a pool of the size can be what a run that was cut left: not
+// if somebody has given it another size since.
+func (g growth) holds(size int) bool { return g.from <= size && size <= g.to }
+
 // growthKey begins the label of a zone's growth.
 const growthKey = "hakube-nodes-"
 
@@ -108,7 +112,7 @@ func (r *run) grows() {
 	}
 	if n := int(r.want.settings.NumNodes); n > size {
 		from := size
-		if w, ok := r.have.held.growing[r.want.zone]; ok && w.from < size && size < w.to {
+		if w, ok := r.have.held.growing[r.want.zone]; ok && w.holds(size) {
 			from = w.from // it goes on with what another one began
 		}
 		r.lease.note(growthKey+r.want.zone, growth{from, n}.String())

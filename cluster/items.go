@@ -25,7 +25,7 @@ func (r *run) items() []plan.Item {
 		l.then(r.addresses()...) // the API's, so that it is the same whatever the masters are; with the lease and the settings on it
 	}
 	if whole {
-		l.then(r.networks()...) // everything is in it
+		l.then(r.networks()...)    // everything is in it
 		l.then(r.subnetworks()...) // addresses of machines, pods and Services
 		l.beside(r.firewalls()...) // need the network only
 		r.sweep(&l)                // what Services and volumes left: their machines are gone, their network is not

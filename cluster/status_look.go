@@ -31,6 +31,7 @@ type sight struct {
 	kubectl string // why kubectl does not open the API with this operator's kubeconfig, once that was tried
 
 	wantsNodes bool            // the settings want a pool
+	numNodes   int             // how many nodes a new one would have
 	nodes      nodeList        // of the whole cluster
 	zonePools  map[string]pool // machines of the pools, by zone
 	listed     bool            // they could be listed
@@ -78,7 +79,7 @@ func (c *Cluster) sight(ctx context.Context) (*sight, error) {
 func (r *run) sight(ctx context.Context) (*sight, error) {
 	s := &sight{
 		names: r.want.names, project: r.want.project, asked: true,
-		zone: string(r.want.settings.Zone), wantsNodes: bool(r.want.settings.CreateNodes),
+		zone: string(r.want.settings.Zone), wantsNodes: bool(r.want.settings.CreateNodes), numNodes: int(r.want.settings.NumNodes),
 	}
 	if err := r.find(ctx, s); err != nil {
 		return nil, err

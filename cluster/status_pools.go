@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -85,8 +86,12 @@ func (s *sight) unfinishedPools() (list []Unfinished) {
 	if !s.listed {
 		return nil
 	}
+	list = s.growing()
 	for _, zone := range s.zonesWithPools() {
 		p, size := s.in(zone), s.size(zone)
+		if w, ok := s.held.growing[zone]; ok && w.holds(size) {
+			continue
+		}
 		if s.size(zone) == 0 && len(p.machines) == 0 && !s.hasGroup(zone) {
 			list = append(list, Unfinished{
 				Step:    "machines of a pool in " + zone + " that have no group",
@@ -122,6 +127,16 @@ func (s *sight) unfinishedPools() (list []Unfinished) {
 	return list
 }
 
+// growing are the pools that a run was making larger and did not see to the end.
+func (s *sight) growing() (list []Unfinished) {
+	for _, zone := range slices.Sorted(maps.Keys(s.held.growing)) {
+		if w := s.held.growing[zone]; w.holds(s.size(zone)) {
+			list = append(list, Unfinished{Step: fmt.Sprintf("pool of %s: a run that brings it to %d nodes did not end", zone, w.to), Command: cure.FinishPool(zone, w.to).String(), waits: true})
+		}
+	}
+	return list
+}
+
 // withoutPool is a cluster that the settings want nodes for, and that has none in
 // any zone: its making was cut between the master and them, or its removal behind
 // them, or all pools were removed.
@@ -129,7 +144,7 @@ func (s *sight) withoutPool() []Unfinished {
 	if !s.wantsNodes || len(s.zonesWithPools()) > 0 {
 		return nil
 	}
-	return []Unfinished{{Step: "no zone has a pool of nodes", Command: s.create(), Or: downAll, waits: true}}
+	return []Unfinished{{Step: "no zone has a pool of nodes", Command: cure.FinishPool(s.home(), s.numNodes).String(), Or: downAll, waits: true}}
 }
 
 func (s *sight) hasGroup(zone string) bool {

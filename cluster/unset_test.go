@@ -176,7 +176,9 @@ func sameMasters(t *testing.T, w *world, name string) {
 		"type":        func() (string, string) { return gce.Base(was.GetMachineType()), gce.Base(is.GetMachineType()) },
 		"preemptible": func() (string, string) { return was.GetScheduling().String(), is.GetScheduling().String() },
 		"subnetwork":  func() (string, string) { return instanceOf(was).subnetwork, instanceOf(is).subnetwork },
-		"version":     func() (string, string) { return item(was.GetMetadata(), scripts.KeyKubeVersion), item(is.GetMetadata(), scripts.KeyKubeVersion) },
+		"version": func() (string, string) {
+			return item(was.GetMetadata(), scripts.KeyKubeVersion), item(is.GetMetadata(), scripts.KeyKubeVersion)
+		},
 	} {
 		if a, b := f(); a != b {
 			t.Errorf("%s of the first-born is %q, of %s %q", what, a, name, b)
