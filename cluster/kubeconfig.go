@@ -105,10 +105,12 @@ func (k kubeconfig) Do(ctx context.Context) error {
 	})
 }
 
-// put writes the entry, and makes it the current one unless it is not to be.
+// put writes the entry, and makes it the current one unless it is not to be: one that
+// was there is as current as it was, unless that is said.
 func (r *run) put(c *clientcmdapi.Config, e entry) {
+	s, was := r.want.settings, c.Contexts[r.want.context] != nil
 	e.put(c, r.want.context, r.entryOwner().mark)
-	if !r.want.settings.KeepContext {
+	if !bool(s.KeepContext) && (!was || s.IsGiven("SECONDARY_KUBECONFIG")) {
 		c.CurrentContext = r.want.context
 	}
 }

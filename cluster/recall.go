@@ -56,6 +56,7 @@ func (r *run) asItIs(v *inventory) {
 		}
 	}
 	r.takePool(v)
+	r.takeContext()
 	for variable, c := range classes {
 		if c.recorded {
 			r.take(variable, v.held.begun[variable])
@@ -152,6 +153,25 @@ func (r *run) takePool(v *inventory) {
 		r.take("KUBE_CREATE_NODES", "true")
 	case r.mode == Create && lives:
 		r.take("KUBE_CREATE_NODES", "false")
+	}
+}
+
+// takeContext reads what this operator's kubeconfig calls the cluster, by the mark of
+// its entry, when that has another name than it would be given now.
+func (r *run) takeContext() {
+	config, err := r.want.kubeconfig.load()
+	if err != nil || hasEntry(config, r.want.context) {
+		return // the step for it tells
+	}
+	var names []string
+	for name, c := range config.Clusters {
+		m, ok := markOf(c.Extensions, c.CertificateAuthorityData)
+		if x := config.Contexts[name]; ok && m == r.entryOwner().mark && x != nil && x.Cluster == name {
+			names = append(names, name)
+		}
+	}
+	if len(names) == 1 {
+		r.take("OVERRIDE_CONTEXT", names[0])
 	}
 }
 
