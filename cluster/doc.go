@@ -9,6 +9,9 @@
 //   - settings.go, values.go: the variables, which are kube-up's; config.go
 //     loads them and problems.go judges them, all at once and offline; strangers.go
 //     says which other variables are slips, and kubeup_table.go what becomes of kube-up's.
+//   - unset.go: what each variable means that nobody set; recall.go reads it back from
+//     what is there, birth.go writes down what a cluster is begun with, empty.go judges
+//     what is set and empty, smaller.go tells of nodes that go.
 //   - names.go: every name that is ever given, and the mark that says whose
 //     an object is. spec.go: the settings with every gap filled.
 //   - items.go: THE list, on one screen: what is made, in which order and why.
