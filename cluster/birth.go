@@ -43,8 +43,8 @@ func (s *spec) record() string {
 type growth struct{ from, to int }
 
 // holds tells whether a pool of the size can be what a run that was cut left: not
-// if somebody has given it another size since.
-func (g growth) holds(size int) bool { return g.from <= size && size <= g.to }
+// when it has got there, nor if somebody has given it another size since.
+func (g growth) holds(size int) bool { return g.from <= size && size < g.to }
 
 // growthKey begins the label of a zone's growth.
 const growthKey = "hakube-nodes-"

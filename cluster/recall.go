@@ -137,7 +137,7 @@ func (r *run) takePool(v *inventory) {
 		}
 	}
 	if w, ok := v.held.growing[r.want.zone]; ok && w.holds(size) {
-		if size < w.to && r.mode.pool() && !r.want.settings.IsGiven("NUM_NODES") {
+		if r.mode.pool() && !r.want.settings.IsGiven("NUM_NODES") {
 			r.warn(fmt.Sprintf("NUM_NODES is not set: the pool of %s goes on to %d nodes, which a run that was cut was making of it", r.want.zone, w.to))
 		}
 		r.take("NUM_NODES", strconv.Itoa(w.to))

@@ -288,7 +288,28 @@ func (w *world) objects() map[string]map[string]any {
 		}
 		all[o.Path] = o.Doc
 	}
+	forgetGrowths(all)
 	return all
+}
+
+// forgetGrowths leaves out what is written down of growths that are done: a run that could not
+// give the lease back could not take it away either.
+func forgetGrowths(all map[string]map[string]any) {
+	for _, doc := range all {
+		labels, _ := doc["labels"].(map[string]any)
+		for k, v := range labels {
+			zone, is := strings.CutPrefix(k, growthKey)
+			size := 0.0
+			for path, group := range all {
+				if n, ok := group["targetSize"].(float64); ok && strings.Contains(path, "/zones/"+zone+"/instanceGroupManagers/") {
+					size += n
+				}
+			}
+			if is && strings.HasSuffix(v.(string), fmt.Sprintf("-%d", int(size))) {
+				delete(labels, k)
+			}
+		}
+	}
 }
 
 // dialMachine reaches external addresses of the world.
