@@ -60,7 +60,8 @@ func TestRealUsed(t *testing.T) {
 		}},
 		{"down", func(t *testing.T) {
 			g.machines(t)
-			g.ok(t, "down", "--zone=", "--yes")
+			g.walk.env = withoutZone(g.walk.env)
+			g.ok(t, "down", "--yes")
 			g.nothingLeft(t)
 		}},
 	} {
