@@ -8,8 +8,8 @@ import (
 	"cloud.google.com/go/compute/apiv1/computepb"
 
 	"hakube/cluster/plan"
-	"hakube/cure"
 	"hakube/gce"
+	"hakube/scripts/cure"
 )
 
 // addresses is the reserved address of the API.

@@ -12,8 +12,8 @@ import (
 	"time"
 
 	"hakube/cluster/plan"
-	"hakube/cure"
 	"hakube/scripts"
+	"hakube/scripts/cure"
 )
 
 // api is the wait for the API server at the cluster's address.

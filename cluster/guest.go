@@ -6,8 +6,8 @@ import (
 	"strings"
 
 	"hakube/cluster/plan"
-	"hakube/cure"
 	"hakube/scripts"
+	"hakube/scripts/cure"
 )
 
 // A GuestError is a machine whose startup-script gave up.

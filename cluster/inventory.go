@@ -7,7 +7,7 @@ import (
 	"slices"
 	"strings"
 
-	"hakube/cure"
+	"hakube/scripts/cure"
 )
 
 // A kind is a collection of Compute Engine, by the word people read.

@@ -9,7 +9,7 @@ import (
 	"cloud.google.com/go/compute/apiv1/computepb"
 	"github.com/google/go-cmp/cmp"
 
-	"hakube/cure"
+	"hakube/scripts/cure"
 )
 
 // grown is a cluster of three zones, as the walkthrough leaves it.

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"time"
 
-	"hakube/cure"
+	"hakube/scripts/cure"
 )
 
 // join judges whether a pool or a master may be added in the zone: there is a

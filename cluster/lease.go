@@ -10,8 +10,8 @@ import (
 
 	"cloud.google.com/go/compute/apiv1/computepb"
 
-	"hakube/cure"
 	"hakube/gce"
+	"hakube/scripts/cure"
 )
 
 // A lease keeps runs that change one cluster apart. It is a record in the labels

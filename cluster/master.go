@@ -10,9 +10,9 @@ import (
 	"cloud.google.com/go/compute/apiv1/computepb"
 
 	"hakube/cluster/plan"
-	"hakube/cure"
 	"hakube/gce"
 	"hakube/scripts"
+	"hakube/scripts/cure"
 )
 
 // masterScopes are what a master's service account may do (kube-up §2.1).

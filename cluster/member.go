@@ -7,8 +7,8 @@ import (
 	"time"
 
 	"hakube/cluster/plan"
-	"hakube/cure"
 	"hakube/replicate"
+	"hakube/scripts/cure"
 )
 
 // A master's membership in a ring is three facts on the way in: it is a learner,

@@ -6,6 +6,9 @@ func nearest(s string, names []string) string {
 	limit := min(2, len(s)/4)
 	best := ""
 	for _, n := range names {
+		if len(s)-len(n) > limit || len(n)-len(s) > limit {
+			continue // as far apart at least; and a stranger's name may be a megabyte long
+		}
 		if d := Distance(s, n); d <= limit {
 			limit, best = d-1, n
 		}

@@ -7,8 +7,8 @@ import (
 	"cloud.google.com/go/compute/apiv1/computepb" // Compute Engine's own messages
 
 	"hakube/cluster/plan"
-	"hakube/cure"
 	"hakube/gce"
+	"hakube/scripts/cure"
 )
 
 // networks is the VPC network. One that is there already is used, whoever made

@@ -9,10 +9,10 @@ import (
 	"cloud.google.com/go/compute/apiv1/computepb"
 
 	"hakube/cluster/plan"
-	"hakube/cure"
 	"hakube/gce"
 	"hakube/replicate"
 	"hakube/scripts"
+	"hakube/scripts/cure"
 )
 
 // replicable judges whether a master may be added in the zone, and picks which

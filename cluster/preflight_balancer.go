@@ -7,8 +7,8 @@ import (
 
 	"cloud.google.com/go/compute/apiv1/computepb"
 
-	"hakube/cure"
 	"hakube/gce"
+	"hakube/scripts/cure"
 )
 
 // balancedElsewhere are masters in a group that somebody else's balancer sends

@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strings"
 
-	"hakube/cure"
+	"hakube/scripts/cure"
 )
 
 // What stands in the way of masters that are there, or of making them around

@@ -7,7 +7,7 @@ import (
 	"slices"
 	"strings"
 
-	"hakube/cure"
+	"hakube/scripts/cure"
 )
 
 // needed are the permissions that making an object takes, as Compute Engine's

@@ -7,7 +7,7 @@ import (
 
 	"cloud.google.com/go/compute/apiv1/computepb"
 
-	"hakube/cure"
+	"hakube/scripts/cure"
 )
 
 // projectProblems are properties of the project under which machines come up that

@@ -6,8 +6,8 @@ import (
 	"net/netip"
 	"slices"
 
-	"hakube/cure"
 	"hakube/gce"
+	"hakube/scripts/cure"
 )
 
 // largest is the length of the largest range a subnetwork may have.

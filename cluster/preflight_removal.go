@@ -7,7 +7,7 @@ import (
 	"slices"
 
 	"hakube/cluster/plan"
-	"hakube/cure"
+	"hakube/scripts/cure"
 )
 
 // foreseeRemoval refuses, before the first change, what Compute Engine would

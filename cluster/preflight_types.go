@@ -9,8 +9,8 @@ import (
 
 	"cloud.google.com/go/compute/apiv1/computepb"
 
-	"hakube/cure"
 	"hakube/gce"
+	"hakube/scripts/cure"
 )
 
 // namedTypes are the looks at the machine types and disk types that the settings

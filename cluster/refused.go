@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"strings"
 
-	"hakube/cure"
+	"hakube/scripts/cure"
 )
 
 // Refused is hakube's own no: what it found is not what it may act on.

@@ -6,10 +6,10 @@ import (
 	"slices"
 	"strings"
 
-	"hakube/cure"
 	"hakube/gce"
 	"hakube/replicate"
 	"hakube/scripts"
+	"hakube/scripts/cure"
 )
 
 func (s *sight) noSuchMaster(name string) error {

@@ -9,9 +9,9 @@ import (
 	"time"
 
 	"hakube/cluster/plan"
-	"hakube/cure"
 	"hakube/gce"
 	"hakube/replicate"
+	"hakube/scripts/cure"
 )
 
 // withDisk is the fact that no machine runs without its data disk: there is none

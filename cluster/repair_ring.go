@@ -7,9 +7,9 @@ import (
 	"time"
 
 	"hakube/cluster/plan"
-	"hakube/cure"
 	"hakube/replicate"
 	"hakube/scripts"
+	"hakube/scripts/cure"
 )
 
 // quorumLives is the wait for both rings to agree again, once all machines that

@@ -10,9 +10,9 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"hakube/cluster/plan"
-	"hakube/cure"
 	"hakube/gce"
 	"hakube/replicate"
+	"hakube/scripts/cure"
 )
 
 // A Loss is what going on with one master may cost.

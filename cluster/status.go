@@ -4,7 +4,7 @@ import (
 	"context"
 	"fmt"
 
-	"hakube/cure"
+	"hakube/scripts/cure"
 )
 
 // A Status is a cluster at one moment, as far as it could be seen. Fields that

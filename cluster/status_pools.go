@@ -8,7 +8,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
-	"hakube/cure"
+	"hakube/scripts/cure"
 )
 
 // zonesWithPools are the zones with groups or with machines that are nodes.

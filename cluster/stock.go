@@ -6,8 +6,8 @@ import (
 	"slices"
 
 	"hakube/cluster/plan"
-	"hakube/cure"
 	"hakube/gce"
+	"hakube/scripts/cure"
 )
 
 // OutOfStock is a zone that has no machines, or disks, of the kind just now.

@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"strings"
 
-	"hakube/cure"
 	"hakube/replicate"
+	"hakube/scripts/cure"
 )
 
 // A Summary is what a run ends with, for its closing lines.

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"strings"
 
-	"hakube/cure"
+	"hakube/scripts/cure"
 )
 
 // Remains is how a down ends that took away all it may, and left behind what

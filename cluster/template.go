@@ -9,9 +9,9 @@ import (
 	"cloud.google.com/go/compute/apiv1/computepb"
 
 	"hakube/cluster/plan"
-	"hakube/cure"
 	"hakube/gce"
 	"hakube/scripts"
+	"hakube/scripts/cure"
 )
 
 // templates is what nodes are made from. A template cannot be changed, and one

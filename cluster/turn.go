@@ -6,8 +6,8 @@ import (
 	"time"
 
 	"hakube/cluster/plan"
-	"hakube/cure"
 	"hakube/gce"
+	"hakube/scripts/cure"
 )
 
 // alone runs f under the lease of the cluster. When another run has it, or came

@@ -6,9 +6,9 @@ import (
 	"slices"
 	"strings"
 
-	"hakube/cure"
 	"hakube/replicate"
 	"hakube/scripts"
+	"hakube/scripts/cure"
 )
 
 // Unfinished is work that some command began and did not end, and the command

@@ -15,8 +15,8 @@ import (
 	corev1client "k8s.io/client-go/kubernetes/typed/core/v1"
 
 	"hakube/cluster/plan"
-	"hakube/cure"
 	"hakube/replicate"
+	"hakube/scripts/cure"
 )
 
 // validate gathers evidence that the cluster works: its masters and the nodes

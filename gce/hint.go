@@ -5,7 +5,7 @@ import (
 	"regexp"
 	"strings"
 
-	"hakube/cure"
+	"hakube/scripts/cure"
 )
 
 // quotaMetric is in all of Google's sentences about quotas.

@@ -9,7 +9,7 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
-	"hakube/cure"
+	"hakube/scripts/cure"
 )
 
 // Why a machine could not be talked to; [ConnectError] and [RunError] wrap one

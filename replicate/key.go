@@ -17,7 +17,7 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
-	"hakube/cure"
+	"hakube/scripts/cure"
 )
 
 // A KeyError is the operator's key that cannot be used.

@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strings"
 
-	"hakube/cure"
+	"hakube/scripts/cure"
 )
 
 // A Voter is a voting member of a ring.

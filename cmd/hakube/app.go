@@ -7,7 +7,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"hakube/cluster"
-	"hakube/cure"
+	"hakube/scripts/cure"
 )
 
 // newApp is the command line. Errors are returned, never printed or turned

@@ -10,7 +10,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"hakube/cluster"
-	"hakube/cure"
+	"hakube/scripts/cure"
 )
 
 // called is how hakube was called. A command it names is run later, from another

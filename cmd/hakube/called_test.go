@@ -4,7 +4,7 @@ import (
 	"testing"
 
 	"hakube/cluster"
-	"hakube/cure"
+	"hakube/scripts/cure"
 )
 
 // TestCalled: a named command has what was set by flag or variable, and nothing of

@@ -10,10 +10,10 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"hakube/cluster"
-	"hakube/cure"
 	"hakube/gce"
 	"hakube/gce/emulator"
 	"hakube/gce/local"
+	"hakube/scripts/cure"
 )
 
 // completionCommand prints a script for the shell. What can come next is written

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"strings"
 
-	"hakube/cure"
+	"hakube/scripts/cure"
 )
 
 // Three functions that bash and zsh have in common: what may follow a command,

@@ -9,8 +9,8 @@ import (
 	"golang.org/x/term"
 
 	"hakube/cluster"
-	"hakube/cure"
 	"hakube/gce/local"
+	"hakube/scripts/cure"
 )
 
 func downCommand(u *ui) *cli.Command {

@@ -11,8 +11,8 @@ import (
 	"syscall"
 	"time"
 
-	"hakube/cure"
 	"hakube/gce/local"
+	"hakube/scripts/cure"
 )
 
 // A doing is what a command does to a cluster, and so what it may do about an

@@ -8,7 +8,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"hakube/cluster"
-	"hakube/cure"
+	"hakube/scripts/cure"
 )
 
 // The library's own templates know neither groups nor the width of a terminal.

@@ -17,10 +17,10 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"hakube/cluster"
-	"hakube/cure"
 	"hakube/gce/local"
 	"hakube/gce/local/mirror"
 	"hakube/gce/local/model"
+	"hakube/scripts/cure"
 )
 
 // localCommand is about the embedded GCE itself.

@@ -9,8 +9,8 @@ import (
 	"strings"
 	"testing"
 
-	"hakube/cure"
 	"hakube/gce/local"
+	"hakube/scripts/cure"
 )
 
 // TestModes makes a cluster with umask 000: what hakube leaves on this machine

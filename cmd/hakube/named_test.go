@@ -3,7 +3,7 @@ package main
 import (
 	"slices"
 
-	"hakube/cure"
+	"hakube/scripts/cure"
 )
 
 // isNamed tells whether a line that was shown is the command that is meant: the

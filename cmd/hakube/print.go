@@ -11,7 +11,7 @@ import (
 
 	"hakube/cluster"
 	"hakube/cluster/plan"
-	"hakube/cure"
+	"hakube/scripts/cure"
 )
 
 // The rules of hakube's voice, kept by the functions below:

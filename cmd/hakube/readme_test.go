@@ -31,20 +31,18 @@ const (
 	blockMasters = `gcloud compute instances list --filter="tags.items=kubernetes-master"`
 )
 
-// readmeBlocks are the lines of each code block of the section that begin with
-// first, and how many blocks the section has in all.
-func readmeBlocks(t *testing.T, first string) (found [][]string, all int) {
+// sectionBlocks are the lines of each code block of one of the README's sections.
+func sectionBlocks(t *testing.T, name string) (blocks [][]string) {
 	t.Helper()
 	text, err := os.ReadFile(readme)
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, rest, ok := strings.Cut(string(text), "\n## "+ownSection+"\n")
+	_, rest, ok := strings.Cut(string(text), "\n## "+name+"\n")
 	if !ok {
-		t.Fatalf("README.md has no section %q", ownSection)
+		t.Fatalf("README.md has no section %q", name)
 	}
 	section, _, _ := strings.Cut(rest, "\n## ")
-	var blocks [][]string
 	inside := false
 	for line := range strings.Lines(section) {
 		code, is := strings.CutPrefix(strings.TrimRight(line, "\n"), "    ")
@@ -55,6 +53,14 @@ func readmeBlocks(t *testing.T, first string) (found [][]string, all int) {
 			blocks[len(blocks)-1] = append(blocks[len(blocks)-1], code)
 		}
 	}
+	return blocks
+}
+
+// readmeBlocks are the blocks of the section about the embedded GCE that begin
+// with first, and how many blocks the section has in all.
+func readmeBlocks(t *testing.T, first string) (found [][]string, all int) {
+	t.Helper()
+	blocks := sectionBlocks(t, ownSection)
 	for _, b := range blocks {
 		if b[0] == first {
 			found = append(found, b)
@@ -187,19 +193,34 @@ func TestReadmeOwn(t *testing.T) {
 	}
 	lines := 0
 	for _, b := range blocks {
-		home := t.TempDir()
-		env := shellEnv(t, home)
-		dir := filepath.Join(home, ".local", "state", "hakube", "local")
-		t.Cleanup(func() { // also when a line failed
-			if _, err := local.Stop(context.Background(), dir); err != nil {
-				t.Errorf("stopping the embedded GCE: %v", err)
-			}
-		})
-		runLines(t, env, b)
-		if _, err := os.Stat(dir); err == nil {
-			t.Errorf("the block's last line leaves %s", dir)
-		}
+		runBlock(t, b)
 		lines += len(b)
 	}
 	report(t, "%d lines of README.md's section %q run on model machines", lines, ownSection)
+}
+
+// TestReadmeTry runs what a newcomer types first, down to the end.
+func TestReadmeTry(t *testing.T) {
+	blocks := sectionBlocks(t, "Try it")
+	if len(blocks) != 2 || blocks[0][0] != blockModel || !slices.Equal(blocks[1], []string{"make demo"}) {
+		t.Fatalf("the section's blocks are %q", blocks)
+	}
+	runBlock(t, blocks[0])
+}
+
+// runBlock runs a block that starts the embedded GCE and resets it, in a home of its own.
+func runBlock(t *testing.T, lines []string) {
+	t.Helper()
+	home := t.TempDir()
+	env := shellEnv(t, home)
+	dir := filepath.Join(home, ".local", "state", "hakube", "local")
+	t.Cleanup(func() { // also when a line failed
+		if _, err := local.Stop(context.Background(), dir); err != nil {
+			t.Errorf("stopping the embedded GCE: %v", err)
+		}
+	})
+	runLines(t, env, lines)
+	if _, err := os.Stat(dir); err == nil {
+		t.Errorf("the block's last line leaves %s", dir)
+	}
 }

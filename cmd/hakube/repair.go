@@ -9,7 +9,7 @@ import (
 	"golang.org/x/term"
 
 	"hakube/cluster"
-	"hakube/cure"
+	"hakube/scripts/cure"
 )
 
 func repairCommand(u *ui) *cli.Command {

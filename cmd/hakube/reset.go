@@ -14,8 +14,8 @@ import (
 	"golang.org/x/term"
 
 	"hakube/cluster"
-	"hakube/cure"
 	"hakube/gce/local"
+	"hakube/scripts/cure"
 )
 
 func resetCommand(u *ui) *cli.Command {

@@ -115,8 +115,13 @@ func (u *ui) leaving() {
 	}
 }
 
+// errNobody is the end of the input where an answer should be. All questions come
+// before the first change.
+var errNobody = errors.New("nobody answered: nothing was changed")
+
 // ask returns the answer to a question, without the blanks around it. Nobody
-// there to answer has not said yes, and ^C is an answer too.
+// there to answer is neither a yes nor a no to the last of several questions, so
+// that it ends the command; and ^C is an answer too.
 func (u *ui) ask(question string) (string, error) {
 	u.live.clear(u.err)
 	fmt.Fprintf(u.err, "hakube: %s: ", question)
@@ -137,10 +142,14 @@ func (u *ui) ask(question string) (string, error) {
 		if a.err != nil {
 			fmt.Fprintln(u.err)
 		}
-		if a.err != nil && !errors.Is(a.err, io.EOF) {
+		answer := strings.TrimSpace(a.line)
+		switch {
+		case errors.Is(a.err, io.EOF) && answer == "":
+			return "", errNobody
+		case a.err != nil && !errors.Is(a.err, io.EOF):
 			return "", fmt.Errorf("reading the answer: %w", a.err)
 		}
-		return strings.TrimSpace(a.line), nil
+		return answer, nil
 	}
 }
 

@@ -145,9 +145,9 @@ func TestTerminal(t *testing.T) {
 
 	s.latency(t, "none")
 	s.ok(t, "up")
-	for typed, want := range map[string]string{ctrlC: `interrupted, nothing was changed`, ctrlD: `not removed, nothing was changed: the name was not kubernetes`, "no\n": `nothing was changed`} {
+	for typed, want := range map[string]string{ctrlC: `interrupted, nothing was changed`, ctrlD: `nobody answered: nothing was changed`, "no\n": `nothing was changed`} {
 		x = s.onTerminal(t, "exec env -u KUBE_GCE_ZONE "+s.exe+" down")
-		x.until(`type its name to go on: `)
+		x.until(`type the cluster.s name, kubernetes, to go on: `)
 		x.types(typed)
 		code := x.code()
 		if want := map[bool]int{true: exitInterrupted, false: exitFailed}[typed == ctrlC]; code != want {
@@ -157,7 +157,7 @@ func TestTerminal(t *testing.T) {
 	}
 	s.ok(t, "validate")
 	x = s.onTerminal(t, "exec env -u KUBE_GCE_ZONE "+s.exe+" down")
-	x.until(`type its name to go on: `)
+	x.until(`type the cluster.s name, kubernetes, to go on: `)
 	x.types("kubernetes\n")
 	if code := x.code(); code != 0 {
 		t.Errorf("the right name exits with %d:\n%s", code, x.text())

@@ -15,7 +15,7 @@ import (
 	"golang.org/x/term"
 
 	"hakube/cluster"
-	"hakube/cure"
+	"hakube/scripts/cure"
 )
 
 func statusCommand(u *ui) *cli.Command {

@@ -10,7 +10,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"hakube/cluster"
-	"hakube/cure"
+	"hakube/scripts/cure"
 )
 
 // otherWords are what commands are called elsewhere.

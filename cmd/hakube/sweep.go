@@ -8,7 +8,7 @@ import (
 	"golang.org/x/term"
 
 	"hakube/cluster"
-	"hakube/cure"
+	"hakube/scripts/cure"
 )
 
 // leftovers says what the cluster leaves behind and, when a person is there who

@@ -11,7 +11,7 @@ import (
 	"slices"
 	"strings"
 
-	"hakube/cure"
+	"hakube/scripts/cure"
 )
 
 // known are the names of all that the embedded GCE, its machines and the gcloud

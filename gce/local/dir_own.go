@@ -9,7 +9,7 @@ import (
 	"syscall"
 	"unicode"
 
-	"hakube/cure"
+	"hakube/scripts/cure"
 )
 
 // A dirError is a directory that other users of this machine have a hand in.

@@ -9,9 +9,9 @@ import (
 	"strings"
 	"time"
 
-	"hakube/cure"
 	"hakube/gce/emulator"
 	"hakube/gce/local/console"
+	"hakube/scripts/cure"
 )
 
 // A gate is in front of all that the daemon serves, so that no door can be

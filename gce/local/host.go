@@ -9,8 +9,8 @@ import (
 
 	"github.com/gofrs/flock"
 
-	"hakube/cure"
 	"hakube/gce/local/vpc"
+	"hakube/scripts/cure"
 )
 
 // hostLockFile is held by the one daemon with real machines on this host: their

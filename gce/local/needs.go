@@ -9,9 +9,9 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"hakube/cure"
 	"hakube/gce/local/image"
 	"hakube/gce/local/mirror"
+	"hakube/scripts/cure"
 )
 
 // buildRoom is what the image and all that machines fetch take on disk, with

@@ -15,13 +15,13 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"hakube/cure"
 	"hakube/gce/emulator"
 	"hakube/gce/local/dns"
 	"hakube/gce/local/image"
 	"hakube/gce/local/machine"
 	"hakube/gce/local/mirror"
 	"hakube/gce/local/vpc"
+	"hakube/scripts/cure"
 )
 
 // real is the backend of real machines: machines, their network, and the

@@ -3,9 +3,9 @@ package local
 import (
 	"fmt"
 
-	"hakube/cure"
 	"hakube/gce/local/image"
 	"hakube/gce/local/mirror"
+	"hakube/scripts/cure"
 )
 
 // Takes says what the first start with real machines takes; nothing when that

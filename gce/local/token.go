@@ -11,7 +11,7 @@ import (
 	"regexp"
 	"strings"
 
-	"hakube/cure"
+	"hakube/scripts/cure"
 )
 
 // Loopback is no identity: every user of this machine, and every container with

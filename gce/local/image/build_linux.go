@@ -15,7 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"hakube/cure"
+	"hakube/scripts/cure"
 )
 
 // thisHost looks at the running kernel.

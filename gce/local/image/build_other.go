@@ -6,7 +6,7 @@ import (
 	"context"
 	"errors"
 
-	"hakube/cure"
+	"hakube/scripts/cure"
 )
 
 func thisHost() host { return host{} }

@@ -16,8 +16,8 @@ import (
 	runc "github.com/containerd/go-runc"
 	"golang.org/x/sys/unix"
 
-	"hakube/cure"
 	"hakube/gce/emulator"
+	"hakube/scripts/cure"
 )
 
 // machineID is the name of a machine on this host: short, unique for ever.

@@ -12,9 +12,9 @@ import (
 
 	runc "github.com/containerd/go-runc" // the OCI runtime, as containerd itself calls it
 
-	"hakube/cure"
 	"hakube/gce/emulator"
 	"hakube/gce/local/fence"
+	"hakube/scripts/cure"
 )
 
 // A Host runs machines. Its methods are those of emulator.Backend but for the

@@ -6,8 +6,8 @@ import (
 	"context"
 	"errors"
 
-	"hakube/cure"
 	"hakube/gce/emulator"
+	"hakube/scripts/cure"
 )
 
 // errNotLinux is what every method answers here.
