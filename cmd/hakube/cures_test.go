@@ -23,7 +23,7 @@ import (
 func cureKinds(t *testing.T) (kinds []string) {
 	t.Helper()
 	for _, file := range []string{"hakube.go", "gcloud.go"} {
-		f, err := parser.ParseFile(token.NewFileSet(), filepath.Join("../../cure", file), nil, 0)
+		f, err := parser.ParseFile(token.NewFileSet(), filepath.Join("../../scripts/cure", file), nil, 0)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -192,7 +192,7 @@ func (s *shell) cured(t *testing.T, line, kind string) (string, int) {
 		return s.typed(t, t.TempDir(), "sh", "-c", line)
 	}
 	x := s.onTerminal(t, line)
-	x.until(`type its name to go on: `)
+	x.until(`to go on: `)
 	x.types("kubernetes\n")
 	code := x.code()
 	return x.text(), code
