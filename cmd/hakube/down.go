@@ -107,8 +107,8 @@ func (u *ui) confirm(s cluster.Settings) error {
 	if !term.IsTerminal(int(u.in.Fd())) {
 		return withHint(withHint(
 			usageError{fmt.Errorf("not removed: without KUBE_GCE_ZONE this is cluster %s of project %s in every zone, and there is no terminal to ask", s.Prefix, s.Project)},
-			cure.Hint("remove it without being asked", cure.Same().With("KUBERNETES_SKIP_CONFIRM", "true"))),
-			"or name the zone with KUBE_GCE_ZONE, if that has all that is left of it")
+			"or name the zone with KUBE_GCE_ZONE, if that has all that is left of it"),
+			cure.Hint("remove it without being asked", cure.Same().With("KUBERNETES_SKIP_CONFIRM", "true")))
 	}
 	return u.nameTyped(s, fmt.Sprintf("this removes cluster %s of project %s in every zone", s.Prefix, s.Project))
 }
