@@ -9,6 +9,7 @@ import (
 
 	"hakube/cluster/plan"
 	"hakube/gce"
+	"hakube/scripts"
 )
 
 // nodes is the wait until each machine of the zone's pool is a Ready Node, by
@@ -78,6 +79,9 @@ func (n nodes) Do(ctx context.Context) error {
 			if err := no.after(hopelessAfter*n.deps.LetGo, short, p.stuck); err != nil {
 				return false, "", plan.Permanent(fmt.Errorf("%d of %d Ready, and the group goes on trying: %w", int(set.NumNodes)-short, set.NumNodes, err))
 			}
+			if err := n.rejoin(ctx, p); err != nil {
+				return false, "", err
+			}
 			why, err := n.why(ctx, p, guests)
 			return false, fmt.Sprintf("%d of %d Ready%s", int(set.NumNodes)-short, set.NumNodes, why), err
 		},
@@ -140,6 +144,8 @@ func (n nodes) why(ctx context.Context, p pool, guests map[string]*guest) (strin
 			phase = "is being made"
 		case err != nil:
 			return "", err
+		case phase == scripts.PhaseRunning:
+			phase = n.rejoins.word(m, n.unregistered())
 		}
 		words = append(words, name+": "+or(phase, "boots"))
 	}

@@ -262,15 +262,21 @@ func (n nodeReady) Observe(ctx context.Context) (plan.State, error) {
 			return exists("")
 		}
 	}
-	return plan.State{Is: plan.Absent, Why: "it is no node yet"}, nil
+	return plan.State{Is: plan.Absent, Why: noNodeYet}, nil
 }
+
+const noNodeYet = "it is no node yet"
 
 func (n nodeReady) Do(ctx context.Context) error {
 	return plan.Until(ctx, plan.Condition{
 		For: n.String(), Every: n.poll, Limit: validateLimit,
 		Check: func(ctx context.Context) (bool, string, error) {
 			s, err := n.Observe(ctx)
-			return s.Is == plan.Present, s.Why, err
+			if err == nil && s.Why == noNodeYet {
+				s.Why, err = n.register(ctx, n.of)
+				s.Why = n.of.name + " " + s.Why
+			}
+			return err == nil && s.Is == plan.Present, s.Why, err
 		},
 	})
 }

@@ -36,7 +36,9 @@ type run struct {
 	// balanced tells whether the API's address is to be on the balancer.
 	balanced bool
 	saw      memory
-	goes     []string        // nodes of a pool that is made smaller
+	goes     []string // nodes of a pool that is made smaller
+	rejoins  rejoining
+	nodeless []object        // masters that vote and are no Nodes, when validate last looked
 	taken    map[string]bool // variables that are not set and were read back from what is there
 
 	mu       sync.Mutex

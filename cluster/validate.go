@@ -53,6 +53,10 @@ func (v validate) Do(ctx context.Context) error {
 		For: "the cluster to be valid", Every: v.poll, Limit: validateLimit,
 		Check: func(ctx context.Context) (bool, string, error) {
 			why, err := v.look(ctx)
+			for _, m := range v.nodeless {
+				word, failed := v.register(ctx, m)
+				why, err = why+"; "+m.name+" "+word, errors.Join(err, failed)
+			}
 			if why != "" && due() {
 				if failed := v.stirSick(ctx); failed != nil {
 					err = errors.Join(errors.New(why), failed)
@@ -87,6 +91,7 @@ func (v validate) stirSick(ctx context.Context) error {
 
 // look gathers everything and returns what is not as it should be yet.
 func (v validate) look(ctx context.Context) (why string, err error) {
+	v.run.nodeless = nil
 	client, err := v.kube(ctx)
 	if err != nil {
 		return "", err
@@ -170,6 +175,7 @@ func nodesOf(items []corev1.Node) (nodes []Node) {
 // master that votes nowhere is half made or half removed: waiting for its Node
 // would be in vain, but it is said.
 func (v validate) nodesMissing(nodes []Node, p pool, s *survey) string {
+	var wrong []string
 	_, known := s.healthy() // or else nobody says who votes
 	for _, m := range v.masters() {
 		votes := !known
@@ -183,8 +189,14 @@ func (v validate) nodesMissing(nodes []Node, p pool, s *survey) string {
 			continue
 		}
 		if why := masterMissing(nodes, m.name); why != "" {
-			return why
+			wrong = append(wrong, why)
 		}
+		if !slices.ContainsFunc(nodes, func(n Node) bool { return n.Name == m.name }) {
+			v.run.nodeless = append(v.run.nodeless, m)
+		}
+	}
+	if len(wrong) > 0 {
+		return strings.Join(wrong, "; ")
 	}
 	missing := p.missing()
 	if len(missing) <= int(v.want.settings.AllowNotReady) {

@@ -54,6 +54,18 @@ func ReviveAPI(ctx context.Context, r *Runner, on Host) (ready bool, err error) 
 	return answer.Ready, err
 }
 
+// RegisterNode has a master's kubelet make its Node again, which somebody deleted.
+func RegisterNode(ctx context.Context, r *Runner, on Host) error {
+	var answer struct {
+		Registered bool `json:"registered"`
+	}
+	err := r.ask(ctx, on, scripts.RegisterNode, &answer)
+	if err == nil && !answer.Registered {
+		err = fmt.Errorf("reading register-node of %s: it is no Node", on.Name)
+	}
+	return err
+}
+
 // ForceRing makes a master's member the only one of its ring, as etcd's
 // --force-new-cluster does. The machines of all others must be gone: two parts of
 // a ring that both go on never agree again.

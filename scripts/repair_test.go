@@ -142,3 +142,23 @@ api_is_ready() { [[ ${READY:-no} == yes ]] || { SECONDS=$((SECONDS + 100)); fals
 		}
 	}
 }
+
+// A master's Node that is gone is made again by its kubelet, and marked; where there is
+// one nothing is restarted.
+func TestRegisterNode(t *testing.T) {
+	const stubs = piped + `
+NAME=m
+as_admin() { echo "$*" >&2; [[ $* != get* || ${THERE:-no} == yes ]]; }
+systemctl() { echo "$*" >&2; THERE=yes; }
+`
+	g := newGuest(t)
+	g.fails("is no master yet", stubs+registerNode)
+	g.write(map[string]string{"hakube/founded": "x"})
+	for settings, restarts := range map[string]bool{"THERE=yes": false, "THERE=no": true} {
+		stdout, stderr, err := g.run(stubs + settings + "\n" + registerNode)
+		if err != nil || stdout != "{\"registered\":true}\n" || strings.Contains(stderr, "restart kubelet.service") != restarts ||
+			!strings.Contains(stderr, "taint node m") || !strings.Contains(stderr, "label node m") {
+			t.Errorf("%s: %q, %v; stderr:\n%s", settings, stdout, err, stderr)
+		}
+	}
+}

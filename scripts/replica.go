@@ -32,6 +32,8 @@ var (
 	ReviveEtcd = withFunctions("revive-etcd", reviveEtcd)
 	// ReviveAPI restarts an API server that is not ready.
 	ReviveAPI = withFunctions("revive-api", reviveAPI)
+	// RegisterNode makes a master's Node again.
+	RegisterNode = withFunctions("register-node", registerNode)
 	// ForceRing makes a master's member the only one of its ring.
 	ForceRing = withFunctions("force-ring", forceRing)
 )
@@ -49,6 +51,8 @@ var (
 	reviveEtcd string
 	//go:embed revive-api.sh
 	reviveAPI string
+	//go:embed register-node.sh
+	registerNode string
 	//go:embed force-ring.sh
 	forceRing string
 )

@@ -79,14 +79,42 @@ func reviveEtcd(ctx context.Context, c Call) int {
 func reviveAPI(ctx context.Context, c Call) int {
 	g := c.Guest
 	g.booted(ctx)
-	g.w.mu.Lock()
-	founded := g.control != nil && !g.control.disk.content.Joining && g.control.disk.content.PKI != nil
-	g.w.mu.Unlock()
-	if !founded {
+	if !g.founded() {
 		return c.fail("this machine is no master yet")
 	}
 	g.Wedge(WedgeNone)
 	return c.answer(map[string]bool{"ready": g.Ready()})
+}
+
+// founded tells of a master that is through with founding or joining.
+func (g *Guest) founded() bool {
+	g.w.mu.Lock()
+	defer g.w.mu.Unlock()
+	return g.control != nil && !g.control.disk.content.Joining && g.control.disk.content.PKI != nil
+}
+
+// registerNode is scripts/register-node.sh: a kubelet makes its Node when it starts.
+func registerNode(ctx context.Context, c Call) int {
+	g := c.Guest
+	g.booted(ctx)
+	if !g.founded() {
+		return c.fail("this machine is no master yet")
+	}
+	s := &startup{Guest: g}
+	var err error
+	if s.view, err = g.metadata(ctx); err != nil {
+		return c.fail("%v", err)
+	}
+	own := func() (*controlPlane, error) {
+		if g.serves() {
+			return g.control, nil
+		}
+		return nil, nil
+	}
+	if err := s.kubelet(ctx, own); err != nil {
+		return c.fail("the node is registered: %v", err)
+	}
+	return c.answer(map[string]bool{"registered": true})
 }
 
 // forceRing is scripts/force-ring.sh, which is etcd's --force-new-cluster: the

@@ -36,9 +36,10 @@ var known = map[string]Script{
 	"join-control-plane": joinControlPlane,
 	"retire":             retire,
 
-	"revive-etcd": reviveEtcd,
-	"revive-api":  reviveAPI,
-	"force-ring":  forceRing,
+	"revive-etcd":   reviveEtcd,
+	"revive-api":    reviveAPI,
+	"register-node": registerNode,
+	"force-ring":    forceRing,
 }
 
 // fail is a script's last word.

@@ -92,11 +92,16 @@ join_control_plane() {
 	kubeadm init phase control-plane all --config "$KUBEADM"
 	kubeadm init phase kubelet-start --config "$KUBEADM"
 	wait_until 240 "the API server is ready" api_is_ready
-	wait_until 120 "the node is registered" as_admin get node "$NAME" -o name
-	as_admin taint node "$NAME" --overwrite node-role.kubernetes.io/control-plane=:NoSchedule
-	as_admin label node "$NAME" --overwrite node-role.kubernetes.io/control-plane= node.kubernetes.io/exclude-from-external-load-balancers=
+	mark_node
 	kubeadm init phase kubelet-finalize enable-client-cert-rotation --config "$KUBEADM"
 	put "$STATE/served" <<<"$CLUSTER_ID"
 	sync -f "$DISK"
 	put "$STATE/founded" <<<"$CLUSTER_ID"
+}
+
+# mark_node waits for a master's Node and marks it as one, as kubeadm does.
+mark_node() {
+	wait_until 120 "the node is registered" as_admin get node "$NAME" -o name
+	as_admin taint node "$NAME" --overwrite node-role.kubernetes.io/control-plane=:NoSchedule
+	as_admin label node "$NAME" --overwrite node-role.kubernetes.io/control-plane= node.kubernetes.io/exclude-from-external-load-balancers=
 }
