@@ -15,6 +15,10 @@ import (
 	"strings"
 	"testing"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	corev1client "k8s.io/client-go/kubernetes/typed/core/v1"
+	"k8s.io/client-go/tools/clientcmd"
+
 	"hakube/gce"
 	"hakube/gce/local"
 )
@@ -41,7 +45,7 @@ var notRun = map[string]string{
 	"Login": "a person logs in to Google", "Projects": "Google's list of projects", "EnableService": "an API of Google's", "Grants": "a policy of Google's",
 	"LocalKubectl": "builds for minutes", "LocalModel": "is named where real machines cannot run", "Completion": "is evaluated by a shell: TestCompletion",
 	"EvalCompletion": "is evaluated by a shell: TestCompletion", "EvalEnv": "is evaluated by a shell: TestReadmeOwn", "LocalEnv": "stands before each of gcloud's",
-	"FinishPool": "run by cluster TestMatrix", "FromSurvivor": "run by cluster TestFromSurvivor", "HostKeys": "a machine would have to be another",
+	"FromSurvivor": "run by cluster TestFromSurvivor", "HostKeys": "a machine would have to be another",
 	"KeepDisk": "a master's disk would have to be somebody else's", "DeleteDisk": "as KeepDisk", "DeleteMachine": "as KeepDisk",
 	"Compute": "changes what is somebody else's", "Unprotect": "changes what somebody protects",
 	"Resume": "the embedded GCE suspends nothing", "Console": "a script on a machine would have to fail", "LocalConsole": "is named to a browser", "LocalStatus": "the daemon would have to die in a call",
@@ -82,6 +86,8 @@ func TestCures(t *testing.T) {
 		{kinds: []string{"Up"}, call: []string{"status", zone, kubeconfig}, after: map[string]string{"Up": "$H validate"}},
 		{kinds: []string{"Secret"}, make: func(t *testing.T, _ *shell) { must(t, os.Chmod(key, 0o644)) }, call: []string{"up", zone, kubeconfig}, after: map[string]string{"Secret": "$H validate"}},
 		{kinds: []string{"Private"}, make: func(t *testing.T, s *shell) { must(t, os.Chmod(s.dir, 0o777)) }, call: []string{"local", "status"}, after: map[string]string{"Private": "$H local status"}},
+		{kinds: []string{"FinishPool"}, make: func(t *testing.T, s *shell) { s.unlist(t, zone, "-minion-") }, call: []string{"validate", zone, kubeconfig}, after: map[string]string{"FinishPool": "$H validate"}},
+		{kinds: []string{"Repair"}, make: func(t *testing.T, s *shell) { s.unlist(t, zone, "-master") }, call: []string{"validate", zone, kubeconfig}, after: map[string]string{"Repair": "$H validate"}},
 		{kinds: []string{"Up", "UpPool", "AddMaster"}, call: []string{"up", "--zone=" + zoneC, kubeconfig}, after: map[string]string{"AddMaster": "$H validate"}},
 		{kinds: []string{"Repair"}, make: func(t *testing.T, s *shell) { s.halt(t) }, call: []string{"validate", zone, kubeconfig}, after: map[string]string{"Repair": "$H validate"}},
 		{kinds: []string{"RemoveMaster", "RemovePool", "DownIn"}, call: []string{"down", zone, kubeconfig}, after: map[string]string{"RemoveMaster": "$H validate", "RemovePool": "$H validate", "DownIn": "$H down --yes | grep -c . || true"}},
@@ -161,6 +167,29 @@ func (s *shell) halt(t *testing.T) {
 	client, err := gce.New(ctx, gce.Options{Project: local.Project, Region: "europe-west1", Endpoint: d.Endpoint, HTTPClient: owner})
 	must(t, err)
 	must(t, client.Instances(zoneB).Stop(ctx, "kubernetes-master"))
+}
+
+// unlist deletes the Nodes of a kind, as kubectl does.
+func (s *shell) unlist(t *testing.T, zone, kind string) {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "kubeconfig")
+	s.ok(t, "up", zone, "--kubeconfig="+file)
+	config, err := clientcmd.BuildConfigFromFlags("", file)
+	must(t, err)
+	client, err := corev1client.NewForConfig(config)
+	must(t, err)
+	list, err := client.Nodes().List(context.Background(), metav1.ListOptions{})
+	must(t, err)
+	deleted := 0
+	for _, n := range list.Items {
+		if strings.Contains(n.Name, kind) {
+			must(t, client.Nodes().Delete(context.Background(), n.Name, metav1.DeleteOptions{}))
+			deleted++
+		}
+	}
+	if deleted == 0 {
+		t.Fatalf("of %d Nodes none is a %s", len(list.Items), kind)
+	}
 }
 
 // commandsIn are the lines that are commands.
