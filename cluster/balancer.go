@@ -19,19 +19,10 @@ import (
 
 // decideBalancer sets whether the API's address is to be on the balancer: from
 // the second master on, and for as long as there are two; always if it is so
-// from the start.
-func (r *run) decideBalancer(ctx context.Context) error {
-	masters := len(r.masters())
-	r.balanced = masters > 1 || r.want.settings.LoadBalancer == FromStart
-	if !r.balanced && r.have.held.rule != "" {
-		kept, err := r.fromStart(ctx)
-		if err != nil {
-			return err
-		}
-		// Only a removal takes it back: a plain up finds what one that was cut left.
-		r.balanced = kept || r.mode != RemoveReplica
-	}
-	return nil
+// from the start. Only a removal takes it back: a plain up finds what one that was
+// cut left.
+func (r *run) decideBalancer() {
+	r.balanced = len(r.masters()) > 1 || r.want.settings.LoadBalancer == FromStart || r.have.held.rule != "" && r.mode != RemoveReplica
 }
 
 // drainLimit is how long the balancer lets connections to a master go on that

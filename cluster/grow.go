@@ -95,10 +95,8 @@ func (r *run) rollBack(ctx context.Context, failed error, report func(plan.Event
 			}
 		}
 	}
-	if err = back.decideBalancer(ctx); err == nil {
-		err = plan.Run(ctx, back.items(), report)
-	}
-	if err != nil {
+	back.decideBalancer()
+	if err = plan.Run(ctx, back.items(), report); err != nil {
 		return fmt.Errorf("%w\ntaking back what was made of %s failed too: %w", failed, r.replica.name, err)
 	}
 	return &RolledBack{Replica: r.replica.name, Err: failed}

@@ -20,13 +20,14 @@ type held struct {
 	lease   record            // on its labels
 	growing map[string]growth // pools that a run was making larger, by zone
 	begun   map[string]string // the settings the cluster was begun with
+	labels  map[string]string // what was said of it since, among them (later.go)
 }
 
 // inTheAir tells that nobody has the address: the API is dark.
 func (h held) inTheAir() bool { return h.ip != "" && h.machine == "" && h.rule == "" }
 
 func heldOf(a *computepb.Address) held {
-	h := held{ip: a.GetAddress(), lease: recordOf(a.GetLabels()), growing: growthsOf(a.GetLabels()), begun: markFields(a.GetDescription())}
+	h := held{ip: a.GetAddress(), lease: recordOf(a.GetLabels()), growing: growthsOf(a.GetLabels()), begun: markFields(a.GetDescription()), labels: a.GetLabels()}
 	for _, u := range a.GetUsers() {
 		switch {
 		case strings.Contains(u, "/forwardingRules/"):

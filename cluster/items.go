@@ -68,6 +68,7 @@ func (r *run) items() []plan.Item {
 	}
 	l.then(r.labels()...) // while its machine still tells whose a volume's disk is
 	l.want = true
+	l.then(r.written()...) // with the first change; this sees to it when there is no other
 	if r.mode == Create || r.mode == AddPool {
 		l.then(r.nodes()) // each machine of the pool is a Ready Node
 	}

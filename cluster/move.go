@@ -153,34 +153,13 @@ func (r *run) forwarding() (steps []plan.Step) {
 	return steps
 }
 
-// balancerKey is the field in the rule's mark that records HAKUBE_LOAD_BALANCER:
-// later commands must not move the address because the variable is not set.
-const balancerKey = "balancer"
-
 func (r *run) forwardingRule(name string) *computepb.ForwardingRule {
-	mark := r.want.mark.For(roleRule)
-	if r.want.settings.LoadBalancer == FromStart {
-		mark += " " + balancerKey + "=" + string(FromStart)
-	}
 	return &computepb.ForwardingRule{
-		Name: &name, Description: &mark, Labels: r.want.labels(),
+		Name: &name, Description: new(r.want.mark.For(roleRule)), Labels: r.want.labels(),
 		LoadBalancingScheme: new("EXTERNAL"), IPProtocol: new("TCP"), Ports: []string{"443"},
 		IPAddress:      new(r.want.regional(r.region(), "addresses", r.want.names.Address())),
 		BackendService: new(r.want.regional(r.region(), "backendServices", r.want.names.BackendService())),
 	}
-}
-
-// fromStart tells whether the address is to stay on the balancer whatever the
-// number of masters.
-func (r *run) fromStart(ctx context.Context) (bool, error) {
-	if r.want.settings.LoadBalancer == FromStart {
-		return true, nil
-	}
-	x, err := r.gce.ForwardingRules().Get(ctx, r.want.names.ForwardingRule())
-	if gce.IsNotFound(err) {
-		return false, nil
-	}
-	return markFields(x.GetDescription())[balancerKey] == string(FromStart), err
 }
 
 // ownAddresses is an external address of its own for each master, which it is

@@ -84,7 +84,7 @@ func (s *Settings) clashes() (u Unfit) {
 	if s.Provider == Local && s.KubeVersion != DefaultKubeVersion && s.Mirror == "" {
 		u = append(u, unfit("KUBE_VERSION=%q: the embedded GCE has %s; for another version set KUBE_MIRROR", s.KubeVersion, DefaultKubeVersion))
 	}
-	for _, text := range append(s.nameProblems(nil), s.rangeProblems(nil)...) {
+	for _, text := range append(s.nameProblems(nil), s.rangeProblems(map[string]bool{"DNSServer": true})...) {
 		u = append(u, &Refused{Why: text})
 	}
 	return u
@@ -159,11 +159,19 @@ func (s *Settings) rangeProblems(bad map[string]bool) []string {
 	if !bad["ServiceRange"] && s.ServiceRange.Bits() > 28 {
 		p = append(p, fmt.Sprintf("SERVICE_CLUSTER_IP_RANGE=%s is too small; use a /28 or larger", s.ServiceRange))
 	}
-	if !bad["DNSServer"] && !bad["ServiceRange"] && s.DNSServer.IsValid() && s.DNSServer.Addr != s.DNSAddress() {
-		// kubeadm gives the DNS Service the tenth address and has no setting for it.
-		p = append(p, fmt.Sprintf("KUBE_DNS_SERVER_IP=%s: it is always the tenth address of SERVICE_CLUSTER_IP_RANGE, %s", s.DNSServer, s.DNSAddress()))
+	if !bad["DNSServer"] && !bad["ServiceRange"] {
+		p = append(p, s.dnsProblems()...)
 	}
 	return p
+}
+
+// dnsProblems judges KUBE_DNS_SERVER_IP, which follows from another setting: kubeadm
+// gives the DNS Service the tenth address and has no setting for it.
+func (s *Settings) dnsProblems() []string {
+	if !s.DNSServer.IsValid() || s.DNSServer.Addr == s.DNSAddress() {
+		return nil
+	}
+	return []string{fmt.Sprintf("KUBE_DNS_SERVER_IP=%s: it is always the tenth address of SERVICE_CLUSTER_IP_RANGE=%s, %s", s.DNSServer, s.ServiceRange, s.DNSAddress())}
 }
 
 // subranges is how many ranges of the length fit into p.

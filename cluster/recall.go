@@ -57,6 +57,9 @@ func (r *run) asItIs(v *inventory) {
 	}
 	r.takePool(v)
 	r.takeContext()
+	for variable := range laterLabels {
+		r.take(variable, v.held.said(variable))
+	}
 	for variable, c := range classes {
 		if c.recorded {
 			r.take(variable, v.held.begun[variable])

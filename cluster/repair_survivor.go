@@ -187,9 +187,7 @@ func (r *run) sweepOthers(ctx context.Context, report func(plan.Event)) error {
 		back.have = have
 		back.replica.status = have.statusOf(o)
 		back.sawExternals()
-		if err := back.decideBalancer(ctx); err != nil {
-			return err
-		}
+		back.decideBalancer()
 		if err := plan.Run(ctx, back.items(), report); err != nil {
 			return err
 		}

@@ -161,7 +161,7 @@ func TestFromStart(t *testing.T) {
 		}
 	}
 	on("after create")
-	plain := o.again(func(s *Settings) { s.LoadBalancer = OnReplicate }) // who does not set the variable later
+	plain := o.shell(t, nil) // who does not set the variable later
 	for _, s := range []*Summary{w.mustUp(plain.replica(zoneC)), w.mustDown(plain.replica(zoneC))} {
 		if s.Dark.Failed != 0 {
 			t.Errorf("%s: %d of %d probes failed", s.Mode, s.Dark.Failed, s.Dark.Probes)

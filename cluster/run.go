@@ -36,7 +36,7 @@ type run struct {
 	// balanced tells whether the API's address is to be on the balancer.
 	balanced bool
 	saw      memory
-	goes     []string // nodes of a pool that is made smaller
+	smaller  *Smaller // the pool, when it is made so
 	rejoins  rejoining
 	nodeless []object        // masters that vote and are no Nodes, when validate last looked
 	taken    map[string]bool // variables that are not set and were read back from what is there
@@ -105,12 +105,16 @@ func (c *Cluster) up(ctx context.Context, l *lease, act action) (*run, []plan.It
 		return r, nil, err
 	}
 	unfit = append(unfit, own...)
+	for _, text := range r.want.settings.dnsProblems() { // the range is known now, also when nobody set it
+		unfit = append(unfit, &Refused{Why: text, Cure: "leave KUBE_DNS_SERVER_IP out, or set that"})
+	}
 	if no := slices.Concat(unfit, r.inTheWay()); len(no) > 0 && len(r.reachable()) > 0 {
 		return r, nil, no // before the first change, which is to reach masters
 	}
 	if err := c.consent(ctx, r); err != nil {
 		return r, nil, err
 	}
+	r.notes()
 	if r.mode != AddPool {
 		if ok, err := act(ctx, r); err != nil || !ok {
 			return r, r.reachable(), err
@@ -128,9 +132,7 @@ func (c *Cluster) up(ctx context.Context, l *lease, act action) (*run, []plan.It
 		err = have.sameNames(&r.want)
 	}
 	if err == nil {
-		err = r.decideBalancer(ctx)
-	}
-	if err == nil {
+		r.decideBalancer()
 		err = r.room(ctx)
 	}
 	r.grows()
@@ -159,6 +161,7 @@ func (c *Cluster) down(ctx context.Context, l *lease, act action, preview bool) 
 			return r, nil, err
 		}
 		r.sawExternals()
+		r.notes()
 		if ok, err := act(ctx, r); err != nil || !ok {
 			return r, r.reachable(), err
 		}
@@ -166,9 +169,7 @@ func (c *Cluster) down(ctx context.Context, l *lease, act action, preview bool) 
 		if err != nil || !any {
 			return r, nil, err
 		}
-		if err := r.decideBalancer(ctx); err != nil {
-			return r, nil, err
-		}
+		r.decideBalancer()
 		items, err := r.removal(ctx)
 		return r, items, err
 	}
@@ -229,7 +230,7 @@ func (r *run) summary() *Summary {
 	}
 	s.Leftovers, s.Perhaps = r.staying(), told(r.perhaps)
 	if !r.removing {
-		s.Removed = r.goes
+		s.Smaller = r.smaller
 		s.Version = string(r.want.settings.KubeVersion)
 		s.Address = r.ip
 		s.URL = "https://" + r.ip

@@ -14,7 +14,7 @@ type Smaller struct {
 	From  int      `json:"from"`
 	To    int      `json:"to"`
 	Nodes []string `json:"nodes"` // that go; empty when the cluster could not be asked which
-	Why   string   `json:"why,omitempty"`
+	Why   string   `json:"why"`
 }
 
 func (s Smaller) String() string {
@@ -51,7 +51,7 @@ func (c *Cluster) consent(ctx context.Context, r *run) error {
 			s.Nodes = append(s.Nodes, namesOf(p.leavers(g.name, g.size-g.wants))...)
 		}
 	}
-	r.goes = s.Nodes
+	r.smaller = &s
 	if c.smaller == nil {
 		return nil
 	}

@@ -23,8 +23,9 @@ type Summary struct {
 	Mode Mode `json:"mode"` // what was done
 	// Replica is the master that was added or removed.
 	Replica string `json:"replica"`
-	// Removed are the nodes that went because their pool was made smaller.
-	Removed []string `json:"-"`
+	// Smaller is the pool that was made smaller, with the nodes that went; nil when
+	// none was.
+	Smaller *Smaller `json:"smaller"`
 	// Repaired are the masters that were brought back, GivenUp those that were not.
 	Repaired []string `json:"repaired"`
 	GivenUp  []string `json:"givenUp"`

@@ -51,6 +51,7 @@ type (
 		Steps     []jsonStep         `json:"steps"`
 		Leftovers []cluster.Leftover `json:"leftovers"`
 		Perhaps   []cluster.Leftover `json:"perhaps"`
+		Smaller   *cluster.Smaller   `json:"smaller"`
 	}
 	localResult struct {
 		local.Status

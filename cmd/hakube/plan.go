@@ -66,7 +66,7 @@ func runPlan(c *cli.Context, u *ui, verb cluster.Verb, cl *cluster.Cluster) erro
 		if smaller != nil {
 			u.note("would remove %s", smaller)
 		}
-		err = u.object("plan", planResult{changes, steps, append([]cluster.Leftover{}, found.Ours...), append([]cluster.Leftover{}, found.Perhaps...)})
+		err = u.object("plan", planResult{changes, steps, append([]cluster.Leftover{}, found.Ours...), append([]cluster.Leftover{}, found.Perhaps...), smaller})
 	} else {
 		u.leftBehind(found)
 		if smaller != nil {

@@ -31,10 +31,12 @@ var keyTexts = map[string]string{
 	"repaired": "masters that were brought back", "givenUp": "masters that were not", "dark": "what probes of the API saw meanwhile", "outages": "the same by step",
 	"warnings": "what a person should know", "evidence": "what was seen of the cluster at the end", "left": "what still carries the cluster's mark", "leftovers": "what the cluster left in the cloud",
 	"longest": "seconds that the API was dark at a stretch", "total": "seconds that it was dark", "probes": "how many", "failed": "how many of them failed",
-	"nodes": "machines of Kubernetes; of a pool: how many are to stay", "rings": "etcd's, main and events", "readyz": "the API's own word", "coredns": "pods that are ready",
+	"nodes": "machines of Kubernetes; of a pool: how many are to stay; of smaller: the names of those that go, or went, empty when the cluster could not be asked which", "rings": "etcd's, main and events", "readyz": "the API's own word", "coredns": "pods that are ready",
 	"master": "whether it is one", "ready": "whether it is Ready; of a pool: how many are",
 	"id": "etcd's number of the member", "learner": "whether it has no vote", "index": "of the newest raft entry it has applied", "bytes": "what it has on disk", "members": "of the ring",
 	"leader": "of the ring; of a member: whether it leads", "healthy": "whether it works", "revision": "of the newest change", "peerURLs": "where other members reach it",
+
+	"smaller": "the pool that NUM_NODES makes smaller, or made; null when none is", "from": "how many nodes it has, or had", "to": "how many are to stay",
 
 	// Plans.
 	"changes": "how many steps there would be to do", "steps": "all of them",

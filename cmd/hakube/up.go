@@ -55,8 +55,8 @@ func upCommand(u *ui) *cli.Command {
 				return u.object("up", u.resultOf(summary))
 			}
 			u.closing(summary)
-			if len(summary.Removed) > 0 {
-				u.note("removed from zone %s, since NUM_NODES says so: %s", s.Zone, strings.Join(summary.Removed, " "))
+			if x := summary.Smaller; x != nil && len(x.Nodes) > 0 {
+				u.note("removed from zone %s, since NUM_NODES says so: %s", x.Zone, strings.Join(x.Nodes, " "))
 			}
 			return nil
 		}),

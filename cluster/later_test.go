@@ -1,0 +1,153 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// TestSaidLater: what is said of the balancer first on a later run, in whatever mode,
+// holds in the shells after it that say nothing, either way, and goes with the cluster.
+func TestSaidLater(t *testing.T) {
+	const variable = "HAKUBE_LOAD_BALANCER"
+	for _, change := range [][2]string{{"on-replicate", "from-start"}, {"from-start", "on-replicate"}} {
+		for _, when := range []string{"up with one master", "up with two masters", "up of a replica", "down of a replica"} {
+			t.Run(fmt.Sprintf("%s on %s", change[1], when), func(t *testing.T) {
+				t.Parallel()
+				w, _ := newModelWorld(t)
+				empty, o := w.objects(), w.operator()
+				shell := func(more map[string]string, says string) *operator {
+					more = maps.Clone(more)
+					if says != "" {
+						more[variable] = says
+					}
+					return o.shell(t, more)
+				}
+				none := map[string]string{}
+				add := map[string]string{"KUBE_REPLICATE_EXISTING_MASTER": "true", "KUBE_GCE_ZONE": zoneC}
+				remove := map[string]string{"KUBE_DELETE_NODES": "false", "KUBE_GCE_ZONE": zoneC}
+				w.mustUp(shell(map[string]string{"NUM_NODES": "1"}, change[0]))
+				switch when {
+				case "up with one master":
+					w.mustUp(shell(none, change[1]))
+				case "up with two masters":
+					w.mustUp(shell(add, ""))
+					if n, err := shell(none, change[1]).PreviewUp(context.Background(), w.events()); err != nil || n != 1 {
+						t.Errorf("plan: %d steps, %v", n, err)
+					}
+					w.mustUp(shell(none, change[1]))
+					nothingToDo(t, w, shell(none, change[1])) // it is written down once
+				case "up of a replica":
+					w.mustUp(shell(add, change[1]))
+				}
+				if when == "up with one master" {
+					w.mustUp(shell(add, ""))
+				}
+				if when == "down of a replica" {
+					w.mustUp(shell(add, ""))
+					w.mustDown(shell(remove, change[1]))
+				} else {
+					nothingToDo(t, w, shell(none, ""))
+					w.mustDown(shell(remove, ""))
+				}
+				nothingToDo(t, w, shell(none, ""))
+				h, err := shell(none, "").run(Up).holder(context.Background())
+				if on := h.rule != ""; err != nil || on != (change[1] == "from-start") {
+					t.Errorf("on the balancer: %t, %v", on, err)
+				}
+				w.mustDown(shell(none, ""))
+				if diff := cmp.Diff(empty, w.objects()); diff != "" {
+					t.Errorf("objects after down (-before +after):\n%s", diff)
+				}
+			})
+		}
+	}
+}
+
+// hasNoEffect are settings of what is made, which say nothing of what is there.
+var hasNoEffect = map[string]bool{
+	"KUBE_CREATE_NODES": true, "KUBE_MIRROR": true, "KUBE_GCE_MASTER_IMAGE": true, "MASTER_ROOT_DISK_SIZE": true, "MAX_INSTANCES_PER_MIG": true,
+}
+
+// TestLaterIsRefusedOrHolds: every setting that is read back, said first on a later
+// run, is refused with nothing changed, or the shell after it that says nothing has it,
+// or it changes nothing at all.
+func TestLaterIsRefusedOrHolds(t *testing.T) {
+	ctx := context.Background()
+	for _, f := range settingFields() {
+		variable := f.Tag.Get("envconfig")
+		value, known := otherValues[variable]
+		if !known {
+			continue
+		}
+		t.Run(variable, func(t *testing.T) {
+			t.Parallel()
+			w, _ := newModelWorld(t)
+			o := w.operator()
+			w.mustUp(o.shell(t, map[string]string{"NUM_NODES": "1"}))
+			before := w.objects()
+			said := o.shell(t, map[string]string{variable: value})
+			_, err := said.Up(ctx, w.events())
+			if err != nil {
+				var unchanged *Unchanged
+				if diff := cmp.Diff(before, w.objects()); diff != "" || !errors.As(err, &unchanged) {
+					t.Errorf("%v\n%s", err, diff)
+				}
+				return
+			}
+			if hasNoEffect[variable] {
+				if diff := cmp.Diff(before, w.objects()); diff != "" {
+					t.Errorf("objects (-before +after):\n%s", diff)
+				}
+				return
+			}
+			r := o.shell(t, nil).run(Up)
+			if r.have, err = r.look(ctx); err != nil {
+				t.Fatal(err)
+			}
+			if err := r.likeNodes(ctx); err != nil {
+				t.Fatal(err)
+			}
+			if got, want := r.want.settings.textOf(f), said.settings.textOf(f); got != want {
+				t.Errorf("%s=%s is read back as %s", variable, want, got)
+			}
+			nothingToDo(t, w, o.shell(t, nil))
+		})
+	}
+}
+
+// TestDNSServerOfWhatIsThere: KUBE_DNS_SERVER_IP follows from a range that is not set
+// but read back, so another one is refused on a cluster that is there too.
+func TestDNSServerOfWhatIsThere(t *testing.T) {
+	ctx := context.Background()
+	w, _ := newModelWorld(t)
+	o := w.operator()
+	w.mustUp(o.shell(t, map[string]string{"NUM_NODES": "1", "SERVICE_CLUSTER_IP_RANGE": "10.1.0.0/16"}))
+	before := w.objects()
+	for name, more := range map[string]map[string]string{
+		"up": {}, "a pool": {"KUBE_USE_EXISTING_MASTER": "true", "KUBE_GCE_ZONE": zoneC}, "the pool there is": {"KUBE_USE_EXISTING_MASTER": "true"},
+		"a replica": {"KUBE_REPLICATE_EXISTING_MASTER": "true", "KUBE_GCE_ZONE": zoneC},
+	} {
+		t.Run(name, func(t *testing.T) {
+			other := maps.Clone(more)
+			other["KUBE_DNS_SERVER_IP"] = "10.0.0.10" // right with the default range only
+			_, err := o.shell(t, other).Up(ctx, w.events())
+			var unchanged *Unchanged
+			if !errors.As(err, &unchanged) || !strings.Contains(err.Error(), "10.1.0.10") {
+				t.Errorf("up: %v", err)
+			}
+			if _, err := o.shell(t, other).PreviewUp(ctx, nil); err == nil {
+				t.Error("plan up does not say so")
+			}
+			if diff := cmp.Diff(before, w.objects()); diff != "" {
+				t.Errorf("refused, and (-before +after):\n%s", diff)
+			}
+		})
+	}
+	nothingToDo(t, w, o.shell(t, map[string]string{"KUBE_DNS_SERVER_IP": "10.1.0.10"}))
+}
