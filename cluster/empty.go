@@ -43,6 +43,23 @@ var neverEmpty = map[string]string{
 	"KUBE_CREATE_NODES":              "what to make",
 }
 
+// withoutIt says what a down without the variable would remove: whoever reads only
+// "unset it" loses more than he meant to.
+func withoutIt(verb Verb, name string) string {
+	if verb != Down {
+		return ""
+	}
+	switch name {
+	case "KUBE_GCE_ZONE":
+		return " to remove the cluster in every zone"
+	case "KUBE_USE_EXISTING_MASTER", "KUBE_DELETE_NODES":
+		return " to remove the whole cluster"
+	case "KUBE_REPLICA_NAME":
+		return " to leave the choice to hakube"
+	}
+	return ""
+}
+
 // chosenOnly are those of them that say nothing to verbs that find zones and
 // masters themselves.
 func chosenOnly(name string) bool {
@@ -71,7 +88,7 @@ func empties(verb Verb, flags map[string]string, bad map[string]bool) (probs, wa
 		}
 		if what := neverEmpty[name]; what != "" && (verb.chooses() || !chosenOnly(name)) {
 			bad[f.Name] = true
-			probs = append(probs, fmt.Sprintf("%s is set and empty, and says %s: unset it, or give it a value", name, what))
+			probs = append(probs, fmt.Sprintf("%s is set and empty, and says %s: give it a value, or unset it%s", name, what, withoutIt(verb, name)))
 			continue
 		}
 		counted = append(counted, name)

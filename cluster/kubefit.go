@@ -177,19 +177,32 @@ func noRoom(dir string) error {
 			continue
 		}
 		if free := st.Bavail * uint64(st.Bsize); err == nil && st.Blocks > 0 && free < entryRoom {
-			return fmt.Errorf("the disk of %s is full: %d KB are free, and it takes %d KB", dir, free>>10, entryRoom>>10)
+			return fullDisk{dir, free}
 		}
 		return nil // the write itself will say more
 	}
+}
+
+// A fullDisk has as good as no room for a directory's files.
+type fullDisk struct {
+	dir  string
+	free uint64
+}
+
+func (f fullDisk) Error() string {
+	return fmt.Sprintf("the disk of %s is full: %d KB are free, and it takes %d KB", f.dir, f.free>>10, entryRoom>>10)
 }
 
 // curing is the way out of a file that cannot be written.
 func curing(err error, path string) string {
 	var lock *LockError
 	var ro readOnly
+	var full fullDisk
 	switch {
 	case errors.As(err, &lock):
 		return lock.Hint()
+	case errors.As(err, &full):
+		return fmt.Sprintf("make room in %s, or choose another file: %s", shellWord(full.dir), another(path))
 	case errors.As(err, &ro):
 		return fmt.Sprintf("let it be written: chmod u+w %s, or choose another file: %s", shellWord(string(ro)), another(path))
 	}

@@ -88,6 +88,10 @@ func strangers(environ []string, verb Verb, project Project) (probs, warnings []
 			probs = append(probs, fmt.Sprintf("%s: no such setting; did you mean %s", shown(name, value), near))
 			continue
 		}
+		if verb == Down && strings.HasPrefix(name, "KUBE_DELETE_") { // it would keep something that goes
+			probs = append(probs, fmt.Sprintf("%s: no such setting, and what it is to keep would be removed; unset %s to go on without", shown(name, value), name))
+			continue
+		}
 		if prefixed(name) {
 			warnings = append(warnings, fmt.Sprintf("%s is not a setting of hakube and has no effect%s", shown(name, value), perhaps(name, names)))
 		}

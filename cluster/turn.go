@@ -26,13 +26,17 @@ func (c *Cluster) alone(ctx context.Context, verb Verb, report func(plan.Event),
 		if !errors.As(err, &held) || ctx.Err() != nil {
 			break
 		}
-		if err = plan.Run(ctx, []plan.Item{{Step: &turn{lease: l, poll: c.deps.Poll}, Want: true}}, report); err != nil {
+		wait := &turn{lease: l, poll: c.deps.Poll}
+		if err = plan.Run(ctx, []plan.Item{{Step: wait, Want: true}}, wait.watch(report)); err != nil {
 			break
 		}
 	}
 	unfinished := err == nil && mode.pool() && l.done(string(c.settings.Zone))
 	if err == nil && (unfinished || l.abandoned()) {
 		err = gate(ctx) // all that the cut run was at is done: nothing is to speak of it any more
+		if held := (*HeldError)(nil); errors.As(err, &held) {
+			err = nil // another run is at work by now, and speaks for itself
+		}
 	}
 	if back := l.giveBack(ctx); back != nil {
 		warning = back.Error()
@@ -49,6 +53,20 @@ type turn struct {
 
 func (*turn) String() string { return "no other run changes the cluster" }
 func (*turn) Waits()         {}
+
+// watch passes on what the wait reports. It makes nothing, unless it takes the lease
+// away: who ends it is told that nothing was changed.
+func (t *turn) watch(report func(plan.Event)) func(plan.Event) {
+	if report == nil {
+		return nil
+	}
+	return func(e plan.Event) {
+		if e.Kind == plan.Making && !t.breakable() {
+			e.Kind = plan.Waiting
+		}
+		report(e)
+	}
+}
 
 func (t *turn) Observe(ctx context.Context) (plan.State, error) {
 	a, err := t.gce.Addresses().Get(ctx, t.name)

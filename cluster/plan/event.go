@@ -39,6 +39,7 @@ type Event struct {
 	Of      int           // how many there are
 	Step    string        // its name
 	Kind    Kind          //
+	Waits   bool          // the step waits for others, and ends where the run is ended
 	Why     string        // what was seen, what is waited for
 	Elapsed time.Duration // since the step began
 	About   Thing         // the object it is about, if it is one
@@ -78,10 +79,11 @@ func (t *track) tell(kind Kind, why string) {
 	if a, ok := t.it.Step.(interface{ About() Thing }); ok {
 		about = a.About()
 	}
+	_, waits := t.it.Step.(Waiter)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.report(Event{
-		N: t.it.n, Of: t.of, Step: t.it.String(), Kind: kind, Why: why,
+		N: t.it.n, Of: t.of, Step: t.it.String(), Kind: kind, Waits: waits, Why: why,
 		Elapsed: time.Since(t.begin), About: about,
 	})
 }

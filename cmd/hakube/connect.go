@@ -37,7 +37,7 @@ func settings(u *ui, c *cli.Context, verb cluster.Verb) (cluster.Settings, error
 // asked for before that.
 func onCluster(u *ui, verb cluster.Verb, does doing, act func(*cli.Context, cluster.Settings, *cluster.Cluster) error, said ...func(cluster.Settings) error) cli.ActionFunc {
 	return func(c *cli.Context) error {
-		u.json = c.Bool("json")
+		u.json, u.changes = c.Bool("json"), does != looking
 		u.called.by(c)
 		if err := noArguments(c); err != nil {
 			return err

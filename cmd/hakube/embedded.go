@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"time"
 
+	"hakube/cluster"
 	"hakube/gce/local"
 	"hakube/scripts/cure"
 )
@@ -46,6 +47,9 @@ func reach(ctx context.Context, u *ui, does doing) (*embedded, local.Status, err
 	if err != nil {
 		return nil, local.Status{}, err
 	}
+	if err := local.Usable(dir); err != nil { // what starts one would be refused there
+		return nil, local.Status{}, unchangedIf(does != looking, err)
+	}
 	s, err := running(ctx, dir)
 	if none := (*notRunning)(nil); errors.As(err, &none) && does == making {
 		s, err = startAsLast(ctx, u, dir)
@@ -55,6 +59,14 @@ func reach(ctx context.Context, u *ui, does doing) (*embedded, local.Status, err
 	}
 	e := &embedded{u: u, dir: dir, does: does}
 	return e, s, e.at(s.Endpoint)
+}
+
+// unchangedIf says that nothing was changed, where something might have been.
+func unchangedIf(changes bool, err error) error {
+	if !changes {
+		return err
+	}
+	return &cluster.Unchanged{Err: err}
 }
 
 // running is the status of the one in dir, or a [notRunning].

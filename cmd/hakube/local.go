@@ -171,7 +171,7 @@ func localStart(c *cli.Context, u *ui) error {
 // startLocal makes sure that what machines need is there, then starts the daemon.
 func startLocal(ctx context.Context, u *ui, dir string, o local.Options) (local.Status, error) {
 	if err := local.Usable(dir); err != nil { // or it would take minutes to say so
-		return local.Status{}, err
+		return local.Status{}, &cluster.Unchanged{Err: err}
 	}
 	if o.Machines == local.Real {
 		takes, err := local.Takes()

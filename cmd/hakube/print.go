@@ -34,6 +34,7 @@ type ui struct {
 	terminal     bool
 	called       called
 	goesOn       bool            // the same again continues
+	changes      bool            // the command changes what there is
 	stopped      <-chan struct{} // closed by the first ^C; nil in tests of parts
 	flight       flight
 	unsaid       error // a result that could not be written
@@ -146,7 +147,8 @@ func (u *ui) finish(err error) int {
 	}
 	u.code = code
 	if code == exitInterrupted {
-		if _, began := u.flight.now(); began {
+		untouched := (*cluster.Unchanged)(nil)
+		if _, began := u.flight.now(); began && !errors.As(err, &untouched) {
 			u.say("interrupted", "", interruptedAt(err)+"; every change that was begun is finished")
 		} else {
 			u.say("interrupted", "", interruptedAt(err)+", nothing was changed")
@@ -168,6 +170,7 @@ func (u *ui) finish(err error) int {
 			u.say("error", "error: ", p)
 		}
 		u.hint(cure.Hint("see all settings", cure.Help("env")))
+		u.untouched()
 		return code
 	}
 	for _, line := range strings.Split(err.Error(), "\n") {
@@ -180,6 +183,8 @@ func (u *ui) finish(err error) int {
 	}
 	if unchanged := (*cluster.Unchanged)(nil); errors.As(err, &unchanged) {
 		u.hint("nothing was changed")
+	} else if code == exitUsage {
+		u.untouched()
 	}
 	// Only a run that got into its steps can be continued; a refusal cannot.
 	var step *plan.StepError
@@ -190,6 +195,14 @@ func (u *ui) finish(err error) int {
 	return code
 }
 
+// untouched says of a command that changes things, and was refused for how it was
+// called, that it changed none.
+func (u *ui) untouched() {
+	if u.changes {
+		u.hint("nothing was changed")
+	}
+}
+
 // interruptedAt says how far it came.
 func interruptedAt(err error) string {
 	var stopped *plan.Stopped
@@ -198,7 +211,7 @@ func interruptedAt(err error) string {
 	case errors.As(err, &stopped):
 		return fmt.Sprintf("interrupted after %d of %d steps, before %s", stopped.Done, stopped.Of, stopped.Before)
 	case errors.As(err, &step):
-		return "interrupted at " + step.Step
+		return fmt.Sprintf("interrupted at the step %q", step.Step)
 	}
 	return "interrupted"
 }

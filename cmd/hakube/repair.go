@@ -40,7 +40,7 @@ func repairCommand(u *ui) *cli.Command {
 			case c.IsSet("from-survivor") && survivor == "":
 				return usageError{errors.New("--from-survivor: name the master to go on with")}
 			}
-			u.json = c.Bool("json")
+			u.json, u.changes = c.Bool("json"), true
 			u.called.by(c, repairWords(name, survivor)...)
 			verb := cluster.RepairVerb
 			if survivor != "" {

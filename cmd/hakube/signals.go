@@ -65,7 +65,8 @@ func interruptible(u *ui) (context.Context, func()) {
 type flight struct {
 	mu    sync.Mutex
 	steps map[int]string
-	began bool // something was changed, or tried to be
+	waits map[int]bool // those that end with the run, and are not finished first
+	began bool         // something was changed, or tried to be
 }
 
 func (f *flight) saw(e plan.Event) {
@@ -76,9 +77,9 @@ func (f *flight) saw(e plan.Event) {
 		delete(f.steps, e.N)
 	case e.Kind == plan.Making, e.Kind == plan.Removing:
 		if f.steps == nil {
-			f.steps = map[int]string{}
+			f.steps, f.waits = map[int]string{}, map[int]bool{}
 		}
-		f.steps[e.N], f.began = e.Step, true
+		f.steps[e.N], f.waits[e.N], f.began = e.Step, e.Waits, true
 	}
 }
 
@@ -92,10 +93,25 @@ func (f *flight) now() (steps []string, began bool) {
 	return steps, f.began
 }
 
-// interrupting answers the first ^C, if it has to be waited for.
+// changes are those of them that are let finish.
+func (f *flight) changes() (steps []string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, n := range slices.Sorted(maps.Keys(f.steps)) {
+		if !f.waits[n] {
+			steps = append(steps, f.steps[n])
+		}
+	}
+	return steps
+}
+
+// interrupting answers the first ^C, if it has to be waited for. A step that only
+// waits ends with the run, which then says so itself.
 func (u *ui) interrupting() {
-	if steps, _ := u.flight.now(); len(steps) > 0 {
+	if steps := u.flight.changes(); len(steps) > 0 {
 		u.say("interrupting", "", "finishing "+strings.Join(steps, ", ")+", and no more; a second ^C leaves at once")
+	} else if steps, _ := u.flight.now(); len(steps) > 0 {
+		u.say("interrupting", "", "waiting no longer: "+strings.Join(steps, ", ")+"; a second ^C leaves at once")
 	}
 }
 

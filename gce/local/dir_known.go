@@ -74,8 +74,8 @@ func judgeDir(dir string) (dirIs, error) {
 	case proven(dir):
 		return isState, nil
 	case !provenOnce(dir):
-		return 0, &dirError{dir, fmt.Sprintf("it is not empty (%s) and not a state directory of one", few(all)),
-			"choose a directory that is empty or not there yet with HAKUBE_LOCAL_DIR"}
+		return 0, &dirError{dir, fmt.Sprintf("there is something else in it (%s)", few(all)),
+			"name with HAKUBE_LOCAL_DIR the one it was started in, or for a new one a directory that is empty or not there yet"}
 	case len(foreign) > 0: // so what has a known name may be somebody's too
 		return 0, &dirError{dir, fmt.Sprintf("an earlier version of hakube was started in it beside what is not the embedded GCE's: %s", few(foreign)),
 			"move that elsewhere, or choose another directory with HAKUBE_LOCAL_DIR"}

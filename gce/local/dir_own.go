@@ -18,7 +18,7 @@ import (
 type dirError struct{ dir, why, cure string }
 
 func (e *dirError) Error() string {
-	return fmt.Sprintf("using the directory %s of the embedded GCE: %s", e.dir, e.why)
+	return fmt.Sprintf("%s cannot be the embedded GCE's directory: %s", e.dir, e.why)
 }
 
 // Hint says how to make it safe.
@@ -58,6 +58,9 @@ func checkDir(dir, variable string) (fs.FileMode, error) {
 		info, err := look(dir)
 		if errors.Is(err, fs.ErrNotExist) {
 			return 0, nil
+		}
+		if errors.Is(err, fs.ErrPermission) {
+			return 0, &dirError{dir, fmt.Sprintf("the user with number %d may not look into it", os.Geteuid()), "choose another with " + variable}
 		}
 		if err != nil {
 			return 0, fmt.Errorf("looking at the directory of the embedded GCE: %w", err)
