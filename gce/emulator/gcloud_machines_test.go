@@ -62,6 +62,7 @@ func TestGcloudMachines(t *testing.T) {
 	g.do("instances update m1 --deletion-protection")
 	g.refuses("instances delete m1", "is protected")
 	g.do("instances update m1 --no-deletion-protection")
+	g.shows("instances describe m1 --format=yaml", "deletionProtection: false")
 
 	// Disks and snapshots.
 	g.do("disks create d1 d2 --size=20GB --type=pd-ssd")

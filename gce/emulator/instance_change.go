@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strconv"
+	"strings"
 )
 
 // alter is a change to an instance that takes hold at once.
@@ -38,7 +39,7 @@ func setTags(c *call) (obj, error) {
 
 func setDeletionProtection(c *call) (obj, error) {
 	return c.alter(func(t *tx, r ref, o obj) error {
-		on := c.query.Get("deletionProtection") != "false"
+		on := !strings.EqualFold(c.query.Get("deletionProtection"), "false") // gcloud says False
 		if on && ofManagedGroup(t, r) {
 			return refuse("Deletion protection cannot be applied to instance '%s', which is part of a managed instance group.", r)
 		}
