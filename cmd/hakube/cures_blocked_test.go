@@ -41,12 +41,6 @@ func blocked() []slip {
 		{kinds: []string{"Compute"}, make: func(t *testing.T, s *shell) { // OS Login
 			s.gcloud(t, "project-info add-metadata --metadata=enable-oslogin=TRUE")
 		}, call: []string{"up", d, another, kubeconfig}, after: map[string]string{"Compute": "$H up " + d + " " + another}},
-		{kinds: []string{"FromSurvivor"}, make: func(t *testing.T, s *shell) {
-			s.ok(t, "down", d, one)
-			m, of := s.masterIn(t, zoneC), s.client(t)
-			must(t, of.Instances(zoneC).Delete(context.Background(), m))
-			must(t, of.Disks(zoneC).Delete(context.Background(), m+"-pd"))
-		}, call: []string{"repair", kubeconfig}, after: map[string]string{"FromSurvivor": validate}},
 	}
 }
 

@@ -42,8 +42,8 @@ var notRun = map[string]string{
 	"Login": "a person logs in to Google", "Projects": "Google's list of projects", "EnableService": "an API of Google's", "Grants": "a policy of Google's",
 	"LocalKubectl": "builds for minutes", "LocalModel": "is named where real machines cannot run", "Completion": "is evaluated by a shell: TestCompletion",
 	"EvalCompletion": "is evaluated by a shell: TestCompletion", "EvalEnv": "is evaluated by a shell: TestReadmeOwn", "LocalEnv": "stands before each of gcloud's",
-	"HostKeys": "a machine would have to be another",
-	"Resume":   "suspend is 501 in the embedded GCE, so nothing there is suspended", "Console": "a script on a machine would have to fail", "LocalConsole": "is named to a browser", "LocalStatus": "the daemon would have to die in a call",
+	"FromSurvivor": "run by cluster TestFromSurvivor", "HostKeys": "a machine would have to be another",
+	"Resume": "suspend is 501 in the embedded GCE, so nothing there is suspended", "Console": "a script on a machine would have to fail", "LocalConsole": "is named to a browser", "LocalStatus": "the daemon would have to die in a call",
 	"Status": "looks only", "Validate": "looks only: in help",
 }
 
@@ -187,7 +187,7 @@ func (s *shell) typed(t *testing.T, dir, program string, args ...string) (string
 // cured runs a named command word for word; one that asks is asked by a terminal.
 func (s *shell) cured(t *testing.T, line, kind string) (string, int) {
 	t.Helper()
-	if kind != "Down" && kind != "FromSurvivor" {
+	if kind != "Down" {
 		return s.typed(t, t.TempDir(), "sh", "-c", line)
 	}
 	x := s.onTerminal(t, line)
