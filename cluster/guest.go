@@ -15,7 +15,8 @@ type GuestError struct {
 	Machine, Zone string
 	Reason        string       // the script's own
 	Console       []string     // the last lines of its serial console
-	Cure          cure.Command // that restarts it
+	Cure          cure.Command // that restarts it, or says what else ends it
+	Again         bool         // this run has restarted it already, and it failed again
 }
 
 func (e *GuestError) Error() string {
@@ -28,7 +29,11 @@ func (e *GuestError) Error() string {
 
 // Hint says where there is more.
 func (e *GuestError) Hint() string {
-	return cure.Hints(cure.Hint("restart "+e.Machine, e.Cure), cure.Hint("more of its console", cure.Console(e.Machine, e.Zone)))
+	end := "restart " + e.Machine
+	if e.Again {
+		end = "see what ends it, since it failed again after a restart"
+	}
+	return cure.Hints(cure.Hint(end, e.Cure), cure.Hint("more of its console", cure.Console(e.Machine, e.Zone)))
 }
 
 // consoleLines is how much of a console is shown.
@@ -67,8 +72,11 @@ func (g *guest) phase(ctx context.Context) (string, error) {
 		return "restarting: it had failed: " + reason, nil
 	}
 	e := &GuestError{Machine: g.name, Zone: g.zone, Reason: reason, Cure: cure.Same()}
-	if g.other != nil {
+	switch {
+	case g.other != nil:
 		e.Cure = *g.other
+	case g.restarted: // one more restart would end the same
+		e.Cure, e.Again = cure.Status(), true
 	}
 	// The console is a help, no more: the reason stands without it.
 	if text, _, err := instances.SerialOutput(ctx, g.name, 0); err == nil {

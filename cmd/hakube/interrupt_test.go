@@ -8,6 +8,7 @@ import (
 	"errors"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -31,6 +32,10 @@ func newShell(t *testing.T) *shell {
 	t.Helper()
 	home := t.TempDir()
 	s := &shell{exe: hakubeIn(t, t.TempDir()), dir: filepath.Join(home, "gce")}
+	// What these tests run hears HUP also where they were begun with nohup, which it would inherit.
+	heard := make(chan os.Signal, 1)
+	signal.Notify(heard, syscall.SIGHUP)
+	t.Cleanup(func() { signal.Stop(heard) })
 	s.env = append(cleanEnv(t, home), "HAKUBE_LOCAL_DIR="+s.dir, "KUBECONFIG="+filepath.Join(home, "kubeconfig"),
 		"KUBERNETES_PROVIDER=local", "KUBE_GCE_ZONE="+zoneB, "NUM_NODES=1")
 	t.Cleanup(func() {

@@ -113,7 +113,11 @@ func (w *walk) command(t *testing.T, name string, args ...string) result {
 // status is `hakube local status --json`.
 func (w *walk) status(t *testing.T) (s local.Status) {
 	t.Helper()
-	decode(t, w.ok(t, "local", "status", "--json").stdout, &s)
+	r := w.run(t, "local", "status", "--json")
+	if r.code != 0 && r.code != exitAnswer {
+		t.Fatalf("hakube local status exits with %d:\n%s%s", r.code, r.stdout, r.stderr)
+	}
+	decode(t, r.stdout, &s)
 	return s
 }
 
