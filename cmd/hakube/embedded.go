@@ -182,9 +182,10 @@ func (e *embedded) again(ctx context.Context, was string, refused error) (string
 			err := e.at(s.Endpoint)
 			return e.host, err
 		case err == nil && !killed:
-			return "", fmt.Errorf("the embedded GCE was stopped: %w", refused)
+			return "", withHint(fmt.Errorf("the embedded GCE was stopped: %w", refused), cure.Hint("start it", cure.LocalStart()))
 		case time.Since(begin) > 10*time.Second:
-			return "", errors.Join(fmt.Errorf("the embedded GCE does not start again: %w", refused), started, err)
+			err = errors.Join(fmt.Errorf("the embedded GCE does not start again: %w", refused), started, err)
+			return "", withHint(err, cure.Hint("start it", cure.LocalStart()))
 		}
 		select {
 		case <-ctx.Done():

@@ -199,6 +199,8 @@ func TestDaemonStopped(t *testing.T) {
 	p.ok("local", "stop")
 	if _, err := e.dial(t.Context(), "tcp"); err == nil || !strings.Contains(err.Error(), "the embedded GCE was stopped") {
 		t.Errorf("after a stop: %v", err)
+	} else if h := (interface{ Hint() string })(nil); !errors.As(err, &h) || !strings.Contains(h.Hint(), "hakube local start") {
+		t.Errorf("a stop leads to no way on: %v", err)
 	}
 	p.ok("local", "start") // by the person, at any address
 	if conn, err := e.dial(t.Context(), "tcp"); err != nil {
@@ -219,4 +221,19 @@ func TestDaemonStopped(t *testing.T) {
 		t.Errorf("after a kill it is at %s, was at %s (%v)", s.Endpoint, after, err)
 	}
 	t.Logf("at %s, after a stop at %s", before, after)
+}
+
+// TestKilledAtStart: a daemon that a signal ends while it starts is started
+// again by what is named, and one that ends by itself says why.
+func TestKilledAtStart(t *testing.T) {
+	t.Setenv("HOME", t.TempDir())
+	dir := t.TempDir()
+	for script, again := range map[string]bool{"kill -9 $$": true, "kill $$": true, "exit 1": false} {
+		_, err := local.Start(t.Context(), dir, exec.Command("sh", "-c", script))
+		h := (interface{ Hint() string })(nil)
+		led := errors.As(killedAtStart(err), &h) && strings.Contains(h.Hint(), "hakube local start")
+		if err == nil || led != again {
+			t.Errorf("%s: %v leads to a start again: %v", script, err, led)
+		}
+	}
 }

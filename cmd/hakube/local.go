@@ -196,6 +196,7 @@ func startLocal(ctx context.Context, u *ui, dir string, o local.Options) (local.
 		return local.Status{}, err
 	}
 	s, err := local.Start(ctx, dir, daemon)
+	err = killedAtStart(err)
 	if err == nil && !before {
 		for _, b := range boundaries(dir, o.Machines) {
 			u.note("%s", b)
@@ -205,6 +206,15 @@ func startLocal(ctx context.Context, u *ui, dir string, o local.Options) (local.
 		u.moved(ctx, dir, s)
 	}
 	return s, err
+}
+
+// killedAtStart leads on from a daemon that a signal ended while it started:
+// nothing is wrong with it, and what was made in it is kept.
+func killedAtStart(err error) error {
+	if ended := (*exec.ExitError)(nil); errors.As(err, &ended) && !ended.Exited() {
+		return withHint(err, cure.Hint("start it again", cure.LocalStart()))
+	}
+	return err
 }
 
 // moved says what leads to where the embedded GCE was, and turns kubectl's
