@@ -1,0 +1,9 @@
+package line
+
+import "fmt"
+
+type low struct{ word string }
+
+const suffix = "."
+
+var _ = fmt.Stringer(nil)
