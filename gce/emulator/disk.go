@@ -113,7 +113,7 @@ func makeDisk(ctx context.Context, k *task) error {
 
 // realDisk makes a disk that is CREATING, and forgets it if that fails.
 func (s *Server) realDisk(ctx context.Context, r ref) error {
-	o := s.read(r)
+	o := s.store.read(r)
 	if o == nil {
 		return notFound(r)
 	}
@@ -150,7 +150,7 @@ func deleteDisk(c *call) (obj, error) {
 }
 
 func dropDisk(ctx context.Context, k *task) error {
-	o := k.s.read(k.Target)
+	o := k.s.store.read(k.Target)
 	if o == nil {
 		return notFound(k.Target)
 	}
@@ -169,7 +169,7 @@ func labelsSetter(kind string) handler {
 			r = c.target(kind)
 		}
 		return c.change(r, nil, func(t *tx) error {
-			r := find(t, r)
+			r := t.find(r)
 			o := t.edit(r)
 			if o == nil {
 				return notFound(r)

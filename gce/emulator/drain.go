@@ -3,7 +3,6 @@ package emulator
 import (
 	"net/netip"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -34,7 +33,7 @@ func (s *Server) drains(t *tx, group, instance ref) {
 	}
 	until := s.opts.Now().Add(longest)
 	t.put(drainRef(group, instance), obj{"until": until.Format(time.RFC3339Nano)})
-	t.after = append(t.after, func() { s.drainUntil(drainRef(group, instance), until) })
+	t.then(func() { s.drainUntil(drainRef(group, instance), until) })
 }
 
 // drainUntil takes the note away in time, if it is still that one.
@@ -61,14 +60,9 @@ func (s *Server) drainUntil(note ref, until time.Time) {
 // drainOn takes up what a process before this one left.
 func (s *Server) drainOn() {
 	s.store.view(func(t *tx) {
-		for c, docs := range s.store.colls {
-			if !strings.HasPrefix(c, draining) {
-				continue
-			}
-			for name, o := range docs {
-				until, _ := time.Parse(time.RFC3339Nano, str(o, "until"))
-				s.drainUntil(ref(c+"/"+name), until)
-			}
+		for r, o := range t.stored(draining) {
+			until, _ := time.Parse(time.RFC3339Nano, str(o, "until"))
+			s.drainUntil(r, until)
 		}
 	})
 }
@@ -78,16 +72,6 @@ func reached(t *tx, group ref) []ref {
 	out := groupMembers(t, group)
 	for _, r := range t.notes(draining + string(group)) {
 		out = append(out, group.within("instances", r.name()))
-	}
-	return out
-}
-
-// notes are the refs of a collection of the store's own.
-func (t *tx) notes(collection string) (out []ref) {
-	for name := range t.s.colls[collection] {
-		if r := ref(collection + "/" + name); t.get(r) != nil {
-			out = append(out, r)
-		}
 	}
 	return out
 }

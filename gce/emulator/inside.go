@@ -37,12 +37,9 @@ func (s *Server) Ask(method, path string, body map[string]any) (map[string]any, 
 func (s *Server) Operations(n int) []Object {
 	var all []Object
 	s.store.view(func(t *tx) {
-		for c, docs := range s.store.colls {
-			if !strings.HasPrefix(c, "projects/") || !strings.HasSuffix(c, "/operations") {
-				continue
-			}
-			for name, o := range docs {
-				all = append(all, Object{c + "/" + name, o})
+		for r, o := range t.stored("projects/") {
+			if r.kind() == "operations" {
+				all = append(all, Object{string(r), o})
 			}
 		}
 	})

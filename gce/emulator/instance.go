@@ -36,7 +36,7 @@ func instances() collection {
 
 // edited finds the instance a call is about, for a change to it.
 func (c *call) edited(t *tx) (ref, obj, error) {
-	r := find(t, c.target("instances"))
+	r := t.find(c.target("instances"))
 	o := t.edit(r)
 	if o == nil {
 		return r, nil, notFound(r)
@@ -66,7 +66,7 @@ func bringUp(ctx context.Context, k *task) error {
 }
 
 func (s *Server) boot(ctx context.Context, r ref) error {
-	o := s.read(r)
+	o := s.store.read(r)
 	if o == nil {
 		return notFound(r)
 	}
@@ -158,7 +158,7 @@ func stopInstance(c *call) (obj, error) {
 
 func shutDown(ctx context.Context, k *task) error {
 	r := k.Target
-	o := k.s.read(r)
+	o := k.s.store.read(r)
 	if o == nil {
 		return notFound(r)
 	}
@@ -203,7 +203,7 @@ func (s *Server) halted(r ref) {
 func (s *Server) exited(key MachineKey) {
 	s.spawn(func() {
 		r := in(key.Project, "zones/"+key.Zone, "instances", key.Name)
-		o := s.read(r)
+		o := s.store.read(r)
 		if o == nil || ident(o) != key.ID {
 			return
 		}
@@ -270,6 +270,6 @@ func (s *Server) fell(ctx context.Context, r ref) {
 
 // named is the instance a call names, by its name even when called by number.
 func (c *call) named() (r ref) {
-	c.s.store.view(func(t *tx) { r = find(t, c.target("instances")) })
+	c.s.store.view(func(t *tx) { r = t.find(c.target("instances")) })
 	return r
 }

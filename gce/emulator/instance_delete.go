@@ -7,7 +7,7 @@ import (
 
 func deleteInstance(c *call) (obj, error) {
 	return c.change(c.named(), nil, func(t *tx) error {
-		r := find(t, c.target("instances"))
+		r := t.find(c.target("instances"))
 		o := t.edit(r)
 		if o == nil {
 			return notFound(r)
@@ -74,7 +74,7 @@ func (s *Server) discard(ctx context.Context, k *task, failed bool) error {
 		return err
 	}
 	for _, d := range stringsOf(k.Args, "disks") {
-		o := s.read(ref(d))
+		o := s.store.read(ref(d))
 		if o == nil {
 			continue
 		}

@@ -36,7 +36,7 @@ func getSerialPortOutput(c *call) (obj, error) {
 
 func getGuestAttributes(c *call) (obj, error) {
 	r := c.named()
-	o := c.s.read(r)
+	o := c.s.store.read(r)
 	if o == nil {
 		return nil, notFound(r)
 	}
@@ -47,7 +47,7 @@ func getGuestAttributes(c *call) (obj, error) {
 	if !v.GuestAttributesEnabled() {
 		return nil, refuse("Guest attributes endpoint access is disabled.")
 	}
-	all := guestAttributes(c.s.read(r.note("guest")))
+	all := guestAttributes(c.s.store.read(r.note("guest")))
 	out := obj{"kind": "compute#guestAttributes", "selfLink": r.link() + "/guestAttributes/"}
 	if key := c.query.Get("variableKey"); key != "" {
 		ns, name, _ := strings.Cut(key, "/")

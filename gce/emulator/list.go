@@ -18,27 +18,13 @@ func getter(col collection) handler {
 	return func(c *call) (out obj, err error) {
 		r := c.target(col.kind)
 		c.s.store.view(func(t *tx) {
-			r = find(t, r)
+			r = t.find(r)
 			if out = c.s.shown(t, r, t.get(r)); out == nil {
 				err = notFound(r)
 			}
 		})
 		return out, err
 	}
-}
-
-// find turns the ref of an object named by its number into that by its name.
-func find(t *tx, r ref) ref {
-	name := r.name()
-	if name == "" || name[0] < '1' || name[0] > '9' {
-		return r
-	}
-	for n, o := range t.s.colls[r.collection()] {
-		if str(o, "id") == name {
-			return ref(r.collection() + "/" + n)
-		}
-	}
-	return r
 }
 
 func lister(col collection) handler {

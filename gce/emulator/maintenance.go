@@ -60,7 +60,7 @@ func checkScheduling(o obj, field string) error {
 
 // evacuate ends a machine that cannot be moved, and starts it again.
 func evacuate(ctx context.Context, k *task) error {
-	o := k.s.read(k.Target)
+	o := k.s.store.read(k.Target)
 	if o == nil {
 		return notFound(k.Target)
 	}
@@ -80,7 +80,7 @@ func evacuate(ctx context.Context, k *task) error {
 			return err
 		}
 	}
-	if o = k.s.read(k.Target); str(o, "status") == "TERMINATED" {
+	if o = k.s.store.read(k.Target); str(o, "status") == "TERMINATED" {
 		return nil
 	}
 	if err := k.s.boot(ctx, k.Target); err != nil {

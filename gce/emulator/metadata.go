@@ -16,7 +16,7 @@ import (
 // there is no such machine (any more).
 func (s *Server) MetadataFor(key MachineKey) (http.Handler, bool) {
 	r := in(key.Project, "zones/"+key.Zone, "instances", key.Name)
-	if o := s.read(r); o == nil || ident(o) != key.ID {
+	if o := s.store.read(r); o == nil || ident(o) != key.ID {
 		return nil, false
 	}
 	return metadata.Handler(source{s, r, key.ID}), true
@@ -34,11 +34,11 @@ var _ metadata.Source = source{}
 var errGone = errors.New("the machine is being deleted")
 
 func (m source) View() (metadata.View, <-chan struct{}, error) {
-	if ident(m.s.read(m.r)) != m.id {
+	if ident(m.s.store.read(m.r)) != m.id {
 		return metadata.View{}, nil, errGone // and nobody would end the watch
 	}
 	changed := m.s.watch(m.r)
-	if ident(m.s.read(m.r)) != m.id {
+	if ident(m.s.store.read(m.r)) != m.id {
 		return metadata.View{}, nil, errGone
 	}
 	v, err := m.s.metadataView(m.r)
@@ -46,7 +46,7 @@ func (m source) View() (metadata.View, <-chan struct{}, error) {
 }
 
 func (m source) GuestAttributes() (metadata.GuestAttributes, error) {
-	return guestAttributes(m.s.read(m.r.note("guest"))), nil
+	return guestAttributes(m.s.store.read(m.r.note("guest"))), nil
 }
 
 func (m source) PutGuestAttribute(namespace, key, value string) error {

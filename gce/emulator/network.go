@@ -189,23 +189,6 @@ func immutable(o, body obj, fields ...string) error {
 	return nil
 }
 
-// merge is RFC 7386's patch: what is null goes away.
-func merge(o, patch obj) {
-	for k, v := range patch {
-		if v == nil {
-			delete(o, k)
-			continue
-		}
-		if p, ok := v.(obj); ok {
-			if old := sub(o, k); old != nil {
-				merge(old, p)
-				continue
-			}
-		}
-		o[k] = plain(v)
-	}
-}
-
 // parsePrefix reads an IPv4 range whose address is its first.
 func parsePrefix(s, field string) (netip.Prefix, error) {
 	p, err := netip.ParsePrefix(s)

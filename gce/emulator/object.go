@@ -151,3 +151,20 @@ func sortedKeys[V any](m map[string]V) []string {
 func without(l []any, v any) []any {
 	return slices.DeleteFunc(slices.Clone(l), func(e any) bool { return e == v })
 }
+
+// merge is RFC 7386's patch: what is null goes away.
+func merge(o, patch obj) {
+	for k, v := range patch {
+		if v == nil {
+			delete(o, k)
+			continue
+		}
+		if p, ok := v.(obj); ok {
+			if old := sub(o, k); old != nil {
+				merge(old, p)
+				continue
+			}
+		}
+		o[k] = plain(v)
+	}
+}

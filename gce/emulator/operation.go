@@ -28,7 +28,7 @@ const maxWait = 2 * time.Minute
 // two minutes have passed, the server closes or the client has gone.
 func waitOperation(c *call) (obj, error) {
 	r := c.target("operations")
-	o := c.s.read(r)
+	o := c.s.store.read(r)
 	if o == nil {
 		return nil, notFound(r)
 	}
@@ -43,7 +43,7 @@ func waitOperation(c *call) (obj, error) {
 		case <-c.s.ctx.Done():
 		}
 	}
-	if o = c.s.read(r); o == nil {
+	if o = c.s.store.read(r); o == nil {
 		return nil, notFound(r)
 	}
 	return o, nil
@@ -62,12 +62,6 @@ func deleteOperation(c *call) (obj, error) {
 		t.delete(r)
 		return nil
 	})
-}
-
-// read returns one document, which must not be changed, or nil.
-func (s *Server) read(r ref) (o obj) {
-	s.store.view(func(t *tx) { o = t.get(r) })
-	return o
 }
 
 // A job is the work behind an operation, kept until the operation is done.
@@ -123,8 +117,7 @@ func (c *call) change(target ref, args obj, prepare func(t *tx) error) (obj, err
 		} else if c.fault != nil {
 			// prepare decides whether the request would be accepted; what it
 			// does is not kept.
-			trial := &tx{s: t.s, puts: map[ref]obj{}, seq: t.seq}
-			if err := prepare(trial); err != nil {
+			if err := prepare(t.trial()); err != nil {
 				return err
 			}
 			args["fault"] = obj{"code": c.fault.Code, "message": c.fault.Message, "status": c.fault.Status, "details": c.fault.Details}
@@ -188,7 +181,7 @@ func (s *Server) accept(t *tx, method string, target ref, args obj, clientID str
 	t.put(r, o)
 	j := job{Operation: r, Method: method, Target: target, Args: args, Started: now, stuck: stuck}
 	t.put(r.note("jobs"), j.doc())
-	t.after = append(t.after, func() { s.start(j) })
+	t.then(func() { s.start(j) })
 	return r
 }
 

@@ -120,7 +120,7 @@ func (s *Server) overdrawn(t *tx, project string) string {
 	if len(s.opts.Quotas) == 0 {
 		return ""
 	}
-	before, after := usageOf(&tx{s: t.s}, project), usageOf(t, project)
+	before, after := usageOf(t.before(), project), usageOf(t, project)
 	for _, key := range slices.Sorted(maps.Keys(after)) {
 		if after[key] > before[key] && after[key] > s.limit(key) {
 			return key
@@ -150,7 +150,7 @@ func (c *call) refuseOver(t *tx, target ref, prepare func(*tx) error) (fault obj
 	if len(c.s.opts.Quotas) == 0 && c.s.opts.Stock == nil {
 		return nil, nil
 	}
-	trial := &tx{s: t.s, puts: map[ref]obj{}, seq: t.seq}
+	trial := t.trial()
 	if err := prepare(trial); err != nil {
 		return nil, err
 	}

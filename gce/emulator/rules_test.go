@@ -68,7 +68,7 @@ func TestRulesOfAll(t *testing.T) {
 			v.refused(400, "invalid", "POST", x.collection, with(obj{"name": "x", "selfLink": "y"}))
 			v.refused(400, "parseError", "POST", x.collection, "[]")
 			v.refused(400, "parseError", "POST", x.collection, "{")
-			if n := v.s.read(ref(x.collection + "/x")); n != nil {
+			if n := v.s.store.read(ref(x.collection + "/x")); n != nil {
 				t.Errorf("a refused insert made %v", n)
 			}
 

@@ -95,7 +95,7 @@ func New(o Options) (*Server, error) {
 	o.Backend.Watch(s.exited)
 	if err := s.resume(); err != nil {
 		s.cancel()
-		st.db.Close()
+		st.close()
 		return nil, err
 	}
 	return s, nil
@@ -135,7 +135,7 @@ func (s *Server) Close() error {
 	s.cancel()
 	s.tasks.Wait()
 	err := s.opts.Backend.Close()
-	if e := s.store.db.Close(); err == nil {
+	if e := s.store.close(); err == nil {
 		err = e
 	}
 	return err
@@ -177,12 +177,9 @@ type Object struct {
 func (s *Server) Snapshot() []Object {
 	var out []Object
 	s.store.view(func(t *tx) {
-		for c, docs := range s.store.colls {
-			if !strings.HasPrefix(c, "projects") || strings.HasSuffix(c, "/operations") {
-				continue
-			}
-			for name, o := range docs {
-				out = append(out, Object{c + "/" + name, clone(o)})
+		for r, o := range t.stored("projects") {
+			if r.kind() != "operations" {
+				out = append(out, Object{string(r), clone(o)})
 			}
 		}
 	})
@@ -193,7 +190,7 @@ func (s *Server) Snapshot() []Object {
 // Objects counts what users made, by collection.
 func (s *Server) Objects() map[string]int {
 	all := map[string]int{}
-	for _, counts := range s.store.objects() {
+	for _, counts := range count(s.store) {
 		for kind, n := range counts {
 			all[kind] += n
 		}
@@ -202,4 +199,4 @@ func (s *Server) Objects() map[string]int {
 }
 
 // Projects counts what users made, by project and collection.
-func (s *Server) Projects() map[string]map[string]int { return s.store.objects() }
+func (s *Server) Projects() map[string]map[string]int { return count(s.store) }

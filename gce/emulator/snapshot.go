@@ -102,12 +102,12 @@ func (c *call) snapshot(target, disk ref) (obj, error) {
 // takeSnapshot is the work behind it. One that cannot be made goes away.
 func takeSnapshot(ctx context.Context, k *task) error {
 	r := ref(str(k.Args, "snapshot"))
-	o := k.s.read(r)
+	o := k.s.store.read(r)
 	if o == nil {
 		return notFound(r)
 	}
 	disk := toRef(str(o, "sourceDisk"))
-	d := k.s.read(disk)
+	d := k.s.store.read(disk)
 	b, err := k.s.snapshotter()
 	switch {
 	case err != nil:
@@ -151,7 +151,7 @@ func deleteSnapshot(c *call) (obj, error) {
 }
 
 func dropSnapshot(ctx context.Context, k *task) error {
-	o := k.s.read(k.Target)
+	o := k.s.store.read(k.Target)
 	if o == nil {
 		return notFound(k.Target)
 	}

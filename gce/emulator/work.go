@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -79,7 +80,9 @@ func (s *Server) start(j job) {
 
 // work reports whether the operation is done: false leaves it to the next New.
 func (s *Server) work(j job) bool {
-	s.store.running(j.Operation, stamp(s.opts.Now()))
+	now := stamp(s.opts.Now())
+	// After a restart the operation begins again.
+	s.store.amend(j.Operation, func(o obj) { o["status"], o["startTime"] = "RUNNING", now })
 	k := &task{s: s, job: j}
 	var err error
 	if fault := sub(j.Args, "fault"); fault != nil {
@@ -157,21 +160,6 @@ func (s *Server) finish(j job, failed error) bool {
 	return true
 }
 
-// running marks an operation as begun. It is not worth a write to the disk:
-// after a restart the operation begins again.
-func (s *store) running(r ref, now string) {
-	s.writing.Lock()
-	defer s.writing.Unlock()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	o := clone(s.colls[r.collection()][r.name()])
-	if o == nil {
-		return
-	}
-	o["status"], o["startTime"] = "RUNNING", now
-	s.set(r, o)
-}
-
 func faulty(f obj) *problem {
 	p := &problem{int(num(f, "status")), "backendError", str(f, "code"), str(f, "message")}
 	if p.Status == 0 {
@@ -197,16 +185,11 @@ func (s *Server) resume() error {
 	}
 	var jobs []job
 	s.store.view(func(t *tx) {
-		for _, p := range t.projects() {
-			for _, scope := range scopes() {
-				r := "projects/" + p + "/" + scope + "/operations"
-				for name, o := range s.store.colls["~jobs/"+r] {
-					jobs = append(jobs, jobOf(ref(r+"/"+name), o))
-				}
-			}
+		for r, o := range t.stored("~jobs/") {
+			jobs = append(jobs, jobOf(ref(strings.TrimPrefix(string(r), "~jobs/")), o))
 		}
 	})
-	id := func(j job) uint64 { return ident(s.read(j.Operation)) }
+	id := func(j job) uint64 { return ident(s.store.read(j.Operation)) }
 	slices.SortFunc(jobs, func(a, b job) int { return int(int64(id(a) - id(b))) })
 	s.adopt()
 	s.drainOn()
@@ -231,14 +214,9 @@ func (s *Server) forget() error {
 				}
 			}
 		}
-		for c, docs := range s.store.colls {
-			if len(c) < 10 || c[:10] != "~requests/" {
-				continue
-			}
-			for name, o := range docs {
-				if t.get(ref(str(o, "operation"))) == nil {
-					t.delete(ref(c + "/" + name))
-				}
+		for r, o := range t.stored("~requests/") {
+			if t.get(ref(str(o, "operation"))) == nil {
+				t.delete(r)
 			}
 		}
 		return nil
