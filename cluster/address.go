@@ -8,6 +8,7 @@ import (
 	"cloud.google.com/go/compute/apiv1/computepb"
 
 	"hakube/cluster/plan"
+	"hakube/cluster/refusal"
 	"hakube/gce"
 	"hakube/scripts/cure"
 )
@@ -25,7 +26,7 @@ func (r *run) addresses() (steps []plan.Step) {
 					return plan.State{Is: plan.Partial, Why: "is being reserved"}, nil
 				}
 				if a.GetAddressType() == "INTERNAL" && !r.removing {
-					return plan.State{}, &Refused{
+					return plan.State{}, &refusal.Refused{
 						Why:  name + " is there already and is INTERNAL: nobody outside of its network would reach the API",
 						Cure: cure.Hint("if it is no longer needed", cure.Compute(fmt.Sprintf("addresses delete %s --region=%s", o.name, r.region()))),
 					}

@@ -10,6 +10,7 @@ import (
 	"cloud.google.com/go/compute/apiv1/computepb"
 	"github.com/google/go-cmp/cmp"
 
+	"hakube/cluster/refusal"
 	"hakube/gce/gcetest"
 	"hakube/scripts"
 )
@@ -56,7 +57,7 @@ func TestLostDisk(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err := o.Up(ctx, w.events())
-	var no *Refused
+	var no *refusal.Refused
 	if !errors.As(err, &no) || !strings.Contains(no.Why, "another control plane") {
 		t.Errorf("up: %v", err)
 	}
@@ -239,7 +240,7 @@ func TestDrift(t *testing.T) {
 	} {
 		var err error
 		_, changes := w.counts(func() { _, err = o.again(change).Up(context.Background(), nil) })
-		var no *Refused
+		var no *refusal.Refused
 		if !errors.As(err, &no) || !strings.Contains(no.Why, want) || changes != 0 {
 			t.Errorf("want %q, got %v (%d changing calls)", want, err, changes)
 		}

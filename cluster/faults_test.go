@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"hakube/cluster/plan"
+	"hakube/cluster/refusal"
 	"hakube/gce"
 	"hakube/gce/emulator"
 	"hakube/gce/gcetest"
@@ -331,7 +332,7 @@ func TestListsLag(t *testing.T) {
 		if _, changes := w.counts(func() { w.mustUp(o) }); changes != 0 {
 			t.Errorf("the same again makes %d changes", changes)
 		}
-		var no *Refused
+		var no *refusal.Refused
 		if _, err := o.again(func(s *Settings) { s.Zone = zoneC }).Up(ctx, nil); !errors.As(err, &no) || !strings.Contains(no.Why, "lives in zone europe-west1-b") {
 			t.Errorf("up in another zone: %v", err)
 		}

@@ -8,6 +8,7 @@ import (
 	"cloud.google.com/go/compute/apiv1/computepb"
 
 	"hakube/cluster/plan"
+	"hakube/cluster/refusal"
 	"hakube/gce"
 )
 
@@ -66,10 +67,10 @@ func (r *run) sized() (list []poolGroup) {
 const mostPerGroup = 2000
 
 // groupsTooLarge are groups that would be larger than a group may be.
-func (r *run) groupsTooLarge() Unfit {
+func (r *run) groupsTooLarge() refusal.Unfit {
 	for _, g := range r.sized() {
 		if g.wants > mostPerGroup {
-			return Unfit{{
+			return refusal.Unfit{{
 				Why:  fmt.Sprintf("MAX_INSTANCES_PER_MIG=%d: a managed group holds %d machines at most, and group %s is to have %d", r.want.settings.MaxPerGroup, mostPerGroup, g.name, g.wants),
 				Cure: fmt.Sprintf("MAX_INSTANCES_PER_MIG=%d, or less: a larger pool is several groups", mostPerGroup),
 			}}
@@ -145,7 +146,7 @@ func (r *run) checkGroup(name string, g poolGroup, x *computepb.InstanceGroupMan
 		return exists("")
 	}
 	if t := gce.Base(x.GetInstanceTemplate()); t != r.want.names.Template() {
-		return plan.State{}, &Refused{
+		return plan.State{}, &refusal.Refused{
 			Why:  fmt.Sprintf("%s makes its machines from template %s, not from %s", name, t, r.want.names.Template()),
 			Cure: "set the group's template back, or take the cluster down first",
 		}

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"hakube/cluster/refusal"
 	"hakube/scripts/cure"
 )
 
@@ -217,18 +218,18 @@ func (v *inventory) livesHere(want *spec) error {
 	case len(homes) == 0 && (v.subnetRegion == "" || v.subnetRegion == region), slices.Contains(homes, want.zone):
 		return nil
 	case len(homes) == 0:
-		return &Refused{
+		return &refusal.Refused{
 			Why: fmt.Sprintf("cluster %s was begun in region %s (its subnetwork is there), not in %s", want.names.Prefix, v.subnetRegion, region),
 			Cure: cure.Hints(cure.Hint("name a zone of "+v.subnetRegion+" with KUBE_GCE_ZONE, or remove what is there", cure.Down()),
 				"another cluster needs another KUBE_GCE_INSTANCE_PREFIX"),
 		}
 	case Zone(homes[0]).Region() != region:
-		return &Refused{
+		return &refusal.Refused{
 			Why:  fmt.Sprintf("cluster %s lives in zone %s; all its zones are of region %s, and %s is not", want.names.Prefix, homes[0], Zone(homes[0]).Region(), want.zone),
 			Cure: "another cluster needs another KUBE_GCE_INSTANCE_PREFIX",
 		}
 	}
-	return &Refused{
+	return &refusal.Refused{
 		Why: fmt.Sprintf("cluster %s lives in zone %s, not in %s", want.names.Prefix, strings.Join(homes, " and "), want.zone),
 		Cure: cure.Hints(cure.Hint("bring that one up to date", cure.Up(homes[0])),
 			cure.Hint("or add nodes in "+want.zone, cure.UpPool(want.zone)), cure.Hint("or a master", cure.AddMaster(want.zone))),
@@ -273,7 +274,7 @@ func (v *inventory) allHere(want *spec) error {
 	elsewhere := v.zones(func(o object) bool { return o.zone != want.zone })
 	if len(elsewhere) == 0 {
 		if region := Zone(want.zone).Region(); v.subnetRegion != "" && v.subnetRegion != region {
-			return &Refused{
+			return &refusal.Refused{
 				Why:  fmt.Sprintf("what is left of cluster %s is in region %s, not in %s", want.names.Prefix, v.subnetRegion, region),
 				Cure: cure.Hint("find and remove it", cure.Down()),
 			}
@@ -284,7 +285,7 @@ func (v *inventory) allHere(want *spec) error {
 	if len(v.zones(func(o object) bool { return o.zone == want.zone })) > 0 {
 		why = fmt.Sprintf("cluster %s is also in %s: %s is not all that is left of it", want.names.Prefix, strings.Join(elsewhere, " and "), want.zone)
 	}
-	return &Refused{
+	return &refusal.Refused{
 		Why:  why,
 		Cure: cure.Hints(cure.Hint("run, in this order", v.commands(want)...), cure.Hint("or remove all of it at once", cure.Down())),
 	}

@@ -9,6 +9,7 @@ import (
 	"cloud.google.com/go/compute/apiv1/computepb"
 	"github.com/google/go-cmp/cmp"
 
+	"hakube/cluster/refusal"
 	"hakube/scripts/cure"
 )
 
@@ -38,7 +39,7 @@ func specFor(zone Zone) *spec {
 func TestAllHere(t *testing.T) {
 	for _, zone := range []Zone{"europe-west1-b", "europe-west1-c", "us-east1-b"} {
 		err := grown().allHere(specFor(zone))
-		var no *Refused
+		var no *refusal.Refused
 		if !errors.As(err, &no) {
 			t.Errorf("%s: %v", zone, err)
 			continue

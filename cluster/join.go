@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"hakube/cluster/refusal"
 	"hakube/scripts/cure"
 )
 
@@ -24,7 +25,7 @@ func (r *run) join(ctx context.Context) error {
 		if v.subnetRegion != "" {
 			where = fmt.Sprintf(" (what there is of it is in region %s)", v.subnetRegion)
 		}
-		return &Refused{
+		return &refusal.Refused{
 			Why:  fmt.Sprintf("cluster %s has no master in project %s, so %s%s", n.Prefix, r.want.project, who, where),
 			Cure: cure.Hint("make the cluster first", cure.Up(r.want.zone)),
 		}
@@ -32,28 +33,28 @@ func (r *run) join(ctx context.Context) error {
 	home := homes[0]
 	first := cure.Up(home)
 	if there := Zone(home).Region(); there != region {
-		return &Refused{
+		return &refusal.Refused{
 			Why:  fmt.Sprintf("cluster %s is in region %s, and %s is a zone of another one", n.Prefix, there, r.want.zone),
 			Cure: "name a zone of " + there + " with KUBE_GCE_ZONE; a cluster has one region",
 		}
 	}
 	masters := v.masters(n)
 	if len(masters) == 0 {
-		return &Refused{
+		return &refusal.Refused{
 			Why:  fmt.Sprintf("cluster %s has no master: there is only its disk, in %s", n.Prefix, home),
 			Cure: cure.Hint("bring back first what fails", cure.Repair()),
 		}
 	}
 	recorded := masters[0].multizone != "false"
 	if !recorded && r.want.zone != home {
-		return &Refused{
+		return &refusal.Refused{
 			Why:  fmt.Sprintf("cluster %s was made with MULTIZONE=false: it has zone %s and no other", n.Prefix, home),
 			Cure: cure.Hint("several zones need a cluster made with MULTIZONE=true; in its own zone it can grow", cure.Same().With("KUBE_GCE_ZONE", home)),
 		}
 	}
 	r.want.mark.Multizone, r.want.home = recorded, home
 	if m := r.master(); !v.runs(m) {
-		return &Refused{
+		return &refusal.Refused{
 			Why:  fmt.Sprintf("cluster %s has no master that runs: %s in %s is %s", n.Prefix, masters[0].name, masters[0].zone, masters[0].status),
 			Cure: cure.Hint("bring back first what fails", cure.Repair()),
 		}
@@ -63,13 +64,13 @@ func (r *run) join(ctx context.Context) error {
 		return err
 	}
 	if ip == "" {
-		return &Refused{
+		return &refusal.Refused{
 			Why:  fmt.Sprintf("cluster %s has no address %s, so no node would find its API", n.Prefix, n.Address()),
 			Cure: cure.Hint("finish the cluster first", first),
 		}
 	}
 	if v.held.inTheAir() && r.mode == AddPool {
-		return &Refused{
+		return &refusal.Refused{
 			Why:  fmt.Sprintf("nobody has the address %s of cluster %s: a command that was moving it was cut", ip, n.Prefix),
 			Cure: cure.Hint("run that one again; if nobody knows which it was", first),
 		}

@@ -16,16 +16,17 @@ import (
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 
 	"hakube/cluster/plan"
+	"hakube/cluster/refusal"
 )
 
 // kubeconfigProblems is why the kubeconfig cannot take this cluster's entry, or
 // lose it: a file that cannot be read, written or locked, an entry of the name
 // that is not this cluster's. It writes nothing, and is asked before the first change.
-func (r *run) kubeconfigProblems(ctx context.Context) (all Unfit, err error) {
+func (r *run) kubeconfigProblems(ctx context.Context) (all refusal.Unfit, err error) {
 	files, name := r.want.kubeconfig, r.want.context
 	for _, path := range files {
 		if _, err := loadKubeconfig(path); err != nil {
-			all = append(all, &Refused{Why: err.Error(), Cure: "mend it or move it away, or choose another file: " + another(path)})
+			all = append(all, &refusal.Refused{Why: err.Error(), Cure: "mend it or move it away, or choose another file: " + another(path)})
 		}
 	}
 	if len(all) > 0 {
@@ -40,7 +41,7 @@ func (r *run) kubeconfigProblems(ctx context.Context) (all Unfit, err error) {
 		return nil, err
 	}
 	if no := v.refusal(name, files.of(name)); no != nil && !r.removing {
-		return Unfit{no}, nil
+		return refusal.Unfit{no}, nil
 	}
 	changed, err := files.changes(func(c *clientcmdapi.Config) error {
 		if r.removing {
@@ -55,7 +56,7 @@ func (r *run) kubeconfigProblems(ctx context.Context) (all Unfit, err error) {
 	}
 	for _, path := range slices.Sorted(maps.Keys(changed)) {
 		if err := r.cannotEdit(ctx, path); err != nil {
-			all = append(all, &Refused{Why: fmt.Sprintf("kubeconfig %s cannot be written: %v", path, err), Cure: curing(err, path)})
+			all = append(all, &refusal.Refused{Why: fmt.Sprintf("kubeconfig %s cannot be written: %v", path, err), Cure: curing(err, path)})
 		}
 	}
 	if len(all) > 0 && !r.removing {
@@ -72,7 +73,7 @@ func (r *run) fit(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return unfit.orNil()
+	return unfit.OrNil()
 }
 
 // cannotEdit says why a file cannot be locked and written.

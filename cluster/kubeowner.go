@@ -23,6 +23,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 
+	"hakube/cluster/refusal"
 	"hakube/gce"
 	"hakube/scripts/cure"
 )
@@ -98,7 +99,7 @@ func (r *run) entryOwner() entryOwner {
 				return "", nil
 			}
 			ip, err := r.address(ctx)
-			if no := (*Refused)(nil); errors.As(err, &no) || gce.IsNotFound(err) {
+			if no := (*refusal.Refused)(nil); errors.As(err, &no) || gce.IsNotFound(err) {
 				return "", nil // the name is another's: told where it is needed
 			}
 			return ip, err
@@ -232,12 +233,12 @@ func (v entryVerdict) foreign(name, file string) string {
 }
 
 // refusal is the error about an entry that is not ours.
-func (v entryVerdict) refusal(name, file string) *Refused {
+func (v entryVerdict) refusal(name, file string) *refusal.Refused {
 	why := v.foreign(name, file)
 	if why == "" {
 		return nil
 	}
-	return &Refused{
+	return &refusal.Refused{
 		Why:  why + "; it would be lost",
 		Cure: cure.Hint("choose another name for this cluster's, here and from now on", cure.Same().With("OVERRIDE_CONTEXT", name+"-hakube")),
 	}

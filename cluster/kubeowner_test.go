@@ -11,6 +11,8 @@ import (
 	"time"
 
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
+
+	"hakube/cluster/refusal"
 )
 
 const (
@@ -63,7 +65,7 @@ func TestForeignEntry(t *testing.T) {
 			write()
 			_, changes := w.counts(func() {
 				_, err := o.Up(context.Background(), nil)
-				var no Unfit
+				var no refusal.Unfit
 				if !errors.As(err, &no) || len(no) != 1 || !strings.Contains(no.Error(), o.kubeconfig) || !strings.Contains(no[0].Cure, "OVERRIDE_CONTEXT=") {
 					t.Errorf("up: %v", err)
 				}
@@ -220,7 +222,7 @@ func TestKubeconfigRefusedBeforehand(t *testing.T) {
 			}
 			_, changes := w.counts(func() {
 				_, err := o.Up(context.Background(), nil)
-				var no Unfit
+				var no refusal.Unfit
 				var unchanged *Unchanged
 				if !errors.As(err, &no) || len(no) != 1 || !strings.Contains(no.Error(), c.why) || !strings.Contains(no[0].Cure, c.cure) || !errors.As(err, &unchanged) {
 					t.Errorf("up: %v", err)
@@ -269,7 +271,7 @@ func TestForeignEntryInEachMode(t *testing.T) {
 	refused := func(what string, f func() error) {
 		t.Helper()
 		_, changes := w.counts(func() {
-			var no Unfit
+			var no refusal.Unfit
 			if err := f(); !errors.As(err, &no) || !strings.Contains(no.Error(), "leads to https://192.0.2.9:6443") {
 				t.Errorf("%s: %v", what, err)
 			}

@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"hakube/cluster/plan"
+	"hakube/cluster/refusal"
 )
 
 func (w *world) mustUp(o *operator) *Summary {
@@ -142,7 +143,7 @@ func TestOtherZone(t *testing.T) {
 	w.mustUp(o)
 	there := o.again(func(s *Settings) { s.Zone = "europe-west1-c" })
 	_, err := there.Up(context.Background(), nil)
-	var no *Refused
+	var no *refusal.Refused
 	if !errors.As(err, &no) || !strings.Contains(no.Why, "lives in zone europe-west1-b, not in europe-west1-c") ||
 		!strings.Contains(no.Hint(), "KUBE_USE_EXISTING_MASTER") || !strings.Contains(no.Hint(), "KUBE_REPLICATE_EXISTING_MASTER") {
 		t.Errorf("up in another zone: %v", err)

@@ -10,6 +10,7 @@ import (
 	"cloud.google.com/go/compute/apiv1/computepb"
 
 	"hakube/cluster/plan"
+	"hakube/cluster/refusal"
 	"hakube/gce"
 	"hakube/scripts"
 	"hakube/scripts/cure"
@@ -106,7 +107,7 @@ func (r *run) runMaster(ctx context.Context, o object) error {
 	case "TERMINATED", "STOPPED":
 		return instances.Start(ctx, o.name)
 	case "SUSPENDED", "SUSPENDING":
-		return &Refused{Why: o.name + " is suspended", Cure: cure.Hint("resume it", cure.Resume(o.name, o.zone))}
+		return &refusal.Refused{Why: o.name + " is suspended", Cure: cure.Hint("resume it", cure.Resume(o.name, o.zone))}
 	}
 	// Somebody's call is under way: an earlier run's, or a person's.
 	err = plan.Until(ctx, plan.Condition{

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"hakube/cluster/plan"
+	"hakube/cluster/refusal"
 	"hakube/replicate"
 	"hakube/scripts/cure"
 )
@@ -63,7 +64,7 @@ func (m ringMember) ask(ctx context.Context) (s *survey, via object, err error) 
 }
 
 func (m ringMember) noneHealthy(s *survey) error {
-	return &Refused{
+	return &refusal.Refused{
 		Why:  fmt.Sprintf("no master but %s has quorum in both rings, so nobody can say or change who is in them:\n%v", m.of.name, s.why()),
 		Cure: cure.Hint("bring the other masters back first", cure.Repair()),
 	}
@@ -227,7 +228,7 @@ func (s started) hasItsData(ctx context.Context) error {
 	if err != nil || x.Disk && x.Rings[s.ring].State == replicate.RingRuns {
 		return err
 	}
-	return &Refused{
+	return &refusal.Refused{
 		Why:  fmt.Sprintf("%s in %s votes in ring %s and has no data of it (%s): with none it would break what it has promised the others", s.of.name, s.of.zone, s.ring, verdictText(x)),
 		Cure: cure.Hint("have it taken out of the ring and join again", cure.Repair(s.of.name)),
 	}

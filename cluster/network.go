@@ -7,6 +7,7 @@ import (
 	"cloud.google.com/go/compute/apiv1/computepb" // Compute Engine's own messages
 
 	"hakube/cluster/plan"
+	"hakube/cluster/refusal"
 	"hakube/gce"
 	"hakube/scripts/cure"
 )
@@ -24,7 +25,7 @@ func (r *run) networks() (steps []plan.Step) {
 			mine: r.shares,
 			check: func(n *computepb.Network) (plan.State, error) {
 				if n.GetIPv4Range() != "" && !r.removing {
-					return plan.State{}, &Refused{
+					return plan.State{}, &refusal.Refused{
 						Why:  "network " + o.name + " is a legacy network, which has no subnetworks",
 						Cure: "name another one with KUBE_GCE_NETWORK; hakube makes it if there is none of that name",
 					}
@@ -58,8 +59,8 @@ func (r *run) networks() (steps []plan.Step) {
 }
 
 // strangerInNetwork is why the network and what all in it live by have to stay.
-func strangerInNetwork(what string) *Refused {
-	return &Refused{
+func strangerInNetwork(what string) *refusal.Refused {
+	return &refusal.Refused{
 		Why:  what + " that is not this cluster's is in its network",
 		Cure: cure.Hint("leave the network and its ssh rule where they are", cure.Same().With("KUBE_DELETE_NETWORK", "false")),
 	}

@@ -11,6 +11,7 @@ import (
 	"cloud.google.com/go/compute/apiv1/computepb"
 	"github.com/google/go-cmp/cmp"
 
+	"hakube/cluster/refusal"
 	"hakube/gce"
 	"hakube/gce/emulator"
 	"hakube/gce/gcetest"
@@ -213,7 +214,7 @@ func TestStrangerMember(t *testing.T) {
 	w.mustUp(o.pool(zoneC, 1))
 	there("add pool")
 	before := withoutTimes(w.objects())
-	var no *Refused
+	var no *refusal.Refused
 	if _, err := o.replica(zoneC).Up(ctx, w.events()); !errors.As(err, &no) || !strings.Contains(no.Why, "etcd ring main has stranger in europe-west1-d as a learner") {
 		t.Errorf("add replica: %v", err)
 	}

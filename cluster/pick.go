@@ -9,6 +9,7 @@ import (
 	"cloud.google.com/go/compute/apiv1/computepb"
 
 	"hakube/cluster/plan"
+	"hakube/cluster/refusal"
 	"hakube/gce"
 	"hakube/replicate"
 	"hakube/scripts"
@@ -28,7 +29,7 @@ func (r *run) replicable(ctx context.Context) error {
 	for _, ring := range ringNames {
 		voters := s.voters(ring)
 		if len(voters) == 0 {
-			return &Refused{
+			return &refusal.Refused{
 				Why:  fmt.Sprintf("no master tells who is in etcd ring %s, so none can be added:\n%v", ring, s.why()),
 				Cure: cure.Hints(cure.Hint("see each master", cure.Status()), cure.Hint("an operator whose ssh key they do not know yet has it added first", cure.Up(r.want.home))),
 			}
@@ -55,7 +56,7 @@ func (s *survey) learnerBeside(ring string, replica object) error {
 		if !m.Learner || name == replica.name && zone == replica.zone {
 			continue
 		}
-		return &Refused{
+		return &refusal.Refused{
 			Why: fmt.Sprintf("etcd ring %s has %s in %s as a learner, and takes one at a time", ring, name, zone),
 			Cure: cure.Hints(cure.Hint("finish it, if it is a master that is half made", cure.AddMaster(zone)),
 				cure.Hint(fmt.Sprintf("if nobody knows it, remove member %s from the ring by etcdctl; see the rings", m.ID), cure.Status())),
@@ -211,7 +212,7 @@ func (r *run) removable(ctx context.Context) (any bool, err error) {
 	if name != "" {
 		candidates = slices.DeleteFunc(candidates, func(o object) bool { return o.name != name })
 		if elsewhere := slices.IndexFunc(all, func(o object) bool { return o.name == name }); len(candidates) == 0 && elsewhere >= 0 {
-			return false, &Refused{
+			return false, &refusal.Refused{
 				Why:  fmt.Sprintf("master %s is in zone %s, not in %s", name, all[elsewhere].zone, r.want.zone),
 				Cure: cure.Hint("remove it there", cure.RemoveMaster(all[elsewhere].zone, name)),
 			}
@@ -223,7 +224,7 @@ func (r *run) removable(ctx context.Context) (any bool, err error) {
 	r.replica = candidates[0]
 	others := slices.DeleteFunc(slices.Clone(all), func(o object) bool { return o.name == r.replica.name })
 	if len(others) == 0 {
-		return false, &Refused{
+		return false, &refusal.Refused{
 			Why:  fmt.Sprintf("%s is the last master of cluster %s: without it the cluster is gone and its nodes are left", r.replica.name, r.want.names.Prefix),
 			Cure: cure.Hint("remove the whole cluster", cure.Down()),
 		}
@@ -234,7 +235,7 @@ func (r *run) removable(ctx context.Context) (any bool, err error) {
 		}
 	}
 	if _, ok := s.healthy(r.replica.name); !ok {
-		return false, &Refused{
+		return false, &refusal.Refused{
 			Why:  fmt.Sprintf("no master but %s has quorum in both rings, so nobody can take it out of them:\n%v", r.replica.name, s.why()),
 			Cure: cure.Hint("bring the other masters back first", cure.Repair()),
 		}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"hakube/cluster/refusal"
 	"hakube/gce/gcetest"
 )
 
@@ -110,7 +111,7 @@ func TestPools(t *testing.T) {
 	}
 
 	_, err := o.Down(context.Background(), nil)
-	var no *Refused
+	var no *refusal.Refused
 	if !errors.As(err, &no) || !strings.Contains(no.Hint(), "KUBE_GCE_ZONE=europe-west1-c KUBE_USE_EXISTING_MASTER=true hakube down\n\t"+
 		"KUBE_GCE_ZONE=europe-west1-d KUBE_USE_EXISTING_MASTER=true hakube down\n\tKUBE_GCE_ZONE=europe-west1-b hakube down\n") {
 		t.Errorf("down while there are pools: %v", err)
@@ -293,7 +294,7 @@ func TestPoolRefused(t *testing.T) {
 		w.t.Helper()
 		var err error
 		_, change := w.counts(func() { _, err = o.Up(context.Background(), nil) })
-		var no *Refused
+		var no *refusal.Refused
 		if !errors.As(err, &no) || !strings.Contains(no.Why, why) || !strings.Contains(no.Cure, cure) || change != 0 {
 			w.t.Errorf("%d changing calls, %v\nwant %q with the cure %q", change, err, why, cure)
 		}
@@ -333,7 +334,7 @@ func TestOneZoneOnly(t *testing.T) {
 	for _, multizone := range []Bool{true, false} {
 		o := o.again(func(s *Settings) { s.Multizone = multizone })
 		_, err := o.pool(zoneC, 1).Up(context.Background(), nil)
-		var no *Refused
+		var no *refusal.Refused
 		if !errors.As(err, &no) || !strings.Contains(no.Why, "was made with MULTIZONE=false: it has zone europe-west1-b and no other") {
 			t.Errorf("MULTIZONE=%t: %v", multizone, err)
 		}

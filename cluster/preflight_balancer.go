@@ -7,6 +7,7 @@ import (
 
 	"cloud.google.com/go/compute/apiv1/computepb"
 
+	"hakube/cluster/refusal"
 	"hakube/gce"
 	"hakube/scripts/cure"
 )
@@ -14,7 +15,7 @@ import (
 // balancedElsewhere are masters in a group that somebody else's balancer sends
 // to: a machine may be in one such group only, and the balancer of the API has its
 // own. It would show when the new master is a learner already.
-func (r *run) balancedElsewhere(ctx context.Context) (no Unfit, err error) {
+func (r *run) balancedElsewhere(ctx context.Context) (no refusal.Unfit, err error) {
 	if !r.balanced {
 		return nil, nil
 	}
@@ -33,7 +34,7 @@ func (r *run) balancedElsewhere(ctx context.Context) (no Unfit, err error) {
 		for _, x := range inside {
 			m := objectAt(x.GetInstance())
 			if r.have.has(m) && slices.ContainsFunc(r.masters(), func(o object) bool { return o.name == m.name && o.zone == m.zone }) {
-				no = append(no, &Refused{
+				no = append(no, &refusal.Refused{
 					Why: fmt.Sprintf("master %s is in %s, which a balancer that is not this cluster's sends to: a machine can be in one balanced group only, and with several masters it is in the API's",
 						m.name, g),
 					Cure: cure.Hint("take it out of there", cure.Compute(fmt.Sprintf("instance-groups unmanaged remove-instances %s --zone=%s --instances=%s", g.name, g.zone, m.name))),

@@ -6,6 +6,7 @@ import (
 
 	"cloud.google.com/go/compute/apiv1/computepb"
 
+	"hakube/cluster/refusal"
 	"hakube/gce"
 )
 
@@ -13,7 +14,9 @@ import (
 func (r *run) namedImages() (checks []check) {
 	s := r.want.settings
 	image := func(variable string, owner, name Name, disks ...diskSize) {
-		checks = append(checks, func(ctx context.Context) (Unfit, error) { return r.imageProblem(ctx, variable, owner, name, disks) })
+		checks = append(checks, func(ctx context.Context) (refusal.Unfit, error) {
+			return r.imageProblem(ctx, variable, owner, name, disks)
+		})
 	}
 	master, nodes := r.mode != AddPool, r.mode != AddReplica
 	same := s.NodeImage == s.MasterImage && s.NodeImageOwner == s.MasterImageOwner
@@ -36,7 +39,7 @@ type diskSize struct {
 	size     Size
 }
 
-func (r *run) imageProblem(ctx context.Context, variable string, owner, name Name, disks []diskSize) (Unfit, error) {
+func (r *run) imageProblem(ctx context.Context, variable string, owner, name Name, disks []diskSize) (refusal.Unfit, error) {
 	images := r.gce.Images(string(owner))
 	var err error
 	var x *computepb.Image
@@ -61,29 +64,29 @@ func (r *run) imageProblem(ctx context.Context, variable string, owner, name Nam
 	if name != "" {
 		what = "such image"
 	}
-	return Unfit{unfit("%s=%q: project %s has no %s", variable, name, owner, what)}, nil
+	return refusal.Unfit{refusal.Because("%s=%q: project %s has no %s", variable, name, owner, what)}, nil
 }
 
 // judgeImage says whether disks can be made of an image that is there. A
 // deprecated one can still be used, an obsolete one cannot.
 // (https://cloud.google.com/compute/docs/images/deprecate-custom)
-func judgeImage(x *computepb.Image, variable string, disks []diskSize) (no Unfit, warning string) {
+func judgeImage(x *computepb.Image, variable string, disks []diskSize) (no refusal.Unfit, warning string) {
 	instead := ""
 	if r := gce.Base(x.GetDeprecated().GetReplacement()); r != "" {
 		instead = "; its replacement is " + r
 	}
 	switch state := x.GetDeprecated().GetState(); state {
 	case "OBSOLETE", "DELETED":
-		no = append(no, unfit("%s: image %s is %s%s", variable, x.GetName(), state, instead))
+		no = append(no, refusal.Because("%s: image %s is %s%s", variable, x.GetName(), state, instead))
 	case "DEPRECATED":
 		warning = fmt.Sprintf("%s: image %s is deprecated%s", variable, x.GetName(), instead)
 	}
 	if st := x.GetStatus(); st != "READY" && st != "" {
-		no = append(no, unfit("%s: image %s is %s", variable, x.GetName(), st))
+		no = append(no, refusal.Because("%s: image %s is %s", variable, x.GetName(), st))
 	}
 	for _, d := range disks {
 		if x.GetDiskSizeGb() > int64(d.size) {
-			no = append(no, unfit("%s=%s: image %s needs %s", d.variable, gigabytes(int64(d.size)), x.GetName(), gigabytes(x.GetDiskSizeGb())))
+			no = append(no, refusal.Because("%s=%s: image %s needs %s", d.variable, gigabytes(int64(d.size)), x.GetName(), gigabytes(x.GetDiskSizeGb())))
 		}
 	}
 	return no, warning

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"hakube/cluster/refusal"
 	"hakube/scripts/cure"
 )
 
@@ -13,7 +14,7 @@ import (
 
 // inTheWay is what no call is needed for to see: what keeps the masters that are
 // known by now from coming up, and the API's address from being theirs.
-func (r *run) inTheWay() (no Unfit) {
+func (r *run) inTheWay() (no refusal.Unfit) {
 	if r.mode != AddPool && (r.mode != AddReplica || r.replica.name != "") {
 		for _, m := range r.toBe() {
 			no = append(no, r.inTheWayOf(m)...)
@@ -24,9 +25,9 @@ func (r *run) inTheWay() (no Unfit) {
 
 // inTheWayOf is a master that no call of ours brings back, whose disk another
 // machine has, or that takes no further ssh key.
-func (r *run) inTheWayOf(m object) (no Unfit) {
+func (r *run) inTheWayOf(m object) (no refusal.Unfit) {
 	if st := r.have.statusOf(m); st == "SUSPENDED" || st == "SUSPENDING" {
-		no = append(no, &Refused{
+		no = append(no, &refusal.Refused{
 			Why:  fmt.Sprintf("%s in %s is suspended", m.name, m.zone),
 			Cure: cure.Hint("resume it", cure.Resume(m.name, m.zone)),
 		})
@@ -35,11 +36,11 @@ func (r *run) inTheWayOf(m object) (no Unfit) {
 }
 
 // diskTaken is a master's data disk that another machine has.
-func (r *run) diskTaken(m object) (no Unfit) {
+func (r *run) diskTaken(m object) (no refusal.Unfit) {
 	disk := object{kind: kindDisk, name: r.want.names.DiskOf(m.name), zone: m.zone}
 	for _, u := range r.have.uses {
 		if u.of == disk && u.by.kind == kindInstance && (u.by.name != m.name || u.by.zone != m.zone) {
-			no = append(no, &Refused{
+			no = append(no, &refusal.Refused{
 				Why:  fmt.Sprintf("%s, which %s needs, is attached to %s", disk, m.name, u.by),
 				Cure: cure.Hint("if nothing there writes to it", cure.Compute(u.release())),
 			})
@@ -50,7 +51,7 @@ func (r *run) diskTaken(m object) (no Unfit) {
 
 // addressTaken is the API's address with somebody who is not of the cluster: no
 // master can be given it, and it would not come back.
-func (r *run) addressTaken() Unfit {
+func (r *run) addressTaken() refusal.Unfit {
 	h, address := r.have.held, r.regional(kindAddress, r.want.names.Address())
 	by := object{}
 	switch {
@@ -61,7 +62,7 @@ func (r *run) addressTaken() Unfit {
 	default:
 		return nil
 	}
-	return Unfit{{
+	return refusal.Unfit{{
 		Why:  fmt.Sprintf("%s (%s) is this cluster's, and %s, which is not, uses it", address, h.ip, by),
 		Cure: cure.Hint("take it away there", cure.Compute(use{by: by, of: address}.release())),
 	}}
@@ -74,7 +75,7 @@ const (
 )
 
 // keysFull is a machine whose metadata has no room for this operator's ssh key.
-func (r *run) keysFull(m object) Unfit {
+func (r *run) keysFull(m object) refusal.Unfit {
 	i := slices.IndexFunc(r.have.objects, func(o object) bool { return o.id() == m.id() })
 	if i < 0 || r.want.login == "" {
 		return nil
@@ -83,7 +84,7 @@ func (r *run) keysFull(m object) Unfit {
 	if strings.Contains(o.sshKeys, withoutComment(r.want.login)) || len(o.sshKeys)+len(r.want.login) < mostValue && o.metadata+len(r.want.login) < mostMetadata {
 		return nil
 	}
-	return Unfit{{
+	return refusal.Unfit{{
 		Why: fmt.Sprintf("the metadata of %s in %s has no room for this operator's ssh key: ssh-keys has %d bytes of %d, all together %d of %d",
 			m.name, m.zone, len(o.sshKeys), mostValue, o.metadata, mostMetadata),
 		Cure: cure.Hint("take out keys that are no longer needed; this takes all of them, and hakube adds this one",

@@ -5,17 +5,18 @@ import (
 	"errors"
 
 	"hakube/cluster/plan"
+	"hakube/cluster/refusal"
 	"hakube/gce"
 )
 
 // takenNames looks at all objects at the same time and returns those that have
 // a name of ours and are not ours, or differ from the settings, and what is
 // missing of the rest.
-func (r *run) takenNames(ctx context.Context, steps []made) (taken Unfit, missing []object, err error) {
+func (r *run) takenNames(ctx context.Context, steps []made) (taken refusal.Unfit, missing []object, err error) {
 	type sight struct {
-		no     *Refused
+		no     *refusal.Refused
 		is     plan.Presence
-		beside Unfit
+		beside refusal.Unfit
 	}
 	seen, reads := make([]sight, len(steps)), make([]func() error, len(steps))
 	for i, s := range steps {
@@ -46,7 +47,7 @@ func (r *run) takenNames(ctx context.Context, steps []made) (taken Unfit, missin
 
 // beside are objects of other kinds that making one needs the name of: a
 // machine makes a boot disk of its name, a managed group an instance group.
-func (r *run) beside(ctx context.Context, o object) (Unfit, error) {
+func (r *run) beside(ctx context.Context, o object) (refusal.Unfit, error) {
 	var x object
 	var err error
 	switch o.kind {
@@ -65,7 +66,7 @@ func (r *run) beside(ctx context.Context, o object) (Unfit, error) {
 	if err != nil {
 		return nil, err
 	}
-	return Unfit{nameTaken(x.String(), x, "has the name that "+string(o.kind)+" "+o.name+" needs", o.renamedBy())}, nil
+	return refusal.Unfit{nameTaken(x.String(), x, "has the name that "+string(o.kind)+" "+o.name+" needs", o.renamedBy())}, nil
 }
 
 // regional is an object of the run's region.

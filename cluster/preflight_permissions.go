@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"hakube/cluster/refusal"
 	"hakube/scripts/cure"
 )
 
@@ -93,7 +94,7 @@ func (r *run) withLease(ask []string) []string {
 // not got. The service that knows is not Compute Engine, and may
 // be switched off in the project: then that is a warning, and what is
 // withheld shows when it is needed.
-func (r *run) withheld(ctx context.Context, names []string) (Unfit, error) {
+func (r *run) withheld(ctx context.Context, names []string) (refusal.Unfit, error) {
 	var ask []string
 	for _, p := range names {
 		if p = "compute." + p; !slices.Contains(ask, p) {
@@ -115,7 +116,7 @@ func (r *run) withheld(ctx context.Context, names []string) (Unfit, error) {
 	if err != nil || len(no) == 0 {
 		return nil, err
 	}
-	return Unfit{{
+	return refusal.Unfit{{
 		Why:  fmt.Sprintf("the account in use has not got on project %s: %s", r.want.project, strings.Join(no, ", ")),
 		Cure: cure.Hint("roles/compute.admin has them, and whoever grants roles there can give it; who has which", cure.Grants(r.want.project)),
 	}}, nil

@@ -9,6 +9,7 @@ import (
 
 	"cloud.google.com/go/compute/apiv1/computepb"
 
+	"hakube/cluster/refusal"
 	"hakube/gce"
 )
 
@@ -78,7 +79,7 @@ func (r *run) demandOf(missing []object, nodes int, cpus func(machineType string
 
 // tooLittle compares what is missing with what the region and the project may
 // still have. A quota they do not speak of is none.
-func (r *run) tooLittle(ctx context.Context, missing []object) (Unfit, error) {
+func (r *run) tooLittle(ctx context.Context, missing []object) (refusal.Unfit, error) {
 	nodes := 0
 	for _, g := range r.sized() {
 		nodes += max(0, g.wants-g.size)
@@ -130,7 +131,7 @@ func (r *run) tooLittle(ctx context.Context, missing []object) (Unfit, error) {
 		if !ok || d[metric] == 0 || q.GetUsage()+d[metric] <= q.GetLimit() {
 			continue
 		}
-		short = append(short, &Refused{
+		short = append(short, &refusal.Refused{
 			Why: fmt.Sprintf("quota %s %s: %g more are needed, and %g of %g are used", metric, of, d[metric], q.GetUsage(), q.GetLimit()),
 			Cure: fmt.Sprintf("ask for more at https://console.cloud.google.com/iam-admin/quotas?project=%s, or make fewer or smaller machines (NUM_NODES, NODE_SIZE, MASTER_SIZE)",
 				r.want.project),

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"slices"
 
+	"hakube/cluster/refusal"
 	"hakube/gce"
 	"hakube/scripts/cure"
 )
@@ -38,7 +39,7 @@ var automatic = netip.MustParsePrefix("10.128.0.0/9")
 // rangesTaken are the ranges of the subnetwork to be made that the network's other
 // subnetworks, in whatever region, or its routes have already. Compute Engine
 // refuses the subnetwork then, after network, address and firewall rules were made.
-func (r *run) rangesTaken(ctx context.Context, missing []object) (Unfit, error) {
+func (r *run) rangesTaken(ctx context.Context, missing []object) (refusal.Unfit, error) {
 	lacks := func(k kind) bool {
 		return slices.ContainsFunc(missing, func(o object) bool { return o.kind == k })
 	}
@@ -99,7 +100,7 @@ func (r *run) rangesOfNetwork(ctx context.Context) (all []taken, err error) {
 }
 
 // overlaps compares the settings' ranges with what is taken, and names a free one.
-func (r *run) overlaps(all []taken) (no Unfit) {
+func (r *run) overlaps(all []taken) (no refusal.Unfit) {
 	s := r.want.settings
 	ours := []struct {
 		variable string
@@ -111,7 +112,7 @@ func (r *run) overlaps(all []taken) (no Unfit) {
 	}
 	for _, o := range ours {
 		if o.Bits() < largest {
-			no = append(no, unfit("%s=%s is too large: a subnetwork's range is a /%d at most", o.variable, o.Prefix, largest))
+			no = append(no, refusal.Because("%s=%s is too large: a subnetwork's range is a /%d at most", o.variable, o.Prefix, largest))
 			continue
 		}
 		i := slices.IndexFunc(all, func(t taken) bool { return t.Overlaps(o.Prefix) && t.Bits() > 0 })
@@ -124,7 +125,7 @@ func (r *run) overlaps(all []taken) (no Unfit) {
 			way = fmt.Sprintf("%s=%s is free; or another network with KUBE_GCE_NETWORK", o.variable, free)
 			blocked = append(blocked, taken{Prefix: free})
 		}
-		no = append(no, &Refused{Why: fmt.Sprintf("%s=%s overlaps %s, which %s", o.variable, o.Prefix, all[i].Prefix, all[i].by), Cure: way})
+		no = append(no, &refusal.Refused{Why: fmt.Sprintf("%s=%s overlaps %s, which %s", o.variable, o.Prefix, all[i].Prefix, all[i].by), Cure: way})
 	}
 	return no
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"hakube/cluster/plan"
+	"hakube/cluster/refusal"
 	"hakube/scripts/cure"
 )
 
@@ -21,8 +22,11 @@ func (r *run) foreseeRemoval(ctx context.Context, items []plan.Item) error {
 	}
 	var uses []use
 	found, err := gather(ctx,
-		func(ctx context.Context) (_ Unfit, err error) { uses, err = r.moreUses(ctx, gone); return nil, err },
-		func(ctx context.Context) (Unfit, error) { return r.withheld(ctx, r.neededToRemove(gone)) },
+		func(ctx context.Context) (_ refusal.Unfit, err error) {
+			uses, err = r.moreUses(ctx, gone)
+			return nil, err
+		},
+		func(ctx context.Context) (refusal.Unfit, error) { return r.withheld(ctx, r.neededToRemove(gone)) },
 	)
 	if err != nil {
 		return err
@@ -31,7 +35,7 @@ func (r *run) foreseeRemoval(ctx context.Context, items []plan.Item) error {
 	if err != nil {
 		return err
 	}
-	return slices.Concat(protectedOf(gone), r.inUse(held), found).orNil()
+	return slices.Concat(protectedOf(gone), r.inUse(held), found).OrNil()
 }
 
 // removal lists what a removal takes away, once nothing of it is refused.
@@ -101,10 +105,10 @@ func (r *run) moreUses(ctx context.Context, gone []object) ([]use, error) {
 
 // protectedOf are the machines that are to go and that Compute Engine deletes
 // for nobody.
-func protectedOf(gone []object) (no Unfit) {
+func protectedOf(gone []object) (no refusal.Unfit) {
 	for _, o := range gone {
 		if o.kind == kindInstance && o.protected {
-			no = append(no, &Refused{
+			no = append(no, &refusal.Refused{
 				Why:  o.String() + " is protected from deletion",
 				Cure: cure.Hint("if it may go", cure.Unprotect(o.name, o.zone)),
 			})
@@ -128,16 +132,16 @@ func (r *run) holders(gone []object, uses []use) (list []use) {
 }
 
 // inUse says what somebody else holds.
-func (r *run) inUse(uses []use) (no Unfit) {
+func (r *run) inUse(uses []use) (no refusal.Unfit) {
 	for _, u := range uses {
-		no = append(no, &Refused{
+		no = append(no, &refusal.Refused{
 			Why:  fmt.Sprintf("%s cannot be removed: %s, which is not this cluster's, uses it", u.of, u.by),
 			Cure: r.freed(u),
 		})
 	}
-	slices.SortFunc(no, func(a, b *Refused) int { return cmp.Compare(a.Why, b.Why) })
+	slices.SortFunc(no, func(a, b *refusal.Refused) int { return cmp.Compare(a.Why, b.Why) })
 	if more := len(no) - mostUsers; more > 0 {
-		no = append(no[:mostUsers], unfit("%d more things use what is to be removed", more))
+		no = append(no[:mostUsers], refusal.Because("%d more things use what is to be removed", more))
 	}
 	return no
 }

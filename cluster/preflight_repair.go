@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"hakube/cluster/plan"
+	"hakube/cluster/refusal"
 )
 
 // fitToRepair is the error about what is in the way of a repair.
@@ -13,13 +14,13 @@ func (r *run) fitToRepair(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return no.orNil()
+	return no.OrNil()
 }
 
 // foreseeRepair is what keeps the masters that are to be brought back from coming
 // back, or those that are given up from going, as far as that shows before a
 // machine is touched: what of them has to be made anew is judged as in an up.
-func (r *run) foreseeRepair(ctx context.Context) (no Unfit, err error) {
+func (r *run) foreseeRepair(ctx context.Context) (no refusal.Unfit, err error) {
 	for _, m := range r.patients {
 		no = append(append(no, r.inTheWayOf(m)...), protectedOf(r.foundWithoutDisk(m))...)
 	}
@@ -36,8 +37,8 @@ func (r *run) foreseeRepair(ctx context.Context) (no Unfit, err error) {
 		return append(no, taken...), err
 	}
 	found, err := gather(ctx,
-		func(ctx context.Context) (Unfit, error) { return r.tooLittle(ctx, missing) },
-		func(ctx context.Context) (Unfit, error) { return r.withheld(ctx, r.neededToMake(missing)) },
+		func(ctx context.Context) (refusal.Unfit, error) { return r.tooLittle(ctx, missing) },
+		func(ctx context.Context) (refusal.Unfit, error) { return r.withheld(ctx, r.neededToMake(missing)) },
 	)
 	return slices.Concat(no, taken, found), err
 }

@@ -12,13 +12,14 @@ import (
 	"cloud.google.com/go/compute/apiv1/computepb"
 	"github.com/google/go-cmp/cmp"
 
+	"hakube/cluster/refusal"
 	"hakube/gce/emulator"
 )
 
 // whys are the findings of an error, none if there is none.
 func whys(t *testing.T, err error) (list []string) {
 	t.Helper()
-	var u Unfit
+	var u refusal.Unfit
 	if err != nil && !errors.As(err, &u) {
 		t.Fatal(err)
 	}
@@ -93,7 +94,7 @@ func TestJudgeImage(t *testing.T) {
 		{state("ACTIVE"), 9, "SIZE=9GB: image i needs 10GB", ""},
 	} {
 		no, warning := judgeImage(tt.image, "V", []diskSize{{"SIZE", tt.size}})
-		if got := strings.Join(whys(t, no.orNil()), "; "); got != tt.want || warning != tt.warning {
+		if got := strings.Join(whys(t, no.OrNil()), "; "); got != tt.want || warning != tt.warning {
 			t.Errorf("got %q, warning %q; want %q, %q", got, warning, tt.want, tt.warning)
 		}
 	}

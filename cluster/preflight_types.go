@@ -9,6 +9,7 @@ import (
 
 	"cloud.google.com/go/compute/apiv1/computepb"
 
+	"hakube/cluster/refusal"
 	"hakube/gce"
 	"hakube/scripts/cure"
 )
@@ -18,10 +19,12 @@ import (
 func (r *run) namedTypes() (checks []check) {
 	s := r.want.settings
 	typed := func(variable, name string) {
-		checks = append(checks, func(ctx context.Context) (Unfit, error) { return r.typeProblem(ctx, variable, name) })
+		checks = append(checks, func(ctx context.Context) (refusal.Unfit, error) { return r.typeProblem(ctx, variable, name) })
 	}
 	disk := func(variable string, name Name, sizes ...diskSize) {
-		checks = append(checks, func(ctx context.Context) (Unfit, error) { return r.diskTypeProblem(ctx, variable, string(name), sizes) })
+		checks = append(checks, func(ctx context.Context) (refusal.Unfit, error) {
+			return r.diskTypeProblem(ctx, variable, string(name), sizes)
+		})
 	}
 	master, nodes := r.mode != AddPool, r.mode != AddReplica
 	if master && (r.mode != AddReplica || s.MasterSize != "") { // or it is like the one there is
@@ -41,11 +44,11 @@ func (r *run) namedTypes() (checks []check) {
 	if nodes && (!same || !master) {
 		disk("NODE_DISK_TYPE", s.NodeDiskType, boot)
 	}
-	checks = append(checks, func(context.Context) (Unfit, error) { return r.disksOfTypes(master, nodes), nil })
+	checks = append(checks, func(context.Context) (refusal.Unfit, error) { return r.disksOfTypes(master, nodes), nil })
 	return checks
 }
 
-func (r *run) zoneProblems(ctx context.Context) (Unfit, error) {
+func (r *run) zoneProblems(ctx context.Context) (refusal.Unfit, error) {
 	z, err := r.gce.Zones().Get(ctx, r.want.zone)
 	if err == nil {
 		return judgeZone(z), nil
@@ -57,11 +60,11 @@ func (r *run) zoneProblems(ctx context.Context) (Unfit, error) {
 	if listErr != nil {
 		return nil, listErr
 	}
-	return Unfit{unfit("KUBE_GCE_ZONE=%q: there is no such zone%s", r.want.zone, zonesLike(r.want.zone, all))}, nil
+	return refusal.Unfit{refusal.Because("KUBE_GCE_ZONE=%q: there is no such zone%s", r.want.zone, zonesLike(r.want.zone, all))}, nil
 }
 
 // judgeZone says whether machines can be made in a zone that is there.
-func judgeZone(z *computepb.Zone) Unfit {
+func judgeZone(z *computepb.Zone) refusal.Unfit {
 	st := z.GetStatus()
 	if d := z.GetDeprecated().GetState(); d == "OBSOLETE" || d == "DELETED" {
 		st = d
@@ -69,7 +72,7 @@ func judgeZone(z *computepb.Zone) Unfit {
 	if st == "UP" || st == "" {
 		return nil
 	}
-	return Unfit{{Why: fmt.Sprintf("KUBE_GCE_ZONE=%q: the zone is %s", z.GetName(), st),
+	return refusal.Unfit{{Why: fmt.Sprintf("KUBE_GCE_ZONE=%q: the zone is %s", z.GetName(), st),
 		Cure: cure.Hint("another zone with KUBE_GCE_ZONE, or wait until it is UP", cure.Compute("zones describe "+z.GetName()))}}
 }
 
@@ -93,7 +96,7 @@ func zonesLike[Z interface{ GetName() string }](zone string, all []Z) string {
 	return ""
 }
 
-func (r *run) typeProblem(ctx context.Context, variable, name string) (Unfit, error) {
+func (r *run) typeProblem(ctx context.Context, variable, name string) (refusal.Unfit, error) {
 	types := r.gce.MachineTypes(r.want.zone)
 	t, err := types.Get(ctx, name)
 	if err == nil {
@@ -107,7 +110,7 @@ func (r *run) typeProblem(ctx context.Context, variable, name string) (Unfit, er
 	return noSuchType("machine type", variable, name, r.want.zone, all, err), nil
 }
 
-func (r *run) diskTypeProblem(ctx context.Context, variable, name string, sizes []diskSize) (Unfit, error) {
+func (r *run) diskTypeProblem(ctx context.Context, variable, name string, sizes []diskSize) (refusal.Unfit, error) {
 	types := r.gce.DiskTypes(r.want.zone)
 	t, err := types.Get(ctx, name)
 	if err == nil {
@@ -122,8 +125,8 @@ func (r *run) diskTypeProblem(ctx context.Context, variable, name string, sizes 
 
 // noSuchType adds the nearest by spelling, if the list of all could be read:
 // what is wrong is known, and the help for it is not worth failing for.
-func noSuchType[T interface{ GetName() string }](what, variable, name, zone string, all []T, err error) Unfit {
-	problem := unfit("%s=%q: zone %s has no such %s", variable, name, zone, what)
+func noSuchType[T interface{ GetName() string }](what, variable, name, zone string, all []T, err error) refusal.Unfit {
+	problem := refusal.Because("%s=%q: zone %s has no such %s", variable, name, zone, what)
 	var names []string
 	for _, t := range all {
 		names = append(names, t.GetName())
@@ -131,24 +134,24 @@ func noSuchType[T interface{ GetName() string }](what, variable, name, zone stri
 	if near := nearest(name, names); err == nil && near != "" {
 		problem.Why += "; did you mean " + near
 	}
-	return Unfit{problem}
+	return refusal.Unfit{problem}
 }
 
 // judgeState refuses what can no longer be used: deprecated it can, obsolete it cannot.
-func judgeState(variable, what string, d *computepb.DeprecationStatus) Unfit {
+func judgeState(variable, what string, d *computepb.DeprecationStatus) refusal.Unfit {
 	if st := d.GetState(); st == "OBSOLETE" || st == "DELETED" {
 		instead := ""
 		if r := gce.Base(d.GetReplacement()); r != "" {
 			instead = "; its replacement is " + r
 		}
-		return Unfit{unfit("%s: %s is %s%s", variable, what, st, instead)}
+		return refusal.Unfit{refusal.Because("%s: %s is %s%s", variable, what, st, instead)}
 	}
 	return nil
 }
 
 // judgeSizes refuses disks that are larger than their type may be. What it says
 // of the smallest is not held to: Compute Engine makes smaller ones.
-func judgeSizes(t *computepb.DiskType, sizes []diskSize) (no Unfit) {
+func judgeSizes(t *computepb.DiskType, sizes []diskSize) (no refusal.Unfit) {
 	_, text, _ := strings.Cut(t.GetValidDiskSize(), "-") // "10GB-65536GB"
 	most, err := strconv.Atoi(strings.TrimSuffix(text, "GB"))
 	if err != nil {
@@ -156,7 +159,7 @@ func judgeSizes(t *computepb.DiskType, sizes []diskSize) (no Unfit) {
 	}
 	for _, d := range sizes {
 		if int(d.size) > most {
-			no = append(no, unfit("%s=%s: a disk of type %s has %s at most", d.variable, gigabytes(int64(d.size)), t.GetName(), gigabytes(int64(most))))
+			no = append(no, refusal.Because("%s=%s: a disk of type %s has %s at most", d.variable, gigabytes(int64(d.size)), t.GetName(), gigabytes(int64(most))))
 		}
 	}
 	return no
@@ -168,12 +171,12 @@ var hyperdisksOnly = []string{"n4", "n4a", "n4d", "c4", "c4a", "c4d", "m4", "x4"
 
 // disksOfTypes refuses disks that the machine types do not take: nothing but the
 // insert of the machine would say so, which is far down the list.
-func (r *run) disksOfTypes(master, nodes bool) (no Unfit) {
+func (r *run) disksOfTypes(master, nodes bool) (no refusal.Unfit) {
 	s := r.want.settings
 	judge := func(sizeVariable, machineType, typeVariable string, disk Name) {
 		series, _, _ := strings.Cut(machineType, "-")
 		if slices.Contains(hyperdisksOnly, series) && strings.HasPrefix(string(disk), "pd-") {
-			no = append(no, &Refused{
+			no = append(no, &refusal.Refused{
 				Why:  fmt.Sprintf("%s=%s: machines of series %s take no disk of type %s (%s)", sizeVariable, machineType, strings.ToUpper(series), disk, typeVariable),
 				Cure: fmt.Sprintf("%s=hyperdisk-balanced, or a machine type of another series", typeVariable),
 			})

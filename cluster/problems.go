@@ -6,6 +6,8 @@ import (
 	"math/bits"
 	"net/netip"
 	"os"
+
+	"hakube/cluster/refusal"
 )
 
 // DefaultKubeVersion is the Kubernetes version hakube is made and tested with,
@@ -80,12 +82,12 @@ func (s *Settings) problems(verb Verb, bad map[string]bool) []string {
 
 // clashes is what is wrong with settings of which each is right by itself, once
 // those that nobody set are known.
-func (s *Settings) clashes() (u Unfit) {
+func (s *Settings) clashes() (u refusal.Unfit) {
 	if s.Provider == Local && s.KubeVersion != DefaultKubeVersion && s.Mirror == "" {
-		u = append(u, unfit("KUBE_VERSION=%q: the embedded GCE has %s; for another version set KUBE_MIRROR", s.KubeVersion, DefaultKubeVersion))
+		u = append(u, refusal.Because("KUBE_VERSION=%q: the embedded GCE has %s; for another version set KUBE_MIRROR", s.KubeVersion, DefaultKubeVersion))
 	}
 	for _, text := range append(s.nameProblems(nil), s.rangeProblems(map[string]bool{"DNSServer": true})...) {
-		u = append(u, &Refused{Why: text})
+		u = append(u, &refusal.Refused{Why: text})
 	}
 	return u
 }

@@ -8,6 +8,7 @@ import (
 
 	"cloud.google.com/go/compute/apiv1/computepb"
 
+	"hakube/cluster/refusal"
 	"hakube/gce"
 )
 
@@ -217,7 +218,7 @@ func (r *run) look(ctx context.Context) (*inventory, error) {
 	if r.gce.Region() != "" {
 		reads = append(reads, func() (err error) {
 			v.held, err = r.holder(ctx)
-			var no *Refused
+			var no *refusal.Refused
 			if r.mode == Create && errors.As(err, &no) {
 				return nil // told with all the other names that are taken
 			}

@@ -3,6 +3,8 @@ package cluster
 import (
 	"context"
 	"fmt"
+	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -211,4 +213,37 @@ func (r *run) likeNodes(ctx context.Context) error {
 	r.want = specOf(r.want.settings, r.deps)
 	r.want.home, r.want.mark.Multizone = home, recorded
 	return nil
+}
+
+// take gives a variable that is not set the value that was read from what is
+// there. Of several places the first that is read counts. A repair goes by what
+// is there even against what is set: masters come back as they were.
+func (r *run) take(variable, text string) {
+	s := &r.want.settings
+	if text == "" || r.taken[variable] || s.says(variable) && !r.repairs() {
+		return
+	}
+	i := slices.IndexFunc(settingFields(), func(f reflect.StructField) bool { return f.Tag.Get("envconfig") == variable })
+	f := settingFields()[i]
+	one := reflect.New(f.Type)
+	d, ok := one.Interface().(interface{ Decode(string) error })
+	if !ok || d.Decode(text) != nil { // made by hand, as no setting could have it
+		return
+	}
+	reflect.ValueOf(s).Elem().FieldByIndex(f.Index).Set(one.Elem())
+	if r.taken == nil {
+		r.taken = map[string]bool{}
+	}
+	r.taken[variable] = true
+}
+
+// imageParts are the project of an image and its name; that of the newest of a
+// family is "family/debian-12".
+func imageParts(url string) (owner, name string) {
+	_, rest, _ := strings.Cut(url, "projects/")
+	owner, rest, _ = strings.Cut(rest, "/")
+	if strings.Contains(rest, "/family/") {
+		return owner, "family/" + gce.Base(rest)
+	}
+	return owner, gce.Base(rest)
 }

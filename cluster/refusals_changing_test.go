@@ -4,7 +4,7 @@ import "strings"
 
 // refusedChanging are about what is there and gets changed: a pool's size, a
 // master's metadata, a master that is started or brought back.
-var refusedChanging = []refusal{
+var refusedChanging = []refusalCase{
 	{name: "permission to shrink", masters: 1, run: Create, withheld: []string{"compute.instanceGroupManagers.update"},
 		settings: func(s *Settings) { s.NumNodes = 1 }, says: []string{"compute.instanceGroupManagers.update"}},
 	{name: "permission to grow a pool", masters: 1, run: Create, withheld: []string{"compute.instanceGroupManagers.update"},

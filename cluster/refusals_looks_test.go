@@ -7,6 +7,7 @@ import (
 	"cloud.google.com/go/compute/apiv1/computepb"
 	"github.com/google/go-cmp/cmp"
 
+	"hakube/cluster/refusal"
 	"hakube/gce/gcetest"
 	"hakube/scripts"
 )
@@ -26,7 +27,7 @@ func TestRefusalsByLooks(t *testing.T) {
 	}
 	for _, tt := range []struct {
 		name string
-		got  Unfit
+		got  refusal.Unfit
 		want string // "" for none
 	}{
 		{"zone UP", judgeZone(&computepb.Zone{Name: new("z"), Status: new("UP")}), ""},
@@ -51,7 +52,7 @@ func TestRefusalsByLooks(t *testing.T) {
 			f.usesOfNetwork(object{kind: kindNetwork, name: "n"}, &computepb.Network{Peerings: []*computepb.NetworkPeering{{Name: new("db")}}})
 		}, object{kind: kindNetwork, name: "n"}), "network n cannot be removed: network peering db, which is not this cluster's, uses it"},
 	} {
-		if got := strings.Join(whys(t, tt.got.orNil()), "; "); got != tt.want {
+		if got := strings.Join(whys(t, tt.got.OrNil()), "; "); got != tt.want {
 			t.Errorf("%s: (-want +got):\n%s", tt.name, cmp.Diff(tt.want, got))
 		}
 		for _, x := range tt.got {
@@ -77,7 +78,7 @@ func TestRefusalsByLooks(t *testing.T) {
 }
 
 // usersOf judges the removal of one object by what was read of it.
-func usersOf(t *testing.T, read func(*found), gone object) Unfit {
+func usersOf(t *testing.T, read func(*found), gone object) refusal.Unfit {
 	t.Helper()
 	f := &found{}
 	read(f)

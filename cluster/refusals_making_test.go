@@ -3,7 +3,7 @@ package cluster
 import "hakube/gce/gcetest"
 
 // refusedMaking are about what is made new: the cluster, a pool, a master.
-var refusedMaking = []refusal{
+var refusedMaking = []refusalCase{
 	{name: "range of another region's subnetwork", run: Create, world: func(w *world, _ *operator) {
 		w.network(false)
 		w.post("regions/us-east1/subnetworks", doc{"name": "far", "network": "global/networks/default", "ipCidrRange": "10.40.0.0/20"})

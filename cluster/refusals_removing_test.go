@@ -2,7 +2,7 @@ package cluster
 
 // refusedRemoving are about what goes: nothing of it may be gone when one of the
 // last things is refused.
-var refusedRemoving = []refusal{
+var refusedRemoving = []refusalCase{
 	{name: "protected master", masters: 1, run: RemoveCluster, world: func(w *world, _ *operator) { w.protect(zoneB, "kubernetes-master") },
 		says: []string{"kubernetes-master in europe-west1-b is protected from deletion", "gcloud compute instances update kubernetes-master --zone=europe-west1-b --no-deletion-protection"}},
 	{name: "protected replica", masters: 2, run: RemoveReplica, world: func(w *world, _ *operator) { w.protect(zoneC, w.firstReplica()) },

@@ -16,10 +16,10 @@ import (
 	"hakube/gce/gcetest"
 )
 
-// A refusal is a state of the world in which the cloud, or this machine, says no
+// A refusalCase is a state of the world in which the cloud, or this machine, says no
 // to a change of a mode. REFUSALS.md lists them all; each that can be foreseen is
 // here by its name there.
-type refusal struct {
+type refusalCase struct {
 	name     string
 	masters  int                     // how many there are before; 0: no cluster
 	quotas   map[string]float64      // of the project from the start
@@ -74,7 +74,7 @@ func printed(list []emulator.Object) (lines []string) {
 }
 
 // begin makes the cluster there is before; several masters need model machines.
-func (x refusal) begin(t *testing.T, options func(*emulator.Options)) (w *world, o *operator) {
+func (x refusalCase) begin(t *testing.T, options func(*emulator.Options)) (w *world, o *operator) {
 	t.Helper()
 	if x.masters > 1 || x.run == AddReplica || x.run == Repair || x.run == Rebuild {
 		w, _ = newModelWorldWith(t, options)
@@ -92,7 +92,7 @@ func (x refusal) begin(t *testing.T, options func(*emulator.Options)) (w *world,
 }
 
 // refusedRun runs the mode as its operator would.
-func (o *operator) refusedRun(x refusal) (err error) {
+func (o *operator) refusedRun(x refusalCase) (err error) {
 	ctx := context.Background()
 	change := x.settings
 	if change == nil {

@@ -5,22 +5,9 @@ import (
 	"fmt"
 	"strings"
 
+	"hakube/cluster/refusal"
 	"hakube/scripts/cure"
 )
-
-// Refused is hakube's own no: what it found is not what it may act on.
-type Refused struct {
-	Why  string
-	Cure string
-}
-
-func (r *Refused) Error() string { return r.Why }
-
-// Hint says what would help.
-func (r *Refused) Hint() string { return r.Cure }
-
-// Finding marks it for package plan: nothing went wrong in looking.
-func (r *Refused) Finding() {}
 
 // sick is an error about a cluster that was made and fails in something.
 type sick struct{ error }
@@ -47,8 +34,8 @@ func foreign(called string, o object, description string) error {
 
 // nameTaken refuses an object that has a name which is needed, unless the
 // setting changes that.
-func nameTaken(called string, o object, why, setting string) *Refused {
-	return &Refused{
+func nameTaken(called string, o object, why, setting string) *refusal.Refused {
+	return &refusal.Refused{
 		Why:  called + " is there already and " + why,
 		Cure: cure.Hint(fmt.Sprintf("hakube never touches what it did not make; delete or rename it, or choose other names with %s; see it", setting), o.describe()),
 	}
@@ -103,7 +90,7 @@ func (s *spec) drift(object string, all ...difference) error {
 	if len(was) == 0 {
 		return nil
 	}
-	return &Refused{
+	return &refusal.Refused{
 		Why:  fmt.Sprintf("%s was made with %s", object, strings.Join(was, ", ")),
 		Cure: "use the value it was made with, or take the cluster down first: this cannot be changed on what exists",
 	}

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sync"
 
+	"hakube/cluster/refusal"
 	"hakube/gce"
 )
 
@@ -43,7 +44,7 @@ func (r *run) enterRegionOf(ctx context.Context, have *inventory) error {
 	case len(regions) == 0:
 		return r.searchRegions(ctx)
 	default:
-		return &Refused{
+		return &refusal.Refused{
 			Why:  fmt.Sprintf("objects with the mark of cluster %s are in several regions: %v", r.want.names.Prefix, regions),
 			Cure: "name a zone of the region that is meant with KUBE_GCE_ZONE",
 		}

@@ -8,6 +8,7 @@ import (
 	"cloud.google.com/go/compute/apiv1/computepb"
 
 	"hakube/cluster/plan"
+	"hakube/cluster/refusal"
 	"hakube/gce"
 	"hakube/scripts"
 )
@@ -94,7 +95,7 @@ func (r *run) seen(ctx context.Context, report func(plan.Event)) (*sight, error)
 // diagnose picks the masters to repair and judges whether that can be done.
 func (r *run) diagnose(ctx context.Context, s *sight, name string) error {
 	if len(s.masters) == 0 {
-		return &Refused{
+		return &refusal.Refused{
 			Why:  fmt.Sprintf("cluster %s has no master, nor the disk of one: nothing can bring it back", s.names.Prefix),
 			Cure: s.anew(),
 		}

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"hakube/cluster/refusal"
 	"hakube/gce"
 	"hakube/replicate"
 	"hakube/scripts"
@@ -17,7 +18,7 @@ func (s *sight) noSuchMaster(name string) error {
 	for _, m := range s.masters {
 		all = append(all, m.name)
 	}
-	return &Refused{Why: fmt.Sprintf("cluster %s has no master %s", s.names.Prefix, name), Cure: "its masters are " + strings.Join(all, ", ")}
+	return &refusal.Refused{Why: fmt.Sprintf("cluster %s has no master %s", s.names.Prefix, name), Cure: "its masters are " + strings.Join(all, ", ")}
 }
 
 // leftRings tells of a master that votes nowhere and is not about to: one that a
@@ -108,7 +109,7 @@ func (r *run) foreignDisk(m object, what string) error {
 	if r.have.statusOf(m) != "" {
 		commands = append([]cure.Command{cure.DeleteMachine(m.name, m.zone)}, commands...)
 	}
-	return &Refused{
+	return &refusal.Refused{
 		Why:  fmt.Sprintf("disk %s in %s %s: hakube neither uses nor deletes it", disk, m.zone, what),
 		Cure: cure.Hint("keep what is on it and give the name free, then go on without it", commands...),
 	}
@@ -155,9 +156,9 @@ func (s *sight) withData(ring string) (total, has int) {
 // lostForGood names the one way that is left: to go on with one member, or none.
 func (s *sight) lostForGood(why string) error {
 	if best, ok := s.survivor(); ok {
-		return &Refused{Why: why, Cure: cure.Hint("go on with what one of them has, and lose what it has not", cure.FromSurvivor(best.name))}
+		return &refusal.Refused{Why: why, Cure: cure.Hint("go on with what one of them has, and lose what it has not", cure.FromSurvivor(best.name))}
 	}
-	return &Refused{
+	return &refusal.Refused{
 		Why:  why + "; no master's data are left, so nothing can bring the cluster back",
 		Cure: s.anew(),
 	}

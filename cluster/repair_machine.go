@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"hakube/cluster/plan"
+	"hakube/cluster/refusal"
 	"hakube/gce"
 	"hakube/replicate"
 	"hakube/scripts/cure"
@@ -205,7 +206,7 @@ func (a sshAnswers) partitioned(ctx context.Context, err error) error {
 	if ipErr != nil {
 		return errors.Join(err, ipErr)
 	}
-	return &Refused{
+	return &refusal.Refused{
 		Why: fmt.Sprintf("%s in %s boots, as its console says, and is not reached: from here at %s:22: %v", a.of.name, a.of.zone, ip, err),
 		Cure: cure.Hint(fmt.Sprintf("hakube's firewall rules and the tag %s are as they should be; look for what else is in the way (other firewall rules, routes, the machine's own)",
 			a.want.names.MasterTag()), cure.Console(a.of.name, a.of.zone)),

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"hakube/cluster/plan"
+	"hakube/cluster/refusal"
 	"hakube/replicate"
 	"hakube/scripts"
 	"hakube/scripts/cure"
@@ -79,7 +80,7 @@ func (q quorumLives) Do(ctx context.Context) error {
 
 // apart is the refusal of what only the network can mend.
 func (r *run) apart(why string) error {
-	return &Refused{
+	return &refusal.Refused{
 		Why: why,
 		Cure: fmt.Sprintf("firewall %s and the tag %s are as they should be; look for what else keeps machines with that tag from each other's ports 2380 and 2381",
 			r.want.names.MasterEtcd(), r.want.names.MasterTag()),
@@ -117,13 +118,13 @@ func (r *run) hopeless(why string, s *survey) error {
 		}
 	}
 	if best != "" && len(r.masters()) > 1 {
-		return &Refused{Why: why, Cure: cure.Hint("if none of the others comes back, go on with what one has, and lose what it has not", cure.FromSurvivor(best))}
+		return &refusal.Refused{Why: why, Cure: cure.Hint("if none of the others comes back, go on with what one has, and lose what it has not", cure.FromSurvivor(best))}
 	}
 	var keep []cure.Command
 	for _, m := range r.masters() {
 		keep = append(keep, cure.KeepDisk(r.want.names.DiskOf(m.name), m.zone))
 	}
-	return &Refused{Why: why, Cure: cure.Hints("nothing that hakube knows can bring it back",
+	return &refusal.Refused{Why: why, Cure: cure.Hints("nothing that hakube knows can bring it back",
 		cure.Hint("keep what is on its disk", keep...), cure.Hint("make the cluster anew", cure.Down(), cure.Up(r.want.home)))}
 }
 

@@ -10,6 +10,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"hakube/cluster/plan"
+	"hakube/cluster/refusal"
 	"hakube/gce"
 	"hakube/replicate"
 	"hakube/scripts/cure"
@@ -70,9 +71,9 @@ func (r *run) choose(ctx context.Context, s *sight, name string) (loss Loss, err
 	begun := s.aloneInRings(name)
 	switch {
 	case !m.disk:
-		return loss, &Refused{Why: name + " has no data disk: there is nothing to go on with", Cure: cure.Hint("see who has one", cure.Status())}
+		return loss, &refusal.Refused{Why: name + " has no data disk: there is nothing to go on with", Cure: cure.Hint("see who has one", cure.Status())}
 	case s.quorum() && !begun:
-		return loss, &Refused{Why: "both rings have quorum: nothing need be lost", Cure: cure.Hint("repair them", cure.Repair())}
+		return loss, &refusal.Refused{Why: "both rings have quorum: nothing need be lost", Cure: cure.Hint("repair them", cure.Repair())}
 	}
 	if err := r.ownsDisk(ctx, m); err != nil {
 		return loss, err
@@ -91,7 +92,7 @@ func (r *run) choose(ctx context.Context, s *sight, name string) (loss Loss, err
 		r.givenUp = append(r.givenUp, o)
 	}
 	if begun && len(r.givenUp) == 0 {
-		return loss, &Refused{Why: name + " is the only master already, and its rings have quorum", Cure: cure.Hint("repair it", cure.Repair(name))}
+		return loss, &refusal.Refused{Why: name + " is the only master already, and its rings have quorum", Cure: cure.Hint("repair it", cure.Repair(name))}
 	}
 	if !begun {
 		loss.Lines = append(loss.Lines, "what was written and had not reached "+name+" is lost; what the others alone have is not looked at")
@@ -213,7 +214,7 @@ func (h hasData) Observe(context.Context) (plan.State, error) {
 		case h.mode == Repair:
 			return plan.State{}, h.hopeless(fmt.Sprintf("%s is the only master, and of its etcds %s", h.of.name, verdictText(x)), nil)
 		default:
-			return plan.State{}, &Refused{
+			return plan.State{}, &refusal.Refused{
 				Why:  fmt.Sprintf("%s cannot be gone on with: %s", h.of.name, verdictText(x)),
 				Cure: cure.Hint("nothing was given up; another master may have more, see all", cure.Status()),
 			}

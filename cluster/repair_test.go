@@ -13,6 +13,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	corev1client "k8s.io/client-go/kubernetes/typed/core/v1"
 
+	"hakube/cluster/refusal"
 	"hakube/replicate"
 	"hakube/replicate/etcdtest"
 )
@@ -149,7 +150,7 @@ func TestRepair(t *testing.T) {
 				c.must(err)
 				c.says(st, f.says)
 				s, err := c.o.Repair(context.Background(), "", c.events())
-				var no *Refused
+				var no *refusal.Refused
 				switch {
 				case f.refused != "" || f.lost && masters < 3:
 					if !errors.As(err, &no) || no.Cure == "" {
@@ -247,7 +248,7 @@ func TestFromSurvivor(t *testing.T) {
 				t.Log(strings.Join(l.Lines, "\n"))
 				return nil
 			}
-			var no *Refused
+			var no *refusal.Refused
 			if _, err := c.o.FromSurvivor(context.Background(), c.names[0], nil, ask); !errors.As(err, &no) || asked != 0 || !strings.HasSuffix(no.Cure, "\thakube repair") {
 				t.Errorf("while quorum lives: %v", err)
 			}

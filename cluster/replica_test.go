@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"hakube/cluster/plan"
+	"hakube/cluster/refusal"
 	"hakube/gce"
 )
 
@@ -134,7 +135,7 @@ func TestFirstBornLeaves(t *testing.T) {
 	if err != nil || h.machine != c || h.ip != address {
 		t.Errorf("the address is held by %+v, %v; want %s", h, err, c)
 	}
-	var no *Refused
+	var no *refusal.Refused
 	if _, err := o.Up(context.Background(), nil); !errors.As(err, &no) || !strings.Contains(no.Cure, "KUBE_GCE_ZONE=europe-west1-c") {
 		t.Errorf("up in the zone the cluster left: %v", err)
 	}

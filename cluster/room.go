@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 
+	"hakube/cluster/refusal"
 	"hakube/gce"
 )
 
@@ -52,7 +53,7 @@ func (r *run) room(ctx context.Context) error {
 			return fmt.Errorf("reading the ranges of subnetwork %s: %w", subnet.GetName(), err)
 		}
 		if room := subranges(p, h.each) - h.kept; machines > room {
-			return &Refused{
+			return &refusal.Refused{
 				Why: fmt.Sprintf("%s=%s of cluster %s has room for %d machines; %d masters, %d nodes in other pools and NUM_NODES=%d are %d",
 					h.name, h.text, r.want.names.Prefix, room, masters, others, nodes, machines),
 				Cure: "a smaller NUM_NODES, or smaller pools elsewhere; the ranges are fixed when the cluster is made",

@@ -9,6 +9,7 @@ import (
 	"cloud.google.com/go/compute/apiv1/computepb"
 
 	"hakube/cluster/plan"
+	"hakube/cluster/refusal"
 	"hakube/gce"
 	"hakube/replicate"
 )
@@ -98,7 +99,7 @@ func (c *Cluster) up(ctx context.Context, l *lease, act action) (*run, []plan.It
 	r.sawExternals()
 	unfit, err := r.preflight(ctx)
 	if err != nil {
-		return r, nil, unfit.besides(err)
+		return r, nil, unfit.Besides(err)
 	}
 	own, err := r.kubeconfigProblems(ctx)
 	if err != nil {
@@ -106,7 +107,7 @@ func (c *Cluster) up(ctx context.Context, l *lease, act action) (*run, []plan.It
 	}
 	unfit = append(unfit, own...)
 	for _, text := range r.want.settings.dnsProblems() { // the range is known now, also when nobody set it
-		unfit = append(unfit, &Refused{Why: text, Cure: "leave KUBE_DNS_SERVER_IP out, or set that"})
+		unfit = append(unfit, &refusal.Refused{Why: text, Cure: "leave KUBE_DNS_SERVER_IP out, or set that"})
 	}
 	if no := slices.Concat(unfit, r.inTheWay()); len(no) > 0 && len(r.reachable()) > 0 {
 		return r, nil, no // before the first change, which is to reach masters
@@ -137,7 +138,7 @@ func (c *Cluster) up(ctx context.Context, l *lease, act action) (*run, []plan.It
 	}
 	r.grows()
 	if err != nil {
-		return r, nil, unfit.besides(err)
+		return r, nil, unfit.Besides(err)
 	}
 	items := r.items()
 	return r, items, r.foresee(ctx, items, unfit)

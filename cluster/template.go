@@ -9,6 +9,7 @@ import (
 	"cloud.google.com/go/compute/apiv1/computepb"
 
 	"hakube/cluster/plan"
+	"hakube/cluster/refusal"
 	"hakube/gce"
 	"hakube/scripts"
 	"hakube/scripts/cure"
@@ -83,7 +84,7 @@ func (r *run) checkTemplate(name string, t *computepb.InstanceTemplate) (plan.St
 			return plan.State{}, err
 		}
 		if was := item(m, scripts.KeyCAHash); was != hash {
-			return plan.State{}, &Refused{
+			return plan.State{}, &refusal.Refused{
 				Why:  name + " was made for another control plane: its CA is another one",
 				Cure: cure.Hint("the master's disk was replaced, and with it the cluster; make it anew", cure.Down(), cure.Up(r.want.home)),
 			}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"hakube/cluster/plan"
+	"hakube/cluster/refusal"
 	"hakube/gce"
 	"hakube/scripts/cure"
 )
@@ -103,7 +104,7 @@ func (t *turn) Do(ctx context.Context) error {
 	if err == nil || ctx.Err() != nil {
 		return err
 	}
-	return &Refused{Why: err.Error(), Cure: cure.Hint("if that run hangs, end it, and another one goes on a minute later; or take over from it at once", cure.Same().With("HAKUBE_BREAK_LOCK", "true"))}
+	return &refusal.Refused{Why: err.Error(), Cure: cure.Hint("if that run hangs, end it, and another one goes on a minute later; or take over from it at once", cure.Same().With("HAKUBE_BREAK_LOCK", "true"))}
 }
 
 // breakIt takes the lease from whoever has it, and waits as long as that one may

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"hakube/cluster/refusal"
 	"hakube/replicate"
 	"hakube/scripts"
 	"hakube/scripts/cure"
@@ -81,7 +82,7 @@ func (s *sight) repair(m object) string {
 
 // hopeless is a ring that has lost quorum for good, with the way that is left.
 func (s *sight) hopeless() []Unfinished {
-	var no *Refused
+	var no *refusal.Refused
 	if err := s.curable(); !errors.As(err, &no) {
 		return nil
 	}

@@ -3,10 +3,7 @@ package cluster
 import (
 	"fmt"
 	"reflect"
-	"slices"
 	"strings"
-
-	"hakube/gce"
 )
 
 // A variable that nobody set takes what is there, for a cluster, a pool or a
@@ -98,28 +95,6 @@ func (s *Settings) says(variable string) bool {
 	return s.given[variable] || variable == "KUBE_GCE_IP_ALIAS_SUBNETWORK" && s.given["SUBNETWORK"]
 }
 
-// take gives a variable that is not set the value that was read from what is
-// there. Of several places the first that is read counts. A repair goes by what
-// is there even against what is set: masters come back as they were.
-func (r *run) take(variable, text string) {
-	s := &r.want.settings
-	if text == "" || r.taken[variable] || s.says(variable) && !r.repairs() {
-		return
-	}
-	i := slices.IndexFunc(settingFields(), func(f reflect.StructField) bool { return f.Tag.Get("envconfig") == variable })
-	f := settingFields()[i]
-	one := reflect.New(f.Type)
-	d, ok := one.Interface().(interface{ Decode(string) error })
-	if !ok || d.Decode(text) != nil { // made by hand, as no setting could have it
-		return
-	}
-	reflect.ValueOf(s).Elem().FieldByIndex(f.Index).Set(one.Elem())
-	if r.taken == nil {
-		r.taken = map[string]bool{}
-	}
-	r.taken[variable] = true
-}
-
 // textOf is a setting as its variable would say it.
 func (s *Settings) textOf(f reflect.StructField) string {
 	switch v := reflect.ValueOf(*s).FieldByIndex(f.Index).Interface().(type) {
@@ -136,15 +111,4 @@ func (s *Settings) textOf(f reflect.StructField) string {
 	default:
 		return fmt.Sprint(v)
 	}
-}
-
-// imageParts are the project of an image and its name; that of the newest of a
-// family is "family/debian-12".
-func imageParts(url string) (owner, name string) {
-	_, rest, _ := strings.Cut(url, "projects/")
-	owner, rest, _ = strings.Cut(rest, "/")
-	if strings.Contains(rest, "/family/") {
-		return owner, "family/" + gce.Base(rest)
-	}
-	return owner, gce.Base(rest)
 }
