@@ -156,3 +156,12 @@ func Waiting(w gce.Wait) {
 		plan.Note(w.Context, w.String())
 	}
 }
+
+// operator is who works on the cluster, as its spec takes it.
+func (d *Deps) operator() operatorOf {
+	by := operatorOf{kubeconfig: d.Kubeconfig, mirrorDefault: d.MirrorDefault}
+	if d.Signer != nil {
+		by.login = replicate.AuthorizedLine(d.User, d.Signer)
+	}
+	return by
+}

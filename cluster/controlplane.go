@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"strings"
 	"time"
@@ -36,7 +37,7 @@ func (p prepared) Observe(ctx context.Context) (plan.State, error) {
 	case isPrepared(phase):
 		return exists(phase)
 	}
-	return plan.State{Is: plan.Absent, Why: or(phase, "boots")}, nil
+	return plan.State{Is: plan.Absent, Why: cmp.Or(phase, "boots")}, nil
 }
 
 func isPrepared(phase string) bool {
@@ -62,7 +63,7 @@ func (p prepared) wait(ctx context.Context) error {
 		For: p.of.name + " to be prepared", Every: p.poll, Limit: p.want.settings.InitTimeout.Duration(),
 		Check: func(ctx context.Context) (bool, string, error) {
 			phase, err := g.phase(ctx)
-			return err == nil && (isPrepared(phase) || p.joins(phase)), or(phase, "boots"), err
+			return err == nil && (isPrepared(phase) || p.joins(phase)), cmp.Or(phase, "boots"), err
 		},
 	})
 }
@@ -86,7 +87,7 @@ func (c controlPlane) String() string { return "control plane of " + c.of.name }
 
 func (c controlPlane) Observe(ctx context.Context) (plan.State, error) {
 	if c.removing && c.of.status != "RUNNING" {
-		return plan.State{Is: plan.Absent, Why: "the machine is " + or(c.of.status, "not there")}, nil
+		return plan.State{Is: plan.Absent, Why: "the machine is " + cmp.Or(c.of.status, "not there")}, nil
 	}
 	ip, err := c.external(ctx, c.of)
 	if gce.IsNotFound(err) {

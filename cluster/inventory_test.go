@@ -32,7 +32,7 @@ func grown() *inventory {
 }
 
 func specFor(zone Zone) *spec {
-	s := specOf(Settings{Zone: zone, Project: "p", Prefix: "kubernetes"}, Deps{Kubeconfig: "/none"})
+	s := specOf(Settings{Zone: zone, Project: "p", Prefix: "kubernetes"}, operatorOf{kubeconfig: "/none"})
 	return &s
 }
 

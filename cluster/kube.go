@@ -85,7 +85,7 @@ var errNoEntry = errors.New("there are no credentials for it yet")
 
 // entry is our own entry in the kubeconfig.
 func (r *run) entry() (entry, error) {
-	config, err := r.want.kubeconfig.load()
+	config, err := r.kubeFiles().load()
 	if err != nil {
 		return entry{}, err
 	}
@@ -127,3 +127,6 @@ func (e entry) caHash() (string, error) {
 	sum := sha256.Sum256(cert.RawSubjectPublicKeyInfo)
 	return "sha256:" + hex.EncodeToString(sum[:]), nil
 }
+
+// kubeFiles are the files of the operator's kubeconfig.
+func (r *run) kubeFiles() kubeFiles { return kubeconfigFiles(r.want.kubeconfig) }

@@ -25,7 +25,7 @@ func (k kubeconfig) String() string { return "kubeconfig " + k.want.context }
 func (kubeconfig) Local()           {}
 
 func (k kubeconfig) Observe(ctx context.Context) (plan.State, error) {
-	config, err := k.want.kubeconfig.load()
+	config, err := k.kubeFiles().load()
 	if err != nil {
 		return plan.State{}, err
 	}
@@ -33,7 +33,7 @@ func (k kubeconfig) Observe(ctx context.Context) (plan.State, error) {
 	if err != nil {
 		return plan.State{}, err
 	}
-	file := k.want.kubeconfig.of(k.want.context)
+	file := k.kubeFiles().of(k.want.context)
 	if k.removing { // whatever it points to, if it is ours
 		if why := v.foreign(k.want.context, file); why != "" {
 			k.mu.Lock()
@@ -92,12 +92,12 @@ func (k kubeconfig) Do(ctx context.Context) error {
 		return err
 	}
 	e.proxy = k.deps.ProxyURL
-	return k.want.kubeconfig.edit(ctx, k.poll, func(c *clientcmdapi.Config) error {
+	return k.kubeFiles().edit(ctx, k.poll, func(c *clientcmdapi.Config) error {
 		v, err := k.entryOwner().judge(ctx, c, k.want.context)
 		if err != nil {
 			return err
 		}
-		if no := v.refusal(k.want.context, k.want.kubeconfig.of(k.want.context)); no != nil { // since it was looked at
+		if no := v.refusal(k.want.context, k.kubeFiles().of(k.want.context)); no != nil { // since it was looked at
 			return no
 		}
 		k.put(c, e)
@@ -150,7 +150,7 @@ func adminEntry(text []byte) (entry, error) {
 
 // Undo removes what is ours of the entry.
 func (k kubeconfig) Undo(ctx context.Context) error {
-	return k.want.kubeconfig.edit(ctx, k.poll, func(c *clientcmdapi.Config) error {
+	return k.kubeFiles().edit(ctx, k.poll, func(c *clientcmdapi.Config) error {
 		v, err := k.entryOwner().judge(ctx, c, k.want.context)
 		if err == nil {
 			v.remove(c, k.want.context)

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -81,7 +82,7 @@ func (f kubeFiles) merge(files map[string]*clientcmdapi.Config) *clientcmdapi.Co
 		adopt(all.Clusters, c.Clusters)
 		adopt(all.AuthInfos, c.AuthInfos)
 		adopt(all.Contexts, c.Contexts)
-		all.CurrentContext = or(all.CurrentContext, c.CurrentContext)
+		all.CurrentContext = cmp.Or(all.CurrentContext, c.CurrentContext)
 	}
 	return all
 }

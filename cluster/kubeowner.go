@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"crypto/tls"
@@ -138,7 +139,7 @@ func (o entryOwner) cluster(ctx context.Context, c *clientcmdapi.Cluster) (why s
 	if u, err := url.Parse(c.Server); ip != "" && (err == nil && u.Hostname() == ip || o.opens(ctx, ip, c.CertificateAuthorityData)) {
 		return "", nil
 	}
-	return "leads to " + or(c.Server, "another cluster"), nil
+	return "leads to " + cmp.Or(c.Server, "another cluster"), nil
 }
 
 // user says why credentials are not this cluster's; cl is its entry, nil if there is none of its own.

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -71,9 +72,9 @@ func (f kubeFiles) changes(change func(*clientcmdapi.Config) error) (map[string]
 		return files[path]
 	}
 	fresh := f.target()
-	differ(was.Clusters, is.Clusters, func(x *clientcmdapi.Cluster) string { return or(x.LocationOfOrigin, fresh) }, func(p string) map[string]*clientcmdapi.Cluster { return file(p).Clusters })
-	differ(was.AuthInfos, is.AuthInfos, func(x *clientcmdapi.AuthInfo) string { return or(x.LocationOfOrigin, fresh) }, func(p string) map[string]*clientcmdapi.AuthInfo { return file(p).AuthInfos })
-	differ(was.Contexts, is.Contexts, func(x *clientcmdapi.Context) string { return or(x.LocationOfOrigin, fresh) }, func(p string) map[string]*clientcmdapi.Context { return file(p).Contexts })
+	differ(was.Clusters, is.Clusters, func(x *clientcmdapi.Cluster) string { return cmp.Or(x.LocationOfOrigin, fresh) }, func(p string) map[string]*clientcmdapi.Cluster { return file(p).Clusters })
+	differ(was.AuthInfos, is.AuthInfos, func(x *clientcmdapi.AuthInfo) string { return cmp.Or(x.LocationOfOrigin, fresh) }, func(p string) map[string]*clientcmdapi.AuthInfo { return file(p).AuthInfos })
+	differ(was.Contexts, is.Contexts, func(x *clientcmdapi.Context) string { return cmp.Or(x.LocationOfOrigin, fresh) }, func(p string) map[string]*clientcmdapi.Context { return file(p).Contexts })
 	switch {
 	case was.CurrentContext == is.CurrentContext:
 	case is.CurrentContext != "":

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 
 	"hakube/cluster/plan"
@@ -16,7 +17,7 @@ var laterLabels = map[string]string{"HAKUBE_LOAD_BALANCER": "hakube-load-balance
 
 // said is what is written down of a variable.
 func (h held) said(variable string) string {
-	return or(h.labels[laterLabels[variable]], h.begun[variable])
+	return cmp.Or(h.labels[laterLabels[variable]], h.begun[variable])
 }
 
 // unwritten are the facts that what is set by hand, to something else than is written
@@ -64,7 +65,7 @@ func (w written) Observe(ctx context.Context) (plan.State, error) {
 		return plan.State{}, err
 	}
 	if is := h.said(w.variable); is != w.value {
-		return plan.State{Is: plan.Absent, Why: "it is " + or(is, "nowhere")}, nil
+		return plan.State{Is: plan.Absent, Why: "it is " + cmp.Or(is, "nowhere")}, nil
 	}
 	return exists("")
 }

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
@@ -100,7 +101,7 @@ func word(s string, most int) string {
 		}
 		return '-'
 	}, strings.ToLower(s))
-	return or(s[:min(len(s), most)], "unknown")
+	return cmp.Or(s[:min(len(s), most)], "unknown")
 }
 
 // processes names the set of process numbers this process is in: a boot of a

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -49,7 +50,7 @@ func (m ringMember) all() []object {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	last := &list[len(list)-1]
-	last.status = or(m.states[last.name], last.status)
+	last.status = cmp.Or(m.states[last.name], last.status)
 	return list
 }
 
@@ -181,7 +182,7 @@ func (s started) look(ctx context.Context) (plan.State, replicate.Ring, error) {
 	}
 	own := rings[s.ring]
 	if own.ID != x.ID {
-		return plan.State{Is: plan.Absent, Why: or(own.Error, "it is another member's data")}, own, nil
+		return plan.State{Is: plan.Absent, Why: cmp.Or(own.Error, "it is another member's data")}, own, nil
 	}
 	st, err := exists("")
 	return st, own, err
@@ -267,7 +268,7 @@ func (s inSync) look(ctx context.Context) (plan.State, replicate.Ring, error) {
 	case !x.Learner:
 		st.Why = "it votes"
 	case own.ID != x.ID:
-		st = plan.State{Is: plan.Absent, Why: or(own.Error, "its etcd does not answer")}
+		st = plan.State{Is: plan.Absent, Why: cmp.Or(own.Error, "its etcd does not answer")}
 	// etcd's own measure for a learner that may be promoted (etcd, server.go:
 	// readyPercentThreshold 0.9). In a ring with a long life the rest is much: the
 	// vote waits for that.

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -17,19 +18,13 @@ type Names struct {
 
 // NamesOf are the names that follow from the settings.
 func NamesOf(s *Settings) Names {
-	or := func(v Name, d string) string {
-		if v == "" {
-			return d
-		}
-		return string(v)
-	}
 	p := string(s.Prefix)
 	return Names{
 		Prefix:      p,
-		Cluster:     or(s.ClusterName, p),
-		Node:        or(s.NodePrefix, p+"-minion"),
+		Cluster:     cmp.Or(string(s.ClusterName), p),
+		Node:        cmp.Or(string(s.NodePrefix), p+"-minion"),
 		NetworkName: string(s.Network),
-		Subnet:      or(s.Subnetwork, or(s.SubnetAlias, p+"-subnet-default")),
+		Subnet:      cmp.Or(string(s.Subnetwork), string(s.SubnetAlias), p+"-subnet-default"),
 	}
 }
 

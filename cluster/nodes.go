@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -147,7 +148,7 @@ func (n nodes) why(ctx context.Context, p pool, guests map[string]*guest) (strin
 		case phase == scripts.PhaseRunning:
 			phase = n.rejoins.word(m, n.unregistered())
 		}
-		words = append(words, name+": "+or(phase, "boots"))
+		words = append(words, name+": "+cmp.Or(phase, "boots"))
 	}
 	if len(missing) > whyMany {
 		words = append(words, fmt.Sprintf("and %d more", len(missing)-whyMany))

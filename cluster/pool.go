@@ -169,7 +169,7 @@ func notReady(n *corev1.Node) string {
 			if c.Status == corev1.ConditionTrue {
 				return ""
 			}
-			return or(c.Message, or(c.Reason, "not Ready"))
+			return cmp.Or(c.Message, cmp.Or(c.Reason, "not Ready"))
 		}
 	}
 	return "its kubelet has not reported"

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -181,7 +182,7 @@ func (r *run) cpusOf(ctx context.Context, machineType string) (int, error) {
 	if ok {
 		return n, nil
 	}
-	t, err := r.gce.MachineTypes(or(r.want.zone, r.want.home)).Get(ctx, machineType)
+	t, err := r.gce.MachineTypes(cmp.Or(r.want.zone, r.want.home)).Get(ctx, machineType)
 	if gce.IsNotFound(err) {
 		return 0, nil // which is said already
 	}

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"reflect"
@@ -67,8 +68,8 @@ func (r *run) asItIs(v *inventory) {
 			r.take(variable, v.held.begun[variable])
 		}
 	}
-	r.want = specOf(r.want.settings, r.deps)
-	r.want.home = or(home, r.want.home)
+	r.want = specOf(r.want.settings, r.deps.operator())
+	r.want.home = cmp.Or(home, r.want.home)
 	for _, n := range r.saw.networks {
 		if n.GetName() == r.want.names.Network() {
 			v.subnetRegion = regionOfSubnetwork(n.GetSubnetworks(), r.want.names.Subnetwork())
@@ -164,7 +165,7 @@ func (r *run) takePool(v *inventory) {
 // takeContext reads what this operator's kubeconfig calls the cluster, by the mark of
 // its entry, when that has another name than it would be given now.
 func (r *run) takeContext() {
-	config, err := r.want.kubeconfig.load()
+	config, err := r.kubeFiles().load()
 	if err != nil || hasEntry(config, r.want.context) {
 		return // the step for it tells
 	}
@@ -210,7 +211,7 @@ func (r *run) likeNodes(ctx context.Context) error {
 	}
 	r.take("NODE_SCOPES", scopes)
 	home, recorded := r.want.home, r.want.mark.Multizone
-	r.want = specOf(r.want.settings, r.deps)
+	r.want = specOf(r.want.settings, r.deps.operator())
 	r.want.home, r.want.mark.Multizone = home, recorded
 	return nil
 }

@@ -74,31 +74,3 @@ func (o object) renamedBy() string {
 	}
 	return "KUBE_GCE_INSTANCE_PREFIX"
 }
-
-// A difference is a setting an object was made with another value of.
-type difference struct{ variable, was, want string }
-
-// drift refuses an object that differs from what somebody set in a way that cannot
-// be changed on it; nil when nothing differs. What nobody set is as it is.
-func (s *spec) drift(object string, all ...difference) error {
-	var was []string
-	for _, d := range all {
-		if d.was != d.want && s.settings.says(d.variable) {
-			was = append(was, fmt.Sprintf("%s=%s (now it is %s)", d.variable, or(d.was, `""`), or(d.want, `""`)))
-		}
-	}
-	if len(was) == 0 {
-		return nil
-	}
-	return &refusal.Refused{
-		Why:  fmt.Sprintf("%s was made with %s", object, strings.Join(was, ", ")),
-		Cure: "use the value it was made with, or take the cluster down first: this cannot be changed on what exists",
-	}
-}
-
-func or(a, b string) string {
-	if a != "" {
-		return a
-	}
-	return b
-}

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -37,7 +38,7 @@ func (j *rejoining) due(m member, after time.Duration) bool {
 
 // word is what to tell of a machine that is through with its script and is no Node.
 func (j *rejoining) word(m member, after time.Duration) string {
-	return or(j.said[m], fmt.Sprintf("runs and is no Node: if it is none for %v, its kubelet is started again", after))
+	return cmp.Or(j.said[m], fmt.Sprintf("runs and is no Node: if it is none for %v, its kubelet is started again", after))
 }
 
 // unregistered is how long a machine that is through may take to be a Node. A

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -101,7 +102,7 @@ func (v revived) look(ctx context.Context, last *replicate.Revived) error {
 				return true, "", nil
 			}
 			phase, err := prepared(v).phase(ctx)
-			return strings.HasPrefix(phase, scripts.PhaseFailed), or(phase, "boots"), err
+			return strings.HasPrefix(phase, scripts.PhaseFailed), cmp.Or(phase, "boots"), err
 		},
 	})
 }

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -57,11 +58,11 @@ func (s *sight) ill(m seenMaster) string {
 		own := s.rings.answers[m.name][ring]
 		switch x := s.membership(ring, m.object); {
 		case own.ID == "":
-			return fmt.Sprintf("etcd %s: %s", ring, or(own.Error, "it does not run"))
+			return fmt.Sprintf("etcd %s: %s", ring, cmp.Or(own.Error, "it does not run"))
 		case x == noMember, x == learnerMember:
 			return "it does not vote in ring " + ring
 		case !own.Healthy:
-			return fmt.Sprintf("etcd %s: %s", ring, or(own.Error, "not healthy"))
+			return fmt.Sprintf("etcd %s: %s", ring, cmp.Or(own.Error, "not healthy"))
 		}
 		// One that was away for long and is back takes no writes in a quiet ring.
 		if n := s.rings.behind(ring, m.name); n > maxBehind {

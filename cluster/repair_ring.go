@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -153,7 +154,7 @@ func (l lostMember) Observe(ctx context.Context) (plan.State, error) {
 	case l.cannotReturn(l.of.name, l.ring), own.ID != "": // another member's data
 		return exists(all.quorum(l.ring))
 	}
-	return plan.State{Is: plan.Absent, Why: or(own.Error, "it may come back")}, nil
+	return plan.State{Is: plan.Absent, Why: cmp.Or(own.Error, "it may come back")}, nil
 }
 
 func (lostMember) Do(context.Context) error { return nil } // never wanted
@@ -181,7 +182,7 @@ func (o reachesOthers) look(ctx context.Context) (plan.State, replicate.Ring, er
 	}
 	own := all.answers[o.of.name][o.ring]
 	if !own.Healthy {
-		return plan.State{Is: plan.Absent, Why: or(own.Error, "not healthy")}, own, nil
+		return plan.State{Is: plan.Absent, Why: cmp.Or(own.Error, "not healthy")}, own, nil
 	}
 	if n := all.behind(o.ring, o.of.name); n > maxBehind {
 		return plan.State{Is: plan.Partial, Why: fmt.Sprintf("it is %d entries behind its leader", n)}, own, nil

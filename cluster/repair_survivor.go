@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -102,7 +103,7 @@ func (r *run) choose(ctx context.Context, s *sight, name string) (loss Loss, err
 		if own.Index > 0 {
 			loss.Lines = append(loss.Lines, fmt.Sprintf("ring %s: %s has all up to raft entry %d, revision %d", ring, name, own.Index, own.Revision))
 		} else {
-			loss.Lines = append(loss.Lines, fmt.Sprintf("ring %s: how far %s has come is not known: %s", ring, name, or(own.Error, "its etcd was not asked")))
+			loss.Lines = append(loss.Lines, fmt.Sprintf("ring %s: how far %s has come is not known: %s", ring, name, cmp.Or(own.Error, "its etcd was not asked")))
 		}
 		for _, o := range s.masters {
 			if x := s.rings.answers[o.name][ring]; o.name != name && x.Index > own.Index {
@@ -270,7 +271,7 @@ func (a ringAlone) Observe(ctx context.Context) (plan.State, error) {
 	x := rings[a.ring]
 	switch {
 	case !x.Healthy:
-		return plan.State{Is: plan.Absent, Why: or(x.Error, "not healthy")}, nil
+		return plan.State{Is: plan.Absent, Why: cmp.Or(x.Error, "not healthy")}, nil
 	case len(x.Members) != 1:
 		var names []string
 		for _, m := range x.Members {

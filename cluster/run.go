@@ -71,7 +71,7 @@ type run struct {
 func (c *Cluster) run(verb Verb) *run {
 	mode := c.settings.Mode(verb)
 	return &run{
-		deps: c.deps, want: specOf(c.settings, c.deps), gce: c.deps.GCE, poll: c.deps.Poll,
+		deps: c.deps, want: specOf(c.settings, c.deps.operator()), gce: c.deps.GCE, poll: c.deps.Poll,
 		mode: mode, removing: mode.removes(), gaveUp: map[string]string{}, verdicts: map[string]replicate.Revived{}, externals: map[string]string{}, states: map[string]string{},
 	}
 }
@@ -226,7 +226,7 @@ func (r *run) summary() *Summary {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	s := &Summary{
-		Mode: r.mode, Context: r.want.context, Kubeconfig: r.want.kubeconfig.of(r.want.context), Zone: r.want.zone,
+		Mode: r.mode, Context: r.want.context, Kubeconfig: r.kubeFiles().of(r.want.context), Zone: r.want.zone,
 		Evidence: r.evidence, Left: r.left, Warnings: r.warnings, Replica: r.replica.name, Dark: r.dark, Outages: r.outages,
 	}
 	s.Leftovers, s.Perhaps = r.staying(), told(r.perhaps)

@@ -1,6 +1,11 @@
 package cluster
 
-import "hakube/replicate"
+import (
+	"cmp"
+	"fmt"
+	"hakube/cluster/refusal"
+	"strings"
+)
 
 // A spec is what should be: the settings with every default filled in and
 // every name built. It is a plain value and asks nobody.
@@ -14,11 +19,18 @@ type spec struct {
 	masterType string
 	mirror     string // "" is the official places
 	context    string // of the kubeconfig
-	kubeconfig kubeFiles
+	kubeconfig string // a list of files, as in KUBECONFIG
 	login      string // the operator's line in ssh-keys: "me:ssh-rsa AAAA… me"
 }
 
-func specOf(s Settings, d Deps) spec {
+// An operator is who works on the cluster, from where.
+type operatorOf struct {
+	login         string // the line in ssh-keys: "me:ssh-rsa AAAA… me"; "" for who only looks
+	kubeconfig    string // a list of files, as in KUBECONFIG; "" is what the settings say
+	mirrorDefault string // where machines fetch from when KUBE_MIRROR is not set
+}
+
+func specOf(s Settings, by operatorOf) spec {
 	sp := spec{
 		settings: s,
 		names:    NamesOf(&s),
@@ -26,14 +38,12 @@ func specOf(s Settings, d Deps) spec {
 		project:  string(s.Project),
 		zone:     string(s.Zone),
 		home:     string(s.Zone),
-		mirror:   or(string(s.Mirror), d.MirrorDefault),
-		context:  or(string(s.OverrideName), string(s.Project)+"_"+string(s.Prefix)),
+		mirror:   cmp.Or(string(s.Mirror), by.mirrorDefault),
+		context:  cmp.Or(string(s.OverrideName), string(s.Project)+"_"+string(s.Prefix)),
 	}
-	sp.masterType = or(string(s.MasterSize), masterTypeFor(int(s.NumNodes)))
-	sp.kubeconfig = kubeconfigFiles(or(d.Kubeconfig, string(s.Kubeconfig)))
-	if d.Signer != nil {
-		sp.login = replicate.AuthorizedLine(d.User, d.Signer)
-	}
+	sp.masterType = cmp.Or(string(s.MasterSize), masterTypeFor(int(s.NumNodes)))
+	sp.kubeconfig = cmp.Or(by.kubeconfig, string(s.Kubeconfig))
+	sp.login = by.login
 	return sp
 }
 
@@ -80,3 +90,24 @@ const imageFamily = "debian-12"
 
 // labels are a courtesy to people who filter by them; the mark is what counts.
 func (s *spec) labels() map[string]string { return map[string]string{Label: s.names.Prefix} }
+
+// A difference is a setting an object was made with another value of.
+type difference struct{ variable, was, want string }
+
+// drift refuses an object that differs from what somebody set in a way that cannot
+// be changed on it; nil when nothing differs. What nobody set is as it is.
+func (s *spec) drift(object string, all ...difference) error {
+	var was []string
+	for _, d := range all {
+		if d.was != d.want && s.settings.says(d.variable) {
+			was = append(was, fmt.Sprintf("%s=%s (now it is %s)", d.variable, cmp.Or(d.was, `""`), cmp.Or(d.want, `""`)))
+		}
+	}
+	if len(was) == 0 {
+		return nil
+	}
+	return &refusal.Refused{
+		Why:  fmt.Sprintf("%s was made with %s", object, strings.Join(was, ", ")),
+		Cure: "use the value it was made with, or take the cluster down first: this cannot be changed on what exists",
+	}
+}

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -384,5 +385,5 @@ func phaseState(phase string) (state, why string) {
 	case phase == scripts.PhasePrepared || (prepared{}).joins(phase):
 		return StateJoining, phase
 	}
-	return StateStarting, or(phase, "it boots")
+	return StateStarting, cmp.Or(phase, "it boots")
 }

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"slices"
 
 	"hakube/replicate"
@@ -58,7 +59,7 @@ func (s *survey) rows(ring string) []RingMember {
 		case !heard:
 			row.Why = "there is no such machine"
 		case own.ID != m.ID:
-			row.Why = or(own.Error, "its etcd is not this member")
+			row.Why = cmp.Or(own.Error, "its etcd is not this member")
 		case m.Learner: // it may not agree on anything; that it has data is its health
 			row.Healthy = own.Index > 0
 		default:
@@ -66,7 +67,7 @@ func (s *survey) rows(ring string) []RingMember {
 		}
 		if heard && own.ID == m.ID {
 			if !row.Healthy {
-				row.Why = or(own.Error, "not healthy")
+				row.Why = cmp.Or(own.Error, "not healthy")
 			}
 			if lead > 0 && own.Index > 0 {
 				row.Behind = new(max(0, lead-own.Index))

@@ -1,13 +1,14 @@
 package cluster
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
+	gocmp "github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -68,7 +69,7 @@ func sightOf(t *testing.T, masters []madeMaster, change ...func(*sight)) *sight 
 		}
 	}
 	for i, m := range masters {
-		o := object{kind: kindInstance, name: m.name, zone: m.zone, role: roleMaster, status: or(m.status, "RUNNING"), external: "198.51.100.1" + fmt.Sprint(i)}
+		o := object{kind: kindInstance, name: m.name, zone: m.zone, role: roleMaster, status: cmp.Or(m.status, "RUNNING"), external: "198.51.100.1" + fmt.Sprint(i)}
 		if !m.noDisk {
 			s.have.objects = append(s.have.objects, object{kind: kindDisk, name: m.name + diskSuffix, zone: m.zone, role: roleMasterDisk})
 		}
@@ -81,7 +82,7 @@ func sightOf(t *testing.T, masters []madeMaster, change ...func(*sight)) *sight 
 		if o.status != "RUNNING" {
 			ready = "the machine is " + o.status
 		}
-		s.masters = append(s.masters, seenMaster{object: o, disk: !m.noDisk, phase: or(m.phase, scripts.PhaseRunning), ready: ready})
+		s.masters = append(s.masters, seenMaster{object: o, disk: !m.noDisk, phase: cmp.Or(m.phase, scripts.PhaseRunning), ready: ready})
 		s.nodes.list = append(s.nodes.list, nodeNamed(m.name, m.zone, o.status == "RUNNING"))
 		if !m.outside {
 			s.backends = append(s.backends, Backend{Name: m.name, Zone: m.zone, Healthy: ready == ""})
@@ -200,7 +201,7 @@ func TestVerdict(t *testing.T) {
 	} {
 		t.Run(x.name, func(t *testing.T) {
 			got := sightOf(t, x.masters).status()
-			if diff := cmp.Diff(x.survives, got.Survives); diff != "" {
+			if diff := gocmp.Diff(x.survives, got.Survives); diff != "" {
 				t.Errorf("survives (-want +got):\n%s", diff)
 			}
 			for _, ring := range ringNames {

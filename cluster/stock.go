@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -48,7 +49,7 @@ func (r *run) stock(ctx context.Context, err error, report func(plan.Event)) err
 	if !is || ctx.Err() != nil {
 		return err
 	}
-	e := &OutOfStock{Zone: or(zone, r.want.zone), Others: others, Err: err, again: cure.Up}
+	e := &OutOfStock{Zone: cmp.Or(zone, r.want.zone), Others: others, Err: err, again: cure.Up}
 	switch r.mode {
 	case AddPool:
 		e.again = cure.UpPool

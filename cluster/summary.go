@@ -47,7 +47,7 @@ type Summary struct {
 
 // NothingRemoved is the summary of a Down of what is nowhere.
 func NothingRemoved(s Settings) *Summary {
-	return &Summary{Nothing: true, Mode: s.Mode(Down), Context: specOf(s, Deps{}).context, Zone: string(s.Zone)}
+	return &Summary{Nothing: true, Mode: s.Mode(Down), Context: specOf(s, operatorOf{}).context, Zone: string(s.Zone)}
 }
 
 // warned adds a warning to a summary, if there are both.

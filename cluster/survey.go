@@ -81,7 +81,7 @@ func (r *run) masters() []object {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for i := range list {
-		list[i].status = or(r.states[list[i].name], list[i].status)
+		list[i].status = cmp.Or(r.states[list[i].name], list[i].status)
 	}
 	return list
 }
@@ -147,7 +147,7 @@ func (s *survey) why() error {
 		}
 		for _, name := range ringNames {
 			if x := s.answers[m.name][name]; !x.Healthy {
-				errs = append(errs, fmt.Errorf("%s in %s: etcd %s: %s", m.name, m.zone, name, or(x.Error, "not healthy")))
+				errs = append(errs, fmt.Errorf("%s in %s: etcd %s: %s", m.name, m.zone, name, cmp.Or(x.Error, "not healthy")))
 			}
 		}
 	}

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"regexp"
@@ -213,7 +214,7 @@ func (l *lineup) machine(link string) (verdict, string) {
 	case l.anchored && l.named(name):
 		return ours, "it is for " + name + ", a machine this cluster had"
 	}
-	return unknown, "it is for " + or(name, "no machine") + ", which is gone"
+	return unknown, "it is for " + cmp.Or(name, "no machine") + ", which is gone"
 }
 
 // named tells whether the cluster could have had a machine of the name.

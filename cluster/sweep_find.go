@@ -40,7 +40,7 @@ func (r *run) findStrays(ctx context.Context) (mine, perhaps []*stray, err error
 	}
 	near := map[string]bool{}
 	for _, o := range r.have.objects {
-		near[or(o.zone, o.region)], near[Zone(o.zone).Region()] = true, true
+		near[cmp.Or(o.zone, o.region)], near[Zone(o.zone).Region()] = true, true
 	}
 	for _, s := range f.list {
 		if s.network == own {

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"maps"
 	"slices"
@@ -35,7 +36,7 @@ func (c *Cluster) strayed(ctx context.Context, r *run, preview bool) (err error)
 	if c.leftovers != nil && len(r.strays)+len(r.perhaps) > 0 {
 		f := Found{Ours: told(r.strays), Perhaps: told(r.perhaps), Sweep: r.sweeping, Preview: preview}
 		for _, s := range append(f.Ours, f.Perhaps...) {
-			f.Network = or(f.Network, s.Network)
+			f.Network = cmp.Or(f.Network, s.Network)
 		}
 		yes, err := c.leftovers(ctx, f)
 		if err != nil {

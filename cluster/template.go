@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -60,7 +61,7 @@ func (r *run) checkTemplate(name string, t *computepb.InstanceTemplate) (plan.St
 		difference{"NODE_SIZE", gce.Base(p.GetMachineType()), string(s.NodeSize)},
 		difference{"NODE_DISK_SIZE", gigabytes(init.GetDiskSizeGb()), gigabytes(int64(s.NodeDiskSize))},
 		difference{"NODE_DISK_TYPE", gce.Base(init.GetDiskType()), string(s.NodeDiskType)},
-		difference{"KUBE_GCE_NODE_IMAGE", imageName, or(string(s.NodeImage), "family/"+imageFamily)},
+		difference{"KUBE_GCE_NODE_IMAGE", imageName, cmp.Or(string(s.NodeImage), "family/"+imageFamily)},
 		difference{"KUBE_GCE_NODE_PROJECT", owner, string(s.NodeImageOwner)},
 		difference{"KUBE_VERSION", item(m, scripts.KeyKubeVersion), string(s.KubeVersion)},
 		difference{"PREEMPTIBLE_NODE", boolText(Bool(p.GetScheduling().GetPreemptible())), boolText(s.PreemptibleNode)},

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"slices"
 
@@ -21,7 +22,7 @@ func (r *run) ask(ctx context.Context, o object) (object, error) {
 		return o, nil // a regional one, which hakube never makes
 	}
 	f := &found{mark: r.want.mark}
-	client, err := r.clientFor(ctx, or(o.region, r.region()))
+	client, err := r.clientFor(ctx, cmp.Or(o.region, r.region()))
 	if err != nil {
 		return object{}, err
 	}

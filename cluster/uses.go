@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
@@ -133,7 +134,7 @@ func (u use) release() string {
 	by, of, place := u.by, u.of, u.by.place()
 	switch {
 	case by.kind == kindService && (of.kind == kindGroup || of.kind == kindMasterGroup):
-		return fmt.Sprintf("backend-services remove-backend %s%s --instance-group=%s --instance-group-zone=%s", by.name, or(place, " --global"), of.name, of.zone)
+		return fmt.Sprintf("backend-services remove-backend %s%s --instance-group=%s --instance-group-zone=%s", by.name, cmp.Or(place, " --global"), of.name, of.zone)
 	case by.kind == kindInstance && of.kind == kindDisk:
 		return fmt.Sprintf("instances detach-disk %s%s --disk=%s", by.name, place, of.name)
 	case by.kind == kindInstance && of.kind == kindAddress:
@@ -143,7 +144,7 @@ func (u use) release() string {
 	case by.kind == kindPeering:
 		return fmt.Sprintf("networks peerings delete %s --network=%s", by.name, of.name)
 	case by.kind == kindService || by.kind == kindRule || by.kind == kindAddress:
-		place = or(place, " --global")
+		place = cmp.Or(place, " --global")
 	}
 	return fmt.Sprintf("%s delete %s%s", nouns[by.kind], by.name, place)
 }

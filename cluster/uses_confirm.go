@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"slices"
 
@@ -36,7 +37,7 @@ func (r *run) confirmed(ctx context.Context, uses []use) ([]use, error) {
 
 // again reads the one of the two objects that tells of a use.
 func (r *run) again(ctx context.Context, f *found, u use) error {
-	client, err := r.clientFor(ctx, or(or(u.by.region, u.of.region), r.region()))
+	client, err := r.clientFor(ctx, cmp.Or(cmp.Or(u.by.region, u.of.region), r.region()))
 	if err != nil {
 		return err
 	}

@@ -228,7 +228,7 @@ func (s *survey) ringProblems(name string) (list []string) {
 		}
 		return []string{"etcd " + name + ": no master runs that could be asked"}
 	case !ring.Healthy:
-		return []string{"etcd " + name + ": " + or(ring.Error, "not healthy")}
+		return []string{"etcd " + name + ": " + cmp.Or(ring.Error, "not healthy")}
 	case ring.Leader == "":
 		return []string{"etcd " + name + ": no leader"}
 	}

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -81,7 +82,7 @@ func (s *sight) problems(allowed int) []Problem {
 	list := []Problem{}
 	say := func(format string, a ...any) { list = append(list, Problem{Why: fmt.Sprintf(format, a...)}) }
 	if s.silent != "" {
-		say("API at %s: %s", or(s.held.ip, "no address"), s.silent)
+		say("API at %s: %s", cmp.Or(s.held.ip, "no address"), s.silent)
 	}
 	if s.kubectl != "" {
 		list = append(list, Problem{Why: s.kubectl, Command: s.create()})

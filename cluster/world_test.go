@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/ed25519"
 	"crypto/rand"
@@ -170,7 +171,7 @@ func (w *world) Start(_ context.Context, m emulator.Machine) error {
 	x := &machine{Machine: m}
 	w.machines[m.MachineKey] = x
 	role := m.Metadata[scripts.KeyRole]
-	reason := or(w.fail[m.Name], w.fail[role])
+	reason := cmp.Or(w.fail[m.Name], w.fail[role])
 	if reason == "" {
 		var err error
 		if role == scripts.RoleMaster {
