@@ -37,7 +37,7 @@ func (r *run) addresses() (steps []plan.Step) {
 			insert: func(ctx context.Context) error {
 				err := r.gce.Addresses().Insert(ctx, &computepb.Address{
 					Name:        &o.name,
-					Description: new(r.want.record()),
+					Description: new(birthRecord(&r.want)),
 					Labels:      r.lease.reserving(r.want.labels()), // one change: of two that create, one comes first
 					AddressType: new("EXTERNAL"),
 				})

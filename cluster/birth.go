@@ -14,10 +14,10 @@ import (
 // recordLimit is how long a description may be, with room for what somebody adds.
 const recordLimit = 2000
 
-// record are the settings that are read back, behind the mark of the address. One
+// birthRecord are the settings that are read back, behind the mark of the address. One
 // that is too long for it (a mirror, in the end) is left out: from the first
 // machine on it is in that one's metadata.
-func (s *spec) record() string {
+func birthRecord(s *spec) string {
 	var b strings.Builder
 	b.WriteString(s.mark.For(roleAddress))
 	for _, f := range settingFields() {

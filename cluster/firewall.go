@@ -27,7 +27,7 @@ const internal = "10.0.0.0/8"
 // balancers too. (https://cloud.google.com/load-balancing/docs/health-check-concepts#ip-ranges)
 var probers = []string{"35.191.0.0/16", "130.211.0.0/22", "209.85.152.0/22", "209.85.204.0/22"}
 
-func (s *spec) rules() []rule {
+func firewallRules(s *spec) []rule {
 	n := s.names
 	pods := s.settings.ClusterRange.String()
 	return []rule{
@@ -47,7 +47,7 @@ func (s *spec) rules() []rule {
 
 func (r *run) firewalls() (steps []plan.Step) {
 	if !r.removing {
-		for _, w := range r.want.rules() {
+		for _, w := range firewallRules(&r.want) {
 			steps = append(steps, r.firewall(w))
 		}
 		return steps
@@ -88,7 +88,7 @@ func (r *run) firewall(w rule) plan.Step {
 			}
 			return exists(w.summary())
 		},
-		insert: func(ctx context.Context) error { return r.gce.Firewalls().Insert(ctx, r.want.firewall(w)) },
+		insert: func(ctx context.Context) error { return r.gce.Firewalls().Insert(ctx, insertedFirewall(&r.want, w)) },
 		remove: func(ctx context.Context) error {
 			if w.shared {
 				if err := r.aloneInNetwork(ctx, w.name); err != nil {
@@ -123,8 +123,8 @@ func (r *run) aloneInNetwork(ctx context.Context, name string) error {
 	return nil
 }
 
-// firewall is the rule as the API takes it.
-func (s *spec) firewall(w rule) *computepb.Firewall {
+// insertedFirewall is the rule as the API takes it.
+func insertedFirewall(s *spec, w rule) *computepb.Firewall {
 	f := &computepb.Firewall{
 		Name:         &w.name,
 		Description:  new(s.mark.For(w.role)),

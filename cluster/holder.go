@@ -57,7 +57,7 @@ func (r *run) holder(ctx context.Context) (held, error) {
 	return heldOf(a), nil
 }
 
-// nicOf is the interface of a machine; they have one.
+// interfaces is the interface of a machine; they have one.
 const nicOf = "nic0"
 
 // accessConfigOf is what gives a machine its external address, nil if nothing does.

@@ -141,7 +141,7 @@ func (r *run) insertMaster(ctx context.Context, o object) error {
 		return errors.New("the address for it is not reserved")
 	}
 	s, n := r.want.settings, r.want.names
-	metadata, own := r.want.metadata(scripts.RoleMaster, ip, nil), ip
+	metadata, own := metadataOf(&r.want, scripts.RoleMaster, ip, nil), ip
 	switch {
 	case r.mode == AddReplica:
 		metadata, own = r.replicaMetadata(), ""
@@ -164,7 +164,7 @@ func (r *run) insertMaster(ctx context.Context, o object) error {
 		CanIpForward: new(true),
 		Tags:         &computepb.Tags{Items: []string{n.MasterTag()}},
 		Disks: []*computepb.AttachedDisk{
-			r.want.bootDisk(image(s.MasterImageOwner, s.MasterImage), s.MasterRootSize, ""),
+			bootDiskOf(&r.want, image(s.MasterImageOwner, s.MasterImage), s.MasterRootSize, ""),
 			{
 				Source:     new(r.want.zonal(o.zone, "disks", n.DiskOf(o.name))),
 				DeviceName: new(masterDevice),
@@ -172,7 +172,7 @@ func (r *run) insertMaster(ctx context.Context, o object) error {
 				AutoDelete: new(false), // it outlives the machine
 			},
 		},
-		NetworkInterfaces: r.want.nic(r.region(), own),
+		NetworkInterfaces: interfaces(&r.want, r.region(), own),
 		Metadata:          metadata,
 		Scheduling:        scheduling(s.PreemptibleMain),
 		ServiceAccounts:   []*computepb.ServiceAccount{{Email: new("default"), Scopes: masterScopes}},

@@ -9,9 +9,9 @@ import (
 	"hakube/scripts"
 )
 
-// metadata is what a machine reads about itself when it boots. There is no
+// metadataOf is what a machine reads about itself when it boots. There is no
 // private key in it, and never may be: every process on the machine can read it.
-func (s *spec) metadata(role, address string, more map[string]string) *computepb.Metadata {
+func metadataOf(s *spec, role, address string, more map[string]string) *computepb.Metadata {
 	set := s.settings
 	items := map[string]string{
 		scripts.KeyGuestAttributes: "TRUE",
@@ -60,9 +60,9 @@ func set(m *computepb.Metadata, key, value string) {
 	m.Items = append(m.Items, &computepb.Items{Key: &key, Value: &value})
 }
 
-// nic is a machine's interface: in our subnetwork, a range of pods' addresses
+// interfaces is a machine's interface: in our subnetwork, a range of pods' addresses
 // as an alias, and an external address, an ephemeral one if natIP is "".
-func (s *spec) nic(region, natIP string) []*computepb.NetworkInterface {
+func interfaces(s *spec, region, natIP string) []*computepb.NetworkInterface {
 	external := &computepb.AccessConfig{Name: new("External NAT"), Type: new("ONE_TO_ONE_NAT")}
 	if natIP != "" {
 		external.NatIP = &natIP
@@ -78,8 +78,8 @@ func (s *spec) nic(region, natIP string) []*computepb.NetworkInterface {
 // aliasLength asks for any free range of machineBits.
 const aliasLength = "/24"
 
-// bootDisk is a machine's own disk, which goes with it.
-func (s *spec) bootDisk(image string, size Size, diskType Name) *computepb.AttachedDisk {
+// bootDiskOf is a machine's own disk, which goes with it.
+func bootDiskOf(s *spec, image string, size Size, diskType Name) *computepb.AttachedDisk {
 	p := &computepb.AttachedDiskInitializeParams{
 		SourceImage: &image,
 		DiskSizeGb:  new(int64(size)),

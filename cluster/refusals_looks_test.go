@@ -63,7 +63,7 @@ func TestRefusalsByLooks(t *testing.T) {
 	}
 	// What hakube itself puts into metadata leaves room for what others add.
 	total := 0
-	for _, i := range o.want().metadata(scripts.RoleMaster, "192.0.2.1", nil).GetItems() {
+	for _, i := range metadataOf(o.want(), scripts.RoleMaster, "192.0.2.1", nil).GetItems() {
 		total += len(i.GetValue())
 		if len(i.GetValue()) > mostValue/2 {
 			t.Errorf("metadata %s has %d bytes", i.GetKey(), len(i.GetValue()))

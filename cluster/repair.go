@@ -180,7 +180,7 @@ func (r *run) repairMetadata(ip string) *computepb.Metadata {
 	if r.source != nil {
 		return r.replicaMetadata()
 	}
-	m := r.want.metadata(scripts.RoleMaster, ip, nil)
+	m := metadataOf(&r.want, scripts.RoleMaster, ip, nil)
 	set(m, scripts.KeyStart, scripts.StartJoin)
 	return m
 }

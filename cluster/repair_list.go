@@ -58,7 +58,7 @@ func (r *run) repairList() [][]plan.Item {
 // machine around its disk, their etcds.
 func (r *run) revivals() []plan.Item {
 	l := lines{want: true}
-	for _, w := range r.want.rules() {
+	for _, w := range firewallRules(&r.want) {
 		if w.to == r.want.names.MasterTag() || w.to == "" {
 			l.beside(r.firewall(w))
 		}

@@ -128,9 +128,9 @@ func (r *run) insertTemplate(ctx context.Context) error {
 		MachineType:       new(string(s.NodeSize)),
 		CanIpForward:      new(true),
 		Tags:              &computepb.Tags{Items: []string{n.NodeTag()}},
-		Disks:             []*computepb.AttachedDisk{r.want.bootDisk(image(s.NodeImageOwner, s.NodeImage), s.NodeDiskSize, s.NodeDiskType)},
-		NetworkInterfaces: r.want.nic(r.region(), ""),
-		Metadata: r.want.metadata(scripts.RoleNode, ip, map[string]string{
+		Disks:             []*computepb.AttachedDisk{bootDiskOf(&r.want, image(s.NodeImageOwner, s.NodeImage), s.NodeDiskSize, s.NodeDiskType)},
+		NetworkInterfaces: interfaces(&r.want, r.region(), ""),
+		Metadata: metadataOf(&r.want, scripts.RoleNode, ip, map[string]string{
 			scripts.KeyJoinToken: join,
 			scripts.KeyCAHash:    hash,
 		}),

@@ -136,7 +136,7 @@ func (r *run) named() (list []object) {
 	if s.DeleteNetwork {
 		list = append(list, object{kind: kindNetwork, name: n.Network()})
 	}
-	for _, w := range r.want.rules() {
+	for _, w := range firewallRules(&r.want) {
 		if bool(s.DeleteNetwork) || !w.shared {
 			list = append(list, object{kind: kindFirewall, name: w.name})
 		}
