@@ -27,9 +27,9 @@ func (h hasData) About() plan.Thing      { return h.of.about() }
 func (g machineGone) About() plan.Thing  { return g.of.about() }
 func (a ringAlone) About() plan.Thing    { return a.of.about() }
 func (t traffic) About() plan.Thing      { return t.of.about() }
-func (k kubeconfig) About() plan.Thing   { return plan.Thing{Kind: "kubeconfig", Name: k.want.context} }
+func (k kubeconfig) About() plan.Thing   { return plan.Thing{Kind: "kubeconfig", Name: k.want.Context} }
 func (b backendZone) About() plan.Thing {
-	return plan.Thing{Kind: "backend", Name: b.want.names.MasterGroup(), Zone: b.zone}
+	return plan.Thing{Kind: "backend", Name: b.want.Names.MasterGroup(), Zone: b.zone}
 }
 func (s strayStep) About() plan.Thing {
 	return plan.Thing{Kind: s.s.Kind, Name: s.s.Name, Zone: s.s.zone, Region: s.s.region}

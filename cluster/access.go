@@ -22,7 +22,7 @@ func (r *run) access() (steps []plan.Step) {
 
 // spokenTo are the masters that ssh may be needed to.
 func (r *run) spokenTo() (list []object) {
-	for _, m := range r.have.masters(r.want.names) {
+	for _, m := range r.have.masters(r.want.Names) {
 		if m.status == "RUNNING" {
 			list = append(list, m)
 		}
@@ -54,7 +54,7 @@ func (a access) Observe(ctx context.Context) (plan.State, error) {
 	if err != nil {
 		return plan.State{}, err
 	}
-	mine := withoutComment(a.want.login)
+	mine := withoutComment(a.want.Login)
 	for line := range strings.Lines(item(i.GetMetadata(), scripts.KeySSHKeys)) {
 		if withoutComment(line) == mine {
 			return exists("")
@@ -78,7 +78,7 @@ func (a access) Do(ctx context.Context) error {
 			return err
 		}
 		m := i.GetMetadata()
-		set(m, scripts.KeySSHKeys, withLogin(item(m, scripts.KeySSHKeys), a.want.login))
+		set(m, scripts.KeySSHKeys, withLogin(item(m, scripts.KeySSHKeys), a.want.Login))
 		err = a.gce.Instances(a.of.zone).SetMetadata(ctx, i.GetName(), m)
 		if !gce.Stale(err) || try == 3 {
 			return err

@@ -15,7 +15,7 @@ import (
 
 // addresses is the reserved address of the API.
 func (r *run) addresses() (steps []plan.Step) {
-	for _, o := range r.or(kindAddress, object{name: r.want.names.Address()}) {
+	for _, o := range r.or(kindAddress, object{name: r.want.Names.Address()}) {
 		name := "address " + o.name
 		steps = append(steps, resource[*computepb.Address]{
 			name: name, of: r.regional(kindAddress, o.name),
@@ -38,7 +38,7 @@ func (r *run) addresses() (steps []plan.Step) {
 				err := r.gce.Addresses().Insert(ctx, &computepb.Address{
 					Name:        &o.name,
 					Description: new(birthRecord(&r.want)),
-					Labels:      r.lease.reserving(r.want.labels()), // one change: of two that create, one comes first
+					Labels:      r.lease.reserving(r.want.Labels()), // one change: of two that create, one comes first
 					AddressType: new("EXTERNAL"),
 				})
 				if gce.ClassOf(err) == gce.Already {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"hakube/cluster/plan"
+	"hakube/cluster/settings"
 	"hakube/scripts"
 	"hakube/scripts/cure"
 )
@@ -55,12 +56,12 @@ func (a api) Do(ctx context.Context) error {
 	}
 	m := a.run.master()
 	master := &guest{run: a.run, zone: m.zone, name: m.name}
-	if a.mode != Create { // it is another command's to restart
+	if a.mode != settings.Create { // it is another command's to restart
 		master.other = new(cure.Up(m.zone))
 	}
 	var through time.Time // since when its script is
 	err = plan.Until(ctx, plan.Condition{
-		For: "https://" + ip, Every: a.poll, Limit: a.want.settings.InitTimeout.Duration(),
+		For: "https://" + ip, Every: a.poll, Limit: a.want.Settings.InitTimeout.Duration(),
 		Check: func(ctx context.Context) (bool, string, error) {
 			why := a.ready(ctx, ip)
 			if why == "" {

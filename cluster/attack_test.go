@@ -11,6 +11,8 @@ import (
 	"unicode"
 
 	"k8s.io/client-go/tools/clientcmd"
+
+	"hakube/cluster/settings"
 )
 
 // attacks are texts that a setting must not carry into a shell, a path, a
@@ -38,8 +40,8 @@ var harmless = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._:/@-]*$|^\[[A-Za-z0-9
 // TestAttacks tries every setting there is, found in the struct so that no new
 // one is forgotten, as a variable and as a flag.
 func TestAttacks(t *testing.T) {
-	project := func(Provider) string { return "example" }
-	fields := settingFields()
+	project := func(settings.Provider) string { return "example" }
+	fields := settings.Fields()
 	tried, refused := 0, 0
 	for _, f := range fields {
 		name := f.Tag.Get("envconfig")
@@ -57,7 +59,7 @@ func TestAttacks(t *testing.T) {
 				}
 				tried++
 				what := fmt.Sprintf("%s %s=%.60q", way, name, text)
-				s, warnings, err := Load(Up, given, project)
+				s, warnings, err := settings.Load(settings.Up, given, project)
 				os.Unsetenv(name)
 				said := append(slices.Clone(warnings), "")
 				if err != nil {
@@ -73,7 +75,7 @@ func TestAttacks(t *testing.T) {
 				}
 				if err != nil {
 					refused++
-					if _, ok := err.(Problems); !ok {
+					if _, ok := err.(settings.Problems); !ok {
 						t.Errorf("%s: %T is no list of problems", what, err)
 					}
 					continue
@@ -99,7 +101,7 @@ func TestAttacks(t *testing.T) {
 func TestStrangersAttack(t *testing.T) {
 	for _, text := range attacks {
 		for _, kv := range []string{"KUBE_" + text + "=x", "HAKUBE_XYZ=" + text, "KUBE_GCE_ZNE=" + text, "KUBE_USER=" + text} {
-			probs, warnings := strangers([]string{kv}, Up, "example")
+			probs, warnings := settings.Strangers([]string{kv}, settings.Up, "example")
 			for _, m := range append(probs, warnings...) {
 				if len(m) > 1000 {
 					t.Errorf("%.60q: a message of %d bytes", kv, len(m))
@@ -116,7 +118,7 @@ func TestFreeText(t *testing.T) {
 	const evil = `-n '$(touch canary)' "; touch canary; ` + "`touch canary`" + ` #{{.}}: *&!|>%@`
 	t.Chdir(t.TempDir())
 	w := newWorld(t)
-	o := w.operator(func(s *Settings) { s.OverrideName = Title(evil) })
+	o := w.operator(func(s *settings.Settings) { s.OverrideName = settings.Title(evil) })
 	summary, err := o.Up(t.Context(), w.events())
 	if err != nil {
 		t.Fatal(err)
@@ -135,7 +137,7 @@ func TestFreeText(t *testing.T) {
 
 // FuzzSettings gives any text to any setting.
 func FuzzSettings(f *testing.F) {
-	fields := settingFields()
+	fields := settings.Fields()
 	for i, x := range fields {
 		f.Add(uint8(i), x.Tag.Get("default"))
 	}
@@ -147,7 +149,7 @@ func FuzzSettings(f *testing.F) {
 	f.Fuzz(func(t *testing.T, i uint8, text string) {
 		field := fields[int(i)%len(fields)]
 		name := field.Tag.Get("envconfig")
-		s, _, err := Load(Up, map[string]string{"KUBE_GCE_ZONE": "europe-west1-b", name: text}, func(Provider) string { return "example" })
+		s, _, err := settings.Load(settings.Up, map[string]string{"KUBE_GCE_ZONE": "europe-west1-b", name: text}, func(settings.Provider) string { return "example" })
 		if err != nil {
 			if len(err.Error()) > 5000 {
 				t.Errorf("%s=%q: a message of %d bytes", name, text, len(err.Error()))
@@ -164,20 +166,20 @@ func FuzzSettings(f *testing.F) {
 // FuzzMark reads any description: it is ours only if it says so in full, and
 // what we write reads back as ours and as nobody else's.
 func FuzzMark(f *testing.F) {
-	m := Mark{Project: "p", Cluster: "kubernetes", Multizone: true}
+	m := settings.Mark{Project: "p", Cluster: "kubernetes", Multizone: true}
 	f.Add("kubernetes", "p", m.For("master"))
 	f.Add("kubernetes", "p", "hakube: cluster=kubernetes project=p")
 	f.Add("kubernetes", "p", "hakube: project=q cluster=kubernetes project=p")
 	f.Add("", "", "hakube: ")
 	f.Add("a b", "", "hakube:  = ==")
 	f.Fuzz(func(t *testing.T, cluster, project, description string) {
-		m := Mark{Project: project, Cluster: cluster}
-		if m.Owns(description) && !strings.HasPrefix(description, markStart) {
+		m := settings.Mark{Project: project, Cluster: cluster}
+		if m.Owns(description) && !strings.HasPrefix(description, settings.MarkStart) {
 			t.Errorf("%q is taken for a mark", description)
 		}
 		for _, role := range []string{roleMaster, roleTemplate} {
-			if nameGrammar.MatchString(cluster) && projectGrammar.MatchString(project) {
-				if !m.Owns(m.For(role)) || (Mark{Project: project, Cluster: cluster + "x"}).Owns(m.For(role)) {
+			if settings.NameGrammar.MatchString(cluster) && settings.ProjectGrammar.MatchString(project) {
+				if !m.Owns(m.For(role)) || (settings.Mark{Project: project, Cluster: cluster + "x"}).Owns(m.For(role)) {
 					t.Errorf("%q is read wrongly", m.For(role))
 				}
 			}

@@ -9,6 +9,7 @@ import (
 	"cloud.google.com/go/compute/apiv1/computepb"
 
 	"hakube/cluster/plan"
+	"hakube/cluster/settings"
 	"hakube/gce"
 )
 
@@ -22,7 +23,7 @@ import (
 // from the start. Only a removal takes it back: a plain up finds what one that was
 // cut left.
 func (r *run) decideBalancer() {
-	r.balanced = len(r.masters()) > 1 || r.want.settings.LoadBalancer == FromStart || r.have.held.rule != "" && r.mode != RemoveReplica
+	r.balanced = len(r.masters()) > 1 || r.want.Settings.LoadBalancer == settings.FromStart || r.have.held.rule != "" && r.mode != settings.RemoveReplica
 }
 
 // drainLimit is how long the balancer lets connections to a master go on that
@@ -37,7 +38,7 @@ const (
 )
 
 func (r *run) healthChecks() (steps []plan.Step) {
-	for _, o := range r.parts(kindHealthCheck, object{name: r.want.names.HealthCheck()}) {
+	for _, o := range r.parts(kindHealthCheck, object{name: r.want.Names.HealthCheck()}) {
 		steps = append(steps, resource[*computepb.HealthCheck]{
 			name: "health check " + o.name, of: r.regional(kindHealthCheck, o.name),
 			get: func(ctx context.Context) (*computepb.HealthCheck, error) {
@@ -46,7 +47,7 @@ func (r *run) healthChecks() (steps []plan.Step) {
 			mine: r.owns,
 			insert: func(ctx context.Context) error {
 				return r.gce.HealthChecks().Insert(ctx, &computepb.HealthCheck{
-					Name: &o.name, Description: new(r.want.mark.For(roleHealthCheck)), Type: new("HTTPS"),
+					Name: &o.name, Description: new(r.want.Mark.For(roleHealthCheck)), Type: new("HTTPS"),
 					HttpsHealthCheck: &computepb.HTTPSHealthCheck{Port: new(int32(443)), RequestPath: new("/readyz")},
 					CheckIntervalSec: new(int32(checkEvery)), TimeoutSec: new(int32(checkTimeout)),
 					HealthyThreshold: new(int32(checkRounds)), UnhealthyThreshold: new(int32(checkRounds)),
@@ -64,9 +65,9 @@ func (r *run) healthChecks() (steps []plan.Step) {
 func (r *run) masterGroups(zones ...string) (steps []plan.Step) {
 	var all []object
 	for _, zone := range zones {
-		all = append(all, object{kind: kindMasterGroup, name: r.want.names.MasterGroup(), zone: zone})
+		all = append(all, object{kind: kindMasterGroup, name: r.want.Names.MasterGroup(), zone: zone})
 	}
-	if r.mode == RemoveCluster {
+	if r.mode == settings.RemoveCluster {
 		all = r.have.of(kindMasterGroup)
 	}
 	for _, o := range all {
@@ -77,7 +78,7 @@ func (r *run) masterGroups(zones ...string) (steps []plan.Step) {
 			mine: r.owns,
 			insert: func(ctx context.Context) error {
 				return groups.Insert(ctx, &computepb.InstanceGroup{
-					Name: &o.name, Description: new(r.want.mark.For(roleMasterGroup)),
+					Name: &o.name, Description: new(r.want.Mark.For(roleMasterGroup)),
 				})
 			},
 			remove: func(ctx context.Context) error {
@@ -90,7 +91,7 @@ func (r *run) masterGroups(zones ...string) (steps []plan.Step) {
 
 // services is the backend service, made with the groups of the zones behind it.
 func (r *run) services(zones ...string) (steps []plan.Step) {
-	for _, o := range r.parts(kindService, object{name: r.want.names.BackendService()}) {
+	for _, o := range r.parts(kindService, object{name: r.want.Names.BackendService()}) {
 		name, services := "backend service "+o.name, r.gce.BackendServices()
 		steps = append(steps, resource[*computepb.BackendService]{
 			name: name, of: r.regional(kindService, o.name),
@@ -98,9 +99,9 @@ func (r *run) services(zones ...string) (steps []plan.Step) {
 			mine: r.owns,
 			insert: func(ctx context.Context) error {
 				x := &computepb.BackendService{
-					Name: &o.name, Description: new(r.want.mark.For(roleService)),
+					Name: &o.name, Description: new(r.want.Mark.For(roleService)),
 					LoadBalancingScheme: new("EXTERNAL"), Protocol: new("TCP"),
-					HealthChecks:       []string{r.want.regional(r.region(), "healthChecks", r.want.names.HealthCheck())},
+					HealthChecks:       []string{r.want.Regional(r.region(), "healthChecks", r.want.Names.HealthCheck())},
 					ConnectionDraining: &computepb.ConnectionDraining{DrainingTimeoutSec: new(int32(drainLimit.Seconds()))},
 				}
 				for _, zone := range zones {
@@ -119,7 +120,7 @@ func (r *run) services(zones ...string) (steps []plan.Step) {
 // parts is what was found of a kind when the cluster goes, otherwise the one
 // object there is to be or not to be.
 func (r *run) parts(k kind, want object) []object {
-	if r.mode == RemoveCluster {
+	if r.mode == settings.RemoveCluster {
 		return r.have.of(k)
 	}
 	return []object{want}
@@ -130,7 +131,7 @@ func (r *run) backend(zone string) *computepb.Backend {
 }
 
 func (r *run) masterGroupURL(zone string) string {
-	return r.want.zonal(zone, "instanceGroups", r.want.names.MasterGroup())
+	return r.want.Zonal(zone, "instanceGroups", r.want.Names.MasterGroup())
 }
 
 // backendZones is the fact that a zone's group is behind the balancer.
@@ -150,12 +151,12 @@ func (b backendZone) String() string { return "masters' group in " + b.zone + " 
 
 // find returns the service and where in its backends the zone is, -1 if not.
 func (b backendZone) find(ctx context.Context) (*computepb.BackendService, int, error) {
-	x, err := b.gce.BackendServices().Get(ctx, b.want.names.BackendService())
+	x, err := b.gce.BackendServices().Get(ctx, b.want.Names.BackendService())
 	if err != nil {
 		return nil, -1, err
 	}
 	return x, slices.IndexFunc(x.GetBackends(), func(y *computepb.Backend) bool {
-		return gce.Base(y.GetGroup()) == b.want.names.MasterGroup() && zoneOf(y.GetGroup()) == b.zone
+		return gce.Base(y.GetGroup()) == b.want.Names.MasterGroup() && zoneOf(y.GetGroup()) == b.zone
 	}), nil
 }
 

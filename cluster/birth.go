@@ -5,6 +5,8 @@ import (
 	"maps"
 	"strconv"
 	"strings"
+
+	"hakube/cluster/settings"
 )
 
 // What a cluster is begun with is written down on its address, one of the first
@@ -17,19 +19,19 @@ const recordLimit = 2000
 // birthRecord are the settings that are read back, behind the mark of the address. One
 // that is too long for it (a mirror, in the end) is left out: from the first
 // machine on it is in that one's metadata.
-func birthRecord(s *spec) string {
+func birthRecord(s *settings.Spec) string {
 	var b strings.Builder
-	b.WriteString(s.mark.For(roleAddress))
-	for _, f := range settingFields() {
+	b.WriteString(s.Mark.For(roleAddress))
+	for _, f := range settings.Fields() {
 		name := f.Tag.Get("envconfig")
-		text := s.settings.textOf(f)
+		text := s.Settings.TextOf(f)
 		switch name {
 		case "MASTER_SIZE":
-			text = s.masterType
+			text = s.MasterType
 		case "NUM_NODES": // it changes: see growing
 			continue
 		}
-		if field := " " + name + "=" + text; classes[name].recorded && text != "" && b.Len()+len(field) <= recordLimit {
+		if field := " " + name + "=" + text; settings.Classes[name].Recorded && text != "" && b.Len()+len(field) <= recordLimit {
 			b.WriteString(field)
 		}
 	}
@@ -57,7 +59,7 @@ func growthsOf(labels map[string]string) map[string]growth {
 	for k, v := range labels {
 		zone, is := strings.CutPrefix(k, growthKey)
 		var g growth
-		if _, err := fmt.Sscanf(v, "%d-%d", &g.from, &g.to); is && err == nil && g.to <= maxCount {
+		if _, err := fmt.Sscanf(v, "%d-%d", &g.from, &g.to); is && err == nil && g.to <= settings.MaxCount {
 			all[zone] = g
 		}
 	}
@@ -103,18 +105,18 @@ func (l *lease) done(zone string) bool {
 
 // grows notes what this run makes of the zone's pool.
 func (r *run) grows() {
-	if r.mode != Create && r.mode != AddPool || !bool(r.want.settings.CreateNodes) {
+	if r.mode != settings.Create && r.mode != settings.AddPool || !bool(r.want.Settings.CreateNodes) {
 		return
 	}
 	size := 0
 	for _, g := range r.poolGroups() {
 		size += g.size
 	}
-	if n := int(r.want.settings.NumNodes); n > size {
+	if n := int(r.want.Settings.NumNodes); n > size {
 		from := size
-		if w, ok := r.have.held.growing[r.want.zone]; ok && w.holds(size) {
+		if w, ok := r.have.held.growing[r.want.Zone]; ok && w.holds(size) {
 			from = w.from // it goes on with what another one began
 		}
-		r.lease.note(growthKey+r.want.zone, growth{from, n}.String())
+		r.lease.note(growthKey+r.want.Zone, growth{from, n}.String())
 	}
 }

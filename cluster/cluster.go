@@ -9,6 +9,7 @@ import (
 	"golang.org/x/crypto/ssh" // the operator's key is a signer
 
 	"hakube/cluster/plan"
+	"hakube/cluster/settings"
 	"hakube/gce"
 	"hakube/replicate"
 )
@@ -52,14 +53,14 @@ type Deps struct {
 // A Cluster is what the settings describe, in the cloud that Deps reach. It
 // holds nothing of what is there: each method looks for itself.
 type Cluster struct {
-	settings  Settings
+	settings  settings.Settings
 	deps      Deps
 	leftovers func(context.Context, Found) (bool, error) // see OnLeftovers
 	smaller   func(context.Context, Smaller) error       // see OnSmaller
 }
 
 // New makes no call.
-func New(s Settings, d Deps) *Cluster {
+func New(s settings.Settings, d Deps) *Cluster {
 	if d.Poll == 0 {
 		d.Poll = time.Second
 	}
@@ -88,7 +89,7 @@ func New(s Settings, d Deps) *Cluster {
 //
 // While another run changes the cluster it waits for that one, and so does Down.
 func (c *Cluster) Up(ctx context.Context, report func(plan.Event)) (s *Summary, err error) {
-	warning, err := c.alone(ctx, Up, report, func(ctx context.Context, l *lease, report func(plan.Event)) error {
+	warning, err := c.alone(ctx, settings.Up, report, func(ctx context.Context, l *lease, report func(plan.Event)) error {
 		r, items, err := c.up(ctx, l, doing(report))
 		if err != nil {
 			return err
@@ -109,14 +110,14 @@ func (c *Cluster) Up(ctx context.Context, report func(plan.Event)) (s *Summary, 
 // with the mark is left the error is a [Leftovers], when something is left that
 // hakube did not make a [*Remains]; the summary lists both too.
 func (c *Cluster) Down(ctx context.Context, report func(plan.Event)) (s *Summary, err error) {
-	warning, err := c.alone(ctx, Down, report, func(ctx context.Context, l *lease, report func(plan.Event)) error {
+	warning, err := c.alone(ctx, settings.Down, report, func(ctx context.Context, l *lease, report func(plan.Event)) error {
 		s = nil
 		r, items, err := c.down(ctx, l, doing(report), false)
 		if err != nil {
 			return err
 		}
 		if len(items) == 0 {
-			s = &Summary{Nothing: true, Mode: r.mode, Context: r.want.context, Zone: r.want.zone, Warnings: r.warnings}
+			s = &Summary{Nothing: true, Mode: r.mode, Context: r.want.Context, Zone: r.want.Zone, Warnings: r.warnings}
 			return nil
 		}
 		if err = r.walk(ctx, items, report); err == nil {
@@ -158,10 +159,10 @@ func Waiting(w gce.Wait) {
 }
 
 // operator is who works on the cluster, as its spec takes it.
-func (d *Deps) operator() operatorOf {
-	by := operatorOf{kubeconfig: d.Kubeconfig, mirrorDefault: d.MirrorDefault}
+func (d *Deps) operator() settings.Operator {
+	by := settings.Operator{Kubeconfig: d.Kubeconfig, MirrorDefault: d.MirrorDefault}
 	if d.Signer != nil {
-		by.login = replicate.AuthorizedLine(d.User, d.Signer)
+		by.Login = replicate.AuthorizedLine(d.User, d.Signer)
 	}
 	return by
 }

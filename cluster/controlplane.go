@@ -60,7 +60,7 @@ func (p prepared) Do(ctx context.Context) error {
 func (p prepared) wait(ctx context.Context) error {
 	g := &guest{run: p.run, zone: p.of.zone, name: p.of.name}
 	return plan.Until(ctx, plan.Condition{
-		For: p.of.name + " to be prepared", Every: p.poll, Limit: p.want.settings.InitTimeout.Duration(),
+		For: p.of.name + " to be prepared", Every: p.poll, Limit: p.want.Settings.InitTimeout.Duration(),
 		Check: func(ctx context.Context) (bool, string, error) {
 			phase, err := g.phase(ctx)
 			return err == nil && (isPrepared(phase) || p.joins(phase)), cmp.Or(phase, "boots"), err
@@ -126,7 +126,7 @@ func (c controlPlane) Do(ctx context.Context) error {
 			return err
 		}
 	}
-	return c.overSSH(ctx, c.of, c.want.settings.InitTimeout.Duration(), func(ctx context.Context, h replicate.Host) error {
+	return c.overSSH(ctx, c.of, c.want.Settings.InitTimeout.Duration(), func(ctx context.Context, h replicate.Host) error {
 		if err := plan.Gate(ctx); err != nil {
 			return err
 		}

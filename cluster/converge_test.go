@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"hakube/cluster/refusal"
+	"hakube/cluster/settings"
 	"hakube/gce/gcetest"
 	"hakube/scripts"
 )
@@ -68,8 +69,8 @@ func TestResize(t *testing.T) {
 	w := newWorld(t)
 	o := w.operator()
 	w.mustUp(o)
-	for _, n := range []Count{4, 1, 0} {
-		s := w.mustUp(o.again(func(s *Settings) { s.NumNodes = n }))
+	for _, n := range []settings.Count{4, 1, 0} {
+		s := w.mustUp(o.again(func(s *settings.Settings) { s.NumNodes = n }))
 		if got := len(s.Evidence.Nodes); got != int(n)+1 {
 			t.Errorf("NUM_NODES=%d: %d nodes", n, got)
 		}
@@ -80,7 +81,7 @@ func TestResize(t *testing.T) {
 func TestNoNodes(t *testing.T) {
 	w := newWorld(t)
 	before := w.objects()
-	o := w.operator(func(s *Settings) { s.CreateNodes = false })
+	o := w.operator(func(s *settings.Settings) { s.CreateNodes = false })
 	if s := w.mustUp(o); len(s.Evidence.Nodes) != 1 {
 		t.Errorf("nodes %+v", s.Evidence.Nodes)
 	}
@@ -121,7 +122,7 @@ func TestLostToken(t *testing.T) {
 	for _, p := range w.planes {
 		clear(p.secrets)
 	}
-	s := w.mustUp(o.again(func(s *Settings) { s.NumNodes = 3 }))
+	s := w.mustUp(o.again(func(s *settings.Settings) { s.NumNodes = 3 }))
 	if len(s.Evidence.Nodes) != 4 {
 		t.Errorf("nodes %+v", s.Evidence.Nodes)
 	}
@@ -162,7 +163,7 @@ func TestDeleteNetwork(t *testing.T) {
 	before := w.objects()
 	o := w.operator()
 	w.mustUp(o)
-	w.mustDown(o.again(func(s *Settings) { s.DeleteNetwork = false }))
+	w.mustDown(o.again(func(s *settings.Settings) { s.DeleteNetwork = false }))
 	ctx := context.Background()
 	if _, err := w.Client.Networks().Get(ctx, "default"); err != nil {
 		t.Errorf("the network: %v", err)
@@ -194,18 +195,18 @@ func TestStrangerInNetwork(t *testing.T) {
 	if !errors.As(err, &no) || !strings.Contains(no.Hint(), "KUBE_DELETE_NETWORK=false") || !strings.Contains(err.Error(), "theirs") {
 		t.Fatalf("down: %v", err)
 	}
-	w.mustDown(o.again(func(s *Settings) { s.DeleteNetwork = false }))
+	w.mustDown(o.again(func(s *settings.Settings) { s.DeleteNetwork = false }))
 }
 
 // TestRenamed: down finds what was made under names that follow from other settings.
 func TestRenamed(t *testing.T) {
 	w := newWorld(t)
 	before := w.objects()
-	o := w.operator(func(s *Settings) {
+	o := w.operator(func(s *settings.Settings) {
 		s.ClusterName, s.NodePrefix, s.Subnetwork, s.Network = "prod", "worker", "here", "net"
 	})
 	w.mustUp(o)
-	w.mustDown(o.again(func(s *Settings) {
+	w.mustDown(o.again(func(s *settings.Settings) {
 		s.ClusterName, s.NodePrefix, s.Subnetwork, s.Network, s.Zone = "", "", "", "default", ""
 	}))
 	if diff := cmp.Diff(before, w.objects()); diff != "" {
@@ -217,25 +218,25 @@ func TestDrift(t *testing.T) {
 	w := newWorld(t)
 	o := w.operator()
 	w.mustUp(o)
-	for want, change := range map[string]func(*Settings){
-		"subnetwork kubernetes-subnet-default was made with NODE_IP_RANGE=10.40.0.0/22 (now it is 10.44.0.0/22)": func(s *Settings) {
+	for want, change := range map[string]func(*settings.Settings){
+		"subnetwork kubernetes-subnet-default was made with NODE_IP_RANGE=10.40.0.0/22 (now it is 10.44.0.0/22)": func(s *settings.Settings) {
 			mustDecode(t, &s.NodeRange, "10.44.0.0/22")
 		},
-		"machine kubernetes-master was made with CLUSTER_NAME=kubernetes (now it is prod)": func(s *Settings) { s.ClusterName = "prod" },
-		"machine kubernetes-master was made with KUBE_GCE_NETWORK=default (now it is net), KUBE_GCE_IP_ALIAS_SUBNETWORK=kubernetes-subnet-default (now it is here)": func(s *Settings) {
+		"machine kubernetes-master was made with CLUSTER_NAME=kubernetes (now it is prod)": func(s *settings.Settings) { s.ClusterName = "prod" },
+		"machine kubernetes-master was made with KUBE_GCE_NETWORK=default (now it is net), KUBE_GCE_IP_ALIAS_SUBNETWORK=kubernetes-subnet-default (now it is here)": func(s *settings.Settings) {
 			s.Network, s.Subnetwork = "net", "here"
 		},
-		"group kubernetes-minion-group was made with NODE_INSTANCE_PREFIX=kubernetes-minion (now it is worker)": func(s *Settings) { s.NodePrefix = "worker" },
-		"CLUSTER_IP_RANGE=10.64.0.0/14 (now it is 10.68.0.0/14)":                                                func(s *Settings) { mustDecode(t, &s.ClusterRange, "10.68.0.0/14") },
-		"MULTIZONE=true (now it is false)":                                                                      func(s *Settings) { s.Multizone = false },
-		"disk kubernetes-master-pd was made with MASTER_DISK_TYPE=pd-ssd (now it is pd-standard), MASTER_DISK_SIZE=20GB (now it is 30GB)": func(s *Settings) {
+		"group kubernetes-minion-group was made with NODE_INSTANCE_PREFIX=kubernetes-minion (now it is worker)": func(s *settings.Settings) { s.NodePrefix = "worker" },
+		"CLUSTER_IP_RANGE=10.64.0.0/14 (now it is 10.68.0.0/14)":                                                func(s *settings.Settings) { mustDecode(t, &s.ClusterRange, "10.68.0.0/14") },
+		"MULTIZONE=true (now it is false)":                                                                      func(s *settings.Settings) { s.Multizone = false },
+		"disk kubernetes-master-pd was made with MASTER_DISK_TYPE=pd-ssd (now it is pd-standard), MASTER_DISK_SIZE=20GB (now it is 30GB)": func(s *settings.Settings) {
 			s.MasterDiskType, s.MasterDiskSize = "pd-standard", 30
 		},
-		"machine kubernetes-master was made with MASTER_SIZE=e2-standard-2 (now it is e2-standard-4)":         func(s *Settings) { s.MasterSize = "e2-standard-4" },
-		"machine kubernetes-master was made with KUBE_VERSION=v1.36.3 (now it is v1.36.2)":                    func(s *Settings) { s.KubeVersion = "v1.36.2" },
-		"template kubernetes-minion-template was made with NODE_SIZE=e2-standard-2 (now it is e2-standard-4)": func(s *Settings) { s.NodeSize = "e2-standard-4" },
-		"template kubernetes-minion-template was made with NODE_SCOPES=devstorage.read_only,logging.write,monitoring (now it is compute)": func(s *Settings) {
-			s.NodeScopes = Scopes{scopePrefix + "compute"}
+		"machine kubernetes-master was made with MASTER_SIZE=e2-standard-2 (now it is e2-standard-4)":         func(s *settings.Settings) { s.MasterSize = "e2-standard-4" },
+		"machine kubernetes-master was made with KUBE_VERSION=v1.36.3 (now it is v1.36.2)":                    func(s *settings.Settings) { s.KubeVersion = "v1.36.2" },
+		"template kubernetes-minion-template was made with NODE_SIZE=e2-standard-2 (now it is e2-standard-4)": func(s *settings.Settings) { s.NodeSize = "e2-standard-4" },
+		"template kubernetes-minion-template was made with NODE_SCOPES=devstorage.read_only,logging.write,monitoring (now it is compute)": func(s *settings.Settings) {
+			s.NodeScopes = settings.Scopes{settings.ScopePrefix + "compute"}
 		},
 	} {
 		var err error

@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"hakube/cluster/plan"
+	"hakube/cluster/settings"
 )
 
 // addressDefects are about the API's address and the balancer.
@@ -52,7 +53,7 @@ var addressDefects = []defect{
 		o := w.operator()
 		w.mustUp(o)
 		before := w.objects()
-		name := o.want().names.Replica(zoneC, 0)
+		name := o.want().Names.Replica(zoneC, 0)
 		_, err := o.replica(zoneC).Up(context.Background(), func(e plan.Event) {
 			if e.Step == "API answers through the balancer" && e.Kind.Final() {
 				w.halt(zoneC, name) // the address has moved, the new master has no vote yet
@@ -65,7 +66,7 @@ var addressDefects = []defect{
 		if diff := cmp.Diff(withoutTimes(before), withoutTimes(w.objects())); diff != "" {
 			t.Errorf("objects (-before +after):\n%s", diff)
 		}
-		if h, err := o.run(Up).holder(context.Background()); err != nil || h.machine != "kubernetes-master" {
+		if h, err := o.run(settings.Up).holder(context.Background()); err != nil || h.machine != "kubernetes-master" {
 			t.Errorf("the address is held by %+v, %v", h, err)
 		}
 	}},
@@ -80,7 +81,7 @@ var addressDefects = []defect{
 			}
 			return w.dialMachine(ctx, network, addr)
 		}
-		o := w.operator(func(s *Settings) { s.InitTimeout = Seconds(limit) })
+		o := w.operator(func(s *settings.Settings) { s.InitTimeout = settings.Seconds(limit) })
 		o.deps.Poll = pause
 		var began time.Time
 		_, err := o.Up(context.Background(), func(e plan.Event) {
@@ -118,7 +119,7 @@ var addressDefects = []defect{
 		}
 		w.halt(zoneB, "kubernetes-master")
 		for i := range 9 { // three rounds
-			if why := o.run(Up).ready(ctx, ip); why != "" {
+			if why := o.run(settings.Up).ready(ctx, ip); why != "" {
 				t.Errorf("connection %d: %s", i+1, why)
 			}
 		}

@@ -14,6 +14,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"hakube/cluster/plan"
+	"hakube/cluster/settings"
 	"hakube/gce/emulator"
 )
 
@@ -137,10 +138,10 @@ var failureDefects = []defect{
 		p.mu.Lock()
 		p.nodes[stuck].Status.Conditions[0].Status = corev1.ConditionFalse
 		p.mu.Unlock()
-		soon := o.again(func(s *Settings) { s.GroupTimeout = Seconds(100 * time.Millisecond) })
+		soon := o.again(func(s *settings.Settings) { s.GroupTimeout = settings.Seconds(100 * time.Millisecond) })
 		_, err := soon.Up(context.Background(), nil)
 		wantError(t, err, stuck)
-		s := w.mustUp(soon.again(func(s *Settings) { s.AllowNotReady = 1 }))
+		s := w.mustUp(soon.again(func(s *settings.Settings) { s.AllowNotReady = 1 }))
 		ill := 0
 		for _, n := range s.Evidence.Nodes {
 			if !n.Ready {

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"cloud.google.com/go/compute/apiv1/computepb"
+
+	"hakube/cluster/settings"
 )
 
 // ownerDefects are about whose something is: a mode's, a cluster's, somebody
@@ -22,7 +24,7 @@ var ownerDefects = []defect{
 		if list := strings.Join(made(), ", "); list != "DELETE instanceGroupManagers/kubernetes-minion-group" {
 			t.Errorf("changed: %s", list)
 		}
-		if s := w.mustUp(o.again(func(s *Settings) { s.CreateNodes = false })); len(s.Evidence.Nodes) != 1 {
+		if s := w.mustUp(o.again(func(s *settings.Settings) { s.CreateNodes = false })); len(s.Evidence.Nodes) != 1 {
 			t.Errorf("nodes %+v", s.Evidence.Nodes)
 		}
 	}},
@@ -65,13 +67,13 @@ var ownerDefects = []defect{
 		c := w.mustUp(o.replica(zoneC)).Replica
 		w.wantRings(o, "kubernetes-master", c)
 		w.mustDown(o.replica(zoneC)) // kube-up: not the second last, so the balancer stays
-		if h, err := o.run(Up).holder(context.Background()); err != nil || h.machine != "kubernetes-master" {
+		if h, err := o.run(settings.Up).holder(context.Background()); err != nil || h.machine != "kubernetes-master" {
 			t.Errorf("the address is held by %+v, %v", h, err)
 		}
 	}},
 	{"D14_longer_prefix_is_another_cluster", func(t *testing.T) {
 		w := newWorld(t)
-		staging := w.operator(func(s *Settings) {
+		staging := w.operator(func(s *settings.Settings) {
 			s.Prefix, s.Network = "staging-kubernetes", "staging"
 		})
 		w.mustUp(staging)
@@ -81,7 +83,7 @@ var ownerDefects = []defect{
 		if err := w.Client.InstanceGroupManagers(zoneB).Resize(context.Background(), "staging-kubernetes-minion-group", 3); err != nil {
 			t.Fatal(err)
 		}
-		w.mustUp(staging.again(func(s *Settings) { s.NumNodes = 2 }))
+		w.mustUp(staging.again(func(s *settings.Settings) { s.NumNodes = 2 }))
 		w.mustDown(o)
 		after := w.objects()
 		for path := range before {
@@ -112,7 +114,7 @@ var ownerDefects = []defect{
 		w := newWorld(t)
 		o := w.operator() // its network, in which another cluster settles
 		w.mustUp(o)
-		guest := w.operator(func(s *Settings) {
+		guest := w.operator(func(s *settings.Settings) {
 			s.Prefix = "guest"
 			mustDecode(t, &s.NodeRange, "10.44.0.0/22")
 			mustDecode(t, &s.ClusterRange, "10.128.0.0/14")
@@ -130,7 +132,7 @@ var ownerDefects = []defect{
 		_, err := o.Down(context.Background(), nil)
 		wantError(t, err, "KUBE_DELETE_NETWORK=false")
 		shared("after down of the network's maker")
-		w.mustDown(o.again(func(s *Settings) { s.DeleteNetwork = false }))
+		w.mustDown(o.again(func(s *settings.Settings) { s.DeleteNetwork = false }))
 		shared("after down without the network")
 		w.mustUp(guest)
 	}},

@@ -13,6 +13,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"hakube/cluster/settings"
 	"hakube/gce/emulator"
 	"hakube/replicate"
 	"hakube/scripts"
@@ -51,7 +52,7 @@ var ringDefects = []defect{
 			t.Errorf("promoting one that never started: %v", err)
 		}
 		// The step that needs the ring to say yes waits, fails and did nothing.
-		r := o.replica(zoneC).run(Up)
+		r := o.replica(zoneC).run(settings.Up)
 		have, err := r.look(ctx)
 		if err != nil {
 			t.Fatal(err)
@@ -130,7 +131,7 @@ var ringDefects = []defect{
 			if s := w.mustDown(o.replica(zoneC)); !s.Nothing {
 				t.Errorf("a master was removed from a zone without one: %s", s.Replica)
 			}
-			nobody := o.replica(zoneB).again(func(s *Settings) { s.ReplicaName = "kubernetes-master-000" })
+			nobody := o.replica(zoneB).again(func(s *settings.Settings) { s.ReplicaName = "kubernetes-master-000" })
 			if s := w.mustDown(nobody); !s.Nothing {
 				t.Errorf("for one that does not exist %s was removed", s.Replica)
 			}
@@ -141,9 +142,9 @@ var ringDefects = []defect{
 	{"D15_no_two_masters_of_one_name", func(t *testing.T) {
 		w := newWorld(t)
 		prefix := sameNameTwice()
-		o := w.operator(func(s *Settings) { s.Prefix = Name(prefix) })
-		pick := func(zone Zone, have ...object) string {
-			r := o.replica(zone).run(Up)
+		o := w.operator(func(s *settings.Settings) { s.Prefix = settings.Name(prefix) })
+		pick := func(zone settings.Zone, have ...object) string {
+			r := o.replica(zone).run(settings.Up)
 			r.have = &inventory{objects: have}
 			if err := r.pickReplica(context.Background(), &survey{}); err != nil {
 				t.Fatal(err)
@@ -154,7 +155,7 @@ var ringDefects = []defect{
 		if c != pick(zoneC) {
 			t.Error("running again does not find the half-made one by its name")
 		}
-		disk := object{kind: kindDisk, name: c + diskSuffix, zone: zoneC, role: roleMasterDisk}
+		disk := object{kind: kindDisk, name: c + settings.DiskSuffix, zone: zoneC, role: roleMasterDisk}
 		for what, there := range map[string]object{"machine": {kind: kindInstance, name: c, zone: zoneC, role: roleMaster}, "disk": disk} {
 			if d := pick(zoneD, there); d == c {
 				t.Errorf("%s: there is a %s of that name in c already", d, what)
@@ -187,7 +188,7 @@ var ringDefects = []defect{
 // are one name: three hexadecimal digits are few.
 func sameNameTwice() string {
 	for i := 0; ; i++ {
-		n := Names{Prefix: "p" + strings.Repeat("x", i%20) + string(rune('a'+i/20%26)) + string(rune('a'+i/520%26)) + string(rune('a'+i/13520%26))}
+		n := settings.Names{Prefix: "p" + strings.Repeat("x", i%20) + string(rune('a'+i/20%26)) + string(rune('a'+i/520%26)) + string(rune('a'+i/13520%26))}
 		if n.Replica(zoneC, 0) == n.Replica(zoneD, 0) {
 			return n.Prefix
 		}
@@ -205,7 +206,7 @@ func (w *world) halt(zone, name string) {
 // host is a master as ssh reaches it.
 func (w *world) host(o *operator, name string) replicate.Host {
 	w.t.Helper()
-	h, err := o.run(Up).host(context.Background(), object{kind: kindInstance, name: name, zone: zoneB})
+	h, err := o.run(settings.Up).host(context.Background(), object{kind: kindInstance, name: name, zone: zoneB})
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -215,7 +216,7 @@ func (w *world) host(o *operator, name string) replicate.Host {
 // mustWrite writes through the API to etcd: the ring agrees on something.
 func (w *world) mustWrite(o *operator, name string) {
 	w.t.Helper()
-	client, err := o.run(Up).kube(context.Background())
+	client, err := o.run(settings.Up).kube(context.Background())
 	if err == nil {
 		_, err = client.ConfigMaps("default").Create(context.Background(), &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: name}}, metav1.CreateOptions{})
 	}

@@ -16,6 +16,7 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"hakube/cluster/settings"
 	"hakube/gce"
 	"hakube/scripts"
 )
@@ -40,7 +41,7 @@ current-context: other
 `), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		keep := o.again(func(s *Settings) { s.KeepContext = true })
+		keep := o.again(func(s *settings.Settings) { s.KeepContext = true })
 		w.mustUp(keep)
 		config, err := loadKubeconfig(o.kubeconfig)
 		if err != nil || config.CurrentContext != "other" || !hasEntry(config, "local_kubernetes") || asked.Load() != 0 {
@@ -57,7 +58,7 @@ current-context: other
 			}
 		}
 		p.mu.Unlock()
-		_, err = keep.again(func(s *Settings) { s.GroupTimeout = Seconds(100 * time.Millisecond) }).Up(context.Background(), nil)
+		_, err = keep.again(func(s *settings.Settings) { s.GroupTimeout = settings.Seconds(100 * time.Millisecond) }).Up(context.Background(), nil)
 		wantError(t, err, "kubernetes-minion-group-")
 	}},
 	{"D20_misspelt_variables_are_refused", func(t *testing.T) {
@@ -66,7 +67,7 @@ current-context: other
 		load := func(name, value string) (warnings []string, err error) {
 			t.Setenv(name, value)
 			defer os.Unsetenv(name)
-			_, warnings, err = Load(Up, map[string]string{"KUBERNETES_PROVIDER": "local", "KUBE_GCE_ZONE": zoneB}, func(Provider) string { return "local" })
+			_, warnings, err = settings.Load(settings.Up, map[string]string{"KUBERNETES_PROVIDER": "local", "KUBE_GCE_ZONE": zoneB}, func(settings.Provider) string { return "local" })
 			return warnings, err
 		}
 		for _, name := range []string{"ENABLE_ETCD_QUORUM_READ", "ENABLE_ETCD_QUORUM_READS"} { // two editions of the docs
@@ -84,11 +85,11 @@ current-context: other
 		w := newWorld(t)
 		o := w.operator()
 		w.unchanged(func() {
-			_, err := o.again(func(s *Settings) { s.Zone = "europe-west1-x" }).Up(context.Background(), nil)
+			_, err := o.again(func(s *settings.Settings) { s.Zone = "europe-west1-x" }).Up(context.Background(), nil)
 			wantError(t, err, "there is no such zone")
 		})
 		w.mustUp(o)
-		far := w.operator(func(s *Settings) { s.Zone = "us-east1-b" })
+		far := w.operator(func(s *settings.Settings) { s.Zone = "us-east1-b" })
 		w.unchanged(func() {
 			for _, o := range []*operator{far, far.pool("us-east1-b", 1), far.replica("us-east1-b")} {
 				_, err := o.Up(context.Background(), nil)
@@ -98,10 +99,10 @@ current-context: other
 	}},
 	{"D23_replica_is_like_the_master_there_is", func(t *testing.T) {
 		w, _ := newModelWorld(t)
-		o := w.operator(func(s *Settings) { s.MasterSize = "e2-standard-4" })
+		o := w.operator(func(s *settings.Settings) { s.MasterSize = "e2-standard-4" })
 		w.mustUp(o)
 		ctx := context.Background()
-		other := o.again(func(s *Settings) { s.MasterSize, s.NumNodes = "", 300 }) // by which kube-up sized masters
+		other := o.again(func(s *settings.Settings) { s.MasterSize, s.NumNodes = "", 300 }) // by which kube-up sized masters
 		s := w.mustUp(other.replica(zoneC))
 		i, err := w.Client.Instances(zoneC).Get(ctx, s.Replica)
 		if err != nil || gce.Base(i.GetMachineType()) != "e2-standard-4" {
@@ -116,12 +117,12 @@ current-context: other
 				t.Errorf("%s of the master is %q, of the new one %q", key, a, b)
 			}
 		}
-		for want, change := range map[string]func(*Settings){
-			"KUBE_VERSION=v1.36.3":  func(s *Settings) { s.KubeVersion = "v1.36.2" },
-			"MASTER_DISK_SIZE=20GB": func(s *Settings) { s.MasterDiskSize = 30 },
-			"MASTER_DISK_TYPE=":     func(s *Settings) { s.MasterDiskType = "pd-standard" },
-			"MASTER_ROOT_DISK_SIZE": func(s *Settings) { s.MasterRootSize = 50 },
-			"KUBE_GCE_MASTER_IMAGE": func(s *Settings) { s.MasterImage = "debian-13" },
+		for want, change := range map[string]func(*settings.Settings){
+			"KUBE_VERSION=v1.36.3":  func(s *settings.Settings) { s.KubeVersion = "v1.36.2" },
+			"MASTER_DISK_SIZE=20GB": func(s *settings.Settings) { s.MasterDiskSize = 30 },
+			"MASTER_DISK_TYPE=":     func(s *settings.Settings) { s.MasterDiskType = "pd-standard" },
+			"MASTER_ROOT_DISK_SIZE": func(s *settings.Settings) { s.MasterRootSize = 50 },
+			"KUBE_GCE_MASTER_IMAGE": func(s *settings.Settings) { s.MasterImage = "debian-13" },
 		} {
 			w.unchanged(func() {
 				_, err := other.replica(zoneD).again(change).PreviewUp(ctx, nil)
@@ -162,11 +163,11 @@ var secretDefects = []defect{
 				}
 			}
 		}
-		client, err := o.run(Up).kube(ctx) // the token that is there can ask for a node's certificate, and nothing else
+		client, err := o.run(settings.Up).kube(ctx) // the token that is there can ask for a node's certificate, and nothing else
 		if err != nil {
 			t.Fatal(err)
 		}
-		s, err := client.Secrets(tokenNamespace).Get(ctx, token{o.run(Up)}.secretName(), metav1.GetOptions{})
+		s, err := client.Secrets(tokenNamespace).Get(ctx, token{o.run(settings.Up)}.secretName(), metav1.GetOptions{})
 		if err != nil || string(s.Data["auth-extra-groups"]) != tokenGroup {
 			t.Errorf("the token is of %q, %v", s.Data["auth-extra-groups"], err)
 		}

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"testing"
 
+	"hakube/cluster/settings"
 	"hakube/gce/emulator"
 )
 
@@ -130,14 +131,14 @@ func (w *world) unchanged(f func()) {
 // now are the masters as they see their rings at this moment.
 func (w *world) now(o *operator) *survey {
 	w.t.Helper()
-	r := o.run(Up)
+	r := o.run(settings.Up)
 	have, err := r.look(context.Background())
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	r.have = have
 	r.sawExternals()
-	return r.survey(context.Background(), have.masters(r.want.names))
+	return r.survey(context.Background(), have.masters(r.want.Names))
 }
 
 // members are the machines in a ring, learners marked, sorted.

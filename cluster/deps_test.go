@@ -20,6 +20,10 @@ import (
 // begins with a slash is of this module, whatever its path is.
 var banned = []struct{ from, to, why string }{
 	{"/cluster/plan", "/...", "it knows no cloud: the engine is tested on a map"},
+	{"/cluster/refusal", "/...", "words only; everybody may refuse"},
+	{"/cluster/settings", "/gce/...", "what is to be is known before the first call"},
+	{"/cluster/settings", "/replicate/...", "what is to be is known before the first call"},
+	{"/cluster/settings", "/cluster", "arrows go down"},
 	{"/scripts/cure", "/...", "texts only; everybody may name a command"},
 	{"/scripts", "/...", "texts and keys only; everybody may read them"},
 	{"/replicate", "/gce/...", "it gets hosts as values, so that its rules are tested without a cloud"},

@@ -7,6 +7,7 @@ import (
 	"cloud.google.com/go/compute/apiv1/computepb"
 
 	"hakube/cluster/plan"
+	"hakube/cluster/settings"
 	"hakube/gce"
 )
 
@@ -16,12 +17,12 @@ const masterDevice = "master-pd"
 // disks are the masters' data disks. When the cluster goes it is also every
 // other disk with our mark that is on no machine.
 func (r *run) disks() (steps []plan.Step) {
-	s := r.want.settings
+	s := r.want.Settings
 	var list []object
 	for _, m := range r.toBe() {
-		list = append(list, object{kind: kindDisk, name: r.want.names.DiskOf(m.name), zone: m.zone})
+		list = append(list, object{kind: kindDisk, name: r.want.Names.DiskOf(m.name), zone: m.zone})
 	}
-	if r.mode == RemoveCluster || r.mode == RemovePool {
+	if r.mode == settings.RemoveCluster || r.mode == settings.RemovePool {
 		list = r.or(kindDisk, object{})
 	}
 	for _, o := range list {
@@ -35,9 +36,9 @@ func (r *run) disks() (steps []plan.Step) {
 				if r.removing || r.repairs() {
 					return exists("")
 				}
-				if err := r.want.drift(name,
-					difference{"MASTER_DISK_TYPE", gce.Base(d.GetType()), string(s.MasterDiskType)},
-					difference{"MASTER_DISK_SIZE", gigabytes(d.GetSizeGb()), gigabytes(int64(s.MasterDiskSize))},
+				if err := r.want.Drift(name,
+					settings.Difference{Variable: "MASTER_DISK_TYPE", Was: gce.Base(d.GetType()), Want: string(s.MasterDiskType)},
+					settings.Difference{Variable: "MASTER_DISK_SIZE", Was: gigabytes(d.GetSizeGb()), Want: gigabytes(int64(s.MasterDiskSize))},
 				); err != nil {
 					return plan.State{}, err
 				}
@@ -56,13 +57,13 @@ func (r *run) disks() (steps []plan.Step) {
 }
 
 func (r *run) insertDisk(ctx context.Context, name, zone string) error {
-	s := r.want.settings
+	s := r.want.Settings
 	return r.gce.Disks(zone).Insert(ctx, &computepb.Disk{
 		Name:        &name,
-		Description: new(r.want.mark.For(roleMasterDisk)),
-		Labels:      r.want.labels(),
+		Description: new(r.want.Mark.For(roleMasterDisk)),
+		Labels:      r.want.Labels(),
 		SizeGb:      new(int64(s.MasterDiskSize)),
-		Type:        new(r.want.zonal(zone, "diskTypes", string(s.MasterDiskType))),
+		Type:        new(r.want.Zonal(zone, "diskTypes", string(s.MasterDiskType))),
 	})
 }
 

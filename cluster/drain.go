@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"hakube/cluster/plan"
+	"hakube/cluster/settings"
 )
 
 // drained is the fact that the nodes which are too many hold no pods that
@@ -34,7 +35,7 @@ func (d drained) leavers(ctx context.Context) (p pool, goes []member, err error)
 	if p, err = d.pool(ctx); err != nil {
 		return p, nil, err
 	}
-	if d.mode == RemoveReplica {
+	if d.mode == settings.RemoveReplica {
 		return p, []member{{name: d.replica.name, zone: d.replica.zone}}, nil
 	}
 	if d.removing {
@@ -98,12 +99,12 @@ func (d drained) Do(ctx context.Context) error {
 			return err
 		}
 	}
-	err = each(len(goes), func(i int) error { return cordon(ctx, client, p.node(goes[i]), d.mode == RemovePool) })
+	err = each(len(goes), func(i int) error { return cordon(ctx, client, p.node(goes[i]), d.mode == settings.RemovePool) })
 	if err != nil {
 		return err
 	}
 	err = plan.Until(ctx, plan.Condition{
-		For: fmt.Sprintf("pods to leave %d nodes", len(goes)), Every: d.poll, Limit: d.want.settings.DrainTimeout.Duration(),
+		For: fmt.Sprintf("pods to leave %d nodes", len(goes)), Every: d.poll, Limit: d.want.Settings.DrainTimeout.Duration(),
 		Check: func(ctx context.Context) (ok bool, missing string, err error) {
 			left, err := d.podsOn(ctx, p, goes)
 			if err != nil {
@@ -125,7 +126,7 @@ func (drained) Undo(context.Context) error { return nil } // never unwanted
 func (r *run) giveUp(names []string, last error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	why := fmt.Sprintf("not drained to the end, went on after %s: %v", r.want.settings.DrainTimeout.Duration(), last)
+	why := fmt.Sprintf("not drained to the end, went on after %s: %v", r.want.Settings.DrainTimeout.Duration(), last)
 	for _, n := range append(names, everyNode) {
 		r.gaveUp[n] = why
 	}
@@ -156,16 +157,16 @@ func (r *run) busy() plan.Step { return busy{r} }
 type busy struct{ *run }
 
 func (b busy) String() string {
-	if b.mode == RemoveReplica {
+	if b.mode == settings.RemoveReplica {
 		return "pods on node " + b.replica.name
 	}
-	return "pods on nodes of " + b.want.zone
+	return "pods on nodes of " + b.want.Zone
 }
 func (busy) Waits()                   {}
 func (busy) Do(context.Context) error { return nil } // never wanted
 
 func (b busy) Observe(ctx context.Context) (plan.State, error) {
-	if b.mode == RemoveReplica && b.have.statusOf(b.replica) != "RUNNING" {
+	if b.mode == settings.RemoveReplica && b.have.statusOf(b.replica) != "RUNNING" {
 		return plan.State{Is: plan.Absent, Why: "its machine does not run: no kubelet would end them"}, nil
 	}
 	if why := b.unreachable(ctx); why != "" {

@@ -10,6 +10,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"hakube/cluster/settings"
 )
 
 // put lets a pod run on a node.
@@ -46,7 +48,7 @@ func (p *plane) byAge(zone string) (names []string) {
 // the others keep their pods.
 func TestShrink(t *testing.T) {
 	w := newWorld(t)
-	o := w.operator(func(s *Settings) { s.NumNodes = 4 })
+	o := w.operator(func(s *settings.Settings) { s.NumNodes = 4 })
 	w.mustUp(o)
 	p := w.plane()
 	names := p.byAge(zoneB)
@@ -59,7 +61,7 @@ func TestShrink(t *testing.T) {
 		p.put("agent-"+n, n, daemon)
 		p.put("static-"+n, n, mirror)
 	}
-	s := w.mustUp(o.again(func(s *Settings) { s.NumNodes = 2 }))
+	s := w.mustUp(o.again(func(s *settings.Settings) { s.NumNodes = 2 }))
 	if len(s.Warnings) != 2 || !strings.Contains(s.Warnings[0], "had no controller") {
 		t.Errorf("warnings %q", s.Warnings)
 	}
@@ -84,7 +86,7 @@ func TestDrainGoesOn(t *testing.T) {
 	names := p.byAge(zoneB)
 	p.put("db", names[1])
 	p.kept["default/db"] = true
-	s := w.mustUp(o.again(func(s *Settings) { s.NumNodes, s.DrainTimeout = 1, Seconds(50*time.Millisecond) }))
+	s := w.mustUp(o.again(func(s *settings.Settings) { s.NumNodes, s.DrainTimeout = 1, settings.Seconds(50*time.Millisecond) }))
 	if len(s.Warnings) != 1 || !strings.Contains(s.Warnings[0], "pod default/db on "+names[1]+": Cannot evict pod as it would violate") {
 		t.Errorf("warnings %q", s.Warnings)
 	}
@@ -97,7 +99,7 @@ func TestDrainGoesOn(t *testing.T) {
 // with the same nodes; and nodes that may stay after all take pods again.
 func TestDrainResumes(t *testing.T) {
 	w := newWorld(t)
-	o := w.operator(func(s *Settings) { s.NumNodes = 3 })
+	o := w.operator(func(s *settings.Settings) { s.NumNodes = 3 })
 	w.mustUp(o)
 	p := w.plane()
 	names := p.byAge(zoneB)
@@ -105,13 +107,13 @@ func TestDrainResumes(t *testing.T) {
 		p.put("db-"+n, n)
 		p.kept["default/db-"+n] = true
 	}
-	smaller := o.again(func(s *Settings) { s.NumNodes = 1 })
+	smaller := o.again(func(s *settings.Settings) { s.NumNodes = 1 })
 	ctx, stop := context.WithTimeout(context.Background(), 300*time.Millisecond)
 	defer stop()
 	if _, err := smaller.Up(ctx, nil); err == nil {
 		t.Fatal("the budget did not hold it up")
 	}
-	w.mustUp(o.again(func(s *Settings) { s.NumNodes, s.DrainTimeout = 2, 0 })) // one of them goes
+	w.mustUp(o.again(func(s *settings.Settings) { s.NumNodes, s.DrainTimeout = 2, 0 })) // one of them goes
 	if got := p.byAge(zoneB); !slices.Equal(got, names[:2]) {
 		t.Errorf("nodes %q", got)
 	}

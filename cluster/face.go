@@ -1,9 +1,45 @@
 package cluster
 
-import "hakube/cluster/refusal"
+import (
+	"hakube/cluster/refusal"
+	"hakube/cluster/settings"
+)
 
-// What the parts of hakube declare and its users handle.
+// What the parts of this package declare and its users handle.
 type (
 	// Refused is hakube's own no: what it found is not what it may act on.
 	Refused = refusal.Refused
+
+	// Settings are the variables and flags that say what a cluster is.
+	Settings = settings.Settings
+	// A Variable describes one of them.
+	Variable = settings.Variable
+	// Problems are everything wrong with the settings, one line each.
+	Problems = settings.Problems
+	// A Verb is what the settings are for.
+	Verb = settings.Verb
+	// A Mode is what up or down does, by the settings.
+	Mode = settings.Mode
+	// A Provider is which cloud to look into.
+	Provider = settings.Provider
+	// A Zone is one of Compute Engine's, "europe-west1-b".
+	Zone = settings.Zone
+	// Seconds are a duration as kube-up's variables have it.
+	Seconds = settings.Seconds
+)
+
+// The verbs, and the modes and the provider that commands speak of.
+const (
+	Up          = settings.Up
+	Down        = settings.Down
+	StatusVerb  = settings.StatusVerb
+	RepairVerb  = settings.RepairVerb
+	RebuildVerb = settings.RebuildVerb
+
+	AddPool       = settings.AddPool
+	AddReplica    = settings.AddReplica
+	RemovePool    = settings.RemovePool
+	RemoveReplica = settings.RemoveReplica
+
+	Local = settings.Local
 )

@@ -14,6 +14,7 @@ import (
 
 	"hakube/cluster/plan"
 	"hakube/cluster/refusal"
+	"hakube/cluster/settings"
 	"hakube/gce"
 	"hakube/gce/emulator"
 	"hakube/gce/gcetest"
@@ -130,7 +131,7 @@ func TestFaultsOfGoogle(t *testing.T) {
 			}
 			w.setFault(posts("/instances", g.fault))
 			_, err := o.replica(zoneC).Up(ctx, nil)
-			told(t, err, "machine "+o.want().names.Replica(zoneC, 0), g.says, g.hint)
+			told(t, err, "machine "+o.want().Names.Replica(zoneC, 0), g.says, g.hint)
 			w.setFault(nil)
 			var back *RolledBack
 			if !errors.As(err, &back) {
@@ -161,7 +162,7 @@ func TestStockOutOfReplica(t *testing.T) {
 	w.mustUp(o)
 	before := withoutTimes(w.objects())
 	rings := func() map[string][]string {
-		r, all := o.run(Up), map[string][]string{}
+		r, all := o.run(settings.Up), map[string][]string{}
 		have, err := r.look(context.Background())
 		if err != nil {
 			t.Fatal(err)
@@ -219,7 +220,7 @@ func TestStockOutOfFirstMaster(t *testing.T) {
 		!strings.Contains(curesOf(err), "take another zone, one of these:\n\tKUBE_GCE_ZONE=europe-west1-c hakube up\n\tKUBE_GCE_ZONE=europe-west1-d hakube up") {
 		t.Fatalf("%v\n%s", err, curesOf(err))
 	}
-	there := o.again(func(s *Settings) { s.Zone = zoneC })
+	there := o.again(func(s *settings.Settings) { s.Zone = zoneC })
 	w.mustUp(there)
 	// A master that is made again around its disk keeps it.
 	if err := w.Client.Instances(zoneC).Delete(context.Background(), "kubernetes-master"); err != nil {
@@ -248,7 +249,7 @@ func TestNodesThatCannotBe(t *testing.T) {
 		o.Quotas = map[string]float64{"INSTANCES": 4}
 	})
 	ctx := context.Background()
-	o := w.operator(func(s *Settings) { s.NodeSize, s.NumNodes = "e2-standard-8", 1 })
+	o := w.operator(func(s *settings.Settings) { s.NodeSize, s.NumNodes = "e2-standard-8", 1 })
 	begin := time.Now()
 	_, err := o.Up(ctx, w.events())
 	if err == nil || !strings.Contains(err.Error(), "nodes are Ready: ") || !strings.Contains(err.Error(), "0 of 1 Ready, and the group goes on trying") ||
@@ -258,7 +259,7 @@ func TestNodesThatCannotBe(t *testing.T) {
 	w.mustDown(o)
 
 	// Somebody else takes what the preflight saw free.
-	o = w.operator(func(s *Settings) { s.NumNodes = 3 })
+	o = w.operator(func(s *settings.Settings) { s.NumNodes = 3 })
 	taken := false
 	_, err = o.Up(ctx, func(e plan.Event) {
 		if e.Step == "template kubernetes-minion-template" && e.Kind == plan.Made && !taken {
@@ -333,7 +334,7 @@ func TestListsLag(t *testing.T) {
 			t.Errorf("the same again makes %d changes", changes)
 		}
 		var no *refusal.Refused
-		if _, err := o.again(func(s *Settings) { s.Zone = zoneC }).Up(ctx, nil); !errors.As(err, &no) || !strings.Contains(no.Why, "lives in zone europe-west1-b") {
+		if _, err := o.again(func(s *settings.Settings) { s.Zone = zoneC }).Up(ctx, nil); !errors.As(err, &no) || !strings.Contains(no.Why, "lives in zone europe-west1-b") {
 			t.Errorf("up in another zone: %v", err)
 		}
 		if s := w.mustUp(o.pool(zoneC, 1)); len(s.Evidence.Nodes) == 0 {
@@ -365,8 +366,8 @@ func TestListsLag(t *testing.T) {
 		release := w.Server.HoldLists()
 		w.mustDown(o.pool(zoneC, 0))
 		w.mustDown(o) // by its zone, while a list shows the other one's pool
-		w.mustUp(o.again(func(s *Settings) { s.Zone = zoneD }))
+		w.mustUp(o.again(func(s *settings.Settings) { s.Zone = zoneD }))
 		release()
-		w.mustDown(o.again(func(s *Settings) { s.Zone = "" }))
+		w.mustDown(o.again(func(s *settings.Settings) { s.Zone = "" }))
 	})
 }

@@ -7,6 +7,7 @@ import (
 	"cloud.google.com/go/compute/apiv1/computepb"
 
 	"hakube/cluster/plan"
+	"hakube/cluster/settings"
 	"hakube/gce"
 )
 
@@ -27,9 +28,9 @@ const internal = "10.0.0.0/8"
 // balancers too. (https://cloud.google.com/load-balancing/docs/health-check-concepts#ip-ranges)
 var probers = []string{"35.191.0.0/16", "130.211.0.0/22", "209.85.152.0/22", "209.85.204.0/22"}
 
-func firewallRules(s *spec) []rule {
-	n := s.names
-	pods := s.settings.ClusterRange.String()
+func firewallRules(s *settings.Spec) []rule {
+	n := s.Names
+	pods := s.Settings.ClusterRange.String()
 	return []rule{
 		// The ports of etcd's peers are cut out: M-etcd opens them for masters only.
 		{name: n.InternalMaster(), role: "firewall-internal-master", from: []string{internal}, to: n.MasterTag(),
@@ -75,11 +76,11 @@ func (r *run) firewall(w rule) plan.Step {
 			if r.removing {
 				return exists("")
 			}
-			all := []difference{{"KUBE_GCE_NETWORK", gce.Base(f.GetNetwork()), r.want.names.Network()}}
+			all := []settings.Difference{{Variable: "KUBE_GCE_NETWORK", Was: gce.Base(f.GetNetwork()), Want: r.want.Names.Network()}}
 			if w.role == "firewall-pods" {
-				all = append(all, difference{"CLUSTER_IP_RANGE", strings.Join(f.GetSourceRanges(), ","), strings.Join(w.from, ",")})
+				all = append(all, settings.Difference{Variable: "CLUSTER_IP_RANGE", Was: strings.Join(f.GetSourceRanges(), ","), Want: strings.Join(w.from, ",")})
 			}
-			if err := r.want.drift(name, all...); err != nil {
+			if err := r.want.Drift(name, all...); err != nil {
 				return plan.State{}, err
 			}
 			// Who may reach it, an operator may have narrowed by hand: that is theirs to say.
@@ -116,7 +117,7 @@ func (r *run) aloneInNetwork(ctx context.Context, name string) error {
 		}
 	}
 	for _, f := range all {
-		if f.GetNetwork() == network && !r.owns(f.GetDescription()) && markFields(f.GetDescription()) != nil {
+		if f.GetNetwork() == network && !r.owns(f.GetDescription()) && settings.MarkFields(f.GetDescription()) != nil {
 			return strangerInNetwork("firewall " + f.GetName())
 		}
 	}
@@ -124,11 +125,11 @@ func (r *run) aloneInNetwork(ctx context.Context, name string) error {
 }
 
 // insertedFirewall is the rule as the API takes it.
-func insertedFirewall(s *spec, w rule) *computepb.Firewall {
+func insertedFirewall(s *settings.Spec, w rule) *computepb.Firewall {
 	f := &computepb.Firewall{
 		Name:         &w.name,
-		Description:  new(s.mark.For(w.role)),
-		Network:      new(s.global("networks", s.names.Network())),
+		Description:  new(s.Mark.For(w.role)),
+		Network:      new(s.Global("networks", s.Names.Network())),
 		Direction:    new("INGRESS"),
 		SourceRanges: w.from,
 	}

@@ -4,17 +4,19 @@ import (
 	"context"
 	"strconv"
 	"strings"
+
+	"hakube/cluster/settings"
 )
 
 // follow does what a command line says that status named.
 func (w *world) follow(o *operator, command string) error {
 	w.t.Helper()
-	verb := Up
+	verb := settings.Up
 	if name, ok := strings.CutPrefix(command, "hakube repair"); ok {
 		_, err := o.Repair(context.Background(), strings.TrimSpace(name), w.events())
 		return err
 	}
-	n := o.again(func(s *Settings) {
+	n := o.again(func(s *settings.Settings) {
 		if command == "hakube down" {
 			s.Zone = ""
 		}
@@ -22,7 +24,7 @@ func (w *world) follow(o *operator, command string) error {
 			name, value, _ := strings.Cut(word, "=")
 			switch name {
 			case "KUBE_GCE_ZONE":
-				s.Zone = Zone(value)
+				s.Zone = settings.Zone(value)
 			case "KUBE_REPLICATE_EXISTING_MASTER":
 				s.ReplicateMaster = value == "true"
 			case "KUBE_USE_EXISTING_MASTER":
@@ -30,23 +32,23 @@ func (w *world) follow(o *operator, command string) error {
 			case "KUBE_DELETE_NODES":
 				s.DeleteNodes = value != "false"
 			case "KUBE_REPLICA_NAME":
-				s.ReplicaName = Name(value)
+				s.ReplicaName = settings.Name(value)
 			case "NUM_NODES":
 				n, err := strconv.Atoi(value)
 				if err != nil {
 					w.t.Fatal(err)
 				}
-				s.NumNodes = Count(n)
+				s.NumNodes = settings.Count(n)
 			case "hakube", "up":
 			case "down":
-				verb = Down
+				verb = settings.Down
 			default:
 				w.t.Fatalf("%q is no word of a command: %s", word, command)
 			}
 		}
 	})
 	var err error
-	if verb == Up {
+	if verb == settings.Up {
 		_, err = n.Up(context.Background(), w.events())
 	} else {
 		_, err = n.Down(context.Background(), w.events())

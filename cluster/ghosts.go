@@ -12,6 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"hakube/cluster/plan"
+	"hakube/cluster/settings"
 	"hakube/gce"
 )
 
@@ -30,7 +31,7 @@ func (g ghosts) find(ctx context.Context) (names []string, err error) {
 	if err != nil {
 		return nil, err
 	}
-	machines := &found{mark: g.want.mark} // asked after the Nodes, for the same reason as in poolOf
+	machines := &found{mark: g.want.Mark} // asked after the Nodes, for the same reason as in poolOf
 	if err := g.findInstances(ctx, machines)(); err != nil {
 		return nil, err
 	}
@@ -56,10 +57,10 @@ func (g ghosts) find(ctx context.Context) (names []string, err error) {
 // A master that goes takes its Node with it; what a cut left of that goes when the
 // whole cluster is brought up.
 func (g ghosts) mayBeOf(name, zone string) bool {
-	if strings.HasPrefix(name, g.want.names.Group(0)+"-") {
-		return zone == g.want.zone || g.mode == Create
+	if strings.HasPrefix(name, g.want.Names.Group(0)+"-") {
+		return zone == g.want.Zone || g.mode == settings.Create
 	}
-	return g.mode == Create && g.want.names.isMaster(name)
+	return g.mode == settings.Create && g.want.Names.IsMaster(name)
 }
 
 func (g ghosts) Observe(ctx context.Context) (plan.State, error) {

@@ -9,6 +9,7 @@ import (
 
 	"hakube/cluster/plan"
 	"hakube/cluster/refusal"
+	"hakube/cluster/settings"
 	"hakube/gce"
 )
 
@@ -21,14 +22,14 @@ type poolGroup struct {
 // poolGroups are the zone's groups as the settings want them: as many as
 // NUM_NODES needs with at most MAX_INSTANCES_PER_MIG each, and all there are.
 func (r *run) poolGroups() []poolGroup {
-	s, n := r.want.settings, r.want.names
+	s, n := r.want.Settings, r.want.Names
 	if !bool(s.CreateNodes) {
 		return nil
 	}
 	has := map[int]int{} // size by index
-	count := s.groups()
+	count := s.Groups()
 	for _, o := range r.have.objects {
-		if i, ok := n.groupIndex(o.name); ok && o.kind == kindGroup && o.zone == r.want.zone {
+		if i, ok := n.GroupIndex(o.name); ok && o.kind == kindGroup && o.zone == r.want.Zone {
 			has[i] = o.size
 			count = max(count, i+1)
 		}
@@ -37,7 +38,7 @@ func (r *run) poolGroups() []poolGroup {
 	list := make([]poolGroup, count)
 	for i := range list {
 		sizes[i] = has[i]
-		list[i].object = object{kind: kindGroup, name: n.Group(i), zone: r.want.zone, role: roleGroup, size: has[i]}
+		list[i].object = object{kind: kindGroup, name: n.Group(i), zone: r.want.Zone, role: roleGroup, size: has[i]}
 	}
 	level(sizes, int(s.NumNodes), int(s.MaxPerGroup))
 	for i := range list {
@@ -51,7 +52,7 @@ func (r *run) poolGroups() []poolGroup {
 
 // sized are the groups that get another size, or are made.
 func (r *run) sized() (list []poolGroup) {
-	if r.mode != Create && r.mode != AddPool {
+	if r.mode != settings.Create && r.mode != settings.AddPool {
 		return nil
 	}
 	for _, g := range r.poolGroups() {
@@ -71,7 +72,7 @@ func (r *run) groupsTooLarge() refusal.Unfit {
 	for _, g := range r.sized() {
 		if g.wants > mostPerGroup {
 			return refusal.Unfit{{
-				Why:  fmt.Sprintf("MAX_INSTANCES_PER_MIG=%d: a managed group holds %d machines at most, and group %s is to have %d", r.want.settings.MaxPerGroup, mostPerGroup, g.name, g.wants),
+				Why:  fmt.Sprintf("MAX_INSTANCES_PER_MIG=%d: a managed group holds %d machines at most, and group %s is to have %d", r.want.Settings.MaxPerGroup, mostPerGroup, g.name, g.wants),
 				Cure: fmt.Sprintf("MAX_INSTANCES_PER_MIG=%d, or less: a larger pool is several groups", mostPerGroup),
 			}}
 		}
@@ -145,9 +146,9 @@ func (r *run) checkGroup(name string, g poolGroup, x *computepb.InstanceGroupMan
 	if r.removing {
 		return exists("")
 	}
-	if t := gce.Base(x.GetInstanceTemplate()); t != r.want.names.Template() {
+	if t := gce.Base(x.GetInstanceTemplate()); t != r.want.Names.Template() {
 		return plan.State{}, &refusal.Refused{
-			Why:  fmt.Sprintf("%s makes its machines from template %s, not from %s", name, t, r.want.names.Template()),
+			Why:  fmt.Sprintf("%s makes its machines from template %s, not from %s", name, t, r.want.Names.Template()),
 			Cure: "set the group's template back, or take the cluster down first",
 		}
 	}
@@ -166,9 +167,9 @@ func (r *run) sizeGroup(ctx context.Context, g poolGroup) error {
 	if gce.IsNotFound(err) {
 		return groups.Insert(ctx, &computepb.InstanceGroupManager{
 			Name:             &g.name,
-			Description:      new(r.want.mark.For(roleGroup) + " " + mostKey + "=" + strconv.Itoa(int(r.want.settings.MaxPerGroup))),
+			Description:      new(r.want.Mark.For(roleGroup) + " " + mostKey + "=" + strconv.Itoa(int(r.want.Settings.MaxPerGroup))),
 			BaseInstanceName: &g.name, // as kube-up: machines are called group-xxxx
-			InstanceTemplate: new(r.want.global("instanceTemplates", r.want.names.Template())),
+			InstanceTemplate: new(r.want.Global("instanceTemplates", r.want.Names.Template())),
 			TargetSize:       new(int32(g.wants)),
 		})
 	}

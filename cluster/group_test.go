@@ -10,6 +10,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"hakube/cluster/settings"
 )
 
 // TestSeveralGroups: more nodes than a group may have are several groups, as
@@ -17,7 +19,7 @@ import (
 func TestSeveralGroups(t *testing.T) {
 	w := newWorld(t)
 	before := w.objects()
-	o := w.operator(func(s *Settings) { s.NumNodes, s.MaxPerGroup = 5, 2 })
+	o := w.operator(func(s *settings.Settings) { s.NumNodes, s.MaxPerGroup = 5, 2 })
 	if got := nodesByZone(w.mustUp(o)); got[zoneB] != 5 {
 		t.Fatalf("nodes %v", got)
 	}
@@ -37,9 +39,9 @@ func TestSeveralGroups(t *testing.T) {
 		t.Errorf("groups %s", got)
 	}
 	p := w.plane()
-	for _, n := range []Count{2, 6, 7} {
+	for _, n := range []settings.Count{2, 6, 7} {
 		was := p.byAge(zoneB)
-		w.mustUp(o.again(func(s *Settings) { s.NumNodes = n }))
+		w.mustUp(o.again(func(s *settings.Settings) { s.NumNodes = n }))
 		now := p.byAge(zoneB)
 		both := slices.DeleteFunc(slices.Clone(was), func(m string) bool { return !slices.Contains(now, m) })
 		if len(now) != int(n) || len(both) != min(len(was), int(n)) {
@@ -49,7 +51,7 @@ func TestSeveralGroups(t *testing.T) {
 	if got := sizes(); got != "group 2, group-1 2, group-2 2, group-3 1" {
 		t.Errorf("groups %s", got)
 	}
-	if _, change := w.counts(func() { w.mustUp(o.again(func(s *Settings) { s.NumNodes = 7 })) }); change != 0 {
+	if _, change := w.counts(func() { w.mustUp(o.again(func(s *settings.Settings) { s.NumNodes = 7 })) }); change != 0 {
 		t.Errorf("%d changing calls", change)
 	}
 	w.mustDown(o)

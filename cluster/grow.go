@@ -7,12 +7,13 @@ import (
 	"time"
 
 	"hakube/cluster/plan"
+	"hakube/cluster/settings"
 )
 
 // walk runs the items, and while it does probes the API if its address or who
 // is behind it changes.
 func (r *run) walk(ctx context.Context, items []plan.Item, report func(plan.Event)) error {
-	if r.mode != AddReplica && r.mode != RemoveReplica {
+	if r.mode != settings.AddReplica && r.mode != settings.RemoveReplica {
 		if err := plan.Run(ctx, items, report); err != nil {
 			return r.stock(ctx, err, report)
 		}
@@ -35,7 +36,7 @@ func (r *run) walk(ctx context.Context, items []plan.Item, report func(plan.Even
 		if dark := r.ground(ctx, m.follow(report)); dark != nil {
 			err = errors.Join(err, &Dark{dark})
 		}
-	case err != nil && r.mode == AddReplica:
+	case err != nil && r.mode == settings.AddReplica:
 		err = r.stock(ctx, r.rollBack(ctx, err, m.follow(report)), report)
 	}
 	all, steps := m.end()
@@ -105,10 +106,10 @@ func (r *run) rollBack(ctx context.Context, failed error, report func(plan.Event
 // reversed is the run that removes what this one was to add.
 func (r *run) reversed() *run {
 	back := &run{
-		deps: r.deps, want: r.want, gce: r.gce, lease: r.lease, poll: r.poll, mode: RemoveReplica, removing: true, replica: r.replica,
+		deps: r.deps, want: r.want, gce: r.gce, lease: r.lease, poll: r.poll, mode: settings.RemoveReplica, removing: true, replica: r.replica,
 		gaveUp: map[string]string{}, externals: map[string]string{}, states: map[string]string{}, ip: r.ip,
 	}
-	back.want.settings.ReplicateMaster, back.want.settings.DeleteNodes = false, false
+	back.want.Settings.ReplicateMaster, back.want.Settings.DeleteNodes = false, false
 	return back
 }
 

@@ -6,6 +6,7 @@ import (
 
 	"cloud.google.com/go/compute/apiv1/computepb"
 
+	"hakube/cluster/settings"
 	"hakube/gce"
 )
 
@@ -27,7 +28,7 @@ type held struct {
 func (h held) inTheAir() bool { return h.ip != "" && h.machine == "" && h.rule == "" }
 
 func heldOf(a *computepb.Address) held {
-	h := held{ip: a.GetAddress(), lease: recordOf(a.GetLabels()), growing: growthsOf(a.GetLabels()), begun: markFields(a.GetDescription()), labels: a.GetLabels()}
+	h := held{ip: a.GetAddress(), lease: recordOf(a.GetLabels()), growing: growthsOf(a.GetLabels()), begun: settings.MarkFields(a.GetDescription()), labels: a.GetLabels()}
 	for _, u := range a.GetUsers() {
 		switch {
 		case strings.Contains(u, "/forwardingRules/"):
@@ -42,7 +43,7 @@ func heldOf(a *computepb.Address) held {
 
 // holder reads who has the address now; the zero value when none is reserved.
 func (r *run) holder(ctx context.Context) (held, error) {
-	a, err := r.gce.Addresses().Get(ctx, r.want.names.Address())
+	a, err := r.gce.Addresses().Get(ctx, r.want.Names.Address())
 	if gce.IsNotFound(err) {
 		r.lease.saw(r.gce, nil)
 		return held{}, nil

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"hakube/cluster/refusal"
+	"hakube/cluster/settings"
 	"hakube/scripts/cure"
 )
 
@@ -122,17 +123,17 @@ func (v *inventory) has(o object) bool {
 // object the settings want.
 func (r *run) or(k kind, want object) []object {
 	switch r.mode {
-	case RemoveCluster:
+	case settings.RemoveCluster:
 		return r.have.of(k)
-	case RemovePool:
-		return r.have.pool(r.want.names, r.want.zone).of(k)
+	case settings.RemovePool:
+		return r.have.pool(r.want.Names, r.want.Zone).of(k)
 	}
 	return []object{want}
 }
 
 // homes are the zones of the first master, by its machine or its disk, or else
 // of whichever masters there are.
-func (v *inventory) homes(n Names) []string {
+func (v *inventory) homes(n settings.Names) []string {
 	first := v.zones(func(o object) bool {
 		return o.kind == kindInstance && o.name == n.Master() || o.kind == kindDisk && o.name == n.MasterDisk()
 	})
@@ -143,7 +144,7 @@ func (v *inventory) homes(n Names) []string {
 }
 
 // masters are the machines that are masters, the first-born first.
-func (v *inventory) masters(n Names) (list []object) {
+func (v *inventory) masters(n settings.Names) (list []object) {
 	for _, o := range v.objects {
 		if o.kind == kindInstance && o.role == roleMaster {
 			list = append(list, o)
@@ -162,7 +163,7 @@ func (v *inventory) masters(n Names) (list []object) {
 }
 
 // pool is what a zone has of nodes: groups, machines, and disks those left.
-func (v *inventory) pool(n Names, zone string) *inventory {
+func (v *inventory) pool(n settings.Names, zone string) *inventory {
 	p := &inventory{}
 	for _, o := range v.objects {
 		orphan := o.kind == kindDisk && o.role == roleBootDisk && !o.used && strings.HasPrefix(o.name, n.Group(0)+"-")
@@ -175,7 +176,7 @@ func (v *inventory) pool(n Names, zone string) *inventory {
 
 // master is what there is of one master: its machine, its data disk, and a boot
 // disk that outlived it.
-func (v *inventory) master(n Names, m object) *inventory {
+func (v *inventory) master(n settings.Names, m object) *inventory {
 	p := &inventory{}
 	for _, o := range v.objects {
 		if o.zone == m.zone && (o.name == m.name && (o.kind == kindInstance || o.kind == kindDisk) || o.kind == kindDisk && o.name == n.DiskOf(m.name)) {
@@ -207,32 +208,32 @@ func (v *inventory) zones(which func(object) bool) (zones []string) {
 
 // livesHere refuses to make a second cluster of the same name beside one that
 // lives elsewhere.
-func (v *inventory) livesHere(want *spec) error {
+func (v *inventory) livesHere(want *settings.Spec) error {
 	all := v.zones(func(object) bool { return true })
-	homes := v.homes(want.names)
+	homes := v.homes(want.Names)
 	if len(homes) == 0 {
 		homes = all
 	}
-	region := Zone(want.zone).Region()
+	region := settings.Zone(want.Zone).Region()
 	switch {
-	case len(homes) == 0 && (v.subnetRegion == "" || v.subnetRegion == region), slices.Contains(homes, want.zone):
+	case len(homes) == 0 && (v.subnetRegion == "" || v.subnetRegion == region), slices.Contains(homes, want.Zone):
 		return nil
 	case len(homes) == 0:
 		return &refusal.Refused{
-			Why: fmt.Sprintf("cluster %s was begun in region %s (its subnetwork is there), not in %s", want.names.Prefix, v.subnetRegion, region),
+			Why: fmt.Sprintf("cluster %s was begun in region %s (its subnetwork is there), not in %s", want.Names.Prefix, v.subnetRegion, region),
 			Cure: cure.Hints(cure.Hint("name a zone of "+v.subnetRegion+" with KUBE_GCE_ZONE, or remove what is there", cure.Down()),
 				"another cluster needs another KUBE_GCE_INSTANCE_PREFIX"),
 		}
-	case Zone(homes[0]).Region() != region:
+	case settings.Zone(homes[0]).Region() != region:
 		return &refusal.Refused{
-			Why:  fmt.Sprintf("cluster %s lives in zone %s; all its zones are of region %s, and %s is not", want.names.Prefix, homes[0], Zone(homes[0]).Region(), want.zone),
+			Why:  fmt.Sprintf("cluster %s lives in zone %s; all its zones are of region %s, and %s is not", want.Names.Prefix, homes[0], settings.Zone(homes[0]).Region(), want.Zone),
 			Cure: "another cluster needs another KUBE_GCE_INSTANCE_PREFIX",
 		}
 	}
 	return &refusal.Refused{
-		Why: fmt.Sprintf("cluster %s lives in zone %s, not in %s", want.names.Prefix, strings.Join(homes, " and "), want.zone),
+		Why: fmt.Sprintf("cluster %s lives in zone %s, not in %s", want.Names.Prefix, strings.Join(homes, " and "), want.Zone),
 		Cure: cure.Hints(cure.Hint("bring that one up to date", cure.Up(homes[0])),
-			cure.Hint("or add nodes in "+want.zone, cure.UpPool(want.zone)), cure.Hint("or a master", cure.AddMaster(want.zone))),
+			cure.Hint("or add nodes in "+want.Zone, cure.UpPool(want.Zone)), cure.Hint("or a master", cure.AddMaster(want.Zone))),
 	}
 }
 
@@ -241,14 +242,14 @@ var groupName = regexp.MustCompile(`^(.*)-group(-[0-9]+)?$`)
 
 // sameNames refuses settings under which what is there would have other names:
 // it would not be found, and made a second time beside itself.
-func (v *inventory) sameNames(want *spec) error {
+func (v *inventory) sameNames(want *settings.Spec) error {
 	for _, o := range v.objects {
 		switch {
-		case o.kind == kindInstance && o.name == want.names.Master():
-			if err := want.drift("machine "+o.name,
-				difference{"CLUSTER_NAME", o.clusterName, want.names.Cluster},
-				difference{"KUBE_GCE_NETWORK", o.network, want.names.Network()},
-				difference{"KUBE_GCE_IP_ALIAS_SUBNETWORK", o.subnetwork, want.names.Subnetwork()},
+		case o.kind == kindInstance && o.name == want.Names.Master():
+			if err := want.Drift("machine "+o.name,
+				settings.Difference{Variable: "CLUSTER_NAME", Was: o.clusterName, Want: want.Names.Cluster},
+				settings.Difference{Variable: "KUBE_GCE_NETWORK", Was: o.network, Want: want.Names.Network()},
+				settings.Difference{Variable: "KUBE_GCE_IP_ALIAS_SUBNETWORK", Was: o.subnetwork, Want: want.Names.Subnetwork()},
 			); err != nil {
 				return err
 			}
@@ -257,7 +258,7 @@ func (v *inventory) sameNames(want *spec) error {
 			if m := groupName.FindStringSubmatch(o.name); m != nil {
 				was = m[1]
 			}
-			if err := want.drift("group "+o.name, difference{"NODE_INSTANCE_PREFIX", was, want.names.Node}); err != nil {
+			if err := want.Drift("group "+o.name, settings.Difference{Variable: "NODE_INSTANCE_PREFIX", Was: was, Want: want.Names.Node}); err != nil {
 				return err
 			}
 		}
@@ -267,23 +268,23 @@ func (v *inventory) sameNames(want *spec) error {
 
 // allHere refuses to remove the cluster by one zone when others hold parts of
 // it, and says what to run.
-func (v *inventory) allHere(want *spec) error {
-	if want.zone == "" {
+func (v *inventory) allHere(want *settings.Spec) error {
+	if want.Zone == "" {
 		return nil
 	}
-	elsewhere := v.zones(func(o object) bool { return o.zone != want.zone })
+	elsewhere := v.zones(func(o object) bool { return o.zone != want.Zone })
 	if len(elsewhere) == 0 {
-		if region := Zone(want.zone).Region(); v.subnetRegion != "" && v.subnetRegion != region {
+		if region := settings.Zone(want.Zone).Region(); v.subnetRegion != "" && v.subnetRegion != region {
 			return &refusal.Refused{
-				Why:  fmt.Sprintf("what is left of cluster %s is in region %s, not in %s", want.names.Prefix, v.subnetRegion, region),
+				Why:  fmt.Sprintf("what is left of cluster %s is in region %s, not in %s", want.Names.Prefix, v.subnetRegion, region),
 				Cure: cure.Hint("find and remove it", cure.Down()),
 			}
 		}
 		return nil
 	}
-	why := fmt.Sprintf("cluster %s is in %s, not in %s", want.names.Prefix, strings.Join(elsewhere, " and "), want.zone)
-	if len(v.zones(func(o object) bool { return o.zone == want.zone })) > 0 {
-		why = fmt.Sprintf("cluster %s is also in %s: %s is not all that is left of it", want.names.Prefix, strings.Join(elsewhere, " and "), want.zone)
+	why := fmt.Sprintf("cluster %s is in %s, not in %s", want.Names.Prefix, strings.Join(elsewhere, " and "), want.Zone)
+	if len(v.zones(func(o object) bool { return o.zone == want.Zone })) > 0 {
+		why = fmt.Sprintf("cluster %s is also in %s: %s is not all that is left of it", want.Names.Prefix, strings.Join(elsewhere, " and "), want.Zone)
 	}
 	return &refusal.Refused{
 		Why:  why,
@@ -293,18 +294,18 @@ func (v *inventory) allHere(want *spec) error {
 
 // commands are the removals still to run, in order: replicas, pools, and the
 // zone of the first master last.
-func (v *inventory) commands(want *spec) (list []cure.Command) {
-	homes := v.homes(want.names)
-	last := want.zone
+func (v *inventory) commands(want *settings.Spec) (list []cure.Command) {
+	homes := v.homes(want.Names)
+	last := want.Zone
 	if len(homes) > 0 {
 		last = homes[0]
 	}
-	for i, o := range v.masters(want.names) {
+	for i, o := range v.masters(want.Names) {
 		if i > 0 || o.zone != last {
 			list = append(list, cure.RemoveMaster(o.zone, o.name))
 		}
 	}
-	for _, zone := range v.zones(func(o object) bool { return o.zone != last && len(v.pool(want.names, o.zone).objects) > 0 }) {
+	for _, zone := range v.zones(func(o object) bool { return o.zone != last && len(v.pool(want.Names, o.zone).objects) > 0 }) {
 		list = append(list, cure.RemovePool(zone))
 	}
 	return append(list, cure.DownIn(last))

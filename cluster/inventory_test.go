@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"hakube/cluster/refusal"
+	"hakube/cluster/settings"
 	"hakube/scripts/cure"
 )
 
@@ -31,14 +32,14 @@ func grown() *inventory {
 	return v
 }
 
-func specFor(zone Zone) *spec {
-	s := specOf(Settings{Zone: zone, Project: "p", Prefix: "kubernetes"}, operatorOf{kubeconfig: "/none"})
+func SpecOf(zone settings.Zone) *settings.Spec {
+	s := settings.SpecOf(settings.Settings{Zone: zone, Project: "p", Prefix: "kubernetes"}, settings.Operator{Kubeconfig: "/none"})
 	return &s
 }
 
 func TestAllHere(t *testing.T) {
-	for _, zone := range []Zone{"europe-west1-b", "europe-west1-c", "us-east1-b"} {
-		err := grown().allHere(specFor(zone))
+	for _, zone := range []settings.Zone{"europe-west1-b", "europe-west1-c", "us-east1-b"} {
+		err := grown().allHere(SpecOf(zone))
 		var no *refusal.Refused
 		if !errors.As(err, &no) {
 			t.Errorf("%s: %v", zone, err)
@@ -53,7 +54,7 @@ func TestAllHere(t *testing.T) {
 			t.Errorf("%s: (-want +got):\n%s", zone, diff)
 		}
 	}
-	if err := grown().allHere(specFor("")); err != nil {
+	if err := grown().allHere(SpecOf("")); err != nil {
 		t.Errorf("without a zone: %v", err)
 	}
 }
@@ -67,7 +68,7 @@ func TestCommandsOfOrphans(t *testing.T) {
 		{kind: kindInstance, name: "kubernetes-minion-group-x1y2", zone: "europe-west1-d", role: roleNode},
 	}}
 	want := []cure.Command{cure.RemovePool("europe-west1-c"), cure.RemovePool("europe-west1-d"), cure.DownIn("europe-west1-b")}
-	if diff := cmp.Diff(want, v.commands(specFor("europe-west1-b")), cmp.AllowUnexported(cure.Command{})); diff != "" {
+	if diff := cmp.Diff(want, v.commands(SpecOf("europe-west1-b")), cmp.AllowUnexported(cure.Command{})); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
@@ -98,7 +99,7 @@ func TestLivesHere(t *testing.T) {
 	tests := []struct {
 		name string
 		v    inventory
-		zone Zone
+		zone settings.Zone
 		want string // in the error; "" for none
 	}{
 		{"nothing yet", inventory{}, "europe-west1-b", ""},
@@ -111,7 +112,7 @@ func TestLivesHere(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			err := tt.v.livesHere(specFor(tt.zone))
+			err := tt.v.livesHere(SpecOf(tt.zone))
 			if tt.want == "" && err != nil || tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)) {
 				t.Errorf("error %v, want %q", err, tt.want)
 			}
@@ -123,14 +124,14 @@ func TestLivesHere(t *testing.T) {
 func TestOrphanAddress(t *testing.T) {
 	w := newWorld(t)
 	before := w.objects()
-	mark := Mark{Project: "local", Cluster: "kubernetes"}
+	mark := settings.Mark{Project: "local", Cluster: "kubernetes"}
 	if err := w.Client.Addresses().Insert(context.Background(), &computepb.Address{
 		Name: new("kubernetes-master-ip"), Description: new(mark.For(roleAddress)),
 	}); err != nil {
 		t.Fatal(err)
 	}
 	// The operator's client is of a region that has nothing.
-	o := w.operator(func(s *Settings) { s.Zone = "us-east1-b" }).again(func(s *Settings) { s.Zone = "" })
+	o := w.operator(func(s *settings.Settings) { s.Zone = "us-east1-b" }).again(func(s *settings.Settings) { s.Zone = "" })
 	w.mustDown(o)
 	if diff := cmp.Diff(before, w.objects()); diff != "" {
 		t.Errorf("objects after down (-before +after):\n%s", diff)

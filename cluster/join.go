@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"hakube/cluster/refusal"
+	"hakube/cluster/settings"
 	"hakube/scripts/cure"
 )
 
@@ -13,28 +14,28 @@ import (
 // cluster, in this region, that may have nodes here, with a master that runs. It
 // changes nothing. What the cluster records of itself holds for what is added.
 func (r *run) join(ctx context.Context) error {
-	v, n := r.have, r.want.names
+	v, n := r.have, r.want.Names
 	who := "no node can join it"
-	if r.mode == AddReplica {
+	if r.mode == settings.AddReplica {
 		who = "there is none to replicate"
 	}
 	homes := v.homes(n)
-	region := Zone(r.want.zone).Region()
+	region := settings.Zone(r.want.Zone).Region()
 	if len(homes) == 0 {
 		where := ""
 		if v.subnetRegion != "" {
 			where = fmt.Sprintf(" (what there is of it is in region %s)", v.subnetRegion)
 		}
 		return &refusal.Refused{
-			Why:  fmt.Sprintf("cluster %s has no master in project %s, so %s%s", n.Prefix, r.want.project, who, where),
-			Cure: cure.Hint("make the cluster first", cure.Up(r.want.zone)),
+			Why:  fmt.Sprintf("cluster %s has no master in project %s, so %s%s", n.Prefix, r.want.Project, who, where),
+			Cure: cure.Hint("make the cluster first", cure.Up(r.want.Zone)),
 		}
 	}
 	home := homes[0]
 	first := cure.Up(home)
-	if there := Zone(home).Region(); there != region {
+	if there := settings.Zone(home).Region(); there != region {
 		return &refusal.Refused{
-			Why:  fmt.Sprintf("cluster %s is in region %s, and %s is a zone of another one", n.Prefix, there, r.want.zone),
+			Why:  fmt.Sprintf("cluster %s is in region %s, and %s is a zone of another one", n.Prefix, there, r.want.Zone),
 			Cure: "name a zone of " + there + " with KUBE_GCE_ZONE; a cluster has one region",
 		}
 	}
@@ -46,13 +47,13 @@ func (r *run) join(ctx context.Context) error {
 		}
 	}
 	recorded := masters[0].multizone != "false"
-	if !recorded && r.want.zone != home {
+	if !recorded && r.want.Zone != home {
 		return &refusal.Refused{
 			Why:  fmt.Sprintf("cluster %s was made with MULTIZONE=false: it has zone %s and no other", n.Prefix, home),
 			Cure: cure.Hint("several zones need a cluster made with MULTIZONE=true; in its own zone it can grow", cure.Same().With("KUBE_GCE_ZONE", home)),
 		}
 	}
-	r.want.mark.Multizone, r.want.home = recorded, home
+	r.want.Mark.Multizone, r.want.Home = recorded, home
 	if m := r.master(); !v.runs(m) {
 		return &refusal.Refused{
 			Why:  fmt.Sprintf("cluster %s has no master that runs: %s in %s is %s", n.Prefix, masters[0].name, masters[0].zone, masters[0].status),
@@ -69,7 +70,7 @@ func (r *run) join(ctx context.Context) error {
 			Cure: cure.Hint("finish the cluster first", first),
 		}
 	}
-	if v.held.inTheAir() && r.mode == AddPool {
+	if v.held.inTheAir() && r.mode == settings.AddPool {
 		return &refusal.Refused{
 			Why:  fmt.Sprintf("nobody has the address %s of cluster %s: a command that was moving it was cut", ip, n.Prefix),
 			Cure: cure.Hint("run that one again; if nobody knows which it was", first),
@@ -87,10 +88,10 @@ func (r *run) leave(ctx context.Context) (any bool, err error) {
 	if r.have, err = r.look(ctx); err != nil {
 		return false, err
 	}
-	if homes := r.have.homes(r.want.names); len(homes) > 0 {
-		r.want.home = homes[0]
+	if homes := r.have.homes(r.want.Names); len(homes) > 0 {
+		r.want.Home = homes[0]
 	}
-	if len(r.have.pool(r.want.names, r.want.zone).objects) > 0 {
+	if len(r.have.pool(r.want.Names, r.want.Zone).objects) > 0 {
 		return true, nil
 	}
 	if unfit, err := r.zoneProblems(ctx); err != nil || len(unfit) > 0 {
@@ -99,10 +100,10 @@ func (r *run) leave(ctx context.Context) (any bool, err error) {
 		}
 		return false, err
 	}
-	if err := r.unlisted(ctx, r.have, object{kind: kindGroup, name: r.want.names.Group(0), zone: r.want.zone}); err != nil {
+	if err := r.unlisted(ctx, r.have, object{kind: kindGroup, name: r.want.Names.Group(0), zone: r.want.Zone}); err != nil {
 		return false, err
 	}
-	if len(r.have.pool(r.want.names, r.want.zone).objects) > 0 {
+	if len(r.have.pool(r.want.Names, r.want.Zone).objects) > 0 {
 		return true, nil
 	}
 	if r.unreachable(ctx) != "" {

@@ -89,7 +89,7 @@ func (r *run) entry() (entry, error) {
 	if err != nil {
 		return entry{}, err
 	}
-	e, ok := entryOf(config, r.want.context)
+	e, ok := entryOf(config, r.want.Context)
 	if !ok {
 		return entry{}, errNoEntry
 	}
@@ -129,4 +129,4 @@ func (e entry) caHash() (string, error) {
 }
 
 // kubeFiles are the files of the operator's kubeconfig.
-func (r *run) kubeFiles() kubeFiles { return kubeconfigFiles(r.want.kubeconfig) }
+func (r *run) kubeFiles() kubeFiles { return kubeconfigFiles(r.want.Kubeconfig) }

@@ -21,7 +21,7 @@ func (r *run) kubeconfig() plan.Step { return kubeconfig{r} }
 
 type kubeconfig struct{ *run }
 
-func (k kubeconfig) String() string { return "kubeconfig " + k.want.context }
+func (k kubeconfig) String() string { return "kubeconfig " + k.want.Context }
 func (kubeconfig) Local()           {}
 
 func (k kubeconfig) Observe(ctx context.Context) (plan.State, error) {
@@ -29,29 +29,29 @@ func (k kubeconfig) Observe(ctx context.Context) (plan.State, error) {
 	if err != nil {
 		return plan.State{}, err
 	}
-	v, err := k.entryOwner().judge(ctx, config, k.want.context)
+	v, err := k.entryOwner().judge(ctx, config, k.want.Context)
 	if err != nil {
 		return plan.State{}, err
 	}
-	file := k.kubeFiles().of(k.want.context)
+	file := k.kubeFiles().of(k.want.Context)
 	if k.removing { // whatever it points to, if it is ours
-		if why := v.foreign(k.want.context, file); why != "" {
+		if why := v.foreign(k.want.Context, file); why != "" {
 			k.mu.Lock()
 			k.warn(why + "; that was left as it is")
 			k.mu.Unlock()
 		}
-		if !v.has(config, k.want.context) {
+		if !v.has(config, k.want.Context) {
 			return plan.State{Is: plan.Absent}, nil
 		}
 		return exists(file)
 	}
-	if no := v.refusal(k.want.context, file); no != nil {
+	if no := v.refusal(k.want.Context, file); no != nil {
 		return plan.State{}, no
 	}
-	if !hasEntry(config, k.want.context) {
+	if !hasEntry(config, k.want.Context) {
 		return plan.State{Is: plan.Absent}, nil
 	}
-	e, ok := entryOf(config, k.want.context)
+	e, ok := entryOf(config, k.want.Context)
 	if !ok {
 		return plan.State{Is: plan.Partial, Why: "the entry is not complete"}, nil
 	}
@@ -93,11 +93,11 @@ func (k kubeconfig) Do(ctx context.Context) error {
 	}
 	e.proxy = k.deps.ProxyURL
 	return k.kubeFiles().edit(ctx, k.poll, func(c *clientcmdapi.Config) error {
-		v, err := k.entryOwner().judge(ctx, c, k.want.context)
+		v, err := k.entryOwner().judge(ctx, c, k.want.Context)
 		if err != nil {
 			return err
 		}
-		if no := v.refusal(k.want.context, k.kubeFiles().of(k.want.context)); no != nil { // since it was looked at
+		if no := v.refusal(k.want.Context, k.kubeFiles().of(k.want.Context)); no != nil { // since it was looked at
 			return no
 		}
 		k.put(c, e)
@@ -108,10 +108,10 @@ func (k kubeconfig) Do(ctx context.Context) error {
 // put writes the entry, and makes it the current one unless it is not to be: one that
 // was there is as current as it was, unless that is said.
 func (r *run) put(c *clientcmdapi.Config, e entry) {
-	s, was := r.want.settings, c.Contexts[r.want.context] != nil
-	e.put(c, r.want.context, r.entryOwner().mark)
+	s, was := r.want.Settings, c.Contexts[r.want.Context] != nil
+	e.put(c, r.want.Context, r.entryOwner().mark)
 	if !bool(s.KeepContext) && (!was || s.IsGiven("SECONDARY_KUBECONFIG")) {
-		c.CurrentContext = r.want.context
+		c.CurrentContext = r.want.Context
 	}
 }
 
@@ -151,9 +151,9 @@ func adminEntry(text []byte) (entry, error) {
 // Undo removes what is ours of the entry.
 func (k kubeconfig) Undo(ctx context.Context) error {
 	return k.kubeFiles().edit(ctx, k.poll, func(c *clientcmdapi.Config) error {
-		v, err := k.entryOwner().judge(ctx, c, k.want.context)
+		v, err := k.entryOwner().judge(ctx, c, k.want.Context)
 		if err == nil {
-			v.remove(c, k.want.context)
+			v.remove(c, k.want.Context)
 		}
 		return err
 	})

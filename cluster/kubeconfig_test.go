@@ -12,6 +12,8 @@ import (
 
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
+
+	"hakube/cluster/settings"
 )
 
 // others is a kubeconfig somebody has already.
@@ -77,7 +79,7 @@ func readConfig(t *testing.T, path string) *clientcmdapi.Config {
 // TestSecondary leaves the current context alone, coming and going.
 func TestSecondary(t *testing.T) {
 	w := newWorld(t)
-	o := w.operator(func(s *Settings) { s.KeepContext, s.OverrideName = true, "mine" })
+	o := w.operator(func(s *settings.Settings) { s.KeepContext, s.OverrideName = true, "mine" })
 	if err := errors.Join(os.MkdirAll(filepath.Dir(o.kubeconfig), 0o700), os.WriteFile(o.kubeconfig, []byte(others), 0o600)); err != nil {
 		t.Fatal(err)
 	}

@@ -14,7 +14,7 @@ import (
 // kubectl's own code. It says what does not work; "" also when nothing of ours
 // is in the files, since the cluster is none the worse for it.
 func (r *run) asKubectl(ctx context.Context) string {
-	files, name := r.kubeFiles(), r.want.context
+	files, name := r.kubeFiles(), r.want.Context
 	config, err := files.load()
 	if err != nil {
 		return err.Error()

@@ -23,7 +23,7 @@ import (
 // lose it: a file that cannot be read, written or locked, an entry of the name
 // that is not this cluster's. It writes nothing, and is asked before the first change.
 func (r *run) kubeconfigProblems(ctx context.Context) (all refusal.Unfit, err error) {
-	files, name := r.kubeFiles(), r.want.context
+	files, name := r.kubeFiles(), r.want.Context
 	for _, path := range files {
 		if _, err := loadKubeconfig(path); err != nil {
 			all = append(all, &refusal.Refused{Why: err.Error(), Cure: "mend it or move it away, or choose another file: " + another(path)})

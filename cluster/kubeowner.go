@@ -94,7 +94,7 @@ type entryOwner struct {
 
 func (r *run) entryOwner() entryOwner {
 	return entryOwner{
-		mark: entryMark{Cluster: string(r.want.settings.Prefix), Project: r.want.project, Cloud: r.deps.Cloud},
+		mark: entryMark{Cluster: string(r.want.Settings.Prefix), Project: r.want.Project, Cloud: r.deps.Cloud},
 		ip: func(ctx context.Context) (string, error) {
 			if r.gce.Region() == "" { // not found out: there is nothing of the cluster
 				return "", nil

@@ -13,6 +13,7 @@ import (
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 
 	"hakube/cluster/refusal"
+	"hakube/cluster/settings"
 )
 
 const (
@@ -76,7 +77,7 @@ func TestForeignEntry(t *testing.T) {
 			untouched("up")
 
 			// The way out.
-			other := w.operator(func(s *Settings) { s.OverrideName = "mine" })
+			other := w.operator(func(s *settings.Settings) { s.OverrideName = "mine" })
 			other.kubeconfig = o.kubeconfig
 			other.deps.Kubeconfig = o.kubeconfig
 			w.mustUp(other)

@@ -5,6 +5,7 @@ import (
 	"context"
 
 	"hakube/cluster/plan"
+	"hakube/cluster/settings"
 )
 
 // What a cluster was begun with is in the description of its address, which never
@@ -24,12 +25,12 @@ func (h held) said(variable string) string {
 // down, is written down too. A cluster without an address has no record yet: it is
 // begun with what is set. A run for a pool does not heed these settings.
 func (r *run) unwritten() (list []written) {
-	if r.have.held.begun == nil || r.mode != Create && r.mode != AddReplica && r.mode != RemoveReplica {
+	if r.have.held.begun == nil || r.mode != settings.Create && r.mode != settings.AddReplica && r.mode != settings.RemoveReplica {
 		return nil
 	}
-	for _, f := range settingFields() {
-		w := written{r, f.Tag.Get("envconfig"), r.want.settings.textOf(f)}
-		if laterLabels[w.variable] != "" && r.want.settings.says(w.variable) && w.value != r.have.held.said(w.variable) {
+	for _, f := range settings.Fields() {
+		w := written{r, f.Tag.Get("envconfig"), r.want.Settings.TextOf(f)}
+		if laterLabels[w.variable] != "" && r.want.Settings.Says(w.variable) && w.value != r.have.held.said(w.variable) {
 			list = append(list, w)
 		}
 	}

@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"hakube/cluster/settings"
 )
 
 // TestSaidLater: what is said of the balancer first on a later run, in whatever mode,
@@ -56,7 +58,7 @@ func TestSaidLater(t *testing.T) {
 					w.mustDown(shell(remove, ""))
 				}
 				nothingToDo(t, w, shell(none, ""))
-				h, err := shell(none, "").run(Up).holder(context.Background())
+				h, err := shell(none, "").run(settings.Up).holder(context.Background())
 				if on := h.rule != ""; err != nil || on != (change[1] == "from-start") {
 					t.Errorf("on the balancer: %t, %v", on, err)
 				}
@@ -79,7 +81,7 @@ var hasNoEffect = map[string]bool{
 // or it changes nothing at all.
 func TestLaterIsRefusedOrHolds(t *testing.T) {
 	ctx := context.Background()
-	for _, f := range settingFields() {
+	for _, f := range settings.Fields() {
 		variable := f.Tag.Get("envconfig")
 		value, known := otherValues[variable]
 		if !known {
@@ -106,14 +108,14 @@ func TestLaterIsRefusedOrHolds(t *testing.T) {
 				}
 				return
 			}
-			r := o.shell(t, nil).run(Up)
+			r := o.shell(t, nil).run(settings.Up)
 			if r.have, err = r.look(ctx); err != nil {
 				t.Fatal(err)
 			}
 			if err := r.likeNodes(ctx); err != nil {
 				t.Fatal(err)
 			}
-			if got, want := r.want.settings.textOf(f), said.settings.textOf(f); got != want {
+			if got, want := r.want.Settings.TextOf(f), said.settings.TextOf(f); got != want {
 				t.Errorf("%s=%s is read back as %s", variable, want, got)
 			}
 			nothingToDo(t, w, o.shell(t, nil))

@@ -10,6 +10,7 @@ import (
 
 	"cloud.google.com/go/compute/apiv1/computepb"
 
+	"hakube/cluster/settings"
 	"hakube/gce"
 	"hakube/scripts/cure"
 )
@@ -50,9 +51,9 @@ type lease struct {
 }
 
 // newLease is one that was not taken yet.
-func newLease(c *Cluster, mode Mode) *lease {
+func newLease(c *Cluster, mode settings.Mode) *lease {
 	return &lease{
-		name: NamesOf(&c.settings).Address(), me: recordFor(c.deps.User, c.deps.PID, mode, string(c.settings.Zone)),
+		name: settings.NamesOf(&c.settings).Address(), me: recordFor(c.deps.User, c.deps.PID, mode, string(c.settings.Zone)),
 		length: c.deps.Lease, breaks: bool(c.settings.BreakLock), since: map[record]time.Time{},
 	}
 }

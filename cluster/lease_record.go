@@ -13,6 +13,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"hakube/cluster/settings"
 )
 
 // The labels of the reserved address that are the lease. Keys and values are of
@@ -74,7 +76,7 @@ func (r record) String() string {
 }
 
 // recordFor is a process of this host with a new run.
-func recordFor(user string, pid int, mode Mode, zone string) record {
+func recordFor(user string, pid int, mode settings.Mode, zone string) record {
 	var id [8]byte
 	_, _ = rand.Read(id[:]) // never fails
 	host, err := os.Hostname()

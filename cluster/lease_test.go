@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"hakube/cluster/plan"
+	"hakube/cluster/settings"
 	"hakube/gce/emulator"
 )
 
@@ -53,7 +54,7 @@ func TestTwoAtOnce(t *testing.T) {
 	var wg sync.WaitGroup
 	said := map[string]func() string{}
 	for _, zone := range []string{zoneC, zoneD} {
-		o := first.replica(Zone(zone)).alive(leaseLength)
+		o := first.replica(settings.Zone(zone)).alive(leaseLength)
 		var report func(plan.Event)
 		report, said[zone] = waits(w.events())
 		wg.Go(func() {
@@ -149,7 +150,7 @@ func TestBreakLock(t *testing.T) {
 	w, _ := newModelWorld(t)
 	o := w.operator()
 	w.mustUp(o)
-	name := NamesOf(&o.settings).Replica(zoneC, 0)
+	name := settings.NamesOf(&o.settings).Replica(zoneC, 0)
 	began := false // with its first change, under the lease
 	reached, release := w.blocked(func(r *http.Request) bool {
 		began = began || r.Method == http.MethodPost && strings.HasSuffix(r.URL.Path, "/disks")
@@ -165,7 +166,7 @@ func TestBreakLock(t *testing.T) {
 	}()
 	<-reached
 	report, said := waits(w.events())
-	b := o.alive(length).again(func(s *Settings) { s.BreakLock = true }).pool(zoneD, 1)
+	b := o.alive(length).again(func(s *settings.Settings) { s.BreakLock = true }).pool(zoneD, 1)
 	if _, err := b.Up(context.Background(), report); err != nil {
 		t.Fatal(err)
 	}
@@ -190,7 +191,7 @@ func TestBreakLock(t *testing.T) {
 // lease is a run's, which has just looked at the address.
 func (w *world) lease(o *operator, length time.Duration) *lease {
 	w.t.Helper()
-	l := newLease(o.alive(length).Cluster, AddPool)
+	l := newLease(o.alive(length).Cluster, settings.AddPool)
 	a, err := w.Client.Addresses().Get(context.Background(), l.name)
 	if err != nil {
 		w.t.Fatal(err)
@@ -269,14 +270,14 @@ func TestOtherLabels(t *testing.T) {
 	if err := errors.Join(l.guard(ctx), l.giveBack(ctx)); err != nil {
 		t.Error(err)
 	}
-	if a, err = w.Client.Addresses().Get(ctx, l.name); err != nil || a.GetLabels()["team"] != "red" || a.GetLabels()[Label] == "" || recordOf(a.GetLabels()).taken() {
+	if a, err = w.Client.Addresses().Get(ctx, l.name); err != nil || a.GetLabels()["team"] != "red" || a.GetLabels()[settings.Label] == "" || recordOf(a.GetLabels()).taken() {
 		t.Errorf("labels are %v, %v", a.GetLabels(), err)
 	}
 }
 
 // TestRecord: what goes into labels fits there, and comes out as words.
 func TestRecord(t *testing.T) {
-	x := recordFor("Domain\\Jörg.Müller", 4711, AddReplica, "europe-west1-c")
+	x := recordFor("Domain\\Jörg.Müller", 4711, settings.AddReplica, "europe-west1-c")
 	for key, value := range x.on(nil) {
 		if !labelValue.MatchString(value) || !labelValue.MatchString(key) {
 			t.Errorf("%s=%s is no label", key, value)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"hakube/cluster/plan"
+	"hakube/cluster/settings"
 )
 
 // leftovers is the last step of a removal: nothing in the project carries our
@@ -25,9 +26,9 @@ const leftoversLimit = 30 * time.Second
 
 func (l leftovers) String() string {
 	switch l.mode {
-	case RemovePool:
-		return "pool of " + l.want.zone + " is gone"
-	case RemoveReplica:
+	case settings.RemovePool:
+		return "pool of " + l.want.Zone + " is gone"
+	case settings.RemoveReplica:
 		return "master " + l.replica.name + " is gone"
 	}
 	return "removal is complete"
@@ -52,9 +53,9 @@ func (l leftovers) Observe(ctx context.Context) (plan.State, error) {
 func (l leftovers) glance(ctx context.Context) (plan.State, error) {
 	look, whose := l.lookForMarks, "the cluster's mark"
 	switch l.mode {
-	case RemovePool:
+	case settings.RemovePool:
 		look, whose = l.look, "the mark of the zone's pool"
-	case RemoveReplica:
+	case settings.RemoveReplica:
 		look, whose = l.look, "the mark of the master"
 	}
 	have, err := look(ctx)
@@ -62,10 +63,10 @@ func (l leftovers) glance(ctx context.Context) (plan.State, error) {
 		return plan.State{}, err
 	}
 	switch l.mode {
-	case RemovePool:
-		have = have.pool(l.want.names, l.want.zone)
-	case RemoveReplica:
-		have = have.master(l.want.names, l.replica)
+	case settings.RemovePool:
+		have = have.pool(l.want.Names, l.want.Zone)
+	case settings.RemoveReplica:
+		have = have.master(l.want.Names, l.replica)
 	}
 	if have.objects, err = l.asked(ctx, have.objects); err != nil { // lists may show what is gone
 		return plan.State{}, err
@@ -77,7 +78,7 @@ func (l leftovers) glance(ctx context.Context) (plan.State, error) {
 		}
 	}
 	marked := len(left)
-	if l.mode == RemoveCluster && l.sweeping {
+	if l.mode == settings.RemoveCluster && l.sweeping {
 		again, _, err := l.findStrays(ctx)
 		if err != nil {
 			return plan.State{}, err

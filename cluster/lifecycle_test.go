@@ -11,6 +11,7 @@ import (
 
 	"hakube/cluster/plan"
 	"hakube/cluster/refusal"
+	"hakube/cluster/settings"
 )
 
 func (w *world) mustUp(o *operator) *Summary {
@@ -122,7 +123,7 @@ func TestDownWithoutZone(t *testing.T) {
 		m.halt()
 		delete(w.machines, key)
 	}
-	s := w.mustDown(o.again(func(s *Settings) { s.Zone = "" }))
+	s := w.mustDown(o.again(func(s *settings.Settings) { s.Zone = "" }))
 	if s.Nothing || len(s.Left) > 0 {
 		t.Errorf("summary %+v", s)
 	}
@@ -141,7 +142,7 @@ func TestOtherZone(t *testing.T) {
 	w := newWorld(t)
 	o := w.operator()
 	w.mustUp(o)
-	there := o.again(func(s *Settings) { s.Zone = "europe-west1-c" })
+	there := o.again(func(s *settings.Settings) { s.Zone = "europe-west1-c" })
 	_, err := there.Up(context.Background(), nil)
 	var no *refusal.Refused
 	if !errors.As(err, &no) || !strings.Contains(no.Why, "lives in zone europe-west1-b, not in europe-west1-c") ||

@@ -5,6 +5,8 @@ import (
 	"runtime/debug"
 	"strings"
 	"testing"
+
+	"hakube/cluster/settings"
 )
 
 func TestMain(m *testing.M) {
@@ -18,7 +20,7 @@ func TestMain(m *testing.M) {
 }
 
 func isSetting(name string) bool {
-	for _, v := range Variables() {
+	for _, v := range settings.Variables() {
 		if v.Name == name {
 			return true
 		}

@@ -11,6 +11,7 @@ import (
 
 	"hakube/cluster/plan"
 	"hakube/cluster/refusal"
+	"hakube/cluster/settings"
 	"hakube/gce"
 	"hakube/scripts"
 	"hakube/scripts/cure"
@@ -18,29 +19,29 @@ import (
 
 // masterScopes are what a master's service account may do (kube-up §2.1).
 var masterScopes = []string{
-	scopePrefix + "devstorage.read_only", scopePrefix + "compute", scopePrefix + "monitoring", scopePrefix + "logging.write",
+	settings.ScopePrefix + "devstorage.read_only", settings.ScopePrefix + "compute", settings.ScopePrefix + "monitoring", settings.ScopePrefix + "logging.write",
 }
 
 // toBe are the masters whose machine and disk the run is about: the zone's, the
 // first one when there is none anywhere, or the one that comes or goes.
 func (r *run) toBe() []object {
 	switch r.mode {
-	case AddReplica, RemoveReplica:
+	case settings.AddReplica, settings.RemoveReplica:
 		return []object{r.replica}
-	case Repair, Rebuild:
+	case settings.Repair, settings.Rebuild:
 		return r.patients
 	}
-	if here := r.mastersIn(r.want.zone); len(here) > 0 {
+	if here := r.mastersIn(r.want.Zone); len(here) > 0 {
 		return here
 	}
-	return []object{{kind: kindInstance, name: r.want.names.Master(), zone: r.want.zone, role: roleMaster}}
+	return []object{{kind: kindInstance, name: r.want.Names.Master(), zone: r.want.Zone, role: roleMaster}}
 }
 
 // machines are masters. When the cluster goes it is every machine with our mark
 // that goes with no group.
 func (r *run) machines() (steps []plan.Step) {
 	list := r.toBe()
-	if r.mode == RemoveCluster || r.mode == RemovePool {
+	if r.mode == settings.RemoveCluster || r.mode == settings.RemovePool {
 		list = r.or(kindInstance, object{})
 	}
 	for _, o := range list {
@@ -68,16 +69,16 @@ func (r *run) checkMaster(name string, i *computepb.Instance) (plan.State, error
 	if r.repairs() { // it is as it was made
 		return r.running(i)
 	}
-	m, s := i.GetMetadata(), r.want.settings
+	m, s := i.GetMetadata(), r.want.Settings
 	size := string(s.MasterSize)
 	if size == "" { // it only followed from the number of nodes, which may grow
 		size = gce.Base(i.GetMachineType())
 	}
-	if err := r.want.drift(name,
-		difference{"MASTER_SIZE", gce.Base(i.GetMachineType()), size},
-		difference{"KUBE_VERSION", item(m, scripts.KeyKubeVersion), string(s.KubeVersion)},
-		difference{"KUBE_DNS_DOMAIN", item(m, scripts.KeyDNSDomain), string(s.DNSDomain)},
-		difference{"PREEMPTIBLE_MASTER", boolText(Bool(i.GetScheduling().GetPreemptible())), boolText(s.PreemptibleMain)},
+	if err := r.want.Drift(name,
+		settings.Difference{Variable: "MASTER_SIZE", Was: gce.Base(i.GetMachineType()), Want: size},
+		settings.Difference{Variable: "KUBE_VERSION", Was: item(m, scripts.KeyKubeVersion), Want: string(s.KubeVersion)},
+		settings.Difference{Variable: "KUBE_DNS_DOMAIN", Was: item(m, scripts.KeyDNSDomain), Want: string(s.DNSDomain)},
+		settings.Difference{Variable: "PREEMPTIBLE_MASTER", Was: boolText(settings.Bool(i.GetScheduling().GetPreemptible())), Want: boolText(s.PreemptibleMain)},
 	); err != nil {
 		return plan.State{}, err
 	}
@@ -140,10 +141,10 @@ func (r *run) insertMaster(ctx context.Context, o object) error {
 	if ip == "" {
 		return errors.New("the address for it is not reserved")
 	}
-	s, n := r.want.settings, r.want.names
+	s, n := r.want.Settings, r.want.Names
 	metadata, own := metadataOf(&r.want, scripts.RoleMaster, ip, nil), ip
 	switch {
-	case r.mode == AddReplica:
+	case r.mode == settings.AddReplica:
 		metadata, own = r.replicaMetadata(), ""
 	case r.repairs():
 		metadata = r.repairMetadata(ip)
@@ -158,15 +159,15 @@ func (r *run) insertMaster(ctx context.Context, o object) error {
 	}
 	return r.gce.Instances(o.zone).Insert(ctx, &computepb.Instance{
 		Name:         &o.name,
-		Description:  new(r.want.mark.For(roleMaster)),
-		Labels:       r.want.labels(),
-		MachineType:  new(fmt.Sprintf("zones/%s/machineTypes/%s", o.zone, r.want.masterType)),
+		Description:  new(r.want.Mark.For(roleMaster)),
+		Labels:       r.want.Labels(),
+		MachineType:  new(fmt.Sprintf("zones/%s/machineTypes/%s", o.zone, r.want.MasterType)),
 		CanIpForward: new(true),
 		Tags:         &computepb.Tags{Items: []string{n.MasterTag()}},
 		Disks: []*computepb.AttachedDisk{
-			bootDiskOf(&r.want, image(s.MasterImageOwner, s.MasterImage), s.MasterRootSize, ""),
+			bootDiskOf(&r.want, settings.Image(s.MasterImageOwner, s.MasterImage), s.MasterRootSize, ""),
 			{
-				Source:     new(r.want.zonal(o.zone, "disks", n.DiskOf(o.name))),
+				Source:     new(r.want.Zonal(o.zone, "disks", n.DiskOf(o.name))),
 				DeviceName: new(masterDevice),
 				Mode:       new("READ_WRITE"),
 				AutoDelete: new(false), // it outlives the machine

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"hakube/cluster/settings"
 )
 
 // What two runs that end alike may have differently: when things were made, under
@@ -99,7 +101,7 @@ func (w *world) inside(o *operator, s *Status) (lines []string) {
 	if !s.Address.Ready {
 		return append(lines, "the API does not answer")
 	}
-	r := o.run(StatusVerb)
+	r := o.run(settings.StatusVerb)
 	have, err := r.look(context.Background())
 	if err != nil {
 		w.t.Fatal(err)

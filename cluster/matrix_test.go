@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"hakube/cluster/plan"
+	"hakube/cluster/settings"
 	"hakube/gce/local/model"
 	"hakube/replicate/etcdtest"
 )
@@ -57,13 +58,13 @@ func preview(change func(*operator) *operator) func(*operator) (int, error) {
 // matrixModes are the seven of hakube, some of them twice.
 func matrixModes() []matrixMode {
 	same := func(o *operator) *operator { return o }
-	poolC := func(n Count) func(*operator) *operator {
+	poolC := func(n settings.Count) func(*operator) *operator {
 		return func(o *operator) *operator { return o.pool(zoneC, n) }
 	}
-	master := func(zone Zone) func(*operator) *operator {
+	master := func(zone settings.Zone) func(*operator) *operator {
 		return func(o *operator) *operator { return o.replica(zone) }
 	}
-	anywhere := func(o *operator) *operator { return o.again(func(s *Settings) { s.Zone = "" }) }
+	anywhere := func(o *operator) *operator { return o.again(func(s *settings.Settings) { s.Zone = "" }) }
 	after := func(commands ...func(*operator) *operator) func(*world, *operator) *operator {
 		return func(w *world, o *operator) *operator {
 			for _, c := range commands {
@@ -204,7 +205,7 @@ func (m matrixMode) undisturbed(t *testing.T) (u undisturbed) {
 	}
 	_, u.calls = s.rest()
 	u.end = w.picture(eye)
-	w.mustDown(o.again(func(s *Settings) { s.Zone = "" }))
+	w.mustDown(o.again(func(s *settings.Settings) { s.Zone = "" }))
 	return u
 }
 
@@ -282,7 +283,7 @@ func (m matrixMode) cut(t *testing.T, u undisturbed, at changing, x trouble, tur
 		t.Errorf("quorum was lost: %v", lost)
 	}
 	q.set(false)
-	all := o.again(func(s *Settings) { s.Zone = "" })
+	all := o.again(func(s *settings.Settings) { s.Zone = "" })
 	w.mustDown(all)
 	if s := w.mustDown(all); !s.Nothing {
 		t.Error("the second down found something")

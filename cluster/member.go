@@ -9,6 +9,7 @@ import (
 
 	"hakube/cluster/plan"
 	"hakube/cluster/refusal"
+	"hakube/cluster/settings"
 	"hakube/replicate"
 	"hakube/scripts/cure"
 )
@@ -199,7 +200,7 @@ func (s started) Do(ctx context.Context) error {
 	}
 	ring, _, _ := around.ring(s.ring)
 	start := replicate.StartMember
-	if s.mode == Repair {
+	if s.mode == settings.Repair {
 		start = replicate.StartMemberAgain
 	} else if x, _ := ring.ByPeerURL(s.peerURL()); !x.Learner {
 		if err := s.hasItsData(ctx); err != nil {

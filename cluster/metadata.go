@@ -6,21 +6,22 @@ import (
 
 	"cloud.google.com/go/compute/apiv1/computepb"
 
+	"hakube/cluster/settings"
 	"hakube/scripts"
 )
 
 // metadataOf is what a machine reads about itself when it boots. There is no
 // private key in it, and never may be: every process on the machine can read it.
-func metadataOf(s *spec, role, address string, more map[string]string) *computepb.Metadata {
-	set := s.settings
+func metadataOf(s *settings.Spec, role, address string, more map[string]string) *computepb.Metadata {
+	set := s.Settings
 	items := map[string]string{
 		scripts.KeyGuestAttributes: "TRUE",
-		scripts.KeySSHKeys:         s.login,
+		scripts.KeySSHKeys:         s.Login,
 		scripts.KeyStartupScript:   scripts.Startup(),
-		scripts.KeyClusterName:     s.names.Cluster,
-		scripts.KeyClusterLocation: s.home,
+		scripts.KeyClusterName:     s.Names.Cluster,
+		scripts.KeyClusterLocation: s.Home,
 		scripts.KeyRole:            role,
-		scripts.KeyCluster:         s.project + "/" + s.names.Prefix,
+		scripts.KeyCluster:         s.Project + "/" + s.Names.Prefix,
 		scripts.KeyAddress:         address,
 		scripts.KeyKubeVersion:     string(set.KubeVersion),
 		scripts.KeyPodRange:        set.ClusterRange.String(),
@@ -28,8 +29,8 @@ func metadataOf(s *spec, role, address string, more map[string]string) *computep
 		scripts.KeyDNSIP:           set.DNSAddress().String(),
 		scripts.KeyDNSDomain:       string(set.DNSDomain),
 	}
-	if s.mirror != "" {
-		items[scripts.KeyMirror] = s.mirror
+	if s.Mirror != "" {
+		items[scripts.KeyMirror] = s.Mirror
 	}
 	maps.Copy(items, more)
 	m := &computepb.Metadata{}
@@ -62,16 +63,16 @@ func set(m *computepb.Metadata, key, value string) {
 
 // interfaces is a machine's interface: in our subnetwork, a range of pods' addresses
 // as an alias, and an external address, an ephemeral one if natIP is "".
-func interfaces(s *spec, region, natIP string) []*computepb.NetworkInterface {
+func interfaces(s *settings.Spec, region, natIP string) []*computepb.NetworkInterface {
 	external := &computepb.AccessConfig{Name: new("External NAT"), Type: new("ONE_TO_ONE_NAT")}
 	if natIP != "" {
 		external.NatIP = &natIP
 	}
 	return []*computepb.NetworkInterface{{
-		Network:       new(s.global("networks", s.names.Network())),
-		Subnetwork:    new(s.regional(region, "subnetworks", s.names.Subnetwork())),
+		Network:       new(s.Global("networks", s.Names.Network())),
+		Subnetwork:    new(s.Regional(region, "subnetworks", s.Names.Subnetwork())),
 		AccessConfigs: []*computepb.AccessConfig{external},
-		AliasIpRanges: []*computepb.AliasIpRange{{IpCidrRange: new(aliasLength), SubnetworkRangeName: new(PodsRange)}},
+		AliasIpRanges: []*computepb.AliasIpRange{{IpCidrRange: new(aliasLength), SubnetworkRangeName: new(settings.PodsRange)}},
 	}}
 }
 
@@ -79,12 +80,12 @@ func interfaces(s *spec, region, natIP string) []*computepb.NetworkInterface {
 const aliasLength = "/24"
 
 // bootDiskOf is a machine's own disk, which goes with it.
-func bootDiskOf(s *spec, image string, size Size, diskType Name) *computepb.AttachedDisk {
+func bootDiskOf(s *settings.Spec, image string, size settings.Size, diskType settings.Name) *computepb.AttachedDisk {
 	p := &computepb.AttachedDiskInitializeParams{
 		SourceImage: &image,
 		DiskSizeGb:  new(int64(size)),
-		Description: new(s.mark.For(roleBootDisk)),
-		Labels:      s.labels(),
+		Description: new(s.Mark.For(roleBootDisk)),
+		Labels:      s.Labels(),
 	}
 	if diskType != "" {
 		p.DiskType = new(string(diskType))
@@ -93,7 +94,7 @@ func bootDiskOf(s *spec, image string, size Size, diskType Name) *computepb.Atta
 }
 
 // scheduling is what happens to a machine when its host does not go on.
-func scheduling(preemptible Bool) *computepb.Scheduling {
+func scheduling(preemptible settings.Bool) *computepb.Scheduling {
 	if preemptible { // such a machine can neither move nor be restarted
 		return &computepb.Scheduling{
 			Preemptible: new(true), AutomaticRestart: new(false), OnHostMaintenance: new("TERMINATE"),

@@ -21,7 +21,7 @@ import (
 // dark. The address goes back to where it was; from there all else is as usual.
 func (r *run) reachable() []plan.Item {
 	l := lines{want: true}
-	for _, m := range r.have.masters(r.want.names) {
+	for _, m := range r.have.masters(r.want.Names) {
 		switch {
 		case m.status != "RUNNING" || m.external != "":
 		case r.have.held.inTheAir():
@@ -60,7 +60,7 @@ type released struct {
 	back object // who gets the address when it is undone
 }
 
-func (s released) String() string { return "address " + s.want.names.Address() + " off the master" }
+func (s released) String() string { return "address " + s.want.Names.Address() + " off the master" }
 
 func (s released) Observe(ctx context.Context) (plan.State, error) {
 	h, err := s.holder(ctx)
@@ -136,7 +136,7 @@ func (r *run) takeOver(ctx context.Context, give func(context.Context) error) er
 
 // forwarding is the forwarding rule that has the API's address.
 func (r *run) forwarding() (steps []plan.Step) {
-	for _, o := range r.parts(kindRule, object{name: r.want.names.ForwardingRule()}) {
+	for _, o := range r.parts(kindRule, object{name: r.want.Names.ForwardingRule()}) {
 		name, rules := "forwarding rule "+o.name, r.gce.ForwardingRules()
 		steps = append(steps, resource[*computepb.ForwardingRule]{
 			name:  name,
@@ -155,10 +155,10 @@ func (r *run) forwarding() (steps []plan.Step) {
 
 func (r *run) forwardingRule(name string) *computepb.ForwardingRule {
 	return &computepb.ForwardingRule{
-		Name: &name, Description: new(r.want.mark.For(roleRule)), Labels: r.want.labels(),
+		Name: &name, Description: new(r.want.Mark.For(roleRule)), Labels: r.want.Labels(),
 		LoadBalancingScheme: new("EXTERNAL"), IPProtocol: new("TCP"), Ports: []string{"443"},
-		IPAddress:      new(r.want.regional(r.region(), "addresses", r.want.names.Address())),
-		BackendService: new(r.want.regional(r.region(), "backendServices", r.want.names.BackendService())),
+		IPAddress:      new(r.want.Regional(r.region(), "addresses", r.want.Names.Address())),
+		BackendService: new(r.want.Regional(r.region(), "backendServices", r.want.Names.BackendService())),
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"hakube/cluster/plan"
 	"hakube/cluster/refusal"
+	"hakube/cluster/settings"
 	"hakube/gce"
 	"hakube/scripts/cure"
 )
@@ -15,7 +16,7 @@ import (
 // networks is the VPC network. One that is there already is used, whoever made
 // it, and only one we made is ever removed.
 func (r *run) networks() (steps []plan.Step) {
-	for _, o := range r.or(kindNetwork, object{name: r.want.names.Network()}) {
+	for _, o := range r.or(kindNetwork, object{name: r.want.Names.Network()}) {
 		if r.keeps(kindNetwork, o.name) {
 			continue
 		}
@@ -38,7 +39,7 @@ func (r *run) networks() (steps []plan.Step) {
 			insert: func(ctx context.Context) error {
 				return r.gce.Networks().Insert(ctx, &computepb.Network{
 					Name:        &o.name,
-					Description: new(r.want.mark.For(roleNetwork)),
+					Description: new(r.want.Mark.For(roleNetwork)),
 					// Left out, the API would make a legacy network.
 					AutoCreateSubnetworks: new(false),
 					RoutingConfig:         &computepb.NetworkRoutingConfig{RoutingMode: new("REGIONAL")},
@@ -69,8 +70,8 @@ func strangerInNetwork(what string) *refusal.Refused {
 // subnetworks is the subnetwork of the region: machines take their addresses
 // from its range, pods from its secondary range pods-default.
 func (r *run) subnetworks() (steps []plan.Step) {
-	s := r.want.settings
-	for _, o := range r.or(kindSubnetwork, object{name: r.want.names.Subnetwork()}) {
+	s := r.want.Settings
+	for _, o := range r.or(kindSubnetwork, object{name: r.want.Names.Subnetwork()}) {
 		name := "subnetwork " + o.name
 		steps = append(steps, resource[*computepb.Subnetwork]{
 			name: name, of: r.regional(kindSubnetwork, o.name),
@@ -86,12 +87,12 @@ func (r *run) subnetworks() (steps []plan.Step) {
 				for _, x := range n.GetSecondaryIpRanges() {
 					secondary[x.GetRangeName()] = x.GetIpCidrRange()
 				}
-				if err := r.want.drift(name,
-					difference{"KUBE_GCE_NETWORK", gce.Base(n.GetNetwork()), r.want.names.Network()},
-					difference{"NODE_IP_RANGE", n.GetIpCidrRange(), s.NodeRange.String()},
-					difference{"CLUSTER_IP_RANGE", secondary[PodsRange], s.ClusterRange.String()},
-					difference{"SERVICE_CLUSTER_IP_RANGE", secondary[ServicesRange], s.ServiceRange.String()},
-					difference{"MULTIZONE", markFields(n.GetDescription())["multizone"], boolText(s.Multizone)},
+				if err := r.want.Drift(name,
+					settings.Difference{Variable: "KUBE_GCE_NETWORK", Was: gce.Base(n.GetNetwork()), Want: r.want.Names.Network()},
+					settings.Difference{Variable: "NODE_IP_RANGE", Was: n.GetIpCidrRange(), Want: s.NodeRange.String()},
+					settings.Difference{Variable: "CLUSTER_IP_RANGE", Was: secondary[settings.PodsRange], Want: s.ClusterRange.String()},
+					settings.Difference{Variable: "SERVICE_CLUSTER_IP_RANGE", Was: secondary[settings.ServicesRange], Want: s.ServiceRange.String()},
+					settings.Difference{Variable: "MULTIZONE", Was: settings.MarkFields(n.GetDescription())["multizone"], Want: boolText(s.Multizone)},
 				); err != nil {
 					return plan.State{}, err
 				}
@@ -100,12 +101,12 @@ func (r *run) subnetworks() (steps []plan.Step) {
 			insert: func(ctx context.Context) error {
 				return r.gce.Subnetworks().Insert(ctx, &computepb.Subnetwork{
 					Name:        &o.name,
-					Description: new(r.want.mark.For(roleSubnetwork)),
-					Network:     new(r.want.global("networks", r.want.names.Network())),
+					Description: new(r.want.Mark.For(roleSubnetwork)),
+					Network:     new(r.want.Global("networks", r.want.Names.Network())),
 					IpCidrRange: new(s.NodeRange.String()),
 					SecondaryIpRanges: []*computepb.SubnetworkSecondaryRange{
-						{RangeName: new(PodsRange), IpCidrRange: new(s.ClusterRange.String())},
-						{RangeName: new(ServicesRange), IpCidrRange: new(s.ServiceRange.String())},
+						{RangeName: new(settings.PodsRange), IpCidrRange: new(s.ClusterRange.String())},
+						{RangeName: new(settings.ServicesRange), IpCidrRange: new(s.ServiceRange.String())},
 					},
 				})
 			},
@@ -117,7 +118,7 @@ func (r *run) subnetworks() (steps []plan.Step) {
 	return steps
 }
 
-func boolText(b Bool) string {
+func boolText(b settings.Bool) string {
 	if b {
 		return "true"
 	}

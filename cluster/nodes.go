@@ -24,12 +24,12 @@ func (nodes) Waits()         {}
 
 // short is how many machines are not there or not Ready.
 func (n nodes) short(p pool) int {
-	return int(n.want.settings.NumNodes) - len(p.machines) + len(p.missing())
+	return int(n.want.Settings.NumNodes) - len(p.machines) + len(p.missing())
 }
 
 func (n nodes) Observe(ctx context.Context) (plan.State, error) {
-	want := int(n.want.settings.NumNodes)
-	if !bool(n.want.settings.CreateNodes) {
+	want := int(n.want.Settings.NumNodes)
+	if !bool(n.want.Settings.CreateNodes) {
 		return exists("none are wanted")
 	}
 	p, err := n.pool(ctx)
@@ -40,7 +40,7 @@ func (n nodes) Observe(ctx context.Context) (plan.State, error) {
 	switch {
 	case len(p.leaving) > 0:
 		return plan.State{Is: plan.Partial, Why: fmt.Sprintf("%d machines are being removed", len(p.leaving))}, nil
-	case short > int(n.want.settings.AllowNotReady):
+	case short > int(n.want.Settings.AllowNotReady):
 		return plan.State{Is: plan.Partial, Why: fmt.Sprintf("%d of %d Ready", want-short, want)}, nil
 	}
 	return exists(fmt.Sprintf("%d of %d Ready", want-short, want))
@@ -48,7 +48,7 @@ func (n nodes) Observe(ctx context.Context) (plan.State, error) {
 
 // pace is how often all nodes are listed: less often when there are many.
 func (n nodes) pace() time.Duration {
-	if n.want.settings.NumNodes > 100 {
+	if n.want.Settings.NumNodes > 100 {
 		return 5 * n.poll
 	}
 	return n.poll
@@ -57,7 +57,7 @@ func (n nodes) pace() time.Duration {
 // Do waits, and says of those that are missing what they last reported. Nodes
 // that may be missing are given some time once enough are there.
 func (n nodes) Do(ctx context.Context) error {
-	set := n.want.settings
+	set := n.want.Settings
 	guests := map[string]*guest{}
 	var enough time.Time // since when as many as must be are Ready
 	var no hopeless
@@ -136,7 +136,7 @@ func (n nodes) why(ctx context.Context, p pool, guests map[string]*guest) (strin
 		}
 		g := guests[name]
 		if g == nil {
-			g = &guest{run: n.run, zone: n.want.zone, name: name}
+			g = &guest{run: n.run, zone: n.want.Zone, name: name}
 			guests[name] = g
 		}
 		phase, err := g.phase(ctx)

@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"hakube/cluster/refusal"
+	"hakube/cluster/settings"
 	"hakube/gce"
 	"hakube/gce/emulator"
 	"hakube/gce/gcetest"
@@ -89,7 +90,7 @@ func TestLookalikes(t *testing.T) {
 	w, _ := newModelWorld(t)
 	ctx := context.Background()
 	// Another cluster's network, and its subnetwork, of which ours uses neither mark.
-	others := Mark{Project: gcetest.Project, Cluster: "kubernetes-b"}
+	others := settings.Mark{Project: gcetest.Project, Cluster: "kubernetes-b"}
 	if err := errors.Join(
 		w.Client.Networks().Insert(ctx, &computepb.Network{Name: new("default"), Description: new(others.For(roleNetwork)), AutoCreateSubnetworks: new(false)}),
 		w.Client.Subnetworks().Insert(ctx, &computepb.Subnetwork{Name: new("kubernetes-subnet-default-b"), Network: new("global/networks/default"), IpCidrRange: new("10.201.0.0/24")}),
@@ -114,20 +115,20 @@ func TestLookalikes(t *testing.T) {
 	o := w.operator()
 	replica := o.replica(zoneC)
 	for _, m := range []struct {
-		mode Mode
+		mode settings.Mode
 		run  func() (*Summary, error)
 	}{
-		{Create, func() (*Summary, error) { return o.Up(ctx, w.events()) }},
-		{AddPool, func() (*Summary, error) { return o.pool(zoneC, 1).Up(ctx, w.events()) }},
-		{AddReplica, func() (*Summary, error) { return replica.Up(ctx, w.events()) }},
-		{Look, func() (*Summary, error) { _, err := o.Status(ctx); return &Summary{Mode: Look}, err }},
-		{Create, func() (*Summary, error) { return o.Up(ctx, w.events()) }},
-		{RemoveReplica, func() (*Summary, error) { return replica.Down(ctx, w.events()) }},
-		{RemovePool, func() (*Summary, error) { return o.pool(zoneC, 0).Down(ctx, w.events()) }},
-		{RemoveCluster, func() (*Summary, error) { return o.Down(ctx, w.events()) }},
-		{Create, func() (*Summary, error) { return o.Up(ctx, w.events()) }},
-		{RemoveCluster, func() (*Summary, error) {
-			return o.again(func(s *Settings) { s.Zone = "" }).Down(ctx, w.events())
+		{settings.Create, func() (*Summary, error) { return o.Up(ctx, w.events()) }},
+		{settings.AddPool, func() (*Summary, error) { return o.pool(zoneC, 1).Up(ctx, w.events()) }},
+		{settings.AddReplica, func() (*Summary, error) { return replica.Up(ctx, w.events()) }},
+		{settings.Look, func() (*Summary, error) { _, err := o.Status(ctx); return &Summary{Mode: settings.Look}, err }},
+		{settings.Create, func() (*Summary, error) { return o.Up(ctx, w.events()) }},
+		{settings.RemoveReplica, func() (*Summary, error) { return replica.Down(ctx, w.events()) }},
+		{settings.RemovePool, func() (*Summary, error) { return o.pool(zoneC, 0).Down(ctx, w.events()) }},
+		{settings.RemoveCluster, func() (*Summary, error) { return o.Down(ctx, w.events()) }},
+		{settings.Create, func() (*Summary, error) { return o.Up(ctx, w.events()) }},
+		{settings.RemoveCluster, func() (*Summary, error) {
+			return o.again(func(s *settings.Settings) { s.Zone = "" }).Down(ctx, w.events())
 		}},
 	} {
 		s, err := m.run()
@@ -155,7 +156,7 @@ func TestStrangerNode(t *testing.T) {
 	for _, p = range w.planes {
 	}
 	for name, zone := range map[string]string{"by-hand": gcetest.Zone, "kubernetes-minion-group-own": gcetest.Zone, "kubernetes-minion-group-x": "", "kubernetes-minion-group-gone": gcetest.Zone} {
-		p.add(emulator.Machine{MachineKey: emulator.MachineKey{Name: name, Zone: zone}, Metadata: map[string]string{scripts.KeyKubeVersion: DefaultKubeVersion}}, map[string]string{})
+		p.add(emulator.Machine{MachineKey: emulator.MachineKey{Name: name, Zone: zone}, Metadata: map[string]string{scripts.KeyKubeVersion: settings.DefaultKubeVersion}}, map[string]string{})
 	}
 	check := func(when string, want ...string) {
 		t.Helper()
@@ -172,7 +173,7 @@ func TestStrangerNode(t *testing.T) {
 	check("add pool in another zone", append(strangers, "kubernetes-minion-group-gone")...)
 	w.mustDown(o.pool(zoneC, 1))
 	check("remove that pool", append(strangers, "kubernetes-minion-group-gone")...)
-	w.mustUp(o.again(func(s *Settings) { s.NumNodes = 1 }))
+	w.mustUp(o.again(func(s *settings.Settings) { s.NumNodes = 1 }))
 	check("create, smaller", strangers...)
 	w.mustDown(o.pool(zoneB, 1))
 	check("remove pool", strangers...)
@@ -185,7 +186,7 @@ func TestStrangerMember(t *testing.T) {
 	ctx := context.Background()
 	o := w.operator()
 	w.mustUp(o)
-	r := o.run(Up)
+	r := o.run(settings.Up)
 	var err error
 	if r.have, err = r.look(ctx); err != nil {
 		t.Fatal(err)
@@ -222,7 +223,7 @@ func TestStrangerMember(t *testing.T) {
 	if diff := cmp.Diff(before, withoutTimes(w.objects())); diff != "" {
 		t.Errorf("objects (-before +after):\n%s", diff)
 	}
-	w.mustDown(o.again(func(s *Settings) { s.Zone = "" }))
+	w.mustDown(o.again(func(s *settings.Settings) { s.Zone = "" }))
 }
 
 // TestCollisions: names that are taken are refused all at once, with what
@@ -236,7 +237,7 @@ func TestCollisions(t *testing.T) {
 		c.Subnetworks().Insert(ctx, &computepb.Subnetwork{Name: new("kubernetes-subnet-default"), Network: new("global/networks/theirs"), IpCidrRange: new("10.202.0.0/24")}),
 		c.Addresses().Insert(ctx, &computepb.Address{Name: new("kubernetes-master-ip"), Description: new("mine")}),
 		c.Disks(gcetest.Zone).Insert(ctx, &computepb.Disk{Name: new("kubernetes-master-pd"), SizeGb: new(int64(10)),
-			Description: new(Mark{Project: "local", Cluster: "prod"}.For(roleMasterDisk))}),
+			Description: new(settings.Mark{Project: "local", Cluster: "prod"}.For(roleMasterDisk))}),
 		c.Disks(gcetest.Zone).Insert(ctx, &computepb.Disk{Name: new("kubernetes-master"), SizeGb: new(int64(10))}),
 		c.InstanceGroups(gcetest.Zone).Insert(ctx, &computepb.InstanceGroup{Name: new("kubernetes-minion-group")}),
 		c.Firewalls().Insert(ctx, &computepb.Firewall{Name: new("kubernetes-minion-all"), Network: new("global/networks/theirs"),
@@ -262,7 +263,7 @@ func TestCollisions(t *testing.T) {
 	}, whys(t, err)); diff != "" || changes != 0 {
 		t.Errorf("%d changes, (-want +got):\n%s", changes, diff)
 	}
-	var plain *Problems
+	var plain *settings.Problems
 	if errors.As(err, &plain) || errors.Is(err, context.Canceled) {
 		t.Error("it ends with another exit code than 1")
 	}
@@ -283,7 +284,7 @@ func TestCollisions(t *testing.T) {
 		t.Errorf("objects (-before +after):\n%s", diff)
 	}
 	// Followed, the hints lead out.
-	other := w.operator(func(s *Settings) { s.Prefix = "green" })
+	other := w.operator(func(s *settings.Settings) { s.Prefix = "green" })
 	w.mustUp(other)
 	w.mustDown(other)
 	if diff := cmp.Diff(before, w.objects()); diff != "" {
@@ -297,7 +298,7 @@ func TestCollisionsOfGrowth(t *testing.T) {
 	ctx, c := context.Background(), w.Client
 	o := w.operator()
 	w.mustUp(o)
-	name := o.want().names.Replica(zoneC, 0)
+	name := o.want().Names.Replica(zoneC, 0)
 	if err := errors.Join(
 		c.InstanceGroups(zoneC).Insert(ctx, &computepb.InstanceGroup{Name: new("kubernetes-minion-group")}),
 		c.InstanceGroups(zoneC).Insert(ctx, &computepb.InstanceGroup{Name: new("kubernetes-master-group")}),

@@ -10,6 +10,7 @@ import (
 
 	"hakube/cluster/plan"
 	"hakube/cluster/refusal"
+	"hakube/cluster/settings"
 	"hakube/gce"
 	"hakube/replicate"
 	"hakube/scripts"
@@ -22,7 +23,7 @@ func (r *run) replicable(ctx context.Context) error {
 	if err := r.join(ctx); err != nil {
 		return err
 	}
-	s := r.survey(ctx, r.have.masters(r.want.names))
+	s := r.survey(ctx, r.have.masters(r.want.Names))
 	if err := r.pickReplica(ctx, s); err != nil {
 		return err
 	}
@@ -31,7 +32,7 @@ func (r *run) replicable(ctx context.Context) error {
 		if len(voters) == 0 {
 			return &refusal.Refused{
 				Why:  fmt.Sprintf("no master tells who is in etcd ring %s, so none can be added:\n%v", ring, s.why()),
-				Cure: cure.Hints(cure.Hint("see each master", cure.Status()), cure.Hint("an operator whose ssh key they do not know yet has it added first", cure.Up(r.want.home))),
+				Cure: cure.Hints(cure.Hint("see each master", cure.Status()), cure.Hint("an operator whose ssh key they do not know yet has it added first", cure.Up(r.want.Home))),
 			}
 		}
 		if slices.ContainsFunc(voters, func(v replicate.Voter) bool { return v.Name == r.replica.name }) {
@@ -67,7 +68,7 @@ func (s *survey) learnerBeside(ring string, replica object) error {
 
 // pickReplica sets the master this run is about.
 func (r *run) pickReplica(ctx context.Context, s *survey) error {
-	for _, o := range r.mastersIn(r.want.zone) {
+	for _, o := range r.mastersIn(r.want.Zone) {
 		whole, err := r.isWhole(ctx, o, s)
 		if err != nil {
 			return err
@@ -88,9 +89,9 @@ func (r *run) pickReplica(ctx context.Context, s *survey) error {
 		}
 	}
 	for i := 0; ; i++ {
-		name := r.want.names.Replica(r.want.zone, i)
-		if !taken[name] && !taken[r.want.names.DiskOf(name)] {
-			r.replica = object{kind: kindInstance, name: name, zone: r.want.zone, role: roleMaster, status: "RUNNING"}
+		name := r.want.Names.Replica(r.want.Zone, i)
+		if !taken[name] && !taken[r.want.Names.DiskOf(name)] {
+			r.replica = object{kind: kindInstance, name: name, zone: r.want.Zone, role: roleMaster, status: "RUNNING"}
 			return nil
 		}
 	}
@@ -99,13 +100,13 @@ func (r *run) pickReplica(ctx context.Context, s *survey) error {
 // mastersIn are the masters of a zone: the machines, and what is left of others
 // by their disks.
 func (r *run) mastersIn(zone string) (list []object) {
-	for _, o := range r.have.masters(r.want.names) {
+	for _, o := range r.have.masters(r.want.Names) {
 		if o.zone == zone {
 			list = append(list, o)
 		}
 	}
 	for _, o := range r.have.objects {
-		name, ok := strings.CutSuffix(o.name, diskSuffix)
+		name, ok := strings.CutSuffix(o.name, settings.DiskSuffix)
 		if ok && o.kind == kindDisk && o.role == roleMasterDisk && o.zone == zone &&
 			!slices.ContainsFunc(list, func(m object) bool { return m.name == name }) {
 			list = append(list, object{kind: kindInstance, name: name, zone: zone, role: roleMaster})
@@ -120,7 +121,7 @@ func (r *run) isWhole(ctx context.Context, o object, s *survey) (bool, error) {
 	if o.status != "RUNNING" {
 		return false, nil
 	}
-	if len(r.have.masters(r.want.names)) == 1 {
+	if len(r.have.masters(r.want.Names)) == 1 {
 		return true, nil // the one to replicate, wherever the address is just now
 	}
 	for _, ring := range ringNames {
@@ -153,8 +154,8 @@ func (r *run) copySource(ctx context.Context) error {
 	if err := r.sameDisks(ctx, m, i); err != nil {
 		return err
 	}
-	if !r.want.settings.IsGiven("MASTER_SIZE") {
-		r.want.masterType = gce.Base(i.GetMachineType())
+	if !r.want.Settings.IsGiven("MASTER_SIZE") {
+		r.want.MasterType = gce.Base(i.GetMachineType())
 	}
 	r.source = i
 	return nil
@@ -163,8 +164,8 @@ func (r *run) copySource(ctx context.Context) error {
 // sameDisks refuses to give the new master other disks than the one it is to be
 // like: those are made from the settings.
 func (r *run) sameDisks(ctx context.Context, m object, i *computepb.Instance) error {
-	s, disks := r.want.settings, r.gce.Disks(m.zone)
-	data, err := disks.Get(ctx, r.want.names.DiskOf(m.name))
+	s, disks := r.want.Settings, r.gce.Disks(m.zone)
+	data, err := disks.Get(ctx, r.want.Names.DiskOf(m.name))
 	if err != nil {
 		return fmt.Errorf("reading the disk of the master to replicate: %w", err)
 	}
@@ -177,14 +178,14 @@ func (r *run) sameDisks(ctx context.Context, m object, i *computepb.Instance) er
 		}
 	}
 	image, want := gce.Base(boot.GetSourceImage()), string(s.MasterImage)
-	if want == "" && strings.HasPrefix(image, imageFamily) {
+	if want == "" && strings.HasPrefix(image, settings.ImageFamily) {
 		want = image // the newest of the family may be newer now
 	}
-	return r.want.drift("master "+m.name,
-		difference{"MASTER_DISK_TYPE", gce.Base(data.GetType()), string(s.MasterDiskType)},
-		difference{"MASTER_DISK_SIZE", gigabytes(data.GetSizeGb()), gigabytes(int64(s.MasterDiskSize))},
-		difference{"MASTER_ROOT_DISK_SIZE", gigabytes(boot.GetSizeGb()), gigabytes(int64(s.MasterRootSize))},
-		difference{"KUBE_GCE_MASTER_IMAGE", image, want},
+	return r.want.Drift("master "+m.name,
+		settings.Difference{Variable: "MASTER_DISK_TYPE", Was: gce.Base(data.GetType()), Want: string(s.MasterDiskType)},
+		settings.Difference{Variable: "MASTER_DISK_SIZE", Was: gigabytes(data.GetSizeGb()), Want: gigabytes(int64(s.MasterDiskSize))},
+		settings.Difference{Variable: "MASTER_ROOT_DISK_SIZE", Was: gigabytes(boot.GetSizeGb()), Want: gigabytes(int64(s.MasterRootSize))},
+		settings.Difference{Variable: "KUBE_GCE_MASTER_IMAGE", Was: image, Want: want},
 	)
 }
 
@@ -194,8 +195,8 @@ func (r *run) replicaMetadata() *computepb.Metadata {
 	for _, x := range r.source.GetMetadata().GetItems() {
 		set(m, x.GetKey(), x.GetValue())
 	}
-	if keys := item(m, scripts.KeySSHKeys); !strings.Contains(keys, withoutComment(r.want.login)) {
-		set(m, scripts.KeySSHKeys, withLogin(keys, r.want.login))
+	if keys := item(m, scripts.KeySSHKeys); !strings.Contains(keys, withoutComment(r.want.Login)) {
+		set(m, scripts.KeySSHKeys, withLogin(keys, r.want.Login))
 	}
 	set(m, scripts.KeyStartupScript, scripts.Startup()) // as the scripts that are sent over ssh
 	set(m, scripts.KeyStart, scripts.StartJoin)
@@ -205,15 +206,15 @@ func (r *run) replicaMetadata() *computepb.Metadata {
 // removable picks the master of the zone that goes and judges whether it may;
 // any is false when there is none.
 func (r *run) removable(ctx context.Context) (any bool, err error) {
-	all := r.have.masters(r.want.names)
+	all := r.have.masters(r.want.Names)
 	s := r.survey(ctx, all)
 	candidates := r.leaving(s)
-	name := string(r.want.settings.ReplicaName)
+	name := string(r.want.Settings.ReplicaName)
 	if name != "" {
 		candidates = slices.DeleteFunc(candidates, func(o object) bool { return o.name != name })
 		if elsewhere := slices.IndexFunc(all, func(o object) bool { return o.name == name }); len(candidates) == 0 && elsewhere >= 0 {
 			return false, &refusal.Refused{
-				Why:  fmt.Sprintf("master %s is in zone %s, not in %s", name, all[elsewhere].zone, r.want.zone),
+				Why:  fmt.Sprintf("master %s is in zone %s, not in %s", name, all[elsewhere].zone, r.want.Zone),
 				Cure: cure.Hint("remove it there", cure.RemoveMaster(all[elsewhere].zone, name)),
 			}
 		}
@@ -225,7 +226,7 @@ func (r *run) removable(ctx context.Context) (any bool, err error) {
 	others := slices.DeleteFunc(slices.Clone(all), func(o object) bool { return o.name == r.replica.name })
 	if len(others) == 0 {
 		return false, &refusal.Refused{
-			Why:  fmt.Sprintf("%s is the last master of cluster %s: without it the cluster is gone and its nodes are left", r.replica.name, r.want.names.Prefix),
+			Why:  fmt.Sprintf("%s is the last master of cluster %s: without it the cluster is gone and its nodes are left", r.replica.name, r.want.Names.Prefix),
 			Cure: cure.Hint("remove the whole cluster", cure.Down()),
 		}
 	}
@@ -246,10 +247,10 @@ func (r *run) removable(ctx context.Context) (any bool, err error) {
 // leaving are the zone's masters in the order in which they would go: dead ones
 // first, and the leader of a ring last.
 func (r *run) leaving(s *survey) []object {
-	list := r.mastersIn(r.want.zone)
+	list := r.mastersIn(r.want.Zone)
 	for _, ring := range ringNames { // members whose machine and disk are gone
 		for _, v := range s.voters(ring) {
-			if v.Zone == r.want.zone && !slices.ContainsFunc(list, func(o object) bool { return o.name == v.Name }) {
+			if v.Zone == r.want.Zone && !slices.ContainsFunc(list, func(o object) bool { return o.name == v.Name }) {
 				list = append(list, object{kind: kindInstance, name: v.Name, zone: v.Zone, role: roleMaster})
 			}
 		}

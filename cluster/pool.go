@@ -12,6 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	corev1client "k8s.io/client-go/kubernetes/typed/core/v1"
 
+	"hakube/cluster/settings"
 	"hakube/gce"
 )
 
@@ -47,7 +48,7 @@ type pool struct {
 // pool reads both sides of the zone's pool.
 func (r *run) pool(ctx context.Context) (pool, error) {
 	var groups []object
-	if r.mode == AddReplica || r.mode == RemoveReplica {
+	if r.mode == settings.AddReplica || r.mode == settings.RemoveReplica {
 		return r.everyPool(ctx)
 	}
 	if r.removing {
@@ -63,14 +64,14 @@ func (r *run) pool(ctx context.Context) (pool, error) {
 // everyPool is the pools of all zones.
 func (r *run) everyPool(ctx context.Context) (pool, error) {
 	var groups []object
-	own := r.mode == Create || r.mode == AddPool
+	own := r.mode == settings.Create || r.mode == settings.AddPool
 	for _, g := range r.poolGroups() {
 		if own {
 			groups = append(groups, g.object)
 		}
 	}
 	for _, o := range r.have.objects {
-		if o.kind == kindGroup && o.zone != "" && (o.zone != r.want.zone || !own) {
+		if o.kind == kindGroup && o.zone != "" && (o.zone != r.want.Zone || !own) {
 			groups = append(groups, o)
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"hakube/cluster/refusal"
+	"hakube/cluster/settings"
 	"hakube/gce/gcetest"
 )
 
@@ -22,8 +23,8 @@ const (
 )
 
 // pool is the same operator, who speaks of a zone's pool only.
-func (o *operator) pool(zone Zone, n Count) *operator {
-	return o.again(func(s *Settings) { s.Zone, s.NumNodes, s.UseExistingMaster = zone, n, true })
+func (o *operator) pool(zone settings.Zone, n settings.Count) *operator {
+	return o.again(func(s *settings.Settings) { s.Zone, s.NumNodes, s.UseExistingMaster = zone, n, true })
 }
 
 // objectsOf is what is in one zone or, of "", what is in none.
@@ -85,7 +86,7 @@ func TestPools(t *testing.T) {
 	w.mustUp(o)
 	home, global := w.objectsOf(zoneB), w.objectsOf("")
 
-	up := func(zone Zone, n Count, want map[string]int) {
+	up := func(zone settings.Zone, n settings.Count, want map[string]int) {
 		t.Helper()
 		if got := nodesByZone(w.mustUp(o.pool(zone, n))); !maps.Equal(got, want) {
 			t.Errorf("%d nodes in %s: Ready are %v, want %v", n, zone, got, want)
@@ -117,7 +118,7 @@ func TestPools(t *testing.T) {
 		t.Errorf("down while there are pools: %v", err)
 	}
 
-	if s := w.mustDown(o.pool(zoneC, 2)); s.Nothing || s.Mode != RemovePool || len(s.Left) > 0 || len(s.Warnings) > 0 {
+	if s := w.mustDown(o.pool(zoneC, 2)); s.Nothing || s.Mode != settings.RemovePool || len(s.Left) > 0 || len(s.Warnings) > 0 {
 		t.Errorf("summary %+v", s)
 	}
 	if left := w.objectsOf(zoneC); len(left) > 0 {
@@ -175,7 +176,7 @@ func TestDownEveryZone(t *testing.T) {
 	w.mustUp(o)
 	w.mustUp(o.pool(zoneC, 2))
 	w.mustUp(o.pool(zoneD, 1))
-	w.mustDown(o.again(func(s *Settings) { s.Zone = "" }))
+	w.mustDown(o.again(func(s *settings.Settings) { s.Zone = "" }))
 	if diff := cmp.Diff(before, w.objects()); diff != "" {
 		t.Errorf("objects after down (-before +after):\n%s", diff)
 	}
@@ -304,10 +305,10 @@ func TestPoolRefused(t *testing.T) {
 	o := w.operator()
 	refused(w, o.pool(zoneC, 1), "has no master in project local", "make the cluster first:\n\tKUBE_GCE_ZONE=europe-west1-c hakube up")
 	w.mustUp(o)
-	far := w.operator(func(s *Settings) { s.Zone, s.UseExistingMaster = "us-east1-b", true })
+	far := w.operator(func(s *settings.Settings) { s.Zone, s.UseExistingMaster = "us-east1-b", true })
 	refused(w, far, "is in region europe-west1, and us-east1-b is a zone of another one", "name a zone of europe-west1")
-	refused(w, o.pool(zoneC, 1).again(func(s *Settings) { s.ClusterName = "prod" }), "CLUSTER_NAME=kubernetes (now it is prod)", "use the value")
-	refused(w, o.pool(zoneC, 1).again(func(s *Settings) { s.NodeSize = "e2-standard-4" }), "NODE_SIZE=e2-standard-2", "use the value")
+	refused(w, o.pool(zoneC, 1).again(func(s *settings.Settings) { s.ClusterName = "prod" }), "CLUSTER_NAME=kubernetes (now it is prod)", "use the value")
+	refused(w, o.pool(zoneC, 1).again(func(s *settings.Settings) { s.NodeSize = "e2-standard-4" }), "NODE_SIZE=e2-standard-2", "use the value")
 	refused(w, o.pool(zoneC, 1018), "has room for 1020 machines; 1 masters, 2 nodes in other pools and NUM_NODES=1018 are 1021", "a smaller NUM_NODES")
 	if _, err := o.pool("europe-west1-x", 1).Up(ctx, nil); err == nil || !strings.Contains(err.Error(), "there is no such zone") {
 		t.Errorf("no zone: %v", err)
@@ -329,10 +330,10 @@ func TestPoolRefused(t *testing.T) {
 // get more nodes.
 func TestOneZoneOnly(t *testing.T) {
 	w := newWorld(t)
-	o := w.operator(func(s *Settings) { s.Multizone = false })
+	o := w.operator(func(s *settings.Settings) { s.Multizone = false })
 	w.mustUp(o)
-	for _, multizone := range []Bool{true, false} {
-		o := o.again(func(s *Settings) { s.Multizone = multizone })
+	for _, multizone := range []settings.Bool{true, false} {
+		o := o.again(func(s *settings.Settings) { s.Multizone = multizone })
 		_, err := o.pool(zoneC, 1).Up(context.Background(), nil)
 		var no *refusal.Refused
 		if !errors.As(err, &no) || !strings.Contains(no.Why, "was made with MULTIZONE=false: it has zone europe-west1-b and no other") {

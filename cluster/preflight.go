@@ -7,6 +7,7 @@ import (
 
 	"hakube/cluster/plan"
 	"hakube/cluster/refusal"
+	"hakube/cluster/settings"
 )
 
 // lacks tells by what was found whether there is a machine, a disk, a group or
@@ -14,7 +15,7 @@ import (
 // over a cluster that is complete costs its own looks only.
 func (r *run) lacks() bool {
 	v := r.have
-	if r.mode == AddReplica {
+	if r.mode == settings.AddReplica {
 		return true // run twice it makes two
 	}
 	for _, g := range r.poolGroups() {
@@ -22,14 +23,14 @@ func (r *run) lacks() bool {
 			return true
 		}
 	}
-	if r.mode == AddPool {
+	if r.mode == settings.AddPool {
 		return false
 	}
 	if len(r.starting()) > 0 {
 		return true
 	}
 	for _, m := range r.toBe() {
-		if !v.has(m) || !v.has(object{kind: kindDisk, name: r.want.names.DiskOf(m.name), zone: m.zone}) {
+		if !v.has(m) || !v.has(object{kind: kindDisk, name: r.want.Names.DiskOf(m.name), zone: m.zone}) {
 			return true
 		}
 	}
@@ -56,15 +57,15 @@ func (r *run) preflight(ctx context.Context) (refusal.Unfit, error) {
 	if !r.lacks() {
 		return nil, nil
 	}
-	if r.mode != AddReplica {
+	if r.mode != settings.AddReplica {
 		if err := r.likeNodes(ctx); err != nil {
 			return nil, err
 		}
 	}
 	inZone, elsewhere := r.namedTypes(), r.namedImages()
 	var zone, types, images refusal.Unfit
-	if r.mode == Create && r.have.subnetRegion == "" {
-		images = r.want.settings.clashes()
+	if r.mode == settings.Create && r.have.subnetRegion == "" {
+		images = r.want.Settings.Clashes()
 	}
 	var typesErr error
 	err := together(

@@ -54,7 +54,7 @@ func (r *run) strangersGroups(services []*computepb.BackendService) (groups []ob
 		}
 		for _, b := range s.GetBackends() {
 			g := objectAt(b.GetGroup())
-			if g.kind == kindMasterGroup && slices.Contains(zones, g.zone) && g.name != r.want.names.MasterGroup() && !slices.Contains(groups, g) {
+			if g.kind == kindMasterGroup && slices.Contains(zones, g.zone) && g.name != r.want.Names.MasterGroup() && !slices.Contains(groups, g) {
 				groups = append(groups, g)
 			}
 		}

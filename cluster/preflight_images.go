@@ -7,18 +7,19 @@ import (
 	"cloud.google.com/go/compute/apiv1/computepb"
 
 	"hakube/cluster/refusal"
+	"hakube/cluster/settings"
 	"hakube/gce"
 )
 
 // namedImages are the looks at the images that the settings name, each once.
 func (r *run) namedImages() (checks []check) {
-	s := r.want.settings
-	image := func(variable string, owner, name Name, disks ...diskSize) {
+	s := r.want.Settings
+	image := func(variable string, owner, name settings.Name, disks ...diskSize) {
 		checks = append(checks, func(ctx context.Context) (refusal.Unfit, error) {
 			return r.imageProblem(ctx, variable, owner, name, disks)
 		})
 	}
-	master, nodes := r.mode != AddPool, r.mode != AddReplica
+	master, nodes := r.mode != settings.AddPool, r.mode != settings.AddReplica
 	same := s.NodeImage == s.MasterImage && s.NodeImageOwner == s.MasterImageOwner
 	root, node := diskSize{"MASTER_ROOT_DISK_SIZE", s.MasterRootSize}, diskSize{"NODE_DISK_SIZE", s.NodeDiskSize}
 	switch {
@@ -36,15 +37,15 @@ func (r *run) namedImages() (checks []check) {
 // A diskSize is how large a boot disk is to be, by the variable that says so.
 type diskSize struct {
 	variable string
-	size     Size
+	size     settings.Size
 }
 
-func (r *run) imageProblem(ctx context.Context, variable string, owner, name Name, disks []diskSize) (refusal.Unfit, error) {
+func (r *run) imageProblem(ctx context.Context, variable string, owner, name settings.Name, disks []diskSize) (refusal.Unfit, error) {
 	images := r.gce.Images(string(owner))
 	var err error
 	var x *computepb.Image
 	if name == "" {
-		x, err = images.GetFromFamily(ctx, imageFamily)
+		x, err = images.GetFromFamily(ctx, settings.ImageFamily)
 	} else {
 		x, err = images.Get(ctx, string(name))
 	}
@@ -60,7 +61,7 @@ func (r *run) imageProblem(ctx context.Context, variable string, owner, name Nam
 	if !gce.IsNotFound(err) {
 		return nil, err
 	}
-	what := "image family " + imageFamily
+	what := "image family " + settings.ImageFamily
 	if name != "" {
 		what = "such image"
 	}

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"hakube/cluster/refusal"
+	"hakube/cluster/settings"
 	"hakube/scripts/cure"
 )
 
@@ -15,7 +16,7 @@ import (
 // inTheWay is what no call is needed for to see: what keeps the masters that are
 // known by now from coming up, and the API's address from being theirs.
 func (r *run) inTheWay() (no refusal.Unfit) {
-	if r.mode != AddPool && (r.mode != AddReplica || r.replica.name != "") {
+	if r.mode != settings.AddPool && (r.mode != settings.AddReplica || r.replica.name != "") {
 		for _, m := range r.toBe() {
 			no = append(no, r.inTheWayOf(m)...)
 		}
@@ -37,7 +38,7 @@ func (r *run) inTheWayOf(m object) (no refusal.Unfit) {
 
 // diskTaken is a master's data disk that another machine has.
 func (r *run) diskTaken(m object) (no refusal.Unfit) {
-	disk := object{kind: kindDisk, name: r.want.names.DiskOf(m.name), zone: m.zone}
+	disk := object{kind: kindDisk, name: r.want.Names.DiskOf(m.name), zone: m.zone}
 	for _, u := range r.have.uses {
 		if u.of == disk && u.by.kind == kindInstance && (u.by.name != m.name || u.by.zone != m.zone) {
 			no = append(no, &refusal.Refused{
@@ -52,10 +53,10 @@ func (r *run) diskTaken(m object) (no refusal.Unfit) {
 // addressTaken is the API's address with somebody who is not of the cluster: no
 // master can be given it, and it would not come back.
 func (r *run) addressTaken() refusal.Unfit {
-	h, address := r.have.held, r.regional(kindAddress, r.want.names.Address())
+	h, address := r.have.held, r.regional(kindAddress, r.want.Names.Address())
 	by := object{}
 	switch {
-	case h.rule != "" && h.rule != r.want.names.ForwardingRule():
+	case h.rule != "" && h.rule != r.want.Names.ForwardingRule():
 		by = r.regional(kindRule, h.rule)
 	case h.machine != "" && !r.have.has(object{kind: kindInstance, name: h.machine, zone: h.zone}):
 		by = object{kind: kindInstance, name: h.machine, zone: h.zone}
@@ -77,11 +78,11 @@ const (
 // keysFull is a machine whose metadata has no room for this operator's ssh key.
 func (r *run) keysFull(m object) refusal.Unfit {
 	i := slices.IndexFunc(r.have.objects, func(o object) bool { return o.id() == m.id() })
-	if i < 0 || r.want.login == "" {
+	if i < 0 || r.want.Login == "" {
 		return nil
 	}
 	o := r.have.objects[i]
-	if strings.Contains(o.sshKeys, withoutComment(r.want.login)) || len(o.sshKeys)+len(r.want.login) < mostValue && o.metadata+len(r.want.login) < mostMetadata {
+	if strings.Contains(o.sshKeys, withoutComment(r.want.Login)) || len(o.sshKeys)+len(r.want.Login) < mostValue && o.metadata+len(r.want.Login) < mostMetadata {
 		return nil
 	}
 	return refusal.Unfit{{
@@ -95,7 +96,7 @@ func (r *run) keysFull(m object) refusal.Unfit {
 // starting are masters that are there and do not run: they take CPUs and
 // addresses again when they are started.
 func (r *run) starting() (list []object) {
-	if r.mode != Create && r.mode != AddReplica {
+	if r.mode != settings.Create && r.mode != settings.AddReplica {
 		return nil
 	}
 	for _, m := range r.toBe() {

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"hakube/cluster/refusal"
+	"hakube/cluster/settings"
 	"hakube/scripts/cure"
 )
 
@@ -62,7 +63,7 @@ func (r *run) neededToMake(missing []object) (ask []string) {
 			ask = append(ask, "instanceGroupManagers.update")
 		}
 	}
-	if r.mode == AddReplica && r.balanced { // the group and the service may be there already
+	if r.mode == settings.AddReplica && r.balanced { // the group and the service may be there already
 		ask = append(ask, "instanceGroups.update", "regionBackendServices.update", "instances.use", "instanceGroups.use")
 	}
 	return r.withLease(ask)
@@ -73,7 +74,7 @@ func (r *run) neededToRemove(gone []object) (ask []string) {
 	for _, o := range gone {
 		ask = append(ask, neededToGo[o.kind]...)
 	}
-	if r.mode == RemoveReplica && r.have.held.rule != "" {
+	if r.mode == settings.RemoveReplica && r.have.held.rule != "" {
 		ask = append(ask, "instanceGroups.update", "regionBackendServices.update")
 		if !r.balanced { // the address goes back to the master that stays
 			ask = append(ask, "instances.addAccessConfig", "instances.deleteAccessConfig", "addresses.use", "subnetworks.useExternalIp")
@@ -117,7 +118,7 @@ func (r *run) withheld(ctx context.Context, names []string) (refusal.Unfit, erro
 		return nil, err
 	}
 	return refusal.Unfit{{
-		Why:  fmt.Sprintf("the account in use has not got on project %s: %s", r.want.project, strings.Join(no, ", ")),
-		Cure: cure.Hint("roles/compute.admin has them, and whoever grants roles there can give it; who has which", cure.Grants(r.want.project)),
+		Why:  fmt.Sprintf("the account in use has not got on project %s: %s", r.want.Project, strings.Join(no, ", ")),
+		Cure: cure.Hint("roles/compute.admin has them, and whoever grants roles there can give it; who has which", cure.Grants(r.want.Project)),
 	}}, nil
 }

@@ -20,15 +20,15 @@ func (r *run) projectProblems(p *computepb.Project, missing []object) (no refusa
 	if makes(kindInstance) && strings.EqualFold(item(p.GetCommonInstanceMetadata(), "enable-oslogin"), "true") {
 		no = append(no, &refusal.Refused{
 			Why: fmt.Sprintf("project %s has OS Login on (enable-oslogin in its metadata): its machines take no ssh key from metadata, and masters are set up over ssh",
-				r.want.project),
+				r.want.Project),
 			Cure: cure.Hint("switch it off for the project", cure.Compute("project-info add-metadata --metadata=enable-oslogin=FALSE")),
 		})
 	}
-	nodes := makes(kindTemplate) && r.want.settings.NodeAccount == "default" && len(r.want.settings.NodeScopes) > 0
+	nodes := makes(kindTemplate) && r.want.Settings.NodeAccount == "default" && len(r.want.Settings.NodeScopes) > 0
 	if p.GetDefaultServiceAccount() == "" && (makes(kindInstance) || nodes) {
 		no = append(no, &refusal.Refused{
-			Why:  fmt.Sprintf("project %s has no default service account, which masters are made with", r.want.project),
-			Cure: cure.Hint("one that was deleted less than 30 days ago can be undeleted; where there was none", cure.EnableService("compute.googleapis.com", string(r.want.project))),
+			Why:  fmt.Sprintf("project %s has no default service account, which masters are made with", r.want.Project),
+			Cure: cure.Hint("one that was deleted less than 30 days ago can be undeleted; where there was none", cure.EnableService("compute.googleapis.com", string(r.want.Project))),
 		})
 	}
 	return no

@@ -11,6 +11,7 @@ import (
 	"cloud.google.com/go/compute/apiv1/computepb"
 
 	"hakube/cluster/refusal"
+	"hakube/cluster/settings"
 	"hakube/gce"
 )
 
@@ -21,15 +22,15 @@ type demand map[string]float64
 
 // demandOf counts what is missing; nodes are those the pool grows by.
 func (r *run) demandOf(missing []object, nodes int, cpus func(machineType string, preemptible bool) (metric string, n int)) demand {
-	d, s := demand{}, r.want.settings
-	disk := func(kind Name, gb Size, n int) {
+	d, s := demand{}, r.want.Settings
+	disk := func(kind settings.Name, gb settings.Size, n int) {
 		metric := "SSD_TOTAL_GB" // that of balanced disks too
 		if kind == "" || kind == "pd-standard" {
 			metric = "DISKS_TOTAL_GB"
 		}
 		d[metric] += float64(int(gb) * n)
 	}
-	machines := func(machineType string, preemptible Bool, n int) {
+	machines := func(machineType string, preemptible settings.Bool, n int) {
 		metric, each := cpus(machineType, bool(preemptible))
 		d[metric] += float64(each * n)
 		d["CPUS_ALL_REGIONS"] += float64(each * n)
@@ -63,7 +64,7 @@ func (r *run) demandOf(missing []object, nodes int, cpus func(machineType string
 		case kindDisk:
 			disk(s.MasterDiskType, s.MasterDiskSize, 1)
 		case kindInstance:
-			machines(r.want.masterType, s.PreemptibleMain, 1)
+			machines(r.want.MasterType, s.PreemptibleMain, 1)
 			disk("", s.MasterRootSize, 1)
 		}
 	}
@@ -94,10 +95,10 @@ func (r *run) tooLittle(ctx context.Context, missing []object) (refusal.Unfit, e
 	sizes := map[string]int{}
 	types := []string{}
 	if slices.ContainsFunc(missing, func(o object) bool { return o.kind == kindInstance }) {
-		types = append(types, r.want.masterType)
+		types = append(types, r.want.MasterType)
 	}
-	if nodes > 0 && !slices.Contains(types, string(r.want.settings.NodeSize)) {
-		types = append(types, string(r.want.settings.NodeSize))
+	if nodes > 0 && !slices.Contains(types, string(r.want.Settings.NodeSize)) {
+		types = append(types, string(r.want.Settings.NodeSize))
 	}
 	for _, o := range starting {
 		if !slices.Contains(types, o.machineType) {
@@ -126,7 +127,7 @@ func (r *run) tooLittle(ctx context.Context, missing []object) (refusal.Unfit, e
 	for _, metric := range slices.Sorted(maps.Keys(d)) {
 		where, of := inRegion, "of region "+region.GetName()
 		if _, ok := inRegion[metric]; !ok {
-			where, of = inProject, "of project "+r.want.project
+			where, of = inProject, "of project "+r.want.Project
 		}
 		q, ok := where[metric]
 		if !ok || d[metric] == 0 || q.GetUsage()+d[metric] <= q.GetLimit() {
@@ -135,7 +136,7 @@ func (r *run) tooLittle(ctx context.Context, missing []object) (refusal.Unfit, e
 		short = append(short, &refusal.Refused{
 			Why: fmt.Sprintf("quota %s %s: %g more are needed, and %g of %g are used", metric, of, d[metric], q.GetUsage(), q.GetLimit()),
 			Cure: fmt.Sprintf("ask for more at https://console.cloud.google.com/iam-admin/quotas?project=%s, or make fewer or smaller machines (NUM_NODES, NODE_SIZE, MASTER_SIZE)",
-				r.want.project),
+				r.want.Project),
 		})
 	}
 	return short, nil
@@ -182,7 +183,7 @@ func (r *run) cpusOf(ctx context.Context, machineType string) (int, error) {
 	if ok {
 		return n, nil
 	}
-	t, err := r.gce.MachineTypes(cmp.Or(r.want.zone, r.want.home)).Get(ctx, machineType)
+	t, err := r.gce.MachineTypes(cmp.Or(r.want.Zone, r.want.Home)).Get(ctx, machineType)
 	if gce.IsNotFound(err) {
 		return 0, nil // which is said already
 	}

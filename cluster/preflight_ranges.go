@@ -59,7 +59,7 @@ func (r *run) rangesTaken(ctx context.Context, missing []object) (refusal.Unfit,
 
 // rangesOfNetwork reads what the network has.
 func (r *run) rangesOfNetwork(ctx context.Context) (all []taken, err error) {
-	network := r.want.names.Network()
+	network := r.want.Names.Network()
 	add := func(text, by string) {
 		if p, err := netip.ParsePrefix(text); err == nil { // IPv6 ones overlap nothing of ours
 			all = append(all, taken{p, by})
@@ -78,7 +78,7 @@ func (r *run) rangesOfNetwork(ctx context.Context) (all []taken, err error) {
 		return nil, err
 	}
 	for _, s := range subnets {
-		own := s.GetName() == r.want.names.Subnetwork() && gce.Base(s.GetRegion()) == r.region() // it is missing: the list is behind
+		own := s.GetName() == r.want.Names.Subnetwork() && gce.Base(s.GetRegion()) == r.region() // it is missing: the list is behind
 		if gce.Base(s.GetNetwork()) != network || own {
 			continue
 		}
@@ -101,7 +101,7 @@ func (r *run) rangesOfNetwork(ctx context.Context) (all []taken, err error) {
 
 // overlaps compares the settings' ranges with what is taken, and names a free one.
 func (r *run) overlaps(all []taken) (no refusal.Unfit) {
-	s := r.want.settings
+	s := r.want.Settings
 	ours := []struct {
 		variable string
 		netip.Prefix
@@ -120,7 +120,7 @@ func (r *run) overlaps(all []taken) (no refusal.Unfit) {
 			continue
 		}
 		way := cure.Hint(fmt.Sprintf("another %s, or another network with KUBE_GCE_NETWORK; what is taken", o.variable),
-			cure.Compute("networks subnets list --network="+r.want.names.Network()))
+			cure.Compute("networks subnets list --network="+r.want.Names.Network()))
 		if free, ok := freeRange(o.Bits(), blocked); ok {
 			way = fmt.Sprintf("%s=%s is free; or another network with KUBE_GCE_NETWORK", o.variable, free)
 			blocked = append(blocked, taken{Prefix: free})

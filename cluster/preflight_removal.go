@@ -8,6 +8,7 @@ import (
 
 	"hakube/cluster/plan"
 	"hakube/cluster/refusal"
+	"hakube/cluster/settings"
 	"hakube/scripts/cure"
 )
 
@@ -79,13 +80,13 @@ func (r *run) going(items []plan.Item) (gone []object) {
 // moreUses reads the users that the modes for one pool or one master have not
 // seen yet: balancers. Of the whole cluster all is read already.
 func (r *run) moreUses(ctx context.Context, gone []object) ([]use, error) {
-	if r.mode == RemoveCluster {
+	if r.mode == settings.RemoveCluster {
 		return nil, nil
 	}
 	has := func(kinds ...kind) bool {
 		return slices.ContainsFunc(gone, func(o object) bool { return slices.Contains(kinds, o.kind) })
 	}
-	f := &found{mark: r.want.mark}
+	f := &found{mark: r.want.Mark}
 	var reads []func() error
 	if has(kindGroup, kindMasterGroup, kindHealthCheck) {
 		reads = append(reads, func() error {
@@ -155,7 +156,7 @@ func (r *run) isOurs(by object) bool {
 	if slices.ContainsFunc(r.have.objects, func(o object) bool { return o.id() == by.id() }) {
 		return true
 	}
-	return by.kind == kindRule && by.name == r.want.names.ForwardingRule() && by.region == r.region()
+	return by.kind == kindRule && by.name == r.want.Names.ForwardingRule() && by.region == r.region()
 }
 
 // freed is how what is used gets free.

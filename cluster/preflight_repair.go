@@ -46,7 +46,7 @@ func (r *run) foreseeRepair(ctx context.Context) (no refusal.Unfit, err error) {
 // foundWithoutDisk is a master's machine that has to be deleted, since it has not
 // the disk it lives on (withDisk).
 func (r *run) foundWithoutDisk(m object) []object {
-	disk := object{kind: kindDisk, name: r.want.names.DiskOf(m.name), zone: m.zone}
+	disk := object{kind: kindDisk, name: r.want.Names.DiskOf(m.name), zone: m.zone}
 	if slices.ContainsFunc(r.have.uses, func(u use) bool { return u.of == disk && u.by.name == m.name && u.by.zone == m.zone }) {
 		return nil
 	}

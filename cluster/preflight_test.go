@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"hakube/cluster/refusal"
+	"hakube/cluster/settings"
 	"hakube/gce/emulator"
 )
 
@@ -32,15 +33,15 @@ func whys(t *testing.T, err error) (list []string) {
 func TestPreflight(t *testing.T) {
 	tests := []struct {
 		name   string
-		change func(*Settings)
+		change func(*settings.Settings)
 		want   []string
 	}{
-		{"all well", func(*Settings) {}, nil},
-		{"zone of the region", func(s *Settings) { s.Zone = "europe-west1-a" },
+		{"all well", func(*settings.Settings) {}, nil},
+		{"zone of the region", func(s *settings.Settings) { s.Zone = "europe-west1-a" },
 			[]string{`KUBE_GCE_ZONE="europe-west1-a": there is no such zone; its region has europe-west1-b, europe-west1-c, europe-west1-d`}},
-		{"slip in the region", func(s *Settings) { s.Zone = "europe-wst1-b" },
+		{"slip in the region", func(s *settings.Settings) { s.Zone = "europe-wst1-b" },
 			[]string{`KUBE_GCE_ZONE="europe-wst1-b": there is no such zone; did you mean europe-west1-b`}},
-		{"all at once", func(s *Settings) {
+		{"all at once", func(s *settings.Settings) {
 			s.MasterSize, s.NodeSize, s.MasterImage, s.NodeImage = "e2-standrd-2", "x9-giant", "debian-1", "debian-2"
 			s.MasterDiskType, s.NodeDiskType = "pd-sdd", "floppy"
 		}, []string{
@@ -51,11 +52,11 @@ func TestPreflight(t *testing.T) {
 			`KUBE_GCE_MASTER_IMAGE="debian-1": project debian-cloud has no such image`,
 			`KUBE_GCE_NODE_IMAGE="debian-2": project debian-cloud has no such image`,
 		}},
-		{"disks too small", func(s *Settings) { s.MasterRootSize, s.NodeDiskSize = 9, 5 }, []string{
+		{"disks too small", func(s *settings.Settings) { s.MasterRootSize, s.NodeDiskSize = 9, 5 }, []string{
 			`MASTER_ROOT_DISK_SIZE=9GB: image debian-12-bookworm-v20250610 needs 10GB`,
 			`NODE_DISK_SIZE=5GB: image debian-12-bookworm-v20250610 needs 10GB`,
 		}},
-		{"zone and image", func(s *Settings) {
+		{"zone and image", func(s *settings.Settings) {
 			s.Zone, s.NodeSize, s.MasterImageOwner, s.NodeImageOwner = "mars-north1-a", "x9-giant", "nobody", "nobody"
 		},
 			[]string{
@@ -83,7 +84,7 @@ func TestJudgeImage(t *testing.T) {
 	}
 	for _, tt := range []struct {
 		image         *computepb.Image
-		size          Size
+		size          settings.Size
 		want, warning string
 	}{
 		{state("ACTIVE"), 10, "", ""},
@@ -112,7 +113,7 @@ func TestPreflightAllAtOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	before := w.objects()
-	o := w.operator(func(s *Settings) { s.NodeSize = "e2-standrd-2" })
+	o := w.operator(func(s *settings.Settings) { s.NodeSize = "e2-standrd-2" })
 	_, err := o.Up(ctx, nil)
 	if diff := cmp.Diff([]string{
 		`NODE_SIZE="e2-standrd-2": zone europe-west1-b has no such machine type; did you mean e2-standard-2`,
@@ -124,7 +125,7 @@ func TestPreflightAllAtOnce(t *testing.T) {
 	}, whys(t, err)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	o = o.again(func(s *Settings) { s.NodeSize, s.NodeDiskSize = "e2-standard-2", 101 })
+	o = o.again(func(s *settings.Settings) { s.NodeSize, s.NodeDiskSize = "e2-standard-2", 101 })
 	_, err = o.Up(ctx, nil)
 	for _, want := range []string{
 		"quota CPUS of region europe-west1: 6 more are needed, and 0 of 5 are used",
@@ -153,7 +154,7 @@ func TestPreflightCountsWhatIsMissing(t *testing.T) {
 	if reads, changes := w.counts(func() { w.mustUp(o) }); changes != 0 || reads > 30 {
 		t.Errorf("the same again: %d reads, %d changes", reads, changes)
 	}
-	_, err := o.again(func(s *Settings) { s.NumNodes = 3 }).Up(context.Background(), nil)
+	_, err := o.again(func(s *settings.Settings) { s.NumNodes = 3 }).Up(context.Background(), nil)
 	if diff := cmp.Diff([]string{
 		"quota CPUS of region europe-west1: 2 more are needed, and 6 of 6 are used",
 		"quota CPUS_ALL_REGIONS of project local: 2 more are needed, and 6 of 6 are used",
@@ -163,7 +164,7 @@ func TestPreflightCountsWhatIsMissing(t *testing.T) {
 	}, whys(t, err)); diff != "" {
 		t.Errorf("a node more (-want +got):\n%s", diff)
 	}
-	w.mustUp(o.again(func(s *Settings) { s.NumNodes = 1 }))
+	w.mustUp(o.again(func(s *settings.Settings) { s.NumNodes = 1 }))
 	w.mustUp(o) // what went left room
 	w.mustDown(o)
 }

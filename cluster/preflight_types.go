@@ -10,6 +10,7 @@ import (
 	"cloud.google.com/go/compute/apiv1/computepb"
 
 	"hakube/cluster/refusal"
+	"hakube/cluster/settings"
 	"hakube/gce"
 	"hakube/scripts/cure"
 )
@@ -17,20 +18,20 @@ import (
 // namedTypes are the looks at the machine types and disk types that the settings
 // name, each once.
 func (r *run) namedTypes() (checks []check) {
-	s := r.want.settings
+	s := r.want.Settings
 	typed := func(variable, name string) {
 		checks = append(checks, func(ctx context.Context) (refusal.Unfit, error) { return r.typeProblem(ctx, variable, name) })
 	}
-	disk := func(variable string, name Name, sizes ...diskSize) {
+	disk := func(variable string, name settings.Name, sizes ...diskSize) {
 		checks = append(checks, func(ctx context.Context) (refusal.Unfit, error) {
 			return r.diskTypeProblem(ctx, variable, string(name), sizes)
 		})
 	}
-	master, nodes := r.mode != AddPool, r.mode != AddReplica
-	if master && (r.mode != AddReplica || s.MasterSize != "") { // or it is like the one there is
-		typed("MASTER_SIZE", r.want.masterType)
+	master, nodes := r.mode != settings.AddPool, r.mode != settings.AddReplica
+	if master && (r.mode != settings.AddReplica || s.MasterSize != "") { // or it is like the one there is
+		typed("MASTER_SIZE", r.want.MasterType)
 	}
-	if nodes && (string(s.NodeSize) != r.want.masterType || !master) {
+	if nodes && (string(s.NodeSize) != r.want.MasterType || !master) {
 		typed("NODE_SIZE", string(s.NodeSize))
 	}
 	data, boot := diskSize{"MASTER_DISK_SIZE", s.MasterDiskSize}, diskSize{"NODE_DISK_SIZE", s.NodeDiskSize}
@@ -49,7 +50,7 @@ func (r *run) namedTypes() (checks []check) {
 }
 
 func (r *run) zoneProblems(ctx context.Context) (refusal.Unfit, error) {
-	z, err := r.gce.Zones().Get(ctx, r.want.zone)
+	z, err := r.gce.Zones().Get(ctx, r.want.Zone)
 	if err == nil {
 		return judgeZone(z), nil
 	}
@@ -60,7 +61,7 @@ func (r *run) zoneProblems(ctx context.Context) (refusal.Unfit, error) {
 	if listErr != nil {
 		return nil, listErr
 	}
-	return refusal.Unfit{refusal.Because("KUBE_GCE_ZONE=%q: there is no such zone%s", r.want.zone, zonesLike(r.want.zone, all))}, nil
+	return refusal.Unfit{refusal.Because("KUBE_GCE_ZONE=%q: there is no such zone%s", r.want.Zone, zonesLike(r.want.Zone, all))}, nil
 }
 
 // judgeZone says whether machines can be made in a zone that is there.
@@ -82,7 +83,7 @@ func zonesLike[Z interface{ GetName() string }](zone string, all []Z) string {
 	var names, same []string
 	for _, z := range all {
 		names = append(names, z.GetName())
-		if Zone(z.GetName()).Region() == Zone(zone).Region() {
+		if settings.Zone(z.GetName()).Region() == settings.Zone(zone).Region() {
 			same = append(same, z.GetName())
 		}
 	}
@@ -90,14 +91,14 @@ func zonesLike[Z interface{ GetName() string }](zone string, all []Z) string {
 	if len(same) > 0 {
 		return "; its region has " + strings.Join(same, ", ")
 	}
-	if near := nearest(zone, names); near != "" {
+	if near := settings.Nearest(zone, names); near != "" {
 		return "; did you mean " + near
 	}
 	return ""
 }
 
 func (r *run) typeProblem(ctx context.Context, variable, name string) (refusal.Unfit, error) {
-	types := r.gce.MachineTypes(r.want.zone)
+	types := r.gce.MachineTypes(r.want.Zone)
 	t, err := types.Get(ctx, name)
 	if err == nil {
 		r.sawType(t)
@@ -107,11 +108,11 @@ func (r *run) typeProblem(ctx context.Context, variable, name string) (refusal.U
 		return nil, err
 	}
 	all, err := types.List(ctx)
-	return noSuchType("machine type", variable, name, r.want.zone, all, err), nil
+	return noSuchType("machine type", variable, name, r.want.Zone, all, err), nil
 }
 
 func (r *run) diskTypeProblem(ctx context.Context, variable, name string, sizes []diskSize) (refusal.Unfit, error) {
-	types := r.gce.DiskTypes(r.want.zone)
+	types := r.gce.DiskTypes(r.want.Zone)
 	t, err := types.Get(ctx, name)
 	if err == nil {
 		return append(judgeState(variable, "disk type "+name, t.GetDeprecated()), judgeSizes(t, sizes)...), nil
@@ -120,7 +121,7 @@ func (r *run) diskTypeProblem(ctx context.Context, variable, name string, sizes 
 		return nil, err
 	}
 	all, err := types.List(ctx)
-	return noSuchType("disk type", variable, name, r.want.zone, all, err), nil
+	return noSuchType("disk type", variable, name, r.want.Zone, all, err), nil
 }
 
 // noSuchType adds the nearest by spelling, if the list of all could be read:
@@ -131,7 +132,7 @@ func noSuchType[T interface{ GetName() string }](what, variable, name, zone stri
 	for _, t := range all {
 		names = append(names, t.GetName())
 	}
-	if near := nearest(name, names); err == nil && near != "" {
+	if near := settings.Nearest(name, names); err == nil && near != "" {
 		problem.Why += "; did you mean " + near
 	}
 	return refusal.Unfit{problem}
@@ -172,8 +173,8 @@ var hyperdisksOnly = []string{"n4", "n4a", "n4d", "c4", "c4a", "c4d", "m4", "x4"
 // disksOfTypes refuses disks that the machine types do not take: nothing but the
 // insert of the machine would say so, which is far down the list.
 func (r *run) disksOfTypes(master, nodes bool) (no refusal.Unfit) {
-	s := r.want.settings
-	judge := func(sizeVariable, machineType, typeVariable string, disk Name) {
+	s := r.want.Settings
+	judge := func(sizeVariable, machineType, typeVariable string, disk settings.Name) {
 		series, _, _ := strings.Cut(machineType, "-")
 		if slices.Contains(hyperdisksOnly, series) && strings.HasPrefix(string(disk), "pd-") {
 			no = append(no, &refusal.Refused{
@@ -183,7 +184,7 @@ func (r *run) disksOfTypes(master, nodes bool) (no refusal.Unfit) {
 		}
 	}
 	if master {
-		judge("MASTER_SIZE", r.want.masterType, "MASTER_DISK_TYPE", s.MasterDiskType)
+		judge("MASTER_SIZE", r.want.MasterType, "MASTER_DISK_TYPE", s.MasterDiskType)
 	}
 	if nodes {
 		judge("NODE_SIZE", string(s.NodeSize), "NODE_DISK_TYPE", s.NodeDiskType)

@@ -9,6 +9,7 @@ import (
 	"cloud.google.com/go/compute/apiv1/computepb"
 
 	"hakube/cluster/refusal"
+	"hakube/cluster/settings"
 	"hakube/gce"
 )
 
@@ -42,7 +43,7 @@ func distinct(errs []error) (list []error) {
 
 // found collects marked objects from reads that run at the same time.
 type found struct {
-	mark     Mark
+	mark     settings.Mark
 	reserved func(*gce.Client, *computepb.Address) // told of addresses of ours; nil is nobody
 	mu       sync.Mutex
 	list     []object
@@ -54,7 +55,7 @@ func (f *found) add(o object, description string) bool {
 	if !f.mark.Owns(description) {
 		return false
 	}
-	fields := markFields(description)
+	fields := settings.MarkFields(description)
 	o.role, o.multizone = fields["role"], fields["multizone"]
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -98,7 +99,7 @@ func (r *run) findGroups(ctx context.Context, f *found) func() error {
 		for _, x := range all {
 			o := object{
 				kind: kindGroup, name: x.GetName(), zone: gce.Base(x.GetZone()), region: gce.Base(x.GetRegion()), size: int(x.GetTargetSize()),
-				most: markFields(x.GetDescription())[mostKey],
+				most: settings.MarkFields(x.GetDescription())[mostKey],
 			}
 			f.add(o, x.GetDescription())
 			f.usesOfGroup(o, x)
@@ -117,8 +118,8 @@ func (r *run) findNetworks(ctx context.Context, f *found, region *string) func()
 			o := object{kind: kindNetwork, name: x.GetName()}
 			f.add(o, x.GetDescription())
 			f.usesOfNetwork(o, x)
-			if x.GetName() == r.want.names.Network() {
-				*region = regionOfSubnetwork(x.GetSubnetworks(), r.want.names.Subnetwork())
+			if x.GetName() == r.want.Names.Network() {
+				*region = regionOfSubnetwork(x.GetSubnetworks(), r.want.Names.Subnetwork())
 			}
 		}
 		return err
@@ -212,14 +213,14 @@ func findRegionals(ctx context.Context, client *gce.Client, f *found) []func() e
 // the same time.
 func (r *run) look(ctx context.Context) (*inventory, error) {
 	v := &inventory{}
-	f := &found{mark: r.want.mark}
+	f := &found{mark: r.want.Mark}
 	reads := []func() error{r.findInstances(ctx, f), r.findDisks(ctx, f), r.findGroups(ctx, f),
 		r.findNetworks(ctx, f, &v.subnetRegion)}
 	if r.gce.Region() != "" {
 		reads = append(reads, func() (err error) {
 			v.held, err = r.holder(ctx)
 			var no *refusal.Refused
-			if r.mode == Create && errors.As(err, &no) {
+			if r.mode == settings.Create && errors.As(err, &no) {
 				return nil // told with all the other names that are taken
 			}
 			return err
@@ -241,8 +242,8 @@ func (r *run) look(ctx context.Context) (*inventory, error) {
 // what the settings say to leave.
 func (r *run) lookForMarks(ctx context.Context) (*inventory, error) {
 	v := &inventory{}
-	f := &found{mark: r.want.mark, reserved: func(client *gce.Client, a *computepb.Address) {
-		if a.GetName() == r.want.names.Address() {
+	f := &found{mark: r.want.Mark, reserved: func(client *gce.Client, a *computepb.Address) {
+		if a.GetName() == r.want.Names.Address() {
 			r.lease.saw(client, a)
 			v.held = heldOf(a)
 		}
@@ -257,7 +258,7 @@ func (r *run) lookForMarks(ctx context.Context) (*inventory, error) {
 	}
 	v.uses = f.used
 	for _, o := range sorted(f.list) {
-		if !bool(r.want.settings.DeleteNetwork) && (o.role == roleNetwork || o.role == roleSSH) {
+		if !bool(r.want.Settings.DeleteNetwork) && (o.role == roleNetwork || o.role == roleSSH) {
 			continue
 		}
 		v.objects = append(v.objects, o)

@@ -12,6 +12,7 @@ import (
 
 	"cloud.google.com/go/compute/apiv1/computepb"
 
+	"hakube/cluster/settings"
 	"hakube/gce"
 	"hakube/scripts"
 )
@@ -49,8 +50,8 @@ func (m *memory) disk(x *computepb.Disk) {
 // asks nobody: what only the nodes' template knows, [run.likeNodes] reads when
 // something is to be made.
 func (r *run) asItIs(v *inventory) {
-	home := r.want.home
-	for _, o := range v.masters(r.want.names) {
+	home := r.want.Home
+	for _, o := range v.masters(r.want.Names) {
 		r.takeMaster(o)
 	}
 	for _, o := range v.objects {
@@ -63,16 +64,16 @@ func (r *run) asItIs(v *inventory) {
 	for variable := range laterLabels {
 		r.take(variable, v.held.said(variable))
 	}
-	for variable, c := range classes {
-		if c.recorded {
+	for variable, c := range settings.Classes {
+		if c.Recorded {
 			r.take(variable, v.held.begun[variable])
 		}
 	}
-	r.want = specOf(r.want.settings, r.deps.operator())
-	r.want.home = cmp.Or(home, r.want.home)
+	r.want = settings.SpecOf(r.want.Settings, r.deps.operator())
+	r.want.Home = cmp.Or(home, r.want.Home)
 	for _, n := range r.saw.networks {
-		if n.GetName() == r.want.names.Network() {
-			v.subnetRegion = regionOfSubnetwork(n.GetSubnetworks(), r.want.names.Subnetwork())
+		if n.GetName() == r.want.Names.Network() {
+			v.subnetRegion = regionOfSubnetwork(n.GetSubnetworks(), r.want.Names.Subnetwork())
 		}
 	}
 }
@@ -85,7 +86,7 @@ func (r *run) takeMaster(o object) {
 		return
 	}
 	r.take("MASTER_SIZE", gce.Base(i.GetMachineType()))
-	r.take("PREEMPTIBLE_MASTER", boolText(Bool(i.GetScheduling().GetPreemptible())))
+	r.take("PREEMPTIBLE_MASTER", boolText(settings.Bool(i.GetScheduling().GetPreemptible())))
 	r.take("KUBE_GCE_NETWORK", o.network)
 	r.take("KUBE_GCE_IP_ALIAS_SUBNETWORK", o.subnetwork)
 	r.takeMetadata(i.GetMetadata())
@@ -102,7 +103,7 @@ func (r *run) takeMaster(o object) {
 func (r *run) takeImage(variables, url string) {
 	owner, name := imageParts(url)
 	r.take(variables+"_PROJECT", owner)
-	if !strings.HasPrefix(name, imageFamily) && !strings.HasPrefix(name, "family/") {
+	if !strings.HasPrefix(name, settings.ImageFamily) && !strings.HasPrefix(name, "family/") {
 		r.take(variables+"_IMAGE", name)
 	}
 }
@@ -136,28 +137,28 @@ func (r *run) takePool(v *inventory) {
 		if m := groupName.FindStringSubmatch(o.name); m != nil {
 			r.take("NODE_INSTANCE_PREFIX", m[1])
 		}
-		if o.zone == r.want.zone {
+		if o.zone == r.want.Zone {
 			r.take("MAX_INSTANCES_PER_MIG", o.most)
 			groups++
 			size += o.size
 		}
 	}
-	if w, ok := v.held.growing[r.want.zone]; ok && w.holds(size) {
-		if r.mode.pool() && !r.want.settings.IsGiven("NUM_NODES") {
-			r.warn(fmt.Sprintf("NUM_NODES is not set: the pool of %s goes on to %d nodes, which a run that was cut was making of it", r.want.zone, w.to))
+	if w, ok := v.held.growing[r.want.Zone]; ok && w.holds(size) {
+		if r.mode.Pool() && !r.want.Settings.IsGiven("NUM_NODES") {
+			r.warn(fmt.Sprintf("NUM_NODES is not set: the pool of %s goes on to %d nodes, which a run that was cut was making of it", r.want.Zone, w.to))
 		}
 		r.take("NUM_NODES", strconv.Itoa(w.to))
 		r.take("KUBE_CREATE_NODES", "true")
 		return
 	}
-	lives, asked := len(v.masters(r.want.names)) > 0, r.want.settings.IsGiven("NUM_NODES")
+	lives, asked := len(v.masters(r.want.Names)) > 0, r.want.Settings.IsGiven("NUM_NODES")
 	switch {
 	case groups > 0:
 		r.take("NUM_NODES", strconv.Itoa(size))
 		r.take("KUBE_CREATE_NODES", "true")
-	case r.mode == AddPool, lives && asked:
+	case r.mode == settings.AddPool, lives && asked:
 		r.take("KUBE_CREATE_NODES", "true")
-	case r.mode == Create && lives:
+	case r.mode == settings.Create && lives:
 		r.take("KUBE_CREATE_NODES", "false")
 	}
 }
@@ -166,7 +167,7 @@ func (r *run) takePool(v *inventory) {
 // its entry, when that has another name than it would be given now.
 func (r *run) takeContext() {
 	config, err := r.kubeFiles().load()
-	if err != nil || hasEntry(config, r.want.context) {
+	if err != nil || hasEntry(config, r.want.Context) {
 		return // the step for it tells
 	}
 	var names []string
@@ -184,10 +185,10 @@ func (r *run) takeContext() {
 // likeNodes lets variables that are not set take what nodes are made from, before
 // anything is made: one call more, which a run that makes nothing does not need.
 func (r *run) likeNodes(ctx context.Context) error {
-	if len(r.have.homes(r.want.names)) == 0 {
+	if len(r.have.homes(r.want.Names)) == 0 {
 		return nil
 	}
-	t, err := r.gce.InstanceTemplates().Get(ctx, r.want.names.Template())
+	t, err := r.gce.InstanceTemplates().Get(ctx, r.want.Names.Template())
 	if gce.IsNotFound(err) || err == nil && !r.owns(t.GetDescription()) {
 		return nil // a step makes it, or refuses it
 	}
@@ -196,7 +197,7 @@ func (r *run) likeNodes(ctx context.Context) error {
 	}
 	p := t.GetProperties()
 	r.take("NODE_SIZE", gce.Base(p.GetMachineType()))
-	r.take("PREEMPTIBLE_NODE", boolText(Bool(p.GetScheduling().GetPreemptible())))
+	r.take("PREEMPTIBLE_NODE", boolText(settings.Bool(p.GetScheduling().GetPreemptible())))
 	r.takeMetadata(p.GetMetadata())
 	for _, d := range p.GetDisks() {
 		init := d.GetInitializeParams()
@@ -210,9 +211,9 @@ func (r *run) likeNodes(ctx context.Context) error {
 		r.take("KUBE_GCE_NODE_SERVICE_ACCOUNT", a.GetEmail())
 	}
 	r.take("NODE_SCOPES", scopes)
-	home, recorded := r.want.home, r.want.mark.Multizone
-	r.want = specOf(r.want.settings, r.deps.operator())
-	r.want.home, r.want.mark.Multizone = home, recorded
+	home, recorded := r.want.Home, r.want.Mark.Multizone
+	r.want = settings.SpecOf(r.want.Settings, r.deps.operator())
+	r.want.Home, r.want.Mark.Multizone = home, recorded
 	return nil
 }
 
@@ -220,12 +221,12 @@ func (r *run) likeNodes(ctx context.Context) error {
 // there. Of several places the first that is read counts. A repair goes by what
 // is there even against what is set: masters come back as they were.
 func (r *run) take(variable, text string) {
-	s := &r.want.settings
-	if text == "" || r.taken[variable] || s.says(variable) && !r.repairs() {
+	s := &r.want.Settings
+	if text == "" || r.taken[variable] || s.Says(variable) && !r.repairs() {
 		return
 	}
-	i := slices.IndexFunc(settingFields(), func(f reflect.StructField) bool { return f.Tag.Get("envconfig") == variable })
-	f := settingFields()[i]
+	i := slices.IndexFunc(settings.Fields(), func(f reflect.StructField) bool { return f.Tag.Get("envconfig") == variable })
+	f := settings.Fields()[i]
 	one := reflect.New(f.Type)
 	d, ok := one.Interface().(interface{ Decode(string) error })
 	if !ok || d.Decode(text) != nil { // made by hand, as no setting could have it

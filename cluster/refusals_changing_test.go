@@ -1,22 +1,26 @@
 package cluster
 
-import "strings"
+import (
+	"strings"
+
+	"hakube/cluster/settings"
+)
 
 // refusedChanging are about what is there and gets changed: a pool's size, a
 // master's metadata, a master that is started or brought back.
 var refusedChanging = []refusalCase{
-	{name: "permission to shrink", masters: 1, run: Create, withheld: []string{"compute.instanceGroupManagers.update"},
-		settings: func(s *Settings) { s.NumNodes = 1 }, says: []string{"compute.instanceGroupManagers.update"}},
-	{name: "permission to grow a pool", masters: 1, run: Create, withheld: []string{"compute.instanceGroupManagers.update"},
-		settings: func(s *Settings) { s.NumNodes = 3 }, says: []string{"compute.instanceGroupManagers.update"}},
-	{name: "quota to start a master", masters: 1, run: Create, quotas: map[string]float64{"CPUS": 6},
+	{name: "permission to shrink", masters: 1, run: settings.Create, withheld: []string{"compute.instanceGroupManagers.update"},
+		settings: func(s *settings.Settings) { s.NumNodes = 1 }, says: []string{"compute.instanceGroupManagers.update"}},
+	{name: "permission to grow a pool", masters: 1, run: settings.Create, withheld: []string{"compute.instanceGroupManagers.update"},
+		settings: func(s *settings.Settings) { s.NumNodes = 3 }, says: []string{"compute.instanceGroupManagers.update"}},
+	{name: "quota to start a master", masters: 1, run: settings.Create, quotas: map[string]float64{"CPUS": 6},
 		world: func(w *world, _ *operator) {
 			if err := w.Client.Instances(zoneB).Stop(w.t.Context(), "kubernetes-master"); err != nil {
 				w.t.Fatal(err)
 			}
 			w.machineIn("kubernetes-subnet-default", "other", nil)
 		}, says: []string{"quota CPUS of region europe-west1: 2 more are needed, and 6 of 6 are used"}},
-	{name: "metadata full of ssh keys", masters: 1, run: Create, world: func(w *world, o *operator) {
+	{name: "metadata full of ssh keys", masters: 1, run: settings.Create, world: func(w *world, o *operator) {
 		full := strings.Repeat("somebody:ssh-ed25519 AAAA somebody\n", 7489) // of 262,144 bytes
 		i, err := w.Client.Instances(zoneB).Get(w.t.Context(), "kubernetes-master")
 		if err != nil {
@@ -28,7 +32,7 @@ var refusedChanging = []refusalCase{
 			w.t.Fatal(err)
 		}
 	}, says: []string{"has no room for this operator's ssh key", "gcloud compute instances remove-metadata kubernetes-master --zone=europe-west1-b --keys=ssh-keys"}},
-	{name: "protected machine to repair", masters: 2, run: Repair, world: func(w *world, _ *operator) {
+	{name: "protected machine to repair", masters: 2, run: settings.Repair, world: func(w *world, _ *operator) {
 		replica := w.firstReplica()
 		w.protect(zoneC, replica)
 		if err := w.Client.Instances(zoneC).Stop(w.t.Context(), replica); err != nil {
@@ -36,14 +40,14 @@ var refusedChanging = []refusalCase{
 		}
 		w.post("zones/"+string(zoneC)+"/instances/"+replica+"/detachDisk?deviceName="+masterDevice, doc{})
 	}, says: []string{"is protected from deletion", "--zone=europe-west1-c --no-deletion-protection"}},
-	{name: "protected machine to give up", masters: 2, run: Rebuild, world: func(w *world, _ *operator) {
+	{name: "protected machine to give up", masters: 2, run: settings.Rebuild, world: func(w *world, _ *operator) {
 		replica := w.firstReplica()
 		w.protect(zoneC, replica)
 		if err := w.Client.Instances(zoneC).Stop(w.t.Context(), replica); err != nil {
 			w.t.Fatal(err)
 		}
 	}, says: []string{"is protected from deletion", "--zone=europe-west1-c --no-deletion-protection"}},
-	{name: "quota of a repair", masters: 1, quotas: map[string]float64{"CPUS": 6}, run: Repair, world: func(w *world, _ *operator) {
+	{name: "quota of a repair", masters: 1, quotas: map[string]float64{"CPUS": 6}, run: settings.Repair, world: func(w *world, _ *operator) {
 		w.away(zoneB, "kubernetes-master")
 		w.machineIn("kubernetes-subnet-default", "other", nil)
 	}, says: []string{"quota CPUS of region europe-west1: 2 more are needed, and 6 of 6 are used"}},

@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"hakube/cluster/refusal"
+	"hakube/cluster/settings"
 	"hakube/gce/gcetest"
 	"hakube/scripts"
 )
@@ -20,7 +21,7 @@ func TestRefusalsByLooks(t *testing.T) {
 	master := object{kind: kindInstance, name: "kubernetes-master", zone: gcetest.Zone, role: roleMaster}
 	deprecated := func(state string) *computepb.DeprecationStatus { return &computepb.DeprecationStatus{State: &state} }
 	with := func(f func(*run)) *run {
-		r := o.run(Up)
+		r := o.run(settings.Up)
 		r.have = &inventory{}
 		f(r)
 		return r
@@ -36,7 +37,7 @@ func TestRefusalsByLooks(t *testing.T) {
 		{"type deprecated", judgeState("NODE_SIZE", "machine type x", deprecated("DEPRECATED")), ""},
 		{"type obsolete", judgeState("NODE_SIZE", "machine type x", deprecated("OBSOLETE")), "NODE_SIZE: machine type x is OBSOLETE"},
 		{"sizes unknown", judgeSizes(&computepb.DiskType{}, []diskSize{{"MASTER_DISK_SIZE", 70000}}), ""},
-		{"disks of a series", with(func(r *run) { r.want.masterType = "n4-standard-2" }).disksOfTypes(true, false),
+		{"disks of a series", with(func(r *run) { r.want.MasterType = "n4-standard-2" }).disksOfTypes(true, false),
 			"MASTER_SIZE=n4-standard-2: machines of series N4 take no disk of type pd-ssd (MASTER_DISK_TYPE)"},
 		{"disks of another", with(func(*run) {}).disksOfTypes(true, true), ""},
 		{"suspended", with(func(r *run) {
@@ -72,7 +73,7 @@ func TestRefusalsByLooks(t *testing.T) {
 	if total > mostMetadata/2 {
 		t.Errorf("metadata of a master has %d bytes", total)
 	}
-	legacy := o.run(Up).networks()[0].(resource[*computepb.Network])
+	legacy := o.run(settings.Up).networks()[0].(resource[*computepb.Network])
 	_, err := legacy.check(&computepb.Network{IPv4Range: new("10.240.0.0/16")})
 	wantError(t, err, "is a legacy network", "KUBE_GCE_NETWORK")
 }

@@ -1,39 +1,42 @@
 package cluster
 
-import "hakube/gce/gcetest"
+import (
+	"hakube/cluster/settings"
+	"hakube/gce/gcetest"
+)
 
 // refusedMaking are about what is made new: the cluster, a pool, a master.
 var refusedMaking = []refusalCase{
-	{name: "range of another region's subnetwork", run: Create, world: func(w *world, _ *operator) {
+	{name: "range of another region's subnetwork", run: settings.Create, world: func(w *world, _ *operator) {
 		w.network(false)
 		w.post("regions/us-east1/subnetworks", doc{"name": "far", "network": "global/networks/default", "ipCidrRange": "10.40.0.0/20"})
 	}, says: []string{"NODE_IP_RANGE=10.40.0.0/22 overlaps 10.40.0.0/20, which subnetwork far in us-east1 has", "NODE_IP_RANGE=10.1.0.0/22 is free", "KUBE_GCE_NETWORK"}},
-	{name: "secondary range of a subnetwork", run: Create, world: func(w *world, _ *operator) {
+	{name: "secondary range of a subnetwork", run: settings.Create, world: func(w *world, _ *operator) {
 		w.network(false)
 		w.post("regions/us-east1/subnetworks", doc{"name": "far", "network": "global/networks/default", "ipCidrRange": "10.200.0.0/20",
 			"secondaryIpRanges": []any{doc{"rangeName": "x", "ipCidrRange": "10.66.0.0/16"}, doc{"rangeName": "y", "ipCidrRange": "10.0.128.0/20"}}})
 	}, says: []string{"CLUSTER_IP_RANGE=10.64.0.0/14 overlaps 10.66.0.0/16", "SERVICE_CLUSTER_IP_RANGE=10.0.0.0/16 overlaps 10.0.128.0/20", "SERVICE_CLUSTER_IP_RANGE=10.1.0.0/16 is free"}},
-	{name: "range of an automatic network", run: Create, world: func(w *world, _ *operator) { w.network(true) },
-		settings: func(s *Settings) { _ = s.ClusterRange.Decode("10.128.0.0/14") },
+	{name: "range of an automatic network", run: settings.Create, world: func(w *world, _ *operator) { w.network(true) },
+		settings: func(s *settings.Settings) { _ = s.ClusterRange.Decode("10.128.0.0/14") },
 		says:     []string{"CLUSTER_IP_RANGE=10.128.0.0/14 overlaps", "CLUSTER_IP_RANGE=10.4.0.0/14 is free"}},
-	{name: "range a route leads out of", run: Create, world: func(w *world, _ *operator) {
+	{name: "range a route leads out of", run: settings.Create, world: func(w *world, _ *operator) {
 		w.network(false)
 		w.post(inRegion+"subnetworks", doc{"name": "other", "network": "global/networks/default", "ipCidrRange": "10.200.0.0/20"})
 		w.machineIn("other", "gateway", nil)
 		w.post("global/routes", doc{"name": "vpn", "network": "global/networks/default", "destRange": "10.65.0.0/16", "priority": 900, "nextHopInstance": inZone + "instances/gateway"})
 	}, says: []string{"CLUSTER_IP_RANGE=10.64.0.0/14 overlaps 10.65.0.0/16, which route vpn of network default leads elsewhere"}},
-	{name: "range no subnetwork may have", run: Create,
-		settings: func(s *Settings) { _ = s.NodeRange.Decode("169.254.16.0/22") },
+	{name: "range no subnetwork may have", run: settings.Create,
+		settings: func(s *settings.Settings) { _ = s.NodeRange.Decode("169.254.16.0/22") },
 		says:     []string{"NODE_IP_RANGE=169.254.16.0/22 overlaps 169.254.0.0/16", "NODE_IP_RANGE=10.1.0.0/22 is free"}},
-	{name: "range too large", run: Create,
-		settings: func(s *Settings) { _ = s.ClusterRange.Decode("32.0.0.0/3") },
+	{name: "range too large", run: settings.Create,
+		settings: func(s *settings.Settings) { _ = s.ClusterRange.Decode("32.0.0.0/3") },
 		says:     []string{"CLUSTER_IP_RANGE=32.0.0.0/3 is too large"}},
-	{name: "internal address", run: Create, world: func(w *world, _ *operator) {
+	{name: "internal address", run: settings.Create, world: func(w *world, _ *operator) {
 		w.network(false)
 		w.post(inRegion+"subnetworks", doc{"name": "other", "network": "global/networks/default", "ipCidrRange": "10.200.0.0/20"})
 		w.post(inRegion+"addresses", doc{"name": "kubernetes-master-ip", "addressType": "INTERNAL", "subnetwork": inRegion + "subnetworks/other", "description": marked(roleAddress)})
 	}, says: []string{"address kubernetes-master-ip", "INTERNAL", "gcloud compute addresses delete kubernetes-master-ip --region=europe-west1"}},
-	{name: "address with a stranger's machine", run: Create, world: func(w *world, _ *operator) {
+	{name: "address with a stranger's machine", run: settings.Create, world: func(w *world, _ *operator) {
 		w.network(false)
 		w.post(inRegion+"subnetworks", doc{"name": "other", "network": "global/networks/default", "ipCidrRange": "10.200.0.0/20"})
 		w.post(inRegion+"addresses", doc{"name": "kubernetes-master-ip", "description": marked(roleAddress)})
@@ -41,62 +44,62 @@ var refusedMaking = []refusalCase{
 			d["networkInterfaces"].([]any)[0].(doc)["accessConfigs"] = []any{doc{"natIP": inRegion + "addresses/kubernetes-master-ip"}}
 		})
 	}, says: []string{"instance web in europe-west1-b", "gcloud compute instances delete-access-config web --zone=europe-west1-b"}},
-	{name: "address with a stranger's rule", masters: 1, run: Create, world: func(w *world, _ *operator) {
+	{name: "address with a stranger's rule", masters: 1, run: settings.Create, world: func(w *world, _ *operator) {
 		w.away(zoneB, "kubernetes-master")
 		w.post(inRegion+"targetPools", doc{"name": "web"})
 		w.post(inRegion+"forwardingRules", doc{"name": "web", "portRange": "80", "target": inRegion + "targetPools/web", "IPAddress": inRegion + "addresses/kubernetes-master-ip"})
 	}, says: []string{"forwarding rule web in europe-west1", "gcloud compute forwarding-rules delete web --region=europe-west1"}},
-	{name: "master's disk on another machine", masters: 1, run: Create, world: func(w *world, _ *operator) {
+	{name: "master's disk on another machine", masters: 1, run: settings.Create, world: func(w *world, _ *operator) {
 		w.away(zoneB, "kubernetes-master")
 		w.machineIn("kubernetes-subnet-default", "rescue", func(d doc) {
 			d["disks"] = append(d["disks"].([]any), doc{"source": inZone + "disks/kubernetes-master-pd"})
 		})
 	}, says: []string{"disk kubernetes-master-pd in europe-west1-b, which kubernetes-master needs, is attached to instance rescue in europe-west1-b",
 		"gcloud compute instances detach-disk rescue --zone=europe-west1-b --disk=kubernetes-master-pd"}},
-	{name: "OS Login of the project", run: Create, world: func(w *world, _ *operator) {
+	{name: "OS Login of the project", run: settings.Create, world: func(w *world, _ *operator) {
 		p, err := w.Client.GetProject(w.t.Context())
 		if err != nil {
 			w.t.Fatal(err)
 		}
 		w.post("setCommonInstanceMetadata", doc{"fingerprint": p.GetCommonInstanceMetadata().GetFingerprint(), "items": []any{doc{"key": "enable-oslogin", "value": "TRUE"}}})
 	}, says: []string{"project local has OS Login on", "gcloud compute project-info add-metadata --metadata=enable-oslogin=FALSE"}},
-	{name: "group too large", run: Create,
-		settings: func(s *Settings) {
+	{name: "group too large", run: settings.Create,
+		settings: func(s *settings.Settings) {
 			s.NumNodes, s.MaxPerGroup = 2500, 5000
 			_ = s.ClusterRange.Decode("10.64.0.0/10")
 			_ = s.NodeRange.Decode("10.32.0.0/20")
 		}, says: []string{"MAX_INSTANCES_PER_MIG=5000: a managed group holds 2000 machines at most", "MAX_INSTANCES_PER_MIG=2000"}},
-	{name: "disk larger than its type allows", run: Create,
-		settings: func(s *Settings) { s.MasterDiskSize = 70000 },
+	{name: "disk larger than its type allows", run: settings.Create,
+		settings: func(s *settings.Settings) { s.MasterDiskSize = 70000 },
 		says:     []string{"MASTER_DISK_SIZE=70000GB", "pd-ssd", "65536"}},
-	{name: "image of nodes in a new pool", masters: 1, run: AddPool,
-		settings: func(s *Settings) { s.NodeImage = "debian-1" },
+	{name: "image of nodes in a new pool", masters: 1, run: settings.AddPool,
+		settings: func(s *settings.Settings) { s.NodeImage = "debian-1" },
 		says:     []string{`KUBE_GCE_NODE_IMAGE="debian-1": project debian-cloud has no such image`}},
-	{name: "quota of a create", run: Create, quotas: map[string]float64{"CPUS": 5},
+	{name: "quota of a create", run: settings.Create, quotas: map[string]float64{"CPUS": 5},
 		says: []string{"quota CPUS of region europe-west1: 6 more are needed, and 0 of 5 are used"}},
-	{name: "quota of a pool", masters: 1, run: AddPool, quotas: map[string]float64{"INSTANCES": 3},
+	{name: "quota of a pool", masters: 1, run: settings.AddPool, quotas: map[string]float64{"INSTANCES": 3},
 		says: []string{"quota INSTANCES of region europe-west1: 1 more are needed, and 3 of 3 are used"}},
-	{name: "quota of a replica", masters: 1, run: AddReplica, quotas: map[string]float64{"FORWARDING_RULES": 0, "HEALTH_CHECKS": 0},
+	{name: "quota of a replica", masters: 1, run: settings.AddReplica, quotas: map[string]float64{"FORWARDING_RULES": 0, "HEALTH_CHECKS": 0},
 		says: []string{"quota FORWARDING_RULES", "quota HEALTH_CHECKS"}},
-	{name: "permission of a create", run: Create, withheld: []string{"compute.firewalls.create"},
+	{name: "permission of a create", run: settings.Create, withheld: []string{"compute.firewalls.create"},
 		says: []string{"has not got on project local: compute.firewalls.create", "roles/compute.admin"}},
-	{name: "permission of a pool", masters: 1, run: AddPool, withheld: []string{"compute.instanceGroupManagers.create"},
+	{name: "permission of a pool", masters: 1, run: settings.AddPool, withheld: []string{"compute.instanceGroupManagers.create"},
 		says: []string{"compute.instanceGroupManagers.create"}},
-	{name: "permission of a replica", masters: 1, run: AddReplica, withheld: []string{"compute.regionBackendServices.create"},
+	{name: "permission of a replica", masters: 1, run: settings.AddReplica, withheld: []string{"compute.regionBackendServices.create"},
 		says: []string{"compute.regionBackendServices.create"}},
-	{name: "name of a create", run: Create, world: func(w *world, _ *operator) {
+	{name: "name of a create", run: settings.Create, world: func(w *world, _ *operator) {
 		w.post("global/healthChecks", doc{"name": "x", "type": "TCP", "tcpHealthCheck": doc{"port": 1}}) // another of no account
 		w.post(inZone+"disks", doc{"name": "kubernetes-master-pd", "sizeGb": "10"})
 	}, says: []string{"disk kubernetes-master-pd", "is there already and is not this cluster's", "KUBE_GCE_INSTANCE_PREFIX"}},
-	{name: "name of a replica", masters: 1, run: AddReplica, world: func(w *world, o *operator) {
+	{name: "name of a replica", masters: 1, run: settings.AddReplica, world: func(w *world, o *operator) {
 		w.machineIn("kubernetes-subnet-default", "elsewhere", nil)
-		w.post("zones/"+string(zoneD)+"/disks", doc{"name": o.want().names.DiskOf(o.want().names.Replica(zoneD, 0)), "sizeGb": "10"})
+		w.post("zones/"+string(zoneD)+"/disks", doc{"name": o.want().Names.DiskOf(o.want().Names.Replica(zoneD, 0)), "sizeGb": "10"})
 	}, says: []string{"is there already and is not this cluster's", "gcloud compute disks describe"}},
-	{name: "master in another balancer's group", masters: 1, run: AddReplica, world: func(w *world, _ *operator) {
+	{name: "master in another balancer's group", masters: 1, run: settings.AddReplica, world: func(w *world, _ *operator) {
 		w.post(inZone+"instanceGroups", doc{"name": "web"})
 		w.post(inZone+"instanceGroups/web/addInstances", doc{"instances": []any{doc{"instance": inZone + "instances/kubernetes-master"}}})
 		w.service(inZone + "instanceGroups/web")
 	}, says: []string{"kubernetes-master", "instance group web in europe-west1-b", "gcloud compute instance-groups unmanaged remove-instances web --zone=europe-west1-b --instances=kubernetes-master"}},
-	{name: "zone that is none", run: Create, settings: func(s *Settings) { s.Zone = gcetest.Region + "-a" },
+	{name: "zone that is none", run: settings.Create, settings: func(s *settings.Settings) { s.Zone = gcetest.Region + "-a" },
 		says: []string{"there is no such zone"}},
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"hakube/cluster/settings"
 	"hakube/gce/emulator"
 	"hakube/gce/gcetest"
 )
@@ -21,12 +22,12 @@ import (
 // here by its name there.
 type refusalCase struct {
 	name     string
-	masters  int                     // how many there are before; 0: no cluster
-	quotas   map[string]float64      // of the project from the start
-	withheld []string                // permissions the account has lost since
-	world    func(*world, *operator) // what somebody did
-	settings func(*Settings)         // of the run that is refused
-	run      Mode
+	masters  int                      // how many there are before; 0: no cluster
+	quotas   map[string]float64       // of the project from the start
+	withheld []string                 // permissions the account has lost since
+	world    func(*world, *operator)  // what somebody did
+	settings func(*settings.Settings) // of the run that is refused
+	run      settings.Mode
 	says     []string // in the error and its cures
 }
 
@@ -76,7 +77,7 @@ func printed(list []emulator.Object) (lines []string) {
 // begin makes the cluster there is before; several masters need model machines.
 func (x refusalCase) begin(t *testing.T, options func(*emulator.Options)) (w *world, o *operator) {
 	t.Helper()
-	if x.masters > 1 || x.run == AddReplica || x.run == Repair || x.run == Rebuild {
+	if x.masters > 1 || x.run == settings.AddReplica || x.run == settings.Repair || x.run == settings.Rebuild {
 		w, _ = newModelWorldWith(t, options)
 	} else {
 		w = newWorldWith(t, options)
@@ -86,7 +87,7 @@ func (x refusalCase) begin(t *testing.T, options func(*emulator.Options)) (w *wo
 		w.mustUp(o)
 	}
 	for i := 1; i < x.masters; i++ {
-		w.mustUp(o.replica([]Zone{zoneC, zoneD}[i-1]))
+		w.mustUp(o.replica([]settings.Zone{zoneC, zoneD}[i-1]))
 	}
 	return w, o
 }
@@ -96,24 +97,24 @@ func (o *operator) refusedRun(x refusalCase) (err error) {
 	ctx := context.Background()
 	change := x.settings
 	if change == nil {
-		change = func(*Settings) {}
+		change = func(*settings.Settings) {}
 	}
 	switch x.run {
-	case Create:
+	case settings.Create:
 		_, err = o.again(change).Up(ctx, nil)
-	case AddPool:
+	case settings.AddPool:
 		_, err = o.pool(zoneC, 1).again(change).Up(ctx, nil)
-	case AddReplica:
+	case settings.AddReplica:
 		_, err = o.replica(zoneD).again(change).Up(ctx, nil)
-	case RemoveReplica:
+	case settings.RemoveReplica:
 		_, err = o.replica(zoneC).again(change).Down(ctx, nil)
-	case RemovePool:
+	case settings.RemovePool:
 		_, err = o.pool(zoneB, 0).again(change).Down(ctx, nil)
-	case RemoveCluster:
+	case settings.RemoveCluster:
 		_, err = o.again(change).Down(ctx, nil)
-	case Repair:
+	case settings.Repair:
 		_, err = o.again(change).Repair(ctx, "", nil)
-	case Rebuild:
+	case settings.Rebuild:
 		_, err = o.again(change).FromSurvivor(ctx, "kubernetes-master", nil, func(Loss) error { return errors.New("it asked") })
 	}
 	return err
@@ -227,7 +228,7 @@ func (w *world) service(group string) {
 }
 
 // away removes an instance and keeps its data disk, as a person would.
-func (w *world) away(zone Zone, name string) {
+func (w *world) away(zone settings.Zone, name string) {
 	w.t.Helper()
 	if err := w.Client.Instances(string(zone)).Delete(context.Background(), name); err != nil {
 		w.t.Fatal(err)
@@ -235,12 +236,12 @@ func (w *world) away(zone Zone, name string) {
 }
 
 // protect keeps a machine from being deleted.
-func (w *world) protect(zone Zone, name string) {
+func (w *world) protect(zone settings.Zone, name string) {
 	w.post("zones/"+string(zone)+"/instances/"+name+"/setDeletionProtection?deletionProtection=true", doc{})
 }
 
 func marked(role string) string {
-	return Mark{Project: gcetest.Project, Cluster: "kubernetes", Multizone: true}.For(role)
+	return settings.Mark{Project: gcetest.Project, Cluster: "kubernetes", Multizone: true}.For(role)
 }
 
 func (w *world) firstReplica() string {

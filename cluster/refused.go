@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"hakube/cluster/refusal"
+	"hakube/cluster/settings"
 	"hakube/scripts/cure"
 )
 
@@ -26,7 +27,7 @@ func (e *sick) Hint() string {
 // foreign refuses an object that has one of our names and not our mark.
 func foreign(called string, o object, description string) error {
 	whose := "it carries no mark of hakube"
-	if f := markFields(description); f != nil {
+	if f := settings.MarkFields(description); f != nil {
 		whose = fmt.Sprintf("it belongs to cluster %s of project %s", f["cluster"], f["project"])
 	}
 	return nameTaken(called, o, "is not this cluster's: "+whose, o.renamedBy())

@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"hakube/cluster/refusal"
+	"hakube/cluster/settings"
 	"hakube/gce"
 )
 
@@ -23,7 +24,7 @@ func sorted(list []object) []object {
 // zone was named: by its machines, disks and groups, else by its subnetwork,
 // else by asking every region for the cluster's address.
 func (r *run) findRegion(ctx context.Context) error {
-	if r.want.zone != "" {
+	if r.want.Zone != "" {
 		return nil
 	}
 	have, err := r.look(ctx)
@@ -39,13 +40,13 @@ func (r *run) enterRegionOf(ctx context.Context, have *inventory) error {
 	switch regions := have.regions(); {
 	case len(regions) == 1:
 		return r.enter(ctx, regions[0])
-	case r.want.zone != "":
+	case r.want.Zone != "":
 		return nil
 	case len(regions) == 0:
 		return r.searchRegions(ctx)
 	default:
 		return &refusal.Refused{
-			Why:  fmt.Sprintf("objects with the mark of cluster %s are in several regions: %v", r.want.names.Prefix, regions),
+			Why:  fmt.Sprintf("objects with the mark of cluster %s are in several regions: %v", r.want.Names.Prefix, regions),
 			Cure: "name a zone of the region that is meant with KUBE_GCE_ZONE",
 		}
 	}
@@ -56,7 +57,7 @@ func (v *inventory) regions() (list []string) {
 	for _, o := range v.objects {
 		region := o.region
 		if o.zone != "" {
-			region = Zone(o.zone).Region()
+			region = settings.Zone(o.zone).Region()
 		}
 		if region != "" && !slices.Contains(list, region) {
 			list = append(list, region)
@@ -108,7 +109,7 @@ func (r *run) searchRegions(ctx context.Context) error {
 			if err != nil {
 				return err
 			}
-			f := &found{mark: r.want.mark}
+			f := &found{mark: r.want.Mark}
 			if err := together(findRegionals(ctx, client, f)...); err != nil {
 				return err
 			}

@@ -11,6 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	corev1client "k8s.io/client-go/kubernetes/typed/core/v1"
 
+	"hakube/cluster/settings"
 	"hakube/gce/emulator"
 	"hakube/scripts"
 )
@@ -18,7 +19,7 @@ import (
 // nodesAPI is the cluster's Nodes, as kubectl has them.
 func (c *sickCluster) nodesAPI() corev1client.NodeInterface {
 	c.t.Helper()
-	client, err := c.o.run(StatusVerb).kube(context.Background())
+	client, err := c.o.run(settings.StatusVerb).kube(context.Background())
 	c.must(err)
 	return client.Nodes()
 }
@@ -130,7 +131,7 @@ func TestDeletedNodeOnce(t *testing.T) {
 	} {
 		key := emulator.MachineKey{Project: c.Client.Project(), Zone: zoneB, Name: name, ID: i.GetId()}
 		c.must(c.tell(key, scripts.GuestNamespace+"/"+scripts.GuestPhase, x.phase))
-		r := c.o.run(Up)
+		r := c.o.run(settings.Up)
 		r.have, err = r.look(ctx)
 		c.must(err)
 		if !x.have {

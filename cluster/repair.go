@@ -9,6 +9,7 @@ import (
 
 	"hakube/cluster/plan"
 	"hakube/cluster/refusal"
+	"hakube/cluster/settings"
 	"hakube/gce"
 	"hakube/scripts"
 )
@@ -18,9 +19,9 @@ import (
 // as quorum lives or those who make it can be brought back; what it cannot do is
 // refused, with the way out. It finds the cluster's zones itself.
 func (c *Cluster) Repair(ctx context.Context, name string, report func(plan.Event)) (s *Summary, err error) {
-	warning, err := c.alone(ctx, RepairVerb, report, func(ctx context.Context, l *lease, report func(plan.Event)) error {
+	warning, err := c.alone(ctx, settings.RepairVerb, report, func(ctx context.Context, l *lease, report func(plan.Event)) error {
 		s = nil
-		r := c.run(RepairVerb)
+		r := c.run(settings.RepairVerb)
 		r.lease = l
 		seen, err := r.seen(ctx, report)
 		if err != nil {
@@ -47,7 +48,7 @@ func (c *Cluster) Repair(ctx context.Context, name string, report func(plan.Even
 
 // repairs tells whether the run is about masters that fail: then nothing is
 // compared with the settings, and all is as it was made.
-func (r *run) repairs() bool { return r.mode == Repair || r.mode == Rebuild }
+func (r *run) repairs() bool { return r.mode == settings.Repair || r.mode == settings.Rebuild }
 
 // seen looks around, after this operator's key and masters' own addresses have
 // been seen to, without which nobody could be asked.
@@ -80,13 +81,13 @@ func (r *run) seen(ctx context.Context, report func(plan.Event)) (*sight, error)
 		}
 	}
 	r.balanced = s.held.rule != ""
-	if homes := r.have.homes(r.want.names); len(homes) > 0 {
-		r.want.home = homes[0]
+	if homes := r.have.homes(r.want.Names); len(homes) > 0 {
+		r.want.Home = homes[0]
 	}
-	r.want.mark.Multizone = true
+	r.want.Mark.Multizone = true
 	for _, m := range s.masters {
 		if m.multizone == "false" {
-			r.want.mark.Multizone = false
+			r.want.Mark.Multizone = false
 		}
 	}
 	return s, nil
@@ -151,7 +152,7 @@ func (r *run) model(ctx context.Context, s *sight) error {
 		return fmt.Errorf("reading the master to make others like: %w", err)
 	}
 	r.source = i
-	r.want.masterType = gce.Base(i.GetMachineType())
+	r.want.MasterType = gce.Base(i.GetMachineType())
 	return r.modelDisks(ctx, from, i)
 }
 
@@ -159,17 +160,17 @@ func (r *run) model(ctx context.Context, s *sight) error {
 func (r *run) modelDisks(ctx context.Context, from object, i *computepb.Instance) error {
 	for _, d := range i.GetDisks() {
 		if d.GetBoot() && d.GetDiskSizeGb() > 0 {
-			r.want.settings.MasterRootSize = Size(d.GetDiskSizeGb())
+			r.want.Settings.MasterRootSize = settings.Size(d.GetDiskSizeGb())
 		}
 	}
-	d, err := r.gce.Disks(from.zone).Get(ctx, r.want.names.DiskOf(from.name))
+	d, err := r.gce.Disks(from.zone).Get(ctx, r.want.Names.DiskOf(from.name))
 	if gce.IsNotFound(err) {
 		return nil
 	}
 	if err != nil {
 		return fmt.Errorf("reading the disk to make others like: %w", err)
 	}
-	r.want.settings.MasterDiskSize, r.want.settings.MasterDiskType = Size(d.GetSizeGb()), Name(gce.Base(d.GetType()))
+	r.want.Settings.MasterDiskSize, r.want.Settings.MasterDiskType = settings.Size(d.GetSizeGb()), settings.Name(gce.Base(d.GetType()))
 	return nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"testing"
 
+	"hakube/cluster/settings"
 	"hakube/gce"
 )
 
@@ -34,7 +35,7 @@ func TestRepairedLikeTheOthers(t *testing.T) {
 	c := newSick(t, 3)
 	c.deleteMachine(2)
 	c.deleteDisk(2)
-	o := c.o.again(func(s *Settings) {
+	o := c.o.again(func(s *settings.Settings) {
 		s.MasterDiskSize, s.MasterDiskType, s.MasterRootSize, s.MasterSize = 50, "pd-standard", 60, "e2-standard-8"
 	})
 	c.must(c.follow(o, "hakube repair "+c.names[2]))

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"hakube/cluster/plan"
+	"hakube/cluster/settings"
 	"hakube/replicate"
 )
 
@@ -79,7 +80,7 @@ func TestRepairCut(t *testing.T) {
 func (x repairCut) sick(t *testing.T) (*sickCluster, *saboteur) {
 	w, s, _ := matrixWorld(t)
 	c := sickOf(t, w, x.masters)
-	c.o.settings.InitTimeout = Seconds(15 * time.Second)
+	c.o.settings.InitTimeout = settings.Seconds(15 * time.Second)
 	x.happen(c)
 	return c, s
 }
@@ -102,7 +103,7 @@ func (x repairCut) undisturbed(t *testing.T) []changing {
 func (x repairCut) well(c *sickCluster) {
 	c.t.Helper()
 	c.whole(x.left)
-	all := c.o.again(func(s *Settings) { s.Zone = "" })
+	all := c.o.again(func(s *settings.Settings) { s.Zone = "" })
 	c.mustDown(all)
 	if s := c.mustDown(all); !s.Nothing {
 		c.t.Error("the second down found something")

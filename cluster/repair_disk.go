@@ -151,7 +151,7 @@ func (d readableDisk) Do(ctx context.Context) error {
 		}
 	}
 	d.moved(d.of.name)
-	disk := d.want.names.DiskOf(d.of.name)
+	disk := d.want.Names.DiskOf(d.of.name)
 	for _, change := range []func(context.Context) error{
 		func(ctx context.Context) error { return d.gce.Instances(d.of.zone).Delete(ctx, d.of.name) },
 		func(ctx context.Context) error {

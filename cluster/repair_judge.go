@@ -79,7 +79,7 @@ func (s *sight) ill(m seenMaster) string {
 // the machine found on it.
 func (r *run) ownsDisk(ctx context.Context, m seenMaster) error {
 	if !m.disk {
-		d, err := r.gce.Disks(m.zone).Get(ctx, r.want.names.DiskOf(m.name))
+		d, err := r.gce.Disks(m.zone).Get(ctx, r.want.Names.DiskOf(m.name))
 		switch {
 		case gce.IsNotFound(err):
 			return nil
@@ -105,7 +105,7 @@ func (r *run) foreignContent(m object, phase string) error {
 }
 
 func (r *run) foreignDisk(m object, what string) error {
-	disk := r.want.names.DiskOf(m.name)
+	disk := r.want.Names.DiskOf(m.name)
 	commands := []cure.Command{cure.KeepDisk(disk, m.zone), cure.DeleteDisk(disk, m.zone), cure.Repair(m.name)}
 	if r.have.statusOf(m) != "" {
 		commands = append([]cure.Command{cure.DeleteMachine(m.name, m.zone)}, commands...)

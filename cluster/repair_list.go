@@ -59,7 +59,7 @@ func (r *run) repairList() [][]plan.Item {
 func (r *run) revivals() []plan.Item {
 	l := lines{want: true}
 	for _, w := range firewallRules(&r.want) {
-		if w.to == r.want.names.MasterTag() || w.to == "" {
+		if w.to == r.want.Names.MasterTag() || w.to == "" {
 			l.beside(r.firewall(w))
 		}
 	}

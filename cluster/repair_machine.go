@@ -36,7 +36,7 @@ func (w withDisk) Observe(ctx context.Context) (plan.State, error) {
 		return plan.State{}, foreign("machine "+w.of.name, w.of, i.GetDescription())
 	}
 	for _, d := range i.GetDisks() {
-		if gce.Base(d.GetSource()) == w.want.names.DiskOf(w.of.name) {
+		if gce.Base(d.GetSource()) == w.want.Names.DiskOf(w.of.name) {
 			return exists("")
 		}
 	}
@@ -63,10 +63,10 @@ func (t tagged) Observe(ctx context.Context) (plan.State, error) {
 	if err != nil {
 		return plan.State{}, err
 	}
-	if !slices.Contains(i.GetTags().GetItems(), t.want.names.MasterTag()) {
+	if !slices.Contains(i.GetTags().GetItems(), t.want.Names.MasterTag()) {
 		return plan.State{Is: plan.Absent, Why: "firewall rules let nothing in"}, nil
 	}
-	return exists(t.want.names.MasterTag())
+	return exists(t.want.Names.MasterTag())
 }
 
 func (t tagged) Do(ctx context.Context) error {
@@ -76,7 +76,7 @@ func (t tagged) Do(ctx context.Context) error {
 		return err
 	}
 	tags := i.GetTags()
-	tags.Items = append(tags.Items, t.want.names.MasterTag())
+	tags.Items = append(tags.Items, t.want.Names.MasterTag())
 	return instances.SetTags(ctx, t.of.name, tags)
 }
 
@@ -111,7 +111,7 @@ func (a sshAnswers) silence(ctx context.Context) error {
 // bootLimit is how long a machine may take from power to its first answer over
 // ssh: a fifth of what the API may take, at most three minutes.
 func (r *run) bootLimit() time.Duration {
-	return min(r.want.settings.InitTimeout.Duration()/5, 3*time.Minute)
+	return min(r.want.Settings.InitTimeout.Duration()/5, 3*time.Minute)
 }
 
 func (a sshAnswers) Do(ctx context.Context) error {
@@ -209,7 +209,7 @@ func (a sshAnswers) partitioned(ctx context.Context, err error) error {
 	return &refusal.Refused{
 		Why: fmt.Sprintf("%s in %s boots, as its console says, and is not reached: from here at %s:22: %v", a.of.name, a.of.zone, ip, err),
 		Cure: cure.Hint(fmt.Sprintf("hakube's firewall rules and the tag %s are as they should be; look for what else is in the way (other firewall rules, routes, the machine's own)",
-			a.want.names.MasterTag()), cure.Console(a.of.name, a.of.zone)),
+			a.want.Names.MasterTag()), cure.Console(a.of.name, a.of.zone)),
 	}
 }
 

@@ -84,7 +84,7 @@ func (r *run) apart(why string) error {
 	return &refusal.Refused{
 		Why: why,
 		Cure: fmt.Sprintf("firewall %s and the tag %s are as they should be; look for what else keeps machines with that tag from each other's ports 2380 and 2381",
-			r.want.names.MasterEtcd(), r.want.names.MasterTag()),
+			r.want.Names.MasterEtcd(), r.want.Names.MasterTag()),
 	}
 }
 
@@ -123,10 +123,10 @@ func (r *run) hopeless(why string, s *survey) error {
 	}
 	var keep []cure.Command
 	for _, m := range r.masters() {
-		keep = append(keep, cure.KeepDisk(r.want.names.DiskOf(m.name), m.zone))
+		keep = append(keep, cure.KeepDisk(r.want.Names.DiskOf(m.name), m.zone))
 	}
 	return &refusal.Refused{Why: why, Cure: cure.Hints("nothing that hakube knows can bring it back",
-		cure.Hint("keep what is on its disk", keep...), cure.Hint("make the cluster anew", cure.Down(), cure.Up(r.want.home)))}
+		cure.Hint("keep what is on its disk", keep...), cure.Hint("make the cluster anew", cure.Down(), cure.Up(r.want.Home)))}
 }
 
 // lostMember is a member that cannot come back, which is to go: etcd takes no new

@@ -12,6 +12,7 @@ import (
 
 	"hakube/cluster/plan"
 	"hakube/cluster/refusal"
+	"hakube/cluster/settings"
 	"hakube/gce"
 	"hakube/replicate"
 	"hakube/scripts/cure"
@@ -31,9 +32,9 @@ type Loss struct {
 // others' machines are deleted, and only then are its rings made its own. What is
 // left of the others goes as when masters are removed.
 func (c *Cluster) FromSurvivor(ctx context.Context, name string, report func(plan.Event), ask func(Loss) error) (s *Summary, err error) {
-	warning, err := c.alone(ctx, RebuildVerb, report, func(ctx context.Context, l *lease, report func(plan.Event)) error {
+	warning, err := c.alone(ctx, settings.RebuildVerb, report, func(ctx context.Context, l *lease, report func(plan.Event)) error {
 		s = nil
-		r := c.run(RebuildVerb)
+		r := c.run(settings.RebuildVerb)
 		r.lease = l
 		seen, err := r.seen(ctx, report)
 		if err != nil {
@@ -129,7 +130,7 @@ func (s *sight) remains() (list []object) {
 	for i := range s.nodes.list {
 		n := &s.nodes.list[i]
 		known := slices.ContainsFunc(s.masters, func(m seenMaster) bool { return m.name == n.Name })
-		if zone := n.Labels[corev1.LabelTopologyZone]; !known && zone != "" && s.names.isMaster(n.Name) {
+		if zone := n.Labels[corev1.LabelTopologyZone]; !known && zone != "" && s.names.IsMaster(n.Name) {
 			list = append(list, object{kind: kindInstance, name: n.Name, zone: zone, role: roleMaster})
 		}
 	}
@@ -211,8 +212,8 @@ func (h hasData) Observe(context.Context) (plan.State, error) {
 	for _, ring := range ringNames {
 		switch {
 		case !h.cannotReturn(h.of.name, ring):
-		case h.mode == Repair && x.Disk && x.Rings[ring].State == replicate.RingNone:
-		case h.mode == Repair:
+		case h.mode == settings.Repair && x.Disk && x.Rings[ring].State == replicate.RingNone:
+		case h.mode == settings.Repair:
 			return plan.State{}, h.hopeless(fmt.Sprintf("%s is the only master, and of its etcds %s", h.of.name, verdictText(x)), nil)
 		default:
 			return plan.State{}, &refusal.Refused{

@@ -14,6 +14,7 @@ import (
 	corev1client "k8s.io/client-go/kubernetes/typed/core/v1"
 
 	"hakube/cluster/refusal"
+	"hakube/cluster/settings"
 	"hakube/replicate"
 	"hakube/replicate/etcdtest"
 )
@@ -36,14 +37,14 @@ func newSick(t *testing.T, masters int) *sickCluster {
 
 func sickOf(t *testing.T, w *world, masters int) *sickCluster {
 	t.Helper()
-	o := w.operator(func(s *Settings) { s.NumNodes, s.InitTimeout = 1, Seconds(5*time.Second) })
+	o := w.operator(func(s *settings.Settings) { s.NumNodes, s.InitTimeout = 1, settings.Seconds(5*time.Second) })
 	c := &sickCluster{world: w, o: o, names: []string{"kubernetes-master"}, zones: []string{string(zoneB)}, patient: masters - 1}
 	// Silence is waited for again and again.
 	o.deps.Ready = 500 * time.Millisecond
 	o.deps.SSH = replicate.NewRunner(replicate.Options{Signer: o.deps.Signer, Dial: w.dial, Timeout: 500 * time.Millisecond})
 	t.Cleanup(func() { o.deps.SSH.Close() })
 	w.mustUp(o)
-	for _, zone := range []Zone{zoneC, zoneD}[:masters-1] {
+	for _, zone := range []settings.Zone{zoneC, zoneD}[:masters-1] {
 		c.names = append(c.names, w.mustUp(o.replica(zone)).Replica)
 		c.zones = append(c.zones, string(zone))
 	}
@@ -54,7 +55,7 @@ func sickOf(t *testing.T, w *world, masters int) *sickCluster {
 
 func (c *sickCluster) configMaps() corev1client.ConfigMapInterface {
 	c.t.Helper()
-	client, err := c.o.run(StatusVerb).kube(context.Background())
+	client, err := c.o.run(settings.StatusVerb).kube(context.Background())
 	c.must(err)
 	return client.ConfigMaps("default")
 }
@@ -176,7 +177,7 @@ func TestRepair(t *testing.T) {
 						t.Errorf("once more: %+v, %v", s, err)
 					}
 				}
-				c.mustDown(c.o.again(func(s *Settings) { s.Zone = "" }))
+				c.mustDown(c.o.again(func(s *settings.Settings) { s.Zone = "" }))
 			})
 		}
 	}
@@ -277,13 +278,13 @@ func TestFromSurvivor(t *testing.T) {
 				t.Errorf("asked %d times, given up %v", asked, s.GivenUp)
 			}
 			c.whole(1)
-			if h, err := c.o.run(Up).holder(context.Background()); err != nil || h.machine != c.names[0] {
+			if h, err := c.o.run(settings.Up).holder(context.Background()); err != nil || h.machine != c.names[0] {
 				t.Errorf("the address is held by %+v, %v", h, err)
 			}
 			if got := mastersOf(t, c.mustUp(c.o.replica(zoneC))); len(got) != 2 {
 				t.Errorf("grown again: %v", got)
 			}
-			c.mustDown(c.o.again(func(s *Settings) { s.Zone = "" }))
+			c.mustDown(c.o.again(func(s *settings.Settings) { s.Zone = "" }))
 		})
 	}
 }
@@ -309,11 +310,11 @@ func TestUpOnLostVoter(t *testing.T) {
 			c.deleteMachine(c.patient)
 			c.deleteDisk(c.patient)
 			if x.blank {
-				c.must(c.o.run(Up).insertDisk(context.Background(), c.names[c.patient]+"-pd", c.zones[c.patient]))
+				c.must(c.o.run(settings.Up).insertDisk(context.Background(), c.names[c.patient]+"-pd", c.zones[c.patient]))
 			}
 			up := c.o
 			if c.patient > 0 {
-				up = c.o.replica(Zone(c.zones[c.patient]))
+				up = c.o.replica(settings.Zone(c.zones[c.patient]))
 			}
 			ctx, cancel := context.WithTimeout(context.Background(), 4*time.Second)
 			defer cancel()
@@ -324,7 +325,7 @@ func TestUpOnLostVoter(t *testing.T) {
 			_, err = c.o.Repair(context.Background(), "", c.events())
 			c.must(err)
 			c.whole(3)
-			c.mustDown(c.o.again(func(s *Settings) { s.Zone = "" }))
+			c.mustDown(c.o.again(func(s *settings.Settings) { s.Zone = "" }))
 		})
 	}
 }

@@ -11,12 +11,13 @@ import (
 
 	"hakube/cluster/plan"
 	"hakube/cluster/refusal"
+	"hakube/cluster/settings"
 	"hakube/gce"
 )
 
 // replica is the same operator, who speaks of one more or one less master.
-func (o *operator) replica(zone Zone) *operator {
-	return o.again(func(s *Settings) { s.Zone, s.ReplicateMaster, s.DeleteNodes = zone, true, false })
+func (o *operator) replica(zone settings.Zone) *operator {
+	return o.again(func(s *settings.Settings) { s.Zone, s.ReplicateMaster, s.DeleteNodes = zone, true, false })
 }
 
 // mastersOf are the masters that vote in both rings, by name.
@@ -96,7 +97,7 @@ func withoutTimes(all map[string]map[string]any) map[string]map[string]any {
 
 func (w *world) backendsOf(o *operator) []Backend {
 	w.t.Helper()
-	r := o.run(Up)
+	r := o.run(settings.Up)
 	all, err := r.backends(context.Background())
 	if err != nil {
 		w.t.Fatal(err)
@@ -127,11 +128,11 @@ func TestFirstBornLeaves(t *testing.T) {
 	o := w.operator()
 	address := w.mustUp(o).Address
 	c := w.mustUp(o.replica(zoneC)).Replica
-	gone := w.mustDown(o.replica(zoneB).again(func(s *Settings) { s.ReplicaName = "kubernetes-master" }))
+	gone := w.mustDown(o.replica(zoneB).again(func(s *settings.Settings) { s.ReplicaName = "kubernetes-master" }))
 	if gone.Replica != "kubernetes-master" {
 		t.Errorf("%s was removed", gone.Replica)
 	}
-	h, err := o.run(Up).holder(context.Background())
+	h, err := o.run(settings.Up).holder(context.Background())
 	if err != nil || h.machine != c || h.ip != address {
 		t.Errorf("the address is held by %+v, %v; want %s", h, err, c)
 	}
@@ -139,12 +140,12 @@ func TestFirstBornLeaves(t *testing.T) {
 	if _, err := o.Up(context.Background(), nil); !errors.As(err, &no) || !strings.Contains(no.Cure, "KUBE_GCE_ZONE=europe-west1-c") {
 		t.Errorf("up in the zone the cluster left: %v", err)
 	}
-	s := w.mustUp(o.again(func(s *Settings) { s.Zone = zoneC; s.NumNodes = 1 }))
+	s := w.mustUp(o.again(func(s *settings.Settings) { s.Zone = zoneC; s.NumNodes = 1 }))
 	if got := mastersOf(t, s); !slices.Equal(got, []string{c}) {
 		t.Errorf("masters are %v", got)
 	}
 	w.mustUp(o.replica(zoneD))
-	w.mustDown(o.again(func(s *Settings) { s.Zone = "" }))
+	w.mustDown(o.again(func(s *settings.Settings) { s.Zone = "" }))
 	if s := w.mustDown(o); !s.Nothing {
 		t.Error("something was left")
 	}
@@ -153,11 +154,11 @@ func TestFirstBornLeaves(t *testing.T) {
 // TestFromStart: the address is on the balancer from create on and never moves.
 func TestFromStart(t *testing.T) {
 	w, _ := newModelWorld(t)
-	o := w.operator(func(s *Settings) { s.LoadBalancer = FromStart })
+	o := w.operator(func(s *settings.Settings) { s.LoadBalancer = settings.FromStart })
 	w.mustUp(o)
 	on := func(when string) {
 		t.Helper()
-		if h, err := o.run(Up).holder(context.Background()); err != nil || h.rule == "" {
+		if h, err := o.run(settings.Up).holder(context.Background()); err != nil || h.rule == "" {
 			t.Errorf("%s the address is held by %+v, %v", when, h, err)
 		}
 	}
@@ -178,12 +179,12 @@ func TestFromStart(t *testing.T) {
 // TestReplicaRefused: nothing changes.
 func TestReplicaRefused(t *testing.T) {
 	w, _ := newModelWorld(t)
-	o := w.operator(func(s *Settings) { s.Multizone = false })
-	refused := func(what string, o *operator, verb Verb, words ...string) {
+	o := w.operator(func(s *settings.Settings) { s.Multizone = false })
+	refused := func(what string, o *operator, verb settings.Verb, words ...string) {
 		t.Helper()
 		var err error
 		_, changes := w.counts(func() {
-			if verb == Up {
+			if verb == settings.Up {
 				_, err = o.Up(context.Background(), nil)
 			} else {
 				_, err = o.Down(context.Background(), nil)
@@ -199,14 +200,14 @@ func TestReplicaRefused(t *testing.T) {
 			}
 		}
 	}
-	refused("no cluster", o.replica(zoneB), Up, "has no master in project local", "KUBE_GCE_ZONE=europe-west1-b hakube up")
+	refused("no cluster", o.replica(zoneB), settings.Up, "has no master in project local", "KUBE_GCE_ZONE=europe-west1-b hakube up")
 	w.mustUp(o)
-	refused("one zone only", o.replica(zoneC), Up, "MULTIZONE=false", "europe-west1-b")
-	refused("no such zone", o.replica("europe-west1-x"), Up, "there is no such zone")
-	far := w.operator(func(s *Settings) { s.Zone, s.ReplicateMaster = "us-east1-b", true })
-	refused("another region", far, Up, "is in region europe-west1")
-	refused("the last", o.replica(zoneB), Down, "is the last master", "remove the whole cluster:\n\thakube down")
-	refused("another size", o.replica(zoneB).again(func(s *Settings) { s.MasterSize = "e2-standard-8" }), Up, "MASTER_SIZE=e2-standard-2")
+	refused("one zone only", o.replica(zoneC), settings.Up, "MULTIZONE=false", "europe-west1-b")
+	refused("no such zone", o.replica("europe-west1-x"), settings.Up, "there is no such zone")
+	far := w.operator(func(s *settings.Settings) { s.Zone, s.ReplicateMaster = "us-east1-b", true })
+	refused("another region", far, settings.Up, "is in region europe-west1")
+	refused("the last", o.replica(zoneB), settings.Down, "is the last master", "remove the whole cluster:\n\thakube down")
+	refused("another size", o.replica(zoneB).again(func(s *settings.Settings) { s.MasterSize = "e2-standard-8" }), settings.Up, "MASTER_SIZE=e2-standard-2")
 	if s := w.mustDown(o.replica(zoneC)); !s.Nothing {
 		t.Error("a master was removed from a zone that has none")
 	}
@@ -214,8 +215,8 @@ func TestReplicaRefused(t *testing.T) {
 	if err := w.Client.Instances(zoneB).Stop(context.Background(), "kubernetes-master"); err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []Name{"", "kubernetes-master"} {
-		refused("one of two while the other is dead", o.replica(zoneB).again(func(s *Settings) { s.ReplicaName = name }), Down, "quorum")
+	for _, name := range []settings.Name{"", "kubernetes-master"} {
+		refused("one of two while the other is dead", o.replica(zoneB).again(func(s *settings.Settings) { s.ReplicaName = name }), settings.Down, "quorum")
 	}
 	w.mustUp(o) // starts it again
 	w.mustDown(o)
@@ -259,13 +260,13 @@ func TestRollBack(t *testing.T) {
 // TestDownOfTheDead: the cluster is removed in both forms though no master lives,
 // balancer and all.
 func TestDownOfTheDead(t *testing.T) {
-	for name, zone := range map[string]Zone{"by zone": zoneB, "wherever it is": ""} {
+	for name, zone := range map[string]settings.Zone{"by zone": zoneB, "wherever it is": ""} {
 		t.Run(name, func(t *testing.T) {
 			w, _ := newModelWorld(t)
 			before := w.objects()
 			o := w.operator()
 			w.mustUp(o)
-			in := Zone(zoneC)
+			in := settings.Zone(zoneC)
 			if zone != "" {
 				in = zoneB // that zone must hold all there is
 			}
@@ -275,7 +276,7 @@ func TestDownOfTheDead(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			w.mustDown(o.again(func(s *Settings) { s.Zone = zone }))
+			w.mustDown(o.again(func(s *settings.Settings) { s.Zone = zone }))
 			if diff := cmp.Diff(before, w.objects()); diff != "" {
 				t.Errorf("objects after down (-before +after):\n%s", diff)
 			}
@@ -290,7 +291,7 @@ func TestNoVoteForTheDead(t *testing.T) {
 	w, _ := newModelWorld(t)
 	o := w.operator()
 	w.mustUp(o)
-	name := o.want().names.Replica(zoneC, 0)
+	name := o.want().Names.Replica(zoneC, 0)
 	_, err := o.replica(zoneC).Up(context.Background(), func(e plan.Event) {
 		if e.Step == "API answers through the balancer" && e.Kind.Final() {
 			if err := w.Client.Instances(zoneC).Stop(context.Background(), name); err != nil {
@@ -308,7 +309,7 @@ func TestNoVoteForTheDead(t *testing.T) {
 	w.mustDown(o)
 }
 
-func (o *operator) want() *spec { return &o.run(Up).want }
+func (o *operator) want() *settings.Spec { return &o.run(settings.Up).want }
 
 // TestInterruptedMove: whoever interrupts a run while the address is on its way
 // does not leave the API dark; run again, it ends well.
@@ -345,7 +346,7 @@ func TestInterruptedMove(t *testing.T) {
 			if !errors.Is(err, context.Canceled) {
 				t.Fatalf("the interrupted run ended with: %v", err)
 			}
-			r := o.run(Up)
+			r := o.run(settings.Up)
 			h, err := r.holder(context.Background())
 			if err != nil || h.machine != "kubernetes-master" {
 				t.Errorf("the address is held by %+v, %v", h, err)
@@ -356,7 +357,7 @@ func TestInterruptedMove(t *testing.T) {
 			if err := m.run(context.Background(), o, nil); err != nil {
 				t.Errorf("again: %v", err)
 			}
-			w.mustDown(o.again(func(s *Settings) { s.Zone = "" }))
+			w.mustDown(o.again(func(s *settings.Settings) { s.Zone = "" }))
 		})
 	}
 }
@@ -380,7 +381,7 @@ func TestDeadReplicaLeaves(t *testing.T) {
 	if got := mastersOf(t, w.mustUp(o)); len(got) != 2 || slices.Contains(got, dead) {
 		t.Errorf("masters are %v", got)
 	}
-	w.mustDown(o.again(func(s *Settings) { s.Zone = "" }))
+	w.mustDown(o.again(func(s *settings.Settings) { s.Zone = "" }))
 }
 
 // TestOutages reads a made-up book of probes.

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 
 	"hakube/cluster/refusal"
+	"hakube/cluster/settings"
 	"hakube/gce"
 )
 
@@ -20,20 +21,20 @@ type addresses struct {
 // counted: the settings alone tell of one zone only (rangeProblems). Without
 // it the pool would wait for machines that cannot be made.
 func (r *run) room(ctx context.Context) error {
-	others, masters := 0, max(1, len(r.have.masters(r.want.names)))
-	nodes := int(r.want.settings.NumNodes)
-	if r.mode == AddReplica {
+	others, masters := 0, max(1, len(r.have.masters(r.want.Names)))
+	nodes := int(r.want.Settings.NumNodes)
+	if r.mode == settings.AddReplica {
 		masters, nodes = masters+1, 0 // the zone's pool stays as it is
 	}
 	for _, o := range r.have.objects {
-		if o.kind == kindGroup && (o.zone != r.want.zone || r.mode == AddReplica) {
+		if o.kind == kindGroup && (o.zone != r.want.Zone || r.mode == settings.AddReplica) {
 			others += o.size
 		}
 	}
 	if !r.lacks() {
 		return nil
 	}
-	subnet, err := r.gce.Subnetworks().Get(ctx, r.want.names.Subnetwork())
+	subnet, err := r.gce.Subnetworks().Get(ctx, r.want.Names.Subnetwork())
 	if gce.IsNotFound(err) {
 		return nil // a step will say so
 	}
@@ -43,8 +44,8 @@ func (r *run) room(ctx context.Context) error {
 	machines := others + masters + nodes
 	has := []addresses{{"NODE_IP_RANGE", subnet.GetIpCidrRange(), 32, 4}}
 	for _, x := range subnet.GetSecondaryIpRanges() {
-		if x.GetRangeName() == PodsRange {
-			has = append(has, addresses{"CLUSTER_IP_RANGE", x.GetIpCidrRange(), machineBits, 0})
+		if x.GetRangeName() == settings.PodsRange {
+			has = append(has, addresses{"CLUSTER_IP_RANGE", x.GetIpCidrRange(), settings.MachineBits, 0})
 		}
 	}
 	for _, h := range has {
@@ -52,10 +53,10 @@ func (r *run) room(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("reading the ranges of subnetwork %s: %w", subnet.GetName(), err)
 		}
-		if room := subranges(p, h.each) - h.kept; machines > room {
+		if room := settings.Subranges(p, h.each) - h.kept; machines > room {
 			return &refusal.Refused{
 				Why: fmt.Sprintf("%s=%s of cluster %s has room for %d machines; %d masters, %d nodes in other pools and NUM_NODES=%d are %d",
-					h.name, h.text, r.want.names.Prefix, room, masters, others, nodes, machines),
+					h.name, h.text, r.want.Names.Prefix, room, masters, others, nodes, machines),
 				Cure: "a smaller NUM_NODES, or smaller pools elsewhere; the ranges are fixed when the cluster is made",
 			}
 		}

@@ -10,6 +10,7 @@ import (
 
 	"hakube/cluster/plan"
 	"hakube/cluster/refusal"
+	"hakube/cluster/settings"
 	"hakube/gce"
 	"hakube/replicate"
 )
@@ -18,12 +19,12 @@ import (
 // began, and what it saw on the way.
 type run struct {
 	deps  Deps
-	want  spec
+	want  settings.Spec
 	have  *inventory
 	gce   *gce.Client
 	lease *lease // nil when nothing is to be changed
 	poll  time.Duration
-	mode  Mode
+	mode  settings.Mode
 	// removing tells that the nouns are to go. Then nothing is compared with the
 	// settings, and they stand for what was found, not for what the settings say.
 	removing bool
@@ -68,11 +69,11 @@ type run struct {
 	kept            []object
 }
 
-func (c *Cluster) run(verb Verb) *run {
+func (c *Cluster) run(verb settings.Verb) *run {
 	mode := c.settings.Mode(verb)
 	return &run{
-		deps: c.deps, want: specOf(c.settings, c.deps.operator()), gce: c.deps.GCE, poll: c.deps.Poll,
-		mode: mode, removing: mode.removes(), gaveUp: map[string]string{}, verdicts: map[string]replicate.Revived{}, externals: map[string]string{}, states: map[string]string{},
+		deps: c.deps, want: settings.SpecOf(c.settings, c.deps.operator()), gce: c.deps.GCE, poll: c.deps.Poll,
+		mode: mode, removing: mode.Removes(), gaveUp: map[string]string{}, verdicts: map[string]replicate.Revived{}, externals: map[string]string{}, states: map[string]string{},
 	}
 }
 
@@ -89,7 +90,7 @@ func looking(_ context.Context, r *run) (bool, error) { return len(r.reachable()
 // up looks around and lists what is to be true. What comes first of all is left
 // to act; if that may do nothing, it is the list.
 func (c *Cluster) up(ctx context.Context, l *lease, act action) (*run, []plan.Item, error) {
-	r := c.run(Up)
+	r := c.run(settings.Up)
 	r.lease = l
 	have, err := r.look(ctx)
 	if err != nil {
@@ -106,7 +107,7 @@ func (c *Cluster) up(ctx context.Context, l *lease, act action) (*run, []plan.It
 		return r, nil, err
 	}
 	unfit = append(unfit, own...)
-	for _, text := range r.want.settings.dnsProblems() { // the range is known now, also when nobody set it
+	for _, text := range r.want.Settings.DnsProblems() { // the range is known now, also when nobody set it
 		unfit = append(unfit, &refusal.Refused{Why: text, Cure: "leave KUBE_DNS_SERVER_IP out, or set that"})
 	}
 	if no := slices.Concat(unfit, r.inTheWay()); len(no) > 0 && len(r.reachable()) > 0 {
@@ -116,15 +117,15 @@ func (c *Cluster) up(ctx context.Context, l *lease, act action) (*run, []plan.It
 		return r, nil, err
 	}
 	r.notes()
-	if r.mode != AddPool {
+	if r.mode != settings.AddPool {
 		if ok, err := act(ctx, r); err != nil || !ok {
 			return r, r.reachable(), err
 		}
 	}
 	switch r.mode {
-	case AddPool:
+	case settings.AddPool:
 		err = r.join(ctx)
-	case AddReplica:
+	case settings.AddReplica:
 		err = r.replicable(ctx)
 	default:
 		err = r.really(ctx, have, func() error { return have.livesHere(&r.want) })
@@ -147,9 +148,9 @@ func (c *Cluster) up(ctx context.Context, l *lease, act action) (*run, []plan.It
 // down looks for everything that carries the mark, or for the zone's pool, and
 // lists it; nothing found is an empty list.
 func (c *Cluster) down(ctx context.Context, l *lease, act action, preview bool) (r *run, items []plan.Item, err error) {
-	r = c.run(Down)
+	r = c.run(settings.Down)
 	r.lease = l
-	if r.mode == RemovePool {
+	if r.mode == settings.RemovePool {
 		any, err := r.leave(ctx)
 		if err != nil || !any {
 			return r, nil, err
@@ -157,7 +158,7 @@ func (c *Cluster) down(ctx context.Context, l *lease, act action, preview bool) 
 		items, err := r.removal(ctx)
 		return r, items, err
 	}
-	if r.mode == RemoveReplica {
+	if r.mode == settings.RemoveReplica {
 		if r.have, err = r.look(ctx); err != nil {
 			return r, nil, err
 		}
@@ -207,7 +208,7 @@ func (c *Cluster) down(ctx context.Context, l *lease, act action, preview bool) 
 func (r *run) region() string { return r.gce.Region() }
 
 // owns tells whether an object's description carries this cluster's mark.
-func (r *run) owns(description string) bool { return r.want.mark.Owns(description) }
+func (r *run) owns(description string) bool { return r.want.Mark.Owns(description) }
 
 // shares is for the network and its ssh rule: whoever made them, they are used
 // when they are there; but only what is ours is removed.
@@ -218,7 +219,7 @@ func (r *run) shares(description string) bool { return !r.removing || r.owns(des
 const twoMasters = "two masters survive the loss of neither: both must live for a quorum of two; add a third, or remove one"
 
 func (r *run) summary() *Summary {
-	if (r.mode == AddReplica || r.mode == RemoveReplica) && len(r.masters()) == 2 {
+	if (r.mode == settings.AddReplica || r.mode == settings.RemoveReplica) && len(r.masters()) == 2 {
 		r.mu.Lock()
 		r.warn(twoMasters)
 		r.mu.Unlock()
@@ -226,13 +227,13 @@ func (r *run) summary() *Summary {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	s := &Summary{
-		Mode: r.mode, Context: r.want.context, Kubeconfig: r.kubeFiles().of(r.want.context), Zone: r.want.zone,
+		Mode: r.mode, Context: r.want.Context, Kubeconfig: r.kubeFiles().of(r.want.Context), Zone: r.want.Zone,
 		Evidence: r.evidence, Left: r.left, Warnings: r.warnings, Replica: r.replica.name, Dark: r.dark, Outages: r.outages,
 	}
 	s.Leftovers, s.Perhaps = r.staying(), told(r.perhaps)
 	if !r.removing {
 		s.Smaller = r.smaller
-		s.Version = string(r.want.settings.KubeVersion)
+		s.Version = string(r.want.Settings.KubeVersion)
 		s.Address = r.ip
 		s.URL = "https://" + r.ip
 	}

@@ -8,6 +8,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"hakube/cluster/settings"
 )
 
 // A scenario is one of kube-up's end-to-end scenarios for masters in several
@@ -32,13 +34,13 @@ func TestScenarios(t *testing.T) {
 		t.Run(sc.name, func(t *testing.T) {
 			w, _ := newModelWorld(t)
 			before := w.objects()
-			o := w.operator(func(s *Settings) { s.NumNodes = 3 })
+			o := w.operator(func(s *settings.Settings) { s.NumNodes = 3 })
 			w.mustUp(o)
 			masters, nodes := 1, 3
 			for i, step := range sc.steps {
 				var what, letter string
 				_, _ = fmt.Sscan(step, &what, &letter) // "none" has no zone
-				zone := Zone("europe-west1-" + letter)
+				zone := settings.Zone("europe-west1-" + letter)
 				switch what {
 				case "add":
 					w.mustUp(o.replica(zone))
@@ -66,7 +68,7 @@ func TestScenarios(t *testing.T) {
 func (w *world) invariants(t *testing.T, o *operator, step string, i, masters, nodes int) {
 	t.Helper()
 	ctx := context.Background()
-	r := o.run(Up)
+	r := o.run(settings.Up)
 	client, err := r.kube(ctx)
 	if err != nil {
 		t.Fatal(err)

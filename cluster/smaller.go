@@ -31,10 +31,10 @@ func (c *Cluster) OnSmaller(f func(context.Context, Smaller) error) { c.smaller 
 
 // consent tells of nodes that go, and asks whether they may.
 func (c *Cluster) consent(ctx context.Context, r *run) error {
-	if !r.mode.pool() {
+	if !r.mode.Pool() {
 		return nil
 	}
-	s := Smaller{Zone: r.want.zone, Nodes: []string{}}
+	s := Smaller{Zone: r.want.Zone, Nodes: []string{}}
 	groups := r.poolGroups()
 	for _, g := range groups {
 		s.From += g.size

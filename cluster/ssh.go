@@ -15,7 +15,7 @@ import (
 // runs, or the one that is being made.
 func (r *run) master() object {
 	if r.have != nil {
-		all := r.have.masters(r.want.names)
+		all := r.have.masters(r.want.Names)
 		for _, m := range all {
 			if m.status == "RUNNING" && m.name != r.replica.name {
 				return m
@@ -25,7 +25,7 @@ func (r *run) master() object {
 			return all[0]
 		}
 	}
-	return object{kind: kindInstance, name: r.want.names.Master(), zone: r.want.home, role: roleMaster}
+	return object{kind: kindInstance, name: r.want.Names.Master(), zone: r.want.Home, role: roleMaster}
 }
 
 // overSSH calls f with a master as ssh reaches it. A machine that has just come

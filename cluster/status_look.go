@@ -13,6 +13,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"hakube/cluster/settings"
 	"hakube/replicate"
 	"hakube/scripts"
 )
@@ -20,7 +21,7 @@ import (
 // A sight is everything that was read of a cluster at one moment. What is
 // concluded from it (states, arithmetic, what is unfinished) asks nobody.
 type sight struct {
-	names   Names
+	names   settings.Names
 	project string
 	region  string
 	zone    string     // that the settings name, if they do
@@ -74,13 +75,13 @@ func (s *sight) missed(what string, err error) {
 // one by one, over ssh and at their API servers; the API's Nodes; the balancer.
 // No call is made for a single node.
 func (c *Cluster) sight(ctx context.Context) (*sight, error) {
-	return c.run(StatusVerb).sight(ctx)
+	return c.run(settings.StatusVerb).sight(ctx)
 }
 
 func (r *run) sight(ctx context.Context) (*sight, error) {
 	s := &sight{
-		names: r.want.names, project: r.want.project, asked: true,
-		zone: string(r.want.settings.Zone), wantsNodes: bool(r.want.settings.CreateNodes), numNodes: int(r.want.settings.NumNodes),
+		names: r.want.Names, project: r.want.Project, asked: true,
+		zone: string(r.want.Settings.Zone), wantsNodes: bool(r.want.Settings.CreateNodes), numNodes: int(r.want.Settings.NumNodes),
 	}
 	if err := r.find(ctx, s); err != nil {
 		return nil, err
@@ -128,7 +129,7 @@ func (r *run) find(ctx context.Context, s *sight) error {
 	if err := r.enterRegionOf(ctx, have); err != nil {
 		return err
 	}
-	f := &found{mark: r.want.mark}
+	f := &found{mark: r.want.Mark}
 	reads := append(findRegionals(ctx, r.gce, f), r.findMasterGroups(ctx, f))
 	if have.held.ip == "" && r.gce.Region() != "" { // it was in another region, or none was known
 		reads = append(reads, func() (err error) { have.held, err = r.holder(ctx); return err })
@@ -138,7 +139,7 @@ func (r *run) find(ctx context.Context, s *sight) error {
 	}
 	have.objects = append(have.objects, sorted(f.list)...)
 	r.asItIs(have)
-	s.names, s.wantsNodes = r.want.names, bool(r.want.settings.CreateNodes)
+	s.names, s.wantsNodes = r.want.Names, bool(r.want.Settings.CreateNodes)
 	s.have, s.held, s.region = have, have.held, r.gce.Region()
 	if slices.ContainsFunc(have.objects, func(o object) bool { return o.kind != kindNetwork }) {
 		return nil
@@ -164,7 +165,7 @@ func (s *sight) addRemains() {
 		}
 	}
 	for _, o := range s.have.objects {
-		if name, ok := strings.CutSuffix(o.name, diskSuffix); ok && o.kind == kindDisk && o.role == roleMasterDisk {
+		if name, ok := strings.CutSuffix(o.name, settings.DiskSuffix); ok && o.kind == kindDisk && o.role == roleMasterDisk {
 			add(name, o.zone, true)
 		}
 	}

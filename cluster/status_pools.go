@@ -164,7 +164,7 @@ func (s *sight) unfinishedNodes() (list []Unfinished) {
 		case zone == "", s.hasMachine(n.Name, zone): // without a zone it is no machine of this cloud's
 		case strings.HasPrefix(n.Name, s.names.Group(0)+"-"):
 			ghosts[zone] = append(ghosts[zone], n.Name)
-		case s.names.isMaster(n.Name):
+		case s.names.IsMaster(n.Name):
 			if !slices.ContainsFunc(s.masters, func(m seenMaster) bool { return m.name == n.Name }) { // or it is that master's story
 				list = append(list, Unfinished{Step: "node " + n.Name + " has no machine", Command: s.create()})
 			}

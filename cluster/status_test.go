@@ -12,6 +12,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"hakube/cluster/settings"
 	"hakube/replicate"
 	"hakube/scripts"
 )
@@ -41,7 +42,7 @@ type madeMaster struct {
 func sightOf(t *testing.T, masters []madeMaster, change ...func(*sight)) *sight {
 	t.Helper()
 	s := &sight{
-		names: Names{Prefix: "kubernetes", Node: "kubernetes-minion"}, project: "local", region: "europe-west1",
+		names: settings.Names{Prefix: "kubernetes", Node: "kubernetes-minion"}, project: "local", region: "europe-west1",
 		have: &inventory{}, rings: &survey{answers: map[string]map[string]replicate.Ring{}, silent: map[string]error{}},
 		nodes: nodeList{read: true}, listed: true, zonePools: map[string]pool{}, asked: true,
 		held: held{ip: apiIP},
@@ -71,7 +72,7 @@ func sightOf(t *testing.T, masters []madeMaster, change ...func(*sight)) *sight 
 	for i, m := range masters {
 		o := object{kind: kindInstance, name: m.name, zone: m.zone, role: roleMaster, status: cmp.Or(m.status, "RUNNING"), external: "198.51.100.1" + fmt.Sprint(i)}
 		if !m.noDisk {
-			s.have.objects = append(s.have.objects, object{kind: kindDisk, name: m.name + diskSuffix, zone: m.zone, role: roleMasterDisk})
+			s.have.objects = append(s.have.objects, object{kind: kindDisk, name: m.name + settings.DiskSuffix, zone: m.zone, role: roleMasterDisk})
 		}
 		if m.noMachine {
 			continue

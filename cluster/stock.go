@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"hakube/cluster/plan"
+	"hakube/cluster/settings"
 	"hakube/gce"
 	"hakube/scripts/cure"
 )
@@ -49,11 +50,11 @@ func (r *run) stock(ctx context.Context, err error, report func(plan.Event)) err
 	if !is || ctx.Err() != nil {
 		return err
 	}
-	e := &OutOfStock{Zone: cmp.Or(zone, r.want.zone), Others: others, Err: err, again: cure.Up}
+	e := &OutOfStock{Zone: cmp.Or(zone, r.want.Zone), Others: others, Err: err, again: cure.Up}
 	switch r.mode {
-	case AddPool:
+	case settings.AddPool:
 		e.again = cure.UpPool
-	case AddReplica:
+	case settings.AddReplica:
 		e.again = cure.AddMaster
 	}
 	if len(e.Others) == 0 {
@@ -61,7 +62,7 @@ func (r *run) stock(ctx context.Context, err error, report func(plan.Event)) err
 			return fmt.Errorf("%w\nlooking for other zones: %w", e, err)
 		}
 	}
-	if r.mode == Create {
+	if r.mode == settings.Create {
 		if e.back, err = r.takeBack(ctx, report); err != nil {
 			return fmt.Errorf("%w\ntaking back the disk of the master that was not made: %w", e, err)
 		}
@@ -81,7 +82,7 @@ func (r *run) otherZones(ctx context.Context, out string) ([]string, error) {
 	}
 	var others []string
 	for _, z := range all {
-		if name := z.GetName(); name != out && Zone(name).Region() == Zone(out).Region() && z.GetStatus() == "UP" {
+		if name := z.GetName(); name != out && settings.Zone(name).Region() == settings.Zone(out).Region() && z.GetStatus() == "UP" {
 			others = append(others, name)
 		}
 	}
@@ -98,7 +99,7 @@ func (r *run) otherZones(ctx context.Context, out string) ([]string, error) {
 // one that was made empty and was never on a machine. It returns what it removed.
 func (r *run) takeBack(ctx context.Context, report func(plan.Event)) (string, error) {
 	for i, m := range r.toBe() {
-		d := object{kind: kindDisk, name: r.want.names.DiskOf(m.name), zone: m.zone}
+		d := object{kind: kindDisk, name: r.want.Names.DiskOf(m.name), zone: m.zone}
 		if r.have.has(m) {
 			continue
 		}

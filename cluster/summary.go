@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"hakube/cluster/settings"
 	"hakube/replicate"
 	"hakube/scripts/cure"
 )
@@ -20,7 +21,7 @@ type Summary struct {
 	Zone       string `json:"zone"`
 	Version    string `json:"version"` // of Kubernetes
 
-	Mode Mode `json:"mode"` // what was done
+	Mode settings.Mode `json:"mode"` // what was done
 	// Replica is the master that was added or removed.
 	Replica string `json:"replica"`
 	// Smaller is the pool that was made smaller, with the nodes that went; nil when
@@ -46,8 +47,8 @@ type Summary struct {
 }
 
 // NothingRemoved is the summary of a Down of what is nowhere.
-func NothingRemoved(s Settings) *Summary {
-	return &Summary{Nothing: true, Mode: s.Mode(Down), Context: specOf(s, operatorOf{}).context, Zone: string(s.Zone)}
+func NothingRemoved(s settings.Settings) *Summary {
+	return &Summary{Nothing: true, Mode: s.Mode(settings.Down), Context: settings.SpecOf(s, settings.Operator{}).Context, Zone: string(s.Zone)}
 }
 
 // warned adds a warning to a summary, if there are both.

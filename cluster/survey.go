@@ -13,6 +13,7 @@ import (
 	"cloud.google.com/go/compute/apiv1/computepb"
 
 	"hakube/cluster/plan"
+	"hakube/cluster/settings"
 	"hakube/replicate"
 )
 
@@ -34,7 +35,7 @@ const surveyLimit = 20 * time.Second
 
 // survey asks all masters at once.
 func (r *run) survey(ctx context.Context, masters []object) *survey {
-	s := &survey{masters: masters, answers: map[string]map[string]replicate.Ring{}, silent: map[string]error{}, project: r.want.project}
+	s := &survey{masters: masters, answers: map[string]map[string]replicate.Ring{}, silent: map[string]error{}, project: r.want.Project}
 	var wg sync.WaitGroup
 	var mu sync.Mutex
 	for _, m := range masters {
@@ -61,13 +62,13 @@ func (r *run) survey(ctx context.Context, masters []object) *survey {
 // what its steps have seen of them.
 func (r *run) masters() []object {
 	var list []object
-	for _, m := range r.have.masters(r.want.names) {
+	for _, m := range r.have.masters(r.want.Names) {
 		if m.name != r.replica.name {
 			list = append(list, m)
 		}
 	}
 	switch {
-	case r.mode == AddReplica:
+	case r.mode == settings.AddReplica:
 		list = append(list, r.replica)
 	case r.repairs():
 		for _, p := range r.patients {
@@ -214,5 +215,5 @@ func quorumText(voters []replicate.Voter) string {
 
 // peer is a master's peer URL in a ring.
 func (r *run) peer(ring string, m object) string {
-	return replicate.PeerURL(ring, m.name, m.zone, r.want.project)
+	return replicate.PeerURL(ring, m.name, m.zone, r.want.Project)
 }

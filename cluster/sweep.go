@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"strings"
 
+	"hakube/cluster/settings"
 	"hakube/gce"
 )
 
@@ -192,7 +193,7 @@ const nodeRoute = "k8s-node-route"
 
 // A lineup is all machines there are, by which strays are judged.
 type lineup struct {
-	want     *spec
+	want     *settings.Spec
 	anchored bool // something carries the mark, so names of this cluster mean this cluster
 	machines map[string]seen
 }
@@ -219,7 +220,7 @@ func (l *lineup) machine(link string) (verdict, string) {
 
 // named tells whether the cluster could have had a machine of the name.
 func (l *lineup) named(name string) bool {
-	n := l.want.names
+	n := l.want.Names
 	return name == n.Master() ||
 		regexp.MustCompile(`^`+regexp.QuoteMeta(n.Master())+`-[0-9a-f]{3}$`).MatchString(name) ||
 		regexp.MustCompile(`^`+regexp.QuoteMeta(n.Group(0))+`(-[0-9]+)?-[a-z0-9]{4}$`).MatchString(name)
@@ -242,7 +243,7 @@ func (l *lineup) all(links []string) (verdict, string) {
 
 // tagged judges a firewall rule by the tags of the machines it is for.
 func (l *lineup) tagged(network string, tags []string) (verdict, string) {
-	n := l.want.names
+	n := l.want.Names
 	if network != n.Network() {
 		return theirs, "it is in another network"
 	}

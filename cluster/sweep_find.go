@@ -9,6 +9,7 @@ import (
 
 	"cloud.google.com/go/compute/apiv1/computepb" // Compute Engine's own messages
 
+	"hakube/cluster/settings"
 	"hakube/gce"
 )
 
@@ -28,7 +29,7 @@ func (r *run) findStrays(ctx context.Context) (mine, perhaps []*stray, err error
 		}
 		l.machines[gce.Base(m.GetZone())+"/"+m.GetName()] = s
 	}
-	f := &strays{l: l, users: &found{mark: r.want.mark}}
+	f := &strays{l: l, users: &found{mark: r.want.Mark}}
 	if err := together(r.strayReads(ctx, f)...); err != nil {
 		return nil, nil, err
 	}
@@ -40,7 +41,7 @@ func (r *run) findStrays(ctx context.Context) (mine, perhaps []*stray, err error
 	}
 	near := map[string]bool{}
 	for _, o := range r.have.objects {
-		near[cmp.Or(o.zone, o.region)], near[Zone(o.zone).Region()] = true, true
+		near[cmp.Or(o.zone, o.region)], near[settings.Zone(o.zone).Region()] = true, true
 	}
 	for _, s := range f.list {
 		if s.network == own {
@@ -82,8 +83,8 @@ type described interface {
 // add takes a thing that this cluster's mark is not on. more judges it and fills in
 // what only its kind has.
 func (f *strays) add(k kind, x described, place string, more func(*stray)) {
-	mark := markFields(x.GetDescription())
-	if f.l.want.mark.Owns(x.GetDescription()) {
+	mark := settings.MarkFields(x.GetDescription())
+	if f.l.want.Mark.Owns(x.GetDescription()) {
 		return
 	}
 	s := &stray{kind: k, id: x.GetId(), key: keyOf(x.GetName())}
@@ -165,7 +166,7 @@ func (r *run) strayReads(ctx context.Context, f *strays) []func() error {
 						// By a name alone only what Kubernetes made is this cluster's.
 						s.known = there || x.GetDescription() == nodeRoute
 					}
-					if s.network != l.want.names.Network() {
+					if s.network != l.want.Names.Network() {
 						s.says = theirs
 					}
 				})
@@ -193,7 +194,7 @@ func (r *run) strayReads(ctx context.Context, f *strays) []func() error {
 			for _, x := range all {
 				if x.GetZone() != "" && keyOf(x.GetName()) != "" {
 					f.add(kindMasterGroup, x, gce.Base(x.GetZone()), func(s *stray) {
-						if s.network = gce.Base(x.GetNetwork()); s.network != "" && s.network != l.want.names.Network() {
+						if s.network = gce.Base(x.GetNetwork()); s.network != "" && s.network != l.want.Names.Network() {
 							s.says = theirs
 						}
 					})
@@ -212,15 +213,15 @@ func (r *run) strayReads(ctx context.Context, f *strays) []func() error {
 // disk judges a volume's disk: by the machines that have it, or by the label.
 func (s *stray) disk(l *lineup, x *computepb.Disk) {
 	s.Size, s.fingerprint, s.labels = gigabytes(x.GetSizeGb()), x.GetLabelFingerprint(), x.GetLabels()
-	label := s.labels[Label]
+	label := s.labels[settings.Label]
 	switch users := x.GetUsers(); {
 	case len(users) > 0:
 		s.says, s.Why = l.all(users)
-		s.unlabelled = s.says == ours && label != string(l.want.settings.Prefix)
-	case label == string(l.want.settings.Prefix):
-		s.says, s.Why = ours, "it has the label "+Label+"="+label
+		s.unlabelled = s.says == ours && label != string(l.want.Settings.Prefix)
+	case label == string(l.want.Settings.Prefix):
+		s.says, s.Why = ours, "it has the label "+settings.Label+"="+label
 	case label != "":
-		s.says, s.Why = theirs, "it has the label "+Label+"="+label
+		s.says, s.Why = theirs, "it has the label "+settings.Label+"="+label
 	default:
 		s.Why = "no machine has it and no label tells whose it is"
 	}

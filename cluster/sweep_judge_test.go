@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"hakube/cluster/settings"
 	"hakube/gce/emulator"
 	"hakube/gce/gcetest"
 )
@@ -139,7 +140,7 @@ func TestSweepLag(t *testing.T) {
 	before := w.objects()
 	o := w.operator()
 	w.mustUp(o)
-	r := o.run(Down)
+	r := o.run(settings.Down)
 	have, err := r.lookForMarks(context.Background())
 	if err != nil {
 		t.Fatal(err)
@@ -152,7 +153,7 @@ func TestSweepLag(t *testing.T) {
 	w.setFault(func(q *http.Request) emulator.Fault {
 		if q.Method == http.MethodGet && strings.HasSuffix(q.URL.Path, "/global/firewalls") && lists.Add(1) == 2 {
 			w.setFault(nil)
-			late := firewallOf("kubernetes-late", nodeTag, r.want.mark.For("firewall-https"))
+			late := firewallOf("kubernetes-late", nodeTag, r.want.Mark.For("firewall-https"))
 			late["network"] = "global/networks/other"
 			w.post("global/networks", doc{"name": "other", "autoCreateSubnetworks": false})
 			w.post("global/firewalls", late)
@@ -185,8 +186,8 @@ func TestSweepLag(t *testing.T) {
 // TestSweepNames: machines that are gone are this cluster's by their names only
 // as long as something of it is there, and only by names it gives.
 func TestSweepNames(t *testing.T) {
-	s := Settings{Prefix: "kubernetes", Network: "default"}
-	l := &lineup{want: &spec{settings: s, names: NamesOf(&s)}, machines: map[string]seen{}}
+	s := settings.Settings{Prefix: "kubernetes", Network: "default"}
+	l := &lineup{want: &settings.Spec{Settings: s, Names: settings.NamesOf(&s)}, machines: map[string]seen{}}
 	link := func(name string) string { return "https://x/projects/p/zones/" + gcetest.Zone + "/instances/" + name }
 	fits := []string{"kubernetes-master", "kubernetes-master-e71", "kubernetes-minion-group-ab1z", "kubernetes-minion-group-2-ab1z"}
 	not := []string{"staging-kubernetes-minion-group-ab1z", "kubernetes-master-backup", "kubernetes-minion-group", "kubernetes-minion-ab1z",

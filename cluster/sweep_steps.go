@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"hakube/cluster/plan"
+	"hakube/cluster/settings"
 	"hakube/gce"
 )
 
@@ -56,7 +57,7 @@ func (r *run) keep() {
 	held := slices.ContainsFunc(r.perhaps, func(s *stray) bool { return s.Network != "" })
 	anchor := func(o object) bool { return o.kind == kindNetwork || o.role == roleSSH } // the two go together (D32b)
 	if len(r.have.of(kindNetwork)) == 0 {
-		anchor = func(o object) bool { return o.kind == kindFirewall && o.name == r.want.names.NodeAll() }
+		anchor = func(o object) bool { return o.kind == kindFirewall && o.name == r.want.Names.NodeAll() }
 	}
 	for _, o := range r.have.objects {
 		if (later || held) && anchor(o) {
@@ -231,8 +232,8 @@ func (u unlabelled) Observe(ctx context.Context) (plan.State, error) {
 	if err != nil {
 		return plan.State{}, err
 	}
-	if d.GetLabels()[Label] == string(u.want.settings.Prefix) {
-		return plan.State{Is: plan.Absent, Why: Label + "=" + string(u.want.settings.Prefix)}, nil
+	if d.GetLabels()[settings.Label] == string(u.want.Settings.Prefix) {
+		return plan.State{Is: plan.Absent, Why: settings.Label + "=" + string(u.want.Settings.Prefix)}, nil
 	}
 	return exists("only its machine tells whose it is: " + gce.Base(strings.Join(d.GetUsers(), ",")))
 }
@@ -250,6 +251,6 @@ func (u unlabelled) Undo(ctx context.Context) error {
 	if labels == nil {
 		labels = map[string]string{}
 	}
-	labels[Label] = string(u.want.settings.Prefix)
+	labels[settings.Label] = string(u.want.Settings.Prefix)
 	return u.gce.Disks(u.s.zone).SetLabels(ctx, u.s.Name, d.GetLabelFingerprint(), labels)
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"hakube/cluster/settings"
 	"hakube/gce/gcetest"
 )
 
@@ -61,7 +62,7 @@ func (w *world) post(path string, body doc) {
 // node is a machine of the zone's pool.
 func (w *world) node() string {
 	w.t.Helper()
-	mark := Mark{Project: gcetest.Project, Cluster: "kubernetes"}
+	mark := settings.Mark{Project: gcetest.Project, Cluster: "kubernetes"}
 	for path, o := range w.objects() {
 		if d, _ := o["description"].(string); !mark.Owns(d) {
 			continue
@@ -135,7 +136,7 @@ var litters = []struct {
 		w.post(inZone+"instances/kubernetes-master/attachDisk", doc{"source": inZone + "disks/pvc-1", "deviceName": "pvc-1"})
 	}, []string{"disk pvc-1 in europe-west1-b, 10GB, of volume claim default/data"}},
 	{"disk with the label", func(w *world) {
-		w.post(inZone+"disks", doc{"name": "pvc-1", "sizeGb": "10", "description": ofClaim, "labels": doc{Label: "kubernetes"}})
+		w.post(inZone+"disks", doc{"name": "pvc-1", "sizeGb": "10", "description": ofClaim, "labels": doc{settings.Label: "kubernetes"}})
 	}, []string{"disk pvc-1 in europe-west1-b, 10GB, of volume claim default/data"}},
 }
 
@@ -146,7 +147,7 @@ func (w *world) others(network string) {
 	w.post("global/networks", doc{"name": network, "autoCreateSubnetworks": false})
 	w.post(inRegion+"subnetworks", doc{"name": "theirs", "network": "global/networks/" + network, "ipCidrRange": "10.90.0.0/24"})
 	w.post(inZone+"disks", doc{"name": "pvc-theirs", "sizeGb": "10", "description": ofClaim})
-	w.post(inZone+"disks", doc{"name": "pvc-labelled", "sizeGb": "10", "description": ofClaim, "labels": doc{Label: "staging"}})
+	w.post(inZone+"disks", doc{"name": "pvc-labelled", "sizeGb": "10", "description": ofClaim, "labels": doc{settings.Label: "staging"}})
 	for _, name := range []string{"staging-minion-group-abcd", "kubernetes-minion-group-abcd"} { // the second only looks like ours
 		w.post(inZone+"instances", doc{
 			"name": name, "machineType": inZone + "machineTypes/e2-small", "tags": doc{"items": []any{"staging-minion"}},
@@ -190,7 +191,7 @@ func texts(list []Leftover) (out []string) {
 
 // sweeps is the operator with another answer; asked counts the questions.
 func (o *operator) sweeps(setting bool, f func(Found) (bool, error)) *operator {
-	again := o.again(func(s *Settings) { s.Sweep = Bool(setting) })
+	again := o.again(func(s *settings.Settings) { s.Sweep = settings.Bool(setting) })
 	again.leftovers = nil
 	if f != nil {
 		again.OnLeftovers(func(_ context.Context, found Found) (bool, error) { return f(found) })
@@ -245,7 +246,7 @@ func TestSweep(t *testing.T) {
 						if _, change := w.counts(func() { _, err = o.sweeps(false, nil).Down(context.Background(), nil) }); change != 0 || !errors.As(err, &left) {
 							t.Errorf("the second down made %d changing calls and ended with: %v", change, err)
 						}
-						without := o.again(func(s *Settings) { s.Zone = "" })
+						without := o.again(func(s *settings.Settings) { s.Zone = "" })
 						s, err = without.sweeps(true, nil).Down(context.Background(), w.events())
 					}
 					if err != nil || len(s.Leftovers)+len(s.Left) > 0 {
@@ -271,7 +272,7 @@ func (w *world) onlyAnchor(before map[string]map[string]any, ownNetwork bool) {
 	if ownNetwork {
 		want = []string{"firewalls/default-default-ssh", "networks/default"}
 	}
-	mark := Mark{Project: gcetest.Project, Cluster: "kubernetes"}
+	mark := settings.Mark{Project: gcetest.Project, Cluster: "kubernetes"}
 	var got []string
 	for path, o := range w.objects() {
 		if d, _ := o["description"].(string); before[path] == nil && mark.Owns(d) {
@@ -325,7 +326,7 @@ func TestCutSweep(t *testing.T) {
 					t.Errorf("the cut down ended with: %v", err)
 				}
 				w.setFault(nil)
-				w.mustDown(o.again(func(s *Settings) {
+				w.mustDown(o.again(func(s *settings.Settings) {
 					if k%2 == 0 {
 						s.Zone = ""
 					}

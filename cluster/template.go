@@ -11,6 +11,7 @@ import (
 
 	"hakube/cluster/plan"
 	"hakube/cluster/refusal"
+	"hakube/cluster/settings"
 	"hakube/gce"
 	"hakube/scripts"
 	"hakube/scripts/cure"
@@ -20,7 +21,7 @@ import (
 // in use cannot be replaced: what it was made with holds for as long as the
 // cluster does.
 func (r *run) templates() (steps []plan.Step) {
-	for _, o := range r.or(kindTemplate, object{name: r.want.names.Template()}) {
+	for _, o := range r.or(kindTemplate, object{name: r.want.Names.Template()}) {
 		name := "template " + o.name
 		steps = append(steps, resource[*computepb.InstanceTemplate]{
 			name: name, of: object{kind: kindTemplate, name: o.name},
@@ -42,7 +43,7 @@ func (r *run) checkTemplate(name string, t *computepb.InstanceTemplate) (plan.St
 	if r.removing {
 		return exists("")
 	}
-	s, p, m := r.want.settings, t.GetProperties(), t.GetProperties().GetMetadata()
+	s, p, m := r.want.Settings, t.GetProperties(), t.GetProperties().GetMetadata()
 	boot := &computepb.AttachedDisk{}
 	if d := p.GetDisks(); len(d) > 0 {
 		boot = d[0]
@@ -57,16 +58,16 @@ func (r *run) checkTemplate(name string, t *computepb.InstanceTemplate) (plan.St
 	if len(s.NodeScopes) == 0 {
 		wantAccount = ""
 	}
-	if err := r.want.drift(name,
-		difference{"NODE_SIZE", gce.Base(p.GetMachineType()), string(s.NodeSize)},
-		difference{"NODE_DISK_SIZE", gigabytes(init.GetDiskSizeGb()), gigabytes(int64(s.NodeDiskSize))},
-		difference{"NODE_DISK_TYPE", gce.Base(init.GetDiskType()), string(s.NodeDiskType)},
-		difference{"KUBE_GCE_NODE_IMAGE", imageName, cmp.Or(string(s.NodeImage), "family/"+imageFamily)},
-		difference{"KUBE_GCE_NODE_PROJECT", owner, string(s.NodeImageOwner)},
-		difference{"KUBE_VERSION", item(m, scripts.KeyKubeVersion), string(s.KubeVersion)},
-		difference{"PREEMPTIBLE_NODE", boolText(Bool(p.GetScheduling().GetPreemptible())), boolText(s.PreemptibleNode)},
-		difference{"KUBE_GCE_NODE_SERVICE_ACCOUNT", account.GetEmail(), wantAccount},
-		difference{"NODE_SCOPES", scopeList(account.GetScopes()), scopeList(s.NodeScopes)},
+	if err := r.want.Drift(name,
+		settings.Difference{Variable: "NODE_SIZE", Was: gce.Base(p.GetMachineType()), Want: string(s.NodeSize)},
+		settings.Difference{Variable: "NODE_DISK_SIZE", Was: gigabytes(init.GetDiskSizeGb()), Want: gigabytes(int64(s.NodeDiskSize))},
+		settings.Difference{Variable: "NODE_DISK_TYPE", Was: gce.Base(init.GetDiskType()), Want: string(s.NodeDiskType)},
+		settings.Difference{Variable: "KUBE_GCE_NODE_IMAGE", Was: imageName, Want: cmp.Or(string(s.NodeImage), "family/"+settings.ImageFamily)},
+		settings.Difference{Variable: "KUBE_GCE_NODE_PROJECT", Was: owner, Want: string(s.NodeImageOwner)},
+		settings.Difference{Variable: "KUBE_VERSION", Was: item(m, scripts.KeyKubeVersion), Want: string(s.KubeVersion)},
+		settings.Difference{Variable: "PREEMPTIBLE_NODE", Was: boolText(settings.Bool(p.GetScheduling().GetPreemptible())), Want: boolText(s.PreemptibleNode)},
+		settings.Difference{Variable: "KUBE_GCE_NODE_SERVICE_ACCOUNT", Was: account.GetEmail(), Want: wantAccount},
+		settings.Difference{Variable: "NODE_SCOPES", Was: scopeList(account.GetScopes()), Want: scopeList(s.NodeScopes)},
 	); err != nil {
 		return plan.State{}, err
 	}
@@ -87,7 +88,7 @@ func (r *run) checkTemplate(name string, t *computepb.InstanceTemplate) (plan.St
 		if was := item(m, scripts.KeyCAHash); was != hash {
 			return plan.State{}, &refusal.Refused{
 				Why:  name + " was made for another control plane: its CA is another one",
-				Cure: cure.Hint("the master's disk was replaced, and with it the cluster; make it anew", cure.Down(), cure.Up(r.want.home)),
+				Cure: cure.Hint("the master's disk was replaced, and with it the cluster; make it anew", cure.Down(), cure.Up(r.want.Home)),
 			}
 		}
 	}
@@ -97,7 +98,7 @@ func (r *run) checkTemplate(name string, t *computepb.InstanceTemplate) (plan.St
 func scopeList(scopes []string) string {
 	short := make([]string, len(scopes))
 	for i, s := range scopes {
-		short[i] = strings.TrimPrefix(s, scopePrefix)
+		short[i] = strings.TrimPrefix(s, settings.ScopePrefix)
 	}
 	slices.Sort(short)
 	return strings.Join(short, ",")
@@ -120,15 +121,15 @@ func (r *run) insertTemplate(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s, n := r.want.settings, r.want.names
+	s, n := r.want.Settings, r.want.Names
 	p := &computepb.InstanceProperties{
 		// Machines of the group get it, and are found by it.
-		Description:       new(r.want.mark.For(roleNode)),
-		Labels:            r.want.labels(),
+		Description:       new(r.want.Mark.For(roleNode)),
+		Labels:            r.want.Labels(),
 		MachineType:       new(string(s.NodeSize)),
 		CanIpForward:      new(true),
 		Tags:              &computepb.Tags{Items: []string{n.NodeTag()}},
-		Disks:             []*computepb.AttachedDisk{bootDiskOf(&r.want, image(s.NodeImageOwner, s.NodeImage), s.NodeDiskSize, s.NodeDiskType)},
+		Disks:             []*computepb.AttachedDisk{bootDiskOf(&r.want, settings.Image(s.NodeImageOwner, s.NodeImage), s.NodeDiskSize, s.NodeDiskType)},
 		NetworkInterfaces: interfaces(&r.want, r.region(), ""),
 		Metadata: metadataOf(&r.want, scripts.RoleNode, ip, map[string]string{
 			scripts.KeyJoinToken: join,
@@ -141,7 +142,7 @@ func (r *run) insertTemplate(ctx context.Context) error {
 	}
 	return r.gce.InstanceTemplates().Insert(ctx, &computepb.InstanceTemplate{
 		Name:        new(n.Template()),
-		Description: new(r.want.mark.For(roleTemplate)),
+		Description: new(r.want.Mark.For(roleTemplate)),
 		Properties:  p,
 	})
 }

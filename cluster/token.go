@@ -37,7 +37,7 @@ const (
 func (t token) String() string { return "join token " + t.id() }
 
 func (t token) id() string {
-	sum := sha256.Sum256([]byte(t.want.project + "/" + t.want.names.Prefix))
+	sum := sha256.Sum256([]byte(t.want.Project + "/" + t.want.Names.Prefix))
 	return hex.EncodeToString(sum[:])[:6]
 }
 
@@ -127,7 +127,7 @@ func (t token) Do(ctx context.Context) error {
 		Type:       tokenType,
 		StringData: t.fields(secret),
 	}
-	want.StringData["description"] = t.want.mark.For("join-token")
+	want.StringData["description"] = t.want.Mark.For("join-token")
 	if there {
 		want.ResourceVersion = old.ResourceVersion
 		_, err = secrets.Update(ctx, want, metav1.UpdateOptions{})
@@ -166,5 +166,5 @@ func (t token) value(ctx context.Context) (string, error) {
 
 // template is the node template as it is.
 func (r *run) template(ctx context.Context) (*computepb.InstanceTemplate, error) {
-	return r.gce.InstanceTemplates().Get(ctx, r.want.names.Template())
+	return r.gce.InstanceTemplates().Get(ctx, r.want.Names.Template())
 }

@@ -28,7 +28,7 @@ type traffic struct {
 func (t traffic) String() string { return t.of.name + " in the balancer's group" }
 
 func (t traffic) Observe(ctx context.Context) (plan.State, error) {
-	all, err := t.gce.InstanceGroups(t.of.zone).ListInstances(ctx, t.want.names.MasterGroup())
+	all, err := t.gce.InstanceGroups(t.of.zone).ListInstances(ctx, t.want.Names.MasterGroup())
 	if gce.IsNotFound(err) {
 		return plan.State{Is: plan.Absent, Why: "there is no group"}, nil
 	}
@@ -44,11 +44,11 @@ func (t traffic) Observe(ctx context.Context) (plan.State, error) {
 }
 
 func (t traffic) Do(ctx context.Context) error {
-	return t.gce.InstanceGroups(t.of.zone).AddInstances(ctx, t.want.names.MasterGroup(), t.of.name)
+	return t.gce.InstanceGroups(t.of.zone).AddInstances(ctx, t.want.Names.MasterGroup(), t.of.name)
 }
 
 func (t traffic) Undo(ctx context.Context) error {
-	return t.gce.InstanceGroups(t.of.zone).RemoveInstances(ctx, t.want.names.MasterGroup(), t.of.name)
+	return t.gce.InstanceGroups(t.of.zone).RemoveInstances(ctx, t.want.Names.MasterGroup(), t.of.name)
 }
 
 // healthyBackends is the wait until the balancer itself calls every master in
@@ -74,7 +74,7 @@ type Backend struct {
 // backends asks the balancer about its masters, those in no group left out; nil
 // when there is no balancer.
 func (r *run) backends(ctx context.Context) ([]Backend, error) {
-	x, err := r.gce.BackendServices().Get(ctx, r.want.names.BackendService())
+	x, err := r.gce.BackendServices().Get(ctx, r.want.Names.BackendService())
 	if gce.IsNotFound(err) {
 		return nil, nil
 	}

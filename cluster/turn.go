@@ -7,6 +7,7 @@ import (
 
 	"hakube/cluster/plan"
 	"hakube/cluster/refusal"
+	"hakube/cluster/settings"
 	"hakube/gce"
 	"hakube/scripts/cure"
 )
@@ -16,7 +17,7 @@ import (
 // that one is through: what f saw does not hold any more.
 //
 // An error before the first change is an [*Unchanged].
-func (c *Cluster) alone(ctx context.Context, verb Verb, report func(plan.Event), f func(context.Context, *lease, func(plan.Event)) error) (warning string, err error) {
+func (c *Cluster) alone(ctx context.Context, verb settings.Verb, report func(plan.Event), f func(context.Context, *lease, func(plan.Event)) error) (warning string, err error) {
 	mode := c.settings.Mode(verb)
 	l, t := newLease(c, mode), &touch{}
 	gate := t.gate(l.guard)
@@ -32,7 +33,7 @@ func (c *Cluster) alone(ctx context.Context, verb Verb, report func(plan.Event),
 			break
 		}
 	}
-	unfinished := err == nil && mode.pool() && l.done(string(c.settings.Zone))
+	unfinished := err == nil && mode.Pool() && l.done(string(c.settings.Zone))
 	if err == nil && (unfinished || l.abandoned()) {
 		err = gate(ctx) // all that the cut run was at is done: nothing is to speak of it any more
 		if held := (*HeldError)(nil); errors.As(err, &held) {

@@ -7,6 +7,7 @@ import (
 
 	"cloud.google.com/go/compute/apiv1/computepb"
 
+	"hakube/cluster/settings"
 	"hakube/gce"
 	"hakube/scripts"
 )
@@ -21,7 +22,7 @@ func (r *run) ask(ctx context.Context, o object) (object, error) {
 	if (o.kind == kindGroup || o.kind == kindMasterGroup) && o.zone == "" {
 		return o, nil // a regional one, which hakube never makes
 	}
-	f := &found{mark: r.want.mark}
+	f := &found{mark: r.want.Mark}
 	client, err := r.clientFor(ctx, cmp.Or(o.region, r.region()))
 	if err != nil {
 		return object{}, err
@@ -47,7 +48,7 @@ func (r *run) ask(ctx context.Context, o object) (object, error) {
 	case kindGroup:
 		var g *computepb.InstanceGroupManager
 		g, err = client.InstanceGroupManagers(o.zone).Get(ctx, o.name)
-		o.size, o.most = int(g.GetTargetSize()), markFields(g.GetDescription())[mostKey]
+		o.size, o.most = int(g.GetTargetSize()), settings.MarkFields(g.GetDescription())[mostKey]
 		x = g
 	case kindMasterGroup:
 		x, err = client.InstanceGroups(o.zone).Get(ctx, o.name)
@@ -132,7 +133,7 @@ func (r *run) sureOfMasters(ctx context.Context, v *inventory) error {
 // named are the objects that a cluster has under the settings, whatever its
 // size: those of the zone only if one is set.
 func (r *run) named() (list []object) {
-	n, s := r.want.names, r.want.settings
+	n, s := r.want.Names, r.want.Settings
 	if s.DeleteNetwork {
 		list = append(list, object{kind: kindNetwork, name: n.Network()})
 	}
@@ -146,7 +147,7 @@ func (r *run) named() (list []object) {
 		list = append(list, r.regional(kindSubnetwork, n.Subnetwork()), r.regional(kindAddress, n.Address()),
 			r.regional(kindHealthCheck, n.HealthCheck()), r.regional(kindService, n.BackendService()), r.regional(kindRule, n.ForwardingRule()))
 	}
-	if zone := r.want.zone; zone != "" {
+	if zone := r.want.Zone; zone != "" {
 		list = append(list, object{kind: kindInstance, name: n.Master(), zone: zone}, object{kind: kindDisk, name: n.MasterDisk(), zone: zone},
 			object{kind: kindGroup, name: n.Group(0), zone: zone}, object{kind: kindMasterGroup, name: n.MasterGroup(), zone: zone})
 	}

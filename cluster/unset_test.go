@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"hakube/cluster/settings"
 	"hakube/gce"
 	"hakube/gce/gcetest"
 	"hakube/scripts"
@@ -31,19 +32,19 @@ var otherValues = map[string]string{
 // TestEverySettingHasAClass: a new setting has to say what it means when nobody
 // sets it, and if it is read back the tests below have to know a value of it.
 func TestEverySettingHasAClass(t *testing.T) {
-	for _, v := range Variables() {
-		c, ok := classes[v.Name]
-		if !ok || c.why == "" {
-			t.Errorf("%s has no class in unset.go", v.Name)
+	for _, v := range settings.Variables() {
+		c, ok := settings.Classes[v.Name]
+		if !ok || c.Why == "" {
+			t.Errorf("%s has no class in settings/unset.go", v.Name)
 		}
-		if value, known := otherValues[v.Name]; known != c.recorded {
-			t.Errorf("%s is read back: %t; the tests know another value: %t", v.Name, c.recorded, known)
+		if value, known := otherValues[v.Name]; known != c.Recorded {
+			t.Errorf("%s is read back: %t; the tests know another value: %t", v.Name, c.Recorded, known)
 		} else if known && value == v.Default && !strings.HasSuffix(v.Name, "_PROJECT") {
 			t.Errorf("%s=%s is its default", v.Name, value)
 		}
 	}
-	if len(classes) != len(Variables()) {
-		t.Errorf("%d classes, %d variables", len(classes), len(Variables()))
+	if len(settings.Classes) != len(settings.Variables()) {
+		t.Errorf("%d classes, %d variables", len(settings.Classes), len(settings.Variables()))
 	}
 }
 
@@ -52,11 +53,11 @@ func (o *operator) shell(t *testing.T, variables map[string]string) *operator {
 	t.Helper()
 	all := map[string]string{"KUBERNETES_PROVIDER": "local", "KUBE_GCE_ZONE": zoneB}
 	maps.Copy(all, variables)
-	s, _, err := Load(Up, all, func(Provider) string { return gcetest.Project })
+	s, _, err := settings.Load(settings.Up, all, func(settings.Provider) string { return gcetest.Project })
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.InitTimeout, s.GroupTimeout, s.ReadyGrace = Seconds(time.Minute), Seconds(time.Minute), Seconds(time.Millisecond)
+	s.InitTimeout, s.GroupTimeout, s.ReadyGrace = settings.Seconds(time.Minute), settings.Seconds(time.Minute), settings.Seconds(time.Millisecond)
 	c := *o.Cluster
 	c.settings = s
 	return &operator{Cluster: &c, kubeconfig: o.kubeconfig}
@@ -98,7 +99,7 @@ func TestUnsetIsAsItIs(t *testing.T) {
 	bare := o.shell(t, nil)
 	nothingToDo(t, w, bare)
 
-	r := bare.run(Up)
+	r := bare.run(settings.Up)
 	have, err := r.look(ctx)
 	if err != nil {
 		t.Fatal(err)
@@ -107,14 +108,14 @@ func TestUnsetIsAsItIs(t *testing.T) {
 	if err := r.likeNodes(ctx); err != nil {
 		t.Fatal(err)
 	}
-	for _, f := range settingFields() {
+	for _, f := range settings.Fields() {
 		name := f.Tag.Get("envconfig")
 		want, ok := made[name]
-		if !ok || !classes[name].recorded {
+		if !ok || !settings.Classes[name].Recorded {
 			continue
 		}
 		s := o.shell(t, map[string]string{name: want}).settings
-		if got := r.want.settings.textOf(f); got != s.textOf(f) {
+		if got := r.want.Settings.TextOf(f); got != s.TextOf(f) {
 			t.Errorf("%s=%s was read back as %q", name, want, got)
 		}
 		t.Run("said "+name, func(t *testing.T) { // by hand it is the same again

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"hakube/cluster/plan"
+	"hakube/cluster/settings"
 	"hakube/gce/local/model"
 	"hakube/replicate"
 	"hakube/replicate/etcdtest"
@@ -82,7 +83,7 @@ func TestUsedClusterGrows(t *testing.T) {
 			}))
 			o := w.operator()
 			w.mustUp(o)
-			for n, zone := range []Zone{zoneC, zoneD} {
+			for n, zone := range []settings.Zone{zoneC, zoneD} {
 				before := map[string]int{}
 				for _, ring := range ringNames {
 					before[ring] = clock.agreed(ring)
@@ -98,7 +99,7 @@ func TestUsedClusterGrows(t *testing.T) {
 					}
 				}
 			}
-			w.mustDown(o.again(func(s *Settings) { s.Zone = "" }))
+			w.mustDown(o.again(func(s *settings.Settings) { s.Zone = "" }))
 		})
 	}
 }
@@ -169,7 +170,7 @@ func slowLearner(t *testing.T, dies func(*etcdtest.Guest) error) (masters int, t
 	if err == nil {
 		masters = len(mastersOf(t, s))
 	}
-	w.mustDown(o.again(func(s *Settings) { s.Zone = "" }))
+	w.mustDown(o.again(func(s *settings.Settings) { s.Zone = "" }))
 	mu.Lock()
 	defer mu.Unlock()
 	return masters, end - begin, end - died, err
@@ -220,7 +221,7 @@ func TestVoteWaits(t *testing.T) {
 		t.Errorf("masters are %v, it lagged: %t", got, lags)
 	}
 	clock.at = nil
-	w.mustDown(o.again(func(s *Settings) { s.Zone = "" }))
+	w.mustDown(o.again(func(s *settings.Settings) { s.Zone = "" }))
 }
 
 // spent is how much time was skipped.
@@ -237,7 +238,7 @@ func TestStoppedForLong(t *testing.T) {
 	for _, verb := range []string{"up", "repair"} {
 		t.Run(verb, func(t *testing.T) {
 			c := newSick(t, 3)
-			c.o = c.o.again(func(s *Settings) { s.InitTimeout = Seconds(5 * time.Minute) })
+			c.o = c.o.again(func(s *settings.Settings) { s.InitTimeout = settings.Seconds(5 * time.Minute) })
 			c.must(c.Client.Instances(c.zones[2]).Stop(context.Background(), c.names[2]))
 			for _, ring := range ringNames {
 				c.must(c.guest(0).Agree(ring, 6000))
@@ -246,10 +247,10 @@ func TestStoppedForLong(t *testing.T) {
 				_, err := c.o.Repair(context.Background(), "", c.events())
 				c.must(err)
 			} else {
-				c.mustUp(c.o.replica(Zone(c.zones[2])))
+				c.mustUp(c.o.replica(settings.Zone(c.zones[2])))
 			}
 			c.whole(3)
-			c.mustDown(c.o.again(func(s *Settings) { s.Zone = "" }))
+			c.mustDown(c.o.again(func(s *settings.Settings) { s.Zone = "" }))
 		})
 	}
 }
@@ -276,5 +277,5 @@ func TestAwayForLong(t *testing.T) {
 		t.Errorf("repaired %v", s.Repaired)
 	}
 	c.whole(3)
-	c.mustDown(c.o.again(func(s *Settings) { s.Zone = "" }))
+	c.mustDown(c.o.again(func(s *settings.Settings) { s.Zone = "" }))
 }

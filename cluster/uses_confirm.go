@@ -16,7 +16,7 @@ func (r *run) confirmed(ctx context.Context, uses []use) ([]use, error) {
 	still, reads := make([]bool, len(uses)), make([]func() error, len(uses))
 	for i, u := range uses {
 		reads[i] = func() (err error) {
-			f := &found{mark: r.want.mark}
+			f := &found{mark: r.want.Mark}
 			err = r.again(ctx, f, u)
 			if gce.IsNotFound(err) {
 				return nil

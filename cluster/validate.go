@@ -199,7 +199,7 @@ func (v validate) nodesMissing(nodes []Node, p pool, s *survey) string {
 		return strings.Join(wrong, "; ")
 	}
 	missing := p.missing()
-	if len(missing) <= int(v.want.settings.AllowNotReady) {
+	if len(missing) <= int(v.want.Settings.AllowNotReady) {
 		return ""
 	}
 	return fmt.Sprintf("%d nodes are not Ready: %s", len(missing), few(missing))

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"hakube/cluster/settings"
 )
 
 // A Validity is whether a cluster is as it should be, and what it looked like.
@@ -42,7 +44,7 @@ const maxBehind = 1000
 // and the balancer, CoreDNS, and that nothing is unfinished. What could not be
 // asked is not valid. It changes nothing; an error is one of Status.
 func (c *Cluster) Validate(ctx context.Context) (*Validity, error) {
-	r := c.run(StatusVerb)
+	r := c.run(settings.StatusVerb)
 	s, err := r.sight(ctx)
 	if err != nil {
 		return nil, err

@@ -24,6 +24,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"hakube/cluster/plan"
+	"hakube/cluster/settings"
 	"hakube/gce"
 	"hakube/gce/emulator"
 	"hakube/gce/gcetest"
@@ -418,14 +419,14 @@ type operator struct {
 const deadPID = 1 << 30
 
 // operator returns one who wants a cluster of 1 master and 2 nodes.
-func (w *world) operator(change ...func(*Settings)) *operator {
+func (w *world) operator(change ...func(*settings.Settings)) *operator {
 	w.t.Helper()
-	s, _, err := Load(Up, map[string]string{"KUBERNETES_PROVIDER": "local", "KUBE_GCE_ZONE": gcetest.Zone, "NUM_NODES": "2"},
-		func(Provider) string { return gcetest.Project })
+	s, _, err := settings.Load(settings.Up, map[string]string{"KUBERNETES_PROVIDER": "local", "KUBE_GCE_ZONE": gcetest.Zone, "NUM_NODES": "2"},
+		func(settings.Provider) string { return gcetest.Project })
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	s.InitTimeout, s.GroupTimeout, s.ReadyGrace = Seconds(time.Minute), Seconds(time.Minute), Seconds(time.Millisecond)
+	s.InitTimeout, s.GroupTimeout, s.ReadyGrace = settings.Seconds(time.Minute), settings.Seconds(time.Minute), settings.Seconds(time.Millisecond)
 	for _, f := range change {
 		s = byHand(s, f)
 	}
@@ -459,21 +460,20 @@ func (w *world) operator(change ...func(*Settings)) *operator {
 }
 
 // byHand changes settings as somebody does who sets variables.
-func byHand(s Settings, change func(*Settings)) Settings {
+func byHand(s settings.Settings, change func(*settings.Settings)) settings.Settings {
 	was := reflect.ValueOf(s)
-	s.given = maps.Clone(s.given)
 	change(&s)
 	is := reflect.ValueOf(s)
-	for _, f := range settingFields() {
+	for _, f := range settings.Fields() {
 		if !reflect.DeepEqual(was.FieldByIndex(f.Index).Interface(), is.FieldByIndex(f.Index).Interface()) {
-			s.given[f.Tag.Get("envconfig")] = s.textOf(f) != "" // nobody sets an empty one
+			s = s.Said(f.Tag.Get("envconfig"), s.TextOf(f) != "") // nobody sets an empty one
 		}
 	}
 	return s
 }
 
 // again is the same operator with other settings.
-func (o *operator) again(change func(*Settings)) *operator {
+func (o *operator) again(change func(*settings.Settings)) *operator {
 	c := *o.Cluster
 	c.settings = byHand(c.settings, change)
 	return &operator{Cluster: &c, kubeconfig: o.kubeconfig}

@@ -6,7 +6,7 @@ import (
 	// urfave/cli/v2: commands, flags and help, as the project asks for.
 	"github.com/urfave/cli/v2"
 
-	"hakube/cluster"
+	"hakube/cluster/settings"
 	"hakube/scripts/cure"
 )
 
@@ -60,7 +60,7 @@ func noArguments(c *cli.Context) error {
 // read (two readers of one variable would disagree), so they have no defaults.
 func settingFlags() []cli.Flag {
 	flags := []cli.Flag{jsonFlag("print progress and result as JSON")}
-	for _, v := range cluster.Variables() {
+	for _, v := range settings.Variables() {
 		flags = append(flags, &cli.GenericFlag{
 			Name: v.Flag, Value: &settingValue{boolean: v.Bool},
 		})
@@ -83,7 +83,7 @@ func (v *settingValue) IsBoolFlag() bool   { return v.boolean }
 // given are the settings on the command line, by the variable's name.
 func given(c *cli.Context) map[string]string {
 	m := map[string]string{}
-	for _, v := range cluster.Variables() {
+	for _, v := range settings.Variables() {
 		if c.IsSet(v.Flag) {
 			m[v.Name] = c.Generic(v.Flag).(*settingValue).text
 		}

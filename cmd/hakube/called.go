@@ -10,6 +10,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"hakube/cluster"
+	"hakube/cluster/settings"
 	"hakube/scripts/cure"
 )
 
@@ -86,7 +87,7 @@ func (c *called) whole(x cure.Command) string {
 	}
 	names := slices.Clone(identity)
 	if x.Is(program, "up") {
-		for _, v := range cluster.Variables() {
+		for _, v := range settings.Variables() {
 			if _, is := selectors[v.Name]; !is && !slices.Contains(names, v.Name) && c.matters(v) {
 				names = append(names, v.Name)
 			}
@@ -138,7 +139,7 @@ func (c *called) same() cure.Command {
 			x = x.With(name, absolute(name, c.env[name]))
 		}
 	}
-	for _, v := range cluster.Variables() {
+	for _, v := range settings.Variables() {
 		text, flag := c.given[v.Name]
 		switch {
 		case flag && text == "" && c.env[v.Name] != "":

@@ -10,6 +10,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"hakube/cluster"
+	"hakube/cluster/settings"
 	"hakube/gce"
 	"hakube/gce/emulator"
 	"hakube/gce/local"
@@ -127,7 +128,7 @@ func valuesOf(flag string) []string {
 	if own, ok := ownFlags[flag]; ok {
 		return own.values
 	}
-	for _, v := range cluster.Variables() {
+	for _, v := range settings.Variables() {
 		switch {
 		case v.Flag == flag && v.File:
 			return []string{fileWord}
@@ -141,8 +142,8 @@ func valuesOf(flag string) []string {
 // masters are the names of the cluster's masters as far as that is known at
 // once: those on an embedded GCE that runs; else the first-born's.
 func masters(ctx context.Context) []string {
-	s, _, err := cluster.Load(cluster.StatusVerb, nil, func(cluster.Provider) string { return local.Project })
-	first := cluster.NamesOf(&s).Master()
+	s, _, err := settings.Load(cluster.StatusVerb, nil, func(cluster.Provider) string { return local.Project })
+	first := settings.NamesOf(&s).Master()
 	if err != nil || s.Provider != cluster.Local {
 		return []string{first}
 	}
@@ -170,7 +171,7 @@ func masters(ctx context.Context) []string {
 	}
 	var found []string
 	for _, i := range list {
-		if slices.Contains(i.GetTags().GetItems(), cluster.NamesOf(&s).MasterTag()) {
+		if slices.Contains(i.GetTags().GetItems(), settings.NamesOf(&s).MasterTag()) {
 			found = append(found, i.GetName())
 		}
 	}

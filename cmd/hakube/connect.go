@@ -12,14 +12,15 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"hakube/cluster"
+	"hakube/cluster/settings"
 	"hakube/gce"
 	"hakube/gce/local"
 	"hakube/replicate"
 )
 
 // settings loads what the command is to do with, and shows the warnings.
-func settings(u *ui, c *cli.Context, verb cluster.Verb) (cluster.Settings, error) {
-	s, warnings, err := cluster.Load(verb, given(c), func(p cluster.Provider) string {
+func loadSettings(u *ui, c *cli.Context, verb cluster.Verb) (cluster.Settings, error) {
+	s, warnings, err := settings.Load(verb, given(c), func(p cluster.Provider) string {
 		if p == cluster.Local {
 			return local.Project
 		}
@@ -42,7 +43,7 @@ func onCluster(u *ui, verb cluster.Verb, does doing, act func(*cli.Context, clus
 		if err := noArguments(c); err != nil {
 			return err
 		}
-		s, err := settings(u, c, verb)
+		s, err := loadSettings(u, c, verb)
 		if err != nil {
 			return err
 		}

@@ -8,6 +8,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"hakube/cluster"
+	"hakube/cluster/settings"
 	"hakube/scripts/cure"
 )
 
@@ -143,7 +144,7 @@ func environment() string {
 	b.WriteString(fill("Each setting is a variable of the environment, and a flag of the same meaning, which wins. "+
 		"A number of seconds may have a unit: 900, 15m.", 0, 0))
 	title := ""
-	for _, v := range append(cluster.Variables(), ownVariables...) {
+	for _, v := range append(settings.Variables(), ownVariables...) {
 		if v.Group == "" {
 			v.Group = "The embedded GCE"
 		}
@@ -171,7 +172,7 @@ func markdown() string {
 		}
 		return "`" + s + "`"
 	}
-	for _, v := range append(cluster.Variables(), ownVariables...) {
+	for _, v := range append(settings.Variables(), ownVariables...) {
 		flag := v.Flag
 		if flag != "" {
 			flag = "--" + flag

@@ -11,7 +11,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"hakube/cluster"
+	"hakube/cluster/settings"
 )
 
 // call runs hakube in this process and returns what it prints.
@@ -99,7 +99,7 @@ func TestHelpMatters(t *testing.T) {
 			}
 		}
 	}
-	for _, v := range cluster.Variables() {
+	for _, v := range settings.Variables() {
 		if !v.For("up") && !v.For("down") {
 			t.Errorf("%s is for neither up nor down", v.Name)
 		}
@@ -173,7 +173,7 @@ func TestManual(t *testing.T) {
 			t.Errorf("the manual lacks hakube %s", strings.Join(p, " "))
 		}
 	}
-	for _, v := range append(cluster.Variables(), ownVariables...) {
+	for _, v := range append(settings.Variables(), ownVariables...) {
 		if !strings.Contains(shown, v.Name) || v.Flag != "" && !strings.Contains(shown, "--"+v.Flag) {
 			t.Errorf("the manual lacks %s", v.Name)
 		}

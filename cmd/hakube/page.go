@@ -8,6 +8,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"hakube/cluster"
+	"hakube/cluster/settings"
 )
 
 // A page is what there is to say about a command. Help is one way to print it,
@@ -48,14 +49,14 @@ func pageOf(path string, c *cli.Command) page {
 			p.commands = append(p.commands, entry{sub.Name, sub.Usage})
 		}
 	}
-	settings := map[string]cluster.Variable{}
-	for _, v := range cluster.Variables() {
-		settings[v.Flag] = v
+	byFlag := map[string]cluster.Variable{}
+	for _, v := range settings.Variables() {
+		byFlag[v.Flag] = v
 	}
 	var own group
 	for _, f := range c.Flags {
 		name := f.Names()[0]
-		v, isSetting := settings[name]
+		v, isSetting := byFlag[name]
 		switch {
 		case name == "help":
 		case !isSetting:

@@ -46,7 +46,7 @@ func repairCommand(u *ui) *cli.Command {
 			if survivor != "" {
 				verb = cluster.RebuildVerb
 			}
-			s, err := settings(u, c, verb)
+			s, err := loadSettings(u, c, verb)
 			if err != nil {
 				return err
 			}

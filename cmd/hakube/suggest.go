@@ -9,7 +9,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"hakube/cluster"
+	"hakube/cluster/settings"
 	"hakube/scripts/cure"
 )
 
@@ -25,7 +25,7 @@ func suggestion(word string, names []string) string {
 	word = strings.ToLower(word)
 	best, least := "", max(1, len(word)/3)+1
 	for _, n := range names {
-		d := cluster.Distance(word, n)
+		d := settings.Distance(word, n)
 		if len(word) >= 2 && strings.HasPrefix(n, word) {
 			d = 1
 		}
@@ -82,7 +82,7 @@ func usage(c *cli.Context, err error, _ bool) error {
 			names = append(names, f.Names()[0])
 		}
 		near := suggestion(strings.ReplaceAll(name, "_", "-"), names)
-		for _, v := range cluster.Variables() {
+		for _, v := range settings.Variables() {
 			if v.Name == name {
 				near = "; did you mean " + v.Flag
 			}

@@ -8,7 +8,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"hakube/cluster"
+	"hakube/cluster/settings"
 )
 
 // linked is set at build time from the repository's tags (see Makefile). What
@@ -58,12 +58,12 @@ func versionCommand(u *ui) *cli.Command {
 
 func printVersion(u *ui, asJSON bool) error {
 	if asJSON {
-		return u.object("version", versionResult{version, commit, cluster.DefaultKubeVersion, runtime.Version(), runtime.GOOS + "/" + runtime.GOARCH})
+		return u.object("version", versionResult{version, commit, settings.DefaultKubeVersion, runtime.Version(), runtime.GOOS + "/" + runtime.GOARCH})
 	}
 	from := ""
 	if len(commit) > 12 && !strings.Contains(version, commit[:7]) {
 		from = "commit " + commit[:12] + ", "
 	}
-	u.printf("hakube %s (%sKubernetes %s, %s, %s/%s)\n", version, from, cluster.DefaultKubeVersion, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	u.printf("hakube %s (%sKubernetes %s, %s, %s/%s)\n", version, from, settings.DefaultKubeVersion, runtime.Version(), runtime.GOOS, runtime.GOARCH)
 	return nil
 }

@@ -1,4 +1,4 @@
-package cluster
+package settings
 
 import (
 	"fmt"
@@ -14,8 +14,8 @@ import (
 // and the only one the embedded GCE's own mirror has.
 const DefaultKubeVersion = "v1.36.3"
 
-// machineBits is the length of the range of pods' addresses one machine gets.
-const machineBits = 24
+// MachineBits is the length of the range of pods' addresses one machine gets.
+const MachineBits = 24
 
 // problems is what only the fields together tell. Fields in bad did not parse
 // and are not asked.
@@ -74,15 +74,15 @@ func (s *Settings) problems(verb Verb, bad map[string]bool) []string {
 	// What nobody set may be otherwise where there is a cluster already: that is
 	// judged when it is known.
 	unset := maps.Clone(bad)
-	for _, f := range settingFields() {
+	for _, f := range Fields() {
 		unset[f.Name] = bad[f.Name] || !s.given[f.Tag.Get("envconfig")]
 	}
 	return append(p, s.rangeProblems(unset)...)
 }
 
-// clashes is what is wrong with settings of which each is right by itself, once
+// Clashes is what is wrong with settings of which each is right by itself, once
 // those that nobody set are known.
-func (s *Settings) clashes() (u refusal.Unfit) {
+func (s *Settings) Clashes() (u refusal.Unfit) {
 	if s.Provider == Local && s.KubeVersion != DefaultKubeVersion && s.Mirror == "" {
 		u = append(u, refusal.Because("KUBE_VERSION=%q: the embedded GCE has %s; for another version set KUBE_MIRROR", s.KubeVersion, DefaultKubeVersion))
 	}
@@ -103,13 +103,13 @@ func (s *Settings) nameProblems(bad map[string]bool) []string {
 	names := NamesOf(s)
 	if bad != nil { // those that do not follow from what is set may be others
 		for variable, name := range map[string]*string{"NODE_INSTANCE_PREFIX": &names.Node, "CLUSTER_NAME": &names.Cluster, "KUBE_GCE_IP_ALIAS_SUBNETWORK": &names.Subnet} {
-			if !s.says(variable) {
+			if !s.Says(variable) {
 				*name = ""
 			}
 		}
 	}
 	longest := ""
-	for _, n := range names.all(s.groups()) {
+	for _, n := range names.all(s.Groups()) {
 		if len(n) > len(longest) {
 			longest = n
 		}
@@ -121,8 +121,8 @@ func (s *Settings) nameProblems(bad map[string]bool) []string {
 		s.Prefix, longest, len(longest), maxName, max(1, len(s.Prefix)-(len(longest)-maxName)))}
 }
 
-// groups is how many managed groups a zone's pool needs.
-func (s *Settings) groups() int {
+// Groups is how many managed groups a zone's pool needs.
+func (s *Settings) Groups() int {
 	return max(1, (int(s.NumNodes)+int(s.MaxPerGroup)-1)/max(1, int(s.MaxPerGroup)))
 }
 
@@ -146,14 +146,14 @@ func (s *Settings) rangeProblems(bad map[string]bool) []string {
 	}
 	machines := int(s.NumNodes) + 1
 	if !bad["ClusterRange"] && !bad["NumNodes"] {
-		if room := subranges(s.ClusterRange.Prefix, machineBits); machines > room {
+		if room := Subranges(s.ClusterRange.Prefix, MachineBits); machines > room {
 			p = append(p, fmt.Sprintf("CLUSTER_IP_RANGE=%s has room for %d machines, a /%d each; NUM_NODES=%d and a master need %d",
-				s.ClusterRange, room, machineBits, s.NumNodes, machines))
+				s.ClusterRange, room, MachineBits, s.NumNodes, machines))
 		}
 	}
 	// Compute Engine keeps four addresses of each subnetwork for itself.
 	if !bad["NodeRange"] && !bad["NumNodes"] {
-		if room := subranges(s.NodeRange.Prefix, 32) - 4; machines > room {
+		if room := Subranges(s.NodeRange.Prefix, 32) - 4; machines > room {
 			p = append(p, fmt.Sprintf("NODE_IP_RANGE=%s has room for %d machines; NUM_NODES=%d and a master need %d",
 				s.NodeRange, max(0, room), s.NumNodes, machines))
 		}
@@ -162,22 +162,22 @@ func (s *Settings) rangeProblems(bad map[string]bool) []string {
 		p = append(p, fmt.Sprintf("SERVICE_CLUSTER_IP_RANGE=%s is too small; use a /28 or larger", s.ServiceRange))
 	}
 	if !bad["DNSServer"] && !bad["ServiceRange"] {
-		p = append(p, s.dnsProblems()...)
+		p = append(p, s.DnsProblems()...)
 	}
 	return p
 }
 
-// dnsProblems judges KUBE_DNS_SERVER_IP, which follows from another setting: kubeadm
+// DnsProblems judges KUBE_DNS_SERVER_IP, which follows from another setting: kubeadm
 // gives the DNS Service the tenth address and has no setting for it.
-func (s *Settings) dnsProblems() []string {
+func (s *Settings) DnsProblems() []string {
 	if !s.DNSServer.IsValid() || s.DNSServer.Addr == s.DNSAddress() {
 		return nil
 	}
 	return []string{fmt.Sprintf("KUBE_DNS_SERVER_IP=%s: it is always the tenth address of SERVICE_CLUSTER_IP_RANGE=%s, %s", s.DNSServer, s.ServiceRange, s.DNSAddress())}
 }
 
-// subranges is how many ranges of the length fit into p.
-func subranges(p netip.Prefix, length int) int {
+// Subranges is how many ranges of the length fit into p.
+func Subranges(p netip.Prefix, length int) int {
 	if p.Bits() > length {
 		return 0
 	}

@@ -1,17 +1,18 @@
-package cluster
+package settings
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"strings"
 )
 
-// given are the variables that somebody set, as a flag or in the environment.
-type given map[string]bool
+// chosen are the variables that somebody set, as a flag or in the environment.
+type chosen map[string]bool
 
-func givenBy(flags map[string]string) given {
-	g := given{}
-	for _, f := range settingFields() {
+func givenBy(flags map[string]string) chosen {
+	g := chosen{}
+	for _, f := range Fields() {
 		name := f.Tag.Get("envconfig")
 		text, isFlag := flags[name]
 		if !isFlag {
@@ -25,6 +26,16 @@ func givenBy(flags map[string]string) given {
 // IsGiven tells whether a variable was set by hand, and not left to what is there
 // or to its default.
 func (s *Settings) IsGiven(variable string) bool { return s.given[variable] }
+
+// Said is the same settings, with a variable that somebody set, or left out.
+func (s Settings) Said(variable string, set bool) Settings {
+	s.given = maps.Clone(s.given)
+	if s.given == nil {
+		s.given = chosen{}
+	}
+	s.given[variable] = set
+	return s
+}
 
 // A variable that is set and empty counts as not set, as in kube-up: continuous
 // integration sets empty ones for what it has no value for. Not so where that
@@ -74,7 +85,7 @@ func chosenOnly(name string) bool {
 // bad. A flag is typed for this one command: without a value it is always a mistake.
 func empties(verb Verb, flags map[string]string, bad map[string]bool) (probs, warnings []string) {
 	var counted []string
-	for _, f := range settingFields() {
+	for _, f := range Fields() {
 		name := f.Tag.Get("envconfig")
 		if text, isFlag := flags[name]; isFlag {
 			if text == "" {

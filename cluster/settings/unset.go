@@ -1,4 +1,4 @@
-package cluster
+package settings
 
 import (
 	"fmt"
@@ -13,13 +13,13 @@ import (
 
 // A class is what an unset variable means. Every setting has one.
 type class struct {
-	// recorded variables are read back from where why says, in this order, and
+	// Recorded variables are read back from where why says, in this order, and
 	// written down when the cluster is made (birth.go).
-	recorded bool
-	why      string
+	Recorded bool
+	Why      string
 }
 
-var classes = map[string]class{
+var Classes = map[string]class{
 	"KUBERNETES_PROVIDER":      {false, "which cloud to look into: there is nothing to read before that is known"},
 	"KUBE_GCE_ZONE":            {false, "what a command acts on; up refuses to guess it"},
 	"PROJECT":                  {false, "whose clouds to look into; gcloud's configured one"},
@@ -89,14 +89,14 @@ var classes = map[string]class{
 	"KUBERNETES_SKIP_CONFIRM": {false, "consent, given for one run"},
 }
 
-// says tells whether the settings speak of a variable, by that name or by
+// Says tells whether the settings speak of a variable, by that name or by
 // another one of the same meaning.
-func (s *Settings) says(variable string) bool {
+func (s *Settings) Says(variable string) bool {
 	return s.given[variable] || variable == "KUBE_GCE_IP_ALIAS_SUBNETWORK" && s.given["SUBNETWORK"]
 }
 
-// textOf is a setting as its variable would say it.
-func (s *Settings) textOf(f reflect.StructField) string {
+// TextOf is a setting as its variable would say it.
+func (s *Settings) TextOf(f reflect.StructField) string {
 	switch v := reflect.ValueOf(*s).FieldByIndex(f.Index).Interface().(type) {
 	case Scopes:
 		if len(v) == 0 {

@@ -1,4 +1,4 @@
-package cluster
+package settings
 
 import (
 	"os"
@@ -30,7 +30,7 @@ func TestKubeUpVariables(t *testing.T) {
 	for _, name := range names {
 		isTaken := slices.ContainsFunc(Variables(), func(v Variable) bool { return v.Name == name })
 		for _, verb := range []Verb{Up, Down, StatusVerb, RepairVerb} {
-			probs, warnings := strangers([]string{name + "=some-value"}, verb, "example")
+			probs, warnings := Strangers([]string{name + "=some-value"}, verb, "example")
 			f, listed := untakenOf(name)
 			switch {
 			case isTaken && (listed || len(probs)+len(warnings) > 0):
@@ -71,7 +71,7 @@ func TestKubeUpOff(t *testing.T) {
 		for same := range strings.FieldsSeq(f.same) {
 			tried++
 			value := strings.ReplaceAll(same, "$PROJECT", "example")
-			if probs, warnings := strangers([]string{f.name + "=" + value, f.name + "="}, Up, "example"); len(probs)+len(warnings) > 0 {
+			if probs, warnings := Strangers([]string{f.name + "=" + value, f.name + "="}, Up, "example"); len(probs)+len(warnings) > 0 {
 				t.Errorf("%s=%s: %q %q", f.name, value, probs, warnings)
 			}
 		}
@@ -116,7 +116,7 @@ func TestSlips(t *testing.T) {
 				continue
 			}
 			tried++
-			probs, _ := strangers([]string{s + "=abc"}, Up, "example")
+			probs, _ := Strangers([]string{s + "=abc"}, Up, "example")
 			if len(probs) != 1 || !strings.HasPrefix(probs[0], shown(s, "abc")+": no such setting; did you mean ") {
 				t.Errorf("%s, a slip of %s: %q", s, name, probs)
 			}
@@ -128,7 +128,7 @@ func TestSlips(t *testing.T) {
 		"MULTI_ZONE": "MULTIZONE", "PROEJCT": "PROJECT", "KUBE_CONFIG": "KUBECONFIG", "CLUSTERNAME": "CLUSTER_NAME", "HAKUBE_LOCALDIR": "HAKUBE_LOCAL_DIR",
 		"KUBE_FEATURE_GATE": "KUBE_FEATURE_GATES", "NETWORK_PROJET": "NETWORK_PROJECT", "KUBE_USE_EXISTNG_MASTR": "KUBE_USE_EXISTING_MASTER",
 	} {
-		probs, _ := strangers([]string{slip + "=abc"}, StatusVerb, "example")
+		probs, _ := Strangers([]string{slip + "=abc"}, StatusVerb, "example")
 		if len(probs) != 1 || !strings.HasSuffix(probs[0], "did you mean "+want) {
 			t.Errorf("%s: %q, want %s", slip, probs, want)
 		}
@@ -144,7 +144,7 @@ func TestOthersVariables(t *testing.T) {
 		if !hasValue {
 			value = "abc"
 		}
-		probs, warnings := strangers([]string{name + "=" + value}, Up, "example")
+		probs, warnings := Strangers([]string{name + "=" + value}, Up, "example")
 		_, listed := untakenOf(name)
 		if len(probs) > 0 || len(warnings) > 0 && !prefixed(name) && !listed {
 			t.Errorf("%s: %q %q", name, probs, warnings)
@@ -152,7 +152,7 @@ func TestOthersVariables(t *testing.T) {
 	}
 	// Both are set: the second is somebody's own.
 	for _, pair := range [][]string{{"PROJECT=a-project", "PROJECTS=another"}, {"KUBECONFIG=/a", "KUBE_CONFIG=/b"}} {
-		if probs, _ := strangers(pair, Up, "example"); len(probs) > 0 {
+		if probs, _ := Strangers(pair, Up, "example"); len(probs) > 0 {
 			t.Errorf("%q: %q", pair, probs)
 		}
 	}
@@ -162,7 +162,7 @@ func TestOthersVariables(t *testing.T) {
 // TestNoSecretsInWarnings: what is said of a variable goes to logs of CI.
 func TestNoSecretsInWarnings(t *testing.T) {
 	for _, name := range []string{"KUBE_PASSWORD", "KUBE_BEARER_TOKEN", "KUBE_TOKEN", "KUBE_CA_PEM", "KUBE_CLIENT_KEY_DATA", "ETCD_CA_KEY", "ENCRYPTION_PROVIDER_CONFIG"} {
-		probs, warnings := strangers([]string{name + "=hunter2"}, Up, "example")
+		probs, warnings := Strangers([]string{name + "=hunter2"}, Up, "example")
 		said := strings.Join(append(probs, warnings...), "\n")
 		if !strings.HasPrefix(said, name+"=…") || strings.Contains(said, "hunter2") {
 			t.Errorf("%s: %q", name, said)

@@ -1,4 +1,4 @@
-package cluster
+package settings
 
 // Settings are the variables of kube-up that hakube takes, with kube-up's
 // names and meanings, and the few of its own (HAKUBE_*) that kube-up has no
@@ -77,5 +77,5 @@ type Settings struct {
 	BreakLock Bool `for:"up,down,repair" envconfig:"HAKUBE_BREAK_LOCK" flag:"break-lock" default:"false" desc:"up, down: take over from a run that is changing the cluster now, instead of waiting for it"`
 	Yes       Bool `for:"down,repair" envconfig:"KUBERNETES_SKIP_CONFIRM" flag:"yes" default:"false" desc:"down, repair --from-survivor: do not ask for the cluster's name. Without a terminal a down of every zone needs it"`
 
-	given given // which of them somebody set; all others are as what is there, or the default where nothing is
+	given chosen // which of them somebody set; all others are as what is there, or the default where nothing is
 }

@@ -1,4 +1,4 @@
-package cluster
+package settings
 
 import (
 	"reflect"
@@ -47,7 +47,7 @@ var values = map[reflect.Type][]string{
 func Variables() []Variable {
 	var list []Variable
 	group := ""
-	for _, f := range settingFields() {
+	for _, f := range Fields() {
 		if g := f.Tag.Get("group"); g != "" {
 			group = g
 		}

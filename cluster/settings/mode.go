@@ -1,4 +1,4 @@
-package cluster
+package settings
 
 // A Mode is what up or down does, by the settings (kube-up's selectors).
 type Mode string
@@ -39,7 +39,7 @@ func (s *Settings) Mode(verb Verb) Mode {
 	return RemoveCluster
 }
 
-// pool tells whether it brings the zone's pool to a size, none included.
-func (m Mode) pool() bool { return m == Create || m == AddPool || m == RemovePool }
+// Pool tells whether it brings the zone's pool to a size, none included.
+func (m Mode) Pool() bool { return m == Create || m == AddPool || m == RemovePool }
 
-func (m Mode) removes() bool { return m == RemoveReplica || m == RemovePool || m == RemoveCluster }
+func (m Mode) Removes() bool { return m == RemoveReplica || m == RemovePool || m == RemoveCluster }

@@ -1,8 +1,8 @@
-package cluster
+package settings
 
-// nearest is the one of names that s was probably meant to be, or "". Two
+// Nearest is the one of names that s was probably meant to be, or "". Two
 // slips of the finger in a name, one in a short one, are taken for the same.
-func nearest(s string, names []string) string {
+func Nearest(s string, names []string) string {
 	limit := min(2, len(s)/4)
 	best := ""
 	for _, n := range names {

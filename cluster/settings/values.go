@@ -1,4 +1,4 @@
-package cluster
+package settings
 
 import (
 	"fmt"
@@ -10,8 +10,6 @@ import (
 	"time"
 	"unicode"
 	"unicode/utf8"
-
-	"hakube/gce"
 )
 
 // The types of settings. Decode is what envconfig calls with the variable's
@@ -81,15 +79,20 @@ func (z *Zone) Decode(s string) error {
 }
 
 // Region is the zone's region.
-func (z Zone) Region() string { return gce.Region(string(z)) }
+func (z Zone) Region() string {
+	if i := strings.LastIndexByte(string(z), '-'); i > 0 { // the grammar has seen to the rest
+		return string(z)[:i]
+	}
+	return ""
+}
 
 // Project is a project id, also of the older kind with a domain.
 type Project string
 
-var projectGrammar = regexp.MustCompile(`^([a-z0-9][a-z0-9.-]{0,252}:)?[a-z][a-z0-9-]{0,61}[a-z0-9]$`)
+var ProjectGrammar = regexp.MustCompile(`^([a-z0-9][a-z0-9.-]{0,252}:)?[a-z][a-z0-9-]{0,61}[a-z0-9]$`)
 
 func (p *Project) Decode(s string) error {
-	if s != "" && !projectGrammar.MatchString(s) {
+	if s != "" && !ProjectGrammar.MatchString(s) {
 		return fmt.Errorf("not a project id; lower-case letters, digits and hyphens")
 	}
 	*p = Project(s)
@@ -99,10 +102,10 @@ func (p *Project) Decode(s string) error {
 // Name is a name as Compute Engine takes it (RFC 1035).
 type Name string
 
-var nameGrammar = regexp.MustCompile(`^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$`)
+var NameGrammar = regexp.MustCompile(`^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$`)
 
 func (n *Name) Decode(s string) error {
-	if s != "" && !nameGrammar.MatchString(s) {
+	if s != "" && !NameGrammar.MatchString(s) {
 		return fmt.Errorf("not a name for Compute Engine: a lower-case letter, then at most 62 lower-case letters, digits or hyphens, no hyphen at the end")
 	}
 	*n = Name(s)
@@ -112,9 +115,9 @@ func (n *Name) Decode(s string) error {
 // Count is a whole number that is not negative.
 type Count int
 
-// maxCount is beyond every limit of Kubernetes and of Compute Engine, and far
+// MaxCount is beyond every limit of Kubernetes and of Compute Engine, and far
 // from where arithmetic ends.
-const maxCount = 1_000_000
+const MaxCount = 1_000_000
 
 func (c *Count) Decode(s string) error {
 	n, err := strconv.Atoi(s)
@@ -124,8 +127,8 @@ func (c *Count) Decode(s string) error {
 	if n < 0 {
 		return fmt.Errorf("less than nothing")
 	}
-	if n > maxCount {
-		return fmt.Errorf("more than a cluster has, which is %d", maxCount)
+	if n > MaxCount {
+		return fmt.Errorf("more than a cluster has, which is %d", MaxCount)
 	}
 	*c = Count(n)
 	return nil
@@ -294,7 +297,7 @@ func (d *Distribution) Decode(s string) error {
 // Scopes are the OAuth scopes of a machine's service account, as URLs.
 type Scopes []string
 
-const scopePrefix = "https://www.googleapis.com/auth/"
+const ScopePrefix = "https://www.googleapis.com/auth/"
 
 // scopeAliases are gcloud's short names (gcloud compute instances create, --scopes).
 var scopeAliases = map[string]string{
@@ -313,16 +316,16 @@ func (v *Scopes) Decode(s string) error {
 		return nil
 	}
 	for scope := range strings.SplitSeq(s, ",") {
-		name, isURL := strings.CutPrefix(scope, scopePrefix)
+		name, isURL := strings.CutPrefix(scope, ScopePrefix)
 		if !isURL {
 			var known bool
 			if name, known = scopeAliases[scope]; !known {
-				return fmt.Errorf("%s is no scope; one looks like storage-ro or %smonitoring", quoted(scope), scopePrefix)
+				return fmt.Errorf("%s is no scope; one looks like storage-ro or %smonitoring", quoted(scope), ScopePrefix)
 			}
 		} else if !scopeGrammar.MatchString(name) {
 			return fmt.Errorf("%s is no scope", quoted(scope))
 		}
-		*v = append(*v, scopePrefix+name)
+		*v = append(*v, ScopePrefix+name)
 	}
 	return nil
 }

@@ -1,4 +1,4 @@
-package cluster
+package settings
 
 import (
 	"cmp"
@@ -48,15 +48,15 @@ func (n Names) MasterEtcd() string     { return n.Master() + "-etcd" }
 func (n Names) MasterHealth() string   { return n.Master() + "-health-check" }
 func (n Names) NodeAll() string        { return n.Node + "-all" }
 
-// isMaster tells whether a machine of that name would be a master.
-func (n Names) isMaster(name string) bool {
+// IsMaster tells whether a machine of that name would be a master.
+func (n Names) IsMaster(name string) bool {
 	return name == n.Master() || strings.HasPrefix(name, n.Master()+"-")
 }
 
 // DiskOf is the data disk of a master.
-func (n Names) DiskOf(master string) string { return master + diskSuffix }
+func (n Names) DiskOf(master string) string { return master + DiskSuffix }
 
-const diskSuffix = "-pd"
+const DiskSuffix = "-pd"
 
 // Replica is the i-th name for a master replica in a zone, from 0: kube-up's
 // look, but the same again for the same zone, where kube-up took the time of day
@@ -74,8 +74,8 @@ func (n Names) Group(i int) string {
 	return fmt.Sprintf("%s-group-%d", n.Node, i)
 }
 
-// groupIndex is the inverse of Group; false if the name is none of ours.
-func (n Names) groupIndex(name string) (int, bool) {
+// GroupIndex is the inverse of Group; false if the name is none of ours.
+func (n Names) GroupIndex(name string) (int, bool) {
 	rest, ok := strings.CutPrefix(name, n.Group(0))
 	if !ok || rest == "" {
 		return 0, ok
@@ -112,22 +112,22 @@ type Mark struct {
 	Multizone bool
 }
 
-const markStart = "hakube: "
+const MarkStart = "hakube: "
 
 // For is the description of an object with the role, such as "master".
 func (m Mark) For(role string) string {
-	return fmt.Sprintf("%scluster=%s project=%s multizone=%t role=%s", markStart, m.Cluster, m.Project, m.Multizone, role)
+	return fmt.Sprintf("%scluster=%s project=%s multizone=%t role=%s", MarkStart, m.Cluster, m.Project, m.Multizone, role)
 }
 
 // Owns tells whether a description carries this cluster's mark.
 func (m Mark) Owns(description string) bool {
-	f := markFields(description)
+	f := MarkFields(description)
 	return m.Cluster != "" && f["cluster"] == m.Cluster && f["project"] == m.Project
 }
 
-// markFields are the fields of a mark, none if it is not one.
-func markFields(description string) map[string]string {
-	rest, ok := strings.CutPrefix(description, markStart)
+// MarkFields are the fields of a mark, none if it is not one.
+func MarkFields(description string) map[string]string {
+	rest, ok := strings.CutPrefix(description, MarkStart)
 	if !ok {
 		return nil
 	}

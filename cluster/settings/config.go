@@ -1,4 +1,4 @@
-package cluster
+package settings
 
 import (
 	"fmt"
@@ -51,7 +51,7 @@ func Load(verb Verb, given map[string]string, defaultProject func(Provider) stri
 	empty, warnings := empties(verb, given, bad)
 	v := reflect.ValueOf(&s).Elem()
 	s.given = givenBy(given)
-	for _, f := range settingFields() {
+	for _, f := range Fields() {
 		name := f.Tag.Get("envconfig")
 		text, isFlag := given[name]
 		err := decode(v.FieldByIndex(f.Index), f, text, isFlag)
@@ -73,7 +73,7 @@ func Load(verb Verb, given map[string]string, defaultProject func(Provider) stri
 			}
 		}
 	}
-	strange, odd := strangers(os.Environ(), verb, s.Project)
+	strange, odd := Strangers(os.Environ(), verb, s.Project)
 	probs = append(append(probs, strange...), empty...)
 	probs = append(probs, s.problems(verb, bad)...)
 	warnings = slices.Concat(odd, warnings, s.warnings(verb))
@@ -126,7 +126,7 @@ func plainly(err error) error {
 	return err
 }
 
-// settingFields are the fields of [Settings] that are variables.
-func settingFields() []reflect.StructField {
+// Fields are the fields of [Settings] that are variables.
+func Fields() []reflect.StructField {
 	return slices.DeleteFunc(reflect.VisibleFields(reflect.TypeFor[Settings]()), func(f reflect.StructField) bool { return !f.IsExported() })
 }

@@ -1,4 +1,4 @@
-package cluster
+package settings
 
 // kubeUp are kube-up's variables that hakube does not take, from all editions
 // of its configuration (cluster/gce/config-default.sh, config-common.sh,

@@ -1,4 +1,4 @@
-package cluster
+package settings
 
 import (
 	"fmt"
@@ -46,12 +46,12 @@ func untakenOf(name string) (untaken, bool) {
 	return untaken{}, false
 }
 
-// strangers judges the variables of the environment that are no settings. One
+// Strangers judges the variables of the environment that are no settings. One
 // that is a slip of a setting's name is a problem, whatever it begins with:
 // leaving it out would do something else than was asked for. So is one of
 // kube-up's that would have made another cluster, where the verb makes or
 // removes something. Others with our prefixes are worth a warning.
-func strangers(environ []string, verb Verb, project Project) (probs, warnings []string) {
+func Strangers(environ []string, verb Verb, project Project) (probs, warnings []string) {
 	known := map[string]bool{}
 	for _, v := range Variables() {
 		known[v.Name] = true
@@ -145,7 +145,7 @@ func slip(name, value string, names []string, set map[string]bool) string {
 		return n
 	}
 	if prefixed(name) {
-		return nearest(name, names)
+		return Nearest(name, names)
 	}
 	return ""
 }

@@ -1,0 +1,114 @@
+package settings
+
+import (
+	"cmp"
+	"fmt"
+	"strings"
+
+	"hakube/cluster/refusal"
+)
+
+// A Spec is what should be: the settings with every default filled in and
+// every name built. It is a plain value and asks nobody.
+type Spec struct {
+	Settings   Settings
+	Names      Names
+	Mark       Mark
+	Project    string
+	Zone       string // "" only when removing
+	Home       string // the zone of the first master
+	MasterType string
+	Mirror     string // "" is the official places
+	Context    string // of the kubeconfig
+	Kubeconfig string // a list of files, as in KUBECONFIG
+	Login      string // the operator's line in ssh-keys: "me:ssh-rsa AAAA… me"
+}
+
+// An Operator is who works on the cluster, from where.
+type Operator struct {
+	Login         string // the line in ssh-keys: "me:ssh-rsa AAAA… me"; "" for who only looks
+	Kubeconfig    string // a list of files, as in KUBECONFIG; "" is what the settings say
+	MirrorDefault string // where machines fetch from when KUBE_MIRROR is not set
+}
+
+func SpecOf(s Settings, by Operator) Spec {
+	sp := Spec{
+		Settings: s,
+		Names:    NamesOf(&s),
+		Mark:     Mark{Project: string(s.Project), Cluster: string(s.Prefix), Multizone: bool(s.Multizone)},
+		Project:  string(s.Project),
+		Zone:     string(s.Zone),
+		Home:     string(s.Zone),
+		Mirror:   cmp.Or(string(s.Mirror), by.MirrorDefault),
+		Context:  cmp.Or(string(s.OverrideName), string(s.Project)+"_"+string(s.Prefix)),
+	}
+	sp.MasterType = cmp.Or(string(s.MasterSize), masterTypeFor(int(s.NumNodes)))
+	sp.Kubeconfig = cmp.Or(by.Kubeconfig, string(s.Kubeconfig))
+	sp.Login = by.Login
+	return sp
+}
+
+// masterTypeFor is kube-up's ladder, from e2-standard-2 up: a control plane
+// with two etcd rings does not fit into one CPU.
+func masterTypeFor(nodes int) string {
+	switch {
+	case nodes <= 10:
+		return "e2-standard-2"
+	case nodes <= 100:
+		return "e2-standard-4"
+	case nodes <= 250:
+		return "e2-standard-8"
+	case nodes <= 500:
+		return "e2-standard-16"
+	}
+	return "e2-standard-32"
+}
+
+// URLs, as the API takes them: without a host, from the project on.
+
+func (s *Spec) Global(kind, name string) string {
+	return "projects/" + s.Project + "/global/" + kind + "/" + name
+}
+
+func (s *Spec) Zonal(zone, kind, name string) string {
+	return "projects/" + s.Project + "/zones/" + zone + "/" + kind + "/" + name
+}
+
+func (s *Spec) Regional(region, kind, name string) string {
+	return "projects/" + s.Project + "/regions/" + region + "/" + kind + "/" + name
+}
+
+// Image is the boot image of masters or nodes: the newest of Debian 12 unless
+// one is named.
+func Image(owner, name Name) string {
+	if name == "" {
+		return "projects/" + string(owner) + "/global/images/family/" + ImageFamily
+	}
+	return "projects/" + string(owner) + "/global/images/" + string(name)
+}
+
+const ImageFamily = "debian-12"
+
+// Labels are a courtesy to people who filter by them; the mark is what counts.
+func (s *Spec) Labels() map[string]string { return map[string]string{Label: s.Names.Prefix} }
+
+// A Difference is a setting an object was made with another value of.
+type Difference struct{ Variable, Was, Want string }
+
+// Drift refuses an object that differs from what somebody set in a way that cannot
+// be changed on it; nil when nothing differs. What nobody set is as it is.
+func (s *Spec) Drift(object string, all ...Difference) error {
+	var was []string
+	for _, d := range all {
+		if d.Was != d.Want && s.Settings.Says(d.Variable) {
+			was = append(was, fmt.Sprintf("%s=%s (now it is %s)", d.Variable, cmp.Or(d.Was, `""`), cmp.Or(d.Want, `""`)))
+		}
+	}
+	if len(was) == 0 {
+		return nil
+	}
+	return &refusal.Refused{
+		Why:  fmt.Sprintf("%s was made with %s", object, strings.Join(was, ", ")),
+		Cure: "use the value it was made with, or take the cluster down first: this cannot be changed on what exists",
+	}
+}
