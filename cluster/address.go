@@ -38,7 +38,7 @@ func (r *run) addresses() (steps []plan.Step) {
 				err := r.gce.Addresses().Insert(ctx, &computepb.Address{
 					Name:        &o.name,
 					Description: new(birthRecord(&r.want)),
-					Labels:      r.lease.reserving(r.want.Labels()), // one change: of two that create, one comes first
+					Labels:      r.lease.Reserving(r.want.Labels()), // one change: of two that create, one comes first
 					AddressType: new("EXTERNAL"),
 				})
 				if gce.ClassOf(err) == gce.Already {
@@ -55,7 +55,7 @@ func (r *run) addresses() (steps []plan.Step) {
 }
 
 func (r *run) sawAddress(a *computepb.Address) {
-	r.lease.saw(r.gce, a)
+	r.lease.Observe(r.gce.Addresses(), a)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.ip = a.GetAddress()

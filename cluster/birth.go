@@ -2,7 +2,6 @@ package cluster
 
 import (
 	"fmt"
-	"maps"
 	"strconv"
 	"strings"
 
@@ -66,43 +65,6 @@ func growthsOf(labels map[string]string) map[string]growth {
 	return all
 }
 
-// note has a label of the address changed with the lease, which costs no call of
-// its own: it is there from the first change of the run on. "" takes it away.
-func (l *lease) note(key, value string) {
-	if l == nil {
-		return
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.notes == nil {
-		l.notes = map[string]string{}
-	}
-	l.notes[key] = value
-}
-
-// noted returns labels with the notes in them. The lock is held.
-func (l *lease) noted(labels map[string]string) map[string]string {
-	all := maps.Clone(labels)
-	for k, v := range l.notes {
-		if v == "" {
-			delete(all, k)
-		} else {
-			all[k] = v
-		}
-	}
-	return all
-}
-
-// done takes away what was noted of a growth, and tells whether the address still
-// speaks of it.
-func (l *lease) done(zone string) bool {
-	l.note(growthKey+zone, "")
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	_, is := l.at.GetLabels()[growthKey+zone]
-	return is
-}
-
 // grows notes what this run makes of the zone's pool.
 func (r *run) grows() {
 	if r.mode != settings.Create && r.mode != settings.AddPool || !bool(r.want.Settings.CreateNodes) {
@@ -117,6 +79,6 @@ func (r *run) grows() {
 		if w, ok := r.have.held.growing[r.want.Zone]; ok && w.holds(size) {
 			from = w.from // it goes on with what another one began
 		}
-		r.lease.note(growthKey+r.want.Zone, growth{from, n}.String())
+		r.lease.Note(growthKey+r.want.Zone, growth{from, n}.String())
 	}
 }

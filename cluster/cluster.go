@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/crypto/ssh" // the operator's key is a signer
 
+	"hakube/cluster/lease"
 	"hakube/cluster/plan"
 	"hakube/cluster/settings"
 	"hakube/gce"
@@ -71,7 +72,7 @@ func New(s settings.Settings, d Deps) *Cluster {
 		d.PID = os.Getpid()
 	}
 	if d.Lease == 0 {
-		d.Lease = leaseLength
+		d.Lease = lease.DefaultLength
 	}
 	if d.LetGo == 0 {
 		d.LetGo = time.Minute
@@ -89,7 +90,7 @@ func New(s settings.Settings, d Deps) *Cluster {
 //
 // While another run changes the cluster it waits for that one, and so does Down.
 func (c *Cluster) Up(ctx context.Context, report func(plan.Event)) (s *Summary, err error) {
-	warning, err := c.alone(ctx, settings.Up, report, func(ctx context.Context, l *lease, report func(plan.Event)) error {
+	warning, err := c.alone(ctx, settings.Up, report, func(ctx context.Context, l *lease.Lease, report func(plan.Event)) error {
 		r, items, err := c.up(ctx, l, doing(report))
 		if err != nil {
 			return err
@@ -110,7 +111,7 @@ func (c *Cluster) Up(ctx context.Context, report func(plan.Event)) (s *Summary, 
 // with the mark is left the error is a [Leftovers], when something is left that
 // hakube did not make a [*Remains]; the summary lists both too.
 func (c *Cluster) Down(ctx context.Context, report func(plan.Event)) (s *Summary, err error) {
-	warning, err := c.alone(ctx, settings.Down, report, func(ctx context.Context, l *lease, report func(plan.Event)) error {
+	warning, err := c.alone(ctx, settings.Down, report, func(ctx context.Context, l *lease.Lease, report func(plan.Event)) error {
 		s = nil
 		r, items, err := c.down(ctx, l, doing(report), false)
 		if err != nil {

@@ -13,6 +13,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"hakube/cluster/lease"
 	"hakube/cluster/settings"
 	"hakube/gce/emulator"
 	"hakube/replicate"
@@ -169,7 +170,7 @@ var ringDefects = []defect{
 		var names [2]string
 		var work sync.WaitGroup
 		for i := range names {
-			one := o.replica(zoneC).alive(leaseLength)
+			one := o.replica(zoneC).alive(lease.DefaultLength)
 			work.Go(func() {
 				s, err := one.Up(context.Background(), nil)
 				if err != nil {

@@ -21,6 +21,8 @@ import (
 var banned = []struct{ from, to, why string }{
 	{"/cluster/plan", "/...", "it knows no cloud: the engine is tested on a map"},
 	{"/cluster/refusal", "/...", "words only; everybody may refuse"},
+	{"/cluster/lease", "/cluster/settings", "it needs an address and no cluster, so that it is tested on a map"},
+	{"/cluster/lease", "/replicate/...", "it needs an address and no cluster, so that it is tested on a map"},
 	{"/cluster/settings", "/gce/...", "what is to be is known before the first call"},
 	{"/cluster/settings", "/replicate/...", "what is to be is known before the first call"},
 	{"/cluster/settings", "/cluster", "arrows go down"},

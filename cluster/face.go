@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"hakube/cluster/lease"
 	"hakube/cluster/refusal"
 	"hakube/cluster/settings"
 )
@@ -9,6 +10,13 @@ import (
 type (
 	// Refused is hakube's own no: what it found is not what it may act on.
 	Refused = refusal.Refused
+
+	// A RunStatus is a run that has the lease: it is at work, or was cut.
+	RunStatus = lease.RunStatus
+	// HeldError says that another run is changing the cluster.
+	HeldError = lease.HeldError
+	// LostError says that another run took the lease away from this one.
+	LostError = lease.LostError
 
 	// Settings are the variables and flags that say what a cluster is.
 	Settings = settings.Settings

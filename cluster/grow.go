@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"hakube/cluster/lease"
 	"hakube/cluster/plan"
 	"hakube/cluster/settings"
 )
@@ -31,7 +32,7 @@ func (r *run) walk(ctx context.Context, items []plan.Item, report func(plan.Even
 	})
 	err = plan.Run(ctx, items, m.follow(report))
 	switch {
-	case isOusted(err): // nothing more is this run's business
+	case lease.IsOusted(err): // nothing more is this run's business
 	case err != nil && ctx.Err() != nil:
 		if dark := r.ground(ctx, m.follow(report)); dark != nil {
 			err = errors.Join(err, &Dark{dark})

@@ -6,6 +6,7 @@ import (
 
 	"cloud.google.com/go/compute/apiv1/computepb"
 
+	"hakube/cluster/lease"
 	"hakube/cluster/settings"
 	"hakube/gce"
 )
@@ -18,7 +19,7 @@ type held struct {
 	machine string            // the instance that has it
 	zone    string            // of that instance
 	rule    string            // the forwarding rule that has it
-	lease   record            // on its labels
+	lease   lease.Record      // on its labels
 	growing map[string]growth // pools that a run was making larger, by zone
 	begun   map[string]string // the settings the cluster was begun with
 	labels  map[string]string // what was said of it since, among them (later.go)
@@ -28,7 +29,7 @@ type held struct {
 func (h held) inTheAir() bool { return h.ip != "" && h.machine == "" && h.rule == "" }
 
 func heldOf(a *computepb.Address) held {
-	h := held{ip: a.GetAddress(), lease: recordOf(a.GetLabels()), growing: growthsOf(a.GetLabels()), begun: settings.MarkFields(a.GetDescription()), labels: a.GetLabels()}
+	h := held{ip: a.GetAddress(), lease: lease.RecordOf(a.GetLabels()), growing: growthsOf(a.GetLabels()), begun: settings.MarkFields(a.GetDescription()), labels: a.GetLabels()}
 	for _, u := range a.GetUsers() {
 		switch {
 		case strings.Contains(u, "/forwardingRules/"):
@@ -45,7 +46,7 @@ func heldOf(a *computepb.Address) held {
 func (r *run) holder(ctx context.Context) (held, error) {
 	a, err := r.gce.Addresses().Get(ctx, r.want.Names.Address())
 	if gce.IsNotFound(err) {
-		r.lease.saw(r.gce, nil)
+		r.lease.Observe(r.gce.Addresses(), nil)
 		return held{}, nil
 	}
 	if err != nil {

@@ -41,7 +41,7 @@ func (r *run) unwritten() (list []written) {
 // one that is cut is gone on with from any shell.
 func (r *run) notes() {
 	for _, w := range r.unwritten() {
-		r.lease.note(laterLabels[w.variable], w.value)
+		r.lease.Note(laterLabels[w.variable], w.value)
 	}
 }
 

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net/http"
 	"os"
-	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -14,6 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"hakube/cluster/lease"
 	"hakube/cluster/plan"
 	"hakube/cluster/settings"
 	"hakube/gce/emulator"
@@ -35,7 +35,7 @@ func waits(report func(plan.Event)) (func(plan.Event), func() string) {
 			report(e)
 			mu.Lock()
 			defer mu.Unlock()
-			if e.Step == (&turn{}).String() && e.Kind == plan.Waiting {
+			if e.Step == (&lease.Wait{}).String() && e.Kind == plan.Waiting {
 				list = append(list, e.Why)
 			}
 		}, func() string {
@@ -54,7 +54,7 @@ func TestTwoAtOnce(t *testing.T) {
 	var wg sync.WaitGroup
 	said := map[string]func() string{}
 	for _, zone := range []string{zoneC, zoneD} {
-		o := first.replica(settings.Zone(zone)).alive(leaseLength)
+		o := first.replica(settings.Zone(zone)).alive(lease.DefaultLength)
 		var report func(plan.Event)
 		report, said[zone] = waits(w.events())
 		wg.Go(func() {
@@ -81,7 +81,7 @@ func TestTwoCreate(t *testing.T) {
 	var wg sync.WaitGroup
 	for _, o := range []*operator{first, w.operator()} {
 		wg.Go(func() {
-			if _, err := o.alive(leaseLength).Up(context.Background(), w.events()); err != nil {
+			if _, err := o.alive(lease.DefaultLength).Up(context.Background(), w.events()); err != nil {
 				t.Error(err)
 			}
 		})
@@ -175,7 +175,7 @@ func TestBreakLock(t *testing.T) {
 	}
 	now := w.objects()
 	release()
-	var lost *LostError
+	var lost *lease.LostError
 	if err := <-ended; !errors.As(err, &lost) || !strings.Contains(err.Error(), "add pool in europe-west1-d") {
 		t.Errorf("the broken run ended with: %v", err)
 	}
@@ -187,106 +187,3 @@ func TestBreakLock(t *testing.T) {
 		t.Errorf("masters are %v", got)
 	}
 }
-
-// lease is a run's, which has just looked at the address.
-func (w *world) lease(o *operator, length time.Duration) *lease {
-	w.t.Helper()
-	l := newLease(o.alive(length).Cluster, settings.AddPool)
-	a, err := w.Client.Addresses().Get(context.Background(), l.name)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	l.saw(w.Client, a)
-	return l
-}
-
-// sleep is what happens to a run on a machine that is suspended: it renews
-// nothing, and when it wakes its lease is long over.
-func (l *lease) sleep() {
-	l.stop()
-	l.asked = l.asked.Add(-2 * l.length)
-}
-
-// TestSleptHolder: a run that slept past its lease asks before the next change.
-func TestSleptHolder(t *testing.T) {
-	ctx := context.Background()
-	w := newWorld(t)
-	o := w.operator()
-	w.mustUp(o)
-	const length = 100 * time.Millisecond
-	one := w.lease(o, length)
-	if err := errors.Join(one.guard(ctx), one.guard(ctx)); err != nil {
-		t.Fatal(err)
-	}
-	one.sleep()
-	if err := one.guard(ctx); err != nil {
-		t.Errorf("nobody came while it slept, and yet: %v", err)
-	}
-	two := w.lease(o, length)
-	var held *HeldError
-	if err := two.guard(ctx); !errors.As(err, &held) {
-		t.Fatalf("two have the lease: %v", err)
-	}
-	time.Sleep(length + length/2)
-	if err := two.guard(ctx); err != nil {
-		t.Fatalf("the lease is over, and yet: %v", err)
-	}
-	var lost *LostError
-	for range 2 {
-		if err := one.guard(ctx); !errors.As(err, &lost) {
-			t.Errorf("it goes on: %v", err)
-		}
-	}
-	if err := errors.Join(one.giveBack(ctx), two.guard(ctx), two.giveBack(ctx)); err != nil {
-		t.Error(err)
-	}
-	three := w.lease(o, length)
-	if err := errors.Join(three.free(), three.guard(ctx), three.giveBack(ctx)); err != nil {
-		t.Errorf("it was given back, and yet: %v", err)
-	}
-}
-
-// TestOtherLabels: a label that a person sets meanwhile stays, and costs nobody
-// the lease.
-func TestOtherLabels(t *testing.T) {
-	ctx := context.Background()
-	w := newWorld(t)
-	o := w.operator()
-	w.mustUp(o)
-	l := w.lease(o, 100*time.Millisecond)
-	if err := l.guard(ctx); err != nil {
-		t.Fatal(err)
-	}
-	a, err := w.Client.Addresses().Get(ctx, l.name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	labels := recordOf(a.GetLabels()).on(a.GetLabels())
-	labels["team"] = "red"
-	if err := w.Client.Addresses().SetLabels(ctx, l.name, a.GetLabelFingerprint(), labels); err != nil {
-		t.Fatal(err)
-	}
-	l.asked = l.asked.Add(-l.length)
-	if err := errors.Join(l.guard(ctx), l.giveBack(ctx)); err != nil {
-		t.Error(err)
-	}
-	if a, err = w.Client.Addresses().Get(ctx, l.name); err != nil || a.GetLabels()["team"] != "red" || a.GetLabels()[settings.Label] == "" || recordOf(a.GetLabels()).taken() {
-		t.Errorf("labels are %v, %v", a.GetLabels(), err)
-	}
-}
-
-// TestRecord: what goes into labels fits there, and comes out as words.
-func TestRecord(t *testing.T) {
-	x := recordFor("Domain\\Jörg.Müller", 4711, settings.AddReplica, "europe-west1-c")
-	for key, value := range x.on(nil) {
-		if !labelValue.MatchString(value) || !labelValue.MatchString(key) {
-			t.Errorf("%s=%s is no label", key, value)
-		}
-	}
-	x.holder = "root_ci-1_4711"
-	if got, want := x.String(), "root on ci-1 (process 4711): add replica in europe-west1-c"; got != want {
-		t.Errorf("%s, want %s", got, want)
-	}
-}
-
-var labelValue = regexp.MustCompile(`^[a-z0-9_-]{0,63}$`)

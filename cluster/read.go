@@ -229,7 +229,7 @@ func (r *run) look(ctx context.Context) (*inventory, error) {
 	err := together(reads...)
 	v.objects, v.uses = sorted(f.list), f.used
 	if err == nil {
-		err = r.lease.free()
+		err = r.lease.CheckFree()
 	}
 	if err == nil {
 		err = r.sureOfMasters(ctx, v)
@@ -244,7 +244,7 @@ func (r *run) lookForMarks(ctx context.Context) (*inventory, error) {
 	v := &inventory{}
 	f := &found{mark: r.want.Mark, reserved: func(client *gce.Client, a *computepb.Address) {
 		if a.GetName() == r.want.Names.Address() {
-			r.lease.saw(client, a)
+			r.lease.Observe(client.Addresses(), a)
 			v.held = heldOf(a)
 		}
 	}}
@@ -254,7 +254,7 @@ func (r *run) lookForMarks(ctx context.Context) (*inventory, error) {
 	reads = append(reads, findRegionals(ctx, r.gce, f)...)
 	err := together(reads...)
 	if err == nil {
-		err = r.lease.free()
+		err = r.lease.CheckFree()
 	}
 	v.uses = f.used
 	for _, o := range sorted(f.list) {

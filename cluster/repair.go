@@ -7,6 +7,7 @@ import (
 
 	"cloud.google.com/go/compute/apiv1/computepb"
 
+	"hakube/cluster/lease"
 	"hakube/cluster/plan"
 	"hakube/cluster/refusal"
 	"hakube/cluster/settings"
@@ -19,7 +20,7 @@ import (
 // as quorum lives or those who make it can be brought back; what it cannot do is
 // refused, with the way out. It finds the cluster's zones itself.
 func (c *Cluster) Repair(ctx context.Context, name string, report func(plan.Event)) (s *Summary, err error) {
-	warning, err := c.alone(ctx, settings.RepairVerb, report, func(ctx context.Context, l *lease, report func(plan.Event)) error {
+	warning, err := c.alone(ctx, settings.RepairVerb, report, func(ctx context.Context, l *lease.Lease, report func(plan.Event)) error {
 		s = nil
 		r := c.run(settings.RepairVerb)
 		r.lease = l

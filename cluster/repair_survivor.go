@@ -10,6 +10,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"hakube/cluster/lease"
 	"hakube/cluster/plan"
 	"hakube/cluster/refusal"
 	"hakube/cluster/settings"
@@ -32,7 +33,7 @@ type Loss struct {
 // others' machines are deleted, and only then are its rings made its own. What is
 // left of the others goes as when masters are removed.
 func (c *Cluster) FromSurvivor(ctx context.Context, name string, report func(plan.Event), ask func(Loss) error) (s *Summary, err error) {
-	warning, err := c.alone(ctx, settings.RebuildVerb, report, func(ctx context.Context, l *lease, report func(plan.Event)) error {
+	warning, err := c.alone(ctx, settings.RebuildVerb, report, func(ctx context.Context, l *lease.Lease, report func(plan.Event)) error {
 		s = nil
 		r := c.run(settings.RebuildVerb)
 		r.lease = l

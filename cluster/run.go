@@ -8,6 +8,7 @@ import (
 
 	"cloud.google.com/go/compute/apiv1/computepb"
 
+	"hakube/cluster/lease"
 	"hakube/cluster/plan"
 	"hakube/cluster/refusal"
 	"hakube/cluster/settings"
@@ -22,7 +23,7 @@ type run struct {
 	want  settings.Spec
 	have  *inventory
 	gce   *gce.Client
-	lease *lease // nil when nothing is to be changed
+	lease *lease.Lease // nil when nothing is to be changed
 	poll  time.Duration
 	mode  settings.Mode
 	// removing tells that the nouns are to go. Then nothing is compared with the
@@ -89,7 +90,7 @@ func looking(_ context.Context, r *run) (bool, error) { return len(r.reachable()
 
 // up looks around and lists what is to be true. What comes first of all is left
 // to act; if that may do nothing, it is the list.
-func (c *Cluster) up(ctx context.Context, l *lease, act action) (*run, []plan.Item, error) {
+func (c *Cluster) up(ctx context.Context, l *lease.Lease, act action) (*run, []plan.Item, error) {
 	r := c.run(settings.Up)
 	r.lease = l
 	have, err := r.look(ctx)
@@ -147,7 +148,7 @@ func (c *Cluster) up(ctx context.Context, l *lease, act action) (*run, []plan.It
 
 // down looks for everything that carries the mark, or for the zone's pool, and
 // lists it; nothing found is an empty list.
-func (c *Cluster) down(ctx context.Context, l *lease, act action, preview bool) (r *run, items []plan.Item, err error) {
+func (c *Cluster) down(ctx context.Context, l *lease.Lease, act action, preview bool) (r *run, items []plan.Item, err error) {
 	r = c.run(settings.Down)
 	r.lease = l
 	if r.mode == settings.RemovePool {
@@ -183,7 +184,7 @@ func (c *Cluster) down(ctx context.Context, l *lease, act action, preview bool) 
 		err = r.unlisted(ctx, have, r.named()...)
 	}
 	if err == nil {
-		err = r.lease.free()
+		err = r.lease.CheckFree()
 	}
 	if err != nil {
 		return r, nil, err

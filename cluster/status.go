@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"hakube/cluster/lease"
 	"hakube/scripts/cure"
 )
 
@@ -25,9 +26,9 @@ type Status struct {
 	Quorum   map[string]QuorumStatus `json:"quorum"`
 	Survives *Survival               `json:"survives"` // nil: not known
 	// Run is the run that has the lease of the cluster; nil: none.
-	Run        *RunStatus   `json:"run"`
-	Warnings   []string     `json:"warnings"`
-	Unfinished []Unfinished `json:"unfinished"`
+	Run        *lease.RunStatus `json:"run"`
+	Warnings   []string         `json:"warnings"`
+	Unfinished []Unfinished     `json:"unfinished"`
 }
 
 // A MasterStatus is one master: a machine, or what is left of one.
@@ -37,12 +38,6 @@ type MasterStatus struct {
 	State string `json:"state"` // one of the constants below
 	Why   string `json:"why"`
 	Node  string `json:"node"` // its Node: "Ready", "NotReady", "none"; "unknown" when the API could not be asked
-}
-
-// A RunStatus is a run that has the lease: it is at work, or was cut.
-type RunStatus struct {
-	By    string `json:"by"`    // "root on ci-1 (process 4711): add replica in europe-west1-c"
-	Alive bool   `json:"alive"` // as far as can be told
 }
 
 // States of masters.
@@ -132,7 +127,7 @@ func (s *sight) status() *Status {
 		x.Balancer = &BalancerStatus{Backends: append([]Backend{}, s.backends...)}
 	}
 	x.Survives = s.rings.survives()
-	x.Run = s.held.lease.status()
+	x.Run = s.held.lease.Status()
 	return x
 }
 
@@ -151,7 +146,7 @@ func (s *sight) address() AddressStatus {
 // dangerous although it works.
 func (s *sight) warnings() []string {
 	list := append([]string{}, s.unread...)
-	switch x := s.held.lease.status(); {
+	switch x := s.held.lease.Status(); {
 	case x == nil:
 	case x.Alive:
 		list = append(list, x.By+": is at work now; what looks unfinished may be its work")

@@ -61,7 +61,7 @@ func (r *run) ask(ctx context.Context, o object) (object, error) {
 	case kindAddress:
 		var a *computepb.Address
 		if a, err = client.Addresses().Get(ctx, o.name); err == nil && r.owns(a.GetDescription()) {
-			r.lease.saw(client, a)
+			r.lease.Observe(client.Addresses(), a)
 		}
 		x = a
 	case kindTemplate:

@@ -4,6 +4,7 @@ import (
 	"context"
 	"sync/atomic"
 
+	"hakube/cluster/lease"
 	"hakube/cluster/plan"
 )
 
@@ -23,7 +24,7 @@ type touch struct{ any atomic.Bool }
 func (t *touch) gate(guard func(context.Context) error) func(context.Context) error {
 	return func(ctx context.Context) error {
 		err := guard(ctx)
-		if !isOusted(err) { // taking the lease is a change, also when it failed half-way
+		if !lease.IsOusted(err) { // taking the lease is a change, also when it failed half-way
 			t.any.Store(true)
 		}
 		return err

@@ -23,6 +23,7 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
+	"hakube/cluster/lease"
 	"hakube/cluster/plan"
 	"hakube/cluster/settings"
 	"hakube/gce"
@@ -283,7 +284,7 @@ func (w *world) objects() map[string]map[string]any {
 			return ok && len(l) == 0
 		})
 		if labels, ok := o.Doc["labels"].(map[string]any); ok {
-			for _, k := range []string{leaseRunKey, leaseHolderKey, leaseHostKey, leaseForKey, leaseUntilKey} {
+			for _, k := range lease.Keys() {
 				delete(labels, k)
 			}
 			delete(o.Doc, "labelFingerprint")

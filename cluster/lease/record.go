@@ -1,4 +1,4 @@
-package cluster
+package lease
 
 import (
 	"cmp"
@@ -13,8 +13,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"hakube/cluster/settings"
 )
 
 // The labels of the reserved address that are the lease. Keys and values are of
@@ -22,47 +20,52 @@ import (
 // Engine). They stay when the lease is given back: so whoever read the address
 // before sees by its fingerprint that somebody had it since.
 const (
-	leaseRunKey    = "hakube-lease"        // id of the run that has it, or had it last
-	leaseHolderKey = "hakube-lease-holder" // user_host_process
-	leaseHostKey   = "hakube-lease-host"   // whose process numbers they are
-	leaseForKey    = "hakube-lease-for"    // add-replica_europe-west1-c
-	leaseUntilKey  = "hakube-lease-until"  // Unix time in milliseconds by the holder's clock, or leaseFree
+	runKey    = "hakube-lease"        // id of the run that has it, or had it last
+	holderKey = "hakube-lease-holder" // user_host_process
+	hostKey   = "hakube-lease-host"   // whose process numbers they are
+	forKey    = "hakube-lease-for"    // add-replica_europe-west1-c
+	untilKey  = "hakube-lease-until"  // Unix time in milliseconds by the holder's clock, or leaseFree
 )
 
-const leaseFree = "free"
+// Keys are all of them, for who compares clusters and not runs.
+func Keys() []string {
+	return []string{runKey, holderKey, hostKey, forKey, untilKey}
+}
 
-// A record is what a lease says.
-type record struct{ run, holder, host, purpose, until string }
+const free = "free"
 
-func recordOf(labels map[string]string) record {
-	return record{
-		run: labels[leaseRunKey], holder: labels[leaseHolderKey], host: labels[leaseHostKey],
-		purpose: labels[leaseForKey], until: labels[leaseUntilKey],
+// A Record is what a lease says.
+type Record struct{ run, holder, host, purpose, until string }
+
+func RecordOf(labels map[string]string) Record {
+	return Record{
+		run: labels[runKey], holder: labels[holderKey], host: labels[hostKey],
+		purpose: labels[forKey], until: labels[untilKey],
 	}
 }
 
-// on returns labels with the lease in them.
-func (r record) on(labels map[string]string) map[string]string {
+// On returns labels with the lease in them.
+func (r Record) On(labels map[string]string) map[string]string {
 	all := maps.Clone(labels)
 	if all == nil {
 		all = map[string]string{}
 	}
-	all[leaseRunKey], all[leaseHolderKey], all[leaseHostKey] = r.run, r.holder, r.host
-	all[leaseForKey], all[leaseUntilKey] = r.purpose, r.until
+	all[runKey], all[holderKey], all[hostKey] = r.run, r.holder, r.host
+	all[forKey], all[untilKey] = r.purpose, r.until
 	return all
 }
 
-// taken tells that it was not given back. Its holder may be dead.
-func (r record) taken() bool { return r.run != "" && r.until != leaseFree }
+// Taken tells that it was not given back. Its holder may be dead.
+func (r Record) Taken() bool { return r.run != "" && r.until != free }
 
 // expires is when it ends by its holder's clock.
-func (r record) expires() time.Time {
+func (r Record) expires() time.Time {
 	ms, _ := strconv.ParseInt(r.until, 10, 64) // by hand somebody may have put anything there: long over
 	return time.UnixMilli(ms)
 }
 
 // String is "root on ci-1 (process 4711): add replica in europe-west1-c".
-func (r record) String() string {
+func (r Record) String() string {
 	who := strings.Split(r.holder, "_")
 	if len(who) != 3 {
 		return fmt.Sprintf("%q: %q", r.holder, r.purpose)
@@ -76,18 +79,17 @@ func (r record) String() string {
 }
 
 // recordFor is a process of this host with a new run.
-func recordFor(user string, pid int, mode settings.Mode, zone string) record {
+func recordFor(user string, pid int, purpose, zone string) Record {
 	var id [8]byte
 	_, _ = rand.Read(id[:]) // never fails
 	host, err := os.Hostname()
 	if err != nil {
 		host = "unknown-host"
 	}
-	purpose := string(mode)
 	if zone != "" {
 		purpose += "_" + zone
 	}
-	return record{
+	return Record{
 		run:     hex.EncodeToString(id[:]),
 		holder:  word(user, 20) + "_" + word(host, 30) + "_" + strconv.Itoa(pid),
 		host:    processes(),
@@ -124,7 +126,7 @@ func processes() string {
 
 // dead tells that the holder was a process of this host that is no more, so that
 // nobody has to wait for its lease to end.
-func (r record) dead() bool {
+func (r Record) dead() bool {
 	who := strings.Split(r.holder, "_")
 	if r.host == "" || r.host != processes() {
 		return false
@@ -141,11 +143,17 @@ func (r record) dead() bool {
 	return strings.HasPrefix(state, "Z")           // killed, and nobody has waited for it yet
 }
 
-// status is the run that has the lease, nil if none has. Whether it is
+// Status is the run that has the lease, nil if none has. Whether it is
 // alive is a guess where the clocks differ; nothing is decided by it.
-func (r record) status() *RunStatus {
-	if !r.taken() {
+func (r Record) Status() *RunStatus {
+	if !r.Taken() {
 		return nil
 	}
 	return &RunStatus{By: r.String(), Alive: !r.dead() && time.Now().Before(r.expires())}
+}
+
+// A RunStatus is a run that has the lease: it is at work, or was cut.
+type RunStatus struct {
+	By    string `json:"by"`    // "root on ci-1 (process 4711): add replica in europe-west1-c"
+	Alive bool   `json:"alive"` // as far as can be told
 }

@@ -1,0 +1,39 @@
+package lease
+
+import "maps"
+
+// Note has a label of the address changed with the lease, which costs no call of
+// its own: it is there from the first change of the run on. "" takes it away.
+func (l *Lease) Note(key, value string) {
+	if l == nil {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.notes == nil {
+		l.notes = map[string]string{}
+	}
+	l.notes[key] = value
+}
+
+// noted returns labels with the notes in them. The lock is held.
+func (l *Lease) noted(labels map[string]string) map[string]string {
+	all := maps.Clone(labels)
+	for k, v := range l.notes {
+		if v == "" {
+			delete(all, k)
+		} else {
+			all[k] = v
+		}
+	}
+	return all
+}
+
+// Done takes a note away, and tells whether the address still has it.
+func (l *Lease) Done(key string) bool {
+	l.Note(key, "")
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	_, is := l.at.GetLabels()[key]
+	return is
+}
