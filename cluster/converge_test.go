@@ -12,6 +12,7 @@ import (
 
 	"hakube/cluster/refusal"
 	"hakube/cluster/settings"
+	"hakube/gce/emulator"
 	"hakube/gce/gcetest"
 	"hakube/scripts"
 )
@@ -141,7 +142,7 @@ func TestGuestFails(t *testing.T) {
 			_, err := o.Up(context.Background(), w.events())
 			var failed *GuestError
 			if !errors.As(err, &failed) || !strings.HasPrefix(failed.Machine, machine) || failed.Reason != "installing containerd: no such mirror" ||
-				len(failed.Console) != consoleLines || failed.Console[consoleLines-1] != "curl: (6) could not resolve host" {
+				len(failed.Console) != consoleLines || failed.Console[consoleLines-2] != "curl: (6) could not resolve host" {
 				t.Fatalf("up: %v", err)
 			}
 			if took := time.Since(begin); took > 40*time.Second {
@@ -153,6 +154,53 @@ func TestGuestFails(t *testing.T) {
 			w.mustUp(o)
 			w.mustDown(o)
 		})
+	}
+}
+
+// TestGuestFailsAgain: a script that fails after the restart in the words of before,
+// too soon for anybody to have seen it run, ends the wait as well.
+func TestGuestFailsAgain(t *testing.T) {
+	for _, role := range []string{scripts.RoleMaster, scripts.RoleNode} {
+		t.Run(role, func(t *testing.T) {
+			w := newWorld(t)
+			o := w.operator()
+			w.fail[role] = "installing containerd: no such mirror"
+			if _, err := o.Up(t.Context(), nil); err == nil {
+				t.Fatal("nothing fails")
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute) // the run's own limit is half an hour
+			defer cancel()
+			_, err := o.Up(ctx, w.events())
+			var failed *GuestError
+			if !errors.As(err, &failed) || !failed.Again || failed.Reason != w.fail[role] {
+				t.Errorf("up: %v", err)
+			}
+		})
+	}
+}
+
+// TestConsoleAfter: what a machine has printed since, of a console that goes on, one
+// whose beginning was dropped meanwhile, and a new one.
+func TestConsoleAfter(t *testing.T) {
+	w := newWorld(t)
+	o := w.operator()
+	w.mustUp(o)
+	key := func() (k emulator.MachineKey) {
+		for k = range w.machines {
+			break
+		}
+		return k
+	}()
+	old := strings.Repeat("[0.1] boot\n", 1000) + "[9.9] hakube: failed: x\n"
+	for text, want := range map[string]string{
+		old + "[0.2] new": "[0.2] new", old: "", old[5000:] + "[0.2] new": "[0.2] new", "[0.2] new": "[0.2] new", "": "",
+	} {
+		w.mu.Lock()
+		w.printed[key] = text
+		w.mu.Unlock()
+		if got := o.run(Up).consoleAfter(t.Context(), key.Zone, key.Name, old); got != want {
+			t.Errorf("of %d bytes it is %q, want %q", len(text), got, want)
+		}
 	}
 }
 

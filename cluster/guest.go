@@ -46,6 +46,7 @@ type guest struct {
 	restarted  bool
 	other      *cure.Command // of somebody else's machine, which is not restarted: the command for it
 	stale      string        // the failure from before this run, which the restart is to clear
+	console    string        // what it had printed before the restart
 }
 
 // phase returns what the machine says it does. A machine that gave up is a
@@ -67,8 +68,9 @@ func (g *guest) phase(ctx context.Context) (string, error) {
 		return phase, nil
 	case old && !g.restarted && g.other == nil:
 		g.restarted, g.stale = true, phase
+		g.console = g.consoleAfter(ctx, g.zone, g.name, "")
 		return "restarting: it had failed: " + reason, instances.Reset(ctx, g.name)
-	case phase == g.stale:
+	case phase == g.stale && !g.failedAgain(ctx):
 		return "restarting: it had failed: " + reason, nil
 	}
 	e := &GuestError{Machine: g.name, Zone: g.zone, Reason: reason, Cure: cure.Same()}
@@ -83,6 +85,31 @@ func (g *guest) phase(ctx context.Context) (string, error) {
 		e.Console = lastLines(text, consoleLines)
 	}
 	return "", plan.Permanent(e)
+}
+
+// failedAgain tells of a machine whose phase is that from before its restart whether
+// the script has run since and come to the same: its words alone do not tell.
+func (g *guest) failedAgain(ctx context.Context) bool {
+	return strings.Contains(g.consoleAfter(ctx, g.zone, g.name, g.console), "hakube: "+scripts.PhaseFailed)
+}
+
+// consoleTail is so much of a console's end that nothing else on it looks the same:
+// each line of a kernel's has its time.
+const consoleTail = 2 << 10
+
+// consoleAfter is what a machine has printed since its console had before; nothing
+// if that cannot be read.
+func (r *run) consoleAfter(ctx context.Context, zone, name, before string) string {
+	text, _, err := r.gce.Instances(zone).SerialOutput(ctx, name, 0)
+	if err != nil {
+		return ""
+	}
+	// Of a long console the beginning was dropped, and of a new one there is no end of before.
+	tail := before[max(0, len(before)-consoleTail):]
+	if i := strings.LastIndex(text, tail); i >= 0 && tail != "" {
+		return text[i+len(tail):]
+	}
+	return text
 }
 
 func lastLines(text string, n int) []string {

@@ -91,6 +91,8 @@ type inventory struct {
 	subnetRegion string
 	held         held  // the API's address
 	uses         []use // of all that was read, whoever's it is
+	// accessConfigs are, by external address, the flags that name the access config which has it.
+	accessConfigs map[string][]string
 }
 
 // of lists what was found of a kind and has to be removed by itself: not the

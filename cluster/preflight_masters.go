@@ -43,7 +43,7 @@ func (r *run) diskTaken(m object) (no refusal.Unfit) {
 		if u.of == disk && u.by.kind == kindInstance && (u.by.name != m.name || u.by.zone != m.zone) {
 			no = append(no, &refusal.Refused{
 				Why:  fmt.Sprintf("%s, which %s needs, is attached to %s", disk, m.name, u.by),
-				Cure: cure.Hint("if nothing there writes to it", cure.Compute(u.release())),
+				Cure: cure.Hint("if nothing there writes to it", r.release(u)),
 			})
 		}
 	}
@@ -65,7 +65,7 @@ func (r *run) addressTaken() refusal.Unfit {
 	}
 	return refusal.Unfit{{
 		Why:  fmt.Sprintf("%s (%s) is this cluster's, and %s, which is not, uses it", address, h.ip, by),
-		Cure: cure.Hint("take it away there", cure.Compute(use{by: by, of: address}.release())),
+		Cure: cure.Hint("take it away there", r.release(use{by: by, of: address})),
 	}}
 }
 

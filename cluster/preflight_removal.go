@@ -166,7 +166,7 @@ func (r *run) freed(u use) string {
 			return cure.Hint("this cluster's Services or volumes left it; have it go too", cure.Same().With("HAKUBE_SWEEP", "true"))
 		}
 	}
-	way := cure.Hint("if it is no longer needed", cure.Compute(u.release()))
+	way := cure.Hint("if it is no longer needed", r.release(u))
 	if u.of.kind == kindNetwork {
 		way = cure.Hints(way, cure.Hint("or leave the network where it is", cure.Same().With("KUBE_DELETE_NETWORK", "false")))
 	}

@@ -48,6 +48,8 @@ type found struct {
 	mu       sync.Mutex
 	list     []object
 	used     []use // whoever's
+	// accessConfigs are, by external address, the flags that name the access config which has it.
+	accessConfigs map[string][]string
 }
 
 // add tells whether the object is ours.
@@ -227,7 +229,7 @@ func (r *run) look(ctx context.Context) (*inventory, error) {
 		})
 	}
 	err := together(reads...)
-	v.objects, v.uses = sorted(f.list), f.used
+	v.objects, v.uses, v.accessConfigs = sorted(f.list), f.used, f.accessConfigs
 	if err == nil {
 		err = r.lease.CheckFree()
 	}
@@ -256,7 +258,7 @@ func (r *run) lookForMarks(ctx context.Context) (*inventory, error) {
 	if err == nil {
 		err = r.lease.CheckFree()
 	}
-	v.uses = f.used
+	v.uses, v.accessConfigs = f.used, f.accessConfigs
 	for _, o := range sorted(f.list) {
 		if !bool(r.want.Settings.DeleteNetwork) && (o.role == roleNetwork || o.role == roleSSH) {
 			continue

@@ -43,7 +43,7 @@ var refusedMaking = []refusalCase{
 		w.machineIn("other", "web", func(d doc) {
 			d["networkInterfaces"].([]any)[0].(doc)["accessConfigs"] = []any{doc{"natIP": inRegion + "addresses/kubernetes-master-ip"}}
 		})
-	}, says: []string{"instance web in europe-west1-b", "gcloud compute instances delete-access-config web --zone=europe-west1-b"}},
+	}, says: []string{"instance web in europe-west1-b", "gcloud compute instances delete-access-config web --zone=europe-west1-b '--access-config-name=External NAT' --network-interface=nic0"}},
 	{name: "address with a stranger's rule", masters: 1, run: settings.Create, world: func(w *world, _ *operator) {
 		w.away(zoneB, "kubernetes-master")
 		w.post(inRegion+"targetPools", doc{"name": "web"})

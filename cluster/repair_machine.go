@@ -174,7 +174,7 @@ func (a sshAnswers) wait(ctx context.Context, before string) error {
 				return true, "", nil
 			}
 			for _, word := range firmware {
-				if strings.Contains(a.console(ctx, before), word) {
+				if strings.Contains(a.consoleAfter(ctx, a.of.zone, a.of.name, before), word) {
 					return false, "", plan.Permanent(&noBoot{word})
 				}
 			}
@@ -183,21 +183,9 @@ func (a sshAnswers) wait(ctx context.Context, before string) error {
 	})
 }
 
-// console is what the machine has printed since; nothing if that cannot be read.
-func (a sshAnswers) console(ctx context.Context, before string) string {
-	text, _, err := a.gce.Instances(a.of.zone).SerialOutput(ctx, a.of.name, 0)
-	if err != nil {
-		return ""
-	}
-	if rest, ok := strings.CutPrefix(text, before); ok {
-		return rest
-	}
-	return text // the console begins anew, or what is old of it was dropped
-}
-
 // boots tells by its console that its startup-script ran, or runs.
 func (a sshAnswers) boots(ctx context.Context, before string) bool {
-	return strings.Contains(a.console(ctx, before), "hakube: ")
+	return strings.Contains(a.consoleAfter(ctx, a.of.zone, a.of.name, before), "hakube: ")
 }
 
 // partitioned is a machine that lives, and is not reached.

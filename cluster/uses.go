@@ -8,6 +8,7 @@ import (
 	"cloud.google.com/go/compute/apiv1/computepb"
 
 	"hakube/gce"
+	"hakube/scripts/cure"
 )
 
 // A use is that an object cannot be removed while another is there: Compute
@@ -81,7 +82,21 @@ func (f *found) usedBy(of object, links []string) {
 func (f *found) usesOfInstance(o object, x *computepb.Instance) {
 	for _, nic := range x.GetNetworkInterfaces() {
 		f.uses(o, x.GetDescription(), nic.GetNetwork(), nic.GetSubnetwork())
+		for _, c := range nic.GetAccessConfigs() {
+			f.external(c.GetNatIP(), []string{"--access-config-name=" + c.GetName(), "--network-interface=" + nic.GetName()})
+		}
 	}
+}
+
+// external notes what an external address is taken from a machine by. Whoever made
+// the machine named it: Google's page otherwise than gcloud, which tries its own name.
+func (f *found) external(ip string, flags []string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.accessConfigs == nil {
+		f.accessConfigs = map[string][]string{}
+	}
+	f.accessConfigs[ip] = flags
 }
 
 // usesOfGroup notes a managed group's template, and who changes its size.
@@ -130,7 +145,14 @@ func (f *found) usesOfRule(x *computepb.ForwardingRule) {
 
 // release is what gcloud compute is told by which a user lets go of what it uses. What has no
 // other way to is deleted; that it is somebody's is said beside it.
-func (u use) release() string {
+func (r *run) release(u use) cure.Command {
+	if u.by.kind == kindInstance && u.of.kind == kindAddress {
+		return cure.Compute(u.words(), r.have.accessConfigs[r.have.held.ip]...)
+	}
+	return cure.Compute(u.words())
+}
+
+func (u use) words() string {
 	by, of, place := u.by, u.of, u.by.place()
 	switch {
 	case by.kind == kindService && (of.kind == kindGroup || of.kind == kindMasterGroup):

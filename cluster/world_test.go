@@ -47,9 +47,10 @@ type world struct {
 	machines map[emulator.MachineKey]*machine
 	exited   func(emulator.MachineKey)
 	fault    func(*http.Request) emulator.Fault
-	after    func(time.Duration) <-chan time.Time // the embedded GCE's clock; nil: the real one
-	fail     map[string]string                    // by machine or role: why its script gives up
-	console  string
+	after    func(time.Duration) <-chan time.Time                              // the embedded GCE's clock; nil: the real one
+	fail     map[string]string                                                 // by machine or role: why its script gives up
+	console  string                                                            // what a machine prints before its script gives up
+	printed  map[emulator.MachineKey]string                                    // by machines whose scripts gave up, since they were made
 	models   *model.Machines                                                   // what its machines are; nil: those of this file
 	dial     func(ctx context.Context, network, addr string) (net.Conn, error) // reaches external addresses
 }
@@ -64,7 +65,7 @@ type machine struct {
 }
 
 func newWorld(t testing.TB) *world {
-	w := &world{t: t, planes: map[uint64]*plane{}, machines: map[emulator.MachineKey]*machine{}, fail: map[string]string{}}
+	w := &world{t: t, planes: map[uint64]*plane{}, machines: map[emulator.MachineKey]*machine{}, fail: map[string]string{}, printed: map[emulator.MachineKey]string{}}
 	w.dial = w.dialMachine
 	w.start(w)
 	return w
@@ -130,10 +131,14 @@ func (w *world) start(machines emulator.Backend, change ...func(*emulator.Option
 
 var _ emulator.Backend = (*world)(nil)
 
-func (w *world) CreateDisk(context.Context, emulator.Disk) error    { return nil }
-func (w *world) Sync(context.Context, emulator.Network) error       { return nil }
-func (w *world) Watch(exited func(emulator.MachineKey))             { w.exited = exited }
-func (w *world) Serial(m emulator.Machine, _ int64) ([]byte, error) { return []byte(w.console), nil }
+func (w *world) CreateDisk(context.Context, emulator.Disk) error { return nil }
+func (w *world) Sync(context.Context, emulator.Network) error    { return nil }
+func (w *world) Watch(exited func(emulator.MachineKey))          { w.exited = exited }
+func (w *world) Serial(m emulator.Machine, _ int64) ([]byte, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return []byte(w.printed[m.MachineKey]), nil
+}
 func (w *world) Health(emulator.Balancer) (map[netip.Addr]bool, error) {
 	return nil, nil // nothing here is behind a balancer
 }
@@ -186,6 +191,7 @@ func (w *world) Start(_ context.Context, m emulator.Machine) error {
 		}
 	}
 	if reason != "" {
+		w.printed[m.MachineKey] += fmt.Sprintf("[%s] boot\n%shakube: %s%s\n", time.Now(), w.console, scripts.PhaseFailed, reason)
 		return w.tell(m.MachineKey, "hakube/phase", scripts.PhaseFailed+reason)
 	}
 	return w.tell(m.MachineKey, "hakube/phase", scripts.PhaseRunning)

@@ -13,8 +13,10 @@ func compute(args ...string) Command {
 }
 
 // Compute is a command on what is in the way of hakube, and is not hakube's: the
-// words after gcloud compute, none of which has a blank in it.
-func Compute(words string) Command { return compute(strings.Fields(words)...) }
+// words after gcloud compute, none of which has a blank in it, and whole arguments.
+func Compute(words string, more ...string) Command {
+	return compute(append(strings.Fields(words), more...)...)
+}
 
 // Unprotect switches off what keeps a machine from being deleted.
 func Unprotect(machine, inZone string) Command {
