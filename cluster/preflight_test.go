@@ -188,7 +188,7 @@ func TestPermissionsUnknown(t *testing.T) {
 
 // newWorldWith is a world of an embedded GCE with other options.
 func newWorldWith(t *testing.T, change func(*emulator.Options)) *world {
-	w := &world{t: t, planes: map[uint64]*plane{}, machines: map[emulator.MachineKey]*machine{}, fail: map[string]string{}}
+	w := &world{t: t, planes: map[uint64]*plane{}, machines: map[emulator.MachineKey]*machine{}, fail: map[string]string{}, printed: map[emulator.MachineKey]string{}}
 	w.dial = w.dialMachine
 	w.start(w, change)
 	return w
