@@ -3,6 +3,7 @@ package cluster
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 
 	"cloud.google.com/go/compute/apiv1/computepb"
@@ -149,6 +150,11 @@ func (r *run) release(u use) cure.Command {
 	if u.by.kind == kindInstance && u.of.kind == kindAddress {
 		return cure.Compute(u.words(), r.have.accessConfigs[r.have.held.ip]...)
 	}
+	if u.by.kind == kindMasterGroup && slices.ContainsFunc(r.have.uses, func(x use) bool {
+		return x.by == object{kind: kindGroup, name: u.by.name, zone: u.by.zone, region: u.by.region}
+	}) {
+		u.by.kind = kindGroup // the group of a managed one goes with that
+	}
 	return cure.Compute(u.words())
 }
 
@@ -161,6 +167,8 @@ func (u use) words() string {
 		return fmt.Sprintf("instances detach-disk %s%s --disk=%s", by.name, place, of.name)
 	case by.kind == kindInstance && of.kind == kindAddress:
 		return fmt.Sprintf("instances delete-access-config %s%s", by.name, place)
+	case by.kind == kindMasterGroup:
+		return fmt.Sprintf("instance-groups unmanaged delete %s%s", by.name, place)
 	case by.kind == kindAutoscaler:
 		return fmt.Sprintf("instance-groups managed stop-autoscaling %s%s", of.name, of.place())
 	case by.kind == kindPeering:

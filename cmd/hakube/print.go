@@ -176,9 +176,13 @@ func (u *ui) finish(err error) int {
 	for _, line := range strings.Split(err.Error(), "\n") {
 		u.say("error", "error: ", line)
 	}
+	said := map[string]bool{} // what is in the way in two ways goes once
 	for _, hint := range hints(err) {
 		for _, h := range cure.Apart(hint) {
-			u.hint(h)
+			if !said[h] {
+				u.hint(h)
+			}
+			said[h] = true
 		}
 	}
 	if unchanged := (*cluster.Unchanged)(nil); errors.As(err, &unchanged) {
