@@ -30,7 +30,7 @@ lint: ## go vet (for macOS too), staticcheck, shellcheck, gofmt
 	else echo "shellcheck skipped: not installed (make tools, as root on Debian)"; fi
 
 check: lint ## the quick tests: vet, lint, units, stories on model machines (under two minutes)
-	$(GO) test -short -p $$(($$(getconf _NPROCESSORS_ONLN) + 1)) ./... # one package more than cores: half of their time is waiting
+	n=$$(getconf _NPROCESSORS_ONLN); GOGC=400 $(GO) test -short -p $$((n + 2)) -parallel $$((3 * n)) ./... # more than cores: half of their time is waiting
 
 test: tools build ## everything, with real machines where there are root and Linux; installs what it needs
 	@$(MAKE) --no-print-directory lint

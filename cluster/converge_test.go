@@ -132,6 +132,7 @@ func TestLostToken(t *testing.T) {
 // TestGuestFails: a script that gives up ends the wait at once, with the end of
 // its console; running up again restarts the machine.
 func TestGuestFails(t *testing.T) {
+	besideOthers(t)
 	for role, machine := range map[string]string{scripts.RoleMaster: "kubernetes-master", scripts.RoleNode: "kubernetes-minion-group-"} {
 		t.Run(role, func(t *testing.T) {
 			w := newWorld(t)
@@ -229,6 +230,7 @@ func TestDeleteNetwork(t *testing.T) {
 // TestStrangerInNetwork: somebody else's rule keeps our network, which is said,
 // with the way out.
 func TestStrangerInNetwork(t *testing.T) {
+	besideOthers(t)
 	w := newWorld(t)
 	o := w.operator()
 	w.mustUp(o)

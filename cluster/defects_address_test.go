@@ -54,9 +54,11 @@ var addressDefects = []defect{
 		w.mustUp(o)
 		before := w.objects()
 		name := o.want().Names.Replica(zoneC, 0)
-		_, err := o.replica(zoneC).Up(context.Background(), func(e plan.Event) {
+		ctx, dead := impatient(context.Background())
+		_, err := o.replica(zoneC).Up(ctx, func(e plan.Event) {
 			if e.Step == "API answers through the balancer" && e.Kind.Final() {
 				w.halt(zoneC, name) // the address has moved, the new master has no vote yet
+				dead()
 			}
 		})
 		var back *RolledBack

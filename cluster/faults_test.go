@@ -71,6 +71,7 @@ func curesOf(err error) string { return strings.Join(hintsOf(err), "\n") }
 // a master is told with its step and its cure, leaves nothing that is not told,
 // and the same command finishes when the fault is gone.
 func TestFaultsOfGoogle(t *testing.T) {
+	besideOthers(t)
 	told := func(t *testing.T, err error, step, says, hint string) {
 		t.Helper()
 		var at *plan.StepError

@@ -13,6 +13,7 @@ import (
 // operator's kubeconfig is not valid, whatever other ways to it there are, and
 // the named command ends that. Who has no entry has nothing that is wrong.
 func TestValidateAsKubectl(t *testing.T) {
+	besideOthers(t)
 	w, _ := newModelWorld(t)
 	o := w.operator()
 	w.mustUp(o)

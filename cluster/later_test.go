@@ -16,6 +16,7 @@ import (
 // TestSaidLater: what is said of the balancer first on a later run, in whatever mode,
 // holds in the shells after it that say nothing, either way, and goes with the cluster.
 func TestSaidLater(t *testing.T) {
+	besideOthers(t)
 	const variable = "HAKUBE_LOAD_BALANCER"
 	for _, change := range [][2]string{{"on-replicate", "from-start"}, {"from-start", "on-replicate"}} {
 		for _, when := range []string{"up with one master", "up with two masters", "up of a replica", "down of a replica"} {
@@ -80,6 +81,7 @@ var hasNoEffect = map[string]bool{
 // run, is refused with nothing changed, or the shell after it that says nothing has it,
 // or it changes nothing at all.
 func TestLaterIsRefusedOrHolds(t *testing.T) {
+	besideOthers(t)
 	ctx := context.Background()
 	for _, f := range settings.Fields() {
 		variable := f.Tag.Get("envconfig")

@@ -50,6 +50,7 @@ func waits(report func(plan.Event)) (func(plan.Event), func() string) {
 // from its first change before the second waits: on a busy host it could be through
 // when that one begins.
 func TestTwoAtOnce(t *testing.T) {
+	besideOthers(t)
 	w, _ := newModelWorld(t)
 	first := w.operator()
 	w.mustUp(first)

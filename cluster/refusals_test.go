@@ -37,6 +37,7 @@ var refusals = slices.Concat(refusedMaking, refusedChanging, refusedRemoving)
 // runs the mode: it says why and what helps, that nothing was changed, and that
 // is so, by the calls and by what is there.
 func TestRefusals(t *testing.T) {
+	besideOthers(t)
 	for i, x := range refusals {
 		t.Run(strings.ReplaceAll(x.name, " ", "_"), func(t *testing.T) {
 			if testing.Short() && x.masters > 1 && i%4 != 0 {

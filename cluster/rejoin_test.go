@@ -53,6 +53,7 @@ func resets(changes []string, name string) (n int) {
 // Node only when it starts. A node's machine is reset once and stays who it is; a master
 // is not reset.
 func TestDeletedNode(t *testing.T) {
+	besideOthers(t)
 	commands := map[string]func(*sickCluster, string) error{
 		"named": func(c *sickCluster, named string) error { return c.follow(c.o, named) },
 		"up":    func(c *sickCluster, _ string) error { _, err := c.o.Up(context.Background(), c.events()); return err },
@@ -110,6 +111,7 @@ func TestDeletedNode(t *testing.T) {
 // either. One that is a Node, that has not finished booting, or that the run has made is
 // not reset at all.
 func TestDeletedNodeOnce(t *testing.T) {
+	besideOthers(t)
 	c := newSick(t, 1)
 	ctx := context.Background()
 	name := c.worker()

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -233,6 +235,7 @@ func hintOf(err error) string {
 // TestRollBack: what fails before the new master votes leaves the cluster as it
 // was, the address included.
 func TestRollBack(t *testing.T) {
+	besideOthers(t)
 	w, _ := newModelWorld(t)
 	o := w.operator()
 	w.mustUp(o)
@@ -292,11 +295,13 @@ func TestNoVoteForTheDead(t *testing.T) {
 	o := w.operator()
 	w.mustUp(o)
 	name := o.want().Names.Replica(zoneC, 0)
-	_, err := o.replica(zoneC).Up(context.Background(), func(e plan.Event) {
+	ctx, dead := impatient(context.Background())
+	_, err := o.replica(zoneC).Up(ctx, func(e plan.Event) {
 		if e.Step == "API answers through the balancer" && e.Kind.Final() {
 			if err := w.Client.Instances(zoneC).Stop(context.Background(), name); err != nil {
 				t.Error(err)
 			}
+			dead()
 		}
 	})
 	var back *RolledBack
@@ -307,6 +312,18 @@ func TestNoVoteForTheDead(t *testing.T) {
 		t.Errorf("masters are %v", got)
 	}
 	w.mustDown(o)
+}
+
+// impatient gives limits that are over after ten seconds, from dead on: what waits
+// for a machine that cannot answer any more does not wait for its whole minute.
+func impatient(ctx context.Context) (_ context.Context, dead func()) {
+	var gone atomic.Bool
+	return plan.WithAfter(ctx, func(d time.Duration) <-chan time.Time {
+		if gone.Load() {
+			d = min(d, 10*time.Second)
+		}
+		return time.After(d)
+	}), func() { gone.Store(true) }
 }
 
 func (o *operator) want() *settings.Spec { return &o.run(settings.Up).want }

@@ -30,6 +30,7 @@ var scenarios = []scenario{
 // written after any step before is there. Model machines run no pods, so what is
 // written are ConfigMaps; the real ones have controllers (TestMultizoneWorkers).
 func TestScenarios(t *testing.T) {
+	besideOthers(t)
 	for _, sc := range scenarios {
 		t.Run(sc.name, func(t *testing.T) {
 			w, _ := newModelWorld(t)

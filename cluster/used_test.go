@@ -73,6 +73,7 @@ func newUsed(t *testing.T, slow int64) (*world, *askedClock) {
 // proposal before the ring agrees on something, so each ring is given that, and no
 // more than that; a newborn one is not.
 func TestUsedClusterGrows(t *testing.T) {
+	besideOthers(t)
 	for _, newborn := range []bool{false, true} {
 		t.Run(fmt.Sprintf("newborn=%t", newborn), func(t *testing.T) {
 			clock := &askedClock{haste: newHaste(), agree: map[string]int{}}
@@ -108,6 +109,7 @@ func TestUsedClusterGrows(t *testing.T) {
 // that takes. One whose etcd or whose machine is dead is, when it has not come further
 // for a minute, and it is said how far it had come.
 func TestSlowLearner(t *testing.T) {
+	besideOthers(t)
 	for _, x := range []struct {
 		name string
 		dies func(*etcdtest.Guest) error // half-way; nil: it is only slow
@@ -179,6 +181,7 @@ func slowLearner(t *testing.T, dies func(*etcdtest.Guest) error) (masters int, t
 // TestVoteWaits: etcd calls a learner in sync that has nine tenths of the log. One
 // that lacks the rest when it is asked before the vote is waited for, not taken back.
 func TestVoteWaits(t *testing.T) {
+	besideOthers(t)
 	w, clock := newUsed(t, 0)
 	clock.each = time.Second
 	o := w.operator()
@@ -259,6 +262,7 @@ func TestStoppedForLong(t *testing.T) {
 // logs keep runs and answers, and takes no writes in a quiet ring. Status names it, and
 // repair ends that.
 func TestAwayForLong(t *testing.T) {
+	besideOthers(t)
 	c := newSick(t, 3)
 	c.must(c.guest(2).Isolate(ringNames...))
 	for _, ring := range ringNames {

@@ -60,6 +60,7 @@ type slip struct {
 // the same exported variables and in another directory, and sees that it ends what
 // it was named for. Every command that hakube can name is run or says why not.
 func TestCures(t *testing.T) {
+	besideOthers(t)
 	s := newShell(t)
 	s.env = slices.DeleteFunc(s.env, func(kv string) bool {
 		return strings.HasPrefix(kv, "KUBE_GCE_ZONE=") || strings.HasPrefix(kv, "KUBECONFIG=")

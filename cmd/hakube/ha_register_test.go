@@ -11,6 +11,7 @@ import (
 // TestRegister writes and reads a register while model machines become two
 // masters and one again: no write that was acknowledged is lost.
 func TestRegister(t *testing.T) {
+	besideOthers(t)
 	home := t.TempDir()
 	exe := hakubeIn(t, t.TempDir())
 	kubeconfig := filepath.Join(home, "kubeconfig")

@@ -55,6 +55,7 @@ func (h homeless) run(code int, env []string, args ...string) string {
 // written to are no obstacle where settings say what a home would have said;
 // where they do not, the error is one of settings and names them.
 func TestHomeless(t *testing.T) {
+	besideOthers(t)
 	top, err := os.MkdirTemp("", "homeless") // t.TempDir's parent lets nobody else in
 	if err != nil {
 		t.Fatal(err)

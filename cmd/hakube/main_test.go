@@ -22,6 +22,14 @@ func TestMain(m *testing.M) {
 	testscript.Main(m, programs)
 }
 
+// besideOthers lets tests that mostly wait run side by side in "make check". In "make
+// test" each has its turn: real machines need the cores.
+func besideOthers(t *testing.T) {
+	if testing.Short() {
+		t.Parallel()
+	}
+}
+
 // programs are what this test binary is under other names.
 var programs = map[string]func(){"hakube": main}
 

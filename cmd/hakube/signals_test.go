@@ -122,6 +122,7 @@ const ctrlC, ctrlD = "\x03", "\x04"
 // what is being finished; the second leaves and says how to go on; at a question
 // it changes nothing. The embedded GCE that the run has started does not notice.
 func TestTerminal(t *testing.T) {
+	besideOthers(t)
 	s := newShell(t)
 	s.ok(t, "local", "start", "--machines=model", "--latency=gce")
 	up := "exec " + s.exe + " up"
@@ -168,6 +169,7 @@ func TestTerminal(t *testing.T) {
 // writes to a terminal that is gone kills it, and the embedded GCE that it started
 // from there lives on.
 func TestTerminalCloses(t *testing.T) {
+	besideOthers(t)
 	s := newShell(t)
 	s.ok(t, "local", "start", "--machines=model", "--latency=gce")
 	s.ok(t, "local", "stop")
@@ -190,6 +192,7 @@ func TestTerminalCloses(t *testing.T) {
 
 // TestHangup: HUP is as TERM, and one more of it is no second ^C.
 func TestHangup(t *testing.T) {
+	besideOthers(t)
 	s := newShell(t)
 	s.ok(t, "local", "start", "--machines=model", "--latency=gce")
 	code, said, _ := s.signalled(t, syscall.SIGHUP, []string{`"step":"network default","event":"making"`, `"interrupting"`}, "up", "--json")
@@ -201,6 +204,7 @@ func TestHangup(t *testing.T) {
 // TestReaderGoes: a reader of either stream that goes away, a stream that was never
 // open and a full disk end nothing half-way.
 func TestReaderGoes(t *testing.T) {
+	besideOthers(t)
 	s := newShell(t)
 	s.ok(t, "local", "start", "--machines=model")
 	run := func(line string) (string, int) {
