@@ -3,6 +3,9 @@ package cluster
 import (
 	"cmp"
 	"context"
+	"fmt"
+	"reflect"
+	"slices"
 
 	"hakube/cluster/plan"
 	"hakube/cluster/settings"
@@ -13,24 +16,86 @@ import (
 // of the address then, with the lease: otherwise the next shell without the variable
 // would bring back what the cluster was begun with.
 
-// laterLabels are the labels of such variables.
-var laterLabels = map[string]string{"HAKUBE_LOAD_BALANCER": "hakube-load-balancer"}
+// laterLabel is the label of such a variable, "" of all others. What is of a pool has
+// one for each zone.
+func laterLabel(variable, zone string) string {
+	switch variable {
+	case "HAKUBE_LOAD_BALANCER":
+		return "hakube-load-balancer"
+	case "MAX_INSTANCES_PER_MIG":
+		return perGroupKey + zone
+	}
+	return ""
+}
+
+// perGroupKey begins the label of what a zone's groups may hold, once that is another
+// than when they were made. It goes with the pool.
+const perGroupKey = "hakube-per-group-"
 
 // said is what is written down of a variable.
-func (h held) said(variable string) string {
-	return cmp.Or(h.labels[laterLabels[variable]], h.begun[variable])
+func (v *inventory) said(variable, zone string) string {
+	label := v.held.labels[laterLabel(variable, zone)]
+	if variable != "MAX_INSTANCES_PER_MIG" {
+		return cmp.Or(label, v.held.begun[variable])
+	}
+	for _, o := range v.objects {
+		if o.kind == kindGroup && o.zone == zone {
+			return cmp.Or(label, o.most)
+		}
+	}
+	return ""
+}
+
+// heeds tells whether the run goes by such a variable.
+func (r *run) heeds(variable string) bool {
+	switch r.mode {
+	case settings.Create:
+		return true
+	case settings.AddPool:
+		return variable == "MAX_INSTANCES_PER_MIG"
+	case settings.AddReplica, settings.RemoveReplica:
+		return variable != "MAX_INSTANCES_PER_MIG"
+	}
+	return false
+}
+
+// asMade warns of a setting that is said by hand and is of what is made only: what is
+// there already is no worse with what it was made with, so it is not refused, and
+// whoever says it learns that nothing becomes of it.
+func (r *run) asMade(o object, variable, is string) {
+	master := o.kind == kindInstance
+	if !r.want.Settings.Says(variable) || master && r.mode != settings.Create || !master && r.mode != settings.Create && r.mode != settings.AddPool {
+		return
+	}
+	i := slices.IndexFunc(settings.Fields(), func(f reflect.StructField) bool { return f.Tag.Get("envconfig") == variable })
+	f := settings.Fields()[i]
+	was := reflect.New(f.Type)
+	d, ok := was.Interface().(interface{ Decode(string) error })
+	said := r.want.Settings.TextOf(f)
+	if ok && (is == "" || d.Decode(is) == nil) && fmt.Sprint(was.Elem()) == said {
+		return
+	}
+	of := "new masters"
+	if !master {
+		of = "nodes once there is no pool any more"
+	}
+	r.warn(fmt.Sprintf("%s=%s: %s is kept as it was made, with %s; it applies to %s only", variable, said, o, cmp.Or(is, "none"), of))
 }
 
 // unwritten are the facts that what is set by hand, to something else than is written
 // down, is written down too. A cluster without an address has no record yet: it is
-// begun with what is set. A run for a pool does not heed these settings.
+// begun with what is set. So is a pool, by the marks of its groups.
 func (r *run) unwritten() (list []written) {
-	if r.have.held.begun == nil || r.mode != settings.Create && r.mode != settings.AddReplica && r.mode != settings.RemoveReplica {
+	if r.have.held.begun == nil {
 		return nil
 	}
 	for _, f := range settings.Fields() {
 		w := written{r, f.Tag.Get("envconfig"), r.want.Settings.TextOf(f)}
-		if laterLabels[w.variable] != "" && r.want.Settings.Says(w.variable) && w.value != r.have.held.said(w.variable) {
+		if laterLabel(w.variable, r.want.Zone) == "" || !r.heeds(w.variable) || !r.want.Settings.Says(w.variable) {
+			continue
+		}
+		is := r.have.said(w.variable, r.want.Zone)
+		if newPool := is == "" && w.variable == "MAX_INSTANCES_PER_MIG"; is != w.value && !newPool {
 			list = append(list, w)
 		}
 	}
@@ -41,7 +106,7 @@ func (r *run) unwritten() (list []written) {
 // one that is cut is gone on with from any shell.
 func (r *run) notes() {
 	for _, w := range r.unwritten() {
-		r.lease.Note(laterLabels[w.variable], w.value)
+		r.lease.Note(laterLabel(w.variable, r.want.Zone), w.value)
 	}
 }
 
@@ -65,7 +130,8 @@ func (w written) Observe(ctx context.Context) (plan.State, error) {
 	if err != nil {
 		return plan.State{}, err
 	}
-	if is := h.said(w.variable); is != w.value {
+	now := &inventory{held: h, objects: w.have.objects}
+	if is := now.said(w.variable, w.want.Zone); is != w.value {
 		return plan.State{Is: plan.Absent, Why: "it is " + cmp.Or(is, "nowhere")}, nil
 	}
 	return exists("")

@@ -72,14 +72,32 @@ func TestSaidLater(t *testing.T) {
 	}
 }
 
-// hasNoEffect are settings of what is made, which say nothing of what is there.
-var hasNoEffect = map[string]bool{
-	"KUBE_CREATE_NODES": true, "KUBE_MIRROR": true, "KUBE_GCE_MASTER_IMAGE": true, "MASTER_ROOT_DISK_SIZE": true, "MAX_INSTANCES_PER_MIG": true,
+// warnedOf are settings of what is made, of which a run says that what is there stays
+// as it was made.
+var warnedOf = map[string]bool{
+	"KUBE_CREATE_NODES": true, "KUBE_MIRROR": true, "KUBE_GCE_MASTER_IMAGE": true, "MASTER_ROOT_DISK_SIZE": true,
+}
+
+// TestOtherImage: a master's image is warned of like that; the embedded GCE has one
+// image only, so that no master there was made of another.
+func TestOtherImage(t *testing.T) {
+	w := newWorld(t)
+	r := w.operator().shell(t, map[string]string{"KUBE_GCE_MASTER_IMAGE": "debian-12-bookworm-v20250610"}).run(settings.Up)
+	m := object{kind: kindInstance, name: "kubernetes-master", zone: zoneB}
+	r.asMade(m, "KUBE_GCE_MASTER_IMAGE", "debian-12-bookworm-v20250610")
+	if len(r.warnings) > 0 {
+		t.Errorf("of the same it warns %q", r.warnings)
+	}
+	r.asMade(m, "KUBE_GCE_MASTER_IMAGE", "debian-12-bookworm-v20250101")
+	want := "KUBE_GCE_MASTER_IMAGE=debian-12-bookworm-v20250610: instance kubernetes-master in europe-west1-b is kept as it was made, with debian-12-bookworm-v20250101; it applies to new masters only"
+	if got := strings.Join(r.warnings, "\n"); got != want {
+		t.Errorf("it warns %q", got)
+	}
 }
 
 // TestLaterIsRefusedOrHolds: every setting that is read back, said first on a later
 // run, is refused with nothing changed, or the shell after it that says nothing has it,
-// or it changes nothing at all.
+// or it is warned of and changes nothing at all.
 func TestLaterIsRefusedOrHolds(t *testing.T) {
 	besideOthers(t)
 	ctx := context.Background()
@@ -96,7 +114,7 @@ func TestLaterIsRefusedOrHolds(t *testing.T) {
 			w.mustUp(o.shell(t, map[string]string{"NUM_NODES": "1"}))
 			before := w.objects()
 			said := o.shell(t, map[string]string{variable: value})
-			_, err := said.Up(ctx, w.events())
+			s, err := said.Up(ctx, w.events())
 			if err != nil {
 				var unchanged *Unchanged
 				if diff := cmp.Diff(before, w.objects()); diff != "" || !errors.As(err, &unchanged) {
@@ -104,7 +122,10 @@ func TestLaterIsRefusedOrHolds(t *testing.T) {
 				}
 				return
 			}
-			if hasNoEffect[variable] {
+			if warnedOf[variable] {
+				if all := strings.Join(s.Warnings, "\n"); variable != "KUBE_GCE_MASTER_IMAGE" && !(strings.Contains(all, variable+"="+strings.TrimSuffix(value, "GB")) && strings.Contains(all, "is kept as it ")) {
+					t.Errorf("it warns %q", all)
+				}
 				if diff := cmp.Diff(before, w.objects()); diff != "" {
 					t.Errorf("objects (-before +after):\n%s", diff)
 				}
@@ -122,6 +143,46 @@ func TestLaterIsRefusedOrHolds(t *testing.T) {
 			}
 			nothingToDo(t, w, o.shell(t, nil))
 		})
+	}
+}
+
+// TestMorePerGroup: how many machines a group may have, said together with a larger
+// pool that needs no group more, holds in the shells after it; a pool that is made
+// anew in its place does not have it.
+func TestMorePerGroup(t *testing.T) {
+	w := newWorld(t)
+	o := w.operator()
+	groups := func() int {
+		t.Helper()
+		all, err := w.Client.InstanceGroupManagers(zoneB).List(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(all)
+	}
+	shell := func(variables ...string) *operator {
+		m := map[string]string{}
+		for _, v := range variables {
+			name, value, _ := strings.Cut(v, "=")
+			m[name] = value
+		}
+		return o.shell(t, m)
+	}
+	w.mustUp(shell("NUM_NODES=3", "MAX_INSTANCES_PER_MIG=2"))
+	w.mustUp(shell("NUM_NODES=6", "MAX_INSTANCES_PER_MIG=3"))
+	nothingToDo(t, w, shell())
+	nothingToDo(t, w, shell("MAX_INSTANCES_PER_MIG=3"))
+	w.mustUp(shell("MAX_INSTANCES_PER_MIG=4"))
+	w.mustUp(shell("NUM_NODES=8"))
+	if n := groups(); n != 2 {
+		t.Errorf("8 nodes in groups of 4 are in %d groups", n)
+	}
+	pool := "KUBE_USE_EXISTING_MASTER=true"
+	w.mustDown(shell(pool))
+	w.mustUp(shell(pool, "NUM_NODES=3", "MAX_INSTANCES_PER_MIG=2"))
+	w.mustUp(shell(pool, "NUM_NODES=5"))
+	if n := groups(); n != 3 {
+		t.Errorf("5 nodes in groups of 2 are in %d groups", n)
 	}
 }
 

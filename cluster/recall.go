@@ -15,6 +15,7 @@ import (
 	"hakube/cluster/settings"
 	"hakube/gce"
 	"hakube/scripts"
+	"hakube/scripts/cure"
 )
 
 // A memory is what was read of a cluster's own objects on the way, of which later
@@ -61,9 +62,7 @@ func (r *run) asItIs(v *inventory) {
 	}
 	r.takePool(v)
 	r.takeContext()
-	for variable := range laterLabels {
-		r.take(variable, v.held.said(variable))
-	}
+	r.take("HAKUBE_LOAD_BALANCER", v.said("HAKUBE_LOAD_BALANCER", ""))
 	for variable, c := range settings.Classes {
 		if c.Recorded {
 			r.take(variable, v.held.begun[variable])
@@ -90,9 +89,14 @@ func (r *run) takeMaster(o object) {
 	r.take("KUBE_GCE_NETWORK", o.network)
 	r.take("KUBE_GCE_IP_ALIAS_SUBNETWORK", o.subnetwork)
 	r.takeMetadata(i.GetMetadata())
+	r.asMade(o, "KUBE_MIRROR", item(i.GetMetadata(), scripts.KeyMirror))
 	for _, d := range i.GetDisks() {
 		if boot := r.saw.disks[o.zone+"/"+gce.Base(d.GetSource())]; d.GetBoot() && boot != nil {
 			r.take("MASTER_ROOT_DISK_SIZE", gigabytes(boot.GetSizeGb()))
+			r.asMade(o, "MASTER_ROOT_DISK_SIZE", gigabytes(boot.GetSizeGb()))
+			owner, name := imageParts(boot.GetSourceImage())
+			r.asMade(o, "KUBE_GCE_MASTER_IMAGE", name)
+			r.asMade(o, "KUBE_GCE_MASTER_PROJECT", owner)
 			r.takeImage("KUBE_GCE_MASTER", boot.GetSourceImage())
 		}
 	}
@@ -138,7 +142,7 @@ func (r *run) takePool(v *inventory) {
 			r.take("NODE_INSTANCE_PREFIX", m[1])
 		}
 		if o.zone == r.want.Zone {
-			r.take("MAX_INSTANCES_PER_MIG", o.most)
+			r.take("MAX_INSTANCES_PER_MIG", v.said("MAX_INSTANCES_PER_MIG", o.zone))
 			groups++
 			size += o.size
 		}
@@ -154,6 +158,9 @@ func (r *run) takePool(v *inventory) {
 	lives, asked := len(v.masters(r.want.Names)) > 0, r.want.Settings.IsGiven("NUM_NODES")
 	switch {
 	case groups > 0:
+		if r.mode == settings.Create && r.want.Settings.Says("KUBE_CREATE_NODES") && !bool(r.want.Settings.CreateNodes) {
+			r.warn(cure.Hint(fmt.Sprintf("KUBE_CREATE_NODES=false: the pool of %s is kept as it is; this removes it", r.want.Zone), cure.RemovePool(r.want.Zone)))
+		}
 		r.take("NUM_NODES", strconv.Itoa(size))
 		r.take("KUBE_CREATE_NODES", "true")
 	case r.mode == settings.AddPool, lives && asked:
@@ -199,6 +206,7 @@ func (r *run) likeNodes(ctx context.Context) error {
 	r.take("NODE_SIZE", gce.Base(p.GetMachineType()))
 	r.take("PREEMPTIBLE_NODE", boolText(settings.Bool(p.GetScheduling().GetPreemptible())))
 	r.takeMetadata(p.GetMetadata())
+	r.asMade(object{kind: kindTemplate, name: t.GetName()}, "KUBE_MIRROR", item(p.GetMetadata(), scripts.KeyMirror))
 	for _, d := range p.GetDisks() {
 		init := d.GetInitializeParams()
 		r.take("NODE_DISK_SIZE", gigabytes(init.GetDiskSizeGb()))

@@ -32,6 +32,9 @@ func (c *Cluster) alone(ctx context.Context, verb settings.Verb, report func(pla
 		}
 	}
 	unfinished := err == nil && mode.Pool() && l.Done(growthKey+string(c.settings.Zone))
+	if err == nil && mode == settings.RemovePool {
+		unfinished = l.Done(perGroupKey+string(c.settings.Zone)) || unfinished
+	}
 	if err == nil && (unfinished || l.Abandoned()) {
 		err = gate(ctx) // all that the cut run was at is done: nothing is to speak of it any more
 		if held := (*lease.HeldError)(nil); errors.As(err, &held) {

@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -49,6 +50,20 @@ func TestCutAndUnset(t *testing.T) {
 	t.Logf("%d changing calls, %d cuts", len(calls), cuts)
 }
 
+// everyMachine are all there are, by name.
+func (w *world) everyMachine() (names []string) {
+	w.t.Helper()
+	all, err := w.Client.AggregatedInstances(context.Background())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	for _, x := range all {
+		names = append(names, x.GetName())
+	}
+	slices.Sort(names)
+	return names
+}
+
 // TestWithout: what is not there is not made because nobody says so: a cluster of
 // one zone stays one, one without nodes gets none.
 func TestWithout(t *testing.T) {
@@ -68,7 +83,12 @@ func TestWithout(t *testing.T) {
 	w.mustUp(o.shell(t, nil)) // Nodes of what went
 	nothingToDo(t, w, o.shell(t, nil))
 	nothingToDo(t, w, o.shell(t, map[string]string{"KUBE_CREATE_NODES": "false"})) // says what is made, not what goes
-	nothingToDo(t, w, o.shell(t, map[string]string{"MAX_INSTANCES_PER_MIG": "1"}))
+	machines := w.everyMachine()
+	w.mustUp(o.shell(t, map[string]string{"MAX_INSTANCES_PER_MIG": "1"})) // is written down for the next growth, and moves none
+	if diff := cmp.Diff(machines, w.everyMachine()); diff != "" {
+		t.Errorf("machines (-before +after):\n%s", diff)
+	}
+	nothingToDo(t, w, o.shell(t, nil))
 	w.mustDown(pool)
 	nothingToDo(t, w, o.shell(t, nil)) // it was removed
 	if s, err := o.shell(t, nil).Status(context.Background()); err != nil || len(s.Unfinished) > 0 {
