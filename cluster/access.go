@@ -6,6 +6,7 @@ import (
 
 	"cloud.google.com/go/compute/apiv1/computepb"
 
+	"hakube/cluster/inventory"
 	"hakube/cluster/plan"
 	"hakube/gce"
 	"hakube/scripts"
@@ -21,9 +22,9 @@ func (r *run) access() (steps []plan.Step) {
 }
 
 // spokenTo are the masters that ssh may be needed to.
-func (r *run) spokenTo() (list []object) {
-	for _, m := range r.have.masters(r.want.Names) {
-		if m.status == "RUNNING" {
+func (r *run) spokenTo() (list []inventory.Object) {
+	for _, m := range r.have.Masters(r.want.Names) {
+		if m.Status == "RUNNING" {
 			list = append(list, m)
 		}
 	}
@@ -35,15 +36,15 @@ func (r *run) spokenTo() (list []object) {
 
 type access struct {
 	*run
-	of object
+	of inventory.Object
 }
 
 func (a access) String() string {
-	return "ssh access for " + a.deps.User + " to " + a.of.name
+	return "ssh access for " + a.deps.User + " to " + a.of.Name
 }
 
 func (a access) machine(ctx context.Context) (*computepb.Instance, error) {
-	return a.gce.Instances(a.of.zone).Get(ctx, a.of.name)
+	return a.GCE.Instances(a.of.Zone).Get(ctx, a.of.Name)
 }
 
 func (a access) Observe(ctx context.Context) (plan.State, error) {
@@ -55,7 +56,7 @@ func (a access) Observe(ctx context.Context) (plan.State, error) {
 		return plan.State{}, err
 	}
 	mine := withoutComment(a.want.Login)
-	for line := range strings.Lines(item(i.GetMetadata(), scripts.KeySSHKeys)) {
+	for line := range strings.Lines(inventory.MetadataItem(i.GetMetadata(), scripts.KeySSHKeys)) {
 		if withoutComment(line) == mine {
 			return exists("")
 		}
@@ -78,8 +79,8 @@ func (a access) Do(ctx context.Context) error {
 			return err
 		}
 		m := i.GetMetadata()
-		set(m, scripts.KeySSHKeys, withLogin(item(m, scripts.KeySSHKeys), a.want.Login))
-		err = a.gce.Instances(a.of.zone).SetMetadata(ctx, i.GetName(), m)
+		set(m, scripts.KeySSHKeys, withLogin(inventory.MetadataItem(m, scripts.KeySSHKeys), a.want.Login))
+		err = a.GCE.Instances(a.of.Zone).SetMetadata(ctx, i.GetName(), m)
 		if !gce.Stale(err) || try == 3 {
 			return err
 		}

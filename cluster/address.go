@@ -7,6 +7,7 @@ import (
 
 	"cloud.google.com/go/compute/apiv1/computepb"
 
+	"hakube/cluster/inventory"
 	"hakube/cluster/plan"
 	"hakube/cluster/refusal"
 	"hakube/gce"
@@ -15,11 +16,11 @@ import (
 
 // addresses is the reserved address of the API.
 func (r *run) addresses() (steps []plan.Step) {
-	for _, o := range r.or(kindAddress, object{name: r.want.Names.Address()}) {
-		name := "address " + o.name
+	for _, o := range r.or(inventory.Address, inventory.Object{Name: r.want.Names.Address()}) {
+		name := "address " + o.Name
 		steps = append(steps, resource[*computepb.Address]{
-			name: name, of: r.regional(kindAddress, o.name),
-			get:  func(ctx context.Context) (*computepb.Address, error) { return r.gce.Addresses().Get(ctx, o.name) },
+			name: name, of: r.Regional(inventory.Address, o.Name),
+			get:  func(ctx context.Context) (*computepb.Address, error) { return r.GCE.Addresses().Get(ctx, o.Name) },
 			mine: r.owns,
 			check: func(a *computepb.Address) (plan.State, error) {
 				if a.GetAddress() == "" {
@@ -28,17 +29,17 @@ func (r *run) addresses() (steps []plan.Step) {
 				if a.GetAddressType() == "INTERNAL" && !r.removing {
 					return plan.State{}, &refusal.Refused{
 						Why:  name + " is there already and is INTERNAL: nobody outside of its network would reach the API",
-						Cure: cure.Hint("if it is no longer needed", cure.Compute(fmt.Sprintf("addresses delete %s --region=%s", o.name, r.region()))),
+						Cure: cure.Hint("if it is no longer needed", cure.Compute(fmt.Sprintf("addresses delete %s --region=%s", o.Name, r.Region()))),
 					}
 				}
 				r.sawAddress(a)
 				return exists(a.GetAddress())
 			},
 			insert: func(ctx context.Context) error {
-				err := r.gce.Addresses().Insert(ctx, &computepb.Address{
-					Name:        &o.name,
+				err := r.GCE.Addresses().Insert(ctx, &computepb.Address{
+					Name:        &o.Name,
 					Description: new(birthRecord(&r.want)),
-					Labels:      r.lease.Reserving(r.want.Labels()), // one change: of two that create, one comes first
+					Labels:      r.Lease.Reserving(r.want.Labels()), // one change: of two that create, one comes first
 					AddressType: new("EXTERNAL"),
 				})
 				if gce.ClassOf(err) == gce.Already {
@@ -47,7 +48,7 @@ func (r *run) addresses() (steps []plan.Step) {
 				return err
 			},
 			remove: func(ctx context.Context) error {
-				return r.letGo(ctx, name, func(ctx context.Context) error { return r.gce.Addresses().Delete(ctx, o.name) })
+				return r.letGo(ctx, name, func(ctx context.Context) error { return r.GCE.Addresses().Delete(ctx, o.Name) })
 			},
 		})
 	}
@@ -55,10 +56,15 @@ func (r *run) addresses() (steps []plan.Step) {
 }
 
 func (r *run) sawAddress(a *computepb.Address) {
-	r.lease.Observe(r.gce.Addresses(), a)
+	r.Lease.Observe(r.GCE.Addresses(), a)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.ip = a.GetAddress()
+}
+
+// holder is who has the API's address now.
+func (r *run) holder(ctx context.Context) (inventory.Holder, error) {
+	return r.Reader.Holder(ctx, r.want.Names.Address(), r.sawAddress)
 }
 
 // address is the API's address, "" when none is reserved yet. Asked once: it
@@ -71,7 +77,7 @@ func (r *run) address(ctx context.Context) (string, error) {
 		return ip, nil
 	}
 	h, err := r.holder(ctx)
-	return h.ip, err
+	return h.IP, err
 }
 
 // reserved waits until an address that is being reserved is known.

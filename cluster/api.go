@@ -55,9 +55,9 @@ func (a api) Do(ctx context.Context) error {
 		return errors.New("no address is reserved")
 	}
 	m := a.run.master()
-	master := &guest{run: a.run, zone: m.zone, name: m.name}
+	master := &guest{run: a.run, zone: m.Zone, name: m.Name}
 	if a.mode != settings.Create { // it is another command's to restart
-		master.other = new(cure.Up(m.zone))
+		master.other = new(cure.Up(m.Zone))
 	}
 	var through time.Time // since when its script is
 	err = plan.Until(ctx, plan.Condition{
@@ -79,7 +79,7 @@ func (a api) Do(ctx context.Context) error {
 			return false, why, err
 		},
 	})
-	if err != nil && ctx.Err() == nil && (!through.IsZero() || a.have.has(m)) {
+	if err != nil && ctx.Err() == nil && (!through.IsZero() || a.have.Has(m)) {
 		return &sick{err}
 	}
 	return err

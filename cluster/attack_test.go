@@ -12,6 +12,7 @@ import (
 
 	"k8s.io/client-go/tools/clientcmd"
 
+	"hakube/cluster/inventory"
 	"hakube/cluster/settings"
 )
 
@@ -186,7 +187,7 @@ func FuzzMark(f *testing.F) {
 		if m.Owns(description) && !strings.HasPrefix(description, settings.MarkStart) {
 			t.Errorf("%q is taken for a mark", description)
 		}
-		for _, role := range []string{roleMaster, roleTemplate} {
+		for _, role := range []string{inventory.RoleMaster, inventory.RoleTemplate} {
 			if settings.NameGrammar.MatchString(cluster) && settings.ProjectGrammar.MatchString(project) {
 				if !m.Owns(m.For(role)) || (settings.Mark{Project: project, Cluster: cluster + "x"}).Owns(m.For(role)) {
 					t.Errorf("%q is read wrongly", m.For(role))

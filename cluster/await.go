@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"hakube/cluster/inventory"
 	"hakube/cluster/plan"
 	"hakube/replicate"
 )
@@ -97,8 +98,8 @@ const bootPatience = 10 * time.Second
 
 // whileStirred does something that waits for a master's startup-script, which waits
 // itself for the master's etcds, and gives their rings entries meanwhile.
-func (r *run) whileStirred(ctx context.Context, of object, f func(context.Context) error) error {
-	others := slices.DeleteFunc(r.masters(), func(m object) bool { return m.name == of.name })
+func (r *run) whileStirred(ctx context.Context, of inventory.Object, f func(context.Context) error) error {
+	others := slices.DeleteFunc(r.masters(), func(m inventory.Object) bool { return m.Name == of.Name })
 	inner, stop := context.WithCancel(ctx)
 	var wg sync.WaitGroup
 	var why error
@@ -133,13 +134,13 @@ func (r *run) whileStirred(ctx context.Context, of object, f func(context.Contex
 // its client port with a proposal: in a ring where nobody writes it never would
 // (etcd 3.6.8: maxGapBetweenApplyAndCommitIndex in v3_server.go, publishV3 in
 // server.go). The entry is a question about alarms, which leaves nothing behind.
-func (r *run) stir(ctx context.Context, ring string, through []object) error {
+func (r *run) stir(ctx context.Context, ring string, through []inventory.Object) error {
 	ctx, cancel := plan.Within(ctx, scriptLimit)
 	defer cancel()
 	s := r.survey(ctx, through)
 	var errs []error
 	for _, o := range through {
-		x := s.answers[o.name][ring]
+		x := s.answers[o.Name][ring]
 		if !x.Healthy {
 			continue
 		}

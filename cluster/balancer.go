@@ -8,6 +8,7 @@ import (
 
 	"cloud.google.com/go/compute/apiv1/computepb"
 
+	"hakube/cluster/inventory"
 	"hakube/cluster/plan"
 	"hakube/cluster/settings"
 	"hakube/gce"
@@ -23,7 +24,7 @@ import (
 // from the start. Only a removal takes it back: a plain up finds what one that was
 // cut left.
 func (r *run) decideBalancer() {
-	r.balanced = len(r.masters()) > 1 || r.want.Settings.LoadBalancer == settings.FromStart || r.have.held.rule != "" && r.mode != settings.RemoveReplica
+	r.balanced = len(r.masters()) > 1 || r.want.Settings.LoadBalancer == settings.FromStart || r.have.Holder.Rule != "" && r.mode != settings.RemoveReplica
 }
 
 // drainLimit is how long the balancer lets connections to a master go on that
@@ -38,23 +39,23 @@ const (
 )
 
 func (r *run) healthChecks() (steps []plan.Step) {
-	for _, o := range r.parts(kindHealthCheck, object{name: r.want.Names.HealthCheck()}) {
+	for _, o := range r.parts(inventory.HealthCheck, inventory.Object{Name: r.want.Names.HealthCheck()}) {
 		steps = append(steps, resource[*computepb.HealthCheck]{
-			name: "health check " + o.name, of: r.regional(kindHealthCheck, o.name),
+			name: "health check " + o.Name, of: r.Regional(inventory.HealthCheck, o.Name),
 			get: func(ctx context.Context) (*computepb.HealthCheck, error) {
-				return r.gce.HealthChecks().Get(ctx, o.name)
+				return r.GCE.HealthChecks().Get(ctx, o.Name)
 			},
 			mine: r.owns,
 			insert: func(ctx context.Context) error {
-				return r.gce.HealthChecks().Insert(ctx, &computepb.HealthCheck{
-					Name: &o.name, Description: new(r.want.Mark.For(roleHealthCheck)), Type: new("HTTPS"),
+				return r.GCE.HealthChecks().Insert(ctx, &computepb.HealthCheck{
+					Name: &o.Name, Description: new(r.want.Mark.For(inventory.RoleHealthCheck)), Type: new("HTTPS"),
 					HttpsHealthCheck: &computepb.HTTPSHealthCheck{Port: new(int32(443)), RequestPath: new("/readyz")},
 					CheckIntervalSec: new(int32(checkEvery)), TimeoutSec: new(int32(checkTimeout)),
 					HealthyThreshold: new(int32(checkRounds)), UnhealthyThreshold: new(int32(checkRounds)),
 				})
 			},
 			remove: func(ctx context.Context) error {
-				return r.letGo(ctx, "health check "+o.name, func(ctx context.Context) error { return r.gce.HealthChecks().Delete(ctx, o.name) })
+				return r.letGo(ctx, "health check "+o.Name, func(ctx context.Context) error { return r.GCE.HealthChecks().Delete(ctx, o.Name) })
 			},
 		})
 	}
@@ -63,26 +64,26 @@ func (r *run) healthChecks() (steps []plan.Step) {
 
 // masterGroups are the lists of masters, one for each of the zones.
 func (r *run) masterGroups(zones ...string) (steps []plan.Step) {
-	var all []object
+	var all []inventory.Object
 	for _, zone := range zones {
-		all = append(all, object{kind: kindMasterGroup, name: r.want.Names.MasterGroup(), zone: zone})
+		all = append(all, inventory.Object{Kind: inventory.InstanceGroup, Name: r.want.Names.MasterGroup(), Zone: zone})
 	}
 	if r.mode == settings.RemoveCluster {
-		all = r.have.of(kindMasterGroup)
+		all = r.have.Of(inventory.InstanceGroup)
 	}
 	for _, o := range all {
-		name, groups := fmt.Sprintf("masters' group in %s", o.zone), r.gce.InstanceGroups(o.zone)
+		name, groups := fmt.Sprintf("masters' group in %s", o.Zone), r.GCE.InstanceGroups(o.Zone)
 		steps = append(steps, resource[*computepb.InstanceGroup]{
-			name: name, of: object{kind: kindMasterGroup, name: o.name, zone: o.zone},
-			get:  func(ctx context.Context) (*computepb.InstanceGroup, error) { return groups.Get(ctx, o.name) },
+			name: name, of: inventory.Object{Kind: inventory.InstanceGroup, Name: o.Name, Zone: o.Zone},
+			get:  func(ctx context.Context) (*computepb.InstanceGroup, error) { return groups.Get(ctx, o.Name) },
 			mine: r.owns,
 			insert: func(ctx context.Context) error {
 				return groups.Insert(ctx, &computepb.InstanceGroup{
-					Name: &o.name, Description: new(r.want.Mark.For(roleMasterGroup)),
+					Name: &o.Name, Description: new(r.want.Mark.For(inventory.RoleMasterGroup)),
 				})
 			},
 			remove: func(ctx context.Context) error {
-				return r.letGo(ctx, name, func(ctx context.Context) error { return groups.Delete(ctx, o.name) })
+				return r.letGo(ctx, name, func(ctx context.Context) error { return groups.Delete(ctx, o.Name) })
 			},
 		})
 	}
@@ -91,17 +92,17 @@ func (r *run) masterGroups(zones ...string) (steps []plan.Step) {
 
 // services is the backend service, made with the groups of the zones behind it.
 func (r *run) services(zones ...string) (steps []plan.Step) {
-	for _, o := range r.parts(kindService, object{name: r.want.Names.BackendService()}) {
-		name, services := "backend service "+o.name, r.gce.BackendServices()
+	for _, o := range r.parts(inventory.BackendService, inventory.Object{Name: r.want.Names.BackendService()}) {
+		name, services := "backend service "+o.Name, r.GCE.BackendServices()
 		steps = append(steps, resource[*computepb.BackendService]{
-			name: name, of: r.regional(kindService, o.name),
-			get:  func(ctx context.Context) (*computepb.BackendService, error) { return services.Get(ctx, o.name) },
+			name: name, of: r.Regional(inventory.BackendService, o.Name),
+			get:  func(ctx context.Context) (*computepb.BackendService, error) { return services.Get(ctx, o.Name) },
 			mine: r.owns,
 			insert: func(ctx context.Context) error {
 				x := &computepb.BackendService{
-					Name: &o.name, Description: new(r.want.Mark.For(roleService)),
+					Name: &o.Name, Description: new(r.want.Mark.For(inventory.RoleService)),
 					LoadBalancingScheme: new("EXTERNAL"), Protocol: new("TCP"),
-					HealthChecks:       []string{r.want.Regional(r.region(), "healthChecks", r.want.Names.HealthCheck())},
+					HealthChecks:       []string{r.want.Regional(r.Region(), "healthChecks", r.want.Names.HealthCheck())},
 					ConnectionDraining: &computepb.ConnectionDraining{DrainingTimeoutSec: new(int32(drainLimit.Seconds()))},
 				}
 				for _, zone := range zones {
@@ -110,7 +111,7 @@ func (r *run) services(zones ...string) (steps []plan.Step) {
 				return services.Insert(ctx, x)
 			},
 			remove: func(ctx context.Context) error {
-				return r.letGo(ctx, name, func(ctx context.Context) error { return services.Delete(ctx, o.name) })
+				return r.letGo(ctx, name, func(ctx context.Context) error { return services.Delete(ctx, o.Name) })
 			},
 		})
 	}
@@ -119,11 +120,11 @@ func (r *run) services(zones ...string) (steps []plan.Step) {
 
 // parts is what was found of a kind when the cluster goes, otherwise the one
 // object there is to be or not to be.
-func (r *run) parts(k kind, want object) []object {
+func (r *run) parts(k inventory.Kind, want inventory.Object) []inventory.Object {
 	if r.mode == settings.RemoveCluster {
-		return r.have.of(k)
+		return r.have.Of(k)
 	}
-	return []object{want}
+	return []inventory.Object{want}
 }
 
 func (r *run) backend(zone string) *computepb.Backend {
@@ -151,7 +152,7 @@ func (b backendZone) String() string { return "masters' group in " + b.zone + " 
 
 // find returns the service and where in its backends the zone is, -1 if not.
 func (b backendZone) find(ctx context.Context) (*computepb.BackendService, int, error) {
-	x, err := b.gce.BackendServices().Get(ctx, b.want.Names.BackendService())
+	x, err := b.GCE.BackendServices().Get(ctx, b.want.Names.BackendService())
 	if err != nil {
 		return nil, -1, err
 	}
@@ -201,7 +202,7 @@ func (b backendZone) change(ctx context.Context, edit func(*computepb.BackendSer
 		if err != nil || !edit(x, i) {
 			return err
 		}
-		err = b.gce.BackendServices().SetBackends(ctx, x)
+		err = b.GCE.BackendServices().SetBackends(ctx, x)
 		if !gce.Stale(err) || try == 3 {
 			return err
 		}

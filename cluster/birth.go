@@ -1,10 +1,9 @@
 package cluster
 
 import (
-	"fmt"
-	"strconv"
 	"strings"
 
+	"hakube/cluster/inventory"
 	"hakube/cluster/settings"
 )
 
@@ -20,7 +19,7 @@ const recordLimit = 2000
 // machine on it is in that one's metadata.
 func birthRecord(s *settings.Spec) string {
 	var b strings.Builder
-	b.WriteString(s.Mark.For(roleAddress))
+	b.WriteString(s.Mark.For(inventory.RoleAddress))
 	for _, f := range settings.Fields() {
 		name := f.Tag.Get("envconfig")
 		text := s.Settings.TextOf(f)
@@ -37,34 +36,6 @@ func birthRecord(s *settings.Spec) string {
 	return b.String()
 }
 
-// A growth is from how many nodes to how many a run is bringing a pool. It is in
-// the labels of the address as long as that is not done, so that a run that was
-// cut is finished without NUM_NODES too. A smaller pool is never recorded: nodes
-// go only when that is said by hand.
-type growth struct{ from, to int }
-
-// holds tells whether a pool of the size can be what a run that was cut left: not
-// when it has got there, nor if somebody has given it another size since.
-func (g growth) holds(size int) bool { return g.from <= size && size < g.to }
-
-// growthKey begins the label of a zone's growth.
-const growthKey = "hakube-nodes-"
-
-func (g growth) String() string { return strconv.Itoa(g.from) + "-" + strconv.Itoa(g.to) }
-
-// growthsOf reads labels, by zone.
-func growthsOf(labels map[string]string) map[string]growth {
-	all := map[string]growth{}
-	for k, v := range labels {
-		zone, is := strings.CutPrefix(k, growthKey)
-		var g growth
-		if _, err := fmt.Sscanf(v, "%d-%d", &g.from, &g.to); is && err == nil && g.to <= settings.MaxCount {
-			all[zone] = g
-		}
-	}
-	return all
-}
-
 // grows notes what this run makes of the zone's pool.
 func (r *run) grows() {
 	if r.mode != settings.Create && r.mode != settings.AddPool || !bool(r.want.Settings.CreateNodes) {
@@ -72,13 +43,13 @@ func (r *run) grows() {
 	}
 	size := 0
 	for _, g := range r.poolGroups() {
-		size += g.size
+		size += g.Size
 	}
 	if n := int(r.want.Settings.NumNodes); n > size {
 		from := size
-		if w, ok := r.have.held.growing[r.want.Zone]; ok && w.holds(size) {
-			from = w.from // it goes on with what another one began
+		if w, ok := r.have.Holder.Growing[r.want.Zone]; ok && w.Holds(size) {
+			from = w.From // it goes on with what another one began
 		}
-		r.lease.Note(growthKey+r.want.Zone, growth{from, n}.String())
+		r.Lease.Note(inventory.GrowthKey+r.want.Zone, inventory.Growth{From: from, To: n}.String())
 	}
 }

@@ -9,6 +9,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"hakube/cluster/inventory"
 	"hakube/cluster/plan"
 	"hakube/gce"
 	"hakube/replicate"
@@ -17,14 +18,14 @@ import (
 
 // prepared is the wait until a replica's startup-script has done all it can do
 // alone: disk, runtime, binaries, images. Quorum was not touched so far.
-func (r *run) prepared(of object) plan.Step { return prepared{r, of} }
+func (r *run) prepared(of inventory.Object) plan.Step { return prepared{r, of} }
 
 type prepared struct {
 	*run
-	of object
+	of inventory.Object
 }
 
-func (p prepared) String() string { return p.of.name + " is prepared" }
+func (p prepared) String() string { return p.of.Name + " is prepared" }
 func (prepared) Waits()           {}
 
 func (p prepared) Observe(ctx context.Context) (plan.State, error) {
@@ -46,21 +47,21 @@ func isPrepared(phase string) bool {
 
 func (p prepared) phase(ctx context.Context) (string, error) {
 	const path = scripts.GuestNamespace + "/" + scripts.GuestPhase
-	got, err := p.gce.Instances(p.of.zone).GuestAttributes(ctx, p.of.name, path)
+	got, err := p.GCE.Instances(p.of.Zone).GuestAttributes(ctx, p.of.Name, path)
 	return got[path], err
 }
 
 func (p prepared) Do(ctx context.Context) error {
-	if p.have.has(p.of) { // it may be a voter that was stopped for long
+	if p.have.Has(p.of) { // it may be a voter that was stopped for long
 		return p.whileStirred(ctx, p.of, p.wait)
 	}
 	return p.wait(ctx)
 }
 
 func (p prepared) wait(ctx context.Context) error {
-	g := &guest{run: p.run, zone: p.of.zone, name: p.of.name}
+	g := &guest{run: p.run, zone: p.of.Zone, name: p.of.Name}
 	return plan.Until(ctx, plan.Condition{
-		For: p.of.name + " to be prepared", Every: p.poll, Limit: p.want.Settings.InitTimeout.Duration(),
+		For: p.of.Name + " to be prepared", Every: p.poll, Limit: p.want.Settings.InitTimeout.Duration(),
 		Check: func(ctx context.Context) (bool, string, error) {
 			phase, err := g.phase(ctx)
 			return err == nil && (isPrepared(phase) || p.joins(phase)), cmp.Or(phase, "boots"), err
@@ -76,18 +77,18 @@ func (prepared) Undo(context.Context) error { return nil } // it goes with the m
 
 // controlPlane is a master's own API server, asked at the machine's own
 // address. It comes last before the traffic and goes first after it.
-func (r *run) controlPlane(of object) plan.Step { return controlPlane{r, of} }
+func (r *run) controlPlane(of inventory.Object) plan.Step { return controlPlane{r, of} }
 
 type controlPlane struct {
 	*run
-	of object
+	of inventory.Object
 }
 
-func (c controlPlane) String() string { return "control plane of " + c.of.name }
+func (c controlPlane) String() string { return "control plane of " + c.of.Name }
 
 func (c controlPlane) Observe(ctx context.Context) (plan.State, error) {
-	if c.removing && c.of.status != "RUNNING" {
-		return plan.State{Is: plan.Absent, Why: "the machine is " + cmp.Or(c.of.status, "not there")}, nil
+	if c.removing && c.of.Status != "RUNNING" {
+		return plan.State{Is: plan.Absent, Why: "the machine is " + cmp.Or(c.of.Status, "not there")}, nil
 	}
 	ip, err := c.external(ctx, c.of)
 	if gce.IsNotFound(err) {
@@ -150,7 +151,7 @@ func (c controlPlane) Undo(ctx context.Context) error {
 	if err != nil {
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		why := c.of.name + " was not stopped in order: " + err.Error()
+		why := c.of.Name + " was not stopped in order: " + err.Error()
 		c.unretired = &why
 		c.warn(why)
 	}
@@ -172,21 +173,21 @@ func (c controlPlane) silentRetire() (why string, gave bool) {
 
 // masterNode is a master's Node in Kubernetes. Its kubelet makes it; when the
 // machine goes nobody else takes it away, there being no cloud controller.
-func (r *run) masterNode(of object) plan.Step { return masterNode{r, of} }
+func (r *run) masterNode(of inventory.Object) plan.Step { return masterNode{r, of} }
 
 type masterNode struct {
 	*run
-	of object
+	of inventory.Object
 }
 
-func (n masterNode) String() string { return "node " + n.of.name }
+func (n masterNode) String() string { return "node " + n.of.Name }
 
 func (n masterNode) Observe(ctx context.Context) (plan.State, error) {
 	client, err := n.kube(ctx)
 	if err != nil {
 		return plan.State{}, err
 	}
-	_, err = client.Nodes().Get(ctx, n.of.name, metav1.GetOptions{})
+	_, err = client.Nodes().Get(ctx, n.of.Name, metav1.GetOptions{})
 	switch {
 	case apierrors.IsNotFound(err):
 		return plan.State{Is: plan.Absent}, nil
@@ -203,7 +204,7 @@ func (n masterNode) Undo(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := client.Nodes().Delete(ctx, n.of.name, metav1.DeleteOptions{}); err != nil && !apierrors.IsNotFound(err) {
+	if err := client.Nodes().Delete(ctx, n.of.Name, metav1.DeleteOptions{}); err != nil && !apierrors.IsNotFound(err) {
 		return err
 	}
 	return nil

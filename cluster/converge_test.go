@@ -10,6 +10,7 @@ import (
 	"cloud.google.com/go/compute/apiv1/computepb"
 	"github.com/google/go-cmp/cmp"
 
+	"hakube/cluster/inventory"
 	"hakube/cluster/refusal"
 	"hakube/cluster/settings"
 	"hakube/gce/emulator"
@@ -106,7 +107,7 @@ func TestSecondOperator(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if keys := item(i.GetMetadata(), scripts.KeySSHKeys); strings.Count(keys, "me:ssh-ed25519") != 2 {
+	if keys := inventory.MetadataItem(i.GetMetadata(), scripts.KeySSHKeys); strings.Count(keys, "me:ssh-ed25519") != 2 {
 		t.Errorf("ssh-keys: %q", keys)
 	}
 	if _, changes = w.counts(func() { w.mustUp(other) }); changes != 0 {

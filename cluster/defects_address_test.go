@@ -68,7 +68,7 @@ var addressDefects = []defect{
 		if diff := cmp.Diff(withoutTimes(before), withoutTimes(w.objects())); diff != "" {
 			t.Errorf("objects (-before +after):\n%s", diff)
 		}
-		if h, err := o.run(settings.Up).holder(context.Background()); err != nil || h.machine != "kubernetes-master" {
+		if h, err := o.run(settings.Up).holder(context.Background()); err != nil || h.Machine != "kubernetes-master" {
 			t.Errorf("the address is held by %+v, %v", h, err)
 		}
 	}},

@@ -13,6 +13,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"hakube/cluster/inventory"
 	"hakube/cluster/lease"
 	"hakube/cluster/settings"
 	"hakube/gce/emulator"
@@ -58,7 +59,7 @@ var ringDefects = []defect{
 		if err != nil {
 			t.Fatal(err)
 		}
-		r.have, r.replica = have, object{kind: kindInstance, name: "kubernetes-master-new", zone: zoneC, status: "PROVISIONING"}
+		r.have, r.replica = have, inventory.Object{Kind: inventory.Instance, Name: "kubernetes-master-new", Zone: zoneC, Status: "PROVISIONING"}
 		r.sawExternals()
 		r.poll = 50 * time.Millisecond
 		soon, stop := context.WithTimeout(ctx, 500*time.Millisecond)
@@ -144,20 +145,20 @@ var ringDefects = []defect{
 		w := newWorld(t)
 		prefix := sameNameTwice()
 		o := w.operator(func(s *settings.Settings) { s.Prefix = settings.Name(prefix) })
-		pick := func(zone settings.Zone, have ...object) string {
+		pick := func(zone settings.Zone, have ...inventory.Object) string {
 			r := o.replica(zone).run(settings.Up)
-			r.have = &inventory{objects: have}
+			r.have = &inventory.Inventory{Objects: have}
 			if err := r.pickReplica(context.Background(), &survey{}); err != nil {
 				t.Fatal(err)
 			}
-			return r.replica.name
+			return r.replica.Name
 		}
 		c := pick(zoneC)
 		if c != pick(zoneC) {
 			t.Error("running again does not find the half-made one by its name")
 		}
-		disk := object{kind: kindDisk, name: c + settings.DiskSuffix, zone: zoneC, role: roleMasterDisk}
-		for what, there := range map[string]object{"machine": {kind: kindInstance, name: c, zone: zoneC, role: roleMaster}, "disk": disk} {
+		disk := inventory.Object{Kind: inventory.Disk, Name: c + settings.DiskSuffix, Zone: zoneC, Role: inventory.RoleMasterDisk}
+		for what, there := range map[string]inventory.Object{"machine": {Kind: inventory.Instance, Name: c, Zone: zoneC, Role: inventory.RoleMaster}, "disk": disk} {
 			if d := pick(zoneD, there); d == c {
 				t.Errorf("%s: there is a %s of that name in c already", d, what)
 			}
@@ -207,7 +208,7 @@ func (w *world) halt(zone, name string) {
 // host is a master as ssh reaches it.
 func (w *world) host(o *operator, name string) replicate.Host {
 	w.t.Helper()
-	h, err := o.run(settings.Up).host(context.Background(), object{kind: kindInstance, name: name, zone: zoneB})
+	h, err := o.run(settings.Up).host(context.Background(), inventory.Object{Kind: inventory.Instance, Name: name, Zone: zoneB})
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -16,6 +16,7 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"hakube/cluster/inventory"
 	"hakube/cluster/settings"
 	"hakube/gce"
 	"hakube/scripts"
@@ -113,7 +114,7 @@ current-context: other
 			t.Fatal(err)
 		}
 		for _, key := range []string{scripts.KeyKubeVersion, scripts.KeyPodRange, scripts.KeyServiceRange, scripts.KeyAddress, scripts.KeyCluster} {
-			if a, b := item(was.GetMetadata(), key), item(i.GetMetadata(), key); a != b || a == "" {
+			if a, b := inventory.MetadataItem(was.GetMetadata(), key), inventory.MetadataItem(i.GetMetadata(), key); a != b || a == "" {
 				t.Errorf("%s of the master is %q, of the new one %q", key, a, b)
 			}
 		}

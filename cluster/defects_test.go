@@ -138,7 +138,7 @@ func (w *world) now(o *operator) *survey {
 	}
 	r.have = have
 	r.sawExternals()
-	return r.survey(context.Background(), have.masters(r.want.Names))
+	return r.survey(context.Background(), have.Masters(r.want.Names))
 }
 
 // members are the machines in a ring, learners marked, sorted.

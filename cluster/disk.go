@@ -6,6 +6,7 @@ import (
 
 	"cloud.google.com/go/compute/apiv1/computepb"
 
+	"hakube/cluster/inventory"
 	"hakube/cluster/plan"
 	"hakube/cluster/settings"
 	"hakube/gce"
@@ -18,19 +19,19 @@ const masterDevice = "master-pd"
 // other disk with our mark that is on no machine.
 func (r *run) disks() (steps []plan.Step) {
 	s := r.want.Settings
-	var list []object
+	var list []inventory.Object
 	for _, m := range r.toBe() {
-		list = append(list, object{kind: kindDisk, name: r.want.Names.DiskOf(m.name), zone: m.zone})
+		list = append(list, inventory.Object{Kind: inventory.Disk, Name: r.want.Names.DiskOf(m.Name), Zone: m.Zone})
 	}
 	if r.mode == settings.RemoveCluster || r.mode == settings.RemovePool {
-		list = r.or(kindDisk, object{})
+		list = r.or(inventory.Disk, inventory.Object{})
 	}
 	for _, o := range list {
-		name := "disk " + o.name
-		disks := r.gce.Disks(o.zone)
+		name := "disk " + o.Name
+		disks := r.GCE.Disks(o.Zone)
 		steps = append(steps, resource[*computepb.Disk]{
 			name: name, of: o,
-			get:  func(ctx context.Context) (*computepb.Disk, error) { return disks.Get(ctx, o.name) },
+			get:  func(ctx context.Context) (*computepb.Disk, error) { return disks.Get(ctx, o.Name) },
 			mine: r.owns,
 			check: func(d *computepb.Disk) (plan.State, error) {
 				if r.removing || r.repairs() {
@@ -47,9 +48,9 @@ func (r *run) disks() (steps []plan.Step) {
 				}
 				return exists(gigabytes(d.GetSizeGb()) + " " + gce.Base(d.GetType()))
 			},
-			insert: func(ctx context.Context) error { return r.insertDisk(ctx, o.name, o.zone) },
+			insert: func(ctx context.Context) error { return r.insertDisk(ctx, o.Name, o.Zone) },
 			remove: func(ctx context.Context) error {
-				return r.letGo(ctx, name, func(ctx context.Context) error { return disks.Delete(ctx, o.name) })
+				return r.letGo(ctx, name, func(ctx context.Context) error { return disks.Delete(ctx, o.Name) })
 			},
 		})
 	}
@@ -58,9 +59,9 @@ func (r *run) disks() (steps []plan.Step) {
 
 func (r *run) insertDisk(ctx context.Context, name, zone string) error {
 	s := r.want.Settings
-	return r.gce.Disks(zone).Insert(ctx, &computepb.Disk{
+	return r.GCE.Disks(zone).Insert(ctx, &computepb.Disk{
 		Name:        &name,
-		Description: new(r.want.Mark.For(roleMasterDisk)),
+		Description: new(r.want.Mark.For(inventory.RoleMasterDisk)),
 		Labels:      r.want.Labels(),
 		SizeGb:      new(int64(s.MasterDiskSize)),
 		Type:        new(r.want.Zonal(zone, "diskTypes", string(s.MasterDiskType))),

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"hakube/cluster/inventory"
 	"hakube/cluster/plan"
 	"hakube/cluster/settings"
 )
@@ -15,7 +16,7 @@ import (
 // is a group that can have too many.
 func (r *run) drained() []plan.Step {
 	for _, g := range r.poolGroups() {
-		if r.have.has(g.object) {
+		if r.have.Has(g.Object) {
 			return []plan.Step{drained{r}}
 		}
 	}
@@ -36,16 +37,16 @@ func (d drained) leavers(ctx context.Context) (p pool, goes []member, err error)
 		return p, nil, err
 	}
 	if d.mode == settings.RemoveReplica {
-		return p, []member{{name: d.replica.name, zone: d.replica.zone}}, nil
+		return p, []member{{name: d.replica.Name, zone: d.replica.Zone}}, nil
 	}
 	if d.removing {
-		for _, o := range d.or(kindInstance, object{}) { // that have no group any more
-			goes = append(goes, member{name: o.name, zone: o.zone})
+		for _, o := range d.or(inventory.Instance, inventory.Object{}) { // that have no group any more
+			goes = append(goes, member{name: o.Name, zone: o.Zone})
 		}
 		return p, append(goes, p.machines...), nil
 	}
 	for _, g := range d.poolGroups() {
-		goes = append(goes, p.leavers(g.name, g.size-g.wants)...)
+		goes = append(goes, p.leavers(g.Name, g.Size-g.wants)...)
 	}
 	return p, goes, nil
 }
@@ -158,7 +159,7 @@ type busy struct{ *run }
 
 func (b busy) String() string {
 	if b.mode == settings.RemoveReplica {
-		return "pods on node " + b.replica.name
+		return "pods on node " + b.replica.Name
 	}
 	return "pods on nodes of " + b.want.Zone
 }
@@ -166,7 +167,7 @@ func (busy) Waits()                   {}
 func (busy) Do(context.Context) error { return nil } // never wanted
 
 func (b busy) Observe(ctx context.Context) (plan.State, error) {
-	if b.mode == settings.RemoveReplica && b.have.statusOf(b.replica) != "RUNNING" {
+	if b.mode == settings.RemoveReplica && b.have.StatusOf(b.replica) != "RUNNING" {
 		return plan.State{Is: plan.Absent, Why: "its machine does not run: no kubelet would end them"}, nil
 	}
 	if why := b.unreachable(ctx); why != "" {

@@ -12,6 +12,7 @@ import (
 	"cloud.google.com/go/compute/apiv1/computepb"
 	"github.com/google/go-cmp/cmp"
 
+	"hakube/cluster/inventory"
 	"hakube/cluster/plan"
 	"hakube/cluster/refusal"
 	"hakube/cluster/settings"
@@ -106,10 +107,10 @@ func TestFaultsOfGoogle(t *testing.T) {
 			w.setFault(nil)
 			left := w.objects()
 			labels := left["projects/local/regions/europe-west1/addresses/kubernetes-master-ip"]["labels"].(map[string]any)
-			if labels[growthKey+zoneC] != "0-1" { // for whoever goes on with it
+			if labels[inventory.GrowthKey+zoneC] != "0-1" { // for whoever goes on with it
 				t.Errorf("%s: the pool that was begun is not written down: %v", g.name, labels)
 			}
-			delete(labels, growthKey+zoneC)
+			delete(labels, inventory.GrowthKey+zoneC)
 			if diff := cmp.Diff(there, left); diff != "" {
 				t.Errorf("%s: objects (-before +after):\n%s", g.name, diff)
 			}

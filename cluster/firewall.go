@@ -6,6 +6,7 @@ import (
 
 	"cloud.google.com/go/compute/apiv1/computepb"
 
+	"hakube/cluster/inventory"
 	"hakube/cluster/plan"
 	"hakube/cluster/settings"
 	"hakube/gce"
@@ -37,7 +38,7 @@ func firewallRules(s *settings.Spec) []rule {
 			allowed: []string{"tcp:1-2379,2382-65535", "udp:1-65535", "icmp"}},
 		{name: n.InternalNode(), role: "firewall-internal-node", from: []string{internal}, to: n.NodeTag(),
 			allowed: []string{"tcp:1-65535", "udp:1-65535", "icmp"}},
-		{name: n.SSH(), role: roleSSH, from: []string{"0.0.0.0/0"}, allowed: []string{"tcp:22"}, shared: true},
+		{name: n.SSH(), role: inventory.RoleSSH, from: []string{"0.0.0.0/0"}, allowed: []string{"tcp:22"}, shared: true},
 		{name: n.MasterHTTPS(), role: "firewall-https", from: []string{"0.0.0.0/0"}, to: n.MasterTag(), allowed: []string{"tcp:443"}},
 		{name: n.MasterEtcd(), role: "firewall-etcd", fromTag: n.MasterTag(), to: n.MasterTag(), allowed: []string{"tcp:2380,2381"}},
 		{name: n.NodeAll(), role: "firewall-pods", from: []string{pods}, to: n.NodeTag(),
@@ -53,11 +54,11 @@ func (r *run) firewalls() (steps []plan.Step) {
 		}
 		return steps
 	}
-	for _, o := range r.have.of(kindFirewall) {
-		if r.keeps(kindFirewall, o.name) {
+	for _, o := range r.have.Of(inventory.Firewall) {
+		if r.keeps(inventory.Firewall, o.Name) {
 			continue
 		}
-		steps = append(steps, r.firewall(rule{name: o.name, shared: o.role == roleSSH}))
+		steps = append(steps, r.firewall(rule{name: o.Name, shared: o.Role == inventory.RoleSSH}))
 	}
 	return steps
 }
@@ -69,8 +70,8 @@ func (r *run) firewall(w rule) plan.Step {
 		mine = r.shares
 	}
 	return resource[*computepb.Firewall]{
-		name: name, of: object{kind: kindFirewall, name: w.name},
-		get:  func(ctx context.Context) (*computepb.Firewall, error) { return r.gce.Firewalls().Get(ctx, w.name) },
+		name: name, of: inventory.Object{Kind: inventory.Firewall, Name: w.name},
+		get:  func(ctx context.Context) (*computepb.Firewall, error) { return r.GCE.Firewalls().Get(ctx, w.name) },
 		mine: mine,
 		check: func(f *computepb.Firewall) (plan.State, error) {
 			if r.removing {
@@ -89,14 +90,14 @@ func (r *run) firewall(w rule) plan.Step {
 			}
 			return exists(w.summary())
 		},
-		insert: func(ctx context.Context) error { return r.gce.Firewalls().Insert(ctx, insertedFirewall(&r.want, w)) },
+		insert: func(ctx context.Context) error { return r.GCE.Firewalls().Insert(ctx, insertedFirewall(&r.want, w)) },
 		remove: func(ctx context.Context) error {
 			if w.shared {
 				if err := r.aloneInNetwork(ctx, w.name); err != nil {
 					return err
 				}
 			}
-			return r.gce.Firewalls().Delete(ctx, w.name)
+			return r.GCE.Firewalls().Delete(ctx, w.name)
 		},
 	}
 }
@@ -106,7 +107,7 @@ func (r *run) firewall(w rule) plan.Step {
 // all, D32b). That is about other clusters of hakube: what else is in a network of
 // ours keeps it, and its ssh rule, from the start ([run.keep]).
 func (r *run) aloneInNetwork(ctx context.Context, name string) error {
-	all, err := r.gce.Firewalls().List(ctx)
+	all, err := r.GCE.Firewalls().List(ctx)
 	if err != nil {
 		return err
 	}

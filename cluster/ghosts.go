@@ -11,6 +11,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"hakube/cluster/inventory"
 	"hakube/cluster/plan"
 	"hakube/cluster/settings"
 	"hakube/gce"
@@ -31,17 +32,17 @@ func (g ghosts) find(ctx context.Context) (names []string, err error) {
 	if err != nil {
 		return nil, err
 	}
-	machines := &found{mark: g.want.Mark} // asked after the Nodes, for the same reason as in poolOf
-	if err := g.findInstances(ctx, machines)(); err != nil {
+	machines := g.Collector() // asked after the Nodes, for the same reason as in poolOf
+	if err := inventory.Instance.Row().List(ctx, g.GCE, machines); err != nil {
 		return nil, err
 	}
-	there := inventory{objects: machines.list}
+	there := inventory.Inventory{Objects: machines.List}
 	grouped := slices.Concat(namesOf(p.machines), p.leaving) // one may be made again just now
 	for _, n := range p.nodes {
 		zone := n.Labels[corev1.LabelTopologyZone]
-		if g.mayBeOf(n.Name, zone) && zone != "" && !slices.Contains(grouped, n.Name) && !there.has(object{kind: kindInstance, name: n.Name, zone: zone}) {
+		if g.mayBeOf(n.Name, zone) && zone != "" && !slices.Contains(grouped, n.Name) && !there.Has(inventory.Object{Kind: inventory.Instance, Name: n.Name, Zone: zone}) {
 			// Lists lag, and somebody may have joined a machine of his own by hand.
-			_, err := g.gce.Instances(zone).Get(ctx, n.Name)
+			_, err := g.GCE.Instances(zone).Get(ctx, n.Name)
 			switch {
 			case gce.IsNotFound(err):
 				names = append(names, n.Name)

@@ -7,6 +7,7 @@ import (
 
 	"cloud.google.com/go/compute/apiv1/computepb"
 
+	"hakube/cluster/inventory"
 	"hakube/cluster/plan"
 	"hakube/cluster/refusal"
 	"hakube/cluster/settings"
@@ -15,8 +16,8 @@ import (
 
 // A poolGroup is a managed group of the zone's pool, as found and as wanted.
 type poolGroup struct {
-	object     // its size is what it has; 0 when there is none
-	wants  int // machines
+	inventory.Object     // its size is what it has; 0 when there is none
+	wants            int // machines
 }
 
 // poolGroups are the zone's groups as the settings want them: as many as
@@ -28,9 +29,9 @@ func (r *run) poolGroups() []poolGroup {
 	}
 	has := map[int]int{} // size by index
 	count := s.Groups()
-	for _, o := range r.have.objects {
-		if i, ok := n.GroupIndex(o.name); ok && o.kind == kindGroup && o.zone == r.want.Zone {
-			has[i] = o.size
+	for _, o := range r.have.Objects {
+		if i, ok := n.GroupIndex(o.Name); ok && o.Kind == inventory.ManagedGroup && o.Zone == r.want.Zone {
+			has[i] = o.Size
 			count = max(count, i+1)
 		}
 	}
@@ -38,13 +39,13 @@ func (r *run) poolGroups() []poolGroup {
 	list := make([]poolGroup, count)
 	for i := range list {
 		sizes[i] = has[i]
-		list[i].object = object{kind: kindGroup, name: n.Group(i), zone: r.want.Zone, role: roleGroup, size: has[i]}
+		list[i].Object = inventory.Object{Kind: inventory.ManagedGroup, Name: n.Group(i), Zone: r.want.Zone, Role: inventory.RoleGroup, Size: has[i]}
 	}
 	level(sizes, int(s.NumNodes), int(s.MaxPerGroup))
 	for i := range list {
 		list[i].wants = sizes[i]
 	}
-	for last := len(list) - 1; last > 0 && list[last].wants == 0 && !r.have.has(list[last].object); last-- {
+	for last := len(list) - 1; last > 0 && list[last].wants == 0 && !r.have.Has(list[last].Object); last-- {
 		list = list[:last] // another maximum alone moves no machine
 	}
 	return list
@@ -56,7 +57,7 @@ func (r *run) sized() (list []poolGroup) {
 		return nil
 	}
 	for _, g := range r.poolGroups() {
-		if g.size != g.wants || !r.have.has(g.object) {
+		if g.Size != g.wants || !r.have.Has(g.Object) {
 			list = append(list, g)
 		}
 	}
@@ -72,7 +73,7 @@ func (r *run) groupsTooLarge() refusal.Unfit {
 	for _, g := range r.sized() {
 		if g.wants > mostPerGroup {
 			return refusal.Unfit{{
-				Why:  fmt.Sprintf("MAX_INSTANCES_PER_MIG=%d: a managed group holds %d machines at most, and group %s is to have %d", r.want.Settings.MaxPerGroup, mostPerGroup, g.name, g.wants),
+				Why:  fmt.Sprintf("MAX_INSTANCES_PER_MIG=%d: a managed group holds %d machines at most, and group %s is to have %d", r.want.Settings.MaxPerGroup, mostPerGroup, g.Name, g.wants),
 				Cure: fmt.Sprintf("MAX_INSTANCES_PER_MIG=%d, or less: a larger pool is several groups", mostPerGroup),
 			}}
 		}
@@ -119,28 +120,25 @@ func (r *run) groups() (steps []plan.Step) {
 		}
 		return steps
 	}
-	for _, o := range r.or(kindGroup, object{}) {
-		steps = append(steps, r.group(poolGroup{object: o}))
+	for _, o := range r.or(inventory.ManagedGroup, inventory.Object{}) {
+		steps = append(steps, r.group(poolGroup{Object: o}))
 	}
 	return steps
 }
 
 func (r *run) group(g poolGroup) plan.Step {
-	name := "group " + g.name + " in " + g.zone // each zone may have one of the name
-	groups := r.gce.InstanceGroupManagers(g.zone)
+	name := "group " + g.Name + " in " + g.Zone // each zone may have one of the name
+	groups := r.GCE.InstanceGroupManagers(g.Zone)
 	return resource[*computepb.InstanceGroupManager]{
 		name:   name,
-		of:     g.object,
-		get:    func(ctx context.Context) (*computepb.InstanceGroupManager, error) { return groups.Get(ctx, g.name) },
+		of:     g.Object,
+		get:    func(ctx context.Context) (*computepb.InstanceGroupManager, error) { return groups.Get(ctx, g.Name) },
 		mine:   r.owns,
 		check:  func(x *computepb.InstanceGroupManager) (plan.State, error) { return r.checkGroup(name, g, x) },
 		insert: func(ctx context.Context) error { return r.sizeGroup(ctx, g) },
-		remove: func(ctx context.Context) error { return groups.Delete(ctx, g.name) },
+		remove: func(ctx context.Context) error { return groups.Delete(ctx, g.Name) },
 	}
 }
-
-// mostKey is the field in a group's mark that records MAX_INSTANCES_PER_MIG.
-const mostKey = "most"
 
 func (r *run) checkGroup(name string, g poolGroup, x *computepb.InstanceGroupManager) (plan.State, error) {
 	if r.removing {
@@ -162,13 +160,13 @@ func (r *run) checkGroup(name string, g poolGroup, x *computepb.InstanceGroupMan
 // that are too many are named: those that were drained, not those Compute
 // Engine would pick.
 func (r *run) sizeGroup(ctx context.Context, g poolGroup) error {
-	groups := r.gce.InstanceGroupManagers(g.zone)
-	x, err := groups.Get(ctx, g.name)
+	groups := r.GCE.InstanceGroupManagers(g.Zone)
+	x, err := groups.Get(ctx, g.Name)
 	if gce.IsNotFound(err) {
 		return groups.Insert(ctx, &computepb.InstanceGroupManager{
-			Name:             &g.name,
-			Description:      new(r.want.Mark.For(roleGroup) + " " + mostKey + "=" + strconv.Itoa(int(r.want.Settings.MaxPerGroup))),
-			BaseInstanceName: &g.name, // as kube-up: machines are called group-xxxx
+			Name:             &g.Name,
+			Description:      new(r.want.Mark.For(inventory.RoleGroup) + " " + inventory.MostKey + "=" + strconv.Itoa(int(r.want.Settings.MaxPerGroup))),
+			BaseInstanceName: &g.Name, // as kube-up: machines are called group-xxxx
 			InstanceTemplate: new(r.want.Global("instanceTemplates", r.want.Names.Template())),
 			TargetSize:       new(int32(g.wants)),
 		})
@@ -178,14 +176,14 @@ func (r *run) sizeGroup(ctx context.Context, g poolGroup) error {
 	}
 	surplus := int(x.GetTargetSize()) - g.wants
 	if surplus <= 0 {
-		return groups.Resize(ctx, g.name, g.wants)
+		return groups.Resize(ctx, g.Name, g.wants)
 	}
 	p, err := r.pool(ctx)
 	if err != nil {
 		return fmt.Errorf("choosing the machines to go: %w", err)
 	}
-	if leavers := p.leavers(g.name, surplus); len(leavers) == surplus {
-		return groups.DeleteInstances(ctx, g.name, namesOf(leavers))
+	if leavers := p.leavers(g.Name, surplus); len(leavers) == surplus {
+		return groups.DeleteInstances(ctx, g.Name, namesOf(leavers))
 	}
-	return groups.Resize(ctx, g.name, g.wants) // some are not even listed yet
+	return groups.Resize(ctx, g.Name, g.wants) // some are not even listed yet
 }

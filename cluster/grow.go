@@ -64,7 +64,7 @@ func (r *run) ground(ctx context.Context, report func(plan.Event)) error {
 	ctx, cancel := plan.Within(context.WithoutCancel(ctx), groundLimit)
 	defer cancel()
 	have, err := r.look(ctx)
-	if err != nil || !have.held.inTheAir() {
+	if err != nil || !have.Holder.Unassigned() {
 		return err
 	}
 	r.have = have
@@ -81,33 +81,33 @@ func (r *run) rollBack(ctx context.Context, failed error, report func(plan.Event
 		back.have = have
 		back.sawExternals()
 		err = back.reach(ctx, report)
-		back.replica.status = back.have.statusOf(r.replica) // it may have died, or never lived
+		back.replica.Status = back.have.StatusOf(r.replica) // it may have died, or never lived
 	}
 	if err != nil {
 		return fmt.Errorf("%w\nnothing was taken back: %w", failed, err)
 	}
 	s := back.survey(ctx, append(back.masters(), r.replica))
-	if _, ok := s.healthy(r.replica.name); !ok {
+	if _, ok := s.healthy(r.replica.Name); !ok {
 		return fmt.Errorf("%w\nnothing was taken back: no other master says who is in the rings: %w", failed, s.why())
 	}
 	for _, ring := range ringNames {
 		for _, v := range s.voters(ring) {
-			if v.Name == r.replica.name {
+			if v.Name == r.replica.Name {
 				return failed // running it again goes on from here
 			}
 		}
 	}
 	back.decideBalancer()
 	if err = plan.Run(ctx, back.items(), report); err != nil {
-		return fmt.Errorf("%w\ntaking back what was made of %s failed too: %w", failed, r.replica.name, err)
+		return fmt.Errorf("%w\ntaking back what was made of %s failed too: %w", failed, r.replica.Name, err)
 	}
-	return &RolledBack{Replica: r.replica.name, Err: failed}
+	return &RolledBack{Replica: r.replica.Name, Err: failed}
 }
 
 // reversed is the run that removes what this one was to add.
 func (r *run) reversed() *run {
 	back := &run{
-		deps: r.deps, want: r.want, gce: r.gce, lease: r.lease, poll: r.poll, mode: settings.RemoveReplica, removing: true, replica: r.replica,
+		Reader: r.Reader, deps: r.deps, want: r.want, poll: r.poll, mode: settings.RemoveReplica, removing: true, replica: r.replica,
 		gaveUp: map[string]string{}, externals: map[string]string{}, states: map[string]string{}, ip: r.ip,
 	}
 	back.want.Settings.ReplicateMaster, back.want.Settings.DeleteNodes = false, false

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"hakube/cluster/inventory"
 	"hakube/cluster/plan"
 	"hakube/scripts"
 	"hakube/scripts/cure"
@@ -53,7 +54,7 @@ type guest struct {
 // permanent [*GuestError]; but one that was there when the run began is
 // restarted once, so that running hakube again is how to go on.
 func (g *guest) phase(ctx context.Context) (string, error) {
-	instances := g.gce.Instances(g.zone)
+	instances := g.GCE.Instances(g.zone)
 	const path = scripts.GuestNamespace + "/" + scripts.GuestPhase
 	got, err := instances.GuestAttributes(ctx, g.name, path)
 	if err != nil {
@@ -61,7 +62,7 @@ func (g *guest) phase(ctx context.Context) (string, error) {
 	}
 	phase := got[path]
 	reason, failed := strings.CutPrefix(phase, scripts.PhaseFailed)
-	old := g.have.has(object{kind: kindInstance, name: g.name, zone: g.zone})
+	old := g.have.Has(inventory.Object{Kind: inventory.Instance, Name: g.name, Zone: g.zone})
 	switch {
 	case !failed:
 		g.stale = ""
@@ -100,7 +101,7 @@ const consoleTail = 2 << 10
 // consoleAfter is what a machine has printed since its console had before; nothing
 // if that cannot be read.
 func (r *run) consoleAfter(ctx context.Context, zone, name, before string) string {
-	text, _, err := r.gce.Instances(zone).SerialOutput(ctx, name, 0)
+	text, _, err := r.GCE.Instances(zone).SerialOutput(ctx, name, 0)
 	if err != nil {
 		return ""
 	}

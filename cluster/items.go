@@ -3,6 +3,7 @@ package cluster
 import (
 	"slices"
 
+	"hakube/cluster/inventory"
 	"hakube/cluster/plan"
 	"hakube/cluster/settings"
 )
@@ -91,7 +92,7 @@ func (r *run) items() []plan.Item {
 // growth is how one master becomes two and two three. Read backwards it is how
 // one leaves.
 func (r *run) growth(l *lines) {
-	of, zone := r.replica, r.replica.zone
+	of, zone := r.replica, r.replica.Zone
 	alone := r.mode == settings.RemoveReplica && r.balanced && !slices.Contains(zonesOf(r.masters()), zone)
 	if alone { // after its master: Google drains no connections of a group that leaves the service
 		l.then(r.masterGroups(zone)...)
@@ -143,7 +144,7 @@ func (r *run) balancer(l *lines) {
 	if r.mode == settings.RemoveReplica && r.balanced {
 		return // it stays as it is
 	}
-	behind := slices.DeleteFunc(r.masters(), func(m object) bool { return m.name == r.replica.name })
+	behind := slices.DeleteFunc(r.masters(), func(m inventory.Object) bool { return m.Name == r.replica.Name })
 	zones := zonesOf(behind)
 	before := l.want
 	defer func() { l.want = before }()
@@ -156,7 +157,7 @@ func (r *run) balancer(l *lines) {
 		l.then(r.traffic(behind...)...)
 	case r.mode == settings.RemoveReplica:
 		l.then(r.healthChecks()...)
-		l.beside(r.masterGroups(withZone(zones, r.replica.zone)...)...)
+		l.beside(r.masterGroups(withZone(zones, r.replica.Zone)...)...)
 		l.then(r.services()...)
 	default:
 		return // the master has the address, or will be made with it
@@ -174,10 +175,10 @@ func withZone(zones []string, zone string) []string {
 }
 
 // zonesOf are the zones of objects, sorted.
-func zonesOf(list []object) (zones []string) {
+func zonesOf(list []inventory.Object) (zones []string) {
 	for _, o := range list {
-		if !slices.Contains(zones, o.zone) {
-			zones = append(zones, o.zone)
+		if !slices.Contains(zones, o.Zone) {
+			zones = append(zones, o.Zone)
 		}
 	}
 	slices.Sort(zones)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"hakube/cluster/inventory"
 	"hakube/cluster/refusal"
 	"hakube/cluster/settings"
 	"hakube/scripts/cure"
@@ -19,12 +20,12 @@ func (r *run) join(ctx context.Context) error {
 	if r.mode == settings.AddReplica {
 		who = "there is none to replicate"
 	}
-	homes := v.homes(n)
+	homes := v.Homes(n)
 	region := settings.Zone(r.want.Zone).Region()
 	if len(homes) == 0 {
 		where := ""
-		if v.subnetRegion != "" {
-			where = fmt.Sprintf(" (what there is of it is in region %s)", v.subnetRegion)
+		if v.SubnetRegion != "" {
+			where = fmt.Sprintf(" (what there is of it is in region %s)", v.SubnetRegion)
 		}
 		return &refusal.Refused{
 			Why:  fmt.Sprintf("cluster %s has no master in project %s, so %s%s", n.Prefix, r.want.Project, who, where),
@@ -39,14 +40,14 @@ func (r *run) join(ctx context.Context) error {
 			Cure: "name a zone of " + there + " with KUBE_GCE_ZONE; a cluster has one region",
 		}
 	}
-	masters := v.masters(n)
+	masters := v.Masters(n)
 	if len(masters) == 0 {
 		return &refusal.Refused{
 			Why:  fmt.Sprintf("cluster %s has no master: there is only its disk, in %s", n.Prefix, home),
 			Cure: cure.Hint("bring back first what fails", cure.Repair()),
 		}
 	}
-	recorded := masters[0].multizone != "false"
+	recorded := masters[0].Multizone != "false"
 	if !recorded && r.want.Zone != home {
 		return &refusal.Refused{
 			Why:  fmt.Sprintf("cluster %s was made with MULTIZONE=false: it has zone %s and no other", n.Prefix, home),
@@ -54,9 +55,9 @@ func (r *run) join(ctx context.Context) error {
 		}
 	}
 	r.want.Mark.Multizone, r.want.Home = recorded, home
-	if m := r.master(); !v.runs(m) {
+	if m := r.master(); !v.Runs(m) {
 		return &refusal.Refused{
-			Why:  fmt.Sprintf("cluster %s has no master that runs: %s in %s is %s", n.Prefix, masters[0].name, masters[0].zone, masters[0].status),
+			Why:  fmt.Sprintf("cluster %s has no master that runs: %s in %s is %s", n.Prefix, masters[0].Name, masters[0].Zone, masters[0].Status),
 			Cure: cure.Hint("bring back first what fails", cure.Repair()),
 		}
 	}
@@ -70,7 +71,7 @@ func (r *run) join(ctx context.Context) error {
 			Cure: cure.Hint("finish the cluster first", first),
 		}
 	}
-	if v.held.inTheAir() && r.mode == settings.AddPool {
+	if v.Holder.Unassigned() && r.mode == settings.AddPool {
 		return &refusal.Refused{
 			Why:  fmt.Sprintf("nobody has the address %s of cluster %s: a command that was moving it was cut", ip, n.Prefix),
 			Cure: cure.Hint("run that one again; if nobody knows which it was", first),
@@ -79,19 +80,16 @@ func (r *run) join(ctx context.Context) error {
 	return nil
 }
 
-// runs tells whether a machine was found running.
-func (v *inventory) runs(m object) bool { return v.statusOf(m) == "RUNNING" }
-
 // leave looks for what there is to remove of the zone's pool, its Nodes
 // included if the cluster can be asked.
 func (r *run) leave(ctx context.Context) (any bool, err error) {
 	if r.have, err = r.look(ctx); err != nil {
 		return false, err
 	}
-	if homes := r.have.homes(r.want.Names); len(homes) > 0 {
+	if homes := r.have.Homes(r.want.Names); len(homes) > 0 {
 		r.want.Home = homes[0]
 	}
-	if len(r.have.pool(r.want.Names, r.want.Zone).objects) > 0 {
+	if len(r.have.Pool(r.want.Names, r.want.Zone).Objects) > 0 {
 		return true, nil
 	}
 	if unfit, err := r.zoneProblems(ctx); err != nil || len(unfit) > 0 {
@@ -100,10 +98,10 @@ func (r *run) leave(ctx context.Context) (any bool, err error) {
 		}
 		return false, err
 	}
-	if err := r.unlisted(ctx, r.have, object{kind: kindGroup, name: r.want.Names.Group(0), zone: r.want.Zone}); err != nil {
+	if err := r.AddUnlisted(ctx, r.have, inventory.Object{Kind: inventory.ManagedGroup, Name: r.want.Names.Group(0), Zone: r.want.Zone}); err != nil {
 		return false, err
 	}
-	if len(r.have.pool(r.want.Names, r.want.Zone).objects) > 0 {
+	if len(r.have.Pool(r.want.Names, r.want.Zone).Objects) > 0 {
 		return true, nil
 	}
 	if r.unreachable(ctx) != "" {
@@ -131,7 +129,7 @@ func (r *run) unreachable(ctx context.Context) string {
 
 func (r *run) whySilent(ctx context.Context) string {
 	m := r.master()
-	if !r.have.runs(m) {
+	if !r.have.Runs(m) {
 		return "no master of the cluster runs"
 	}
 	ip, err := r.address(ctx)

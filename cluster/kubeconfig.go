@@ -11,6 +11,7 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 
+	"hakube/cluster/inventory"
 	"hakube/cluster/plan"
 	"hakube/scripts"
 )
@@ -116,7 +117,7 @@ func (r *run) put(c *clientcmdapi.Config, e entry) {
 }
 
 // lend asks a master for the administrator's credentials, good for the API at the address.
-func (r *run) lend(ctx context.Context, from object, ip string) (entry, error) {
+func (r *run) lend(ctx context.Context, from inventory.Object, ip string) (entry, error) {
 	out, err := r.ssh(ctx, from, scripts.AdminKubeconfig)
 	if err != nil {
 		return entry{}, err

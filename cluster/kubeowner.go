@@ -96,7 +96,7 @@ func (r *run) entryOwner() entryOwner {
 	return entryOwner{
 		mark: entryMark{Cluster: string(r.want.Settings.Prefix), Project: r.want.Project, Cloud: r.deps.Cloud},
 		ip: func(ctx context.Context) (string, error) {
-			if r.gce.Region() == "" { // not found out: there is nothing of the cluster
+			if r.GCE.Region() == "" { // not found out: there is nothing of the cluster
 				return "", nil
 			}
 			ip, err := r.address(ctx)

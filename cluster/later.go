@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"slices"
 
+	"hakube/cluster/inventory"
 	"hakube/cluster/plan"
 	"hakube/cluster/settings"
 )
@@ -15,36 +16,6 @@ import (
 // changes (birth.go). A setting that a later run may change is written into a label
 // of the address then, with the lease: otherwise the next shell without the variable
 // would bring back what the cluster was begun with.
-
-// laterLabel is the label of such a variable, "" of all others. What is of a pool has
-// one for each zone.
-func laterLabel(variable, zone string) string {
-	switch variable {
-	case "HAKUBE_LOAD_BALANCER":
-		return "hakube-load-balancer"
-	case "MAX_INSTANCES_PER_MIG":
-		return perGroupKey + zone
-	}
-	return ""
-}
-
-// perGroupKey begins the label of what a zone's groups may hold, once that is another
-// than when they were made. It goes with the pool.
-const perGroupKey = "hakube-per-group-"
-
-// said is what is written down of a variable.
-func (v *inventory) said(variable, zone string) string {
-	label := v.held.labels[laterLabel(variable, zone)]
-	if variable != "MAX_INSTANCES_PER_MIG" {
-		return cmp.Or(label, v.held.begun[variable])
-	}
-	for _, o := range v.objects {
-		if o.kind == kindGroup && o.zone == zone {
-			return cmp.Or(label, o.most)
-		}
-	}
-	return ""
-}
 
 // heeds tells whether the run goes by such a variable.
 func (r *run) heeds(variable string) bool {
@@ -62,8 +33,8 @@ func (r *run) heeds(variable string) bool {
 // asMade warns of a setting that is said by hand and is of what is made only: what is
 // there already is no worse with what it was made with, so it is not refused, and
 // whoever says it learns that nothing becomes of it.
-func (r *run) asMade(o object, variable, is string) {
-	master := o.kind == kindInstance
+func (r *run) asMade(o inventory.Object, variable, is string) {
+	master := o.Kind == inventory.Instance
 	if !r.want.Settings.Says(variable) || master && r.mode != settings.Create || !master && r.mode != settings.Create && r.mode != settings.AddPool {
 		return
 	}
@@ -86,15 +57,15 @@ func (r *run) asMade(o object, variable, is string) {
 // down, is written down too. A cluster without an address has no record yet: it is
 // begun with what is set. So is a pool, by the marks of its groups.
 func (r *run) unwritten() (list []written) {
-	if r.have.held.begun == nil {
+	if r.have.Holder.Begun == nil {
 		return nil
 	}
 	for _, f := range settings.Fields() {
 		w := written{r, f.Tag.Get("envconfig"), r.want.Settings.TextOf(f)}
-		if laterLabel(w.variable, r.want.Zone) == "" || !r.heeds(w.variable) || !r.want.Settings.Says(w.variable) {
+		if inventory.LaterLabel(w.variable, r.want.Zone) == "" || !r.heeds(w.variable) || !r.want.Settings.Says(w.variable) {
 			continue
 		}
-		is := r.have.said(w.variable, r.want.Zone)
+		is := r.have.Said(w.variable, r.want.Zone)
 		if newPool := is == "" && w.variable == "MAX_INSTANCES_PER_MIG"; is != w.value && !newPool {
 			list = append(list, w)
 		}
@@ -106,7 +77,7 @@ func (r *run) unwritten() (list []written) {
 // one that is cut is gone on with from any shell.
 func (r *run) notes() {
 	for _, w := range r.unwritten() {
-		r.lease.Note(laterLabel(w.variable, r.want.Zone), w.value)
+		r.Lease.Note(inventory.LaterLabel(w.variable, r.want.Zone), w.value)
 	}
 }
 
@@ -130,8 +101,8 @@ func (w written) Observe(ctx context.Context) (plan.State, error) {
 	if err != nil {
 		return plan.State{}, err
 	}
-	now := &inventory{held: h, objects: w.have.objects}
-	if is := now.said(w.variable, w.want.Zone); is != w.value {
+	now := &inventory.Inventory{Holder: h, Objects: w.have.Objects}
+	if is := now.Said(w.variable, w.want.Zone); is != w.value {
 		return plan.State{Is: plan.Absent, Why: "it is " + cmp.Or(is, "nowhere")}, nil
 	}
 	return exists("")

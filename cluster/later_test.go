@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"hakube/cluster/inventory"
 	"hakube/cluster/settings"
 )
 
@@ -60,7 +61,7 @@ func TestSaidLater(t *testing.T) {
 				}
 				nothingToDo(t, w, shell(none, ""))
 				h, err := shell(none, "").run(settings.Up).holder(context.Background())
-				if on := h.rule != ""; err != nil || on != (change[1] == "from-start") {
+				if on := h.Rule != ""; err != nil || on != (change[1] == "from-start") {
 					t.Errorf("on the balancer: %t, %v", on, err)
 				}
 				w.mustDown(shell(none, ""))
@@ -83,7 +84,7 @@ var warnedOf = map[string]bool{
 func TestOtherImage(t *testing.T) {
 	w := newWorld(t)
 	r := w.operator().shell(t, map[string]string{"KUBE_GCE_MASTER_IMAGE": "debian-12-bookworm-v20250610"}).run(settings.Up)
-	m := object{kind: kindInstance, name: "kubernetes-master", zone: zoneB}
+	m := inventory.Object{Kind: inventory.Instance, Name: "kubernetes-master", Zone: zoneB}
 	r.asMade(m, "KUBE_GCE_MASTER_IMAGE", "debian-12-bookworm-v20250610")
 	if len(r.warnings) > 0 {
 		t.Errorf("of the same it warns %q", r.warnings)

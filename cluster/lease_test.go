@@ -123,7 +123,7 @@ func TestKilledHolder(t *testing.T) {
 	}{{"same host", deadPID, false}, {"other host", os.Getpid(), true}} {
 		t.Run(test.name, func(t *testing.T) {
 			w := newWorld(t)
-			o := w.operator().alive(300 * time.Millisecond)
+			o := w.operator().alive(time.Minute) // of the clock of who waits the shorter one below counts
 			o.deps.PID = test.pid
 			ctx, stop := context.WithCancelCause(context.Background())
 			w.cutAt(5, cuts[0], func() { stop(errKilled) })

@@ -29,7 +29,7 @@ func (l leftovers) String() string {
 	case settings.RemovePool:
 		return "pool of " + l.want.Zone + " is gone"
 	case settings.RemoveReplica:
-		return "master " + l.replica.name + " is gone"
+		return "master " + l.replica.Name + " is gone"
 	}
 	return "removal is complete"
 }
@@ -64,16 +64,16 @@ func (l leftovers) glance(ctx context.Context) (plan.State, error) {
 	}
 	switch l.mode {
 	case settings.RemovePool:
-		have = have.pool(l.want.Names, l.want.Zone)
+		have = have.Pool(l.want.Names, l.want.Zone)
 	case settings.RemoveReplica:
-		have = have.master(l.want.Names, l.replica)
+		have = have.Master(l.want.Names, l.replica)
 	}
-	if have.objects, err = l.asked(ctx, have.objects); err != nil { // lists may show what is gone
+	if have.Objects, err = l.AskAll(ctx, have.Objects); err != nil { // lists may show what is gone
 		return plan.State{}, err
 	}
 	var left Leftovers
-	for _, o := range have.objects {
-		if !l.keeps(o.kind, o.name) {
+	for _, o := range have.Objects {
+		if !l.keeps(o.Kind, o.Name) {
 			left = append(left, o.String())
 		}
 	}
@@ -127,7 +127,7 @@ func (leftovers) Undo(context.Context) error { return nil } // never unwanted
 // nothingLeft tells whether there is nothing to remove, the kubeconfig
 // included.
 func (r *run) nothingLeft(ctx context.Context) bool {
-	if len(r.have.objects) > 0 {
+	if len(r.have.Objects) > 0 {
 		return false
 	}
 	s, err := (kubeconfig{r}).Observe(ctx)

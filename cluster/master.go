@@ -9,6 +9,7 @@ import (
 
 	"cloud.google.com/go/compute/apiv1/computepb"
 
+	"hakube/cluster/inventory"
 	"hakube/cluster/plan"
 	"hakube/cluster/refusal"
 	"hakube/cluster/settings"
@@ -24,17 +25,17 @@ var masterScopes = []string{
 
 // toBe are the masters whose machine and disk the run is about: the zone's, the
 // first one when there is none anywhere, or the one that comes or goes.
-func (r *run) toBe() []object {
+func (r *run) toBe() []inventory.Object {
 	switch r.mode {
 	case settings.AddReplica, settings.RemoveReplica:
-		return []object{r.replica}
+		return []inventory.Object{r.replica}
 	case settings.Repair, settings.Rebuild:
 		return r.patients
 	}
 	if here := r.mastersIn(r.want.Zone); len(here) > 0 {
 		return here
 	}
-	return []object{{kind: kindInstance, name: r.want.Names.Master(), zone: r.want.Zone, role: roleMaster}}
+	return []inventory.Object{{Kind: inventory.Instance, Name: r.want.Names.Master(), Zone: r.want.Zone, Role: inventory.RoleMaster}}
 }
 
 // machines are masters. When the cluster goes it is every machine with our mark
@@ -42,19 +43,19 @@ func (r *run) toBe() []object {
 func (r *run) machines() (steps []plan.Step) {
 	list := r.toBe()
 	if r.mode == settings.RemoveCluster || r.mode == settings.RemovePool {
-		list = r.or(kindInstance, object{})
+		list = r.or(inventory.Instance, inventory.Object{})
 	}
 	for _, o := range list {
-		name := "machine " + o.name
-		instances := r.gce.Instances(o.zone)
+		name := "machine " + o.Name
+		instances := r.GCE.Instances(o.Zone)
 		steps = append(steps, resource[*computepb.Instance]{
 			name:   name,
 			of:     o,
-			get:    func(ctx context.Context) (*computepb.Instance, error) { return instances.Get(ctx, o.name) },
+			get:    func(ctx context.Context) (*computepb.Instance, error) { return instances.Get(ctx, o.Name) },
 			mine:   r.owns,
 			check:  func(i *computepb.Instance) (plan.State, error) { return r.checkMaster(name, i) },
 			insert: func(ctx context.Context) error { return r.runMaster(ctx, o) },
-			remove: func(ctx context.Context) error { return instances.Delete(ctx, o.name) },
+			remove: func(ctx context.Context) error { return instances.Delete(ctx, o.Name) },
 		})
 	}
 	return steps
@@ -76,8 +77,8 @@ func (r *run) checkMaster(name string, i *computepb.Instance) (plan.State, error
 	}
 	if err := r.want.Drift(name,
 		settings.Difference{Variable: "MASTER_SIZE", Was: gce.Base(i.GetMachineType()), Want: size},
-		settings.Difference{Variable: "KUBE_VERSION", Was: item(m, scripts.KeyKubeVersion), Want: string(s.KubeVersion)},
-		settings.Difference{Variable: "KUBE_DNS_DOMAIN", Was: item(m, scripts.KeyDNSDomain), Want: string(s.DNSDomain)},
+		settings.Difference{Variable: "KUBE_VERSION", Was: inventory.MetadataItem(m, scripts.KeyKubeVersion), Want: string(s.KubeVersion)},
+		settings.Difference{Variable: "KUBE_DNS_DOMAIN", Was: inventory.MetadataItem(m, scripts.KeyDNSDomain), Want: string(s.DNSDomain)},
 		settings.Difference{Variable: "PREEMPTIBLE_MASTER", Was: boolText(settings.Bool(i.GetScheduling().GetPreemptible())), Want: boolText(s.PreemptibleMain)},
 	); err != nil {
 		return plan.State{}, err
@@ -95,9 +96,9 @@ func (r *run) running(i *computepb.Instance) (plan.State, error) {
 
 // runMaster brings a master from whatever it is to running, with one changing
 // call: one that is gone is made around its disk, one that is stopped is started.
-func (r *run) runMaster(ctx context.Context, o object) error {
-	instances := r.gce.Instances(o.zone)
-	i, err := instances.Get(ctx, o.name)
+func (r *run) runMaster(ctx context.Context, o inventory.Object) error {
+	instances := r.GCE.Instances(o.Zone)
+	i, err := instances.Get(ctx, o.Name)
 	if gce.IsNotFound(err) {
 		return r.insertMaster(ctx, o)
 	}
@@ -106,15 +107,15 @@ func (r *run) runMaster(ctx context.Context, o object) error {
 	}
 	switch i.GetStatus() {
 	case "TERMINATED", "STOPPED":
-		return instances.Start(ctx, o.name)
+		return instances.Start(ctx, o.Name)
 	case "SUSPENDED", "SUSPENDING":
-		return &refusal.Refused{Why: o.name + " is suspended", Cure: cure.Hint("resume it", cure.Resume(o.name, o.zone))}
+		return &refusal.Refused{Why: o.Name + " is suspended", Cure: cure.Hint("resume it", cure.Resume(o.Name, o.Zone))}
 	}
 	// Somebody's call is under way: an earlier run's, or a person's.
 	err = plan.Until(ctx, plan.Condition{
-		For: o.name + " to be running or stopped", Every: r.poll, Limit: 5 * time.Minute,
+		For: o.Name + " to be running or stopped", Every: r.poll, Limit: 5 * time.Minute,
 		Check: func(ctx context.Context) (bool, string, error) {
-			i, err = instances.Get(ctx, o.name)
+			i, err = instances.Get(ctx, o.Name)
 			if err != nil {
 				return gce.IsNotFound(err), "", err
 			}
@@ -128,12 +129,12 @@ func (r *run) runMaster(ctx context.Context, o object) error {
 	case err != nil:
 		return err
 	case i.GetStatus() != "RUNNING":
-		return instances.Start(ctx, o.name)
+		return instances.Start(ctx, o.Name)
 	}
 	return nil
 }
 
-func (r *run) insertMaster(ctx context.Context, o object) error {
+func (r *run) insertMaster(ctx context.Context, o inventory.Object) error {
 	ip, err := r.address(ctx)
 	if err != nil {
 		return err
@@ -154,26 +155,26 @@ func (r *run) insertMaster(ctx context.Context, o object) error {
 	case r.balanced:
 		own = "" // the balancer has the API's
 	}
-	if slices.ContainsFunc(r.have.masters(n), func(m object) bool { return m.name != o.name }) {
+	if slices.ContainsFunc(r.have.Masters(n), func(m inventory.Object) bool { return m.Name != o.Name }) {
 		set(metadata, scripts.KeyStart, scripts.StartJoin) // around a blank disk it would found a second cluster beside the others'
 	}
-	return r.gce.Instances(o.zone).Insert(ctx, &computepb.Instance{
-		Name:         &o.name,
-		Description:  new(r.want.Mark.For(roleMaster)),
+	return r.GCE.Instances(o.Zone).Insert(ctx, &computepb.Instance{
+		Name:         &o.Name,
+		Description:  new(r.want.Mark.For(inventory.RoleMaster)),
 		Labels:       r.want.Labels(),
-		MachineType:  new(fmt.Sprintf("zones/%s/machineTypes/%s", o.zone, r.want.MasterType)),
+		MachineType:  new(fmt.Sprintf("zones/%s/machineTypes/%s", o.Zone, r.want.MasterType)),
 		CanIpForward: new(true),
 		Tags:         &computepb.Tags{Items: []string{n.MasterTag()}},
 		Disks: []*computepb.AttachedDisk{
 			bootDiskOf(&r.want, settings.Image(s.MasterImageOwner, s.MasterImage), s.MasterRootSize, ""),
 			{
-				Source:     new(r.want.Zonal(o.zone, "disks", n.DiskOf(o.name))),
+				Source:     new(r.want.Zonal(o.Zone, "disks", n.DiskOf(o.Name))),
 				DeviceName: new(masterDevice),
 				Mode:       new("READ_WRITE"),
 				AutoDelete: new(false), // it outlives the machine
 			},
 		},
-		NetworkInterfaces: interfaces(&r.want, r.region(), own),
+		NetworkInterfaces: interfaces(&r.want, r.Region(), own),
 		Metadata:          metadata,
 		Scheduling:        scheduling(s.PreemptibleMain),
 		ServiceAccounts:   []*computepb.ServiceAccount{{Email: new("default"), Scopes: masterScopes}},

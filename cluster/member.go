@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"hakube/cluster/inventory"
 	"hakube/cluster/plan"
 	"hakube/cluster/refusal"
 	"hakube/cluster/settings"
@@ -21,12 +22,12 @@ import (
 // ringMember is what the three have in common.
 type ringMember struct {
 	*run
-	of   object
+	of   inventory.Object
 	ring string
 }
 
 // rings makes a step of a kind for both rings.
-func rings[S plan.Step](r *run, of object, step func(ringMember) S) (steps []plan.Step) {
+func rings[S plan.Step](r *run, of inventory.Object, step func(ringMember) S) (steps []plan.Step) {
 	for _, name := range ringNames {
 		steps = append(steps, step(ringMember{r, of, name}))
 	}
@@ -36,9 +37,9 @@ func rings[S plan.Step](r *run, of object, step func(ringMember) S) (steps []pla
 func (m ringMember) peerURL() string { return m.peer(m.ring, m.of) }
 
 // others are the masters but the one whose membership it is about.
-func (m ringMember) others() (list []object) {
+func (m ringMember) others() (list []inventory.Object) {
 	for _, o := range m.masters() {
-		if o.name != m.of.name {
+		if o.Name != m.of.Name {
 			list = append(list, o)
 		}
 	}
@@ -46,17 +47,17 @@ func (m ringMember) others() (list []object) {
 }
 
 // all are the masters, with the one it is about, which this run may have made.
-func (m ringMember) all() []object {
+func (m ringMember) all() []inventory.Object {
 	list := append(m.others(), m.of)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	last := &list[len(list)-1]
-	last.status = cmp.Or(m.states[last.name], last.status)
+	last.Status = cmp.Or(m.states[last.Name], last.Status)
 	return list
 }
 
 // ask surveys the other masters and picks the one to act through.
-func (m ringMember) ask(ctx context.Context) (s *survey, via object, err error) {
+func (m ringMember) ask(ctx context.Context) (s *survey, via inventory.Object, err error) {
 	s = m.survey(ctx, m.others())
 	via, ok := s.healthy()
 	if !ok {
@@ -67,7 +68,7 @@ func (m ringMember) ask(ctx context.Context) (s *survey, via object, err error) 
 
 func (m ringMember) noneHealthy(s *survey) error {
 	return &refusal.Refused{
-		Why:  fmt.Sprintf("no master but %s has quorum in both rings, so nobody can say or change who is in them:\n%v", m.of.name, s.why()),
+		Why:  fmt.Sprintf("no master but %s has quorum in both rings, so nobody can say or change who is in them:\n%v", m.of.Name, s.why()),
 		Cure: cure.Hint("bring the other masters back first", cure.Repair()),
 	}
 }
@@ -75,7 +76,7 @@ func (m ringMember) noneHealthy(s *survey) error {
 // state reads whether it is a member, and the ring's arithmetic.
 func (m ringMember) state(ctx context.Context) (x replicate.Member, there bool, arithmetic string, err error) {
 	all := m.survey(ctx, m.all())
-	if _, ok := all.healthy(m.of.name); !ok {
+	if _, ok := all.healthy(m.of.Name); !ok {
 		return x, false, "", m.noneHealthy(all)
 	}
 	ring, _, _ := all.ring(m.ring)
@@ -116,13 +117,13 @@ const memberLimit = time.Minute
 const scriptLimit = 30 * time.Second
 
 // learners: a learner gets all data and has no vote, so nothing is lost with it.
-func (r *run) learners(of object) []plan.Step {
+func (r *run) learners(of inventory.Object) []plan.Step {
 	return rings(r, of, func(m ringMember) learner { return learner{m} })
 }
 
 type learner struct{ ringMember }
 
-func (l learner) String() string { return fmt.Sprintf("%s in etcd ring %s", l.of.name, l.ring) }
+func (l learner) String() string { return fmt.Sprintf("%s in etcd ring %s", l.of.Name, l.ring) }
 
 func (l learner) Observe(ctx context.Context) (plan.State, error) {
 	x, there, arithmetic, err := l.state(ctx)
@@ -152,13 +153,13 @@ func (l learner) Undo(ctx context.Context) error {
 
 // started: the member runs on its own machine, with keys that came from a
 // master through this process' memory.
-func (r *run) started(of object) []plan.Step {
+func (r *run) started(of inventory.Object) []plan.Step {
 	return rings(r, of, func(m ringMember) started { return started{m} })
 }
 
 type started struct{ ringMember }
 
-func (s started) String() string { return fmt.Sprintf("etcd %s on %s", s.ring, s.of.name) }
+func (s started) String() string { return fmt.Sprintf("etcd %s on %s", s.ring, s.of.Name) }
 
 func (s started) Observe(ctx context.Context) (plan.State, error) {
 	st, _, err := s.look(ctx)
@@ -211,7 +212,7 @@ func (s started) Do(ctx context.Context) error {
 		if err := replicate.CopyKeys(ctx, s.deps.SSH, from, to); err != nil {
 			return err
 		}
-		return start(ctx, s.deps.SSH, to, s.ring, ring, s.peerURL(), s.of.name)
+		return start(ctx, s.deps.SSH, to, s.ring, ring, s.peerURL(), s.of.Name)
 	})
 	if err != nil {
 		return err
@@ -231,21 +232,21 @@ func (s started) hasItsData(ctx context.Context) error {
 		return err
 	}
 	return &refusal.Refused{
-		Why:  fmt.Sprintf("%s in %s votes in ring %s and has no data of it (%s): with none it would break what it has promised the others", s.of.name, s.of.zone, s.ring, verdictText(x)),
-		Cure: cure.Hint("have it taken out of the ring and join again", cure.Repair(s.of.name)),
+		Why:  fmt.Sprintf("%s in %s votes in ring %s and has no data of it (%s): with none it would break what it has promised the others", s.of.Name, s.of.Zone, s.ring, verdictText(x)),
+		Cure: cure.Hint("have it taken out of the ring and join again", cure.Repair(s.of.Name)),
 	}
 }
 
 func (started) Undo(context.Context) error { return nil } // it ends with its membership
 
 // inSync is the wait until a learner has what the ring has.
-func (r *run) inSync(of object) []plan.Step {
+func (r *run) inSync(of inventory.Object) []plan.Step {
 	return rings(r, of, func(m ringMember) inSync { return inSync{m} })
 }
 
 type inSync struct{ ringMember }
 
-func (s inSync) String() string { return fmt.Sprintf("%s in sync in ring %s", s.of.name, s.ring) }
+func (s inSync) String() string { return fmt.Sprintf("%s in sync in ring %s", s.of.Name, s.ring) }
 func (inSync) Waits()           {}
 
 func (s inSync) Observe(ctx context.Context) (plan.State, error) {
@@ -255,12 +256,12 @@ func (s inSync) Observe(ctx context.Context) (plan.State, error) {
 
 func (s inSync) look(ctx context.Context) (plan.State, replicate.Ring, error) {
 	all := s.survey(ctx, s.all())
-	if err := all.silent[s.of.name]; err != nil {
+	if err := all.silent[s.of.Name]; err != nil {
 		return plan.State{Is: plan.Absent, Why: err.Error()}, replicate.Ring{}, nil
 	}
 	ring, via, _ := all.ring(s.ring)
 	x, there := ring.ByPeerURL(s.peerURL())
-	own, theirs := all.answers[s.of.name][s.ring], all.answers[via.name][s.ring]
+	own, theirs := all.answers[s.of.Name][s.ring], all.answers[via.Name][s.ring]
 	why := fmt.Sprintf("entry %d of %d", own.Index, theirs.Index)
 	st := plan.State{Is: plan.Present, Why: why}
 	switch {
@@ -285,13 +286,13 @@ func (inSync) Undo(context.Context) error { return nil } // never unwanted
 
 // votes: from here on the ring counts on it. A failure before leaves the ring
 // as it was, one after does not.
-func (r *run) votes(of object) []plan.Step {
+func (r *run) votes(of inventory.Object) []plan.Step {
 	return rings(r, of, func(m ringMember) vote { return vote{m} })
 }
 
 type vote struct{ ringMember }
 
-func (v vote) String() string { return fmt.Sprintf("%s votes in ring %s", v.of.name, v.ring) }
+func (v vote) String() string { return fmt.Sprintf("%s votes in ring %s", v.of.Name, v.ring) }
 
 func (v vote) Observe(ctx context.Context) (plan.State, error) {
 	x, there, arithmetic, err := v.state(ctx)
@@ -309,7 +310,7 @@ func (v vote) Do(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	err = v.await(ctx, v.of.name+" to follow ring "+v.ring, stallLimit, func(ctx context.Context) (plan.State, replicate.Ring, error) {
+	err = v.await(ctx, v.of.Name+" to follow ring "+v.ring, stallLimit, func(ctx context.Context) (plan.State, replicate.Ring, error) {
 		return v.follows(ctx, on)
 	})
 	if err != nil {
@@ -343,7 +344,7 @@ func (v vote) follows(ctx context.Context, on replicate.Host) (st plan.State, ow
 // when the run began may not be what it is now.
 func (v vote) Undo(ctx context.Context) error {
 	now := v.survey(ctx, v.all())
-	if err := replicate.MayRemove(v.ring, now.voters(v.ring), v.of.name); err != nil {
+	if err := replicate.MayRemove(v.ring, now.voters(v.ring), v.of.Name); err != nil {
 		return err
 	}
 	return v.through(ctx, func(ctx context.Context, via replicate.Host) error {

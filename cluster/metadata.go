@@ -6,6 +6,7 @@ import (
 
 	"cloud.google.com/go/compute/apiv1/computepb"
 
+	"hakube/cluster/inventory"
 	"hakube/cluster/settings"
 	"hakube/scripts"
 )
@@ -38,16 +39,6 @@ func metadataOf(s *settings.Spec, role, address string, more map[string]string) 
 		m.Items = append(m.Items, &computepb.Items{Key: &k, Value: new(items[k])})
 	}
 	return m
-}
-
-// item is the value of a metadata item, "" when there is none.
-func item(m *computepb.Metadata, key string) string {
-	for _, i := range m.GetItems() {
-		if i.GetKey() == key {
-			return i.GetValue()
-		}
-	}
-	return ""
 }
 
 // set changes a metadata item, or adds it.
@@ -84,7 +75,7 @@ func bootDiskOf(s *settings.Spec, image string, size settings.Size, diskType set
 	p := &computepb.AttachedDiskInitializeParams{
 		SourceImage: &image,
 		DiskSizeGb:  new(int64(size)),
-		Description: new(s.Mark.For(roleBootDisk)),
+		Description: new(s.Mark.For(inventory.RoleBootDisk)),
 		Labels:      s.Labels(),
 	}
 	if diskType != "" {

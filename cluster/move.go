@@ -8,6 +8,7 @@ import (
 
 	"cloud.google.com/go/compute/apiv1/computepb"
 
+	"hakube/cluster/inventory"
 	"hakube/cluster/plan"
 	"hakube/gce"
 )
@@ -21,10 +22,10 @@ import (
 // dark. The address goes back to where it was; from there all else is as usual.
 func (r *run) reachable() []plan.Item {
 	l := lines{want: true}
-	for _, m := range r.have.masters(r.want.Names) {
+	for _, m := range r.have.Masters(r.want.Names) {
 		switch {
-		case m.status != "RUNNING" || m.external != "":
-		case r.have.held.inTheAir():
+		case m.Status != "RUNNING" || m.External != "":
+		case r.have.Holder.Unassigned():
 			return []plan.Item{{Step: r.released(m), Want: false}}
 		default:
 			l.beside(r.ownAddresses(m)...)
@@ -53,11 +54,11 @@ func (r *run) reach(ctx context.Context, report func(plan.Event)) error {
 
 // released is the fact that no machine has the API's address, so that a
 // forwarding rule can take it. Undone, the master gets it back.
-func (r *run) released(back object) plan.Step { return released{r, back} }
+func (r *run) released(back inventory.Object) plan.Step { return released{r, back} }
 
 type released struct {
 	*run
-	back object // who gets the address when it is undone
+	back inventory.Object // who gets the address when it is undone
 }
 
 func (s released) String() string { return "address " + s.want.Names.Address() + " off the master" }
@@ -67,9 +68,9 @@ func (s released) Observe(ctx context.Context) (plan.State, error) {
 	switch {
 	case err != nil:
 		return plan.State{}, err
-	case h.machine != "":
-		return plan.State{Is: plan.Absent, Why: h.machine + " has it"}, nil
-	case h.rule != "":
+	case h.Machine != "":
+		return plan.State{Is: plan.Absent, Why: h.Machine + " has it"}, nil
+	case h.Rule != "":
 		return exists("the forwarding rule has it")
 	}
 	return exists("nobody has it")
@@ -77,20 +78,20 @@ func (s released) Observe(ctx context.Context) (plan.State, error) {
 
 func (s released) Do(ctx context.Context) error {
 	h, err := s.holder(ctx)
-	if err != nil || h.machine == "" {
+	if err != nil || h.Machine == "" {
 		return err
 	}
-	instances := s.gce.Instances(h.zone)
-	i, err := instances.Get(ctx, h.machine)
+	instances := s.GCE.Instances(h.Zone)
+	i, err := instances.Get(ctx, h.Machine)
 	if err != nil {
 		return err
 	}
-	config := accessConfigOf(i)
-	if config.GetNatIP() != h.ip {
-		return fmt.Errorf("%s has the address %q, not %s", h.machine, config.GetNatIP(), h.ip)
+	config := inventory.AccessConfigOf(i)
+	if config.GetNatIP() != h.IP {
+		return fmt.Errorf("%s has the address %q, not %s", h.Machine, config.GetNatIP(), h.IP)
 	}
-	s.moved(h.machine)
-	return instances.DeleteAccessConfig(ctx, h.machine, nicOf, config.GetName())
+	s.moved(h.Machine)
+	return instances.DeleteAccessConfig(ctx, h.Machine, inventory.NIC, config.GetName())
 }
 
 func (s released) Undo(ctx context.Context) error {
@@ -98,9 +99,9 @@ func (s released) Undo(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.moved(s.back.name)
+	s.moved(s.back.Name)
 	return s.takeOver(ctx, func(ctx context.Context) error {
-		return s.gce.Instances(s.back.zone).AddAccessConfig(ctx, s.back.name, nicOf, external(ip))
+		return s.GCE.Instances(s.back.Zone).AddAccessConfig(ctx, s.back.Name, inventory.NIC, external(ip))
 	})
 }
 
@@ -136,18 +137,18 @@ func (r *run) takeOver(ctx context.Context, give func(context.Context) error) er
 
 // forwarding is the forwarding rule that has the API's address.
 func (r *run) forwarding() (steps []plan.Step) {
-	for _, o := range r.parts(kindRule, object{name: r.want.Names.ForwardingRule()}) {
-		name, rules := "forwarding rule "+o.name, r.gce.ForwardingRules()
+	for _, o := range r.parts(inventory.ForwardingRule, inventory.Object{Name: r.want.Names.ForwardingRule()}) {
+		name, rules := "forwarding rule "+o.Name, r.GCE.ForwardingRules()
 		steps = append(steps, resource[*computepb.ForwardingRule]{
 			name:  name,
-			of:    r.regional(kindRule, o.name),
-			get:   func(ctx context.Context) (*computepb.ForwardingRule, error) { return rules.Get(ctx, o.name) },
+			of:    r.Regional(inventory.ForwardingRule, o.Name),
+			get:   func(ctx context.Context) (*computepb.ForwardingRule, error) { return rules.Get(ctx, o.Name) },
 			mine:  r.owns,
 			check: func(x *computepb.ForwardingRule) (plan.State, error) { return exists(x.GetIPAddress()) },
 			insert: func(ctx context.Context) error {
-				return r.takeOver(ctx, func(ctx context.Context) error { return rules.Insert(ctx, r.forwardingRule(o.name)) })
+				return r.takeOver(ctx, func(ctx context.Context) error { return rules.Insert(ctx, r.forwardingRule(o.Name)) })
 			},
-			remove: func(ctx context.Context) error { return rules.Delete(ctx, o.name) },
+			remove: func(ctx context.Context) error { return rules.Delete(ctx, o.Name) },
 		})
 	}
 	return steps
@@ -155,16 +156,16 @@ func (r *run) forwarding() (steps []plan.Step) {
 
 func (r *run) forwardingRule(name string) *computepb.ForwardingRule {
 	return &computepb.ForwardingRule{
-		Name: &name, Description: new(r.want.Mark.For(roleRule)), Labels: r.want.Labels(),
+		Name: &name, Description: new(r.want.Mark.For(inventory.RoleRule)), Labels: r.want.Labels(),
 		LoadBalancingScheme: new("EXTERNAL"), IPProtocol: new("TCP"), Ports: []string{"443"},
-		IPAddress:      new(r.want.Regional(r.region(), "addresses", r.want.Names.Address())),
-		BackendService: new(r.want.Regional(r.region(), "backendServices", r.want.Names.BackendService())),
+		IPAddress:      new(r.want.Regional(r.Region(), "addresses", r.want.Names.Address())),
+		BackendService: new(r.want.Regional(r.Region(), "backendServices", r.want.Names.BackendService())),
 	}
 }
 
 // ownAddresses is an external address of its own for each master, which it is
 // reached by over ssh while the balancer has the API's.
-func (r *run) ownAddresses(masters ...object) (steps []plan.Step) {
+func (r *run) ownAddresses(masters ...inventory.Object) (steps []plan.Step) {
 	for _, m := range masters {
 		steps = append(steps, ownAddress{r, m})
 	}
@@ -173,14 +174,14 @@ func (r *run) ownAddresses(masters ...object) (steps []plan.Step) {
 
 type ownAddress struct {
 	*run
-	of object
+	of inventory.Object
 }
 
-func (a ownAddress) String() string { return "own external address of " + a.of.name }
+func (a ownAddress) String() string { return "own external address of " + a.of.Name }
 
 func (a ownAddress) config(ctx context.Context) (*computepb.AccessConfig, error) {
-	i, err := a.gce.Instances(a.of.zone).Get(ctx, a.of.name)
-	return accessConfigOf(i), err
+	i, err := a.GCE.Instances(a.of.Zone).Get(ctx, a.of.Name)
+	return inventory.AccessConfigOf(i), err
 }
 
 func (a ownAddress) Observe(ctx context.Context) (plan.State, error) {
@@ -204,8 +205,8 @@ func (a ownAddress) Observe(ctx context.Context) (plan.State, error) {
 }
 
 func (a ownAddress) Do(ctx context.Context) error {
-	a.moved(a.of.name)
-	return a.gce.Instances(a.of.zone).AddAccessConfig(ctx, a.of.name, nicOf, external(""))
+	a.moved(a.of.Name)
+	return a.GCE.Instances(a.of.Zone).AddAccessConfig(ctx, a.of.Name, inventory.NIC, external(""))
 }
 
 func (a ownAddress) Undo(ctx context.Context) error {
@@ -213,6 +214,6 @@ func (a ownAddress) Undo(ctx context.Context) error {
 	if err != nil || c == nil {
 		return err
 	}
-	a.moved(a.of.name)
-	return a.gce.Instances(a.of.zone).DeleteAccessConfig(ctx, a.of.name, nicOf, c.GetName())
+	a.moved(a.of.Name)
+	return a.GCE.Instances(a.of.Zone).DeleteAccessConfig(ctx, a.of.Name, inventory.NIC, c.GetName())
 }

@@ -6,6 +6,7 @@ import (
 
 	"cloud.google.com/go/compute/apiv1/computepb" // Compute Engine's own messages
 
+	"hakube/cluster/inventory"
 	"hakube/cluster/plan"
 	"hakube/cluster/refusal"
 	"hakube/cluster/settings"
@@ -16,18 +17,18 @@ import (
 // networks is the VPC network. One that is there already is used, whoever made
 // it, and only one we made is ever removed.
 func (r *run) networks() (steps []plan.Step) {
-	for _, o := range r.or(kindNetwork, object{name: r.want.Names.Network()}) {
-		if r.keeps(kindNetwork, o.name) {
+	for _, o := range r.or(inventory.Network, inventory.Object{Name: r.want.Names.Network()}) {
+		if r.keeps(inventory.Network, o.Name) {
 			continue
 		}
 		steps = append(steps, resource[*computepb.Network]{
-			name: "network " + o.name, of: object{kind: kindNetwork, name: o.name},
-			get:  func(ctx context.Context) (*computepb.Network, error) { return r.gce.Networks().Get(ctx, o.name) },
+			name: "network " + o.Name, of: inventory.Object{Kind: inventory.Network, Name: o.Name},
+			get:  func(ctx context.Context) (*computepb.Network, error) { return r.GCE.Networks().Get(ctx, o.Name) },
 			mine: r.shares,
 			check: func(n *computepb.Network) (plan.State, error) {
 				if n.GetIPv4Range() != "" && !r.removing {
 					return plan.State{}, &refusal.Refused{
-						Why:  "network " + o.name + " is a legacy network, which has no subnetworks",
+						Why:  "network " + o.Name + " is a legacy network, which has no subnetworks",
 						Cure: "name another one with KUBE_GCE_NETWORK; hakube makes it if there is none of that name",
 					}
 				}
@@ -37,17 +38,17 @@ func (r *run) networks() (steps []plan.Step) {
 				return exists("")
 			},
 			insert: func(ctx context.Context) error {
-				return r.gce.Networks().Insert(ctx, &computepb.Network{
-					Name:        &o.name,
-					Description: new(r.want.Mark.For(roleNetwork)),
+				return r.GCE.Networks().Insert(ctx, &computepb.Network{
+					Name:        &o.Name,
+					Description: new(r.want.Mark.For(inventory.RoleNetwork)),
 					// Left out, the API would make a legacy network.
 					AutoCreateSubnetworks: new(false),
 					RoutingConfig:         &computepb.NetworkRoutingConfig{RoutingMode: new("REGIONAL")},
 				})
 			},
 			remove: func(ctx context.Context) error {
-				err := r.letGo(ctx, "network "+o.name, func(ctx context.Context) error {
-					return r.gce.Networks().Delete(ctx, o.name)
+				err := r.letGo(ctx, "network "+o.Name, func(ctx context.Context) error {
+					return r.GCE.Networks().Delete(ctx, o.Name)
 				})
 				if gce.InUse(err) {
 					return errors.Join(err, strangerInNetwork("something"))
@@ -71,12 +72,12 @@ func strangerInNetwork(what string) *refusal.Refused {
 // from its range, pods from its secondary range pods-default.
 func (r *run) subnetworks() (steps []plan.Step) {
 	s := r.want.Settings
-	for _, o := range r.or(kindSubnetwork, object{name: r.want.Names.Subnetwork()}) {
-		name := "subnetwork " + o.name
+	for _, o := range r.or(inventory.Subnetwork, inventory.Object{Name: r.want.Names.Subnetwork()}) {
+		name := "subnetwork " + o.Name
 		steps = append(steps, resource[*computepb.Subnetwork]{
-			name: name, of: r.regional(kindSubnetwork, o.name),
+			name: name, of: r.Regional(inventory.Subnetwork, o.Name),
 			get: func(ctx context.Context) (*computepb.Subnetwork, error) {
-				return r.gce.Subnetworks().Get(ctx, o.name)
+				return r.GCE.Subnetworks().Get(ctx, o.Name)
 			},
 			mine: r.owns,
 			check: func(n *computepb.Subnetwork) (plan.State, error) {
@@ -99,9 +100,9 @@ func (r *run) subnetworks() (steps []plan.Step) {
 				return exists(n.GetIpCidrRange())
 			},
 			insert: func(ctx context.Context) error {
-				return r.gce.Subnetworks().Insert(ctx, &computepb.Subnetwork{
-					Name:        &o.name,
-					Description: new(r.want.Mark.For(roleSubnetwork)),
+				return r.GCE.Subnetworks().Insert(ctx, &computepb.Subnetwork{
+					Name:        &o.Name,
+					Description: new(r.want.Mark.For(inventory.RoleSubnetwork)),
 					Network:     new(r.want.Global("networks", r.want.Names.Network())),
 					IpCidrRange: new(s.NodeRange.String()),
 					SecondaryIpRanges: []*computepb.SubnetworkSecondaryRange{
@@ -111,7 +112,7 @@ func (r *run) subnetworks() (steps []plan.Step) {
 				})
 			},
 			remove: func(ctx context.Context) error {
-				return r.letGo(ctx, name, func(ctx context.Context) error { return r.gce.Subnetworks().Delete(ctx, o.name) })
+				return r.letGo(ctx, name, func(ctx context.Context) error { return r.GCE.Subnetworks().Delete(ctx, o.Name) })
 			},
 		})
 	}

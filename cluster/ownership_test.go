@@ -11,6 +11,7 @@ import (
 	"cloud.google.com/go/compute/apiv1/computepb"
 	"github.com/google/go-cmp/cmp"
 
+	"hakube/cluster/inventory"
 	"hakube/cluster/refusal"
 	"hakube/cluster/settings"
 	"hakube/gce"
@@ -92,7 +93,7 @@ func TestLookalikes(t *testing.T) {
 	// Another cluster's network, and its subnetwork, of which ours uses neither mark.
 	others := settings.Mark{Project: gcetest.Project, Cluster: "kubernetes-b"}
 	if err := errors.Join(
-		w.Client.Networks().Insert(ctx, &computepb.Network{Name: new("default"), Description: new(others.For(roleNetwork)), AutoCreateSubnetworks: new(false)}),
+		w.Client.Networks().Insert(ctx, &computepb.Network{Name: new("default"), Description: new(others.For(inventory.RoleNetwork)), AutoCreateSubnetworks: new(false)}),
 		w.Client.Subnetworks().Insert(ctx, &computepb.Subnetwork{Name: new("kubernetes-subnet-default-b"), Network: new("global/networks/default"), IpCidrRange: new("10.201.0.0/24")}),
 		w.Client.Firewalls().Insert(ctx, &computepb.Firewall{ // shared too
 			Name: new("default-default-ssh"), Network: new("global/networks/default"), SourceRanges: []string{"0.0.0.0/0"}, Allowed: []*computepb.Allowed{{IPProtocol: new("tcp"), Ports: []string{"22"}}},
@@ -237,7 +238,7 @@ func TestCollisions(t *testing.T) {
 		c.Subnetworks().Insert(ctx, &computepb.Subnetwork{Name: new("kubernetes-subnet-default"), Network: new("global/networks/theirs"), IpCidrRange: new("10.202.0.0/24")}),
 		c.Addresses().Insert(ctx, &computepb.Address{Name: new("kubernetes-master-ip"), Description: new("mine")}),
 		c.Disks(gcetest.Zone).Insert(ctx, &computepb.Disk{Name: new("kubernetes-master-pd"), SizeGb: new(int64(10)),
-			Description: new(settings.Mark{Project: "local", Cluster: "prod"}.For(roleMasterDisk))}),
+			Description: new(settings.Mark{Project: "local", Cluster: "prod"}.For(inventory.RoleMasterDisk))}),
 		c.Disks(gcetest.Zone).Insert(ctx, &computepb.Disk{Name: new("kubernetes-master"), SizeGb: new(int64(10))}),
 		c.InstanceGroups(gcetest.Zone).Insert(ctx, &computepb.InstanceGroup{Name: new("kubernetes-minion-group")}),
 		c.Firewalls().Insert(ctx, &computepb.Firewall{Name: new("kubernetes-minion-all"), Network: new("global/networks/theirs"),

@@ -8,6 +8,7 @@ import (
 
 	"cloud.google.com/go/compute/apiv1/computepb"
 
+	"hakube/cluster/inventory"
 	"hakube/cluster/plan"
 	"hakube/cluster/refusal"
 	"hakube/cluster/settings"
@@ -23,7 +24,7 @@ func (r *run) replicable(ctx context.Context) error {
 	if err := r.join(ctx); err != nil {
 		return err
 	}
-	s := r.survey(ctx, r.have.masters(r.want.Names))
+	s := r.survey(ctx, r.have.Masters(r.want.Names))
 	if err := r.pickReplica(ctx, s); err != nil {
 		return err
 	}
@@ -35,7 +36,7 @@ func (r *run) replicable(ctx context.Context) error {
 				Cure: cure.Hints(cure.Hint("see each master", cure.Status()), cure.Hint("an operator whose ssh key they do not know yet has it added first", cure.Up(r.want.Home))),
 			}
 		}
-		if slices.ContainsFunc(voters, func(v replicate.Voter) bool { return v.Name == r.replica.name }) {
+		if slices.ContainsFunc(voters, func(v replicate.Voter) bool { return v.Name == r.replica.Name }) {
 			continue // it votes already: nothing is added
 		}
 		if err := replicate.MayAdd(ring, voters); err != nil {
@@ -50,11 +51,11 @@ func (r *run) replicable(ctx context.Context) error {
 
 // learnerBeside refuses to add a master while a ring has somebody else as a
 // learner: etcd takes one at a time, and who that is may be nobody of ours.
-func (s *survey) learnerBeside(ring string, replica object) error {
+func (s *survey) learnerBeside(ring string, replica inventory.Object) error {
 	x, _, _ := s.ring(ring)
 	for _, m := range x.Members {
 		name, zone := machineOf(m)
-		if !m.Learner || name == replica.name && zone == replica.zone {
+		if !m.Learner || name == replica.Name && zone == replica.Zone {
 			continue
 		}
 		return &refusal.Refused{
@@ -75,13 +76,13 @@ func (r *run) pickReplica(ctx context.Context, s *survey) error {
 		}
 		if !whole {
 			r.replica = o
-			r.replica.status = "RUNNING" // once the list is through with it
+			r.replica.Status = "RUNNING" // once the list is through with it
 			return nil
 		}
 	}
 	taken := map[string]bool{}
-	for _, o := range r.have.objects {
-		taken[o.name] = true
+	for _, o := range r.have.Objects {
+		taken[o.Name] = true
 	}
 	for _, ring := range ringNames { // whose machine may be gone
 		for _, v := range s.voters(ring) {
@@ -91,7 +92,7 @@ func (r *run) pickReplica(ctx context.Context, s *survey) error {
 	for i := 0; ; i++ {
 		name := r.want.Names.Replica(r.want.Zone, i)
 		if !taken[name] && !taken[r.want.Names.DiskOf(name)] {
-			r.replica = object{kind: kindInstance, name: name, zone: r.want.Zone, role: roleMaster, status: "RUNNING"}
+			r.replica = inventory.Object{Kind: inventory.Instance, Name: name, Zone: r.want.Zone, Role: inventory.RoleMaster, Status: "RUNNING"}
 			return nil
 		}
 	}
@@ -99,17 +100,17 @@ func (r *run) pickReplica(ctx context.Context, s *survey) error {
 
 // mastersIn are the masters of a zone: the machines, and what is left of others
 // by their disks.
-func (r *run) mastersIn(zone string) (list []object) {
-	for _, o := range r.have.masters(r.want.Names) {
-		if o.zone == zone {
+func (r *run) mastersIn(zone string) (list []inventory.Object) {
+	for _, o := range r.have.Masters(r.want.Names) {
+		if o.Zone == zone {
 			list = append(list, o)
 		}
 	}
-	for _, o := range r.have.objects {
-		name, ok := strings.CutSuffix(o.name, settings.DiskSuffix)
-		if ok && o.kind == kindDisk && o.role == roleMasterDisk && o.zone == zone &&
-			!slices.ContainsFunc(list, func(m object) bool { return m.name == name }) {
-			list = append(list, object{kind: kindInstance, name: name, zone: zone, role: roleMaster})
+	for _, o := range r.have.Objects {
+		name, ok := strings.CutSuffix(o.Name, settings.DiskSuffix)
+		if ok && o.Kind == inventory.Disk && o.Role == inventory.RoleMasterDisk && o.Zone == zone &&
+			!slices.ContainsFunc(list, func(m inventory.Object) bool { return m.Name == name }) {
+			list = append(list, inventory.Object{Kind: inventory.Instance, Name: name, Zone: zone, Role: inventory.RoleMaster})
 		}
 	}
 	return list
@@ -117,15 +118,15 @@ func (r *run) mastersIn(zone string) (list []object) {
 
 // isWhole tells whether nothing is left to do on a master: it runs, votes in both
 // rings, its script is through, and the balancer has it.
-func (r *run) isWhole(ctx context.Context, o object, s *survey) (bool, error) {
-	if o.status != "RUNNING" {
+func (r *run) isWhole(ctx context.Context, o inventory.Object, s *survey) (bool, error) {
+	if o.Status != "RUNNING" {
 		return false, nil
 	}
-	if len(r.have.masters(r.want.Names)) == 1 {
+	if len(r.have.Masters(r.want.Names)) == 1 {
 		return true, nil // the one to replicate, wherever the address is just now
 	}
 	for _, ring := range ringNames {
-		if !slices.ContainsFunc(s.voters(ring), func(v replicate.Voter) bool { return v.Name == o.name && v.Zone == o.zone }) {
+		if !slices.ContainsFunc(s.voters(ring), func(v replicate.Voter) bool { return v.Name == o.Name && v.Zone == o.Zone }) {
 			return false, nil
 		}
 	}
@@ -133,7 +134,7 @@ func (r *run) isWhole(ctx context.Context, o object, s *survey) (bool, error) {
 	if err != nil || phase != scripts.PhaseRunning {
 		return false, err
 	}
-	if r.have.held.machine == o.name {
+	if r.have.Holder.Machine == o.Name {
 		return true, nil // the only one: there is no balancer
 	}
 	st, err := traffic{r, o}.Observe(ctx)
@@ -144,11 +145,11 @@ func (r *run) isWhole(ctx context.Context, o object, s *survey) (bool, error) {
 // counts, not what this operator's variables happen to say (D23).
 func (r *run) copySource(ctx context.Context) error {
 	m := r.master()
-	i, err := r.gce.Instances(m.zone).Get(ctx, m.name)
+	i, err := r.GCE.Instances(m.Zone).Get(ctx, m.Name)
 	if err != nil {
 		return fmt.Errorf("reading the master to replicate: %w", err)
 	}
-	if _, err := r.checkMaster("machine "+m.name, i); err != nil {
+	if _, err := r.checkMaster("machine "+m.Name, i); err != nil {
 		return err
 	}
 	if err := r.sameDisks(ctx, m, i); err != nil {
@@ -163,9 +164,9 @@ func (r *run) copySource(ctx context.Context) error {
 
 // sameDisks refuses to give the new master other disks than the one it is to be
 // like: those are made from the settings.
-func (r *run) sameDisks(ctx context.Context, m object, i *computepb.Instance) error {
-	s, disks := r.want.Settings, r.gce.Disks(m.zone)
-	data, err := disks.Get(ctx, r.want.Names.DiskOf(m.name))
+func (r *run) sameDisks(ctx context.Context, m inventory.Object, i *computepb.Instance) error {
+	s, disks := r.want.Settings, r.GCE.Disks(m.Zone)
+	data, err := disks.Get(ctx, r.want.Names.DiskOf(m.Name))
 	if err != nil {
 		return fmt.Errorf("reading the disk of the master to replicate: %w", err)
 	}
@@ -181,7 +182,7 @@ func (r *run) sameDisks(ctx context.Context, m object, i *computepb.Instance) er
 	if want == "" && strings.HasPrefix(image, settings.ImageFamily) {
 		want = image // the newest of the family may be newer now
 	}
-	return r.want.Drift("master "+m.name,
+	return r.want.Drift("master "+m.Name,
 		settings.Difference{Variable: "MASTER_DISK_TYPE", Was: gce.Base(data.GetType()), Want: string(s.MasterDiskType)},
 		settings.Difference{Variable: "MASTER_DISK_SIZE", Was: gigabytes(data.GetSizeGb()), Want: gigabytes(int64(s.MasterDiskSize))},
 		settings.Difference{Variable: "MASTER_ROOT_DISK_SIZE", Was: gigabytes(boot.GetSizeGb()), Want: gigabytes(int64(s.MasterRootSize))},
@@ -195,7 +196,7 @@ func (r *run) replicaMetadata() *computepb.Metadata {
 	for _, x := range r.source.GetMetadata().GetItems() {
 		set(m, x.GetKey(), x.GetValue())
 	}
-	if keys := item(m, scripts.KeySSHKeys); !strings.Contains(keys, withoutComment(r.want.Login)) {
+	if keys := inventory.MetadataItem(m, scripts.KeySSHKeys); !strings.Contains(keys, withoutComment(r.want.Login)) {
 		set(m, scripts.KeySSHKeys, withLogin(keys, r.want.Login))
 	}
 	set(m, scripts.KeyStartupScript, scripts.Startup()) // as the scripts that are sent over ssh
@@ -206,16 +207,16 @@ func (r *run) replicaMetadata() *computepb.Metadata {
 // removable picks the master of the zone that goes and judges whether it may;
 // any is false when there is none.
 func (r *run) removable(ctx context.Context) (any bool, err error) {
-	all := r.have.masters(r.want.Names)
+	all := r.have.Masters(r.want.Names)
 	s := r.survey(ctx, all)
 	candidates := r.leaving(s)
 	name := string(r.want.Settings.ReplicaName)
 	if name != "" {
-		candidates = slices.DeleteFunc(candidates, func(o object) bool { return o.name != name })
-		if elsewhere := slices.IndexFunc(all, func(o object) bool { return o.name == name }); len(candidates) == 0 && elsewhere >= 0 {
+		candidates = slices.DeleteFunc(candidates, func(o inventory.Object) bool { return o.Name != name })
+		if elsewhere := slices.IndexFunc(all, func(o inventory.Object) bool { return o.Name == name }); len(candidates) == 0 && elsewhere >= 0 {
 			return false, &refusal.Refused{
-				Why:  fmt.Sprintf("master %s is in zone %s, not in %s", name, all[elsewhere].zone, r.want.Zone),
-				Cure: cure.Hint("remove it there", cure.RemoveMaster(all[elsewhere].zone, name)),
+				Why:  fmt.Sprintf("master %s is in zone %s, not in %s", name, all[elsewhere].Zone, r.want.Zone),
+				Cure: cure.Hint("remove it there", cure.RemoveMaster(all[elsewhere].Zone, name)),
 			}
 		}
 	}
@@ -223,21 +224,21 @@ func (r *run) removable(ctx context.Context) (any bool, err error) {
 		return false, nil
 	}
 	r.replica = candidates[0]
-	others := slices.DeleteFunc(slices.Clone(all), func(o object) bool { return o.name == r.replica.name })
+	others := slices.DeleteFunc(slices.Clone(all), func(o inventory.Object) bool { return o.Name == r.replica.Name })
 	if len(others) == 0 {
 		return false, &refusal.Refused{
-			Why:  fmt.Sprintf("%s is the last master of cluster %s: without it the cluster is gone and its nodes are left", r.replica.name, r.want.Names.Prefix),
+			Why:  fmt.Sprintf("%s is the last master of cluster %s: without it the cluster is gone and its nodes are left", r.replica.Name, r.want.Names.Prefix),
 			Cure: cure.Hint("remove the whole cluster", cure.Down()),
 		}
 	}
 	for _, ring := range ringNames {
-		if err := replicate.MayRemove(ring, s.voters(ring), r.replica.name); err != nil {
+		if err := replicate.MayRemove(ring, s.voters(ring), r.replica.Name); err != nil {
 			return false, err
 		}
 	}
-	if _, ok := s.healthy(r.replica.name); !ok {
+	if _, ok := s.healthy(r.replica.Name); !ok {
 		return false, &refusal.Refused{
-			Why:  fmt.Sprintf("no master but %s has quorum in both rings, so nobody can take it out of them:\n%v", r.replica.name, s.why()),
+			Why:  fmt.Sprintf("no master but %s has quorum in both rings, so nobody can take it out of them:\n%v", r.replica.Name, s.why()),
 			Cure: cure.Hint("bring the other masters back first", cure.Repair()),
 		}
 	}
@@ -246,19 +247,19 @@ func (r *run) removable(ctx context.Context) (any bool, err error) {
 
 // leaving are the zone's masters in the order in which they would go: dead ones
 // first, and the leader of a ring last.
-func (r *run) leaving(s *survey) []object {
+func (r *run) leaving(s *survey) []inventory.Object {
 	list := r.mastersIn(r.want.Zone)
 	for _, ring := range ringNames { // members whose machine and disk are gone
 		for _, v := range s.voters(ring) {
-			if v.Zone == r.want.Zone && !slices.ContainsFunc(list, func(o object) bool { return o.name == v.Name }) {
-				list = append(list, object{kind: kindInstance, name: v.Name, zone: v.Zone, role: roleMaster})
+			if v.Zone == r.want.Zone && !slices.ContainsFunc(list, func(o inventory.Object) bool { return o.Name == v.Name }) {
+				list = append(list, inventory.Object{Kind: inventory.Instance, Name: v.Name, Zone: v.Zone, Role: inventory.RoleMaster})
 			}
 		}
 	}
-	rank := func(o object) int {
+	rank := func(o inventory.Object) int {
 		n := 0
 		for _, ring := range ringNames {
-			own, heard := s.answers[o.name][ring]
+			own, heard := s.answers[o.Name][ring]
 			switch {
 			case !heard || !own.Healthy:
 			case own.Leader == own.ID:
@@ -269,11 +270,11 @@ func (r *run) leaving(s *survey) []object {
 		}
 		return n
 	}
-	slices.SortStableFunc(list, func(a, b object) int {
+	slices.SortStableFunc(list, func(a, b inventory.Object) int {
 		if d := rank(a) - rank(b); d != 0 {
 			return d
 		}
-		return strings.Compare(b.name, a.name) // a replica before the first-born
+		return strings.Compare(b.Name, a.Name) // a replica before the first-born
 	})
 	return list
 }

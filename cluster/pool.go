@@ -12,6 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	corev1client "k8s.io/client-go/kubernetes/typed/core/v1"
 
+	"hakube/cluster/inventory"
 	"hakube/cluster/settings"
 	"hakube/gce"
 )
@@ -47,15 +48,15 @@ type pool struct {
 
 // pool reads both sides of the zone's pool.
 func (r *run) pool(ctx context.Context) (pool, error) {
-	var groups []object
+	var groups []inventory.Object
 	if r.mode == settings.AddReplica || r.mode == settings.RemoveReplica {
 		return r.everyPool(ctx)
 	}
 	if r.removing {
-		groups = r.or(kindGroup, object{})
+		groups = r.or(inventory.ManagedGroup, inventory.Object{})
 	} else {
 		for _, g := range r.poolGroups() {
-			groups = append(groups, g.object)
+			groups = append(groups, g.Object)
 		}
 	}
 	return r.poolOf(ctx, groups)
@@ -63,15 +64,15 @@ func (r *run) pool(ctx context.Context) (pool, error) {
 
 // everyPool is the pools of all zones.
 func (r *run) everyPool(ctx context.Context) (pool, error) {
-	var groups []object
+	var groups []inventory.Object
 	own := r.mode == settings.Create || r.mode == settings.AddPool
 	for _, g := range r.poolGroups() {
 		if own {
-			groups = append(groups, g.object)
+			groups = append(groups, g.Object)
 		}
 	}
-	for _, o := range r.have.objects {
-		if o.kind == kindGroup && o.zone != "" && (o.zone != r.want.Zone || !own) {
+	for _, o := range r.have.Objects {
+		if o.Kind == inventory.ManagedGroup && o.Zone != "" && (o.Zone != r.want.Zone || !own) {
 			groups = append(groups, o)
 		}
 	}
@@ -81,7 +82,7 @@ func (r *run) everyPool(ctx context.Context) (pool, error) {
 // poolOf reads the Nodes first and the machines after that: one that joins in
 // between must not look like a Node without a machine. A group that is not
 // there has no machines.
-func (r *run) poolOf(ctx context.Context, groups []object) (p pool, err error) {
+func (r *run) poolOf(ctx context.Context, groups []inventory.Object) (p pool, err error) {
 	client, err := r.kube(ctx)
 	if err != nil {
 		return p, err
@@ -104,24 +105,24 @@ func nodesFrom(ctx context.Context, client corev1client.CoreV1Interface) ([]core
 }
 
 // machinesOf is the one side of a pool: the machines of groups.
-func (r *run) machinesOf(ctx context.Context, groups []object) (p pool, err error) {
+func (r *run) machinesOf(ctx context.Context, groups []inventory.Object) (p pool, err error) {
 	found := make([][]*computepb.ManagedInstance, len(groups))
 	var reads []func() error
 	for i, o := range groups {
 		reads = append(reads, func() (err error) {
-			found[i], err = r.gce.InstanceGroupManagers(o.zone).ListManagedInstances(ctx, o.name)
+			found[i], err = r.GCE.InstanceGroupManagers(o.Zone).ListManagedInstances(ctx, o.Name)
 			if gce.IsNotFound(err) {
 				return nil
 			}
 			return err
 		})
 	}
-	if err := together(reads...); err != nil {
+	if err := gce.Parallel(reads...); err != nil {
 		return p, err
 	}
 	for i, machines := range found {
 		for _, m := range machines {
-			if err := r.gce.AttemptError(m); p.add(groups[i], m) && err != nil {
+			if err := r.GCE.AttemptError(m); p.add(groups[i], m) && err != nil {
 				p.stuck = append(p.stuck, err)
 			}
 		}
@@ -131,14 +132,14 @@ func (r *run) machinesOf(ctx context.Context, groups []object) (p pool, err erro
 }
 
 // add takes a machine in; false if it is being removed.
-func (p *pool) add(group object, m *computepb.ManagedInstance) bool {
+func (p *pool) add(group inventory.Object, m *computepb.ManagedInstance) bool {
 	name := gce.Base(m.GetInstance())
 	switch m.GetCurrentAction() {
 	case "DELETING", "ABANDONING":
 		p.leaving = append(p.leaving, name)
 		return false
 	}
-	p.machines = append(p.machines, member{name, group.name, group.zone})
+	p.machines = append(p.machines, member{name, group.Name, group.Zone})
 	return true
 }
 

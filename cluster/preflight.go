@@ -5,9 +5,11 @@ import (
 	"errors"
 	"slices"
 
+	"hakube/cluster/inventory"
 	"hakube/cluster/plan"
 	"hakube/cluster/refusal"
 	"hakube/cluster/settings"
+	"hakube/gce"
 )
 
 // lacks tells by what was found whether there is a machine, a disk, a group or
@@ -19,7 +21,7 @@ func (r *run) lacks() bool {
 		return true // run twice it makes two
 	}
 	for _, g := range r.poolGroups() {
-		if !v.has(g.object) || g.size < g.wants {
+		if !v.Has(g.Object) || g.Size < g.wants {
 			return true
 		}
 	}
@@ -30,11 +32,11 @@ func (r *run) lacks() bool {
 		return true
 	}
 	for _, m := range r.toBe() {
-		if !v.has(m) || !v.has(object{kind: kindDisk, name: r.want.Names.DiskOf(m.name), zone: m.zone}) {
+		if !v.Has(m) || !v.Has(inventory.Object{Kind: inventory.Disk, Name: r.want.Names.DiskOf(m.Name), Zone: m.Zone}) {
 			return true
 		}
 	}
-	return v.held.ip == "" || v.subnetRegion == ""
+	return v.Holder.IP == "" || v.SubnetRegion == ""
 }
 
 // A check is a read that may find something in the way. The first error of
@@ -46,7 +48,7 @@ func gather(ctx context.Context, checks ...check) (all refusal.Unfit, err error)
 	for i, c := range checks {
 		reads[i] = func() (err error) { found[i], err = c(ctx); return err }
 	}
-	err = together(reads...)
+	err = gce.Parallel(reads...)
 	return slices.Concat(found...), err
 }
 
@@ -64,11 +66,11 @@ func (r *run) preflight(ctx context.Context) (refusal.Unfit, error) {
 	}
 	inZone, elsewhere := r.namedTypes(), r.namedImages()
 	var zone, types, images refusal.Unfit
-	if r.mode == settings.Create && r.have.subnetRegion == "" {
+	if r.mode == settings.Create && r.have.SubnetRegion == "" {
 		images = r.want.Settings.Clashes()
 	}
 	var typesErr error
-	err := together(
+	err := gce.Parallel(
 		func() (err error) { zone, err = r.zoneProblems(ctx); return err },
 		func() error { types, typesErr = gather(ctx, inZone...); return nil },
 		func() error {
@@ -91,7 +93,7 @@ func (r *run) preflight(ctx context.Context) (refusal.Unfit, error) {
 // misplaced finds out whether looking failed because the zone is none, whose
 // region is then none either.
 func (r *run) misplaced(ctx context.Context, failed error) error {
-	r.have = &inventory{}
+	r.have = &inventory.Inventory{}
 	var no refusal.Unfit
 	if _, err := r.preflight(ctx); errors.As(err, &no) {
 		return no
@@ -102,7 +104,7 @@ func (r *run) misplaced(ctx context.Context, failed error) error {
 // A made is a step that makes an object of the cloud.
 type made interface {
 	plan.Step
-	thing() object
+	thing() inventory.Object
 }
 
 // foresee looks at every object that is to be there, before the first is made:

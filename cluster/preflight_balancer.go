@@ -7,6 +7,7 @@ import (
 
 	"cloud.google.com/go/compute/apiv1/computepb"
 
+	"hakube/cluster/inventory"
 	"hakube/cluster/refusal"
 	"hakube/gce"
 	"hakube/scripts/cure"
@@ -19,12 +20,12 @@ func (r *run) balancedElsewhere(ctx context.Context) (no refusal.Unfit, err erro
 	if !r.balanced {
 		return nil, nil
 	}
-	services, err := r.gce.AggregatedBackendServices(ctx)
+	services, err := r.GCE.AggregatedBackendServices(ctx)
 	if err != nil {
 		return nil, err
 	}
 	for _, g := range r.strangersGroups(services) {
-		inside, err := r.gce.InstanceGroups(g.zone).ListInstances(ctx, g.name)
+		inside, err := r.GCE.InstanceGroups(g.Zone).ListInstances(ctx, g.Name)
 		if gce.IsNotFound(err) {
 			continue
 		}
@@ -32,12 +33,12 @@ func (r *run) balancedElsewhere(ctx context.Context) (no refusal.Unfit, err erro
 			return nil, err
 		}
 		for _, x := range inside {
-			m := objectAt(x.GetInstance())
-			if r.have.has(m) && slices.ContainsFunc(r.masters(), func(o object) bool { return o.name == m.name && o.zone == m.zone }) {
+			m := inventory.ObjectAt(x.GetInstance())
+			if r.have.Has(m) && slices.ContainsFunc(r.masters(), func(o inventory.Object) bool { return o.Name == m.Name && o.Zone == m.Zone }) {
 				no = append(no, &refusal.Refused{
 					Why: fmt.Sprintf("master %s is in %s, which a balancer that is not this cluster's sends to: a machine can be in one balanced group only, and with several masters it is in the API's",
-						m.name, g),
-					Cure: cure.Hint("take it out of there", cure.Compute(fmt.Sprintf("instance-groups unmanaged remove-instances %s --zone=%s --instances=%s", g.name, g.zone, m.name))),
+						m.Name, g),
+					Cure: cure.Hint("take it out of there", cure.Compute(fmt.Sprintf("instance-groups unmanaged remove-instances %s --zone=%s --instances=%s", g.Name, g.Zone, m.Name))),
 				})
 			}
 		}
@@ -46,15 +47,15 @@ func (r *run) balancedElsewhere(ctx context.Context) (no refusal.Unfit, err erro
 }
 
 // strangersGroups are the groups of other balancers in the zones of masters.
-func (r *run) strangersGroups(services []*computepb.BackendService) (groups []object) {
+func (r *run) strangersGroups(services []*computepb.BackendService) (groups []inventory.Object) {
 	zones := zonesOf(r.masters())
 	for _, s := range services {
 		if r.owns(s.GetDescription()) {
 			continue
 		}
 		for _, b := range s.GetBackends() {
-			g := objectAt(b.GetGroup())
-			if g.kind == kindMasterGroup && slices.Contains(zones, g.zone) && g.name != r.want.Names.MasterGroup() && !slices.Contains(groups, g) {
+			g := inventory.ObjectAt(b.GetGroup())
+			if g.Kind == inventory.InstanceGroup && slices.Contains(zones, g.Zone) && g.Name != r.want.Names.MasterGroup() && !slices.Contains(groups, g) {
 				groups = append(groups, g)
 			}
 		}

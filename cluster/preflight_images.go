@@ -41,7 +41,7 @@ type diskSize struct {
 }
 
 func (r *run) imageProblem(ctx context.Context, variable string, owner, name settings.Name, disks []diskSize) (refusal.Unfit, error) {
-	images := r.gce.Images(string(owner))
+	images := r.GCE.Images(string(owner))
 	var err error
 	var x *computepb.Image
 	if name == "" {

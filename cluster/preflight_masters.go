@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"hakube/cluster/inventory"
 	"hakube/cluster/refusal"
 	"hakube/cluster/settings"
 	"hakube/scripts/cure"
@@ -16,7 +17,7 @@ import (
 // inTheWay is what no call is needed for to see: what keeps the masters that are
 // known by now from coming up, and the API's address from being theirs.
 func (r *run) inTheWay() (no refusal.Unfit) {
-	if r.mode != settings.AddPool && (r.mode != settings.AddReplica || r.replica.name != "") {
+	if r.mode != settings.AddPool && (r.mode != settings.AddReplica || r.replica.Name != "") {
 		for _, m := range r.toBe() {
 			no = append(no, r.inTheWayOf(m)...)
 		}
@@ -26,24 +27,24 @@ func (r *run) inTheWay() (no refusal.Unfit) {
 
 // inTheWayOf is a master that no call of ours brings back, whose disk another
 // machine has, or that takes no further ssh key.
-func (r *run) inTheWayOf(m object) (no refusal.Unfit) {
-	if st := r.have.statusOf(m); st == "SUSPENDED" || st == "SUSPENDING" {
+func (r *run) inTheWayOf(m inventory.Object) (no refusal.Unfit) {
+	if st := r.have.StatusOf(m); st == "SUSPENDED" || st == "SUSPENDING" {
 		no = append(no, &refusal.Refused{
-			Why:  fmt.Sprintf("%s in %s is suspended", m.name, m.zone),
-			Cure: cure.Hint("resume it", cure.Resume(m.name, m.zone)),
+			Why:  fmt.Sprintf("%s in %s is suspended", m.Name, m.Zone),
+			Cure: cure.Hint("resume it", cure.Resume(m.Name, m.Zone)),
 		})
 	}
 	return append(append(no, r.diskTaken(m)...), r.keysFull(m)...)
 }
 
 // diskTaken is a master's data disk that another machine has.
-func (r *run) diskTaken(m object) (no refusal.Unfit) {
-	disk := object{kind: kindDisk, name: r.want.Names.DiskOf(m.name), zone: m.zone}
-	for _, u := range r.have.uses {
-		if u.of == disk && u.by.kind == kindInstance && (u.by.name != m.name || u.by.zone != m.zone) {
+func (r *run) diskTaken(m inventory.Object) (no refusal.Unfit) {
+	disk := inventory.Object{Kind: inventory.Disk, Name: r.want.Names.DiskOf(m.Name), Zone: m.Zone}
+	for _, u := range r.have.Uses {
+		if u.Of == disk && u.By.Kind == inventory.Instance && (u.By.Name != m.Name || u.By.Zone != m.Zone) {
 			no = append(no, &refusal.Refused{
-				Why:  fmt.Sprintf("%s, which %s needs, is attached to %s", disk, m.name, u.by),
-				Cure: cure.Hint("if nothing there writes to it", r.release(u)),
+				Why:  fmt.Sprintf("%s, which %s needs, is attached to %s", disk, m.Name, u.By),
+				Cure: cure.Hint("if nothing there writes to it", r.have.Release(u)),
 			})
 		}
 	}
@@ -53,19 +54,19 @@ func (r *run) diskTaken(m object) (no refusal.Unfit) {
 // addressTaken is the API's address with somebody who is not of the cluster: no
 // master can be given it, and it would not come back.
 func (r *run) addressTaken() refusal.Unfit {
-	h, address := r.have.held, r.regional(kindAddress, r.want.Names.Address())
-	by := object{}
+	h, address := r.have.Holder, r.Regional(inventory.Address, r.want.Names.Address())
+	by := inventory.Object{}
 	switch {
-	case h.rule != "" && h.rule != r.want.Names.ForwardingRule():
-		by = r.regional(kindRule, h.rule)
-	case h.machine != "" && !r.have.has(object{kind: kindInstance, name: h.machine, zone: h.zone}):
-		by = object{kind: kindInstance, name: h.machine, zone: h.zone}
+	case h.Rule != "" && h.Rule != r.want.Names.ForwardingRule():
+		by = r.Regional(inventory.ForwardingRule, h.Rule)
+	case h.Machine != "" && !r.have.Has(inventory.Object{Kind: inventory.Instance, Name: h.Machine, Zone: h.Zone}):
+		by = inventory.Object{Kind: inventory.Instance, Name: h.Machine, Zone: h.Zone}
 	default:
 		return nil
 	}
 	return refusal.Unfit{{
-		Why:  fmt.Sprintf("%s (%s) is this cluster's, and %s, which is not, uses it", address, h.ip, by),
-		Cure: cure.Hint("take it away there", r.release(use{by: by, of: address})),
+		Why:  fmt.Sprintf("%s (%s) is this cluster's, and %s, which is not, uses it", address, h.IP, by),
+		Cure: cure.Hint("take it away there", r.have.Release(inventory.Use{By: by, Of: address})),
 	}}
 }
 
@@ -76,32 +77,32 @@ const (
 )
 
 // keysFull is a machine whose metadata has no room for this operator's ssh key.
-func (r *run) keysFull(m object) refusal.Unfit {
-	i := slices.IndexFunc(r.have.objects, func(o object) bool { return o.id() == m.id() })
+func (r *run) keysFull(m inventory.Object) refusal.Unfit {
+	i := slices.IndexFunc(r.have.Objects, func(o inventory.Object) bool { return o.Id() == m.Id() })
 	if i < 0 || r.want.Login == "" {
 		return nil
 	}
-	o := r.have.objects[i]
-	if strings.Contains(o.sshKeys, withoutComment(r.want.Login)) || len(o.sshKeys)+len(r.want.Login) < mostValue && o.metadata+len(r.want.Login) < mostMetadata {
+	o := r.have.Objects[i]
+	if strings.Contains(o.SSHKeys, withoutComment(r.want.Login)) || len(o.SSHKeys)+len(r.want.Login) < mostValue && o.Metadata+len(r.want.Login) < mostMetadata {
 		return nil
 	}
 	return refusal.Unfit{{
 		Why: fmt.Sprintf("the metadata of %s in %s has no room for this operator's ssh key: ssh-keys has %d bytes of %d, all together %d of %d",
-			m.name, m.zone, len(o.sshKeys), mostValue, o.metadata, mostMetadata),
+			m.Name, m.Zone, len(o.SSHKeys), mostValue, o.Metadata, mostMetadata),
 		Cure: cure.Hint("take out keys that are no longer needed; this takes all of them, and hakube adds this one",
-			cure.Compute(fmt.Sprintf("instances remove-metadata %s --zone=%s --keys=ssh-keys", m.name, m.zone))),
+			cure.Compute(fmt.Sprintf("instances remove-metadata %s --zone=%s --keys=ssh-keys", m.Name, m.Zone))),
 	}}
 }
 
 // starting are masters that are there and do not run: they take CPUs and
 // addresses again when they are started.
-func (r *run) starting() (list []object) {
+func (r *run) starting() (list []inventory.Object) {
 	if r.mode != settings.Create && r.mode != settings.AddReplica {
 		return nil
 	}
 	for _, m := range r.toBe() {
-		for _, o := range r.have.objects {
-			if o.id() == m.id() && (o.status == "TERMINATED" || o.status == "STOPPED") {
+		for _, o := range r.have.Objects {
+			if o.Id() == m.Id() && (o.Status == "TERMINATED" || o.Status == "STOPPED") {
 				list = append(list, o)
 			}
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"hakube/cluster/inventory"
 	"hakube/cluster/plan"
 	"hakube/cluster/refusal"
 	"hakube/gce"
@@ -12,7 +13,7 @@ import (
 // takenNames looks at all objects at the same time and returns those that have
 // a name of ours and are not ours, or differ from the settings, and what is
 // missing of the rest.
-func (r *run) takenNames(ctx context.Context, steps []made) (taken refusal.Unfit, missing []object, err error) {
+func (r *run) takenNames(ctx context.Context, steps []made) (taken refusal.Unfit, missing []inventory.Object, err error) {
 	type sight struct {
 		no     *refusal.Refused
 		is     plan.Presence
@@ -31,7 +32,7 @@ func (r *run) takenNames(ctx context.Context, steps []made) (taken refusal.Unfit
 			return err
 		}
 	}
-	if err := together(reads...); err != nil {
+	if err := gce.Parallel(reads...); err != nil {
 		return nil, nil, err
 	}
 	for i, s := range seen {
@@ -47,16 +48,16 @@ func (r *run) takenNames(ctx context.Context, steps []made) (taken refusal.Unfit
 
 // beside are objects of other kinds that making one needs the name of: a
 // machine makes a boot disk of its name, a managed group an instance group.
-func (r *run) beside(ctx context.Context, o object) (refusal.Unfit, error) {
-	var x object
+func (r *run) beside(ctx context.Context, o inventory.Object) (refusal.Unfit, error) {
+	var x inventory.Object
 	var err error
-	switch o.kind {
-	case kindInstance:
-		x = object{kind: kindDisk, name: o.name, zone: o.zone}
-		_, err = r.gce.Disks(o.zone).Get(ctx, o.name)
-	case kindGroup:
-		x = object{kind: kindMasterGroup, name: o.name, zone: o.zone}
-		_, err = r.gce.InstanceGroups(o.zone).Get(ctx, o.name)
+	switch o.Kind {
+	case inventory.Instance:
+		x = inventory.Object{Kind: inventory.Disk, Name: o.Name, Zone: o.Zone}
+		_, err = r.GCE.Disks(o.Zone).Get(ctx, o.Name)
+	case inventory.ManagedGroup:
+		x = inventory.Object{Kind: inventory.InstanceGroup, Name: o.Name, Zone: o.Zone}
+		_, err = r.GCE.InstanceGroups(o.Zone).Get(ctx, o.Name)
 	default:
 		return nil, nil
 	}
@@ -66,10 +67,5 @@ func (r *run) beside(ctx context.Context, o object) (refusal.Unfit, error) {
 	if err != nil {
 		return nil, err
 	}
-	return refusal.Unfit{nameTaken(x.String(), x, "has the name that "+string(o.kind)+" "+o.name+" needs", o.renamedBy())}, nil
-}
-
-// regional is an object of the run's region.
-func (r *run) regional(k kind, name string) object {
-	return object{kind: k, name: name, region: r.region()}
+	return refusal.Unfit{inventory.NameTaken(x.String(), x, "has the name that "+string(o.Kind)+" "+o.Name+" needs", o.RenamedBy())}, nil
 }

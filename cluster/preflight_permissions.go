@@ -7,59 +7,23 @@ import (
 	"slices"
 	"strings"
 
+	"hakube/cluster/inventory"
 	"hakube/cluster/refusal"
 	"hakube/cluster/settings"
 	"hakube/scripts/cure"
 )
 
-// needed are the permissions that making an object takes, as Compute Engine's
-// reference lists them with each method. What may be granted on another
-// resource than the project (to act as a service account) is not asked for.
-// (https://cloud.google.com/compute/docs/access/iam-permissions)
-var needed = map[kind][]string{
-	kindNetwork:    {"networks.create"},
-	kindSubnetwork: {"subnetworks.create", "networks.updatePolicy"},
-	kindFirewall:   {"firewalls.create", "networks.updatePolicy"},
-	kindAddress:    {"addresses.create", "addresses.setLabels"},
-	kindDisk:       {"disks.create", "disks.setLabels"},
-	kindInstance: {"instances.create", "instances.setLabels", "instances.setMetadata", "instances.setServiceAccount", "instances.setTags",
-		"disks.create", "disks.use", "subnetworks.use", "subnetworks.useExternalIp", "addresses.use"},
-	kindTemplate:    {"instanceTemplates.create"},
-	kindGroup:       {"instanceGroupManagers.create", "instanceTemplates.useReadOnly", "instances.create"},
-	kindMasterGroup: {"instanceGroups.create", "instanceGroups.update", "instances.use"},
-	kindHealthCheck: {"regionHealthChecks.create"},
-	kindService:     {"regionBackendServices.create", "regionHealthChecks.useReadOnly", "instanceGroups.use"},
-	kindRule: {"forwardingRules.create", "forwardingRules.setLabels", "regionBackendServices.use", "addresses.use",
-		"instances.addAccessConfig", "instances.deleteAccessConfig"},
-}
-
-// neededToGo are the permissions that removing an object takes.
-var neededToGo = map[kind][]string{
-	kindNetwork:     {"networks.delete"},
-	kindSubnetwork:  {"subnetworks.delete"},
-	kindFirewall:    {"firewalls.delete", "networks.updatePolicy"},
-	kindAddress:     {"addresses.delete"},
-	kindDisk:        {"disks.delete"},
-	kindInstance:    {"instances.delete"},
-	kindTemplate:    {"instanceTemplates.delete"},
-	kindGroup:       {"instanceGroupManagers.delete"},
-	kindMasterGroup: {"instanceGroups.delete"},
-	kindHealthCheck: {"regionHealthChecks.delete"},
-	kindService:     {"regionBackendServices.delete"},
-	kindRule:        {"forwardingRules.delete"},
-}
-
 // neededToMake are the permissions that making all of it takes, and those for
 // what is there and is changed on the way.
-func (r *run) neededToMake(missing []object) (ask []string) {
+func (r *run) neededToMake(missing []inventory.Object) (ask []string) {
 	for _, o := range missing {
-		ask = append(ask, needed[o.kind]...)
+		ask = append(ask, o.Kind.Row().ToMake...)
 	}
 	if len(r.starting()) > 0 {
 		ask = append(ask, "instances.start")
 	}
 	for _, g := range r.sized() {
-		if g.size > 0 {
+		if g.Size > 0 {
 			ask = append(ask, "instanceGroupManagers.update")
 		}
 	}
@@ -70,11 +34,11 @@ func (r *run) neededToMake(missing []object) (ask []string) {
 }
 
 // neededToRemove are the permissions that taking all of it away takes.
-func (r *run) neededToRemove(gone []object) (ask []string) {
+func (r *run) neededToRemove(gone []inventory.Object) (ask []string) {
 	for _, o := range gone {
-		ask = append(ask, neededToGo[o.kind]...)
+		ask = append(ask, o.Kind.Row().ToGo...)
 	}
-	if r.mode == settings.RemoveReplica && r.have.held.rule != "" {
+	if r.mode == settings.RemoveReplica && r.have.Holder.Rule != "" {
 		ask = append(ask, "instanceGroups.update", "regionBackendServices.update")
 		if !r.balanced { // the address goes back to the master that stays
 			ask = append(ask, "instances.addAccessConfig", "instances.deleteAccessConfig", "addresses.use", "subnetworks.useExternalIp")
@@ -85,7 +49,7 @@ func (r *run) neededToRemove(gone []object) (ask []string) {
 
 // withLease adds what taking the lease of a cluster takes that has an address.
 func (r *run) withLease(ask []string) []string {
-	if len(ask) > 0 && (r.have.held.ip != "" || len(r.have.of(kindAddress)) > 0) {
+	if len(ask) > 0 && (r.have.Holder.IP != "" || len(r.have.Of(inventory.Address)) > 0) {
 		ask = append(ask, "addresses.setLabels")
 	}
 	return ask
@@ -106,7 +70,7 @@ func (r *run) withheld(ctx context.Context, names []string) (refusal.Unfit, erro
 		return nil, nil
 	}
 	slices.Sort(ask)
-	no, err := r.gce.WithheldPermissions(ctx, ask...)
+	no, err := r.GCE.WithheldPermissions(ctx, ask...)
 	var closed interface{ Permanent() bool }
 	if errors.As(err, &closed) && closed.Permanent() {
 		r.mu.Lock()

@@ -7,25 +7,26 @@ import (
 
 	"cloud.google.com/go/compute/apiv1/computepb"
 
+	"hakube/cluster/inventory"
 	"hakube/cluster/refusal"
 	"hakube/scripts/cure"
 )
 
 // projectProblems are properties of the project under which machines come up that
 // nobody can use, or do not come up at all.
-func (r *run) projectProblems(p *computepb.Project, missing []object) (no refusal.Unfit) {
-	makes := func(k kind) bool {
-		return slices.ContainsFunc(missing, func(o object) bool { return o.kind == k })
+func (r *run) projectProblems(p *computepb.Project, missing []inventory.Object) (no refusal.Unfit) {
+	makes := func(k inventory.Kind) bool {
+		return slices.ContainsFunc(missing, func(o inventory.Object) bool { return o.Kind == k })
 	}
-	if makes(kindInstance) && strings.EqualFold(item(p.GetCommonInstanceMetadata(), "enable-oslogin"), "true") {
+	if makes(inventory.Instance) && strings.EqualFold(inventory.MetadataItem(p.GetCommonInstanceMetadata(), "enable-oslogin"), "true") {
 		no = append(no, &refusal.Refused{
 			Why: fmt.Sprintf("project %s has OS Login on (enable-oslogin in its metadata): its machines take no ssh key from metadata, and masters are set up over ssh",
 				r.want.Project),
 			Cure: cure.Hint("switch it off for the project", cure.Compute("project-info add-metadata --metadata=enable-oslogin=FALSE")),
 		})
 	}
-	nodes := makes(kindTemplate) && r.want.Settings.NodeAccount == "default" && len(r.want.Settings.NodeScopes) > 0
-	if p.GetDefaultServiceAccount() == "" && (makes(kindInstance) || nodes) {
+	nodes := makes(inventory.InstanceTemplate) && r.want.Settings.NodeAccount == "default" && len(r.want.Settings.NodeScopes) > 0
+	if p.GetDefaultServiceAccount() == "" && (makes(inventory.Instance) || nodes) {
 		no = append(no, &refusal.Refused{
 			Why:  fmt.Sprintf("project %s has no default service account, which masters are made with", r.want.Project),
 			Cure: cure.Hint("one that was deleted less than 30 days ago can be undeleted; where there was none", cure.EnableService("compute.googleapis.com", string(r.want.Project))),

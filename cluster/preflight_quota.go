@@ -10,6 +10,7 @@ import (
 
 	"cloud.google.com/go/compute/apiv1/computepb"
 
+	"hakube/cluster/inventory"
 	"hakube/cluster/refusal"
 	"hakube/cluster/settings"
 	"hakube/gce"
@@ -21,7 +22,7 @@ import (
 type demand map[string]float64
 
 // demandOf counts what is missing; nodes are those the pool grows by.
-func (r *run) demandOf(missing []object, nodes int, cpus func(machineType string, preemptible bool) (metric string, n int)) demand {
+func (r *run) demandOf(missing []inventory.Object, nodes int, cpus func(machineType string, preemptible bool) (metric string, n int)) demand {
 	d, s := demand{}, r.want.Settings
 	disk := func(kind settings.Name, gb settings.Size, n int) {
 		metric := "SSD_TOTAL_GB" // that of balanced disks too
@@ -38,38 +39,19 @@ func (r *run) demandOf(missing []object, nodes int, cpus func(machineType string
 		d["IN_USE_ADDRESSES"] += float64(n) // each has an external one
 	}
 	for _, o := range missing {
-		switch o.kind {
-		case kindNetwork:
-			d["NETWORKS"]++
-		case kindSubnetwork:
-			d["SUBNETWORKS"]++
-		case kindFirewall:
-			d["FIREWALLS"]++
-		case kindAddress:
-			d["STATIC_ADDRESSES"]++
-		case kindTemplate:
-			d["INSTANCE_TEMPLATES"]++
-		case kindHealthCheck:
-			d["HEALTH_CHECKS"]++
-		case kindService:
-			d["BACKEND_SERVICES"]++
-		case kindRule:
-			d["FORWARDING_RULES"]++
-			d["IN_USE_ADDRESSES"]++ // the master it had the address from takes another one
-		case kindMasterGroup:
-			d["INSTANCE_GROUPS"]++
-		case kindGroup:
-			d["INSTANCE_GROUPS"]++
-			d["INSTANCE_GROUP_MANAGERS"]++
-		case kindDisk:
+		for _, metric := range o.Kind.Row().Takes {
+			d[metric]++
+		}
+		switch o.Kind {
+		case inventory.Disk:
 			disk(s.MasterDiskType, s.MasterDiskSize, 1)
-		case kindInstance:
+		case inventory.Instance:
 			machines(r.want.MasterType, s.PreemptibleMain, 1)
 			disk("", s.MasterRootSize, 1)
 		}
 	}
 	for _, o := range r.starting() { // a stopped machine counts as an instance, and has neither CPUs nor an address
-		machines(o.machineType, s.PreemptibleMain, 1)
+		machines(o.MachineType, s.PreemptibleMain, 1)
 		d["INSTANCES"]--
 	}
 	if nodes > 0 {
@@ -81,10 +63,10 @@ func (r *run) demandOf(missing []object, nodes int, cpus func(machineType string
 
 // tooLittle compares what is missing with what the region and the project may
 // still have. A quota they do not speak of is none.
-func (r *run) tooLittle(ctx context.Context, missing []object) (refusal.Unfit, error) {
+func (r *run) tooLittle(ctx context.Context, missing []inventory.Object) (refusal.Unfit, error) {
 	nodes := 0
 	for _, g := range r.sized() {
-		nodes += max(0, g.wants-g.size)
+		nodes += max(0, g.wants-g.Size)
 	}
 	starting := r.starting()
 	if len(missing) == 0 && len(starting) == 0 && nodes == 0 {
@@ -94,26 +76,26 @@ func (r *run) tooLittle(ctx context.Context, missing []object) (refusal.Unfit, e
 	var project *computepb.Project
 	sizes := map[string]int{}
 	types := []string{}
-	if slices.ContainsFunc(missing, func(o object) bool { return o.kind == kindInstance }) {
+	if slices.ContainsFunc(missing, func(o inventory.Object) bool { return o.Kind == inventory.Instance }) {
 		types = append(types, r.want.MasterType)
 	}
 	if nodes > 0 && !slices.Contains(types, string(r.want.Settings.NodeSize)) {
 		types = append(types, string(r.want.Settings.NodeSize))
 	}
 	for _, o := range starting {
-		if !slices.Contains(types, o.machineType) {
-			types = append(types, o.machineType)
+		if !slices.Contains(types, o.MachineType) {
+			types = append(types, o.MachineType)
 		}
 	}
 	found := make([]int, len(types))
 	reads := []func() error{
-		func() (err error) { region, err = r.gce.Regions().Get(ctx, r.region()); return err },
-		func() (err error) { project, err = r.gce.GetProject(ctx); return err },
+		func() (err error) { region, err = r.GCE.Regions().Get(ctx, r.Region()); return err },
+		func() (err error) { project, err = r.GCE.GetProject(ctx); return err },
 	}
 	for i, t := range types {
 		reads = append(reads, func() (err error) { found[i], err = r.cpusOf(ctx, t); return err })
 	}
-	if err := together(reads...); err != nil {
+	if err := gce.Parallel(reads...); err != nil {
 		return nil, err
 	}
 	for i, t := range types {
@@ -183,7 +165,7 @@ func (r *run) cpusOf(ctx context.Context, machineType string) (int, error) {
 	if ok {
 		return n, nil
 	}
-	t, err := r.gce.MachineTypes(cmp.Or(r.want.Zone, r.want.Home)).Get(ctx, machineType)
+	t, err := r.GCE.MachineTypes(cmp.Or(r.want.Zone, r.want.Home)).Get(ctx, machineType)
 	if gce.IsNotFound(err) {
 		return 0, nil // which is said already
 	}

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"slices"
 
+	"hakube/cluster/inventory"
 	"hakube/cluster/refusal"
 	"hakube/gce"
 	"hakube/scripts/cure"
@@ -39,15 +40,15 @@ var automatic = netip.MustParsePrefix("10.128.0.0/9")
 // rangesTaken are the ranges of the subnetwork to be made that the network's other
 // subnetworks, in whatever region, or its routes have already. Compute Engine
 // refuses the subnetwork then, after network, address and firewall rules were made.
-func (r *run) rangesTaken(ctx context.Context, missing []object) (refusal.Unfit, error) {
-	lacks := func(k kind) bool {
-		return slices.ContainsFunc(missing, func(o object) bool { return o.kind == k })
+func (r *run) rangesTaken(ctx context.Context, missing []inventory.Object) (refusal.Unfit, error) {
+	lacks := func(k inventory.Kind) bool {
+		return slices.ContainsFunc(missing, func(o inventory.Object) bool { return o.Kind == k })
 	}
-	if !lacks(kindSubnetwork) {
+	if !lacks(inventory.Subnetwork) {
 		return nil, nil
 	}
 	all := slices.Clone(prohibited)
-	if !lacks(kindNetwork) {
+	if !lacks(inventory.Network) {
 		more, err := r.rangesOfNetwork(ctx)
 		if err != nil {
 			return nil, err
@@ -65,20 +66,20 @@ func (r *run) rangesOfNetwork(ctx context.Context) (all []taken, err error) {
 			all = append(all, taken{p, by})
 		}
 	}
-	subnets, err := r.gce.AggregatedSubnetworks(ctx)
+	subnets, err := r.GCE.AggregatedSubnetworks(ctx)
 	if err != nil {
 		return nil, err
 	}
-	routes, err := r.gce.Routes().List(ctx)
+	routes, err := r.GCE.Routes().List(ctx)
 	if err != nil {
 		return nil, err
 	}
-	n, err := r.gce.Networks().Get(ctx, network)
+	n, err := r.GCE.Networks().Get(ctx, network)
 	if err != nil {
 		return nil, err
 	}
 	for _, s := range subnets {
-		own := s.GetName() == r.want.Names.Subnetwork() && gce.Base(s.GetRegion()) == r.region() // it is missing: the list is behind
+		own := s.GetName() == r.want.Names.Subnetwork() && gce.Base(s.GetRegion()) == r.Region() // it is missing: the list is behind
 		if gce.Base(s.GetNetwork()) != network || own {
 			continue
 		}

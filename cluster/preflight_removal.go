@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"slices"
 
+	"hakube/cluster/inventory"
 	"hakube/cluster/plan"
 	"hakube/cluster/refusal"
 	"hakube/cluster/settings"
+	"hakube/gce"
 	"hakube/scripts/cure"
 )
 
@@ -21,7 +23,7 @@ func (r *run) foreseeRemoval(ctx context.Context, items []plan.Item) error {
 	if len(gone) == 0 {
 		return nil
 	}
-	var uses []use
+	var uses []inventory.Use
 	found, err := gather(ctx,
 		func(ctx context.Context) (_ refusal.Unfit, err error) {
 			uses, err = r.moreUses(ctx, gone)
@@ -32,7 +34,7 @@ func (r *run) foreseeRemoval(ctx context.Context, items []plan.Item) error {
 	if err != nil {
 		return err
 	}
-	held, err := r.confirmed(ctx, r.holders(gone, append(uses, r.have.uses...)))
+	held, err := r.ConfirmUses(ctx, r.holders(gone, append(uses, r.have.Uses...)))
 	if err != nil {
 		return err
 	}
@@ -47,30 +49,30 @@ func (r *run) removal(ctx context.Context) ([]plan.Item, error) {
 
 // going is every object that a list of steps takes away, with what goes with it:
 // the machines of a managed group, and the group of its name that balancers use.
-func (r *run) going(items []plan.Item) (gone []object) {
+func (r *run) going(items []plan.Item) (gone []inventory.Object) {
 	zones := map[string]bool{}
 	for _, it := range items {
 		if s, ok := it.Step.(made); ok && !it.Want {
 			o := s.thing()
 			gone = append(gone, o)
-			if o.kind == kindGroup {
-				gone = append(gone, object{kind: kindMasterGroup, name: o.name, zone: o.zone})
-				zones[o.zone] = true
+			if o.Kind == inventory.ManagedGroup {
+				gone = append(gone, inventory.Object{Kind: inventory.InstanceGroup, Name: o.Name, Zone: o.Zone})
+				zones[o.Zone] = true
 			}
 		}
 		if s, ok := it.Step.(strayStep); ok && !it.Want {
-			gone = append(gone, object{kind: s.s.kind, name: s.s.Name, zone: s.s.zone, region: s.s.region})
+			gone = append(gone, inventory.Object{Kind: s.s.kind, Name: s.s.Name, Zone: s.s.zone, Region: s.s.region})
 		}
 	}
 	for i, o := range gone { // as it was found, which tells more of it
-		for _, x := range r.have.objects {
-			if x.id() == o.id() {
+		for _, x := range r.have.Objects {
+			if x.Id() == o.Id() {
 				gone[i] = x
 			}
 		}
 	}
-	for _, o := range r.have.objects {
-		if o.kind == kindInstance && o.role == roleNode && zones[o.zone] {
+	for _, o := range r.have.Objects {
+		if o.Kind == inventory.Instance && o.Role == inventory.RoleNode && zones[o.Zone] {
 			gone = append(gone, o)
 		}
 	}
@@ -79,39 +81,39 @@ func (r *run) going(items []plan.Item) (gone []object) {
 
 // moreUses reads the users that the modes for one pool or one master have not
 // seen yet: balancers. Of the whole cluster all is read already.
-func (r *run) moreUses(ctx context.Context, gone []object) ([]use, error) {
+func (r *run) moreUses(ctx context.Context, gone []inventory.Object) ([]inventory.Use, error) {
 	if r.mode == settings.RemoveCluster {
 		return nil, nil
 	}
-	has := func(kinds ...kind) bool {
-		return slices.ContainsFunc(gone, func(o object) bool { return slices.Contains(kinds, o.kind) })
+	has := func(kinds ...inventory.Kind) bool {
+		return slices.ContainsFunc(gone, func(o inventory.Object) bool { return slices.Contains(kinds, o.Kind) })
 	}
-	f := &found{mark: r.want.Mark}
+	f := r.Collector()
 	var reads []func() error
-	if has(kindGroup, kindMasterGroup, kindHealthCheck) {
+	if has(inventory.ManagedGroup, inventory.InstanceGroup, inventory.HealthCheck) {
 		reads = append(reads, func() error {
-			_, err := noting(ctx, r.gce.AggregatedBackendServices, f.usesOfService)()
+			_, err := noting(ctx, r.GCE, f, inventory.BackendService, r.GCE.AggregatedBackendServices)()
 			return err
 		})
 	}
-	if has(kindService) {
+	if has(inventory.BackendService) {
 		reads = append(reads, func() error {
-			_, err := noting(ctx, r.gce.AggregatedForwardingRules, f.usesOfRule)()
+			_, err := noting(ctx, r.GCE, f, inventory.ForwardingRule, r.GCE.AggregatedForwardingRules)()
 			return err
 		})
 	}
-	err := together(reads...)
-	return f.used, err
+	err := gce.Parallel(reads...)
+	return f.Used, err
 }
 
 // protectedOf are the machines that are to go and that Compute Engine deletes
 // for nobody.
-func protectedOf(gone []object) (no refusal.Unfit) {
+func protectedOf(gone []inventory.Object) (no refusal.Unfit) {
 	for _, o := range gone {
-		if o.kind == kindInstance && o.protected {
+		if o.Kind == inventory.Instance && o.Protected {
 			no = append(no, &refusal.Refused{
 				Why:  o.String() + " is protected from deletion",
-				Cure: cure.Hint("if it may go", cure.Unprotect(o.name, o.zone)),
+				Cure: cure.Hint("if it may go", cure.Unprotect(o.Name, o.Zone)),
 			})
 		}
 	}
@@ -119,13 +121,13 @@ func protectedOf(gone []object) (no refusal.Unfit) {
 }
 
 // holders are the uses that keep something which is to go, by somebody who stays.
-func (r *run) holders(gone []object, uses []use) (list []use) {
-	goes := map[object]bool{}
+func (r *run) holders(gone []inventory.Object, uses []inventory.Use) (list []inventory.Use) {
+	goes := map[inventory.Object]bool{}
 	for _, o := range gone {
-		goes[o.id()] = true
+		goes[o.Id()] = true
 	}
 	for _, u := range uses {
-		if goes[u.of] && !goes[u.by] && !u.mine && !r.isOurs(u.by) && !slices.Contains(list, u) {
+		if goes[u.Of] && !goes[u.By] && !u.Mine && !r.isOurs(u.By) && !slices.Contains(list, u) {
 			list = append(list, u)
 		}
 	}
@@ -133,10 +135,10 @@ func (r *run) holders(gone []object, uses []use) (list []use) {
 }
 
 // inUse says what somebody else holds.
-func (r *run) inUse(uses []use) (no refusal.Unfit) {
+func (r *run) inUse(uses []inventory.Use) (no refusal.Unfit) {
 	for _, u := range uses {
 		no = append(no, &refusal.Refused{
-			Why:  fmt.Sprintf("%s cannot be removed: %s, which is not this cluster's, uses it", u.of, u.by),
+			Why:  fmt.Sprintf("%s cannot be removed: %s, which is not this cluster's, uses it", u.Of, u.By),
 			Cure: r.freed(u),
 		})
 	}
@@ -152,22 +154,22 @@ const mostUsers = 10
 
 // isOurs tells of a user that only its URL is known of whether it is this
 // cluster's: by what was found, or by its name in the balancer.
-func (r *run) isOurs(by object) bool {
-	if slices.ContainsFunc(r.have.objects, func(o object) bool { return o.id() == by.id() }) {
+func (r *run) isOurs(by inventory.Object) bool {
+	if slices.ContainsFunc(r.have.Objects, func(o inventory.Object) bool { return o.Id() == by.Id() }) {
 		return true
 	}
-	return by.kind == kindRule && by.name == r.want.Names.ForwardingRule() && by.region == r.region()
+	return by.Kind == inventory.ForwardingRule && by.Name == r.want.Names.ForwardingRule() && by.Region == r.Region()
 }
 
 // freed is how what is used gets free.
-func (r *run) freed(u use) string {
+func (r *run) freed(u inventory.Use) string {
 	for _, s := range r.strays {
-		if s.kind == u.by.kind && s.Name == u.by.name && (s.zone == u.by.zone && s.region == u.by.region) {
+		if s.kind == u.By.Kind && s.Name == u.By.Name && (s.zone == u.By.Zone && s.region == u.By.Region) {
 			return cure.Hint("this cluster's Services or volumes left it; have it go too", cure.Same().With("HAKUBE_SWEEP", "true"))
 		}
 	}
-	way := cure.Hint("if it is no longer needed", r.release(u))
-	if u.of.kind == kindNetwork {
+	way := cure.Hint("if it is no longer needed", r.have.Release(u))
+	if u.Of.Kind == inventory.Network {
 		way = cure.Hints(way, cure.Hint("or leave the network where it is", cure.Same().With("KUBE_DELETE_NETWORK", "false")))
 	}
 	return way

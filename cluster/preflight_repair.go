@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 
+	"hakube/cluster/inventory"
 	"hakube/cluster/plan"
 	"hakube/cluster/refusal"
 )
@@ -25,9 +26,9 @@ func (r *run) foreseeRepair(ctx context.Context) (no refusal.Unfit, err error) {
 		no = append(append(no, r.inTheWayOf(m)...), protectedOf(r.foundWithoutDisk(m))...)
 	}
 	for _, m := range r.givenUp {
-		for _, o := range r.have.objects {
-			if o.id() == m.id() {
-				no = append(no, protectedOf([]object{o})...)
+		for _, o := range r.have.Objects {
+			if o.Id() == m.Id() {
+				no = append(no, protectedOf([]inventory.Object{o})...)
 			}
 		}
 	}
@@ -45,12 +46,12 @@ func (r *run) foreseeRepair(ctx context.Context) (no refusal.Unfit, err error) {
 
 // foundWithoutDisk is a master's machine that has to be deleted, since it has not
 // the disk it lives on (withDisk).
-func (r *run) foundWithoutDisk(m object) []object {
-	disk := object{kind: kindDisk, name: r.want.Names.DiskOf(m.name), zone: m.zone}
-	if slices.ContainsFunc(r.have.uses, func(u use) bool { return u.of == disk && u.by.name == m.name && u.by.zone == m.zone }) {
+func (r *run) foundWithoutDisk(m inventory.Object) []inventory.Object {
+	disk := inventory.Object{Kind: inventory.Disk, Name: r.want.Names.DiskOf(m.Name), Zone: m.Zone}
+	if slices.ContainsFunc(r.have.Uses, func(u inventory.Use) bool { return u.Of == disk && u.By.Name == m.Name && u.By.Zone == m.Zone }) {
 		return nil
 	}
-	return slices.DeleteFunc(slices.Clone(r.have.objects), func(o object) bool { return o.id() != m.id() })
+	return slices.DeleteFunc(slices.Clone(r.have.Objects), func(o inventory.Object) bool { return o.Id() != m.Id() })
 }
 
 // wantedOf are the steps of a list that make an object of the cloud.

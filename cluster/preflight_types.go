@@ -50,14 +50,14 @@ func (r *run) namedTypes() (checks []check) {
 }
 
 func (r *run) zoneProblems(ctx context.Context) (refusal.Unfit, error) {
-	z, err := r.gce.Zones().Get(ctx, r.want.Zone)
+	z, err := r.GCE.Zones().Get(ctx, r.want.Zone)
 	if err == nil {
 		return judgeZone(z), nil
 	}
 	if !gce.IsNotFound(err) {
 		return nil, err
 	}
-	all, listErr := r.gce.Zones().List(ctx)
+	all, listErr := r.GCE.Zones().List(ctx)
 	if listErr != nil {
 		return nil, listErr
 	}
@@ -98,7 +98,7 @@ func zonesLike[Z interface{ GetName() string }](zone string, all []Z) string {
 }
 
 func (r *run) typeProblem(ctx context.Context, variable, name string) (refusal.Unfit, error) {
-	types := r.gce.MachineTypes(r.want.Zone)
+	types := r.GCE.MachineTypes(r.want.Zone)
 	t, err := types.Get(ctx, name)
 	if err == nil {
 		r.sawType(t)
@@ -112,7 +112,7 @@ func (r *run) typeProblem(ctx context.Context, variable, name string) (refusal.U
 }
 
 func (r *run) diskTypeProblem(ctx context.Context, variable, name string, sizes []diskSize) (refusal.Unfit, error) {
-	types := r.gce.DiskTypes(r.want.Zone)
+	types := r.GCE.DiskTypes(r.want.Zone)
 	t, err := types.Get(ctx, name)
 	if err == nil {
 		return append(judgeState(variable, "disk type "+name, t.GetDeprecated()), judgeSizes(t, sizes)...), nil

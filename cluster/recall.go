@@ -8,90 +8,62 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 
 	"cloud.google.com/go/compute/apiv1/computepb"
 
+	"hakube/cluster/inventory"
 	"hakube/cluster/settings"
 	"hakube/gce"
 	"hakube/scripts"
 	"hakube/scripts/cure"
 )
 
-// A memory is what was read of a cluster's own objects on the way, of which later
-// steps want to know more than an inventory has. What is asked by name replaces
-// what a list said.
-type memory struct {
-	mu       sync.Mutex
-	machines map[string]*computepb.Instance // by zone/name
-	disks    map[string]*computepb.Disk
-	networks []*computepb.Network // of the project
-}
-
-func (m *memory) instance(x *computepb.Instance) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.machines == nil {
-		m.machines = map[string]*computepb.Instance{}
-	}
-	m.machines[gce.Base(x.GetZone())+"/"+x.GetName()] = x
-}
-
-func (m *memory) disk(x *computepb.Disk) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.disks == nil {
-		m.disks = map[string]*computepb.Disk{}
-	}
-	m.disks[gce.Base(x.GetZone())+"/"+x.GetName()] = x
-}
-
 // asItIs lets variables that are not set take what is there of the cluster:
 // masters, their disks, groups, and what was written down when it was begun. It
 // asks nobody: what only the nodes' template knows, [run.likeNodes] reads when
 // something is to be made.
-func (r *run) asItIs(v *inventory) {
+func (r *run) asItIs(v *inventory.Inventory) {
 	home := r.want.Home
-	for _, o := range v.masters(r.want.Names) {
+	for _, o := range v.Masters(r.want.Names) {
 		r.takeMaster(o)
 	}
-	for _, o := range v.objects {
-		if o.kind == kindDisk && o.role == roleMasterDisk {
-			r.takeDataDisk(r.saw.disks[o.zone+"/"+o.name])
+	for _, o := range v.Objects {
+		if o.Kind == inventory.Disk && o.Role == inventory.RoleMasterDisk {
+			r.takeDataDisk(r.Seen.Disks[o.Zone+"/"+o.Name])
 		}
 	}
 	r.takePool(v)
 	r.takeContext()
-	r.take("HAKUBE_LOAD_BALANCER", v.said("HAKUBE_LOAD_BALANCER", ""))
+	r.take("HAKUBE_LOAD_BALANCER", v.Said("HAKUBE_LOAD_BALANCER", ""))
 	for variable, c := range settings.Classes {
 		if c.Recorded {
-			r.take(variable, v.held.begun[variable])
+			r.take(variable, v.Holder.Begun[variable])
 		}
 	}
 	r.want = settings.SpecOf(r.want.Settings, r.deps.operator())
 	r.want.Home = cmp.Or(home, r.want.Home)
-	for _, n := range r.saw.networks {
+	for _, n := range r.Seen.Networks {
 		if n.GetName() == r.want.Names.Network() {
-			v.subnetRegion = regionOfSubnetwork(n.GetSubnetworks(), r.want.Names.Subnetwork())
+			v.SubnetRegion = inventory.RegionOfSubnetwork(n.GetSubnetworks(), r.want.Names.Subnetwork())
 		}
 	}
 }
 
 // takeMaster reads a master and its boot disk.
-func (r *run) takeMaster(o object) {
-	i := r.saw.machines[o.zone+"/"+o.name]
-	r.take("MULTIZONE", o.multizone)
+func (r *run) takeMaster(o inventory.Object) {
+	i := r.Seen.Machines[o.Zone+"/"+o.Name]
+	r.take("MULTIZONE", o.Multizone)
 	if i == nil {
 		return
 	}
 	r.take("MASTER_SIZE", gce.Base(i.GetMachineType()))
 	r.take("PREEMPTIBLE_MASTER", boolText(settings.Bool(i.GetScheduling().GetPreemptible())))
-	r.take("KUBE_GCE_NETWORK", o.network)
-	r.take("KUBE_GCE_IP_ALIAS_SUBNETWORK", o.subnetwork)
+	r.take("KUBE_GCE_NETWORK", o.Network)
+	r.take("KUBE_GCE_IP_ALIAS_SUBNETWORK", o.Subnetwork)
 	r.takeMetadata(i.GetMetadata())
-	r.asMade(o, "KUBE_MIRROR", item(i.GetMetadata(), scripts.KeyMirror))
+	r.asMade(o, "KUBE_MIRROR", inventory.MetadataItem(i.GetMetadata(), scripts.KeyMirror))
 	for _, d := range i.GetDisks() {
-		if boot := r.saw.disks[o.zone+"/"+gce.Base(d.GetSource())]; d.GetBoot() && boot != nil {
+		if boot := r.Seen.Disks[o.Zone+"/"+gce.Base(d.GetSource())]; d.GetBoot() && boot != nil {
 			r.take("MASTER_ROOT_DISK_SIZE", gigabytes(boot.GetSizeGb()))
 			r.asMade(o, "MASTER_ROOT_DISK_SIZE", gigabytes(boot.GetSizeGb()))
 			owner, name := imageParts(boot.GetSourceImage())
@@ -126,36 +98,36 @@ func (r *run) takeMetadata(m *computepb.Metadata) {
 		"KUBE_VERSION": scripts.KeyKubeVersion, "KUBE_DNS_DOMAIN": scripts.KeyDNSDomain, "KUBE_MIRROR": scripts.KeyMirror,
 		"CLUSTER_IP_RANGE": scripts.KeyPodRange, "SERVICE_CLUSTER_IP_RANGE": scripts.KeyServiceRange, "CLUSTER_NAME": scripts.KeyClusterName,
 	} {
-		r.take(variable, item(m, key))
+		r.take(variable, inventory.MetadataItem(m, key))
 	}
 }
 
 // takePool reads the zone's pool. Where a cluster lives and the zone has none,
 // there is none to be: it was made without, or it was removed.
-func (r *run) takePool(v *inventory) {
+func (r *run) takePool(v *inventory.Inventory) {
 	size, groups := 0, 0
-	for _, o := range v.objects {
-		if o.kind != kindGroup || o.zone == "" {
+	for _, o := range v.Objects {
+		if o.Kind != inventory.ManagedGroup || o.Zone == "" {
 			continue
 		}
-		if m := groupName.FindStringSubmatch(o.name); m != nil {
+		if m := inventory.GroupName.FindStringSubmatch(o.Name); m != nil {
 			r.take("NODE_INSTANCE_PREFIX", m[1])
 		}
-		if o.zone == r.want.Zone {
-			r.take("MAX_INSTANCES_PER_MIG", v.said("MAX_INSTANCES_PER_MIG", o.zone))
+		if o.Zone == r.want.Zone {
+			r.take("MAX_INSTANCES_PER_MIG", v.Said("MAX_INSTANCES_PER_MIG", o.Zone))
 			groups++
-			size += o.size
+			size += o.Size
 		}
 	}
-	if w, ok := v.held.growing[r.want.Zone]; ok && w.holds(size) {
+	if w, ok := v.Holder.Growing[r.want.Zone]; ok && w.Holds(size) {
 		if r.mode.Pool() && !r.want.Settings.IsGiven("NUM_NODES") {
-			r.warn(fmt.Sprintf("NUM_NODES is not set: the pool of %s goes on to %d nodes, which a run that was cut was making of it", r.want.Zone, w.to))
+			r.warn(fmt.Sprintf("NUM_NODES is not set: the pool of %s goes on to %d nodes, which a run that was cut was making of it", r.want.Zone, w.To))
 		}
-		r.take("NUM_NODES", strconv.Itoa(w.to))
+		r.take("NUM_NODES", strconv.Itoa(w.To))
 		r.take("KUBE_CREATE_NODES", "true")
 		return
 	}
-	lives, asked := len(v.masters(r.want.Names)) > 0, r.want.Settings.IsGiven("NUM_NODES")
+	lives, asked := len(v.Masters(r.want.Names)) > 0, r.want.Settings.IsGiven("NUM_NODES")
 	switch {
 	case groups > 0:
 		if r.mode == settings.Create && r.want.Settings.Says("KUBE_CREATE_NODES") && !bool(r.want.Settings.CreateNodes) {
@@ -192,10 +164,10 @@ func (r *run) takeContext() {
 // likeNodes lets variables that are not set take what nodes are made from, before
 // anything is made: one call more, which a run that makes nothing does not need.
 func (r *run) likeNodes(ctx context.Context) error {
-	if len(r.have.homes(r.want.Names)) == 0 {
+	if len(r.have.Homes(r.want.Names)) == 0 {
 		return nil
 	}
-	t, err := r.gce.InstanceTemplates().Get(ctx, r.want.Names.Template())
+	t, err := r.GCE.InstanceTemplates().Get(ctx, r.want.Names.Template())
 	if gce.IsNotFound(err) || err == nil && !r.owns(t.GetDescription()) {
 		return nil // a step makes it, or refuses it
 	}
@@ -206,7 +178,7 @@ func (r *run) likeNodes(ctx context.Context) error {
 	r.take("NODE_SIZE", gce.Base(p.GetMachineType()))
 	r.take("PREEMPTIBLE_NODE", boolText(settings.Bool(p.GetScheduling().GetPreemptible())))
 	r.takeMetadata(p.GetMetadata())
-	r.asMade(object{kind: kindTemplate, name: t.GetName()}, "KUBE_MIRROR", item(p.GetMetadata(), scripts.KeyMirror))
+	r.asMade(inventory.Object{Kind: inventory.InstanceTemplate, Name: t.GetName()}, "KUBE_MIRROR", inventory.MetadataItem(p.GetMetadata(), scripts.KeyMirror))
 	for _, d := range p.GetDisks() {
 		init := d.GetInitializeParams()
 		r.take("NODE_DISK_SIZE", gigabytes(init.GetDiskSizeGb()))

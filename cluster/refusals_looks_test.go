@@ -7,6 +7,7 @@ import (
 	"cloud.google.com/go/compute/apiv1/computepb"
 	"github.com/google/go-cmp/cmp"
 
+	"hakube/cluster/inventory"
 	"hakube/cluster/refusal"
 	"hakube/cluster/settings"
 	"hakube/gce/gcetest"
@@ -18,11 +19,11 @@ import (
 func TestRefusalsByLooks(t *testing.T) {
 	w := newWorld(t)
 	o := w.operator()
-	master := object{kind: kindInstance, name: "kubernetes-master", zone: gcetest.Zone, role: roleMaster}
+	master := inventory.Object{Kind: inventory.Instance, Name: "kubernetes-master", Zone: gcetest.Zone, Role: inventory.RoleMaster}
 	deprecated := func(state string) *computepb.DeprecationStatus { return &computepb.DeprecationStatus{State: &state} }
 	with := func(f func(*run)) *run {
 		r := o.run(settings.Up)
-		r.have = &inventory{}
+		r.have = &inventory.Inventory{}
 		f(r)
 		return r
 	}
@@ -41,17 +42,17 @@ func TestRefusalsByLooks(t *testing.T) {
 			"MASTER_SIZE=n4-standard-2: machines of series N4 take no disk of type pd-ssd (MASTER_DISK_TYPE)"},
 		{"disks of another", with(func(*run) {}).disksOfTypes(true, true), ""},
 		{"suspended", with(func(r *run) {
-			r.have.objects = []object{{kind: kindInstance, name: master.name, zone: master.zone, role: roleMaster, status: "SUSPENDED"}}
+			r.have.Objects = []inventory.Object{{Kind: inventory.Instance, Name: master.Name, Zone: master.Zone, Role: inventory.RoleMaster, Status: "SUSPENDED"}}
 		}).inTheWay(), "kubernetes-master in europe-west1-b is suspended"},
-		{"default account", with(func(*run) {}).projectProblems(&computepb.Project{}, []object{master}), "project local has no default service account, which masters are made with"},
-		{"default account unused", with(func(*run) {}).projectProblems(&computepb.Project{}, []object{{kind: kindFirewall}}), ""},
-		{"autoscaler", usersOf(t, func(f *found) {
-			f.usesOfGroup(object{kind: kindGroup, name: "g", zone: "z"}, &computepb.InstanceGroupManager{
+		{"default account", with(func(*run) {}).projectProblems(&computepb.Project{}, []inventory.Object{master}), "project local has no default service account, which masters are made with"},
+		{"default account unused", with(func(*run) {}).projectProblems(&computepb.Project{}, []inventory.Object{{Kind: inventory.Firewall}}), ""},
+		{"autoscaler", usersOf(t, func(f *inventory.Collector) {
+			f.Take(nil, inventory.Object{Kind: inventory.ManagedGroup, Name: "g", Zone: "z"}, &computepb.InstanceGroupManager{
 				Status: &computepb.InstanceGroupManagerStatus{Autoscaler: new("https://x/projects/p/zones/z/autoscalers/a")}})
-		}, object{kind: kindGroup, name: "g", zone: "z"}), "managed group g in z cannot be removed: autoscaler a in z, which is not this cluster's, uses it"},
-		{"peering", usersOf(t, func(f *found) {
-			f.usesOfNetwork(object{kind: kindNetwork, name: "n"}, &computepb.Network{Peerings: []*computepb.NetworkPeering{{Name: new("db")}}})
-		}, object{kind: kindNetwork, name: "n"}), "network n cannot be removed: network peering db, which is not this cluster's, uses it"},
+		}, inventory.Object{Kind: inventory.ManagedGroup, Name: "g", Zone: "z"}), "managed group g in z cannot be removed: autoscaler a in z, which is not this cluster's, uses it"},
+		{"peering", usersOf(t, func(f *inventory.Collector) {
+			f.Take(nil, inventory.Object{Kind: inventory.Network, Name: "n"}, &computepb.Network{Peerings: []*computepb.NetworkPeering{{Name: new("db")}}})
+		}, inventory.Object{Kind: inventory.Network, Name: "n"}), "network n cannot be removed: network peering db, which is not this cluster's, uses it"},
 	} {
 		if got := strings.Join(whys(t, tt.got.OrNil()), "; "); got != tt.want {
 			t.Errorf("%s: (-want +got):\n%s", tt.name, cmp.Diff(tt.want, got))
@@ -79,10 +80,10 @@ func TestRefusalsByLooks(t *testing.T) {
 }
 
 // usersOf judges the removal of one object by what was read of it.
-func usersOf(t *testing.T, read func(*found), gone object) refusal.Unfit {
+func usersOf(t *testing.T, read func(*inventory.Collector), gone inventory.Object) refusal.Unfit {
 	t.Helper()
-	f := &found{}
+	f := &inventory.Collector{}
 	read(f)
-	r := &run{have: &inventory{}}
-	return r.inUse(r.holders([]object{gone}, f.used))
+	r := &run{have: &inventory.Inventory{}}
+	return r.inUse(r.holders([]inventory.Object{gone}, f.Used))
 }

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"hakube/cluster/inventory"
 	"hakube/cluster/settings"
 	"hakube/gce/gcetest"
 )
@@ -34,12 +35,12 @@ var refusedMaking = []refusalCase{
 	{name: "internal address", run: settings.Create, world: func(w *world, _ *operator) {
 		w.network(false)
 		w.post(inRegion+"subnetworks", doc{"name": "other", "network": "global/networks/default", "ipCidrRange": "10.200.0.0/20"})
-		w.post(inRegion+"addresses", doc{"name": "kubernetes-master-ip", "addressType": "INTERNAL", "subnetwork": inRegion + "subnetworks/other", "description": marked(roleAddress)})
+		w.post(inRegion+"addresses", doc{"name": "kubernetes-master-ip", "addressType": "INTERNAL", "subnetwork": inRegion + "subnetworks/other", "description": marked(inventory.RoleAddress)})
 	}, says: []string{"address kubernetes-master-ip", "INTERNAL", "gcloud compute addresses delete kubernetes-master-ip --region=europe-west1"}},
 	{name: "address with a stranger's machine", run: settings.Create, world: func(w *world, _ *operator) {
 		w.network(false)
 		w.post(inRegion+"subnetworks", doc{"name": "other", "network": "global/networks/default", "ipCidrRange": "10.200.0.0/20"})
-		w.post(inRegion+"addresses", doc{"name": "kubernetes-master-ip", "description": marked(roleAddress)})
+		w.post(inRegion+"addresses", doc{"name": "kubernetes-master-ip", "description": marked(inventory.RoleAddress)})
 		w.machineIn("other", "web", func(d doc) {
 			d["networkInterfaces"].([]any)[0].(doc)["accessConfigs"] = []any{doc{"natIP": inRegion + "addresses/kubernetes-master-ip"}}
 		})

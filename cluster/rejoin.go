@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"hakube/cluster/inventory"
 	"hakube/cluster/plan"
 	"hakube/gce"
 	"hakube/replicate"
@@ -48,7 +49,7 @@ func (r *run) unregistered() time.Duration { return r.deps.LetGo / 2 }
 // through tells whether a machine has finished booting. One that has not is asked
 // again after a while.
 func (r *run) through(ctx context.Context, m member) (bool, error) {
-	phase, err := (prepared{r, object{name: m.name, zone: m.zone}}).phase(ctx)
+	phase, err := (prepared{r, inventory.Object{Name: m.name, Zone: m.zone}}).phase(ctx)
 	if err != nil && !gce.IsNotFound(err) {
 		return false, err
 	}
@@ -68,7 +69,7 @@ func (n nodes) rejoin(ctx context.Context, p pool) error {
 	none := map[member]bool{}
 	due := []member{}
 	for _, m := range p.missing() {
-		if p.node(m) == nil && n.have.has(object{kind: kindInstance, name: m.name, zone: m.zone}) {
+		if p.node(m) == nil && n.have.Has(inventory.Object{Kind: inventory.Instance, Name: m.name, Zone: m.zone}) {
 			none[m] = true
 			if n.rejoins.due(m, n.unregistered()) {
 				due = append(due, m)
@@ -93,7 +94,7 @@ func (n nodes) rejoin(ctx context.Context, p pool) error {
 }
 
 func (n nodes) resetNode(ctx context.Context, m member) error {
-	instances := n.gce.Instances(m.zone)
+	instances := n.GCE.Instances(m.zone)
 	i, err := instances.Get(ctx, m.name)
 	if err != nil {
 		return err
@@ -115,8 +116,8 @@ const registerLimit = 3 * time.Minute
 
 // register restarts the kubelet of a master that should be a Node by now. It returns
 // what there is to tell of it.
-func (r *run) register(ctx context.Context, of object) (word string, err error) {
-	m := member{name: of.name, zone: of.zone}
+func (r *run) register(ctx context.Context, of inventory.Object) (word string, err error) {
+	m := member{name: of.Name, zone: of.Zone}
 	if !r.rejoins.due(m, r.unregistered()) {
 		return r.rejoins.word(m, r.unregistered()), nil
 	}
@@ -127,7 +128,7 @@ func (r *run) register(ctx context.Context, of object) (word string, err error) 
 		return "", err
 	}
 	word = "had its kubelet restarted, since it ran and was no Node: a kubelet makes its Node only when it starts"
-	plan.Note(ctx, of.name+" "+word)
+	plan.Note(ctx, of.Name+" "+word)
 	err = r.overSSH(ctx, of, registerLimit, func(ctx context.Context, h replicate.Host) error {
 		return replicate.RegisterNode(ctx, r.deps.SSH, h)
 	})

@@ -11,6 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	corev1client "k8s.io/client-go/kubernetes/typed/core/v1"
 
+	"hakube/cluster/inventory"
 	"hakube/cluster/settings"
 	"hakube/gce/emulator"
 	"hakube/scripts"
@@ -137,7 +138,7 @@ func TestDeletedNodeOnce(t *testing.T) {
 		r.have, err = r.look(ctx)
 		c.must(err)
 		if !x.have {
-			r.have = &inventory{}
+			r.have = &inventory.Inventory{}
 		}
 		made := c.changes()
 		for begin := time.Now(); time.Since(begin) < 4*r.unregistered(); time.Sleep(10 * time.Millisecond) {

@@ -7,6 +7,7 @@ import (
 
 	"cloud.google.com/go/compute/apiv1/computepb"
 
+	"hakube/cluster/inventory"
 	"hakube/cluster/lease"
 	"hakube/cluster/plan"
 	"hakube/cluster/refusal"
@@ -23,7 +24,7 @@ func (c *Cluster) Repair(ctx context.Context, name string, report func(plan.Even
 	warning, err := c.alone(ctx, settings.RepairVerb, report, func(ctx context.Context, l *lease.Lease, report func(plan.Event)) error {
 		s = nil
 		r := c.run(settings.RepairVerb)
-		r.lease = l
+		r.Lease = l
 		seen, err := r.seen(ctx, report)
 		if err != nil {
 			return err
@@ -40,7 +41,7 @@ func (c *Cluster) Repair(ctx context.Context, name string, report func(plan.Even
 		s = r.summary()
 		s.Nothing = len(r.patients) == 0
 		for _, p := range r.patients {
-			s.Repaired = append(s.Repaired, p.name)
+			s.Repaired = append(s.Repaired, p.Name)
 		}
 		return err
 	})
@@ -58,7 +59,7 @@ func (r *run) seen(ctx context.Context, report func(plan.Event)) (*sight, error)
 	if err != nil {
 		return nil, err
 	}
-	again := len(r.reachable()) > 0 || slices.ContainsFunc(s.masters, func(m seenMaster) bool { return s.denied(m.name) })
+	again := len(r.reachable()) > 0 || slices.ContainsFunc(s.masters, func(m seenMaster) bool { return s.denied(m.Name) })
 	if again {
 		if err := r.fit(ctx); err != nil {
 			return nil, err
@@ -69,8 +70,8 @@ func (r *run) seen(ctx context.Context, report func(plan.Event)) (*sight, error)
 	}
 	l := lines{want: true}
 	for _, m := range s.masters {
-		if s.denied(m.name) {
-			l.beside(access{r, m.object})
+		if s.denied(m.Name) {
+			l.beside(access{r, m.Object})
 		}
 	}
 	if err := plan.Run(ctx, l.items, report); err != nil {
@@ -81,13 +82,13 @@ func (r *run) seen(ctx context.Context, report func(plan.Event)) (*sight, error)
 			return nil, err
 		}
 	}
-	r.balanced = s.held.rule != ""
-	if homes := r.have.homes(r.want.Names); len(homes) > 0 {
+	r.balanced = s.held.Rule != ""
+	if homes := r.have.Homes(r.want.Names); len(homes) > 0 {
 		r.want.Home = homes[0]
 	}
 	r.want.Mark.Multizone = true
 	for _, m := range s.masters {
-		if m.multizone == "false" {
+		if m.Multizone == "false" {
 			r.want.Mark.Multizone = false
 		}
 	}
@@ -102,23 +103,23 @@ func (r *run) diagnose(ctx context.Context, s *sight, name string) error {
 			Cure: s.anew(),
 		}
 	}
-	if name != "" && !slices.ContainsFunc(s.masters, func(m seenMaster) bool { return m.name == name }) {
+	if name != "" && !slices.ContainsFunc(s.masters, func(m seenMaster) bool { return m.Name == name }) {
 		return s.noSuchMaster(name)
 	}
 	for _, m := range s.masters {
 		why := s.ill(m)
-		if name != "" && m.name != name || why == "" && (name == "" || s.rings.silent[m.name] == nil) {
+		if name != "" && m.Name != name || why == "" && (name == "" || s.rings.silent[m.Name] == nil) {
 			continue
 		}
 		if name == "" && s.leftRings(m) {
-			r.warn(fmt.Sprintf("%s is in no etcd ring and was left as it is: %s", m.name, removeMaster(m.object)))
+			r.warn(fmt.Sprintf("%s is in no etcd ring and was left as it is: %s", m.Name, removeMaster(m.Object)))
 			continue
 		}
-		r.patients = append(r.patients, m.object)
+		r.patients = append(r.patients, m.Object)
 	}
 	if len(r.patients) == 0 && !s.quorum() && name == "" { // all run, and do not agree
 		for _, m := range s.masters {
-			r.patients = append(r.patients, m.object)
+			r.patients = append(r.patients, m.Object)
 		}
 	}
 	if len(r.patients) == 0 {
@@ -138,17 +139,17 @@ func (r *run) diagnose(ctx context.Context, s *sight, name string) error {
 // model reads a master like which others are made: what it was made with counts,
 // not what this operator's variables happen to say.
 func (r *run) model(ctx context.Context, s *sight) error {
-	var from object
+	var from inventory.Object
 	for _, m := range s.masters {
-		sick := slices.ContainsFunc(r.patients, func(p object) bool { return p.name == m.name })
-		if m.status != "" && (from.name == "" || !sick) {
-			from = m.object
+		sick := slices.ContainsFunc(r.patients, func(p inventory.Object) bool { return p.Name == m.Name })
+		if m.Status != "" && (from.Name == "" || !sick) {
+			from = m.Object
 		}
 	}
-	if from.name == "" {
+	if from.Name == "" {
 		return r.likeNodes(ctx) // of masters there is none to go by
 	}
-	i, err := r.gce.Instances(from.zone).Get(ctx, from.name)
+	i, err := r.GCE.Instances(from.Zone).Get(ctx, from.Name)
 	if err != nil {
 		return fmt.Errorf("reading the master to make others like: %w", err)
 	}
@@ -158,13 +159,13 @@ func (r *run) model(ctx context.Context, s *sight) error {
 }
 
 // modelDisks reads the sizes of a master's disks and the type of the one with data.
-func (r *run) modelDisks(ctx context.Context, from object, i *computepb.Instance) error {
+func (r *run) modelDisks(ctx context.Context, from inventory.Object, i *computepb.Instance) error {
 	for _, d := range i.GetDisks() {
 		if d.GetBoot() && d.GetDiskSizeGb() > 0 {
 			r.want.Settings.MasterRootSize = settings.Size(d.GetDiskSizeGb())
 		}
 	}
-	d, err := r.gce.Disks(from.zone).Get(ctx, r.want.Names.DiskOf(from.name))
+	d, err := r.GCE.Disks(from.Zone).Get(ctx, r.want.Names.DiskOf(from.Name))
 	if gce.IsNotFound(err) {
 		return nil
 	}

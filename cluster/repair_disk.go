@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 
+	"hakube/cluster/inventory"
 	"hakube/cluster/plan"
 	"hakube/replicate"
 	"hakube/scripts"
@@ -15,15 +16,15 @@ import (
 // revived is the fact that a master's own etcds run, or that it is known why not.
 type revived struct {
 	*run
-	of object
+	of inventory.Object
 }
 
-func (v revived) String() string { return "etcd on " + v.of.name + " was looked after" }
+func (v revived) String() string { return "etcd on " + v.of.Name + " was looked after" }
 
 func (v revived) verdict() (x replicate.Revived, known bool) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	x, known = v.verdicts[v.of.name]
+	x, known = v.verdicts[v.of.Name]
 	return x, known
 }
 
@@ -62,13 +63,13 @@ func (v revived) Do(ctx context.Context) error {
 	look := func(ctx context.Context) error { return v.look(ctx, &last) }
 	err := v.whileStirred(ctx, v.of, look)
 	var failed *replicate.RunError // by itself: a reset would not help
-	if err != nil && ctx.Err() == nil && !errors.As(err, &failed) && v.have.statusOf(v.of) == "RUNNING" {
+	if err != nil && ctx.Err() == nil && !errors.As(err, &failed) && v.have.StatusOf(v.of) == "RUNNING" {
 		// It ran, and its disk failed under it: what a boot says of it counts.
 		if err := plan.Gate(ctx); err != nil {
 			return err
 		}
 		plan.Note(ctx, "its data disk does not answer: the machine is reset")
-		if err := v.gce.Instances(v.of.zone).Reset(ctx, v.of.name); err != nil {
+		if err := v.GCE.Instances(v.of.Zone).Reset(ctx, v.of.Name); err != nil {
 			return err
 		}
 		err = v.whileStirred(ctx, v.of, look)
@@ -78,13 +79,13 @@ func (v revived) Do(ctx context.Context) error {
 	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.verdicts[v.of.name] = last
+	v.verdicts[v.of.Name] = last
 	return nil
 }
 
 func (v revived) look(ctx context.Context, last *replicate.Revived) error {
 	return plan.Until(ctx, plan.Condition{
-		For: "the data disk of " + v.of.name, Every: v.poll, Limit: v.bootLimit(),
+		For: "the data disk of " + v.of.Name, Every: v.poll, Limit: v.bootLimit(),
 		Check: func(ctx context.Context) (bool, string, error) {
 			host, err := v.host(ctx, v.of)
 			if err != nil {
@@ -114,10 +115,10 @@ func (revived) Undo(context.Context) error { return nil } // never unwanted
 // machine, if the others have quorum without it: then nothing is lost.
 type readableDisk struct {
 	*run
-	of object
+	of inventory.Object
 }
 
-func (d readableDisk) String() string { return "what is on the disk of " + d.of.name }
+func (d readableDisk) String() string { return "what is on the disk of " + d.of.Name }
 
 func (d readableDisk) Observe(ctx context.Context) (plan.State, error) {
 	x, known := revived(d).verdict()
@@ -135,29 +136,29 @@ func (d readableDisk) Observe(ctx context.Context) (plan.State, error) {
 }
 
 func (d readableDisk) Do(ctx context.Context) error {
-	var others []object
+	var others []inventory.Object
 	for _, m := range d.masters() {
-		if m.name != d.of.name {
+		if m.Name != d.of.Name {
 			others = append(others, m)
 		}
 	}
 	s := d.survey(ctx, others)
 	if _, ok := s.healthy(); !ok {
-		return d.hopeless(fmt.Sprintf("the disk of %s cannot be read, and no other master has quorum in both rings", d.of.name), s)
+		return d.hopeless(fmt.Sprintf("the disk of %s cannot be read, and no other master has quorum in both rings", d.of.Name), s)
 	}
 	for _, ring := range ringNames {
-		if err := replicate.MayRemove(ring, s.voters(ring), d.of.name); err != nil {
+		if err := replicate.MayRemove(ring, s.voters(ring), d.of.Name); err != nil {
 			return err
 		}
 	}
-	d.moved(d.of.name)
-	disk := d.want.Names.DiskOf(d.of.name)
+	d.moved(d.of.Name)
+	disk := d.want.Names.DiskOf(d.of.Name)
 	for _, change := range []func(context.Context) error{
-		func(ctx context.Context) error { return d.gce.Instances(d.of.zone).Delete(ctx, d.of.name) },
+		func(ctx context.Context) error { return d.GCE.Instances(d.of.Zone).Delete(ctx, d.of.Name) },
 		func(ctx context.Context) error {
-			return d.letGo(ctx, "disk "+disk, func(ctx context.Context) error { return d.gce.Disks(d.of.zone).Delete(ctx, disk) })
+			return d.letGo(ctx, "disk "+disk, func(ctx context.Context) error { return d.GCE.Disks(d.of.Zone).Delete(ctx, disk) })
 		},
-		func(ctx context.Context) error { return d.insertDisk(ctx, disk, d.of.zone) },
+		func(ctx context.Context) error { return d.insertDisk(ctx, disk, d.of.Zone) },
 		func(ctx context.Context) error { return d.insertMaster(ctx, d.of) },
 		func(ctx context.Context) error { return sshAnswers(d).wait(ctx, "") },
 		func(ctx context.Context) error { return d.reviveAgain(ctx) },
@@ -174,7 +175,7 @@ func (d readableDisk) Do(ctx context.Context) error {
 
 func (d readableDisk) reviveAgain(ctx context.Context) error {
 	d.mu.Lock()
-	delete(d.verdicts, d.of.name)
+	delete(d.verdicts, d.of.Name)
 	d.mu.Unlock()
 	return revived(d).Do(ctx)
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"hakube/cluster/inventory"
 	"hakube/cluster/refusal"
 	"hakube/gce"
 	"hakube/replicate"
@@ -17,7 +18,7 @@ import (
 func (s *sight) noSuchMaster(name string) error {
 	var all []string
 	for _, m := range s.masters {
-		all = append(all, m.name)
+		all = append(all, m.Name)
 	}
 	return &refusal.Refused{Why: fmt.Sprintf("cluster %s has no master %s", s.names.Prefix, name), Cure: "its masters are " + strings.Join(all, ", ")}
 }
@@ -25,15 +26,15 @@ func (s *sight) noSuchMaster(name string) error {
 // leftRings tells of a master that votes nowhere and is not about to: one that a
 // removal has left, or the disk of one.
 func (s *sight) leftRings(m seenMaster) bool {
-	return len(s.masters) > 1 && len(s.memberships(m.object)[noMember]) == len(ringNames) &&
-		(m.phase == scripts.PhaseRunning || m.status == "")
+	return len(s.masters) > 1 && len(s.memberships(m.Object)[noMember]) == len(ringNames) &&
+		(m.phase == scripts.PhaseRunning || m.Status == "")
 }
 
 // starved tells of a master that lacks nothing but the others: both its members
 // run, and a ring of theirs has no quorum.
 func (s *sight) starved(m seenMaster) bool {
 	for _, ring := range ringNames {
-		if s.rings.answers[m.name][ring].ID == "" {
+		if s.rings.answers[m.Name][ring].ID == "" {
 			return false
 		}
 	}
@@ -45,18 +46,18 @@ func (s *sight) ill(m seenMaster) string {
 	if s.starved(m) {
 		return ""
 	}
-	if state, why := s.state(m, s.nodeOf(m.object)); state != StateReady {
+	if state, why := s.state(m, s.nodeOf(m.Object)); state != StateReady {
 		return strings.TrimSuffix(state+": "+why, ": ")
 	}
 	if !m.disk {
 		return "it has no data disk"
 	}
-	if s.rings.silent[m.name] != nil {
+	if s.rings.silent[m.Name] != nil {
 		return "" // it serves, and was not asked
 	}
 	for _, ring := range ringNames {
-		own := s.rings.answers[m.name][ring]
-		switch x := s.membership(ring, m.object); {
+		own := s.rings.answers[m.Name][ring]
+		switch x := s.membership(ring, m.Object); {
 		case own.ID == "":
 			return fmt.Sprintf("etcd %s: %s", ring, cmp.Or(own.Error, "it does not run"))
 		case x == noMember, x == learnerMember:
@@ -65,7 +66,7 @@ func (s *sight) ill(m seenMaster) string {
 			return fmt.Sprintf("etcd %s: %s", ring, cmp.Or(own.Error, "not healthy"))
 		}
 		// One that was away for long and is back takes no writes in a quiet ring.
-		if n := s.rings.behind(ring, m.name); n > maxBehind {
+		if n := s.rings.behind(ring, m.Name); n > maxBehind {
 			return fmt.Sprintf("etcd %s: it is %d entries behind its leader", ring, n)
 		}
 	}
@@ -79,23 +80,23 @@ func (s *sight) ill(m seenMaster) string {
 // the machine found on it.
 func (r *run) ownsDisk(ctx context.Context, m seenMaster) error {
 	if !m.disk {
-		d, err := r.gce.Disks(m.zone).Get(ctx, r.want.Names.DiskOf(m.name))
+		d, err := r.GCE.Disks(m.Zone).Get(ctx, r.want.Names.DiskOf(m.Name))
 		switch {
 		case gce.IsNotFound(err):
 			return nil
 		case err != nil:
 			return err
 		case !r.owns(d.GetDescription()):
-			return r.foreignDisk(m.object, "carries no mark of this cluster")
+			return r.foreignDisk(m.Object, "carries no mark of this cluster")
 		}
 		return nil
 	}
-	return r.foreignContent(m.object, m.phase)
+	return r.foreignContent(m.Object, m.phase)
 }
 
 // foreignContent is a refusal if the machine's script says that its disk holds
 // something of somebody else (scripts/startup/50-disk.sh).
-func (r *run) foreignContent(m object, phase string) error {
+func (r *run) foreignContent(m inventory.Object, phase string) error {
 	reason, failed := strings.CutPrefix(phase, scripts.PhaseFailed)
 	_, what, _ := strings.Cut(reason, "the disk master-pd ")
 	if !failed || !strings.HasPrefix(what, "belongs to cluster ") && !strings.HasPrefix(what, "holds ") && !strings.HasPrefix(what, "is partitioned") {
@@ -104,14 +105,14 @@ func (r *run) foreignContent(m object, phase string) error {
 	return r.foreignDisk(m, strings.TrimSuffix(what, ", refusing it"))
 }
 
-func (r *run) foreignDisk(m object, what string) error {
-	disk := r.want.Names.DiskOf(m.name)
-	commands := []cure.Command{cure.KeepDisk(disk, m.zone), cure.DeleteDisk(disk, m.zone), cure.Repair(m.name)}
-	if r.have.statusOf(m) != "" {
-		commands = append([]cure.Command{cure.DeleteMachine(m.name, m.zone)}, commands...)
+func (r *run) foreignDisk(m inventory.Object, what string) error {
+	disk := r.want.Names.DiskOf(m.Name)
+	commands := []cure.Command{cure.KeepDisk(disk, m.Zone), cure.DeleteDisk(disk, m.Zone), cure.Repair(m.Name)}
+	if r.have.StatusOf(m) != "" {
+		commands = append([]cure.Command{cure.DeleteMachine(m.Name, m.Zone)}, commands...)
 	}
 	return &refusal.Refused{
-		Why:  fmt.Sprintf("disk %s in %s %s: hakube neither uses nor deletes it", disk, m.zone, what),
+		Why:  fmt.Sprintf("disk %s in %s %s: hakube neither uses nor deletes it", disk, m.Zone, what),
 		Cure: cure.Hint("keep what is on it and give the name free, then go on without it", commands...),
 	}
 }
@@ -147,7 +148,7 @@ func (s *sight) withData(ring string) (total, has int) {
 		}
 		total++
 		name, _ := machineOf(y)
-		if slices.ContainsFunc(s.masters, func(m seenMaster) bool { return m.name == name && m.disk }) {
+		if slices.ContainsFunc(s.masters, func(m seenMaster) bool { return m.Name == name && m.disk }) {
 			has++
 		}
 	}
@@ -157,7 +158,7 @@ func (s *sight) withData(ring string) (total, has int) {
 // lostForGood names the one way that is left: to go on with one member, or none.
 func (s *sight) lostForGood(why string) error {
 	if best, ok := s.survivor(); ok {
-		return &refusal.Refused{Why: why, Cure: cure.Hint("go on with what one of them has, and lose what it has not", cure.FromSurvivor(best.name))}
+		return &refusal.Refused{Why: why, Cure: cure.Hint("go on with what one of them has, and lose what it has not", cure.FromSurvivor(best.Name))}
 	}
 	return &refusal.Refused{
 		Why:  why + "; no master's data are left, so nothing can bring the cluster back",
@@ -177,7 +178,7 @@ func (s *sight) survivor() (best seenMaster, ok bool) {
 	}
 	index := int64(-1)
 	for _, m := range s.masters {
-		own := s.rings.answers[m.name][replicate.RingMain].Index
+		own := s.rings.answers[m.Name][replicate.RingMain].Index
 		if m.disk && own > index {
 			best, index, ok = m, own, true
 		}

@@ -1,6 +1,9 @@
 package cluster
 
-import "hakube/cluster/plan"
+import (
+	"hakube/cluster/inventory"
+	"hakube/cluster/plan"
+)
 
 // repairList is the list of a repair, in stages. What masters still have comes back
 // first: it may be what quorum lacks. Then members go that cannot come back, since
@@ -38,8 +41,8 @@ func (r *run) repairList() [][]plan.Item {
 		}
 		l.then(r.controlPlane(p))
 		if r.balanced {
-			l.then(r.masterGroups(p.zone)...)
-			l.then(r.backendZones(p.zone)...)
+			l.then(r.masterGroups(p.Zone)...)
+			l.then(r.backendZones(p.Zone)...)
 			l.then(r.traffic(p)...)
 		}
 	}
@@ -63,18 +66,18 @@ func (r *run) revivals() []plan.Item {
 			l.beside(r.firewall(w))
 		}
 	}
-	r.eachPatient(&l, func(p object) plan.Step { return withDisk{r, p} })
+	r.eachPatient(&l, func(p inventory.Object) plan.Step { return withDisk{r, p} })
 	l.then(r.disks()...)
 	l.then(r.machines()...)
-	r.eachPatient(&l, func(p object) plan.Step { return tagged{r, p} })
-	r.eachPatient(&l, func(p object) plan.Step { return sshAnswers{r, p} })
-	r.eachPatient(&l, func(p object) plan.Step { return access{r, p} })
-	r.eachPatient(&l, func(p object) plan.Step { return revived{r, p} })
-	r.eachPatient(&l, func(p object) plan.Step { return readableDisk{r, p} })
+	r.eachPatient(&l, func(p inventory.Object) plan.Step { return tagged{r, p} })
+	r.eachPatient(&l, func(p inventory.Object) plan.Step { return sshAnswers{r, p} })
+	r.eachPatient(&l, func(p inventory.Object) plan.Step { return access{r, p} })
+	r.eachPatient(&l, func(p inventory.Object) plan.Step { return revived{r, p} })
+	r.eachPatient(&l, func(p inventory.Object) plan.Step { return readableDisk{r, p} })
 	return l.items
 }
 
-func (r *run) eachPatient(l *lines, step func(object) plan.Step) {
+func (r *run) eachPatient(l *lines, step func(inventory.Object) plan.Step) {
 	for _, p := range r.patients {
 		l.then(step(p))
 	}

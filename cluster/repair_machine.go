@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"hakube/cluster/inventory"
 	"hakube/cluster/plan"
 	"hakube/cluster/refusal"
 	"hakube/gce"
@@ -19,13 +20,13 @@ import (
 // to be made into a master again, and one that is made has to be made with it.
 type withDisk struct {
 	*run
-	of object
+	of inventory.Object
 }
 
-func (w withDisk) String() string { return w.of.name + " is not without its disk" }
+func (w withDisk) String() string { return w.of.Name + " is not without its disk" }
 
 func (w withDisk) Observe(ctx context.Context) (plan.State, error) {
-	i, err := w.gce.Instances(w.of.zone).Get(ctx, w.of.name)
+	i, err := w.GCE.Instances(w.of.Zone).Get(ctx, w.of.Name)
 	if gce.IsNotFound(err) {
 		return exists("there is no machine")
 	}
@@ -33,10 +34,10 @@ func (w withDisk) Observe(ctx context.Context) (plan.State, error) {
 		return plan.State{}, err
 	}
 	if !w.owns(i.GetDescription()) {
-		return plan.State{}, foreign("machine "+w.of.name, w.of, i.GetDescription())
+		return plan.State{}, inventory.Foreign("machine "+w.of.Name, w.of, i.GetDescription())
 	}
 	for _, d := range i.GetDisks() {
-		if gce.Base(d.GetSource()) == w.want.Names.DiskOf(w.of.name) {
+		if gce.Base(d.GetSource()) == w.want.Names.DiskOf(w.of.Name) {
 			return exists("")
 		}
 	}
@@ -44,8 +45,8 @@ func (w withDisk) Observe(ctx context.Context) (plan.State, error) {
 }
 
 func (w withDisk) Do(ctx context.Context) error {
-	w.moved(w.of.name)
-	return w.gce.Instances(w.of.zone).Delete(ctx, w.of.name)
+	w.moved(w.of.Name)
+	return w.GCE.Instances(w.of.Zone).Delete(ctx, w.of.Name)
 }
 
 func (withDisk) Undo(context.Context) error { return nil } // never unwanted
@@ -53,13 +54,13 @@ func (withDisk) Undo(context.Context) error { return nil } // never unwanted
 // tagged is the fact that a master has the network tag that firewall rules are for.
 type tagged struct {
 	*run
-	of object
+	of inventory.Object
 }
 
-func (t tagged) String() string { return "network tag of " + t.of.name }
+func (t tagged) String() string { return "network tag of " + t.of.Name }
 
 func (t tagged) Observe(ctx context.Context) (plan.State, error) {
-	i, err := t.gce.Instances(t.of.zone).Get(ctx, t.of.name)
+	i, err := t.GCE.Instances(t.of.Zone).Get(ctx, t.of.Name)
 	if err != nil {
 		return plan.State{}, err
 	}
@@ -70,14 +71,14 @@ func (t tagged) Observe(ctx context.Context) (plan.State, error) {
 }
 
 func (t tagged) Do(ctx context.Context) error {
-	instances := t.gce.Instances(t.of.zone)
-	i, err := instances.Get(ctx, t.of.name)
+	instances := t.GCE.Instances(t.of.Zone)
+	i, err := instances.Get(ctx, t.of.Name)
 	if err != nil {
 		return err
 	}
 	tags := i.GetTags()
 	tags.Items = append(tags.Items, t.want.Names.MasterTag())
-	return instances.SetTags(ctx, t.of.name, tags)
+	return instances.SetTags(ctx, t.of.Name, tags)
 }
 
 func (tagged) Undo(context.Context) error { return nil } // never unwanted
@@ -87,10 +88,10 @@ func (tagged) Undo(context.Context) error { return nil } // never unwanted
 // either, it is made again around its data disk, with a new boot disk.
 type sshAnswers struct {
 	*run
-	of object
+	of inventory.Object
 }
 
-func (a sshAnswers) String() string { return a.of.name + " answers" }
+func (a sshAnswers) String() string { return a.of.Name + " answers" }
 
 func (a sshAnswers) Observe(ctx context.Context) (plan.State, error) {
 	if why := a.silence(ctx); why != nil {
@@ -115,20 +116,20 @@ func (r *run) bootLimit() time.Duration {
 }
 
 func (a sshAnswers) Do(ctx context.Context) error {
-	if a.have.statusOf(a.of) != "RUNNING" { // this run has started it
+	if a.have.StatusOf(a.of) != "RUNNING" { // this run has started it
 		if err := a.wait(ctx, ""); err == nil || ctx.Err() != nil {
 			return err
 		}
 	}
-	instances := a.gce.Instances(a.of.zone)
-	before, _, err := instances.SerialOutput(ctx, a.of.name, 0)
+	instances := a.GCE.Instances(a.of.Zone)
+	before, _, err := instances.SerialOutput(ctx, a.of.Name, 0)
 	if err != nil {
 		return err
 	}
-	if err := instances.Reset(ctx, a.of.name); err != nil {
+	if err := instances.Reset(ctx, a.of.Name); err != nil {
 		return err
 	}
-	a.moved(a.of.name)
+	a.moved(a.of.Name)
 	err = a.wait(ctx, before)
 	var dead *noBoot
 	if err == nil || ctx.Err() != nil {
@@ -141,10 +142,10 @@ func (a sshAnswers) Do(ctx context.Context) error {
 		return err
 	}
 	plan.Note(ctx, "it does not boot: it is made again around its data disk")
-	if err := instances.Delete(ctx, a.of.name); err != nil {
+	if err := instances.Delete(ctx, a.of.Name); err != nil {
 		return err
 	}
-	a.moved(a.of.name)
+	a.moved(a.of.Name)
 	if err := plan.Gate(ctx); err != nil {
 		return err
 	}
@@ -167,14 +168,14 @@ var firmware = []string{"No bootable option or device was found", "No bootable d
 // was started.
 func (a sshAnswers) wait(ctx context.Context, before string) error {
 	return plan.Until(ctx, plan.Condition{
-		For: "ssh to " + a.of.name, Every: a.poll, Limit: a.bootLimit(),
+		For: "ssh to " + a.of.Name, Every: a.poll, Limit: a.bootLimit(),
 		Check: func(ctx context.Context) (bool, string, error) {
 			err := a.silence(ctx)
 			if err == nil {
 				return true, "", nil
 			}
 			for _, word := range firmware {
-				if strings.Contains(a.consoleAfter(ctx, a.of.zone, a.of.name, before), word) {
+				if strings.Contains(a.consoleAfter(ctx, a.of.Zone, a.of.Name, before), word) {
 					return false, "", plan.Permanent(&noBoot{word})
 				}
 			}
@@ -185,7 +186,7 @@ func (a sshAnswers) wait(ctx context.Context, before string) error {
 
 // boots tells by its console that its startup-script ran, or runs.
 func (a sshAnswers) boots(ctx context.Context, before string) bool {
-	return strings.Contains(a.consoleAfter(ctx, a.of.zone, a.of.name, before), "hakube: ")
+	return strings.Contains(a.consoleAfter(ctx, a.of.Zone, a.of.Name, before), "hakube: ")
 }
 
 // partitioned is a machine that lives, and is not reached.
@@ -195,9 +196,9 @@ func (a sshAnswers) partitioned(ctx context.Context, err error) error {
 		return errors.Join(err, ipErr)
 	}
 	return &refusal.Refused{
-		Why: fmt.Sprintf("%s in %s boots, as its console says, and is not reached: from here at %s:22: %v", a.of.name, a.of.zone, ip, err),
+		Why: fmt.Sprintf("%s in %s boots, as its console says, and is not reached: from here at %s:22: %v", a.of.Name, a.of.Zone, ip, err),
 		Cure: cure.Hint(fmt.Sprintf("hakube's firewall rules and the tag %s are as they should be; look for what else is in the way (other firewall rules, routes, the machine's own)",
-			a.want.Names.MasterTag()), cure.Console(a.of.name, a.of.zone)),
+			a.want.Names.MasterTag()), cure.Console(a.of.Name, a.of.Zone)),
 	}
 }
 

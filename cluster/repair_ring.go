@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"hakube/cluster/inventory"
 	"hakube/cluster/plan"
 	"hakube/cluster/refusal"
 	"hakube/replicate"
@@ -27,7 +28,7 @@ func (q quorumLives) Observe(ctx context.Context) (plan.State, error) {
 
 func (q quorumLives) judge(s *survey) (plan.State, error) {
 	if m, ok := s.healthy(); ok {
-		return exists("by " + m.name)
+		return exists("by " + m.Name)
 	}
 	for _, ring := range ringNames {
 		if x, _, _ := s.ring(ring); x.Healthy {
@@ -68,7 +69,7 @@ func (q quorumLives) Do(ctx context.Context) error {
 	for _, ring := range ringNames {
 		runs := 0
 		for _, m := range q.masters() {
-			if s.answers[m.name][ring].ID != "" {
+			if s.answers[m.Name][ring].ID != "" {
 				runs++
 			}
 		}
@@ -107,15 +108,15 @@ func (r *run) cannotReturn(name, ring string) bool {
 func (r *run) hopeless(why string, s *survey) error {
 	best, index := "", int64(-1)
 	for _, m := range r.masters() {
-		if r.cannotReturn(m.name, replicate.RingMain) || r.cannotReturn(m.name, replicate.RingEvents) {
+		if r.cannotReturn(m.Name, replicate.RingMain) || r.cannotReturn(m.Name, replicate.RingEvents) {
 			continue
 		}
 		at := int64(0)
 		if s != nil {
-			at = s.answers[m.name][replicate.RingMain].Index
+			at = s.answers[m.Name][replicate.RingMain].Index
 		}
 		if at > index {
-			best, index = m.name, at
+			best, index = m.Name, at
 		}
 	}
 	if best != "" && len(r.masters()) > 1 {
@@ -123,7 +124,7 @@ func (r *run) hopeless(why string, s *survey) error {
 	}
 	var keep []cure.Command
 	for _, m := range r.masters() {
-		keep = append(keep, cure.KeepDisk(r.want.Names.DiskOf(m.name), m.zone))
+		keep = append(keep, cure.KeepDisk(r.want.Names.DiskOf(m.Name), m.Zone))
 	}
 	return &refusal.Refused{Why: why, Cure: cure.Hints("nothing that hakube knows can bring it back",
 		cure.Hint("keep what is on its disk", keep...), cure.Hint("make the cluster anew", cure.Down(), cure.Up(r.want.Home)))}
@@ -135,7 +136,7 @@ func (r *run) hopeless(why string, s *survey) error {
 type lostMember struct{ ringMember }
 
 func (l lostMember) String() string {
-	return fmt.Sprintf("dead member of %s in ring %s", l.of.name, l.ring)
+	return fmt.Sprintf("dead member of %s in ring %s", l.of.Name, l.ring)
 }
 
 func (l lostMember) Observe(ctx context.Context) (plan.State, error) {
@@ -145,13 +146,13 @@ func (l lostMember) Observe(ctx context.Context) (plan.State, error) {
 		return plan.State{}, l.hopeless(fmt.Sprintf("etcd ring %s has no quorum:\n%v", l.ring, all.why()), all)
 	}
 	x, there := ring.ByPeerURL(l.peerURL())
-	own := all.answers[l.of.name][l.ring]
+	own := all.answers[l.of.Name][l.ring]
 	switch {
 	case !there:
 		return plan.State{Is: plan.Absent, Why: "it is no member"}, nil
 	case own.ID == x.ID:
 		return plan.State{Is: plan.Absent, Why: "it lives"}, nil
-	case l.cannotReturn(l.of.name, l.ring), own.ID != "": // another member's data
+	case l.cannotReturn(l.of.Name, l.ring), own.ID != "": // another member's data
 		return exists(all.quorum(l.ring))
 	}
 	return plan.State{Is: plan.Absent, Why: cmp.Or(own.Error, "it may come back")}, nil
@@ -166,7 +167,7 @@ func (l lostMember) Undo(ctx context.Context) error { return vote(l).Undo(ctx) }
 type reachesOthers struct{ ringMember }
 
 func (o reachesOthers) String() string {
-	return fmt.Sprintf("etcd %s on %s reaches the others", o.ring, o.of.name)
+	return fmt.Sprintf("etcd %s on %s reaches the others", o.ring, o.of.Name)
 }
 func (reachesOthers) Waits() {}
 
@@ -177,14 +178,14 @@ func (o reachesOthers) Observe(ctx context.Context) (plan.State, error) {
 
 func (o reachesOthers) look(ctx context.Context) (plan.State, replicate.Ring, error) {
 	all := o.survey(ctx, o.all())
-	if err := all.silent[o.of.name]; err != nil {
+	if err := all.silent[o.of.Name]; err != nil {
 		return plan.State{}, replicate.Ring{}, err
 	}
-	own := all.answers[o.of.name][o.ring]
+	own := all.answers[o.of.Name][o.ring]
 	if !own.Healthy {
 		return plan.State{Is: plan.Absent, Why: cmp.Or(own.Error, "not healthy")}, own, nil
 	}
-	if n := all.behind(o.ring, o.of.name); n > maxBehind {
+	if n := all.behind(o.ring, o.of.Name); n > maxBehind {
 		return plan.State{Is: plan.Partial, Why: fmt.Sprintf("it is %d entries behind its leader", n)}, own, nil
 	}
 	st, err := exists("")
@@ -202,9 +203,9 @@ func (o reachesOthers) Do(ctx context.Context) error {
 	}
 	var others []string
 	for _, m := range o.others() {
-		others = append(others, fmt.Sprintf("%s in %s", m.name, m.zone))
+		others = append(others, fmt.Sprintf("%s in %s", m.Name, m.Zone))
 	}
-	return o.apart(fmt.Sprintf("etcd %s runs on %s in %s and is cut off from %s: %v", o.ring, o.of.name, o.of.zone, strings.Join(others, " and "), err))
+	return o.apart(fmt.Sprintf("etcd %s runs on %s in %s and is cut off from %s: %v", o.ring, o.of.Name, o.of.Zone, strings.Join(others, " and "), err))
 }
 
 func (reachesOthers) Undo(context.Context) error { return nil } // never unwanted
@@ -232,7 +233,7 @@ func (c controlPlane) revive(ctx context.Context) error {
 		return err
 	}
 	plan.Note(ctx, "its process and its kubelet were restarted in vain: the machine is reset")
-	if err := c.gce.Instances(c.of.zone).Reset(ctx, c.of.name); err != nil {
+	if err := c.GCE.Instances(c.of.Zone).Reset(ctx, c.of.Name); err != nil {
 		return err
 	}
 	return sshAnswers(c).wait(ctx, "")
@@ -241,10 +242,10 @@ func (c controlPlane) revive(ctx context.Context) error {
 // nodeReady is the wait for a master's Node.
 type nodeReady struct {
 	*run
-	of object
+	of inventory.Object
 }
 
-func (n nodeReady) String() string { return "node " + n.of.name + " is Ready" }
+func (n nodeReady) String() string { return "node " + n.of.Name + " is Ready" }
 func (nodeReady) Waits()           {}
 
 func (n nodeReady) Observe(ctx context.Context) (plan.State, error) {
@@ -257,7 +258,7 @@ func (n nodeReady) Observe(ctx context.Context) (plan.State, error) {
 		return plan.State{Is: plan.Absent, Why: plainly443(err)}, nil
 	}
 	for i := range nodes {
-		if nodes[i].Name == n.of.name {
+		if nodes[i].Name == n.of.Name {
 			if why := notReady(&nodes[i]); why != "" {
 				return plan.State{Is: plan.Partial, Why: why}, nil
 			}
@@ -276,7 +277,7 @@ func (n nodeReady) Do(ctx context.Context) error {
 			s, err := n.Observe(ctx)
 			if err == nil && s.Why == noNodeYet {
 				s.Why, err = n.register(ctx, n.of)
-				s.Why = n.of.name + " " + s.Why
+				s.Why = n.of.Name + " " + s.Why
 			}
 			return err == nil && s.Is == plan.Present, s.Why, err
 		},

@@ -10,6 +10,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"hakube/cluster/inventory"
 	"hakube/cluster/lease"
 	"hakube/cluster/plan"
 	"hakube/cluster/refusal"
@@ -36,7 +37,7 @@ func (c *Cluster) FromSurvivor(ctx context.Context, name string, report func(pla
 	warning, err := c.alone(ctx, settings.RebuildVerb, report, func(ctx context.Context, l *lease.Lease, report func(plan.Event)) error {
 		s = nil
 		r := c.run(settings.RebuildVerb)
-		r.lease = l
+		r.Lease = l
 		seen, err := r.seen(ctx, report)
 		if err != nil {
 			return err
@@ -66,7 +67,7 @@ func (c *Cluster) FromSurvivor(ctx context.Context, name string, report func(pla
 
 // choose judges whether the master may be gone on with, and says what that costs.
 func (r *run) choose(ctx context.Context, s *sight, name string) (loss Loss, err error) {
-	i := slices.IndexFunc(s.masters, func(m seenMaster) bool { return m.name == name })
+	i := slices.IndexFunc(s.masters, func(m seenMaster) bool { return m.Name == name })
 	if i < 0 {
 		return loss, s.noSuchMaster(name)
 	}
@@ -82,16 +83,16 @@ func (r *run) choose(ctx context.Context, s *sight, name string) (loss Loss, err
 		return loss, err
 	}
 	loss.Survivor = name
-	r.patients = []object{m.object}
+	r.patients = []inventory.Object{m.Object}
 	for _, o := range s.masters {
-		if o.name != name {
-			loss.GivenUp = append(loss.GivenUp, o.name)
-			r.givenUp = append(r.givenUp, o.object)
+		if o.Name != name {
+			loss.GivenUp = append(loss.GivenUp, o.Name)
+			r.givenUp = append(r.givenUp, o.Object)
 		}
 	}
 	for _, o := range s.remains() {
-		loss.GivenUp = append(loss.GivenUp, o.name)
-		loss.Lines = append(loss.Lines, "what is left of "+o.name+" is removed")
+		loss.GivenUp = append(loss.GivenUp, o.Name)
+		loss.Lines = append(loss.Lines, "what is left of "+o.Name+" is removed")
 		r.givenUp = append(r.givenUp, o)
 	}
 	if begun && len(r.givenUp) == 0 {
@@ -108,15 +109,15 @@ func (r *run) choose(ctx context.Context, s *sight, name string) (loss Loss, err
 			loss.Lines = append(loss.Lines, fmt.Sprintf("ring %s: how far %s has come is not known: %s", ring, name, cmp.Or(own.Error, "its etcd was not asked")))
 		}
 		for _, o := range s.masters {
-			if x := s.rings.answers[o.name][ring]; o.name != name && x.Index > own.Index {
-				loss.Lines = append(loss.Lines, fmt.Sprintf("ring %s: %s has more, up to raft entry %d", ring, o.name, x.Index))
+			if x := s.rings.answers[o.Name][ring]; o.Name != name && x.Index > own.Index {
+				loss.Lines = append(loss.Lines, fmt.Sprintf("ring %s: %s has more, up to raft entry %d", ring, o.Name, x.Index))
 			}
 		}
 	}
 	for _, o := range s.masters {
-		if o.name != name {
-			line := fmt.Sprintf("%s in %s is given up: its machine and its data disk are deleted", o.name, o.zone)
-			if o.status == "TERMINATED" {
+		if o.Name != name {
+			line := fmt.Sprintf("%s in %s is given up: its machine and its data disk are deleted", o.Name, o.Zone)
+			if o.Status == "TERMINATED" {
 				line = cure.Hint(line+"; it is only stopped, and this may bring it back", cure.Repair())
 			}
 			loss.Lines = append(loss.Lines, line)
@@ -127,19 +128,19 @@ func (r *run) choose(ctx context.Context, s *sight, name string) (loss Loss, err
 
 // remains are masters of which a cut run of this kind has left their Nodes, or of
 // the last of which only the balancer's parts.
-func (s *sight) remains() (list []object) {
+func (s *sight) remains() (list []inventory.Object) {
 	for i := range s.nodes.list {
 		n := &s.nodes.list[i]
-		known := slices.ContainsFunc(s.masters, func(m seenMaster) bool { return m.name == n.Name })
+		known := slices.ContainsFunc(s.masters, func(m seenMaster) bool { return m.Name == n.Name })
 		if zone := n.Labels[corev1.LabelTopologyZone]; !known && zone != "" && s.names.IsMaster(n.Name) {
-			list = append(list, object{kind: kindInstance, name: n.Name, zone: zone, role: roleMaster})
+			list = append(list, inventory.Object{Kind: inventory.Instance, Name: n.Name, Zone: zone, Role: inventory.RoleMaster})
 		}
 	}
 	if len(list) > 0 || len(s.masters) > 1 {
 		return list
 	}
-	for _, o := range s.have.of(kindMasterGroup) {
-		list = append(list, object{kind: kindInstance, name: s.names.Replica(o.zone, 0), zone: o.zone, role: roleMaster})
+	for _, o := range s.have.Of(inventory.InstanceGroup) {
+		list = append(list, inventory.Object{Kind: inventory.Instance, Name: s.names.Replica(o.Zone, 0), Zone: o.Zone, Role: inventory.RoleMaster})
 	}
 	return list
 }
@@ -189,7 +190,7 @@ func (r *run) sweepOthers(ctx context.Context, report func(plan.Event)) error {
 			return err
 		}
 		back.have = have
-		back.replica.status = have.statusOf(o)
+		back.replica.Status = have.StatusOf(o)
 		back.sawExternals()
 		back.decideBalancer()
 		if err := plan.Run(ctx, back.items(), report); err != nil {
@@ -203,22 +204,22 @@ func (r *run) sweepOthers(ctx context.Context, report func(plan.Event)) error {
 // both rings. An only master that no cluster was founded on yet needs none.
 type hasData struct {
 	*run
-	of object
+	of inventory.Object
 }
 
-func (h hasData) String() string { return h.of.name + " has the data of both rings" }
+func (h hasData) String() string { return h.of.Name + " has the data of both rings" }
 
 func (h hasData) Observe(context.Context) (plan.State, error) {
 	x, _ := revived(h).verdict()
 	for _, ring := range ringNames {
 		switch {
-		case !h.cannotReturn(h.of.name, ring):
+		case !h.cannotReturn(h.of.Name, ring):
 		case h.mode == settings.Repair && x.Disk && x.Rings[ring].State == replicate.RingNone:
 		case h.mode == settings.Repair:
-			return plan.State{}, h.hopeless(fmt.Sprintf("%s is the only master, and of its etcds %s", h.of.name, verdictText(x)), nil)
+			return plan.State{}, h.hopeless(fmt.Sprintf("%s is the only master, and of its etcds %s", h.of.Name, verdictText(x)), nil)
 		default:
 			return plan.State{}, &refusal.Refused{
-				Why:  fmt.Sprintf("%s cannot be gone on with: %s", h.of.name, verdictText(x)),
+				Why:  fmt.Sprintf("%s cannot be gone on with: %s", h.of.Name, verdictText(x)),
 				Cure: cure.Hint("nothing was given up; another master may have more, see all", cure.Status()),
 			}
 		}
@@ -232,20 +233,20 @@ func (hasData) Undo(context.Context) error { return nil }
 // machineGone is the machine of a master that is given up.
 type machineGone struct {
 	*run
-	of object
+	of inventory.Object
 }
 
-func (g machineGone) String() string { return "machine " + g.of.name }
+func (g machineGone) String() string { return "machine " + g.of.Name }
 
 func (g machineGone) Observe(ctx context.Context) (plan.State, error) {
-	i, err := g.gce.Instances(g.of.zone).Get(ctx, g.of.name)
+	i, err := g.GCE.Instances(g.of.Zone).Get(ctx, g.of.Name)
 	switch {
 	case gce.IsNotFound(err):
 		return plan.State{Is: plan.Absent}, nil
 	case err != nil:
 		return plan.State{}, err
 	case !g.owns(i.GetDescription()):
-		return plan.State{}, foreign(g.String(), g.of, i.GetDescription())
+		return plan.State{}, inventory.Foreign(g.String(), g.of, i.GetDescription())
 	}
 	return exists("")
 }
@@ -253,17 +254,17 @@ func (g machineGone) Observe(ctx context.Context) (plan.State, error) {
 func (machineGone) Do(context.Context) error { return nil } // never wanted
 
 func (g machineGone) Undo(ctx context.Context) error {
-	return g.gce.Instances(g.of.zone).Delete(ctx, g.of.name)
+	return g.GCE.Instances(g.of.Zone).Delete(ctx, g.of.Name)
 }
 
 // ringAlone is a ring with the survivor as its only member.
 type ringAlone struct {
 	*run
-	of   object
+	of   inventory.Object
 	ring string
 }
 
-func (a ringAlone) String() string { return fmt.Sprintf("ring %s is %s alone", a.ring, a.of.name) }
+func (a ringAlone) String() string { return fmt.Sprintf("ring %s is %s alone", a.ring, a.of.Name) }
 
 func (a ringAlone) Observe(ctx context.Context) (plan.State, error) {
 	rings, err := a.ringsOn(ctx, a.of)

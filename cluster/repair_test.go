@@ -278,7 +278,7 @@ func TestFromSurvivor(t *testing.T) {
 				t.Errorf("asked %d times, given up %v", asked, s.GivenUp)
 			}
 			c.whole(1)
-			if h, err := c.o.run(settings.Up).holder(context.Background()); err != nil || h.machine != c.names[0] {
+			if h, err := c.o.run(settings.Up).holder(context.Background()); err != nil || h.Machine != c.names[0] {
 				t.Errorf("the address is held by %+v, %v", h, err)
 			}
 			if got := mastersOf(t, c.mustUp(c.o.replica(zoneC))); len(got) != 2 {

@@ -135,7 +135,7 @@ func TestFirstBornLeaves(t *testing.T) {
 		t.Errorf("%s was removed", gone.Replica)
 	}
 	h, err := o.run(settings.Up).holder(context.Background())
-	if err != nil || h.machine != c || h.ip != address {
+	if err != nil || h.Machine != c || h.IP != address {
 		t.Errorf("the address is held by %+v, %v; want %s", h, err, c)
 	}
 	var no *refusal.Refused
@@ -160,7 +160,7 @@ func TestFromStart(t *testing.T) {
 	w.mustUp(o)
 	on := func(when string) {
 		t.Helper()
-		if h, err := o.run(settings.Up).holder(context.Background()); err != nil || h.rule == "" {
+		if h, err := o.run(settings.Up).holder(context.Background()); err != nil || h.Rule == "" {
 			t.Errorf("%s the address is held by %+v, %v", when, h, err)
 		}
 	}
@@ -334,7 +334,7 @@ func TestInterruptedMove(t *testing.T) {
 	for _, m := range []struct {
 		name string
 		at   string
-		kind plan.Kind
+		Kind plan.Kind
 		run  func(context.Context, *operator, func(plan.Event)) error
 	}{
 		{"there", "address kubernetes-master-ip off the master", plan.Made, func(ctx context.Context, o *operator, report func(plan.Event)) error {
@@ -350,13 +350,13 @@ func TestInterruptedMove(t *testing.T) {
 			w, _ := newModelWorld(t)
 			o := w.operator()
 			w.mustUp(o)
-			if m.kind == plan.Removed {
+			if m.Kind == plan.Removed {
 				w.mustUp(o.replica(zoneC))
 			}
 			ctx, stop := context.WithCancel(context.Background())
 			defer stop()
 			err := m.run(ctx, o, func(e plan.Event) {
-				if e.Step == m.at && e.Kind == m.kind {
+				if e.Step == m.at && e.Kind == m.Kind {
 					stop()
 				}
 			})
@@ -365,10 +365,10 @@ func TestInterruptedMove(t *testing.T) {
 			}
 			r := o.run(settings.Up)
 			h, err := r.holder(context.Background())
-			if err != nil || h.machine != "kubernetes-master" {
+			if err != nil || h.Machine != "kubernetes-master" {
 				t.Errorf("the address is held by %+v, %v", h, err)
 			}
-			if why := r.ready(context.Background(), h.ip); why != "" {
+			if why := r.ready(context.Background(), h.IP); why != "" {
 				t.Errorf("the API: %s", why)
 			}
 			if err := m.run(context.Background(), o, nil); err != nil {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 
+	"hakube/cluster/inventory"
 	"hakube/cluster/refusal"
 	"hakube/cluster/settings"
 	"hakube/gce"
@@ -21,20 +22,20 @@ type addresses struct {
 // counted: the settings alone tell of one zone only (rangeProblems). Without
 // it the pool would wait for machines that cannot be made.
 func (r *run) room(ctx context.Context) error {
-	others, masters := 0, max(1, len(r.have.masters(r.want.Names)))
+	others, masters := 0, max(1, len(r.have.Masters(r.want.Names)))
 	nodes := int(r.want.Settings.NumNodes)
 	if r.mode == settings.AddReplica {
 		masters, nodes = masters+1, 0 // the zone's pool stays as it is
 	}
-	for _, o := range r.have.objects {
-		if o.kind == kindGroup && (o.zone != r.want.Zone || r.mode == settings.AddReplica) {
-			others += o.size
+	for _, o := range r.have.Objects {
+		if o.Kind == inventory.ManagedGroup && (o.Zone != r.want.Zone || r.mode == settings.AddReplica) {
+			others += o.Size
 		}
 	}
 	if !r.lacks() {
 		return nil
 	}
-	subnet, err := r.gce.Subnetworks().Get(ctx, r.want.Names.Subnetwork())
+	subnet, err := r.GCE.Subnetworks().Get(ctx, r.want.Names.Subnetwork())
 	if gce.IsNotFound(err) {
 		return nil // a step will say so
 	}

@@ -8,41 +8,39 @@ import (
 
 	"cloud.google.com/go/compute/apiv1/computepb"
 
+	"hakube/cluster/inventory"
 	"hakube/cluster/lease"
 	"hakube/cluster/plan"
 	"hakube/cluster/refusal"
 	"hakube/cluster/settings"
-	"hakube/gce"
 	"hakube/replicate"
 )
 
 // A run is one walk over the items: what is wanted, what was there when it
 // began, and what it saw on the way.
 type run struct {
-	deps  Deps
-	want  settings.Spec
-	have  *inventory
-	gce   *gce.Client
-	lease *lease.Lease // nil when nothing is to be changed
-	poll  time.Duration
-	mode  settings.Mode
+	*inventory.Reader // its lease is nil when nothing is to be changed
+	deps              Deps
+	want              settings.Spec
+	have              *inventory.Inventory
+	poll              time.Duration
+	mode              settings.Mode
 	// removing tells that the nouns are to go. Then nothing is compared with the
 	// settings, and they stand for what was found, not for what the settings say.
 	removing bool
 	// replica is the master that is added or removed, in the modes for one.
-	replica object
+	replica inventory.Object
 	source  *computepb.Instance // the master it is made like
 	// patients are the masters that are repaired, and what was found out of them.
-	patients []object
+	patients []inventory.Object
 	verdicts map[string]replicate.Revived // by name
-	givenUp  []object                     // masters that are not to come back
+	givenUp  []inventory.Object           // masters that are not to come back
 	// balanced tells whether the API's address is to be on the balancer.
 	balanced bool
-	saw      memory
 	smaller  *Smaller // the pool, when it is made so
 	rejoins  rejoining
-	nodeless []object        // masters that vote and are no Nodes, when validate last looked
-	taken    map[string]bool // variables that are not set and were read back from what is there
+	nodeless []inventory.Object // masters that vote and are no Nodes, when validate last looked
+	taken    map[string]bool    // variables that are not set and were read back from what is there
 
 	mu       sync.Mutex
 	ip       string // the reserved address, once seen: it does not change
@@ -67,13 +65,15 @@ type run struct {
 	// removed with it; kept is what of our own then stays, and so the mark.
 	strays, perhaps []*stray
 	sweeping        bool
-	kept            []object
+	kept            []inventory.Object
 }
 
 func (c *Cluster) run(verb settings.Verb) *run {
 	mode := c.settings.Mode(verb)
+	want := settings.SpecOf(c.settings, c.deps.operator())
 	return &run{
-		deps: c.deps, want: settings.SpecOf(c.settings, c.deps.operator()), gce: c.deps.GCE, poll: c.deps.Poll,
+		Reader: &inventory.Reader{GCE: c.deps.GCE, InRegion: c.deps.InRegion, Mark: want.Mark, Seen: &inventory.Memory{}},
+		deps:   c.deps, want: want, poll: c.deps.Poll,
 		mode: mode, removing: mode.Removes(), gaveUp: map[string]string{}, verdicts: map[string]replicate.Revived{}, externals: map[string]string{}, states: map[string]string{},
 	}
 }
@@ -92,7 +92,7 @@ func looking(_ context.Context, r *run) (bool, error) { return len(r.reachable()
 // to act; if that may do nothing, it is the list.
 func (c *Cluster) up(ctx context.Context, l *lease.Lease, act action) (*run, []plan.Item, error) {
 	r := c.run(settings.Up)
-	r.lease = l
+	r.Lease = l
 	have, err := r.look(ctx)
 	if err != nil {
 		return r, nil, r.misplaced(ctx, err)
@@ -129,10 +129,10 @@ func (c *Cluster) up(ctx context.Context, l *lease.Lease, act action) (*run, []p
 	case settings.AddReplica:
 		err = r.replicable(ctx)
 	default:
-		err = r.really(ctx, have, func() error { return have.livesHere(&r.want) })
+		err = r.Recheck(ctx, have, func() error { return have.LivesHere(&r.want) })
 	}
 	if err == nil {
-		err = have.sameNames(&r.want)
+		err = have.SameNames(&r.want)
 	}
 	if err == nil {
 		r.decideBalancer()
@@ -150,7 +150,7 @@ func (c *Cluster) up(ctx context.Context, l *lease.Lease, act action) (*run, []p
 // lists it; nothing found is an empty list.
 func (c *Cluster) down(ctx context.Context, l *lease.Lease, act action, preview bool) (r *run, items []plan.Item, err error) {
 	r = c.run(settings.Down)
-	r.lease = l
+	r.Lease = l
 	if r.mode == settings.RemovePool {
 		any, err := r.leave(ctx)
 		if err != nil || !any {
@@ -181,16 +181,16 @@ func (c *Cluster) down(ctx context.Context, l *lease.Lease, act action, preview 
 	}
 	have, err := r.lookForMarks(ctx)
 	if err == nil {
-		err = r.unlisted(ctx, have, r.named()...)
+		err = r.AddUnlisted(ctx, have, r.named()...)
 	}
 	if err == nil {
-		err = r.lease.CheckFree()
+		err = r.Lease.CheckFree()
 	}
 	if err != nil {
 		return r, nil, err
 	}
 	r.have = have
-	if err := r.really(ctx, have, func() error { return have.allHere(&r.want) }); err != nil {
+	if err := r.Recheck(ctx, have, func() error { return have.AllHere(&r.want) }); err != nil {
 		return r, nil, err
 	}
 	if err := r.fit(ctx); err != nil {
@@ -205,8 +205,6 @@ func (c *Cluster) down(ctx context.Context, l *lease.Lease, act action, preview 
 	items, err = r.removal(ctx)
 	return r, items, err
 }
-
-func (r *run) region() string { return r.gce.Region() }
 
 // owns tells whether an object's description carries this cluster's mark.
 func (r *run) owns(description string) bool { return r.want.Mark.Owns(description) }
@@ -229,7 +227,7 @@ func (r *run) summary() *Summary {
 	defer r.mu.Unlock()
 	s := &Summary{
 		Mode: r.mode, Context: r.want.Context, Kubeconfig: r.kubeFiles().of(r.want.Context), Zone: r.want.Zone,
-		Evidence: r.evidence, Left: r.left, Warnings: r.warnings, Replica: r.replica.name, Dark: r.dark, Outages: r.outages,
+		Evidence: r.evidence, Left: r.left, Warnings: r.warnings, Replica: r.replica.Name, Dark: r.dark, Outages: r.outages,
 	}
 	s.Leftovers, s.Perhaps = r.staying(), told(r.perhaps)
 	if !r.removing {

@@ -37,7 +37,7 @@ func (c *Cluster) consent(ctx context.Context, r *run) error {
 	s := Smaller{Zone: r.want.Zone, Nodes: []string{}}
 	groups := r.poolGroups()
 	for _, g := range groups {
-		s.From += g.size
+		s.From += g.Size
 		s.To += g.wants
 	}
 	if s.To >= s.From {
@@ -48,7 +48,7 @@ func (c *Cluster) consent(ctx context.Context, r *run) error {
 		s.Why = plainly443(err)
 	} else {
 		for _, g := range groups {
-			s.Nodes = append(s.Nodes, namesOf(p.leavers(g.name, g.size-g.wants))...)
+			s.Nodes = append(s.Nodes, namesOf(p.leavers(g.Name, g.Size-g.wants))...)
 		}
 	}
 	r.smaller = &s

@@ -7,17 +7,18 @@ import (
 	"net"
 	"time"
 
+	"hakube/cluster/inventory"
 	"hakube/cluster/plan"
 	"hakube/replicate"
 )
 
 // master is the master that is spoken to: a running one, the first-born if it
 // runs, or the one that is being made.
-func (r *run) master() object {
+func (r *run) master() inventory.Object {
 	if r.have != nil {
-		all := r.have.masters(r.want.Names)
+		all := r.have.Masters(r.want.Names)
 		for _, m := range all {
-			if m.status == "RUNNING" && m.name != r.replica.name {
+			if m.Status == "RUNNING" && m.Name != r.replica.Name {
 				return m
 			}
 		}
@@ -25,19 +26,19 @@ func (r *run) master() object {
 			return all[0]
 		}
 	}
-	return object{kind: kindInstance, name: r.want.Names.Master(), zone: r.want.Home, role: roleMaster}
+	return inventory.Object{Kind: inventory.Instance, Name: r.want.Names.Master(), Zone: r.want.Home, Role: inventory.RoleMaster}
 }
 
 // overSSH calls f with a master as ssh reaches it. A machine that has just come
 // up, or has just learnt the key, is given a moment; any other error of f is
 // returned at once. limit is for one try of f: a machine can answer for ever and
 // its script hang.
-func (r *run) overSSH(ctx context.Context, m object, limit time.Duration, f func(context.Context, replicate.Host) error) error {
+func (r *run) overSSH(ctx context.Context, m inventory.Object, limit time.Duration, f func(context.Context, replicate.Host) error) error {
 	var result error
 	strange := 0
 	outer := ctx // the limit may be longer than that of reaching it
 	err := plan.Until(ctx, plan.Condition{
-		For: "ssh to " + m.name, Every: r.poll, Limit: sshLimit,
+		For: "ssh to " + m.Name, Every: r.poll, Limit: sshLimit,
 		Check: func(ctx context.Context) (bool, string, error) {
 			host, err := r.host(ctx, m)
 			if err != nil {
@@ -83,7 +84,7 @@ func inTheWay(err error) bool {
 const sshLimit = 2 * time.Minute
 
 // ssh runs a script on a master.
-func (r *run) ssh(ctx context.Context, m object, script string) (out []byte, err error) {
+func (r *run) ssh(ctx context.Context, m inventory.Object, script string) (out []byte, err error) {
 	err = r.overSSH(ctx, m, surveyLimit, func(ctx context.Context, h replicate.Host) (err error) {
 		out, err = r.deps.SSH.Run(ctx, h, script)
 		return err
@@ -94,41 +95,41 @@ func (r *run) ssh(ctx context.Context, m object, script string) (out []byte, err
 // host is a master as ssh reaches it: by the machine's own external address, not
 // the cluster's, which may lead elsewhere. Its host keys are those the machine
 // itself wrote into its guest attributes, never those of the first answer.
-func (r *run) host(ctx context.Context, m object) (replicate.Host, error) {
+func (r *run) host(ctx context.Context, m inventory.Object) (replicate.Host, error) {
 	ip, err := r.external(ctx, m)
 	if err != nil {
 		return replicate.Host{}, err
 	}
-	attributes, err := r.gce.Instances(m.zone).GuestAttributes(ctx, m.name, "hostkeys/")
+	attributes, err := r.GCE.Instances(m.Zone).GuestAttributes(ctx, m.Name, "hostkeys/")
 	if err != nil {
 		return replicate.Host{}, err
 	}
 	keys, err := replicate.ParseHostKeys(attributes)
 	if err != nil {
-		return replicate.Host{}, fmt.Errorf("reading host keys of %s: %w", m.name, err)
+		return replicate.Host{}, fmt.Errorf("reading host keys of %s: %w", m.Name, err)
 	}
-	return replicate.Host{Name: m.name, Address: net.JoinHostPort(ip, "22"), User: r.deps.User, HostKeys: keys}, nil
+	return replicate.Host{Name: m.Name, Address: net.JoinHostPort(ip, "22"), User: r.deps.User, HostKeys: keys}, nil
 }
 
 // external is a machine's own external address. It is asked for once, until a
 // step changes it ([run.moved]).
-func (r *run) external(ctx context.Context, m object) (string, error) {
+func (r *run) external(ctx context.Context, m inventory.Object) (string, error) {
 	r.mu.Lock()
-	ip := r.externals[m.name]
+	ip := r.externals[m.Name]
 	r.mu.Unlock()
 	if ip != "" {
 		return ip, nil
 	}
-	i, err := r.gce.Instances(m.zone).Get(ctx, m.name)
+	i, err := r.GCE.Instances(m.Zone).Get(ctx, m.Name)
 	if err != nil {
 		return "", err
 	}
-	if ip = externalOf(i); ip == "" {
-		return "", fmt.Errorf("%s has no external address", m.name)
+	if ip = inventory.ExternalOf(i); ip == "" {
+		return "", fmt.Errorf("%s has no external address", m.Name)
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.externals[m.name] = ip
+	r.externals[m.Name] = ip
 	return ip, nil
 }
 
@@ -136,9 +137,9 @@ func (r *run) external(ctx context.Context, m object) (string, error) {
 func (r *run) sawExternals() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for _, o := range r.have.objects {
-		if o.kind == kindInstance && o.role == roleMaster && o.external != "" && o.status == "RUNNING" {
-			r.externals[o.name] = o.external
+	for _, o := range r.have.Objects {
+		if o.Kind == inventory.Instance && o.Role == inventory.RoleMaster && o.External != "" && o.Status == "RUNNING" {
+			r.externals[o.Name] = o.External
 		}
 	}
 }

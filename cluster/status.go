@@ -127,17 +127,17 @@ func (s *sight) status() *Status {
 		x.Balancer = &BalancerStatus{Backends: append([]Backend{}, s.backends...)}
 	}
 	x.Survives = s.rings.survives()
-	x.Run = s.held.lease.Status()
+	x.Run = s.held.Lease.Status()
 	return x
 }
 
 func (s *sight) address() AddressStatus {
-	a := AddressStatus{IP: s.held.ip, Holder: HolderNobody, Ready: s.silent == "", Why: s.silent}
+	a := AddressStatus{IP: s.held.IP, Holder: HolderNobody, Ready: s.silent == "", Why: s.silent}
 	switch {
-	case s.held.rule != "":
+	case s.held.Rule != "":
 		a.Holder = HolderBalancer
-	case s.held.machine != "":
-		a.Holder = s.held.machine
+	case s.held.Machine != "":
+		a.Holder = s.held.Machine
 	}
 	return a
 }
@@ -146,19 +146,19 @@ func (s *sight) address() AddressStatus {
 // dangerous although it works.
 func (s *sight) warnings() []string {
 	list := append([]string{}, s.unread...)
-	switch x := s.held.lease.Status(); {
+	switch x := s.held.Lease.Status(); {
 	case x == nil:
 	case x.Alive:
 		list = append(list, x.By+": is at work now; what looks unfinished may be its work")
 	default:
 		list = append(list, x.By+": was cut")
 	}
-	if s.held.inTheAir() {
-		list = append(list, "nobody has the address "+s.held.ip+": the API is dark")
+	if s.held.Unassigned() {
+		list = append(list, "nobody has the address "+s.held.IP+": the API is dark")
 	}
 	for _, m := range s.masters {
-		if s.denied(m.name) {
-			list = append(list, cure.Hint(m.name+" does not accept the ssh key of this operator, so its etcd was not asked; have it added", cure.Up(s.home())))
+		if s.denied(m.Name) {
+			list = append(list, cure.Hint(m.Name+" does not accept the ssh key of this operator, so its etcd was not asked; have it added", cure.Up(s.home())))
 		}
 	}
 	if s.coreDNS != "" {

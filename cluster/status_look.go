@@ -13,7 +13,9 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"hakube/cluster/inventory"
 	"hakube/cluster/settings"
+	"hakube/gce"
 	"hakube/replicate"
 	"hakube/scripts"
 )
@@ -24,9 +26,9 @@ type sight struct {
 	names   settings.Names
 	project string
 	region  string
-	zone    string     // that the settings name, if they do
-	have    *inventory // of machines, disks, groups, and the balancer's parts
-	held    held
+	zone    string               // that the settings name, if they do
+	have    *inventory.Inventory // of machines, disks, groups, and the balancer's parts
+	held    inventory.Holder
 	masters []seenMaster
 	rings   *survey
 	silent  string // why the API is not ready at its address, "" if it is
@@ -55,7 +57,7 @@ type nodeList struct {
 
 // A seenMaster is what there is of a master: object.status is "" without a machine.
 type seenMaster struct {
-	object
+	inventory.Object
 	disk  bool   // its data disk is there
 	phase string // of its script
 	mute  error  // why the phase is not known
@@ -86,9 +88,9 @@ func (r *run) sight(ctx context.Context) (*sight, error) {
 	if err := r.find(ctx, s); err != nil {
 		return nil, err
 	}
-	r.have, r.ip = s.have, s.held.ip
+	r.have, r.ip = s.have, s.held.IP
 	r.sawExternals()
-	machines := s.have.masters(s.names)
+	machines := s.have.Masters(s.names)
 	s.masters = make([]seenMaster, len(machines))
 	ready := make([]string, len(machines))
 	reads := []func() error{
@@ -98,15 +100,15 @@ func (r *run) sight(ctx context.Context) (*sight, error) {
 	}
 	for i, m := range machines {
 		reads = append(reads, func() (err error) {
-			x := seenMaster{object: m, disk: s.have.has(object{kind: kindDisk, name: s.names.DiskOf(m.name), zone: m.zone})}
+			x := seenMaster{Object: m, disk: s.have.Has(inventory.Object{Kind: inventory.Disk, Name: s.names.DiskOf(m.Name), Zone: m.Zone})}
 			if x.phase, x.mute = (prepared{r, m}).phase(ctx); x.mute != nil {
-				s.missed("what "+m.name+" does could not be read", x.mute)
+				s.missed("what "+m.Name+" does could not be read", x.mute)
 			}
 			s.masters[i] = x
 			return nil
 		})
 	}
-	if err := together(reads...); err != nil {
+	if err := gce.Parallel(reads...); err != nil {
 		return nil, err
 	}
 	if ctx.Err() != nil { // what could not be read then is about the clock
@@ -129,19 +131,19 @@ func (r *run) find(ctx context.Context, s *sight) error {
 	if err := r.enterRegionOf(ctx, have); err != nil {
 		return err
 	}
-	f := &found{mark: r.want.Mark}
-	reads := append(findRegionals(ctx, r.gce, f), r.findMasterGroups(ctx, f))
-	if have.held.ip == "" && r.gce.Region() != "" { // it was in another region, or none was known
-		reads = append(reads, func() (err error) { have.held, err = r.holder(ctx); return err })
+	f := r.Collector()
+	reads := r.Lists(ctx, f, append([]inventory.Kind{inventory.InstanceGroup}, inventory.RegionalKinds...)...)
+	if have.Holder.IP == "" && r.GCE.Region() != "" { // it was in another region, or none was known
+		reads = append(reads, func() (err error) { have.Holder, err = r.holder(ctx); return err })
 	}
-	if err := together(reads...); err != nil {
+	if err := gce.Parallel(reads...); err != nil {
 		return err
 	}
-	have.objects = append(have.objects, sorted(f.list)...)
+	have.Objects = append(have.Objects, inventory.Sorted(f.List)...)
 	r.asItIs(have)
 	s.names, s.wantsNodes = r.want.Names, bool(r.want.Settings.CreateNodes)
-	s.have, s.held, s.region = have, have.held, r.gce.Region()
-	if slices.ContainsFunc(have.objects, func(o object) bool { return o.kind != kindNetwork }) {
+	s.have, s.held, s.region = have, have.Holder, r.GCE.Region()
+	if slices.ContainsFunc(have.Objects, func(o inventory.Object) bool { return o.Kind != inventory.Network }) {
 		return nil
 	}
 	// The first things that are made and the last that go are looked for only where
@@ -150,7 +152,7 @@ func (r *run) find(ctx context.Context, s *sight) error {
 	if err != nil {
 		return err
 	}
-	if len(all.objects) == 0 { // a network may stay when the cluster goes (KUBE_DELETE_NETWORK=false)
+	if len(all.Objects) == 0 { // a network may stay when the cluster goes (KUBE_DELETE_NETWORK=false)
 		return &NoCluster{s.names.Prefix, s.project, s.zone}
 	}
 	return nil
@@ -160,13 +162,13 @@ func (r *run) find(ctx context.Context, s *sight) error {
 // of a ring.
 func (s *sight) addRemains() {
 	add := func(name, zone string, disk bool) {
-		if !slices.ContainsFunc(s.masters, func(m seenMaster) bool { return m.name == name }) {
-			s.masters = append(s.masters, seenMaster{object: object{kind: kindInstance, name: name, zone: zone, role: roleMaster}, disk: disk})
+		if !slices.ContainsFunc(s.masters, func(m seenMaster) bool { return m.Name == name }) {
+			s.masters = append(s.masters, seenMaster{Object: inventory.Object{Kind: inventory.Instance, Name: name, Zone: zone, Role: inventory.RoleMaster}, disk: disk})
 		}
 	}
-	for _, o := range s.have.objects {
-		if name, ok := strings.CutSuffix(o.name, settings.DiskSuffix); ok && o.kind == kindDisk && o.role == roleMasterDisk {
-			add(name, o.zone, true)
+	for _, o := range s.have.Objects {
+		if name, ok := strings.CutSuffix(o.Name, settings.DiskSuffix); ok && o.Kind == inventory.Disk && o.Role == inventory.RoleMasterDisk {
+			add(name, o.Zone, true)
 		}
 	}
 	for _, ring := range ringNames {
@@ -178,7 +180,7 @@ func (s *sight) addRemains() {
 
 // askBalancer asks it about its masters.
 func (r *run) askBalancer(ctx context.Context, s *sight) {
-	s.balanced = len(s.have.of(kindService)) > 0
+	s.balanced = len(s.have.Of(inventory.BackendService)) > 0
 	if !s.balanced {
 		return
 	}
@@ -195,24 +197,24 @@ func (r *run) askBalancer(ctx context.Context, s *sight) {
 // askKubernetes asks the API at its address and each master's own, then whoever
 // is ready for the Nodes, and after them the pools' machines, so that one that
 // joins in between does not look like a Node without a machine.
-func (r *run) askKubernetes(ctx context.Context, s *sight, masters []object, ready []string) {
+func (r *run) askKubernetes(ctx context.Context, s *sight, masters []inventory.Object, ready []string) {
 	var wg sync.WaitGroup
 	s.silent = "no address is reserved"
-	if s.held.ip != "" {
-		wg.Go(func() { s.silent = r.ready(ctx, s.held.ip) })
+	if s.held.IP != "" {
+		wg.Go(func() { s.silent = r.ready(ctx, s.held.IP) })
 	}
 	for i, m := range masters {
 		switch {
-		case m.status != "RUNNING":
-			ready[i] = "the machine is " + m.status
-		case m.external == "":
-			ready[i] = m.name + " has no external address"
+		case m.Status != "RUNNING":
+			ready[i] = "the machine is " + m.Status
+		case m.External == "":
+			ready[i] = m.Name + " has no external address"
 		default:
-			wg.Go(func() { ready[i] = r.ready(ctx, m.external) })
+			wg.Go(func() { ready[i] = r.ready(ctx, m.External) })
 		}
 	}
 	wg.Wait()
-	var via object // a master that is ready by itself
+	var via inventory.Object // a master that is ready by itself
 	if i := slices.Index(ready, ""); i >= 0 {
 		via = masters[i]
 	}
@@ -224,9 +226,9 @@ func (r *run) askKubernetes(ctx context.Context, s *sight, masters []object, rea
 
 // askGroups lists the machines of all managed groups.
 func (r *run) askGroups(ctx context.Context, s *sight) {
-	groups := map[string][]object{}
-	for _, o := range s.have.of(kindGroup) {
-		groups[o.zone] = append(groups[o.zone], o)
+	groups := map[string][]inventory.Object{}
+	for _, o := range s.have.Of(inventory.ManagedGroup) {
+		groups[o.Zone] = append(groups[o.Zone], o)
 	}
 	zones := slices.Sorted(maps.Keys(groups))
 	found := make([]pool, len(zones))
@@ -234,7 +236,7 @@ func (r *run) askGroups(ctx context.Context, s *sight) {
 	for i, zone := range zones {
 		reads = append(reads, func() (err error) { found[i], err = r.machinesOf(ctx, groups[zone]); return err })
 	}
-	err := together(reads...)
+	err := gce.Parallel(reads...)
 	if err != nil {
 		s.missed("the machines of the pools could not be listed", err)
 	}
@@ -246,16 +248,16 @@ func (r *run) askGroups(ctx context.Context, s *sight) {
 
 // askNodes lists the Nodes: through the API's address, or when that is dark past
 // it, through a master that is ready.
-func (r *run) askNodes(ctx context.Context, s *sight, via object) error {
+func (r *run) askNodes(ctx context.Context, s *sight, via inventory.Object) error {
 	dial := r.deps.Dial
 	switch {
 	case s.silent == "":
-	case via.name == "":
+	case via.Name == "":
 		return errors.New(s.silent)
 	default:
-		dial = onlyTo(dial, via.external)
+		dial = onlyTo(dial, via.External)
 	}
-	e, err := r.anyEntry(ctx, s.held.ip, via)
+	e, err := r.anyEntry(ctx, s.held.IP, via)
 	if err != nil {
 		return err
 	}
@@ -263,7 +265,7 @@ func (r *run) askNodes(ctx context.Context, s *sight, via object) error {
 	if err != nil {
 		return err
 	}
-	return together(
+	return gce.Parallel(
 		func() error {
 			nodes, err := nodesFrom(ctx, client)
 			s.nodes = nodeList{err == nil, nodes}
@@ -295,7 +297,7 @@ type dialer = func(ctx context.Context, network, addr string) (net.Conn, error)
 
 // anyEntry is what opens the API: this operator's own entry, or failing that what
 // a master gives over ssh. The latter is kept nowhere.
-func (r *run) anyEntry(ctx context.Context, ip string, from object) (entry, error) {
+func (r *run) anyEntry(ctx context.Context, ip string, from inventory.Object) (entry, error) {
 	e, err := r.entry()
 	switch {
 	case err == nil && e.server == "https://"+ip:
@@ -303,7 +305,7 @@ func (r *run) anyEntry(ctx context.Context, ip string, from object) (entry, erro
 	case err == nil:
 		err = fmt.Errorf("the kubeconfig's entry points to %s", e.server)
 	}
-	if from.name == "" {
+	if from.Name == "" {
 		return entry{}, err
 	}
 	host, sshErr := r.host(ctx, from)
@@ -312,7 +314,7 @@ func (r *run) anyEntry(ctx context.Context, ip string, from object) (entry, erro
 		out, sshErr = r.deps.SSH.Run(ctx, host, scripts.AdminKubeconfig)
 	}
 	if sshErr != nil {
-		return entry{}, fmt.Errorf("%w, and %s gave no other: %w", err, from.name, sshErr)
+		return entry{}, fmt.Errorf("%w, and %s gave no other: %w", err, from.Name, sshErr)
 	}
 	if e, err = adminEntry(out); err != nil {
 		return entry{}, err
@@ -325,14 +327,14 @@ func (r *run) anyEntry(ctx context.Context, ip string, from object) (entry, erro
 func (s *sight) denied(name string) bool { return errors.Is(s.rings.silent[name], replicate.ErrDenied) }
 
 // nodeOf is a machine's Node, nil if it has none.
-func (s *sight) nodeOf(m object) *corev1.Node {
-	return pool{nodes: s.nodes.list}.node(member{name: m.name, zone: m.zone})
+func (s *sight) nodeOf(m inventory.Object) *corev1.Node {
+	return pool{nodes: s.nodes.list}.node(member{name: m.Name, zone: m.Zone})
 }
 
 // master concludes a master's state.
 func (s *sight) master(m seenMaster) MasterStatus {
-	x := MasterStatus{Name: m.name, Zone: m.zone, Node: "unknown"}
-	node := s.nodeOf(m.object)
+	x := MasterStatus{Name: m.Name, Zone: m.Zone, Node: "unknown"}
+	node := s.nodeOf(m.Object)
 	if s.nodes.read {
 		switch {
 		case node == nil:
@@ -348,7 +350,7 @@ func (s *sight) master(m seenMaster) MasterStatus {
 }
 
 func (s *sight) state(m seenMaster, node *corev1.Node) (state, why string) {
-	switch m.status {
+	switch m.Status {
 	case "RUNNING":
 	case "":
 		if m.disk {
@@ -356,11 +358,11 @@ func (s *sight) state(m seenMaster, node *corev1.Node) (state, why string) {
 		}
 		return StateGone, "it is in a ring and there is no machine"
 	case "PROVISIONING", "STAGING", "REPAIRING":
-		return StateStarting, "the machine is " + m.status
+		return StateStarting, "the machine is " + m.Status
 	default:
-		return StateStopped, "the machine is " + m.status
+		return StateStopped, "the machine is " + m.Status
 	}
-	switch silent := s.rings.silent[m.name]; {
+	switch silent := s.rings.silent[m.Name]; {
 	case m.mute == nil && m.phase != scripts.PhaseRunning && (m.phase != "" || m.ready != ""):
 		return phaseState(m.phase)
 	case m.ready != "" && silent != nil:

@@ -8,13 +8,14 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"hakube/cluster/inventory"
 	"hakube/scripts/cure"
 )
 
 // zonesWithPools are the zones with groups or with machines that are nodes.
 func (s *sight) zonesWithPools() []string {
-	return s.have.zones(func(o object) bool {
-		return o.kind == kindGroup || o.kind == kindInstance && o.role == roleNode
+	return s.have.Zones(func(o inventory.Object) bool {
+		return o.Kind == inventory.ManagedGroup || o.Kind == inventory.Instance && o.Role == inventory.RoleNode
 	})
 }
 
@@ -27,9 +28,9 @@ func (s *sight) in(zone string) pool {
 
 // size is how many machines the zone's groups are to have.
 func (s *sight) size(zone string) (n int) {
-	for _, o := range s.have.objects {
-		if o.kind == kindGroup && o.zone == zone {
-			n += o.size
+	for _, o := range s.have.Objects {
+		if o.Kind == inventory.ManagedGroup && o.Zone == zone {
+			n += o.Size
 		}
 	}
 	return n
@@ -89,7 +90,7 @@ func (s *sight) unfinishedPools() (list []Unfinished) {
 	list = s.growing()
 	for _, zone := range s.zonesWithPools() {
 		p, size := s.in(zone), s.size(zone)
-		if w, ok := s.held.growing[zone]; ok && w.holds(size) {
+		if w, ok := s.held.Growing[zone]; ok && w.Holds(size) {
 			continue
 		}
 		if s.size(zone) == 0 && len(p.machines) == 0 && !s.hasGroup(zone) {
@@ -129,9 +130,9 @@ func (s *sight) unfinishedPools() (list []Unfinished) {
 
 // growing are the pools that a run was making larger and did not see to the end.
 func (s *sight) growing() (list []Unfinished) {
-	for _, zone := range slices.Sorted(maps.Keys(s.held.growing)) {
-		if w := s.held.growing[zone]; w.holds(s.size(zone)) {
-			list = append(list, Unfinished{Step: fmt.Sprintf("pool of %s: a run that brings it to %d nodes did not end", zone, w.to), Command: cure.FinishPool(zone, w.to).String(), waits: true})
+	for _, zone := range slices.Sorted(maps.Keys(s.held.Growing)) {
+		if w := s.held.Growing[zone]; w.Holds(s.size(zone)) {
+			list = append(list, Unfinished{Step: fmt.Sprintf("pool of %s: a run that brings it to %d nodes did not end", zone, w.To), Command: cure.FinishPool(zone, w.To).String(), waits: true})
 		}
 	}
 	return list
@@ -148,7 +149,7 @@ func (s *sight) withoutPool() []Unfinished {
 }
 
 func (s *sight) hasGroup(zone string) bool {
-	return slices.ContainsFunc(s.have.objects, func(o object) bool { return o.kind == kindGroup && o.zone == zone })
+	return slices.ContainsFunc(s.have.Objects, func(o inventory.Object) bool { return o.Kind == inventory.ManagedGroup && o.Zone == zone })
 }
 
 // unfinishedNodes are Nodes without a machine: nobody else takes them away.
@@ -165,7 +166,7 @@ func (s *sight) unfinishedNodes() (list []Unfinished) {
 		case strings.HasPrefix(n.Name, s.names.Group(0)+"-"):
 			ghosts[zone] = append(ghosts[zone], n.Name)
 		case s.names.IsMaster(n.Name):
-			if !slices.ContainsFunc(s.masters, func(m seenMaster) bool { return m.name == n.Name }) { // or it is that master's story
+			if !slices.ContainsFunc(s.masters, func(m seenMaster) bool { return m.Name == n.Name }) { // or it is that master's story
 				list = append(list, Unfinished{Step: "node " + n.Name + " has no machine", Command: s.create()})
 			}
 		}
@@ -189,8 +190,8 @@ func (s *sight) hasMachine(name, zone string) bool {
 			return true
 		}
 	}
-	return slices.ContainsFunc(s.have.objects, func(o object) bool {
-		return o.kind == kindInstance && o.name == name && (zone == "" || o.zone == zone)
+	return slices.ContainsFunc(s.have.Objects, func(o inventory.Object) bool {
+		return o.Kind == inventory.Instance && o.Name == name && (zone == "" || o.Zone == zone)
 	})
 }
 

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 
+	"hakube/cluster/inventory"
 	"hakube/replicate"
 )
 
@@ -40,7 +41,7 @@ func (s *survey) rows(ring string) []RingMember {
 	}
 	running := map[string]bool{}
 	for _, m := range s.masters {
-		running[m.name] = m.status == "RUNNING"
+		running[m.Name] = m.Status == "RUNNING"
 	}
 	lead := s.leaderIndex(ring, x)
 	rows := []RingMember{}
@@ -106,7 +107,7 @@ func (s *survey) behind(ring, machine string) int64 {
 
 // place is where a master is in the list, so that all tables have one order.
 func (s *survey) place(name string) int {
-	i := slices.IndexFunc(s.masters, func(m object) bool { return m.name == name })
+	i := slices.IndexFunc(s.masters, func(m inventory.Object) bool { return m.Name == name })
 	if i < 0 {
 		return len(s.masters)
 	}

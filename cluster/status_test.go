@@ -12,6 +12,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"hakube/cluster/inventory"
 	"hakube/cluster/settings"
 	"hakube/replicate"
 	"hakube/scripts"
@@ -43,9 +44,9 @@ func sightOf(t *testing.T, masters []madeMaster, change ...func(*sight)) *sight 
 	t.Helper()
 	s := &sight{
 		names: settings.Names{Prefix: "kubernetes", Node: "kubernetes-minion"}, project: "local", region: "europe-west1",
-		have: &inventory{}, rings: &survey{answers: map[string]map[string]replicate.Ring{}, silent: map[string]error{}},
+		have: &inventory.Inventory{}, rings: &survey{answers: map[string]map[string]replicate.Ring{}, silent: map[string]error{}},
 		nodes: nodeList{read: true}, listed: true, zonePools: map[string]pool{}, asked: true,
-		held: held{ip: apiIP},
+		held: inventory.Holder{IP: apiIP},
 	}
 	views := map[string]replicate.Ring{}
 	living := map[string]int{}
@@ -70,26 +71,26 @@ func sightOf(t *testing.T, masters []madeMaster, change ...func(*sight)) *sight 
 		}
 	}
 	for i, m := range masters {
-		o := object{kind: kindInstance, name: m.name, zone: m.zone, role: roleMaster, status: cmp.Or(m.status, "RUNNING"), external: "198.51.100.1" + fmt.Sprint(i)}
+		o := inventory.Object{Kind: inventory.Instance, Name: m.name, Zone: m.zone, Role: inventory.RoleMaster, Status: cmp.Or(m.status, "RUNNING"), External: "198.51.100.1" + fmt.Sprint(i)}
 		if !m.noDisk {
-			s.have.objects = append(s.have.objects, object{kind: kindDisk, name: m.name + settings.DiskSuffix, zone: m.zone, role: roleMasterDisk})
+			s.have.Objects = append(s.have.Objects, inventory.Object{Kind: inventory.Disk, Name: m.name + settings.DiskSuffix, Zone: m.zone, Role: inventory.RoleMasterDisk})
 		}
 		if m.noMachine {
 			continue
 		}
-		s.have.objects = append(s.have.objects, o)
+		s.have.Objects = append(s.have.Objects, o)
 		s.rings.masters = append(s.rings.masters, o)
 		ready := m.notReady
-		if o.status != "RUNNING" {
-			ready = "the machine is " + o.status
+		if o.Status != "RUNNING" {
+			ready = "the machine is " + o.Status
 		}
-		s.masters = append(s.masters, seenMaster{object: o, disk: !m.noDisk, phase: cmp.Or(m.phase, scripts.PhaseRunning), ready: ready})
-		s.nodes.list = append(s.nodes.list, nodeNamed(m.name, m.zone, o.status == "RUNNING"))
+		s.masters = append(s.masters, seenMaster{Object: o, disk: !m.noDisk, phase: cmp.Or(m.phase, scripts.PhaseRunning), ready: ready})
+		s.nodes.list = append(s.nodes.list, nodeNamed(m.name, m.zone, o.Status == "RUNNING"))
 		if !m.outside {
 			s.backends = append(s.backends, Backend{Name: m.name, Zone: m.zone, Healthy: ready == ""})
 		}
 		switch {
-		case o.status != "RUNNING":
+		case o.Status != "RUNNING":
 			s.rings.silent[m.name] = errors.New(ready)
 			continue
 		case m.silent != nil:
@@ -122,12 +123,12 @@ func sightOf(t *testing.T, masters []madeMaster, change ...func(*sight)) *sight 
 		}
 	}
 	if len(masters) > 1 {
-		s.balanced, s.held.rule = true, "kubernetes-master"
-		s.have.objects = append(s.have.objects, object{kind: kindService, name: "kubernetes-master", region: "europe-west1"})
+		s.balanced, s.held.Rule = true, "kubernetes-master"
+		s.have.Objects = append(s.have.Objects, inventory.Object{Kind: inventory.BackendService, Name: "kubernetes-master", Region: "europe-west1"})
 	} else {
 		s.backends = nil
 		if len(masters) == 1 {
-			s.held.machine, s.held.zone = masters[0].name, masters[0].zone
+			s.held.Machine, s.held.Zone = masters[0].name, masters[0].zone
 		}
 	}
 	for _, f := range change {
@@ -151,7 +152,7 @@ func nodeNamed(name, zone string, ready bool) corev1.Node {
 // withPool adds a zone's pool of size machines: those named, ready or not.
 func withPool(zone string, size int, machines map[string]bool, leaving ...string) func(*sight) {
 	return func(s *sight) {
-		s.have.objects = append(s.have.objects, object{kind: kindGroup, name: "kubernetes-minion-group", zone: zone, role: roleGroup, size: size})
+		s.have.Objects = append(s.have.Objects, inventory.Object{Kind: inventory.ManagedGroup, Name: "kubernetes-minion-group", Zone: zone, Role: inventory.RoleGroup, Size: size})
 		p := pool{leaving: leaving}
 		for name, ready := range machines {
 			p.machines = append(p.machines, member{name, "kubernetes-minion-group", zone})

@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 
+	"hakube/cluster/inventory"
 	"hakube/cluster/plan"
 	"hakube/gce"
 )
@@ -11,8 +12,8 @@ import (
 // files for the nouns fill in the verbs. It looks by exact name; only a 404 on
 // the object itself is Absent.
 type resource[T interface{ GetDescription() string }] struct {
-	name string // "firewall kubernetes-master-https"
-	of   object // its kind, name and place
+	name string           // "firewall kubernetes-master-https"
+	of   inventory.Object // its kind, name and place
 	get  func(context.Context) (T, error)
 	// mine tells by the description whether we may act on the object.
 	mine func(description string) bool
@@ -22,8 +23,8 @@ type resource[T interface{ GetDescription() string }] struct {
 	remove func(context.Context) error
 }
 
-func (r resource[T]) String() string { return r.name }
-func (r resource[T]) thing() object  { return r.of }
+func (r resource[T]) String() string          { return r.name }
+func (r resource[T]) thing() inventory.Object { return r.of }
 
 func (r resource[T]) Observe(ctx context.Context) (plan.State, error) {
 	x, err := r.get(ctx)
@@ -34,7 +35,7 @@ func (r resource[T]) Observe(ctx context.Context) (plan.State, error) {
 		return plan.State{}, err
 	}
 	if !r.mine(x.GetDescription()) {
-		return plan.State{}, foreign(r.name, r.of, x.GetDescription())
+		return plan.State{}, inventory.Foreign(r.name, r.of, x.GetDescription())
 	}
 	if r.check == nil {
 		return plan.State{Is: plan.Present}, nil

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"hakube/cluster/inventory"
 	"hakube/cluster/plan"
 	"hakube/cluster/settings"
 	"hakube/gce"
@@ -76,7 +77,7 @@ func (r *run) stock(ctx context.Context, err error, report func(plan.Event)) err
 // otherZones are those of the region that are up, but for those the cluster is
 // in already, if there are such.
 func (r *run) otherZones(ctx context.Context, out string) ([]string, error) {
-	all, err := r.gce.Zones().List(ctx)
+	all, err := r.GCE.Zones().List(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -87,7 +88,7 @@ func (r *run) otherZones(ctx context.Context, out string) ([]string, error) {
 		}
 	}
 	slices.Sort(others)
-	used := r.have.zones(func(object) bool { return true })
+	used := r.have.Zones(func(inventory.Object) bool { return true })
 	free := slices.DeleteFunc(slices.Clone(others), func(z string) bool { return slices.Contains(used, z) })
 	if len(free) == 0 {
 		return others, nil
@@ -99,14 +100,14 @@ func (r *run) otherZones(ctx context.Context, out string) ([]string, error) {
 // one that was made empty and was never on a machine. It returns what it removed.
 func (r *run) takeBack(ctx context.Context, report func(plan.Event)) (string, error) {
 	for i, m := range r.toBe() {
-		d := object{kind: kindDisk, name: r.want.Names.DiskOf(m.name), zone: m.zone}
-		if r.have.has(m) {
+		d := inventory.Object{Kind: inventory.Disk, Name: r.want.Names.DiskOf(m.Name), Zone: m.Zone}
+		if r.have.Has(m) {
 			continue
 		}
-		if _, err := r.gce.Instances(m.zone).Get(ctx, m.name); !gce.IsNotFound(err) {
+		if _, err := r.GCE.Instances(m.Zone).Get(ctx, m.Name); !gce.IsNotFound(err) {
 			return "", err
 		}
-		x, err := r.gce.Disks(d.zone).Get(ctx, d.name)
+		x, err := r.GCE.Disks(d.Zone).Get(ctx, d.Name)
 		if gce.IsNotFound(err) {
 			continue
 		}
@@ -117,7 +118,7 @@ func (r *run) takeBack(ctx context.Context, report func(plan.Event)) (string, er
 			len(x.GetUsers()) > 0 || !r.owns(x.GetDescription()) {
 			continue
 		}
-		return "disk " + d.name, plan.Run(ctx, []plan.Item{{Step: r.disks()[i], Want: false}}, report)
+		return "disk " + d.Name, plan.Run(ctx, []plan.Item{{Step: r.disks()[i], Want: false}}, report)
 	}
 	return "", nil
 }

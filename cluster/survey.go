@@ -12,6 +12,7 @@ import (
 
 	"cloud.google.com/go/compute/apiv1/computepb"
 
+	"hakube/cluster/inventory"
 	"hakube/cluster/plan"
 	"hakube/cluster/settings"
 	"hakube/replicate"
@@ -23,7 +24,7 @@ var ringNames = []string{replicate.RingMain, replicate.RingEvents}
 // A survey is what the masters say of both rings at one moment. Clients' ports
 // are open on loopback only, so each is asked on its machine.
 type survey struct {
-	masters []object
+	masters []inventory.Object
 	answers map[string]map[string]replicate.Ring // by machine: what its own members say, by ring
 	silent  map[string]error                     // by machine: why it was not heard
 	project string
@@ -34,13 +35,13 @@ type survey struct {
 const surveyLimit = 20 * time.Second
 
 // survey asks all masters at once.
-func (r *run) survey(ctx context.Context, masters []object) *survey {
+func (r *run) survey(ctx context.Context, masters []inventory.Object) *survey {
 	s := &survey{masters: masters, answers: map[string]map[string]replicate.Ring{}, silent: map[string]error{}, project: r.want.Project}
 	var wg sync.WaitGroup
 	var mu sync.Mutex
 	for _, m := range masters {
-		if m.status != "RUNNING" {
-			s.silent[m.name] = fmt.Errorf("the machine is %s", cmp.Or(m.status, "not there"))
+		if m.Status != "RUNNING" {
+			s.silent[m.Name] = fmt.Errorf("the machine is %s", cmp.Or(m.Status, "not there"))
 			continue
 		}
 		wg.Go(func() {
@@ -48,10 +49,10 @@ func (r *run) survey(ctx context.Context, masters []object) *survey {
 			mu.Lock()
 			defer mu.Unlock()
 			if err != nil {
-				s.silent[m.name] = err
+				s.silent[m.Name] = err
 				return
 			}
-			s.answers[m.name] = rings
+			s.answers[m.Name] = rings
 		})
 	}
 	wg.Wait()
@@ -60,10 +61,10 @@ func (r *run) survey(ctx context.Context, masters []object) *survey {
 
 // masters are those there are once the run is through, as far as it is: with
 // what its steps have seen of them.
-func (r *run) masters() []object {
-	var list []object
-	for _, m := range r.have.masters(r.want.Names) {
-		if m.name != r.replica.name {
+func (r *run) masters() []inventory.Object {
+	var list []inventory.Object
+	for _, m := range r.have.Masters(r.want.Names) {
+		if m.Name != r.replica.Name {
 			list = append(list, m)
 		}
 	}
@@ -72,7 +73,7 @@ func (r *run) masters() []object {
 		list = append(list, r.replica)
 	case r.repairs():
 		for _, p := range r.patients {
-			if !slices.ContainsFunc(list, func(m object) bool { return m.name == p.name }) {
+			if !slices.ContainsFunc(list, func(m inventory.Object) bool { return m.Name == p.Name }) {
 				list = append(list, p)
 			}
 		}
@@ -82,7 +83,7 @@ func (r *run) masters() []object {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for i := range list {
-		list[i].status = cmp.Or(r.states[list[i].name], list[i].status)
+		list[i].Status = cmp.Or(r.states[list[i].Name], list[i].Status)
 	}
 	return list
 }
@@ -95,7 +96,7 @@ func (r *run) sawMaster(i *computepb.Instance) {
 }
 
 // ringsOn asks one master about both rings.
-func (r *run) ringsOn(ctx context.Context, m object) (map[string]replicate.Ring, error) {
+func (r *run) ringsOn(ctx context.Context, m inventory.Object) (map[string]replicate.Ring, error) {
 	ctx, cancel := plan.Within(ctx, surveyLimit)
 	defer cancel()
 	host, err := r.host(ctx, m)
@@ -107,9 +108,9 @@ func (r *run) ringsOn(ctx context.Context, m object) (map[string]replicate.Ring,
 
 // ring is a ring as a member sees it that has quorum, or failing that as whoever
 // answers remembers it. via is that master.
-func (s *survey) ring(name string) (ring replicate.Ring, via object, ok bool) {
+func (s *survey) ring(name string) (ring replicate.Ring, via inventory.Object, ok bool) {
 	for _, m := range s.masters {
-		x, heard := s.answers[m.name][name]
+		x, heard := s.answers[m.Name][name]
 		switch {
 		case heard && x.Healthy:
 			return x, m, true
@@ -122,33 +123,33 @@ func (s *survey) ring(name string) (ring replicate.Ring, via object, ok bool) {
 
 // healthy is a master, other than those named, whose members of both rings have
 // quorum: the one to change memberships through.
-func (s *survey) healthy(except ...string) (object, bool) {
+func (s *survey) healthy(except ...string) (inventory.Object, bool) {
 	for _, m := range s.masters {
-		if slices.Contains(except, m.name) {
+		if slices.Contains(except, m.Name) {
 			continue
 		}
-		good := len(s.answers[m.name]) > 0
-		for _, x := range s.answers[m.name] {
+		good := len(s.answers[m.Name]) > 0
+		for _, x := range s.answers[m.Name] {
 			good = good && x.Healthy
 		}
 		if good {
 			return m, true
 		}
 	}
-	return object{}, false
+	return inventory.Object{}, false
 }
 
 // why says what was heard of each master, when nobody will do.
 func (s *survey) why() error {
 	var errs []error
 	for _, m := range s.masters {
-		if err := s.silent[m.name]; err != nil {
-			errs = append(errs, fmt.Errorf("%s in %s: %w", m.name, m.zone, err))
+		if err := s.silent[m.Name]; err != nil {
+			errs = append(errs, fmt.Errorf("%s in %s: %w", m.Name, m.Zone, err))
 			continue
 		}
 		for _, name := range ringNames {
-			if x := s.answers[m.name][name]; !x.Healthy {
-				errs = append(errs, fmt.Errorf("%s in %s: etcd %s: %s", m.name, m.zone, name, cmp.Or(x.Error, "not healthy")))
+			if x := s.answers[m.Name][name]; !x.Healthy {
+				errs = append(errs, fmt.Errorf("%s in %s: etcd %s: %s", m.Name, m.Zone, name, cmp.Or(x.Error, "not healthy")))
 			}
 		}
 	}
@@ -214,6 +215,6 @@ func quorumText(voters []replicate.Voter) string {
 }
 
 // peer is a master's peer URL in a ring.
-func (r *run) peer(ring string, m object) string {
-	return replicate.PeerURL(ring, m.name, m.zone, r.want.Project)
+func (r *run) peer(ring string, m inventory.Object) string {
+	return replicate.PeerURL(ring, m.Name, m.Zone, r.want.Project)
 }

@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"strings"
 
+	"hakube/cluster/inventory"
 	"hakube/cluster/settings"
 	"hakube/gce"
 )
@@ -73,13 +74,6 @@ func (l Leftover) String() string {
 	return s
 }
 
-// Kinds that hakube has no use for itself.
-const (
-	kindRoute     kind = "route"
-	kindPool      kind = "target pool"
-	kindHTTPCheck kind = "HTTP health check"
-)
-
 // A verdict is whose something is.
 type verdict int
 
@@ -92,7 +86,7 @@ const (
 // A stray is a thing that nobody's mark is on, with what it shows by itself.
 type stray struct {
 	Leftover
-	kind         kind
+	kind         inventory.Kind
 	zone, region string
 	network      string // "" if it is in none
 	id           uint64

@@ -9,6 +9,7 @@ import (
 
 	"cloud.google.com/go/compute/apiv1/computepb" // Compute Engine's own messages
 
+	"hakube/cluster/inventory"
 	"hakube/cluster/settings"
 	"hakube/gce"
 )
@@ -17,8 +18,8 @@ import (
 // judges it. A list that cannot be read is an error: nothing is taken down
 // before it is known what would stay.
 func (r *run) findStrays(ctx context.Context) (mine, perhaps []*stray, err error) {
-	l := &lineup{want: &r.want, anchored: len(r.have.objects) > 0, machines: map[string]seen{}}
-	machines, err := r.gce.AggregatedInstances(ctx)
+	l := &lineup{want: &r.want, anchored: len(r.have.Objects) > 0, machines: map[string]seen{}}
+	machines, err := r.GCE.AggregatedInstances(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -29,19 +30,19 @@ func (r *run) findStrays(ctx context.Context) (mine, perhaps []*stray, err error
 		}
 		l.machines[gce.Base(m.GetZone())+"/"+m.GetName()] = s
 	}
-	f := &strays{l: l, users: &found{mark: r.want.Mark}}
-	if err := together(r.strayReads(ctx, f)...); err != nil {
+	f := &strays{l: l, users: &inventory.Collector{Mark: r.Mark}}
+	if err := gce.Parallel(r.strayReads(ctx, f)...); err != nil {
 		return nil, nil, err
 	}
-	r.have.uses = append(r.have.uses, f.users.used...)
+	r.have.Uses = append(r.have.Uses, f.users.Used...)
 	judge(f.list)
 	own := ""
-	if nets := r.have.of(kindNetwork); len(nets) > 0 {
-		own = nets[0].name
+	if nets := r.have.Of(inventory.Network); len(nets) > 0 {
+		own = nets[0].Name
 	}
 	near := map[string]bool{}
-	for _, o := range r.have.objects {
-		near[cmp.Or(o.zone, o.region)], near[settings.Zone(o.zone).Region()] = true, true
+	for _, o := range r.have.Objects {
+		near[cmp.Or(o.Zone, o.Region)], near[settings.Zone(o.Zone).Region()] = true, true
 	}
 	for _, s := range f.list {
 		if s.network == own {
@@ -68,21 +69,14 @@ func (r *run) findStrays(ctx context.Context) (mine, perhaps []*stray, err error
 // strays collects them from reads that run at the same time.
 type strays struct {
 	l     *lineup
-	users *found // of what is ours
+	users *inventory.Collector // of what is ours
 	mu    sync.Mutex
 	list  []*stray
 }
 
-// described is what every object of Compute Engine says of itself.
-type described interface {
-	GetId() uint64
-	GetName() string
-	GetDescription() string
-}
-
 // add takes a thing that this cluster's mark is not on. more judges it and fills in
 // what only its kind has.
-func (f *strays) add(k kind, x described, place string, more func(*stray)) {
+func (f *strays) add(k inventory.Kind, x inventory.Described, place string, more func(*stray)) {
 	mark := settings.MarkFields(x.GetDescription())
 	if f.l.want.Mark.Owns(x.GetDescription()) {
 		return
@@ -108,7 +102,7 @@ func (f *strays) add(k kind, x described, place string, more func(*stray)) {
 }
 
 // addAll lists a collection whose objects show nothing but their names.
-func addAll[T described](f *strays, k kind, list func() ([]T, error), place func(T) (string, bool)) func() error {
+func addAll[T inventory.Described](f *strays, k inventory.Kind, list func() ([]T, error), place func(T) (string, bool)) func() error {
 	return func() error {
 		all, err := list()
 		for _, x := range all {
@@ -120,31 +114,31 @@ func addAll[T described](f *strays, k kind, list func() ([]T, error), place func
 	}
 }
 
-// noting is a list each of whose objects is looked at in passing.
-func noting[T any](ctx context.Context, list func(context.Context) ([]T, error), note func(T)) func() ([]T, error) {
+// noting is a list of which users takes note: who uses what.
+func noting[T inventory.Described](ctx context.Context, c *gce.Client, users *inventory.Collector, k inventory.Kind, list func(context.Context) ([]T, error)) func() ([]T, error) {
 	return func() ([]T, error) {
 		all, err := list(ctx)
 		for _, x := range all {
-			note(x)
+			users.Take(c, inventory.Object{Kind: k, Name: x.GetName(), Zone: inventory.ZoneOf(x), Region: inventory.RegionOf(x)}, x)
 		}
 		return all, err
 	}
 }
 
-// regional keeps what is in a region: the global ones are not Services'.
-func regional[T interface{ GetRegion() string }](x T) (string, bool) {
+// ofRegion keeps what is in a region: the global ones are not Services'.
+func ofRegion[T interface{ GetRegion() string }](x T) (string, bool) {
 	return gce.Base(x.GetRegion()), x.GetRegion() != ""
 }
 
-func global[T any](T) (string, bool) { return "", true }
+func ofProject[T any](T) (string, bool) { return "", true }
 
 func (r *run) strayReads(ctx context.Context, f *strays) []func() error {
-	l, c := f.l, r.gce
+	l, c := f.l, r.GCE
 	return []func() error{
 		func() error {
 			all, err := c.Firewalls().List(ctx)
 			for _, x := range all {
-				f.add(kindFirewall, x, "", func(s *stray) {
+				f.add(inventory.Firewall, x, "", func(s *stray) {
 					s.network = gce.Base(x.GetNetwork())
 					s.says, s.Why = l.tagged(s.network, x.GetTargetTags())
 					s.known = s.known || strings.HasPrefix(s.Name, "k8s-fw-")
@@ -158,7 +152,7 @@ func (r *run) strayReads(ctx context.Context, f *strays) []func() error {
 				if x.GetNextHopGateway() != "" || x.GetNextHopNetwork() != "" || x.GetRouteType() == "SUBNET" {
 					continue // they come and go with the network
 				}
-				f.add(kindRoute, x, "", func(s *stray) {
+				f.add(inventory.Route, x, "", func(s *stray) {
 					s.network, s.Why = gce.Base(x.GetNetwork()), "it leads to no machine of this cluster"
 					if hop := x.GetNextHopInstance(); hop != "" {
 						s.says, s.Why = l.machine(hop)
@@ -176,7 +170,7 @@ func (r *run) strayReads(ctx context.Context, f *strays) []func() error {
 		func() error {
 			all, err := c.AggregatedTargetPools(ctx)
 			for _, x := range all {
-				f.add(kindPool, x, gce.Base(x.GetRegion()), func(s *stray) { s.says, s.Why = l.all(x.GetInstances()) })
+				f.add(inventory.TargetPool, x, gce.Base(x.GetRegion()), func(s *stray) { s.says, s.Why = l.all(x.GetInstances()) })
 			}
 			return err
 		},
@@ -184,7 +178,7 @@ func (r *run) strayReads(ctx context.Context, f *strays) []func() error {
 			all, err := c.AggregatedDisks(ctx)
 			for _, x := range all {
 				if x.GetZone() != "" && kubernetesSays(x.GetDescription()) {
-					f.add(kindDisk, x, gce.Base(x.GetZone()), func(s *stray) { s.disk(l, x) })
+					f.add(inventory.Disk, x, gce.Base(x.GetZone()), func(s *stray) { s.disk(l, x) })
 				}
 			}
 			return err
@@ -193,7 +187,7 @@ func (r *run) strayReads(ctx context.Context, f *strays) []func() error {
 			all, err := c.AggregatedInstanceGroups(ctx)
 			for _, x := range all {
 				if x.GetZone() != "" && keyOf(x.GetName()) != "" {
-					f.add(kindMasterGroup, x, gce.Base(x.GetZone()), func(s *stray) {
+					f.add(inventory.InstanceGroup, x, gce.Base(x.GetZone()), func(s *stray) {
 						if s.network = gce.Base(x.GetNetwork()); s.network != "" && s.network != l.want.Names.Network() {
 							s.says = theirs
 						}
@@ -202,11 +196,11 @@ func (r *run) strayReads(ctx context.Context, f *strays) []func() error {
 			}
 			return err
 		},
-		addAll(f, kindRule, noting(ctx, c.AggregatedForwardingRules, f.users.usesOfRule), regional),
-		addAll(f, kindService, noting(ctx, c.AggregatedBackendServices, f.users.usesOfService), regional),
-		addAll(f, kindAddress, func() ([]*computepb.Address, error) { return c.AggregatedAddresses(ctx) }, regional),
-		addAll(f, kindHealthCheck, func() ([]*computepb.HealthCheck, error) { return c.GlobalHealthChecks().List(ctx) }, global),
-		addAll(f, kindHTTPCheck, func() ([]*gce.HTTPHealthCheck, error) { return c.HTTPHealthChecks().List(ctx) }, global),
+		addAll(f, inventory.ForwardingRule, noting(ctx, c, f.users, inventory.ForwardingRule, c.AggregatedForwardingRules), ofRegion),
+		addAll(f, inventory.BackendService, noting(ctx, c, f.users, inventory.BackendService, c.AggregatedBackendServices), ofRegion),
+		addAll(f, inventory.Address, func() ([]*computepb.Address, error) { return c.AggregatedAddresses(ctx) }, ofRegion),
+		addAll(f, inventory.HealthCheck, func() ([]*computepb.HealthCheck, error) { return c.GlobalHealthChecks().List(ctx) }, ofProject),
+		addAll(f, inventory.HTTPHealthCheck, func() ([]*gce.HTTPHealthCheck, error) { return c.HTTPHealthChecks().List(ctx) }, ofProject),
 	}
 }
 

@@ -52,10 +52,10 @@ func TestSweepDoubt(t *testing.T) {
 		})
 	}
 	for _, c := range []struct {
-		name string
-		make func(w *world)
-		want []string // told as perhaps
-		held bool     // somebody's machine in the subnetwork: nothing goes at all
+		name   string
+		make   func(w *world)
+		want   []string // told as perhaps
+		Holder bool     // somebody's machine in the subnetwork: nothing goes at all
 	}{
 		{"a pool with somebody else's machine in it", func(w *world) {
 			foreign(w, "database")
@@ -107,7 +107,7 @@ func TestSweepDoubt(t *testing.T) {
 				return true, nil
 			}).PreviewDown(context.Background(), nil)
 			switch {
-			case c.held:
+			case c.Holder:
 				wantError(t, err, "which is not this cluster's, uses it")
 			case err != nil || n == 0:
 				t.Errorf("the preview: %d steps, %v", n, err)
@@ -118,7 +118,7 @@ func TestSweepDoubt(t *testing.T) {
 			_, err = o.sweeps(true, nil).Down(context.Background(), w.events())
 			var left *Remains
 			switch {
-			case c.held:
+			case c.Holder:
 				wantError(t, err, "which is not this cluster's, uses it", "gcloud compute instances delete")
 			case err != nil && !errors.As(err, &left):
 				t.Errorf("down: %v", err)

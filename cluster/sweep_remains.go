@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"hakube/cluster/inventory"
 	"hakube/scripts/cure"
 )
 
@@ -67,7 +68,7 @@ func (r *run) remains() error {
 		}
 	}
 	for _, o := range r.kept {
-		if o.role != roleSSH { // it goes without saying
+		if o.Role != inventory.RoleSSH { // it goes without saying
 			e.Kept = append(e.Kept, o.String())
 		}
 	}

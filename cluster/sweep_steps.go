@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"hakube/cluster/inventory"
 	"hakube/cluster/plan"
 	"hakube/cluster/settings"
 	"hakube/gce"
@@ -55,11 +56,11 @@ func (c *Cluster) strayed(ctx context.Context, r *run, preview bool) (err error)
 func (r *run) keep() {
 	later := !r.sweeping && len(r.strays) > 0
 	held := slices.ContainsFunc(r.perhaps, func(s *stray) bool { return s.Network != "" })
-	anchor := func(o object) bool { return o.kind == kindNetwork || o.role == roleSSH } // the two go together (D32b)
-	if len(r.have.of(kindNetwork)) == 0 {
-		anchor = func(o object) bool { return o.kind == kindFirewall && o.name == r.want.Names.NodeAll() }
+	anchor := func(o inventory.Object) bool { return o.Kind == inventory.Network || o.Role == inventory.RoleSSH } // the two go together (D32b)
+	if len(r.have.Of(inventory.Network)) == 0 {
+		anchor = func(o inventory.Object) bool { return o.Kind == inventory.Firewall && o.Name == r.want.Names.NodeAll() }
 	}
-	for _, o := range r.have.objects {
+	for _, o := range r.have.Objects {
 		if (later || held) && anchor(o) {
 			r.kept = append(r.kept, o)
 		}
@@ -67,9 +68,9 @@ func (r *run) keep() {
 }
 
 // keeps tells whether an object of ours stays.
-func (r *run) keeps(k kind, name string) bool {
+func (r *run) keeps(k inventory.Kind, name string) bool {
 	for _, o := range r.kept {
-		if o.kind == k && o.name == name {
+		if o.Kind == k && o.Name == name {
 			return true
 		}
 	}
@@ -93,8 +94,8 @@ func (r *run) staying() []Leftover {
 
 // sweepOrder is the order in which Kubernetes would have made things. They go
 // in the reverse one; firewall rules last, since they tell best whose the rest is.
-var sweepOrder = []kind{
-	kindFirewall, kindRoute, kindDisk, kindMasterGroup, kindAddress, kindHealthCheck, kindHTTPCheck, kindService, kindPool, kindRule,
+var sweepOrder = []inventory.Kind{
+	inventory.Firewall, inventory.Route, inventory.Disk, inventory.InstanceGroup, inventory.Address, inventory.HealthCheck, inventory.HTTPHealthCheck, inventory.BackendService, inventory.TargetPool, inventory.ForwardingRule,
 }
 
 func (r *run) sweep(l *lines) {
@@ -140,70 +141,25 @@ func (s strayStep) Undo(ctx context.Context) error {
 	return s.letGo(ctx, s.String(), s.remove)
 }
 
-func (s strayStep) regionClient(ctx context.Context) (*gce.Client, error) {
-	return s.clientFor(ctx, s.s.region)
+// object is what it is in the inventory's words.
+func (s strayStep) object() inventory.Object {
+	return inventory.Object{Kind: s.s.kind, Name: s.s.Name, Zone: s.s.zone, Region: s.s.region}
 }
 
-func (s strayStep) get(ctx context.Context) (described, error) {
-	name, zone := s.s.Name, s.s.zone
-	switch s.s.kind {
-	case kindFirewall:
-		return s.gce.Firewalls().Get(ctx, name)
-	case kindRoute:
-		return s.gce.Routes().Get(ctx, name)
-	case kindDisk:
-		return s.gce.Disks(zone).Get(ctx, name)
-	case kindMasterGroup:
-		return s.gce.InstanceGroups(zone).Get(ctx, name)
-	case kindHealthCheck:
-		return s.gce.GlobalHealthChecks().Get(ctx, name)
-	case kindHTTPCheck:
-		return s.gce.HTTPHealthChecks().Get(ctx, name)
-	}
-	c, err := s.regionClient(ctx)
+func (s strayStep) get(ctx context.Context) (inventory.Described, error) {
+	c, err := s.At(ctx, cmp.Or(s.s.region, s.Region()))
 	if err != nil {
 		return nil, err
 	}
-	switch s.s.kind {
-	case kindAddress:
-		return c.Addresses().Get(ctx, name)
-	case kindService:
-		return c.BackendServices().Get(ctx, name)
-	case kindPool:
-		return c.TargetPools().Get(ctx, name)
-	}
-	return c.ForwardingRules().Get(ctx, name)
+	return s.s.kind.Row().Read(ctx, c, s.object())
 }
 
 func (s strayStep) remove(ctx context.Context) error {
-	name, zone := s.s.Name, s.s.zone
-	switch s.s.kind {
-	case kindFirewall:
-		return s.gce.Firewalls().Delete(ctx, name)
-	case kindRoute:
-		return s.gce.Routes().Delete(ctx, name)
-	case kindDisk:
-		return s.gce.Disks(zone).Delete(ctx, name)
-	case kindMasterGroup:
-		return s.gce.InstanceGroups(zone).Delete(ctx, name)
-	case kindHealthCheck:
-		return s.gce.GlobalHealthChecks().Delete(ctx, name)
-	case kindHTTPCheck:
-		return s.gce.HTTPHealthChecks().Delete(ctx, name)
-	}
-	c, err := s.regionClient(ctx)
+	c, err := s.At(ctx, cmp.Or(s.s.region, s.Region()))
 	if err != nil {
 		return err
 	}
-	switch s.s.kind {
-	case kindAddress:
-		return c.Addresses().Delete(ctx, name)
-	case kindService:
-		return c.BackendServices().Delete(ctx, name)
-	case kindPool:
-		return c.TargetPools().Delete(ctx, name)
-	}
-	return c.ForwardingRules().Delete(ctx, name)
+	return s.s.kind.Row().Remove(ctx, c, s.object())
 }
 
 // labels are the disks of volumes that only a machine tells of: that is
@@ -225,7 +181,7 @@ type unlabelled struct {
 func (u unlabelled) String() string { return "disk " + u.s.Name + " without the cluster's label" }
 
 func (u unlabelled) Observe(ctx context.Context) (plan.State, error) {
-	d, err := u.gce.Disks(u.s.zone).Get(ctx, u.s.Name)
+	d, err := u.GCE.Disks(u.s.zone).Get(ctx, u.s.Name)
 	if gce.IsNotFound(err) {
 		return plan.State{Is: plan.Absent, Why: "the disk is gone"}, nil
 	}
@@ -243,7 +199,7 @@ func (u unlabelled) Do(context.Context) error { return nil } // never wanted
 // Undo sets the label. A fingerprint that is stale is somebody else's change a
 // moment ago: the next run looks again.
 func (u unlabelled) Undo(ctx context.Context) error {
-	d, err := u.gce.Disks(u.s.zone).Get(ctx, u.s.Name)
+	d, err := u.GCE.Disks(u.s.zone).Get(ctx, u.s.Name)
 	if err != nil {
 		return err
 	}
@@ -252,5 +208,5 @@ func (u unlabelled) Undo(ctx context.Context) error {
 		labels = map[string]string{}
 	}
 	labels[settings.Label] = string(u.want.Settings.Prefix)
-	return u.gce.Disks(u.s.zone).SetLabels(ctx, u.s.Name, d.GetLabelFingerprint(), labels)
+	return u.GCE.Disks(u.s.zone).SetLabels(ctx, u.s.Name, d.GetLabelFingerprint(), labels)
 }

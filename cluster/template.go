@@ -9,6 +9,7 @@ import (
 
 	"cloud.google.com/go/compute/apiv1/computepb"
 
+	"hakube/cluster/inventory"
 	"hakube/cluster/plan"
 	"hakube/cluster/refusal"
 	"hakube/cluster/settings"
@@ -21,18 +22,18 @@ import (
 // in use cannot be replaced: what it was made with holds for as long as the
 // cluster does.
 func (r *run) templates() (steps []plan.Step) {
-	for _, o := range r.or(kindTemplate, object{name: r.want.Names.Template()}) {
-		name := "template " + o.name
+	for _, o := range r.or(inventory.InstanceTemplate, inventory.Object{Name: r.want.Names.Template()}) {
+		name := "template " + o.Name
 		steps = append(steps, resource[*computepb.InstanceTemplate]{
-			name: name, of: object{kind: kindTemplate, name: o.name},
+			name: name, of: inventory.Object{Kind: inventory.InstanceTemplate, Name: o.Name},
 			get: func(ctx context.Context) (*computepb.InstanceTemplate, error) {
-				return r.gce.InstanceTemplates().Get(ctx, o.name)
+				return r.GCE.InstanceTemplates().Get(ctx, o.Name)
 			},
 			mine:   r.owns,
 			check:  func(t *computepb.InstanceTemplate) (plan.State, error) { return r.checkTemplate(name, t) },
 			insert: r.insertTemplate,
 			remove: func(ctx context.Context) error {
-				return r.letGo(ctx, name, func(ctx context.Context) error { return r.gce.InstanceTemplates().Delete(ctx, o.name) })
+				return r.letGo(ctx, name, func(ctx context.Context) error { return r.GCE.InstanceTemplates().Delete(ctx, o.Name) })
 			},
 		})
 	}
@@ -64,7 +65,7 @@ func (r *run) checkTemplate(name string, t *computepb.InstanceTemplate) (plan.St
 		settings.Difference{Variable: "NODE_DISK_TYPE", Was: gce.Base(init.GetDiskType()), Want: string(s.NodeDiskType)},
 		settings.Difference{Variable: "KUBE_GCE_NODE_IMAGE", Was: imageName, Want: cmp.Or(string(s.NodeImage), "family/"+settings.ImageFamily)},
 		settings.Difference{Variable: "KUBE_GCE_NODE_PROJECT", Was: owner, Want: string(s.NodeImageOwner)},
-		settings.Difference{Variable: "KUBE_VERSION", Was: item(m, scripts.KeyKubeVersion), Want: string(s.KubeVersion)},
+		settings.Difference{Variable: "KUBE_VERSION", Was: inventory.MetadataItem(m, scripts.KeyKubeVersion), Want: string(s.KubeVersion)},
 		settings.Difference{Variable: "PREEMPTIBLE_NODE", Was: boolText(settings.Bool(p.GetScheduling().GetPreemptible())), Want: boolText(s.PreemptibleNode)},
 		settings.Difference{Variable: "KUBE_GCE_NODE_SERVICE_ACCOUNT", Was: account.GetEmail(), Want: wantAccount},
 		settings.Difference{Variable: "NODE_SCOPES", Was: scopeList(account.GetScopes()), Want: scopeList(s.NodeScopes)},
@@ -85,7 +86,7 @@ func (r *run) checkTemplate(name string, t *computepb.InstanceTemplate) (plan.St
 		if err != nil {
 			return plan.State{}, err
 		}
-		if was := item(m, scripts.KeyCAHash); was != hash {
+		if was := inventory.MetadataItem(m, scripts.KeyCAHash); was != hash {
 			return plan.State{}, &refusal.Refused{
 				Why:  name + " was made for another control plane: its CA is another one",
 				Cure: cure.Hint("the master's disk was replaced, and with it the cluster; make it anew", cure.Down(), cure.Up(r.want.Home)),
@@ -124,13 +125,13 @@ func (r *run) insertTemplate(ctx context.Context) error {
 	s, n := r.want.Settings, r.want.Names
 	p := &computepb.InstanceProperties{
 		// Machines of the group get it, and are found by it.
-		Description:       new(r.want.Mark.For(roleNode)),
+		Description:       new(r.want.Mark.For(inventory.RoleNode)),
 		Labels:            r.want.Labels(),
 		MachineType:       new(string(s.NodeSize)),
 		CanIpForward:      new(true),
 		Tags:              &computepb.Tags{Items: []string{n.NodeTag()}},
 		Disks:             []*computepb.AttachedDisk{bootDiskOf(&r.want, settings.Image(s.NodeImageOwner, s.NodeImage), s.NodeDiskSize, s.NodeDiskType)},
-		NetworkInterfaces: interfaces(&r.want, r.region(), ""),
+		NetworkInterfaces: interfaces(&r.want, r.Region(), ""),
 		Metadata: metadataOf(&r.want, scripts.RoleNode, ip, map[string]string{
 			scripts.KeyJoinToken: join,
 			scripts.KeyCAHash:    hash,
@@ -140,9 +141,9 @@ func (r *run) insertTemplate(ctx context.Context) error {
 	if len(s.NodeScopes) > 0 {
 		p.ServiceAccounts = []*computepb.ServiceAccount{{Email: new(string(s.NodeAccount)), Scopes: s.NodeScopes}}
 	}
-	return r.gce.InstanceTemplates().Insert(ctx, &computepb.InstanceTemplate{
+	return r.GCE.InstanceTemplates().Insert(ctx, &computepb.InstanceTemplate{
 		Name:        new(n.Template()),
-		Description: new(r.want.Mark.For(roleTemplate)),
+		Description: new(r.want.Mark.For(inventory.RoleTemplate)),
 		Properties:  p,
 	})
 }

@@ -14,6 +14,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"hakube/cluster/inventory"
 	"hakube/cluster/plan"
 	"hakube/gce"
 	"hakube/scripts"
@@ -80,7 +81,7 @@ func (t token) inTemplate(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	value := item(x.GetProperties().GetMetadata(), scripts.KeyJoinToken)
+	value := inventory.MetadataItem(x.GetProperties().GetMetadata(), scripts.KeyJoinToken)
 	secret, ok := strings.CutPrefix(value, t.id()+".")
 	if !ok {
 		return "", nil
@@ -166,5 +167,5 @@ func (t token) value(ctx context.Context) (string, error) {
 
 // template is the node template as it is.
 func (r *run) template(ctx context.Context) (*computepb.InstanceTemplate, error) {
-	return r.gce.InstanceTemplates().Get(ctx, r.want.Names.Template())
+	return r.GCE.InstanceTemplates().Get(ctx, r.want.Names.Template())
 }

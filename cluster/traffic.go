@@ -7,13 +7,14 @@ import (
 	"strings"
 	"time"
 
+	"hakube/cluster/inventory"
 	"hakube/cluster/plan"
 	"hakube/gce"
 )
 
 // traffic is the fact that a master is in its zone's group, so that the balancer
 // sends it connections. It is the last thing a master gets and the first it loses.
-func (r *run) traffic(masters ...object) (steps []plan.Step) {
+func (r *run) traffic(masters ...inventory.Object) (steps []plan.Step) {
 	for _, m := range masters {
 		steps = append(steps, traffic{r, m})
 	}
@@ -22,13 +23,13 @@ func (r *run) traffic(masters ...object) (steps []plan.Step) {
 
 type traffic struct {
 	*run
-	of object
+	of inventory.Object
 }
 
-func (t traffic) String() string { return t.of.name + " in the balancer's group" }
+func (t traffic) String() string { return t.of.Name + " in the balancer's group" }
 
 func (t traffic) Observe(ctx context.Context) (plan.State, error) {
-	all, err := t.gce.InstanceGroups(t.of.zone).ListInstances(ctx, t.want.Names.MasterGroup())
+	all, err := t.GCE.InstanceGroups(t.of.Zone).ListInstances(ctx, t.want.Names.MasterGroup())
 	if gce.IsNotFound(err) {
 		return plan.State{Is: plan.Absent, Why: "there is no group"}, nil
 	}
@@ -36,7 +37,7 @@ func (t traffic) Observe(ctx context.Context) (plan.State, error) {
 		return plan.State{}, err
 	}
 	for _, x := range all {
-		if gce.Base(x.GetInstance()) == t.of.name {
+		if gce.Base(x.GetInstance()) == t.of.Name {
 			return exists("")
 		}
 	}
@@ -44,11 +45,11 @@ func (t traffic) Observe(ctx context.Context) (plan.State, error) {
 }
 
 func (t traffic) Do(ctx context.Context) error {
-	return t.gce.InstanceGroups(t.of.zone).AddInstances(ctx, t.want.Names.MasterGroup(), t.of.name)
+	return t.GCE.InstanceGroups(t.of.Zone).AddInstances(ctx, t.want.Names.MasterGroup(), t.of.Name)
 }
 
 func (t traffic) Undo(ctx context.Context) error {
-	return t.gce.InstanceGroups(t.of.zone).RemoveInstances(ctx, t.want.Names.MasterGroup(), t.of.name)
+	return t.GCE.InstanceGroups(t.of.Zone).RemoveInstances(ctx, t.want.Names.MasterGroup(), t.of.Name)
 }
 
 // healthyBackends is the wait until the balancer itself calls every master in
@@ -74,7 +75,7 @@ type Backend struct {
 // backends asks the balancer about its masters, those in no group left out; nil
 // when there is no balancer.
 func (r *run) backends(ctx context.Context) ([]Backend, error) {
-	x, err := r.gce.BackendServices().Get(ctx, r.want.Names.BackendService())
+	x, err := r.GCE.BackendServices().Get(ctx, r.want.Names.BackendService())
 	if gce.IsNotFound(err) {
 		return nil, nil
 	}
@@ -86,11 +87,11 @@ func (r *run) backends(ctx context.Context) ([]Backend, error) {
 	for i, b := range x.GetBackends() {
 		reads = append(reads, func() error {
 			zone := zoneOf(b.GetGroup())
-			members, err := r.gce.InstanceGroups(zone).ListInstances(ctx, gce.Base(b.GetGroup()))
+			members, err := r.GCE.InstanceGroups(zone).ListInstances(ctx, gce.Base(b.GetGroup()))
 			if err != nil {
 				return err
 			}
-			health, err := r.gce.BackendServices().GetHealth(ctx, x.GetName(), b.GetGroup())
+			health, err := r.GCE.BackendServices().GetHealth(ctx, x.GetName(), b.GetGroup())
 			if err != nil {
 				return err
 			}
@@ -104,7 +105,7 @@ func (r *run) backends(ctx context.Context) ([]Backend, error) {
 			return nil
 		})
 	}
-	err = together(reads...)
+	err = gce.Parallel(reads...)
 	return slices.Concat(found...), err
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"hakube/cluster/inventory"
 	"hakube/cluster/lease"
 	"hakube/cluster/plan"
 	"hakube/cluster/settings"
@@ -31,9 +32,9 @@ func (c *Cluster) alone(ctx context.Context, verb settings.Verb, report func(pla
 			break
 		}
 	}
-	unfinished := err == nil && mode.Pool() && l.Done(growthKey+string(c.settings.Zone))
+	unfinished := err == nil && mode.Pool() && l.Done(inventory.GrowthKey+string(c.settings.Zone))
 	if err == nil && mode == settings.RemovePool {
-		unfinished = l.Done(perGroupKey+string(c.settings.Zone)) || unfinished
+		unfinished = l.Done(inventory.PerGroupKey+string(c.settings.Zone)) || unfinished
 	}
 	if err == nil && (unfinished || l.Abandoned()) {
 		err = gate(ctx) // all that the cut run was at is done: nothing is to speak of it any more

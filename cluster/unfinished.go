@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"hakube/cluster/inventory"
 	"hakube/cluster/refusal"
 	"hakube/replicate"
 	"hakube/scripts"
@@ -35,7 +36,7 @@ func (s *sight) unfinished() []Unfinished {
 	list = append(list, s.apart()...)
 	for _, m := range s.masters {
 		half := s.halfMaster(m)
-		if len(half) == 0 && !s.held.inTheAir() {
+		if len(half) == 0 && !s.held.Unassigned() {
 			half = s.illMaster(m)
 		}
 		list = append(list, half...)
@@ -57,27 +58,27 @@ var downAll = cure.Down().String()
 
 func (s *sight) create() string { return cure.Up(s.home()).String() }
 
-func addMaster(m object) string {
-	return cure.AddMaster(m.zone).String()
+func addMaster(m inventory.Object) string {
+	return cure.AddMaster(m.Zone).String()
 }
 
-func removeMaster(m object) string {
-	return cure.RemoveMaster(m.zone, m.name).String()
+func removeMaster(m inventory.Object) string {
+	return cure.RemoveMaster(m.Zone, m.Name).String()
 }
 
 // repair is of one master. Where several do not run and there is no quorum none
 // comes back by itself, so it is of all.
-func (s *sight) repair(m object) string {
+func (s *sight) repair(m inventory.Object) string {
 	down := 0
 	for _, x := range s.masters {
-		if x.status != "RUNNING" {
+		if x.Status != "RUNNING" {
 			down++
 		}
 	}
 	if down > 1 && !s.quorum() {
 		return cure.Repair().String()
 	}
-	return cure.Repair(m.name).String()
+	return cure.Repair(m.Name).String()
 }
 
 // hopeless is a ring that has lost quorum for good, with the way that is left.
@@ -90,7 +91,7 @@ func (s *sight) hopeless() []Unfinished {
 	if !ok {
 		return half(no.Why, downAll, "")
 	}
-	return half(no.Why, cure.FromSurvivor(best.name).String(), downAll)
+	return half(no.Why, cure.FromSurvivor(best.Name).String(), downAll)
 }
 
 // apart are masters that all run, and no ring of theirs has quorum: their members do
@@ -107,10 +108,10 @@ func (s *sight) apart() []Unfinished {
 // illMaster is a master that was whole and fails.
 func (s *sight) illMaster(m seenMaster) []Unfinished {
 	why := s.ill(m)
-	if state, _ := s.state(m, s.nodeOf(m.object)); why == "" || state == StateStarting || state == StateReady && !s.failsInRing(m) {
+	if state, _ := s.state(m, s.nodeOf(m.Object)); why == "" || state == StateStarting || state == StateReady && !s.failsInRing(m) {
 		return nil
 	}
-	return half(m.name+" fails: "+why, s.repair(m.object), "")
+	return half(m.Name+" fails: "+why, s.repair(m.Object), "")
 }
 
 // failsInRing tells that a master's own etcd was asked and one of its members does
@@ -118,8 +119,8 @@ func (s *sight) illMaster(m seenMaster) []Unfinished {
 func (s *sight) failsInRing(m seenMaster) bool {
 	for _, ring := range ringNames {
 		x, _, _ := s.rings.ring(ring)
-		own, heard := s.rings.answers[m.name][ring]
-		if heard && !own.Healthy && (x.Healthy || own.ID == "") || s.rings.behind(ring, m.name) > maxBehind {
+		own, heard := s.rings.answers[m.Name][ring]
+		if heard && !own.Healthy && (x.Healthy || own.ID == "") || s.rings.behind(ring, m.Name) > maxBehind {
 			return true
 		}
 	}
@@ -129,12 +130,12 @@ func (s *sight) failsInRing(m seenMaster) bool {
 // deadIn tells that a master was asked and its etcd of one of the rings does not run,
 // or has not even keys for it.
 func (s *sight) deadIn(m seenMaster, rings []string) bool {
-	if err := s.rings.silent[m.name]; len(rings) > 0 && err != nil {
+	if err := s.rings.silent[m.Name]; len(rings) > 0 && err != nil {
 		run := (*replicate.RunError)(nil)
 		return errors.As(err, &run) && run.Err == nil
 	}
 	return slices.ContainsFunc(rings, func(ring string) bool {
-		own, heard := s.rings.answers[m.name][ring]
+		own, heard := s.rings.answers[m.Name][ring]
 		return heard && own.ID == ""
 	})
 }
@@ -142,9 +143,9 @@ func (s *sight) deadIn(m seenMaster, rings []string) bool {
 // home is the zone in which a plain up is about the cluster's masters; that of the
 // settings, which may name none, while nothing of it is in a zone.
 func (s *sight) home() string {
-	homes := s.have.homes(s.names)
+	homes := s.have.Homes(s.names)
 	if len(homes) == 0 {
-		homes = s.have.zones(func(object) bool { return true })
+		homes = s.have.Zones(func(inventory.Object) bool { return true })
 	}
 	if len(homes) == 0 {
 		return s.zone
@@ -171,11 +172,11 @@ const (
 	voterMember
 )
 
-func (s *sight) membership(ring string, m object) membership {
+func (s *sight) membership(ring string, m inventory.Object) membership {
 	x, _, ok := s.rings.ring(ring)
 	for _, y := range x.Members {
 		switch name, zone := machineOf(y); {
-		case name != m.name || zone != m.zone:
+		case name != m.Name || zone != m.Zone:
 		case y.Learner:
 			return learnerMember
 		default:
@@ -189,7 +190,7 @@ func (s *sight) membership(ring string, m object) membership {
 }
 
 // memberships are those in both rings, by name.
-func (s *sight) memberships(m object) map[membership][]string {
+func (s *sight) memberships(m inventory.Object) map[membership][]string {
 	in := map[membership][]string{}
 	for _, ring := range ringNames {
 		x := s.membership(ring, m)
@@ -202,23 +203,23 @@ func (s *sight) memberships(m object) map[membership][]string {
 // shows in the master that is not whole: one that comes is a learner by then, one
 // that goes votes nowhere any more.
 func (s *sight) dark() []Unfinished {
-	if s.held.ip == "" {
+	if s.held.IP == "" {
 		return []Unfinished{{Step: "the API has no address", Command: s.create()}}
 	}
-	if !s.held.inTheAir() {
+	if !s.held.Unassigned() {
 		return nil
 	}
-	x := Unfinished{Step: "the address " + s.held.ip + " is on nothing: the API is dark", Command: s.create()}
+	x := Unfinished{Step: "the address " + s.held.IP + " is on nothing: the API is dark", Command: s.create()}
 	for _, m := range s.masters {
-		in := s.memberships(m.object)
+		in := s.memberships(m.Object)
 		switch {
 		case len(in[learnerMember]) > 0:
-			x.Command = addMaster(m.object)
+			x.Command = addMaster(m.Object)
 		case len(in[noMember]) > 0, len(s.masters) > 1 && s.retired(m):
-			x.Command = removeMaster(m.object)
+			x.Command = removeMaster(m.Object)
 		}
 	}
-	if len(s.masters) == 1 && s.masters[0].status == "" { // gone: a removal of the cluster looks the same
+	if len(s.masters) == 1 && s.masters[0].Status == "" { // gone: a removal of the cluster looks the same
 		x.Or = downAll
 	}
 	return []Unfinished{x}
@@ -229,10 +230,10 @@ func (s *sight) dark() []Unfinished {
 // way out is the same backwards, but that a vote is taken with its membership;
 // there it says where the looks are the same.
 func (s *sight) halfMaster(m seenMaster) []Unfinished {
-	add, remove := addMaster(m.object), removeMaster(m.object)
-	in := s.memberships(m.object)
+	add, remove := addMaster(m.Object), removeMaster(m.Object)
+	in := s.memberships(m.Object)
 	rings := func(x membership) string { return strings.Join(in[x], " and ") }
-	state, why := s.state(m, s.nodeOf(m.object))
+	state, why := s.state(m, s.nodeOf(m.Object))
 	if !s.quorum() { // nobody would agree to it, so a removal goes on only as that of all
 		remove = downAll
 	}
@@ -240,40 +241,40 @@ func (s *sight) halfMaster(m seenMaster) []Unfinished {
 	case len(s.masters) == 1:
 		return s.onlyMaster(m, state, why)
 	case state == StateGone && !m.disk && len(in[voterMember]) > 0:
-		return half(m.name+" votes in ring "+rings(voterMember)+" and has no machine", s.repair(m.object), remove)
+		return half(m.Name+" votes in ring "+rings(voterMember)+" and has no machine", s.repair(m.Object), remove)
 	case state == StateGone && len(in[learnerMember]) > 0:
-		return half(m.name+" is a learner in ring "+rings(learnerMember)+" and has no machine", add, "")
+		return half(m.Name+" is a learner in ring "+rings(learnerMember)+" and has no machine", add, "")
 	case state == StateGone && len(in[voterMember]) > 0:
-		return half(m.name+" votes in ring "+rings(voterMember)+" and has only its disk", s.repair(m.object), remove)
+		return half(m.Name+" votes in ring "+rings(voterMember)+" and has only its disk", s.repair(m.Object), remove)
 	case len(in[noMember]) == len(ringNames) && state == StateGone:
-		return half("disk "+s.names.DiskOf(m.name)+" is of a master in no ring: half made or half removed", remove, add)
+		return half("disk "+s.names.DiskOf(m.Name)+" is of a master in no ring: half made or half removed", remove, add)
 	case len(in[noMember]) == len(ringNames) && m.phase == scripts.PhaseRunning: // its etcd cannot come back
-		return half("machine "+m.name+" is in no ring and was: half removed", remove, "")
+		return half("machine "+m.Name+" is in no ring and was: half removed", remove, "")
 	case len(in[noMember]) == len(ringNames):
-		return half("machine "+m.name+" is in no ring: half made or half removed", add, remove)
+		return half("machine "+m.Name+" is in no ring: half made or half removed", add, remove)
 	case state == StateGone:
-		return half(m.name+" has only its disk, and nobody tells of the rings", s.repair(m.object), remove)
+		return half(m.Name+" has only its disk, and nobody tells of the rings", s.repair(m.Object), remove)
 	case state == StateStopped:
 		if !s.quorum() {
 			remove = ""
 		}
-		return half(m.name+" is stopped", s.repair(m.object), remove)
+		return half(m.Name+" is stopped", s.repair(m.Object), remove)
 	case m.phase == scripts.PhaseRunning && s.deadIn(m, in[learnerMember]): // it was a whole master
-		return half(m.name+" is a learner in ring "+rings(learnerMember)+": half repaired", s.repair(m.object), "")
+		return half(m.Name+" is a learner in ring "+rings(learnerMember)+": half repaired", s.repair(m.Object), "")
 	case len(in[learnerMember]) > 0:
-		return half(m.name+" is a learner in ring "+rings(learnerMember), add, "")
+		return half(m.Name+" is a learner in ring "+rings(learnerMember), add, "")
 	case s.deadIn(m, in[voterMember]): // one that leaves by a removal is left running
-		return half(m.name+" votes in ring "+rings(voterMember)+", and its etcd does not run", s.repair(m.object), remove)
+		return half(m.Name+" votes in ring "+rings(voterMember)+", and its etcd does not run", s.repair(m.Object), remove)
 	case len(in[noMember]) > 0 && len(in[voterMember]) > 0:
-		return half(fmt.Sprintf("%s votes in ring %s and not in %s: half removed", m.name, rings(voterMember), rings(noMember)), remove, "")
+		return half(fmt.Sprintf("%s votes in ring %s and not in %s: half removed", m.Name, rings(voterMember), rings(noMember)), remove, "")
 	case state == StateFailed && len(in[voterMember]) > 0:
-		return half(fmt.Sprintf("%s fails: %s", m.name, why), s.repair(m.object), remove)
+		return half(fmt.Sprintf("%s fails: %s", m.Name, why), s.repair(m.Object), remove)
 	case state == StateJoining, state == StateFailed:
-		return half(fmt.Sprintf("the control plane of %s does not run: %s", m.name, why), add, remove)
+		return half(fmt.Sprintf("the control plane of %s does not run: %s", m.Name, why), add, remove)
 	case s.outside(m) && s.retired(m):
-		return half(m.name+" is not in the balancer's group and its control plane has ended", remove, add)
+		return half(m.Name+" is not in the balancer's group and its control plane has ended", remove, add)
 	case s.outside(m):
-		return half(m.name+" is not in the balancer's group", add, remove)
+		return half(m.Name+" is not in the balancer's group", add, remove)
 	}
 	return nil
 }
@@ -282,8 +283,8 @@ func (s *sight) halfMaster(m seenMaster) []Unfinished {
 // the balancer's.
 func (s *sight) withoutExternal() (list []Unfinished) {
 	for _, m := range s.masters {
-		if m.status == "RUNNING" && m.external == "" {
-			list = append(list, half(m.name+" has no external address, so ssh does not reach it", s.create(), "")...)
+		if m.Status == "RUNNING" && m.External == "" {
+			list = append(list, half(m.Name+" has no external address, so ssh does not reach it", s.create(), "")...)
 		}
 	}
 	return list
@@ -292,7 +293,7 @@ func (s *sight) withoutExternal() (list []Unfinished) {
 // retired tells that a master was through with its script and its API server does
 // not answer any more, although the machine could be reached: it was ended, or is ill.
 func (s *sight) retired(m seenMaster) bool {
-	return m.status == "RUNNING" && m.external != "" && m.phase == scripts.PhaseRunning && m.ready != ""
+	return m.Status == "RUNNING" && m.External != "" && m.phase == scripts.PhaseRunning && m.ready != ""
 }
 
 // quorum tells whether both rings can agree on who is in them.
@@ -313,33 +314,33 @@ func half(step, command, or string) []Unfinished {
 func (s *sight) onlyMaster(m seenMaster, state, why string) []Unfinished {
 	switch {
 	case state == StateGone: // its disk outlives it, in a removal too
-		return half(fmt.Sprintf("%s is %s: %s", m.name, state, why), s.create(), downAll)
+		return half(fmt.Sprintf("%s is %s: %s", m.Name, state, why), s.create(), downAll)
 	case state == StateStopped:
-		return half(fmt.Sprintf("%s is %s: %s", m.name, state, why), s.create(), s.repair(m.object))
+		return half(fmt.Sprintf("%s is %s: %s", m.Name, state, why), s.create(), s.repair(m.Object))
 	case state == StateFailed:
-		return half(fmt.Sprintf("the control plane of %s does not run: %s", m.name, why), s.create(), s.repair(m.object))
+		return half(fmt.Sprintf("the control plane of %s does not run: %s", m.Name, why), s.create(), s.repair(m.Object))
 	case state == StateStarting, state == StateJoining:
-		return half(fmt.Sprintf("the control plane of %s does not run: %s", m.name, why), s.create(), "")
+		return half(fmt.Sprintf("the control plane of %s does not run: %s", m.Name, why), s.create(), "")
 	case s.outside(m):
-		return half(m.name+" is not in the balancer's group", s.create(), "")
+		return half(m.Name+" is not in the balancer's group", s.create(), "")
 	}
 	return nil
 }
 
 // outside tells that the balancer has the address and does not send to the master.
 func (s *sight) outside(m seenMaster) bool {
-	return s.held.rule != "" && s.asked && !slices.ContainsFunc(s.backends, func(b Backend) bool { return b.Name == m.name && b.Zone == m.zone })
+	return s.held.Rule != "" && s.asked && !slices.ContainsFunc(s.backends, func(b Backend) bool { return b.Name == m.Name && b.Zone == m.Zone })
 }
 
 // strayParts are the balancer's, while a master has the address itself: they
 // were made and not used yet, or not taken away yet.
 func (s *sight) strayParts() []Unfinished {
-	if s.held.machine == "" {
+	if s.held.Machine == "" {
 		return nil
 	}
 	var parts []string
-	for _, k := range []kind{kindHealthCheck, kindService, kindMasterGroup, kindRule} {
-		for _, o := range s.have.of(k) {
+	for _, k := range []inventory.Kind{inventory.HealthCheck, inventory.BackendService, inventory.InstanceGroup, inventory.ForwardingRule} {
+		for _, o := range s.have.Of(k) {
 			parts = append(parts, o.String())
 		}
 	}
@@ -351,7 +352,7 @@ func (s *sight) strayParts() []Unfinished {
 	x.Command = s.create()
 	for _, m := range s.masters {
 		if len(s.masters) == 1 { // the next replica uses them
-			x.Command, x.Or = addMaster(m.object), downAll
+			x.Command, x.Or = addMaster(m.Object), downAll
 		}
 		if h := s.halfMaster(m); len(h) > 0 {
 			x.Command, x.Or = h[0].Command, h[0].Or

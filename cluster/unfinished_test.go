@@ -6,6 +6,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"hakube/cluster/inventory"
 	"hakube/scripts"
 )
 
@@ -20,8 +21,8 @@ const (
 
 func TestUnfinished(t *testing.T) {
 	second := func(change func(*madeMaster)) madeMaster { return with(whole2, change) }
-	inAir := func(s *sight) { s.held.machine, s.held.rule = "", "" }
-	onFirst := func(s *sight) { s.held.machine, s.held.rule, s.backends = first, "", nil }
+	inAir := func(s *sight) { s.held.Machine, s.held.Rule = "", "" }
+	onFirst := func(s *sight) { s.held.Machine, s.held.Rule, s.backends = first, "", nil }
 	type want struct{ Step, Command, Or string } // Step: words of it
 	for _, x := range []struct {
 		name    string
@@ -41,14 +42,14 @@ func TestUnfinished(t *testing.T) {
 			[]want{{"does not run: fetching etcd", upB, ""}}},
 		{"the only one gave up", []madeMaster{with(whole1, func(m *madeMaster) { m.phase, m.notReady = scripts.PhaseFailed+"no disk", "refused" })}, nil,
 			[]want{{"does not run: no disk", upB, "hakube repair kubernetes-master"}}},
-		{"no address", []madeMaster{whole1}, []func(*sight){func(s *sight) { s.held = held{} }},
+		{"no address", []madeMaster{whole1}, []func(*sight){func(s *sight) { s.held = inventory.Holder{} }},
 			[]want{{"the API has no address", upB, ""}}},
 		{"the address of the only one is in the air", []madeMaster{whole1}, []func(*sight){inAir},
 			[]want{{"198.51.100.2 is on nothing: the API is dark", upB, ""}}},
 
 		{"prepared, in no ring", []madeMaster{whole1, second(func(m *madeMaster) {
 			m.main, m.events, m.phase, m.notReady = noMember, noMember, scripts.PhasePrepared, "refused"
-		})}, []func(*sight){onFirst, func(s *sight) { s.have.objects = s.have.objects[:len(s.have.objects)-1] }},
+		})}, []func(*sight){onFirst, func(s *sight) { s.have.Objects = s.have.Objects[:len(s.have.Objects)-1] }},
 			[]want{{"machine kubernetes-master-c00 is in no ring: half made or half removed", addC, removeC}}},
 		{"a disk in no ring", []madeMaster{whole1, second(func(m *madeMaster) { m.main, m.events, m.noMachine = noMember, noMember, true })}, nil,
 			[]want{{"disk kubernetes-master-c00-pd is of a master in no ring: half made or half removed", removeC, addC}}},
@@ -73,7 +74,7 @@ func TestUnfinished(t *testing.T) {
 			[]want{{"is not in the balancer's group and its control plane has ended", removeC, addC}}},
 		{"ended, and the address is in the air", []madeMaster{with(whole1, func(m *madeMaster) { m.silent = errTimeout }), second(func(m *madeMaster) { m.silent, m.notReady = errTimeout, "refused" })},
 			[]func(*sight){inAir}, []want{{"the API is dark", removeC, ""}}},
-		{"ssh does not get there", []madeMaster{whole1, whole2}, []func(*sight){func(s *sight) { s.masters[0].external = "" }},
+		{"ssh does not get there", []madeMaster{whole1, whole2}, []func(*sight){func(s *sight) { s.masters[0].External = "" }},
 			[]want{{"kubernetes-master has no external address", upB, ""}}},
 		{"a voter without machine and disk", []madeMaster{whole1, second(func(m *madeMaster) { m.noMachine, m.noDisk = true, true }), whole3}, nil,
 			[]want{{"kubernetes-master-c00 votes in ring main and events and has no machine", repairC, removeC}}},
@@ -88,7 +89,7 @@ func TestUnfinished(t *testing.T) {
 			[]want{{"kubernetes-master is stopped", "hakube repair kubernetes-master", "KUBE_GCE_ZONE=europe-west1-b KUBE_DELETE_NODES=false KUBE_REPLICA_NAME=kubernetes-master hakube down"}}},
 
 		{"parts of a balancer", []madeMaster{whole1}, []func(*sight){func(s *sight) {
-			s.have.objects = append(s.have.objects, object{kind: kindHealthCheck, name: "kubernetes-master-hc", region: "europe-west1"})
+			s.have.Objects = append(s.have.Objects, inventory.Object{Kind: inventory.HealthCheck, Name: "kubernetes-master-hc", Region: "europe-west1"})
 		}}, []want{{"health check kubernetes-master-hc in europe-west1", strings.ReplaceAll(addC, "-c", "-b"), "hakube down"}}},
 		{"two masters, the address on one", []madeMaster{whole1, whole2}, []func(*sight){onFirst},
 			[]want{{"parts of a balancer that has not the address: backend service kubernetes-master", upB, ""}}},
@@ -119,7 +120,7 @@ func TestUnfinished(t *testing.T) {
 			},
 		}, []want{{"nodes without machines: kubernetes-minion-group-x", poolC + "hakube down", ""}}},
 		{"a machine without group", []madeMaster{whole1}, []func(*sight){func(s *sight) {
-			s.have.objects = append(s.have.objects, object{kind: kindInstance, name: "kubernetes-minion-group-x", zone: zoneC, role: roleNode})
+			s.have.Objects = append(s.have.Objects, inventory.Object{Kind: inventory.Instance, Name: "kubernetes-minion-group-x", Zone: zoneC, Role: inventory.RoleNode})
 		}}, []want{{"machines of a pool in europe-west1-c that have no group", poolC + "hakube down", ""}}},
 		{"a master's node stayed", []madeMaster{whole1}, []func(*sight){
 			func(s *sight) { s.nodes.list = append(s.nodes.list, nodeNamed("kubernetes-master-e11", zoneC, false)) },

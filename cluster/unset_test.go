@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"hakube/cluster/inventory"
 	"hakube/cluster/settings"
 	"hakube/gce"
 	"hakube/gce/gcetest"
@@ -176,9 +177,11 @@ func sameMasters(t *testing.T, w *world, name string) {
 	for what, f := range map[string]func() (a, b string){
 		"type":        func() (string, string) { return gce.Base(was.GetMachineType()), gce.Base(is.GetMachineType()) },
 		"preemptible": func() (string, string) { return was.GetScheduling().String(), is.GetScheduling().String() },
-		"subnetwork":  func() (string, string) { return instanceOf(was).subnetwork, instanceOf(is).subnetwork },
+		"subnetwork": func() (string, string) {
+			return inventory.InstanceOf(was).Subnetwork, inventory.InstanceOf(is).Subnetwork
+		},
 		"version": func() (string, string) {
-			return item(was.GetMetadata(), scripts.KeyKubeVersion), item(is.GetMetadata(), scripts.KeyKubeVersion)
+			return inventory.MetadataItem(was.GetMetadata(), scripts.KeyKubeVersion), inventory.MetadataItem(is.GetMetadata(), scripts.KeyKubeVersion)
 		},
 	} {
 		if a, b := f(); a != b {

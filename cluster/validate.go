@@ -15,6 +15,7 @@ import (
 	corev1client "k8s.io/client-go/kubernetes/typed/core/v1"
 
 	"hakube/cluster/plan"
+	"hakube/gce"
 	"hakube/replicate"
 	"hakube/scripts/cure"
 )
@@ -55,7 +56,7 @@ func (v validate) Do(ctx context.Context) error {
 			why, err := v.look(ctx)
 			for _, m := range v.nodeless {
 				word, failed := v.register(ctx, m)
-				why, err = why+"; "+m.name+" "+word, errors.Join(err, failed)
+				why, err = why+"; "+m.Name+" "+word, errors.Join(err, failed)
 			}
 			if why != "" && due() {
 				if failed := v.stirSick(ctx); failed != nil {
@@ -104,7 +105,7 @@ func (v validate) look(ctx context.Context) (why string, err error) {
 	var notes [4]string
 	var p pool
 	var s *survey
-	err = together(
+	err = gce.Parallel(
 		func() error {
 			if notes[0] = v.ready(ctx, ip); notes[0] != "" {
 				notes[0] = "API: " + notes[0]
@@ -180,18 +181,18 @@ func (v validate) nodesMissing(nodes []Node, p pool, s *survey) string {
 	for _, m := range v.masters() {
 		votes := !known
 		for _, ring := range ringNames {
-			votes = votes || slices.ContainsFunc(s.voters(ring), func(x replicate.Voter) bool { return x.Name == m.name })
+			votes = votes || slices.ContainsFunc(s.voters(ring), func(x replicate.Voter) bool { return x.Name == m.Name })
 		}
-		if !votes && m.name != v.replica.name {
+		if !votes && m.Name != v.replica.Name {
 			v.mu.Lock()
-			v.warn(cure.Hint(fmt.Sprintf("master %s in %s votes in no etcd ring: it is half made or half removed; see what ends it", m.name, m.zone), cure.Status()))
+			v.warn(cure.Hint(fmt.Sprintf("master %s in %s votes in no etcd ring: it is half made or half removed; see what ends it", m.Name, m.Zone), cure.Status()))
 			v.mu.Unlock()
 			continue
 		}
-		if why := masterMissing(nodes, m.name); why != "" {
+		if why := masterMissing(nodes, m.Name); why != "" {
 			wrong = append(wrong, why)
 		}
-		if !slices.ContainsFunc(nodes, func(n Node) bool { return n.Name == m.name }) {
+		if !slices.ContainsFunc(nodes, func(n Node) bool { return n.Name == m.Name }) {
 			v.run.nodeless = append(v.run.nodeless, m)
 		}
 	}

@@ -84,7 +84,7 @@ func (s *sight) problems(allowed int) []Problem {
 	list := []Problem{}
 	say := func(format string, a ...any) { list = append(list, Problem{Why: fmt.Sprintf(format, a...)}) }
 	if s.silent != "" {
-		say("API at %s: %s", cmp.Or(s.held.ip, "no address"), s.silent)
+		say("API at %s: %s", cmp.Or(s.held.IP, "no address"), s.silent)
 	}
 	if s.kubectl != "" {
 		list = append(list, Problem{Why: s.kubectl, Command: s.create()})
@@ -107,11 +107,11 @@ func (s *sight) problems(allowed int) []Problem {
 			}
 		}
 	}
-	if len(s.masters) > 1 && s.held.machine != "" {
-		say("the address %s is on %s: of %d masters only that one is reached", s.held.ip, s.held.machine, len(s.masters))
+	if len(s.masters) > 1 && s.held.Machine != "" {
+		say("the address %s is on %s: of %d masters only that one is reached", s.held.IP, s.held.Machine, len(s.masters))
 	}
 	for _, b := range s.backends {
-		if s.held.rule != "" && !b.Healthy {
+		if s.held.Rule != "" && !b.Healthy {
 			say("the balancer finds %s in %s not healthy", b.Name, b.Zone)
 		}
 	}

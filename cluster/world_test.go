@@ -23,6 +23,7 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
+	"hakube/cluster/inventory"
 	"hakube/cluster/lease"
 	"hakube/cluster/plan"
 	"hakube/cluster/settings"
@@ -307,7 +308,7 @@ func forgetGrowths(all map[string]map[string]any) {
 	for _, doc := range all {
 		labels, _ := doc["labels"].(map[string]any)
 		for k, v := range labels {
-			zone, is := strings.CutPrefix(k, growthKey)
+			zone, is := strings.CutPrefix(k, inventory.GrowthKey)
 			size := 0.0
 			for path, group := range all {
 				if n, ok := group["targetSize"].(float64); ok && strings.Contains(path, "/zones/"+zone+"/instanceGroupManagers/") {

@@ -1,0 +1,108 @@
+package inventory
+
+import (
+	"cmp"
+	"context"
+	"strings"
+
+	"cloud.google.com/go/compute/apiv1/computepb"
+
+	"hakube/cluster/lease"
+	"hakube/cluster/settings"
+	"hakube/gce"
+)
+
+// Holder is the reserved address and who has it, as the address itself tells
+// (addresses.users): a machine, by an access config, a forwarding rule, or, for
+// the moment in which it moves, nobody.
+type Holder struct {
+	IP      string            // "" while none is reserved
+	Machine string            // the instance that has it
+	Zone    string            // of that instance
+	Rule    string            // the forwarding rule that has it
+	Lease   lease.Record      // on its labels
+	Growing map[string]Growth // pools that a run was making larger, by zone
+	Begun   map[string]string // the settings the cluster was begun with
+	labels  map[string]string // what was said of it since, among them (later.go)
+}
+
+// Unassigned tells that nobody has the address: the API is dark.
+func (h Holder) Unassigned() bool { return h.IP != "" && h.Machine == "" && h.Rule == "" }
+
+func HolderOf(a *computepb.Address) Holder {
+	h := Holder{IP: a.GetAddress(), Lease: lease.RecordOf(a.GetLabels()), Growing: growthsOf(a.GetLabels()), Begun: settings.MarkFields(a.GetDescription()), labels: a.GetLabels()}
+	for _, u := range a.GetUsers() {
+		switch {
+		case strings.Contains(u, "/forwardingRules/"):
+			h.Rule = gce.Base(u)
+		case strings.Contains(u, "/instances/"):
+			zone, _, _ := strings.Cut(u, "/instances/")
+			h.Machine, h.Zone = gce.Base(u), gce.Base(zone)
+		}
+	}
+	return h
+}
+
+// Holder reads who has the address of the name now; the zero value when none is
+// reserved. told is told of the address if it is ours.
+func (r *Reader) Holder(ctx context.Context, name string, told func(*computepb.Address)) (Holder, error) {
+	a, err := r.GCE.Addresses().Get(ctx, name)
+	if gce.IsNotFound(err) {
+		r.Lease.Observe(r.GCE.Addresses(), nil)
+		return Holder{}, nil
+	}
+	if err != nil {
+		return Holder{}, err
+	}
+	if !r.Mark.Owns(a.GetDescription()) {
+		return Holder{}, Foreign("address "+a.GetName(), r.Regional(Address, a.GetName()), a.GetDescription())
+	}
+	told(a)
+	return HolderOf(a), nil
+}
+
+// LaterLabel is the label of such a variable, "" of all others. What is of a pool has
+// one for each zone.
+func LaterLabel(variable, zone string) string {
+	switch variable {
+	case "HAKUBE_LOAD_BALANCER":
+		return "hakube-load-balancer"
+	case "MAX_INSTANCES_PER_MIG":
+		return PerGroupKey + zone
+	}
+	return ""
+}
+
+// PerGroupKey begins the label of what a zone's groups may hold, once that is another
+// than when they were made. It goes with the pool.
+const PerGroupKey = "hakube-per-group-"
+
+// Said is what is written down of a variable.
+func (v *Inventory) Said(variable, zone string) string {
+	label := v.Holder.labels[LaterLabel(variable, zone)]
+	if variable != "MAX_INSTANCES_PER_MIG" {
+		return cmp.Or(label, v.Holder.Begun[variable])
+	}
+	for _, o := range v.Objects {
+		if o.Kind == ManagedGroup && o.Zone == zone {
+			return cmp.Or(label, o.Most)
+		}
+	}
+	return ""
+}
+
+// NIC is the interface of a machine; they have one.
+const NIC = "nic0"
+
+// AccessConfigOf is what gives a machine its external address, nil if nothing does.
+func AccessConfigOf(i *computepb.Instance) *computepb.AccessConfig {
+	for _, n := range i.GetNetworkInterfaces() {
+		for _, c := range n.GetAccessConfigs() {
+			return c
+		}
+	}
+	return nil
+}
+
+// ExternalOf is a machine's external address, "" if it has none.
+func ExternalOf(i *computepb.Instance) string { return AccessConfigOf(i).GetNatIP() }

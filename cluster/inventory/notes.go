@@ -1,0 +1,128 @@
+package inventory
+
+import (
+	"cloud.google.com/go/compute/apiv1/computepb"
+
+	"hakube/cluster/settings"
+	"hakube/gce"
+	"hakube/scripts"
+)
+
+// What the inventory keeps of an object beyond its name and its place.
+
+func noteInstance(f *Collector, _ *gce.Client, o *Object, x *computepb.Instance) {
+	*o = InstanceOf(x)
+	if f.Mark.Owns(x.GetDescription()) {
+		f.seen.instance(x)
+	}
+	for _, nic := range x.GetNetworkInterfaces() {
+		f.uses(*o, x.GetDescription(), nic.GetNetwork(), nic.GetSubnetwork())
+		for _, c := range nic.GetAccessConfigs() {
+			f.external(c.GetNatIP(), []string{"--access-config-name=" + c.GetName(), "--network-interface=" + nic.GetName()})
+		}
+	}
+}
+
+// external notes what an external address is taken from a machine by. Whoever made
+// the machine named it: Google's page otherwise than gcloud, which tries its own name.
+func (f *Collector) external(ip string, flags []string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.AccessConfigs == nil {
+		f.AccessConfigs = map[string][]string{}
+	}
+	f.AccessConfigs[ip] = flags
+}
+
+// InstanceOf is a machine as the inventory keeps it.
+func InstanceOf(x *computepb.Instance) Object {
+	o := Object{
+		Kind: Instance, Name: x.GetName(), Zone: gce.Base(x.GetZone()),
+		clusterName: MetadataItem(x.GetMetadata(), scripts.KeyClusterName), Status: x.GetStatus(),
+		MachineType: gce.Base(x.GetMachineType()), Protected: x.GetDeletionProtection(),
+		SSHKeys: MetadataItem(x.GetMetadata(), scripts.KeySSHKeys),
+	}
+	for _, i := range x.GetMetadata().GetItems() {
+		o.Metadata += len(i.GetKey()) + len(i.GetValue())
+	}
+	if nics := x.GetNetworkInterfaces(); len(nics) > 0 {
+		o.Network, o.Subnetwork = gce.Base(nics[0].GetNetwork()), gce.Base(nics[0].GetSubnetwork())
+		o.internal, o.External = nics[0].GetNetworkIP(), ExternalOf(x)
+	}
+	return o
+}
+
+func noteDisk(f *Collector, _ *gce.Client, o *Object, x *computepb.Disk) {
+	o.used = len(x.GetUsers()) > 0
+	if f.Mark.Owns(x.GetDescription()) {
+		f.seen.disk(x)
+	}
+	f.usedBy(*o, x.GetUsers())
+}
+
+// MostKey is the field in a group's mark that records MAX_INSTANCES_PER_MIG.
+const MostKey = "most"
+
+// noteGroup also notes a managed group's template, and who changes its size.
+func noteGroup(f *Collector, _ *gce.Client, o *Object, x *computepb.InstanceGroupManager) {
+	o.Size, o.Most = int(x.GetTargetSize()), settings.MarkFields(x.GetDescription())[MostKey]
+	f.uses(*o, x.GetDescription(), x.GetInstanceTemplate())
+	for _, v := range x.GetVersions() {
+		f.uses(*o, x.GetDescription(), v.GetInstanceTemplate())
+	}
+	if a := x.GetStatus().GetAutoscaler(); a != "" {
+		f.usedBy(*o, []string{a})
+	}
+}
+
+// noteMasterGroup is for groups that are not managed; those of managed ones have no
+// description of ours.
+func noteMasterGroup(f *Collector, _ *gce.Client, o *Object, x *computepb.InstanceGroup) {
+	o.Size = int(x.GetSize())
+	f.uses(*o, x.GetDescription(), x.GetNetwork())
+}
+
+func noteNetwork(f *Collector, _ *gce.Client, o *Object, x *computepb.Network) {
+	f.usedBy(*o, x.GetSubnetworks())
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.Networks = append(f.Networks, x)
+	for _, p := range x.GetPeerings() {
+		f.Used = append(f.Used, Use{By: Object{Kind: Peering, Name: p.GetName()}, Of: o.Id()})
+	}
+}
+
+func noteTemplate(f *Collector, _ *gce.Client, o *Object, x *computepb.InstanceTemplate) {
+	for _, nic := range x.GetProperties().GetNetworkInterfaces() {
+		f.uses(*o, x.GetDescription(), nic.GetNetwork(), nic.GetSubnetwork())
+	}
+}
+
+func noteAddress(f *Collector, c *gce.Client, o *Object, x *computepb.Address) {
+	f.usedBy(*o, x.GetUsers())
+	f.uses(*o, x.GetDescription(), x.GetNetwork(), x.GetSubnetwork())
+	if f.Reserved != nil && f.Mark.Owns(x.GetDescription()) {
+		f.Reserved(c, x)
+	}
+}
+
+func noteService(f *Collector, _ *gce.Client, o *Object, x *computepb.BackendService) {
+	for _, b := range x.GetBackends() {
+		f.uses(*o, x.GetDescription(), b.GetGroup())
+	}
+	f.uses(*o, x.GetDescription(), x.GetHealthChecks()...)
+}
+
+func noteRule(f *Collector, _ *gce.Client, o *Object, x *computepb.ForwardingRule) {
+	f.uses(*o, x.GetDescription(), x.GetBackendService(), x.GetTarget(), x.GetNetwork(), x.GetSubnetwork())
+}
+
+// MetadataItem is the value of a metadata item, "" when there is none.
+func MetadataItem(m *computepb.Metadata, key string) string {
+	for _, i := range m.GetItems() {
+		if i.GetKey() == key {
+			return i.GetValue()
+		}
+	}
+	return ""
+}
