@@ -26,6 +26,8 @@ type HTTPHealthCheck struct {
 	Description string `json:"description"`
 }
 
+// GetId, GetName and GetDescription are those of all other objects of Compute Engine,
+// whose types are generated: what handles any object handles these too.
 func (h *HTTPHealthCheck) GetId() uint64          { return h.ID }
 func (h *HTTPHealthCheck) GetName() string        { return h.Name }
 func (h *HTTPHealthCheck) GetDescription() string { return h.Description }

@@ -21,6 +21,7 @@ import (
 	"hakube/gce/local/machine"
 	"hakube/gce/local/mirror"
 	"hakube/gce/local/vpc"
+	"hakube/gce/local/vpc/ruleset"
 	"hakube/scripts/cure"
 )
 
@@ -42,7 +43,7 @@ const NoBoundary = "root on these machines is kept from this host's devices, set
 	"let nobody use them who may not be root here"
 
 // mirrorAddress is where machines find the mirror.
-var mirrorAddress = "http://" + vpc.Mirror.String()
+var mirrorAddress = "http://" + ruleset.Mirror.String()
 
 // A needError is what is missing for real machines.
 type needError struct{ what string }
@@ -168,13 +169,13 @@ func (r *real) serve(files *mirror.Mirror, logger *slog.Logger) error {
 		r.services = append(r.services, s.Close)
 		return nil
 	}
-	if err := serveHTTP(vpc.Mirror, files.Handler()); err != nil {
+	if err := serveHTTP(ruleset.Mirror, files.Handler()); err != nil {
 		return err
 	}
-	if err := serveHTTP(vpc.Metadata, http.HandlerFunc(r.metadata)); err != nil {
+	if err := serveHTTP(ruleset.Metadata, http.HandlerFunc(r.metadata)); err != nil {
 		return err
 	}
-	at := net.JoinHostPort(vpc.Metadata.String(), "53")
+	at := net.JoinHostPort(ruleset.Metadata.String(), "53")
 	p, err := r.network.ListenPacket("udp", at)
 	if err != nil {
 		return fmt.Errorf("serving DNS: %w", err)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"hakube/gce/emulator"
+	"hakube/gce/local/vpc/vpctest"
 )
 
 func TestAddressMoves(t *testing.T) {
@@ -16,7 +17,7 @@ func TestAddressMoves(t *testing.T) {
 	balancers := w.n.Balancers
 	at := func(m *emulator.Machine) {
 		w.n.Balancers = nil
-		m.NIC.External = vip
+		m.NIC.External = vpctest.VIP
 		w.sync(w.n)
 	}
 	for _, m := range []*emulator.Machine{w.a, w.b, w.c} {
@@ -67,7 +68,7 @@ func TestAddressMoves(t *testing.T) {
 		w.wantHealth("a b c") // the balancer is new: whoever is probed first has all calls until the others are
 		w.wantSpread(nil, "a", "b", "c")
 		for flow := range w.flows() {
-			if !strings.HasPrefix(flow, vip.String()) || strings.HasSuffix(flow, "mark 0") {
+			if !strings.HasPrefix(flow, vpctest.VIP.String()) || strings.HasSuffix(flow, "mark 0") {
 				t.Errorf("still remembered: %s", flow)
 			}
 		}
@@ -80,7 +81,7 @@ func TestAddressMoves(t *testing.T) {
 			t.Errorf("after the way back %v answer", got)
 		}
 		for flow := range w.flows() {
-			if strings.HasPrefix(flow, vip.String()) || !strings.HasSuffix(flow, "mark 0") {
+			if strings.HasPrefix(flow, vpctest.VIP.String()) || !strings.HasSuffix(flow, "mark 0") {
 				t.Errorf("still remembered: %s", flow)
 			}
 		}

@@ -15,5 +15,5 @@ func (v *VPC) From(asker netip.Addr) (emulator.Network, netip.Addr) {
 	if p == nil {
 		return emulator.Network{}, asker
 	}
-	return p.from(asker.Unmap())
+	return p.From(asker.Unmap())
 }

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"hakube/gce/emulator"
+	"hakube/gce/local/vpc/ruleset"
 )
 
 // tcpAsked is TCP_CONNTRACK_SYN_SENT: called, not answered.
@@ -21,15 +22,15 @@ const tcpAsked = 1
 
 // pools are the balancers as they are now. It notes who has left, and wakes up
 // when the last of their connections are to end.
-func (v *VPC) pools() []pool {
+func (v *VPC) pools() []ruleset.Pool {
 	now := time.Now()
 	if v.timer != nil {
 		v.timer.Stop()
 	}
-	if next := v.drains.follow(v.now, now); !next.IsZero() && !v.closed {
+	if next := v.drains.Follow(v.now, now); !next.IsZero() && !v.closed {
 		v.timer = time.AfterFunc(next.Sub(now), v.refresh)
 	}
-	return pools(v.now, v.isHealthy, v.drains.of)
+	return ruleset.Pools(v.now, v.isHealthy, v.drains.Of)
 }
 
 // refresh puts into effect what has changed without a Sync: health, and drains
@@ -41,7 +42,7 @@ func (v *VPC) refresh() {
 		return
 	}
 	ps := v.pools()
-	rules := ruleset(v.now, v.host, ps)
+	rules := ruleset.Text(v.now, v.host, ps)
 	var err error
 	if rules != v.loaded {
 		v.loaded = ""
@@ -53,7 +54,7 @@ func (v *VPC) refresh() {
 }
 
 // settled notes what is in effect now.
-func (v *VPC) settled(rules string, ps []pool, err error) {
+func (v *VPC) settled(rules string, ps []ruleset.Pool, err error) {
 	v.behind = ps
 	if err == nil {
 		v.loaded = rules
@@ -77,19 +78,19 @@ func (v *VPC) adopt(n emulator.Network) error {
 	if err != nil {
 		return fmt.Errorf("listing connections: %w", err)
 	}
-	v.drains.members = map[balancerID][]netip.Addr{}
+	v.drains.Members = map[ruleset.BalancerID][]netip.Addr{}
 	v.health.Lock()
 	defer v.health.Unlock()
 	for _, b := range n.Balancers {
-		id := idOf(b)
+		id := ruleset.IDOf(b)
 		for _, f := range flows {
 			if f.Mark != 0 && addrOf(f.Forward.DstIP) == b.Address {
-				v.drains.members[id] = append(v.drains.members[id], marked(f.Mark))
+				v.drains.Members[id] = append(v.drains.Members[id], ruleset.Marked(f.Mark))
 			}
 		}
-		for _, a := range members(n, b) {
+		for _, a := range ruleset.Members(n, b) {
 			if slices.Contains(known, [2]netip.Addr{b.Address, a}) {
-				v.verdicts[probed{id, a}] = verdict{probed: true, healthy: true}
+				v.verdicts[probed{id, a}] = ruleset.Verdict{Probed: true, Healthy: true}
 			}
 		}
 	}
@@ -102,7 +103,7 @@ var pairOfAddresses = regexp.MustCompile(`([0-9.]{7,15}) \. ([0-9.]{7,15})`)
 // balancer's address, machine's address.
 func (v *VPC) knownHealthy() (pairs [][2]netip.Addr, err error) {
 	err = within(v.ns, func() error {
-		out, err := exec.Command(v.nft, "list", "sets", "table", "ip", table).Output()
+		out, err := exec.Command(v.nft, "list", "sets", "table", "ip", ruleset.Table).Output()
 		if err != nil {
 			return fmt.Errorf("reading the firewall: %w", err)
 		}
@@ -121,14 +122,14 @@ func (v *VPC) knownHealthy() (pairs [][2]netip.Addr, err error) {
 // misled tells whether a connection goes by a balancer that is no more, or to a
 // machine that is not to have it: one that has left, and one that is unwell, if
 // it has not answered yet or, as on Google, the protocol knows no connections.
-func misled(f *netlink.ConntrackFlow, pools []pool) bool {
-	to, at := addrOf(f.Forward.DstIP), marked(f.Mark)
+func misled(f *netlink.ConntrackFlow, pools []ruleset.Pool) bool {
+	to, at := addrOf(f.Forward.DstIP), ruleset.Marked(f.Mark)
 	balanced, keeps, picked := false, false, false
 	for _, p := range pools {
 		if p.Address == to {
 			balanced = true
-			keeps = keeps || slices.Contains(p.kept(), at)
-			picked = picked || slices.Contains(p.picks, at)
+			keeps = keeps || slices.Contains(p.Kept(), at)
+			picked = picked || slices.Contains(p.Picks, at)
 		}
 	}
 	if !balanced || !keeps {
@@ -141,5 +142,5 @@ func misled(f *netlink.ConntrackFlow, pools []pool) bool {
 		tcp, ok := f.ProtoInfo.(*netlink.ProtoInfoTCP)
 		return ok && tcp.State == tcpAsked
 	}
-	return !slices.ContainsFunc(pools, func(p pool) bool { return slices.Contains(p.draining, at) })
+	return !slices.ContainsFunc(pools, func(p ruleset.Pool) bool { return slices.Contains(p.Draining, at) })
 }

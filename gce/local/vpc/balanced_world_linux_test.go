@@ -21,6 +21,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"hakube/gce/emulator"
+	"hakube/gce/local/vpc/ruleset"
+	"hakube/gce/local/vpc/vpctest"
 )
 
 // A balancedWorld has three backends a, b and c behind vip, c without external
@@ -35,20 +37,20 @@ type balancedWorld struct {
 
 func newBalancedWorld(t *testing.T) *balancedWorld {
 	w := &balancedWorld{world: newWorld(t), well: map[*emulator.Machine]*atomic.Bool{}}
-	https := allow("https", "198.18.0.0/15 192.88.99.0/24 198.51.100.0/24", "tcp:443", "udp:443")
+	https := vpctest.Allow("https", "198.18.0.0/15 192.88.99.0/24 198.51.100.0/24", "tcp:443", "udp:443")
 	https.TargetTags = []string{"master"}
-	health := allow("health", "35.191.0.0/16", "tcp")
+	health := vpctest.Allow("health", "35.191.0.0/16", "tcp")
 	health.TargetTags = []string{"master"}
 	w.n = emulator.Network{
 		Machines: []emulator.Machine{
-			machine(1, "a", "10.40.0.2", tags("master"), external("198.51.100.241"), alias("10.64.1.0/24")),
-			machine(2, "b", "10.40.0.3", tags("master"), external("198.51.100.242")),
-			machine(3, "c", "10.40.0.4", tags("master")),
-			machine(4, "d", "10.40.0.5", external("198.51.100.244"), on("p", "second")),
-			machine(5, "outcast", "10.40.0.6"),
+			vpctest.Machine(1, "a", "10.40.0.2", vpctest.Tags("master"), vpctest.External("198.51.100.241"), vpctest.Alias("10.64.1.0/24")),
+			vpctest.Machine(2, "b", "10.40.0.3", vpctest.Tags("master"), vpctest.External("198.51.100.242")),
+			vpctest.Machine(3, "c", "10.40.0.4", vpctest.Tags("master")),
+			vpctest.Machine(4, "d", "10.40.0.5", vpctest.External("198.51.100.244"), vpctest.On("p", "second")),
+			vpctest.Machine(5, "outcast", "10.40.0.6"),
 		},
 		Firewalls: []emulator.Firewall{https, health},
-		Balancers: []emulator.Balancer{balancer("masters", vip, "10.40.0.2", "10.40.0.3", "10.40.0.4")},
+		Balancers: []emulator.Balancer{vpctest.Balancer("masters", vpctest.VIP, "10.40.0.2", "10.40.0.3", "10.40.0.4")},
 	}
 	w.a, w.b, w.c, w.d, w.outcast = &w.n.Machines[0], &w.n.Machines[1], &w.n.Machines[2], &w.n.Machines[3], &w.n.Machines[4]
 	w.n.Balancers[0].Check = emulator.HealthCheck{
@@ -60,7 +62,7 @@ func newBalancedWorld(t *testing.T) *balancedWorld {
 		}
 	}
 	for _, m := range []*emulator.Machine{w.a, w.b, w.c} {
-		if err := w.inside(m, func() error { return addLocal(vip) }); err != nil {
+		if err := w.inside(m, func() error { return addLocal(vpctest.VIP) }); err != nil {
 			t.Fatal(err)
 		}
 		w.introduce(m, ":443")
@@ -121,7 +123,7 @@ func (w *balancedWorld) readyz(m *emulator.Machine, addr string, secure bool) {
 	s := httptest.NewUnstartedServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		from, _ := netip.ParseAddrPort(r.RemoteAddr)
 		switch {
-		case r.URL.Path != "/readyz" || from.Addr() != Prober || r.Host != vip.String():
+		case r.URL.Path != "/readyz" || from.Addr() != ruleset.Prober || r.Host != vpctest.VIP.String():
 			http.NotFound(rw, r)
 		case !w.well[m].Load():
 			rw.WriteHeader(http.StatusInternalServerError)
@@ -172,7 +174,7 @@ func (w *balancedWorld) wantHealth(names string) {
 			if well {
 				got += " " + m.Name
 			}
-			if slices.Contains(w.behind[0].healthy, m.NIC.Address) {
+			if slices.Contains(w.behind[0].Healthy, m.NIC.Address) {
 				inEffect += " " + m.Name
 			}
 		}
@@ -194,7 +196,7 @@ func (c call) Write(b []byte) (int, error) { return c.Conn.Write(b) }
 func (c call) Read(b []byte) (int, error)  { return c.Reader.Read(b) }
 
 func (w *balancedWorld) try(m *emulator.Machine, wait time.Duration) (call, error) {
-	conn, err := w.dial(m, "", netip.AddrPortFrom(vip, 443).String(), wait)
+	conn, err := w.dial(m, "", netip.AddrPortFrom(vpctest.VIP, 443).String(), wait)
 	if err != nil {
 		return call{}, err
 	}
@@ -261,9 +263,9 @@ func (w *balancedWorld) asOutsider(m *emulator.Machine) {
 		r := netlink.NewRule()
 		r.IifName, r.Table, r.Priority = "eth0", 100, 10
 		return errors.Join(
-			netlink.AddrDel(lo, &netlink.Addr{IPNet: ipNet(one(vip))}),
+			netlink.AddrDel(lo, &netlink.Addr{IPNet: ipNet(ruleset.One(vpctest.VIP))}),
 			netlink.RuleAdd(r),
-			netlink.RouteAdd(&netlink.Route{LinkIndex: lo.Attrs().Index, Dst: ipNet(one(vip)), Type: unix.RTN_LOCAL, Table: 100, Scope: netlink.SCOPE_HOST}))
+			netlink.RouteAdd(&netlink.Route{LinkIndex: lo.Attrs().Index, Dst: ipNet(ruleset.One(vpctest.VIP)), Type: unix.RTN_LOCAL, Table: 100, Scope: netlink.SCOPE_HOST}))
 	})
 	if err != nil {
 		w.Fatal(err)
@@ -281,7 +283,7 @@ func (w *balancedWorld) flows() map[string]int {
 	}
 	got := map[string]int{}
 	for _, f := range all {
-		if addrOf(f.Forward.DstIP) == vip {
+		if addrOf(f.Forward.DstIP) == vpctest.VIP {
 			got[addrOf(f.Reverse.SrcIP).String()+" mark "+strconv.FormatUint(uint64(f.Mark), 16)]++
 		}
 	}

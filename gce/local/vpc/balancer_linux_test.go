@@ -13,6 +13,8 @@ import (
 	"github.com/vishvananda/netlink"
 
 	"hakube/gce/emulator"
+	"hakube/gce/local/vpc/ruleset"
+	"hakube/gce/local/vpc/vpctest"
 )
 
 func TestBalancerSpreads(t *testing.T) {
@@ -26,14 +28,14 @@ func TestBalancerSpreads(t *testing.T) {
 	if c := w.call(w.d); c.as != "198.51.100.244" {
 		t.Errorf("a machine is seen as %s", c.as)
 	}
-	w.want(w.outcast, "", vip.String()+":443", "refused") // no external address of its own
-	w.want(nil, "", vip.String()+":80", "refused")        // not forwarded
+	w.want(w.outcast, "", vpctest.VIP.String()+":443", "refused") // no external address of its own
+	w.want(nil, "", vpctest.VIP.String()+":80", "refused")        // not forwarded
 	// Not a way past the firewall, nor to another's address.
 	w.n.Firewalls[0].Ranges = []netip.Prefix{netip.MustParsePrefix("198.51.100.0/24")}
 	w.sync(w.n)
-	w.want(nil, "", vip.String()+":443", "lost")
+	w.want(nil, "", vpctest.VIP.String()+":443", "lost")
 	w.wantSpread(w.d, "a", "b", "c")
-	deny := allow("deny", "198.51.100.244/32", "tcp:443")
+	deny := vpctest.Allow("deny", "198.51.100.244/32", "tcp:443")
 	deny.Deny, deny.TargetTags, w.b.Tags = true, []string{"second"}, []string{"master", "second"}
 	w.n.Firewalls = append(w.n.Firewalls, deny)
 	w.sync(w.n)
@@ -47,13 +49,13 @@ func TestBalancerSpreads(t *testing.T) {
 	if reached["b"] || len(reached) == 0 {
 		t.Errorf("with a rule against it, reached %v", reached)
 	}
-	if err := w.inside(w.outcast, func() error { return addLocal(vip) }); err != nil {
+	if err := w.inside(w.outcast, func() error { return addLocal(vpctest.VIP) }); err != nil {
 		t.Fatal(err)
 	}
-	w.want(w.outcast, vip.String(), "10.40.0.2:443", "lost")
+	w.want(w.outcast, vpctest.VIP.String(), "10.40.0.2:443", "lost")
 
 	w.n.Firewalls = w.n.Firewalls[:2]
-	w.n.Firewalls[0].Ranges = []netip.Prefix{whole}
+	w.n.Firewalls[0].Ranges = []netip.Prefix{ruleset.Whole}
 	w.n.Balancers[0].Affinity = "CLIENT_IP"
 	w.sync(w.n)
 	first := w.spread(nil, 20)
@@ -69,7 +71,7 @@ func TestBalancerSpreads(t *testing.T) {
 	}
 	w.n.Balancers[0].Backends = nil
 	w.sync(w.n)
-	w.want(nil, "", vip.String()+":443", "refused")
+	w.want(nil, "", vpctest.VIP.String()+":443", "refused")
 }
 
 func TestBalancerKeepsConnections(t *testing.T) {
@@ -128,7 +130,7 @@ func TestBalancerLeavesTheDead(t *testing.T) {
 	w.until("a call to the dead", func() bool {
 		all, err := w.in.ConntrackTableList(netlink.ConntrackTable, netlink.FAMILY_V4)
 		return err == nil && slices.ContainsFunc(all, func(f *netlink.ConntrackFlow) bool {
-			return addrOf(f.Forward.SrcIP) == w.host && f.Mark == mark(w.a.NIC.Address)
+			return addrOf(f.Forward.SrcIP) == w.host && f.Mark == ruleset.Mark(w.a.NIC.Address)
 		})
 	})
 	w.well[w.b].Store(true)
@@ -194,7 +196,7 @@ func TestBackendComesBack(t *testing.T) {
 	if _, err := w.Machine(*w.c); err != nil {
 		t.Fatal(err)
 	}
-	if err := w.inside(w.c, func() error { return addLocal(vip) }); err != nil {
+	if err := w.inside(w.c, func() error { return addLocal(vpctest.VIP) }); err != nil {
 		t.Fatal(err)
 	}
 	w.introduce(w.c, ":443")
@@ -220,7 +222,7 @@ func TestBalancerHairpin(t *testing.T) {
 		}
 	}
 	// Seen as itself, which Linux takes for a lie: never another's, though.
-	w.want(w.c, "", vip.String()+":443", "lost")
+	w.want(w.c, "", vpctest.VIP.String()+":443", "lost")
 	w.wantSpread(nil, "b", "c")
 }
 
@@ -244,7 +246,7 @@ func TestBalancerDrains(t *testing.T) {
 	if err := second.Sync(t.Context(), w.n); err != nil {
 		t.Fatal(err)
 	}
-	if got := second.behind[0].draining; !slices.Equal(got, []netip.Addr{w.c.NIC.Address}) {
+	if got := second.behind[0].Draining; !slices.Equal(got, []netip.Addr{w.c.NIC.Address}) {
 		t.Errorf("for a later process %v drains", got)
 	}
 	if c := calls["c"]; !c.works(late) {
@@ -308,7 +310,7 @@ func TestBalancerAdoption(t *testing.T) {
 		t.Fatal(err)
 	}
 	second.mu.Lock()
-	picks := second.behind[0].picks
+	picks := second.behind[0].Picks
 	second.mu.Unlock()
 	if !slices.Equal(picks, []netip.Addr{w.a.NIC.Address, w.c.NIC.Address}) {
 		t.Errorf("a later process picks %v", picks)
@@ -332,7 +334,7 @@ func TestBalancerUDP(t *testing.T) {
 	for m := range w.well {
 		var p net.PacketConn
 		err := w.inside(m, func() (err error) {
-			p, err = net.ListenPacket("udp4", vip.String()+":443")
+			p, err = net.ListenPacket("udp4", vpctest.VIP.String()+":443")
 			return err
 		})
 		if err != nil {
@@ -351,7 +353,7 @@ func TestBalancerUDP(t *testing.T) {
 		}()
 	}
 	w.sync(w.n)
-	c, err := net.Dial("udp4", vip.String()+":443")
+	c, err := net.Dial("udp4", vpctest.VIP.String()+":443")
 	if err != nil {
 		t.Fatal(err)
 	}

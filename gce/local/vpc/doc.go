@@ -2,7 +2,7 @@
 // namespace that is all VPC networks, a veth from it to each machine, and one
 // to the host.
 //
-// What decides about packets is a pure function of [emulator.Network]: the
+// What decides about packets is a pure function of [emulator.Network], in ruleset: the
 // route table of the namespace, and one nftables table that is replaced in one
 // transaction. Every packet of every connection is judged by the present
 // rules, both directions alike, so taking a rule or an external address away
@@ -28,8 +28,8 @@
 // host reaches machines by their external address only, and only as an outside
 // source (198.18.172.1). Whatever is not a machine is refused at once instead
 // of being lost, so that nothing waits for a timeout. Networks may use the same
-// ranges in 10.0.0.0/8, where they are told apart by guises (guise.go); other
-// addresses of all networks together must differ, see [Overlap].
+// ranges in 10.0.0.0/8, where they are told apart by mappings (ruleset/mapping.go); other
+// addresses of all networks together must differ, see [ruleset.Overlap].
 //
 // Nothing is changed on the host but the link hakube0 with its address and
 // routes by it: a /32 for each external address in use, and one of low
@@ -51,7 +51,7 @@
 // As on Google: a machine that calls the address reaches itself; only machines
 // with an external address reach it otherwise, and are seen as that; firewall
 // rules are those of the machine picked, with the caller as source. Probes go
-// to the balancer's address on each machine, come from [Prober], and are judged
+// to the balancer's address on each machine, come from [ruleset.Prober], and are judged
 // by the firewall like anything else. Without anybody healthy all get new
 // connections. TCP connections stay with an unhealthy machine, UDP's do not;
 // those with a machine that left stay until the drain is over. Then, and when

@@ -9,6 +9,8 @@ import (
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netns"
 	"golang.org/x/sys/unix"
+
+	"hakube/gce/local/vpc/ruleset"
 )
 
 // linkMTU is that of Google's networks, also on the link to the host, so that
@@ -26,25 +28,25 @@ func ensureHostLink(o Options, ns netns.NsHandle, in *netlink.Handle) (host, inn
 	if err != nil {
 		return fail(err)
 	}
-	inside, err := find(in, innerHostLink)
+	inside, err := find(in, ruleset.InnerHostLink)
 	if err != nil {
 		return fail(err)
 	}
 	if outside == nil || inside == nil {
 		// Half of it is of a namespace that is gone, or by another hand.
-		if err := errors.Join(remove(onHost, name), remove(in, innerHostLink)); err != nil {
+		if err := errors.Join(remove(onHost, name), remove(in, ruleset.InnerHostLink)); err != nil {
 			return fail(err)
 		}
 		attrs := netlink.NewLinkAttrs()
 		attrs.Name, attrs.MTU = name, linkMTU
-		pair := &netlink.Veth{LinkAttrs: attrs, PeerName: innerHostLink, PeerNamespace: netlink.NsFd(ns), PeerMTU: linkMTU}
+		pair := &netlink.Veth{LinkAttrs: attrs, PeerName: ruleset.InnerHostLink, PeerNamespace: netlink.NsFd(ns), PeerMTU: linkMTU}
 		if err := netlink.LinkAdd(pair); err != nil {
 			return fail(fmt.Errorf("making it: %w", err))
 		}
 		if outside, err = netlink.LinkByName(name); err != nil {
 			return fail(err)
 		}
-		if inside, err = in.LinkByName(innerHostLink); err != nil {
+		if inside, err = in.LinkByName(ruleset.InnerHostLink); err != nil {
 			return fail(err)
 		}
 	}
@@ -56,7 +58,7 @@ func ensureHostLink(o Options, ns netns.NsHandle, in *netlink.Handle) (host, inn
 		l        netlink.Link
 		own, far netip.Addr
 	}{{onHost, outside, host, inner}, {in, inside, inner, host}} {
-		if err := end.h.AddrReplace(end.l, &netlink.Addr{IPNet: ipNet(one(end.own)), Peer: ipNet(one(end.far))}); err != nil {
+		if err := end.h.AddrReplace(end.l, &netlink.Addr{IPNet: ipNet(ruleset.One(end.own)), Peer: ipNet(ruleset.One(end.far))}); err != nil {
 			return fail(fmt.Errorf("adding %s: %w", end.own, err))
 		}
 		if err := end.h.LinkSetUp(end.l); err != nil {
@@ -72,11 +74,11 @@ func ensureHostLink(o Options, ns netns.NsHandle, in *netlink.Handle) (host, inn
 // The metric is the link's own, since several VPCs of tests have the route.
 func keepExternal(outside netlink.Link, host, inner netip.Addr) error {
 	r := netlink.Route{
-		LinkIndex: outside.Attrs().Index, Dst: ipNet(External), Gw: inner.AsSlice(), Src: host.AsSlice(),
+		LinkIndex: outside.Attrs().Index, Dst: ipNet(ruleset.External), Gw: inner.AsSlice(), Src: host.AsSlice(),
 		Protocol: protocolID, Flags: int(netlink.FLAG_ONLINK), Priority: 1000 + outside.Attrs().Index,
 	}
 	if err := netlink.RouteReplace(&r); err != nil {
-		return fmt.Errorf("routing %s: %w", External, err)
+		return fmt.Errorf("routing %s: %w", ruleset.External, err)
 	}
 	return nil
 }
@@ -136,8 +138,8 @@ func externalIsFree() error {
 		return err
 	}
 	for _, r := range rs {
-		if p := prefixOf(r.Dst); p.IsValid() && p.Bits() > 0 && p.Overlaps(External) && r.Protocol != protocolID {
-			return fmt.Errorf("%s, the range of external addresses, is in use on this host: route %s", External, p)
+		if p := prefixOf(r.Dst); p.IsValid() && p.Bits() > 0 && p.Overlaps(ruleset.External) && r.Protocol != protocolID {
+			return fmt.Errorf("%s, the range of external addresses, is in use on this host: route %s", ruleset.External, p)
 		}
 	}
 	return nil
@@ -160,8 +162,8 @@ func (v *VPC) syncHostRoutes(ext []netip.Addr) error {
 		p := prefixOf(r.Dst)
 		ours := r.LinkIndex == link.Attrs().Index
 		switch {
-		case !p.IsValid() || !External.Overlaps(p) || p.Bits() == 0:
-		case p == External && r.Protocol == protocolID: // see keepExternal
+		case !p.IsValid() || !ruleset.External.Overlaps(p) || p.Bits() == 0:
+		case p == ruleset.External && r.Protocol == protocolID: // see keepExternal
 		case ours && slices.Contains(ext, p.Addr()):
 			have[p.Addr()] = true
 		case ours:
@@ -177,7 +179,7 @@ func (v *VPC) syncHostRoutes(ext []netip.Addr) error {
 			continue
 		}
 		r := netlink.Route{
-			LinkIndex: link.Attrs().Index, Dst: ipNet(one(a)), Gw: v.inner.AsSlice(), Src: v.host.AsSlice(),
+			LinkIndex: link.Attrs().Index, Dst: ipNet(ruleset.One(a)), Gw: v.inner.AsSlice(), Src: v.host.AsSlice(),
 			Protocol: protocolID, Flags: int(netlink.FLAG_ONLINK),
 		}
 		if err := netlink.RouteReplace(&r); err != nil {

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"hakube/gce/emulator"
+	"hakube/gce/local/vpc/ruleset"
 )
 
 // Machine makes the network namespace of m with lo and eth0 and connects it to
@@ -25,7 +26,7 @@ func (v *VPC) Machine(m emulator.Machine) (netnsPath string, err error) {
 	mac, err := checkNIC(m.NIC)
 	seen := m
 	if err == nil {
-		seen = v.disguised(m)
+		seen = v.mapped(m)
 		err = v.checkFree(seen)
 	}
 	if err == nil {
@@ -53,7 +54,7 @@ func checkNIC(n emulator.NIC) (net.HardwareAddr, error) {
 
 // checkFree refuses what another machine has: its route would be taken over.
 func (v *VPC) checkFree(m emulator.Machine) error {
-	own := machineLink(m.ID)
+	own := ruleset.MachineLink(m.ID)
 	rs, err := again(func() ([]netlink.Route, error) {
 		return v.in.RouteListFiltered(unix.AF_INET, &netlink.Route{Protocol: protocolID}, netlink.RT_FILTER_PROTOCOL)
 	})
@@ -62,38 +63,38 @@ func (v *VPC) checkFree(m emulator.Machine) error {
 	}
 	for _, r := range rs {
 		there := prefixOf(r.Dst)
-		if there.Bits() == 0 || !slices.ContainsFunc(ownRanges(m), there.Overlaps) {
+		if there.Bits() == 0 || !slices.ContainsFunc(ruleset.OwnRanges(m), there.Overlaps) {
 			continue
 		}
 		l, err := v.in.LinkByIndex(r.LinkIndex)
 		if err != nil || l.Attrs().Name == own {
 			continue // gone in between, or its own from before
 		}
-		return fmt.Errorf("another machine (link %s) has %s; %s", l.Attrs().Name, show(there), apart)
+		return fmt.Errorf("another machine (link %s) has %s; %s", l.Attrs().Name, ruleset.Show(there), ruleset.Apart)
 	}
 	return nil
 }
 
-// disguised is m as it appears in the namespace. Its network may be new: it
+// mapped is m as it appears in the namespace. Its network may be new: it
 // counts from now on.
-func (v *VPC) disguised(m emulator.Machine) emulator.Machine {
-	if _, known := v.guises[networkOf(m)]; !known {
+func (v *VPC) mapped(m emulator.Machine) emulator.Machine {
+	if _, known := v.mappings[ruleset.NetworkOf(m)]; !known {
 		var n emulator.Network
 		if p := v.plain.Load(); p != nil {
 			n = p.Network
 		}
 		n.Machines = append(slices.Clone(n.Machines), m)
-		v.guises.follow(n, v.formerGuise)
+		v.mappings.Follow(n, v.formerMapping)
 		// Others that come before the next Sync count it too.
-		v.plain.Store(&appearance{n, maps.Clone(v.guises)})
+		v.plain.Store(&ruleset.View{Network: n, Mappings: maps.Clone(v.mappings)})
 	}
-	return v.guises[networkOf(m)].machine(m)
+	return v.mappings[ruleset.NetworkOf(m)].Machine(m)
 }
 
-// formerGuise is the guise that an earlier process gave a machine that is
+// formerMapping is the mapping that an earlier process gave a machine that is
 // still there: its routes tell. What cannot be read counts as not there.
-func (v *VPC) formerGuise(m emulator.Machine) (guise, bool) {
-	l, err := find(v.in, machineLink(m.ID))
+func (v *VPC) formerMapping(m emulator.Machine) (ruleset.Mapping, bool) {
+	l, err := find(v.in, ruleset.MachineLink(m.ID))
 	if err != nil || l == nil {
 		return 0, false
 	}
@@ -103,7 +104,7 @@ func (v *VPC) formerGuise(m emulator.Machine) (guise, bool) {
 	if err != nil || len(rs) == 0 {
 		return 0, false
 	}
-	return guiseOf(prefixOf(rs[0].Dst).Addr()), true
+	return ruleset.MappingOf(prefixOf(rs[0].Dst).Addr()), true
 }
 
 // ensureMachine makes all that belongs to m; seen is m as it appears outside.
@@ -148,7 +149,7 @@ func (v *VPC) ensureMachine(name string, m, seen emulator.Machine, mac net.Hardw
 // neither.
 func (v *VPC) makeLink(ns netns.NsHandle, inside *netlink.Handle, m emulator.Machine, mac net.HardwareAddr, mtu int) (netlink.Link, error) {
 	attrs := netlink.NewLinkAttrs()
-	attrs.Name, attrs.MTU = machineLink(m.ID), mtu
+	attrs.Name, attrs.MTU = ruleset.MachineLink(m.ID), mtu
 	// The end of a machine's former namespace, if its name was taken away.
 	if err := remove(v.in, attrs.Name); err != nil {
 		return nil, err
@@ -166,13 +167,13 @@ func (v *VPC) makeLink(ns netns.NsHandle, inside *netlink.Handle, m emulator.Mac
 
 // dressOuter is the VPC's end: the gateway's address, and where the machine is.
 func (v *VPC) dressOuter(m emulator.Machine, mac net.HardwareAddr, mtu int) error {
-	l, err := v.in.LinkByName(machineLink(m.ID))
+	l, err := v.in.LinkByName(ruleset.MachineLink(m.ID))
 	if err != nil {
 		return fmt.Errorf("finding its link in the VPC: %w", err)
 	}
 	// The gateway has its address on each link, so that it answers ARP there.
 	// Scope link: it is never taken as the source of anything else.
-	if err := v.in.AddrReplace(l, &netlink.Addr{IPNet: ipNet(one(m.NIC.Gateway)), Scope: unix.RT_SCOPE_LINK}); err != nil {
+	if err := v.in.AddrReplace(l, &netlink.Addr{IPNet: ipNet(ruleset.One(m.NIC.Gateway)), Scope: unix.RT_SCOPE_LINK}); err != nil {
 		return fmt.Errorf("adding the gateway's address: %w", err)
 	}
 	if err := v.in.LinkSetMTU(l, mtu); err != nil {
@@ -192,7 +193,7 @@ func (v *VPC) dressOuter(m emulator.Machine, mac net.HardwareAddr, mtu int) erro
 
 // dressInner is the machine's end, as Google's DHCP would leave it.
 func dressInner(h *netlink.Handle, eth0 netlink.Link, m emulator.Machine, mtu int) error {
-	if err := h.AddrReplace(eth0, &netlink.Addr{IPNet: ipNet(one(m.NIC.Address))}); err != nil {
+	if err := h.AddrReplace(eth0, &netlink.Addr{IPNet: ipNet(ruleset.One(m.NIC.Address))}); err != nil {
 		return fmt.Errorf("adding its address: %w", err)
 	}
 	if err := h.LinkSetMTU(eth0, mtu); err != nil {
@@ -203,8 +204,8 @@ func dressInner(h *netlink.Handle, eth0 netlink.Link, m emulator.Machine, mtu in
 	}
 	index := eth0.Attrs().Index
 	for _, r := range []netlink.Route{
-		{LinkIndex: index, Dst: ipNet(one(m.NIC.Gateway)), Scope: netlink.SCOPE_LINK, Src: m.NIC.Address.AsSlice()},
-		{LinkIndex: index, Dst: ipNet(whole), Gw: m.NIC.Gateway.AsSlice(), Src: m.NIC.Address.AsSlice(), Flags: int(netlink.FLAG_ONLINK)},
+		{LinkIndex: index, Dst: ipNet(ruleset.One(m.NIC.Gateway)), Scope: netlink.SCOPE_LINK, Src: m.NIC.Address.AsSlice()},
+		{LinkIndex: index, Dst: ipNet(ruleset.Whole), Gw: m.NIC.Gateway.AsSlice(), Src: m.NIC.Address.AsSlice(), Flags: int(netlink.FLAG_ONLINK)},
 	} {
 		if err := h.RouteReplace(&r); err != nil {
 			return fmt.Errorf("adding its route to %s: %w", prefixOf(r.Dst), err)
@@ -216,7 +217,7 @@ func dressInner(h *netlink.Handle, eth0 netlink.Link, m emulator.Machine, mtu in
 // connect routes what belongs to m by its link, and nothing else by it.
 func (v *VPC) connect(l netlink.Link, m emulator.Machine) error {
 	index := l.Attrs().Index
-	wanted := merge(ownRanges(m))
+	wanted := ruleset.Merge(ruleset.OwnRanges(m))
 	have, err := again(func() ([]netlink.Route, error) {
 		return v.in.RouteListFiltered(unix.AF_INET, &netlink.Route{LinkIndex: index, Protocol: protocolID}, netlink.RT_FILTER_OIF|netlink.RT_FILTER_PROTOCOL)
 	})
@@ -233,7 +234,7 @@ func (v *VPC) connect(l netlink.Link, m emulator.Machine) error {
 	}
 	for _, p := range wanted {
 		r := netlink.Route{LinkIndex: index, Dst: ipNet(p), Protocol: protocolID, Scope: netlink.SCOPE_LINK}
-		if p != one(m.NIC.Address) {
+		if p != ruleset.One(m.NIC.Address) {
 			// Behind the machine, not on its link.
 			r.Gw, r.Scope, r.Flags = m.NIC.Address.AsSlice(), netlink.SCOPE_UNIVERSE, int(netlink.FLAG_ONLINK)
 		}
@@ -256,7 +257,7 @@ func (v *VPC) Release(m emulator.Machine) error {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	// The link first: the namespace lives as long as any process in it.
-	if err := errors.Join(remove(v.in, machineLink(m.ID)), removeNS(v.names.machineNS(m.ID))); err != nil {
+	if err := errors.Join(remove(v.in, ruleset.MachineLink(m.ID)), removeNS(v.names.machineNS(m.ID))); err != nil {
 		return fmt.Errorf("disconnecting instance %q: %w", m.Name, err)
 	}
 	return nil

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"hakube/gce/emulator"
+	"hakube/gce/local/vpc/ruleset"
 )
 
 // A probe asks one backend of one balancer, time and again.
@@ -26,19 +27,19 @@ type probe struct {
 
 // probed is which backend of which balancer.
 type probed struct {
-	of balancerID
+	of ruleset.BalancerID
 	at netip.Addr
 }
 
 // syncProbes probes each member of the balancers and nobody else. A verdict
 // outlives a change of the check.
-func (v *VPC) syncProbes(pools []pool) {
+func (v *VPC) syncProbes(pools []ruleset.Pool) {
 	v.health.Lock()
 	defer v.health.Unlock()
 	wanted := map[probed]emulator.HealthCheck{}
 	for _, p := range pools {
-		for _, a := range p.members {
-			wanted[probed{idOf(p.Balancer), a}] = withDefaults(p.Check)
+		for _, a := range p.Members {
+			wanted[probed{ruleset.IDOf(p.Balancer), a}] = ruleset.WithDefaults(p.Check)
 		}
 	}
 	for who, p := range v.probes {
@@ -89,15 +90,15 @@ func (v *VPC) note(ctx context.Context, p *probe, ok bool) bool {
 		return false // somebody else's business by now
 	}
 	now := v.verdicts[p.probed]
-	changed := now.add(ok, p.check)
+	changed := now.Add(ok, p.check)
 	v.verdicts[p.probed] = now
 	return changed || v.failed != nil
 }
 
-func (v *VPC) isHealthy(of balancerID, at netip.Addr) bool {
+func (v *VPC) isHealthy(of ruleset.BalancerID, at netip.Addr) bool {
 	v.health.Lock()
 	defer v.health.Unlock()
-	return v.verdicts[probed{of, at}].healthy
+	return v.verdicts[probed{of, at}].Healthy
 }
 
 // ask sends one probe, as Google does to the balancer's address on that
@@ -106,11 +107,11 @@ func (v *VPC) ask(ctx context.Context, p *probe) error {
 	ctx, cancel := context.WithTimeout(ctx, p.check.Timeout)
 	defer cancel()
 	dialer := net.Dialer{
-		LocalAddr: &net.TCPAddr{IP: Prober.AsSlice()},
+		LocalAddr: &net.TCPAddr{IP: ruleset.Prober.AsSlice()},
 		Control: func(_, _ string, c syscall.RawConn) (err error) {
 			// The mark leads to this machine, as it does for connections.
 			outer := c.Control(func(fd uintptr) {
-				err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_MARK, int(int32(mark(p.at))))
+				err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_MARK, int(int32(ruleset.Mark(p.at))))
 			})
 			if outer != nil {
 				return outer
@@ -120,7 +121,7 @@ func (v *VPC) ask(ctx context.Context, p *probe) error {
 	}
 	var conn net.Conn
 	err := within(v.ns, func() (err error) {
-		conn, err = dialer.DialContext(ctx, "tcp4", net.JoinHostPort(p.of.address.String(), strconv.Itoa(p.check.Port)))
+		conn, err = dialer.DialContext(ctx, "tcp4", net.JoinHostPort(p.of.Address.String(), strconv.Itoa(p.check.Port)))
 		return err
 	})
 	if err != nil {
@@ -133,10 +134,10 @@ func (v *VPC) ask(ctx context.Context, p *probe) error {
 	defer stop()
 	switch strings.ToUpper(p.check.Protocol) {
 	case "HTTP":
-		return get(conn, p.check.Path, p.of.address)
+		return get(conn, p.check.Path, p.of.Address)
 	case "HTTPS":
 		// As on Google no certificate is verified: it is not about trust.
-		return get(tls.Client(conn, &tls.Config{InsecureSkipVerify: true}), p.check.Path, p.of.address) //nolint:gosec
+		return get(tls.Client(conn, &tls.Config{InsecureSkipVerify: true}), p.check.Path, p.of.Address) //nolint:gosec
 	}
 	return nil // TCP: connected is enough
 }
@@ -175,8 +176,8 @@ func (v *VPC) Health(b emulator.Balancer) (map[netip.Addr]bool, error) {
 	defer v.health.Unlock()
 	out := map[netip.Addr]bool{}
 	for who, found := range v.verdicts {
-		if who.of == idOf(b) && found.probed {
-			out[undisguised(who.at)] = found.healthy
+		if who.of == ruleset.IDOf(b) && found.Probed {
+			out[ruleset.Unmapped(who.at)] = found.Healthy
 		}
 	}
 	return out, v.failed

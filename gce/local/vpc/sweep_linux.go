@@ -11,6 +11,8 @@ import (
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netns"
 	"golang.org/x/sys/unix"
+
+	"hakube/gce/local/vpc/ruleset"
 )
 
 // Sweep removes everything of a VPC by name, also after its process has died:
@@ -67,8 +69,8 @@ func Leftovers(o Options) ([]string, error) {
 	left = append(left, "link "+o.hostLink())
 	rs, err := hostRoutes()
 	for _, r := range rs {
-		if p := prefixOf(r.Dst); r.LinkIndex == l.Attrs().Index && External.Overlaps(p) {
-			left = append(left, "route "+show(p))
+		if p := prefixOf(r.Dst); r.LinkIndex == l.Attrs().Index && ruleset.External.Overlaps(p) {
+			left = append(left, "route "+ruleset.Show(p))
 		}
 	}
 	return left, err

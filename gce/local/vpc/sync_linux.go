@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"hakube/gce/emulator"
+	"hakube/gce/local/vpc/ruleset"
 )
 
 // Sync makes rules and routes exactly those of n, and ends what they no longer
@@ -26,17 +27,17 @@ func (v *VPC) Sync(ctx context.Context, n emulator.Network) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	v.guises.follow(n, v.formerGuise)
-	v.plain.Store(&appearance{n, maps.Clone(v.guises)})
-	n, overlaps := settle(v.guises.disguise(n))
-	if v.drains.members == nil {
+	v.mappings.Follow(n, v.formerMapping)
+	v.plain.Store(&ruleset.View{Network: n, Mappings: maps.Clone(v.mappings)})
+	n, overlaps := ruleset.Settle(v.mappings.Network(n))
+	if v.drains.Members == nil {
 		if err := v.adopt(n); err != nil {
 			return err
 		}
 	}
 	v.now = n
 	ps := v.pools()
-	rules := ruleset(n, v.host, ps)
+	rules := ruleset.Text(n, v.host, ps)
 	// Nothing is in a balancer's table that is not marked by the new rules.
 	err := v.addTables(n, ps)
 	// Rules first: a route must never lead where the old rules let more in.
@@ -47,7 +48,7 @@ func (v *VPC) Sync(ctx context.Context, n emulator.Network) error {
 	if err != nil {
 		return err
 	}
-	err = errors.Join(v.syncRoutes(n), v.forget(n, ps), v.dropTables(ps), v.syncHostRoutes(Externals(n)))
+	err = errors.Join(v.syncRoutes(n), v.forget(n, ps), v.dropTables(ps), v.syncHostRoutes(ruleset.Externals(n)))
 	v.settled(rules, ps, err)
 	v.syncProbes(ps)
 	return errors.Join(err, overlaps)
@@ -69,14 +70,14 @@ func (v *VPC) load(rules string, flags ...string) error {
 }
 
 func (v *VPC) hasRules() bool {
-	return within(v.ns, func() error { return exec.Command(v.nft, "list", "table", "ip", table).Run() }) == nil
+	return within(v.ns, func() error { return exec.Command(v.nft, "list", "table", "ip", ruleset.Table).Run() }) == nil
 }
 
 // syncRoutes connects the machines of n that have a link, and disconnects the others.
 func (v *VPC) syncRoutes(n emulator.Network) error {
 	machines := map[string]emulator.Machine{}
 	for _, m := range n.Machines {
-		machines[machineLink(m.ID)] = m
+		machines[ruleset.MachineLink(m.ID)] = m
 	}
 	ls, err := again(v.in.LinkList)
 	if err != nil {
@@ -88,7 +89,7 @@ func (v *VPC) syncRoutes(n emulator.Network) error {
 		name := l.Attrs().Name
 		if m, ok := machines[name]; ok {
 			known[l] = m
-		} else if name != "lo" && name != innerHostLink {
+		} else if name != "lo" && name != ruleset.InnerHostLink {
 			errs = append(errs, v.disconnect(l))
 		}
 	}
@@ -102,7 +103,7 @@ func (v *VPC) syncRoutes(n emulator.Network) error {
 // forget removes connections translated by an external address that is no
 // longer where it was, and those balanced to where they are not to be. The rules drop their packets anyway; but as long as the
 // entry is there, a caller that keeps its port would never reach the new place.
-func (v *VPC) forget(n emulator.Network, pools []pool) error {
+func (v *VPC) forget(n emulator.Network, pools []ruleset.Pool) error {
 	internal := map[netip.Addr]netip.Addr{} // external → internal
 	external := map[netip.Addr]netip.Addr{}
 	for _, m := range n.Machines {

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"hakube/gce/emulator"
+	"hakube/gce/local/vpc/ruleset"
 )
 
 // balancerRule is the priority of our ip rules: "fwmark <machine> lookup
@@ -19,24 +20,24 @@ const balancerRule = 172
 
 // addTables gives each machine behind a balancer its table, before any rule
 // marks packets for it. A machine without a link yet gets it from Machine.
-func (v *VPC) addTables(n emulator.Network, pools []pool) error {
+func (v *VPC) addTables(n emulator.Network, pools []ruleset.Pool) error {
 	have, err := v.rules()
 	if err != nil {
 		return err
 	}
 	for _, m := range n.Machines {
-		if len(ownVIPs(m, pools)) == 0 {
+		if len(ruleset.OwnVIPs(m, pools)) == 0 {
 			continue
 		}
 		a := m.NIC.Address
-		l, err := find(v.in, machineLink(m.ID))
+		l, err := find(v.in, ruleset.MachineLink(m.ID))
 		if err != nil {
 			return err
 		}
 		if l != nil {
 			r := netlink.Route{
-				LinkIndex: l.Attrs().Index, Dst: ipNet(whole), Gw: a.AsSlice(), Flags: int(netlink.FLAG_ONLINK),
-				Table: int(mark(a)), Protocol: protocolID,
+				LinkIndex: l.Attrs().Index, Dst: ipNet(ruleset.Whole), Gw: a.AsSlice(), Flags: int(netlink.FLAG_ONLINK),
+				Table: int(ruleset.Mark(a)), Protocol: protocolID,
 			}
 			if err := v.in.RouteReplace(&r); err != nil {
 				return fmt.Errorf("adding the balancer's route to instance %q: %w", m.Name, err)
@@ -52,20 +53,20 @@ func (v *VPC) addTables(n emulator.Network, pools []pool) error {
 }
 
 // dropTables removes those that no balancer needs.
-func (v *VPC) dropTables(pools []pool) error {
+func (v *VPC) dropTables(pools []ruleset.Pool) error {
 	have, err := v.rules()
 	if err != nil {
 		return err
 	}
 	for _, a := range have {
-		if slices.ContainsFunc(pools, func(p pool) bool { return slices.Contains(p.kept(), a) }) {
+		if slices.ContainsFunc(pools, func(p ruleset.Pool) bool { return slices.Contains(p.Kept(), a) }) {
 			continue
 		}
 		if err := v.in.RuleDel(ruleFor(a)); err != nil && !errors.Is(err, unix.ENOENT) {
 			return fmt.Errorf("removing the balancer's ip rule for %s: %w", a, err)
 		}
 		// The link may be gone, and the route with it.
-		r := netlink.Route{Dst: ipNet(whole), Table: int(mark(a)), Protocol: protocolID}
+		r := netlink.Route{Dst: ipNet(ruleset.Whole), Table: int(ruleset.Mark(a)), Protocol: protocolID}
 		if err := v.in.RouteDel(&r); err != nil && !errors.Is(err, unix.ESRCH) {
 			return fmt.Errorf("removing the balancer's route to %s: %w", a, err)
 		}
@@ -75,7 +76,7 @@ func (v *VPC) dropTables(pools []pool) error {
 
 func ruleFor(a netip.Addr) *netlink.Rule {
 	r := netlink.NewRule()
-	r.Priority, r.Mark, r.Table, r.Protocol = balancerRule, mark(a), int(mark(a)), protocolID
+	r.Priority, r.Mark, r.Table, r.Protocol = balancerRule, ruleset.Mark(a), int(ruleset.Mark(a)), protocolID
 	return r
 }
 
@@ -89,7 +90,7 @@ func (v *VPC) rules() ([]netip.Addr, error) {
 	}
 	var out []netip.Addr
 	for _, r := range rs {
-		out = append(out, marked(r.Mark))
+		out = append(out, ruleset.Marked(r.Mark))
 	}
 	return out, nil
 }

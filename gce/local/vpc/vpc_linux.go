@@ -19,6 +19,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"hakube/gce/emulator"
+	"hakube/gce/local/vpc/ruleset"
 )
 
 // A VPC is the network behind the embedded GCE. All of it is in the kernel:
@@ -32,22 +33,22 @@ type VPC struct {
 	inner netip.Addr      // the VPC's end of the link to it
 	nft   string          // path of the program
 
-	mu     sync.Mutex // over changes, and over the following
-	guises guises
-	now    emulator.Network // as last synced, disguised and settled
-	loaded string           // the rules in effect, "" when not all went well
-	behind []pool           // the balancers in effect
-	drains drains
-	timer  *time.Timer // wakes up when a drain is over; nil before the first
-	closed bool
+	mu       sync.Mutex // over changes, and over the following
+	mappings ruleset.Mappings
+	now      emulator.Network // as last synced, mapped and settled
+	loaded   string           // the rules in effect, "" when not all went well
+	behind   []ruleset.Pool   // the balancers in effect
+	drains   ruleset.Drains
+	timer    *time.Timer // wakes up when a drain is over; nil before the first
+	closed   bool
 
-	plain atomic.Pointer[appearance] // as last synced, for those who ask from inside
+	plain atomic.Pointer[ruleset.View] // as last synced, for those who ask from inside
 
 	running sync.WaitGroup // probes
 	health  sync.Mutex     // over the following; taken last, never held for long
 	probes  map[probed]*probe
 	// verdicts are by backend, so that they outlive a change of the probe.
-	verdicts map[probed]verdict
+	verdicts map[probed]ruleset.Verdict
 	failed   error // of the last refresh
 }
 
@@ -58,7 +59,7 @@ func New(o Options) (_ *VPC, err error) {
 	if os.Geteuid() != 0 {
 		return nil, errors.New("making the machines' network: needs root (or use model machines)")
 	}
-	v := &VPC{names: o, ns: netns.None(), guises: guises{}, probes: map[probed]*probe{}, verdicts: map[probed]verdict{}}
+	v := &VPC{names: o, ns: netns.None(), mappings: ruleset.Mappings{}, probes: map[probed]*probe{}, verdicts: map[probed]ruleset.Verdict{}}
 	defer func() {
 		if err != nil {
 			err = fmt.Errorf("making the machines' network: %w", errors.Join(err, v.Close()))
@@ -104,18 +105,18 @@ func (v *VPC) firstRules() error {
 			MachineKey: emulator.MachineKey{Project: "p", ID: 1}, Tags: []string{"t"},
 			NIC: emulator.NIC{Network: "n", Address: member, External: a("198.51.100.1"), Aliases: []netip.Prefix{netip.MustParsePrefix("10.1.0.0/24")}},
 		}, {
-			MachineKey: emulator.MachineKey{Project: "p", ID: 2}, NIC: emulator.NIC{Network: "m", Address: firstGuise.on(member)},
+			MachineKey: emulator.MachineKey{Project: "p", ID: 2}, NIC: emulator.NIC{Network: "m", Address: ruleset.FirstMapping.Address(member)},
 		}},
 		Balancers: []emulator.Balancer{{Project: "p", Region: "r", Name: "b", Address: a("198.51.100.2"), Protocol: "TCP", Ports: []string{"1-2"}}},
 		Firewalls: []emulator.Firewall{{Project: "p", Network: "n", Name: "f", SourceTags: []string{"t"},
 			Allowed: []emulator.Protocol{{Name: "tcp", Ports: []string{"1-2", "4"}}}}},
 	}
 	two := []netip.Addr{member, a("10.0.0.3")}
-	behind := []pool{{Balancer: probe.Balancers[0], members: two, picks: two, healthy: two}}
-	if err := v.load(ruleset(probe, v.host, behind), "-c"); err != nil {
+	behind := []ruleset.Pool{{Balancer: probe.Balancers[0], Members: two, Picks: two, Healthy: two}}
+	if err := v.load(ruleset.Text(probe, v.host, behind), "-c"); err != nil {
 		return fmt.Errorf("trying whether this kernel has all that is needed of nftables: %w", err)
 	}
-	return v.load(ruleset(emulator.Network{}, v.host, nil))
+	return v.load(ruleset.Text(emulator.Network{}, v.host, nil))
 }
 
 // Close lets go of the network and leaves it in the kernel, where connections
@@ -164,13 +165,13 @@ func (v *VPC) ensureInside() error {
 	if err := v.in.LinkSetUp(lo); err != nil {
 		return fmt.Errorf("setting lo up in %s: %w", v.names.vpcNS(), err)
 	}
-	for _, a := range append(slices.Clone(services), Prober) {
-		if err := v.in.AddrReplace(lo, &netlink.Addr{IPNet: ipNet(one(a))}); err != nil {
+	for _, a := range append(slices.Clone(ruleset.Services), ruleset.Prober) {
+		if err := v.in.AddrReplace(lo, &netlink.Addr{IPNet: ipNet(ruleset.One(a))}); err != nil {
 			return fmt.Errorf("adding %s in %s: %w", a, v.names.vpcNS(), err)
 		}
 	}
 	// What has no route is no machine: say so at once.
-	nowhere := netlink.Route{Dst: ipNet(whole), Type: unix.RTN_UNREACHABLE, Protocol: protocolID}
+	nowhere := netlink.Route{Dst: ipNet(ruleset.Whole), Type: unix.RTN_UNREACHABLE, Protocol: protocolID}
 	if err := v.in.RouteReplace(&nowhere); err != nil {
 		return fmt.Errorf("adding the unreachable route in %s: %w", v.names.vpcNS(), err)
 	}

@@ -13,6 +13,8 @@ import (
 	"github.com/vishvananda/netlink"
 
 	"hakube/gce/emulator"
+	"hakube/gce/local/vpc/ruleset"
+	"hakube/gce/local/vpc/vpctest"
 )
 
 func addLocal(a netip.Addr) error {
@@ -20,28 +22,28 @@ func addLocal(a netip.Addr) error {
 	if err != nil {
 		return err
 	}
-	return netlink.AddrReplace(lo, &netlink.Addr{IPNet: ipNet(one(a))})
+	return netlink.AddrReplace(lo, &netlink.Addr{IPNet: ipNet(ruleset.One(a))})
 }
 
 // three are a master, a node with pods and a node without external address in
 // one network, and a machine of another network.
 func three() (n emulator.Network, master, node, plain, other *emulator.Machine) {
-	https := allow("https", "0.0.0.0/0", "tcp:443")
+	https := vpctest.Allow("https", "0.0.0.0/0", "tcp:443")
 	https.TargetTags = []string{"master"}
-	ring := allow("ring", "", "tcp:2380")
+	ring := vpctest.Allow("ring", "", "tcp:2380")
 	ring.SourceTags, ring.TargetTags = []string{"node"}, []string{"master"}
-	pods := allow("pods", "10.64.0.0/14", "tcp")
+	pods := vpctest.Allow("pods", "10.64.0.0/14", "tcp")
 	pods.TargetTags = []string{"node"}
-	all := allow("all", "0.0.0.0/0", "all")
+	all := vpctest.Allow("all", "0.0.0.0/0", "all")
 	all.Network = "second"
 	n = emulator.Network{
 		Machines: []emulator.Machine{
-			machine(1, "master", "10.40.0.2", tags("master"), external("198.51.100.241")),
-			machine(2, "node", "10.40.0.3", tags("node"), external("198.51.100.242"), alias("10.64.1.0/24")),
-			machine(3, "plain", "10.40.0.4", alias("10.64.2.0/24")),
-			machine(4, "other", "10.40.0.5", on("p", "second"), external("198.51.100.244")),
+			vpctest.Machine(1, "master", "10.40.0.2", vpctest.Tags("master"), vpctest.External("198.51.100.241")),
+			vpctest.Machine(2, "node", "10.40.0.3", vpctest.Tags("node"), vpctest.External("198.51.100.242"), vpctest.Alias("10.64.1.0/24")),
+			vpctest.Machine(3, "plain", "10.40.0.4", vpctest.Alias("10.64.2.0/24")),
+			vpctest.Machine(4, "other", "10.40.0.5", vpctest.On("p", "second"), vpctest.External("198.51.100.244")),
 		},
-		Firewalls: []emulator.Firewall{https, ring, pods, all, allow("ping", "10.0.0.0/8", "icmp")},
+		Firewalls: []emulator.Firewall{https, ring, pods, all, vpctest.Allow("ping", "10.0.0.0/8", "icmp")},
 	}
 	return n, &n.Machines[0], &n.Machines[1], &n.Machines[2], &n.Machines[3]
 }
@@ -85,7 +87,7 @@ func TestFirewall(t *testing.T) {
 	w.want(node, "", "8.8.8.8:53", "refused")
 
 	// Priority, deny before allow at the same one, egress.
-	deny := allow("deny", "10.40.0.3/32", "tcp:443")
+	deny := vpctest.Allow("deny", "10.40.0.3/32", "tcp:443")
 	deny.Deny = true
 	n.Firewalls = append(n.Firewalls, deny)
 	w.sync(n)
@@ -94,7 +96,7 @@ func TestFirewall(t *testing.T) {
 	n.Firewalls[len(n.Firewalls)-1].Priority = 1001
 	w.sync(n)
 	w.want(node, "", "10.40.0.2:443", "10.40.0.3")
-	out := allow("out", "10.40.0.2/32", "tcp:443")
+	out := vpctest.Allow("out", "10.40.0.2/32", "tcp:443")
 	out.Egress, out.Deny, out.TargetTags = true, true, []string{"node"}
 	n.Firewalls = append(n.Firewalls, out)
 	w.sync(n)
@@ -140,7 +142,7 @@ func TestExternalAddresses(t *testing.T) {
 	w.sync(n)
 	w.want(nil, "", "198.51.100.241:443", "lost")
 	w.want(node, "", "10.40.0.2:443", "10.40.0.3")
-	n.Firewalls[0].Ranges[0] = whole
+	n.Firewalls[0].Ranges[0] = ruleset.Whole
 
 	// The address moves: what was open by it is cut, what comes is elsewhere.
 	w.sync(n)
@@ -346,10 +348,10 @@ func TestMachineLooksAsOnGoogle(t *testing.T) {
 		t.Fatal(err)
 	}
 	for what, m := range map[string]emulator.Machine{
-		"no address": machine(9, "bad", "10.40.0.9", func(m *emulator.Machine) { m.NIC.Address = netip.Addr{} }),
-		"no MAC":     machine(9, "bad", "10.40.0.9", func(m *emulator.Machine) { m.NIC.MAC = "42:01" }),
-		"taken":      machine(9, "bad", "10.40.0.2"),
-		"taken pods": machine(9, "bad", "10.40.0.9", alias("10.64.0.0/16")),
+		"no address": vpctest.Machine(9, "bad", "10.40.0.9", func(m *emulator.Machine) { m.NIC.Address = netip.Addr{} }),
+		"no MAC":     vpctest.Machine(9, "bad", "10.40.0.9", func(m *emulator.Machine) { m.NIC.MAC = "42:01" }),
+		"taken":      vpctest.Machine(9, "bad", "10.40.0.2"),
+		"taken pods": vpctest.Machine(9, "bad", "10.40.0.9", vpctest.Alias("10.64.0.0/16")),
 	} {
 		if _, err := w.Machine(m); err == nil || !strings.Contains(err.Error(), `instance "bad"`) {
 			t.Errorf("%s: %v", what, err)

@@ -1,4 +1,4 @@
-package vpc
+package ruleset
 
 import (
 	"cmp"
@@ -8,12 +8,12 @@ import (
 	"strings"
 )
 
-// whole is every IPv4 address.
-var whole = netip.MustParsePrefix("0.0.0.0/0")
+// Whole is every IPv4 address.
+var Whole = netip.MustParsePrefix("0.0.0.0/0")
 
-// merge sorts ranges and leaves out those inside another: nft takes no
+// Merge sorts ranges and leaves out those inside another: nft takes no
 // overlapping elements. IPv6 ranges are left out, since there is no IPv6 here.
-func merge(ranges []netip.Prefix) []netip.Prefix {
+func Merge(ranges []netip.Prefix) []netip.Prefix {
 	var v4 []netip.Prefix
 	for _, p := range ranges {
 		if p.IsValid() && p.Addr().Is4() {
@@ -31,11 +31,11 @@ func merge(ranges []netip.Prefix) []netip.Prefix {
 	return out
 }
 
-// one is the range of a single address.
-func one(a netip.Addr) netip.Prefix { return netip.PrefixFrom(a, a.BitLen()) }
+// One is the range of a single address.
+func One(a netip.Addr) netip.Prefix { return netip.PrefixFrom(a, a.BitLen()) }
 
-// show writes a range as nft does: an address without /32.
-func show(p netip.Prefix) string {
+// Show writes a range as nft does: an address without /32.
+func Show(p netip.Prefix) string {
 	if p.IsSingleIP() {
 		return p.Addr().String()
 	}
@@ -50,7 +50,7 @@ func set(elements []string) string {
 func shown(ranges []netip.Prefix) []string {
 	var s []string
 	for _, p := range ranges {
-		s = append(s, show(p))
+		s = append(s, Show(p))
 	}
 	return s
 }

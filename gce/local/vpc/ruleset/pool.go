@@ -1,4 +1,4 @@
-package vpc
+package ruleset
 
 import (
 	"cmp"
@@ -12,50 +12,51 @@ import (
 	"hakube/gce/emulator"
 )
 
-// A pool is a balancer with what decides where its packets go at present.
-type pool struct {
+// A Pool is a balancer with what decides where its packets go at present.
+type Pool struct {
 	emulator.Balancer
-	members  []netip.Addr // its backends that are machines, sorted
-	picks    []netip.Addr // those that get new connections
-	healthy  []netip.Addr // those whose probes say so
-	draining []netip.Addr // former members that keep their connections
+	Members  []netip.Addr // its backends that are machines, sorted
+	Picks    []netip.Addr // those that get new connections
+	Healthy  []netip.Addr // those whose probes say so
+	Draining []netip.Addr // former members that keep their connections
 }
 
-// kept are the machines that connections may be with.
-func (p pool) kept() []netip.Addr { return append(slices.Clone(p.members), p.draining...) }
+// Kept are the machines that connections may be with.
+func (p Pool) Kept() []netip.Addr { return append(slices.Clone(p.Members), p.Draining...) }
 
-// A balancerID tells balancers apart, also two of one name that lived one
+// A BalancerID tells balancers apart, also two of one name that lived one
 // after the other at different addresses.
-type balancerID struct {
+type BalancerID struct {
 	project, region, name string
-	address               netip.Addr
+	Address               netip.Addr
 }
 
-func idOf(b emulator.Balancer) balancerID {
-	return balancerID{b.Project, b.Region, b.Name, b.Address}
+// IDOf is what tells b apart.
+func IDOf(b emulator.Balancer) BalancerID {
+	return BalancerID{b.Project, b.Region, b.Name, b.Address}
 }
 
-// pools are the balancers of a settled n.
-func pools(n emulator.Network, healthy func(balancerID, netip.Addr) bool, draining func(balancerID) []netip.Addr) []pool {
-	var out []pool
+// Pools are the balancers of a settled n.
+func Pools(n emulator.Network, healthy func(BalancerID, netip.Addr) bool, draining func(BalancerID) []netip.Addr) []Pool {
+	var out []Pool
 	for _, b := range n.Balancers {
-		p := pool{Balancer: b, members: members(n, b), draining: draining(idOf(b))}
-		for _, a := range p.members {
-			if healthy(idOf(b), a) {
-				p.healthy = append(p.healthy, a)
+		p := Pool{Balancer: b, Members: Members(n, b), Draining: draining(IDOf(b))}
+		for _, a := range p.Members {
+			if healthy(IDOf(b), a) {
+				p.Healthy = append(p.Healthy, a)
 			}
 		}
 		// As on Google, all are tried when none is known to be well.
-		if p.picks = p.healthy; len(p.picks) == 0 {
-			p.picks = p.members
+		if p.Picks = p.Healthy; len(p.Picks) == 0 {
+			p.Picks = p.Members
 		}
 		out = append(out, p)
 	}
 	return out
 }
 
-// members are the addresses of b's backends that are machines of n, sorted.
-func members(n emulator.Network, b emulator.Balancer) []netip.Addr {
+// Members are the addresses of b's backends that are machines of n, sorted.
+func Members(n emulator.Network, b emulator.Balancer) []netip.Addr {
 	var out []netip.Addr
 	for _, g := range b.Backends {
 		for _, a := range g.Machines {
@@ -92,35 +93,35 @@ func settleBalancers(all []emulator.Balancer, machines []emulator.Machine) (out 
 	return out, errs
 }
 
-// mark is what marks packets and connections for the machine at a: its address
+// Mark is what marks packets and connections for the machine at a: its address
 // as a number. So no mark has to be given or remembered, and a later process
 // reads those of connections it finds.
-func mark(a netip.Addr) uint32 {
+func Mark(a netip.Addr) uint32 {
 	b := a.As4()
 	return binary.BigEndian.Uint32(b[:])
 }
 
-// marked is the other way round.
-func marked(m uint32) netip.Addr {
+// Marked is the other way round.
+func Marked(m uint32) netip.Addr {
 	var b [4]byte
 	binary.BigEndian.PutUint32(b[:], m)
 	return netip.AddrFrom4(b)
 }
 
-// drains remembers who was a member, and until when those that left keep the
+// Drains remembers who was a member, and until when those that left keep the
 // connections they have.
-type drains struct {
-	members map[balancerID][]netip.Addr
-	until   map[balancerID]map[netip.Addr]time.Time
+type Drains struct {
+	Members map[BalancerID][]netip.Addr
+	until   map[BalancerID]map[netip.Addr]time.Time
 }
 
-// follow takes note of n and returns when the next drain is over, the zero
+// Follow takes note of n and returns when the next drain is over, the zero
 // time when there is none.
-func (d *drains) follow(n emulator.Network, now time.Time) (next time.Time) {
-	had, until := d.members, d.until
-	d.members, d.until = map[balancerID][]netip.Addr{}, map[balancerID]map[netip.Addr]time.Time{}
+func (d *Drains) Follow(n emulator.Network, now time.Time) (next time.Time) {
+	had, until := d.Members, d.until
+	d.Members, d.until = map[BalancerID][]netip.Addr{}, map[BalancerID]map[netip.Addr]time.Time{}
 	for _, b := range n.Balancers {
-		id, cur := idOf(b), members(n, b)
+		id, cur := IDOf(b), Members(n, b)
 		left := maps.Clone(until[id])
 		if left == nil {
 			left = map[netip.Addr]time.Time{}
@@ -139,12 +140,12 @@ func (d *drains) follow(n emulator.Network, now time.Time) (next time.Time) {
 				next = end
 			}
 		}
-		d.members[id], d.until[id] = cur, left
+		d.Members[id], d.until[id] = cur, left
 	}
 	return next
 }
 
-// of are those that drain, sorted.
-func (d *drains) of(id balancerID) []netip.Addr {
+// Of are those that drain, sorted.
+func (d *Drains) Of(id BalancerID) []netip.Addr {
 	return slices.SortedFunc(maps.Keys(d.until[id]), netip.Addr.Compare)
 }

@@ -1,4 +1,4 @@
-package vpc
+package ruleset
 
 import (
 	"fmt"
@@ -9,8 +9,8 @@ import (
 	"hakube/gce/emulator"
 )
 
-// table is the nftables table in the namespace, all of it ours.
-const table = "hakube"
+// Table is the nftables table in the namespace, all of it ours.
+const Table = "hakube"
 
 // network is one VPC network with what is on it.
 type network struct {
@@ -28,9 +28,9 @@ func (w network) chain(direction string) string {
 func (w network) ranges() []netip.Prefix {
 	var all []netip.Prefix
 	for _, m := range w.machines {
-		all = append(all, ownRanges(m)...)
+		all = append(all, OwnRanges(m)...)
 	}
-	return merge(all)
+	return Merge(all)
 }
 
 // networks sorts a settled n by network; those without machines have no traffic.
@@ -56,14 +56,14 @@ func networks(n emulator.Network) []network {
 	return out
 }
 
-// ruleset is the whole table for a settled n, as nft -f reads it: the old one
+// Text is the whole table for a settled n, as nft -f reads it: the old one
 // goes and the new one comes in one transaction. host is the address the host
 // is seen as.
-func ruleset(n emulator.Network, host netip.Addr, pools []pool) string {
+func Text(n emulator.Network, host netip.Addr, pools []Pool) string {
 	var b strings.Builder
 	// A table must be there to be deleted.
-	fmt.Fprintf(&b, "table ip %[1]s\ndelete table ip %[1]s\ntable ip %[1]s {\n", table)
-	guiseChains(&b, n)
+	fmt.Fprintf(&b, "table ip %[1]s\ndelete table ip %[1]s\ntable ip %[1]s {\n", Table)
+	mappingChains(&b, n)
 	spoofChain(&b, n, host, pools)
 	balanceChains(&b, n, pools)
 	natChains(&b, n, pools)
@@ -98,22 +98,22 @@ func chain(b *strings.Builder, name, hook string, rules func()) {
 
 // spoofChain lets in only what its link may send, before anything else looks
 // at it. From here on a source address says who sends.
-func spoofChain(b *strings.Builder, n emulator.Network, host netip.Addr, pools []pool) {
+func spoofChain(b *strings.Builder, n emulator.Network, host netip.Addr, pools []Pool) {
 	chain(b, "spoof", "type filter hook prerouting priority -300; policy drop;", func() {
 		line(b, `iifname "lo" accept`)
 		var own []string
 		for _, m := range n.Machines {
-			for _, p := range append(merge(ownRanges(m)), ownVIPs(m, pools)...) {
-				own = append(own, fmt.Sprintf("%q . %s", machineLink(m.ID), show(p)))
+			for _, p := range append(Merge(OwnRanges(m)), OwnVIPs(m, pools)...) {
+				own = append(own, fmt.Sprintf("%q . %s", MachineLink(m.ID), Show(p)))
 			}
 		}
 		if len(own) > 0 {
 			line(b, "iifname . ip saddr %s accept", set(own))
 		}
 		if ext := Externals(n); len(ext) > 0 {
-			line(b, "iifname %q ip saddr %s ip daddr %s accept", innerHostLink, host, set(addrs(ext)))
+			line(b, "iifname %q ip saddr %s ip daddr %s accept", InnerHostLink, host, set(addrs(ext)))
 		}
-		line(b, "iifname %q reject with icmp host-unreachable", innerHostLink)
+		line(b, "iifname %q reject with icmp host-unreachable", InnerHostLink)
 	})
 }
 
@@ -127,7 +127,7 @@ func addrs(as []netip.Addr) []string {
 
 // natChains translate external addresses 1:1. Only the machine's primary
 // address has one, aliases do not.
-func natChains(b *strings.Builder, n emulator.Network, pools []pool) {
+func natChains(b *strings.Builder, n emulator.Network, pools []Pool) {
 	var in, out []string
 	for _, m := range n.Machines {
 		if m.NIC.External.Is4() {
@@ -153,16 +153,16 @@ func natChains(b *strings.Builder, n emulator.Network, pools []pool) {
 
 // localChains are about the namespace's own addresses, and refuse at once what
 // on Google would be lost on the way.
-func localChains(b *strings.Builder, n emulator.Network, pools []pool) {
+func localChains(b *strings.Builder, n emulator.Network, pools []Pool) {
 	chain(b, "input", "type filter hook input priority 0; policy drop;", func() {
-		line(b, "ip daddr %s accept", set(addrs(services)))
+		line(b, "ip daddr %s accept", set(addrs(Services)))
 		// Answers to what the namespace itself has asked.
 		line(b, "ct direction reply accept")
 		line(b, "ct state related accept")
 	})
 	chain(b, "forward", "type filter hook forward priority 0; policy accept;", func() {
-		line(b, "oifname %q ct direction original reject with icmp admin-prohibited", innerHostLink)
-		line(b, "iifname != %q ct direction original ct status dnat %sreject with icmp net-unreachable", innerHostLink, withoutExternal(n))
+		line(b, "oifname %q ct direction original reject with icmp admin-prohibited", InnerHostLink)
+		line(b, "iifname != %q ct direction original ct status dnat %sreject with icmp net-unreachable", InnerHostLink, withoutExternal(n))
 		if len(pools) > 0 {
 			// A balancer's address answers and never calls. Above all, an answer
 			// whose connection is forgotten must not be taken for a call.
@@ -193,7 +193,7 @@ func withoutExternal(n emulator.Network) string {
 // known, and before a new connection is remembered.
 func firewallChain(b *strings.Builder, n emulator.Network, nets []network, balanced []string) {
 	chain(b, "firewall", "type filter hook postrouting priority 110; policy drop;", func() {
-		line(b, "ip saddr %s accept", set(addrs(services)))
+		line(b, "ip saddr %s accept", set(addrs(Services)))
 		line(b, "meta l4proto icmp fib saddr type local accept")
 		// An external address that has moved takes its connections along.
 		var in, out, callers, called []string
@@ -214,8 +214,8 @@ func firewallChain(b *strings.Builder, n emulator.Network, nets []network, balan
 		line(b, "ct state related accept")
 		for _, w := range nets {
 			for _, p := range w.ranges() {
-				callers = append(callers, fmt.Sprintf("%s : jump %s", show(p), w.chain("egress")))
-				called = append(called, fmt.Sprintf("%s : goto %s", show(p), w.chain("ingress")))
+				callers = append(callers, fmt.Sprintf("%s : jump %s", Show(p), w.chain("egress")))
+				called = append(called, fmt.Sprintf("%s : goto %s", Show(p), w.chain("ingress")))
 			}
 		}
 		if len(callers) > 0 {

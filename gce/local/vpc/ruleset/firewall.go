@@ -1,4 +1,4 @@
-package vpc
+package ruleset
 
 import (
 	"fmt"
@@ -77,11 +77,11 @@ func (w network) rule(b *strings.Builder, f emulator.Firewall, who, verdict stri
 // match is the condition that field is in ranges, "" for all addresses. Not ok
 // means that nothing can fit it.
 func match(field string, in []netip.Prefix) (string, bool) {
-	in = merge(in)
+	in = Merge(in)
 	switch {
 	case len(in) == 0:
 		return "", false
-	case in[0] == whole:
+	case in[0] == Whole:
 		return "", true
 	}
 	return field + " " + set(shown(in)) + " ", true
@@ -90,12 +90,12 @@ func match(field string, in []netip.Prefix) (string, bool) {
 // targets are the addresses of the machines f is about, aliases included.
 func (w network) targets(f emulator.Firewall) []netip.Prefix {
 	if len(f.TargetTags) == 0 {
-		return []netip.Prefix{whole} // the chain is for this network only
+		return []netip.Prefix{Whole} // the chain is for this network only
 	}
 	var out []netip.Prefix
 	for _, m := range w.machines {
 		if tagged(m, f.TargetTags) {
-			out = append(out, ownRanges(m)...)
+			out = append(out, OwnRanges(m)...)
 		}
 	}
 	return out
@@ -110,7 +110,7 @@ func (w network) sources(f emulator.Firewall) []netip.Prefix {
 	out := slices.Clone(f.Ranges)
 	for _, m := range w.machines {
 		if tagged(m, f.SourceTags) {
-			out = append(out, one(m.NIC.Address))
+			out = append(out, One(m.NIC.Address))
 		}
 	}
 	return out
@@ -119,7 +119,7 @@ func (w network) sources(f emulator.Firewall) []netip.Prefix {
 // ranges are f's ranges; a rule that names nobody is about everybody.
 func ranges(f emulator.Firewall) []netip.Prefix {
 	if len(f.Ranges) == 0 {
-		return []netip.Prefix{whole}
+		return []netip.Prefix{Whole}
 	}
 	return f.Ranges
 }
@@ -151,16 +151,22 @@ func protocol(p emulator.Protocol) (string, bool) {
 		}
 		number = strconv.FormatUint(n, 10)
 	}
+	return portsOf(number, "ct reply proto-src", p.Ports)
+}
+
+// portsOf is the condition for a protocol and some of its ports, all if none are
+// named. field is where the port is. Not ok means ports that cannot be understood.
+func portsOf(number, field string, specs []string) (string, bool) {
 	cond := fmt.Sprintf("meta l4proto %s ", number)
-	if len(p.Ports) == 0 {
+	if len(specs) == 0 {
 		return cond, true
 	}
 	var list []string
-	for _, r := range ports(p.Ports) {
+	for _, r := range ports(specs) {
 		list = append(list, r.String())
 	}
 	if len(list) == 0 {
 		return "", false
 	}
-	return cond + "ct reply proto-src " + set(list) + " ", true
+	return cond + field + " " + set(list) + " ", true
 }

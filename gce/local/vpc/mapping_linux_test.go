@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"hakube/gce/emulator"
+	"hakube/gce/local/vpc/ruleset"
+	"hakube/gce/local/vpc/vpctest"
 )
 
 // TestSameAddresses has two networks, and a third of another project, with the
@@ -18,22 +20,22 @@ func TestSameAddresses(t *testing.T) {
 	var n emulator.Network
 	type pair struct{ a, b emulator.Machine }
 	var pairs []pair
-	for i, id := range []networkID{{"p", "default"}, {"p", "second"}, {"q", "default"}} {
+	for i, id := range []ruleset.NetworkID{{Project: "p", Name: "default"}, {Project: "p", Name: "second"}, {Project: "q", Name: "default"}} {
 		from := uint64(10 * (i + 1))
 		p := pair{
-			machine(from, id.project+"-"+id.name+"-a", "10.40.0.2", on(id.project, id.name), external(fmt.Sprint("198.51.100.", 241+i))),
-			machine(from+1, id.project+"-"+id.name+"-b", "10.40.0.3", on(id.project, id.name), alias("10.64.1.0/24")),
+			vpctest.Machine(from, id.Project+"-"+id.Name+"-a", "10.40.0.2", vpctest.On(id.Project, id.Name), vpctest.External(fmt.Sprint("198.51.100.", 241+i))),
+			vpctest.Machine(from+1, id.Project+"-"+id.Name+"-b", "10.40.0.3", vpctest.On(id.Project, id.Name), vpctest.Alias("10.64.1.0/24")),
 		}
 		pairs = append(pairs, p)
 		n.Machines = append(n.Machines, p.a, p.b)
-		inside, outside := allow("inside", "10.0.0.0/8", "tcp:1000"), allow("outside", "198.51.100.0/24", "tcp:2000")
+		inside, outside := vpctest.Allow("inside", "10.0.0.0/8", "tcp:1000"), vpctest.Allow("outside", "198.51.100.0/24", "tcp:2000")
 		for _, f := range []emulator.Firewall{inside, outside} {
-			f.Project, f.Network = id.project, id.name
+			f.Project, f.Network = id.Project, id.Name
 			n.Firewalls = append(n.Firewalls, f)
 		}
 	}
 	w.boot(n)
-	services, err := w.Listen("tcp", Mirror.String()+":1000")
+	services, err := w.Listen("tcp", ruleset.Mirror.String()+":1000")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -64,13 +66,13 @@ func TestSameAddresses(t *testing.T) {
 		w.want(&p.a, "", next.a.NIC.External.String()+":2000", own)
 		w.want(&p.a, "", next.a.NIC.External.String()+":1000", "lost") // it is no 10.0.0.0/8 by this way
 		// What asks a service is known by where it comes from.
-		asker := netip.MustParseAddr(w.seen(&p.b, "", Mirror.String()+":1000", late))
+		asker := netip.MustParseAddr(w.seen(&p.b, "", ruleset.Mirror.String()+":1000", late))
 		seen, address := w.From(asker)
 		if address.String() != "10.40.0.3" || len(seen.Machines) != 2 || seen.Machines[1].Name != p.b.Name {
 			t.Errorf("%s asks as %s, which is %s among %v", p.b.Name, asker, address, seen.Machines)
 		}
 	}
-	// A guest may not put on another one's guise.
+	// A guest may not use an address that another one appears with.
 	w.want(&pairs[0].a, "", "241.40.0.2:1000", "lost")
 
 	// The next process finds everybody as he is, also when the first network has gone.

@@ -1,4 +1,4 @@
-package vpc
+package ruleset
 
 import (
 	"net/netip"
@@ -8,46 +8,32 @@ import (
 	"time"
 
 	"hakube/gce/emulator"
+	"hakube/gce/local/vpc/vpctest"
 )
-
-// vip is the balancers' address in tests.
-var vip = netip.MustParseAddr("198.51.100.240")
-
-// balancer balances tcp:443 over the machines at the given addresses.
-func balancer(name string, address netip.Addr, at ...string) emulator.Balancer {
-	b := emulator.Balancer{
-		Project: "p", Region: "europe-west1", Name: name, Address: address, Protocol: "TCP", Ports: []string{"443"},
-		Affinity: "NONE", Check: emulator.HealthCheck{Protocol: "TCP", Port: 443},
-	}
-	for _, a := range at {
-		b.Backends = append(b.Backends, emulator.Backends{Zone: "europe-west1-b", Group: a, Machines: []netip.Addr{netip.MustParseAddr(a)}})
-	}
-	return b
-}
 
 // balanced is a cluster with two more masters behind a balancer, and others
 // that differ in everything.
 func balanced() emulator.Network {
 	n := cluster()
 	n.Machines = append(n.Machines,
-		machine(40, "kubernetes-master-ab1", "10.40.0.6", tags("kubernetes-master"), external("198.51.100.6")),
-		machine(39, "kubernetes-master-cd2", "10.40.0.5", tags("kubernetes-master")))
-	ip := balancer("by-ip", netip.MustParseAddr("198.51.100.241"), "10.50.0.2", "10.40.0.3")
+		vpctest.Machine(40, "kubernetes-master-ab1", "10.40.0.6", vpctest.Tags("kubernetes-master"), vpctest.External("198.51.100.6")),
+		vpctest.Machine(39, "kubernetes-master-cd2", "10.40.0.5", vpctest.Tags("kubernetes-master")))
+	ip := vpctest.Balancer("by-ip", netip.MustParseAddr("198.51.100.241"), "10.50.0.2", "10.40.0.3")
 	ip.Project, ip.Affinity, ip.Protocol, ip.Ports = "domain.com:q", "CLIENT_IP", "UDP", nil
 	n.Balancers = []emulator.Balancer{
 		ip,
-		balancer("masters", vip, "10.40.0.6", "10.40.0.2", "10.40.0.5", "10.40.0.77"),
-		balancer("nobody", netip.MustParseAddr("198.51.100.242"), "10.40.0.78"),
-		balancer("web", vip, "10.40.0.3"),
+		vpctest.Balancer("masters", vpctest.VIP, "10.40.0.6", "10.40.0.2", "10.40.0.5", "10.40.0.77"),
+		vpctest.Balancer("nobody", netip.MustParseAddr("198.51.100.242"), "10.40.0.78"),
+		vpctest.Balancer("web", vpctest.VIP, "10.40.0.3"),
 	}
 	n.Balancers[3].Ports = []string{"80", "8080-8090"}
 	return n
 }
 
 // poolsOf finds those with an even address healthy; 10.40.0.4 drains.
-func poolsOf(n emulator.Network) []pool {
-	even := func(_ balancerID, a netip.Addr) bool { return mark(a)%2 == 0 }
-	return pools(n, even, func(b balancerID) []netip.Addr {
+func poolsOf(n emulator.Network) []Pool {
+	even := func(_ BalancerID, a netip.Addr) bool { return Mark(a)%2 == 0 }
+	return Pools(n, even, func(b BalancerID) []netip.Addr {
 		if b.name != "masters" {
 			return nil
 		}
@@ -56,7 +42,7 @@ func poolsOf(n emulator.Network) []pool {
 }
 
 func TestPicks(t *testing.T) {
-	n, err := settle(balanced())
+	n, err := Settle(balanced())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,7 +54,7 @@ func TestPicks(t *testing.T) {
 	} {
 		p := poolsOf(n)[i]
 		show := func(as []netip.Addr) string { return "[" + strings.Join(addrs(as), " ") + "]" }
-		if got := p.Name + " " + show(p.members) + " → " + show(p.picks); got != want {
+		if got := p.Name + " " + show(p.Members) + " → " + show(p.Picks); got != want {
 			t.Errorf("%s, want %s", got, want)
 		}
 	}
@@ -76,8 +62,8 @@ func TestPicks(t *testing.T) {
 
 func TestBalancerAtAMachinesAddress(t *testing.T) {
 	n := cluster()
-	n.Balancers = []emulator.Balancer{balancer("b", n.Machines[0].NIC.External), balancer("none", netip.Addr{})}
-	got, err := settle(n)
+	n.Balancers = []emulator.Balancer{vpctest.Balancer("b", n.Machines[0].NIC.External), vpctest.Balancer("none", netip.Addr{})}
+	got, err := Settle(n)
 	if err == nil || !strings.Contains(err.Error(), `balancer "b" of p: 198.51.100.9 is in use by instance "other"`) || len(got.Balancers) > 0 {
 		t.Errorf("%v, %v", got.Balancers, err)
 	}
@@ -85,23 +71,23 @@ func TestBalancerAtAMachinesAddress(t *testing.T) {
 
 func TestMarks(t *testing.T) {
 	for _, a := range []string{"10.40.0.2", "192.168.255.1", "0.0.0.0"} {
-		if a := netip.MustParseAddr(a); marked(mark(a)) != a {
-			t.Errorf("%s became %s", a, marked(mark(a)))
+		if a := netip.MustParseAddr(a); Marked(Mark(a)) != a {
+			t.Errorf("%s became %s", a, Marked(Mark(a)))
 		}
 	}
 }
 
 func TestVerdict(t *testing.T) {
-	check := withDefaults(emulator.HealthCheck{Unhealthy: 3})
-	var v verdict
+	check := WithDefaults(emulator.HealthCheck{Unhealthy: 3})
+	var v Verdict
 	for i, c := range "++" + "-+--+---" + "-+-++" {
-		before := v.healthy
-		changed := v.add(c == '+', check)
-		if changed != (before != v.healthy) || !v.probed {
-			t.Fatalf("after %d: changed %v, from %v to %v", i, changed, before, v.healthy)
+		before := v.Healthy
+		changed := v.Add(c == '+', check)
+		if changed != (before != v.Healthy) || !v.Probed {
+			t.Fatalf("after %d: changed %v, from %v to %v", i, changed, before, v.Healthy)
 		}
-		if want := i >= 1 && i < 9 || i == 14; v.healthy != want {
-			t.Errorf("after %d: healthy %v", i, v.healthy)
+		if want := i >= 1 && i < 9 || i == 14; v.Healthy != want {
+			t.Errorf("after %d: healthy %v", i, v.Healthy)
 		}
 	}
 }
@@ -112,11 +98,11 @@ func TestDrains(t *testing.T) {
 	n.Balancers = n.Balancers[1:2]
 	b := &n.Balancers[0]
 	b.Drain = time.Minute
-	var d drains
+	var d Drains
 	after := func(s time.Duration, want ...string) {
 		t.Helper()
-		next := d.follow(n, start.Add(s))
-		got := addrs(d.of(idOf(*b)))
+		next := d.Follow(n, start.Add(s))
+		got := addrs(d.Of(IDOf(*b)))
 		if !slices.Equal(got, want) {
 			t.Errorf("after %v: %q drain, want %q", s, got, want)
 		}

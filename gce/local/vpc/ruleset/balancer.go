@@ -1,4 +1,4 @@
-package vpc
+package ruleset
 
 import (
 	"fmt"
@@ -20,7 +20,7 @@ const healthySet = "healthy"
 // balanceChains give each packet to a balancer's address the mark of the
 // machine it is for. The mark of a new connection is kept with it, and comes
 // back for packets of the calling direction only: answers go to the caller.
-func balanceChains(b *strings.Builder, n emulator.Network, pools []pool) {
+func balanceChains(b *strings.Builder, n emulator.Network, pools []Pool) {
 	if len(pools) == 0 {
 		return
 	}
@@ -28,7 +28,7 @@ func balanceChains(b *strings.Builder, n emulator.Network, pools []pool) {
 	line(b, "type ipv4_addr . ipv4_addr")
 	var well []string
 	for _, p := range pools {
-		for _, a := range p.healthy {
+		for _, a := range p.Healthy {
 			well = append(well, fmt.Sprintf("%s . %s", p.Address, a))
 		}
 	}
@@ -57,15 +57,15 @@ func balanceChains(b *strings.Builder, n emulator.Network, pools []pool) {
 }
 
 // addressChain is for new connections to a balancer's address.
-func addressChain(b *strings.Builder, n emulator.Network, a netip.Addr, pools []pool) {
+func addressChain(b *strings.Builder, n emulator.Network, a netip.Addr, pools []Pool) {
 	chain(b, "balance-"+a.String(), "", func() {
 		for _, m := range n.Machines {
-			self := slices.ContainsFunc(pools, func(p pool) bool { return p.Address == a && slices.Contains(p.members, m.NIC.Address) })
+			self := slices.ContainsFunc(pools, func(p Pool) bool { return p.Address == a && slices.Contains(p.Members, m.NIC.Address) })
 			if self { // whatever a backend sends there comes back to it
-				line(b, "iifname %q meta mark set 0x%08x ct mark set meta mark accept", machineLink(m.ID), mark(m.NIC.Address))
+				line(b, "iifname %q meta mark set 0x%08x ct mark set meta mark accept", MachineLink(m.ID), Mark(m.NIC.Address))
 			}
 		}
-		line(b, "iifname != %q %sreject with icmp net-unreachable", innerHostLink, withoutExternal(n))
+		line(b, "iifname != %q %sreject with icmp net-unreachable", InnerHostLink, withoutExternal(n))
 		for _, p := range pools {
 			if what, ok := p.ports(); ok && p.Address == a {
 				line(b, "%sgoto %s", what, p.chain())
@@ -77,38 +77,27 @@ func addressChain(b *strings.Builder, n emulator.Network, a netip.Addr, pools []
 
 // ports is the condition for what the forwarding rule forwards. Not ok means
 // one that cannot be understood: it forwards nothing.
-func (p pool) ports() (string, bool) {
+func (p Pool) ports() (string, bool) {
 	number, ok := known[strings.ToLower(p.Protocol)]
 	if !ok {
 		return "", false
 	}
-	cond := fmt.Sprintf("meta l4proto %s ", number)
-	if len(p.Ports) == 0 {
-		return cond, true
-	}
-	var list []string
-	for _, r := range ports(p.Ports) {
-		list = append(list, r.String())
-	}
-	if len(list) == 0 {
-		return "", false
-	}
-	return cond + "th dport " + set(list) + " ", true
+	return portsOf(number, "th dport", p.Ports)
 }
 
-func (p pool) chain() string {
+func (p Pool) chain() string {
 	return "balancer-" + strings.ReplaceAll(p.Project, ":", "_") + "/" + p.Region + "/" + p.Name
 }
 
 // pickChain picks a machine for a new connection.
-func (p pool) pickChain(b *strings.Builder) {
+func (p Pool) pickChain(b *strings.Builder) {
 	chain(b, p.chain(), "", func() {
-		switch len(p.picks) {
+		switch len(p.Picks) {
 		case 0:
 			line(b, "reject with icmp host-unreachable")
 			return
 		case 1: // nft has no hash modulo 1
-			line(b, "meta mark set 0x%08x", mark(p.picks[0]))
+			line(b, "meta mark set 0x%08x", Mark(p.Picks[0]))
 		default:
 			by := "ip saddr . th sport . ip daddr . th dport . meta l4proto"
 			switch p.Affinity {
@@ -118,8 +107,8 @@ func (p pool) pickChain(b *strings.Builder) {
 				by = "ip saddr . ip daddr . meta l4proto"
 			}
 			var to []string
-			for i, a := range p.picks {
-				to = append(to, fmt.Sprintf("%d : 0x%08x", i, mark(a)))
+			for i, a := range p.Picks {
+				to = append(to, fmt.Sprintf("%d : 0x%08x", i, Mark(a)))
 			}
 			line(b, "meta mark set jhash %s mod %d seed 0x%x map %s", by, len(to), hashSeed, set(to))
 		}
@@ -128,7 +117,7 @@ func (p pool) pickChain(b *strings.Builder) {
 }
 
 // vips are the balancers' addresses, sorted.
-func vips(pools []pool) []netip.Addr {
+func vips(pools []Pool) []netip.Addr {
 	var out []netip.Addr
 	for _, p := range pools {
 		out = append(out, p.Address)
@@ -137,23 +126,23 @@ func vips(pools []pool) []netip.Addr {
 	return slices.Compact(out)
 }
 
-// ownVIPs are the balancers' addresses m answers from.
-func ownVIPs(m emulator.Machine, pools []pool) []netip.Prefix {
+// OwnVIPs are the balancers' addresses m answers from.
+func OwnVIPs(m emulator.Machine, pools []Pool) []netip.Prefix {
 	var out []netip.Prefix
 	for _, p := range pools {
-		if slices.Contains(p.kept(), m.NIC.Address) {
-			out = append(out, one(p.Address))
+		if slices.Contains(p.Kept(), m.NIC.Address) {
+			out = append(out, One(p.Address))
 		}
 	}
-	return merge(out)
+	return Merge(out)
 }
 
 // balancedChain is ingressChain for connections by a balancer: the machine
 // called is told by their mark. Not ok when no machine of w is behind one.
-func (w network) balancedChain(b *strings.Builder, pools []pool) (ok bool) {
+func (w network) balancedChain(b *strings.Builder, pools []Pool) (ok bool) {
 	var behind []emulator.Machine
 	for _, m := range w.machines {
-		if len(ownVIPs(m, pools)) > 0 {
+		if len(OwnVIPs(m, pools)) > 0 {
 			behind = append(behind, m)
 		}
 	}
@@ -168,7 +157,7 @@ func (w network) balancedChain(b *strings.Builder, pools []pool) (ok bool) {
 					return "", true
 				}
 				if tagged(m, f.TargetTags) {
-					marks = append(marks, fmt.Sprintf("0x%08x", mark(m.NIC.Address)))
+					marks = append(marks, fmt.Sprintf("0x%08x", Mark(m.NIC.Address)))
 				}
 			}
 			if len(marks) == 0 {
@@ -182,11 +171,11 @@ func (w network) balancedChain(b *strings.Builder, pools []pool) (ok bool) {
 
 // balanced are the elements that lead connections by a balancer to the rules of
 // the machine's network.
-func (w network) balanced(pools []pool) []string {
+func (w network) balanced(pools []Pool) []string {
 	var out []string
 	for _, m := range w.machines {
-		for _, a := range ownVIPs(m, pools) {
-			out = append(out, fmt.Sprintf("%s . 0x%08x : goto %s", show(a), mark(m.NIC.Address), w.chain("balanced")))
+		for _, a := range OwnVIPs(m, pools) {
+			out = append(out, fmt.Sprintf("%s . 0x%08x : goto %s", Show(a), Mark(m.NIC.Address), w.chain("balanced")))
 		}
 	}
 	return out

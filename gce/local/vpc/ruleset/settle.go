@@ -1,4 +1,4 @@
-package vpc
+package ruleset
 
 import (
 	"cmp"
@@ -9,11 +9,11 @@ import (
 	"hakube/gce/emulator"
 )
 
-// settle sorts n, so that equal networks give equal rules, and leaves out each
+// Settle sorts n, so that equal networks give equal rules, and leaves out each
 // machine that wants an address of a machine with a lower ID, or has none. The
 // error holds one [*Overlap] for each of those and does not make n useless.
 // A balancer whose address is a machine's is left out too.
-func settle(n emulator.Network) (emulator.Network, error) {
+func Settle(n emulator.Network) (emulator.Network, error) {
 	var errs []error
 	type claim struct {
 		what netip.Prefix
@@ -28,9 +28,9 @@ next:
 		if !m.NIC.Address.Is4() {
 			continue
 		}
-		wants := ownRanges(m)
+		wants := OwnRanges(m)
 		if m.NIC.External.Is4() {
-			wants = append(wants, one(m.NIC.External))
+			wants = append(wants, One(m.NIC.External))
 		}
 		for _, w := range wants {
 			for _, c := range claims {
@@ -67,9 +67,9 @@ func second(is bool) int {
 	return 1
 }
 
-// ownRanges are the internal addresses that belong to m: its own and its aliases.
-func ownRanges(m emulator.Machine) []netip.Prefix {
-	return append([]netip.Prefix{one(m.NIC.Address)}, m.NIC.Aliases...)
+// OwnRanges are the internal addresses that belong to m: its own and its aliases.
+func OwnRanges(m emulator.Machine) []netip.Prefix {
+	return append([]netip.Prefix{One(m.NIC.Address)}, m.NIC.Aliases...)
 }
 
 // Externals are the external addresses in use, sorted: those the host has
