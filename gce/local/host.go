@@ -36,10 +36,10 @@ type hostLock struct{ *flock.Flock }
 // lockHost takes it for dir, or says who has it. Machines that a killed daemon
 // of another directory left keep it from us too.
 func lockHost(dir string) (*hostLock, error) {
-	return lockHostFile(hostLockFile, dir, func() ([]string, error) { return vpc.Leftovers(vpc.Options{}) })
+	return lockHostFile(hostLockFile, dir, func(of string) ([]string, error) { return vpc.Leftovers(networkOf(of)) })
 }
 
-func lockHostFile(file, dir string, leftovers func() ([]string, error)) (*hostLock, error) {
+func lockHostFile(file, dir string, leftovers func(of string) ([]string, error)) (*hostLock, error) {
 	l := &hostLock{flock.New(file)}
 	ok, err := l.TryLock()
 	if err != nil {
@@ -51,7 +51,7 @@ func lockHostFile(file, dir string, leftovers func() ([]string, error)) (*hostLo
 	}
 	if err == nil && owner != "" && owner != filepath.Clean(dir) {
 		var left []string
-		if left, err = leftovers(); err == nil && len(left) > 0 {
+		if left, err = leftovers(owner); err == nil && len(left) > 0 {
 			err = &busyError{owner, "were left by a daemon that was killed"}
 		}
 	}

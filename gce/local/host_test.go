@@ -12,7 +12,7 @@ func TestOneHostOneDaemon(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "hakube.lock")
 	var left []string
 	lock := func(dir string) (*hostLock, error) {
-		return lockHostFile(file, dir, func() ([]string, error) { return left, nil })
+		return lockHostFile(file, dir, func(string) ([]string, error) { return left, nil })
 	}
 	refused := func(what, dir, owner string) {
 		t.Helper()

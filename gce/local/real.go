@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"runtime"
 	"sync/atomic"
 	"time"
@@ -124,7 +125,7 @@ func NewReal(ctx context.Context, dir string, logger *slog.Logger) (_ *Host, err
 	if err != nil {
 		return nil, errors.Join(err, lock.Unlock(), files.Close())
 	}
-	network, err := vpc.New(vpc.Options{})
+	network, err := vpc.New(networkOf(dir))
 	if err != nil {
 		return nil, errors.Join(err, lock.Unlock(), files.Close())
 	}
@@ -252,7 +253,7 @@ func (r *real) halt(ctx context.Context) error {
 	for _, m := range r.now.Load().Machines {
 		all.Go(func() error { return h.Stop(ctx, m, true) })
 	}
-	return errors.Join(all.Wait(), h.Close(), vpc.Sweep(vpc.Options{}), r.lock.Unlock())
+	return errors.Join(all.Wait(), h.Close(), vpc.Sweep(networkOf(r.options.Dir)), r.lock.Unlock())
 }
 
 // sweep removes what a daemon of dir left in the kernel, and the machines' disks.
@@ -269,5 +270,11 @@ func sweep(ctx context.Context, dir string) error {
 	} else if err != nil {
 		return err
 	}
-	return errors.Join(vpc.Sweep(vpc.Options{}), lock.Unlock())
+	return errors.Join(vpc.Sweep(networkOf(dir)), lock.Unlock())
+}
+
+// networkOf is how a state directory's network is told from what others have named
+// like it.
+func networkOf(dir string) vpc.Options {
+	return vpc.Options{Record: filepath.Join(dir, "run", "namespaces")}
 }

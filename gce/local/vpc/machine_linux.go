@@ -109,7 +109,7 @@ func (v *VPC) formerMapping(m emulator.Machine) (ruleset.Mapping, bool) {
 
 // ensureMachine makes all that belongs to m; seen is m as it appears outside.
 func (v *VPC) ensureMachine(name string, m, seen emulator.Machine, mac net.HardwareAddr) error {
-	ns, err := ensureNS(name)
+	ns, err := v.names.ensureRecordedNS(name)
 	if err != nil {
 		return err
 	}

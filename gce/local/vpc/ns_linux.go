@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 
 	"github.com/vishvananda/netlink"
@@ -46,6 +47,47 @@ func ensureNS(name string) (netns.NsHandle, error) {
 		return netns.None(), fmt.Errorf("making namespace %s: %w", name, err)
 	}
 	return ns, nil
+}
+
+// ensureRecordedNS is ensureNS for a name that is written down first, so that one whose
+// maker dies is known for ours.
+func (o Options) ensureRecordedNS(name string) (netns.NsHandle, error) {
+	if err := o.record(name); err != nil {
+		return netns.None(), err
+	}
+	return ensureNS(name)
+}
+
+// record writes a name down once.
+func (o Options) record(name string) error {
+	if o.Record == "" {
+		return nil
+	}
+	names, err := o.recorded()
+	if err != nil || slices.Contains(names, name) {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(o.Record), 0o711); err != nil {
+		return fmt.Errorf("writing down namespace %s: %w", name, err)
+	}
+	f, err := os.OpenFile(o.Record, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		return fmt.Errorf("writing down namespace %s: %w", name, err)
+	}
+	_, err = f.WriteString(name + "\n")
+	return errors.Join(err, f.Close())
+}
+
+// recorded are the names that were written down.
+func (o Options) recorded() ([]string, error) {
+	b, err := os.ReadFile(o.Record)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading which namespaces are ours: %w", err)
+	}
+	return strings.Fields(string(b)), nil
 }
 
 // removeNS takes the name away; the namespace goes with its last process.

@@ -31,6 +31,10 @@ type Options struct {
 	// PREFIX-<id>, the host's link PREFIX0. "" is "hakube". Tests use their
 	// own, so that they leave a VPC in use alone. At most 10 letters.
 	Prefix string
+	// Record is a file for the names of the network namespaces that were made: somebody
+	// else's may begin with the same, and must not go with ours. Without one, as in
+	// tests, the prefix is taken for the proof.
+	Record string
 }
 
 func (o Options) prefix() string {

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/vishvananda/netlink"
@@ -15,22 +16,30 @@ import (
 	"hakube/gce/local/vpc/ruleset"
 )
 
-// Sweep removes everything of a VPC by name, also after its process has died:
+// Sweep removes everything of a VPC that has its names, also after its process has died:
 // the machines' namespaces, the VPC's, the host's link and with it the routes.
 // Processes in a machine's namespace are not ended, but cut off.
 func Sweep(o Options) error {
 	var errs []error
-	// Links first: they go although something may still live in a namespace.
-	if ns, err := netns.GetFromName(o.vpcNS()); err == nil {
-		errs = append(errs, sweepLinks(ns), ns.Close())
-	}
-	errs = append(errs, remove(onHost, o.hostLink()))
 	names, err := namespaces(o)
 	errs = append(errs, err)
+	// Links first: they go although something may still live in a namespace.
+	if slices.Contains(names, o.vpcNS()) {
+		if ns, err := netns.GetFromName(o.vpcNS()); err == nil {
+			errs = append(errs, sweepLinks(ns), ns.Close())
+		}
+		errs = append(errs, remove(onHost, o.hostLink()))
+	}
 	for _, name := range names {
 		errs = append(errs, removeNS(name))
 	}
-	return errors.Join(errs...)
+	if err := errors.Join(errs...); err != nil || o.Record == "" {
+		return err
+	}
+	if err := os.Remove(o.Record); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("forgetting which namespaces are ours: %w", err)
+	}
+	return nil
 }
 
 func sweepLinks(ns netns.NsHandle) error {
@@ -85,9 +94,17 @@ func namespaces(o Options) ([]string, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listing %s: %w", filepath.Clean(netnsDir), err)
 	}
+	ours := func(name string) bool { return strings.HasPrefix(name, o.prefix()+"-") }
+	if o.Record != "" {
+		made, err := o.recorded()
+		if err != nil {
+			return nil, err
+		}
+		ours = func(name string) bool { return slices.Contains(made, name) }
+	}
 	var names []string
 	for _, e := range entries {
-		if strings.HasPrefix(e.Name(), o.prefix()+"-") {
+		if ours(e.Name()) {
 			names = append(names, e.Name())
 		}
 	}

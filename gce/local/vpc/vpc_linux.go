@@ -71,7 +71,7 @@ func New(o Options) (_ *VPC, err error) {
 	if err := externalIsFree(); err != nil {
 		return nil, err
 	}
-	if v.ns, err = ensureNS(o.vpcNS()); err != nil {
+	if v.ns, err = o.ensureRecordedNS(o.vpcNS()); err != nil {
 		return nil, err
 	}
 	if v.in, err = netlink.NewHandleAt(v.ns, unix.NETLINK_ROUTE, unix.NETLINK_NETFILTER); err != nil {
