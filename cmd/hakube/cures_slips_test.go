@@ -3,6 +3,9 @@
 package main
 
 import (
+	"cmp"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -11,7 +14,10 @@ import (
 func (s *shell) slips(t *testing.T, run map[string]bool, list []slip) (named int) {
 	t.Helper()
 	for _, x := range list {
-		t.Run(strings.Join(x.kinds, "_"), func(t *testing.T) {
+		t.Run(cmp.Or(x.name, strings.Join(x.kinds, "_")), func(t *testing.T) {
+			before := s.env
+			defer func() { s.env = before }() // make may export more
+			s.env = slices.Clone(s.env)
 			if x.make != nil {
 				x.make(t, s)
 			}
@@ -21,9 +27,15 @@ func (s *shell) slips(t *testing.T, run map[string]bool, list []slip) (named int
 				if i >= len(lines) {
 					t.Fatalf("%v names %q:\n%s", x.call, lines, said)
 				}
+				if kind == "" { // another way than the one before
+					continue
+				}
 				out, code := s.cured(t, lines[i], kind)
 				if code != 0 {
 					t.Fatalf("%s\nexits with %d:\n%s", lines[i], code, out)
+				}
+				if !regexp.MustCompile(x.shows[kind]).MatchString(out) {
+					t.Fatalf("%s\ndoes not print %q:\n%s", lines[i], x.shows[kind], out)
 				}
 				run[kind] = true
 				named++

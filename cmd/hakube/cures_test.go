@@ -40,20 +40,21 @@ func cureKinds(t *testing.T) (kinds []string) {
 // notRun are the commands that this test does not run, and why.
 var notRun = map[string]string{
 	"Login": "a person logs in to Google", "Projects": "Google's list of projects", "EnableService": "an API of Google's", "Grants": "a policy of Google's",
-	"LocalKubectl": "builds for minutes", "LocalModel": "is named where real machines cannot run", "Completion": "is evaluated by a shell: TestCompletion",
-	"EvalCompletion": "is evaluated by a shell: TestCompletion", "EvalEnv": "is evaluated by a shell: TestReadmeOwn", "LocalEnv": "stands before each of gcloud's",
-	"FromSurvivor": "run by cluster TestFromSurvivor", "HostKeys": "a machine would have to be another",
-	"Resume": "suspend is 501 in the embedded GCE, so nothing there is suspended", "Console": "a script on a machine would have to fail", "LocalConsole": "is named to a browser", "LocalStatus": "the daemon would have to die in a call",
-	"Status": "looks only", "Validate": "looks only: in help",
+	"LocalKubectl": "builds for minutes", "Completion": "is evaluated by a shell: TestCompletion",
+	"EvalCompletion": "is evaluated by a shell: TestCompletion", "EvalEnv": "is evaluated by a shell: TestReadmeOwn",
+	"HostKeys": "a machine would have to be another",
+	"Resume":   "suspend is 501 in the embedded GCE, so nothing there is suspended", "LocalStatus": "the daemon would have to die in a call",
 }
 
 // A slip is how hakube is brought to name commands, and how that which they are
 // named for is seen to have ended.
 type slip struct {
 	kinds []string // in the order in which they are printed
+	name  string   // of several that name the same kinds; "" is the kinds
 	make  func(*testing.T, *shell)
 	call  []string          // with what is not exported, as flags
 	after map[string]string // by kind: what then succeeds, run by a shell; $H is hakube
+	shows map[string]string // by kind: a pattern of what it prints
 }
 
 // TestCures runs each command that is named, word for word, from a new shell with
@@ -94,6 +95,14 @@ func TestCures(t *testing.T) {
 		{kinds: []string{"LocalReset"}, call: []string{"local", "start", "--machines=real"}},
 	})
 	named += s.slips(t, run, blocked())
+	if why := withoutWays(); why == "" {
+		named += s.slips(t, run, ways())
+		t.Run("doors", func(t *testing.T) { named += s.doors(t, run) })
+	} else {
+		for _, kind := range []string{"LocalModel", "FromSurvivor", "Console", "Status", "LocalEnv", "LocalConsole", "Validate"} {
+			notRun[kind] = why
+		}
+	}
 	kinds := cureKinds(t)
 	for _, kind := range kinds {
 		if why := notRun[kind]; !run[kind] && why == "" && !t.Failed() {
@@ -188,11 +197,12 @@ func (s *shell) typed(t *testing.T, dir, program string, args ...string) (string
 // cured runs a named command word for word; one that asks is asked by a terminal.
 func (s *shell) cured(t *testing.T, line, kind string) (string, int) {
 	t.Helper()
-	if kind != "Down" {
+	question := map[string]string{"Down": `to go on: `, "FromSurvivor": `to go on with \S+ alone: `}[kind]
+	if question == "" {
 		return s.typed(t, t.TempDir(), "sh", "-c", line)
 	}
 	x := s.onTerminal(t, line)
-	x.until(`to go on: `)
+	x.until(question)
 	x.types("kubernetes\n")
 	code := x.code()
 	return x.text(), code

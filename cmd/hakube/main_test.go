@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -64,7 +66,7 @@ func TestStories(t *testing.T) {
 			})
 			return os.MkdirAll(home, 0o700)
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"counts": counts, "exits": exits, "killdaemon": killDaemon, "leave": leave, "machine": machine, "occupy": occupy},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"counts": counts, "exits": exits, "killdaemon": killDaemon, "leave": leave, "machine": machine, "occupy": occupy, "steady": steady},
 	})
 }
 
@@ -114,6 +116,24 @@ func occupy(ts *testscript.TestScript, neg bool, args []string) {
 	l, err := net.Listen("tcp", strings.TrimSpace(ts.ReadFile(args[0])))
 	ts.Check(err)
 	ts.Defer(func() { l.Close() })
+}
+
+// steady writes an address into a file whose port the kernel gives to nobody who asks for
+// any: between a stop and a start another one could be taken by whatever runs beside.
+func steady(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: steady FILE")
+	}
+	for range 100 { // below where Linux and macOS begin with those
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 20000+rand.IntN(12000)))
+		if err != nil {
+			continue
+		}
+		ts.Check(l.Close())
+		ts.Check(os.WriteFile(args[0], []byte(l.Addr().String()+"\n"), 0o600))
+		return
+	}
+	ts.Fatalf("no port is free")
 }
 
 // killDaemon is kill -9 of the embedded GCE of the story.

@@ -28,6 +28,7 @@ func TestReal(t *testing.T) {
 	}{
 		{"create", (*walk).create},
 		{"again", (*walk).again},
+		{"deleted Nodes come back", (*walk).deletedNodes},
 		{"use", (*walk).use},
 		{"metadata is closed to pods", (*walk).metadataIsClosed},
 		{"pods get no more of the host", (*walk).podsBehindWalls},

@@ -39,13 +39,18 @@ func (s *shell) onTerminal(t *testing.T, line string) *terminal {
 	if err != nil {
 		t.Skipf("there are no terminals here: %v", err)
 	}
-	if err := unix.IoctlSetPointerInt(int(master.Fd()), unix.TIOCSPTLCK, 0); err != nil {
-		t.Fatal(err)
-	}
-	n, err := unix.IoctlGetInt(int(master.Fd()), unix.TIOCGPTN)
-	if err != nil {
-		t.Fatal(err)
-	}
+	// By its Fd it would be of those whose reads block, and then a Close waits for a read:
+	// the terminal would close when something more is said.
+	raw, err := master.SyscallConn()
+	must(t, err)
+	var n int
+	var failed error
+	must(t, raw.Control(func(fd uintptr) {
+		if failed = unix.IoctlSetPointerInt(int(fd), unix.TIOCSPTLCK, 0); failed == nil {
+			n, failed = unix.IoctlGetInt(int(fd), unix.TIOCGPTN)
+		}
+	}))
+	must(t, failed)
 	slave, err := os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), os.O_RDWR|syscall.O_NOCTTY, 0)
 	if err != nil {
 		t.Fatal(err)
@@ -173,12 +178,14 @@ func TestTerminalCloses(t *testing.T) {
 	s := newShell(t)
 	s.ok(t, "local", "start", "--machines=model", "--latency=gce")
 	s.ok(t, "local", "stop")
-	x := s.onTerminal(t, s.exe+" up; echo $? >"+s.dir+".code; sleep 1000")
+	x := s.onTerminal(t, "exec "+s.exe+" up")
 	x.until(`network default +making`)
 	if err := x.master.Close(); err != nil {
 		t.Fatal(err)
 	}
-	// The shell is ended by the same signal; whoever takes the lease next has waited for the run.
+	if code := x.code(); code != exitInterrupted {
+		t.Errorf("the run exits with %d", code)
+	}
 	daemon, err := local.Ask(context.Background(), s.dir)
 	if err != nil || !daemon.Running {
 		t.Fatalf("the embedded GCE went with the terminal: %+v, %v", daemon, err)

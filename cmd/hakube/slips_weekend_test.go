@@ -97,7 +97,7 @@ hakube: hint: go on from here:
 	d.kept(poolD, before)
 	d.done("KUBE_USE_EXISTING_MASTER=true KUBE_GCE_ZONE=europe-west1-d hakube down")
 
-	x := d.onTerminal(d.t, "while sleep 0.2; do echo; done & export "+strings.Replace(poolD, " hakube", "; hakube", 1)+" 2>"+d.home+"/said; sleep 1000")
+	x := d.onTerminal(d.t, "export "+strings.Replace(poolD, " hakube", "; hakube", 1)+" 2>"+d.home+"/said; sleep 1000")
 	d.says("said", "group kubernetes-minion-group in europe-west1-d  waiting")
 	must(d.t, x.master.Close())
 	d.says("said", "go on from here")
