@@ -113,7 +113,7 @@ func (r *run) ready(ctx context.Context, ip string) (why string) {
 	if err != nil {
 		return plainly443(err)
 	}
-	defer resp.Body.Close()
+	defer func() { _ = resp.Body.Close() }() // read to its end, or given up
 	body, err := io.ReadAll(io.LimitReader(resp.Body, 64<<10))
 	if err != nil {
 		return err.Error()

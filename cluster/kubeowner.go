@@ -121,7 +121,7 @@ func (r *run) showsCA(ctx context.Context, ip string, ca []byte) bool {
 	if err != nil {
 		return false
 	}
-	defer conn.Close() //nolint:errcheck // nothing was written
+	defer func() { _ = conn.Close() }() // nothing was written
 	return tls.Client(conn, &tls.Config{RootCAs: roots, ServerName: ip}).HandshakeContext(ctx) == nil
 }
 

@@ -52,7 +52,7 @@ func (c *Client) failed(w call, err error) *Error {
 	e.Verb, e.Object = w.verb, w.object()
 	e.project, e.loopback = c.options.Project, strings.Contains(c.options.Endpoint, "://127.")
 	if e.Class == No {
-		e.judge(w.name)
+		e = e.judge(w.name)
 	}
 	return e
 }

@@ -113,7 +113,7 @@ func (h HTTPHealthChecks) send(ctx context.Context, method, name string, query u
 	if err != nil {
 		return err
 	}
-	defer resp.Body.Close()
+	defer func() { _ = resp.Body.Close() }() // read to its end, or given up
 	if err := googleapi.CheckResponse(resp); err != nil {
 		return err
 	}

@@ -82,7 +82,7 @@ func (t *trips) RoundTrip(req *http.Request) (*http.Response, error) {
 	kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
 	if resp.StatusCode < 300 && kind == "text/html" {
 		body, _ := io.ReadAll(io.LimitReader(resp.Body, 64<<10))
-		resp.Body.Close()
+		_ = resp.Body.Close() // a page was read instead
 		return nil, &Error{
 			Code: resp.StatusCode, Reason: reasonNotGoogle,
 			Message: req.URL.Host + " answered with a web page" + title(string(body)),

@@ -58,7 +58,7 @@ func (s *Server) batch(w http.ResponseWriter, r *http.Request) {
 		pw, _ := mw.CreatePart(h) // a buffer does not fail
 		replies[i].write(pw)
 	}
-	mw.Close()
+	_ = mw.Close()                                                                  // a buffer does not fail
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(answerLimit)) // a recorder in tests has none
 	w.Header().Set("Content-Type", "multipart/mixed; boundary="+mw.Boundary())
 	w.WriteHeader(http.StatusOK)

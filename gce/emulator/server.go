@@ -95,7 +95,7 @@ func New(o Options) (*Server, error) {
 	o.Backend.Watch(s.exited)
 	if err := s.resume(); err != nil {
 		s.cancel()
-		st.close()
+		_ = st.close() // what went wrong before is said
 		return nil, err
 	}
 	return s, nil

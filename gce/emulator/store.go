@@ -44,7 +44,7 @@ func openStore(path string, noSync bool) (*store, error) {
 	}
 	s := &store{db: db, colls: map[string]map[string]obj{}, seq: firstID, applied: func([]ref) {}}
 	if err := s.open(); err != nil {
-		db.Close()
+		_ = db.Close() // what went wrong before is said
 		return nil, fmt.Errorf("reading objects of the embedded GCE in %s: %w", path, err)
 	}
 	return s, nil

@@ -19,13 +19,13 @@ func (d *daemon) connect(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "connecting to "+r.Host+": "+err.Error(), http.StatusBadGateway)
 		return
 	}
-	defer machine.Close() //nolint:errcheck // both directions are over
+	defer func() { _ = machine.Close() }() // both directions are over
 	client, buffered, err := http.NewResponseController(w).Hijack()
 	if err != nil {
 		http.Error(w, "taking over the connection: "+err.Error(), http.StatusInternalServerError)
 		return
 	}
-	defer client.Close() //nolint:errcheck // both directions are over
+	defer func() { _ = client.Close() }() // both directions are over
 	if _, err := io.WriteString(client, "HTTP/1.1 200 Connected\r\n\r\n"); err != nil {
 		return // the client went away
 	}

@@ -103,7 +103,7 @@ func refuseConnect(w http.ResponseWriter) {
 		http.Error(w, "taking over the connection: "+err.Error(), http.StatusInternalServerError)
 		return
 	}
-	defer conn.Close() //nolint:errcheck // all was said
+	defer func() { _ = conn.Close() }() // all was said
 	_ = conn.SetWriteDeadline(time.Now().Add(lingering))
 	const why = `Unauthorized: the proxy-url has not the embedded GCE's token; another up of the cluster writes it into the kubeconfig`
 	fmt.Fprintf(conn, "HTTP/1.1 401 %s\r\nWWW-Authenticate: Basic realm=\"hakube\"\r\nProxy-Authenticate: Basic realm=\"hakube\"\r\n"+

@@ -166,7 +166,7 @@ func (r *real) serve(files *mirror.Mirror, logger *slog.Logger) error {
 			return fmt.Errorf("serving machines at %s: %w", at, err)
 		}
 		s := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second, ErrorLog: slog.NewLogLogger(logger.Handler(), slog.LevelWarn)}
-		go s.Serve(l) //nolint:errcheck // ends with Close
+		go func() { _ = s.Serve(l) }() // ends with Close
 		r.services = append(r.services, s.Close)
 		return nil
 	}

@@ -57,7 +57,7 @@ func Serve(ctx context.Context, dir string, o Options, host func() (*Host, error
 	if err != nil {
 		return err
 	}
-	defer l.Close() //nolint:errcheck // closed by the HTTP server already, or never used
+	defer func() { _ = l.Close() }() // closed by the HTTP server already, or never used
 	// Before the address is kept: a cut must not leave a new one with the old token.
 	token, err := ensureToken(dir, was != "")
 	if err != nil {

@@ -28,7 +28,7 @@ func Start(ctx context.Context, dir string, command *exec.Cmd) (Status, error) {
 	if err != nil {
 		return Status{}, fmt.Errorf("opening the daemon's log: %w", err)
 	}
-	defer log.Close() //nolint:errcheck // the daemon has it, this process wrote nothing
+	defer func() { _ = log.Close() }() // the daemon has it, this process wrote nothing
 	begin, err := log.Seek(0, 2)
 	if err != nil {
 		return Status{}, fmt.Errorf("opening the daemon's log: %w", err)

@@ -80,7 +80,7 @@ func Ask(ctx context.Context, dir string) (Status, error) {
 	if err != nil {
 		return Status{}, fmt.Errorf("asking the embedded GCE for its status: %w", err)
 	}
-	defer resp.Body.Close()
+	defer func() { _ = resp.Body.Close() }() // read to its end, or given up
 	if resp.StatusCode != http.StatusOK {
 		return Status{}, fmt.Errorf("asking the embedded GCE for its status: %s", resp.Status)
 	}
@@ -117,7 +117,7 @@ func unasked(ctx context.Context, dir string) (Status, error) {
 	if err != nil {
 		return Status{}, fmt.Errorf("asking the embedded GCE whether it is there: %w", err)
 	}
-	resp.Body.Close()
+	_ = resp.Body.Close()                                                               // read to its end, or given up
 	if resp.StatusCode != http.StatusUnauthorized && resp.StatusCode != http.StatusOK { // OK: of a hakube that had no tokens yet
 		return Status{}, fmt.Errorf("asking the embedded GCE whether it is there: %s", resp.Status)
 	}

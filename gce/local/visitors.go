@@ -112,7 +112,7 @@ func ConsoleLink(ctx context.Context, dir string, s Status) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("asking the embedded GCE for a link to its page: %w", err)
 	}
-	defer resp.Body.Close()
+	defer func() { _ = resp.Body.Close() }() // read to its end, or given up
 	var answer struct{ Link string }
 	if resp.StatusCode != http.StatusOK {
 		return "", fmt.Errorf("asking the embedded GCE for a link to its page: %s", resp.Status)

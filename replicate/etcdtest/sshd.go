@@ -20,7 +20,7 @@ const loginGrace = 30 * time.Second
 
 // serveSSH is sshd on one connection, until either side ends it.
 func (g *Guest) serveSSH(c net.Conn) {
-	defer c.Close() //nolint:errcheck // in memory
+	defer func() { _ = c.Close() }() // in memory
 	signer, err := ssh.NewSignerFromKey(g.key)
 	if err != nil {
 		return // an ed25519 key always is one
@@ -86,7 +86,7 @@ func (g *Guest) mayLogIn(user string, key ssh.PublicKey) error {
 
 // session runs the one command of a session. hangUp ends its connection.
 func (g *Guest) session(ch ssh.Channel, requests <-chan *ssh.Request, hangUp func()) {
-	defer ch.Close() //nolint:errcheck // the other side may have closed it
+	defer func() { _ = ch.Close() }() // the other side may have closed it
 	ctx, cancel := context.WithCancel(g.ctx)
 	defer cancel()
 	var running sync.WaitGroup

@@ -103,7 +103,7 @@ func (h *Host) create(ctx context.Context, m emulator.Machine, bootDisk, netns s
 	if err != nil {
 		return err
 	}
-	defer output.Close()
+	defer func() { _ = output.Close() }() // runc has its own
 	err = h.runc.Create(ctx, id, h.bundle(id), &runc.CreateOpts{IO: fileIO{output}, PidFile: h.pidFile(id)})
 	if err != nil {
 		said, _ := os.ReadFile(output.Name())

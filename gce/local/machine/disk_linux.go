@@ -169,7 +169,7 @@ func (h *Host) Serial(m emulator.Machine, start int64) ([]byte, error) {
 	} else if err != nil {
 		return nil, fmt.Errorf("reading serial port of %s: %w", m.Name, err)
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }() // only read
 	info, err := f.Stat()
 	if err != nil {
 		return nil, fmt.Errorf("reading serial port of %s: %w", m.Name, err)

@@ -23,12 +23,12 @@ func attachLoop(file string, readOnly bool) (major, minor int64, err error) {
 	if err != nil {
 		return 0, 0, err
 	}
-	defer backing.Close()
+	defer func() { _ = backing.Close() }() // the device keeps the file; nothing was written here
 	control, err := os.OpenFile("/dev/loop-control", os.O_RDWR, 0)
 	if err != nil {
 		return 0, 0, fmt.Errorf("opening loop devices: %w", err)
 	}
-	defer control.Close()
+	defer func() { _ = control.Close() }() // the device keeps the file; nothing was written here
 	// Another process may take the free device first: then there is another one.
 	for range 64 {
 		n, err := unix.IoctlRetInt(int(control.Fd()), unix.LOOP_CTL_GET_FREE)

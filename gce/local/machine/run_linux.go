@@ -184,7 +184,7 @@ func (h *Host) askedToRestart(m emulator.Machine) bool {
 	if err != nil {
 		return false
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }() // only read
 	end, err := f.Seek(0, 2)
 	if err != nil {
 		return false

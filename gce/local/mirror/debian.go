@@ -17,7 +17,7 @@ func eachFile(file string, see func(*tar.Header, io.Reader) error) error {
 	if err != nil {
 		return err
 	}
-	defer f.Close() //nolint:errcheck // only read
+	defer func() { _ = f.Close() }() // only read
 	r := tar.NewReader(f)
 	for {
 		h, err := r.Next()

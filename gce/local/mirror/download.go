@@ -31,7 +31,7 @@ func reachable(ctx context.Context, t http.RoundTripper) bool {
 	if err != nil {
 		return false
 	}
-	resp.Body.Close() //nolint:errcheck // a HEAD has none
+	_ = resp.Body.Close() // a HEAD has none
 	return resp.StatusCode == http.StatusOK
 }
 
@@ -103,7 +103,7 @@ func fetchOnce(ctx context.Context, t http.RoundTripper, url, file string) (agai
 	if err != nil {
 		return true, err
 	}
-	defer resp.Body.Close() //nolint:errcheck // read to its end, or given up
+	defer func() { _ = resp.Body.Close() }() // read to its end, or given up
 	if resp.StatusCode != http.StatusOK {
 		return resp.StatusCode >= 500, errors.New(resp.Status)
 	}
@@ -124,7 +124,7 @@ func publishedSum(sums, name string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("reading checksums: %w", err)
 	}
-	defer f.Close() //nolint:errcheck // only read
+	defer func() { _ = f.Close() }() // only read
 	s := bufio.NewScanner(f)
 	for s.Scan() {
 		w := strings.Fields(s.Text())

@@ -33,7 +33,7 @@ func serveFile(w http.ResponseWriter, r *http.Request, tree http.Dir) bool {
 	if err != nil {
 		return false
 	}
-	defer f.Close() //nolint:errcheck // only read
+	defer func() { _ = f.Close() }() // only read
 	info, err := f.Stat()
 	if err != nil || !info.Mode().IsRegular() {
 		return false

@@ -74,7 +74,7 @@ func (r *registry) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		if err != nil {
 			continue
 		}
-		defer f.Close() //nolint:errcheck // only read
+		defer func() { _ = f.Close() }() // only read
 		info, err := f.Stat()
 		if err != nil {
 			break

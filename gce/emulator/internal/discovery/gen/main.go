@@ -96,8 +96,8 @@ func subset(raw []byte) ([]byte, error) {
 	}
 	var buf bytes.Buffer
 	zw, _ := gzip.NewWriterLevel(&buf, gzip.BestCompression)
-	zw.Write(js)
-	zw.Close()
+	_, _ = zw.Write(js) // a buffer does not fail
+	_ = zw.Close()      // a buffer does not fail
 	return buf.Bytes(), nil
 }
 
