@@ -25,6 +25,13 @@ func (r *run) projectProblems(p *computepb.Project, missing []inventory.Object) 
 			Cure: cure.Hint("switch it off for the project", cure.Compute("project-info add-metadata --metadata=enable-oslogin=FALSE")),
 		})
 	}
+	if is, by := r.have.Holder.Tier, p.GetDefaultNetworkTier(); makes(inventory.Instance) && is != "" && by != "" && is != by {
+		no = append(no, &refusal.Refused{
+			Why: fmt.Sprintf("address %s is of network tier %s, and the default of project %s is %s by now, of which machines and forwarding rules would be made: an address serves its own tier only",
+				r.want.Names.Address(), is, r.want.Project, by),
+			Cure: cure.Hint("set the default to what it was", cure.Compute("project-info update --default-network-tier="+is)),
+		})
+	}
 	nodes := makes(inventory.InstanceTemplate) && r.want.Settings.NodeAccount == "default" && len(r.want.Settings.NodeScopes) > 0
 	if p.GetDefaultServiceAccount() == "" && (makes(inventory.Instance) || nodes) {
 		no = append(no, &refusal.Refused{

@@ -44,6 +44,9 @@ func TestRefusalsByLooks(t *testing.T) {
 		{"suspended", with(func(r *run) {
 			r.have.Objects = []inventory.Object{{Kind: inventory.Instance, Name: master.Name, Zone: master.Zone, Role: inventory.RoleMaster, Status: "SUSPENDED"}}
 		}).inTheWay(), "kubernetes-master in europe-west1-b is suspended"},
+		{"network tier", with(func(r *run) { r.have.Holder.Tier = "PREMIUM" }).projectProblems(&computepb.Project{DefaultServiceAccount: new("x"), DefaultNetworkTier: new("STANDARD")}, []inventory.Object{master}),
+			"address kubernetes-master-ip is of network tier PREMIUM, and the default of project local is STANDARD by now, of which machines and forwarding rules would be made: an address serves its own tier only"},
+		{"network tier of before", with(func(r *run) { r.have.Holder.Tier = "STANDARD" }).projectProblems(&computepb.Project{DefaultServiceAccount: new("x"), DefaultNetworkTier: new("STANDARD")}, []inventory.Object{master}), ""},
 		{"default account", with(func(*run) {}).projectProblems(&computepb.Project{}, []inventory.Object{master}), "project local has no default service account, which masters are made with"},
 		{"default account unused", with(func(*run) {}).projectProblems(&computepb.Project{}, []inventory.Object{{Kind: inventory.Firewall}}), ""},
 		{"autoscaler", usersOf(t, func(f *inventory.Collector) {

@@ -17,6 +17,7 @@ import (
 // the moment in which it moves, nobody.
 type Holder struct {
 	IP      string            // "" while none is reserved
+	Tier    string            // its network tier
 	Machine string            // the instance that has it
 	Zone    string            // of that instance
 	Rule    string            // the forwarding rule that has it
@@ -30,7 +31,7 @@ type Holder struct {
 func (h Holder) Unassigned() bool { return h.IP != "" && h.Machine == "" && h.Rule == "" }
 
 func HolderOf(a *computepb.Address) Holder {
-	h := Holder{IP: a.GetAddress(), Lease: lease.RecordOf(a.GetLabels()), Growing: growthsOf(a.GetLabels()), Begun: settings.MarkFields(a.GetDescription()), labels: a.GetLabels()}
+	h := Holder{IP: a.GetAddress(), Tier: a.GetNetworkTier(), Lease: lease.RecordOf(a.GetLabels()), Growing: growthsOf(a.GetLabels()), Begun: settings.MarkFields(a.GetDescription()), labels: a.GetLabels()}
 	for _, u := range a.GetUsers() {
 		switch {
 		case strings.Contains(u, "/forwardingRules/"):
