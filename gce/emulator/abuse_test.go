@@ -16,6 +16,10 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"hakube/gce/emulator/internal/api"
+	"hakube/gce/emulator/internal/doc"
+	"hakube/gce/emulator/internal/web"
 )
 
 // raw makes one request that Google's clients would not and returns the
@@ -36,11 +40,11 @@ func (w *world) raw(verb, path, contentType string, body io.Reader) (status int,
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	var o obj
+	var o doc.Obj
 	if err := json.Unmarshal(text, &o); err != nil {
 		w.t.Fatalf("%s %.60s: %s is no JSON: %.200s", verb, path, resp.Status, text)
 	}
-	if n := num(sub(o, "error"), "code"); resp.StatusCode >= 300 && n != int64(resp.StatusCode) {
+	if n := doc.Num(doc.Sub(o, "error"), "code"); resp.StatusCode >= 300 && n != int64(resp.StatusCode) {
 		w.t.Errorf("%s %.60s: %s, but the body says %d", verb, path, resp.Status, n)
 	}
 	if len(text) > 8<<10 {
@@ -69,8 +73,8 @@ func TestAbuse(t *testing.T) {
 		{"100,000 levels", "POST", nets, `{"name":` + deep("[", "]", 100000) + `}`, 400, "parseError"},
 		{"9,000 levels", "POST", nets, `{"name":` + deep("[", "]", 9000) + `}`, 400, "invalid"},
 		{"levels of an unknown field", "POST", nets, deep(`{"x":`, "}", 500) + " ", 400, "parseError"},
-		{"a name of 8 MB", "POST", nets, `{"name":"` + strings.Repeat("x", maxBody-100) + `"}`, 400, "invalid"},
-		{"too large", "POST", nets, strings.Repeat(" ", maxBody+1), 413, "uploadTooLarge"},
+		{"a name of 8 MB", "POST", nets, `{"name":"` + strings.Repeat("x", web.MaxBody-100) + `"}`, 400, "invalid"},
+		{"too large", "POST", nets, strings.Repeat(" ", web.MaxBody+1), 413, "uploadTooLarge"},
 		{"a number too large", "POST", nets, `{"name":"n","mtu":1e400}`, 400, "parseError"},
 		{"a fraction", "POST", nets, `{"name":"n","mtu":1.5}`, 400, "invalid"},
 		{"a zero byte in a name", "POST", nets, `{"name":"a\u0000b"}`, 400, "invalid"},
@@ -102,7 +106,7 @@ func TestAbuse(t *testing.T) {
 		{"a request id that is none", "POST", nets + "?requestId=x", `{"name":"n"}`, 400, "invalid"},
 		{"a fingerprint that is none", "PATCH", "/compute/v1/projects/p/zones/europe-west1-b/instances/i", `{}`, 501, "notImplemented"},
 		{"a batch that is none", "POST", "/batch/compute/v1", "x", 400, "badRequest"},
-		{"a batch too large", "POST", "/batch/compute/v1", strings.Repeat("x", 4*maxBody+1), 413, "uploadTooLarge"},
+		{"a batch too large", "POST", "/batch/compute/v1", strings.Repeat("x", 4*web.MaxBody+1), 413, "uploadTooLarge"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			w := *w
@@ -122,10 +126,10 @@ func TestFingerprints(t *testing.T) {
 	w.subnet()
 	w.made("POST", zoneB+"instances", instance("i", nil))
 	for _, f := range []string{"bm9uc2Vuc2U=", "not base64!"} {
-		status, o := w.send("POST", zoneB+"instances/i/setMetadata", obj{"fingerprint": f, "items": []any{}})
+		status, o := w.send("POST", zoneB+"instances/i/setMetadata", doc.Obj{"fingerprint": f, "items": []any{}})
 		if want := map[bool]int{true: 412, false: 400}[f == "bm9uc2Vuc2U="]; status != want {
 			// Google fails the operation of a stale one; so a 200 with that error is as good.
-			if op := w.wait(o); status != 200 || num(op, "httpErrorStatusCode") != 412 {
+			if op := w.wait(o); status != 200 || doc.Num(op, "httpErrorStatusCode") != 412 {
 				t.Errorf("fingerprint %q: %d %v", f, status, o)
 			}
 		}
@@ -137,27 +141,27 @@ func TestFingerprints(t *testing.T) {
 func TestPanics(t *testing.T) {
 	var log bytes.Buffer
 	var mu sync.Mutex
-	w := newWorld(t, func(o *Options) {
+	w := newWorld(t, func(o *api.Options) {
 		o.Log = slog.New(slog.NewTextHandler(writerFunc(func(b []byte) (int, error) {
 			mu.Lock()
 			defer mu.Unlock()
 			return log.Write(b)
 		}), nil))
-		o.Fault = func(r *http.Request) Fault {
+		o.Fault = func(r *http.Request) api.Fault {
 			if r.URL.Query().Get("userIp") == "outside" {
 				panic("outside of the handler")
 			}
-			return Fault{}
+			return api.Fault{}
 		}
 	})
-	w.s.methods["networks.get"] = func(*call) (obj, error) { panic("in the handler") }
-	w.s.works["networks.insert"] = work{run: func(context.Context, *task) error { panic("in the work") }}
+	w.s.core.Methods["networks.get"] = func(*api.Call) (doc.Obj, error) { panic("in the handler") }
+	w.s.core.Works["networks.insert"] = api.Work{Run: func(context.Context, *api.Job) error { panic("in the work") }}
 	for _, path := range []string{"/compute/v1/projects/p/global/networks/n", "/compute/v1/projects/p?userIp=outside"} {
 		if status, reason := w.raw("GET", path, "", nil); status != 500 || reason != "backendError" {
 			t.Errorf("GET %s: %d %s", path, status, reason)
 		}
 	}
-	if op := w.do("POST", "projects/p/global/networks", obj{"name": "n"}); num(op, "httpErrorStatusCode") != 500 {
+	if op := w.do("POST", "projects/p/global/networks", doc.Obj{"name": "n"}); doc.Num(op, "httpErrorStatusCode") != 500 {
 		t.Errorf("an operation that panics ends as %v", op)
 	}
 	req, err := http.NewRequestWithContext(t.Context(), "POST", w.web.URL+"/batch/compute/v1", strings.NewReader(
@@ -191,9 +195,8 @@ func (f writerFunc) Write(b []byte) (int, error) { return f(b) }
 // TestSlowClients: a body that never comes is given up; headers are the HTTP
 // server's to wait for (gce/local).
 func TestSlowClients(t *testing.T) {
-	defer func(d time.Duration) { bodyLimit = d }(bodyLimit)
-	bodyLimit = 200 * time.Millisecond
 	w := newWorld(t)
+	w.s.front.BodyLimit = 200 * time.Millisecond
 	for _, path := range []string{"/compute/v1/projects/p/global/networks", "/batch/compute/v1"} {
 		conn, err := net.Dial("tcp", w.web.Listener.Addr().String())
 		if err != nil {
@@ -231,7 +234,7 @@ func TestClientGoesAway(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		fmt.Fprintf(conn, "POST /compute/v1/%s/wait HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n", toRef(str(op, "selfLink")))
+		fmt.Fprintf(conn, "POST /compute/v1/%s/wait HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n", doc.RefOf(doc.Str(op, "selfLink")))
 		defer conn.Close()
 		defer time.AfterFunc(300*time.Millisecond, func() { conn.Close() }).Stop()
 	}
@@ -247,7 +250,7 @@ func TestClientGoesAway(t *testing.T) {
 		}
 	}
 	close(hold)
-	if op := w.wait(op); has(op, "error") {
+	if op := w.wait(op); doc.Has(op, "error") {
 		t.Errorf("the operation: %v", op)
 	}
 }
@@ -270,22 +273,22 @@ func TestCrowd(t *testing.T) {
 	// done makes a change and returns the status that counts: of the answer, or of the operation.
 	done := func(verb, path string, body any) int {
 		status, o, err := w.try(verb, path, body)
-		for err == nil && status == 200 && str(o, "status") != "DONE" {
-			status, o, err = w.try("POST", string(toRef(str(o, "selfLink")))+"/wait", nil)
+		for err == nil && status == 200 && doc.Str(o, "status") != "DONE" {
+			status, o, err = w.try("POST", string(doc.RefOf(doc.Str(o, "selfLink")))+"/wait", nil)
 		}
 		switch {
 		case err != nil:
 			t.Errorf("%s %s: %v", verb, path, err)
 			return 0
-		case has(o, "httpErrorStatusCode"):
-			return int(num(o, "httpErrorStatusCode"))
+		case doc.Has(o, "httpErrorStatusCode"):
+			return int(doc.Num(o, "httpErrorStatusCode"))
 		}
 		return status
 	}
 	for round := range 3 {
 		var made, there, gone, absent atomic.Int32
 		all(func(int) {
-			switch status := done("POST", zoneB+"disks", obj{"name": "d", "sizeGb": "10"}); status {
+			switch status := done("POST", zoneB+"disks", doc.Obj{"name": "d", "sizeGb": "10"}); status {
 			case 200:
 				made.Add(1)
 			case 409:
@@ -316,7 +319,7 @@ func TestCrowd(t *testing.T) {
 	var stale atomic.Int32
 	all(func(i int) {
 		if i >= items {
-			if status, o, err := w.try("GET", zoneB+"instances?filter=name=i", nil); err != nil || status != 200 || len(objects(o, "items")) != 1 {
+			if status, o, err := w.try("GET", zoneB+"instances?filter=name=i", nil); err != nil || status != 200 || len(doc.Objects(o, "items")) != 1 {
 				t.Errorf("a list meanwhile: %d %v", status, err)
 			}
 			return
@@ -327,8 +330,8 @@ func TestCrowd(t *testing.T) {
 				t.Error(err)
 				return
 			}
-			m := sub(o, "metadata")
-			m["items"] = append(list(m, "items"), obj{"key": fmt.Sprintf("k%d", i), "value": "v"})
+			m := doc.Sub(o, "metadata")
+			m["items"] = append(doc.List(m, "items"), doc.Obj{"key": fmt.Sprintf("k%d", i), "value": "v"})
 			if status := done("POST", zoneB+"instances/i/setMetadata", m); status == 200 {
 				return
 			} else if status != 412 {
@@ -340,8 +343,8 @@ func TestCrowd(t *testing.T) {
 		t.Errorf("client %d never got its change through", i)
 	})
 	got := map[string]bool{}
-	for _, item := range objects(sub(w.get(zoneB+"instances/i"), "metadata"), "items") {
-		got[str(item, "key")] = true
+	for _, item := range doc.Objects(doc.Sub(w.get(zoneB+"instances/i"), "metadata"), "items") {
+		got[doc.Str(item, "key")] = true
 	}
 	for i := range items {
 		if !got[fmt.Sprintf("k%d", i)] {
@@ -360,7 +363,7 @@ func TestManyObjects(t *testing.T) {
 	}
 	w := newWorld(t)
 	insert := func(i int) {
-		if status, o := w.send("POST", zoneB+"disks", obj{"name": fmt.Sprintf("d%05d", i), "sizeGb": "10", "description": strings.Repeat("x", 200)}); status != 200 {
+		if status, o := w.send("POST", zoneB+"disks", doc.Obj{"name": fmt.Sprintf("d%05d", i), "sizeGb": "10", "description": strings.Repeat("x", 200)}); status != 200 {
 			t.Fatalf("insert %d: %d %s", i, status, message(o))
 		}
 	}
@@ -393,20 +396,20 @@ func TestManyObjects(t *testing.T) {
 			path += "&pageToken=" + token
 		}
 		page := w.get(path)
-		for _, o := range objects(page, "items") {
-			if want := fmt.Sprintf("d%05d", seen); str(o, "name") != want {
-				t.Fatalf("object %d is %s", seen, str(o, "name"))
+		for _, o := range doc.Objects(page, "items") {
+			if want := fmt.Sprintf("d%05d", seen); doc.Str(o, "name") != want {
+				t.Fatalf("object %d is %s", seen, doc.Str(o, "name"))
 			}
 			seen++
 		}
 		pages++
-		if token = str(page, "nextPageToken"); token == "" {
+		if token = doc.Str(page, "nextPageToken"); token == "" {
 			break
 		}
 	}
 	listed := time.Since(begun)
 	begun = time.Now()
-	if got := objects(w.get(zoneB+"disks?filter=name+eq+.*7"), "items"); len(got) != min(500, n/10) {
+	if got := doc.Objects(w.get(zoneB+"disks?filter=name+eq+.*7"), "items"); len(got) != min(500, n/10) {
 		t.Errorf("a filtered page of %d", len(got))
 	}
 	t.Logf("%d disks made in %v (the first tenth in %v, the last in %v); %d pages in %v, filtered in %v; heap +%d MB, %d bytes an object with its operation",

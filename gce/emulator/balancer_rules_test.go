@@ -4,26 +4,29 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"hakube/gce/emulator/internal/api"
+	"hakube/gce/emulator/internal/doc"
 )
 
 func TestServiceFingerprint(t *testing.T) {
 	w := newWorld(t)
 	w.masters()
 	old := w.get(serviceW)
-	next := clone(old)
-	next["backends"] = []any{obj{"group": zoneC + "instanceGroups/g"}}
+	next := doc.Clone(old)
+	next["backends"] = []any{doc.Obj{"group": zoneC + "instanceGroups/g"}}
 	w.made("PUT", serviceW, next)
 	w.refused(412, "conditionNotMet", "PUT", serviceW, next)
 	w.refused(412, "conditionNotMet", "PATCH", serviceW, next)
 	delete(next, "fingerprint")
 	w.refused(412, "conditionNotMet", "PUT", serviceW, next)
-	if b := objects(w.get(serviceW), "backends"); len(b) != 1 || toRef(str(b[0], "group")) != zoneC+"instanceGroups/g" {
+	if b := doc.Objects(w.get(serviceW), "backends"); len(b) != 1 || doc.RefOf(doc.Str(b[0], "group")) != zoneC+"instanceGroups/g" {
 		t.Errorf("backends: %v", b)
 	}
 	next = w.get(serviceW)
 	delete(next, "backends")
 	w.made("PUT", serviceW, next)
-	if o := w.get(serviceW); has(o, "backends") || o["id"] != old["id"] || o["fingerprint"] == old["fingerprint"] {
+	if o := w.get(serviceW); doc.Has(o, "backends") || o["id"] != old["id"] || o["fingerprint"] == old["fingerprint"] {
 		t.Errorf("without backends: %v", o)
 	}
 	w.made("DELETE", zoneB+"instanceGroups/g", nil)
@@ -33,37 +36,37 @@ func TestBalancerRefusals(t *testing.T) {
 	w := newWorld(t)
 	w.masters()
 	services, rules, checks := regionW+"backendServices", regionW+"forwardingRules", regionW+"healthChecks"
-	with := func(o, more obj) obj {
-		o = clone(o)
-		merge(o, more)
+	with := func(o, more doc.Obj) doc.Obj {
+		o = doc.Clone(o)
+		doc.Merge(o, more)
 		return o
 	}
-	bs := obj{"name": "x", "healthChecks": []any{checkW}}
+	bs := doc.Obj{"name": "x", "healthChecks": []any{checkW}}
 	for _, c := range []struct {
 		status int
 		reason string
 		path   string
-		body   obj
+		body   doc.Obj
 	}{
-		{409, "alreadyExists", checks, obj{"name": "hc", "type": "TCP"}},
-		{400, "required", checks, obj{"name": "x"}},
-		{501, "notImplemented", checks, obj{"name": "x", "type": "SSL"}},
-		{400, "invalid", checks, obj{"name": "x", "type": "TCP", "timeoutSec": 9}},
-		{400, "invalid", checks, obj{"name": "x", "type": "TCP", "httpHealthCheck": obj{}}},
-		{400, "invalid", checks, obj{"name": "x", "type": "HTTP", "httpHealthCheck": obj{"requestPath": "readyz"}}},
-		{501, "notImplemented", checks, obj{"name": "x", "type": "HTTP", "httpHealthCheck": obj{"host": "example.com"}}},
-		{404, "notFound", services, with(bs, obj{"healthChecks": []any{checks + "/none"}})},
-		{400, "invalid", services, with(bs, obj{"healthChecks": []any{"projects/p/global/healthChecks/hc"}})},
-		{501, "notImplemented", services, with(bs, obj{"loadBalancingScheme": "INTERNAL"})},
-		{501, "notImplemented", services, with(bs, obj{"failoverPolicy": obj{}})},
-		{400, "invalid", services, with(bs, obj{"sessionAffinity": "HTTP_COOKIE"})},
-		{400, "invalid", services, with(bs, obj{"backends": []any{obj{"group": zoneB + "instanceGroups/none"}}})},
-		{400, "invalid", services, with(bs, obj{"backends": []any{obj{"group": zoneB + "instanceGroups/g", "balancingMode": "UTILIZATION"}}})},
-		{400, "invalid", services, with(bs, obj{"backends": []any{obj{"group": zoneB + "instanceGroups/g"}, obj{"group": zoneB + "instanceGroups/g"}}})},
-		{404, "notFound", rules, with(rule(""), obj{"backendService": services + "/none"})},
-		{400, "invalid", rules, with(rule(""), obj{"IPProtocol": "UDP"})},
-		{400, "badRequest", rules, with(rule(""), obj{"target": regionW + "targetPools/t"})},
-		{400, "required", rules, with(rule(""), obj{"backendService": nil})},
+		{409, "alreadyExists", checks, doc.Obj{"name": "hc", "type": "TCP"}},
+		{400, "required", checks, doc.Obj{"name": "x"}},
+		{501, "notImplemented", checks, doc.Obj{"name": "x", "type": "SSL"}},
+		{400, "invalid", checks, doc.Obj{"name": "x", "type": "TCP", "timeoutSec": 9}},
+		{400, "invalid", checks, doc.Obj{"name": "x", "type": "TCP", "httpHealthCheck": doc.Obj{}}},
+		{400, "invalid", checks, doc.Obj{"name": "x", "type": "HTTP", "httpHealthCheck": doc.Obj{"requestPath": "readyz"}}},
+		{501, "notImplemented", checks, doc.Obj{"name": "x", "type": "HTTP", "httpHealthCheck": doc.Obj{"host": "example.com"}}},
+		{404, "notFound", services, with(bs, doc.Obj{"healthChecks": []any{checks + "/none"}})},
+		{400, "invalid", services, with(bs, doc.Obj{"healthChecks": []any{"projects/p/global/healthChecks/hc"}})},
+		{501, "notImplemented", services, with(bs, doc.Obj{"loadBalancingScheme": "INTERNAL"})},
+		{501, "notImplemented", services, with(bs, doc.Obj{"failoverPolicy": doc.Obj{}})},
+		{400, "invalid", services, with(bs, doc.Obj{"sessionAffinity": "HTTP_COOKIE"})},
+		{400, "invalid", services, with(bs, doc.Obj{"backends": []any{doc.Obj{"group": zoneB + "instanceGroups/none"}}})},
+		{400, "invalid", services, with(bs, doc.Obj{"backends": []any{doc.Obj{"group": zoneB + "instanceGroups/g", "balancingMode": "UTILIZATION"}}})},
+		{400, "invalid", services, with(bs, doc.Obj{"backends": []any{doc.Obj{"group": zoneB + "instanceGroups/g"}, doc.Obj{"group": zoneB + "instanceGroups/g"}}})},
+		{404, "notFound", rules, with(rule(""), doc.Obj{"backendService": services + "/none"})},
+		{400, "invalid", rules, with(rule(""), doc.Obj{"IPProtocol": "UDP"})},
+		{400, "badRequest", rules, with(rule(""), doc.Obj{"target": regionW + "targetPools/t"})},
+		{400, "required", rules, with(rule(""), doc.Obj{"backendService": nil})},
 		{400, "memberAlreadyExists", zoneB + "instanceGroups/g/addInstances", these("m1")},
 		{400, "memberNotFound", zoneB + "instanceGroups/g/removeInstances", these("m9")},
 		{404, "notFound", zoneB + "instanceGroups/g/addInstances", these("m9")},
@@ -72,33 +75,33 @@ func TestBalancerRefusals(t *testing.T) {
 		w.refused(c.status, c.reason, "POST", c.path, c.body)
 	}
 	// One machine is in one group that a balancer uses.
-	w.made("POST", zoneB+"instanceGroups", obj{"name": "second"})
+	w.made("POST", zoneB+"instanceGroups", doc.Obj{"name": "second"})
 	w.made("POST", zoneB+"instanceGroups/second/addInstances", these("m1"))
-	w.refused(400, "invalid", "PATCH", serviceW, obj{"backends": []any{obj{"group": zoneB + "instanceGroups/g"}, obj{"group": zoneB + "instanceGroups/second"}}})
-	w.made("POST", zoneB+"instanceGroups/second/setNamedPorts", obj{"namedPorts": []any{obj{"name": "api", "port": 443}}})
-	_, l := w.send("POST", zoneB+"instanceGroups/second/listInstances", obj{})
-	if items := objects(l, "items"); len(items) != 1 || len(objects(items[0], "namedPorts")) != 1 {
+	w.refused(400, "invalid", "PATCH", serviceW, doc.Obj{"backends": []any{doc.Obj{"group": zoneB + "instanceGroups/g"}, doc.Obj{"group": zoneB + "instanceGroups/second"}}})
+	w.made("POST", zoneB+"instanceGroups/second/setNamedPorts", doc.Obj{"namedPorts": []any{doc.Obj{"name": "api", "port": 443}}})
+	_, l := w.send("POST", zoneB+"instanceGroups/second/listInstances", doc.Obj{})
+	if items := doc.Objects(l, "items"); len(items) != 1 || len(doc.Objects(items[0], "namedPorts")) != 1 {
 		t.Errorf("members: %v", l)
 	}
 	// A managed group is a backend too, and its mirror is left alone.
 	w.template("tmpl")
-	w.made("POST", zoneB+"instanceGroupManagers", obj{"name": "mig", "targetSize": 1, "instanceTemplate": "global/instanceTemplates/tmpl"})
+	w.made("POST", zoneB+"instanceGroupManagers", doc.Obj{"name": "mig", "targetSize": 1, "instanceTemplate": "global/instanceTemplates/tmpl"})
 	w.stable("mig", 1)
 	w.refused(400, "badRequest", "POST", zoneB+"instanceGroups/mig/addInstances", these("m1"))
 	w.refused(400, "resourceInUseByAnotherResource", "DELETE", zoneB+"instanceGroups/mig", nil)
-	w.made("PATCH", serviceW, obj{"backends": []any{obj{"group": zoneB + "instanceGroups/mig"}}})
+	w.made("PATCH", serviceW, doc.Obj{"backends": []any{doc.Obj{"group": zoneB + "instanceGroups/mig"}}})
 	w.made("POST", rules, rule(""))
 	if b := w.backend.net().Balancers; len(b) != 1 || len(b[0].Backends[0].Machines) != 1 {
 		t.Errorf("balancers: %+v", b)
 	}
 	w.refused(400, "resourceInUseByAnotherResource", "DELETE", zoneB+"instanceGroupManagers/mig", nil)
 	for _, path := range []string{"forwardingRules", "backendServices", "healthChecks", "instanceGroups"} {
-		if o := w.get("projects/p/aggregated/" + path); len(sub(o, "items")) == 0 {
+		if o := w.get("projects/p/aggregated/" + path); len(doc.Sub(o, "items")) == 0 {
 			t.Errorf("aggregated %s: %v", path, o)
 		}
 	}
 	w.get("projects/p/global/forwardingRules")
-	w.made("POST", "projects/p/global/healthChecks", obj{"name": "everywhere", "type": "TCP"})
+	w.made("POST", "projects/p/global/healthChecks", doc.Obj{"name": "everywhere", "type": "TCP"})
 	w.made("DELETE", "projects/p/global/healthChecks/everywhere", nil)
 }
 
@@ -106,17 +109,17 @@ func TestBalancerRefusals(t *testing.T) {
 // operations: traffic stops when the first ends and comes when the second does.
 func TestRuleArrivesLate(t *testing.T) {
 	later := make(chan time.Time)
-	w := newWorld(t, func(o *Options) { o.After = func(time.Duration) <-chan time.Time { return later } })
+	w := newWorld(t, func(o *api.Options) { o.After = func(time.Duration) <-chan time.Time { return later } })
 	w.masters()
-	w.s.opts.Latency = GCE
+	w.s.core.Opts.Latency = api.GCE
 	_, op := w.send("POST", regionW+"forwardingRules", rule(""))
-	if err := w.s.network.apply(t.Context()); err != nil {
+	if err := w.s.core.Net.Apply(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if n := w.backend.net(); len(n.Balancers) != 0 || len(w.forwardedTo()) != 0 {
 		t.Errorf("traffic before the operation is done: %+v", n.Balancers)
 	}
-	if got := str(w.get(ruleW), "name"); got != "fr" {
+	if got := doc.Str(w.get(ruleW), "name"); got != "fr" {
 		t.Errorf("the rule is not there: %q", got)
 	}
 	close(later)
@@ -131,7 +134,7 @@ func TestRuleArrivesLate(t *testing.T) {
 func TestDraining(t *testing.T) {
 	clock := time.Now()
 	timers := make(chan chan time.Time, 10)
-	w := newWorld(t, func(o *Options) {
+	w := newWorld(t, func(o *api.Options) {
 		o.Now = func() time.Time { return clock }
 		o.After = func(d time.Duration) <-chan time.Time {
 			if d != 7*time.Second {
@@ -148,7 +151,7 @@ func TestDraining(t *testing.T) {
 	<-timers
 	w.reopen()
 	end := <-timers
-	if err := w.s.network.apply(t.Context()); err != nil {
+	if err := w.s.core.Net.Apply(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if b := w.backend.net().Balancers[0].Backends[1]; len(b.Machines) != 0 || len(w.forwardedTo()["m2"]) != 1 {
@@ -170,7 +173,7 @@ func TestAddressOfAStoppedMachine(t *testing.T) {
 	ip := w.masters()
 	w.made("POST", zoneB+"instances/m1/stop", nil)
 	w.made("POST", zoneB+"instances/m1"+dropNIC, nil)
-	w.made("POST", zoneB+"instances/m1"+addNIC, obj{"name": "external-nat"})
+	w.made("POST", zoneB+"instances/m1"+addNIC, doc.Obj{"name": "external-nat"})
 	if got := natIP(w.nic0("m1")); got != "" {
 		t.Errorf("a stopped machine has %s", got)
 	}
@@ -187,7 +190,7 @@ func TestAddressOfAStoppedMachine(t *testing.T) {
 // TestFingerprintAlphabet is gcloud's: it reads and writes no other.
 func TestFingerprintAlphabet(t *testing.T) {
 	for i := range 100 {
-		if f := fingerprint(i); strings.ContainsAny(f, "+/") {
+		if f := doc.Fingerprint(i); strings.ContainsAny(f, "+/") {
 			t.Fatalf("fingerprint %s", f)
 		}
 	}

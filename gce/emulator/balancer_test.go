@@ -9,6 +9,9 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"hakube/gce/emulator/backend"
+	"hakube/gce/emulator/internal/doc"
 )
 
 const (
@@ -21,16 +24,16 @@ const (
 )
 
 // rule is the body of an insert.
-func rule(address string) obj {
-	return obj{"name": "fr", "loadBalancingScheme": "EXTERNAL", "IPProtocol": "TCP", "ports": []any{"443"}, "IPAddress": address, "backendService": serviceW}
+func rule(address string) doc.Obj {
+	return doc.Obj{"name": "fr", "loadBalancingScheme": "EXTERNAL", "IPProtocol": "TCP", "ports": []any{"443"}, "IPAddress": address, "backendService": serviceW}
 }
 
-func these(names ...string) obj {
+func these(names ...string) doc.Obj {
 	l := []any{}
 	for _, n := range names {
-		l = append(l, obj{"instance": n})
+		l = append(l, doc.Obj{"instance": n})
 	}
-	return obj{"instances": l}
+	return doc.Obj{"instances": l}
 }
 
 // masters makes two machines in two zones and all of a balancer but the rule.
@@ -38,21 +41,21 @@ func these(names ...string) obj {
 func (w *world) masters() (ip string) {
 	w.t.Helper()
 	w.subnet()
-	w.made("POST", regionW+"addresses", obj{"name": "m-ip"})
-	ip = str(w.get(regionW+"addresses/m-ip"), "address")
+	w.made("POST", regionW+"addresses", doc.Obj{"name": "m-ip"})
+	ip = doc.Str(w.get(regionW+"addresses/m-ip"), "address")
 	first := instance("m1", nil)
-	first["networkInterfaces"].([]any)[0].(obj)["accessConfigs"].([]any)[0].(obj)["natIP"] = ip
+	first["networkInterfaces"].([]any)[0].(doc.Obj)["accessConfigs"].([]any)[0].(doc.Obj)["natIP"] = ip
 	w.made("POST", zoneB+"instances", first)
-	w.made("POST", zoneC+"instances", instance("m2", obj{"machineType": "zones/europe-west1-c/machineTypes/n1-standard-1"}))
-	w.made("POST", zoneB+"instanceGroups", obj{"name": "g"})
-	w.made("POST", zoneC+"instanceGroups", obj{"name": "g"})
+	w.made("POST", zoneC+"instances", instance("m2", doc.Obj{"machineType": "zones/europe-west1-c/machineTypes/n1-standard-1"}))
+	w.made("POST", zoneB+"instanceGroups", doc.Obj{"name": "g"})
+	w.made("POST", zoneC+"instanceGroups", doc.Obj{"name": "g"})
 	w.made("POST", zoneB+"instanceGroups/g/addInstances", these(zoneB+"instances/m1"))
 	w.made("POST", zoneC+"instanceGroups/g/addInstances", these("zones/europe-west1-c/instances/m2"))
-	w.made("POST", regionW+"healthChecks", obj{"name": "hc", "type": "HTTPS", "checkIntervalSec": 2, "timeoutSec": 1, "unhealthyThreshold": 3,
-		"httpsHealthCheck": obj{"requestPath": "/readyz"}})
-	w.made("POST", regionW+"backendServices", obj{"name": "bs", "loadBalancingScheme": "EXTERNAL", "protocol": "TCP",
-		"healthChecks": []any{checkW}, "connectionDraining": obj{"drainingTimeoutSec": 7},
-		"backends": []any{obj{"group": zoneB + "instanceGroups/g"}, obj{"group": base + zoneC + "instanceGroups/g", "balancingMode": "CONNECTION"}}})
+	w.made("POST", regionW+"healthChecks", doc.Obj{"name": "hc", "type": "HTTPS", "checkIntervalSec": 2, "timeoutSec": 1, "unhealthyThreshold": 3,
+		"httpsHealthCheck": doc.Obj{"requestPath": "/readyz"}})
+	w.made("POST", regionW+"backendServices", doc.Obj{"name": "bs", "loadBalancingScheme": "EXTERNAL", "protocol": "TCP",
+		"healthChecks": []any{checkW}, "connectionDraining": doc.Obj{"drainingTimeoutSec": 7},
+		"backends": []any{doc.Obj{"group": zoneB + "instanceGroups/g"}, doc.Obj{"group": doc.Base + zoneC + "instanceGroups/g", "balancingMode": "CONNECTION"}}})
 	return ip
 }
 
@@ -67,7 +70,7 @@ func (w *world) inside(name string) netip.Addr {
 	return netip.Addr{}
 }
 
-func (w *world) key(name string) MachineKey {
+func (w *world) key(name string) backend.MachineKey {
 	w.t.Helper()
 	for _, m := range w.backend.net().Machines {
 		if m.Name == name {
@@ -75,7 +78,7 @@ func (w *world) key(name string) MachineKey {
 		}
 	}
 	w.t.Fatalf("no machine %s runs", name)
-	return MachineKey{}
+	return backend.MachineKey{}
 }
 
 func (w *world) forwardedTo() map[string][]string {
@@ -95,20 +98,20 @@ func TestBalancerBehindTheAPI(t *testing.T) {
 		t.Fatalf("balancers before the rule: %+v", b)
 	}
 	w.made("POST", zoneB+"instances/m1"+dropNIC, nil)
-	w.made("POST", zoneB+"instances/m1"+addNIC, obj{"name": "external-nat"})
-	w.made("POST", regionW+"forwardingRules", rule(base+regionW+"addresses/m-ip"))
-	want := Balancer{
+	w.made("POST", zoneB+"instances/m1"+addNIC, doc.Obj{"name": "external-nat"})
+	w.made("POST", regionW+"forwardingRules", rule(doc.Base+regionW+"addresses/m-ip"))
+	want := backend.Balancer{
 		Project: "p", Region: "europe-west1", Name: "fr", Address: netip.MustParseAddr(ip), Protocol: "TCP", Ports: []string{"443"},
-		Backends: []Backends{
+		Backends: []backend.Backends{
 			{Zone: "europe-west1-b", Group: "g", Network: "default", Machines: []netip.Addr{w.inside("m1")}},
 			{Zone: "europe-west1-c", Group: "g", Network: "default", Machines: []netip.Addr{w.inside("m2")}},
 		},
 		Affinity: "NONE", Drain: 7 * time.Second,
-		Check: HealthCheck{Protocol: "HTTPS", Port: 443, Path: "/readyz", Interval: 2 * time.Second, Timeout: time.Second, Healthy: 2, Unhealthy: 3},
+		Check: backend.HealthCheck{Protocol: "HTTPS", Port: 443, Path: "/readyz", Interval: 2 * time.Second, Timeout: time.Second, Healthy: 2, Unhealthy: 3},
 	}
 	check := func(when string) {
 		t.Helper()
-		if d := cmp.Diff([]Balancer{want}, w.backend.net().Balancers, cmp.Comparer(func(a, b netip.Addr) bool { return a == b })); d != "" {
+		if d := cmp.Diff([]backend.Balancer{want}, w.backend.net().Balancers, cmp.Comparer(func(a, b netip.Addr) bool { return a == b })); d != "" {
 			t.Errorf("%s:\n%s", when, d)
 		}
 	}
@@ -122,15 +125,15 @@ func TestBalancerBehindTheAPI(t *testing.T) {
 	w.made("POST", zoneC+"instances/m2/start", nil)
 	want.Backends[1].Machines = []netip.Addr{w.inside("m2")}
 	check("and started")
-	w.made("PATCH", checkW, obj{"checkIntervalSec": 5})
+	w.made("PATCH", checkW, doc.Obj{"checkIntervalSec": 5})
 	want.Check.Interval = 5 * time.Second
 	check("another interval")
-	w.made("PATCH", serviceW, obj{"sessionAffinity": "CLIENT_IP"})
+	w.made("PATCH", serviceW, doc.Obj{"sessionAffinity": "CLIENT_IP"})
 	want.Affinity = "CLIENT_IP"
 	check("another affinity")
 	before := w.s.Snapshot()
 	w.reopen()
-	if err := w.s.network.apply(t.Context()); err != nil {
+	if err := w.s.core.Net.Apply(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	check("after a restart")
@@ -148,7 +151,7 @@ func TestBalancerBehindTheAPI(t *testing.T) {
 	check("a machine deleted")
 	w.made("POST", zoneB+"instances", instance("m1", nil))
 	check("one of its name is no member")
-	if n := num(w.get(zoneB+"instanceGroups/g"), "size"); n != 0 {
+	if n := doc.Num(w.get(zoneB+"instanceGroups/g"), "size"); n != 0 {
 		t.Errorf("group of %d", n)
 	}
 	w.made("DELETE", ruleW, nil)
@@ -175,33 +178,33 @@ func TestAddressMovesToTheRuleAndBack(t *testing.T) {
 		t.Helper()
 		a := w.get(regionW + "addresses/m-ip")
 		var got []string
-		for _, u := range stringsOf(a, "users") {
-			got = append(got, string(toRef(u)))
+		for _, u := range doc.Strings(a, "users") {
+			got = append(got, string(doc.RefOf(u)))
 		}
-		if str(a, "status") != status || !slices.Equal(got, want) {
-			t.Errorf("address %s, used by %v; want %s, %v", str(a, "status"), got, status, want)
+		if doc.Str(a, "status") != status || !slices.Equal(got, want) {
+			t.Errorf("address %s, used by %v; want %s, %v", doc.Str(a, "status"), got, status, want)
 		}
 	}
 	for _, form := range []string{ip, "m-ip", "projects/p/regions/europe-west1/addresses/m-ip"} {
 		w.made("POST", zoneB+"instances/m1"+dropNIC, nil)
 		users("RESERVED")
-		w.made("POST", zoneB+"instances/m1"+addNIC, obj{"name": "external-nat"})
+		w.made("POST", zoneB+"instances/m1"+addNIC, doc.Obj{"name": "external-nat"})
 		w.made("POST", regionW+"forwardingRules", rule(form))
 		users("IN_USE", ruleW)
-		if got := str(w.get(ruleW), "IPAddress"); got != ip {
+		if got := doc.Str(w.get(ruleW), "IPAddress"); got != ip {
 			t.Errorf("rule with address %s", got)
 		}
 		w.refused(400, "resourceInUseByAnotherResource", "DELETE", regionW+"addresses/m-ip", nil)
 		w.made("POST", zoneC+"instances/m2"+dropNIC, nil)
-		w.refused(400, "invalid", "POST", zoneC+"instances/m2"+addNIC, obj{"natIP": ip})
+		w.refused(400, "invalid", "POST", zoneC+"instances/m2"+addNIC, doc.Obj{"natIP": ip})
 		w.made("DELETE", ruleW, nil)
 		users("RESERVED")
-		w.made("POST", zoneC+"instances/m2"+addNIC, obj{"natIP": ip, "name": "external-nat"})
+		w.made("POST", zoneC+"instances/m2"+addNIC, doc.Obj{"natIP": ip, "name": "external-nat"})
 		users("IN_USE", zoneC+"instances/m2")
 		w.made("POST", zoneC+"instances/m2"+dropNIC, nil)
-		w.made("POST", zoneC+"instances/m2"+addNIC, obj{"name": "external-nat"})
+		w.made("POST", zoneC+"instances/m2"+addNIC, doc.Obj{"name": "external-nat"})
 		w.made("POST", zoneB+"instances/m1"+dropNIC, nil)
-		w.made("POST", zoneB+"instances/m1"+addNIC, obj{"natIP": ip, "name": "external-nat"})
+		w.made("POST", zoneB+"instances/m1"+addNIC, doc.Obj{"natIP": ip, "name": "external-nat"})
 	}
 }
 
@@ -214,31 +217,31 @@ func TestOneRuleForAPort(t *testing.T) {
 	other := rule(ip)
 	other["name"] = "other"
 	delete(other, "ports")
-	for _, ports := range []obj{{"portRange": "443"}, {"portRange": "400-500"}, {"allPorts": true}} {
-		body := clone(other)
-		merge(body, ports)
+	for _, ports := range []doc.Obj{{"portRange": "443"}, {"portRange": "400-500"}, {"allPorts": true}} {
+		body := doc.Clone(other)
+		doc.Merge(body, ports)
 		w.refused(400, "invalid", "POST", regionW+"forwardingRules", body)
 	}
 	w.refused(400, "badRequest", "POST", regionW+"forwardingRules", other) // no ports
 	other["portRange"] = "80"
 	w.made("POST", regionW+"forwardingRules", other)
 	a := w.get(regionW + "addresses/m-ip")
-	if got := str(w.get(regionW+"forwardingRules/other"), "portRange"); got != "80-80" || len(list(a, "users")) != 2 {
+	if got := doc.Str(w.get(regionW+"forwardingRules/other"), "portRange"); got != "80-80" || len(doc.List(a, "users")) != 2 {
 		t.Errorf("port range %q, address %v", got, a)
 	}
 	if got := w.forwardedTo()["m1"]; !slices.Equal(got, []string{ip}) {
 		t.Errorf("forwarded to m1: %v, want it once", got)
 	}
 	w.made("DELETE", ruleW, nil)
-	if a = w.get(regionW + "addresses/m-ip"); str(a, "status") != "IN_USE" || len(list(a, "users")) != 1 {
+	if a = w.get(regionW + "addresses/m-ip"); doc.Str(a, "status") != "IN_USE" || len(doc.List(a, "users")) != 1 {
 		t.Errorf("address of the rule that is left: %v", a)
 	}
 	// Without a reserved address a rule has one of the pool, and nobody else.
 	loose := rule("")
 	w.made("POST", regionW+"forwardingRules", loose)
-	got := str(w.get(ruleW), "IPAddress")
-	w.made("POST", regionW+"addresses", obj{"name": "next"})
-	if next := str(w.get(regionW+"addresses/next"), "address"); got == "" || got == ip || next == got {
+	got := doc.Str(w.get(ruleW), "IPAddress")
+	w.made("POST", regionW+"addresses", doc.Obj{"name": "next"})
+	if next := doc.Str(w.get(regionW+"addresses/next"), "address"); got == "" || got == ip || next == got {
 		t.Errorf("the rule has %s, the next address is %s", got, next)
 	}
 }
@@ -257,7 +260,7 @@ func TestBalancerPartsInUse(t *testing.T) {
 	inUse(serviceW, "backend_service", ruleW)
 	inUse(checkW, "health_check", serviceW)
 	inUse(zoneB+"instanceGroups/g", "instance_group", serviceW)
-	if used := objects(w.get(serviceW), "usedBy"); len(used) != 1 || toRef(str(used[0], "reference")) != ruleW {
+	if used := doc.Objects(w.get(serviceW), "usedBy"); len(used) != 1 || doc.RefOf(doc.Str(used[0], "reference")) != ruleW {
 		t.Errorf("users of the service: %v", used)
 	}
 	want := map[string]int{"forwardingRules": 1, "backendServices": 1, "healthChecks": 1, "instanceGroups": 2}
@@ -286,16 +289,16 @@ func TestGetHealth(t *testing.T) {
 	ip := w.masters()
 	ask := func(group string) map[string]string {
 		t.Helper()
-		status, o := w.send("POST", serviceW+"/getHealth", obj{"group": group})
+		status, o := w.send("POST", serviceW+"/getHealth", doc.Obj{"group": group})
 		if status != 200 {
 			t.Fatalf("health: %d %s", status, message(o))
 		}
 		out := map[string]string{}
-		for _, s := range objects(o, "healthStatus") {
-			if num(s, "port") != 443 || str(s, "forwardingRuleIp") != ip {
+		for _, s := range doc.Objects(o, "healthStatus") {
+			if doc.Num(s, "port") != 443 || doc.Str(s, "forwardingRuleIp") != ip {
 				t.Errorf("status %v", s)
 			}
-			out[toRef(str(s, "instance")).name()+" "+str(s, "ipAddress")] = str(s, "healthState")
+			out[doc.RefOf(doc.Str(s, "instance")).Name()+" "+doc.Str(s, "ipAddress")] = doc.Str(s, "healthState")
 		}
 		return out
 	}
@@ -309,8 +312,8 @@ func TestGetHealth(t *testing.T) {
 	w.backend.health = map[netip.Addr]bool{one: true, two: false}
 	w.backend.mu.Unlock()
 	for group, want := range map[string]map[string]string{
-		zoneB + "instanceGroups/g":        {"m1 " + one.String(): "HEALTHY"},
-		base + zoneC + "instanceGroups/g": {"m2 " + two.String(): "UNHEALTHY"},
+		zoneB + "instanceGroups/g":            {"m1 " + one.String(): "HEALTHY"},
+		doc.Base + zoneC + "instanceGroups/g": {"m2 " + two.String(): "UNHEALTHY"},
 	} {
 		if d := cmp.Diff(want, ask(group)); d != "" {
 			t.Errorf("%s:\n%s", group, d)
@@ -320,8 +323,8 @@ func TestGetHealth(t *testing.T) {
 	if got := ask(zoneB + "instanceGroups/g"); got["m1 "+one.String()] != "UNHEALTHY" {
 		t.Errorf("a machine that is off: %v", got)
 	}
-	w.refused(400, "invalid", "POST", serviceW+"/getHealth", obj{"group": zoneB + "instanceGroups/other"})
-	w.refused(404, "notFound", "POST", regionW+"backendServices/none/getHealth", obj{"group": zoneB + "instanceGroups/g"})
+	w.refused(400, "invalid", "POST", serviceW+"/getHealth", doc.Obj{"group": zoneB + "instanceGroups/other"})
+	w.refused(404, "notFound", "POST", regionW+"backendServices/none/getHealth", doc.Obj{"group": zoneB + "instanceGroups/g"})
 }
 
 // TestForwardedWakesTheGuest is what the guest agent waits for.
@@ -343,7 +346,7 @@ func TestForwardedWakesTheGuest(t *testing.T) {
 		change()
 		return strings.TrimSpace(<-done)
 	}
-	w.made("PATCH", serviceW, obj{"connectionDraining": obj{"drainingTimeoutSec": 0}})
+	w.made("PATCH", serviceW, doc.Obj{"connectionDraining": doc.Obj{"drainingTimeoutSec": 0}})
 	w.made("POST", zoneB+"instances/m1"+dropNIC, nil)
 	for _, step := range []struct {
 		want   string
@@ -352,7 +355,9 @@ func TestForwardedWakesTheGuest(t *testing.T) {
 		{`["` + ip + `"]`, func() { w.made("POST", regionW+"forwardingRules", rule(ip)) }},
 		{`[]`, func() { w.made("POST", zoneC+"instanceGroups/g/removeInstances", these("m2")) }},
 		{`["` + ip + `"]`, func() { w.made("POST", zoneC+"instanceGroups/g/addInstances", these("m2")) }},
-		{`[]`, func() { w.made("PATCH", serviceW, obj{"backends": []any{obj{"group": zoneB + "instanceGroups/g"}}}) }},
+		{`[]`, func() {
+			w.made("PATCH", serviceW, doc.Obj{"backends": []any{doc.Obj{"group": zoneB + "instanceGroups/g"}}})
+		}},
 	} {
 		if got := wait(step.change); got != step.want {
 			t.Errorf("forwarded: %s, want %s", got, step.want)

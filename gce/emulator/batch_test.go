@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"hakube/gce/emulator/internal/doc"
 )
 
 // TestBatch sends parts as gcloud does: requests without the empty line at
@@ -20,14 +22,14 @@ func TestBatch(t *testing.T) {
 	w.backend.mu.Lock()
 	w.backend.hold = hold
 	w.backend.mu.Unlock()
-	var ops []obj
+	var ops []doc.Obj
 	for _, name := range []string{"a", "b", "c"} {
 		_, op := w.send("POST", zoneB+"instances", instance(name, nil))
 		ops = append(ops, op)
 	}
 	var body strings.Builder
 	for i, op := range ops {
-		fmt.Fprintf(&body, "--==b==\nContent-Type: application/http\nMIME-Version: 1.0\nContent-ID: <x+%d>\n\nPOST /compute/v1/%s/wait?alt=json HTTP/1.1\nHost: h\ncontent-length: 0\n\n\n", i, toRef(str(op, "selfLink")))
+		fmt.Fprintf(&body, "--==b==\nContent-Type: application/http\nMIME-Version: 1.0\nContent-ID: <x+%d>\n\nPOST /compute/v1/%s/wait?alt=json HTTP/1.1\nHost: h\ncontent-length: 0\n\n\n", i, doc.RefOf(doc.Str(op, "selfLink")))
 	}
 	body.WriteString("--==b==\nContent-Type: application/http\nContent-ID: <x+3>\n\nGET /compute/v1/projects/p/global/networks/n?alt=json HTTP/1.1\nHost: h\n--==b==--")
 	req, err := http.NewRequestWithContext(t.Context(), "POST", w.web.URL+"/batch/compute/v1", strings.NewReader(body.String()))

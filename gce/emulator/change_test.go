@@ -3,17 +3,21 @@ package emulator
 import (
 	"strings"
 	"testing"
+
+	"hakube/gce/emulator/internal/doc"
+	"hakube/gce/emulator/internal/filter"
+	"hakube/gce/emulator/internal/identity"
 )
 
 // nic0 of an instance as the API shows it.
-func (w *world) nic0(name string) obj {
+func (w *world) nic0(name string) doc.Obj {
 	w.t.Helper()
-	return objects(w.get(zoneB+"instances/"+name), "networkInterfaces")[0]
+	return doc.Objects(w.get(zoneB+"instances/"+name), "networkInterfaces")[0]
 }
 
-func natIP(nic obj) string {
-	for _, ac := range objects(nic, "accessConfigs") {
-		return str(ac, "natIP")
+func natIP(nic doc.Obj) string {
+	for _, ac := range doc.Objects(nic, "accessConfigs") {
+		return doc.Str(ac, "natIP")
 	}
 	return ""
 }
@@ -25,18 +29,18 @@ func TestAddressesMoveOn(t *testing.T) {
 	w.subnet()
 	w.made("POST", zoneB+"instances", instance("m", nil))
 	first := w.nic0("m")
-	if str(first, "networkIP") != "10.40.0.2" || str(objects(first, "aliasIpRanges")[0], "ipCidrRange") != "10.64.0.0/24" || natIP(first) != "198.51.100.1" {
+	if doc.Str(first, "networkIP") != "10.40.0.2" || doc.Str(doc.Objects(first, "aliasIpRanges")[0], "ipCidrRange") != "10.64.0.0/24" || natIP(first) != "198.51.100.1" {
 		t.Errorf("first machine: %v", first)
 	}
 	w.made("DELETE", zoneB+"instances/m", nil)
 	w.made("POST", zoneB+"instances", instance("m", nil))
 	second := w.nic0("m")
 	for _, k := range []string{"networkIP", "aliasIpRanges", "accessConfigs"} {
-		if text(first[k]) != "" && first[k] == second[k] {
+		if filter.Text(first[k]) != "" && first[k] == second[k] {
 			t.Errorf("%s again %v", k, first[k])
 		}
 	}
-	if natIP(first) == natIP(second) || str(objects(second, "aliasIpRanges")[0], "ipCidrRange") != "10.64.1.0/24" {
+	if natIP(first) == natIP(second) || doc.Str(doc.Objects(second, "aliasIpRanges")[0], "ipCidrRange") != "10.64.1.0/24" {
 		t.Errorf("second machine: %v", second)
 	}
 }
@@ -46,31 +50,31 @@ func TestAddressesMoveOn(t *testing.T) {
 func TestReservedAddressMoves(t *testing.T) {
 	w := newWorld(t)
 	w.subnet()
-	w.made("POST", regionW+"addresses", obj{"name": "m-ip", "labels": obj{"a": "b"}})
-	ip := str(w.get(regionW+"addresses/m-ip"), "address")
-	with := func(natIP string) obj {
-		return obj{"networkInterfaces": []any{obj{"subnetwork": regionW + "subnetworks/s", "accessConfigs": []any{obj{"natIP": natIP, "name": "external-nat"}}}}}
+	w.made("POST", regionW+"addresses", doc.Obj{"name": "m-ip", "labels": doc.Obj{"a": "b"}})
+	ip := doc.Str(w.get(regionW+"addresses/m-ip"), "address")
+	with := func(natIP string) doc.Obj {
+		return doc.Obj{"networkInterfaces": []any{doc.Obj{"subnetwork": regionW + "subnetworks/s", "accessConfigs": []any{doc.Obj{"natIP": natIP, "name": "external-nat"}}}}}
 	}
-	w.made("POST", zoneB+"instances", instance("a", with(base+regionW+"addresses/m-ip")))
+	w.made("POST", zoneB+"instances", instance("a", with(doc.Base+regionW+"addresses/m-ip")))
 	if natIP(w.nic0("a")) != ip {
 		t.Errorf("address by reference: %v", w.nic0("a"))
 	}
 	o := w.get(regionW + "addresses/m-ip")
-	if str(o, "status") != "IN_USE" || stringsOf(o, "users")[0] != base+zoneB+"instances/a" {
+	if doc.Str(o, "status") != "IN_USE" || doc.Strings(o, "users")[0] != doc.Base+zoneB+"instances/a" {
 		t.Errorf("address in use: %v", o)
 	}
 	w.refused(400, "invalid", "POST", zoneB+"instances", instance("b", with(ip)))
 	w.refused(400, "invalid", "POST", zoneB+"instances", instance("b", with("198.51.100.77")))
 	w.made("POST", zoneB+"instances", instance("b", with("")))
 	add := zoneB + "instances/b/addAccessConfig?networkInterface=nic0"
-	w.refused(400, "badRequest", "POST", add, obj{"natIP": ip}) // has one
+	w.refused(400, "badRequest", "POST", add, doc.Obj{"natIP": ip}) // has one
 	w.made("POST", zoneB+"instances/b/deleteAccessConfig?networkInterface=nic0&accessConfig=external-nat", nil)
-	w.refused(400, "invalid", "POST", add, obj{"natIP": ip}) // is a's
+	w.refused(400, "invalid", "POST", add, doc.Obj{"natIP": ip}) // is a's
 	w.made("POST", zoneB+"instances/a/deleteAccessConfig?networkInterface=nic0&accessConfig=external-nat", nil)
-	if o := w.get(regionW + "addresses/m-ip"); str(o, "status") != "RESERVED" || has(o, "users") {
+	if o := w.get(regionW + "addresses/m-ip"); doc.Str(o, "status") != "RESERVED" || doc.Has(o, "users") {
 		t.Errorf("address let go: %v", o)
 	}
-	w.made("POST", add, obj{"natIP": ip, "name": "external-nat"})
+	w.made("POST", add, doc.Obj{"natIP": ip, "name": "external-nat"})
 	for _, m := range w.backend.net().Machines {
 		if want := map[string]string{"b": ip}[m.Name]; m.NIC.External.IsValid() != (want != "") || want != "" && m.NIC.External.String() != want {
 			t.Errorf("%s behind the API has %v", m.Name, m.NIC.External)
@@ -82,7 +86,7 @@ func TestReservedAddressMoves(t *testing.T) {
 	}
 	// Its labels are a lock: compare and swap.
 	o = w.get(regionW + "addresses/m-ip")
-	set := obj{"labels": obj{"holder": "me"}, "labelFingerprint": o["labelFingerprint"]}
+	set := doc.Obj{"labels": doc.Obj{"holder": "me"}, "labelFingerprint": o["labelFingerprint"]}
 	w.made("POST", regionW+"addresses/m-ip/setLabels", set)
 	w.refused(412, "conditionNotMet", "POST", regionW+"addresses/m-ip/setLabels", set)
 }
@@ -90,9 +94,9 @@ func TestReservedAddressMoves(t *testing.T) {
 func TestInternalAddress(t *testing.T) {
 	w := newWorld(t)
 	w.subnet()
-	w.made("POST", regionW+"addresses", obj{"name": "inner", "addressType": "INTERNAL", "subnetwork": "regions/europe-west1/subnetworks/s", "address": "10.40.0.9"})
-	nic := func(ip string) obj {
-		return obj{"networkInterfaces": []any{obj{"subnetwork": regionW + "subnetworks/s", "networkIP": ip}}}
+	w.made("POST", regionW+"addresses", doc.Obj{"name": "inner", "addressType": "INTERNAL", "subnetwork": "regions/europe-west1/subnetworks/s", "address": "10.40.0.9"})
+	nic := func(ip string) doc.Obj {
+		return doc.Obj{"networkInterfaces": []any{doc.Obj{"subnetwork": regionW + "subnetworks/s", "networkIP": ip}}}
 	}
 	w.made("POST", zoneB+"instances", instance("a", nic("10.40.0.9")))
 	w.refused(400, "resourceInUseByAnotherResource", "POST", zoneB+"instances", instance("b", nic("10.40.0.9")))
@@ -108,12 +112,12 @@ func TestInternalAddress(t *testing.T) {
 func TestDisksComeAndGo(t *testing.T) {
 	w := newWorld(t)
 	w.subnet()
-	w.made("POST", zoneB+"disks", obj{"name": "d", "sizeGb": "20"})
+	w.made("POST", zoneB+"disks", doc.Obj{"name": "d", "sizeGb": "20"})
 	w.made("POST", zoneB+"instances", instance("m", nil))
-	w.refused(501, "notImplemented", "POST", zoneB+"instances/m/attachDisk", obj{"source": zoneB + "disks/d"})
+	w.refused(501, "notImplemented", "POST", zoneB+"instances/m/attachDisk", doc.Obj{"source": zoneB + "disks/d"})
 	w.made("POST", zoneB+"instances/m/stop", nil)
-	w.made("POST", zoneB+"instances/m/attachDisk", obj{"source": zoneB + "disks/d", "deviceName": "data"})
-	w.refused(400, "resourceInUseByAnotherResource", "POST", zoneB+"instances", instance("n", obj{"disks": []any{obj{"boot": true, "source": "zones/europe-west1-b/disks/d"}}}))
+	w.made("POST", zoneB+"instances/m/attachDisk", doc.Obj{"source": zoneB + "disks/d", "deviceName": "data"})
+	w.refused(400, "resourceInUseByAnotherResource", "POST", zoneB+"instances", instance("n", doc.Obj{"disks": []any{doc.Obj{"boot": true, "source": "zones/europe-west1-b/disks/d"}}}))
 	w.made("POST", zoneB+"instances/m/start", nil)
 	w.made("POST", zoneB+"instances/m/reset", nil)
 	if m := w.backend.net().Machines[0]; len(m.Disks) != 2 || m.Disks[1].Device != "data" || m.Disks[1].SizeGB != 20 {
@@ -125,14 +129,14 @@ func TestDisksComeAndGo(t *testing.T) {
 	w.made("DELETE", zoneB+"instances/m", nil)
 	w.refused(404, "notFound", "GET", zoneB+"disks/d", nil)
 	// The boot disk stayed, and boots another machine.
-	w.made("POST", zoneB+"instances", instance("m", obj{"disks": []any{obj{"boot": true, "source": "zones/europe-west1-b/disks/m"}}}))
+	w.made("POST", zoneB+"instances", instance("m", doc.Obj{"disks": []any{doc.Obj{"boot": true, "source": "zones/europe-west1-b/disks/m"}}}))
 	w.made("POST", zoneB+"instances/m/stop", nil)
 	w.made("POST", zoneB+"instances/m/detachDisk?deviceName=persistent-disk-0", nil)
 	w.made("DELETE", zoneB+"disks/m", nil)
-	w.refused(404, "notFound", "POST", zoneB+"disks", obj{"name": "e", "sourceImage": "projects/debian-cloud/global/images/family/debian-1"})
-	w.refused(400, "invalid", "POST", zoneB+"disks", obj{"name": "e", "type": "pd-floppy"})
-	w.made("POST", zoneB+"disks", obj{"name": "e"})
-	if s := str(w.get(zoneB+"disks/e"), "sizeGb"); s != "500" {
+	w.refused(404, "notFound", "POST", zoneB+"disks", doc.Obj{"name": "e", "sourceImage": "projects/debian-cloud/global/images/family/debian-1"})
+	w.refused(400, "invalid", "POST", zoneB+"disks", doc.Obj{"name": "e", "type": "pd-floppy"})
+	w.made("POST", zoneB+"disks", doc.Obj{"name": "e"})
+	if s := doc.Str(w.get(zoneB+"disks/e"), "sizeGb"); s != "500" {
 		t.Errorf("size when none is asked for: %s", s)
 	}
 }
@@ -140,24 +144,24 @@ func TestDisksComeAndGo(t *testing.T) {
 func TestProtection(t *testing.T) {
 	w := newWorld(t)
 	w.subnet()
-	w.made("POST", zoneB+"instances", instance("m", obj{"deletionProtection": true}))
+	w.made("POST", zoneB+"instances", instance("m", doc.Obj{"deletionProtection": true}))
 	w.refused(400, "badRequest", "DELETE", zoneB+"instances/m", nil)
 	w.made("POST", zoneB+"instances/m/setDeletionProtection?deletionProtection=false", nil)
-	w.refused(400, "badRequest", "POST", zoneB+"instances/m/setMachineType", obj{"machineType": "zones/europe-west1-b/machineTypes/n1-standard-2"})
-	id := str(w.get(zoneB+"instances/m"), "id")
+	w.refused(400, "badRequest", "POST", zoneB+"instances/m/setMachineType", doc.Obj{"machineType": "zones/europe-west1-b/machineTypes/n1-standard-2"})
+	id := doc.Str(w.get(zoneB+"instances/m"), "id")
 	w.made("POST", zoneB+"instances/"+id+"/stop", nil) // by its number
-	w.made("POST", zoneB+"instances/m/setMachineType", obj{"machineType": "zones/europe-west1-b/machineTypes/n1-standard-2"})
+	w.made("POST", zoneB+"instances/m/setMachineType", doc.Obj{"machineType": "zones/europe-west1-b/machineTypes/n1-standard-2"})
 	w.made("DELETE", zoneB+"instances/m", nil)
 }
 
 func TestAutomaticNetwork(t *testing.T) {
 	w := newWorld(t)
-	w.made("POST", "projects/p/global/networks", obj{"name": "default"})
-	if s := str(w.get("projects/p/regions/us-central1/subnetworks/default"), "ipCidrRange"); s != "10.128.0.0/20" {
+	w.made("POST", "projects/p/global/networks", doc.Obj{"name": "default"})
+	if s := doc.Str(w.get("projects/p/regions/us-central1/subnetworks/default"), "ipCidrRange"); s != "10.128.0.0/20" {
 		t.Errorf("range in us-central1: %s", s)
 	}
-	w.made("POST", zoneB+"instances", instance("m", obj{"networkInterfaces": []any{obj{}}}))
-	if ip := str(w.nic0("m"), "networkIP"); ip != "10.132.0.2" {
+	w.made("POST", zoneB+"instances", instance("m", doc.Obj{"networkInterfaces": []any{doc.Obj{}}}))
+	if ip := doc.Str(w.nic0("m"), "networkIP"); ip != "10.132.0.2" {
 		t.Errorf("address: %s", ip)
 	}
 	w.refused(400, "badRequest", "DELETE", regionW+"subnetworks/default", nil)
@@ -167,41 +171,41 @@ func TestAutomaticNetwork(t *testing.T) {
 func TestRangesOfSubnetworks(t *testing.T) {
 	w := newWorld(t)
 	w.subnet()
-	w.made("POST", zoneB+"instances", instance("hop", obj{}))
-	w.made("POST", "projects/p/global/routes", obj{"name": "vpn", "network": "global/networks/default", "destRange": "10.250.1.0/24", "priority": 900, "nextHopInstance": "zones/europe-west1-b/instances/hop"})
-	w.made("POST", "projects/p/global/networks", obj{"name": "auto"})
+	w.made("POST", zoneB+"instances", instance("hop", doc.Obj{}))
+	w.made("POST", "projects/p/global/routes", doc.Obj{"name": "vpn", "network": "global/networks/default", "destRange": "10.250.1.0/24", "priority": 900, "nextHopInstance": "zones/europe-west1-b/instances/hop"})
+	w.made("POST", "projects/p/global/networks", doc.Obj{"name": "auto"})
 	for _, x := range []struct{ network, ip, says string }{
 		{"default", "10.250.0.0/16", "conflicts with existing route 'vpn'"},
 		{"default", "10.250.1.0/24", "conflicts with existing route 'vpn'"},
 		{"default", "169.254.1.0/24", "reserved range 169.254.0.0/16"},
 		{"auto", "10.200.0.0/16", "conflicts with the range 10.128.0.0/9"},
 	} {
-		m := w.refused(400, "invalid", "POST", regionW+"subnetworks", obj{"name": "x", "network": "global/networks/" + x.network, "ipCidrRange": x.ip})
+		m := w.refused(400, "invalid", "POST", regionW+"subnetworks", doc.Obj{"name": "x", "network": "global/networks/" + x.network, "ipCidrRange": x.ip})
 		if !strings.Contains(m, x.says) {
 			t.Errorf("%s in %s: %s", x.ip, x.network, m)
 		}
 	}
-	w.made("POST", regionW+"subnetworks", obj{"name": "x", "network": "global/networks/default", "ipCidrRange": "10.250.1.128/25"}) // narrower than the route
+	w.made("POST", regionW+"subnetworks", doc.Obj{"name": "x", "network": "global/networks/default", "ipCidrRange": "10.250.1.128/25"}) // narrower than the route
 }
 
 func TestGroupMembers(t *testing.T) {
 	w := newWorld(t)
 	w.subnet()
 	w.template("tmpl")
-	w.made("POST", zoneB+"instanceGroupManagers", obj{"name": "g", "baseInstanceName": "n", "targetSize": 3, "versions": []any{obj{"instanceTemplate": "global/instanceTemplates/tmpl"}}})
+	w.made("POST", zoneB+"instanceGroupManagers", doc.Obj{"name": "g", "baseInstanceName": "n", "targetSize": 3, "versions": []any{doc.Obj{"instanceTemplate": "global/instanceTemplates/tmpl"}}})
 	w.stable("g", 3)
 	group := w.get(zoneB + "instanceGroups/g")
-	if num(group, "size") != 3 {
+	if doc.Num(group, "size") != 3 {
 		t.Errorf("mirrored group: %v", group)
 	}
-	_, members := w.send("POST", zoneB+"instanceGroups/g/listInstances", obj{"instanceState": "RUNNING"})
-	if len(list(members, "items")) != 3 {
+	_, members := w.send("POST", zoneB+"instanceGroups/g/listInstances", doc.Obj{"instanceState": "RUNNING"})
+	if len(doc.List(members, "items")) != 3 {
 		t.Fatalf("instances of the group: %v", members)
 	}
-	one := toRef(str(objects(members, "items")[0], "instance"))
+	one := doc.RefOf(doc.Str(doc.Objects(members, "items")[0], "instance"))
 	w.refused(400, "badRequest", "POST", string(one)+"/setDeletionProtection?deletionProtection=true", nil)
 	o := w.get(string(one))
-	meta := metadataMap(sub(o, "metadata"))
+	meta := identity.MetadataMap(doc.Sub(o, "metadata"))
 	if !strings.HasSuffix(meta["created-by"], "/zones/europe-west1-b/instanceGroupManagers/g") || !strings.HasSuffix(meta["instance-template"], "/global/instanceTemplates/tmpl") {
 		t.Errorf("metadata of a member: %v", meta)
 	}
@@ -210,15 +214,15 @@ func TestGroupMembers(t *testing.T) {
 	if again := w.get(string(one)); again["id"] == o["id"] {
 		t.Error("the group did not make its machine anew")
 	}
-	w.made("POST", zoneB+"instanceGroupManagers/g/recreateInstances", obj{"instances": []any{one.link()}})
+	w.made("POST", zoneB+"instanceGroupManagers/g/recreateInstances", doc.Obj{"instances": []any{one.Link()}})
 	w.stable("g", 3)
-	w.made("POST", zoneB+"instanceGroupManagers/g/deleteInstances", obj{"instances": []any{one.link()}})
+	w.made("POST", zoneB+"instanceGroupManagers/g/deleteInstances", doc.Obj{"instances": []any{one.Link()}})
 	w.stable("g", 2)
 	w.refused(404, "notFound", "GET", string(one), nil)
-	w.made("PATCH", zoneB+"instanceGroupManagers/g", obj{"targetSize": 4})
+	w.made("PATCH", zoneB+"instanceGroupManagers/g", doc.Obj{"targetSize": 4})
 	w.stable("g", 4)
-	w.refused(501, "notImplemented", "PATCH", zoneB+"instanceGroupManagers/g", obj{"autoHealingPolicies": []any{obj{"initialDelaySec": 300}}})
-	if agg := sub(sub(w.get("projects/p/aggregated/instanceGroupManagers"), "items"), "zones/europe-west1-b"); len(objects(agg, "instanceGroupManagers")) != 1 {
+	w.refused(501, "notImplemented", "PATCH", zoneB+"instanceGroupManagers/g", doc.Obj{"autoHealingPolicies": []any{doc.Obj{"initialDelaySec": 300}}})
+	if agg := doc.Sub(doc.Sub(w.get("projects/p/aggregated/instanceGroupManagers"), "items"), "zones/europe-west1-b"); len(doc.Objects(agg, "instanceGroupManagers")) != 1 {
 		t.Errorf("aggregated: %v", agg)
 	}
 	if n := w.s.Objects(); n["instances"] != 4 || n["disks"] != 4 || n["instanceGroupManagers"] != 1 || n["instanceGroups"] != 0 {

@@ -1,9 +1,14 @@
 package emulator
 
+import (
+	"hakube/gce/emulator/internal/members"
+	"hakube/gce/emulator/internal/store"
+)
+
 // ObjectsIn counts what is in the file of an embedded GCE that does not run, by
 // project and collection. It changes nothing.
 func ObjectsIn(path string) (map[string]map[string]int, error) {
-	st, err := readStore(path)
+	st, err := store.Read(path)
 	if err != nil {
 		return nil, err
 	}
@@ -13,18 +18,18 @@ func ObjectsIn(path string) (map[string]map[string]int, error) {
 // count counts what users made, by project and collection. What comes and goes
 // with something else is not counted: routes of a network, the instance group of
 // a managed one, project metadata.
-func count(st *store) map[string]map[string]int {
+func count(st *store.Store) map[string]map[string]int {
 	n := map[string]map[string]int{}
-	st.view(func(t *tx) {
-		for r := range t.stored("projects/") {
-			kind := r.kind()
-			if kind == "operations" || kind == "routes" && t.get(r.note("routeOf")) != nil || kind == "instanceGroups" && managed(t, r) {
+	st.View(func(t *store.Tx) {
+		for r := range t.Stored("projects/") {
+			kind := r.Kind()
+			if kind == "operations" || kind == "routes" && t.Get(r.Note("routeOf")) != nil || kind == "instanceGroups" && members.Managed(t, r) {
 				continue
 			}
-			if n[r.project()] == nil {
-				n[r.project()] = map[string]int{}
+			if n[r.Project()] == nil {
+				n[r.Project()] = map[string]int{}
 			}
-			n[r.project()][kind]++
+			n[r.Project()][kind]++
 		}
 	})
 	return n

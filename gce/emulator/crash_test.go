@@ -9,7 +9,12 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
-	"go.etcd.io/bbolt"
+
+	"hakube/gce/emulator/internal/api"
+	"hakube/gce/emulator/internal/doc"
+	"hakube/gce/emulator/internal/groups"
+	"hakube/gce/emulator/internal/networks"
+	"hakube/gce/emulator/internal/store"
 )
 
 // TestKilledAtEachWrite takes a copy of the store after each change it makes,
@@ -18,33 +23,33 @@ import (
 func TestKilledAtEachWrite(t *testing.T) {
 	w := newWorld(t)
 	dir, copies := t.TempDir(), []string{}
-	wake := w.s.store.applied
-	w.s.store.applied = func(changed []ref) {
+	wake := w.s.core.Store.Applied
+	w.s.core.Store.Applied = func(changed []doc.Ref) {
 		wake(changed)
 		path := filepath.Join(dir, fmt.Sprintf("%03d.db", len(copies)))
-		if err := w.s.store.db.View(func(tx *bbolt.Tx) error { return tx.CopyFile(path, 0o600) }); err != nil {
+		if err := w.s.core.Store.Copy(path); err != nil {
 			t.Error(err)
 		}
 		copies = append(copies, path)
 	}
 	w.subnet()
-	w.made("POST", regionW+"addresses", obj{"name": "m-ip"})
-	ip := str(w.get(regionW+"addresses/m-ip"), "address")
-	w.made("POST", zoneB+"disks", obj{"name": "m-pd", "sizeGb": "20"})
-	nic := []any{obj{"subnetwork": regionW + "subnetworks/s", "accessConfigs": []any{obj{"natIP": ip, "name": "external-nat"}}}}
-	w.made("POST", zoneB+"instances", instance("m", obj{"networkInterfaces": nic}))
+	w.made("POST", regionW+"addresses", doc.Obj{"name": "m-ip"})
+	ip := doc.Str(w.get(regionW+"addresses/m-ip"), "address")
+	w.made("POST", zoneB+"disks", doc.Obj{"name": "m-pd", "sizeGb": "20"})
+	nic := []any{doc.Obj{"subnetwork": regionW + "subnetworks/s", "accessConfigs": []any{doc.Obj{"natIP": ip, "name": "external-nat"}}}}
+	w.made("POST", zoneB+"instances", instance("m", doc.Obj{"networkInterfaces": nic}))
 	w.made("POST", zoneB+"instances/m/stop", nil)
 	w.made("POST", zoneB+"instances/m/start", nil)
 	w.made("POST", zoneB+"instances/m/deleteAccessConfig?accessConfig=external-nat&networkInterface=nic0", nil)
-	w.made("POST", zoneB+"instanceGroups", obj{"name": "masters"})
+	w.made("POST", zoneB+"instanceGroups", doc.Obj{"name": "masters"})
 	w.made("POST", zoneB+"instanceGroups/masters/addInstances", these("m"))
-	w.made("POST", regionW+"healthChecks", obj{"name": "hc", "type": "TCP"})
-	w.made("POST", regionW+"backendServices", obj{"name": "bs", "healthChecks": []any{checkW}, "backends": []any{obj{"group": zoneB + "instanceGroups/masters"}}})
+	w.made("POST", regionW+"healthChecks", doc.Obj{"name": "hc", "type": "TCP"})
+	w.made("POST", regionW+"backendServices", doc.Obj{"name": "bs", "healthChecks": []any{checkW}, "backends": []any{doc.Obj{"group": zoneB + "instanceGroups/masters"}}})
 	w.made("POST", regionW+"forwardingRules", rule(ip))
 	w.made("DELETE", ruleW, nil)
 	w.made("DELETE", serviceW, nil)
 	w.template("tmpl")
-	w.made("POST", zoneB+"instanceGroupManagers", obj{"name": "g", "targetSize": 2, "instanceTemplate": "global/instanceTemplates/tmpl"})
+	w.made("POST", zoneB+"instanceGroupManagers", doc.Obj{"name": "g", "targetSize": 2, "instanceTemplate": "global/instanceTemplates/tmpl"})
 	w.stable("g", 2)
 	w.made("DELETE", zoneB+"instanceGroupManagers/g", nil)
 	w.made("DELETE", zoneB+"instances/m", nil)
@@ -64,32 +69,32 @@ func TestKilledAtEachWrite(t *testing.T) {
 // goOn opens a store that a killed process left and lets it come to rest.
 func goOn(t *testing.T, path string) {
 	b := newMachines()
-	s, err := New(Options{Path: path, NoSync: true, Backend: b})
+	s, err := New(api.Options{Path: path, NoSync: true, Backend: b})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer s.Close()
 	for !s.atRest() {
-		if err := s.groups.pass(t.Context()); err != nil {
+		if err := s.groups.Pass(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := s.network.apply(t.Context()); err != nil {
+	if err := s.core.Net.Apply(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	n := b.net()
-	s.store.view(func(tx *tx) {
-		for _, o := range append(tx.all("p", "operations"), tx.list("projects/p/global/operations")...) {
-			if has(o, "error") {
+	s.core.Store.View(func(tx *store.Tx) {
+		for _, o := range append(tx.All("p", "operations"), tx.List("projects/p/global/operations")...) {
+			if doc.Has(o, "error") {
 				t.Errorf("%s: %s of %s failed: %v", path, o["operationType"], o["targetLink"], o["error"])
 			}
 		}
 		var alive []string
-		for _, o := range tx.all("p", "instances") {
-			if st := str(o, "status"); st != "RUNNING" && st != "TERMINATED" {
-				t.Errorf("%s: instance %s is %s for ever", path, str(o, "name"), st)
+		for _, o := range tx.All("p", "instances") {
+			if st := doc.Str(o, "status"); st != "RUNNING" && st != "TERMINATED" {
+				t.Errorf("%s: instance %s is %s for ever", path, doc.Str(o, "name"), st)
 			} else if st == "RUNNING" {
-				alive = append(alive, str(o, "name"))
+				alive = append(alive, doc.Str(o, "name"))
 			}
 		}
 		var runs, connected []string
@@ -105,34 +110,34 @@ func goOn(t *testing.T, path string) {
 		if !slices.Equal(runs, alive) || !slices.Equal(connected, alive) {
 			t.Errorf("%s: API says %v run, %v do, %v are connected", path, alive, runs, connected)
 		}
-		for _, o := range tx.all("p", "disks") {
-			if str(o, "status") != "READY" {
-				t.Errorf("%s: disk %s is %s", path, str(o, "name"), str(o, "status"))
+		for _, o := range tx.All("p", "disks") {
+			if doc.Str(o, "status") != "READY" {
+				t.Errorf("%s: disk %s is %s", path, doc.Str(o, "name"), doc.Str(o, "status"))
 			}
-			for _, u := range stringsOf(o, "users") {
-				if tx.get(toRef(u)) == nil {
-					t.Errorf("%s: disk %s is used by %s, which is gone", path, str(o, "name"), u)
+			for _, u := range doc.Strings(o, "users") {
+				if tx.Get(doc.RefOf(u)) == nil {
+					t.Errorf("%s: disk %s is used by %s, which is gone", path, doc.Str(o, "name"), u)
 				}
 			}
 		}
-		for _, o := range tx.all("p", "addresses") {
-			if by := addressUser(o); by != "" && tx.get(by) == nil {
+		for _, o := range tx.All("p", "addresses") {
+			if by := networks.AddressUser(o); by != "" && tx.Get(by) == nil {
 				t.Errorf("%s: address is used by %s, which is gone", path, by)
 			}
 		}
-		if rules, have := tx.all("p", "forwardingRules"), len(n.Balancers); len(rules) != have {
+		if rules, have := tx.All("p", "forwardingRules"), len(n.Balancers); len(rules) != have {
 			t.Errorf("%s: %d forwarding rules, %d balancers", path, len(rules), have)
 		}
-		for _, g := range tx.all("p", "instanceGroups") {
-			for _, i := range stringsOf(g, "instances") {
-				if tx.get(toRef(i)) == nil {
-					t.Errorf("%s: %s has a member %s, which is gone", path, str(g, "name"), i)
+		for _, g := range tx.All("p", "instanceGroups") {
+			for _, i := range doc.Strings(g, "instances") {
+				if tx.Get(doc.RefOf(i)) == nil {
+					t.Errorf("%s: %s has a member %s, which is gone", path, doc.Str(g, "name"), i)
 				}
 			}
 		}
-		for c := range s.store.colls {
-			if len(s.store.colls[c]) > 0 && (len(c) > 9 && c[:9] == "~leaving/" || len(c) > 6 && c[:6] == "~jobs/") {
-				t.Errorf("%s: left: %s %v", path, c, s.store.colls[c])
+		for _, kind := range []string{"~leaving/", "~jobs/"} {
+			for r, o := range tx.Stored(kind) {
+				t.Errorf("%s: left: %s %v", path, r, o)
 			}
 		}
 	})
@@ -140,13 +145,11 @@ func goOn(t *testing.T, path string) {
 
 // atRest reports whether no operation is under way and each group has its size.
 func (s *Server) atRest() (rest bool) {
-	s.mu.Lock()
-	rest = len(s.ends) == 0
-	s.mu.Unlock()
-	s.store.view(func(t *tx) {
-		t.each("", "instanceGroupManagers", func(o obj) {
-			r := toRef(str(o, "selfLink"))
-			rest = rest && flag(sub(groupView(t, r, o), "status"), "isStable")
+	rest = s.Busy() == 0
+	s.core.Store.View(func(t *store.Tx) {
+		t.Each("", "instanceGroupManagers", func(o doc.Obj) {
+			r := doc.RefOf(doc.Str(o, "selfLink"))
+			rest = rest && doc.Bool(doc.Sub(groups.GroupView(t, r, o), "status"), "isStable")
 		})
 	})
 	return rest
@@ -154,10 +157,10 @@ func (s *Server) atRest() (rest bool) {
 
 func (w *world) template(name string) {
 	w.t.Helper()
-	props := instance("x", obj{"machineType": "n1-standard-1"})
+	props := instance("x", doc.Obj{"machineType": "n1-standard-1"})
 	delete(props, "name")
-	props["networkInterfaces"].([]any)[0].(obj)["subnetwork"] = regionW + "subnetworks/s"
-	w.made("POST", "projects/p/global/instanceTemplates", obj{"name": name, "properties": props})
+	props["networkInterfaces"].([]any)[0].(doc.Obj)["subnetwork"] = regionW + "subnetworks/s"
+	w.made("POST", "projects/p/global/instanceTemplates", doc.Obj{"name": name, "properties": props})
 }
 
 func TestRestart(t *testing.T) {
@@ -173,7 +176,7 @@ func TestRestart(t *testing.T) {
 	if status != 200 {
 		t.Fatal(op)
 	}
-	if _, err := New(Options{Path: w.path}); !errors.Is(err, errInUse) {
+	if _, err := New(api.Options{Path: w.path}); !errors.Is(err, store.ErrInUse) {
 		t.Errorf("a second server on one store: %v", err)
 	}
 	w.backend.mu.Lock()
@@ -199,12 +202,12 @@ func TestRequestIDs(t *testing.T) {
 	w := newWorld(t)
 	id := uuid.NewString()
 	path := zoneB + "disks?requestId=" + id
-	first := w.made("POST", path, obj{"name": "d"})
-	status, again := w.send("POST", path, obj{"name": "d"})
+	first := w.made("POST", path, doc.Obj{"name": "d"})
+	status, again := w.send("POST", path, doc.Obj{"name": "d"})
 	if status != 200 || again["name"] != first["name"] || again["status"] != "DONE" {
 		t.Errorf("replay: %d %v", status, again)
 	}
-	w.refused(409, "alreadyExists", "POST", zoneB+"disks?requestId="+uuid.NewString(), obj{"name": "d"})
+	w.refused(409, "alreadyExists", "POST", zoneB+"disks?requestId="+uuid.NewString(), doc.Obj{"name": "d"})
 	del := zoneB + "disks/d?requestId=" + uuid.NewString()
 	w.made("DELETE", del, nil)
 	if status, again := w.send("DELETE", del, nil); status != 200 || again["operationType"] != "delete" {

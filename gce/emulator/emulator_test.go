@@ -15,7 +15,10 @@ import (
 	"sync"
 	"testing"
 
+	"hakube/gce/emulator/backend"
 	"hakube/gce/emulator/contract"
+	"hakube/gce/emulator/internal/api"
+	"hakube/gce/emulator/internal/doc"
 )
 
 // A world is a server under test and a plain HTTP client for it.
@@ -25,16 +28,16 @@ type world struct {
 	web     *httptest.Server
 	backend *machines
 	path    string
-	options func(*Options)
+	options func(*api.Options)
 }
 
 const zoneB = "projects/p/zones/europe-west1-b/"
 const regionW = "projects/p/regions/europe-west1/"
 
 // newWorld starts a server with a backend that remembers what it was told.
-func newWorld(t *testing.T, options ...func(*Options)) *world {
+func newWorld(t *testing.T, options ...func(*api.Options)) *world {
 	t.Helper()
-	w := &world{t: t, backend: newMachines(), path: filepath.Join(t.TempDir(), "gce.db"), options: func(o *Options) {
+	w := &world{t: t, backend: newMachines(), path: filepath.Join(t.TempDir(), "gce.db"), options: func(o *api.Options) {
 		for _, f := range options {
 			f(o)
 		}
@@ -46,7 +49,7 @@ func newWorld(t *testing.T, options ...func(*Options)) *world {
 
 func (w *world) open() {
 	w.t.Helper()
-	o := Options{Path: w.path, NoSync: true, Backend: w.backend}
+	o := api.Options{Path: w.path, NoSync: true, Backend: w.backend}
 	w.options(&o)
 	s, err := New(o)
 	if err != nil {
@@ -68,7 +71,7 @@ func (w *world) reopen() {
 }
 
 // send makes one request; body is nil, a string or a document.
-func (w *world) send(verb, path string, body any) (int, obj) {
+func (w *world) send(verb, path string, body any) (int, doc.Obj) {
 	w.t.Helper()
 	status, o, err := w.try(verb, path, body)
 	if err != nil {
@@ -77,7 +80,7 @@ func (w *world) send(verb, path string, body any) (int, obj) {
 	return status, o
 }
 
-func (w *world) try(verb, path string, body any) (int, obj, error) {
+func (w *world) try(verb, path string, body any) (int, doc.Obj, error) {
 	var r io.Reader
 	switch b := body.(type) {
 	case nil:
@@ -103,7 +106,7 @@ func (w *world) try(verb, path string, body any) (int, obj, error) {
 	if err != nil {
 		return 0, nil, err
 	}
-	var o obj
+	var o doc.Obj
 	if len(raw) > 0 {
 		if err := json.Unmarshal(raw, &o); err != nil {
 			return 0, nil, fmt.Errorf("%w in %s", err, raw)
@@ -113,7 +116,7 @@ func (w *world) try(verb, path string, body any) (int, obj, error) {
 }
 
 // get reads a document that must be there.
-func (w *world) get(path string) obj {
+func (w *world) get(path string) doc.Obj {
 	w.t.Helper()
 	status, o := w.send("GET", path, nil)
 	if status != 200 {
@@ -123,7 +126,7 @@ func (w *world) get(path string) obj {
 }
 
 // do makes a change that must be accepted and waits for its operation.
-func (w *world) do(verb, path string, body any) obj {
+func (w *world) do(verb, path string, body any) doc.Obj {
 	w.t.Helper()
 	status, op := w.send(verb, path, body)
 	if status != 200 {
@@ -133,21 +136,21 @@ func (w *world) do(verb, path string, body any) obj {
 }
 
 // made is do for a change whose operation must succeed.
-func (w *world) made(verb, path string, body any) obj {
+func (w *world) made(verb, path string, body any) doc.Obj {
 	w.t.Helper()
 	op := w.do(verb, path, body)
-	if has(op, "error") {
+	if doc.Has(op, "error") {
 		w.t.Fatalf("%s %s: operation failed: %v", verb, path, op["error"])
 	}
 	return op
 }
 
-func (w *world) wait(op obj) obj {
+func (w *world) wait(op doc.Obj) doc.Obj {
 	w.t.Helper()
-	for str(op, "status") != "DONE" {
-		status, next := w.send("POST", string(toRef(str(op, "selfLink")))+"/wait", nil)
+	for doc.Str(op, "status") != "DONE" {
+		status, next := w.send("POST", string(doc.RefOf(doc.Str(op, "selfLink")))+"/wait", nil)
 		if status != 200 {
-			w.t.Fatalf("waiting for %s: %d %s", str(op, "name"), status, message(next))
+			w.t.Fatalf("waiting for %s: %d %s", doc.Str(op, "name"), status, message(next))
 		}
 		op = next
 	}
@@ -164,11 +167,11 @@ func (w *world) refused(status int, reason, verb, path string, body any) string 
 	return message(o)
 }
 
-func message(o obj) string { return str(sub(o, "error"), "message") }
+func message(o doc.Obj) string { return doc.Str(doc.Sub(o, "error"), "message") }
 
-func why(o obj) string {
-	for _, e := range objects(sub(o, "error"), "errors") {
-		return str(e, "reason")
+func why(o doc.Obj) string {
+	for _, e := range doc.Objects(doc.Sub(o, "error"), "errors") {
+		return doc.Str(e, "reason")
 	}
 	return ""
 }
@@ -176,28 +179,28 @@ func why(o obj) string {
 // subnet makes a network and a subnetwork with ranges as hakube's.
 func (w *world) subnet() {
 	w.t.Helper()
-	w.made("POST", "projects/p/global/networks", obj{"name": "default", "autoCreateSubnetworks": false})
-	w.made("POST", regionW+"subnetworks", obj{
+	w.made("POST", "projects/p/global/networks", doc.Obj{"name": "default", "autoCreateSubnetworks": false})
+	w.made("POST", regionW+"subnetworks", doc.Obj{
 		"name": "s", "network": "global/networks/default", "ipCidrRange": "10.40.0.0/22",
 		"secondaryIpRanges": []any{
-			obj{"rangeName": "pods-default", "ipCidrRange": "10.64.0.0/14"},
-			obj{"rangeName": "services-default", "ipCidrRange": "10.0.0.0/16"},
+			doc.Obj{"rangeName": "pods-default", "ipCidrRange": "10.64.0.0/14"},
+			doc.Obj{"rangeName": "services-default", "ipCidrRange": "10.0.0.0/16"},
 		},
 	})
 }
 
 // instance is the body of an insert.
-func instance(name string, more obj) obj {
-	o := obj{
+func instance(name string, more doc.Obj) doc.Obj {
+	o := doc.Obj{
 		"name": name, "machineType": "zones/europe-west1-b/machineTypes/n1-standard-1",
-		"disks": []any{obj{"boot": true, "autoDelete": true, "initializeParams": obj{
+		"disks": []any{doc.Obj{"boot": true, "autoDelete": true, "initializeParams": doc.Obj{
 			"sourceImage": "projects/debian-cloud/global/images/family/debian-12"}}},
-		"networkInterfaces": []any{obj{
+		"networkInterfaces": []any{doc.Obj{
 			"subnetwork":    "regions/europe-west1/subnetworks/s",
-			"aliasIpRanges": []any{obj{"ipCidrRange": "/24", "subnetworkRangeName": "pods-default"}},
-			"accessConfigs": []any{obj{"type": "ONE_TO_ONE_NAT", "name": "external-nat"}},
+			"aliasIpRanges": []any{doc.Obj{"ipCidrRange": "/24", "subnetworkRangeName": "pods-default"}},
+			"accessConfigs": []any{doc.Obj{"type": "ONE_TO_ONE_NAT", "name": "external-nat"}},
 		}},
-		"metadata": obj{"items": []any{obj{"key": "enable-guest-attributes", "value": "TRUE"}}},
+		"metadata": doc.Obj{"items": []any{doc.Obj{"key": "enable-guest-attributes", "value": "TRUE"}}},
 	}
 	for k, v := range more {
 		o[k] = v
@@ -208,15 +211,15 @@ func instance(name string, more obj) obj {
 // machines is a backend of names.
 type machines struct {
 	mu      sync.Mutex
-	disks   map[string]Disk
-	running map[MachineKey]Machine
+	disks   map[string]backend.Disk
+	running map[backend.MachineKey]backend.Machine
 	// snapshots are the names of the disks they are of.
 	snapshots map[uint64]string
 	starts    int
 	stops     []bool // whether each was graceful
 	syncs     int
-	network   Network
-	exited    func(MachineKey)
+	network   backend.Network
+	exited    func(backend.MachineKey)
 	health    map[netip.Addr]bool
 	hold      chan struct{} // Start waits for it when not nil, and says so
 	held      chan string
@@ -224,43 +227,43 @@ type machines struct {
 }
 
 func newMachines() *machines {
-	return &machines{disks: map[string]Disk{}, running: map[MachineKey]Machine{}, snapshots: map[uint64]string{}, held: make(chan string, 100)}
+	return &machines{disks: map[string]backend.Disk{}, running: map[backend.MachineKey]backend.Machine{}, snapshots: map[uint64]string{}, held: make(chan string, 100)}
 }
 
 var (
-	_ Backend     = (*machines)(nil)
-	_ Snapshotter = (*machines)(nil)
+	_ backend.Backend     = (*machines)(nil)
+	_ backend.Snapshotter = (*machines)(nil)
 )
 
-func (b *machines) CreateDisk(_ context.Context, d Disk) error {
+func (b *machines) CreateDisk(_ context.Context, d backend.Disk) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.disks[d.Name] = d
 	return nil
 }
 
-func (b *machines) DeleteDisk(_ context.Context, d Disk) error {
+func (b *machines) DeleteDisk(_ context.Context, d backend.Disk) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	delete(b.disks, d.Name)
 	return nil
 }
 
-func (b *machines) CreateSnapshot(_ context.Context, s Snapshot, d Disk) error {
+func (b *machines) CreateSnapshot(_ context.Context, s backend.Snapshot, d backend.Disk) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.snapshots[s.ID] = d.Name
 	return nil
 }
 
-func (b *machines) DeleteSnapshot(_ context.Context, s Snapshot) error {
+func (b *machines) DeleteSnapshot(_ context.Context, s backend.Snapshot) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	delete(b.snapshots, s.ID)
 	return nil
 }
 
-func (b *machines) Start(ctx context.Context, m Machine) error {
+func (b *machines) Start(ctx context.Context, m backend.Machine) error {
 	b.mu.Lock()
 	hold, fail := b.hold, b.fail
 	b.fail = nil
@@ -283,7 +286,7 @@ func (b *machines) Start(ctx context.Context, m Machine) error {
 	return nil
 }
 
-func (b *machines) Stop(_ context.Context, m Machine, graceful bool) error {
+func (b *machines) Stop(_ context.Context, m backend.Machine, graceful bool) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.stops = append(b.stops, graceful)
@@ -291,7 +294,7 @@ func (b *machines) Stop(_ context.Context, m Machine, graceful bool) error {
 	return nil
 }
 
-func (b *machines) Sync(_ context.Context, n Network) error {
+func (b *machines) Sync(_ context.Context, n backend.Network) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.network = n
@@ -299,21 +302,21 @@ func (b *machines) Sync(_ context.Context, n Network) error {
 	return nil
 }
 
-func (b *machines) Serial(m Machine, start int64) ([]byte, error) {
+func (b *machines) Serial(m backend.Machine, start int64) ([]byte, error) {
 	text := []byte("booting " + m.Name + "\n")
 	return text[min(start, int64(len(text))):], nil
 }
 
-func (b *machines) Health(Balancer) (map[netip.Addr]bool, error) {
+func (b *machines) Health(backend.Balancer) (map[netip.Addr]bool, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return maps.Clone(b.health), nil
 }
 
-func (b *machines) Watch(exited func(MachineKey)) { b.exited = exited }
-func (b *machines) Close() error                  { return nil }
+func (b *machines) Watch(exited func(backend.MachineKey)) { b.exited = exited }
+func (b *machines) Close() error                          { return nil }
 
-func (b *machines) net() Network {
+func (b *machines) net() backend.Network {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.network

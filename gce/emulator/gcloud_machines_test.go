@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
+
+	"hakube/gce/emulator/internal/doc"
 )
 
 // TestGcloudMachines does with gcloud what operators do to machines and disks.
@@ -22,12 +24,12 @@ func TestGcloudMachines(t *testing.T) {
 	g.prints("instances list --zones=europe-west1-c '--format=table(name,scheduling.preemptible:label=P,zone.basename())'", "NAME P ZONE\nm2 true europe-west1-c")
 	g.prints("instances list --limit=1 --format=csv(name,labels.role)", "name,role\nm1,master")
 	g.prints("instances list '--filter=name~^m[12]$ AND status=RUNNING' --uri", "https://www.googleapis.com/compute/v1/"+zoneB+"instances/m1\nhttps://www.googleapis.com/compute/v1/projects/p/zones/europe-west1-c/instances/m2")
-	var all []obj
-	if err := json.Unmarshal([]byte(g.do("instances list --format=json --filter=labels.role=master")), &all); err != nil || len(all) != 1 || str(all[0], "kind") != "compute#instance" {
+	var all []doc.Obj
+	if err := json.Unmarshal([]byte(g.do("instances list --format=json --filter=labels.role=master")), &all); err != nil || len(all) != 1 || doc.Str(all[0], "kind") != "compute#instance" {
 		t.Errorf("as JSON: %v %v", all, err)
 	}
 	g.shows("instances describe m1 --format=yaml", "name: m1", "status: RUNNING", "kind: compute#instance", "- a", "role: master", "deletionProtection: false")
-	g.prints("instances describe m1 --format=value(networkInterfaces[0].networkIP)", str(w.nic0("m1"), "networkIP"))
+	g.prints("instances describe m1 --format=value(networkInterfaces[0].networkIP)", doc.Str(w.nic0("m1"), "networkIP"))
 	g.refuses("instances describe m9", "The resource 'projects/p/zones/europe-west1-b/instances/m9' was not found")
 
 	// Their life.
@@ -49,7 +51,7 @@ func TestGcloudMachines(t *testing.T) {
 	}
 	g.do("instances simulate-maintenance-event m2 --zone=europe-west1-c")
 	for !w.s.atRest() {
-		_ = w.s.network.apply(t.Context()) // until the preemption is through
+		_ = w.s.core.Net.Apply(t.Context()) // until the preemption is through
 	}
 	g.prints("instances list --filter=scheduling.preemptible=true --format=value(name,status)", "m2 TERMINATED")
 	g.prints("instances get-serial-port-output m1", "booting m1")

@@ -3,6 +3,8 @@ package emulator
 import (
 	"strings"
 	"testing"
+
+	"hakube/gce/emulator/internal/doc"
 )
 
 // TestGcloudNetworks makes and looks at networks, addresses and what is there anyway.
@@ -29,7 +31,7 @@ func TestGcloudNetworks(t *testing.T) {
 
 	g.do("addresses create a1")
 	g.do("addresses create a2 --subnet=s --addresses=10.40.0.9")
-	ip := str(w.get(regionW+"addresses/a1"), "address")
+	ip := doc.Str(w.get(regionW+"addresses/a1"), "address")
 	g.prints("addresses list", "NAME ADDRESS/RANGE TYPE PURPOSE NETWORK REGION SUBNET STATUS\na1 "+ip+" EXTERNAL europe-west1 RESERVED\na2 10.40.0.9 INTERNAL GCE_ENDPOINT europe-west1 s RESERVED")
 	g.shows("addresses describe a1", "address: "+ip, "networkTier: PREMIUM", "status: RESERVED")
 	g.do("addresses delete a1 a2")

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+
+	"hakube/gce/emulator/internal/doc"
 )
 
 // A gcloud is the program as it is installed, for the server under test.
@@ -128,9 +130,9 @@ func TestGcloud(t *testing.T) {
 	ip := func(name, field string) string {
 		nic := w.nic0(name)
 		if field == "natIP" {
-			nic = objects(nic, "accessConfigs")[0]
+			nic = doc.Objects(nic, "accessConfigs")[0]
 		}
-		return str(nic, field)
+		return doc.Str(nic, field)
 	}
 	g.prints("instances list", "NAME ZONE MACHINE_TYPE PREEMPTIBLE INTERNAL_IP EXTERNAL_IP STATUS\n"+
 		"m1 europe-west1-b n1-standard-1 "+ip("m1", "networkIP")+" "+ip("m1", "natIP")+" RUNNING\n"+

@@ -2,6 +2,9 @@ package emulator
 
 import (
 	"testing"
+
+	"hakube/gce/emulator/internal/doc"
+	"hakube/gce/metadata"
 )
 
 // TestResetIsHard pulls the plug without a word to the guest, and what comes up
@@ -17,7 +20,7 @@ func TestResetIsHard(t *testing.T) {
 		t.Errorf("a reset stops gracefully %v and starts %d times, want [false] and once", w.backend.stops, w.backend.starts-starts)
 	}
 	for _, k := range []string{"id", "status", "networkInterfaces", "disks"} {
-		if fingerprint(before[k]) != fingerprint(after[k]) {
+		if doc.Fingerprint(before[k]) != doc.Fingerprint(after[k]) {
 			t.Errorf("%s was %v and is %v", k, before[k], after[k])
 		}
 	}
@@ -42,7 +45,7 @@ func TestConsole(t *testing.T) {
 		"?port=2":         {"", "0"},
 	} {
 		o := w.get(zoneB + "instances/m/serialPort" + query)
-		if str(o, "contents") != want[0] || str(o, "next") != want[1] {
+		if doc.Str(o, "contents") != want[0] || doc.Str(o, "next") != want[1] {
 			t.Errorf("serialPort%s is %v, want %q and next %s", query, o, want[0], want[1])
 		}
 	}
@@ -55,9 +58,9 @@ func TestConsole(t *testing.T) {
 func TestGuestAttributes(t *testing.T) {
 	w := newWorld(t)
 	w.subnet()
-	enabled := obj{"metadata": obj{"items": []any{obj{"key": "enable-guest-attributes", "value": "TRUE"}}}}
+	enabled := doc.Obj{"metadata": doc.Obj{"items": []any{doc.Obj{"key": "enable-guest-attributes", "value": "TRUE"}}}}
 	w.made("POST", zoneB+"instances", instance("m", enabled))
-	w.made("POST", zoneB+"instances", instance("closed", obj{"metadata": obj{}}))
+	w.made("POST", zoneB+"instances", instance("closed", doc.Obj{"metadata": doc.Obj{}}))
 	const path = zoneB + "instances/m/getGuestAttributes"
 	for _, kv := range [][3]string{{"hostkeys", "ssh-ed25519", "old"}, {"hostkeys", "ssh-ed25519", " AAAA=\n\"ü"}, {"hostkeys", "ssh-rsa", "BBBB"}, {"hakube", "phase", ""}} {
 		if err := w.guest("m").PutGuestAttribute(kv[0], kv[1], kv[2]); err != nil {
@@ -70,8 +73,8 @@ func TestGuestAttributes(t *testing.T) {
 		"?queryPath=hostkeys/ssh-rsa": {"hostkeys/ssh-rsa=BBBB"},
 	} {
 		var got []string
-		for _, i := range objects(sub(w.get(path+query), "queryValue"), "items") {
-			got = append(got, str(i, "namespace")+"/"+str(i, "key")+"="+str(i, "value"))
+		for _, i := range doc.Objects(doc.Sub(w.get(path+query), "queryValue"), "items") {
+			got = append(got, doc.Str(i, "namespace")+"/"+doc.Str(i, "key")+"="+doc.Str(i, "value"))
 		}
 		if len(got) != len(want) {
 			t.Errorf("getGuestAttributes%s has %q, want %q", query, got, want)
@@ -83,7 +86,7 @@ func TestGuestAttributes(t *testing.T) {
 			}
 		}
 	}
-	if v := str(w.get(path+"?variableKey=hostkeys/ssh-rsa"), "variableValue"); v != "BBBB" {
+	if v := doc.Str(w.get(path+"?variableKey=hostkeys/ssh-rsa"), "variableValue"); v != "BBBB" {
 		t.Errorf("one by its key: %q", v)
 	}
 	w.refused(404, "notFound", "GET", path+"?queryPath=none/", nil)
@@ -94,13 +97,14 @@ func TestGuestAttributes(t *testing.T) {
 }
 
 // guest is what a machine has of the server.
-func (w *world) guest(name string) source {
+func (w *world) guest(name string) metadata.Source {
 	w.t.Helper()
 	for _, m := range w.backend.net().Machines {
 		if m.Name == name {
-			return source{w.s, in(m.Project, "zones/"+m.Zone, "instances", m.Name), m.ID}
+			src, _ := w.s.guests.Source(m.MachineKey)
+			return src
 		}
 	}
 	w.t.Fatalf("there is no machine %s", name)
-	return source{}
+	return nil
 }

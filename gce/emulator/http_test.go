@@ -4,6 +4,10 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"hakube/gce/emulator/internal/api"
+	"hakube/gce/emulator/internal/doc"
+	"hakube/gce/emulator/internal/web"
 )
 
 func TestRefusedRequests(t *testing.T) {
@@ -18,32 +22,32 @@ func TestRefusedRequests(t *testing.T) {
 	}{
 		{"malformed body", "POST", nets, `{"name":`, 400, "parseError", "Parse Error"},
 		{"body of another type", "POST", nets, `[1]`, 400, "parseError", "not an object"},
-		{"no name", "POST", nets, obj{}, 400, "required", "Required field 'resource.name' not specified"},
-		{"bad name", "POST", nets, obj{"name": "Default"}, 400, "invalid", "Invalid value for field 'resource.name': 'Default'. Must be a match of regex"},
-		{"unknown field", "POST", nets, obj{"name": "n", "nme": 1}, 400, "invalid", "'resource.nme'"},
-		{"output field", "POST", nets, obj{"name": "n", "id": "7"}, 400, "invalid", "'resource.id'"},
-		{"wrong type", "POST", nets, obj{"name": "n", "mtu": "1460"}, 400, "invalid", "'resource.mtu'"},
-		{"unknown enum", "POST", nets, obj{"name": "n", "networkFirewallPolicyEnforcementOrder": "NEVER"}, 400, "invalid", "Unknown value"},
+		{"no name", "POST", nets, doc.Obj{}, 400, "required", "Required field 'resource.name' not specified"},
+		{"bad name", "POST", nets, doc.Obj{"name": "Default"}, 400, "invalid", "Invalid value for field 'resource.name': 'Default'. Must be a match of regex"},
+		{"unknown field", "POST", nets, doc.Obj{"name": "n", "nme": 1}, 400, "invalid", "'resource.nme'"},
+		{"output field", "POST", nets, doc.Obj{"name": "n", "id": "7"}, 400, "invalid", "'resource.id'"},
+		{"wrong type", "POST", nets, doc.Obj{"name": "n", "mtu": "1460"}, 400, "invalid", "'resource.mtu'"},
+		{"unknown enum", "POST", nets, doc.Obj{"name": "n", "networkFirewallPolicyEnforcementOrder": "NEVER"}, 400, "invalid", "Unknown value"},
 		{"bad name in the path", "GET", nets + "/Default", nil, 400, "invalid", "field 'network'"},
 		{"unknown zone", "GET", "projects/p/zones/mars-1a/instances", nil, 400, "invalid", "Unknown zone"},
 		{"get of an unknown zone", "GET", "projects/p/zones/mars-1a", nil, 404, "notFound", "was not found"},
 		{"absent", "GET", nets + "/n", nil, 404, "notFound", "The resource 'projects/p/global/networks/n' was not found"},
-		{"there already", "POST", nets, obj{"name": "default"}, 409, "alreadyExists", "The resource 'projects/p/global/networks/default' already exists"},
-		{"known method without code", "POST", "projects/p/regions/europe-west1/resourcePolicies", obj{"name": "h"}, 501, "notImplemented", "resourcePolicies.insert"},
+		{"there already", "POST", nets, doc.Obj{"name": "default"}, 409, "alreadyExists", "The resource 'projects/p/global/networks/default' already exists"},
+		{"known method without code", "POST", "projects/p/regions/europe-west1/resourcePolicies", doc.Obj{"name": "h"}, 501, "notImplemented", "resourcePolicies.insert"},
 		{"unknown method", "GET", "projects/p/global/wonders", nil, 501, "notImplemented", "wonders"},
-		{"field without meaning here", "POST", zoneB + "disks", obj{"name": "d", "sourceDisk": "zones/europe-west1-b/disks/s"}, 501, "notImplemented", "sourceDisk"},
+		{"field without meaning here", "POST", zoneB + "disks", doc.Obj{"name": "d", "sourceDisk": "zones/europe-west1-b/disks/s"}, 501, "notImplemented", "sourceDisk"},
 		{"query parameter of the wrong type", "GET", nets + "?maxResults=many", nil, 400, "invalid", "maxResults"},
 		{"required query parameter", "POST", zoneB + "instances/i/detachDisk", nil, 400, "required", "deviceName"},
-		{"zero request id", "POST", nets + "?requestId=00000000-0000-0000-0000-000000000000", obj{"name": "n"}, 400, "invalid", "requestId"},
-		{"overlapping subnetwork", "POST", regionW + "subnetworks", obj{"name": "t", "network": nets + "/default", "ipCidrRange": "10.40.2.0/24"}, 400, "invalid", "conflicts with existing subnetwork"},
-		{"overlap with a secondary range", "POST", regionW + "subnetworks", obj{"name": "t", "network": nets + "/default", "ipCidrRange": "10.65.0.0/16"}, 400, "invalid", "conflicts"},
-		{"no such network", "POST", "projects/p/global/firewalls", obj{"name": "f", "network": "global/networks/n", "allowed": []any{obj{"IPProtocol": "tcp"}}}, 404, "notFound", "networks/n"},
-		{"rule of nothing", "POST", "projects/p/global/firewalls", obj{"name": "f", "network": "global/networks/default"}, 400, "badRequest", "exactly one"},
-		{"machine type", "POST", zoneB + "instances", instance("i", obj{"machineType": "zones/europe-west1-b/machineTypes/n9"}), 400, "invalid", "machine type does not exist"},
-		{"machine type of another zone", "POST", zoneB + "instances", instance("i", obj{"machineType": "zones/europe-west1-c/machineTypes/n1-standard-1"}), 400, "invalid", "machine type does not exist"},
-		{"metadata value too large", "POST", zoneB + "instances", instance("i", obj{"metadata": obj{"items": []any{obj{"key": "k", "value": strings.Repeat("x", 262145)}}}}), 400, "invalid", "too large"},
-		{"metadata too large", "POST", zoneB + "instances", instance("i", obj{"metadata": obj{"items": []any{
-			obj{"key": "a", "value": strings.Repeat("x", 262144)}, obj{"key": "b", "value": strings.Repeat("x", 262144)}}}}), 400, "invalid", "maximum total size"},
+		{"zero request id", "POST", nets + "?requestId=00000000-0000-0000-0000-000000000000", doc.Obj{"name": "n"}, 400, "invalid", "requestId"},
+		{"overlapping subnetwork", "POST", regionW + "subnetworks", doc.Obj{"name": "t", "network": nets + "/default", "ipCidrRange": "10.40.2.0/24"}, 400, "invalid", "conflicts with existing subnetwork"},
+		{"overlap with a secondary range", "POST", regionW + "subnetworks", doc.Obj{"name": "t", "network": nets + "/default", "ipCidrRange": "10.65.0.0/16"}, 400, "invalid", "conflicts"},
+		{"no such network", "POST", "projects/p/global/firewalls", doc.Obj{"name": "f", "network": "global/networks/n", "allowed": []any{doc.Obj{"IPProtocol": "tcp"}}}, 404, "notFound", "networks/n"},
+		{"rule of nothing", "POST", "projects/p/global/firewalls", doc.Obj{"name": "f", "network": "global/networks/default"}, 400, "badRequest", "exactly one"},
+		{"machine type", "POST", zoneB + "instances", instance("i", doc.Obj{"machineType": "zones/europe-west1-b/machineTypes/n9"}), 400, "invalid", "machine type does not exist"},
+		{"machine type of another zone", "POST", zoneB + "instances", instance("i", doc.Obj{"machineType": "zones/europe-west1-c/machineTypes/n1-standard-1"}), 400, "invalid", "machine type does not exist"},
+		{"metadata value too large", "POST", zoneB + "instances", instance("i", doc.Obj{"metadata": doc.Obj{"items": []any{doc.Obj{"key": "k", "value": strings.Repeat("x", 262145)}}}}), 400, "invalid", "too large"},
+		{"metadata too large", "POST", zoneB + "instances", instance("i", doc.Obj{"metadata": doc.Obj{"items": []any{
+			doc.Obj{"key": "a", "value": strings.Repeat("x", 262144)}, doc.Obj{"key": "b", "value": strings.Repeat("x", 262144)}}}}), 400, "invalid", "maximum total size"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			status, o := w.send(c.verb, c.path, c.body)
@@ -52,7 +56,7 @@ func TestRefusedRequests(t *testing.T) {
 			}
 		})
 	}
-	status, _ := w.send("POST", nets, `{"name":"`+strings.Repeat("x", maxBody)+`"}`)
+	status, _ := w.send("POST", nets, `{"name":"`+strings.Repeat("x", web.MaxBody)+`"}`)
 	if status != 413 {
 		t.Errorf("a body of 8 MiB: %d, want 413", status)
 	}
@@ -61,13 +65,13 @@ func TestRefusedRequests(t *testing.T) {
 func TestWaysToAsk(t *testing.T) {
 	w := newWorld(t)
 	for _, path := range []string{"projects/p", "/projects/p", "compute/v1/projects/p", "projects/p?returnPartialSuccess=true&alt=json", "projects/p/"} {
-		if status, o := w.send("GET", path, nil); status != 200 || str(o, "name") != "p" {
+		if status, o := w.send("GET", path, nil); status != 200 || doc.Str(o, "name") != "p" {
 			t.Errorf("GET %s: %d %v", path, status, o)
 		}
 	}
 	// Read-only fields pass where an object is sent back changed.
 	w.subnet()
-	w.made("POST", "projects/p/global/firewalls", obj{"name": "f", "network": "default", "allowed": []any{obj{"IPProtocol": "TCP", "ports": []any{"22"}}}})
+	w.made("POST", "projects/p/global/firewalls", doc.Obj{"name": "f", "network": "default", "allowed": []any{doc.Obj{"IPProtocol": "TCP", "ports": []any{"22"}}}})
 	f := w.get("projects/p/global/firewalls/f")
 	f["sourceRanges"] = []any{"10.0.0.0/8"}
 	w.made("PUT", "projects/p/global/firewalls/f", f)
@@ -78,7 +82,7 @@ func TestWaysToAsk(t *testing.T) {
 
 // TestStrangers sends what a web page could make a browser send.
 func TestStrangers(t *testing.T) {
-	w := newWorld(t, func(o *Options) { o.Hosts = []string{"gce.example"} })
+	w := newWorld(t, func(o *api.Options) { o.Hosts = []string{"gce.example"} })
 	for _, c := range []struct {
 		host, origin string
 		want         int

@@ -8,6 +8,10 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+
+	"hakube/gce/emulator/internal/api"
+	"hakube/gce/emulator/internal/doc"
+	"hakube/gce/emulator/internal/store"
 )
 
 // Ask answers a request as the API does, from within this process: it is not
@@ -20,14 +24,14 @@ func (s *Server) Ask(method, path string, body map[string]any) (map[string]any, 
 	if body == nil {
 		text = nil
 	}
-	r, err := http.NewRequestWithContext(s.ctx, method, "/compute/v1/"+path, bytes.NewReader(text))
+	r, err := http.NewRequestWithContext(s.core.Context, method, "/compute/v1/"+path, bytes.NewReader(text))
 	if err != nil {
 		return nil, fmt.Errorf("asking for %s: %w", path, err)
 	}
-	m, params := s.route(method, r.URL.Path)
-	status, out := s.do(r, m, params, Fault{})
+	m, params := s.core.Route(method, r.URL.Path)
+	status, out := s.core.Do(r, m, params, api.Fault{})
 	if status != http.StatusOK {
-		return nil, errors.New(str(sub(out, "error"), "message"))
+		return nil, errors.New(doc.Str(doc.Sub(out, "error"), "message"))
 	}
 	return out, nil
 }
@@ -36,15 +40,15 @@ func (s *Server) Ask(method, path string, body map[string]any) (map[string]any, 
 // n at most, the newest first.
 func (s *Server) Operations(n int) []Object {
 	var all []Object
-	s.store.view(func(t *tx) {
-		for r, o := range t.stored("projects/") {
-			if r.kind() == "operations" {
+	s.core.Store.View(func(t *store.Tx) {
+		for r, o := range t.Stored("projects/") {
+			if r.Kind() == "operations" {
 				all = append(all, Object{string(r), o})
 			}
 		}
 	})
 	over := func(o Object) int {
-		if str(o.Doc, "status") == "DONE" {
+		if doc.Str(o.Doc, "status") == "DONE" {
 			return 1
 		}
 		return 0
@@ -53,7 +57,7 @@ func (s *Server) Operations(n int) []Object {
 		if d := over(a) - over(b); d != 0 {
 			return d
 		}
-		return strings.Compare(str(b.Doc, "insertTime"), str(a.Doc, "insertTime"))
+		return strings.Compare(doc.Str(b.Doc, "insertTime"), doc.Str(a.Doc, "insertTime"))
 	})
 	return all[:min(n, len(all))]
 }

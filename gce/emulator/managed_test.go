@@ -4,31 +4,37 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"hakube/gce/emulator/backend"
+	"hakube/gce/emulator/internal/api"
+	"hakube/gce/emulator/internal/doc"
+	"hakube/gce/emulator/internal/identity"
+	"hakube/gce/emulator/internal/problem"
 )
 
 // TestGroupKeepsUp does to a managed group what befalls one: its template
 // changes, a machine fails to start, one is preempted, the daemon dies.
 func TestGroupKeepsUp(t *testing.T) {
-	w := newWorld(t, func(o *Options) {
+	w := newWorld(t, func(o *api.Options) {
 		o.After = func(time.Duration) <-chan time.Time { return time.After(time.Millisecond) }
 		o.Now = skipping() // tries again without the wait of 10 s
 	})
 	w.subnet()
 	w.template("old")
 	w.template("new")
-	w.made("POST", zoneB+"instanceGroupManagers", obj{"name": "g", "targetSize": 1, "instanceTemplate": "global/instanceTemplates/old"})
+	w.made("POST", zoneB+"instanceGroupManagers", doc.Obj{"name": "g", "targetSize": 1, "instanceTemplate": "global/instanceTemplates/old"})
 	w.stable("g", 1)
 
-	w.made("POST", zoneB+"instanceGroupManagers/g/setInstanceTemplate", obj{"instanceTemplate": "global/instanceTemplates/new"})
+	w.made("POST", zoneB+"instanceGroupManagers/g/setInstanceTemplate", doc.Obj{"instanceTemplate": "global/instanceTemplates/new"})
 	w.made("POST", zoneB+"instanceGroupManagers/g/resize?size=3", nil)
 	w.stable("g", 3)
 	if got := w.templatesOf("g"); got["old"] != 1 || got["new"] != 2 {
 		t.Errorf("after a change of template and a resize: %v, want 1 old and 2 new", got)
 	}
 	_, rows := w.send("POST", zoneB+"instanceGroupManagers/g/listManagedInstances", nil)
-	for _, row := range objects(rows, "managedInstances") {
-		if strings.HasSuffix(str(sub(row, "version"), "instanceTemplate"), "/old") {
-			w.made("POST", zoneB+"instanceGroupManagers/g/recreateInstances", obj{"instances": []any{row["instance"]}})
+	for _, row := range doc.Objects(rows, "managedInstances") {
+		if strings.HasSuffix(doc.Str(doc.Sub(row, "version"), "instanceTemplate"), "/old") {
+			w.made("POST", zoneB+"instanceGroupManagers/g/recreateInstances", doc.Obj{"instances": []any{row["instance"]}})
 		}
 	}
 	w.stable("g", 3)
@@ -37,13 +43,13 @@ func TestGroupKeepsUp(t *testing.T) {
 	}
 
 	w.backend.mu.Lock()
-	w.backend.fail = &problem{500, "backendError", "INTERNAL_ERROR", "no power"}
+	w.backend.fail = problem.New(500, "backendError", "INTERNAL_ERROR", "no power")
 	w.backend.mu.Unlock()
 	w.made("POST", zoneB+"instanceGroupManagers/g/resize?size=4", nil)
 	w.stable("g", 4)
 
 	w.reopen()
-	if g := w.get(zoneB + "instanceGroupManagers/g"); num(g, "targetSize") != 4 {
+	if g := w.get(zoneB + "instanceGroupManagers/g"); doc.Num(g, "targetSize") != 4 {
 		t.Errorf("size after a restart: %v", g["targetSize"])
 	}
 	w.stable("g", 4)
@@ -68,11 +74,11 @@ func TestGroupKeepsUp(t *testing.T) {
 func TestPreemptedMember(t *testing.T) {
 	w := newWorld(t)
 	w.subnet()
-	properties := instance("", obj{"machineType": "n1-standard-1", "scheduling": obj{"preemptible": true}})
+	properties := instance("", doc.Obj{"machineType": "n1-standard-1", "scheduling": doc.Obj{"preemptible": true}})
 	delete(properties, "name")
-	properties["networkInterfaces"].([]any)[0].(obj)["subnetwork"] = regionW + "subnetworks/s"
-	w.made("POST", "projects/p/global/instanceTemplates", obj{"name": "spot", "properties": properties})
-	w.made("POST", zoneB+"instanceGroupManagers", obj{"name": "g", "targetSize": 2, "instanceTemplate": "global/instanceTemplates/spot"})
+	properties["networkInterfaces"].([]any)[0].(doc.Obj)["subnetwork"] = regionW + "subnetworks/s"
+	w.made("POST", "projects/p/global/instanceTemplates", doc.Obj{"name": "spot", "properties": properties})
+	w.made("POST", zoneB+"instanceGroupManagers", doc.Obj{"name": "g", "targetSize": 2, "instanceTemplate": "global/instanceTemplates/spot"})
 	w.stable("g", 2)
 	one := w.backend.net().Machines[0]
 	w.made("POST", zoneB+"instances/"+one.Name+"/simulateMaintenanceEvent", nil)
@@ -81,13 +87,13 @@ func TestPreemptedMember(t *testing.T) {
 }
 
 // anew waits until a group has made a machine anew, under its name.
-func (w *world) anew(old Machine) {
+func (w *world) anew(old backend.Machine) {
 	w.t.Helper()
 	for {
-		if _, o := w.send("GET", zoneB+"instances/"+old.Name, nil); str(o, "status") == "RUNNING" && ident(o) != old.ID {
+		if _, o := w.send("GET", zoneB+"instances/"+old.Name, nil); doc.Str(o, "status") == "RUNNING" && doc.ID(o) != old.ID {
 			return
 		}
-		if err := w.s.groups.pass(w.t.Context()); err != nil {
+		if err := w.s.groups.Pass(w.t.Context()); err != nil {
 			w.t.Fatal(err)
 		}
 	}
@@ -109,10 +115,10 @@ func skipping() func() time.Time {
 func (w *world) templatesOf(group string) map[string]int {
 	w.t.Helper()
 	out := map[string]int{}
-	for _, o := range objects(w.get(zoneB+"instances"), "items") {
-		meta := metadataMap(sub(o, "metadata"))
+	for _, o := range doc.Objects(w.get(zoneB+"instances"), "items") {
+		meta := identity.MetadataMap(doc.Sub(o, "metadata"))
 		if strings.HasSuffix(meta["created-by"], "/instanceGroupManagers/"+group) {
-			out[ref(meta["instance-template"]).name()]++
+			out[doc.Ref(meta["instance-template"]).Name()]++
 		}
 	}
 	return out
@@ -122,11 +128,11 @@ func (w *world) templatesOf(group string) map[string]int {
 func TestMaintenance(t *testing.T) {
 	w := newWorld(t)
 	w.subnet()
-	for name, scheduling := range map[string]obj{
+	for name, scheduling := range map[string]doc.Obj{
 		"moved": nil, "restarted": {"onHostMaintenance": "TERMINATE"}, "ended": {"onHostMaintenance": "TERMINATE", "automaticRestart": false},
 		"preempted": {"preemptible": true}, "spot": {"provisioningModel": "SPOT"},
 	} {
-		more := obj{}
+		more := doc.Obj{}
 		if scheduling != nil {
 			more["scheduling"] = scheduling
 		}
@@ -141,13 +147,13 @@ func TestMaintenance(t *testing.T) {
 		"spot":      {"TERMINATED", "compute.instances.preempted"},
 	} {
 		w.made("POST", zoneB+"instances/"+name+"/simulateMaintenanceEvent", nil)
-		var event obj
-		for _, op := range objects(w.get(zoneB+"operations"), "items") {
-			if str(op, "user") == "system" && strings.HasSuffix(str(op, "targetLink"), "/"+name) {
+		var event doc.Obj
+		for _, op := range doc.Objects(w.get(zoneB+"operations"), "items") {
+			if doc.Str(op, "user") == "system" && strings.HasSuffix(doc.Str(op, "targetLink"), "/"+name) {
 				event = w.wait(op)
 			}
 		}
-		if got := str(w.get(zoneB+"instances/"+name), "status"); got != want.status || str(event, "operationType") != want.event || has(event, "error") {
+		if got := doc.Str(w.get(zoneB+"instances/"+name), "status"); got != want.status || doc.Str(event, "operationType") != want.event || doc.Has(event, "error") {
 			t.Errorf("%s: is %s after %v, want %s after %s", name, got, event, want.status, want.event)
 		}
 	}
@@ -155,9 +161,9 @@ func TestMaintenance(t *testing.T) {
 		t.Errorf("%d machines were started again, want 1", n)
 	}
 	w.refused(400, "resourceNotReady", "POST", zoneB+"instances/ended/simulateMaintenanceEvent", nil)
-	w.refused(400, "badRequest", "POST", zoneB+"instances", instance("p", obj{"scheduling": obj{"preemptible": true, "automaticRestart": true}}))
-	w.refused(400, "invalid", "POST", zoneB+"instances", instance("p", obj{"scheduling": obj{"preemptible": true, "onHostMaintenance": "MIGRATE"}}))
-	if o := w.get(zoneB + "instances/spot"); flag(sub(o, "scheduling"), "automaticRestart") || str(sub(o, "scheduling"), "onHostMaintenance") != "TERMINATE" {
+	w.refused(400, "badRequest", "POST", zoneB+"instances", instance("p", doc.Obj{"scheduling": doc.Obj{"preemptible": true, "automaticRestart": true}}))
+	w.refused(400, "invalid", "POST", zoneB+"instances", instance("p", doc.Obj{"scheduling": doc.Obj{"preemptible": true, "onHostMaintenance": "MIGRATE"}}))
+	if o := w.get(zoneB + "instances/spot"); doc.Bool(doc.Sub(o, "scheduling"), "automaticRestart") || doc.Str(doc.Sub(o, "scheduling"), "onHostMaintenance") != "TERMINATE" {
 		t.Errorf("scheduling of a spot machine: %v", o["scheduling"])
 	}
 }
@@ -166,24 +172,24 @@ func TestMaintenance(t *testing.T) {
 func TestSnapshots(t *testing.T) {
 	w := newWorld(t)
 	disk := zoneB + "disks/d"
-	w.made("POST", zoneB+"disks", obj{"name": "d", "sizeGb": "20"})
-	op := w.made("POST", disk+"/createSnapshot?guestFlush=False", obj{"name": "s", "labels": obj{"a": "b"}})
-	if str(op, "operationType") != "createSnapshot" || !strings.HasSuffix(str(op, "targetLink"), "/disks/d") {
+	w.made("POST", zoneB+"disks", doc.Obj{"name": "d", "sizeGb": "20"})
+	op := w.made("POST", disk+"/createSnapshot?guestFlush=False", doc.Obj{"name": "s", "labels": doc.Obj{"a": "b"}})
+	if doc.Str(op, "operationType") != "createSnapshot" || !strings.HasSuffix(doc.Str(op, "targetLink"), "/disks/d") {
 		t.Errorf("operation: %v", op)
 	}
 	const snapshot = "projects/p/global/snapshots/s"
 	s := w.get(snapshot)
-	if str(s, "status") != "READY" || str(s, "diskSizeGb") != "20" || !strings.HasSuffix(str(s, "sourceDisk"), disk) || w.backend.snapshots[ident(s)] != "d" {
+	if doc.Str(s, "status") != "READY" || doc.Str(s, "diskSizeGb") != "20" || !strings.HasSuffix(doc.Str(s, "sourceDisk"), disk) || w.backend.snapshots[doc.ID(s)] != "d" {
 		t.Errorf("snapshot: %v, copies %v", s, w.backend.snapshots)
 	}
-	w.made("POST", "projects/p/global/snapshots", obj{"name": "t", "sourceDisk": "zones/europe-west1-b/disks/d"})
-	w.refused(409, "alreadyExists", "POST", "projects/p/global/snapshots", obj{"name": "s", "sourceDisk": "zones/europe-west1-b/disks/d"})
-	w.refused(404, "notFound", "POST", zoneB+"disks/e/createSnapshot", obj{"name": "u"})
+	w.made("POST", "projects/p/global/snapshots", doc.Obj{"name": "t", "sourceDisk": "zones/europe-west1-b/disks/d"})
+	w.refused(409, "alreadyExists", "POST", "projects/p/global/snapshots", doc.Obj{"name": "s", "sourceDisk": "zones/europe-west1-b/disks/d"})
+	w.refused(404, "notFound", "POST", zoneB+"disks/e/createSnapshot", doc.Obj{"name": "u"})
 	w.made("DELETE", disk, nil)
-	w.refused(400, "invalid", "POST", zoneB+"disks", obj{"name": "d2", "sizeGb": "10", "sourceSnapshot": "global/snapshots/s"})
-	w.refused(404, "notFound", "POST", zoneB+"disks", obj{"name": "d2", "sourceSnapshot": "global/snapshots/none"})
-	w.made("POST", zoneB+"disks", obj{"name": "d2", "sourceSnapshot": "global/snapshots/s"})
-	if d := w.get(zoneB + "disks/d2"); str(d, "sizeGb") != "20" || str(d, "sourceSnapshotId") != str(s, "id") || w.backend.disks["d2"].Snapshot != ident(s) {
+	w.refused(400, "invalid", "POST", zoneB+"disks", doc.Obj{"name": "d2", "sizeGb": "10", "sourceSnapshot": "global/snapshots/s"})
+	w.refused(404, "notFound", "POST", zoneB+"disks", doc.Obj{"name": "d2", "sourceSnapshot": "global/snapshots/none"})
+	w.made("POST", zoneB+"disks", doc.Obj{"name": "d2", "sourceSnapshot": "global/snapshots/s"})
+	if d := w.get(zoneB + "disks/d2"); doc.Str(d, "sizeGb") != "20" || doc.Str(d, "sourceSnapshotId") != doc.Str(s, "id") || w.backend.disks["d2"].Snapshot != doc.ID(s) {
 		t.Errorf("disk of a snapshot: %v, behind the API %+v", d, w.backend.disks["d2"])
 	}
 	w.made("DELETE", snapshot, nil) // disks made of it stay

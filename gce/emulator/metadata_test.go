@@ -6,6 +6,9 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+
+	"hakube/gce/emulator/backend"
+	"hakube/gce/emulator/internal/doc"
 )
 
 // ask asks a machine's metadata server.
@@ -21,7 +24,7 @@ func ask(h http.Handler, verb, path, body string) (int, string, http.Header) {
 func TestMetadataServer(t *testing.T) {
 	w := newWorld(t)
 	w.subnet()
-	w.made("POST", zoneB+"instances", instance("m", obj{"tags": obj{"items": []any{"a"}}}))
+	w.made("POST", zoneB+"instances", instance("m", doc.Obj{"tags": doc.Obj{"items": []any{"a"}}}))
 	m := w.backend.net().Machines[0]
 	h, ok := w.s.MetadataFor(m.MachineKey)
 	if !ok {
@@ -46,14 +49,14 @@ func TestMetadataServer(t *testing.T) {
 		t.Fatalf("writing a guest attribute: %d %s", code, text)
 	}
 	got := w.get(zoneB + "instances/m/getGuestAttributes?queryPath=hakube/")
-	items := objects(sub(got, "queryValue"), "items")
-	if len(items) != 1 || str(items[0], "value") != "running" || str(items[0], "namespace") != "hakube" || str(items[0], "key") != "phase" {
+	items := doc.Objects(doc.Sub(got, "queryValue"), "items")
+	if len(items) != 1 || doc.Str(items[0], "value") != "running" || doc.Str(items[0], "namespace") != "hakube" || doc.Str(items[0], "key") != "phase" {
 		t.Errorf("guest attributes: %v", got)
 	}
-	if v := w.get(zoneB + "instances/m/getGuestAttributes?variableKey=hakube/phase"); str(v, "variableValue") != "running" {
+	if v := w.get(zoneB + "instances/m/getGuestAttributes?variableKey=hakube/phase"); doc.Str(v, "variableValue") != "running" {
 		t.Errorf("guest attribute by key: %v", v)
 	}
-	if _, ok := w.s.MetadataFor(MachineKey{Project: "p", Zone: "europe-west1-b", Name: "m", ID: m.ID + 1}); ok {
+	if _, ok := w.s.MetadataFor(backend.MachineKey{Project: "p", Zone: "europe-west1-b", Name: "m", ID: m.ID + 1}); ok {
 		t.Error("metadata for another machine of that name")
 	}
 	w.made("DELETE", zoneB+"instances/m", nil)
@@ -92,16 +95,16 @@ func TestMetadataWakes(t *testing.T) {
 		return <-done
 	}
 	got := wait("instance/attributes/?recursive=true&alt=json", func() {
-		m := sub(w.get(zoneB+"instances/m"), "metadata")
-		w.made("POST", zoneB+"instances/m/setMetadata", obj{"fingerprint": m["fingerprint"], "items": []any{obj{"key": "a", "value": "1"}}})
-		w.refused(412, "conditionNotMet", "POST", zoneB+"instances/m/setMetadata", obj{"fingerprint": m["fingerprint"]})
+		m := doc.Sub(w.get(zoneB+"instances/m"), "metadata")
+		w.made("POST", zoneB+"instances/m/setMetadata", doc.Obj{"fingerprint": m["fingerprint"], "items": []any{doc.Obj{"key": "a", "value": "1"}}})
+		w.refused(412, "conditionNotMet", "POST", zoneB+"instances/m/setMetadata", doc.Obj{"fingerprint": m["fingerprint"]})
 	})
 	if !strings.Contains(got, `"a":"1"`) {
 		t.Errorf("instance attributes: %s", got)
 	}
 	got = wait("project/attributes/?recursive=true&alt=json", func() {
-		m := sub(w.get("projects/p"), "commonInstanceMetadata")
-		w.made("POST", "projects/p/setCommonInstanceMetadata", obj{"fingerprint": m["fingerprint"], "items": []any{obj{"key": "b", "value": "2"}}})
+		m := doc.Sub(w.get("projects/p"), "commonInstanceMetadata")
+		w.made("POST", "projects/p/setCommonInstanceMetadata", doc.Obj{"fingerprint": m["fingerprint"], "items": []any{doc.Obj{"key": "b", "value": "2"}}})
 	})
 	if !strings.Contains(got, `"b":"2"`) {
 		t.Errorf("project attributes: %s", got)

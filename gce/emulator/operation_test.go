@@ -6,6 +6,9 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"hakube/gce/emulator/internal/api"
+	"hakube/gce/emulator/internal/doc"
 )
 
 // A clock is moved by hand.
@@ -56,25 +59,25 @@ func (c *clock) add(d time.Duration) {
 
 func TestLatency(t *testing.T) {
 	c := newClock()
-	w := newWorld(t, func(o *Options) { o.Latency, o.Now, o.After = GCE, c.Now, c.After })
-	status, op := w.send("POST", "projects/p/global/networks", obj{"name": "n", "autoCreateSubnetworks": false})
+	w := newWorld(t, func(o *api.Options) { o.Latency, o.Now, o.After = api.GCE, c.Now, c.After })
+	status, op := w.send("POST", "projects/p/global/networks", doc.Obj{"name": "n", "autoCreateSubnetworks": false})
 	if status != 200 || op["status"] != "PENDING" {
 		t.Fatalf("%d %v", status, op)
 	}
-	if d := <-c.asked; d != LatencyOf("networks.insert") {
-		t.Errorf("waits %v, want %v", d, LatencyOf("networks.insert"))
+	if d := <-c.asked; d != api.LatencyOf("networks.insert") {
+		t.Errorf("waits %v, want %v", d, api.LatencyOf("networks.insert"))
 	}
-	c.add(LatencyOf("networks.insert") - time.Millisecond)
-	path := string(toRef(str(op, "selfLink")))
+	c.add(api.LatencyOf("networks.insert") - time.Millisecond)
+	path := string(doc.RefOf(doc.Str(op, "selfLink")))
 	if o := w.get(path); o["status"] != "RUNNING" {
 		t.Errorf("just before its time: %v", o["status"])
 	}
 	c.add(time.Millisecond)
 	done := w.wait(op)
-	begun, _ := time.Parse(time.RFC3339, str(done, "insertTime"))
-	ended, _ := time.Parse(time.RFC3339, str(done, "endTime"))
-	if d := ended.Sub(begun); d != LatencyOf("networks.insert") {
-		t.Errorf("took %v, want %v", d, LatencyOf("networks.insert"))
+	begun, _ := time.Parse(time.RFC3339, doc.Str(done, "insertTime"))
+	ended, _ := time.Parse(time.RFC3339, doc.Str(done, "endTime"))
+	if d := ended.Sub(begun); d != api.LatencyOf("networks.insert") {
+		t.Errorf("took %v, want %v", d, api.LatencyOf("networks.insert"))
 	}
 }
 
@@ -82,7 +85,7 @@ func TestLatency(t *testing.T) {
 // minutes are over, and until the client goes away.
 func TestWaitEnds(t *testing.T) {
 	c := newClock()
-	w := newWorld(t, func(o *Options) { o.Now, o.After = c.Now, c.After })
+	w := newWorld(t, func(o *api.Options) { o.Now, o.After = c.Now, c.After })
 	w.subnet()
 	w.backend.mu.Lock()
 	w.backend.hold = make(chan struct{})
@@ -91,9 +94,9 @@ func TestWaitEnds(t *testing.T) {
 		<-c.asked
 	}
 	_, op := w.send("POST", zoneB+"instances", instance("m", nil))
-	path := string(toRef(str(op, "selfLink"))) + "/wait"
+	path := string(doc.RefOf(doc.Str(op, "selfLink"))) + "/wait"
 	<-w.backend.held
-	got := make(chan obj)
+	got := make(chan doc.Obj)
 	go func() {
 		_, o, _ := w.try("POST", path, nil)
 		got <- o
@@ -123,24 +126,24 @@ func TestWaitEnds(t *testing.T) {
 	if err := <-gone; err == nil {
 		t.Error("an answer for a client that left")
 	}
-	if st := str(w.get(zoneB+"instances/m"), "status"); st != "STAGING" {
+	if st := doc.Str(w.get(zoneB+"instances/m"), "status"); st != "STAGING" {
 		t.Errorf("status of a machine that is being started: %s", st)
 	}
-	w.refused(400, "resourceNotReady", "DELETE", string(toRef(str(op, "selfLink"))), nil)
+	w.refused(400, "resourceNotReady", "DELETE", string(doc.RefOf(doc.Str(op, "selfLink"))), nil)
 	_, del := w.send("DELETE", zoneB+"instances/m", nil)
 	w.refused(400, "resourceNotReady", "POST", zoneB+"instances/m/stop", nil)
 	close(w.backend.hold)
 	w.wait(op)
-	if o := w.wait(del); has(o, "error") {
+	if o := w.wait(del); doc.Has(o, "error") {
 		t.Errorf("deleting a machine that was being made: %v", o["error"])
 	}
-	if status, _ := w.send("DELETE", string(toRef(str(op, "selfLink"))), nil); status != 204 {
+	if status, _ := w.send("DELETE", string(doc.RefOf(doc.Str(op, "selfLink"))), nil); status != 204 {
 		t.Errorf("deleting an operation: %d", status)
 	}
-	if items := objects(w.get(zoneB+"operations"), "items"); len(items) != 1 {
+	if items := doc.Objects(w.get(zoneB+"operations"), "items"); len(items) != 1 {
 		t.Errorf("operations: %v", items)
 	}
-	if agg := sub(w.get("projects/p/aggregated/operations"), "items"); len(objects(sub(agg, "zones/europe-west1-b"), "operations")) != 1 {
+	if agg := doc.Sub(w.get("projects/p/aggregated/operations"), "items"); len(doc.Objects(doc.Sub(agg, "zones/europe-west1-b"), "operations")) != 1 {
 		t.Errorf("aggregated operations: %v", agg["zones/europe-west1-b"])
 	}
 }
@@ -150,10 +153,10 @@ func TestNetworkInUse(t *testing.T) {
 	w := newWorld(t)
 	w.subnet()
 	op := w.do("DELETE", "projects/p/global/networks/default", nil)
-	if num(op, "httpErrorStatusCode") != 400 || str(objects(sub(op, "error"), "errors")[0], "code") != "RESOURCE_IN_USE_BY_ANOTHER_RESOURCE" {
+	if doc.Num(op, "httpErrorStatusCode") != 400 || doc.Str(doc.Objects(doc.Sub(op, "error"), "errors")[0], "code") != "RESOURCE_IN_USE_BY_ANOTHER_RESOURCE" {
 		t.Errorf("operation: %v", op)
 	}
-	if routes := objects(w.get("projects/p/global/routes"), "items"); len(routes) != 2 {
+	if routes := doc.Objects(w.get("projects/p/global/routes"), "items"); len(routes) != 2 {
 		t.Errorf("routes: %v", routes)
 	}
 	w.made("DELETE", regionW+"subnetworks/s", nil)

@@ -5,13 +5,17 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"hakube/gce/emulator/internal/api"
+	"hakube/gce/emulator/internal/doc"
+	"hakube/gce/emulator/internal/projects"
 )
 
 // quota reads one of a document's quotas.
-func quota(t *testing.T, o obj, metric string) (limit, usage float64) {
+func quota(t *testing.T, o doc.Obj, metric string) (limit, usage float64) {
 	t.Helper()
-	for _, q := range objects(o, "quotas") {
-		if str(q, "metric") == metric {
+	for _, q := range doc.Objects(o, "quotas") {
+		if doc.Str(q, "metric") == metric {
 			return q["limit"].(float64), q["usage"].(float64)
 		}
 	}
@@ -20,7 +24,7 @@ func quota(t *testing.T, o obj, metric string) (limit, usage float64) {
 }
 
 func TestQuotas(t *testing.T) {
-	w := newWorld(t, func(o *Options) {
+	w := newWorld(t, func(o *api.Options) {
 		o.Quotas = map[string]float64{"europe-west1/CPUS": 4, "us-east1/CPUS": 0, "STATIC_ADDRESSES": 1, "NETWORKS": 1, "DISKS_TOTAL_GB": 45}
 	})
 	w.subnet() // the one network there may be
@@ -33,25 +37,25 @@ func TestQuotas(t *testing.T) {
 	region := strings.TrimSuffix(regionW, "/")
 	check(region, "CPUS", 4, 0)
 	check("projects/p", "NETWORKS", 1, 1)
-	w.refused(403, "quotaExceeded", "POST", "projects/p/global/networks", obj{"name": "second", "autoCreateSubnetworks": false})
-	w.made("POST", regionW+"addresses", obj{"name": "a"})
-	status, o := w.send("POST", regionW+"addresses", obj{"name": "b"})
+	w.refused(403, "quotaExceeded", "POST", "projects/p/global/networks", doc.Obj{"name": "second", "autoCreateSubnetworks": false})
+	w.made("POST", regionW+"addresses", doc.Obj{"name": "a"})
+	status, o := w.send("POST", regionW+"addresses", doc.Obj{"name": "b"})
 	if status != 403 || message(o) != "Quota 'STATIC_ADDRESSES' exceeded.  Limit: 1.0 in region europe-west1." {
 		t.Errorf("%d %s", status, message(o))
 	}
-	w.made("POST", "projects/p/regions/us-east1/addresses", obj{"name": "b"}) // of each region its own
+	w.made("POST", "projects/p/regions/us-east1/addresses", doc.Obj{"name": "b"}) // of each region its own
 
-	w.made("POST", zoneB+"instances", instance("m1", obj{"machineType": "zones/europe-west1-b/machineTypes/e2-standard-4"}))
+	w.made("POST", zoneB+"instances", instance("m1", doc.Obj{"machineType": "zones/europe-west1-b/machineTypes/e2-standard-4"}))
 	check(region, "CPUS", 4, 4)
-	check("projects/p", "CPUS_ALL_REGIONS", plenty, 4)
-	check(region, "INSTANCES", plenty, 1)
+	check("projects/p", "CPUS_ALL_REGIONS", projects.Plenty, 4)
+	check(region, "INSTANCES", projects.Plenty, 1)
 	check(region, "DISKS_TOTAL_GB", 45, 10)
 	op := w.do("POST", zoneB+"instances", instance("m2", nil))
-	e := objects(sub(op, "error"), "errors")
-	if len(e) != 1 || str(e[0], "code") != "QUOTA_EXCEEDED" || num(op, "httpErrorStatusCode") != 403 {
+	e := doc.Objects(doc.Sub(op, "error"), "errors")
+	if len(e) != 1 || doc.Str(e[0], "code") != "QUOTA_EXCEEDED" || doc.Num(op, "httpErrorStatusCode") != 403 {
 		t.Fatalf("operation: %v", op)
 	}
-	if info := sub(objects(e[0], "errorDetails")[0], "quotaInfo"); num(info, "limit") != 4 || str(info, "limitName") != "CPUS-per-project-region" {
+	if info := doc.Sub(doc.Objects(e[0], "errorDetails")[0], "quotaInfo"); doc.Num(info, "limit") != 4 || doc.Str(info, "limitName") != "CPUS-per-project-region" {
 		t.Errorf("details: %v", info)
 	}
 	w.refused(404, "notFound", "GET", zoneB+"instances/m2", nil)
@@ -59,31 +63,31 @@ func TestQuotas(t *testing.T) {
 	w.made("POST", zoneB+"instances/m1/stop", nil) // gives its CPUs back
 	check(region, "CPUS", 4, 0)
 	w.made("POST", zoneB+"instances", instance("m2", nil))
-	if op := w.do("POST", zoneB+"disks", obj{"name": "d", "sizeGb": "30"}); !strings.Contains(message(obj{"error": objects(sub(op, "error"), "errors")[0]}), "DISKS_TOTAL_GB") {
+	if op := w.do("POST", zoneB+"disks", doc.Obj{"name": "d", "sizeGb": "30"}); !strings.Contains(message(doc.Obj{"error": doc.Objects(doc.Sub(op, "error"), "errors")[0]}), "DISKS_TOTAL_GB") {
 		t.Errorf("operation: %v", op)
 	}
-	w.made("POST", zoneB+"disks", obj{"name": "d", "sizeGb": "30", "type": "zones/europe-west1-b/diskTypes/pd-balanced"})
-	check(region, "SSD_TOTAL_GB", plenty, 30)
+	w.made("POST", zoneB+"disks", doc.Obj{"name": "d", "sizeGb": "30", "type": "zones/europe-west1-b/diskTypes/pd-balanced"})
+	check(region, "SSD_TOTAL_GB", projects.Plenty, 30)
 }
 
 // TestQuotaOfGroup: a machine too many is noted in the group and made when there is room.
 func TestQuotaOfGroup(t *testing.T) {
-	w := newWorld(t, func(o *Options) { o.Quotas = map[string]float64{"INSTANCES": 1} })
+	w := newWorld(t, func(o *api.Options) { o.Quotas = map[string]float64{"INSTANCES": 1} })
 	w.subnet()
 	w.template("tmpl")
 	w.made("POST", zoneB+"instances", instance("m", nil))
-	w.made("POST", zoneB+"instanceGroupManagers", obj{"name": "g", "targetSize": 1, "instanceTemplate": "global/instanceTemplates/tmpl"})
+	w.made("POST", zoneB+"instanceGroupManagers", doc.Obj{"name": "g", "targetSize": 1, "instanceTemplate": "global/instanceTemplates/tmpl"})
 	for {
-		if err := w.s.groups.pass(t.Context()); err != nil {
+		if err := w.s.groups.Pass(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		_, o := w.send("POST", zoneB+"instanceGroupManagers/g/listManagedInstances", nil)
-		m := objects(o, "managedInstances")
+		m := doc.Objects(o, "managedInstances")
 		if len(m) != 1 {
 			t.Fatalf("members: %v", m)
 		}
-		if e := objects(sub(sub(m[0], "lastAttempt"), "errors"), "errors"); len(e) > 0 {
-			if str(e[0], "code") != "QUOTA_EXCEEDED" {
+		if e := doc.Objects(doc.Sub(doc.Sub(m[0], "lastAttempt"), "errors"), "errors"); len(e) > 0 {
+			if doc.Str(e[0], "code") != "QUOTA_EXCEEDED" {
 				t.Errorf("last attempt: %v", e)
 			}
 			break
@@ -94,8 +98,8 @@ func TestQuotaOfGroup(t *testing.T) {
 }
 
 func TestTestIamPermissions(t *testing.T) {
-	w := newWorld(t, func(o *Options) { o.Withheld = []string{"compute.instances.create"} })
-	ask := func(body string) (int, obj) {
+	w := newWorld(t, func(o *api.Options) { o.Withheld = []string{"compute.instances.create"} })
+	ask := func(body string) (int, doc.Obj) {
 		t.Helper()
 		req, err := http.NewRequestWithContext(t.Context(), "POST", w.web.URL+"/v1/projects/p:testIamPermissions", strings.NewReader(body))
 		if err != nil {
@@ -106,14 +110,14 @@ func TestTestIamPermissions(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer resp.Body.Close()
-		var o obj
+		var o doc.Obj
 		if err := json.NewDecoder(resp.Body).Decode(&o); err != nil {
 			t.Fatal(err)
 		}
 		return resp.StatusCode, o
 	}
 	if status, o := ask(`{"permissions":["compute.instances.create","compute.disks.create"]}`); status != 200 ||
-		len(list(o, "permissions")) != 1 || list(o, "permissions")[0] != "compute.disks.create" {
+		len(doc.List(o, "permissions")) != 1 || doc.List(o, "permissions")[0] != "compute.disks.create" {
 		t.Errorf("%d %v", status, o)
 	}
 	if status, _ := ask(`[`); status != 400 {
@@ -124,15 +128,15 @@ func TestTestIamPermissions(t *testing.T) {
 // TestHoldLists: what is made is got and not listed, what is gone is listed and not got.
 func TestHoldLists(t *testing.T) {
 	w := newWorld(t)
-	w.made("POST", regionW+"addresses", obj{"name": "old"})
+	w.made("POST", regionW+"addresses", doc.Obj{"name": "old"})
 	release := w.s.HoldLists()
-	w.made("POST", regionW+"addresses", obj{"name": "new"})
+	w.made("POST", regionW+"addresses", doc.Obj{"name": "new"})
 	w.made("DELETE", regionW+"addresses/old", nil)
 	w.get(regionW + "addresses/new")
 	w.refused(404, "notFound", "GET", regionW+"addresses/old", nil)
 	shown := func() (names []string) {
-		for _, o := range objects(w.get(regionW+"addresses"), "items") {
-			names = append(names, str(o, "name"))
+		for _, o := range doc.Objects(w.get(regionW+"addresses"), "items") {
+			names = append(names, doc.Str(o, "name"))
 		}
 		return names
 	}

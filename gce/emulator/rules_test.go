@@ -3,44 +3,46 @@ package emulator
 import (
 	"strings"
 	"testing"
+
+	"hakube/gce/emulator/internal/doc"
 )
 
 // A thing is a resource somebody can make, for the rules that all share.
 type thing struct {
-	collection string // path
-	body       obj    // of an insert, without a name
+	collection string  // path
+	body       doc.Obj // of an insert, without a name
 }
 
 // things returns one of each, after making what they stand on.
 func (w *world) things() map[string]thing {
 	w.subnet()
 	w.template("tmpl")
-	w.made("POST", zoneB+"disks", obj{"name": "source", "sizeGb": "10"})
-	w.made("POST", zoneB+"instanceGroups", obj{"name": "backends"})
-	w.made("POST", regionW+"healthChecks", obj{"name": "check", "type": "TCP", "tcpHealthCheck": obj{"port": 443}})
-	w.made("POST", regionW+"backendServices", obj{"name": "service", "protocol": "TCP", "loadBalancingScheme": "EXTERNAL", "healthChecks": []any{regionW + "healthChecks/check"}})
+	w.made("POST", zoneB+"disks", doc.Obj{"name": "source", "sizeGb": "10"})
+	w.made("POST", zoneB+"instanceGroups", doc.Obj{"name": "backends"})
+	w.made("POST", regionW+"healthChecks", doc.Obj{"name": "check", "type": "TCP", "tcpHealthCheck": doc.Obj{"port": 443}})
+	w.made("POST", regionW+"backendServices", doc.Obj{"name": "service", "protocol": "TCP", "loadBalancingScheme": "EXTERNAL", "healthChecks": []any{regionW + "healthChecks/check"}})
 	machine := instance("", nil)
 	delete(machine, "name")
 	properties := instance("", nil)
 	delete(properties, "name")
 	properties["machineType"] = "n1-standard-1"
-	properties["networkInterfaces"].([]any)[0].(obj)["subnetwork"] = regionW + "subnetworks/s"
+	properties["networkInterfaces"].([]any)[0].(doc.Obj)["subnetwork"] = regionW + "subnetworks/s"
 	const global = "projects/p/global/"
 	return map[string]thing{
-		"network":                {global + "networks", obj{"autoCreateSubnetworks": false}},
-		"subnetwork":             {regionW + "subnetworks", obj{"network": "global/networks/default", "ipCidrRange": "10.99.0.0/24"}},
-		"firewall":               {global + "firewalls", obj{"network": "global/networks/default", "sourceRanges": []any{"0.0.0.0/0"}, "allowed": []any{obj{"IPProtocol": "tcp"}}}},
-		"address":                {regionW + "addresses", obj{}},
-		"disk":                   {zoneB + "disks", obj{"sizeGb": "10"}},
-		"snapshot":               {global + "snapshots", obj{"sourceDisk": zoneB + "disks/source"}},
+		"network":                {global + "networks", doc.Obj{"autoCreateSubnetworks": false}},
+		"subnetwork":             {regionW + "subnetworks", doc.Obj{"network": "global/networks/default", "ipCidrRange": "10.99.0.0/24"}},
+		"firewall":               {global + "firewalls", doc.Obj{"network": "global/networks/default", "sourceRanges": []any{"0.0.0.0/0"}, "allowed": []any{doc.Obj{"IPProtocol": "tcp"}}}},
+		"address":                {regionW + "addresses", doc.Obj{}},
+		"disk":                   {zoneB + "disks", doc.Obj{"sizeGb": "10"}},
+		"snapshot":               {global + "snapshots", doc.Obj{"sourceDisk": zoneB + "disks/source"}},
 		"instance":               {zoneB + "instances", machine},
-		"instance template":      {global + "instanceTemplates", obj{"properties": properties}},
-		"managed group":          {zoneB + "instanceGroupManagers", obj{"targetSize": 0, "instanceTemplate": "global/instanceTemplates/tmpl"}},
-		"instance group":         {zoneB + "instanceGroups", obj{}},
-		"health check":           {global + "healthChecks", obj{"type": "TCP", "tcpHealthCheck": obj{"port": 80}}},
-		"regional health check":  {regionW + "healthChecks", obj{"type": "TCP", "tcpHealthCheck": obj{"port": 80}}},
-		"regional back. service": {regionW + "backendServices", obj{"protocol": "TCP", "loadBalancingScheme": "EXTERNAL", "healthChecks": []any{regionW + "healthChecks/check"}}},
-		"forwarding rule":        {regionW + "forwardingRules", obj{"loadBalancingScheme": "EXTERNAL", "IPProtocol": "TCP", "ports": []any{"443"}, "backendService": regionW + "backendServices/service"}},
+		"instance template":      {global + "instanceTemplates", doc.Obj{"properties": properties}},
+		"managed group":          {zoneB + "instanceGroupManagers", doc.Obj{"targetSize": 0, "instanceTemplate": "global/instanceTemplates/tmpl"}},
+		"instance group":         {zoneB + "instanceGroups", doc.Obj{}},
+		"health check":           {global + "healthChecks", doc.Obj{"type": "TCP", "tcpHealthCheck": doc.Obj{"port": 80}}},
+		"regional health check":  {regionW + "healthChecks", doc.Obj{"type": "TCP", "tcpHealthCheck": doc.Obj{"port": 80}}},
+		"regional back. service": {regionW + "backendServices", doc.Obj{"protocol": "TCP", "loadBalancingScheme": "EXTERNAL", "healthChecks": []any{regionW + "healthChecks/check"}}},
+		"forwarding rule":        {regionW + "forwardingRules", doc.Obj{"loadBalancingScheme": "EXTERNAL", "IPProtocol": "TCP", "ports": []any{"443"}, "backendService": regionW + "backendServices/service"}},
 	}
 }
 
@@ -51,35 +53,35 @@ func TestRulesOfAll(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			v := *w
 			v.t = t // the same server, and errors of this resource
-			with := func(more obj) obj {
-				o := clone(x.body)
+			with := func(more doc.Obj) doc.Obj {
+				o := doc.Clone(x.body)
 				for k, e := range more {
 					o[k] = e
 				}
 				return o
 			}
 			for _, bad := range []string{"A", "1a", "-a", "a-", "a_b", "a.b", strings.Repeat("a", 64)} {
-				if m := v.refused(400, "invalid", "POST", x.collection, with(obj{"name": bad})); !strings.HasPrefix(m, "Invalid value for field 'resource.name': '"+bad) {
+				if m := v.refused(400, "invalid", "POST", x.collection, with(doc.Obj{"name": bad})); !strings.HasPrefix(m, "Invalid value for field 'resource.name': '"+bad) {
 					t.Errorf("name %q: %s", bad, m)
 				}
 			}
 			v.refused(400, "required", "POST", x.collection, x.body)
-			v.refused(400, "invalid", "POST", x.collection, with(obj{"name": "x", "wonder": 1}))
-			v.refused(400, "invalid", "POST", x.collection, with(obj{"name": "x", "selfLink": "y"}))
+			v.refused(400, "invalid", "POST", x.collection, with(doc.Obj{"name": "x", "wonder": 1}))
+			v.refused(400, "invalid", "POST", x.collection, with(doc.Obj{"name": "x", "selfLink": "y"}))
 			v.refused(400, "parseError", "POST", x.collection, "[]")
 			v.refused(400, "parseError", "POST", x.collection, "{")
-			if n := v.s.store.read(ref(x.collection + "/x")); n != nil {
+			if n := v.s.core.Store.Read(doc.Ref(x.collection + "/x")); n != nil {
 				t.Errorf("a refused insert made %v", n)
 			}
 
 			it := x.collection + "/" + strings.Repeat("a", 63)
-			v.made("POST", x.collection, with(obj{"name": ref(it).name()}))
-			if m := v.refused(409, "alreadyExists", "POST", x.collection, with(obj{"name": ref(it).name()})); m != "The resource '"+it+"' already exists" {
+			v.made("POST", x.collection, with(doc.Obj{"name": doc.Ref(it).Name()}))
+			if m := v.refused(409, "alreadyExists", "POST", x.collection, with(doc.Obj{"name": doc.Ref(it).Name()})); m != "The resource '"+it+"' already exists" {
 				t.Error(m)
 			}
 			o := v.get(it)
 			for _, k := range []string{"id", "kind", "name", "selfLink", "creationTimestamp"} {
-				if str(o, k) == "" {
+				if doc.Str(o, k) == "" {
 					t.Errorf("has no %s", k)
 				}
 			}
@@ -101,8 +103,8 @@ func TestRulesOfUse(t *testing.T) {
 	for name, x := range w.things() {
 		switch name {
 		case "instance":
-			x.body["networkInterfaces"].([]any)[0].(obj)["accessConfigs"].([]any)[0].(obj)["natIP"] = w.reserved("machine-ip")
-			x.body["networkInterfaces"].([]any)[0].(obj)["aliasIpRanges"] = []any{obj{"ipCidrRange": "/24", "subnetworkRangeName": "pods-default"}}
+			x.body["networkInterfaces"].([]any)[0].(doc.Obj)["accessConfigs"].([]any)[0].(doc.Obj)["natIP"] = w.reserved("machine-ip")
+			x.body["networkInterfaces"].([]any)[0].(doc.Obj)["aliasIpRanges"] = []any{doc.Obj{"ipCidrRange": "/24", "subnetworkRangeName": "pods-default"}}
 		case "forwarding rule":
 			x.body["IPAddress"] = w.reserved("rule-ip")
 		}
@@ -111,7 +113,7 @@ func TestRulesOfUse(t *testing.T) {
 			w.made("POST", x.collection, x.body)
 		}
 	}
-	w.made("PATCH", regionW+"backendServices/service", obj{"backends": []any{obj{"group": zoneB + "instanceGroups/backends", "balancingMode": "CONNECTION"}}})
+	w.made("PATCH", regionW+"backendServices/service", doc.Obj{"backends": []any{doc.Obj{"group": zoneB + "instanceGroups/backends", "balancingMode": "CONNECTION"}}})
 	for used, by := range map[string]string{
 		regionW + "subnetworks/s":                  zoneB + "instances/user",
 		zoneB + "disks/user":                       zoneB + "instances/user",
@@ -127,12 +129,12 @@ func TestRulesOfUse(t *testing.T) {
 		}
 	}
 	// So is what they stand on in part.
-	w.refused(400, "resourceInUseByAnotherResource", "PATCH", regionW+"subnetworks/s", obj{
+	w.refused(400, "resourceInUseByAnotherResource", "PATCH", regionW+"subnetworks/s", doc.Obj{
 		"fingerprint": w.get(regionW + "subnetworks/s")["fingerprint"], "secondaryIpRanges": []any{}})
-	w.refused(400, "invalid", "PATCH", regionW+"backendServices/service", obj{"protocol": "UDP"})
+	w.refused(400, "invalid", "PATCH", regionW+"backendServices/service", doc.Obj{"protocol": "UDP"})
 	// A network says it later, in the operation.
 	op := w.do("DELETE", "projects/p/global/networks/default", nil)
-	if e := objects(sub(op, "error"), "errors"); len(e) != 1 || str(e[0], "code") != "RESOURCE_IN_USE_BY_ANOTHER_RESOURCE" {
+	if e := doc.Objects(doc.Sub(op, "error"), "errors"); len(e) != 1 || doc.Str(e[0], "code") != "RESOURCE_IN_USE_BY_ANOTHER_RESOURCE" {
 		t.Errorf("deleting a network in use: %v", op)
 	}
 	w.refused(400, "resourceInUseByAnotherResource", "DELETE", zoneB+"instanceGroups/user", nil) // a managed group's own
@@ -140,8 +142,8 @@ func TestRulesOfUse(t *testing.T) {
 
 func (w *world) reserved(name string) string {
 	w.t.Helper()
-	w.made("POST", regionW+"addresses", obj{"name": name})
-	return str(w.get(regionW+"addresses/"+name), "address")
+	w.made("POST", regionW+"addresses", doc.Obj{"name": name})
+	return doc.Str(w.get(regionW+"addresses/"+name), "address")
 }
 
 // TestRulesOfChange refuses changes of what stays as it was made, and of what
@@ -157,42 +159,42 @@ func TestRulesOfChange(t *testing.T) {
 	}
 	for _, c := range []struct {
 		verb, path string
-		body       obj
+		body       doc.Obj
 	}{
-		{"PATCH", "projects/p/global/networks/x", obj{"name": "y"}},
-		{"PATCH", regionW + "subnetworks/x", obj{"ipCidrRange": "10.98.0.0/24"}},
-		{"PATCH", "projects/p/global/firewalls/x", obj{"network": "global/networks/x"}},
-		{"PATCH", "projects/p/global/firewalls/x", obj{"name": "y"}},
-		{"PATCH", zoneB + "instanceGroupManagers/x", obj{"baseInstanceName": "y"}},
-		{"PATCH", zoneB + "instanceGroupManagers/x", obj{"name": "y"}},
-		{"PATCH", regionW + "healthChecks/x", obj{"name": "y"}},
-		{"PATCH", regionW + "backendServices/x", obj{"name": "y"}},
+		{"PATCH", "projects/p/global/networks/x", doc.Obj{"name": "y"}},
+		{"PATCH", regionW + "subnetworks/x", doc.Obj{"ipCidrRange": "10.98.0.0/24"}},
+		{"PATCH", "projects/p/global/firewalls/x", doc.Obj{"network": "global/networks/x"}},
+		{"PATCH", "projects/p/global/firewalls/x", doc.Obj{"name": "y"}},
+		{"PATCH", zoneB + "instanceGroupManagers/x", doc.Obj{"baseInstanceName": "y"}},
+		{"PATCH", zoneB + "instanceGroupManagers/x", doc.Obj{"name": "y"}},
+		{"PATCH", regionW + "healthChecks/x", doc.Obj{"name": "y"}},
+		{"PATCH", regionW + "backendServices/x", doc.Obj{"name": "y"}},
 	} {
 		before := w.get(c.path)
 		if f := before["fingerprint"]; f != nil {
 			c.body["fingerprint"] = f
 		}
 		w.refused(400, "invalid", c.verb, c.path, c.body)
-		if after := w.get(c.path); fingerprint(after) != fingerprint(before) {
+		if after := w.get(c.path); doc.Fingerprint(after) != doc.Fingerprint(before) {
 			t.Errorf("%s %s %v was refused and changed it to %v", c.verb, c.path, c.body, after)
 		}
 	}
 	for _, c := range []struct {
 		path string
-		body obj
+		body doc.Obj
 	}{
-		{zoneB + "instances/x/setMetadata", obj{"fingerprint": "AAAA", "items": []any{}}},
-		{zoneB + "instances/x/setTags", obj{"fingerprint": "AAAA", "items": []any{}}},
-		{zoneB + "instances/x/setLabels", obj{"labelFingerprint": "AAAA", "labels": obj{}}},
-		{zoneB + "disks/x/setLabels", obj{"labelFingerprint": "AAAA", "labels": obj{}}},
-		{regionW + "addresses/x/setLabels", obj{"labelFingerprint": "AAAA", "labels": obj{}}},
-		{"projects/p/global/snapshots/x/setLabels", obj{"labelFingerprint": "AAAA", "labels": obj{}}},
-		{"projects/p/setCommonInstanceMetadata", obj{"fingerprint": "AAAA", "items": []any{}}},
+		{zoneB + "instances/x/setMetadata", doc.Obj{"fingerprint": "AAAA", "items": []any{}}},
+		{zoneB + "instances/x/setTags", doc.Obj{"fingerprint": "AAAA", "items": []any{}}},
+		{zoneB + "instances/x/setLabels", doc.Obj{"labelFingerprint": "AAAA", "labels": doc.Obj{}}},
+		{zoneB + "disks/x/setLabels", doc.Obj{"labelFingerprint": "AAAA", "labels": doc.Obj{}}},
+		{regionW + "addresses/x/setLabels", doc.Obj{"labelFingerprint": "AAAA", "labels": doc.Obj{}}},
+		{"projects/p/global/snapshots/x/setLabels", doc.Obj{"labelFingerprint": "AAAA", "labels": doc.Obj{}}},
+		{"projects/p/setCommonInstanceMetadata", doc.Obj{"fingerprint": "AAAA", "items": []any{}}},
 	} {
 		w.refused(412, "conditionNotMet", "POST", c.path, c.body)
 	}
 	for _, path := range []string{regionW + "backendServices/x", zoneB + "instanceGroupManagers/x", regionW + "subnetworks/x"} {
-		status, answer := w.send("PATCH", path, obj{"fingerprint": "AAAA"})
+		status, answer := w.send("PATCH", path, doc.Obj{"fingerprint": "AAAA"})
 		if status != 412 || why(answer) != "conditionNotMet" {
 			t.Errorf("PATCH %s with a stale fingerprint: %d %s", path, status, message(answer))
 		}

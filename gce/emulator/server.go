@@ -2,169 +2,98 @@ package emulator
 
 import (
 	"context"
-	"fmt"
+	"net/http"
 	"slices"
 	"strings"
-	"sync"
-	"sync/atomic"
 
-	"hakube/gce/emulator/internal/discovery"
+	"hakube/gce/emulator/backend"
+	"hakube/gce/emulator/internal/api"
+	"hakube/gce/emulator/internal/balancers"
+	"hakube/gce/emulator/internal/catalog"
+	"hakube/gce/emulator/internal/disks"
+	"hakube/gce/emulator/internal/doc"
+	"hakube/gce/emulator/internal/groups"
+	"hakube/gce/emulator/internal/instances"
+	"hakube/gce/emulator/internal/machine"
+	"hakube/gce/emulator/internal/networks"
+	"hakube/gce/emulator/internal/projects"
+	"hakube/gce/emulator/internal/store"
+	"hakube/gce/emulator/internal/web"
 )
 
 // A Server is one embedded GCE. It is an [http.Handler].
 type Server struct {
-	opts    Options
-	api     *discovery.API
-	store   *store
-	methods map[string]handler
-	works   map[string]work
-	views   map[string]func(*tx, ref, obj) obj // by kind: what an answer shows besides what is stored
-
-	ctx    context.Context // ends with Close
-	cancel context.CancelFunc
-	tasks  sync.WaitGroup
-
-	mu     sync.Mutex
-	closed bool
-	ends   map[ref]chan struct{} // operations under way; closed when done
-	queue  map[ref]chan struct{} // end of the last work accepted for a target
-	wakes  map[ref]chan struct{} // metadata: closed when the object changes
-
-	ended sync.Map // MachineKey: machines that ended before they were RUNNING
-
-	held atomic.Pointer[store] // what lists show, if not what is there
-
-	network *networker
-	groups  *grouper
-
-	reads, changes atomic.Int64
-}
-
-// A handler answers one method. What it returns is a document, or nil for an
-// empty answer.
-type handler func(*call) (obj, error)
-
-// A collection is what one kind of object adds to the server. get, list and
-// aggregatedList come by themselves.
-type collection struct {
-	resource string // in the discovery document: "instances"
-	kind     string // last part of the path of a list: "instances"
-	item     string // of the JSON field kind: "compute#instance"
-	view     func(*tx, ref, obj) obj
-	methods  map[string]handler // by what follows the resource: "insert"
-	works    map[string]work
-}
-
-// collections is the table of contents: one file each.
-func collections() []collection {
-	return []collection{
-		projects(), regions(), zones(), machineTypes(), diskTypes(), images(), imageFamilyViews(),
-		networks(), subnetworks(), routes(), firewalls(), addresses(), globalAddresses(),
-		disks(), snapshots(), instances(), instanceTemplates(), instanceGroupManagers(), instanceGroups(),
-		healthChecks(), regionHealthChecks(), backendServices(), regionBackendServices(), forwardingRules(), globalForwardingRules(),
-		httpHealthChecks(), targetPools(),
-		autoscalers(), regionAutoscalers(),
-		zoneOperations(), regionOperations(), globalOperations(),
-	}
+	core   *api.Server
+	front  *web.Front
+	groups *groups.Reconciler
+	guests *machine.Guests
 }
 
 // New opens the store and takes up where the last process left: machines that
 // should run are started or adopted, the network is made as it should be, and
 // operations that were under way go on.
 func New(o Options) (*Server, error) {
-	o.fill()
-	if o.Path == "" {
-		return nil, fmt.Errorf("opening the embedded GCE: no path for its objects")
-	}
-	st, err := openStore(o.Path, o.NoSync)
+	c, err := api.Open(o)
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{
-		opts: o, api: discovery.Load(), store: st,
-		methods: map[string]handler{}, works: map[string]work{}, views: map[string]func(*tx, ref, obj) obj{},
-		ends: map[ref]chan struct{}{}, queue: map[ref]chan struct{}{}, wakes: map[ref]chan struct{}{},
+	s := &Server{core: c, front: web.New(c), groups: groups.New(c), guests: machine.NewGuests(c)}
+	instances := &instances.Lifecycle{S: c}
+	for _, col := range slices.Concat(
+		catalog.Collections(), projects.Collections(), networks.Collections(), balancers.Collections(),
+		disks.Collections(), instances.Collections(), s.groups.Collections(),
+	) {
+		c.Add(col)
 	}
-	s.ctx, s.cancel = context.WithCancel(context.Background())
-	for _, c := range collections() {
-		s.add(c)
+	c.Admit, c.Settled = projects.RefuseOver, s.groups.Wake
+	c.Store.Applied = s.guests.Wake
+	c.Net.Sync = func(ctx context.Context) error {
+		var n backend.Network
+		c.Store.View(func(t *store.Tx) { n = networkState(t) })
+		return c.Opts.Backend.Sync(ctx, n)
 	}
-	st.applied = s.wake
-	s.network = newNetworker(s)
-	s.groups = newGrouper(s)
-	o.Backend.Watch(s.exited)
-	if err := s.resume(); err != nil {
-		s.cancel()
-		_ = st.close() // what went wrong before is said
+	c.Opts.Backend.Watch(instances.Exited)
+	err = c.Resume(func() {
+		instances.Adopt()
+		balancers.DrainOn(c)
+	})
+	if err != nil {
+		c.Cancel()
+		_ = c.Store.Close() // what went wrong before is said
 		return nil, err
 	}
 	return s, nil
 }
 
-func (s *Server) add(c collection) {
-	for name, h := range map[string]handler{"get": getter(c), "list": lister(c), "aggregatedList": aggregator(c)} {
-		if s.api.Methods[c.resource+"."+name] != nil {
-			s.methods[c.resource+"."+name] = h
-		}
-	}
-	for name, h := range c.methods {
-		id := c.resource + "." + name
-		if s.api.Methods[id] == nil {
-			panic("no such method in the discovery document: " + id)
-		}
-		s.methods[id] = h
-	}
-	for name, w := range c.works {
-		s.works[c.resource+"."+name] = w
-	}
-	if c.view != nil {
-		s.views[c.kind] = c.view
-	}
+// ServeHTTP serves /compute/v1/… and /batch/compute/v1.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.front.ServeHTTP(w, r) }
+
+// Guard reports whether a request is let in, and answers it if not. It keeps
+// web pages out: they can make a browser on this machine send requests here,
+// under a name of theirs (DNS rebinding), or as one site to another.
+func (s *Server) Guard(w http.ResponseWriter, r *http.Request) bool { return s.front.Guard(w, r) }
+
+// MetadataFor returns what a machine sees at 169.254.169.254, and false when
+// there is no such machine (any more).
+func (s *Server) MetadataFor(key backend.MachineKey) (http.Handler, bool) {
+	return s.guests.MetadataFor(key)
 }
+
+// HoldLists lets lists show from now on what is there now, while gets and
+// changes go on, until release is called: at Google a list may be behind by a
+// moment. For tests.
+func (s *Server) HoldLists() (release func()) { return s.core.HoldLists() }
 
 // Close ends the server: waiting requests are answered, work under way is left
 // for the next New, and the backend is closed. Machines keep running.
-func (s *Server) Close() error {
-	s.mu.Lock()
-	if s.closed {
-		s.mu.Unlock()
-		return nil
-	}
-	s.closed = true
-	s.mu.Unlock()
-	s.cancel()
-	s.tasks.Wait()
-	err := s.opts.Backend.Close()
-	if e := s.store.close(); err == nil {
-		err = e
-	}
-	return err
-}
-
-// spawn runs f until Close waits for it; not at all after Close.
-func (s *Server) spawn(f func()) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed {
-		return
-	}
-	s.tasks.Add(1)
-	go func() {
-		defer s.tasks.Done()
-		f()
-	}()
-}
+func (s *Server) Close() error { return s.core.Close() }
 
 // Counts returns how many requests were made so far that only read, and that
 // were to change something. Parts of a batch count, the batch does not.
-func (s *Server) Counts() (read, change int64) { return s.reads.Load(), s.changes.Load() }
+func (s *Server) Counts() (read, change int64) { return s.front.Counts() }
 
 // Busy is how many operations are under way.
-func (s *Server) Busy() int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return len(s.ends)
-}
+func (s *Server) Busy() int { return s.core.Busy() }
 
 // An Object is one stored document.
 type Object struct {
@@ -176,10 +105,10 @@ type Object struct {
 // before with after. Operations are not in it.
 func (s *Server) Snapshot() []Object {
 	var out []Object
-	s.store.view(func(t *tx) {
-		for r, o := range t.stored("projects") {
-			if r.kind() != "operations" {
-				out = append(out, Object{string(r), clone(o)})
+	s.core.Store.View(func(t *store.Tx) {
+		for r, o := range t.Stored("projects") {
+			if r.Kind() != "operations" {
+				out = append(out, Object{string(r), doc.Clone(o)})
 			}
 		}
 	})
@@ -190,7 +119,7 @@ func (s *Server) Snapshot() []Object {
 // Objects counts what users made, by collection.
 func (s *Server) Objects() map[string]int {
 	all := map[string]int{}
-	for _, counts := range count(s.store) {
+	for _, counts := range count(s.core.Store) {
 		for kind, n := range counts {
 			all[kind] += n
 		}
@@ -199,4 +128,4 @@ func (s *Server) Objects() map[string]int {
 }
 
 // Projects counts what users made, by project and collection.
-func (s *Server) Projects() map[string]map[string]int { return count(s.store) }
+func (s *Server) Projects() map[string]map[string]int { return count(s.core.Store) }

@@ -3,6 +3,8 @@ package emulator
 import (
 	"slices"
 	"testing"
+
+	"hakube/gce/emulator/internal/doc"
 )
 
 const globalW = "projects/p/global/"
@@ -12,31 +14,31 @@ const globalW = "projects/p/global/"
 func (w *world) service() {
 	w.t.Helper()
 	w.masters()
-	w.made("POST", globalW+"httpHealthChecks", obj{"name": "k8s-1-node", "port": 10256, "requestPath": "/healthz"})
-	w.made("POST", regionW+"targetPools", obj{
+	w.made("POST", globalW+"httpHealthChecks", doc.Obj{"name": "k8s-1-node", "port": 10256, "requestPath": "/healthz"})
+	w.made("POST", regionW+"targetPools", doc.Obj{
 		"name": "a1", "description": `{"kubernetes.io/service-name":"default/web"}`,
 		"instances": []any{zoneB + "instances/m1"}, "healthChecks": []any{globalW + "httpHealthChecks/k8s-1-node"},
 	})
 	w.made("POST", regionW+"targetPools/a1/addInstance", these(zoneC+"instances/m2"))
-	w.made("POST", regionW+"forwardingRules", obj{"name": "a1", "IPProtocol": "TCP", "portRange": "80", "target": base + regionW + "targetPools/a1"})
+	w.made("POST", regionW+"forwardingRules", doc.Obj{"name": "a1", "IPProtocol": "TCP", "portRange": "80", "target": doc.Base + regionW + "targetPools/a1"})
 }
 
 func TestTargetPool(t *testing.T) {
 	w := newWorld(t)
 	w.service()
-	members := func() []string { return stringsOf(w.get(regionW+"targetPools/a1"), "instances") }
-	m1, m2 := base+zoneB+"instances/m1", base+zoneC+"instances/m2"
+	members := func() []string { return doc.Strings(w.get(regionW+"targetPools/a1"), "instances") }
+	m1, m2 := doc.Base+zoneB+"instances/m1", doc.Base+zoneC+"instances/m2"
 	if got := members(); !slices.Equal(got, []string{m1, m2}) {
 		t.Errorf("members: %q", got)
 	}
-	if o := w.get(regionW + "forwardingRules/a1"); str(o, "target") != base+regionW+"targetPools/a1" || str(o, "portRange") != "80-80" || has(o, "backendService") {
+	if o := w.get(regionW + "forwardingRules/a1"); doc.Str(o, "target") != doc.Base+regionW+"targetPools/a1" || doc.Str(o, "portRange") != "80-80" || doc.Has(o, "backendService") {
 		t.Errorf("rule: %v", o)
 	}
 	if n := len(w.backend.net().Balancers); n != 0 {
 		t.Errorf("%d balancers behind the API: a pool has none", n)
 	}
-	scopes := sub(w.get("projects/p/aggregated/targetPools"), "items")
-	if l := objects(sub(scopes, "regions/europe-west1"), "targetPools"); len(l) != 1 || str(l[0], "name") != "a1" {
+	scopes := doc.Sub(w.get("projects/p/aggregated/targetPools"), "items")
+	if l := doc.Objects(doc.Sub(scopes, "regions/europe-west1"), "targetPools"); len(l) != 1 || doc.Str(l[0], "name") != "a1" {
 		t.Errorf("aggregated: %v", scopes)
 	}
 	w.reopen()
@@ -53,7 +55,7 @@ func TestTargetPool(t *testing.T) {
 		t.Errorf("members when one is removed: %q", got)
 	}
 	w.made("DELETE", regionW+"forwardingRules/a1", nil)
-	w.made("POST", regionW+"targetPools/a1/removeHealthCheck", obj{"healthChecks": []any{obj{"healthCheck": globalW + "httpHealthChecks/k8s-1-node"}}})
+	w.made("POST", regionW+"targetPools/a1/removeHealthCheck", doc.Obj{"healthChecks": []any{doc.Obj{"healthCheck": globalW + "httpHealthChecks/k8s-1-node"}}})
 	w.made("DELETE", globalW+"httpHealthChecks/k8s-1-node", nil)
 	w.made("DELETE", regionW+"targetPools/a1", nil)
 	w.refused(404, "notFound", "GET", regionW+"targetPools/a1", nil)
@@ -62,32 +64,32 @@ func TestTargetPool(t *testing.T) {
 func TestTargetPoolRefusals(t *testing.T) {
 	w := newWorld(t)
 	w.service()
-	w.made("POST", globalW+"httpHealthChecks", obj{"name": "other"})
+	w.made("POST", globalW+"httpHealthChecks", doc.Obj{"name": "other"})
 	pools, rules, checks := regionW+"targetPools", regionW+"forwardingRules", globalW+"httpHealthChecks"
 	target := regionW + "targetPools/a1"
 	for _, c := range []struct {
 		status int
 		reason string
 		path   string
-		body   obj
+		body   doc.Obj
 	}{
-		{409, "alreadyExists", pools, obj{"name": "a1"}},
-		{400, "invalid", pools, obj{"name": "x", "sessionAffinity": "HTTP_COOKIE"}},
-		{501, "notImplemented", pools, obj{"name": "x", "backupPool": target}},
-		{404, "notFound", pools, obj{"name": "x", "instances": []any{zoneB + "instances/none"}}},
-		{400, "invalid", pools, obj{"name": "x", "instances": []any{"projects/p/zones/us-central1-a/instances/m1"}}},
-		{400, "invalid", pools, obj{"name": "x", "healthChecks": []any{checkW}}},
-		{400, "invalid", pools + "/a1/addHealthCheck", obj{"healthChecks": []any{obj{"healthCheck": checks + "/other"}}}},
+		{409, "alreadyExists", pools, doc.Obj{"name": "a1"}},
+		{400, "invalid", pools, doc.Obj{"name": "x", "sessionAffinity": "HTTP_COOKIE"}},
+		{501, "notImplemented", pools, doc.Obj{"name": "x", "backupPool": target}},
+		{404, "notFound", pools, doc.Obj{"name": "x", "instances": []any{zoneB + "instances/none"}}},
+		{400, "invalid", pools, doc.Obj{"name": "x", "instances": []any{"projects/p/zones/us-central1-a/instances/m1"}}},
+		{400, "invalid", pools, doc.Obj{"name": "x", "healthChecks": []any{checkW}}},
+		{400, "invalid", pools + "/a1/addHealthCheck", doc.Obj{"healthChecks": []any{doc.Obj{"healthCheck": checks + "/other"}}}},
 		{400, "invalid", pools + "/a1/removeInstance", these(zoneB + "instances/none")},
-		{400, "required", pools + "/a1/addInstance", obj{}},
+		{400, "required", pools + "/a1/addInstance", doc.Obj{}},
 		{404, "notFound", pools + "/none/addInstance", these(zoneB + "instances/m1")},
-		{501, "notImplemented", pools + "/a1/getHealth", obj{"instance": zoneB + "instances/m1"}},
-		{404, "notFound", rules, obj{"name": "x", "portRange": "80", "target": pools + "/none"}},
-		{400, "invalid", rules, obj{"name": "x", "portRange": "80", "target": "projects/p/regions/us-central1/targetPools/a1"}},
-		{400, "badRequest", rules, obj{"name": "x", "portRange": "80", "target": target, "backendService": serviceW}},
-		{400, "badRequest", rules, obj{"name": "x", "ports": []any{"80"}, "target": target}},
-		{400, "invalid", checks, obj{"name": "x", "requestPath": "healthz"}},
-		{400, "invalid", checks, obj{"name": "x", "timeoutSec": 9}},
+		{501, "notImplemented", pools + "/a1/getHealth", doc.Obj{"instance": zoneB + "instances/m1"}},
+		{404, "notFound", rules, doc.Obj{"name": "x", "portRange": "80", "target": pools + "/none"}},
+		{400, "invalid", rules, doc.Obj{"name": "x", "portRange": "80", "target": "projects/p/regions/us-central1/targetPools/a1"}},
+		{400, "badRequest", rules, doc.Obj{"name": "x", "portRange": "80", "target": target, "backendService": serviceW}},
+		{400, "badRequest", rules, doc.Obj{"name": "x", "ports": []any{"80"}, "target": target}},
+		{400, "invalid", checks, doc.Obj{"name": "x", "requestPath": "healthz"}},
+		{400, "invalid", checks, doc.Obj{"name": "x", "timeoutSec": 9}},
 	} {
 		w.refused(c.status, c.reason, "POST", c.path, c.body)
 	}
@@ -97,12 +99,12 @@ func TestTargetPoolRefusals(t *testing.T) {
 func TestRouteToInstance(t *testing.T) {
 	w := newWorld(t)
 	w.masters()
-	route := obj{"name": "k8s-1", "network": globalW + "networks/default", "destRange": "10.200.1.0/24", "priority": 1000,
+	route := doc.Obj{"name": "k8s-1", "network": globalW + "networks/default", "destRange": "10.200.1.0/24", "priority": 1000,
 		"nextHopInstance": zoneC + "instances/m2", "description": "k8s-node-route"}
-	with := func(more obj) obj {
-		o := clone(route)
-		merge(o, obj{"name": "x"})
-		merge(o, more)
+	with := func(more doc.Obj) doc.Obj {
+		o := doc.Clone(route)
+		doc.Merge(o, doc.Obj{"name": "x"})
+		doc.Merge(o, more)
 		return o
 	}
 	routes := globalW + "routes"
@@ -110,27 +112,27 @@ func TestRouteToInstance(t *testing.T) {
 	for _, c := range []struct {
 		status int
 		reason string
-		body   obj
+		body   doc.Obj
 	}{
 		{409, "alreadyExists", route},
-		{404, "notFound", with(obj{"nextHopInstance": zoneC + "instances/none"})},
-		{400, "invalid", with(obj{"destRange": "10.64.3.0/24"})}, // pods' own range
-		{400, "invalid", with(obj{"destRange": "10.200.1.7/24"})},
-		{501, "notImplemented", with(obj{"nextHopInstance": nil, "nextHopIp": "10.40.0.9"})},
-		{404, "notFound", with(obj{"network": globalW + "networks/none"})},
+		{404, "notFound", with(doc.Obj{"nextHopInstance": zoneC + "instances/none"})},
+		{400, "invalid", with(doc.Obj{"destRange": "10.64.3.0/24"})}, // pods' own range
+		{400, "invalid", with(doc.Obj{"destRange": "10.200.1.7/24"})},
+		{501, "notImplemented", with(doc.Obj{"nextHopInstance": nil, "nextHopIp": "10.40.0.9"})},
+		{404, "notFound", with(doc.Obj{"network": globalW + "networks/none"})},
 	} {
 		w.refused(c.status, c.reason, "POST", routes, c.body)
 	}
-	if has(w.get(routes+"/k8s-1"), "warnings") {
+	if doc.Has(w.get(routes+"/k8s-1"), "warnings") {
 		t.Errorf("a warning while its machine is there: %v", w.get(routes+"/k8s-1"))
 	}
 	w.made("DELETE", zoneC+"instances/m2", nil)
-	if l := objects(w.get(routes+"/k8s-1"), "warnings"); len(l) != 1 || str(l[0], "code") != "NEXT_HOP_INSTANCE_NOT_FOUND" {
+	if l := doc.Objects(w.get(routes+"/k8s-1"), "warnings"); len(l) != 1 || doc.Str(l[0], "code") != "NEXT_HOP_INSTANCE_NOT_FOUND" {
 		t.Errorf("warnings: %v", l)
 	}
-	for _, o := range objects(w.get(routes), "items") {
-		if str(o, "routeType") == "SUBNET" {
-			w.refused(400, "badRequest", "DELETE", routes+"/"+str(o, "name"), nil)
+	for _, o := range doc.Objects(w.get(routes), "items") {
+		if doc.Str(o, "routeType") == "SUBNET" {
+			w.refused(400, "badRequest", "DELETE", routes+"/"+doc.Str(o, "name"), nil)
 		}
 	}
 	if n := w.s.Objects()["routes"]; n != 1 {
@@ -138,9 +140,9 @@ func TestRouteToInstance(t *testing.T) {
 	}
 
 	// An otherwise empty network.
-	w.made("POST", globalW+"networks", obj{"name": "n", "autoCreateSubnetworks": false})
-	w.made("POST", routes, with(obj{"name": "in-n", "network": globalW + "networks/n", "nextHopInstance": zoneB + "instances/m1"}))
-	if op := w.do("DELETE", globalW+"networks/n", nil); !has(op, "error") {
+	w.made("POST", globalW+"networks", doc.Obj{"name": "n", "autoCreateSubnetworks": false})
+	w.made("POST", routes, with(doc.Obj{"name": "in-n", "network": globalW + "networks/n", "nextHopInstance": zoneB + "instances/m1"}))
+	if op := w.do("DELETE", globalW+"networks/n", nil); !doc.Has(op, "error") {
 		t.Error("a network with a route in it was deleted")
 	}
 	w.made("DELETE", routes+"/in-n", nil)

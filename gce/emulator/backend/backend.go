@@ -1,0 +1,181 @@
+package backend
+
+import (
+	"context"
+	"io"
+	"net/netip"
+	"time"
+)
+
+// A Backend is what stands behind the API: real Linux machines, model
+// machines, or nothing. The server calls it from its own goroutines, never
+// while it holds a lock or a transaction.
+//
+// Every method is idempotent: after a crash of the daemon the server repeats
+// the calls for whatever the store says should be, so a machine that already
+// runs is adopted by Start and one that is gone is no error for Stop, Delete
+// and DeleteDisk.
+type Backend interface {
+	// CreateDisk makes an empty disk of d.SizeGB, or for d.Image != "" one that
+	// boots that image, or with d.Snapshot one that holds what the snapshot does
+	// (see [Snapshotter]). A disk that is there already is left as it is.
+	CreateDisk(ctx context.Context, d Disk) error
+	// DeleteDisk removes the disk and what is on it.
+	DeleteDisk(ctx context.Context, d Disk) error
+	// Start boots the machine with its disks attached and returns when its
+	// init process runs. The network of the machine is made by it too, so that
+	// a Sync that follows only has to connect it.
+	Start(ctx context.Context, m Machine) error
+	// Stop ends the machine, in an orderly way when graceful, and keeps its disks.
+	Stop(ctx context.Context, m Machine, graceful bool) error
+	// Sync makes the network behind the API exactly n. It is called after every
+	// change of something n is made of, once at a time, latest state last.
+	Sync(ctx context.Context, n Network) error
+	// Health returns what the balancer's probes have found, by the internal
+	// address of the backend. A backend that is not in it was not probed yet.
+	Health(b Balancer) (map[netip.Addr]bool, error)
+	// Serial returns what the machine printed on its console from byte start on.
+	Serial(m Machine, start int64) ([]byte, error)
+	// Watch is called once, before any other method: the backend calls exited
+	// when a machine it started (or adopted) ends by itself.
+	Watch(exited func(MachineKey))
+	// Close lets go of everything in this process. Machines keep running: a
+	// later process adopts them.
+	io.Closer
+}
+
+// MachineKey names an instance; ID tells two machines of one name apart that
+// lived one after the other.
+type MachineKey struct {
+	Project, Zone, Name string
+	ID                  uint64
+}
+
+// A Machine is an instance as its host needs to see it.
+type Machine struct {
+	MachineKey
+	Hostname     string       // fully qualified: name.zone.c.project.internal
+	NIC          NIC          // nic0; hakube's machines have one
+	Tags         []string     // network tags, sorted
+	Disks        []Attachment // the boot disk is first
+	CPUs         int          // of the machine type
+	MemoryMB     int64        // of the machine type
+	CanIPForward bool
+	// Metadata holds the instance's metadata items as they are now; a backend
+	// without a metadata server (model machines) reads them here.
+	Metadata map[string]string
+}
+
+// A NIC is the network interface of a machine.
+type NIC struct {
+	Network, Subnetwork string         // names
+	Gateway             netip.Addr     // first address of the subnetwork
+	Address             netip.Addr     // internal address, always /32 on the machine
+	MAC                 string         // 42:01 followed by the address, as on Google
+	MTU                 int            // 1460 unless the network says otherwise
+	Aliases             []netip.Prefix // alias IP ranges
+	External            netip.Addr     // zero when the NIC has no access config
+	Forwarded           []netip.Addr   // addresses of forwarding rules that reach it
+}
+
+// A Disk is a persistent disk.
+type Disk struct {
+	Project, Zone, Name string
+	ID                  uint64
+	SizeGB              int64
+	Image               string // name of the source image, "" for an empty disk
+	Snapshot            uint64 // ID of the snapshot it is made of, 0 if of none
+}
+
+// An Attachment is a disk on a machine.
+type Attachment struct {
+	Disk
+	Device   string // /dev/disk/by-id/google-<Device>
+	Boot     bool
+	ReadOnly bool
+}
+
+// A Network is all the embedded GCE knows that decides where packets go. It is
+// complete: what is not in it must not be reachable.
+type Network struct {
+	Subnets   []Subnet
+	Machines  []Machine // those that are not TERMINATED
+	Firewalls []Firewall
+	Balancers []Balancer
+}
+
+// A Balancer is a regional external passthrough balancer: a forwarding rule
+// with its backend service. Packets to its address keep their destination and
+// go to one of the backends, the same one for all of a connection; probes run
+// only while it exists, and come from Google's probe ranges. Without any
+// healthy backend all of them get traffic. A backend that calls the address
+// reaches itself: it owns the address (NIC.Forwarded).
+type Balancer struct {
+	Project, Region, Name string     // of the forwarding rule
+	Address               netip.Addr // external
+	Protocol              string     // TCP or UDP
+	Ports                 []string   // "443", "8000-8080"; empty means all
+	Backends              []Backends // of its backend service
+	Affinity              string     // NONE, CLIENT_IP, CLIENT_IP_PROTO, CLIENT_IP_PORT_PROTO
+	Drain                 time.Duration
+	Check                 HealthCheck
+}
+
+// Backends are the machines of one instance group.
+type Backends struct {
+	Zone, Group string
+	Network     string       // whose addresses they are
+	Machines    []netip.Addr // internal addresses of those that run
+}
+
+// A HealthCheck is how a backend is probed.
+type HealthCheck struct {
+	Protocol           string // TCP, HTTP or HTTPS; certificates are not verified, as on Google
+	Port               int
+	Path               string // of HTTP and HTTPS
+	Interval, Timeout  time.Duration
+	Healthy, Unhealthy int // how many answers in a row change the verdict
+}
+
+// A Subnet is a subnetwork's primary range and its secondary ranges.
+type Subnet struct {
+	Project, Network, Name string
+	Range                  netip.Prefix
+	Secondary              []netip.Prefix
+}
+
+// A Firewall is one VPC firewall rule. Rules of another network than the
+// machine's do not concern it. Without any rule ingress is denied and egress
+// is allowed, and answers of allowed connections always pass.
+type Firewall struct {
+	Project, Network, Name string
+	Priority               int // lower wins; at equal priority deny wins
+	Egress                 bool
+	Deny                   bool
+	Ranges                 []netip.Prefix // sources of ingress, destinations of egress
+	SourceTags             []string       // or any machine with one of these
+	TargetTags             []string       // empty: every machine of the network
+	Allowed                []Protocol     // what the rule speaks of; for Deny what it denies
+}
+
+// A Protocol is one entry of a rule's allowed or denied list.
+type Protocol struct {
+	Name  string   // tcp, udp, icmp, esp, ah, sctp, ipip, "all", or a number
+	Ports []string // "22", "2382-65535"; empty means all
+}
+
+// A Snapshotter is a [Backend] that can keep copies of disks. One that is none
+// has no snapshots: they are answered 501.
+type Snapshotter interface {
+	// CreateSnapshot copies what is on d now, as it would be found after the
+	// machine lost its power. Made already it is left as it is.
+	CreateSnapshot(ctx context.Context, s Snapshot, d Disk) error
+	// DeleteSnapshot removes the copy; disks made of it stay.
+	DeleteSnapshot(ctx context.Context, s Snapshot) error
+}
+
+// A Snapshot is the copy of a disk.
+type Snapshot struct {
+	Project, Name string
+	ID            uint64
+}

@@ -1,0 +1,168 @@
+package api
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+
+	"hakube/gce/emulator/internal/discovery"
+	"hakube/gce/emulator/internal/doc"
+	"hakube/gce/emulator/internal/problem"
+	"hakube/gce/emulator/internal/store"
+)
+
+// A Server is what the collections stand on: the store, the method table, the
+// operations under way, and what is behind the API.
+type Server struct {
+	Opts  Options
+	API   *discovery.API
+	Store *store.Store
+	Net   *syncer // keeps the network behind the API as the store says
+
+	Methods map[string]Handler
+	Works   map[string]Work
+	views   map[string]func(*store.Tx, doc.Ref, doc.Obj) doc.Obj // by kind: what an answer shows besides what is stored
+
+	// Admit may make a request fail that is well-formed: with an error at once,
+	// or with a fault in its operation. prepare says what the request would do.
+	Admit func(c *Call, t *store.Tx, target doc.Ref, prepare func(*store.Tx) error) (fault doc.Obj, err error)
+	// Settled is called whenever an operation has ended.
+	Settled func()
+
+	Context context.Context // ends with close
+	Cancel  context.CancelFunc
+	tasks   sync.WaitGroup
+
+	mu     sync.Mutex
+	closed bool
+	ends   map[doc.Ref]chan struct{} // operations under way; closed when done
+	queue  map[doc.Ref]chan struct{} // end of the last work accepted for a target
+
+	held atomic.Pointer[store.Store] // what lists show, if not what is there
+}
+
+// A Handler answers one method. What it returns is a document, or nil for an
+// empty answer.
+type Handler func(*Call) (doc.Obj, error)
+
+// A Collection is what one kind of object adds to the server. get, list and
+// aggregatedList come by themselves.
+type Collection struct {
+	Resource string // in the discovery document: "instances"
+	Kind     string // last part of the path of a list: "instances"
+	Item     string // of the JSON field kind: "compute#instance"
+	View     func(*store.Tx, doc.Ref, doc.Obj) doc.Obj
+	Methods  map[string]Handler // by what follows the resource: "insert"
+	Works    map[string]Work
+}
+
+// Open opens the store. There are operations, and nothing they could be about.
+func Open(o Options) (*Server, error) {
+	o.fill()
+	if o.Path == "" {
+		return nil, fmt.Errorf("opening the embedded GCE: no path for its objects")
+	}
+	st, err := store.Open(o.Path, o.NoSync)
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{
+		Opts: o, API: discovery.Load(), Store: st,
+		Methods: map[string]Handler{}, Works: map[string]Work{}, views: map[string]func(*store.Tx, doc.Ref, doc.Obj) doc.Obj{},
+		ends: map[doc.Ref]chan struct{}{}, queue: map[doc.Ref]chan struct{}{},
+		Admit:   func(*Call, *store.Tx, doc.Ref, func(*store.Tx) error) (doc.Obj, error) { return nil, nil },
+		Settled: func() {},
+	}
+	s.Context, s.Cancel = context.WithCancel(context.Background())
+	s.Net = &syncer{spawn: s.Spawn, ctx: s.Context, log: o.Log}
+	for _, c := range operations() {
+		s.Add(c)
+	}
+	return s, nil
+}
+
+// Add puts a collection into the method table.
+func (s *Server) Add(c Collection) {
+	for name, h := range map[string]Handler{"get": getter(c), "list": lister(c), "aggregatedList": aggregator(c)} {
+		if s.API.Methods[c.Resource+"."+name] != nil {
+			s.Methods[c.Resource+"."+name] = h
+		}
+	}
+	for name, h := range c.Methods {
+		id := c.Resource + "." + name
+		if s.API.Methods[id] == nil {
+			panic("no such method in the discovery document: " + id)
+		}
+		s.Methods[id] = h
+	}
+	for name, w := range c.Works {
+		s.Works[c.Resource+"."+name] = w
+	}
+	if c.View != nil {
+		s.views[c.Kind] = c.View
+	}
+}
+
+// Close ends the server: waiting requests are answered, work under way is left
+// for the next one, and the backend is closed. Machines keep running.
+func (s *Server) Close() error {
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return nil
+	}
+	s.closed = true
+	s.mu.Unlock()
+	s.Cancel()
+	s.tasks.Wait()
+	err := s.Opts.Backend.Close()
+	if e := s.Store.Close(); err == nil {
+		err = e
+	}
+	return err
+}
+
+// Spawn runs f until close waits for it; not at all after that.
+func (s *Server) Spawn(f func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return
+	}
+	s.tasks.Add(1)
+	go func() {
+		defer s.tasks.Done()
+		f()
+	}()
+}
+
+// Busy is how many operations are under way.
+func (s *Server) Busy() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.ends)
+}
+
+// Ending is closed when an operation is done; nil if it is, or nobody knows it.
+func (s *Server) Ending(operation doc.Ref) chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.ends[operation]
+}
+
+// Rescue makes a panic an answer and a line in the log. One that is meant to
+// cut the connection goes on.
+func (s *Server) Rescue(what string, answered func(p *problem.Problem)) {
+	v := recover()
+	if v == nil {
+		return
+	}
+	if v == http.ErrAbortHandler {
+		panic(v)
+	}
+	s.Opts.Log.Error("panic in the embedded GCE", "request", what, "panic", v, "stack", string(debug.Stack()))
+	answered(problem.Of(fmt.Errorf("%v", v)))
+}

@@ -1,0 +1,107 @@
+package api
+
+import (
+	"net/http"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+
+	"hakube/gce/emulator/internal/discovery"
+	"hakube/gce/emulator/internal/doc"
+	"hakube/gce/emulator/internal/problem"
+)
+
+var slashes = regexp.MustCompile(`//+`)
+
+// OneSlash is a path as it is meant.
+func OneSlash(path string) string { return slashes.ReplaceAllString(path, "/") }
+
+// Route finds the method of a path. Clients that are given an endpoint with
+// the path in it may double it.
+func (s *Server) Route(verb, path string) (*discovery.Method, map[string]string) {
+	return route(s.API, verb, path)
+}
+
+func route(api *discovery.API, verb, path string) (*discovery.Method, map[string]string) {
+	const prefix = "/compute/v1/"
+	if !strings.HasPrefix(path, prefix) {
+		return nil, nil
+	}
+	for strings.HasPrefix(path, prefix) {
+		path = path[len(prefix)-1:]
+	}
+	m, params := api.Route(verb, strings.Trim(path, "/"))
+	return m, params
+}
+
+// ChangeOf is the method that a request is to change something with, such as
+// "compute.instances.insert", and "" of one that reads or waits.
+func ChangeOf(r *http.Request) string {
+	m, _ := route(discovery.Load(), r.Method, OneSlash(r.URL.Path))
+	if m == nil || m.Reads() {
+		return ""
+	}
+	return m.ID
+}
+
+// IsChange reports whether the request is to change something, as opposed to
+// reading or waiting.
+func IsChange(r *http.Request) bool {
+	return ChangeOf(r) != ""
+}
+
+func (s *Server) Do(r *http.Request, m *discovery.Method, params map[string]string, fault Fault) (status int, body doc.Obj) {
+	defer s.Rescue(r.Method+" "+r.URL.Path, func(p *problem.Problem) { status, body = p.Status, p.Body() })
+	out, err := s.answer(r, m, params, fault)
+	if err != nil {
+		p := problem.Of(err)
+		return p.Status, p.Body()
+	}
+	if out == nil {
+		return http.StatusNoContent, nil
+	}
+	return http.StatusOK, out
+}
+
+func (s *Server) answer(r *http.Request, m *discovery.Method, params map[string]string, fault Fault) (doc.Obj, error) {
+	if m == nil && r.Method == http.MethodPost && permissionsPath.MatchString(r.URL.Path) {
+		return s.testPermissions(r)
+	}
+	if m == nil {
+		return nil, problem.NotWritten(r.Method + " " + r.URL.Path)
+	}
+	query, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return nil, problem.Refuse("Malformed query: %v", err)
+	}
+	if p := s.API.Params(m, params, query); p != nil {
+		return nil, asInvalid(p)
+	}
+	if err := knownPlace(m.ID, params); err != nil {
+		return nil, err
+	}
+	c := &Call{S: s, r: r, Method: m, Params: params, Query: query, fault: fault.Operation, stuck: fault.Stuck}
+	if err := c.read(); err != nil {
+		return nil, err
+	}
+	h := s.Methods[m.ID]
+	if h == nil {
+		return nil, problem.NotWritten(m.ID)
+	}
+	return h(c)
+}
+
+// knownPlace refuses zones and regions that are not in the catalog. A get of
+// one says that it is not there; imageFamilyViews takes "-" for any zone.
+func knownPlace(method string, params map[string]string) error {
+	for _, what := range []string{"zone", "region"} {
+		if v := params[what]; v != "" && v != "-" && !slices.Contains(doc.Scopes(), what+"s/"+v) {
+			if method == what+"s.get" {
+				return problem.NotFound(doc.Ref("projects/" + params["project"] + "/" + what + "s/" + v))
+			}
+			return problem.Invalid(what, v, "Unknown "+what+".")
+		}
+	}
+	return nil
+}

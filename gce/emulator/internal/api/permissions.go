@@ -1,0 +1,41 @@
+package api
+
+import (
+	"encoding/json"
+	"io"
+	"net/http"
+	"regexp"
+	"slices"
+
+	"hakube/gce/emulator/internal/doc"
+	"hakube/gce/emulator/internal/problem"
+)
+
+// Of Cloud Resource Manager one question is answered: what the caller may do in
+// a project. Here that is everything, unless an option withholds some; the
+// answer is all that does, since the embedded GCE knows no users.
+// (https://cloud.google.com/resource-manager/reference/rest/v1/projects/testIamPermissions)
+
+var permissionsPath = regexp.MustCompile(`^/v1/projects/[a-z0-9:.-]+:testIamPermissions$`)
+
+// maxPermissions is how many can be asked for at once.
+const maxPermissions = 100
+
+func (s *Server) testPermissions(r *http.Request) (doc.Obj, error) {
+	raw, err := io.ReadAll(r.Body) // limited where it was received
+	if err != nil {
+		return nil, problem.Refuse("Reading request: %v", err)
+	}
+	var asked struct{ Permissions []string }
+	if err := json.Unmarshal(raw, &asked); err != nil {
+		return nil, problem.New(400, "parseError", "", "Parse Error: "+err.Error())
+	}
+	if len(asked.Permissions) > maxPermissions {
+		return nil, problem.Refuse("At most %d permissions can be tested at once.", maxPermissions)
+	}
+	granted := slices.DeleteFunc(asked.Permissions, func(p string) bool { return slices.Contains(s.Opts.Withheld, p) })
+	if len(granted) == 0 {
+		return doc.Obj{}, nil // left out when empty, as Google does
+	}
+	return doc.Obj{"permissions": granted}, nil
+}

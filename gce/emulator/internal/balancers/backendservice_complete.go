@@ -1,0 +1,117 @@
+package balancers
+
+import (
+	"fmt"
+	"slices"
+
+	"hakube/gce/emulator/internal/api"
+	"hakube/gce/emulator/internal/doc"
+	"hakube/gce/emulator/internal/problem"
+	"hakube/gce/emulator/internal/store"
+)
+
+// completeService checks a backend service and fills in what it leaves to
+// Google. Of all kinds there are, this one is behind a passthrough balancer.
+func completeService(t *store.Tx, r doc.Ref, o doc.Obj) error {
+	for k, v := range o {
+		switch k {
+		case "kind", "id", "creationTimestamp", "selfLink", "name", "description", "region", "fingerprint", "backends", "healthChecks",
+			"loadBalancingScheme", "protocol", "sessionAffinity", "timeoutSec", "connectionDraining", "port", "portName":
+		case "logConfig":
+			if doc.Bool(doc.Sub(o, k), "enable") {
+				return problem.NotWritten("backend services with a log")
+			}
+		default:
+			l, isList := v.([]any)
+			if b, ok := v.(bool); ok && !b || isList && len(l) == 0 || v == "" || v == float64(0) {
+				continue // as it is without
+			}
+			return problem.NotWritten("backend services with " + k)
+		}
+	}
+	doc.Fill(o, doc.Obj{
+		"kind": "compute#backendService", "description": "", "loadBalancingScheme": "EXTERNAL", "protocol": "TCP", "sessionAffinity": "NONE",
+		"timeoutSec": 30, "connectionDraining": doc.Obj{},
+	})
+	api.Placed(r, o)
+	doc.Fill(doc.Sub(o, "connectionDraining"), doc.Obj{"drainingTimeoutSec": 0})
+	if s := doc.Str(o, "loadBalancingScheme"); s != "EXTERNAL" {
+		return problem.NotWritten("backend services of scheme " + s)
+	}
+	if p := doc.Str(o, "protocol"); p != "TCP" && p != "UDP" {
+		return problem.NotWritten("backend services of protocol " + p)
+	}
+	switch s := doc.Str(o, "sessionAffinity"); s {
+	case "NONE", "CLIENT_IP", "CLIENT_IP_PROTO", "CLIENT_IP_PORT_PROTO":
+	default:
+		return problem.Invalid("resource.sessionAffinity", s, "Session affinity must be NONE, CLIENT_IP, CLIENT_IP_PROTO or CLIENT_IP_PORT_PROTO for a backend service of an external passthrough load balancer.")
+	}
+	if n := doc.Num(doc.Sub(o, "connectionDraining"), "drainingTimeoutSec"); n < 0 || n > 3600 {
+		return problem.Invalid("resource.connectionDraining.drainingTimeoutSec", n, "Must be between 0 and 3600.")
+	}
+	if err := completeServiceCheck(t, r, o); err != nil {
+		return err
+	}
+	return completeBackends(t, r, o)
+}
+
+func completeServiceCheck(t *store.Tx, r doc.Ref, o doc.Obj) error {
+	checks := doc.Strings(o, "healthChecks")
+	if len(checks) > 1 {
+		return problem.Invalid("resource.healthChecks", len(checks), "At most one health check can be specified.")
+	}
+	if len(checks) == 0 {
+		if len(doc.List(o, "backends")) > 0 {
+			return problem.Missing("resource.healthChecks")
+		}
+		return nil
+	}
+	h := doc.ParseRef(checks[0], r.Project(), r.Scope(), "healthChecks")
+	if h == "" || h.Scope() != r.Scope() {
+		return problem.Invalid("resource.healthChecks[0]", checks[0], "The health check must be one of region '"+r.Place()+"'.")
+	}
+	if t.Get(h) == nil {
+		return problem.NotFound(h)
+	}
+	o["healthChecks"] = []any{h.Link()}
+	return nil
+}
+
+func completeBackends(t *store.Tx, r doc.Ref, o doc.Obj) error {
+	var seen []doc.Ref
+	network := ""
+	for i, b := range doc.Objects(o, "backends") {
+		field := fmt.Sprintf("resource.backends[%d].", i)
+		for k, v := range b {
+			switch {
+			case k == "group" || k == "balancingMode" || k == "description" || k == "failover" && v == false || v == float64(0):
+			default:
+				return problem.NotWritten("backends with " + k)
+			}
+		}
+		doc.Fill(b, doc.Obj{"balancingMode": "CONNECTION"})
+		if m := doc.Str(b, "balancingMode"); m != "CONNECTION" {
+			return problem.Invalid(field+"balancingMode", m, "Balancing mode must be CONNECTION for a backend service of an external passthrough load balancer.")
+		}
+		s := doc.Str(b, "group")
+		g := doc.ParseRef(s, r.Project(), "", "instanceGroups")
+		if g == "" || t.Get(g) == nil {
+			return problem.Invalid(field+"group", s, "The referenced instance group resource cannot be found.")
+		}
+		if g.Project() != r.Project() || g.Region() != r.Place() {
+			return problem.Invalid(field+"group", s, "The instance group is not in the region of the backend service.")
+		}
+		if slices.Contains(seen, g) {
+			return problem.Invalid(field+"group", s, "Duplicate instance groups in backend service.")
+		}
+		seen = append(seen, g)
+		if n := doc.Str(t.Get(g), "network"); n != "" {
+			if network != "" && n != network {
+				return problem.Invalid(field+"group", s, "All instance groups of the backend service must be in the same network.")
+			}
+			network = n
+		}
+		b["group"] = g.Link()
+	}
+	return nil
+}

@@ -1,0 +1,153 @@
+package balancers
+
+import (
+	"context"
+	"fmt"
+
+	"hakube/gce/emulator/internal/api"
+	"hakube/gce/emulator/internal/doc"
+	"hakube/gce/emulator/internal/identity"
+	"hakube/gce/emulator/internal/networks"
+	"hakube/gce/emulator/internal/problem"
+	"hakube/gce/emulator/internal/store"
+)
+
+func forwardingRules() api.Collection {
+	return api.Collection{
+		Resource: "forwardingRules", Kind: "forwardingRules", Item: "compute#forwardingRule",
+		Methods: map[string]api.Handler{
+			"insert": insertRule, "delete": deleteRule, "patch": patchRule, "setLabels": identity.LabelsSetter("forwardingRules"),
+		},
+		Works: map[string]api.Work{
+			"insert": {Run: ruleArrives, Late: true}, "patch": {}, "setLabels": {},
+			"delete": {Late: true, Run: func(ctx context.Context, k *api.Job) error {
+				return k.Remove(ctx, "forwarding_rule", func(*store.Tx, doc.Ref) doc.Ref { return "" }, func(t *store.Tx, r doc.Ref) {
+					networks.ReleaseExternal(t, r, doc.Str(t.Get(r), "IPAddress"))
+				})
+			}},
+		},
+	}
+}
+
+// globalForwardingRules can be listed, since gcloud lists both; there are none.
+func globalForwardingRules() api.Collection {
+	return api.Collection{Resource: "globalForwardingRules", Kind: "forwardingRules", Item: "compute#forwardingRule"}
+}
+
+// insertRule takes the address at once. Traffic follows when the operation is
+// done: until then the rule is "arriving" and no balancer.
+func insertRule(c *api.Call) (doc.Obj, error) {
+	r := c.Ref("forwardingRules", doc.Str(c.Body, "name"))
+	return c.Change(r, nil, func(t *store.Tx) error {
+		o := doc.Clone(c.Body)
+		if t.Get(r) != nil {
+			return problem.Exists(r)
+		}
+		if err := completeRule(t, r, o); err != nil {
+			return err
+		}
+		if err := ruleAddress(c.S, t, r, o); err != nil {
+			return err
+		}
+		if _, err := c.Create(t, "forwardingRules", o); err != nil {
+			return err
+		}
+		o = t.Edit(r)
+		o["fingerprint"], o["labelFingerprint"] = doc.Fingerprint(o["id"]), doc.Fingerprint(o["labels"])
+		t.Put(r.Note("arriving"), doc.Obj{"id": o["id"]})
+		return nil
+	})
+}
+
+func ruleArrives(ctx context.Context, k *api.Job) error {
+	err := k.Step("arrived", func(t *store.Tx) error {
+		t.Delete(k.Target.Note("arriving"))
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return k.S.Net.Apply(ctx)
+}
+
+func deleteRule(c *api.Call) (doc.Obj, error) {
+	return c.Removal("forwardingRules", "forwarding_rule", func(*store.Tx, doc.Ref) doc.Ref { return "" })
+}
+
+// patchRule can change nothing that would show here: the tier is always PREMIUM.
+func patchRule(c *api.Call) (doc.Obj, error) {
+	r := c.Target("forwardingRules")
+	return c.Change(r, nil, func(t *store.Tx) error {
+		o := t.Edit(r)
+		if o == nil {
+			return problem.NotFound(r)
+		}
+		if err := api.Immutable(o, c.Body, "name"); err != nil {
+			return err
+		}
+		for k, v := range c.Body {
+			if k != "name" && k != "networkTier" && k != "fingerprint" {
+				return problem.NotWritten("forwardingRules.patch of " + k)
+			}
+			if k == "networkTier" && v != "PREMIUM" {
+				return problem.NotWritten("network tier " + fmt.Sprint(v))
+			}
+		}
+		if f := doc.Str(c.Body, "fingerprint"); f != "" && f != doc.Str(o, "fingerprint") {
+			return problem.Stale("Invalid fingerprint.")
+		}
+		return nil
+	})
+}
+
+// completeRule checks all of a rule but its address.
+func completeRule(t *store.Tx, r doc.Ref, o doc.Obj) error {
+	for k, v := range o {
+		switch k {
+		case "name", "description", "IPAddress", "IPProtocol", "ports", "portRange", "allPorts", "backendService", "target", "loadBalancingScheme",
+			"labels", "networkTier", "region", "kind":
+		case "ipVersion":
+			if v != "IPV4" && v != "UNSPECIFIED_VERSION" {
+				return problem.NotWritten("forwarding rules with " + fmt.Sprint(v))
+			}
+			delete(o, k)
+		default:
+			if l, ok := v.([]any); ok && len(l) == 0 || v == false || v == "" {
+				continue
+			}
+			return problem.NotWritten("forwarding rules with " + k) // subnetworks, …
+		}
+	}
+	doc.Fill(o, doc.Obj{"kind": "compute#forwardingRule", "description": "", "loadBalancingScheme": "EXTERNAL", "IPProtocol": "TCP", "networkTier": "PREMIUM"})
+	api.Placed(r, o)
+	if s := doc.Str(o, "loadBalancingScheme"); s != "EXTERNAL" {
+		return problem.NotWritten("forwarding rules of scheme " + s)
+	}
+	if s := doc.Str(o, "networkTier"); s != "PREMIUM" {
+		return problem.NotWritten("network tier " + s)
+	}
+	if err := identity.CheckLabels(doc.Sub(o, "labels")); err != nil {
+		return err
+	}
+	switch target := doc.Str(o, "target"); {
+	case doc.Str(o, "backendService") == "" && target == "":
+		return problem.Missing("resource.backendService")
+	case doc.Str(o, "backendService") != "" && target != "":
+		return problem.Refuse("A forwarding rule has a target or a backend service, not both.")
+	case target != "":
+		return targeted(t, r, o)
+	}
+	s := doc.ParseRef(doc.Str(o, "backendService"), r.Project(), r.Scope(), "backendServices")
+	if s == "" || s.Scope() != r.Scope() {
+		return problem.Invalid("resource.backendService", doc.Str(o, "backendService"), "The backend service must be one of region '"+r.Place()+"'.")
+	}
+	service := t.Get(s)
+	if service == nil {
+		return problem.NotFound(s)
+	}
+	o["backendService"] = s.Link()
+	if p := doc.Str(o, "IPProtocol"); p != doc.Str(service, "protocol") {
+		return problem.Invalid("resource.IPProtocol", p, "The protocol must be that of the backend service, "+doc.Str(service, "protocol")+".")
+	}
+	return completeRulePorts(o)
+}

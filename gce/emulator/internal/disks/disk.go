@@ -1,0 +1,168 @@
+package disks
+
+import (
+	"context"
+	"strconv"
+
+	"hakube/gce/emulator/backend"
+	"hakube/gce/emulator/internal/api"
+	"hakube/gce/emulator/internal/catalog"
+	"hakube/gce/emulator/internal/doc"
+	"hakube/gce/emulator/internal/identity"
+	"hakube/gce/emulator/internal/problem"
+	"hakube/gce/emulator/internal/store"
+)
+
+func diskKind() api.Collection {
+	return api.Collection{
+		Resource: "disks", Kind: "disks", Item: "compute#disk",
+		Methods: map[string]api.Handler{"insert": insertDisk, "delete": deleteDisk, "createSnapshot": createSnapshot, "setLabels": identity.LabelsSetter("disks")},
+		Works: map[string]api.Work{
+			"insert":    {Run: makeDisk},
+			"delete":    {Run: dropDisk},
+			"setLabels": {}, "createSnapshot": {Run: takeSnapshot},
+		},
+	}
+}
+
+func insertDisk(c *api.Call) (doc.Obj, error) {
+	for _, k := range []string{"sourceDisk", "sourceInstantSnapshot", "sourceStorageObject", "replicaZones", "diskEncryptionKey"} {
+		if doc.Has(c.Body, k) {
+			return nil, problem.NotWritten("disks.insert with " + k)
+		}
+	}
+	r := c.Ref("disks", doc.Str(c.Body, "name"))
+	return c.Change(r, nil, func(t *store.Tx) error {
+		o := doc.Clone(c.Body)
+		if q := c.Query.Get("sourceImage"); q != "" {
+			o["sourceImage"] = q
+		}
+		return NewDisk(c.S, t, r, o)
+	})
+}
+
+// NewDisk checks and stores a disk that is still to be made.
+func NewDisk(s *api.Server, t *store.Tx, r doc.Ref, o doc.Obj) error {
+	if r.Name() == "" {
+		return problem.Missing("resource.name")
+	}
+	if t.Get(r) != nil {
+		return problem.Exists(r)
+	}
+	kind := doc.Str(o, "type")
+	if kind == "" {
+		kind = "pd-standard"
+	}
+	k := doc.ParseRef(kind, r.Project(), r.Scope(), "diskTypes")
+	size := int64(0)
+	for _, d := range catalog.DiskKinds {
+		if k.Name() == d.Name {
+			size = d.Size
+		}
+	}
+	if size == 0 || k.Place() != r.Place() {
+		return problem.Invalid("resource.type", kind, "The referenced disk type does not exist in zone '"+r.Place()+"'.")
+	}
+	if source := doc.Str(o, "sourceImage"); source != "" {
+		image := catalog.ImageOf(source, r.Project())
+		if image == nil {
+			return problem.New(404, "notFound", "RESOURCE_NOT_FOUND", "The resource '"+string(doc.RefOf(source))+"' was not found")
+		}
+		size = doc.Num(image, "diskSizeGb")
+		o["sourceImage"], o["sourceImageId"] = image["selfLink"], image["id"]
+		for _, k := range []string{"licenses", "licenseCodes", "guestOsFeatures", "architecture"} {
+			doc.Fill(o, doc.Obj{k: image[k]})
+		}
+		if asked := doc.Num(o, "sizeGb"); asked != 0 && asked < size {
+			return problem.Invalid("resource.sizeGb", asked, "Requested disk size cannot be smaller than the image size ("+doc.Decimal(size)+" GB)")
+		}
+	}
+	if doc.Has(o, "sourceSnapshot") {
+		if _, err := snapshotter(s); err != nil {
+			return err
+		}
+		var err error
+		if size, err = ofSnapshot(t, r, o); err != nil {
+			return err
+		}
+	}
+	if asked := doc.Num(o, "sizeGb"); asked != 0 {
+		size = asked
+	}
+	if size < 1 || size > 65536 {
+		return problem.Invalid("resource.sizeGb", size, "Must be between 1 and 65536.")
+	}
+	o["sizeGb"], o["type"] = doc.Decimal(size), k.Link()
+	doc.Fill(o, doc.Obj{"kind": "compute#disk", "physicalBlockSizeBytes": "4096", "enableConfidentialCompute": false, "satisfiesPzs": false})
+	o["id"], o["name"], o["creationTimestamp"], o["selfLink"] = t.Id(), r.Name(), doc.Stamp(s.Opts.Now()), r.Link()
+	o["zone"], o["status"], o["labelFingerprint"] = doc.ZoneLink(r.Project(), r.Place()), "CREATING", doc.Fingerprint(o["labels"])
+	delete(o, "users")
+	t.Put(r, o)
+	return nil
+}
+
+// DiskOf is a stored disk as the backend knows it.
+func DiskOf(r doc.Ref, o doc.Obj) backend.Disk {
+	d := backend.Disk{Project: r.Project(), Zone: r.Place(), Name: r.Name(), ID: doc.ID(o), SizeGB: doc.Num(o, "sizeGb")}
+	if image := doc.Str(o, "sourceImage"); image != "" {
+		d.Image = doc.RefOf(image).Name()
+	}
+	if id := doc.Str(o, "sourceSnapshotId"); id != "" {
+		d.Snapshot, _ = strconv.ParseUint(id, 10, 64)
+	}
+	return d
+}
+
+// makeDisk is the work of an insert. A disk that cannot be made goes away.
+func makeDisk(ctx context.Context, k *api.Job) error {
+	return RealDisk(ctx, k.S, k.Target)
+}
+
+// RealDisk makes a disk that is CREATING, and forgets it if that fails.
+func RealDisk(ctx context.Context, s *api.Server, r doc.Ref) error {
+	o := s.Store.Read(r)
+	if o == nil {
+		return problem.NotFound(r)
+	}
+	if doc.Str(o, "status") != "CREATING" {
+		return nil
+	}
+	if err := s.Opts.Backend.CreateDisk(ctx, DiskOf(r, o)); err != nil {
+		if ctx.Err() == nil {
+			_ = s.Store.Update(func(t *store.Tx) error { t.Delete(r); return nil })
+		}
+		return err
+	}
+	return s.Store.Update(func(t *store.Tx) error {
+		if o := t.Edit(r); o != nil {
+			o["status"] = "READY"
+		}
+		return nil
+	})
+}
+
+func deleteDisk(c *api.Call) (doc.Obj, error) {
+	r := c.Target("disks")
+	return c.Change(r, nil, func(t *store.Tx) error {
+		o := t.Edit(r)
+		if o == nil {
+			return problem.NotFound(r)
+		}
+		if l := doc.Strings(o, "users"); len(l) > 0 {
+			return problem.InUse("disk", r, doc.RefOf(l[0]))
+		}
+		o["status"] = "DELETING" // from here on nothing can attach it
+		return nil
+	})
+}
+
+func dropDisk(ctx context.Context, k *api.Job) error {
+	o := k.S.Store.Read(k.Target)
+	if o == nil {
+		return problem.NotFound(k.Target)
+	}
+	if err := k.S.Opts.Backend.DeleteDisk(ctx, DiskOf(k.Target, o)); err != nil {
+		return err
+	}
+	return k.Step("removed", func(t *store.Tx) error { t.Delete(k.Target); return nil })
+}

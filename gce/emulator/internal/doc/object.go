@@ -1,0 +1,170 @@
+package doc
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"maps"
+	"slices"
+	"strconv"
+	"time"
+)
+
+// An Obj is one JSON document as the API speaks it. Those in the store are
+// never changed: a transaction changes copies.
+type Obj = map[string]any
+
+func Str(o Obj, key string) string    { s, _ := o[key].(string); return s }
+func Bool(o Obj, key string) bool     { b, _ := o[key].(bool); return b }
+func List(o Obj, key string) []any    { l, _ := o[key].([]any); return l }
+func Sub(o Obj, key string) Obj       { m, _ := o[key].(Obj); return m }
+func Num(o Obj, key string) int64     { return Number(o[key]) }
+func Has(o Obj, key string) bool      { return o[key] != nil }
+func ID(o Obj) uint64                 { id, _ := strconv.ParseUint(Str(o, "id"), 10, 64); return id }
+func Decimal(n int64) string          { return strconv.FormatInt(n, 10) }
+func Stamp(t time.Time) string        { return t.Format("2006-01-02T15:04:05.000-07:00") }
+func Objects(o Obj, key string) []Obj { return ObjectsOf(List(o, key)) }
+
+// Number reads a JSON number, or one of the API's 64 bit integers, which are strings.
+func Number(v any) int64 {
+	switch v := v.(type) {
+	case float64:
+		return int64(v)
+	case int64:
+		return v
+	case int:
+		return int64(v)
+	case string:
+		n, _ := strconv.ParseInt(v, 10, 64)
+		return n
+	}
+	return 0
+}
+
+func ObjectsOf(l []any) []Obj {
+	out := make([]Obj, 0, len(l))
+	for _, e := range l {
+		if o, ok := e.(Obj); ok {
+			out = append(out, o)
+		}
+	}
+	return out
+}
+
+func Strings(o Obj, key string) []string {
+	var out []string
+	for _, e := range List(o, key) {
+		if s, ok := e.(string); ok {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+func StringMap(o Obj, key string) map[string]string {
+	out := map[string]string{}
+	for k, v := range Sub(o, key) {
+		if s, ok := v.(string); ok {
+			out[k] = s
+		}
+	}
+	return out
+}
+
+// Fill sets those fields of o that are not there.
+func Fill(o, defaults Obj) {
+	for k, v := range defaults {
+		if o[k] == nil {
+			o[k] = v
+		}
+	}
+}
+
+// Clone returns a copy that shares nothing, with every value of the kinds
+// that JSON decoding gives, so that a document reads the same before and
+// after a restart.
+func Clone(o Obj) Obj {
+	if o == nil {
+		return nil
+	}
+	return Plain(o).(Obj)
+}
+
+func Plain(v any) any {
+	switch v := v.(type) {
+	case Obj:
+		out := make(Obj, len(v))
+		for k, e := range v {
+			if e != nil {
+				out[k] = Plain(e)
+			}
+		}
+		return out
+	case []any:
+		out := make([]any, len(v))
+		for i, e := range v {
+			out[i] = Plain(e)
+		}
+		return out
+	case []Obj:
+		out := make([]any, len(v))
+		for i, e := range v {
+			out[i] = Plain(e)
+		}
+		return out
+	case []string:
+		out := make([]any, len(v))
+		for i, e := range v {
+			out[i] = e
+		}
+		return out
+	case map[string]string:
+		out := make(Obj, len(v))
+		for k, e := range v {
+			out[k] = e
+		}
+		return out
+	case int:
+		return float64(v)
+	case int64:
+		return float64(v)
+	}
+	return v
+}
+
+// Fingerprint is a digest of the parts: equal content, equal fingerprint, as
+// Google's of labels are. It is in the alphabet for URLs, as Google's are too:
+// gcloud decodes what it read and sends it back in that one.
+func Fingerprint(parts ...any) string {
+	js, err := json.Marshal(parts)
+	if err != nil {
+		panic(err) // documents come from JSON
+	}
+	sum := sha256.Sum256(js)
+	return base64.URLEncoding.EncodeToString(sum[:8])
+}
+
+func SortedKeys[V any](m map[string]V) []string {
+	return slices.Sorted(maps.Keys(m))
+}
+
+func Without(l []any, v any) []any {
+	return slices.DeleteFunc(slices.Clone(l), func(e any) bool { return e == v })
+}
+
+// Merge is RFC 7386's patch: what is null goes away.
+func Merge(o, patch Obj) {
+	for k, v := range patch {
+		if v == nil {
+			delete(o, k)
+			continue
+		}
+		if p, ok := v.(Obj); ok {
+			if old := Sub(o, k); old != nil {
+				Merge(old, p)
+				continue
+			}
+		}
+		o[k] = Plain(v)
+	}
+}

@@ -1,0 +1,61 @@
+package doc
+
+import (
+	"strings"
+	"sync"
+)
+
+// Where objects can be: the same places that Google lists.
+
+// Places are the regions and the letters of their zones.
+var Places = []struct{ Region, zones, Auto string }{
+	// auto is the range an automatic subnetwork has in the region.
+	{"asia-east1", "abc", "10.140.0.0/20"},
+	{"asia-northeast1", "abc", "10.146.0.0/20"},
+	{"asia-southeast1", "abc", "10.148.0.0/20"},
+	{"europe-north1", "abc", "10.166.0.0/20"},
+	{"europe-west1", "bcd", "10.132.0.0/20"},
+	{"europe-west2", "abc", "10.154.0.0/20"},
+	{"europe-west3", "abc", "10.156.0.0/20"},
+	{"europe-west4", "abc", "10.164.0.0/20"},
+	{"us-central1", "abcf", "10.128.0.0/20"},
+	{"us-east1", "bcd", "10.142.0.0/20"},
+	{"us-east4", "abc", "10.150.0.0/20"},
+	{"us-west1", "abc", "10.138.0.0/20"},
+	{"us-west2", "abc", "10.168.0.0/20"},
+}
+
+// Scopes are all places that can hold objects: global, then regions and zones.
+var Scopes = sync.OnceValue(func() []string {
+	out := []string{"global"}
+	for _, p := range Places {
+		out = append(out, "regions/"+p.Region)
+	}
+	for _, p := range Places {
+		for _, z := range p.zones {
+			out = append(out, "zones/"+p.Region+"-"+string(z))
+		}
+	}
+	return out
+})
+
+// RegionOf a zone: all but its letter.
+func RegionOf(zone string) string { return zone[:max(strings.LastIndexByte(zone, '-'), 0)] }
+
+func ZoneLink(project, zone string) string {
+	return Base + "projects/" + project + "/zones/" + zone
+}
+
+func RegionLink(project, region string) string {
+	return Base + "projects/" + project + "/regions/" + region
+}
+
+// Zones are the names of all zones.
+func Zones() (names []string) {
+	for _, s := range Scopes() {
+		if zone, ok := strings.CutPrefix(s, "zones/"); ok {
+			names = append(names, zone)
+		}
+	}
+	return names
+}

@@ -1,0 +1,22 @@
+package identity
+
+import "hakube/gce/emulator/internal/doc"
+
+// CompleteIdentity checks metadata, tags and labels and gives them fingerprints.
+func CompleteIdentity(o doc.Obj) error {
+	metadata, err := checkMetadata(doc.Sub(o, "metadata"))
+	if err != nil {
+		return err
+	}
+	o["metadata"] = metadata
+	tags := doc.Strings(doc.Sub(o, "tags"), "items")
+	if err := CheckTags(tags, "resource.tags.items"); err != nil {
+		return err
+	}
+	o["tags"] = NewTags(tags)
+	if err := CheckLabels(doc.Sub(o, "labels")); err != nil {
+		return err
+	}
+	o["labelFingerprint"] = doc.Fingerprint(o["labels"])
+	return nil
+}

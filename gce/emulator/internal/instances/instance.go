@@ -1,0 +1,79 @@
+package instances
+
+import (
+	"hakube/gce/emulator/internal/api"
+	"hakube/gce/emulator/internal/doc"
+	"hakube/gce/emulator/internal/identity"
+	"hakube/gce/emulator/internal/problem"
+	"hakube/gce/emulator/internal/store"
+)
+
+func (l *Lifecycle) instanceKind() api.Collection {
+	return api.Collection{
+		Resource: "instances", Kind: "instances", Item: "compute#instance",
+		Methods: map[string]api.Handler{
+			"insert": insertInstance, "delete": deleteInstance,
+			"start": startInstance, "stop": stopInstance, "reset": resetInstance,
+			"setMetadata": setMetadata, "setTags": setTags, "setLabels": identity.LabelsSetter("instances"),
+			"setDeletionProtection": setDeletionProtection, "setMachineType": setMachineType,
+			"addAccessConfig": addAccessConfig, "deleteAccessConfig": deleteAccessConfig,
+			"attachDisk": attachDisk, "detachDisk": detachDisk, "setDiskAutoDelete": setDiskAutoDelete,
+			"simulateMaintenanceEvent": simulateMaintenanceEvent,
+			"getSerialPortOutput":      getSerialPortOutput, "getGuestAttributes": getGuestAttributes,
+		},
+		Works: map[string]api.Work{
+			// A machine boots at the end of its operation: until then Google looks for a place for it.
+			"insert": {Run: l.bringUp, Late: true}, "delete": {Run: takeDown},
+			"start": {Run: l.bringUp, Late: true}, "stop": {Run: shutDown}, "reset": {Run: l.reboot},
+			"setMetadata": {}, "setLabels": {}, "setDeletionProtection": {}, "setMachineType": {},
+			"setTags":            {Run: api.Synced},
+			"addAccessConfig":    {Run: api.Synced, Late: true},
+			"deleteAccessConfig": {Run: dropAccessConfig, Late: true},
+			"attachDisk":         {}, "detachDisk": {}, "setDiskAutoDelete": {},
+			"simulateMaintenanceEvent": {Run: maintain},
+			// Operations of the system; nobody can ask for them.
+			"preempted": {Run: shutDown}, "terminateOnHostMaintenance": {Run: l.evacuate}, "migrateOnHostMaintenance": {},
+		},
+	}
+}
+
+func startInstance(c *api.Call) (doc.Obj, error) {
+	return c.Change(named(c), nil, func(t *store.Tx) error {
+		r, o, err := edited(c, t)
+		if err != nil {
+			return err
+		}
+		switch doc.Str(o, "status") {
+		case "TERMINATED":
+		case "STOPPING":
+			return problem.NotReady(r)
+		default:
+			return nil // runs already: the operation succeeds, as at Google
+		}
+		o["status"], o["lastStartTimestamp"] = "PROVISIONING", doc.Stamp(c.S.Opts.Now())
+		return nameEphemeral(c.S, t, r, o)
+	})
+}
+
+func stopInstance(c *api.Call) (doc.Obj, error) {
+	return c.Change(named(c), nil, func(t *store.Tx) error {
+		_, o, err := edited(c, t)
+		if err != nil {
+			return err
+		}
+		if doc.Str(o, "status") == "RUNNING" {
+			o["status"] = "STOPPING"
+		}
+		return nil
+	})
+}
+
+func resetInstance(c *api.Call) (doc.Obj, error) {
+	return c.Change(named(c), nil, func(t *store.Tx) error {
+		r, o, err := edited(c, t)
+		if err == nil && doc.Str(o, "status") != "RUNNING" {
+			return problem.NotReady(r)
+		}
+		return err
+	})
+}

@@ -1,0 +1,229 @@
+package instances
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"hakube/gce/emulator/backend"
+	"hakube/gce/emulator/internal/api"
+	"hakube/gce/emulator/internal/doc"
+	"hakube/gce/emulator/internal/identity"
+	"hakube/gce/emulator/internal/members"
+	"hakube/gce/emulator/internal/networks"
+	"hakube/gce/emulator/internal/problem"
+	"hakube/gce/emulator/internal/store"
+)
+
+// alter is a change to an instance that takes hold at once.
+func alter(c *api.Call, f func(t *store.Tx, r doc.Ref, o doc.Obj) error) (doc.Obj, error) {
+	return c.Change(named(c), nil, func(t *store.Tx) error {
+		r, o, err := edited(c, t)
+		if err != nil {
+			return err
+		}
+		return f(t, r, o)
+	})
+}
+
+func setMetadata(c *api.Call) (doc.Obj, error) {
+	return alter(c, func(_ *store.Tx, _ doc.Ref, o doc.Obj) error {
+		m, err := identity.ReplaceMetadata(doc.Sub(o, "metadata"), c.Body)
+		o["metadata"] = m
+		return err
+	})
+}
+
+func setTags(c *api.Call) (doc.Obj, error) {
+	return alter(c, func(_ *store.Tx, _ doc.Ref, o doc.Obj) error {
+		if doc.Str(c.Body, "fingerprint") != doc.Str(doc.Sub(o, "tags"), "fingerprint") {
+			return problem.Stale("Supplied fingerprint does not match current tags fingerprint.")
+		}
+		tags := doc.Strings(c.Body, "items")
+		o["tags"] = identity.NewTags(tags)
+		return identity.CheckTags(tags, "resource.items")
+	})
+}
+
+func setDeletionProtection(c *api.Call) (doc.Obj, error) {
+	return alter(c, func(t *store.Tx, r doc.Ref, o doc.Obj) error {
+		on := !strings.EqualFold(c.Query.Get("deletionProtection"), "false") // gcloud says False
+		if on && ofManagedGroup(t, r) {
+			return problem.Refuse("Deletion protection cannot be applied to instance '%s', which is part of a managed instance group.", r)
+		}
+		o["deletionProtection"] = on
+		return nil
+	})
+}
+
+func ofManagedGroup(t *store.Tx, i doc.Ref) bool {
+	for _, g := range t.All(i.Project(), "instanceGroupManagers") {
+		if r := doc.RefOf(doc.Str(g, "selfLink")); r.Scope() == i.Scope() && t.Get(members.MemberRef(r, i.Name())) != nil {
+			return true
+		}
+	}
+	return false
+}
+
+func setMachineType(c *api.Call) (doc.Obj, error) {
+	return alter(c, func(_ *store.Tx, r doc.Ref, o doc.Obj) error {
+		if doc.Str(o, "status") != "TERMINATED" {
+			return problem.Refuse("Instance must be stopped to change its machine type.")
+		}
+		m, err := machineTypeOf(r, doc.Str(c.Body, "machineType"), "resource.machineType")
+		o["machineType"] = m.Link()
+		return err
+	})
+}
+
+// nicNamed finds a network interface of an instance.
+func nicNamed(o doc.Obj, name string) (doc.Obj, error) {
+	for _, nic := range doc.Objects(o, "networkInterfaces") {
+		if doc.Str(nic, "name") == name {
+			return nic, nil
+		}
+	}
+	return nil, problem.Invalid("networkInterface", name, "The specified network interface does not exist.")
+}
+
+func addAccessConfig(c *api.Call) (doc.Obj, error) {
+	return alter(c, func(t *store.Tx, r doc.Ref, o doc.Obj) error {
+		nic, err := nicNamed(o, c.Query.Get("networkInterface"))
+		if err != nil {
+			return err
+		}
+		if len(doc.List(nic, "accessConfigs")) > 0 {
+			return problem.Refuse("At most one access config currently supported.")
+		}
+		ac := doc.Clone(c.Body)
+		nic["accessConfigs"] = []any{ac}
+		if doc.Str(o, "status") == "TERMINATED" && doc.Str(ac, "natIP") == "" {
+			// One of the pool comes with the start.
+			doc.Fill(ac, doc.Obj{"kind": "compute#accessConfig", "type": "ONE_TO_ONE_NAT", "name": "External NAT", "networkTier": "PREMIUM"})
+			return nil
+		}
+		return newAccessConfig(c.S, t, r, ac, "resource.natIP")
+	})
+}
+
+// deleteAccessConfig only checks: the address stays in use until the
+// operation is done, so whoever takes it too early is told so.
+func deleteAccessConfig(c *api.Call) (doc.Obj, error) {
+	args := doc.Obj{"nic": c.Query.Get("networkInterface"), "config": c.Query.Get("accessConfig")}
+	return c.Change(named(c), args, func(t *store.Tx) error {
+		_, o, err := edited(c, t)
+		if err != nil {
+			return err
+		}
+		return configNamed(o, args, func(doc.Obj, doc.Obj) {})
+	})
+}
+
+func configNamed(o, args doc.Obj, f func(nic, ac doc.Obj)) error {
+	nic, err := nicNamed(o, doc.Str(args, "nic"))
+	if err != nil {
+		return err
+	}
+	for _, ac := range doc.Objects(nic, "accessConfigs") {
+		if doc.Str(ac, "name") == doc.Str(args, "config") {
+			f(nic, ac)
+			return nil
+		}
+	}
+	return problem.Invalid("accessConfig", doc.Str(args, "config"), "The specified access config does not exist.")
+}
+
+func dropAccessConfig(ctx context.Context, k *api.Job) error {
+	err := k.Step("removed", func(t *store.Tx) error {
+		o := t.Edit(k.Target)
+		if o == nil {
+			return problem.NotFound(k.Target)
+		}
+		return configNamed(o, k.Args, func(nic, ac doc.Obj) {
+			networks.ReleaseExternal(t, k.Target, doc.Str(ac, "natIP"))
+			delete(nic, "accessConfigs")
+		})
+	})
+	if err != nil {
+		return err
+	}
+	return k.S.Net.Apply(ctx)
+}
+
+// attachDisk and detachDisk need a stopped machine: the one behind the API
+// gets its disks when it starts.
+func attachDisk(c *api.Call) (doc.Obj, error) {
+	return alter(c, func(t *store.Tx, r doc.Ref, o doc.Obj) error {
+		if doc.Has(c.Body, "initializeParams") {
+			return problem.NotWritten("instances.attachDisk with initializeParams")
+		}
+		if err := stopped(c.S, o, "instances.attachDisk"); err != nil {
+			return err
+		}
+		devices := map[string]bool{}
+		for _, a := range doc.Objects(o, "disks") {
+			devices[doc.Str(a, "deviceName")] = true
+		}
+		a := doc.Clone(c.Body)
+		if doc.Bool(a, "boot") && len(doc.List(o, "disks")) > 0 {
+			return problem.Invalid("resource.boot", true, "The instance has a boot disk.")
+		}
+		if err := attach(c.S, t, r, a, len(doc.List(o, "disks")), devices, "resource"); err != nil {
+			return err
+		}
+		o["disks"] = append(doc.List(o, "disks"), a)
+		return nil
+	})
+}
+
+// stopped refuses what the backend could only do at the next start. Without a
+// backend there is no difference.
+func stopped(s *api.Server, o doc.Obj, what string) error {
+	if _, none := s.Opts.Backend.(backend.Nothing); none || doc.Str(o, "status") == "TERMINATED" {
+		return nil
+	}
+	return problem.NotWritten(what + " of an instance that runs")
+}
+
+func detachDisk(c *api.Call) (doc.Obj, error) {
+	return alter(c, func(t *store.Tx, r doc.Ref, o doc.Obj) error {
+		if err := stopped(c.S, o, "instances.detachDisk"); err != nil {
+			return err
+		}
+		a, i, err := attachedAs(o, c.Query.Get("deviceName"))
+		if err != nil {
+			return err
+		}
+		if disk := t.Edit(doc.RefOf(doc.Str(a, "source"))); disk != nil {
+			disk["users"] = doc.Without(doc.List(disk, "users"), r.Link())
+			if len(doc.List(disk, "users")) == 0 {
+				delete(disk, "users")
+			}
+			disk["lastDetachTimestamp"] = doc.Stamp(c.S.Opts.Now())
+		}
+		l := doc.List(o, "disks")
+		o["disks"] = append(append([]any{}, l[:i]...), l[i+1:]...)
+		return nil
+	})
+}
+
+func setDiskAutoDelete(c *api.Call) (doc.Obj, error) {
+	return alter(c, func(_ *store.Tx, _ doc.Ref, o doc.Obj) error {
+		a, _, err := attachedAs(o, c.Query.Get("deviceName"))
+		if err != nil {
+			return err
+		}
+		a["autoDelete"], err = strconv.ParseBool(c.Query.Get("autoDelete"))
+		return err
+	})
+}
+
+func attachedAs(o doc.Obj, device string) (doc.Obj, int, error) {
+	for i, a := range doc.Objects(o, "disks") {
+		if doc.Str(a, "deviceName") == device {
+			return a, i, nil
+		}
+	}
+	return nil, 0, problem.Invalid("deviceName", device, fmt.Sprintf("No disk is attached as '%s'.", device))
+}

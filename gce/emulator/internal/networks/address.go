@@ -1,0 +1,103 @@
+package networks
+
+import (
+	"context"
+
+	"hakube/gce/emulator/internal/api"
+	"hakube/gce/emulator/internal/doc"
+	"hakube/gce/emulator/internal/identity"
+	"hakube/gce/emulator/internal/problem"
+	"hakube/gce/emulator/internal/store"
+)
+
+func addresses() api.Collection {
+	return api.Collection{
+		Resource: "addresses", Kind: "addresses", Item: "compute#address",
+		Methods: map[string]api.Handler{"insert": insertAddress, "delete": deleteAddress, "setLabels": identity.LabelsSetter("addresses")},
+		Works: map[string]api.Work{
+			"insert": {}, "setLabels": {},
+			"delete": {Late: true, Run: func(ctx context.Context, k *api.Job) error {
+				return k.Remove(ctx, "address", func(t *store.Tx, r doc.Ref) doc.Ref { return AddressUser(t.Get(r)) })
+			}},
+		},
+	}
+}
+
+// globalAddresses can be listed, since gcloud lists both; there are none.
+func globalAddresses() api.Collection {
+	return api.Collection{Resource: "globalAddresses", Kind: "addresses", Item: "compute#address"}
+}
+
+func insertAddress(c *api.Call) (doc.Obj, error) {
+	if v := doc.Str(c.Body, "ipVersion"); v != "" && v != "IPV4" && v != "UNSPECIFIED_VERSION" {
+		return nil, problem.NotWritten("addresses.insert with " + v)
+	}
+	r := c.Ref("addresses", doc.Str(c.Body, "name"))
+	return c.Change(r, nil, func(t *store.Tx) error {
+		o := doc.Clone(c.Body)
+		if t.Get(r) != nil {
+			return problem.Exists(r)
+		}
+		doc.Fill(o, doc.Obj{"kind": "compute#address", "addressType": "EXTERNAL", "description": ""})
+		var err error
+		if doc.Str(o, "addressType") == "INTERNAL" {
+			err = reserveInternal(t, r, o)
+		} else {
+			err = reserveExternal(c.S, t, r, o)
+		}
+		if err != nil {
+			return err
+		}
+		o["status"], o["region"], o["labelFingerprint"] = "RESERVED", doc.RegionLink(r.Project(), r.Place()), doc.Fingerprint(o["labels"])
+		_, err = c.Create(t, "addresses", o)
+		return err
+	})
+}
+
+func reserveExternal(s *api.Server, t *store.Tx, r doc.Ref, o doc.Obj) error {
+	if doc.Has(o, "subnetwork") || doc.Has(o, "network") {
+		return problem.Refuse("An external address has no network and no subnetwork.")
+	}
+	doc.Fill(o, doc.Obj{"networkTier": "PREMIUM"})
+	if want := doc.Str(o, "address"); want != "" {
+		// Google can make an address that a machine happens to have a reserved
+		// one; here every reserved address is a new one.
+		return problem.Invalid("resource.address", want, "Specified IP address is not available.")
+	}
+	a, err := FreeExternal(s, t)
+	if err != nil {
+		return err
+	}
+	o["address"] = a.String()
+	return nil
+}
+
+func reserveInternal(t *store.Tx, r doc.Ref, o doc.Obj) error {
+	subnet, err := SubnetworkOf(t, r.Project(), r.Place(), doc.Str(o, "subnetwork"), doc.Str(o, "network"), "resource.subnetwork")
+	if err != nil {
+		return err
+	}
+	o["subnetwork"] = subnet.Link()
+	delete(o, "network")
+	doc.Fill(o, doc.Obj{"networkTier": "PREMIUM", "purpose": "GCE_ENDPOINT"})
+	a, err := internalAddress(t, subnet, doc.Str(o, "address"), "resource.address")
+	if err != nil {
+		return err
+	}
+	o["address"] = a.String()
+	return nil
+}
+
+func deleteAddress(c *api.Call) (doc.Obj, error) {
+	r := c.Target("addresses")
+	return c.Change(r, nil, func(t *store.Tx) error {
+		o := t.Get(r)
+		if o == nil {
+			return problem.NotFound(r)
+		}
+		if by := AddressUser(o); by != "" {
+			return problem.InUse("address", r, by)
+		}
+		return nil
+	})
+}

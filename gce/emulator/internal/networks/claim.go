@@ -1,0 +1,123 @@
+package networks
+
+import (
+	"net/netip"
+	"slices"
+
+	"hakube/gce/emulator/internal/api"
+	"hakube/gce/emulator/internal/doc"
+	"hakube/gce/emulator/internal/problem"
+	"hakube/gce/emulator/internal/store"
+)
+
+// Who has which address.
+
+// AddressUser is who has an address, "" if nobody.
+func AddressUser(o doc.Obj) doc.Ref {
+	if l := doc.Strings(o, "users"); len(l) > 0 {
+		return doc.RefOf(l[0])
+	}
+	return ""
+}
+
+// ReservedAs finds the address object that holds an external IP address.
+func ReservedAs(t *store.Tx, ip string) (r doc.Ref) {
+	t.Each("", "addresses", func(o doc.Obj) {
+		if doc.Str(o, "address") == ip && doc.Str(o, "addressType") == "EXTERNAL" {
+			r = doc.RefOf(doc.Str(o, "selfLink"))
+		}
+	})
+	return r
+}
+
+// Use marks an address as the user's; only forwarding rules share one.
+func Use(t *store.Tx, address, user doc.Ref) {
+	if o := t.Edit(address); o != nil {
+		o["status"], o["users"] = "IN_USE", append(doc.Without(doc.List(o, "users"), user.Link()), user.Link())
+	}
+}
+
+// unuse undoes use; nothing happens if the address is not the user's.
+func unuse(t *store.Tx, address, user doc.Ref) {
+	if !slices.Contains(doc.Strings(t.Get(address), "users"), user.Link()) {
+		return
+	}
+	o := t.Edit(address)
+	if o["users"] = doc.Without(doc.List(o, "users"), user.Link()); len(doc.List(o, "users")) == 0 {
+		o["status"] = "RESERVED"
+		delete(o, "users")
+	}
+}
+
+// ClaimExternal gives a user the external address it asks for, which must be
+// reserved in its region and free, or any.
+func ClaimExternal(s *api.Server, t *store.Tx, user doc.Ref, want, field string) (string, error) {
+	if want == "" {
+		a, err := FreeExternal(s, t)
+		return a.String(), err
+	}
+	var r doc.Ref
+	if _, err := netip.ParseAddr(want); err != nil {
+		r = doc.ParseRef(want, user.Project(), "regions/"+user.Region(), "addresses")
+	} else {
+		r = ReservedAs(t, want)
+	}
+	o := t.Get(r)
+	if o == nil || r.Project() != user.Project() || r.Place() != user.Region() || doc.Str(o, "addressType") != "EXTERNAL" {
+		return "", problem.Invalid(field, want, "The specified external IP address '"+want+"' was not found in region '"+user.Region()+"'.")
+	}
+	if by := AddressUser(o); by != "" {
+		return "", problem.New(400, "invalid", "IP_IN_USE_BY_ANOTHER_RESOURCE",
+			"Invalid value for field '"+field+"': '"+doc.Str(o, "address")+"'. External IP address is already in-use.")
+	}
+	Use(t, r, user)
+	return doc.Str(o, "address"), nil
+}
+
+// ReleaseExternal undoes claimExternal.
+func ReleaseExternal(t *store.Tx, user doc.Ref, ip string) {
+	if r := ReservedAs(t, ip); r != "" {
+		unuse(t, r, user)
+	}
+}
+
+// ClaimInternal gives a NIC the internal address it asks for (also one that is
+// reserved for this), or a free one.
+func ClaimInternal(t *store.Tx, r, subnet doc.Ref, nic doc.Obj, field string) error {
+	want := doc.Str(nic, "networkIP")
+	if want != "" {
+		if _, err := netip.ParseAddr(want); err != nil {
+			if a := t.Get(doc.ParseRef(want, r.Project(), "regions/"+r.Region(), "addresses")); a != nil {
+				want = doc.Str(a, "address")
+			}
+		}
+		if a := reservedInside(t, subnet, want); a != "" {
+			if by := AddressUser(t.Get(a)); by != "" {
+				return problem.InUse("address", a, by)
+			}
+			Use(t, a, r)
+			nic["networkIP"] = want
+			return nil
+		}
+	}
+	a, err := internalAddress(t, subnet, want, field)
+	nic["networkIP"] = a.String()
+	return err
+}
+
+// ReleaseInternal frees a reserved internal address.
+func ReleaseInternal(t *store.Tx, r doc.Ref, nic doc.Obj) {
+	if a := reservedInside(t, doc.RefOf(doc.Str(nic, "subnetwork")), doc.Str(nic, "networkIP")); a != "" {
+		unuse(t, a, r)
+	}
+}
+
+// reservedInside finds the address object that holds an internal IP address.
+func reservedInside(t *store.Tx, subnet doc.Ref, ip string) (r doc.Ref) {
+	t.Each(subnet.Project(), "addresses", func(o doc.Obj) {
+		if doc.Str(o, "address") == ip && doc.Str(o, "subnetwork") == subnet.Link() {
+			r = doc.RefOf(doc.Str(o, "selfLink"))
+		}
+	})
+	return r
+}

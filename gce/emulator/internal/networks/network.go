@@ -1,0 +1,139 @@
+package networks
+
+import (
+	"context"
+
+	"hakube/gce/emulator/internal/api"
+	"hakube/gce/emulator/internal/doc"
+	"hakube/gce/emulator/internal/problem"
+	"hakube/gce/emulator/internal/store"
+)
+
+func networkKind() api.Collection {
+	return api.Collection{
+		Resource: "networks", Kind: "networks", Item: "compute#network",
+		Methods: map[string]api.Handler{"insert": insertNetwork, "delete": deleteNetwork, "patch": patchNetwork},
+		Works: map[string]api.Work{
+			"insert": {Run: api.Synced}, "patch": {Run: api.Synced},
+			"delete": {Late: true, Run: func(ctx context.Context, k *api.Job) error {
+				return k.Remove(ctx, "network", networkUsers, removeRoutes)
+			}},
+		},
+	}
+}
+
+func insertNetwork(c *api.Call) (doc.Obj, error) {
+	if doc.Has(c.Body, "IPv4Range") {
+		return nil, problem.Refuse("Legacy networks are not supported. Create an auto or custom mode network.")
+	}
+	if m := doc.Num(c.Body, "mtu"); m != 0 && (m < 1300 || m > 8896) {
+		return nil, problem.Invalid("resource.mtu", m, "Must be between 1300 and 8896.")
+	}
+	r := c.Ref("networks", doc.Str(c.Body, "name"))
+	return c.Change(r, nil, func(t *store.Tx) error {
+		o := doc.Clone(c.Body)
+		doc.Fill(o, doc.Obj{
+			"kind": "compute#network", "autoCreateSubnetworks": true, "mtu": 1460,
+			"networkFirewallPolicyEnforcementOrder": "AFTER_CLASSIC_FIREWALL",
+			"routingConfig":                         doc.Obj{"routingMode": "REGIONAL", "bgpBestPathSelectionMode": "LEGACY"},
+		})
+		if _, err := c.Create(t, "networks", o); err != nil {
+			return err
+		}
+		o = t.Edit(r)
+		o["selfLinkWithId"] = doc.Base + string(r.Within("networks", doc.Str(o, "id")))
+		addRoute(t, c.S, r, "0.0.0.0/0", "", "Default route to the Internet.", 1000)
+		if !doc.Bool(o, "autoCreateSubnetworks") {
+			return nil
+		}
+		for _, p := range doc.Places {
+			sub := doc.Obj{"name": r.Name(), "network": r.Link(), "ipCidrRange": p.Auto}
+			if err := makeSubnetwork(c.S, t, doc.RefIn(r.Project(), "regions/"+p.Region, "subnetworks", r.Name()), sub); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func patchNetwork(c *api.Call) (doc.Obj, error) {
+	r := c.Target("networks")
+	return c.Change(r, nil, func(t *store.Tx) error {
+		o := t.Edit(r)
+		if o == nil {
+			return problem.NotFound(r)
+		}
+		if err := api.Immutable(o, c.Body, "name", "autoCreateSubnetworks"); err != nil {
+			return err
+		}
+		for k := range c.Body {
+			if k != "routingConfig" && k != "mtu" && k != "name" {
+				return problem.NotWritten("networks.patch of " + k)
+			}
+		}
+		doc.Merge(o, c.Body)
+		return nil
+	})
+}
+
+func deleteNetwork(c *api.Call) (doc.Obj, error) {
+	r := c.Target("networks")
+	// At Google a network in use is told by the operation, not at once.
+	return c.Change(r, nil, func(t *store.Tx) error {
+		if t.Get(r) == nil {
+			return problem.NotFound(r)
+		}
+		return nil
+	})
+}
+
+func networkUsers(t *store.Tx, r doc.Ref) doc.Ref {
+	link := r.Link()
+	for _, kind := range []string{"firewalls", "subnetworks", "addresses"} {
+		for _, o := range t.All(r.Project(), kind) {
+			if doc.Str(o, "network") == link {
+				return doc.RefOf(doc.Str(o, "selfLink"))
+			}
+		}
+	}
+	for _, o := range t.All(r.Project(), "instances") {
+		for _, nic := range doc.Objects(o, "networkInterfaces") {
+			if doc.Str(nic, "network") == link {
+				return doc.RefOf(doc.Str(o, "selfLink"))
+			}
+		}
+	}
+	for _, o := range t.All(r.Project(), "routes") {
+		if doc.Str(o, "network") == link && doc.Str(o, "nextHopInstance") != "" {
+			return doc.RefOf(doc.Str(o, "selfLink"))
+		}
+	}
+	for _, o := range t.All(r.Project(), "instanceGroups") {
+		if doc.Str(o, "network") == link {
+			return doc.RefOf(doc.Str(o, "selfLink"))
+		}
+	}
+	for _, o := range t.List("projects/" + r.Project() + "/global/instanceTemplates") {
+		for _, nic := range doc.Objects(doc.Sub(o, "properties"), "networkInterfaces") {
+			if doc.Str(nic, "network") == link {
+				return doc.RefOf(doc.Str(o, "selfLink"))
+			}
+		}
+	}
+	return ""
+}
+
+// NetworkOf reads a reference to a network of the project, which must exist.
+func NetworkOf(t *store.Tx, project, s, field string) (doc.Ref, error) {
+	if s == "" {
+		s = "global/networks/default" // as Google assumes
+	}
+	r := doc.ParseRef(s, project, "global", "networks")
+	if r == "" {
+		return "", problem.Invalid(field, s, "The URL is malformed.")
+	}
+	if t.Get(r) == nil {
+		return "", problem.NotFound(r)
+	}
+	return r, nil
+}

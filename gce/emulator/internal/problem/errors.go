@@ -1,0 +1,110 @@
+package problem
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"hakube/gce/emulator/internal/doc"
+)
+
+// A Problem is an error as the API answers it, at once or in an operation.
+type Problem struct {
+	Status  int
+	Reason  string // of the answer: notFound, alreadyExists, …
+	Code    string // of an operation: RESOURCE_NOT_FOUND, …
+	Message string
+}
+
+// New is a problem that has no words of its own below.
+func New(status int, reason, code, message string) *Problem {
+	return &Problem{Status: status, Reason: reason, Code: code, Message: message}
+}
+
+func (p *Problem) Error() string { return p.Message }
+
+// Body is the error answer. "status" came with newer services and is absent
+// from compute's older ones; clients read errors[0].reason.
+func (p *Problem) Body() doc.Obj {
+	return doc.Obj{"error": doc.Obj{
+		"code":    float64(p.Status),
+		"message": Short(p.Message),
+		"errors":  []any{doc.Obj{"message": Short(p.Message), "domain": p.domain(), "reason": p.Reason}},
+	}}
+}
+
+// Short cuts what a message says of a value as large as a request may be.
+func Short(message string) string {
+	const most = 2000
+	if len(message) <= most {
+		return message
+	}
+	return strings.ToValidUTF8(message[:most], "") + "…"
+}
+
+func (p *Problem) domain() string {
+	if p.Reason == "rateLimitExceeded" || p.Reason == "quotaExceeded" {
+		return "usageLimits"
+	}
+	return "global"
+}
+
+func NotFound(r doc.Ref) *Problem {
+	return &Problem{404, "notFound", "RESOURCE_NOT_FOUND", fmt.Sprintf("The resource '%s' was not found", r)}
+}
+
+func Exists(r doc.Ref) *Problem {
+	return &Problem{409, "alreadyExists", "RESOURCE_ALREADY_EXISTS", fmt.Sprintf("The resource '%s' already exists", r)}
+}
+
+func InUse(noun string, r, by doc.Ref) *Problem {
+	return &Problem{400, "resourceInUseByAnotherResource", "RESOURCE_IN_USE_BY_ANOTHER_RESOURCE",
+		fmt.Sprintf("The %s resource '%s' is already being used by '%s'", noun, r, by)}
+}
+
+func NotReady(r doc.Ref) *Problem {
+	return &Problem{400, "resourceNotReady", "RESOURCE_NOT_READY", fmt.Sprintf("The resource '%s' is not ready", r)}
+}
+
+func Stale(message string) *Problem {
+	return &Problem{412, "conditionNotMet", "CONDITION_NOT_MET", message}
+}
+
+func Invalid(field string, value any, why string) *Problem {
+	return &Problem{400, "invalid", "INVALID_FIELD_VALUE", fmt.Sprintf("Invalid value for field '%s': '%v'. %s", field, value, why)}
+}
+
+func Missing(field string) *Problem {
+	return &Problem{400, "required", "REQUIRED_FIELD_MISSING", fmt.Sprintf("Required field '%s' not specified", field)}
+}
+
+func Refuse(format string, args ...any) *Problem {
+	return &Problem{400, "badRequest", "BAD_REQUEST", fmt.Sprintf(format, args...)}
+}
+
+func NotWritten(id string) *Problem {
+	return &Problem{501, "notImplemented", "NOT_IMPLEMENTED", fmt.Sprintf("%s is not written in hakube's embedded GCE", id)}
+}
+
+func Exhausted(metric, where string) *Problem {
+	return &Problem{403, "quotaExceeded", "QUOTA_EXCEEDED", fmt.Sprintf("Quota '%s' exceeded. Limit: %s", metric, where)}
+}
+
+// Of makes any error one the API can answer. What is not ours is an
+// internal error, with its text: the reader is the owner of this machine.
+func Of(err error) *Problem {
+	var p *Problem
+	if errors.As(err, &p) {
+		return p
+	}
+	return &Problem{500, "backendError", "INTERNAL_ERROR", "Internal error: " + err.Error()}
+}
+
+// HTTPMessage is how operations spell a status: "BAD REQUEST".
+func HTTPMessage(status int) string { return strings.ToUpper(http.StatusText(status)) }
+
+// Fault is the problem as a job keeps it.
+func (p *Problem) Fault(details []any) doc.Obj {
+	return doc.Obj{"code": p.Code, "message": p.Message, "status": p.Status, "details": details}
+}

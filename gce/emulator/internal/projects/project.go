@@ -1,0 +1,67 @@
+package projects
+
+import (
+	"strconv"
+
+	"hakube/gce/emulator/internal/api"
+	"hakube/gce/emulator/internal/catalog"
+	"hakube/gce/emulator/internal/doc"
+	"hakube/gce/emulator/internal/identity"
+	"hakube/gce/emulator/internal/store"
+)
+
+// projects exist when asked for; only what was set on one is kept.
+func projectKind() api.Collection {
+	return api.Collection{
+		Resource: "projects", Kind: "projects", Item: "compute#project",
+		Methods: map[string]api.Handler{
+			"get": func(c *api.Call) (out doc.Obj, err error) {
+				c.S.Store.View(func(t *store.Tx) {
+					out = doc.Clone(ProjectDoc(t, c.Project()))
+					out["quotas"] = quotasOf(c.S, t, c.Project(), "", projectMetrics)
+				})
+				return out, nil
+			},
+			"setCommonInstanceMetadata": setCommonInstanceMetadata,
+		},
+		Works: map[string]api.Work{"setCommonInstanceMetadata": {}},
+	}
+}
+
+func projectRef(name string) doc.Ref { return doc.Ref("projects/" + name) }
+
+func ProjectNumber(name string) uint64 {
+	n, _ := strconv.ParseUint(catalog.NumberOf("project "+name), 10, 64)
+	return n
+}
+
+func ProjectDoc(t *store.Tx, name string) doc.Obj {
+	o := doc.Obj{
+		"kind": "compute#project", "id": strconv.FormatUint(ProjectNumber(name), 10), "name": name,
+		"creationTimestamp": catalog.Epoch, "selfLink": projectRef(name).Link(), "defaultNetworkTier": "PREMIUM",
+		"xpnProjectStatus": "UNSPECIFIED_XPN_PROJECT_STATUS", "vmDnsSetting": "ZONAL_ONLY",
+		"defaultServiceAccount":  strconv.FormatUint(ProjectNumber(name), 10) + "-compute@developer.gserviceaccount.com",
+		"commonInstanceMetadata": identity.NewMetadata(nil),
+	}
+	for k, v := range t.Get(projectRef(name)) {
+		o[k] = v
+	}
+	return o
+}
+
+func setCommonInstanceMetadata(c *api.Call) (doc.Obj, error) {
+	r := projectRef(c.Project())
+	return c.Change(r, nil, func(t *store.Tx) error {
+		next, err := identity.ReplaceMetadata(doc.Sub(ProjectDoc(t, c.Project()), "commonInstanceMetadata"), c.Body)
+		if err != nil {
+			return err
+		}
+		o := doc.Clone(t.Get(r))
+		if o == nil {
+			o = doc.Obj{"name": c.Project(), "id": strconv.FormatUint(ProjectNumber(c.Project()), 10)}
+		}
+		o["commonInstanceMetadata"] = next
+		t.Put(r, o)
+		return nil
+	})
+}
