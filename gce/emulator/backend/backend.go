@@ -1,3 +1,6 @@
+// Package backend says what the embedded GCE wants of what stands behind its API:
+// machines, disks and a network, in plain values. Model machines, real ones and
+// nothing at all are behind it in turn.
 package backend
 
 import (

@@ -33,8 +33,30 @@ type Package struct {
 	Uses map[string]map[string][]string
 }
 
-// Load reads the packages that go list finds by the patterns, seen from dir.
+// A Source is a package's source with its types. Tests are not in it.
+type Source struct {
+	Path  string
+	Types *types.Package
+	Info  *types.Info
+	Set   *token.FileSet
+	Files map[string]*ast.File // by name
+}
+
+// Load measures the packages that go list finds by the patterns, seen from dir.
 func Load(dir string, patterns ...string) ([]Package, error) {
+	sources, err := Read(dir, patterns...)
+	if err != nil {
+		return nil, err
+	}
+	all := make([]Package, len(sources))
+	for i, s := range sources {
+		all[i] = s.measure()
+	}
+	return all, nil
+}
+
+// Read reads the packages that go list finds by the patterns, seen from dir.
+func Read(dir string, patterns ...string) ([]Source, error) {
 	args := append([]string{"list", "-export", "-deps", "-json=ImportPath,Dir,GoFiles,Export,DepOnly,Error"}, patterns...)
 	list := exec.Command("go", args...)
 	list.Dir = dir
@@ -60,7 +82,7 @@ func Load(dir string, patterns ...string) ([]Package, error) {
 			wanted = append(wanted, p)
 		}
 	}
-	all := make([]Package, 0, len(wanted))
+	all := make([]Source, 0, len(wanted))
 	for _, p := range wanted {
 		pkg, err := read(p, exports)
 		if err != nil {
@@ -80,40 +102,43 @@ type listed struct {
 }
 
 // read checks the types of one package, whose imports are compiled already.
-func read(p listed, exports map[string]string) (Package, error) {
-	set := token.NewFileSet()
+func read(p listed, exports map[string]string) (Source, error) {
+	s := Source{Path: p.ImportPath, Set: token.NewFileSet(), Files: map[string]*ast.File{}}
 	var files []*ast.File
 	for _, name := range p.GoFiles {
-		f, err := parser.ParseFile(set, filepath.Join(p.Dir, name), nil, parser.SkipObjectResolution)
+		f, err := parser.ParseFile(s.Set, filepath.Join(p.Dir, name), nil, parser.SkipObjectResolution)
 		if err != nil {
-			return Package{}, err
+			return s, err
 		}
-		files = append(files, f)
+		files, s.Files[name] = append(files, f), f
 	}
 	open := func(path string) (io.ReadCloser, error) { return os.Open(exports[path]) }
-	info := &types.Info{Uses: map[*ast.Ident]types.Object{}}
-	conf := types.Config{Importer: importer.ForCompiler(set, "gc", open)}
-	checked, err := conf.Check(p.ImportPath, set, files, info)
-	if err != nil {
-		return Package{}, err
-	}
-	uses := map[string]map[string][]string{}
-	for id, o := range info.Uses {
-		if o.Pkg() != checked || !shared(o) {
+	s.Info = &types.Info{Defs: map[*ast.Ident]types.Object{}, Uses: map[*ast.Ident]types.Object{}, Types: map[ast.Expr]types.TypeAndValue{}}
+	conf := types.Config{Importer: importer.ForCompiler(s.Set, "gc", open)}
+	var err error
+	s.Types, err = conf.Check(p.ImportPath, s.Set, files, s.Info)
+	return s, err
+}
+
+// measure finds which file uses what of which.
+func (s Source) measure() Package {
+	p := Package{Path: s.Path, Files: slices.Sorted(maps.Keys(s.Files)), Uses: map[string]map[string][]string{}}
+	for id, o := range s.Info.Uses {
+		if o.Pkg() != s.Types || !shared(o) {
 			continue
 		}
-		from, to := filepath.Base(set.Position(id.Pos()).Filename), filepath.Base(set.Position(o.Pos()).Filename)
+		from, to := filepath.Base(s.Set.Position(id.Pos()).Filename), filepath.Base(s.Set.Position(o.Pos()).Filename)
 		if from == to {
 			continue
 		}
-		if uses[from] == nil {
-			uses[from] = map[string][]string{}
+		if p.Uses[from] == nil {
+			p.Uses[from] = map[string][]string{}
 		}
-		if at, found := slices.BinarySearch(uses[from][to], o.Name()); !found {
-			uses[from][to] = slices.Insert(uses[from][to], at, o.Name())
+		if at, found := slices.BinarySearch(p.Uses[from][to], o.Name()); !found {
+			p.Uses[from][to] = slices.Insert(p.Uses[from][to], at, o.Name())
 		}
 	}
-	return Package{Path: p.ImportPath, Files: p.GoFiles, Uses: uses}, nil
+	return p
 }
 
 // shared tells the names that another file can see: those of the package, methods and fields.

@@ -24,6 +24,7 @@ type Call struct {
 	stuck  <-chan struct{} // see Fault
 }
 
+// Project the method is about.
 func (c *Call) Project() string { return c.Params["project"] }
 
 // scope the method is about.

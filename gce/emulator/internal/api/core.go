@@ -1,3 +1,6 @@
+// Package api is what all kinds of objects of the API have in common: the method
+// table, reading and listing, changes that are accepted with an operation, and the
+// jobs behind these. What is about one kind is in the packages above.
 package api
 
 import (

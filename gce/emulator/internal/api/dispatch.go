@@ -51,6 +51,7 @@ func IsChange(r *http.Request) bool {
 	return ChangeOf(r) != ""
 }
 
+// Do answers one request of a method, nil for none that is known.
 func (s *Server) Do(r *http.Request, m *discovery.Method, params map[string]string, fault Fault) (status int, body doc.Obj) {
 	defer s.Rescue(r.Method+" "+r.URL.Path, func(p *problem.Problem) { status, body = p.Status, p.Body() })
 	out, err := s.answer(r, m, params, fault)

@@ -1,3 +1,5 @@
+// Package balancers has forwarding rules, backend services, health checks, target
+// pools and the instance groups behind them.
 package balancers
 
 import (

@@ -130,6 +130,7 @@ func groupUser(t *store.Tx, r doc.Ref) doc.Ref {
 	return GroupService(t, r)
 }
 
+// GroupService is a backend service that has a group, the first by name.
 func GroupService(t *store.Tx, r doc.Ref) (by doc.Ref) {
 	t.Each(r.Project(), "backendServices", func(o doc.Obj) {
 		for _, b := range doc.Objects(o, "backends") {

@@ -1,3 +1,5 @@
+// Package catalog has what exists everywhere and cannot be changed: zones, machine
+// types, disk types and public images.
 package catalog
 
 import (
@@ -38,6 +40,7 @@ func zones() api.Collection {
 	}}
 }
 
+// EachPlace lists a document for each place of a kind: "zones/", "regions/".
 func EachPlace(c *api.Call, prefix string, of func(project, name string) doc.Obj) (out []doc.Obj) {
 	for _, s := range doc.Scopes() {
 		if name, ok := strings.CutPrefix(s, prefix); ok {

@@ -51,7 +51,7 @@ func ImageOf(source, project string) doc.Obj {
 	name := parts[len(parts)-1]
 	family := len(parts) > 1 && (parts[len(parts)-2] == "family" || parts[len(parts)-2] == "imageFamilyViews")
 	for _, o := range imageDocs(project) {
-		if key := "name"; family && doc.Str(o, "family") == name || !family && doc.Str(o, key) == name {
+		if family && doc.Str(o, "family") == name || !family && doc.Str(o, "name") == name {
 			return o
 		}
 	}

@@ -41,6 +41,7 @@ var machineSizes = sync.OnceValue(func() []machineType {
 	return out
 })
 
+// MachineSize finds a machine type by its name.
 func MachineSize(name string) (machineType, bool) {
 	for _, m := range machineSizes() {
 		if m.Name == name {

@@ -1,3 +1,4 @@
+// Package disks has disks and their snapshots.
 package disks
 
 import (

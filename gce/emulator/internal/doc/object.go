@@ -1,3 +1,6 @@
+// Package doc holds the documents of the API as they are stored and answered, the
+// refs that name them, and the places they can be in. It knows no rule of any of
+// them.
 package doc
 
 import (
@@ -14,6 +17,8 @@ import (
 // never changed: a transaction changes copies.
 type Obj = map[string]any
 
+// Str and those below read a field; one that is not there is zero. Which keys there
+// are is checked by TestKeys.
 func Str(o Obj, key string) string    { s, _ := o[key].(string); return s }
 func Bool(o Obj, key string) bool     { b, _ := o[key].(bool); return b }
 func List(o Obj, key string) []any    { l, _ := o[key].([]any); return l }
@@ -41,6 +46,7 @@ func Number(v any) int64 {
 	return 0
 }
 
+// ObjectsOf are the documents in a list.
 func ObjectsOf(l []any) []Obj {
 	out := make([]Obj, 0, len(l))
 	for _, e := range l {
@@ -51,6 +57,7 @@ func ObjectsOf(l []any) []Obj {
 	return out
 }
 
+// Strings are the strings in a list of a document.
 func Strings(o Obj, key string) []string {
 	var out []string
 	for _, e := range List(o, key) {
@@ -61,6 +68,7 @@ func Strings(o Obj, key string) []string {
 	return out
 }
 
+// StringMap is a document of strings.
 func StringMap(o Obj, key string) map[string]string {
 	out := map[string]string{}
 	for k, v := range Sub(o, key) {
@@ -90,6 +98,7 @@ func Clone(o Obj) Obj {
 	return Plain(o).(Obj)
 }
 
+// Plain is Clone of any value.
 func Plain(v any) any {
 	switch v := v.(type) {
 	case Obj:
@@ -144,10 +153,12 @@ func Fingerprint(parts ...any) string {
 	return base64.URLEncoding.EncodeToString(sum[:8])
 }
 
+// SortedKeys are the keys of a map, sorted.
 func SortedKeys[V any](m map[string]V) []string {
 	return slices.Sorted(maps.Keys(m))
 }
 
+// Without is a list without one value.
 func Without(l []any, v any) []any {
 	return slices.DeleteFunc(slices.Clone(l), func(e any) bool { return e == v })
 }

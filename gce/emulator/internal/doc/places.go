@@ -42,10 +42,12 @@ var Scopes = sync.OnceValue(func() []string {
 // RegionOf a zone: all but its letter.
 func RegionOf(zone string) string { return zone[:max(strings.LastIndexByte(zone, '-'), 0)] }
 
+// ZoneLink is the self link of a zone.
 func ZoneLink(project, zone string) string {
 	return Base + "projects/" + project + "/zones/" + zone
 }
 
+// RegionLink is the self link of a region.
 func RegionLink(project, region string) string {
 	return Base + "projects/" + project + "/regions/" + region
 }

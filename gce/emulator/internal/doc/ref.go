@@ -23,8 +23,10 @@ func RefIn(project, scope, kind, name string) Ref {
 // Within is in, in the project and scope of r.
 func (r Ref) Within(kind, name string) Ref { return RefIn(r.Project(), r.Scope(), kind, name) }
 
+// Link is the self link of r.
 func (r Ref) Link() string { return Base + string(r) }
 
+// Name is the last part of r.
 func (r Ref) Name() string { return string(r[strings.LastIndexByte(string(r), '/')+1:]) }
 
 // Collection is the path without the name.
@@ -32,6 +34,7 @@ func (r Ref) Collection() string {
 	return string(r[:max(strings.LastIndexByte(string(r), '/'), 0)])
 }
 
+// Project r is in.
 func (r Ref) Project() string {
 	p := strings.Split(string(r), "/")
 	if len(p) < 2 {
@@ -40,6 +43,7 @@ func (r Ref) Project() string {
 	return p[1]
 }
 
+// Scope is "global", "zones/z" or "regions/r"; "" of a project.
 func (r Ref) Scope() string {
 	p := strings.Split(string(r), "/")
 	switch len(p) {
@@ -51,6 +55,7 @@ func (r Ref) Scope() string {
 	return ""
 }
 
+// Kind is the name of the collection: "instances".
 func (r Ref) Kind() string {
 	c := r.Collection()
 	return c[strings.LastIndexByte(c, '/')+1:]

@@ -1,3 +1,4 @@
+// Package filter reads what lists are asked to show.
 package filter
 
 import (
@@ -147,7 +148,7 @@ func (p *filterParser) term() func(doc.Obj) bool {
 			return p.fail("not a regular expression: " + value.text)
 		}
 		return func(o doc.Obj) bool {
-			return some(o, path, func(v any) bool { return re.MatchString(Text(v)) }) == (op == "eq")
+			return some(o, path, func(v any) bool { return re.MatchString(text(v)) }) == (op == "eq")
 		}
 	case "=", "!=":
 		return func(o doc.Obj) bool {
@@ -163,12 +164,12 @@ func (p *filterParser) term() func(doc.Obj) bool {
 				if isMap {
 					return doc.Has(m, value.text)
 				}
-				return strings.Contains(strings.ToLower(Text(v)), strings.ToLower(strings.Trim(value.text, "*")))
+				return strings.Contains(strings.ToLower(text(v)), strings.ToLower(strings.Trim(value.text, "*")))
 			})
 		}
 	case "<", ">", "<=", ">=":
 		return func(o doc.Obj) bool {
-			return some(o, path, func(v any) bool { return ordered(Text(v), value.text, op) })
+			return some(o, path, func(v any) bool { return ordered(text(v), value.text, op) })
 		}
 	}
 	return p.fail("unknown operator " + op)
@@ -198,7 +199,7 @@ func some(v any, path []string, f func(any) bool) bool {
 	return some(o[path[0]], path[1:], f)
 }
 
-func Text(v any) string {
+func text(v any) string {
 	switch v := v.(type) {
 	case string:
 		return v
@@ -213,7 +214,7 @@ func Text(v any) string {
 // equal compares as AIP-160 does here: case does not matter, "*" at an end
 // stands for anything, and a link is also known by its last part.
 func equal(v any, want string) bool {
-	got, want := strings.ToLower(Text(v)), strings.ToLower(want)
+	got, want := strings.ToLower(text(v)), strings.ToLower(want)
 	if got == want {
 		return true
 	}

@@ -1,3 +1,4 @@
+// Package groups has managed instance groups, and keeps them at their size.
 package groups
 
 import (

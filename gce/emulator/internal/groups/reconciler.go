@@ -34,6 +34,7 @@ type Reconciler struct {
 // retryMember is how long a group waits after an attempt that failed.
 const retryMember = 10 * time.Second
 
+// New is a reconciler of the groups of s; it begins when it is woken.
 func New(s *api.Server) *Reconciler { return &Reconciler{s: s, passed: make(chan struct{})} }
 
 // Wake asks for a pass.

@@ -1,3 +1,5 @@
+// Package identity checks what objects of many kinds say of themselves: labels,
+// tags and metadata.
 package identity
 
 import "hakube/gce/emulator/internal/doc"

@@ -39,6 +39,7 @@ func LabelsSetter(kind string) api.Handler {
 	}
 }
 
+// CheckLabels refuses labels that Google would not take.
 func CheckLabels(labels doc.Obj) error {
 	if len(labels) > 64 {
 		return problem.Invalid("resource.labels", len(labels), "At most 64 labels are allowed.")

@@ -63,6 +63,7 @@ func ReplaceMetadata(old, asked doc.Obj) (doc.Obj, error) {
 	return checkMetadata(asked)
 }
 
+// MetadataMap are the items of a metadata document by key.
 func MetadataMap(m doc.Obj) map[string]string {
 	out := map[string]string{}
 	for _, item := range doc.Objects(m, "items") {

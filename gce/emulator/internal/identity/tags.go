@@ -7,8 +7,10 @@ import (
 	"hakube/gce/emulator/internal/problem"
 )
 
+// TagText is what tags and most names look like.
 var TagText = regexp.MustCompile(`^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$`)
 
+// CheckTags refuses tags that Google would not take.
 func CheckTags(tags []string, field string) error {
 	if len(tags) > 64 {
 		return problem.Invalid(field, len(tags), "At most 64 tags are allowed.")

@@ -1,3 +1,5 @@
+// Package instances has instances, their templates and the life of the machines
+// behind them.
 package instances
 
 import (

@@ -1,3 +1,4 @@
+// Package machine is an instance as its host and its guest see it.
 package machine
 
 import (
@@ -14,7 +15,7 @@ import (
 	"hakube/gce/emulator/internal/store"
 )
 
-// machine is an instance as its backend sees it now.
+// At is an instance as its backend sees it now.
 func At(s *api.Server, r doc.Ref) (m backend.Machine, ok bool) {
 	s.Store.View(func(t *store.Tx) {
 		if o := t.Get(r); o != nil {

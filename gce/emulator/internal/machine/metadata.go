@@ -150,6 +150,7 @@ func (g *Guests) Wake(changed []doc.Ref) {
 	}
 }
 
+// MetadataView is what the metadata server of an instance shows.
 func MetadataView(s *api.Server, r doc.Ref) (v metadata.View, err error) {
 	s.Store.View(func(t *store.Tx) {
 		o := t.Get(r)

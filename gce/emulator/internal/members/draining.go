@@ -12,6 +12,7 @@ import (
 // until when it has the balancer's address.
 const Draining = "~draining/"
 
+// DrainRef is where the note of a draining member is.
 func DrainRef(group, instance doc.Ref) doc.Ref {
 	return doc.Ref(Draining + string(group) + "/" + instance.Name())
 }

@@ -1,3 +1,6 @@
+// Package members tells who is in which instance group, and which of them a
+// balancer reaches. It only reads the documents and notes of groups and rules, so
+// that machines, groups and balancers need not know each other.
 package members
 
 import (
@@ -15,6 +18,7 @@ import (
 // Members is where the notes of a group's machines are.
 func Members(group doc.Ref) string { return "~members/" + string(group) }
 
+// MemberRef is where the note of a managed group's machine is.
 func MemberRef(group doc.Ref, instance string) doc.Ref {
 	return doc.Ref(Members(group) + "/" + instance)
 }
@@ -49,6 +53,7 @@ func groupMembers(t *store.Tx, group doc.Ref) (out []doc.Ref) {
 	return out
 }
 
+// Dismiss takes an instance out of a group.
 func Dismiss(group doc.Obj, i doc.Ref) {
 	group["instances"] = doc.Without(doc.List(group, "instances"), i.Link())
 	if len(doc.List(group, "instances")) == 0 {

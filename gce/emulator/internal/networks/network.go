@@ -1,3 +1,5 @@
+// Package networks has networks, subnetworks, routes, firewall rules and addresses,
+// and hands out addresses to whoever needs one.
 package networks
 
 import (

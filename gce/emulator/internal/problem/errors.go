@@ -1,3 +1,4 @@
+// Package problem has the errors of the API in its own words.
 package problem
 
 import (
@@ -50,43 +51,53 @@ func (p *Problem) domain() string {
 	return "global"
 }
 
+// NotFound is what there is not.
 func NotFound(r doc.Ref) *Problem {
 	return &Problem{404, "notFound", "RESOURCE_NOT_FOUND", fmt.Sprintf("The resource '%s' was not found", r)}
 }
 
+// Exists is what there is already.
 func Exists(r doc.Ref) *Problem {
 	return &Problem{409, "alreadyExists", "RESOURCE_ALREADY_EXISTS", fmt.Sprintf("The resource '%s' already exists", r)}
 }
 
+// InUse is what something else needs.
 func InUse(noun string, r, by doc.Ref) *Problem {
 	return &Problem{400, "resourceInUseByAnotherResource", "RESOURCE_IN_USE_BY_ANOTHER_RESOURCE",
 		fmt.Sprintf("The %s resource '%s' is already being used by '%s'", noun, r, by)}
 }
 
+// NotReady is what is on its way, or on its way out.
 func NotReady(r doc.Ref) *Problem {
 	return &Problem{400, "resourceNotReady", "RESOURCE_NOT_READY", fmt.Sprintf("The resource '%s' is not ready", r)}
 }
 
+// Stale is a fingerprint of an older state.
 func Stale(message string) *Problem {
 	return &Problem{412, "conditionNotMet", "CONDITION_NOT_MET", message}
 }
 
+// Invalid is a value that a field cannot have.
 func Invalid(field string, value any, why string) *Problem {
 	return &Problem{400, "invalid", "INVALID_FIELD_VALUE", fmt.Sprintf("Invalid value for field '%s': '%v'. %s", field, value, why)}
 }
 
+// Missing is a field that has to be there.
 func Missing(field string) *Problem {
 	return &Problem{400, "required", "REQUIRED_FIELD_MISSING", fmt.Sprintf("Required field '%s' not specified", field)}
 }
 
+// Refuse is a request that is wrong in another way.
 func Refuse(format string, args ...any) *Problem {
 	return &Problem{400, "badRequest", "BAD_REQUEST", fmt.Sprintf(format, args...)}
 }
 
+// NotWritten is what the embedded GCE does not do.
 func NotWritten(id string) *Problem {
 	return &Problem{501, "notImplemented", "NOT_IMPLEMENTED", fmt.Sprintf("%s is not written in hakube's embedded GCE", id)}
 }
 
+// Exhausted is a pool with nothing left in it.
 func Exhausted(metric, where string) *Problem {
 	return &Problem{403, "quotaExceeded", "QUOTA_EXCEEDED", fmt.Sprintf("Quota '%s' exceeded. Limit: %s", metric, where)}
 }

@@ -1,3 +1,5 @@
+// Package projects is what a project is and may have: its metadata, its regions,
+// quotas, and what zones have left.
 package projects
 
 import (
@@ -10,7 +12,7 @@ import (
 	"hakube/gce/emulator/internal/store"
 )
 
-// projects exist when asked for; only what was set on one is kept.
+// Projects exist when asked for; only what was set on one is kept.
 func projectKind() api.Collection {
 	return api.Collection{
 		Resource: "projects", Kind: "projects", Item: "compute#project",
@@ -30,11 +32,13 @@ func projectKind() api.Collection {
 
 func projectRef(name string) doc.Ref { return doc.Ref("projects/" + name) }
 
+// ProjectNumber is the number of a project, always the same.
 func ProjectNumber(name string) uint64 {
 	n, _ := strconv.ParseUint(catalog.NumberOf("project "+name), 10, 64)
 	return n
 }
 
+// ProjectDoc is a project with what was set on it.
 func ProjectDoc(t *store.Tx, name string) doc.Obj {
 	o := doc.Obj{
 		"kind": "compute#project", "id": strconv.FormatUint(ProjectNumber(name), 10), "name": name,

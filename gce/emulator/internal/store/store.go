@@ -1,3 +1,5 @@
+// Package store keeps documents: in memory for reading, in a file for good, and
+// changed by one transaction at a time.
 package store
 
 import (
@@ -34,8 +36,10 @@ var (
 // firstID leaves room below for what the catalog numbers.
 const firstID = 100000
 
+// ErrInUse is told when another process has the file open.
 var ErrInUse = errors.New("another process has it open")
 
+// Open opens a file, or makes it.
 func Open(path string, noSync bool) (*Store, error) {
 	db, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: time.Second, NoSync: noSync, FreelistType: bbolt.FreelistMapType})
 	if errors.Is(err, bolterrors.ErrTimeout) {

@@ -38,8 +38,10 @@ func (t *Tx) Edit(r doc.Ref) doc.Obj {
 	return o
 }
 
+// Put stores a copy of a document when the transaction ends.
 func (t *Tx) Put(r doc.Ref, o doc.Obj) { t.puts[r] = doc.Clone(o) }
 
+// Delete removes a document.
 func (t *Tx) Delete(r doc.Ref) { t.puts[r] = nil }
 
 // List returns the documents of a collection, sorted by name.

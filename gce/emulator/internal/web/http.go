@@ -1,3 +1,5 @@
+// Package web answers over the network: requests alone and in batches, what is
+// let in, and the faults that tests ask for.
 package web
 
 import (
