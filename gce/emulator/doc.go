@@ -5,28 +5,48 @@
 // It must not import package gce, so that client and server cannot share a
 // mistake.
 //
-// How a request goes: ServeHTTP keeps web pages out (http.go), the discovery
-// document finds the method and checks path, query and body
-// (internal/discovery), and the collection's handler does the rest. Reading is
-// looking at documents in memory (list.go, filter.go). Changing is one
-// transaction that checks, makes what takes hold at once, and keeps an
-// operation with its job (operation.go); then the job's work runs in the
-// background, asks the backend, and ends the operation (work.go). Jobs are on
-// disk until they are done, their works can be repeated from the start, and
-// the next process takes them up, so a killed one loses nothing it had
-// answered.
+// This package is the face; what is behind it is in packages of one subject each,
+// which use only what is below them:
 //
-// To add a collection, write a file with its functions and a row in
-// [collections]; get, list and aggregatedList come by themselves. A method in
-// the discovery document without a handler answers 501, and so does a field
-// whose meaning nothing behind the API would follow: what is accepted is done
-// (but for the two exceptions below).
+//	backend                    what is wanted of machines, disks and the network behind the API
+//	internal/doc, problem      documents, refs and places; errors in the API's words
+//	internal/store             documents in memory and in a file, changed by transactions
+//	internal/discovery, filter Google's description of the API; what lists are asked for
+//	internal/api               method table, lists, changes, operations and their jobs
+//	internal/web               requests over the network, batches, faults
+//	internal/identity          labels, tags, metadata
+//	internal/catalog, projects what exists everywhere; projects, regions, quotas, stock
+//	internal/members           who is in which group and reached by which balancer; it only reads
+//	internal/networks          networks, subnetworks, routes, firewalls, addresses
+//	internal/balancers         rules, services, checks, target pools, instance groups
+//	internal/disks, machine    disks and snapshots; an instance as host and guest see it
+//	internal/instances         instances, templates, and the life of their machines
+//	internal/groups            managed groups, and the reconciler that keeps their size
 //
-// The store (store.go) holds each object as the JSON document that is
-// answered, under its path. Paths that start with "~" are notes of the
-// server's own: jobs, request ids, guest attributes, members of managed
-// groups, forwarding rules that are not there yet, machines whose connections
-// drain, and where the search for a free address goes on.
+// cluster/deps_test.go has the walls between them with their reasons, and TestKnots
+// keeps the files of each apart.
+//
+// How a request goes: web keeps web pages out, the discovery document finds the
+// method and checks path, query and body (api, dispatch.go), and the collection's
+// handler does the rest. Reading is looking at documents in memory. Changing is one
+// transaction that checks, makes what takes hold at once, and keeps an operation
+// with its job (api, operation.go); then the job's work runs in the background, asks
+// the backend, and ends the operation (api, work.go). Jobs are on disk until they
+// are done, their works can be repeated from the start, and the next process takes
+// them up, so a killed one loses nothing it had answered.
+//
+// To add a collection, write a file with its functions in the package of its
+// subject and name it in that package's Collections; get, list and aggregatedList
+// come by themselves. A method in the discovery document without a handler answers
+// 501, and so does a field whose meaning nothing behind the API would follow: what
+// is accepted is done (but for the two exceptions below).
+//
+// The store holds each object as the JSON document that is answered, under its
+// path. Paths that start with "~" are notes of the server's own: jobs, request ids,
+// guest attributes, members of managed groups, forwarding rules that are not there
+// yet, machines whose connections drain, and where the search for a free address
+// goes on. A key that a document is read by is one of the API's, or in the list of
+// our own (TestKeys).
 //
 // Where Google's documents are silent, the choice here is: a network in use is
 // told by the operation, all other things in use at once; labels, metadata and
@@ -42,6 +62,6 @@
 // which test breaks it, and which methods answer 501.
 //
 // Two things are accepted that nothing behind the API follows, because clusters
-// leave them behind and somebody has to find and remove them: target pools
-// (targetpool.go) and routes to instances (route.go).
+// leave them behind and somebody has to find and remove them: target pools and
+// routes to instances.
 package emulator
