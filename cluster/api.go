@@ -2,15 +2,10 @@ package cluster
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
-	"fmt"
-	"io"
-	"net/http"
-	"net/url"
-	"strings"
 	"time"
 
+	"hakube/cluster/kube"
 	"hakube/cluster/plan"
 	"hakube/cluster/settings"
 	"hakube/scripts"
@@ -91,61 +86,10 @@ func (api) Undo(context.Context) error { return nil } // never unwanted
 // is through. After that it is not slow, it fails, and waiting mends nothing.
 const sickAfter = 5 * time.Minute
 
-// ready asks the API server whether it is ready and returns why not, "" if it
-// is. Nobody's certificate is checked and nothing secret is sent: which CA to
-// expect is learnt over ssh only after this; the kubeconfig step checks it.
+// ready asks the API server at an address whether it is ready, and returns why not.
 func (r *run) ready(ctx context.Context, ip string) (why string) {
-	ctx, cancel := plan.Within(ctx, r.deps.Ready)
-	defer cancel()
-	transport := &http.Transport{
-		DialContext:       r.deps.Dial,
-		TLSClientConfig:   &tls.Config{InsecureSkipVerify: true},
-		DisableKeepAlives: true,
-	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+ip+"/readyz", nil)
-	if err != nil {
-		return err.Error()
-	}
-	resp, err := (&http.Client{Transport: transport}).Do(req)
-	if errors.Is(err, context.DeadlineExceeded) {
-		return fmt.Sprintf("no answer within %s", r.deps.Ready)
-	}
-	if err != nil {
-		return plainly443(err)
-	}
-	defer func() { _ = resp.Body.Close() }() // read to its end, or given up
-	body, err := io.ReadAll(io.LimitReader(resp.Body, 64<<10))
-	if err != nil {
-		return err.Error()
-	}
-	if resp.StatusCode == http.StatusOK {
-		return ""
-	}
-	for line := range strings.Lines(string(body)) {
-		if check, ok := strings.CutPrefix(line, "[-]"); ok {
-			return notReadyYet + strings.TrimSpace(check)
-		}
-	}
-	return answersOdd + resp.Status
+	return kube.Ready(ctx, r.deps.Dial, r.deps.Ready, ip)
 }
-
-// How the words of an API server begin that answers and is not ready.
-const (
-	notReadyYet = "not ready: "
-	answersOdd  = "it answers "
-)
 
 // readyLimit is how long an API server may take to say whether it is ready.
 const readyLimit = 5 * time.Second
-
-// plainly443 is a failed request without the URL, which everybody knows here.
-func plainly443(err error) string {
-	var u *url.Error
-	if errors.As(err, &u) {
-		err = u.Err
-	}
-	if errors.Is(err, context.DeadlineExceeded) {
-		return "no answer in time"
-	}
-	return err.Error()
-}

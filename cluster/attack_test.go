@@ -13,6 +13,7 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 
 	"hakube/cluster/inventory"
+	"hakube/cluster/kube"
 	"hakube/cluster/settings"
 )
 
@@ -137,8 +138,8 @@ func TestFreeText(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if e, ok := entryOf(config, evil); !ok || e.server != summary.URL || config.CurrentContext != evil || summary.Context != evil {
-		t.Errorf("the entry: %t %+v; the current context is %q", ok, e.server, config.CurrentContext)
+	if e, ok := kube.EntryOf(config, evil); !ok || e.Server != summary.URL || config.CurrentContext != evil || summary.Context != evil {
+		t.Errorf("the entry: %t %+v; the current context is %q", ok, e.Server, config.CurrentContext)
 	}
 	if left, err := os.ReadDir("."); err != nil || len(left) > 0 {
 		t.Errorf("made on the way: %v %v", left, err)

@@ -10,6 +10,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"hakube/cluster/inventory"
+	"hakube/cluster/kube"
 	"hakube/cluster/plan"
 	"hakube/gce"
 	"hakube/replicate"
@@ -102,7 +103,7 @@ func (c controlPlane) Observe(ctx context.Context) (plan.State, error) {
 	}
 	why := c.ready(ctx, ip)
 	switch {
-	case why != "" && !strings.HasPrefix(why, notReadyYet) && !strings.HasPrefix(why, answersOdd):
+	case !kube.Answers(why):
 		if c.removing {
 			why = "it does not answer" // which is what is wanted
 		}
@@ -204,8 +205,5 @@ func (n masterNode) Undo(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := client.Nodes().Delete(ctx, n.of.Name, metav1.DeleteOptions{}); err != nil && !apierrors.IsNotFound(err) {
-		return err
-	}
-	return nil
+	return client.DeleteNode(ctx, n.of.Name)
 }

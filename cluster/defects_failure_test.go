@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 
+	"hakube/cluster/kube"
 	"hakube/cluster/plan"
 	"hakube/cluster/settings"
 	"hakube/gce/emulator"
@@ -46,7 +47,7 @@ var failureDefects = []defect{
 		_, err := o.Down(context.Background(), nil)
 		w.setFault(nil)
 		wantError(t, err, "disk kubernetes-master-pd", "It did not work")
-		if config, err := loadKubeconfig(o.kubeconfig); err != nil || !hasEntry(config, "local_kubernetes") {
+		if config, err := kube.LoadFile(o.kubeconfig); err != nil || !kube.HasEntry(config, "local_kubernetes") {
 			t.Errorf("the kubeconfig entry went before the cluster did: %v", err)
 		}
 		w.mustDown(o)

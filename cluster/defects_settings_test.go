@@ -14,9 +14,8 @@ import (
 	"testing"
 	"time"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-
 	"hakube/cluster/inventory"
+	"hakube/cluster/kube"
 	"hakube/cluster/settings"
 	"hakube/gce"
 	"hakube/scripts"
@@ -44,8 +43,8 @@ current-context: other
 		}
 		keep := o.again(func(s *settings.Settings) { s.KeepContext = true })
 		w.mustUp(keep)
-		config, err := loadKubeconfig(o.kubeconfig)
-		if err != nil || config.CurrentContext != "other" || !hasEntry(config, "local_kubernetes") || asked.Load() != 0 {
+		config, err := kube.LoadFile(o.kubeconfig)
+		if err != nil || config.CurrentContext != "other" || !kube.HasEntry(config, "local_kubernetes") || asked.Load() != 0 {
 			t.Errorf("kubectl's cluster was asked %d times; %v", asked.Load(), err)
 		}
 		p := w.plane() // as many nodes as wanted, one of them another machine
@@ -168,8 +167,8 @@ var secretDefects = []defect{
 		if err != nil {
 			t.Fatal(err)
 		}
-		s, err := client.Secrets(tokenNamespace).Get(ctx, token{o.run(settings.Up)}.secretName(), metav1.GetOptions{})
-		if err != nil || string(s.Data["auth-extra-groups"]) != tokenGroup {
+		s, err := token{o.run(settings.Up)}.join().Read(ctx, client)
+		if err != nil || string(s.Data["auth-extra-groups"]) != kube.TokenGroup {
 			t.Errorf("the token is of %q, %v", s.Data["auth-extra-groups"], err)
 		}
 	}},

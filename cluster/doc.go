@@ -28,12 +28,10 @@
 //   - lease.go: what keeps two runs apart, in the labels of the address
 //     (lease_record.go); turn.go is the wait for another run.
 //   - one file for each noun, with its steps: network, firewall, address, disk,
-//     master, access (ssh), api, kubeconfig, token, template, drain (with
-//     evict), group, nodes (with pool), ghosts, spread (CoreDNS), validate,
-//     leftovers. step.go is what those for the cloud's objects share.
-//     kubefile.go reads the kubeconfig's files as kubectl does, kubewrite.go writes
-//     them, kubefit.go asks beforehand whether they can be; kubeowner.go tells
-//     whose an entry is; kubectl.go opens the API as kubectl would.
+//     master, access (ssh), api, kubeconfig, token, template, drain, group,
+//     nodes (with pool), ghosts, spread (CoreDNS), validate, leftovers. step.go is what those for the cloud's objects share.
+//     kube.go is this run's client of the API and package kube all that is
+//     done with it and with the kubeconfig's files.
 //   - for more than one master: survey.go asks all of them at once who is in
 //     the rings; member.go is a membership, learner to voter, await.go the wait for one,
 //     which gives its ring entries meanwhile; controlplane.go

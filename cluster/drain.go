@@ -6,7 +6,10 @@ import (
 	"fmt"
 	"slices"
 
+	corev1 "k8s.io/api/core/v1"
+
 	"hakube/cluster/inventory"
+	"hakube/cluster/kube"
 	"hakube/cluster/plan"
 	"hakube/cluster/settings"
 )
@@ -31,6 +34,21 @@ func (drained) String() string { return "nodes that go are drained" }
 // take minutes; an interrupt ends it at once.
 func (drained) Waits() {}
 
+// podsOn are the pods that have to leave the machines' nodes.
+func (r *run) podsOn(ctx context.Context, p pool, goes []member) ([]corev1.Pod, error) {
+	client, err := r.kube(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var nodes []*corev1.Node
+	for _, m := range goes {
+		if n := p.node(m); n != nil {
+			nodes = append(nodes, n)
+		}
+	}
+	return client.PodsOn(ctx, nodes)
+}
+
 // leavers reads the pool and says which of its machines go.
 func (d drained) leavers(ctx context.Context) (p pool, goes []member, err error) {
 	if p, err = d.pool(ctx); err != nil {
@@ -54,21 +72,21 @@ func (d drained) leavers(ctx context.Context) (p pool, goes []member, err error)
 func (d drained) Observe(ctx context.Context) (plan.State, error) {
 	p, goes, err := d.leavers(ctx)
 	if err != nil {
-		return plan.State{Is: plan.Absent, Why: plainly443(err)}, nil
+		return plan.State{Is: plan.Absent, Why: kube.Plainly(err)}, nil
 	}
 	if stay := p.regretted(goes); len(stay) > 0 {
 		return plan.State{Is: plan.Partial, Why: "to stay, and cordoned: " + few(stay)}, nil
 	}
 	open := slices.DeleteFunc(slices.Clone(goes), func(m member) bool {
 		n := p.node(m)
-		return n == nil || isLeaving(n) && n.Spec.Unschedulable
+		return n == nil || kube.IsLeaving(n) && n.Spec.Unschedulable
 	})
 	if len(open) > 0 {
 		return plan.State{Is: plan.Partial, Why: "to go, and takes pods: " + few(open)}, nil
 	}
 	left, err := d.podsOn(ctx, p, goes)
 	if err != nil {
-		return plan.State{Is: plan.Absent, Why: plainly443(err)}, nil
+		return plan.State{Is: plan.Absent, Why: kube.Plainly(err)}, nil
 	}
 	for _, pod := range left {
 		if d.gaveUpOn(pod.Spec.NodeName) == "" {
@@ -96,11 +114,11 @@ func (d drained) Do(ctx context.Context) error {
 		return err
 	}
 	for _, m := range p.regretted(goes) {
-		if err := uncordon(ctx, client, p.node(m)); err != nil {
+		if err := client.Uncordon(ctx, p.node(m)); err != nil {
 			return err
 		}
 	}
-	err = each(len(goes), func(i int) error { return cordon(ctx, client, p.node(goes[i]), d.mode == settings.RemovePool) })
+	err = kube.Each(len(goes), func(i int) error { return client.Cordon(ctx, p.node(goes[i]), d.mode == settings.RemovePool) })
 	if err != nil {
 		return err
 	}
@@ -111,7 +129,7 @@ func (d drained) Do(ctx context.Context) error {
 			if err != nil {
 				return false, "", err
 			}
-			return len(left) == 0, d.evict(ctx, client, left), nil
+			return len(left) == 0, client.Evict(ctx, left, d.warned), nil
 		},
 	})
 	if err == nil || ctx.Err() != nil {
@@ -142,6 +160,13 @@ func (r *run) warn(text string) {
 	if !slices.Contains(r.warnings, text) {
 		r.warnings = append(r.warnings, text)
 	}
+}
+
+// warned adds a warning, once.
+func (r *run) warned(text string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.warn(text)
 }
 
 func (r *run) gaveUpOn(node string) string {
@@ -177,7 +202,7 @@ func (b busy) Observe(ctx context.Context) (plan.State, error) {
 		return plan.State{Is: plan.Absent, Why: why}, nil
 	}
 	if _, err := b.kube(ctx); err != nil {
-		return plan.State{Is: plan.Partial, Why: plainly443(err)}, nil
+		return plan.State{Is: plan.Partial, Why: kube.Plainly(err)}, nil
 	}
 	s, err := drained(b).Observe(ctx)
 	if s.Is == plan.Present {
@@ -203,7 +228,7 @@ func (b busy) Undo(ctx context.Context) error {
 		err = drained(b).Do(ctx)
 	}
 	if err != nil && ctx.Err() == nil {
-		b.giveUp(plainly443(err))
+		b.giveUp(kube.Plainly(err))
 		return nil
 	}
 	return err

@@ -11,6 +11,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"hakube/cluster/kube"
 	"hakube/cluster/settings"
 )
 
@@ -118,7 +119,7 @@ func TestDrainResumes(t *testing.T) {
 		t.Errorf("nodes %q", got)
 	}
 	for name, n := range p.nodes {
-		if n.Spec.Unschedulable || isLeaving(n) {
+		if n.Spec.Unschedulable || kube.IsLeaving(n) {
 			t.Errorf("%s stays and is cordoned", name)
 		}
 	}

@@ -1,6 +1,9 @@
 package cluster
 
 import (
+	"context"
+
+	"hakube/cluster/kube"
 	"hakube/cluster/lease"
 	"hakube/cluster/refusal"
 	"hakube/cluster/settings"
@@ -17,6 +20,9 @@ type (
 	HeldError = lease.HeldError
 	// LostError says that another run took the lease away from this one.
 	LostError = lease.LostError
+
+	// LockError is a kubeconfig that cannot be locked.
+	LockError = kube.LockError
 
 	// Settings are the variables and flags that say what a cluster is.
 	Settings = settings.Settings
@@ -51,3 +57,14 @@ const (
 
 	Local = settings.Local
 )
+
+// ForgetCloud takes out of the files of a KUBECONFIG what leads to clusters of a
+// cloud that is no more, and returns the names of the contexts.
+func ForgetCloud(ctx context.Context, list, cloud string) (contexts []string, err error) {
+	return kube.ForgetCloud(ctx, list, cloud)
+}
+
+// MoveCloud turns what leads to clusters of a cloud to the proxy that reaches them now.
+func MoveCloud(ctx context.Context, list, cloud, proxy string) error {
+	return kube.MoveCloud(ctx, list, cloud, proxy)
+}

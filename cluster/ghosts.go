@@ -8,10 +8,9 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"hakube/cluster/inventory"
+	"hakube/cluster/kube"
 	"hakube/cluster/plan"
 	"hakube/cluster/settings"
 	"hakube/gce"
@@ -72,10 +71,10 @@ func (g ghosts) Observe(ctx context.Context) (plan.State, error) {
 	}
 	names, err := g.find(ctx)
 	if g.removing && err != nil {
-		return exists("not looked at: " + plainly443(err))
+		return exists("not looked at: " + kube.Plainly(err))
 	}
 	if err != nil {
-		return plan.State{Is: plan.Absent, Why: plainly443(err)}, nil
+		return plan.State{Is: plan.Absent, Why: kube.Plainly(err)}, nil
 	}
 	if len(names) > 0 {
 		return plan.State{Is: plan.Partial, Why: "without one: " + strings.Join(names, " ")}, nil
@@ -94,7 +93,7 @@ func (g ghosts) Do(ctx context.Context) error {
 	}
 	var errs []error
 	for _, name := range names {
-		if err := client.Nodes().Delete(ctx, name, metav1.DeleteOptions{}); err != nil && !apierrors.IsNotFound(err) {
+		if err := client.DeleteNode(ctx, name); err != nil {
 			errs = append(errs, fmt.Errorf("deleting node %s: %w", name, err))
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"hakube/cluster/kube"
 	"hakube/cluster/settings"
 )
 
@@ -64,7 +65,7 @@ func TestSeveralGroups(t *testing.T) {
 func TestOneNameTwice(t *testing.T) {
 	n := corev1.Node{ObjectMeta: metav1.ObjectMeta{
 		Name: "kubernetes-minion-group-x1y2", Labels: map[string]string{corev1.LabelTopologyZone: zoneB},
-		Annotations: map[string]string{leavingKey: leavingOurs},
+		Annotations: map[string]string{kube.LeavingKey: kube.LeavingOurs},
 	}}
 	n.Status.Conditions = []corev1.NodeCondition{{Type: corev1.NodeReady, Status: corev1.ConditionTrue}}
 	here, there := member{n.Name, "kubernetes-minion-group", zoneB}, member{n.Name, "kubernetes-minion-group", zoneC}

@@ -2,17 +2,18 @@ package cluster
 
 import (
 	"context"
-	"fmt"
-	"net/url"
-	"strconv"
+	"errors"
+	"time"
 
 	// clientcmd: the kubeconfig format, read and written as kubectl does it.
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 
 	"hakube/cluster/inventory"
+	"hakube/cluster/kube"
 	"hakube/cluster/plan"
+	"hakube/cluster/refusal"
+	"hakube/gce"
 	"hakube/scripts"
 )
 
@@ -26,33 +27,33 @@ func (k kubeconfig) String() string { return "kubeconfig " + k.want.Context }
 func (kubeconfig) Local()           {}
 
 func (k kubeconfig) Observe(ctx context.Context) (plan.State, error) {
-	config, err := k.kubeFiles().load()
+	config, err := k.kubeFiles().Load()
 	if err != nil {
 		return plan.State{}, err
 	}
-	v, err := k.entryOwner().judge(ctx, config, k.want.Context)
+	v, err := k.entryOwner().Judge(ctx, config, k.want.Context)
 	if err != nil {
 		return plan.State{}, err
 	}
-	file := k.kubeFiles().of(k.want.Context)
+	file := k.kubeFiles().Of(k.want.Context)
 	if k.removing { // whatever it points to, if it is ours
-		if why := v.foreign(k.want.Context, file); why != "" {
+		if why := v.Foreign(k.want.Context, file); why != "" {
 			k.mu.Lock()
 			k.warn(why + "; that was left as it is")
 			k.mu.Unlock()
 		}
-		if !v.has(config, k.want.Context) {
+		if !v.Has(config, k.want.Context) {
 			return plan.State{Is: plan.Absent}, nil
 		}
 		return exists(file)
 	}
-	if no := v.refusal(k.want.Context, file); no != nil {
+	if no := v.Refusal(k.want.Context, file); no != nil {
 		return plan.State{}, no
 	}
-	if !hasEntry(config, k.want.Context) {
+	if !kube.HasEntry(config, k.want.Context) {
 		return plan.State{Is: plan.Absent}, nil
 	}
-	e, ok := entryOf(config, k.want.Context)
+	e, ok := kube.EntryOf(config, k.want.Context)
 	if !ok {
 		return plan.State{Is: plan.Partial, Why: "the entry is not complete"}, nil
 	}
@@ -61,17 +62,17 @@ func (k kubeconfig) Observe(ctx context.Context) (plan.State, error) {
 		return plan.State{}, err
 	}
 	switch {
-	case e.server != "https://"+ip:
-		return plan.State{Is: plan.Partial, Why: "the entry points to " + e.server}, nil
-	case e.proxy != k.deps.ProxyURL:
-		return plan.State{Is: plan.Partial, Why: "the entry's proxy is " + withoutPassword(e.proxy)}, nil
+	case e.Server != "https://"+ip:
+		return plan.State{Is: plan.Partial, Why: "the entry points to " + e.Server}, nil
+	case e.Proxy != k.deps.ProxyURL:
+		return plan.State{Is: plan.Partial, Why: "the entry's proxy is " + kube.WithoutPassword(e.Proxy)}, nil
 	}
 	client, err := k.clientOf(e)
 	if err != nil {
 		return plan.State{Is: plan.Partial, Why: "the entry: " + err.Error()}, nil
 	}
 	if _, err := client.Nodes().List(ctx, metav1.ListOptions{Limit: 1}); err != nil {
-		return plan.State{Is: plan.Partial, Why: "the entry does not open the API: " + plainly443(err)}, nil
+		return plan.State{Is: plan.Partial, Why: "the entry does not open the API: " + kube.Plainly(err)}, nil
 	}
 	if why := k.asKubectl(ctx); why != "" {
 		return plan.State{Is: plan.Partial, Why: why}, nil
@@ -92,13 +93,13 @@ func (k kubeconfig) Do(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	e.proxy = k.deps.ProxyURL
-	return k.kubeFiles().edit(ctx, k.poll, func(c *clientcmdapi.Config) error {
-		v, err := k.entryOwner().judge(ctx, c, k.want.Context)
+	e.Proxy = k.deps.ProxyURL
+	return k.kubeFiles().Edit(ctx, k.poll, func(c *clientcmdapi.Config) error {
+		v, err := k.entryOwner().Judge(ctx, c, k.want.Context)
 		if err != nil {
 			return err
 		}
-		if no := v.refusal(k.want.Context, k.kubeFiles().of(k.want.Context)); no != nil { // since it was looked at
+		if no := v.Refusal(k.want.Context, k.kubeFiles().Of(k.want.Context)); no != nil { // since it was looked at
 			return no
 		}
 		k.put(c, e)
@@ -108,95 +109,111 @@ func (k kubeconfig) Do(ctx context.Context) error {
 
 // put writes the entry, and makes it the current one unless it is not to be: one that
 // was there is as current as it was, unless that is said.
-func (r *run) put(c *clientcmdapi.Config, e entry) {
+func (r *run) put(c *clientcmdapi.Config, e kube.Entry) {
 	s, was := r.want.Settings, c.Contexts[r.want.Context] != nil
-	e.put(c, r.want.Context, r.entryOwner().mark)
+	e.Put(c, r.want.Context, r.entryOwner().Mark)
 	if !bool(s.KeepContext) && (!was || s.IsGiven("SECONDARY_KUBECONFIG")) {
 		c.CurrentContext = r.want.Context
 	}
 }
 
 // lend asks a master for the administrator's credentials, good for the API at the address.
-func (r *run) lend(ctx context.Context, from inventory.Object, ip string) (entry, error) {
+func (r *run) lend(ctx context.Context, from inventory.Object, ip string) (kube.Entry, error) {
 	out, err := r.ssh(ctx, from, scripts.AdminKubeconfig)
 	if err != nil {
-		return entry{}, err
+		return kube.Entry{}, err
 	}
-	e, err := adminEntry(out)
-	e.server = "https://" + ip
+	e, err := kube.AdminEntry(out)
+	e.Server = "https://" + ip
 	return e, err
-}
-
-// withoutPassword is an URL as it may be shown.
-func withoutPassword(text string) string {
-	u, err := url.Parse(text)
-	if err != nil {
-		return "not a URL"
-	}
-	return strconv.Quote(u.Redacted())
-}
-
-// adminEntry reads what scripts.AdminKubeconfig prints.
-func adminEntry(text []byte) (entry, error) {
-	admin, err := clientcmd.Load(text)
-	if err != nil {
-		return entry{}, fmt.Errorf("reading the master's kubeconfig: %w", err)
-	}
-	e, ok := entryOf(admin, admin.CurrentContext)
-	if !ok {
-		return entry{}, fmt.Errorf("reading the master's kubeconfig: it has no certificates embedded")
-	}
-	return e, nil
 }
 
 // Undo removes what is ours of the entry.
 func (k kubeconfig) Undo(ctx context.Context) error {
-	return k.kubeFiles().edit(ctx, k.poll, func(c *clientcmdapi.Config) error {
-		v, err := k.entryOwner().judge(ctx, c, k.want.Context)
+	return k.kubeFiles().Edit(ctx, k.poll, func(c *clientcmdapi.Config) error {
+		v, err := k.entryOwner().Judge(ctx, c, k.want.Context)
 		if err == nil {
-			v.remove(c, k.want.Context)
+			v.Remove(c, k.want.Context)
 		}
 		return err
 	})
 }
 
-// An entry is what a kubeconfig says of one cluster.
-type entry struct {
-	server, proxy string
-	ca, cert, key []byte
+// kubeFiles are the files of the operator's kubeconfig.
+func (r *run) kubeFiles() kube.Files { return kube.FilesOf(r.want.Kubeconfig) }
+
+func (r *run) entryOwner() kube.Owner {
+	return kube.Owner{
+		Mark: kube.Mark{Cluster: string(r.want.Settings.Prefix), Project: r.want.Project, Cloud: r.deps.Cloud},
+		IP: func(ctx context.Context) (string, error) {
+			if r.GCE.Region() == "" { // not found out: there is nothing of the cluster
+				return "", nil
+			}
+			ip, err := r.address(ctx)
+			if no := (*refusal.Refused)(nil); errors.As(err, &no) || gce.IsNotFound(err) {
+				return "", nil // the name is another's: told where it is needed
+			}
+			return ip, err
+		},
+		Opens: func(ctx context.Context, ip string, ca []byte) bool {
+			return kube.ShowsCA(ctx, r.deps.Dial, r.deps.Ready, ip, ca)
+		},
+	}
 }
 
-// hasEntry tells whether anything of the name is in the kubeconfig.
-func hasEntry(c *clientcmdapi.Config, name string) bool {
-	return c.Clusters[name] != nil || c.AuthInfos[name] != nil || c.Contexts[name] != nil
+// asKubectl opens the API as kubectl does with the operator's files, and says what
+// does not work.
+func (r *run) asKubectl(ctx context.Context) string {
+	return r.kubeFiles().AsKubectl(ctx, r.want.Context, r.entryOwner(), r.deps.Dial)
 }
 
-// entryOf is the entry a context leads to; false if it has not all of it embedded.
-func entryOf(c *clientcmdapi.Config, name string) (e entry, ok bool) {
-	x := c.Contexts[name]
-	if x == nil {
-		return e, false
+// kubeconfigProblems is why the kubeconfig cannot take this cluster's entry, or
+// lose it: a file that cannot be read, written or locked, an entry of the name
+// that is not this cluster's. It writes nothing, and is asked before the first change.
+func (r *run) kubeconfigProblems(ctx context.Context) (refusal.Unfit, error) {
+	files, name := r.kubeFiles(), r.want.Context
+	if no := files.Unreadable(); len(no) > 0 {
+		return no, nil
 	}
-	cl, user := c.Clusters[x.Cluster], c.AuthInfos[x.AuthInfo]
-	if cl == nil || user == nil {
-		return e, false
+	config, err := files.Load()
+	if err != nil {
+		return nil, err
 	}
-	e = entry{
-		server: cl.Server, proxy: cl.ProxyURL, ca: cl.CertificateAuthorityData,
-		cert: user.ClientCertificateData, key: user.ClientKeyData,
+	v, err := r.entryOwner().Judge(ctx, config, name)
+	if err != nil {
+		return nil, err
 	}
-	return e, len(e.ca) > 0 && len(e.cert) > 0 && len(e.key) > 0
+	if no := v.Refusal(name, files.Of(name)); no != nil && !r.removing {
+		return refusal.Unfit{no}, nil
+	}
+	all, err := files.Unwritable(ctx, r.poll, lockPatience, func(c *clientcmdapi.Config) error {
+		if r.removing {
+			v.Remove(c, name)
+		} else {
+			r.put(c, kube.Entry{})
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	if len(all) > 0 && !r.removing {
+		if s, err := (kubeconfig{r}).Observe(ctx); err == nil && s.Is == plan.Present {
+			return nil, nil // it opens the API as it is: nobody is going to write
+		}
+	}
+	return all, nil
 }
 
-func (e entry) put(c *clientcmdapi.Config, name string, mark entryMark) {
-	cl := clientcmdapi.NewCluster()
-	cl.Server, cl.ProxyURL, cl.CertificateAuthorityData, cl.Extensions = e.server, e.proxy, e.ca, mark.on(e.ca)
-	user := clientcmdapi.NewAuthInfo()
-	user.ClientCertificateData, user.ClientKeyData, user.Extensions = e.cert, e.key, mark.on(e.cert)
-	x := clientcmdapi.NewContext()
-	x.Cluster, x.AuthInfo = name, name
-	if old := c.Contexts[name]; old != nil {
-		x.Namespace = old.Namespace // the operator's, not ours
+// fit is the error about them.
+func (r *run) fit(ctx context.Context) error {
+	unfit, err := r.kubeconfigProblems(ctx)
+	if err != nil {
+		return err
 	}
-	c.Clusters[name], c.AuthInfos[name], c.Contexts[name] = cl, user, x
+	return unfit.OrNil()
 }
+
+// lockPatience is how long a lock may be seen before anything is changed; a
+// program that edits the file has it for milliseconds.
+var lockPatience = 5 * time.Second

@@ -12,6 +12,7 @@ import (
 
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 
+	"hakube/cluster/kube"
 	"hakube/cluster/refusal"
 	"hakube/cluster/settings"
 )
@@ -114,7 +115,7 @@ func TestTurnedEntry(t *testing.T) {
 		c.AuthInfos["local_kubernetes"].Token = "secret"
 		return nil
 	}
-	if err := (kubeFiles{o.kubeconfig}).edit(context.Background(), time.Millisecond, turn); err != nil {
+	if err := (kube.Files{o.kubeconfig}).Edit(context.Background(), time.Millisecond, turn); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := o.Up(context.Background(), nil); err == nil || !strings.Contains(err.Error(), "leads to https://192.0.2.9") || !strings.Contains(err.Error(), "has credentials that hakube did not write") {
@@ -134,7 +135,7 @@ func TestEntryWithoutMark(t *testing.T) {
 	w.mustUp(o)
 	edit := func(change func(*clientcmdapi.Cluster)) {
 		t.Helper()
-		err := kubeFiles{o.kubeconfig}.edit(context.Background(), time.Millisecond, func(c *clientcmdapi.Config) error {
+		err := kube.Files{o.kubeconfig}.Edit(context.Background(), time.Millisecond, func(c *clientcmdapi.Config) error {
 			c.Clusters["local_kubernetes"].Extensions, c.AuthInfos["local_kubernetes"].Extensions = nil, nil
 			change(c.Clusters["local_kubernetes"])
 			return nil
@@ -153,7 +154,7 @@ func TestEntryWithoutMark(t *testing.T) {
 	}
 	edit(func(*clientcmdapi.Cluster) {})
 	w.mustDown(o)
-	if c := readConfig(t, o.kubeconfig); hasEntry(c, "local_kubernetes") {
+	if c := readConfig(t, o.kubeconfig); kube.HasEntry(c, "local_kubernetes") {
 		t.Errorf("after down: %+v", c)
 	}
 }
@@ -179,17 +180,17 @@ func TestEntryOfAnotherCloud(t *testing.T) {
 		t.Errorf("the entry is now %+v", now)
 	}
 	// What a reset does.
-	if gone, err := ForgetCloud(context.Background(), path, b.deps.Cloud); err != nil || len(gone) > 0 {
+	if gone, err := kube.ForgetCloud(context.Background(), path, b.deps.Cloud); err != nil || len(gone) > 0 {
 		t.Errorf("forgot %q, %v", gone, err)
 	}
 	if err := os.RemoveAll(a.deps.Cloud); err != nil {
 		t.Fatal(err)
 	}
 	two.mustUp(b)
-	if gone, err := ForgetCloud(context.Background(), path, b.deps.Cloud); err != nil || len(gone) != 1 || gone[0] != "local_kubernetes" {
+	if gone, err := kube.ForgetCloud(context.Background(), path, b.deps.Cloud); err != nil || len(gone) != 1 || gone[0] != "local_kubernetes" {
 		t.Errorf("forgot %q, %v", gone, err)
 	}
-	if c := readConfig(t, path); hasEntry(c, "local_kubernetes") || c.CurrentContext != "" {
+	if c := readConfig(t, path); kube.HasEntry(c, "local_kubernetes") || c.CurrentContext != "" {
 		t.Errorf("after that: %+v", c)
 	}
 }

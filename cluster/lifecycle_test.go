@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"hakube/cluster/kube"
 	"hakube/cluster/plan"
 	"hakube/cluster/refusal"
 	"hakube/cluster/settings"
@@ -130,8 +131,8 @@ func TestDownWithoutZone(t *testing.T) {
 	if diff := cmp.Diff(before, w.objects()); diff != "" {
 		t.Errorf("objects after down (-before +after):\n%s", diff)
 	}
-	config, err := loadKubeconfig(o.kubeconfig)
-	if err != nil || hasEntry(config, "local_kubernetes") || config.CurrentContext != "" {
+	config, err := kube.LoadFile(o.kubeconfig)
+	if err != nil || kube.HasEntry(config, "local_kubernetes") || config.CurrentContext != "" {
 		t.Errorf("kubeconfig after down: %+v, %v", config, err)
 	}
 }

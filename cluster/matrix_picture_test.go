@@ -13,6 +13,7 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"hakube/cluster/kube"
 	"hakube/cluster/settings"
 )
 
@@ -116,7 +117,7 @@ func (w *world) inside(o *operator, s *Status) (lines []string) {
 		w.t.Fatal(err)
 	}
 	for _, n := range nodes.Items {
-		lines = append(lines, incidentals(fmt.Sprintf("node %s, cordoned %t, leaving %q, taints %v", n.Name, n.Spec.Unschedulable, n.Annotations[leavingKey], n.Spec.Taints)))
+		lines = append(lines, incidentals(fmt.Sprintf("node %s, cordoned %t, leaving %q, taints %v", n.Name, n.Spec.Unschedulable, n.Annotations[kube.LeavingKey], n.Spec.Taints)))
 	}
 	return lines
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"hakube/cluster/kube"
 	"hakube/cluster/plan"
 	"hakube/gce"
 	"hakube/scripts"
@@ -34,7 +35,7 @@ func (n nodes) Observe(ctx context.Context) (plan.State, error) {
 	}
 	p, err := n.pool(ctx)
 	if err != nil {
-		return plan.State{Is: plan.Absent, Why: plainly443(err)}, nil
+		return plan.State{Is: plan.Absent, Why: kube.Plainly(err)}, nil
 	}
 	short := n.short(p)
 	switch {
@@ -131,7 +132,7 @@ func (n nodes) why(ctx context.Context, p pool, guests map[string]*guest) (strin
 	for _, m := range missing[:min(len(missing), whyMany)] {
 		name := m.name
 		if node := p.node(m); node != nil {
-			words = append(words, name+": "+notReady(node))
+			words = append(words, name+": "+kube.NotReady(node))
 			continue
 		}
 		g := guests[name]

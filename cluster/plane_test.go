@@ -25,6 +25,7 @@ import (
 	policyv1 "k8s.io/api/policy/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"hakube/cluster/kube"
 	"hakube/gce/emulator"
 	"hakube/scripts"
 )
@@ -145,8 +146,8 @@ func (p *plane) join(m emulator.Machine) (reason string) {
 	if s == nil || string(s.Data["token-secret"]) != secret || secret == "" {
 		return "the token is not accepted"
 	}
-	e := entry{ca: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: p.ca.Raw})}
-	if hash, err := e.caHash(); err != nil || hash != m.Metadata[scripts.KeyCAHash] {
+	e := kube.Entry{CA: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: p.ca.Raw})}
+	if hash, err := e.CAHash(); err != nil || hash != m.Metadata[scripts.KeyCAHash] {
 		return "another CA than expected"
 	}
 	p.add(m, map[string]string{})

@@ -9,10 +9,9 @@ import (
 
 	"cloud.google.com/go/compute/apiv1/computepb"
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	corev1client "k8s.io/client-go/kubernetes/typed/core/v1"
 
 	"hakube/cluster/inventory"
+	"hakube/cluster/kube"
 	"hakube/cluster/settings"
 	"hakube/gce"
 )
@@ -87,21 +86,13 @@ func (r *run) poolOf(ctx context.Context, groups []inventory.Object) (p pool, er
 	if err != nil {
 		return p, err
 	}
-	nodes, err := nodesFrom(ctx, client)
+	nodes, err := client.ListNodes(ctx)
 	if err != nil {
 		return p, err
 	}
 	p, err = r.machinesOf(ctx, groups)
 	p.nodes = nodes
 	return p, err
-}
-
-func nodesFrom(ctx context.Context, client corev1client.CoreV1Interface) ([]corev1.Node, error) {
-	list, err := client.Nodes().List(ctx, metav1.ListOptions{})
-	if err != nil {
-		return nil, fmt.Errorf("listing nodes: %w", err)
-	}
-	return list.Items, nil
 }
 
 // machinesOf is the one side of a pool: the machines of groups.
@@ -154,27 +145,24 @@ func (p pool) node(m member) *corev1.Node {
 	return nil
 }
 
+// regretted are the machines that were chosen to go and do not go now.
+func (p pool) regretted(goes []member) (stay []member) {
+	for _, m := range p.machines {
+		if n := p.node(m); n != nil && kube.IsLeaving(n) && !slices.Contains(goes, m) {
+			stay = append(stay, m)
+		}
+	}
+	return stay
+}
+
 // missing are the machines that are no Ready Node.
 func (p pool) missing() (list []member) {
 	for _, m := range p.machines {
-		if n := p.node(m); n == nil || notReady(n) != "" {
+		if n := p.node(m); n == nil || kube.NotReady(n) != "" {
 			list = append(list, m)
 		}
 	}
 	return list
-}
-
-// notReady is why a Node is not Ready, "" if it is.
-func notReady(n *corev1.Node) string {
-	for _, c := range n.Status.Conditions {
-		if c.Type == corev1.NodeReady {
-			if c.Status == corev1.ConditionTrue {
-				return ""
-			}
-			return cmp.Or(c.Message, cmp.Or(c.Reason, "not Ready"))
-		}
-	}
-	return "its kubelet has not reported"
 }
 
 // leavers are the n machines of a group that go when it has too many: those
@@ -198,9 +186,9 @@ func (p pool) leavers(group string, n int) []member {
 		case x == nil:
 			ranks[m] = rank{class: 1}
 			continue
-		case isLeaving(x):
+		case kube.IsLeaving(x):
 			class = 0
-		case notReady(x) != "":
+		case kube.NotReady(x) != "":
 			class = 1
 		}
 		ranks[m] = rank{class, x.CreationTimestamp.Unix()}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"hakube/cluster/kube"
 	"hakube/cluster/refusal"
 	"hakube/cluster/settings"
 	"hakube/gce/gcetest"
@@ -188,7 +189,7 @@ func TestSecondOperatorOfPool(t *testing.T) {
 	w.mustUp(w.operator())
 	other := w.operator()
 	s := w.mustUp(other.pool(zoneC, 1))
-	if config, err := loadKubeconfig(other.kubeconfig); err != nil || !hasEntry(config, s.Context) {
+	if config, err := kube.LoadFile(other.kubeconfig); err != nil || !kube.HasEntry(config, s.Context) {
 		t.Errorf("no kubeconfig entry: %v", err)
 	}
 	third := w.operator()

@@ -12,6 +12,7 @@ import (
 	"cloud.google.com/go/compute/apiv1/computepb"
 
 	"hakube/cluster/inventory"
+	"hakube/cluster/kube"
 	"hakube/cluster/settings"
 	"hakube/gce"
 	"hakube/scripts"
@@ -145,14 +146,14 @@ func (r *run) takePool(v *inventory.Inventory) {
 // takeContext reads what this operator's kubeconfig calls the cluster, by the mark of
 // its entry, when that has another name than it would be given now.
 func (r *run) takeContext() {
-	config, err := r.kubeFiles().load()
-	if err != nil || hasEntry(config, r.want.Context) {
+	config, err := r.kubeFiles().Load()
+	if err != nil || kube.HasEntry(config, r.want.Context) {
 		return // the step for it tells
 	}
 	var names []string
 	for name, c := range config.Clusters {
-		m, ok := markOf(c.Extensions, c.CertificateAuthorityData)
-		if x := config.Contexts[name]; ok && m == r.entryOwner().mark && x != nil && x.Cluster == name {
+		m, ok := kube.MarkOf(c.Extensions, c.CertificateAuthorityData)
+		if x := config.Contexts[name]; ok && m == r.entryOwner().Mark && x != nil && x.Cluster == name {
 			names = append(names, name)
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"hakube/cluster/inventory"
+	"hakube/cluster/kube"
 	"hakube/cluster/plan"
 	"hakube/cluster/refusal"
 	"hakube/replicate"
@@ -251,15 +252,15 @@ func (nodeReady) Waits()           {}
 func (n nodeReady) Observe(ctx context.Context) (plan.State, error) {
 	client, err := n.kube(ctx)
 	if err != nil {
-		return plan.State{Is: plan.Absent, Why: plainly443(err)}, nil
+		return plan.State{Is: plan.Absent, Why: kube.Plainly(err)}, nil
 	}
-	nodes, err := nodesFrom(ctx, client)
+	nodes, err := client.ListNodes(ctx)
 	if err != nil {
-		return plan.State{Is: plan.Absent, Why: plainly443(err)}, nil
+		return plan.State{Is: plan.Absent, Why: kube.Plainly(err)}, nil
 	}
 	for i := range nodes {
 		if nodes[i].Name == n.of.Name {
-			if why := notReady(&nodes[i]); why != "" {
+			if why := kube.NotReady(&nodes[i]); why != "" {
 				return plan.State{Is: plan.Partial, Why: why}, nil
 			}
 			return exists("")

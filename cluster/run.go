@@ -9,6 +9,7 @@ import (
 	"cloud.google.com/go/compute/apiv1/computepb"
 
 	"hakube/cluster/inventory"
+	"hakube/cluster/kube"
 	"hakube/cluster/lease"
 	"hakube/cluster/plan"
 	"hakube/cluster/refusal"
@@ -45,8 +46,8 @@ type run struct {
 	mu       sync.Mutex
 	ip       string // the reserved address, once seen: it does not change
 	opened   bool   // the kubeconfig entry was seen to open this cluster's API
-	client   *kubeClient
-	lent     *entry // what a master gave over ssh, for an operator without an entry
+	client   *kube.Client
+	lent     *kube.Entry // what a master gave over ssh, for an operator without an entry
 	evidence *Evidence
 	left     []string
 	silent   *string // why the cluster cannot be asked, once a removal tried; "" if it can
@@ -226,7 +227,7 @@ func (r *run) summary() *Summary {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	s := &Summary{
-		Mode: r.mode, Context: r.want.Context, Kubeconfig: r.kubeFiles().of(r.want.Context), Zone: r.want.Zone,
+		Mode: r.mode, Context: r.want.Context, Kubeconfig: r.kubeFiles().Of(r.want.Context), Zone: r.want.Zone,
 		Evidence: r.evidence, Left: r.left, Warnings: r.warnings, Replica: r.replica.Name, Dark: r.dark, Outages: r.outages,
 	}
 	s.Leftovers, s.Perhaps = r.staying(), told(r.perhaps)

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"strings"
+
+	"hakube/cluster/kube"
 )
 
 // A Smaller is a pool that up makes smaller, because NUM_NODES says so: a default
@@ -45,7 +47,7 @@ func (c *Cluster) consent(ctx context.Context, r *run) error {
 	}
 	p, err := r.pool(ctx)
 	if err != nil {
-		s.Why = plainly443(err)
+		s.Why = kube.Plainly(err)
 	} else {
 		for _, g := range groups {
 			s.Nodes = append(s.Nodes, namesOf(p.leavers(g.Name, g.Size-g.wants))...)

@@ -2,11 +2,10 @@ package cluster
 
 import (
 	"context"
-	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"hakube/cluster/kube"
 	"hakube/cluster/plan"
 )
 
@@ -20,45 +19,14 @@ type spread struct{ *run }
 
 func (spread) String() string { return "CoreDNS is on several machines" }
 
-// crowd is a pod to move, nil if there is none: one of several that are on one
-// machine while another could take it.
+// crowd is a pod to move, nil if there is none.
 func (s spread) crowd(ctx context.Context) (*corev1.Pod, error) {
 	client, err := s.kube(ctx)
 	if err != nil {
 		return nil, err
 	}
-	pods, err := client.Pods("kube-system").List(ctx, metav1.ListOptions{LabelSelector: dnsPods})
-	if err != nil {
-		return nil, fmt.Errorf("listing CoreDNS: %w", err)
-	}
-	var first *corev1.Pod // one that is not ready yet if there is such a one: it serves nobody
-	for i := range pods.Items {
-		p := &pods.Items[i]
-		switch {
-		case p.DeletionTimestamp != nil || p.Spec.NodeName == "":
-			return nil, nil // on its way
-		case first != nil && p.Spec.NodeName != first.Spec.NodeName:
-			return nil, nil
-		case first == nil || !podReady(p):
-			first = p
-		}
-	}
-	if first == nil || len(pods.Items) < 2 {
-		return nil, nil
-	}
-	nodes, err := client.Nodes().List(ctx, metav1.ListOptions{})
-	if err != nil {
-		return nil, fmt.Errorf("listing nodes: %w", err)
-	}
-	for i := range nodes.Items {
-		if n := &nodes.Items[i]; n.Name != first.Spec.NodeName && notReady(n) == "" && !n.Spec.Unschedulable {
-			return first, nil
-		}
-	}
-	return nil, nil
+	return client.CrowdedDNS(ctx)
 }
-
-const dnsPods = "k8s-app=kube-dns"
 
 func (s spread) Observe(ctx context.Context) (plan.State, error) {
 	s.mu.Lock()
@@ -70,7 +38,7 @@ func (s spread) Observe(ctx context.Context) (plan.State, error) {
 	p, err := s.crowd(ctx)
 	switch {
 	case err != nil:
-		return exists("not looked at: " + plainly443(err))
+		return exists("not looked at: " + kube.Plainly(err))
 	case p != nil:
 		return plan.State{Is: plan.Partial, Why: "all pods are on " + p.Spec.NodeName}, nil
 	}
@@ -84,12 +52,12 @@ func (s spread) Do(ctx context.Context) error {
 	if err == nil && p != nil {
 		client, kubeErr := s.kube(ctx)
 		if err = kubeErr; err == nil {
-			err = client.Pods(p.Namespace).Delete(ctx, p.Name, metav1.DeleteOptions{Preconditions: metav1.NewUIDPreconditions(string(p.UID))})
+			err = client.MovePod(ctx, p)
 		}
 	}
 	why := "one was moved"
 	if err != nil {
-		why = "it was left: " + plainly443(err)
+		why = "it was left: " + kube.Plainly(err)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

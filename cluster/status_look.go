@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"net"
 	"slices"
 	"strings"
 	"sync"
@@ -14,6 +13,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"hakube/cluster/inventory"
+	"hakube/cluster/kube"
 	"hakube/cluster/settings"
 	"hakube/gce"
 	"hakube/replicate"
@@ -68,7 +68,7 @@ type seenMaster struct {
 func (s *sight) missed(what string, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for line := range strings.Lines(plainly443(err)) {
+	for line := range strings.Lines(kube.Plainly(err)) {
 		s.unread = append(s.unread, what+": "+strings.TrimSpace(line))
 	}
 }
@@ -255,24 +255,24 @@ func (r *run) askNodes(ctx context.Context, s *sight, via inventory.Object) erro
 	case via.Name == "":
 		return errors.New(s.silent)
 	default:
-		dial = onlyTo(dial, via.External)
+		dial = kube.OnlyTo(dial, via.External)
 	}
 	e, err := r.anyEntry(ctx, s.held.IP, via)
 	if err != nil {
 		return err
 	}
-	client, err := newKubeClient(e, dial)
+	client, err := kube.NewClient(e, dial)
 	if err != nil {
 		return err
 	}
 	return gce.Parallel(
 		func() error {
-			nodes, err := nodesFrom(ctx, client)
+			nodes, err := client.ListNodes(ctx)
 			s.nodes = nodeList{err == nil, nodes}
 			return err
 		},
 		func() error {
-			ready, all, err := coreDNSFrom(ctx, client)
+			ready, all, err := client.CoreDNS(ctx)
 			if err == nil && ready == 0 {
 				s.coreDNS = fmt.Sprintf("%d of %d pods ready", ready, all)
 			}
@@ -281,32 +281,18 @@ func (r *run) askNodes(ctx context.Context, s *sight, via inventory.Object) erro
 	)
 }
 
-// onlyTo dials one machine, whatever is asked for: its certificate is good for
-// the API's address too.
-func onlyTo(dial dialer, ip string) dialer {
-	return func(ctx context.Context, network, addr string) (net.Conn, error) {
-		_, port, err := net.SplitHostPort(addr)
-		if err != nil {
-			return nil, err
-		}
-		return dial(ctx, network, net.JoinHostPort(ip, port))
-	}
-}
-
-type dialer = func(ctx context.Context, network, addr string) (net.Conn, error)
-
 // anyEntry is what opens the API: this operator's own entry, or failing that what
 // a master gives over ssh. The latter is kept nowhere.
-func (r *run) anyEntry(ctx context.Context, ip string, from inventory.Object) (entry, error) {
+func (r *run) anyEntry(ctx context.Context, ip string, from inventory.Object) (kube.Entry, error) {
 	e, err := r.entry()
 	switch {
-	case err == nil && e.server == "https://"+ip:
+	case err == nil && e.Server == "https://"+ip:
 		return e, nil
 	case err == nil:
-		err = fmt.Errorf("the kubeconfig's entry points to %s", e.server)
+		err = fmt.Errorf("the kubeconfig's entry points to %s", e.Server)
 	}
 	if from.Name == "" {
-		return entry{}, err
+		return kube.Entry{}, err
 	}
 	host, sshErr := r.host(ctx, from)
 	var out []byte
@@ -314,12 +300,12 @@ func (r *run) anyEntry(ctx context.Context, ip string, from inventory.Object) (e
 		out, sshErr = r.deps.SSH.Run(ctx, host, scripts.AdminKubeconfig)
 	}
 	if sshErr != nil {
-		return entry{}, fmt.Errorf("%w, and %s gave no other: %w", err, from.Name, sshErr)
+		return kube.Entry{}, fmt.Errorf("%w, and %s gave no other: %w", err, from.Name, sshErr)
 	}
-	if e, err = adminEntry(out); err != nil {
-		return entry{}, err
+	if e, err = kube.AdminEntry(out); err != nil {
+		return kube.Entry{}, err
 	}
-	e.server = "https://" + ip
+	e.Server = "https://" + ip
 	return e, nil
 }
 
@@ -339,7 +325,7 @@ func (s *sight) master(m seenMaster) MasterStatus {
 		switch {
 		case node == nil:
 			x.Node = "none"
-		case notReady(node) == "":
+		case kube.NotReady(node) == "":
 			x.Node = "Ready"
 		default:
 			x.Node = "NotReady"
@@ -371,8 +357,8 @@ func (s *sight) state(m seenMaster, node *corev1.Node) (state, why string) {
 		return StateNotReady, "API: " + m.ready
 	case s.nodes.read && node == nil:
 		return StateNotReady, "it is no Node"
-	case s.nodes.read && notReady(node) != "":
-		return StateNotReady, "its Node: " + notReady(node)
+	case s.nodes.read && kube.NotReady(node) != "":
+		return StateNotReady, "its Node: " + kube.NotReady(node)
 	case silent != nil:
 		return StateReady, fmt.Sprintf("ssh: %v", silent)
 	}

@@ -9,6 +9,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"hakube/cluster/inventory"
+	"hakube/cluster/kube"
 	"hakube/scripts/cure"
 )
 
@@ -67,7 +68,7 @@ func (p pool) whyMissing(missing []member) string {
 	for _, m := range missing[:min(len(missing), whyMany)] {
 		why := "is no Node"
 		if n := p.node(m); n != nil {
-			why = notReady(n)
+			why = kube.NotReady(n)
 		}
 		words = append(words, m.name+": "+why)
 	}
@@ -115,7 +116,7 @@ func (s *sight) unfinishedPools() (list []Unfinished) {
 				Step:    fmt.Sprintf("pool of %s: nodes were cordoned to go and did not: %s", zone, few(goes)),
 				Command: finish(size - n), Or: finish(size),
 			}
-			if slices.ContainsFunc(goes, func(m member) bool { return leavesWithPool(p.node(m)) }) {
+			if slices.ContainsFunc(goes, func(m member) bool { return kube.LeavesWithPool(p.node(m)) }) {
 				x.Command = removePool(zone)
 			}
 			list = append(list, x)

@@ -82,7 +82,7 @@ func (r *run) checkTemplate(name string, t *computepb.InstanceTemplate) (plan.St
 		if err != nil {
 			return plan.State{}, err
 		}
-		hash, err := e.caHash()
+		hash, err := e.CAHash()
 		if err != nil {
 			return plan.State{}, err
 		}
@@ -110,7 +110,7 @@ func (r *run) insertTemplate(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("asking for the cluster's CA: %w", err)
 	}
-	hash, err := e.caHash()
+	hash, err := e.CAHash()
 	if err != nil {
 		return err
 	}

@@ -2,19 +2,16 @@ package cluster
 
 import (
 	"context"
-	"crypto/rand"
 	"crypto/sha256"
-	"encoding/base32"
 	"encoding/hex"
 	"fmt"
 	"strings"
 
 	"cloud.google.com/go/compute/apiv1/computepb"
-	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"hakube/cluster/inventory"
+	"hakube/cluster/kube"
 	"hakube/cluster/plan"
 	"hakube/gce"
 	"hakube/scripts"
@@ -28,13 +25,6 @@ func (r *run) token() plan.Step { return token{r} }
 
 type token struct{ *run }
 
-const (
-	tokenNamespace = "kube-system"
-	tokenType      = corev1.SecretType("bootstrap.kubernetes.io/token")
-	// tokenGroup is the group kubeadm lets ask for node certificates.
-	tokenGroup = "system:bootstrappers:kubeadm:default-node-token"
-)
-
 func (t token) String() string { return "join token " + t.id() }
 
 func (t token) id() string {
@@ -42,31 +32,26 @@ func (t token) id() string {
 	return hex.EncodeToString(sum[:])[:6]
 }
 
-func (t token) secretName() string { return "bootstrap-token-" + t.id() }
+func (t token) join() kube.JoinToken { return kube.JoinToken{ID: t.id()} }
 
 func (t token) Observe(ctx context.Context) (plan.State, error) {
 	client, err := t.kube(ctx)
 	if err != nil {
 		return plan.State{Is: plan.Absent, Why: err.Error()}, nil
 	}
-	s, err := client.Secrets(tokenNamespace).Get(ctx, t.secretName(), metav1.GetOptions{})
+	s, err := t.join().Read(ctx, client)
 	if apierrors.IsNotFound(err) {
 		return plan.State{Is: plan.Absent}, nil
 	}
 	if err != nil { // Do needs the same API and says the same
-		return plan.State{Is: plan.Partial, Why: "it cannot be asked for: " + plainly443(err)}, nil
+		return plan.State{Is: plan.Partial, Why: "it cannot be asked for: " + kube.Plainly(err)}, nil
 	}
 	used, err := t.inTemplate(ctx)
 	if err != nil {
 		return plan.State{}, err
 	}
-	for k, v := range t.fields(used) {
-		if got := string(s.Data[k]); v != "" && got != v {
-			return plan.State{Is: plan.Partial, Why: "its " + k + " is not what nodes need"}, nil
-		}
-	}
-	if len(s.Data["expiration"]) > 0 {
-		return plan.State{Is: plan.Partial, Why: "it expires"}, nil
+	if why := t.join().Unlike(s, used); why != "" {
+		return plan.State{Is: plan.Partial, Why: why}, nil
 	}
 	return exists("")
 }
@@ -89,17 +74,6 @@ func (t token) inTemplate(ctx context.Context) (string, error) {
 	return secret, nil
 }
 
-// fields are the Secret's, as Kubernetes documents bootstrap tokens.
-func (t token) fields(secret string) map[string]string {
-	return map[string]string{
-		"token-id":                       t.id(),
-		"token-secret":                   secret,
-		"usage-bootstrap-authentication": "true",
-		"usage-bootstrap-signing":        "true", // nodes check cluster-info by it
-		"auth-extra-groups":              tokenGroup,
-	}
-}
-
 func (t token) Do(ctx context.Context) error {
 	client, err := t.kube(ctx)
 	if err != nil {
@@ -109,48 +83,10 @@ func (t token) Do(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	secrets := client.Secrets(tokenNamespace)
-	old, err := secrets.Get(ctx, t.secretName(), metav1.GetOptions{})
-	there := err == nil
-	if err != nil && !apierrors.IsNotFound(err) {
-		return fmt.Errorf("reading the token: %w", err)
-	}
-	if secret == "" && there {
-		secret = string(old.Data["token-secret"])
-	}
-	if secret == "" {
-		if secret, err = newSecret(); err != nil {
-			return err
-		}
-	}
-	want := &corev1.Secret{
-		ObjectMeta: metav1.ObjectMeta{Name: t.secretName(), Namespace: tokenNamespace},
-		Type:       tokenType,
-		StringData: t.fields(secret),
-	}
-	want.StringData["description"] = t.want.Mark.For("join-token")
-	if there {
-		want.ResourceVersion = old.ResourceVersion
-		_, err = secrets.Update(ctx, want, metav1.UpdateOptions{})
-	} else {
-		_, err = secrets.Create(ctx, want, metav1.CreateOptions{})
-	}
-	if err != nil {
-		return fmt.Errorf("writing the token: %w", err)
-	}
-	return nil
+	return t.join().Write(ctx, client, secret, t.want.Mark.For("join-token"))
 }
 
 func (token) Undo(context.Context) error { return nil } // never unwanted: it goes with the cluster
-
-// newSecret is the second part of a token: 16 of a-z and 2-7.
-func newSecret() (string, error) {
-	random := make([]byte, 10)
-	if _, err := rand.Read(random); err != nil {
-		return "", fmt.Errorf("making a token: %w", err)
-	}
-	return strings.ToLower(base32.StdEncoding.EncodeToString(random)), nil
-}
 
 // value is the token as nodes are given it.
 func (t token) value(ctx context.Context) (string, error) {
@@ -158,11 +94,7 @@ func (t token) value(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	s, err := client.Secrets(tokenNamespace).Get(ctx, t.secretName(), metav1.GetOptions{})
-	if err != nil {
-		return "", fmt.Errorf("reading the token: %w", err)
-	}
-	return t.id() + "." + string(s.Data["token-secret"]), nil
+	return t.join().Value(ctx, client)
 }
 
 // template is the node template as it is.

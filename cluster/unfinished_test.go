@@ -7,6 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"hakube/cluster/inventory"
+	"hakube/cluster/kube"
 	"hakube/scripts"
 )
 
@@ -103,11 +104,13 @@ func TestUnfinished(t *testing.T) {
 			[]want{{"pool of europe-west1-c: 1 machines are being removed", poolC + "NUM_NODES=1 hakube up", ""}}},
 		{"a node was to go", []madeMaster{whole1}, []func(*sight){
 			withPool(zoneC, 1, map[string]bool{"kubernetes-minion-group-a": true}),
-			func(s *sight) { s.nodes.list[1].Annotations = map[string]string{leavingKey: leavingOurs} },
+			func(s *sight) { s.nodes.list[1].Annotations = map[string]string{kube.LeavingKey: kube.LeavingOurs} },
 		}, []want{{"cordoned to go and did not: kubernetes-minion-group-a", poolC + "NUM_NODES=0 hakube up", poolC + "NUM_NODES=1 hakube up"}}},
 		{"a pool was to go", []madeMaster{whole1}, []func(*sight){
 			withPool(zoneC, 1, map[string]bool{"kubernetes-minion-group-a": true}),
-			func(s *sight) { s.nodes.list[1].Annotations = map[string]string{leavingKey: leavingOurs + withItsPool} },
+			func(s *sight) {
+				s.nodes.list[1].Annotations = map[string]string{kube.LeavingKey: kube.LeavingOurs + kube.WithItsPool}
+			},
 		}, []want{{"cordoned to go and did not: kubernetes-minion-group-a", "KUBE_GCE_ZONE=europe-west1-c KUBE_USE_EXISTING_MASTER=true hakube down", poolC + "NUM_NODES=1 hakube up"}}},
 		{"a node without machine", []madeMaster{whole1}, []func(*sight){
 			withPool(zoneC, 0, nil), func(s *sight) {

@@ -1,6 +1,10 @@
 package cluster
 
-import "testing"
+import (
+	"testing"
+
+	"hakube/cluster/kube"
+)
 
 // TestContextAsItIs: an entry with a name of its own, that is not the current one,
 // is used, kept and removed by somebody who does not say that name again.
@@ -12,8 +16,8 @@ func TestContextAsItIs(t *testing.T) {
 	nothingToDo(t, w, bare)
 	holds := func(want bool) {
 		t.Helper()
-		config, err := loadKubeconfig(o.kubeconfig)
-		if err != nil || hasEntry(config, "mine") != want || hasEntry(config, "local_kubernetes") || config.CurrentContext != "" {
+		config, err := kube.LoadFile(o.kubeconfig)
+		if err != nil || kube.HasEntry(config, "mine") != want || kube.HasEntry(config, "local_kubernetes") || config.CurrentContext != "" {
 			t.Errorf("contexts %v, current %q, %v", config.Contexts, config.CurrentContext, err)
 		}
 	}

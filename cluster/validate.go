@@ -11,9 +11,8 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	corev1client "k8s.io/client-go/kubernetes/typed/core/v1"
 
+	"hakube/cluster/kube"
 	"hakube/cluster/plan"
 	"hakube/gce"
 	"hakube/replicate"
@@ -38,7 +37,7 @@ const masterRoleLabel = "node-role.kubernetes.io/control-plane"
 func (v validate) Observe(ctx context.Context) (plan.State, error) {
 	why, err := v.look(ctx)
 	if err != nil {
-		return plan.State{Is: plan.Absent, Why: plainly443(err)}, nil
+		return plan.State{Is: plan.Absent, Why: kube.Plainly(err)}, nil
 	}
 	if why != "" {
 		return plan.State{Is: plan.Partial, Why: why}, nil
@@ -131,7 +130,7 @@ func (v validate) look(ctx context.Context) (why string, err error) {
 			return nil
 		},
 		func() error {
-			ready, all, err := coreDNSFrom(ctx, client)
+			ready, all, err := client.CoreDNS(ctx)
 			e.CoreDNS = fmt.Sprintf("%d of %d pods ready", ready, all)
 			if err == nil && ready == 0 {
 				notes[3] = "CoreDNS: " + e.CoreDNS
@@ -154,7 +153,7 @@ func nodesOf(items []corev1.Node) (nodes []Node) {
 	for i := range items {
 		n := &items[i]
 		_, master := n.Labels[masterRoleLabel]
-		why := notReady(n)
+		why := kube.NotReady(n)
 		nodes = append(nodes, Node{
 			Name: n.Name, Master: master, Ready: why == "", Why: why,
 			Zone: n.Labels["topology.kubernetes.io/zone"], Version: n.Status.NodeInfo.KubeletVersion,
@@ -239,27 +238,4 @@ func (s *survey) ringProblems(name string) (list []string) {
 		}
 	}
 	return list
-}
-
-// coreDNSFrom counts the pods of CoreDNS, and of them those that are ready.
-func coreDNSFrom(ctx context.Context, client corev1client.CoreV1Interface) (ready, all int, err error) {
-	pods, err := client.Pods("kube-system").List(ctx, metav1.ListOptions{LabelSelector: dnsPods})
-	if err != nil {
-		return 0, 0, fmt.Errorf("listing CoreDNS: %w", err)
-	}
-	for i := range pods.Items {
-		if podReady(&pods.Items[i]) {
-			ready++
-		}
-	}
-	return ready, len(pods.Items), nil
-}
-
-func podReady(p *corev1.Pod) bool {
-	for _, c := range p.Status.Conditions {
-		if c.Type == corev1.PodReady {
-			return c.Status == corev1.ConditionTrue
-		}
-	}
-	return false
 }

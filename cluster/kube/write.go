@@ -1,4 +1,4 @@
-package cluster
+package kube
 
 import (
 	"cmp"
@@ -23,9 +23,9 @@ import (
 // lockLimit is how long another program may hold a file.
 const lockLimit = 15 * time.Second
 
-// edit changes the kubeconfig under the locks that kubectl takes too. A file is
+// Edit changes the kubeconfig under the locks that kubectl takes too. A file is
 // replaced in one go, and is made if it is not there.
-func (f kubeFiles) edit(ctx context.Context, poll time.Duration, change func(*clientcmdapi.Config) error) (err error) {
+func (f Files) Edit(ctx context.Context, poll time.Duration, change func(*clientcmdapi.Config) error) (err error) {
 	expected, err := f.changes(change)
 	if err != nil {
 		return err
@@ -57,7 +57,7 @@ func (f kubeFiles) edit(ctx context.Context, poll time.Duration, change func(*cl
 }
 
 // changes are the files that a change of the whole alters, as they are to be.
-func (f kubeFiles) changes(change func(*clientcmdapi.Config) error) (map[string]*clientcmdapi.Config, error) {
+func (f Files) changes(change func(*clientcmdapi.Config) error) (map[string]*clientcmdapi.Config, error) {
 	files, err := f.read()
 	if err != nil {
 		return nil, err

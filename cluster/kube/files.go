@@ -1,4 +1,4 @@
-package cluster
+package kube
 
 import (
 	"cmp"
@@ -13,16 +13,16 @@ import (
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 )
 
-// kubeFiles are the files of the operator's kubeconfig, taken as kubectl takes
+// Files are the files of the operator's kubeconfig, taken as kubectl takes
 // them: of one name the first file's entry counts, a change is made where the
 // entry is, and what is new goes into the first file that exists, or else into
 // the last of the list.
-type kubeFiles []string
+type Files []string
 
-// kubeconfigFiles are the paths of a list as in KUBECONFIG, or kubectl's own
+// FilesOf are the paths of a list as in KUBECONFIG, or kubectl's own
 // file if it has none.
-func kubeconfigFiles(list string) kubeFiles {
-	var paths kubeFiles
+func FilesOf(list string) Files {
+	var paths Files
 	for _, p := range filepath.SplitList(list) {
 		if p != "" && !slices.Contains(paths, p) {
 			paths = append(paths, p)
@@ -32,13 +32,13 @@ func kubeconfigFiles(list string) kubeFiles {
 		return paths
 	}
 	if home, err := os.UserHomeDir(); err == nil {
-		return kubeFiles{filepath.Join(home, ".kube", "config")}
+		return Files{filepath.Join(home, ".kube", "config")}
 	}
-	return kubeFiles{clientcmd.RecommendedHomeFile}
+	return Files{clientcmd.RecommendedHomeFile}
 }
 
 // target is the file that takes what is new.
-func (f kubeFiles) target() string {
+func (f Files) target() string {
 	for _, path := range f {
 		if _, err := os.Stat(path); err == nil {
 			return path
@@ -47,16 +47,16 @@ func (f kubeFiles) target() string {
 	return f[len(f)-1]
 }
 
-// of is the file that has a context of the name, or would take it.
-func (f kubeFiles) of(name string) string {
-	if c, err := f.load(); err == nil && c.Contexts[name] != nil {
+// Of is the file that has a context of the name, or would take it.
+func (f Files) Of(name string) string {
+	if c, err := f.Load(); err == nil && c.Contexts[name] != nil {
 		return c.Contexts[name].LocationOfOrigin
 	}
 	return f.target()
 }
 
-// load reads all files into one, as kubectl sees them.
-func (f kubeFiles) load() (*clientcmdapi.Config, error) {
+// Load reads all files into one, as kubectl sees them.
+func (f Files) Load() (*clientcmdapi.Config, error) {
 	files, err := f.read()
 	if err != nil {
 		return nil, err
@@ -65,17 +65,17 @@ func (f kubeFiles) load() (*clientcmdapi.Config, error) {
 }
 
 // read reads each file.
-func (f kubeFiles) read() (map[string]*clientcmdapi.Config, error) {
+func (f Files) read() (map[string]*clientcmdapi.Config, error) {
 	files, errs := map[string]*clientcmdapi.Config{}, []error(nil)
 	for _, path := range f {
-		c, err := loadKubeconfig(path)
+		c, err := LoadFile(path)
 		files[path], errs = c, append(errs, err)
 	}
 	return files, errors.Join(errs...)
 }
 
 // merge is what files say together.
-func (f kubeFiles) merge(files map[string]*clientcmdapi.Config) *clientcmdapi.Config {
+func (f Files) merge(files map[string]*clientcmdapi.Config) *clientcmdapi.Config {
 	all := clientcmdapi.NewConfig()
 	for _, path := range f {
 		c := files[path].DeepCopy()
@@ -96,9 +96,9 @@ func adopt[V any](to, from map[string]V) {
 	}
 }
 
-// loadKubeconfig reads one kubeconfig file; one that is not there is empty, and
+// LoadFile reads one kubeconfig file; one that is not there is empty, and
 // so is what stands for no file at all.
-func loadKubeconfig(path string) (*clientcmdapi.Config, error) {
+func LoadFile(path string) (*clientcmdapi.Config, error) {
 	info, err := os.Stat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):

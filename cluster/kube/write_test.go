@@ -1,4 +1,4 @@
-package cluster
+package kube
 
 import (
 	"context"
@@ -15,7 +15,7 @@ import (
 
 // editOne sets the current context of a file.
 func editOne(path string) error {
-	return kubeFiles{path}.edit(context.Background(), time.Millisecond, func(c *clientcmdapi.Config) error { c.CurrentContext = "ours"; return nil })
+	return Files{path}.Edit(context.Background(), time.Millisecond, func(c *clientcmdapi.Config) error { c.CurrentContext = "ours"; return nil })
 }
 
 // A link is kept, also one whose target is not there yet.
@@ -61,7 +61,7 @@ func TestKubeconfigLockBesideLink(t *testing.T) {
 			t.Fatal(err)
 		}
 		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Millisecond)
-		err := kubeFiles{link}.edit(ctx, time.Millisecond, func(c *clientcmdapi.Config) error { c.CurrentContext = "ours"; return nil })
+		err := Files{link}.Edit(ctx, time.Millisecond, func(c *clientcmdapi.Config) error { c.CurrentContext = "ours"; return nil })
 		cancel()
 		var held *LockError
 		if !errors.As(err, &held) || held.Path != lock {
@@ -97,7 +97,7 @@ func TestKubeconfigNotReplaced(t *testing.T) {
 			t.Errorf("%s is another now: %v", path, err)
 		}
 	}
-	if c, err := loadKubeconfig(os.DevNull); err != nil || len(c.Contexts) > 0 {
+	if c, err := LoadFile(os.DevNull); err != nil || len(c.Contexts) > 0 {
 		t.Errorf("no file at all: %v, %v", c, err)
 	}
 }
@@ -124,5 +124,36 @@ func TestKubeconfigStaysTheFile(t *testing.T) {
 	}
 	if info, err := os.Stat(one); err != nil || info.Sys().(*syscall.Stat_t).Uid != 65534 {
 		t.Errorf("the file is root's now: %v", err)
+	}
+}
+
+func TestLock(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "config")
+	if err := os.WriteFile(path+".lock", nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	// Somebody else is done with it in a moment.
+	released := make(chan error, 1)
+	time.AfterFunc(20*time.Millisecond, func() { released <- os.Remove(path + ".lock") })
+	err := Files{path}.Edit(context.Background(), time.Millisecond, func(c *clientcmdapi.Config) error { c.CurrentContext = "x"; return nil })
+	if err := errors.Join(err, <-released); err != nil {
+		t.Fatal(err)
+	}
+	if c := readConfig(t, path); c.CurrentContext != "x" {
+		t.Errorf("%+v", c)
+	}
+
+	if err := os.WriteFile(path+".lock", nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Millisecond)
+	defer cancel()
+	err = Files{path}.Edit(ctx, time.Millisecond, func(c *clientcmdapi.Config) error { c.CurrentContext = "y"; return nil })
+	var held *LockError
+	if !errors.As(err, &held) || !strings.Contains(held.Hint(), "rm "+path+".lock") {
+		t.Errorf("error %v", err)
+	}
+	if c := readConfig(t, path); c.CurrentContext != "x" {
+		t.Errorf("edited without the lock: %+v", c)
 	}
 }

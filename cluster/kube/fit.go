@@ -1,4 +1,4 @@
-package cluster
+package kube
 
 import (
 	"context"
@@ -19,65 +19,33 @@ import (
 	"hakube/cluster/refusal"
 )
 
-// kubeconfigProblems is why the kubeconfig cannot take this cluster's entry, or
-// lose it: a file that cannot be read, written or locked, an entry of the name
-// that is not this cluster's. It writes nothing, and is asked before the first change.
-func (r *run) kubeconfigProblems(ctx context.Context) (all refusal.Unfit, err error) {
-	files, name := r.kubeFiles(), r.want.Context
-	for _, path := range files {
-		if _, err := loadKubeconfig(path); err != nil {
+// Unreadable is why files cannot be read, each with the way out.
+func (f Files) Unreadable() (all refusal.Unfit) {
+	for _, path := range f {
+		if _, err := LoadFile(path); err != nil {
 			all = append(all, &refusal.Refused{Why: err.Error(), Cure: "mend it or move it away, or choose another file: " + another(path)})
 		}
 	}
-	if len(all) > 0 {
-		return all, nil
-	}
-	config, err := files.load()
-	if err != nil {
-		return nil, err
-	}
-	v, err := r.entryOwner().judge(ctx, config, name)
-	if err != nil {
-		return nil, err
-	}
-	if no := v.refusal(name, files.of(name)); no != nil && !r.removing {
-		return refusal.Unfit{no}, nil
-	}
-	changed, err := files.changes(func(c *clientcmdapi.Config) error {
-		if r.removing {
-			v.remove(c, name)
-		} else {
-			r.put(c, entry{})
-		}
-		return nil
-	})
+	return all
+}
+
+// Unwritable is why the files cannot take a change: one that cannot be locked or
+// written. It writes nothing. A lock that somebody has is waited for as long as patience.
+func (f Files) Unwritable(ctx context.Context, poll, patience time.Duration, change func(*clientcmdapi.Config) error) (all refusal.Unfit, err error) {
+	changed, err := f.changes(change)
 	if err != nil {
 		return nil, err
 	}
 	for _, path := range slices.Sorted(maps.Keys(changed)) {
-		if err := r.cannotEdit(ctx, path); err != nil {
+		if err := cannotEdit(ctx, path, poll, patience); err != nil {
 			all = append(all, &refusal.Refused{Why: fmt.Sprintf("kubeconfig %s cannot be written: %v", path, err), Cure: curing(err, path)})
-		}
-	}
-	if len(all) > 0 && !r.removing {
-		if s, err := (kubeconfig{r}).Observe(ctx); err == nil && s.Is == plan.Present {
-			return nil, nil // it opens the API as it is: nobody is going to write
 		}
 	}
 	return all, nil
 }
 
-// fit is the error about them.
-func (r *run) fit(ctx context.Context) error {
-	unfit, err := r.kubeconfigProblems(ctx)
-	if err != nil {
-		return err
-	}
-	return unfit.OrNil()
-}
-
 // cannotEdit says why a file cannot be locked and written.
-func (r *run) cannotEdit(ctx context.Context, path string) error {
+func cannotEdit(ctx context.Context, path string, poll, patience time.Duration) error {
 	real, err := linked(path)
 	if err != nil {
 		return err
@@ -101,7 +69,7 @@ func (r *run) cannotEdit(ctx context.Context, path string) error {
 		return err
 	}
 	for _, lock := range []string{path + ".lock", real + ".lock"} {
-		if err := r.lockedLong(ctx, lock); err != nil {
+		if err := lockedLong(ctx, lock, poll, patience); err != nil {
 			return err
 		}
 	}
@@ -109,9 +77,9 @@ func (r *run) cannotEdit(ctx context.Context, path string) error {
 }
 
 // lockedLong waits for a lock that somebody holds for an instant.
-func (r *run) lockedLong(ctx context.Context, lock string) error {
+func lockedLong(ctx context.Context, lock string, poll, patience time.Duration) error {
 	err := plan.Until(ctx, plan.Condition{
-		For: "the lock of the kubeconfig", Every: min(r.poll, 200*time.Millisecond), Limit: lockPatience,
+		For: "the lock of the kubeconfig", Every: min(poll, 200*time.Millisecond), Limit: patience,
 		Check: func(context.Context) (bool, string, error) {
 			_, err := os.Lstat(lock)
 			return errors.Is(err, fs.ErrNotExist), lock + " is there", nil
@@ -122,10 +90,6 @@ func (r *run) lockedLong(ctx context.Context, lock string) error {
 	}
 	return nil
 }
-
-// lockPatience is how long a lock may be seen before anything is changed; a
-// program that edits the file has it for milliseconds.
-var lockPatience = 5 * time.Second
 
 // mayReplace refuses what is no file, and a file that is to stay as it is: its
 // owner took the right to write, which a rename would pass over.

@@ -1,0 +1,80 @@
+package kube
+
+import (
+	"bytes"
+	"context"
+	"net"
+	"net/http"
+	"net/url"
+	"time"
+
+	// typed/core/v1 alone: Nodes, Secrets and Pods are all that is asked for, and
+	// the whole clientset would double the start-up time.
+	corev1client "k8s.io/client-go/kubernetes/typed/core/v1"
+	"k8s.io/client-go/rest"
+
+	"hakube/cluster/plan"
+)
+
+// callLimit is how long one call to the API may take.
+const callLimit = 15 * time.Second
+
+// A Client speaks to the API with the entry it was made with.
+type Client struct {
+	corev1client.CoreV1Interface
+	entry Entry
+}
+
+// NewClient speaks to the API with the credentials of an entry. It dials as this
+// machine reaches the cluster; the entry's proxy is for kubectl.
+func NewClient(e Entry, dial Dialer) (*Client, error) {
+	c, err := corev1client.NewForConfig(&rest.Config{
+		Host: e.Server,
+		TLSClientConfig: rest.TLSClientConfig{
+			CAData: e.CA, CertData: e.Cert, KeyData: e.Key,
+		},
+		ContentConfig: rest.ContentConfig{ContentType: "application/json"},
+		UserAgent:     "hakube",
+		QPS:           -1, // a handful of calls; waiting is paced where it is done
+		Timeout:       callLimit,
+		Dial:          dial,
+		WrapTransport: func(t http.RoundTripper) http.RoundTripper { return gated{t} },
+		Proxy:         func(*http.Request) (*url.URL, error) { return nil, nil },
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &Client{c, e}, nil
+}
+
+// gated asks the gate of the run before each change.
+type gated struct{ http.RoundTripper }
+
+func (g gated) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.Method != http.MethodGet {
+		if err := plan.Gate(r.Context()); err != nil {
+			return nil, err
+		}
+	}
+	return g.RoundTripper.RoundTrip(r)
+}
+
+// SpeaksWith tells whether the client was made with these credentials.
+func (c *Client) SpeaksWith(e Entry) bool {
+	return c.entry.Server == e.Server && bytes.Equal(c.entry.CA, e.CA) && bytes.Equal(c.entry.Cert, e.Cert) && bytes.Equal(c.entry.Key, e.Key)
+}
+
+// OnlyTo dials one machine, whatever is asked for: its certificate is good for
+// the API's address too.
+func OnlyTo(dial Dialer, ip string) Dialer {
+	return func(ctx context.Context, network, addr string) (net.Conn, error) {
+		_, port, err := net.SplitHostPort(addr)
+		if err != nil {
+			return nil, err
+		}
+		return dial(ctx, network, net.JoinHostPort(ip, port))
+	}
+}
+
+// A Dialer is how this machine reaches addresses of the cloud.
+type Dialer = func(ctx context.Context, network, addr string) (net.Conn, error)
