@@ -7,9 +7,9 @@ import (
 	"sync"
 )
 
-// A syncer makes the network behind the API as the store says, once at a time
+// A Syncer makes the network behind the API as the store says, once at a time
 // and with the latest state, however many changes ask for it.
-type syncer struct {
+type Syncer struct {
 	spawn func(func())
 	ctx   context.Context
 	log   *slog.Logger
@@ -27,7 +27,7 @@ type syncWaiter struct {
 }
 
 // Request makes sure that a sync begins after now.
-func (n *syncer) Request() {
+func (n *Syncer) Request() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.wanted++
@@ -38,7 +38,7 @@ func (n *syncer) Request() {
 }
 
 // Apply waits for a sync that began after now and returns its error.
-func (n *syncer) Apply(ctx context.Context) error {
+func (n *Syncer) Apply(ctx context.Context) error {
 	n.mu.Lock()
 	w := syncWaiter{n.wanted + 1, make(chan error, 1)}
 	n.waiting = append(n.waiting, w)
@@ -52,7 +52,7 @@ func (n *syncer) Apply(ctx context.Context) error {
 	}
 }
 
-func (n *syncer) loop() {
+func (n *Syncer) loop() {
 	for {
 		n.mu.Lock()
 		round := n.wanted

@@ -14,7 +14,7 @@ import (
 	"hakube/gce/emulator/internal/store"
 )
 
-func diskKind() api.Collection {
+func disks() api.Collection {
 	return api.Collection{
 		Resource: "disks", Kind: "disks", Item: "compute#disk",
 		Methods: map[string]api.Handler{"insert": insertDisk, "delete": deleteDisk, "createSnapshot": createSnapshot, "setLabels": identity.LabelsSetter("disks")},

@@ -13,7 +13,7 @@ import (
 	"hakube/gce/emulator/internal/store"
 )
 
-func snapshotKind() api.Collection {
+func snapshots() api.Collection {
 	return api.Collection{
 		Resource: "snapshots", Kind: "snapshots", Item: "compute#snapshot",
 		Methods: map[string]api.Handler{"insert": insertSnapshot, "delete": deleteSnapshot, "setLabels": identity.LabelsSetter("snapshots")},

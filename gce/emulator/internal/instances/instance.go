@@ -10,7 +10,7 @@ import (
 	"hakube/gce/emulator/internal/store"
 )
 
-func (l *Lifecycle) instanceKind() api.Collection {
+func (l *Lifecycle) instances() api.Collection {
 	return api.Collection{
 		Resource: "instances", Kind: "instances", Item: "compute#instance",
 		Methods: map[string]api.Handler{

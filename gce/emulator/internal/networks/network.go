@@ -11,7 +11,7 @@ import (
 	"hakube/gce/emulator/internal/store"
 )
 
-func networkKind() api.Collection {
+func networks() api.Collection {
 	return api.Collection{
 		Resource: "networks", Kind: "networks", Item: "compute#network",
 		Methods: map[string]api.Handler{"insert": insertNetwork, "delete": deleteNetwork, "patch": patchNetwork},

@@ -13,7 +13,7 @@ import (
 )
 
 // Projects exist when asked for; only what was set on one is kept.
-func projectKind() api.Collection {
+func projects() api.Collection {
 	return api.Collection{
 		Resource: "projects", Kind: "projects", Item: "compute#project",
 		Methods: map[string]api.Handler{

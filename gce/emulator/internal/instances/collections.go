@@ -4,5 +4,5 @@ import "hakube/gce/emulator/internal/api"
 
 // Collections are instances and what they are made of.
 func (l *Lifecycle) Collections() []api.Collection {
-	return []api.Collection{l.instanceKind(), instanceTemplates()}
+	return []api.Collection{l.instances(), instanceTemplates()}
 }

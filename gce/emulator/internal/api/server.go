@@ -23,7 +23,7 @@ type Server struct {
 	Opts  Options
 	API   *discovery.API
 	Store *store.Store
-	Net   *syncer // keeps the network behind the API as the store says
+	Net   *Syncer // keeps the network behind the API as the store says
 
 	Methods map[string]Handler
 	Works   map[string]Work
@@ -80,7 +80,7 @@ func Open(o Options) (*Server, error) {
 		Settled: func() {},
 	}
 	s.Context, s.Cancel = context.WithCancel(context.Background())
-	s.Net = &syncer{spawn: s.Spawn, ctx: s.Context, log: o.Log}
+	s.Net = &Syncer{spawn: s.Spawn, ctx: s.Context, log: o.Log}
 	for _, c := range operations() {
 		s.Add(c)
 	}

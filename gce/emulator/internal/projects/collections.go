@@ -3,4 +3,4 @@ package projects
 import "hakube/gce/emulator/internal/api"
 
 // Collections are what a project is, and its regions with their quotas.
-func Collections() []api.Collection { return []api.Collection{projectKind(), regions()} }
+func Collections() []api.Collection { return []api.Collection{projects(), regions()} }
