@@ -55,7 +55,7 @@ demo: tools build ## a real one-zone cluster on this machine, used, taken down, 
 bench: tools ## measure: create, the ten commands, dark times, pools, start-up, memory
 	$(GO) test -run '^$$' -bench . -benchtime=1x -timeout 60m ./cmd/hakube
 
-golden: ## rewrite golden files and the README's table (and fail, so that CI cannot)
+golden: ## rewrite cmd/hakube/README.md's table (and fail, so that CI cannot)
 	HAKUBE_GOLDEN=write $(GO) test ./cmd/hakube -run TestReadme
 
 tools: ## install the Debian packages this needs (root on Debian only)

@@ -336,7 +336,7 @@ func (g *grown) measured(t *testing.T, what string, s cluster.Summary, since tim
 	}
 }
 
-// withGcloud runs lines of the README's block about the masters in a shell that
+// withGcloud runs lines of the manual's block about the masters in a shell that
 // is a person's: gcloud and kubectl alone. Where gcloud is not installed it does
 // otherwise instead, and says so.
 func (g *grown) withGcloud(t *testing.T, lines []string, otherwise func()) {
@@ -356,14 +356,14 @@ func (g *grown) withGcloud(t *testing.T, lines []string, otherwise func()) {
 	runLines(t, env, append([]string{`eval "$(hakube local env)"`}, lines...))
 }
 
-// mastersBlock are the README's lines that list, halt and watch a master, and
+// mastersBlock are the manual's lines that list, halt and watch a master, and
 // those that start it again.
 func mastersBlock(t *testing.T) (halt, start []string) {
 	t.Helper()
 	blocks, _ := readmeBlocks(t, blockMasters)
 	i := slices.IndexFunc(blocks[0], func(l string) bool { return strings.HasPrefix(l, "gcloud compute instances start ") })
 	if i < 0 {
-		t.Fatalf("the README starts no master in %q", blocks[0])
+		t.Fatalf("the manual starts no master in %q", blocks[0])
 	}
 	return blocks[0][:i], blocks[0][i:]
 }

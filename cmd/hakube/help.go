@@ -161,7 +161,7 @@ func environment() string {
 	return b.String()
 }
 
-// markdown is the same in Markdown, for the README; a test keeps it so.
+// markdown is the same in Markdown, for README.md of this directory; a test keeps it so.
 func markdown() string {
 	var b strings.Builder
 	b.WriteString("| variable | flag | default | meaning |\n|---|---|---|---|\n")

@@ -18,11 +18,14 @@ import (
 	"hakube/gce/local/mirror"
 )
 
-// ownSection is the README's section about the embedded GCE. Each line of its
+// ownSection is the section of the embedded GCE's manual. Each line of its
 // code is run by a test: TestReadmeOwn runs what needs model machines,
 // TestReadmeOwnReal what needs real ones, and TestWalkthrough the one block
 // that needs the walkthrough's three masters.
-const ownSection = "A GCE of your own"
+const (
+	ownManual  = "../../gce/local/README.md"
+	ownSection = "A GCE of your own"
+)
 
 // What tells the blocks apart.
 const (
@@ -31,16 +34,16 @@ const (
 	blockMasters = `gcloud compute instances list --filter="tags.items=kubernetes-master"`
 )
 
-// sectionBlocks are the lines of each code block of one of the README's sections.
-func sectionBlocks(t *testing.T, name string) (blocks [][]string) {
+// sectionBlocks are the lines of each code block of a section of a file.
+func sectionBlocks(t *testing.T, file, name string) (blocks [][]string) {
 	t.Helper()
-	text, err := os.ReadFile(readme)
+	text, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
 	_, rest, ok := strings.Cut(string(text), "\n## "+name+"\n")
 	if !ok {
-		t.Fatalf("README.md has no section %q", name)
+		t.Fatalf("%s has no section %q", file, name)
 	}
 	section, _, _ := strings.Cut(rest, "\n## ")
 	inside := false
@@ -60,14 +63,14 @@ func sectionBlocks(t *testing.T, name string) (blocks [][]string) {
 // with first, and how many blocks the section has in all.
 func readmeBlocks(t *testing.T, first string) (found [][]string, all int) {
 	t.Helper()
-	blocks := sectionBlocks(t, ownSection)
+	blocks := sectionBlocks(t, ownManual, ownSection)
 	for _, b := range blocks {
 		if b[0] == first {
 			found = append(found, b)
 		}
 	}
 	if len(found) == 0 {
-		t.Fatalf("README.md's section %q has no block that begins with %q", ownSection, first)
+		t.Fatalf("%s has no block that begins with %q", ownManual, first)
 	}
 	return found, len(blocks)
 }
@@ -196,12 +199,12 @@ func TestReadmeOwn(t *testing.T) {
 		runBlock(t, b)
 		lines += len(b)
 	}
-	report(t, "%d lines of README.md's section %q run on model machines", lines, ownSection)
+	report(t, "%d lines of gce/local/README.md run on model machines", lines)
 }
 
 // TestReadmeTry runs what a newcomer types first, down to the end.
 func TestReadmeTry(t *testing.T) {
-	blocks := sectionBlocks(t, "Try it")
+	blocks := sectionBlocks(t, readme, "Try it")
 	if len(blocks) != 2 || blocks[0][0] != blockModel || !slices.Equal(blocks[1], []string{"make demo"}) {
 		t.Fatalf("the section's blocks are %q", blocks)
 	}
