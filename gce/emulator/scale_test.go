@@ -3,13 +3,11 @@ package emulator
 import (
 	"context"
 	"net/netip"
-	"path/filepath"
 	"testing"
 	"time"
 
 	"hakube/gce/emulator/internal/api"
 	"hakube/gce/emulator/internal/doc"
-	"hakube/gce/emulator/internal/store"
 )
 
 // TestThousandMachines holds a group of 1,000 to times that only something
@@ -46,17 +44,4 @@ func TestThousandMachines(t *testing.T) {
 	begun = time.Now()
 	w.made("DELETE", zoneB+"instanceGroupManagers/g", nil)
 	t.Logf("deleted in %v", time.Since(begun))
-}
-
-func BenchmarkDurableChange(b *testing.B) {
-	s, err := New(api.Options{Path: filepath.Join(b.TempDir(), "gce.db")})
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer s.Close()
-	for b.Loop() {
-		if err := s.core.Store.Update(func(t *store.Tx) error { t.Turn("x"); return nil }); err != nil {
-			b.Fatal(err)
-		}
-	}
 }

@@ -153,7 +153,7 @@ func (c *Call) replayKey() (doc.Ref, error) {
 // transaction has ended.
 func (s *Server) Accept(t *store.Tx, method string, target doc.Ref, args doc.Obj, clientID string, stuck <-chan struct{}) doc.Ref {
 	now := s.Opts.Now()
-	id := t.Id()
+	id := t.ID()
 	sum := sha256.Sum256([]byte(id + string(target)))
 	digits := hex.EncodeToString(sum[:])
 	name := fmt.Sprintf("operation-%d-%s-%s-%s", now.UnixMilli(), digits[:13], digits[13:21], digits[21:29])
@@ -179,7 +179,7 @@ func (s *Server) Accept(t *store.Tx, method string, target doc.Ref, args doc.Obj
 	if target := t.Get(target); target != nil && doc.Has(target, "id") {
 		o["targetId"] = doc.Str(target, "id")
 	} else {
-		o["targetId"] = t.Id() // of something a fault kept from being made, or never to be shown
+		o["targetId"] = t.ID() // of something a fault kept from being made, or never to be shown
 	}
 	t.Put(r, o)
 	j := &Job{S: s, Operation: r, Method: method, Target: target, Args: args, Started: now, stuck: stuck}

@@ -21,7 +21,7 @@ func (c *Call) Create(t *store.Tx, kind string, o doc.Obj) (doc.Ref, error) {
 	if t.Get(r) != nil {
 		return r, problem.Exists(r)
 	}
-	o["id"], o["creationTimestamp"], o["selfLink"] = t.Id(), doc.Stamp(c.S.Opts.Now()), r.Link()
+	o["id"], o["creationTimestamp"], o["selfLink"] = t.ID(), doc.Stamp(c.S.Opts.Now()), r.Link()
 	t.Put(r, o)
 	return r, nil
 }

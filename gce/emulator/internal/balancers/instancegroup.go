@@ -43,7 +43,7 @@ func MakeMirror(s *api.Server, t *store.Tx, r doc.Ref, manager doc.Obj) error {
 		nic = nics[0]
 	}
 	o := doc.Obj{
-		"kind": "compute#instanceGroup", "id": t.Id(), "name": r.Name(), "creationTimestamp": doc.Stamp(s.Opts.Now()), "selfLink": r.Link(),
+		"kind": "compute#instanceGroup", "id": t.ID(), "name": r.Name(), "creationTimestamp": doc.Stamp(s.Opts.Now()), "selfLink": r.Link(),
 		"description": fmt.Sprintf("This instance group is controlled by Instance Group Manager '%s'. To modify instances in this group, use the Instance Group Manager API: https://cloud.google.com/compute/docs/reference/latest/instanceGroupManagers", r.Name()),
 		"network":     nic["network"], "subnetwork": nic["subnetwork"], "zone": doc.ZoneLink(r.Project(), r.Place()), "fingerprint": doc.Fingerprint(manager["namedPorts"]),
 		"namedPorts": manager["namedPorts"],

@@ -75,7 +75,7 @@ func keepSnapshot(c *api.Call, target, disk doc.Ref) (doc.Obj, error) {
 			return err
 		}
 		o := doc.Clone(c.Body)
-		o["id"], o["creationTimestamp"], o["selfLink"], o["status"] = t.Id(), doc.Stamp(c.S.Opts.Now()), r.Link(), "CREATING"
+		o["id"], o["creationTimestamp"], o["selfLink"], o["status"] = t.ID(), doc.Stamp(c.S.Opts.Now()), r.Link(), "CREATING"
 		o["sourceDisk"], o["sourceDiskId"], o["diskSizeGb"] = disk.Link(), d["id"], d["sizeGb"]
 		o["labelFingerprint"] = doc.Fingerprint(o["labels"])
 		doc.Fill(o, doc.Obj{

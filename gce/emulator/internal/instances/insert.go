@@ -69,7 +69,7 @@ func NewInstance(s *api.Server, t *store.Tx, r doc.Ref, o doc.Obj) (made []any, 
 			sa["email"] = doc.Str(projects.ProjectDoc(t, r.Project()), "defaultServiceAccount")
 		}
 	}
-	o["id"], o["name"], o["selfLink"], o["zone"] = t.Id(), r.Name(), r.Link(), doc.ZoneLink(r.Project(), r.Place())
+	o["id"], o["name"], o["selfLink"], o["zone"] = t.ID(), r.Name(), r.Link(), doc.ZoneLink(r.Project(), r.Place())
 	o["status"], o["creationTimestamp"], o["lastStartTimestamp"] = "PROVISIONING", now, now
 	o["cpuPlatform"], o["startRestricted"] = "Intel Skylake", false
 	o["fingerprint"] = doc.Fingerprint(o["id"])

@@ -121,7 +121,7 @@ func addRoute(t *store.Tx, s *api.Server, network doc.Ref, dest string, subnet d
 	}
 	r := doc.RefIn(network.Project(), "global", "routes", name)
 	o := doc.Obj{
-		"kind": "compute#route", "id": t.Id(), "name": name, "description": text, "creationTimestamp": doc.Stamp(s.Opts.Now()),
+		"kind": "compute#route", "id": t.ID(), "name": name, "description": text, "creationTimestamp": doc.Stamp(s.Opts.Now()),
 		"network": network.Link(), "destRange": dest, "priority": priority, "selfLink": r.Link(), "routeType": "STATIC",
 	}
 	if subnet == "" {

@@ -60,7 +60,7 @@ func makeSubnetwork(s *api.Server, t *store.Tx, r doc.Ref, o doc.Obj) error {
 		"kind": "compute#subnetwork", "privateIpGoogleAccess": false, "purpose": "PRIVATE", "stackType": "IPV4_ONLY",
 		"privateIpv6GoogleAccess": "DISABLE_GOOGLE_ACCESS", "enableFlowLogs": false,
 	})
-	o["id"], o["creationTimestamp"], o["selfLink"] = t.Id(), doc.Stamp(s.Opts.Now()), r.Link()
+	o["id"], o["creationTimestamp"], o["selfLink"] = t.ID(), doc.Stamp(s.Opts.Now()), r.Link()
 	o["region"], o["gatewayAddress"] = doc.RegionLink(r.Project(), r.Place()), first.String()
 	o["fingerprint"] = subnetworkPrint(o)
 	t.Put(r, o)

@@ -118,8 +118,8 @@ func (t *Tx) Projects() []string {
 	return doc.SortedKeys(seen)
 }
 
-// Id returns a number nothing else has or had.
-func (t *Tx) Id() string {
+// ID returns a number nothing else has or had.
+func (t *Tx) ID() string {
 	t.seq++
 	return strconv.FormatUint(t.seq, 10)
 }
