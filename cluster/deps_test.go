@@ -40,6 +40,7 @@ var banned = []struct{ from, to, why string }{
 	{"/scripts", "/...", "texts and keys only; everybody may read them"},
 	{"/replicate", "/gce/...", "it gets hosts as values, so that its rules are tested without a cloud"},
 	{"/replicate", "/cluster/...", "arrows go down"},
+	{"/replicate/etcdtest/kubeapi", "/...", "what an API serves depends on no ring and no machine"},
 	{"/replicate/etcdtest", "/replicate", "the model must not share the mistakes of what it tests"},
 	{"/gce", "/cluster/...", "arrows go down"},
 	{"/gce", "/replicate/...", "a client of Compute Engine and no more"},

@@ -17,6 +17,8 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"hakube/replicate/etcdtest/kubeapi"
 )
 
 // The model Kubernetes API:
@@ -96,8 +98,8 @@ func (g *Guest) serve(w http.ResponseWriter, r *http.Request) {
 	if err == nil {
 		answer, status, err = c.route()
 	}
-	if err == nil && wantsTable(r) {
-		answer = table(answer)
+	if err == nil && kubeapi.WantsTable(r) {
+		answer = kubeapi.Table(answer)
 	}
 	if err != nil {
 		answerError(w, err)
@@ -111,7 +113,7 @@ func (c *apiCall) health(w http.ResponseWriter) bool {
 	switch c.URL.Path {
 	case "/livez", "/healthz", "/readyz":
 	case "/version", "/version/":
-		answerJSON(w, http.StatusOK, versionOf(c.control.version))
+		answerJSON(w, http.StatusOK, kubeapi.VersionOf(c.control.version))
 		return true
 	default:
 		return false
@@ -140,7 +142,7 @@ func (c *apiCall) health(w http.ResponseWriter) bool {
 // route finds what the path means. Names of the parts are those of Kubernetes'
 // own RequestInfo.
 func (c *apiCall) route() (answer any, status int, err error) {
-	if a, ok := discover(strings.TrimSuffix(c.URL.Path, "/")); ok && c.Method == http.MethodGet {
+	if a, ok := kubeapi.Discover(strings.TrimSuffix(c.URL.Path, "/")); ok && c.Method == http.MethodGet {
 		return a, http.StatusOK, c.allow("get", "", "", "", c.URL.Path)
 	}
 	rest, ok := strings.CutPrefix(c.URL.Path, "/api/v1/")
@@ -152,11 +154,11 @@ func (c *apiCall) route() (answer any, status int, err error) {
 	if parts[0] == "namespaces" && len(parts) > 2 {
 		namespace, parts = parts[1], parts[2:]
 	}
-	i := slices.IndexFunc(resources, func(r *resource) bool { return r.name == parts[0] })
+	i := slices.IndexFunc(kubeapi.Resources, func(r *kubeapi.Resource) bool { return r.Name == parts[0] })
 	if i < 0 || len(parts) > 2 {
 		return nil, 0, c.unknown()
 	}
-	r := resources[i]
+	r := kubeapi.Resources[i]
 	name := ""
 	if len(parts) == 2 {
 		name = parts[1]
@@ -165,18 +167,18 @@ func (c *apiCall) route() (answer any, status int, err error) {
 	if q := c.URL.Query(); verb == "list" && (q.Get("watch") == "true" || q.Get("watch") == "1") {
 		verb = "watch"
 	}
-	if err := c.allow(verb, r.name, namespace, name, c.URL.Path); err != nil {
+	if err := c.allow(verb, r.Name, namespace, name, c.URL.Path); err != nil {
 		return nil, 0, err
 	}
-	allNamespaces := r.namespaced && namespace == "" && (verb != "list" || name != "")
-	if !slices.Contains(r.verbs, verb) || allNamespaces || namespace != "" && !r.namespaced || c.URL.Query().Has("dryRun") {
+	allNamespaces := r.Namespaced && namespace == "" && (verb != "list" || name != "")
+	if !slices.Contains(r.Verbs, verb) || allNamespaces || namespace != "" && !r.Namespaced || c.URL.Query().Has("dryRun") {
 		return nil, 0, c.unknown()
 	}
 	return c.do(r, verb, namespace, name)
 }
 
 // do calls the verb.
-func (c *apiCall) do(r *resource, verb, namespace, name string) (answer any, status int, err error) {
+func (c *apiCall) do(r *kubeapi.Resource, verb, namespace, name string) (answer any, status int, err error) {
 	status = http.StatusOK
 	switch verb {
 	case "get":

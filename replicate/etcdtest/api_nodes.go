@@ -11,15 +11,17 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+
+	"hakube/replicate/etcdtest/kubeapi"
 )
 
 // getNode reads a Node as it is stored.
 func getNode(s *ringState, name string) (*corev1.Node, bool, error) {
-	e, ok := s.Keys[nodes.key("", name)]
+	e, ok := s.Keys[kubeapi.Nodes.Key("", name)]
 	if !ok {
 		return nil, false, nil
 	}
-	o, err := nodes.object(e)
+	o, err := kubeapi.Nodes.Object(e.Value, e.Mod)
 	if err != nil {
 		return nil, false, err
 	}
@@ -29,7 +31,7 @@ func getNode(s *ringState, name string) (*corev1.Node, bool, error) {
 // complete adds to a Node what is not stored but seen: whether its kubelet
 // runs. Kubernetes waits 40 s before it believes a silent kubelet to be gone;
 // the model knows. The lock is held.
-func (w *World) complete(o object) {
+func (w *World) complete(o kubeapi.Object) {
 	n, ok := o.(*corev1.Node)
 	if !ok {
 		return
@@ -63,7 +65,7 @@ func (w *World) complete(o object) {
 // masters.
 func (w *World) readyNodes(s *ringState) ([]string, error) {
 	var names []string
-	prefix := nodes.key("", "")
+	prefix := kubeapi.Nodes.Key("", "")
 	for _, k := range slices.Sorted(maps.Keys(s.Keys)) {
 		name, ok := strings.CutPrefix(k, prefix)
 		if !ok {
@@ -82,20 +84,20 @@ func (w *World) readyNodes(s *ringState) ([]string, error) {
 
 // pods are CoreDNS's two: as kubeadm's Deployment makes them, pending until
 // there is a Node for them.
-func (w *World) pods(s *ringState) ([]object, error) {
+func (w *World) pods(s *ringState) ([]kubeapi.Object, error) {
 	ready, err := w.readyNodes(s)
 	if err != nil {
 		return nil, err
 	}
 	born := metav1.Time{}
-	if e, ok := s.Keys[namespaces.key("", "kube-system")]; ok {
+	if e, ok := s.Keys[kubeapi.Namespaces.Key("", "kube-system")]; ok {
 		var ns corev1.Namespace
 		if err := json.Unmarshal(e.Value, &ns); err != nil {
 			return nil, fmt.Errorf("reading namespace kube-system: %w", err)
 		}
 		born = ns.CreationTimestamp
 	}
-	var all []object
+	var all []kubeapi.Object
 	for i := range 2 {
 		p := &corev1.Pod{
 			TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Pod"},

@@ -13,6 +13,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/labels"
+
+	"hakube/replicate/etcdtest/kubeapi"
 )
 
 // state is what the ring agreed on. The world's lock is held by each verb.
@@ -24,22 +26,22 @@ func (c *apiCall) state() (*ringState, error) {
 }
 
 // stored finds an object in etcd.
-func (c *apiCall) stored(s *ringState, r *resource, namespace, name string) (object, error) {
-	e, ok := s.Keys[r.key(namespace, name)]
+func (c *apiCall) stored(s *ringState, r *kubeapi.Resource, namespace, name string) (kubeapi.Object, error) {
+	e, ok := s.Keys[r.Key(namespace, name)]
 	if !ok {
-		return nil, apierrors.NewNotFound(coreResource(r.name), name)
+		return nil, apierrors.NewNotFound(coreResource(r.Name), name)
 	}
-	return r.object(e)
+	return r.Object(e.Value, e.Mod)
 }
 
-func (c *apiCall) get(r *resource, namespace, name string) (object, error) {
+func (c *apiCall) get(r *kubeapi.Resource, namespace, name string) (kubeapi.Object, error) {
 	c.w.mu.Lock()
 	defer c.w.mu.Unlock()
 	s, err := c.state()
 	if err != nil {
 		return nil, err
 	}
-	if r == pods {
+	if r == kubeapi.Pods {
 		all, err := c.w.pods(s)
 		if err != nil {
 			return nil, err
@@ -49,7 +51,7 @@ func (c *apiCall) get(r *resource, namespace, name string) (object, error) {
 				return p, nil
 			}
 		}
-		return nil, apierrors.NewNotFound(coreResource(r.name), name)
+		return nil, apierrors.NewNotFound(coreResource(r.Name), name)
 	}
 	o, err := c.stored(s, r, namespace, name)
 	if err == nil {
@@ -58,14 +60,7 @@ func (c *apiCall) get(r *resource, namespace, name string) (object, error) {
 	return o, err
 }
 
-// A list is any kind's: the objects' own types know how they are written.
-type list struct {
-	metav1.TypeMeta `json:",inline"`
-	metav1.ListMeta `json:"metadata"`
-	Items           []object `json:"items"`
-}
-
-func (c *apiCall) list(r *resource, namespace string) (*list, error) {
+func (c *apiCall) list(r *kubeapi.Resource, namespace string) (*kubeapi.List, error) {
 	q := c.URL.Query()
 	byLabel, err := labels.Parse(q.Get("labelSelector"))
 	if err != nil {
@@ -75,7 +70,7 @@ func (c *apiCall) list(r *resource, namespace string) (*list, error) {
 	if err != nil {
 		return nil, apierrors.NewBadRequest(err.Error())
 	}
-	if _, err := fieldsOf(r, r.make(), byField); err != nil {
+	if _, err := fieldsOf(r, r.Make(), byField); err != nil {
 		return nil, err
 	}
 	limit, err := strconv.Atoi(cmp.Or(q.Get("limit"), "0"))
@@ -93,7 +88,7 @@ func (c *apiCall) list(r *resource, namespace string) (*list, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := &list{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: r.kind + "List"}, Items: []object{}}
+	out := &kubeapi.List{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: r.Kind + "List"}, Items: []kubeapi.Object{}}
 	out.ResourceVersion = strconv.FormatInt(s.Revision, 10)
 	all, err := c.all(s, r, namespace, string(after))
 	if err != nil {
@@ -106,7 +101,7 @@ func (c *apiCall) list(r *resource, namespace string) (*list, error) {
 		}
 		if limit > 0 && len(out.Items) == limit {
 			last := out.Items[limit-1]
-			out.Continue = base64.RawURLEncoding.EncodeToString([]byte(r.key(last.GetNamespace(), last.GetName())))
+			out.Continue = base64.RawURLEncoding.EncodeToString([]byte(r.Key(last.GetNamespace(), last.GetName())))
 			break
 		}
 		out.Items = append(out.Items, o)
@@ -115,23 +110,23 @@ func (c *apiCall) list(r *resource, namespace string) (*list, error) {
 }
 
 // all objects of a kind whose key comes after a key, by key.
-func (c *apiCall) all(s *ringState, r *resource, namespace, after string) ([]object, error) {
-	var out []object
-	if r == pods {
+func (c *apiCall) all(s *ringState, r *kubeapi.Resource, namespace, after string) ([]kubeapi.Object, error) {
+	var out []kubeapi.Object
+	if r == kubeapi.Pods {
 		all, err := c.w.pods(s)
 		for _, p := range all {
-			if (namespace == "" || p.GetNamespace() == namespace) && r.key(p.GetNamespace(), p.GetName()) > after {
+			if (namespace == "" || p.GetNamespace() == namespace) && r.Key(p.GetNamespace(), p.GetName()) > after {
 				out = append(out, p)
 			}
 		}
 		return out, err
 	}
-	prefix := r.key(namespace, "")
+	prefix := r.Key(namespace, "")
 	for _, k := range slices.Sorted(maps.Keys(s.Keys)) {
 		if !strings.HasPrefix(k, prefix) || k <= after {
 			continue
 		}
-		o, err := r.object(s.Keys[k])
+		o, err := r.Object(s.Keys[k].Value, s.Keys[k].Mod)
 		if err != nil {
 			return nil, err
 		}
@@ -143,10 +138,10 @@ func (c *apiCall) all(s *ringState, r *resource, namespace, after string) ([]obj
 
 // fieldsOf is what field selectors see of an object; one that asks for more is
 // refused.
-func fieldsOf(r *resource, o object, asked fields.Selector) (fields.Set, error) {
+func fieldsOf(r *kubeapi.Resource, o kubeapi.Object, asked fields.Selector) (fields.Set, error) {
 	set := fields.Set{"metadata.name": o.GetName(), "metadata.namespace": o.GetNamespace()}
-	if r.fields != nil {
-		maps.Copy(set, r.fields(o))
+	if r.Fields != nil {
+		maps.Copy(set, r.Fields(o))
 	}
 	for _, q := range asked.Requirements() {
 		if !set.Has(q.Field) {

@@ -16,6 +16,7 @@ import (
 	corev1client "k8s.io/client-go/kubernetes/typed/core/v1"
 	"k8s.io/client-go/rest"
 
+	"hakube/replicate/etcdtest/kubeapi"
 	"hakube/scripts"
 )
 
@@ -183,7 +184,7 @@ func TestObjects(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, lists, err := d.ServerGroupsAndResources(); err != nil || len(lists) != 1 || len(lists[0].APIResources) != len(resources) {
+	if _, lists, err := d.ServerGroupsAndResources(); err != nil || len(lists) != 1 || len(lists[0].APIResources) != len(kubeapi.Resources) {
 		t.Errorf("discovery: %v, %+v", err, lists)
 	}
 	if v, err := d.ServerVersion(); err != nil || v.String() != "v1.36.3" || v.Minor != "36" {

@@ -13,6 +13,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
+	"hakube/replicate/etcdtest/kubeapi"
 )
 
 // adminGroup is whom kubeadm binds to cluster-admin.
@@ -106,7 +108,7 @@ func tokenSecret(s *ringState, token string, now time.Time) (*corev1.Secret, err
 	if m == nil {
 		return nil, errors.New("the bootstrap token is not one")
 	}
-	e, ok := s.Keys[secrets.key("kube-system", "bootstrap-token-"+m[1])]
+	e, ok := s.Keys[kubeapi.Secrets.Key("kube-system", "bootstrap-token-"+m[1])]
 	if !ok {
 		return nil, fmt.Errorf("could not find a JWS signature in the cluster-info ConfigMap for token ID %q", m[1])
 	}

@@ -3,35 +3,38 @@ package etcdtest
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"mime"
 	"net/http"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/strategicpatch"
+
+	"hakube/replicate/etcdtest/kubeapi"
 )
 
 // put stores an object and returns it as it is then.
-func (c *apiCall) put(r *resource, o object) (object, error) {
-	value, err := r.value(o)
+func (c *apiCall) put(r *kubeapi.Resource, o kubeapi.Object) (kubeapi.Object, error) {
+	value, err := r.Value(o)
 	if err != nil {
 		return nil, err
 	}
-	mod, err := c.control.main().write(map[string]json.RawMessage{r.key(o.GetNamespace(), o.GetName()): value})
+	mod, err := c.control.main().write(map[string]json.RawMessage{r.Key(o.GetNamespace(), o.GetName()): value})
 	if err != nil {
 		return nil, err
 	}
-	if r == secrets {
+	if r == kubeapi.Secrets {
 		c.w.happened() // nodes may wait for their token
 	}
-	o, err = r.object(entry{value, mod})
+	o, err = r.Object(value, mod)
 	if err == nil {
 		c.w.complete(o)
 	}
 	return o, err
 }
 
-func (c *apiCall) create(r *resource, namespace string) (object, error) {
+func (c *apiCall) create(r *kubeapi.Resource, namespace string) (kubeapi.Object, error) {
 	o, err := c.decode(r, namespace)
 	if err != nil {
 		return nil, err
@@ -39,11 +42,11 @@ func (c *apiCall) create(r *resource, namespace string) (object, error) {
 	if o.GetResourceVersion() != "" {
 		return nil, apierrors.NewBadRequest("resourceVersion should not be set on objects to be created")
 	}
-	stampNew(o)
+	kubeapi.StampNew(o)
 	if o.GetName() == "" && o.GetGenerateName() != "" {
 		o.SetName(o.GetGenerateName() + string(o.GetUID()[:5]))
 	}
-	if err := r.settle(o); err != nil {
+	if err := r.Settle(o); err != nil {
 		return nil, err
 	}
 	c.w.mu.Lock()
@@ -52,16 +55,16 @@ func (c *apiCall) create(r *resource, namespace string) (object, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, ok := s.Keys[namespaces.key("", namespace)]; !ok {
+	if _, ok := s.Keys[kubeapi.Namespaces.Key("", namespace)]; !ok {
 		return nil, apierrors.NewNotFound(coreResource("namespaces"), namespace)
 	}
-	if _, ok := s.Keys[r.key(namespace, o.GetName())]; ok {
-		return nil, apierrors.NewAlreadyExists(coreResource(r.name), o.GetName())
+	if _, ok := s.Keys[r.Key(namespace, o.GetName())]; ok {
+		return nil, apierrors.NewAlreadyExists(coreResource(r.Name), o.GetName())
 	}
 	return c.put(r, o)
 }
 
-func (c *apiCall) update(r *resource, namespace, name string) (object, error) {
+func (c *apiCall) update(r *kubeapi.Resource, namespace, name string) (kubeapi.Object, error) {
 	o, err := c.decode(r, namespace)
 	if err != nil {
 		return nil, err
@@ -83,23 +86,23 @@ func (c *apiCall) update(r *resource, namespace, name string) (object, error) {
 }
 
 // replace stores o in place of old, if it was made from it.
-func (c *apiCall) replace(r *resource, old, o object) (object, error) {
+func (c *apiCall) replace(r *kubeapi.Resource, old, o kubeapi.Object) (kubeapi.Object, error) {
 	if v := o.GetResourceVersion(); v != "" && v != old.GetResourceVersion() {
-		return nil, apierrors.NewConflict(coreResource(r.name), o.GetName(),
+		return nil, apierrors.NewConflict(coreResource(r.Name), o.GetName(),
 			fmt.Errorf("the object has been modified; please apply your changes to the latest version and try again"))
 	}
 	if u := o.GetUID(); u != "" && u != old.GetUID() {
-		return nil, apierrors.NewConflict(coreResource(r.name), o.GetName(), fmt.Errorf("the UID is %s and not %s", old.GetUID(), u))
+		return nil, apierrors.NewConflict(coreResource(r.Name), o.GetName(), fmt.Errorf("the UID is %s and not %s", old.GetUID(), u))
 	}
 	o.SetUID(old.GetUID())
 	o.SetCreationTimestamp(old.GetCreationTimestamp())
-	if err := r.settle(o); err != nil {
+	if err := r.Settle(o); err != nil {
 		return nil, err
 	}
 	return c.put(r, o)
 }
 
-func (c *apiCall) patch(r *resource, namespace, name string) (object, error) {
+func (c *apiCall) patch(r *kubeapi.Resource, namespace, name string) (kubeapi.Object, error) {
 	patch, err := c.body()
 	if err != nil {
 		return nil, err
@@ -124,16 +127,16 @@ func (c *apiCall) patch(r *resource, namespace, name string) (object, error) {
 	}
 	switch kind {
 	case "application/strategic-merge-patch+json":
-		text, err = strategicpatch.StrategicMergePatch(text, patch, r.make())
+		text, err = strategicpatch.StrategicMergePatch(text, patch, r.Make())
 	case "application/merge-patch+json":
-		text, err = mergePatch(text, patch)
+		text, err = kubeapi.MergePatch(text, patch)
 	default:
 		return nil, &apierrors.StatusError{ErrStatus: metav1.Status{
 			Status: metav1.StatusFailure, Code: http.StatusUnsupportedMediaType, Reason: metav1.StatusReasonUnsupportedMediaType,
 			Message: fmt.Sprintf("the model takes merge and strategic merge patches, not %s", kind),
 		}}
 	}
-	o := r.make()
+	o := r.Make()
 	if err == nil {
 		err = json.Unmarshal(text, o)
 	}
@@ -146,14 +149,14 @@ func (c *apiCall) patch(r *resource, namespace, name string) (object, error) {
 	return c.replace(r, old, o)
 }
 
-func (c *apiCall) remove(r *resource, namespace, name string) (any, error) {
+func (c *apiCall) remove(r *kubeapi.Resource, namespace, name string) (any, error) {
 	text, err := c.body()
 	if err != nil {
 		return nil, err
 	}
 	var options metav1.DeleteOptions
 	if len(text) > 0 {
-		if options, err = deleteOptions(text); err != nil {
+		if options, err = kubeapi.DeleteOptions(text); err != nil {
 			return nil, err
 		}
 	}
@@ -172,14 +175,33 @@ func (c *apiCall) remove(r *resource, namespace, name string) (any, error) {
 	}
 	if p := options.Preconditions; p != nil {
 		if p.UID != nil && *p.UID != old.GetUID() || p.ResourceVersion != nil && *p.ResourceVersion != old.GetResourceVersion() {
-			return nil, apierrors.NewConflict(coreResource(r.name), name, fmt.Errorf("the precondition does not hold"))
+			return nil, apierrors.NewConflict(coreResource(r.Name), name, fmt.Errorf("the precondition does not hold"))
 		}
 	}
-	if _, err := c.control.main().write(nil, r.key(namespace, name)); err != nil {
+	if _, err := c.control.main().write(nil, r.Key(namespace, name)); err != nil {
 		return nil, err
 	}
 	return metav1.Status{
 		TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Status"}, Status: metav1.StatusSuccess,
-		Details: &metav1.StatusDetails{Name: name, Kind: r.name, UID: old.GetUID()},
+		Details: &metav1.StatusDetails{Name: name, Kind: r.Name, UID: old.GetUID()},
 	}, nil
+}
+
+const maxBody = 3 << 20 // the API server's own limit, in bytes
+
+func (c *apiCall) body() ([]byte, error) {
+	b, err := io.ReadAll(http.MaxBytesReader(nil, c.Body, maxBody))
+	if err != nil {
+		return nil, apierrors.NewRequestEntityTooLargeError(fmt.Sprintf("limit is %d", maxBody))
+	}
+	return b, nil
+}
+
+// decode reads the object of a request's body.
+func (c *apiCall) decode(r *kubeapi.Resource, namespace string) (kubeapi.Object, error) {
+	text, err := c.body()
+	if err != nil {
+		return nil, err
+	}
+	return r.Decode(text, namespace)
 }

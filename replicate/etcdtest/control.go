@@ -15,6 +15,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"hakube/replicate/etcdtest/kubeapi"
 	"hakube/scripts"
 )
 
@@ -146,12 +147,12 @@ func firstObjects(s *ringState) error {
 			Spec:       corev1.NamespaceSpec{Finalizers: []corev1.FinalizerName{corev1.FinalizerKubernetes}},
 			Status:     corev1.NamespaceStatus{Phase: corev1.NamespaceActive},
 		}
-		stampNew(&n)
+		kubeapi.StampNew(&n)
 		text, err := json.Marshal(n)
 		if err != nil {
 			return fmt.Errorf("making namespace %s: %w", name, err)
 		}
-		put[namespaces.key("", name)] = text
+		put[kubeapi.Namespaces.Key("", name)] = text
 	}
 	s.apply(change{Ring: ringMain, Revision: s.Revision + 1, Put: put})
 	return nil
@@ -207,7 +208,7 @@ func (s *startup) register(c *controlPlane) error {
 	}
 	if !there {
 		n = &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: s.Instance.Name}}
-		stampNew(n)
+		kubeapi.StampNew(n)
 	}
 	s.describe(n, s.version())
 	if c.guest == s.Guest {
@@ -217,7 +218,7 @@ func (s *startup) register(c *controlPlane) error {
 	if err != nil {
 		return err
 	}
-	_, err = c.main().write(map[string]json.RawMessage{nodes.key("", n.Name): text})
+	_, err = c.main().write(map[string]json.RawMessage{kubeapi.Nodes.Key("", n.Name): text})
 	return err
 }
 

@@ -12,7 +12,7 @@
 //     it knows is `sudo -n bash -s -- args`, and of the scripts on stdin those
 //     named etcd-status, admin-kubeconfig and diagnose (and [Options.Scripts]).
 //   - 443 on a master whose control plane was started: the Kubernetes API, see
-//     api.go for what it has.
+//     api.go for what it does, and kubeapi for what it serves.
 //   - all other ports refuse; a machine that is stopped does not answer at all.
 //
 // Masters have etcd members in two rings, with etcd's rules on quorum, whose

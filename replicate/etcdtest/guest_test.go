@@ -14,6 +14,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"hakube/replicate/etcdtest/kubeapi"
 	"hakube/scripts"
 )
 
@@ -201,14 +202,14 @@ func TestMayJoin(t *testing.T) {
 	} {
 		secret := joinSecret()
 		spoil(secret)
-		if err := secrets.settle(secret); err != nil {
+		if err := kubeapi.Secrets.Settle(secret); err != nil {
 			t.Fatal(err)
 		}
-		value, err := secrets.value(secret)
+		value, err := kubeapi.Secrets.Value(secret)
 		if err != nil {
 			t.Fatal(err)
 		}
-		state := &ringState{Keys: map[string]entry{secrets.key("kube-system", secret.Name): {value, 1}}}
+		state := &ringState{Keys: map[string]entry{kubeapi.Secrets.Key("kube-system", secret.Name): {value, 1}}}
 		if err := mayJoin(state, token, now); (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want %q", err, want)
 		}

@@ -1,4 +1,4 @@
-package etcdtest
+package kubeapi
 
 import (
 	"strings"
@@ -7,8 +7,8 @@ import (
 	"k8s.io/apimachinery/pkg/version"
 )
 
-// discover answers how kubectl and client-go find out what there is.
-func discover(path string) (any, bool) {
+// Discover answers how kubectl and client-go find out what there is.
+func Discover(path string) (any, bool) {
 	switch path {
 	case "/api":
 		return metav1.APIVersions{TypeMeta: metav1.TypeMeta{Kind: "APIVersions"}, Versions: []string{"v1"}}, true
@@ -16,10 +16,10 @@ func discover(path string) (any, bool) {
 		return metav1.APIGroupList{TypeMeta: metav1.TypeMeta{Kind: "APIGroupList", APIVersion: "v1"}, Groups: []metav1.APIGroup{}}, true
 	case "/api/v1":
 		list := metav1.APIResourceList{TypeMeta: metav1.TypeMeta{Kind: "APIResourceList"}, GroupVersion: "v1"}
-		for _, r := range resources {
+		for _, r := range Resources {
 			list.APIResources = append(list.APIResources, metav1.APIResource{
-				Name: r.name, SingularName: strings.ToLower(r.kind), Namespaced: r.namespaced, Kind: r.kind,
-				Verbs: r.verbs, ShortNames: r.short,
+				Name: r.Name, SingularName: strings.ToLower(r.Kind), Namespaced: r.Namespaced, Kind: r.Kind,
+				Verbs: r.Verbs, ShortNames: r.short,
 			})
 		}
 		return list, true
@@ -27,8 +27,8 @@ func discover(path string) (any, bool) {
 	return nil, false
 }
 
-// versionOf is what /version says: v1.36.3 is 1, 36 and itself.
-func versionOf(v string) version.Info {
+// VersionOf is what /version says: v1.36.3 is 1, 36 and itself.
+func VersionOf(v string) version.Info {
 	parts := strings.SplitN(strings.TrimPrefix(v, "v"), ".", 3)
 	info := version.Info{GitVersion: v, GitTreeState: "clean", Platform: "linux/amd64"}
 	if len(parts) == 3 {

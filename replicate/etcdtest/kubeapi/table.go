@@ -1,4 +1,4 @@
-package etcdtest
+package kubeapi
 
 import (
 	"net/http"
@@ -13,7 +13,7 @@ import (
 )
 
 // wantsTable: `kubectl get` lets the server make the table it prints.
-func wantsTable(r *http.Request) bool {
+func WantsTable(r *http.Request) bool {
 	for media := range strings.SplitSeq(r.Header.Get("Accept"), ",") {
 		parts := strings.Split(strings.ReplaceAll(media, " ", ""), ";")
 		if parts[0] == "application/json" && slices.Contains(parts, "as=Table") && slices.Contains(parts, "v=v1") {
@@ -23,21 +23,28 @@ func wantsTable(r *http.Request) bool {
 	return false
 }
 
-// table is a list or one object as kubectl prints it, with the columns it has
+// A List is any kind's: the objects' own types know how they are written.
+type List struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata"`
+	Items           []Object `json:"items"`
+}
+
+// Table is a list or one object as kubectl prints it, with the columns it has
 // for real clusters, as far as the model has something to put there.
-func table(answer any) any {
+func Table(answer any) any {
 	t := &metav1.Table{TypeMeta: metav1.TypeMeta{APIVersion: "meta.k8s.io/v1", Kind: "Table"}, Rows: []metav1.TableRow{}}
-	var items []object
+	var items []Object
 	switch x := answer.(type) {
-	case *list:
+	case *List:
 		t.ListMeta, items = x.ListMeta, x.Items
 		if x.Kind == "NodeList" {
 			t.ColumnDefinitions = nodeColumns
 		} else if x.Kind == "PodList" {
 			t.ColumnDefinitions = podColumns
 		}
-	case object:
-		t.ResourceVersion, items = x.GetResourceVersion(), []object{x}
+	case Object:
+		t.ResourceVersion, items = x.GetResourceVersion(), []Object{x}
 	default:
 		return answer
 	}
@@ -92,7 +99,7 @@ func columns(names ...string) []metav1.TableColumnDefinition {
 	return all
 }
 
-func age(o object) string { return duration.HumanDuration(time.Since(o.GetCreationTimestamp().Time)) }
+func age(o Object) string { return duration.HumanDuration(time.Since(o.GetCreationTimestamp().Time)) }
 
 func nodeStatus(n *corev1.Node) string {
 	status := "NotReady"

@@ -1,4 +1,4 @@
-package etcdtest
+package kubeapi
 
 import (
 	"encoding/json"
@@ -8,8 +8,8 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 )
 
-// mergePatch is RFC 7386's.
-func mergePatch(text, patch []byte) ([]byte, error) {
+// MergePatch is RFC 7386's.
+func MergePatch(text, patch []byte) ([]byte, error) {
 	var target, p any
 	if err := json.Unmarshal(text, &target); err != nil {
 		return nil, err
@@ -39,8 +39,8 @@ func merged(target, patch any) any {
 	return t
 }
 
-// deleteOptions reads a DELETE's body, in any of Kubernetes' encodings.
-func deleteOptions(text []byte) (metav1.DeleteOptions, error) {
+// DeleteOptions reads a DELETE's body, in any of Kubernetes' encodings.
+func DeleteOptions(text []byte) (metav1.DeleteOptions, error) {
 	var o metav1.DeleteOptions
 	factory, err := codecs()
 	if err != nil {
