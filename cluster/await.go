@@ -10,6 +10,7 @@ import (
 
 	"hakube/cluster/inventory"
 	"hakube/cluster/plan"
+	"hakube/cluster/rings"
 	"hakube/replicate"
 )
 
@@ -24,54 +25,24 @@ const (
 // stirEvery is between two entries that a ring is given for one that waits for it.
 const stirEvery = 3 * time.Second
 
-// A course is how far a member has come; what it had before tells whether it moves.
-type course struct{ index, bytes int64 }
-
-// moved takes note of what a member has, and tells whether that is more than ever.
-func (c *course) moved(own replicate.Ring) bool {
-	more := own.Index > c.index || own.Bytes > c.bytes
-	c.index, c.bytes = max(c.index, own.Index), max(c.bytes, own.Bytes)
-	return more
-}
-
-// courses are those of several members, by ring and machine.
-type courses map[string]*course
-
-// moved tells whether a member of a ring that has no quorum has come further.
-func (c courses) moved(s *survey) (more bool) {
-	for _, ring := range ringNames {
-		if x, _, _ := s.ring(ring); x.Healthy {
-			continue // it moves whatever becomes of the other
-		}
-		for name, rings := range s.answers {
-			key := ring + " " + name
-			if c[key] == nil {
-				c[key] = &course{}
-			}
-			more = c[key].moved(rings[ring]) || more
-		}
-	}
-	return more
-}
-
 // await waits for a member of a ring to start, to follow or to find the others, as
 // long as it comes nearer. look returns what its machine said of it as well. While
 // it waits, the ring is given something to agree on: see stir.
 func (m ringMember) await(ctx context.Context, what string, still time.Duration, look func(context.Context) (plan.State, replicate.Ring, error)) error {
-	var far course
+	var far rings.Course
 	moved, due := false, func() bool { return true }
 	return plan.Until(ctx, plan.Condition{
 		For: what, Every: m.poll, Limit: syncLimit, Stall: still, Moved: func() bool { return moved },
 		Check: func(ctx context.Context) (bool, string, error) {
 			st, own, err := look(ctx)
-			moved = far.moved(own)
+			moved = far.Moved(own)
 			if err == nil && st.Is == plan.Present || ctx.Err() != nil || plan.Ends(err) {
 				return err == nil && st.Is == plan.Present, st.Why, err
 			}
 			if err == nil {
 				err = errors.New(st.Why)
-				if own.ID == "" && far.bytes > 0 {
-					err = fmt.Errorf("%s; it has %d MiB on its disk so far", st.Why, far.bytes>>20)
+				if own.ID == "" && far.Bytes > 0 {
+					err = fmt.Errorf("%s; it has %d MiB on its disk so far", st.Why, far.Bytes>>20)
 				}
 			}
 			if due() {
@@ -111,7 +82,7 @@ func (r *run) whileStirred(ctx context.Context, of inventory.Object, f func(cont
 			case <-time.After(pause):
 			}
 			var errs []error
-			for _, ring := range ringNames {
+			for _, ring := range rings.Names {
 				errs = append(errs, r.stir(inner, ring, others))
 			}
 			if inner.Err() == nil {
@@ -140,7 +111,7 @@ func (r *run) stir(ctx context.Context, ring string, through []inventory.Object)
 	s := r.survey(ctx, through)
 	var errs []error
 	for _, o := range through {
-		x := s.answers[o.Name][ring]
+		x := s.Answers[o.Name][ring]
 		if !x.Healthy {
 			continue
 		}
@@ -157,7 +128,7 @@ func (r *run) stir(ctx context.Context, ring string, through []inventory.Object)
 		errs = append(errs, err) // it may be one that waits itself
 	}
 	if len(errs) == 0 {
-		errs = append(errs, fmt.Errorf("ring %s has nobody who could write to it: %w", ring, s.why()))
+		errs = append(errs, fmt.Errorf("ring %s has nobody who could write to it: %w", ring, s.Why()))
 	}
 	return errors.Join(errs...)
 }

@@ -15,6 +15,7 @@ import (
 
 	"hakube/cluster/inventory"
 	"hakube/cluster/lease"
+	"hakube/cluster/rings"
 	"hakube/cluster/settings"
 	"hakube/gce/emulator"
 	"hakube/replicate"
@@ -67,7 +68,7 @@ var ringDefects = []defect{
 		if err := r.learners(r.replica)[0].Do(soon); err == nil {
 			t.Error("a learner that the ring does not take counts as added")
 		}
-		if got := w.now(o).membersOf("main"); !slices.Equal(got, []string{"kubernetes-master", "stray (learner)"}) {
+		if got := membersOf(w.now(o), "main"); !slices.Equal(got, []string{"kubernetes-master", "stray (learner)"}) {
 			t.Errorf("ring main has %v", got)
 		}
 	}},
@@ -148,7 +149,7 @@ var ringDefects = []defect{
 		pick := func(zone settings.Zone, have ...inventory.Object) string {
 			r := o.replica(zone).run(settings.Up)
 			r.have = &inventory.Inventory{Objects: have}
-			if err := r.pickReplica(context.Background(), &survey{}); err != nil {
+			if err := r.pickReplica(context.Background(), &rings.Survey{}); err != nil {
 				t.Fatal(err)
 			}
 			return r.replica.Name

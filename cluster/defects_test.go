@@ -11,6 +11,7 @@ import (
 	"sync"
 	"testing"
 
+	"hakube/cluster/rings"
 	"hakube/cluster/settings"
 	"hakube/gce/emulator"
 )
@@ -129,7 +130,7 @@ func (w *world) unchanged(f func()) {
 }
 
 // now are the masters as they see their rings at this moment.
-func (w *world) now(o *operator) *survey {
+func (w *world) now(o *operator) *rings.Survey {
 	w.t.Helper()
 	r := o.run(settings.Up)
 	have, err := r.look(context.Background())
@@ -142,10 +143,10 @@ func (w *world) now(o *operator) *survey {
 }
 
 // members are the machines in a ring, learners marked, sorted.
-func (s *survey) membersOf(ring string) (names []string) {
-	x, _, _ := s.ring(ring)
+func membersOf(s *rings.Survey, ring string) (names []string) {
+	x, _, _ := s.Ring(ring)
 	for _, m := range x.Members {
-		name, _ := machineOf(m)
+		name, _ := rings.MachineOf(m)
 		if m.Learner {
 			name += " (learner)"
 		}
@@ -160,13 +161,13 @@ func (w *world) wantRings(o *operator, want ...string) {
 	w.t.Helper()
 	s := w.now(o)
 	slices.Sort(want)
-	for _, ring := range ringNames {
-		if got := s.membersOf(ring); !slices.Equal(got, want) {
+	for _, ring := range rings.Names {
+		if got := membersOf(s, ring); !slices.Equal(got, want) {
 			w.t.Errorf("ring %s has %v, want %v", ring, got, want)
 		}
 	}
-	if _, ok := s.healthy(); !ok {
-		w.t.Errorf("the rings have no quorum: %v", s.why())
+	if _, ok := s.Healthy(); !ok {
+		w.t.Errorf("the rings have no quorum: %v", s.Why())
 	}
 }
 

@@ -32,8 +32,8 @@
 //     nodes (with pool), ghosts, spread (CoreDNS), validate, leftovers. step.go is what those for the cloud's objects share.
 //     kube.go is this run's client of the API and package kube all that is
 //     done with it and with the kubeconfig's files.
-//   - for more than one master: survey.go asks all of them at once who is in
-//     the rings; member.go is a membership, learner to voter, await.go the wait for one,
+//   - for more than one master: masters.go has package rings ask all of them at once
+//     who is in the rings; member.go is a membership, learner to voter, await.go the wait for one,
 //     which gives its ring entries meanwhile; controlplane.go
 //     the API server it comes with; balancer.go and traffic.go what is between
 //     the address and the masters, move.go how the address gets there and back;

@@ -6,6 +6,7 @@ import (
 	"hakube/cluster/kube"
 	"hakube/cluster/lease"
 	"hakube/cluster/refusal"
+	"hakube/cluster/rings"
 	"hakube/cluster/settings"
 )
 
@@ -20,6 +21,13 @@ type (
 	HeldError = lease.HeldError
 	// LostError says that another run took the lease away from this one.
 	LostError = lease.LostError
+
+	// A RingMember is one etcd member of a ring.
+	RingMember = rings.Member
+	// A QuorumStatus is a ring's arithmetic.
+	QuorumStatus = rings.QuorumStatus
+	// Survival is what both rings can lose and go on.
+	Survival = rings.Survival
 
 	// LockError is a kubeconfig that cannot be locked.
 	LockError = kube.LockError

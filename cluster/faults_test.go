@@ -15,6 +15,7 @@ import (
 	"hakube/cluster/inventory"
 	"hakube/cluster/plan"
 	"hakube/cluster/refusal"
+	"hakube/cluster/rings"
 	"hakube/cluster/settings"
 	"hakube/gce"
 	"hakube/gce/emulator"
@@ -163,7 +164,7 @@ func TestStockOutOfReplica(t *testing.T) {
 	o := w.operator()
 	w.mustUp(o)
 	before := withoutTimes(w.objects())
-	rings := func() map[string][]string {
+	voting := func() map[string][]string {
 		r, all := o.run(settings.Up), map[string][]string{}
 		have, err := r.look(context.Background())
 		if err != nil {
@@ -171,14 +172,14 @@ func TestStockOutOfReplica(t *testing.T) {
 		}
 		r.have = have
 		s := r.survey(context.Background(), r.masters())
-		for _, ring := range ringNames {
-			for _, v := range s.voters(ring) {
+		for _, ring := range rings.Names {
+			for _, v := range s.Voters(ring) {
 				all[ring] = append(all[ring], v.Name)
 			}
 		}
 		return all
 	}
-	voters := rings()
+	voters := voting()
 	var moved []string
 	w.setFault(func(r *http.Request) emulator.Fault {
 		if p := r.URL.Path; emulator.IsChange(r) && (strings.Contains(p, "AccessConfig") || strings.Contains(p, "forwardingRules")) {
@@ -195,7 +196,7 @@ func TestStockOutOfReplica(t *testing.T) {
 	if h := curesOf(err); !strings.Contains(h, "KUBE_REPLICATE_EXISTING_MASTER=true hakube up") || !strings.Contains(h, "europe-west1-c has no e2-standard-2 left now") {
 		t.Errorf("hints: %s", h)
 	}
-	if diff := cmp.Diff(voters, rings()); diff != "" || len(voters) != 2 {
+	if diff := cmp.Diff(voters, voting()); diff != "" || len(voters) != 2 {
 		t.Errorf("voters %v (-before +after):\n%s", voters, diff)
 	}
 	if diff := cmp.Diff(before, withoutTimes(w.objects())); diff != "" {

@@ -8,6 +8,7 @@ import (
 
 	"hakube/cluster/lease"
 	"hakube/cluster/plan"
+	"hakube/cluster/rings"
 	"hakube/cluster/settings"
 )
 
@@ -87,11 +88,11 @@ func (r *run) rollBack(ctx context.Context, failed error, report func(plan.Event
 		return fmt.Errorf("%w\nnothing was taken back: %w", failed, err)
 	}
 	s := back.survey(ctx, append(back.masters(), r.replica))
-	if _, ok := s.healthy(r.replica.Name); !ok {
-		return fmt.Errorf("%w\nnothing was taken back: no other master says who is in the rings: %w", failed, s.why())
+	if _, ok := s.Healthy(r.replica.Name); !ok {
+		return fmt.Errorf("%w\nnothing was taken back: no other master says who is in the rings: %w", failed, s.Why())
 	}
-	for _, ring := range ringNames {
-		for _, v := range s.voters(ring) {
+	for _, ring := range rings.Names {
+		for _, v := range s.Voters(ring) {
 			if v.Name == r.replica.Name {
 				return failed // running it again goes on from here
 			}

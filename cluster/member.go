@@ -10,6 +10,7 @@ import (
 	"hakube/cluster/inventory"
 	"hakube/cluster/plan"
 	"hakube/cluster/refusal"
+	"hakube/cluster/rings"
 	"hakube/cluster/settings"
 	"hakube/replicate"
 	"hakube/scripts/cure"
@@ -26,9 +27,9 @@ type ringMember struct {
 	ring string
 }
 
-// rings makes a step of a kind for both rings.
-func rings[S plan.Step](r *run, of inventory.Object, step func(ringMember) S) (steps []plan.Step) {
-	for _, name := range ringNames {
+// eachRing makes a step of a kind for both rings.
+func eachRing[S plan.Step](r *run, of inventory.Object, step func(ringMember) S) (steps []plan.Step) {
+	for _, name := range rings.Names {
 		steps = append(steps, step(ringMember{r, of, name}))
 	}
 	return steps
@@ -57,18 +58,18 @@ func (m ringMember) all() []inventory.Object {
 }
 
 // ask surveys the other masters and picks the one to act through.
-func (m ringMember) ask(ctx context.Context) (s *survey, via inventory.Object, err error) {
+func (m ringMember) ask(ctx context.Context) (s *rings.Survey, via inventory.Object, err error) {
 	s = m.survey(ctx, m.others())
-	via, ok := s.healthy()
+	x, ok := s.Healthy()
 	if !ok {
 		return s, via, m.noneHealthy(s)
 	}
-	return s, via, nil
+	return s, instanceOf(x), nil
 }
 
-func (m ringMember) noneHealthy(s *survey) error {
+func (m ringMember) noneHealthy(s *rings.Survey) error {
 	return &refusal.Refused{
-		Why:  fmt.Sprintf("no master but %s has quorum in both rings, so nobody can say or change who is in them:\n%v", m.of.Name, s.why()),
+		Why:  fmt.Sprintf("no master but %s has quorum in both rings, so nobody can say or change who is in them:\n%v", m.of.Name, s.Why()),
 		Cure: cure.Hint("bring the other masters back first", cure.Repair()),
 	}
 }
@@ -76,12 +77,12 @@ func (m ringMember) noneHealthy(s *survey) error {
 // state reads whether it is a member, and the ring's arithmetic.
 func (m ringMember) state(ctx context.Context) (x replicate.Member, there bool, arithmetic string, err error) {
 	all := m.survey(ctx, m.all())
-	if _, ok := all.healthy(m.of.Name); !ok {
+	if _, ok := all.Healthy(m.of.Name); !ok {
 		return x, false, "", m.noneHealthy(all)
 	}
-	ring, _, _ := all.ring(m.ring)
+	ring, _, _ := all.Ring(m.ring)
 	x, there = ring.ByPeerURL(m.peerURL())
-	return x, there, all.quorum(m.ring), nil
+	return x, there, all.QuorumText(m.ring), nil
 }
 
 // through runs a change on a healthy master, again while etcd says that it is
@@ -118,7 +119,7 @@ const scriptLimit = 30 * time.Second
 
 // learners: a learner gets all data and has no vote, so nothing is lost with it.
 func (r *run) learners(of inventory.Object) []plan.Step {
-	return rings(r, of, func(m ringMember) learner { return learner{m} })
+	return eachRing(r, of, func(m ringMember) learner { return learner{m} })
 }
 
 type learner struct{ ringMember }
@@ -154,7 +155,7 @@ func (l learner) Undo(ctx context.Context) error {
 // started: the member runs on its own machine, with keys that came from a
 // master through this process' memory.
 func (r *run) started(of inventory.Object) []plan.Step {
-	return rings(r, of, func(m ringMember) started { return started{m} })
+	return eachRing(r, of, func(m ringMember) started { return started{m} })
 }
 
 type started struct{ ringMember }
@@ -175,14 +176,14 @@ func (s started) look(ctx context.Context) (plan.State, replicate.Ring, error) {
 	if !there {
 		return plan.State{Is: plan.Absent, Why: "it is no member"}, replicate.Ring{}, nil
 	}
-	rings, err := s.ringsOn(ctx, s.of)
+	answers, err := s.ringsOn(ctx, s.of)
 	if run := (*replicate.RunError)(nil); errors.As(err, &run) && run.Err == nil {
 		return plan.State{Is: plan.Absent, Why: "it has no keys yet"}, replicate.Ring{}, nil
 	}
 	if err != nil {
 		return plan.State{}, replicate.Ring{}, err
 	}
-	own := rings[s.ring]
+	own := answers[s.ring]
 	if own.ID != x.ID {
 		return plan.State{Is: plan.Absent, Why: cmp.Or(own.Error, "it is another member's data")}, own, nil
 	}
@@ -199,7 +200,7 @@ func (s started) Do(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	ring, _, _ := around.ring(s.ring)
+	ring, _, _ := around.Ring(s.ring)
 	start := replicate.StartMember
 	if s.mode == settings.Repair {
 		start = replicate.StartMemberAgain
@@ -241,7 +242,7 @@ func (started) Undo(context.Context) error { return nil } // it ends with its me
 
 // inSync is the wait until a learner has what the ring has.
 func (r *run) inSync(of inventory.Object) []plan.Step {
-	return rings(r, of, func(m ringMember) inSync { return inSync{m} })
+	return eachRing(r, of, func(m ringMember) inSync { return inSync{m} })
 }
 
 type inSync struct{ ringMember }
@@ -256,12 +257,12 @@ func (s inSync) Observe(ctx context.Context) (plan.State, error) {
 
 func (s inSync) look(ctx context.Context) (plan.State, replicate.Ring, error) {
 	all := s.survey(ctx, s.all())
-	if err := all.silent[s.of.Name]; err != nil {
+	if err := all.Silent[s.of.Name]; err != nil {
 		return plan.State{Is: plan.Absent, Why: err.Error()}, replicate.Ring{}, nil
 	}
-	ring, via, _ := all.ring(s.ring)
+	ring, via, _ := all.Ring(s.ring)
 	x, there := ring.ByPeerURL(s.peerURL())
-	own, theirs := all.answers[s.of.Name][s.ring], all.answers[via.Name][s.ring]
+	own, theirs := all.Answers[s.of.Name][s.ring], all.Answers[via.Name][s.ring]
 	why := fmt.Sprintf("entry %d of %d", own.Index, theirs.Index)
 	st := plan.State{Is: plan.Present, Why: why}
 	switch {
@@ -287,7 +288,7 @@ func (inSync) Undo(context.Context) error { return nil } // never unwanted
 // votes: from here on the ring counts on it. A failure before leaves the ring
 // as it was, one after does not.
 func (r *run) votes(of inventory.Object) []plan.Step {
-	return rings(r, of, func(m ringMember) vote { return vote{m} })
+	return eachRing(r, of, func(m ringMember) vote { return vote{m} })
 }
 
 type vote struct{ ringMember }
@@ -344,7 +345,7 @@ func (v vote) follows(ctx context.Context, on replicate.Host) (st plan.State, ow
 // when the run began may not be what it is now.
 func (v vote) Undo(ctx context.Context) error {
 	now := v.survey(ctx, v.all())
-	if err := replicate.MayRemove(v.ring, now.voters(v.ring), v.of.Name); err != nil {
+	if err := replicate.MayRemove(v.ring, now.Voters(v.ring), v.of.Name); err != nil {
 		return err
 	}
 	return v.through(ctx, func(ctx context.Context, via replicate.Host) error {

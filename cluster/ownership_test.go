@@ -204,7 +204,7 @@ func TestStrangerMember(t *testing.T) {
 	there := func(when string) {
 		t.Helper()
 		s := r.survey(ctx, r.masters())
-		x, _, _ := s.ring("main")
+		x, _, _ := s.Ring("main")
 		if !slices.ContainsFunc(x.Members, func(m replicate.Member) bool { return slices.Contains(m.PeerURLs, url) }) {
 			t.Errorf("%s: the ring is %+v", when, x.Members)
 		}

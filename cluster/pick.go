@@ -11,6 +11,7 @@ import (
 	"hakube/cluster/inventory"
 	"hakube/cluster/plan"
 	"hakube/cluster/refusal"
+	"hakube/cluster/rings"
 	"hakube/cluster/settings"
 	"hakube/gce"
 	"hakube/replicate"
@@ -28,11 +29,11 @@ func (r *run) replicable(ctx context.Context) error {
 	if err := r.pickReplica(ctx, s); err != nil {
 		return err
 	}
-	for _, ring := range ringNames {
-		voters := s.voters(ring)
+	for _, ring := range rings.Names {
+		voters := s.Voters(ring)
 		if len(voters) == 0 {
 			return &refusal.Refused{
-				Why:  fmt.Sprintf("no master tells who is in etcd ring %s, so none can be added:\n%v", ring, s.why()),
+				Why:  fmt.Sprintf("no master tells who is in etcd ring %s, so none can be added:\n%v", ring, s.Why()),
 				Cure: cure.Hints(cure.Hint("see each master", cure.Status()), cure.Hint("an operator whose ssh key they do not know yet has it added first", cure.Up(r.want.Home))),
 			}
 		}
@@ -42,7 +43,7 @@ func (r *run) replicable(ctx context.Context) error {
 		if err := replicate.MayAdd(ring, voters); err != nil {
 			return err
 		}
-		if err := s.learnerBeside(ring, r.replica); err != nil {
+		if err := learnerBeside(s, ring, r.replica); err != nil {
 			return err
 		}
 	}
@@ -51,10 +52,10 @@ func (r *run) replicable(ctx context.Context) error {
 
 // learnerBeside refuses to add a master while a ring has somebody else as a
 // learner: etcd takes one at a time, and who that is may be nobody of ours.
-func (s *survey) learnerBeside(ring string, replica inventory.Object) error {
-	x, _, _ := s.ring(ring)
+func learnerBeside(s *rings.Survey, ring string, replica inventory.Object) error {
+	x, _, _ := s.Ring(ring)
 	for _, m := range x.Members {
-		name, zone := machineOf(m)
+		name, zone := rings.MachineOf(m)
 		if !m.Learner || name == replica.Name && zone == replica.Zone {
 			continue
 		}
@@ -68,7 +69,7 @@ func (s *survey) learnerBeside(ring string, replica inventory.Object) error {
 }
 
 // pickReplica sets the master this run is about.
-func (r *run) pickReplica(ctx context.Context, s *survey) error {
+func (r *run) pickReplica(ctx context.Context, s *rings.Survey) error {
 	for _, o := range r.mastersIn(r.want.Zone) {
 		whole, err := r.isWhole(ctx, o, s)
 		if err != nil {
@@ -84,8 +85,8 @@ func (r *run) pickReplica(ctx context.Context, s *survey) error {
 	for _, o := range r.have.Objects {
 		taken[o.Name] = true
 	}
-	for _, ring := range ringNames { // whose machine may be gone
-		for _, v := range s.voters(ring) {
+	for _, ring := range rings.Names { // whose machine may be gone
+		for _, v := range s.Voters(ring) {
 			taken[v.Name] = true
 		}
 	}
@@ -118,15 +119,15 @@ func (r *run) mastersIn(zone string) (list []inventory.Object) {
 
 // isWhole tells whether nothing is left to do on a master: it runs, votes in both
 // rings, its script is through, and the balancer has it.
-func (r *run) isWhole(ctx context.Context, o inventory.Object, s *survey) (bool, error) {
+func (r *run) isWhole(ctx context.Context, o inventory.Object, s *rings.Survey) (bool, error) {
 	if o.Status != "RUNNING" {
 		return false, nil
 	}
 	if len(r.have.Masters(r.want.Names)) == 1 {
 		return true, nil // the one to replicate, wherever the address is just now
 	}
-	for _, ring := range ringNames {
-		if !slices.ContainsFunc(s.voters(ring), func(v replicate.Voter) bool { return v.Name == o.Name && v.Zone == o.Zone }) {
+	for _, ring := range rings.Names {
+		if !slices.ContainsFunc(s.Voters(ring), func(v replicate.Voter) bool { return v.Name == o.Name && v.Zone == o.Zone }) {
 			return false, nil
 		}
 	}
@@ -231,14 +232,14 @@ func (r *run) removable(ctx context.Context) (any bool, err error) {
 			Cure: cure.Hint("remove the whole cluster", cure.Down()),
 		}
 	}
-	for _, ring := range ringNames {
-		if err := replicate.MayRemove(ring, s.voters(ring), r.replica.Name); err != nil {
+	for _, ring := range rings.Names {
+		if err := replicate.MayRemove(ring, s.Voters(ring), r.replica.Name); err != nil {
 			return false, err
 		}
 	}
-	if _, ok := s.healthy(r.replica.Name); !ok {
+	if _, ok := s.Healthy(r.replica.Name); !ok {
 		return false, &refusal.Refused{
-			Why:  fmt.Sprintf("no master but %s has quorum in both rings, so nobody can take it out of them:\n%v", r.replica.Name, s.why()),
+			Why:  fmt.Sprintf("no master but %s has quorum in both rings, so nobody can take it out of them:\n%v", r.replica.Name, s.Why()),
 			Cure: cure.Hint("bring the other masters back first", cure.Repair()),
 		}
 	}
@@ -247,10 +248,10 @@ func (r *run) removable(ctx context.Context) (any bool, err error) {
 
 // leaving are the zone's masters in the order in which they would go: dead ones
 // first, and the leader of a ring last.
-func (r *run) leaving(s *survey) []inventory.Object {
+func (r *run) leaving(s *rings.Survey) []inventory.Object {
 	list := r.mastersIn(r.want.Zone)
-	for _, ring := range ringNames { // members whose machine and disk are gone
-		for _, v := range s.voters(ring) {
+	for _, ring := range rings.Names { // members whose machine and disk are gone
+		for _, v := range s.Voters(ring) {
 			if v.Zone == r.want.Zone && !slices.ContainsFunc(list, func(o inventory.Object) bool { return o.Name == v.Name }) {
 				list = append(list, inventory.Object{Kind: inventory.Instance, Name: v.Name, Zone: v.Zone, Role: inventory.RoleMaster})
 			}
@@ -258,8 +259,8 @@ func (r *run) leaving(s *survey) []inventory.Object {
 	}
 	rank := func(o inventory.Object) int {
 		n := 0
-		for _, ring := range ringNames {
-			own, heard := s.answers[o.Name][ring]
+		for _, ring := range rings.Names {
+			own, heard := s.Answers[o.Name][ring]
 			switch {
 			case !heard || !own.Healthy:
 			case own.Leader == own.ID:

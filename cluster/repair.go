@@ -108,7 +108,7 @@ func (r *run) diagnose(ctx context.Context, s *sight, name string) error {
 	}
 	for _, m := range s.masters {
 		why := s.ill(m)
-		if name != "" && m.Name != name || why == "" && (name == "" || s.rings.silent[m.Name] == nil) {
+		if name != "" && m.Name != name || why == "" && (name == "" || s.rings.Silent[m.Name] == nil) {
 			continue
 		}
 		if name == "" && s.leftRings(m) {

@@ -9,6 +9,7 @@ import (
 
 	"hakube/cluster/inventory"
 	"hakube/cluster/plan"
+	"hakube/cluster/rings"
 	"hakube/replicate"
 	"hakube/scripts"
 )
@@ -47,7 +48,7 @@ func verdictText(x replicate.Revived) string {
 		replicate.RingNone: "not yet", replicate.RingRuns: "runs", replicate.RingLost: "has lost its data", replicate.RingEnds: "ends when it is started",
 	}
 	var parts []string
-	for _, ring := range ringNames {
+	for _, ring := range rings.Names {
 		text := ring + " " + said[x.Rings[ring].State]
 		if e := x.Rings[ring].Error; e != "" {
 			text += ": " + e
@@ -143,11 +144,11 @@ func (d readableDisk) Do(ctx context.Context) error {
 		}
 	}
 	s := d.survey(ctx, others)
-	if _, ok := s.healthy(); !ok {
+	if _, ok := s.Healthy(); !ok {
 		return d.hopeless(fmt.Sprintf("the disk of %s cannot be read, and no other master has quorum in both rings", d.of.Name), s)
 	}
-	for _, ring := range ringNames {
-		if err := replicate.MayRemove(ring, s.voters(ring), d.of.Name); err != nil {
+	for _, ring := range rings.Names {
+		if err := replicate.MayRemove(ring, s.Voters(ring), d.of.Name); err != nil {
 			return err
 		}
 	}

@@ -9,6 +9,7 @@ import (
 
 	"hakube/cluster/inventory"
 	"hakube/cluster/refusal"
+	"hakube/cluster/rings"
 	"hakube/gce"
 	"hakube/replicate"
 	"hakube/scripts"
@@ -26,15 +27,15 @@ func (s *sight) noSuchMaster(name string) error {
 // leftRings tells of a master that votes nowhere and is not about to: one that a
 // removal has left, or the disk of one.
 func (s *sight) leftRings(m seenMaster) bool {
-	return len(s.masters) > 1 && len(s.memberships(m.Object)[noMember]) == len(ringNames) &&
+	return len(s.masters) > 1 && len(s.memberships(m.Object)[noMember]) == len(rings.Names) &&
 		(m.phase == scripts.PhaseRunning || m.Status == "")
 }
 
 // starved tells of a master that lacks nothing but the others: both its members
 // run, and a ring of theirs has no quorum.
 func (s *sight) starved(m seenMaster) bool {
-	for _, ring := range ringNames {
-		if s.rings.answers[m.Name][ring].ID == "" {
+	for _, ring := range rings.Names {
+		if s.rings.Answers[m.Name][ring].ID == "" {
 			return false
 		}
 	}
@@ -52,11 +53,11 @@ func (s *sight) ill(m seenMaster) string {
 	if !m.disk {
 		return "it has no data disk"
 	}
-	if s.rings.silent[m.Name] != nil {
+	if s.rings.Silent[m.Name] != nil {
 		return "" // it serves, and was not asked
 	}
-	for _, ring := range ringNames {
-		own := s.rings.answers[m.Name][ring]
+	for _, ring := range rings.Names {
+		own := s.rings.Answers[m.Name][ring]
 		switch x := s.membership(ring, m.Object); {
 		case own.ID == "":
 			return fmt.Sprintf("etcd %s: %s", ring, cmp.Or(own.Error, "it does not run"))
@@ -66,7 +67,7 @@ func (s *sight) ill(m seenMaster) string {
 			return fmt.Sprintf("etcd %s: %s", ring, cmp.Or(own.Error, "not healthy"))
 		}
 		// One that was away for long and is back takes no writes in a quiet ring.
-		if n := s.rings.behind(ring, m.Name); n > maxBehind {
+		if n := s.rings.Behind(ring, m.Name); n > maxBehind {
 			return fmt.Sprintf("etcd %s: it is %d entries behind its leader", ring, n)
 		}
 	}
@@ -120,7 +121,7 @@ func (r *run) foreignDisk(m inventory.Object, what string) error {
 // curable refuses what no repair brings back: a ring of which too few voters have
 // their data, as far as can be known before machines were looked into.
 func (s *sight) curable() error {
-	for _, ring := range ringNames {
+	for _, ring := range rings.Names {
 		total, has := s.withData(ring)
 		if need := total/2 + 1; has < need {
 			return s.lostForGood(fmt.Sprintf("etcd ring %s has lost quorum for good: %d of its %d voters have their data, it takes %d to agree on anything", ring, has, total, need))
@@ -132,7 +133,7 @@ func (s *sight) curable() error {
 // withData counts the voters of a ring, and those whose data disk is there. When
 // nobody tells of the ring they are the masters that are left.
 func (s *sight) withData(ring string) (total, has int) {
-	x, _, known := s.rings.ring(ring)
+	x, _, known := s.rings.Ring(ring)
 	if !known {
 		for _, m := range s.masters {
 			total++
@@ -147,7 +148,7 @@ func (s *sight) withData(ring string) (total, has int) {
 			continue
 		}
 		total++
-		name, _ := machineOf(y)
+		name, _ := rings.MachineOf(y)
 		if slices.ContainsFunc(s.masters, func(m seenMaster) bool { return m.Name == name && m.disk }) {
 			has++
 		}
@@ -178,7 +179,7 @@ func (s *sight) survivor() (best seenMaster, ok bool) {
 	}
 	index := int64(-1)
 	for _, m := range s.masters {
-		own := s.rings.answers[m.Name][replicate.RingMain].Index
+		own := s.rings.Answers[m.Name][replicate.RingMain].Index
 		if m.disk && own > index {
 			best, index, ok = m, own, true
 		}

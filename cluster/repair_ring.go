@@ -11,6 +11,7 @@ import (
 	"hakube/cluster/kube"
 	"hakube/cluster/plan"
 	"hakube/cluster/refusal"
+	"hakube/cluster/rings"
 	"hakube/replicate"
 	"hakube/scripts"
 	"hakube/scripts/cure"
@@ -27,15 +28,15 @@ func (q quorumLives) Observe(ctx context.Context) (plan.State, error) {
 	return q.judge(q.survey(ctx, q.masters()))
 }
 
-func (q quorumLives) judge(s *survey) (plan.State, error) {
-	if m, ok := s.healthy(); ok {
+func (q quorumLives) judge(s *rings.Survey) (plan.State, error) {
+	if m, ok := s.Healthy(); ok {
 		return exists("by " + m.Name)
 	}
-	for _, ring := range ringNames {
-		if x, _, _ := s.ring(ring); x.Healthy {
+	for _, ring := range rings.Names {
+		if x, _, _ := s.Ring(ring); x.Healthy {
 			continue // somebody has it, if not the same master as of the other
 		}
-		voters := s.voters(ring)
+		voters := s.Voters(ring)
 		lost := 0
 		for _, v := range voters {
 			if q.cannotReturn(v.Name, ring) {
@@ -46,17 +47,17 @@ func (q quorumLives) judge(s *survey) (plan.State, error) {
 			return plan.State{}, q.hopeless(fmt.Sprintf("etcd ring %s has lost quorum for good: %d of its %d voters have their data, it takes %d to agree on anything", ring, left, len(voters), need), s)
 		}
 	}
-	return plan.State{Is: plan.Absent, Why: strings.ReplaceAll(s.why().Error(), "\n", "; ")}, nil
+	return plan.State{Is: plan.Absent, Why: strings.ReplaceAll(s.Why().Error(), "\n", "; ")}, nil
 }
 
 func (q quorumLives) Do(ctx context.Context) error {
-	far, moved := courses{}, false
+	far, moved := rings.Courses{}, false
 	err := plan.Until(ctx, plan.Condition{
 		For: "quorum of both rings", Every: q.poll, Limit: syncLimit, Stall: q.bootLimit(), Moved: func() bool { return moved },
 		Check: func(ctx context.Context) (bool, string, error) {
 			s := q.survey(ctx, q.masters())
 			st, err := q.judge(s)
-			moved = far.moved(s)
+			moved = far.Moved(s)
 			if err != nil {
 				err = plan.Permanent(err)
 			}
@@ -67,14 +68,14 @@ func (q quorumLives) Do(ctx context.Context) error {
 		return err
 	}
 	s := q.survey(ctx, q.masters())
-	for _, ring := range ringNames {
+	for _, ring := range rings.Names {
 		runs := 0
 		for _, m := range q.masters() {
-			if s.answers[m.Name][ring].ID != "" {
+			if s.Answers[m.Name][ring].ID != "" {
 				runs++
 			}
 		}
-		if x, _, _ := s.ring(ring); !x.Healthy && runs > len(s.voters(ring))/2 {
+		if x, _, _ := s.Ring(ring); !x.Healthy && runs > len(s.Voters(ring))/2 {
 			return q.apart(fmt.Sprintf("enough members of etcd ring %s run for a quorum, and are cut off from each other: %v", ring, err))
 		}
 	}
@@ -106,7 +107,7 @@ func (r *run) cannotReturn(name, ring string) bool {
 }
 
 // hopeless is a refusal that names the way that is left.
-func (r *run) hopeless(why string, s *survey) error {
+func (r *run) hopeless(why string, s *rings.Survey) error {
 	best, index := "", int64(-1)
 	for _, m := range r.masters() {
 		if r.cannotReturn(m.Name, replicate.RingMain) || r.cannotReturn(m.Name, replicate.RingEvents) {
@@ -114,7 +115,7 @@ func (r *run) hopeless(why string, s *survey) error {
 		}
 		at := int64(0)
 		if s != nil {
-			at = s.answers[m.Name][replicate.RingMain].Index
+			at = s.Answers[m.Name][replicate.RingMain].Index
 		}
 		if at > index {
 			best, index = m.Name, at
@@ -142,19 +143,19 @@ func (l lostMember) String() string {
 
 func (l lostMember) Observe(ctx context.Context) (plan.State, error) {
 	all := l.survey(ctx, l.all())
-	ring, _, ok := all.ring(l.ring)
+	ring, _, ok := all.Ring(l.ring)
 	if !ok || !ring.Healthy {
-		return plan.State{}, l.hopeless(fmt.Sprintf("etcd ring %s has no quorum:\n%v", l.ring, all.why()), all)
+		return plan.State{}, l.hopeless(fmt.Sprintf("etcd ring %s has no quorum:\n%v", l.ring, all.Why()), all)
 	}
 	x, there := ring.ByPeerURL(l.peerURL())
-	own := all.answers[l.of.Name][l.ring]
+	own := all.Answers[l.of.Name][l.ring]
 	switch {
 	case !there:
 		return plan.State{Is: plan.Absent, Why: "it is no member"}, nil
 	case own.ID == x.ID:
 		return plan.State{Is: plan.Absent, Why: "it lives"}, nil
 	case l.cannotReturn(l.of.Name, l.ring), own.ID != "": // another member's data
-		return exists(all.quorum(l.ring))
+		return exists(all.QuorumText(l.ring))
 	}
 	return plan.State{Is: plan.Absent, Why: cmp.Or(own.Error, "it may come back")}, nil
 }
@@ -179,14 +180,14 @@ func (o reachesOthers) Observe(ctx context.Context) (plan.State, error) {
 
 func (o reachesOthers) look(ctx context.Context) (plan.State, replicate.Ring, error) {
 	all := o.survey(ctx, o.all())
-	if err := all.silent[o.of.Name]; err != nil {
+	if err := all.Silent[o.of.Name]; err != nil {
 		return plan.State{}, replicate.Ring{}, err
 	}
-	own := all.answers[o.of.Name][o.ring]
+	own := all.Answers[o.of.Name][o.ring]
 	if !own.Healthy {
 		return plan.State{Is: plan.Absent, Why: cmp.Or(own.Error, "not healthy")}, own, nil
 	}
-	if n := all.behind(o.ring, o.of.Name); n > maxBehind {
+	if n := all.Behind(o.ring, o.of.Name); n > maxBehind {
 		return plan.State{Is: plan.Partial, Why: fmt.Sprintf("it is %d entries behind its leader", n)}, own, nil
 	}
 	st, err := exists("")

@@ -14,6 +14,7 @@ import (
 	"hakube/cluster/lease"
 	"hakube/cluster/plan"
 	"hakube/cluster/refusal"
+	"hakube/cluster/rings"
 	"hakube/cluster/settings"
 	"hakube/gce"
 	"hakube/replicate"
@@ -101,15 +102,15 @@ func (r *run) choose(ctx context.Context, s *sight, name string) (loss Loss, err
 	if !begun {
 		loss.Lines = append(loss.Lines, "what was written and had not reached "+name+" is lost; what the others alone have is not looked at")
 	}
-	for _, ring := range ringNames {
-		own := s.rings.answers[name][ring]
+	for _, ring := range rings.Names {
+		own := s.rings.Answers[name][ring]
 		if own.Index > 0 {
 			loss.Lines = append(loss.Lines, fmt.Sprintf("ring %s: %s has all up to raft entry %d, revision %d", ring, name, own.Index, own.Revision))
 		} else {
 			loss.Lines = append(loss.Lines, fmt.Sprintf("ring %s: how far %s has come is not known: %s", ring, name, cmp.Or(own.Error, "its etcd was not asked")))
 		}
 		for _, o := range s.masters {
-			if x := s.rings.answers[o.Name][ring]; o.Name != name && x.Index > own.Index {
+			if x := s.rings.Answers[o.Name][ring]; o.Name != name && x.Index > own.Index {
 				loss.Lines = append(loss.Lines, fmt.Sprintf("ring %s: %s has more, up to raft entry %d", ring, o.Name, x.Index))
 			}
 		}
@@ -148,8 +149,8 @@ func (s *sight) remains() (list []inventory.Object) {
 // aloneInRings tells that a run of this kind has already made the rings the
 // master's own.
 func (s *sight) aloneInRings(name string) bool {
-	for _, ring := range ringNames {
-		x := s.rings.answers[name][ring]
+	for _, ring := range rings.Names {
+		x := s.rings.Answers[name][ring]
 		if !x.Healthy || len(x.Members) != 1 || x.Members[0].ID != x.ID {
 			return false
 		}
@@ -169,7 +170,7 @@ func (r *run) rebuildList() [][]plan.Item {
 		others.beside(machineGone{r, o})
 	}
 	own := lines{want: true}
-	for _, ring := range ringNames {
+	for _, ring := range rings.Names {
 		own.then(ringAlone{r, r.patients[0], ring})
 	}
 	own.then(r.controlPlane(r.patients[0]))
@@ -211,7 +212,7 @@ func (h hasData) String() string { return h.of.Name + " has the data of both rin
 
 func (h hasData) Observe(context.Context) (plan.State, error) {
 	x, _ := revived(h).verdict()
-	for _, ring := range ringNames {
+	for _, ring := range rings.Names {
 		switch {
 		case !h.cannotReturn(h.of.Name, ring):
 		case h.mode == settings.Repair && x.Disk && x.Rings[ring].State == replicate.RingNone:
@@ -267,18 +268,18 @@ type ringAlone struct {
 func (a ringAlone) String() string { return fmt.Sprintf("ring %s is %s alone", a.ring, a.of.Name) }
 
 func (a ringAlone) Observe(ctx context.Context) (plan.State, error) {
-	rings, err := a.ringsOn(ctx, a.of)
+	answers, err := a.ringsOn(ctx, a.of)
 	if err != nil {
 		return plan.State{}, err
 	}
-	x := rings[a.ring]
+	x := answers[a.ring]
 	switch {
 	case !x.Healthy:
 		return plan.State{Is: plan.Absent, Why: cmp.Or(x.Error, "not healthy")}, nil
 	case len(x.Members) != 1:
 		var names []string
 		for _, m := range x.Members {
-			name, _ := machineOf(m)
+			name, _ := rings.MachineOf(m)
 			names = append(names, name)
 		}
 		return plan.State{Is: plan.Absent, Why: "it has " + strings.Join(names, ", ")}, nil

@@ -14,6 +14,7 @@ import (
 	corev1client "k8s.io/client-go/kubernetes/typed/core/v1"
 
 	"hakube/cluster/refusal"
+	"hakube/cluster/rings"
 	"hakube/cluster/settings"
 	"hakube/replicate"
 	"hakube/replicate/etcdtest"
@@ -115,7 +116,7 @@ var failures = []struct {
 	{"etcd main lost", func(c *sickCluster, i int) { c.must(c.guest(i).LoseEtcd(replicate.RingMain)) }, "not ready: API: not ready: etcd", true, ""},
 	{"etcd events corrupt", func(c *sickCluster, i int) { c.must(c.guest(i).CorruptEtcd(replicate.RingEvents)) }, "", true, ""},
 	{"off the network", func(c *sickCluster, i int) { c.must(c.guest(i).CutOff()) }, "unreachable: API", false, "boots, as its console says, and is not reached"},
-	{partitioned, func(c *sickCluster, i int) { c.must(c.guest(i).Isolate(ringNames...)) }, "not ready: API: not ready: etcd", false, "cut off from"},
+	{partitioned, func(c *sickCluster, i int) { c.must(c.guest(i).Isolate(rings.Names...)) }, "not ready: API: not ready: etcd", false, "cut off from"},
 	{"API server hangs", func(c *sickCluster, i int) { c.guest(i).Wedge(etcdtest.WedgeMute) }, "not ready: API: no answer", false, ""},
 	{"API server is not ready", func(c *sickCluster, i int) { c.guest(i).Wedge(etcdtest.WedgeUnready) }, "not ready: API: not ready", false, ""},
 }
@@ -209,7 +210,7 @@ func (c *sickCluster) whole(masters int) {
 	if !v.Valid {
 		c.t.Errorf("not valid: %+v", v.Problems)
 	}
-	for _, ring := range ringNames {
+	for _, ring := range rings.Names {
 		var voters []string
 		for _, x := range v.Status.Rings[ring] {
 			if x.Voter {

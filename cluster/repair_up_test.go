@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"hakube/cluster/plan"
+	"hakube/cluster/rings"
 )
 
 // TestUpOfSick lets one master fail, in each way and with one, two and three of them,
@@ -60,7 +61,7 @@ func (c *sickCluster) voters() string {
 	s, err := c.o.Status(context.Background())
 	c.must(err)
 	text := ""
-	for _, ring := range ringNames {
+	for _, ring := range rings.Names {
 		for _, x := range s.Rings[ring] {
 			if x.Voter {
 				text += ring + " " + x.Member + ", "

@@ -13,6 +13,7 @@ import (
 
 	"hakube/cluster/plan"
 	"hakube/cluster/refusal"
+	"hakube/cluster/rings"
 	"hakube/cluster/settings"
 	"hakube/gce"
 )
@@ -25,7 +26,7 @@ func (o *operator) replica(zone settings.Zone) *operator {
 // mastersOf are the masters that vote in both rings, by name.
 func mastersOf(t *testing.T, s *Summary) (names []string) {
 	t.Helper()
-	for _, ring := range ringNames {
+	for _, ring := range rings.Names {
 		var here []string
 		for _, m := range s.Evidence.Rings[ring].Members {
 			if m.Learner {

@@ -9,6 +9,7 @@ import (
 
 	"hakube/cluster/inventory"
 	"hakube/cluster/plan"
+	"hakube/cluster/rings"
 	"hakube/replicate"
 )
 
@@ -85,7 +86,7 @@ const sshLimit = 2 * time.Minute
 
 // ssh runs a script on a master.
 func (r *run) ssh(ctx context.Context, m inventory.Object, script string) (out []byte, err error) {
-	err = r.overSSH(ctx, m, surveyLimit, func(ctx context.Context, h replicate.Host) (err error) {
+	err = r.overSSH(ctx, m, rings.AskLimit, func(ctx context.Context, h replicate.Host) (err error) {
 		out, err = r.deps.SSH.Run(ctx, h, script)
 		return err
 	})

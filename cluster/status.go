@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"hakube/cluster/lease"
+	"hakube/cluster/rings"
 	"hakube/scripts/cure"
 )
 
@@ -19,12 +20,12 @@ type Status struct {
 	Masters []MasterStatus `json:"masters"` // the first-born first
 	Pools   []PoolStatus   `json:"pools"`
 	// Rings are "main" and "events"; nil is a ring that nobody told of.
-	Rings    map[string][]RingMember `json:"rings"`
-	Address  AddressStatus           `json:"address"`
-	Balancer *BalancerStatus         `json:"balancer"` // nil: there is none
+	Rings    map[string][]rings.Member `json:"rings"`
+	Address  AddressStatus             `json:"address"`
+	Balancer *BalancerStatus           `json:"balancer"` // nil: there is none
 	// Quorum has the rings that were told of.
-	Quorum   map[string]QuorumStatus `json:"quorum"`
-	Survives *Survival               `json:"survives"` // nil: not known
+	Quorum   map[string]rings.QuorumStatus `json:"quorum"`
+	Survives *rings.Survival               `json:"survives"` // nil: not known
 	// Run is the run that has the lease of the cluster; nil: none.
 	Run        *lease.RunStatus `json:"run"`
 	Warnings   []string         `json:"warnings"`
@@ -111,22 +112,22 @@ func (e *NoCluster) Hint() string {
 func (s *sight) status() *Status {
 	x := &Status{
 		Cluster: s.names.Prefix, Project: s.project, Region: s.region,
-		Masters: []MasterStatus{}, Pools: s.pools(), Rings: map[string][]RingMember{}, Quorum: map[string]QuorumStatus{},
+		Masters: []MasterStatus{}, Pools: s.pools(), Rings: map[string][]rings.Member{}, Quorum: map[string]rings.QuorumStatus{},
 		Address: s.address(), Unfinished: s.unfinished(), Warnings: s.warnings(),
 	}
 	for _, m := range s.masters {
 		x.Masters = append(x.Masters, s.master(m))
 	}
-	for _, name := range ringNames {
-		x.Rings[name] = s.rings.rows(name)
-		if q, _, ok := s.rings.arithmetic(name); ok {
+	for _, name := range rings.Names {
+		x.Rings[name] = s.rings.Members(name)
+		if q, _, ok := s.rings.Quorum(name); ok {
 			x.Quorum[name] = q
 		}
 	}
 	if s.balanced {
 		x.Balancer = &BalancerStatus{Backends: append([]Backend{}, s.backends...)}
 	}
-	x.Survives = s.rings.survives()
+	x.Survives = s.rings.Survives()
 	x.Run = s.held.Lease.Status()
 	return x
 }
@@ -165,8 +166,8 @@ func (s *sight) warnings() []string {
 		list = append(list, "CoreDNS: "+s.coreDNS)
 	}
 	two := false
-	for _, name := range ringNames {
-		q, healthy, ok := s.rings.arithmetic(name)
+	for _, name := range rings.Names {
+		q, healthy, ok := s.rings.Quorum(name)
 		if ok && !healthy {
 			list = append(list, fmt.Sprintf("etcd ring %s has no quorum as far as could be seen: %d of %d voters take part, it needs %d", name, q.Alive, q.Voters, q.Need))
 		}

@@ -14,6 +14,7 @@ import (
 
 	"hakube/cluster/inventory"
 	"hakube/cluster/kube"
+	"hakube/cluster/rings"
 	"hakube/cluster/settings"
 	"hakube/gce"
 	"hakube/replicate"
@@ -30,7 +31,7 @@ type sight struct {
 	have    *inventory.Inventory // of machines, disks, groups, and the balancer's parts
 	held    inventory.Holder
 	masters []seenMaster
-	rings   *survey
+	rings   *rings.Survey
 	silent  string // why the API is not ready at its address, "" if it is
 	kubectl string // why kubectl does not open the API with this operator's kubeconfig, once that was tried
 
@@ -171,8 +172,8 @@ func (s *sight) addRemains() {
 			add(name, o.Zone, true)
 		}
 	}
-	for _, ring := range ringNames {
-		for _, row := range s.rings.rows(ring) {
+	for _, ring := range rings.Names {
+		for _, row := range s.rings.Members(ring) {
 			add(row.Member, row.Zone, false)
 		}
 	}
@@ -310,7 +311,7 @@ func (r *run) anyEntry(ctx context.Context, ip string, from inventory.Object) (k
 }
 
 // denied tells that a master did not take this operator's ssh key.
-func (s *sight) denied(name string) bool { return errors.Is(s.rings.silent[name], replicate.ErrDenied) }
+func (s *sight) denied(name string) bool { return errors.Is(s.rings.Silent[name], replicate.ErrDenied) }
 
 // nodeOf is a machine's Node, nil if it has none.
 func (s *sight) nodeOf(m inventory.Object) *corev1.Node {
@@ -348,7 +349,7 @@ func (s *sight) state(m seenMaster, node *corev1.Node) (state, why string) {
 	default:
 		return StateStopped, "the machine is " + m.Status
 	}
-	switch silent := s.rings.silent[m.Name]; {
+	switch silent := s.rings.Silent[m.Name]; {
 	case m.mute == nil && m.phase != scripts.PhaseRunning && (m.phase != "" || m.ready != ""):
 		return phaseState(m.phase)
 	case m.ready != "" && silent != nil:

@@ -13,6 +13,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"hakube/cluster/inventory"
+	"hakube/cluster/rings"
 	"hakube/cluster/settings"
 	"hakube/replicate"
 	"hakube/scripts"
@@ -44,7 +45,7 @@ func sightOf(t *testing.T, masters []madeMaster, change ...func(*sight)) *sight 
 	t.Helper()
 	s := &sight{
 		names: settings.Names{Prefix: "kubernetes", Node: "kubernetes-minion"}, project: "local", region: "europe-west1",
-		have: &inventory.Inventory{}, rings: &survey{answers: map[string]map[string]replicate.Ring{}, silent: map[string]error{}},
+		have: &inventory.Inventory{}, rings: &rings.Survey{Answers: map[string]map[string]replicate.Ring{}, Silent: map[string]error{}},
 		nodes: nodeList{read: true}, listed: true, zonePools: map[string]pool{}, asked: true,
 		held: inventory.Holder{IP: apiIP},
 	}
@@ -79,7 +80,7 @@ func sightOf(t *testing.T, masters []madeMaster, change ...func(*sight)) *sight 
 			continue
 		}
 		s.have.Objects = append(s.have.Objects, o)
-		s.rings.masters = append(s.rings.masters, o)
+		s.rings.Masters = append(s.rings.Masters, asked(o))
 		ready := m.notReady
 		if o.Status != "RUNNING" {
 			ready = "the machine is " + o.Status
@@ -91,13 +92,13 @@ func sightOf(t *testing.T, masters []madeMaster, change ...func(*sight)) *sight 
 		}
 		switch {
 		case o.Status != "RUNNING":
-			s.rings.silent[m.name] = errors.New(ready)
+			s.rings.Silent[m.name] = errors.New(ready)
 			continue
 		case m.silent != nil:
-			s.rings.silent[m.name] = m.silent
+			s.rings.Silent[m.name] = m.silent
 			continue
 		}
-		s.rings.answers[m.name] = map[string]replicate.Ring{}
+		s.rings.Answers[m.name] = map[string]replicate.Ring{}
 		for ring, in := range map[string]membership{replicate.RingMain: m.main, replicate.RingEvents: m.events} {
 			own := views[ring]
 			own.Index = 100
@@ -119,7 +120,7 @@ func sightOf(t *testing.T, masters []madeMaster, change ...func(*sight)) *sight 
 					own.Error, own.Leader = "etcdserver: request timed out", ""
 				}
 			}
-			s.rings.answers[m.name][ring] = own
+			s.rings.Answers[m.name][ring] = own
 		}
 	}
 	if len(masters) > 1 {
@@ -184,29 +185,29 @@ func TestVerdict(t *testing.T) {
 	for _, x := range []struct {
 		name     string
 		masters  []madeMaster
-		quorum   QuorumStatus // of both rings
-		survives *Survival
+		quorum   rings.QuorumStatus // of both rings
+		survives *rings.Survival
 		warning  string // "" for none
 		states   string
 	}{
-		{"one", []madeMaster{whole1}, QuorumStatus{1, 1, 1}, &Survival{0, []string{}}, "", "ready"},
-		{"two", []madeMaster{whole1, whole2}, QuorumStatus{2, 2, 2}, &Survival{0, []string{}}, twoMasters, "ready ready"},
-		{"three", []madeMaster{whole1, whole2, whole3}, QuorumStatus{3, 3, 2}, &Survival{1, []string{zoneB, zoneC, zoneD}}, "", "ready ready ready"},
-		{"a zone with two", []madeMaster{whole1, with(whole2, func(m *madeMaster) { m.zone = zoneB }), whole3}, QuorumStatus{3, 3, 2}, &Survival{1, []string{zoneD}}, "", "ready ready ready"},
-		{"one of three dead", []madeMaster{whole1, dead(whole2), whole3}, QuorumStatus{3, 2, 2}, &Survival{0, []string{zoneC}}, "", "ready stopped ready"},
-		{"two of three dead", []madeMaster{whole1, dead(whole2), dead(whole3)}, QuorumStatus{3, 1, 2}, &Survival{0, []string{}}, "etcd ring main has no quorum as far as could be seen: 1 of 3 voters take part, it needs 2", "ready stopped stopped"},
-		{"a learner has no vote", []madeMaster{whole1, learns(whole2)}, QuorumStatus{1, 1, 1}, &Survival{0, []string{}}, "", "ready ready"},
-		{"who cannot be asked counts as dead", []madeMaster{whole1, whole2, mute(whole3)}, QuorumStatus{3, 2, 2}, &Survival{0, []string{zoneD}}, "", "ready ready ready"},
-		{"unless the ring needs it", []madeMaster{whole1, mute(whole2)}, QuorumStatus{2, 2, 2}, &Survival{0, []string{}}, twoMasters, "ready ready"},
-		{"of two one is enough, nobody knows which", []madeMaster{whole1, mute(whole2), mute(whole3)}, QuorumStatus{3, 2, 2}, &Survival{0, []string{}}, "", "ready ready ready"},
-		{"nobody told", []madeMaster{mute(whole1)}, QuorumStatus{}, nil, "", "ready"},
+		{"one", []madeMaster{whole1}, rings.QuorumStatus{Voters: 1, Alive: 1, Need: 1}, &rings.Survival{Masters: 0, Zones: []string{}}, "", "ready"},
+		{"two", []madeMaster{whole1, whole2}, rings.QuorumStatus{Voters: 2, Alive: 2, Need: 2}, &rings.Survival{Masters: 0, Zones: []string{}}, twoMasters, "ready ready"},
+		{"three", []madeMaster{whole1, whole2, whole3}, rings.QuorumStatus{Voters: 3, Alive: 3, Need: 2}, &rings.Survival{Masters: 1, Zones: []string{zoneB, zoneC, zoneD}}, "", "ready ready ready"},
+		{"a zone with two", []madeMaster{whole1, with(whole2, func(m *madeMaster) { m.zone = zoneB }), whole3}, rings.QuorumStatus{Voters: 3, Alive: 3, Need: 2}, &rings.Survival{Masters: 1, Zones: []string{zoneD}}, "", "ready ready ready"},
+		{"one of three dead", []madeMaster{whole1, dead(whole2), whole3}, rings.QuorumStatus{Voters: 3, Alive: 2, Need: 2}, &rings.Survival{Masters: 0, Zones: []string{zoneC}}, "", "ready stopped ready"},
+		{"two of three dead", []madeMaster{whole1, dead(whole2), dead(whole3)}, rings.QuorumStatus{Voters: 3, Alive: 1, Need: 2}, &rings.Survival{Masters: 0, Zones: []string{}}, "etcd ring main has no quorum as far as could be seen: 1 of 3 voters take part, it needs 2", "ready stopped stopped"},
+		{"a learner has no vote", []madeMaster{whole1, learns(whole2)}, rings.QuorumStatus{Voters: 1, Alive: 1, Need: 1}, &rings.Survival{Masters: 0, Zones: []string{}}, "", "ready ready"},
+		{"who cannot be asked counts as dead", []madeMaster{whole1, whole2, mute(whole3)}, rings.QuorumStatus{Voters: 3, Alive: 2, Need: 2}, &rings.Survival{Masters: 0, Zones: []string{zoneD}}, "", "ready ready ready"},
+		{"unless the ring needs it", []madeMaster{whole1, mute(whole2)}, rings.QuorumStatus{Voters: 2, Alive: 2, Need: 2}, &rings.Survival{Masters: 0, Zones: []string{}}, twoMasters, "ready ready"},
+		{"of two one is enough, nobody knows which", []madeMaster{whole1, mute(whole2), mute(whole3)}, rings.QuorumStatus{Voters: 3, Alive: 2, Need: 2}, &rings.Survival{Masters: 0, Zones: []string{}}, "", "ready ready ready"},
+		{"nobody told", []madeMaster{mute(whole1)}, rings.QuorumStatus{}, nil, "", "ready"},
 	} {
 		t.Run(x.name, func(t *testing.T) {
 			got := sightOf(t, x.masters).status()
 			if diff := gocmp.Diff(x.survives, got.Survives); diff != "" {
 				t.Errorf("survives (-want +got):\n%s", diff)
 			}
-			for _, ring := range ringNames {
+			for _, ring := range rings.Names {
 				if got.Quorum[ring] != x.quorum {
 					t.Errorf("quorum of %s is %+v, want %+v", ring, got.Quorum[ring], x.quorum)
 				}
@@ -264,11 +265,11 @@ func TestUnreachableIsNotAbsent(t *testing.T) {
 
 func TestLag(t *testing.T) {
 	s := sightOf(t, []madeMaster{whole1, whole2})
-	slow := s.rings.answers[second]["main"]
-	lead := s.rings.answers[first]["main"]
+	slow := s.rings.Answers[second]["main"]
+	lead := s.rings.Answers[first]["main"]
 	lead.Index, slow.Index = 5000, 2000
-	s.rings.answers[second]["main"], s.rings.answers[first]["main"] = slow, lead
-	rows := s.rings.rows("main")
+	s.rings.Answers[second]["main"], s.rings.Answers[first]["main"] = slow, lead
+	rows := s.rings.Members("main")
 	if !rows[0].Leader || *rows[0].Behind != 0 || *rows[1].Behind != 3000 {
 		t.Errorf("%+v", rows)
 	}

@@ -8,6 +8,7 @@ import (
 
 	"hakube/cluster/inventory"
 	"hakube/cluster/refusal"
+	"hakube/cluster/rings"
 	"hakube/replicate"
 	"hakube/scripts"
 	"hakube/scripts/cure"
@@ -117,10 +118,10 @@ func (s *sight) illMaster(m seenMaster) []Unfinished {
 // failsInRing tells that a master's own etcd was asked and one of its members does
 // not take part in a ring that has quorum.
 func (s *sight) failsInRing(m seenMaster) bool {
-	for _, ring := range ringNames {
-		x, _, _ := s.rings.ring(ring)
-		own, heard := s.rings.answers[m.Name][ring]
-		if heard && !own.Healthy && (x.Healthy || own.ID == "") || s.rings.behind(ring, m.Name) > maxBehind {
+	for _, ring := range rings.Names {
+		x, _, _ := s.rings.Ring(ring)
+		own, heard := s.rings.Answers[m.Name][ring]
+		if heard && !own.Healthy && (x.Healthy || own.ID == "") || s.rings.Behind(ring, m.Name) > maxBehind {
 			return true
 		}
 	}
@@ -130,12 +131,12 @@ func (s *sight) failsInRing(m seenMaster) bool {
 // deadIn tells that a master was asked and its etcd of one of the rings does not run,
 // or has not even keys for it.
 func (s *sight) deadIn(m seenMaster, rings []string) bool {
-	if err := s.rings.silent[m.Name]; len(rings) > 0 && err != nil {
+	if err := s.rings.Silent[m.Name]; len(rings) > 0 && err != nil {
 		run := (*replicate.RunError)(nil)
 		return errors.As(err, &run) && run.Err == nil
 	}
 	return slices.ContainsFunc(rings, func(ring string) bool {
-		own, heard := s.rings.answers[m.Name][ring]
+		own, heard := s.rings.Answers[m.Name][ring]
 		return heard && own.ID == ""
 	})
 }
@@ -173,9 +174,9 @@ const (
 )
 
 func (s *sight) membership(ring string, m inventory.Object) membership {
-	x, _, ok := s.rings.ring(ring)
+	x, _, ok := s.rings.Ring(ring)
 	for _, y := range x.Members {
-		switch name, zone := machineOf(y); {
+		switch name, zone := rings.MachineOf(y); {
 		case name != m.Name || zone != m.Zone:
 		case y.Learner:
 			return learnerMember
@@ -192,7 +193,7 @@ func (s *sight) membership(ring string, m inventory.Object) membership {
 // memberships are those in both rings, by name.
 func (s *sight) memberships(m inventory.Object) map[membership][]string {
 	in := map[membership][]string{}
-	for _, ring := range ringNames {
+	for _, ring := range rings.Names {
 		x := s.membership(ring, m)
 		in[x] = append(in[x], ring)
 	}
@@ -232,7 +233,7 @@ func (s *sight) dark() []Unfinished {
 func (s *sight) halfMaster(m seenMaster) []Unfinished {
 	add, remove := addMaster(m.Object), removeMaster(m.Object)
 	in := s.memberships(m.Object)
-	rings := func(x membership) string { return strings.Join(in[x], " and ") }
+	named := func(x membership) string { return strings.Join(in[x], " and ") }
 	state, why := s.state(m, s.nodeOf(m.Object))
 	if !s.quorum() { // nobody would agree to it, so a removal goes on only as that of all
 		remove = downAll
@@ -241,16 +242,16 @@ func (s *sight) halfMaster(m seenMaster) []Unfinished {
 	case len(s.masters) == 1:
 		return s.onlyMaster(m, state, why)
 	case state == StateGone && !m.disk && len(in[voterMember]) > 0:
-		return half(m.Name+" votes in ring "+rings(voterMember)+" and has no machine", s.repair(m.Object), remove)
+		return half(m.Name+" votes in ring "+named(voterMember)+" and has no machine", s.repair(m.Object), remove)
 	case state == StateGone && len(in[learnerMember]) > 0:
-		return half(m.Name+" is a learner in ring "+rings(learnerMember)+" and has no machine", add, "")
+		return half(m.Name+" is a learner in ring "+named(learnerMember)+" and has no machine", add, "")
 	case state == StateGone && len(in[voterMember]) > 0:
-		return half(m.Name+" votes in ring "+rings(voterMember)+" and has only its disk", s.repair(m.Object), remove)
-	case len(in[noMember]) == len(ringNames) && state == StateGone:
+		return half(m.Name+" votes in ring "+named(voterMember)+" and has only its disk", s.repair(m.Object), remove)
+	case len(in[noMember]) == len(rings.Names) && state == StateGone:
 		return half("disk "+s.names.DiskOf(m.Name)+" is of a master in no ring: half made or half removed", remove, add)
-	case len(in[noMember]) == len(ringNames) && m.phase == scripts.PhaseRunning: // its etcd cannot come back
+	case len(in[noMember]) == len(rings.Names) && m.phase == scripts.PhaseRunning: // its etcd cannot come back
 		return half("machine "+m.Name+" is in no ring and was: half removed", remove, "")
-	case len(in[noMember]) == len(ringNames):
+	case len(in[noMember]) == len(rings.Names):
 		return half("machine "+m.Name+" is in no ring: half made or half removed", add, remove)
 	case state == StateGone:
 		return half(m.Name+" has only its disk, and nobody tells of the rings", s.repair(m.Object), remove)
@@ -260,13 +261,13 @@ func (s *sight) halfMaster(m seenMaster) []Unfinished {
 		}
 		return half(m.Name+" is stopped", s.repair(m.Object), remove)
 	case m.phase == scripts.PhaseRunning && s.deadIn(m, in[learnerMember]): // it was a whole master
-		return half(m.Name+" is a learner in ring "+rings(learnerMember)+": half repaired", s.repair(m.Object), "")
+		return half(m.Name+" is a learner in ring "+named(learnerMember)+": half repaired", s.repair(m.Object), "")
 	case len(in[learnerMember]) > 0:
-		return half(m.Name+" is a learner in ring "+rings(learnerMember), add, "")
+		return half(m.Name+" is a learner in ring "+named(learnerMember), add, "")
 	case s.deadIn(m, in[voterMember]): // one that leaves by a removal is left running
-		return half(m.Name+" votes in ring "+rings(voterMember)+", and its etcd does not run", s.repair(m.Object), remove)
+		return half(m.Name+" votes in ring "+named(voterMember)+", and its etcd does not run", s.repair(m.Object), remove)
 	case len(in[noMember]) > 0 && len(in[voterMember]) > 0:
-		return half(fmt.Sprintf("%s votes in ring %s and not in %s: half removed", m.Name, rings(voterMember), rings(noMember)), remove, "")
+		return half(fmt.Sprintf("%s votes in ring %s and not in %s: half removed", m.Name, named(voterMember), named(noMember)), remove, "")
 	case state == StateFailed && len(in[voterMember]) > 0:
 		return half(fmt.Sprintf("%s fails: %s", m.Name, why), s.repair(m.Object), remove)
 	case state == StateJoining, state == StateFailed:
@@ -298,8 +299,8 @@ func (s *sight) retired(m seenMaster) bool {
 
 // quorum tells whether both rings can agree on who is in them.
 func (s *sight) quorum() bool {
-	for _, ring := range ringNames {
-		if _, healthy, _ := s.rings.arithmetic(ring); !healthy {
+	for _, ring := range rings.Names {
+		if _, healthy, _ := s.rings.Quorum(ring); !healthy {
 			return false
 		}
 	}

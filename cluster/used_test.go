@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"hakube/cluster/plan"
+	"hakube/cluster/rings"
 	"hakube/cluster/settings"
 	"hakube/gce/local/model"
 	"hakube/replicate"
@@ -86,14 +87,14 @@ func TestUsedClusterGrows(t *testing.T) {
 			w.mustUp(o)
 			for n, zone := range []settings.Zone{zoneC, zoneD} {
 				before := map[string]int{}
-				for _, ring := range ringNames {
+				for _, ring := range rings.Names {
 					before[ring] = clock.agreed(ring)
 				}
 				s := w.mustUp(o.replica(zone))
 				if got := mastersOf(t, s); len(got) != n+2 {
 					t.Fatalf("masters are %v", got)
 				}
-				for _, ring := range ringNames {
+				for _, ring := range rings.Names {
 					stirred := clock.agreed(ring) - before[ring] - 1 // and one before the vote
 					if newborn && stirred != 0 || !newborn && (stirred < 1 || stirred > 5) {
 						t.Errorf("%s: ring %s was given %d entries while its learner was waited for", zone, ring, stirred)
@@ -115,7 +116,7 @@ func TestSlowLearner(t *testing.T) {
 		dies func(*etcdtest.Guest) error // half-way; nil: it is only slow
 	}{
 		{"slow", nil},
-		{"its etcds are cut off", func(g *etcdtest.Guest) error { return g.Isolate(ringNames...) }},
+		{"its etcds are cut off", func(g *etcdtest.Guest) error { return g.Isolate(rings.Names...) }},
 		{"its machine is dead", func(g *etcdtest.Guest) error { return g.CutOff() }},
 	} {
 		t.Run(x.name, func(t *testing.T) {
@@ -243,7 +244,7 @@ func TestStoppedForLong(t *testing.T) {
 			c := newSick(t, 3)
 			c.o = c.o.again(func(s *settings.Settings) { s.InitTimeout = settings.Seconds(5 * time.Minute) })
 			c.must(c.Client.Instances(c.zones[2]).Stop(context.Background(), c.names[2]))
-			for _, ring := range ringNames {
+			for _, ring := range rings.Names {
 				c.must(c.guest(0).Agree(ring, 6000))
 			}
 			if verb == "repair" {
@@ -264,11 +265,11 @@ func TestStoppedForLong(t *testing.T) {
 func TestAwayForLong(t *testing.T) {
 	besideOthers(t)
 	c := newSick(t, 3)
-	c.must(c.guest(2).Isolate(ringNames...))
-	for _, ring := range ringNames {
+	c.must(c.guest(2).Isolate(rings.Names...))
+	for _, ring := range rings.Names {
 		c.must(c.guest(0).Agree(ring, 6000))
 	}
-	c.must(c.guest(2).Rejoin(ringNames...))
+	c.must(c.guest(2).Rejoin(rings.Names...))
 	st, err := c.o.Status(context.Background())
 	c.must(err)
 	want := "hakube repair " + c.names[2]

@@ -14,6 +14,7 @@ import (
 
 	"hakube/cluster/kube"
 	"hakube/cluster/plan"
+	"hakube/cluster/rings"
 	"hakube/gce"
 	"hakube/replicate"
 	"hakube/scripts/cure"
@@ -78,8 +79,8 @@ func (validate) Undo(context.Context) error { return nil } // never unwanted
 // which takes no part: it may have come back after a long time.
 func (v validate) stirSick(ctx context.Context) error {
 	s := v.survey(ctx, v.masters())
-	for _, ring := range ringNames {
-		if x, _, _ := s.ring(ring); !x.Healthy || len(s.ringProblems(ring)) == 0 {
+	for _, ring := range rings.Names {
+		if x, _, _ := s.Ring(ring); !x.Healthy || len(s.Problems(ring)) == 0 {
 			continue
 		}
 		if err := v.stir(ctx, ring, v.masters()); err != nil {
@@ -103,7 +104,7 @@ func (v validate) look(ctx context.Context) (why string, err error) {
 	e := &Evidence{Ready: "ok"}
 	var notes [4]string
 	var p pool
-	var s *survey
+	var s *rings.Survey
 	err = gce.Parallel(
 		func() error {
 			if notes[0] = v.ready(ctx, ip); notes[0] != "" {
@@ -119,12 +120,12 @@ func (v validate) look(ctx context.Context) (why string, err error) {
 		func() error {
 			s = v.survey(ctx, v.masters())
 			e.Rings = map[string]replicate.Ring{}
-			for _, name := range ringNames {
-				e.Rings[name], _, _ = s.ring(name)
+			for _, name := range rings.Names {
+				e.Rings[name], _, _ = s.Ring(name)
 			}
 			var wrong []string
-			for _, name := range ringNames {
-				wrong = append(wrong, s.ringProblems(name)...)
+			for _, name := range rings.Names {
+				wrong = append(wrong, s.Problems(name)...)
 			}
 			notes[2] = strings.Join(wrong, "; ")
 			return nil
@@ -174,13 +175,13 @@ func nodesOf(items []corev1.Node) (nodes []Node) {
 // nodesMissing is what is missing of the masters and of all zones' nodes. A
 // master that votes nowhere is half made or half removed: waiting for its Node
 // would be in vain, but it is said.
-func (v validate) nodesMissing(nodes []Node, p pool, s *survey) string {
+func (v validate) nodesMissing(nodes []Node, p pool, s *rings.Survey) string {
 	var wrong []string
-	_, known := s.healthy() // or else nobody says who votes
+	_, known := s.Healthy() // or else nobody says who votes
 	for _, m := range v.masters() {
 		votes := !known
-		for _, ring := range ringNames {
-			votes = votes || slices.ContainsFunc(s.voters(ring), func(x replicate.Voter) bool { return x.Name == m.Name })
+		for _, ring := range rings.Names {
+			votes = votes || slices.ContainsFunc(s.Voters(ring), func(x replicate.Voter) bool { return x.Name == m.Name })
 		}
 		if !votes && m.Name != v.replica.Name {
 			v.mu.Lock()
@@ -215,27 +216,4 @@ func masterMissing(nodes []Node, master string) string {
 		}
 	}
 	return "master " + master + " is no node yet"
-}
-
-// ringProblems is what is wrong with a ring, nothing if it is whole: every voter
-// takes part.
-func (s *survey) ringProblems(name string) (list []string) {
-	ring, _, ok := s.ring(name)
-	switch {
-	case !ok:
-		if err := s.why(); err != nil {
-			return []string{fmt.Sprintf("etcd %s: no answer: %v", name, err)}
-		}
-		return []string{"etcd " + name + ": no master runs that could be asked"}
-	case !ring.Healthy:
-		return []string{"etcd " + name + ": " + cmp.Or(ring.Error, "not healthy")}
-	case ring.Leader == "":
-		return []string{"etcd " + name + ": no leader"}
-	}
-	for _, x := range s.rows(name) {
-		if x.Voter && !x.Healthy {
-			list = append(list, fmt.Sprintf("etcd %s: %s: %s", name, x.Member, x.Why))
-		}
-	}
-	return list
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"hakube/cluster/rings"
 	"hakube/cluster/settings"
 )
 
@@ -94,11 +95,11 @@ func (s *sight) problems(allowed int) []Problem {
 			say("master %s in %s is %s: %s", x.Name, x.Zone, x.State, x.Why)
 		}
 	}
-	for _, name := range ringNames {
-		for _, p := range s.rings.ringProblems(name) {
+	for _, name := range rings.Names {
+		for _, p := range s.rings.Problems(name) {
 			say("%s", p)
 		}
-		for _, x := range s.rings.rows(name) {
+		for _, x := range s.rings.Members(name) {
 			switch {
 			case !x.Voter:
 				say("etcd %s: %s is a learner", name, x.Member)

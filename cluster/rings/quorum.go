@@ -1,15 +1,14 @@
-package cluster
+package rings
 
 import (
 	"cmp"
 	"slices"
 
-	"hakube/cluster/inventory"
 	"hakube/replicate"
 )
 
-// A RingMember is one etcd member of a ring.
-type RingMember struct {
+// A Member is one etcd member of a ring.
+type Member struct {
 	Member  string `json:"member"` // the machine it is on
 	Zone    string `json:"zone"`
 	Voter   bool   `json:"voter"` // not a learner
@@ -33,27 +32,27 @@ type Survival struct {
 	Zones   []string `json:"zones"`   // any one of these with all masters in it
 }
 
-// rows are a ring's members, nil when nobody told of it.
-func (s *survey) rows(ring string) []RingMember {
-	x, _, ok := s.ring(ring)
+// Members are a ring's members, nil when nobody told of it.
+func (s *Survey) Members(ring string) []Member {
+	x, _, ok := s.Ring(ring)
 	if !ok {
 		return nil
 	}
 	running := map[string]bool{}
-	for _, m := range s.masters {
+	for _, m := range s.Masters {
 		running[m.Name] = m.Status == "RUNNING"
 	}
 	lead := s.leaderIndex(ring, x)
-	rows := []RingMember{}
+	rows := []Member{}
 	var unasked []int // voters that may live for all we know
 	alive, voters := 0, 0
 	for i, m := range x.Members {
-		name, zone := machineOf(m)
-		row := RingMember{Member: name, Zone: zone, Voter: !m.Learner, Leader: m.ID == x.Leader}
-		own, heard := s.answers[name][ring]
+		name, zone := MachineOf(m)
+		row := Member{Member: name, Zone: zone, Voter: !m.Learner, Leader: m.ID == x.Leader}
+		own, heard := s.Answers[name][ring]
 		switch {
-		case s.silent[name] != nil:
-			row.Why = s.silent[name].Error()
+		case s.Silent[name] != nil:
+			row.Why = s.Silent[name].Error()
 			if running[name] && row.Voter {
 				unasked = append(unasked, i)
 			}
@@ -90,14 +89,14 @@ func (s *survey) rows(ring string) []RingMember {
 			rows[i].Why = "was not asked, but the ring could not agree without it: " + rows[i].Why
 		}
 	}
-	slices.SortStableFunc(rows, func(a, b RingMember) int { return s.place(a.Member) - s.place(b.Member) })
+	slices.SortStableFunc(rows, func(a, b Member) int { return s.place(a.Member) - s.place(b.Member) })
 	return rows
 }
 
-// behind is by how many entries a machine's member is behind its leader, 0 if that is
+// Behind is by how many entries a machine's member is behind its leader, 0 if that is
 // not known.
-func (s *survey) behind(ring, machine string) int64 {
-	for _, row := range s.rows(ring) {
+func (s *Survey) Behind(ring, machine string) int64 {
+	for _, row := range s.Members(ring) {
 		if row.Member == machine && row.Behind != nil {
 			return *row.Behind
 		}
@@ -106,18 +105,18 @@ func (s *survey) behind(ring, machine string) int64 {
 }
 
 // place is where a master is in the list, so that all tables have one order.
-func (s *survey) place(name string) int {
-	i := slices.IndexFunc(s.masters, func(m inventory.Object) bool { return m.Name == name })
+func (s *Survey) place(name string) int {
+	i := slices.IndexFunc(s.Masters, func(m Master) bool { return m.Name == name })
 	if i < 0 {
-		return len(s.masters)
+		return len(s.Masters)
 	}
 	return i
 }
 
 // leaderIndex is how far the leader is, or failing its word the one of those who
 // answered that is farthest.
-func (s *survey) leaderIndex(ring string, x replicate.Ring) (index int64) {
-	for _, rings := range s.answers {
+func (s *Survey) leaderIndex(ring string, x replicate.Ring) (index int64) {
+	for _, rings := range s.Answers {
 		own, ok := rings[ring]
 		if ok && own.ID == x.Leader && own.Index > 0 {
 			return own.Index
@@ -129,10 +128,10 @@ func (s *survey) leaderIndex(ring string, x replicate.Ring) (index int64) {
 	return index
 }
 
-// arithmetic is a ring's quorum, and whether a member says that there is one;
+// Quorum is a ring's quorum, and whether a member says that there is one;
 // ok is false when nobody told of the ring.
-func (s *survey) arithmetic(ring string) (q QuorumStatus, healthy, ok bool) {
-	x, _, ok := s.ring(ring)
+func (s *Survey) Quorum(ring string) (q QuorumStatus, healthy, ok bool) {
+	x, _, ok := s.Ring(ring)
 	if !ok {
 		return q, false, false
 	}
@@ -145,8 +144,8 @@ func (s *survey) arithmetic(ring string) (q QuorumStatus, healthy, ok bool) {
 	// None of them is healthy then. Those that run are what is left to build on;
 	// they do not reach each other, or there are too few.
 	for _, m := range x.Members {
-		name, _ := machineOf(m)
-		if own := s.answers[name][ring]; !m.Learner && own.ID == m.ID {
+		name, _ := MachineOf(m)
+		if own := s.Answers[name][ring]; !m.Learner && own.ID == m.ID {
 			q.Alive++
 		}
 	}
@@ -155,8 +154,8 @@ func (s *survey) arithmetic(ring string) (q QuorumStatus, healthy, ok bool) {
 }
 
 // living are a ring's voters, with what the rows conclude of each.
-func (s *survey) living(ring string) (voters []replicate.Voter) {
-	for _, row := range s.rows(ring) {
+func (s *Survey) living(ring string) (voters []replicate.Voter) {
+	for _, row := range s.Members(ring) {
 		if row.Voter {
 			voters = append(voters, replicate.Voter{Name: row.Member, Zone: row.Zone, Alive: row.Healthy})
 		}
@@ -164,12 +163,12 @@ func (s *survey) living(ring string) (voters []replicate.Voter) {
 	return voters
 }
 
-// survives is what both rings can lose, nil when one is not known.
-func (s *survey) survives() *Survival {
+// Survives is what both rings can lose, nil when one is not known.
+func (s *Survey) Survives() *Survival {
 	least := -1
 	var zones, fatal []string
-	for _, ring := range ringNames {
-		q, healthy, ok := s.arithmetic(ring)
+	for _, ring := range Names {
+		q, healthy, ok := s.Quorum(ring)
 		if !ok {
 			return nil
 		}

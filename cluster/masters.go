@@ -1,0 +1,84 @@
+package cluster
+
+import (
+	"cmp"
+	"context"
+	"slices"
+
+	"cloud.google.com/go/compute/apiv1/computepb"
+
+	"hakube/cluster/inventory"
+	"hakube/cluster/rings"
+	"hakube/cluster/settings"
+	"hakube/replicate"
+)
+
+// masters are those there are once the run is through, as far as it is: with
+// what its steps have seen of them.
+func (r *run) masters() []inventory.Object {
+	var list []inventory.Object
+	for _, m := range r.have.Masters(r.want.Names) {
+		if m.Name != r.replica.Name {
+			list = append(list, m)
+		}
+	}
+	switch {
+	case r.mode == settings.AddReplica:
+		list = append(list, r.replica)
+	case r.repairs():
+		for _, p := range r.patients {
+			if !slices.ContainsFunc(list, func(m inventory.Object) bool { return m.Name == p.Name }) {
+				list = append(list, p)
+			}
+		}
+	case len(list) == 0: // this run makes it
+		list = append(list, r.master())
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for i := range list {
+		list[i].Status = cmp.Or(r.states[list[i].Name], list[i].Status)
+	}
+	return list
+}
+
+// sawMaster takes note of a machine's state.
+func (r *run) sawMaster(i *computepb.Instance) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.states[i.GetName()] = i.GetStatus()
+}
+
+// survey asks masters about both rings, all at once.
+func (r *run) survey(ctx context.Context, masters []inventory.Object) *rings.Survey {
+	list := make([]rings.Master, len(masters))
+	for i, m := range masters {
+		list[i] = asked(m)
+	}
+	return rings.Ask(ctx, r.deps.SSH, list, r.hostOf)
+}
+
+// ringsOn asks one master about both rings.
+func (r *run) ringsOn(ctx context.Context, m inventory.Object) (map[string]replicate.Ring, error) {
+	return rings.On(ctx, r.deps.SSH, asked(m), r.hostOf)
+}
+
+// asked is a master as a survey has it.
+func asked(m inventory.Object) rings.Master {
+	return rings.Master{Name: m.Name, Zone: m.Zone, Status: m.Status}
+}
+
+// instanceOf is the machine of a master that was asked.
+func instanceOf(m rings.Master) inventory.Object {
+	return inventory.Object{Kind: inventory.Instance, Name: m.Name, Zone: m.Zone, Role: inventory.RoleMaster, Status: m.Status}
+}
+
+// hostOf is how ssh reaches a master that is asked.
+func (r *run) hostOf(ctx context.Context, m rings.Master) (replicate.Host, error) {
+	return r.host(ctx, instanceOf(m))
+}
+
+// peer is a master's peer URL in a ring.
+func (r *run) peer(ring string, m inventory.Object) string {
+	return replicate.PeerURL(ring, m.Name, m.Zone, r.want.Project)
+}
