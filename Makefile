@@ -57,6 +57,7 @@ bench: tools ## measure: create, the ten commands, dark times, pools, start-up, 
 
 golden: ## rewrite cmd/hakube/README.md's table (and fail, so that CI cannot)
 	HAKUBE_GOLDEN=write $(GO) test ./cmd/hakube -run TestReadme
+	HAKUBE_GOLDEN=write $(GO) test ./cluster -run TestModesPicture
 
 tools: ## install the Debian packages this needs (root on Debian only)
 ifeq ($(root),yes)

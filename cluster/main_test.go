@@ -25,7 +25,7 @@ func isSetting(name string) bool {
 			return true
 		}
 	}
-	return strings.HasPrefix(name, "KUBE_") || strings.HasPrefix(name, "HAKUBE_")
+	return strings.HasPrefix(name, "KUBE_") || strings.HasPrefix(name, "HAKUBE_") && name != "HAKUBE_GOLDEN"
 }
 
 // besideOthers lets the slowest tests of "make check" run side by side. In "make

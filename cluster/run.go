@@ -109,7 +109,7 @@ func (c *Cluster) up(ctx context.Context, l *lease.Lease, act action) (*run, []p
 		return r, nil, err
 	}
 	unfit = append(unfit, own...)
-	for _, text := range r.want.Settings.DnsProblems() { // the range is known now, also when nobody set it
+	for _, text := range r.want.Settings.DNSProblems() { // the range is known now, also when nobody set it
 		unfit = append(unfit, &refusal.Refused{Why: text, Cure: "leave KUBE_DNS_SERVER_IP out, or set that"})
 	}
 	if no := slices.Concat(unfit, r.inTheWay()); len(no) > 0 && len(r.reachable()) > 0 {
@@ -124,14 +124,7 @@ func (c *Cluster) up(ctx context.Context, l *lease.Lease, act action) (*run, []p
 			return r, r.reachable(), err
 		}
 	}
-	switch r.mode {
-	case settings.AddPool:
-		err = r.join(ctx)
-	case settings.AddReplica:
-		err = r.replicable(ctx)
-	default:
-		err = r.Recheck(ctx, have, func() error { return have.LivesHere(&r.want) })
-	}
+	err = r.row().judge(r, ctx)
 	if err == nil {
 		err = have.SameNames(&r.want)
 	}
@@ -147,61 +140,13 @@ func (c *Cluster) up(ctx context.Context, l *lease.Lease, act action) (*run, []p
 	return r, items, r.foresee(ctx, items, unfit)
 }
 
-// down looks for everything that carries the mark, or for the zone's pool, and
-// lists it; nothing found is an empty list.
+// down looks for what is to go, and lists it; nothing found is an empty list.
 func (c *Cluster) down(ctx context.Context, l *lease.Lease, act action, preview bool) (r *run, items []plan.Item, err error) {
 	r = c.run(settings.Down)
 	r.Lease = l
-	if r.mode == settings.RemovePool {
-		any, err := r.leave(ctx)
-		if err != nil || !any {
-			return r, nil, err
-		}
-		items, err := r.removal(ctx)
-		return r, items, err
-	}
-	if r.mode == settings.RemoveReplica {
-		if r.have, err = r.look(ctx); err != nil {
-			return r, nil, err
-		}
-		r.sawExternals()
-		r.notes()
-		if ok, err := act(ctx, r); err != nil || !ok {
-			return r, r.reachable(), err
-		}
-		any, err := r.removable(ctx)
-		if err != nil || !any {
-			return r, nil, err
-		}
-		r.decideBalancer()
-		items, err := r.removal(ctx)
-		return r, items, err
-	}
-	if err := r.findRegion(ctx); err != nil {
-		return r, nil, err
-	}
-	have, err := r.lookForMarks(ctx)
-	if err == nil {
-		err = r.AddUnlisted(ctx, have, r.named()...)
-	}
-	if err == nil {
-		err = r.Lease.CheckFree()
-	}
-	if err != nil {
-		return r, nil, err
-	}
-	r.have = have
-	if err := r.Recheck(ctx, have, func() error { return have.AllHere(&r.want) }); err != nil {
-		return r, nil, err
-	}
-	if err := r.fit(ctx); err != nil {
-		return r, nil, err
-	}
-	if err := c.strayed(ctx, r, preview); err != nil {
-		return r, nil, err
-	}
-	if r.nothingLeft(ctx) && len(r.strays) == 0 {
-		return r, nil, nil
+	first, any, err := r.row().find(r, ctx, c, act, preview)
+	if err != nil || !any {
+		return r, first, err
 	}
 	items, err = r.removal(ctx)
 	return r, items, err

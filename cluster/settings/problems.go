@@ -162,14 +162,14 @@ func (s *Settings) rangeProblems(bad map[string]bool) []string {
 		p = append(p, fmt.Sprintf("SERVICE_CLUSTER_IP_RANGE=%s is too small; use a /28 or larger", s.ServiceRange))
 	}
 	if !bad["DNSServer"] && !bad["ServiceRange"] {
-		p = append(p, s.DnsProblems()...)
+		p = append(p, s.DNSProblems()...)
 	}
 	return p
 }
 
-// DnsProblems judges KUBE_DNS_SERVER_IP, which follows from another setting: kubeadm
+// DNSProblems judges KUBE_DNS_SERVER_IP, which follows from another setting: kubeadm
 // gives the DNS Service the tenth address and has no setting for it.
-func (s *Settings) DnsProblems() []string {
+func (s *Settings) DNSProblems() []string {
 	if !s.DNSServer.IsValid() || s.DNSServer.Addr == s.DNSAddress() {
 		return nil
 	}

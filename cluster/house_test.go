@@ -1,0 +1,113 @@
+package cluster
+
+import (
+	"fmt"
+	"go/ast"
+	"go/parser"
+	gotoken "go/token"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"hakube/gce/gcetest/knot"
+)
+
+// What the house is measured by. A number may fall, and the line is lowered with it;
+// one that grows is a step back, whatever it is grown for. Where it is to get to:
+// eight files, five kinds of step, three places.
+const (
+	mostInCircle = 0 // files of one package that reach each other in a circle
+	mostEmbedded = 0 // kinds of step that one struct is embedded in
+	mostModes    = 0 // places where a mode is compared
+)
+
+// TestHouse measures the three.
+func TestHouse(t *testing.T) {
+	packages, err := knot.Load(".", "./...")
+	if err != nil {
+		t.Fatal(err)
+	}
+	circle, where := 0, ""
+	for _, p := range packages {
+		if n := len(p.Circle()); n > circle {
+			circle, where = n, p.Path
+		}
+	}
+	embedded, modes := map[string]int{}, 0
+	err = filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		source, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		file, err := parser.ParseFile(gotoken.NewFileSet(), path, source, 0)
+		if err != nil {
+			return err
+		}
+		ast.Inspect(file, func(n ast.Node) bool {
+			switch x := n.(type) {
+			case *ast.StructType:
+				for _, f := range x.Fields.List {
+					if len(f.Names) == 0 {
+						embedded[nameOf(f.Type)]++
+					}
+				}
+			case *ast.BinaryExpr:
+				if (x.Op == gotoken.EQL || x.Op == gotoken.NEQ) && (ofMode(x.X) || ofMode(x.Y)) {
+					modes++
+				}
+			case *ast.SwitchStmt:
+				if x.Tag != nil && ofMode(x.Tag) {
+					modes++
+				}
+			}
+			return true
+		})
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	most := ""
+	for _, name := range slices.Sorted(maps.Keys(embedded)) {
+		if embedded[name] > embedded[most] {
+			most = name
+		}
+	}
+	fmt.Printf("REPORT TestHouse: largest circle %d files (%s), most embedded %s in %d structs, a mode is compared at %d places\n", circle, where, most, embedded[most], modes)
+	for _, x := range []struct {
+		what     string
+		is, most int
+	}{{"files in a circle", circle, mostInCircle}, {"structs that embed " + most, embedded[most], mostEmbedded}, {"places that compare a mode", modes, mostModes}} {
+		if x.is > x.most {
+			t.Errorf("%d %s, there may be %d", x.is, x.what, x.most)
+		}
+	}
+}
+
+// nameOf is a type's name, without its package and its star.
+func nameOf(e ast.Expr) string {
+	switch x := e.(type) {
+	case *ast.StarExpr:
+		return nameOf(x.X)
+	case *ast.SelectorExpr:
+		return x.Sel.Name
+	case *ast.IndexExpr:
+		return nameOf(x.X)
+	case *ast.Ident:
+		return x.Name
+	}
+	return ""
+}
+
+// ofMode tells whether an expression is a mode.
+func ofMode(e ast.Expr) bool {
+	name := nameOf(e)
+	return name == "mode" || name == "Mode"
+}

@@ -1,0 +1,148 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"hakube/cluster/plan"
+	"hakube/cluster/settings"
+)
+
+// A column is the list of one mode.
+type column struct {
+	name  string
+	steps []string
+}
+
+// columnOf shows the steps in the order of the list. Names of this run are left out.
+func columnOf(name string, items []plan.Item) column {
+	c := column{name: name}
+	for _, i := range items {
+		s := i.Step.String()
+		for _, x := range []struct{ is, becomes string }{
+			{`kubernetes-master-[0-9a-f]{3}`, "MASTER"}, {`join token \w+`, "join token"}, {`europe-west1-[bcd]`, "ZONE"}, {`kubernetes-master\b`, "MASTER"},
+			{`198\.51\.100\.\d+`, "IP"}, {`ssh access for \S+ to`, "ssh access to"},
+		} {
+			s = regexp.MustCompile(x.is).ReplaceAllString(s, x.becomes)
+		}
+		mark := "+"
+		if !i.Want {
+			mark = "-"
+		}
+		c.steps = append(c.steps, mark+s)
+	}
+	return c
+}
+
+// TestModesPicture: testdata/modes.txt shows all modes beside each other: which steps
+// each has, and where in its list. It is the screen to read first; HAKUBE_GOLDEN=write
+// writes it anew.
+func TestModesPicture(t *testing.T) {
+	ctx := context.Background()
+	var all []column
+	add := func(name string, items []plan.Item, err error) {
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		all = append(all, columnOf(name, items))
+	}
+	w, _ := newModelWorld(t)
+	o := w.operator()
+	_, items, err := o.up(ctx, nil, looking)
+	add("create", items, err)
+	w.mustUp(o)
+	w.mustUp(o.pool(zoneC, 1))
+	_, items, err = o.pool(zoneD, 1).up(ctx, nil, looking)
+	add("add pool", items, err)
+	_, items, err = o.replica(zoneC).up(ctx, nil, looking)
+	add("add replica", items, err)
+	w.mustUp(o.replica(zoneC))
+	_, items, err = o.replica(zoneC).down(ctx, nil, looking, true)
+	add("remove replica", items, err)
+	_, items, err = o.pool(zoneC, 0).down(ctx, nil, looking, true)
+	add("remove pool", items, err)
+	_, items, err = o.again(func(s *settings.Settings) { s.Zone = "" }).down(ctx, nil, looking, true)
+	add("remove cluster", items, err)
+	r := o.run(settings.RepairVerb)
+	if r.have, err = r.look(ctx); err != nil {
+		t.Fatal(err)
+	}
+	masters := r.have.Masters(r.want.Names)
+	r.balanced, r.patients = true, masters[1:]
+	add("repair", slices.Concat(r.repairList()...), nil)
+	r = o.run(settings.RebuildVerb)
+	if r.have, err = r.look(ctx); err != nil {
+		t.Fatal(err)
+	}
+	r.patients, r.givenUp = masters[:1], masters[1:]
+	add("restart alone", slices.Concat(r.rebuildList()...), nil)
+
+	got := picture(all)
+	if os.Getenv("HAKUBE_GOLDEN") == "write" {
+		if err := os.WriteFile("testdata/modes.txt", []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile("testdata/modes.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), got); diff != "" {
+		t.Errorf("the lists have changed; make golden writes them (-was +is):\n%s", diff)
+	}
+	for _, m := range modes() {
+		if !slices.ContainsFunc(all, func(c column) bool { return c.name == string(m.name) }) {
+			t.Errorf("mode %s is not in the picture", m.name)
+		}
+	}
+}
+
+// picture has a line for each step and a column for each mode: +3 is made third, -3 is
+// the third of a list that is walked from its end. Of a step that a list has several
+// times the first and the last are shown.
+func picture(all []column) string {
+	var b strings.Builder
+	head := [2]string{fmt.Sprintf("%-50s", ""), fmt.Sprintf("%-50s", "")}
+	for _, c := range all {
+		what, whom, _ := strings.Cut(c.name, " ")
+		head[0] += fmt.Sprintf(" %8s", what)
+		head[1] += fmt.Sprintf(" %8s", whom)
+	}
+	b.WriteString(strings.TrimRight(head[0], " ") + "\n" + strings.TrimRight(head[1], " ") + "\n")
+	var rows []string
+	for _, c := range all {
+		at := 0 // where in rows the next new one goes, so that each list reads downwards
+		for _, s := range c.steps {
+			if i := slices.Index(rows, s[1:]); i >= 0 {
+				at = max(at, i+1)
+				continue
+			}
+			rows = slices.Insert(rows, at, s[1:])
+			at++
+		}
+	}
+	for _, row := range rows {
+		line := fmt.Sprintf("%-50s", row)
+		for _, c := range all {
+			var at []string
+			for i, s := range c.steps {
+				if s[1:] == row {
+					at = append(at, fmt.Sprintf("%s%d", s[:1], i+1))
+				}
+			}
+			if len(at) > 2 {
+				at = []string{at[0], "…", at[len(at)-1]}
+			}
+			line += fmt.Sprintf(" %8s", strings.Join(at, " "))
+		}
+		b.WriteString(strings.TrimRight(line, " ") + "\n")
+	}
+	return b.String()
+}
