@@ -26,7 +26,7 @@ func (r *run) addresses() (steps []plan.Step) {
 				if a.GetAddress() == "" {
 					return plan.State{Is: plan.Partial, Why: "is being reserved"}, nil
 				}
-				if a.GetAddressType() == "INTERNAL" && !r.removing {
+				if a.GetAddressType() == "INTERNAL" && !r.mode.removes {
 					return plan.State{}, &refusal.Refused{
 						Why:  name + " is there already and is INTERNAL: nobody outside of its network would reach the API",
 						Cure: cure.Hint("if it is no longer needed", cure.Compute(fmt.Sprintf("addresses delete %s --region=%s", o.Name, r.Region()))),

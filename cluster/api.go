@@ -7,7 +7,6 @@ import (
 
 	"hakube/cluster/kube"
 	"hakube/cluster/plan"
-	"hakube/cluster/settings"
 	"hakube/scripts"
 	"hakube/scripts/cure"
 )
@@ -51,7 +50,7 @@ func (a api) Do(ctx context.Context) error {
 	}
 	m := a.run.master()
 	master := &guest{run: a.run, zone: m.Zone, name: m.Name}
-	if a.mode != settings.Create { // it is another command's to restart
+	if !a.mode.whole { // it is another command's to restart
 		master.other = new(cure.Up(m.Zone))
 	}
 	var through time.Time // since when its script is

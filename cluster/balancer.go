@@ -24,7 +24,7 @@ import (
 // from the start. Only a removal takes it back: a plain up finds what one that was
 // cut left.
 func (r *run) decideBalancer() {
-	r.balanced = len(r.masters()) > 1 || r.want.Settings.LoadBalancer == settings.FromStart || r.have.Holder.Rule != "" && r.mode != settings.RemoveReplica
+	r.balanced = len(r.masters()) > 1 || r.want.Settings.LoadBalancer == settings.FromStart || r.have.Holder.Rule != "" && !r.mode.removes
 }
 
 // drainLimit is how long the balancer lets connections to a master go on that
@@ -68,7 +68,7 @@ func (r *run) masterGroups(zones ...string) (steps []plan.Step) {
 	for _, zone := range zones {
 		all = append(all, inventory.Object{Kind: inventory.InstanceGroup, Name: r.want.Names.MasterGroup(), Zone: zone})
 	}
-	if r.mode == settings.RemoveCluster {
+	if r.mode.found != nil {
 		all = r.have.Of(inventory.InstanceGroup)
 	}
 	for _, o := range all {
@@ -121,7 +121,7 @@ func (r *run) services(zones ...string) (steps []plan.Step) {
 // parts is what was found of a kind when the cluster goes, otherwise the one
 // object there is to be or not to be.
 func (r *run) parts(k inventory.Kind, want inventory.Object) []inventory.Object {
-	if r.mode == settings.RemoveCluster {
+	if r.mode.found != nil {
 		return r.have.Of(k)
 	}
 	return []inventory.Object{want}

@@ -38,7 +38,7 @@ func birthRecord(s *settings.Spec) string {
 
 // grows notes what this run makes of the zone's pool.
 func (r *run) grows() {
-	if r.mode != settings.Create && r.mode != settings.AddPool || !bool(r.want.Settings.CreateNodes) {
+	if !r.mode.nodes || !bool(r.want.Settings.CreateNodes) {
 		return
 	}
 	size := 0

@@ -118,7 +118,7 @@ func (c *Cluster) Down(ctx context.Context, report func(plan.Event)) (s *Summary
 			return err
 		}
 		if len(items) == 0 {
-			s = &Summary{Nothing: true, Mode: r.mode, Context: r.want.Context, Zone: r.want.Zone, Warnings: r.warnings}
+			s = &Summary{Nothing: true, Mode: r.mode.name, Context: r.want.Context, Zone: r.want.Zone, Warnings: r.warnings}
 			return nil
 		}
 		if err = r.walk(ctx, items, report); err == nil {

@@ -88,7 +88,7 @@ type controlPlane struct {
 func (c controlPlane) String() string { return "control plane of " + c.of.Name }
 
 func (c controlPlane) Observe(ctx context.Context) (plan.State, error) {
-	if c.removing && c.of.Status != "RUNNING" {
+	if c.mode.removes && c.of.Status != "RUNNING" {
 		return plan.State{Is: plan.Absent, Why: "the machine is " + cmp.Or(c.of.Status, "not there")}, nil
 	}
 	ip, err := c.external(ctx, c.of)
@@ -104,7 +104,7 @@ func (c controlPlane) Observe(ctx context.Context) (plan.State, error) {
 	why := c.ready(ctx, ip)
 	switch {
 	case !kube.Answers(why):
-		if c.removing {
+		if c.mode.removes {
 			why = "it does not answer" // which is what is wanted
 		}
 		return plan.State{Is: plan.Absent, Why: why}, nil
@@ -123,7 +123,7 @@ func (c controlPlane) Observe(ctx context.Context) (plan.State, error) {
 
 // Do joins it. The script waits for the API server itself.
 func (c controlPlane) Do(ctx context.Context) error {
-	if c.repairs() {
+	if c.mode.repairs {
 		if err := c.revive(ctx); err != nil {
 			return err
 		}

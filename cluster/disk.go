@@ -23,7 +23,7 @@ func (r *run) disks() (steps []plan.Step) {
 	for _, m := range r.toBe() {
 		list = append(list, inventory.Object{Kind: inventory.Disk, Name: r.want.Names.DiskOf(m.Name), Zone: m.Zone})
 	}
-	if r.mode == settings.RemoveCluster || r.mode == settings.RemovePool {
+	if r.mode.found != nil {
 		list = r.or(inventory.Disk, inventory.Object{})
 	}
 	for _, o := range list {
@@ -34,7 +34,7 @@ func (r *run) disks() (steps []plan.Step) {
 			get:  func(ctx context.Context) (*computepb.Disk, error) { return disks.Get(ctx, o.Name) },
 			mine: r.owns,
 			check: func(d *computepb.Disk) (plan.State, error) {
-				if r.removing || r.repairs() {
+				if r.mode.removes || r.mode.repairs {
 					return exists("")
 				}
 				if err := r.want.Drift(name,

@@ -11,7 +11,6 @@ import (
 	"hakube/cluster/inventory"
 	"hakube/cluster/kube"
 	"hakube/cluster/plan"
-	"hakube/cluster/settings"
 )
 
 // drained is the fact that the nodes which are too many hold no pods that
@@ -54,10 +53,10 @@ func (d drained) leavers(ctx context.Context) (p pool, goes []member, err error)
 	if p, err = d.pool(ctx); err != nil {
 		return p, nil, err
 	}
-	if d.mode == settings.RemoveReplica {
+	if d.mode.one {
 		return p, []member{{name: d.replica.Name, zone: d.replica.Zone}}, nil
 	}
-	if d.removing {
+	if d.mode.removes {
 		for _, o := range d.or(inventory.Instance, inventory.Object{}) { // that have no group any more
 			goes = append(goes, member{name: o.Name, zone: o.Zone})
 		}
@@ -118,7 +117,7 @@ func (d drained) Do(ctx context.Context) error {
 			return err
 		}
 	}
-	err = kube.Each(len(goes), func(i int) error { return client.Cordon(ctx, p.node(goes[i]), d.mode == settings.RemovePool) })
+	err = kube.Each(len(goes), func(i int) error { return client.Cordon(ctx, p.node(goes[i]), d.mode.removes && !d.mode.one) })
 	if err != nil {
 		return err
 	}
@@ -183,7 +182,7 @@ func (r *run) busy() plan.Step { return busy{r} }
 type busy struct{ *run }
 
 func (b busy) String() string {
-	if b.mode == settings.RemoveReplica {
+	if b.mode.one {
 		return "pods on node " + b.replica.Name
 	}
 	return "pods on nodes of " + b.want.Zone
@@ -192,7 +191,7 @@ func (busy) Waits()                   {}
 func (busy) Do(context.Context) error { return nil } // never wanted
 
 func (b busy) Observe(ctx context.Context) (plan.State, error) {
-	if b.mode == settings.RemoveReplica && b.have.StatusOf(b.replica) != "RUNNING" {
+	if b.mode.one && b.have.StatusOf(b.replica) != "RUNNING" {
 		return plan.State{Is: plan.Absent, Why: "its machine does not run: no kubelet would end them"}, nil
 	}
 	if why := b.unreachable(ctx); why != "" {

@@ -48,7 +48,7 @@ func firewallRules(s *settings.Spec) []rule {
 }
 
 func (r *run) firewalls() (steps []plan.Step) {
-	if !r.removing {
+	if !r.mode.removes {
 		for _, w := range firewallRules(&r.want) {
 			steps = append(steps, r.firewall(w))
 		}
@@ -74,7 +74,7 @@ func (r *run) firewall(w rule) plan.Step {
 		get:  func(ctx context.Context) (*computepb.Firewall, error) { return r.GCE.Firewalls().Get(ctx, w.name) },
 		mine: mine,
 		check: func(f *computepb.Firewall) (plan.State, error) {
-			if r.removing {
+			if r.mode.removes {
 				return exists("")
 			}
 			all := []settings.Difference{{Variable: "KUBE_GCE_NETWORK", Was: gce.Base(f.GetNetwork()), Want: r.want.Names.Network()}}

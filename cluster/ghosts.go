@@ -12,7 +12,6 @@ import (
 	"hakube/cluster/inventory"
 	"hakube/cluster/kube"
 	"hakube/cluster/plan"
-	"hakube/cluster/settings"
 	"hakube/gce"
 )
 
@@ -58,19 +57,19 @@ func (g ghosts) find(ctx context.Context) (names []string, err error) {
 // whole cluster is brought up.
 func (g ghosts) mayBeOf(name, zone string) bool {
 	if strings.HasPrefix(name, g.want.Names.Group(0)+"-") {
-		return zone == g.want.Zone || g.mode == settings.Create
+		return zone == g.want.Zone || g.mode.whole
 	}
-	return g.mode == settings.Create && g.want.Names.IsMaster(name)
+	return g.mode.whole && g.want.Names.IsMaster(name)
 }
 
 func (g ghosts) Observe(ctx context.Context) (plan.State, error) {
-	if g.removing {
+	if g.mode.removes {
 		if why := g.unreachable(ctx); why != "" { // whoever removes a pool of a dead cluster wants no more
 			return exists("not looked at: " + why)
 		}
 	}
 	names, err := g.find(ctx)
-	if g.removing && err != nil {
+	if g.mode.removes && err != nil {
 		return exists("not looked at: " + kube.Plainly(err))
 	}
 	if err != nil {

@@ -10,7 +10,6 @@ import (
 	"hakube/cluster/inventory"
 	"hakube/cluster/plan"
 	"hakube/cluster/refusal"
-	"hakube/cluster/settings"
 	"hakube/gce"
 )
 
@@ -53,7 +52,7 @@ func (r *run) poolGroups() []poolGroup {
 
 // sized are the groups that get another size, or are made.
 func (r *run) sized() (list []poolGroup) {
-	if r.mode != settings.Create && r.mode != settings.AddPool {
+	if !r.mode.nodes || r.mode.removes {
 		return nil
 	}
 	for _, g := range r.poolGroups() {
@@ -114,7 +113,7 @@ func level(sizes []int, n, most int) {
 // groups is the zone's pool of nodes, as managed instance groups of NUM_NODES
 // machines in all. When removing it is what was found.
 func (r *run) groups() (steps []plan.Step) {
-	if !r.removing {
+	if !r.mode.removes {
 		for _, g := range r.poolGroups() {
 			steps = append(steps, r.group(g))
 		}
@@ -141,7 +140,7 @@ func (r *run) group(g poolGroup) plan.Step {
 }
 
 func (r *run) checkGroup(name string, g poolGroup, x *computepb.InstanceGroupManager) (plan.State, error) {
-	if r.removing {
+	if r.mode.removes {
 		return exists("")
 	}
 	if t := gce.Base(x.GetInstanceTemplate()); t != r.want.Names.Template() {

@@ -15,7 +15,7 @@ import (
 // walk runs the items, and while it does probes the API if its address or who
 // is behind it changes.
 func (r *run) walk(ctx context.Context, items []plan.Item, report func(plan.Event)) error {
-	if r.mode != settings.AddReplica && r.mode != settings.RemoveReplica {
+	if !r.mode.one {
 		if err := plan.Run(ctx, items, report); err != nil {
 			return r.stock(ctx, err, report)
 		}
@@ -38,7 +38,7 @@ func (r *run) walk(ctx context.Context, items []plan.Item, report func(plan.Even
 		if dark := r.ground(ctx, m.follow(report)); dark != nil {
 			err = errors.Join(err, &Dark{dark})
 		}
-	case err != nil && r.mode == settings.AddReplica:
+	case err != nil && !r.mode.removes:
 		err = r.stock(ctx, r.rollBack(ctx, err, m.follow(report)), report)
 	}
 	all, steps := m.end()
@@ -108,7 +108,7 @@ func (r *run) rollBack(ctx context.Context, failed error, report func(plan.Event
 // reversed is the run that removes what this one was to add.
 func (r *run) reversed() *run {
 	back := &run{
-		Reader: r.Reader, deps: r.deps, want: r.want, poll: r.poll, mode: settings.RemoveReplica, removing: true, replica: r.replica,
+		Reader: r.Reader, deps: r.deps, want: r.want, poll: r.poll, mode: rowOf(settings.RemoveReplica), replica: r.replica,
 		gaveUp: map[string]string{}, externals: map[string]string{}, states: map[string]string{}, ip: r.ip,
 	}
 	back.want.Settings.ReplicateMaster, back.want.Settings.DeleteNodes = false, false

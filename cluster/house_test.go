@@ -20,9 +20,9 @@ import (
 // one that grows is a step back, whatever it is grown for. Where it is to get to:
 // eight files, five kinds of step, three places.
 const (
-	mostInCircle = 0 // files of one package that reach each other in a circle
-	mostEmbedded = 0 // kinds of step that one struct is embedded in
-	mostModes    = 0 // places where a mode is compared
+	mostInCircle = 82 // files of one package that reach each other in a circle
+	mostEmbedded = 34 // kinds of step that one struct is embedded in
+	mostModes    = 3  // places where a mode is compared
 )
 
 // TestHouse measures the three.

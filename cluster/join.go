@@ -17,7 +17,7 @@ import (
 func (r *run) join(ctx context.Context) error {
 	v, n := r.have, r.want.Names
 	who := "no node can join it"
-	if r.mode == settings.AddReplica {
+	if r.mode.one {
 		who = "there is none to replicate"
 	}
 	homes := v.Homes(n)
@@ -71,7 +71,7 @@ func (r *run) join(ctx context.Context) error {
 			Cure: cure.Hint("finish the cluster first", first),
 		}
 	}
-	if v.Holder.Unassigned() && r.mode == settings.AddPool {
+	if v.Holder.Unassigned() && !r.mode.one {
 		return &refusal.Refused{
 			Why:  fmt.Sprintf("nobody has the address %s of cluster %s: a command that was moving it was cut", ip, n.Prefix),
 			Cure: cure.Hint("run that one again; if nobody knows which it was", first),

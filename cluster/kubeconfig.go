@@ -36,7 +36,7 @@ func (k kubeconfig) Observe(ctx context.Context) (plan.State, error) {
 		return plan.State{}, err
 	}
 	file := k.kubeFiles().Of(k.want.Context)
-	if k.removing { // whatever it points to, if it is ours
+	if k.mode.removes { // whatever it points to, if it is ours
 		if why := v.Foreign(k.want.Context, file); why != "" {
 			k.mu.Lock()
 			k.warn(why + "; that was left as it is")
@@ -183,11 +183,11 @@ func (r *run) kubeconfigProblems(ctx context.Context) (refusal.Unfit, error) {
 	if err != nil {
 		return nil, err
 	}
-	if no := v.Refusal(name, files.Of(name)); no != nil && !r.removing {
+	if no := v.Refusal(name, files.Of(name)); no != nil && !r.mode.removes {
 		return refusal.Unfit{no}, nil
 	}
 	all, err := files.Unwritable(ctx, r.poll, lockPatience, func(c *clientcmdapi.Config) error {
-		if r.removing {
+		if r.mode.removes {
 			v.Remove(c, name)
 		} else {
 			r.put(c, kube.Entry{})
@@ -197,7 +197,7 @@ func (r *run) kubeconfigProblems(ctx context.Context) (refusal.Unfit, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(all) > 0 && !r.removing {
+	if len(all) > 0 && !r.mode.removes {
 		if s, err := (kubeconfig{r}).Observe(ctx); err == nil && s.Is == plan.Present {
 			return nil, nil // it opens the API as it is: nobody is going to write
 		}

@@ -19,15 +19,14 @@ import (
 
 // heeds tells whether the run goes by such a variable.
 func (r *run) heeds(variable string) bool {
-	switch r.mode {
-	case settings.Create:
-		return true
-	case settings.AddPool:
-		return variable == "MAX_INSTANCES_PER_MIG"
-	case settings.AddReplica, settings.RemoveReplica:
-		return variable != "MAX_INSTANCES_PER_MIG"
+	perPool := variable == "MAX_INSTANCES_PER_MIG"
+	switch {
+	case r.mode.repairs, r.mode.removes && !r.mode.one:
+		return false
+	case perPool:
+		return r.mode.nodes
 	}
-	return false
+	return r.mode.masters
 }
 
 // asMade warns of a setting that is said by hand and is of what is made only: what is
@@ -35,7 +34,7 @@ func (r *run) heeds(variable string) bool {
 // whoever says it learns that nothing becomes of it.
 func (r *run) asMade(o inventory.Object, variable, is string) {
 	master := o.Kind == inventory.Instance
-	if !r.want.Settings.Says(variable) || master && r.mode != settings.Create || !master && r.mode != settings.Create && r.mode != settings.AddPool {
+	if !r.want.Settings.Says(variable) || r.mode.removes || master && !r.mode.whole || !master && !r.mode.nodes {
 		return
 	}
 	i := slices.IndexFunc(settings.Fields(), func(f reflect.StructField) bool { return f.Tag.Get("envconfig") == variable })

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"hakube/cluster/plan"
-	"hakube/cluster/settings"
 )
 
 // leftovers is the last step of a removal: nothing in the project carries our
@@ -25,10 +24,10 @@ type leftovers struct{ *run }
 const leftoversLimit = 30 * time.Second
 
 func (l leftovers) String() string {
-	switch l.mode {
-	case settings.RemovePool:
+	switch {
+	case l.mode.nodes && !l.mode.whole:
 		return "pool of " + l.want.Zone + " is gone"
-	case settings.RemoveReplica:
+	case l.mode.one:
 		return "master " + l.replica.Name + " is gone"
 	}
 	return "removal is complete"
@@ -52,20 +51,20 @@ func (l leftovers) Observe(ctx context.Context) (plan.State, error) {
 // glance is one look.
 func (l leftovers) glance(ctx context.Context) (plan.State, error) {
 	look, whose := l.lookForMarks, "the cluster's mark"
-	switch l.mode {
-	case settings.RemovePool:
+	switch {
+	case l.mode.nodes && !l.mode.whole:
 		look, whose = l.look, "the mark of the zone's pool"
-	case settings.RemoveReplica:
+	case l.mode.one:
 		look, whose = l.look, "the mark of the master"
 	}
 	have, err := look(ctx)
 	if err != nil {
 		return plan.State{}, err
 	}
-	switch l.mode {
-	case settings.RemovePool:
+	switch {
+	case l.mode.nodes && !l.mode.whole:
 		have = have.Pool(l.want.Names, l.want.Zone)
-	case settings.RemoveReplica:
+	case l.mode.one:
 		have = have.Master(l.want.Names, l.replica)
 	}
 	if have.Objects, err = l.AskAll(ctx, have.Objects); err != nil { // lists may show what is gone
@@ -78,7 +77,7 @@ func (l leftovers) glance(ctx context.Context) (plan.State, error) {
 		}
 	}
 	marked := len(left)
-	if l.mode == settings.RemoveCluster && l.sweeping {
+	if l.mode.whole && l.sweeping {
 		again, _, err := l.findStrays(ctx)
 		if err != nil {
 			return plan.State{}, err

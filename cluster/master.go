@@ -26,10 +26,10 @@ var masterScopes = []string{
 // toBe are the masters whose machine and disk the run is about: the zone's, the
 // first one when there is none anywhere, or the one that comes or goes.
 func (r *run) toBe() []inventory.Object {
-	switch r.mode {
-	case settings.AddReplica, settings.RemoveReplica:
+	switch {
+	case r.mode.one:
 		return []inventory.Object{r.replica}
-	case settings.Repair, settings.Rebuild:
+	case r.mode.repairs:
 		return r.patients
 	}
 	if here := r.mastersIn(r.want.Zone); len(here) > 0 {
@@ -42,7 +42,7 @@ func (r *run) toBe() []inventory.Object {
 // that goes with no group.
 func (r *run) machines() (steps []plan.Step) {
 	list := r.toBe()
-	if r.mode == settings.RemoveCluster || r.mode == settings.RemovePool {
+	if r.mode.found != nil {
 		list = r.or(inventory.Instance, inventory.Object{})
 	}
 	for _, o := range list {
@@ -64,10 +64,10 @@ func (r *run) machines() (steps []plan.Step) {
 // checkMaster compares a master with the settings. Its ssh keys and its
 // external address are other steps' facts.
 func (r *run) checkMaster(name string, i *computepb.Instance) (plan.State, error) {
-	if r.removing {
+	if r.mode.removes {
 		return exists("")
 	}
-	if r.repairs() { // it is as it was made
+	if r.mode.repairs { // it is as it was made
 		return r.running(i)
 	}
 	m, s := i.GetMetadata(), r.want.Settings
@@ -145,9 +145,9 @@ func (r *run) insertMaster(ctx context.Context, o inventory.Object) error {
 	s, n := r.want.Settings, r.want.Names
 	metadata, own := metadataOf(&r.want, scripts.RoleMaster, ip, nil), ip
 	switch {
-	case r.mode == settings.AddReplica:
+	case r.mode.one:
 		metadata, own = r.replicaMetadata(), ""
-	case r.repairs():
+	case r.mode.repairs:
 		metadata = r.repairMetadata(ip)
 		if r.balanced {
 			own = ""

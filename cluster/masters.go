@@ -9,7 +9,6 @@ import (
 
 	"hakube/cluster/inventory"
 	"hakube/cluster/rings"
-	"hakube/cluster/settings"
 	"hakube/replicate"
 )
 
@@ -23,9 +22,9 @@ func (r *run) masters() []inventory.Object {
 		}
 	}
 	switch {
-	case r.mode == settings.AddReplica:
+	case r.mode.one && !r.mode.removes:
 		list = append(list, r.replica)
-	case r.repairs():
+	case r.mode.repairs:
 		for _, p := range r.patients {
 			if !slices.ContainsFunc(list, func(m inventory.Object) bool { return m.Name == p.Name }) {
 				list = append(list, p)

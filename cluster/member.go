@@ -11,7 +11,6 @@ import (
 	"hakube/cluster/plan"
 	"hakube/cluster/refusal"
 	"hakube/cluster/rings"
-	"hakube/cluster/settings"
 	"hakube/replicate"
 	"hakube/scripts/cure"
 )
@@ -202,7 +201,7 @@ func (s started) Do(ctx context.Context) error {
 	}
 	ring, _, _ := around.Ring(s.ring)
 	start := replicate.StartMember
-	if s.mode == settings.Repair {
+	if s.mode.repairs {
 		start = replicate.StartMemberAgain
 	} else if x, _ := ring.ByPeerURL(s.peerURL()); !x.Learner {
 		if err := s.hasItsData(ctx); err != nil {

@@ -2,50 +2,68 @@ package cluster
 
 import (
 	"context"
+	"slices"
 
+	"hakube/cluster/inventory"
 	"hakube/cluster/plan"
 	"hakube/cluster/settings"
+	"hakube/scripts/cure"
 )
 
-// A mode is what a command does, by the settings: how it is judged whether it may,
-// and its list.
+// A mode is what a command does, by the settings: what it is about, how it is judged
+// whether it may, and its list. Steps ask for what it is about and never for its name.
 type mode struct {
 	name settings.Mode
+
+	masters, nodes, whole bool // it is about masters, the zone's pool, all there is of a cluster
+	one                   bool // about one master: the run's replica
+	removes               bool // what it is about goes: then nothing is compared with the settings
+	repairs               bool // masters that fail: then nothing is compared either, all is as it was made
+	givesUp               bool // other masters, for the one that is gone on with
+
 	// judge refuses what must not be made beside what was found. It changes nothing.
 	judge func(*run, context.Context) error
 	// find looks for what is to go; any tells whether there is something. What must be
 	// done before that is known is left to act: if that may do nothing, first is it.
 	find func(r *run, ctx context.Context, c *Cluster, act action, preview bool) (first []plan.Item, any bool, err error)
-	list func(*run, *lines)
+	// found is what goes of a kind, where that is what was found and not what settings name.
+	found func(*run, inventory.Kind) []inventory.Object
+	list  func(*run, *lines)
+	again func(zone string) cure.Command // the same in another zone
 }
 
-// modes are what up and down do. A repair has lists of its own, since it goes by
-// stages (repair_list.go, repair_survivor.go).
+// modes are what commands do. A repair has lists of its own, since it goes by stages
+// (repair_list.go, repair_survivor.go).
 func modes() []mode {
 	return []mode{
-		{name: settings.Create, judge: (*run).mayCreate, list: createList},
-		{name: settings.AddPool, judge: (*run).join, list: addPoolList},
-		{name: settings.AddReplica, judge: (*run).replicable, list: addReplicaList},
-		{name: settings.RemoveReplica, find: (*run).findReplica, list: removeReplicaList},
-		{name: settings.RemovePool, find: (*run).findPool, list: removePoolList},
-		{name: settings.RemoveCluster, find: (*run).findCluster, list: removeClusterList},
+		{name: settings.Create, masters: true, nodes: true, whole: true, judge: (*run).mayCreate, list: createList, again: cure.Up},
+		{name: settings.AddPool, nodes: true, judge: (*run).join, list: addPoolList, again: cure.UpPool},
+		{name: settings.AddReplica, masters: true, one: true, judge: (*run).replicable, list: addReplicaList, again: cure.AddMaster},
+		{name: settings.RemoveReplica, masters: true, one: true, removes: true, find: (*run).findReplica, list: removeReplicaList},
+		{name: settings.RemovePool, nodes: true, removes: true, find: (*run).findPool, found: (*run).foundOfPool, list: removePoolList},
+		{name: settings.RemoveCluster, masters: true, nodes: true, whole: true, removes: true, find: (*run).findCluster, found: (*run).foundOfAll, list: removeClusterList},
+		{name: settings.Repair, masters: true, repairs: true},
+		{name: settings.Rebuild, masters: true, repairs: true, givesUp: true},
+		{name: settings.Look},
 	}
 }
 
-// row is the run's mode.
-func (r *run) row() mode {
-	for _, m := range modes() {
-		if m.name == r.mode {
-			return m
-		}
-	}
-	return mode{}
+// rowOf is the mode of the name.
+func rowOf(name settings.Mode) mode {
+	all := modes()
+	return all[slices.IndexFunc(all, func(m mode) bool { return m.name == name })]
+}
+
+func (r *run) foundOfAll(k inventory.Kind) []inventory.Object { return r.have.Of(k) }
+
+func (r *run) foundOfPool(k inventory.Kind) []inventory.Object {
+	return r.have.Pool(r.want.Names, r.want.Zone).Of(k)
 }
 
 // items is the list of the run's mode.
 func (r *run) items() []plan.Item {
-	l := lines{want: !r.removing}
-	r.row().list(r, &l)
+	l := lines{want: !r.mode.removes}
+	r.mode.list(r, &l)
 	return l.items
 }
 

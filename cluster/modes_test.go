@@ -98,7 +98,7 @@ func TestModesPicture(t *testing.T) {
 		t.Errorf("the lists have changed; make golden writes them (-was +is):\n%s", diff)
 	}
 	for _, m := range modes() {
-		if !slices.ContainsFunc(all, func(c column) bool { return c.name == string(m.name) }) {
+		if m.list != nil && !slices.ContainsFunc(all, func(c column) bool { return c.name == string(m.name) }) {
 			t.Errorf("mode %s is not in the picture", m.name)
 		}
 	}

@@ -26,7 +26,7 @@ func (r *run) networks() (steps []plan.Step) {
 			get:  func(ctx context.Context) (*computepb.Network, error) { return r.GCE.Networks().Get(ctx, o.Name) },
 			mine: r.shares,
 			check: func(n *computepb.Network) (plan.State, error) {
-				if n.GetIPv4Range() != "" && !r.removing {
+				if n.GetIPv4Range() != "" && !r.mode.removes {
 					return plan.State{}, &refusal.Refused{
 						Why:  "network " + o.Name + " is a legacy network, which has no subnetworks",
 						Cure: "name another one with KUBE_GCE_NETWORK; hakube makes it if there is none of that name",
@@ -81,7 +81,7 @@ func (r *run) subnetworks() (steps []plan.Step) {
 			},
 			mine: r.owns,
 			check: func(n *computepb.Subnetwork) (plan.State, error) {
-				if r.removing {
+				if r.mode.removes {
 					return exists("")
 				}
 				secondary := map[string]string{}

@@ -12,7 +12,6 @@ import (
 
 	"hakube/cluster/inventory"
 	"hakube/cluster/kube"
-	"hakube/cluster/settings"
 	"hakube/gce"
 )
 
@@ -48,10 +47,10 @@ type pool struct {
 // pool reads both sides of the zone's pool.
 func (r *run) pool(ctx context.Context) (pool, error) {
 	var groups []inventory.Object
-	if r.mode == settings.AddReplica || r.mode == settings.RemoveReplica {
+	if r.mode.one {
 		return r.everyPool(ctx)
 	}
-	if r.removing {
+	if r.mode.removes {
 		groups = r.or(inventory.ManagedGroup, inventory.Object{})
 	} else {
 		for _, g := range r.poolGroups() {
@@ -64,7 +63,7 @@ func (r *run) pool(ctx context.Context) (pool, error) {
 // everyPool is the pools of all zones.
 func (r *run) everyPool(ctx context.Context) (pool, error) {
 	var groups []inventory.Object
-	own := r.mode == settings.Create || r.mode == settings.AddPool
+	own := r.mode.nodes && !r.mode.removes
 	for _, g := range r.poolGroups() {
 		if own {
 			groups = append(groups, g.Object)

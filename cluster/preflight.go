@@ -8,7 +8,6 @@ import (
 	"hakube/cluster/inventory"
 	"hakube/cluster/plan"
 	"hakube/cluster/refusal"
-	"hakube/cluster/settings"
 	"hakube/gce"
 )
 
@@ -17,7 +16,7 @@ import (
 // over a cluster that is complete costs its own looks only.
 func (r *run) lacks() bool {
 	v := r.have
-	if r.mode == settings.AddReplica {
+	if r.mode.one {
 		return true // run twice it makes two
 	}
 	for _, g := range r.poolGroups() {
@@ -25,7 +24,7 @@ func (r *run) lacks() bool {
 			return true
 		}
 	}
-	if r.mode == settings.AddPool {
+	if !r.mode.masters {
 		return false
 	}
 	if len(r.starting()) > 0 {
@@ -59,14 +58,14 @@ func (r *run) preflight(ctx context.Context) (refusal.Unfit, error) {
 	if !r.lacks() {
 		return nil, nil
 	}
-	if r.mode != settings.AddReplica {
+	if r.mode.nodes {
 		if err := r.likeNodes(ctx); err != nil {
 			return nil, err
 		}
 	}
 	inZone, elsewhere := r.namedTypes(), r.namedImages()
 	var zone, types, images refusal.Unfit
-	if r.mode == settings.Create && r.have.SubnetRegion == "" {
+	if r.mode.whole && r.have.SubnetRegion == "" {
 		images = r.want.Settings.Clashes()
 	}
 	var typesErr error

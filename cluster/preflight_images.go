@@ -19,7 +19,7 @@ func (r *run) namedImages() (checks []check) {
 			return r.imageProblem(ctx, variable, owner, name, disks)
 		})
 	}
-	master, nodes := r.mode != settings.AddPool, r.mode != settings.AddReplica
+	master, nodes := r.mode.masters, r.mode.nodes
 	same := s.NodeImage == s.MasterImage && s.NodeImageOwner == s.MasterImageOwner
 	root, node := diskSize{"MASTER_ROOT_DISK_SIZE", s.MasterRootSize}, diskSize{"NODE_DISK_SIZE", s.NodeDiskSize}
 	switch {

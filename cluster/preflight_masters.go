@@ -7,7 +7,6 @@ import (
 
 	"hakube/cluster/inventory"
 	"hakube/cluster/refusal"
-	"hakube/cluster/settings"
 	"hakube/scripts/cure"
 )
 
@@ -17,7 +16,7 @@ import (
 // inTheWay is what no call is needed for to see: what keeps the masters that are
 // known by now from coming up, and the API's address from being theirs.
 func (r *run) inTheWay() (no refusal.Unfit) {
-	if r.mode != settings.AddPool && (r.mode != settings.AddReplica || r.replica.Name != "") {
+	if r.mode.masters && (!r.mode.one || r.replica.Name != "") {
 		for _, m := range r.toBe() {
 			no = append(no, r.inTheWayOf(m)...)
 		}
@@ -97,7 +96,7 @@ func (r *run) keysFull(m inventory.Object) refusal.Unfit {
 // starting are masters that are there and do not run: they take CPUs and
 // addresses again when they are started.
 func (r *run) starting() (list []inventory.Object) {
-	if r.mode != settings.Create && r.mode != settings.AddReplica {
+	if !r.mode.masters || r.mode.removes || r.mode.repairs {
 		return nil
 	}
 	for _, m := range r.toBe() {

@@ -9,7 +9,6 @@ import (
 
 	"hakube/cluster/inventory"
 	"hakube/cluster/refusal"
-	"hakube/cluster/settings"
 	"hakube/scripts/cure"
 )
 
@@ -27,7 +26,7 @@ func (r *run) neededToMake(missing []inventory.Object) (ask []string) {
 			ask = append(ask, "instanceGroupManagers.update")
 		}
 	}
-	if r.mode == settings.AddReplica && r.balanced { // the group and the service may be there already
+	if r.mode.one && r.balanced { // the group and the service may be there already
 		ask = append(ask, "instanceGroups.update", "regionBackendServices.update", "instances.use", "instanceGroups.use")
 	}
 	return r.withLease(ask)
@@ -38,7 +37,7 @@ func (r *run) neededToRemove(gone []inventory.Object) (ask []string) {
 	for _, o := range gone {
 		ask = append(ask, o.Kind.Row().ToGo...)
 	}
-	if r.mode == settings.RemoveReplica && r.have.Holder.Rule != "" {
+	if r.mode.one && r.have.Holder.Rule != "" {
 		ask = append(ask, "instanceGroups.update", "regionBackendServices.update")
 		if !r.balanced { // the address goes back to the master that stays
 			ask = append(ask, "instances.addAccessConfig", "instances.deleteAccessConfig", "addresses.use", "subnetworks.useExternalIp")

@@ -9,7 +9,6 @@ import (
 	"hakube/cluster/inventory"
 	"hakube/cluster/plan"
 	"hakube/cluster/refusal"
-	"hakube/cluster/settings"
 	"hakube/gce"
 	"hakube/scripts/cure"
 )
@@ -82,7 +81,7 @@ func (r *run) going(items []plan.Item) (gone []inventory.Object) {
 // moreUses reads the users that the modes for one pool or one master have not
 // seen yet: balancers. Of the whole cluster all is read already.
 func (r *run) moreUses(ctx context.Context, gone []inventory.Object) ([]inventory.Use, error) {
-	if r.mode == settings.RemoveCluster {
+	if r.mode.whole {
 		return nil, nil
 	}
 	has := func(kinds ...inventory.Kind) bool {

@@ -27,8 +27,8 @@ func (r *run) namedTypes() (checks []check) {
 			return r.diskTypeProblem(ctx, variable, string(name), sizes)
 		})
 	}
-	master, nodes := r.mode != settings.AddPool, r.mode != settings.AddReplica
-	if master && (r.mode != settings.AddReplica || s.MasterSize != "") { // or it is like the one there is
+	master, nodes := r.mode.masters, r.mode.nodes
+	if master && (!r.mode.one || s.MasterSize != "") { // or it is like the one there is
 		typed("MASTER_SIZE", r.want.MasterType)
 	}
 	if nodes && (string(s.NodeSize) != r.want.MasterType || !master) {

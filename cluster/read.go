@@ -9,7 +9,6 @@ import (
 
 	"hakube/cluster/inventory"
 	"hakube/cluster/refusal"
-	"hakube/cluster/settings"
 	"hakube/gce"
 )
 
@@ -23,7 +22,7 @@ func (r *run) look(ctx context.Context) (*inventory.Inventory, error) {
 		reads = append(reads, func() (err error) {
 			v.Holder, err = r.holder(ctx)
 			var no *refusal.Refused
-			if r.mode == settings.Create && errors.As(err, &no) {
+			if r.mode.whole && !r.mode.removes && errors.As(err, &no) {
 				return nil // told with all the other names that are taken
 			}
 			return err
@@ -73,11 +72,8 @@ func (r *run) lookForMarks(ctx context.Context) (*inventory.Inventory, error) {
 // or is what was found of a kind when that is to go, and otherwise the one
 // object the settings want.
 func (r *run) or(k inventory.Kind, want inventory.Object) []inventory.Object {
-	switch r.mode {
-	case settings.RemoveCluster:
-		return r.have.Of(k)
-	case settings.RemovePool:
-		return r.have.Pool(r.want.Names, r.want.Zone).Of(k)
+	if r.mode.found != nil {
+		return r.mode.found(r, k)
 	}
 	return []inventory.Object{want}
 }

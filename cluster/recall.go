@@ -121,7 +121,7 @@ func (r *run) takePool(v *inventory.Inventory) {
 		}
 	}
 	if w, ok := v.Holder.Growing[r.want.Zone]; ok && w.Holds(size) {
-		if r.mode.Pool() && !r.want.Settings.IsGiven("NUM_NODES") {
+		if r.mode.name.Pool() && !r.want.Settings.IsGiven("NUM_NODES") {
 			r.warn(fmt.Sprintf("NUM_NODES is not set: the pool of %s goes on to %d nodes, which a run that was cut was making of it", r.want.Zone, w.To))
 		}
 		r.take("NUM_NODES", strconv.Itoa(w.To))
@@ -131,14 +131,14 @@ func (r *run) takePool(v *inventory.Inventory) {
 	lives, asked := len(v.Masters(r.want.Names)) > 0, r.want.Settings.IsGiven("NUM_NODES")
 	switch {
 	case groups > 0:
-		if r.mode == settings.Create && r.want.Settings.Says("KUBE_CREATE_NODES") && !bool(r.want.Settings.CreateNodes) {
+		if r.mode.whole && !r.mode.removes && r.want.Settings.Says("KUBE_CREATE_NODES") && !bool(r.want.Settings.CreateNodes) {
 			r.warn(cure.Hint(fmt.Sprintf("KUBE_CREATE_NODES=false: the pool of %s is kept as it is; this removes it", r.want.Zone), cure.RemovePool(r.want.Zone)))
 		}
 		r.take("NUM_NODES", strconv.Itoa(size))
 		r.take("KUBE_CREATE_NODES", "true")
-	case r.mode == settings.AddPool, lives && asked:
+	case r.mode.nodes && !r.mode.whole && !r.mode.removes, lives && asked:
 		r.take("KUBE_CREATE_NODES", "true")
-	case r.mode == settings.Create && lives:
+	case r.mode.whole && !r.mode.removes && lives:
 		r.take("KUBE_CREATE_NODES", "false")
 	}
 }
@@ -203,7 +203,7 @@ func (r *run) likeNodes(ctx context.Context) error {
 // is there even against what is set: masters come back as they were.
 func (r *run) take(variable, text string) {
 	s := &r.want.Settings
-	if text == "" || r.taken[variable] || s.Says(variable) && !r.repairs() {
+	if text == "" || r.taken[variable] || s.Says(variable) && !r.mode.repairs {
 		return
 	}
 	i := slices.IndexFunc(settings.Fields(), func(f reflect.StructField) bool { return f.Tag.Get("envconfig") == variable })

@@ -48,10 +48,6 @@ func (c *Cluster) Repair(ctx context.Context, name string, report func(plan.Even
 	return s.warned(warning), err
 }
 
-// repairs tells whether the run is about masters that fail: then nothing is
-// compared with the settings, and all is as it was made.
-func (r *run) repairs() bool { return r.mode == settings.Repair || r.mode == settings.Rebuild }
-
 // seen looks around, after this operator's key and masters' own addresses have
 // been seen to, without which nobody could be asked.
 func (r *run) seen(ctx context.Context, report func(plan.Event)) (*sight, error) {

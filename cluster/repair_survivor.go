@@ -215,8 +215,8 @@ func (h hasData) Observe(context.Context) (plan.State, error) {
 	for _, ring := range rings.Names {
 		switch {
 		case !h.cannotReturn(h.of.Name, ring):
-		case h.mode == settings.Repair && x.Disk && x.Rings[ring].State == replicate.RingNone:
-		case h.mode == settings.Repair:
+		case !h.mode.givesUp && x.Disk && x.Rings[ring].State == replicate.RingNone:
+		case !h.mode.givesUp:
 			return plan.State{}, h.hopeless(fmt.Sprintf("%s is the only master, and of its etcds %s", h.of.Name, verdictText(x)), nil)
 		default:
 			return plan.State{}, &refusal.Refused{

@@ -24,11 +24,11 @@ type addresses struct {
 func (r *run) room(ctx context.Context) error {
 	others, masters := 0, max(1, len(r.have.Masters(r.want.Names)))
 	nodes := int(r.want.Settings.NumNodes)
-	if r.mode == settings.AddReplica {
+	if r.mode.one {
 		masters, nodes = masters+1, 0 // the zone's pool stays as it is
 	}
 	for _, o := range r.have.Objects {
-		if o.Kind == inventory.ManagedGroup && (o.Zone != r.want.Zone || r.mode == settings.AddReplica) {
+		if o.Kind == inventory.ManagedGroup && (o.Zone != r.want.Zone || r.mode.one) {
 			others += o.Size
 		}
 	}

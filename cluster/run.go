@@ -25,10 +25,7 @@ type run struct {
 	want              settings.Spec
 	have              *inventory.Inventory
 	poll              time.Duration
-	mode              settings.Mode
-	// removing tells that the nouns are to go. Then nothing is compared with the
-	// settings, and they stand for what was found, not for what the settings say.
-	removing bool
+	mode              mode
 	// replica is the master that is added or removed, in the modes for one.
 	replica inventory.Object
 	source  *computepb.Instance // the master it is made like
@@ -70,12 +67,11 @@ type run struct {
 }
 
 func (c *Cluster) run(verb settings.Verb) *run {
-	mode := c.settings.Mode(verb)
 	want := settings.SpecOf(c.settings, c.deps.operator())
 	return &run{
 		Reader: &inventory.Reader{GCE: c.deps.GCE, InRegion: c.deps.InRegion, Mark: want.Mark, Seen: &inventory.Memory{}},
 		deps:   c.deps, want: want, poll: c.deps.Poll,
-		mode: mode, removing: mode.Removes(), gaveUp: map[string]string{}, verdicts: map[string]replicate.Revived{}, externals: map[string]string{}, states: map[string]string{},
+		mode: rowOf(c.settings.Mode(verb)), gaveUp: map[string]string{}, verdicts: map[string]replicate.Revived{}, externals: map[string]string{}, states: map[string]string{},
 	}
 }
 
@@ -119,12 +115,12 @@ func (c *Cluster) up(ctx context.Context, l *lease.Lease, act action) (*run, []p
 		return r, nil, err
 	}
 	r.notes()
-	if r.mode != settings.AddPool {
+	if r.mode.masters {
 		if ok, err := act(ctx, r); err != nil || !ok {
 			return r, r.reachable(), err
 		}
 	}
-	err = r.row().judge(r, ctx)
+	err = r.mode.judge(r, ctx)
 	if err == nil {
 		err = have.SameNames(&r.want)
 	}
@@ -144,7 +140,7 @@ func (c *Cluster) up(ctx context.Context, l *lease.Lease, act action) (*run, []p
 func (c *Cluster) down(ctx context.Context, l *lease.Lease, act action, preview bool) (r *run, items []plan.Item, err error) {
 	r = c.run(settings.Down)
 	r.Lease = l
-	first, any, err := r.row().find(r, ctx, c, act, preview)
+	first, any, err := r.mode.find(r, ctx, c, act, preview)
 	if err != nil || !any {
 		return r, first, err
 	}
@@ -157,14 +153,14 @@ func (r *run) owns(description string) bool { return r.want.Mark.Owns(descriptio
 
 // shares is for the network and its ssh rule: whoever made them, they are used
 // when they are there; but only what is ours is removed.
-func (r *run) shares(description string) bool { return !r.removing || r.owns(description) }
+func (r *run) shares(description string) bool { return !r.mode.removes || r.owns(description) }
 
 // twoMasters is the warning at the one number of masters that is worse than both
 // its neighbours.
 const twoMasters = "two masters survive the loss of neither: both must live for a quorum of two; add a third, or remove one"
 
 func (r *run) summary() *Summary {
-	if (r.mode == settings.AddReplica || r.mode == settings.RemoveReplica) && len(r.masters()) == 2 {
+	if r.mode.one && len(r.masters()) == 2 {
 		r.mu.Lock()
 		r.warn(twoMasters)
 		r.mu.Unlock()
@@ -172,11 +168,11 @@ func (r *run) summary() *Summary {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	s := &Summary{
-		Mode: r.mode, Context: r.want.Context, Kubeconfig: r.kubeFiles().Of(r.want.Context), Zone: r.want.Zone,
+		Mode: r.mode.name, Context: r.want.Context, Kubeconfig: r.kubeFiles().Of(r.want.Context), Zone: r.want.Zone,
 		Evidence: r.evidence, Left: r.left, Warnings: r.warnings, Replica: r.replica.Name, Dark: r.dark, Outages: r.outages,
 	}
 	s.Leftovers, s.Perhaps = r.staying(), told(r.perhaps)
-	if !r.removing {
+	if !r.mode.removes {
 		s.Smaller = r.smaller
 		s.Version = string(r.want.Settings.KubeVersion)
 		s.Address = r.ip

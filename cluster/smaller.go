@@ -33,7 +33,7 @@ func (c *Cluster) OnSmaller(f func(context.Context, Smaller) error) { c.smaller 
 
 // consent tells of nodes that go, and asks whether they may.
 func (c *Cluster) consent(ctx context.Context, r *run) error {
-	if !r.mode.Pool() {
+	if !r.mode.name.Pool() {
 		return nil
 	}
 	s := Smaller{Zone: r.want.Zone, Nodes: []string{}}

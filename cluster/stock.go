@@ -51,19 +51,13 @@ func (r *run) stock(ctx context.Context, err error, report func(plan.Event)) err
 	if !is || ctx.Err() != nil {
 		return err
 	}
-	e := &OutOfStock{Zone: cmp.Or(zone, r.want.Zone), Others: others, Err: err, again: cure.Up}
-	switch r.mode {
-	case settings.AddPool:
-		e.again = cure.UpPool
-	case settings.AddReplica:
-		e.again = cure.AddMaster
-	}
+	e := &OutOfStock{Zone: cmp.Or(zone, r.want.Zone), Others: others, Err: err, again: r.mode.again}
 	if len(e.Others) == 0 {
 		if e.Others, err = r.otherZones(ctx, e.Zone); err != nil {
 			return fmt.Errorf("%w\nlooking for other zones: %w", e, err)
 		}
 	}
-	if r.mode == settings.Create {
+	if r.mode.whole {
 		if e.back, err = r.takeBack(ctx, report); err != nil {
 			return fmt.Errorf("%w\ntaking back the disk of the master that was not made: %w", e, err)
 		}

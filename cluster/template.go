@@ -41,7 +41,7 @@ func (r *run) templates() (steps []plan.Step) {
 }
 
 func (r *run) checkTemplate(name string, t *computepb.InstanceTemplate) (plan.State, error) {
-	if r.removing {
+	if r.mode.removes {
 		return exists("")
 	}
 	s, p, m := r.want.Settings, t.GetProperties(), t.GetProperties().GetMetadata()
