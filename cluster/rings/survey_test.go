@@ -65,6 +65,8 @@ func TestArithmetic(t *testing.T) {
 		{"+--", "3 voters, 1 alive, quorum 2: quorum is lost", QuorumStatus{3, 1, 2}, "0 []", 1},
 		// Two agreed on something, and only one of them could be asked.
 		{"+?", "2 voters, 1 alive, quorum 2: quorum is lost", QuorumStatus{2, 2, 2}, "0 []", 0},
+		// One of two that could not be asked lives, nobody knows which.
+		{"+??", "3 voters, 1 alive, quorum 2: quorum is lost", QuorumStatus{3, 2, 2}, "0 []", 2},
 	} {
 		t.Run(c.marks, func(t *testing.T) {
 			s := surveyOf(c.marks)
