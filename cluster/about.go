@@ -33,7 +33,7 @@ func (a ringAlone) About() plan.Thing    { return thing(a.of) }
 func (t traffic) About() plan.Thing      { return thing(t.of) }
 func (k kubeconfig) About() plan.Thing   { return plan.Thing{Kind: "kubeconfig", Name: k.want.Context} }
 func (b backendZone) About() plan.Thing {
-	return plan.Thing{Kind: "backend", Name: b.want.Names.MasterGroup(), Zone: b.zone}
+	return plan.Thing{Kind: "backend", Name: b.env.want.Names.MasterGroup(), Zone: b.zone}
 }
 func (s strayStep) About() plan.Thing {
 	return plan.Thing{Kind: s.s.Kind, Name: s.s.Name, Zone: s.s.zone, Region: s.s.region}

@@ -16,7 +16,7 @@ import (
 // ssh" adds it. Whoever made a master has it there from the start.
 func (r *run) access() (steps []plan.Step) {
 	for _, m := range r.spokenTo() {
-		steps = append(steps, access{r, m})
+		steps = append(steps, access{r.env, m})
 	}
 	return steps
 }
@@ -35,16 +35,16 @@ func (r *run) spokenTo() (list []inventory.Object) {
 }
 
 type access struct {
-	*run
-	of inventory.Object
+	env *env
+	of  inventory.Object
 }
 
 func (a access) String() string {
-	return "ssh access for " + a.deps.User + " to " + a.of.Name
+	return "ssh access for " + a.env.deps.User + " to " + a.of.Name
 }
 
 func (a access) machine(ctx context.Context) (*computepb.Instance, error) {
-	return a.GCE.Instances(a.of.Zone).Get(ctx, a.of.Name)
+	return a.env.GCE.Instances(a.of.Zone).Get(ctx, a.of.Name)
 }
 
 func (a access) Observe(ctx context.Context) (plan.State, error) {
@@ -55,7 +55,7 @@ func (a access) Observe(ctx context.Context) (plan.State, error) {
 	if err != nil {
 		return plan.State{}, err
 	}
-	mine := withoutComment(a.want.Login)
+	mine := withoutComment(a.env.want.Login)
 	for line := range strings.Lines(inventory.MetadataItem(i.GetMetadata(), scripts.KeySSHKeys)) {
 		if withoutComment(line) == mine {
 			return exists("")
@@ -79,8 +79,8 @@ func (a access) Do(ctx context.Context) error {
 			return err
 		}
 		m := i.GetMetadata()
-		set(m, scripts.KeySSHKeys, withLogin(inventory.MetadataItem(m, scripts.KeySSHKeys), a.want.Login))
-		err = a.GCE.Instances(a.of.Zone).SetMetadata(ctx, i.GetName(), m)
+		set(m, scripts.KeySSHKeys, withLogin(inventory.MetadataItem(m, scripts.KeySSHKeys), a.env.want.Login))
+		err = a.env.GCE.Instances(a.of.Zone).SetMetadata(ctx, i.GetName(), m)
 		if !gce.Stale(err) || try == 3 {
 			return err
 		}

@@ -55,7 +55,7 @@ func (r *run) addresses() (steps []plan.Step) {
 	return steps
 }
 
-func (r *run) sawAddress(a *computepb.Address) {
+func (r *env) sawAddress(a *computepb.Address) {
 	r.Lease.Observe(r.GCE.Addresses(), a)
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -63,13 +63,13 @@ func (r *run) sawAddress(a *computepb.Address) {
 }
 
 // holder is who has the API's address now.
-func (r *run) holder(ctx context.Context) (inventory.Holder, error) {
+func (r *env) holder(ctx context.Context) (inventory.Holder, error) {
 	return r.Reader.Holder(ctx, r.want.Names.Address(), r.sawAddress)
 }
 
 // address is the API's address, "" when none is reserved yet. Asked once: it
 // cannot change while it is reserved.
-func (r *run) address(ctx context.Context) (string, error) {
+func (r *env) address(ctx context.Context) (string, error) {
 	r.mu.Lock()
 	ip := r.ip
 	r.mu.Unlock()
@@ -81,7 +81,7 @@ func (r *run) address(ctx context.Context) (string, error) {
 }
 
 // reserved waits until an address that is being reserved is known.
-func (r *run) reserved(ctx context.Context, name string) error {
+func (r *env) reserved(ctx context.Context, name string) error {
 	return plan.Until(ctx, plan.Condition{
 		For: name + " to be reserved", Every: r.poll, Limit: time.Minute,
 		Check: func(ctx context.Context) (bool, string, error) {

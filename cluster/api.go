@@ -86,7 +86,7 @@ func (api) Undo(context.Context) error { return nil } // never unwanted
 const sickAfter = 5 * time.Minute
 
 // ready asks the API server at an address whether it is ready, and returns why not.
-func (r *run) ready(ctx context.Context, ip string) (why string) {
+func (r *env) ready(ctx context.Context, ip string) (why string) {
 	return kube.Ready(ctx, r.deps.Dial, r.deps.Ready, ip)
 }
 

@@ -105,7 +105,7 @@ func (r *run) whileStirred(ctx context.Context, of inventory.Object, f func(cont
 // its client port with a proposal: in a ring where nobody writes it never would
 // (etcd 3.6.8: maxGapBetweenApplyAndCommitIndex in v3_server.go, publishV3 in
 // server.go). The entry is a question about alarms, which leaves nothing behind.
-func (r *run) stir(ctx context.Context, ring string, through []inventory.Object) error {
+func (r *env) stir(ctx context.Context, ring string, through []inventory.Object) error {
 	ctx, cancel := plan.Within(ctx, scriptLimit)
 	defer cancel()
 	s := r.survey(ctx, through)

@@ -127,16 +127,16 @@ func (r *run) parts(k inventory.Kind, want inventory.Object) []inventory.Object 
 	return []inventory.Object{want}
 }
 
-func (r *run) backend(zone string) *computepb.Backend {
+func (r *env) backend(zone string) *computepb.Backend {
 	return &computepb.Backend{Group: new(r.masterGroupURL(zone)), BalancingMode: new("CONNECTION")}
 }
 
-func (r *run) masterGroupURL(zone string) string {
+func (r *env) masterGroupURL(zone string) string {
 	return r.want.Zonal(zone, "instanceGroups", r.want.Names.MasterGroup())
 }
 
 // backendZones is the fact that a zone's group is behind the balancer.
-func (r *run) backendZones(zones ...string) (steps []plan.Step) {
+func (r *env) backendZones(zones ...string) (steps []plan.Step) {
 	for _, z := range zones {
 		steps = append(steps, backendZone{r, z})
 	}
@@ -144,7 +144,7 @@ func (r *run) backendZones(zones ...string) (steps []plan.Step) {
 }
 
 type backendZone struct {
-	*run
+	env  *env
 	zone string
 }
 
@@ -152,12 +152,12 @@ func (b backendZone) String() string { return "masters' group in " + b.zone + " 
 
 // find returns the service and where in its backends the zone is, -1 if not.
 func (b backendZone) find(ctx context.Context) (*computepb.BackendService, int, error) {
-	x, err := b.GCE.BackendServices().Get(ctx, b.want.Names.BackendService())
+	x, err := b.env.GCE.BackendServices().Get(ctx, b.env.want.Names.BackendService())
 	if err != nil {
 		return nil, -1, err
 	}
 	return x, slices.IndexFunc(x.GetBackends(), func(y *computepb.Backend) bool {
-		return gce.Base(y.GetGroup()) == b.want.Names.MasterGroup() && zoneOf(y.GetGroup()) == b.zone
+		return gce.Base(y.GetGroup()) == b.env.want.Names.MasterGroup() && zoneOf(y.GetGroup()) == b.zone
 	}), nil
 }
 
@@ -179,7 +179,7 @@ func (b backendZone) Do(ctx context.Context) error {
 		if i >= 0 {
 			return false
 		}
-		x.Backends = append(x.Backends, b.backend(b.zone))
+		x.Backends = append(x.Backends, b.env.backend(b.zone))
 		return true
 	})
 }
@@ -202,7 +202,7 @@ func (b backendZone) change(ctx context.Context, edit func(*computepb.BackendSer
 		if err != nil || !edit(x, i) {
 			return err
 		}
-		err = b.GCE.BackendServices().SetBackends(ctx, x)
+		err = b.env.GCE.BackendServices().SetBackends(ctx, x)
 		if !gce.Stale(err) || try == 3 {
 			return err
 		}

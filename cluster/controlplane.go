@@ -174,17 +174,17 @@ func (c controlPlane) silentRetire() (why string, gave bool) {
 
 // masterNode is a master's Node in Kubernetes. Its kubelet makes it; when the
 // machine goes nobody else takes it away, there being no cloud controller.
-func (r *run) masterNode(of inventory.Object) plan.Step { return masterNode{r, of} }
+func (r *env) masterNode(of inventory.Object) plan.Step { return masterNode{r, of} }
 
 type masterNode struct {
-	*run
-	of inventory.Object
+	env *env
+	of  inventory.Object
 }
 
 func (n masterNode) String() string { return "node " + n.of.Name }
 
 func (n masterNode) Observe(ctx context.Context) (plan.State, error) {
-	client, err := n.kube(ctx)
+	client, err := n.env.kube(ctx)
 	if err != nil {
 		return plan.State{}, err
 	}
@@ -201,7 +201,7 @@ func (n masterNode) Observe(ctx context.Context) (plan.State, error) {
 func (masterNode) Do(context.Context) error { return nil } // its kubelet's
 
 func (n masterNode) Undo(ctx context.Context) error {
-	client, err := n.kube(ctx)
+	client, err := n.env.kube(ctx)
 	if err != nil {
 		return err
 	}

@@ -167,7 +167,7 @@ var secretDefects = []defect{
 		if err != nil {
 			t.Fatal(err)
 		}
-		s, err := token{o.run(settings.Up)}.join().Read(ctx, client)
+		s, err := token{o.run(settings.Up).env}.join().Read(ctx, client)
 		if err != nil || string(s.Data["auth-extra-groups"]) != kube.TokenGroup {
 			t.Errorf("the token is of %q, %v", s.Data["auth-extra-groups"], err)
 		}

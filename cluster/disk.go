@@ -57,7 +57,7 @@ func (r *run) disks() (steps []plan.Step) {
 	return steps
 }
 
-func (r *run) insertDisk(ctx context.Context, name, zone string) error {
+func (r *env) insertDisk(ctx context.Context, name, zone string) error {
 	s := r.want.Settings
 	return r.GCE.Disks(zone).Insert(ctx, &computepb.Disk{
 		Name:        &name,

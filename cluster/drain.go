@@ -34,7 +34,7 @@ func (drained) String() string { return "nodes that go are drained" }
 func (drained) Waits() {}
 
 // podsOn are the pods that have to leave the machines' nodes.
-func (r *run) podsOn(ctx context.Context, p pool, goes []member) ([]corev1.Pod, error) {
+func (r *env) podsOn(ctx context.Context, p pool, goes []member) ([]corev1.Pod, error) {
 	client, err := r.kube(ctx)
 	if err != nil {
 		return nil, err
@@ -155,14 +155,14 @@ func (r *run) giveUp(names []string, last error) {
 const everyNode = ""
 
 // warn adds a warning, once. The lock is held.
-func (r *run) warn(text string) {
+func (r *env) warn(text string) {
 	if !slices.Contains(r.warnings, text) {
 		r.warnings = append(r.warnings, text)
 	}
 }
 
 // warned adds a warning, once.
-func (r *run) warned(text string) {
+func (r *env) warned(text string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.warn(text)

@@ -106,7 +106,7 @@ func (r *run) firewall(w rule) plan.Step {
 // others have rules there: every cluster does (kube-up's down took ssh from them
 // all, D32b). That is about other clusters of hakube: what else is in a network of
 // ours keeps it, and its ssh rule, from the start ([run.keep]).
-func (r *run) aloneInNetwork(ctx context.Context, name string) error {
+func (r *env) aloneInNetwork(ctx context.Context, name string) error {
 	all, err := r.GCE.Firewalls().List(ctx)
 	if err != nil {
 		return err

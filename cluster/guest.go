@@ -100,7 +100,7 @@ const consoleTail = 2 << 10
 
 // consoleAfter is what a machine has printed since its console had before; nothing
 // if that cannot be read.
-func (r *run) consoleAfter(ctx context.Context, zone, name, before string) string {
+func (r *env) consoleAfter(ctx context.Context, zone, name, before string) string {
 	text, _, err := r.GCE.Instances(zone).SerialOutput(ctx, name, 0)
 	if err != nil {
 		return ""

@@ -10,7 +10,7 @@ import (
 // clientOf speaks to the API with the credentials of a kubeconfig entry, over
 // one connection as long as the entry stays the same. It dials as this machine
 // reaches the cluster; the entry's proxy is for kubectl.
-func (r *run) clientOf(e kube.Entry) (*kube.Client, error) {
+func (r *env) clientOf(e kube.Entry) (*kube.Client, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.client != nil && r.client.SpeaksWith(e) {
@@ -28,7 +28,7 @@ func (r *run) clientOf(e kube.Entry) (*kube.Client, error) {
 var errNoEntry = errors.New("there are no credentials for it yet")
 
 // entry is our own entry in the kubeconfig.
-func (r *run) entry() (kube.Entry, error) {
+func (r *env) entry() (kube.Entry, error) {
 	config, err := r.kubeFiles().Load()
 	if err != nil {
 		return kube.Entry{}, err
@@ -41,7 +41,7 @@ func (r *run) entry() (kube.Entry, error) {
 }
 
 // kube speaks to the API with our own entry, or else with what was lent.
-func (r *run) kube(ctx context.Context) (*kube.Client, error) {
+func (r *env) kube(ctx context.Context) (*kube.Client, error) {
 	r.mu.Lock()
 	lent := r.lent
 	r.mu.Unlock()

@@ -109,7 +109,7 @@ func (k kubeconfig) Do(ctx context.Context) error {
 
 // put writes the entry, and makes it the current one unless it is not to be: one that
 // was there is as current as it was, unless that is said.
-func (r *run) put(c *clientcmdapi.Config, e kube.Entry) {
+func (r *env) put(c *clientcmdapi.Config, e kube.Entry) {
 	s, was := r.want.Settings, c.Contexts[r.want.Context] != nil
 	e.Put(c, r.want.Context, r.entryOwner().Mark)
 	if !bool(s.KeepContext) && (!was || s.IsGiven("SECONDARY_KUBECONFIG")) {
@@ -118,7 +118,7 @@ func (r *run) put(c *clientcmdapi.Config, e kube.Entry) {
 }
 
 // lend asks a master for the administrator's credentials, good for the API at the address.
-func (r *run) lend(ctx context.Context, from inventory.Object, ip string) (kube.Entry, error) {
+func (r *env) lend(ctx context.Context, from inventory.Object, ip string) (kube.Entry, error) {
 	out, err := r.ssh(ctx, from, scripts.AdminKubeconfig)
 	if err != nil {
 		return kube.Entry{}, err
@@ -140,9 +140,9 @@ func (k kubeconfig) Undo(ctx context.Context) error {
 }
 
 // kubeFiles are the files of the operator's kubeconfig.
-func (r *run) kubeFiles() kube.Files { return kube.FilesOf(r.want.Kubeconfig) }
+func (r *env) kubeFiles() kube.Files { return kube.FilesOf(r.want.Kubeconfig) }
 
-func (r *run) entryOwner() kube.Owner {
+func (r *env) entryOwner() kube.Owner {
 	return kube.Owner{
 		Mark: kube.Mark{Cluster: string(r.want.Settings.Prefix), Project: r.want.Project, Cloud: r.deps.Cloud},
 		IP: func(ctx context.Context) (string, error) {
@@ -163,7 +163,7 @@ func (r *run) entryOwner() kube.Owner {
 
 // asKubectl opens the API as kubectl does with the operator's files, and says what
 // does not work.
-func (r *run) asKubectl(ctx context.Context) string {
+func (r *env) asKubectl(ctx context.Context) string {
 	return r.kubeFiles().AsKubectl(ctx, r.want.Context, r.entryOwner(), r.deps.Dial)
 }
 

@@ -49,7 +49,7 @@ func (r *run) sawMaster(i *computepb.Instance) {
 }
 
 // survey asks masters about both rings, all at once.
-func (r *run) survey(ctx context.Context, masters []inventory.Object) *rings.Survey {
+func (r *env) survey(ctx context.Context, masters []inventory.Object) *rings.Survey {
 	list := make([]rings.Master, len(masters))
 	for i, m := range masters {
 		list[i] = asked(m)
@@ -58,7 +58,7 @@ func (r *run) survey(ctx context.Context, masters []inventory.Object) *rings.Sur
 }
 
 // ringsOn asks one master about both rings.
-func (r *run) ringsOn(ctx context.Context, m inventory.Object) (map[string]replicate.Ring, error) {
+func (r *env) ringsOn(ctx context.Context, m inventory.Object) (map[string]replicate.Ring, error) {
 	return rings.On(ctx, r.deps.SSH, asked(m), r.hostOf)
 }
 
@@ -73,11 +73,11 @@ func instanceOf(m rings.Master) inventory.Object {
 }
 
 // hostOf is how ssh reaches a master that is asked.
-func (r *run) hostOf(ctx context.Context, m rings.Master) (replicate.Host, error) {
+func (r *env) hostOf(ctx context.Context, m rings.Master) (replicate.Host, error) {
 	return r.host(ctx, instanceOf(m))
 }
 
 // peer is a master's peer URL in a ring.
-func (r *run) peer(ring string, m inventory.Object) string {
+func (r *env) peer(ring string, m inventory.Object) string {
 	return replicate.PeerURL(ring, m.Name, m.Zone, r.want.Project)
 }

@@ -54,17 +54,17 @@ func (r *run) reach(ctx context.Context, report func(plan.Event)) error {
 
 // released is the fact that no machine has the API's address, so that a
 // forwarding rule can take it. Undone, the master gets it back.
-func (r *run) released(back inventory.Object) plan.Step { return released{r, back} }
+func (r *env) released(back inventory.Object) plan.Step { return released{r, back} }
 
 type released struct {
-	*run
+	env  *env
 	back inventory.Object // who gets the address when it is undone
 }
 
-func (s released) String() string { return "address " + s.want.Names.Address() + " off the master" }
+func (s released) String() string { return "address " + s.env.want.Names.Address() + " off the master" }
 
 func (s released) Observe(ctx context.Context) (plan.State, error) {
-	h, err := s.holder(ctx)
+	h, err := s.env.holder(ctx)
 	switch {
 	case err != nil:
 		return plan.State{}, err
@@ -77,11 +77,11 @@ func (s released) Observe(ctx context.Context) (plan.State, error) {
 }
 
 func (s released) Do(ctx context.Context) error {
-	h, err := s.holder(ctx)
+	h, err := s.env.holder(ctx)
 	if err != nil || h.Machine == "" {
 		return err
 	}
-	instances := s.GCE.Instances(h.Zone)
+	instances := s.env.GCE.Instances(h.Zone)
 	i, err := instances.Get(ctx, h.Machine)
 	if err != nil {
 		return err
@@ -90,18 +90,18 @@ func (s released) Do(ctx context.Context) error {
 	if config.GetNatIP() != h.IP {
 		return fmt.Errorf("%s has the address %q, not %s", h.Machine, config.GetNatIP(), h.IP)
 	}
-	s.moved(h.Machine)
+	s.env.moved(h.Machine)
 	return instances.DeleteAccessConfig(ctx, h.Machine, inventory.NIC, config.GetName())
 }
 
 func (s released) Undo(ctx context.Context) error {
-	ip, err := s.address(ctx)
+	ip, err := s.env.address(ctx)
 	if err != nil {
 		return err
 	}
-	s.moved(s.back.Name)
-	return s.takeOver(ctx, func(ctx context.Context) error {
-		return s.GCE.Instances(s.back.Zone).AddAccessConfig(ctx, s.back.Name, inventory.NIC, external(ip))
+	s.env.moved(s.back.Name)
+	return s.env.takeOver(ctx, func(ctx context.Context) error {
+		return s.env.GCE.Instances(s.back.Zone).AddAccessConfig(ctx, s.back.Name, inventory.NIC, external(ip))
 	})
 }
 
@@ -117,7 +117,7 @@ func external(ip string) *computepb.AccessConfig {
 
 // takeOver gives the address to something else. Google says "in use" for a
 // moment after its holder has let go; each pause here is dark time.
-func (r *run) takeOver(ctx context.Context, give func(context.Context) error) error {
+func (r *env) takeOver(ctx context.Context, give func(context.Context) error) error {
 	var last error
 	err := plan.Until(ctx, plan.Condition{
 		For: "the address to be free", Every: min(r.poll, 200*time.Millisecond), Limit: r.deps.LetGo,
@@ -154,7 +154,7 @@ func (r *run) forwarding() (steps []plan.Step) {
 	return steps
 }
 
-func (r *run) forwardingRule(name string) *computepb.ForwardingRule {
+func (r *env) forwardingRule(name string) *computepb.ForwardingRule {
 	return &computepb.ForwardingRule{
 		Name: &name, Description: new(r.want.Mark.For(inventory.RoleRule)), Labels: r.want.Labels(),
 		LoadBalancingScheme: new("EXTERNAL"), IPProtocol: new("TCP"), Ports: []string{"443"},
@@ -165,7 +165,7 @@ func (r *run) forwardingRule(name string) *computepb.ForwardingRule {
 
 // ownAddresses is an external address of its own for each master, which it is
 // reached by over ssh while the balancer has the API's.
-func (r *run) ownAddresses(masters ...inventory.Object) (steps []plan.Step) {
+func (r *env) ownAddresses(masters ...inventory.Object) (steps []plan.Step) {
 	for _, m := range masters {
 		steps = append(steps, ownAddress{r, m})
 	}
@@ -173,14 +173,14 @@ func (r *run) ownAddresses(masters ...inventory.Object) (steps []plan.Step) {
 }
 
 type ownAddress struct {
-	*run
-	of inventory.Object
+	env *env
+	of  inventory.Object
 }
 
 func (a ownAddress) String() string { return "own external address of " + a.of.Name }
 
 func (a ownAddress) config(ctx context.Context) (*computepb.AccessConfig, error) {
-	i, err := a.GCE.Instances(a.of.Zone).Get(ctx, a.of.Name)
+	i, err := a.env.GCE.Instances(a.of.Zone).Get(ctx, a.of.Name)
 	return inventory.AccessConfigOf(i), err
 }
 
@@ -192,7 +192,7 @@ func (a ownAddress) Observe(ctx context.Context) (plan.State, error) {
 	if err != nil {
 		return plan.State{}, err
 	}
-	ip, err := a.address(ctx)
+	ip, err := a.env.address(ctx)
 	switch {
 	case err != nil:
 		return plan.State{}, err
@@ -205,8 +205,8 @@ func (a ownAddress) Observe(ctx context.Context) (plan.State, error) {
 }
 
 func (a ownAddress) Do(ctx context.Context) error {
-	a.moved(a.of.Name)
-	return a.GCE.Instances(a.of.Zone).AddAccessConfig(ctx, a.of.Name, inventory.NIC, external(""))
+	a.env.moved(a.of.Name)
+	return a.env.GCE.Instances(a.of.Zone).AddAccessConfig(ctx, a.of.Name, inventory.NIC, external(""))
 }
 
 func (a ownAddress) Undo(ctx context.Context) error {
@@ -214,6 +214,6 @@ func (a ownAddress) Undo(ctx context.Context) error {
 	if err != nil || c == nil {
 		return err
 	}
-	a.moved(a.of.Name)
-	return a.GCE.Instances(a.of.Zone).DeleteAccessConfig(ctx, a.of.Name, inventory.NIC, c.GetName())
+	a.env.moved(a.of.Name)
+	return a.env.GCE.Instances(a.of.Zone).DeleteAccessConfig(ctx, a.of.Name, inventory.NIC, c.GetName())
 }

@@ -138,7 +138,7 @@ func (r *run) isWhole(ctx context.Context, o inventory.Object, s *rings.Survey) 
 	if r.have.Holder.Machine == o.Name {
 		return true, nil // the only one: there is no balancer
 	}
-	st, err := traffic{r, o}.Observe(ctx)
+	st, err := traffic{r.env, o}.Observe(ctx)
 	return st.Is == plan.Present, err
 }
 
@@ -165,7 +165,7 @@ func (r *run) copySource(ctx context.Context) error {
 
 // sameDisks refuses to give the new master other disks than the one it is to be
 // like: those are made from the settings.
-func (r *run) sameDisks(ctx context.Context, m inventory.Object, i *computepb.Instance) error {
+func (r *env) sameDisks(ctx context.Context, m inventory.Object, i *computepb.Instance) error {
 	s, disks := r.want.Settings, r.GCE.Disks(m.Zone)
 	data, err := disks.Get(ctx, r.want.Names.DiskOf(m.Name))
 	if err != nil {

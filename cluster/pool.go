@@ -80,7 +80,7 @@ func (r *run) everyPool(ctx context.Context) (pool, error) {
 // poolOf reads the Nodes first and the machines after that: one that joins in
 // between must not look like a Node without a machine. A group that is not
 // there has no machines.
-func (r *run) poolOf(ctx context.Context, groups []inventory.Object) (p pool, err error) {
+func (r *env) poolOf(ctx context.Context, groups []inventory.Object) (p pool, err error) {
 	client, err := r.kube(ctx)
 	if err != nil {
 		return p, err
@@ -95,7 +95,7 @@ func (r *run) poolOf(ctx context.Context, groups []inventory.Object) (p pool, er
 }
 
 // machinesOf is the one side of a pool: the machines of groups.
-func (r *run) machinesOf(ctx context.Context, groups []inventory.Object) (p pool, err error) {
+func (r *env) machinesOf(ctx context.Context, groups []inventory.Object) (p pool, err error) {
 	found := make([][]*computepb.ManagedInstance, len(groups))
 	var reads []func() error
 	for i, o := range groups {

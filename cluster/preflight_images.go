@@ -40,7 +40,7 @@ type diskSize struct {
 	size     settings.Size
 }
 
-func (r *run) imageProblem(ctx context.Context, variable string, owner, name settings.Name, disks []diskSize) (refusal.Unfit, error) {
+func (r *env) imageProblem(ctx context.Context, variable string, owner, name settings.Name, disks []diskSize) (refusal.Unfit, error) {
 	images := r.GCE.Images(string(owner))
 	var err error
 	var x *computepb.Image

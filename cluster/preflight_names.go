@@ -13,7 +13,7 @@ import (
 // takenNames looks at all objects at the same time and returns those that have
 // a name of ours and are not ours, or differ from the settings, and what is
 // missing of the rest.
-func (r *run) takenNames(ctx context.Context, steps []made) (taken refusal.Unfit, missing []inventory.Object, err error) {
+func (r *env) takenNames(ctx context.Context, steps []made) (taken refusal.Unfit, missing []inventory.Object, err error) {
 	type sight struct {
 		no     *refusal.Refused
 		is     plan.Presence
@@ -48,7 +48,7 @@ func (r *run) takenNames(ctx context.Context, steps []made) (taken refusal.Unfit
 
 // beside are objects of other kinds that making one needs the name of: a
 // machine makes a boot disk of its name, a managed group an instance group.
-func (r *run) beside(ctx context.Context, o inventory.Object) (refusal.Unfit, error) {
+func (r *env) beside(ctx context.Context, o inventory.Object) (refusal.Unfit, error) {
 	var x inventory.Object
 	var err error
 	switch o.Kind {

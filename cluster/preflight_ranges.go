@@ -40,7 +40,7 @@ var automatic = netip.MustParsePrefix("10.128.0.0/9")
 // rangesTaken are the ranges of the subnetwork to be made that the network's other
 // subnetworks, in whatever region, or its routes have already. Compute Engine
 // refuses the subnetwork then, after network, address and firewall rules were made.
-func (r *run) rangesTaken(ctx context.Context, missing []inventory.Object) (refusal.Unfit, error) {
+func (r *env) rangesTaken(ctx context.Context, missing []inventory.Object) (refusal.Unfit, error) {
 	lacks := func(k inventory.Kind) bool {
 		return slices.ContainsFunc(missing, func(o inventory.Object) bool { return o.Kind == k })
 	}
@@ -59,7 +59,7 @@ func (r *run) rangesTaken(ctx context.Context, missing []inventory.Object) (refu
 }
 
 // rangesOfNetwork reads what the network has.
-func (r *run) rangesOfNetwork(ctx context.Context) (all []taken, err error) {
+func (r *env) rangesOfNetwork(ctx context.Context) (all []taken, err error) {
 	network := r.want.Names.Network()
 	add := func(text, by string) {
 		if p, err := netip.ParsePrefix(text); err == nil { // IPv6 ones overlap nothing of ours
@@ -101,7 +101,7 @@ func (r *run) rangesOfNetwork(ctx context.Context) (all []taken, err error) {
 }
 
 // overlaps compares the settings' ranges with what is taken, and names a free one.
-func (r *run) overlaps(all []taken) (no refusal.Unfit) {
+func (r *env) overlaps(all []taken) (no refusal.Unfit) {
 	s := r.want.Settings
 	ours := []struct {
 		variable string

@@ -49,7 +49,7 @@ func (r *run) namedTypes() (checks []check) {
 	return checks
 }
 
-func (r *run) zoneProblems(ctx context.Context) (refusal.Unfit, error) {
+func (r *env) zoneProblems(ctx context.Context) (refusal.Unfit, error) {
 	z, err := r.GCE.Zones().Get(ctx, r.want.Zone)
 	if err == nil {
 		return judgeZone(z), nil
@@ -111,7 +111,7 @@ func (r *run) typeProblem(ctx context.Context, variable, name string) (refusal.U
 	return noSuchType("machine type", variable, name, r.want.Zone, all, err), nil
 }
 
-func (r *run) diskTypeProblem(ctx context.Context, variable, name string, sizes []diskSize) (refusal.Unfit, error) {
+func (r *env) diskTypeProblem(ctx context.Context, variable, name string, sizes []diskSize) (refusal.Unfit, error) {
 	types := r.GCE.DiskTypes(r.want.Zone)
 	t, err := types.Get(ctx, name)
 	if err == nil {
@@ -172,7 +172,7 @@ var hyperdisksOnly = []string{"n4", "n4a", "n4d", "c4", "c4a", "c4d", "m4", "x4"
 
 // disksOfTypes refuses disks that the machine types do not take: nothing but the
 // insert of the machine would say so, which is far down the list.
-func (r *run) disksOfTypes(master, nodes bool) (no refusal.Unfit) {
+func (r *env) disksOfTypes(master, nodes bool) (no refusal.Unfit) {
 	s := r.want.Settings
 	judge := func(sizeVariable, machineType, typeVariable string, disk settings.Name) {
 		series, _, _ := strings.Cut(machineType, "-")

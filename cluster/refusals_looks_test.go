@@ -87,6 +87,7 @@ func usersOf(t *testing.T, read func(*inventory.Collector), gone inventory.Objec
 	t.Helper()
 	f := &inventory.Collector{}
 	read(f)
-	r := &run{have: &inventory.Inventory{}}
+	r := newRun(&env{}, mode{})
+	r.have = &inventory.Inventory{}
 	return r.inUse(r.holders([]inventory.Object{gone}, f.Used))
 }

@@ -27,7 +27,7 @@ func (r *run) findRegion(ctx context.Context) error {
 
 // enterRegionOf makes the region of what was found the run's. When that is in
 // none or in several, the settings' zone decides.
-func (r *run) enterRegionOf(ctx context.Context, have *inventory.Inventory) error {
+func (r *env) enterRegionOf(ctx context.Context, have *inventory.Inventory) error {
 	switch regions := have.Regions(); {
 	case len(regions) == 1:
 		return r.Enter(ctx, regions[0])
@@ -45,7 +45,7 @@ func (r *run) enterRegionOf(ctx context.Context, have *inventory.Inventory) erro
 
 // searchRegions asks every region for what can be there when no machine, disk,
 // group or subnetwork is: an address a cut left alone.
-func (r *run) searchRegions(ctx context.Context) error {
+func (r *env) searchRegions(ctx context.Context) error {
 	if r.InRegion == nil {
 		return nil
 	}

@@ -44,7 +44,7 @@ func (j *rejoining) word(m member, after time.Duration) string {
 
 // unregistered is how long a machine that is through may take to be a Node. A
 // kubelet that can be one tries every few seconds.
-func (r *run) unregistered() time.Duration { return r.deps.LetGo / 2 }
+func (r *env) unregistered() time.Duration { return r.deps.LetGo / 2 }
 
 // through tells whether a machine has finished booting. One that has not is asked
 // again after a while.

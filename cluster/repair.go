@@ -67,7 +67,7 @@ func (r *run) seen(ctx context.Context, report func(plan.Event)) (*sight, error)
 	l := lines{want: true}
 	for _, m := range s.masters {
 		if s.denied(m.Name) {
-			l.beside(access{r, m.Object})
+			l.beside(access{r.env, m.Object})
 		}
 	}
 	if err := plan.Run(ctx, l.items, report); err != nil {
@@ -155,7 +155,7 @@ func (r *run) model(ctx context.Context, s *sight) error {
 }
 
 // modelDisks reads the sizes of a master's disks and the type of the one with data.
-func (r *run) modelDisks(ctx context.Context, from inventory.Object, i *computepb.Instance) error {
+func (r *env) modelDisks(ctx context.Context, from inventory.Object, i *computepb.Instance) error {
 	for _, d := range i.GetDisks() {
 		if d.GetBoot() && d.GetDiskSizeGb() > 0 {
 			r.want.Settings.MasterRootSize = settings.Size(d.GetDiskSizeGb())

@@ -66,12 +66,12 @@ func (r *run) revivals() []plan.Item {
 			l.beside(r.firewall(w))
 		}
 	}
-	r.eachPatient(&l, func(p inventory.Object) plan.Step { return withDisk{r, p} })
+	r.eachPatient(&l, func(p inventory.Object) plan.Step { return withDisk{r.env, p} })
 	l.then(r.disks()...)
 	l.then(r.machines()...)
-	r.eachPatient(&l, func(p inventory.Object) plan.Step { return tagged{r, p} })
+	r.eachPatient(&l, func(p inventory.Object) plan.Step { return tagged{r.env, p} })
 	r.eachPatient(&l, func(p inventory.Object) plan.Step { return sshAnswers{r, p} })
-	r.eachPatient(&l, func(p inventory.Object) plan.Step { return access{r, p} })
+	r.eachPatient(&l, func(p inventory.Object) plan.Step { return access{r.env, p} })
 	r.eachPatient(&l, func(p inventory.Object) plan.Step { return revived{r, p} })
 	r.eachPatient(&l, func(p inventory.Object) plan.Step { return readableDisk{r, p} })
 	return l.items

@@ -19,25 +19,25 @@ import (
 // withDisk is the fact that no machine runs without its data disk: there is none
 // to be made into a master again, and one that is made has to be made with it.
 type withDisk struct {
-	*run
-	of inventory.Object
+	env *env
+	of  inventory.Object
 }
 
 func (w withDisk) String() string { return w.of.Name + " is not without its disk" }
 
 func (w withDisk) Observe(ctx context.Context) (plan.State, error) {
-	i, err := w.GCE.Instances(w.of.Zone).Get(ctx, w.of.Name)
+	i, err := w.env.GCE.Instances(w.of.Zone).Get(ctx, w.of.Name)
 	if gce.IsNotFound(err) {
 		return exists("there is no machine")
 	}
 	if err != nil {
 		return plan.State{}, err
 	}
-	if !w.owns(i.GetDescription()) {
+	if !w.env.owns(i.GetDescription()) {
 		return plan.State{}, inventory.Foreign("machine "+w.of.Name, w.of, i.GetDescription())
 	}
 	for _, d := range i.GetDisks() {
-		if gce.Base(d.GetSource()) == w.want.Names.DiskOf(w.of.Name) {
+		if gce.Base(d.GetSource()) == w.env.want.Names.DiskOf(w.of.Name) {
 			return exists("")
 		}
 	}
@@ -45,39 +45,39 @@ func (w withDisk) Observe(ctx context.Context) (plan.State, error) {
 }
 
 func (w withDisk) Do(ctx context.Context) error {
-	w.moved(w.of.Name)
-	return w.GCE.Instances(w.of.Zone).Delete(ctx, w.of.Name)
+	w.env.moved(w.of.Name)
+	return w.env.GCE.Instances(w.of.Zone).Delete(ctx, w.of.Name)
 }
 
 func (withDisk) Undo(context.Context) error { return nil } // never unwanted
 
 // tagged is the fact that a master has the network tag that firewall rules are for.
 type tagged struct {
-	*run
-	of inventory.Object
+	env *env
+	of  inventory.Object
 }
 
 func (t tagged) String() string { return "network tag of " + t.of.Name }
 
 func (t tagged) Observe(ctx context.Context) (plan.State, error) {
-	i, err := t.GCE.Instances(t.of.Zone).Get(ctx, t.of.Name)
+	i, err := t.env.GCE.Instances(t.of.Zone).Get(ctx, t.of.Name)
 	if err != nil {
 		return plan.State{}, err
 	}
-	if !slices.Contains(i.GetTags().GetItems(), t.want.Names.MasterTag()) {
+	if !slices.Contains(i.GetTags().GetItems(), t.env.want.Names.MasterTag()) {
 		return plan.State{Is: plan.Absent, Why: "firewall rules let nothing in"}, nil
 	}
-	return exists(t.want.Names.MasterTag())
+	return exists(t.env.want.Names.MasterTag())
 }
 
 func (t tagged) Do(ctx context.Context) error {
-	instances := t.GCE.Instances(t.of.Zone)
+	instances := t.env.GCE.Instances(t.of.Zone)
 	i, err := instances.Get(ctx, t.of.Name)
 	if err != nil {
 		return err
 	}
 	tags := i.GetTags()
-	tags.Items = append(tags.Items, t.want.Names.MasterTag())
+	tags.Items = append(tags.Items, t.env.want.Names.MasterTag())
 	return instances.SetTags(ctx, t.of.Name, tags)
 }
 
@@ -111,7 +111,7 @@ func (a sshAnswers) silence(ctx context.Context) error {
 
 // bootLimit is how long a machine may take from power to its first answer over
 // ssh: a fifth of what the API may take, at most three minutes.
-func (r *run) bootLimit() time.Duration {
+func (r *env) bootLimit() time.Duration {
 	return min(r.want.Settings.InitTimeout.Duration()/5, 3*time.Minute)
 }
 

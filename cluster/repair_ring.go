@@ -83,7 +83,7 @@ func (q quorumLives) Do(ctx context.Context) error {
 }
 
 // apart is the refusal of what only the network can mend.
-func (r *run) apart(why string) error {
+func (r *env) apart(why string) error {
 	return &refusal.Refused{
 		Why: why,
 		Cure: fmt.Sprintf("firewall %s and the tag %s are as they should be; look for what else keeps machines with that tag from each other's ports 2380 and 2381",

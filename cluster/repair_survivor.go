@@ -167,11 +167,11 @@ func (r *run) rebuildList() [][]plan.Item {
 	stages = append(stages, l.items)
 	others := lines{}
 	for _, o := range r.givenUp { // stopped for good, so that no old quorum can form behind our back
-		others.beside(machineGone{r, o})
+		others.beside(machineGone{r.env, o})
 	}
 	own := lines{want: true}
 	for _, ring := range rings.Names {
-		own.then(ringAlone{r, r.patients[0], ring})
+		own.then(ringAlone{r.env, r.patients[0], ring})
 	}
 	own.then(r.controlPlane(r.patients[0]))
 	own.then(r.api())
@@ -233,20 +233,20 @@ func (hasData) Undo(context.Context) error { return nil }
 
 // machineGone is the machine of a master that is given up.
 type machineGone struct {
-	*run
-	of inventory.Object
+	env *env
+	of  inventory.Object
 }
 
 func (g machineGone) String() string { return "machine " + g.of.Name }
 
 func (g machineGone) Observe(ctx context.Context) (plan.State, error) {
-	i, err := g.GCE.Instances(g.of.Zone).Get(ctx, g.of.Name)
+	i, err := g.env.GCE.Instances(g.of.Zone).Get(ctx, g.of.Name)
 	switch {
 	case gce.IsNotFound(err):
 		return plan.State{Is: plan.Absent}, nil
 	case err != nil:
 		return plan.State{}, err
-	case !g.owns(i.GetDescription()):
+	case !g.env.owns(i.GetDescription()):
 		return plan.State{}, inventory.Foreign(g.String(), g.of, i.GetDescription())
 	}
 	return exists("")
@@ -255,12 +255,12 @@ func (g machineGone) Observe(ctx context.Context) (plan.State, error) {
 func (machineGone) Do(context.Context) error { return nil } // never wanted
 
 func (g machineGone) Undo(ctx context.Context) error {
-	return g.GCE.Instances(g.of.Zone).Delete(ctx, g.of.Name)
+	return g.env.GCE.Instances(g.of.Zone).Delete(ctx, g.of.Name)
 }
 
 // ringAlone is a ring with the survivor as its only member.
 type ringAlone struct {
-	*run
+	env  *env
 	of   inventory.Object
 	ring string
 }
@@ -268,7 +268,7 @@ type ringAlone struct {
 func (a ringAlone) String() string { return fmt.Sprintf("ring %s is %s alone", a.ring, a.of.Name) }
 
 func (a ringAlone) Observe(ctx context.Context) (plan.State, error) {
-	answers, err := a.ringsOn(ctx, a.of)
+	answers, err := a.env.ringsOn(ctx, a.of)
 	if err != nil {
 		return plan.State{}, err
 	}
@@ -292,8 +292,8 @@ func (a ringAlone) Observe(ctx context.Context) (plan.State, error) {
 const forceLimit = 200 * time.Second
 
 func (a ringAlone) Do(ctx context.Context) error {
-	return a.overSSH(ctx, a.of, forceLimit, func(ctx context.Context, h replicate.Host) error {
-		return replicate.ForceRing(ctx, a.deps.SSH, h, a.ring)
+	return a.env.overSSH(ctx, a.of, forceLimit, func(ctx context.Context, h replicate.Host) error {
+		return replicate.ForceRing(ctx, a.env.deps.SSH, h, a.ring)
 	})
 }
 

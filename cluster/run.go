@@ -3,13 +3,10 @@ package cluster
 import (
 	"context"
 	"slices"
-	"sync"
-	"time"
 
 	"cloud.google.com/go/compute/apiv1/computepb"
 
 	"hakube/cluster/inventory"
-	"hakube/cluster/kube"
 	"hakube/cluster/lease"
 	"hakube/cluster/plan"
 	"hakube/cluster/refusal"
@@ -20,12 +17,9 @@ import (
 // A run is one walk over the items: what is wanted, what was there when it
 // began, and what it saw on the way.
 type run struct {
-	*inventory.Reader // its lease is nil when nothing is to be changed
-	deps              Deps
-	want              settings.Spec
-	have              *inventory.Inventory
-	poll              time.Duration
-	mode              mode
+	*env
+	have *inventory.Inventory
+	mode mode
 	// replica is the master that is added or removed, in the modes for one.
 	replica inventory.Object
 	source  *computepb.Instance // the master it is made like
@@ -40,18 +34,10 @@ type run struct {
 	nodeless []inventory.Object // masters that vote and are no Nodes, when validate last looked
 	taken    map[string]bool    // variables that are not set and were read back from what is there
 
-	mu       sync.Mutex
-	ip       string // the reserved address, once seen: it does not change
-	opened   bool   // the kubeconfig entry was seen to open this cluster's API
-	client   *kube.Client
-	lent     *kube.Entry // what a master gave over ssh, for an operator without an entry
-	evidence *Evidence
-	left     []string
-	silent   *string // why the cluster cannot be asked, once a removal tried; "" if it can
-	warnings []string
-	gaveUp   map[string]string // by node: why draining it was given up
-	// externals are machines' own external addresses, by name.
-	externals map[string]string
+	evidence  *Evidence
+	left      []string
+	silent    *string           // why the cluster cannot be asked, once a removal tried; "" if it can
+	gaveUp    map[string]string // by node: why draining it was given up
 	states    map[string]string // of masters, by name: RUNNING, TERMINATED …
 	unretired *string           // why a master could not be stopped in order, once that was tried
 	dark      *Outage
@@ -67,12 +53,12 @@ type run struct {
 }
 
 func (c *Cluster) run(verb settings.Verb) *run {
-	want := settings.SpecOf(c.settings, c.deps.operator())
-	return &run{
-		Reader: &inventory.Reader{GCE: c.deps.GCE, InRegion: c.deps.InRegion, Mark: want.Mark, Seen: &inventory.Memory{}},
-		deps:   c.deps, want: want, poll: c.deps.Poll,
-		mode: rowOf(c.settings.Mode(verb)), gaveUp: map[string]string{}, verdicts: map[string]replicate.Revived{}, externals: map[string]string{}, states: map[string]string{},
-	}
+	return newRun(newEnv(c.settings, c.deps), rowOf(c.settings.Mode(verb)))
+}
+
+// newRun is one that has found nothing yet.
+func newRun(e *env, m mode) *run {
+	return &run{env: e, mode: m, gaveUp: map[string]string{}, verdicts: map[string]replicate.Revived{}, states: map[string]string{}}
 }
 
 // An action is what may be done before the list is known: nothing in a preview.
@@ -149,7 +135,7 @@ func (c *Cluster) down(ctx context.Context, l *lease.Lease, act action, preview 
 }
 
 // owns tells whether an object's description carries this cluster's mark.
-func (r *run) owns(description string) bool { return r.want.Mark.Owns(description) }
+func (r *env) owns(description string) bool { return r.want.Mark.Owns(description) }
 
 // shares is for the network and its ssh rule: whoever made them, they are used
 // when they are there; but only what is ours is removed.

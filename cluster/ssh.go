@@ -34,7 +34,7 @@ func (r *run) master() inventory.Object {
 // up, or has just learnt the key, is given a moment; any other error of f is
 // returned at once. limit is for one try of f: a machine can answer for ever and
 // its script hang.
-func (r *run) overSSH(ctx context.Context, m inventory.Object, limit time.Duration, f func(context.Context, replicate.Host) error) error {
+func (r *env) overSSH(ctx context.Context, m inventory.Object, limit time.Duration, f func(context.Context, replicate.Host) error) error {
 	var result error
 	strange := 0
 	outer := ctx // the limit may be longer than that of reaching it
@@ -85,7 +85,7 @@ func inTheWay(err error) bool {
 const sshLimit = 2 * time.Minute
 
 // ssh runs a script on a master.
-func (r *run) ssh(ctx context.Context, m inventory.Object, script string) (out []byte, err error) {
+func (r *env) ssh(ctx context.Context, m inventory.Object, script string) (out []byte, err error) {
 	err = r.overSSH(ctx, m, rings.AskLimit, func(ctx context.Context, h replicate.Host) (err error) {
 		out, err = r.deps.SSH.Run(ctx, h, script)
 		return err
@@ -96,7 +96,7 @@ func (r *run) ssh(ctx context.Context, m inventory.Object, script string) (out [
 // host is a master as ssh reaches it: by the machine's own external address, not
 // the cluster's, which may lead elsewhere. Its host keys are those the machine
 // itself wrote into its guest attributes, never those of the first answer.
-func (r *run) host(ctx context.Context, m inventory.Object) (replicate.Host, error) {
+func (r *env) host(ctx context.Context, m inventory.Object) (replicate.Host, error) {
 	ip, err := r.external(ctx, m)
 	if err != nil {
 		return replicate.Host{}, err
@@ -114,7 +114,7 @@ func (r *run) host(ctx context.Context, m inventory.Object) (replicate.Host, err
 
 // external is a machine's own external address. It is asked for once, until a
 // step changes it ([run.moved]).
-func (r *run) external(ctx context.Context, m inventory.Object) (string, error) {
+func (r *env) external(ctx context.Context, m inventory.Object) (string, error) {
 	r.mu.Lock()
 	ip := r.externals[m.Name]
 	r.mu.Unlock()
@@ -147,7 +147,7 @@ func (r *run) sawExternals() {
 
 // moved forgets a machine's external address, and the connection to the API that
 // may have been to that.
-func (r *run) moved(name string) {
+func (r *env) moved(name string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	delete(r.externals, name)

@@ -180,7 +180,7 @@ func (s *sight) addRemains() {
 }
 
 // askBalancer asks it about its masters.
-func (r *run) askBalancer(ctx context.Context, s *sight) {
+func (r *env) askBalancer(ctx context.Context, s *sight) {
 	s.balanced = len(s.have.Of(inventory.BackendService)) > 0
 	if !s.balanced {
 		return
@@ -198,7 +198,7 @@ func (r *run) askBalancer(ctx context.Context, s *sight) {
 // askKubernetes asks the API at its address and each master's own, then whoever
 // is ready for the Nodes, and after them the pools' machines, so that one that
 // joins in between does not look like a Node without a machine.
-func (r *run) askKubernetes(ctx context.Context, s *sight, masters []inventory.Object, ready []string) {
+func (r *env) askKubernetes(ctx context.Context, s *sight, masters []inventory.Object, ready []string) {
 	var wg sync.WaitGroup
 	s.silent = "no address is reserved"
 	if s.held.IP != "" {
@@ -226,7 +226,7 @@ func (r *run) askKubernetes(ctx context.Context, s *sight, masters []inventory.O
 }
 
 // askGroups lists the machines of all managed groups.
-func (r *run) askGroups(ctx context.Context, s *sight) {
+func (r *env) askGroups(ctx context.Context, s *sight) {
 	groups := map[string][]inventory.Object{}
 	for _, o := range s.have.Of(inventory.ManagedGroup) {
 		groups[o.Zone] = append(groups[o.Zone], o)
@@ -249,7 +249,7 @@ func (r *run) askGroups(ctx context.Context, s *sight) {
 
 // askNodes lists the Nodes: through the API's address, or when that is dark past
 // it, through a master that is ready.
-func (r *run) askNodes(ctx context.Context, s *sight, via inventory.Object) error {
+func (r *env) askNodes(ctx context.Context, s *sight, via inventory.Object) error {
 	dial := r.deps.Dial
 	switch {
 	case s.silent == "":
@@ -284,7 +284,7 @@ func (r *run) askNodes(ctx context.Context, s *sight, via inventory.Object) erro
 
 // anyEntry is what opens the API: this operator's own entry, or failing that what
 // a master gives over ssh. The latter is kept nowhere.
-func (r *run) anyEntry(ctx context.Context, ip string, from inventory.Object) (kube.Entry, error) {
+func (r *env) anyEntry(ctx context.Context, ip string, from inventory.Object) (kube.Entry, error) {
 	e, err := r.entry()
 	switch {
 	case err == nil && e.Server == "https://"+ip:

@@ -51,7 +51,7 @@ func exists(why string) (plan.State, error) { return plan.State{Is: plan.Present
 
 // letGo repeats the removal of something another object used until a moment
 // ago: Google says "in use" for some seconds after the user is gone.
-func (r *run) letGo(ctx context.Context, what string, remove func(context.Context) error) error {
+func (r *env) letGo(ctx context.Context, what string, remove func(context.Context) error) error {
 	var last error
 	err := plan.Until(ctx, plan.Condition{
 		For: what + " to be let go of", Every: r.poll, Limit: r.deps.LetGo,

@@ -132,7 +132,7 @@ func ofRegion[T interface{ GetRegion() string }](x T) (string, bool) {
 
 func ofProject[T any](T) (string, bool) { return "", true }
 
-func (r *run) strayReads(ctx context.Context, f *strays) []func() error {
+func (r *env) strayReads(ctx context.Context, f *strays) []func() error {
 	l, c := f.l, r.GCE
 	return []func() error{
 		func() error {

@@ -106,7 +106,7 @@ func (r *run) sweep(l *lines) {
 		var steps []plan.Step
 		for _, s := range r.strays {
 			if s.kind == k {
-				steps = append(steps, strayStep{r, s})
+				steps = append(steps, strayStep{r.env, s})
 			}
 		}
 		l.open = false
@@ -116,8 +116,8 @@ func (r *run) sweep(l *lines) {
 
 // strayStep is one thing that goes though hakube did not make it.
 type strayStep struct {
-	*run
-	s *stray
+	env *env
+	s   *stray
 }
 
 func (s strayStep) String() string { return s.s.Leftover.String() }
@@ -138,7 +138,7 @@ func (s strayStep) Observe(ctx context.Context) (plan.State, error) {
 func (s strayStep) Do(context.Context) error { return nil } // never wanted
 
 func (s strayStep) Undo(ctx context.Context) error {
-	return s.letGo(ctx, s.String(), s.remove)
+	return s.env.letGo(ctx, s.String(), s.remove)
 }
 
 // object is what it is in the inventory's words.
@@ -147,7 +147,7 @@ func (s strayStep) object() inventory.Object {
 }
 
 func (s strayStep) get(ctx context.Context) (inventory.Described, error) {
-	c, err := s.At(ctx, cmp.Or(s.s.region, s.Region()))
+	c, err := s.env.At(ctx, cmp.Or(s.s.region, s.env.Region()))
 	if err != nil {
 		return nil, err
 	}
@@ -155,7 +155,7 @@ func (s strayStep) get(ctx context.Context) (inventory.Described, error) {
 }
 
 func (s strayStep) remove(ctx context.Context) error {
-	c, err := s.At(ctx, cmp.Or(s.s.region, s.Region()))
+	c, err := s.env.At(ctx, cmp.Or(s.s.region, s.env.Region()))
 	if err != nil {
 		return err
 	}
@@ -167,29 +167,29 @@ func (s strayStep) remove(ctx context.Context) error {
 func (r *run) labels() (steps []plan.Step) {
 	for _, s := range r.strays {
 		if s.unlabelled {
-			steps = append(steps, unlabelled{r, s})
+			steps = append(steps, unlabelled{r.env, s})
 		}
 	}
 	return steps
 }
 
 type unlabelled struct {
-	*run
-	s *stray
+	env *env
+	s   *stray
 }
 
 func (u unlabelled) String() string { return "disk " + u.s.Name + " without the cluster's label" }
 
 func (u unlabelled) Observe(ctx context.Context) (plan.State, error) {
-	d, err := u.GCE.Disks(u.s.zone).Get(ctx, u.s.Name)
+	d, err := u.env.GCE.Disks(u.s.zone).Get(ctx, u.s.Name)
 	if gce.IsNotFound(err) {
 		return plan.State{Is: plan.Absent, Why: "the disk is gone"}, nil
 	}
 	if err != nil {
 		return plan.State{}, err
 	}
-	if d.GetLabels()[settings.Label] == string(u.want.Settings.Prefix) {
-		return plan.State{Is: plan.Absent, Why: settings.Label + "=" + string(u.want.Settings.Prefix)}, nil
+	if d.GetLabels()[settings.Label] == string(u.env.want.Settings.Prefix) {
+		return plan.State{Is: plan.Absent, Why: settings.Label + "=" + string(u.env.want.Settings.Prefix)}, nil
 	}
 	return exists("only its machine tells whose it is: " + gce.Base(strings.Join(d.GetUsers(), ",")))
 }
@@ -199,7 +199,7 @@ func (u unlabelled) Do(context.Context) error { return nil } // never wanted
 // Undo sets the label. A fingerprint that is stale is somebody else's change a
 // moment ago: the next run looks again.
 func (u unlabelled) Undo(ctx context.Context) error {
-	d, err := u.GCE.Disks(u.s.zone).Get(ctx, u.s.Name)
+	d, err := u.env.GCE.Disks(u.s.zone).Get(ctx, u.s.Name)
 	if err != nil {
 		return err
 	}
@@ -207,6 +207,6 @@ func (u unlabelled) Undo(ctx context.Context) error {
 	if labels == nil {
 		labels = map[string]string{}
 	}
-	labels[settings.Label] = string(u.want.Settings.Prefix)
-	return u.GCE.Disks(u.s.zone).SetLabels(ctx, u.s.Name, d.GetLabelFingerprint(), labels)
+	labels[settings.Label] = string(u.env.want.Settings.Prefix)
+	return u.env.GCE.Disks(u.s.zone).SetLabels(ctx, u.s.Name, d.GetLabelFingerprint(), labels)
 }

@@ -105,7 +105,7 @@ func scopeList(scopes []string) string {
 	return strings.Join(short, ",")
 }
 
-func (r *run) insertTemplate(ctx context.Context) error {
+func (r *env) insertTemplate(ctx context.Context) error {
 	e, err := r.entry()
 	if err != nil {
 		return fmt.Errorf("asking for the cluster's CA: %w", err)

@@ -21,21 +21,21 @@ import (
 // Secret in the cluster. Its id follows from the cluster's name, so that it is
 // found again; it does not expire, since the group makes machines later too;
 // and the only thing it can do is ask for a node's certificate.
-func (r *run) token() plan.Step { return token{r} }
+func (r *env) token() plan.Step { return token{r} }
 
-type token struct{ *run }
+type token struct{ env *env }
 
 func (t token) String() string { return "join token " + t.id() }
 
 func (t token) id() string {
-	sum := sha256.Sum256([]byte(t.want.Project + "/" + t.want.Names.Prefix))
+	sum := sha256.Sum256([]byte(t.env.want.Project + "/" + t.env.want.Names.Prefix))
 	return hex.EncodeToString(sum[:])[:6]
 }
 
 func (t token) join() kube.JoinToken { return kube.JoinToken{ID: t.id()} }
 
 func (t token) Observe(ctx context.Context) (plan.State, error) {
-	client, err := t.kube(ctx)
+	client, err := t.env.kube(ctx)
 	if err != nil {
 		return plan.State{Is: plan.Absent, Why: err.Error()}, nil
 	}
@@ -59,7 +59,7 @@ func (t token) Observe(ctx context.Context) (plan.State, error) {
 // inTemplate is the token of the template that is there already, whose
 // machines would otherwise knock with a key that no longer fits. "" for none.
 func (t token) inTemplate(ctx context.Context) (string, error) {
-	x, err := t.template(ctx)
+	x, err := t.env.template(ctx)
 	if gce.IsNotFound(err) {
 		return "", nil
 	}
@@ -75,7 +75,7 @@ func (t token) inTemplate(ctx context.Context) (string, error) {
 }
 
 func (t token) Do(ctx context.Context) error {
-	client, err := t.kube(ctx)
+	client, err := t.env.kube(ctx)
 	if err != nil {
 		return fmt.Errorf("asking the API: %w", err)
 	}
@@ -83,14 +83,14 @@ func (t token) Do(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return t.join().Write(ctx, client, secret, t.want.Mark.For("join-token"))
+	return t.join().Write(ctx, client, secret, t.env.want.Mark.For("join-token"))
 }
 
 func (token) Undo(context.Context) error { return nil } // never unwanted: it goes with the cluster
 
 // value is the token as nodes are given it.
 func (t token) value(ctx context.Context) (string, error) {
-	client, err := t.kube(ctx)
+	client, err := t.env.kube(ctx)
 	if err != nil {
 		return "", err
 	}
@@ -98,6 +98,6 @@ func (t token) value(ctx context.Context) (string, error) {
 }
 
 // template is the node template as it is.
-func (r *run) template(ctx context.Context) (*computepb.InstanceTemplate, error) {
+func (r *env) template(ctx context.Context) (*computepb.InstanceTemplate, error) {
 	return r.GCE.InstanceTemplates().Get(ctx, r.want.Names.Template())
 }

@@ -14,7 +14,7 @@ import (
 
 // traffic is the fact that a master is in its zone's group, so that the balancer
 // sends it connections. It is the last thing a master gets and the first it loses.
-func (r *run) traffic(masters ...inventory.Object) (steps []plan.Step) {
+func (r *env) traffic(masters ...inventory.Object) (steps []plan.Step) {
 	for _, m := range masters {
 		steps = append(steps, traffic{r, m})
 	}
@@ -22,14 +22,14 @@ func (r *run) traffic(masters ...inventory.Object) (steps []plan.Step) {
 }
 
 type traffic struct {
-	*run
-	of inventory.Object
+	env *env
+	of  inventory.Object
 }
 
 func (t traffic) String() string { return t.of.Name + " in the balancer's group" }
 
 func (t traffic) Observe(ctx context.Context) (plan.State, error) {
-	all, err := t.GCE.InstanceGroups(t.of.Zone).ListInstances(ctx, t.want.Names.MasterGroup())
+	all, err := t.env.GCE.InstanceGroups(t.of.Zone).ListInstances(ctx, t.env.want.Names.MasterGroup())
 	if gce.IsNotFound(err) {
 		return plan.State{Is: plan.Absent, Why: "there is no group"}, nil
 	}
@@ -45,18 +45,18 @@ func (t traffic) Observe(ctx context.Context) (plan.State, error) {
 }
 
 func (t traffic) Do(ctx context.Context) error {
-	return t.GCE.InstanceGroups(t.of.Zone).AddInstances(ctx, t.want.Names.MasterGroup(), t.of.Name)
+	return t.env.GCE.InstanceGroups(t.of.Zone).AddInstances(ctx, t.env.want.Names.MasterGroup(), t.of.Name)
 }
 
 func (t traffic) Undo(ctx context.Context) error {
-	return t.GCE.InstanceGroups(t.of.Zone).RemoveInstances(ctx, t.want.Names.MasterGroup(), t.of.Name)
+	return t.env.GCE.InstanceGroups(t.of.Zone).RemoveInstances(ctx, t.env.want.Names.MasterGroup(), t.of.Name)
 }
 
 // healthyBackends is the wait until the balancer itself calls every master in
 // its groups healthy: only then does the loss of one cost nobody anything.
-func (r *run) healthyBackends() plan.Step { return healthyBackends{r} }
+func (r *env) healthyBackends() plan.Step { return healthyBackends{r} }
 
-type healthyBackends struct{ *run }
+type healthyBackends struct{ env *env }
 
 func (healthyBackends) String() string { return "balancer finds its masters healthy" }
 func (healthyBackends) Waits()         {}
@@ -74,7 +74,7 @@ type Backend struct {
 
 // backends asks the balancer about its masters, those in no group left out; nil
 // when there is no balancer.
-func (r *run) backends(ctx context.Context) ([]Backend, error) {
+func (r *env) backends(ctx context.Context) ([]Backend, error) {
 	x, err := r.GCE.BackendServices().Get(ctx, r.want.Names.BackendService())
 	if gce.IsNotFound(err) {
 		return nil, nil
@@ -110,7 +110,7 @@ func (r *run) backends(ctx context.Context) ([]Backend, error) {
 }
 
 func (h healthyBackends) Observe(ctx context.Context) (plan.State, error) {
-	all, err := h.backends(ctx)
+	all, err := h.env.backends(ctx)
 	if err != nil {
 		return plan.State{}, err
 	}
@@ -133,7 +133,7 @@ func (h healthyBackends) Observe(ctx context.Context) (plan.State, error) {
 
 func (h healthyBackends) Do(ctx context.Context) error {
 	return plan.Until(ctx, plan.Condition{
-		For: "the balancer to find its masters healthy", Every: h.poll, Limit: healthyLimit,
+		For: "the balancer to find its masters healthy", Every: h.env.poll, Limit: healthyLimit,
 		Check: func(ctx context.Context) (bool, string, error) {
 			s, err := h.Observe(ctx)
 			return s.Is == plan.Present, s.Why, err
