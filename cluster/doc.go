@@ -4,40 +4,32 @@
 // replicate (masters, over ssh) and scripts (what machines run). It never
 // learns whether it talks to Google or to the embedded GCE.
 //
-// A map for newcomers, in the order to read:
+// README.md here is the plan of the house: the packages below, which may know which,
+// and how to add a setting, a step, a kind or a mode. A map of the files, in the
+// order to read:
 //
-//   - settings.go, values.go: the variables, which are kube-up's; config.go
-//     loads them and problems.go judges them, all at once and offline; strangers.go
-//     says which other variables are slips, and kubeup_table.go what becomes of kube-up's.
-//   - unset.go: what each variable means that nobody set; recall.go reads it back from
-//     what is there, birth.go writes down what a cluster is begun with, empty.go judges
-//     what is set and empty, smaller.go tells of nodes that go.
-//   - names.go: every name that is ever given, and the mark that says whose
-//     an object is. spec.go: the settings with every gap filled.
-//   - items.go: THE list, on one screen: what is made, in which order and why.
-//     Up and down are this list; package plan walks it.
-//   - cluster.go, run.go: Up, Down and the two previews around the list;
-//     mode.go: what each of them can mean. preflight.go and preflight_*.go gather
-//     what is in the way before the first change: settings, names, quotas,
-//     permissions, users of what is to go (uses.go); REFUSALS.md lists all that can be
-//     refused, and untouched.go knows whether anything was changed; read.go, inventory.go and holder.go find out what is there,
-//     where, and who has the address, and unlisted.go makes sure where lists may
-//     lag; join.go whether a pool may come or go, pick.go which master does,
-//     room.go whether there are addresses for it. stock.go is what is said, and
-//     taken back, when a zone has no machines.
-//   - lease.go: what keeps two runs apart, in the labels of the address
-//     (lease_record.go); turn.go is the wait for another run.
+//   - modes.go: what each command is about, one row each; items.go: their lists, a
+//     story each, which package plan walks. testdata/modes.txt shows all of them
+//     beside each other.
+//   - cluster.go, run.go: Up, Down and the two previews around a list; env.go is what
+//     steps work with. turn.go waits for another run's lease, untouched.go knows
+//     whether anything was changed.
+//   - read.go looks; recall.go takes from what is there what nobody set, birth.go
+//     writes down what a cluster is begun with, later.go what is said after that.
+//   - what may not be: join.go and pick.go for pools and masters, room.go for addresses,
+//     preflight.go and preflight_*.go for all that is in the way before the first change;
+//     REFUSALS.md lists what can be refused. stock.go is what is said, and taken back,
+//     when a zone has no machines.
 //   - one file for each noun, with its steps: network, firewall, address, disk,
 //     master, access (ssh), api, kubeconfig, token, template, drain, group,
-//     nodes (with pool), ghosts, spread (CoreDNS), validate, leftovers. step.go is what those for the cloud's objects share.
-//     kube.go is this run's client of the API and package kube all that is
-//     done with it and with the kubeconfig's files.
-//   - for more than one master: masters.go has package rings ask all of them at once
-//     who is in the rings; member.go is a membership, learner to voter, await.go the wait for one,
-//     which gives its ring entries meanwhile; controlplane.go
-//     the API server it comes with; balancer.go and traffic.go what is between
-//     the address and the masters, move.go how the address gets there and back;
-//     grow.go the walk with the meter (meter.go) and the way back after a failure.
+//     nodes (with pool), ghosts, spread (CoreDNS), validate, leftovers. step.go is
+//     what those for the cloud's objects share.
+//   - for more than one master: masters.go asks all of them at once who is in the
+//     rings; member.go is a membership, learner to voter, await.go the wait for one,
+//     which gives its ring entries meanwhile; controlplane.go the API server it comes
+//     with; balancer.go and traffic.go what is between the address and the masters,
+//     move.go how the address gets there and back; grow.go the walk with the meter
+//     (meter.go) and the way back after a failure.
 //   - repair.go picks masters that fail, by what repair_judge.go says of them, and
 //     repair_list.go is the list that brings them back: repair_machine.go has the steps
 //     for machines, repair_disk.go those for disks, repair_ring.go those for the rings;
