@@ -36,5 +36,5 @@ func (b backendZone) About() plan.Thing {
 	return plan.Thing{Kind: "backend", Name: b.env.want.Names.MasterGroup(), Zone: b.zone}
 }
 func (s strayStep) About() plan.Thing {
-	return plan.Thing{Kind: s.s.Kind, Name: s.s.Name, Zone: s.s.zone, Region: s.s.region}
+	return plan.Thing{Kind: s.s.Kind, Name: s.s.Name, Zone: s.s.Zone, Region: s.s.Region}
 }

@@ -11,6 +11,7 @@ import (
 	"hakube/cluster/lease"
 	"hakube/cluster/plan"
 	"hakube/cluster/settings"
+	"hakube/cluster/sweep"
 	"hakube/gce"
 	"hakube/replicate"
 )
@@ -56,8 +57,8 @@ type Deps struct {
 type Cluster struct {
 	settings  settings.Settings
 	deps      Deps
-	leftovers func(context.Context, Found) (bool, error) // see OnLeftovers
-	smaller   func(context.Context, Smaller) error       // see OnSmaller
+	leftovers func(context.Context, sweep.Found) (bool, error) // see OnLeftovers
+	smaller   func(context.Context, Smaller) error             // see OnSmaller
 }
 
 // New makes no call.
@@ -81,6 +82,14 @@ func New(s settings.Settings, d Deps) *Cluster {
 		d.Dial = new(net.Dialer).DialContext
 	}
 	return &Cluster{settings: s, deps: d}
+}
+
+// OnLeftovers has f called in a down or a preview of the whole cluster when
+// something was found that hakube did not make, before anything is changed.
+// Whether f returns true or HAKUBE_SWEEP is, Ours are removed with the cluster;
+// an error ends the run. Without f the setting alone decides.
+func (c *Cluster) OnLeftovers(f func(context.Context, sweep.Found) (sweep bool, err error)) {
+	c.leftovers = f
 }
 
 // Up makes the cluster as the settings want it, or brings it there; with

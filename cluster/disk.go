@@ -2,7 +2,6 @@ package cluster
 
 import (
 	"context"
-	"strconv"
 
 	"cloud.google.com/go/compute/apiv1/computepb"
 
@@ -39,14 +38,14 @@ func (r *run) disks() (steps []plan.Step) {
 				}
 				if err := r.want.Drift(name,
 					settings.Difference{Variable: "MASTER_DISK_TYPE", Was: gce.Base(d.GetType()), Want: string(s.MasterDiskType)},
-					settings.Difference{Variable: "MASTER_DISK_SIZE", Was: gigabytes(d.GetSizeGb()), Want: gigabytes(int64(s.MasterDiskSize))},
+					settings.Difference{Variable: "MASTER_DISK_SIZE", Was: settings.Gigabytes(d.GetSizeGb()), Want: settings.Gigabytes(int64(s.MasterDiskSize))},
 				); err != nil {
 					return plan.State{}, err
 				}
 				if st := d.GetStatus(); st != "READY" && st != "" {
 					return plan.State{Is: plan.Partial, Why: "is " + st}, nil
 				}
-				return exists(gigabytes(d.GetSizeGb()) + " " + gce.Base(d.GetType()))
+				return exists(settings.Gigabytes(d.GetSizeGb()) + " " + gce.Base(d.GetType()))
 			},
 			insert: func(ctx context.Context) error { return r.insertDisk(ctx, o.Name, o.Zone) },
 			remove: func(ctx context.Context) error {
@@ -67,5 +66,3 @@ func (r *env) insertDisk(ctx context.Context, name, zone string) error {
 		Type:        new(r.want.Zonal(zone, "diskTypes", string(s.MasterDiskType))),
 	})
 }
-
-func gigabytes(n int64) string { return strconv.FormatInt(n, 10) + "GB" }

@@ -34,9 +34,9 @@
 //     repair_list.go is the list that brings them back: repair_machine.go has the steps
 //     for machines, repair_disk.go those for disks, repair_ring.go those for the rings;
 //     repair_survivor.go goes on with one master.
-//   - sweep.go says whose it is what Services and volumes leave behind, sweep_find.go
-//     reads it, sweep_steps.go decides about it and removes it, sweep_remains.go
-//     is how a down ends that left some.
+//   - sweep_steps.go decides about what Services and volumes leave behind, which
+//     package sweep finds, and removes it; sweep_remains.go is how a down ends that
+//     left some.
 //   - status.go and status_*.go: Status reads all there is into one sight and
 //     concludes from that alone; unfinished.go tells what a cut left by its looks,
 //     and the command that ends it; validity.go judges.

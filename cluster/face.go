@@ -8,6 +8,7 @@ import (
 	"hakube/cluster/refusal"
 	"hakube/cluster/rings"
 	"hakube/cluster/settings"
+	"hakube/cluster/sweep"
 )
 
 // What the parts of this package declare and its users handle.
@@ -31,6 +32,11 @@ type (
 
 	// LockError is a kubeconfig that cannot be locked.
 	LockError = kube.LockError
+
+	// A Leftover is a thing that the cluster's Services and volumes left behind.
+	Leftover = sweep.Leftover
+	// Found is what a down found of them before it changed anything.
+	Found = sweep.Found
 
 	// Settings are the variables and flags that say what a cluster is.
 	Settings = settings.Settings

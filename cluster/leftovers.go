@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"hakube/cluster/plan"
+	"hakube/cluster/sweep"
 )
 
 // leftovers is the last step of a removal: nothing in the project carries our
@@ -78,7 +79,7 @@ func (l leftovers) glance(ctx context.Context) (plan.State, error) {
 	}
 	marked := len(left)
 	if l.mode.whole && l.sweeping {
-		again, _, err := l.findStrays(ctx)
+		again, _, err := sweep.Find(ctx, l.Reader, &l.want, l.have)
 		if err != nil {
 			return plan.State{}, err
 		}

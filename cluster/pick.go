@@ -185,8 +185,8 @@ func (r *env) sameDisks(ctx context.Context, m inventory.Object, i *computepb.In
 	}
 	return r.want.Drift("master "+m.Name,
 		settings.Difference{Variable: "MASTER_DISK_TYPE", Was: gce.Base(data.GetType()), Want: string(s.MasterDiskType)},
-		settings.Difference{Variable: "MASTER_DISK_SIZE", Was: gigabytes(data.GetSizeGb()), Want: gigabytes(int64(s.MasterDiskSize))},
-		settings.Difference{Variable: "MASTER_ROOT_DISK_SIZE", Was: gigabytes(boot.GetSizeGb()), Want: gigabytes(int64(s.MasterRootSize))},
+		settings.Difference{Variable: "MASTER_DISK_SIZE", Was: settings.Gigabytes(data.GetSizeGb()), Want: settings.Gigabytes(int64(s.MasterDiskSize))},
+		settings.Difference{Variable: "MASTER_ROOT_DISK_SIZE", Was: settings.Gigabytes(boot.GetSizeGb()), Want: settings.Gigabytes(int64(s.MasterRootSize))},
 		settings.Difference{Variable: "KUBE_GCE_MASTER_IMAGE", Was: image, Want: want},
 	)
 }

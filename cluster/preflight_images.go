@@ -87,7 +87,7 @@ func judgeImage(x *computepb.Image, variable string, disks []diskSize) (no refus
 	}
 	for _, d := range disks {
 		if x.GetDiskSizeGb() > int64(d.size) {
-			no = append(no, refusal.Because("%s=%s: image %s needs %s", d.variable, gigabytes(int64(d.size)), x.GetName(), gigabytes(x.GetDiskSizeGb())))
+			no = append(no, refusal.Because("%s=%s: image %s needs %s", d.variable, settings.Gigabytes(int64(d.size)), x.GetName(), settings.Gigabytes(x.GetDiskSizeGb())))
 		}
 	}
 	return no, warning

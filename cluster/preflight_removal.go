@@ -60,7 +60,7 @@ func (r *run) going(items []plan.Item) (gone []inventory.Object) {
 			}
 		}
 		if s, ok := it.Step.(strayStep); ok && !it.Want {
-			gone = append(gone, inventory.Object{Kind: s.s.kind, Name: s.s.Name, Zone: s.s.zone, Region: s.s.region})
+			gone = append(gone, inventory.Object{Kind: s.s.Of, Name: s.s.Name, Zone: s.s.Zone, Region: s.s.Region})
 		}
 	}
 	for i, o := range gone { // as it was found, which tells more of it
@@ -91,13 +91,13 @@ func (r *run) moreUses(ctx context.Context, gone []inventory.Object) ([]inventor
 	var reads []func() error
 	if has(inventory.ManagedGroup, inventory.InstanceGroup, inventory.HealthCheck) {
 		reads = append(reads, func() error {
-			_, err := noting(ctx, r.GCE, f, inventory.BackendService, r.GCE.AggregatedBackendServices)()
+			_, err := inventory.Noting(ctx, r.GCE, f, inventory.BackendService, r.GCE.AggregatedBackendServices)()
 			return err
 		})
 	}
 	if has(inventory.BackendService) {
 		reads = append(reads, func() error {
-			_, err := noting(ctx, r.GCE, f, inventory.ForwardingRule, r.GCE.AggregatedForwardingRules)()
+			_, err := inventory.Noting(ctx, r.GCE, f, inventory.ForwardingRule, r.GCE.AggregatedForwardingRules)()
 			return err
 		})
 	}
@@ -163,7 +163,7 @@ func (r *run) isOurs(by inventory.Object) bool {
 // freed is how what is used gets free.
 func (r *run) freed(u inventory.Use) string {
 	for _, s := range r.strays {
-		if s.kind == u.By.Kind && s.Name == u.By.Name && (s.zone == u.By.Zone && s.region == u.By.Region) {
+		if s.Of == u.By.Kind && s.Name == u.By.Name && (s.Zone == u.By.Zone && s.Region == u.By.Region) {
 			return cure.Hint("this cluster's Services or volumes left it; have it go too", cure.Same().With("HAKUBE_SWEEP", "true"))
 		}
 	}

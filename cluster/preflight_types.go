@@ -160,7 +160,7 @@ func judgeSizes(t *computepb.DiskType, sizes []diskSize) (no refusal.Unfit) {
 	}
 	for _, d := range sizes {
 		if int(d.size) > most {
-			no = append(no, refusal.Because("%s=%s: a disk of type %s has %s at most", d.variable, gigabytes(int64(d.size)), t.GetName(), gigabytes(int64(most))))
+			no = append(no, refusal.Because("%s=%s: a disk of type %s has %s at most", d.variable, settings.Gigabytes(int64(d.size)), t.GetName(), settings.Gigabytes(int64(most))))
 		}
 	}
 	return no

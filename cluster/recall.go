@@ -65,8 +65,8 @@ func (r *run) takeMaster(o inventory.Object) {
 	r.asMade(o, "KUBE_MIRROR", inventory.MetadataItem(i.GetMetadata(), scripts.KeyMirror))
 	for _, d := range i.GetDisks() {
 		if boot := r.Seen.Disks[o.Zone+"/"+gce.Base(d.GetSource())]; d.GetBoot() && boot != nil {
-			r.take("MASTER_ROOT_DISK_SIZE", gigabytes(boot.GetSizeGb()))
-			r.asMade(o, "MASTER_ROOT_DISK_SIZE", gigabytes(boot.GetSizeGb()))
+			r.take("MASTER_ROOT_DISK_SIZE", settings.Gigabytes(boot.GetSizeGb()))
+			r.asMade(o, "MASTER_ROOT_DISK_SIZE", settings.Gigabytes(boot.GetSizeGb()))
 			owner, name := imageParts(boot.GetSourceImage())
 			r.asMade(o, "KUBE_GCE_MASTER_IMAGE", name)
 			r.asMade(o, "KUBE_GCE_MASTER_PROJECT", owner)
@@ -90,7 +90,7 @@ func (r *run) takeDataDisk(d *computepb.Disk) {
 		return
 	}
 	r.take("MASTER_DISK_TYPE", gce.Base(d.GetType()))
-	r.take("MASTER_DISK_SIZE", gigabytes(d.GetSizeGb()))
+	r.take("MASTER_DISK_SIZE", settings.Gigabytes(d.GetSizeGb()))
 }
 
 // takeMetadata reads what machines are told of the cluster.
@@ -182,7 +182,7 @@ func (r *run) likeNodes(ctx context.Context) error {
 	r.asMade(inventory.Object{Kind: inventory.InstanceTemplate, Name: t.GetName()}, "KUBE_MIRROR", inventory.MetadataItem(p.GetMetadata(), scripts.KeyMirror))
 	for _, d := range p.GetDisks() {
 		init := d.GetInitializeParams()
-		r.take("NODE_DISK_SIZE", gigabytes(init.GetDiskSizeGb()))
+		r.take("NODE_DISK_SIZE", settings.Gigabytes(init.GetDiskSizeGb()))
 		r.take("NODE_DISK_TYPE", gce.Base(init.GetDiskType()))
 		r.takeImage("KUBE_GCE_NODE", init.GetSourceImage())
 	}

@@ -11,6 +11,7 @@ import (
 	"hakube/cluster/plan"
 	"hakube/cluster/refusal"
 	"hakube/cluster/settings"
+	"hakube/cluster/sweep"
 	"hakube/replicate"
 )
 
@@ -47,7 +48,7 @@ type run struct {
 
 	// What the cluster leaves behind that hakube did not make, and whether it is
 	// removed with it; kept is what of our own then stays, and so the mark.
-	strays, perhaps []*stray
+	strays, perhaps []*sweep.Orphan
 	sweeping        bool
 	kept            []inventory.Object
 }

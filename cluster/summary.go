@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"hakube/cluster/settings"
+	"hakube/cluster/sweep"
 	"hakube/replicate"
 	"hakube/scripts/cure"
 )
@@ -42,8 +43,8 @@ type Summary struct {
 	Left     []string  `json:"left"`     // down: what still carries our mark
 	// Leftovers are what the cluster leaves behind that hakube did not make and
 	// did not remove, Perhaps what may be another's.
-	Leftovers []Leftover `json:"leftovers"`
-	Perhaps   []Leftover `json:"perhaps"`
+	Leftovers []sweep.Leftover `json:"leftovers"`
+	Perhaps   []sweep.Leftover `json:"perhaps"`
 }
 
 // NothingRemoved is the summary of a Down of what is nowhere.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -12,32 +11,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"hakube/cluster/settings"
+	"hakube/cluster/sweep"
 	"hakube/gce/emulator"
-	"hakube/gce/gcetest"
 )
-
-func TestKeyOf(t *testing.T) {
-	for name, want := range map[string]string{
-		uid1:                             "Service " + uid1,
-		"k8s-fw-" + uid1:                 "Service " + uid1,
-		"k8s-fw-" + uid1 + "-deny":       "Service " + uid1,
-		"k8s-" + uid1 + "-http-hc":       "Service " + uid1,
-		uid1 + "-hc":                     "Service " + uid1,
-		"k8s-c1d2-node":                  "cluster c1d2",
-		"k8s-c1d2-node-http-hc":          "cluster c1d2",
-		"k8s-c1d2-node-hc":               "cluster c1d2",
-		"k8s-ig--c1d2":                   "cluster c1d2",
-		"k8s-c1d2-internal-tcp-nmv1-00a": "cluster c1d2",
-		"k8s-fw-l7--c1d2":                "", // of Ingress
-		"apple":                          "",
-		"kubernetes-master-https":        "",
-		"k8s-fw-":                        "",
-	} {
-		if got := keyOf(name); got != want {
-			t.Errorf("keyOf(%q) = %q, want %q", name, got, want)
-		}
-	}
-}
 
 // TestSweepDoubt: whatever can be read in two ways is told and stays, with
 // --sweep too.
@@ -99,7 +75,7 @@ func TestSweepDoubt(t *testing.T) {
 				made[path] = before[path] == nil
 			}
 			var told []string
-			n, err := o.sweeps(true, func(f Found) (bool, error) {
+			n, err := o.sweeps(true, func(f sweep.Found) (bool, error) {
 				told = texts(f.Perhaps)
 				if len(f.Ours) > 0 || !f.Preview {
 					t.Errorf("found %+v", f)
@@ -180,34 +156,5 @@ func TestSweepLag(t *testing.T) {
 	}
 	if diff := cmp.Diff(before, w.objects()); diff != "" {
 		t.Errorf("objects (-before +after):\n%s", diff)
-	}
-}
-
-// TestSweepNames: machines that are gone are this cluster's by their names only
-// as long as something of it is there, and only by names it gives.
-func TestSweepNames(t *testing.T) {
-	s := settings.Settings{Prefix: "kubernetes", Network: "default"}
-	l := &lineup{want: &settings.Spec{Settings: s, Names: settings.NamesOf(&s)}, machines: map[string]seen{}}
-	link := func(name string) string { return "https://x/projects/p/zones/" + gcetest.Zone + "/instances/" + name }
-	fits := []string{"kubernetes-master", "kubernetes-master-e71", "kubernetes-minion-group-ab1z", "kubernetes-minion-group-2-ab1z"}
-	not := []string{"staging-kubernetes-minion-group-ab1z", "kubernetes-master-backup", "kubernetes-minion-group", "kubernetes-minion-ab1z",
-		"kubernetes-minion-group-backup", "kubernetesXmaster", ""}
-	for _, anchored := range []bool{true, false} {
-		l.anchored = anchored
-		for _, name := range slices.Concat(fits, not) {
-			want := unknown
-			if anchored && slices.Contains(fits, name) {
-				want = ours
-			}
-			if got, why := l.machine(link(name)); got != want {
-				t.Errorf("%q, with a mark left %t: %v, %s", name, anchored, got, why)
-			}
-		}
-	}
-	// One that is there says itself whose it is.
-	l.anchored = true
-	l.machines[gcetest.Zone+"/kubernetes-minion-group-ab1z"] = seen{}
-	if got, _ := l.machine(link("kubernetes-minion-group-ab1z")); got != theirs {
-		t.Errorf("a lookalike is %v", got)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"hakube/cluster/inventory"
+	"hakube/cluster/sweep"
 	"hakube/scripts/cure"
 )
 
@@ -12,9 +13,9 @@ import (
 // hakube did not make.
 type Remains struct {
 	Cluster string
-	Ours    []Leftover // a down that sweeps removes them
-	Perhaps []Leftover // in the cluster's own network, and not shown to be the cluster's
-	Kept    []string   // of the cluster's own, because of them
+	Ours    []sweep.Leftover // a down that sweeps removes them
+	Perhaps []sweep.Leftover // in the cluster's own network, and not shown to be the cluster's
+	Kept    []string         // of the cluster's own, because of them
 }
 
 func (e *Remains) Error() string {
@@ -51,7 +52,7 @@ func things(n int) string {
 	return fmt.Sprintf("%d things", n)
 }
 
-func indented(list []Leftover) (lines []string) {
+func indented(list []sweep.Leftover) (lines []string) {
 	for _, l := range list {
 		lines = append(lines, "  "+l.String())
 	}

@@ -10,6 +10,7 @@ import (
 	"hakube/cluster/inventory"
 	"hakube/cluster/plan"
 	"hakube/cluster/settings"
+	"hakube/cluster/sweep"
 	"hakube/gce"
 )
 
@@ -31,12 +32,12 @@ import (
 
 // strayed looks for what is left behind and has it decided whether it goes too.
 func (c *Cluster) strayed(ctx context.Context, r *run, preview bool) (err error) {
-	if r.strays, r.perhaps, err = r.findStrays(ctx); err != nil {
+	if r.strays, r.perhaps, err = sweep.Find(ctx, r.Reader, &r.want, r.have); err != nil {
 		return err
 	}
 	r.sweeping = bool(c.settings.Sweep)
 	if c.leftovers != nil && len(r.strays)+len(r.perhaps) > 0 {
-		f := Found{Ours: told(r.strays), Perhaps: told(r.perhaps), Sweep: r.sweeping, Preview: preview}
+		f := sweep.Found{Ours: told(r.strays), Perhaps: told(r.perhaps), Sweep: r.sweeping, Preview: preview}
 		for _, s := range append(f.Ours, f.Perhaps...) {
 			f.Network = cmp.Or(f.Network, s.Network)
 		}
@@ -55,7 +56,7 @@ func (c *Cluster) strayed(ctx context.Context, r *run, preview bool) (err error)
 // is something to sweep.
 func (r *run) keep() {
 	later := !r.sweeping && len(r.strays) > 0
-	held := slices.ContainsFunc(r.perhaps, func(s *stray) bool { return s.Network != "" })
+	held := slices.ContainsFunc(r.perhaps, func(s *sweep.Orphan) bool { return s.Network != "" })
 	anchor := func(o inventory.Object) bool { return o.Kind == inventory.Network || o.Role == inventory.RoleSSH } // the two go together (D32b)
 	if len(r.have.Of(inventory.Network)) == 0 {
 		anchor = func(o inventory.Object) bool { return o.Kind == inventory.Firewall && o.Name == r.want.Names.NodeAll() }
@@ -77,7 +78,7 @@ func (r *run) keeps(k inventory.Kind, name string) bool {
 	return false
 }
 
-func told(list []*stray) (out []Leftover) {
+func told(list []*sweep.Orphan) (out []sweep.Leftover) {
 	for _, s := range list {
 		out = append(out, s.Leftover)
 	}
@@ -85,7 +86,7 @@ func told(list []*stray) (out []Leftover) {
 }
 
 // staying is what this run leaves behind.
-func (r *run) staying() []Leftover {
+func (r *run) staying() []sweep.Leftover {
 	if r.sweeping {
 		return nil // it failed if any is left
 	}
@@ -105,7 +106,7 @@ func (r *run) sweep(l *lines) {
 	for _, k := range sweepOrder {
 		var steps []plan.Step
 		for _, s := range r.strays {
-			if s.kind == k {
+			if s.Of == k {
 				steps = append(steps, strayStep{r.env, s})
 			}
 		}
@@ -117,7 +118,7 @@ func (r *run) sweep(l *lines) {
 // strayStep is one thing that goes though hakube did not make it.
 type strayStep struct {
 	env *env
-	s   *stray
+	s   *sweep.Orphan
 }
 
 func (s strayStep) String() string { return s.s.Leftover.String() }
@@ -129,7 +130,7 @@ func (s strayStep) Observe(ctx context.Context) (plan.State, error) {
 		return plan.State{Is: plan.Absent}, nil
 	case err != nil:
 		return plan.State{}, err
-	case x.GetId() != s.s.id: // what was judged is gone
+	case x.GetId() != s.s.Id: // what was judged is gone
 		return plan.State{Is: plan.Absent, Why: "another of its name is there now, and stays"}, nil
 	}
 	return exists(s.s.Why)
@@ -143,30 +144,30 @@ func (s strayStep) Undo(ctx context.Context) error {
 
 // object is what it is in the inventory's words.
 func (s strayStep) object() inventory.Object {
-	return inventory.Object{Kind: s.s.kind, Name: s.s.Name, Zone: s.s.zone, Region: s.s.region}
+	return inventory.Object{Kind: s.s.Of, Name: s.s.Name, Zone: s.s.Zone, Region: s.s.Region}
 }
 
 func (s strayStep) get(ctx context.Context) (inventory.Described, error) {
-	c, err := s.env.At(ctx, cmp.Or(s.s.region, s.env.Region()))
+	c, err := s.env.At(ctx, cmp.Or(s.s.Region, s.env.Region()))
 	if err != nil {
 		return nil, err
 	}
-	return s.s.kind.Row().Read(ctx, c, s.object())
+	return s.s.Of.Row().Read(ctx, c, s.object())
 }
 
 func (s strayStep) remove(ctx context.Context) error {
-	c, err := s.env.At(ctx, cmp.Or(s.s.region, s.env.Region()))
+	c, err := s.env.At(ctx, cmp.Or(s.s.Region, s.env.Region()))
 	if err != nil {
 		return err
 	}
-	return s.s.kind.Row().Remove(ctx, c, s.object())
+	return s.s.Of.Row().Remove(ctx, c, s.object())
 }
 
 // labels are the disks of volumes that only a machine tells of: that is
 // undone, before the machine goes, by a label.
 func (r *run) labels() (steps []plan.Step) {
 	for _, s := range r.strays {
-		if s.unlabelled {
+		if s.Unlabelled {
 			steps = append(steps, unlabelled{r.env, s})
 		}
 	}
@@ -175,13 +176,13 @@ func (r *run) labels() (steps []plan.Step) {
 
 type unlabelled struct {
 	env *env
-	s   *stray
+	s   *sweep.Orphan
 }
 
 func (u unlabelled) String() string { return "disk " + u.s.Name + " without the cluster's label" }
 
 func (u unlabelled) Observe(ctx context.Context) (plan.State, error) {
-	d, err := u.env.GCE.Disks(u.s.zone).Get(ctx, u.s.Name)
+	d, err := u.env.GCE.Disks(u.s.Zone).Get(ctx, u.s.Name)
 	if gce.IsNotFound(err) {
 		return plan.State{Is: plan.Absent, Why: "the disk is gone"}, nil
 	}
@@ -199,7 +200,7 @@ func (u unlabelled) Do(context.Context) error { return nil } // never wanted
 // Undo sets the label. A fingerprint that is stale is somebody else's change a
 // moment ago: the next run looks again.
 func (u unlabelled) Undo(ctx context.Context) error {
-	d, err := u.env.GCE.Disks(u.s.zone).Get(ctx, u.s.Name)
+	d, err := u.env.GCE.Disks(u.s.Zone).Get(ctx, u.s.Name)
 	if err != nil {
 		return err
 	}
@@ -208,5 +209,5 @@ func (u unlabelled) Undo(ctx context.Context) error {
 		labels = map[string]string{}
 	}
 	labels[settings.Label] = string(u.env.want.Settings.Prefix)
-	return u.env.GCE.Disks(u.s.zone).SetLabels(ctx, u.s.Name, d.GetLabelFingerprint(), labels)
+	return u.env.GCE.Disks(u.s.Zone).SetLabels(ctx, u.s.Name, d.GetLabelFingerprint(), labels)
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"hakube/cluster/settings"
+	"hakube/cluster/sweep"
 	"hakube/gce/gcetest"
 )
 
@@ -103,7 +104,7 @@ var litters = []struct {
 	}, []string{"firewall k8s-fw-" + uid1 + ", of Service default/web", "firewall k8s-fw-" + uid1 + "-deny, of Service default/web"}},
 	{"route", func(w *world) {
 		w.post("global/routes", doc{"name": "kubernetes-1", "network": "global/networks/default", "destRange": "10.200.1.0/24", "priority": 1000,
-			"nextHopInstance": inZone + "instances/" + w.node(), "description": nodeRoute})
+			"nextHopInstance": inZone + "instances/" + w.node(), "description": sweep.NodeRoute})
 	}, []string{"route kubernetes-1"}},
 	{"target pool", func(w *world) {
 		w.post(inRegion+"targetPools", poolOf(uid1, w.node()))
@@ -160,7 +161,7 @@ func (w *world) others(network string) {
 	in["network"] = "global/networks/" + network
 	w.post("global/firewalls", in)
 	w.post("global/routes", doc{"name": "staging-1", "network": "global/networks/" + network, "destRange": "10.201.1.0/24", "priority": 1000,
-		"nextHopInstance": inZone + "instances/kubernetes-minion-group-abcd", "description": nodeRoute})
+		"nextHopInstance": inZone + "instances/kubernetes-minion-group-abcd", "description": sweep.NodeRoute})
 	w.post(inRegion+"targetPools", poolOf(uid2, "kubernetes-minion-group-abcd"))
 	w.post(inRegion+"forwardingRules", doc{"name": uid2, "portRange": "80", "target": inRegion + "targetPools/" + uid2, "description": ofWeb})
 	w.post(inRegion+"addresses", doc{"name": uid2, "description": ofWeb})
@@ -182,7 +183,7 @@ var answers = []struct {
 	{"terminal no", false, true, false, false},
 }
 
-func texts(list []Leftover) (out []string) {
+func texts(list []sweep.Leftover) (out []string) {
 	for _, l := range list {
 		out = append(out, l.String())
 	}
@@ -190,11 +191,11 @@ func texts(list []Leftover) (out []string) {
 }
 
 // sweeps is the operator with another answer; asked counts the questions.
-func (o *operator) sweeps(setting bool, f func(Found) (bool, error)) *operator {
+func (o *operator) sweeps(setting bool, f func(sweep.Found) (bool, error)) *operator {
 	again := o.again(func(s *settings.Settings) { s.Sweep = settings.Bool(setting) })
 	again.leftovers = nil
 	if f != nil {
-		again.OnLeftovers(func(_ context.Context, found Found) (bool, error) { return f(found) })
+		again.OnLeftovers(func(_ context.Context, found sweep.Found) (bool, error) { return f(found) })
 	}
 	return again
 }
@@ -219,7 +220,7 @@ func TestSweep(t *testing.T) {
 					litter.make(w)
 
 					asked := 0
-					ask := func(f Found) (bool, error) {
+					ask := func(f sweep.Found) (bool, error) {
 						asked++
 						if diff := cmp.Diff(litter.told, texts(f.Ours)); diff != "" {
 							t.Errorf("what is told (-want +got):\n%s", diff)

@@ -61,7 +61,7 @@ func (r *run) checkTemplate(name string, t *computepb.InstanceTemplate) (plan.St
 	}
 	if err := r.want.Drift(name,
 		settings.Difference{Variable: "NODE_SIZE", Was: gce.Base(p.GetMachineType()), Want: string(s.NodeSize)},
-		settings.Difference{Variable: "NODE_DISK_SIZE", Was: gigabytes(init.GetDiskSizeGb()), Want: gigabytes(int64(s.NodeDiskSize))},
+		settings.Difference{Variable: "NODE_DISK_SIZE", Was: settings.Gigabytes(init.GetDiskSizeGb()), Want: settings.Gigabytes(int64(s.NodeDiskSize))},
 		settings.Difference{Variable: "NODE_DISK_TYPE", Was: gce.Base(init.GetDiskType()), Want: string(s.NodeDiskType)},
 		settings.Difference{Variable: "KUBE_GCE_NODE_IMAGE", Was: imageName, Want: cmp.Or(string(s.NodeImage), "family/"+settings.ImageFamily)},
 		settings.Difference{Variable: "KUBE_GCE_NODE_PROJECT", Was: owner, Want: string(s.NodeImageOwner)},

@@ -148,3 +148,14 @@ func (r *Reader) Recheck(ctx context.Context, v *Inventory, judge func() error) 
 	v.Objects = there
 	return judge()
 }
+
+// Noting is a list of which users takes note: who uses what.
+func Noting[T Described](ctx context.Context, c *gce.Client, users *Collector, k Kind, list func(context.Context) ([]T, error)) func() ([]T, error) {
+	return func() ([]T, error) {
+		all, err := list(ctx)
+		for _, x := range all {
+			users.Take(c, Object{Kind: k, Name: x.GetName(), Zone: ZoneOf(x), Region: RegionOf(x)}, x)
+		}
+		return all, err
+	}
+}

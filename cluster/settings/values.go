@@ -329,3 +329,6 @@ func (v *Scopes) Decode(s string) error {
 	}
 	return nil
 }
+
+// Gigabytes is a size as its variable says it.
+func Gigabytes(n int64) string { return strconv.FormatInt(n, 10) + "GB" }

@@ -1,4 +1,4 @@
-package cluster
+package sweep
 
 import (
 	"cmp"
@@ -14,34 +14,34 @@ import (
 	"hakube/gce"
 )
 
-// findStrays reads what is left behind, in ten calls at the same time, and
+// Find reads what is left behind, in ten calls at the same time, and
 // judges it. A list that cannot be read is an error: nothing is taken down
 // before it is known what would stay.
-func (r *run) findStrays(ctx context.Context) (mine, perhaps []*stray, err error) {
-	l := &lineup{want: &r.want, anchored: len(r.have.Objects) > 0, machines: map[string]seen{}}
+func Find(ctx context.Context, r *inventory.Reader, want *settings.Spec, have *inventory.Inventory) (mine, perhaps []*Orphan, err error) {
+	l := &lineup{want: want, anchored: len(have.Objects) > 0, machines: map[string]seen{}}
 	machines, err := r.GCE.AggregatedInstances(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
 	for _, m := range machines {
-		s := seen{ours: r.owns(m.GetDescription()), tags: m.GetTags().GetItems()}
+		s := seen{ours: r.Mark.Owns(m.GetDescription()), tags: m.GetTags().GetItems()}
 		for _, nic := range m.GetNetworkInterfaces() {
 			s.network = gce.Base(nic.GetNetwork())
 		}
 		l.machines[gce.Base(m.GetZone())+"/"+m.GetName()] = s
 	}
 	f := &strays{l: l, users: &inventory.Collector{Mark: r.Mark}}
-	if err := gce.Parallel(r.strayReads(ctx, f)...); err != nil {
+	if err := gce.Parallel(strayReads(ctx, r.GCE, f)...); err != nil {
 		return nil, nil, err
 	}
-	r.have.Uses = append(r.have.Uses, f.users.Used...)
+	have.Uses = append(have.Uses, f.users.Used...)
 	judge(f.list)
 	own := ""
-	if nets := r.have.Of(inventory.Network); len(nets) > 0 {
+	if nets := have.Of(inventory.Network); len(nets) > 0 {
 		own = nets[0].Name
 	}
 	near := map[string]bool{}
-	for _, o := range r.have.Objects {
+	for _, o := range have.Objects {
 		near[cmp.Or(o.Zone, o.Region)], near[settings.Zone(o.Zone).Region()] = true, true
 	}
 	for _, s := range f.list {
@@ -54,12 +54,12 @@ func (r *run) findStrays(ctx context.Context) (mine, perhaps []*stray, err error
 		switch {
 		case s.says == ours && s.known:
 			mine = append(mine, s)
-		case s.Network != "", s.says == unknown && s.known && l.anchored && (s.zone != "" && near[s.zone] || s.zone == "" && s.region != "" && near[s.region]):
+		case s.Network != "", s.says == unknown && s.known && l.anchored && (s.Zone != "" && near[s.Zone] || s.Zone == "" && s.Region != "" && near[s.Region]):
 			perhaps = append(perhaps, s)
 		}
 	}
-	for _, list := range [][]*stray{mine, perhaps} {
-		slices.SortFunc(list, func(a, b *stray) int {
+	for _, list := range [][]*Orphan{mine, perhaps} {
+		slices.SortFunc(list, func(a, b *Orphan) int {
 			return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Place, b.Place), cmp.Compare(a.Name, b.Name))
 		})
 	}
@@ -71,24 +71,24 @@ type strays struct {
 	l     *lineup
 	users *inventory.Collector // of what is ours
 	mu    sync.Mutex
-	list  []*stray
+	list  []*Orphan
 }
 
 // add takes a thing that this cluster's mark is not on. more judges it and fills in
 // what only its kind has.
-func (f *strays) add(k inventory.Kind, x inventory.Described, place string, more func(*stray)) {
+func (f *strays) add(k inventory.Kind, x inventory.Described, place string, more func(*Orphan)) {
 	mark := settings.MarkFields(x.GetDescription())
 	if f.l.want.Mark.Owns(x.GetDescription()) {
 		return
 	}
-	s := &stray{kind: k, id: x.GetId(), key: keyOf(x.GetName())}
+	s := &Orphan{Of: k, Id: x.GetId(), key: keyOf(x.GetName())}
 	s.Kind, s.Name, s.Place, s.Owner = string(k), x.GetName(), place, owner(x.GetDescription())
 	s.known = kubernetesSays(x.GetDescription()) || s.key != ""
 	s.Why = "nothing tells which cluster it is of"
 	if gce.Region(place) != "" && strings.Count(place, "-") == 2 {
-		s.zone = place
+		s.Zone = place
 	} else {
-		s.region = place
+		s.Region = place
 	}
 	if more != nil {
 		more(s)
@@ -114,17 +114,6 @@ func addAll[T inventory.Described](f *strays, k inventory.Kind, list func() ([]T
 	}
 }
 
-// noting is a list of which users takes note: who uses what.
-func noting[T inventory.Described](ctx context.Context, c *gce.Client, users *inventory.Collector, k inventory.Kind, list func(context.Context) ([]T, error)) func() ([]T, error) {
-	return func() ([]T, error) {
-		all, err := list(ctx)
-		for _, x := range all {
-			users.Take(c, inventory.Object{Kind: k, Name: x.GetName(), Zone: inventory.ZoneOf(x), Region: inventory.RegionOf(x)}, x)
-		}
-		return all, err
-	}
-}
-
 // ofRegion keeps what is in a region: the global ones are not Services'.
 func ofRegion[T interface{ GetRegion() string }](x T) (string, bool) {
 	return gce.Base(x.GetRegion()), x.GetRegion() != ""
@@ -132,13 +121,13 @@ func ofRegion[T interface{ GetRegion() string }](x T) (string, bool) {
 
 func ofProject[T any](T) (string, bool) { return "", true }
 
-func (r *env) strayReads(ctx context.Context, f *strays) []func() error {
-	l, c := f.l, r.GCE
+func strayReads(ctx context.Context, c *gce.Client, f *strays) []func() error {
+	l := f.l
 	return []func() error{
 		func() error {
 			all, err := c.Firewalls().List(ctx)
 			for _, x := range all {
-				f.add(inventory.Firewall, x, "", func(s *stray) {
+				f.add(inventory.Firewall, x, "", func(s *Orphan) {
 					s.network = gce.Base(x.GetNetwork())
 					s.says, s.Why = l.tagged(s.network, x.GetTargetTags())
 					s.known = s.known || strings.HasPrefix(s.Name, "k8s-fw-")
@@ -152,13 +141,13 @@ func (r *env) strayReads(ctx context.Context, f *strays) []func() error {
 				if x.GetNextHopGateway() != "" || x.GetNextHopNetwork() != "" || x.GetRouteType() == "SUBNET" {
 					continue // they come and go with the network
 				}
-				f.add(inventory.Route, x, "", func(s *stray) {
+				f.add(inventory.Route, x, "", func(s *Orphan) {
 					s.network, s.Why = gce.Base(x.GetNetwork()), "it leads to no machine of this cluster"
 					if hop := x.GetNextHopInstance(); hop != "" {
 						s.says, s.Why = l.machine(hop)
 						_, there := l.machines[zoneOfLink(hop)+"/"+gce.Base(hop)]
 						// By a name alone only what Kubernetes made is this cluster's.
-						s.known = there || x.GetDescription() == nodeRoute
+						s.known = there || x.GetDescription() == NodeRoute
 					}
 					if s.network != l.want.Names.Network() {
 						s.says = theirs
@@ -170,7 +159,7 @@ func (r *env) strayReads(ctx context.Context, f *strays) []func() error {
 		func() error {
 			all, err := c.AggregatedTargetPools(ctx)
 			for _, x := range all {
-				f.add(inventory.TargetPool, x, gce.Base(x.GetRegion()), func(s *stray) { s.says, s.Why = l.all(x.GetInstances()) })
+				f.add(inventory.TargetPool, x, gce.Base(x.GetRegion()), func(s *Orphan) { s.says, s.Why = l.all(x.GetInstances()) })
 			}
 			return err
 		},
@@ -178,7 +167,7 @@ func (r *env) strayReads(ctx context.Context, f *strays) []func() error {
 			all, err := c.AggregatedDisks(ctx)
 			for _, x := range all {
 				if x.GetZone() != "" && kubernetesSays(x.GetDescription()) {
-					f.add(inventory.Disk, x, gce.Base(x.GetZone()), func(s *stray) { s.disk(l, x) })
+					f.add(inventory.Disk, x, gce.Base(x.GetZone()), func(s *Orphan) { s.disk(l, x) })
 				}
 			}
 			return err
@@ -187,7 +176,7 @@ func (r *env) strayReads(ctx context.Context, f *strays) []func() error {
 			all, err := c.AggregatedInstanceGroups(ctx)
 			for _, x := range all {
 				if x.GetZone() != "" && keyOf(x.GetName()) != "" {
-					f.add(inventory.InstanceGroup, x, gce.Base(x.GetZone()), func(s *stray) {
+					f.add(inventory.InstanceGroup, x, gce.Base(x.GetZone()), func(s *Orphan) {
 						if s.network = gce.Base(x.GetNetwork()); s.network != "" && s.network != l.want.Names.Network() {
 							s.says = theirs
 						}
@@ -196,8 +185,8 @@ func (r *env) strayReads(ctx context.Context, f *strays) []func() error {
 			}
 			return err
 		},
-		addAll(f, inventory.ForwardingRule, noting(ctx, c, f.users, inventory.ForwardingRule, c.AggregatedForwardingRules), ofRegion),
-		addAll(f, inventory.BackendService, noting(ctx, c, f.users, inventory.BackendService, c.AggregatedBackendServices), ofRegion),
+		addAll(f, inventory.ForwardingRule, inventory.Noting(ctx, c, f.users, inventory.ForwardingRule, c.AggregatedForwardingRules), ofRegion),
+		addAll(f, inventory.BackendService, inventory.Noting(ctx, c, f.users, inventory.BackendService, c.AggregatedBackendServices), ofRegion),
 		addAll(f, inventory.Address, func() ([]*computepb.Address, error) { return c.AggregatedAddresses(ctx) }, ofRegion),
 		addAll(f, inventory.HealthCheck, func() ([]*computepb.HealthCheck, error) { return c.GlobalHealthChecks().List(ctx) }, ofProject),
 		addAll(f, inventory.HTTPHealthCheck, func() ([]*gce.HTTPHealthCheck, error) { return c.HTTPHealthChecks().List(ctx) }, ofProject),
@@ -205,13 +194,13 @@ func (r *env) strayReads(ctx context.Context, f *strays) []func() error {
 }
 
 // disk judges a volume's disk: by the machines that have it, or by the label.
-func (s *stray) disk(l *lineup, x *computepb.Disk) {
-	s.Size, s.fingerprint, s.labels = gigabytes(x.GetSizeGb()), x.GetLabelFingerprint(), x.GetLabels()
+func (s *Orphan) disk(l *lineup, x *computepb.Disk) {
+	s.Size, s.fingerprint, s.labels = settings.Gigabytes(x.GetSizeGb()), x.GetLabelFingerprint(), x.GetLabels()
 	label := s.labels[settings.Label]
 	switch users := x.GetUsers(); {
 	case len(users) > 0:
 		s.says, s.Why = l.all(users)
-		s.unlabelled = s.says == ours && label != string(l.want.Settings.Prefix)
+		s.Unlabelled = s.says == ours && label != string(l.want.Settings.Prefix)
 	case label == string(l.want.Settings.Prefix):
 		s.says, s.Why = ours, "it has the label "+settings.Label+"="+label
 	case label != "":

@@ -1,8 +1,9 @@
-package cluster
+// Package sweep finds what a cluster leaves behind that hakube did not make, and judges
+// whose it is. It reads and judges; whether anything is removed is decided above.
+package sweep
 
 import (
 	"cmp"
-	"context"
 	"encoding/json"
 	"regexp"
 	"strings"
@@ -83,31 +84,31 @@ const (
 	theirs
 )
 
-// A stray is a thing that nobody's mark is on, with what it shows by itself.
-type stray struct {
+// A Orphan is a thing that nobody's mark is on, with what it shows by itself.
+type Orphan struct {
 	Leftover
-	kind         inventory.Kind
-	zone, region string
+	Of           inventory.Kind
+	Zone, Region string
 	network      string // "" if it is in none
-	id           uint64
+	Id           uint64
 	key          string // what all parts of one Service share
 	says         verdict
 	known        bool // it looks like something of Kubernetes
-	unlabelled   bool // a disk that only its machine tells of
+	Unlabelled   bool // a disk that only its machine tells of
 	fingerprint  string
 	labels       map[string]string
 }
 
 // judge gives the parts of one Service one verdict. Theirs beside ours is
 // unknown: somebody has to look.
-func judge(list []*stray) {
-	signs := map[string]map[verdict]*stray{}
+func judge(list []*Orphan) {
+	signs := map[string]map[verdict]*Orphan{}
 	for _, s := range list {
 		if s.key == "" || s.says == unknown {
 			continue
 		}
 		if signs[s.key] == nil {
-			signs[s.key] = map[verdict]*stray{}
+			signs[s.key] = map[verdict]*Orphan{}
 		}
 		signs[s.key][s.says] = s
 	}
@@ -183,7 +184,7 @@ func keyOf(name string) string {
 	return ""
 }
 
-const nodeRoute = "k8s-node-route"
+const NodeRoute = "k8s-node-route"
 
 // A lineup is all machines there are, by which strays are judged.
 type lineup struct {
@@ -296,12 +297,4 @@ type Found struct {
 	// Sweep tells that the settings say to remove Ours, Preview that nothing
 	// will be changed either way.
 	Sweep, Preview bool
-}
-
-// OnLeftovers has f called in a down or a preview of the whole cluster when
-// something was found that hakube did not make, before anything is changed.
-// Whether f returns true or HAKUBE_SWEEP is, Ours are removed with the cluster;
-// an error ends the run. Without f the setting alone decides.
-func (c *Cluster) OnLeftovers(f func(context.Context, Found) (sweep bool, err error)) {
-	c.leftovers = f
 }
