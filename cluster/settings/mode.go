@@ -41,5 +41,3 @@ func (s *Settings) Mode(verb Verb) Mode {
 
 // Pool tells whether it brings the zone's pool to a size, none included.
 func (m Mode) Pool() bool { return m == Create || m == AddPool || m == RemovePool }
-
-func (m Mode) Removes() bool { return m == RemoveReplica || m == RemovePool || m == RemoveCluster }
