@@ -113,7 +113,7 @@ func (r *env) host(ctx context.Context, m inventory.Object) (replicate.Host, err
 }
 
 // external is a machine's own external address. It is asked for once, until a
-// step changes it ([run.moved]).
+// step changes it ([env.moved]).
 func (r *env) external(ctx context.Context, m inventory.Object) (string, error) {
 	r.mu.Lock()
 	ip := r.externals[m.Name]

@@ -24,12 +24,13 @@ type Holder struct {
 	Lease   lease.Record      // on its labels
 	Growing map[string]Growth // pools that a run was making larger, by zone
 	Begun   map[string]string // the settings the cluster was begun with
-	labels  map[string]string // what was said of it since, among them (later.go)
+	labels  map[string]string // what was said of it since, among them
 }
 
 // Unassigned tells that nobody has the address: the API is dark.
 func (h Holder) Unassigned() bool { return h.IP != "" && h.Machine == "" && h.Rule == "" }
 
+// HolderOf is who has an address, and what its labels and its description record.
 func HolderOf(a *computepb.Address) Holder {
 	h := Holder{IP: a.GetAddress(), Tier: a.GetNetworkTier(), Lease: lease.RecordOf(a.GetLabels()), Growing: growthsOf(a.GetLabels()), Begun: settings.MarkFields(a.GetDescription()), labels: a.GetLabels()}
 	for _, u := range a.GetUsers() {

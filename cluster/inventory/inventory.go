@@ -112,6 +112,7 @@ func (v *Inventory) StatusOf(m Object) string {
 	return ""
 }
 
+// Zones are those of the objects that are asked for, sorted, each once.
 func (v *Inventory) Zones(which func(Object) bool) (zones []string) {
 	for _, o := range v.Objects {
 		if o.Zone != "" && which(o) && !slices.Contains(zones, o.Zone) {

@@ -231,6 +231,7 @@ func ZoneOf(x any) string {
 	return ""
 }
 
+// RegionOf is an object's region, "" if it is in none or its zone alone tells.
 func RegionOf(x any) string {
 	if r, ok := x.(interface{ GetRegion() string }); ok {
 		return gce.Base(r.GetRegion())

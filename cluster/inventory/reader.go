@@ -24,6 +24,7 @@ type Reader struct {
 	Seen     *Memory
 }
 
+// Collector is a new one for reads of this cluster, which remembers in Seen what is ours.
 func (r *Reader) Collector() *Collector { return &Collector{Mark: r.Mark, seen: r.Seen} }
 
 // Lists are the reads of whole kinds, one call each, to be made at the same time.
@@ -58,6 +59,7 @@ func (r *Reader) Enter(ctx context.Context, region string) error {
 	return nil
 }
 
+// Region is the region of the reader's client, "" while that is not known.
 func (r *Reader) Region() string { return r.GCE.Region() }
 
 // Regional is an object of the reader's region.

@@ -45,7 +45,7 @@ type Lease struct {
 	begun time.Time            // when the address was asked for with the lease on it
 	lost  error
 	stop  func()            // ends its renewal
-	notes map[string]string // labels that change with it (birth.go)
+	notes map[string]string // labels that change with it
 }
 
 // A Options says whose lease it is, of which cluster and for what.

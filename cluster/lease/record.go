@@ -37,6 +37,7 @@ const free = "free"
 // A Record is what a lease says.
 type Record struct{ run, holder, host, purpose, until string }
 
+// RecordOf is what labels say of a lease; the zero value when they say nothing.
 func RecordOf(labels map[string]string) Record {
 	return Record{
 		run: labels[runKey], holder: labels[holderKey], host: labels[hostKey],

@@ -31,6 +31,8 @@ type Operator struct {
 	MirrorDefault string // where machines fetch from when KUBE_MIRROR is not set
 }
 
+// SpecOf fills in every default and builds every name. It never fails: what contradicts
+// itself was refused when the settings were loaded.
 func SpecOf(s Settings, by Operator) Spec {
 	sp := Spec{
 		Settings: s,
@@ -66,14 +68,17 @@ func masterTypeFor(nodes int) string {
 
 // URLs, as the API takes them: without a host, from the project on.
 
+// Global is the URL of an object of the project that is in no region.
 func (s *Spec) Global(kind, name string) string {
 	return "projects/" + s.Project + "/global/" + kind + "/" + name
 }
 
+// Zonal is the URL of an object in a zone.
 func (s *Spec) Zonal(zone, kind, name string) string {
 	return "projects/" + s.Project + "/zones/" + zone + "/" + kind + "/" + name
 }
 
+// Regional is the URL of an object in a region.
 func (s *Spec) Regional(region, kind, name string) string {
 	return "projects/" + s.Project + "/regions/" + region + "/" + kind + "/" + name
 }
