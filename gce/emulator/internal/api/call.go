@@ -64,6 +64,7 @@ func (c *Call) read() error {
 	if !ok {
 		return problem.New(400, "parseError", "", "Parse Error: the body is not an object")
 	}
+	c.S.API.Read(c.Method, body)
 	if p := c.S.API.Request(c.Method, body); p != nil {
 		return asInvalid(p)
 	}

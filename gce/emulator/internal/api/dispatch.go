@@ -9,6 +9,7 @@ import (
 
 	"hakube/gce/emulator/internal/discovery"
 	"hakube/gce/emulator/internal/doc"
+	"hakube/gce/emulator/internal/filter"
 	"hakube/gce/emulator/internal/problem"
 )
 
@@ -79,6 +80,9 @@ func (s *Server) answer(r *http.Request, m *discovery.Method, params map[string]
 	if p := s.API.Params(m, params, query); p != nil {
 		return nil, asInvalid(p)
 	}
+	if err := understood(m, query); err != nil {
+		return nil, err
+	}
 	if err := knownPlace(m.ID, params); err != nil {
 		return nil, err
 	}
@@ -90,7 +94,19 @@ func (s *Server) answer(r *http.Request, m *discovery.Method, params map[string]
 	if h == nil {
 		return nil, problem.NotWritten(m.ID)
 	}
-	return h(c)
+	fields := query.Get("fields")
+	if fields == "" || m.Response == nil {
+		return h(c)
+	}
+	only, err := filter.Fields(s.API, m.Response, fields)
+	if err != nil {
+		return nil, err
+	}
+	out, err := h(c)
+	if err != nil || out == nil {
+		return nil, err
+	}
+	return only.Of(out).(doc.Obj), nil
 }
 
 // knownPlace refuses zones and regions that are not in the catalog. A get of

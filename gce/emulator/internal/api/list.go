@@ -1,12 +1,9 @@
 package api
 
 import (
-	"encoding/base64"
-	"strconv"
 	"strings"
 
 	"hakube/gce/emulator/internal/doc"
-	"hakube/gce/emulator/internal/filter"
 	"hakube/gce/emulator/internal/problem"
 	"hakube/gce/emulator/internal/store"
 )
@@ -33,131 +30,130 @@ func getter(col Collection) Handler {
 }
 
 func lister(col Collection) Handler {
-	return func(c *Call) (doc.Obj, error) {
+	return func(c *Call) (out doc.Obj, err error) {
 		coll := "projects/" + c.Project() + "/" + c.scope() + "/" + col.Kind
-		var items []doc.Obj
 		c.S.listed(func(t *store.Tx) {
+			var rows []row
 			for _, o := range t.List(coll) {
-				items = append(items, c.S.shown(t, doc.Ref(coll+"/"+doc.Str(o, "name")), o))
+				rows = append(rows, row{o: o, view: func(o doc.Obj) doc.Obj {
+					return c.S.shown(t, doc.Ref(coll+"/"+doc.Str(o, "name")), o)
+				}})
+			}
+			var page []row
+			var next string
+			if page, next, err = c.page(rows); err == nil {
+				out = c.wrapped(col.Item+"List", doc.Base+coll, "items", page, next)
 			}
 		})
-		return c.Page(col.Item+"List", doc.Base+coll, items)
+		return out, err
 	}
 }
 
 // Page filters items, cuts out the page that is asked for and wraps it.
 func (c *Call) Page(kind, selfLink string, items []doc.Obj) (doc.Obj, error) {
-	keep, err := filter.Parse(c.Query.Get("filter"))
+	page, next, err := c.page(rowsOf(items))
 	if err != nil {
 		return nil, err
 	}
-	kept := []any{}
-	for _, o := range items {
-		if keep(o) {
-			kept = append(kept, o)
+	return c.wrapped(kind, selfLink, "items", page, next), nil
+}
+
+// Members is Page of a list that says nothing of itself and calls its items by
+// another name.
+func (c *Call) Members(name string, items []doc.Obj) (doc.Obj, error) {
+	page, next, err := c.page(rowsOf(items))
+	if err != nil {
+		return nil, err
+	}
+	out := c.wrapped("", "", name, page, next)
+	for _, k := range []string{"kind", "id", "selfLink"} {
+		delete(out, k)
+	}
+	return out, nil
+}
+
+func (c *Call) wrapped(kind, selfLink, items string, page []row, next string) doc.Obj {
+	out := doc.Obj{"kind": kind, "id": strings.TrimPrefix(selfLink, doc.Base), "selfLink": selfLink}
+	var all []any
+	for _, r := range page {
+		all = append(all, r.o)
+	}
+	if len(all) > 0 {
+		out[items] = all // left out when empty, as Google does
+	}
+	if next != "" {
+		out["nextPageToken"] = next
+	}
+	return out
+}
+
+// aggregator lists a kind over all scopes of a project.
+func aggregator(col Collection) Handler {
+	return func(c *Call) (out doc.Obj, err error) {
+		c.S.listed(func(t *store.Tx) {
+			var rows []row
+			for i, scope := range doc.Scopes() {
+				coll := "projects/" + c.Project() + "/" + scope + "/" + col.Kind
+				for _, o := range t.List(coll) {
+					rows = append(rows, row{scope: i, o: o, view: func(o doc.Obj) doc.Obj {
+						return c.S.shown(t, doc.Ref(coll+"/"+doc.Str(o, "name")), o)
+					}})
+				}
+			}
+			out, err = c.aggregated(col, rows)
+		})
+		return out, err
+	}
+}
+
+// Aggregated is the answer of a list over all scopes whose objects are not in the store.
+func (c *Call) Aggregated(col Collection, of func(scope string) []doc.Obj) (doc.Obj, error) {
+	var rows []row
+	for i, scope := range doc.Scopes() {
+		for _, o := range of(scope) {
+			rows = append(rows, row{scope: i, o: o})
 		}
 	}
-	from, to, next, err := c.window(len(kept))
+	return c.aggregated(col, rows)
+}
+
+func (c *Call) aggregated(col Collection, rows []row) (doc.Obj, error) {
+	page, next, err := c.page(rows)
 	if err != nil {
 		return nil, err
 	}
-	out := doc.Obj{"kind": kind, "id": strings.TrimPrefix(selfLink, doc.Base), "selfLink": selfLink}
-	if kept = kept[from:to]; len(kept) > 0 {
-		out["items"] = kept // left out when empty, as Google does
+	found := map[string][]any{}
+	for _, r := range page {
+		scope := doc.Scopes()[r.scope]
+		found[scope] = append(found[scope], r.o)
 	}
+	items := doc.Obj{}
+	for _, scope := range c.scopesOf(col) {
+		if l := found[scope]; l != nil {
+			items[scope] = doc.Obj{col.Kind: l}
+			continue
+		}
+		items[scope] = doc.Obj{"warning": doc.Obj{
+			"code": "NO_RESULTS_ON_PAGE", "message": "No results for the scope '" + scope + "'.",
+			"data": []any{doc.Obj{"key": "scope", "value": scope}},
+		}}
+	}
+	self := "projects/" + c.Project() + "/aggregated/" + col.Kind
+	kind := c.S.API.Schemas[c.Method.Response.Ref].Properties["kind"].Default // not always the item's with AggregatedList
+	out := doc.Obj{"kind": kind, "id": self, "selfLink": doc.Base + self, "items": items}
 	if next != "" {
 		out["nextPageToken"] = next
 	}
 	return out, nil
 }
 
-// window reads maxResults and pageToken for a list of n.
-func (c *Call) window(n int) (from, to int, next string, err error) {
-	size := 500
-	if v := c.Query.Get("maxResults"); v != "" {
-		max, err := strconv.ParseUint(v, 10, 32)
-		if err != nil || max > 500 {
-			return 0, 0, "", problem.Invalid("maxResults", v, "Must be between 0 and 500, inclusive.")
-		}
-		if max > 0 {
-			size = int(max)
-		}
-	}
-	if token := c.Query.Get("pageToken"); token != "" {
-		raw, err := base64.RawURLEncoding.DecodeString(token)
-		if err == nil {
-			from, err = strconv.Atoi(strings.TrimPrefix(string(raw), "from:"))
-		}
-		if err != nil || from < 0 {
-			return 0, 0, "", problem.Invalid("pageToken", token, "The token is not one of this list.")
-		}
-		from = min(from, n)
-	}
-	to = min(from+size, n)
-	if to < n {
-		next = base64.RawURLEncoding.EncodeToString([]byte("from:" + strconv.Itoa(to)))
-	}
-	return from, to, next, nil
-}
-
-// aggregator lists a kind over all scopes of a project.
-func aggregator(col Collection) Handler {
-	return func(c *Call) (doc.Obj, error) {
-		keep, err := filter.Parse(c.Query.Get("filter"))
-		if err != nil {
-			return nil, err
-		}
-		type item struct {
-			scope string
-			o     doc.Obj
-		}
-		var all []item
-		c.S.listed(func(t *store.Tx) {
-			for _, scope := range doc.Scopes() {
-				coll := "projects/" + c.Project() + "/" + scope + "/" + col.Kind
-				for _, o := range t.List(coll) {
-					if o = c.S.shown(t, doc.Ref(coll+"/"+doc.Str(o, "name")), o); keep(o) {
-						all = append(all, item{scope, o})
-					}
-				}
-			}
-		})
-		from, to, next, err := c.window(len(all))
-		if err != nil {
-			return nil, err
-		}
-		found := map[string][]any{}
-		for _, i := range all[from:to] {
-			found[i.scope] = append(found[i.scope], i.o)
-		}
-		items := doc.Obj{}
-		for _, scope := range scopesOf(c.S, col) {
-			if l := found[scope]; l != nil {
-				items[scope] = doc.Obj{col.Kind: l}
-				continue
-			}
-			items[scope] = doc.Obj{"warning": doc.Obj{
-				"code": "NO_RESULTS_ON_PAGE", "message": "No results for the scope '" + scope + "'.",
-				"data": []any{doc.Obj{"key": "scope", "value": scope}},
-			}}
-		}
-		self := "projects/" + c.Project() + "/aggregated/" + col.Kind
-		kind := c.S.API.Schemas[c.Method.Response.Ref].Properties["kind"].Default // not always the item's with AggregatedList
-		out := doc.Obj{"kind": kind, "id": self, "selfLink": doc.Base + self, "items": items}
-		if next != "" {
-			out["nextPageToken"] = next
-		}
-		return out, nil
-	}
-}
-
 // scopesOf are the scopes an aggregated list speaks of: all that the kind has
-// a collection in.
-func scopesOf(s *Server, col Collection) []string {
+// a collection in, and with includeAllScopes all there are.
+func (c *Call) scopesOf(col Collection) []string {
 	var out []string
 	for _, scope := range doc.Scopes() {
 		verbs := "projects/p/" + scope + "/" + col.Kind
-		if m, _ := s.API.Route("GET", verbs); m != nil {
+		if m, _ := c.S.API.Route("GET", verbs); m != nil || c.Says("includeAllScopes") {
 			out = append(out, scope)
 		}
 	}

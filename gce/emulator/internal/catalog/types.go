@@ -7,7 +7,6 @@ import (
 
 	"hakube/gce/emulator/internal/api"
 	"hakube/gce/emulator/internal/doc"
-	"hakube/gce/emulator/internal/filter"
 	"hakube/gce/emulator/internal/problem"
 )
 
@@ -103,7 +102,8 @@ var DiskKinds = []struct {
 
 // fixed is a collection of the catalog: the same in every zone.
 func fixed(kind, item string, docs func(project, zone string) []doc.Obj) api.Collection {
-	return api.Collection{Resource: kind, Kind: kind, Item: item, Methods: map[string]api.Handler{
+	col := api.Collection{Resource: kind, Kind: kind, Item: item}
+	col.Methods = map[string]api.Handler{
 		"get": func(c *api.Call) (doc.Obj, error) {
 			r := c.Target(kind)
 			for _, o := range docs(c.Project(), c.Params["zone"]) {
@@ -122,28 +122,15 @@ func fixed(kind, item string, docs func(project, zone string) []doc.Obj) api.Col
 			return c.Page(item+"List", self, items)
 		},
 		"aggregatedList": func(c *api.Call) (doc.Obj, error) {
-			items := doc.Obj{}
-			keep, err := filter.Parse(c.Query.Get("filter"))
-			if err != nil {
-				return nil, err
-			}
-			for _, s := range doc.Scopes() {
-				zone, ok := strings.CutPrefix(s, "zones/")
-				if !ok {
-					continue
-				}
-				l := []any{}
-				for _, o := range docs(c.Project(), zone) {
-					if o = doc.Clone(o); keep(o) {
-						l = append(l, o)
+			return c.Aggregated(col, func(scope string) (all []doc.Obj) {
+				if zone, ok := strings.CutPrefix(scope, "zones/"); ok {
+					for _, o := range docs(c.Project(), zone) {
+						all = append(all, doc.Clone(o))
 					}
 				}
-				if len(l) > 0 {
-					items[s] = doc.Obj{kind: l}
-				}
-			}
-			self := "projects/" + c.Project() + "/aggregated/" + kind
-			return doc.Obj{"kind": item + "AggregatedList", "id": self, "selfLink": doc.Base + self, "items": items}, nil
+				return all
+			})
 		},
-	}}
+	}
+	return col
 }

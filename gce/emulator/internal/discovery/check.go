@@ -222,9 +222,6 @@ func (c checker) value(at, in string, s *Schema, v any) *Problem {
 		}
 	case "string":
 		t, ok := v.(string)
-		if f, isNum := v.(float64); isNum && (s.Format == "int64" || s.Format == "uint64") && c.input && !c.strict {
-			t, ok = strconv.FormatFloat(f, 'f', -1, 64), true // Google reads both forms
-		}
 		if !ok {
 			return bad("Must be a string.")
 		}

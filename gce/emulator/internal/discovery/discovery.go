@@ -62,7 +62,7 @@ type Schema struct {
 	Format     string             `json:"format"`
 	Enum       []string           `json:"enum"`
 	Pattern    string             `json:"pattern"`
-	Default    string             `json:"default"`  // of kind: what it always is
+	Default    string             `json:"default"`  // of kind: what it always is; of a required field: see Read
 	ReadOnly   bool               `json:"readOnly"` // output only
 	Required   []string           `json:"required"` // methods that need it
 	Items      *Schema            `json:"items"`

@@ -3,7 +3,6 @@ package disks
 import (
 	"context"
 	"errors"
-	"strings"
 
 	"hakube/gce/emulator/backend"
 	"hakube/gce/emulator/internal/api"
@@ -50,7 +49,7 @@ func keepSnapshot(c *api.Call, target, disk doc.Ref) (doc.Obj, error) {
 			return nil, problem.NotWritten(c.Method.ID + " with " + k)
 		}
 	}
-	if q := c.Query.Get("guestFlush"); q != "" && !strings.EqualFold(q, "false") {
+	if c.Says("guestFlush") {
 		return nil, problem.NotWritten(c.Method.ID + " with guestFlush")
 	}
 	if _, err := snapshotter(c.S); err != nil {

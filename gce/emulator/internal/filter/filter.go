@@ -1,4 +1,4 @@
-// Package filter reads what lists are asked to show.
+// Package filter reads what lists are asked to show, and which fields of an answer.
 package filter
 
 import (

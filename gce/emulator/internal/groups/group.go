@@ -8,7 +8,6 @@ import (
 	"hakube/gce/emulator/internal/api"
 	"hakube/gce/emulator/internal/balancers"
 	"hakube/gce/emulator/internal/doc"
-	"hakube/gce/emulator/internal/filter"
 	"hakube/gce/emulator/internal/identity"
 	"hakube/gce/emulator/internal/members"
 	"hakube/gce/emulator/internal/problem"
@@ -295,13 +294,16 @@ func GroupView(t *store.Tx, r doc.Ref, o doc.Obj) doc.Obj {
 
 func listManagedInstances(c *api.Call) (doc.Obj, error) {
 	r := c.Target("instanceGroupManagers")
-	out := []any{}
+	var out []doc.Obj
 	var err error
+	pageless := false
 	c.S.Store.View(func(t *store.Tx) {
-		if t.Get(r) == nil {
+		group := t.Get(r)
+		if group == nil {
 			err = problem.NotFound(r)
 			return
 		}
+		pageless = doc.Str(group, "listManagedInstancesResults") == "PAGELESS"
 		for _, m := range t.List(members.Members(r)) {
 			i := r.Within("instances", doc.Str(m, "name"))
 			row := doc.Obj{
@@ -320,18 +322,10 @@ func listManagedInstances(c *api.Call) (doc.Obj, error) {
 	if err != nil {
 		return nil, err
 	}
-	keep, err := filter.Parse(c.Query.Get("filter"))
-	if err != nil {
-		return nil, err
-	}
-	kept := []any{}
-	for _, o := range doc.ObjectsOf(out) {
-		if keep(o) {
-			kept = append(kept, o)
+	if pageless {
+		for _, k := range []string{"maxResults", "pageToken"} {
+			c.Query.Del(k) // as the document says of such groups
 		}
 	}
-	if len(kept) == 0 {
-		return doc.Obj{}, nil
-	}
-	return doc.Obj{"managedInstances": kept}, nil
+	return c.Members("managedInstances", out)
 }

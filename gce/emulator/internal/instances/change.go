@@ -3,8 +3,6 @@ package instances
 import (
 	"context"
 	"fmt"
-	"strconv"
-	"strings"
 
 	"hakube/gce/emulator/backend"
 	"hakube/gce/emulator/internal/api"
@@ -48,7 +46,7 @@ func setTags(c *api.Call) (doc.Obj, error) {
 
 func setDeletionProtection(c *api.Call) (doc.Obj, error) {
 	return alter(c, func(t *store.Tx, r doc.Ref, o doc.Obj) error {
-		on := !strings.EqualFold(c.Query.Get("deletionProtection"), "false") // gcloud says False
+		on := c.Query.Get("deletionProtection") == "" || c.Says("deletionProtection")
 		if on && ofManagedGroup(t, r) {
 			return problem.Refuse("Deletion protection cannot be applied to instance '%s', which is part of a managed instance group.", r)
 		}
@@ -214,7 +212,7 @@ func setDiskAutoDelete(c *api.Call) (doc.Obj, error) {
 		if err != nil {
 			return err
 		}
-		a["autoDelete"], err = strconv.ParseBool(c.Query.Get("autoDelete"))
+		a["autoDelete"] = c.Says("autoDelete")
 		return err
 	})
 }

@@ -106,7 +106,7 @@ func networkUsers(t *store.Tx, r doc.Ref) doc.Ref {
 		}
 	}
 	for _, o := range t.All(r.Project(), "routes") {
-		if doc.Str(o, "network") == link && doc.Str(o, "nextHopInstance") != "" {
+		if doc.Str(o, "network") == link && t.Get(doc.RefOf(doc.Str(o, "selfLink")).Note("routeOf")) == nil {
 			return doc.RefOf(doc.Str(o, "selfLink"))
 		}
 	}

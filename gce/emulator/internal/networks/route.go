@@ -12,11 +12,12 @@ import (
 	"hakube/gce/emulator/internal/store"
 )
 
-// routes are those that come with networks and subnetworks, and those whose
-// next hop is an instance. The latter are what Kubernetes' route controller
+// routes are those that come with networks and subnetworks, those to the internet's
+// gateway, where all goes anyhow that is not for a subnetwork, and those whose
+// next hop is an instance. The last are what Kubernetes' route controller
 // makes where pods have no alias ranges: they are kept so that they can be
 // found and removed, and hold their network, but nothing behind the API sends
-// packets by them. Making any other kind answers 501.
+// packets by them. Making any other kind is refused.
 func routes() api.Collection {
 	return api.Collection{
 		Resource: "routes", Kind: "routes", Item: "compute#route", View: warnedRoute,
@@ -36,7 +37,7 @@ func insertRoute(c *api.Call) (doc.Obj, error) {
 		o := doc.Clone(c.Body)
 		for k, v := range o {
 			switch k {
-			case "name", "description", "network", "destRange", "priority", "nextHopInstance":
+			case "name", "description", "network", "destRange", "priority", "nextHopInstance", "nextHopGateway":
 			default:
 				if l, ok := v.([]any); ok && len(l) == 0 || v == "" {
 					delete(o, k)
@@ -65,21 +66,42 @@ func insertRoute(c *api.Call) (doc.Obj, error) {
 				}
 			}
 		}
-		hop := doc.ParseRef(doc.Str(o, "nextHopInstance"), r.Project(), "", "instances")
-		if hop == "" {
-			return problem.Invalid("resource.nextHopInstance", doc.Str(o, "nextHopInstance"), "The URL is malformed.")
+		if err := nextHop(t, r, o); err != nil {
+			return err
 		}
-		if t.Get(hop) == nil {
-			return problem.NotFound(hop)
-		}
-		o["network"], o["nextHopInstance"] = network.Link(), hop.Link()
+		o["network"] = network.Link()
 		doc.Fill(o, doc.Obj{"kind": "compute#route", "description": "", "routeType": "STATIC"})
 		_, err = c.Create(t, "routes", o)
 		return err
 	})
 }
 
-// deleteRoute takes routes to instances only: the others are how the network
+// nextHop makes the one next hop of a new route a link.
+func nextHop(t *store.Tx, r doc.Ref, o doc.Obj) error {
+	gateway, instance := doc.Str(o, "nextHopGateway"), doc.Str(o, "nextHopInstance")
+	if (gateway == "") == (instance == "") {
+		return problem.Refuse("Exactly one next hop must be specified.")
+	}
+	if gateway != "" {
+		hop := doc.ParseRef(gateway, r.Project(), "global", "gateways")
+		if hop != r.Within("gateways", "default-internet-gateway") {
+			return problem.Invalid("resource.nextHopGateway", gateway, "The referenced gateway resource cannot be found.")
+		}
+		o["nextHopGateway"] = hop.Link()
+		return nil
+	}
+	hop := doc.ParseRef(instance, r.Project(), "", "instances")
+	if hop == "" {
+		return problem.Invalid("resource.nextHopInstance", instance, "The URL is malformed.")
+	}
+	if t.Get(hop) == nil {
+		return problem.NotFound(hop)
+	}
+	o["nextHopInstance"] = hop.Link()
+	return nil
+}
+
+// deleteRoute takes routes that somebody made: the others are how the network
 // behind the API works.
 func deleteRoute(c *api.Call) (doc.Obj, error) {
 	r := c.Target("routes")
@@ -90,7 +112,7 @@ func deleteRoute(c *api.Call) (doc.Obj, error) {
 			return problem.NotFound(r)
 		case doc.Str(o, "routeType") == "SUBNET":
 			return problem.Refuse("The local route '%s' cannot be deleted.", r)
-		case doc.Str(o, "nextHopInstance") == "":
+		case t.Get(r.Note("routeOf")) != nil:
 			return problem.NotWritten("routes.delete of a network's own route")
 		}
 		return nil

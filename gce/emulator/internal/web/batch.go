@@ -27,7 +27,7 @@ func (s *Front) batch(w http.ResponseWriter, r *http.Request) {
 	parts, err := readParts(r)
 	if err != nil {
 		p := problem.Refuse("Reading batch: %v", err)
-		answer(w, p.Status, p.Body())
+		answer(w, p.Status, p.Body(), true)
 		return
 	}
 	replies := make([]*reply, len(parts))
@@ -43,7 +43,7 @@ func (s *Front) batch(w http.ResponseWriter, r *http.Request) {
 					cut.Store(true) // a part that is cut takes the connection with it
 				}
 			}()
-			defer s.Rescue("part of a batch", func(p *problem.Problem) { answer(replies[i], p.Status, p.Body()) })
+			defer s.Rescue("part of a batch", func(p *problem.Problem) { answer(replies[i], p.Status, p.Body(), true) })
 			s.serve(replies[i], p.request.WithContext(r.Context()), api.OneSlash(p.request.URL.Path))
 		}()
 	}

@@ -3,14 +3,10 @@
 package web
 
 import (
-	"cmp"
-	"encoding/json"
-	"io"
-	"maps"
 	"math"
 	"net/http"
-	"slices"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -37,7 +33,7 @@ func (s *Front) Counts() (read, change int64) { return s.reads.Load(), s.changes
 
 // ServeHTTP serves /compute/v1/… and /batch/compute/v1.
 func (s *Front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	defer s.Rescue(r.Method+" "+r.URL.Path, func(p *problem.Problem) { answer(w, p.Status, p.Body()) })
+	defer s.Rescue(r.Method+" "+r.URL.Path, func(p *problem.Problem) { answer(w, p.Status, p.Body(), true) })
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Time{}) // of the answer before on this connection
 	if !s.Guard(w, r) {
 		return
@@ -48,7 +44,7 @@ func (s *Front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		most = 4 * MaxBody
 	}
 	if p := s.receive(w, r, most); p != nil {
-		answer(w, p.Status, p.Body())
+		answer(w, p.Status, p.Body(), true)
 		return
 	}
 	if isBatch {
@@ -85,14 +81,14 @@ func (s *Front) serve(w http.ResponseWriter, r *http.Request, path string) {
 			w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(f.RetryAfter.Seconds()))))
 		}
 		p := injected(f)
-		answer(w, p.Status, p.Body())
+		answer(w, p.Status, p.Body(), true)
 		return
 	}
 	status, body := s.Do(r, method, params, f)
 	if f.CutAfter {
 		panic(http.ErrAbortHandler)
 	}
-	answer(w, status, body)
+	answer(w, status, body, !strings.EqualFold(r.URL.Query().Get("prettyPrint"), "false"))
 }
 
 func injected(f api.Fault) *problem.Problem {
@@ -113,7 +109,8 @@ func injected(f api.Fault) *problem.Problem {
 	return problem.New(f.Status, reason, "", message)
 }
 
-func answer(w http.ResponseWriter, status int, body doc.Obj) {
+// answer writes an answer, with line breaks for who reads it unless pretty is false.
+func answer(w http.ResponseWriter, status int, body doc.Obj, pretty bool) {
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(answerLimit)) // a part of a batch has none
 	h := w.Header()
 	h.Set("X-Content-Type-Options", "nosniff")
@@ -124,44 +121,5 @@ func answer(w http.ResponseWriter, status int, body doc.Obj) {
 	}
 	h.Set("Content-Type", "application/json; charset=UTF-8")
 	w.WriteHeader(status)
-	enc := json.NewEncoder(w)
-	enc.SetEscapeHTML(false)
-	_ = inPieces(w, enc, body, 4) // a client that went away is no concern of ours
-}
-
-// inPieces writes v as JSON, its upper levels piece by piece, as deep as the
-// objects in an aggregated list are. In one piece it would all be in a buffer
-// that encoding/json keeps for what comes next: a page of 500 machines, with
-// their startup scripts, is 50 MB.
-func inPieces(w io.Writer, enc *json.Encoder, v any, levels int) error {
-	list, isList := v.([]any)
-	o, isObj := v.(doc.Obj)
-	if levels == 0 || len(list) == 0 && len(o) == 0 {
-		return enc.Encode(v)
-	}
-	var err error
-	write := func(s string) { _, e := io.WriteString(w, s); err = cmp.Or(err, e) }
-	piece := func(v any) { err = cmp.Or(err, inPieces(w, enc, v, levels-1)) }
-	separator := ""
-	switch {
-	case isList:
-		write("[")
-		for _, v := range list {
-			write(separator)
-			piece(v)
-			separator = ","
-		}
-		write("]")
-	case isObj:
-		write("{")
-		for _, k := range slices.Sorted(maps.Keys(o)) {
-			write(separator)
-			piece(k)
-			write(":")
-			piece(o[k])
-			separator = ","
-		}
-		write("}")
-	}
-	return err
+	_ = write(w, body, pretty) // a client that went away is no concern of ours
 }

@@ -33,7 +33,7 @@ const answerLimit = 2 * time.Minute
 func (s *Front) Guard(w http.ResponseWriter, r *http.Request) bool {
 	p := s.stranger(r)
 	if p != nil {
-		answer(w, p.Status, p.Body())
+		answer(w, p.Status, p.Body(), true)
 	}
 	return p == nil
 }

@@ -26,5 +26,5 @@ func Unauthenticated(w http.ResponseWriter, tried bool, want string) {
 	answer(w, http.StatusUnauthorized, doc.Obj{"error": doc.Obj{
 		"code": float64(http.StatusUnauthorized), "message": message + " Expected " + want + ".",
 		"errors": []any{first}, "status": "UNAUTHENTICATED",
-	}})
+	}}, true)
 }

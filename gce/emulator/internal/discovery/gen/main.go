@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -122,6 +123,10 @@ func method(m map[string]any) map[string]any {
 	return kept
 }
 
+// defaultValue is how the document tells what a field has that it requires and yet
+// lets clients leave out.
+var defaultValue = regexp.MustCompile("The default value is `([^`]+)`")
+
 // schema keeps types, formats, enums, patterns, required annotations, and
 // whether a field is for output only: flagged so, or described so.
 func schema(s map[string]any) map[string]any {
@@ -138,6 +143,9 @@ func schema(s map[string]any) map[string]any {
 		}
 		if required != nil {
 			kept["required"] = required
+			if m := defaultValue.FindStringSubmatch(s["description"].(string)); m != nil {
+				kept["default"] = m[1]
+			}
 		}
 	}
 	for _, k := range []string{"items", "additionalProperties"} {
