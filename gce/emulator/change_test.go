@@ -113,7 +113,7 @@ func TestDisksComeAndGo(t *testing.T) {
 	w.subnet()
 	w.made("POST", zoneB+"disks", doc.Obj{"name": "d", "sizeGb": "20"})
 	w.made("POST", zoneB+"instances", instance("m", nil))
-	w.refused(501, "notImplemented", "POST", zoneB+"instances/m/attachDisk", doc.Obj{"source": zoneB + "disks/d"})
+	w.refused(400, "notImplemented", "POST", zoneB+"instances/m/attachDisk", doc.Obj{"source": zoneB + "disks/d"})
 	w.made("POST", zoneB+"instances/m/stop", nil)
 	w.made("POST", zoneB+"instances/m/attachDisk", doc.Obj{"source": zoneB + "disks/d", "deviceName": "data"})
 	w.refused(400, "resourceInUseByAnotherResource", "POST", zoneB+"instances", instance("n", doc.Obj{"disks": []any{doc.Obj{"boot": true, "source": "zones/europe-west1-b/disks/d"}}}))
@@ -220,7 +220,7 @@ func TestGroupMembers(t *testing.T) {
 	w.refused(404, "notFound", "GET", string(one), nil)
 	w.made("PATCH", zoneB+"instanceGroupManagers/g", doc.Obj{"targetSize": 4})
 	w.stable("g", 4)
-	w.refused(501, "notImplemented", "PATCH", zoneB+"instanceGroupManagers/g", doc.Obj{"autoHealingPolicies": []any{doc.Obj{"initialDelaySec": 300}}})
+	w.refused(400, "notImplemented", "PATCH", zoneB+"instanceGroupManagers/g", doc.Obj{"autoHealingPolicies": []any{doc.Obj{"initialDelaySec": 300}}})
 	if agg := doc.Sub(doc.Sub(w.get("projects/p/aggregated/instanceGroupManagers"), "items"), "zones/europe-west1-b"); len(doc.Objects(agg, "instanceGroupManagers")) != 1 {
 		t.Errorf("aggregated: %v", agg)
 	}

@@ -12,6 +12,7 @@
 //	internal/doc, problem      documents, refs and places; errors in the API's words
 //	internal/store             documents in memory and in a file, changed by transactions
 //	internal/discovery, filter Google's description of the API; what lists are asked for
+//	internal/missing           what of a method's requests is not written
 //	internal/api               method table, lists, changes, operations and their jobs
 //	internal/web               requests over the network, batches, faults
 //	internal/identity          labels, tags, metadata
@@ -37,9 +38,10 @@
 //
 // To add a collection, write a file with its functions in the package of its
 // subject and name it in that package's Collections; get, list and aggregatedList
-// come by themselves. A method in the discovery document without a handler answers
-// 501, and so does a field whose meaning nothing behind the API would follow: what
-// is accepted is done (but for the two exceptions below).
+// come by themselves. A method in the discovery document without a handler is refused
+// as not written, and so is a field whose meaning nothing behind the API would
+// follow (the collection's Lacks): what is accepted is done, but for the two
+// exceptions below.
 //
 // The store holds each object as the JSON document that is answered, under its
 // path. Paths that start with "~" are notes of the server's own: jobs, request ids,
@@ -59,7 +61,7 @@
 // target pools and as the next hop of routes.
 //
 // SEMANTICS.md lists what each resource may not do, where each rule is from and
-// which test breaks it, and which methods answer 501.
+// which test breaks it, and what is not written.
 //
 // Two things are accepted that nothing behind the API follows, because clusters
 // leave them behind and somebody has to find and remove them: target pools and

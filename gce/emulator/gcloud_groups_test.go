@@ -45,6 +45,9 @@ func TestGcloudGroups(t *testing.T) {
 		t.Errorf("templates of the machines: %v", got)
 	}
 	g.shows("instance-groups managed describe g", "baseInstanceName: node", "targetSize: 2", "isStable: true")
+	g.do("instance-groups managed set-named-ports g --named-ports=http:80,https:443")
+	g.prints("instance-groups get-named-ports g", "NAME PORT\nhttp 80\nhttps 443")
+	g.prints("instance-groups managed describe g --format=value(namedPorts.name.list())", "http,https")
 	g.do("instance-groups managed delete g")
 	g.do("instance-templates delete t1 t2")
 	g.prints("instances list --format=value(name)", "")

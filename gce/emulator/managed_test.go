@@ -199,3 +199,25 @@ func TestSnapshots(t *testing.T) {
 	}
 	w.get(zoneB + "disks/d2")
 }
+
+// TestNamedPortsOfManaged: they are set on the instance group, and shown by its
+// manager; who is a member stays the manager's to say.
+func TestNamedPortsOfManaged(t *testing.T) {
+	w := newWorld(t)
+	w.subnet()
+	w.template("t1")
+	w.made("POST", zoneB+"instanceGroupManagers", doc.Obj{"name": "g", "targetSize": 0, "instanceTemplate": "global/instanceTemplates/t1"})
+	w.made("POST", zoneB+"instanceGroups/g/setNamedPorts", doc.Obj{"namedPorts": []any{doc.Obj{"name": "http", "port": 80}}})
+	for _, kind := range []string{"instanceGroups", "instanceGroupManagers"} {
+		if l := doc.Objects(w.get(zoneB+kind+"/g"), "namedPorts"); len(l) != 1 || doc.Num(l[0], "port") != 80 {
+			t.Errorf("%s has the ports %v", kind, l)
+		}
+	}
+	w.refused(412, "conditionNotMet", "POST", zoneB+"instanceGroups/g/setNamedPorts", doc.Obj{"fingerprint": "stale_AA"})
+	w.made("POST", zoneB+"instances", instance("m", nil))
+	w.refused(400, "badRequest", "POST", zoneB+"instanceGroups/g/addInstances", doc.Obj{"instances": []any{doc.Obj{"instance": zoneB + "instances/m"}}})
+	w.made("POST", zoneB+"instanceGroups/g/setNamedPorts", doc.Obj{"namedPorts": []any{}})
+	if doc.Has(w.get(zoneB+"instanceGroupManagers/g"), "namedPorts") {
+		t.Error("ports stay when they were taken away")
+	}
+}

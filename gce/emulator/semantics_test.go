@@ -1,6 +1,7 @@
 package emulator
 
 import (
+	"flag"
 	"fmt"
 	"maps"
 	"os"
@@ -42,14 +43,24 @@ func TestSemantics(t *testing.T) {
 			t.Errorf("SEMANTICS.md names %s, and there is no such test", name)
 		}
 	}
-	_, table, _ := strings.Cut(string(text), "<!-- methods -->\n")
-	table, _, ok := strings.Cut(table, "<!-- end -->")
-	if want := methodTable(newWorld(t).s); !ok || table != want {
-		t.Errorf("the table of methods in SEMANTICS.md has to be\n%s", want)
+	before, rest, _ := strings.Cut(string(text), "<!-- methods -->\n")
+	table, after, ok := strings.Cut(rest, "<!-- end -->")
+	want := methodTable(newWorld(t).s)
+	if !ok || table != want {
+		t.Error("the tables at the end of SEMANTICS.md are not the server's: go test ./gce/emulator -run TestSemantics -update")
+	}
+	if ok && *update {
+		if err := os.WriteFile("SEMANTICS.md", []byte(before+"<!-- methods -->\n"+want+"<!-- end -->"+after), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		t.Error("SEMANTICS.md is written anew")
 	}
 }
 
-// methodTable tells of each resource which methods answer.
+var update = flag.Bool("update", false, "rewrite the tables of SEMANTICS.md, and fail")
+
+// methodTable tells of each resource in Google's document which methods answer,
+// and of those that do, what of their requests is not followed.
 func methodTable(s *Server) string {
 	there, not := map[string][]string{}, map[string][]string{}
 	for _, id := range slices.Sorted(maps.Keys(s.core.API.Methods)) {
@@ -61,16 +72,21 @@ func methodTable(s *Server) string {
 		}
 	}
 	var out strings.Builder
-	fmt.Fprint(&out, "| resource | there | 501 |\n|---|---|---|\n")
-	all := slices.Sorted(maps.Keys(there))
-	for r := range not {
+	fmt.Fprint(&out, "| resource | there | not written |\n|---|---|---|\n")
+	for _, r := range slices.Sorted(maps.Keys(there)) {
+		fmt.Fprintf(&out, "| %s | %s | %s |\n", r, strings.Join(there[r], " "), strings.Join(not[r], " "))
+	}
+	fmt.Fprint(&out, "\nNo method of these is written:")
+	for _, r := range slices.Sorted(maps.Keys(not)) {
 		if there[r] == nil {
-			all = append(all, r)
+			fmt.Fprintf(&out, " %s", r)
 		}
 	}
-	slices.Sort(all)
-	for _, r := range all {
-		fmt.Fprintf(&out, "| %s | %s | %s |\n", r, strings.Join(there[r], " "), strings.Join(not[r], " "))
+	fmt.Fprint(&out, ".\n\n| method | not written of what it is asked (internal/missing says how to read it) |\n|---|---|\n")
+	for _, id := range slices.Sorted(maps.Keys(s.core.Methods)) {
+		if l := s.core.Lacking(id); len(l) > 0 {
+			fmt.Fprintf(&out, "| %s | `%s` |\n", id, strings.ReplaceAll(strings.Join(l, "` `"), "|", "\\|"))
+		}
 	}
 	return out.String()
 }

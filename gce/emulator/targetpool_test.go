@@ -75,7 +75,7 @@ func TestTargetPoolRefusals(t *testing.T) {
 	}{
 		{409, "alreadyExists", pools, doc.Obj{"name": "a1"}},
 		{400, "invalid", pools, doc.Obj{"name": "x", "sessionAffinity": "HTTP_COOKIE"}},
-		{501, "notImplemented", pools, doc.Obj{"name": "x", "backupPool": target}},
+		{400, "notImplemented", pools, doc.Obj{"name": "x", "backupPool": target}},
 		{404, "notFound", pools, doc.Obj{"name": "x", "instances": []any{zoneB + "instances/none"}}},
 		{400, "invalid", pools, doc.Obj{"name": "x", "instances": []any{"projects/p/zones/us-central1-a/instances/m1"}}},
 		{400, "invalid", pools, doc.Obj{"name": "x", "healthChecks": []any{checkW}}},
@@ -83,7 +83,7 @@ func TestTargetPoolRefusals(t *testing.T) {
 		{400, "invalid", pools + "/a1/removeInstance", these(zoneB + "instances/none")},
 		{400, "required", pools + "/a1/addInstance", doc.Obj{}},
 		{404, "notFound", pools + "/none/addInstance", these(zoneB + "instances/m1")},
-		{501, "notImplemented", pools + "/a1/getHealth", doc.Obj{"instance": zoneB + "instances/m1"}},
+		{400, "notImplemented", pools + "/a1/getHealth", doc.Obj{"instance": zoneB + "instances/m1"}},
 		{404, "notFound", rules, doc.Obj{"name": "x", "portRange": "80", "target": pools + "/none"}},
 		{400, "invalid", rules, doc.Obj{"name": "x", "portRange": "80", "target": "projects/p/regions/us-central1/targetPools/a1"}},
 		{400, "badRequest", rules, doc.Obj{"name": "x", "portRange": "80", "target": target, "backendService": serviceW}},
@@ -118,7 +118,7 @@ func TestRouteToInstance(t *testing.T) {
 		{404, "notFound", with(doc.Obj{"nextHopInstance": zoneC + "instances/none"})},
 		{400, "invalid", with(doc.Obj{"destRange": "10.64.3.0/24"})}, // pods' own range
 		{400, "invalid", with(doc.Obj{"destRange": "10.200.1.7/24"})},
-		{501, "notImplemented", with(doc.Obj{"nextHopInstance": nil, "nextHopIp": "10.40.0.9"})},
+		{400, "notImplemented", with(doc.Obj{"nextHopInstance": nil, "nextHopIp": "10.40.0.9"})},
 		{404, "notFound", with(doc.Obj{"network": globalW + "networks/none"})},
 	} {
 		w.refused(c.status, c.reason, "POST", routes, c.body)

@@ -168,7 +168,7 @@ type Protocol struct {
 }
 
 // A Snapshotter is a [Backend] that can keep copies of disks. One that is none
-// has no snapshots: they are answered 501.
+// has no snapshots: they are refused as not written.
 type Snapshotter interface {
 	// CreateSnapshot copies what is on d now, as it would be found after the
 	// machine lost its power. Made already it is left as it is.

@@ -44,7 +44,7 @@ func (c *Call) Ref(kind, name string) doc.Ref { return doc.RefIn(c.Project(), c.
 // Target is the object the path names.
 func (c *Call) Target(kind string) doc.Ref { return c.Ref(kind, c.Params[c.Method.Object()]) }
 
-// read decodes and checks the body.
+// read decodes the body.
 func (c *Call) read() error {
 	raw, err := io.ReadAll(c.r.Body)
 	if err != nil {
@@ -65,9 +65,6 @@ func (c *Call) read() error {
 		return problem.New(400, "parseError", "", "Parse Error: the body is not an object")
 	}
 	c.S.API.Read(c.Method, body)
-	if p := c.S.API.Request(c.Method, body); p != nil {
-		return asInvalid(p)
-	}
 	c.Body = body
 	return nil
 }

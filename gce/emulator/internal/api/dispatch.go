@@ -73,26 +73,34 @@ func (s *Server) answer(r *http.Request, m *discovery.Method, params map[string]
 	if m == nil {
 		return nil, problem.NotWritten(r.Method + " " + r.URL.Path)
 	}
+	h := s.Methods[m.ID]
+	if h == nil {
+		return nil, problem.NotWritten(m.ID)
+	}
 	query, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
 		return nil, problem.Refuse("Malformed query: %v", err)
-	}
-	if p := s.API.Params(m, params, query); p != nil {
-		return nil, asInvalid(p)
-	}
-	if err := understood(m, query); err != nil {
-		return nil, err
-	}
-	if err := knownPlace(m.ID, params); err != nil {
-		return nil, err
 	}
 	c := &Call{S: s, r: r, Method: m, Params: params, Query: query, fault: fault.Operation, stuck: fault.Stuck}
 	if err := c.read(); err != nil {
 		return nil, err
 	}
-	h := s.Methods[m.ID]
-	if h == nil {
-		return nil, problem.NotWritten(m.ID)
+	if what := s.missing[m.ID].In(c.Body); what != "" {
+		return nil, problem.NotWritten(m.ID + " with " + what)
+	}
+	if err := understood(m, query); err != nil {
+		return nil, err
+	}
+	if p := s.API.Params(m, params, query); p != nil {
+		return nil, asInvalid(p)
+	}
+	if err := knownPlace(m.ID, params); err != nil {
+		return nil, err
+	}
+	if m.Request != nil {
+		if p := s.API.Request(m, c.Body); p != nil {
+			return nil, asInvalid(p)
+		}
 	}
 	fields := query.Get("fields")
 	if fields == "" || m.Response == nil {

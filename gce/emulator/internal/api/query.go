@@ -27,6 +27,7 @@ var Idle = []string{"discardLocalSsd", "noGracefulShutdown", "returnPartialSucce
 var NotWritten = map[string][]string{
 	"drainTimeoutSeconds":       {"0"},
 	"forceAttach":               {"false"},
+	"guestFlush":                {"false"},
 	"serviceProjectNumber":      {"0"},
 	"sourceMachineImage":        {},
 	"view":                      {"BASIC", "FORWARDING_RULE_VIEW_UNSPECIFIED"},

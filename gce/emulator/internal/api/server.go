@@ -13,6 +13,7 @@ import (
 
 	"hakube/gce/emulator/internal/discovery"
 	"hakube/gce/emulator/internal/doc"
+	"hakube/gce/emulator/internal/missing"
 	"hakube/gce/emulator/internal/problem"
 	"hakube/gce/emulator/internal/store"
 )
@@ -28,6 +29,7 @@ type Server struct {
 	Methods map[string]Handler
 	Works   map[string]Work
 	views   map[string]func(*store.Tx, doc.Ref, doc.Obj) doc.Obj // by kind: what an answer shows besides what is stored
+	missing map[string]*missing.Table                            // by method
 
 	// Admit may make a request fail that is well-formed: with an error at once,
 	// or with a fault in its operation. prepare says what the request would do.
@@ -60,6 +62,7 @@ type Collection struct {
 	View     func(*store.Tx, doc.Ref, doc.Obj) doc.Obj
 	Methods  map[string]Handler // by what follows the resource: "insert"
 	Works    map[string]Work
+	Lacks    map[string][]string // by what follows the resource: what of its request is not written, see missing.Table
 }
 
 // Open opens the store. There are operations, and nothing they could be about.
@@ -75,7 +78,7 @@ func Open(o Options) (*Server, error) {
 	s := &Server{
 		Opts: o, API: discovery.Load(), Store: st,
 		Methods: map[string]Handler{}, Works: map[string]Work{}, views: map[string]func(*store.Tx, doc.Ref, doc.Obj) doc.Obj{},
-		ends: map[doc.Ref]chan struct{}{}, queue: map[doc.Ref]chan struct{}{},
+		missing: map[string]*missing.Table{}, ends: map[doc.Ref]chan struct{}{}, queue: map[doc.Ref]chan struct{}{},
 		Admit:   func(*Call, *store.Tx, doc.Ref, func(*store.Tx) error) (doc.Obj, error) { return nil, nil },
 		Settled: func() {},
 	}
@@ -101,12 +104,24 @@ func (s *Server) Add(c Collection) {
 		}
 		s.Methods[id] = h
 	}
+	for name, entries := range c.Lacks {
+		s.missing[c.Resource+"."+name] = missing.Read(s.API, s.API.Methods[c.Resource+"."+name], entries)
+	}
 	for name, w := range c.Works {
 		s.Works[c.Resource+"."+name] = w
 	}
 	if c.View != nil {
 		s.views[c.Kind] = c.View
 	}
+}
+
+// Lacking is what of the requests of a method is not written, as the table beside it
+// says.
+func (s *Server) Lacking(method string) []string {
+	if l := s.missing[method]; l != nil {
+		return l.Entries
+	}
+	return nil
 }
 
 // Close ends the server: waiting requests are answered, work under way is left

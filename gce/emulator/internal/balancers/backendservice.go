@@ -17,6 +17,7 @@ func regionBackendServices() api.Collection {
 		Methods: map[string]api.Handler{
 			"insert": insertService, "delete": deleteService, "patch": changeService, "update": changeService, "getHealth": getHealth,
 		},
+		Lacks: map[string][]string{"insert": serviceLacks, "patch": serviceLacks, "update": serviceLacks},
 		Works: map[string]api.Work{
 			"insert": {Run: api.Synced}, "patch": {Run: api.Synced}, "update": {Run: api.Synced},
 			"delete": {Late: true, Run: func(ctx context.Context, k *api.Job) error {

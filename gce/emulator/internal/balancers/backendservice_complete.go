@@ -10,37 +10,24 @@ import (
 	"hakube/gce/emulator/internal/store"
 )
 
+// serviceLacks is what no change to a backend service follows.
+var serviceLacks = []string{
+	"+name", "+description", "+region", "+fingerprint", "+backends", "+healthChecks", "+loadBalancingScheme", "+protocol", "+sessionAffinity",
+	"+timeoutSec", "+connectionDraining", "+port", "+portName", "+logConfig", "logConfig.enable: a log", "loadBalancingScheme!EXTERNAL", "protocol!TCP|UDP",
+	"backends.failover", "backends.capacityScaler", "backends.maxConnections", "backends.maxConnectionsPerEndpoint", "backends.maxConnectionsPerInstance",
+	"backends.maxRate", "backends.maxRatePerEndpoint", "backends.maxRatePerInstance", "backends.maxUtilization", "backends.maxInFlightRequests",
+	"backends.customMetrics", "backends.preference", "backends.trafficDuration",
+}
+
 // completeService checks a backend service and fills in what it leaves to
 // Google. Of all kinds there are, this one is behind a passthrough balancer.
 func completeService(t *store.Tx, r doc.Ref, o doc.Obj) error {
-	for k, v := range o {
-		switch k {
-		case "kind", "id", "creationTimestamp", "selfLink", "name", "description", "region", "fingerprint", "backends", "healthChecks",
-			"loadBalancingScheme", "protocol", "sessionAffinity", "timeoutSec", "connectionDraining", "port", "portName":
-		case "logConfig":
-			if doc.Bool(doc.Sub(o, k), "enable") {
-				return problem.NotWritten("backend services with a log")
-			}
-		default:
-			l, isList := v.([]any)
-			if b, ok := v.(bool); ok && !b || isList && len(l) == 0 || v == "" || v == float64(0) {
-				continue // as it is without
-			}
-			return problem.NotWritten("backend services with " + k)
-		}
-	}
 	doc.Fill(o, doc.Obj{
 		"kind": "compute#backendService", "description": "", "loadBalancingScheme": "EXTERNAL", "protocol": "TCP", "sessionAffinity": "NONE",
 		"timeoutSec": 30, "connectionDraining": doc.Obj{},
 	})
 	api.Placed(r, o)
 	doc.Fill(doc.Sub(o, "connectionDraining"), doc.Obj{"drainingTimeoutSec": 0})
-	if s := doc.Str(o, "loadBalancingScheme"); s != "EXTERNAL" {
-		return problem.NotWritten("backend services of scheme " + s)
-	}
-	if p := doc.Str(o, "protocol"); p != "TCP" && p != "UDP" {
-		return problem.NotWritten("backend services of protocol " + p)
-	}
 	switch s := doc.Str(o, "sessionAffinity"); s {
 	case "NONE", "CLIENT_IP", "CLIENT_IP_PROTO", "CLIENT_IP_PORT_PROTO":
 	default:
@@ -82,13 +69,6 @@ func completeBackends(t *store.Tx, r doc.Ref, o doc.Obj) error {
 	network := ""
 	for i, b := range doc.Objects(o, "backends") {
 		field := fmt.Sprintf("resource.backends[%d].", i)
-		for k, v := range b {
-			switch {
-			case k == "group" || k == "balancingMode" || k == "description" || k == "failover" && v == false || v == float64(0):
-			default:
-				return problem.NotWritten("backends with " + k)
-			}
-		}
 		doc.Fill(b, doc.Obj{"balancingMode": "CONNECTION"})
 		if m := doc.Str(b, "balancingMode"); m != "CONNECTION" {
 			return problem.Invalid(field+"balancingMode", m, "Balancing mode must be CONNECTION for a backend service of an external passthrough load balancer.")

@@ -2,7 +2,6 @@ package balancers
 
 import (
 	"context"
-	"fmt"
 
 	"hakube/gce/emulator/internal/api"
 	"hakube/gce/emulator/internal/doc"
@@ -17,6 +16,11 @@ func forwardingRules() api.Collection {
 		Resource: "forwardingRules", Kind: "forwardingRules", Item: "compute#forwardingRule",
 		Methods: map[string]api.Handler{
 			"insert": insertRule, "delete": deleteRule, "patch": patchRule, "setLabels": identity.LabelsSetter("forwardingRules"),
+		},
+		Lacks: map[string][]string{
+			"insert": {"+name", "+description", "+IPAddress", "+IPProtocol", "+ports", "+portRange", "+allPorts", "+backendService", "+target", "+loadBalancingScheme",
+				"+labels", "+networkTier", "+region", "+ipVersion", "ipVersion!IPV4|UNSPECIFIED_VERSION", "loadBalancingScheme!EXTERNAL", "networkTier!PREMIUM"},
+			"patch": {"+name", "+networkTier", "+fingerprint", "networkTier!PREMIUM"},
 		},
 		Works: map[string]api.Work{
 			"insert": {Run: ruleArrives, Late: true}, "patch": {}, "setLabels": {},
@@ -85,14 +89,6 @@ func patchRule(c *api.Call) (doc.Obj, error) {
 		if err := api.Immutable(o, c.Body, "name"); err != nil {
 			return err
 		}
-		for k, v := range c.Body {
-			if k != "name" && k != "networkTier" && k != "fingerprint" {
-				return problem.NotWritten("forwardingRules.patch of " + k)
-			}
-			if k == "networkTier" && v != "PREMIUM" {
-				return problem.NotWritten("network tier " + fmt.Sprint(v))
-			}
-		}
 		if f := doc.Str(c.Body, "fingerprint"); f != "" && f != doc.Str(o, "fingerprint") {
 			return problem.Stale("Invalid fingerprint.")
 		}
@@ -102,30 +98,9 @@ func patchRule(c *api.Call) (doc.Obj, error) {
 
 // completeRule checks all of a rule but its address.
 func completeRule(t *store.Tx, r doc.Ref, o doc.Obj) error {
-	for k, v := range o {
-		switch k {
-		case "name", "description", "IPAddress", "IPProtocol", "ports", "portRange", "allPorts", "backendService", "target", "loadBalancingScheme",
-			"labels", "networkTier", "region", "kind":
-		case "ipVersion":
-			if v != "IPV4" && v != "UNSPECIFIED_VERSION" {
-				return problem.NotWritten("forwarding rules with " + fmt.Sprint(v))
-			}
-			delete(o, k)
-		default:
-			if l, ok := v.([]any); ok && len(l) == 0 || v == false || v == "" {
-				continue
-			}
-			return problem.NotWritten("forwarding rules with " + k) // subnetworks, …
-		}
-	}
+	delete(o, "ipVersion")
 	doc.Fill(o, doc.Obj{"kind": "compute#forwardingRule", "description": "", "loadBalancingScheme": "EXTERNAL", "IPProtocol": "TCP", "networkTier": "PREMIUM"})
 	api.Placed(r, o)
-	if s := doc.Str(o, "loadBalancingScheme"); s != "EXTERNAL" {
-		return problem.NotWritten("forwarding rules of scheme " + s)
-	}
-	if s := doc.Str(o, "networkTier"); s != "PREMIUM" {
-		return problem.NotWritten("network tier " + s)
-	}
 	if err := identity.CheckLabels(doc.Sub(o, "labels")); err != nil {
 		return err
 	}

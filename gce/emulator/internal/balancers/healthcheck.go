@@ -3,6 +3,7 @@ package balancers
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -23,6 +24,7 @@ func checks(resource string) api.Collection {
 	return api.Collection{
 		Resource: resource, Kind: "healthChecks", Item: "compute#healthCheck",
 		Methods: map[string]api.Handler{"insert": insertCheck, "delete": deleteCheck, "patch": changeCheck, "update": changeCheck},
+		Lacks:   map[string][]string{"insert": checkLacks, "patch": checkLacks, "update": checkLacks},
 		Works: map[string]api.Work{
 			"insert": {}, "patch": {Run: api.Synced}, "update": {Run: api.Synced},
 			"delete": {Late: true, Run: func(ctx context.Context, k *api.Job) error {
@@ -105,6 +107,21 @@ func checkUser(t *store.Tx, r doc.Ref) doc.Ref {
 	return ""
 }
 
+// checkLacks is what no change to a health check follows.
+var checkLacks = func() []string {
+	out := []string{"type!TCP|HTTP|HTTPS", "sourceRegions", "logConfig.enable: a log"}
+	for _, k := range checkSections {
+		out = append(out, k.field+".portSpecification!USE_FIXED_PORT", k.field+".proxyHeader!NONE: a proxy header", k.field+".portName", k.field+".response")
+		if k.path {
+			out = append(out, k.field+".host")
+		} else {
+			out = append(out, k.field+".request")
+		}
+	}
+	slices.Sort(out)
+	return out
+}()
+
 // completeCheck checks a health check and fills in what it leaves to Google.
 func completeCheck(o doc.Obj) error {
 	if doc.Str(o, "type") == "" {
@@ -112,15 +129,12 @@ func completeCheck(o doc.Obj) error {
 	}
 	kind, ok := checkSections[doc.Str(o, "type")]
 	if !ok {
-		return problem.NotWritten("health checks of type " + doc.Str(o, "type"))
+		return problem.Invalid("resource.type", doc.Str(o, "type"), "Unknown value.")
 	}
 	for k := range o {
 		if strings.HasSuffix(k, "HealthCheck") && k != kind.field {
 			return problem.Invalid("resource."+k, "", "The field does not go with a health check of type "+doc.Str(o, "type")+".")
 		}
-	}
-	if len(doc.List(o, "sourceRegions")) > 0 {
-		return problem.NotWritten("health checks with sourceRegions")
 	}
 	doc.Fill(o, doc.Obj{
 		"kind": "compute#healthCheck", "checkIntervalSec": 5, "timeoutSec": 5, "healthyThreshold": 2, "unhealthyThreshold": 2,
@@ -144,18 +158,6 @@ func completeCheck(o doc.Obj) error {
 		case "requestPath":
 			if s, _ := v.(string); !strings.HasPrefix(s, "/") {
 				return problem.Invalid(field+".requestPath", v, "Must begin with '/'.")
-			}
-		case "portSpecification":
-			if v != "USE_FIXED_PORT" {
-				return problem.NotWritten("health checks with " + fmt.Sprint(v))
-			}
-		case "proxyHeader":
-			if v != "NONE" {
-				return problem.NotWritten("health checks with a proxy header")
-			}
-		default: // host, request, response, portName, …
-			if v != "" {
-				return problem.NotWritten("health checks with " + k)
 			}
 		}
 	}

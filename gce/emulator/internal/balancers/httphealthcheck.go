@@ -13,7 +13,7 @@ import (
 )
 
 // httpHealthChecks are the legacy ones, which target pools take and nothing
-// else. Nobody probes here, so changing one answers 501.
+// else. Nobody probes here, so changing one is not written.
 func httpHealthChecks() api.Collection {
 	return api.Collection{
 		Resource: "httpHealthChecks", Kind: "httpHealthChecks", Item: "compute#httpHealthCheck",

@@ -101,8 +101,15 @@ func groupEdited(c *api.Call, f func(t *store.Tx, r doc.Ref, o doc.Obj) error) (
 	})
 }
 
+// setNamedPorts is for managed groups too, whose manager has no such method and
+// shows the ports as well.
 func setNamedPorts(c *api.Call) (doc.Obj, error) {
-	return groupEdited(c, func(_ *store.Tx, _ doc.Ref, o doc.Obj) error {
+	r := c.Target("instanceGroups")
+	return c.Change(r, nil, func(t *store.Tx) error {
+		o := t.Edit(r)
+		if o == nil {
+			return problem.NotFound(r)
+		}
 		if f := doc.Str(c.Body, "fingerprint"); f != "" && f != doc.Str(o, "fingerprint") {
 			return problem.Stale("Invalid fingerprint.")
 		}
@@ -112,6 +119,10 @@ func setNamedPorts(c *api.Call) (doc.Obj, error) {
 		delete(o, "namedPorts")
 		if l := doc.List(c.Body, "namedPorts"); len(l) > 0 {
 			o["namedPorts"] = l
+		}
+		if manager := t.Edit(r.Within("instanceGroupManagers", r.Name())); manager != nil {
+			delete(manager, "namedPorts")
+			doc.Fill(manager, doc.Obj{"namedPorts": o["namedPorts"]})
 		}
 		o["fingerprint"] = doc.Fingerprint(o["namedPorts"])
 		return nil

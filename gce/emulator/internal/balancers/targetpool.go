@@ -16,7 +16,7 @@ import (
 // They are kept with all their rules, since Kubernetes' cloud provider makes
 // one for each Service of type LoadBalancer and they have to be found and
 // removed. Nothing behind the API sends packets to one: a forwarding rule with
-// a target is an object only, and getHealth, setBackup and failover answer 501.
+// a target is an object only, and getHealth, setBackup and failover are not written.
 //
 // Google's documents do not say what becomes of a member whose machine is
 // deleted. Here it stays in the list, as the next hop of a route does.
@@ -27,6 +27,7 @@ func targetPools() api.Collection {
 			"insert": insertPool, "delete": deletePool, "addInstance": addPoolInstances, "removeInstance": removePoolInstances,
 			"addHealthCheck": addPoolCheck, "removeHealthCheck": removePoolCheck,
 		},
+		Lacks: map[string][]string{"insert": {"backupPool", "failoverRatio", "securityPolicy"}},
 		Works: map[string]api.Work{
 			"insert": {}, "addInstance": {}, "removeInstance": {}, "addHealthCheck": {}, "removeHealthCheck": {},
 			"delete": {Late: true, Run: func(ctx context.Context, k *api.Job) error { return k.Remove(ctx, "target_pool", poolUser) }},
@@ -38,9 +39,6 @@ func insertPool(c *api.Call) (doc.Obj, error) {
 	r := c.Ref("targetPools", doc.Str(c.Body, "name"))
 	return c.Change(r, nil, func(t *store.Tx) error {
 		o := doc.Clone(c.Body)
-		if doc.Has(o, "backupPool") || doc.Has(o, "failoverRatio") {
-			return problem.NotWritten("target pools with a backup pool")
-		}
 		doc.Fill(o, doc.Obj{"kind": "compute#targetPool", "description": "", "sessionAffinity": "NONE"})
 		switch s := doc.Str(o, "sessionAffinity"); s {
 		case "NONE", "CLIENT_IP", "CLIENT_IP_PROTO":

@@ -90,6 +90,9 @@ func diskTypes() api.Collection {
 	return fixed("diskTypes", "compute#diskType", docs)
 }
 
+// OtherDisks are Google's disk types that are not here, as patterns.
+const OtherDisks = "local-ssd|pd-extreme|hyperdisk-*"
+
 // DiskKinds with the size a disk has when none is asked for, in GB.
 var DiskKinds = []struct {
 	Name, text, sizes string

@@ -148,6 +148,26 @@ func (a *API) Answered(m *Method, body map[string]any, seen func(string)) *Probl
 	return c.value("response", "", m.Response, body)
 }
 
+// Field is the description of a field of s, by its way there; nil if there is none.
+func (a *API) Field(s *Schema, at []string) *Schema {
+	for s != nil && (s.Ref != "" || s.Items != nil || s.Additional != nil) {
+		switch {
+		case s.Ref != "":
+			s = a.Schemas[s.Ref]
+		case s.Items != nil && len(at) > 0:
+			s = s.Items
+		case s.Additional != nil && len(at) > 0:
+			s = s.Additional
+		default:
+			return s
+		}
+	}
+	if s == nil || len(at) == 0 {
+		return s
+	}
+	return a.Field(s.Properties[at[0]], at[1:])
+}
+
 // Fields are all fields a value of the schema can have, as Sent and Answered
 // tell them. What is for output only is left out of a request's.
 func (a *API) Fields(s *Schema, request bool) []string {

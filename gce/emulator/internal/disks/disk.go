@@ -23,15 +23,16 @@ func disks() api.Collection {
 			"delete":    {Run: dropDisk},
 			"setLabels": {}, "createSnapshot": {Run: takeSnapshot},
 		},
+		Lacks: map[string][]string{
+			"insert": {"sourceDisk", "sourceInstantSnapshot", "sourceStorageObject", "replicaZones", "diskEncryptionKey", "resourcePolicies",
+				"accessMode!READ_WRITE_SINGLE", "storagePool", "asyncPrimaryDisk", "enableConfidentialCompute",
+				"type=" + catalog.OtherDisks},
+			"createSnapshot": snapshotLacks,
+		},
 	}
 }
 
 func insertDisk(c *api.Call) (doc.Obj, error) {
-	for _, k := range []string{"sourceDisk", "sourceInstantSnapshot", "sourceStorageObject", "replicaZones", "diskEncryptionKey"} {
-		if doc.Has(c.Body, k) {
-			return nil, problem.NotWritten("disks.insert with " + k)
-		}
-	}
 	r := c.Ref("disks", doc.Str(c.Body, "name"))
 	return c.Change(r, nil, func(t *store.Tx) error {
 		o := doc.Clone(c.Body)

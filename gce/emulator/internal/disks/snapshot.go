@@ -17,8 +17,12 @@ func snapshots() api.Collection {
 		Resource: "snapshots", Kind: "snapshots", Item: "compute#snapshot",
 		Methods: map[string]api.Handler{"insert": insertSnapshot, "delete": deleteSnapshot, "setLabels": identity.LabelsSetter("snapshots")},
 		Works:   map[string]api.Work{"insert": {Run: takeSnapshot}, "delete": {Run: dropSnapshot}, "setLabels": {}},
+		Lacks:   map[string][]string{"insert": snapshotLacks},
 	}
 }
+
+// snapshotLacks is what no way to make a snapshot follows.
+var snapshotLacks = []string{"snapshotEncryptionKey", "sourceDiskEncryptionKey", "sourceInstantSnapshot", "snapshotType!STANDARD"}
 
 // snapshotter is the backend, if it can.
 func snapshotter(s *api.Server) (backend.Snapshotter, error) {
@@ -44,14 +48,6 @@ func createSnapshot(c *api.Call) (doc.Obj, error) {
 
 // snapshot keeps a copy of a disk under the name in the body.
 func keepSnapshot(c *api.Call, target, disk doc.Ref) (doc.Obj, error) {
-	for _, k := range []string{"snapshotEncryptionKey", "sourceDiskEncryptionKey", "sourceInstantSnapshot"} {
-		if doc.Has(c.Body, k) {
-			return nil, problem.NotWritten(c.Method.ID + " with " + k)
-		}
-	}
-	if c.Says("guestFlush") {
-		return nil, problem.NotWritten(c.Method.ID + " with guestFlush")
-	}
 	if _, err := snapshotter(c.S); err != nil {
 		return nil, err
 	}

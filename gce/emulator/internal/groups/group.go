@@ -23,6 +23,12 @@ func (g *Reconciler) instanceGroupManagers() api.Collection {
 			"setInstanceTemplate": patchGroup, "deleteInstances": deleteMembers, "recreateInstances": recreateMembers,
 			"listManagedInstances": listManagedInstances,
 		},
+		Lacks: map[string][]string{
+			"insert": {"autoHealingPolicies", "statefulPolicy", "distributionPolicy", "targetPools", "allInstancesConfig",
+				"standbyPolicy", "instanceFlexibilityPolicy", "targetStoppedSize", "targetSuspendedSize", "resourcePolicies", "versions>1: several versions"},
+			"patch": {"+targetSize", "+instanceTemplate", "+versions", "+listManagedInstancesResults", "+description", "+updatePolicy",
+				"+name", "+zone", "+fingerprint", "+baseInstanceName", "versions>1: several versions"},
+		},
 		Works: map[string]api.Work{
 			"insert": {}, "patch": {}, "setInstanceTemplate": {}, "deleteInstances": {Run: g.scheduled}, "recreateInstances": {Run: g.scheduled},
 			"resize": {Run: g.scheduled}, "delete": {Run: g.dropGroup},
@@ -35,12 +41,6 @@ func (g *Reconciler) instanceGroupManagers() api.Collection {
 func (g *Reconciler) scheduled(ctx context.Context, _ *api.Job) error { return g.Pass(ctx) }
 
 func insertGroup(c *api.Call) (doc.Obj, error) {
-	for _, k := range []string{"autoHealingPolicies", "statefulPolicy", "distributionPolicy", "targetPools", "allInstancesConfig",
-		"standbyPolicy", "instanceFlexibilityPolicy", "targetStoppedSize", "targetSuspendedSize", "resourcePolicies"} {
-		if l, ok := c.Body[k].([]any); doc.Has(c.Body, k) && (!ok || len(l) > 0) {
-			return nil, problem.NotWritten("instanceGroupManagers.insert with " + k)
-		}
-	}
 	r := c.Ref("instanceGroupManagers", doc.Str(c.Body, "name"))
 	return c.Change(r, nil, func(t *store.Tx) error {
 		o := doc.Clone(c.Body)
@@ -90,9 +90,6 @@ func groupPrint(o doc.Obj) string {
 // groupTemplate makes instanceTemplate and versions say the same.
 func groupTemplate(t *store.Tx, r doc.Ref, o doc.Obj) error {
 	versions := doc.Objects(o, "versions")
-	if len(versions) > 1 {
-		return problem.NotWritten("managed groups with several versions")
-	}
 	s, field := doc.Str(o, "instanceTemplate"), "resource.instanceTemplate"
 	if s == "" && len(versions) == 1 {
 		s, field = doc.Str(versions[0], "instanceTemplate"), "resource.versions[0].instanceTemplate"
@@ -149,14 +146,6 @@ func resizeGroup(c *api.Call) (doc.Obj, error) {
 // from now on.
 func patchGroup(c *api.Call) (doc.Obj, error) {
 	return groupEdit(c, func(t *store.Tx, r doc.Ref, o doc.Obj) error {
-		for k := range c.Body {
-			switch k {
-			case "targetSize", "instanceTemplate", "versions", "listManagedInstancesResults", "description", "updatePolicy":
-			case "name", "kind", "zone", "fingerprint", "baseInstanceName", "id", "selfLink":
-			default:
-				return problem.NotWritten(c.Method.ID + " of " + k)
-			}
-		}
 		if err := api.Immutable(o, c.Body, "name", "baseInstanceName", "zone"); err != nil {
 			return err
 		}

@@ -153,9 +153,6 @@ func dropAccessConfig(ctx context.Context, k *api.Job) error {
 // gets its disks when it starts.
 func attachDisk(c *api.Call) (doc.Obj, error) {
 	return alter(c, func(t *store.Tx, r doc.Ref, o doc.Obj) error {
-		if doc.Has(c.Body, "initializeParams") {
-			return problem.NotWritten("instances.attachDisk with initializeParams")
-		}
 		if err := stopped(c.S, o, "instances.attachDisk"); err != nil {
 			return err
 		}

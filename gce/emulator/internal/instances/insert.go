@@ -42,11 +42,6 @@ func NewInstance(s *api.Server, t *store.Tx, r doc.Ref, o doc.Obj) (made []any, 
 	if t.Get(r) != nil {
 		return nil, problem.Exists(r)
 	}
-	for _, k := range []string{"sourceMachineImage", "guestAccelerators", "resourcePolicies", "instanceEncryptionKey"} {
-		if l, ok := o[k].([]any); doc.Has(o, k) && (!ok || len(l) > 0) {
-			return nil, problem.NotWritten("instances.insert with " + k)
-		}
-	}
 	now := doc.Stamp(s.Opts.Now())
 	size, err := machineTypeOf(r, doc.Str(o, "machineType"), "resource.machineType")
 	if err != nil {
@@ -154,9 +149,6 @@ func diskFor(s *api.Server, t *store.Tx, r doc.Ref, a, params doc.Obj, i int) (d
 			o[to] = params[from]
 		}
 	}
-	if doc.Has(params, "sourceSnapshot") {
-		return "", problem.NotWritten("instances.insert with sourceSnapshot")
-	}
 	if !doc.Has(params, "diskSizeGb") && doc.Has(a, "diskSizeGb") {
 		o["sizeGb"] = a["diskSizeGb"]
 	}
@@ -165,9 +157,6 @@ func diskFor(s *api.Server, t *store.Tx, r doc.Ref, a, params doc.Obj, i int) (d
 
 // attach connects a disk that is in the store to an instance.
 func attach(s *api.Server, t *store.Tx, r doc.Ref, a doc.Obj, index int, devices map[string]bool, field string) error {
-	if doc.Str(a, "type") == "SCRATCH" {
-		return problem.NotWritten("local SSDs")
-	}
 	d := doc.ParseRef(doc.Str(a, "source"), r.Project(), r.Scope(), "disks")
 	if d == "" {
 		return problem.Invalid(field+".source", doc.Str(a, "source"), "A disk needs a source or initializeParams.")

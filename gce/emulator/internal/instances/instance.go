@@ -4,6 +4,7 @@ package instances
 
 import (
 	"hakube/gce/emulator/internal/api"
+	"hakube/gce/emulator/internal/catalog"
 	"hakube/gce/emulator/internal/doc"
 	"hakube/gce/emulator/internal/identity"
 	"hakube/gce/emulator/internal/problem"
@@ -23,6 +24,11 @@ func (l *Lifecycle) instances() api.Collection {
 			"simulateMaintenanceEvent": simulateMaintenanceEvent,
 			"getSerialPortOutput":      getSerialPortOutput, "getGuestAttributes": getGuestAttributes,
 		},
+		Lacks: map[string][]string{
+			"insert":          append([]string{"sourceMachineImage", "instanceEncryptionKey"}, machineLacks("")...),
+			"attachDisk":      append([]string{"initializeParams"}, diskLacks("")...),
+			"addAccessConfig": accessLacks(""),
+		},
 		Works: map[string]api.Work{
 			// A machine boots at the end of its operation: until then Google looks for a place for it.
 			"insert": {Run: l.bringUp, Late: true}, "delete": {Run: takeDown},
@@ -37,6 +43,27 @@ func (l *Lifecycle) instances() api.Collection {
 			"preempted": {Run: shutDown}, "terminateOnHostMaintenance": {Run: l.evacuate}, "migrateOnHostMaintenance": {},
 		},
 	}
+}
+
+// machineLacks is what of the description of a machine is not written; at is where
+// that is in a request.
+func machineLacks(at string) []string {
+	out := []string{
+		at + "guestAccelerators: GPUs", at + "resourcePolicies", at + "confidentialInstanceConfig.enableConfidentialCompute", at + "networkInterfaces>1: several network interfaces",
+		at + "networkInterfaces.ipv6AccessConfigs: IPv6", at + "networkInterfaces.networkAttachment", at + "networkInterfaces.stackType!IPV4_ONLY: IPv6",
+		at + "reservationAffinity.consumeReservationType=SPECIFIC_RESERVATION", at + "disks.initializeParams.sourceSnapshot",
+		at + "disks.initializeParams.resourcePolicies", at + "disks.initializeParams.diskType=" + catalog.OtherDisks,
+	}
+	out = append(diskLacks(at+"disks."), out...) // first, since a local SSD says so twice
+	return append(out, accessLacks(at+"networkInterfaces.accessConfigs.")...)
+}
+
+func diskLacks(at string) []string {
+	return []string{at + "type=SCRATCH: local SSDs", at + "diskEncryptionKey", at + "interface=NVME"}
+}
+
+func accessLacks(at string) []string {
+	return []string{at + "type!ONE_TO_ONE_NAT", at + "networkTier!PREMIUM", at + "setPublicPtr", at + "publicPtrDomainName", at + "externalIpv6: IPv6"}
 }
 
 func startInstance(c *api.Call) (doc.Obj, error) {

@@ -16,13 +16,7 @@ func newNICs(s *api.Server, t *store.Tx, r doc.Ref, o doc.Obj) error {
 	if len(nics) == 0 {
 		return problem.Invalid("resource.networkInterfaces", "", "At least one network interface is required.")
 	}
-	if len(nics) > 1 {
-		return problem.NotWritten("instances.insert with several network interfaces")
-	}
 	nic, field := nics[0], "resource.networkInterfaces[0]"
-	if doc.Has(nic, "ipv6AccessConfigs") || doc.Has(nic, "networkAttachment") || doc.Str(nic, "stackType") != "" && doc.Str(nic, "stackType") != "IPV4_ONLY" {
-		return problem.NotWritten("instances.insert with IPv6 or a network attachment")
-	}
 	subnet, err := networks.SubnetworkOf(t, r.Project(), r.Region(), doc.Str(nic, "subnetwork"), doc.Str(nic, "network"), field+".subnetwork")
 	if err != nil {
 		return err
@@ -56,9 +50,6 @@ func newNICs(s *api.Server, t *store.Tx, r doc.Ref, o doc.Obj) error {
 // newAccessConfig completes an access config and claims its address.
 func newAccessConfig(s *api.Server, t *store.Tx, r doc.Ref, ac doc.Obj, field string) error {
 	doc.Fill(ac, doc.Obj{"type": "ONE_TO_ONE_NAT", "name": "External NAT"})
-	if doc.Str(ac, "type") != "ONE_TO_ONE_NAT" {
-		return problem.NotWritten("access configs of type " + doc.Str(ac, "type"))
-	}
 	doc.Fill(ac, doc.Obj{"networkTier": "PREMIUM"})
 	ac["kind"] = "compute#accessConfig"
 	ip, err := networks.ClaimExternal(s, t, r, doc.Str(ac, "natIP"), field)

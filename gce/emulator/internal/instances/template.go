@@ -19,13 +19,11 @@ func instanceTemplates() api.Collection {
 		Resource: "instanceTemplates", Kind: "instanceTemplates", Item: "compute#instanceTemplate",
 		Methods: map[string]api.Handler{"insert": insertTemplate, "delete": deleteTemplate},
 		Works:   map[string]api.Work{"insert": {}, "delete": {Run: dropTemplate}},
+		Lacks:   map[string][]string{"insert": append([]string{"sourceInstance", "properties.disks.source: existing disks"}, machineLacks("properties.")...)},
 	}
 }
 
 func insertTemplate(c *api.Call) (doc.Obj, error) {
-	if doc.Has(c.Body, "sourceInstance") {
-		return nil, problem.NotWritten("instanceTemplates.insert with sourceInstance")
-	}
 	r := c.Ref("instanceTemplates", doc.Str(c.Body, "name"))
 	return c.Change(r, nil, func(t *store.Tx) error {
 		o := doc.Clone(c.Body)
@@ -60,7 +58,7 @@ func completeProperties(t *store.Tx, project string, props doc.Obj) error {
 		field := fmt.Sprintf("resource.properties.disks[%d]", i)
 		params := doc.Sub(d, "initializeParams")
 		if params == nil {
-			return problem.NotWritten("instance templates with existing disks")
+			return problem.Invalid(field+".initializeParams", "", "A disk of a template is described by initializeParams.")
 		}
 		if source := doc.Str(params, "sourceImage"); source != "" && catalog.ImageOf(source, project) == nil {
 			return problem.New(404, "notFound", "RESOURCE_NOT_FOUND", "The resource '"+string(doc.RefOf(source))+"' was not found")

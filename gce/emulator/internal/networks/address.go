@@ -14,6 +14,7 @@ func addresses() api.Collection {
 	return api.Collection{
 		Resource: "addresses", Kind: "addresses", Item: "compute#address",
 		Methods: map[string]api.Handler{"insert": insertAddress, "delete": deleteAddress, "setLabels": identity.LabelsSetter("addresses")},
+		Lacks:   map[string][]string{"insert": {"ipVersion!IPV4|UNSPECIFIED_VERSION", "networkTier!PREMIUM", "purpose=VPC_PEERING|IPSEC_INTERCONNECT|PRIVATE_SERVICE_CONNECT|NAT_AUTO"}},
 		Works: map[string]api.Work{
 			"insert": {}, "setLabels": {},
 			"delete": {Late: true, Run: func(ctx context.Context, k *api.Job) error {
@@ -29,9 +30,6 @@ func globalAddresses() api.Collection {
 }
 
 func insertAddress(c *api.Call) (doc.Obj, error) {
-	if v := doc.Str(c.Body, "ipVersion"); v != "" && v != "IPV4" && v != "UNSPECIFIED_VERSION" {
-		return nil, problem.NotWritten("addresses.insert with " + v)
-	}
 	r := c.Ref("addresses", doc.Str(c.Body, "name"))
 	return c.Change(r, nil, func(t *store.Tx) error {
 		o := doc.Clone(c.Body)

@@ -19,6 +19,7 @@ func firewalls() api.Collection {
 	return api.Collection{
 		Resource: "firewalls", Kind: "firewalls", Item: "compute#firewall",
 		Methods: map[string]api.Handler{"insert": insertFirewall, "delete": deleteFirewall, "patch": changeFirewall, "update": changeFirewall},
+		Lacks:   map[string][]string{"insert": firewallLacks, "patch": firewallLacks, "update": firewallLacks},
 		Works: map[string]api.Work{
 			"insert": {Run: api.Synced}, "patch": {Run: api.Synced}, "update": {Run: api.Synced},
 			"delete": {Late: true, Run: func(ctx context.Context, k *api.Job) error {
@@ -27,6 +28,8 @@ func firewalls() api.Collection {
 		},
 	}
 }
+
+var firewallLacks = []string{"sourceServiceAccounts", "targetServiceAccounts"}
 
 func insertFirewall(c *api.Call) (doc.Obj, error) {
 	r := c.Ref("firewalls", doc.Str(c.Body, "name"))
@@ -80,11 +83,6 @@ func deleteFirewall(c *api.Call) (doc.Obj, error) {
 
 // completeFirewall checks a rule and fills in what it leaves to Google.
 func completeFirewall(t *store.Tx, project string, o doc.Obj) error {
-	for _, k := range []string{"sourceServiceAccounts", "targetServiceAccounts"} {
-		if len(doc.List(o, k)) > 0 {
-			return problem.NotWritten("firewalls with " + k)
-		}
-	}
 	network, err := NetworkOf(t, project, doc.Str(o, "network"), "resource.network")
 	if err != nil {
 		return err

@@ -15,6 +15,10 @@ func networks() api.Collection {
 	return api.Collection{
 		Resource: "networks", Kind: "networks", Item: "compute#network",
 		Methods: map[string]api.Handler{"insert": insertNetwork, "delete": deleteNetwork, "patch": patchNetwork},
+		Lacks: map[string][]string{
+			"insert": {"enableUlaInternalIpv6: IPv6", "internalIpv6Range: IPv6", "networkProfile"},
+			"patch":  {"+routingConfig", "+mtu", "+name", "+autoCreateSubnetworks"},
+		},
 		Works: map[string]api.Work{
 			"insert": {Run: api.Synced}, "patch": {Run: api.Synced},
 			"delete": {Late: true, Run: func(ctx context.Context, k *api.Job) error {
@@ -67,11 +71,6 @@ func patchNetwork(c *api.Call) (doc.Obj, error) {
 		}
 		if err := api.Immutable(o, c.Body, "name", "autoCreateSubnetworks"); err != nil {
 			return err
-		}
-		for k := range c.Body {
-			if k != "routingConfig" && k != "mtu" && k != "name" {
-				return problem.NotWritten("networks.patch of " + k)
-			}
 		}
 		doc.Merge(o, c.Body)
 		return nil

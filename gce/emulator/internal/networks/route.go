@@ -22,6 +22,7 @@ func routes() api.Collection {
 	return api.Collection{
 		Resource: "routes", Kind: "routes", Item: "compute#route", View: warnedRoute,
 		Methods: map[string]api.Handler{"insert": insertRoute, "delete": deleteRoute},
+		Lacks:   map[string][]string{"insert": {"+name", "+description", "+network", "+destRange", "+priority", "+nextHopInstance", "+nextHopGateway"}},
 		Works: map[string]api.Work{
 			"insert": {},
 			"delete": {Late: true, Run: func(ctx context.Context, k *api.Job) error {
@@ -35,15 +36,11 @@ func insertRoute(c *api.Call) (doc.Obj, error) {
 	r := c.Ref("routes", doc.Str(c.Body, "name"))
 	return c.Change(r, nil, func(t *store.Tx) error {
 		o := doc.Clone(c.Body)
-		for k, v := range o {
+		for k := range o {
 			switch k {
 			case "name", "description", "network", "destRange", "priority", "nextHopInstance", "nextHopGateway":
 			default:
-				if l, ok := v.([]any); ok && len(l) == 0 || v == "" {
-					delete(o, k)
-					continue
-				}
-				return problem.NotWritten("routes with " + k)
+				delete(o, k) // it says nothing
 			}
 		}
 		network, err := NetworkOf(t, r.Project(), doc.Str(o, "network"), "resource.network")

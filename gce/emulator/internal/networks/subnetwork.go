@@ -16,6 +16,10 @@ func subnetworks() api.Collection {
 	return api.Collection{
 		Resource: "subnetworks", Kind: "subnetworks", Item: "compute#subnetwork",
 		Methods: map[string]api.Handler{"insert": insertSubnetwork, "delete": deleteSubnetwork, "patch": patchSubnetwork},
+		Lacks: map[string][]string{
+			"insert": {"ipv6AccessType: IPv6", "stackType!IPV4_ONLY", "externalIpv6Prefix", "reservedInternalRange", "ipCollection", "secondaryIpRanges.reservedInternalRange"},
+			"patch":  {"+fingerprint", "+secondaryIpRanges", "+privateIpGoogleAccess", "+name", "+network", "+ipCidrRange", "+region"},
+		},
 		Works: map[string]api.Work{
 			"insert": {Run: api.Synced}, "patch": {Run: api.Synced},
 			"delete": {Late: true, Run: func(ctx context.Context, k *api.Job) error {
@@ -26,11 +30,6 @@ func subnetworks() api.Collection {
 }
 
 func insertSubnetwork(c *api.Call) (doc.Obj, error) {
-	for _, k := range []string{"ipv6AccessType", "externalIpv6Prefix", "reservedInternalRange", "ipCollection"} {
-		if doc.Has(c.Body, k) {
-			return nil, problem.NotWritten("subnetworks.insert with " + k)
-		}
-	}
 	r := c.Ref("subnetworks", doc.Str(c.Body, "name"))
 	return c.Change(r, nil, func(t *store.Tx) error {
 		o := doc.Clone(c.Body)
@@ -183,11 +182,6 @@ func patchSubnetwork(c *api.Call) (doc.Obj, error) {
 		}
 		if err := api.Immutable(o, c.Body, "name", "network", "ipCidrRange", "region"); err != nil {
 			return err
-		}
-		for k := range c.Body {
-			if !slices.Contains([]string{"fingerprint", "secondaryIpRanges", "privateIpGoogleAccess", "name", "kind"}, k) {
-				return problem.NotWritten("subnetworks.patch of " + k)
-			}
 		}
 		before := doc.Objects(o, "secondaryIpRanges")
 		doc.Merge(o, c.Body)

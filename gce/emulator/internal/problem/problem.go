@@ -92,9 +92,11 @@ func Refuse(format string, args ...any) *Problem {
 	return &Problem{400, "badRequest", "BAD_REQUEST", fmt.Sprintf(format, args...)}
 }
 
-// NotWritten is what the embedded GCE does not do.
+// NotWritten is what the embedded GCE does not do. Its status is one that nobody
+// tries again: clients take 501 for a fault that passes, gcloud for half a minute,
+// and 404 would say that an object is not there.
 func NotWritten(id string) *Problem {
-	return &Problem{501, "notImplemented", "NOT_IMPLEMENTED", fmt.Sprintf("%s is not written in hakube's embedded GCE", id)}
+	return &Problem{400, "notImplemented", "NOT_IMPLEMENTED", fmt.Sprintf("%s is not written in hakube's embedded GCE", id)}
 }
 
 // Exhausted is a pool with nothing left in it.

@@ -18,8 +18,8 @@ import (
 	"strings"
 )
 
-// resources are the collections kept. Those without code behind them answer
-// 501, which tells "not written" from "not there".
+// resources are the collections kept. Of all others the methods are known by their
+// paths alone, so that what is not written can be told by name.
 var resources = []string{
 	"addresses", "autoscalers", "backendServices", "diskTypes", "disks", "firewalls", "forwardingRules",
 	"globalAddresses", "globalForwardingRules", "globalOperations", "healthChecks", "httpHealthChecks", "imageFamilyViews", "images",
@@ -89,6 +89,13 @@ func subset(raw []byte) ([]byte, error) {
 			kept := method(m)
 			methods[kept["id"].(string)] = kept
 			reach(kept)
+		}
+	}
+	for r := range d.Resources {
+		for _, m := range d.Resources[r].Methods {
+			if id := strings.TrimPrefix(m["id"].(string), "compute."); methods[id] == nil {
+				methods[id] = map[string]any{"id": id, "flatPath": m["flatPath"], "httpMethod": m["httpMethod"]}
+			}
 		}
 	}
 	js, err := json.Marshal(map[string]any{"revision": d.Revision, "methods": methods, "schemas": schemas})
