@@ -4,11 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
-	"sync"
 	"time"
 
-	"hakube/cluster/inventory"
 	"hakube/cluster/plan"
 	"hakube/cluster/rings"
 	"hakube/replicate"
@@ -22,9 +19,6 @@ const (
 	syncLimit  = time.Hour
 )
 
-// stirEvery is between two entries that a ring is given for one that waits for it.
-const stirEvery = 3 * time.Second
-
 // await waits for a member of a ring to start, to follow or to find the others, as
 // long as it comes nearer. look returns what its machine said of it as well. While
 // it waits, the ring is given something to agree on: see stir.
@@ -32,7 +26,7 @@ func (m ringMember) await(ctx context.Context, what string, still time.Duration,
 	var far rings.Course
 	moved, due := false, func() bool { return true }
 	return plan.Until(ctx, plan.Condition{
-		For: what, Every: m.poll, Limit: syncLimit, Stall: still, Moved: func() bool { return moved },
+		For: what, Every: m.env.poll, Limit: syncLimit, Stall: still, Moved: func() bool { return moved },
 		Check: func(ctx context.Context) (bool, string, error) {
 			st, own, err := look(ctx)
 			moved = far.Moved(own)
@@ -46,7 +40,7 @@ func (m ringMember) await(ctx context.Context, what string, still time.Duration,
 				}
 			}
 			if due() {
-				if why := m.stir(ctx, m.ring, m.others()); why != nil {
+				if why := m.env.stir(ctx, m.ring, m.others()); why != nil {
 					err = fmt.Errorf("%w; %w", err, why)
 				}
 				due = after(ctx, stirEvery)
@@ -54,81 +48,4 @@ func (m ringMember) await(ctx context.Context, what string, still time.Duration,
 			return false, "", err
 		},
 	})
-}
-
-// after tells whether some time is over, by the clock that limits are taken from.
-func after(ctx context.Context, d time.Duration) func() bool {
-	ctx, cancel := plan.Within(ctx, d)
-	context.AfterFunc(ctx, cancel)
-	return func() bool { return ctx.Err() != nil }
-}
-
-// bootPatience is how long a machine's startup-script may wait for its etcds before
-// their rings are stirred: those that have the entries they need take less.
-const bootPatience = 10 * time.Second
-
-// whileStirred does something that waits for a master's startup-script, which waits
-// itself for the master's etcds, and gives their rings entries meanwhile.
-func (r *run) whileStirred(ctx context.Context, of inventory.Object, f func(context.Context) error) error {
-	others := slices.DeleteFunc(r.masters(), func(m inventory.Object) bool { return m.Name == of.Name })
-	inner, stop := context.WithCancel(ctx)
-	var wg sync.WaitGroup
-	var why error
-	wg.Go(func() {
-		for pause := bootPatience; len(others) > 0; pause = stirEvery {
-			select {
-			case <-inner.Done():
-				return
-			case <-time.After(pause):
-			}
-			var errs []error
-			for _, ring := range rings.Names {
-				errs = append(errs, r.stir(inner, ring, others))
-			}
-			if inner.Err() == nil {
-				why = errors.Join(errs...)
-			}
-		}
-	})
-	err := f(ctx)
-	stop()
-	wg.Wait()
-	if err != nil && why != nil {
-		err = fmt.Errorf("%w\nand its rings could not be written to meanwhile: %w", err, why)
-	}
-	return err
-}
-
-// stir has a ring agree on one more entry, through whichever of the masters can. A
-// member that was sent the ring's data as a whole, at an entry after the 5,000th,
-// makes no proposal of its own before it has seen an entry of its ring, and it opens
-// its client port with a proposal: in a ring where nobody writes it never would
-// (etcd 3.6.8: maxGapBetweenApplyAndCommitIndex in v3_server.go, publishV3 in
-// server.go). The entry is a question about alarms, which leaves nothing behind.
-func (r *env) stir(ctx context.Context, ring string, through []inventory.Object) error {
-	ctx, cancel := plan.Within(ctx, scriptLimit)
-	defer cancel()
-	s := r.survey(ctx, through)
-	var errs []error
-	for _, o := range through {
-		x := s.Answers[o.Name][ring]
-		if !x.Healthy {
-			continue
-		}
-		if err := plan.Gate(ctx); err != nil {
-			return plan.Permanent(err)
-		}
-		host, err := r.host(ctx, o)
-		if err == nil {
-			err = replicate.Agree(ctx, r.deps.SSH, host, ring, x.ID)
-		}
-		if err == nil {
-			return nil
-		}
-		errs = append(errs, err) // it may be one that waits itself
-	}
-	if len(errs) == 0 {
-		errs = append(errs, fmt.Errorf("ring %s has nobody who could write to it: %w", ring, s.Why()))
-	}
-	return errors.Join(errs...)
 }

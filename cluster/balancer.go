@@ -68,7 +68,7 @@ func (r *run) masterGroups(zones ...string) (steps []plan.Step) {
 	for _, zone := range zones {
 		all = append(all, inventory.Object{Kind: inventory.InstanceGroup, Name: r.want.Names.MasterGroup(), Zone: zone})
 	}
-	if r.mode.found != nil {
+	if r.mode.takesFound() {
 		all = r.have.Of(inventory.InstanceGroup)
 	}
 	for _, o := range all {
@@ -116,15 +116,6 @@ func (r *run) services(zones ...string) (steps []plan.Step) {
 		})
 	}
 	return steps
-}
-
-// parts is what was found of a kind when the cluster goes, otherwise the one
-// object there is to be or not to be.
-func (r *run) parts(k inventory.Kind, want inventory.Object) []inventory.Object {
-	if r.mode.found != nil {
-		return r.have.Of(k)
-	}
-	return []inventory.Object{want}
 }
 
 func (r *env) backend(zone string) *computepb.Backend {

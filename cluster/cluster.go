@@ -2,55 +2,16 @@ package cluster
 
 import (
 	"context"
-	"net"
-	"os"
-	"time"
+	"errors"
 
-	"golang.org/x/crypto/ssh" // the operator's key is a signer
+	// the operator's key is a signer
 
 	"hakube/cluster/lease"
 	"hakube/cluster/plan"
 	"hakube/cluster/settings"
 	"hakube/cluster/sweep"
 	"hakube/gce"
-	"hakube/replicate"
 )
-
-// Deps is everything outside of this process that a cluster is worked on with.
-type Deps struct {
-	GCE *gce.Client
-	// InRegion returns a client for another region. It is asked when no zone
-	// was named and the region had to be found out. Nil means GCE will do.
-	InRegion func(ctx context.Context, region string) (*gce.Client, error)
-	SSH      *replicate.Runner
-	Signer   ssh.Signer // the operator's key
-	User     string     // whom the operator logs in as
-	// Dial reaches the external addresses of the cluster from this machine.
-	// Nil dials directly.
-	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
-	// ProxyURL goes into the kubeconfig entry; "" is none.
-	ProxyURL string
-	// Kubeconfig is a list of paths as in the variable.
-	Kubeconfig string
-	// Cloud tells clouds apart that may have projects of the same names: the
-	// directory of an embedded GCE, "" for Google.
-	Cloud string
-	// MirrorDefault is where machines fetch from when KUBE_MIRROR is not set.
-	MirrorDefault string
-	// Poll is the pause between two looks while waiting; one second if zero.
-	Poll time.Duration
-	// Ready is how long an API server may take to say whether it is ready; five
-	// seconds if zero.
-	Ready time.Duration
-	// Lease is how long a run has the cluster to itself without a sign of life; a
-	// minute if zero.
-	Lease time.Duration
-	// PID is what the lease names this process by; its own number if zero.
-	PID int
-	// LetGo is how long the cloud may say that something is in use after its
-	// user is gone; a minute if zero.
-	LetGo time.Duration
-}
 
 // A Cluster is what the settings describe, in the cloud that Deps reach. It
 // holds nothing of what is there: each method looks for itself.
@@ -63,25 +24,7 @@ type Cluster struct {
 
 // New makes no call.
 func New(s settings.Settings, d Deps) *Cluster {
-	if d.Poll == 0 {
-		d.Poll = time.Second
-	}
-	if d.Ready == 0 {
-		d.Ready = readyLimit
-	}
-	if d.PID == 0 {
-		d.PID = os.Getpid()
-	}
-	if d.Lease == 0 {
-		d.Lease = lease.DefaultLength
-	}
-	if d.LetGo == 0 {
-		d.LetGo = time.Minute
-	}
-	if d.Dial == nil {
-		d.Dial = new(net.Dialer).DialContext
-	}
-	return &Cluster{settings: s, deps: d}
+	return &Cluster{settings: s, deps: d.orDefaults()}
 }
 
 // OnLeftovers has f called in a down or a preview of the whole cluster when
@@ -134,6 +77,7 @@ func (c *Cluster) Down(ctx context.Context, report func(plan.Event)) (s *Summary
 			err = r.remains()
 		}
 		s = r.summary()
+		errors.As(err, (*Leftovers)(&s.Left))
 		return err
 	})
 	return s.warned(warning), err
@@ -166,13 +110,4 @@ func Waiting(w gce.Wait) {
 	if w.Context != nil {
 		plan.Note(w.Context, w.String())
 	}
-}
-
-// operator is who works on the cluster, as its spec takes it.
-func (d *Deps) operator() settings.Operator {
-	by := settings.Operator{Kubeconfig: d.Kubeconfig, MirrorDefault: d.MirrorDefault}
-	if d.Signer != nil {
-		by.Login = replicate.AuthorizedLine(d.User, d.Signer)
-	}
-	return by
 }

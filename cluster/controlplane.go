@@ -3,7 +3,6 @@ package cluster
 import (
 	"cmp"
 	"context"
-	"strings"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -19,18 +18,22 @@ import (
 
 // prepared is the wait until a replica's startup-script has done all it can do
 // alone: disk, runtime, binaries, images. Quorum was not touched so far.
-func (r *run) prepared(of inventory.Object) plan.Step { return prepared{r, of} }
+func (r *run) prepared(of inventory.Object) plan.Step {
+	return prepared{r.env, of, r.guest(of), r.mastersBut(of.Name)}
+}
 
 type prepared struct {
-	*run
-	of inventory.Object
+	env     *env
+	of      inventory.Object
+	machine guest
+	others  []inventory.Object // the masters but this one
 }
 
 func (p prepared) String() string { return p.of.Name + " is prepared" }
 func (prepared) Waits()           {}
 
 func (p prepared) Observe(ctx context.Context) (plan.State, error) {
-	phase, err := p.phase(ctx)
+	phase, err := p.env.phase(ctx, p.of)
 	switch {
 	case gce.IsNotFound(err):
 		return plan.State{Is: plan.Absent, Why: "there is no such machine yet"}, nil
@@ -42,76 +45,67 @@ func (p prepared) Observe(ctx context.Context) (plan.State, error) {
 	return plan.State{Is: plan.Absent, Why: cmp.Or(phase, "boots")}, nil
 }
 
-func isPrepared(phase string) bool {
-	return phase == scripts.PhasePrepared || phase == scripts.PhaseRunning
-}
-
-func (p prepared) phase(ctx context.Context) (string, error) {
-	const path = scripts.GuestNamespace + "/" + scripts.GuestPhase
-	got, err := p.GCE.Instances(p.of.Zone).GuestAttributes(ctx, p.of.Name, path)
-	return got[path], err
-}
-
 func (p prepared) Do(ctx context.Context) error {
-	if p.have.Has(p.of) { // it may be a voter that was stopped for long
-		return p.whileStirred(ctx, p.of, p.wait)
+	if p.machine.there { // it may be a voter that was stopped for long
+		return p.env.whileStirred(ctx, p.others, p.wait)
 	}
 	return p.wait(ctx)
 }
 
 func (p prepared) wait(ctx context.Context) error {
-	g := &guest{run: p.run, zone: p.of.Zone, name: p.of.Name}
+	g := p.machine
 	return plan.Until(ctx, plan.Condition{
-		For: p.of.Name + " to be prepared", Every: p.poll, Limit: p.want.Settings.InitTimeout.Duration(),
+		For: p.of.Name + " to be prepared", Every: p.env.poll, Limit: p.env.want.Settings.InitTimeout.Duration(),
 		Check: func(ctx context.Context) (bool, string, error) {
 			phase, err := g.phase(ctx)
-			return err == nil && (isPrepared(phase) || p.joins(phase)), cmp.Or(phase, "boots"), err
+			return err == nil && (isPrepared(phase) || joins(phase)), cmp.Or(phase, "boots"), err
 		},
 	})
 }
-
-// joins tells that an earlier run's command is at work on it, which the next one
-// waits for.
-func (prepared) joins(phase string) bool { return strings.HasPrefix(phase, "joining") }
 
 func (prepared) Undo(context.Context) error { return nil } // it goes with the machine
 
 // controlPlane is a master's own API server, asked at the machine's own
 // address. It comes last before the traffic and goes first after it.
-func (r *run) controlPlane(of inventory.Object) plan.Step { return controlPlane{r, of} }
-
-type controlPlane struct {
-	*run
-	of inventory.Object
+func (r *run) controlPlane(of inventory.Object) plan.Step {
+	return &controlPlane{env: r.env, of: of, goes: r.mode.removes, revives: r.mode.repairs}
 }
 
-func (c controlPlane) String() string { return "control plane of " + c.of.Name }
+type controlPlane struct {
+	env       *env
+	of        inventory.Object
+	goes      bool
+	revives   bool   // it was there, and is brought back before it is made again
+	unretired string // why it could not be stopped in order, once that was tried
+}
 
-func (c controlPlane) Observe(ctx context.Context) (plan.State, error) {
-	if c.mode.removes && c.of.Status != "RUNNING" {
+func (c *controlPlane) String() string { return "control plane of " + c.of.Name }
+
+func (c *controlPlane) Observe(ctx context.Context) (plan.State, error) {
+	if c.goes && c.of.Status != "RUNNING" {
 		return plan.State{Is: plan.Absent, Why: "the machine is " + cmp.Or(c.of.Status, "not there")}, nil
 	}
-	ip, err := c.external(ctx, c.of)
+	ip, err := c.env.external(ctx, c.of)
 	if gce.IsNotFound(err) {
 		return plan.State{Is: plan.Absent, Why: "there is no such machine"}, nil
 	}
 	if err != nil {
 		return plan.State{}, err
 	}
-	if why, gave := c.silentRetire(); gave {
-		return plan.State{Is: plan.Absent, Why: why}, nil
+	if c.unretired != "" {
+		return plan.State{Is: plan.Absent, Why: c.unretired}, nil
 	}
-	why := c.ready(ctx, ip)
+	why := c.env.ready(ctx, ip)
 	switch {
 	case !kube.Answers(why):
-		if c.mode.removes {
+		if c.goes {
 			why = "it does not answer" // which is what is wanted
 		}
 		return plan.State{Is: plan.Absent, Why: why}, nil
 	case why != "":
 		return plan.State{Is: plan.Partial, Why: why}, nil
 	}
-	phase, err := prepared(c).phase(ctx)
+	phase, err := c.env.phase(ctx, c.of)
 	if err != nil {
 		return plan.State{}, err
 	}
@@ -122,17 +116,17 @@ func (c controlPlane) Observe(ctx context.Context) (plan.State, error) {
 }
 
 // Do joins it. The script waits for the API server itself.
-func (c controlPlane) Do(ctx context.Context) error {
-	if c.mode.repairs {
+func (c *controlPlane) Do(ctx context.Context) error {
+	if c.revives {
 		if err := c.revive(ctx); err != nil {
 			return err
 		}
 	}
-	return c.overSSH(ctx, c.of, c.want.Settings.InitTimeout.Duration(), func(ctx context.Context, h replicate.Host) error {
+	return c.env.overSSH(ctx, c.of, c.env.want.Settings.InitTimeout.Duration(), func(ctx context.Context, h replicate.Host) error {
 		if err := plan.Gate(ctx); err != nil {
 			return err
 		}
-		return replicate.JoinControlPlane(ctx, c.deps.SSH, h)
+		return replicate.JoinControlPlane(ctx, c.env.deps.SSH, h)
 	})
 }
 
@@ -142,19 +136,16 @@ const retireLimit = 90 * time.Second
 // Undo lets connections drain and ends the API server in order, so that its
 // clients are told and go to another master. One that cannot be asked is
 // removed all the same; that is said.
-func (c controlPlane) Undo(ctx context.Context) error {
-	host, err := c.host(ctx, c.of)
+func (c *controlPlane) Undo(ctx context.Context) error {
+	host, err := c.env.host(ctx, c.of)
 	if err == nil {
 		limited, cancel := plan.Within(ctx, retireLimit)
 		defer cancel()
-		err = replicate.Retire(limited, c.deps.SSH, host, retireDrain)
+		err = replicate.Retire(limited, c.env.deps.SSH, host, retireDrain)
 	}
 	if err != nil {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		why := c.of.Name + " was not stopped in order: " + err.Error()
-		c.unretired = &why
-		c.warn(why)
+		c.unretired = c.of.Name + " was not stopped in order: " + err.Error()
+		c.env.warned(c.unretired)
 	}
 	return nil
 }
@@ -162,15 +153,6 @@ func (c controlPlane) Undo(ctx context.Context) error {
 // retireDrain is for the balancer to notice that the master is out of its group,
 // and for short requests to end.
 const retireDrain = 2 * time.Second
-
-func (c controlPlane) silentRetire() (why string, gave bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.unretired == nil {
-		return "", false
-	}
-	return *c.unretired, true
-}
 
 // masterNode is a master's Node in Kubernetes. Its kubelet makes it; when the
 // machine goes nobody else takes it away, there being no cloud controller.
@@ -206,4 +188,33 @@ func (n masterNode) Undo(ctx context.Context) error {
 		return err
 	}
 	return client.DeleteNode(ctx, n.of.Name)
+}
+
+// reviveLimit is how long scripts/revive-api.sh may take: it ends a process twice
+// and gives each new one 90 s.
+const reviveLimit = 4 * time.Minute
+
+// revive gets a master's API server going, the least thing first: its process, its
+// kubelet, and when both do not help the machine.
+func (c *controlPlane) revive(ctx context.Context) error {
+	phase, err := c.env.phase(ctx, c.of)
+	if err != nil || phase == scripts.PhasePrepared || joins(phase) {
+		return err // it joins
+	}
+	ready := false
+	err = c.env.overSSH(ctx, c.of, reviveLimit, func(ctx context.Context, h replicate.Host) (err error) {
+		ready, err = replicate.ReviveAPI(ctx, c.env.deps.SSH, h)
+		return err
+	})
+	if err != nil || ready {
+		return err
+	}
+	if err := plan.Gate(ctx); err != nil {
+		return err
+	}
+	plan.Note(ctx, "its process and its kubelet were restarted in vain: the machine is reset")
+	if err := c.env.GCE.Instances(c.of.Zone).Reset(ctx, c.of.Name); err != nil {
+		return err
+	}
+	return c.env.answers(ctx, c.of, "")
 }

@@ -2,13 +2,18 @@ package cluster
 
 import (
 	"context"
+	"fmt"
+	"strings"
 
 	"cloud.google.com/go/compute/apiv1/computepb"
 
 	"hakube/cluster/inventory"
 	"hakube/cluster/plan"
+	"hakube/cluster/refusal"
 	"hakube/cluster/settings"
 	"hakube/gce"
+	"hakube/scripts"
+	"hakube/scripts/cure"
 )
 
 // masterDevice is how the master's data disk is called inside the machine.
@@ -22,7 +27,7 @@ func (r *run) disks() (steps []plan.Step) {
 	for _, m := range r.toBe() {
 		list = append(list, inventory.Object{Kind: inventory.Disk, Name: r.want.Names.DiskOf(m.Name), Zone: m.Zone})
 	}
-	if r.mode.found != nil {
+	if r.mode.takesFound() {
 		list = r.or(inventory.Disk, inventory.Object{})
 	}
 	for _, o := range list {
@@ -65,4 +70,27 @@ func (r *env) insertDisk(ctx context.Context, name, zone string) error {
 		SizeGb:      new(int64(s.MasterDiskSize)),
 		Type:        new(r.want.Zonal(zone, "diskTypes", string(s.MasterDiskType))),
 	})
+}
+
+// foreignContent is a refusal if the machine's script says that its disk holds
+// something of somebody else (scripts/startup/50-disk.sh).
+func (r *run) foreignContent(m inventory.Object, phase string) error {
+	reason, failed := strings.CutPrefix(phase, scripts.PhaseFailed)
+	_, what, _ := strings.Cut(reason, "the disk master-pd ")
+	if !failed || !strings.HasPrefix(what, "belongs to cluster ") && !strings.HasPrefix(what, "holds ") && !strings.HasPrefix(what, "is partitioned") {
+		return nil
+	}
+	return r.foreignDisk(m, strings.TrimSuffix(what, ", refusing it"))
+}
+
+func (r *run) foreignDisk(m inventory.Object, what string) error {
+	disk := r.want.Names.DiskOf(m.Name)
+	commands := []cure.Command{cure.KeepDisk(disk, m.Zone), cure.DeleteDisk(disk, m.Zone), cure.Repair(m.Name)}
+	if r.have.StatusOf(m) != "" {
+		commands = append([]cure.Command{cure.DeleteMachine(m.Name, m.Zone)}, commands...)
+	}
+	return &refusal.Refused{
+		Why:  fmt.Sprintf("disk %s in %s %s: hakube neither uses nor deletes it", disk, m.Zone, what),
+		Cure: cure.Hint("keep what is on it and give the name free, then go on without it", commands...),
+	}
 }

@@ -19,19 +19,49 @@ import (
 func (r *run) drained() []plan.Step {
 	for _, g := range r.poolGroups() {
 		if r.have.Has(g.Object) {
-			return []plan.Step{drained{r}}
+			return []plan.Step{r.drain()}
 		}
 	}
 	return nil
 }
 
-type drained struct{ *run }
+type drained struct {
+	env    *env
+	groups []inventory.Object  // whose machines and Nodes are read
+	goes   func(pool) []member // which of the machines go
+	last   bool                // they go with their pool, so none of it takes pods again
+	gaveUp map[string]string   // by node: why draining it was given up
+}
 
-func (drained) String() string { return "nodes that go are drained" }
+func (r *run) drain() *drained {
+	d := &drained{env: r.env, groups: r.ownGroups(), last: r.mode.removes && !r.mode.one, gaveUp: map[string]string{}}
+	switch {
+	case r.mode.one:
+		master := member{name: r.replica.Name, zone: r.replica.Zone}
+		d.goes = func(pool) []member { return []member{master} }
+	case r.mode.removes:
+		var alone []member // machines that have no group any more
+		for _, o := range r.or(inventory.Instance, inventory.Object{}) {
+			alone = append(alone, member{name: o.Name, zone: o.Zone})
+		}
+		d.goes = func(p pool) []member { return slices.Concat(alone, p.machines) }
+	default:
+		groups := r.poolGroups()
+		d.goes = func(p pool) (goes []member) {
+			for _, g := range groups {
+				goes = append(goes, p.leavers(g.Name, g.Size-g.wants)...)
+			}
+			return goes
+		}
+	}
+	return d
+}
+
+func (*drained) String() string { return "nodes that go are drained" }
 
 // Waits: each of its calls leaves the node as good as it was, and draining may
 // take minutes; an interrupt ends it at once.
-func (drained) Waits() {}
+func (*drained) Waits() {}
 
 // podsOn are the pods that have to leave the machines' nodes.
 func (r *env) podsOn(ctx context.Context, p pool, goes []member) ([]corev1.Pod, error) {
@@ -49,26 +79,14 @@ func (r *env) podsOn(ctx context.Context, p pool, goes []member) ([]corev1.Pod, 
 }
 
 // leavers reads the pool and says which of its machines go.
-func (d drained) leavers(ctx context.Context) (p pool, goes []member, err error) {
-	if p, err = d.pool(ctx); err != nil {
+func (d *drained) leavers(ctx context.Context) (p pool, goes []member, err error) {
+	if p, err = d.env.poolOf(ctx, d.groups); err != nil {
 		return p, nil, err
 	}
-	if d.mode.one {
-		return p, []member{{name: d.replica.Name, zone: d.replica.Zone}}, nil
-	}
-	if d.mode.removes {
-		for _, o := range d.or(inventory.Instance, inventory.Object{}) { // that have no group any more
-			goes = append(goes, member{name: o.Name, zone: o.Zone})
-		}
-		return p, append(goes, p.machines...), nil
-	}
-	for _, g := range d.poolGroups() {
-		goes = append(goes, p.leavers(g.Name, g.Size-g.wants)...)
-	}
-	return p, goes, nil
+	return p, d.goes(p), nil
 }
 
-func (d drained) Observe(ctx context.Context) (plan.State, error) {
+func (d *drained) Observe(ctx context.Context) (plan.State, error) {
 	p, goes, err := d.leavers(ctx)
 	if err != nil {
 		return plan.State{Is: plan.Absent, Why: kube.Plainly(err)}, nil
@@ -83,18 +101,18 @@ func (d drained) Observe(ctx context.Context) (plan.State, error) {
 	if len(open) > 0 {
 		return plan.State{Is: plan.Partial, Why: "to go, and takes pods: " + few(open)}, nil
 	}
-	left, err := d.podsOn(ctx, p, goes)
+	left, err := d.env.podsOn(ctx, p, goes)
 	if err != nil {
 		return plan.State{Is: plan.Absent, Why: kube.Plainly(err)}, nil
 	}
 	for _, pod := range left {
-		if d.gaveUpOn(pod.Spec.NodeName) == "" {
+		if d.gaveUp[pod.Spec.NodeName] == "" {
 			return plan.State{Is: plan.Partial, Why: fmt.Sprintf("%d pods are on nodes that go", len(left))}, nil
 		}
 	}
 	switch {
 	case len(left) > 0:
-		return exists(d.gaveUpOn(left[0].Spec.NodeName))
+		return exists(d.gaveUp[left[0].Spec.NodeName])
 	case len(goes) == 0:
 		return exists("none goes")
 	}
@@ -103,12 +121,12 @@ func (d drained) Observe(ctx context.Context) (plan.State, error) {
 
 // Do cordons what goes, opens again what stays after all, and evicts until
 // nothing is left or the limit is over. Then it goes on, and says so.
-func (d drained) Do(ctx context.Context) error {
+func (d *drained) Do(ctx context.Context) error {
 	p, goes, err := d.leavers(ctx)
 	if err != nil {
 		return err
 	}
-	client, err := d.kube(ctx)
+	client, err := d.env.kube(ctx)
 	if err != nil {
 		return err
 	}
@@ -117,18 +135,18 @@ func (d drained) Do(ctx context.Context) error {
 			return err
 		}
 	}
-	err = kube.Each(len(goes), func(i int) error { return client.Cordon(ctx, p.node(goes[i]), d.mode.removes && !d.mode.one) })
+	err = kube.Each(len(goes), func(i int) error { return client.Cordon(ctx, p.node(goes[i]), d.last) })
 	if err != nil {
 		return err
 	}
 	err = plan.Until(ctx, plan.Condition{
-		For: fmt.Sprintf("pods to leave %d nodes", len(goes)), Every: d.poll, Limit: d.want.Settings.DrainTimeout.Duration(),
+		For: fmt.Sprintf("pods to leave %d nodes", len(goes)), Every: d.env.poll, Limit: d.env.want.Settings.DrainTimeout.Duration(),
 		Check: func(ctx context.Context) (ok bool, missing string, err error) {
-			left, err := d.podsOn(ctx, p, goes)
+			left, err := d.env.podsOn(ctx, p, goes)
 			if err != nil {
 				return false, "", err
 			}
-			return len(left) == 0, client.Evict(ctx, left, d.warned), nil
+			return len(left) == 0, client.Evict(ctx, left, d.env.warned), nil
 		},
 	})
 	if err == nil || ctx.Err() != nil {
@@ -138,72 +156,62 @@ func (d drained) Do(ctx context.Context) error {
 	return nil
 }
 
-func (drained) Undo(context.Context) error { return nil } // never unwanted
+func (*drained) Undo(context.Context) error { return nil } // never unwanted
 
 // giveUp notes that nodes go with what is still on them.
-func (r *run) giveUp(names []string, last error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	why := fmt.Sprintf("not drained to the end, went on after %s: %v", r.want.Settings.DrainTimeout.Duration(), last)
+func (d *drained) giveUp(names []string, last error) {
+	why := fmt.Sprintf("not drained to the end, went on after %s: %v", d.env.want.Settings.DrainTimeout.Duration(), last)
 	for _, n := range append(names, everyNode) {
-		r.gaveUp[n] = why
+		d.gaveUp[n] = why
 	}
-	r.warn(why)
+	d.env.warned(why)
 }
 
-// everyNode stands in run.gaveUp for all that were to be drained.
+// everyNode stands in drained.gaveUp for all that were to be drained.
 const everyNode = ""
-
-// warn adds a warning, once. The lock is held.
-func (r *env) warn(text string) {
-	if !slices.Contains(r.warnings, text) {
-		r.warnings = append(r.warnings, text)
-	}
-}
-
-// warned adds a warning, once.
-func (r *env) warned(text string) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.warn(text)
-}
-
-func (r *run) gaveUpOn(node string) string {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.gaveUp[node]
-}
 
 // busy is the opposite fact, which is undone before a pool is removed: that
 // its nodes hold pods. A cluster that cannot be asked keeps nothing from being
 // removed; that it went undrained is said.
-func (r *run) busy() plan.Step { return busy{r} }
-
-type busy struct{ *run }
-
-func (b busy) String() string {
-	if b.mode.one {
-		return "pods on node " + b.replica.Name
+func (r *run) busy() plan.Step {
+	b := busy{env: r.env, drain: r.drain(), name: "pods on nodes of " + r.want.Zone, access: r.access(), master: r.master(), lives: r.have.Runs(r.master())}
+	if r.mode.one {
+		b.name = "pods on node " + r.replica.Name
+		if r.have.StatusOf(r.replica) != "RUNNING" {
+			b.stopped = "its machine does not run: no kubelet would end them"
+		}
 	}
-	return "pods on nodes of " + b.want.Zone
+	return b
 }
+
+type busy struct {
+	env     *env
+	drain   *drained
+	name    string
+	stopped string           // why no pod has to leave
+	access  []plan.Step      // ssh to masters, for credentials
+	master  inventory.Object // that is asked for them
+	lives   bool             // the master, when the run began
+}
+
+func (b busy) String() string         { return b.name }
 func (busy) Waits()                   {}
 func (busy) Do(context.Context) error { return nil } // never wanted
 
 func (b busy) Observe(ctx context.Context) (plan.State, error) {
-	if b.mode.one && b.have.StatusOf(b.replica) != "RUNNING" {
-		return plan.State{Is: plan.Absent, Why: "its machine does not run: no kubelet would end them"}, nil
+	if b.stopped != "" {
+		return plan.State{Is: plan.Absent, Why: b.stopped}, nil
 	}
-	if why := b.unreachable(ctx); why != "" {
+	if why := b.env.unreachable(ctx, b.lives); why != "" {
 		b.giveUp(why)
 	}
-	if why := b.gaveUpOn(everyNode); why != "" {
+	if why := b.drain.gaveUp[everyNode]; why != "" {
 		return plan.State{Is: plan.Absent, Why: why}, nil
 	}
-	if _, err := b.kube(ctx); err != nil {
+	if _, err := b.env.kube(ctx); err != nil {
 		return plan.State{Is: plan.Partial, Why: kube.Plainly(err)}, nil
 	}
-	s, err := drained(b).Observe(ctx)
+	s, err := b.drain.Observe(ctx)
 	if s.Is == plan.Present {
 		return plan.State{Is: plan.Absent, Why: s.Why}, err
 	}
@@ -213,10 +221,8 @@ func (b busy) Observe(ctx context.Context) (plan.State, error) {
 // giveUp notes that there is nobody to drain with.
 func (b busy) giveUp(why string) {
 	why = "draining is not possible: " + why
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.gaveUp[everyNode] = why
-	b.warn(why)
+	b.drain.gaveUp[everyNode] = why
+	b.env.warned(why)
 }
 
 // Undo drains all nodes of the pool, with credentials fetched for it if this
@@ -224,7 +230,7 @@ func (b busy) giveUp(why string) {
 func (b busy) Undo(ctx context.Context) error {
 	err := b.credentials(ctx)
 	if err == nil {
-		err = drained(b).Do(ctx)
+		err = b.drain.Do(ctx)
 	}
 	if err != nil && ctx.Err() == nil {
 		b.giveUp(kube.Plainly(err))
@@ -236,7 +242,7 @@ func (b busy) Undo(ctx context.Context) error {
 // credentials does what it takes to speak to the cluster that has a living API.
 // A removal writes no kubeconfig: what a master lends is kept nowhere.
 func (b busy) credentials(ctx context.Context) error {
-	for _, s := range b.access() {
+	for _, s := range b.access {
 		now, err := s.Observe(ctx)
 		if err == nil && now.Is != plan.Present {
 			err = s.Do(ctx)
@@ -245,19 +251,17 @@ func (b busy) credentials(ctx context.Context) error {
 			return fmt.Errorf("%s: %w", s, err)
 		}
 	}
-	if _, err := b.kube(ctx); err == nil {
+	if _, err := b.env.kube(ctx); err == nil {
 		return nil
 	}
-	ip, err := b.address(ctx)
+	ip, err := b.env.address(ctx)
 	if err != nil {
 		return err
 	}
-	e, err := b.lend(ctx, b.master(), ip)
+	e, err := b.env.lend(ctx, b.master, ip)
 	if err != nil {
 		return err
 	}
-	b.mu.Lock()
-	b.lent = &e
-	b.mu.Unlock()
+	b.env.borrow(e)
 	return nil
 }

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"slices"
 	"sync"
 	"time"
 
@@ -24,6 +25,8 @@ type env struct {
 	client    *kube.Client      // the API
 	lent      *kube.Entry       // what a master gave over ssh, for an operator without an entry
 	externals map[string]string // machines' own external addresses, by name
+	states    map[string]string // of masters, by name: RUNNING, TERMINATED …
+	silent    *string           // why the cluster cannot be asked, once a removal tried; "" if it can
 	warnings  []string          // for the summary
 }
 
@@ -31,6 +34,20 @@ func newEnv(s settings.Settings, d Deps) *env {
 	want := settings.SpecOf(s, d.operator())
 	return &env{
 		Reader: &inventory.Reader{GCE: d.GCE, InRegion: d.InRegion, Mark: want.Mark, Seen: &inventory.Memory{}},
-		deps:   d, want: want, poll: d.Poll, externals: map[string]string{},
+		deps:   d, want: want, poll: d.Poll, externals: map[string]string{}, states: map[string]string{},
 	}
+}
+
+// warn adds a warning, once. The lock is held.
+func (r *env) warn(text string) {
+	if !slices.Contains(r.warnings, text) {
+		r.warnings = append(r.warnings, text)
+	}
+}
+
+// warned adds a warning, once.
+func (r *env) warned(text string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.warn(text)
 }

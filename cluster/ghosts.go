@@ -19,19 +19,27 @@ import (
 // NUM_NODES: of the zone's, and when the whole cluster is brought up of all
 // zones'. With no cloud controller in the cluster nobody else removes them,
 // and their pods would wait for them.
-func (r *run) ghosts() plan.Step { return ghosts{r} }
+func (r *run) ghosts() ghosts {
+	return ghosts{r.env, r.ownGroups(), r.mode.whole, r.mode.removes, r.have.Runs(r.master())}
+}
 
-type ghosts struct{ *run }
+type ghosts struct {
+	env    *env
+	groups []inventory.Object // of the pools it is about
+	whole  bool               // all zones' Nodes, and masters'
+	goes   bool               // the pool does
+	lives  bool               // a master, when the run began
+}
 
 func (ghosts) String() string { return "each node has its machine" }
 
 func (g ghosts) find(ctx context.Context) (names []string, err error) {
-	p, err := g.pool(ctx)
+	p, err := g.env.poolOf(ctx, g.groups)
 	if err != nil {
 		return nil, err
 	}
-	machines := g.Collector() // asked after the Nodes, for the same reason as in poolOf
-	if err := inventory.Instance.Row().List(ctx, g.GCE, machines); err != nil {
+	machines := g.env.Collector() // asked after the Nodes, for the same reason as in poolOf
+	if err := inventory.Instance.Row().List(ctx, g.env.GCE, machines); err != nil {
 		return nil, err
 	}
 	there := inventory.Inventory{Objects: machines.List}
@@ -40,7 +48,7 @@ func (g ghosts) find(ctx context.Context) (names []string, err error) {
 		zone := n.Labels[corev1.LabelTopologyZone]
 		if g.mayBeOf(n.Name, zone) && zone != "" && !slices.Contains(grouped, n.Name) && !there.Has(inventory.Object{Kind: inventory.Instance, Name: n.Name, Zone: zone}) {
 			// Lists lag, and somebody may have joined a machine of his own by hand.
-			_, err := g.GCE.Instances(zone).Get(ctx, n.Name)
+			_, err := g.env.GCE.Instances(zone).Get(ctx, n.Name)
 			switch {
 			case gce.IsNotFound(err):
 				names = append(names, n.Name)
@@ -56,20 +64,20 @@ func (g ghosts) find(ctx context.Context) (names []string, err error) {
 // A master that goes takes its Node with it; what a cut left of that goes when the
 // whole cluster is brought up.
 func (g ghosts) mayBeOf(name, zone string) bool {
-	if strings.HasPrefix(name, g.want.Names.Group(0)+"-") {
-		return zone == g.want.Zone || g.mode.whole
+	if strings.HasPrefix(name, g.env.want.Names.Group(0)+"-") {
+		return zone == g.env.want.Zone || g.whole
 	}
-	return g.mode.whole && g.want.Names.IsMaster(name)
+	return g.whole && g.env.want.Names.IsMaster(name)
 }
 
 func (g ghosts) Observe(ctx context.Context) (plan.State, error) {
-	if g.mode.removes {
-		if why := g.unreachable(ctx); why != "" { // whoever removes a pool of a dead cluster wants no more
+	if g.goes {
+		if why := g.env.unreachable(ctx, g.lives); why != "" { // whoever removes a pool of a dead cluster wants no more
 			return exists("not looked at: " + why)
 		}
 	}
 	names, err := g.find(ctx)
-	if g.mode.removes && err != nil {
+	if g.goes && err != nil {
 		return exists("not looked at: " + kube.Plainly(err))
 	}
 	if err != nil {
@@ -86,7 +94,7 @@ func (g ghosts) Do(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	client, err := g.kube(ctx)
+	client, err := g.env.kube(ctx)
 	if err != nil {
 		return err
 	}

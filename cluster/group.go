@@ -177,7 +177,7 @@ func (r *run) sizeGroup(ctx context.Context, g poolGroup) error {
 	if surplus <= 0 {
 		return groups.Resize(ctx, g.Name, g.wants)
 	}
-	p, err := r.pool(ctx)
+	p, err := r.poolOf(ctx, r.ownGroups())
 	if err != nil {
 		return fmt.Errorf("choosing the machines to go: %w", err)
 	}
@@ -185,4 +185,35 @@ func (r *run) sizeGroup(ctx context.Context, g poolGroup) error {
 		return groups.DeleteInstances(ctx, g.Name, namesOf(leavers))
 	}
 	return groups.Resize(ctx, g.Name, g.wants) // some are not even listed yet
+}
+
+// ownGroups are the groups of the pools a command is about: the zone's, or all when
+// it is about a master.
+func (r *run) ownGroups() (groups []inventory.Object) {
+	if r.mode.one {
+		return r.everyGroup()
+	}
+	if r.mode.removes {
+		return r.or(inventory.ManagedGroup, inventory.Object{})
+	}
+	for _, g := range r.poolGroups() {
+		groups = append(groups, g.Object)
+	}
+	return groups
+}
+
+// everyGroup are the groups of the pools of all zones.
+func (r *run) everyGroup() (groups []inventory.Object) {
+	own := r.mode.nodes && !r.mode.removes
+	for _, g := range r.poolGroups() {
+		if own {
+			groups = append(groups, g.Object)
+		}
+	}
+	for _, o := range r.have.Objects {
+		if o.Kind == inventory.ManagedGroup && o.Zone != "" && (o.Zone != r.want.Zone || !own) {
+			groups = append(groups, o)
+		}
+	}
+	return groups
 }

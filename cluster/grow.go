@@ -107,8 +107,8 @@ func (r *run) rollBack(ctx context.Context, failed error, report func(plan.Event
 
 // reversed is the run that removes what this one was to add.
 func (r *run) reversed() *run {
-	e := &env{Reader: r.Reader, deps: r.deps, want: r.want, poll: r.poll, ip: r.ip, externals: map[string]string{}}
-	back := newRun(e, rowOf(settings.RemoveReplica))
+	e := &env{Reader: r.Reader, deps: r.deps, want: r.want, poll: r.poll, ip: r.ip, externals: map[string]string{}, states: map[string]string{}}
+	back := newRun(e, rowOf(settings.RemoveReplica).aim)
 	back.replica = r.replica
 	back.want.Settings.ReplicateMaster, back.want.Settings.DeleteNodes = false, false
 	return back

@@ -42,19 +42,25 @@ const consoleLines = 15
 
 // A guest is a machine that is being waited for.
 type guest struct {
-	*run
+	env        *env
 	zone, name string
+	there      bool // when the run began
 	restarted  bool
 	other      *cure.Command // of somebody else's machine, which is not restarted: the command for it
 	stale      string        // the failure from before this run, which the restart is to clear
 	console    string        // what it had printed before the restart
 }
 
+func guestOf(e *env, have *inventory.Inventory, o inventory.Object) guest {
+	o.Kind = inventory.Instance
+	return guest{env: e, zone: o.Zone, name: o.Name, there: have != nil && have.Has(o)}
+}
+
 // phase returns what the machine says it does. A machine that gave up is a
 // permanent [*GuestError]; but one that was there when the run began is
 // restarted once, so that running hakube again is how to go on.
 func (g *guest) phase(ctx context.Context) (string, error) {
-	instances := g.GCE.Instances(g.zone)
+	instances := g.env.GCE.Instances(g.zone)
 	const path = scripts.GuestNamespace + "/" + scripts.GuestPhase
 	got, err := instances.GuestAttributes(ctx, g.name, path)
 	if err != nil {
@@ -62,14 +68,13 @@ func (g *guest) phase(ctx context.Context) (string, error) {
 	}
 	phase := got[path]
 	reason, failed := strings.CutPrefix(phase, scripts.PhaseFailed)
-	old := g.have.Has(inventory.Object{Kind: inventory.Instance, Name: g.name, Zone: g.zone})
 	switch {
 	case !failed:
 		g.stale = ""
 		return phase, nil
-	case old && !g.restarted && g.other == nil:
+	case g.there && !g.restarted && g.other == nil:
 		g.restarted, g.stale = true, phase
-		g.console = g.consoleAfter(ctx, g.zone, g.name, "")
+		g.console = g.env.consoleAfter(ctx, g.zone, g.name, "")
 		return "restarting: it had failed: " + reason, instances.Reset(ctx, g.name)
 	case phase == g.stale && !g.failedAgain(ctx):
 		return "restarting: it had failed: " + reason, nil
@@ -91,7 +96,7 @@ func (g *guest) phase(ctx context.Context) (string, error) {
 // failedAgain tells of a machine whose phase is that from before its restart whether
 // the script has run since and come to the same: its words alone do not tell.
 func (g *guest) failedAgain(ctx context.Context) bool {
-	return strings.Contains(g.consoleAfter(ctx, g.zone, g.name, g.console), "hakube: "+scripts.PhaseFailed)
+	return strings.Contains(g.env.consoleAfter(ctx, g.zone, g.name, g.console), "hakube: "+scripts.PhaseFailed)
 }
 
 // consoleTail is so much of a console's end that nothing else on it looks the same:
@@ -120,3 +125,18 @@ func lastLines(text string, n int) []string {
 	}
 	return lines[max(0, len(lines)-n):]
 }
+
+// phase is what a machine's startup-script says it does.
+func (r *env) phase(ctx context.Context, of inventory.Object) (string, error) {
+	const path = scripts.GuestNamespace + "/" + scripts.GuestPhase
+	got, err := r.GCE.Instances(of.Zone).GuestAttributes(ctx, of.Name, path)
+	return got[path], err
+}
+
+func isPrepared(phase string) bool {
+	return phase == scripts.PhasePrepared || phase == scripts.PhaseRunning
+}
+
+// joins tells that an earlier run's command is at work on it, which the next one
+// waits for.
+func joins(phase string) bool { return strings.HasPrefix(phase, "joining") }

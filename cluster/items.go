@@ -4,7 +4,6 @@ import (
 	"slices"
 
 	"hakube/cluster/inventory"
-	"hakube/cluster/plan"
 )
 
 // The lists of the modes: every fact a mode sees to, in the order it is made. What is
@@ -178,55 +177,4 @@ func (r *run) addressOf(l *lines, behind []inventory.Object) {
 	l.then(r.released(behind[0]))        // the API is dark from here
 	l.then(r.forwarding()...)            // to here: nothing stands between these two
 	l.then(r.ownAddresses(behind...)...) // for ssh
-}
-
-// others are the masters but the one that comes or goes.
-func (r *run) others() []inventory.Object {
-	return slices.DeleteFunc(r.masters(), func(m inventory.Object) bool { return m.Name == r.replica.Name })
-}
-
-func withZone(zones []string, zone string) []string {
-	if slices.Contains(zones, zone) {
-		return zones
-	}
-	return append(slices.Clone(zones), zone)
-}
-
-// zonesOf are the zones of objects, sorted.
-func zonesOf(list []inventory.Object) (zones []string) {
-	for _, o := range list {
-		if !slices.Contains(zones, o.Zone) {
-			zones = append(zones, o.Zone)
-		}
-	}
-	slices.Sort(zones)
-	return zones
-}
-
-// lines collects items.
-type lines struct {
-	want  bool
-	items []plan.Item
-	open  bool // the next may go beside the last
-}
-
-// then adds steps that need those before them, but not each other.
-func (l *lines) then(steps ...plan.Step) {
-	l.open = false
-	l.beside(steps...)
-}
-
-// each adds steps that need one another, in their order.
-func (l *lines) each(steps []plan.Step) {
-	for _, s := range steps {
-		l.then(s)
-	}
-}
-
-// beside adds steps that need none of those since the last then.
-func (l *lines) beside(steps ...plan.Step) {
-	for _, s := range steps {
-		l.items = append(l.items, plan.Item{Step: s, Want: l.want, Beside: l.open})
-		l.open = true
-	}
 }

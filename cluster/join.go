@@ -3,7 +3,6 @@ package cluster
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"hakube/cluster/inventory"
 	"hakube/cluster/refusal"
@@ -104,53 +103,9 @@ func (r *run) leave(ctx context.Context) (any bool, err error) {
 	if len(r.have.Pool(r.want.Names, r.want.Zone).Objects) > 0 {
 		return true, nil
 	}
-	if r.unreachable(ctx) != "" {
+	if r.unreachable(ctx, r.have.Runs(r.master())) != "" {
 		return false, nil
 	}
-	names, err := ghosts{r}.find(ctx)
+	names, err := r.ghosts().find(ctx)
 	return err == nil && len(names) > 0, nil // without credentials they are nobody's business
-}
-
-// unreachable is why a removal cannot ask the cluster, "" if it can. One
-// answer out of a few is enough; it is found out once a run.
-func (r *run) unreachable(ctx context.Context) string {
-	r.mu.Lock()
-	known := r.silent
-	r.mu.Unlock()
-	if known != nil {
-		return *known
-	}
-	why := r.whySilent(ctx)
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.silent = &why
-	return why
-}
-
-func (r *run) whySilent(ctx context.Context) string {
-	m := r.master()
-	if !r.have.Runs(m) {
-		return "no master of the cluster runs"
-	}
-	ip, err := r.address(ctx)
-	if err != nil {
-		return err.Error()
-	}
-	if ip == "" {
-		return "the cluster has no address"
-	}
-	why := ""
-	for range 3 {
-		if why = r.ready(ctx, ip); why == "" {
-			break
-		}
-		select {
-		case <-ctx.Done():
-		case <-time.After(r.poll):
-		}
-	}
-	if why != "" {
-		why = "the API is silent: " + why
-	}
-	return why
 }

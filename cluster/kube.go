@@ -57,3 +57,10 @@ func (r *env) kube(ctx context.Context) (*kube.Client, error) {
 	}
 	return r.clientOf(e)
 }
+
+// borrow has the API asked with what a master lent, which is kept nowhere.
+func (r *env) borrow(e kube.Entry) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.lent = &e
+}

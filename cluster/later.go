@@ -60,7 +60,7 @@ func (r *run) unwritten() (list []written) {
 		return nil
 	}
 	for _, f := range settings.Fields() {
-		w := written{r, f.Tag.Get("envconfig"), r.want.Settings.TextOf(f)}
+		w := written{r.env, f.Tag.Get("envconfig"), r.want.Settings.TextOf(f), r.have.Objects}
 		if inventory.LaterLabel(w.variable, r.want.Zone) == "" || !r.heeds(w.variable) || !r.want.Settings.Says(w.variable) {
 			continue
 		}
@@ -89,19 +89,20 @@ func (r *run) written() (steps []plan.Step) {
 }
 
 type written struct {
-	*run
+	env             *env
 	variable, value string
+	beside          []inventory.Object // what was found: a pool's groups carry what they were made with
 }
 
 func (w written) String() string { return w.variable + "=" + w.value + " is written down" }
 
 func (w written) Observe(ctx context.Context) (plan.State, error) {
-	h, err := w.holder(ctx)
+	h, err := w.env.holder(ctx)
 	if err != nil {
 		return plan.State{}, err
 	}
-	now := &inventory.Inventory{Holder: h, Objects: w.have.Objects}
-	if is := now.Said(w.variable, w.want.Zone); is != w.value {
+	now := &inventory.Inventory{Holder: h, Objects: w.beside}
+	if is := now.Said(w.variable, w.env.want.Zone); is != w.value {
 		return plan.State{Is: plan.Absent, Why: "it is " + cmp.Or(is, "nowhere")}, nil
 	}
 	return exists("")

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"hakube/cluster/inventory"
 	"hakube/cluster/plan"
 	"hakube/cluster/sweep"
 )
@@ -18,31 +19,53 @@ import (
 // Lists may lag, either way: what was deleted may be listed for a moment still,
 // and what is there may be missing from one list. So it is asked again for a
 // while, and only two looks in a row that find nothing are believed.
-func (r *run) leftovers() plan.Step { return leftovers{r} }
+func (r *run) leftovers() plan.Step {
+	l := &leftovers{env: r.env, name: "removal is complete", whose: "the cluster's mark", kept: r.kept, keeps: r.keeps}
+	l.look = r.lookForMarks
+	switch {
+	case r.mode.nodes && !r.mode.whole:
+		l.name, l.whose = "pool of "+r.want.Zone+" is gone", "the mark of the zone's pool"
+		l.look = func(ctx context.Context) (*inventory.Inventory, error) {
+			have, err := r.look(ctx)
+			return have.Pool(r.want.Names, r.want.Zone), err
+		}
+	case r.mode.one:
+		l.name, l.whose = "master "+r.replica.Name+" is gone", "the mark of the master"
+		l.look = func(ctx context.Context) (*inventory.Inventory, error) {
+			have, err := r.look(ctx)
+			return have.Master(r.want.Names, r.replica), err
+		}
+	}
+	if r.mode.whole && r.sweeping {
+		l.swept = r.have
+	}
+	return l
+}
 
-type leftovers struct{ *run }
+type leftovers struct {
+	env   *env
+	name  string
+	look  func(context.Context) (*inventory.Inventory, error) // for what is of it
+	whose string                                              // mark
+	kept  []inventory.Object                                  // what is to stay
+	keeps func(k inventory.Kind, name string) bool
+	swept *inventory.Inventory // of the cluster, when what hakube did not make was to go too
+	left  Leftovers            // by the last look
+}
 
 const leftoversLimit = 30 * time.Second
 
-func (l leftovers) String() string {
-	switch {
-	case l.mode.nodes && !l.mode.whole:
-		return "pool of " + l.want.Zone + " is gone"
-	case l.mode.one:
-		return "master " + l.replica.Name + " is gone"
-	}
-	return "removal is complete"
-}
-func (leftovers) Waits() {}
+func (l *leftovers) String() string { return l.name }
+func (*leftovers) Waits()           {}
 
 // Observe is the two looks, or one that found something.
-func (l leftovers) Observe(ctx context.Context) (plan.State, error) {
+func (l *leftovers) Observe(ctx context.Context) (plan.State, error) {
 	s, err := l.glance(ctx)
 	if err != nil || s.Is != plan.Present {
 		return s, err
 	}
 	select {
-	case <-time.After(l.poll):
+	case <-time.After(l.env.poll):
 	case <-ctx.Done():
 		return plan.State{}, context.Cause(ctx)
 	}
@@ -50,25 +73,12 @@ func (l leftovers) Observe(ctx context.Context) (plan.State, error) {
 }
 
 // glance is one look.
-func (l leftovers) glance(ctx context.Context) (plan.State, error) {
-	look, whose := l.lookForMarks, "the cluster's mark"
-	switch {
-	case l.mode.nodes && !l.mode.whole:
-		look, whose = l.look, "the mark of the zone's pool"
-	case l.mode.one:
-		look, whose = l.look, "the mark of the master"
-	}
-	have, err := look(ctx)
+func (l *leftovers) glance(ctx context.Context) (plan.State, error) {
+	have, err := l.look(ctx)
 	if err != nil {
 		return plan.State{}, err
 	}
-	switch {
-	case l.mode.nodes && !l.mode.whole:
-		have = have.Pool(l.want.Names, l.want.Zone)
-	case l.mode.one:
-		have = have.Master(l.want.Names, l.replica)
-	}
-	if have.Objects, err = l.AskAll(ctx, have.Objects); err != nil { // lists may show what is gone
+	if have.Objects, err = l.env.AskAll(ctx, have.Objects); err != nil { // lists may show what is gone
 		return plan.State{}, err
 	}
 	var left Leftovers
@@ -78,8 +88,8 @@ func (l leftovers) glance(ctx context.Context) (plan.State, error) {
 		}
 	}
 	marked := len(left)
-	if l.mode.whole && l.sweeping {
-		again, _, err := sweep.Find(ctx, l.Reader, &l.want, l.have)
+	if l.swept != nil {
+		again, _, err := sweep.Find(ctx, l.env.Reader, &l.env.want, l.swept)
 		if err != nil {
 			return plan.State{}, err
 		}
@@ -87,11 +97,9 @@ func (l leftovers) glance(ctx context.Context) (plan.State, error) {
 			left = append(left, s.String())
 		}
 	}
-	l.mu.Lock()
 	l.left = left
-	l.mu.Unlock()
 	if n := len(left); n > 0 {
-		why := fmt.Sprintf("%d objects carry %s: ", n, whose)
+		why := fmt.Sprintf("%d objects carry %s: ", n, l.whose)
 		if marked < n {
 			why = fmt.Sprintf("%d objects are still there: ", n)
 		}
@@ -101,28 +109,28 @@ func (l leftovers) glance(ctx context.Context) (plan.State, error) {
 		}
 		return plan.State{Is: plan.Absent, Why: why}, nil
 	}
-	why := "no object carries " + whose
+	why := "no object carries " + l.whose
 	if len(l.kept) > 0 {
-		why = "no object carries " + whose + " but what is to stay"
+		why = "no object carries " + l.whose + " but what is to stay"
 	}
 	return plan.State{Is: plan.Present, Why: why}, nil
 }
 
-func (l leftovers) Do(ctx context.Context) error {
+func (l *leftovers) Do(ctx context.Context) error {
 	err := plan.Until(ctx, plan.Condition{
-		For: "the last objects to go", Every: l.poll, Limit: leftoversLimit,
+		For: "the last objects to go", Every: l.env.poll, Limit: leftoversLimit,
 		Check: func(ctx context.Context) (bool, string, error) {
 			s, err := l.Observe(ctx)
 			return s.Is == plan.Present, s.Why, err
 		},
 	})
 	if err != nil && ctx.Err() == nil && len(l.left) > 0 {
-		return Leftovers(l.left)
+		return l.left
 	}
 	return err
 }
 
-func (leftovers) Undo(context.Context) error { return nil } // never unwanted
+func (*leftovers) Undo(context.Context) error { return nil } // never unwanted
 
 // nothingLeft tells whether there is nothing to remove, the kubeconfig
 // included.
@@ -130,6 +138,6 @@ func (r *run) nothingLeft(ctx context.Context) bool {
 	if len(r.have.Objects) > 0 {
 		return false
 	}
-	s, err := (kubeconfig{r}).Observe(ctx)
+	s, err := r.kubeconfig().Observe(ctx)
 	return err == nil && s.Is == plan.Absent // an error the step will say
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"cloud.google.com/go/compute/apiv1/computepb"
@@ -23,26 +24,11 @@ var masterScopes = []string{
 	settings.ScopePrefix + "devstorage.read_only", settings.ScopePrefix + "compute", settings.ScopePrefix + "monitoring", settings.ScopePrefix + "logging.write",
 }
 
-// toBe are the masters whose machine and disk the run is about: the zone's, the
-// first one when there is none anywhere, or the one that comes or goes.
-func (r *run) toBe() []inventory.Object {
-	switch {
-	case r.mode.one:
-		return []inventory.Object{r.replica}
-	case r.mode.repairs:
-		return r.patients
-	}
-	if here := r.mastersIn(r.want.Zone); len(here) > 0 {
-		return here
-	}
-	return []inventory.Object{{Kind: inventory.Instance, Name: r.want.Names.Master(), Zone: r.want.Zone, Role: inventory.RoleMaster}}
-}
-
 // machines are masters. When the cluster goes it is every machine with our mark
 // that goes with no group.
 func (r *run) machines() (steps []plan.Step) {
 	list := r.toBe()
-	if r.mode.found != nil {
+	if r.mode.takesFound() {
 		list = r.or(inventory.Instance, inventory.Object{})
 	}
 	for _, o := range list {
@@ -179,4 +165,30 @@ func (r *run) insertMaster(ctx context.Context, o inventory.Object) error {
 		Scheduling:        scheduling(s.PreemptibleMain),
 		ServiceAccounts:   []*computepb.ServiceAccount{{Email: new("default"), Scopes: masterScopes}},
 	})
+}
+
+// replicaMetadata is the source's, but for what is this machine's own.
+func (r *run) replicaMetadata() *computepb.Metadata {
+	m := &computepb.Metadata{}
+	for _, x := range r.source.GetMetadata().GetItems() {
+		set(m, x.GetKey(), x.GetValue())
+	}
+	if keys := inventory.MetadataItem(m, scripts.KeySSHKeys); !strings.Contains(keys, withoutComment(r.want.Login)) {
+		set(m, scripts.KeySSHKeys, withLogin(keys, r.want.Login))
+	}
+	set(m, scripts.KeyStartupScript, scripts.Startup()) // as the scripts that are sent over ssh
+	set(m, scripts.KeyStart, scripts.StartJoin)
+	return m
+}
+
+// repairMetadata is for a machine around a disk. A disk that knows its cluster
+// decides by itself; with a blank one it joins, whatever there was: a repair never
+// founds a second cluster.
+func (r *run) repairMetadata(ip string) *computepb.Metadata {
+	if r.source != nil {
+		return r.replicaMetadata()
+	}
+	m := metadataOf(&r.want, scripts.RoleMaster, ip, nil)
+	set(m, scripts.KeyStart, scripts.StartJoin)
+	return m
 }

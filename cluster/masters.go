@@ -1,15 +1,11 @@
 package cluster
 
 import (
-	"cmp"
-	"context"
 	"slices"
-
-	"cloud.google.com/go/compute/apiv1/computepb"
+	"strings"
 
 	"hakube/cluster/inventory"
-	"hakube/cluster/rings"
-	"hakube/replicate"
+	"hakube/cluster/settings"
 )
 
 // masters are those there are once the run is through, as far as it is: with
@@ -33,51 +29,85 @@ func (r *run) masters() []inventory.Object {
 	case len(list) == 0: // this run makes it
 		list = append(list, r.master())
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for i := range list {
-		list[i].Status = cmp.Or(r.states[list[i].Name], list[i].Status)
+	return r.asSeen(list)
+}
+
+// mastersBut are all but the one of the name.
+func (r *run) mastersBut(name string) []inventory.Object {
+	return slices.DeleteFunc(r.masters(), func(m inventory.Object) bool { return m.Name == name })
+}
+
+// master is the master that is spoken to: a running one, the first-born if it
+// runs, or the one that is being made.
+func (r *run) master() inventory.Object {
+	if r.have != nil {
+		all := r.have.Masters(r.want.Names)
+		for _, m := range all {
+			if m.Status == "RUNNING" && m.Name != r.replica.Name {
+				return m
+			}
+		}
+		if len(all) > 0 {
+			return all[0]
+		}
+	}
+	return inventory.Object{Kind: inventory.Instance, Name: r.want.Names.Master(), Zone: r.want.Home, Role: inventory.RoleMaster}
+}
+
+// zonesOf are the zones of objects, sorted.
+func zonesOf(list []inventory.Object) (zones []string) {
+	for _, o := range list {
+		if !slices.Contains(zones, o.Zone) {
+			zones = append(zones, o.Zone)
+		}
+	}
+	slices.Sort(zones)
+	return zones
+}
+
+func withZone(zones []string, zone string) []string {
+	if slices.Contains(zones, zone) {
+		return zones
+	}
+	return append(slices.Clone(zones), zone)
+}
+
+// others are the masters but the one that comes or goes.
+func (r *run) others() []inventory.Object { return r.mastersBut(r.replica.Name) }
+
+// toBe are the masters whose machine and disk the run is about: the zone's, the
+// first one when there is none anywhere, or the one that comes or goes.
+func (r *run) toBe() []inventory.Object {
+	switch {
+	case r.mode.one:
+		return []inventory.Object{r.replica}
+	case r.mode.repairs:
+		return r.patients
+	}
+	if here := r.mastersIn(r.want.Zone); len(here) > 0 {
+		return here
+	}
+	return []inventory.Object{{Kind: inventory.Instance, Name: r.want.Names.Master(), Zone: r.want.Zone, Role: inventory.RoleMaster}}
+}
+
+// mastersIn are the masters of a zone: the machines, and what is left of others
+// by their disks.
+func (r *run) mastersIn(zone string) (list []inventory.Object) {
+	for _, o := range r.have.Masters(r.want.Names) {
+		if o.Zone == zone {
+			list = append(list, o)
+		}
+	}
+	for _, o := range r.have.Objects {
+		name, ok := strings.CutSuffix(o.Name, settings.DiskSuffix)
+		if ok && o.Kind == inventory.Disk && o.Role == inventory.RoleMasterDisk && o.Zone == zone &&
+			!slices.ContainsFunc(list, func(m inventory.Object) bool { return m.Name == name }) {
+			list = append(list, inventory.Object{Kind: inventory.Instance, Name: name, Zone: zone, Role: inventory.RoleMaster})
+		}
 	}
 	return list
 }
 
-// sawMaster takes note of a machine's state.
-func (r *run) sawMaster(i *computepb.Instance) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.states[i.GetName()] = i.GetStatus()
-}
-
-// survey asks masters about both rings, all at once.
-func (r *env) survey(ctx context.Context, masters []inventory.Object) *rings.Survey {
-	list := make([]rings.Master, len(masters))
-	for i, m := range masters {
-		list[i] = asked(m)
-	}
-	return rings.Ask(ctx, r.deps.SSH, list, r.hostOf)
-}
-
-// ringsOn asks one master about both rings.
-func (r *env) ringsOn(ctx context.Context, m inventory.Object) (map[string]replicate.Ring, error) {
-	return rings.On(ctx, r.deps.SSH, asked(m), r.hostOf)
-}
-
-// asked is a master as a survey has it.
-func asked(m inventory.Object) rings.Master {
-	return rings.Master{Name: m.Name, Zone: m.Zone, Status: m.Status}
-}
-
-// instanceOf is the machine of a master that was asked.
-func instanceOf(m rings.Master) inventory.Object {
-	return inventory.Object{Kind: inventory.Instance, Name: m.Name, Zone: m.Zone, Role: inventory.RoleMaster, Status: m.Status}
-}
-
-// hostOf is how ssh reaches a master that is asked.
-func (r *env) hostOf(ctx context.Context, m rings.Master) (replicate.Host, error) {
-	return r.host(ctx, instanceOf(m))
-}
-
-// peer is a master's peer URL in a ring.
-func (r *env) peer(ring string, m inventory.Object) string {
-	return replicate.PeerURL(ring, m.Name, m.Zone, r.want.Project)
+func (r *run) outlook() outlook {
+	return outlook{r.verdicts, r.want, r.masters(), r.asSeen}
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"hakube/cluster/inventory"
@@ -21,44 +22,34 @@ import (
 
 // ringMember is what the three have in common.
 type ringMember struct {
-	*run
-	of   inventory.Object
-	ring string
+	env     *env
+	of      inventory.Object
+	ring    string
+	fellows []inventory.Object // the masters but the one it is about
+	revives bool               // it was a member before, and is brought back
 }
 
 // eachRing makes a step of a kind for both rings.
 func eachRing[S plan.Step](r *run, of inventory.Object, step func(ringMember) S) (steps []plan.Step) {
 	for _, name := range rings.Names {
-		steps = append(steps, step(ringMember{r, of, name}))
+		steps = append(steps, step(ringMember{r.env, of, name, r.mastersBut(of.Name), r.mode.repairs}))
 	}
 	return steps
 }
 
-func (m ringMember) peerURL() string { return m.peer(m.ring, m.of) }
+func (m ringMember) peerURL() string { return m.env.peer(m.ring, m.of) }
 
 // others are the masters but the one whose membership it is about.
-func (m ringMember) others() (list []inventory.Object) {
-	for _, o := range m.masters() {
-		if o.Name != m.of.Name {
-			list = append(list, o)
-		}
-	}
-	return list
-}
+func (m ringMember) others() []inventory.Object { return m.env.asSeen(m.fellows) }
 
 // all are the masters, with the one it is about, which this run may have made.
 func (m ringMember) all() []inventory.Object {
-	list := append(m.others(), m.of)
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	last := &list[len(list)-1]
-	last.Status = cmp.Or(m.states[last.Name], last.Status)
-	return list
+	return m.env.asSeen(append(slices.Clone(m.fellows), m.of))
 }
 
 // ask surveys the other masters and picks the one to act through.
 func (m ringMember) ask(ctx context.Context) (s *rings.Survey, via inventory.Object, err error) {
-	s = m.survey(ctx, m.others())
+	s = m.env.survey(ctx, m.others())
 	x, ok := s.Healthy()
 	if !ok {
 		return s, via, m.noneHealthy(s)
@@ -75,7 +66,7 @@ func (m ringMember) noneHealthy(s *rings.Survey) error {
 
 // state reads whether it is a member, and the ring's arithmetic.
 func (m ringMember) state(ctx context.Context) (x replicate.Member, there bool, arithmetic string, err error) {
-	all := m.survey(ctx, m.all())
+	all := m.env.survey(ctx, m.all())
 	if _, ok := all.Healthy(m.of.Name); !ok {
 		return x, false, "", m.noneHealthy(all)
 	}
@@ -93,12 +84,12 @@ func (m ringMember) through(ctx context.Context, change func(ctx context.Context
 		return err
 	}
 	return plan.Until(ctx, plan.Condition{
-		For: "ring " + m.ring + " to take the change", Every: m.poll, Limit: memberLimit,
+		For: "ring " + m.ring + " to take the change", Every: m.env.poll, Limit: memberLimit,
 		Check: func(ctx context.Context) (bool, string, error) {
 			if err := plan.Gate(ctx); err != nil {
 				return false, "", plan.Permanent(err)
 			}
-			err := m.overSSH(ctx, via, scriptLimit, change)
+			err := m.env.overSSH(ctx, via, scriptLimit, change)
 			switch {
 			case err == nil:
 				return true, "", nil
@@ -111,10 +102,6 @@ func (m ringMember) through(ctx context.Context, change func(ctx context.Context
 }
 
 const memberLimit = time.Minute
-
-// scriptLimit is how long one script may take that changes a ring or starts a
-// member of it. etcd gives up a change after some seconds.
-const scriptLimit = 30 * time.Second
 
 // learners: a learner gets all data and has no vote, so nothing is lost with it.
 func (r *run) learners(of inventory.Object) []plan.Step {
@@ -140,14 +127,14 @@ func (l learner) Observe(ctx context.Context) (plan.State, error) {
 
 func (l learner) Do(ctx context.Context) error {
 	return l.through(ctx, func(ctx context.Context, via replicate.Host) error {
-		_, err := replicate.AddLearner(ctx, l.deps.SSH, via, l.ring, l.peerURL())
+		_, err := replicate.AddLearner(ctx, l.env.deps.SSH, via, l.ring, l.peerURL())
 		return err
 	})
 }
 
 func (l learner) Undo(ctx context.Context) error {
 	return l.through(ctx, func(ctx context.Context, via replicate.Host) error {
-		return replicate.Remove(ctx, l.deps.SSH, via, l.ring, l.peerURL())
+		return replicate.Remove(ctx, l.env.deps.SSH, via, l.ring, l.peerURL())
 	})
 }
 
@@ -175,7 +162,7 @@ func (s started) look(ctx context.Context) (plan.State, replicate.Ring, error) {
 	if !there {
 		return plan.State{Is: plan.Absent, Why: "it is no member"}, replicate.Ring{}, nil
 	}
-	answers, err := s.ringsOn(ctx, s.of)
+	answers, err := s.env.ringsOn(ctx, s.of)
 	if run := (*replicate.RunError)(nil); errors.As(err, &run) && run.Err == nil {
 		return plan.State{Is: plan.Absent, Why: "it has no keys yet"}, replicate.Ring{}, nil
 	}
@@ -195,24 +182,24 @@ func (s started) Do(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	from, err := s.host(ctx, via)
+	from, err := s.env.host(ctx, via)
 	if err != nil {
 		return err
 	}
 	ring, _, _ := around.Ring(s.ring)
 	start := replicate.StartMember
-	if s.mode.repairs {
+	if s.revives {
 		start = replicate.StartMemberAgain
 	} else if x, _ := ring.ByPeerURL(s.peerURL()); !x.Learner {
 		if err := s.hasItsData(ctx); err != nil {
 			return err
 		}
 	}
-	err = s.overSSH(ctx, s.of, 2*scriptLimit, func(ctx context.Context, to replicate.Host) error {
-		if err := replicate.CopyKeys(ctx, s.deps.SSH, from, to); err != nil {
+	err = s.env.overSSH(ctx, s.of, 2*scriptLimit, func(ctx context.Context, to replicate.Host) error {
+		if err := replicate.CopyKeys(ctx, s.env.deps.SSH, from, to); err != nil {
 			return err
 		}
-		return start(ctx, s.deps.SSH, to, s.ring, ring, s.peerURL(), s.of.Name)
+		return start(ctx, s.env.deps.SSH, to, s.ring, ring, s.peerURL(), s.of.Name)
 	})
 	if err != nil {
 		return err
@@ -224,8 +211,8 @@ func (s started) Do(ctx context.Context) error {
 // it has voted for, and raft relies on that.
 func (s started) hasItsData(ctx context.Context) error {
 	var x replicate.Revived
-	err := s.overSSH(ctx, s.of, 2*scriptLimit, func(ctx context.Context, h replicate.Host) (err error) {
-		x, err = replicate.ReviveEtcd(ctx, s.deps.SSH, h)
+	err := s.env.overSSH(ctx, s.of, 2*scriptLimit, func(ctx context.Context, h replicate.Host) (err error) {
+		x, err = replicate.ReviveEtcd(ctx, s.env.deps.SSH, h)
 		return err
 	})
 	if err != nil || x.Disk && x.Rings[s.ring].State == replicate.RingRuns {
@@ -255,7 +242,7 @@ func (s inSync) Observe(ctx context.Context) (plan.State, error) {
 }
 
 func (s inSync) look(ctx context.Context) (plan.State, replicate.Ring, error) {
-	all := s.survey(ctx, s.all())
+	all := s.env.survey(ctx, s.all())
 	if err := all.Silent[s.of.Name]; err != nil {
 		return plan.State{Is: plan.Absent, Why: err.Error()}, replicate.Ring{}, nil
 	}
@@ -306,7 +293,7 @@ func (v vote) Observe(ctx context.Context) (plan.State, error) {
 }
 
 func (v vote) Do(ctx context.Context) error {
-	on, err := v.host(ctx, v.of)
+	on, err := v.env.host(ctx, v.of)
 	if err != nil {
 		return err
 	}
@@ -317,7 +304,7 @@ func (v vote) Do(ctx context.Context) error {
 		return err
 	}
 	return v.through(ctx, func(ctx context.Context, via replicate.Host) error {
-		return replicate.Promote(ctx, v.deps.SSH, via, v.ring, v.peerURL())
+		return replicate.Promote(ctx, v.env.deps.SSH, via, v.ring, v.peerURL())
 	})
 }
 
@@ -328,8 +315,8 @@ func (v vote) follows(ctx context.Context, on replicate.Host) (st plan.State, ow
 	if err != nil {
 		return st, own, plan.Permanent(err)
 	}
-	err = v.overSSH(ctx, o, scriptLimit, func(ctx context.Context, via replicate.Host) (err error) {
-		own, err = replicate.Follows(ctx, v.deps.SSH, via, on, v.ring)
+	err = v.env.overSSH(ctx, o, scriptLimit, func(ctx context.Context, via replicate.Host) (err error) {
+		own, err = replicate.Follows(ctx, v.env.deps.SSH, via, on, v.ring)
 		return err
 	})
 	if err == nil {
@@ -343,11 +330,11 @@ func (v vote) follows(ctx context.Context, on replicate.Host) (st plan.State, ow
 // Undo takes the member out, if enough of the others live. What the ring was
 // when the run began may not be what it is now.
 func (v vote) Undo(ctx context.Context) error {
-	now := v.survey(ctx, v.all())
+	now := v.env.survey(ctx, v.all())
 	if err := replicate.MayRemove(v.ring, now.Voters(v.ring), v.of.Name); err != nil {
 		return err
 	}
 	return v.through(ctx, func(ctx context.Context, via replicate.Host) error {
-		return replicate.Remove(ctx, v.deps.SSH, via, v.ring, v.peerURL())
+		return replicate.Remove(ctx, v.env.deps.SSH, via, v.ring, v.peerURL())
 	})
 }

@@ -4,30 +4,21 @@ import (
 	"context"
 	"slices"
 
-	"hakube/cluster/inventory"
 	"hakube/cluster/plan"
 	"hakube/cluster/settings"
 	"hakube/scripts/cure"
 )
 
 // A mode is what a command does, by the settings: what it is about, how it is judged
-// whether it may, and its list. Steps ask for what it is about and never for its name.
+// whether it may, and its list.
 type mode struct {
-	name settings.Mode
-
-	masters, nodes, whole bool // it is about masters, the zone's pool, all there is of a cluster
-	one                   bool // about one master: the run's replica
-	removes               bool // what it is about goes: then nothing is compared with the settings
-	repairs               bool // masters that fail: then nothing is compared either, all is as it was made
-	givesUp               bool // other masters, for the one that is gone on with
+	aim
 
 	// judge refuses what must not be made beside what was found. It changes nothing.
 	judge func(*run, context.Context) error
 	// find looks for what is to go; any tells whether there is something. What must be
 	// done before that is known is left to act: if that may do nothing, first is it.
-	find func(r *run, ctx context.Context, c *Cluster, act action, preview bool) (first []plan.Item, any bool, err error)
-	// found is what goes of a kind, where that is what was found and not what settings name.
-	found func(*run, inventory.Kind) []inventory.Object
+	find  func(r *run, ctx context.Context, c *Cluster, act action, preview bool) (first []plan.Item, any bool, err error)
 	list  func(*run, *lines)
 	again func(zone string) cure.Command // the same in another zone
 }
@@ -36,15 +27,15 @@ type mode struct {
 // (repair_list.go, repair_survivor.go).
 func modes() []mode {
 	return []mode{
-		{name: settings.Create, masters: true, nodes: true, whole: true, judge: (*run).mayCreate, list: createList, again: cure.Up},
-		{name: settings.AddPool, nodes: true, judge: (*run).join, list: addPoolList, again: cure.UpPool},
-		{name: settings.AddReplica, masters: true, one: true, judge: (*run).replicable, list: addReplicaList, again: cure.AddMaster},
-		{name: settings.RemoveReplica, masters: true, one: true, removes: true, find: (*run).findReplica, list: removeReplicaList},
-		{name: settings.RemovePool, nodes: true, removes: true, find: (*run).findPool, found: (*run).foundOfPool, list: removePoolList},
-		{name: settings.RemoveCluster, masters: true, nodes: true, whole: true, removes: true, find: (*run).findCluster, found: (*run).foundOfAll, list: removeClusterList},
-		{name: settings.Repair, masters: true, repairs: true},
-		{name: settings.Rebuild, masters: true, repairs: true, givesUp: true},
-		{name: settings.Look},
+		{aim: aim{name: settings.Create, masters: true, nodes: true, whole: true}, judge: (*run).mayCreate, list: createList, again: cure.Up},
+		{aim: aim{name: settings.AddPool, nodes: true}, judge: (*run).join, list: addPoolList, again: cure.UpPool},
+		{aim: aim{name: settings.AddReplica, masters: true, one: true}, judge: (*run).replicable, list: addReplicaList, again: cure.AddMaster},
+		{aim: aim{name: settings.RemoveReplica, masters: true, one: true, removes: true}, find: (*run).findReplica, list: removeReplicaList},
+		{aim: aim{name: settings.RemovePool, nodes: true, removes: true}, find: (*run).findPool, list: removePoolList},
+		{aim: aim{name: settings.RemoveCluster, masters: true, nodes: true, whole: true, removes: true}, find: (*run).findCluster, list: removeClusterList},
+		{aim: aim{name: settings.Repair, masters: true, repairs: true}},
+		{aim: aim{name: settings.Rebuild, masters: true, repairs: true, givesUp: true}},
+		{aim: aim{name: settings.Look}},
 	}
 }
 
@@ -54,16 +45,10 @@ func rowOf(name settings.Mode) mode {
 	return all[slices.IndexFunc(all, func(m mode) bool { return m.name == name })]
 }
 
-func (r *run) foundOfAll(k inventory.Kind) []inventory.Object { return r.have.Of(k) }
-
-func (r *run) foundOfPool(k inventory.Kind) []inventory.Object {
-	return r.have.Pool(r.want.Names, r.want.Zone).Of(k)
-}
-
 // items is the list of the run's mode.
 func (r *run) items() []plan.Item {
 	l := lines{want: !r.mode.removes}
-	r.mode.list(r, &l)
+	rowOf(r.mode.name).list(r, &l)
 	return l.items
 }
 

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"hakube/cluster/inventory"
 	"hakube/cluster/kube"
 	"hakube/cluster/plan"
 	"hakube/gce"
@@ -16,24 +17,29 @@ import (
 
 // nodes is the wait until each machine of the zone's pool is a Ready Node, by
 // name.
-func (r *run) nodes() plan.Step { return nodes{r} }
+func (r *run) nodes() plan.Step { return nodes{r.env, r.have, r.ownGroups(), r.rejoins} }
 
-type nodes struct{ *run }
+type nodes struct {
+	env     *env
+	have    *inventory.Inventory // when the run began
+	groups  []inventory.Object   // of the pool
+	rejoins *rejoining
+}
 
 func (nodes) String() string { return "nodes are Ready" }
 func (nodes) Waits()         {}
 
 // short is how many machines are not there or not Ready.
 func (n nodes) short(p pool) int {
-	return int(n.want.Settings.NumNodes) - len(p.machines) + len(p.missing())
+	return int(n.env.want.Settings.NumNodes) - len(p.machines) + len(p.missing())
 }
 
 func (n nodes) Observe(ctx context.Context) (plan.State, error) {
-	want := int(n.want.Settings.NumNodes)
-	if !bool(n.want.Settings.CreateNodes) {
+	want := int(n.env.want.Settings.NumNodes)
+	if !bool(n.env.want.Settings.CreateNodes) {
 		return exists("none are wanted")
 	}
-	p, err := n.pool(ctx)
+	p, err := n.env.poolOf(ctx, n.groups)
 	if err != nil {
 		return plan.State{Is: plan.Absent, Why: kube.Plainly(err)}, nil
 	}
@@ -41,7 +47,7 @@ func (n nodes) Observe(ctx context.Context) (plan.State, error) {
 	switch {
 	case len(p.leaving) > 0:
 		return plan.State{Is: plan.Partial, Why: fmt.Sprintf("%d machines are being removed", len(p.leaving))}, nil
-	case short > int(n.want.Settings.AllowNotReady):
+	case short > int(n.env.want.Settings.AllowNotReady):
 		return plan.State{Is: plan.Partial, Why: fmt.Sprintf("%d of %d Ready", want-short, want)}, nil
 	}
 	return exists(fmt.Sprintf("%d of %d Ready", want-short, want))
@@ -49,23 +55,23 @@ func (n nodes) Observe(ctx context.Context) (plan.State, error) {
 
 // pace is how often all nodes are listed: less often when there are many.
 func (n nodes) pace() time.Duration {
-	if n.want.Settings.NumNodes > 100 {
-		return 5 * n.poll
+	if n.env.want.Settings.NumNodes > 100 {
+		return 5 * n.env.poll
 	}
-	return n.poll
+	return n.env.poll
 }
 
 // Do waits, and says of those that are missing what they last reported. Nodes
 // that may be missing are given some time once enough are there.
 func (n nodes) Do(ctx context.Context) error {
-	set := n.want.Settings
+	set := n.env.want.Settings
 	guests := map[string]*guest{}
 	var enough time.Time // since when as many as must be are Ready
 	var no hopeless
 	return plan.Until(ctx, plan.Condition{
 		For: fmt.Sprintf("%d nodes", set.NumNodes), Every: n.pace(), Limit: set.GroupTimeout.Duration(),
 		Check: func(ctx context.Context) (bool, string, error) {
-			p, err := n.pool(ctx)
+			p, err := n.env.poolOf(ctx, n.groups)
 			if err != nil {
 				return false, "", err
 			}
@@ -78,7 +84,7 @@ func (n nodes) Do(ctx context.Context) error {
 					return true, "", nil
 				}
 			}
-			if err := no.after(hopelessAfter*n.deps.LetGo, short, p.stuck); err != nil {
+			if err := no.after(hopelessAfter*n.env.deps.LetGo, short, p.stuck); err != nil {
 				return false, "", plan.Permanent(fmt.Errorf("%d of %d Ready, and the group goes on trying: %w", int(set.NumNodes)-short, set.NumNodes, err))
 			}
 			if err := n.rejoin(ctx, p); err != nil {
@@ -116,9 +122,6 @@ func (h *hopeless) after(limit time.Duration, short int, stuck []error) error {
 	return nil
 }
 
-// whyMany is of how many missing nodes the reason is asked for in one look.
-const whyMany = 4
-
 // why is what keeps the missing nodes, the first few of them.
 func (n nodes) why(ctx context.Context, p pool, guests map[string]*guest) (string, error) {
 	if len(p.stuck) > 0 {
@@ -137,7 +140,7 @@ func (n nodes) why(ctx context.Context, p pool, guests map[string]*guest) (strin
 		}
 		g := guests[name]
 		if g == nil {
-			g = &guest{run: n.run, zone: n.want.Zone, name: name}
+			g = new(guestOf(n.env, n.have, inventory.Object{Name: name, Zone: n.env.want.Zone}))
 			guests[name] = g
 		}
 		phase, err := g.phase(ctx)
@@ -147,7 +150,7 @@ func (n nodes) why(ctx context.Context, p pool, guests map[string]*guest) (strin
 		case err != nil:
 			return "", err
 		case phase == scripts.PhaseRunning:
-			phase = n.rejoins.word(m, n.unregistered())
+			phase = n.rejoins.word(m, n.env.unregistered())
 		}
 		words = append(words, name+": "+cmp.Or(phase, "boots"))
 	}

@@ -99,24 +99,6 @@ func (r *run) pickReplica(ctx context.Context, s *rings.Survey) error {
 	}
 }
 
-// mastersIn are the masters of a zone: the machines, and what is left of others
-// by their disks.
-func (r *run) mastersIn(zone string) (list []inventory.Object) {
-	for _, o := range r.have.Masters(r.want.Names) {
-		if o.Zone == zone {
-			list = append(list, o)
-		}
-	}
-	for _, o := range r.have.Objects {
-		name, ok := strings.CutSuffix(o.Name, settings.DiskSuffix)
-		if ok && o.Kind == inventory.Disk && o.Role == inventory.RoleMasterDisk && o.Zone == zone &&
-			!slices.ContainsFunc(list, func(m inventory.Object) bool { return m.Name == name }) {
-			list = append(list, inventory.Object{Kind: inventory.Instance, Name: name, Zone: zone, Role: inventory.RoleMaster})
-		}
-	}
-	return list
-}
-
 // isWhole tells whether nothing is left to do on a master: it runs, votes in both
 // rings, its script is through, and the balancer has it.
 func (r *run) isWhole(ctx context.Context, o inventory.Object, s *rings.Survey) (bool, error) {
@@ -131,7 +113,7 @@ func (r *run) isWhole(ctx context.Context, o inventory.Object, s *rings.Survey) 
 			return false, nil
 		}
 	}
-	phase, err := prepared{r, o}.phase(ctx)
+	phase, err := r.phase(ctx, o)
 	if err != nil || phase != scripts.PhaseRunning {
 		return false, err
 	}
@@ -189,20 +171,6 @@ func (r *env) sameDisks(ctx context.Context, m inventory.Object, i *computepb.In
 		settings.Difference{Variable: "MASTER_ROOT_DISK_SIZE", Was: settings.Gigabytes(boot.GetSizeGb()), Want: settings.Gigabytes(int64(s.MasterRootSize))},
 		settings.Difference{Variable: "KUBE_GCE_MASTER_IMAGE", Was: image, Want: want},
 	)
-}
-
-// replicaMetadata is the source's, but for what is this machine's own.
-func (r *run) replicaMetadata() *computepb.Metadata {
-	m := &computepb.Metadata{}
-	for _, x := range r.source.GetMetadata().GetItems() {
-		set(m, x.GetKey(), x.GetValue())
-	}
-	if keys := inventory.MetadataItem(m, scripts.KeySSHKeys); !strings.Contains(keys, withoutComment(r.want.Login)) {
-		set(m, scripts.KeySSHKeys, withLogin(keys, r.want.Login))
-	}
-	set(m, scripts.KeyStartupScript, scripts.Startup()) // as the scripts that are sent over ssh
-	set(m, scripts.KeyStart, scripts.StartJoin)
-	return m
 }
 
 // removable picks the master of the zone that goes and judges whether it may;

@@ -44,39 +44,6 @@ type pool struct {
 	nodes    []corev1.Node // of the whole cluster
 }
 
-// pool reads both sides of the zone's pool.
-func (r *run) pool(ctx context.Context) (pool, error) {
-	var groups []inventory.Object
-	if r.mode.one {
-		return r.everyPool(ctx)
-	}
-	if r.mode.removes {
-		groups = r.or(inventory.ManagedGroup, inventory.Object{})
-	} else {
-		for _, g := range r.poolGroups() {
-			groups = append(groups, g.Object)
-		}
-	}
-	return r.poolOf(ctx, groups)
-}
-
-// everyPool is the pools of all zones.
-func (r *run) everyPool(ctx context.Context) (pool, error) {
-	var groups []inventory.Object
-	own := r.mode.nodes && !r.mode.removes
-	for _, g := range r.poolGroups() {
-		if own {
-			groups = append(groups, g.Object)
-		}
-	}
-	for _, o := range r.have.Objects {
-		if o.Kind == inventory.ManagedGroup && o.Zone != "" && (o.Zone != r.want.Zone || !own) {
-			groups = append(groups, o)
-		}
-	}
-	return r.poolOf(ctx, groups)
-}
-
 // poolOf reads the Nodes first and the machines after that: one that joins in
 // between must not look like a Node without a machine. A group that is not
 // there has no machines.
@@ -197,3 +164,6 @@ func (p pool) leavers(group string, n int) []member {
 	})
 	return all[:max(0, min(n, len(all)))]
 }
+
+// whyMany is of how many missing nodes the reason is asked for in one look.
+const whyMany = 4

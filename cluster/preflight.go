@@ -38,19 +38,6 @@ func (r *run) lacks() bool {
 	return v.Holder.IP == "" || v.SubnetRegion == ""
 }
 
-// A check is a read that may find something in the way. The first error of
-// several that failed for the same reason is enough.
-type check func(context.Context) (refusal.Unfit, error)
-
-func gather(ctx context.Context, checks ...check) (all refusal.Unfit, err error) {
-	found, reads := make([]refusal.Unfit, len(checks)), make([]func() error, len(checks))
-	for i, c := range checks {
-		reads[i] = func() (err error) { found[i], err = c(ctx); return err }
-	}
-	err = gce.Parallel(reads...)
-	return slices.Concat(found...), err
-}
-
 // preflight asks the cloud what the settings name: the zone, machine types,
 // disk types and images, all at once. What is wrong with the zone is the error,
 // since nothing else can be judged then.
@@ -98,12 +85,6 @@ func (r *run) misplaced(ctx context.Context, failed error) error {
 		return no
 	}
 	return failed
-}
-
-// A made is a step that makes an object of the cloud.
-type made interface {
-	plan.Step
-	thing() inventory.Object
 }
 
 // foresee looks at every object that is to be there, before the first is made:

@@ -40,12 +40,6 @@ func (r *run) foreseeRemoval(ctx context.Context, items []plan.Item) error {
 	return slices.Concat(protectedOf(gone), r.inUse(held), found).OrNil()
 }
 
-// removal lists what a removal takes away, once nothing of it is refused.
-func (r *run) removal(ctx context.Context) ([]plan.Item, error) {
-	items := r.items()
-	return items, r.foreseeRemoval(ctx, items)
-}
-
 // going is every object that a list of steps takes away, with what goes with it:
 // the machines of a managed group, and the group of its name that balancers use.
 func (r *run) going(items []plan.Item) (gone []inventory.Object) {

@@ -9,9 +9,9 @@ import (
 	"hakube/cluster/refusal"
 )
 
-// fitToRepair is the error about what is in the way of a repair.
-func (r *run) fitToRepair(ctx context.Context) error {
-	no, err := gather(ctx, r.kubeconfigProblems, r.foreseeRepair)
+// fitToRepair is the error about what is in the way of a repair that begins with the items.
+func (r *run) fitToRepair(ctx context.Context, items []plan.Item) error {
+	no, err := gather(ctx, r.kubeconfigProblems, func(ctx context.Context) (refusal.Unfit, error) { return r.foreseeRepair(ctx, items) })
 	if err != nil {
 		return err
 	}
@@ -21,7 +21,7 @@ func (r *run) fitToRepair(ctx context.Context) error {
 // foreseeRepair is what keeps the masters that are to be brought back from coming
 // back, or those that are given up from going, as far as that shows before a
 // machine is touched: what of them has to be made anew is judged as in an up.
-func (r *run) foreseeRepair(ctx context.Context) (no refusal.Unfit, err error) {
+func (r *run) foreseeRepair(ctx context.Context, items []plan.Item) (no refusal.Unfit, err error) {
 	for _, m := range r.patients {
 		no = append(append(no, r.inTheWayOf(m)...), protectedOf(r.foundWithoutDisk(m))...)
 	}
@@ -33,7 +33,7 @@ func (r *run) foreseeRepair(ctx context.Context) (no refusal.Unfit, err error) {
 		}
 	}
 	no = append(no, r.addressTaken()...)
-	taken, missing, err := r.takenNames(ctx, wantedOf(r.revivals()))
+	taken, missing, err := r.takenNames(ctx, wantedOf(items))
 	if err != nil || len(missing) == 0 {
 		return append(no, taken...), err
 	}
@@ -52,14 +52,4 @@ func (r *run) foundWithoutDisk(m inventory.Object) []inventory.Object {
 		return nil
 	}
 	return slices.DeleteFunc(slices.Clone(r.have.Objects), func(o inventory.Object) bool { return o.Id() != m.Id() })
-}
-
-// wantedOf are the steps of a list that make an object of the cloud.
-func wantedOf(items []plan.Item) (steps []made) {
-	for _, it := range items {
-		if s, ok := it.Step.(made); ok && it.Want {
-			steps = append(steps, s)
-		}
-	}
-	return steps
 }

@@ -69,11 +69,13 @@ func (r *run) lookForMarks(ctx context.Context) (*inventory.Inventory, error) {
 	return v, err
 }
 
-// or is what was found of a kind when that is to go, and otherwise the one
-// object the settings want.
-func (r *run) or(k inventory.Kind, want inventory.Object) []inventory.Object {
-	if r.mode.found != nil {
-		return r.mode.found(r, k)
+// sawExternals takes note of what the inventory has.
+func (r *run) sawExternals() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, o := range r.have.Objects {
+		if o.Kind == inventory.Instance && o.Role == inventory.RoleMaster && o.External != "" && o.Status == "RUNNING" {
+			r.externals[o.Name] = o.External
+		}
 	}
-	return []inventory.Object{want}
 }

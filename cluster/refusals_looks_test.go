@@ -87,7 +87,7 @@ func usersOf(t *testing.T, read func(*inventory.Collector), gone inventory.Objec
 	t.Helper()
 	f := &inventory.Collector{}
 	read(f)
-	r := newRun(&env{}, mode{})
+	r := newRun(&env{}, aim{})
 	r.have = &inventory.Inventory{}
 	return r.inUse(r.holders([]inventory.Object{gone}, f.Used))
 }

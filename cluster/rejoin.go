@@ -1,16 +1,12 @@
 package cluster
 
 import (
-	"cmp"
 	"context"
-	"fmt"
 	"time"
 
 	"hakube/cluster/inventory"
 	"hakube/cluster/plan"
-	"hakube/gce"
 	"hakube/replicate"
-	"hakube/scripts"
 )
 
 // A kubelet makes its Node when it starts, and not again: one that somebody deleted
@@ -19,46 +15,6 @@ import (
 // its kubelet started once more. A node is reset, which keeps its name and its disks;
 // there is no other way in. A master is not: its kubelet is restarted over ssh, and
 // nothing else on it ends.
-
-// A rejoining is what a run knows of machines that are to be Nodes and are none.
-type rejoining struct {
-	since map[member]time.Time // that this is so
-	said  map[member]string    // what was done about it, once in a run
-}
-
-// due tells whether a machine has been no Node for so long, and nothing was done yet.
-func (j *rejoining) due(m member, after time.Duration) bool {
-	if j.since == nil {
-		j.since, j.said = map[member]time.Time{}, map[member]string{}
-	}
-	if j.since[m].IsZero() {
-		j.since[m] = time.Now()
-	}
-	return j.said[m] == "" && time.Since(j.since[m]) >= after
-}
-
-// word is what to tell of a machine that is through with its script and is no Node.
-func (j *rejoining) word(m member, after time.Duration) string {
-	return cmp.Or(j.said[m], fmt.Sprintf("runs and is no Node: if it is none for %v, its kubelet is started again", after))
-}
-
-// unregistered is how long a machine that is through may take to be a Node. A
-// kubelet that can be one tries every few seconds.
-func (r *env) unregistered() time.Duration { return r.deps.LetGo / 2 }
-
-// through tells whether a machine has finished booting. One that has not is asked
-// again after a while.
-func (r *run) through(ctx context.Context, m member) (bool, error) {
-	phase, err := (prepared{r, inventory.Object{Name: m.name, Zone: m.zone}}).phase(ctx)
-	if err != nil && !gce.IsNotFound(err) {
-		return false, err
-	}
-	if phase != scripts.PhaseRunning {
-		r.rejoins.since[m] = time.Now()
-		return false, nil
-	}
-	return true, nil
-}
 
 // rejoinAtOnce is how many machines are looked at, and reset, at a time.
 const rejoinAtOnce = 20
@@ -71,7 +27,7 @@ func (n nodes) rejoin(ctx context.Context, p pool) error {
 	for _, m := range p.missing() {
 		if p.node(m) == nil && n.have.Has(inventory.Object{Kind: inventory.Instance, Name: m.name, Zone: m.zone}) {
 			none[m] = true
-			if n.rejoins.due(m, n.unregistered()) {
+			if n.rejoins.due(m, n.env.unregistered()) {
 				due = append(due, m)
 			}
 		}
@@ -82,7 +38,7 @@ func (n nodes) rejoin(ctx context.Context, p pool) error {
 		}
 	}
 	for _, m := range due[:min(len(due), rejoinAtOnce)] {
-		through, err := n.through(ctx, m)
+		through, err := n.rejoins.through(ctx, n.env, m)
 		if err == nil && through {
 			err = n.resetNode(ctx, m)
 		}
@@ -94,7 +50,7 @@ func (n nodes) rejoin(ctx context.Context, p pool) error {
 }
 
 func (n nodes) resetNode(ctx context.Context, m member) error {
-	instances := n.GCE.Instances(m.zone)
+	instances := n.env.GCE.Instances(m.zone)
 	i, err := instances.Get(ctx, m.name)
 	if err != nil {
 		return err
@@ -116,12 +72,12 @@ const registerLimit = 3 * time.Minute
 
 // register restarts the kubelet of a master that should be a Node by now. It returns
 // what there is to tell of it.
-func (r *run) register(ctx context.Context, of inventory.Object) (word string, err error) {
+func (r *env) register(ctx context.Context, of inventory.Object, j *rejoining) (word string, err error) {
 	m := member{name: of.Name, zone: of.Zone}
-	if !r.rejoins.due(m, r.unregistered()) {
-		return r.rejoins.word(m, r.unregistered()), nil
+	if !j.due(m, r.unregistered()) {
+		return j.word(m, r.unregistered()), nil
 	}
-	if through, err := r.through(ctx, m); err != nil || !through {
+	if through, err := j.through(ctx, r, m); err != nil || !through {
 		return "is no Node yet, and boots", err
 	}
 	if err := plan.Gate(ctx); err != nil {
@@ -135,6 +91,6 @@ func (r *run) register(ctx context.Context, of inventory.Object) (word string, e
 	if err != nil {
 		word += ", in vain: " + err.Error()
 	}
-	r.rejoins.said[m] = word
+	j.said[m] = word
 	return word, err
 }

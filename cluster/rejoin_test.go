@@ -142,7 +142,7 @@ func TestDeletedNodeOnce(t *testing.T) {
 		}
 		made := c.changes()
 		for begin := time.Now(); time.Since(begin) < 4*r.unregistered(); time.Sleep(10 * time.Millisecond) {
-			c.must(nodes{r}.rejoin(ctx, x.pool))
+			c.must(r.nodes().(nodes).rejoin(ctx, x.pool))
 		}
 		if n := resets(made(), name); n != x.want {
 			t.Errorf("%s: reset %d times, want %d", x.name, n, x.want)

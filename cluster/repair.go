@@ -13,7 +13,6 @@ import (
 	"hakube/cluster/refusal"
 	"hakube/cluster/settings"
 	"hakube/gce"
-	"hakube/scripts"
 )
 
 // Repair brings masters back that fail: the one of the name, or all that are not
@@ -33,7 +32,7 @@ func (c *Cluster) Repair(ctx context.Context, name string, report func(plan.Even
 			return err
 		}
 		if len(r.patients) > 0 {
-			err = r.fitToRepair(ctx)
+			err = r.fitToRepair(ctx, r.revivals())
 		}
 		if len(r.patients) > 0 && err == nil {
 			err = plan.RunStages(ctx, r.repairList(), report)
@@ -170,16 +169,4 @@ func (r *env) modelDisks(ctx context.Context, from inventory.Object, i *computep
 	}
 	r.want.Settings.MasterDiskSize, r.want.Settings.MasterDiskType = settings.Size(d.GetSizeGb()), settings.Name(gce.Base(d.GetType()))
 	return nil
-}
-
-// repairMetadata is for a machine around a disk. A disk that knows its cluster
-// decides by itself; with a blank one it joins, whatever there was: a repair never
-// founds a second cluster.
-func (r *run) repairMetadata(ip string) *computepb.Metadata {
-	if r.source != nil {
-		return r.replicaMetadata()
-	}
-	m := metadataOf(&r.want, scripts.RoleMaster, ip, nil)
-	set(m, scripts.KeyStart, scripts.StartJoin)
-	return m
 }

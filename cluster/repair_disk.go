@@ -16,83 +16,63 @@ import (
 
 // revived is the fact that a master's own etcds run, or that it is known why not.
 type revived struct {
-	*run
-	of inventory.Object
+	env      *env
+	of       inventory.Object
+	ran      bool               // when the run began
+	others   []inventory.Object // the masters but this one
+	verdicts *verdicts
+}
+
+func (r *run) revived(of inventory.Object) revived {
+	return revived{r.env, of, r.have.StatusOf(of) == "RUNNING", r.mastersBut(of.Name), r.verdicts}
 }
 
 func (v revived) String() string { return "etcd on " + v.of.Name + " was looked after" }
 
-func (v revived) verdict() (x replicate.Revived, known bool) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	x, known = v.verdicts[v.of.Name]
-	return x, known
-}
-
 func (v revived) Observe(ctx context.Context) (plan.State, error) {
-	if x, known := v.verdict(); known {
+	if x, known := v.verdicts.of(v.of.Name); known {
 		return exists(verdictText(x))
 	}
-	own, err := v.ringsOn(ctx, v.of)
+	own, err := v.env.ringsOn(ctx, v.of)
 	if err == nil && own[replicate.RingMain].ID != "" && own[replicate.RingEvents].ID != "" {
 		return exists("both run")
 	}
 	return plan.State{Is: plan.Absent}, nil
 }
 
-func verdictText(x replicate.Revived) string {
-	if !x.Disk {
-		return "the data disk cannot be read"
-	}
-	said := map[string]string{
-		replicate.RingNone: "not yet", replicate.RingRuns: "runs", replicate.RingLost: "has lost its data", replicate.RingEnds: "ends when it is started",
-	}
-	var parts []string
-	for _, ring := range rings.Names {
-		text := ring + " " + said[x.Rings[ring].State]
-		if e := x.Rings[ring].Error; e != "" {
-			text += ": " + e
-		}
-		parts = append(parts, text)
-	}
-	return strings.Join(parts, "; ")
-}
-
 // Do asks until the disk is mounted or the startup-script has said why not.
 func (v revived) Do(ctx context.Context) error {
 	var last replicate.Revived
 	look := func(ctx context.Context) error { return v.look(ctx, &last) }
-	err := v.whileStirred(ctx, v.of, look)
+	err := v.env.whileStirred(ctx, v.others, look)
 	var failed *replicate.RunError // by itself: a reset would not help
-	if err != nil && ctx.Err() == nil && !errors.As(err, &failed) && v.have.StatusOf(v.of) == "RUNNING" {
+	if err != nil && ctx.Err() == nil && !errors.As(err, &failed) && v.ran {
 		// It ran, and its disk failed under it: what a boot says of it counts.
 		if err := plan.Gate(ctx); err != nil {
 			return err
 		}
 		plan.Note(ctx, "its data disk does not answer: the machine is reset")
-		if err := v.GCE.Instances(v.of.Zone).Reset(ctx, v.of.Name); err != nil {
+		if err := v.env.GCE.Instances(v.of.Zone).Reset(ctx, v.of.Name); err != nil {
 			return err
 		}
-		err = v.whileStirred(ctx, v.of, look)
+		err = v.env.whileStirred(ctx, v.others, look)
 	}
 	if err != nil {
 		return err
 	}
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	v.verdicts[v.of.Name] = last
+	v.verdicts.found(v.of.Name, last)
 	return nil
 }
 
 func (v revived) look(ctx context.Context, last *replicate.Revived) error {
 	return plan.Until(ctx, plan.Condition{
-		For: "the data disk of " + v.of.Name, Every: v.poll, Limit: v.bootLimit(),
+		For: "the data disk of " + v.of.Name, Every: v.env.poll, Limit: v.env.bootLimit(),
 		Check: func(ctx context.Context) (bool, string, error) {
-			host, err := v.host(ctx, v.of)
+			host, err := v.env.host(ctx, v.of)
 			if err != nil {
 				return false, "", err
 			}
-			x, err := replicate.ReviveEtcd(ctx, v.deps.SSH, host)
+			x, err := replicate.ReviveEtcd(ctx, v.env.deps.SSH, host)
 			if err != nil && !inTheWay(err) {
 				err = plan.Permanent(err)
 			}
@@ -103,7 +83,7 @@ func (v revived) look(ctx context.Context, last *replicate.Revived) error {
 			if x.Disk {
 				return true, "", nil
 			}
-			phase, err := prepared(v).phase(ctx)
+			phase, err := v.env.phase(ctx, v.of)
 			return strings.HasPrefix(phase, scripts.PhaseFailed), cmp.Or(phase, "boots"), err
 		},
 	})
@@ -115,54 +95,60 @@ func (revived) Undo(context.Context) error { return nil } // never unwanted
 // is foreign is refused. One of ours that cannot be read is made again, with the
 // machine, if the others have quorum without it: then nothing is lost.
 type readableDisk struct {
-	*run
-	of inventory.Object
+	env     *env
+	of      inventory.Object
+	etcd    revived
+	outlook outlook
+	foreign func(phase string) error    // the refusal of what is somebody else's
+	anew    func(context.Context) error // makes the machine
+}
+
+func (r *run) readableDisk(of inventory.Object) plan.Step {
+	return readableDisk{
+		r.env, of, r.revived(of), r.outlook(),
+		func(phase string) error { return r.foreignContent(of, phase) },
+		func(ctx context.Context) error { return r.insertMaster(ctx, of) },
+	}
 }
 
 func (d readableDisk) String() string { return "what is on the disk of " + d.of.Name }
 
 func (d readableDisk) Observe(ctx context.Context) (plan.State, error) {
-	x, known := revived(d).verdict()
+	x, known := d.outlook.of(d.of.Name)
 	if !known || x.Disk {
 		return exists("its own")
 	}
-	phase, err := prepared(d).phase(ctx)
+	phase, err := d.env.phase(ctx, d.of)
 	if err != nil {
 		return plan.State{}, err
 	}
-	if err := d.foreignContent(d.of, phase); err != nil {
+	if err := d.foreign(phase); err != nil {
 		return plan.State{}, err
 	}
 	return plan.State{Is: plan.Absent, Why: strings.TrimPrefix(phase, scripts.PhaseFailed)}, nil
 }
 
 func (d readableDisk) Do(ctx context.Context) error {
-	var others []inventory.Object
-	for _, m := range d.masters() {
-		if m.Name != d.of.Name {
-			others = append(others, m)
-		}
-	}
-	s := d.survey(ctx, others)
+	s := d.env.survey(ctx, d.env.asSeen(d.etcd.others))
 	if _, ok := s.Healthy(); !ok {
-		return d.hopeless(fmt.Sprintf("the disk of %s cannot be read, and no other master has quorum in both rings", d.of.Name), s)
+		return d.outlook.hopeless(fmt.Sprintf("the disk of %s cannot be read, and no other master has quorum in both rings", d.of.Name), s)
 	}
 	for _, ring := range rings.Names {
 		if err := replicate.MayRemove(ring, s.Voters(ring), d.of.Name); err != nil {
 			return err
 		}
 	}
-	d.moved(d.of.Name)
-	disk := d.want.Names.DiskOf(d.of.Name)
+	d.env.moved(d.of.Name)
+	disk := d.env.want.Names.DiskOf(d.of.Name)
 	for _, change := range []func(context.Context) error{
-		func(ctx context.Context) error { return d.GCE.Instances(d.of.Zone).Delete(ctx, d.of.Name) },
+		func(ctx context.Context) error { return d.env.GCE.Instances(d.of.Zone).Delete(ctx, d.of.Name) },
 		func(ctx context.Context) error {
-			return d.letGo(ctx, "disk "+disk, func(ctx context.Context) error { return d.GCE.Disks(d.of.Zone).Delete(ctx, disk) })
+			return d.env.letGo(ctx, "disk "+disk, func(ctx context.Context) error { return d.env.GCE.Disks(d.of.Zone).Delete(ctx, disk) })
 		},
-		func(ctx context.Context) error { return d.insertDisk(ctx, disk, d.of.Zone) },
-		func(ctx context.Context) error { return d.insertMaster(ctx, d.of) },
-		func(ctx context.Context) error { return sshAnswers(d).wait(ctx, "") },
-		func(ctx context.Context) error { return d.reviveAgain(ctx) },
+		func(ctx context.Context) error { return d.env.insertDisk(ctx, disk, d.of.Zone) },
+		d.anew,
+		func(ctx context.Context) error { return d.env.answers(ctx, d.of, "") },
+		d.reviveAgain,
 	} {
 		if err := plan.Gate(ctx); err != nil {
 			return err
@@ -175,10 +161,8 @@ func (d readableDisk) Do(ctx context.Context) error {
 }
 
 func (d readableDisk) reviveAgain(ctx context.Context) error {
-	d.mu.Lock()
-	delete(d.verdicts, d.of.Name)
-	d.mu.Unlock()
-	return revived(d).Do(ctx)
+	d.outlook.forget(d.of.Name)
+	return d.etcd.Do(ctx)
 }
 
 func (readableDisk) Undo(context.Context) error { return nil } // never unwanted

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 
-	"hakube/cluster/inventory"
 	"hakube/cluster/refusal"
 	"hakube/cluster/rings"
 	"hakube/gce"
@@ -93,29 +92,6 @@ func (r *run) ownsDisk(ctx context.Context, m seenMaster) error {
 		return nil
 	}
 	return r.foreignContent(m.Object, m.phase)
-}
-
-// foreignContent is a refusal if the machine's script says that its disk holds
-// something of somebody else (scripts/startup/50-disk.sh).
-func (r *run) foreignContent(m inventory.Object, phase string) error {
-	reason, failed := strings.CutPrefix(phase, scripts.PhaseFailed)
-	_, what, _ := strings.Cut(reason, "the disk master-pd ")
-	if !failed || !strings.HasPrefix(what, "belongs to cluster ") && !strings.HasPrefix(what, "holds ") && !strings.HasPrefix(what, "is partitioned") {
-		return nil
-	}
-	return r.foreignDisk(m, strings.TrimSuffix(what, ", refusing it"))
-}
-
-func (r *run) foreignDisk(m inventory.Object, what string) error {
-	disk := r.want.Names.DiskOf(m.Name)
-	commands := []cure.Command{cure.KeepDisk(disk, m.Zone), cure.DeleteDisk(disk, m.Zone), cure.Repair(m.Name)}
-	if r.have.StatusOf(m) != "" {
-		commands = append([]cure.Command{cure.DeleteMachine(m.Name, m.Zone)}, commands...)
-	}
-	return &refusal.Refused{
-		Why:  fmt.Sprintf("disk %s in %s %s: hakube neither uses nor deletes it", disk, m.Zone, what),
-		Cure: cure.Hint("keep what is on it and give the name free, then go on without it", commands...),
-	}
 }
 
 // curable refuses what no repair brings back: a ring of which too few voters have

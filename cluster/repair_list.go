@@ -14,16 +14,16 @@ func (r *run) repairList() [][]plan.Item {
 	others := len(r.masters()) > 1
 	if others {
 		l := lines{want: true}
-		l.then(quorumLives{r})
+		l.then(quorumLives{r.env, r.outlook()})
 		stages = append(stages, l.items)
 		gone := lines{}
 		for _, p := range r.patients {
-			gone.then(eachRing(r, p, func(m ringMember) lostMember { return lostMember{m} })...)
+			gone.then(eachRing(r, p, func(m ringMember) lostMember { return lostMember{vote{m}, r.outlook()} })...)
 		}
 		stages = append(stages, gone.items)
 	} else {
 		l := lines{want: true}
-		l.then(hasData{r, r.patients[0]})
+		l.then(hasData{r.patients[0], r.outlook(), r.mode.givesUp})
 		stages = append(stages, l.items)
 	}
 	l := lines{want: true}
@@ -52,7 +52,7 @@ func (r *run) repairList() [][]plan.Item {
 	l.then(r.api())
 	l.then(r.kubeconfig())
 	for _, p := range r.patients {
-		l.then(nodeReady{r, p})
+		l.then(nodeReady{r.env, p, r.rejoins})
 	}
 	return append(stages, l.items)
 }
@@ -70,10 +70,10 @@ func (r *run) revivals() []plan.Item {
 	l.then(r.disks()...)
 	l.then(r.machines()...)
 	r.eachPatient(&l, func(p inventory.Object) plan.Step { return tagged{r.env, p} })
-	r.eachPatient(&l, func(p inventory.Object) plan.Step { return sshAnswers{r, p} })
+	r.eachPatient(&l, func(p inventory.Object) plan.Step { return r.sshAnswers(p) })
 	r.eachPatient(&l, func(p inventory.Object) plan.Step { return access{r.env, p} })
-	r.eachPatient(&l, func(p inventory.Object) plan.Step { return revived{r, p} })
-	r.eachPatient(&l, func(p inventory.Object) plan.Step { return readableDisk{r, p} })
+	r.eachPatient(&l, func(p inventory.Object) plan.Step { return r.revived(p) })
+	r.eachPatient(&l, func(p inventory.Object) plan.Step { return r.readableDisk(p) })
 	return l.items
 }
 

@@ -6,13 +6,11 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"hakube/cluster/inventory"
 	"hakube/cluster/plan"
 	"hakube/cluster/refusal"
 	"hakube/gce"
-	"hakube/replicate"
 	"hakube/scripts/cure"
 )
 
@@ -87,41 +85,32 @@ func (tagged) Undo(context.Context) error { return nil } // never unwanted
 // far as the cloud knows, and does not answer is reset; when that does not boot it
 // either, it is made again around its data disk, with a new boot disk.
 type sshAnswers struct {
-	*run
-	of inventory.Object
+	env  *env
+	of   inventory.Object
+	ran  bool                        // when the run began
+	anew func(context.Context) error // makes the machine
+}
+
+func (r *run) sshAnswers(of inventory.Object) plan.Step {
+	return sshAnswers{r.env, of, r.have.StatusOf(of) == "RUNNING", func(ctx context.Context) error { return r.insertMaster(ctx, of) }}
 }
 
 func (a sshAnswers) String() string { return a.of.Name + " answers" }
 
 func (a sshAnswers) Observe(ctx context.Context) (plan.State, error) {
-	if why := a.silence(ctx); why != nil {
+	if why := a.env.silence(ctx, a.of); why != nil {
 		return plan.State{Is: plan.Absent, Why: why.Error()}, nil
 	}
 	return exists("")
 }
 
-// silence is why nothing runs on the machine over ssh, nil if something does.
-func (a sshAnswers) silence(ctx context.Context) error {
-	_, err := a.ringsOn(ctx, a.of)
-	if run := (*replicate.RunError)(nil); errors.As(err, &run) && run.Err == nil || errors.Is(err, replicate.ErrDenied) {
-		return nil // it answered, if only to say that it is no master yet
-	}
-	return err
-}
-
-// bootLimit is how long a machine may take from power to its first answer over
-// ssh: a fifth of what the API may take, at most three minutes.
-func (r *env) bootLimit() time.Duration {
-	return min(r.want.Settings.InitTimeout.Duration()/5, 3*time.Minute)
-}
-
 func (a sshAnswers) Do(ctx context.Context) error {
-	if a.have.StatusOf(a.of) != "RUNNING" { // this run has started it
-		if err := a.wait(ctx, ""); err == nil || ctx.Err() != nil {
+	if !a.ran { // this run has started it
+		if err := a.env.answers(ctx, a.of, ""); err == nil || ctx.Err() != nil {
 			return err
 		}
 	}
-	instances := a.GCE.Instances(a.of.Zone)
+	instances := a.env.GCE.Instances(a.of.Zone)
 	before, _, err := instances.SerialOutput(ctx, a.of.Name, 0)
 	if err != nil {
 		return err
@@ -129,8 +118,8 @@ func (a sshAnswers) Do(ctx context.Context) error {
 	if err := instances.Reset(ctx, a.of.Name); err != nil {
 		return err
 	}
-	a.moved(a.of.Name)
-	err = a.wait(ctx, before)
+	a.env.moved(a.of.Name)
+	err = a.env.answers(ctx, a.of, before)
 	var dead *noBoot
 	if err == nil || ctx.Err() != nil {
 		return err
@@ -145,60 +134,31 @@ func (a sshAnswers) Do(ctx context.Context) error {
 	if err := instances.Delete(ctx, a.of.Name); err != nil {
 		return err
 	}
-	a.moved(a.of.Name)
+	a.env.moved(a.of.Name)
 	if err := plan.Gate(ctx); err != nil {
 		return err
 	}
-	if err := a.insertMaster(ctx, a.of); err != nil {
+	if err := a.anew(ctx); err != nil {
 		return err
 	}
-	return a.wait(ctx, "")
-}
-
-// noBoot is the firmware's word that there is nothing to boot from.
-type noBoot struct{ word string }
-
-func (e *noBoot) Error() string { return "it does not boot: " + e.word }
-
-// firmware are words on the console of a machine whose boot disk is no good: of
-// the UEFI firmware of Compute Engine, and of its older one.
-var firmware = []string{"No bootable option or device was found", "No bootable device", "Boot failed: not a bootable disk"}
-
-// wait waits until the machine answers. before is what its console had before it
-// was started.
-func (a sshAnswers) wait(ctx context.Context, before string) error {
-	return plan.Until(ctx, plan.Condition{
-		For: "ssh to " + a.of.Name, Every: a.poll, Limit: a.bootLimit(),
-		Check: func(ctx context.Context) (bool, string, error) {
-			err := a.silence(ctx)
-			if err == nil {
-				return true, "", nil
-			}
-			for _, word := range firmware {
-				if strings.Contains(a.consoleAfter(ctx, a.of.Zone, a.of.Name, before), word) {
-					return false, "", plan.Permanent(&noBoot{word})
-				}
-			}
-			return false, "", err
-		},
-	})
+	return a.env.answers(ctx, a.of, "")
 }
 
 // boots tells by its console that its startup-script ran, or runs.
 func (a sshAnswers) boots(ctx context.Context, before string) bool {
-	return strings.Contains(a.consoleAfter(ctx, a.of.Zone, a.of.Name, before), "hakube: ")
+	return strings.Contains(a.env.consoleAfter(ctx, a.of.Zone, a.of.Name, before), "hakube: ")
 }
 
 // partitioned is a machine that lives, and is not reached.
 func (a sshAnswers) partitioned(ctx context.Context, err error) error {
-	ip, ipErr := a.external(ctx, a.of)
+	ip, ipErr := a.env.external(ctx, a.of)
 	if ipErr != nil {
 		return errors.Join(err, ipErr)
 	}
 	return &refusal.Refused{
 		Why: fmt.Sprintf("%s in %s boots, as its console says, and is not reached: from here at %s:22: %v", a.of.Name, a.of.Zone, ip, err),
 		Cure: cure.Hint(fmt.Sprintf("hakube's firewall rules and the tag %s are as they should be; look for what else is in the way (other firewall rules, routes, the machine's own)",
-			a.want.Names.MasterTag()), cure.Console(a.of.Name, a.of.Zone)),
+			a.env.want.Names.MasterTag()), cure.Console(a.of.Name, a.of.Zone)),
 	}
 }
 

@@ -13,19 +13,20 @@ import (
 	"hakube/cluster/refusal"
 	"hakube/cluster/rings"
 	"hakube/replicate"
-	"hakube/scripts"
-	"hakube/scripts/cure"
 )
 
 // quorumLives is the wait for both rings to agree again, once all machines that
 // could be brought back are. Without that nobody's membership can be changed.
-type quorumLives struct{ *run }
+type quorumLives struct {
+	env *env
+	outlook
+}
 
 func (quorumLives) String() string { return "both rings have quorum" }
 func (quorumLives) Waits()         {}
 
 func (q quorumLives) Observe(ctx context.Context) (plan.State, error) {
-	return q.judge(q.survey(ctx, q.masters()))
+	return q.judge(q.env.survey(ctx, q.all()))
 }
 
 func (q quorumLives) judge(s *rings.Survey) (plan.State, error) {
@@ -53,9 +54,9 @@ func (q quorumLives) judge(s *rings.Survey) (plan.State, error) {
 func (q quorumLives) Do(ctx context.Context) error {
 	far, moved := rings.Courses{}, false
 	err := plan.Until(ctx, plan.Condition{
-		For: "quorum of both rings", Every: q.poll, Limit: syncLimit, Stall: q.bootLimit(), Moved: func() bool { return moved },
+		For: "quorum of both rings", Every: q.env.poll, Limit: syncLimit, Stall: q.env.bootLimit(), Moved: func() bool { return moved },
 		Check: func(ctx context.Context) (bool, string, error) {
-			s := q.survey(ctx, q.masters())
+			s := q.env.survey(ctx, q.all())
 			st, err := q.judge(s)
 			moved = far.Moved(s)
 			if err != nil {
@@ -67,16 +68,16 @@ func (q quorumLives) Do(ctx context.Context) error {
 	if err == nil || ctx.Err() != nil {
 		return err
 	}
-	s := q.survey(ctx, q.masters())
+	s := q.env.survey(ctx, q.all())
 	for _, ring := range rings.Names {
 		runs := 0
-		for _, m := range q.masters() {
+		for _, m := range q.all() {
 			if s.Answers[m.Name][ring].ID != "" {
 				runs++
 			}
 		}
 		if x, _, _ := s.Ring(ring); !x.Healthy && runs > len(s.Voters(ring))/2 {
-			return q.apart(fmt.Sprintf("enough members of etcd ring %s run for a quorum, and are cut off from each other: %v", ring, err))
+			return q.env.apart(fmt.Sprintf("enough members of etcd ring %s run for a quorum, and are cut off from each other: %v", ring, err))
 		}
 	}
 	return q.hopeless(err.Error(), nil)
@@ -93,59 +94,23 @@ func (r *env) apart(why string) error {
 
 func (quorumLives) Undo(context.Context) error { return nil } // never unwanted
 
-// cannotReturn tells that a master's member of a ring will not come back: its data
-// are gone, or its etcd does not start with them.
-func (r *run) cannotReturn(name, ring string) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	x, known := r.verdicts[name]
-	if !known {
-		return false
-	}
-	st := x.Rings[ring].State
-	return !x.Disk || st == replicate.RingLost || st == replicate.RingEnds || st == replicate.RingNone
-}
-
-// hopeless is a refusal that names the way that is left.
-func (r *run) hopeless(why string, s *rings.Survey) error {
-	best, index := "", int64(-1)
-	for _, m := range r.masters() {
-		if r.cannotReturn(m.Name, replicate.RingMain) || r.cannotReturn(m.Name, replicate.RingEvents) {
-			continue
-		}
-		at := int64(0)
-		if s != nil {
-			at = s.Answers[m.Name][replicate.RingMain].Index
-		}
-		if at > index {
-			best, index = m.Name, at
-		}
-	}
-	if best != "" && len(r.masters()) > 1 {
-		return &refusal.Refused{Why: why, Cure: cure.Hint("if none of the others comes back, go on with what one has, and lose what it has not", cure.FromSurvivor(best))}
-	}
-	var keep []cure.Command
-	for _, m := range r.masters() {
-		keep = append(keep, cure.KeepDisk(r.want.Names.DiskOf(m.Name), m.Zone))
-	}
-	return &refusal.Refused{Why: why, Cure: cure.Hints("nothing that hakube knows can bring it back",
-		cure.Hint("keep what is on its disk", keep...), cure.Hint("make the cluster anew", cure.Down(), cure.Up(r.want.Home)))}
-}
-
 // lostMember is a member that cannot come back, which is to go: etcd takes no new
 // member while a voter is dead. It is taken out through a healthy master, and only
 // if the others have quorum without it.
-type lostMember struct{ ringMember }
+type lostMember struct {
+	vote
+	outlook outlook
+}
 
 func (l lostMember) String() string {
 	return fmt.Sprintf("dead member of %s in ring %s", l.of.Name, l.ring)
 }
 
 func (l lostMember) Observe(ctx context.Context) (plan.State, error) {
-	all := l.survey(ctx, l.all())
+	all := l.env.survey(ctx, l.all())
 	ring, _, ok := all.Ring(l.ring)
 	if !ok || !ring.Healthy {
-		return plan.State{}, l.hopeless(fmt.Sprintf("etcd ring %s has no quorum:\n%v", l.ring, all.Why()), all)
+		return plan.State{}, l.outlook.hopeless(fmt.Sprintf("etcd ring %s has no quorum:\n%v", l.ring, all.Why()), all)
 	}
 	x, there := ring.ByPeerURL(l.peerURL())
 	own := all.Answers[l.of.Name][l.ring]
@@ -154,15 +119,13 @@ func (l lostMember) Observe(ctx context.Context) (plan.State, error) {
 		return plan.State{Is: plan.Absent, Why: "it is no member"}, nil
 	case own.ID == x.ID:
 		return plan.State{Is: plan.Absent, Why: "it lives"}, nil
-	case l.cannotReturn(l.of.Name, l.ring), own.ID != "": // another member's data
+	case l.outlook.cannotReturn(l.of.Name, l.ring), own.ID != "": // another member's data
 		return exists(all.QuorumText(l.ring))
 	}
 	return plan.State{Is: plan.Absent, Why: cmp.Or(own.Error, "it may come back")}, nil
 }
 
 func (lostMember) Do(context.Context) error { return nil } // never wanted
-
-func (l lostMember) Undo(ctx context.Context) error { return vote(l).Undo(ctx) }
 
 // reachesOthers is the fact that a member that votes takes part: its ring agrees
 // through it, and it has nearly all that the ring has.
@@ -179,7 +142,7 @@ func (o reachesOthers) Observe(ctx context.Context) (plan.State, error) {
 }
 
 func (o reachesOthers) look(ctx context.Context) (plan.State, replicate.Ring, error) {
-	all := o.survey(ctx, o.all())
+	all := o.env.survey(ctx, o.all())
 	if err := all.Silent[o.of.Name]; err != nil {
 		return plan.State{}, replicate.Ring{}, err
 	}
@@ -199,7 +162,7 @@ func (o reachesOthers) look(ctx context.Context) (plan.State, replicate.Ring, er
 const reachLimit = 30 * time.Second
 
 func (o reachesOthers) Do(ctx context.Context) error {
-	err := o.await(ctx, o.String(), min(reachLimit, o.bootLimit()), o.look)
+	err := o.await(ctx, o.String(), min(reachLimit, o.env.bootLimit()), o.look)
 	if err == nil || ctx.Err() != nil {
 		return err
 	}
@@ -207,51 +170,23 @@ func (o reachesOthers) Do(ctx context.Context) error {
 	for _, m := range o.others() {
 		others = append(others, fmt.Sprintf("%s in %s", m.Name, m.Zone))
 	}
-	return o.apart(fmt.Sprintf("etcd %s runs on %s in %s and is cut off from %s: %v", o.ring, o.of.Name, o.of.Zone, strings.Join(others, " and "), err))
+	return o.env.apart(fmt.Sprintf("etcd %s runs on %s in %s and is cut off from %s: %v", o.ring, o.of.Name, o.of.Zone, strings.Join(others, " and "), err))
 }
 
 func (reachesOthers) Undo(context.Context) error { return nil } // never unwanted
 
-// reviveLimit is how long scripts/revive-api.sh may take: it ends a process twice
-// and gives each new one 90 s.
-const reviveLimit = 4 * time.Minute
-
-// revive gets a master's API server going, the least thing first: its process, its
-// kubelet, and when both do not help the machine.
-func (c controlPlane) revive(ctx context.Context) error {
-	phase, err := prepared(c).phase(ctx)
-	if err != nil || phase == scripts.PhasePrepared || (prepared{}).joins(phase) {
-		return err // it joins
-	}
-	ready := false
-	err = c.overSSH(ctx, c.of, reviveLimit, func(ctx context.Context, h replicate.Host) (err error) {
-		ready, err = replicate.ReviveAPI(ctx, c.deps.SSH, h)
-		return err
-	})
-	if err != nil || ready {
-		return err
-	}
-	if err := plan.Gate(ctx); err != nil {
-		return err
-	}
-	plan.Note(ctx, "its process and its kubelet were restarted in vain: the machine is reset")
-	if err := c.GCE.Instances(c.of.Zone).Reset(ctx, c.of.Name); err != nil {
-		return err
-	}
-	return sshAnswers(c).wait(ctx, "")
-}
-
 // nodeReady is the wait for a master's Node.
 type nodeReady struct {
-	*run
-	of inventory.Object
+	env     *env
+	of      inventory.Object
+	rejoins *rejoining
 }
 
 func (n nodeReady) String() string { return "node " + n.of.Name + " is Ready" }
 func (nodeReady) Waits()           {}
 
 func (n nodeReady) Observe(ctx context.Context) (plan.State, error) {
-	client, err := n.kube(ctx)
+	client, err := n.env.kube(ctx)
 	if err != nil {
 		return plan.State{Is: plan.Absent, Why: kube.Plainly(err)}, nil
 	}
@@ -274,11 +209,11 @@ const noNodeYet = "it is no node yet"
 
 func (n nodeReady) Do(ctx context.Context) error {
 	return plan.Until(ctx, plan.Condition{
-		For: n.String(), Every: n.poll, Limit: validateLimit,
+		For: n.String(), Every: n.env.poll, Limit: validateLimit,
 		Check: func(ctx context.Context) (bool, string, error) {
 			s, err := n.Observe(ctx)
 			if err == nil && s.Why == noNodeYet {
-				s.Why, err = n.register(ctx, n.of)
+				s.Why, err = n.env.register(ctx, n.of, n.rejoins)
 				s.Why = n.of.Name + " " + s.Why
 			}
 			return err == nil && s.Is == plan.Present, s.Why, err

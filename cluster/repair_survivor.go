@@ -47,7 +47,7 @@ func (c *Cluster) FromSurvivor(ctx context.Context, name string, report func(pla
 		if err != nil {
 			return err
 		}
-		if err := r.fitToRepair(ctx); err != nil {
+		if err := r.fitToRepair(ctx, r.revivals()); err != nil {
 			return err
 		}
 		if err := ask(loss); err != nil {
@@ -163,7 +163,7 @@ func (r *run) rebuildList() [][]plan.Item {
 	stages := [][]plan.Item{r.revivals()}
 	var l lines
 	l.want = true
-	l.then(hasData{r, r.patients[0]})
+	l.then(hasData{r.patients[0], r.outlook(), r.mode.givesUp})
 	stages = append(stages, l.items)
 	others := lines{}
 	for _, o := range r.givenUp { // stopped for good, so that no old quorum can form behind our back
@@ -200,36 +200,6 @@ func (r *run) sweepOthers(ctx context.Context, report func(plan.Event)) error {
 	}
 	return nil
 }
-
-// hasData is the fact that a master which is alone, or is to be, has the data of
-// both rings. An only master that no cluster was founded on yet needs none.
-type hasData struct {
-	*run
-	of inventory.Object
-}
-
-func (h hasData) String() string { return h.of.Name + " has the data of both rings" }
-
-func (h hasData) Observe(context.Context) (plan.State, error) {
-	x, _ := revived(h).verdict()
-	for _, ring := range rings.Names {
-		switch {
-		case !h.cannotReturn(h.of.Name, ring):
-		case !h.mode.givesUp && x.Disk && x.Rings[ring].State == replicate.RingNone:
-		case !h.mode.givesUp:
-			return plan.State{}, h.hopeless(fmt.Sprintf("%s is the only master, and of its etcds %s", h.of.Name, verdictText(x)), nil)
-		default:
-			return plan.State{}, &refusal.Refused{
-				Why:  fmt.Sprintf("%s cannot be gone on with: %s", h.of.Name, verdictText(x)),
-				Cure: cure.Hint("nothing was given up; another master may have more, see all", cure.Status()),
-			}
-		}
-	}
-	return exists("")
-}
-
-func (hasData) Do(context.Context) error   { return nil }
-func (hasData) Undo(context.Context) error { return nil }
 
 // machineGone is the machine of a master that is given up.
 type machineGone struct {

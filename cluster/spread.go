@@ -13,27 +13,27 @@ import (
 // all of its pods while the first master is the only node, and nothing moves
 // them afterwards: with that machine halted no Service name would resolve. It
 // is a courtesy: whatever is wrong with it never fails a run.
-func (r *run) spread() plan.Step { return spread{r} }
+func (r *run) spread() plan.Step { return &spread{env: r.env} }
 
-type spread struct{ *run }
+type spread struct {
+	env     *env
+	crowded string // why it was left on one machine, once that was tried
+}
 
-func (spread) String() string { return "CoreDNS is on several machines" }
+func (*spread) String() string { return "CoreDNS is on several machines" }
 
 // crowd is a pod to move, nil if there is none.
-func (s spread) crowd(ctx context.Context) (*corev1.Pod, error) {
-	client, err := s.kube(ctx)
+func (s *spread) crowd(ctx context.Context) (*corev1.Pod, error) {
+	client, err := s.env.kube(ctx)
 	if err != nil {
 		return nil, err
 	}
 	return client.CrowdedDNS(ctx)
 }
 
-func (s spread) Observe(ctx context.Context) (plan.State, error) {
-	s.mu.Lock()
-	gaveUp := s.crowded
-	s.mu.Unlock()
-	if gaveUp != nil {
-		return exists(*gaveUp)
+func (s *spread) Observe(ctx context.Context) (plan.State, error) {
+	if s.crowded != "" {
+		return exists(s.crowded)
 	}
 	p, err := s.crowd(ctx)
 	switch {
@@ -47,22 +47,19 @@ func (s spread) Observe(ctx context.Context) (plan.State, error) {
 
 // Do deletes one pod; the scheduler prefers another machine for the one that
 // replaces it (kubeadm's anti-affinity).
-func (s spread) Do(ctx context.Context) error {
+func (s *spread) Do(ctx context.Context) error {
 	p, err := s.crowd(ctx)
 	if err == nil && p != nil {
-		client, kubeErr := s.kube(ctx)
+		client, kubeErr := s.env.kube(ctx)
 		if err = kubeErr; err == nil {
 			err = client.MovePod(ctx, p)
 		}
 	}
-	why := "one was moved"
+	s.crowded = "one was moved"
 	if err != nil {
-		why = "it was left: " + kube.Plainly(err)
+		s.crowded = "it was left: " + kube.Plainly(err)
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.crowded = &why
 	return nil
 }
 
-func (spread) Undo(context.Context) error { return nil } // never unwanted
+func (*spread) Undo(context.Context) error { return nil } // never unwanted

@@ -13,23 +13,6 @@ import (
 	"hakube/replicate"
 )
 
-// master is the master that is spoken to: a running one, the first-born if it
-// runs, or the one that is being made.
-func (r *run) master() inventory.Object {
-	if r.have != nil {
-		all := r.have.Masters(r.want.Names)
-		for _, m := range all {
-			if m.Status == "RUNNING" && m.Name != r.replica.Name {
-				return m
-			}
-		}
-		if len(all) > 0 {
-			return all[0]
-		}
-	}
-	return inventory.Object{Kind: inventory.Instance, Name: r.want.Names.Master(), Zone: r.want.Home, Role: inventory.RoleMaster}
-}
-
 // overSSH calls f with a master as ssh reaches it. A machine that has just come
 // up, or has just learnt the key, is given a moment; any other error of f is
 // returned at once. limit is for one try of f: a machine can answer for ever and
@@ -132,17 +115,6 @@ func (r *env) external(ctx context.Context, m inventory.Object) (string, error) 
 	defer r.mu.Unlock()
 	r.externals[m.Name] = ip
 	return ip, nil
-}
-
-// sawExternals takes note of what the inventory has.
-func (r *run) sawExternals() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for _, o := range r.have.Objects {
-		if o.Kind == inventory.Instance && o.Role == inventory.RoleMaster && o.External != "" && o.Status == "RUNNING" {
-			r.externals[o.Name] = o.External
-		}
-	}
 }
 
 // moved forgets a machine's external address, and the connection to the API that

@@ -102,7 +102,7 @@ func (r *run) sight(ctx context.Context) (*sight, error) {
 	for i, m := range machines {
 		reads = append(reads, func() (err error) {
 			x := seenMaster{Object: m, disk: s.have.Has(inventory.Object{Kind: inventory.Disk, Name: s.names.DiskOf(m.Name), Zone: m.Zone})}
-			if x.phase, x.mute = (prepared{r, m}).phase(ctx); x.mute != nil {
+			if x.phase, x.mute = r.phase(ctx, m); x.mute != nil {
 				s.missed("what "+m.Name+" does could not be read", x.mute)
 			}
 			s.masters[i] = x
@@ -372,7 +372,7 @@ func phaseState(phase string) (state, why string) {
 	switch {
 	case failed:
 		return StateFailed, reason
-	case phase == scripts.PhasePrepared || (prepared{}).joins(phase):
+	case phase == scripts.PhasePrepared || joins(phase):
 		return StateJoining, phase
 	}
 	return StateStarting, cmp.Or(phase, "it boots")

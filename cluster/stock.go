@@ -51,7 +51,7 @@ func (r *run) stock(ctx context.Context, err error, report func(plan.Event)) err
 	if !is || ctx.Err() != nil {
 		return err
 	}
-	e := &OutOfStock{Zone: cmp.Or(zone, r.want.Zone), Others: others, Err: err, again: r.mode.again}
+	e := &OutOfStock{Zone: cmp.Or(zone, r.want.Zone), Others: others, Err: err, again: rowOf(r.mode.name).again}
 	if len(e.Others) == 0 {
 		if e.Others, err = r.otherZones(ctx, e.Zone); err != nil {
 			return fmt.Errorf("%w\nlooking for other zones: %w", e, err)

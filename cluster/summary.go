@@ -89,3 +89,22 @@ func (l Leftovers) Error() string {
 func (l Leftovers) Hint() string {
 	return cure.Hint("what stays then is named above and can be deleted by hand; run it again", cure.Same())
 }
+
+// A Smaller is a pool that up makes smaller, because NUM_NODES says so: a default
+// never does. What runs on the nodes that go is evicted, what is on their disks is
+// lost.
+type Smaller struct {
+	Zone  string   `json:"zone"`
+	From  int      `json:"from"`
+	To    int      `json:"to"`
+	Nodes []string `json:"nodes"` // that go; empty when the cluster could not be asked which
+	Why   string   `json:"why"`
+}
+
+func (s Smaller) String() string {
+	text := fmt.Sprintf("%d of %d nodes of zone %s", s.From-s.To, s.From, s.Zone)
+	if len(s.Nodes) == 0 {
+		return text + ", and which could not be asked: " + s.Why
+	}
+	return text + ": " + strings.Join(s.Nodes, " ")
+}

@@ -30,27 +30,6 @@ import (
 //   - Before a machine goes, the disks of volumes that it has get the label
 //     hakube-cluster: nothing else would tell later whose they were.
 
-// strayed looks for what is left behind and has it decided whether it goes too.
-func (c *Cluster) strayed(ctx context.Context, r *run, preview bool) (err error) {
-	if r.strays, r.perhaps, err = sweep.Find(ctx, r.Reader, &r.want, r.have); err != nil {
-		return err
-	}
-	r.sweeping = bool(c.settings.Sweep)
-	if c.leftovers != nil && len(r.strays)+len(r.perhaps) > 0 {
-		f := sweep.Found{Ours: told(r.strays), Perhaps: told(r.perhaps), Sweep: r.sweeping, Preview: preview}
-		for _, s := range append(f.Ours, f.Perhaps...) {
-			f.Network = cmp.Or(f.Network, s.Network)
-		}
-		yes, err := c.leftovers(ctx, f)
-		if err != nil {
-			return err
-		}
-		r.sweeping = r.sweeping || yes && !preview
-	}
-	r.keep()
-	return nil
-}
-
 // keep decides what of our own stays because of what is left behind: the
 // network when something is in it, and one thing in any case as long as there
 // is something to sweep.
@@ -66,16 +45,6 @@ func (r *run) keep() {
 			r.kept = append(r.kept, o)
 		}
 	}
-}
-
-// keeps tells whether an object of ours stays.
-func (r *run) keeps(k inventory.Kind, name string) bool {
-	for _, o := range r.kept {
-		if o.Kind == k && o.Name == name {
-			return true
-		}
-	}
-	return false
 }
 
 func told(list []*sweep.Orphan) (out []sweep.Leftover) {

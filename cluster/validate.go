@@ -12,6 +12,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"hakube/cluster/inventory"
 	"hakube/cluster/kube"
 	"hakube/cluster/plan"
 	"hakube/cluster/rings"
@@ -23,19 +24,30 @@ import (
 // validate gathers evidence that the cluster works: its masters and the nodes
 // of all zones by name, both
 // etcd rings asked on the master itself, the API's own word, and CoreDNS.
-func (r *run) validate() plan.Step { return validate{r} }
+func (r *run) validate() plan.Step {
+	return &validate{env: r.env, masters: r.masters(), groups: r.everyGroup(), replica: r.replica.Name, rejoins: r.rejoins, tell: func(e *Evidence) { r.evidence = e }}
+}
 
-type validate struct{ *run }
+type validate struct {
+	env      *env
+	masters  []inventory.Object
+	groups   []inventory.Object // of all pools
+	replica  string             // that is added, and may vote nowhere yet
+	rejoins  *rejoining
+	tell     func(*Evidence) // for the summary
+	evidence *Evidence
+	nodeless []inventory.Object // masters that vote and are no Nodes, by the last look
+}
 
 // validateLimit is how long the last parts may take; CoreDNS is the slowest.
 const validateLimit = 5 * time.Minute
 
-func (validate) String() string { return "cluster is valid" }
-func (validate) Waits()         {}
+func (*validate) String() string { return "cluster is valid" }
+func (*validate) Waits()         {}
 
 const masterRoleLabel = "node-role.kubernetes.io/control-plane"
 
-func (v validate) Observe(ctx context.Context) (plan.State, error) {
+func (v *validate) Observe(ctx context.Context) (plan.State, error) {
 	why, err := v.look(ctx)
 	if err != nil {
 		return plan.State{Is: plan.Absent, Why: kube.Plainly(err)}, nil
@@ -48,14 +60,14 @@ func (v validate) Observe(ctx context.Context) (plan.State, error) {
 		len(e.Nodes), strings.Join(slices.Sorted(maps.Keys(e.Rings)), " and "), e.CoreDNS))
 }
 
-func (v validate) Do(ctx context.Context) error {
+func (v *validate) Do(ctx context.Context) error {
 	due := func() bool { return true }
 	err := plan.Until(ctx, plan.Condition{
-		For: "the cluster to be valid", Every: v.poll, Limit: validateLimit,
+		For: "the cluster to be valid", Every: v.env.poll, Limit: validateLimit,
 		Check: func(ctx context.Context) (bool, string, error) {
 			why, err := v.look(ctx)
 			for _, m := range v.nodeless {
-				word, failed := v.register(ctx, m)
+				word, failed := v.env.register(ctx, m, v.rejoins)
 				why, err = why+"; "+m.Name+" "+word, errors.Join(err, failed)
 			}
 			if why != "" && due() {
@@ -73,17 +85,20 @@ func (v validate) Do(ctx context.Context) error {
 	return err
 }
 
-func (validate) Undo(context.Context) error { return nil } // never unwanted
+func (*validate) Undo(context.Context) error { return nil } // never unwanted
+
+// all are the masters, with what was seen of them since.
+func (v *validate) all() []inventory.Object { return v.env.asSeen(v.masters) }
 
 // stirSick gives those rings something to agree on that have quorum and a voter
 // which takes no part: it may have come back after a long time.
-func (v validate) stirSick(ctx context.Context) error {
-	s := v.survey(ctx, v.masters())
+func (v *validate) stirSick(ctx context.Context) error {
+	s := v.env.survey(ctx, v.all())
 	for _, ring := range rings.Names {
 		if x, _, _ := s.Ring(ring); !x.Healthy || len(s.Problems(ring)) == 0 {
 			continue
 		}
-		if err := v.stir(ctx, ring, v.masters()); err != nil {
+		if err := v.env.stir(ctx, ring, v.all()); err != nil {
 			return err
 		}
 	}
@@ -91,13 +106,13 @@ func (v validate) stirSick(ctx context.Context) error {
 }
 
 // look gathers everything and returns what is not as it should be yet.
-func (v validate) look(ctx context.Context) (why string, err error) {
-	v.run.nodeless = nil
-	client, err := v.kube(ctx)
+func (v *validate) look(ctx context.Context) (why string, err error) {
+	v.nodeless = nil
+	client, err := v.env.kube(ctx)
 	if err != nil {
 		return "", err
 	}
-	ip, err := v.address(ctx)
+	ip, err := v.env.address(ctx)
 	if err != nil {
 		return "", err
 	}
@@ -107,18 +122,18 @@ func (v validate) look(ctx context.Context) (why string, err error) {
 	var s *rings.Survey
 	err = gce.Parallel(
 		func() error {
-			if notes[0] = v.ready(ctx, ip); notes[0] != "" {
+			if notes[0] = v.env.ready(ctx, ip); notes[0] != "" {
 				notes[0] = "API: " + notes[0]
 			}
 			return nil
 		},
 		func() (err error) {
-			p, err = v.everyPool(ctx)
+			p, err = v.env.poolOf(ctx, v.groups)
 			e.Nodes = nodesOf(p.nodes)
 			return err
 		},
 		func() error {
-			s = v.survey(ctx, v.masters())
+			s = v.env.survey(ctx, v.all())
 			e.Rings = map[string]replicate.Ring{}
 			for _, name := range rings.Names {
 				e.Rings[name], _, _ = s.Ring(name)
@@ -143,9 +158,8 @@ func (v validate) look(ctx context.Context) (why string, err error) {
 		return "", err
 	}
 	notes[1] = v.nodesMissing(e.Nodes, p, s)
-	v.mu.Lock()
-	v.run.evidence = e
-	v.mu.Unlock()
+	v.evidence = e
+	v.tell(e)
 	return strings.Join(slices.DeleteFunc(notes[:], func(s string) bool { return s == "" }), "; "), nil
 }
 
@@ -175,32 +189,30 @@ func nodesOf(items []corev1.Node) (nodes []Node) {
 // nodesMissing is what is missing of the masters and of all zones' nodes. A
 // master that votes nowhere is half made or half removed: waiting for its Node
 // would be in vain, but it is said.
-func (v validate) nodesMissing(nodes []Node, p pool, s *rings.Survey) string {
+func (v *validate) nodesMissing(nodes []Node, p pool, s *rings.Survey) string {
 	var wrong []string
 	_, known := s.Healthy() // or else nobody says who votes
-	for _, m := range v.masters() {
+	for _, m := range v.all() {
 		votes := !known
 		for _, ring := range rings.Names {
 			votes = votes || slices.ContainsFunc(s.Voters(ring), func(x replicate.Voter) bool { return x.Name == m.Name })
 		}
-		if !votes && m.Name != v.replica.Name {
-			v.mu.Lock()
-			v.warn(cure.Hint(fmt.Sprintf("master %s in %s votes in no etcd ring: it is half made or half removed; see what ends it", m.Name, m.Zone), cure.Status()))
-			v.mu.Unlock()
+		if !votes && m.Name != v.replica {
+			v.env.warned(cure.Hint(fmt.Sprintf("master %s in %s votes in no etcd ring: it is half made or half removed; see what ends it", m.Name, m.Zone), cure.Status()))
 			continue
 		}
 		if why := masterMissing(nodes, m.Name); why != "" {
 			wrong = append(wrong, why)
 		}
 		if !slices.ContainsFunc(nodes, func(n Node) bool { return n.Name == m.Name }) {
-			v.run.nodeless = append(v.run.nodeless, m)
+			v.nodeless = append(v.nodeless, m)
 		}
 	}
 	if len(wrong) > 0 {
 		return strings.Join(wrong, "; ")
 	}
 	missing := p.missing()
-	if len(missing) <= int(v.want.Settings.AllowNotReady) {
+	if len(missing) <= int(v.env.want.Settings.AllowNotReady) {
 		return ""
 	}
 	return fmt.Sprintf("%d nodes are not Ready: %s", len(missing), few(missing))

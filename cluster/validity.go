@@ -35,11 +35,6 @@ func (e Invalid) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// maxBehind is by how many raft entries a voter may be behind its leader: the
-// masters are not asked at the same instant, and the leader goes on. At a
-// thousand it is not that any more.
-const maxBehind = 1000
-
 // Validate looks and judges: the API at its address, as kubectl finds it with
 // this operator's kubeconfig, and each master's own, the masters and all pools by their Nodes, both rings member by member, the address
 // and the balancer, CoreDNS, and that nothing is unfinished. What could not be

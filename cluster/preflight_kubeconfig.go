@@ -1,0 +1,63 @@
+package cluster
+
+import (
+	"context"
+	"time"
+
+	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
+
+	"hakube/cluster/kube"
+	"hakube/cluster/plan"
+	"hakube/cluster/refusal"
+)
+
+// kubeconfigProblems is why the kubeconfig cannot take this cluster's entry, or
+// lose it: a file that cannot be read, written or locked, an entry of the name
+// that is not this cluster's. It writes nothing, and is asked before the first change.
+func (r *run) kubeconfigProblems(ctx context.Context) (refusal.Unfit, error) {
+	files, name := r.kubeFiles(), r.want.Context
+	if no := files.Unreadable(); len(no) > 0 {
+		return no, nil
+	}
+	config, err := files.Load()
+	if err != nil {
+		return nil, err
+	}
+	v, err := r.entryOwner().Judge(ctx, config, name)
+	if err != nil {
+		return nil, err
+	}
+	if no := v.Refusal(name, files.Of(name)); no != nil && !r.mode.removes {
+		return refusal.Unfit{no}, nil
+	}
+	all, err := files.Unwritable(ctx, r.poll, lockPatience, func(c *clientcmdapi.Config) error {
+		if r.mode.removes {
+			v.Remove(c, name)
+		} else {
+			r.put(c, kube.Entry{})
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	if len(all) > 0 && !r.mode.removes {
+		if s, err := r.kubeconfig().Observe(ctx); err == nil && s.Is == plan.Present {
+			return nil, nil // it opens the API as it is: nobody is going to write
+		}
+	}
+	return all, nil
+}
+
+// fit is the error about them.
+func (r *run) fit(ctx context.Context) error {
+	unfit, err := r.kubeconfigProblems(ctx)
+	if err != nil {
+		return err
+	}
+	return unfit.OrNil()
+}
+
+// lockPatience is how long a lock may be seen before anything is changed; a
+// program that edits the file has it for milliseconds.
+var lockPatience = 5 * time.Second

@@ -1,0 +1,63 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"cloud.google.com/go/compute/apiv1/computepb"
+
+	"hakube/cluster/refusal"
+	"hakube/cluster/settings"
+	"hakube/gce"
+	"hakube/scripts/cure"
+)
+
+func (r *env) zoneProblems(ctx context.Context) (refusal.Unfit, error) {
+	z, err := r.GCE.Zones().Get(ctx, r.want.Zone)
+	if err == nil {
+		return judgeZone(z), nil
+	}
+	if !gce.IsNotFound(err) {
+		return nil, err
+	}
+	all, listErr := r.GCE.Zones().List(ctx)
+	if listErr != nil {
+		return nil, listErr
+	}
+	return refusal.Unfit{refusal.Because("KUBE_GCE_ZONE=%q: there is no such zone%s", r.want.Zone, zonesLike(r.want.Zone, all))}, nil
+}
+
+// zonesLike names the zones somebody may have meant: those of the region, or
+// else the nearest by spelling.
+func zonesLike[Z interface{ GetName() string }](zone string, all []Z) string {
+	var names, same []string
+	for _, z := range all {
+		names = append(names, z.GetName())
+		if settings.Zone(z.GetName()).Region() == settings.Zone(zone).Region() {
+			same = append(same, z.GetName())
+		}
+	}
+	slices.Sort(same)
+	if len(same) > 0 {
+		return "; its region has " + strings.Join(same, ", ")
+	}
+	if near := settings.Nearest(zone, names); near != "" {
+		return "; did you mean " + near
+	}
+	return ""
+}
+
+// judgeZone says whether machines can be made in a zone that is there.
+func judgeZone(z *computepb.Zone) refusal.Unfit {
+	st := z.GetStatus()
+	if d := z.GetDeprecated().GetState(); d == "OBSOLETE" || d == "DELETED" {
+		st = d
+	}
+	if st == "UP" || st == "" {
+		return nil
+	}
+	return refusal.Unfit{{Why: fmt.Sprintf("KUBE_GCE_ZONE=%q: the zone is %s", z.GetName(), st),
+		Cure: cure.Hint("another zone with KUBE_GCE_ZONE, or wait until it is UP", cure.Compute("zones describe "+z.GetName()))}}
+}

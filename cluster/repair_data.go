@@ -1,0 +1,45 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+
+	"hakube/cluster/inventory"
+	"hakube/cluster/plan"
+	"hakube/cluster/refusal"
+	"hakube/cluster/rings"
+	"hakube/replicate"
+	"hakube/scripts/cure"
+)
+
+// hasData is the fact that a master which is alone, or is to be, has the data of
+// both rings. An only master that no cluster was founded on yet needs none.
+type hasData struct {
+	of      inventory.Object
+	outlook outlook
+	givesUp bool // others, to go on with it
+}
+
+func (h hasData) String() string { return h.of.Name + " has the data of both rings" }
+
+func (h hasData) Observe(context.Context) (plan.State, error) {
+	x, _ := h.outlook.of(h.of.Name)
+	for _, ring := range rings.Names {
+		switch {
+		case !h.outlook.cannotReturn(h.of.Name, ring):
+		case !h.givesUp && x.Disk && x.Rings[ring].State == replicate.RingNone:
+		case !h.givesUp:
+			return plan.State{}, h.outlook.hopeless(fmt.Sprintf("%s is the only master, and of its etcds %s", h.of.Name, verdictText(x)), nil)
+		default:
+			return plan.State{}, &refusal.Refused{
+				Why:  fmt.Sprintf("%s cannot be gone on with: %s", h.of.Name, verdictText(x)),
+				Cure: cure.Hint("nothing was given up; another master may have more, see all", cure.Status()),
+			}
+		}
+	}
+	return exists("")
+}
+
+func (hasData) Do(context.Context) error { return nil }
+
+func (hasData) Undo(context.Context) error { return nil }

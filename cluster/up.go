@@ -1,0 +1,177 @@
+package cluster
+
+import (
+	"cmp"
+	"context"
+	"slices"
+
+	"hakube/cluster/kube"
+	"hakube/cluster/lease"
+	"hakube/cluster/plan"
+	"hakube/cluster/refusal"
+	"hakube/cluster/settings"
+	"hakube/cluster/sweep"
+)
+
+func (c *Cluster) run(verb settings.Verb) *run {
+	return newRun(newEnv(c.settings, c.deps), rowOf(c.settings.Mode(verb)).aim)
+}
+
+// An action is what may be done before the list is known: nothing in a preview.
+// It returns false when the list cannot be known without.
+type action func(context.Context, *run) (ok bool, err error)
+
+func doing(report func(plan.Event)) action {
+	return func(ctx context.Context, r *run) (bool, error) { return true, r.reach(ctx, report) }
+}
+
+func looking(_ context.Context, r *run) (bool, error) { return len(r.reachable()) == 0, nil }
+
+// up looks around and lists what is to be true. What comes first of all is left
+// to act; if that may do nothing, it is the list.
+func (c *Cluster) up(ctx context.Context, l *lease.Lease, act action) (*run, []plan.Item, error) {
+	r := c.run(settings.Up)
+	r.Lease = l
+	have, err := r.look(ctx)
+	if err != nil {
+		return r, nil, r.misplaced(ctx, err)
+	}
+	r.have = have
+	r.sawExternals()
+	unfit, err := r.preflight(ctx)
+	if err != nil {
+		return r, nil, unfit.Besides(err)
+	}
+	own, err := r.kubeconfigProblems(ctx)
+	if err != nil {
+		return r, nil, err
+	}
+	unfit = append(unfit, own...)
+	for _, text := range r.want.Settings.DNSProblems() { // the range is known now, also when nobody set it
+		unfit = append(unfit, &refusal.Refused{Why: text, Cure: "leave KUBE_DNS_SERVER_IP out, or set that"})
+	}
+	if no := slices.Concat(unfit, r.inTheWay()); len(no) > 0 && len(r.reachable()) > 0 {
+		return r, nil, no // before the first change, which is to reach masters
+	}
+	if err := c.consent(ctx, r); err != nil {
+		return r, nil, err
+	}
+	r.notes()
+	if r.mode.masters {
+		if ok, err := act(ctx, r); err != nil || !ok {
+			return r, r.reachable(), err
+		}
+	}
+	err = rowOf(r.mode.name).judge(r, ctx)
+	if err == nil {
+		err = have.SameNames(&r.want)
+	}
+	if err == nil {
+		r.decideBalancer()
+		err = r.room(ctx)
+	}
+	r.grows()
+	if err != nil {
+		return r, nil, unfit.Besides(err)
+	}
+	items := r.items()
+	return r, items, r.foresee(ctx, items, unfit)
+}
+
+// down looks for what is to go, and lists it; nothing found is an empty list.
+func (c *Cluster) down(ctx context.Context, l *lease.Lease, act action, preview bool) (r *run, items []plan.Item, err error) {
+	r = c.run(settings.Down)
+	r.Lease = l
+	first, any, err := rowOf(r.mode.name).find(r, ctx, c, act, preview)
+	if err != nil || !any {
+		return r, first, err
+	}
+	items, err = r.removal(ctx)
+	return r, items, err
+}
+
+// twoMasters is the warning at the one number of masters that is worse than both
+// its neighbours.
+const twoMasters = "two masters survive the loss of neither: both must live for a quorum of two; add a third, or remove one"
+
+func (r *run) summary() *Summary {
+	if r.mode.one && len(r.masters()) == 2 {
+		r.mu.Lock()
+		r.warn(twoMasters)
+		r.mu.Unlock()
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	s := &Summary{
+		Mode: r.mode.name, Context: r.want.Context, Kubeconfig: r.kubeFiles().Of(r.want.Context), Zone: r.want.Zone,
+		Evidence: r.evidence, Warnings: r.warnings, Replica: r.replica.Name, Dark: r.dark, Outages: r.outages,
+	}
+	s.Leftovers, s.Perhaps = r.staying(), told(r.perhaps)
+	if !r.mode.removes {
+		s.Smaller = r.smaller
+		s.Version = string(r.want.Settings.KubeVersion)
+		s.Address = r.ip
+		s.URL = "https://" + r.ip
+	}
+	return s
+}
+
+// OnSmaller has f called in an up, or a preview of one, that removes nodes, before
+// anything is changed. An error of f ends the run.
+func (c *Cluster) OnSmaller(f func(context.Context, Smaller) error) { c.smaller = f }
+
+// consent tells of nodes that go, and asks whether they may.
+func (c *Cluster) consent(ctx context.Context, r *run) error {
+	if !r.mode.name.Pool() {
+		return nil
+	}
+	s := Smaller{Zone: r.want.Zone, Nodes: []string{}}
+	groups := r.poolGroups()
+	for _, g := range groups {
+		s.From += g.Size
+		s.To += g.wants
+	}
+	if s.To >= s.From {
+		return nil
+	}
+	p, err := r.poolOf(ctx, r.ownGroups())
+	if err != nil {
+		s.Why = kube.Plainly(err)
+	} else {
+		for _, g := range groups {
+			s.Nodes = append(s.Nodes, namesOf(p.leavers(g.Name, g.Size-g.wants))...)
+		}
+	}
+	r.smaller = &s
+	if c.smaller == nil {
+		return nil
+	}
+	return c.smaller(ctx, s)
+}
+
+// strayed looks for what is left behind and has it decided whether it goes too.
+func (c *Cluster) strayed(ctx context.Context, r *run, preview bool) (err error) {
+	if r.strays, r.perhaps, err = sweep.Find(ctx, r.Reader, &r.want, r.have); err != nil {
+		return err
+	}
+	r.sweeping = bool(c.settings.Sweep)
+	if c.leftovers != nil && len(r.strays)+len(r.perhaps) > 0 {
+		f := sweep.Found{Ours: told(r.strays), Perhaps: told(r.perhaps), Sweep: r.sweeping, Preview: preview}
+		for _, s := range append(f.Ours, f.Perhaps...) {
+			f.Network = cmp.Or(f.Network, s.Network)
+		}
+		yes, err := c.leftovers(ctx, f)
+		if err != nil {
+			return err
+		}
+		r.sweeping = r.sweeping || yes && !preview
+	}
+	r.keep()
+	return nil
+}
+
+// removal lists what a removal takes away, once nothing of it is refused.
+func (r *run) removal(ctx context.Context) ([]plan.Item, error) {
+	items := r.items()
+	return items, r.foreseeRemoval(ctx, items)
+}
