@@ -211,9 +211,13 @@ func (s started) Do(ctx context.Context) error {
 // it has voted for, and raft relies on that.
 func (s started) hasItsData(ctx context.Context) error {
 	var x replicate.Revived
-	err := s.env.overSSH(ctx, s.of, 2*scriptLimit, func(ctx context.Context, h replicate.Host) (err error) {
-		x, err = replicate.ReviveEtcd(ctx, s.env.deps.SSH, h)
-		return err
+	// The script waits for its etcds, which may wait for an entry in a quiet ring: the
+	// machine's phase, if it is still that from before its start, has not waited for them.
+	err := s.env.whileStirred(ctx, s.fellows, func(ctx context.Context) error {
+		return s.env.overSSH(ctx, s.of, 2*scriptLimit, func(ctx context.Context, h replicate.Host) (err error) {
+			x, err = replicate.ReviveEtcd(ctx, s.env.deps.SSH, h)
+			return err
+		})
 	})
 	if err != nil || x.Disk && x.Rings[s.ring].State == replicate.RingRuns {
 		return err

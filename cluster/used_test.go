@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"hakube/cluster/inventory"
 	"hakube/cluster/plan"
 	"hakube/cluster/rings"
 	"hakube/cluster/settings"
@@ -257,6 +258,30 @@ func TestStoppedForLong(t *testing.T) {
 			c.mustDown(c.o.again(func(s *settings.Settings) { s.Zone = "" }))
 		})
 	}
+}
+
+// TestStalePhase: a master that was stopped for long has started and still says the phase
+// of before, so nothing has waited for its etcds: that it has its data is found out all
+// the same, though its rings are quiet.
+func TestStalePhase(t *testing.T) {
+	besideOthers(t)
+	ctx := context.Background()
+	c := newSick(t, 3)
+	instances := c.Client.Instances(c.zones[2])
+	c.must(instances.Stop(ctx, c.names[2]))
+	for _, ring := range rings.Names {
+		c.must(c.guest(0).Agree(ring, 6000))
+	}
+	r := c.o.replica(settings.Zone(c.zones[2])).run(settings.Up)
+	have, err := r.look(ctx)
+	c.must(err)
+	r.have = have
+	c.must(instances.Start(ctx, c.names[2]))
+	of := inventory.Object{Kind: inventory.Instance, Name: c.names[2], Zone: c.zones[2], Role: inventory.RoleMaster, Status: "RUNNING"}
+	for _, s := range r.started(of) {
+		c.must(s.(started).hasItsData(ctx))
+	}
+	c.mustDown(c.o.again(func(s *settings.Settings) { s.Zone = "" }))
 }
 
 // TestAwayForLong: a voter that was cut off while its rings agreed on more than their
