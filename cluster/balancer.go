@@ -106,7 +106,7 @@ func (r *run) services(zones ...string) (steps []plan.Step) {
 					ConnectionDraining: &computepb.ConnectionDraining{DrainingTimeoutSec: new(int32(drainLimit.Seconds()))},
 				}
 				for _, zone := range zones {
-					x.Backends = append(x.Backends, r.backend(zone))
+					x.Backends = append(x.Backends, backend(r.env, zone))
 				}
 				return services.Insert(ctx, x)
 			},
@@ -118,16 +118,16 @@ func (r *run) services(zones ...string) (steps []plan.Step) {
 	return steps
 }
 
-func (r *env) backend(zone string) *computepb.Backend {
-	return &computepb.Backend{Group: new(r.masterGroupURL(zone)), BalancingMode: new("CONNECTION")}
+func backend(r *env, zone string) *computepb.Backend {
+	return &computepb.Backend{Group: new(masterGroupURL(r, zone)), BalancingMode: new("CONNECTION")}
 }
 
-func (r *env) masterGroupURL(zone string) string {
+func masterGroupURL(r *env, zone string) string {
 	return r.want.Zonal(zone, "instanceGroups", r.want.Names.MasterGroup())
 }
 
 // backendZones is the fact that a zone's group is behind the balancer.
-func (r *env) backendZones(zones ...string) (steps []plan.Step) {
+func backendZones(r *env, zones ...string) (steps []plan.Step) {
 	for _, z := range zones {
 		steps = append(steps, backendZone{r, z})
 	}
@@ -170,7 +170,7 @@ func (b backendZone) Do(ctx context.Context) error {
 		if i >= 0 {
 			return false
 		}
-		x.Backends = append(x.Backends, b.env.backend(b.zone))
+		x.Backends = append(x.Backends, backend(b.env, b.zone))
 		return true
 	})
 }

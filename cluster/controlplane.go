@@ -156,7 +156,7 @@ const retireDrain = 2 * time.Second
 
 // masterNode is a master's Node in Kubernetes. Its kubelet makes it; when the
 // machine goes nobody else takes it away, there being no cloud controller.
-func (r *env) masterNode(of inventory.Object) plan.Step { return masterNode{r, of} }
+func nodeOfMaster(r *env, of inventory.Object) plan.Step { return masterNode{r, of} }
 
 type masterNode struct {
 	env *env

@@ -52,7 +52,7 @@ func (r *run) disks() (steps []plan.Step) {
 				}
 				return exists(settings.Gigabytes(d.GetSizeGb()) + " " + gce.Base(d.GetType()))
 			},
-			insert: func(ctx context.Context) error { return r.insertDisk(ctx, o.Name, o.Zone) },
+			insert: func(ctx context.Context) error { return insertDisk(ctx, r.env, o.Name, o.Zone) },
 			remove: func(ctx context.Context) error {
 				return r.letGo(ctx, name, func(ctx context.Context) error { return disks.Delete(ctx, o.Name) })
 			},
@@ -61,7 +61,7 @@ func (r *run) disks() (steps []plan.Step) {
 	return steps
 }
 
-func (r *env) insertDisk(ctx context.Context, name, zone string) error {
+func insertDisk(ctx context.Context, r *env, name, zone string) error {
 	s := r.want.Settings
 	return r.GCE.Disks(zone).Insert(ctx, &computepb.Disk{
 		Name:        &name,

@@ -64,7 +64,7 @@ func (*drained) String() string { return "nodes that go are drained" }
 func (*drained) Waits() {}
 
 // podsOn are the pods that have to leave the machines' nodes.
-func (r *env) podsOn(ctx context.Context, p pool, goes []member) ([]corev1.Pod, error) {
+func podsOn(ctx context.Context, r *env, p pool, goes []member) ([]corev1.Pod, error) {
 	client, err := r.kube(ctx)
 	if err != nil {
 		return nil, err
@@ -80,7 +80,7 @@ func (r *env) podsOn(ctx context.Context, p pool, goes []member) ([]corev1.Pod, 
 
 // leavers reads the pool and says which of its machines go.
 func (d *drained) leavers(ctx context.Context) (p pool, goes []member, err error) {
-	if p, err = d.env.poolOf(ctx, d.groups); err != nil {
+	if p, err = readPool(ctx, d.env, d.groups); err != nil {
 		return p, nil, err
 	}
 	return p, d.goes(p), nil
@@ -101,7 +101,7 @@ func (d *drained) Observe(ctx context.Context) (plan.State, error) {
 	if len(open) > 0 {
 		return plan.State{Is: plan.Partial, Why: "to go, and takes pods: " + few(open)}, nil
 	}
-	left, err := d.env.podsOn(ctx, p, goes)
+	left, err := podsOn(ctx, d.env, p, goes)
 	if err != nil {
 		return plan.State{Is: plan.Absent, Why: kube.Plainly(err)}, nil
 	}
@@ -142,7 +142,7 @@ func (d *drained) Do(ctx context.Context) error {
 	err = plan.Until(ctx, plan.Condition{
 		For: fmt.Sprintf("pods to leave %d nodes", len(goes)), Every: d.env.poll, Limit: d.env.want.Settings.DrainTimeout.Duration(),
 		Check: func(ctx context.Context) (ok bool, missing string, err error) {
-			left, err := d.env.podsOn(ctx, p, goes)
+			left, err := podsOn(ctx, d.env, p, goes)
 			if err != nil {
 				return false, "", err
 			}

@@ -51,3 +51,6 @@ func (r *env) warned(text string) {
 	defer r.mu.Unlock()
 	r.warn(text)
 }
+
+// owns tells whether an object's description carries this cluster's mark.
+func (r *env) owns(description string) bool { return r.want.Mark.Owns(description) }

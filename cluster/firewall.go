@@ -93,7 +93,7 @@ func (r *run) firewall(w rule) plan.Step {
 		insert: func(ctx context.Context) error { return r.GCE.Firewalls().Insert(ctx, insertedFirewall(&r.want, w)) },
 		remove: func(ctx context.Context) error {
 			if w.shared {
-				if err := r.aloneInNetwork(ctx, w.name); err != nil {
+				if err := aloneInNetwork(ctx, r.env, w.name); err != nil {
 					return err
 				}
 			}
@@ -106,7 +106,7 @@ func (r *run) firewall(w rule) plan.Step {
 // others have rules there: every cluster does (kube-up's down took ssh from them
 // all, D32b). That is about other clusters of hakube: what else is in a network of
 // ours keeps it, and its ssh rule, from the start ([run.keep]).
-func (r *env) aloneInNetwork(ctx context.Context, name string) error {
+func aloneInNetwork(ctx context.Context, r *env, name string) error {
 	all, err := r.GCE.Firewalls().List(ctx)
 	if err != nil {
 		return err

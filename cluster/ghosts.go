@@ -34,7 +34,7 @@ type ghosts struct {
 func (ghosts) String() string { return "each node has its machine" }
 
 func (g ghosts) find(ctx context.Context) (names []string, err error) {
-	p, err := g.env.poolOf(ctx, g.groups)
+	p, err := readPool(ctx, g.env, g.groups)
 	if err != nil {
 		return nil, err
 	}

@@ -177,7 +177,7 @@ func (r *run) sizeGroup(ctx context.Context, g poolGroup) error {
 	if surplus <= 0 {
 		return groups.Resize(ctx, g.Name, g.wants)
 	}
-	p, err := r.poolOf(ctx, r.ownGroups())
+	p, err := readPool(ctx, r.env, r.ownGroups())
 	if err != nil {
 		return fmt.Errorf("choosing the machines to go: %w", err)
 	}

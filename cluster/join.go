@@ -91,7 +91,7 @@ func (r *run) leave(ctx context.Context) (any bool, err error) {
 	if len(r.have.Pool(r.want.Names, r.want.Zone).Objects) > 0 {
 		return true, nil
 	}
-	if unfit, err := r.zoneProblems(ctx); err != nil || len(unfit) > 0 {
+	if unfit, err := zoneProblems(ctx, r.env); err != nil || len(unfit) > 0 {
 		if err == nil {
 			err = unfit
 		}

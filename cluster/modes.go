@@ -83,7 +83,7 @@ func (r *run) findCluster(ctx context.Context, c *Cluster, _ action, preview boo
 	}
 	have, err := r.lookForMarks(ctx)
 	if err == nil {
-		err = r.AddUnlisted(ctx, have, r.named()...)
+		err = r.AddUnlisted(ctx, have, namedObjects(r.env)...)
 	}
 	if err == nil {
 		err = r.Lease.CheckFree()

@@ -26,9 +26,9 @@ func (r *run) reachable() []plan.Item {
 		switch {
 		case m.Status != "RUNNING" || m.External != "":
 		case r.have.Holder.Unassigned():
-			return []plan.Item{{Step: r.released(m), Want: false}}
+			return []plan.Item{{Step: addressReleased(r.env, m), Want: false}}
 		default:
-			l.beside(r.ownAddresses(m)...)
+			l.beside(ownAddresses(r.env, m)...)
 		}
 	}
 	return l.items
@@ -54,7 +54,7 @@ func (r *run) reach(ctx context.Context, report func(plan.Event)) error {
 
 // released is the fact that no machine has the API's address, so that a
 // forwarding rule can take it. Undone, the master gets it back.
-func (r *env) released(back inventory.Object) plan.Step { return released{r, back} }
+func addressReleased(r *env, back inventory.Object) plan.Step { return released{r, back} }
 
 type released struct {
 	env  *env
@@ -100,7 +100,7 @@ func (s released) Undo(ctx context.Context) error {
 		return err
 	}
 	s.env.moved(s.back.Name)
-	return s.env.takeOver(ctx, func(ctx context.Context) error {
+	return takeOver(ctx, s.env, func(ctx context.Context) error {
 		return s.env.GCE.Instances(s.back.Zone).AddAccessConfig(ctx, s.back.Name, inventory.NIC, external(ip))
 	})
 }
@@ -117,7 +117,7 @@ func external(ip string) *computepb.AccessConfig {
 
 // takeOver gives the address to something else. Google says "in use" for a
 // moment after its holder has let go; each pause here is dark time.
-func (r *env) takeOver(ctx context.Context, give func(context.Context) error) error {
+func takeOver(ctx context.Context, r *env, give func(context.Context) error) error {
 	var last error
 	err := plan.Until(ctx, plan.Condition{
 		For: "the address to be free", Every: min(r.poll, 200*time.Millisecond), Limit: r.deps.LetGo,
@@ -146,7 +146,7 @@ func (r *run) forwarding() (steps []plan.Step) {
 			mine:  r.owns,
 			check: func(x *computepb.ForwardingRule) (plan.State, error) { return exists(x.GetIPAddress()) },
 			insert: func(ctx context.Context) error {
-				return r.takeOver(ctx, func(ctx context.Context) error { return rules.Insert(ctx, r.forwardingRule(o.Name)) })
+				return takeOver(ctx, r.env, func(ctx context.Context) error { return rules.Insert(ctx, forwardingRule(r.env, o.Name)) })
 			},
 			remove: func(ctx context.Context) error { return rules.Delete(ctx, o.Name) },
 		})
@@ -154,7 +154,7 @@ func (r *run) forwarding() (steps []plan.Step) {
 	return steps
 }
 
-func (r *env) forwardingRule(name string) *computepb.ForwardingRule {
+func forwardingRule(r *env, name string) *computepb.ForwardingRule {
 	return &computepb.ForwardingRule{
 		Name: &name, Description: new(r.want.Mark.For(inventory.RoleRule)), Labels: r.want.Labels(),
 		LoadBalancingScheme: new("EXTERNAL"), IPProtocol: new("TCP"), Ports: []string{"443"},
@@ -165,7 +165,7 @@ func (r *env) forwardingRule(name string) *computepb.ForwardingRule {
 
 // ownAddresses is an external address of its own for each master, which it is
 // reached by over ssh while the balancer has the API's.
-func (r *env) ownAddresses(masters ...inventory.Object) (steps []plan.Step) {
+func ownAddresses(r *env, masters ...inventory.Object) (steps []plan.Step) {
 	for _, m := range masters {
 		steps = append(steps, ownAddress{r, m})
 	}

@@ -39,7 +39,7 @@ func (n nodes) Observe(ctx context.Context) (plan.State, error) {
 	if !bool(n.env.want.Settings.CreateNodes) {
 		return exists("none are wanted")
 	}
-	p, err := n.env.poolOf(ctx, n.groups)
+	p, err := readPool(ctx, n.env, n.groups)
 	if err != nil {
 		return plan.State{Is: plan.Absent, Why: kube.Plainly(err)}, nil
 	}
@@ -71,7 +71,7 @@ func (n nodes) Do(ctx context.Context) error {
 	return plan.Until(ctx, plan.Condition{
 		For: fmt.Sprintf("%d nodes", set.NumNodes), Every: n.pace(), Limit: set.GroupTimeout.Duration(),
 		Check: func(ctx context.Context) (bool, string, error) {
-			p, err := n.env.poolOf(ctx, n.groups)
+			p, err := readPool(ctx, n.env, n.groups)
 			if err != nil {
 				return false, "", err
 			}
@@ -150,7 +150,7 @@ func (n nodes) why(ctx context.Context, p pool, guests map[string]*guest) (strin
 		case err != nil:
 			return "", err
 		case phase == scripts.PhaseRunning:
-			phase = n.rejoins.word(m, n.env.unregistered())
+			phase = n.rejoins.word(m, unregistered(n.env))
 		}
 		words = append(words, name+": "+cmp.Or(phase, "boots"))
 	}

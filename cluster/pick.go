@@ -135,7 +135,7 @@ func (r *run) copySource(ctx context.Context) error {
 	if _, err := r.checkMaster("machine "+m.Name, i); err != nil {
 		return err
 	}
-	if err := r.sameDisks(ctx, m, i); err != nil {
+	if err := sameDisks(ctx, r.env, m, i); err != nil {
 		return err
 	}
 	if !r.want.Settings.IsGiven("MASTER_SIZE") {
@@ -147,7 +147,7 @@ func (r *run) copySource(ctx context.Context) error {
 
 // sameDisks refuses to give the new master other disks than the one it is to be
 // like: those are made from the settings.
-func (r *env) sameDisks(ctx context.Context, m inventory.Object, i *computepb.Instance) error {
+func sameDisks(ctx context.Context, r *env, m inventory.Object, i *computepb.Instance) error {
 	s, disks := r.want.Settings, r.GCE.Disks(m.Zone)
 	data, err := disks.Get(ctx, r.want.Names.DiskOf(m.Name))
 	if err != nil {

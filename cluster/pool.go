@@ -47,7 +47,7 @@ type pool struct {
 // poolOf reads the Nodes first and the machines after that: one that joins in
 // between must not look like a Node without a machine. A group that is not
 // there has no machines.
-func (r *env) poolOf(ctx context.Context, groups []inventory.Object) (p pool, err error) {
+func readPool(ctx context.Context, r *env, groups []inventory.Object) (p pool, err error) {
 	client, err := r.kube(ctx)
 	if err != nil {
 		return p, err
@@ -56,13 +56,13 @@ func (r *env) poolOf(ctx context.Context, groups []inventory.Object) (p pool, er
 	if err != nil {
 		return p, err
 	}
-	p, err = r.machinesOf(ctx, groups)
+	p, err = machinesOf(ctx, r, groups)
 	p.nodes = nodes
 	return p, err
 }
 
 // machinesOf is the one side of a pool: the machines of groups.
-func (r *env) machinesOf(ctx context.Context, groups []inventory.Object) (p pool, err error) {
+func machinesOf(ctx context.Context, r *env, groups []inventory.Object) (p pool, err error) {
 	found := make([][]*computepb.ManagedInstance, len(groups))
 	var reads []func() error
 	for i, o := range groups {

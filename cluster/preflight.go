@@ -57,7 +57,7 @@ func (r *run) preflight(ctx context.Context) (refusal.Unfit, error) {
 	}
 	var typesErr error
 	err := gce.Parallel(
-		func() (err error) { zone, err = r.zoneProblems(ctx); return err },
+		func() (err error) { zone, err = zoneProblems(ctx, r.env); return err },
 		func() error { types, typesErr = gather(ctx, inZone...); return nil },
 		func() error {
 			no, err := gather(ctx, elsewhere...)
@@ -95,14 +95,14 @@ func (r *run) foresee(ctx context.Context, items []plan.Item, before refusal.Unf
 	if !r.lacks() && len(r.sized()) == 0 {
 		return before.OrNil()
 	}
-	taken, missing, err := r.takenNames(ctx, wantedOf(items))
+	taken, missing, err := takenNames(ctx, r.env, wantedOf(items))
 	if err != nil {
 		return err
 	}
 	more, err := gather(ctx,
 		func(ctx context.Context) (refusal.Unfit, error) { return r.tooLittle(ctx, missing) },
-		func(ctx context.Context) (refusal.Unfit, error) { return r.withheld(ctx, r.neededToMake(missing)) },
-		func(ctx context.Context) (refusal.Unfit, error) { return r.rangesTaken(ctx, missing) },
+		func(ctx context.Context) (refusal.Unfit, error) { return withheld(ctx, r.env, r.neededToMake(missing)) },
+		func(ctx context.Context) (refusal.Unfit, error) { return rangesTaken(ctx, r.env, missing) },
 		r.balancedElsewhere,
 	)
 	if err != nil {

@@ -16,7 +16,7 @@ func (r *run) namedImages() (checks []check) {
 	s := r.want.Settings
 	image := func(variable string, owner, name settings.Name, disks ...diskSize) {
 		checks = append(checks, func(ctx context.Context) (refusal.Unfit, error) {
-			return r.imageProblem(ctx, variable, owner, name, disks)
+			return imageProblem(ctx, r.env, variable, owner, name, disks)
 		})
 	}
 	master, nodes := r.mode.masters, r.mode.nodes
@@ -40,7 +40,7 @@ type diskSize struct {
 	size     settings.Size
 }
 
-func (r *env) imageProblem(ctx context.Context, variable string, owner, name settings.Name, disks []diskSize) (refusal.Unfit, error) {
+func imageProblem(ctx context.Context, r *env, variable string, owner, name settings.Name, disks []diskSize) (refusal.Unfit, error) {
 	images := r.GCE.Images(string(owner))
 	var err error
 	var x *computepb.Image

@@ -13,7 +13,7 @@ import (
 // takenNames looks at all objects at the same time and returns those that have
 // a name of ours and are not ours, or differ from the settings, and what is
 // missing of the rest.
-func (r *env) takenNames(ctx context.Context, steps []made) (taken refusal.Unfit, missing []inventory.Object, err error) {
+func takenNames(ctx context.Context, r *env, steps []made) (taken refusal.Unfit, missing []inventory.Object, err error) {
 	type sight struct {
 		no     *refusal.Refused
 		is     plan.Presence
@@ -27,7 +27,7 @@ func (r *env) takenNames(ctx context.Context, steps []made) (taken refusal.Unfit
 				return nil
 			}
 			if seen[i].is = st.Is; err == nil && st.Is == plan.Absent {
-				seen[i].beside, err = r.beside(ctx, s.thing())
+				seen[i].beside, err = beside(ctx, r, s.thing())
 			}
 			return err
 		}
@@ -48,7 +48,7 @@ func (r *env) takenNames(ctx context.Context, steps []made) (taken refusal.Unfit
 
 // beside are objects of other kinds that making one needs the name of: a
 // machine makes a boot disk of its name, a managed group an instance group.
-func (r *env) beside(ctx context.Context, o inventory.Object) (refusal.Unfit, error) {
+func beside(ctx context.Context, r *env, o inventory.Object) (refusal.Unfit, error) {
 	var x inventory.Object
 	var err error
 	switch o.Kind {

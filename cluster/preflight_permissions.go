@@ -58,7 +58,7 @@ func (r *run) withLease(ask []string) []string {
 // not got. The service that knows is not Compute Engine, and may
 // be switched off in the project: then that is a warning, and what is
 // withheld shows when it is needed.
-func (r *env) withheld(ctx context.Context, names []string) (refusal.Unfit, error) {
+func withheld(ctx context.Context, r *env, names []string) (refusal.Unfit, error) {
 	var ask []string
 	for _, p := range names {
 		if p = "compute." + p; !slices.Contains(ask, p) {

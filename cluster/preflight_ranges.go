@@ -40,7 +40,7 @@ var automatic = netip.MustParsePrefix("10.128.0.0/9")
 // rangesTaken are the ranges of the subnetwork to be made that the network's other
 // subnetworks, in whatever region, or its routes have already. Compute Engine
 // refuses the subnetwork then, after network, address and firewall rules were made.
-func (r *env) rangesTaken(ctx context.Context, missing []inventory.Object) (refusal.Unfit, error) {
+func rangesTaken(ctx context.Context, r *env, missing []inventory.Object) (refusal.Unfit, error) {
 	lacks := func(k inventory.Kind) bool {
 		return slices.ContainsFunc(missing, func(o inventory.Object) bool { return o.Kind == k })
 	}
@@ -49,17 +49,17 @@ func (r *env) rangesTaken(ctx context.Context, missing []inventory.Object) (refu
 	}
 	all := slices.Clone(prohibited)
 	if !lacks(inventory.Network) {
-		more, err := r.rangesOfNetwork(ctx)
+		more, err := rangesOfNetwork(ctx, r)
 		if err != nil {
 			return nil, err
 		}
 		all = append(all, more...)
 	}
-	return r.overlaps(all), nil
+	return overlaps(r, all), nil
 }
 
 // rangesOfNetwork reads what the network has.
-func (r *env) rangesOfNetwork(ctx context.Context) (all []taken, err error) {
+func rangesOfNetwork(ctx context.Context, r *env) (all []taken, err error) {
 	network := r.want.Names.Network()
 	add := func(text, by string) {
 		if p, err := netip.ParsePrefix(text); err == nil { // IPv6 ones overlap nothing of ours
@@ -101,7 +101,7 @@ func (r *env) rangesOfNetwork(ctx context.Context) (all []taken, err error) {
 }
 
 // overlaps compares the settings' ranges with what is taken, and names a free one.
-func (r *env) overlaps(all []taken) (no refusal.Unfit) {
+func overlaps(r *env, all []taken) (no refusal.Unfit) {
 	s := r.want.Settings
 	ours := []struct {
 		variable string

@@ -28,7 +28,7 @@ func (r *run) foreseeRemoval(ctx context.Context, items []plan.Item) error {
 			uses, err = r.moreUses(ctx, gone)
 			return nil, err
 		},
-		func(ctx context.Context) (refusal.Unfit, error) { return r.withheld(ctx, r.neededToRemove(gone)) },
+		func(ctx context.Context) (refusal.Unfit, error) { return withheld(ctx, r.env, r.neededToRemove(gone)) },
 	)
 	if err != nil {
 		return err

@@ -33,13 +33,13 @@ func (r *run) foreseeRepair(ctx context.Context, items []plan.Item) (no refusal.
 		}
 	}
 	no = append(no, r.addressTaken()...)
-	taken, missing, err := r.takenNames(ctx, wantedOf(items))
+	taken, missing, err := takenNames(ctx, r.env, wantedOf(items))
 	if err != nil || len(missing) == 0 {
 		return append(no, taken...), err
 	}
 	found, err := gather(ctx,
 		func(ctx context.Context) (refusal.Unfit, error) { return r.tooLittle(ctx, missing) },
-		func(ctx context.Context) (refusal.Unfit, error) { return r.withheld(ctx, r.neededToMake(missing)) },
+		func(ctx context.Context) (refusal.Unfit, error) { return withheld(ctx, r.env, r.neededToMake(missing)) },
 	)
 	return slices.Concat(no, taken, found), err
 }

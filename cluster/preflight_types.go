@@ -23,7 +23,7 @@ func (r *run) namedTypes() (checks []check) {
 	}
 	disk := func(variable string, name settings.Name, sizes ...diskSize) {
 		checks = append(checks, func(ctx context.Context) (refusal.Unfit, error) {
-			return r.diskTypeProblem(ctx, variable, string(name), sizes)
+			return diskTypeProblem(ctx, r.env, variable, string(name), sizes)
 		})
 	}
 	master, nodes := r.mode.masters, r.mode.nodes
@@ -44,7 +44,7 @@ func (r *run) namedTypes() (checks []check) {
 	if nodes && (!same || !master) {
 		disk("NODE_DISK_TYPE", s.NodeDiskType, boot)
 	}
-	checks = append(checks, func(context.Context) (refusal.Unfit, error) { return r.disksOfTypes(master, nodes), nil })
+	checks = append(checks, func(context.Context) (refusal.Unfit, error) { return disksOfTypes(r.env, master, nodes), nil })
 	return checks
 }
 
@@ -62,7 +62,7 @@ func (r *run) typeProblem(ctx context.Context, variable, name string) (refusal.U
 	return noSuchType("machine type", variable, name, r.want.Zone, all, err), nil
 }
 
-func (r *env) diskTypeProblem(ctx context.Context, variable, name string, sizes []diskSize) (refusal.Unfit, error) {
+func diskTypeProblem(ctx context.Context, r *env, variable, name string, sizes []diskSize) (refusal.Unfit, error) {
 	types := r.GCE.DiskTypes(r.want.Zone)
 	t, err := types.Get(ctx, name)
 	if err == nil {
@@ -123,7 +123,7 @@ var hyperdisksOnly = []string{"n4", "n4a", "n4d", "c4", "c4a", "c4d", "m4", "x4"
 
 // disksOfTypes refuses disks that the machine types do not take: nothing but the
 // insert of the machine would say so, which is far down the list.
-func (r *env) disksOfTypes(master, nodes bool) (no refusal.Unfit) {
+func disksOfTypes(r *env, master, nodes bool) (no refusal.Unfit) {
 	s := r.want.Settings
 	judge := func(sizeVariable, machineType, typeVariable string, disk settings.Name) {
 		series, _, _ := strings.Cut(machineType, "-")

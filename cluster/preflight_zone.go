@@ -14,7 +14,7 @@ import (
 	"hakube/scripts/cure"
 )
 
-func (r *env) zoneProblems(ctx context.Context) (refusal.Unfit, error) {
+func zoneProblems(ctx context.Context, r *env) (refusal.Unfit, error) {
 	z, err := r.GCE.Zones().Get(ctx, r.want.Zone)
 	if err == nil {
 		return judgeZone(z), nil

@@ -38,9 +38,9 @@ func TestRefusalsByLooks(t *testing.T) {
 		{"type deprecated", judgeState("NODE_SIZE", "machine type x", deprecated("DEPRECATED")), ""},
 		{"type obsolete", judgeState("NODE_SIZE", "machine type x", deprecated("OBSOLETE")), "NODE_SIZE: machine type x is OBSOLETE"},
 		{"sizes unknown", judgeSizes(&computepb.DiskType{}, []diskSize{{"MASTER_DISK_SIZE", 70000}}), ""},
-		{"disks of a series", with(func(r *run) { r.want.MasterType = "n4-standard-2" }).disksOfTypes(true, false),
+		{"disks of a series", disksOfTypes(with(func(r *run) { r.want.MasterType = "n4-standard-2" }).env, true, false),
 			"MASTER_SIZE=n4-standard-2: machines of series N4 take no disk of type pd-ssd (MASTER_DISK_TYPE)"},
-		{"disks of another", with(func(*run) {}).disksOfTypes(true, true), ""},
+		{"disks of another", disksOfTypes(with(func(*run) {}).env, true, true), ""},
 		{"suspended", with(func(r *run) {
 			r.have.Objects = []inventory.Object{{Kind: inventory.Instance, Name: master.Name, Zone: master.Zone, Role: inventory.RoleMaster, Status: "SUSPENDED"}}
 		}).inTheWay(), "kubernetes-master in europe-west1-b is suspended"},

@@ -22,19 +22,19 @@ func (r *run) findRegion(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return r.enterRegionOf(ctx, have)
+	return enterRegionOf(ctx, r.env, have)
 }
 
 // enterRegionOf makes the region of what was found the run's. When that is in
 // none or in several, the settings' zone decides.
-func (r *env) enterRegionOf(ctx context.Context, have *inventory.Inventory) error {
+func enterRegionOf(ctx context.Context, r *env, have *inventory.Inventory) error {
 	switch regions := have.Regions(); {
 	case len(regions) == 1:
 		return r.Enter(ctx, regions[0])
 	case r.want.Zone != "":
 		return nil
 	case len(regions) == 0:
-		return r.searchRegions(ctx)
+		return searchRegions(ctx, r)
 	default:
 		return &refusal.Refused{
 			Why:  fmt.Sprintf("objects with the mark of cluster %s are in several regions: %v", r.want.Names.Prefix, regions),
@@ -45,7 +45,7 @@ func (r *env) enterRegionOf(ctx context.Context, have *inventory.Inventory) erro
 
 // searchRegions asks every region for what can be there when no machine, disk,
 // group or subnetwork is: an address a cut left alone.
-func (r *env) searchRegions(ctx context.Context) error {
+func searchRegions(ctx context.Context, r *env) error {
 	if r.InRegion == nil {
 		return nil
 	}

@@ -27,7 +27,7 @@ func (n nodes) rejoin(ctx context.Context, p pool) error {
 	for _, m := range p.missing() {
 		if p.node(m) == nil && n.have.Has(inventory.Object{Kind: inventory.Instance, Name: m.name, Zone: m.zone}) {
 			none[m] = true
-			if n.rejoins.due(m, n.env.unregistered()) {
+			if n.rejoins.due(m, unregistered(n.env)) {
 				due = append(due, m)
 			}
 		}
@@ -72,10 +72,10 @@ const registerLimit = 3 * time.Minute
 
 // register restarts the kubelet of a master that should be a Node by now. It returns
 // what there is to tell of it.
-func (r *env) register(ctx context.Context, of inventory.Object, j *rejoining) (word string, err error) {
+func register(ctx context.Context, r *env, of inventory.Object, j *rejoining) (word string, err error) {
 	m := member{name: of.Name, zone: of.Zone}
-	if !j.due(m, r.unregistered()) {
-		return j.word(m, r.unregistered()), nil
+	if !j.due(m, unregistered(r)) {
+		return j.word(m, unregistered(r)), nil
 	}
 	if through, err := j.through(ctx, r, m); err != nil || !through {
 		return "is no Node yet, and boots", err

@@ -141,7 +141,7 @@ func TestDeletedNodeOnce(t *testing.T) {
 			r.have = &inventory.Inventory{}
 		}
 		made := c.changes()
-		for begin := time.Now(); time.Since(begin) < 4*r.unregistered(); time.Sleep(10 * time.Millisecond) {
+		for begin := time.Now(); time.Since(begin) < 4*unregistered(r.env); time.Sleep(10 * time.Millisecond) {
 			c.must(r.nodes().(nodes).rejoin(ctx, x.pool))
 		}
 		if n := resets(made(), name); n != x.want {

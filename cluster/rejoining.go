@@ -49,4 +49,4 @@ func (j *rejoining) through(ctx context.Context, e *env, m member) (bool, error)
 
 // unregistered is how long a machine that is through may take to be a Node. A
 // kubelet that can be one tries every few seconds.
-func (r *env) unregistered() time.Duration { return r.deps.LetGo / 2 }
+func unregistered(r *env) time.Duration { return r.deps.LetGo / 2 }

@@ -150,11 +150,11 @@ func (r *run) model(ctx context.Context, s *sight) error {
 	}
 	r.source = i
 	r.want.MasterType = gce.Base(i.GetMachineType())
-	return r.modelDisks(ctx, from, i)
+	return modelDisks(ctx, r.env, from, i)
 }
 
 // modelDisks reads the sizes of a master's disks and the type of the one with data.
-func (r *env) modelDisks(ctx context.Context, from inventory.Object, i *computepb.Instance) error {
+func modelDisks(ctx context.Context, r *env, from inventory.Object, i *computepb.Instance) error {
 	for _, d := range i.GetDisks() {
 		if d.GetBoot() && d.GetDiskSizeGb() > 0 {
 			r.want.Settings.MasterRootSize = settings.Size(d.GetDiskSizeGb())

@@ -145,7 +145,7 @@ func (d readableDisk) Do(ctx context.Context) error {
 		func(ctx context.Context) error {
 			return d.env.letGo(ctx, "disk "+disk, func(ctx context.Context) error { return d.env.GCE.Disks(d.of.Zone).Delete(ctx, disk) })
 		},
-		func(ctx context.Context) error { return d.env.insertDisk(ctx, disk, d.of.Zone) },
+		func(ctx context.Context) error { return insertDisk(ctx, d.env, disk, d.of.Zone) },
 		d.anew,
 		func(ctx context.Context) error { return d.env.answers(ctx, d.of, "") },
 		d.reviveAgain,

@@ -42,12 +42,12 @@ func (r *run) repairList() [][]plan.Item {
 		l.then(r.controlPlane(p))
 		if r.balanced {
 			l.then(r.masterGroups(p.Zone)...)
-			l.then(r.backendZones(p.Zone)...)
-			l.then(r.traffic(p)...)
+			l.then(backendZones(r.env, p.Zone)...)
+			l.then(trafficTo(r.env, p)...)
 		}
 	}
 	if r.balanced {
-		l.then(r.healthyBackends())
+		l.then(backendsHealthy(r.env))
 	}
 	l.then(r.api())
 	l.then(r.kubeconfig())

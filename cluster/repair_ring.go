@@ -77,14 +77,14 @@ func (q quorumLives) Do(ctx context.Context) error {
 			}
 		}
 		if x, _, _ := s.Ring(ring); !x.Healthy && runs > len(s.Voters(ring))/2 {
-			return q.env.apart(fmt.Sprintf("enough members of etcd ring %s run for a quorum, and are cut off from each other: %v", ring, err))
+			return apart(q.env, fmt.Sprintf("enough members of etcd ring %s run for a quorum, and are cut off from each other: %v", ring, err))
 		}
 	}
 	return q.hopeless(err.Error(), nil)
 }
 
 // apart is the refusal of what only the network can mend.
-func (r *env) apart(why string) error {
+func apart(r *env, why string) error {
 	return &refusal.Refused{
 		Why: why,
 		Cure: fmt.Sprintf("firewall %s and the tag %s are as they should be; look for what else keeps machines with that tag from each other's ports 2380 and 2381",
@@ -170,7 +170,7 @@ func (o reachesOthers) Do(ctx context.Context) error {
 	for _, m := range o.others() {
 		others = append(others, fmt.Sprintf("%s in %s", m.Name, m.Zone))
 	}
-	return o.env.apart(fmt.Sprintf("etcd %s runs on %s in %s and is cut off from %s: %v", o.ring, o.of.Name, o.of.Zone, strings.Join(others, " and "), err))
+	return apart(o.env, fmt.Sprintf("etcd %s runs on %s in %s and is cut off from %s: %v", o.ring, o.of.Name, o.of.Zone, strings.Join(others, " and "), err))
 }
 
 func (reachesOthers) Undo(context.Context) error { return nil } // never unwanted
@@ -213,7 +213,7 @@ func (n nodeReady) Do(ctx context.Context) error {
 		Check: func(ctx context.Context) (bool, string, error) {
 			s, err := n.Observe(ctx)
 			if err == nil && s.Why == noNodeYet {
-				s.Why, err = n.env.register(ctx, n.of, n.rejoins)
+				s.Why, err = register(ctx, n.env, n.of, n.rejoins)
 				s.Why = n.of.Name + " " + s.Why
 			}
 			return err == nil && s.Is == plan.Present, s.Why, err

@@ -311,7 +311,8 @@ func TestUpOnLostVoter(t *testing.T) {
 			c.deleteMachine(c.patient)
 			c.deleteDisk(c.patient)
 			if x.blank {
-				c.must(c.o.run(settings.Up).insertDisk(context.Background(), c.names[c.patient]+"-pd", c.zones[c.patient]))
+				r := c.o.run(settings.Up)
+				c.must(insertDisk(context.Background(), r.env, c.names[c.patient]+"-pd", c.zones[c.patient]))
 			}
 			up := c.o
 			if c.patient > 0 {

@@ -101,7 +101,7 @@ func withoutTimes(all map[string]map[string]any) map[string]map[string]any {
 func (w *world) backendsOf(o *operator) []Backend {
 	w.t.Helper()
 	r := o.run(settings.Up)
-	all, err := r.backends(context.Background())
+	all, err := backends(context.Background(), r.env)
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -44,9 +44,6 @@ func newRun(e *env, about aim) *run {
 	return &run{env: e, mode: about, verdicts: &verdicts{by: map[string]replicate.Revived{}}, rejoins: &rejoining{}}
 }
 
-// owns tells whether an object's description carries this cluster's mark.
-func (r *env) owns(description string) bool { return r.want.Mark.Owns(description) }
-
 // shares is for the network and its ssh rule: whoever made them, they are used
 // when they are there; but only what is ours is removed.
 func (r *run) shares(description string) bool { return !r.mode.removes || r.owns(description) }

@@ -96,8 +96,8 @@ func (r *run) sight(ctx context.Context) (*sight, error) {
 	ready := make([]string, len(machines))
 	reads := []func() error{
 		func() error { s.rings = r.survey(ctx, machines); return nil },
-		func() error { r.askBalancer(ctx, s); return nil },
-		func() error { r.askKubernetes(ctx, s, machines, ready); return nil },
+		func() error { askBalancer(ctx, r.env, s); return nil },
+		func() error { askKubernetes(ctx, r.env, s, machines, ready); return nil },
 	}
 	for i, m := range machines {
 		reads = append(reads, func() (err error) {
@@ -129,7 +129,7 @@ func (r *run) find(ctx context.Context, s *sight) error {
 	if err != nil {
 		return err
 	}
-	if err := r.enterRegionOf(ctx, have); err != nil {
+	if err := enterRegionOf(ctx, r.env, have); err != nil {
 		return err
 	}
 	f := r.Collector()
@@ -180,12 +180,12 @@ func (s *sight) addRemains() {
 }
 
 // askBalancer asks it about its masters.
-func (r *env) askBalancer(ctx context.Context, s *sight) {
+func askBalancer(ctx context.Context, r *env, s *sight) {
 	s.balanced = len(s.have.Of(inventory.BackendService)) > 0
 	if !s.balanced {
 		return
 	}
-	all, err := r.backends(ctx)
+	all, err := backends(ctx, r)
 	if err != nil {
 		s.asked = false
 		s.missed("the balancer's backends could not be read", err)
@@ -198,7 +198,7 @@ func (r *env) askBalancer(ctx context.Context, s *sight) {
 // askKubernetes asks the API at its address and each master's own, then whoever
 // is ready for the Nodes, and after them the pools' machines, so that one that
 // joins in between does not look like a Node without a machine.
-func (r *env) askKubernetes(ctx context.Context, s *sight, masters []inventory.Object, ready []string) {
+func askKubernetes(ctx context.Context, r *env, s *sight, masters []inventory.Object, ready []string) {
 	var wg sync.WaitGroup
 	s.silent = "no address is reserved"
 	if s.held.IP != "" {
@@ -219,14 +219,14 @@ func (r *env) askKubernetes(ctx context.Context, s *sight, masters []inventory.O
 	if i := slices.Index(ready, ""); i >= 0 {
 		via = masters[i]
 	}
-	if err := r.askNodes(ctx, s, via); err != nil {
+	if err := askNodes(ctx, r, s, via); err != nil {
 		s.missed("the API could not be asked about nodes", err)
 	}
-	r.askGroups(ctx, s)
+	askGroups(ctx, r, s)
 }
 
 // askGroups lists the machines of all managed groups.
-func (r *env) askGroups(ctx context.Context, s *sight) {
+func askGroups(ctx context.Context, r *env, s *sight) {
 	groups := map[string][]inventory.Object{}
 	for _, o := range s.have.Of(inventory.ManagedGroup) {
 		groups[o.Zone] = append(groups[o.Zone], o)
@@ -235,7 +235,7 @@ func (r *env) askGroups(ctx context.Context, s *sight) {
 	found := make([]pool, len(zones))
 	var reads []func() error
 	for i, zone := range zones {
-		reads = append(reads, func() (err error) { found[i], err = r.machinesOf(ctx, groups[zone]); return err })
+		reads = append(reads, func() (err error) { found[i], err = machinesOf(ctx, r, groups[zone]); return err })
 	}
 	err := gce.Parallel(reads...)
 	if err != nil {
@@ -249,7 +249,7 @@ func (r *env) askGroups(ctx context.Context, s *sight) {
 
 // askNodes lists the Nodes: through the API's address, or when that is dark past
 // it, through a master that is ready.
-func (r *env) askNodes(ctx context.Context, s *sight, via inventory.Object) error {
+func askNodes(ctx context.Context, r *env, s *sight, via inventory.Object) error {
 	dial := r.deps.Dial
 	switch {
 	case s.silent == "":
@@ -258,7 +258,7 @@ func (r *env) askNodes(ctx context.Context, s *sight, via inventory.Object) erro
 	default:
 		dial = kube.OnlyTo(dial, via.External)
 	}
-	e, err := r.anyEntry(ctx, s.held.IP, via)
+	e, err := anyEntry(ctx, r, s.held.IP, via)
 	if err != nil {
 		return err
 	}
@@ -284,7 +284,7 @@ func (r *env) askNodes(ctx context.Context, s *sight, via inventory.Object) erro
 
 // anyEntry is what opens the API: this operator's own entry, or failing that what
 // a master gives over ssh. The latter is kept nowhere.
-func (r *env) anyEntry(ctx context.Context, ip string, from inventory.Object) (kube.Entry, error) {
+func anyEntry(ctx context.Context, r *env, ip string, from inventory.Object) (kube.Entry, error) {
 	e, err := r.entry()
 	switch {
 	case err == nil && e.Server == "https://"+ip:

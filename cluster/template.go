@@ -31,7 +31,7 @@ func (r *run) templates() (steps []plan.Step) {
 			},
 			mine:   r.owns,
 			check:  func(t *computepb.InstanceTemplate) (plan.State, error) { return r.checkTemplate(name, t) },
-			insert: r.insertTemplate,
+			insert: func(ctx context.Context) error { return insertTemplate(ctx, r.env) },
 			remove: func(ctx context.Context) error {
 				return r.letGo(ctx, name, func(ctx context.Context) error { return r.GCE.InstanceTemplates().Delete(ctx, o.Name) })
 			},
@@ -105,7 +105,7 @@ func scopeList(scopes []string) string {
 	return strings.Join(short, ",")
 }
 
-func (r *env) insertTemplate(ctx context.Context) error {
+func insertTemplate(ctx context.Context, r *env) error {
 	e, err := r.entry()
 	if err != nil {
 		return fmt.Errorf("asking for the cluster's CA: %w", err)

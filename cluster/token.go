@@ -21,7 +21,7 @@ import (
 // Secret in the cluster. Its id follows from the cluster's name, so that it is
 // found again; it does not expire, since the group makes machines later too;
 // and the only thing it can do is ask for a node's certificate.
-func (r *env) token() plan.Step { return token{r} }
+func joinToken(r *env) plan.Step { return token{r} }
 
 type token struct{ env *env }
 
@@ -59,7 +59,7 @@ func (t token) Observe(ctx context.Context) (plan.State, error) {
 // inTemplate is the token of the template that is there already, whose
 // machines would otherwise knock with a key that no longer fits. "" for none.
 func (t token) inTemplate(ctx context.Context) (string, error) {
-	x, err := t.env.template(ctx)
+	x, err := nodeTemplate(ctx, t.env)
 	if gce.IsNotFound(err) {
 		return "", nil
 	}
@@ -98,6 +98,6 @@ func (t token) value(ctx context.Context) (string, error) {
 }
 
 // template is the node template as it is.
-func (r *env) template(ctx context.Context) (*computepb.InstanceTemplate, error) {
+func nodeTemplate(ctx context.Context, r *env) (*computepb.InstanceTemplate, error) {
 	return r.GCE.InstanceTemplates().Get(ctx, r.want.Names.Template())
 }

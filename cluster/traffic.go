@@ -14,7 +14,7 @@ import (
 
 // traffic is the fact that a master is in its zone's group, so that the balancer
 // sends it connections. It is the last thing a master gets and the first it loses.
-func (r *env) traffic(masters ...inventory.Object) (steps []plan.Step) {
+func trafficTo(r *env, masters ...inventory.Object) (steps []plan.Step) {
 	for _, m := range masters {
 		steps = append(steps, traffic{r, m})
 	}
@@ -54,7 +54,7 @@ func (t traffic) Undo(ctx context.Context) error {
 
 // healthyBackends is the wait until the balancer itself calls every master in
 // its groups healthy: only then does the loss of one cost nobody anything.
-func (r *env) healthyBackends() plan.Step { return healthyBackends{r} }
+func backendsHealthy(r *env) plan.Step { return healthyBackends{r} }
 
 type healthyBackends struct{ env *env }
 
@@ -74,7 +74,7 @@ type Backend struct {
 
 // backends asks the balancer about its masters, those in no group left out; nil
 // when there is no balancer.
-func (r *env) backends(ctx context.Context) ([]Backend, error) {
+func backends(ctx context.Context, r *env) ([]Backend, error) {
 	x, err := r.GCE.BackendServices().Get(ctx, r.want.Names.BackendService())
 	if gce.IsNotFound(err) {
 		return nil, nil
@@ -110,7 +110,7 @@ func (r *env) backends(ctx context.Context) ([]Backend, error) {
 }
 
 func (h healthyBackends) Observe(ctx context.Context) (plan.State, error) {
-	all, err := h.env.backends(ctx)
+	all, err := backends(ctx, h.env)
 	if err != nil {
 		return plan.State{}, err
 	}

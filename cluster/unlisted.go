@@ -4,7 +4,7 @@ import "hakube/cluster/inventory"
 
 // named are the objects that a cluster has under the settings, whatever its
 // size: those of the zone only if one is set.
-func (r *env) named() (list []inventory.Object) {
+func namedObjects(r *env) (list []inventory.Object) {
 	n, s := r.want.Names, r.want.Settings
 	if s.DeleteNetwork {
 		list = append(list, inventory.Object{Kind: inventory.Network, Name: n.Network()})

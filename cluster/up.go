@@ -134,7 +134,7 @@ func (c *Cluster) consent(ctx context.Context, r *run) error {
 	if s.To >= s.From {
 		return nil
 	}
-	p, err := r.poolOf(ctx, r.ownGroups())
+	p, err := readPool(ctx, r.env, r.ownGroups())
 	if err != nil {
 		s.Why = kube.Plainly(err)
 	} else {

@@ -67,7 +67,7 @@ func (v *validate) Do(ctx context.Context) error {
 		Check: func(ctx context.Context) (bool, string, error) {
 			why, err := v.look(ctx)
 			for _, m := range v.nodeless {
-				word, failed := v.env.register(ctx, m, v.rejoins)
+				word, failed := register(ctx, v.env, m, v.rejoins)
 				why, err = why+"; "+m.Name+" "+word, errors.Join(err, failed)
 			}
 			if why != "" && due() {
@@ -128,7 +128,7 @@ func (v *validate) look(ctx context.Context) (why string, err error) {
 			return nil
 		},
 		func() (err error) {
-			p, err = v.env.poolOf(ctx, v.groups)
+			p, err = readPool(ctx, v.env, v.groups)
 			e.Nodes = nodesOf(p.nodes)
 			return err
 		},
