@@ -1,19 +1,11 @@
 package cluster
 
 import (
-	"hakube/cluster/inventory"
 	"hakube/cluster/plan"
 )
 
 // Most steps are about one object of the cloud or one master. Programs that read
 // progress get it in parts.
-
-// thing is an object in the engine's words.
-func thing(o inventory.Object) plan.Thing {
-	return plan.Thing{Kind: string(o.Kind), Name: o.Name, Zone: o.Zone, Region: o.Region}
-}
-
-func (r resource[T]) About() plan.Thing { return thing(r.of) }
 
 func (a access) About() plan.Thing        { return thing(a.of) }
 func (p prepared) About() plan.Thing      { return thing(p.of) }

@@ -58,7 +58,7 @@ func (a access) Observe(ctx context.Context) (plan.State, error) {
 	mine := withoutComment(a.env.want.Login)
 	for line := range strings.Lines(inventory.MetadataItem(i.GetMetadata(), scripts.KeySSHKeys)) {
 		if withoutComment(line) == mine {
-			return exists("")
+			return plan.Exists("")
 		}
 	}
 	return plan.State{Is: plan.Absent, Why: "the machine does not know the key"}, nil

@@ -32,7 +32,7 @@ func (r *run) addresses() (steps []plan.Step) {
 					}
 				}
 				r.sawAddress(a)
-				return exists(a.GetAddress())
+				return plan.Exists(a.GetAddress())
 			},
 			insert: func(ctx context.Context) error {
 				err := r.GCE.Addresses().Insert(ctx, &computepb.Address{

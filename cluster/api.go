@@ -44,7 +44,7 @@ func (a api) Observe(ctx context.Context) (plan.State, error) {
 	if why := a.env.ready(ctx, ip); why != "" {
 		return plan.State{Is: plan.Absent, Why: why}, nil
 	}
-	return exists("https://" + ip)
+	return plan.Exists("https://" + ip)
 }
 
 // Do waits. While the API is silent the machine's own word says why.

@@ -162,7 +162,7 @@ func (b backendZone) Observe(ctx context.Context) (plan.State, error) {
 	case i < 0:
 		return plan.State{Is: plan.Absent}, nil
 	}
-	return exists("")
+	return plan.Exists("")
 }
 
 func (b backendZone) Do(ctx context.Context) error {

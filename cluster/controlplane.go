@@ -40,7 +40,7 @@ func (p prepared) Observe(ctx context.Context) (plan.State, error) {
 	case err != nil:
 		return plan.State{}, err
 	case isPrepared(phase):
-		return exists(phase)
+		return plan.Exists(phase)
 	}
 	return plan.State{Is: plan.Absent, Why: cmp.Or(phase, "boots")}, nil
 }
@@ -112,7 +112,7 @@ func (c *controlPlane) Observe(ctx context.Context) (plan.State, error) {
 	if phase != scripts.PhaseRunning {
 		return plan.State{Is: plan.Partial, Why: phase}, nil
 	}
-	return exists("ready")
+	return plan.Exists("ready")
 }
 
 // Do joins it. The script waits for the API server itself.
@@ -177,7 +177,7 @@ func (n masterNode) Observe(ctx context.Context) (plan.State, error) {
 	case err != nil:
 		return plan.State{}, err
 	}
-	return exists("")
+	return plan.Exists("")
 }
 
 func (masterNode) Do(context.Context) error { return nil } // its kubelet's

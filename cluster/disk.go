@@ -39,7 +39,7 @@ func (r *run) disks() (steps []plan.Step) {
 			mine: r.owns,
 			check: func(d *computepb.Disk) (plan.State, error) {
 				if r.mode.removes || r.mode.repairs {
-					return exists("")
+					return plan.Exists("")
 				}
 				if err := r.want.Drift(name,
 					settings.Difference{Variable: "MASTER_DISK_TYPE", Was: gce.Base(d.GetType()), Want: string(s.MasterDiskType)},
@@ -50,7 +50,7 @@ func (r *run) disks() (steps []plan.Step) {
 				if st := d.GetStatus(); st != "READY" && st != "" {
 					return plan.State{Is: plan.Partial, Why: "is " + st}, nil
 				}
-				return exists(settings.Gigabytes(d.GetSizeGb()) + " " + gce.Base(d.GetType()))
+				return plan.Exists(settings.Gigabytes(d.GetSizeGb()) + " " + gce.Base(d.GetType()))
 			},
 			insert: func(ctx context.Context) error { return insertDisk(ctx, r.env, o.Name, o.Zone) },
 			remove: func(ctx context.Context) error {

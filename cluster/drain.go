@@ -112,11 +112,11 @@ func (d *drained) Observe(ctx context.Context) (plan.State, error) {
 	}
 	switch {
 	case len(left) > 0:
-		return exists(d.gaveUp[left[0].Spec.NodeName])
+		return plan.Exists(d.gaveUp[left[0].Spec.NodeName])
 	case len(goes) == 0:
-		return exists("none goes")
+		return plan.Exists("none goes")
 	}
-	return exists("drained: " + few(goes))
+	return plan.Exists("drained: " + few(goes))
 }
 
 // Do cordons what goes, opens again what stays after all, and evicts until

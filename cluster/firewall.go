@@ -75,7 +75,7 @@ func (r *run) firewall(w rule) plan.Step {
 		mine: mine,
 		check: func(f *computepb.Firewall) (plan.State, error) {
 			if r.mode.removes {
-				return exists("")
+				return plan.Exists("")
 			}
 			all := []settings.Difference{{Variable: "KUBE_GCE_NETWORK", Was: gce.Base(f.GetNetwork()), Want: r.want.Names.Network()}}
 			if w.role == "firewall-pods" {
@@ -86,9 +86,9 @@ func (r *run) firewall(w rule) plan.Step {
 			}
 			// Who may reach it, an operator may have narrowed by hand: that is theirs to say.
 			if !r.owns(f.GetDescription()) {
-				return exists("was there before and stays")
+				return plan.Exists("was there before and stays")
 			}
-			return exists(w.summary())
+			return plan.Exists(w.summary())
 		},
 		insert: func(ctx context.Context) error { return r.GCE.Firewalls().Insert(ctx, insertedFirewall(&r.want, w)) },
 		remove: func(ctx context.Context) error {

@@ -73,12 +73,12 @@ func (g ghosts) mayBeOf(name, zone string) bool {
 func (g ghosts) Observe(ctx context.Context) (plan.State, error) {
 	if g.goes {
 		if why := g.env.unreachable(ctx, g.lives); why != "" { // whoever removes a pool of a dead cluster wants no more
-			return exists("not looked at: " + why)
+			return plan.Exists("not looked at: " + why)
 		}
 	}
 	names, err := g.find(ctx)
 	if g.goes && err != nil {
-		return exists("not looked at: " + kube.Plainly(err))
+		return plan.Exists("not looked at: " + kube.Plainly(err))
 	}
 	if err != nil {
 		return plan.State{Is: plan.Absent, Why: kube.Plainly(err)}, nil
@@ -86,7 +86,7 @@ func (g ghosts) Observe(ctx context.Context) (plan.State, error) {
 	if len(names) > 0 {
 		return plan.State{Is: plan.Partial, Why: "without one: " + strings.Join(names, " ")}, nil
 	}
-	return exists("")
+	return plan.Exists("")
 }
 
 func (g ghosts) Do(ctx context.Context) error {

@@ -141,7 +141,7 @@ func (r *run) group(g poolGroup) plan.Step {
 
 func (r *run) checkGroup(name string, g poolGroup, x *computepb.InstanceGroupManager) (plan.State, error) {
 	if r.mode.removes {
-		return exists("")
+		return plan.Exists("")
 	}
 	if t := gce.Base(x.GetInstanceTemplate()); t != r.want.Names.Template() {
 		return plan.State{}, &refusal.Refused{
@@ -152,7 +152,7 @@ func (r *run) checkGroup(name string, g poolGroup, x *computepb.InstanceGroupMan
 	if has := int(x.GetTargetSize()); has != g.wants {
 		return plan.State{Is: plan.Partial, Why: fmt.Sprintf("has %d machines, is to have %d", has, g.wants)}, nil
 	}
-	return exists(fmt.Sprintf("%d machines", g.wants))
+	return plan.Exists(fmt.Sprintf("%d machines", g.wants))
 }
 
 // sizeGroup makes the group, or brings the one there is to its size. Machines

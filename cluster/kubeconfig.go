@@ -42,7 +42,7 @@ func (k kubeconfig) Observe(ctx context.Context) (plan.State, error) {
 		if !v.Has(config, k.env.want.Context) {
 			return plan.State{Is: plan.Absent}, nil
 		}
-		return exists(file)
+		return plan.Exists(file)
 	}
 	if no := v.Refusal(k.env.want.Context, file); no != nil {
 		return plan.State{}, no
@@ -75,7 +75,7 @@ func (k kubeconfig) Observe(ctx context.Context) (plan.State, error) {
 		return plan.State{Is: plan.Partial, Why: why}, nil
 	}
 	k.env.sawOpen()
-	return exists(file)
+	return plan.Exists(file)
 }
 
 // Do fetches the administrator's credentials from the master and merges them.

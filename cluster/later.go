@@ -105,7 +105,7 @@ func (w written) Observe(ctx context.Context) (plan.State, error) {
 	if is := now.Said(w.variable, w.env.want.Zone); is != w.value {
 		return plan.State{Is: plan.Absent, Why: "it is " + cmp.Or(is, "nowhere")}, nil
 	}
-	return exists("")
+	return plan.Exists("")
 }
 
 // Do has nothing to add: the lease, which every change needs, has taken it along.

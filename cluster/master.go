@@ -51,7 +51,7 @@ func (r *run) machines() (steps []plan.Step) {
 // external address are other steps' facts.
 func (r *run) checkMaster(name string, i *computepb.Instance) (plan.State, error) {
 	if r.mode.removes {
-		return exists("")
+		return plan.Exists("")
 	}
 	if r.mode.repairs { // it is as it was made
 		return r.running(i)
@@ -77,7 +77,7 @@ func (r *run) running(i *computepb.Instance) (plan.State, error) {
 	if i.GetStatus() != "RUNNING" {
 		return plan.State{Is: plan.Partial, Why: "is " + i.GetStatus()}, nil
 	}
-	return exists(gce.Base(i.GetMachineType()))
+	return plan.Exists(gce.Base(i.GetMachineType()))
 }
 
 // runMaster brings a master from whatever it is to running, with one changing

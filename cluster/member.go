@@ -120,9 +120,9 @@ func (l learner) Observe(ctx context.Context) (plan.State, error) {
 	case !there:
 		return plan.State{Is: plan.Absent, Why: arithmetic}, nil
 	case x.Learner:
-		return exists("as a learner; " + arithmetic)
+		return plan.Exists("as a learner; " + arithmetic)
 	}
-	return exists("as a voter; " + arithmetic)
+	return plan.Exists("as a voter; " + arithmetic)
 }
 
 func (l learner) Do(ctx context.Context) error {
@@ -173,7 +173,7 @@ func (s started) look(ctx context.Context) (plan.State, replicate.Ring, error) {
 	if own.ID != x.ID {
 		return plan.State{Is: plan.Absent, Why: cmp.Or(own.Error, "it is another member's data")}, own, nil
 	}
-	st, err := exists("")
+	st, err := plan.Exists("")
 	return st, own, err
 }
 
@@ -293,7 +293,7 @@ func (v vote) Observe(ctx context.Context) (plan.State, error) {
 	case !there || x.Learner:
 		return plan.State{Is: plan.Absent, Why: arithmetic}, nil
 	}
-	return exists(arithmetic)
+	return plan.Exists(arithmetic)
 }
 
 func (v vote) Do(ctx context.Context) error {
@@ -324,7 +324,7 @@ func (v vote) follows(ctx context.Context, on replicate.Host) (st plan.State, ow
 		return err
 	})
 	if err == nil {
-		st, err = exists("")
+		st, err = plan.Exists("")
 	} else if !errors.Is(err, replicate.ErrNotInSync) && !errors.Is(err, replicate.ErrBusy) {
 		err = plan.Permanent(err)
 	}

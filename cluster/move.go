@@ -71,9 +71,9 @@ func (s released) Observe(ctx context.Context) (plan.State, error) {
 	case h.Machine != "":
 		return plan.State{Is: plan.Absent, Why: h.Machine + " has it"}, nil
 	case h.Rule != "":
-		return exists("the forwarding rule has it")
+		return plan.Exists("the forwarding rule has it")
 	}
-	return exists("nobody has it")
+	return plan.Exists("nobody has it")
 }
 
 func (s released) Do(ctx context.Context) error {
@@ -144,7 +144,7 @@ func (r *run) forwarding() (steps []plan.Step) {
 			of:    r.Regional(inventory.ForwardingRule, o.Name),
 			get:   func(ctx context.Context) (*computepb.ForwardingRule, error) { return rules.Get(ctx, o.Name) },
 			mine:  r.owns,
-			check: func(x *computepb.ForwardingRule) (plan.State, error) { return exists(x.GetIPAddress()) },
+			check: func(x *computepb.ForwardingRule) (plan.State, error) { return plan.Exists(x.GetIPAddress()) },
 			insert: func(ctx context.Context) error {
 				return takeOver(ctx, r.env, func(ctx context.Context) error { return rules.Insert(ctx, forwardingRule(r.env, o.Name)) })
 			},
@@ -201,7 +201,7 @@ func (a ownAddress) Observe(ctx context.Context) (plan.State, error) {
 	case c.GetNatIP() == ip && ip != "":
 		return plan.State{Is: plan.Absent, Why: "it has the API's"}, nil
 	}
-	return exists(c.GetNatIP()) // "" while the machine is stopped
+	return plan.Exists(c.GetNatIP()) // "" while the machine is stopped
 }
 
 func (a ownAddress) Do(ctx context.Context) error {

@@ -33,9 +33,9 @@ func (r *run) networks() (steps []plan.Step) {
 					}
 				}
 				if !r.owns(n.GetDescription()) {
-					return exists("was there before and stays")
+					return plan.Exists("was there before and stays")
 				}
-				return exists("")
+				return plan.Exists("")
 			},
 			insert: func(ctx context.Context) error {
 				return r.GCE.Networks().Insert(ctx, &computepb.Network{
@@ -82,7 +82,7 @@ func (r *run) subnetworks() (steps []plan.Step) {
 			mine: r.owns,
 			check: func(n *computepb.Subnetwork) (plan.State, error) {
 				if r.mode.removes {
-					return exists("")
+					return plan.Exists("")
 				}
 				secondary := map[string]string{}
 				for _, x := range n.GetSecondaryIpRanges() {
@@ -97,7 +97,7 @@ func (r *run) subnetworks() (steps []plan.Step) {
 				); err != nil {
 					return plan.State{}, err
 				}
-				return exists(n.GetIpCidrRange())
+				return plan.Exists(n.GetIpCidrRange())
 			},
 			insert: func(ctx context.Context) error {
 				return r.GCE.Subnetworks().Insert(ctx, &computepb.Subnetwork{

@@ -37,7 +37,7 @@ func (n nodes) short(p pool) int {
 func (n nodes) Observe(ctx context.Context) (plan.State, error) {
 	want := int(n.env.want.Settings.NumNodes)
 	if !bool(n.env.want.Settings.CreateNodes) {
-		return exists("none are wanted")
+		return plan.Exists("none are wanted")
 	}
 	p, err := readPool(ctx, n.env, n.groups)
 	if err != nil {
@@ -50,7 +50,7 @@ func (n nodes) Observe(ctx context.Context) (plan.State, error) {
 	case short > int(n.env.want.Settings.AllowNotReady):
 		return plan.State{Is: plan.Partial, Why: fmt.Sprintf("%d of %d Ready", want-short, want)}, nil
 	}
-	return exists(fmt.Sprintf("%d of %d Ready", want-short, want))
+	return plan.Exists(fmt.Sprintf("%d of %d Ready", want-short, want))
 }
 
 // pace is how often all nodes are listed: less often when there are many.

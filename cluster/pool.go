@@ -167,3 +167,19 @@ func (p pool) leavers(group string, n int) []member {
 
 // whyMany is of how many missing nodes the reason is asked for in one look.
 const whyMany = 4
+
+// whyMissing is what the Nodes of the first few of them say.
+func (p pool) whyMissing(missing []member) string {
+	var words []string
+	for _, m := range missing[:min(len(missing), whyMany)] {
+		why := "is no Node"
+		if n := p.node(m); n != nil {
+			why = kube.NotReady(n)
+		}
+		words = append(words, m.name+": "+why)
+	}
+	if more := len(missing) - len(words); more > 0 {
+		words = append(words, fmt.Sprintf("and %d more", more))
+	}
+	return strings.Join(words, "; ")
+}

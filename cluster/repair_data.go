@@ -37,7 +37,7 @@ func (h hasData) Observe(context.Context) (plan.State, error) {
 			}
 		}
 	}
-	return exists("")
+	return plan.Exists("")
 }
 
 func (hasData) Do(context.Context) error { return nil }

@@ -31,11 +31,11 @@ func (v revived) String() string { return "etcd on " + v.of.Name + " was looked 
 
 func (v revived) Observe(ctx context.Context) (plan.State, error) {
 	if x, known := v.verdicts.of(v.of.Name); known {
-		return exists(verdictText(x))
+		return plan.Exists(verdictText(x))
 	}
 	own, err := v.env.ringsOn(ctx, v.of)
 	if err == nil && own[replicate.RingMain].ID != "" && own[replicate.RingEvents].ID != "" {
-		return exists("both run")
+		return plan.Exists("both run")
 	}
 	return plan.State{Is: plan.Absent}, nil
 }
@@ -116,7 +116,7 @@ func (d readableDisk) String() string { return "what is on the disk of " + d.of.
 func (d readableDisk) Observe(ctx context.Context) (plan.State, error) {
 	x, known := d.outlook.of(d.of.Name)
 	if !known || x.Disk {
-		return exists("its own")
+		return plan.Exists("its own")
 	}
 	phase, err := d.env.phase(ctx, d.of)
 	if err != nil {

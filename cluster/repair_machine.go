@@ -26,7 +26,7 @@ func (w withDisk) String() string { return w.of.Name + " is not without its disk
 func (w withDisk) Observe(ctx context.Context) (plan.State, error) {
 	i, err := w.env.GCE.Instances(w.of.Zone).Get(ctx, w.of.Name)
 	if gce.IsNotFound(err) {
-		return exists("there is no machine")
+		return plan.Exists("there is no machine")
 	}
 	if err != nil {
 		return plan.State{}, err
@@ -36,7 +36,7 @@ func (w withDisk) Observe(ctx context.Context) (plan.State, error) {
 	}
 	for _, d := range i.GetDisks() {
 		if gce.Base(d.GetSource()) == w.env.want.Names.DiskOf(w.of.Name) {
-			return exists("")
+			return plan.Exists("")
 		}
 	}
 	return plan.State{Is: plan.Absent, Why: "the machine has no data disk"}, nil
@@ -65,7 +65,7 @@ func (t tagged) Observe(ctx context.Context) (plan.State, error) {
 	if !slices.Contains(i.GetTags().GetItems(), t.env.want.Names.MasterTag()) {
 		return plan.State{Is: plan.Absent, Why: "firewall rules let nothing in"}, nil
 	}
-	return exists(t.env.want.Names.MasterTag())
+	return plan.Exists(t.env.want.Names.MasterTag())
 }
 
 func (t tagged) Do(ctx context.Context) error {
@@ -101,7 +101,7 @@ func (a sshAnswers) Observe(ctx context.Context) (plan.State, error) {
 	if why := a.env.silence(ctx, a.of); why != nil {
 		return plan.State{Is: plan.Absent, Why: why.Error()}, nil
 	}
-	return exists("")
+	return plan.Exists("")
 }
 
 func (a sshAnswers) Do(ctx context.Context) error {

@@ -31,7 +31,7 @@ func (q quorumLives) Observe(ctx context.Context) (plan.State, error) {
 
 func (q quorumLives) judge(s *rings.Survey) (plan.State, error) {
 	if m, ok := s.Healthy(); ok {
-		return exists("by " + m.Name)
+		return plan.Exists("by " + m.Name)
 	}
 	for _, ring := range rings.Names {
 		if x, _, _ := s.Ring(ring); x.Healthy {
@@ -120,7 +120,7 @@ func (l lostMember) Observe(ctx context.Context) (plan.State, error) {
 	case own.ID == x.ID:
 		return plan.State{Is: plan.Absent, Why: "it lives"}, nil
 	case l.outlook.cannotReturn(l.of.Name, l.ring), own.ID != "": // another member's data
-		return exists(all.QuorumText(l.ring))
+		return plan.Exists(all.QuorumText(l.ring))
 	}
 	return plan.State{Is: plan.Absent, Why: cmp.Or(own.Error, "it may come back")}, nil
 }
@@ -153,7 +153,7 @@ func (o reachesOthers) look(ctx context.Context) (plan.State, replicate.Ring, er
 	if n := all.Behind(o.ring, o.of.Name); n > maxBehind {
 		return plan.State{Is: plan.Partial, Why: fmt.Sprintf("it is %d entries behind its leader", n)}, own, nil
 	}
-	st, err := exists("")
+	st, err := plan.Exists("")
 	return st, own, err
 }
 
@@ -199,7 +199,7 @@ func (n nodeReady) Observe(ctx context.Context) (plan.State, error) {
 			if why := kube.NotReady(&nodes[i]); why != "" {
 				return plan.State{Is: plan.Partial, Why: why}, nil
 			}
-			return exists("")
+			return plan.Exists("")
 		}
 	}
 	return plan.State{Is: plan.Absent, Why: noNodeYet}, nil

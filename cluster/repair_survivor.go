@@ -219,7 +219,7 @@ func (g machineGone) Observe(ctx context.Context) (plan.State, error) {
 	case !g.env.owns(i.GetDescription()):
 		return plan.State{}, inventory.Foreign(g.String(), g.of, i.GetDescription())
 	}
-	return exists("")
+	return plan.Exists("")
 }
 
 func (machineGone) Do(context.Context) error { return nil } // never wanted
@@ -254,7 +254,7 @@ func (a ringAlone) Observe(ctx context.Context) (plan.State, error) {
 		}
 		return plan.State{Is: plan.Absent, Why: "it has " + strings.Join(names, ", ")}, nil
 	}
-	return exists(fmt.Sprintf("revision %d", x.Revision))
+	return plan.Exists(fmt.Sprintf("revision %d", x.Revision))
 }
 
 // forceLimit is how long scripts/force-ring.sh may take: 120 s for the first start,

@@ -33,16 +33,16 @@ func (s *spread) crowd(ctx context.Context) (*corev1.Pod, error) {
 
 func (s *spread) Observe(ctx context.Context) (plan.State, error) {
 	if s.crowded != "" {
-		return exists(s.crowded)
+		return plan.Exists(s.crowded)
 	}
 	p, err := s.crowd(ctx)
 	switch {
 	case err != nil:
-		return exists("not looked at: " + kube.Plainly(err))
+		return plan.Exists("not looked at: " + kube.Plainly(err))
 	case p != nil:
 		return plan.State{Is: plan.Partial, Why: "all pods are on " + p.Spec.NodeName}, nil
 	}
-	return exists("")
+	return plan.Exists("")
 }
 
 // Do deletes one pod; the scheduler prefers another machine for the one that

@@ -62,22 +62,6 @@ func (s *sight) pools() []PoolStatus {
 	return list
 }
 
-// whyMissing is what the Nodes of the first few of them say.
-func (p pool) whyMissing(missing []member) string {
-	var words []string
-	for _, m := range missing[:min(len(missing), whyMany)] {
-		why := "is no Node"
-		if n := p.node(m); n != nil {
-			why = kube.NotReady(n)
-		}
-		words = append(words, m.name+": "+why)
-	}
-	if more := len(missing) - len(words); more > 0 {
-		words = append(words, fmt.Sprintf("and %d more", more))
-	}
-	return strings.Join(words, "; ")
-}
-
 func removePool(zone string) string {
 	return cure.RemovePool(zone).String()
 }

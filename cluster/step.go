@@ -46,28 +46,9 @@ func (r resource[T]) Observe(ctx context.Context) (plan.State, error) {
 func (r resource[T]) Do(ctx context.Context) error   { return r.insert(ctx) }
 func (r resource[T]) Undo(ctx context.Context) error { return r.remove(ctx) }
 
-// exists is a check that says what there is.
-func exists(why string) (plan.State, error) { return plan.State{Is: plan.Present, Why: why}, nil }
-
-// letGo repeats the removal of something another object used until a moment
-// ago: Google says "in use" for some seconds after the user is gone.
-func (r *env) letGo(ctx context.Context, what string, remove func(context.Context) error) error {
-	var last error
-	err := plan.Until(ctx, plan.Condition{
-		For: what + " to be let go of", Every: r.poll, Limit: r.deps.LetGo,
-		Check: func(ctx context.Context) (bool, string, error) {
-			err := remove(ctx)
-			if last == nil || ctx.Err() == nil { // an error of the limit says nothing
-				last = err
-			}
-			if gce.InUse(err) {
-				return false, err.Error(), nil
-			}
-			return true, "", nil
-		},
-	})
-	if last != nil {
-		return last
-	}
-	return err
+// thing is an object in the engine's words.
+func thing(o inventory.Object) plan.Thing {
+	return plan.Thing{Kind: string(o.Kind), Name: o.Name, Zone: o.Zone, Region: o.Region}
 }
+
+func (r resource[T]) About() plan.Thing { return thing(r.of) }

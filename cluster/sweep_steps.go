@@ -102,7 +102,7 @@ func (s strayStep) Observe(ctx context.Context) (plan.State, error) {
 	case x.GetId() != s.s.Id: // what was judged is gone
 		return plan.State{Is: plan.Absent, Why: "another of its name is there now, and stays"}, nil
 	}
-	return exists(s.s.Why)
+	return plan.Exists(s.s.Why)
 }
 
 func (s strayStep) Do(context.Context) error { return nil } // never wanted
@@ -161,7 +161,7 @@ func (u unlabelled) Observe(ctx context.Context) (plan.State, error) {
 	if d.GetLabels()[settings.Label] == string(u.env.want.Settings.Prefix) {
 		return plan.State{Is: plan.Absent, Why: settings.Label + "=" + string(u.env.want.Settings.Prefix)}, nil
 	}
-	return exists("only its machine tells whose it is: " + gce.Base(strings.Join(d.GetUsers(), ",")))
+	return plan.Exists("only its machine tells whose it is: " + gce.Base(strings.Join(d.GetUsers(), ",")))
 }
 
 func (u unlabelled) Do(context.Context) error { return nil } // never wanted

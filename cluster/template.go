@@ -42,7 +42,7 @@ func (r *run) templates() (steps []plan.Step) {
 
 func (r *run) checkTemplate(name string, t *computepb.InstanceTemplate) (plan.State, error) {
 	if r.mode.removes {
-		return exists("")
+		return plan.Exists("")
 	}
 	s, p, m := r.want.Settings, t.GetProperties(), t.GetProperties().GetMetadata()
 	boot := &computepb.AttachedDisk{}
@@ -93,7 +93,7 @@ func (r *run) checkTemplate(name string, t *computepb.InstanceTemplate) (plan.St
 			}
 		}
 	}
-	return exists(gce.Base(p.GetMachineType()))
+	return plan.Exists(gce.Base(p.GetMachineType()))
 }
 
 func scopeList(scopes []string) string {

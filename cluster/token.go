@@ -53,7 +53,7 @@ func (t token) Observe(ctx context.Context) (plan.State, error) {
 	if why := t.join().Unlike(s, used); why != "" {
 		return plan.State{Is: plan.Partial, Why: why}, nil
 	}
-	return exists("")
+	return plan.Exists("")
 }
 
 // inTemplate is the token of the template that is there already, whose

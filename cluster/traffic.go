@@ -38,7 +38,7 @@ func (t traffic) Observe(ctx context.Context) (plan.State, error) {
 	}
 	for _, x := range all {
 		if gce.Base(x.GetInstance()) == t.of.Name {
-			return exists("")
+			return plan.Exists("")
 		}
 	}
 	return plan.State{Is: plan.Absent}, nil
@@ -128,7 +128,7 @@ func (h healthyBackends) Observe(ctx context.Context) (plan.State, error) {
 	case len(well) == 0:
 		return plan.State{Is: plan.Absent, Why: "it has no master"}, nil
 	}
-	return exists(fmt.Sprintf("%d: %s", len(well), strings.Join(well, " ")))
+	return plan.Exists(fmt.Sprintf("%d: %s", len(well), strings.Join(well, " ")))
 }
 
 func (h healthyBackends) Do(ctx context.Context) error {

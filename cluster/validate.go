@@ -56,7 +56,7 @@ func (v *validate) Observe(ctx context.Context) (plan.State, error) {
 		return plan.State{Is: plan.Partial, Why: why}, nil
 	}
 	e := v.evidence
-	return exists(fmt.Sprintf("%d nodes, rings %s, CoreDNS %s",
+	return plan.Exists(fmt.Sprintf("%d nodes, rings %s, CoreDNS %s",
 		len(e.Nodes), strings.Join(slices.Sorted(maps.Keys(e.Rings)), " and "), e.CoreDNS))
 }
 

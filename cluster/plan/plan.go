@@ -46,6 +46,9 @@ type State struct {
 	Why string // "reserved, but nothing uses it"
 }
 
+// Exists is the answer of an Observe that says what there is.
+func Exists(why string) (State, error) { return State{Is: Present, Why: why}, nil }
+
 // Presence is how much of a fact holds.
 type Presence int
 
