@@ -24,10 +24,10 @@ func (g machineGone) About() plan.Thing   { return thing(g.of) }
 func (a ringAlone) About() plan.Thing     { return thing(a.of) }
 func (t traffic) About() plan.Thing       { return thing(t.of) }
 func (k kubeconfig) About() plan.Thing {
-	return plan.Thing{Kind: "kubeconfig", Name: k.env.want.Context}
+	return plan.Thing{Kind: "kubeconfig", Name: k.env.Want.Context}
 }
 func (b backendZone) About() plan.Thing {
-	return plan.Thing{Kind: "backend", Name: b.env.want.Names.MasterGroup(), Zone: b.zone}
+	return plan.Thing{Kind: "backend", Name: b.env.Want.Names.MasterGroup(), Zone: b.zone}
 }
 func (s strayStep) About() plan.Thing {
 	return plan.Thing{Kind: s.s.Kind, Name: s.s.Name, Zone: s.s.Zone, Region: s.s.Region}

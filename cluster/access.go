@@ -6,6 +6,7 @@ import (
 
 	"cloud.google.com/go/compute/apiv1/computepb"
 
+	"hakube/cluster/env"
 	"hakube/cluster/inventory"
 	"hakube/cluster/plan"
 	"hakube/gce"
@@ -16,14 +17,14 @@ import (
 // ssh" adds it. Whoever made a master has it there from the start.
 func (r *run) access() (steps []plan.Step) {
 	for _, m := range r.spokenTo() {
-		steps = append(steps, access{r.env, m})
+		steps = append(steps, access{r.Env, m})
 	}
 	return steps
 }
 
 // spokenTo are the masters that ssh may be needed to.
 func (r *run) spokenTo() (list []inventory.Object) {
-	for _, m := range r.have.Masters(r.want.Names) {
+	for _, m := range r.have.Masters(r.Want.Names) {
 		if m.Status == "RUNNING" {
 			list = append(list, m)
 		}
@@ -35,12 +36,12 @@ func (r *run) spokenTo() (list []inventory.Object) {
 }
 
 type access struct {
-	env *env
+	env *env.Env
 	of  inventory.Object
 }
 
 func (a access) String() string {
-	return "ssh access for " + a.env.deps.User + " to " + a.of.Name
+	return "ssh access for " + a.env.Deps.User + " to " + a.of.Name
 }
 
 func (a access) machine(ctx context.Context) (*computepb.Instance, error) {
@@ -55,7 +56,7 @@ func (a access) Observe(ctx context.Context) (plan.State, error) {
 	if err != nil {
 		return plan.State{}, err
 	}
-	mine := withoutComment(a.env.want.Login)
+	mine := withoutComment(a.env.Want.Login)
 	for line := range strings.Lines(inventory.MetadataItem(i.GetMetadata(), scripts.KeySSHKeys)) {
 		if withoutComment(line) == mine {
 			return plan.Exists("")
@@ -79,7 +80,7 @@ func (a access) Do(ctx context.Context) error {
 			return err
 		}
 		m := i.GetMetadata()
-		set(m, scripts.KeySSHKeys, withLogin(inventory.MetadataItem(m, scripts.KeySSHKeys), a.env.want.Login))
+		set(m, scripts.KeySSHKeys, withLogin(inventory.MetadataItem(m, scripts.KeySSHKeys), a.env.Want.Login))
 		err = a.env.GCE.Instances(a.of.Zone).SetMetadata(ctx, i.GetName(), m)
 		if !gce.Stale(err) || try == 3 {
 			return err

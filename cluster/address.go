@@ -15,12 +15,12 @@ import (
 
 // addresses is the reserved address of the API.
 func (r *run) addresses() (steps []plan.Step) {
-	for _, o := range r.or(inventory.Address, inventory.Object{Name: r.want.Names.Address()}) {
+	for _, o := range r.or(inventory.Address, inventory.Object{Name: r.Want.Names.Address()}) {
 		name := "address " + o.Name
 		steps = append(steps, resource[*computepb.Address]{
 			name: name, of: r.Regional(inventory.Address, o.Name),
 			get:  func(ctx context.Context) (*computepb.Address, error) { return r.GCE.Addresses().Get(ctx, o.Name) },
-			mine: r.owns,
+			mine: r.Owns,
 			check: func(a *computepb.Address) (plan.State, error) {
 				if a.GetAddress() == "" {
 					return plan.State{Is: plan.Partial, Why: "is being reserved"}, nil
@@ -31,23 +31,23 @@ func (r *run) addresses() (steps []plan.Step) {
 						Cure: cure.Hint("if it is no longer needed", cure.Compute(fmt.Sprintf("addresses delete %s --region=%s", o.Name, r.Region()))),
 					}
 				}
-				r.sawAddress(a)
+				r.SawAddress(a)
 				return plan.Exists(a.GetAddress())
 			},
 			insert: func(ctx context.Context) error {
 				err := r.GCE.Addresses().Insert(ctx, &computepb.Address{
 					Name:        &o.Name,
-					Description: new(birthRecord(&r.want)),
-					Labels:      r.Lease.Reserving(r.want.Labels()), // one change: of two that create, one comes first
+					Description: new(birthRecord(&r.Want)),
+					Labels:      r.Lease.Reserving(r.Want.Labels()), // one change: of two that create, one comes first
 					AddressType: new("EXTERNAL"),
 				})
 				if gce.ClassOf(err) == gce.Already {
-					return r.reserved(ctx, name) // an earlier run's call, still under way
+					return r.Reserved(ctx, name) // an earlier run's call, still under way
 				}
 				return err
 			},
 			remove: func(ctx context.Context) error {
-				return r.letGo(ctx, name, func(ctx context.Context) error { return r.GCE.Addresses().Delete(ctx, o.Name) })
+				return r.LetGo(ctx, name, func(ctx context.Context) error { return r.GCE.Addresses().Delete(ctx, o.Name) })
 			},
 		})
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"hakube/cluster/env"
 	"hakube/cluster/plan"
 	"hakube/scripts"
 	"hakube/scripts/cure"
@@ -17,16 +18,16 @@ func (r *run) api() plan.Step { return r.apiAt("") }
 func (r *run) apiMoved() plan.Step { return r.apiAt(" through the balancer") }
 
 func (r *run) apiAt(where string) plan.Step {
-	a := api{r.env, r.guest(r.master()), where}
+	a := api{r.Env, r.guest(r.master()), where}
 	if !r.mode.whole { // it is another command's to restart
-		a.master.other = new(cure.Up(a.master.zone))
+		a.master.Other = new(cure.Up(a.master.Zone))
 	}
 	return a
 }
 
 type api struct {
-	env    *env
-	master guest // that makes it
+	env    *env.Env
+	master env.Guest // that makes it
 	where  string
 }
 
@@ -34,14 +35,14 @@ func (a api) String() string { return "API answers" + a.where }
 func (api) Waits()           {}
 
 func (a api) Observe(ctx context.Context) (plan.State, error) {
-	ip, err := a.env.address(ctx)
+	ip, err := a.env.Address(ctx)
 	if err != nil {
 		return plan.State{}, err
 	}
 	if ip == "" {
 		return plan.State{Is: plan.Absent, Why: "no address yet"}, nil
 	}
-	if why := a.env.ready(ctx, ip); why != "" {
+	if why := a.env.Ready(ctx, ip); why != "" {
 		return plan.State{Is: plan.Absent, Why: why}, nil
 	}
 	return plan.Exists("https://" + ip)
@@ -49,7 +50,7 @@ func (a api) Observe(ctx context.Context) (plan.State, error) {
 
 // Do waits. While the API is silent the machine's own word says why.
 func (a api) Do(ctx context.Context) error {
-	ip, err := a.env.address(ctx)
+	ip, err := a.env.Address(ctx)
 	if err != nil {
 		return err
 	}
@@ -59,16 +60,16 @@ func (a api) Do(ctx context.Context) error {
 	master := a.master
 	var through time.Time // since when its script is
 	err = plan.Until(ctx, plan.Condition{
-		For: "https://" + ip, Every: a.env.poll, Limit: a.env.want.Settings.InitTimeout.Duration(),
+		For: "https://" + ip, Every: a.env.Poll, Limit: a.env.Want.Settings.InitTimeout.Duration(),
 		Check: func(ctx context.Context) (bool, string, error) {
-			why := a.env.ready(ctx, ip)
+			why := a.env.Ready(ctx, ip)
 			if why == "" {
 				return true, "", nil
 			}
-			phase, err := master.phase(ctx)
+			phase, err := master.Phase(ctx)
 			switch {
 			case phase != "" && phase != scripts.PhaseRunning:
-				why, through = master.name+": "+phase, time.Time{}
+				why, through = master.Name+": "+phase, time.Time{}
 			case through.IsZero() && phase != "":
 				through = time.Now()
 			case time.Since(through) > sickAfter && phase != "":
@@ -77,8 +78,8 @@ func (a api) Do(ctx context.Context) error {
 			return false, why, err
 		},
 	})
-	if err != nil && ctx.Err() == nil && (!through.IsZero() || a.master.there) {
-		return &sick{err}
+	if err != nil && ctx.Err() == nil && (!through.IsZero() || a.master.There) {
+		return &env.Sick{Err: err}
 	}
 	return err
 }

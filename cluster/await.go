@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"hakube/cluster/env"
 	"hakube/cluster/plan"
 	"hakube/cluster/rings"
 	"hakube/replicate"
@@ -26,7 +27,7 @@ func (m ringMember) await(ctx context.Context, what string, still time.Duration,
 	var far rings.Course
 	moved, due := false, func() bool { return true }
 	return plan.Until(ctx, plan.Condition{
-		For: what, Every: m.env.poll, Limit: syncLimit, Stall: still, Moved: func() bool { return moved },
+		For: what, Every: m.env.Poll, Limit: syncLimit, Stall: still, Moved: func() bool { return moved },
 		Check: func(ctx context.Context) (bool, string, error) {
 			st, own, err := look(ctx)
 			moved = far.Moved(own)
@@ -40,10 +41,10 @@ func (m ringMember) await(ctx context.Context, what string, still time.Duration,
 				}
 			}
 			if due() {
-				if why := m.env.stir(ctx, m.ring, m.others()); why != nil {
+				if why := m.env.Stir(ctx, m.ring, m.others()); why != nil {
 					err = fmt.Errorf("%w; %w", err, why)
 				}
-				due = after(ctx, stirEvery)
+				due = env.After(ctx, env.StirEvery)
 			}
 			return false, "", err
 		},

@@ -8,6 +8,7 @@ import (
 
 	"cloud.google.com/go/compute/apiv1/computepb"
 
+	"hakube/cluster/env"
 	"hakube/cluster/inventory"
 	"hakube/cluster/plan"
 	"hakube/cluster/settings"
@@ -24,7 +25,7 @@ import (
 // from the start. Only a removal takes it back: a plain up finds what one that was
 // cut left.
 func (r *run) decideBalancer() {
-	r.balanced = len(r.masters()) > 1 || r.want.Settings.LoadBalancer == settings.FromStart || r.have.Holder.Rule != "" && !r.mode.removes
+	r.balanced = len(r.masters()) > 1 || r.Want.Settings.LoadBalancer == settings.FromStart || r.have.Holder.Rule != "" && !r.mode.removes
 }
 
 // drainLimit is how long the balancer lets connections to a master go on that
@@ -39,23 +40,23 @@ const (
 )
 
 func (r *run) healthChecks() (steps []plan.Step) {
-	for _, o := range r.parts(inventory.HealthCheck, inventory.Object{Name: r.want.Names.HealthCheck()}) {
+	for _, o := range r.parts(inventory.HealthCheck, inventory.Object{Name: r.Want.Names.HealthCheck()}) {
 		steps = append(steps, resource[*computepb.HealthCheck]{
 			name: "health check " + o.Name, of: r.Regional(inventory.HealthCheck, o.Name),
 			get: func(ctx context.Context) (*computepb.HealthCheck, error) {
 				return r.GCE.HealthChecks().Get(ctx, o.Name)
 			},
-			mine: r.owns,
+			mine: r.Owns,
 			insert: func(ctx context.Context) error {
 				return r.GCE.HealthChecks().Insert(ctx, &computepb.HealthCheck{
-					Name: &o.Name, Description: new(r.want.Mark.For(inventory.RoleHealthCheck)), Type: new("HTTPS"),
+					Name: &o.Name, Description: new(r.Want.Mark.For(inventory.RoleHealthCheck)), Type: new("HTTPS"),
 					HttpsHealthCheck: &computepb.HTTPSHealthCheck{Port: new(int32(443)), RequestPath: new("/readyz")},
 					CheckIntervalSec: new(int32(checkEvery)), TimeoutSec: new(int32(checkTimeout)),
 					HealthyThreshold: new(int32(checkRounds)), UnhealthyThreshold: new(int32(checkRounds)),
 				})
 			},
 			remove: func(ctx context.Context) error {
-				return r.letGo(ctx, "health check "+o.Name, func(ctx context.Context) error { return r.GCE.HealthChecks().Delete(ctx, o.Name) })
+				return r.LetGo(ctx, "health check "+o.Name, func(ctx context.Context) error { return r.GCE.HealthChecks().Delete(ctx, o.Name) })
 			},
 		})
 	}
@@ -66,7 +67,7 @@ func (r *run) healthChecks() (steps []plan.Step) {
 func (r *run) masterGroups(zones ...string) (steps []plan.Step) {
 	var all []inventory.Object
 	for _, zone := range zones {
-		all = append(all, inventory.Object{Kind: inventory.InstanceGroup, Name: r.want.Names.MasterGroup(), Zone: zone})
+		all = append(all, inventory.Object{Kind: inventory.InstanceGroup, Name: r.Want.Names.MasterGroup(), Zone: zone})
 	}
 	if r.mode.takesFound() {
 		all = r.have.Of(inventory.InstanceGroup)
@@ -76,14 +77,14 @@ func (r *run) masterGroups(zones ...string) (steps []plan.Step) {
 		steps = append(steps, resource[*computepb.InstanceGroup]{
 			name: name, of: inventory.Object{Kind: inventory.InstanceGroup, Name: o.Name, Zone: o.Zone},
 			get:  func(ctx context.Context) (*computepb.InstanceGroup, error) { return groups.Get(ctx, o.Name) },
-			mine: r.owns,
+			mine: r.Owns,
 			insert: func(ctx context.Context) error {
 				return groups.Insert(ctx, &computepb.InstanceGroup{
-					Name: &o.Name, Description: new(r.want.Mark.For(inventory.RoleMasterGroup)),
+					Name: &o.Name, Description: new(r.Want.Mark.For(inventory.RoleMasterGroup)),
 				})
 			},
 			remove: func(ctx context.Context) error {
-				return r.letGo(ctx, name, func(ctx context.Context) error { return groups.Delete(ctx, o.Name) })
+				return r.LetGo(ctx, name, func(ctx context.Context) error { return groups.Delete(ctx, o.Name) })
 			},
 		})
 	}
@@ -92,42 +93,42 @@ func (r *run) masterGroups(zones ...string) (steps []plan.Step) {
 
 // services is the backend service, made with the groups of the zones behind it.
 func (r *run) services(zones ...string) (steps []plan.Step) {
-	for _, o := range r.parts(inventory.BackendService, inventory.Object{Name: r.want.Names.BackendService()}) {
+	for _, o := range r.parts(inventory.BackendService, inventory.Object{Name: r.Want.Names.BackendService()}) {
 		name, services := "backend service "+o.Name, r.GCE.BackendServices()
 		steps = append(steps, resource[*computepb.BackendService]{
 			name: name, of: r.Regional(inventory.BackendService, o.Name),
 			get:  func(ctx context.Context) (*computepb.BackendService, error) { return services.Get(ctx, o.Name) },
-			mine: r.owns,
+			mine: r.Owns,
 			insert: func(ctx context.Context) error {
 				x := &computepb.BackendService{
-					Name: &o.Name, Description: new(r.want.Mark.For(inventory.RoleService)),
+					Name: &o.Name, Description: new(r.Want.Mark.For(inventory.RoleService)),
 					LoadBalancingScheme: new("EXTERNAL"), Protocol: new("TCP"),
-					HealthChecks:       []string{r.want.Regional(r.Region(), "healthChecks", r.want.Names.HealthCheck())},
+					HealthChecks:       []string{r.Want.Regional(r.Region(), "healthChecks", r.Want.Names.HealthCheck())},
 					ConnectionDraining: &computepb.ConnectionDraining{DrainingTimeoutSec: new(int32(drainLimit.Seconds()))},
 				}
 				for _, zone := range zones {
-					x.Backends = append(x.Backends, backend(r.env, zone))
+					x.Backends = append(x.Backends, backend(r.Env, zone))
 				}
 				return services.Insert(ctx, x)
 			},
 			remove: func(ctx context.Context) error {
-				return r.letGo(ctx, name, func(ctx context.Context) error { return services.Delete(ctx, o.Name) })
+				return r.LetGo(ctx, name, func(ctx context.Context) error { return services.Delete(ctx, o.Name) })
 			},
 		})
 	}
 	return steps
 }
 
-func backend(r *env, zone string) *computepb.Backend {
+func backend(r *env.Env, zone string) *computepb.Backend {
 	return &computepb.Backend{Group: new(masterGroupURL(r, zone)), BalancingMode: new("CONNECTION")}
 }
 
-func masterGroupURL(r *env, zone string) string {
-	return r.want.Zonal(zone, "instanceGroups", r.want.Names.MasterGroup())
+func masterGroupURL(r *env.Env, zone string) string {
+	return r.Want.Zonal(zone, "instanceGroups", r.Want.Names.MasterGroup())
 }
 
 // backendZones is the fact that a zone's group is behind the balancer.
-func backendZones(r *env, zones ...string) (steps []plan.Step) {
+func backendZones(r *env.Env, zones ...string) (steps []plan.Step) {
 	for _, z := range zones {
 		steps = append(steps, backendZone{r, z})
 	}
@@ -135,7 +136,7 @@ func backendZones(r *env, zones ...string) (steps []plan.Step) {
 }
 
 type backendZone struct {
-	env  *env
+	env  *env.Env
 	zone string
 }
 
@@ -143,12 +144,12 @@ func (b backendZone) String() string { return "masters' group in " + b.zone + " 
 
 // find returns the service and where in its backends the zone is, -1 if not.
 func (b backendZone) find(ctx context.Context) (*computepb.BackendService, int, error) {
-	x, err := b.env.GCE.BackendServices().Get(ctx, b.env.want.Names.BackendService())
+	x, err := b.env.GCE.BackendServices().Get(ctx, b.env.Want.Names.BackendService())
 	if err != nil {
 		return nil, -1, err
 	}
 	return x, slices.IndexFunc(x.GetBackends(), func(y *computepb.Backend) bool {
-		return gce.Base(y.GetGroup()) == b.env.want.Names.MasterGroup() && zoneOf(y.GetGroup()) == b.zone
+		return gce.Base(y.GetGroup()) == b.env.Want.Names.MasterGroup() && zoneOf(y.GetGroup()) == b.zone
 	}), nil
 }
 

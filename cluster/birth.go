@@ -38,18 +38,18 @@ func birthRecord(s *settings.Spec) string {
 
 // grows notes what this run makes of the zone's pool.
 func (r *run) grows() {
-	if !r.mode.nodes || !bool(r.want.Settings.CreateNodes) {
+	if !r.mode.nodes || !bool(r.Want.Settings.CreateNodes) {
 		return
 	}
 	size := 0
 	for _, g := range r.poolGroups() {
 		size += g.Size
 	}
-	if n := int(r.want.Settings.NumNodes); n > size {
+	if n := int(r.Want.Settings.NumNodes); n > size {
 		from := size
-		if w, ok := r.have.Holder.Growing[r.want.Zone]; ok && w.Holds(size) {
+		if w, ok := r.have.Holder.Growing[r.Want.Zone]; ok && w.Holds(size) {
 			from = w.From // it goes on with what another one began
 		}
-		r.Lease.Note(inventory.GrowthKey+r.want.Zone, inventory.Growth{From: from, To: n}.String())
+		r.Lease.Note(inventory.GrowthKey+r.Want.Zone, inventory.Growth{From: from, To: n}.String())
 	}
 }

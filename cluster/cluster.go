@@ -6,6 +6,7 @@ import (
 
 	// the operator's key is a signer
 
+	"hakube/cluster/env"
 	"hakube/cluster/lease"
 	"hakube/cluster/plan"
 	"hakube/cluster/settings"
@@ -17,14 +18,14 @@ import (
 // holds nothing of what is there: each method looks for itself.
 type Cluster struct {
 	settings  settings.Settings
-	deps      Deps
+	deps      env.Deps
 	leftovers func(context.Context, sweep.Found) (bool, error) // see OnLeftovers
 	smaller   func(context.Context, Smaller) error             // see OnSmaller
 }
 
 // New makes no call.
-func New(s settings.Settings, d Deps) *Cluster {
-	return &Cluster{settings: s, deps: d.orDefaults()}
+func New(s settings.Settings, d env.Deps) *Cluster {
+	return &Cluster{settings: s, deps: d.OrDefaults()}
 }
 
 // OnLeftovers has f called in a down or a preview of the whole cluster when
@@ -70,7 +71,7 @@ func (c *Cluster) Down(ctx context.Context, report func(plan.Event)) (s *Summary
 			return err
 		}
 		if len(items) == 0 {
-			s = &Summary{Nothing: true, Mode: r.mode.name, Context: r.want.Context, Zone: r.want.Zone, Warnings: r.warnings}
+			s = &Summary{Nothing: true, Mode: r.mode.name, Context: r.Want.Context, Zone: r.Want.Zone, Warnings: r.Warnings()}
 			return nil
 		}
 		if err = r.walk(ctx, items, report); err == nil {

@@ -8,6 +8,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"hakube/cluster/env"
 	"hakube/cluster/inventory"
 	"hakube/cluster/kube"
 	"hakube/cluster/plan"
@@ -19,13 +20,13 @@ import (
 // prepared is the wait until a replica's startup-script has done all it can do
 // alone: disk, runtime, binaries, images. Quorum was not touched so far.
 func (r *run) prepared(of inventory.Object) plan.Step {
-	return prepared{r.env, of, r.guest(of), r.mastersBut(of.Name)}
+	return prepared{r.Env, of, r.guest(of), r.mastersBut(of.Name)}
 }
 
 type prepared struct {
-	env     *env
+	env     *env.Env
 	of      inventory.Object
-	machine guest
+	machine env.Guest
 	others  []inventory.Object // the masters but this one
 }
 
@@ -33,21 +34,21 @@ func (p prepared) String() string { return p.of.Name + " is prepared" }
 func (prepared) Waits()           {}
 
 func (p prepared) Observe(ctx context.Context) (plan.State, error) {
-	phase, err := p.env.phase(ctx, p.of)
+	phase, err := p.env.Phase(ctx, p.of)
 	switch {
 	case gce.IsNotFound(err):
 		return plan.State{Is: plan.Absent, Why: "there is no such machine yet"}, nil
 	case err != nil:
 		return plan.State{}, err
-	case isPrepared(phase):
+	case env.IsPrepared(phase):
 		return plan.Exists(phase)
 	}
 	return plan.State{Is: plan.Absent, Why: cmp.Or(phase, "boots")}, nil
 }
 
 func (p prepared) Do(ctx context.Context) error {
-	if p.machine.there { // it may be a voter that was stopped for long
-		return p.env.whileStirred(ctx, p.others, p.wait)
+	if p.machine.There { // it may be a voter that was stopped for long
+		return p.env.WhileStirred(ctx, p.others, p.wait)
 	}
 	return p.wait(ctx)
 }
@@ -55,10 +56,10 @@ func (p prepared) Do(ctx context.Context) error {
 func (p prepared) wait(ctx context.Context) error {
 	g := p.machine
 	return plan.Until(ctx, plan.Condition{
-		For: p.of.Name + " to be prepared", Every: p.env.poll, Limit: p.env.want.Settings.InitTimeout.Duration(),
+		For: p.of.Name + " to be prepared", Every: p.env.Poll, Limit: p.env.Want.Settings.InitTimeout.Duration(),
 		Check: func(ctx context.Context) (bool, string, error) {
-			phase, err := g.phase(ctx)
-			return err == nil && (isPrepared(phase) || joins(phase)), cmp.Or(phase, "boots"), err
+			phase, err := g.Phase(ctx)
+			return err == nil && (env.IsPrepared(phase) || env.Joins(phase)), cmp.Or(phase, "boots"), err
 		},
 	})
 }
@@ -68,11 +69,11 @@ func (prepared) Undo(context.Context) error { return nil } // it goes with the m
 // controlPlane is a master's own API server, asked at the machine's own
 // address. It comes last before the traffic and goes first after it.
 func (r *run) controlPlane(of inventory.Object) plan.Step {
-	return &controlPlane{env: r.env, of: of, goes: r.mode.removes, revives: r.mode.repairs}
+	return &controlPlane{env: r.Env, of: of, goes: r.mode.removes, revives: r.mode.repairs}
 }
 
 type controlPlane struct {
-	env       *env
+	env       *env.Env
 	of        inventory.Object
 	goes      bool
 	revives   bool   // it was there, and is brought back before it is made again
@@ -85,7 +86,7 @@ func (c *controlPlane) Observe(ctx context.Context) (plan.State, error) {
 	if c.goes && c.of.Status != "RUNNING" {
 		return plan.State{Is: plan.Absent, Why: "the machine is " + cmp.Or(c.of.Status, "not there")}, nil
 	}
-	ip, err := c.env.external(ctx, c.of)
+	ip, err := c.env.External(ctx, c.of)
 	if gce.IsNotFound(err) {
 		return plan.State{Is: plan.Absent, Why: "there is no such machine"}, nil
 	}
@@ -95,7 +96,7 @@ func (c *controlPlane) Observe(ctx context.Context) (plan.State, error) {
 	if c.unretired != "" {
 		return plan.State{Is: plan.Absent, Why: c.unretired}, nil
 	}
-	why := c.env.ready(ctx, ip)
+	why := c.env.Ready(ctx, ip)
 	switch {
 	case !kube.Answers(why):
 		if c.goes {
@@ -105,7 +106,7 @@ func (c *controlPlane) Observe(ctx context.Context) (plan.State, error) {
 	case why != "":
 		return plan.State{Is: plan.Partial, Why: why}, nil
 	}
-	phase, err := c.env.phase(ctx, c.of)
+	phase, err := c.env.Phase(ctx, c.of)
 	if err != nil {
 		return plan.State{}, err
 	}
@@ -122,11 +123,11 @@ func (c *controlPlane) Do(ctx context.Context) error {
 			return err
 		}
 	}
-	return c.env.overSSH(ctx, c.of, c.env.want.Settings.InitTimeout.Duration(), func(ctx context.Context, h replicate.Host) error {
+	return c.env.OverSSH(ctx, c.of, c.env.Want.Settings.InitTimeout.Duration(), func(ctx context.Context, h replicate.Host) error {
 		if err := plan.Gate(ctx); err != nil {
 			return err
 		}
-		return replicate.JoinControlPlane(ctx, c.env.deps.SSH, h)
+		return replicate.JoinControlPlane(ctx, c.env.Deps.SSH, h)
 	})
 }
 
@@ -137,15 +138,15 @@ const retireLimit = 90 * time.Second
 // clients are told and go to another master. One that cannot be asked is
 // removed all the same; that is said.
 func (c *controlPlane) Undo(ctx context.Context) error {
-	host, err := c.env.host(ctx, c.of)
+	host, err := c.env.Host(ctx, c.of)
 	if err == nil {
 		limited, cancel := plan.Within(ctx, retireLimit)
 		defer cancel()
-		err = replicate.Retire(limited, c.env.deps.SSH, host, retireDrain)
+		err = replicate.Retire(limited, c.env.Deps.SSH, host, retireDrain)
 	}
 	if err != nil {
 		c.unretired = c.of.Name + " was not stopped in order: " + err.Error()
-		c.env.warned(c.unretired)
+		c.env.Warn(c.unretired)
 	}
 	return nil
 }
@@ -156,17 +157,17 @@ const retireDrain = 2 * time.Second
 
 // masterNode is a master's Node in Kubernetes. Its kubelet makes it; when the
 // machine goes nobody else takes it away, there being no cloud controller.
-func nodeOfMaster(r *env, of inventory.Object) plan.Step { return masterNode{r, of} }
+func nodeOfMaster(r *env.Env, of inventory.Object) plan.Step { return masterNode{r, of} }
 
 type masterNode struct {
-	env *env
+	env *env.Env
 	of  inventory.Object
 }
 
 func (n masterNode) String() string { return "node " + n.of.Name }
 
 func (n masterNode) Observe(ctx context.Context) (plan.State, error) {
-	client, err := n.env.kube(ctx)
+	client, err := n.env.Kube(ctx)
 	if err != nil {
 		return plan.State{}, err
 	}
@@ -183,7 +184,7 @@ func (n masterNode) Observe(ctx context.Context) (plan.State, error) {
 func (masterNode) Do(context.Context) error { return nil } // its kubelet's
 
 func (n masterNode) Undo(ctx context.Context) error {
-	client, err := n.env.kube(ctx)
+	client, err := n.env.Kube(ctx)
 	if err != nil {
 		return err
 	}
@@ -197,13 +198,13 @@ const reviveLimit = 4 * time.Minute
 // revive gets a master's API server going, the least thing first: its process, its
 // kubelet, and when both do not help the machine.
 func (c *controlPlane) revive(ctx context.Context) error {
-	phase, err := c.env.phase(ctx, c.of)
-	if err != nil || phase == scripts.PhasePrepared || joins(phase) {
+	phase, err := c.env.Phase(ctx, c.of)
+	if err != nil || phase == scripts.PhasePrepared || env.Joins(phase) {
 		return err // it joins
 	}
 	ready := false
-	err = c.env.overSSH(ctx, c.of, reviveLimit, func(ctx context.Context, h replicate.Host) (err error) {
-		ready, err = replicate.ReviveAPI(ctx, c.env.deps.SSH, h)
+	err = c.env.OverSSH(ctx, c.of, reviveLimit, func(ctx context.Context, h replicate.Host) (err error) {
+		ready, err = replicate.ReviveAPI(ctx, c.env.Deps.SSH, h)
 		return err
 	})
 	if err != nil || ready {
@@ -216,5 +217,5 @@ func (c *controlPlane) revive(ctx context.Context) error {
 	if err := c.env.GCE.Instances(c.of.Zone).Reset(ctx, c.of.Name); err != nil {
 		return err
 	}
-	return c.env.answers(ctx, c.of, "")
+	return c.env.Answers(ctx, c.of, "")
 }

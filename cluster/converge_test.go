@@ -10,6 +10,7 @@ import (
 	"cloud.google.com/go/compute/apiv1/computepb"
 	"github.com/google/go-cmp/cmp"
 
+	"hakube/cluster/env"
 	"hakube/cluster/inventory"
 	"hakube/cluster/refusal"
 	"hakube/cluster/settings"
@@ -142,9 +143,9 @@ func TestGuestFails(t *testing.T) {
 			w.console = strings.Repeat("boot\n", 30) + "curl: (6) could not resolve host\n"
 			begin := time.Now()
 			_, err := o.Up(context.Background(), w.events())
-			var failed *GuestError
+			var failed *env.GuestError
 			if !errors.As(err, &failed) || !strings.HasPrefix(failed.Machine, machine) || failed.Reason != "installing containerd: no such mirror" ||
-				len(failed.Console) != consoleLines || failed.Console[consoleLines-2] != "curl: (6) could not resolve host" {
+				len(failed.Console) != env.ConsoleLines || failed.Console[env.ConsoleLines-2] != "curl: (6) could not resolve host" {
 				t.Fatalf("up: %v", err)
 			}
 			if took := time.Since(begin); took > 40*time.Second {
@@ -173,7 +174,7 @@ func TestGuestFailsAgain(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), time.Minute) // the run's own limit is half an hour
 			defer cancel()
 			_, err := o.Up(ctx, w.events())
-			var failed *GuestError
+			var failed *env.GuestError
 			if !errors.As(err, &failed) || !failed.Again || failed.Reason != w.fail[role] {
 				t.Errorf("up: %v", err)
 			}
@@ -200,7 +201,7 @@ func TestConsoleAfter(t *testing.T) {
 		w.mu.Lock()
 		w.printed[key] = text
 		w.mu.Unlock()
-		if got := o.run(Up).consoleAfter(t.Context(), key.Zone, key.Name, old); got != want {
+		if got := o.run(Up).ConsoleAfter(t.Context(), key.Zone, key.Name, old); got != want {
 			t.Errorf("of %d bytes it is %q, want %q", len(text), got, want)
 		}
 	}

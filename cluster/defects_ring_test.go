@@ -61,8 +61,8 @@ var ringDefects = []defect{
 			t.Fatal(err)
 		}
 		r.have, r.replica = have, inventory.Object{Kind: inventory.Instance, Name: "kubernetes-master-new", Zone: zoneC, Status: "PROVISIONING"}
-		r.sawExternals()
-		r.poll = 50 * time.Millisecond
+		r.SawMasters(r.have)
+		r.Poll = 50 * time.Millisecond
 		soon, stop := context.WithTimeout(ctx, 500*time.Millisecond)
 		defer stop()
 		if err := r.learners(r.replica)[0].Do(soon); err == nil {
@@ -209,7 +209,7 @@ func (w *world) halt(zone, name string) {
 // host is a master as ssh reaches it.
 func (w *world) host(o *operator, name string) replicate.Host {
 	w.t.Helper()
-	h, err := o.run(settings.Up).host(context.Background(), inventory.Object{Kind: inventory.Instance, Name: name, Zone: zoneB})
+	h, err := o.run(settings.Up).Host(context.Background(), inventory.Object{Kind: inventory.Instance, Name: name, Zone: zoneB})
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -219,7 +219,7 @@ func (w *world) host(o *operator, name string) replicate.Host {
 // mustWrite writes through the API to etcd: the ring agrees on something.
 func (w *world) mustWrite(o *operator, name string) {
 	w.t.Helper()
-	client, err := o.run(settings.Up).kube(context.Background())
+	client, err := o.run(settings.Up).Kube(context.Background())
 	if err == nil {
 		_, err = client.ConfigMaps("default").Create(context.Background(), &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: name}}, metav1.CreateOptions{})
 	}

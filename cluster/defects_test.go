@@ -138,8 +138,8 @@ func (w *world) now(o *operator) *rings.Survey {
 		w.t.Fatal(err)
 	}
 	r.have = have
-	r.sawExternals()
-	return r.survey(context.Background(), have.Masters(r.want.Names))
+	r.SawMasters(r.have)
+	return r.Survey(context.Background(), have.Masters(r.Want.Names))
 }
 
 // members are the machines in a ring, learners marked, sorted.

@@ -7,6 +7,7 @@ import (
 
 	"cloud.google.com/go/compute/apiv1/computepb"
 
+	"hakube/cluster/env"
 	"hakube/cluster/inventory"
 	"hakube/cluster/plan"
 	"hakube/cluster/refusal"
@@ -22,10 +23,10 @@ const masterDevice = "master-pd"
 // disks are the masters' data disks. When the cluster goes it is also every
 // other disk with our mark that is on no machine.
 func (r *run) disks() (steps []plan.Step) {
-	s := r.want.Settings
+	s := r.Want.Settings
 	var list []inventory.Object
 	for _, m := range r.toBe() {
-		list = append(list, inventory.Object{Kind: inventory.Disk, Name: r.want.Names.DiskOf(m.Name), Zone: m.Zone})
+		list = append(list, inventory.Object{Kind: inventory.Disk, Name: r.Want.Names.DiskOf(m.Name), Zone: m.Zone})
 	}
 	if r.mode.takesFound() {
 		list = r.or(inventory.Disk, inventory.Object{})
@@ -36,12 +37,12 @@ func (r *run) disks() (steps []plan.Step) {
 		steps = append(steps, resource[*computepb.Disk]{
 			name: name, of: o,
 			get:  func(ctx context.Context) (*computepb.Disk, error) { return disks.Get(ctx, o.Name) },
-			mine: r.owns,
+			mine: r.Owns,
 			check: func(d *computepb.Disk) (plan.State, error) {
 				if r.mode.removes || r.mode.repairs {
 					return plan.Exists("")
 				}
-				if err := r.want.Drift(name,
+				if err := r.Want.Drift(name,
 					settings.Difference{Variable: "MASTER_DISK_TYPE", Was: gce.Base(d.GetType()), Want: string(s.MasterDiskType)},
 					settings.Difference{Variable: "MASTER_DISK_SIZE", Was: settings.Gigabytes(d.GetSizeGb()), Want: settings.Gigabytes(int64(s.MasterDiskSize))},
 				); err != nil {
@@ -52,23 +53,23 @@ func (r *run) disks() (steps []plan.Step) {
 				}
 				return plan.Exists(settings.Gigabytes(d.GetSizeGb()) + " " + gce.Base(d.GetType()))
 			},
-			insert: func(ctx context.Context) error { return insertDisk(ctx, r.env, o.Name, o.Zone) },
+			insert: func(ctx context.Context) error { return insertDisk(ctx, r.Env, o.Name, o.Zone) },
 			remove: func(ctx context.Context) error {
-				return r.letGo(ctx, name, func(ctx context.Context) error { return disks.Delete(ctx, o.Name) })
+				return r.LetGo(ctx, name, func(ctx context.Context) error { return disks.Delete(ctx, o.Name) })
 			},
 		})
 	}
 	return steps
 }
 
-func insertDisk(ctx context.Context, r *env, name, zone string) error {
-	s := r.want.Settings
+func insertDisk(ctx context.Context, r *env.Env, name, zone string) error {
+	s := r.Want.Settings
 	return r.GCE.Disks(zone).Insert(ctx, &computepb.Disk{
 		Name:        &name,
-		Description: new(r.want.Mark.For(inventory.RoleMasterDisk)),
-		Labels:      r.want.Labels(),
+		Description: new(r.Want.Mark.For(inventory.RoleMasterDisk)),
+		Labels:      r.Want.Labels(),
 		SizeGb:      new(int64(s.MasterDiskSize)),
-		Type:        new(r.want.Zonal(zone, "diskTypes", string(s.MasterDiskType))),
+		Type:        new(r.Want.Zonal(zone, "diskTypes", string(s.MasterDiskType))),
 	})
 }
 
@@ -84,7 +85,7 @@ func (r *run) foreignContent(m inventory.Object, phase string) error {
 }
 
 func (r *run) foreignDisk(m inventory.Object, what string) error {
-	disk := r.want.Names.DiskOf(m.Name)
+	disk := r.Want.Names.DiskOf(m.Name)
 	commands := []cure.Command{cure.KeepDisk(disk, m.Zone), cure.DeleteDisk(disk, m.Zone), cure.Repair(m.Name)}
 	if r.have.StatusOf(m) != "" {
 		commands = append([]cure.Command{cure.DeleteMachine(m.Name, m.Zone)}, commands...)

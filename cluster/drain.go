@@ -8,6 +8,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"hakube/cluster/env"
 	"hakube/cluster/inventory"
 	"hakube/cluster/kube"
 	"hakube/cluster/plan"
@@ -26,7 +27,7 @@ func (r *run) drained() []plan.Step {
 }
 
 type drained struct {
-	env    *env
+	env    *env.Env
 	groups []inventory.Object  // whose machines and Nodes are read
 	goes   func(pool) []member // which of the machines go
 	last   bool                // they go with their pool, so none of it takes pods again
@@ -34,7 +35,7 @@ type drained struct {
 }
 
 func (r *run) drain() *drained {
-	d := &drained{env: r.env, groups: r.ownGroups(), last: r.mode.removes && !r.mode.one, gaveUp: map[string]string{}}
+	d := &drained{env: r.Env, groups: r.ownGroups(), last: r.mode.removes && !r.mode.one, gaveUp: map[string]string{}}
 	switch {
 	case r.mode.one:
 		master := member{name: r.replica.Name, zone: r.replica.Zone}
@@ -64,8 +65,8 @@ func (*drained) String() string { return "nodes that go are drained" }
 func (*drained) Waits() {}
 
 // podsOn are the pods that have to leave the machines' nodes.
-func podsOn(ctx context.Context, r *env, p pool, goes []member) ([]corev1.Pod, error) {
-	client, err := r.kube(ctx)
+func podsOn(ctx context.Context, r *env.Env, p pool, goes []member) ([]corev1.Pod, error) {
+	client, err := r.Kube(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -126,7 +127,7 @@ func (d *drained) Do(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	client, err := d.env.kube(ctx)
+	client, err := d.env.Kube(ctx)
 	if err != nil {
 		return err
 	}
@@ -140,13 +141,13 @@ func (d *drained) Do(ctx context.Context) error {
 		return err
 	}
 	err = plan.Until(ctx, plan.Condition{
-		For: fmt.Sprintf("pods to leave %d nodes", len(goes)), Every: d.env.poll, Limit: d.env.want.Settings.DrainTimeout.Duration(),
+		For: fmt.Sprintf("pods to leave %d nodes", len(goes)), Every: d.env.Poll, Limit: d.env.Want.Settings.DrainTimeout.Duration(),
 		Check: func(ctx context.Context) (ok bool, missing string, err error) {
 			left, err := podsOn(ctx, d.env, p, goes)
 			if err != nil {
 				return false, "", err
 			}
-			return len(left) == 0, client.Evict(ctx, left, d.env.warned), nil
+			return len(left) == 0, client.Evict(ctx, left, d.env.Warn), nil
 		},
 	})
 	if err == nil || ctx.Err() != nil {
@@ -160,11 +161,11 @@ func (*drained) Undo(context.Context) error { return nil } // never unwanted
 
 // giveUp notes that nodes go with what is still on them.
 func (d *drained) giveUp(names []string, last error) {
-	why := fmt.Sprintf("not drained to the end, went on after %s: %v", d.env.want.Settings.DrainTimeout.Duration(), last)
+	why := fmt.Sprintf("not drained to the end, went on after %s: %v", d.env.Want.Settings.DrainTimeout.Duration(), last)
 	for _, n := range append(names, everyNode) {
 		d.gaveUp[n] = why
 	}
-	d.env.warned(why)
+	d.env.Warn(why)
 }
 
 // everyNode stands in drained.gaveUp for all that were to be drained.
@@ -174,7 +175,7 @@ const everyNode = ""
 // its nodes hold pods. A cluster that cannot be asked keeps nothing from being
 // removed; that it went undrained is said.
 func (r *run) busy() plan.Step {
-	b := busy{env: r.env, drain: r.drain(), name: "pods on nodes of " + r.want.Zone, access: r.access(), master: r.master(), lives: r.have.Runs(r.master())}
+	b := busy{env: r.Env, drain: r.drain(), name: "pods on nodes of " + r.Want.Zone, access: r.access(), master: r.master(), lives: r.have.Runs(r.master())}
 	if r.mode.one {
 		b.name = "pods on node " + r.replica.Name
 		if r.have.StatusOf(r.replica) != "RUNNING" {
@@ -185,7 +186,7 @@ func (r *run) busy() plan.Step {
 }
 
 type busy struct {
-	env     *env
+	env     *env.Env
 	drain   *drained
 	name    string
 	stopped string           // why no pod has to leave
@@ -202,13 +203,13 @@ func (b busy) Observe(ctx context.Context) (plan.State, error) {
 	if b.stopped != "" {
 		return plan.State{Is: plan.Absent, Why: b.stopped}, nil
 	}
-	if why := b.env.unreachable(ctx, b.lives); why != "" {
+	if why := b.env.Unreachable(ctx, b.lives); why != "" {
 		b.giveUp(why)
 	}
 	if why := b.drain.gaveUp[everyNode]; why != "" {
 		return plan.State{Is: plan.Absent, Why: why}, nil
 	}
-	if _, err := b.env.kube(ctx); err != nil {
+	if _, err := b.env.Kube(ctx); err != nil {
 		return plan.State{Is: plan.Partial, Why: kube.Plainly(err)}, nil
 	}
 	s, err := b.drain.Observe(ctx)
@@ -222,7 +223,7 @@ func (b busy) Observe(ctx context.Context) (plan.State, error) {
 func (b busy) giveUp(why string) {
 	why = "draining is not possible: " + why
 	b.drain.gaveUp[everyNode] = why
-	b.env.warned(why)
+	b.env.Warn(why)
 }
 
 // Undo drains all nodes of the pool, with credentials fetched for it if this
@@ -251,17 +252,17 @@ func (b busy) credentials(ctx context.Context) error {
 			return fmt.Errorf("%s: %w", s, err)
 		}
 	}
-	if _, err := b.env.kube(ctx); err == nil {
+	if _, err := b.env.Kube(ctx); err == nil {
 		return nil
 	}
-	ip, err := b.env.address(ctx)
+	ip, err := b.env.Address(ctx)
 	if err != nil {
 		return err
 	}
-	e, err := b.env.lend(ctx, b.master, ip)
+	e, err := b.env.Lend(ctx, b.master, ip)
 	if err != nil {
 		return err
 	}
-	b.env.borrow(e)
+	b.env.Borrow(e)
 	return nil
 }

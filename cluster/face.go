@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 
+	"hakube/cluster/env"
 	"hakube/cluster/kube"
 	"hakube/cluster/lease"
 	"hakube/cluster/refusal"
@@ -32,6 +33,9 @@ type (
 
 	// LockError is a kubeconfig that cannot be locked.
 	LockError = kube.LockError
+
+	// Deps is everything outside of this process that a cluster is worked on with.
+	Deps = env.Deps
 
 	// A Leftover is a thing that the cluster's Services and volumes left behind.
 	Leftover = sweep.Leftover

@@ -171,7 +171,7 @@ func TestStockOutOfReplica(t *testing.T) {
 			t.Fatal(err)
 		}
 		r.have = have
-		s := r.survey(context.Background(), r.masters())
+		s := r.Survey(context.Background(), r.masters())
 		for _, ring := range rings.Names {
 			for _, v := range s.Voters(ring) {
 				all[ring] = append(all[ring], v.Name)

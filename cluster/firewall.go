@@ -6,6 +6,7 @@ import (
 
 	"cloud.google.com/go/compute/apiv1/computepb"
 
+	"hakube/cluster/env"
 	"hakube/cluster/inventory"
 	"hakube/cluster/plan"
 	"hakube/cluster/settings"
@@ -49,7 +50,7 @@ func firewallRules(s *settings.Spec) []rule {
 
 func (r *run) firewalls() (steps []plan.Step) {
 	if !r.mode.removes {
-		for _, w := range firewallRules(&r.want) {
+		for _, w := range firewallRules(&r.Want) {
 			steps = append(steps, r.firewall(w))
 		}
 		return steps
@@ -65,7 +66,7 @@ func (r *run) firewalls() (steps []plan.Step) {
 
 func (r *run) firewall(w rule) plan.Step {
 	name := "firewall " + w.name
-	mine := r.owns
+	mine := r.Owns
 	if w.shared {
 		mine = r.shares
 	}
@@ -77,23 +78,23 @@ func (r *run) firewall(w rule) plan.Step {
 			if r.mode.removes {
 				return plan.Exists("")
 			}
-			all := []settings.Difference{{Variable: "KUBE_GCE_NETWORK", Was: gce.Base(f.GetNetwork()), Want: r.want.Names.Network()}}
+			all := []settings.Difference{{Variable: "KUBE_GCE_NETWORK", Was: gce.Base(f.GetNetwork()), Want: r.Want.Names.Network()}}
 			if w.role == "firewall-pods" {
 				all = append(all, settings.Difference{Variable: "CLUSTER_IP_RANGE", Was: strings.Join(f.GetSourceRanges(), ","), Want: strings.Join(w.from, ",")})
 			}
-			if err := r.want.Drift(name, all...); err != nil {
+			if err := r.Want.Drift(name, all...); err != nil {
 				return plan.State{}, err
 			}
 			// Who may reach it, an operator may have narrowed by hand: that is theirs to say.
-			if !r.owns(f.GetDescription()) {
+			if !r.Owns(f.GetDescription()) {
 				return plan.Exists("was there before and stays")
 			}
 			return plan.Exists(w.summary())
 		},
-		insert: func(ctx context.Context) error { return r.GCE.Firewalls().Insert(ctx, insertedFirewall(&r.want, w)) },
+		insert: func(ctx context.Context) error { return r.GCE.Firewalls().Insert(ctx, insertedFirewall(&r.Want, w)) },
 		remove: func(ctx context.Context) error {
 			if w.shared {
-				if err := aloneInNetwork(ctx, r.env, w.name); err != nil {
+				if err := aloneInNetwork(ctx, r.Env, w.name); err != nil {
 					return err
 				}
 			}
@@ -106,7 +107,7 @@ func (r *run) firewall(w rule) plan.Step {
 // others have rules there: every cluster does (kube-up's down took ssh from them
 // all, D32b). That is about other clusters of hakube: what else is in a network of
 // ours keeps it, and its ssh rule, from the start ([run.keep]).
-func aloneInNetwork(ctx context.Context, r *env, name string) error {
+func aloneInNetwork(ctx context.Context, r *env.Env, name string) error {
 	all, err := r.GCE.Firewalls().List(ctx)
 	if err != nil {
 		return err
@@ -118,7 +119,7 @@ func aloneInNetwork(ctx context.Context, r *env, name string) error {
 		}
 	}
 	for _, f := range all {
-		if f.GetNetwork() == network && !r.owns(f.GetDescription()) && settings.MarkFields(f.GetDescription()) != nil {
+		if f.GetNetwork() == network && !r.Owns(f.GetDescription()) && settings.MarkFields(f.GetDescription()) != nil {
 			return strangerInNetwork("firewall " + f.GetName())
 		}
 	}

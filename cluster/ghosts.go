@@ -9,6 +9,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"hakube/cluster/env"
 	"hakube/cluster/inventory"
 	"hakube/cluster/kube"
 	"hakube/cluster/plan"
@@ -20,11 +21,11 @@ import (
 // zones'. With no cloud controller in the cluster nobody else removes them,
 // and their pods would wait for them.
 func (r *run) ghosts() ghosts {
-	return ghosts{r.env, r.ownGroups(), r.mode.whole, r.mode.removes, r.have.Runs(r.master())}
+	return ghosts{r.Env, r.ownGroups(), r.mode.whole, r.mode.removes, r.have.Runs(r.master())}
 }
 
 type ghosts struct {
-	env    *env
+	env    *env.Env
 	groups []inventory.Object // of the pools it is about
 	whole  bool               // all zones' Nodes, and masters'
 	goes   bool               // the pool does
@@ -64,15 +65,15 @@ func (g ghosts) find(ctx context.Context) (names []string, err error) {
 // A master that goes takes its Node with it; what a cut left of that goes when the
 // whole cluster is brought up.
 func (g ghosts) mayBeOf(name, zone string) bool {
-	if strings.HasPrefix(name, g.env.want.Names.Group(0)+"-") {
-		return zone == g.env.want.Zone || g.whole
+	if strings.HasPrefix(name, g.env.Want.Names.Group(0)+"-") {
+		return zone == g.env.Want.Zone || g.whole
 	}
-	return g.whole && g.env.want.Names.IsMaster(name)
+	return g.whole && g.env.Want.Names.IsMaster(name)
 }
 
 func (g ghosts) Observe(ctx context.Context) (plan.State, error) {
 	if g.goes {
-		if why := g.env.unreachable(ctx, g.lives); why != "" { // whoever removes a pool of a dead cluster wants no more
+		if why := g.env.Unreachable(ctx, g.lives); why != "" { // whoever removes a pool of a dead cluster wants no more
 			return plan.Exists("not looked at: " + why)
 		}
 	}
@@ -94,7 +95,7 @@ func (g ghosts) Do(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	client, err := g.env.kube(ctx)
+	client, err := g.env.Kube(ctx)
 	if err != nil {
 		return err
 	}

@@ -22,14 +22,14 @@ type poolGroup struct {
 // poolGroups are the zone's groups as the settings want them: as many as
 // NUM_NODES needs with at most MAX_INSTANCES_PER_MIG each, and all there are.
 func (r *run) poolGroups() []poolGroup {
-	s, n := r.want.Settings, r.want.Names
+	s, n := r.Want.Settings, r.Want.Names
 	if !bool(s.CreateNodes) {
 		return nil
 	}
 	has := map[int]int{} // size by index
 	count := s.Groups()
 	for _, o := range r.have.Objects {
-		if i, ok := n.GroupIndex(o.Name); ok && o.Kind == inventory.ManagedGroup && o.Zone == r.want.Zone {
+		if i, ok := n.GroupIndex(o.Name); ok && o.Kind == inventory.ManagedGroup && o.Zone == r.Want.Zone {
 			has[i] = o.Size
 			count = max(count, i+1)
 		}
@@ -38,7 +38,7 @@ func (r *run) poolGroups() []poolGroup {
 	list := make([]poolGroup, count)
 	for i := range list {
 		sizes[i] = has[i]
-		list[i].Object = inventory.Object{Kind: inventory.ManagedGroup, Name: n.Group(i), Zone: r.want.Zone, Role: inventory.RoleGroup, Size: has[i]}
+		list[i].Object = inventory.Object{Kind: inventory.ManagedGroup, Name: n.Group(i), Zone: r.Want.Zone, Role: inventory.RoleGroup, Size: has[i]}
 	}
 	level(sizes, int(s.NumNodes), int(s.MaxPerGroup))
 	for i := range list {
@@ -72,7 +72,7 @@ func (r *run) groupsTooLarge() refusal.Unfit {
 	for _, g := range r.sized() {
 		if g.wants > mostPerGroup {
 			return refusal.Unfit{{
-				Why:  fmt.Sprintf("MAX_INSTANCES_PER_MIG=%d: a managed group holds %d machines at most, and group %s is to have %d", r.want.Settings.MaxPerGroup, mostPerGroup, g.Name, g.wants),
+				Why:  fmt.Sprintf("MAX_INSTANCES_PER_MIG=%d: a managed group holds %d machines at most, and group %s is to have %d", r.Want.Settings.MaxPerGroup, mostPerGroup, g.Name, g.wants),
 				Cure: fmt.Sprintf("MAX_INSTANCES_PER_MIG=%d, or less: a larger pool is several groups", mostPerGroup),
 			}}
 		}
@@ -132,7 +132,7 @@ func (r *run) group(g poolGroup) plan.Step {
 		name:   name,
 		of:     g.Object,
 		get:    func(ctx context.Context) (*computepb.InstanceGroupManager, error) { return groups.Get(ctx, g.Name) },
-		mine:   r.owns,
+		mine:   r.Owns,
 		check:  func(x *computepb.InstanceGroupManager) (plan.State, error) { return r.checkGroup(name, g, x) },
 		insert: func(ctx context.Context) error { return r.sizeGroup(ctx, g) },
 		remove: func(ctx context.Context) error { return groups.Delete(ctx, g.Name) },
@@ -143,9 +143,9 @@ func (r *run) checkGroup(name string, g poolGroup, x *computepb.InstanceGroupMan
 	if r.mode.removes {
 		return plan.Exists("")
 	}
-	if t := gce.Base(x.GetInstanceTemplate()); t != r.want.Names.Template() {
+	if t := gce.Base(x.GetInstanceTemplate()); t != r.Want.Names.Template() {
 		return plan.State{}, &refusal.Refused{
-			Why:  fmt.Sprintf("%s makes its machines from template %s, not from %s", name, t, r.want.Names.Template()),
+			Why:  fmt.Sprintf("%s makes its machines from template %s, not from %s", name, t, r.Want.Names.Template()),
 			Cure: "set the group's template back, or take the cluster down first",
 		}
 	}
@@ -164,9 +164,9 @@ func (r *run) sizeGroup(ctx context.Context, g poolGroup) error {
 	if gce.IsNotFound(err) {
 		return groups.Insert(ctx, &computepb.InstanceGroupManager{
 			Name:             &g.Name,
-			Description:      new(r.want.Mark.For(inventory.RoleGroup) + " " + inventory.MostKey + "=" + strconv.Itoa(int(r.want.Settings.MaxPerGroup))),
+			Description:      new(r.Want.Mark.For(inventory.RoleGroup) + " " + inventory.MostKey + "=" + strconv.Itoa(int(r.Want.Settings.MaxPerGroup))),
 			BaseInstanceName: &g.Name, // as kube-up: machines are called group-xxxx
-			InstanceTemplate: new(r.want.Global("instanceTemplates", r.want.Names.Template())),
+			InstanceTemplate: new(r.Want.Global("instanceTemplates", r.Want.Names.Template())),
 			TargetSize:       new(int32(g.wants)),
 		})
 	}
@@ -177,7 +177,7 @@ func (r *run) sizeGroup(ctx context.Context, g poolGroup) error {
 	if surplus <= 0 {
 		return groups.Resize(ctx, g.Name, g.wants)
 	}
-	p, err := readPool(ctx, r.env, r.ownGroups())
+	p, err := readPool(ctx, r.Env, r.ownGroups())
 	if err != nil {
 		return fmt.Errorf("choosing the machines to go: %w", err)
 	}
@@ -211,7 +211,7 @@ func (r *run) everyGroup() (groups []inventory.Object) {
 		}
 	}
 	for _, o := range r.have.Objects {
-		if o.Kind == inventory.ManagedGroup && o.Zone != "" && (o.Zone != r.want.Zone || !own) {
+		if o.Kind == inventory.ManagedGroup && o.Zone != "" && (o.Zone != r.Want.Zone || !own) {
 			groups = append(groups, o)
 		}
 	}

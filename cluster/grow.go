@@ -21,12 +21,12 @@ func (r *run) walk(ctx context.Context, items []plan.Item, report func(plan.Even
 		}
 		return nil
 	}
-	ip, err := r.address(ctx)
+	ip, err := r.Address(ctx)
 	if err != nil {
 		return err
 	}
 	m := startMeter(ctx, func(ctx context.Context) error {
-		if why := r.ready(ctx, ip); why != "" {
+		if why := r.Ready(ctx, ip); why != "" {
 			return errors.New(why)
 		}
 		return nil
@@ -42,8 +42,6 @@ func (r *run) walk(ctx context.Context, items []plan.Item, report func(plan.Even
 		err = r.stock(ctx, r.rollBack(ctx, err, m.follow(report)), report)
 	}
 	all, steps := m.end()
-	r.mu.Lock()
-	defer r.mu.Unlock()
 	r.dark, r.outages = &all, steps
 	return err
 }
@@ -80,14 +78,14 @@ func (r *run) rollBack(ctx context.Context, failed error, report func(plan.Event
 	have, err := back.look(ctx)
 	if err == nil {
 		back.have = have
-		back.sawExternals()
+		back.SawMasters(back.have)
 		err = back.reach(ctx, report)
 		back.replica.Status = back.have.StatusOf(r.replica) // it may have died, or never lived
 	}
 	if err != nil {
 		return fmt.Errorf("%w\nnothing was taken back: %w", failed, err)
 	}
-	s := back.survey(ctx, append(back.masters(), r.replica))
+	s := back.Survey(ctx, append(back.masters(), r.replica))
 	if _, ok := s.Healthy(r.replica.Name); !ok {
 		return fmt.Errorf("%w\nnothing was taken back: no other master says who is in the rings: %w", failed, s.Why())
 	}
@@ -107,10 +105,9 @@ func (r *run) rollBack(ctx context.Context, failed error, report func(plan.Event
 
 // reversed is the run that removes what this one was to add.
 func (r *run) reversed() *run {
-	e := &env{Reader: r.Reader, deps: r.deps, want: r.want, poll: r.poll, ip: r.ip, externals: map[string]string{}, states: map[string]string{}}
-	back := newRun(e, rowOf(settings.RemoveReplica).aim)
+	back := newRun(r.Anew(), rowOf(settings.RemoveReplica).aim)
 	back.replica = r.replica
-	back.want.Settings.ReplicateMaster, back.want.Settings.DeleteNodes = false, false
+	back.Want.Settings.ReplicateMaster, back.Want.Settings.DeleteNodes = false, false
 	return back
 }
 

@@ -42,9 +42,9 @@ func addReplicaList(r *run, l *lines) {
 	l.each(r.votes(of))        // from here on quorum counts on it
 	l.then(r.controlPlane(of)) // its own API server, with its own etcd
 	l.then(r.masterGroups(zone)...)
-	l.then(backendZones(r.env, zone)...)
-	l.then(trafficTo(r.env, of)...) // last, since the balancer sends a master that is asked by itself to itself
-	l.then(backendsHealthy(r.env))
+	l.then(backendZones(r.Env, zone)...)
+	l.then(trafficTo(r.Env, of)...) // last, since the balancer sends a master that is asked by itself to itself
+	l.then(backendsHealthy(r.Env))
 	l.then(r.written()...)
 	r.valid(l)
 }
@@ -55,15 +55,15 @@ func removeReplicaList(r *run, l *lines) {
 	r.instances(l)
 	if r.balanced && !slices.Contains(zonesOf(r.masters()), zone) { // after its master: Google drains no connections of a group that leaves the service
 		l.then(r.masterGroups(zone)...)
-		l.then(backendZones(r.env, zone)...)
+		l.then(backendZones(r.Env, zone)...)
 	}
-	l.then(nodeOfMaster(r.env, of)) // nobody else takes it away
+	l.then(nodeOfMaster(r.Env, of)) // nobody else takes it away
 	l.then(r.learners(of)...)
 	r.addressBack(l)
 	l.each(r.votes(of))
 	l.then(r.controlPlane(of))
 	l.then(r.busy()) // pods go elsewhere while its kubelet can end them
-	l.then(trafficTo(r.env, of)...)
+	l.then(trafficTo(r.Env, of)...)
 	l.want = true
 	l.then(r.written()...)
 	l.then(r.api()) // at whoever has the address now
@@ -122,7 +122,7 @@ func (r *run) credentials(l *lines) {
 
 // nodesOf is the zone's pool.
 func (r *run) nodesOf(l *lines) {
-	l.then(joinToken(r.env)) // what nodes ask for their certificates with; in the template
+	l.then(joinToken(r.Env)) // what nodes ask for their certificates with; in the template
 	l.then(r.templates()...) // what nodes are made from; groups of other zones use it too
 	l.then(r.drained()...)   // nodes that are too many, before their group drops them
 	l.then(r.groups()...)    // makes the nodes, and makes them again
@@ -153,8 +153,8 @@ func (r *run) balancer(l *lines) {
 	l.then(r.healthChecks()...)
 	l.beside(r.masterGroups(zones...)...)
 	l.then(r.services(zones...)...)
-	l.then(backendZones(r.env, zones...)...)
-	l.then(trafficTo(r.env, behind...)...)
+	l.then(backendZones(r.Env, zones...)...)
+	l.then(trafficTo(r.Env, behind...)...)
 	r.addressOf(l, behind)
 }
 
@@ -174,7 +174,7 @@ func (r *run) addressBack(l *lines) {
 
 // addressOf is the move of the address from a master to the balancer.
 func (r *run) addressOf(l *lines, behind []inventory.Object) {
-	l.then(addressReleased(r.env, behind[0])) // the API is dark from here
+	l.then(addressReleased(r.Env, behind[0])) // the API is dark from here
 	l.then(r.forwarding()...)                 // to here: nothing stands between these two
-	l.then(ownAddresses(r.env, behind...)...) // for ssh
+	l.then(ownAddresses(r.Env, behind...)...) // for ssh
 }

@@ -14,28 +14,28 @@ import (
 // cluster, in this region, that may have nodes here, with a master that runs. It
 // changes nothing. What the cluster records of itself holds for what is added.
 func (r *run) join(ctx context.Context) error {
-	v, n := r.have, r.want.Names
+	v, n := r.have, r.Want.Names
 	who := "no node can join it"
 	if r.mode.one {
 		who = "there is none to replicate"
 	}
 	homes := v.Homes(n)
-	region := settings.Zone(r.want.Zone).Region()
+	region := settings.Zone(r.Want.Zone).Region()
 	if len(homes) == 0 {
 		where := ""
 		if v.SubnetRegion != "" {
 			where = fmt.Sprintf(" (what there is of it is in region %s)", v.SubnetRegion)
 		}
 		return &refusal.Refused{
-			Why:  fmt.Sprintf("cluster %s has no master in project %s, so %s%s", n.Prefix, r.want.Project, who, where),
-			Cure: cure.Hint("make the cluster first", cure.Up(r.want.Zone)),
+			Why:  fmt.Sprintf("cluster %s has no master in project %s, so %s%s", n.Prefix, r.Want.Project, who, where),
+			Cure: cure.Hint("make the cluster first", cure.Up(r.Want.Zone)),
 		}
 	}
 	home := homes[0]
 	first := cure.Up(home)
 	if there := settings.Zone(home).Region(); there != region {
 		return &refusal.Refused{
-			Why:  fmt.Sprintf("cluster %s is in region %s, and %s is a zone of another one", n.Prefix, there, r.want.Zone),
+			Why:  fmt.Sprintf("cluster %s is in region %s, and %s is a zone of another one", n.Prefix, there, r.Want.Zone),
 			Cure: "name a zone of " + there + " with KUBE_GCE_ZONE; a cluster has one region",
 		}
 	}
@@ -47,20 +47,20 @@ func (r *run) join(ctx context.Context) error {
 		}
 	}
 	recorded := masters[0].Multizone != "false"
-	if !recorded && r.want.Zone != home {
+	if !recorded && r.Want.Zone != home {
 		return &refusal.Refused{
 			Why:  fmt.Sprintf("cluster %s was made with MULTIZONE=false: it has zone %s and no other", n.Prefix, home),
 			Cure: cure.Hint("several zones need a cluster made with MULTIZONE=true; in its own zone it can grow", cure.Same().With("KUBE_GCE_ZONE", home)),
 		}
 	}
-	r.want.Mark.Multizone, r.want.Home = recorded, home
+	r.Want.Mark.Multizone, r.Want.Home = recorded, home
 	if m := r.master(); !v.Runs(m) {
 		return &refusal.Refused{
 			Why:  fmt.Sprintf("cluster %s has no master that runs: %s in %s is %s", n.Prefix, masters[0].Name, masters[0].Zone, masters[0].Status),
 			Cure: cure.Hint("bring back first what fails", cure.Repair()),
 		}
 	}
-	ip, err := r.address(ctx)
+	ip, err := r.Address(ctx)
 	if err != nil {
 		return err
 	}
@@ -85,25 +85,25 @@ func (r *run) leave(ctx context.Context) (any bool, err error) {
 	if r.have, err = r.look(ctx); err != nil {
 		return false, err
 	}
-	if homes := r.have.Homes(r.want.Names); len(homes) > 0 {
-		r.want.Home = homes[0]
+	if homes := r.have.Homes(r.Want.Names); len(homes) > 0 {
+		r.Want.Home = homes[0]
 	}
-	if len(r.have.Pool(r.want.Names, r.want.Zone).Objects) > 0 {
+	if len(r.have.Pool(r.Want.Names, r.Want.Zone).Objects) > 0 {
 		return true, nil
 	}
-	if unfit, err := zoneProblems(ctx, r.env); err != nil || len(unfit) > 0 {
+	if unfit, err := zoneProblems(ctx, r.Env); err != nil || len(unfit) > 0 {
 		if err == nil {
 			err = unfit
 		}
 		return false, err
 	}
-	if err := r.AddUnlisted(ctx, r.have, inventory.Object{Kind: inventory.ManagedGroup, Name: r.want.Names.Group(0), Zone: r.want.Zone}); err != nil {
+	if err := r.AddUnlisted(ctx, r.have, inventory.Object{Kind: inventory.ManagedGroup, Name: r.Want.Names.Group(0), Zone: r.Want.Zone}); err != nil {
 		return false, err
 	}
-	if len(r.have.Pool(r.want.Names, r.want.Zone).Objects) > 0 {
+	if len(r.have.Pool(r.Want.Names, r.Want.Zone).Objects) > 0 {
 		return true, nil
 	}
-	if r.unreachable(ctx, r.have.Runs(r.master())) != "" {
+	if r.Unreachable(ctx, r.have.Runs(r.master())) != "" {
 		return false, nil
 	}
 	names, err := r.ghosts().find(ctx)

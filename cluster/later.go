@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"slices"
 
+	"hakube/cluster/env"
 	"hakube/cluster/inventory"
 	"hakube/cluster/plan"
 	"hakube/cluster/settings"
@@ -34,14 +35,14 @@ func (r *run) heeds(variable string) bool {
 // whoever says it learns that nothing becomes of it.
 func (r *run) asMade(o inventory.Object, variable, is string) {
 	master := o.Kind == inventory.Instance
-	if !r.want.Settings.Says(variable) || r.mode.removes || master && !r.mode.whole || !master && !r.mode.nodes {
+	if !r.Want.Settings.Says(variable) || r.mode.removes || master && !r.mode.whole || !master && !r.mode.nodes {
 		return
 	}
 	i := slices.IndexFunc(settings.Fields(), func(f reflect.StructField) bool { return f.Tag.Get("envconfig") == variable })
 	f := settings.Fields()[i]
 	was := reflect.New(f.Type)
 	d, ok := was.Interface().(interface{ Decode(string) error })
-	said := r.want.Settings.TextOf(f)
+	said := r.Want.Settings.TextOf(f)
 	if ok && (is == "" || d.Decode(is) == nil) && fmt.Sprint(was.Elem()) == said {
 		return
 	}
@@ -49,7 +50,7 @@ func (r *run) asMade(o inventory.Object, variable, is string) {
 	if !master {
 		of = "nodes once there is no pool any more"
 	}
-	r.warn(fmt.Sprintf("%s=%s: %s is kept as it was made, with %s; it applies to %s only", variable, said, o, cmp.Or(is, "none"), of))
+	r.Warn(fmt.Sprintf("%s=%s: %s is kept as it was made, with %s; it applies to %s only", variable, said, o, cmp.Or(is, "none"), of))
 }
 
 // unwritten are the facts that what is set by hand, to something else than is written
@@ -60,11 +61,11 @@ func (r *run) unwritten() (list []written) {
 		return nil
 	}
 	for _, f := range settings.Fields() {
-		w := written{r.env, f.Tag.Get("envconfig"), r.want.Settings.TextOf(f), r.have.Objects}
-		if inventory.LaterLabel(w.variable, r.want.Zone) == "" || !r.heeds(w.variable) || !r.want.Settings.Says(w.variable) {
+		w := written{r.Env, f.Tag.Get("envconfig"), r.Want.Settings.TextOf(f), r.have.Objects}
+		if inventory.LaterLabel(w.variable, r.Want.Zone) == "" || !r.heeds(w.variable) || !r.Want.Settings.Says(w.variable) {
 			continue
 		}
-		is := r.have.Said(w.variable, r.want.Zone)
+		is := r.have.Said(w.variable, r.Want.Zone)
 		if newPool := is == "" && w.variable == "MAX_INSTANCES_PER_MIG"; is != w.value && !newPool {
 			list = append(list, w)
 		}
@@ -76,7 +77,7 @@ func (r *run) unwritten() (list []written) {
 // one that is cut is gone on with from any shell.
 func (r *run) notes() {
 	for _, w := range r.unwritten() {
-		r.Lease.Note(inventory.LaterLabel(w.variable, r.want.Zone), w.value)
+		r.Lease.Note(inventory.LaterLabel(w.variable, r.Want.Zone), w.value)
 	}
 }
 
@@ -89,7 +90,7 @@ func (r *run) written() (steps []plan.Step) {
 }
 
 type written struct {
-	env             *env
+	env             *env.Env
 	variable, value string
 	beside          []inventory.Object // what was found: a pool's groups carry what they were made with
 }
@@ -97,12 +98,12 @@ type written struct {
 func (w written) String() string { return w.variable + "=" + w.value + " is written down" }
 
 func (w written) Observe(ctx context.Context) (plan.State, error) {
-	h, err := w.env.holder(ctx)
+	h, err := w.env.Holder(ctx)
 	if err != nil {
 		return plan.State{}, err
 	}
 	now := &inventory.Inventory{Holder: h, Objects: w.beside}
-	if is := now.Said(w.variable, w.env.want.Zone); is != w.value {
+	if is := now.Said(w.variable, w.env.Want.Zone); is != w.value {
 		return plan.State{Is: plan.Absent, Why: "it is " + cmp.Or(is, "nowhere")}, nil
 	}
 	return plan.Exists("")

@@ -60,7 +60,7 @@ func TestSaidLater(t *testing.T) {
 					w.mustDown(shell(remove, ""))
 				}
 				nothingToDo(t, w, shell(none, ""))
-				h, err := shell(none, "").run(settings.Up).holder(context.Background())
+				h, err := shell(none, "").run(settings.Up).Holder(context.Background())
 				if on := h.Rule != ""; err != nil || on != (change[1] == "from-start") {
 					t.Errorf("on the balancer: %t, %v", on, err)
 				}
@@ -86,12 +86,12 @@ func TestOtherImage(t *testing.T) {
 	r := w.operator().shell(t, map[string]string{"KUBE_GCE_MASTER_IMAGE": "debian-12-bookworm-v20250610"}).run(settings.Up)
 	m := inventory.Object{Kind: inventory.Instance, Name: "kubernetes-master", Zone: zoneB}
 	r.asMade(m, "KUBE_GCE_MASTER_IMAGE", "debian-12-bookworm-v20250610")
-	if len(r.warnings) > 0 {
-		t.Errorf("of the same it warns %q", r.warnings)
+	if len(r.Warnings()) > 0 {
+		t.Errorf("of the same it warns %q", r.Warnings)
 	}
 	r.asMade(m, "KUBE_GCE_MASTER_IMAGE", "debian-12-bookworm-v20250101")
 	want := "KUBE_GCE_MASTER_IMAGE=debian-12-bookworm-v20250610: instance kubernetes-master in europe-west1-b is kept as it was made, with debian-12-bookworm-v20250101; it applies to new masters only"
-	if got := strings.Join(r.warnings, "\n"); got != want {
+	if got := strings.Join(r.Warnings(), "\n"); got != want {
 		t.Errorf("it warns %q", got)
 	}
 }
@@ -139,7 +139,7 @@ func TestLaterIsRefusedOrHolds(t *testing.T) {
 			if err := r.likeNodes(ctx); err != nil {
 				t.Fatal(err)
 			}
-			if got, want := r.want.Settings.TextOf(f), said.settings.TextOf(f); got != want {
+			if got, want := r.Want.Settings.TextOf(f), said.settings.TextOf(f); got != want {
 				t.Errorf("%s=%s is read back as %s", variable, want, got)
 			}
 			nothingToDo(t, w, o.shell(t, nil))

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"hakube/cluster/env"
 	"hakube/cluster/inventory"
 	"hakube/cluster/plan"
 	"hakube/cluster/sweep"
@@ -20,20 +21,20 @@ import (
 // and what is there may be missing from one list. So it is asked again for a
 // while, and only two looks in a row that find nothing are believed.
 func (r *run) leftovers() plan.Step {
-	l := &leftovers{env: r.env, name: "removal is complete", whose: "the cluster's mark", kept: r.kept, keeps: r.keeps}
+	l := &leftovers{env: r.Env, name: "removal is complete", whose: "the cluster's mark", kept: r.kept, keeps: r.keeps}
 	l.look = r.lookForMarks
 	switch {
 	case r.mode.nodes && !r.mode.whole:
-		l.name, l.whose = "pool of "+r.want.Zone+" is gone", "the mark of the zone's pool"
+		l.name, l.whose = "pool of "+r.Want.Zone+" is gone", "the mark of the zone's pool"
 		l.look = func(ctx context.Context) (*inventory.Inventory, error) {
 			have, err := r.look(ctx)
-			return have.Pool(r.want.Names, r.want.Zone), err
+			return have.Pool(r.Want.Names, r.Want.Zone), err
 		}
 	case r.mode.one:
 		l.name, l.whose = "master "+r.replica.Name+" is gone", "the mark of the master"
 		l.look = func(ctx context.Context) (*inventory.Inventory, error) {
 			have, err := r.look(ctx)
-			return have.Master(r.want.Names, r.replica), err
+			return have.Master(r.Want.Names, r.replica), err
 		}
 	}
 	if r.mode.whole && r.sweeping {
@@ -43,7 +44,7 @@ func (r *run) leftovers() plan.Step {
 }
 
 type leftovers struct {
-	env   *env
+	env   *env.Env
 	name  string
 	look  func(context.Context) (*inventory.Inventory, error) // for what is of it
 	whose string                                              // mark
@@ -65,7 +66,7 @@ func (l *leftovers) Observe(ctx context.Context) (plan.State, error) {
 		return s, err
 	}
 	select {
-	case <-time.After(l.env.poll):
+	case <-time.After(l.env.Poll):
 	case <-ctx.Done():
 		return plan.State{}, context.Cause(ctx)
 	}
@@ -89,7 +90,7 @@ func (l *leftovers) glance(ctx context.Context) (plan.State, error) {
 	}
 	marked := len(left)
 	if l.swept != nil {
-		again, _, err := sweep.Find(ctx, l.env.Reader, &l.env.want, l.swept)
+		again, _, err := sweep.Find(ctx, l.env.Reader, &l.env.Want, l.swept)
 		if err != nil {
 			return plan.State{}, err
 		}
@@ -118,7 +119,7 @@ func (l *leftovers) glance(ctx context.Context) (plan.State, error) {
 
 func (l *leftovers) Do(ctx context.Context) error {
 	err := plan.Until(ctx, plan.Condition{
-		For: "the last objects to go", Every: l.env.poll, Limit: leftoversLimit,
+		For: "the last objects to go", Every: l.env.Poll, Limit: leftoversLimit,
 		Check: func(ctx context.Context) (bool, string, error) {
 			s, err := l.Observe(ctx)
 			return s.Is == plan.Present, s.Why, err

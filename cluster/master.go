@@ -38,7 +38,7 @@ func (r *run) machines() (steps []plan.Step) {
 			name:   name,
 			of:     o,
 			get:    func(ctx context.Context) (*computepb.Instance, error) { return instances.Get(ctx, o.Name) },
-			mine:   r.owns,
+			mine:   r.Owns,
 			check:  func(i *computepb.Instance) (plan.State, error) { return r.checkMaster(name, i) },
 			insert: func(ctx context.Context) error { return r.runMaster(ctx, o) },
 			remove: func(ctx context.Context) error { return instances.Delete(ctx, o.Name) },
@@ -56,12 +56,12 @@ func (r *run) checkMaster(name string, i *computepb.Instance) (plan.State, error
 	if r.mode.repairs { // it is as it was made
 		return r.running(i)
 	}
-	m, s := i.GetMetadata(), r.want.Settings
+	m, s := i.GetMetadata(), r.Want.Settings
 	size := string(s.MasterSize)
 	if size == "" { // it only followed from the number of nodes, which may grow
 		size = gce.Base(i.GetMachineType())
 	}
-	if err := r.want.Drift(name,
+	if err := r.Want.Drift(name,
 		settings.Difference{Variable: "MASTER_SIZE", Was: gce.Base(i.GetMachineType()), Want: size},
 		settings.Difference{Variable: "KUBE_VERSION", Was: inventory.MetadataItem(m, scripts.KeyKubeVersion), Want: string(s.KubeVersion)},
 		settings.Difference{Variable: "KUBE_DNS_DOMAIN", Was: inventory.MetadataItem(m, scripts.KeyDNSDomain), Want: string(s.DNSDomain)},
@@ -73,7 +73,7 @@ func (r *run) checkMaster(name string, i *computepb.Instance) (plan.State, error
 }
 
 func (r *run) running(i *computepb.Instance) (plan.State, error) {
-	r.sawMaster(i)
+	r.SawMaster(i)
 	if i.GetStatus() != "RUNNING" {
 		return plan.State{Is: plan.Partial, Why: "is " + i.GetStatus()}, nil
 	}
@@ -99,7 +99,7 @@ func (r *run) runMaster(ctx context.Context, o inventory.Object) error {
 	}
 	// Somebody's call is under way: an earlier run's, or a person's.
 	err = plan.Until(ctx, plan.Condition{
-		For: o.Name + " to be running or stopped", Every: r.poll, Limit: 5 * time.Minute,
+		For: o.Name + " to be running or stopped", Every: r.Poll, Limit: 5 * time.Minute,
 		Check: func(ctx context.Context) (bool, string, error) {
 			i, err = instances.Get(ctx, o.Name)
 			if err != nil {
@@ -121,15 +121,15 @@ func (r *run) runMaster(ctx context.Context, o inventory.Object) error {
 }
 
 func (r *run) insertMaster(ctx context.Context, o inventory.Object) error {
-	ip, err := r.address(ctx)
+	ip, err := r.Address(ctx)
 	if err != nil {
 		return err
 	}
 	if ip == "" {
 		return errors.New("the address for it is not reserved")
 	}
-	s, n := r.want.Settings, r.want.Names
-	metadata, own := metadataOf(&r.want, scripts.RoleMaster, ip, nil), ip
+	s, n := r.Want.Settings, r.Want.Names
+	metadata, own := metadataOf(&r.Want, scripts.RoleMaster, ip, nil), ip
 	switch {
 	case r.mode.one:
 		metadata, own = r.replicaMetadata(), ""
@@ -146,21 +146,21 @@ func (r *run) insertMaster(ctx context.Context, o inventory.Object) error {
 	}
 	return r.GCE.Instances(o.Zone).Insert(ctx, &computepb.Instance{
 		Name:         &o.Name,
-		Description:  new(r.want.Mark.For(inventory.RoleMaster)),
-		Labels:       r.want.Labels(),
-		MachineType:  new(fmt.Sprintf("zones/%s/machineTypes/%s", o.Zone, r.want.MasterType)),
+		Description:  new(r.Want.Mark.For(inventory.RoleMaster)),
+		Labels:       r.Want.Labels(),
+		MachineType:  new(fmt.Sprintf("zones/%s/machineTypes/%s", o.Zone, r.Want.MasterType)),
 		CanIpForward: new(true),
 		Tags:         &computepb.Tags{Items: []string{n.MasterTag()}},
 		Disks: []*computepb.AttachedDisk{
-			bootDiskOf(&r.want, settings.Image(s.MasterImageOwner, s.MasterImage), s.MasterRootSize, ""),
+			bootDiskOf(&r.Want, settings.Image(s.MasterImageOwner, s.MasterImage), s.MasterRootSize, ""),
 			{
-				Source:     new(r.want.Zonal(o.Zone, "disks", n.DiskOf(o.Name))),
+				Source:     new(r.Want.Zonal(o.Zone, "disks", n.DiskOf(o.Name))),
 				DeviceName: new(masterDevice),
 				Mode:       new("READ_WRITE"),
 				AutoDelete: new(false), // it outlives the machine
 			},
 		},
-		NetworkInterfaces: interfaces(&r.want, r.Region(), own),
+		NetworkInterfaces: interfaces(&r.Want, r.Region(), own),
 		Metadata:          metadata,
 		Scheduling:        scheduling(s.PreemptibleMain),
 		ServiceAccounts:   []*computepb.ServiceAccount{{Email: new("default"), Scopes: masterScopes}},
@@ -173,8 +173,8 @@ func (r *run) replicaMetadata() *computepb.Metadata {
 	for _, x := range r.source.GetMetadata().GetItems() {
 		set(m, x.GetKey(), x.GetValue())
 	}
-	if keys := inventory.MetadataItem(m, scripts.KeySSHKeys); !strings.Contains(keys, withoutComment(r.want.Login)) {
-		set(m, scripts.KeySSHKeys, withLogin(keys, r.want.Login))
+	if keys := inventory.MetadataItem(m, scripts.KeySSHKeys); !strings.Contains(keys, withoutComment(r.Want.Login)) {
+		set(m, scripts.KeySSHKeys, withLogin(keys, r.Want.Login))
 	}
 	set(m, scripts.KeyStartupScript, scripts.Startup()) // as the scripts that are sent over ssh
 	set(m, scripts.KeyStart, scripts.StartJoin)
@@ -188,7 +188,7 @@ func (r *run) repairMetadata(ip string) *computepb.Metadata {
 	if r.source != nil {
 		return r.replicaMetadata()
 	}
-	m := metadataOf(&r.want, scripts.RoleMaster, ip, nil)
+	m := metadataOf(&r.Want, scripts.RoleMaster, ip, nil)
 	set(m, scripts.KeyStart, scripts.StartJoin)
 	return m
 }

@@ -12,7 +12,7 @@ import (
 // what its steps have seen of them.
 func (r *run) masters() []inventory.Object {
 	var list []inventory.Object
-	for _, m := range r.have.Masters(r.want.Names) {
+	for _, m := range r.have.Masters(r.Want.Names) {
 		if m.Name != r.replica.Name {
 			list = append(list, m)
 		}
@@ -29,7 +29,7 @@ func (r *run) masters() []inventory.Object {
 	case len(list) == 0: // this run makes it
 		list = append(list, r.master())
 	}
-	return r.asSeen(list)
+	return r.AsSeen(list)
 }
 
 // mastersBut are all but the one of the name.
@@ -41,7 +41,7 @@ func (r *run) mastersBut(name string) []inventory.Object {
 // runs, or the one that is being made.
 func (r *run) master() inventory.Object {
 	if r.have != nil {
-		all := r.have.Masters(r.want.Names)
+		all := r.have.Masters(r.Want.Names)
 		for _, m := range all {
 			if m.Status == "RUNNING" && m.Name != r.replica.Name {
 				return m
@@ -51,7 +51,7 @@ func (r *run) master() inventory.Object {
 			return all[0]
 		}
 	}
-	return inventory.Object{Kind: inventory.Instance, Name: r.want.Names.Master(), Zone: r.want.Home, Role: inventory.RoleMaster}
+	return inventory.Object{Kind: inventory.Instance, Name: r.Want.Names.Master(), Zone: r.Want.Home, Role: inventory.RoleMaster}
 }
 
 // zonesOf are the zones of objects, sorted.
@@ -84,16 +84,16 @@ func (r *run) toBe() []inventory.Object {
 	case r.mode.repairs:
 		return r.patients
 	}
-	if here := r.mastersIn(r.want.Zone); len(here) > 0 {
+	if here := r.mastersIn(r.Want.Zone); len(here) > 0 {
 		return here
 	}
-	return []inventory.Object{{Kind: inventory.Instance, Name: r.want.Names.Master(), Zone: r.want.Zone, Role: inventory.RoleMaster}}
+	return []inventory.Object{{Kind: inventory.Instance, Name: r.Want.Names.Master(), Zone: r.Want.Zone, Role: inventory.RoleMaster}}
 }
 
 // mastersIn are the masters of a zone: the machines, and what is left of others
 // by their disks.
 func (r *run) mastersIn(zone string) (list []inventory.Object) {
-	for _, o := range r.have.Masters(r.want.Names) {
+	for _, o := range r.have.Masters(r.Want.Names) {
 		if o.Zone == zone {
 			list = append(list, o)
 		}
@@ -109,5 +109,5 @@ func (r *run) mastersIn(zone string) (list []inventory.Object) {
 }
 
 func (r *run) outlook() outlook {
-	return outlook{r.verdicts, r.want, r.masters(), r.asSeen}
+	return outlook{r.verdicts, r.Want, r.masters(), r.AsSeen}
 }

@@ -108,7 +108,7 @@ func (w *world) inside(o *operator, s *Status) (lines []string) {
 		w.t.Fatal(err)
 	}
 	r.have = have
-	client, err := r.kube(context.Background())
+	client, err := r.Kube(context.Background())
 	if err != nil {
 		return append(lines, "no credentials")
 	}

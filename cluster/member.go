@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"hakube/cluster/env"
 	"hakube/cluster/inventory"
 	"hakube/cluster/plan"
 	"hakube/cluster/refusal"
@@ -22,7 +23,7 @@ import (
 
 // ringMember is what the three have in common.
 type ringMember struct {
-	env     *env
+	env     *env.Env
 	of      inventory.Object
 	ring    string
 	fellows []inventory.Object // the masters but the one it is about
@@ -32,29 +33,29 @@ type ringMember struct {
 // eachRing makes a step of a kind for both rings.
 func eachRing[S plan.Step](r *run, of inventory.Object, step func(ringMember) S) (steps []plan.Step) {
 	for _, name := range rings.Names {
-		steps = append(steps, step(ringMember{r.env, of, name, r.mastersBut(of.Name), r.mode.repairs}))
+		steps = append(steps, step(ringMember{r.Env, of, name, r.mastersBut(of.Name), r.mode.repairs}))
 	}
 	return steps
 }
 
-func (m ringMember) peerURL() string { return m.env.peer(m.ring, m.of) }
+func (m ringMember) peerURL() string { return m.env.Peer(m.ring, m.of) }
 
 // others are the masters but the one whose membership it is about.
-func (m ringMember) others() []inventory.Object { return m.env.asSeen(m.fellows) }
+func (m ringMember) others() []inventory.Object { return m.env.AsSeen(m.fellows) }
 
 // all are the masters, with the one it is about, which this run may have made.
 func (m ringMember) all() []inventory.Object {
-	return m.env.asSeen(append(slices.Clone(m.fellows), m.of))
+	return m.env.AsSeen(append(slices.Clone(m.fellows), m.of))
 }
 
 // ask surveys the other masters and picks the one to act through.
 func (m ringMember) ask(ctx context.Context) (s *rings.Survey, via inventory.Object, err error) {
-	s = m.env.survey(ctx, m.others())
+	s = m.env.Survey(ctx, m.others())
 	x, ok := s.Healthy()
 	if !ok {
 		return s, via, m.noneHealthy(s)
 	}
-	return s, instanceOf(x), nil
+	return s, env.InstanceOf(x), nil
 }
 
 func (m ringMember) noneHealthy(s *rings.Survey) error {
@@ -66,7 +67,7 @@ func (m ringMember) noneHealthy(s *rings.Survey) error {
 
 // state reads whether it is a member, and the ring's arithmetic.
 func (m ringMember) state(ctx context.Context) (x replicate.Member, there bool, arithmetic string, err error) {
-	all := m.env.survey(ctx, m.all())
+	all := m.env.Survey(ctx, m.all())
 	if _, ok := all.Healthy(m.of.Name); !ok {
 		return x, false, "", m.noneHealthy(all)
 	}
@@ -84,12 +85,12 @@ func (m ringMember) through(ctx context.Context, change func(ctx context.Context
 		return err
 	}
 	return plan.Until(ctx, plan.Condition{
-		For: "ring " + m.ring + " to take the change", Every: m.env.poll, Limit: memberLimit,
+		For: "ring " + m.ring + " to take the change", Every: m.env.Poll, Limit: memberLimit,
 		Check: func(ctx context.Context) (bool, string, error) {
 			if err := plan.Gate(ctx); err != nil {
 				return false, "", plan.Permanent(err)
 			}
-			err := m.env.overSSH(ctx, via, scriptLimit, change)
+			err := m.env.OverSSH(ctx, via, env.ScriptLimit, change)
 			switch {
 			case err == nil:
 				return true, "", nil
@@ -127,14 +128,14 @@ func (l learner) Observe(ctx context.Context) (plan.State, error) {
 
 func (l learner) Do(ctx context.Context) error {
 	return l.through(ctx, func(ctx context.Context, via replicate.Host) error {
-		_, err := replicate.AddLearner(ctx, l.env.deps.SSH, via, l.ring, l.peerURL())
+		_, err := replicate.AddLearner(ctx, l.env.Deps.SSH, via, l.ring, l.peerURL())
 		return err
 	})
 }
 
 func (l learner) Undo(ctx context.Context) error {
 	return l.through(ctx, func(ctx context.Context, via replicate.Host) error {
-		return replicate.Remove(ctx, l.env.deps.SSH, via, l.ring, l.peerURL())
+		return replicate.Remove(ctx, l.env.Deps.SSH, via, l.ring, l.peerURL())
 	})
 }
 
@@ -162,7 +163,7 @@ func (s started) look(ctx context.Context) (plan.State, replicate.Ring, error) {
 	if !there {
 		return plan.State{Is: plan.Absent, Why: "it is no member"}, replicate.Ring{}, nil
 	}
-	answers, err := s.env.ringsOn(ctx, s.of)
+	answers, err := s.env.RingsOn(ctx, s.of)
 	if run := (*replicate.RunError)(nil); errors.As(err, &run) && run.Err == nil {
 		return plan.State{Is: plan.Absent, Why: "it has no keys yet"}, replicate.Ring{}, nil
 	}
@@ -182,7 +183,7 @@ func (s started) Do(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	from, err := s.env.host(ctx, via)
+	from, err := s.env.Host(ctx, via)
 	if err != nil {
 		return err
 	}
@@ -195,11 +196,11 @@ func (s started) Do(ctx context.Context) error {
 			return err
 		}
 	}
-	err = s.env.overSSH(ctx, s.of, 2*scriptLimit, func(ctx context.Context, to replicate.Host) error {
-		if err := replicate.CopyKeys(ctx, s.env.deps.SSH, from, to); err != nil {
+	err = s.env.OverSSH(ctx, s.of, 2*env.ScriptLimit, func(ctx context.Context, to replicate.Host) error {
+		if err := replicate.CopyKeys(ctx, s.env.Deps.SSH, from, to); err != nil {
 			return err
 		}
-		return start(ctx, s.env.deps.SSH, to, s.ring, ring, s.peerURL(), s.of.Name)
+		return start(ctx, s.env.Deps.SSH, to, s.ring, ring, s.peerURL(), s.of.Name)
 	})
 	if err != nil {
 		return err
@@ -213,9 +214,9 @@ func (s started) hasItsData(ctx context.Context) error {
 	var x replicate.Revived
 	// The script waits for its etcds, which may wait for an entry in a quiet ring: the
 	// machine's phase, if it is still that from before its start, has not waited for them.
-	err := s.env.whileStirred(ctx, s.fellows, func(ctx context.Context) error {
-		return s.env.overSSH(ctx, s.of, 2*scriptLimit, func(ctx context.Context, h replicate.Host) (err error) {
-			x, err = replicate.ReviveEtcd(ctx, s.env.deps.SSH, h)
+	err := s.env.WhileStirred(ctx, s.fellows, func(ctx context.Context) error {
+		return s.env.OverSSH(ctx, s.of, 2*env.ScriptLimit, func(ctx context.Context, h replicate.Host) (err error) {
+			x, err = replicate.ReviveEtcd(ctx, s.env.Deps.SSH, h)
 			return err
 		})
 	})
@@ -246,7 +247,7 @@ func (s inSync) Observe(ctx context.Context) (plan.State, error) {
 }
 
 func (s inSync) look(ctx context.Context) (plan.State, replicate.Ring, error) {
-	all := s.env.survey(ctx, s.all())
+	all := s.env.Survey(ctx, s.all())
 	if err := all.Silent[s.of.Name]; err != nil {
 		return plan.State{Is: plan.Absent, Why: err.Error()}, replicate.Ring{}, nil
 	}
@@ -297,7 +298,7 @@ func (v vote) Observe(ctx context.Context) (plan.State, error) {
 }
 
 func (v vote) Do(ctx context.Context) error {
-	on, err := v.env.host(ctx, v.of)
+	on, err := v.env.Host(ctx, v.of)
 	if err != nil {
 		return err
 	}
@@ -308,7 +309,7 @@ func (v vote) Do(ctx context.Context) error {
 		return err
 	}
 	return v.through(ctx, func(ctx context.Context, via replicate.Host) error {
-		return replicate.Promote(ctx, v.env.deps.SSH, via, v.ring, v.peerURL())
+		return replicate.Promote(ctx, v.env.Deps.SSH, via, v.ring, v.peerURL())
 	})
 }
 
@@ -319,8 +320,8 @@ func (v vote) follows(ctx context.Context, on replicate.Host) (st plan.State, ow
 	if err != nil {
 		return st, own, plan.Permanent(err)
 	}
-	err = v.env.overSSH(ctx, o, scriptLimit, func(ctx context.Context, via replicate.Host) (err error) {
-		own, err = replicate.Follows(ctx, v.env.deps.SSH, via, on, v.ring)
+	err = v.env.OverSSH(ctx, o, env.ScriptLimit, func(ctx context.Context, via replicate.Host) (err error) {
+		own, err = replicate.Follows(ctx, v.env.Deps.SSH, via, on, v.ring)
 		return err
 	})
 	if err == nil {
@@ -334,11 +335,11 @@ func (v vote) follows(ctx context.Context, on replicate.Host) (st plan.State, ow
 // Undo takes the member out, if enough of the others live. What the ring was
 // when the run began may not be what it is now.
 func (v vote) Undo(ctx context.Context) error {
-	now := v.env.survey(ctx, v.all())
+	now := v.env.Survey(ctx, v.all())
 	if err := replicate.MayRemove(v.ring, now.Voters(v.ring), v.of.Name); err != nil {
 		return err
 	}
 	return v.through(ctx, func(ctx context.Context, via replicate.Host) error {
-		return replicate.Remove(ctx, v.env.deps.SSH, via, v.ring, v.peerURL())
+		return replicate.Remove(ctx, v.env.Deps.SSH, via, v.ring, v.peerURL())
 	})
 }

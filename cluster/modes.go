@@ -53,7 +53,7 @@ func (r *run) items() []plan.Item {
 }
 
 func (r *run) mayCreate(ctx context.Context) error {
-	return r.Recheck(ctx, r.have, func() error { return r.have.LivesHere(&r.want) })
+	return r.Recheck(ctx, r.have, func() error { return r.have.LivesHere(&r.Want) })
 }
 
 func (r *run) findPool(ctx context.Context, _ *Cluster, _ action, _ bool) ([]plan.Item, bool, error) {
@@ -65,7 +65,7 @@ func (r *run) findReplica(ctx context.Context, _ *Cluster, act action, _ bool) (
 	if r.have, err = r.look(ctx); err != nil {
 		return nil, false, err
 	}
-	r.sawExternals()
+	r.SawMasters(r.have)
 	r.notes()
 	if ok, err := act(ctx, r); err != nil || !ok {
 		return r.reachable(), false, err
@@ -83,7 +83,7 @@ func (r *run) findCluster(ctx context.Context, c *Cluster, _ action, preview boo
 	}
 	have, err := r.lookForMarks(ctx)
 	if err == nil {
-		err = r.AddUnlisted(ctx, have, namedObjects(r.env)...)
+		err = r.AddUnlisted(ctx, have, namedObjects(r.Env)...)
 	}
 	if err == nil {
 		err = r.Lease.CheckFree()
@@ -92,7 +92,7 @@ func (r *run) findCluster(ctx context.Context, c *Cluster, _ action, preview boo
 		return nil, false, err
 	}
 	r.have = have
-	if err := r.Recheck(ctx, have, func() error { return have.AllHere(&r.want) }); err != nil {
+	if err := r.Recheck(ctx, have, func() error { return have.AllHere(&r.Want) }); err != nil {
 		return nil, false, err
 	}
 	if err := r.fit(ctx); err != nil {

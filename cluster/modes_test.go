@@ -74,7 +74,7 @@ func TestModesPicture(t *testing.T) {
 	if r.have, err = r.look(ctx); err != nil {
 		t.Fatal(err)
 	}
-	masters := r.have.Masters(r.want.Names)
+	masters := r.have.Masters(r.Want.Names)
 	r.balanced, r.patients = true, masters[1:]
 	add("repair", slices.Concat(r.repairList()...), nil)
 	r = o.run(settings.RebuildVerb)

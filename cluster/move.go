@@ -8,6 +8,7 @@ import (
 
 	"cloud.google.com/go/compute/apiv1/computepb"
 
+	"hakube/cluster/env"
 	"hakube/cluster/inventory"
 	"hakube/cluster/plan"
 	"hakube/gce"
@@ -22,13 +23,13 @@ import (
 // dark. The address goes back to where it was; from there all else is as usual.
 func (r *run) reachable() []plan.Item {
 	l := lines{want: true}
-	for _, m := range r.have.Masters(r.want.Names) {
+	for _, m := range r.have.Masters(r.Want.Names) {
 		switch {
 		case m.Status != "RUNNING" || m.External != "":
 		case r.have.Holder.Unassigned():
-			return []plan.Item{{Step: addressReleased(r.env, m), Want: false}}
+			return []plan.Item{{Step: addressReleased(r.Env, m), Want: false}}
 		default:
-			l.beside(ownAddresses(r.env, m)...)
+			l.beside(ownAddresses(r.Env, m)...)
 		}
 	}
 	return l.items
@@ -48,23 +49,23 @@ func (r *run) reach(ctx context.Context, report func(plan.Event)) error {
 		return err
 	}
 	r.have = have
-	r.sawExternals()
+	r.SawMasters(r.have)
 	return nil
 }
 
 // released is the fact that no machine has the API's address, so that a
 // forwarding rule can take it. Undone, the master gets it back.
-func addressReleased(r *env, back inventory.Object) plan.Step { return released{r, back} }
+func addressReleased(r *env.Env, back inventory.Object) plan.Step { return released{r, back} }
 
 type released struct {
-	env  *env
+	env  *env.Env
 	back inventory.Object // who gets the address when it is undone
 }
 
-func (s released) String() string { return "address " + s.env.want.Names.Address() + " off the master" }
+func (s released) String() string { return "address " + s.env.Want.Names.Address() + " off the master" }
 
 func (s released) Observe(ctx context.Context) (plan.State, error) {
-	h, err := s.env.holder(ctx)
+	h, err := s.env.Holder(ctx)
 	switch {
 	case err != nil:
 		return plan.State{}, err
@@ -77,7 +78,7 @@ func (s released) Observe(ctx context.Context) (plan.State, error) {
 }
 
 func (s released) Do(ctx context.Context) error {
-	h, err := s.env.holder(ctx)
+	h, err := s.env.Holder(ctx)
 	if err != nil || h.Machine == "" {
 		return err
 	}
@@ -90,16 +91,16 @@ func (s released) Do(ctx context.Context) error {
 	if config.GetNatIP() != h.IP {
 		return fmt.Errorf("%s has the address %q, not %s", h.Machine, config.GetNatIP(), h.IP)
 	}
-	s.env.moved(h.Machine)
+	s.env.Moved(h.Machine)
 	return instances.DeleteAccessConfig(ctx, h.Machine, inventory.NIC, config.GetName())
 }
 
 func (s released) Undo(ctx context.Context) error {
-	ip, err := s.env.address(ctx)
+	ip, err := s.env.Address(ctx)
 	if err != nil {
 		return err
 	}
-	s.env.moved(s.back.Name)
+	s.env.Moved(s.back.Name)
 	return takeOver(ctx, s.env, func(ctx context.Context) error {
 		return s.env.GCE.Instances(s.back.Zone).AddAccessConfig(ctx, s.back.Name, inventory.NIC, external(ip))
 	})
@@ -117,10 +118,10 @@ func external(ip string) *computepb.AccessConfig {
 
 // takeOver gives the address to something else. Google says "in use" for a
 // moment after its holder has let go; each pause here is dark time.
-func takeOver(ctx context.Context, r *env, give func(context.Context) error) error {
+func takeOver(ctx context.Context, r *env.Env, give func(context.Context) error) error {
 	var last error
 	err := plan.Until(ctx, plan.Condition{
-		For: "the address to be free", Every: min(r.poll, 200*time.Millisecond), Limit: r.deps.LetGo,
+		For: "the address to be free", Every: min(r.Poll, 200*time.Millisecond), Limit: r.Deps.LetGo,
 		Check: func(ctx context.Context) (bool, string, error) {
 			err := give(ctx)
 			if last == nil || ctx.Err() == nil {
@@ -137,16 +138,16 @@ func takeOver(ctx context.Context, r *env, give func(context.Context) error) err
 
 // forwarding is the forwarding rule that has the API's address.
 func (r *run) forwarding() (steps []plan.Step) {
-	for _, o := range r.parts(inventory.ForwardingRule, inventory.Object{Name: r.want.Names.ForwardingRule()}) {
+	for _, o := range r.parts(inventory.ForwardingRule, inventory.Object{Name: r.Want.Names.ForwardingRule()}) {
 		name, rules := "forwarding rule "+o.Name, r.GCE.ForwardingRules()
 		steps = append(steps, resource[*computepb.ForwardingRule]{
 			name:  name,
 			of:    r.Regional(inventory.ForwardingRule, o.Name),
 			get:   func(ctx context.Context) (*computepb.ForwardingRule, error) { return rules.Get(ctx, o.Name) },
-			mine:  r.owns,
+			mine:  r.Owns,
 			check: func(x *computepb.ForwardingRule) (plan.State, error) { return plan.Exists(x.GetIPAddress()) },
 			insert: func(ctx context.Context) error {
-				return takeOver(ctx, r.env, func(ctx context.Context) error { return rules.Insert(ctx, forwardingRule(r.env, o.Name)) })
+				return takeOver(ctx, r.Env, func(ctx context.Context) error { return rules.Insert(ctx, forwardingRule(r.Env, o.Name)) })
 			},
 			remove: func(ctx context.Context) error { return rules.Delete(ctx, o.Name) },
 		})
@@ -154,18 +155,18 @@ func (r *run) forwarding() (steps []plan.Step) {
 	return steps
 }
 
-func forwardingRule(r *env, name string) *computepb.ForwardingRule {
+func forwardingRule(r *env.Env, name string) *computepb.ForwardingRule {
 	return &computepb.ForwardingRule{
-		Name: &name, Description: new(r.want.Mark.For(inventory.RoleRule)), Labels: r.want.Labels(),
+		Name: &name, Description: new(r.Want.Mark.For(inventory.RoleRule)), Labels: r.Want.Labels(),
 		LoadBalancingScheme: new("EXTERNAL"), IPProtocol: new("TCP"), Ports: []string{"443"},
-		IPAddress:      new(r.want.Regional(r.Region(), "addresses", r.want.Names.Address())),
-		BackendService: new(r.want.Regional(r.Region(), "backendServices", r.want.Names.BackendService())),
+		IPAddress:      new(r.Want.Regional(r.Region(), "addresses", r.Want.Names.Address())),
+		BackendService: new(r.Want.Regional(r.Region(), "backendServices", r.Want.Names.BackendService())),
 	}
 }
 
 // ownAddresses is an external address of its own for each master, which it is
 // reached by over ssh while the balancer has the API's.
-func ownAddresses(r *env, masters ...inventory.Object) (steps []plan.Step) {
+func ownAddresses(r *env.Env, masters ...inventory.Object) (steps []plan.Step) {
 	for _, m := range masters {
 		steps = append(steps, ownAddress{r, m})
 	}
@@ -173,7 +174,7 @@ func ownAddresses(r *env, masters ...inventory.Object) (steps []plan.Step) {
 }
 
 type ownAddress struct {
-	env *env
+	env *env.Env
 	of  inventory.Object
 }
 
@@ -192,7 +193,7 @@ func (a ownAddress) Observe(ctx context.Context) (plan.State, error) {
 	if err != nil {
 		return plan.State{}, err
 	}
-	ip, err := a.env.address(ctx)
+	ip, err := a.env.Address(ctx)
 	switch {
 	case err != nil:
 		return plan.State{}, err
@@ -205,7 +206,7 @@ func (a ownAddress) Observe(ctx context.Context) (plan.State, error) {
 }
 
 func (a ownAddress) Do(ctx context.Context) error {
-	a.env.moved(a.of.Name)
+	a.env.Moved(a.of.Name)
 	return a.env.GCE.Instances(a.of.Zone).AddAccessConfig(ctx, a.of.Name, inventory.NIC, external(""))
 }
 
@@ -214,6 +215,6 @@ func (a ownAddress) Undo(ctx context.Context) error {
 	if err != nil || c == nil {
 		return err
 	}
-	a.env.moved(a.of.Name)
+	a.env.Moved(a.of.Name)
 	return a.env.GCE.Instances(a.of.Zone).DeleteAccessConfig(ctx, a.of.Name, inventory.NIC, c.GetName())
 }

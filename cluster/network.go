@@ -17,7 +17,7 @@ import (
 // networks is the VPC network. One that is there already is used, whoever made
 // it, and only one we made is ever removed.
 func (r *run) networks() (steps []plan.Step) {
-	for _, o := range r.or(inventory.Network, inventory.Object{Name: r.want.Names.Network()}) {
+	for _, o := range r.or(inventory.Network, inventory.Object{Name: r.Want.Names.Network()}) {
 		if r.keeps(inventory.Network, o.Name) {
 			continue
 		}
@@ -32,7 +32,7 @@ func (r *run) networks() (steps []plan.Step) {
 						Cure: "name another one with KUBE_GCE_NETWORK; hakube makes it if there is none of that name",
 					}
 				}
-				if !r.owns(n.GetDescription()) {
+				if !r.Owns(n.GetDescription()) {
 					return plan.Exists("was there before and stays")
 				}
 				return plan.Exists("")
@@ -40,14 +40,14 @@ func (r *run) networks() (steps []plan.Step) {
 			insert: func(ctx context.Context) error {
 				return r.GCE.Networks().Insert(ctx, &computepb.Network{
 					Name:        &o.Name,
-					Description: new(r.want.Mark.For(inventory.RoleNetwork)),
+					Description: new(r.Want.Mark.For(inventory.RoleNetwork)),
 					// Left out, the API would make a legacy network.
 					AutoCreateSubnetworks: new(false),
 					RoutingConfig:         &computepb.NetworkRoutingConfig{RoutingMode: new("REGIONAL")},
 				})
 			},
 			remove: func(ctx context.Context) error {
-				err := r.letGo(ctx, "network "+o.Name, func(ctx context.Context) error {
+				err := r.LetGo(ctx, "network "+o.Name, func(ctx context.Context) error {
 					return r.GCE.Networks().Delete(ctx, o.Name)
 				})
 				if gce.InUse(err) {
@@ -71,15 +71,15 @@ func strangerInNetwork(what string) *refusal.Refused {
 // subnetworks is the subnetwork of the region: machines take their addresses
 // from its range, pods from its secondary range pods-default.
 func (r *run) subnetworks() (steps []plan.Step) {
-	s := r.want.Settings
-	for _, o := range r.or(inventory.Subnetwork, inventory.Object{Name: r.want.Names.Subnetwork()}) {
+	s := r.Want.Settings
+	for _, o := range r.or(inventory.Subnetwork, inventory.Object{Name: r.Want.Names.Subnetwork()}) {
 		name := "subnetwork " + o.Name
 		steps = append(steps, resource[*computepb.Subnetwork]{
 			name: name, of: r.Regional(inventory.Subnetwork, o.Name),
 			get: func(ctx context.Context) (*computepb.Subnetwork, error) {
 				return r.GCE.Subnetworks().Get(ctx, o.Name)
 			},
-			mine: r.owns,
+			mine: r.Owns,
 			check: func(n *computepb.Subnetwork) (plan.State, error) {
 				if r.mode.removes {
 					return plan.Exists("")
@@ -88,8 +88,8 @@ func (r *run) subnetworks() (steps []plan.Step) {
 				for _, x := range n.GetSecondaryIpRanges() {
 					secondary[x.GetRangeName()] = x.GetIpCidrRange()
 				}
-				if err := r.want.Drift(name,
-					settings.Difference{Variable: "KUBE_GCE_NETWORK", Was: gce.Base(n.GetNetwork()), Want: r.want.Names.Network()},
+				if err := r.Want.Drift(name,
+					settings.Difference{Variable: "KUBE_GCE_NETWORK", Was: gce.Base(n.GetNetwork()), Want: r.Want.Names.Network()},
 					settings.Difference{Variable: "NODE_IP_RANGE", Was: n.GetIpCidrRange(), Want: s.NodeRange.String()},
 					settings.Difference{Variable: "CLUSTER_IP_RANGE", Was: secondary[settings.PodsRange], Want: s.ClusterRange.String()},
 					settings.Difference{Variable: "SERVICE_CLUSTER_IP_RANGE", Was: secondary[settings.ServicesRange], Want: s.ServiceRange.String()},
@@ -102,8 +102,8 @@ func (r *run) subnetworks() (steps []plan.Step) {
 			insert: func(ctx context.Context) error {
 				return r.GCE.Subnetworks().Insert(ctx, &computepb.Subnetwork{
 					Name:        &o.Name,
-					Description: new(r.want.Mark.For(inventory.RoleSubnetwork)),
-					Network:     new(r.want.Global("networks", r.want.Names.Network())),
+					Description: new(r.Want.Mark.For(inventory.RoleSubnetwork)),
+					Network:     new(r.Want.Global("networks", r.Want.Names.Network())),
 					IpCidrRange: new(s.NodeRange.String()),
 					SecondaryIpRanges: []*computepb.SubnetworkSecondaryRange{
 						{RangeName: new(settings.PodsRange), IpCidrRange: new(s.ClusterRange.String())},
@@ -112,7 +112,7 @@ func (r *run) subnetworks() (steps []plan.Step) {
 				})
 			},
 			remove: func(ctx context.Context) error {
-				return r.letGo(ctx, name, func(ctx context.Context) error { return r.GCE.Subnetworks().Delete(ctx, o.Name) })
+				return r.LetGo(ctx, name, func(ctx context.Context) error { return r.GCE.Subnetworks().Delete(ctx, o.Name) })
 			},
 		})
 	}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"hakube/cluster/env"
 	"hakube/cluster/inventory"
 	"hakube/cluster/kube"
 	"hakube/cluster/plan"
@@ -17,10 +18,10 @@ import (
 
 // nodes is the wait until each machine of the zone's pool is a Ready Node, by
 // name.
-func (r *run) nodes() plan.Step { return nodes{r.env, r.have, r.ownGroups(), r.rejoins} }
+func (r *run) nodes() plan.Step { return nodes{r.Env, r.have, r.ownGroups(), r.rejoins} }
 
 type nodes struct {
-	env     *env
+	env     *env.Env
 	have    *inventory.Inventory // when the run began
 	groups  []inventory.Object   // of the pool
 	rejoins *rejoining
@@ -31,12 +32,12 @@ func (nodes) Waits()         {}
 
 // short is how many machines are not there or not Ready.
 func (n nodes) short(p pool) int {
-	return int(n.env.want.Settings.NumNodes) - len(p.machines) + len(p.missing())
+	return int(n.env.Want.Settings.NumNodes) - len(p.machines) + len(p.missing())
 }
 
 func (n nodes) Observe(ctx context.Context) (plan.State, error) {
-	want := int(n.env.want.Settings.NumNodes)
-	if !bool(n.env.want.Settings.CreateNodes) {
+	want := int(n.env.Want.Settings.NumNodes)
+	if !bool(n.env.Want.Settings.CreateNodes) {
 		return plan.Exists("none are wanted")
 	}
 	p, err := readPool(ctx, n.env, n.groups)
@@ -47,7 +48,7 @@ func (n nodes) Observe(ctx context.Context) (plan.State, error) {
 	switch {
 	case len(p.leaving) > 0:
 		return plan.State{Is: plan.Partial, Why: fmt.Sprintf("%d machines are being removed", len(p.leaving))}, nil
-	case short > int(n.env.want.Settings.AllowNotReady):
+	case short > int(n.env.Want.Settings.AllowNotReady):
 		return plan.State{Is: plan.Partial, Why: fmt.Sprintf("%d of %d Ready", want-short, want)}, nil
 	}
 	return plan.Exists(fmt.Sprintf("%d of %d Ready", want-short, want))
@@ -55,17 +56,17 @@ func (n nodes) Observe(ctx context.Context) (plan.State, error) {
 
 // pace is how often all nodes are listed: less often when there are many.
 func (n nodes) pace() time.Duration {
-	if n.env.want.Settings.NumNodes > 100 {
-		return 5 * n.env.poll
+	if n.env.Want.Settings.NumNodes > 100 {
+		return 5 * n.env.Poll
 	}
-	return n.env.poll
+	return n.env.Poll
 }
 
 // Do waits, and says of those that are missing what they last reported. Nodes
 // that may be missing are given some time once enough are there.
 func (n nodes) Do(ctx context.Context) error {
-	set := n.env.want.Settings
-	guests := map[string]*guest{}
+	set := n.env.Want.Settings
+	guests := map[string]*env.Guest{}
 	var enough time.Time // since when as many as must be are Ready
 	var no hopeless
 	return plan.Until(ctx, plan.Condition{
@@ -84,7 +85,7 @@ func (n nodes) Do(ctx context.Context) error {
 					return true, "", nil
 				}
 			}
-			if err := no.after(hopelessAfter*n.env.deps.LetGo, short, p.stuck); err != nil {
+			if err := no.after(hopelessAfter*n.env.Deps.LetGo, short, p.stuck); err != nil {
 				return false, "", plan.Permanent(fmt.Errorf("%d of %d Ready, and the group goes on trying: %w", int(set.NumNodes)-short, set.NumNodes, err))
 			}
 			if err := n.rejoin(ctx, p); err != nil {
@@ -123,7 +124,7 @@ func (h *hopeless) after(limit time.Duration, short int, stuck []error) error {
 }
 
 // why is what keeps the missing nodes, the first few of them.
-func (n nodes) why(ctx context.Context, p pool, guests map[string]*guest) (string, error) {
+func (n nodes) why(ctx context.Context, p pool, guests map[string]*env.Guest) (string, error) {
 	if len(p.stuck) > 0 {
 		return "; " + p.stuck[0].Error(), nil
 	}
@@ -140,10 +141,10 @@ func (n nodes) why(ctx context.Context, p pool, guests map[string]*guest) (strin
 		}
 		g := guests[name]
 		if g == nil {
-			g = new(guestOf(n.env, n.have, inventory.Object{Name: name, Zone: n.env.want.Zone}))
+			g = new(env.GuestOf(n.env, n.have, inventory.Object{Name: name, Zone: n.env.Want.Zone}))
 			guests[name] = g
 		}
-		phase, err := g.phase(ctx)
+		phase, err := g.Phase(ctx)
 		switch {
 		case gce.IsNotFound(err):
 			phase = "is being made"

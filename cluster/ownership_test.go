@@ -192,18 +192,18 @@ func TestStrangerMember(t *testing.T) {
 	if r.have, err = r.look(ctx); err != nil {
 		t.Fatal(err)
 	}
-	r.sawExternals()
-	via, err := r.host(ctx, r.master())
+	r.SawMasters(r.have)
+	via, err := r.Host(ctx, r.master())
 	if err != nil {
 		t.Fatal(err)
 	}
 	const url = "https://stranger.europe-west1-d.c.local.internal:2380"
-	if _, err := replicate.AddLearner(ctx, r.deps.SSH, via, "main", url); err != nil {
+	if _, err := replicate.AddLearner(ctx, r.Deps.SSH, via, "main", url); err != nil {
 		t.Fatal(err)
 	}
 	there := func(when string) {
 		t.Helper()
-		s := r.survey(ctx, r.masters())
+		s := r.Survey(ctx, r.masters())
 		x, _, _ := s.Ring("main")
 		if !slices.ContainsFunc(x.Members, func(m replicate.Member) bool { return slices.Contains(m.PeerURLs, url) }) {
 			t.Errorf("%s: the ring is %+v", when, x.Members)

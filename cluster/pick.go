@@ -8,6 +8,7 @@ import (
 
 	"cloud.google.com/go/compute/apiv1/computepb"
 
+	"hakube/cluster/env"
 	"hakube/cluster/inventory"
 	"hakube/cluster/plan"
 	"hakube/cluster/refusal"
@@ -25,7 +26,7 @@ func (r *run) replicable(ctx context.Context) error {
 	if err := r.join(ctx); err != nil {
 		return err
 	}
-	s := r.survey(ctx, r.have.Masters(r.want.Names))
+	s := r.Survey(ctx, r.have.Masters(r.Want.Names))
 	if err := r.pickReplica(ctx, s); err != nil {
 		return err
 	}
@@ -34,7 +35,7 @@ func (r *run) replicable(ctx context.Context) error {
 		if len(voters) == 0 {
 			return &refusal.Refused{
 				Why:  fmt.Sprintf("no master tells who is in etcd ring %s, so none can be added:\n%v", ring, s.Why()),
-				Cure: cure.Hints(cure.Hint("see each master", cure.Status()), cure.Hint("an operator whose ssh key they do not know yet has it added first", cure.Up(r.want.Home))),
+				Cure: cure.Hints(cure.Hint("see each master", cure.Status()), cure.Hint("an operator whose ssh key they do not know yet has it added first", cure.Up(r.Want.Home))),
 			}
 		}
 		if slices.ContainsFunc(voters, func(v replicate.Voter) bool { return v.Name == r.replica.Name }) {
@@ -70,7 +71,7 @@ func learnerBeside(s *rings.Survey, ring string, replica inventory.Object) error
 
 // pickReplica sets the master this run is about.
 func (r *run) pickReplica(ctx context.Context, s *rings.Survey) error {
-	for _, o := range r.mastersIn(r.want.Zone) {
+	for _, o := range r.mastersIn(r.Want.Zone) {
 		whole, err := r.isWhole(ctx, o, s)
 		if err != nil {
 			return err
@@ -91,9 +92,9 @@ func (r *run) pickReplica(ctx context.Context, s *rings.Survey) error {
 		}
 	}
 	for i := 0; ; i++ {
-		name := r.want.Names.Replica(r.want.Zone, i)
-		if !taken[name] && !taken[r.want.Names.DiskOf(name)] {
-			r.replica = inventory.Object{Kind: inventory.Instance, Name: name, Zone: r.want.Zone, Role: inventory.RoleMaster, Status: "RUNNING"}
+		name := r.Want.Names.Replica(r.Want.Zone, i)
+		if !taken[name] && !taken[r.Want.Names.DiskOf(name)] {
+			r.replica = inventory.Object{Kind: inventory.Instance, Name: name, Zone: r.Want.Zone, Role: inventory.RoleMaster, Status: "RUNNING"}
 			return nil
 		}
 	}
@@ -105,7 +106,7 @@ func (r *run) isWhole(ctx context.Context, o inventory.Object, s *rings.Survey) 
 	if o.Status != "RUNNING" {
 		return false, nil
 	}
-	if len(r.have.Masters(r.want.Names)) == 1 {
+	if len(r.have.Masters(r.Want.Names)) == 1 {
 		return true, nil // the one to replicate, wherever the address is just now
 	}
 	for _, ring := range rings.Names {
@@ -113,14 +114,14 @@ func (r *run) isWhole(ctx context.Context, o inventory.Object, s *rings.Survey) 
 			return false, nil
 		}
 	}
-	phase, err := r.phase(ctx, o)
+	phase, err := r.Phase(ctx, o)
 	if err != nil || phase != scripts.PhaseRunning {
 		return false, err
 	}
 	if r.have.Holder.Machine == o.Name {
 		return true, nil // the only one: there is no balancer
 	}
-	st, err := traffic{r.env, o}.Observe(ctx)
+	st, err := traffic{r.Env, o}.Observe(ctx)
 	return st.Is == plan.Present, err
 }
 
@@ -135,11 +136,11 @@ func (r *run) copySource(ctx context.Context) error {
 	if _, err := r.checkMaster("machine "+m.Name, i); err != nil {
 		return err
 	}
-	if err := sameDisks(ctx, r.env, m, i); err != nil {
+	if err := sameDisks(ctx, r.Env, m, i); err != nil {
 		return err
 	}
-	if !r.want.Settings.IsGiven("MASTER_SIZE") {
-		r.want.MasterType = gce.Base(i.GetMachineType())
+	if !r.Want.Settings.IsGiven("MASTER_SIZE") {
+		r.Want.MasterType = gce.Base(i.GetMachineType())
 	}
 	r.source = i
 	return nil
@@ -147,9 +148,9 @@ func (r *run) copySource(ctx context.Context) error {
 
 // sameDisks refuses to give the new master other disks than the one it is to be
 // like: those are made from the settings.
-func sameDisks(ctx context.Context, r *env, m inventory.Object, i *computepb.Instance) error {
-	s, disks := r.want.Settings, r.GCE.Disks(m.Zone)
-	data, err := disks.Get(ctx, r.want.Names.DiskOf(m.Name))
+func sameDisks(ctx context.Context, r *env.Env, m inventory.Object, i *computepb.Instance) error {
+	s, disks := r.Want.Settings, r.GCE.Disks(m.Zone)
+	data, err := disks.Get(ctx, r.Want.Names.DiskOf(m.Name))
 	if err != nil {
 		return fmt.Errorf("reading the disk of the master to replicate: %w", err)
 	}
@@ -165,7 +166,7 @@ func sameDisks(ctx context.Context, r *env, m inventory.Object, i *computepb.Ins
 	if want == "" && strings.HasPrefix(image, settings.ImageFamily) {
 		want = image // the newest of the family may be newer now
 	}
-	return r.want.Drift("master "+m.Name,
+	return r.Want.Drift("master "+m.Name,
 		settings.Difference{Variable: "MASTER_DISK_TYPE", Was: gce.Base(data.GetType()), Want: string(s.MasterDiskType)},
 		settings.Difference{Variable: "MASTER_DISK_SIZE", Was: settings.Gigabytes(data.GetSizeGb()), Want: settings.Gigabytes(int64(s.MasterDiskSize))},
 		settings.Difference{Variable: "MASTER_ROOT_DISK_SIZE", Was: settings.Gigabytes(boot.GetSizeGb()), Want: settings.Gigabytes(int64(s.MasterRootSize))},
@@ -176,15 +177,15 @@ func sameDisks(ctx context.Context, r *env, m inventory.Object, i *computepb.Ins
 // removable picks the master of the zone that goes and judges whether it may;
 // any is false when there is none.
 func (r *run) removable(ctx context.Context) (any bool, err error) {
-	all := r.have.Masters(r.want.Names)
-	s := r.survey(ctx, all)
+	all := r.have.Masters(r.Want.Names)
+	s := r.Survey(ctx, all)
 	candidates := r.leaving(s)
-	name := string(r.want.Settings.ReplicaName)
+	name := string(r.Want.Settings.ReplicaName)
 	if name != "" {
 		candidates = slices.DeleteFunc(candidates, func(o inventory.Object) bool { return o.Name != name })
 		if elsewhere := slices.IndexFunc(all, func(o inventory.Object) bool { return o.Name == name }); len(candidates) == 0 && elsewhere >= 0 {
 			return false, &refusal.Refused{
-				Why:  fmt.Sprintf("master %s is in zone %s, not in %s", name, all[elsewhere].Zone, r.want.Zone),
+				Why:  fmt.Sprintf("master %s is in zone %s, not in %s", name, all[elsewhere].Zone, r.Want.Zone),
 				Cure: cure.Hint("remove it there", cure.RemoveMaster(all[elsewhere].Zone, name)),
 			}
 		}
@@ -196,7 +197,7 @@ func (r *run) removable(ctx context.Context) (any bool, err error) {
 	others := slices.DeleteFunc(slices.Clone(all), func(o inventory.Object) bool { return o.Name == r.replica.Name })
 	if len(others) == 0 {
 		return false, &refusal.Refused{
-			Why:  fmt.Sprintf("%s is the last master of cluster %s: without it the cluster is gone and its nodes are left", r.replica.Name, r.want.Names.Prefix),
+			Why:  fmt.Sprintf("%s is the last master of cluster %s: without it the cluster is gone and its nodes are left", r.replica.Name, r.Want.Names.Prefix),
 			Cure: cure.Hint("remove the whole cluster", cure.Down()),
 		}
 	}
@@ -217,10 +218,10 @@ func (r *run) removable(ctx context.Context) (any bool, err error) {
 // leaving are the zone's masters in the order in which they would go: dead ones
 // first, and the leader of a ring last.
 func (r *run) leaving(s *rings.Survey) []inventory.Object {
-	list := r.mastersIn(r.want.Zone)
+	list := r.mastersIn(r.Want.Zone)
 	for _, ring := range rings.Names { // members whose machine and disk are gone
 		for _, v := range s.Voters(ring) {
-			if v.Zone == r.want.Zone && !slices.ContainsFunc(list, func(o inventory.Object) bool { return o.Name == v.Name }) {
+			if v.Zone == r.Want.Zone && !slices.ContainsFunc(list, func(o inventory.Object) bool { return o.Name == v.Name }) {
 				list = append(list, inventory.Object{Kind: inventory.Instance, Name: v.Name, Zone: v.Zone, Role: inventory.RoleMaster})
 			}
 		}

@@ -10,6 +10,7 @@ import (
 	"cloud.google.com/go/compute/apiv1/computepb"
 	corev1 "k8s.io/api/core/v1"
 
+	"hakube/cluster/env"
 	"hakube/cluster/inventory"
 	"hakube/cluster/kube"
 	"hakube/gce"
@@ -47,8 +48,8 @@ type pool struct {
 // poolOf reads the Nodes first and the machines after that: one that joins in
 // between must not look like a Node without a machine. A group that is not
 // there has no machines.
-func readPool(ctx context.Context, r *env, groups []inventory.Object) (p pool, err error) {
-	client, err := r.kube(ctx)
+func readPool(ctx context.Context, r *env.Env, groups []inventory.Object) (p pool, err error) {
+	client, err := r.Kube(ctx)
 	if err != nil {
 		return p, err
 	}
@@ -62,7 +63,7 @@ func readPool(ctx context.Context, r *env, groups []inventory.Object) (p pool, e
 }
 
 // machinesOf is the one side of a pool: the machines of groups.
-func machinesOf(ctx context.Context, r *env, groups []inventory.Object) (p pool, err error) {
+func machinesOf(ctx context.Context, r *env.Env, groups []inventory.Object) (p pool, err error) {
 	found := make([][]*computepb.ManagedInstance, len(groups))
 	var reads []func() error
 	for i, o := range groups {

@@ -31,7 +31,7 @@ func (r *run) lacks() bool {
 		return true
 	}
 	for _, m := range r.toBe() {
-		if !v.Has(m) || !v.Has(inventory.Object{Kind: inventory.Disk, Name: r.want.Names.DiskOf(m.Name), Zone: m.Zone}) {
+		if !v.Has(m) || !v.Has(inventory.Object{Kind: inventory.Disk, Name: r.Want.Names.DiskOf(m.Name), Zone: m.Zone}) {
 			return true
 		}
 	}
@@ -53,11 +53,11 @@ func (r *run) preflight(ctx context.Context) (refusal.Unfit, error) {
 	inZone, elsewhere := r.namedTypes(), r.namedImages()
 	var zone, types, images refusal.Unfit
 	if r.mode.whole && r.have.SubnetRegion == "" {
-		images = r.want.Settings.Clashes()
+		images = r.Want.Settings.Clashes()
 	}
 	var typesErr error
 	err := gce.Parallel(
-		func() (err error) { zone, err = zoneProblems(ctx, r.env); return err },
+		func() (err error) { zone, err = zoneProblems(ctx, r.Env); return err },
 		func() error { types, typesErr = gather(ctx, inZone...); return nil },
 		func() error {
 			no, err := gather(ctx, elsewhere...)
@@ -95,14 +95,14 @@ func (r *run) foresee(ctx context.Context, items []plan.Item, before refusal.Unf
 	if !r.lacks() && len(r.sized()) == 0 {
 		return before.OrNil()
 	}
-	taken, missing, err := takenNames(ctx, r.env, wantedOf(items))
+	taken, missing, err := takenNames(ctx, r.Env, wantedOf(items))
 	if err != nil {
 		return err
 	}
 	more, err := gather(ctx,
 		func(ctx context.Context) (refusal.Unfit, error) { return r.tooLittle(ctx, missing) },
-		func(ctx context.Context) (refusal.Unfit, error) { return withheld(ctx, r.env, r.neededToMake(missing)) },
-		func(ctx context.Context) (refusal.Unfit, error) { return rangesTaken(ctx, r.env, missing) },
+		func(ctx context.Context) (refusal.Unfit, error) { return withheld(ctx, r.Env, r.neededToMake(missing)) },
+		func(ctx context.Context) (refusal.Unfit, error) { return rangesTaken(ctx, r.Env, missing) },
 		r.balancedElsewhere,
 	)
 	if err != nil {

@@ -50,12 +50,12 @@ func (r *run) balancedElsewhere(ctx context.Context) (no refusal.Unfit, err erro
 func (r *run) strangersGroups(services []*computepb.BackendService) (groups []inventory.Object) {
 	zones := zonesOf(r.masters())
 	for _, s := range services {
-		if r.owns(s.GetDescription()) {
+		if r.Owns(s.GetDescription()) {
 			continue
 		}
 		for _, b := range s.GetBackends() {
 			g := inventory.ObjectAt(b.GetGroup())
-			if g.Kind == inventory.InstanceGroup && slices.Contains(zones, g.Zone) && g.Name != r.want.Names.MasterGroup() && !slices.Contains(groups, g) {
+			if g.Kind == inventory.InstanceGroup && slices.Contains(zones, g.Zone) && g.Name != r.Want.Names.MasterGroup() && !slices.Contains(groups, g) {
 				groups = append(groups, g)
 			}
 		}

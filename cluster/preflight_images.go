@@ -6,6 +6,7 @@ import (
 
 	"cloud.google.com/go/compute/apiv1/computepb"
 
+	"hakube/cluster/env"
 	"hakube/cluster/refusal"
 	"hakube/cluster/settings"
 	"hakube/gce"
@@ -13,10 +14,10 @@ import (
 
 // namedImages are the looks at the images that the settings name, each once.
 func (r *run) namedImages() (checks []check) {
-	s := r.want.Settings
+	s := r.Want.Settings
 	image := func(variable string, owner, name settings.Name, disks ...diskSize) {
 		checks = append(checks, func(ctx context.Context) (refusal.Unfit, error) {
-			return imageProblem(ctx, r.env, variable, owner, name, disks)
+			return imageProblem(ctx, r.Env, variable, owner, name, disks)
 		})
 	}
 	master, nodes := r.mode.masters, r.mode.nodes
@@ -40,7 +41,7 @@ type diskSize struct {
 	size     settings.Size
 }
 
-func imageProblem(ctx context.Context, r *env, variable string, owner, name settings.Name, disks []diskSize) (refusal.Unfit, error) {
+func imageProblem(ctx context.Context, r *env.Env, variable string, owner, name settings.Name, disks []diskSize) (refusal.Unfit, error) {
 	images := r.GCE.Images(string(owner))
 	var err error
 	var x *computepb.Image
@@ -52,9 +53,7 @@ func imageProblem(ctx context.Context, r *env, variable string, owner, name sett
 	if err == nil {
 		no, warning := judgeImage(x, variable, disks)
 		if warning != "" {
-			r.mu.Lock()
-			r.warn(warning)
-			r.mu.Unlock()
+			r.Warn(warning)
 		}
 		return no, nil
 	}

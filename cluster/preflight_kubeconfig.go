@@ -15,7 +15,7 @@ import (
 // lose it: a file that cannot be read, written or locked, an entry of the name
 // that is not this cluster's. It writes nothing, and is asked before the first change.
 func (r *run) kubeconfigProblems(ctx context.Context) (refusal.Unfit, error) {
-	files, name := r.kubeFiles(), r.want.Context
+	files, name := r.KubeFiles(), r.Want.Context
 	if no := files.Unreadable(); len(no) > 0 {
 		return no, nil
 	}
@@ -23,18 +23,18 @@ func (r *run) kubeconfigProblems(ctx context.Context) (refusal.Unfit, error) {
 	if err != nil {
 		return nil, err
 	}
-	v, err := r.entryOwner().Judge(ctx, config, name)
+	v, err := r.EntryOwner().Judge(ctx, config, name)
 	if err != nil {
 		return nil, err
 	}
 	if no := v.Refusal(name, files.Of(name)); no != nil && !r.mode.removes {
 		return refusal.Unfit{no}, nil
 	}
-	all, err := files.Unwritable(ctx, r.poll, lockPatience, func(c *clientcmdapi.Config) error {
+	all, err := files.Unwritable(ctx, r.Poll, lockPatience, func(c *clientcmdapi.Config) error {
 		if r.mode.removes {
 			v.Remove(c, name)
 		} else {
-			r.put(c, kube.Entry{})
+			r.Put(c, kube.Entry{})
 		}
 		return nil
 	})

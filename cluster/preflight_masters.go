@@ -38,7 +38,7 @@ func (r *run) inTheWayOf(m inventory.Object) (no refusal.Unfit) {
 
 // diskTaken is a master's data disk that another machine has.
 func (r *run) diskTaken(m inventory.Object) (no refusal.Unfit) {
-	disk := inventory.Object{Kind: inventory.Disk, Name: r.want.Names.DiskOf(m.Name), Zone: m.Zone}
+	disk := inventory.Object{Kind: inventory.Disk, Name: r.Want.Names.DiskOf(m.Name), Zone: m.Zone}
 	for _, u := range r.have.Uses {
 		if u.Of == disk && u.By.Kind == inventory.Instance && (u.By.Name != m.Name || u.By.Zone != m.Zone) {
 			no = append(no, &refusal.Refused{
@@ -53,10 +53,10 @@ func (r *run) diskTaken(m inventory.Object) (no refusal.Unfit) {
 // addressTaken is the API's address with somebody who is not of the cluster: no
 // master can be given it, and it would not come back.
 func (r *run) addressTaken() refusal.Unfit {
-	h, address := r.have.Holder, r.Regional(inventory.Address, r.want.Names.Address())
+	h, address := r.have.Holder, r.Regional(inventory.Address, r.Want.Names.Address())
 	by := inventory.Object{}
 	switch {
-	case h.Rule != "" && h.Rule != r.want.Names.ForwardingRule():
+	case h.Rule != "" && h.Rule != r.Want.Names.ForwardingRule():
 		by = r.Regional(inventory.ForwardingRule, h.Rule)
 	case h.Machine != "" && !r.have.Has(inventory.Object{Kind: inventory.Instance, Name: h.Machine, Zone: h.Zone}):
 		by = inventory.Object{Kind: inventory.Instance, Name: h.Machine, Zone: h.Zone}
@@ -78,11 +78,11 @@ const (
 // keysFull is a machine whose metadata has no room for this operator's ssh key.
 func (r *run) keysFull(m inventory.Object) refusal.Unfit {
 	i := slices.IndexFunc(r.have.Objects, func(o inventory.Object) bool { return o.Id() == m.Id() })
-	if i < 0 || r.want.Login == "" {
+	if i < 0 || r.Want.Login == "" {
 		return nil
 	}
 	o := r.have.Objects[i]
-	if strings.Contains(o.SSHKeys, withoutComment(r.want.Login)) || len(o.SSHKeys)+len(r.want.Login) < mostValue && o.Metadata+len(r.want.Login) < mostMetadata {
+	if strings.Contains(o.SSHKeys, withoutComment(r.Want.Login)) || len(o.SSHKeys)+len(r.Want.Login) < mostValue && o.Metadata+len(r.Want.Login) < mostMetadata {
 		return nil
 	}
 	return refusal.Unfit{{

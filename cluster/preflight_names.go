@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"hakube/cluster/env"
 	"hakube/cluster/inventory"
 	"hakube/cluster/plan"
 	"hakube/cluster/refusal"
@@ -13,7 +14,7 @@ import (
 // takenNames looks at all objects at the same time and returns those that have
 // a name of ours and are not ours, or differ from the settings, and what is
 // missing of the rest.
-func takenNames(ctx context.Context, r *env, steps []made) (taken refusal.Unfit, missing []inventory.Object, err error) {
+func takenNames(ctx context.Context, r *env.Env, steps []made) (taken refusal.Unfit, missing []inventory.Object, err error) {
 	type sight struct {
 		no     *refusal.Refused
 		is     plan.Presence
@@ -48,7 +49,7 @@ func takenNames(ctx context.Context, r *env, steps []made) (taken refusal.Unfit,
 
 // beside are objects of other kinds that making one needs the name of: a
 // machine makes a boot disk of its name, a managed group an instance group.
-func beside(ctx context.Context, r *env, o inventory.Object) (refusal.Unfit, error) {
+func beside(ctx context.Context, r *env.Env, o inventory.Object) (refusal.Unfit, error) {
 	var x inventory.Object
 	var err error
 	switch o.Kind {

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"hakube/cluster/env"
 	"hakube/cluster/inventory"
 	"hakube/cluster/refusal"
 	"hakube/scripts/cure"
@@ -58,7 +59,7 @@ func (r *run) withLease(ask []string) []string {
 // not got. The service that knows is not Compute Engine, and may
 // be switched off in the project: then that is a warning, and what is
 // withheld shows when it is needed.
-func withheld(ctx context.Context, r *env, names []string) (refusal.Unfit, error) {
+func withheld(ctx context.Context, r *env.Env, names []string) (refusal.Unfit, error) {
 	var ask []string
 	for _, p := range names {
 		if p = "compute." + p; !slices.Contains(ask, p) {
@@ -72,16 +73,14 @@ func withheld(ctx context.Context, r *env, names []string) (refusal.Unfit, error
 	no, err := r.GCE.WithheldPermissions(ctx, ask...)
 	var closed interface{ Permanent() bool }
 	if errors.As(err, &closed) && closed.Permanent() {
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		r.warn(fmt.Sprintf("whether the account may do all of it is not known beforehand: %v", err))
+		r.Warn(fmt.Sprintf("whether the account may do all of it is not known beforehand: %v", err))
 		return nil, nil
 	}
 	if err != nil || len(no) == 0 {
 		return nil, err
 	}
 	return refusal.Unfit{{
-		Why:  fmt.Sprintf("the account in use has not got on project %s: %s", r.want.Project, strings.Join(no, ", ")),
-		Cure: cure.Hint("roles/compute.admin has them, and whoever grants roles there can give it; who has which", cure.Grants(r.want.Project)),
+		Why:  fmt.Sprintf("the account in use has not got on project %s: %s", r.Want.Project, strings.Join(no, ", ")),
+		Cure: cure.Hint("roles/compute.admin has them, and whoever grants roles there can give it; who has which", cure.Grants(r.Want.Project)),
 	}}, nil
 }

@@ -23,7 +23,7 @@ type demand map[string]float64
 
 // demandOf counts what is missing; nodes are those the pool grows by.
 func (r *run) demandOf(missing []inventory.Object, nodes int, cpus func(machineType string, preemptible bool) (metric string, n int)) demand {
-	d, s := demand{}, r.want.Settings
+	d, s := demand{}, r.Want.Settings
 	disk := func(kind settings.Name, gb settings.Size, n int) {
 		metric := "SSD_TOTAL_GB" // that of balanced disks too
 		if kind == "" || kind == "pd-standard" {
@@ -46,7 +46,7 @@ func (r *run) demandOf(missing []inventory.Object, nodes int, cpus func(machineT
 		case inventory.Disk:
 			disk(s.MasterDiskType, s.MasterDiskSize, 1)
 		case inventory.Instance:
-			machines(r.want.MasterType, s.PreemptibleMain, 1)
+			machines(r.Want.MasterType, s.PreemptibleMain, 1)
 			disk("", s.MasterRootSize, 1)
 		}
 	}
@@ -77,10 +77,10 @@ func (r *run) tooLittle(ctx context.Context, missing []inventory.Object) (refusa
 	sizes := map[string]int{}
 	types := []string{}
 	if slices.ContainsFunc(missing, func(o inventory.Object) bool { return o.Kind == inventory.Instance }) {
-		types = append(types, r.want.MasterType)
+		types = append(types, r.Want.MasterType)
 	}
-	if nodes > 0 && !slices.Contains(types, string(r.want.Settings.NodeSize)) {
-		types = append(types, string(r.want.Settings.NodeSize))
+	if nodes > 0 && !slices.Contains(types, string(r.Want.Settings.NodeSize)) {
+		types = append(types, string(r.Want.Settings.NodeSize))
 	}
 	for _, o := range starting {
 		if !slices.Contains(types, o.MachineType) {
@@ -109,7 +109,7 @@ func (r *run) tooLittle(ctx context.Context, missing []inventory.Object) (refusa
 	for _, metric := range slices.Sorted(maps.Keys(d)) {
 		where, of := inRegion, "of region "+region.GetName()
 		if _, ok := inRegion[metric]; !ok {
-			where, of = inProject, "of project "+r.want.Project
+			where, of = inProject, "of project "+r.Want.Project
 		}
 		q, ok := where[metric]
 		if !ok || d[metric] == 0 || q.GetUsage()+d[metric] <= q.GetLimit() {
@@ -118,7 +118,7 @@ func (r *run) tooLittle(ctx context.Context, missing []inventory.Object) (refusa
 		short = append(short, &refusal.Refused{
 			Why: fmt.Sprintf("quota %s %s: %g more are needed, and %g of %g are used", metric, of, d[metric], q.GetUsage(), q.GetLimit()),
 			Cure: fmt.Sprintf("ask for more at https://console.cloud.google.com/iam-admin/quotas?project=%s, or make fewer or smaller machines (NUM_NODES, NODE_SIZE, MASTER_SIZE)",
-				r.want.Project),
+				r.Want.Project),
 		})
 	}
 	return short, nil
@@ -148,30 +148,18 @@ func (q quotas) cpuMetric(machineType string, preemptible bool) string {
 	return "CPUS"
 }
 
-func (r *run) sawType(t *computepb.MachineType) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.cpus == nil {
-		r.cpus = map[string]int{}
-	}
-	r.cpus[t.GetName()] = int(t.GetGuestCpus())
-}
-
 // cpusOf asks how many CPUs a machine type has, once.
 func (r *run) cpusOf(ctx context.Context, machineType string) (int, error) {
-	r.mu.Lock()
-	n, ok := r.cpus[machineType]
-	r.mu.Unlock()
-	if ok {
+	if n, ok := r.CPUs(machineType); ok {
 		return n, nil
 	}
-	t, err := r.GCE.MachineTypes(cmp.Or(r.want.Zone, r.want.Home)).Get(ctx, machineType)
+	t, err := r.GCE.MachineTypes(cmp.Or(r.Want.Zone, r.Want.Home)).Get(ctx, machineType)
 	if gce.IsNotFound(err) {
 		return 0, nil // which is said already
 	}
 	if err != nil {
 		return 0, err
 	}
-	r.sawType(t)
+	r.SawCPUs(machineType, int(t.GetGuestCpus()))
 	return int(t.GetGuestCpus()), nil
 }

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"slices"
 
+	"hakube/cluster/env"
 	"hakube/cluster/inventory"
 	"hakube/cluster/refusal"
 	"hakube/gce"
@@ -40,7 +41,7 @@ var automatic = netip.MustParsePrefix("10.128.0.0/9")
 // rangesTaken are the ranges of the subnetwork to be made that the network's other
 // subnetworks, in whatever region, or its routes have already. Compute Engine
 // refuses the subnetwork then, after network, address and firewall rules were made.
-func rangesTaken(ctx context.Context, r *env, missing []inventory.Object) (refusal.Unfit, error) {
+func rangesTaken(ctx context.Context, r *env.Env, missing []inventory.Object) (refusal.Unfit, error) {
 	lacks := func(k inventory.Kind) bool {
 		return slices.ContainsFunc(missing, func(o inventory.Object) bool { return o.Kind == k })
 	}
@@ -59,8 +60,8 @@ func rangesTaken(ctx context.Context, r *env, missing []inventory.Object) (refus
 }
 
 // rangesOfNetwork reads what the network has.
-func rangesOfNetwork(ctx context.Context, r *env) (all []taken, err error) {
-	network := r.want.Names.Network()
+func rangesOfNetwork(ctx context.Context, r *env.Env) (all []taken, err error) {
+	network := r.Want.Names.Network()
 	add := func(text, by string) {
 		if p, err := netip.ParsePrefix(text); err == nil { // IPv6 ones overlap nothing of ours
 			all = append(all, taken{p, by})
@@ -79,7 +80,7 @@ func rangesOfNetwork(ctx context.Context, r *env) (all []taken, err error) {
 		return nil, err
 	}
 	for _, s := range subnets {
-		own := s.GetName() == r.want.Names.Subnetwork() && gce.Base(s.GetRegion()) == r.Region() // it is missing: the list is behind
+		own := s.GetName() == r.Want.Names.Subnetwork() && gce.Base(s.GetRegion()) == r.Region() // it is missing: the list is behind
 		if gce.Base(s.GetNetwork()) != network || own {
 			continue
 		}
@@ -101,8 +102,8 @@ func rangesOfNetwork(ctx context.Context, r *env) (all []taken, err error) {
 }
 
 // overlaps compares the settings' ranges with what is taken, and names a free one.
-func overlaps(r *env, all []taken) (no refusal.Unfit) {
-	s := r.want.Settings
+func overlaps(r *env.Env, all []taken) (no refusal.Unfit) {
+	s := r.Want.Settings
 	ours := []struct {
 		variable string
 		netip.Prefix
@@ -121,7 +122,7 @@ func overlaps(r *env, all []taken) (no refusal.Unfit) {
 			continue
 		}
 		way := cure.Hint(fmt.Sprintf("another %s, or another network with KUBE_GCE_NETWORK; what is taken", o.variable),
-			cure.Compute("networks subnets list --network="+r.want.Names.Network()))
+			cure.Compute("networks subnets list --network="+r.Want.Names.Network()))
 		if free, ok := freeRange(o.Bits(), blocked); ok {
 			way = fmt.Sprintf("%s=%s is free; or another network with KUBE_GCE_NETWORK", o.variable, free)
 			blocked = append(blocked, taken{Prefix: free})

@@ -28,7 +28,7 @@ func (r *run) foreseeRemoval(ctx context.Context, items []plan.Item) error {
 			uses, err = r.moreUses(ctx, gone)
 			return nil, err
 		},
-		func(ctx context.Context) (refusal.Unfit, error) { return withheld(ctx, r.env, r.neededToRemove(gone)) },
+		func(ctx context.Context) (refusal.Unfit, error) { return withheld(ctx, r.Env, r.neededToRemove(gone)) },
 	)
 	if err != nil {
 		return err
@@ -151,7 +151,7 @@ func (r *run) isOurs(by inventory.Object) bool {
 	if slices.ContainsFunc(r.have.Objects, func(o inventory.Object) bool { return o.Id() == by.Id() }) {
 		return true
 	}
-	return by.Kind == inventory.ForwardingRule && by.Name == r.want.Names.ForwardingRule() && by.Region == r.Region()
+	return by.Kind == inventory.ForwardingRule && by.Name == r.Want.Names.ForwardingRule() && by.Region == r.Region()
 }
 
 // freed is how what is used gets free.

@@ -33,13 +33,13 @@ func (r *run) foreseeRepair(ctx context.Context, items []plan.Item) (no refusal.
 		}
 	}
 	no = append(no, r.addressTaken()...)
-	taken, missing, err := takenNames(ctx, r.env, wantedOf(items))
+	taken, missing, err := takenNames(ctx, r.Env, wantedOf(items))
 	if err != nil || len(missing) == 0 {
 		return append(no, taken...), err
 	}
 	found, err := gather(ctx,
 		func(ctx context.Context) (refusal.Unfit, error) { return r.tooLittle(ctx, missing) },
-		func(ctx context.Context) (refusal.Unfit, error) { return withheld(ctx, r.env, r.neededToMake(missing)) },
+		func(ctx context.Context) (refusal.Unfit, error) { return withheld(ctx, r.Env, r.neededToMake(missing)) },
 	)
 	return slices.Concat(no, taken, found), err
 }
@@ -47,7 +47,7 @@ func (r *run) foreseeRepair(ctx context.Context, items []plan.Item) (no refusal.
 // foundWithoutDisk is a master's machine that has to be deleted, since it has not
 // the disk it lives on (withDisk).
 func (r *run) foundWithoutDisk(m inventory.Object) []inventory.Object {
-	disk := inventory.Object{Kind: inventory.Disk, Name: r.want.Names.DiskOf(m.Name), Zone: m.Zone}
+	disk := inventory.Object{Kind: inventory.Disk, Name: r.Want.Names.DiskOf(m.Name), Zone: m.Zone}
 	if slices.ContainsFunc(r.have.Uses, func(u inventory.Use) bool { return u.Of == disk && u.By.Name == m.Name && u.By.Zone == m.Zone }) {
 		return nil
 	}

@@ -9,6 +9,7 @@ import (
 
 	"cloud.google.com/go/compute/apiv1/computepb"
 
+	"hakube/cluster/env"
 	"hakube/cluster/refusal"
 	"hakube/cluster/settings"
 	"hakube/gce"
@@ -17,20 +18,20 @@ import (
 // namedTypes are the looks at the machine types and disk types that the settings
 // name, each once.
 func (r *run) namedTypes() (checks []check) {
-	s := r.want.Settings
+	s := r.Want.Settings
 	typed := func(variable, name string) {
 		checks = append(checks, func(ctx context.Context) (refusal.Unfit, error) { return r.typeProblem(ctx, variable, name) })
 	}
 	disk := func(variable string, name settings.Name, sizes ...diskSize) {
 		checks = append(checks, func(ctx context.Context) (refusal.Unfit, error) {
-			return diskTypeProblem(ctx, r.env, variable, string(name), sizes)
+			return diskTypeProblem(ctx, r.Env, variable, string(name), sizes)
 		})
 	}
 	master, nodes := r.mode.masters, r.mode.nodes
 	if master && (!r.mode.one || s.MasterSize != "") { // or it is like the one there is
-		typed("MASTER_SIZE", r.want.MasterType)
+		typed("MASTER_SIZE", r.Want.MasterType)
 	}
-	if nodes && (string(s.NodeSize) != r.want.MasterType || !master) {
+	if nodes && (string(s.NodeSize) != r.Want.MasterType || !master) {
 		typed("NODE_SIZE", string(s.NodeSize))
 	}
 	data, boot := diskSize{"MASTER_DISK_SIZE", s.MasterDiskSize}, diskSize{"NODE_DISK_SIZE", s.NodeDiskSize}
@@ -44,26 +45,26 @@ func (r *run) namedTypes() (checks []check) {
 	if nodes && (!same || !master) {
 		disk("NODE_DISK_TYPE", s.NodeDiskType, boot)
 	}
-	checks = append(checks, func(context.Context) (refusal.Unfit, error) { return disksOfTypes(r.env, master, nodes), nil })
+	checks = append(checks, func(context.Context) (refusal.Unfit, error) { return disksOfTypes(r.Env, master, nodes), nil })
 	return checks
 }
 
 func (r *run) typeProblem(ctx context.Context, variable, name string) (refusal.Unfit, error) {
-	types := r.GCE.MachineTypes(r.want.Zone)
+	types := r.GCE.MachineTypes(r.Want.Zone)
 	t, err := types.Get(ctx, name)
 	if err == nil {
-		r.sawType(t)
+		r.SawCPUs(t.GetName(), int(t.GetGuestCpus()))
 		return judgeState(variable, "machine type "+name, t.GetDeprecated()), nil
 	}
 	if !gce.IsNotFound(err) {
 		return nil, err
 	}
 	all, err := types.List(ctx)
-	return noSuchType("machine type", variable, name, r.want.Zone, all, err), nil
+	return noSuchType("machine type", variable, name, r.Want.Zone, all, err), nil
 }
 
-func diskTypeProblem(ctx context.Context, r *env, variable, name string, sizes []diskSize) (refusal.Unfit, error) {
-	types := r.GCE.DiskTypes(r.want.Zone)
+func diskTypeProblem(ctx context.Context, r *env.Env, variable, name string, sizes []diskSize) (refusal.Unfit, error) {
+	types := r.GCE.DiskTypes(r.Want.Zone)
 	t, err := types.Get(ctx, name)
 	if err == nil {
 		return append(judgeState(variable, "disk type "+name, t.GetDeprecated()), judgeSizes(t, sizes)...), nil
@@ -72,7 +73,7 @@ func diskTypeProblem(ctx context.Context, r *env, variable, name string, sizes [
 		return nil, err
 	}
 	all, err := types.List(ctx)
-	return noSuchType("disk type", variable, name, r.want.Zone, all, err), nil
+	return noSuchType("disk type", variable, name, r.Want.Zone, all, err), nil
 }
 
 // noSuchType adds the nearest by spelling, if the list of all could be read:
@@ -123,8 +124,8 @@ var hyperdisksOnly = []string{"n4", "n4a", "n4d", "c4", "c4a", "c4d", "m4", "x4"
 
 // disksOfTypes refuses disks that the machine types do not take: nothing but the
 // insert of the machine would say so, which is far down the list.
-func disksOfTypes(r *env, master, nodes bool) (no refusal.Unfit) {
-	s := r.want.Settings
+func disksOfTypes(r *env.Env, master, nodes bool) (no refusal.Unfit) {
+	s := r.Want.Settings
 	judge := func(sizeVariable, machineType, typeVariable string, disk settings.Name) {
 		series, _, _ := strings.Cut(machineType, "-")
 		if slices.Contains(hyperdisksOnly, series) && strings.HasPrefix(string(disk), "pd-") {
@@ -135,7 +136,7 @@ func disksOfTypes(r *env, master, nodes bool) (no refusal.Unfit) {
 		}
 	}
 	if master {
-		judge("MASTER_SIZE", r.want.MasterType, "MASTER_DISK_TYPE", s.MasterDiskType)
+		judge("MASTER_SIZE", r.Want.MasterType, "MASTER_DISK_TYPE", s.MasterDiskType)
 	}
 	if nodes {
 		judge("NODE_SIZE", string(s.NodeSize), "NODE_DISK_TYPE", s.NodeDiskType)

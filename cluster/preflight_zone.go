@@ -8,14 +8,15 @@ import (
 
 	"cloud.google.com/go/compute/apiv1/computepb"
 
+	"hakube/cluster/env"
 	"hakube/cluster/refusal"
 	"hakube/cluster/settings"
 	"hakube/gce"
 	"hakube/scripts/cure"
 )
 
-func zoneProblems(ctx context.Context, r *env) (refusal.Unfit, error) {
-	z, err := r.GCE.Zones().Get(ctx, r.want.Zone)
+func zoneProblems(ctx context.Context, r *env.Env) (refusal.Unfit, error) {
+	z, err := r.GCE.Zones().Get(ctx, r.Want.Zone)
 	if err == nil {
 		return judgeZone(z), nil
 	}
@@ -26,7 +27,7 @@ func zoneProblems(ctx context.Context, r *env) (refusal.Unfit, error) {
 	if listErr != nil {
 		return nil, listErr
 	}
-	return refusal.Unfit{refusal.Because("KUBE_GCE_ZONE=%q: there is no such zone%s", r.want.Zone, zonesLike(r.want.Zone, all))}, nil
+	return refusal.Unfit{refusal.Because("KUBE_GCE_ZONE=%q: there is no such zone%s", r.Want.Zone, zonesLike(r.Want.Zone, all))}, nil
 }
 
 // zonesLike names the zones somebody may have meant: those of the region, or

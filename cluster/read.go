@@ -20,7 +20,7 @@ func (r *run) look(ctx context.Context) (*inventory.Inventory, error) {
 	reads := r.Lists(ctx, f, inventory.Instance, inventory.Disk, inventory.ManagedGroup, inventory.Network)
 	if r.GCE.Region() != "" {
 		reads = append(reads, func() (err error) {
-			v.Holder, err = r.holder(ctx)
+			v.Holder, err = r.Holder(ctx)
 			var no *refusal.Refused
 			if r.mode.whole && !r.mode.removes && errors.As(err, &no) {
 				return nil // told with all the other names that are taken
@@ -47,7 +47,7 @@ func (r *run) lookForMarks(ctx context.Context) (*inventory.Inventory, error) {
 	v := &inventory.Inventory{}
 	f := r.Collector()
 	f.Reserved = func(client *gce.Client, a *computepb.Address) {
-		if a.GetName() == r.want.Names.Address() {
+		if a.GetName() == r.Want.Names.Address() {
 			r.Lease.Observe(client.Addresses(), a)
 			v.Holder = inventory.HolderOf(a)
 		}
@@ -60,22 +60,11 @@ func (r *run) lookForMarks(ctx context.Context) (*inventory.Inventory, error) {
 	}
 	v.Uses, v.AccessConfigs = f.Used, f.AccessConfigs
 	for _, o := range inventory.Sorted(f.List) {
-		if !bool(r.want.Settings.DeleteNetwork) && (o.Role == inventory.RoleNetwork || o.Role == inventory.RoleSSH) {
+		if !bool(r.Want.Settings.DeleteNetwork) && (o.Role == inventory.RoleNetwork || o.Role == inventory.RoleSSH) {
 			continue
 		}
 		v.Objects = append(v.Objects, o)
 	}
 	r.asItIs(v)
 	return v, err
-}
-
-// sawExternals takes note of what the inventory has.
-func (r *run) sawExternals() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for _, o := range r.have.Objects {
-		if o.Kind == inventory.Instance && o.Role == inventory.RoleMaster && o.External != "" && o.Status == "RUNNING" {
-			r.externals[o.Name] = o.External
-		}
-	}
 }

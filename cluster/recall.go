@@ -24,8 +24,8 @@ import (
 // asks nobody: what only the nodes' template knows, [run.likeNodes] reads when
 // something is to be made.
 func (r *run) asItIs(v *inventory.Inventory) {
-	home := r.want.Home
-	for _, o := range v.Masters(r.want.Names) {
+	home := r.Want.Home
+	for _, o := range v.Masters(r.Want.Names) {
 		r.takeMaster(o)
 	}
 	for _, o := range v.Objects {
@@ -41,11 +41,11 @@ func (r *run) asItIs(v *inventory.Inventory) {
 			r.take(variable, v.Holder.Begun[variable])
 		}
 	}
-	r.want = settings.SpecOf(r.want.Settings, r.deps.operator())
-	r.want.Home = cmp.Or(home, r.want.Home)
+	r.Want = settings.SpecOf(r.Want.Settings, r.Deps.Operator())
+	r.Want.Home = cmp.Or(home, r.Want.Home)
 	for _, n := range r.Seen.Networks {
-		if n.GetName() == r.want.Names.Network() {
-			v.SubnetRegion = inventory.RegionOfSubnetwork(n.GetSubnetworks(), r.want.Names.Subnetwork())
+		if n.GetName() == r.Want.Names.Network() {
+			v.SubnetRegion = inventory.RegionOfSubnetwork(n.GetSubnetworks(), r.Want.Names.Subnetwork())
 		}
 	}
 }
@@ -114,25 +114,25 @@ func (r *run) takePool(v *inventory.Inventory) {
 		if m := inventory.GroupName.FindStringSubmatch(o.Name); m != nil {
 			r.take("NODE_INSTANCE_PREFIX", m[1])
 		}
-		if o.Zone == r.want.Zone {
+		if o.Zone == r.Want.Zone {
 			r.take("MAX_INSTANCES_PER_MIG", v.Said("MAX_INSTANCES_PER_MIG", o.Zone))
 			groups++
 			size += o.Size
 		}
 	}
-	if w, ok := v.Holder.Growing[r.want.Zone]; ok && w.Holds(size) {
-		if r.mode.name.Pool() && !r.want.Settings.IsGiven("NUM_NODES") {
-			r.warn(fmt.Sprintf("NUM_NODES is not set: the pool of %s goes on to %d nodes, which a run that was cut was making of it", r.want.Zone, w.To))
+	if w, ok := v.Holder.Growing[r.Want.Zone]; ok && w.Holds(size) {
+		if r.mode.name.Pool() && !r.Want.Settings.IsGiven("NUM_NODES") {
+			r.Warn(fmt.Sprintf("NUM_NODES is not set: the pool of %s goes on to %d nodes, which a run that was cut was making of it", r.Want.Zone, w.To))
 		}
 		r.take("NUM_NODES", strconv.Itoa(w.To))
 		r.take("KUBE_CREATE_NODES", "true")
 		return
 	}
-	lives, asked := len(v.Masters(r.want.Names)) > 0, r.want.Settings.IsGiven("NUM_NODES")
+	lives, asked := len(v.Masters(r.Want.Names)) > 0, r.Want.Settings.IsGiven("NUM_NODES")
 	switch {
 	case groups > 0:
-		if r.mode.whole && !r.mode.removes && r.want.Settings.Says("KUBE_CREATE_NODES") && !bool(r.want.Settings.CreateNodes) {
-			r.warn(cure.Hint(fmt.Sprintf("KUBE_CREATE_NODES=false: the pool of %s is kept as it is; this removes it", r.want.Zone), cure.RemovePool(r.want.Zone)))
+		if r.mode.whole && !r.mode.removes && r.Want.Settings.Says("KUBE_CREATE_NODES") && !bool(r.Want.Settings.CreateNodes) {
+			r.Warn(cure.Hint(fmt.Sprintf("KUBE_CREATE_NODES=false: the pool of %s is kept as it is; this removes it", r.Want.Zone), cure.RemovePool(r.Want.Zone)))
 		}
 		r.take("NUM_NODES", strconv.Itoa(size))
 		r.take("KUBE_CREATE_NODES", "true")
@@ -146,14 +146,14 @@ func (r *run) takePool(v *inventory.Inventory) {
 // takeContext reads what this operator's kubeconfig calls the cluster, by the mark of
 // its entry, when that has another name than it would be given now.
 func (r *run) takeContext() {
-	config, err := r.kubeFiles().Load()
-	if err != nil || kube.HasEntry(config, r.want.Context) {
+	config, err := r.KubeFiles().Load()
+	if err != nil || kube.HasEntry(config, r.Want.Context) {
 		return // the step for it tells
 	}
 	var names []string
 	for name, c := range config.Clusters {
 		m, ok := kube.MarkOf(c.Extensions, c.CertificateAuthorityData)
-		if x := config.Contexts[name]; ok && m == r.entryOwner().Mark && x != nil && x.Cluster == name {
+		if x := config.Contexts[name]; ok && m == r.EntryOwner().Mark && x != nil && x.Cluster == name {
 			names = append(names, name)
 		}
 	}
@@ -165,11 +165,11 @@ func (r *run) takeContext() {
 // likeNodes lets variables that are not set take what nodes are made from, before
 // anything is made: one call more, which a run that makes nothing does not need.
 func (r *run) likeNodes(ctx context.Context) error {
-	if len(r.have.Homes(r.want.Names)) == 0 {
+	if len(r.have.Homes(r.Want.Names)) == 0 {
 		return nil
 	}
-	t, err := r.GCE.InstanceTemplates().Get(ctx, r.want.Names.Template())
-	if gce.IsNotFound(err) || err == nil && !r.owns(t.GetDescription()) {
+	t, err := r.GCE.InstanceTemplates().Get(ctx, r.Want.Names.Template())
+	if gce.IsNotFound(err) || err == nil && !r.Owns(t.GetDescription()) {
 		return nil // a step makes it, or refuses it
 	}
 	if err != nil {
@@ -192,9 +192,9 @@ func (r *run) likeNodes(ctx context.Context) error {
 		r.take("KUBE_GCE_NODE_SERVICE_ACCOUNT", a.GetEmail())
 	}
 	r.take("NODE_SCOPES", scopes)
-	home, recorded := r.want.Home, r.want.Mark.Multizone
-	r.want = settings.SpecOf(r.want.Settings, r.deps.operator())
-	r.want.Home, r.want.Mark.Multizone = home, recorded
+	home, recorded := r.Want.Home, r.Want.Mark.Multizone
+	r.Want = settings.SpecOf(r.Want.Settings, r.Deps.Operator())
+	r.Want.Home, r.Want.Mark.Multizone = home, recorded
 	return nil
 }
 
@@ -202,7 +202,7 @@ func (r *run) likeNodes(ctx context.Context) error {
 // there. Of several places the first that is read counts. A repair goes by what
 // is there even against what is set: masters come back as they were.
 func (r *run) take(variable, text string) {
-	s := &r.want.Settings
+	s := &r.Want.Settings
 	if text == "" || r.taken[variable] || s.Says(variable) && !r.mode.repairs {
 		return
 	}

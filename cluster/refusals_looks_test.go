@@ -7,6 +7,7 @@ import (
 	"cloud.google.com/go/compute/apiv1/computepb"
 	"github.com/google/go-cmp/cmp"
 
+	"hakube/cluster/env"
 	"hakube/cluster/inventory"
 	"hakube/cluster/refusal"
 	"hakube/cluster/settings"
@@ -38,9 +39,9 @@ func TestRefusalsByLooks(t *testing.T) {
 		{"type deprecated", judgeState("NODE_SIZE", "machine type x", deprecated("DEPRECATED")), ""},
 		{"type obsolete", judgeState("NODE_SIZE", "machine type x", deprecated("OBSOLETE")), "NODE_SIZE: machine type x is OBSOLETE"},
 		{"sizes unknown", judgeSizes(&computepb.DiskType{}, []diskSize{{"MASTER_DISK_SIZE", 70000}}), ""},
-		{"disks of a series", disksOfTypes(with(func(r *run) { r.want.MasterType = "n4-standard-2" }).env, true, false),
+		{"disks of a series", disksOfTypes(with(func(r *run) { r.Want.MasterType = "n4-standard-2" }).Env, true, false),
 			"MASTER_SIZE=n4-standard-2: machines of series N4 take no disk of type pd-ssd (MASTER_DISK_TYPE)"},
-		{"disks of another", disksOfTypes(with(func(*run) {}).env, true, true), ""},
+		{"disks of another", disksOfTypes(with(func(*run) {}).Env, true, true), ""},
 		{"suspended", with(func(r *run) {
 			r.have.Objects = []inventory.Object{{Kind: inventory.Instance, Name: master.Name, Zone: master.Zone, Role: inventory.RoleMaster, Status: "SUSPENDED"}}
 		}).inTheWay(), "kubernetes-master in europe-west1-b is suspended"},
@@ -87,7 +88,7 @@ func usersOf(t *testing.T, read func(*inventory.Collector), gone inventory.Objec
 	t.Helper()
 	f := &inventory.Collector{}
 	read(f)
-	r := newRun(&env{}, aim{})
+	r := newRun(&env.Env{}, aim{})
 	r.have = &inventory.Inventory{}
 	return r.inUse(r.holders([]inventory.Object{gone}, f.Used))
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sync"
 
+	"hakube/cluster/env"
 	"hakube/cluster/inventory"
 	"hakube/cluster/refusal"
 	"hakube/gce"
@@ -15,29 +16,29 @@ import (
 // zone was named: by its machines, disks and groups, else by its subnetwork,
 // else by asking every region for the cluster's address.
 func (r *run) findRegion(ctx context.Context) error {
-	if r.want.Zone != "" {
+	if r.Want.Zone != "" {
 		return nil
 	}
 	have, err := r.look(ctx)
 	if err != nil {
 		return err
 	}
-	return enterRegionOf(ctx, r.env, have)
+	return enterRegionOf(ctx, r.Env, have)
 }
 
 // enterRegionOf makes the region of what was found the run's. When that is in
 // none or in several, the settings' zone decides.
-func enterRegionOf(ctx context.Context, r *env, have *inventory.Inventory) error {
+func enterRegionOf(ctx context.Context, r *env.Env, have *inventory.Inventory) error {
 	switch regions := have.Regions(); {
 	case len(regions) == 1:
 		return r.Enter(ctx, regions[0])
-	case r.want.Zone != "":
+	case r.Want.Zone != "":
 		return nil
 	case len(regions) == 0:
 		return searchRegions(ctx, r)
 	default:
 		return &refusal.Refused{
-			Why:  fmt.Sprintf("objects with the mark of cluster %s are in several regions: %v", r.want.Names.Prefix, regions),
+			Why:  fmt.Sprintf("objects with the mark of cluster %s are in several regions: %v", r.Want.Names.Prefix, regions),
 			Cure: "name a zone of the region that is meant with KUBE_GCE_ZONE",
 		}
 	}
@@ -45,7 +46,7 @@ func enterRegionOf(ctx context.Context, r *env, have *inventory.Inventory) error
 
 // searchRegions asks every region for what can be there when no machine, disk,
 // group or subnetwork is: an address a cut left alone.
-func searchRegions(ctx context.Context, r *env) error {
+func searchRegions(ctx context.Context, r *env.Env) error {
 	if r.InRegion == nil {
 		return nil
 	}

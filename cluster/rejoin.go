@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"hakube/cluster/env"
 	"hakube/cluster/inventory"
 	"hakube/cluster/plan"
 	"hakube/replicate"
@@ -72,7 +73,7 @@ const registerLimit = 3 * time.Minute
 
 // register restarts the kubelet of a master that should be a Node by now. It returns
 // what there is to tell of it.
-func register(ctx context.Context, r *env, of inventory.Object, j *rejoining) (word string, err error) {
+func register(ctx context.Context, r *env.Env, of inventory.Object, j *rejoining) (word string, err error) {
 	m := member{name: of.Name, zone: of.Zone}
 	if !j.due(m, unregistered(r)) {
 		return j.word(m, unregistered(r)), nil
@@ -85,8 +86,8 @@ func register(ctx context.Context, r *env, of inventory.Object, j *rejoining) (w
 	}
 	word = "had its kubelet restarted, since it ran and was no Node: a kubelet makes its Node only when it starts"
 	plan.Note(ctx, of.Name+" "+word)
-	err = r.overSSH(ctx, of, registerLimit, func(ctx context.Context, h replicate.Host) error {
-		return replicate.RegisterNode(ctx, r.deps.SSH, h)
+	err = r.OverSSH(ctx, of, registerLimit, func(ctx context.Context, h replicate.Host) error {
+		return replicate.RegisterNode(ctx, r.Deps.SSH, h)
 	})
 	if err != nil {
 		word += ", in vain: " + err.Error()

@@ -20,7 +20,7 @@ import (
 // nodesAPI is the cluster's Nodes, as kubectl has them.
 func (c *sickCluster) nodesAPI() corev1client.NodeInterface {
 	c.t.Helper()
-	client, err := c.o.run(settings.StatusVerb).kube(context.Background())
+	client, err := c.o.run(settings.StatusVerb).Kube(context.Background())
 	c.must(err)
 	return client.Nodes()
 }
@@ -141,7 +141,7 @@ func TestDeletedNodeOnce(t *testing.T) {
 			r.have = &inventory.Inventory{}
 		}
 		made := c.changes()
-		for begin := time.Now(); time.Since(begin) < 4*unregistered(r.env); time.Sleep(10 * time.Millisecond) {
+		for begin := time.Now(); time.Since(begin) < 4*unregistered(r.Env); time.Sleep(10 * time.Millisecond) {
 			c.must(r.nodes().(nodes).rejoin(ctx, x.pool))
 		}
 		if n := resets(made(), name); n != x.want {

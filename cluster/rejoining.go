@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"hakube/cluster/env"
 	"hakube/cluster/inventory"
 	"hakube/gce"
 	"hakube/scripts"
@@ -35,8 +36,8 @@ func (j *rejoining) word(m member, after time.Duration) string {
 
 // through tells whether a machine has finished booting. One that has not is asked
 // again after a while.
-func (j *rejoining) through(ctx context.Context, e *env, m member) (bool, error) {
-	phase, err := e.phase(ctx, inventory.Object{Name: m.name, Zone: m.zone})
+func (j *rejoining) through(ctx context.Context, e *env.Env, m member) (bool, error) {
+	phase, err := e.Phase(ctx, inventory.Object{Name: m.name, Zone: m.zone})
 	if err != nil && !gce.IsNotFound(err) {
 		return false, err
 	}
@@ -49,4 +50,4 @@ func (j *rejoining) through(ctx context.Context, e *env, m member) (bool, error)
 
 // unregistered is how long a machine that is through may take to be a Node. A
 // kubelet that can be one tries every few seconds.
-func unregistered(r *env) time.Duration { return r.deps.LetGo / 2 }
+func unregistered(r *env.Env) time.Duration { return r.Deps.LetGo / 2 }

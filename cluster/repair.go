@@ -7,6 +7,7 @@ import (
 
 	"cloud.google.com/go/compute/apiv1/computepb"
 
+	"hakube/cluster/env"
 	"hakube/cluster/inventory"
 	"hakube/cluster/lease"
 	"hakube/cluster/plan"
@@ -66,7 +67,7 @@ func (r *run) seen(ctx context.Context, report func(plan.Event)) (*sight, error)
 	l := lines{want: true}
 	for _, m := range s.masters {
 		if s.denied(m.Name) {
-			l.beside(access{r.env, m.Object})
+			l.beside(access{r.Env, m.Object})
 		}
 	}
 	if err := plan.Run(ctx, l.items, report); err != nil {
@@ -78,13 +79,13 @@ func (r *run) seen(ctx context.Context, report func(plan.Event)) (*sight, error)
 		}
 	}
 	r.balanced = s.held.Rule != ""
-	if homes := r.have.Homes(r.want.Names); len(homes) > 0 {
-		r.want.Home = homes[0]
+	if homes := r.have.Homes(r.Want.Names); len(homes) > 0 {
+		r.Want.Home = homes[0]
 	}
-	r.want.Mark.Multizone = true
+	r.Want.Mark.Multizone = true
 	for _, m := range s.masters {
 		if m.Multizone == "false" {
-			r.want.Mark.Multizone = false
+			r.Want.Mark.Multizone = false
 		}
 	}
 	return s, nil
@@ -107,7 +108,7 @@ func (r *run) diagnose(ctx context.Context, s *sight, name string) error {
 			continue
 		}
 		if name == "" && s.leftRings(m) {
-			r.warn(fmt.Sprintf("%s is in no etcd ring and was left as it is: %s", m.Name, removeMaster(m.Object)))
+			r.Warn(fmt.Sprintf("%s is in no etcd ring and was left as it is: %s", m.Name, removeMaster(m.Object)))
 			continue
 		}
 		r.patients = append(r.patients, m.Object)
@@ -149,24 +150,24 @@ func (r *run) model(ctx context.Context, s *sight) error {
 		return fmt.Errorf("reading the master to make others like: %w", err)
 	}
 	r.source = i
-	r.want.MasterType = gce.Base(i.GetMachineType())
-	return modelDisks(ctx, r.env, from, i)
+	r.Want.MasterType = gce.Base(i.GetMachineType())
+	return modelDisks(ctx, r.Env, from, i)
 }
 
 // modelDisks reads the sizes of a master's disks and the type of the one with data.
-func modelDisks(ctx context.Context, r *env, from inventory.Object, i *computepb.Instance) error {
+func modelDisks(ctx context.Context, r *env.Env, from inventory.Object, i *computepb.Instance) error {
 	for _, d := range i.GetDisks() {
 		if d.GetBoot() && d.GetDiskSizeGb() > 0 {
-			r.want.Settings.MasterRootSize = settings.Size(d.GetDiskSizeGb())
+			r.Want.Settings.MasterRootSize = settings.Size(d.GetDiskSizeGb())
 		}
 	}
-	d, err := r.GCE.Disks(from.Zone).Get(ctx, r.want.Names.DiskOf(from.Name))
+	d, err := r.GCE.Disks(from.Zone).Get(ctx, r.Want.Names.DiskOf(from.Name))
 	if gce.IsNotFound(err) {
 		return nil
 	}
 	if err != nil {
 		return fmt.Errorf("reading the disk to make others like: %w", err)
 	}
-	r.want.Settings.MasterDiskSize, r.want.Settings.MasterDiskType = settings.Size(d.GetSizeGb()), settings.Name(gce.Base(d.GetType()))
+	r.Want.Settings.MasterDiskSize, r.Want.Settings.MasterDiskType = settings.Size(d.GetSizeGb()), settings.Name(gce.Base(d.GetType()))
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 
+	"hakube/cluster/env"
 	"hakube/cluster/inventory"
 	"hakube/cluster/plan"
 	"hakube/cluster/rings"
@@ -16,7 +17,7 @@ import (
 
 // revived is the fact that a master's own etcds run, or that it is known why not.
 type revived struct {
-	env      *env
+	env      *env.Env
 	of       inventory.Object
 	ran      bool               // when the run began
 	others   []inventory.Object // the masters but this one
@@ -24,7 +25,7 @@ type revived struct {
 }
 
 func (r *run) revived(of inventory.Object) revived {
-	return revived{r.env, of, r.have.StatusOf(of) == "RUNNING", r.mastersBut(of.Name), r.verdicts}
+	return revived{r.Env, of, r.have.StatusOf(of) == "RUNNING", r.mastersBut(of.Name), r.verdicts}
 }
 
 func (v revived) String() string { return "etcd on " + v.of.Name + " was looked after" }
@@ -33,7 +34,7 @@ func (v revived) Observe(ctx context.Context) (plan.State, error) {
 	if x, known := v.verdicts.of(v.of.Name); known {
 		return plan.Exists(verdictText(x))
 	}
-	own, err := v.env.ringsOn(ctx, v.of)
+	own, err := v.env.RingsOn(ctx, v.of)
 	if err == nil && own[replicate.RingMain].ID != "" && own[replicate.RingEvents].ID != "" {
 		return plan.Exists("both run")
 	}
@@ -44,7 +45,7 @@ func (v revived) Observe(ctx context.Context) (plan.State, error) {
 func (v revived) Do(ctx context.Context) error {
 	var last replicate.Revived
 	look := func(ctx context.Context) error { return v.look(ctx, &last) }
-	err := v.env.whileStirred(ctx, v.others, look)
+	err := v.env.WhileStirred(ctx, v.others, look)
 	var failed *replicate.RunError // by itself: a reset would not help
 	if err != nil && ctx.Err() == nil && !errors.As(err, &failed) && v.ran {
 		// It ran, and its disk failed under it: what a boot says of it counts.
@@ -55,7 +56,7 @@ func (v revived) Do(ctx context.Context) error {
 		if err := v.env.GCE.Instances(v.of.Zone).Reset(ctx, v.of.Name); err != nil {
 			return err
 		}
-		err = v.env.whileStirred(ctx, v.others, look)
+		err = v.env.WhileStirred(ctx, v.others, look)
 	}
 	if err != nil {
 		return err
@@ -66,14 +67,14 @@ func (v revived) Do(ctx context.Context) error {
 
 func (v revived) look(ctx context.Context, last *replicate.Revived) error {
 	return plan.Until(ctx, plan.Condition{
-		For: "the data disk of " + v.of.Name, Every: v.env.poll, Limit: v.env.bootLimit(),
+		For: "the data disk of " + v.of.Name, Every: v.env.Poll, Limit: v.env.BootLimit(),
 		Check: func(ctx context.Context) (bool, string, error) {
-			host, err := v.env.host(ctx, v.of)
+			host, err := v.env.Host(ctx, v.of)
 			if err != nil {
 				return false, "", err
 			}
-			x, err := replicate.ReviveEtcd(ctx, v.env.deps.SSH, host)
-			if err != nil && !inTheWay(err) {
+			x, err := replicate.ReviveEtcd(ctx, v.env.Deps.SSH, host)
+			if err != nil && !env.InTheWay(err) {
 				err = plan.Permanent(err)
 			}
 			if err != nil {
@@ -83,7 +84,7 @@ func (v revived) look(ctx context.Context, last *replicate.Revived) error {
 			if x.Disk {
 				return true, "", nil
 			}
-			phase, err := v.env.phase(ctx, v.of)
+			phase, err := v.env.Phase(ctx, v.of)
 			return strings.HasPrefix(phase, scripts.PhaseFailed), cmp.Or(phase, "boots"), err
 		},
 	})
@@ -95,7 +96,7 @@ func (revived) Undo(context.Context) error { return nil } // never unwanted
 // is foreign is refused. One of ours that cannot be read is made again, with the
 // machine, if the others have quorum without it: then nothing is lost.
 type readableDisk struct {
-	env     *env
+	env     *env.Env
 	of      inventory.Object
 	etcd    revived
 	outlook outlook
@@ -105,7 +106,7 @@ type readableDisk struct {
 
 func (r *run) readableDisk(of inventory.Object) plan.Step {
 	return readableDisk{
-		r.env, of, r.revived(of), r.outlook(),
+		r.Env, of, r.revived(of), r.outlook(),
 		func(phase string) error { return r.foreignContent(of, phase) },
 		func(ctx context.Context) error { return r.insertMaster(ctx, of) },
 	}
@@ -118,7 +119,7 @@ func (d readableDisk) Observe(ctx context.Context) (plan.State, error) {
 	if !known || x.Disk {
 		return plan.Exists("its own")
 	}
-	phase, err := d.env.phase(ctx, d.of)
+	phase, err := d.env.Phase(ctx, d.of)
 	if err != nil {
 		return plan.State{}, err
 	}
@@ -129,7 +130,7 @@ func (d readableDisk) Observe(ctx context.Context) (plan.State, error) {
 }
 
 func (d readableDisk) Do(ctx context.Context) error {
-	s := d.env.survey(ctx, d.env.asSeen(d.etcd.others))
+	s := d.env.Survey(ctx, d.env.AsSeen(d.etcd.others))
 	if _, ok := s.Healthy(); !ok {
 		return d.outlook.hopeless(fmt.Sprintf("the disk of %s cannot be read, and no other master has quorum in both rings", d.of.Name), s)
 	}
@@ -138,16 +139,16 @@ func (d readableDisk) Do(ctx context.Context) error {
 			return err
 		}
 	}
-	d.env.moved(d.of.Name)
-	disk := d.env.want.Names.DiskOf(d.of.Name)
+	d.env.Moved(d.of.Name)
+	disk := d.env.Want.Names.DiskOf(d.of.Name)
 	for _, change := range []func(context.Context) error{
 		func(ctx context.Context) error { return d.env.GCE.Instances(d.of.Zone).Delete(ctx, d.of.Name) },
 		func(ctx context.Context) error {
-			return d.env.letGo(ctx, "disk "+disk, func(ctx context.Context) error { return d.env.GCE.Disks(d.of.Zone).Delete(ctx, disk) })
+			return d.env.LetGo(ctx, "disk "+disk, func(ctx context.Context) error { return d.env.GCE.Disks(d.of.Zone).Delete(ctx, disk) })
 		},
 		func(ctx context.Context) error { return insertDisk(ctx, d.env, disk, d.of.Zone) },
 		d.anew,
-		func(ctx context.Context) error { return d.env.answers(ctx, d.of, "") },
+		func(ctx context.Context) error { return d.env.Answers(ctx, d.of, "") },
 		d.reviveAgain,
 	} {
 		if err := plan.Gate(ctx); err != nil {

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"hakube/cluster/env"
 	"hakube/cluster/refusal"
 	"hakube/cluster/rings"
 	"hakube/gce"
@@ -66,7 +67,7 @@ func (s *sight) ill(m seenMaster) string {
 			return fmt.Sprintf("etcd %s: %s", ring, cmp.Or(own.Error, "not healthy"))
 		}
 		// One that was away for long and is back takes no writes in a quiet ring.
-		if n := s.rings.Behind(ring, m.Name); n > maxBehind {
+		if n := s.rings.Behind(ring, m.Name); n > env.MaxBehind {
 			return fmt.Sprintf("etcd %s: it is %d entries behind its leader", ring, n)
 		}
 	}
@@ -80,13 +81,13 @@ func (s *sight) ill(m seenMaster) string {
 // the machine found on it.
 func (r *run) ownsDisk(ctx context.Context, m seenMaster) error {
 	if !m.disk {
-		d, err := r.GCE.Disks(m.Zone).Get(ctx, r.want.Names.DiskOf(m.Name))
+		d, err := r.GCE.Disks(m.Zone).Get(ctx, r.Want.Names.DiskOf(m.Name))
 		switch {
 		case gce.IsNotFound(err):
 			return nil
 		case err != nil:
 			return err
-		case !r.owns(d.GetDescription()):
+		case !r.Owns(d.GetDescription()):
 			return r.foreignDisk(m.Object, "carries no mark of this cluster")
 		}
 		return nil

@@ -14,7 +14,7 @@ func (r *run) repairList() [][]plan.Item {
 	others := len(r.masters()) > 1
 	if others {
 		l := lines{want: true}
-		l.then(quorumLives{r.env, r.outlook()})
+		l.then(quorumLives{r.Env, r.outlook()})
 		stages = append(stages, l.items)
 		gone := lines{}
 		for _, p := range r.patients {
@@ -42,17 +42,17 @@ func (r *run) repairList() [][]plan.Item {
 		l.then(r.controlPlane(p))
 		if r.balanced {
 			l.then(r.masterGroups(p.Zone)...)
-			l.then(backendZones(r.env, p.Zone)...)
-			l.then(trafficTo(r.env, p)...)
+			l.then(backendZones(r.Env, p.Zone)...)
+			l.then(trafficTo(r.Env, p)...)
 		}
 	}
 	if r.balanced {
-		l.then(backendsHealthy(r.env))
+		l.then(backendsHealthy(r.Env))
 	}
 	l.then(r.api())
 	l.then(r.kubeconfig())
 	for _, p := range r.patients {
-		l.then(nodeReady{r.env, p, r.rejoins})
+		l.then(nodeReady{r.Env, p, r.rejoins})
 	}
 	return append(stages, l.items)
 }
@@ -61,17 +61,17 @@ func (r *run) repairList() [][]plan.Item {
 // machine around its disk, their etcds.
 func (r *run) revivals() []plan.Item {
 	l := lines{want: true}
-	for _, w := range firewallRules(&r.want) {
-		if w.to == r.want.Names.MasterTag() || w.to == "" {
+	for _, w := range firewallRules(&r.Want) {
+		if w.to == r.Want.Names.MasterTag() || w.to == "" {
 			l.beside(r.firewall(w))
 		}
 	}
-	r.eachPatient(&l, func(p inventory.Object) plan.Step { return withDisk{r.env, p} })
+	r.eachPatient(&l, func(p inventory.Object) plan.Step { return withDisk{r.Env, p} })
 	l.then(r.disks()...)
 	l.then(r.machines()...)
-	r.eachPatient(&l, func(p inventory.Object) plan.Step { return tagged{r.env, p} })
+	r.eachPatient(&l, func(p inventory.Object) plan.Step { return tagged{r.Env, p} })
 	r.eachPatient(&l, func(p inventory.Object) plan.Step { return r.sshAnswers(p) })
-	r.eachPatient(&l, func(p inventory.Object) plan.Step { return access{r.env, p} })
+	r.eachPatient(&l, func(p inventory.Object) plan.Step { return access{r.Env, p} })
 	r.eachPatient(&l, func(p inventory.Object) plan.Step { return r.revived(p) })
 	r.eachPatient(&l, func(p inventory.Object) plan.Step { return r.readableDisk(p) })
 	return l.items

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"hakube/cluster/env"
 	"hakube/cluster/inventory"
 	"hakube/cluster/plan"
 	"hakube/cluster/refusal"
@@ -17,7 +18,7 @@ import (
 // withDisk is the fact that no machine runs without its data disk: there is none
 // to be made into a master again, and one that is made has to be made with it.
 type withDisk struct {
-	env *env
+	env *env.Env
 	of  inventory.Object
 }
 
@@ -31,11 +32,11 @@ func (w withDisk) Observe(ctx context.Context) (plan.State, error) {
 	if err != nil {
 		return plan.State{}, err
 	}
-	if !w.env.owns(i.GetDescription()) {
+	if !w.env.Owns(i.GetDescription()) {
 		return plan.State{}, inventory.Foreign("machine "+w.of.Name, w.of, i.GetDescription())
 	}
 	for _, d := range i.GetDisks() {
-		if gce.Base(d.GetSource()) == w.env.want.Names.DiskOf(w.of.Name) {
+		if gce.Base(d.GetSource()) == w.env.Want.Names.DiskOf(w.of.Name) {
 			return plan.Exists("")
 		}
 	}
@@ -43,7 +44,7 @@ func (w withDisk) Observe(ctx context.Context) (plan.State, error) {
 }
 
 func (w withDisk) Do(ctx context.Context) error {
-	w.env.moved(w.of.Name)
+	w.env.Moved(w.of.Name)
 	return w.env.GCE.Instances(w.of.Zone).Delete(ctx, w.of.Name)
 }
 
@@ -51,7 +52,7 @@ func (withDisk) Undo(context.Context) error { return nil } // never unwanted
 
 // tagged is the fact that a master has the network tag that firewall rules are for.
 type tagged struct {
-	env *env
+	env *env.Env
 	of  inventory.Object
 }
 
@@ -62,10 +63,10 @@ func (t tagged) Observe(ctx context.Context) (plan.State, error) {
 	if err != nil {
 		return plan.State{}, err
 	}
-	if !slices.Contains(i.GetTags().GetItems(), t.env.want.Names.MasterTag()) {
+	if !slices.Contains(i.GetTags().GetItems(), t.env.Want.Names.MasterTag()) {
 		return plan.State{Is: plan.Absent, Why: "firewall rules let nothing in"}, nil
 	}
-	return plan.Exists(t.env.want.Names.MasterTag())
+	return plan.Exists(t.env.Want.Names.MasterTag())
 }
 
 func (t tagged) Do(ctx context.Context) error {
@@ -75,7 +76,7 @@ func (t tagged) Do(ctx context.Context) error {
 		return err
 	}
 	tags := i.GetTags()
-	tags.Items = append(tags.Items, t.env.want.Names.MasterTag())
+	tags.Items = append(tags.Items, t.env.Want.Names.MasterTag())
 	return instances.SetTags(ctx, t.of.Name, tags)
 }
 
@@ -85,20 +86,20 @@ func (tagged) Undo(context.Context) error { return nil } // never unwanted
 // far as the cloud knows, and does not answer is reset; when that does not boot it
 // either, it is made again around its data disk, with a new boot disk.
 type sshAnswers struct {
-	env  *env
+	env  *env.Env
 	of   inventory.Object
 	ran  bool                        // when the run began
 	anew func(context.Context) error // makes the machine
 }
 
 func (r *run) sshAnswers(of inventory.Object) plan.Step {
-	return sshAnswers{r.env, of, r.have.StatusOf(of) == "RUNNING", func(ctx context.Context) error { return r.insertMaster(ctx, of) }}
+	return sshAnswers{r.Env, of, r.have.StatusOf(of) == "RUNNING", func(ctx context.Context) error { return r.insertMaster(ctx, of) }}
 }
 
 func (a sshAnswers) String() string { return a.of.Name + " answers" }
 
 func (a sshAnswers) Observe(ctx context.Context) (plan.State, error) {
-	if why := a.env.silence(ctx, a.of); why != nil {
+	if why := a.env.Silence(ctx, a.of); why != nil {
 		return plan.State{Is: plan.Absent, Why: why.Error()}, nil
 	}
 	return plan.Exists("")
@@ -106,7 +107,7 @@ func (a sshAnswers) Observe(ctx context.Context) (plan.State, error) {
 
 func (a sshAnswers) Do(ctx context.Context) error {
 	if !a.ran { // this run has started it
-		if err := a.env.answers(ctx, a.of, ""); err == nil || ctx.Err() != nil {
+		if err := a.env.Answers(ctx, a.of, ""); err == nil || ctx.Err() != nil {
 			return err
 		}
 	}
@@ -118,9 +119,9 @@ func (a sshAnswers) Do(ctx context.Context) error {
 	if err := instances.Reset(ctx, a.of.Name); err != nil {
 		return err
 	}
-	a.env.moved(a.of.Name)
-	err = a.env.answers(ctx, a.of, before)
-	var dead *noBoot
+	a.env.Moved(a.of.Name)
+	err = a.env.Answers(ctx, a.of, before)
+	var dead *env.NoBoot
 	if err == nil || ctx.Err() != nil {
 		return err
 	}
@@ -134,31 +135,31 @@ func (a sshAnswers) Do(ctx context.Context) error {
 	if err := instances.Delete(ctx, a.of.Name); err != nil {
 		return err
 	}
-	a.env.moved(a.of.Name)
+	a.env.Moved(a.of.Name)
 	if err := plan.Gate(ctx); err != nil {
 		return err
 	}
 	if err := a.anew(ctx); err != nil {
 		return err
 	}
-	return a.env.answers(ctx, a.of, "")
+	return a.env.Answers(ctx, a.of, "")
 }
 
 // boots tells by its console that its startup-script ran, or runs.
 func (a sshAnswers) boots(ctx context.Context, before string) bool {
-	return strings.Contains(a.env.consoleAfter(ctx, a.of.Zone, a.of.Name, before), "hakube: ")
+	return strings.Contains(a.env.ConsoleAfter(ctx, a.of.Zone, a.of.Name, before), "hakube: ")
 }
 
 // partitioned is a machine that lives, and is not reached.
 func (a sshAnswers) partitioned(ctx context.Context, err error) error {
-	ip, ipErr := a.env.external(ctx, a.of)
+	ip, ipErr := a.env.External(ctx, a.of)
 	if ipErr != nil {
 		return errors.Join(err, ipErr)
 	}
 	return &refusal.Refused{
 		Why: fmt.Sprintf("%s in %s boots, as its console says, and is not reached: from here at %s:22: %v", a.of.Name, a.of.Zone, ip, err),
 		Cure: cure.Hint(fmt.Sprintf("hakube's firewall rules and the tag %s are as they should be; look for what else is in the way (other firewall rules, routes, the machine's own)",
-			a.env.want.Names.MasterTag()), cure.Console(a.of.Name, a.of.Zone)),
+			a.env.Want.Names.MasterTag()), cure.Console(a.of.Name, a.of.Zone)),
 	}
 }
 

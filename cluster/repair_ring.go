@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"hakube/cluster/env"
 	"hakube/cluster/inventory"
 	"hakube/cluster/kube"
 	"hakube/cluster/plan"
@@ -18,7 +19,7 @@ import (
 // quorumLives is the wait for both rings to agree again, once all machines that
 // could be brought back are. Without that nobody's membership can be changed.
 type quorumLives struct {
-	env *env
+	env *env.Env
 	outlook
 }
 
@@ -26,7 +27,7 @@ func (quorumLives) String() string { return "both rings have quorum" }
 func (quorumLives) Waits()         {}
 
 func (q quorumLives) Observe(ctx context.Context) (plan.State, error) {
-	return q.judge(q.env.survey(ctx, q.all()))
+	return q.judge(q.env.Survey(ctx, q.all()))
 }
 
 func (q quorumLives) judge(s *rings.Survey) (plan.State, error) {
@@ -54,9 +55,9 @@ func (q quorumLives) judge(s *rings.Survey) (plan.State, error) {
 func (q quorumLives) Do(ctx context.Context) error {
 	far, moved := rings.Courses{}, false
 	err := plan.Until(ctx, plan.Condition{
-		For: "quorum of both rings", Every: q.env.poll, Limit: syncLimit, Stall: q.env.bootLimit(), Moved: func() bool { return moved },
+		For: "quorum of both rings", Every: q.env.Poll, Limit: syncLimit, Stall: q.env.BootLimit(), Moved: func() bool { return moved },
 		Check: func(ctx context.Context) (bool, string, error) {
-			s := q.env.survey(ctx, q.all())
+			s := q.env.Survey(ctx, q.all())
 			st, err := q.judge(s)
 			moved = far.Moved(s)
 			if err != nil {
@@ -68,7 +69,7 @@ func (q quorumLives) Do(ctx context.Context) error {
 	if err == nil || ctx.Err() != nil {
 		return err
 	}
-	s := q.env.survey(ctx, q.all())
+	s := q.env.Survey(ctx, q.all())
 	for _, ring := range rings.Names {
 		runs := 0
 		for _, m := range q.all() {
@@ -84,11 +85,11 @@ func (q quorumLives) Do(ctx context.Context) error {
 }
 
 // apart is the refusal of what only the network can mend.
-func apart(r *env, why string) error {
+func apart(r *env.Env, why string) error {
 	return &refusal.Refused{
 		Why: why,
 		Cure: fmt.Sprintf("firewall %s and the tag %s are as they should be; look for what else keeps machines with that tag from each other's ports 2380 and 2381",
-			r.want.Names.MasterEtcd(), r.want.Names.MasterTag()),
+			r.Want.Names.MasterEtcd(), r.Want.Names.MasterTag()),
 	}
 }
 
@@ -107,7 +108,7 @@ func (l lostMember) String() string {
 }
 
 func (l lostMember) Observe(ctx context.Context) (plan.State, error) {
-	all := l.env.survey(ctx, l.all())
+	all := l.env.Survey(ctx, l.all())
 	ring, _, ok := all.Ring(l.ring)
 	if !ok || !ring.Healthy {
 		return plan.State{}, l.outlook.hopeless(fmt.Sprintf("etcd ring %s has no quorum:\n%v", l.ring, all.Why()), all)
@@ -142,7 +143,7 @@ func (o reachesOthers) Observe(ctx context.Context) (plan.State, error) {
 }
 
 func (o reachesOthers) look(ctx context.Context) (plan.State, replicate.Ring, error) {
-	all := o.env.survey(ctx, o.all())
+	all := o.env.Survey(ctx, o.all())
 	if err := all.Silent[o.of.Name]; err != nil {
 		return plan.State{}, replicate.Ring{}, err
 	}
@@ -150,7 +151,7 @@ func (o reachesOthers) look(ctx context.Context) (plan.State, replicate.Ring, er
 	if !own.Healthy {
 		return plan.State{Is: plan.Absent, Why: cmp.Or(own.Error, "not healthy")}, own, nil
 	}
-	if n := all.Behind(o.ring, o.of.Name); n > maxBehind {
+	if n := all.Behind(o.ring, o.of.Name); n > env.MaxBehind {
 		return plan.State{Is: plan.Partial, Why: fmt.Sprintf("it is %d entries behind its leader", n)}, own, nil
 	}
 	st, err := plan.Exists("")
@@ -162,7 +163,7 @@ func (o reachesOthers) look(ctx context.Context) (plan.State, replicate.Ring, er
 const reachLimit = 30 * time.Second
 
 func (o reachesOthers) Do(ctx context.Context) error {
-	err := o.await(ctx, o.String(), min(reachLimit, o.env.bootLimit()), o.look)
+	err := o.await(ctx, o.String(), min(reachLimit, o.env.BootLimit()), o.look)
 	if err == nil || ctx.Err() != nil {
 		return err
 	}
@@ -177,7 +178,7 @@ func (reachesOthers) Undo(context.Context) error { return nil } // never unwante
 
 // nodeReady is the wait for a master's Node.
 type nodeReady struct {
-	env     *env
+	env     *env.Env
 	of      inventory.Object
 	rejoins *rejoining
 }
@@ -186,7 +187,7 @@ func (n nodeReady) String() string { return "node " + n.of.Name + " is Ready" }
 func (nodeReady) Waits()           {}
 
 func (n nodeReady) Observe(ctx context.Context) (plan.State, error) {
-	client, err := n.env.kube(ctx)
+	client, err := n.env.Kube(ctx)
 	if err != nil {
 		return plan.State{Is: plan.Absent, Why: kube.Plainly(err)}, nil
 	}
@@ -209,7 +210,7 @@ const noNodeYet = "it is no node yet"
 
 func (n nodeReady) Do(ctx context.Context) error {
 	return plan.Until(ctx, plan.Condition{
-		For: n.String(), Every: n.env.poll, Limit: validateLimit,
+		For: n.String(), Every: n.env.Poll, Limit: validateLimit,
 		Check: func(ctx context.Context) (bool, string, error) {
 			s, err := n.Observe(ctx)
 			if err == nil && s.Why == noNodeYet {

@@ -10,6 +10,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"hakube/cluster/env"
 	"hakube/cluster/inventory"
 	"hakube/cluster/lease"
 	"hakube/cluster/plan"
@@ -167,11 +168,11 @@ func (r *run) rebuildList() [][]plan.Item {
 	stages = append(stages, l.items)
 	others := lines{}
 	for _, o := range r.givenUp { // stopped for good, so that no old quorum can form behind our back
-		others.beside(machineGone{r.env, o})
+		others.beside(machineGone{r.Env, o})
 	}
 	own := lines{want: true}
 	for _, ring := range rings.Names {
-		own.then(ringAlone{r.env, r.patients[0], ring})
+		own.then(ringAlone{r.Env, r.patients[0], ring})
 	}
 	own.then(r.controlPlane(r.patients[0]))
 	own.then(r.api())
@@ -192,7 +193,7 @@ func (r *run) sweepOthers(ctx context.Context, report func(plan.Event)) error {
 		}
 		back.have = have
 		back.replica.Status = have.StatusOf(o)
-		back.sawExternals()
+		back.SawMasters(back.have)
 		back.decideBalancer()
 		if err := plan.Run(ctx, back.items(), report); err != nil {
 			return err
@@ -203,7 +204,7 @@ func (r *run) sweepOthers(ctx context.Context, report func(plan.Event)) error {
 
 // machineGone is the machine of a master that is given up.
 type machineGone struct {
-	env *env
+	env *env.Env
 	of  inventory.Object
 }
 
@@ -216,7 +217,7 @@ func (g machineGone) Observe(ctx context.Context) (plan.State, error) {
 		return plan.State{Is: plan.Absent}, nil
 	case err != nil:
 		return plan.State{}, err
-	case !g.env.owns(i.GetDescription()):
+	case !g.env.Owns(i.GetDescription()):
 		return plan.State{}, inventory.Foreign(g.String(), g.of, i.GetDescription())
 	}
 	return plan.Exists("")
@@ -230,7 +231,7 @@ func (g machineGone) Undo(ctx context.Context) error {
 
 // ringAlone is a ring with the survivor as its only member.
 type ringAlone struct {
-	env  *env
+	env  *env.Env
 	of   inventory.Object
 	ring string
 }
@@ -238,7 +239,7 @@ type ringAlone struct {
 func (a ringAlone) String() string { return fmt.Sprintf("ring %s is %s alone", a.ring, a.of.Name) }
 
 func (a ringAlone) Observe(ctx context.Context) (plan.State, error) {
-	answers, err := a.env.ringsOn(ctx, a.of)
+	answers, err := a.env.RingsOn(ctx, a.of)
 	if err != nil {
 		return plan.State{}, err
 	}
@@ -262,8 +263,8 @@ func (a ringAlone) Observe(ctx context.Context) (plan.State, error) {
 const forceLimit = 200 * time.Second
 
 func (a ringAlone) Do(ctx context.Context) error {
-	return a.env.overSSH(ctx, a.of, forceLimit, func(ctx context.Context, h replicate.Host) error {
-		return replicate.ForceRing(ctx, a.env.deps.SSH, h, a.ring)
+	return a.env.OverSSH(ctx, a.of, forceLimit, func(ctx context.Context, h replicate.Host) error {
+		return replicate.ForceRing(ctx, a.env.Deps.SSH, h, a.ring)
 	})
 }
 

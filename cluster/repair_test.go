@@ -56,7 +56,7 @@ func sickOf(t *testing.T, w *world, masters int) *sickCluster {
 
 func (c *sickCluster) configMaps() corev1client.ConfigMapInterface {
 	c.t.Helper()
-	client, err := c.o.run(settings.StatusVerb).kube(context.Background())
+	client, err := c.o.run(settings.StatusVerb).Kube(context.Background())
 	c.must(err)
 	return client.ConfigMaps("default")
 }
@@ -279,7 +279,7 @@ func TestFromSurvivor(t *testing.T) {
 				t.Errorf("asked %d times, given up %v", asked, s.GivenUp)
 			}
 			c.whole(1)
-			if h, err := c.o.run(settings.Up).holder(context.Background()); err != nil || h.Machine != c.names[0] {
+			if h, err := c.o.run(settings.Up).Holder(context.Background()); err != nil || h.Machine != c.names[0] {
 				t.Errorf("the address is held by %+v, %v", h, err)
 			}
 			if got := mastersOf(t, c.mustUp(c.o.replica(zoneC))); len(got) != 2 {
@@ -312,7 +312,7 @@ func TestUpOnLostVoter(t *testing.T) {
 			c.deleteDisk(c.patient)
 			if x.blank {
 				r := c.o.run(settings.Up)
-				c.must(insertDisk(context.Background(), r.env, c.names[c.patient]+"-pd", c.zones[c.patient]))
+				c.must(insertDisk(context.Background(), r.Env, c.names[c.patient]+"-pd", c.zones[c.patient]))
 			}
 			up := c.o
 			if c.patient > 0 {

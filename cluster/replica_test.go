@@ -101,7 +101,7 @@ func withoutTimes(all map[string]map[string]any) map[string]map[string]any {
 func (w *world) backendsOf(o *operator) []Backend {
 	w.t.Helper()
 	r := o.run(settings.Up)
-	all, err := backends(context.Background(), r.env)
+	all, err := backends(context.Background(), r.Env)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -135,7 +135,7 @@ func TestFirstBornLeaves(t *testing.T) {
 	if gone.Replica != "kubernetes-master" {
 		t.Errorf("%s was removed", gone.Replica)
 	}
-	h, err := o.run(settings.Up).holder(context.Background())
+	h, err := o.run(settings.Up).Holder(context.Background())
 	if err != nil || h.Machine != c || h.IP != address {
 		t.Errorf("the address is held by %+v, %v; want %s", h, err, c)
 	}
@@ -161,7 +161,7 @@ func TestFromStart(t *testing.T) {
 	w.mustUp(o)
 	on := func(when string) {
 		t.Helper()
-		if h, err := o.run(settings.Up).holder(context.Background()); err != nil || h.Rule == "" {
+		if h, err := o.run(settings.Up).Holder(context.Background()); err != nil || h.Rule == "" {
 			t.Errorf("%s the address is held by %+v, %v", when, h, err)
 		}
 	}
@@ -327,7 +327,7 @@ func impatient(ctx context.Context) (_ context.Context, dead func()) {
 	}), func() { gone.Store(true) }
 }
 
-func (o *operator) want() *settings.Spec { return &o.run(settings.Up).want }
+func (o *operator) want() *settings.Spec { return &o.run(settings.Up).Want }
 
 // TestInterruptedMove: whoever interrupts a run while the address is on its way
 // does not leave the API dark; run again, it ends well.
@@ -365,11 +365,11 @@ func TestInterruptedMove(t *testing.T) {
 				t.Fatalf("the interrupted run ended with: %v", err)
 			}
 			r := o.run(settings.Up)
-			h, err := r.holder(context.Background())
+			h, err := r.Holder(context.Background())
 			if err != nil || h.Machine != "kubernetes-master" {
 				t.Errorf("the address is held by %+v, %v", h, err)
 			}
-			if why := r.ready(context.Background(), h.IP); why != "" {
+			if why := r.Ready(context.Background(), h.IP); why != "" {
 				t.Errorf("the API: %s", why)
 			}
 			if err := m.run(context.Background(), o, nil); err != nil {

@@ -22,20 +22,20 @@ type addresses struct {
 // counted: the settings alone tell of one zone only (rangeProblems). Without
 // it the pool would wait for machines that cannot be made.
 func (r *run) room(ctx context.Context) error {
-	others, masters := 0, max(1, len(r.have.Masters(r.want.Names)))
-	nodes := int(r.want.Settings.NumNodes)
+	others, masters := 0, max(1, len(r.have.Masters(r.Want.Names)))
+	nodes := int(r.Want.Settings.NumNodes)
 	if r.mode.one {
 		masters, nodes = masters+1, 0 // the zone's pool stays as it is
 	}
 	for _, o := range r.have.Objects {
-		if o.Kind == inventory.ManagedGroup && (o.Zone != r.want.Zone || r.mode.one) {
+		if o.Kind == inventory.ManagedGroup && (o.Zone != r.Want.Zone || r.mode.one) {
 			others += o.Size
 		}
 	}
 	if !r.lacks() {
 		return nil
 	}
-	subnet, err := r.GCE.Subnetworks().Get(ctx, r.want.Names.Subnetwork())
+	subnet, err := r.GCE.Subnetworks().Get(ctx, r.Want.Names.Subnetwork())
 	if gce.IsNotFound(err) {
 		return nil // a step will say so
 	}
@@ -57,7 +57,7 @@ func (r *run) room(ctx context.Context) error {
 		if room := settings.Subranges(p, h.each) - h.kept; machines > room {
 			return &refusal.Refused{
 				Why: fmt.Sprintf("%s=%s of cluster %s has room for %d machines; %d masters, %d nodes in other pools and NUM_NODES=%d are %d",
-					h.name, h.text, r.want.Names.Prefix, room, masters, others, nodes, machines),
+					h.name, h.text, r.Want.Names.Prefix, room, masters, others, nodes, machines),
 				Cure: "a smaller NUM_NODES, or smaller pools elsewhere; the ranges are fixed when the cluster is made",
 			}
 		}

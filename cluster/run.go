@@ -3,6 +3,7 @@ package cluster
 import (
 	"cloud.google.com/go/compute/apiv1/computepb"
 
+	"hakube/cluster/env"
 	"hakube/cluster/inventory"
 	"hakube/cluster/sweep"
 	"hakube/replicate"
@@ -11,7 +12,7 @@ import (
 // A run is one walk over the items: what is wanted, what was there when it
 // began, and what it saw on the way.
 type run struct {
-	*env
+	*env.Env
 	have *inventory.Inventory
 	mode aim
 	// replica is the master that is added or removed, in the modes for one.
@@ -30,7 +31,6 @@ type run struct {
 	evidence *Evidence
 	dark     *Outage
 	outages  []Outage
-	cpus     map[string]int // of machine types, by name
 
 	// What the cluster leaves behind that hakube did not make, and whether it is
 	// removed with it; kept is what of our own then stays, and so the mark.
@@ -40,16 +40,16 @@ type run struct {
 }
 
 // newRun is one that has found nothing yet.
-func newRun(e *env, about aim) *run {
-	return &run{env: e, mode: about, verdicts: &verdicts{by: map[string]replicate.Revived{}}, rejoins: &rejoining{}}
+func newRun(e *env.Env, about aim) *run {
+	return &run{Env: e, mode: about, verdicts: &verdicts{by: map[string]replicate.Revived{}}, rejoins: &rejoining{}}
 }
 
 // shares is for the network and its ssh rule: whoever made them, they are used
 // when they are there; but only what is ours is removed.
-func (r *run) shares(description string) bool { return !r.mode.removes || r.owns(description) }
+func (r *run) shares(description string) bool { return !r.mode.removes || r.Owns(description) }
 
 // guest is a machine by what was there of it when the run began.
-func (r *run) guest(o inventory.Object) guest { return guestOf(r.env, r.have, o) }
+func (r *run) guest(o inventory.Object) env.Guest { return env.GuestOf(r.Env, r.have, o) }
 
 // found is what goes of a kind, where that is what was found: of all there is, or of the
 // zone's pool.
@@ -57,7 +57,7 @@ func (r *run) found(k inventory.Kind) []inventory.Object {
 	if r.mode.whole {
 		return r.have.Of(k)
 	}
-	return r.have.Pool(r.want.Names, r.want.Zone).Of(k)
+	return r.have.Pool(r.Want.Names, r.Want.Zone).Of(k)
 }
 
 // or is what was found of a kind when that is to go, and otherwise the one

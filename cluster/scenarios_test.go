@@ -70,7 +70,7 @@ func (w *world) invariants(t *testing.T, o *operator, step string, i, masters, n
 	t.Helper()
 	ctx := context.Background()
 	r := o.run(settings.Up)
-	client, err := r.kube(ctx)
+	client, err := r.Kube(ctx)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,6 +5,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"hakube/cluster/env"
 	"hakube/cluster/kube"
 	"hakube/cluster/plan"
 )
@@ -13,10 +14,10 @@ import (
 // all of its pods while the first master is the only node, and nothing moves
 // them afterwards: with that machine halted no Service name would resolve. It
 // is a courtesy: whatever is wrong with it never fails a run.
-func (r *run) spread() plan.Step { return &spread{env: r.env} }
+func (r *run) spread() plan.Step { return &spread{env: r.Env} }
 
 type spread struct {
-	env     *env
+	env     *env.Env
 	crowded string // why it was left on one machine, once that was tried
 }
 
@@ -24,7 +25,7 @@ func (*spread) String() string { return "CoreDNS is on several machines" }
 
 // crowd is a pod to move, nil if there is none.
 func (s *spread) crowd(ctx context.Context) (*corev1.Pod, error) {
-	client, err := s.env.kube(ctx)
+	client, err := s.env.Kube(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -50,7 +51,7 @@ func (s *spread) Observe(ctx context.Context) (plan.State, error) {
 func (s *spread) Do(ctx context.Context) error {
 	p, err := s.crowd(ctx)
 	if err == nil && p != nil {
-		client, kubeErr := s.env.kube(ctx)
+		client, kubeErr := s.env.Kube(ctx)
 		if err = kubeErr; err == nil {
 			err = client.MovePod(ctx, p)
 		}

@@ -12,6 +12,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"hakube/cluster/env"
 	"hakube/cluster/inventory"
 	"hakube/cluster/kube"
 	"hakube/cluster/rings"
@@ -83,26 +84,27 @@ func (c *Cluster) sight(ctx context.Context) (*sight, error) {
 
 func (r *run) sight(ctx context.Context) (*sight, error) {
 	s := &sight{
-		names: r.want.Names, project: r.want.Project, asked: true,
-		zone: string(r.want.Settings.Zone), wantsNodes: bool(r.want.Settings.CreateNodes), numNodes: int(r.want.Settings.NumNodes),
+		names: r.Want.Names, project: r.Want.Project, asked: true,
+		zone: string(r.Want.Settings.Zone), wantsNodes: bool(r.Want.Settings.CreateNodes), numNodes: int(r.Want.Settings.NumNodes),
 	}
 	if err := r.find(ctx, s); err != nil {
 		return nil, err
 	}
-	r.have, r.ip = s.have, s.held.IP
-	r.sawExternals()
+	r.have = s.have
+	r.SawIP(s.held.IP)
+	r.SawMasters(r.have)
 	machines := s.have.Masters(s.names)
 	s.masters = make([]seenMaster, len(machines))
 	ready := make([]string, len(machines))
 	reads := []func() error{
-		func() error { s.rings = r.survey(ctx, machines); return nil },
-		func() error { askBalancer(ctx, r.env, s); return nil },
-		func() error { askKubernetes(ctx, r.env, s, machines, ready); return nil },
+		func() error { s.rings = r.Survey(ctx, machines); return nil },
+		func() error { askBalancer(ctx, r.Env, s); return nil },
+		func() error { askKubernetes(ctx, r.Env, s, machines, ready); return nil },
 	}
 	for i, m := range machines {
 		reads = append(reads, func() (err error) {
 			x := seenMaster{Object: m, disk: s.have.Has(inventory.Object{Kind: inventory.Disk, Name: s.names.DiskOf(m.Name), Zone: m.Zone})}
-			if x.phase, x.mute = r.phase(ctx, m); x.mute != nil {
+			if x.phase, x.mute = r.Phase(ctx, m); x.mute != nil {
 				s.missed("what "+m.Name+" does could not be read", x.mute)
 			}
 			s.masters[i] = x
@@ -129,20 +131,20 @@ func (r *run) find(ctx context.Context, s *sight) error {
 	if err != nil {
 		return err
 	}
-	if err := enterRegionOf(ctx, r.env, have); err != nil {
+	if err := enterRegionOf(ctx, r.Env, have); err != nil {
 		return err
 	}
 	f := r.Collector()
 	reads := r.Lists(ctx, f, append([]inventory.Kind{inventory.InstanceGroup}, inventory.RegionalKinds...)...)
 	if have.Holder.IP == "" && r.GCE.Region() != "" { // it was in another region, or none was known
-		reads = append(reads, func() (err error) { have.Holder, err = r.holder(ctx); return err })
+		reads = append(reads, func() (err error) { have.Holder, err = r.Holder(ctx); return err })
 	}
 	if err := gce.Parallel(reads...); err != nil {
 		return err
 	}
 	have.Objects = append(have.Objects, inventory.Sorted(f.List)...)
 	r.asItIs(have)
-	s.names, s.wantsNodes = r.want.Names, bool(r.want.Settings.CreateNodes)
+	s.names, s.wantsNodes = r.Want.Names, bool(r.Want.Settings.CreateNodes)
 	s.have, s.held, s.region = have, have.Holder, r.GCE.Region()
 	if slices.ContainsFunc(have.Objects, func(o inventory.Object) bool { return o.Kind != inventory.Network }) {
 		return nil
@@ -180,7 +182,7 @@ func (s *sight) addRemains() {
 }
 
 // askBalancer asks it about its masters.
-func askBalancer(ctx context.Context, r *env, s *sight) {
+func askBalancer(ctx context.Context, r *env.Env, s *sight) {
 	s.balanced = len(s.have.Of(inventory.BackendService)) > 0
 	if !s.balanced {
 		return
@@ -198,11 +200,11 @@ func askBalancer(ctx context.Context, r *env, s *sight) {
 // askKubernetes asks the API at its address and each master's own, then whoever
 // is ready for the Nodes, and after them the pools' machines, so that one that
 // joins in between does not look like a Node without a machine.
-func askKubernetes(ctx context.Context, r *env, s *sight, masters []inventory.Object, ready []string) {
+func askKubernetes(ctx context.Context, r *env.Env, s *sight, masters []inventory.Object, ready []string) {
 	var wg sync.WaitGroup
 	s.silent = "no address is reserved"
 	if s.held.IP != "" {
-		wg.Go(func() { s.silent = r.ready(ctx, s.held.IP) })
+		wg.Go(func() { s.silent = r.Ready(ctx, s.held.IP) })
 	}
 	for i, m := range masters {
 		switch {
@@ -211,7 +213,7 @@ func askKubernetes(ctx context.Context, r *env, s *sight, masters []inventory.Ob
 		case m.External == "":
 			ready[i] = m.Name + " has no external address"
 		default:
-			wg.Go(func() { ready[i] = r.ready(ctx, m.External) })
+			wg.Go(func() { ready[i] = r.Ready(ctx, m.External) })
 		}
 	}
 	wg.Wait()
@@ -226,7 +228,7 @@ func askKubernetes(ctx context.Context, r *env, s *sight, masters []inventory.Ob
 }
 
 // askGroups lists the machines of all managed groups.
-func askGroups(ctx context.Context, r *env, s *sight) {
+func askGroups(ctx context.Context, r *env.Env, s *sight) {
 	groups := map[string][]inventory.Object{}
 	for _, o := range s.have.Of(inventory.ManagedGroup) {
 		groups[o.Zone] = append(groups[o.Zone], o)
@@ -249,8 +251,8 @@ func askGroups(ctx context.Context, r *env, s *sight) {
 
 // askNodes lists the Nodes: through the API's address, or when that is dark past
 // it, through a master that is ready.
-func askNodes(ctx context.Context, r *env, s *sight, via inventory.Object) error {
-	dial := r.deps.Dial
+func askNodes(ctx context.Context, r *env.Env, s *sight, via inventory.Object) error {
+	dial := r.Deps.Dial
 	switch {
 	case s.silent == "":
 	case via.Name == "":
@@ -284,8 +286,8 @@ func askNodes(ctx context.Context, r *env, s *sight, via inventory.Object) error
 
 // anyEntry is what opens the API: this operator's own entry, or failing that what
 // a master gives over ssh. The latter is kept nowhere.
-func anyEntry(ctx context.Context, r *env, ip string, from inventory.Object) (kube.Entry, error) {
-	e, err := r.entry()
+func anyEntry(ctx context.Context, r *env.Env, ip string, from inventory.Object) (kube.Entry, error) {
+	e, err := r.Entry()
 	switch {
 	case err == nil && e.Server == "https://"+ip:
 		return e, nil
@@ -295,10 +297,10 @@ func anyEntry(ctx context.Context, r *env, ip string, from inventory.Object) (ku
 	if from.Name == "" {
 		return kube.Entry{}, err
 	}
-	host, sshErr := r.host(ctx, from)
+	host, sshErr := r.Host(ctx, from)
 	var out []byte
 	if sshErr == nil {
-		out, sshErr = r.deps.SSH.Run(ctx, host, scripts.AdminKubeconfig)
+		out, sshErr = r.Deps.SSH.Run(ctx, host, scripts.AdminKubeconfig)
 	}
 	if sshErr != nil {
 		return kube.Entry{}, fmt.Errorf("%w, and %s gave no other: %w", err, from.Name, sshErr)
@@ -372,7 +374,7 @@ func phaseState(phase string) (state, why string) {
 	switch {
 	case failed:
 		return StateFailed, reason
-	case phase == scripts.PhasePrepared || joins(phase):
+	case phase == scripts.PhasePrepared || env.Joins(phase):
 		return StateJoining, phase
 	}
 	return StateStarting, cmp.Or(phase, "it boots")

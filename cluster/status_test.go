@@ -12,6 +12,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"hakube/cluster/env"
 	"hakube/cluster/inventory"
 	"hakube/cluster/rings"
 	"hakube/cluster/settings"
@@ -80,7 +81,7 @@ func sightOf(t *testing.T, masters []madeMaster, change ...func(*sight)) *sight 
 			continue
 		}
 		s.have.Objects = append(s.have.Objects, o)
-		s.rings.Masters = append(s.rings.Masters, asked(o))
+		s.rings.Masters = append(s.rings.Masters, env.Asked(o))
 		ready := m.notReady
 		if o.Status != "RUNNING" {
 			ready = "the machine is " + o.Status

@@ -51,7 +51,7 @@ func (r *run) stock(ctx context.Context, err error, report func(plan.Event)) err
 	if !is || ctx.Err() != nil {
 		return err
 	}
-	e := &OutOfStock{Zone: cmp.Or(zone, r.want.Zone), Others: others, Err: err, again: rowOf(r.mode.name).again}
+	e := &OutOfStock{Zone: cmp.Or(zone, r.Want.Zone), Others: others, Err: err, again: rowOf(r.mode.name).again}
 	if len(e.Others) == 0 {
 		if e.Others, err = r.otherZones(ctx, e.Zone); err != nil {
 			return fmt.Errorf("%w\nlooking for other zones: %w", e, err)
@@ -94,7 +94,7 @@ func (r *run) otherZones(ctx context.Context, out string) ([]string, error) {
 // one that was made empty and was never on a machine. It returns what it removed.
 func (r *run) takeBack(ctx context.Context, report func(plan.Event)) (string, error) {
 	for i, m := range r.toBe() {
-		d := inventory.Object{Kind: inventory.Disk, Name: r.want.Names.DiskOf(m.Name), Zone: m.Zone}
+		d := inventory.Object{Kind: inventory.Disk, Name: r.Want.Names.DiskOf(m.Name), Zone: m.Zone}
 		if r.have.Has(m) {
 			continue
 		}
@@ -109,7 +109,7 @@ func (r *run) takeBack(ctx context.Context, report func(plan.Event)) (string, er
 			return "", err
 		}
 		if filled := x.GetLastAttachTimestamp() + x.GetSourceSnapshot() + x.GetSourceImage() + x.GetSourceDisk(); filled != "" ||
-			len(x.GetUsers()) > 0 || !r.owns(x.GetDescription()) {
+			len(x.GetUsers()) > 0 || !r.Owns(x.GetDescription()) {
 			continue
 		}
 		return "disk " + d.Name, plan.Run(ctx, []plan.Item{{Step: r.disks()[i], Want: false}}, report)

@@ -129,7 +129,7 @@ func TestSweepLag(t *testing.T) {
 	w.setFault(func(q *http.Request) emulator.Fault {
 		if q.Method == http.MethodGet && strings.HasSuffix(q.URL.Path, "/global/firewalls") && lists.Add(1) == 2 {
 			w.setFault(nil)
-			late := firewallOf("kubernetes-late", nodeTag, r.want.Mark.For("firewall-https"))
+			late := firewallOf("kubernetes-late", nodeTag, r.Want.Mark.For("firewall-https"))
 			late["network"] = "global/networks/other"
 			w.post("global/networks", doc{"name": "other", "autoCreateSubnetworks": false})
 			w.post("global/firewalls", late)

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"hakube/cluster/env"
 	"hakube/cluster/inventory"
 	"hakube/cluster/plan"
 	"hakube/cluster/settings"
@@ -38,7 +39,7 @@ func (r *run) keep() {
 	held := slices.ContainsFunc(r.perhaps, func(s *sweep.Orphan) bool { return s.Network != "" })
 	anchor := func(o inventory.Object) bool { return o.Kind == inventory.Network || o.Role == inventory.RoleSSH } // the two go together (D32b)
 	if len(r.have.Of(inventory.Network)) == 0 {
-		anchor = func(o inventory.Object) bool { return o.Kind == inventory.Firewall && o.Name == r.want.Names.NodeAll() }
+		anchor = func(o inventory.Object) bool { return o.Kind == inventory.Firewall && o.Name == r.Want.Names.NodeAll() }
 	}
 	for _, o := range r.have.Objects {
 		if (later || held) && anchor(o) {
@@ -76,7 +77,7 @@ func (r *run) sweep(l *lines) {
 		var steps []plan.Step
 		for _, s := range r.strays {
 			if s.Of == k {
-				steps = append(steps, strayStep{r.env, s})
+				steps = append(steps, strayStep{r.Env, s})
 			}
 		}
 		l.open = false
@@ -86,7 +87,7 @@ func (r *run) sweep(l *lines) {
 
 // strayStep is one thing that goes though hakube did not make it.
 type strayStep struct {
-	env *env
+	env *env.Env
 	s   *sweep.Orphan
 }
 
@@ -108,7 +109,7 @@ func (s strayStep) Observe(ctx context.Context) (plan.State, error) {
 func (s strayStep) Do(context.Context) error { return nil } // never wanted
 
 func (s strayStep) Undo(ctx context.Context) error {
-	return s.env.letGo(ctx, s.String(), s.remove)
+	return s.env.LetGo(ctx, s.String(), s.remove)
 }
 
 // object is what it is in the inventory's words.
@@ -137,14 +138,14 @@ func (s strayStep) remove(ctx context.Context) error {
 func (r *run) labels() (steps []plan.Step) {
 	for _, s := range r.strays {
 		if s.Unlabelled {
-			steps = append(steps, unlabelled{r.env, s})
+			steps = append(steps, unlabelled{r.Env, s})
 		}
 	}
 	return steps
 }
 
 type unlabelled struct {
-	env *env
+	env *env.Env
 	s   *sweep.Orphan
 }
 
@@ -158,8 +159,8 @@ func (u unlabelled) Observe(ctx context.Context) (plan.State, error) {
 	if err != nil {
 		return plan.State{}, err
 	}
-	if d.GetLabels()[settings.Label] == string(u.env.want.Settings.Prefix) {
-		return plan.State{Is: plan.Absent, Why: settings.Label + "=" + string(u.env.want.Settings.Prefix)}, nil
+	if d.GetLabels()[settings.Label] == string(u.env.Want.Settings.Prefix) {
+		return plan.State{Is: plan.Absent, Why: settings.Label + "=" + string(u.env.Want.Settings.Prefix)}, nil
 	}
 	return plan.Exists("only its machine tells whose it is: " + gce.Base(strings.Join(d.GetUsers(), ",")))
 }
@@ -177,6 +178,6 @@ func (u unlabelled) Undo(ctx context.Context) error {
 	if labels == nil {
 		labels = map[string]string{}
 	}
-	labels[settings.Label] = string(u.env.want.Settings.Prefix)
+	labels[settings.Label] = string(u.env.Want.Settings.Prefix)
 	return u.env.GCE.Disks(u.s.Zone).SetLabels(ctx, u.s.Name, d.GetLabelFingerprint(), labels)
 }

@@ -9,6 +9,7 @@ import (
 
 	"cloud.google.com/go/compute/apiv1/computepb"
 
+	"hakube/cluster/env"
 	"hakube/cluster/inventory"
 	"hakube/cluster/plan"
 	"hakube/cluster/refusal"
@@ -22,18 +23,18 @@ import (
 // in use cannot be replaced: what it was made with holds for as long as the
 // cluster does.
 func (r *run) templates() (steps []plan.Step) {
-	for _, o := range r.or(inventory.InstanceTemplate, inventory.Object{Name: r.want.Names.Template()}) {
+	for _, o := range r.or(inventory.InstanceTemplate, inventory.Object{Name: r.Want.Names.Template()}) {
 		name := "template " + o.Name
 		steps = append(steps, resource[*computepb.InstanceTemplate]{
 			name: name, of: inventory.Object{Kind: inventory.InstanceTemplate, Name: o.Name},
 			get: func(ctx context.Context) (*computepb.InstanceTemplate, error) {
 				return r.GCE.InstanceTemplates().Get(ctx, o.Name)
 			},
-			mine:   r.owns,
+			mine:   r.Owns,
 			check:  func(t *computepb.InstanceTemplate) (plan.State, error) { return r.checkTemplate(name, t) },
-			insert: func(ctx context.Context) error { return insertTemplate(ctx, r.env) },
+			insert: func(ctx context.Context) error { return insertTemplate(ctx, r.Env) },
 			remove: func(ctx context.Context) error {
-				return r.letGo(ctx, name, func(ctx context.Context) error { return r.GCE.InstanceTemplates().Delete(ctx, o.Name) })
+				return r.LetGo(ctx, name, func(ctx context.Context) error { return r.GCE.InstanceTemplates().Delete(ctx, o.Name) })
 			},
 		})
 	}
@@ -44,7 +45,7 @@ func (r *run) checkTemplate(name string, t *computepb.InstanceTemplate) (plan.St
 	if r.mode.removes {
 		return plan.Exists("")
 	}
-	s, p, m := r.want.Settings, t.GetProperties(), t.GetProperties().GetMetadata()
+	s, p, m := r.Want.Settings, t.GetProperties(), t.GetProperties().GetMetadata()
 	boot := &computepb.AttachedDisk{}
 	if d := p.GetDisks(); len(d) > 0 {
 		boot = d[0]
@@ -59,7 +60,7 @@ func (r *run) checkTemplate(name string, t *computepb.InstanceTemplate) (plan.St
 	if len(s.NodeScopes) == 0 {
 		wantAccount = ""
 	}
-	if err := r.want.Drift(name,
+	if err := r.Want.Drift(name,
 		settings.Difference{Variable: "NODE_SIZE", Was: gce.Base(p.GetMachineType()), Want: string(s.NodeSize)},
 		settings.Difference{Variable: "NODE_DISK_SIZE", Was: settings.Gigabytes(init.GetDiskSizeGb()), Want: settings.Gigabytes(int64(s.NodeDiskSize))},
 		settings.Difference{Variable: "NODE_DISK_TYPE", Was: gce.Base(init.GetDiskType()), Want: string(s.NodeDiskType)},
@@ -74,11 +75,8 @@ func (r *run) checkTemplate(name string, t *computepb.InstanceTemplate) (plan.St
 	}
 	// Its machines would take a new control plane for an impostor. In a preview
 	// it may not be known yet which one that is.
-	r.mu.Lock()
-	opened := r.opened
-	r.mu.Unlock()
-	if opened {
-		e, err := r.entry()
+	if r.IsOpen() {
+		e, err := r.Entry()
 		if err != nil {
 			return plan.State{}, err
 		}
@@ -89,7 +87,7 @@ func (r *run) checkTemplate(name string, t *computepb.InstanceTemplate) (plan.St
 		if was := inventory.MetadataItem(m, scripts.KeyCAHash); was != hash {
 			return plan.State{}, &refusal.Refused{
 				Why:  name + " was made for another control plane: its CA is another one",
-				Cure: cure.Hint("the master's disk was replaced, and with it the cluster; make it anew", cure.Down(), cure.Up(r.want.Home)),
+				Cure: cure.Hint("the master's disk was replaced, and with it the cluster; make it anew", cure.Down(), cure.Up(r.Want.Home)),
 			}
 		}
 	}
@@ -105,8 +103,8 @@ func scopeList(scopes []string) string {
 	return strings.Join(short, ",")
 }
 
-func insertTemplate(ctx context.Context, r *env) error {
-	e, err := r.entry()
+func insertTemplate(ctx context.Context, r *env.Env) error {
+	e, err := r.Entry()
 	if err != nil {
 		return fmt.Errorf("asking for the cluster's CA: %w", err)
 	}
@@ -118,21 +116,21 @@ func insertTemplate(ctx context.Context, r *env) error {
 	if err != nil {
 		return err
 	}
-	ip, err := r.address(ctx)
+	ip, err := r.Address(ctx)
 	if err != nil {
 		return err
 	}
-	s, n := r.want.Settings, r.want.Names
+	s, n := r.Want.Settings, r.Want.Names
 	p := &computepb.InstanceProperties{
 		// Machines of the group get it, and are found by it.
-		Description:       new(r.want.Mark.For(inventory.RoleNode)),
-		Labels:            r.want.Labels(),
+		Description:       new(r.Want.Mark.For(inventory.RoleNode)),
+		Labels:            r.Want.Labels(),
 		MachineType:       new(string(s.NodeSize)),
 		CanIpForward:      new(true),
 		Tags:              &computepb.Tags{Items: []string{n.NodeTag()}},
-		Disks:             []*computepb.AttachedDisk{bootDiskOf(&r.want, settings.Image(s.NodeImageOwner, s.NodeImage), s.NodeDiskSize, s.NodeDiskType)},
-		NetworkInterfaces: interfaces(&r.want, r.Region(), ""),
-		Metadata: metadataOf(&r.want, scripts.RoleNode, ip, map[string]string{
+		Disks:             []*computepb.AttachedDisk{bootDiskOf(&r.Want, settings.Image(s.NodeImageOwner, s.NodeImage), s.NodeDiskSize, s.NodeDiskType)},
+		NetworkInterfaces: interfaces(&r.Want, r.Region(), ""),
+		Metadata: metadataOf(&r.Want, scripts.RoleNode, ip, map[string]string{
 			scripts.KeyJoinToken: join,
 			scripts.KeyCAHash:    hash,
 		}),
@@ -143,7 +141,7 @@ func insertTemplate(ctx context.Context, r *env) error {
 	}
 	return r.GCE.InstanceTemplates().Insert(ctx, &computepb.InstanceTemplate{
 		Name:        new(n.Template()),
-		Description: new(r.want.Mark.For(inventory.RoleTemplate)),
+		Description: new(r.Want.Mark.For(inventory.RoleTemplate)),
 		Properties:  p,
 	})
 }

@@ -10,6 +10,7 @@ import (
 	"cloud.google.com/go/compute/apiv1/computepb"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
+	"hakube/cluster/env"
 	"hakube/cluster/inventory"
 	"hakube/cluster/kube"
 	"hakube/cluster/plan"
@@ -21,21 +22,21 @@ import (
 // Secret in the cluster. Its id follows from the cluster's name, so that it is
 // found again; it does not expire, since the group makes machines later too;
 // and the only thing it can do is ask for a node's certificate.
-func joinToken(r *env) plan.Step { return token{r} }
+func joinToken(r *env.Env) plan.Step { return token{r} }
 
-type token struct{ env *env }
+type token struct{ env *env.Env }
 
 func (t token) String() string { return "join token " + t.id() }
 
 func (t token) id() string {
-	sum := sha256.Sum256([]byte(t.env.want.Project + "/" + t.env.want.Names.Prefix))
+	sum := sha256.Sum256([]byte(t.env.Want.Project + "/" + t.env.Want.Names.Prefix))
 	return hex.EncodeToString(sum[:])[:6]
 }
 
 func (t token) join() kube.JoinToken { return kube.JoinToken{ID: t.id()} }
 
 func (t token) Observe(ctx context.Context) (plan.State, error) {
-	client, err := t.env.kube(ctx)
+	client, err := t.env.Kube(ctx)
 	if err != nil {
 		return plan.State{Is: plan.Absent, Why: err.Error()}, nil
 	}
@@ -75,7 +76,7 @@ func (t token) inTemplate(ctx context.Context) (string, error) {
 }
 
 func (t token) Do(ctx context.Context) error {
-	client, err := t.env.kube(ctx)
+	client, err := t.env.Kube(ctx)
 	if err != nil {
 		return fmt.Errorf("asking the API: %w", err)
 	}
@@ -83,14 +84,14 @@ func (t token) Do(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return t.join().Write(ctx, client, secret, t.env.want.Mark.For("join-token"))
+	return t.join().Write(ctx, client, secret, t.env.Want.Mark.For("join-token"))
 }
 
 func (token) Undo(context.Context) error { return nil } // never unwanted: it goes with the cluster
 
 // value is the token as nodes are given it.
 func (t token) value(ctx context.Context) (string, error) {
-	client, err := t.env.kube(ctx)
+	client, err := t.env.Kube(ctx)
 	if err != nil {
 		return "", err
 	}
@@ -98,6 +99,6 @@ func (t token) value(ctx context.Context) (string, error) {
 }
 
 // template is the node template as it is.
-func nodeTemplate(ctx context.Context, r *env) (*computepb.InstanceTemplate, error) {
-	return r.GCE.InstanceTemplates().Get(ctx, r.want.Names.Template())
+func nodeTemplate(ctx context.Context, r *env.Env) (*computepb.InstanceTemplate, error) {
+	return r.GCE.InstanceTemplates().Get(ctx, r.Want.Names.Template())
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"hakube/cluster/env"
 	"hakube/cluster/inventory"
 	"hakube/cluster/plan"
 	"hakube/gce"
@@ -14,7 +15,7 @@ import (
 
 // traffic is the fact that a master is in its zone's group, so that the balancer
 // sends it connections. It is the last thing a master gets and the first it loses.
-func trafficTo(r *env, masters ...inventory.Object) (steps []plan.Step) {
+func trafficTo(r *env.Env, masters ...inventory.Object) (steps []plan.Step) {
 	for _, m := range masters {
 		steps = append(steps, traffic{r, m})
 	}
@@ -22,14 +23,14 @@ func trafficTo(r *env, masters ...inventory.Object) (steps []plan.Step) {
 }
 
 type traffic struct {
-	env *env
+	env *env.Env
 	of  inventory.Object
 }
 
 func (t traffic) String() string { return t.of.Name + " in the balancer's group" }
 
 func (t traffic) Observe(ctx context.Context) (plan.State, error) {
-	all, err := t.env.GCE.InstanceGroups(t.of.Zone).ListInstances(ctx, t.env.want.Names.MasterGroup())
+	all, err := t.env.GCE.InstanceGroups(t.of.Zone).ListInstances(ctx, t.env.Want.Names.MasterGroup())
 	if gce.IsNotFound(err) {
 		return plan.State{Is: plan.Absent, Why: "there is no group"}, nil
 	}
@@ -45,18 +46,18 @@ func (t traffic) Observe(ctx context.Context) (plan.State, error) {
 }
 
 func (t traffic) Do(ctx context.Context) error {
-	return t.env.GCE.InstanceGroups(t.of.Zone).AddInstances(ctx, t.env.want.Names.MasterGroup(), t.of.Name)
+	return t.env.GCE.InstanceGroups(t.of.Zone).AddInstances(ctx, t.env.Want.Names.MasterGroup(), t.of.Name)
 }
 
 func (t traffic) Undo(ctx context.Context) error {
-	return t.env.GCE.InstanceGroups(t.of.Zone).RemoveInstances(ctx, t.env.want.Names.MasterGroup(), t.of.Name)
+	return t.env.GCE.InstanceGroups(t.of.Zone).RemoveInstances(ctx, t.env.Want.Names.MasterGroup(), t.of.Name)
 }
 
 // healthyBackends is the wait until the balancer itself calls every master in
 // its groups healthy: only then does the loss of one cost nobody anything.
-func backendsHealthy(r *env) plan.Step { return healthyBackends{r} }
+func backendsHealthy(r *env.Env) plan.Step { return healthyBackends{r} }
 
-type healthyBackends struct{ env *env }
+type healthyBackends struct{ env *env.Env }
 
 func (healthyBackends) String() string { return "balancer finds its masters healthy" }
 func (healthyBackends) Waits()         {}
@@ -74,8 +75,8 @@ type Backend struct {
 
 // backends asks the balancer about its masters, those in no group left out; nil
 // when there is no balancer.
-func backends(ctx context.Context, r *env) ([]Backend, error) {
-	x, err := r.GCE.BackendServices().Get(ctx, r.want.Names.BackendService())
+func backends(ctx context.Context, r *env.Env) ([]Backend, error) {
+	x, err := r.GCE.BackendServices().Get(ctx, r.Want.Names.BackendService())
 	if gce.IsNotFound(err) {
 		return nil, nil
 	}
@@ -133,7 +134,7 @@ func (h healthyBackends) Observe(ctx context.Context) (plan.State, error) {
 
 func (h healthyBackends) Do(ctx context.Context) error {
 	return plan.Until(ctx, plan.Condition{
-		For: "the balancer to find its masters healthy", Every: h.env.poll, Limit: healthyLimit,
+		For: "the balancer to find its masters healthy", Every: h.env.Poll, Limit: healthyLimit,
 		Check: func(ctx context.Context) (bool, string, error) {
 			s, err := h.Observe(ctx)
 			return s.Is == plan.Present, s.Why, err

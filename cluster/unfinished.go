@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"hakube/cluster/env"
 	"hakube/cluster/inventory"
 	"hakube/cluster/refusal"
 	"hakube/cluster/rings"
@@ -121,7 +122,7 @@ func (s *sight) failsInRing(m seenMaster) bool {
 	for _, ring := range rings.Names {
 		x, _, _ := s.rings.Ring(ring)
 		own, heard := s.rings.Answers[m.Name][ring]
-		if heard && !own.Healthy && (x.Healthy || own.ID == "") || s.rings.Behind(ring, m.Name) > maxBehind {
+		if heard && !own.Healthy && (x.Healthy || own.ID == "") || s.rings.Behind(ring, m.Name) > env.MaxBehind {
 			return true
 		}
 	}

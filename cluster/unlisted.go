@@ -1,15 +1,18 @@
 package cluster
 
-import "hakube/cluster/inventory"
+import (
+	"hakube/cluster/env"
+	"hakube/cluster/inventory"
+)
 
 // named are the objects that a cluster has under the settings, whatever its
 // size: those of the zone only if one is set.
-func namedObjects(r *env) (list []inventory.Object) {
-	n, s := r.want.Names, r.want.Settings
+func namedObjects(r *env.Env) (list []inventory.Object) {
+	n, s := r.Want.Names, r.Want.Settings
 	if s.DeleteNetwork {
 		list = append(list, inventory.Object{Kind: inventory.Network, Name: n.Network()})
 	}
-	for _, w := range firewallRules(&r.want) {
+	for _, w := range firewallRules(&r.Want) {
 		if bool(s.DeleteNetwork) || !w.shared {
 			list = append(list, inventory.Object{Kind: inventory.Firewall, Name: w.name})
 		}
@@ -19,7 +22,7 @@ func namedObjects(r *env) (list []inventory.Object) {
 		list = append(list, r.Regional(inventory.Subnetwork, n.Subnetwork()), r.Regional(inventory.Address, n.Address()),
 			r.Regional(inventory.HealthCheck, n.HealthCheck()), r.Regional(inventory.BackendService, n.BackendService()), r.Regional(inventory.ForwardingRule, n.ForwardingRule()))
 	}
-	if zone := r.want.Zone; zone != "" {
+	if zone := r.Want.Zone; zone != "" {
 		list = append(list, inventory.Object{Kind: inventory.Instance, Name: n.Master(), Zone: zone}, inventory.Object{Kind: inventory.Disk, Name: n.MasterDisk(), Zone: zone},
 			inventory.Object{Kind: inventory.ManagedGroup, Name: n.Group(0), Zone: zone}, inventory.Object{Kind: inventory.InstanceGroup, Name: n.MasterGroup(), Zone: zone})
 	}

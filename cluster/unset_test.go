@@ -116,7 +116,7 @@ func TestUnsetIsAsItIs(t *testing.T) {
 			continue
 		}
 		s := o.shell(t, map[string]string{name: want}).settings
-		if got := r.want.Settings.TextOf(f); got != s.TextOf(f) {
+		if got := r.Want.Settings.TextOf(f); got != s.TextOf(f) {
 			t.Errorf("%s=%s was read back as %q", name, want, got)
 		}
 		t.Run("said "+name, func(t *testing.T) { // by hand it is the same again

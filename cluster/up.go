@@ -5,6 +5,7 @@ import (
 	"context"
 	"slices"
 
+	"hakube/cluster/env"
 	"hakube/cluster/kube"
 	"hakube/cluster/lease"
 	"hakube/cluster/plan"
@@ -14,7 +15,7 @@ import (
 )
 
 func (c *Cluster) run(verb settings.Verb) *run {
-	return newRun(newEnv(c.settings, c.deps), rowOf(c.settings.Mode(verb)).aim)
+	return newRun(env.New(c.settings, c.deps), rowOf(c.settings.Mode(verb)).aim)
 }
 
 // An action is what may be done before the list is known: nothing in a preview.
@@ -37,7 +38,7 @@ func (c *Cluster) up(ctx context.Context, l *lease.Lease, act action) (*run, []p
 		return r, nil, r.misplaced(ctx, err)
 	}
 	r.have = have
-	r.sawExternals()
+	r.SawMasters(r.have)
 	unfit, err := r.preflight(ctx)
 	if err != nil {
 		return r, nil, unfit.Besides(err)
@@ -47,7 +48,7 @@ func (c *Cluster) up(ctx context.Context, l *lease.Lease, act action) (*run, []p
 		return r, nil, err
 	}
 	unfit = append(unfit, own...)
-	for _, text := range r.want.Settings.DNSProblems() { // the range is known now, also when nobody set it
+	for _, text := range r.Want.Settings.DNSProblems() { // the range is known now, also when nobody set it
 		unfit = append(unfit, &refusal.Refused{Why: text, Cure: "leave KUBE_DNS_SERVER_IP out, or set that"})
 	}
 	if no := slices.Concat(unfit, r.inTheWay()); len(no) > 0 && len(r.reachable()) > 0 {
@@ -64,7 +65,7 @@ func (c *Cluster) up(ctx context.Context, l *lease.Lease, act action) (*run, []p
 	}
 	err = rowOf(r.mode.name).judge(r, ctx)
 	if err == nil {
-		err = have.SameNames(&r.want)
+		err = have.SameNames(&r.Want)
 	}
 	if err == nil {
 		r.decideBalancer()
@@ -96,22 +97,18 @@ const twoMasters = "two masters survive the loss of neither: both must live for 
 
 func (r *run) summary() *Summary {
 	if r.mode.one && len(r.masters()) == 2 {
-		r.mu.Lock()
-		r.warn(twoMasters)
-		r.mu.Unlock()
+		r.Warn(twoMasters)
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
 	s := &Summary{
-		Mode: r.mode.name, Context: r.want.Context, Kubeconfig: r.kubeFiles().Of(r.want.Context), Zone: r.want.Zone,
-		Evidence: r.evidence, Warnings: r.warnings, Replica: r.replica.Name, Dark: r.dark, Outages: r.outages,
+		Mode: r.mode.name, Context: r.Want.Context, Kubeconfig: r.KubeFiles().Of(r.Want.Context), Zone: r.Want.Zone,
+		Evidence: r.evidence, Warnings: r.Warnings(), Replica: r.replica.Name, Dark: r.dark, Outages: r.outages,
 	}
 	s.Leftovers, s.Perhaps = r.staying(), told(r.perhaps)
 	if !r.mode.removes {
 		s.Smaller = r.smaller
-		s.Version = string(r.want.Settings.KubeVersion)
-		s.Address = r.ip
-		s.URL = "https://" + r.ip
+		s.Version = string(r.Want.Settings.KubeVersion)
+		s.Address = r.IP()
+		s.URL = "https://" + r.IP()
 	}
 	return s
 }
@@ -125,7 +122,7 @@ func (c *Cluster) consent(ctx context.Context, r *run) error {
 	if !r.mode.name.Pool() {
 		return nil
 	}
-	s := Smaller{Zone: r.want.Zone, Nodes: []string{}}
+	s := Smaller{Zone: r.Want.Zone, Nodes: []string{}}
 	groups := r.poolGroups()
 	for _, g := range groups {
 		s.From += g.Size
@@ -134,7 +131,7 @@ func (c *Cluster) consent(ctx context.Context, r *run) error {
 	if s.To >= s.From {
 		return nil
 	}
-	p, err := readPool(ctx, r.env, r.ownGroups())
+	p, err := readPool(ctx, r.Env, r.ownGroups())
 	if err != nil {
 		s.Why = kube.Plainly(err)
 	} else {
@@ -151,7 +148,7 @@ func (c *Cluster) consent(ctx context.Context, r *run) error {
 
 // strayed looks for what is left behind and has it decided whether it goes too.
 func (c *Cluster) strayed(ctx context.Context, r *run, preview bool) (err error) {
-	if r.strays, r.perhaps, err = sweep.Find(ctx, r.Reader, &r.want, r.have); err != nil {
+	if r.strays, r.perhaps, err = sweep.Find(ctx, r.Reader, &r.Want, r.have); err != nil {
 		return err
 	}
 	r.sweeping = bool(c.settings.Sweep)

@@ -12,6 +12,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"hakube/cluster/env"
 	"hakube/cluster/inventory"
 	"hakube/cluster/kube"
 	"hakube/cluster/plan"
@@ -25,11 +26,11 @@ import (
 // of all zones by name, both
 // etcd rings asked on the master itself, the API's own word, and CoreDNS.
 func (r *run) validate() plan.Step {
-	return &validate{env: r.env, masters: r.masters(), groups: r.everyGroup(), replica: r.replica.Name, rejoins: r.rejoins, tell: func(e *Evidence) { r.evidence = e }}
+	return &validate{env: r.Env, masters: r.masters(), groups: r.everyGroup(), replica: r.replica.Name, rejoins: r.rejoins, tell: func(e *Evidence) { r.evidence = e }}
 }
 
 type validate struct {
-	env      *env
+	env      *env.Env
 	masters  []inventory.Object
 	groups   []inventory.Object // of all pools
 	replica  string             // that is added, and may vote nowhere yet
@@ -63,7 +64,7 @@ func (v *validate) Observe(ctx context.Context) (plan.State, error) {
 func (v *validate) Do(ctx context.Context) error {
 	due := func() bool { return true }
 	err := plan.Until(ctx, plan.Condition{
-		For: "the cluster to be valid", Every: v.env.poll, Limit: validateLimit,
+		For: "the cluster to be valid", Every: v.env.Poll, Limit: validateLimit,
 		Check: func(ctx context.Context) (bool, string, error) {
 			why, err := v.look(ctx)
 			for _, m := range v.nodeless {
@@ -74,13 +75,13 @@ func (v *validate) Do(ctx context.Context) error {
 				if failed := v.stirSick(ctx); failed != nil {
 					err = errors.Join(errors.New(why), failed)
 				}
-				due = after(ctx, stirEvery)
+				due = env.After(ctx, env.StirEvery)
 			}
 			return err == nil && why == "", why, err
 		},
 	})
 	if err != nil && ctx.Err() == nil {
-		return &sick{err}
+		return &env.Sick{Err: err}
 	}
 	return err
 }
@@ -88,17 +89,17 @@ func (v *validate) Do(ctx context.Context) error {
 func (*validate) Undo(context.Context) error { return nil } // never unwanted
 
 // all are the masters, with what was seen of them since.
-func (v *validate) all() []inventory.Object { return v.env.asSeen(v.masters) }
+func (v *validate) all() []inventory.Object { return v.env.AsSeen(v.masters) }
 
 // stirSick gives those rings something to agree on that have quorum and a voter
 // which takes no part: it may have come back after a long time.
 func (v *validate) stirSick(ctx context.Context) error {
-	s := v.env.survey(ctx, v.all())
+	s := v.env.Survey(ctx, v.all())
 	for _, ring := range rings.Names {
 		if x, _, _ := s.Ring(ring); !x.Healthy || len(s.Problems(ring)) == 0 {
 			continue
 		}
-		if err := v.env.stir(ctx, ring, v.all()); err != nil {
+		if err := v.env.Stir(ctx, ring, v.all()); err != nil {
 			return err
 		}
 	}
@@ -108,11 +109,11 @@ func (v *validate) stirSick(ctx context.Context) error {
 // look gathers everything and returns what is not as it should be yet.
 func (v *validate) look(ctx context.Context) (why string, err error) {
 	v.nodeless = nil
-	client, err := v.env.kube(ctx)
+	client, err := v.env.Kube(ctx)
 	if err != nil {
 		return "", err
 	}
-	ip, err := v.env.address(ctx)
+	ip, err := v.env.Address(ctx)
 	if err != nil {
 		return "", err
 	}
@@ -122,7 +123,7 @@ func (v *validate) look(ctx context.Context) (why string, err error) {
 	var s *rings.Survey
 	err = gce.Parallel(
 		func() error {
-			if notes[0] = v.env.ready(ctx, ip); notes[0] != "" {
+			if notes[0] = v.env.Ready(ctx, ip); notes[0] != "" {
 				notes[0] = "API: " + notes[0]
 			}
 			return nil
@@ -133,7 +134,7 @@ func (v *validate) look(ctx context.Context) (why string, err error) {
 			return err
 		},
 		func() error {
-			s = v.env.survey(ctx, v.all())
+			s = v.env.Survey(ctx, v.all())
 			e.Rings = map[string]replicate.Ring{}
 			for _, name := range rings.Names {
 				e.Rings[name], _, _ = s.Ring(name)
@@ -198,7 +199,7 @@ func (v *validate) nodesMissing(nodes []Node, p pool, s *rings.Survey) string {
 			votes = votes || slices.ContainsFunc(s.Voters(ring), func(x replicate.Voter) bool { return x.Name == m.Name })
 		}
 		if !votes && m.Name != v.replica {
-			v.env.warned(cure.Hint(fmt.Sprintf("master %s in %s votes in no etcd ring: it is half made or half removed; see what ends it", m.Name, m.Zone), cure.Status()))
+			v.env.Warn(cure.Hint(fmt.Sprintf("master %s in %s votes in no etcd ring: it is half made or half removed; see what ends it", m.Name, m.Zone), cure.Status()))
 			continue
 		}
 		if why := masterMissing(nodes, m.Name); why != "" {
@@ -212,7 +213,7 @@ func (v *validate) nodesMissing(nodes []Node, p pool, s *rings.Survey) string {
 		return strings.Join(wrong, "; ")
 	}
 	missing := p.missing()
-	if len(missing) <= int(v.env.want.Settings.AllowNotReady) {
+	if len(missing) <= int(v.env.Want.Settings.AllowNotReady) {
 		return ""
 	}
 	return fmt.Sprintf("%d nodes are not Ready: %s", len(missing), few(missing))

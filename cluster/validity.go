@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"hakube/cluster/env"
 	"hakube/cluster/rings"
 	"hakube/cluster/settings"
 )
@@ -46,7 +47,7 @@ func (c *Cluster) Validate(ctx context.Context) (*Validity, error) {
 		return nil, err
 	}
 	if s.silent == "" {
-		s.kubectl = r.asKubectl(ctx)
+		s.kubectl = r.AsKubectl(ctx)
 	}
 	problems := s.problems(int(c.settings.AllowNotReady))
 	return &Validity{Valid: len(problems) == 0, Problems: problems, Status: s.status()}, nil
@@ -98,7 +99,7 @@ func (s *sight) problems(allowed int) []Problem {
 			switch {
 			case !x.Voter:
 				say("etcd %s: %s is a learner", name, x.Member)
-			case x.Behind != nil && *x.Behind > maxBehind:
+			case x.Behind != nil && *x.Behind > env.MaxBehind:
 				say("etcd %s: %s is %d entries behind its leader", name, x.Member, *x.Behind)
 			}
 		}

@@ -23,6 +23,7 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
+	"hakube/cluster/env"
 	"hakube/cluster/inventory"
 	"hakube/cluster/lease"
 	"hakube/cluster/plan"
@@ -457,7 +458,7 @@ func (w *world) operator(change ...func(*settings.Settings)) *operator {
 	if s.Zone.Region() != gcetest.Region {
 		client = w.NewClient(w.t, func(g *gce.Options) { g.Region = s.Zone.Region() })
 	}
-	o.Cluster = New(s, Deps{
+	o.Cluster = New(s, env.Deps{
 		GCE: client, SSH: runner, Signer: signer, User: "me", Dial: w.dial, Kubeconfig: o.kubeconfig, Poll: time.Millisecond, LetGo: time.Second,
 		PID: deadPID,
 		InRegion: func(_ context.Context, region string) (*gce.Client, error) {

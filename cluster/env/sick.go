@@ -1,4 +1,4 @@
-package cluster
+package env
 
 import (
 	"errors"
@@ -6,15 +6,16 @@ import (
 	"hakube/scripts/cure"
 )
 
-// sick is an error about a cluster that was made and fails in something.
-type sick struct{ error }
+// Sick is an error about a cluster that was made and fails in something.
+type Sick struct{ Err error }
 
-func (e *sick) Unwrap() error { return e.error }
+func (e *Sick) Error() string { return e.Err.Error() }
+func (e *Sick) Unwrap() error { return e.Err }
 
 // Hint is that of the error itself, if it knows better.
-func (e *sick) Hint() string {
+func (e *Sick) Hint() string {
 	var h interface{ Hint() string }
-	if errors.As(e.error, &h) {
+	if errors.As(e.Err, &h) {
 		return h.Hint()
 	}
 	return cure.Hints(cure.Hint("see what fails and which command ends it", cure.Status()), cure.Hint("bring back masters that were made and fail", cure.Repair()))

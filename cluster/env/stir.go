@@ -1,4 +1,4 @@
-package cluster
+package env
 
 import (
 	"context"
@@ -13,22 +13,22 @@ import (
 	"hakube/replicate"
 )
 
-// after tells whether some time is over, by the clock that limits are taken from.
-func after(ctx context.Context, d time.Duration) func() bool {
+// After tells whether some time is over, by the clock that limits are taken from.
+func After(ctx context.Context, d time.Duration) func() bool {
 	ctx, cancel := plan.Within(ctx, d)
 	context.AfterFunc(ctx, cancel)
 	return func() bool { return ctx.Err() != nil }
 }
 
-// whileStirred does something that waits for a master's startup-script, which waits
+// WhileStirred does something that waits for a master's startup-script, which waits
 // itself for the master's etcds, and has the others give their rings entries meanwhile.
-func (r *env) whileStirred(ctx context.Context, others []inventory.Object, f func(context.Context) error) error {
-	others = r.asSeen(others)
+func (r *Env) WhileStirred(ctx context.Context, others []inventory.Object, f func(context.Context) error) error {
+	others = r.AsSeen(others)
 	inner, stop := context.WithCancel(ctx)
 	var wg sync.WaitGroup
 	var why error
 	wg.Go(func() {
-		for pause := bootPatience; len(others) > 0; pause = stirEvery {
+		for pause := bootPatience; len(others) > 0; pause = StirEvery {
 			select {
 			case <-inner.Done():
 				return
@@ -36,7 +36,7 @@ func (r *env) whileStirred(ctx context.Context, others []inventory.Object, f fun
 			}
 			var errs []error
 			for _, ring := range rings.Names {
-				errs = append(errs, r.stir(inner, ring, others))
+				errs = append(errs, r.Stir(inner, ring, others))
 			}
 			if inner.Err() == nil {
 				why = errors.Join(errs...)
@@ -52,16 +52,16 @@ func (r *env) whileStirred(ctx context.Context, others []inventory.Object, f fun
 	return err
 }
 
-// stir has a ring agree on one more entry, through whichever of the masters can. A
+// Stir has a ring agree on one more entry, through whichever of the masters can. A
 // member that was sent the ring's data as a whole, at an entry after the 5,000th,
 // makes no proposal of its own before it has seen an entry of its ring, and it opens
 // its client port with a proposal: in a ring where nobody writes it never would
 // (etcd 3.6.8: maxGapBetweenApplyAndCommitIndex in v3_server.go, publishV3 in
 // server.go). The entry is a question about alarms, which leaves nothing behind.
-func (r *env) stir(ctx context.Context, ring string, through []inventory.Object) error {
-	ctx, cancel := plan.Within(ctx, scriptLimit)
+func (r *Env) Stir(ctx context.Context, ring string, through []inventory.Object) error {
+	ctx, cancel := plan.Within(ctx, ScriptLimit)
 	defer cancel()
-	s := r.survey(ctx, through)
+	s := r.Survey(ctx, through)
 	var errs []error
 	for _, o := range through {
 		x := s.Answers[o.Name][ring]
@@ -71,9 +71,9 @@ func (r *env) stir(ctx context.Context, ring string, through []inventory.Object)
 		if err := plan.Gate(ctx); err != nil {
 			return plan.Permanent(err)
 		}
-		host, err := r.host(ctx, o)
+		host, err := r.Host(ctx, o)
 		if err == nil {
-			err = replicate.Agree(ctx, r.deps.SSH, host, ring, x.ID)
+			err = replicate.Agree(ctx, r.Deps.SSH, host, ring, x.ID)
 		}
 		if err == nil {
 			return nil
@@ -90,9 +90,9 @@ func (r *env) stir(ctx context.Context, ring string, through []inventory.Object)
 // their rings are stirred: those that have the entries they need take less.
 const bootPatience = 10 * time.Second
 
-// stirEvery is between two entries that a ring is given for one that waits for it.
-const stirEvery = 3 * time.Second
+// StirEvery is between two entries that a ring is given for one that waits for it.
+const StirEvery = 3 * time.Second
 
-// scriptLimit is how long one script may take that changes a ring or starts a
+// ScriptLimit is how long one script may take that changes a ring or starts a
 // member of it. etcd gives up a change after some seconds.
-const scriptLimit = 30 * time.Second
+const ScriptLimit = 30 * time.Second

@@ -1,4 +1,4 @@
-package cluster
+package env
 
 import (
 	"context"
@@ -7,15 +7,15 @@ import (
 	"hakube/cluster/kube"
 )
 
-// ready asks the API server at an address whether it is ready, and returns why not.
-func (r *env) ready(ctx context.Context, ip string) (why string) {
-	return kube.Ready(ctx, r.deps.Dial, r.deps.Ready, ip)
+// Ready asks the API server at an address whether it is ready, and returns why not.
+func (r *Env) Ready(ctx context.Context, ip string) (why string) {
+	return kube.Ready(ctx, r.Deps.Dial, r.Deps.Ready, ip)
 }
 
-// unreachable is why a removal cannot ask the cluster, "" if it can. One
+// Unreachable is why a removal cannot ask the cluster, "" if it can. One
 // answer out of a few is enough; it is found out once a run. lives tells whether its
 // master ran when the run began.
-func (r *env) unreachable(ctx context.Context, lives bool) string {
+func (r *Env) Unreachable(ctx context.Context, lives bool) string {
 	r.mu.Lock()
 	known := r.silent
 	r.mu.Unlock()
@@ -32,8 +32,8 @@ func (r *env) unreachable(ctx context.Context, lives bool) string {
 	return why
 }
 
-func (r *env) whySilent(ctx context.Context) string {
-	ip, err := r.address(ctx)
+func (r *Env) whySilent(ctx context.Context) string {
+	ip, err := r.Address(ctx)
 	if err != nil {
 		return err.Error()
 	}
@@ -42,12 +42,12 @@ func (r *env) whySilent(ctx context.Context) string {
 	}
 	why := ""
 	for range 3 {
-		if why = r.ready(ctx, ip); why == "" {
+		if why = r.Ready(ctx, ip); why == "" {
 			break
 		}
 		select {
 		case <-ctx.Done():
-		case <-time.After(r.poll):
+		case <-time.After(r.Poll):
 		}
 	}
 	if why != "" {

@@ -1,4 +1,4 @@
-package cluster
+package env
 
 import (
 	"context"
@@ -37,32 +37,32 @@ func (e *GuestError) Hint() string {
 	return cure.Hints(cure.Hint(end, e.Cure), cure.Hint("more of its console", cure.Console(e.Machine, e.Zone)))
 }
 
-// consoleLines is how much of a console is shown.
-const consoleLines = 15
+// ConsoleLines is how much of a console is shown.
+const ConsoleLines = 15
 
-// A guest is a machine that is being waited for.
-type guest struct {
-	env        *env
-	zone, name string
-	there      bool // when the run began
+// A Guest is a machine that is being waited for.
+type Guest struct {
+	env        *Env
+	Zone, Name string
+	There      bool // when the run began
 	restarted  bool
-	other      *cure.Command // of somebody else's machine, which is not restarted: the command for it
+	Other      *cure.Command // of somebody else's machine, which is not restarted: the command for it
 	stale      string        // the failure from before this run, which the restart is to clear
 	console    string        // what it had printed before the restart
 }
 
-func guestOf(e *env, have *inventory.Inventory, o inventory.Object) guest {
+func GuestOf(e *Env, have *inventory.Inventory, o inventory.Object) Guest {
 	o.Kind = inventory.Instance
-	return guest{env: e, zone: o.Zone, name: o.Name, there: have != nil && have.Has(o)}
+	return Guest{env: e, Zone: o.Zone, Name: o.Name, There: have != nil && have.Has(o)}
 }
 
-// phase returns what the machine says it does. A machine that gave up is a
+// Phase returns what the machine says it does. A machine that gave up is a
 // permanent [*GuestError]; but one that was there when the run began is
 // restarted once, so that running hakube again is how to go on.
-func (g *guest) phase(ctx context.Context) (string, error) {
-	instances := g.env.GCE.Instances(g.zone)
+func (g *Guest) Phase(ctx context.Context) (string, error) {
+	instances := g.env.GCE.Instances(g.Zone)
 	const path = scripts.GuestNamespace + "/" + scripts.GuestPhase
-	got, err := instances.GuestAttributes(ctx, g.name, path)
+	got, err := instances.GuestAttributes(ctx, g.Name, path)
 	if err != nil {
 		return "", err
 	}
@@ -72,40 +72,40 @@ func (g *guest) phase(ctx context.Context) (string, error) {
 	case !failed:
 		g.stale = ""
 		return phase, nil
-	case g.there && !g.restarted && g.other == nil:
+	case g.There && !g.restarted && g.Other == nil:
 		g.restarted, g.stale = true, phase
-		g.console = g.env.consoleAfter(ctx, g.zone, g.name, "")
-		return "restarting: it had failed: " + reason, instances.Reset(ctx, g.name)
+		g.console = g.env.ConsoleAfter(ctx, g.Zone, g.Name, "")
+		return "restarting: it had failed: " + reason, instances.Reset(ctx, g.Name)
 	case phase == g.stale && !g.failedAgain(ctx):
 		return "restarting: it had failed: " + reason, nil
 	}
-	e := &GuestError{Machine: g.name, Zone: g.zone, Reason: reason, Cure: cure.Same()}
+	e := &GuestError{Machine: g.Name, Zone: g.Zone, Reason: reason, Cure: cure.Same()}
 	switch {
-	case g.other != nil:
-		e.Cure = *g.other
+	case g.Other != nil:
+		e.Cure = *g.Other
 	case g.restarted: // one more restart would end the same
 		e.Cure, e.Again = cure.Status(), true
 	}
 	// The console is a help, no more: the reason stands without it.
-	if text, _, err := instances.SerialOutput(ctx, g.name, 0); err == nil {
-		e.Console = lastLines(text, consoleLines)
+	if text, _, err := instances.SerialOutput(ctx, g.Name, 0); err == nil {
+		e.Console = lastLines(text, ConsoleLines)
 	}
 	return "", plan.Permanent(e)
 }
 
 // failedAgain tells of a machine whose phase is that from before its restart whether
 // the script has run since and come to the same: its words alone do not tell.
-func (g *guest) failedAgain(ctx context.Context) bool {
-	return strings.Contains(g.env.consoleAfter(ctx, g.zone, g.name, g.console), "hakube: "+scripts.PhaseFailed)
+func (g *Guest) failedAgain(ctx context.Context) bool {
+	return strings.Contains(g.env.ConsoleAfter(ctx, g.Zone, g.Name, g.console), "hakube: "+scripts.PhaseFailed)
 }
 
 // consoleTail is so much of a console's end that nothing else on it looks the same:
 // each line of a kernel's has its time.
 const consoleTail = 2 << 10
 
-// consoleAfter is what a machine has printed since its console had before; nothing
+// ConsoleAfter is what a machine has printed since its console had before; nothing
 // if that cannot be read.
-func (r *env) consoleAfter(ctx context.Context, zone, name, before string) string {
+func (r *Env) ConsoleAfter(ctx context.Context, zone, name, before string) string {
 	text, _, err := r.GCE.Instances(zone).SerialOutput(ctx, name, 0)
 	if err != nil {
 		return ""
@@ -126,17 +126,17 @@ func lastLines(text string, n int) []string {
 	return lines[max(0, len(lines)-n):]
 }
 
-// phase is what a machine's startup-script says it does.
-func (r *env) phase(ctx context.Context, of inventory.Object) (string, error) {
+// Phase is what a machine's startup-script says it does.
+func (r *Env) Phase(ctx context.Context, of inventory.Object) (string, error) {
 	const path = scripts.GuestNamespace + "/" + scripts.GuestPhase
 	got, err := r.GCE.Instances(of.Zone).GuestAttributes(ctx, of.Name, path)
 	return got[path], err
 }
 
-func isPrepared(phase string) bool {
+func IsPrepared(phase string) bool {
 	return phase == scripts.PhasePrepared || phase == scripts.PhaseRunning
 }
 
-// joins tells that an earlier run's command is at work on it, which the next one
+// Joins tells that an earlier run's command is at work on it, which the next one
 // waits for.
-func joins(phase string) bool { return strings.HasPrefix(phase, "joining") }
+func Joins(phase string) bool { return strings.HasPrefix(phase, "joining") }

@@ -1,4 +1,4 @@
-package cluster
+package env
 
 import (
 	"context"
@@ -13,18 +13,18 @@ import (
 	"hakube/replicate"
 )
 
-// overSSH calls f with a master as ssh reaches it. A machine that has just come
+// OverSSH calls f with a master as ssh reaches it. A machine that has just come
 // up, or has just learnt the key, is given a moment; any other error of f is
 // returned at once. limit is for one try of f: a machine can answer for ever and
 // its script hang.
-func (r *env) overSSH(ctx context.Context, m inventory.Object, limit time.Duration, f func(context.Context, replicate.Host) error) error {
+func (r *Env) OverSSH(ctx context.Context, m inventory.Object, limit time.Duration, f func(context.Context, replicate.Host) error) error {
 	var result error
 	strange := 0
 	outer := ctx // the limit may be longer than that of reaching it
 	err := plan.Until(ctx, plan.Condition{
-		For: "ssh to " + m.Name, Every: r.poll, Limit: sshLimit,
+		For: "ssh to " + m.Name, Every: r.Poll, Limit: sshLimit,
 		Check: func(ctx context.Context) (bool, string, error) {
-			host, err := r.host(ctx, m)
+			host, err := r.Host(ctx, m)
 			if err != nil {
 				return false, "", err
 			}
@@ -34,7 +34,7 @@ func (r *env) overSSH(ctx context.Context, m inventory.Object, limit time.Durati
 			if isStrange(result) {
 				strange++
 			}
-			if strange < strangeLimit && inTheWay(result) {
+			if strange < strangeLimit && InTheWay(result) {
 				return false, "", result
 			}
 			return true, "", nil
@@ -56,10 +56,10 @@ func isStrange(err error) bool {
 	return errors.As(err, &key) && len(key.Expected) > 0
 }
 
-// inTheWay tells of errors that are about the way to a machine. A script that ran
+// InTheWay tells of errors that are about the way to a machine. A script that ran
 // and failed does so again, but for lack of the rights that the guest agent is
 // about to give (then there is a hint).
-func inTheWay(err error) bool {
+func InTheWay(err error) bool {
 	var run *replicate.RunError
 	var connect *replicate.ConnectError
 	return errors.As(err, &connect) || errors.As(err, &run) && (run.Err != nil || run.Hint() != "")
@@ -68,19 +68,19 @@ func inTheWay(err error) bool {
 const sshLimit = 2 * time.Minute
 
 // ssh runs a script on a master.
-func (r *env) ssh(ctx context.Context, m inventory.Object, script string) (out []byte, err error) {
-	err = r.overSSH(ctx, m, rings.AskLimit, func(ctx context.Context, h replicate.Host) (err error) {
-		out, err = r.deps.SSH.Run(ctx, h, script)
+func (r *Env) ssh(ctx context.Context, m inventory.Object, script string) (out []byte, err error) {
+	err = r.OverSSH(ctx, m, rings.AskLimit, func(ctx context.Context, h replicate.Host) (err error) {
+		out, err = r.Deps.SSH.Run(ctx, h, script)
 		return err
 	})
 	return out, err
 }
 
-// host is a master as ssh reaches it: by the machine's own external address, not
+// Host is a master as ssh reaches it: by the machine's own external address, not
 // the cluster's, which may lead elsewhere. Its host keys are those the machine
 // itself wrote into its guest attributes, never those of the first answer.
-func (r *env) host(ctx context.Context, m inventory.Object) (replicate.Host, error) {
-	ip, err := r.external(ctx, m)
+func (r *Env) Host(ctx context.Context, m inventory.Object) (replicate.Host, error) {
+	ip, err := r.External(ctx, m)
 	if err != nil {
 		return replicate.Host{}, err
 	}
@@ -92,12 +92,12 @@ func (r *env) host(ctx context.Context, m inventory.Object) (replicate.Host, err
 	if err != nil {
 		return replicate.Host{}, fmt.Errorf("reading host keys of %s: %w", m.Name, err)
 	}
-	return replicate.Host{Name: m.Name, Address: net.JoinHostPort(ip, "22"), User: r.deps.User, HostKeys: keys}, nil
+	return replicate.Host{Name: m.Name, Address: net.JoinHostPort(ip, "22"), User: r.Deps.User, HostKeys: keys}, nil
 }
 
-// external is a machine's own external address. It is asked for once, until a
+// External is a machine's own external address. It is asked for once, until a
 // step changes it ([env.moved]).
-func (r *env) external(ctx context.Context, m inventory.Object) (string, error) {
+func (r *Env) External(ctx context.Context, m inventory.Object) (string, error) {
 	r.mu.Lock()
 	ip := r.externals[m.Name]
 	r.mu.Unlock()
@@ -117,9 +117,9 @@ func (r *env) external(ctx context.Context, m inventory.Object) (string, error) 
 	return ip, nil
 }
 
-// moved forgets a machine's external address, and the connection to the API that
+// Moved forgets a machine's external address, and the connection to the API that
 // may have been to that.
-func (r *env) moved(name string) {
+func (r *Env) Moved(name string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	delete(r.externals, name)

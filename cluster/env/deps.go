@@ -1,4 +1,4 @@
-package cluster
+package env
 
 import (
 	"context"
@@ -53,8 +53,8 @@ type Deps struct {
 // readyLimit is how long an API server may take to say whether it is ready.
 const readyLimit = 5 * time.Second
 
-// orDefaults fills in what was left zero.
-func (d Deps) orDefaults() Deps {
+// OrDefaults fills in what was left zero.
+func (d Deps) OrDefaults() Deps {
 	if d.Poll == 0 {
 		d.Poll = time.Second
 	}
@@ -76,8 +76,8 @@ func (d Deps) orDefaults() Deps {
 	return d
 }
 
-// operator is who works on the cluster, as its spec takes it.
-func (d *Deps) operator() settings.Operator {
+// Operator is who works on the cluster, as its spec takes it.
+func (d *Deps) Operator() settings.Operator {
 	by := settings.Operator{Kubeconfig: d.Kubeconfig, MirrorDefault: d.MirrorDefault}
 	if d.Signer != nil {
 		by.Login = replicate.AuthorizedLine(d.User, d.Signer)

@@ -1,4 +1,4 @@
-package cluster
+package env
 
 import (
 	"context"
@@ -7,16 +7,16 @@ import (
 	"hakube/cluster/kube"
 )
 
-// clientOf speaks to the API with the credentials of a kubeconfig entry, over
+// ClientOf speaks to the API with the credentials of a kubeconfig entry, over
 // one connection as long as the entry stays the same. It dials as this machine
 // reaches the cluster; the entry's proxy is for kubectl.
-func (r *env) clientOf(e kube.Entry) (*kube.Client, error) {
+func (r *Env) ClientOf(e kube.Entry) (*kube.Client, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.client != nil && r.client.SpeaksWith(e) {
 		return r.client, nil
 	}
-	c, err := kube.NewClient(e, r.deps.Dial)
+	c, err := kube.NewClient(e, r.Deps.Dial)
 	if err != nil {
 		return nil, err
 	}
@@ -27,39 +27,39 @@ func (r *env) clientOf(e kube.Entry) (*kube.Client, error) {
 // errNoEntry says that the cluster cannot be asked yet.
 var errNoEntry = errors.New("there are no credentials for it yet")
 
-// entry is our own entry in the kubeconfig.
-func (r *env) entry() (kube.Entry, error) {
-	config, err := r.kubeFiles().Load()
+// Entry is our own entry in the kubeconfig.
+func (r *Env) Entry() (kube.Entry, error) {
+	config, err := r.KubeFiles().Load()
 	if err != nil {
 		return kube.Entry{}, err
 	}
-	e, ok := kube.EntryOf(config, r.want.Context)
+	e, ok := kube.EntryOf(config, r.Want.Context)
 	if !ok {
 		return kube.Entry{}, errNoEntry
 	}
 	return e, nil
 }
 
-// kube speaks to the API with our own entry, or else with what was lent.
-func (r *env) kube(ctx context.Context) (*kube.Client, error) {
+// Kube speaks to the API with our own entry, or else with what was lent.
+func (r *Env) Kube(ctx context.Context) (*kube.Client, error) {
 	r.mu.Lock()
 	lent := r.lent
 	r.mu.Unlock()
 	if lent != nil {
-		return r.clientOf(*lent)
+		return r.ClientOf(*lent)
 	}
-	e, err := r.entry()
+	e, err := r.Entry()
 	if err != nil {
 		return nil, err
 	}
-	if ip, err := r.address(ctx); err != nil || e.Server != "https://"+ip {
+	if ip, err := r.Address(ctx); err != nil || e.Server != "https://"+ip {
 		return nil, errors.Join(errNoEntry, err)
 	}
-	return r.clientOf(e)
+	return r.ClientOf(e)
 }
 
-// borrow has the API asked with what a master lent, which is kept nowhere.
-func (r *env) borrow(e kube.Entry) {
+// Borrow has the API asked with what a master lent, which is kept nowhere.
+func (r *Env) Borrow(e kube.Entry) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.lent = &e

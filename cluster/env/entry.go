@@ -1,0 +1,77 @@
+package env
+
+import (
+	"context"
+	"errors"
+
+	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
+
+	"hakube/cluster/inventory"
+	"hakube/cluster/kube"
+	"hakube/cluster/refusal"
+	"hakube/gce"
+	"hakube/scripts"
+)
+
+// Put writes the entry, and makes it the current one unless it is not to be: one that
+// was there is as current as it was, unless that is said.
+func (r *Env) Put(c *clientcmdapi.Config, e kube.Entry) {
+	s, was := r.Want.Settings, c.Contexts[r.Want.Context] != nil
+	e.Put(c, r.Want.Context, r.EntryOwner().Mark)
+	if !bool(s.KeepContext) && (!was || s.IsGiven("SECONDARY_KUBECONFIG")) {
+		c.CurrentContext = r.Want.Context
+	}
+}
+
+// Lend asks a master for the administrator's credentials, good for the API at the address.
+func (r *Env) Lend(ctx context.Context, from inventory.Object, ip string) (kube.Entry, error) {
+	out, err := r.ssh(ctx, from, scripts.AdminKubeconfig)
+	if err != nil {
+		return kube.Entry{}, err
+	}
+	e, err := kube.AdminEntry(out)
+	e.Server = "https://" + ip
+	return e, err
+}
+
+// KubeFiles are the files of the operator's kubeconfig.
+func (r *Env) KubeFiles() kube.Files { return kube.FilesOf(r.Want.Kubeconfig) }
+
+func (r *Env) EntryOwner() kube.Owner {
+	return kube.Owner{
+		Mark: kube.Mark{Cluster: string(r.Want.Settings.Prefix), Project: r.Want.Project, Cloud: r.Deps.Cloud},
+		IP: func(ctx context.Context) (string, error) {
+			if r.GCE.Region() == "" { // not found out: there is nothing of the cluster
+				return "", nil
+			}
+			ip, err := r.Address(ctx)
+			if no := (*refusal.Refused)(nil); errors.As(err, &no) || gce.IsNotFound(err) {
+				return "", nil // the name is another's: told where it is needed
+			}
+			return ip, err
+		},
+		Opens: func(ctx context.Context, ip string, ca []byte) bool {
+			return kube.ShowsCA(ctx, r.Deps.Dial, r.Deps.Ready, ip, ca)
+		},
+	}
+}
+
+// AsKubectl opens the API as kubectl does with the operator's files, and says what
+// does not work.
+func (r *Env) AsKubectl(ctx context.Context) string {
+	return r.KubeFiles().AsKubectl(ctx, r.Want.Context, r.EntryOwner(), r.Deps.Dial)
+}
+
+// SawOpen takes note that the entry opens this cluster's API.
+func (r *Env) SawOpen() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.opened = true
+}
+
+// IsOpen tells whether the entry was seen to open this cluster's API.
+func (r *Env) IsOpen() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.opened
+}

@@ -1,0 +1,109 @@
+package env
+
+import (
+	"slices"
+	"sync"
+	"time"
+
+	"hakube/cluster/inventory"
+	"hakube/cluster/kube"
+	"hakube/cluster/settings"
+)
+
+// An Env is what steps work with: the cloud, masters over ssh and the cluster's API,
+// what is to be, and the pause between two looks. What it remembers are addresses and
+// connections, which are asked for once, and what machines were last seen to be;
+// nothing is concluded from them.
+type Env struct {
+	*inventory.Reader // its lease is nil when nothing is to be changed
+	Deps              Deps
+	Want              settings.Spec
+	Poll              time.Duration
+
+	mu        sync.Mutex        // of all below
+	ip        string            // the reserved address, once seen: it does not change
+	opened    bool              // the kubeconfig entry was seen to open this cluster's API
+	client    *kube.Client      // the API
+	lent      *kube.Entry       // what a master gave over ssh, for an operator without an entry
+	externals map[string]string // machines' own external addresses, by name
+	states    map[string]string // of masters, by name: RUNNING, TERMINATED …
+	cpus      map[string]int    // of machine types, by name
+	silent    *string           // why the cluster cannot be asked, once a removal tried; "" if it can
+	warnings  []string          // for the summary
+}
+
+// New is an env for what the settings want. It makes no call.
+func New(s settings.Settings, d Deps) *Env {
+	want := settings.SpecOf(s, d.Operator())
+	return with(&inventory.Reader{GCE: d.GCE, InRegion: d.InRegion, Mark: want.Mark, Seen: &inventory.Memory{}}, d, want)
+}
+
+func with(from *inventory.Reader, d Deps, want settings.Spec) *Env {
+	return &Env{Reader: from, Deps: d, Want: want, Poll: d.Poll, externals: map[string]string{}, states: map[string]string{}, cpus: map[string]int{}}
+}
+
+// Anew is an env of the same, which has seen no machine yet.
+func (r *Env) Anew() *Env {
+	e := with(r.Reader, r.Deps, r.Want)
+	e.ip = r.IP()
+	return e
+}
+
+// Warn adds a warning for the summary, once.
+func (r *Env) Warn(text string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !slices.Contains(r.warnings, text) {
+		r.warnings = append(r.warnings, text)
+	}
+}
+
+// Warnings are what was warned of so far.
+func (r *Env) Warnings() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.warnings)
+}
+
+// Owns tells whether an object's description carries this cluster's mark.
+func (r *Env) Owns(description string) bool { return r.Want.Mark.Owns(description) }
+
+// IP is the reserved address, "" as long as it was not seen.
+func (r *Env) IP() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.ip
+}
+
+// SawIP takes note of the reserved address.
+func (r *Env) SawIP(ip string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.ip = ip
+}
+
+// SawMasters takes note of the external addresses of masters that run.
+func (r *Env) SawMasters(have *inventory.Inventory) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, o := range have.Objects {
+		if o.Kind == inventory.Instance && o.Role == inventory.RoleMaster && o.External != "" && o.Status == "RUNNING" {
+			r.externals[o.Name] = o.External
+		}
+	}
+}
+
+// CPUs is how many a machine type has, once it was seen.
+func (r *Env) CPUs(machineType string) (n int, known bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	n, known = r.cpus[machineType]
+	return n, known
+}
+
+// SawCPUs takes note of a machine type.
+func (r *Env) SawCPUs(machineType string, n int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.cpus[machineType] = n
+}

@@ -1,0 +1,47 @@
+package env
+
+import (
+	"context"
+	"time"
+
+	"cloud.google.com/go/compute/apiv1/computepb"
+
+	"hakube/cluster/inventory"
+	"hakube/cluster/plan"
+)
+
+func (r *Env) SawAddress(a *computepb.Address) {
+	r.Lease.Observe(r.GCE.Addresses(), a)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.ip = a.GetAddress()
+}
+
+// Holder is who has the API's address now.
+func (r *Env) Holder(ctx context.Context) (inventory.Holder, error) {
+	return r.Reader.Holder(ctx, r.Want.Names.Address(), r.SawAddress)
+}
+
+// Address is the API's address, "" when none is reserved yet. Asked once: it
+// cannot change while it is reserved.
+func (r *Env) Address(ctx context.Context) (string, error) {
+	r.mu.Lock()
+	ip := r.ip
+	r.mu.Unlock()
+	if ip != "" {
+		return ip, nil
+	}
+	h, err := r.Holder(ctx)
+	return h.IP, err
+}
+
+// Reserved waits until an address that is being reserved is known.
+func (r *Env) Reserved(ctx context.Context, name string) error {
+	return plan.Until(ctx, plan.Condition{
+		For: name + " to be reserved", Every: r.Poll, Limit: time.Minute,
+		Check: func(ctx context.Context) (bool, string, error) {
+			ip, err := r.Address(ctx)
+			return ip != "", "no address yet", err
+		},
+	})
+}

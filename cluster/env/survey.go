@@ -1,0 +1,70 @@
+package env
+
+import (
+	"cmp"
+	"context"
+	"slices"
+
+	"cloud.google.com/go/compute/apiv1/computepb"
+
+	"hakube/cluster/inventory"
+	"hakube/cluster/rings"
+	"hakube/replicate"
+)
+
+// AsSeen are masters with what steps have seen of their machines since.
+func (r *Env) AsSeen(list []inventory.Object) []inventory.Object {
+	list = slices.Clone(list)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for i := range list {
+		list[i].Status = cmp.Or(r.states[list[i].Name], list[i].Status)
+	}
+	return list
+}
+
+// SawMaster takes note of a machine's state.
+func (r *Env) SawMaster(i *computepb.Instance) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.states[i.GetName()] = i.GetStatus()
+}
+
+// Survey asks masters about both rings, all at once.
+func (r *Env) Survey(ctx context.Context, masters []inventory.Object) *rings.Survey {
+	list := make([]rings.Master, len(masters))
+	for i, m := range masters {
+		list[i] = Asked(m)
+	}
+	return rings.Ask(ctx, r.Deps.SSH, list, r.hostOf)
+}
+
+// RingsOn asks one master about both rings.
+func (r *Env) RingsOn(ctx context.Context, m inventory.Object) (map[string]replicate.Ring, error) {
+	return rings.On(ctx, r.Deps.SSH, Asked(m), r.hostOf)
+}
+
+// Asked is a master as a survey has it.
+func Asked(m inventory.Object) rings.Master {
+	return rings.Master{Name: m.Name, Zone: m.Zone, Status: m.Status}
+}
+
+// InstanceOf is the machine of a master that was asked.
+func InstanceOf(m rings.Master) inventory.Object {
+	return inventory.Object{Kind: inventory.Instance, Name: m.Name, Zone: m.Zone, Role: inventory.RoleMaster, Status: m.Status}
+}
+
+// hostOf is how ssh reaches a master that is asked.
+func (r *Env) hostOf(ctx context.Context, m rings.Master) (replicate.Host, error) {
+	return r.Host(ctx, InstanceOf(m))
+}
+
+// Peer is a master's peer URL in a ring.
+func (r *Env) Peer(ring string, m inventory.Object) string {
+	return replicate.PeerURL(ring, m.Name, m.Zone, r.Want.Project)
+}
+
+// MaxBehind is by how many raft entries a voter may be behind its leader: the
+// masters are not asked at the same instant, and the leader goes on. At a
+// thousand it is not that any more.
+const MaxBehind = 1000
