@@ -15,7 +15,7 @@ import (
 
 // access is this operator's ssh key on the masters that run, as "gcloud compute
 // ssh" adds it. Whoever made a master has it there from the start.
-func (r *run) access() (steps []plan.Step) {
+func (r *task) access() (steps []plan.Step) {
 	for _, m := range r.spokenTo() {
 		steps = append(steps, access{r.Env, m})
 	}
@@ -23,7 +23,7 @@ func (r *run) access() (steps []plan.Step) {
 }
 
 // spokenTo are the masters that ssh may be needed to.
-func (r *run) spokenTo() (list []inventory.Object) {
+func (r *task) spokenTo() (list []inventory.Object) {
 	for _, m := range r.have.Masters(r.Want.Names) {
 		if m.Status == "RUNNING" {
 			list = append(list, m)

@@ -37,7 +37,7 @@ func birthRecord(s *settings.Spec) string {
 }
 
 // grows notes what this run makes of the zone's pool.
-func (r *run) grows() {
+func (r *task) grows() {
 	if !r.mode.nodes || !bool(r.Want.Settings.CreateNodes) {
 		return
 	}

@@ -22,7 +22,7 @@ const masterDevice = "master-pd"
 
 // disks are the masters' data disks. When the cluster goes it is also every
 // other disk with our mark that is on no machine.
-func (r *run) disks() (steps []plan.Step) {
+func (r *task) disks() (steps []plan.Step) {
 	s := r.Want.Settings
 	var list []inventory.Object
 	for _, m := range r.toBe() {
@@ -75,7 +75,7 @@ func insertDisk(ctx context.Context, r *env.Env, name, zone string) error {
 
 // foreignContent is a refusal if the machine's script says that its disk holds
 // something of somebody else (scripts/startup/50-disk.sh).
-func (r *run) foreignContent(m inventory.Object, phase string) error {
+func (r *task) foreignContent(m inventory.Object, phase string) error {
 	reason, failed := strings.CutPrefix(phase, scripts.PhaseFailed)
 	_, what, _ := strings.Cut(reason, "the disk master-pd ")
 	if !failed || !strings.HasPrefix(what, "belongs to cluster ") && !strings.HasPrefix(what, "holds ") && !strings.HasPrefix(what, "is partitioned") {
@@ -84,7 +84,7 @@ func (r *run) foreignContent(m inventory.Object, phase string) error {
 	return r.foreignDisk(m, strings.TrimSuffix(what, ", refusing it"))
 }
 
-func (r *run) foreignDisk(m inventory.Object, what string) error {
+func (r *task) foreignDisk(m inventory.Object, what string) error {
 	disk := r.Want.Names.DiskOf(m.Name)
 	commands := []cure.Command{cure.KeepDisk(disk, m.Zone), cure.DeleteDisk(disk, m.Zone), cure.Repair(m.Name)}
 	if r.have.StatusOf(m) != "" {

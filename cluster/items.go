@@ -137,8 +137,8 @@ func (r *run) settled(l *lines) {
 }
 
 func (r *run) valid(l *lines) {
-	l.then(r.spread())   // or Service names fail with the one machine CoreDNS is on
-	l.then(r.validate()) // evidence that it all works together
+	l.then(r.spread())                                       // or Service names fail with the one machine CoreDNS is on
+	l.then(r.validate(func(e *Evidence) { r.evidence = e })) // evidence that it all works together
 }
 
 // balancer is what is between the API's address and its masters, when it is to be

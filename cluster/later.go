@@ -2,14 +2,11 @@ package cluster
 
 import (
 	"cmp"
-	"context"
 	"fmt"
 	"reflect"
 	"slices"
 
-	"hakube/cluster/env"
 	"hakube/cluster/inventory"
-	"hakube/cluster/plan"
 	"hakube/cluster/settings"
 )
 
@@ -19,7 +16,7 @@ import (
 // would bring back what the cluster was begun with.
 
 // heeds tells whether the run goes by such a variable.
-func (r *run) heeds(variable string) bool {
+func (r *task) heeds(variable string) bool {
 	perPool := variable == "MAX_INSTANCES_PER_MIG"
 	switch {
 	case r.mode.repairs, r.mode.removes && !r.mode.one:
@@ -33,7 +30,7 @@ func (r *run) heeds(variable string) bool {
 // asMade warns of a setting that is said by hand and is of what is made only: what is
 // there already is no worse with what it was made with, so it is not refused, and
 // whoever says it learns that nothing becomes of it.
-func (r *run) asMade(o inventory.Object, variable, is string) {
+func (r *task) asMade(o inventory.Object, variable, is string) {
 	master := o.Kind == inventory.Instance
 	if !r.Want.Settings.Says(variable) || r.mode.removes || master && !r.mode.whole || !master && !r.mode.nodes {
 		return
@@ -53,15 +50,18 @@ func (r *run) asMade(o inventory.Object, variable, is string) {
 	r.Warn(fmt.Sprintf("%s=%s: %s is kept as it was made, with %s; it applies to %s only", variable, said, o, cmp.Or(is, "none"), of))
 }
 
-// unwritten are the facts that what is set by hand, to something else than is written
-// down, is written down too. A cluster without an address has no record yet: it is
-// begun with what is set. So is a pool, by the marks of its groups.
-func (r *run) unwritten() (list []written) {
+// A note is a setting that is to be written down.
+type note struct{ variable, value string }
+
+// unwritten is what is set by hand, to something else than is written down. A cluster
+// without an address has no record yet: it is begun with what is set. So is a pool, by
+// the marks of its groups.
+func (r *task) unwritten() (list []note) {
 	if r.have.Holder.Begun == nil {
 		return nil
 	}
 	for _, f := range settings.Fields() {
-		w := written{r.Env, f.Tag.Get("envconfig"), r.Want.Settings.TextOf(f), r.have.Objects}
+		w := note{f.Tag.Get("envconfig"), r.Want.Settings.TextOf(f)}
 		if inventory.LaterLabel(w.variable, r.Want.Zone) == "" || !r.heeds(w.variable) || !r.Want.Settings.Says(w.variable) {
 			continue
 		}
@@ -75,41 +75,8 @@ func (r *run) unwritten() (list []written) {
 
 // notes has it written with the first change of the run, at no extra call, so that
 // one that is cut is gone on with from any shell.
-func (r *run) notes() {
+func (r *task) notes() {
 	for _, w := range r.unwritten() {
 		r.Lease.Note(inventory.LaterLabel(w.variable, r.Want.Zone), w.value)
 	}
 }
-
-// written sees to it when there is no other change.
-func (r *run) written() (steps []plan.Step) {
-	for _, w := range r.unwritten() {
-		steps = append(steps, w)
-	}
-	return steps
-}
-
-type written struct {
-	env             *env.Env
-	variable, value string
-	beside          []inventory.Object // what was found: a pool's groups carry what they were made with
-}
-
-func (w written) String() string { return w.variable + "=" + w.value + " is written down" }
-
-func (w written) Observe(ctx context.Context) (plan.State, error) {
-	h, err := w.env.Holder(ctx)
-	if err != nil {
-		return plan.State{}, err
-	}
-	now := &inventory.Inventory{Holder: h, Objects: w.beside}
-	if is := now.Said(w.variable, w.env.Want.Zone); is != w.value {
-		return plan.State{Is: plan.Absent, Why: "it is " + cmp.Or(is, "nowhere")}, nil
-	}
-	return plan.Exists("")
-}
-
-// Do has nothing to add: the lease, which every change needs, has taken it along.
-func (w written) Do(context.Context) error { return nil }
-
-func (written) Undo(context.Context) error { return nil } // never unwanted

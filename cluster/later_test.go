@@ -87,7 +87,7 @@ func TestOtherImage(t *testing.T) {
 	m := inventory.Object{Kind: inventory.Instance, Name: "kubernetes-master", Zone: zoneB}
 	r.asMade(m, "KUBE_GCE_MASTER_IMAGE", "debian-12-bookworm-v20250610")
 	if len(r.Warnings()) > 0 {
-		t.Errorf("of the same it warns %q", r.Warnings)
+		t.Errorf("of the same it warns %q", r.Warnings())
 	}
 	r.asMade(m, "KUBE_GCE_MASTER_IMAGE", "debian-12-bookworm-v20250101")
 	want := "KUBE_GCE_MASTER_IMAGE=debian-12-bookworm-v20250610: instance kubernetes-master in europe-west1-b is kept as it was made, with debian-12-bookworm-v20250101; it applies to new masters only"

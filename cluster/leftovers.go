@@ -20,7 +20,7 @@ import (
 // Lists may lag, either way: what was deleted may be listed for a moment still,
 // and what is there may be missing from one list. So it is asked again for a
 // while, and only two looks in a row that find nothing are believed.
-func (r *run) leftovers() plan.Step {
+func (r *task) leftovers() plan.Step {
 	l := &leftovers{env: r.Env, name: "removal is complete", whose: "the cluster's mark", kept: r.kept, keeps: r.keeps}
 	l.look = r.lookForMarks
 	switch {
@@ -135,7 +135,7 @@ func (*leftovers) Undo(context.Context) error { return nil } // never unwanted
 
 // nothingLeft tells whether there is nothing to remove, the kubeconfig
 // included.
-func (r *run) nothingLeft(ctx context.Context) bool {
+func (r *task) nothingLeft(ctx context.Context) bool {
 	if len(r.have.Objects) > 0 {
 		return false
 	}

@@ -26,7 +26,7 @@ var masterScopes = []string{
 
 // machines are masters. When the cluster goes it is every machine with our mark
 // that goes with no group.
-func (r *run) machines() (steps []plan.Step) {
+func (r *task) machines() (steps []plan.Step) {
 	list := r.toBe()
 	if r.mode.takesFound() {
 		list = r.or(inventory.Instance, inventory.Object{})
@@ -49,7 +49,7 @@ func (r *run) machines() (steps []plan.Step) {
 
 // checkMaster compares a master with the settings. Its ssh keys and its
 // external address are other steps' facts.
-func (r *run) checkMaster(name string, i *computepb.Instance) (plan.State, error) {
+func (r *task) checkMaster(name string, i *computepb.Instance) (plan.State, error) {
 	if r.mode.removes {
 		return plan.Exists("")
 	}
@@ -72,7 +72,7 @@ func (r *run) checkMaster(name string, i *computepb.Instance) (plan.State, error
 	return r.running(i)
 }
 
-func (r *run) running(i *computepb.Instance) (plan.State, error) {
+func (r *task) running(i *computepb.Instance) (plan.State, error) {
 	r.SawMaster(i)
 	if i.GetStatus() != "RUNNING" {
 		return plan.State{Is: plan.Partial, Why: "is " + i.GetStatus()}, nil
@@ -82,7 +82,7 @@ func (r *run) running(i *computepb.Instance) (plan.State, error) {
 
 // runMaster brings a master from whatever it is to running, with one changing
 // call: one that is gone is made around its disk, one that is stopped is started.
-func (r *run) runMaster(ctx context.Context, o inventory.Object) error {
+func (r *task) runMaster(ctx context.Context, o inventory.Object) error {
 	instances := r.GCE.Instances(o.Zone)
 	i, err := instances.Get(ctx, o.Name)
 	if gce.IsNotFound(err) {
@@ -120,7 +120,7 @@ func (r *run) runMaster(ctx context.Context, o inventory.Object) error {
 	return nil
 }
 
-func (r *run) insertMaster(ctx context.Context, o inventory.Object) error {
+func (r *task) insertMaster(ctx context.Context, o inventory.Object) error {
 	ip, err := r.Address(ctx)
 	if err != nil {
 		return err
@@ -168,7 +168,7 @@ func (r *run) insertMaster(ctx context.Context, o inventory.Object) error {
 }
 
 // replicaMetadata is the source's, but for what is this machine's own.
-func (r *run) replicaMetadata() *computepb.Metadata {
+func (r *task) replicaMetadata() *computepb.Metadata {
 	m := &computepb.Metadata{}
 	for _, x := range r.source.GetMetadata().GetItems() {
 		set(m, x.GetKey(), x.GetValue())
@@ -184,7 +184,7 @@ func (r *run) replicaMetadata() *computepb.Metadata {
 // repairMetadata is for a machine around a disk. A disk that knows its cluster
 // decides by itself; with a blank one it joins, whatever there was: a repair never
 // founds a second cluster.
-func (r *run) repairMetadata(ip string) *computepb.Metadata {
+func (r *task) repairMetadata(ip string) *computepb.Metadata {
 	if r.source != nil {
 		return r.replicaMetadata()
 	}

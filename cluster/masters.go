@@ -10,7 +10,7 @@ import (
 
 // masters are those there are once the run is through, as far as it is: with
 // what its steps have seen of them.
-func (r *run) masters() []inventory.Object {
+func (r *task) masters() []inventory.Object {
 	var list []inventory.Object
 	for _, m := range r.have.Masters(r.Want.Names) {
 		if m.Name != r.replica.Name {
@@ -33,13 +33,13 @@ func (r *run) masters() []inventory.Object {
 }
 
 // mastersBut are all but the one of the name.
-func (r *run) mastersBut(name string) []inventory.Object {
+func (r *task) mastersBut(name string) []inventory.Object {
 	return slices.DeleteFunc(r.masters(), func(m inventory.Object) bool { return m.Name == name })
 }
 
 // master is the master that is spoken to: a running one, the first-born if it
 // runs, or the one that is being made.
-func (r *run) master() inventory.Object {
+func (r *task) master() inventory.Object {
 	if r.have != nil {
 		all := r.have.Masters(r.Want.Names)
 		for _, m := range all {
@@ -73,11 +73,11 @@ func withZone(zones []string, zone string) []string {
 }
 
 // others are the masters but the one that comes or goes.
-func (r *run) others() []inventory.Object { return r.mastersBut(r.replica.Name) }
+func (r *task) others() []inventory.Object { return r.mastersBut(r.replica.Name) }
 
 // toBe are the masters whose machine and disk the run is about: the zone's, the
 // first one when there is none anywhere, or the one that comes or goes.
-func (r *run) toBe() []inventory.Object {
+func (r *task) toBe() []inventory.Object {
 	switch {
 	case r.mode.one:
 		return []inventory.Object{r.replica}
@@ -92,7 +92,7 @@ func (r *run) toBe() []inventory.Object {
 
 // mastersIn are the masters of a zone: the machines, and what is left of others
 // by their disks.
-func (r *run) mastersIn(zone string) (list []inventory.Object) {
+func (r *task) mastersIn(zone string) (list []inventory.Object) {
 	for _, o := range r.have.Masters(r.Want.Names) {
 		if o.Zone == zone {
 			list = append(list, o)
@@ -108,6 +108,6 @@ func (r *run) mastersIn(zone string) (list []inventory.Object) {
 	return list
 }
 
-func (r *run) outlook() outlook {
+func (r *task) outlook() outlook {
 	return outlook{r.verdicts, r.Want, r.masters(), r.AsSeen}
 }

@@ -14,7 +14,7 @@ import (
 // lacks tells by what was found whether there is a machine, a disk, a group or
 // an address to make. Without any of these nothing is asked beforehand: a run
 // over a cluster that is complete costs its own looks only.
-func (r *run) lacks() bool {
+func (r *task) lacks() bool {
 	v := r.have
 	if r.mode.one {
 		return true // run twice it makes two
@@ -41,7 +41,7 @@ func (r *run) lacks() bool {
 // preflight asks the cloud what the settings name: the zone, machine types,
 // disk types and images, all at once. What is wrong with the zone is the error,
 // since nothing else can be judged then.
-func (r *run) preflight(ctx context.Context) (refusal.Unfit, error) {
+func (r *task) preflight(ctx context.Context) (refusal.Unfit, error) {
 	if !r.lacks() {
 		return nil, nil
 	}
@@ -78,7 +78,7 @@ func (r *run) preflight(ctx context.Context) (refusal.Unfit, error) {
 
 // misplaced finds out whether looking failed because the zone is none, whose
 // region is then none either.
-func (r *run) misplaced(ctx context.Context, failed error) error {
+func (r *task) misplaced(ctx context.Context, failed error) error {
 	r.have = &inventory.Inventory{}
 	var no refusal.Unfit
 	if _, err := r.preflight(ctx); errors.As(err, &no) {
@@ -90,7 +90,7 @@ func (r *run) misplaced(ctx context.Context, failed error) error {
 // foresee looks at every object that is to be there, before the first is made:
 // names that are taken, quotas for all that is missing, permissions to make it.
 // What the settings already had in the way comes first.
-func (r *run) foresee(ctx context.Context, items []plan.Item, before refusal.Unfit) error {
+func (r *task) foresee(ctx context.Context, items []plan.Item, before refusal.Unfit) error {
 	before = slices.Concat(before, r.inTheWay(), r.groupsTooLarge())
 	if !r.lacks() && len(r.sized()) == 0 {
 		return before.OrNil()

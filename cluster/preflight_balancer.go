@@ -16,7 +16,7 @@ import (
 // balancedElsewhere are masters in a group that somebody else's balancer sends
 // to: a machine may be in one such group only, and the balancer of the API has its
 // own. It would show when the new master is a learner already.
-func (r *run) balancedElsewhere(ctx context.Context) (no refusal.Unfit, err error) {
+func (r *task) balancedElsewhere(ctx context.Context) (no refusal.Unfit, err error) {
 	if !r.balanced {
 		return nil, nil
 	}
@@ -47,7 +47,7 @@ func (r *run) balancedElsewhere(ctx context.Context) (no refusal.Unfit, err erro
 }
 
 // strangersGroups are the groups of other balancers in the zones of masters.
-func (r *run) strangersGroups(services []*computepb.BackendService) (groups []inventory.Object) {
+func (r *task) strangersGroups(services []*computepb.BackendService) (groups []inventory.Object) {
 	zones := zonesOf(r.masters())
 	for _, s := range services {
 		if r.Owns(s.GetDescription()) {

@@ -14,7 +14,7 @@ import (
 // kubeconfigProblems is why the kubeconfig cannot take this cluster's entry, or
 // lose it: a file that cannot be read, written or locked, an entry of the name
 // that is not this cluster's. It writes nothing, and is asked before the first change.
-func (r *run) kubeconfigProblems(ctx context.Context) (refusal.Unfit, error) {
+func (r *task) kubeconfigProblems(ctx context.Context) (refusal.Unfit, error) {
 	files, name := r.KubeFiles(), r.Want.Context
 	if no := files.Unreadable(); len(no) > 0 {
 		return no, nil
@@ -50,7 +50,7 @@ func (r *run) kubeconfigProblems(ctx context.Context) (refusal.Unfit, error) {
 }
 
 // fit is the error about them.
-func (r *run) fit(ctx context.Context) error {
+func (r *task) fit(ctx context.Context) error {
 	unfit, err := r.kubeconfigProblems(ctx)
 	if err != nil {
 		return err

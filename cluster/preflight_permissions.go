@@ -15,7 +15,7 @@ import (
 
 // neededToMake are the permissions that making all of it takes, and those for
 // what is there and is changed on the way.
-func (r *run) neededToMake(missing []inventory.Object) (ask []string) {
+func (r *task) neededToMake(missing []inventory.Object) (ask []string) {
 	for _, o := range missing {
 		ask = append(ask, o.Kind.Row().ToMake...)
 	}
@@ -34,7 +34,7 @@ func (r *run) neededToMake(missing []inventory.Object) (ask []string) {
 }
 
 // neededToRemove are the permissions that taking all of it away takes.
-func (r *run) neededToRemove(gone []inventory.Object) (ask []string) {
+func (r *task) neededToRemove(gone []inventory.Object) (ask []string) {
 	for _, o := range gone {
 		ask = append(ask, o.Kind.Row().ToGo...)
 	}
@@ -48,7 +48,7 @@ func (r *run) neededToRemove(gone []inventory.Object) (ask []string) {
 }
 
 // withLease adds what taking the lease of a cluster takes that has an address.
-func (r *run) withLease(ask []string) []string {
+func (r *task) withLease(ask []string) []string {
 	if len(ask) > 0 && (r.have.Holder.IP != "" || len(r.have.Of(inventory.Address)) > 0) {
 		ask = append(ask, "addresses.setLabels")
 	}

@@ -22,7 +22,7 @@ import (
 type demand map[string]float64
 
 // demandOf counts what is missing; nodes are those the pool grows by.
-func (r *run) demandOf(missing []inventory.Object, nodes int, cpus func(machineType string, preemptible bool) (metric string, n int)) demand {
+func (r *task) demandOf(missing []inventory.Object, nodes int, cpus func(machineType string, preemptible bool) (metric string, n int)) demand {
 	d, s := demand{}, r.Want.Settings
 	disk := func(kind settings.Name, gb settings.Size, n int) {
 		metric := "SSD_TOTAL_GB" // that of balanced disks too
@@ -63,7 +63,7 @@ func (r *run) demandOf(missing []inventory.Object, nodes int, cpus func(machineT
 
 // tooLittle compares what is missing with what the region and the project may
 // still have. A quota they do not speak of is none.
-func (r *run) tooLittle(ctx context.Context, missing []inventory.Object) (refusal.Unfit, error) {
+func (r *task) tooLittle(ctx context.Context, missing []inventory.Object) (refusal.Unfit, error) {
 	nodes := 0
 	for _, g := range r.sized() {
 		nodes += max(0, g.wants-g.Size)
@@ -149,7 +149,7 @@ func (q quotas) cpuMetric(machineType string, preemptible bool) string {
 }
 
 // cpusOf asks how many CPUs a machine type has, once.
-func (r *run) cpusOf(ctx context.Context, machineType string) (int, error) {
+func (r *task) cpusOf(ctx context.Context, machineType string) (int, error) {
 	if n, ok := r.CPUs(machineType); ok {
 		return n, nil
 	}

@@ -17,7 +17,7 @@ import (
 // refuse in the middle: machines that are protected, what somebody else still
 // uses, permissions that are withheld. Otherwise nodes would be drained and
 // masters gone when the refusal comes.
-func (r *run) foreseeRemoval(ctx context.Context, items []plan.Item) error {
+func (r *task) foreseeRemoval(ctx context.Context, items []plan.Item) error {
 	gone := r.going(items)
 	if len(gone) == 0 {
 		return nil
@@ -42,7 +42,7 @@ func (r *run) foreseeRemoval(ctx context.Context, items []plan.Item) error {
 
 // going is every object that a list of steps takes away, with what goes with it:
 // the machines of a managed group, and the group of its name that balancers use.
-func (r *run) going(items []plan.Item) (gone []inventory.Object) {
+func (r *task) going(items []plan.Item) (gone []inventory.Object) {
 	zones := map[string]bool{}
 	for _, it := range items {
 		if s, ok := it.Step.(made); ok && !it.Want {
@@ -74,7 +74,7 @@ func (r *run) going(items []plan.Item) (gone []inventory.Object) {
 
 // moreUses reads the users that the modes for one pool or one master have not
 // seen yet: balancers. Of the whole cluster all is read already.
-func (r *run) moreUses(ctx context.Context, gone []inventory.Object) ([]inventory.Use, error) {
+func (r *task) moreUses(ctx context.Context, gone []inventory.Object) ([]inventory.Use, error) {
 	if r.mode.whole {
 		return nil, nil
 	}
@@ -114,7 +114,7 @@ func protectedOf(gone []inventory.Object) (no refusal.Unfit) {
 }
 
 // holders are the uses that keep something which is to go, by somebody who stays.
-func (r *run) holders(gone []inventory.Object, uses []inventory.Use) (list []inventory.Use) {
+func (r *task) holders(gone []inventory.Object, uses []inventory.Use) (list []inventory.Use) {
 	goes := map[inventory.Object]bool{}
 	for _, o := range gone {
 		goes[o.Id()] = true
@@ -128,7 +128,7 @@ func (r *run) holders(gone []inventory.Object, uses []inventory.Use) (list []inv
 }
 
 // inUse says what somebody else holds.
-func (r *run) inUse(uses []inventory.Use) (no refusal.Unfit) {
+func (r *task) inUse(uses []inventory.Use) (no refusal.Unfit) {
 	for _, u := range uses {
 		no = append(no, &refusal.Refused{
 			Why:  fmt.Sprintf("%s cannot be removed: %s, which is not this cluster's, uses it", u.Of, u.By),
@@ -147,7 +147,7 @@ const mostUsers = 10
 
 // isOurs tells of a user that only its URL is known of whether it is this
 // cluster's: by what was found, or by its name in the balancer.
-func (r *run) isOurs(by inventory.Object) bool {
+func (r *task) isOurs(by inventory.Object) bool {
 	if slices.ContainsFunc(r.have.Objects, func(o inventory.Object) bool { return o.Id() == by.Id() }) {
 		return true
 	}
@@ -155,7 +155,7 @@ func (r *run) isOurs(by inventory.Object) bool {
 }
 
 // freed is how what is used gets free.
-func (r *run) freed(u inventory.Use) string {
+func (r *task) freed(u inventory.Use) string {
 	for _, s := range r.strays {
 		if s.Of == u.By.Kind && s.Name == u.By.Name && (s.Zone == u.By.Zone && s.Region == u.By.Region) {
 			return cure.Hint("this cluster's Services or volumes left it; have it go too", cure.Same().With("HAKUBE_SWEEP", "true"))

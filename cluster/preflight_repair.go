@@ -10,7 +10,7 @@ import (
 )
 
 // fitToRepair is the error about what is in the way of a repair that begins with the items.
-func (r *run) fitToRepair(ctx context.Context, items []plan.Item) error {
+func (r *task) fitToRepair(ctx context.Context, items []plan.Item) error {
 	no, err := gather(ctx, r.kubeconfigProblems, func(ctx context.Context) (refusal.Unfit, error) { return r.foreseeRepair(ctx, items) })
 	if err != nil {
 		return err
@@ -21,7 +21,7 @@ func (r *run) fitToRepair(ctx context.Context, items []plan.Item) error {
 // foreseeRepair is what keeps the masters that are to be brought back from coming
 // back, or those that are given up from going, as far as that shows before a
 // machine is touched: what of them has to be made anew is judged as in an up.
-func (r *run) foreseeRepair(ctx context.Context, items []plan.Item) (no refusal.Unfit, err error) {
+func (r *task) foreseeRepair(ctx context.Context, items []plan.Item) (no refusal.Unfit, err error) {
 	for _, m := range r.patients {
 		no = append(append(no, r.inTheWayOf(m)...), protectedOf(r.foundWithoutDisk(m))...)
 	}
@@ -46,7 +46,7 @@ func (r *run) foreseeRepair(ctx context.Context, items []plan.Item) (no refusal.
 
 // foundWithoutDisk is a master's machine that has to be deleted, since it has not
 // the disk it lives on (withDisk).
-func (r *run) foundWithoutDisk(m inventory.Object) []inventory.Object {
+func (r *task) foundWithoutDisk(m inventory.Object) []inventory.Object {
 	disk := inventory.Object{Kind: inventory.Disk, Name: r.Want.Names.DiskOf(m.Name), Zone: m.Zone}
 	if slices.ContainsFunc(r.have.Uses, func(u inventory.Use) bool { return u.Of == disk && u.By.Name == m.Name && u.By.Zone == m.Zone }) {
 		return nil

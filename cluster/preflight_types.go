@@ -17,7 +17,7 @@ import (
 
 // namedTypes are the looks at the machine types and disk types that the settings
 // name, each once.
-func (r *run) namedTypes() (checks []check) {
+func (r *task) namedTypes() (checks []check) {
 	s := r.Want.Settings
 	typed := func(variable, name string) {
 		checks = append(checks, func(ctx context.Context) (refusal.Unfit, error) { return r.typeProblem(ctx, variable, name) })
@@ -49,7 +49,7 @@ func (r *run) namedTypes() (checks []check) {
 	return checks
 }
 
-func (r *run) typeProblem(ctx context.Context, variable, name string) (refusal.Unfit, error) {
+func (r *task) typeProblem(ctx context.Context, variable, name string) (refusal.Unfit, error) {
 	types := r.GCE.MachineTypes(r.Want.Zone)
 	t, err := types.Get(ctx, name)
 	if err == nil {

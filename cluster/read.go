@@ -14,7 +14,7 @@ import (
 
 // look reads where the cluster lives and who has its address, in five calls at
 // the same time.
-func (r *run) look(ctx context.Context) (*inventory.Inventory, error) {
+func (r *task) look(ctx context.Context) (*inventory.Inventory, error) {
 	v := &inventory.Inventory{}
 	f := r.Collector()
 	reads := r.Lists(ctx, f, inventory.Instance, inventory.Disk, inventory.ManagedGroup, inventory.Network)
@@ -43,7 +43,7 @@ func (r *run) look(ctx context.Context) (*inventory.Inventory, error) {
 
 // lookForMarks reads everything in the project that carries our mark, but for
 // what the settings say to leave.
-func (r *run) lookForMarks(ctx context.Context) (*inventory.Inventory, error) {
+func (r *task) lookForMarks(ctx context.Context) (*inventory.Inventory, error) {
 	v := &inventory.Inventory{}
 	f := r.Collector()
 	f.Reserved = func(client *gce.Client, a *computepb.Address) {

@@ -23,7 +23,7 @@ import (
 // masters, their disks, groups, and what was written down when it was begun. It
 // asks nobody: what only the nodes' template knows, [run.likeNodes] reads when
 // something is to be made.
-func (r *run) asItIs(v *inventory.Inventory) {
+func (r *task) asItIs(v *inventory.Inventory) {
 	home := r.Want.Home
 	for _, o := range v.Masters(r.Want.Names) {
 		r.takeMaster(o)
@@ -51,7 +51,7 @@ func (r *run) asItIs(v *inventory.Inventory) {
 }
 
 // takeMaster reads a master and its boot disk.
-func (r *run) takeMaster(o inventory.Object) {
+func (r *task) takeMaster(o inventory.Object) {
 	i := r.Seen.Machines[o.Zone+"/"+o.Name]
 	r.take("MULTIZONE", o.Multizone)
 	if i == nil {
@@ -77,7 +77,7 @@ func (r *run) takeMaster(o inventory.Object) {
 
 // takeImage leaves the newest of a family what it is: the one that was the newest
 // when the disk was made may not be there any more.
-func (r *run) takeImage(variables, url string) {
+func (r *task) takeImage(variables, url string) {
 	owner, name := imageParts(url)
 	r.take(variables+"_PROJECT", owner)
 	if !strings.HasPrefix(name, settings.ImageFamily) && !strings.HasPrefix(name, "family/") {
@@ -85,7 +85,7 @@ func (r *run) takeImage(variables, url string) {
 	}
 }
 
-func (r *run) takeDataDisk(d *computepb.Disk) {
+func (r *task) takeDataDisk(d *computepb.Disk) {
 	if d == nil {
 		return
 	}
@@ -94,7 +94,7 @@ func (r *run) takeDataDisk(d *computepb.Disk) {
 }
 
 // takeMetadata reads what machines are told of the cluster.
-func (r *run) takeMetadata(m *computepb.Metadata) {
+func (r *task) takeMetadata(m *computepb.Metadata) {
 	for variable, key := range map[string]string{
 		"KUBE_VERSION": scripts.KeyKubeVersion, "KUBE_DNS_DOMAIN": scripts.KeyDNSDomain, "KUBE_MIRROR": scripts.KeyMirror,
 		"CLUSTER_IP_RANGE": scripts.KeyPodRange, "SERVICE_CLUSTER_IP_RANGE": scripts.KeyServiceRange, "CLUSTER_NAME": scripts.KeyClusterName,
@@ -105,7 +105,7 @@ func (r *run) takeMetadata(m *computepb.Metadata) {
 
 // takePool reads the zone's pool. Where a cluster lives and the zone has none,
 // there is none to be: it was made without, or it was removed.
-func (r *run) takePool(v *inventory.Inventory) {
+func (r *task) takePool(v *inventory.Inventory) {
 	size, groups := 0, 0
 	for _, o := range v.Objects {
 		if o.Kind != inventory.ManagedGroup || o.Zone == "" {
@@ -145,7 +145,7 @@ func (r *run) takePool(v *inventory.Inventory) {
 
 // takeContext reads what this operator's kubeconfig calls the cluster, by the mark of
 // its entry, when that has another name than it would be given now.
-func (r *run) takeContext() {
+func (r *task) takeContext() {
 	config, err := r.KubeFiles().Load()
 	if err != nil || kube.HasEntry(config, r.Want.Context) {
 		return // the step for it tells
@@ -164,7 +164,7 @@ func (r *run) takeContext() {
 
 // likeNodes lets variables that are not set take what nodes are made from, before
 // anything is made: one call more, which a run that makes nothing does not need.
-func (r *run) likeNodes(ctx context.Context) error {
+func (r *task) likeNodes(ctx context.Context) error {
 	if len(r.have.Homes(r.Want.Names)) == 0 {
 		return nil
 	}
@@ -201,7 +201,7 @@ func (r *run) likeNodes(ctx context.Context) error {
 // take gives a variable that is not set the value that was read from what is
 // there. Of several places the first that is read counts. A repair goes by what
 // is there even against what is set: masters come back as they were.
-func (r *run) take(variable, text string) {
+func (r *task) take(variable, text string) {
 	s := &r.Want.Settings
 	if text == "" || r.taken[variable] || s.Says(variable) && !r.mode.repairs {
 		return

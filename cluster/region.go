@@ -15,7 +15,7 @@ import (
 // findRegion sets the run's client to the region the cluster is in, when no
 // zone was named: by its machines, disks and groups, else by its subnetwork,
 // else by asking every region for the cluster's address.
-func (r *run) findRegion(ctx context.Context) error {
+func (r *task) findRegion(ctx context.Context) error {
 	if r.Want.Zone != "" {
 		return nil
 	}

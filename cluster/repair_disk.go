@@ -24,7 +24,7 @@ type revived struct {
 	verdicts *verdicts
 }
 
-func (r *run) revived(of inventory.Object) revived {
+func (r *task) revived(of inventory.Object) revived {
 	return revived{r.Env, of, r.have.StatusOf(of) == "RUNNING", r.mastersBut(of.Name), r.verdicts}
 }
 
@@ -104,7 +104,7 @@ type readableDisk struct {
 	anew    func(context.Context) error // makes the machine
 }
 
-func (r *run) readableDisk(of inventory.Object) plan.Step {
+func (r *task) readableDisk(of inventory.Object) plan.Step {
 	return readableDisk{
 		r.Env, of, r.revived(of), r.outlook(),
 		func(phase string) error { return r.foreignContent(of, phase) },

@@ -79,7 +79,7 @@ func (s *sight) ill(m seenMaster) string {
 
 // ownsDisk refuses a data disk that is not this cluster's: by its mark, or by what
 // the machine found on it.
-func (r *run) ownsDisk(ctx context.Context, m seenMaster) error {
+func (r *task) ownsDisk(ctx context.Context, m seenMaster) error {
 	if !m.disk {
 		d, err := r.GCE.Disks(m.Zone).Get(ctx, r.Want.Names.DiskOf(m.Name))
 		switch {

@@ -18,7 +18,7 @@ func (r *run) repairList() [][]plan.Item {
 		stages = append(stages, l.items)
 		gone := lines{}
 		for _, p := range r.patients {
-			gone.then(eachRing(r, p, func(m ringMember) lostMember { return lostMember{vote{m}, r.outlook()} })...)
+			gone.then(eachRing(r.task, p, func(m ringMember) lostMember { return lostMember{vote{m}, r.outlook()} })...)
 		}
 		stages = append(stages, gone.items)
 	} else {
@@ -37,7 +37,7 @@ func (r *run) repairList() [][]plan.Item {
 			for _, s := range r.votes(p) {
 				l.then(s)
 			}
-			l.then(eachRing(r, p, func(m ringMember) reachesOthers { return reachesOthers{m} })...)
+			l.then(eachRing(r.task, p, func(m ringMember) reachesOthers { return reachesOthers{m} })...)
 		}
 		l.then(r.controlPlane(p))
 		if r.balanced {

@@ -92,7 +92,7 @@ type sshAnswers struct {
 	anew func(context.Context) error // makes the machine
 }
 
-func (r *run) sshAnswers(of inventory.Object) plan.Step {
+func (r *task) sshAnswers(of inventory.Object) plan.Step {
 	return sshAnswers{r.Env, of, r.have.StatusOf(of) == "RUNNING", func(ctx context.Context) error { return r.insertMaster(ctx, of) }}
 }
 

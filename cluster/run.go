@@ -1,89 +1,21 @@
 package cluster
 
 import (
-	"cloud.google.com/go/compute/apiv1/computepb"
-
 	"hakube/cluster/env"
-	"hakube/cluster/inventory"
-	"hakube/cluster/sweep"
-	"hakube/replicate"
 )
 
-// A run is one walk over the items: what is wanted, what was there when it
-// began, and what it saw on the way.
+// A run is one walk over the items, and what it ended with.
 type run struct {
-	*env.Env
-	have *inventory.Inventory
-	mode aim
-	// replica is the master that is added or removed, in the modes for one.
-	replica inventory.Object
-	source  *computepb.Instance // the master it is made like
-	// patients are the masters that are repaired, and what was found out of them.
-	patients []inventory.Object
-	verdicts *verdicts
-	givenUp  []inventory.Object // masters that are not to come back
-	// balanced tells whether the API's address is to be on the balancer.
-	balanced bool
-	smaller  *Smaller // the pool, when it is made so
-	rejoins  *rejoining
-	taken    map[string]bool // variables that are not set and were read back from what is there
-
-	evidence *Evidence
-	dark     *Outage
-	outages  []Outage
-
-	// What the cluster leaves behind that hakube did not make, and whether it is
-	// removed with it; kept is what of our own then stays, and so the mark.
-	strays, perhaps []*sweep.Orphan
-	sweeping        bool
-	kept            []inventory.Object
+	*task
+	outcome
 }
 
-// newRun is one that has found nothing yet.
-func newRun(e *env.Env, about aim) *run {
-	return &run{Env: e, mode: about, verdicts: &verdicts{by: map[string]replicate.Revived{}}, rejoins: &rejoining{}}
+// An outcome is what a run tells of itself when it is through.
+type outcome struct {
+	smaller  *Smaller  // the pool, when it is made so
+	evidence *Evidence // that the cluster works
+	dark     *Outage   // of the API, when it was probed
+	outages  []Outage  // by step
 }
 
-// shares is for the network and its ssh rule: whoever made them, they are used
-// when they are there; but only what is ours is removed.
-func (r *run) shares(description string) bool { return !r.mode.removes || r.Owns(description) }
-
-// guest is a machine by what was there of it when the run began.
-func (r *run) guest(o inventory.Object) env.Guest { return env.GuestOf(r.Env, r.have, o) }
-
-// found is what goes of a kind, where that is what was found: of all there is, or of the
-// zone's pool.
-func (r *run) found(k inventory.Kind) []inventory.Object {
-	if r.mode.whole {
-		return r.have.Of(k)
-	}
-	return r.have.Pool(r.Want.Names, r.Want.Zone).Of(k)
-}
-
-// or is what was found of a kind when that is to go, and otherwise the one
-// object the settings want.
-func (r *run) or(k inventory.Kind, want inventory.Object) []inventory.Object {
-	if r.mode.takesFound() {
-		return r.found(k)
-	}
-	return []inventory.Object{want}
-}
-
-// parts is what was found of a kind when the cluster goes, otherwise the one
-// object there is to be or not to be.
-func (r *run) parts(k inventory.Kind, want inventory.Object) []inventory.Object {
-	if r.mode.takesFound() {
-		return r.have.Of(k)
-	}
-	return []inventory.Object{want}
-}
-
-// keeps tells whether an object of ours stays.
-func (r *run) keeps(k inventory.Kind, name string) bool {
-	for _, o := range r.kept {
-		if o.Kind == k && o.Name == name {
-			return true
-		}
-	}
-	return false
-}
+func newRun(e *env.Env, about aim) *run { return &run{task: newTask(e, about)} }

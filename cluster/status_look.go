@@ -82,7 +82,7 @@ func (c *Cluster) sight(ctx context.Context) (*sight, error) {
 	return c.run(settings.StatusVerb).sight(ctx)
 }
 
-func (r *run) sight(ctx context.Context) (*sight, error) {
+func (r *task) sight(ctx context.Context) (*sight, error) {
 	s := &sight{
 		names: r.Want.Names, project: r.Want.Project, asked: true,
 		zone: string(r.Want.Settings.Zone), wantsNodes: bool(r.Want.Settings.CreateNodes), numNodes: int(r.Want.Settings.NumNodes),
@@ -126,7 +126,7 @@ func (r *run) sight(ctx context.Context) (*sight, error) {
 }
 
 // find reads what carries the mark, wherever it is.
-func (r *run) find(ctx context.Context, s *sight) error {
+func (r *task) find(ctx context.Context, s *sight) error {
 	have, err := r.look(ctx)
 	if err != nil {
 		return err

@@ -22,7 +22,7 @@ import (
 // templates is what nodes are made from. A template cannot be changed, and one
 // in use cannot be replaced: what it was made with holds for as long as the
 // cluster does.
-func (r *run) templates() (steps []plan.Step) {
+func (r *task) templates() (steps []plan.Step) {
 	for _, o := range r.or(inventory.InstanceTemplate, inventory.Object{Name: r.Want.Names.Template()}) {
 		name := "template " + o.Name
 		steps = append(steps, resource[*computepb.InstanceTemplate]{
@@ -41,7 +41,7 @@ func (r *run) templates() (steps []plan.Step) {
 	return steps
 }
 
-func (r *run) checkTemplate(name string, t *computepb.InstanceTemplate) (plan.State, error) {
+func (r *task) checkTemplate(name string, t *computepb.InstanceTemplate) (plan.State, error) {
 	if r.mode.removes {
 		return plan.Exists("")
 	}

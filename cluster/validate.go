@@ -25,8 +25,8 @@ import (
 // validate gathers evidence that the cluster works: its masters and the nodes
 // of all zones by name, both
 // etcd rings asked on the master itself, the API's own word, and CoreDNS.
-func (r *run) validate() plan.Step {
-	return &validate{env: r.Env, masters: r.masters(), groups: r.everyGroup(), replica: r.replica.Name, rejoins: r.rejoins, tell: func(e *Evidence) { r.evidence = e }}
+func (r *task) validate(tell func(*Evidence)) plan.Step {
+	return &validate{env: r.Env, masters: r.masters(), groups: r.everyGroup(), replica: r.replica.Name, rejoins: r.rejoins, tell: tell}
 }
 
 type validate struct {
