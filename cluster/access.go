@@ -15,15 +15,15 @@ import (
 
 // access is this operator's ssh key on the masters that run, as "gcloud compute
 // ssh" adds it. Whoever made a master has it there from the start.
-func (r *task) access() (steps []plan.Step) {
-	for _, m := range r.spokenTo() {
+func Access(r *task) (steps []plan.Step) {
+	for _, m := range spokenTo(r) {
 		steps = append(steps, access{r.Env, m})
 	}
 	return steps
 }
 
 // spokenTo are the masters that ssh may be needed to.
-func (r *task) spokenTo() (list []inventory.Object) {
+func spokenTo(r *task) (list []inventory.Object) {
 	for _, m := range r.have.Masters(r.Want.Names) {
 		if m.Status == "RUNNING" {
 			list = append(list, m)

@@ -14,7 +14,7 @@ import (
 )
 
 // addresses is the reserved address of the API.
-func (r *task) addresses() (steps []plan.Step) {
+func Addresses(r *task) (steps []plan.Step) {
 	for _, o := range r.or(inventory.Address, inventory.Object{Name: r.Want.Names.Address()}) {
 		name := "address " + o.Name
 		steps = append(steps, resource[*computepb.Address]{

@@ -12,12 +12,12 @@ import (
 )
 
 // api is the wait for the API server at the cluster's address.
-func (r *task) api() plan.Step { return r.apiAt("") }
+func API(r *task) plan.Step { return apiAt(r, "") }
 
 // apiMoved is the same once more, after the address has moved.
-func (r *task) apiMoved() plan.Step { return r.apiAt(" through the balancer") }
+func APIMoved(r *task) plan.Step { return apiAt(r, " through the balancer") }
 
-func (r *task) apiAt(where string) plan.Step {
+func apiAt(r *task, where string) plan.Step {
 	a := api{r.Env, r.guest(r.master()), where}
 	if !r.mode.whole { // it is another command's to restart
 		a.master.Other = new(cure.Up(a.master.Zone))

@@ -24,7 +24,7 @@ import (
 // the second master on, and for as long as there are two; always if it is so
 // from the start. Only a removal takes it back: a plain up finds what one that was
 // cut left.
-func (r *task) decideBalancer() {
+func decideBalancer(r *task) {
 	r.balanced = len(r.masters()) > 1 || r.Want.Settings.LoadBalancer == settings.FromStart || r.have.Holder.Rule != "" && !r.mode.removes
 }
 
@@ -39,7 +39,7 @@ const (
 	checkRounds  = 2 // results in a row that change the verdict
 )
 
-func (r *task) healthChecks() (steps []plan.Step) {
+func healthChecks(r *task) (steps []plan.Step) {
 	for _, o := range r.parts(inventory.HealthCheck, inventory.Object{Name: r.Want.Names.HealthCheck()}) {
 		steps = append(steps, resource[*computepb.HealthCheck]{
 			name: "health check " + o.Name, of: r.Regional(inventory.HealthCheck, o.Name),
@@ -64,7 +64,7 @@ func (r *task) healthChecks() (steps []plan.Step) {
 }
 
 // masterGroups are the lists of masters, one for each of the zones.
-func (r *task) masterGroups(zones ...string) (steps []plan.Step) {
+func masterGroups(r *task, zones ...string) (steps []plan.Step) {
 	var all []inventory.Object
 	for _, zone := range zones {
 		all = append(all, inventory.Object{Kind: inventory.InstanceGroup, Name: r.Want.Names.MasterGroup(), Zone: zone})
@@ -92,7 +92,7 @@ func (r *task) masterGroups(zones ...string) (steps []plan.Step) {
 }
 
 // services is the backend service, made with the groups of the zones behind it.
-func (r *task) services(zones ...string) (steps []plan.Step) {
+func services(r *task, zones ...string) (steps []plan.Step) {
 	for _, o := range r.parts(inventory.BackendService, inventory.Object{Name: r.Want.Names.BackendService()}) {
 		name, services := "backend service "+o.Name, r.GCE.BackendServices()
 		steps = append(steps, resource[*computepb.BackendService]{

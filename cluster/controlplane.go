@@ -19,7 +19,7 @@ import (
 
 // prepared is the wait until a replica's startup-script has done all it can do
 // alone: disk, runtime, binaries, images. Quorum was not touched so far.
-func (r *task) prepared(of inventory.Object) plan.Step {
+func Prepared(r *task, of inventory.Object) plan.Step {
 	return prepared{r.Env, of, r.guest(of), r.mastersBut(of.Name)}
 }
 
@@ -68,7 +68,7 @@ func (prepared) Undo(context.Context) error { return nil } // it goes with the m
 
 // controlPlane is a master's own API server, asked at the machine's own
 // address. It comes last before the traffic and goes first after it.
-func (r *task) controlPlane(of inventory.Object) plan.Step {
+func ControlPlane(r *task, of inventory.Object) plan.Step {
 	return &controlPlane{env: r.Env, of: of, goes: r.mode.removes, revives: r.mode.repairs}
 }
 

@@ -65,7 +65,7 @@ var ringDefects = []defect{
 		r.Poll = 50 * time.Millisecond
 		soon, stop := context.WithTimeout(ctx, 500*time.Millisecond)
 		defer stop()
-		if err := r.learners(r.replica)[0].Do(soon); err == nil {
+		if err := learners(r.task, r.replica)[0].Do(soon); err == nil {
 			t.Error("a learner that the ring does not take counts as added")
 		}
 		if got := membersOf(w.now(o), "main"); !slices.Equal(got, []string{"kubernetes-master", "stray (learner)"}) {

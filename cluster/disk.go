@@ -22,7 +22,7 @@ const masterDevice = "master-pd"
 
 // disks are the masters' data disks. When the cluster goes it is also every
 // other disk with our mark that is on no machine.
-func (r *task) disks() (steps []plan.Step) {
+func disks(r *task) (steps []plan.Step) {
 	s := r.Want.Settings
 	var list []inventory.Object
 	for _, m := range r.toBe() {
@@ -75,16 +75,16 @@ func insertDisk(ctx context.Context, r *env.Env, name, zone string) error {
 
 // foreignContent is a refusal if the machine's script says that its disk holds
 // something of somebody else (scripts/startup/50-disk.sh).
-func (r *task) foreignContent(m inventory.Object, phase string) error {
+func foreignContent(r *task, m inventory.Object, phase string) error {
 	reason, failed := strings.CutPrefix(phase, scripts.PhaseFailed)
 	_, what, _ := strings.Cut(reason, "the disk master-pd ")
 	if !failed || !strings.HasPrefix(what, "belongs to cluster ") && !strings.HasPrefix(what, "holds ") && !strings.HasPrefix(what, "is partitioned") {
 		return nil
 	}
-	return r.foreignDisk(m, strings.TrimSuffix(what, ", refusing it"))
+	return foreignDisk(r, m, strings.TrimSuffix(what, ", refusing it"))
 }
 
-func (r *task) foreignDisk(m inventory.Object, what string) error {
+func foreignDisk(r *task, m inventory.Object, what string) error {
 	disk := r.Want.Names.DiskOf(m.Name)
 	commands := []cure.Command{cure.KeepDisk(disk, m.Zone), cure.DeleteDisk(disk, m.Zone), cure.Repair(m.Name)}
 	if r.have.StatusOf(m) != "" {

@@ -17,10 +17,10 @@ import (
 // drained is the fact that the nodes which are too many hold no pods that
 // could run elsewhere, and that all others take pods. It is listed where there
 // is a group that can have too many.
-func (r *task) drained() []plan.Step {
+func Drained(r *task) []plan.Step {
 	for _, g := range r.poolGroups() {
 		if r.have.Has(g.Object) {
-			return []plan.Step{r.drain()}
+			return []plan.Step{drain(r)}
 		}
 	}
 	return nil
@@ -34,7 +34,7 @@ type drained struct {
 	gaveUp map[string]string   // by node: why draining it was given up
 }
 
-func (r *task) drain() *drained {
+func drain(r *task) *drained {
 	d := &drained{env: r.Env, groups: r.ownGroups(), last: r.mode.removes && !r.mode.one, gaveUp: map[string]string{}}
 	switch {
 	case r.mode.one:
@@ -174,8 +174,8 @@ const everyNode = ""
 // busy is the opposite fact, which is undone before a pool is removed: that
 // its nodes hold pods. A cluster that cannot be asked keeps nothing from being
 // removed; that it went undrained is said.
-func (r *task) busy() plan.Step {
-	b := busy{env: r.Env, drain: r.drain(), name: "pods on nodes of " + r.Want.Zone, access: r.access(), master: r.master(), lives: r.have.Runs(r.master())}
+func Busy(r *task) plan.Step {
+	b := busy{env: r.Env, drain: drain(r), name: "pods on nodes of " + r.Want.Zone, access: Access(r), master: r.master(), lives: r.have.Runs(r.master())}
 	if r.mode.one {
 		b.name = "pods on node " + r.replica.Name
 		if r.have.StatusOf(r.replica) != "RUNNING" {

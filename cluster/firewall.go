@@ -13,10 +13,10 @@ import (
 	"hakube/gce"
 )
 
-func (r *task) firewalls() (steps []plan.Step) {
+func firewalls(r *task) (steps []plan.Step) {
 	if !r.mode.removes {
 		for _, w := range firewallRules(&r.Want) {
-			steps = append(steps, r.firewall(w))
+			steps = append(steps, firewall(r, w))
 		}
 		return steps
 	}
@@ -24,12 +24,12 @@ func (r *task) firewalls() (steps []plan.Step) {
 		if r.keeps(inventory.Firewall, o.Name) {
 			continue
 		}
-		steps = append(steps, r.firewall(rule{name: o.Name, shared: o.Role == inventory.RoleSSH}))
+		steps = append(steps, firewall(r, rule{name: o.Name, shared: o.Role == inventory.RoleSSH}))
 	}
 	return steps
 }
 
-func (r *task) firewall(w rule) plan.Step {
+func firewall(r *task, w rule) plan.Step {
 	name := "firewall " + w.name
 	mine := r.Owns
 	if w.shared {

@@ -20,7 +20,7 @@ import (
 // NUM_NODES: of the zone's, and when the whole cluster is brought up of all
 // zones'. With no cloud controller in the cluster nobody else removes them,
 // and their pods would wait for them.
-func (r *task) ghosts() ghosts {
+func Ghosts(r *task) ghosts {
 	return ghosts{r.Env, r.ownGroups(), r.mode.whole, r.mode.removes, r.have.Runs(r.master())}
 }
 

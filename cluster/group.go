@@ -15,20 +15,20 @@ import (
 
 // groups is the zone's pool of nodes, as managed instance groups of NUM_NODES
 // machines in all. When removing it is what was found.
-func (r *task) groups() (steps []plan.Step) {
+func groups(r *task) (steps []plan.Step) {
 	if !r.mode.removes {
 		for _, g := range r.poolGroups() {
-			steps = append(steps, r.group(g))
+			steps = append(steps, group(r, g))
 		}
 		return steps
 	}
 	for _, o := range r.or(inventory.ManagedGroup, inventory.Object{}) {
-		steps = append(steps, r.group(poolGroup{Object: o}))
+		steps = append(steps, group(r, poolGroup{Object: o}))
 	}
 	return steps
 }
 
-func (r *task) group(g poolGroup) plan.Step {
+func group(r *task, g poolGroup) plan.Step {
 	name := "group " + g.Name + " in " + g.Zone // each zone may have one of the name
 	groups := r.GCE.InstanceGroupManagers(g.Zone)
 	return resource[*computepb.InstanceGroupManager]{
@@ -36,13 +36,13 @@ func (r *task) group(g poolGroup) plan.Step {
 		of:     g.Object,
 		get:    func(ctx context.Context) (*computepb.InstanceGroupManager, error) { return groups.Get(ctx, g.Name) },
 		mine:   r.Owns,
-		check:  func(x *computepb.InstanceGroupManager) (plan.State, error) { return r.checkGroup(name, g, x) },
-		insert: func(ctx context.Context) error { return r.sizeGroup(ctx, g) },
+		check:  func(x *computepb.InstanceGroupManager) (plan.State, error) { return checkGroup(r, name, g, x) },
+		insert: func(ctx context.Context) error { return sizeGroup(ctx, r, g) },
 		remove: func(ctx context.Context) error { return groups.Delete(ctx, g.Name) },
 	}
 }
 
-func (r *task) checkGroup(name string, g poolGroup, x *computepb.InstanceGroupManager) (plan.State, error) {
+func checkGroup(r *task, name string, g poolGroup, x *computepb.InstanceGroupManager) (plan.State, error) {
 	if r.mode.removes {
 		return plan.Exists("")
 	}
@@ -61,7 +61,7 @@ func (r *task) checkGroup(name string, g poolGroup, x *computepb.InstanceGroupMa
 // sizeGroup makes the group, or brings the one there is to its size. Machines
 // that are too many are named: those that were drained, not those Compute
 // Engine would pick.
-func (r *task) sizeGroup(ctx context.Context, g poolGroup) error {
+func sizeGroup(ctx context.Context, r *task, g poolGroup) error {
 	groups := r.GCE.InstanceGroupManagers(g.Zone)
 	x, err := groups.Get(ctx, g.Name)
 	if gce.IsNotFound(err) {

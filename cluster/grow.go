@@ -67,7 +67,7 @@ func (r *run) ground(ctx context.Context, report func(plan.Event)) error {
 		return err
 	}
 	r.have = have
-	return plan.Run(ctx, r.reachable(), report)
+	return plan.Run(ctx, reachable(r.task), report)
 }
 
 // rollBack takes a replica away again that could not be finished, as long as it
@@ -79,7 +79,7 @@ func (r *run) rollBack(ctx context.Context, failed error, report func(plan.Event
 	if err == nil {
 		back.have = have
 		back.SawMasters(back.have)
-		err = back.reach(ctx, report)
+		err = Reach(ctx, back.task, report)
 		back.replica.Status = back.have.StatusOf(r.replica) // it may have died, or never lived
 	}
 	if err != nil {
@@ -96,7 +96,7 @@ func (r *run) rollBack(ctx context.Context, failed error, report func(plan.Event
 			}
 		}
 	}
-	back.decideBalancer()
+	decideBalancer(back.task)
 	if err = plan.Run(ctx, back.items(), report); err != nil {
 		return fmt.Errorf("%w\ntaking back what was made of %s failed too: %w", failed, r.replica.Name, err)
 	}

@@ -106,6 +106,6 @@ func (r *run) leave(ctx context.Context) (any bool, err error) {
 	if r.Unreachable(ctx, r.have.Runs(r.master())) != "" {
 		return false, nil
 	}
-	names, err := r.ghosts().find(ctx)
+	names, err := Ghosts(r.task).find(ctx)
 	return err == nil && len(names) > 0, nil // without credentials they are nobody's business
 }

@@ -15,7 +15,7 @@ import (
 
 // kubeconfig is the cluster's entry in the operator's kubeconfig: cluster,
 // user and context of one name. It holds only when its credentials work.
-func (r *task) kubeconfig() kubeconfig { return kubeconfig{r.Env, r.master(), r.mode.removes} }
+func Kubeconfig(r *task) kubeconfig { return kubeconfig{r.Env, r.master(), r.mode.removes} }
 
 type kubeconfig struct {
 	env  *env.Env

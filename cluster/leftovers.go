@@ -20,7 +20,7 @@ import (
 // Lists may lag, either way: what was deleted may be listed for a moment still,
 // and what is there may be missing from one list. So it is asked again for a
 // while, and only two looks in a row that find nothing are believed.
-func (r *task) leftovers() plan.Step {
+func NothingLeftOver(r *task) plan.Step {
 	l := &leftovers{env: r.Env, name: "removal is complete", whose: "the cluster's mark", kept: r.kept, keeps: r.keeps}
 	l.look = r.lookForMarks
 	switch {
@@ -135,10 +135,10 @@ func (*leftovers) Undo(context.Context) error { return nil } // never unwanted
 
 // nothingLeft tells whether there is nothing to remove, the kubeconfig
 // included.
-func (r *task) nothingLeft(ctx context.Context) bool {
+func nothingLeft(ctx context.Context, r *task) bool {
 	if len(r.have.Objects) > 0 {
 		return false
 	}
-	s, err := r.kubeconfig().Observe(ctx)
+	s, err := Kubeconfig(r).Observe(ctx)
 	return err == nil && s.Is == plan.Absent // an error the step will say
 }

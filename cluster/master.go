@@ -26,7 +26,7 @@ var masterScopes = []string{
 
 // machines are masters. When the cluster goes it is every machine with our mark
 // that goes with no group.
-func (r *task) machines() (steps []plan.Step) {
+func machines(r *task) (steps []plan.Step) {
 	list := r.toBe()
 	if r.mode.takesFound() {
 		list = r.or(inventory.Instance, inventory.Object{})
@@ -39,8 +39,8 @@ func (r *task) machines() (steps []plan.Step) {
 			of:     o,
 			get:    func(ctx context.Context) (*computepb.Instance, error) { return instances.Get(ctx, o.Name) },
 			mine:   r.Owns,
-			check:  func(i *computepb.Instance) (plan.State, error) { return r.checkMaster(name, i) },
-			insert: func(ctx context.Context) error { return r.runMaster(ctx, o) },
+			check:  func(i *computepb.Instance) (plan.State, error) { return checkMaster(r, name, i) },
+			insert: func(ctx context.Context) error { return runMaster(ctx, r, o) },
 			remove: func(ctx context.Context) error { return instances.Delete(ctx, o.Name) },
 		})
 	}
@@ -49,12 +49,12 @@ func (r *task) machines() (steps []plan.Step) {
 
 // checkMaster compares a master with the settings. Its ssh keys and its
 // external address are other steps' facts.
-func (r *task) checkMaster(name string, i *computepb.Instance) (plan.State, error) {
+func checkMaster(r *task, name string, i *computepb.Instance) (plan.State, error) {
 	if r.mode.removes {
 		return plan.Exists("")
 	}
 	if r.mode.repairs { // it is as it was made
-		return r.running(i)
+		return running(r, i)
 	}
 	m, s := i.GetMetadata(), r.Want.Settings
 	size := string(s.MasterSize)
@@ -69,10 +69,10 @@ func (r *task) checkMaster(name string, i *computepb.Instance) (plan.State, erro
 	); err != nil {
 		return plan.State{}, err
 	}
-	return r.running(i)
+	return running(r, i)
 }
 
-func (r *task) running(i *computepb.Instance) (plan.State, error) {
+func running(r *task, i *computepb.Instance) (plan.State, error) {
 	r.SawMaster(i)
 	if i.GetStatus() != "RUNNING" {
 		return plan.State{Is: plan.Partial, Why: "is " + i.GetStatus()}, nil
@@ -82,11 +82,11 @@ func (r *task) running(i *computepb.Instance) (plan.State, error) {
 
 // runMaster brings a master from whatever it is to running, with one changing
 // call: one that is gone is made around its disk, one that is stopped is started.
-func (r *task) runMaster(ctx context.Context, o inventory.Object) error {
+func runMaster(ctx context.Context, r *task, o inventory.Object) error {
 	instances := r.GCE.Instances(o.Zone)
 	i, err := instances.Get(ctx, o.Name)
 	if gce.IsNotFound(err) {
-		return r.insertMaster(ctx, o)
+		return insertMaster(ctx, r, o)
 	}
 	if err != nil {
 		return err
@@ -111,7 +111,7 @@ func (r *task) runMaster(ctx context.Context, o inventory.Object) error {
 	})
 	switch {
 	case gce.IsNotFound(err):
-		return r.insertMaster(ctx, o)
+		return insertMaster(ctx, r, o)
 	case err != nil:
 		return err
 	case i.GetStatus() != "RUNNING":
@@ -120,7 +120,7 @@ func (r *task) runMaster(ctx context.Context, o inventory.Object) error {
 	return nil
 }
 
-func (r *task) insertMaster(ctx context.Context, o inventory.Object) error {
+func insertMaster(ctx context.Context, r *task, o inventory.Object) error {
 	ip, err := r.Address(ctx)
 	if err != nil {
 		return err
@@ -132,9 +132,9 @@ func (r *task) insertMaster(ctx context.Context, o inventory.Object) error {
 	metadata, own := metadataOf(&r.Want, scripts.RoleMaster, ip, nil), ip
 	switch {
 	case r.mode.one:
-		metadata, own = r.replicaMetadata(), ""
+		metadata, own = replicaMetadata(r), ""
 	case r.mode.repairs:
-		metadata = r.repairMetadata(ip)
+		metadata = repairMetadata(r, ip)
 		if r.balanced {
 			own = ""
 		}
@@ -168,7 +168,7 @@ func (r *task) insertMaster(ctx context.Context, o inventory.Object) error {
 }
 
 // replicaMetadata is the source's, but for what is this machine's own.
-func (r *task) replicaMetadata() *computepb.Metadata {
+func replicaMetadata(r *task) *computepb.Metadata {
 	m := &computepb.Metadata{}
 	for _, x := range r.source.GetMetadata().GetItems() {
 		set(m, x.GetKey(), x.GetValue())
@@ -184,9 +184,9 @@ func (r *task) replicaMetadata() *computepb.Metadata {
 // repairMetadata is for a machine around a disk. A disk that knows its cluster
 // decides by itself; with a blank one it joins, whatever there was: a repair never
 // founds a second cluster.
-func (r *task) repairMetadata(ip string) *computepb.Metadata {
+func repairMetadata(r *task, ip string) *computepb.Metadata {
 	if r.source != nil {
-		return r.replicaMetadata()
+		return replicaMetadata(r)
 	}
 	m := metadataOf(&r.Want, scripts.RoleMaster, ip, nil)
 	set(m, scripts.KeyStart, scripts.StartJoin)

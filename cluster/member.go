@@ -105,7 +105,7 @@ func (m ringMember) through(ctx context.Context, change func(ctx context.Context
 const memberLimit = time.Minute
 
 // learners: a learner gets all data and has no vote, so nothing is lost with it.
-func (r *task) learners(of inventory.Object) []plan.Step {
+func learners(r *task, of inventory.Object) []plan.Step {
 	return eachRing(r, of, func(m ringMember) learner { return learner{m} })
 }
 
@@ -141,7 +141,7 @@ func (l learner) Undo(ctx context.Context) error {
 
 // started: the member runs on its own machine, with keys that came from a
 // master through this process' memory.
-func (r *task) started(of inventory.Object) []plan.Step {
+func Started(r *task, of inventory.Object) []plan.Step {
 	return eachRing(r, of, func(m ringMember) started { return started{m} })
 }
 
@@ -232,7 +232,7 @@ func (s started) hasItsData(ctx context.Context) error {
 func (started) Undo(context.Context) error { return nil } // it ends with its membership
 
 // inSync is the wait until a learner has what the ring has.
-func (r *task) inSync(of inventory.Object) []plan.Step {
+func InSync(r *task, of inventory.Object) []plan.Step {
 	return eachRing(r, of, func(m ringMember) inSync { return inSync{m} })
 }
 
@@ -278,7 +278,7 @@ func (inSync) Undo(context.Context) error { return nil } // never unwanted
 
 // votes: from here on the ring counts on it. A failure before leaves the ring
 // as it was, one after does not.
-func (r *task) votes(of inventory.Object) []plan.Step {
+func votes(r *task, of inventory.Object) []plan.Step {
 	return eachRing(r, of, func(m ringMember) vote { return vote{m} })
 }
 

@@ -68,10 +68,10 @@ func (r *run) findReplica(ctx context.Context, _ *Cluster, act action, _ bool) (
 	r.SawMasters(r.have)
 	r.notes()
 	if ok, err := act(ctx, r); err != nil || !ok {
-		return r.reachable(), false, err
+		return reachable(r.task), false, err
 	}
 	if any, err = r.removable(ctx); err == nil && any {
-		r.decideBalancer()
+		decideBalancer(r.task)
 	}
 	return nil, any, err
 }
@@ -95,11 +95,11 @@ func (r *run) findCluster(ctx context.Context, c *Cluster, _ action, preview boo
 	if err := r.Recheck(ctx, have, func() error { return have.AllHere(&r.Want) }); err != nil {
 		return nil, false, err
 	}
-	if err := r.fit(ctx); err != nil {
+	if err := fit(ctx, r.task); err != nil {
 		return nil, false, err
 	}
 	if err := c.strayed(ctx, r, preview); err != nil {
 		return nil, false, err
 	}
-	return nil, !r.nothingLeft(ctx) || len(r.strays) > 0, nil
+	return nil, !nothingLeft(ctx, r.task) || len(r.strays) > 0, nil
 }

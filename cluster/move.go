@@ -21,7 +21,7 @@ import (
 // reachable is what must hold before masters can be asked anything: a cut while
 // the address was on its way leaves a master that nobody reaches, and the API
 // dark. The address goes back to where it was; from there all else is as usual.
-func (r *task) reachable() []plan.Item {
+func reachable(r *task) []plan.Item {
 	l := lines{want: true}
 	for _, m := range r.have.Masters(r.Want.Names) {
 		switch {
@@ -36,8 +36,8 @@ func (r *task) reachable() []plan.Item {
 }
 
 // reach makes it hold, and looks again.
-func (r *task) reach(ctx context.Context, report func(plan.Event)) error {
-	items := r.reachable()
+func Reach(ctx context.Context, r *task, report func(plan.Event)) error {
+	items := reachable(r)
 	if len(items) == 0 {
 		return nil
 	}
@@ -137,7 +137,7 @@ func takeOver(ctx context.Context, r *env.Env, give func(context.Context) error)
 }
 
 // forwarding is the forwarding rule that has the API's address.
-func (r *task) forwarding() (steps []plan.Step) {
+func forwarding(r *task) (steps []plan.Step) {
 	for _, o := range r.parts(inventory.ForwardingRule, inventory.Object{Name: r.Want.Names.ForwardingRule()}) {
 		name, rules := "forwarding rule "+o.Name, r.GCE.ForwardingRules()
 		steps = append(steps, resource[*computepb.ForwardingRule]{

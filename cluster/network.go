@@ -16,7 +16,7 @@ import (
 
 // networks is the VPC network. One that is there already is used, whoever made
 // it, and only one we made is ever removed.
-func (r *task) networks() (steps []plan.Step) {
+func networks(r *task) (steps []plan.Step) {
 	for _, o := range r.or(inventory.Network, inventory.Object{Name: r.Want.Names.Network()}) {
 		if r.keeps(inventory.Network, o.Name) {
 			continue
@@ -70,7 +70,7 @@ func strangerInNetwork(what string) *refusal.Refused {
 
 // subnetworks is the subnetwork of the region: machines take their addresses
 // from its range, pods from its secondary range pods-default.
-func (r *task) subnetworks() (steps []plan.Step) {
+func subnetworks(r *task) (steps []plan.Step) {
 	s := r.Want.Settings
 	for _, o := range r.or(inventory.Subnetwork, inventory.Object{Name: r.Want.Names.Subnetwork()}) {
 		name := "subnetwork " + o.Name

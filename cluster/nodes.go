@@ -18,7 +18,7 @@ import (
 
 // nodes is the wait until each machine of the zone's pool is a Ready Node, by
 // name.
-func (r *task) nodes() plan.Step { return nodes{r.Env, r.have, r.ownGroups(), r.rejoins} }
+func Nodes(r *task) plan.Step { return nodes{r.Env, r.have, r.ownGroups(), r.rejoins} }
 
 type nodes struct {
 	env     *env.Env

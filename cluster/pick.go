@@ -133,7 +133,7 @@ func (r *run) copySource(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("reading the master to replicate: %w", err)
 	}
-	if _, err := r.checkMaster("machine "+m.Name, i); err != nil {
+	if _, err := checkMaster(r.task, "machine "+m.Name, i); err != nil {
 		return err
 	}
 	if err := sameDisks(ctx, r.Env, m, i); err != nil {

@@ -14,7 +14,7 @@ import (
 // lacks tells by what was found whether there is a machine, a disk, a group or
 // an address to make. Without any of these nothing is asked beforehand: a run
 // over a cluster that is complete costs its own looks only.
-func (r *task) lacks() bool {
+func lacks(r *task) bool {
 	v := r.have
 	if r.mode.one {
 		return true // run twice it makes two
@@ -27,7 +27,7 @@ func (r *task) lacks() bool {
 	if !r.mode.masters {
 		return false
 	}
-	if len(r.starting()) > 0 {
+	if len(starting(r)) > 0 {
 		return true
 	}
 	for _, m := range r.toBe() {
@@ -41,8 +41,8 @@ func (r *task) lacks() bool {
 // preflight asks the cloud what the settings name: the zone, machine types,
 // disk types and images, all at once. What is wrong with the zone is the error,
 // since nothing else can be judged then.
-func (r *task) preflight(ctx context.Context) (refusal.Unfit, error) {
-	if !r.lacks() {
+func preflight(ctx context.Context, r *task) (refusal.Unfit, error) {
+	if !lacks(r) {
 		return nil, nil
 	}
 	if r.mode.nodes {
@@ -50,7 +50,7 @@ func (r *task) preflight(ctx context.Context) (refusal.Unfit, error) {
 			return nil, err
 		}
 	}
-	inZone, elsewhere := r.namedTypes(), r.namedImages()
+	inZone, elsewhere := namedTypes(r), namedImages(r)
 	var zone, types, images refusal.Unfit
 	if r.mode.whole && r.have.SubnetRegion == "" {
 		images = r.Want.Settings.Clashes()
@@ -78,10 +78,10 @@ func (r *task) preflight(ctx context.Context) (refusal.Unfit, error) {
 
 // misplaced finds out whether looking failed because the zone is none, whose
 // region is then none either.
-func (r *task) misplaced(ctx context.Context, failed error) error {
+func misplaced(ctx context.Context, r *task, failed error) error {
 	r.have = &inventory.Inventory{}
 	var no refusal.Unfit
-	if _, err := r.preflight(ctx); errors.As(err, &no) {
+	if _, err := preflight(ctx, r); errors.As(err, &no) {
 		return no
 	}
 	return failed
@@ -90,9 +90,9 @@ func (r *task) misplaced(ctx context.Context, failed error) error {
 // foresee looks at every object that is to be there, before the first is made:
 // names that are taken, quotas for all that is missing, permissions to make it.
 // What the settings already had in the way comes first.
-func (r *task) foresee(ctx context.Context, items []plan.Item, before refusal.Unfit) error {
-	before = slices.Concat(before, r.inTheWay(), r.groupsTooLarge())
-	if !r.lacks() && len(r.sized()) == 0 {
+func foresee(ctx context.Context, r *task, items []plan.Item, before refusal.Unfit) error {
+	before = slices.Concat(before, inTheWay(r), r.groupsTooLarge())
+	if !lacks(r) && len(r.sized()) == 0 {
 		return before.OrNil()
 	}
 	taken, missing, err := takenNames(ctx, r.Env, wantedOf(items))
@@ -100,10 +100,12 @@ func (r *task) foresee(ctx context.Context, items []plan.Item, before refusal.Un
 		return err
 	}
 	more, err := gather(ctx,
-		func(ctx context.Context) (refusal.Unfit, error) { return r.tooLittle(ctx, missing) },
-		func(ctx context.Context) (refusal.Unfit, error) { return withheld(ctx, r.Env, r.neededToMake(missing)) },
+		func(ctx context.Context) (refusal.Unfit, error) { return tooLittle(ctx, r, missing) },
+		func(ctx context.Context) (refusal.Unfit, error) {
+			return withheld(ctx, r.Env, neededToMake(r, missing))
+		},
 		func(ctx context.Context) (refusal.Unfit, error) { return rangesTaken(ctx, r.Env, missing) },
-		r.balancedElsewhere,
+		func(ctx context.Context) (no refusal.Unfit, err error) { return balancedElsewhere(ctx, r) },
 	)
 	if err != nil {
 		return err

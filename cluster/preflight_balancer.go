@@ -16,7 +16,7 @@ import (
 // balancedElsewhere are masters in a group that somebody else's balancer sends
 // to: a machine may be in one such group only, and the balancer of the API has its
 // own. It would show when the new master is a learner already.
-func (r *task) balancedElsewhere(ctx context.Context) (no refusal.Unfit, err error) {
+func balancedElsewhere(ctx context.Context, r *task) (no refusal.Unfit, err error) {
 	if !r.balanced {
 		return nil, nil
 	}
@@ -24,7 +24,7 @@ func (r *task) balancedElsewhere(ctx context.Context) (no refusal.Unfit, err err
 	if err != nil {
 		return nil, err
 	}
-	for _, g := range r.strangersGroups(services) {
+	for _, g := range strangersGroups(r, services) {
 		inside, err := r.GCE.InstanceGroups(g.Zone).ListInstances(ctx, g.Name)
 		if gce.IsNotFound(err) {
 			continue
@@ -47,7 +47,7 @@ func (r *task) balancedElsewhere(ctx context.Context) (no refusal.Unfit, err err
 }
 
 // strangersGroups are the groups of other balancers in the zones of masters.
-func (r *task) strangersGroups(services []*computepb.BackendService) (groups []inventory.Object) {
+func strangersGroups(r *task, services []*computepb.BackendService) (groups []inventory.Object) {
 	zones := zonesOf(r.masters())
 	for _, s := range services {
 		if r.Owns(s.GetDescription()) {

@@ -13,7 +13,7 @@ import (
 )
 
 // namedImages are the looks at the images that the settings name, each once.
-func (r *task) namedImages() (checks []check) {
+func namedImages(r *task) (checks []check) {
 	s := r.Want.Settings
 	image := func(variable string, owner, name settings.Name, disks ...diskSize) {
 		checks = append(checks, func(ctx context.Context) (refusal.Unfit, error) {

@@ -14,7 +14,7 @@ import (
 // kubeconfigProblems is why the kubeconfig cannot take this cluster's entry, or
 // lose it: a file that cannot be read, written or locked, an entry of the name
 // that is not this cluster's. It writes nothing, and is asked before the first change.
-func (r *task) kubeconfigProblems(ctx context.Context) (refusal.Unfit, error) {
+func kubeconfigProblems(ctx context.Context, r *task) (refusal.Unfit, error) {
 	files, name := r.KubeFiles(), r.Want.Context
 	if no := files.Unreadable(); len(no) > 0 {
 		return no, nil
@@ -42,7 +42,7 @@ func (r *task) kubeconfigProblems(ctx context.Context) (refusal.Unfit, error) {
 		return nil, err
 	}
 	if len(all) > 0 && !r.mode.removes {
-		if s, err := r.kubeconfig().Observe(ctx); err == nil && s.Is == plan.Present {
+		if s, err := Kubeconfig(r).Observe(ctx); err == nil && s.Is == plan.Present {
 			return nil, nil // it opens the API as it is: nobody is going to write
 		}
 	}
@@ -50,8 +50,8 @@ func (r *task) kubeconfigProblems(ctx context.Context) (refusal.Unfit, error) {
 }
 
 // fit is the error about them.
-func (r *task) fit(ctx context.Context) error {
-	unfit, err := r.kubeconfigProblems(ctx)
+func fit(ctx context.Context, r *task) error {
+	unfit, err := kubeconfigProblems(ctx, r)
 	if err != nil {
 		return err
 	}

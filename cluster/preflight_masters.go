@@ -15,29 +15,29 @@ import (
 
 // inTheWay is what no call is needed for to see: what keeps the masters that are
 // known by now from coming up, and the API's address from being theirs.
-func (r *task) inTheWay() (no refusal.Unfit) {
+func inTheWay(r *task) (no refusal.Unfit) {
 	if r.mode.masters && (!r.mode.one || r.replica.Name != "") {
 		for _, m := range r.toBe() {
-			no = append(no, r.inTheWayOf(m)...)
+			no = append(no, inTheWayOf(r, m)...)
 		}
 	}
-	return append(no, r.addressTaken()...)
+	return append(no, addressTaken(r)...)
 }
 
 // inTheWayOf is a master that no call of ours brings back, whose disk another
 // machine has, or that takes no further ssh key.
-func (r *task) inTheWayOf(m inventory.Object) (no refusal.Unfit) {
+func inTheWayOf(r *task, m inventory.Object) (no refusal.Unfit) {
 	if st := r.have.StatusOf(m); st == "SUSPENDED" || st == "SUSPENDING" {
 		no = append(no, &refusal.Refused{
 			Why:  fmt.Sprintf("%s in %s is suspended", m.Name, m.Zone),
 			Cure: cure.Hint("resume it", cure.Resume(m.Name, m.Zone)),
 		})
 	}
-	return append(append(no, r.diskTaken(m)...), r.keysFull(m)...)
+	return append(append(no, diskTaken(r, m)...), keysFull(r, m)...)
 }
 
 // diskTaken is a master's data disk that another machine has.
-func (r *task) diskTaken(m inventory.Object) (no refusal.Unfit) {
+func diskTaken(r *task, m inventory.Object) (no refusal.Unfit) {
 	disk := inventory.Object{Kind: inventory.Disk, Name: r.Want.Names.DiskOf(m.Name), Zone: m.Zone}
 	for _, u := range r.have.Uses {
 		if u.Of == disk && u.By.Kind == inventory.Instance && (u.By.Name != m.Name || u.By.Zone != m.Zone) {
@@ -52,7 +52,7 @@ func (r *task) diskTaken(m inventory.Object) (no refusal.Unfit) {
 
 // addressTaken is the API's address with somebody who is not of the cluster: no
 // master can be given it, and it would not come back.
-func (r *task) addressTaken() refusal.Unfit {
+func addressTaken(r *task) refusal.Unfit {
 	h, address := r.have.Holder, r.Regional(inventory.Address, r.Want.Names.Address())
 	by := inventory.Object{}
 	switch {
@@ -76,7 +76,7 @@ const (
 )
 
 // keysFull is a machine whose metadata has no room for this operator's ssh key.
-func (r *task) keysFull(m inventory.Object) refusal.Unfit {
+func keysFull(r *task, m inventory.Object) refusal.Unfit {
 	i := slices.IndexFunc(r.have.Objects, func(o inventory.Object) bool { return o.Id() == m.Id() })
 	if i < 0 || r.Want.Login == "" {
 		return nil
@@ -95,7 +95,7 @@ func (r *task) keysFull(m inventory.Object) refusal.Unfit {
 
 // starting are masters that are there and do not run: they take CPUs and
 // addresses again when they are started.
-func (r *task) starting() (list []inventory.Object) {
+func starting(r *task) (list []inventory.Object) {
 	if !r.mode.masters || r.mode.removes || r.mode.repairs {
 		return nil
 	}

@@ -15,11 +15,11 @@ import (
 
 // neededToMake are the permissions that making all of it takes, and those for
 // what is there and is changed on the way.
-func (r *task) neededToMake(missing []inventory.Object) (ask []string) {
+func neededToMake(r *task, missing []inventory.Object) (ask []string) {
 	for _, o := range missing {
 		ask = append(ask, o.Kind.Row().ToMake...)
 	}
-	if len(r.starting()) > 0 {
+	if len(starting(r)) > 0 {
 		ask = append(ask, "instances.start")
 	}
 	for _, g := range r.sized() {
@@ -30,11 +30,11 @@ func (r *task) neededToMake(missing []inventory.Object) (ask []string) {
 	if r.mode.one && r.balanced { // the group and the service may be there already
 		ask = append(ask, "instanceGroups.update", "regionBackendServices.update", "instances.use", "instanceGroups.use")
 	}
-	return r.withLease(ask)
+	return withLease(r, ask)
 }
 
 // neededToRemove are the permissions that taking all of it away takes.
-func (r *task) neededToRemove(gone []inventory.Object) (ask []string) {
+func neededToRemove(r *task, gone []inventory.Object) (ask []string) {
 	for _, o := range gone {
 		ask = append(ask, o.Kind.Row().ToGo...)
 	}
@@ -44,11 +44,11 @@ func (r *task) neededToRemove(gone []inventory.Object) (ask []string) {
 			ask = append(ask, "instances.addAccessConfig", "instances.deleteAccessConfig", "addresses.use", "subnetworks.useExternalIp")
 		}
 	}
-	return r.withLease(ask)
+	return withLease(r, ask)
 }
 
 // withLease adds what taking the lease of a cluster takes that has an address.
-func (r *task) withLease(ask []string) []string {
+func withLease(r *task, ask []string) []string {
 	if len(ask) > 0 && (r.have.Holder.IP != "" || len(r.have.Of(inventory.Address)) > 0) {
 		ask = append(ask, "addresses.setLabels")
 	}

@@ -14,7 +14,7 @@ import (
 
 // projectProblems are properties of the project under which machines come up that
 // nobody can use, or do not come up at all.
-func (r *task) projectProblems(p *computepb.Project, missing []inventory.Object) (no refusal.Unfit) {
+func projectProblems(r *task, p *computepb.Project, missing []inventory.Object) (no refusal.Unfit) {
 	makes := func(k inventory.Kind) bool {
 		return slices.ContainsFunc(missing, func(o inventory.Object) bool { return o.Kind == k })
 	}

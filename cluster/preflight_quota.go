@@ -22,7 +22,7 @@ import (
 type demand map[string]float64
 
 // demandOf counts what is missing; nodes are those the pool grows by.
-func (r *task) demandOf(missing []inventory.Object, nodes int, cpus func(machineType string, preemptible bool) (metric string, n int)) demand {
+func demandOf(r *task, missing []inventory.Object, nodes int, cpus func(machineType string, preemptible bool) (metric string, n int)) demand {
 	d, s := demand{}, r.Want.Settings
 	disk := func(kind settings.Name, gb settings.Size, n int) {
 		metric := "SSD_TOTAL_GB" // that of balanced disks too
@@ -50,7 +50,7 @@ func (r *task) demandOf(missing []inventory.Object, nodes int, cpus func(machine
 			disk("", s.MasterRootSize, 1)
 		}
 	}
-	for _, o := range r.starting() { // a stopped machine counts as an instance, and has neither CPUs nor an address
+	for _, o := range starting(r) { // a stopped machine counts as an instance, and has neither CPUs nor an address
 		machines(o.MachineType, s.PreemptibleMain, 1)
 		d["INSTANCES"]--
 	}
@@ -63,12 +63,12 @@ func (r *task) demandOf(missing []inventory.Object, nodes int, cpus func(machine
 
 // tooLittle compares what is missing with what the region and the project may
 // still have. A quota they do not speak of is none.
-func (r *task) tooLittle(ctx context.Context, missing []inventory.Object) (refusal.Unfit, error) {
+func tooLittle(ctx context.Context, r *task, missing []inventory.Object) (refusal.Unfit, error) {
 	nodes := 0
 	for _, g := range r.sized() {
 		nodes += max(0, g.wants-g.Size)
 	}
-	starting := r.starting()
+	starting := starting(r)
 	if len(missing) == 0 && len(starting) == 0 && nodes == 0 {
 		return nil, nil
 	}
@@ -93,7 +93,7 @@ func (r *task) tooLittle(ctx context.Context, missing []inventory.Object) (refus
 		func() (err error) { project, err = r.GCE.GetProject(ctx); return err },
 	}
 	for i, t := range types {
-		reads = append(reads, func() (err error) { found[i], err = r.cpusOf(ctx, t); return err })
+		reads = append(reads, func() (err error) { found[i], err = cpusOf(ctx, r, t); return err })
 	}
 	if err := gce.Parallel(reads...); err != nil {
 		return nil, err
@@ -102,10 +102,10 @@ func (r *task) tooLittle(ctx context.Context, missing []inventory.Object) (refus
 		sizes[t] = found[i]
 	}
 	inRegion, inProject := quotasOf(region.GetQuotas()), quotasOf(project.GetQuotas())
-	d := r.demandOf(missing, nodes, func(machineType string, preemptible bool) (string, int) {
+	d := demandOf(r, missing, nodes, func(machineType string, preemptible bool) (string, int) {
 		return inRegion.cpuMetric(machineType, preemptible), sizes[machineType]
 	})
-	short := r.projectProblems(project, missing)
+	short := projectProblems(r, project, missing)
 	for _, metric := range slices.Sorted(maps.Keys(d)) {
 		where, of := inRegion, "of region "+region.GetName()
 		if _, ok := inRegion[metric]; !ok {
@@ -149,7 +149,7 @@ func (q quotas) cpuMetric(machineType string, preemptible bool) string {
 }
 
 // cpusOf asks how many CPUs a machine type has, once.
-func (r *task) cpusOf(ctx context.Context, machineType string) (int, error) {
+func cpusOf(ctx context.Context, r *task, machineType string) (int, error) {
 	if n, ok := r.CPUs(machineType); ok {
 		return n, nil
 	}

@@ -17,32 +17,32 @@ import (
 // refuse in the middle: machines that are protected, what somebody else still
 // uses, permissions that are withheld. Otherwise nodes would be drained and
 // masters gone when the refusal comes.
-func (r *task) foreseeRemoval(ctx context.Context, items []plan.Item) error {
-	gone := r.going(items)
+func foreseeRemoval(ctx context.Context, r *task, items []plan.Item) error {
+	gone := going(r, items)
 	if len(gone) == 0 {
 		return nil
 	}
 	var uses []inventory.Use
 	found, err := gather(ctx,
 		func(ctx context.Context) (_ refusal.Unfit, err error) {
-			uses, err = r.moreUses(ctx, gone)
+			uses, err = moreUses(ctx, r, gone)
 			return nil, err
 		},
-		func(ctx context.Context) (refusal.Unfit, error) { return withheld(ctx, r.Env, r.neededToRemove(gone)) },
+		func(ctx context.Context) (refusal.Unfit, error) { return withheld(ctx, r.Env, neededToRemove(r, gone)) },
 	)
 	if err != nil {
 		return err
 	}
-	held, err := r.ConfirmUses(ctx, r.holders(gone, append(uses, r.have.Uses...)))
+	held, err := r.ConfirmUses(ctx, holders(r, gone, append(uses, r.have.Uses...)))
 	if err != nil {
 		return err
 	}
-	return slices.Concat(protectedOf(gone), r.inUse(held), found).OrNil()
+	return slices.Concat(protectedOf(gone), inUse(r, held), found).OrNil()
 }
 
 // going is every object that a list of steps takes away, with what goes with it:
 // the machines of a managed group, and the group of its name that balancers use.
-func (r *task) going(items []plan.Item) (gone []inventory.Object) {
+func going(r *task, items []plan.Item) (gone []inventory.Object) {
 	zones := map[string]bool{}
 	for _, it := range items {
 		if s, ok := it.Step.(made); ok && !it.Want {
@@ -74,7 +74,7 @@ func (r *task) going(items []plan.Item) (gone []inventory.Object) {
 
 // moreUses reads the users that the modes for one pool or one master have not
 // seen yet: balancers. Of the whole cluster all is read already.
-func (r *task) moreUses(ctx context.Context, gone []inventory.Object) ([]inventory.Use, error) {
+func moreUses(ctx context.Context, r *task, gone []inventory.Object) ([]inventory.Use, error) {
 	if r.mode.whole {
 		return nil, nil
 	}
@@ -114,13 +114,13 @@ func protectedOf(gone []inventory.Object) (no refusal.Unfit) {
 }
 
 // holders are the uses that keep something which is to go, by somebody who stays.
-func (r *task) holders(gone []inventory.Object, uses []inventory.Use) (list []inventory.Use) {
+func holders(r *task, gone []inventory.Object, uses []inventory.Use) (list []inventory.Use) {
 	goes := map[inventory.Object]bool{}
 	for _, o := range gone {
 		goes[o.Id()] = true
 	}
 	for _, u := range uses {
-		if goes[u.Of] && !goes[u.By] && !u.Mine && !r.isOurs(u.By) && !slices.Contains(list, u) {
+		if goes[u.Of] && !goes[u.By] && !u.Mine && !isOurs(r, u.By) && !slices.Contains(list, u) {
 			list = append(list, u)
 		}
 	}
@@ -128,11 +128,11 @@ func (r *task) holders(gone []inventory.Object, uses []inventory.Use) (list []in
 }
 
 // inUse says what somebody else holds.
-func (r *task) inUse(uses []inventory.Use) (no refusal.Unfit) {
+func inUse(r *task, uses []inventory.Use) (no refusal.Unfit) {
 	for _, u := range uses {
 		no = append(no, &refusal.Refused{
 			Why:  fmt.Sprintf("%s cannot be removed: %s, which is not this cluster's, uses it", u.Of, u.By),
-			Cure: r.freed(u),
+			Cure: freed(r, u),
 		})
 	}
 	slices.SortFunc(no, func(a, b *refusal.Refused) int { return cmp.Compare(a.Why, b.Why) })
@@ -147,7 +147,7 @@ const mostUsers = 10
 
 // isOurs tells of a user that only its URL is known of whether it is this
 // cluster's: by what was found, or by its name in the balancer.
-func (r *task) isOurs(by inventory.Object) bool {
+func isOurs(r *task, by inventory.Object) bool {
 	if slices.ContainsFunc(r.have.Objects, func(o inventory.Object) bool { return o.Id() == by.Id() }) {
 		return true
 	}
@@ -155,7 +155,7 @@ func (r *task) isOurs(by inventory.Object) bool {
 }
 
 // freed is how what is used gets free.
-func (r *task) freed(u inventory.Use) string {
+func freed(r *task, u inventory.Use) string {
 	for _, s := range r.strays {
 		if s.Of == u.By.Kind && s.Name == u.By.Name && (s.Zone == u.By.Zone && s.Region == u.By.Region) {
 			return cure.Hint("this cluster's Services or volumes left it; have it go too", cure.Same().With("HAKUBE_SWEEP", "true"))

@@ -17,10 +17,10 @@ import (
 
 // namedTypes are the looks at the machine types and disk types that the settings
 // name, each once.
-func (r *task) namedTypes() (checks []check) {
+func namedTypes(r *task) (checks []check) {
 	s := r.Want.Settings
 	typed := func(variable, name string) {
-		checks = append(checks, func(ctx context.Context) (refusal.Unfit, error) { return r.typeProblem(ctx, variable, name) })
+		checks = append(checks, func(ctx context.Context) (refusal.Unfit, error) { return typeProblem(ctx, r, variable, name) })
 	}
 	disk := func(variable string, name settings.Name, sizes ...diskSize) {
 		checks = append(checks, func(ctx context.Context) (refusal.Unfit, error) {
@@ -49,7 +49,7 @@ func (r *task) namedTypes() (checks []check) {
 	return checks
 }
 
-func (r *task) typeProblem(ctx context.Context, variable, name string) (refusal.Unfit, error) {
+func typeProblem(ctx context.Context, r *task, variable, name string) (refusal.Unfit, error) {
 	types := r.GCE.MachineTypes(r.Want.Zone)
 	t, err := types.Get(ctx, name)
 	if err == nil {

@@ -42,14 +42,14 @@ func TestRefusalsByLooks(t *testing.T) {
 		{"disks of a series", disksOfTypes(with(func(r *run) { r.Want.MasterType = "n4-standard-2" }).Env, true, false),
 			"MASTER_SIZE=n4-standard-2: machines of series N4 take no disk of type pd-ssd (MASTER_DISK_TYPE)"},
 		{"disks of another", disksOfTypes(with(func(*run) {}).Env, true, true), ""},
-		{"suspended", with(func(r *run) {
+		{"suspended", inTheWay(with(func(r *run) {
 			r.have.Objects = []inventory.Object{{Kind: inventory.Instance, Name: master.Name, Zone: master.Zone, Role: inventory.RoleMaster, Status: "SUSPENDED"}}
-		}).inTheWay(), "kubernetes-master in europe-west1-b is suspended"},
-		{"network tier", with(func(r *run) { r.have.Holder.Tier = "PREMIUM" }).projectProblems(&computepb.Project{DefaultServiceAccount: new("x"), DefaultNetworkTier: new("STANDARD")}, []inventory.Object{master}),
+		}).task), "kubernetes-master in europe-west1-b is suspended"},
+		{"network tier", projectProblems(with(func(r *run) { r.have.Holder.Tier = "PREMIUM" }).task, &computepb.Project{DefaultServiceAccount: new("x"), DefaultNetworkTier: new("STANDARD")}, []inventory.Object{master}),
 			"address kubernetes-master-ip is of network tier PREMIUM, and the default of project local is STANDARD by now, of which machines and forwarding rules would be made: an address serves its own tier only"},
-		{"network tier of before", with(func(r *run) { r.have.Holder.Tier = "STANDARD" }).projectProblems(&computepb.Project{DefaultServiceAccount: new("x"), DefaultNetworkTier: new("STANDARD")}, []inventory.Object{master}), ""},
-		{"default account", with(func(*run) {}).projectProblems(&computepb.Project{}, []inventory.Object{master}), "project local has no default service account, which masters are made with"},
-		{"default account unused", with(func(*run) {}).projectProblems(&computepb.Project{}, []inventory.Object{{Kind: inventory.Firewall}}), ""},
+		{"network tier of before", projectProblems(with(func(r *run) { r.have.Holder.Tier = "STANDARD" }).task, &computepb.Project{DefaultServiceAccount: new("x"), DefaultNetworkTier: new("STANDARD")}, []inventory.Object{master}), ""},
+		{"default account", projectProblems(with(func(*run) {}).task, &computepb.Project{}, []inventory.Object{master}), "project local has no default service account, which masters are made with"},
+		{"default account unused", projectProblems(with(func(*run) {}).task, &computepb.Project{}, []inventory.Object{{Kind: inventory.Firewall}}), ""},
 		{"autoscaler", usersOf(t, func(f *inventory.Collector) {
 			f.Take(nil, inventory.Object{Kind: inventory.ManagedGroup, Name: "g", Zone: "z"}, &computepb.InstanceGroupManager{
 				Status: &computepb.InstanceGroupManagerStatus{Autoscaler: new("https://x/projects/p/zones/z/autoscalers/a")}})
@@ -78,7 +78,7 @@ func TestRefusalsByLooks(t *testing.T) {
 	if total > mostMetadata/2 {
 		t.Errorf("metadata of a master has %d bytes", total)
 	}
-	legacy := o.run(settings.Up).networks()[0].(resource[*computepb.Network])
+	legacy := networks(o.run(settings.Up).task)[0].(resource[*computepb.Network])
 	_, err := legacy.check(&computepb.Network{IPv4Range: new("10.240.0.0/16")})
 	wantError(t, err, "is a legacy network", "KUBE_GCE_NETWORK")
 }
@@ -90,5 +90,5 @@ func usersOf(t *testing.T, read func(*inventory.Collector), gone inventory.Objec
 	read(f)
 	r := newRun(&env.Env{}, aim{})
 	r.have = &inventory.Inventory{}
-	return r.inUse(r.holders([]inventory.Object{gone}, f.Used))
+	return inUse(r.task, holders(r.task, []inventory.Object{gone}, f.Used))
 }

@@ -142,7 +142,7 @@ func TestDeletedNodeOnce(t *testing.T) {
 		}
 		made := c.changes()
 		for begin := time.Now(); time.Since(begin) < 4*unregistered(r.Env); time.Sleep(10 * time.Millisecond) {
-			c.must(r.nodes().(nodes).rejoin(ctx, x.pool))
+			c.must(Nodes(r.task).(nodes).rejoin(ctx, x.pool))
 		}
 		if n := resets(made(), name); n != x.want {
 			t.Errorf("%s: reset %d times, want %d", x.name, n, x.want)

@@ -33,7 +33,7 @@ func (c *Cluster) Repair(ctx context.Context, name string, report func(plan.Even
 			return err
 		}
 		if len(r.patients) > 0 {
-			err = r.fitToRepair(ctx, r.revivals())
+			err = fitToRepair(ctx, r.task, r.revivals())
 		}
 		if len(r.patients) > 0 && err == nil {
 			err = plan.RunStages(ctx, r.repairList(), report)
@@ -51,17 +51,17 @@ func (c *Cluster) Repair(ctx context.Context, name string, report func(plan.Even
 // seen looks around, after this operator's key and masters' own addresses have
 // been seen to, without which nobody could be asked.
 func (r *run) seen(ctx context.Context, report func(plan.Event)) (*sight, error) {
-	s, err := r.sight(ctx)
+	s, err := look(ctx, r.task)
 	if err != nil {
 		return nil, err
 	}
-	again := len(r.reachable()) > 0 || slices.ContainsFunc(s.masters, func(m seenMaster) bool { return s.denied(m.Name) })
+	again := len(reachable(r.task)) > 0 || slices.ContainsFunc(s.masters, func(m seenMaster) bool { return s.denied(m.Name) })
 	if again {
-		if err := r.fit(ctx); err != nil {
+		if err := fit(ctx, r.task); err != nil {
 			return nil, err
 		}
 	}
-	if err := r.reach(ctx, report); err != nil {
+	if err := Reach(ctx, r.task, report); err != nil {
 		return nil, err
 	}
 	l := lines{want: true}
@@ -74,7 +74,7 @@ func (r *run) seen(ctx context.Context, report func(plan.Event)) (*sight, error)
 		return nil, err
 	}
 	if again {
-		if s, err = r.sight(ctx); err != nil {
+		if s, err = look(ctx, r.task); err != nil {
 			return nil, err
 		}
 	}
@@ -122,7 +122,7 @@ func (r *run) diagnose(ctx context.Context, s *sight, name string) error {
 		return nil
 	}
 	for _, m := range s.masters {
-		if err := r.ownsDisk(ctx, m); err != nil {
+		if err := ownsDisk(ctx, r.task, m); err != nil {
 			return err
 		}
 	}

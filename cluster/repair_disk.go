@@ -24,7 +24,7 @@ type revived struct {
 	verdicts *verdicts
 }
 
-func (r *task) revived(of inventory.Object) revived {
+func Revived(r *task, of inventory.Object) revived {
 	return revived{r.Env, of, r.have.StatusOf(of) == "RUNNING", r.mastersBut(of.Name), r.verdicts}
 }
 
@@ -104,11 +104,11 @@ type readableDisk struct {
 	anew    func(context.Context) error // makes the machine
 }
 
-func (r *task) readableDisk(of inventory.Object) plan.Step {
+func ReadableDisk(r *task, of inventory.Object) plan.Step {
 	return readableDisk{
-		r.Env, of, r.revived(of), r.outlook(),
-		func(phase string) error { return r.foreignContent(of, phase) },
-		func(ctx context.Context) error { return r.insertMaster(ctx, of) },
+		r.Env, of, Revived(r, of), r.outlook(),
+		func(phase string) error { return foreignContent(r, of, phase) },
+		func(ctx context.Context) error { return insertMaster(ctx, r, of) },
 	}
 }
 

@@ -79,7 +79,7 @@ func (s *sight) ill(m seenMaster) string {
 
 // ownsDisk refuses a data disk that is not this cluster's: by its mark, or by what
 // the machine found on it.
-func (r *task) ownsDisk(ctx context.Context, m seenMaster) error {
+func ownsDisk(ctx context.Context, r *task, m seenMaster) error {
 	if !m.disk {
 		d, err := r.GCE.Disks(m.Zone).Get(ctx, r.Want.Names.DiskOf(m.Name))
 		switch {
@@ -88,11 +88,11 @@ func (r *task) ownsDisk(ctx context.Context, m seenMaster) error {
 		case err != nil:
 			return err
 		case !r.Owns(d.GetDescription()):
-			return r.foreignDisk(m.Object, "carries no mark of this cluster")
+			return foreignDisk(r, m.Object, "carries no mark of this cluster")
 		}
 		return nil
 	}
-	return r.foreignContent(m.Object, m.phase)
+	return foreignContent(r, m.Object, m.phase)
 }
 
 // curable refuses what no repair brings back: a ring of which too few voters have

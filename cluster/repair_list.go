@@ -29,19 +29,19 @@ func (r *run) repairList() [][]plan.Item {
 	l := lines{want: true}
 	for _, p := range r.patients {
 		if others {
-			l.then(r.learners(p)...)
-			for _, s := range r.started(p) {
+			l.then(learners(r.task, p)...)
+			for _, s := range Started(r.task, p) {
 				l.then(s)
 			}
-			l.then(r.inSync(p)...)
-			for _, s := range r.votes(p) {
+			l.then(InSync(r.task, p)...)
+			for _, s := range votes(r.task, p) {
 				l.then(s)
 			}
 			l.then(eachRing(r.task, p, func(m ringMember) reachesOthers { return reachesOthers{m} })...)
 		}
-		l.then(r.controlPlane(p))
+		l.then(ControlPlane(r.task, p))
 		if r.balanced {
-			l.then(r.masterGroups(p.Zone)...)
+			l.then(masterGroups(r.task, p.Zone)...)
 			l.then(backendZones(r.Env, p.Zone)...)
 			l.then(trafficTo(r.Env, p)...)
 		}
@@ -49,8 +49,8 @@ func (r *run) repairList() [][]plan.Item {
 	if r.balanced {
 		l.then(backendsHealthy(r.Env))
 	}
-	l.then(r.api())
-	l.then(r.kubeconfig())
+	l.then(API(r.task))
+	l.then(Kubeconfig(r.task))
 	for _, p := range r.patients {
 		l.then(nodeReady{r.Env, p, r.rejoins})
 	}
@@ -63,17 +63,17 @@ func (r *run) revivals() []plan.Item {
 	l := lines{want: true}
 	for _, w := range firewallRules(&r.Want) {
 		if w.to == r.Want.Names.MasterTag() || w.to == "" {
-			l.beside(r.firewall(w))
+			l.beside(firewall(r.task, w))
 		}
 	}
 	r.eachPatient(&l, func(p inventory.Object) plan.Step { return withDisk{r.Env, p} })
-	l.then(r.disks()...)
-	l.then(r.machines()...)
+	l.then(disks(r.task)...)
+	l.then(machines(r.task)...)
 	r.eachPatient(&l, func(p inventory.Object) plan.Step { return tagged{r.Env, p} })
-	r.eachPatient(&l, func(p inventory.Object) plan.Step { return r.sshAnswers(p) })
+	r.eachPatient(&l, func(p inventory.Object) plan.Step { return SSHAnswers(r.task, p) })
 	r.eachPatient(&l, func(p inventory.Object) plan.Step { return access{r.Env, p} })
-	r.eachPatient(&l, func(p inventory.Object) plan.Step { return r.revived(p) })
-	r.eachPatient(&l, func(p inventory.Object) plan.Step { return r.readableDisk(p) })
+	r.eachPatient(&l, func(p inventory.Object) plan.Step { return Revived(r.task, p) })
+	r.eachPatient(&l, func(p inventory.Object) plan.Step { return ReadableDisk(r.task, p) })
 	return l.items
 }
 

@@ -92,8 +92,8 @@ type sshAnswers struct {
 	anew func(context.Context) error // makes the machine
 }
 
-func (r *task) sshAnswers(of inventory.Object) plan.Step {
-	return sshAnswers{r.Env, of, r.have.StatusOf(of) == "RUNNING", func(ctx context.Context) error { return r.insertMaster(ctx, of) }}
+func SSHAnswers(r *task, of inventory.Object) plan.Step {
+	return sshAnswers{r.Env, of, r.have.StatusOf(of) == "RUNNING", func(ctx context.Context) error { return insertMaster(ctx, r, of) }}
 }
 
 func (a sshAnswers) String() string { return a.of.Name + " answers" }

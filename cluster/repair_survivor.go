@@ -48,7 +48,7 @@ func (c *Cluster) FromSurvivor(ctx context.Context, name string, report func(pla
 		if err != nil {
 			return err
 		}
-		if err := r.fitToRepair(ctx, r.revivals()); err != nil {
+		if err := fitToRepair(ctx, r.task, r.revivals()); err != nil {
 			return err
 		}
 		if err := ask(loss); err != nil {
@@ -81,7 +81,7 @@ func (r *run) choose(ctx context.Context, s *sight, name string) (loss Loss, err
 	case s.quorum() && !begun:
 		return loss, &refusal.Refused{Why: "both rings have quorum: nothing need be lost", Cure: cure.Hint("repair them", cure.Repair())}
 	}
-	if err := r.ownsDisk(ctx, m); err != nil {
+	if err := ownsDisk(ctx, r.task, m); err != nil {
 		return loss, err
 	}
 	loss.Survivor = name
@@ -174,9 +174,9 @@ func (r *run) rebuildList() [][]plan.Item {
 	for _, ring := range rings.Names {
 		own.then(ringAlone{r.Env, r.patients[0], ring})
 	}
-	own.then(r.controlPlane(r.patients[0]))
-	own.then(r.api())
-	own.then(r.kubeconfig())
+	own.then(ControlPlane(r.task, r.patients[0]))
+	own.then(API(r.task))
+	own.then(Kubeconfig(r.task))
 	return append(stages, others.items, own.items)
 }
 
@@ -194,7 +194,7 @@ func (r *run) sweepOthers(ctx context.Context, report func(plan.Event)) error {
 		back.have = have
 		back.replica.Status = have.StatusOf(o)
 		back.SawMasters(back.have)
-		back.decideBalancer()
+		decideBalancer(back.task)
 		if err := plan.Run(ctx, back.items(), report); err != nil {
 			return err
 		}

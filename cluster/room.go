@@ -21,7 +21,7 @@ type addresses struct {
 // room refuses more machines than the subnetwork has addresses for, all zones
 // counted: the settings alone tell of one zone only (rangeProblems). Without
 // it the pool would wait for machines that cannot be made.
-func (r *task) room(ctx context.Context) error {
+func room(ctx context.Context, r *task) error {
 	others, masters := 0, max(1, len(r.have.Masters(r.Want.Names)))
 	nodes := int(r.Want.Settings.NumNodes)
 	if r.mode.one {
@@ -32,7 +32,7 @@ func (r *task) room(ctx context.Context) error {
 			others += o.Size
 		}
 	}
-	if !r.lacks() {
+	if !lacks(r) {
 		return nil
 	}
 	subnet, err := r.GCE.Subnetworks().Get(ctx, r.Want.Names.Subnetwork())

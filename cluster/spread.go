@@ -14,7 +14,7 @@ import (
 // all of its pods while the first master is the only node, and nothing moves
 // them afterwards: with that machine halted no Service name would resolve. It
 // is a courtesy: whatever is wrong with it never fails a run.
-func (r *task) spread() plan.Step { return &spread{env: r.Env} }
+func Spread(r *task) plan.Step { return &spread{env: r.Env} }
 
 type spread struct {
 	env     *env.Env

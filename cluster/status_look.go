@@ -79,15 +79,16 @@ func (s *sight) missed(what string, err error) {
 // one by one, over ssh and at their API servers; the API's Nodes; the balancer.
 // No call is made for a single node.
 func (c *Cluster) sight(ctx context.Context) (*sight, error) {
-	return c.run(settings.StatusVerb).sight(ctx)
+	r := c.run(settings.StatusVerb)
+	return look(ctx, r.task)
 }
 
-func (r *task) sight(ctx context.Context) (*sight, error) {
+func look(ctx context.Context, r *task) (*sight, error) {
 	s := &sight{
 		names: r.Want.Names, project: r.Want.Project, asked: true,
 		zone: string(r.Want.Settings.Zone), wantsNodes: bool(r.Want.Settings.CreateNodes), numNodes: int(r.Want.Settings.NumNodes),
 	}
-	if err := r.find(ctx, s); err != nil {
+	if err := find(ctx, r, s); err != nil {
 		return nil, err
 	}
 	r.have = s.have
@@ -126,7 +127,7 @@ func (r *task) sight(ctx context.Context) (*sight, error) {
 }
 
 // find reads what carries the mark, wherever it is.
-func (r *task) find(ctx context.Context, s *sight) error {
+func find(ctx context.Context, r *task, s *sight) error {
 	have, err := r.look(ctx)
 	if err != nil {
 		return err

@@ -112,7 +112,7 @@ func (r *run) takeBack(ctx context.Context, report func(plan.Event)) (string, er
 			len(x.GetUsers()) > 0 || !r.Owns(x.GetDescription()) {
 			continue
 		}
-		return "disk " + d.Name, plan.Run(ctx, []plan.Item{{Step: r.disks()[i], Want: false}}, report)
+		return "disk " + d.Name, plan.Run(ctx, []plan.Item{{Step: disks(r.task)[i], Want: false}}, report)
 	}
 	return "", nil
 }

@@ -62,7 +62,7 @@ func indented(list []sweep.Leftover) (lines []string) {
 // remains is the error of a removal that left something behind; nil if it
 // did not, or if nobody need do anything about it.
 func (r *run) remains() error {
-	e := &Remains{Cluster: string(r.Want.Settings.Prefix), Ours: r.staying()}
+	e := &Remains{Cluster: string(r.Want.Settings.Prefix), Ours: staying(r.task)}
 	for _, s := range r.perhaps {
 		if s.Network != "" {
 			e.Perhaps = append(e.Perhaps, s.Leftover)

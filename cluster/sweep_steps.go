@@ -34,7 +34,7 @@ import (
 // keep decides what of our own stays because of what is left behind: the
 // network when something is in it, and one thing in any case as long as there
 // is something to sweep.
-func (r *task) keep() {
+func keep(r *task) {
 	later := !r.sweeping && len(r.strays) > 0
 	held := slices.ContainsFunc(r.perhaps, func(s *sweep.Orphan) bool { return s.Network != "" })
 	anchor := func(o inventory.Object) bool { return o.Kind == inventory.Network || o.Role == inventory.RoleSSH } // the two go together (D32b)
@@ -56,7 +56,7 @@ func told(list []*sweep.Orphan) (out []sweep.Leftover) {
 }
 
 // staying is what this run leaves behind.
-func (r *task) staying() []sweep.Leftover {
+func staying(r *task) []sweep.Leftover {
 	if r.sweeping {
 		return nil // it failed if any is left
 	}
@@ -69,7 +69,7 @@ var sweepOrder = []inventory.Kind{
 	inventory.Firewall, inventory.Route, inventory.Disk, inventory.InstanceGroup, inventory.Address, inventory.HealthCheck, inventory.HTTPHealthCheck, inventory.BackendService, inventory.TargetPool, inventory.ForwardingRule,
 }
 
-func (r *task) sweep(l *lines) {
+func sweepOrphans(r *task, l *lines) {
 	if !r.sweeping {
 		return
 	}
@@ -135,7 +135,7 @@ func (s strayStep) remove(ctx context.Context) error {
 
 // labels are the disks of volumes that only a machine tells of: that is
 // undone, before the machine goes, by a label.
-func (r *task) labels() (steps []plan.Step) {
+func labels(r *task) (steps []plan.Step) {
 	for _, s := range r.strays {
 		if s.Unlabelled {
 			steps = append(steps, unlabelled{r.Env, s})

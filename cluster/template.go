@@ -22,7 +22,7 @@ import (
 // templates is what nodes are made from. A template cannot be changed, and one
 // in use cannot be replaced: what it was made with holds for as long as the
 // cluster does.
-func (r *task) templates() (steps []plan.Step) {
+func templates(r *task) (steps []plan.Step) {
 	for _, o := range r.or(inventory.InstanceTemplate, inventory.Object{Name: r.Want.Names.Template()}) {
 		name := "template " + o.Name
 		steps = append(steps, resource[*computepb.InstanceTemplate]{
@@ -31,7 +31,7 @@ func (r *task) templates() (steps []plan.Step) {
 				return r.GCE.InstanceTemplates().Get(ctx, o.Name)
 			},
 			mine:   r.Owns,
-			check:  func(t *computepb.InstanceTemplate) (plan.State, error) { return r.checkTemplate(name, t) },
+			check:  func(t *computepb.InstanceTemplate) (plan.State, error) { return checkTemplate(r, name, t) },
 			insert: func(ctx context.Context) error { return insertTemplate(ctx, r.Env) },
 			remove: func(ctx context.Context) error {
 				return r.LetGo(ctx, name, func(ctx context.Context) error { return r.GCE.InstanceTemplates().Delete(ctx, o.Name) })
@@ -41,7 +41,7 @@ func (r *task) templates() (steps []plan.Step) {
 	return steps
 }
 
-func (r *task) checkTemplate(name string, t *computepb.InstanceTemplate) (plan.State, error) {
+func checkTemplate(r *task, name string, t *computepb.InstanceTemplate) (plan.State, error) {
 	if r.mode.removes {
 		return plan.Exists("")
 	}

@@ -23,10 +23,10 @@ func (c *Cluster) run(verb settings.Verb) *run {
 type action func(context.Context, *run) (ok bool, err error)
 
 func doing(report func(plan.Event)) action {
-	return func(ctx context.Context, r *run) (bool, error) { return true, r.reach(ctx, report) }
+	return func(ctx context.Context, r *run) (bool, error) { return true, Reach(ctx, r.task, report) }
 }
 
-func looking(_ context.Context, r *run) (bool, error) { return len(r.reachable()) == 0, nil }
+func looking(_ context.Context, r *run) (bool, error) { return len(reachable(r.task)) == 0, nil }
 
 // up looks around and lists what is to be true. What comes first of all is left
 // to act; if that may do nothing, it is the list.
@@ -35,15 +35,15 @@ func (c *Cluster) up(ctx context.Context, l *lease.Lease, act action) (*run, []p
 	r.Lease = l
 	have, err := r.look(ctx)
 	if err != nil {
-		return r, nil, r.misplaced(ctx, err)
+		return r, nil, misplaced(ctx, r.task, err)
 	}
 	r.have = have
 	r.SawMasters(r.have)
-	unfit, err := r.preflight(ctx)
+	unfit, err := preflight(ctx, r.task)
 	if err != nil {
 		return r, nil, unfit.Besides(err)
 	}
-	own, err := r.kubeconfigProblems(ctx)
+	own, err := kubeconfigProblems(ctx, r.task)
 	if err != nil {
 		return r, nil, err
 	}
@@ -51,7 +51,7 @@ func (c *Cluster) up(ctx context.Context, l *lease.Lease, act action) (*run, []p
 	for _, text := range r.Want.Settings.DNSProblems() { // the range is known now, also when nobody set it
 		unfit = append(unfit, &refusal.Refused{Why: text, Cure: "leave KUBE_DNS_SERVER_IP out, or set that"})
 	}
-	if no := slices.Concat(unfit, r.inTheWay()); len(no) > 0 && len(r.reachable()) > 0 {
+	if no := slices.Concat(unfit, inTheWay(r.task)); len(no) > 0 && len(reachable(r.task)) > 0 {
 		return r, nil, no // before the first change, which is to reach masters
 	}
 	if err := c.consent(ctx, r); err != nil {
@@ -60,7 +60,7 @@ func (c *Cluster) up(ctx context.Context, l *lease.Lease, act action) (*run, []p
 	r.notes()
 	if r.mode.masters {
 		if ok, err := act(ctx, r); err != nil || !ok {
-			return r, r.reachable(), err
+			return r, reachable(r.task), err
 		}
 	}
 	err = rowOf(r.mode.name).judge(r, ctx)
@@ -68,15 +68,15 @@ func (c *Cluster) up(ctx context.Context, l *lease.Lease, act action) (*run, []p
 		err = have.SameNames(&r.Want)
 	}
 	if err == nil {
-		r.decideBalancer()
-		err = r.room(ctx)
+		decideBalancer(r.task)
+		err = room(ctx, r.task)
 	}
 	r.grows()
 	if err != nil {
 		return r, nil, unfit.Besides(err)
 	}
 	items := r.items()
-	return r, items, r.foresee(ctx, items, unfit)
+	return r, items, foresee(ctx, r.task, items, unfit)
 }
 
 // down looks for what is to go, and lists it; nothing found is an empty list.
@@ -103,7 +103,7 @@ func (r *run) summary() *Summary {
 		Mode: r.mode.name, Context: r.Want.Context, Kubeconfig: r.KubeFiles().Of(r.Want.Context), Zone: r.Want.Zone,
 		Evidence: r.evidence, Warnings: r.Warnings(), Replica: r.replica.Name, Dark: r.dark, Outages: r.outages,
 	}
-	s.Leftovers, s.Perhaps = r.staying(), told(r.perhaps)
+	s.Leftovers, s.Perhaps = staying(r.task), told(r.perhaps)
 	if !r.mode.removes {
 		s.Smaller = r.smaller
 		s.Version = string(r.Want.Settings.KubeVersion)
@@ -163,12 +163,12 @@ func (c *Cluster) strayed(ctx context.Context, r *run, preview bool) (err error)
 		}
 		r.sweeping = r.sweeping || yes && !preview
 	}
-	r.keep()
+	keep(r.task)
 	return nil
 }
 
 // removal lists what a removal takes away, once nothing of it is refused.
 func (r *run) removal(ctx context.Context) ([]plan.Item, error) {
 	items := r.items()
-	return items, r.foreseeRemoval(ctx, items)
+	return items, foreseeRemoval(ctx, r.task, items)
 }

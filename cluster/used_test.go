@@ -278,7 +278,7 @@ func TestStalePhase(t *testing.T) {
 	r.have = have
 	c.must(instances.Start(ctx, c.names[2]))
 	of := inventory.Object{Kind: inventory.Instance, Name: c.names[2], Zone: c.zones[2], Role: inventory.RoleMaster, Status: "RUNNING"}
-	for _, s := range r.started(of) {
+	for _, s := range Started(r.task, of) {
 		c.must(s.(started).hasItsData(ctx))
 	}
 	c.mustDown(c.o.again(func(s *settings.Settings) { s.Zone = "" }))

@@ -25,7 +25,7 @@ import (
 // validate gathers evidence that the cluster works: its masters and the nodes
 // of all zones by name, both
 // etcd rings asked on the master itself, the API's own word, and CoreDNS.
-func (r *task) validate(tell func(*Evidence)) plan.Step {
+func Validate(r *task, tell func(*Evidence)) plan.Step {
 	return &validate{env: r.Env, masters: r.masters(), groups: r.everyGroup(), replica: r.replica.Name, rejoins: r.rejoins, tell: tell}
 }
 

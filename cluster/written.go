@@ -10,7 +10,7 @@ import (
 )
 
 // written sees to what is not written down when there is no other change.
-func (r *task) written() (steps []plan.Step) {
+func Written(r *task) (steps []plan.Step) {
 	for _, n := range r.unwritten() {
 		steps = append(steps, written{r.Env, n.variable, n.value, r.have.Objects})
 	}
