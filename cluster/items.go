@@ -104,7 +104,7 @@ func (r *run) inNetwork(l *lines) {
 	l.then(networks(r.task)...)    // everything is in it
 	l.then(subnetworks(r.task)...) // addresses of machines, pods and Services
 	l.beside(firewalls(r.task)...) // need the network only
-	sweepOrphans(r.task, l)               // what Services and volumes left: their machines are gone, their network is not
+	sweepOrphans(r.task, l)        // what Services and volumes left: their machines are gone, their network is not
 }
 
 // instances are masters around their data.
