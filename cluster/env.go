@@ -27,6 +27,7 @@ type env struct {
 	externals map[string]string // machines' own external addresses, by name
 	states    map[string]string // of masters, by name: RUNNING, TERMINATED …
 	silent    *string           // why the cluster cannot be asked, once a removal tried; "" if it can
+	bios      map[string]bool   // images without UEFI
 	warnings  []string          // for the summary
 }
 

@@ -18,6 +18,7 @@ func metadataOf(s *settings.Spec, role, address string, more map[string]string) 
 	items := map[string]string{
 		scripts.KeyGuestAttributes: "TRUE",
 		scripts.KeySSHKeys:         s.Login,
+		scripts.KeyOSLogin:         "FALSE",
 		scripts.KeyStartupScript:   scripts.Startup(),
 		scripts.KeyClusterName:     s.Names.Cluster,
 		scripts.KeyClusterLocation: s.Home,
@@ -82,6 +83,35 @@ func bootDiskOf(s *settings.Spec, image string, size settings.Size, diskType set
 		p.DiskType = new(string(diskType))
 	}
 	return &computepb.AttachedDisk{Boot: new(true), AutoDelete: new(true), InitializeParams: p}
+}
+
+// serviceAccounts are none without a scope or an account.
+func serviceAccounts(account settings.Account, scopes []string) []*computepb.ServiceAccount {
+	if account == settings.NoAccount || len(scopes) == 0 {
+		return nil
+	}
+	return []*computepb.ServiceAccount{{Email: new(string(account)), Scopes: scopes}}
+}
+
+// shielded is Shielded VM with all of it, which Google's image can and organisations
+// ask for (constraints/compute.requireShieldedVm). An image without UEFI cannot.
+func (r *env) shielded(image string) *computepb.ShieldedInstanceConfig {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.bios[image] {
+		return nil
+	}
+	return &computepb.ShieldedInstanceConfig{EnableSecureBoot: new(true), EnableVtpm: new(true), EnableIntegrityMonitoring: new(true)}
+}
+
+// sawImage takes note of images that boot without UEFI. A project's own may do so.
+func (r *env) sawImage(image string, x *computepb.Image) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.bios == nil {
+		r.bios = map[string]bool{}
+	}
+	r.bios[image] = !slices.ContainsFunc(x.GetGuestOsFeatures(), func(f *computepb.GuestOsFeature) bool { return f.GetType() == "UEFI_COMPATIBLE" })
 }
 
 // scheduling is what happens to a machine when its host does not go on.

@@ -50,6 +50,7 @@ func (r *env) imageProblem(ctx context.Context, variable string, owner, name set
 		x, err = images.Get(ctx, string(name))
 	}
 	if err == nil {
+		r.sawImage(settings.Image(owner, name), x)
 		no, warning := judgeImage(x, variable, disks)
 		if warning != "" {
 			r.mu.Lock()

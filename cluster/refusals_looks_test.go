@@ -40,6 +40,8 @@ func TestRefusalsByLooks(t *testing.T) {
 		{"sizes unknown", judgeSizes(&computepb.DiskType{}, []diskSize{{"MASTER_DISK_SIZE", 70000}}), ""},
 		{"disks of a series", with(func(r *run) { r.want.MasterType = "n4-standard-2" }).disksOfTypes(true, false),
 			"MASTER_SIZE=n4-standard-2: machines of series N4 take no disk of type pd-ssd (MASTER_DISK_TYPE)"},
+		{"disk without a type", with(func(r *run) { r.want.Settings.NodeSize, r.want.Settings.NodeDiskType = "c3-standard-4", "pd-standard" }).disksOfTypes(false, true),
+			"NODE_SIZE=c3-standard-4: machines of series C3 take no disk of type pd-standard (NODE_DISK_TYPE)"},
 		{"disks of another", with(func(*run) {}).disksOfTypes(true, true), ""},
 		{"suspended", with(func(r *run) {
 			r.have.Objects = []inventory.Object{{Kind: inventory.Instance, Name: master.Name, Zone: master.Zone, Role: inventory.RoleMaster, Status: "SUSPENDED"}}
@@ -47,7 +49,9 @@ func TestRefusalsByLooks(t *testing.T) {
 		{"network tier", with(func(r *run) { r.have.Holder.Tier = "PREMIUM" }).projectProblems(&computepb.Project{DefaultServiceAccount: new("x"), DefaultNetworkTier: new("STANDARD")}, []inventory.Object{master}),
 			"address kubernetes-master-ip is of network tier PREMIUM, and the default of project local is STANDARD by now, of which machines and forwarding rules would be made: an address serves its own tier only"},
 		{"network tier of before", with(func(r *run) { r.have.Holder.Tier = "STANDARD" }).projectProblems(&computepb.Project{DefaultServiceAccount: new("x"), DefaultNetworkTier: new("STANDARD")}, []inventory.Object{master}), ""},
-		{"default account", with(func(*run) {}).projectProblems(&computepb.Project{}, []inventory.Object{master}), "project local has no default service account, which masters are made with"},
+		{"default account", with(func(r *run) { r.want.Settings.MasterAccount = "default" }).projectProblems(&computepb.Project{}, []inventory.Object{master, {Kind: inventory.InstanceTemplate}}),
+			"HAKUBE_MASTER_SERVICE_ACCOUNT=default: project local has no default service account; KUBE_GCE_NODE_SERVICE_ACCOUNT=default: project local has no default service account"},
+		{"masters without an account", with(func(*run) {}).projectProblems(&computepb.Project{}, []inventory.Object{master}), ""},
 		{"default account unused", with(func(*run) {}).projectProblems(&computepb.Project{}, []inventory.Object{{Kind: inventory.Firewall}}), ""},
 		{"autoscaler", usersOf(t, func(f *inventory.Collector) {
 			f.Take(nil, inventory.Object{Kind: inventory.ManagedGroup, Name: "g", Zone: "z"}, &computepb.InstanceGroupManager{

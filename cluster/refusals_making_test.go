@@ -4,6 +4,7 @@ import (
 	"hakube/cluster/inventory"
 	"hakube/cluster/settings"
 	"hakube/gce/gcetest"
+	"hakube/scripts"
 )
 
 // refusedMaking are about what is made new: the cluster, a pool, a master.
@@ -57,13 +58,11 @@ var refusedMaking = []refusalCase{
 		})
 	}, says: []string{"disk kubernetes-master-pd in europe-west1-b, which kubernetes-master needs, is attached to instance rescue in europe-west1-b",
 		"gcloud compute instances detach-disk rescue --zone=europe-west1-b --disk=kubernetes-master-pd"}},
-	{name: "OS Login of the project", run: settings.Create, world: func(w *world, _ *operator) {
-		p, err := w.Client.GetProject(w.t.Context())
-		if err != nil {
-			w.t.Fatal(err)
-		}
-		w.post("setCommonInstanceMetadata", doc{"fingerprint": p.GetCommonInstanceMetadata().GetFingerprint(), "items": []any{doc{"key": "enable-oslogin", "value": "TRUE"}}})
-	}, says: []string{"project local has OS Login on", "gcloud compute project-info add-metadata --metadata=enable-oslogin=FALSE"}},
+	{name: "OS Login of the project, and an older master", masters: 1, run: settings.AddReplica, world: func(w *world, _ *operator) {
+		w.osLogin()
+		w.forgets("kubernetes-master", scripts.KeyOSLogin)
+	}, says: []string{"project local has OS Login on", "master kubernetes-master in europe-west1-b was made without switching it off",
+		"gcloud compute instances add-metadata kubernetes-master --zone=europe-west1-b --metadata=enable-oslogin=FALSE"}},
 	{name: "group too large", run: settings.Create,
 		settings: func(s *settings.Settings) {
 			s.NumNodes, s.MaxPerGroup = 2500, 5000

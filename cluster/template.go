@@ -56,7 +56,7 @@ func (r *run) checkTemplate(name string, t *computepb.InstanceTemplate) (plan.St
 	}
 	owner, imageName := imageParts(init.GetSourceImage())
 	wantAccount := string(s.NodeAccount)
-	if len(s.NodeScopes) == 0 {
+	if len(s.NodeScopes) == 0 || s.NodeAccount == settings.NoAccount {
 		wantAccount = ""
 	}
 	if err := r.want.Drift(name,
@@ -128,7 +128,6 @@ func (r *env) insertTemplate(ctx context.Context) error {
 		Description:       new(r.want.Mark.For(inventory.RoleNode)),
 		Labels:            r.want.Labels(),
 		MachineType:       new(string(s.NodeSize)),
-		CanIpForward:      new(true),
 		Tags:              &computepb.Tags{Items: []string{n.NodeTag()}},
 		Disks:             []*computepb.AttachedDisk{bootDiskOf(&r.want, settings.Image(s.NodeImageOwner, s.NodeImage), s.NodeDiskSize, s.NodeDiskType)},
 		NetworkInterfaces: interfaces(&r.want, r.Region(), ""),
@@ -136,10 +135,10 @@ func (r *env) insertTemplate(ctx context.Context) error {
 			scripts.KeyJoinToken: join,
 			scripts.KeyCAHash:    hash,
 		}),
-		Scheduling: scheduling(s.PreemptibleNode),
-	}
-	if len(s.NodeScopes) > 0 {
-		p.ServiceAccounts = []*computepb.ServiceAccount{{Email: new(string(s.NodeAccount)), Scopes: s.NodeScopes}}
+		Scheduling:      scheduling(s.PreemptibleNode),
+		ServiceAccounts: serviceAccounts(s.NodeAccount, s.NodeScopes),
+
+		ShieldedInstanceConfig: r.shielded(settings.Image(s.NodeImageOwner, s.NodeImage)),
 	}
 	return r.GCE.InstanceTemplates().Insert(ctx, &computepb.InstanceTemplate{
 		Name:        new(n.Template()),

@@ -219,14 +219,17 @@ func (u *URL) Decode(s string) error {
 	return nil
 }
 
-// Account is a service account: default, or an email address.
+// Account is a service account: none, default (the project's), or an email address.
 type Account string
 
-var accountGrammar = regexp.MustCompile(`^(default|[a-z0-9][a-z0-9.-]{0,62}@[a-z0-9][a-z0-9.-]{0,252})$`)
+// NoAccount is a machine without a service account.
+const NoAccount Account = "none"
+
+var accountGrammar = regexp.MustCompile(`^(none|default|[a-z0-9][a-z0-9.-]{0,62}@[a-z0-9][a-z0-9.-]{0,252})$`)
 
 func (a *Account) Decode(s string) error {
 	if !accountGrammar.MatchString(s) {
-		return fmt.Errorf("not a service account: default, or an email address")
+		return fmt.Errorf("not a service account: none, default, or an email address")
 	}
 	*a = Account(s)
 	return nil
