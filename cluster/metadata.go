@@ -93,27 +93,6 @@ func serviceAccounts(account settings.Account, scopes []string) []*computepb.Ser
 	return []*computepb.ServiceAccount{{Email: new(string(account)), Scopes: scopes}}
 }
 
-// shielded is Shielded VM with all of it, which Google's image can and organisations
-// ask for (constraints/compute.requireShieldedVm). An image without UEFI cannot.
-func (r *env) shielded(image string) *computepb.ShieldedInstanceConfig {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.bios[image] {
-		return nil
-	}
-	return &computepb.ShieldedInstanceConfig{EnableSecureBoot: new(true), EnableVtpm: new(true), EnableIntegrityMonitoring: new(true)}
-}
-
-// sawImage takes note of images that boot without UEFI. A project's own may do so.
-func (r *env) sawImage(image string, x *computepb.Image) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.bios == nil {
-		r.bios = map[string]bool{}
-	}
-	r.bios[image] = !slices.ContainsFunc(x.GetGuestOsFeatures(), func(f *computepb.GuestOsFeature) bool { return f.GetType() == "UEFI_COMPATIBLE" })
-}
-
 // scheduling is what happens to a machine when its host does not go on.
 func scheduling(preemptible settings.Bool) *computepb.Scheduling {
 	if preemptible { // such a machine can neither move nor be restarted

@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"cloud.google.com/go/compute/apiv1/computepb"
 
@@ -92,4 +93,25 @@ func judgeImage(x *computepb.Image, variable string, disks []diskSize) (no refus
 		}
 	}
 	return no, warning
+}
+
+// shielded is Shielded VM with all of it, which Google's image can and organisations
+// ask for (constraints/compute.requireShieldedVm). An image without UEFI cannot.
+func (r *env) shielded(image string) *computepb.ShieldedInstanceConfig {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.bios[image] {
+		return nil
+	}
+	return &computepb.ShieldedInstanceConfig{EnableSecureBoot: new(true), EnableVtpm: new(true), EnableIntegrityMonitoring: new(true)}
+}
+
+// sawImage takes note of images that boot without UEFI. A project's own may do so.
+func (r *env) sawImage(image string, x *computepb.Image) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.bios == nil {
+		r.bios = map[string]bool{}
+	}
+	r.bios[image] = !slices.ContainsFunc(x.GetGuestOsFeatures(), func(f *computepb.GuestOsFeature) bool { return f.GetType() == "UEFI_COMPATIBLE" })
 }
