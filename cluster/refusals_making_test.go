@@ -27,6 +27,10 @@ var refusedMaking = []refusalCase{
 		w.machineIn("other", "gateway", nil)
 		w.post("global/routes", doc{"name": "vpn", "network": "global/networks/default", "destRange": "10.65.0.0/16", "priority": 900, "nextHopInstance": inZone + "instances/gateway"})
 	}, says: []string{"CLUSTER_IP_RANGE=10.64.0.0/14 overlaps 10.65.0.0/16, which route vpn of network default leads elsewhere"}},
+	{name: "range a route leads to the internet", run: settings.Create, world: func(w *world, _ *operator) {
+		w.network(false)
+		w.post("global/routes", doc{"name": "out", "network": "global/networks/default", "destRange": "10.65.0.0/16", "nextHopGateway": "global/gateways/default-internet-gateway"})
+	}, says: []string{"CLUSTER_IP_RANGE=10.64.0.0/14 overlaps 10.65.0.0/16, which route out of network default leads elsewhere"}},
 	{name: "range no subnetwork may have", run: settings.Create,
 		settings: func(s *settings.Settings) { _ = s.NodeRange.Decode("169.254.16.0/22") },
 		says:     []string{"NODE_IP_RANGE=169.254.16.0/22 overlaps 169.254.0.0/16", "NODE_IP_RANGE=10.1.0.0/22 is free"}},
