@@ -37,7 +37,7 @@ func newShell(t *testing.T) *shell {
 	signal.Notify(heard, syscall.SIGHUP)
 	t.Cleanup(func() { signal.Stop(heard) })
 	s.env = append(cleanEnv(t, home), "HAKUBE_LOCAL_DIR="+s.dir, "KUBECONFIG="+filepath.Join(home, "kubeconfig"),
-		"KUBERNETES_PROVIDER=local", "KUBE_GCE_ZONE="+zoneB, "NUM_NODES=1", "KUBE_GCE_NETWORK=mine") // a new project has "default"
+		"KUBERNETES_PROVIDER=local", "KUBE_GCE_ZONE="+zoneB, "NUM_NODES=1")
 	t.Cleanup(func() {
 		if _, err := local.Stop(context.Background(), s.dir); err != nil {
 			t.Error(err)

@@ -129,6 +129,7 @@ const ctrlC, ctrlD = "\x03", "\x04"
 func TestTerminal(t *testing.T) {
 	besideOthers(t)
 	s := newShell(t)
+	s.env = append(s.env, "KUBE_GCE_NETWORK=mine") // a new project has "default"
 	s.ok(t, "local", "start", "--machines=model", "--latency=gce")
 	up := "exec " + s.exe + " up"
 
@@ -176,6 +177,7 @@ func TestTerminal(t *testing.T) {
 func TestTerminalCloses(t *testing.T) {
 	besideOthers(t)
 	s := newShell(t)
+	s.env = append(s.env, "KUBE_GCE_NETWORK=mine") // a new project has "default"
 	s.ok(t, "local", "start", "--machines=model", "--latency=gce")
 	s.ok(t, "local", "stop")
 	x := s.onTerminal(t, "exec "+s.exe+" up")
@@ -201,6 +203,7 @@ func TestTerminalCloses(t *testing.T) {
 func TestHangup(t *testing.T) {
 	besideOthers(t)
 	s := newShell(t)
+	s.env = append(s.env, "KUBE_GCE_NETWORK=mine") // a new project has "default"
 	s.ok(t, "local", "start", "--machines=model", "--latency=gce")
 	code, said, _ := s.signalled(t, syscall.SIGHUP, []string{`"step":"network mine","event":"making"`, `"interrupting"`}, "up", "--json")
 	if code != exitInterrupted || !strings.Contains(said, `"event":"made"`) || !strings.Contains(said, "every change that was begun is finished") {
