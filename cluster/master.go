@@ -19,7 +19,7 @@ import (
 	"hakube/scripts/cure"
 )
 
-// masterScopes are what a master's service account may do (kube-up §2.1).
+// masterScopes are what a master's service account may do, if it has one (kube-up §2.1).
 var masterScopes = []string{
 	settings.ScopePrefix + "devstorage.read_only", settings.ScopePrefix + "compute", settings.ScopePrefix + "monitoring", settings.ScopePrefix + "logging.write",
 }
@@ -65,6 +65,7 @@ func checkMaster(r *task, name string, i *computepb.Instance) (plan.State, error
 		settings.Difference{Variable: "MASTER_SIZE", Was: gce.Base(i.GetMachineType()), Want: size},
 		settings.Difference{Variable: "KUBE_VERSION", Was: inventory.MetadataItem(m, scripts.KeyKubeVersion), Want: string(s.KubeVersion)},
 		settings.Difference{Variable: "KUBE_DNS_DOMAIN", Was: inventory.MetadataItem(m, scripts.KeyDNSDomain), Want: string(s.DNSDomain)},
+		settings.Difference{Variable: "HAKUBE_MASTER_SERVICE_ACCOUNT", Was: accountOf(i.GetServiceAccounts()), Want: string(s.MasterAccount)},
 		settings.Difference{Variable: "PREEMPTIBLE_MASTER", Was: boolText(settings.Bool(i.GetScheduling().GetPreemptible())), Want: boolText(s.PreemptibleMain)},
 	); err != nil {
 		return plan.State{}, err
@@ -145,14 +146,13 @@ func insertMaster(ctx context.Context, r *task, o inventory.Object) error {
 		set(metadata, scripts.KeyStart, scripts.StartJoin) // around a blank disk it would found a second cluster beside the others'
 	}
 	return r.GCE.Instances(o.Zone).Insert(ctx, &computepb.Instance{
-		Name:         &o.Name,
-		Description:  new(r.Want.Mark.For(inventory.RoleMaster)),
-		Labels:       r.Want.Labels(),
-		MachineType:  new(fmt.Sprintf("zones/%s/machineTypes/%s", o.Zone, r.Want.MasterType)),
-		CanIpForward: new(true),
-		Tags:         &computepb.Tags{Items: []string{n.MasterTag()}},
+		Name:        &o.Name,
+		Description: new(r.Want.Mark.For(inventory.RoleMaster)),
+		Labels:      r.Want.Labels(),
+		MachineType: new(fmt.Sprintf("zones/%s/machineTypes/%s", o.Zone, r.Want.MasterType)),
+		Tags:        &computepb.Tags{Items: []string{n.MasterTag()}},
 		Disks: []*computepb.AttachedDisk{
-			bootDiskOf(&r.Want, settings.Image(s.MasterImageOwner, s.MasterImage), s.MasterRootSize, ""),
+			bootDiskOf(&r.Want, settings.Image(s.MasterImageOwner, s.MasterImage), s.MasterRootSize, bootTypeFor(r.Want.MasterType)),
 			{
 				Source:     new(r.Want.Zonal(o.Zone, "disks", n.DiskOf(o.Name))),
 				DeviceName: new(masterDevice),
@@ -163,7 +163,9 @@ func insertMaster(ctx context.Context, r *task, o inventory.Object) error {
 		NetworkInterfaces: interfaces(&r.Want, r.Region(), own),
 		Metadata:          metadata,
 		Scheduling:        scheduling(s.PreemptibleMain),
-		ServiceAccounts:   []*computepb.ServiceAccount{{Email: new("default"), Scopes: masterScopes}},
+		ServiceAccounts:   serviceAccounts(s.MasterAccount, masterScopes),
+
+		ShieldedInstanceConfig: shielded(r.Env, settings.Image(s.MasterImageOwner, s.MasterImage)),
 	})
 }
 
@@ -176,6 +178,7 @@ func replicaMetadata(r *task) *computepb.Metadata {
 	if keys := inventory.MetadataItem(m, scripts.KeySSHKeys); !strings.Contains(keys, withoutComment(r.Want.Login)) {
 		set(m, scripts.KeySSHKeys, withLogin(keys, r.Want.Login))
 	}
+	set(m, scripts.KeyOSLogin, "FALSE")
 	set(m, scripts.KeyStartupScript, scripts.Startup()) // as the scripts that are sent over ssh
 	set(m, scripts.KeyStart, scripts.StartJoin)
 	return m

@@ -6,6 +6,7 @@ import (
 
 	"cloud.google.com/go/compute/apiv1/computepb"
 
+	"hakube/cluster/env"
 	"hakube/cluster/inventory"
 	"hakube/cluster/settings"
 	"hakube/scripts"
@@ -18,6 +19,7 @@ func metadataOf(s *settings.Spec, role, address string, more map[string]string) 
 	items := map[string]string{
 		scripts.KeyGuestAttributes: "TRUE",
 		scripts.KeySSHKeys:         s.Login,
+		scripts.KeyOSLogin:         "FALSE",
 		scripts.KeyStartupScript:   scripts.Startup(),
 		scripts.KeyClusterName:     s.Names.Cluster,
 		scripts.KeyClusterLocation: s.Home,
@@ -84,6 +86,14 @@ func bootDiskOf(s *settings.Spec, image string, size settings.Size, diskType set
 	return &computepb.AttachedDisk{Boot: new(true), AutoDelete: new(true), InitializeParams: p}
 }
 
+// serviceAccounts are none without a scope or an account.
+func serviceAccounts(account settings.Account, scopes []string) []*computepb.ServiceAccount {
+	if account == settings.NoAccount || len(scopes) == 0 {
+		return nil
+	}
+	return []*computepb.ServiceAccount{{Email: new(string(account)), Scopes: scopes}}
+}
+
 // scheduling is what happens to a machine when its host does not go on.
 func scheduling(preemptible settings.Bool) *computepb.Scheduling {
 	if preemptible { // such a machine can neither move nor be restarted
@@ -92,4 +102,13 @@ func scheduling(preemptible settings.Bool) *computepb.Scheduling {
 		}
 	}
 	return &computepb.Scheduling{AutomaticRestart: new(true), OnHostMaintenance: new("MIGRATE")}
+}
+
+// shielded is Shielded VM with all of it, which Google's image can and organisations
+// ask for (constraints/compute.requireShieldedVm). An image without UEFI cannot.
+func shielded(r *env.Env, image string) *computepb.ShieldedInstanceConfig {
+	if r.ByBIOS(image) {
+		return nil
+	}
+	return &computepb.ShieldedInstanceConfig{EnableSecureBoot: new(true), EnableVtpm: new(true), EnableIntegrityMonitoring: new(true)}
 }

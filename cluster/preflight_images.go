@@ -51,6 +51,7 @@ func imageProblem(ctx context.Context, r *env.Env, variable string, owner, name 
 		x, err = images.Get(ctx, string(name))
 	}
 	if err == nil {
+		r.SawImage(settings.Image(owner, name), x)
 		no, warning := judgeImage(x, variable, disks)
 		if warning != "" {
 			r.Warn(warning)

@@ -7,8 +7,10 @@ import (
 
 	"cloud.google.com/go/compute/apiv1/computepb"
 
+	"hakube/cluster/env"
 	"hakube/cluster/inventory"
 	"hakube/cluster/refusal"
+	"hakube/scripts"
 	"hakube/scripts/cure"
 )
 
@@ -18,12 +20,8 @@ func projectProblems(r *task, p *computepb.Project, missing []inventory.Object) 
 	makes := func(k inventory.Kind) bool {
 		return slices.ContainsFunc(missing, func(o inventory.Object) bool { return o.Kind == k })
 	}
-	if makes(inventory.Instance) && strings.EqualFold(inventory.MetadataItem(p.GetCommonInstanceMetadata(), "enable-oslogin"), "true") {
-		no = append(no, &refusal.Refused{
-			Why: fmt.Sprintf("project %s has OS Login on (enable-oslogin in its metadata): its machines take no ssh key from metadata, and masters are set up over ssh",
-				r.Want.Project),
-			Cure: cure.Hint("switch it off for the project", cure.Compute("project-info add-metadata --metadata=enable-oslogin=FALSE")),
-		})
+	if makes(inventory.Instance) && osLogin(p.GetCommonInstanceMetadata(), false) {
+		no = append(no, closedMasters(r)...)
 	}
 	if is, by := r.have.Holder.Tier, p.GetDefaultNetworkTier(); makes(inventory.Instance) && is != "" && by != "" && is != by {
 		no = append(no, &refusal.Refused{
@@ -32,12 +30,57 @@ func projectProblems(r *task, p *computepb.Project, missing []inventory.Object) 
 			Cure: cure.Hint("set the default to what it was", cure.Compute("project-info update --default-network-tier="+is)),
 		})
 	}
-	nodes := makes(inventory.InstanceTemplate) && r.Want.Settings.NodeAccount == "default" && len(r.Want.Settings.NodeScopes) > 0
-	if p.GetDefaultServiceAccount() == "" && (makes(inventory.Instance) || nodes) {
+	if p.GetDefaultServiceAccount() == "" {
+		no = append(no, withoutDefaultAccount(r.Env, makes(inventory.Instance), makes(inventory.InstanceTemplate))...)
+	}
+	return no
+}
+
+// osLogin tells whether metadata switch OS Login on; of a machine the project's decide
+// where its own say nothing.
+func osLogin(m *computepb.Metadata, project bool) bool {
+	switch strings.ToLower(inventory.MetadataItem(m, scripts.KeyOSLogin)) {
+	case "":
+		return project
+	case "true", "1", "yes", "y":
+		return true
+	}
+	return false
+}
+
+// closedMasters are those that were made before hakube switched OS Login off for its
+// machines, in a project that has it on: they take no ssh key of metadata.
+func closedMasters(r *task) (no refusal.Unfit) {
+	for _, m := range r.masters() {
+		i := r.Seen.Machines[m.Zone+"/"+m.Name]
+		if i == nil || !osLogin(i.GetMetadata(), true) {
+			continue
+		}
 		no = append(no, &refusal.Refused{
-			Why:  fmt.Sprintf("project %s has no default service account, which masters are made with", r.Want.Project),
-			Cure: cure.Hint("one that was deleted less than 30 days ago can be undeleted; where there was none", cure.EnableService("compute.googleapis.com", string(r.Want.Project))),
+			Why: fmt.Sprintf("project %s has OS Login on (enable-oslogin in its metadata), and master %s in %s was made without switching it off: it takes no ssh key from metadata, and masters are set up over ssh",
+				r.Want.Project, m.Name, m.Zone),
+			Cure: cure.Hint("switch it off for that machine", cure.Compute(fmt.Sprintf("instances add-metadata %s --zone=%s --metadata=enable-oslogin=FALSE", m.Name, m.Zone))),
 		})
+	}
+	return no
+}
+
+// withoutDefaultAccount is who would be made with the project's default service
+// account, which it has not.
+func withoutDefaultAccount(r *env.Env, masters, nodes bool) (no refusal.Unfit) {
+	s := r.Want.Settings
+	say := func(variable string) {
+		no = append(no, &refusal.Refused{
+			Why: fmt.Sprintf("%s=default: project %s has no default service account", variable, r.Want.Project),
+			Cure: cure.Hint(fmt.Sprintf("%s=none makes machines without one; one that was deleted less than 30 days ago can be undeleted; where there was none", variable),
+				cure.EnableService("compute.googleapis.com", r.Want.Project)),
+		})
+	}
+	if masters && s.MasterAccount == "default" {
+		say("HAKUBE_MASTER_SERVICE_ACCOUNT")
+	}
+	if nodes && s.NodeAccount == "default" && len(s.NodeScopes) > 0 {
+		say("KUBE_GCE_NODE_SERVICE_ACCOUNT")
 	}
 	return no
 }

@@ -94,7 +94,7 @@ func rangesOfNetwork(ctx context.Context, r *env.Env) (all []taken, err error) {
 		all = append(all, taken{automatic, "network " + network + " keeps for its automatic subnetworks"})
 	}
 	for _, x := range routes { // a range that holds the whole of a route's is refused
-		if gce.Base(x.GetNetwork()) == network && x.GetNextHopNetwork() == "" && x.GetNextHopGateway() == "" {
+		if gce.Base(x.GetNetwork()) == network && x.GetNextHopNetwork() == "" && x.GetDestRange() != "0.0.0.0/0" {
 			add(x.GetDestRange(), fmt.Sprintf("route %s of network %s leads elsewhere", x.GetName(), network))
 		}
 	}

@@ -59,6 +59,7 @@ func (r *task) takeMaster(o inventory.Object) {
 	}
 	r.take("MASTER_SIZE", gce.Base(i.GetMachineType()))
 	r.take("PREEMPTIBLE_MASTER", boolText(settings.Bool(i.GetScheduling().GetPreemptible())))
+	r.take("HAKUBE_MASTER_SERVICE_ACCOUNT", accountOf(i.GetServiceAccounts()))
 	r.take("KUBE_GCE_NETWORK", o.Network)
 	r.take("KUBE_GCE_IP_ALIAS_SUBNETWORK", o.Subnetwork)
 	r.takeMetadata(i.GetMetadata())
@@ -196,6 +197,18 @@ func (r *task) likeNodes(ctx context.Context) error {
 	r.Want = settings.SpecOf(r.Want.Settings, r.Deps.Operator())
 	r.Want.Home, r.Want.Mark.Multizone = home, recorded
 	return nil
+}
+
+// accountOf is a machine's service account as a setting says it. Compute Engine shows
+// the project's default one by its own name.
+func accountOf(accounts []*computepb.ServiceAccount) string {
+	switch {
+	case len(accounts) == 0:
+		return string(settings.NoAccount)
+	case strings.HasSuffix(accounts[0].GetEmail(), "-compute@developer.gserviceaccount.com"):
+		return "default"
+	}
+	return accounts[0].GetEmail()
 }
 
 // take gives a variable that is not set the value that was read from what is

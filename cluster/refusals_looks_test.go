@@ -41,6 +41,8 @@ func TestRefusalsByLooks(t *testing.T) {
 		{"sizes unknown", judgeSizes(&computepb.DiskType{}, []diskSize{{"MASTER_DISK_SIZE", 70000}}), ""},
 		{"disks of a series", disksOfTypes(with(func(r *run) { r.Want.MasterType = "n4-standard-2" }).Env, true, false),
 			"MASTER_SIZE=n4-standard-2: machines of series N4 take no disk of type pd-ssd (MASTER_DISK_TYPE)"},
+		{"disk without a type", disksOfTypes(with(func(r *run) { r.Want.Settings.NodeSize, r.Want.Settings.NodeDiskType = "c3-standard-4", "pd-standard" }).Env, false, true),
+			"NODE_SIZE=c3-standard-4: machines of series C3 take no disk of type pd-standard (NODE_DISK_TYPE)"},
 		{"disks of another", disksOfTypes(with(func(*run) {}).Env, true, true), ""},
 		{"suspended", inTheWay(with(func(r *run) {
 			r.have.Objects = []inventory.Object{{Kind: inventory.Instance, Name: master.Name, Zone: master.Zone, Role: inventory.RoleMaster, Status: "SUSPENDED"}}
@@ -48,7 +50,9 @@ func TestRefusalsByLooks(t *testing.T) {
 		{"network tier", projectProblems(with(func(r *run) { r.have.Holder.Tier = "PREMIUM" }).task, &computepb.Project{DefaultServiceAccount: new("x"), DefaultNetworkTier: new("STANDARD")}, []inventory.Object{master}),
 			"address kubernetes-master-ip is of network tier PREMIUM, and the default of project local is STANDARD by now, of which machines and forwarding rules would be made: an address serves its own tier only"},
 		{"network tier of before", projectProblems(with(func(r *run) { r.have.Holder.Tier = "STANDARD" }).task, &computepb.Project{DefaultServiceAccount: new("x"), DefaultNetworkTier: new("STANDARD")}, []inventory.Object{master}), ""},
-		{"default account", projectProblems(with(func(*run) {}).task, &computepb.Project{}, []inventory.Object{master}), "project local has no default service account, which masters are made with"},
+		{"default account", projectProblems(with(func(r *run) { r.Want.Settings.MasterAccount = "default" }).task, &computepb.Project{}, []inventory.Object{master, {Kind: inventory.InstanceTemplate}}),
+			"HAKUBE_MASTER_SERVICE_ACCOUNT=default: project local has no default service account; KUBE_GCE_NODE_SERVICE_ACCOUNT=default: project local has no default service account"},
+		{"masters without an account", projectProblems(with(func(*run) {}).task, &computepb.Project{}, []inventory.Object{master}), ""},
 		{"default account unused", projectProblems(with(func(*run) {}).task, &computepb.Project{}, []inventory.Object{{Kind: inventory.Firewall}}), ""},
 		{"autoscaler", usersOf(t, func(f *inventory.Collector) {
 			f.Take(nil, inventory.Object{Kind: inventory.ManagedGroup, Name: "g", Zone: "z"}, &computepb.InstanceGroupManager{

@@ -4,6 +4,7 @@ import (
 	"hakube/cluster/inventory"
 	"hakube/cluster/settings"
 	"hakube/gce/gcetest"
+	"hakube/scripts"
 )
 
 // refusedMaking are about what is made new: the cluster, a pool, a master.
@@ -26,6 +27,10 @@ var refusedMaking = []refusalCase{
 		w.machineIn("other", "gateway", nil)
 		w.post("global/routes", doc{"name": "vpn", "network": "global/networks/default", "destRange": "10.65.0.0/16", "priority": 900, "nextHopInstance": inZone + "instances/gateway"})
 	}, says: []string{"CLUSTER_IP_RANGE=10.64.0.0/14 overlaps 10.65.0.0/16, which route vpn of network default leads elsewhere"}},
+	{name: "range a route leads to the internet", run: settings.Create, world: func(w *world, _ *operator) {
+		w.network(false)
+		w.post("global/routes", doc{"name": "out", "network": "global/networks/default", "destRange": "10.65.0.0/16", "nextHopGateway": "global/gateways/default-internet-gateway"})
+	}, says: []string{"CLUSTER_IP_RANGE=10.64.0.0/14 overlaps 10.65.0.0/16, which route out of network default leads elsewhere"}},
 	{name: "range no subnetwork may have", run: settings.Create,
 		settings: func(s *settings.Settings) { _ = s.NodeRange.Decode("169.254.16.0/22") },
 		says:     []string{"NODE_IP_RANGE=169.254.16.0/22 overlaps 169.254.0.0/16", "NODE_IP_RANGE=10.1.0.0/22 is free"}},
@@ -57,13 +62,11 @@ var refusedMaking = []refusalCase{
 		})
 	}, says: []string{"disk kubernetes-master-pd in europe-west1-b, which kubernetes-master needs, is attached to instance rescue in europe-west1-b",
 		"gcloud compute instances detach-disk rescue --zone=europe-west1-b --disk=kubernetes-master-pd"}},
-	{name: "OS Login of the project", run: settings.Create, world: func(w *world, _ *operator) {
-		p, err := w.Client.GetProject(w.t.Context())
-		if err != nil {
-			w.t.Fatal(err)
-		}
-		w.post("setCommonInstanceMetadata", doc{"fingerprint": p.GetCommonInstanceMetadata().GetFingerprint(), "items": []any{doc{"key": "enable-oslogin", "value": "TRUE"}}})
-	}, says: []string{"project local has OS Login on", "gcloud compute project-info add-metadata --metadata=enable-oslogin=FALSE"}},
+	{name: "OS Login of the project, and an older master", masters: 1, run: settings.AddReplica, world: func(w *world, _ *operator) {
+		w.osLogin()
+		w.forgets("kubernetes-master", scripts.KeyOSLogin)
+	}, says: []string{"project local has OS Login on", "master kubernetes-master in europe-west1-b was made without switching it off",
+		"gcloud compute instances add-metadata kubernetes-master --zone=europe-west1-b --metadata=enable-oslogin=FALSE"}},
 	{name: "group too large", run: settings.Create,
 		settings: func(s *settings.Settings) {
 			s.NumNodes, s.MaxPerGroup = 2500, 5000

@@ -15,6 +15,7 @@ import (
 	"hakube/cluster/settings"
 	"hakube/gce/emulator"
 	"hakube/gce/gcetest"
+	"hakube/scripts"
 )
 
 // A refusalCase is a state of the world in which the cloud, or this machine, says no
@@ -234,6 +235,32 @@ func (w *world) away(zone settings.Zone, name string) {
 	if err := w.Client.Instances(string(zone)).Delete(context.Background(), name); err != nil {
 		w.t.Fatal(err)
 	}
+}
+
+// osLogin switches OS Login on in the whole project.
+func (w *world) osLogin() {
+	w.t.Helper()
+	p, err := w.Client.GetProject(w.t.Context())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.post("setCommonInstanceMetadata", doc{"fingerprint": p.GetCommonInstanceMetadata().GetFingerprint(), "items": []any{doc{"key": scripts.KeyOSLogin, "value": "TRUE"}}})
+}
+
+// forgets takes an item out of a machine's metadata, as a hakube of before had made it.
+func (w *world) forgets(name, key string) {
+	w.t.Helper()
+	i, err := w.Client.Instances(zoneB).Get(w.t.Context(), name)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	items := []any{}
+	for _, x := range i.GetMetadata().GetItems() {
+		if x.GetKey() != key {
+			items = append(items, doc{"key": x.GetKey(), "value": x.GetValue()})
+		}
+	}
+	w.post(inZone+"instances/"+name+"/setMetadata", doc{"fingerprint": i.GetMetadata().GetFingerprint(), "items": items})
 }
 
 // protect keeps a machine from being deleted.

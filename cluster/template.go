@@ -57,7 +57,7 @@ func checkTemplate(r *task, name string, t *computepb.InstanceTemplate) (plan.St
 	}
 	owner, imageName := imageParts(init.GetSourceImage())
 	wantAccount := string(s.NodeAccount)
-	if len(s.NodeScopes) == 0 {
+	if len(s.NodeScopes) == 0 || s.NodeAccount == settings.NoAccount {
 		wantAccount = ""
 	}
 	if err := r.Want.Drift(name,
@@ -126,7 +126,6 @@ func insertTemplate(ctx context.Context, r *env.Env) error {
 		Description:       new(r.Want.Mark.For(inventory.RoleNode)),
 		Labels:            r.Want.Labels(),
 		MachineType:       new(string(s.NodeSize)),
-		CanIpForward:      new(true),
 		Tags:              &computepb.Tags{Items: []string{n.NodeTag()}},
 		Disks:             []*computepb.AttachedDisk{bootDiskOf(&r.Want, settings.Image(s.NodeImageOwner, s.NodeImage), s.NodeDiskSize, s.NodeDiskType)},
 		NetworkInterfaces: interfaces(&r.Want, r.Region(), ""),
@@ -134,10 +133,10 @@ func insertTemplate(ctx context.Context, r *env.Env) error {
 			scripts.KeyJoinToken: join,
 			scripts.KeyCAHash:    hash,
 		}),
-		Scheduling: scheduling(s.PreemptibleNode),
-	}
-	if len(s.NodeScopes) > 0 {
-		p.ServiceAccounts = []*computepb.ServiceAccount{{Email: new(string(s.NodeAccount)), Scopes: s.NodeScopes}}
+		Scheduling:      scheduling(s.PreemptibleNode),
+		ServiceAccounts: serviceAccounts(s.NodeAccount, s.NodeScopes),
+
+		ShieldedInstanceConfig: shielded(r, settings.Image(s.NodeImageOwner, s.NodeImage)),
 	}
 	return r.GCE.InstanceTemplates().Insert(ctx, &computepb.InstanceTemplate{
 		Name:        new(n.Template()),

@@ -24,7 +24,7 @@ var otherValues = map[string]string{
 	"CLUSTER_IP_RANGE": "10.96.0.0/14", "SERVICE_CLUSTER_IP_RANGE": "10.1.0.0/16", "NODE_IP_RANGE": "10.50.0.0/20", "KUBE_DNS_DOMAIN": "corp.example",
 	"NUM_NODES": "5", "MAX_INSTANCES_PER_MIG": "2", "NODE_SIZE": "e2-standard-4", "MASTER_SIZE": "e2-standard-8",
 	"MASTER_DISK_TYPE": "pd-standard", "MASTER_DISK_SIZE": "30GB", "MASTER_ROOT_DISK_SIZE": "40GB", "NODE_DISK_TYPE": "pd-ssd", "NODE_DISK_SIZE": "50GB",
-	"PREEMPTIBLE_NODE": "true", "PREEMPTIBLE_MASTER": "true", "NODE_SCOPES": "storage-full", "KUBE_GCE_NODE_SERVICE_ACCOUNT": "nodes@local.iam.gserviceaccount.com",
+	"PREEMPTIBLE_NODE": "true", "PREEMPTIBLE_MASTER": "true", "NODE_SCOPES": "storage-full", "KUBE_GCE_NODE_SERVICE_ACCOUNT": "nodes@local.iam.gserviceaccount.com", "HAKUBE_MASTER_SERVICE_ACCOUNT": "masters@local.iam.gserviceaccount.com",
 	"KUBE_GCE_MASTER_IMAGE": "debian-12-bookworm-v20250610", "KUBE_GCE_NODE_IMAGE": "debian-12-bookworm-v20250610",
 	"KUBE_GCE_MASTER_PROJECT": "debian-cloud", "KUBE_GCE_NODE_PROJECT": "debian-cloud", // the only one here; see TestImagesOfOthers
 	"KUBE_VERSION": "v1.35.1", "KUBE_MIRROR": "http://mirror.example/kubernetes",

@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/ed25519"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"io"
 	"log"
@@ -259,16 +260,23 @@ func (w *world) tell(key emulator.MachineKey, path, value string) error {
 	return nil
 }
 
-// attribute reads a metadata item as the machine sees it now.
+// attribute reads a metadata item as the machine sees it now, "" if there is none.
 func (w *world) attribute(key emulator.MachineKey, name string) string {
+	return w.metadata(key, "instance/attributes/"+name)
+}
+
+func (w *world) metadata(key emulator.MachineKey, path string) string {
 	h, ok := w.Server.MetadataFor(key)
 	if !ok {
 		return ""
 	}
-	r := httptest.NewRequest(http.MethodGet, "/computeMetadata/v1/instance/attributes/"+name, nil)
+	r := httptest.NewRequest(http.MethodGet, "/computeMetadata/v1/"+path, nil)
 	r.Header.Set("Metadata-Flavor", "Google")
 	rec := httptest.NewRecorder()
 	h.ServeHTTP(rec, r)
+	if rec.Code != http.StatusOK {
+		return ""
+	}
 	return rec.Body.String()
 }
 
@@ -353,6 +361,9 @@ func (w *world) dialMachine(ctx context.Context, network, addr string) (net.Conn
 // serveSSH takes whoever's key is in the machine's metadata.
 func (w *world) serveSSH(x *machine) {
 	config := &ssh.ServerConfig{PublicKeyCallback: func(c ssh.ConnMetadata, key ssh.PublicKey) (*ssh.Permissions, error) {
+		if on := w.attribute(x.MachineKey, scripts.KeyOSLogin); strings.EqualFold(cmp.Or(on, w.metadata(x.MachineKey, "project/attributes/"+scripts.KeyOSLogin)), "true") {
+			return nil, errors.New("OS Login is on")
+		}
 		want := c.User() + ":" + strings.TrimSpace(string(ssh.MarshalAuthorizedKey(key)))
 		for line := range strings.Lines(w.attribute(x.MachineKey, scripts.KeySSHKeys)) {
 			if strings.HasPrefix(line, want) {

@@ -57,7 +57,7 @@ func (e *ConnectError) Hint() string {
 	case errors.As(e.Err, &key):
 		return key.Hint()
 	case errors.Is(e.Kind, ErrDenied):
-		return fmt.Sprintf("see that the instance's metadata ssh-keys has a line for %s with this key; the guest agent takes some seconds to act on it", e.User)
+		return fmt.Sprintf("see that the instance's metadata ssh-keys has a line for %s with this key, and that its enable-oslogin is FALSE if the project has OS Login on; the guest agent takes some seconds to act on it", e.User)
 	case errors.Is(e.Kind, ErrUnreachable):
 		return fmt.Sprintf("see that %s runs and that a firewall rule lets tcp:22 in from here", e.Host)
 	}

@@ -44,7 +44,7 @@ func TestHostileMetadata(t *testing.T) {
 ip() { echo "169.254.169.254 via 10.40.0.1 dev ens4 src 10.40.0.3 uid 0"; }
 put() { cat; }
 systemctl() { :; }
-nft() { :; }
+for f in iptables iptables-restore ip6tables; do eval "$f() { :; }"; done
 openssl() { echo 0123456789abcdef; }
 read_metadata
 write_cni

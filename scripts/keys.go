@@ -57,6 +57,9 @@ const (
 const (
 	// KeyGuestAttributes is TRUE to let a machine write guest attributes.
 	KeyGuestAttributes = "enable-guest-attributes"
+	// KeyOSLogin is FALSE, whatever the project's metadata say: where it is TRUE the
+	// guest agent lets nobody in by KeySSHKeys, and masters are set up over ssh.
+	KeyOSLogin = "enable-oslogin"
 	// KeySSHKeys holds user:key lines.
 	KeySSHKeys = "ssh-keys"
 	// KeyStartupScript holds Startup.

@@ -14,6 +14,7 @@ import (
 var readByOthers = map[string]string{
 	"KeyGuestAttributes": "the metadata server",
 	"KeySSHKeys":         "Google's guest agent",
+	"KeyOSLogin":         "Google's guest agent",
 	"KeyStartupScript":   "Google's guest agent",
 	"KeyClusterLocation": "people and kube-up's tools",
 }

@@ -3,7 +3,8 @@
 # lead of both rings to others, and ends its control plane in order. The members
 # stay until they are removed through another master. Prints {"retired":true}.
 leave() {
-	if [[ -e $DISK/kubernetes/manifests/kube-apiserver.yaml ]]; then sleep "$1"; fi
+	# An API server with a delay of its own drains by itself, those made before have none.
+	if [[ -e $DISK/kubernetes/manifests/kube-apiserver.yaml ]] && ! grep -q shutdown-delay-duration "$DISK/kubernetes/manifests/kube-apiserver.yaml"; then sleep "$1"; fi
 	hand_over main
 	hand_over events
 	retire

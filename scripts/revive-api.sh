@@ -18,7 +18,7 @@ end_api_server() {
 	local try
 	for signal in TERM KILL; do
 		pkill "-$signal" -x kube-apiserver || return 0
-		for ((try = 0; try < 20; try++)); do
+		for ((try = 0; try < 2 * SHUTDOWN_DELAY + 10; try++)); do
 			grep -qsx kube-apiserver /proc/[0-9]*/comm || return 0
 			sleep 0.5
 		done

@@ -5,6 +5,8 @@ import (
 	"sync"
 	"time"
 
+	"cloud.google.com/go/compute/apiv1/computepb"
+
 	"hakube/cluster/inventory"
 	"hakube/cluster/kube"
 	"hakube/cluster/settings"
@@ -29,6 +31,7 @@ type Env struct {
 	states    map[string]string // of masters, by name: RUNNING, TERMINATED …
 	cpus      map[string]int    // of machine types, by name
 	silent    *string           // why the cluster cannot be asked, once a removal tried; "" if it can
+	bios      map[string]bool   // images without UEFI
 	warnings  []string          // for the summary
 }
 
@@ -39,7 +42,7 @@ func New(s settings.Settings, d Deps) *Env {
 }
 
 func with(from *inventory.Reader, d Deps, want settings.Spec) *Env {
-	return &Env{Reader: from, Deps: d, Want: want, Poll: d.Poll, externals: map[string]string{}, states: map[string]string{}, cpus: map[string]int{}}
+	return &Env{Reader: from, Deps: d, Want: want, Poll: d.Poll, externals: map[string]string{}, states: map[string]string{}, cpus: map[string]int{}, bios: map[string]bool{}}
 }
 
 // Anew is an env of the same, which has seen no machine yet.
@@ -106,4 +109,18 @@ func (r *Env) SawCPUs(machineType string, n int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.cpus[machineType] = n
+}
+
+// SawImage takes note of images that boot without UEFI. A project's own may do so.
+func (r *Env) SawImage(image string, x *computepb.Image) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.bios[image] = !slices.ContainsFunc(x.GetGuestOsFeatures(), func(f *computepb.GuestOsFeature) bool { return f.GetType() == "UEFI_COMPATIBLE" })
+}
+
+// ByBIOS tells of an image that it boots without UEFI, once it was seen.
+func (r *Env) ByBIOS(image string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.bios[image]
 }

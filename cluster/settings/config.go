@@ -5,30 +5,11 @@ import (
 	"os"
 	"reflect"
 	"slices"
-	"strconv"
 	"strings"
 
 	// kelseyhightower/envconfig: variables to fields by tags, as the project asks for.
 	"github.com/kelseyhightower/envconfig"
 )
-
-// A Verb is what the settings are for: some only make sense for one.
-type Verb string
-
-const (
-	Up   Verb = "up"
-	Down Verb = "down"
-	// StatusVerb is for commands that look and change nothing: what the settings
-	// say to do has no meaning for them.
-	StatusVerb Verb = "status"
-	// RepairVerb and RebuildVerb find masters and zones themselves; what the
-	// settings say to do has no meaning for them either.
-	RepairVerb  Verb = "repair"
-	RebuildVerb Verb = "rebuild"
-)
-
-// chooses tells whether kube-up's selectors say what the verb does.
-func (v Verb) chooses() bool { return v == Up || v == Down }
 
 // Problems are everything wrong with the settings, one line each. Nothing was
 // contacted to find them.
@@ -83,16 +64,6 @@ func Load(verb Verb, given map[string]string, defaultProject func(Provider) stri
 	return s, warnings, nil
 }
 
-// quoted is a text that somebody set, for a message: what a terminal would act
-// upon is escaped, and of a long one the beginning is enough.
-func quoted(text string) string {
-	const most = 80
-	if len(text) <= most {
-		return strconv.Quote(text)
-	}
-	return fmt.Sprintf("%s… (%d bytes)", strconv.Quote(strings.ToValidUTF8(text[:most/2], "")), len(text))
-}
-
 // decode sets one field from the flag's text or else from the environment. A
 // variable that is set but empty counts as not set (see empty.go); envconfig
 // would take the empty text for a value.
@@ -124,9 +95,4 @@ func plainly(err error) error {
 		return p.Err
 	}
 	return err
-}
-
-// Fields are the fields of [Settings] that are variables.
-func Fields() []reflect.StructField {
-	return slices.DeleteFunc(reflect.VisibleFields(reflect.TypeFor[Settings]()), func(f reflect.StructField) bool { return !f.IsExported() })
 }

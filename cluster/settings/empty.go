@@ -2,40 +2,9 @@ package settings
 
 import (
 	"fmt"
-	"maps"
 	"os"
 	"strings"
 )
-
-// chosen are the variables that somebody set, as a flag or in the environment.
-type chosen map[string]bool
-
-func givenBy(flags map[string]string) chosen {
-	g := chosen{}
-	for _, f := range Fields() {
-		name := f.Tag.Get("envconfig")
-		text, isFlag := flags[name]
-		if !isFlag {
-			text = os.Getenv(name)
-		}
-		g[name] = text != ""
-	}
-	return g
-}
-
-// IsGiven tells whether a variable was set by hand, and not left to what is there
-// or to its default.
-func (s *Settings) IsGiven(variable string) bool { return s.given[variable] }
-
-// Said is the same settings, with a variable that somebody set, or left out.
-func (s Settings) Said(variable string, set bool) Settings {
-	s.given = maps.Clone(s.given)
-	if s.given == nil {
-		s.given = chosen{}
-	}
-	s.given[variable] = set
-	return s
-}
 
 // A variable that is set and empty counts as not set, as in kube-up: continuous
 // integration sets empty ones for what it has no value for. Not so where that

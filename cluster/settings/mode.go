@@ -41,3 +41,21 @@ func (s *Settings) Mode(verb Verb) Mode {
 
 // Pool tells whether it brings the zone's pool to a size, none included.
 func (m Mode) Pool() bool { return m == Create || m == AddPool || m == RemovePool }
+
+// A Verb is what the settings are for: some only make sense for one.
+type Verb string
+
+const (
+	Up   Verb = "up"
+	Down Verb = "down"
+	// StatusVerb is for commands that look and change nothing: what the settings
+	// say to do has no meaning for them.
+	StatusVerb Verb = "status"
+	// RepairVerb and RebuildVerb find masters and zones themselves; what the
+	// settings say to do has no meaning for them either.
+	RepairVerb  Verb = "repair"
+	RebuildVerb Verb = "rebuild"
+)
+
+// chooses tells whether kube-up's selectors say what the verb does.
+func (v Verb) chooses() bool { return v == Up || v == Down }

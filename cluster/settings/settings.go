@@ -1,5 +1,12 @@
 package settings
 
+import (
+	"maps"
+	"os"
+	"reflect"
+	"slices"
+)
+
 // Settings are the variables of kube-up that hakube takes, with kube-up's
 // names and meanings, and the few of its own (HAKUBE_*) that kube-up has no
 // name for. The tags are all there is to a variable: its name, the flag of the
@@ -53,6 +60,7 @@ type Settings struct {
 	PreemptibleMain  Bool         `envconfig:"PREEMPTIBLE_MASTER" flag:"preemptible-master" default:"false" desc:"masters are preemptible"`
 	NodeScopes       Scopes       `envconfig:"NODE_SCOPES" flag:"node-scopes" default:"monitoring,logging-write,storage-ro" desc:"access scopes of nodes, gcloud's short names or URLs; none: no service account"`
 	NodeAccount      Account      `envconfig:"KUBE_GCE_NODE_SERVICE_ACCOUNT" flag:"node-service-account" default:"default" desc:"service account of nodes"`
+	MasterAccount    Account      `envconfig:"HAKUBE_MASTER_SERVICE_ACCOUNT" flag:"master-service-account" default:"none" desc:"service account of masters, with kube-up's scopes; nothing on them needs one"`
 	Distribution     Distribution `envconfig:"KUBE_OS_DISTRIBUTION" flag:"os-distribution" default:"debian" desc:"only debian"`
 	MasterOS         Distribution `envconfig:"KUBE_MASTER_OS_DISTRIBUTION" flag:"master-os-distribution" default:"debian" desc:"only debian"`
 	NodeOS           Distribution `envconfig:"KUBE_NODE_OS_DISTRIBUTION" flag:"node-os-distribution" default:"debian" desc:"only debian"`
@@ -78,4 +86,39 @@ type Settings struct {
 	Yes       Bool `for:"down,repair" envconfig:"KUBERNETES_SKIP_CONFIRM" flag:"yes" default:"false" desc:"down, repair --from-survivor: do not ask for the cluster's name. Without a terminal a down of every zone needs it"`
 
 	given chosen // which of them somebody set; all others are as what is there, or the default where nothing is
+}
+
+// Fields are the fields of [Settings] that are variables.
+func Fields() []reflect.StructField {
+	return slices.DeleteFunc(reflect.VisibleFields(reflect.TypeFor[Settings]()), func(f reflect.StructField) bool { return !f.IsExported() })
+}
+
+// chosen are the variables that somebody set, as a flag or in the environment.
+type chosen map[string]bool
+
+func givenBy(flags map[string]string) chosen {
+	g := chosen{}
+	for _, f := range Fields() {
+		name := f.Tag.Get("envconfig")
+		text, isFlag := flags[name]
+		if !isFlag {
+			text = os.Getenv(name)
+		}
+		g[name] = text != ""
+	}
+	return g
+}
+
+// IsGiven tells whether a variable was set by hand, and not left to what is there
+// or to its default.
+func (s *Settings) IsGiven(variable string) bool { return s.given[variable] }
+
+// Said is the same settings, with a variable that somebody set, or left out.
+func (s Settings) Said(variable string, set bool) Settings {
+	s.given = maps.Clone(s.given)
+	if s.given == nil {
+		s.given = chosen{}
+	}
+	s.given[variable] = set
+	return s
 }

@@ -219,14 +219,17 @@ func (u *URL) Decode(s string) error {
 	return nil
 }
 
-// Account is a service account: default, or an email address.
+// Account is a service account: none, default (the project's), or an email address.
 type Account string
 
-var accountGrammar = regexp.MustCompile(`^(default|[a-z0-9][a-z0-9.-]{0,62}@[a-z0-9][a-z0-9.-]{0,252})$`)
+// NoAccount is a machine without a service account.
+const NoAccount Account = "none"
+
+var accountGrammar = regexp.MustCompile(`^(none|default|[a-z0-9][a-z0-9.-]{0,62}@[a-z0-9][a-z0-9.-]{0,252})$`)
 
 func (a *Account) Decode(s string) error {
 	if !accountGrammar.MatchString(s) {
-		return fmt.Errorf("not a service account: default, or an email address")
+		return fmt.Errorf("not a service account: none, default, or an email address")
 	}
 	*a = Account(s)
 	return nil
@@ -332,3 +335,13 @@ func (v *Scopes) Decode(s string) error {
 
 // Gigabytes is a size as its variable says it.
 func Gigabytes(n int64) string { return strconv.FormatInt(n, 10) + "GB" }
+
+// quoted is a text that somebody set, for a message: what a terminal would act
+// upon is escaped, and of a long one the beginning is enough.
+func quoted(text string) string {
+	const most = 80
+	if len(text) <= most {
+		return strconv.Quote(text)
+	}
+	return fmt.Sprintf("%s… (%d bytes)", strconv.Quote(strings.ToValidUTF8(text[:most/2], "")), len(text))
+}

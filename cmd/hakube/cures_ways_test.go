@@ -94,8 +94,7 @@ func ways() []slip {
 		}, call: []string{"down", "--yes", kubeconfig}},
 		{kinds: []string{"Compute"}, name: "internal address", make: func(t *testing.T, s *shell) {
 			s.ok(t, "down", "--yes")
-			s.gcloud(t, "networks create default --subnet-mode=custom")
-			s.gcloud(t, "networks subnets create other --network=default --range=10.200.0.0/20"+region)
+			s.gcloud(t, "networks subnets create other --network=default --range=10.100.0.0/20"+region)
 			s.gcloud(t, "addresses create kubernetes-master-ip --subnet=other --description='"+mark+"'"+region)
 		}, call: []string{"up", b, kubeconfig}, after: map[string]string{"Compute": up}},
 	}

@@ -130,7 +130,7 @@ func TestSecrets(t *testing.T) {
 		"aggregated/addresses", "aggregated/instanceGroupManagers", "aggregated/backendServices", "aggregated/forwardingRules"} {
 		shown["the API at /"+path] = unquoted(get(path))
 	}
-	token := regexp.MustCompile(`"hakube-join-token","value":"([a-z0-9.]+)"`).FindStringSubmatch(strings.ReplaceAll(shown["the API at /global/instanceTemplates"], "\n", ""))
+	token := regexp.MustCompile(`"hakube-join-token",\s*"value": "([a-z0-9.]+)"`).FindStringSubmatch(strings.ReplaceAll(shown["the API at /global/instanceTemplates"], "\n", ""))
 	if token == nil {
 		t.Fatalf("no token in %s", shown["the API at /global/instanceTemplates"])
 	}

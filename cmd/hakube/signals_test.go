@@ -129,13 +129,14 @@ const ctrlC, ctrlD = "\x03", "\x04"
 func TestTerminal(t *testing.T) {
 	besideOthers(t)
 	s := newShell(t)
+	s.env = append(s.env, "KUBE_GCE_NETWORK=mine") // a new project has "default"
 	s.ok(t, "local", "start", "--machines=model", "--latency=gce")
 	up := "exec " + s.exe + " up"
 
 	x := s.onTerminal(t, up)
-	x.until(`network default +making`)
+	x.until(`network mine +making`)
 	x.types(ctrlC)
-	x.until(`hakube: finishing .*network default.*, and no more; a second \^C leaves at once`)
+	x.until(`hakube: finishing .*network mine.*, and no more; a second \^C leaves at once`)
 	if code := x.code(); code != exitInterrupted || !strings.Contains(x.text(), "every change that was begun is finished") || !strings.Contains(x.text(), "go on from here") {
 		t.Errorf("^C exits with %d:\n%s", code, x.text())
 	}
@@ -176,10 +177,11 @@ func TestTerminal(t *testing.T) {
 func TestTerminalCloses(t *testing.T) {
 	besideOthers(t)
 	s := newShell(t)
+	s.env = append(s.env, "KUBE_GCE_NETWORK=mine") // a new project has "default"
 	s.ok(t, "local", "start", "--machines=model", "--latency=gce")
 	s.ok(t, "local", "stop")
 	x := s.onTerminal(t, "exec "+s.exe+" up")
-	x.until(`network default +making`)
+	x.until(`network mine +making`)
 	if err := x.master.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -192,7 +194,7 @@ func TestTerminalCloses(t *testing.T) {
 	}
 	s.latency(t, "none")
 	out := s.ok(t, "up")
-	if !regexp.MustCompile(`network default +kept`).MatchString(out) {
+	if !regexp.MustCompile(`network mine +kept`).MatchString(out) {
 		t.Errorf("the change in flight was not finished:\n%s", out)
 	}
 }
@@ -201,8 +203,9 @@ func TestTerminalCloses(t *testing.T) {
 func TestHangup(t *testing.T) {
 	besideOthers(t)
 	s := newShell(t)
+	s.env = append(s.env, "KUBE_GCE_NETWORK=mine") // a new project has "default"
 	s.ok(t, "local", "start", "--machines=model", "--latency=gce")
-	code, said, _ := s.signalled(t, syscall.SIGHUP, []string{`"step":"network default","event":"making"`, `"interrupting"`}, "up", "--json")
+	code, said, _ := s.signalled(t, syscall.SIGHUP, []string{`"step":"network mine","event":"making"`, `"interrupting"`}, "up", "--json")
 	if code != exitInterrupted || !strings.Contains(said, `"event":"made"`) || !strings.Contains(said, "every change that was begun is finished") {
 		t.Errorf("HUP exits with %d:\n%s", code, said)
 	}

@@ -2,6 +2,7 @@ package emulator
 
 import (
 	"hakube/gce/emulator/internal/members"
+	"hakube/gce/emulator/internal/networks"
 	"hakube/gce/emulator/internal/store"
 )
 
@@ -23,7 +24,7 @@ func count(st *store.Store) map[string]map[string]int {
 	st.View(func(t *store.Tx) {
 		for r := range t.Stored("projects/") {
 			kind := r.Kind()
-			if kind == "operations" || kind == "routes" && t.Get(r.Note("routeOf")) != nil || kind == "instanceGroups" && members.Managed(t, r) {
+			if kind == "operations" || kind == "routes" && t.Get(r.Note("routeOf")) != nil || kind == "instanceGroups" && members.Managed(t, r) || networks.CameWithProject(t, r) {
 				continue
 			}
 			if n[r.Project()] == nil {

@@ -49,7 +49,7 @@ func newWorld(t *testing.T, options ...func(*api.Options)) *world {
 
 func (w *world) open() {
 	w.t.Helper()
-	o := api.Options{Path: w.path, NoSync: true, Backend: w.backend}
+	o := api.Options{Path: w.path, NoSync: true, Backend: w.backend, NoDefaultNetwork: true}
 	w.options(&o)
 	s, err := New(o)
 	if err != nil {

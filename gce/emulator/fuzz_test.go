@@ -44,7 +44,7 @@ func (z *fuzzed) server() *Server {
 		panic(err)
 	}
 	z.s, err = New(api.Options{
-		Path: filepath.Join(dir, "gce.db"), NoSync: true,
+		Path: filepath.Join(dir, "gce.db"), NoSync: true, NoDefaultNetwork: true,
 		After: func(time.Duration) <-chan time.Time { return at }, // nobody waits
 	})
 	if err != nil {

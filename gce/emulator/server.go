@@ -46,6 +46,9 @@ func New(o Options) (*Server, error) {
 		c.Add(col)
 	}
 	c.Admit, c.Settled = projects.RefuseOver, s.groups.Wake
+	if !o.NoDefaultNetwork {
+		c.Found = func(project string) error { return networks.Founded(c, project) }
+	}
 	c.Store.Applied = s.guests.Wake
 	c.Net.Sync = func(ctx context.Context) error {
 		var n backend.Network

@@ -43,7 +43,7 @@ func Start(t testing.TB, opts ...func(*emulator.Options)) *Twin {
 	t.Helper()
 	o := emulator.Options{
 		Path:   filepath.Join(t.TempDir(), "gce.db"),
-		NoSync: true,
+		NoSync: true, NoDefaultNetwork: true, // for tests that begin with nothing
 	}
 	for _, opt := range opts {
 		opt(&o)

@@ -55,6 +55,15 @@ func (g *Guest) serveSSH(c net.Conn) {
 	sessions.Wait()
 }
 
+// osLogin is switched by the project, and by the instance over it.
+func osLogin(instance, project map[string]string) bool {
+	on, set := instance[scripts.KeyOSLogin]
+	if !set {
+		on = project[scripts.KeyOSLogin]
+	}
+	return strings.EqualFold(on, "true")
+}
+
 // mayLogIn looks for the key in the metadata, as Google's guest agent does:
 // the instance's ssh-keys, and the project's unless the instance blocks them.
 func (g *Guest) mayLogIn(user string, key ssh.PublicKey) error {
@@ -66,6 +75,9 @@ func (g *Guest) mayLogIn(user string, key ssh.PublicKey) error {
 	v, err := g.metadata(ctx)
 	if err != nil {
 		return err
+	}
+	if osLogin(v.Instance.Attributes, v.Project.Attributes) {
+		return errors.New("OS Login is on: the agent lets nobody in by ssh-keys")
 	}
 	lines := v.Instance.Attributes[scripts.KeySSHKeys]
 	if !strings.EqualFold(v.Instance.Attributes["block-project-ssh-keys"], "true") {

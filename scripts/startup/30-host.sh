@@ -16,22 +16,30 @@ clock_is_sane() {
 wait_for_clock() { wait_until 120 "the clock agrees with the metadata server" clock_is_sane; }
 
 # missing_packages prints the Debian packages of the commands that are not there.
+# Google's image has all of them but conntrack, which kubeadm asks for below 1.32.
 missing_packages() {
-	local pair
-	for pair in nft:nftables conntrack:conntrack mkfs.ext4:e2fsprogs openssl:openssl losetup:mount modprobe:kmod sysctl:procps; do
+	local pair wanted=(iptables:iptables mkfs.ext4:e2fsprogs openssl:openssl losetup:mount modprobe:kmod sysctl:procps)
+	[[ ! $KUBE_VERSION =~ ^v1\.([12]?[0-9]|3[01])\. ]] || wanted+=(conntrack:conntrack)
+	for pair in "${wanted[@]}"; do
 		command -v "${pair%%:*}" >/dev/null || printf '%s\n' "${pair#*:}"
 	done
 }
 
-# install_packages asks apt only when something is missing. At first boot
-# unattended upgrades hold apt's locks for minutes; `apt-get update` does not
-# wait for its lock by itself, so the whole is tried again for ten minutes.
+# install_packages asks apt only when something is missing: what every machine
+# fetched before it could be one of the cluster's, no machine would be one without.
+# At first boot unattended upgrades hold apt's locks for minutes; `apt-get update`
+# does not wait for its lock by itself, so the whole is tried again for ten minutes.
+# Its exit status decides nothing: one source of several that is broken, such as an
+# expired key of somebody else's repository, keeps no package of Debian's away.
 install_packages() {
 	local missing limit=$((SECONDS + 600))
 	mapfile -t missing < <(missing_packages)
 	((${#missing[@]})) || return 0
 	say "installing packages: ${missing[*]}"
-	until apt-get -q update && apt-get -q -y -o DPkg::Lock::Timeout=300 install --no-install-recommends "${missing[@]}"; do
+	until
+		apt-get -q update || say "apt-get update failed, trying with what it has"
+		apt-get -q -y -o DPkg::Lock::Timeout=300 install --no-install-recommends "${missing[@]}"
+	do
 		((SECONDS < limit)) || die "installing packages: ${missing[*]}"
 		sleep 5
 	done

@@ -3,7 +3,13 @@
 # boot and not by systemd, so no pod runs before its network is guarded and no
 # master before its disk is there.
 
+# SHUTDOWN_DELAY is for how many seconds an API server that is told to end goes on
+# serving, not ready, so that the balancer sends nobody to it when it closes its port:
+# longer than its health check takes to find out (cluster/balancer.go).
+SHUTDOWN_DELAY=10
+
 write_units() {
+	local seconds=8
 	put /etc/systemd/system/containerd.service <<-'END'
 		[Unit]
 		Description=containerd
@@ -39,16 +45,18 @@ write_units() {
 		OOMScoreAdjust=-999
 	END
 	# At shutdown a container has 8 s, not systemd's 90 that Google does not wait
-	# for, and the API server ends before its etcd does. runc makes scopes without
-	# default dependencies: nothing else would end them before systemd's last act.
-	put /etc/systemd/system/cri-containerd-.scope.d/hakube.conf <<-'END'
+	# for; on a master as long as the API server takes to end (SHUTDOWN_DELAY), for
+	# which it needs its etcd and the network. runc makes scopes without default
+	# dependencies: nothing else would end them before systemd's last act.
+	[[ $ROLE != master ]] || seconds=$((SHUTDOWN_DELAY + 15))
+	put /etc/systemd/system/cri-containerd-.scope.d/hakube.conf <<-END
 		[Unit]
 		Conflicts=shutdown.target
 		Before=shutdown.target
-		After=etcd@main.service etcd@events.service
+		After=network.target etcd@main.service etcd@events.service
 
 		[Scope]
-		TimeoutStopSec=8
+		TimeoutStopSec=$seconds
 	END
 	systemctl daemon-reload
 }

@@ -5,6 +5,8 @@
 ETCD_PKI=$DISK/etcd/pki
 
 # etcd_certificate NAME CN USAGE SAN [CA_OPTION...] makes NAME.key and NAME.crt.
+# A CN has at most 64 letters (X.520), which no DNS name of Compute Engine is sure to
+# keep: it is a word of ours, and what is asked of a member stands in its SAN.
 # Ten years, like all of the control plane's certificates: nothing renews them
 # yet, and a cluster that goes dark on its birthday is worse.
 etcd_certificate() {
@@ -35,7 +37,7 @@ make_etcd_pki() {
 	local ca=(-CA "$ETCD_PKI/ca.crt" -CAkey "$ETCD_PKI/ca.key")
 	install -d -m 0700 "$ETCD_PKI"
 	etcd_certificate ca etcd-ca 'keyUsage = critical,keyCertSign,cRLSign' ''
-	etcd_certificate member "$FQDN" 'extendedKeyUsage = serverAuth,clientAuth' \
+	etcd_certificate member etcd-member 'extendedKeyUsage = serverAuth,clientAuth' \
 		"subjectAltName = DNS:$FQDN,DNS:$NAME,DNS:localhost,IP:127.0.0.1" "${ca[@]}"
 	etcd_certificate client kube-apiserver-etcd-client 'extendedKeyUsage = clientAuth' '' "${ca[@]}"
 	# kubeadm wants its copies where it would upload them from.

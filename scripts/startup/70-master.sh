@@ -46,6 +46,8 @@ write_kubeadm() {
 			  extraArgs:
 			  - name: etcd-servers-overrides
 			    value: /events#https://127.0.0.1:4002
+			  - name: shutdown-delay-duration
+			    value: ${SHUTDOWN_DELAY}s
 			  - name: shutdown-watch-termination-grace-period # without, it waits a minute for watches to end
 			    value: 2s
 			controllerManager:
@@ -182,10 +184,8 @@ run_master() {
 		step "control plane" restore_control_plane
 	else
 		step "pulling images" wait "$pull"
-		keep_address_here
 		step "control plane" found_control_plane
 	fi
-	release_address
 	step "waiting for the API server" wait_until 300 "the API server is ready" api_is_ready
 	wait "$pull" || true
 }

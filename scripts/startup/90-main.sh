@@ -28,7 +28,6 @@ attempt() {
 	step "waiting for the clock" wait_for_clock
 	step "preparing the machine" prepare_machine
 	"run_$ROLE"
-	drop_alias_route # should the guest agent have been at it in between
 	publish_host_keys
 	phase "$END" "$LAST_WORD"
 }

@@ -7,6 +7,7 @@ import (
 	"context"
 	"io"
 	"net/netip"
+	"strings"
 	"time"
 )
 
@@ -52,6 +53,17 @@ type Backend interface {
 type MachineKey struct {
 	Project, Zone, Name string
 	ID                  uint64
+}
+
+// Domain is what stands after the zone in its internal DNS name. A project of a
+// domain, example.com:web, is c.web.example.com.internal.
+// (https://cloud.google.com/compute/docs/internal-dns)
+func (k MachineKey) Domain() string {
+	project := k.Project
+	if domain, id, ok := strings.Cut(project, ":"); ok {
+		project = id + "." + domain
+	}
+	return "c." + project + ".internal"
 }
 
 // A Machine is an instance as its host needs to see it.

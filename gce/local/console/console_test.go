@@ -22,7 +22,7 @@ const (
 // A world is an embedded GCE with a network, a machine and a page.
 func world(t *testing.T) (*emulator.Server, *httptest.Server) {
 	t.Helper()
-	api, err := emulator.New(emulator.Options{Path: filepath.Join(t.TempDir(), "gce"), NoSync: true})
+	api, err := emulator.New(emulator.Options{Path: filepath.Join(t.TempDir(), "gce"), NoSync: true, NoDefaultNetwork: true})
 	if err != nil {
 		t.Fatal(err)
 	}

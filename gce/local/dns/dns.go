@@ -168,14 +168,9 @@ func owns(m emulator.Machine, a netip.Addr) bool {
 	return false
 }
 
-// names are m's zonal and its project-wide name. The project domain.com:p is
-// p.domain.com in a name.
+// names are m's zonal and its project-wide name.
 func names(m emulator.Machine) (zonal, global string) {
-	project := m.Project
-	if domain, id, ok := strings.Cut(project, ":"); ok {
-		project = id + "." + domain
-	}
-	tail := ".c." + project + ".internal."
+	tail := "." + m.Domain() + "."
 	return strings.ToLower(m.Name + "." + m.Zone + tail), strings.ToLower(m.Name + tail)
 }
 

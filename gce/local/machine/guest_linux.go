@@ -46,7 +46,6 @@ func hosts(m emulator.Machine) string {
 
 // resolvConf has zonal names first, then the project's, as on Google.
 func resolvConf(m emulator.Machine) string {
-	project := "c." + m.Project + ".internal"
 	return fmt.Sprintf("domain %[1]s.%[2]s\nsearch %[1]s.%[2]s %[2]s google.internal\nnameserver %[3]s\n",
-		m.Zone, project, metadataAddress)
+		m.Zone, m.Domain(), metadataAddress)
 }

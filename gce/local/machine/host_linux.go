@@ -36,7 +36,7 @@ var errClosing = errors.New("this daemon is closing")
 // New checks that machines can run here. It starts and adopts nothing.
 func New(o Options) (*Host, error) {
 	if o.StopLimit == 0 {
-		o.StopLimit = 10 * time.Second
+		o.StopLimit = 90 * time.Second
 	}
 	if o.Log == nil {
 		o.Log = func(error) {}

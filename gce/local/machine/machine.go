@@ -22,7 +22,7 @@ type Options struct {
 	// namespace is free. It may be told more than once.
 	NetNSGone func(emulator.Machine)
 	// StopLimit is how long an orderly shutdown may take before the machine is
-	// cut off; 0 means 10 s. Google gives 90 s.
+	// cut off; 0 means the 90 s that Google gives.
 	StopLimit time.Duration
 	// Log, if not nil, is told what went wrong while nobody waited for it.
 	Log func(error)

@@ -102,6 +102,12 @@ func (s *Server) answer(r *http.Request, m *discovery.Method, params map[string]
 			return nil, asInvalid(p)
 		}
 	}
+	// An image project has images, and nobody makes anything in it.
+	if p := params["project"]; p != "" && !strings.HasPrefix(m.ID, "image") {
+		if err := s.Found(p); err != nil {
+			return nil, err
+		}
+	}
 	fields := query.Get("fields")
 	if fields == "" || m.Response == nil {
 		return h(c)

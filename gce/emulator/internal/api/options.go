@@ -36,6 +36,9 @@ type Options struct {
 	// Stock tells whether a zone has machines of a type left; nil means always.
 	// It is asked when one is made or started. For tests.
 	Stock func(zone, machineType string) bool
+	// NoDefaultNetwork lets new projects begin without Google's network "default", as
+	// the constraint compute.skipDefaultNetworkCreation does.
+	NoDefaultNetwork bool
 	// Withheld are permissions that the caller is said not to have. Nothing is
 	// refused for lack of them. For tests.
 	Withheld []string

@@ -18,12 +18,17 @@ func (c *Call) Create(t *store.Tx, kind string, o doc.Obj) (doc.Ref, error) {
 		return "", problem.Missing("resource.name")
 	}
 	r := c.Ref(kind, name)
+	return r, c.S.New(t, r, o)
+}
+
+// New is Create of what nobody asked for.
+func (s *Server) New(t *store.Tx, r doc.Ref, o doc.Obj) error {
 	if t.Get(r) != nil {
-		return r, problem.Exists(r)
+		return problem.Exists(r)
 	}
-	o["id"], o["creationTimestamp"], o["selfLink"] = t.ID(), doc.Stamp(c.S.Opts.Now()), r.Link()
+	o["id"], o["creationTimestamp"], o["selfLink"] = t.ID(), doc.Stamp(s.Opts.Now()), r.Link()
 	t.Put(r, o)
-	return r, nil
+	return nil
 }
 
 // Remove deletes the target of a job, unless something uses it by now.

@@ -34,6 +34,8 @@ type Server struct {
 	// Admit may make a request fail that is well-formed: with an error at once,
 	// or with a fault in its operation. prepare says what the request would do.
 	Admit func(c *Call, t *store.Tx, target doc.Ref, prepare func(*store.Tx) error) (fault doc.Obj, err error)
+	// Found sees to what a project has that nobody made, before the first request about it.
+	Found func(project string) error
 	// Settled is called whenever an operation has ended.
 	Settled func()
 
@@ -80,6 +82,7 @@ func Open(o Options) (*Server, error) {
 		Methods: map[string]Handler{}, Works: map[string]Work{}, views: map[string]func(*store.Tx, doc.Ref, doc.Obj) doc.Obj{},
 		missing: map[string]*missing.Table{}, ends: map[doc.Ref]chan struct{}{}, queue: map[doc.Ref]chan struct{}{},
 		Admit:   func(*Call, *store.Tx, doc.Ref, func(*store.Tx) error) (doc.Obj, error) { return nil, nil },
+		Found:   func(string) error { return nil },
 		Settled: func() {},
 	}
 	s.Context, s.Cancel = context.WithCancel(context.Background())

@@ -7,9 +7,12 @@ import (
 
 // Where objects can be: the same places that Google lists.
 
-// Places are the regions and the letters of their zones.
-var Places = []struct{ Region, zones, Auto string }{
-	// auto is the range an automatic subnetwork has in the region.
+// A Place is a region with the letters of its zones; Auto is the range an automatic
+// subnetwork has there.
+type Place struct{ Region, zones, Auto string }
+
+// Places are all there are.
+var Places = []Place{
 	{"asia-east1", "abc", "10.140.0.0/20"},
 	{"asia-northeast1", "abc", "10.146.0.0/20"},
 	{"asia-southeast1", "abc", "10.148.0.0/20"},

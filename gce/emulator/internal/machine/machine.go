@@ -30,11 +30,13 @@ func Of(t *store.Tx, r doc.Ref, o doc.Obj, forwarded map[doc.Ref][]netip.Addr) b
 	size, _ := catalog.MachineSize(doc.Ref(doc.Str(o, "machineType")).Name())
 	m := backend.Machine{
 		MachineKey: backend.MachineKey{Project: r.Project(), Zone: r.Place(), Name: r.Name(), ID: doc.ID(o)},
-		Hostname:   hostname(r, o),
 		Tags:       doc.Strings(doc.Sub(o, "tags"), "items"),
 		CPUs:       size.Cpus, MemoryMB: size.Memory,
 		CanIPForward: doc.Bool(o, "canIpForward"),
 		Metadata:     identity.MetadataMap(doc.Sub(o, "metadata")),
+	}
+	if m.Hostname = doc.Str(o, "hostname"); m.Hostname == "" {
+		m.Hostname = m.Name + "." + m.Zone + "." + m.Domain()
 	}
 	for _, a := range doc.Objects(o, "disks") {
 		d := doc.RefOf(doc.Str(a, "source"))
@@ -47,13 +49,6 @@ func Of(t *store.Tx, r doc.Ref, o doc.Obj, forwarded map[doc.Ref][]netip.Addr) b
 		m.NIC.Forwarded = forwarded[r]
 	}
 	return m
-}
-
-func hostname(r doc.Ref, o doc.Obj) string {
-	if h := doc.Str(o, "hostname"); h != "" {
-		return h
-	}
-	return r.Name() + "." + r.Place() + ".c." + r.Project() + ".internal"
 }
 
 func nicOf(t *store.Tx, o doc.Obj) backend.NIC {

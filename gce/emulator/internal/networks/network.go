@@ -4,6 +4,7 @@ package networks
 
 import (
 	"context"
+	"slices"
 
 	"hakube/gce/emulator/internal/api"
 	"hakube/gce/emulator/internal/doc"
@@ -22,7 +23,7 @@ func networks() api.Collection {
 		Works: map[string]api.Work{
 			"insert": {Run: api.Synced}, "patch": {Run: api.Synced},
 			"delete": {Late: true, Run: func(ctx context.Context, k *api.Job) error {
-				return k.Remove(ctx, "network", networkUsers, removeRoutes)
+				return k.Remove(ctx, "network", networkUsers, removeRoutes, removeAutomatic)
 			}},
 		},
 	}
@@ -37,29 +38,56 @@ func insertNetwork(c *api.Call) (doc.Obj, error) {
 	}
 	r := c.Ref("networks", doc.Str(c.Body, "name"))
 	return c.Change(r, nil, func(t *store.Tx) error {
-		o := doc.Clone(c.Body)
-		doc.Fill(o, doc.Obj{
-			"kind": "compute#network", "autoCreateSubnetworks": true, "mtu": 1460,
-			"networkFirewallPolicyEnforcementOrder": "AFTER_CLASSIC_FIREWALL",
-			"routingConfig":                         doc.Obj{"routingMode": "REGIONAL", "bgpBestPathSelectionMode": "LEGACY"},
-		})
-		if _, err := c.Create(t, "networks", o); err != nil {
+		if r.Name() == "" {
+			return problem.Missing("resource.name")
+		}
+		return makeNetwork(c.S, t, r, doc.Clone(c.Body))
+	})
+}
+
+// makeNetwork stores a network, with a subnetwork in each region unless it says
+// that somebody else makes these.
+func makeNetwork(s *api.Server, t *store.Tx, r doc.Ref, o doc.Obj) error {
+	doc.Fill(o, doc.Obj{
+		"kind": "compute#network", "autoCreateSubnetworks": true, "mtu": 1460,
+		"networkFirewallPolicyEnforcementOrder": "AFTER_CLASSIC_FIREWALL",
+		"routingConfig":                         doc.Obj{"routingMode": "REGIONAL", "bgpBestPathSelectionMode": "LEGACY"},
+	})
+	if err := s.New(t, r, o); err != nil {
+		return err
+	}
+	o = t.Edit(r)
+	o["selfLinkWithId"] = doc.Base + string(r.Within("networks", doc.Str(o, "id")))
+	addRoute(t, s, r, "0.0.0.0/0", "", "Default route to the Internet.", 1000)
+	if !doc.Bool(o, "autoCreateSubnetworks") {
+		return nil
+	}
+	for _, p := range doc.Places {
+		sub := doc.Obj{"name": r.Name(), "network": r.Link(), "ipCidrRange": p.Auto}
+		if err := makeSubnetwork(s, t, doc.RefIn(r.Project(), "regions/"+p.Region, "subnetworks", r.Name()), sub); err != nil {
 			return err
 		}
-		o = t.Edit(r)
-		o["selfLinkWithId"] = doc.Base + string(r.Within("networks", doc.Str(o, "id")))
-		addRoute(t, c.S, r, "0.0.0.0/0", "", "Default route to the Internet.", 1000)
-		if !doc.Bool(o, "autoCreateSubnetworks") {
-			return nil
-		}
-		for _, p := range doc.Places {
-			sub := doc.Obj{"name": r.Name(), "network": r.Link(), "ipCidrRange": p.Auto}
-			if err := makeSubnetwork(c.S, t, doc.RefIn(r.Project(), "regions/"+p.Region, "subnetworks", r.Name()), sub); err != nil {
-				return err
-			}
-		}
-		return nil
+	}
+	return nil
+}
+
+// automatic reports whether a subnetwork is one its network made itself: it can be
+// removed only with that.
+func automatic(t *store.Tx, r doc.Ref) bool {
+	o := t.Get(r)
+	n := doc.RefOf(doc.Str(o, "network"))
+	return doc.Bool(t.Get(n), "autoCreateSubnetworks") && r.Name() == n.Name() && slices.ContainsFunc(doc.Places, func(p doc.Place) bool {
+		return p.Region == r.Place() && p.Auto == doc.Str(o, "ipCidrRange")
 	})
+}
+
+// removeAutomatic takes away what the network made itself.
+func removeAutomatic(t *store.Tx, network doc.Ref) {
+	for _, link := range doc.Strings(t.Get(network), "subnetworks") {
+		if r := doc.RefOf(link); automatic(t, r) {
+			t.Delete(r)
+		}
+	}
 }
 
 func patchNetwork(c *api.Call) (doc.Obj, error) {
@@ -92,8 +120,15 @@ func networkUsers(t *store.Tx, r doc.Ref) doc.Ref {
 	link := r.Link()
 	for _, kind := range []string{"firewalls", "subnetworks", "addresses"} {
 		for _, o := range t.All(r.Project(), kind) {
-			if doc.Str(o, "network") == link {
-				return doc.RefOf(doc.Str(o, "selfLink"))
+			user := doc.RefOf(doc.Str(o, "selfLink"))
+			if doc.Str(o, "network") != link {
+				continue
+			}
+			if automatic(t, user) { // it goes with the network, if it can
+				user = subnetworkUsers(t, user)
+			}
+			if user != "" {
+				return user
 			}
 		}
 	}

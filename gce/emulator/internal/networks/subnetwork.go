@@ -153,7 +153,7 @@ func keptFree(t *store.Tx, network doc.Ref, o doc.Obj, p netip.Prefix) string {
 	}
 	for _, x := range t.List("projects/" + network.Project() + "/global/routes") {
 		dest, err := netip.ParsePrefix(doc.Str(x, "destRange"))
-		if err == nil && doc.Str(x, "network") == network.Link() && doc.Str(x, "nextHopInstance") != "" && p.Overlaps(dest) && dest.Bits() >= p.Bits() {
+		if err == nil && doc.Str(x, "network") == network.Link() && t.Get(doc.RefOf(doc.Str(x, "selfLink")).Note("routeOf")) == nil && p.Overlaps(dest) && dest.Bits() >= p.Bits() {
 			return "Invalid IPCidrRange: " + p.String() + " conflicts with existing route '" + doc.Str(x, "name") + "'."
 		}
 	}
@@ -208,7 +208,7 @@ func deleteSubnetwork(c *api.Call) (doc.Obj, error) {
 		if o == nil {
 			return problem.NotFound(r)
 		}
-		if n := t.Get(doc.RefOf(doc.Str(o, "network"))); doc.Bool(n, "autoCreateSubnetworks") {
+		if automatic(t, r) {
 			return problem.Refuse("Cannot delete auto subnetwork '%s'.", r)
 		}
 		if by := subnetworkUsers(t, r); by != "" {

@@ -1,0 +1,103 @@
+package cluster
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"cloud.google.com/go/compute/apiv1/computepb"
+
+	"hakube/cluster/env"
+	"hakube/cluster/inventory"
+	"hakube/cluster/settings"
+	"hakube/scripts"
+)
+
+// TestMachinesOfHardenedProjects: in a project with OS Login on and no default service
+// account a cluster is made and grown, of machines that no policy Google names forbids
+// for what they need not have.
+func TestMachinesOfHardenedProjects(t *testing.T) {
+	w, _ := newModelWorld(t)
+	w.osLogin()
+	o := w.operator(func(s *settings.Settings) { s.NodeAccount = settings.NoAccount })
+	w.mustUp(o)
+	w.mustUp(o.replica(zoneC))
+	machines := map[string]*computepb.InstanceProperties{}
+	for _, zone := range []string{zoneB, zoneC} {
+		list, err := w.Client.Instances(zone).List(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, i := range list {
+			machines[i.GetName()] = &computepb.InstanceProperties{CanIpForward: i.CanIpForward, Metadata: i.Metadata, ServiceAccounts: i.ServiceAccounts, ShieldedInstanceConfig: i.ShieldedInstanceConfig}
+		}
+	}
+	template, err := w.Client.InstanceTemplates().Get(t.Context(), o.want().Names.Template())
+	if err != nil {
+		t.Fatal(err)
+	}
+	machines["the template"] = template.GetProperties()
+	if len(machines) < 4 {
+		t.Fatalf("only %d machines", len(machines))
+	}
+	for name, m := range machines {
+		s := m.GetShieldedInstanceConfig()
+		switch {
+		case m.GetCanIpForward():
+			t.Errorf("%s may send from any address (constraints/compute.vmCanIpForward)", name)
+		case inventory.MetadataItem(m.GetMetadata(), scripts.KeyOSLogin) != "FALSE":
+			t.Errorf("%s takes over OS Login of the project", name)
+		case len(m.GetServiceAccounts()) != 0:
+			t.Errorf("%s has a service account", name)
+		case !s.GetEnableSecureBoot() || !s.GetEnableVtpm() || !s.GetEnableIntegrityMonitoring():
+			t.Errorf("%s is no Shielded VM (constraints/compute.requireShieldedVm): %v", name, s)
+		}
+	}
+}
+
+// TestOlderCluster: a cluster of an older hakube, with what its machines had then, is
+// nothing to be mended, and grows by masters like those it has.
+func TestOlderCluster(t *testing.T) {
+	w, _ := newModelWorld(t)
+	o := w.operator(func(s *settings.Settings) { s.MasterAccount = "default" })
+	w.mustUp(o)
+	w.forgets("kubernetes-master", scripts.KeyOSLogin)
+	o = o.shell(t, nil)
+	w.unchanged(func() { w.mustUp(o) })
+	w.mustUp(o.replica(zoneC))
+	i, err := w.Client.Instances(zoneC).Get(t.Context(), w.firstReplica())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a := accountOf(i.GetServiceAccounts()); a != "default" {
+		t.Errorf("the second master has the account %s, the first one default", a)
+	}
+}
+
+// TestBootDiskFits: the boot disk of a master is of a type that its machine takes.
+func TestBootDiskFits(t *testing.T) {
+	for machineType, want := range map[string]settings.Name{
+		"e2-standard-2": "", "n1-standard-4": "", "custom-2-4096": "", "c3-standard-4": "pd-balanced", "c3d-highcpu-8": "pd-balanced",
+		"n4-standard-2": "hyperdisk-balanced", "c4a-standard-4": "hyperdisk-balanced",
+	} {
+		if got := bootTypeFor(machineType); got != want {
+			t.Errorf("boot disk of %s is %q, want %q", machineType, got, want)
+		}
+	}
+	for _, x := range slices.Concat(hyperdisksOnly, noStandard) {
+		if strings.Contains(x, "-") || bootTypeFor(x+"-standard-2") == "" {
+			t.Errorf("series %s has no boot disk", x)
+		}
+	}
+}
+
+// TestImageWithoutUEFI: an image of one's own that boots by BIOS makes no Shielded VM,
+// which Compute Engine would refuse.
+func TestImageWithoutUEFI(t *testing.T) {
+	r := env.New(settings.Settings{}, env.Deps{})
+	image := settings.Image("mine", "old")
+	r.SawImage(image, &computepb.Image{GuestOsFeatures: []*computepb.GuestOsFeature{{Type: new("GVNIC")}}})
+	if shielded(r, image) != nil || shielded(r, settings.Image("debian-cloud", "")) == nil {
+		t.Error("the wrong image is booted by a Shielded VM")
+	}
+}
