@@ -12,6 +12,7 @@ import (
 	"hakube/cluster/inventory"
 	"hakube/cluster/kube"
 	"hakube/cluster/plan"
+	"hakube/cluster/pool"
 )
 
 // drained is the fact that the nodes which are too many hold no pods that
@@ -28,29 +29,29 @@ func Drained(r *task) []plan.Step {
 
 type drained struct {
 	env    *env.Env
-	groups []inventory.Object  // whose machines and Nodes are read
-	goes   func(pool) []member // which of the machines go
-	last   bool                // they go with their pool, so none of it takes pods again
-	gaveUp map[string]string   // by node: why draining it was given up
+	groups []inventory.Object             // whose machines and Nodes are read
+	goes   func(pool.Pool) []pool.Machine // which of the machines go
+	last   bool                           // they go with their pool, so none of it takes pods again
+	gaveUp map[string]string              // by node: why draining it was given up
 }
 
 func drain(r *task) *drained {
 	d := &drained{env: r.Env, groups: r.ownGroups(), last: r.mode.removes && !r.mode.one, gaveUp: map[string]string{}}
 	switch {
 	case r.mode.one:
-		master := member{name: r.replica.Name, zone: r.replica.Zone}
-		d.goes = func(pool) []member { return []member{master} }
+		master := pool.Machine{Name: r.replica.Name, Zone: r.replica.Zone}
+		d.goes = func(pool.Pool) []pool.Machine { return []pool.Machine{master} }
 	case r.mode.removes:
-		var alone []member // machines that have no group any more
+		var alone []pool.Machine // machines that have no group any more
 		for _, o := range r.or(inventory.Instance, inventory.Object{}) {
-			alone = append(alone, member{name: o.Name, zone: o.Zone})
+			alone = append(alone, pool.Machine{Name: o.Name, Zone: o.Zone})
 		}
-		d.goes = func(p pool) []member { return slices.Concat(alone, p.machines) }
+		d.goes = func(p pool.Pool) []pool.Machine { return slices.Concat(alone, p.Machines) }
 	default:
 		groups := r.poolGroups()
-		d.goes = func(p pool) (goes []member) {
+		d.goes = func(p pool.Pool) (goes []pool.Machine) {
 			for _, g := range groups {
-				goes = append(goes, p.leavers(g.Name, g.Size-g.wants)...)
+				goes = append(goes, p.Leavers(g.Name, g.Size-g.wants)...)
 			}
 			return goes
 		}
@@ -65,14 +66,14 @@ func (*drained) String() string { return "nodes that go are drained" }
 func (*drained) Waits() {}
 
 // podsOn are the pods that have to leave the machines' nodes.
-func podsOn(ctx context.Context, r *env.Env, p pool, goes []member) ([]corev1.Pod, error) {
+func podsOn(ctx context.Context, r *env.Env, p pool.Pool, goes []pool.Machine) ([]corev1.Pod, error) {
 	client, err := r.Kube(ctx)
 	if err != nil {
 		return nil, err
 	}
 	var nodes []*corev1.Node
 	for _, m := range goes {
-		if n := p.node(m); n != nil {
+		if n := p.Node(m); n != nil {
 			nodes = append(nodes, n)
 		}
 	}
@@ -80,8 +81,8 @@ func podsOn(ctx context.Context, r *env.Env, p pool, goes []member) ([]corev1.Po
 }
 
 // leavers reads the pool and says which of its machines go.
-func (d *drained) leavers(ctx context.Context) (p pool, goes []member, err error) {
-	if p, err = readPool(ctx, d.env, d.groups); err != nil {
+func (d *drained) leavers(ctx context.Context) (p pool.Pool, goes []pool.Machine, err error) {
+	if p, err = pool.Read(ctx, d.env, d.groups); err != nil {
 		return p, nil, err
 	}
 	return p, d.goes(p), nil
@@ -92,15 +93,15 @@ func (d *drained) Observe(ctx context.Context) (plan.State, error) {
 	if err != nil {
 		return plan.State{Is: plan.Absent, Why: kube.Plainly(err)}, nil
 	}
-	if stay := p.regretted(goes); len(stay) > 0 {
-		return plan.State{Is: plan.Partial, Why: "to stay, and cordoned: " + few(stay)}, nil
+	if stay := p.Regretted(goes); len(stay) > 0 {
+		return plan.State{Is: plan.Partial, Why: "to stay, and cordoned: " + pool.Few(stay)}, nil
 	}
-	open := slices.DeleteFunc(slices.Clone(goes), func(m member) bool {
-		n := p.node(m)
+	open := slices.DeleteFunc(slices.Clone(goes), func(m pool.Machine) bool {
+		n := p.Node(m)
 		return n == nil || kube.IsLeaving(n) && n.Spec.Unschedulable
 	})
 	if len(open) > 0 {
-		return plan.State{Is: plan.Partial, Why: "to go, and takes pods: " + few(open)}, nil
+		return plan.State{Is: plan.Partial, Why: "to go, and takes pods: " + pool.Few(open)}, nil
 	}
 	left, err := podsOn(ctx, d.env, p, goes)
 	if err != nil {
@@ -117,7 +118,7 @@ func (d *drained) Observe(ctx context.Context) (plan.State, error) {
 	case len(goes) == 0:
 		return plan.Exists("none goes")
 	}
-	return plan.Exists("drained: " + few(goes))
+	return plan.Exists("drained: " + pool.Few(goes))
 }
 
 // Do cordons what goes, opens again what stays after all, and evicts until
@@ -131,12 +132,12 @@ func (d *drained) Do(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, m := range p.regretted(goes) {
-		if err := client.Uncordon(ctx, p.node(m)); err != nil {
+	for _, m := range p.Regretted(goes) {
+		if err := client.Uncordon(ctx, p.Node(m)); err != nil {
 			return err
 		}
 	}
-	err = kube.Each(len(goes), func(i int) error { return client.Cordon(ctx, p.node(goes[i]), d.last) })
+	err = kube.Each(len(goes), func(i int) error { return client.Cordon(ctx, p.Node(goes[i]), d.last) })
 	if err != nil {
 		return err
 	}
@@ -153,7 +154,7 @@ func (d *drained) Do(ctx context.Context) error {
 	if err == nil || ctx.Err() != nil {
 		return err
 	}
-	d.giveUp(namesOf(goes), errors.Unwrap(err))
+	d.giveUp(pool.NamesOf(goes), errors.Unwrap(err))
 	return nil
 }
 

@@ -13,6 +13,7 @@ import (
 	"hakube/cluster/inventory"
 	"hakube/cluster/kube"
 	"hakube/cluster/plan"
+	"hakube/cluster/pool"
 	"hakube/gce"
 )
 
@@ -35,7 +36,7 @@ type ghosts struct {
 func (ghosts) String() string { return "each node has its machine" }
 
 func (g ghosts) find(ctx context.Context) (names []string, err error) {
-	p, err := readPool(ctx, g.env, g.groups)
+	p, err := pool.Read(ctx, g.env, g.groups)
 	if err != nil {
 		return nil, err
 	}
@@ -44,8 +45,8 @@ func (g ghosts) find(ctx context.Context) (names []string, err error) {
 		return nil, err
 	}
 	there := inventory.Inventory{Objects: machines.List}
-	grouped := slices.Concat(namesOf(p.machines), p.leaving) // one may be made again just now
-	for _, n := range p.nodes {
+	grouped := slices.Concat(pool.NamesOf(p.Machines), p.Leaving) // one may be made again just now
+	for _, n := range p.Nodes {
 		zone := n.Labels[corev1.LabelTopologyZone]
 		if g.mayBeOf(n.Name, zone) && zone != "" && !slices.Contains(grouped, n.Name) && !there.Has(inventory.Object{Kind: inventory.Instance, Name: n.Name, Zone: zone}) {
 			// Lists lag, and somebody may have joined a machine of his own by hand.

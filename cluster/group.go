@@ -9,6 +9,7 @@ import (
 
 	"hakube/cluster/inventory"
 	"hakube/cluster/plan"
+	"hakube/cluster/pool"
 	"hakube/cluster/refusal"
 	"hakube/gce"
 )
@@ -80,12 +81,12 @@ func sizeGroup(ctx context.Context, r *task, g poolGroup) error {
 	if surplus <= 0 {
 		return groups.Resize(ctx, g.Name, g.wants)
 	}
-	p, err := readPool(ctx, r.Env, r.ownGroups())
+	p, err := pool.Read(ctx, r.Env, r.ownGroups())
 	if err != nil {
 		return fmt.Errorf("choosing the machines to go: %w", err)
 	}
-	if leavers := p.leavers(g.Name, surplus); len(leavers) == surplus {
-		return groups.DeleteInstances(ctx, g.Name, namesOf(leavers))
+	if leavers := p.Leavers(g.Name, surplus); len(leavers) == surplus {
+		return groups.DeleteInstances(ctx, g.Name, pool.NamesOf(leavers))
 	}
 	return groups.Resize(ctx, g.Name, g.wants) // some are not even listed yet
 }

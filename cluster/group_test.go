@@ -12,6 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"hakube/cluster/kube"
+	"hakube/cluster/pool"
 	"hakube/cluster/settings"
 )
 
@@ -68,12 +69,12 @@ func TestOneNameTwice(t *testing.T) {
 		Annotations: map[string]string{kube.LeavingKey: kube.LeavingOurs},
 	}}
 	n.Status.Conditions = []corev1.NodeCondition{{Type: corev1.NodeReady, Status: corev1.ConditionTrue}}
-	here, there := member{n.Name, "kubernetes-minion-group", zoneB}, member{n.Name, "kubernetes-minion-group", zoneC}
-	p := pool{machines: []member{here, there}, nodes: []corev1.Node{n}}
-	if got := p.missing(); !slices.Equal(got, []member{there}) {
+	here, there := pool.Machine{Name: n.Name, Group: "kubernetes-minion-group", Zone: zoneB}, pool.Machine{Name: n.Name, Group: "kubernetes-minion-group", Zone: zoneC}
+	p := pool.Pool{Machines: []pool.Machine{here, there}, Nodes: []corev1.Node{n}}
+	if got := p.Missing(); !slices.Equal(got, []pool.Machine{there}) {
 		t.Errorf("missing are %v", got)
 	}
-	if got := p.regretted([]member{here}); len(got) > 0 {
+	if got := p.Regretted([]pool.Machine{here}); len(got) > 0 {
 		t.Errorf("it would uncordon %v", got)
 	}
 }

@@ -20,7 +20,7 @@ import (
 // one that grows is a step back, whatever it is grown for. Above eight files, five kinds
 // of step, three places nobody can tell what a line may touch.
 const (
-	mostInCircle = 6 // files of one package that reach each other in a circle
+	mostInCircle = 8 // files of one package that reach each other in a circle
 	mostEmbedded = 5 // kinds of step that one struct is embedded in
 	mostModes    = 3 // places where a mode is compared
 )

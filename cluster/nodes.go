@@ -12,6 +12,7 @@ import (
 	"hakube/cluster/inventory"
 	"hakube/cluster/kube"
 	"hakube/cluster/plan"
+	"hakube/cluster/pool"
 	"hakube/gce"
 	"hakube/scripts"
 )
@@ -24,15 +25,15 @@ type nodes struct {
 	env     *env.Env
 	have    *inventory.Inventory // when the run began
 	groups  []inventory.Object   // of the pool
-	rejoins *rejoining
+	rejoins *pool.Rejoining
 }
 
 func (nodes) String() string { return "nodes are Ready" }
 func (nodes) Waits()         {}
 
 // short is how many machines are not there or not Ready.
-func (n nodes) short(p pool) int {
-	return int(n.env.Want.Settings.NumNodes) - len(p.machines) + len(p.missing())
+func (n nodes) short(p pool.Pool) int {
+	return int(n.env.Want.Settings.NumNodes) - len(p.Machines) + len(p.Missing())
 }
 
 func (n nodes) Observe(ctx context.Context) (plan.State, error) {
@@ -40,14 +41,14 @@ func (n nodes) Observe(ctx context.Context) (plan.State, error) {
 	if !bool(n.env.Want.Settings.CreateNodes) {
 		return plan.Exists("none are wanted")
 	}
-	p, err := readPool(ctx, n.env, n.groups)
+	p, err := pool.Read(ctx, n.env, n.groups)
 	if err != nil {
 		return plan.State{Is: plan.Absent, Why: kube.Plainly(err)}, nil
 	}
 	short := n.short(p)
 	switch {
-	case len(p.leaving) > 0:
-		return plan.State{Is: plan.Partial, Why: fmt.Sprintf("%d machines are being removed", len(p.leaving))}, nil
+	case len(p.Leaving) > 0:
+		return plan.State{Is: plan.Partial, Why: fmt.Sprintf("%d machines are being removed", len(p.Leaving))}, nil
 	case short > int(n.env.Want.Settings.AllowNotReady):
 		return plan.State{Is: plan.Partial, Why: fmt.Sprintf("%d of %d Ready", want-short, want)}, nil
 	}
@@ -72,12 +73,12 @@ func (n nodes) Do(ctx context.Context) error {
 	return plan.Until(ctx, plan.Condition{
 		For: fmt.Sprintf("%d nodes", set.NumNodes), Every: n.pace(), Limit: set.GroupTimeout.Duration(),
 		Check: func(ctx context.Context) (bool, string, error) {
-			p, err := readPool(ctx, n.env, n.groups)
+			p, err := pool.Read(ctx, n.env, n.groups)
 			if err != nil {
 				return false, "", err
 			}
 			short := n.short(p)
-			if short <= int(set.AllowNotReady) && len(p.leaving) == 0 {
+			if short <= int(set.AllowNotReady) && len(p.Leaving) == 0 {
 				if enough.IsZero() {
 					enough = time.Now()
 				}
@@ -85,7 +86,7 @@ func (n nodes) Do(ctx context.Context) error {
 					return true, "", nil
 				}
 			}
-			if err := no.after(hopelessAfter*n.env.Deps.LetGo, short, p.stuck); err != nil {
+			if err := no.after(hopelessAfter*n.env.Deps.LetGo, short, p.Stuck); err != nil {
 				return false, "", plan.Permanent(fmt.Errorf("%d of %d Ready, and the group goes on trying: %w", int(set.NumNodes)-short, set.NumNodes, err))
 			}
 			if err := n.rejoin(ctx, p); err != nil {
@@ -124,18 +125,18 @@ func (h *hopeless) after(limit time.Duration, short int, stuck []error) error {
 }
 
 // why is what keeps the missing nodes, the first few of them.
-func (n nodes) why(ctx context.Context, p pool, guests map[string]*env.Guest) (string, error) {
-	if len(p.stuck) > 0 {
-		return "; " + p.stuck[0].Error(), nil
+func (n nodes) why(ctx context.Context, p pool.Pool, guests map[string]*env.Guest) (string, error) {
+	if len(p.Stuck) > 0 {
+		return "; " + p.Stuck[0].Error(), nil
 	}
-	if len(p.leaving) > 0 {
-		return "; being removed: " + strings.Join(p.leaving, " "), nil
+	if len(p.Leaving) > 0 {
+		return "; being removed: " + strings.Join(p.Leaving, " "), nil
 	}
 	var words []string
-	missing := p.missing()
-	for _, m := range missing[:min(len(missing), whyMany)] {
-		name := m.name
-		if node := p.node(m); node != nil {
+	missing := p.Missing()
+	for _, m := range missing[:min(len(missing), pool.WhyMany)] {
+		name := m.Name
+		if node := p.Node(m); node != nil {
 			words = append(words, name+": "+kube.NotReady(node))
 			continue
 		}
@@ -151,12 +152,12 @@ func (n nodes) why(ctx context.Context, p pool, guests map[string]*env.Guest) (s
 		case err != nil:
 			return "", err
 		case phase == scripts.PhaseRunning:
-			phase = n.rejoins.word(m, unregistered(n.env))
+			phase = n.rejoins.Word(m, pool.UnregisteredFor(n.env))
 		}
 		words = append(words, name+": "+cmp.Or(phase, "boots"))
 	}
-	if len(missing) > whyMany {
-		words = append(words, fmt.Sprintf("and %d more", len(missing)-whyMany))
+	if len(missing) > pool.WhyMany {
+		words = append(words, fmt.Sprintf("and %d more", len(missing)-pool.WhyMany))
 	}
 	if len(words) == 0 {
 		return "", nil

@@ -7,6 +7,7 @@ import (
 	"hakube/cluster/env"
 	"hakube/cluster/inventory"
 	"hakube/cluster/plan"
+	"hakube/cluster/pool"
 	"hakube/replicate"
 )
 
@@ -22,24 +23,24 @@ const rejoinAtOnce = 20
 
 // rejoin resets the machines of the pool that should be Nodes by now. One that was not
 // there when the run began boots for the first time, and is left alone.
-func (n nodes) rejoin(ctx context.Context, p pool) error {
-	none := map[member]bool{}
-	due := []member{}
-	for _, m := range p.missing() {
-		if p.node(m) == nil && n.have.Has(inventory.Object{Kind: inventory.Instance, Name: m.name, Zone: m.zone}) {
+func (n nodes) rejoin(ctx context.Context, p pool.Pool) error {
+	none := map[pool.Machine]bool{}
+	due := []pool.Machine{}
+	for _, m := range p.Missing() {
+		if p.Node(m) == nil && n.have.Has(inventory.Object{Kind: inventory.Instance, Name: m.Name, Zone: m.Zone}) {
 			none[m] = true
-			if n.rejoins.due(m, unregistered(n.env)) {
+			if n.rejoins.Due(m, pool.UnregisteredFor(n.env)) {
 				due = append(due, m)
 			}
 		}
 	}
-	for m := range n.rejoins.since { // those that are Nodes now begin anew
+	for m := range n.rejoins.Since { // those that are Nodes now begin anew
 		if !none[m] {
-			delete(n.rejoins.since, m)
+			delete(n.rejoins.Since, m)
 		}
 	}
 	for _, m := range due[:min(len(due), rejoinAtOnce)] {
-		through, err := n.rejoins.through(ctx, n.env, m)
+		through, err := n.rejoins.Through(ctx, n.env, m)
 		if err == nil && through {
 			err = n.resetNode(ctx, m)
 		}
@@ -50,22 +51,22 @@ func (n nodes) rejoin(ctx context.Context, p pool) error {
 	return nil
 }
 
-func (n nodes) resetNode(ctx context.Context, m member) error {
-	instances := n.env.GCE.Instances(m.zone)
-	i, err := instances.Get(ctx, m.name)
+func (n nodes) resetNode(ctx context.Context, m pool.Machine) error {
+	instances := n.env.GCE.Instances(m.Zone)
+	i, err := instances.Get(ctx, m.Name)
 	if err != nil {
 		return err
 	}
 	if i.GetStatus() != "RUNNING" {
-		n.rejoins.since[m] = time.Now() // its group is at it, or a person
+		n.rejoins.Since[m] = time.Now() // its group is at it, or a person
 		return nil
 	}
 	if err := plan.Gate(ctx); err != nil {
 		return err
 	}
-	n.rejoins.said[m] = "was reset, since it ran and was no Node: a kubelet makes its Node only when it starts"
-	plan.Note(ctx, m.name+" "+n.rejoins.said[m])
-	return instances.Reset(ctx, m.name)
+	n.rejoins.Said[m] = "was reset, since it ran and was no Node: a kubelet makes its Node only when it starts"
+	plan.Note(ctx, m.Name+" "+n.rejoins.Said[m])
+	return instances.Reset(ctx, m.Name)
 }
 
 // registerLimit is for scripts/register-node.sh.
@@ -73,12 +74,12 @@ const registerLimit = 3 * time.Minute
 
 // register restarts the kubelet of a master that should be a Node by now. It returns
 // what there is to tell of it.
-func register(ctx context.Context, r *env.Env, of inventory.Object, j *rejoining) (word string, err error) {
-	m := member{name: of.Name, zone: of.Zone}
-	if !j.due(m, unregistered(r)) {
-		return j.word(m, unregistered(r)), nil
+func register(ctx context.Context, r *env.Env, of inventory.Object, j *pool.Rejoining) (word string, err error) {
+	m := pool.Machine{Name: of.Name, Zone: of.Zone}
+	if !j.Due(m, pool.UnregisteredFor(r)) {
+		return j.Word(m, pool.UnregisteredFor(r)), nil
 	}
-	if through, err := j.through(ctx, r, m); err != nil || !through {
+	if through, err := j.Through(ctx, r, m); err != nil || !through {
 		return "is no Node yet, and boots", err
 	}
 	if err := plan.Gate(ctx); err != nil {
@@ -92,6 +93,6 @@ func register(ctx context.Context, r *env.Env, of inventory.Object, j *rejoining
 	if err != nil {
 		word += ", in vain: " + err.Error()
 	}
-	j.said[m] = word
+	j.Said[m] = word
 	return word, err
 }

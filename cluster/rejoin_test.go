@@ -12,6 +12,7 @@ import (
 	corev1client "k8s.io/client-go/kubernetes/typed/core/v1"
 
 	"hakube/cluster/inventory"
+	"hakube/cluster/pool"
 	"hakube/cluster/settings"
 	"hakube/gce/emulator"
 	"hakube/scripts"
@@ -116,7 +117,7 @@ func TestDeletedNodeOnce(t *testing.T) {
 	c := newSick(t, 1)
 	ctx := context.Background()
 	name := c.worker()
-	m := member{name: name, group: "kubernetes-minion-group", zone: zoneB}
+	m := pool.Machine{Name: name, Group: "kubernetes-minion-group", Zone: zoneB}
 	i, err := c.Client.Instances(zoneB).Get(ctx, name)
 	c.must(err)
 	node, err := c.nodesAPI().Get(ctx, name, metav1.GetOptions{})
@@ -124,13 +125,13 @@ func TestDeletedNodeOnce(t *testing.T) {
 	for _, x := range []struct {
 		name, phase string
 		have        bool
-		pool        pool
+		Pool        pool.Pool
 		want        int
 	}{
-		{"a Node", scripts.PhaseRunning, true, pool{machines: []member{m}, nodes: []corev1.Node{*node}}, 0},
-		{"boots", "fetching kubelet", true, pool{machines: []member{m}}, 0},
-		{"new", scripts.PhaseRunning, false, pool{machines: []member{m}}, 0},
-		{"none", scripts.PhaseRunning, true, pool{machines: []member{m}}, 1},
+		{"a Node", scripts.PhaseRunning, true, pool.Pool{Machines: []pool.Machine{m}, Nodes: []corev1.Node{*node}}, 0},
+		{"boots", "fetching kubelet", true, pool.Pool{Machines: []pool.Machine{m}}, 0},
+		{"new", scripts.PhaseRunning, false, pool.Pool{Machines: []pool.Machine{m}}, 0},
+		{"none", scripts.PhaseRunning, true, pool.Pool{Machines: []pool.Machine{m}}, 1},
 	} {
 		key := emulator.MachineKey{Project: c.Client.Project(), Zone: zoneB, Name: name, ID: i.GetId()}
 		c.must(c.tell(key, scripts.GuestNamespace+"/"+scripts.GuestPhase, x.phase))
@@ -141,8 +142,8 @@ func TestDeletedNodeOnce(t *testing.T) {
 			r.have = &inventory.Inventory{}
 		}
 		made := c.changes()
-		for begin := time.Now(); time.Since(begin) < 4*unregistered(r.Env); time.Sleep(10 * time.Millisecond) {
-			c.must(Nodes(r.task).(nodes).rejoin(ctx, x.pool))
+		for begin := time.Now(); time.Since(begin) < 4*pool.UnregisteredFor(r.Env); time.Sleep(10 * time.Millisecond) {
+			c.must(Nodes(r.task).(nodes).rejoin(ctx, x.Pool))
 		}
 		if n := resets(made(), name); n != x.want {
 			t.Errorf("%s: reset %d times, want %d", x.name, n, x.want)

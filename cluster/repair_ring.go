@@ -11,6 +11,7 @@ import (
 	"hakube/cluster/inventory"
 	"hakube/cluster/kube"
 	"hakube/cluster/plan"
+	"hakube/cluster/pool"
 	"hakube/cluster/refusal"
 	"hakube/cluster/rings"
 	"hakube/replicate"
@@ -180,7 +181,7 @@ func (reachesOthers) Undo(context.Context) error { return nil } // never unwante
 type nodeReady struct {
 	env     *env.Env
 	of      inventory.Object
-	rejoins *rejoining
+	rejoins *pool.Rejoining
 }
 
 func (n nodeReady) String() string { return "node " + n.of.Name + " is Ready" }

@@ -15,6 +15,7 @@ import (
 	"hakube/cluster/env"
 	"hakube/cluster/inventory"
 	"hakube/cluster/kube"
+	"hakube/cluster/pool"
 	"hakube/cluster/rings"
 	"hakube/cluster/settings"
 	"hakube/gce"
@@ -36,12 +37,12 @@ type sight struct {
 	silent  string // why the API is not ready at its address, "" if it is
 	kubectl string // why kubectl does not open the API with this operator's kubeconfig, once that was tried
 
-	wantsNodes bool            // the settings want a pool
-	numNodes   int             // how many nodes a new one would have
-	nodes      nodeList        // of the whole cluster
-	zonePools  map[string]pool // machines of the pools, by zone
-	listed     bool            // they could be listed
-	coreDNS    string          // what is wrong with it, "" also when it could not be asked
+	wantsNodes bool                 // the settings want a pool
+	numNodes   int                  // how many nodes a new one would have
+	nodes      nodeList             // of the whole cluster
+	zonePools  map[string]pool.Pool // machines of the pools, by zone
+	listed     bool                 // they could be listed
+	coreDNS    string               // what is wrong with it, "" also when it could not be asked
 
 	balanced bool      // there is a backend service
 	backends []Backend // behind it
@@ -235,16 +236,16 @@ func askGroups(ctx context.Context, r *env.Env, s *sight) {
 		groups[o.Zone] = append(groups[o.Zone], o)
 	}
 	zones := slices.Sorted(maps.Keys(groups))
-	found := make([]pool, len(zones))
+	found := make([]pool.Pool, len(zones))
 	var reads []func() error
 	for i, zone := range zones {
-		reads = append(reads, func() (err error) { found[i], err = machinesOf(ctx, r, groups[zone]); return err })
+		reads = append(reads, func() (err error) { found[i], err = pool.MachinesOf(ctx, r, groups[zone]); return err })
 	}
 	err := gce.Parallel(reads...)
 	if err != nil {
 		s.missed("the machines of the pools could not be listed", err)
 	}
-	s.zonePools, s.listed = map[string]pool{}, err == nil
+	s.zonePools, s.listed = map[string]pool.Pool{}, err == nil
 	for i, zone := range zones {
 		s.zonePools[zone] = found[i]
 	}
@@ -318,7 +319,7 @@ func (s *sight) denied(name string) bool { return errors.Is(s.rings.Silent[name]
 
 // nodeOf is a machine's Node, nil if it has none.
 func (s *sight) nodeOf(m inventory.Object) *corev1.Node {
-	return pool{nodes: s.nodes.list}.node(member{name: m.Name, zone: m.Zone})
+	return pool.Pool{Nodes: s.nodes.list}.Node(pool.Machine{Name: m.Name, Zone: m.Zone})
 }
 
 // master concludes a master's state.

@@ -10,6 +10,7 @@ import (
 
 	"hakube/cluster/inventory"
 	"hakube/cluster/kube"
+	"hakube/cluster/pool"
 	"hakube/scripts/cure"
 )
 
@@ -21,9 +22,9 @@ func (s *sight) zonesWithPools() []string {
 }
 
 // in is a zone's pool, with the Nodes of the whole cluster.
-func (s *sight) in(zone string) pool {
+func (s *sight) in(zone string) pool.Pool {
 	p := s.zonePools[zone]
-	p.nodes = s.nodes.list
+	p.Nodes = s.nodes.list
 	return p
 }
 
@@ -43,19 +44,19 @@ func (s *sight) pools() []PoolStatus {
 	list := []PoolStatus{}
 	for _, zone := range s.zonesWithPools() {
 		p := s.in(zone)
-		x := PoolStatus{Zone: zone, Nodes: len(p.machines), Leaving: len(p.leaving)}
+		x := PoolStatus{Zone: zone, Nodes: len(p.Machines), Leaving: len(p.Leaving)}
 		if !s.listed {
 			x.Nodes = s.size(zone)
 		}
-		missing := p.missing()
+		missing := p.Missing()
 		if s.nodes.read && s.listed {
-			x.Ready = new(len(p.machines) - len(missing))
+			x.Ready = new(len(p.Machines) - len(missing))
 			if len(missing) > 0 {
-				x.Why = p.whyMissing(missing)
+				x.Why = p.WhyMissing(missing)
 			}
 		}
-		if len(p.stuck) > 0 {
-			x.Why = p.stuck[0].Error()
+		if len(p.Stuck) > 0 {
+			x.Why = p.Stuck[0].Error()
 		}
 		list = append(list, x)
 	}
@@ -78,7 +79,7 @@ func (s *sight) unfinishedPools() (list []Unfinished) {
 		if w, ok := s.held.Growing[zone]; ok && w.Holds(size) {
 			continue
 		}
-		if s.size(zone) == 0 && len(p.machines) == 0 && !s.hasGroup(zone) {
+		if s.size(zone) == 0 && len(p.Machines) == 0 && !s.hasGroup(zone) {
 			list = append(list, Unfinished{
 				Step:    "machines of a pool in " + zone + " that have no group",
 				Command: removePool(zone),
@@ -88,25 +89,25 @@ func (s *sight) unfinishedPools() (list []Unfinished) {
 		finish := func(n int) string {
 			return cure.FinishPool(zone, n).String()
 		}
-		if len(p.leaving) > 0 {
-			list = append(list, Unfinished{Step: fmt.Sprintf("pool of %s: %d machines are being removed", zone, len(p.leaving)), Command: finish(size)})
+		if len(p.Leaving) > 0 {
+			list = append(list, Unfinished{Step: fmt.Sprintf("pool of %s: %d machines are being removed", zone, len(p.Leaving)), Command: finish(size)})
 		}
 		if !s.nodes.read {
 			continue
 		}
-		goes := p.regretted(nil)
+		goes := p.Regretted(nil)
 		if n := len(goes); n > 0 {
 			x := Unfinished{
-				Step:    fmt.Sprintf("pool of %s: nodes were cordoned to go and did not: %s", zone, few(goes)),
+				Step:    fmt.Sprintf("pool of %s: nodes were cordoned to go and did not: %s", zone, pool.Few(goes)),
 				Command: finish(size - n), Or: finish(size),
 			}
-			if slices.ContainsFunc(goes, func(m member) bool { return kube.LeavesWithPool(p.node(m)) }) {
+			if slices.ContainsFunc(goes, func(m pool.Machine) bool { return kube.LeavesWithPool(p.Node(m)) }) {
 				x.Command = removePool(zone)
 			}
 			list = append(list, x)
 		}
-		if missing := p.missing(); len(missing) > 0 || len(p.machines) < size {
-			step := fmt.Sprintf("pool of %s: %d of %d nodes are Ready", zone, len(p.machines)-len(missing), size)
+		if missing := p.Missing(); len(missing) > 0 || len(p.Machines) < size {
+			step := fmt.Sprintf("pool of %s: %d of %d nodes are Ready", zone, len(p.Machines)-len(missing), size)
 			list = append(list, Unfinished{Step: step, Command: finish(size), waits: true})
 		}
 	}
@@ -161,7 +162,7 @@ func (s *sight) unfinishedNodes() (list []Unfinished) {
 		if s.hasGroup(zone) {
 			command = cure.FinishPool(zone, s.size(zone)).String()
 		}
-		list = append(list, Unfinished{Step: "nodes without machines: " + few(machinesNamed(names)), Command: command})
+		list = append(list, Unfinished{Step: "nodes without machines: " + pool.Few(machinesNamed(names)), Command: command})
 	}
 	slices.SortFunc(list, func(a, b Unfinished) int { return strings.Compare(a.Step, b.Step) })
 	return list
@@ -171,7 +172,7 @@ func (s *sight) unfinishedNodes() (list []Unfinished) {
 // may be making it again just now.
 func (s *sight) hasMachine(name, zone string) bool {
 	for z, p := range s.zonePools {
-		if (zone == "" || z == zone) && (slices.Contains(namesOf(p.machines), name) || slices.Contains(p.leaving, name)) {
+		if (zone == "" || z == zone) && (slices.Contains(pool.NamesOf(p.Machines), name) || slices.Contains(p.Leaving, name)) {
 			return true
 		}
 	}
@@ -180,9 +181,9 @@ func (s *sight) hasMachine(name, zone string) bool {
 	})
 }
 
-func machinesNamed(names []string) (list []member) {
+func machinesNamed(names []string) (list []pool.Machine) {
 	for _, n := range names {
-		list = append(list, member{name: n})
+		list = append(list, pool.Machine{Name: n})
 	}
 	return list
 }

@@ -14,6 +14,7 @@ import (
 
 	"hakube/cluster/env"
 	"hakube/cluster/inventory"
+	"hakube/cluster/pool"
 	"hakube/cluster/rings"
 	"hakube/cluster/settings"
 	"hakube/replicate"
@@ -47,7 +48,7 @@ func sightOf(t *testing.T, masters []madeMaster, change ...func(*sight)) *sight 
 	s := &sight{
 		names: settings.Names{Prefix: "kubernetes", Node: "kubernetes-minion"}, project: "local", region: "europe-west1",
 		have: &inventory.Inventory{}, rings: &rings.Survey{Answers: map[string]map[string]replicate.Ring{}, Silent: map[string]error{}},
-		nodes: nodeList{read: true}, listed: true, zonePools: map[string]pool{}, asked: true,
+		nodes: nodeList{read: true}, listed: true, zonePools: map[string]pool.Pool{}, asked: true,
 		held: inventory.Holder{IP: apiIP},
 	}
 	views := map[string]replicate.Ring{}
@@ -155,9 +156,9 @@ func nodeNamed(name, zone string, ready bool) corev1.Node {
 func withPool(zone string, size int, machines map[string]bool, leaving ...string) func(*sight) {
 	return func(s *sight) {
 		s.have.Objects = append(s.have.Objects, inventory.Object{Kind: inventory.ManagedGroup, Name: "kubernetes-minion-group", Zone: zone, Role: inventory.RoleGroup, Size: size})
-		p := pool{leaving: leaving}
+		p := pool.Pool{Leaving: leaving}
 		for name, ready := range machines {
-			p.machines = append(p.machines, member{name, "kubernetes-minion-group", zone})
+			p.Machines = append(p.Machines, pool.Machine{Name: name, Group: "kubernetes-minion-group", Zone: zone})
 			s.nodes.list = append(s.nodes.list, nodeNamed(name, zone, ready))
 		}
 		s.zonePools[zone] = p

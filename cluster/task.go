@@ -5,6 +5,7 @@ import (
 
 	"hakube/cluster/env"
 	"hakube/cluster/inventory"
+	"hakube/cluster/pool"
 	"hakube/cluster/sweep"
 	"hakube/replicate"
 )
@@ -24,7 +25,7 @@ type task struct {
 	givenUp  []inventory.Object // masters that are not to come back
 	// balanced tells whether the API's address is to be on the balancer.
 	balanced bool
-	rejoins  *rejoining
+	rejoins  *pool.Rejoining
 	taken    map[string]bool // variables that are not set and were read back from what is there
 
 	// What the cluster leaves behind that hakube did not make, and whether it is
@@ -36,7 +37,7 @@ type task struct {
 
 // newTask is one that has found nothing yet.
 func newTask(e *env.Env, about aim) *task {
-	return &task{Env: e, mode: about, verdicts: &verdicts{by: map[string]replicate.Revived{}}, rejoins: &rejoining{}}
+	return &task{Env: e, mode: about, verdicts: &verdicts{by: map[string]replicate.Revived{}}, rejoins: &pool.Rejoining{}}
 }
 
 // shares is for the network and its ssh rule: whoever made them, they are used

@@ -9,6 +9,7 @@ import (
 	"hakube/cluster/kube"
 	"hakube/cluster/lease"
 	"hakube/cluster/plan"
+	"hakube/cluster/pool"
 	"hakube/cluster/refusal"
 	"hakube/cluster/settings"
 	"hakube/cluster/sweep"
@@ -131,12 +132,12 @@ func (c *Cluster) consent(ctx context.Context, r *run) error {
 	if s.To >= s.From {
 		return nil
 	}
-	p, err := readPool(ctx, r.Env, r.ownGroups())
+	p, err := pool.Read(ctx, r.Env, r.ownGroups())
 	if err != nil {
 		s.Why = kube.Plainly(err)
 	} else {
 		for _, g := range groups {
-			s.Nodes = append(s.Nodes, namesOf(p.leavers(g.Name, g.Size-g.wants))...)
+			s.Nodes = append(s.Nodes, pool.NamesOf(p.Leavers(g.Name, g.Size-g.wants))...)
 		}
 	}
 	r.smaller = &s

@@ -16,6 +16,7 @@ import (
 	"hakube/cluster/inventory"
 	"hakube/cluster/kube"
 	"hakube/cluster/plan"
+	"hakube/cluster/pool"
 	"hakube/cluster/rings"
 	"hakube/gce"
 	"hakube/replicate"
@@ -34,7 +35,7 @@ type validate struct {
 	masters  []inventory.Object
 	groups   []inventory.Object // of all pools
 	replica  string             // that is added, and may vote nowhere yet
-	rejoins  *rejoining
+	rejoins  *pool.Rejoining
 	tell     func(*Evidence) // for the summary
 	evidence *Evidence
 	nodeless []inventory.Object // masters that vote and are no Nodes, by the last look
@@ -119,7 +120,7 @@ func (v *validate) look(ctx context.Context) (why string, err error) {
 	}
 	e := &Evidence{Ready: "ok"}
 	var notes [4]string
-	var p pool
+	var p pool.Pool
 	var s *rings.Survey
 	err = gce.Parallel(
 		func() error {
@@ -129,8 +130,8 @@ func (v *validate) look(ctx context.Context) (why string, err error) {
 			return nil
 		},
 		func() (err error) {
-			p, err = readPool(ctx, v.env, v.groups)
-			e.Nodes = nodesOf(p.nodes)
+			p, err = pool.Read(ctx, v.env, v.groups)
+			e.Nodes = nodesOf(p.Nodes)
 			return err
 		},
 		func() error {
@@ -190,7 +191,7 @@ func nodesOf(items []corev1.Node) (nodes []Node) {
 // nodesMissing is what is missing of the masters and of all zones' nodes. A
 // master that votes nowhere is half made or half removed: waiting for its Node
 // would be in vain, but it is said.
-func (v *validate) nodesMissing(nodes []Node, p pool, s *rings.Survey) string {
+func (v *validate) nodesMissing(nodes []Node, p pool.Pool, s *rings.Survey) string {
 	var wrong []string
 	_, known := s.Healthy() // or else nobody says who votes
 	for _, m := range v.all() {
@@ -212,11 +213,11 @@ func (v *validate) nodesMissing(nodes []Node, p pool, s *rings.Survey) string {
 	if len(wrong) > 0 {
 		return strings.Join(wrong, "; ")
 	}
-	missing := p.missing()
+	missing := p.Missing()
 	if len(missing) <= int(v.env.Want.Settings.AllowNotReady) {
 		return ""
 	}
-	return fmt.Sprintf("%d nodes are not Ready: %s", len(missing), few(missing))
+	return fmt.Sprintf("%d nodes are not Ready: %s", len(missing), pool.Few(missing))
 }
 
 func masterMissing(nodes []Node, master string) string {

@@ -119,7 +119,7 @@ func (s *sight) problems(allowed int) []Problem {
 	for _, zone := range s.zonesWithPools() {
 		if s.listed && s.nodes.read {
 			p := s.in(zone)
-			short += max(0, s.size(zone)-len(p.machines)) + len(p.missing())
+			short += max(0, s.size(zone)-len(p.Machines)) + len(p.Missing())
 		}
 	}
 	for _, u := range s.unfinished() {

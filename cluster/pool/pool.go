@@ -1,0 +1,186 @@
+package pool
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"cloud.google.com/go/compute/apiv1/computepb"
+	corev1 "k8s.io/api/core/v1"
+
+	"hakube/cluster/env"
+	"hakube/cluster/inventory"
+	"hakube/cluster/kube"
+	"hakube/gce"
+)
+
+// A Machine is a machine of a group. Those of two zones may have one name, by chance.
+type Machine struct{ Name, Group, Zone string }
+
+// NamesOf is the machines for people.
+func NamesOf(machines []Machine) []string {
+	names := make([]string, len(machines))
+	for i, m := range machines {
+		names[i] = m.Name
+	}
+	return names
+}
+
+// Few is some machines for people, when there may be many.
+func Few(machines []Machine) string {
+	names := NamesOf(machines[:min(len(machines), WhyMany)])
+	if more := len(machines) - len(names); more > 0 {
+		names = append(names, fmt.Sprintf("and %d more", more))
+	}
+	return strings.Join(names, " ")
+}
+
+// A Pool is the machines of groups beside the cluster's Nodes.
+type Pool struct {
+	Machines []Machine     // that are to stay
+	Leaving  []string      // that are being removed
+	Stuck    []error       // why a machine cannot be made: "creating instance kubernetes-minion-group-x1y2: Quota …"
+	Nodes    []corev1.Node // of the whole cluster
+}
+
+// poolOf reads the Nodes first and the machines after that: one that joins in
+// between must not look like a Node without a machine. A group that is not
+// there has no machines.
+func Read(ctx context.Context, r *env.Env, groups []inventory.Object) (p Pool, err error) {
+	client, err := r.Kube(ctx)
+	if err != nil {
+		return p, err
+	}
+	nodes, err := client.ListNodes(ctx)
+	if err != nil {
+		return p, err
+	}
+	p, err = MachinesOf(ctx, r, groups)
+	p.Nodes = nodes
+	return p, err
+}
+
+// MachinesOf is the one side of a pool: the machines of groups.
+func MachinesOf(ctx context.Context, r *env.Env, groups []inventory.Object) (p Pool, err error) {
+	found := make([][]*computepb.ManagedInstance, len(groups))
+	var reads []func() error
+	for i, o := range groups {
+		reads = append(reads, func() (err error) {
+			found[i], err = r.GCE.InstanceGroupManagers(o.Zone).ListManagedInstances(ctx, o.Name)
+			if gce.IsNotFound(err) {
+				return nil
+			}
+			return err
+		})
+	}
+	if err := gce.Parallel(reads...); err != nil {
+		return p, err
+	}
+	for i, machines := range found {
+		for _, m := range machines {
+			if err := r.GCE.AttemptError(m); p.add(groups[i], m) && err != nil {
+				p.Stuck = append(p.Stuck, err)
+			}
+		}
+	}
+	slices.SortFunc(p.Machines, func(a, b Machine) int { return cmp.Or(cmp.Compare(a.Zone, b.Zone), cmp.Compare(a.Name, b.Name)) })
+	return p, nil
+}
+
+// add takes a machine in; false if it is being removed.
+func (p *Pool) add(group inventory.Object, m *computepb.ManagedInstance) bool {
+	name := gce.Base(m.GetInstance())
+	switch m.GetCurrentAction() {
+	case "DELETING", "ABANDONING":
+		p.Leaving = append(p.Leaving, name)
+		return false
+	}
+	p.Machines = append(p.Machines, Machine{name, group.Name, group.Zone})
+	return true
+}
+
+// Node is the machine's Node, nil if it has none. One of another zone with its
+// name is none of its.
+func (p Pool) Node(m Machine) *corev1.Node {
+	for i := range p.Nodes {
+		if zone := p.Nodes[i].Labels[corev1.LabelTopologyZone]; p.Nodes[i].Name == m.Name && (zone == "" || zone == m.Zone) {
+			return &p.Nodes[i]
+		}
+	}
+	return nil
+}
+
+// Regretted are the machines that were chosen to go and do not go now.
+func (p Pool) Regretted(goes []Machine) (stay []Machine) {
+	for _, m := range p.Machines {
+		if n := p.Node(m); n != nil && kube.IsLeaving(n) && !slices.Contains(goes, m) {
+			stay = append(stay, m)
+		}
+	}
+	return stay
+}
+
+// Missing are the machines that are no Ready Node.
+func (p Pool) Missing() (list []Machine) {
+	for _, m := range p.Machines {
+		if n := p.Node(m); n == nil || kube.NotReady(n) != "" {
+			list = append(list, m)
+		}
+	}
+	return list
+}
+
+// Leavers are the n machines of a group that go when it has too many: those
+// that were chosen before, so that a run that was cut goes on with the same;
+// then those that are no Ready Node; then the newest.
+func (p Pool) Leavers(group string, n int) []Machine {
+	var all []Machine
+	for _, m := range p.Machines {
+		if m.Group == group {
+			all = append(all, m)
+		}
+	}
+	type rank struct {
+		class int
+		born  int64
+	}
+	ranks := map[Machine]rank{}
+	for _, m := range all {
+		x, class := p.Node(m), 2
+		switch {
+		case x == nil:
+			ranks[m] = rank{class: 1}
+			continue
+		case kube.IsLeaving(x):
+			class = 0
+		case kube.NotReady(x) != "":
+			class = 1
+		}
+		ranks[m] = rank{class, x.CreationTimestamp.Unix()}
+	}
+	slices.SortFunc(all, func(a, b Machine) int {
+		return cmp.Or(cmp.Compare(ranks[a].class, ranks[b].class), cmp.Compare(ranks[b].born, ranks[a].born), cmp.Compare(b.Name, a.Name))
+	})
+	return all[:max(0, min(n, len(all)))]
+}
+
+// WhyMany is of how many missing nodes the reason is asked for in one look.
+const WhyMany = 4
+
+// WhyMissing is what the Nodes of the first few of them say.
+func (p Pool) WhyMissing(missing []Machine) string {
+	var words []string
+	for _, m := range missing[:min(len(missing), WhyMany)] {
+		why := "is no Node"
+		if n := p.Node(m); n != nil {
+			why = kube.NotReady(n)
+		}
+		words = append(words, m.Name+": "+why)
+	}
+	if more := len(missing) - len(words); more > 0 {
+		words = append(words, fmt.Sprintf("and %d more", more))
+	}
+	return strings.Join(words, "; ")
+}
