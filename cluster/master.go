@@ -66,7 +66,7 @@ func checkMaster(r *task, name string, i *computepb.Instance) (plan.State, error
 		settings.Difference{Variable: "KUBE_VERSION", Was: inventory.MetadataItem(m, scripts.KeyKubeVersion), Want: string(s.KubeVersion)},
 		settings.Difference{Variable: "KUBE_DNS_DOMAIN", Was: inventory.MetadataItem(m, scripts.KeyDNSDomain), Want: string(s.DNSDomain)},
 		settings.Difference{Variable: "HAKUBE_MASTER_SERVICE_ACCOUNT", Was: accountOf(i.GetServiceAccounts()), Want: string(s.MasterAccount)},
-		settings.Difference{Variable: "PREEMPTIBLE_MASTER", Was: boolText(settings.Bool(i.GetScheduling().GetPreemptible())), Want: boolText(s.PreemptibleMain)},
+		settings.Difference{Variable: "PREEMPTIBLE_MASTER", Was: settings.BoolText(settings.Bool(i.GetScheduling().GetPreemptible())), Want: settings.BoolText(s.PreemptibleMain)},
 	); err != nil {
 		return plan.State{}, err
 	}

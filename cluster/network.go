@@ -93,7 +93,7 @@ func subnetworks(r *task) (steps []plan.Step) {
 					settings.Difference{Variable: "NODE_IP_RANGE", Was: n.GetIpCidrRange(), Want: s.NodeRange.String()},
 					settings.Difference{Variable: "CLUSTER_IP_RANGE", Was: secondary[settings.PodsRange], Want: s.ClusterRange.String()},
 					settings.Difference{Variable: "SERVICE_CLUSTER_IP_RANGE", Was: secondary[settings.ServicesRange], Want: s.ServiceRange.String()},
-					settings.Difference{Variable: "MULTIZONE", Was: settings.MarkFields(n.GetDescription())["multizone"], Want: boolText(s.Multizone)},
+					settings.Difference{Variable: "MULTIZONE", Was: settings.MarkFields(n.GetDescription())["multizone"], Want: settings.BoolText(s.Multizone)},
 				); err != nil {
 					return plan.State{}, err
 				}
@@ -117,11 +117,4 @@ func subnetworks(r *task) (steps []plan.Step) {
 		})
 	}
 	return steps
-}
-
-func boolText(b settings.Bool) string {
-	if b {
-		return "true"
-	}
-	return "false"
 }

@@ -58,7 +58,7 @@ func (r *task) takeMaster(o inventory.Object) {
 		return
 	}
 	r.take("MASTER_SIZE", gce.Base(i.GetMachineType()))
-	r.take("PREEMPTIBLE_MASTER", boolText(settings.Bool(i.GetScheduling().GetPreemptible())))
+	r.take("PREEMPTIBLE_MASTER", settings.BoolText(settings.Bool(i.GetScheduling().GetPreemptible())))
 	r.take("HAKUBE_MASTER_SERVICE_ACCOUNT", accountOf(i.GetServiceAccounts()))
 	r.take("KUBE_GCE_NETWORK", o.Network)
 	r.take("KUBE_GCE_IP_ALIAS_SUBNETWORK", o.Subnetwork)
@@ -178,7 +178,7 @@ func (r *task) likeNodes(ctx context.Context) error {
 	}
 	p := t.GetProperties()
 	r.take("NODE_SIZE", gce.Base(p.GetMachineType()))
-	r.take("PREEMPTIBLE_NODE", boolText(settings.Bool(p.GetScheduling().GetPreemptible())))
+	r.take("PREEMPTIBLE_NODE", settings.BoolText(settings.Bool(p.GetScheduling().GetPreemptible())))
 	r.takeMetadata(p.GetMetadata())
 	r.asMade(inventory.Object{Kind: inventory.InstanceTemplate, Name: t.GetName()}, "KUBE_MIRROR", inventory.MetadataItem(p.GetMetadata(), scripts.KeyMirror))
 	for _, d := range p.GetDisks() {

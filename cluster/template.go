@@ -67,7 +67,7 @@ func checkTemplate(r *task, name string, t *computepb.InstanceTemplate) (plan.St
 		settings.Difference{Variable: "KUBE_GCE_NODE_IMAGE", Was: imageName, Want: cmp.Or(string(s.NodeImage), "family/"+settings.ImageFamily)},
 		settings.Difference{Variable: "KUBE_GCE_NODE_PROJECT", Was: owner, Want: string(s.NodeImageOwner)},
 		settings.Difference{Variable: "KUBE_VERSION", Was: inventory.MetadataItem(m, scripts.KeyKubeVersion), Want: string(s.KubeVersion)},
-		settings.Difference{Variable: "PREEMPTIBLE_NODE", Was: boolText(settings.Bool(p.GetScheduling().GetPreemptible())), Want: boolText(s.PreemptibleNode)},
+		settings.Difference{Variable: "PREEMPTIBLE_NODE", Was: settings.BoolText(settings.Bool(p.GetScheduling().GetPreemptible())), Want: settings.BoolText(s.PreemptibleNode)},
 		settings.Difference{Variable: "KUBE_GCE_NODE_SERVICE_ACCOUNT", Was: account.GetEmail(), Want: wantAccount},
 		settings.Difference{Variable: "NODE_SCOPES", Was: scopeList(account.GetScopes()), Want: scopeList(s.NodeScopes)},
 	); err != nil {

@@ -345,3 +345,11 @@ func quoted(text string) string {
 	}
 	return fmt.Sprintf("%s… (%d bytes)", strconv.Quote(strings.ToValidUTF8(text[:most/2], "")), len(text))
 }
+
+// BoolText is a truth as a variable has it.
+func BoolText(b Bool) string {
+	if b {
+		return "true"
+	}
+	return "false"
+}
