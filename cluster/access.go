@@ -9,13 +9,14 @@ import (
 	"hakube/cluster/env"
 	"hakube/cluster/inventory"
 	"hakube/cluster/plan"
+	"hakube/cluster/task"
 	"hakube/gce"
 	"hakube/scripts"
 )
 
 // access is this operator's ssh key on the masters that run, as "gcloud compute
 // ssh" adds it. Whoever made a master has it there from the start.
-func Access(r *task) (steps []plan.Step) {
+func Access(r *task.Task) (steps []plan.Step) {
 	for _, m := range spokenTo(r) {
 		steps = append(steps, access{r.Env, m})
 	}
@@ -23,14 +24,14 @@ func Access(r *task) (steps []plan.Step) {
 }
 
 // spokenTo are the masters that ssh may be needed to.
-func spokenTo(r *task) (list []inventory.Object) {
-	for _, m := range r.have.Masters(r.Want.Names) {
+func spokenTo(r *task.Task) (list []inventory.Object) {
+	for _, m := range r.Have.Masters(r.Want.Names) {
 		if m.Status == "RUNNING" {
 			list = append(list, m)
 		}
 	}
 	if len(list) == 0 {
-		list = append(list, r.master())
+		list = append(list, r.Master())
 	}
 	return list
 }

@@ -9,13 +9,14 @@ import (
 	"hakube/cluster/inventory"
 	"hakube/cluster/plan"
 	"hakube/cluster/refusal"
+	"hakube/cluster/task"
 	"hakube/gce"
 	"hakube/scripts/cure"
 )
 
 // addresses is the reserved address of the API.
-func Addresses(r *task) (steps []plan.Step) {
-	for _, o := range r.or(inventory.Address, inventory.Object{Name: r.Want.Names.Address()}) {
+func Addresses(r *task.Task) (steps []plan.Step) {
+	for _, o := range r.Or(inventory.Address, inventory.Object{Name: r.Want.Names.Address()}) {
 		name := "address " + o.Name
 		steps = append(steps, resource[*computepb.Address]{
 			name: name, of: r.Regional(inventory.Address, o.Name),
@@ -25,7 +26,7 @@ func Addresses(r *task) (steps []plan.Step) {
 				if a.GetAddress() == "" {
 					return plan.State{Is: plan.Partial, Why: "is being reserved"}, nil
 				}
-				if a.GetAddressType() == "INTERNAL" && !r.mode.removes {
+				if a.GetAddressType() == "INTERNAL" && !r.Mode.Removes {
 					return plan.State{}, &refusal.Refused{
 						Why:  name + " is there already and is INTERNAL: nobody outside of its network would reach the API",
 						Cure: cure.Hint("if it is no longer needed", cure.Compute(fmt.Sprintf("addresses delete %s --region=%s", o.Name, r.Region()))),
@@ -37,7 +38,7 @@ func Addresses(r *task) (steps []plan.Step) {
 			insert: func(ctx context.Context) error {
 				err := r.GCE.Addresses().Insert(ctx, &computepb.Address{
 					Name:        &o.Name,
-					Description: new(birthRecord(&r.Want)),
+					Description: new(task.BirthRecord(&r.Want)),
 					Labels:      r.Lease.Reserving(r.Want.Labels()), // one change: of two that create, one comes first
 					AddressType: new("EXTERNAL"),
 				})

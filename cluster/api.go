@@ -7,19 +7,20 @@ import (
 
 	"hakube/cluster/env"
 	"hakube/cluster/plan"
+	"hakube/cluster/task"
 	"hakube/scripts"
 	"hakube/scripts/cure"
 )
 
 // api is the wait for the API server at the cluster's address.
-func API(r *task) plan.Step { return apiAt(r, "") }
+func API(r *task.Task) plan.Step { return apiAt(r, "") }
 
 // apiMoved is the same once more, after the address has moved.
-func APIMoved(r *task) plan.Step { return apiAt(r, " through the balancer") }
+func APIMoved(r *task.Task) plan.Step { return apiAt(r, " through the balancer") }
 
-func apiAt(r *task, where string) plan.Step {
-	a := api{r.Env, r.guest(r.master()), where}
-	if !r.mode.whole { // it is another command's to restart
+func apiAt(r *task.Task, where string) plan.Step {
+	a := api{r.Env, r.Guest(r.Master()), where}
+	if !r.Mode.Whole { // it is another command's to restart
 		a.master.Other = new(cure.Up(a.master.Zone))
 	}
 	return a

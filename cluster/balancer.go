@@ -12,6 +12,7 @@ import (
 	"hakube/cluster/inventory"
 	"hakube/cluster/plan"
 	"hakube/cluster/settings"
+	"hakube/cluster/task"
 	"hakube/gce"
 )
 
@@ -24,8 +25,8 @@ import (
 // the second master on, and for as long as there are two; always if it is so
 // from the start. Only a removal takes it back: a plain up finds what one that was
 // cut left.
-func decideBalancer(r *task) {
-	r.balanced = len(r.masters()) > 1 || r.Want.Settings.LoadBalancer == settings.FromStart || r.have.Holder.Rule != "" && !r.mode.removes
+func decideBalancer(r *task.Task) {
+	r.Balanced = len(r.Masters()) > 1 || r.Want.Settings.LoadBalancer == settings.FromStart || r.Have.Holder.Rule != "" && !r.Mode.Removes
 }
 
 // drainLimit is how long the balancer lets connections to a master go on that
@@ -39,8 +40,8 @@ const (
 	checkRounds  = 2 // results in a row that change the verdict
 )
 
-func healthChecks(r *task) (steps []plan.Step) {
-	for _, o := range r.parts(inventory.HealthCheck, inventory.Object{Name: r.Want.Names.HealthCheck()}) {
+func healthChecks(r *task.Task) (steps []plan.Step) {
+	for _, o := range r.Parts(inventory.HealthCheck, inventory.Object{Name: r.Want.Names.HealthCheck()}) {
 		steps = append(steps, resource[*computepb.HealthCheck]{
 			name: "health check " + o.Name, of: r.Regional(inventory.HealthCheck, o.Name),
 			get: func(ctx context.Context) (*computepb.HealthCheck, error) {
@@ -64,13 +65,13 @@ func healthChecks(r *task) (steps []plan.Step) {
 }
 
 // masterGroups are the lists of masters, one for each of the zones.
-func masterGroups(r *task, zones ...string) (steps []plan.Step) {
+func masterGroups(r *task.Task, zones ...string) (steps []plan.Step) {
 	var all []inventory.Object
 	for _, zone := range zones {
 		all = append(all, inventory.Object{Kind: inventory.InstanceGroup, Name: r.Want.Names.MasterGroup(), Zone: zone})
 	}
-	if r.mode.takesFound() {
-		all = r.have.Of(inventory.InstanceGroup)
+	if r.Mode.TakesFound() {
+		all = r.Have.Of(inventory.InstanceGroup)
 	}
 	for _, o := range all {
 		name, groups := fmt.Sprintf("masters' group in %s", o.Zone), r.GCE.InstanceGroups(o.Zone)
@@ -92,8 +93,8 @@ func masterGroups(r *task, zones ...string) (steps []plan.Step) {
 }
 
 // services is the backend service, made with the groups of the zones behind it.
-func services(r *task, zones ...string) (steps []plan.Step) {
-	for _, o := range r.parts(inventory.BackendService, inventory.Object{Name: r.Want.Names.BackendService()}) {
+func services(r *task.Task, zones ...string) (steps []plan.Step) {
+	for _, o := range r.Parts(inventory.BackendService, inventory.Object{Name: r.Want.Names.BackendService()}) {
 		name, services := "backend service "+o.Name, r.GCE.BackendServices()
 		steps = append(steps, resource[*computepb.BackendService]{
 			name: name, of: r.Regional(inventory.BackendService, o.Name),

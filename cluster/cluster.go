@@ -71,7 +71,7 @@ func (c *Cluster) Down(ctx context.Context, report func(plan.Event)) (s *Summary
 			return err
 		}
 		if len(items) == 0 {
-			s = &Summary{Nothing: true, Mode: r.mode.name, Context: r.Want.Context, Zone: r.Want.Zone, Warnings: r.Warnings()}
+			s = &Summary{Nothing: true, Mode: r.Mode.Name, Context: r.Want.Context, Zone: r.Want.Zone, Warnings: r.Warnings()}
 			return nil
 		}
 		if err = r.walk(ctx, items, report); err == nil {

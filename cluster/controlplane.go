@@ -12,6 +12,7 @@ import (
 	"hakube/cluster/inventory"
 	"hakube/cluster/kube"
 	"hakube/cluster/plan"
+	"hakube/cluster/task"
 	"hakube/gce"
 	"hakube/replicate"
 	"hakube/scripts"
@@ -19,8 +20,8 @@ import (
 
 // prepared is the wait until a replica's startup-script has done all it can do
 // alone: disk, runtime, binaries, images. Quorum was not touched so far.
-func Prepared(r *task, of inventory.Object) plan.Step {
-	return prepared{r.Env, of, r.guest(of), r.mastersBut(of.Name)}
+func Prepared(r *task.Task, of inventory.Object) plan.Step {
+	return prepared{r.Env, of, r.Guest(of), r.MastersBut(of.Name)}
 }
 
 type prepared struct {
@@ -68,8 +69,8 @@ func (prepared) Undo(context.Context) error { return nil } // it goes with the m
 
 // controlPlane is a master's own API server, asked at the machine's own
 // address. It comes last before the traffic and goes first after it.
-func ControlPlane(r *task, of inventory.Object) plan.Step {
-	return &controlPlane{env: r.Env, of: of, goes: r.mode.removes, revives: r.mode.repairs}
+func ControlPlane(r *task.Task, of inventory.Object) plan.Step {
+	return &controlPlane{env: r.Env, of: of, goes: r.Mode.Removes, revives: r.Mode.Repairs}
 }
 
 type controlPlane struct {

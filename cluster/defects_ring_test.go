@@ -56,16 +56,16 @@ var ringDefects = []defect{
 		}
 		// The step that needs the ring to say yes waits, fails and did nothing.
 		r := o.replica(zoneC).run(settings.Up)
-		have, err := r.look(ctx)
+		have, err := r.Look(ctx)
 		if err != nil {
 			t.Fatal(err)
 		}
-		r.have, r.replica = have, inventory.Object{Kind: inventory.Instance, Name: "kubernetes-master-new", Zone: zoneC, Status: "PROVISIONING"}
-		r.SawMasters(r.have)
+		r.Have, r.Replica = have, inventory.Object{Kind: inventory.Instance, Name: "kubernetes-master-new", Zone: zoneC, Status: "PROVISIONING"}
+		r.SawMasters(r.Have)
 		r.Poll = 50 * time.Millisecond
 		soon, stop := context.WithTimeout(ctx, 500*time.Millisecond)
 		defer stop()
-		if err := learners(r.task, r.replica)[0].Do(soon); err == nil {
+		if err := learners(r.Task, r.Replica)[0].Do(soon); err == nil {
 			t.Error("a learner that the ring does not take counts as added")
 		}
 		if got := membersOf(w.now(o), "main"); !slices.Equal(got, []string{"kubernetes-master", "stray (learner)"}) {
@@ -148,11 +148,11 @@ var ringDefects = []defect{
 		o := w.operator(func(s *settings.Settings) { s.Prefix = settings.Name(prefix) })
 		pick := func(zone settings.Zone, have ...inventory.Object) string {
 			r := o.replica(zone).run(settings.Up)
-			r.have = &inventory.Inventory{Objects: have}
+			r.Have = &inventory.Inventory{Objects: have}
 			if err := r.pickReplica(context.Background(), &rings.Survey{}); err != nil {
 				t.Fatal(err)
 			}
-			return r.replica.Name
+			return r.Replica.Name
 		}
 		c := pick(zoneC)
 		if c != pick(zoneC) {

@@ -133,12 +133,12 @@ func (w *world) unchanged(f func()) {
 func (w *world) now(o *operator) *rings.Survey {
 	w.t.Helper()
 	r := o.run(settings.Up)
-	have, err := r.look(context.Background())
+	have, err := r.Look(context.Background())
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	r.have = have
-	r.SawMasters(r.have)
+	r.Have = have
+	r.SawMasters(r.Have)
 	return r.Survey(context.Background(), have.Masters(r.Want.Names))
 }
 

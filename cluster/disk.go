@@ -12,6 +12,7 @@ import (
 	"hakube/cluster/plan"
 	"hakube/cluster/refusal"
 	"hakube/cluster/settings"
+	"hakube/cluster/task"
 	"hakube/gce"
 	"hakube/scripts"
 	"hakube/scripts/cure"
@@ -22,14 +23,14 @@ const masterDevice = "master-pd"
 
 // disks are the masters' data disks. When the cluster goes it is also every
 // other disk with our mark that is on no machine.
-func disks(r *task) (steps []plan.Step) {
+func disks(r *task.Task) (steps []plan.Step) {
 	s := r.Want.Settings
 	var list []inventory.Object
-	for _, m := range r.toBe() {
+	for _, m := range r.ToBe() {
 		list = append(list, inventory.Object{Kind: inventory.Disk, Name: r.Want.Names.DiskOf(m.Name), Zone: m.Zone})
 	}
-	if r.mode.takesFound() {
-		list = r.or(inventory.Disk, inventory.Object{})
+	if r.Mode.TakesFound() {
+		list = r.Or(inventory.Disk, inventory.Object{})
 	}
 	for _, o := range list {
 		name := "disk " + o.Name
@@ -39,7 +40,7 @@ func disks(r *task) (steps []plan.Step) {
 			get:  func(ctx context.Context) (*computepb.Disk, error) { return disks.Get(ctx, o.Name) },
 			mine: r.Owns,
 			check: func(d *computepb.Disk) (plan.State, error) {
-				if r.mode.removes || r.mode.repairs {
+				if r.Mode.Removes || r.Mode.Repairs {
 					return plan.Exists("")
 				}
 				if err := r.Want.Drift(name,
@@ -75,7 +76,7 @@ func insertDisk(ctx context.Context, r *env.Env, name, zone string) error {
 
 // foreignContent is a refusal if the machine's script says that its disk holds
 // something of somebody else (scripts/startup/50-disk.sh).
-func foreignContent(r *task, m inventory.Object, phase string) error {
+func foreignContent(r *task.Task, m inventory.Object, phase string) error {
 	reason, failed := strings.CutPrefix(phase, scripts.PhaseFailed)
 	_, what, _ := strings.Cut(reason, "the disk master-pd ")
 	if !failed || !strings.HasPrefix(what, "belongs to cluster ") && !strings.HasPrefix(what, "holds ") && !strings.HasPrefix(what, "is partitioned") {
@@ -84,10 +85,10 @@ func foreignContent(r *task, m inventory.Object, phase string) error {
 	return foreignDisk(r, m, strings.TrimSuffix(what, ", refusing it"))
 }
 
-func foreignDisk(r *task, m inventory.Object, what string) error {
+func foreignDisk(r *task.Task, m inventory.Object, what string) error {
 	disk := r.Want.Names.DiskOf(m.Name)
 	commands := []cure.Command{cure.KeepDisk(disk, m.Zone), cure.DeleteDisk(disk, m.Zone), cure.Repair(m.Name)}
-	if r.have.StatusOf(m) != "" {
+	if r.Have.StatusOf(m) != "" {
 		commands = append([]cure.Command{cure.DeleteMachine(m.Name, m.Zone)}, commands...)
 	}
 	return &refusal.Refused{

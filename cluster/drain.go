@@ -13,14 +13,15 @@ import (
 	"hakube/cluster/kube"
 	"hakube/cluster/plan"
 	"hakube/cluster/pool"
+	"hakube/cluster/task"
 )
 
 // drained is the fact that the nodes which are too many hold no pods that
 // could run elsewhere, and that all others take pods. It is listed where there
 // is a group that can have too many.
-func Drained(r *task) []plan.Step {
-	for _, g := range r.poolGroups() {
-		if r.have.Has(g.Object) {
+func Drained(r *task.Task) []plan.Step {
+	for _, g := range r.PoolGroups() {
+		if r.Have.Has(g.Object) {
 			return []plan.Step{drain(r)}
 		}
 	}
@@ -35,23 +36,23 @@ type drained struct {
 	gaveUp map[string]string              // by node: why draining it was given up
 }
 
-func drain(r *task) *drained {
-	d := &drained{env: r.Env, groups: r.ownGroups(), last: r.mode.removes && !r.mode.one, gaveUp: map[string]string{}}
+func drain(r *task.Task) *drained {
+	d := &drained{env: r.Env, groups: r.OwnGroups(), last: r.Mode.Removes && !r.Mode.One, gaveUp: map[string]string{}}
 	switch {
-	case r.mode.one:
-		master := pool.Machine{Name: r.replica.Name, Zone: r.replica.Zone}
+	case r.Mode.One:
+		master := pool.Machine{Name: r.Replica.Name, Zone: r.Replica.Zone}
 		d.goes = func(pool.Pool) []pool.Machine { return []pool.Machine{master} }
-	case r.mode.removes:
+	case r.Mode.Removes:
 		var alone []pool.Machine // machines that have no group any more
-		for _, o := range r.or(inventory.Instance, inventory.Object{}) {
+		for _, o := range r.Or(inventory.Instance, inventory.Object{}) {
 			alone = append(alone, pool.Machine{Name: o.Name, Zone: o.Zone})
 		}
 		d.goes = func(p pool.Pool) []pool.Machine { return slices.Concat(alone, p.Machines) }
 	default:
-		groups := r.poolGroups()
+		groups := r.PoolGroups()
 		d.goes = func(p pool.Pool) (goes []pool.Machine) {
 			for _, g := range groups {
-				goes = append(goes, p.Leavers(g.Name, g.Size-g.wants)...)
+				goes = append(goes, p.Leavers(g.Name, g.Size-g.Wants)...)
 			}
 			return goes
 		}
@@ -175,11 +176,11 @@ const everyNode = ""
 // busy is the opposite fact, which is undone before a pool is removed: that
 // its nodes hold pods. A cluster that cannot be asked keeps nothing from being
 // removed; that it went undrained is said.
-func Busy(r *task) plan.Step {
-	b := busy{env: r.Env, drain: drain(r), name: "pods on nodes of " + r.Want.Zone, access: Access(r), master: r.master(), lives: r.have.Runs(r.master())}
-	if r.mode.one {
-		b.name = "pods on node " + r.replica.Name
-		if r.have.StatusOf(r.replica) != "RUNNING" {
+func Busy(r *task.Task) plan.Step {
+	b := busy{env: r.Env, drain: drain(r), name: "pods on nodes of " + r.Want.Zone, access: Access(r), master: r.Master(), lives: r.Have.Runs(r.Master())}
+	if r.Mode.One {
+		b.name = "pods on node " + r.Replica.Name
+		if r.Have.StatusOf(r.Replica) != "RUNNING" {
 			b.stopped = "its machine does not run: no kubelet would end them"
 		}
 	}

@@ -166,12 +166,12 @@ func TestStockOutOfReplica(t *testing.T) {
 	before := withoutTimes(w.objects())
 	voting := func() map[string][]string {
 		r, all := o.run(settings.Up), map[string][]string{}
-		have, err := r.look(context.Background())
+		have, err := r.Look(context.Background())
 		if err != nil {
 			t.Fatal(err)
 		}
-		r.have = have
-		s := r.Survey(context.Background(), r.masters())
+		r.Have = have
+		s := r.Survey(context.Background(), r.Masters())
 		for _, ring := range rings.Names {
 			for _, v := range s.Voters(ring) {
 				all[ring] = append(all[ring], v.Name)

@@ -10,42 +10,43 @@ import (
 	"hakube/cluster/inventory"
 	"hakube/cluster/plan"
 	"hakube/cluster/settings"
+	"hakube/cluster/task"
 	"hakube/gce"
 )
 
-func firewalls(r *task) (steps []plan.Step) {
-	if !r.mode.removes {
-		for _, w := range firewallRules(&r.Want) {
+func firewalls(r *task.Task) (steps []plan.Step) {
+	if !r.Mode.Removes {
+		for _, w := range task.FirewallRules(&r.Want) {
 			steps = append(steps, firewall(r, w))
 		}
 		return steps
 	}
-	for _, o := range r.have.Of(inventory.Firewall) {
-		if r.keeps(inventory.Firewall, o.Name) {
+	for _, o := range r.Have.Of(inventory.Firewall) {
+		if r.Keeps(inventory.Firewall, o.Name) {
 			continue
 		}
-		steps = append(steps, firewall(r, rule{name: o.Name, shared: o.Role == inventory.RoleSSH}))
+		steps = append(steps, firewall(r, task.Rule{Name: o.Name, Shared: o.Role == inventory.RoleSSH}))
 	}
 	return steps
 }
 
-func firewall(r *task, w rule) plan.Step {
-	name := "firewall " + w.name
+func firewall(r *task.Task, w task.Rule) plan.Step {
+	name := "firewall " + w.Name
 	mine := r.Owns
-	if w.shared {
-		mine = r.shares
+	if w.Shared {
+		mine = r.Shares
 	}
 	return resource[*computepb.Firewall]{
-		name: name, of: inventory.Object{Kind: inventory.Firewall, Name: w.name},
-		get:  func(ctx context.Context) (*computepb.Firewall, error) { return r.GCE.Firewalls().Get(ctx, w.name) },
+		name: name, of: inventory.Object{Kind: inventory.Firewall, Name: w.Name},
+		get:  func(ctx context.Context) (*computepb.Firewall, error) { return r.GCE.Firewalls().Get(ctx, w.Name) },
 		mine: mine,
 		check: func(f *computepb.Firewall) (plan.State, error) {
-			if r.mode.removes {
+			if r.Mode.Removes {
 				return plan.Exists("")
 			}
 			all := []settings.Difference{{Variable: "KUBE_GCE_NETWORK", Was: gce.Base(f.GetNetwork()), Want: r.Want.Names.Network()}}
-			if w.role == "firewall-pods" {
-				all = append(all, settings.Difference{Variable: "CLUSTER_IP_RANGE", Was: strings.Join(f.GetSourceRanges(), ","), Want: strings.Join(w.from, ",")})
+			if w.Role == "firewall-pods" {
+				all = append(all, settings.Difference{Variable: "CLUSTER_IP_RANGE", Was: strings.Join(f.GetSourceRanges(), ","), Want: strings.Join(w.From, ",")})
 			}
 			if err := r.Want.Drift(name, all...); err != nil {
 				return plan.State{}, err
@@ -54,16 +55,16 @@ func firewall(r *task, w rule) plan.Step {
 			if !r.Owns(f.GetDescription()) {
 				return plan.Exists("was there before and stays")
 			}
-			return plan.Exists(w.summary())
+			return plan.Exists(w.Summary())
 		},
 		insert: func(ctx context.Context) error { return r.GCE.Firewalls().Insert(ctx, insertedFirewall(&r.Want, w)) },
 		remove: func(ctx context.Context) error {
-			if w.shared {
-				if err := aloneInNetwork(ctx, r.Env, w.name); err != nil {
+			if w.Shared {
+				if err := aloneInNetwork(ctx, r.Env, w.Name); err != nil {
 					return err
 				}
 			}
-			return r.GCE.Firewalls().Delete(ctx, w.name)
+			return r.GCE.Firewalls().Delete(ctx, w.Name)
 		},
 	}
 }
@@ -92,21 +93,21 @@ func aloneInNetwork(ctx context.Context, r *env.Env, name string) error {
 }
 
 // insertedFirewall is the rule as the API takes it.
-func insertedFirewall(s *settings.Spec, w rule) *computepb.Firewall {
+func insertedFirewall(s *settings.Spec, w task.Rule) *computepb.Firewall {
 	f := &computepb.Firewall{
-		Name:         &w.name,
-		Description:  new(s.Mark.For(w.role)),
+		Name:         &w.Name,
+		Description:  new(s.Mark.For(w.Role)),
 		Network:      new(s.Global("networks", s.Names.Network())),
 		Direction:    new("INGRESS"),
-		SourceRanges: w.from,
+		SourceRanges: w.From,
 	}
-	if w.fromTag != "" {
-		f.SourceTags = []string{w.fromTag}
+	if w.FromTag != "" {
+		f.SourceTags = []string{w.FromTag}
 	}
-	if w.to != "" {
-		f.TargetTags = []string{w.to}
+	if w.To != "" {
+		f.TargetTags = []string{w.To}
 	}
-	for _, a := range w.allowed {
+	for _, a := range w.Allowed {
 		protocol, ports, some := strings.Cut(a, ":")
 		one := &computepb.Allowed{IPProtocol: &protocol}
 		if some {

@@ -14,6 +14,7 @@ import (
 	"hakube/cluster/kube"
 	"hakube/cluster/plan"
 	"hakube/cluster/pool"
+	"hakube/cluster/task"
 	"hakube/gce"
 )
 
@@ -21,8 +22,8 @@ import (
 // NUM_NODES: of the zone's, and when the whole cluster is brought up of all
 // zones'. With no cloud controller in the cluster nobody else removes them,
 // and their pods would wait for them.
-func Ghosts(r *task) ghosts {
-	return ghosts{r.Env, r.ownGroups(), r.mode.whole, r.mode.removes, r.have.Runs(r.master())}
+func Ghosts(r *task.Task) ghosts {
+	return ghosts{r.Env, r.OwnGroups(), r.Mode.Whole, r.Mode.Removes, r.Have.Runs(r.Master())}
 }
 
 type ghosts struct {

@@ -11,25 +11,26 @@ import (
 	"hakube/cluster/plan"
 	"hakube/cluster/pool"
 	"hakube/cluster/refusal"
+	"hakube/cluster/task"
 	"hakube/gce"
 )
 
 // groups is the zone's pool of nodes, as managed instance groups of NUM_NODES
 // machines in all. When removing it is what was found.
-func groups(r *task) (steps []plan.Step) {
-	if !r.mode.removes {
-		for _, g := range r.poolGroups() {
+func groups(r *task.Task) (steps []plan.Step) {
+	if !r.Mode.Removes {
+		for _, g := range r.PoolGroups() {
 			steps = append(steps, group(r, g))
 		}
 		return steps
 	}
-	for _, o := range r.or(inventory.ManagedGroup, inventory.Object{}) {
-		steps = append(steps, group(r, poolGroup{Object: o}))
+	for _, o := range r.Or(inventory.ManagedGroup, inventory.Object{}) {
+		steps = append(steps, group(r, task.PoolGroup{Object: o}))
 	}
 	return steps
 }
 
-func group(r *task, g poolGroup) plan.Step {
+func group(r *task.Task, g task.PoolGroup) plan.Step {
 	name := "group " + g.Name + " in " + g.Zone // each zone may have one of the name
 	groups := r.GCE.InstanceGroupManagers(g.Zone)
 	return resource[*computepb.InstanceGroupManager]{
@@ -43,8 +44,8 @@ func group(r *task, g poolGroup) plan.Step {
 	}
 }
 
-func checkGroup(r *task, name string, g poolGroup, x *computepb.InstanceGroupManager) (plan.State, error) {
-	if r.mode.removes {
+func checkGroup(r *task.Task, name string, g task.PoolGroup, x *computepb.InstanceGroupManager) (plan.State, error) {
+	if r.Mode.Removes {
 		return plan.Exists("")
 	}
 	if t := gce.Base(x.GetInstanceTemplate()); t != r.Want.Names.Template() {
@@ -53,16 +54,16 @@ func checkGroup(r *task, name string, g poolGroup, x *computepb.InstanceGroupMan
 			Cure: "set the group's template back, or take the cluster down first",
 		}
 	}
-	if has := int(x.GetTargetSize()); has != g.wants {
-		return plan.State{Is: plan.Partial, Why: fmt.Sprintf("has %d machines, is to have %d", has, g.wants)}, nil
+	if has := int(x.GetTargetSize()); has != g.Wants {
+		return plan.State{Is: plan.Partial, Why: fmt.Sprintf("has %d machines, is to have %d", has, g.Wants)}, nil
 	}
-	return plan.Exists(fmt.Sprintf("%d machines", g.wants))
+	return plan.Exists(fmt.Sprintf("%d machines", g.Wants))
 }
 
 // sizeGroup makes the group, or brings the one there is to its size. Machines
 // that are too many are named: those that were drained, not those Compute
 // Engine would pick.
-func sizeGroup(ctx context.Context, r *task, g poolGroup) error {
+func sizeGroup(ctx context.Context, r *task.Task, g task.PoolGroup) error {
 	groups := r.GCE.InstanceGroupManagers(g.Zone)
 	x, err := groups.Get(ctx, g.Name)
 	if gce.IsNotFound(err) {
@@ -71,22 +72,22 @@ func sizeGroup(ctx context.Context, r *task, g poolGroup) error {
 			Description:      new(r.Want.Mark.For(inventory.RoleGroup) + " " + inventory.MostKey + "=" + strconv.Itoa(int(r.Want.Settings.MaxPerGroup))),
 			BaseInstanceName: &g.Name, // as kube-up: machines are called group-xxxx
 			InstanceTemplate: new(r.Want.Global("instanceTemplates", r.Want.Names.Template())),
-			TargetSize:       new(int32(g.wants)),
+			TargetSize:       new(int32(g.Wants)),
 		})
 	}
 	if err != nil {
 		return err
 	}
-	surplus := int(x.GetTargetSize()) - g.wants
+	surplus := int(x.GetTargetSize()) - g.Wants
 	if surplus <= 0 {
-		return groups.Resize(ctx, g.Name, g.wants)
+		return groups.Resize(ctx, g.Name, g.Wants)
 	}
-	p, err := pool.Read(ctx, r.Env, r.ownGroups())
+	p, err := pool.Read(ctx, r.Env, r.OwnGroups())
 	if err != nil {
 		return fmt.Errorf("choosing the machines to go: %w", err)
 	}
 	if leavers := p.Leavers(g.Name, surplus); len(leavers) == surplus {
 		return groups.DeleteInstances(ctx, g.Name, pool.NamesOf(leavers))
 	}
-	return groups.Resize(ctx, g.Name, g.wants) // some are not even listed yet
+	return groups.Resize(ctx, g.Name, g.Wants) // some are not even listed yet
 }

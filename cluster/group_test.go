@@ -14,6 +14,7 @@ import (
 	"hakube/cluster/kube"
 	"hakube/cluster/pool"
 	"hakube/cluster/settings"
+	"hakube/cluster/task"
 )
 
 // TestSeveralGroups: more nodes than a group may have are several groups, as
@@ -95,7 +96,7 @@ func TestLevel(t *testing.T) {
 		{[]int{2, 3}, 0, 1000, []int{0, 0}},
 	} {
 		got := slices.Clone(c.sizes)
-		level(got, c.n, c.most)
+		task.Level(got, c.n, c.most)
 		if !slices.Equal(got, c.want) {
 			t.Errorf("%v to %d, at most %d: %v, want %v", c.sizes, c.n, c.most, got, c.want)
 		}

@@ -15,7 +15,7 @@ import (
 // walk runs the items, and while it does probes the API if its address or who
 // is behind it changes.
 func (r *run) walk(ctx context.Context, items []plan.Item, report func(plan.Event)) error {
-	if !r.mode.one {
+	if !r.Mode.One {
 		if err := plan.Run(ctx, items, report); err != nil {
 			return r.stock(ctx, err, report)
 		}
@@ -38,7 +38,7 @@ func (r *run) walk(ctx context.Context, items []plan.Item, report func(plan.Even
 		if dark := r.ground(ctx, m.follow(report)); dark != nil {
 			err = errors.Join(err, &Dark{dark})
 		}
-	case err != nil && !r.mode.removes:
+	case err != nil && !r.Mode.Removes:
 		err = r.stock(ctx, r.rollBack(ctx, err, m.follow(report)), report)
 	}
 	all, steps := m.end()
@@ -62,12 +62,12 @@ const groundLimit = time.Minute
 func (r *run) ground(ctx context.Context, report func(plan.Event)) error {
 	ctx, cancel := plan.Within(context.WithoutCancel(ctx), groundLimit)
 	defer cancel()
-	have, err := r.look(ctx)
+	have, err := r.Look(ctx)
 	if err != nil || !have.Holder.Unassigned() {
 		return err
 	}
-	r.have = have
-	return plan.Run(ctx, reachable(r.task), report)
+	r.Have = have
+	return plan.Run(ctx, reachable(r.Task), report)
 }
 
 // rollBack takes a replica away again that could not be finished, as long as it
@@ -75,38 +75,38 @@ func (r *run) ground(ctx context.Context, report func(plan.Event)) error {
 // there is only forward, since without it a voter would be missing.
 func (r *run) rollBack(ctx context.Context, failed error, report func(plan.Event)) error {
 	back := r.reversed()
-	have, err := back.look(ctx)
+	have, err := back.Look(ctx)
 	if err == nil {
-		back.have = have
-		back.SawMasters(back.have)
-		err = Reach(ctx, back.task, report)
-		back.replica.Status = back.have.StatusOf(r.replica) // it may have died, or never lived
+		back.Have = have
+		back.SawMasters(back.Have)
+		err = Reach(ctx, back.Task, report)
+		back.Replica.Status = back.Have.StatusOf(r.Replica) // it may have died, or never lived
 	}
 	if err != nil {
 		return fmt.Errorf("%w\nnothing was taken back: %w", failed, err)
 	}
-	s := back.Survey(ctx, append(back.masters(), r.replica))
-	if _, ok := s.Healthy(r.replica.Name); !ok {
+	s := back.Survey(ctx, append(back.Masters(), r.Replica))
+	if _, ok := s.Healthy(r.Replica.Name); !ok {
 		return fmt.Errorf("%w\nnothing was taken back: no other master says who is in the rings: %w", failed, s.Why())
 	}
 	for _, ring := range rings.Names {
 		for _, v := range s.Voters(ring) {
-			if v.Name == r.replica.Name {
+			if v.Name == r.Replica.Name {
 				return failed // running it again goes on from here
 			}
 		}
 	}
-	decideBalancer(back.task)
+	decideBalancer(back.Task)
 	if err = plan.Run(ctx, back.items(), report); err != nil {
-		return fmt.Errorf("%w\ntaking back what was made of %s failed too: %w", failed, r.replica.Name, err)
+		return fmt.Errorf("%w\ntaking back what was made of %s failed too: %w", failed, r.Replica.Name, err)
 	}
-	return &RolledBack{Replica: r.replica.Name, Err: failed}
+	return &RolledBack{Replica: r.Replica.Name, Err: failed}
 }
 
 // reversed is the run that removes what this one was to add.
 func (r *run) reversed() *run {
-	back := newRun(r.Anew(), rowOf(settings.RemoveReplica).aim)
-	back.replica = r.replica
+	back := newRun(r.Anew(), rowOf(settings.RemoveReplica).Aim)
+	back.Replica = r.Replica
 	back.Want.Settings.ReplicateMaster, back.Want.Settings.DeleteNodes = false, false
 	return back
 }

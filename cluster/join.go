@@ -14,9 +14,9 @@ import (
 // cluster, in this region, that may have nodes here, with a master that runs. It
 // changes nothing. What the cluster records of itself holds for what is added.
 func (r *run) join(ctx context.Context) error {
-	v, n := r.have, r.Want.Names
+	v, n := r.Have, r.Want.Names
 	who := "no node can join it"
-	if r.mode.one {
+	if r.Mode.One {
 		who = "there is none to replicate"
 	}
 	homes := v.Homes(n)
@@ -54,7 +54,7 @@ func (r *run) join(ctx context.Context) error {
 		}
 	}
 	r.Want.Mark.Multizone, r.Want.Home = recorded, home
-	if m := r.master(); !v.Runs(m) {
+	if m := r.Master(); !v.Runs(m) {
 		return &refusal.Refused{
 			Why:  fmt.Sprintf("cluster %s has no master that runs: %s in %s is %s", n.Prefix, masters[0].Name, masters[0].Zone, masters[0].Status),
 			Cure: cure.Hint("bring back first what fails", cure.Repair()),
@@ -70,7 +70,7 @@ func (r *run) join(ctx context.Context) error {
 			Cure: cure.Hint("finish the cluster first", first),
 		}
 	}
-	if v.Holder.Unassigned() && !r.mode.one {
+	if v.Holder.Unassigned() && !r.Mode.One {
 		return &refusal.Refused{
 			Why:  fmt.Sprintf("nobody has the address %s of cluster %s: a command that was moving it was cut", ip, n.Prefix),
 			Cure: cure.Hint("run that one again; if nobody knows which it was", first),
@@ -82,13 +82,13 @@ func (r *run) join(ctx context.Context) error {
 // leave looks for what there is to remove of the zone's pool, its Nodes
 // included if the cluster can be asked.
 func (r *run) leave(ctx context.Context) (any bool, err error) {
-	if r.have, err = r.look(ctx); err != nil {
+	if r.Have, err = r.Look(ctx); err != nil {
 		return false, err
 	}
-	if homes := r.have.Homes(r.Want.Names); len(homes) > 0 {
+	if homes := r.Have.Homes(r.Want.Names); len(homes) > 0 {
 		r.Want.Home = homes[0]
 	}
-	if len(r.have.Pool(r.Want.Names, r.Want.Zone).Objects) > 0 {
+	if len(r.Have.Pool(r.Want.Names, r.Want.Zone).Objects) > 0 {
 		return true, nil
 	}
 	if unfit, err := zoneProblems(ctx, r.Env); err != nil || len(unfit) > 0 {
@@ -97,15 +97,15 @@ func (r *run) leave(ctx context.Context) (any bool, err error) {
 		}
 		return false, err
 	}
-	if err := r.AddUnlisted(ctx, r.have, inventory.Object{Kind: inventory.ManagedGroup, Name: r.Want.Names.Group(0), Zone: r.Want.Zone}); err != nil {
+	if err := r.AddUnlisted(ctx, r.Have, inventory.Object{Kind: inventory.ManagedGroup, Name: r.Want.Names.Group(0), Zone: r.Want.Zone}); err != nil {
 		return false, err
 	}
-	if len(r.have.Pool(r.Want.Names, r.Want.Zone).Objects) > 0 {
+	if len(r.Have.Pool(r.Want.Names, r.Want.Zone).Objects) > 0 {
 		return true, nil
 	}
-	if r.Unreachable(ctx, r.have.Runs(r.master())) != "" {
+	if r.Unreachable(ctx, r.Have.Runs(r.Master())) != "" {
 		return false, nil
 	}
-	names, err := Ghosts(r.task).find(ctx)
+	names, err := Ghosts(r.Task).find(ctx)
 	return err == nil && len(names) > 0, nil // without credentials they are nobody's business
 }

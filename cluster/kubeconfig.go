@@ -11,11 +11,12 @@ import (
 	"hakube/cluster/inventory"
 	"hakube/cluster/kube"
 	"hakube/cluster/plan"
+	"hakube/cluster/task"
 )
 
 // kubeconfig is the cluster's entry in the operator's kubeconfig: cluster,
 // user and context of one name. It holds only when its credentials work.
-func Kubeconfig(r *task) kubeconfig { return kubeconfig{r.Env, r.master(), r.mode.removes} }
+func Kubeconfig(r *task.Task) kubeconfig { return kubeconfig{r.Env, r.Master(), r.Mode.Removes} }
 
 type kubeconfig struct {
 	env  *env.Env

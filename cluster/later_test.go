@@ -85,11 +85,11 @@ func TestOtherImage(t *testing.T) {
 	w := newWorld(t)
 	r := w.operator().shell(t, map[string]string{"KUBE_GCE_MASTER_IMAGE": "debian-12-bookworm-v20250610"}).run(settings.Up)
 	m := inventory.Object{Kind: inventory.Instance, Name: "kubernetes-master", Zone: zoneB}
-	r.asMade(m, "KUBE_GCE_MASTER_IMAGE", "debian-12-bookworm-v20250610")
+	r.AsMade(m, "KUBE_GCE_MASTER_IMAGE", "debian-12-bookworm-v20250610")
 	if len(r.Warnings()) > 0 {
 		t.Errorf("of the same it warns %q", r.Warnings())
 	}
-	r.asMade(m, "KUBE_GCE_MASTER_IMAGE", "debian-12-bookworm-v20250101")
+	r.AsMade(m, "KUBE_GCE_MASTER_IMAGE", "debian-12-bookworm-v20250101")
 	want := "KUBE_GCE_MASTER_IMAGE=debian-12-bookworm-v20250610: instance kubernetes-master in europe-west1-b is kept as it was made, with debian-12-bookworm-v20250101; it applies to new masters only"
 	if got := strings.Join(r.Warnings(), "\n"); got != want {
 		t.Errorf("it warns %q", got)
@@ -133,10 +133,10 @@ func TestLaterIsRefusedOrHolds(t *testing.T) {
 				return
 			}
 			r := o.shell(t, nil).run(settings.Up)
-			if r.have, err = r.look(ctx); err != nil {
+			if r.Have, err = r.Look(ctx); err != nil {
 				t.Fatal(err)
 			}
-			if err := r.likeNodes(ctx); err != nil {
+			if err := r.LikeNodes(ctx); err != nil {
 				t.Fatal(err)
 			}
 			if got, want := r.Want.Settings.TextOf(f), said.settings.TextOf(f); got != want {

@@ -10,6 +10,7 @@ import (
 	"hakube/cluster/inventory"
 	"hakube/cluster/plan"
 	"hakube/cluster/sweep"
+	"hakube/cluster/task"
 )
 
 // leftovers is the last step of a removal: nothing in the project carries our
@@ -20,25 +21,25 @@ import (
 // Lists may lag, either way: what was deleted may be listed for a moment still,
 // and what is there may be missing from one list. So it is asked again for a
 // while, and only two looks in a row that find nothing are believed.
-func NothingLeftOver(r *task) plan.Step {
-	l := &leftovers{env: r.Env, name: "removal is complete", whose: "the cluster's mark", kept: r.kept, keeps: r.keeps}
-	l.look = r.lookForMarks
+func NothingLeftOver(r *task.Task) plan.Step {
+	l := &leftovers{env: r.Env, name: "removal is complete", whose: "the cluster's mark", kept: r.Kept, keeps: r.Keeps}
+	l.look = r.LookForMarks
 	switch {
-	case r.mode.nodes && !r.mode.whole:
+	case r.Mode.Nodes && !r.Mode.Whole:
 		l.name, l.whose = "pool of "+r.Want.Zone+" is gone", "the mark of the zone's pool"
 		l.look = func(ctx context.Context) (*inventory.Inventory, error) {
-			have, err := r.look(ctx)
+			have, err := r.Look(ctx)
 			return have.Pool(r.Want.Names, r.Want.Zone), err
 		}
-	case r.mode.one:
-		l.name, l.whose = "master "+r.replica.Name+" is gone", "the mark of the master"
+	case r.Mode.One:
+		l.name, l.whose = "master "+r.Replica.Name+" is gone", "the mark of the master"
 		l.look = func(ctx context.Context) (*inventory.Inventory, error) {
-			have, err := r.look(ctx)
-			return have.Master(r.Want.Names, r.replica), err
+			have, err := r.Look(ctx)
+			return have.Master(r.Want.Names, r.Replica), err
 		}
 	}
-	if r.mode.whole && r.sweeping {
-		l.swept = r.have
+	if r.Mode.Whole && r.Sweeping {
+		l.swept = r.Have
 	}
 	return l
 }
@@ -135,8 +136,8 @@ func (*leftovers) Undo(context.Context) error { return nil } // never unwanted
 
 // nothingLeft tells whether there is nothing to remove, the kubeconfig
 // included.
-func nothingLeft(ctx context.Context, r *task) bool {
-	if len(r.have.Objects) > 0 {
+func nothingLeft(ctx context.Context, r *task.Task) bool {
+	if len(r.Have.Objects) > 0 {
 		return false
 	}
 	s, err := Kubeconfig(r).Observe(ctx)

@@ -10,6 +10,7 @@ import (
 	"hakube/cluster/env"
 	"hakube/cluster/inventory"
 	"hakube/cluster/settings"
+	"hakube/cluster/task"
 	"hakube/scripts"
 )
 
@@ -69,7 +70,7 @@ func TestOlderCluster(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if a := accountOf(i.GetServiceAccounts()); a != "default" {
+	if a := task.AccountOf(i.GetServiceAccounts()); a != "default" {
 		t.Errorf("the second master has the account %s, the first one default", a)
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"hakube/cluster/plan"
 	"hakube/cluster/refusal"
 	"hakube/cluster/settings"
+	"hakube/cluster/task"
 	"hakube/gce"
 	"hakube/scripts"
 	"hakube/scripts/cure"
@@ -26,10 +27,10 @@ var masterScopes = []string{
 
 // machines are masters. When the cluster goes it is every machine with our mark
 // that goes with no group.
-func machines(r *task) (steps []plan.Step) {
-	list := r.toBe()
-	if r.mode.takesFound() {
-		list = r.or(inventory.Instance, inventory.Object{})
+func machines(r *task.Task) (steps []plan.Step) {
+	list := r.ToBe()
+	if r.Mode.TakesFound() {
+		list = r.Or(inventory.Instance, inventory.Object{})
 	}
 	for _, o := range list {
 		name := "machine " + o.Name
@@ -49,11 +50,11 @@ func machines(r *task) (steps []plan.Step) {
 
 // checkMaster compares a master with the settings. Its ssh keys and its
 // external address are other steps' facts.
-func checkMaster(r *task, name string, i *computepb.Instance) (plan.State, error) {
-	if r.mode.removes {
+func checkMaster(r *task.Task, name string, i *computepb.Instance) (plan.State, error) {
+	if r.Mode.Removes {
 		return plan.Exists("")
 	}
-	if r.mode.repairs { // it is as it was made
+	if r.Mode.Repairs { // it is as it was made
 		return running(r, i)
 	}
 	m, s := i.GetMetadata(), r.Want.Settings
@@ -65,7 +66,7 @@ func checkMaster(r *task, name string, i *computepb.Instance) (plan.State, error
 		settings.Difference{Variable: "MASTER_SIZE", Was: gce.Base(i.GetMachineType()), Want: size},
 		settings.Difference{Variable: "KUBE_VERSION", Was: inventory.MetadataItem(m, scripts.KeyKubeVersion), Want: string(s.KubeVersion)},
 		settings.Difference{Variable: "KUBE_DNS_DOMAIN", Was: inventory.MetadataItem(m, scripts.KeyDNSDomain), Want: string(s.DNSDomain)},
-		settings.Difference{Variable: "HAKUBE_MASTER_SERVICE_ACCOUNT", Was: accountOf(i.GetServiceAccounts()), Want: string(s.MasterAccount)},
+		settings.Difference{Variable: "HAKUBE_MASTER_SERVICE_ACCOUNT", Was: task.AccountOf(i.GetServiceAccounts()), Want: string(s.MasterAccount)},
 		settings.Difference{Variable: "PREEMPTIBLE_MASTER", Was: settings.BoolText(settings.Bool(i.GetScheduling().GetPreemptible())), Want: settings.BoolText(s.PreemptibleMain)},
 	); err != nil {
 		return plan.State{}, err
@@ -73,7 +74,7 @@ func checkMaster(r *task, name string, i *computepb.Instance) (plan.State, error
 	return running(r, i)
 }
 
-func running(r *task, i *computepb.Instance) (plan.State, error) {
+func running(r *task.Task, i *computepb.Instance) (plan.State, error) {
 	r.SawMaster(i)
 	if i.GetStatus() != "RUNNING" {
 		return plan.State{Is: plan.Partial, Why: "is " + i.GetStatus()}, nil
@@ -83,7 +84,7 @@ func running(r *task, i *computepb.Instance) (plan.State, error) {
 
 // runMaster brings a master from whatever it is to running, with one changing
 // call: one that is gone is made around its disk, one that is stopped is started.
-func runMaster(ctx context.Context, r *task, o inventory.Object) error {
+func runMaster(ctx context.Context, r *task.Task, o inventory.Object) error {
 	instances := r.GCE.Instances(o.Zone)
 	i, err := instances.Get(ctx, o.Name)
 	if gce.IsNotFound(err) {
@@ -121,7 +122,7 @@ func runMaster(ctx context.Context, r *task, o inventory.Object) error {
 	return nil
 }
 
-func insertMaster(ctx context.Context, r *task, o inventory.Object) error {
+func insertMaster(ctx context.Context, r *task.Task, o inventory.Object) error {
 	ip, err := r.Address(ctx)
 	if err != nil {
 		return err
@@ -132,17 +133,17 @@ func insertMaster(ctx context.Context, r *task, o inventory.Object) error {
 	s, n := r.Want.Settings, r.Want.Names
 	metadata, own := metadataOf(&r.Want, scripts.RoleMaster, ip, nil), ip
 	switch {
-	case r.mode.one:
+	case r.Mode.One:
 		metadata, own = replicaMetadata(r), ""
-	case r.mode.repairs:
+	case r.Mode.Repairs:
 		metadata = repairMetadata(r, ip)
-		if r.balanced {
+		if r.Balanced {
 			own = ""
 		}
-	case r.balanced:
+	case r.Balanced:
 		own = "" // the balancer has the API's
 	}
-	if slices.ContainsFunc(r.have.Masters(n), func(m inventory.Object) bool { return m.Name != o.Name }) {
+	if slices.ContainsFunc(r.Have.Masters(n), func(m inventory.Object) bool { return m.Name != o.Name }) {
 		set(metadata, scripts.KeyStart, scripts.StartJoin) // around a blank disk it would found a second cluster beside the others'
 	}
 	return r.GCE.Instances(o.Zone).Insert(ctx, &computepb.Instance{
@@ -170,9 +171,9 @@ func insertMaster(ctx context.Context, r *task, o inventory.Object) error {
 }
 
 // replicaMetadata is the source's, but for what is this machine's own.
-func replicaMetadata(r *task) *computepb.Metadata {
+func replicaMetadata(r *task.Task) *computepb.Metadata {
 	m := &computepb.Metadata{}
-	for _, x := range r.source.GetMetadata().GetItems() {
+	for _, x := range r.Source.GetMetadata().GetItems() {
 		set(m, x.GetKey(), x.GetValue())
 	}
 	if keys := inventory.MetadataItem(m, scripts.KeySSHKeys); !strings.Contains(keys, withoutComment(r.Want.Login)) {
@@ -187,8 +188,8 @@ func replicaMetadata(r *task) *computepb.Metadata {
 // repairMetadata is for a machine around a disk. A disk that knows its cluster
 // decides by itself; with a blank one it joins, whatever there was: a repair never
 // founds a second cluster.
-func repairMetadata(r *task, ip string) *computepb.Metadata {
-	if r.source != nil {
+func repairMetadata(r *task.Task, ip string) *computepb.Metadata {
+	if r.Source != nil {
 		return replicaMetadata(r)
 	}
 	m := metadataOf(&r.Want, scripts.RoleMaster, ip, nil)

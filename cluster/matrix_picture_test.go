@@ -103,11 +103,11 @@ func (w *world) inside(o *operator, s *Status) (lines []string) {
 		return append(lines, "the API does not answer")
 	}
 	r := o.run(settings.StatusVerb)
-	have, err := r.look(context.Background())
+	have, err := r.Look(context.Background())
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	r.have = have
+	r.Have = have
 	client, err := r.Kube(context.Background())
 	if err != nil {
 		return append(lines, "no credentials")

@@ -13,6 +13,7 @@ import (
 	"hakube/cluster/plan"
 	"hakube/cluster/refusal"
 	"hakube/cluster/rings"
+	"hakube/cluster/task"
 	"hakube/replicate"
 	"hakube/scripts/cure"
 )
@@ -31,9 +32,9 @@ type ringMember struct {
 }
 
 // eachRing makes a step of a kind for both rings.
-func eachRing[S plan.Step](r *task, of inventory.Object, step func(ringMember) S) (steps []plan.Step) {
+func eachRing[S plan.Step](r *task.Task, of inventory.Object, step func(ringMember) S) (steps []plan.Step) {
 	for _, name := range rings.Names {
-		steps = append(steps, step(ringMember{r.Env, of, name, r.mastersBut(of.Name), r.mode.repairs}))
+		steps = append(steps, step(ringMember{r.Env, of, name, r.MastersBut(of.Name), r.Mode.Repairs}))
 	}
 	return steps
 }
@@ -105,7 +106,7 @@ func (m ringMember) through(ctx context.Context, change func(ctx context.Context
 const memberLimit = time.Minute
 
 // learners: a learner gets all data and has no vote, so nothing is lost with it.
-func learners(r *task, of inventory.Object) []plan.Step {
+func learners(r *task.Task, of inventory.Object) []plan.Step {
 	return eachRing(r, of, func(m ringMember) learner { return learner{m} })
 }
 
@@ -141,7 +142,7 @@ func (l learner) Undo(ctx context.Context) error {
 
 // started: the member runs on its own machine, with keys that came from a
 // master through this process' memory.
-func Started(r *task, of inventory.Object) []plan.Step {
+func Started(r *task.Task, of inventory.Object) []plan.Step {
 	return eachRing(r, of, func(m ringMember) started { return started{m} })
 }
 
@@ -224,7 +225,7 @@ func (s started) hasItsData(ctx context.Context) error {
 		return err
 	}
 	return &refusal.Refused{
-		Why:  fmt.Sprintf("%s in %s votes in ring %s and has no data of it (%s): with none it would break what it has promised the others", s.of.Name, s.of.Zone, s.ring, verdictText(x)),
+		Why:  fmt.Sprintf("%s in %s votes in ring %s and has no data of it (%s): with none it would break what it has promised the others", s.of.Name, s.of.Zone, s.ring, task.VerdictText(x)),
 		Cure: cure.Hint("have it taken out of the ring and join again", cure.Repair(s.of.Name)),
 	}
 }
@@ -232,7 +233,7 @@ func (s started) hasItsData(ctx context.Context) error {
 func (started) Undo(context.Context) error { return nil } // it ends with its membership
 
 // inSync is the wait until a learner has what the ring has.
-func InSync(r *task, of inventory.Object) []plan.Step {
+func InSync(r *task.Task, of inventory.Object) []plan.Step {
 	return eachRing(r, of, func(m ringMember) inSync { return inSync{m} })
 }
 
@@ -278,7 +279,7 @@ func (inSync) Undo(context.Context) error { return nil } // never unwanted
 
 // votes: from here on the ring counts on it. A failure before leaves the ring
 // as it was, one after does not.
-func votes(r *task, of inventory.Object) []plan.Step {
+func votes(r *task.Task, of inventory.Object) []plan.Step {
 	return eachRing(r, of, func(m ringMember) vote { return vote{m} })
 }
 

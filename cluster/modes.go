@@ -6,20 +6,21 @@ import (
 
 	"hakube/cluster/plan"
 	"hakube/cluster/settings"
+	"hakube/cluster/task"
 	"hakube/scripts/cure"
 )
 
 // A mode is what a command does, by the settings: what it is about, how it is judged
 // whether it may, and its list.
 type mode struct {
-	aim
+	task.Aim
 
 	// judge refuses what must not be made beside what was found. It changes nothing.
 	judge func(*run, context.Context) error
 	// find looks for what is to go; any tells whether there is something. What must be
 	// done before that is known is left to act: if that may do nothing, first is it.
 	find  func(r *run, ctx context.Context, c *Cluster, act action, preview bool) (first []plan.Item, any bool, err error)
-	list  func(*run, *lines)
+	list  func(*run, *task.Lines)
 	again func(zone string) cure.Command // the same in another zone
 }
 
@@ -27,33 +28,33 @@ type mode struct {
 // (repair_list.go, repair_survivor.go).
 func modes() []mode {
 	return []mode{
-		{aim: aim{name: settings.Create, masters: true, nodes: true, whole: true}, judge: (*run).mayCreate, list: createList, again: cure.Up},
-		{aim: aim{name: settings.AddPool, nodes: true}, judge: (*run).join, list: addPoolList, again: cure.UpPool},
-		{aim: aim{name: settings.AddReplica, masters: true, one: true}, judge: (*run).replicable, list: addReplicaList, again: cure.AddMaster},
-		{aim: aim{name: settings.RemoveReplica, masters: true, one: true, removes: true}, find: (*run).findReplica, list: removeReplicaList},
-		{aim: aim{name: settings.RemovePool, nodes: true, removes: true}, find: (*run).findPool, list: removePoolList},
-		{aim: aim{name: settings.RemoveCluster, masters: true, nodes: true, whole: true, removes: true}, find: (*run).findCluster, list: removeClusterList},
-		{aim: aim{name: settings.Repair, masters: true, repairs: true}},
-		{aim: aim{name: settings.Rebuild, masters: true, repairs: true, givesUp: true}},
-		{aim: aim{name: settings.Look}},
+		{Aim: task.Aim{Name: settings.Create, Masters: true, Nodes: true, Whole: true}, judge: (*run).mayCreate, list: createList, again: cure.Up},
+		{Aim: task.Aim{Name: settings.AddPool, Nodes: true}, judge: (*run).join, list: addPoolList, again: cure.UpPool},
+		{Aim: task.Aim{Name: settings.AddReplica, Masters: true, One: true}, judge: (*run).replicable, list: addReplicaList, again: cure.AddMaster},
+		{Aim: task.Aim{Name: settings.RemoveReplica, Masters: true, One: true, Removes: true}, find: (*run).findReplica, list: removeReplicaList},
+		{Aim: task.Aim{Name: settings.RemovePool, Nodes: true, Removes: true}, find: (*run).findPool, list: removePoolList},
+		{Aim: task.Aim{Name: settings.RemoveCluster, Masters: true, Nodes: true, Whole: true, Removes: true}, find: (*run).findCluster, list: removeClusterList},
+		{Aim: task.Aim{Name: settings.Repair, Masters: true, Repairs: true}},
+		{Aim: task.Aim{Name: settings.Rebuild, Masters: true, Repairs: true, GivesUp: true}},
+		{Aim: task.Aim{Name: settings.Look}},
 	}
 }
 
 // rowOf is the mode of the name.
 func rowOf(name settings.Mode) mode {
 	all := modes()
-	return all[slices.IndexFunc(all, func(m mode) bool { return m.name == name })]
+	return all[slices.IndexFunc(all, func(m mode) bool { return m.Name == name })]
 }
 
 // items is the list of the run's mode.
 func (r *run) items() []plan.Item {
-	l := lines{want: !r.mode.removes}
-	rowOf(r.mode.name).list(r, &l)
-	return l.items
+	l := task.Lines{Want: !r.Mode.Removes}
+	rowOf(r.Mode.Name).list(r, &l)
+	return l.Items
 }
 
 func (r *run) mayCreate(ctx context.Context) error {
-	return r.Recheck(ctx, r.have, func() error { return r.have.LivesHere(&r.Want) })
+	return r.Recheck(ctx, r.Have, func() error { return r.Have.LivesHere(&r.Want) })
 }
 
 func (r *run) findPool(ctx context.Context, _ *Cluster, _ action, _ bool) ([]plan.Item, bool, error) {
@@ -62,28 +63,28 @@ func (r *run) findPool(ctx context.Context, _ *Cluster, _ action, _ bool) ([]pla
 }
 
 func (r *run) findReplica(ctx context.Context, _ *Cluster, act action, _ bool) (first []plan.Item, any bool, err error) {
-	if r.have, err = r.look(ctx); err != nil {
+	if r.Have, err = r.Look(ctx); err != nil {
 		return nil, false, err
 	}
-	r.SawMasters(r.have)
-	r.notes()
+	r.SawMasters(r.Have)
+	r.Notes()
 	if ok, err := act(ctx, r); err != nil || !ok {
-		return reachable(r.task), false, err
+		return reachable(r.Task), false, err
 	}
 	if any, err = r.removable(ctx); err == nil && any {
-		decideBalancer(r.task)
+		decideBalancer(r.Task)
 	}
 	return nil, any, err
 }
 
 // findCluster is everything that carries the mark, and what the cluster left behind.
 func (r *run) findCluster(ctx context.Context, c *Cluster, _ action, preview bool) (first []plan.Item, any bool, err error) {
-	if err := r.findRegion(ctx); err != nil {
+	if err := r.FindRegion(ctx); err != nil {
 		return nil, false, err
 	}
-	have, err := r.lookForMarks(ctx)
+	have, err := r.LookForMarks(ctx)
 	if err == nil {
-		err = r.AddUnlisted(ctx, have, namedObjects(r.Env)...)
+		err = r.AddUnlisted(ctx, have, task.NamedObjects(r.Env)...)
 	}
 	if err == nil {
 		err = r.Lease.CheckFree()
@@ -91,15 +92,15 @@ func (r *run) findCluster(ctx context.Context, c *Cluster, _ action, preview boo
 	if err != nil {
 		return nil, false, err
 	}
-	r.have = have
+	r.Have = have
 	if err := r.Recheck(ctx, have, func() error { return have.AllHere(&r.Want) }); err != nil {
 		return nil, false, err
 	}
-	if err := fit(ctx, r.task); err != nil {
+	if err := fit(ctx, r.Task); err != nil {
 		return nil, false, err
 	}
 	if err := c.strayed(ctx, r, preview); err != nil {
 		return nil, false, err
 	}
-	return nil, !nothingLeft(ctx, r.task) || len(r.strays) > 0, nil
+	return nil, !nothingLeft(ctx, r.Task) || len(r.Strays) > 0, nil
 }

@@ -71,17 +71,17 @@ func TestModesPicture(t *testing.T) {
 	_, items, err = o.again(func(s *settings.Settings) { s.Zone = "" }).down(ctx, nil, looking, true)
 	add("remove cluster", items, err)
 	r := o.run(settings.RepairVerb)
-	if r.have, err = r.look(ctx); err != nil {
+	if r.Have, err = r.Look(ctx); err != nil {
 		t.Fatal(err)
 	}
-	masters := r.have.Masters(r.Want.Names)
-	r.balanced, r.patients = true, masters[1:]
+	masters := r.Have.Masters(r.Want.Names)
+	r.Balanced, r.Patients = true, masters[1:]
 	add("repair", slices.Concat(r.repairList()...), nil)
 	r = o.run(settings.RebuildVerb)
-	if r.have, err = r.look(ctx); err != nil {
+	if r.Have, err = r.Look(ctx); err != nil {
 		t.Fatal(err)
 	}
-	r.patients, r.givenUp = masters[:1], masters[1:]
+	r.Patients, r.GivenUp = masters[:1], masters[1:]
 	add("restart alone", slices.Concat(r.rebuildList()...), nil)
 
 	got := picture(all)
@@ -98,8 +98,8 @@ func TestModesPicture(t *testing.T) {
 		t.Errorf("the lists have changed; make golden writes them (-was +is):\n%s", diff)
 	}
 	for _, m := range modes() {
-		if m.list != nil && !slices.ContainsFunc(all, func(c column) bool { return c.name == string(m.name) }) {
-			t.Errorf("mode %s is not in the picture", m.name)
+		if m.list != nil && !slices.ContainsFunc(all, func(c column) bool { return c.name == string(m.Name) }) {
+			t.Errorf("mode %s is not in the picture", m.Name)
 		}
 	}
 }

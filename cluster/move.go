@@ -11,6 +11,7 @@ import (
 	"hakube/cluster/env"
 	"hakube/cluster/inventory"
 	"hakube/cluster/plan"
+	"hakube/cluster/task"
 	"hakube/gce"
 )
 
@@ -21,22 +22,22 @@ import (
 // reachable is what must hold before masters can be asked anything: a cut while
 // the address was on its way leaves a master that nobody reaches, and the API
 // dark. The address goes back to where it was; from there all else is as usual.
-func reachable(r *task) []plan.Item {
-	l := lines{want: true}
-	for _, m := range r.have.Masters(r.Want.Names) {
+func reachable(r *task.Task) []plan.Item {
+	l := task.Lines{Want: true}
+	for _, m := range r.Have.Masters(r.Want.Names) {
 		switch {
 		case m.Status != "RUNNING" || m.External != "":
-		case r.have.Holder.Unassigned():
+		case r.Have.Holder.Unassigned():
 			return []plan.Item{{Step: addressReleased(r.Env, m), Want: false}}
 		default:
-			l.beside(ownAddresses(r.Env, m)...)
+			l.Beside(ownAddresses(r.Env, m)...)
 		}
 	}
-	return l.items
+	return l.Items
 }
 
 // reach makes it hold, and looks again.
-func Reach(ctx context.Context, r *task, report func(plan.Event)) error {
+func Reach(ctx context.Context, r *task.Task, report func(plan.Event)) error {
 	items := reachable(r)
 	if len(items) == 0 {
 		return nil
@@ -44,12 +45,12 @@ func Reach(ctx context.Context, r *task, report func(plan.Event)) error {
 	if err := plan.Run(ctx, items, report); err != nil {
 		return err
 	}
-	have, err := r.look(ctx)
+	have, err := r.Look(ctx)
 	if err != nil {
 		return err
 	}
-	r.have = have
-	r.SawMasters(r.have)
+	r.Have = have
+	r.SawMasters(r.Have)
 	return nil
 }
 
@@ -137,8 +138,8 @@ func takeOver(ctx context.Context, r *env.Env, give func(context.Context) error)
 }
 
 // forwarding is the forwarding rule that has the API's address.
-func forwarding(r *task) (steps []plan.Step) {
-	for _, o := range r.parts(inventory.ForwardingRule, inventory.Object{Name: r.Want.Names.ForwardingRule()}) {
+func forwarding(r *task.Task) (steps []plan.Step) {
+	for _, o := range r.Parts(inventory.ForwardingRule, inventory.Object{Name: r.Want.Names.ForwardingRule()}) {
 		name, rules := "forwarding rule "+o.Name, r.GCE.ForwardingRules()
 		steps = append(steps, resource[*computepb.ForwardingRule]{
 			name:  name,

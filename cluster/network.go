@@ -10,23 +10,24 @@ import (
 	"hakube/cluster/plan"
 	"hakube/cluster/refusal"
 	"hakube/cluster/settings"
+	"hakube/cluster/task"
 	"hakube/gce"
 	"hakube/scripts/cure"
 )
 
 // networks is the VPC network. One that is there already is used, whoever made
 // it, and only one we made is ever removed.
-func networks(r *task) (steps []plan.Step) {
-	for _, o := range r.or(inventory.Network, inventory.Object{Name: r.Want.Names.Network()}) {
-		if r.keeps(inventory.Network, o.Name) {
+func networks(r *task.Task) (steps []plan.Step) {
+	for _, o := range r.Or(inventory.Network, inventory.Object{Name: r.Want.Names.Network()}) {
+		if r.Keeps(inventory.Network, o.Name) {
 			continue
 		}
 		steps = append(steps, resource[*computepb.Network]{
 			name: "network " + o.Name, of: inventory.Object{Kind: inventory.Network, Name: o.Name},
 			get:  func(ctx context.Context) (*computepb.Network, error) { return r.GCE.Networks().Get(ctx, o.Name) },
-			mine: r.shares,
+			mine: r.Shares,
 			check: func(n *computepb.Network) (plan.State, error) {
-				if n.GetIPv4Range() != "" && !r.mode.removes {
+				if n.GetIPv4Range() != "" && !r.Mode.Removes {
 					return plan.State{}, &refusal.Refused{
 						Why:  "network " + o.Name + " is a legacy network, which has no subnetworks",
 						Cure: "name another one with KUBE_GCE_NETWORK; hakube makes it if there is none of that name",
@@ -70,9 +71,9 @@ func strangerInNetwork(what string) *refusal.Refused {
 
 // subnetworks is the subnetwork of the region: machines take their addresses
 // from its range, pods from its secondary range pods-default.
-func subnetworks(r *task) (steps []plan.Step) {
+func subnetworks(r *task.Task) (steps []plan.Step) {
 	s := r.Want.Settings
-	for _, o := range r.or(inventory.Subnetwork, inventory.Object{Name: r.Want.Names.Subnetwork()}) {
+	for _, o := range r.Or(inventory.Subnetwork, inventory.Object{Name: r.Want.Names.Subnetwork()}) {
 		name := "subnetwork " + o.Name
 		steps = append(steps, resource[*computepb.Subnetwork]{
 			name: name, of: r.Regional(inventory.Subnetwork, o.Name),
@@ -81,7 +82,7 @@ func subnetworks(r *task) (steps []plan.Step) {
 			},
 			mine: r.Owns,
 			check: func(n *computepb.Subnetwork) (plan.State, error) {
-				if r.mode.removes {
+				if r.Mode.Removes {
 					return plan.Exists("")
 				}
 				secondary := map[string]string{}

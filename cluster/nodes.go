@@ -13,13 +13,14 @@ import (
 	"hakube/cluster/kube"
 	"hakube/cluster/plan"
 	"hakube/cluster/pool"
+	"hakube/cluster/task"
 	"hakube/gce"
 	"hakube/scripts"
 )
 
 // nodes is the wait until each machine of the zone's pool is a Ready Node, by
 // name.
-func Nodes(r *task) plan.Step { return nodes{r.Env, r.have, r.ownGroups(), r.rejoins} }
+func Nodes(r *task.Task) plan.Step { return nodes{r.Env, r.Have, r.OwnGroups(), r.Rejoins} }
 
 type nodes struct {
 	env     *env.Env

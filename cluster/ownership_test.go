@@ -189,11 +189,11 @@ func TestStrangerMember(t *testing.T) {
 	w.mustUp(o)
 	r := o.run(settings.Up)
 	var err error
-	if r.have, err = r.look(ctx); err != nil {
+	if r.Have, err = r.Look(ctx); err != nil {
 		t.Fatal(err)
 	}
-	r.SawMasters(r.have)
-	via, err := r.Host(ctx, r.master())
+	r.SawMasters(r.Have)
+	via, err := r.Host(ctx, r.Master())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -203,7 +203,7 @@ func TestStrangerMember(t *testing.T) {
 	}
 	there := func(when string) {
 		t.Helper()
-		s := r.Survey(ctx, r.masters())
+		s := r.Survey(ctx, r.Masters())
 		x, _, _ := s.Ring("main")
 		if !slices.ContainsFunc(x.Members, func(m replicate.Member) bool { return slices.Contains(m.PeerURLs, url) }) {
 			t.Errorf("%s: the ring is %+v", when, x.Members)

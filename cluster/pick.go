@@ -26,7 +26,7 @@ func (r *run) replicable(ctx context.Context) error {
 	if err := r.join(ctx); err != nil {
 		return err
 	}
-	s := r.Survey(ctx, r.have.Masters(r.Want.Names))
+	s := r.Survey(ctx, r.Have.Masters(r.Want.Names))
 	if err := r.pickReplica(ctx, s); err != nil {
 		return err
 	}
@@ -38,13 +38,13 @@ func (r *run) replicable(ctx context.Context) error {
 				Cure: cure.Hints(cure.Hint("see each master", cure.Status()), cure.Hint("an operator whose ssh key they do not know yet has it added first", cure.Up(r.Want.Home))),
 			}
 		}
-		if slices.ContainsFunc(voters, func(v replicate.Voter) bool { return v.Name == r.replica.Name }) {
+		if slices.ContainsFunc(voters, func(v replicate.Voter) bool { return v.Name == r.Replica.Name }) {
 			continue // it votes already: nothing is added
 		}
 		if err := replicate.MayAdd(ring, voters); err != nil {
 			return err
 		}
-		if err := learnerBeside(s, ring, r.replica); err != nil {
+		if err := learnerBeside(s, ring, r.Replica); err != nil {
 			return err
 		}
 	}
@@ -71,19 +71,19 @@ func learnerBeside(s *rings.Survey, ring string, replica inventory.Object) error
 
 // pickReplica sets the master this run is about.
 func (r *run) pickReplica(ctx context.Context, s *rings.Survey) error {
-	for _, o := range r.mastersIn(r.Want.Zone) {
+	for _, o := range r.MastersIn(r.Want.Zone) {
 		whole, err := r.isWhole(ctx, o, s)
 		if err != nil {
 			return err
 		}
 		if !whole {
-			r.replica = o
-			r.replica.Status = "RUNNING" // once the list is through with it
+			r.Replica = o
+			r.Replica.Status = "RUNNING" // once the list is through with it
 			return nil
 		}
 	}
 	taken := map[string]bool{}
-	for _, o := range r.have.Objects {
+	for _, o := range r.Have.Objects {
 		taken[o.Name] = true
 	}
 	for _, ring := range rings.Names { // whose machine may be gone
@@ -94,7 +94,7 @@ func (r *run) pickReplica(ctx context.Context, s *rings.Survey) error {
 	for i := 0; ; i++ {
 		name := r.Want.Names.Replica(r.Want.Zone, i)
 		if !taken[name] && !taken[r.Want.Names.DiskOf(name)] {
-			r.replica = inventory.Object{Kind: inventory.Instance, Name: name, Zone: r.Want.Zone, Role: inventory.RoleMaster, Status: "RUNNING"}
+			r.Replica = inventory.Object{Kind: inventory.Instance, Name: name, Zone: r.Want.Zone, Role: inventory.RoleMaster, Status: "RUNNING"}
 			return nil
 		}
 	}
@@ -106,7 +106,7 @@ func (r *run) isWhole(ctx context.Context, o inventory.Object, s *rings.Survey) 
 	if o.Status != "RUNNING" {
 		return false, nil
 	}
-	if len(r.have.Masters(r.Want.Names)) == 1 {
+	if len(r.Have.Masters(r.Want.Names)) == 1 {
 		return true, nil // the one to replicate, wherever the address is just now
 	}
 	for _, ring := range rings.Names {
@@ -118,7 +118,7 @@ func (r *run) isWhole(ctx context.Context, o inventory.Object, s *rings.Survey) 
 	if err != nil || phase != scripts.PhaseRunning {
 		return false, err
 	}
-	if r.have.Holder.Machine == o.Name {
+	if r.Have.Holder.Machine == o.Name {
 		return true, nil // the only one: there is no balancer
 	}
 	st, err := traffic{r.Env, o}.Observe(ctx)
@@ -128,12 +128,12 @@ func (r *run) isWhole(ctx context.Context, o inventory.Object, s *rings.Survey) 
 // copySource reads the master the new one is to be like: what it was made with
 // counts, not what this operator's variables happen to say (D23).
 func (r *run) copySource(ctx context.Context) error {
-	m := r.master()
+	m := r.Master()
 	i, err := r.GCE.Instances(m.Zone).Get(ctx, m.Name)
 	if err != nil {
 		return fmt.Errorf("reading the master to replicate: %w", err)
 	}
-	if _, err := checkMaster(r.task, "machine "+m.Name, i); err != nil {
+	if _, err := checkMaster(r.Task, "machine "+m.Name, i); err != nil {
 		return err
 	}
 	if err := sameDisks(ctx, r.Env, m, i); err != nil {
@@ -142,7 +142,7 @@ func (r *run) copySource(ctx context.Context) error {
 	if !r.Want.Settings.IsGiven("MASTER_SIZE") {
 		r.Want.MasterType = gce.Base(i.GetMachineType())
 	}
-	r.source = i
+	r.Source = i
 	return nil
 }
 
@@ -177,7 +177,7 @@ func sameDisks(ctx context.Context, r *env.Env, m inventory.Object, i *computepb
 // removable picks the master of the zone that goes and judges whether it may;
 // any is false when there is none.
 func (r *run) removable(ctx context.Context) (any bool, err error) {
-	all := r.have.Masters(r.Want.Names)
+	all := r.Have.Masters(r.Want.Names)
 	s := r.Survey(ctx, all)
 	candidates := r.leaving(s)
 	name := string(r.Want.Settings.ReplicaName)
@@ -193,22 +193,22 @@ func (r *run) removable(ctx context.Context) (any bool, err error) {
 	if len(candidates) == 0 {
 		return false, nil
 	}
-	r.replica = candidates[0]
-	others := slices.DeleteFunc(slices.Clone(all), func(o inventory.Object) bool { return o.Name == r.replica.Name })
+	r.Replica = candidates[0]
+	others := slices.DeleteFunc(slices.Clone(all), func(o inventory.Object) bool { return o.Name == r.Replica.Name })
 	if len(others) == 0 {
 		return false, &refusal.Refused{
-			Why:  fmt.Sprintf("%s is the last master of cluster %s: without it the cluster is gone and its nodes are left", r.replica.Name, r.Want.Names.Prefix),
+			Why:  fmt.Sprintf("%s is the last master of cluster %s: without it the cluster is gone and its nodes are left", r.Replica.Name, r.Want.Names.Prefix),
 			Cure: cure.Hint("remove the whole cluster", cure.Down()),
 		}
 	}
 	for _, ring := range rings.Names {
-		if err := replicate.MayRemove(ring, s.Voters(ring), r.replica.Name); err != nil {
+		if err := replicate.MayRemove(ring, s.Voters(ring), r.Replica.Name); err != nil {
 			return false, err
 		}
 	}
-	if _, ok := s.Healthy(r.replica.Name); !ok {
+	if _, ok := s.Healthy(r.Replica.Name); !ok {
 		return false, &refusal.Refused{
-			Why:  fmt.Sprintf("no master but %s has quorum in both rings, so nobody can take it out of them:\n%v", r.replica.Name, s.Why()),
+			Why:  fmt.Sprintf("no master but %s has quorum in both rings, so nobody can take it out of them:\n%v", r.Replica.Name, s.Why()),
 			Cure: cure.Hint("bring the other masters back first", cure.Repair()),
 		}
 	}
@@ -218,7 +218,7 @@ func (r *run) removable(ctx context.Context) (any bool, err error) {
 // leaving are the zone's masters in the order in which they would go: dead ones
 // first, and the leader of a ring last.
 func (r *run) leaving(s *rings.Survey) []inventory.Object {
-	list := r.mastersIn(r.Want.Zone)
+	list := r.MastersIn(r.Want.Zone)
 	for _, ring := range rings.Names { // members whose machine and disk are gone
 		for _, v := range s.Voters(ring) {
 			if v.Zone == r.Want.Zone && !slices.ContainsFunc(list, func(o inventory.Object) bool { return o.Name == v.Name }) {

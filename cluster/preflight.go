@@ -8,29 +8,30 @@ import (
 	"hakube/cluster/inventory"
 	"hakube/cluster/plan"
 	"hakube/cluster/refusal"
+	"hakube/cluster/task"
 	"hakube/gce"
 )
 
 // lacks tells by what was found whether there is a machine, a disk, a group or
 // an address to make. Without any of these nothing is asked beforehand: a run
 // over a cluster that is complete costs its own looks only.
-func lacks(r *task) bool {
-	v := r.have
-	if r.mode.one {
+func lacks(r *task.Task) bool {
+	v := r.Have
+	if r.Mode.One {
 		return true // run twice it makes two
 	}
-	for _, g := range r.poolGroups() {
-		if !v.Has(g.Object) || g.Size < g.wants {
+	for _, g := range r.PoolGroups() {
+		if !v.Has(g.Object) || g.Size < g.Wants {
 			return true
 		}
 	}
-	if !r.mode.masters {
+	if !r.Mode.Masters {
 		return false
 	}
 	if len(starting(r)) > 0 {
 		return true
 	}
-	for _, m := range r.toBe() {
+	for _, m := range r.ToBe() {
 		if !v.Has(m) || !v.Has(inventory.Object{Kind: inventory.Disk, Name: r.Want.Names.DiskOf(m.Name), Zone: m.Zone}) {
 			return true
 		}
@@ -41,18 +42,18 @@ func lacks(r *task) bool {
 // preflight asks the cloud what the settings name: the zone, machine types,
 // disk types and images, all at once. What is wrong with the zone is the error,
 // since nothing else can be judged then.
-func preflight(ctx context.Context, r *task) (refusal.Unfit, error) {
+func preflight(ctx context.Context, r *task.Task) (refusal.Unfit, error) {
 	if !lacks(r) {
 		return nil, nil
 	}
-	if r.mode.nodes {
-		if err := r.likeNodes(ctx); err != nil {
+	if r.Mode.Nodes {
+		if err := r.LikeNodes(ctx); err != nil {
 			return nil, err
 		}
 	}
 	inZone, elsewhere := namedTypes(r), namedImages(r)
 	var zone, types, images refusal.Unfit
-	if r.mode.whole && r.have.SubnetRegion == "" {
+	if r.Mode.Whole && r.Have.SubnetRegion == "" {
 		images = r.Want.Settings.Clashes()
 	}
 	var typesErr error
@@ -78,8 +79,8 @@ func preflight(ctx context.Context, r *task) (refusal.Unfit, error) {
 
 // misplaced finds out whether looking failed because the zone is none, whose
 // region is then none either.
-func misplaced(ctx context.Context, r *task, failed error) error {
-	r.have = &inventory.Inventory{}
+func misplaced(ctx context.Context, r *task.Task, failed error) error {
+	r.Have = &inventory.Inventory{}
 	var no refusal.Unfit
 	if _, err := preflight(ctx, r); errors.As(err, &no) {
 		return no
@@ -90,9 +91,9 @@ func misplaced(ctx context.Context, r *task, failed error) error {
 // foresee looks at every object that is to be there, before the first is made:
 // names that are taken, quotas for all that is missing, permissions to make it.
 // What the settings already had in the way comes first.
-func foresee(ctx context.Context, r *task, items []plan.Item, before refusal.Unfit) error {
-	before = slices.Concat(before, inTheWay(r), r.groupsTooLarge())
-	if !lacks(r) && len(r.sized()) == 0 {
+func foresee(ctx context.Context, r *task.Task, items []plan.Item, before refusal.Unfit) error {
+	before = slices.Concat(before, inTheWay(r), r.GroupsTooLarge())
+	if !lacks(r) && len(r.Sized()) == 0 {
 		return before.OrNil()
 	}
 	taken, missing, err := takenNames(ctx, r.Env, wantedOf(items))

@@ -9,6 +9,7 @@ import (
 
 	"hakube/cluster/inventory"
 	"hakube/cluster/refusal"
+	"hakube/cluster/task"
 	"hakube/gce"
 	"hakube/scripts/cure"
 )
@@ -16,8 +17,8 @@ import (
 // balancedElsewhere are masters in a group that somebody else's balancer sends
 // to: a machine may be in one such group only, and the balancer of the API has its
 // own. It would show when the new master is a learner already.
-func balancedElsewhere(ctx context.Context, r *task) (no refusal.Unfit, err error) {
-	if !r.balanced {
+func balancedElsewhere(ctx context.Context, r *task.Task) (no refusal.Unfit, err error) {
+	if !r.Balanced {
 		return nil, nil
 	}
 	services, err := r.GCE.AggregatedBackendServices(ctx)
@@ -34,7 +35,7 @@ func balancedElsewhere(ctx context.Context, r *task) (no refusal.Unfit, err erro
 		}
 		for _, x := range inside {
 			m := inventory.ObjectAt(x.GetInstance())
-			if r.have.Has(m) && slices.ContainsFunc(r.masters(), func(o inventory.Object) bool { return o.Name == m.Name && o.Zone == m.Zone }) {
+			if r.Have.Has(m) && slices.ContainsFunc(r.Masters(), func(o inventory.Object) bool { return o.Name == m.Name && o.Zone == m.Zone }) {
 				no = append(no, &refusal.Refused{
 					Why: fmt.Sprintf("master %s is in %s, which a balancer that is not this cluster's sends to: a machine can be in one balanced group only, and with several masters it is in the API's",
 						m.Name, g),
@@ -47,8 +48,8 @@ func balancedElsewhere(ctx context.Context, r *task) (no refusal.Unfit, err erro
 }
 
 // strangersGroups are the groups of other balancers in the zones of masters.
-func strangersGroups(r *task, services []*computepb.BackendService) (groups []inventory.Object) {
-	zones := zonesOf(r.masters())
+func strangersGroups(r *task.Task, services []*computepb.BackendService) (groups []inventory.Object) {
+	zones := task.ZonesOf(r.Masters())
 	for _, s := range services {
 		if r.Owns(s.GetDescription()) {
 			continue

@@ -9,18 +9,19 @@ import (
 	"hakube/cluster/env"
 	"hakube/cluster/refusal"
 	"hakube/cluster/settings"
+	"hakube/cluster/task"
 	"hakube/gce"
 )
 
 // namedImages are the looks at the images that the settings name, each once.
-func namedImages(r *task) (checks []check) {
+func namedImages(r *task.Task) (checks []check) {
 	s := r.Want.Settings
 	image := func(variable string, owner, name settings.Name, disks ...diskSize) {
 		checks = append(checks, func(ctx context.Context) (refusal.Unfit, error) {
 			return imageProblem(ctx, r.Env, variable, owner, name, disks)
 		})
 	}
-	master, nodes := r.mode.masters, r.mode.nodes
+	master, nodes := r.Mode.Masters, r.Mode.Nodes
 	same := s.NodeImage == s.MasterImage && s.NodeImageOwner == s.MasterImageOwner
 	root, node := diskSize{"MASTER_ROOT_DISK_SIZE", s.MasterRootSize}, diskSize{"NODE_DISK_SIZE", s.NodeDiskSize}
 	switch {

@@ -9,12 +9,13 @@ import (
 	"hakube/cluster/kube"
 	"hakube/cluster/plan"
 	"hakube/cluster/refusal"
+	"hakube/cluster/task"
 )
 
 // kubeconfigProblems is why the kubeconfig cannot take this cluster's entry, or
 // lose it: a file that cannot be read, written or locked, an entry of the name
 // that is not this cluster's. It writes nothing, and is asked before the first change.
-func kubeconfigProblems(ctx context.Context, r *task) (refusal.Unfit, error) {
+func kubeconfigProblems(ctx context.Context, r *task.Task) (refusal.Unfit, error) {
 	files, name := r.KubeFiles(), r.Want.Context
 	if no := files.Unreadable(); len(no) > 0 {
 		return no, nil
@@ -27,11 +28,11 @@ func kubeconfigProblems(ctx context.Context, r *task) (refusal.Unfit, error) {
 	if err != nil {
 		return nil, err
 	}
-	if no := v.Refusal(name, files.Of(name)); no != nil && !r.mode.removes {
+	if no := v.Refusal(name, files.Of(name)); no != nil && !r.Mode.Removes {
 		return refusal.Unfit{no}, nil
 	}
 	all, err := files.Unwritable(ctx, r.Poll, lockPatience, func(c *clientcmdapi.Config) error {
-		if r.mode.removes {
+		if r.Mode.Removes {
 			v.Remove(c, name)
 		} else {
 			r.Put(c, kube.Entry{})
@@ -41,7 +42,7 @@ func kubeconfigProblems(ctx context.Context, r *task) (refusal.Unfit, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(all) > 0 && !r.mode.removes {
+	if len(all) > 0 && !r.Mode.Removes {
 		if s, err := Kubeconfig(r).Observe(ctx); err == nil && s.Is == plan.Present {
 			return nil, nil // it opens the API as it is: nobody is going to write
 		}
@@ -50,7 +51,7 @@ func kubeconfigProblems(ctx context.Context, r *task) (refusal.Unfit, error) {
 }
 
 // fit is the error about them.
-func fit(ctx context.Context, r *task) error {
+func fit(ctx context.Context, r *task.Task) error {
 	unfit, err := kubeconfigProblems(ctx, r)
 	if err != nil {
 		return err

@@ -7,6 +7,7 @@ import (
 
 	"hakube/cluster/inventory"
 	"hakube/cluster/refusal"
+	"hakube/cluster/task"
 	"hakube/scripts/cure"
 )
 
@@ -15,9 +16,9 @@ import (
 
 // inTheWay is what no call is needed for to see: what keeps the masters that are
 // known by now from coming up, and the API's address from being theirs.
-func inTheWay(r *task) (no refusal.Unfit) {
-	if r.mode.masters && (!r.mode.one || r.replica.Name != "") {
-		for _, m := range r.toBe() {
+func inTheWay(r *task.Task) (no refusal.Unfit) {
+	if r.Mode.Masters && (!r.Mode.One || r.Replica.Name != "") {
+		for _, m := range r.ToBe() {
 			no = append(no, inTheWayOf(r, m)...)
 		}
 	}
@@ -26,8 +27,8 @@ func inTheWay(r *task) (no refusal.Unfit) {
 
 // inTheWayOf is a master that no call of ours brings back, whose disk another
 // machine has, or that takes no further ssh key.
-func inTheWayOf(r *task, m inventory.Object) (no refusal.Unfit) {
-	if st := r.have.StatusOf(m); st == "SUSPENDED" || st == "SUSPENDING" {
+func inTheWayOf(r *task.Task, m inventory.Object) (no refusal.Unfit) {
+	if st := r.Have.StatusOf(m); st == "SUSPENDED" || st == "SUSPENDING" {
 		no = append(no, &refusal.Refused{
 			Why:  fmt.Sprintf("%s in %s is suspended", m.Name, m.Zone),
 			Cure: cure.Hint("resume it", cure.Resume(m.Name, m.Zone)),
@@ -37,13 +38,13 @@ func inTheWayOf(r *task, m inventory.Object) (no refusal.Unfit) {
 }
 
 // diskTaken is a master's data disk that another machine has.
-func diskTaken(r *task, m inventory.Object) (no refusal.Unfit) {
+func diskTaken(r *task.Task, m inventory.Object) (no refusal.Unfit) {
 	disk := inventory.Object{Kind: inventory.Disk, Name: r.Want.Names.DiskOf(m.Name), Zone: m.Zone}
-	for _, u := range r.have.Uses {
+	for _, u := range r.Have.Uses {
 		if u.Of == disk && u.By.Kind == inventory.Instance && (u.By.Name != m.Name || u.By.Zone != m.Zone) {
 			no = append(no, &refusal.Refused{
 				Why:  fmt.Sprintf("%s, which %s needs, is attached to %s", disk, m.Name, u.By),
-				Cure: cure.Hint("if nothing there writes to it", r.have.Release(u)),
+				Cure: cure.Hint("if nothing there writes to it", r.Have.Release(u)),
 			})
 		}
 	}
@@ -52,20 +53,20 @@ func diskTaken(r *task, m inventory.Object) (no refusal.Unfit) {
 
 // addressTaken is the API's address with somebody who is not of the cluster: no
 // master can be given it, and it would not come back.
-func addressTaken(r *task) refusal.Unfit {
-	h, address := r.have.Holder, r.Regional(inventory.Address, r.Want.Names.Address())
+func addressTaken(r *task.Task) refusal.Unfit {
+	h, address := r.Have.Holder, r.Regional(inventory.Address, r.Want.Names.Address())
 	by := inventory.Object{}
 	switch {
 	case h.Rule != "" && h.Rule != r.Want.Names.ForwardingRule():
 		by = r.Regional(inventory.ForwardingRule, h.Rule)
-	case h.Machine != "" && !r.have.Has(inventory.Object{Kind: inventory.Instance, Name: h.Machine, Zone: h.Zone}):
+	case h.Machine != "" && !r.Have.Has(inventory.Object{Kind: inventory.Instance, Name: h.Machine, Zone: h.Zone}):
 		by = inventory.Object{Kind: inventory.Instance, Name: h.Machine, Zone: h.Zone}
 	default:
 		return nil
 	}
 	return refusal.Unfit{{
 		Why:  fmt.Sprintf("%s (%s) is this cluster's, and %s, which is not, uses it", address, h.IP, by),
-		Cure: cure.Hint("take it away there", r.have.Release(inventory.Use{By: by, Of: address})),
+		Cure: cure.Hint("take it away there", r.Have.Release(inventory.Use{By: by, Of: address})),
 	}}
 }
 
@@ -76,12 +77,12 @@ const (
 )
 
 // keysFull is a machine whose metadata has no room for this operator's ssh key.
-func keysFull(r *task, m inventory.Object) refusal.Unfit {
-	i := slices.IndexFunc(r.have.Objects, func(o inventory.Object) bool { return o.Id() == m.Id() })
+func keysFull(r *task.Task, m inventory.Object) refusal.Unfit {
+	i := slices.IndexFunc(r.Have.Objects, func(o inventory.Object) bool { return o.Id() == m.Id() })
 	if i < 0 || r.Want.Login == "" {
 		return nil
 	}
-	o := r.have.Objects[i]
+	o := r.Have.Objects[i]
 	if strings.Contains(o.SSHKeys, withoutComment(r.Want.Login)) || len(o.SSHKeys)+len(r.Want.Login) < mostValue && o.Metadata+len(r.Want.Login) < mostMetadata {
 		return nil
 	}
@@ -95,12 +96,12 @@ func keysFull(r *task, m inventory.Object) refusal.Unfit {
 
 // starting are masters that are there and do not run: they take CPUs and
 // addresses again when they are started.
-func starting(r *task) (list []inventory.Object) {
-	if !r.mode.masters || r.mode.removes || r.mode.repairs {
+func starting(r *task.Task) (list []inventory.Object) {
+	if !r.Mode.Masters || r.Mode.Removes || r.Mode.Repairs {
 		return nil
 	}
-	for _, m := range r.toBe() {
-		for _, o := range r.have.Objects {
+	for _, m := range r.ToBe() {
+		for _, o := range r.Have.Objects {
 			if o.Id() == m.Id() && (o.Status == "TERMINATED" || o.Status == "STOPPED") {
 				list = append(list, o)
 			}

@@ -10,37 +10,38 @@ import (
 	"hakube/cluster/env"
 	"hakube/cluster/inventory"
 	"hakube/cluster/refusal"
+	"hakube/cluster/task"
 	"hakube/scripts/cure"
 )
 
 // neededToMake are the permissions that making all of it takes, and those for
 // what is there and is changed on the way.
-func neededToMake(r *task, missing []inventory.Object) (ask []string) {
+func neededToMake(r *task.Task, missing []inventory.Object) (ask []string) {
 	for _, o := range missing {
 		ask = append(ask, o.Kind.Row().ToMake...)
 	}
 	if len(starting(r)) > 0 {
 		ask = append(ask, "instances.start")
 	}
-	for _, g := range r.sized() {
+	for _, g := range r.Sized() {
 		if g.Size > 0 {
 			ask = append(ask, "instanceGroupManagers.update")
 		}
 	}
-	if r.mode.one && r.balanced { // the group and the service may be there already
+	if r.Mode.One && r.Balanced { // the group and the service may be there already
 		ask = append(ask, "instanceGroups.update", "regionBackendServices.update", "instances.use", "instanceGroups.use")
 	}
 	return withLease(r, ask)
 }
 
 // neededToRemove are the permissions that taking all of it away takes.
-func neededToRemove(r *task, gone []inventory.Object) (ask []string) {
+func neededToRemove(r *task.Task, gone []inventory.Object) (ask []string) {
 	for _, o := range gone {
 		ask = append(ask, o.Kind.Row().ToGo...)
 	}
-	if r.mode.one && r.have.Holder.Rule != "" {
+	if r.Mode.One && r.Have.Holder.Rule != "" {
 		ask = append(ask, "instanceGroups.update", "regionBackendServices.update")
-		if !r.balanced { // the address goes back to the master that stays
+		if !r.Balanced { // the address goes back to the master that stays
 			ask = append(ask, "instances.addAccessConfig", "instances.deleteAccessConfig", "addresses.use", "subnetworks.useExternalIp")
 		}
 	}
@@ -48,8 +49,8 @@ func neededToRemove(r *task, gone []inventory.Object) (ask []string) {
 }
 
 // withLease adds what taking the lease of a cluster takes that has an address.
-func withLease(r *task, ask []string) []string {
-	if len(ask) > 0 && (r.have.Holder.IP != "" || len(r.have.Of(inventory.Address)) > 0) {
+func withLease(r *task.Task, ask []string) []string {
+	if len(ask) > 0 && (r.Have.Holder.IP != "" || len(r.Have.Of(inventory.Address)) > 0) {
 		ask = append(ask, "addresses.setLabels")
 	}
 	return ask

@@ -10,20 +10,21 @@ import (
 	"hakube/cluster/env"
 	"hakube/cluster/inventory"
 	"hakube/cluster/refusal"
+	"hakube/cluster/task"
 	"hakube/scripts"
 	"hakube/scripts/cure"
 )
 
 // projectProblems are properties of the project under which machines come up that
 // nobody can use, or do not come up at all.
-func projectProblems(r *task, p *computepb.Project, missing []inventory.Object) (no refusal.Unfit) {
+func projectProblems(r *task.Task, p *computepb.Project, missing []inventory.Object) (no refusal.Unfit) {
 	makes := func(k inventory.Kind) bool {
 		return slices.ContainsFunc(missing, func(o inventory.Object) bool { return o.Kind == k })
 	}
 	if makes(inventory.Instance) && osLogin(p.GetCommonInstanceMetadata(), false) {
 		no = append(no, closedMasters(r)...)
 	}
-	if is, by := r.have.Holder.Tier, p.GetDefaultNetworkTier(); makes(inventory.Instance) && is != "" && by != "" && is != by {
+	if is, by := r.Have.Holder.Tier, p.GetDefaultNetworkTier(); makes(inventory.Instance) && is != "" && by != "" && is != by {
 		no = append(no, &refusal.Refused{
 			Why: fmt.Sprintf("address %s is of network tier %s, and the default of project %s is %s by now, of which machines and forwarding rules would be made: an address serves its own tier only",
 				r.Want.Names.Address(), is, r.Want.Project, by),
@@ -50,8 +51,8 @@ func osLogin(m *computepb.Metadata, project bool) bool {
 
 // closedMasters are those that were made before hakube switched OS Login off for its
 // machines, in a project that has it on: they take no ssh key of metadata.
-func closedMasters(r *task) (no refusal.Unfit) {
-	for _, m := range r.masters() {
+func closedMasters(r *task.Task) (no refusal.Unfit) {
+	for _, m := range r.Masters() {
 		i := r.Seen.Machines[m.Zone+"/"+m.Name]
 		if i == nil || !osLogin(i.GetMetadata(), true) {
 			continue

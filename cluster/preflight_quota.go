@@ -13,6 +13,7 @@ import (
 	"hakube/cluster/inventory"
 	"hakube/cluster/refusal"
 	"hakube/cluster/settings"
+	"hakube/cluster/task"
 	"hakube/gce"
 )
 
@@ -22,7 +23,7 @@ import (
 type demand map[string]float64
 
 // demandOf counts what is missing; nodes are those the pool grows by.
-func demandOf(r *task, missing []inventory.Object, nodes int, cpus func(machineType string, preemptible bool) (metric string, n int)) demand {
+func demandOf(r *task.Task, missing []inventory.Object, nodes int, cpus func(machineType string, preemptible bool) (metric string, n int)) demand {
 	d, s := demand{}, r.Want.Settings
 	disk := func(kind settings.Name, gb settings.Size, n int) {
 		metric := "SSD_TOTAL_GB" // that of balanced disks too
@@ -63,10 +64,10 @@ func demandOf(r *task, missing []inventory.Object, nodes int, cpus func(machineT
 
 // tooLittle compares what is missing with what the region and the project may
 // still have. A quota they do not speak of is none.
-func tooLittle(ctx context.Context, r *task, missing []inventory.Object) (refusal.Unfit, error) {
+func tooLittle(ctx context.Context, r *task.Task, missing []inventory.Object) (refusal.Unfit, error) {
 	nodes := 0
-	for _, g := range r.sized() {
-		nodes += max(0, g.wants-g.Size)
+	for _, g := range r.Sized() {
+		nodes += max(0, g.Wants-g.Size)
 	}
 	starting := starting(r)
 	if len(missing) == 0 && len(starting) == 0 && nodes == 0 {
@@ -149,7 +150,7 @@ func (q quotas) cpuMetric(machineType string, preemptible bool) string {
 }
 
 // cpusOf asks how many CPUs a machine type has, once.
-func cpusOf(ctx context.Context, r *task, machineType string) (int, error) {
+func cpusOf(ctx context.Context, r *task.Task, machineType string) (int, error) {
 	if n, ok := r.CPUs(machineType); ok {
 		return n, nil
 	}

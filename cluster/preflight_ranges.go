@@ -9,6 +9,7 @@ import (
 	"hakube/cluster/env"
 	"hakube/cluster/inventory"
 	"hakube/cluster/refusal"
+	"hakube/cluster/task"
 	"hakube/gce"
 	"hakube/scripts/cure"
 )
@@ -135,10 +136,10 @@ func overlaps(r *env.Env, all []taken) (no refusal.Unfit) {
 // freeRange is the first range of a length that overlaps nothing. It is one of
 // 10.0.0.0/8: the firewall rules let machines of no other range in.
 func freeRange(bits int, blocked []taken) (netip.Prefix, bool) {
-	if bits < netip.MustParsePrefix(internal).Bits() {
+	if bits < netip.MustParsePrefix(task.Internal).Bits() {
 		return netip.Prefix{}, false
 	}
-	for p := netip.PrefixFrom(netip.MustParsePrefix(internal).Addr(), bits); netip.MustParsePrefix(internal).Overlaps(p); p = nextRange(p) {
+	for p := netip.PrefixFrom(netip.MustParsePrefix(task.Internal).Addr(), bits); netip.MustParsePrefix(task.Internal).Overlaps(p); p = nextRange(p) {
 		if !slices.ContainsFunc(blocked, func(t taken) bool { return t.Overlaps(p) && t.Bits() > 0 }) {
 			return p, true
 		}

@@ -9,6 +9,7 @@ import (
 	"hakube/cluster/inventory"
 	"hakube/cluster/plan"
 	"hakube/cluster/refusal"
+	"hakube/cluster/task"
 	"hakube/gce"
 	"hakube/scripts/cure"
 )
@@ -17,7 +18,7 @@ import (
 // refuse in the middle: machines that are protected, what somebody else still
 // uses, permissions that are withheld. Otherwise nodes would be drained and
 // masters gone when the refusal comes.
-func foreseeRemoval(ctx context.Context, r *task, items []plan.Item) error {
+func foreseeRemoval(ctx context.Context, r *task.Task, items []plan.Item) error {
 	gone := going(r, items)
 	if len(gone) == 0 {
 		return nil
@@ -33,7 +34,7 @@ func foreseeRemoval(ctx context.Context, r *task, items []plan.Item) error {
 	if err != nil {
 		return err
 	}
-	held, err := r.ConfirmUses(ctx, holders(r, gone, append(uses, r.have.Uses...)))
+	held, err := r.ConfirmUses(ctx, holders(r, gone, append(uses, r.Have.Uses...)))
 	if err != nil {
 		return err
 	}
@@ -42,7 +43,7 @@ func foreseeRemoval(ctx context.Context, r *task, items []plan.Item) error {
 
 // going is every object that a list of steps takes away, with what goes with it:
 // the machines of a managed group, and the group of its name that balancers use.
-func going(r *task, items []plan.Item) (gone []inventory.Object) {
+func going(r *task.Task, items []plan.Item) (gone []inventory.Object) {
 	zones := map[string]bool{}
 	for _, it := range items {
 		if s, ok := it.Step.(made); ok && !it.Want {
@@ -58,13 +59,13 @@ func going(r *task, items []plan.Item) (gone []inventory.Object) {
 		}
 	}
 	for i, o := range gone { // as it was found, which tells more of it
-		for _, x := range r.have.Objects {
+		for _, x := range r.Have.Objects {
 			if x.Id() == o.Id() {
 				gone[i] = x
 			}
 		}
 	}
-	for _, o := range r.have.Objects {
+	for _, o := range r.Have.Objects {
 		if o.Kind == inventory.Instance && o.Role == inventory.RoleNode && zones[o.Zone] {
 			gone = append(gone, o)
 		}
@@ -74,8 +75,8 @@ func going(r *task, items []plan.Item) (gone []inventory.Object) {
 
 // moreUses reads the users that the modes for one pool or one master have not
 // seen yet: balancers. Of the whole cluster all is read already.
-func moreUses(ctx context.Context, r *task, gone []inventory.Object) ([]inventory.Use, error) {
-	if r.mode.whole {
+func moreUses(ctx context.Context, r *task.Task, gone []inventory.Object) ([]inventory.Use, error) {
+	if r.Mode.Whole {
 		return nil, nil
 	}
 	has := func(kinds ...inventory.Kind) bool {
@@ -114,7 +115,7 @@ func protectedOf(gone []inventory.Object) (no refusal.Unfit) {
 }
 
 // holders are the uses that keep something which is to go, by somebody who stays.
-func holders(r *task, gone []inventory.Object, uses []inventory.Use) (list []inventory.Use) {
+func holders(r *task.Task, gone []inventory.Object, uses []inventory.Use) (list []inventory.Use) {
 	goes := map[inventory.Object]bool{}
 	for _, o := range gone {
 		goes[o.Id()] = true
@@ -128,7 +129,7 @@ func holders(r *task, gone []inventory.Object, uses []inventory.Use) (list []inv
 }
 
 // inUse says what somebody else holds.
-func inUse(r *task, uses []inventory.Use) (no refusal.Unfit) {
+func inUse(r *task.Task, uses []inventory.Use) (no refusal.Unfit) {
 	for _, u := range uses {
 		no = append(no, &refusal.Refused{
 			Why:  fmt.Sprintf("%s cannot be removed: %s, which is not this cluster's, uses it", u.Of, u.By),
@@ -147,21 +148,21 @@ const mostUsers = 10
 
 // isOurs tells of a user that only its URL is known of whether it is this
 // cluster's: by what was found, or by its name in the balancer.
-func isOurs(r *task, by inventory.Object) bool {
-	if slices.ContainsFunc(r.have.Objects, func(o inventory.Object) bool { return o.Id() == by.Id() }) {
+func isOurs(r *task.Task, by inventory.Object) bool {
+	if slices.ContainsFunc(r.Have.Objects, func(o inventory.Object) bool { return o.Id() == by.Id() }) {
 		return true
 	}
 	return by.Kind == inventory.ForwardingRule && by.Name == r.Want.Names.ForwardingRule() && by.Region == r.Region()
 }
 
 // freed is how what is used gets free.
-func freed(r *task, u inventory.Use) string {
-	for _, s := range r.strays {
+func freed(r *task.Task, u inventory.Use) string {
+	for _, s := range r.Strays {
 		if s.Of == u.By.Kind && s.Name == u.By.Name && (s.Zone == u.By.Zone && s.Region == u.By.Region) {
 			return cure.Hint("this cluster's Services or volumes left it; have it go too", cure.Same().With("HAKUBE_SWEEP", "true"))
 		}
 	}
-	way := cure.Hint("if it is no longer needed", r.have.Release(u))
+	way := cure.Hint("if it is no longer needed", r.Have.Release(u))
 	if u.Of.Kind == inventory.Network {
 		way = cure.Hints(way, cure.Hint("or leave the network where it is", cure.Same().With("KUBE_DELETE_NETWORK", "false")))
 	}

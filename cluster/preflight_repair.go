@@ -7,10 +7,11 @@ import (
 	"hakube/cluster/inventory"
 	"hakube/cluster/plan"
 	"hakube/cluster/refusal"
+	"hakube/cluster/task"
 )
 
 // fitToRepair is the error about what is in the way of a repair that begins with the items.
-func fitToRepair(ctx context.Context, r *task, items []plan.Item) error {
+func fitToRepair(ctx context.Context, r *task.Task, items []plan.Item) error {
 	no, err := gather(ctx, func(ctx context.Context) (refusal.Unfit, error) { return kubeconfigProblems(ctx, r) }, func(ctx context.Context) (refusal.Unfit, error) { return foreseeRepair(ctx, r, items) })
 	if err != nil {
 		return err
@@ -21,12 +22,12 @@ func fitToRepair(ctx context.Context, r *task, items []plan.Item) error {
 // foreseeRepair is what keeps the masters that are to be brought back from coming
 // back, or those that are given up from going, as far as that shows before a
 // machine is touched: what of them has to be made anew is judged as in an up.
-func foreseeRepair(ctx context.Context, r *task, items []plan.Item) (no refusal.Unfit, err error) {
-	for _, m := range r.patients {
+func foreseeRepair(ctx context.Context, r *task.Task, items []plan.Item) (no refusal.Unfit, err error) {
+	for _, m := range r.Patients {
 		no = append(append(no, inTheWayOf(r, m)...), protectedOf(foundWithoutDisk(r, m))...)
 	}
-	for _, m := range r.givenUp {
-		for _, o := range r.have.Objects {
+	for _, m := range r.GivenUp {
+		for _, o := range r.Have.Objects {
 			if o.Id() == m.Id() {
 				no = append(no, protectedOf([]inventory.Object{o})...)
 			}
@@ -48,10 +49,10 @@ func foreseeRepair(ctx context.Context, r *task, items []plan.Item) (no refusal.
 
 // foundWithoutDisk is a master's machine that has to be deleted, since it has not
 // the disk it lives on (withDisk).
-func foundWithoutDisk(r *task, m inventory.Object) []inventory.Object {
+func foundWithoutDisk(r *task.Task, m inventory.Object) []inventory.Object {
 	disk := inventory.Object{Kind: inventory.Disk, Name: r.Want.Names.DiskOf(m.Name), Zone: m.Zone}
-	if slices.ContainsFunc(r.have.Uses, func(u inventory.Use) bool { return u.Of == disk && u.By.Name == m.Name && u.By.Zone == m.Zone }) {
+	if slices.ContainsFunc(r.Have.Uses, func(u inventory.Use) bool { return u.Of == disk && u.By.Name == m.Name && u.By.Zone == m.Zone }) {
 		return nil
 	}
-	return slices.DeleteFunc(slices.Clone(r.have.Objects), func(o inventory.Object) bool { return o.Id() != m.Id() })
+	return slices.DeleteFunc(slices.Clone(r.Have.Objects), func(o inventory.Object) bool { return o.Id() != m.Id() })
 }

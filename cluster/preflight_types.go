@@ -12,12 +12,13 @@ import (
 	"hakube/cluster/env"
 	"hakube/cluster/refusal"
 	"hakube/cluster/settings"
+	"hakube/cluster/task"
 	"hakube/gce"
 )
 
 // namedTypes are the looks at the machine types and disk types that the settings
 // name, each once.
-func namedTypes(r *task) (checks []check) {
+func namedTypes(r *task.Task) (checks []check) {
 	s := r.Want.Settings
 	typed := func(variable, name string) {
 		checks = append(checks, func(ctx context.Context) (refusal.Unfit, error) { return typeProblem(ctx, r, variable, name) })
@@ -27,8 +28,8 @@ func namedTypes(r *task) (checks []check) {
 			return diskTypeProblem(ctx, r.Env, variable, string(name), sizes)
 		})
 	}
-	master, nodes := r.mode.masters, r.mode.nodes
-	if master && (!r.mode.one || s.MasterSize != "") { // or it is like the one there is
+	master, nodes := r.Mode.Masters, r.Mode.Nodes
+	if master && (!r.Mode.One || s.MasterSize != "") { // or it is like the one there is
 		typed("MASTER_SIZE", r.Want.MasterType)
 	}
 	if nodes && (string(s.NodeSize) != r.Want.MasterType || !master) {
@@ -49,7 +50,7 @@ func namedTypes(r *task) (checks []check) {
 	return checks
 }
 
-func typeProblem(ctx context.Context, r *task, variable, name string) (refusal.Unfit, error) {
+func typeProblem(ctx context.Context, r *task.Task, variable, name string) (refusal.Unfit, error) {
 	types := r.GCE.MachineTypes(r.Want.Zone)
 	t, err := types.Get(ctx, name)
 	if err == nil {

@@ -11,6 +11,7 @@ import (
 	"hakube/cluster/inventory"
 	"hakube/cluster/refusal"
 	"hakube/cluster/settings"
+	"hakube/cluster/task"
 	"hakube/gce/gcetest"
 	"hakube/scripts"
 )
@@ -24,7 +25,7 @@ func TestRefusalsByLooks(t *testing.T) {
 	deprecated := func(state string) *computepb.DeprecationStatus { return &computepb.DeprecationStatus{State: &state} }
 	with := func(f func(*run)) *run {
 		r := o.run(settings.Up)
-		r.have = &inventory.Inventory{}
+		r.Have = &inventory.Inventory{}
 		f(r)
 		return r
 	}
@@ -45,15 +46,15 @@ func TestRefusalsByLooks(t *testing.T) {
 			"NODE_SIZE=c3-standard-4: machines of series C3 take no disk of type pd-standard (NODE_DISK_TYPE)"},
 		{"disks of another", disksOfTypes(with(func(*run) {}).Env, true, true), ""},
 		{"suspended", inTheWay(with(func(r *run) {
-			r.have.Objects = []inventory.Object{{Kind: inventory.Instance, Name: master.Name, Zone: master.Zone, Role: inventory.RoleMaster, Status: "SUSPENDED"}}
-		}).task), "kubernetes-master in europe-west1-b is suspended"},
-		{"network tier", projectProblems(with(func(r *run) { r.have.Holder.Tier = "PREMIUM" }).task, &computepb.Project{DefaultServiceAccount: new("x"), DefaultNetworkTier: new("STANDARD")}, []inventory.Object{master}),
+			r.Have.Objects = []inventory.Object{{Kind: inventory.Instance, Name: master.Name, Zone: master.Zone, Role: inventory.RoleMaster, Status: "SUSPENDED"}}
+		}).Task), "kubernetes-master in europe-west1-b is suspended"},
+		{"network tier", projectProblems(with(func(r *run) { r.Have.Holder.Tier = "PREMIUM" }).Task, &computepb.Project{DefaultServiceAccount: new("x"), DefaultNetworkTier: new("STANDARD")}, []inventory.Object{master}),
 			"address kubernetes-master-ip is of network tier PREMIUM, and the default of project local is STANDARD by now, of which machines and forwarding rules would be made: an address serves its own tier only"},
-		{"network tier of before", projectProblems(with(func(r *run) { r.have.Holder.Tier = "STANDARD" }).task, &computepb.Project{DefaultServiceAccount: new("x"), DefaultNetworkTier: new("STANDARD")}, []inventory.Object{master}), ""},
-		{"default account", projectProblems(with(func(r *run) { r.Want.Settings.MasterAccount = "default" }).task, &computepb.Project{}, []inventory.Object{master, {Kind: inventory.InstanceTemplate}}),
+		{"network tier of before", projectProblems(with(func(r *run) { r.Have.Holder.Tier = "STANDARD" }).Task, &computepb.Project{DefaultServiceAccount: new("x"), DefaultNetworkTier: new("STANDARD")}, []inventory.Object{master}), ""},
+		{"default account", projectProblems(with(func(r *run) { r.Want.Settings.MasterAccount = "default" }).Task, &computepb.Project{}, []inventory.Object{master, {Kind: inventory.InstanceTemplate}}),
 			"HAKUBE_MASTER_SERVICE_ACCOUNT=default: project local has no default service account; KUBE_GCE_NODE_SERVICE_ACCOUNT=default: project local has no default service account"},
-		{"masters without an account", projectProblems(with(func(*run) {}).task, &computepb.Project{}, []inventory.Object{master}), ""},
-		{"default account unused", projectProblems(with(func(*run) {}).task, &computepb.Project{}, []inventory.Object{{Kind: inventory.Firewall}}), ""},
+		{"masters without an account", projectProblems(with(func(*run) {}).Task, &computepb.Project{}, []inventory.Object{master}), ""},
+		{"default account unused", projectProblems(with(func(*run) {}).Task, &computepb.Project{}, []inventory.Object{{Kind: inventory.Firewall}}), ""},
 		{"autoscaler", usersOf(t, func(f *inventory.Collector) {
 			f.Take(nil, inventory.Object{Kind: inventory.ManagedGroup, Name: "g", Zone: "z"}, &computepb.InstanceGroupManager{
 				Status: &computepb.InstanceGroupManagerStatus{Autoscaler: new("https://x/projects/p/zones/z/autoscalers/a")}})
@@ -82,7 +83,7 @@ func TestRefusalsByLooks(t *testing.T) {
 	if total > mostMetadata/2 {
 		t.Errorf("metadata of a master has %d bytes", total)
 	}
-	legacy := networks(o.run(settings.Up).task)[0].(resource[*computepb.Network])
+	legacy := networks(o.run(settings.Up).Task)[0].(resource[*computepb.Network])
 	_, err := legacy.check(&computepb.Network{IPv4Range: new("10.240.0.0/16")})
 	wantError(t, err, "is a legacy network", "KUBE_GCE_NETWORK")
 }
@@ -92,7 +93,7 @@ func usersOf(t *testing.T, read func(*inventory.Collector), gone inventory.Objec
 	t.Helper()
 	f := &inventory.Collector{}
 	read(f)
-	r := newRun(&env.Env{}, aim{})
-	r.have = &inventory.Inventory{}
-	return inUse(r.task, holders(r.task, []inventory.Object{gone}, f.Used))
+	r := newRun(&env.Env{}, task.Aim{})
+	r.Have = &inventory.Inventory{}
+	return inUse(r.Task, holders(r.Task, []inventory.Object{gone}, f.Used))
 }

@@ -136,14 +136,14 @@ func TestDeletedNodeOnce(t *testing.T) {
 		key := emulator.MachineKey{Project: c.Client.Project(), Zone: zoneB, Name: name, ID: i.GetId()}
 		c.must(c.tell(key, scripts.GuestNamespace+"/"+scripts.GuestPhase, x.phase))
 		r := c.o.run(settings.Up)
-		r.have, err = r.look(ctx)
+		r.Have, err = r.Look(ctx)
 		c.must(err)
 		if !x.have {
-			r.have = &inventory.Inventory{}
+			r.Have = &inventory.Inventory{}
 		}
 		made := c.changes()
 		for begin := time.Now(); time.Since(begin) < 4*pool.UnregisteredFor(r.Env); time.Sleep(10 * time.Millisecond) {
-			c.must(Nodes(r.task).(nodes).rejoin(ctx, x.Pool))
+			c.must(Nodes(r.Task).(nodes).rejoin(ctx, x.Pool))
 		}
 		if n := resets(made(), name); n != x.want {
 			t.Errorf("%s: reset %d times, want %d", x.name, n, x.want)

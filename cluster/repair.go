@@ -13,6 +13,7 @@ import (
 	"hakube/cluster/plan"
 	"hakube/cluster/refusal"
 	"hakube/cluster/settings"
+	"hakube/cluster/task"
 	"hakube/gce"
 )
 
@@ -32,15 +33,15 @@ func (c *Cluster) Repair(ctx context.Context, name string, report func(plan.Even
 		if err := r.diagnose(ctx, seen, name); err != nil {
 			return err
 		}
-		if len(r.patients) > 0 {
-			err = fitToRepair(ctx, r.task, r.revivals())
+		if len(r.Patients) > 0 {
+			err = fitToRepair(ctx, r.Task, r.revivals())
 		}
-		if len(r.patients) > 0 && err == nil {
+		if len(r.Patients) > 0 && err == nil {
 			err = plan.RunStages(ctx, r.repairList(), report)
 		}
 		s = r.summary()
-		s.Nothing = len(r.patients) == 0
-		for _, p := range r.patients {
+		s.Nothing = len(r.Patients) == 0
+		for _, p := range r.Patients {
 			s.Repaired = append(s.Repaired, p.Name)
 		}
 		return err
@@ -51,35 +52,35 @@ func (c *Cluster) Repair(ctx context.Context, name string, report func(plan.Even
 // seen looks around, after this operator's key and masters' own addresses have
 // been seen to, without which nobody could be asked.
 func (r *run) seen(ctx context.Context, report func(plan.Event)) (*sight, error) {
-	s, err := look(ctx, r.task)
+	s, err := look(ctx, r.Task)
 	if err != nil {
 		return nil, err
 	}
-	again := len(reachable(r.task)) > 0 || slices.ContainsFunc(s.masters, func(m seenMaster) bool { return s.denied(m.Name) })
+	again := len(reachable(r.Task)) > 0 || slices.ContainsFunc(s.masters, func(m seenMaster) bool { return s.denied(m.Name) })
 	if again {
-		if err := fit(ctx, r.task); err != nil {
+		if err := fit(ctx, r.Task); err != nil {
 			return nil, err
 		}
 	}
-	if err := Reach(ctx, r.task, report); err != nil {
+	if err := Reach(ctx, r.Task, report); err != nil {
 		return nil, err
 	}
-	l := lines{want: true}
+	l := task.Lines{Want: true}
 	for _, m := range s.masters {
 		if s.denied(m.Name) {
-			l.beside(access{r.Env, m.Object})
+			l.Beside(access{r.Env, m.Object})
 		}
 	}
-	if err := plan.Run(ctx, l.items, report); err != nil {
+	if err := plan.Run(ctx, l.Items, report); err != nil {
 		return nil, err
 	}
 	if again {
-		if s, err = look(ctx, r.task); err != nil {
+		if s, err = look(ctx, r.Task); err != nil {
 			return nil, err
 		}
 	}
-	r.balanced = s.held.Rule != ""
-	if homes := r.have.Homes(r.Want.Names); len(homes) > 0 {
+	r.Balanced = s.held.Rule != ""
+	if homes := r.Have.Homes(r.Want.Names); len(homes) > 0 {
 		r.Want.Home = homes[0]
 	}
 	r.Want.Mark.Multizone = true
@@ -111,18 +112,18 @@ func (r *run) diagnose(ctx context.Context, s *sight, name string) error {
 			r.Warn(fmt.Sprintf("%s is in no etcd ring and was left as it is: %s", m.Name, removeMaster(m.Object)))
 			continue
 		}
-		r.patients = append(r.patients, m.Object)
+		r.Patients = append(r.Patients, m.Object)
 	}
-	if len(r.patients) == 0 && !s.quorum() && name == "" { // all run, and do not agree
+	if len(r.Patients) == 0 && !s.quorum() && name == "" { // all run, and do not agree
 		for _, m := range s.masters {
-			r.patients = append(r.patients, m.Object)
+			r.Patients = append(r.Patients, m.Object)
 		}
 	}
-	if len(r.patients) == 0 {
+	if len(r.Patients) == 0 {
 		return nil
 	}
 	for _, m := range s.masters {
-		if err := ownsDisk(ctx, r.task, m); err != nil {
+		if err := ownsDisk(ctx, r.Task, m); err != nil {
 			return err
 		}
 	}
@@ -137,19 +138,19 @@ func (r *run) diagnose(ctx context.Context, s *sight, name string) error {
 func (r *run) model(ctx context.Context, s *sight) error {
 	var from inventory.Object
 	for _, m := range s.masters {
-		sick := slices.ContainsFunc(r.patients, func(p inventory.Object) bool { return p.Name == m.Name })
+		sick := slices.ContainsFunc(r.Patients, func(p inventory.Object) bool { return p.Name == m.Name })
 		if m.Status != "" && (from.Name == "" || !sick) {
 			from = m.Object
 		}
 	}
 	if from.Name == "" {
-		return r.likeNodes(ctx) // of masters there is none to go by
+		return r.LikeNodes(ctx) // of masters there is none to go by
 	}
 	i, err := r.GCE.Instances(from.Zone).Get(ctx, from.Name)
 	if err != nil {
 		return fmt.Errorf("reading the master to make others like: %w", err)
 	}
-	r.source = i
+	r.Source = i
 	r.Want.MasterType = gce.Base(i.GetMachineType())
 	return modelDisks(ctx, r.Env, from, i)
 }

@@ -8,6 +8,7 @@ import (
 	"hakube/cluster/plan"
 	"hakube/cluster/refusal"
 	"hakube/cluster/rings"
+	"hakube/cluster/task"
 	"hakube/replicate"
 	"hakube/scripts/cure"
 )
@@ -16,23 +17,23 @@ import (
 // both rings. An only master that no cluster was founded on yet needs none.
 type hasData struct {
 	of      inventory.Object
-	outlook outlook
+	outlook task.Outlook
 	givesUp bool // others, to go on with it
 }
 
 func (h hasData) String() string { return h.of.Name + " has the data of both rings" }
 
 func (h hasData) Observe(context.Context) (plan.State, error) {
-	x, _ := h.outlook.of(h.of.Name)
+	x, _ := h.outlook.Of(h.of.Name)
 	for _, ring := range rings.Names {
 		switch {
-		case !h.outlook.cannotReturn(h.of.Name, ring):
+		case !h.outlook.CannotReturn(h.of.Name, ring):
 		case !h.givesUp && x.Disk && x.Rings[ring].State == replicate.RingNone:
 		case !h.givesUp:
-			return plan.State{}, h.outlook.hopeless(fmt.Sprintf("%s is the only master, and of its etcds %s", h.of.Name, verdictText(x)), nil)
+			return plan.State{}, h.outlook.Hopeless(fmt.Sprintf("%s is the only master, and of its etcds %s", h.of.Name, task.VerdictText(x)), nil)
 		default:
 			return plan.State{}, &refusal.Refused{
-				Why:  fmt.Sprintf("%s cannot be gone on with: %s", h.of.Name, verdictText(x)),
+				Why:  fmt.Sprintf("%s cannot be gone on with: %s", h.of.Name, task.VerdictText(x)),
 				Cure: cure.Hint("nothing was given up; another master may have more, see all", cure.Status()),
 			}
 		}

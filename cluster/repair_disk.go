@@ -11,6 +11,7 @@ import (
 	"hakube/cluster/inventory"
 	"hakube/cluster/plan"
 	"hakube/cluster/rings"
+	"hakube/cluster/task"
 	"hakube/replicate"
 	"hakube/scripts"
 )
@@ -21,18 +22,18 @@ type revived struct {
 	of       inventory.Object
 	ran      bool               // when the run began
 	others   []inventory.Object // the masters but this one
-	verdicts *verdicts
+	verdicts *task.Verdicts
 }
 
-func Revived(r *task, of inventory.Object) revived {
-	return revived{r.Env, of, r.have.StatusOf(of) == "RUNNING", r.mastersBut(of.Name), r.verdicts}
+func Revived(r *task.Task, of inventory.Object) revived {
+	return revived{r.Env, of, r.Have.StatusOf(of) == "RUNNING", r.MastersBut(of.Name), r.Verdicts}
 }
 
 func (v revived) String() string { return "etcd on " + v.of.Name + " was looked after" }
 
 func (v revived) Observe(ctx context.Context) (plan.State, error) {
-	if x, known := v.verdicts.of(v.of.Name); known {
-		return plan.Exists(verdictText(x))
+	if x, known := v.verdicts.Of(v.of.Name); known {
+		return plan.Exists(task.VerdictText(x))
 	}
 	own, err := v.env.RingsOn(ctx, v.of)
 	if err == nil && own[replicate.RingMain].ID != "" && own[replicate.RingEvents].ID != "" {
@@ -61,7 +62,7 @@ func (v revived) Do(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	v.verdicts.found(v.of.Name, last)
+	v.verdicts.Found(v.of.Name, last)
 	return nil
 }
 
@@ -99,14 +100,14 @@ type readableDisk struct {
 	env     *env.Env
 	of      inventory.Object
 	etcd    revived
-	outlook outlook
+	outlook task.Outlook
 	foreign func(phase string) error    // the refusal of what is somebody else's
 	anew    func(context.Context) error // makes the machine
 }
 
-func ReadableDisk(r *task, of inventory.Object) plan.Step {
+func ReadableDisk(r *task.Task, of inventory.Object) plan.Step {
 	return readableDisk{
-		r.Env, of, Revived(r, of), r.outlook(),
+		r.Env, of, Revived(r, of), r.Outlook(),
 		func(phase string) error { return foreignContent(r, of, phase) },
 		func(ctx context.Context) error { return insertMaster(ctx, r, of) },
 	}
@@ -115,7 +116,7 @@ func ReadableDisk(r *task, of inventory.Object) plan.Step {
 func (d readableDisk) String() string { return "what is on the disk of " + d.of.Name }
 
 func (d readableDisk) Observe(ctx context.Context) (plan.State, error) {
-	x, known := d.outlook.of(d.of.Name)
+	x, known := d.outlook.Of(d.of.Name)
 	if !known || x.Disk {
 		return plan.Exists("its own")
 	}
@@ -132,7 +133,7 @@ func (d readableDisk) Observe(ctx context.Context) (plan.State, error) {
 func (d readableDisk) Do(ctx context.Context) error {
 	s := d.env.Survey(ctx, d.env.AsSeen(d.etcd.others))
 	if _, ok := s.Healthy(); !ok {
-		return d.outlook.hopeless(fmt.Sprintf("the disk of %s cannot be read, and no other master has quorum in both rings", d.of.Name), s)
+		return d.outlook.Hopeless(fmt.Sprintf("the disk of %s cannot be read, and no other master has quorum in both rings", d.of.Name), s)
 	}
 	for _, ring := range rings.Names {
 		if err := replicate.MayRemove(ring, s.Voters(ring), d.of.Name); err != nil {
@@ -162,7 +163,7 @@ func (d readableDisk) Do(ctx context.Context) error {
 }
 
 func (d readableDisk) reviveAgain(ctx context.Context) error {
-	d.outlook.forget(d.of.Name)
+	d.outlook.Forget(d.of.Name)
 	return d.etcd.Do(ctx)
 }
 

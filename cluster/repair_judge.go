@@ -10,6 +10,7 @@ import (
 	"hakube/cluster/env"
 	"hakube/cluster/refusal"
 	"hakube/cluster/rings"
+	"hakube/cluster/task"
 	"hakube/gce"
 	"hakube/replicate"
 	"hakube/scripts"
@@ -79,7 +80,7 @@ func (s *sight) ill(m seenMaster) string {
 
 // ownsDisk refuses a data disk that is not this cluster's: by its mark, or by what
 // the machine found on it.
-func ownsDisk(ctx context.Context, r *task, m seenMaster) error {
+func ownsDisk(ctx context.Context, r *task.Task, m seenMaster) error {
 	if !m.disk {
 		d, err := r.GCE.Disks(m.Zone).Get(ctx, r.Want.Names.DiskOf(m.Name))
 		switch {

@@ -3,6 +3,7 @@ package cluster
 import (
 	"hakube/cluster/inventory"
 	"hakube/cluster/plan"
+	"hakube/cluster/task"
 )
 
 // repairList is the list of a repair, in stages. What masters still have comes back
@@ -11,74 +12,74 @@ import (
 // replica does, one after the other.
 func (r *run) repairList() [][]plan.Item {
 	stages := [][]plan.Item{r.revivals()}
-	others := len(r.masters()) > 1
+	others := len(r.Masters()) > 1
 	if others {
-		l := lines{want: true}
-		l.then(quorumLives{r.Env, r.outlook()})
-		stages = append(stages, l.items)
-		gone := lines{}
-		for _, p := range r.patients {
-			gone.then(eachRing(r.task, p, func(m ringMember) lostMember { return lostMember{vote{m}, r.outlook()} })...)
+		l := task.Lines{Want: true}
+		l.Then(quorumLives{r.Env, r.Outlook()})
+		stages = append(stages, l.Items)
+		gone := task.Lines{}
+		for _, p := range r.Patients {
+			gone.Then(eachRing(r.Task, p, func(m ringMember) lostMember { return lostMember{vote{m}, r.Outlook()} })...)
 		}
-		stages = append(stages, gone.items)
+		stages = append(stages, gone.Items)
 	} else {
-		l := lines{want: true}
-		l.then(hasData{r.patients[0], r.outlook(), r.mode.givesUp})
-		stages = append(stages, l.items)
+		l := task.Lines{Want: true}
+		l.Then(hasData{r.Patients[0], r.Outlook(), r.Mode.GivesUp})
+		stages = append(stages, l.Items)
 	}
-	l := lines{want: true}
-	for _, p := range r.patients {
+	l := task.Lines{Want: true}
+	for _, p := range r.Patients {
 		if others {
-			l.then(learners(r.task, p)...)
-			for _, s := range Started(r.task, p) {
-				l.then(s)
+			l.Then(learners(r.Task, p)...)
+			for _, s := range Started(r.Task, p) {
+				l.Then(s)
 			}
-			l.then(InSync(r.task, p)...)
-			for _, s := range votes(r.task, p) {
-				l.then(s)
+			l.Then(InSync(r.Task, p)...)
+			for _, s := range votes(r.Task, p) {
+				l.Then(s)
 			}
-			l.then(eachRing(r.task, p, func(m ringMember) reachesOthers { return reachesOthers{m} })...)
+			l.Then(eachRing(r.Task, p, func(m ringMember) reachesOthers { return reachesOthers{m} })...)
 		}
-		l.then(ControlPlane(r.task, p))
-		if r.balanced {
-			l.then(masterGroups(r.task, p.Zone)...)
-			l.then(backendZones(r.Env, p.Zone)...)
-			l.then(trafficTo(r.Env, p)...)
+		l.Then(ControlPlane(r.Task, p))
+		if r.Balanced {
+			l.Then(masterGroups(r.Task, p.Zone)...)
+			l.Then(backendZones(r.Env, p.Zone)...)
+			l.Then(trafficTo(r.Env, p)...)
 		}
 	}
-	if r.balanced {
-		l.then(backendsHealthy(r.Env))
+	if r.Balanced {
+		l.Then(backendsHealthy(r.Env))
 	}
-	l.then(API(r.task))
-	l.then(Kubeconfig(r.task))
-	for _, p := range r.patients {
-		l.then(nodeReady{r.Env, p, r.rejoins})
+	l.Then(API(r.Task))
+	l.Then(Kubeconfig(r.Task))
+	for _, p := range r.Patients {
+		l.Then(nodeReady{r.Env, p, r.Rejoins})
 	}
-	return append(stages, l.items)
+	return append(stages, l.Items)
 }
 
 // revivals bring back what masters still have: their way through the firewall, the
 // machine around its disk, their etcds.
 func (r *run) revivals() []plan.Item {
-	l := lines{want: true}
-	for _, w := range firewallRules(&r.Want) {
-		if w.to == r.Want.Names.MasterTag() || w.to == "" {
-			l.beside(firewall(r.task, w))
+	l := task.Lines{Want: true}
+	for _, w := range task.FirewallRules(&r.Want) {
+		if w.To == r.Want.Names.MasterTag() || w.To == "" {
+			l.Beside(firewall(r.Task, w))
 		}
 	}
 	r.eachPatient(&l, func(p inventory.Object) plan.Step { return withDisk{r.Env, p} })
-	l.then(disks(r.task)...)
-	l.then(machines(r.task)...)
+	l.Then(disks(r.Task)...)
+	l.Then(machines(r.Task)...)
 	r.eachPatient(&l, func(p inventory.Object) plan.Step { return tagged{r.Env, p} })
-	r.eachPatient(&l, func(p inventory.Object) plan.Step { return SSHAnswers(r.task, p) })
+	r.eachPatient(&l, func(p inventory.Object) plan.Step { return SSHAnswers(r.Task, p) })
 	r.eachPatient(&l, func(p inventory.Object) plan.Step { return access{r.Env, p} })
-	r.eachPatient(&l, func(p inventory.Object) plan.Step { return Revived(r.task, p) })
-	r.eachPatient(&l, func(p inventory.Object) plan.Step { return ReadableDisk(r.task, p) })
-	return l.items
+	r.eachPatient(&l, func(p inventory.Object) plan.Step { return Revived(r.Task, p) })
+	r.eachPatient(&l, func(p inventory.Object) plan.Step { return ReadableDisk(r.Task, p) })
+	return l.Items
 }
 
-func (r *run) eachPatient(l *lines, step func(inventory.Object) plan.Step) {
-	for _, p := range r.patients {
-		l.then(step(p))
+func (r *run) eachPatient(l *task.Lines, step func(inventory.Object) plan.Step) {
+	for _, p := range r.Patients {
+		l.Then(step(p))
 	}
 }

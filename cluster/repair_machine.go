@@ -11,6 +11,7 @@ import (
 	"hakube/cluster/inventory"
 	"hakube/cluster/plan"
 	"hakube/cluster/refusal"
+	"hakube/cluster/task"
 	"hakube/gce"
 	"hakube/scripts/cure"
 )
@@ -92,8 +93,8 @@ type sshAnswers struct {
 	anew func(context.Context) error // makes the machine
 }
 
-func SSHAnswers(r *task, of inventory.Object) plan.Step {
-	return sshAnswers{r.Env, of, r.have.StatusOf(of) == "RUNNING", func(ctx context.Context) error { return insertMaster(ctx, r, of) }}
+func SSHAnswers(r *task.Task, of inventory.Object) plan.Step {
+	return sshAnswers{r.Env, of, r.Have.StatusOf(of) == "RUNNING", func(ctx context.Context) error { return insertMaster(ctx, r, of) }}
 }
 
 func (a sshAnswers) String() string { return a.of.Name + " answers" }

@@ -14,6 +14,7 @@ import (
 	"hakube/cluster/pool"
 	"hakube/cluster/refusal"
 	"hakube/cluster/rings"
+	"hakube/cluster/task"
 	"hakube/replicate"
 )
 
@@ -21,14 +22,14 @@ import (
 // could be brought back are. Without that nobody's membership can be changed.
 type quorumLives struct {
 	env *env.Env
-	outlook
+	task.Outlook
 }
 
 func (quorumLives) String() string { return "both rings have quorum" }
 func (quorumLives) Waits()         {}
 
 func (q quorumLives) Observe(ctx context.Context) (plan.State, error) {
-	return q.judge(q.env.Survey(ctx, q.all()))
+	return q.judge(q.env.Survey(ctx, q.All()))
 }
 
 func (q quorumLives) judge(s *rings.Survey) (plan.State, error) {
@@ -42,12 +43,12 @@ func (q quorumLives) judge(s *rings.Survey) (plan.State, error) {
 		voters := s.Voters(ring)
 		lost := 0
 		for _, v := range voters {
-			if q.cannotReturn(v.Name, ring) {
+			if q.CannotReturn(v.Name, ring) {
 				lost++
 			}
 		}
 		if left, need := len(voters)-lost, len(voters)/2+1; len(voters) > 0 && left < need {
-			return plan.State{}, q.hopeless(fmt.Sprintf("etcd ring %s has lost quorum for good: %d of its %d voters have their data, it takes %d to agree on anything", ring, left, len(voters), need), s)
+			return plan.State{}, q.Hopeless(fmt.Sprintf("etcd ring %s has lost quorum for good: %d of its %d voters have their data, it takes %d to agree on anything", ring, left, len(voters), need), s)
 		}
 	}
 	return plan.State{Is: plan.Absent, Why: strings.ReplaceAll(s.Why().Error(), "\n", "; ")}, nil
@@ -58,7 +59,7 @@ func (q quorumLives) Do(ctx context.Context) error {
 	err := plan.Until(ctx, plan.Condition{
 		For: "quorum of both rings", Every: q.env.Poll, Limit: syncLimit, Stall: q.env.BootLimit(), Moved: func() bool { return moved },
 		Check: func(ctx context.Context) (bool, string, error) {
-			s := q.env.Survey(ctx, q.all())
+			s := q.env.Survey(ctx, q.All())
 			st, err := q.judge(s)
 			moved = far.Moved(s)
 			if err != nil {
@@ -70,10 +71,10 @@ func (q quorumLives) Do(ctx context.Context) error {
 	if err == nil || ctx.Err() != nil {
 		return err
 	}
-	s := q.env.Survey(ctx, q.all())
+	s := q.env.Survey(ctx, q.All())
 	for _, ring := range rings.Names {
 		runs := 0
-		for _, m := range q.all() {
+		for _, m := range q.All() {
 			if s.Answers[m.Name][ring].ID != "" {
 				runs++
 			}
@@ -82,7 +83,7 @@ func (q quorumLives) Do(ctx context.Context) error {
 			return apart(q.env, fmt.Sprintf("enough members of etcd ring %s run for a quorum, and are cut off from each other: %v", ring, err))
 		}
 	}
-	return q.hopeless(err.Error(), nil)
+	return q.Hopeless(err.Error(), nil)
 }
 
 // apart is the refusal of what only the network can mend.
@@ -101,7 +102,7 @@ func (quorumLives) Undo(context.Context) error { return nil } // never unwanted
 // if the others have quorum without it.
 type lostMember struct {
 	vote
-	outlook outlook
+	outlook task.Outlook
 }
 
 func (l lostMember) String() string {
@@ -112,7 +113,7 @@ func (l lostMember) Observe(ctx context.Context) (plan.State, error) {
 	all := l.env.Survey(ctx, l.all())
 	ring, _, ok := all.Ring(l.ring)
 	if !ok || !ring.Healthy {
-		return plan.State{}, l.outlook.hopeless(fmt.Sprintf("etcd ring %s has no quorum:\n%v", l.ring, all.Why()), all)
+		return plan.State{}, l.outlook.Hopeless(fmt.Sprintf("etcd ring %s has no quorum:\n%v", l.ring, all.Why()), all)
 	}
 	x, there := ring.ByPeerURL(l.peerURL())
 	own := all.Answers[l.of.Name][l.ring]
@@ -121,7 +122,7 @@ func (l lostMember) Observe(ctx context.Context) (plan.State, error) {
 		return plan.State{Is: plan.Absent, Why: "it is no member"}, nil
 	case own.ID == x.ID:
 		return plan.State{Is: plan.Absent, Why: "it lives"}, nil
-	case l.outlook.cannotReturn(l.of.Name, l.ring), own.ID != "": // another member's data
+	case l.outlook.CannotReturn(l.of.Name, l.ring), own.ID != "": // another member's data
 		return plan.Exists(all.QuorumText(l.ring))
 	}
 	return plan.State{Is: plan.Absent, Why: cmp.Or(own.Error, "it may come back")}, nil

@@ -17,6 +17,7 @@ import (
 	"hakube/cluster/refusal"
 	"hakube/cluster/rings"
 	"hakube/cluster/settings"
+	"hakube/cluster/task"
 	"hakube/gce"
 	"hakube/replicate"
 	"hakube/scripts/cure"
@@ -48,7 +49,7 @@ func (c *Cluster) FromSurvivor(ctx context.Context, name string, report func(pla
 		if err != nil {
 			return err
 		}
-		if err := fitToRepair(ctx, r.task, r.revivals()); err != nil {
+		if err := fitToRepair(ctx, r.Task, r.revivals()); err != nil {
 			return err
 		}
 		if err := ask(loss); err != nil {
@@ -81,23 +82,23 @@ func (r *run) choose(ctx context.Context, s *sight, name string) (loss Loss, err
 	case s.quorum() && !begun:
 		return loss, &refusal.Refused{Why: "both rings have quorum: nothing need be lost", Cure: cure.Hint("repair them", cure.Repair())}
 	}
-	if err := ownsDisk(ctx, r.task, m); err != nil {
+	if err := ownsDisk(ctx, r.Task, m); err != nil {
 		return loss, err
 	}
 	loss.Survivor = name
-	r.patients = []inventory.Object{m.Object}
+	r.Patients = []inventory.Object{m.Object}
 	for _, o := range s.masters {
 		if o.Name != name {
 			loss.GivenUp = append(loss.GivenUp, o.Name)
-			r.givenUp = append(r.givenUp, o.Object)
+			r.GivenUp = append(r.GivenUp, o.Object)
 		}
 	}
 	for _, o := range s.remains() {
 		loss.GivenUp = append(loss.GivenUp, o.Name)
 		loss.Lines = append(loss.Lines, "what is left of "+o.Name+" is removed")
-		r.givenUp = append(r.givenUp, o)
+		r.GivenUp = append(r.GivenUp, o)
 	}
-	if begun && len(r.givenUp) == 0 {
+	if begun && len(r.GivenUp) == 0 {
 		return loss, &refusal.Refused{Why: name + " is the only master already, and its rings have quorum", Cure: cure.Hint("repair it", cure.Repair(name))}
 	}
 	if !begun {
@@ -162,39 +163,39 @@ func (s *sight) aloneInRings(name string) bool {
 // rebuildList is the survivor's way until it is a ring of one.
 func (r *run) rebuildList() [][]plan.Item {
 	stages := [][]plan.Item{r.revivals()}
-	var l lines
-	l.want = true
-	l.then(hasData{r.patients[0], r.outlook(), r.mode.givesUp})
-	stages = append(stages, l.items)
-	others := lines{}
-	for _, o := range r.givenUp { // stopped for good, so that no old quorum can form behind our back
-		others.beside(machineGone{r.Env, o})
+	var l task.Lines
+	l.Want = true
+	l.Then(hasData{r.Patients[0], r.Outlook(), r.Mode.GivesUp})
+	stages = append(stages, l.Items)
+	others := task.Lines{}
+	for _, o := range r.GivenUp { // stopped for good, so that no old quorum can form behind our back
+		others.Beside(machineGone{r.Env, o})
 	}
-	own := lines{want: true}
+	own := task.Lines{Want: true}
 	for _, ring := range rings.Names {
-		own.then(ringAlone{r.Env, r.patients[0], ring})
+		own.Then(ringAlone{r.Env, r.Patients[0], ring})
 	}
-	own.then(ControlPlane(r.task, r.patients[0]))
-	own.then(API(r.task))
-	own.then(Kubeconfig(r.task))
-	return append(stages, others.items, own.items)
+	own.Then(ControlPlane(r.Task, r.Patients[0]))
+	own.Then(API(r.Task))
+	own.Then(Kubeconfig(r.Task))
+	return append(stages, others.Items, own.Items)
 }
 
 // sweepOthers takes away what is left of the masters that are given up, as their
 // removal would: disks, Nodes, groups; with the last one the address goes to the
 // survivor.
 func (r *run) sweepOthers(ctx context.Context, report func(plan.Event)) error {
-	for _, o := range r.givenUp {
+	for _, o := range r.GivenUp {
 		back := r.reversed()
-		back.replica = o
-		have, err := back.look(ctx)
+		back.Replica = o
+		have, err := back.Look(ctx)
 		if err != nil {
 			return err
 		}
-		back.have = have
-		back.replica.Status = have.StatusOf(o)
-		back.SawMasters(back.have)
-		decideBalancer(back.task)
+		back.Have = have
+		back.Replica.Status = have.StatusOf(o)
+		back.SawMasters(back.Have)
+		decideBalancer(back.Task)
 		if err := plan.Run(ctx, back.items(), report); err != nil {
 			return err
 		}

@@ -8,6 +8,7 @@ import (
 	"hakube/cluster/inventory"
 	"hakube/cluster/refusal"
 	"hakube/cluster/settings"
+	"hakube/cluster/task"
 	"hakube/gce"
 )
 
@@ -21,14 +22,14 @@ type addresses struct {
 // room refuses more machines than the subnetwork has addresses for, all zones
 // counted: the settings alone tell of one zone only (rangeProblems). Without
 // it the pool would wait for machines that cannot be made.
-func room(ctx context.Context, r *task) error {
-	others, masters := 0, max(1, len(r.have.Masters(r.Want.Names)))
+func room(ctx context.Context, r *task.Task) error {
+	others, masters := 0, max(1, len(r.Have.Masters(r.Want.Names)))
 	nodes := int(r.Want.Settings.NumNodes)
-	if r.mode.one {
+	if r.Mode.One {
 		masters, nodes = masters+1, 0 // the zone's pool stays as it is
 	}
-	for _, o := range r.have.Objects {
-		if o.Kind == inventory.ManagedGroup && (o.Zone != r.Want.Zone || r.mode.one) {
+	for _, o := range r.Have.Objects {
+		if o.Kind == inventory.ManagedGroup && (o.Zone != r.Want.Zone || r.Mode.One) {
 			others += o.Size
 		}
 	}

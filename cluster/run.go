@@ -2,11 +2,12 @@ package cluster
 
 import (
 	"hakube/cluster/env"
+	"hakube/cluster/task"
 )
 
 // A run is one walk over the items, and what it ended with.
 type run struct {
-	*task
+	*task.Task
 	outcome
 }
 
@@ -18,4 +19,4 @@ type outcome struct {
 	outages  []Outage  // by step
 }
 
-func newRun(e *env.Env, about aim) *run { return &run{task: newTask(e, about)} }
+func newRun(e *env.Env, about task.Aim) *run { return &run{Task: task.New(e, about)} }

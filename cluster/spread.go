@@ -8,13 +8,14 @@ import (
 	"hakube/cluster/env"
 	"hakube/cluster/kube"
 	"hakube/cluster/plan"
+	"hakube/cluster/task"
 )
 
 // spread is the fact that CoreDNS is on more than one machine. kubeadm starts
 // all of its pods while the first master is the only node, and nothing moves
 // them afterwards: with that machine halted no Service name would resolve. It
 // is a courtesy: whatever is wrong with it never fails a run.
-func Spread(r *task) plan.Step { return &spread{env: r.Env} }
+func Spread(r *task.Task) plan.Step { return &spread{env: r.Env} }
 
 type spread struct {
 	env     *env.Env

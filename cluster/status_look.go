@@ -18,6 +18,7 @@ import (
 	"hakube/cluster/pool"
 	"hakube/cluster/rings"
 	"hakube/cluster/settings"
+	"hakube/cluster/task"
 	"hakube/gce"
 	"hakube/replicate"
 	"hakube/scripts"
@@ -81,10 +82,10 @@ func (s *sight) missed(what string, err error) {
 // No call is made for a single node.
 func (c *Cluster) sight(ctx context.Context) (*sight, error) {
 	r := c.run(settings.StatusVerb)
-	return look(ctx, r.task)
+	return look(ctx, r.Task)
 }
 
-func look(ctx context.Context, r *task) (*sight, error) {
+func look(ctx context.Context, r *task.Task) (*sight, error) {
 	s := &sight{
 		names: r.Want.Names, project: r.Want.Project, asked: true,
 		zone: string(r.Want.Settings.Zone), wantsNodes: bool(r.Want.Settings.CreateNodes), numNodes: int(r.Want.Settings.NumNodes),
@@ -92,9 +93,9 @@ func look(ctx context.Context, r *task) (*sight, error) {
 	if err := find(ctx, r, s); err != nil {
 		return nil, err
 	}
-	r.have = s.have
+	r.Have = s.have
 	r.SawIP(s.held.IP)
-	r.SawMasters(r.have)
+	r.SawMasters(r.Have)
 	machines := s.have.Masters(s.names)
 	s.masters = make([]seenMaster, len(machines))
 	ready := make([]string, len(machines))
@@ -128,12 +129,12 @@ func look(ctx context.Context, r *task) (*sight, error) {
 }
 
 // find reads what carries the mark, wherever it is.
-func find(ctx context.Context, r *task, s *sight) error {
-	have, err := r.look(ctx)
+func find(ctx context.Context, r *task.Task, s *sight) error {
+	have, err := r.Look(ctx)
 	if err != nil {
 		return err
 	}
-	if err := enterRegionOf(ctx, r.Env, have); err != nil {
+	if err := task.EnterRegionOf(ctx, r.Env, have); err != nil {
 		return err
 	}
 	f := r.Collector()
@@ -145,7 +146,7 @@ func find(ctx context.Context, r *task, s *sight) error {
 		return err
 	}
 	have.Objects = append(have.Objects, inventory.Sorted(f.List)...)
-	r.asItIs(have)
+	r.AsItIs(have)
 	s.names, s.wantsNodes = r.Want.Names, bool(r.Want.Settings.CreateNodes)
 	s.have, s.held, s.region = have, have.Holder, r.GCE.Region()
 	if slices.ContainsFunc(have.Objects, func(o inventory.Object) bool { return o.Kind != inventory.Network }) {
@@ -153,7 +154,7 @@ func find(ctx context.Context, r *task, s *sight) error {
 	}
 	// The first things that are made and the last that go are looked for only where
 	// there is nothing else.
-	all, err := r.lookForMarks(ctx)
+	all, err := r.LookForMarks(ctx)
 	if err != nil {
 		return err
 	}

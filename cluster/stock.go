@@ -51,13 +51,13 @@ func (r *run) stock(ctx context.Context, err error, report func(plan.Event)) err
 	if !is || ctx.Err() != nil {
 		return err
 	}
-	e := &OutOfStock{Zone: cmp.Or(zone, r.Want.Zone), Others: others, Err: err, again: rowOf(r.mode.name).again}
+	e := &OutOfStock{Zone: cmp.Or(zone, r.Want.Zone), Others: others, Err: err, again: rowOf(r.Mode.Name).again}
 	if len(e.Others) == 0 {
 		if e.Others, err = r.otherZones(ctx, e.Zone); err != nil {
 			return fmt.Errorf("%w\nlooking for other zones: %w", e, err)
 		}
 	}
-	if r.mode.whole {
+	if r.Mode.Whole {
 		if e.back, err = r.takeBack(ctx, report); err != nil {
 			return fmt.Errorf("%w\ntaking back the disk of the master that was not made: %w", e, err)
 		}
@@ -82,7 +82,7 @@ func (r *run) otherZones(ctx context.Context, out string) ([]string, error) {
 		}
 	}
 	slices.Sort(others)
-	used := r.have.Zones(func(inventory.Object) bool { return true })
+	used := r.Have.Zones(func(inventory.Object) bool { return true })
 	free := slices.DeleteFunc(slices.Clone(others), func(z string) bool { return slices.Contains(used, z) })
 	if len(free) == 0 {
 		return others, nil
@@ -93,9 +93,9 @@ func (r *run) otherZones(ctx context.Context, out string) ([]string, error) {
 // takeBack removes the disk of a first master whose machine could not be made:
 // one that was made empty and was never on a machine. It returns what it removed.
 func (r *run) takeBack(ctx context.Context, report func(plan.Event)) (string, error) {
-	for i, m := range r.toBe() {
+	for i, m := range r.ToBe() {
 		d := inventory.Object{Kind: inventory.Disk, Name: r.Want.Names.DiskOf(m.Name), Zone: m.Zone}
-		if r.have.Has(m) {
+		if r.Have.Has(m) {
 			continue
 		}
 		if _, err := r.GCE.Instances(m.Zone).Get(ctx, m.Name); !gce.IsNotFound(err) {
@@ -112,7 +112,7 @@ func (r *run) takeBack(ctx context.Context, report func(plan.Event)) (string, er
 			len(x.GetUsers()) > 0 || !r.Owns(x.GetDescription()) {
 			continue
 		}
-		return "disk " + d.Name, plan.Run(ctx, []plan.Item{{Step: disks(r.task)[i], Want: false}}, report)
+		return "disk " + d.Name, plan.Run(ctx, []plan.Item{{Step: disks(r.Task)[i], Want: false}}, report)
 	}
 	return "", nil
 }

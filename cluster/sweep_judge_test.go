@@ -117,11 +117,11 @@ func TestSweepLag(t *testing.T) {
 	o := w.operator()
 	w.mustUp(o)
 	r := o.run(settings.Down)
-	have, err := r.lookForMarks(context.Background())
+	have, err := r.LookForMarks(context.Background())
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.have = have
+	r.Have = have
 	// Two looks list firewalls twice. The first finds nothing: there is none of
 	// anything but the firewall that the second look finds.
 	var lists atomic.Int64
@@ -136,7 +136,7 @@ func TestSweepLag(t *testing.T) {
 		}
 		return emulator.Fault{}
 	})
-	s, err := NothingLeftOver(r.task).Observe(context.Background())
+	s, err := NothingLeftOver(r.Task).Observe(context.Background())
 	if err != nil || s.Is.String() != "absent" || !strings.Contains(s.Why, "firewall kubernetes-late") {
 		t.Errorf("what the second look found is: %+v, %v", s, err)
 	}
@@ -149,8 +149,8 @@ func TestSweepLag(t *testing.T) {
 	if err := w.Client.Networks().Delete(context.Background(), "other"); err != nil {
 		t.Fatal(err)
 	}
-	read, _ := w.counts(func() { s, err = NothingLeftOver(r.task).Observe(context.Background()) })
-	one, _ := w.counts(func() { _, _ = NothingLeftOver(r.task).(*leftovers).glance(context.Background()) })
+	read, _ := w.counts(func() { s, err = NothingLeftOver(r.Task).Observe(context.Background()) })
+	one, _ := w.counts(func() { _, _ = NothingLeftOver(r.Task).(*leftovers).glance(context.Background()) })
 	if err != nil || s.Is.String() != "present" || read != 2*one {
 		t.Errorf("when all is gone: %+v, %v, in %d reading calls, twice %d", s, err, read, one)
 	}

@@ -62,13 +62,13 @@ func indented(list []sweep.Leftover) (lines []string) {
 // remains is the error of a removal that left something behind; nil if it
 // did not, or if nobody need do anything about it.
 func (r *run) remains() error {
-	e := &Remains{Cluster: string(r.Want.Settings.Prefix), Ours: staying(r.task)}
-	for _, s := range r.perhaps {
+	e := &Remains{Cluster: string(r.Want.Settings.Prefix), Ours: staying(r.Task)}
+	for _, s := range r.Perhaps {
 		if s.Network != "" {
 			e.Perhaps = append(e.Perhaps, s.Leftover)
 		}
 	}
-	for _, o := range r.kept {
+	for _, o := range r.Kept {
 		if o.Role != inventory.RoleSSH { // it goes without saying
 			e.Kept = append(e.Kept, o.String())
 		}

@@ -12,6 +12,7 @@ import (
 	"hakube/cluster/plan"
 	"hakube/cluster/settings"
 	"hakube/cluster/sweep"
+	"hakube/cluster/task"
 	"hakube/gce"
 )
 
@@ -34,16 +35,16 @@ import (
 // keep decides what of our own stays because of what is left behind: the
 // network when something is in it, and one thing in any case as long as there
 // is something to sweep.
-func keep(r *task) {
-	later := !r.sweeping && len(r.strays) > 0
-	held := slices.ContainsFunc(r.perhaps, func(s *sweep.Orphan) bool { return s.Network != "" })
+func keep(r *task.Task) {
+	later := !r.Sweeping && len(r.Strays) > 0
+	held := slices.ContainsFunc(r.Perhaps, func(s *sweep.Orphan) bool { return s.Network != "" })
 	anchor := func(o inventory.Object) bool { return o.Kind == inventory.Network || o.Role == inventory.RoleSSH } // the two go together (D32b)
-	if len(r.have.Of(inventory.Network)) == 0 {
+	if len(r.Have.Of(inventory.Network)) == 0 {
 		anchor = func(o inventory.Object) bool { return o.Kind == inventory.Firewall && o.Name == r.Want.Names.NodeAll() }
 	}
-	for _, o := range r.have.Objects {
+	for _, o := range r.Have.Objects {
 		if (later || held) && anchor(o) {
-			r.kept = append(r.kept, o)
+			r.Kept = append(r.Kept, o)
 		}
 	}
 }
@@ -56,11 +57,11 @@ func told(list []*sweep.Orphan) (out []sweep.Leftover) {
 }
 
 // staying is what this run leaves behind.
-func staying(r *task) []sweep.Leftover {
-	if r.sweeping {
+func staying(r *task.Task) []sweep.Leftover {
+	if r.Sweeping {
 		return nil // it failed if any is left
 	}
-	return told(r.strays)
+	return told(r.Strays)
 }
 
 // sweepOrder is the order in which Kubernetes would have made things. They go
@@ -69,19 +70,19 @@ var sweepOrder = []inventory.Kind{
 	inventory.Firewall, inventory.Route, inventory.Disk, inventory.InstanceGroup, inventory.Address, inventory.HealthCheck, inventory.HTTPHealthCheck, inventory.BackendService, inventory.TargetPool, inventory.ForwardingRule,
 }
 
-func sweepOrphans(r *task, l *lines) {
-	if !r.sweeping {
+func sweepOrphans(r *task.Task, l *task.Lines) {
+	if !r.Sweeping {
 		return
 	}
 	for _, k := range sweepOrder {
 		var steps []plan.Step
-		for _, s := range r.strays {
+		for _, s := range r.Strays {
 			if s.Of == k {
 				steps = append(steps, strayStep{r.Env, s})
 			}
 		}
-		l.open = false
-		l.beside(steps...)
+		l.Open = false
+		l.Beside(steps...)
 	}
 }
 
@@ -135,8 +136,8 @@ func (s strayStep) remove(ctx context.Context) error {
 
 // labels are the disks of volumes that only a machine tells of: that is
 // undone, before the machine goes, by a label.
-func labels(r *task) (steps []plan.Step) {
-	for _, s := range r.strays {
+func labels(r *task.Task) (steps []plan.Step) {
+	for _, s := range r.Strays {
 		if s.Unlabelled {
 			steps = append(steps, unlabelled{r.Env, s})
 		}

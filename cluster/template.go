@@ -14,6 +14,7 @@ import (
 	"hakube/cluster/plan"
 	"hakube/cluster/refusal"
 	"hakube/cluster/settings"
+	"hakube/cluster/task"
 	"hakube/gce"
 	"hakube/scripts"
 	"hakube/scripts/cure"
@@ -22,8 +23,8 @@ import (
 // templates is what nodes are made from. A template cannot be changed, and one
 // in use cannot be replaced: what it was made with holds for as long as the
 // cluster does.
-func templates(r *task) (steps []plan.Step) {
-	for _, o := range r.or(inventory.InstanceTemplate, inventory.Object{Name: r.Want.Names.Template()}) {
+func templates(r *task.Task) (steps []plan.Step) {
+	for _, o := range r.Or(inventory.InstanceTemplate, inventory.Object{Name: r.Want.Names.Template()}) {
 		name := "template " + o.Name
 		steps = append(steps, resource[*computepb.InstanceTemplate]{
 			name: name, of: inventory.Object{Kind: inventory.InstanceTemplate, Name: o.Name},
@@ -41,8 +42,8 @@ func templates(r *task) (steps []plan.Step) {
 	return steps
 }
 
-func checkTemplate(r *task, name string, t *computepb.InstanceTemplate) (plan.State, error) {
-	if r.mode.removes {
+func checkTemplate(r *task.Task, name string, t *computepb.InstanceTemplate) (plan.State, error) {
+	if r.Mode.Removes {
 		return plan.Exists("")
 	}
 	s, p, m := r.Want.Settings, t.GetProperties(), t.GetProperties().GetMetadata()
@@ -55,7 +56,7 @@ func checkTemplate(r *task, name string, t *computepb.InstanceTemplate) (plan.St
 	if a := p.GetServiceAccounts(); len(a) > 0 {
 		account = a[0]
 	}
-	owner, imageName := imageParts(init.GetSourceImage())
+	owner, imageName := task.ImageParts(init.GetSourceImage())
 	wantAccount := string(s.NodeAccount)
 	if len(s.NodeScopes) == 0 || s.NodeAccount == settings.NoAccount {
 		wantAccount = ""

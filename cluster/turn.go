@@ -33,7 +33,7 @@ func (c *Cluster) alone(ctx context.Context, verb settings.Verb, report func(pla
 		}
 	}
 	unfinished := err == nil && mode.Pool() && l.Done(inventory.GrowthKey+string(c.settings.Zone))
-	if row := rowOf(mode); err == nil && row.removes && row.nodes && !row.whole {
+	if row := rowOf(mode); err == nil && row.Removes && row.Nodes && !row.Whole {
 		unfinished = l.Done(inventory.PerGroupKey+string(c.settings.Zone)) || unfinished
 	}
 	if err == nil && (unfinished || l.Abandoned()) {

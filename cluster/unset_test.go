@@ -101,12 +101,12 @@ func TestUnsetIsAsItIs(t *testing.T) {
 	nothingToDo(t, w, bare)
 
 	r := bare.run(settings.Up)
-	have, err := r.look(ctx)
+	have, err := r.Look(ctx)
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.have = have
-	if err := r.likeNodes(ctx); err != nil {
+	r.Have = have
+	if err := r.LikeNodes(ctx); err != nil {
 		t.Fatal(err)
 	}
 	for _, f := range settings.Fields() {

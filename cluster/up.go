@@ -16,7 +16,7 @@ import (
 )
 
 func (c *Cluster) run(verb settings.Verb) *run {
-	return newRun(env.New(c.settings, c.deps), rowOf(c.settings.Mode(verb)).aim)
+	return newRun(env.New(c.settings, c.deps), rowOf(c.settings.Mode(verb)).Aim)
 }
 
 // An action is what may be done before the list is known: nothing in a preview.
@@ -24,27 +24,27 @@ func (c *Cluster) run(verb settings.Verb) *run {
 type action func(context.Context, *run) (ok bool, err error)
 
 func doing(report func(plan.Event)) action {
-	return func(ctx context.Context, r *run) (bool, error) { return true, Reach(ctx, r.task, report) }
+	return func(ctx context.Context, r *run) (bool, error) { return true, Reach(ctx, r.Task, report) }
 }
 
-func looking(_ context.Context, r *run) (bool, error) { return len(reachable(r.task)) == 0, nil }
+func looking(_ context.Context, r *run) (bool, error) { return len(reachable(r.Task)) == 0, nil }
 
 // up looks around and lists what is to be true. What comes first of all is left
 // to act; if that may do nothing, it is the list.
 func (c *Cluster) up(ctx context.Context, l *lease.Lease, act action) (*run, []plan.Item, error) {
 	r := c.run(settings.Up)
 	r.Lease = l
-	have, err := r.look(ctx)
+	have, err := r.Look(ctx)
 	if err != nil {
-		return r, nil, misplaced(ctx, r.task, err)
+		return r, nil, misplaced(ctx, r.Task, err)
 	}
-	r.have = have
-	r.SawMasters(r.have)
-	unfit, err := preflight(ctx, r.task)
+	r.Have = have
+	r.SawMasters(r.Have)
+	unfit, err := preflight(ctx, r.Task)
 	if err != nil {
 		return r, nil, unfit.Besides(err)
 	}
-	own, err := kubeconfigProblems(ctx, r.task)
+	own, err := kubeconfigProblems(ctx, r.Task)
 	if err != nil {
 		return r, nil, err
 	}
@@ -52,39 +52,39 @@ func (c *Cluster) up(ctx context.Context, l *lease.Lease, act action) (*run, []p
 	for _, text := range r.Want.Settings.DNSProblems() { // the range is known now, also when nobody set it
 		unfit = append(unfit, &refusal.Refused{Why: text, Cure: "leave KUBE_DNS_SERVER_IP out, or set that"})
 	}
-	if no := slices.Concat(unfit, inTheWay(r.task)); len(no) > 0 && len(reachable(r.task)) > 0 {
+	if no := slices.Concat(unfit, inTheWay(r.Task)); len(no) > 0 && len(reachable(r.Task)) > 0 {
 		return r, nil, no // before the first change, which is to reach masters
 	}
 	if err := c.consent(ctx, r); err != nil {
 		return r, nil, err
 	}
-	r.notes()
-	if r.mode.masters {
+	r.Notes()
+	if r.Mode.Masters {
 		if ok, err := act(ctx, r); err != nil || !ok {
-			return r, reachable(r.task), err
+			return r, reachable(r.Task), err
 		}
 	}
-	err = rowOf(r.mode.name).judge(r, ctx)
+	err = rowOf(r.Mode.Name).judge(r, ctx)
 	if err == nil {
 		err = have.SameNames(&r.Want)
 	}
 	if err == nil {
-		decideBalancer(r.task)
-		err = room(ctx, r.task)
+		decideBalancer(r.Task)
+		err = room(ctx, r.Task)
 	}
-	r.grows()
+	r.Grows()
 	if err != nil {
 		return r, nil, unfit.Besides(err)
 	}
 	items := r.items()
-	return r, items, foresee(ctx, r.task, items, unfit)
+	return r, items, foresee(ctx, r.Task, items, unfit)
 }
 
 // down looks for what is to go, and lists it; nothing found is an empty list.
 func (c *Cluster) down(ctx context.Context, l *lease.Lease, act action, preview bool) (r *run, items []plan.Item, err error) {
 	r = c.run(settings.Down)
 	r.Lease = l
-	first, any, err := rowOf(r.mode.name).find(r, ctx, c, act, preview)
+	first, any, err := rowOf(r.Mode.Name).find(r, ctx, c, act, preview)
 	if err != nil || !any {
 		return r, first, err
 	}
@@ -97,15 +97,15 @@ func (c *Cluster) down(ctx context.Context, l *lease.Lease, act action, preview 
 const twoMasters = "two masters survive the loss of neither: both must live for a quorum of two; add a third, or remove one"
 
 func (r *run) summary() *Summary {
-	if r.mode.one && len(r.masters()) == 2 {
+	if r.Mode.One && len(r.Masters()) == 2 {
 		r.Warn(twoMasters)
 	}
 	s := &Summary{
-		Mode: r.mode.name, Context: r.Want.Context, Kubeconfig: r.KubeFiles().Of(r.Want.Context), Zone: r.Want.Zone,
-		Evidence: r.evidence, Warnings: r.Warnings(), Replica: r.replica.Name, Dark: r.dark, Outages: r.outages,
+		Mode: r.Mode.Name, Context: r.Want.Context, Kubeconfig: r.KubeFiles().Of(r.Want.Context), Zone: r.Want.Zone,
+		Evidence: r.evidence, Warnings: r.Warnings(), Replica: r.Replica.Name, Dark: r.dark, Outages: r.outages,
 	}
-	s.Leftovers, s.Perhaps = staying(r.task), told(r.perhaps)
-	if !r.mode.removes {
+	s.Leftovers, s.Perhaps = staying(r.Task), told(r.Perhaps)
+	if !r.Mode.Removes {
 		s.Smaller = r.smaller
 		s.Version = string(r.Want.Settings.KubeVersion)
 		s.Address = r.IP()
@@ -120,24 +120,24 @@ func (c *Cluster) OnSmaller(f func(context.Context, Smaller) error) { c.smaller 
 
 // consent tells of nodes that go, and asks whether they may.
 func (c *Cluster) consent(ctx context.Context, r *run) error {
-	if !r.mode.name.Pool() {
+	if !r.Mode.Name.Pool() {
 		return nil
 	}
 	s := Smaller{Zone: r.Want.Zone, Nodes: []string{}}
-	groups := r.poolGroups()
+	groups := r.PoolGroups()
 	for _, g := range groups {
 		s.From += g.Size
-		s.To += g.wants
+		s.To += g.Wants
 	}
 	if s.To >= s.From {
 		return nil
 	}
-	p, err := pool.Read(ctx, r.Env, r.ownGroups())
+	p, err := pool.Read(ctx, r.Env, r.OwnGroups())
 	if err != nil {
 		s.Why = kube.Plainly(err)
 	} else {
 		for _, g := range groups {
-			s.Nodes = append(s.Nodes, pool.NamesOf(p.Leavers(g.Name, g.Size-g.wants))...)
+			s.Nodes = append(s.Nodes, pool.NamesOf(p.Leavers(g.Name, g.Size-g.Wants))...)
 		}
 	}
 	r.smaller = &s
@@ -149,12 +149,12 @@ func (c *Cluster) consent(ctx context.Context, r *run) error {
 
 // strayed looks for what is left behind and has it decided whether it goes too.
 func (c *Cluster) strayed(ctx context.Context, r *run, preview bool) (err error) {
-	if r.strays, r.perhaps, err = sweep.Find(ctx, r.Reader, &r.Want, r.have); err != nil {
+	if r.Strays, r.Perhaps, err = sweep.Find(ctx, r.Reader, &r.Want, r.Have); err != nil {
 		return err
 	}
-	r.sweeping = bool(c.settings.Sweep)
-	if c.leftovers != nil && len(r.strays)+len(r.perhaps) > 0 {
-		f := sweep.Found{Ours: told(r.strays), Perhaps: told(r.perhaps), Sweep: r.sweeping, Preview: preview}
+	r.Sweeping = bool(c.settings.Sweep)
+	if c.leftovers != nil && len(r.Strays)+len(r.Perhaps) > 0 {
+		f := sweep.Found{Ours: told(r.Strays), Perhaps: told(r.Perhaps), Sweep: r.Sweeping, Preview: preview}
 		for _, s := range append(f.Ours, f.Perhaps...) {
 			f.Network = cmp.Or(f.Network, s.Network)
 		}
@@ -162,14 +162,14 @@ func (c *Cluster) strayed(ctx context.Context, r *run, preview bool) (err error)
 		if err != nil {
 			return err
 		}
-		r.sweeping = r.sweeping || yes && !preview
+		r.Sweeping = r.Sweeping || yes && !preview
 	}
-	keep(r.task)
+	keep(r.Task)
 	return nil
 }
 
 // removal lists what a removal takes away, once nothing of it is refused.
 func (r *run) removal(ctx context.Context) ([]plan.Item, error) {
 	items := r.items()
-	return items, foreseeRemoval(ctx, r.task, items)
+	return items, foreseeRemoval(ctx, r.Task, items)
 }

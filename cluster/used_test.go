@@ -273,12 +273,12 @@ func TestStalePhase(t *testing.T) {
 		c.must(c.guest(0).Agree(ring, 6000))
 	}
 	r := c.o.replica(settings.Zone(c.zones[2])).run(settings.Up)
-	have, err := r.look(ctx)
+	have, err := r.Look(ctx)
 	c.must(err)
-	r.have = have
+	r.Have = have
 	c.must(instances.Start(ctx, c.names[2]))
 	of := inventory.Object{Kind: inventory.Instance, Name: c.names[2], Zone: c.zones[2], Role: inventory.RoleMaster, Status: "RUNNING"}
-	for _, s := range Started(r.task, of) {
+	for _, s := range Started(r.Task, of) {
 		c.must(s.(started).hasItsData(ctx))
 	}
 	c.mustDown(c.o.again(func(s *settings.Settings) { s.Zone = "" }))

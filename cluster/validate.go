@@ -18,6 +18,7 @@ import (
 	"hakube/cluster/plan"
 	"hakube/cluster/pool"
 	"hakube/cluster/rings"
+	"hakube/cluster/task"
 	"hakube/gce"
 	"hakube/replicate"
 	"hakube/scripts/cure"
@@ -26,8 +27,8 @@ import (
 // validate gathers evidence that the cluster works: its masters and the nodes
 // of all zones by name, both
 // etcd rings asked on the master itself, the API's own word, and CoreDNS.
-func Validate(r *task, tell func(*Evidence)) plan.Step {
-	return &validate{env: r.Env, masters: r.masters(), groups: r.everyGroup(), replica: r.replica.Name, rejoins: r.rejoins, tell: tell}
+func Validate(r *task.Task, tell func(*Evidence)) plan.Step {
+	return &validate{env: r.Env, masters: r.Masters(), groups: r.EveryGroup(), replica: r.Replica.Name, rejoins: r.Rejoins, tell: tell}
 }
 
 type validate struct {

@@ -42,7 +42,7 @@ func (e Invalid) Error() string {
 // asked is not valid. It changes nothing; an error is one of Status.
 func (c *Cluster) Validate(ctx context.Context) (*Validity, error) {
 	r := c.run(settings.StatusVerb)
-	s, err := look(ctx, r.task)
+	s, err := look(ctx, r.Task)
 	if err != nil {
 		return nil, err
 	}

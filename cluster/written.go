@@ -7,12 +7,13 @@ import (
 	"hakube/cluster/env"
 	"hakube/cluster/inventory"
 	"hakube/cluster/plan"
+	"hakube/cluster/task"
 )
 
 // written sees to what is not written down when there is no other change.
-func Written(r *task) (steps []plan.Step) {
-	for _, n := range r.unwritten() {
-		steps = append(steps, written{r.Env, n.variable, n.value, r.have.Objects})
+func Written(r *task.Task) (steps []plan.Step) {
+	for _, n := range r.Unwritten() {
+		steps = append(steps, written{r.Env, n.Variable, n.Value, r.Have.Objects})
 	}
 	return steps
 }

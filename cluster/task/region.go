@@ -1,4 +1,4 @@
-package cluster
+package task
 
 import (
 	"context"
@@ -12,23 +12,23 @@ import (
 	"hakube/gce"
 )
 
-// findRegion sets the run's client to the region the cluster is in, when no
+// FindRegion sets the run's client to the region the cluster is in, when no
 // zone was named: by its machines, disks and groups, else by its subnetwork,
 // else by asking every region for the cluster's address.
-func (r *task) findRegion(ctx context.Context) error {
+func (r *Task) FindRegion(ctx context.Context) error {
 	if r.Want.Zone != "" {
 		return nil
 	}
-	have, err := r.look(ctx)
+	have, err := r.Look(ctx)
 	if err != nil {
 		return err
 	}
-	return enterRegionOf(ctx, r.Env, have)
+	return EnterRegionOf(ctx, r.Env, have)
 }
 
-// enterRegionOf makes the region of what was found the run's. When that is in
+// EnterRegionOf makes the region of what was found the run's. When that is in
 // none or in several, the settings' zone decides.
-func enterRegionOf(ctx context.Context, r *env.Env, have *inventory.Inventory) error {
+func EnterRegionOf(ctx context.Context, r *env.Env, have *inventory.Inventory) error {
 	switch regions := have.Regions(); {
 	case len(regions) == 1:
 		return r.Enter(ctx, regions[0])

@@ -1,4 +1,4 @@
-package cluster
+package task
 
 import (
 	"context"
@@ -12,9 +12,9 @@ import (
 	"hakube/gce"
 )
 
-// look reads where the cluster lives and who has its address, in five calls at
+// Look reads where the cluster lives and who has its address, in five calls at
 // the same time.
-func (r *task) look(ctx context.Context) (*inventory.Inventory, error) {
+func (r *Task) Look(ctx context.Context) (*inventory.Inventory, error) {
 	v := &inventory.Inventory{}
 	f := r.Collector()
 	reads := r.Lists(ctx, f, inventory.Instance, inventory.Disk, inventory.ManagedGroup, inventory.Network)
@@ -22,7 +22,7 @@ func (r *task) look(ctx context.Context) (*inventory.Inventory, error) {
 		reads = append(reads, func() (err error) {
 			v.Holder, err = r.Holder(ctx)
 			var no *refusal.Refused
-			if r.mode.whole && !r.mode.removes && errors.As(err, &no) {
+			if r.Mode.Whole && !r.Mode.Removes && errors.As(err, &no) {
 				return nil // told with all the other names that are taken
 			}
 			return err
@@ -37,13 +37,13 @@ func (r *task) look(ctx context.Context) (*inventory.Inventory, error) {
 	if err == nil {
 		err = r.ConfirmMasters(ctx, v)
 	}
-	r.asItIs(v)
+	r.AsItIs(v)
 	return v, err
 }
 
-// lookForMarks reads everything in the project that carries our mark, but for
+// LookForMarks reads everything in the project that carries our mark, but for
 // what the settings say to leave.
-func (r *task) lookForMarks(ctx context.Context) (*inventory.Inventory, error) {
+func (r *Task) LookForMarks(ctx context.Context) (*inventory.Inventory, error) {
 	v := &inventory.Inventory{}
 	f := r.Collector()
 	f.Reserved = func(client *gce.Client, a *computepb.Address) {
@@ -65,6 +65,6 @@ func (r *task) lookForMarks(ctx context.Context) (*inventory.Inventory, error) {
 		}
 		v.Objects = append(v.Objects, o)
 	}
-	r.asItIs(v)
+	r.AsItIs(v)
 	return v, err
 }

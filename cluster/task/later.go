@@ -1,4 +1,4 @@
-package cluster
+package task
 
 import (
 	"cmp"
@@ -16,23 +16,23 @@ import (
 // would bring back what the cluster was begun with.
 
 // heeds tells whether the run goes by such a variable.
-func (r *task) heeds(variable string) bool {
+func (r *Task) heeds(variable string) bool {
 	perPool := variable == "MAX_INSTANCES_PER_MIG"
 	switch {
-	case r.mode.repairs, r.mode.removes && !r.mode.one:
+	case r.Mode.Repairs, r.Mode.Removes && !r.Mode.One:
 		return false
 	case perPool:
-		return r.mode.nodes
+		return r.Mode.Nodes
 	}
-	return r.mode.masters
+	return r.Mode.Masters
 }
 
-// asMade warns of a setting that is said by hand and is of what is made only: what is
+// AsMade warns of a setting that is said by hand and is of what is made only: what is
 // there already is no worse with what it was made with, so it is not refused, and
 // whoever says it learns that nothing becomes of it.
-func (r *task) asMade(o inventory.Object, variable, is string) {
+func (r *Task) AsMade(o inventory.Object, variable, is string) {
 	master := o.Kind == inventory.Instance
-	if !r.Want.Settings.Says(variable) || r.mode.removes || master && !r.mode.whole || !master && !r.mode.nodes {
+	if !r.Want.Settings.Says(variable) || r.Mode.Removes || master && !r.Mode.Whole || !master && !r.Mode.Nodes {
 		return
 	}
 	i := slices.IndexFunc(settings.Fields(), func(f reflect.StructField) bool { return f.Tag.Get("envconfig") == variable })
@@ -50,33 +50,33 @@ func (r *task) asMade(o inventory.Object, variable, is string) {
 	r.Warn(fmt.Sprintf("%s=%s: %s is kept as it was made, with %s; it applies to %s only", variable, said, o, cmp.Or(is, "none"), of))
 }
 
-// A note is a setting that is to be written down.
-type note struct{ variable, value string }
+// A Note is a setting that is to be written down.
+type Note struct{ Variable, Value string }
 
-// unwritten is what is set by hand, to something else than is written down. A cluster
+// Unwritten is what is set by hand, to something else than is written down. A cluster
 // without an address has no record yet: it is begun with what is set. So is a pool, by
 // the marks of its groups.
-func (r *task) unwritten() (list []note) {
-	if r.have.Holder.Begun == nil {
+func (r *Task) Unwritten() (list []Note) {
+	if r.Have.Holder.Begun == nil {
 		return nil
 	}
 	for _, f := range settings.Fields() {
-		w := note{f.Tag.Get("envconfig"), r.Want.Settings.TextOf(f)}
-		if inventory.LaterLabel(w.variable, r.Want.Zone) == "" || !r.heeds(w.variable) || !r.Want.Settings.Says(w.variable) {
+		w := Note{f.Tag.Get("envconfig"), r.Want.Settings.TextOf(f)}
+		if inventory.LaterLabel(w.Variable, r.Want.Zone) == "" || !r.heeds(w.Variable) || !r.Want.Settings.Says(w.Variable) {
 			continue
 		}
-		is := r.have.Said(w.variable, r.Want.Zone)
-		if newPool := is == "" && w.variable == "MAX_INSTANCES_PER_MIG"; is != w.value && !newPool {
+		is := r.Have.Said(w.Variable, r.Want.Zone)
+		if newPool := is == "" && w.Variable == "MAX_INSTANCES_PER_MIG"; is != w.Value && !newPool {
 			list = append(list, w)
 		}
 	}
 	return list
 }
 
-// notes has it written with the first change of the run, at no extra call, so that
+// Notes has it written with the first change of the run, at no extra call, so that
 // one that is cut is gone on with from any shell.
-func (r *task) notes() {
-	for _, w := range r.unwritten() {
-		r.Lease.Note(inventory.LaterLabel(w.variable, r.Want.Zone), w.value)
+func (r *Task) Notes() {
+	for _, w := range r.Unwritten() {
+		r.Lease.Note(inventory.LaterLabel(w.Variable, r.Want.Zone), w.Value)
 	}
 }

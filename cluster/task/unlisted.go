@@ -1,4 +1,4 @@
-package cluster
+package task
 
 import (
 	"hakube/cluster/env"
@@ -7,14 +7,14 @@ import (
 
 // named are the objects that a cluster has under the settings, whatever its
 // size: those of the zone only if one is set.
-func namedObjects(r *env.Env) (list []inventory.Object) {
+func NamedObjects(r *env.Env) (list []inventory.Object) {
 	n, s := r.Want.Names, r.Want.Settings
 	if s.DeleteNetwork {
 		list = append(list, inventory.Object{Kind: inventory.Network, Name: n.Network()})
 	}
-	for _, w := range firewallRules(&r.Want) {
-		if bool(s.DeleteNetwork) || !w.shared {
-			list = append(list, inventory.Object{Kind: inventory.Firewall, Name: w.name})
+	for _, w := range FirewallRules(&r.Want) {
+		if bool(s.DeleteNetwork) || !w.Shared {
+			list = append(list, inventory.Object{Kind: inventory.Firewall, Name: w.Name})
 		}
 	}
 	list = append(list, inventory.Object{Kind: inventory.InstanceTemplate, Name: n.Template()})

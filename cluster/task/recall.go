@@ -1,4 +1,4 @@
-package cluster
+package task
 
 import (
 	"cmp"
@@ -19,11 +19,11 @@ import (
 	"hakube/scripts/cure"
 )
 
-// asItIs lets variables that are not set take what is there of the cluster:
+// AsItIs lets variables that are not set take what is there of the cluster:
 // masters, their disks, groups, and what was written down when it was begun. It
 // asks nobody: what only the nodes' template knows, [run.likeNodes] reads when
 // something is to be made.
-func (r *task) asItIs(v *inventory.Inventory) {
+func (r *Task) AsItIs(v *inventory.Inventory) {
 	home := r.Want.Home
 	for _, o := range v.Masters(r.Want.Names) {
 		r.takeMaster(o)
@@ -51,7 +51,7 @@ func (r *task) asItIs(v *inventory.Inventory) {
 }
 
 // takeMaster reads a master and its boot disk.
-func (r *task) takeMaster(o inventory.Object) {
+func (r *Task) takeMaster(o inventory.Object) {
 	i := r.Seen.Machines[o.Zone+"/"+o.Name]
 	r.take("MULTIZONE", o.Multizone)
 	if i == nil {
@@ -59,18 +59,18 @@ func (r *task) takeMaster(o inventory.Object) {
 	}
 	r.take("MASTER_SIZE", gce.Base(i.GetMachineType()))
 	r.take("PREEMPTIBLE_MASTER", settings.BoolText(settings.Bool(i.GetScheduling().GetPreemptible())))
-	r.take("HAKUBE_MASTER_SERVICE_ACCOUNT", accountOf(i.GetServiceAccounts()))
+	r.take("HAKUBE_MASTER_SERVICE_ACCOUNT", AccountOf(i.GetServiceAccounts()))
 	r.take("KUBE_GCE_NETWORK", o.Network)
 	r.take("KUBE_GCE_IP_ALIAS_SUBNETWORK", o.Subnetwork)
 	r.takeMetadata(i.GetMetadata())
-	r.asMade(o, "KUBE_MIRROR", inventory.MetadataItem(i.GetMetadata(), scripts.KeyMirror))
+	r.AsMade(o, "KUBE_MIRROR", inventory.MetadataItem(i.GetMetadata(), scripts.KeyMirror))
 	for _, d := range i.GetDisks() {
 		if boot := r.Seen.Disks[o.Zone+"/"+gce.Base(d.GetSource())]; d.GetBoot() && boot != nil {
 			r.take("MASTER_ROOT_DISK_SIZE", settings.Gigabytes(boot.GetSizeGb()))
-			r.asMade(o, "MASTER_ROOT_DISK_SIZE", settings.Gigabytes(boot.GetSizeGb()))
-			owner, name := imageParts(boot.GetSourceImage())
-			r.asMade(o, "KUBE_GCE_MASTER_IMAGE", name)
-			r.asMade(o, "KUBE_GCE_MASTER_PROJECT", owner)
+			r.AsMade(o, "MASTER_ROOT_DISK_SIZE", settings.Gigabytes(boot.GetSizeGb()))
+			owner, name := ImageParts(boot.GetSourceImage())
+			r.AsMade(o, "KUBE_GCE_MASTER_IMAGE", name)
+			r.AsMade(o, "KUBE_GCE_MASTER_PROJECT", owner)
 			r.takeImage("KUBE_GCE_MASTER", boot.GetSourceImage())
 		}
 	}
@@ -78,15 +78,15 @@ func (r *task) takeMaster(o inventory.Object) {
 
 // takeImage leaves the newest of a family what it is: the one that was the newest
 // when the disk was made may not be there any more.
-func (r *task) takeImage(variables, url string) {
-	owner, name := imageParts(url)
+func (r *Task) takeImage(variables, url string) {
+	owner, name := ImageParts(url)
 	r.take(variables+"_PROJECT", owner)
 	if !strings.HasPrefix(name, settings.ImageFamily) && !strings.HasPrefix(name, "family/") {
 		r.take(variables+"_IMAGE", name)
 	}
 }
 
-func (r *task) takeDataDisk(d *computepb.Disk) {
+func (r *Task) takeDataDisk(d *computepb.Disk) {
 	if d == nil {
 		return
 	}
@@ -95,7 +95,7 @@ func (r *task) takeDataDisk(d *computepb.Disk) {
 }
 
 // takeMetadata reads what machines are told of the cluster.
-func (r *task) takeMetadata(m *computepb.Metadata) {
+func (r *Task) takeMetadata(m *computepb.Metadata) {
 	for variable, key := range map[string]string{
 		"KUBE_VERSION": scripts.KeyKubeVersion, "KUBE_DNS_DOMAIN": scripts.KeyDNSDomain, "KUBE_MIRROR": scripts.KeyMirror,
 		"CLUSTER_IP_RANGE": scripts.KeyPodRange, "SERVICE_CLUSTER_IP_RANGE": scripts.KeyServiceRange, "CLUSTER_NAME": scripts.KeyClusterName,
@@ -106,7 +106,7 @@ func (r *task) takeMetadata(m *computepb.Metadata) {
 
 // takePool reads the zone's pool. Where a cluster lives and the zone has none,
 // there is none to be: it was made without, or it was removed.
-func (r *task) takePool(v *inventory.Inventory) {
+func (r *Task) takePool(v *inventory.Inventory) {
 	size, groups := 0, 0
 	for _, o := range v.Objects {
 		if o.Kind != inventory.ManagedGroup || o.Zone == "" {
@@ -122,7 +122,7 @@ func (r *task) takePool(v *inventory.Inventory) {
 		}
 	}
 	if w, ok := v.Holder.Growing[r.Want.Zone]; ok && w.Holds(size) {
-		if r.mode.name.Pool() && !r.Want.Settings.IsGiven("NUM_NODES") {
+		if r.Mode.Name.Pool() && !r.Want.Settings.IsGiven("NUM_NODES") {
 			r.Warn(fmt.Sprintf("NUM_NODES is not set: the pool of %s goes on to %d nodes, which a run that was cut was making of it", r.Want.Zone, w.To))
 		}
 		r.take("NUM_NODES", strconv.Itoa(w.To))
@@ -132,21 +132,21 @@ func (r *task) takePool(v *inventory.Inventory) {
 	lives, asked := len(v.Masters(r.Want.Names)) > 0, r.Want.Settings.IsGiven("NUM_NODES")
 	switch {
 	case groups > 0:
-		if r.mode.whole && !r.mode.removes && r.Want.Settings.Says("KUBE_CREATE_NODES") && !bool(r.Want.Settings.CreateNodes) {
+		if r.Mode.Whole && !r.Mode.Removes && r.Want.Settings.Says("KUBE_CREATE_NODES") && !bool(r.Want.Settings.CreateNodes) {
 			r.Warn(cure.Hint(fmt.Sprintf("KUBE_CREATE_NODES=false: the pool of %s is kept as it is; this removes it", r.Want.Zone), cure.RemovePool(r.Want.Zone)))
 		}
 		r.take("NUM_NODES", strconv.Itoa(size))
 		r.take("KUBE_CREATE_NODES", "true")
-	case r.mode.nodes && !r.mode.whole && !r.mode.removes, lives && asked:
+	case r.Mode.Nodes && !r.Mode.Whole && !r.Mode.Removes, lives && asked:
 		r.take("KUBE_CREATE_NODES", "true")
-	case r.mode.whole && !r.mode.removes && lives:
+	case r.Mode.Whole && !r.Mode.Removes && lives:
 		r.take("KUBE_CREATE_NODES", "false")
 	}
 }
 
 // takeContext reads what this operator's kubeconfig calls the cluster, by the mark of
 // its entry, when that has another name than it would be given now.
-func (r *task) takeContext() {
+func (r *Task) takeContext() {
 	config, err := r.KubeFiles().Load()
 	if err != nil || kube.HasEntry(config, r.Want.Context) {
 		return // the step for it tells
@@ -163,10 +163,10 @@ func (r *task) takeContext() {
 	}
 }
 
-// likeNodes lets variables that are not set take what nodes are made from, before
+// LikeNodes lets variables that are not set take what nodes are made from, before
 // anything is made: one call more, which a run that makes nothing does not need.
-func (r *task) likeNodes(ctx context.Context) error {
-	if len(r.have.Homes(r.Want.Names)) == 0 {
+func (r *Task) LikeNodes(ctx context.Context) error {
+	if len(r.Have.Homes(r.Want.Names)) == 0 {
 		return nil
 	}
 	t, err := r.GCE.InstanceTemplates().Get(ctx, r.Want.Names.Template())
@@ -180,7 +180,7 @@ func (r *task) likeNodes(ctx context.Context) error {
 	r.take("NODE_SIZE", gce.Base(p.GetMachineType()))
 	r.take("PREEMPTIBLE_NODE", settings.BoolText(settings.Bool(p.GetScheduling().GetPreemptible())))
 	r.takeMetadata(p.GetMetadata())
-	r.asMade(inventory.Object{Kind: inventory.InstanceTemplate, Name: t.GetName()}, "KUBE_MIRROR", inventory.MetadataItem(p.GetMetadata(), scripts.KeyMirror))
+	r.AsMade(inventory.Object{Kind: inventory.InstanceTemplate, Name: t.GetName()}, "KUBE_MIRROR", inventory.MetadataItem(p.GetMetadata(), scripts.KeyMirror))
 	for _, d := range p.GetDisks() {
 		init := d.GetInitializeParams()
 		r.take("NODE_DISK_SIZE", settings.Gigabytes(init.GetDiskSizeGb()))
@@ -199,9 +199,9 @@ func (r *task) likeNodes(ctx context.Context) error {
 	return nil
 }
 
-// accountOf is a machine's service account as a setting says it. Compute Engine shows
+// AccountOf is a machine's service account as a setting says it. Compute Engine shows
 // the project's default one by its own name.
-func accountOf(accounts []*computepb.ServiceAccount) string {
+func AccountOf(accounts []*computepb.ServiceAccount) string {
 	switch {
 	case len(accounts) == 0:
 		return string(settings.NoAccount)
@@ -214,9 +214,9 @@ func accountOf(accounts []*computepb.ServiceAccount) string {
 // take gives a variable that is not set the value that was read from what is
 // there. Of several places the first that is read counts. A repair goes by what
 // is there even against what is set: masters come back as they were.
-func (r *task) take(variable, text string) {
+func (r *Task) take(variable, text string) {
 	s := &r.Want.Settings
-	if text == "" || r.taken[variable] || s.Says(variable) && !r.mode.repairs {
+	if text == "" || r.taken[variable] || s.Says(variable) && !r.Mode.Repairs {
 		return
 	}
 	i := slices.IndexFunc(settings.Fields(), func(f reflect.StructField) bool { return f.Tag.Get("envconfig") == variable })
@@ -233,9 +233,9 @@ func (r *task) take(variable, text string) {
 	r.taken[variable] = true
 }
 
-// imageParts are the project of an image and its name; that of the newest of a
+// ImageParts are the project of an image and its name; that of the newest of a
 // family is "family/debian-12".
-func imageParts(url string) (owner, name string) {
+func ImageParts(url string) (owner, name string) {
 	_, rest, _ := strings.Cut(url, "projects/")
 	owner, rest, _ = strings.Cut(rest, "/")
 	if strings.Contains(rest, "/family/") {

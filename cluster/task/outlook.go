@@ -1,4 +1,4 @@
-package cluster
+package task
 
 import (
 	"strings"
@@ -12,37 +12,37 @@ import (
 	"hakube/scripts/cure"
 )
 
-// verdicts are what was found out of masters' disks and etcds when they were brought
+// Verdicts are what was found out of masters' disks and etcds when they were brought
 // back, by name. The steps of one repair share them.
-type verdicts struct {
+type Verdicts struct {
 	mu sync.Mutex
 	by map[string]replicate.Revived
 }
 
-func (v *verdicts) of(name string) (x replicate.Revived, known bool) {
+func (v *Verdicts) Of(name string) (x replicate.Revived, known bool) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	x, known = v.by[name]
 	return x, known
 }
 
-func (v *verdicts) found(name string, x replicate.Revived) {
+func (v *Verdicts) Found(name string, x replicate.Revived) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.by[name] = x
 }
 
-// forget is for a master whose disk is another one now.
-func (v *verdicts) forget(name string) {
+// Forget is for a master whose disk is another one now.
+func (v *Verdicts) Forget(name string) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	delete(v.by, name)
 }
 
-// cannotReturn tells that a master's member of a ring will not come back: its data
+// CannotReturn tells that a master's member of a ring will not come back: its data
 // are gone, or its etcd does not start with them.
-func (v *verdicts) cannotReturn(name, ring string) bool {
-	x, known := v.of(name)
+func (v *Verdicts) CannotReturn(name, ring string) bool {
+	x, known := v.Of(name)
 	if !known {
 		return false
 	}
@@ -50,22 +50,22 @@ func (v *verdicts) cannotReturn(name, ring string) bool {
 	return !x.Disk || st == replicate.RingLost || st == replicate.RingEnds || st == replicate.RingNone
 }
 
-// An outlook is what may be hoped of a cluster whose masters fail.
-type outlook struct {
-	*verdicts
+// An Outlook is what may be hoped of a cluster whose masters fail.
+type Outlook struct {
+	*Verdicts
 	want    settings.Spec
 	masters []inventory.Object
 	asSeen  func([]inventory.Object) []inventory.Object
 }
 
-// all are the masters, with what was seen of them since.
-func (o outlook) all() []inventory.Object { return o.asSeen(o.masters) }
+// All are the masters, with what was seen of them since.
+func (o Outlook) All() []inventory.Object { return o.asSeen(o.masters) }
 
-// hopeless is a refusal that names the way that is left.
-func (o outlook) hopeless(why string, s *rings.Survey) error {
+// Hopeless is a refusal that names the way that is left.
+func (o Outlook) Hopeless(why string, s *rings.Survey) error {
 	best, index := "", int64(-1)
 	for _, m := range o.masters {
-		if o.cannotReturn(m.Name, replicate.RingMain) || o.cannotReturn(m.Name, replicate.RingEvents) {
+		if o.CannotReturn(m.Name, replicate.RingMain) || o.CannotReturn(m.Name, replicate.RingEvents) {
 			continue
 		}
 		at := int64(0)
@@ -87,7 +87,7 @@ func (o outlook) hopeless(why string, s *rings.Survey) error {
 		cure.Hint("keep what is on its disk", keep...), cure.Hint("make the cluster anew", cure.Down(), cure.Up(o.want.Home)))}
 }
 
-func verdictText(x replicate.Revived) string {
+func VerdictText(x replicate.Revived) string {
 	if !x.Disk {
 		return "the data disk cannot be read"
 	}

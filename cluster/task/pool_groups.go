@@ -1,4 +1,4 @@
-package cluster
+package task
 
 import (
 	"fmt"
@@ -7,50 +7,50 @@ import (
 	"hakube/cluster/refusal"
 )
 
-// A poolGroup is a managed group of the zone's pool, as found and as wanted.
-type poolGroup struct {
+// A PoolGroup is a managed group of the zone's pool, as found and as wanted.
+type PoolGroup struct {
 	inventory.Object     // its size is what it has; 0 when there is none
-	wants            int // machines
+	Wants            int // machines
 }
 
-// poolGroups are the zone's groups as the settings want them: as many as
+// PoolGroups are the zone's groups as the settings want them: as many as
 // NUM_NODES needs with at most MAX_INSTANCES_PER_MIG each, and all there are.
-func (r *task) poolGroups() []poolGroup {
+func (r *Task) PoolGroups() []PoolGroup {
 	s, n := r.Want.Settings, r.Want.Names
 	if !bool(s.CreateNodes) {
 		return nil
 	}
 	has := map[int]int{} // size by index
 	count := s.Groups()
-	for _, o := range r.have.Objects {
+	for _, o := range r.Have.Objects {
 		if i, ok := n.GroupIndex(o.Name); ok && o.Kind == inventory.ManagedGroup && o.Zone == r.Want.Zone {
 			has[i] = o.Size
 			count = max(count, i+1)
 		}
 	}
 	sizes := make([]int, count)
-	list := make([]poolGroup, count)
+	list := make([]PoolGroup, count)
 	for i := range list {
 		sizes[i] = has[i]
 		list[i].Object = inventory.Object{Kind: inventory.ManagedGroup, Name: n.Group(i), Zone: r.Want.Zone, Role: inventory.RoleGroup, Size: has[i]}
 	}
-	level(sizes, int(s.NumNodes), int(s.MaxPerGroup))
+	Level(sizes, int(s.NumNodes), int(s.MaxPerGroup))
 	for i := range list {
-		list[i].wants = sizes[i]
+		list[i].Wants = sizes[i]
 	}
-	for last := len(list) - 1; last > 0 && list[last].wants == 0 && !r.have.Has(list[last].Object); last-- {
+	for last := len(list) - 1; last > 0 && list[last].Wants == 0 && !r.Have.Has(list[last].Object); last-- {
 		list = list[:last] // another maximum alone moves no machine
 	}
 	return list
 }
 
-// sized are the groups that get another size, or are made.
-func (r *task) sized() (list []poolGroup) {
-	if !r.mode.nodes || r.mode.removes {
+// Sized are the groups that get another size, or are made.
+func (r *Task) Sized() (list []PoolGroup) {
+	if !r.Mode.Nodes || r.Mode.Removes {
 		return nil
 	}
-	for _, g := range r.poolGroups() {
-		if g.Size != g.wants || !r.have.Has(g.Object) {
+	for _, g := range r.PoolGroups() {
+		if g.Size != g.Wants || !r.Have.Has(g.Object) {
 			list = append(list, g)
 		}
 	}
@@ -61,12 +61,12 @@ func (r *task) sized() (list []poolGroup) {
 // (https://cloud.google.com/compute/docs/instance-groups/create-large-groups)
 const mostPerGroup = 2000
 
-// groupsTooLarge are groups that would be larger than a group may be.
-func (r *task) groupsTooLarge() refusal.Unfit {
-	for _, g := range r.sized() {
-		if g.wants > mostPerGroup {
+// GroupsTooLarge are groups that would be larger than a group may be.
+func (r *Task) GroupsTooLarge() refusal.Unfit {
+	for _, g := range r.Sized() {
+		if g.Wants > mostPerGroup {
 			return refusal.Unfit{{
-				Why:  fmt.Sprintf("MAX_INSTANCES_PER_MIG=%d: a managed group holds %d machines at most, and group %s is to have %d", r.Want.Settings.MaxPerGroup, mostPerGroup, g.Name, g.wants),
+				Why:  fmt.Sprintf("MAX_INSTANCES_PER_MIG=%d: a managed group holds %d machines at most, and group %s is to have %d", r.Want.Settings.MaxPerGroup, mostPerGroup, g.Name, g.Wants),
 				Cure: fmt.Sprintf("MAX_INSTANCES_PER_MIG=%d, or less: a larger pool is several groups", mostPerGroup),
 			}}
 		}
@@ -74,9 +74,9 @@ func (r *task) groupsTooLarge() refusal.Unfit {
 	return nil
 }
 
-// level changes sizes until they add up to n: it adds to the smallest, up to
+// Level changes sizes until they add up to n: it adds to the smallest, up to
 // most, or takes from the largest. So no machine goes only for another to come.
-func level(sizes []int, n, most int) {
+func Level(sizes []int, n, most int) {
 	sum := 0
 	for _, s := range sizes {
 		sum += s
@@ -104,30 +104,30 @@ func level(sizes []int, n, most int) {
 	}
 }
 
-// ownGroups are the groups of the pools a command is about: the zone's, or all when
+// OwnGroups are the groups of the pools a command is about: the zone's, or all when
 // it is about a master.
-func (r *task) ownGroups() (groups []inventory.Object) {
-	if r.mode.one {
-		return r.everyGroup()
+func (r *Task) OwnGroups() (groups []inventory.Object) {
+	if r.Mode.One {
+		return r.EveryGroup()
 	}
-	if r.mode.removes {
-		return r.or(inventory.ManagedGroup, inventory.Object{})
+	if r.Mode.Removes {
+		return r.Or(inventory.ManagedGroup, inventory.Object{})
 	}
-	for _, g := range r.poolGroups() {
+	for _, g := range r.PoolGroups() {
 		groups = append(groups, g.Object)
 	}
 	return groups
 }
 
-// everyGroup are the groups of the pools of all zones.
-func (r *task) everyGroup() (groups []inventory.Object) {
-	own := r.mode.nodes && !r.mode.removes
-	for _, g := range r.poolGroups() {
+// EveryGroup are the groups of the pools of all zones.
+func (r *Task) EveryGroup() (groups []inventory.Object) {
+	own := r.Mode.Nodes && !r.Mode.Removes
+	for _, g := range r.PoolGroups() {
 		if own {
 			groups = append(groups, g.Object)
 		}
 	}
-	for _, o := range r.have.Objects {
+	for _, o := range r.Have.Objects {
 		if o.Kind == inventory.ManagedGroup && o.Zone != "" && (o.Zone != r.Want.Zone || !own) {
 			groups = append(groups, o)
 		}

@@ -1,4 +1,4 @@
-package cluster
+package task
 
 import (
 	"strings"
@@ -14,10 +14,10 @@ import (
 // recordLimit is how long a description may be, with room for what somebody adds.
 const recordLimit = 2000
 
-// birthRecord are the settings that are read back, behind the mark of the address. One
+// BirthRecord are the settings that are read back, behind the mark of the address. One
 // that is too long for it (a mirror, in the end) is left out: from the first
 // machine on it is in that one's metadata.
-func birthRecord(s *settings.Spec) string {
+func BirthRecord(s *settings.Spec) string {
 	var b strings.Builder
 	b.WriteString(s.Mark.For(inventory.RoleAddress))
 	for _, f := range settings.Fields() {
@@ -36,18 +36,18 @@ func birthRecord(s *settings.Spec) string {
 	return b.String()
 }
 
-// grows notes what this run makes of the zone's pool.
-func (r *task) grows() {
-	if !r.mode.nodes || !bool(r.Want.Settings.CreateNodes) {
+// Grows notes what this run makes of the zone's pool.
+func (r *Task) Grows() {
+	if !r.Mode.Nodes || !bool(r.Want.Settings.CreateNodes) {
 		return
 	}
 	size := 0
-	for _, g := range r.poolGroups() {
+	for _, g := range r.PoolGroups() {
 		size += g.Size
 	}
 	if n := int(r.Want.Settings.NumNodes); n > size {
 		from := size
-		if w, ok := r.have.Holder.Growing[r.Want.Zone]; ok && w.Holds(size) {
+		if w, ok := r.Have.Holder.Growing[r.Want.Zone]; ok && w.Holds(size) {
 			from = w.From // it goes on with what another one began
 		}
 		r.Lease.Note(inventory.GrowthKey+r.Want.Zone, inventory.Growth{From: from, To: n}.String())

@@ -1,0 +1,19 @@
+package task
+
+import (
+	"hakube/cluster/settings"
+)
+
+// An Aim is what a command is about. Steps ask for that and never for its name.
+type Aim struct {
+	Name settings.Mode
+
+	Masters, Nodes, Whole bool // it is about masters, the zone's pool, all there is of a cluster
+	One                   bool // about one master: the run's replica
+	Removes               bool // what it is about goes: then nothing is compared with the settings
+	Repairs               bool // masters that fail: then nothing is compared either, all is as it was made
+	GivesUp               bool // other masters, for the one that is gone on with
+}
+
+// TakesFound tells that what goes is what was found, whatever the settings name.
+func (a Aim) TakesFound() bool { return a.Removes && !a.One }
