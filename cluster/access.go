@@ -44,6 +44,7 @@ type access struct {
 func (a access) String() string {
 	return "ssh access for " + a.env.Deps.User + " to " + a.of.Name
 }
+func (a access) About() plan.Thing { return task.Thing(a.of) }
 
 func (a access) machine(ctx context.Context) (*computepb.Instance, error) {
 	return a.env.GCE.Instances(a.of.Zone).Get(ctx, a.of.Name)

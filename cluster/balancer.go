@@ -142,6 +142,9 @@ type backendZone struct {
 }
 
 func (b backendZone) String() string { return "masters' group in " + b.zone + " is a backend" }
+func (b backendZone) About() plan.Thing {
+	return plan.Thing{Kind: "backend", Name: b.env.Want.Names.MasterGroup(), Zone: b.zone}
+}
 
 // find returns the service and where in its backends the zone is, -1 if not.
 func (b backendZone) find(ctx context.Context) (*computepb.BackendService, int, error) {

@@ -31,8 +31,9 @@ type prepared struct {
 	others  []inventory.Object // the masters but this one
 }
 
-func (p prepared) String() string { return p.of.Name + " is prepared" }
-func (prepared) Waits()           {}
+func (p prepared) String() string    { return p.of.Name + " is prepared" }
+func (p prepared) About() plan.Thing { return task.Thing(p.of) }
+func (prepared) Waits()              {}
 
 func (p prepared) Observe(ctx context.Context) (plan.State, error) {
 	phase, err := p.env.Phase(ctx, p.of)
@@ -81,7 +82,8 @@ type controlPlane struct {
 	unretired string // why it could not be stopped in order, once that was tried
 }
 
-func (c *controlPlane) String() string { return "control plane of " + c.of.Name }
+func (c *controlPlane) String() string    { return "control plane of " + c.of.Name }
+func (c *controlPlane) About() plan.Thing { return task.Thing(c.of) }
 
 func (c *controlPlane) Observe(ctx context.Context) (plan.State, error) {
 	if c.goes && c.of.Status != "RUNNING" {
@@ -165,7 +167,8 @@ type masterNode struct {
 	of  inventory.Object
 }
 
-func (n masterNode) String() string { return "node " + n.of.Name }
+func (n masterNode) String() string    { return "node " + n.of.Name }
+func (n masterNode) About() plan.Thing { return task.Thing(n.of) }
 
 func (n masterNode) Observe(ctx context.Context) (plan.State, error) {
 	client, err := n.env.Kube(ctx)

@@ -25,7 +25,10 @@ type kubeconfig struct {
 }
 
 func (k kubeconfig) String() string { return "kubeconfig " + k.env.Want.Context }
-func (kubeconfig) Local()           {}
+func (k kubeconfig) About() plan.Thing {
+	return plan.Thing{Kind: "kubeconfig", Name: k.env.Want.Context}
+}
+func (kubeconfig) Local() {}
 
 func (k kubeconfig) Observe(ctx context.Context) (plan.State, error) {
 	config, err := k.env.KubeFiles().Load()

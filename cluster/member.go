@@ -39,6 +39,8 @@ func eachRing[S plan.Step](r *task.Task, of inventory.Object, step func(ringMemb
 	return steps
 }
 
+func (m ringMember) About() plan.Thing { return task.Thing(m.of) }
+
 func (m ringMember) peerURL() string { return m.env.Peer(m.ring, m.of) }
 
 // others are the masters but the one whose membership it is about.

@@ -179,7 +179,8 @@ type ownAddress struct {
 	of  inventory.Object
 }
 
-func (a ownAddress) String() string { return "own external address of " + a.of.Name }
+func (a ownAddress) String() string    { return "own external address of " + a.of.Name }
+func (a ownAddress) About() plan.Thing { return task.Thing(a.of) }
 
 func (a ownAddress) config(ctx context.Context) (*computepb.AccessConfig, error) {
 	i, err := a.env.GCE.Instances(a.of.Zone).Get(ctx, a.of.Name)

@@ -4,9 +4,9 @@ import (
 	"context"
 	"slices"
 
-	"hakube/cluster/inventory"
 	"hakube/cluster/plan"
 	"hakube/cluster/refusal"
+	"hakube/cluster/task"
 	"hakube/gce"
 )
 
@@ -23,16 +23,10 @@ func gather(ctx context.Context, checks ...check) (all refusal.Unfit, err error)
 	return slices.Concat(found...), err
 }
 
-// A made is a step that makes an object of the cloud.
-type made interface {
-	plan.Step
-	thing() inventory.Object
-}
-
 // wantedOf are the steps of a list that make an object of the cloud.
-func wantedOf(items []plan.Item) (steps []made) {
+func wantedOf(items []plan.Item) (steps []task.ObjectStep) {
 	for _, it := range items {
-		if s, ok := it.Step.(made); ok && it.Want {
+		if s, ok := it.Step.(task.ObjectStep); ok && it.Want {
 			steps = append(steps, s)
 		}
 	}

@@ -8,13 +8,14 @@ import (
 	"hakube/cluster/inventory"
 	"hakube/cluster/plan"
 	"hakube/cluster/refusal"
+	"hakube/cluster/task"
 	"hakube/gce"
 )
 
 // takenNames looks at all objects at the same time and returns those that have
 // a name of ours and are not ours, or differ from the settings, and what is
 // missing of the rest.
-func takenNames(ctx context.Context, r *env.Env, steps []made) (taken refusal.Unfit, missing []inventory.Object, err error) {
+func takenNames(ctx context.Context, r *env.Env, steps []task.ObjectStep) (taken refusal.Unfit, missing []inventory.Object, err error) {
 	type sight struct {
 		no     *refusal.Refused
 		is     plan.Presence
@@ -28,7 +29,7 @@ func takenNames(ctx context.Context, r *env.Env, steps []made) (taken refusal.Un
 				return nil
 			}
 			if seen[i].is = st.Is; err == nil && st.Is == plan.Absent {
-				seen[i].beside, err = beside(ctx, r, s.thing())
+				seen[i].beside, err = beside(ctx, r, s.Object())
 			}
 			return err
 		}
@@ -41,7 +42,7 @@ func takenNames(ctx context.Context, r *env.Env, steps []made) (taken refusal.Un
 			taken = append(taken, s.no)
 		}
 		if taken = append(taken, s.beside...); s.no == nil && s.is == plan.Absent {
-			missing = append(missing, steps[i].thing())
+			missing = append(missing, steps[i].Object())
 		}
 	}
 	return taken, missing, nil

@@ -46,16 +46,13 @@ func foreseeRemoval(ctx context.Context, r *task.Task, items []plan.Item) error 
 func going(r *task.Task, items []plan.Item) (gone []inventory.Object) {
 	zones := map[string]bool{}
 	for _, it := range items {
-		if s, ok := it.Step.(made); ok && !it.Want {
-			o := s.thing()
+		if s, ok := it.Step.(task.ObjectStep); ok && !it.Want {
+			o := s.Object()
 			gone = append(gone, o)
 			if o.Kind == inventory.ManagedGroup {
 				gone = append(gone, inventory.Object{Kind: inventory.InstanceGroup, Name: o.Name, Zone: o.Zone})
 				zones[o.Zone] = true
 			}
-		}
-		if s, ok := it.Step.(strayStep); ok && !it.Want {
-			gone = append(gone, inventory.Object{Kind: s.s.Of, Name: s.s.Name, Zone: s.s.Zone, Region: s.s.Region})
 		}
 	}
 	for i, o := range gone { // as it was found, which tells more of it

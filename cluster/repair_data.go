@@ -21,7 +21,8 @@ type hasData struct {
 	givesUp bool // others, to go on with it
 }
 
-func (h hasData) String() string { return h.of.Name + " has the data of both rings" }
+func (h hasData) String() string    { return h.of.Name + " has the data of both rings" }
+func (h hasData) About() plan.Thing { return task.Thing(h.of) }
 
 func (h hasData) Observe(context.Context) (plan.State, error) {
 	x, _ := h.outlook.Of(h.of.Name)

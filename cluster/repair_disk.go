@@ -29,7 +29,8 @@ func Revived(r *task.Task, of inventory.Object) revived {
 	return revived{r.Env, of, r.Have.StatusOf(of) == "RUNNING", r.MastersBut(of.Name), r.Verdicts}
 }
 
-func (v revived) String() string { return "etcd on " + v.of.Name + " was looked after" }
+func (v revived) String() string    { return "etcd on " + v.of.Name + " was looked after" }
+func (v revived) About() plan.Thing { return task.Thing(v.of) }
 
 func (v revived) Observe(ctx context.Context) (plan.State, error) {
 	if x, known := v.verdicts.Of(v.of.Name); known {
@@ -113,7 +114,8 @@ func ReadableDisk(r *task.Task, of inventory.Object) plan.Step {
 	}
 }
 
-func (d readableDisk) String() string { return "what is on the disk of " + d.of.Name }
+func (d readableDisk) String() string    { return "what is on the disk of " + d.of.Name }
+func (d readableDisk) About() plan.Thing { return task.Thing(d.of) }
 
 func (d readableDisk) Observe(ctx context.Context) (plan.State, error) {
 	x, known := d.outlook.Of(d.of.Name)

@@ -23,7 +23,8 @@ type withDisk struct {
 	of  inventory.Object
 }
 
-func (w withDisk) String() string { return w.of.Name + " is not without its disk" }
+func (w withDisk) String() string    { return w.of.Name + " is not without its disk" }
+func (w withDisk) About() plan.Thing { return task.Thing(w.of) }
 
 func (w withDisk) Observe(ctx context.Context) (plan.State, error) {
 	i, err := w.env.GCE.Instances(w.of.Zone).Get(ctx, w.of.Name)
@@ -57,7 +58,8 @@ type tagged struct {
 	of  inventory.Object
 }
 
-func (t tagged) String() string { return "network tag of " + t.of.Name }
+func (t tagged) String() string    { return "network tag of " + t.of.Name }
+func (t tagged) About() plan.Thing { return task.Thing(t.of) }
 
 func (t tagged) Observe(ctx context.Context) (plan.State, error) {
 	i, err := t.env.GCE.Instances(t.of.Zone).Get(ctx, t.of.Name)
@@ -97,7 +99,8 @@ func SSHAnswers(r *task.Task, of inventory.Object) plan.Step {
 	return sshAnswers{r.Env, of, r.Have.StatusOf(of) == "RUNNING", func(ctx context.Context) error { return insertMaster(ctx, r, of) }}
 }
 
-func (a sshAnswers) String() string { return a.of.Name + " answers" }
+func (a sshAnswers) String() string    { return a.of.Name + " answers" }
+func (a sshAnswers) About() plan.Thing { return task.Thing(a.of) }
 
 func (a sshAnswers) Observe(ctx context.Context) (plan.State, error) {
 	if why := a.env.Silence(ctx, a.of); why != nil {

@@ -185,8 +185,9 @@ type nodeReady struct {
 	rejoins *pool.Rejoining
 }
 
-func (n nodeReady) String() string { return "node " + n.of.Name + " is Ready" }
-func (nodeReady) Waits()           {}
+func (n nodeReady) String() string    { return "node " + n.of.Name + " is Ready" }
+func (n nodeReady) About() plan.Thing { return task.Thing(n.of) }
+func (nodeReady) Waits()              {}
 
 func (n nodeReady) Observe(ctx context.Context) (plan.State, error) {
 	client, err := n.env.Kube(ctx)

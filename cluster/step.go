@@ -5,6 +5,7 @@ import (
 
 	"hakube/cluster/inventory"
 	"hakube/cluster/plan"
+	"hakube/cluster/task"
 	"hakube/gce"
 )
 
@@ -23,8 +24,8 @@ type resource[T interface{ GetDescription() string }] struct {
 	remove func(context.Context) error
 }
 
-func (r resource[T]) String() string          { return r.name }
-func (r resource[T]) thing() inventory.Object { return r.of }
+func (r resource[T]) String() string           { return r.name }
+func (r resource[T]) Object() inventory.Object { return r.of }
 
 func (r resource[T]) Observe(ctx context.Context) (plan.State, error) {
 	x, err := r.get(ctx)
@@ -46,9 +47,4 @@ func (r resource[T]) Observe(ctx context.Context) (plan.State, error) {
 func (r resource[T]) Do(ctx context.Context) error   { return r.insert(ctx) }
 func (r resource[T]) Undo(ctx context.Context) error { return r.remove(ctx) }
 
-// thing is an object in the engine's words.
-func thing(o inventory.Object) plan.Thing {
-	return plan.Thing{Kind: string(o.Kind), Name: o.Name, Zone: o.Zone, Region: o.Region}
-}
-
-func (r resource[T]) About() plan.Thing { return thing(r.of) }
+func (r resource[T]) About() plan.Thing { return task.Thing(r.of) }

@@ -93,6 +93,9 @@ type strayStep struct {
 }
 
 func (s strayStep) String() string { return s.s.Leftover.String() }
+func (s strayStep) About() plan.Thing {
+	return plan.Thing{Kind: s.s.Kind, Name: s.s.Name, Zone: s.s.Zone, Region: s.s.Region}
+}
 
 func (s strayStep) Observe(ctx context.Context) (plan.State, error) {
 	x, err := s.get(ctx)
@@ -113,8 +116,8 @@ func (s strayStep) Undo(ctx context.Context) error {
 	return s.env.LetGo(ctx, s.String(), s.remove)
 }
 
-// object is what it is in the inventory's words.
-func (s strayStep) object() inventory.Object {
+// Object is what it is in the inventory's words.
+func (s strayStep) Object() inventory.Object {
 	return inventory.Object{Kind: s.s.Of, Name: s.s.Name, Zone: s.s.Zone, Region: s.s.Region}
 }
 
@@ -123,7 +126,7 @@ func (s strayStep) get(ctx context.Context) (inventory.Described, error) {
 	if err != nil {
 		return nil, err
 	}
-	return s.s.Of.Row().Read(ctx, c, s.object())
+	return s.s.Of.Row().Read(ctx, c, s.Object())
 }
 
 func (s strayStep) remove(ctx context.Context) error {
@@ -131,7 +134,7 @@ func (s strayStep) remove(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return s.s.Of.Row().Remove(ctx, c, s.object())
+	return s.s.Of.Row().Remove(ctx, c, s.Object())
 }
 
 // labels are the disks of volumes that only a machine tells of: that is

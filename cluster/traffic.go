@@ -10,6 +10,7 @@ import (
 	"hakube/cluster/env"
 	"hakube/cluster/inventory"
 	"hakube/cluster/plan"
+	"hakube/cluster/task"
 	"hakube/gce"
 )
 
@@ -27,7 +28,8 @@ type traffic struct {
 	of  inventory.Object
 }
 
-func (t traffic) String() string { return t.of.Name + " in the balancer's group" }
+func (t traffic) String() string    { return t.of.Name + " in the balancer's group" }
+func (t traffic) About() plan.Thing { return task.Thing(t.of) }
 
 func (t traffic) Observe(ctx context.Context) (plan.State, error) {
 	all, err := t.env.GCE.InstanceGroups(t.of.Zone).ListInstances(ctx, t.env.Want.Names.MasterGroup())

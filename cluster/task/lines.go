@@ -1,6 +1,9 @@
 package task
 
-import "hakube/cluster/plan"
+import (
+	"hakube/cluster/inventory"
+	"hakube/cluster/plan"
+)
 
 // Lines collects items.
 type Lines struct {
@@ -28,4 +31,15 @@ func (l *Lines) Beside(steps ...plan.Step) {
 		l.Items = append(l.Items, plan.Item{Step: s, Want: l.Want, Beside: l.Open})
 		l.Open = true
 	}
+}
+
+// Thing is an object in the engine's words.
+func Thing(o inventory.Object) plan.Thing {
+	return plan.Thing{Kind: string(o.Kind), Name: o.Name, Zone: o.Zone, Region: o.Region}
+}
+
+// An ObjectStep is a step that makes an object of the cloud, or takes it away.
+type ObjectStep interface {
+	plan.Step
+	Object() inventory.Object
 }
