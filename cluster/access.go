@@ -36,6 +36,9 @@ func spokenTo(r *task.Task) (list []inventory.Object) {
 	return list
 }
 
+// AccessTo is that on one master.
+func AccessTo(e *env.Env, master inventory.Object) plan.Step { return access{e, master} }
+
 type access struct {
 	env *env.Env
 	of  inventory.Object

@@ -81,12 +81,12 @@ func TestBootDiskFits(t *testing.T) {
 		"e2-standard-2": "", "n1-standard-4": "", "custom-2-4096": "", "c3-standard-4": "pd-balanced", "c3d-highcpu-8": "pd-balanced",
 		"n4-standard-2": "hyperdisk-balanced", "c4a-standard-4": "hyperdisk-balanced",
 	} {
-		if got := bootTypeFor(machineType); got != want {
+		if got := task.BootTypeFor(machineType); got != want {
 			t.Errorf("boot disk of %s is %q, want %q", machineType, got, want)
 		}
 	}
-	for _, x := range slices.Concat(hyperdisksOnly, noStandard) {
-		if strings.Contains(x, "-") || bootTypeFor(x+"-standard-2") == "" {
+	for _, x := range slices.Concat(task.HyperdisksOnly, task.NoStandard) {
+		if strings.Contains(x, "-") || task.BootTypeFor(x+"-standard-2") == "" {
 			t.Errorf("series %s has no boot disk", x)
 		}
 	}

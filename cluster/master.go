@@ -153,7 +153,7 @@ func insertMaster(ctx context.Context, r *task.Task, o inventory.Object) error {
 		MachineType: new(fmt.Sprintf("zones/%s/machineTypes/%s", o.Zone, r.Want.MasterType)),
 		Tags:        &computepb.Tags{Items: []string{n.MasterTag()}},
 		Disks: []*computepb.AttachedDisk{
-			bootDiskOf(&r.Want, settings.Image(s.MasterImageOwner, s.MasterImage), s.MasterRootSize, bootTypeFor(r.Want.MasterType)),
+			bootDiskOf(&r.Want, settings.Image(s.MasterImageOwner, s.MasterImage), s.MasterRootSize, task.BootTypeFor(r.Want.MasterType)),
 			{
 				Source:     new(r.Want.Zonal(o.Zone, "disks", n.DiskOf(o.Name))),
 				DeviceName: new(masterDevice),

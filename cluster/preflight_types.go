@@ -125,10 +125,10 @@ func disksOfTypes(r *env.Env, master, nodes bool) (no refusal.Unfit) {
 	s := r.Want.Settings
 	judge := func(sizeVariable, machineType, typeVariable string, disk settings.Name) {
 		series, _, _ := strings.Cut(machineType, "-")
-		if slices.Contains(hyperdisksOnly, series) && strings.HasPrefix(string(disk), "pd-") || slices.Contains(noStandard, series) && disk == "pd-standard" {
+		if slices.Contains(task.HyperdisksOnly, series) && strings.HasPrefix(string(disk), "pd-") || slices.Contains(task.NoStandard, series) && disk == "pd-standard" {
 			no = append(no, &refusal.Refused{
 				Why:  fmt.Sprintf("%s=%s: machines of series %s take no disk of type %s (%s)", sizeVariable, machineType, strings.ToUpper(series), disk, typeVariable),
-				Cure: fmt.Sprintf("%s=%s, or a machine type of another series", typeVariable, bootTypeFor(machineType)),
+				Cure: fmt.Sprintf("%s=%s, or a machine type of another series", typeVariable, task.BootTypeFor(machineType)),
 			})
 		}
 	}

@@ -68,7 +68,7 @@ func (r *run) seen(ctx context.Context, report func(plan.Event)) (*sight, error)
 	l := task.Lines{Want: true}
 	for _, m := range s.masters {
 		if s.denied(m.Name) {
-			l.Beside(access{r.Env, m.Object})
+			l.Beside(AccessTo(r.Env, m.Object))
 		}
 	}
 	if err := plan.Run(ctx, l.Items, report); err != nil {

@@ -72,7 +72,7 @@ func (r *run) revivals() []plan.Item {
 	l.Then(machines(r.Task)...)
 	r.eachPatient(&l, func(p inventory.Object) plan.Step { return tagged{r.Env, p} })
 	r.eachPatient(&l, func(p inventory.Object) plan.Step { return SSHAnswers(r.Task, p) })
-	r.eachPatient(&l, func(p inventory.Object) plan.Step { return access{r.Env, p} })
+	r.eachPatient(&l, func(p inventory.Object) plan.Step { return AccessTo(r.Env, p) })
 	r.eachPatient(&l, func(p inventory.Object) plan.Step { return Revived(r.Task, p) })
 	r.eachPatient(&l, func(p inventory.Object) plan.Step { return ReadableDisk(r.Task, p) })
 	return l.Items
