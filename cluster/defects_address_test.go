@@ -15,6 +15,7 @@ import (
 
 	"hakube/cluster/plan"
 	"hakube/cluster/settings"
+	"hakube/cluster/step"
 )
 
 // addressDefects are about the API's address and the balancer.
@@ -125,8 +126,8 @@ var addressDefects = []defect{
 				t.Errorf("connection %d: %s", i+1, why)
 			}
 		}
-		ill := slices.DeleteFunc(w.backendsOf(o), func(b Backend) bool { return b.Healthy })
-		if want := []Backend{{Name: "kubernetes-master", Zone: zoneB}}; !slices.Equal(ill, want) {
+		ill := slices.DeleteFunc(w.backendsOf(o), func(b step.Backend) bool { return b.Healthy })
+		if want := []step.Backend{{Name: "kubernetes-master", Zone: zoneB}}; !slices.Equal(ill, want) {
 			t.Errorf("not healthy are %v", ill)
 		}
 	}},

@@ -17,6 +17,7 @@ import (
 	"hakube/cluster/inventory"
 	"hakube/cluster/kube"
 	"hakube/cluster/settings"
+	"hakube/cluster/step"
 	"hakube/gce"
 	"hakube/scripts"
 )
@@ -167,7 +168,7 @@ var secretDefects = []defect{
 		if err != nil {
 			t.Fatal(err)
 		}
-		s, err := token{o.run(settings.Up).Env}.join().Read(ctx, client)
+		s, err := step.Token{Env: o.run(settings.Up).Env}.Join().Read(ctx, client)
 		if err != nil || string(s.Data["auth-extra-groups"]) != kube.TokenGroup {
 			t.Errorf("the token is of %q, %v", s.Data["auth-extra-groups"], err)
 		}

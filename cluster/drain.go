@@ -13,6 +13,7 @@ import (
 	"hakube/cluster/kube"
 	"hakube/cluster/plan"
 	"hakube/cluster/pool"
+	"hakube/cluster/step"
 	"hakube/cluster/task"
 )
 
@@ -177,7 +178,7 @@ const everyNode = ""
 // its nodes hold pods. A cluster that cannot be asked keeps nothing from being
 // removed; that it went undrained is said.
 func Busy(r *task.Task) plan.Step {
-	b := busy{env: r.Env, drain: drain(r), name: "pods on nodes of " + r.Want.Zone, access: Access(r), master: r.Master(), lives: r.Have.Runs(r.Master())}
+	b := busy{env: r.Env, drain: drain(r), name: "pods on nodes of " + r.Want.Zone, access: step.Access(r), master: r.Master(), lives: r.Have.Runs(r.Master())}
 	if r.Mode.One {
 		b.name = "pods on node " + r.Replica.Name
 		if r.Have.StatusOf(r.Replica) != "RUNNING" {

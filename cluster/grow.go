@@ -10,6 +10,7 @@ import (
 	"hakube/cluster/plan"
 	"hakube/cluster/rings"
 	"hakube/cluster/settings"
+	"hakube/cluster/step"
 )
 
 // walk runs the items, and while it does probes the API if its address or who
@@ -67,7 +68,7 @@ func (r *run) ground(ctx context.Context, report func(plan.Event)) error {
 		return err
 	}
 	r.Have = have
-	return plan.Run(ctx, reachable(r.Task), report)
+	return plan.Run(ctx, step.Reachable(r.Task), report)
 }
 
 // rollBack takes a replica away again that could not be finished, as long as it
@@ -79,7 +80,7 @@ func (r *run) rollBack(ctx context.Context, failed error, report func(plan.Event
 	if err == nil {
 		back.Have = have
 		back.SawMasters(back.Have)
-		err = Reach(ctx, back.Task, report)
+		err = step.Reach(ctx, back.Task, report)
 		back.Replica.Status = back.Have.StatusOf(r.Replica) // it may have died, or never lived
 	}
 	if err != nil {
@@ -96,7 +97,7 @@ func (r *run) rollBack(ctx context.Context, failed error, report func(plan.Event
 			}
 		}
 	}
-	decideBalancer(back.Task)
+	step.DecideBalancer(back.Task)
 	if err = plan.Run(ctx, back.items(), report); err != nil {
 		return fmt.Errorf("%w\ntaking back what was made of %s failed too: %w", failed, r.Replica.Name, err)
 	}

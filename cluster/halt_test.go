@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"testing"
 
+	"hakube/cluster/step"
 	"hakube/scripts"
 )
 
@@ -19,7 +20,7 @@ func TestReadyzGoesFirst(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if found := checkRounds*checkEvery + checkTimeout; delay <= found {
+	if found := step.CheckRounds*step.CheckEvery + step.CheckTimeout; delay <= found {
 		t.Errorf("an API server serves on for %d s, the balancer finds out after up to %d s", delay, found)
 	}
 	const within = 30 // seconds that Google gives a preemptible machine, the least

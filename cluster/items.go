@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"hakube/cluster/inventory"
+	"hakube/cluster/step"
 	"hakube/cluster/task"
 )
 
@@ -15,7 +16,7 @@ import (
 // beside each other, step by step, are in testdata/modes.txt.
 
 func createList(r *run, l *task.Lines) {
-	l.Then(Addresses(r.Task)...) // the API's, so that it is the same whatever the masters are; with the lease and the settings on it
+	l.Then(step.Addresses(r.Task)...) // the API's, so that it is the same whatever the masters are; with the lease and the settings on it
 	r.inNetwork(l)
 	r.instances(l)
 	r.balancer(l) // from the start, or as it is
@@ -42,11 +43,11 @@ func addReplicaList(r *run, l *task.Lines) {
 	l.Then(APIMoved(r.Task))
 	l.Each(votes(r.Task, of))        // from here on quorum counts on it
 	l.Then(ControlPlane(r.Task, of)) // its own API server, with its own etcd
-	l.Then(masterGroups(r.Task, zone)...)
-	l.Then(backendZones(r.Env, zone)...)
-	l.Then(trafficTo(r.Env, of)...) // last, since the balancer sends a master that is asked by itself to itself
-	l.Then(backendsHealthy(r.Env))
-	l.Then(Written(r.Task)...)
+	l.Then(step.MasterGroups(r.Task, zone)...)
+	l.Then(step.BackendZones(r.Env, zone)...)
+	l.Then(step.TrafficTo(r.Env, of)...) // last, since the balancer sends a master that is asked by itself to itself
+	l.Then(step.BackendsHealthy(r.Env))
+	l.Then(step.Written(r.Task)...)
 	r.valid(l)
 }
 
@@ -55,8 +56,8 @@ func removeReplicaList(r *run, l *task.Lines) {
 	of, zone := r.Replica, r.Replica.Zone
 	r.instances(l)
 	if r.Balanced && !slices.Contains(task.ZonesOf(r.Masters()), zone) { // after its master: Google drains no connections of a group that leaves the service
-		l.Then(masterGroups(r.Task, zone)...)
-		l.Then(backendZones(r.Env, zone)...)
+		l.Then(step.MasterGroups(r.Task, zone)...)
+		l.Then(step.BackendZones(r.Env, zone)...)
 	}
 	l.Then(nodeOfMaster(r.Env, of)) // nobody else takes it away
 	l.Then(learners(r.Task, of)...)
@@ -64,37 +65,37 @@ func removeReplicaList(r *run, l *task.Lines) {
 	l.Each(votes(r.Task, of))
 	l.Then(ControlPlane(r.Task, of))
 	l.Then(Busy(r.Task)) // pods go elsewhere while its kubelet can end them
-	l.Then(trafficTo(r.Env, of)...)
+	l.Then(step.TrafficTo(r.Env, of)...)
 	l.Want = true
-	l.Then(Written(r.Task)...)
+	l.Then(step.Written(r.Task)...)
 	l.Then(API(r.Task)) // at whoever has the address now
 	l.Then(NothingLeftOver(r.Task))
 }
 
 func removePoolList(r *run, l *task.Lines) {
 	r.instances(l) // disks and machines that have no group any more
-	l.Then(groups(r.Task)...)
+	l.Then(step.Groups(r.Task)...)
 	l.Then(Busy(r.Task)) // pods go elsewhere before their nodes go, if there is a master to ask
 	l.Want = true
-	l.Then(Written(r.Task)...)
+	l.Then(step.Written(r.Task)...)
 	l.Then(Ghosts(r.Task))
 	l.Then(NothingLeftOver(r.Task)) // nothing of the pool may carry our mark now
 }
 
 func removeClusterList(r *run, l *task.Lines) {
-	l.Then(Kubeconfig(r.Task))   // the last to go: while anything is left, it is how to look at it
-	l.Then(Addresses(r.Task)...) // its labels are the lease: until all else is gone nobody else may begin
+	l.Then(Kubeconfig(r.Task))        // the last to go: while anything is left, it is how to look at it
+	l.Then(step.Addresses(r.Task)...) // its labels are the lease: until all else is gone nobody else may begin
 	r.inNetwork(l)
-	l.Then(healthChecks(r.Task)...) // what is between the address and the masters, which gives it free
-	l.Beside(masterGroups(r.Task)...)
-	l.Then(services(r.Task)...)
-	l.Then(forwarding(r.Task)...)
+	l.Then(step.HealthChecks(r.Task)...) // what is between the address and the masters, which gives it free
+	l.Beside(step.MasterGroups(r.Task)...)
+	l.Then(step.Services(r.Task)...)
+	l.Then(step.Forwarding(r.Task)...)
 	r.instances(l)
-	l.Then(templates(r.Task)...)
-	l.Then(groups(r.Task)...)
+	l.Then(step.Templates(r.Task)...)
+	l.Then(step.Groups(r.Task)...)
 	l.Then(labels(r.Task)...) // while its machine still tells whose a volume's disk is
 	l.Want = true
-	l.Then(Written(r.Task)...)
+	l.Then(step.Written(r.Task)...)
 	l.Then(NothingLeftOver(r.Task)) // nothing may carry our mark now
 }
 
@@ -102,33 +103,33 @@ func removeClusterList(r *run, l *task.Lines) {
 
 // inNetwork is what everything else stands in.
 func (r *run) inNetwork(l *task.Lines) {
-	l.Then(networks(r.Task)...)    // everything is in it
-	l.Then(subnetworks(r.Task)...) // addresses of machines, pods and Services
-	l.Beside(firewalls(r.Task)...) // need the network only
-	sweepOrphans(r.Task, l)        // what Services and volumes left: their machines are gone, their network is not
+	l.Then(step.Networks(r.Task)...)    // everything is in it
+	l.Then(step.Subnetworks(r.Task)...) // addresses of machines, pods and Services
+	l.Beside(step.Firewalls(r.Task)...) // need the network only
+	sweepOrphans(r.Task, l)             // what Services and volumes left: their machines are gone, their network is not
 }
 
 // instances are masters around their data.
 func (r *run) instances(l *task.Lines) {
-	l.Then(disks(r.Task)...)    // all that a master must not lose; outlives the machine
-	l.Then(machines(r.Task)...) // its script makes the control plane, a replica's waits before that
+	l.Then(step.Disks(r.Task)...)    // all that a master must not lose; outlives the machine
+	l.Then(step.Machines(r.Task)...) // its script makes the control plane, a replica's waits before that
 }
 
 // credentials are this operator's way to the cluster.
 func (r *run) credentials(l *task.Lines) {
-	l.Then(Access(r.Task)...)  // this operator's ssh key, when another one made the master
-	l.Then(API(r.Task))        // nothing below can be asked for without it
-	l.Then(Kubeconfig(r.Task)) // credentials, over ssh from the master
+	l.Then(step.Access(r.Task)...) // this operator's ssh key, when another one made the master
+	l.Then(API(r.Task))            // nothing below can be asked for without it
+	l.Then(Kubeconfig(r.Task))     // credentials, over ssh from the master
 }
 
 // nodesOf is the zone's pool.
 func (r *run) nodesOf(l *task.Lines) {
-	l.Then(joinToken(r.Env))     // what nodes ask for their certificates with; in the template
-	l.Then(templates(r.Task)...) // what nodes are made from; groups of other zones use it too
-	l.Then(Drained(r.Task)...)   // nodes that are too many, before their group drops them
-	l.Then(groups(r.Task)...)    // makes the nodes, and makes them again
-	l.Then(Written(r.Task)...)   // with the first change; this sees to it when there is no other
-	l.Then(Nodes(r.Task))        // each machine of the pool is a Ready Node
+	l.Then(step.JoinToken(r.Env))     // what nodes ask for their certificates with; in the template
+	l.Then(step.Templates(r.Task)...) // what nodes are made from; groups of other zones use it too
+	l.Then(Drained(r.Task)...)        // nodes that are too many, before their group drops them
+	l.Then(step.Groups(r.Task)...)    // makes the nodes, and makes them again
+	l.Then(step.Written(r.Task)...)   // with the first change; this sees to it when there is no other
+	l.Then(Nodes(r.Task))             // each machine of the pool is a Ready Node
 }
 
 // settled is that the cluster is as its parts are.
@@ -151,11 +152,11 @@ func (r *run) balancer(l *task.Lines) {
 	}
 	behind := r.Others()
 	zones := task.ZonesOf(behind)
-	l.Then(healthChecks(r.Task)...)
-	l.Beside(masterGroups(r.Task, zones...)...)
-	l.Then(services(r.Task, zones...)...)
-	l.Then(backendZones(r.Env, zones...)...)
-	l.Then(trafficTo(r.Env, behind...)...)
+	l.Then(step.HealthChecks(r.Task)...)
+	l.Beside(step.MasterGroups(r.Task, zones...)...)
+	l.Then(step.Services(r.Task, zones...)...)
+	l.Then(step.BackendZones(r.Env, zones...)...)
+	l.Then(step.TrafficTo(r.Env, behind...)...)
 	r.addressOf(l, behind)
 }
 
@@ -167,15 +168,15 @@ func (r *run) addressBack(l *task.Lines) {
 		return
 	}
 	behind := r.Others()
-	l.Then(healthChecks(r.Task)...)
-	l.Beside(masterGroups(r.Task, task.WithZone(task.ZonesOf(behind), r.Replica.Zone)...)...)
-	l.Then(services(r.Task)...)
+	l.Then(step.HealthChecks(r.Task)...)
+	l.Beside(step.MasterGroups(r.Task, task.WithZone(task.ZonesOf(behind), r.Replica.Zone)...)...)
+	l.Then(step.Services(r.Task)...)
 	r.addressOf(l, behind)
 }
 
 // addressOf is the move of the address from a master to the balancer.
 func (r *run) addressOf(l *task.Lines, behind []inventory.Object) {
-	l.Then(addressReleased(r.Env, behind[0])) // the API is dark from here
-	l.Then(forwarding(r.Task)...)             // to here: nothing stands between these two
-	l.Then(ownAddresses(r.Env, behind...)...) // for ssh
+	l.Then(step.AddressReleased(r.Env, behind[0])) // the API is dark from here
+	l.Then(step.Forwarding(r.Task)...)             // to here: nothing stands between these two
+	l.Then(step.OwnAddresses(r.Env, behind...)...) // for ssh
 }

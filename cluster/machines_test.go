@@ -10,6 +10,7 @@ import (
 	"hakube/cluster/env"
 	"hakube/cluster/inventory"
 	"hakube/cluster/settings"
+	"hakube/cluster/step"
 	"hakube/cluster/task"
 	"hakube/scripts"
 )
@@ -98,7 +99,7 @@ func TestImageWithoutUEFI(t *testing.T) {
 	r := env.New(settings.Settings{}, env.Deps{})
 	image := settings.Image("mine", "old")
 	r.SawImage(image, &computepb.Image{GuestOsFeatures: []*computepb.GuestOsFeature{{Type: new("GVNIC")}}})
-	if shielded(r, image) != nil || shielded(r, settings.Image("debian-cloud", "")) == nil {
+	if step.Shielded(r, image) != nil || step.Shielded(r, settings.Image("debian-cloud", "")) == nil {
 		t.Error("the wrong image is booted by a Shielded VM")
 	}
 }

@@ -6,6 +6,7 @@ import (
 
 	"hakube/cluster/plan"
 	"hakube/cluster/settings"
+	"hakube/cluster/step"
 	"hakube/cluster/task"
 	"hakube/scripts/cure"
 )
@@ -69,10 +70,10 @@ func (r *run) findReplica(ctx context.Context, _ *Cluster, act action, _ bool) (
 	r.SawMasters(r.Have)
 	r.Notes()
 	if ok, err := act(ctx, r); err != nil || !ok {
-		return reachable(r.Task), false, err
+		return step.Reachable(r.Task), false, err
 	}
 	if any, err = r.removable(ctx); err == nil && any {
-		decideBalancer(r.Task)
+		step.DecideBalancer(r.Task)
 	}
 	return nil, any, err
 }

@@ -14,6 +14,7 @@ import (
 	"hakube/cluster/refusal"
 	"hakube/cluster/rings"
 	"hakube/cluster/settings"
+	"hakube/cluster/step"
 	"hakube/gce"
 	"hakube/replicate"
 	"hakube/scripts"
@@ -121,7 +122,7 @@ func (r *run) isWhole(ctx context.Context, o inventory.Object, s *rings.Survey) 
 	if r.Have.Holder.Machine == o.Name {
 		return true, nil // the only one: there is no balancer
 	}
-	st, err := traffic{r.Env, o}.Observe(ctx)
+	st, err := step.Traffic{Env: r.Env, Of: o}.Observe(ctx)
 	return st.Is == plan.Present, err
 }
 
@@ -133,7 +134,7 @@ func (r *run) copySource(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("reading the master to replicate: %w", err)
 	}
-	if _, err := checkMaster(r.Task, "machine "+m.Name, i); err != nil {
+	if _, err := step.CheckMaster(r.Task, "machine "+m.Name, i); err != nil {
 		return err
 	}
 	if err := sameDisks(ctx, r.Env, m, i); err != nil {

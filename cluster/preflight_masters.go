@@ -7,6 +7,7 @@ import (
 
 	"hakube/cluster/inventory"
 	"hakube/cluster/refusal"
+	"hakube/cluster/step"
 	"hakube/cluster/task"
 	"hakube/scripts/cure"
 )
@@ -83,7 +84,7 @@ func keysFull(r *task.Task, m inventory.Object) refusal.Unfit {
 		return nil
 	}
 	o := r.Have.Objects[i]
-	if strings.Contains(o.SSHKeys, withoutComment(r.Want.Login)) || len(o.SSHKeys)+len(r.Want.Login) < mostValue && o.Metadata+len(r.Want.Login) < mostMetadata {
+	if strings.Contains(o.SSHKeys, step.WithoutComment(r.Want.Login)) || len(o.SSHKeys)+len(r.Want.Login) < mostValue && o.Metadata+len(r.Want.Login) < mostMetadata {
 		return nil
 	}
 	return refusal.Unfit{{

@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"hakube/cluster/settings"
+	"hakube/cluster/step"
 )
 
 // refusedChanging are about what is there and gets changed: a pool's size, a
@@ -27,7 +28,7 @@ var refusedChanging = []refusalCase{
 			w.t.Fatal(err)
 		}
 		m := i.GetMetadata()
-		set(m, "ssh-keys", full)
+		step.Set(m, "ssh-keys", full)
 		if err := w.Client.Instances(zoneB).SetMetadata(w.t.Context(), "kubernetes-master", m); err != nil {
 			w.t.Fatal(err)
 		}
@@ -38,7 +39,7 @@ var refusedChanging = []refusalCase{
 		if err := w.Client.Instances(zoneC).Stop(w.t.Context(), replica); err != nil {
 			w.t.Fatal(err)
 		}
-		w.post("zones/"+string(zoneC)+"/instances/"+replica+"/detachDisk?deviceName="+masterDevice, doc{})
+		w.post("zones/"+string(zoneC)+"/instances/"+replica+"/detachDisk?deviceName="+step.MasterDevice, doc{})
 	}, says: []string{"is protected from deletion", "--zone=europe-west1-c --no-deletion-protection"}},
 	{name: "protected machine to give up", masters: 2, run: settings.Rebuild, world: func(w *world, _ *operator) {
 		replica := w.firstReplica()

@@ -11,6 +11,7 @@ import (
 	"hakube/cluster/inventory"
 	"hakube/cluster/refusal"
 	"hakube/cluster/settings"
+	"hakube/cluster/step"
 	"hakube/cluster/task"
 	"hakube/gce/gcetest"
 	"hakube/scripts"
@@ -74,7 +75,7 @@ func TestRefusalsByLooks(t *testing.T) {
 	}
 	// What hakube itself puts into metadata leaves room for what others add.
 	total := 0
-	for _, i := range metadataOf(o.want(), scripts.RoleMaster, "192.0.2.1", nil).GetItems() {
+	for _, i := range step.MetadataOf(o.want(), scripts.RoleMaster, "192.0.2.1", nil).GetItems() {
 		total += len(i.GetValue())
 		if len(i.GetValue()) > mostValue/2 {
 			t.Errorf("metadata %s has %d bytes", i.GetKey(), len(i.GetValue()))
@@ -83,8 +84,8 @@ func TestRefusalsByLooks(t *testing.T) {
 	if total > mostMetadata/2 {
 		t.Errorf("metadata of a master has %d bytes", total)
 	}
-	legacy := networks(o.run(settings.Up).Task)[0].(resource[*computepb.Network])
-	_, err := legacy.check(&computepb.Network{IPv4Range: new("10.240.0.0/16")})
+	legacy := step.Networks(o.run(settings.Up).Task)[0].(step.Resource[*computepb.Network])
+	_, err := legacy.Check(&computepb.Network{IPv4Range: new("10.240.0.0/16")})
 	wantError(t, err, "is a legacy network", "KUBE_GCE_NETWORK")
 }
 

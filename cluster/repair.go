@@ -13,6 +13,7 @@ import (
 	"hakube/cluster/plan"
 	"hakube/cluster/refusal"
 	"hakube/cluster/settings"
+	"hakube/cluster/step"
 	"hakube/cluster/task"
 	"hakube/gce"
 )
@@ -56,19 +57,19 @@ func (r *run) seen(ctx context.Context, report func(plan.Event)) (*sight, error)
 	if err != nil {
 		return nil, err
 	}
-	again := len(reachable(r.Task)) > 0 || slices.ContainsFunc(s.masters, func(m seenMaster) bool { return s.denied(m.Name) })
+	again := len(step.Reachable(r.Task)) > 0 || slices.ContainsFunc(s.masters, func(m seenMaster) bool { return s.denied(m.Name) })
 	if again {
 		if err := fit(ctx, r.Task); err != nil {
 			return nil, err
 		}
 	}
-	if err := Reach(ctx, r.Task, report); err != nil {
+	if err := step.Reach(ctx, r.Task, report); err != nil {
 		return nil, err
 	}
 	l := task.Lines{Want: true}
 	for _, m := range s.masters {
 		if s.denied(m.Name) {
-			l.Beside(AccessTo(r.Env, m.Object))
+			l.Beside(step.AccessTo(r.Env, m.Object))
 		}
 	}
 	if err := plan.Run(ctx, l.Items, report); err != nil {

@@ -11,6 +11,7 @@ import (
 	"hakube/cluster/inventory"
 	"hakube/cluster/plan"
 	"hakube/cluster/rings"
+	"hakube/cluster/step"
 	"hakube/cluster/task"
 	"hakube/replicate"
 	"hakube/scripts"
@@ -109,8 +110,8 @@ type readableDisk struct {
 func ReadableDisk(r *task.Task, of inventory.Object) plan.Step {
 	return readableDisk{
 		r.Env, of, Revived(r, of), r.Outlook(),
-		func(phase string) error { return foreignContent(r, of, phase) },
-		func(ctx context.Context) error { return insertMaster(ctx, r, of) },
+		func(phase string) error { return step.ForeignContent(r, of, phase) },
+		func(ctx context.Context) error { return step.InsertMaster(ctx, r, of) },
 	}
 }
 
@@ -149,7 +150,7 @@ func (d readableDisk) Do(ctx context.Context) error {
 		func(ctx context.Context) error {
 			return d.env.LetGo(ctx, "disk "+disk, func(ctx context.Context) error { return d.env.GCE.Disks(d.of.Zone).Delete(ctx, disk) })
 		},
-		func(ctx context.Context) error { return insertDisk(ctx, d.env, disk, d.of.Zone) },
+		func(ctx context.Context) error { return step.InsertDisk(ctx, d.env, disk, d.of.Zone) },
 		d.anew,
 		func(ctx context.Context) error { return d.env.Answers(ctx, d.of, "") },
 		d.reviveAgain,

@@ -10,6 +10,7 @@ import (
 	"hakube/cluster/env"
 	"hakube/cluster/refusal"
 	"hakube/cluster/rings"
+	"hakube/cluster/step"
 	"hakube/cluster/task"
 	"hakube/gce"
 	"hakube/replicate"
@@ -89,11 +90,11 @@ func ownsDisk(ctx context.Context, r *task.Task, m seenMaster) error {
 		case err != nil:
 			return err
 		case !r.Owns(d.GetDescription()):
-			return foreignDisk(r, m.Object, "carries no mark of this cluster")
+			return step.ForeignDisk(r, m.Object, "carries no mark of this cluster")
 		}
 		return nil
 	}
-	return foreignContent(r, m.Object, m.phase)
+	return step.ForeignContent(r, m.Object, m.phase)
 }
 
 // curable refuses what no repair brings back: a ring of which too few voters have

@@ -3,6 +3,7 @@ package cluster
 import (
 	"hakube/cluster/inventory"
 	"hakube/cluster/plan"
+	"hakube/cluster/step"
 	"hakube/cluster/task"
 )
 
@@ -42,13 +43,13 @@ func (r *run) repairList() [][]plan.Item {
 		}
 		l.Then(ControlPlane(r.Task, p))
 		if r.Balanced {
-			l.Then(masterGroups(r.Task, p.Zone)...)
-			l.Then(backendZones(r.Env, p.Zone)...)
-			l.Then(trafficTo(r.Env, p)...)
+			l.Then(step.MasterGroups(r.Task, p.Zone)...)
+			l.Then(step.BackendZones(r.Env, p.Zone)...)
+			l.Then(step.TrafficTo(r.Env, p)...)
 		}
 	}
 	if r.Balanced {
-		l.Then(backendsHealthy(r.Env))
+		l.Then(step.BackendsHealthy(r.Env))
 	}
 	l.Then(API(r.Task))
 	l.Then(Kubeconfig(r.Task))
@@ -64,15 +65,15 @@ func (r *run) revivals() []plan.Item {
 	l := task.Lines{Want: true}
 	for _, w := range task.FirewallRules(&r.Want) {
 		if w.To == r.Want.Names.MasterTag() || w.To == "" {
-			l.Beside(firewall(r.Task, w))
+			l.Beside(step.Firewall(r.Task, w))
 		}
 	}
 	r.eachPatient(&l, func(p inventory.Object) plan.Step { return withDisk{r.Env, p} })
-	l.Then(disks(r.Task)...)
-	l.Then(machines(r.Task)...)
+	l.Then(step.Disks(r.Task)...)
+	l.Then(step.Machines(r.Task)...)
 	r.eachPatient(&l, func(p inventory.Object) plan.Step { return tagged{r.Env, p} })
 	r.eachPatient(&l, func(p inventory.Object) plan.Step { return SSHAnswers(r.Task, p) })
-	r.eachPatient(&l, func(p inventory.Object) plan.Step { return AccessTo(r.Env, p) })
+	r.eachPatient(&l, func(p inventory.Object) plan.Step { return step.AccessTo(r.Env, p) })
 	r.eachPatient(&l, func(p inventory.Object) plan.Step { return Revived(r.Task, p) })
 	r.eachPatient(&l, func(p inventory.Object) plan.Step { return ReadableDisk(r.Task, p) })
 	return l.Items

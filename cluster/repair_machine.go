@@ -11,6 +11,7 @@ import (
 	"hakube/cluster/inventory"
 	"hakube/cluster/plan"
 	"hakube/cluster/refusal"
+	"hakube/cluster/step"
 	"hakube/cluster/task"
 	"hakube/gce"
 	"hakube/scripts/cure"
@@ -96,7 +97,7 @@ type sshAnswers struct {
 }
 
 func SSHAnswers(r *task.Task, of inventory.Object) plan.Step {
-	return sshAnswers{r.Env, of, r.Have.StatusOf(of) == "RUNNING", func(ctx context.Context) error { return insertMaster(ctx, r, of) }}
+	return sshAnswers{r.Env, of, r.Have.StatusOf(of) == "RUNNING", func(ctx context.Context) error { return step.InsertMaster(ctx, r, of) }}
 }
 
 func (a sshAnswers) String() string    { return a.of.Name + " answers" }

@@ -14,6 +14,7 @@ import (
 	"hakube/cluster/refusal"
 	"hakube/cluster/rings"
 	"hakube/cluster/settings"
+	"hakube/cluster/step"
 	"hakube/cluster/task"
 	"hakube/scripts/cure"
 )
@@ -190,7 +191,7 @@ func (r *run) sweepOthers(ctx context.Context, report func(plan.Event)) error {
 		back.Have = have
 		back.Replica.Status = have.StatusOf(o)
 		back.SawMasters(back.Have)
-		decideBalancer(back.Task)
+		step.DecideBalancer(back.Task)
 		if err := plan.Run(ctx, back.items(), report); err != nil {
 			return err
 		}

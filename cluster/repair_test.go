@@ -16,6 +16,7 @@ import (
 	"hakube/cluster/refusal"
 	"hakube/cluster/rings"
 	"hakube/cluster/settings"
+	"hakube/cluster/step"
 	"hakube/replicate"
 	"hakube/replicate/etcdtest"
 )
@@ -312,7 +313,7 @@ func TestUpOnLostVoter(t *testing.T) {
 			c.deleteDisk(c.patient)
 			if x.blank {
 				r := c.o.run(settings.Up)
-				c.must(insertDisk(context.Background(), r.Env, c.names[c.patient]+"-pd", c.zones[c.patient]))
+				c.must(step.InsertDisk(context.Background(), r.Env, c.names[c.patient]+"-pd", c.zones[c.patient]))
 			}
 			up := c.o
 			if c.patient > 0 {

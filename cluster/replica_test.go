@@ -15,6 +15,7 @@ import (
 	"hakube/cluster/refusal"
 	"hakube/cluster/rings"
 	"hakube/cluster/settings"
+	"hakube/cluster/step"
 	"hakube/gce"
 )
 
@@ -98,10 +99,10 @@ func withoutTimes(all map[string]map[string]any) map[string]map[string]any {
 	return all
 }
 
-func (w *world) backendsOf(o *operator) []Backend {
+func (w *world) backendsOf(o *operator) []step.Backend {
 	w.t.Helper()
 	r := o.run(settings.Up)
-	all, err := backends(context.Background(), r.Env)
+	all, err := step.Backends(context.Background(), r.Env)
 	if err != nil {
 		w.t.Fatal(err)
 	}

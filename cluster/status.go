@@ -6,6 +6,7 @@ import (
 
 	"hakube/cluster/lease"
 	"hakube/cluster/rings"
+	"hakube/cluster/step"
 	"hakube/scripts/cure"
 )
 
@@ -78,7 +79,7 @@ const (
 
 // A BalancerStatus is the masters that the balancer sends to, as it sees them.
 type BalancerStatus struct {
-	Backends []Backend `json:"backends"`
+	Backends []step.Backend `json:"backends"`
 }
 
 // Status looks at the cluster and changes nothing. It is an error only when the
@@ -125,7 +126,7 @@ func (s *sight) status() *Status {
 		}
 	}
 	if s.balanced {
-		x.Balancer = &BalancerStatus{Backends: append([]Backend{}, s.backends...)}
+		x.Balancer = &BalancerStatus{Backends: append([]step.Backend{}, s.backends...)}
 	}
 	x.Survives = s.rings.Survives()
 	x.Run = s.held.Lease.Status()

@@ -18,6 +18,7 @@ import (
 	"hakube/cluster/pool"
 	"hakube/cluster/rings"
 	"hakube/cluster/settings"
+	"hakube/cluster/step"
 	"hakube/cluster/task"
 	"hakube/gce"
 	"hakube/replicate"
@@ -45,9 +46,9 @@ type sight struct {
 	listed     bool                 // they could be listed
 	coreDNS    string               // what is wrong with it, "" also when it could not be asked
 
-	balanced bool      // there is a backend service
-	backends []Backend // behind it
-	asked    bool      // the balancer told of its backends, or there is none
+	balanced bool           // there is a backend service
+	backends []step.Backend // behind it
+	asked    bool           // the balancer told of its backends, or there is none
 
 	mu     sync.Mutex
 	unread []string // what could not be read, and why
@@ -190,13 +191,13 @@ func askBalancer(ctx context.Context, r *env.Env, s *sight) {
 	if !s.balanced {
 		return
 	}
-	all, err := backends(ctx, r)
+	all, err := step.Backends(ctx, r)
 	if err != nil {
 		s.asked = false
 		s.missed("the balancer's backends could not be read", err)
 		return
 	}
-	slices.SortFunc(all, func(a, b Backend) int { return strings.Compare(a.Zone+"/"+a.Name, b.Zone+"/"+b.Name) })
+	slices.SortFunc(all, func(a, b step.Backend) int { return strings.Compare(a.Zone+"/"+a.Name, b.Zone+"/"+b.Name) })
 	s.backends = all
 }
 

@@ -17,6 +17,7 @@ import (
 	"hakube/cluster/pool"
 	"hakube/cluster/rings"
 	"hakube/cluster/settings"
+	"hakube/cluster/step"
 	"hakube/replicate"
 	"hakube/scripts"
 )
@@ -90,7 +91,7 @@ func sightOf(t *testing.T, masters []madeMaster, change ...func(*sight)) *sight 
 		s.masters = append(s.masters, seenMaster{Object: o, disk: !m.noDisk, phase: cmp.Or(m.phase, scripts.PhaseRunning), ready: ready})
 		s.nodes.list = append(s.nodes.list, nodeNamed(m.name, m.zone, o.Status == "RUNNING"))
 		if !m.outside {
-			s.backends = append(s.backends, Backend{Name: m.name, Zone: m.zone, Healthy: ready == ""})
+			s.backends = append(s.backends, step.Backend{Name: m.name, Zone: m.zone, Healthy: ready == ""})
 		}
 		switch {
 		case o.Status != "RUNNING":

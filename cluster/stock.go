@@ -9,6 +9,7 @@ import (
 	"hakube/cluster/inventory"
 	"hakube/cluster/plan"
 	"hakube/cluster/settings"
+	"hakube/cluster/step"
 	"hakube/gce"
 	"hakube/scripts/cure"
 )
@@ -112,7 +113,7 @@ func (r *run) takeBack(ctx context.Context, report func(plan.Event)) (string, er
 			len(x.GetUsers()) > 0 || !r.Owns(x.GetDescription()) {
 			continue
 		}
-		return "disk " + d.Name, plan.Run(ctx, []plan.Item{{Step: disks(r.Task)[i], Want: false}}, report)
+		return "disk " + d.Name, plan.Run(ctx, []plan.Item{{Step: step.Disks(r.Task)[i], Want: false}}, report)
 	}
 	return "", nil
 }

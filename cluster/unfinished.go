@@ -10,6 +10,7 @@ import (
 	"hakube/cluster/inventory"
 	"hakube/cluster/refusal"
 	"hakube/cluster/rings"
+	"hakube/cluster/step"
 	"hakube/replicate"
 	"hakube/scripts"
 	"hakube/scripts/cure"
@@ -331,7 +332,7 @@ func (s *sight) onlyMaster(m seenMaster, state, why string) []Unfinished {
 
 // outside tells that the balancer has the address and does not send to the master.
 func (s *sight) outside(m seenMaster) bool {
-	return s.held.Rule != "" && s.asked && !slices.ContainsFunc(s.backends, func(b Backend) bool { return b.Name == m.Name && b.Zone == m.Zone })
+	return s.held.Rule != "" && s.asked && !slices.ContainsFunc(s.backends, func(b step.Backend) bool { return b.Name == m.Name && b.Zone == m.Zone })
 }
 
 // strayParts are the balancer's, while a master has the address itself: they

@@ -12,6 +12,7 @@ import (
 	"hakube/cluster/pool"
 	"hakube/cluster/refusal"
 	"hakube/cluster/settings"
+	"hakube/cluster/step"
 	"hakube/cluster/sweep"
 )
 
@@ -24,10 +25,10 @@ func (c *Cluster) run(verb settings.Verb) *run {
 type action func(context.Context, *run) (ok bool, err error)
 
 func doing(report func(plan.Event)) action {
-	return func(ctx context.Context, r *run) (bool, error) { return true, Reach(ctx, r.Task, report) }
+	return func(ctx context.Context, r *run) (bool, error) { return true, step.Reach(ctx, r.Task, report) }
 }
 
-func looking(_ context.Context, r *run) (bool, error) { return len(reachable(r.Task)) == 0, nil }
+func looking(_ context.Context, r *run) (bool, error) { return len(step.Reachable(r.Task)) == 0, nil }
 
 // up looks around and lists what is to be true. What comes first of all is left
 // to act; if that may do nothing, it is the list.
@@ -52,7 +53,7 @@ func (c *Cluster) up(ctx context.Context, l *lease.Lease, act action) (*run, []p
 	for _, text := range r.Want.Settings.DNSProblems() { // the range is known now, also when nobody set it
 		unfit = append(unfit, &refusal.Refused{Why: text, Cure: "leave KUBE_DNS_SERVER_IP out, or set that"})
 	}
-	if no := slices.Concat(unfit, inTheWay(r.Task)); len(no) > 0 && len(reachable(r.Task)) > 0 {
+	if no := slices.Concat(unfit, inTheWay(r.Task)); len(no) > 0 && len(step.Reachable(r.Task)) > 0 {
 		return r, nil, no // before the first change, which is to reach masters
 	}
 	if err := c.consent(ctx, r); err != nil {
@@ -61,7 +62,7 @@ func (c *Cluster) up(ctx context.Context, l *lease.Lease, act action) (*run, []p
 	r.Notes()
 	if r.Mode.Masters {
 		if ok, err := act(ctx, r); err != nil || !ok {
-			return r, reachable(r.Task), err
+			return r, step.Reachable(r.Task), err
 		}
 	}
 	err = rowOf(r.Mode.Name).judge(r, ctx)
@@ -69,7 +70,7 @@ func (c *Cluster) up(ctx context.Context, l *lease.Lease, act action) (*run, []p
 		err = have.SameNames(&r.Want)
 	}
 	if err == nil {
-		decideBalancer(r.Task)
+		step.DecideBalancer(r.Task)
 		err = room(ctx, r.Task)
 	}
 	r.Grows()

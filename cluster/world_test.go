@@ -29,6 +29,7 @@ import (
 	"hakube/cluster/lease"
 	"hakube/cluster/plan"
 	"hakube/cluster/settings"
+	"hakube/cluster/step"
 	"hakube/gce"
 	"hakube/gce/emulator"
 	"hakube/gce/gcetest"
@@ -202,7 +203,7 @@ func (w *world) Start(_ context.Context, m emulator.Machine) error {
 
 func (w *world) startMaster(x *machine) error {
 	for _, d := range x.Disks {
-		if d.Device != masterDevice {
+		if d.Device != step.MasterDevice {
 			continue
 		}
 		if w.planes[d.ID] == nil {

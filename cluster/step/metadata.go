@@ -1,4 +1,4 @@
-package cluster
+package step
 
 import (
 	"maps"
@@ -12,9 +12,9 @@ import (
 	"hakube/scripts"
 )
 
-// metadataOf is what a machine reads about itself when it boots. There is no
+// MetadataOf is what a machine reads about itself when it boots. There is no
 // private key in it, and never may be: every process on the machine can read it.
-func metadataOf(s *settings.Spec, role, address string, more map[string]string) *computepb.Metadata {
+func MetadataOf(s *settings.Spec, role, address string, more map[string]string) *computepb.Metadata {
 	set := s.Settings
 	items := map[string]string{
 		scripts.KeyGuestAttributes: "TRUE",
@@ -43,8 +43,8 @@ func metadataOf(s *settings.Spec, role, address string, more map[string]string) 
 	return m
 }
 
-// set changes a metadata item, or adds it.
-func set(m *computepb.Metadata, key, value string) {
+// Set changes a metadata item, or adds it.
+func Set(m *computepb.Metadata, key, value string) {
 	for _, i := range m.GetItems() {
 		if i.GetKey() == key {
 			i.Value = &value
@@ -104,9 +104,9 @@ func scheduling(preemptible settings.Bool) *computepb.Scheduling {
 	return &computepb.Scheduling{AutomaticRestart: new(true), OnHostMaintenance: new("MIGRATE")}
 }
 
-// shielded is Shielded VM with all of it, which Google's image can and organisations
+// Shielded is Shielded VM with all of it, which Google's image can and organisations
 // ask for (constraints/compute.requireShieldedVm). An image without UEFI cannot.
-func shielded(r *env.Env, image string) *computepb.ShieldedInstanceConfig {
+func Shielded(r *env.Env, image string) *computepb.ShieldedInstanceConfig {
 	if r.ByBIOS(image) {
 		return nil
 	}

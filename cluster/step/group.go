@@ -1,4 +1,4 @@
-package cluster
+package step
 
 import (
 	"context"
@@ -15,9 +15,9 @@ import (
 	"hakube/gce"
 )
 
-// groups is the zone's pool of nodes, as managed instance groups of NUM_NODES
+// Groups is the zone's pool of nodes, as managed instance groups of NUM_NODES
 // machines in all. When removing it is what was found.
-func groups(r *task.Task) (steps []plan.Step) {
+func Groups(r *task.Task) (steps []plan.Step) {
 	if !r.Mode.Removes {
 		for _, g := range r.PoolGroups() {
 			steps = append(steps, group(r, g))
@@ -33,12 +33,12 @@ func groups(r *task.Task) (steps []plan.Step) {
 func group(r *task.Task, g task.PoolGroup) plan.Step {
 	name := "group " + g.Name + " in " + g.Zone // each zone may have one of the name
 	groups := r.GCE.InstanceGroupManagers(g.Zone)
-	return resource[*computepb.InstanceGroupManager]{
+	return Resource[*computepb.InstanceGroupManager]{
 		name:   name,
 		of:     g.Object,
 		get:    func(ctx context.Context) (*computepb.InstanceGroupManager, error) { return groups.Get(ctx, g.Name) },
 		mine:   r.Owns,
-		check:  func(x *computepb.InstanceGroupManager) (plan.State, error) { return checkGroup(r, name, g, x) },
+		Check:  func(x *computepb.InstanceGroupManager) (plan.State, error) { return checkGroup(r, name, g, x) },
 		insert: func(ctx context.Context) error { return sizeGroup(ctx, r, g) },
 		remove: func(ctx context.Context) error { return groups.Delete(ctx, g.Name) },
 	}

@@ -1,4 +1,4 @@
-package cluster
+package step
 
 import (
 	"context"
@@ -15,18 +15,18 @@ import (
 	"hakube/scripts/cure"
 )
 
-// networks is the VPC network. One that is there already is used, whoever made
+// Networks is the VPC network. One that is there already is used, whoever made
 // it, and only one we made is ever removed.
-func networks(r *task.Task) (steps []plan.Step) {
+func Networks(r *task.Task) (steps []plan.Step) {
 	for _, o := range r.Or(inventory.Network, inventory.Object{Name: r.Want.Names.Network()}) {
 		if r.Keeps(inventory.Network, o.Name) {
 			continue
 		}
-		steps = append(steps, resource[*computepb.Network]{
+		steps = append(steps, Resource[*computepb.Network]{
 			name: "network " + o.Name, of: inventory.Object{Kind: inventory.Network, Name: o.Name},
 			get:  func(ctx context.Context) (*computepb.Network, error) { return r.GCE.Networks().Get(ctx, o.Name) },
 			mine: r.Shares,
-			check: func(n *computepb.Network) (plan.State, error) {
+			Check: func(n *computepb.Network) (plan.State, error) {
 				if n.GetIPv4Range() != "" && !r.Mode.Removes {
 					return plan.State{}, &refusal.Refused{
 						Why:  "network " + o.Name + " is a legacy network, which has no subnetworks",
@@ -69,19 +69,19 @@ func strangerInNetwork(what string) *refusal.Refused {
 	}
 }
 
-// subnetworks is the subnetwork of the region: machines take their addresses
+// Subnetworks is the subnetwork of the region: machines take their addresses
 // from its range, pods from its secondary range pods-default.
-func subnetworks(r *task.Task) (steps []plan.Step) {
+func Subnetworks(r *task.Task) (steps []plan.Step) {
 	s := r.Want.Settings
 	for _, o := range r.Or(inventory.Subnetwork, inventory.Object{Name: r.Want.Names.Subnetwork()}) {
 		name := "subnetwork " + o.Name
-		steps = append(steps, resource[*computepb.Subnetwork]{
+		steps = append(steps, Resource[*computepb.Subnetwork]{
 			name: name, of: r.Regional(inventory.Subnetwork, o.Name),
 			get: func(ctx context.Context) (*computepb.Subnetwork, error) {
 				return r.GCE.Subnetworks().Get(ctx, o.Name)
 			},
 			mine: r.Owns,
-			check: func(n *computepb.Subnetwork) (plan.State, error) {
+			Check: func(n *computepb.Subnetwork) (plan.State, error) {
 				if r.Mode.Removes {
 					return plan.Exists("")
 				}

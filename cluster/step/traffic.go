@@ -1,4 +1,4 @@
-package cluster
+package step
 
 import (
 	"context"
@@ -16,23 +16,23 @@ import (
 
 // traffic is the fact that a master is in its zone's group, so that the balancer
 // sends it connections. It is the last thing a master gets and the first it loses.
-func trafficTo(r *env.Env, masters ...inventory.Object) (steps []plan.Step) {
+func TrafficTo(r *env.Env, masters ...inventory.Object) (steps []plan.Step) {
 	for _, m := range masters {
-		steps = append(steps, traffic{r, m})
+		steps = append(steps, Traffic{r, m})
 	}
 	return steps
 }
 
-type traffic struct {
-	env *env.Env
-	of  inventory.Object
+type Traffic struct {
+	Env *env.Env
+	Of  inventory.Object
 }
 
-func (t traffic) String() string    { return t.of.Name + " in the balancer's group" }
-func (t traffic) About() plan.Thing { return task.Thing(t.of) }
+func (t Traffic) String() string    { return t.Of.Name + " in the balancer's group" }
+func (t Traffic) About() plan.Thing { return task.Thing(t.Of) }
 
-func (t traffic) Observe(ctx context.Context) (plan.State, error) {
-	all, err := t.env.GCE.InstanceGroups(t.of.Zone).ListInstances(ctx, t.env.Want.Names.MasterGroup())
+func (t Traffic) Observe(ctx context.Context) (plan.State, error) {
+	all, err := t.Env.GCE.InstanceGroups(t.Of.Zone).ListInstances(ctx, t.Env.Want.Names.MasterGroup())
 	if gce.IsNotFound(err) {
 		return plan.State{Is: plan.Absent, Why: "there is no group"}, nil
 	}
@@ -40,24 +40,24 @@ func (t traffic) Observe(ctx context.Context) (plan.State, error) {
 		return plan.State{}, err
 	}
 	for _, x := range all {
-		if gce.Base(x.GetInstance()) == t.of.Name {
+		if gce.Base(x.GetInstance()) == t.Of.Name {
 			return plan.Exists("")
 		}
 	}
 	return plan.State{Is: plan.Absent}, nil
 }
 
-func (t traffic) Do(ctx context.Context) error {
-	return t.env.GCE.InstanceGroups(t.of.Zone).AddInstances(ctx, t.env.Want.Names.MasterGroup(), t.of.Name)
+func (t Traffic) Do(ctx context.Context) error {
+	return t.Env.GCE.InstanceGroups(t.Of.Zone).AddInstances(ctx, t.Env.Want.Names.MasterGroup(), t.Of.Name)
 }
 
-func (t traffic) Undo(ctx context.Context) error {
-	return t.env.GCE.InstanceGroups(t.of.Zone).RemoveInstances(ctx, t.env.Want.Names.MasterGroup(), t.of.Name)
+func (t Traffic) Undo(ctx context.Context) error {
+	return t.Env.GCE.InstanceGroups(t.Of.Zone).RemoveInstances(ctx, t.Env.Want.Names.MasterGroup(), t.Of.Name)
 }
 
 // healthyBackends is the wait until the balancer itself calls every master in
 // its groups healthy: only then does the loss of one cost nobody anything.
-func backendsHealthy(r *env.Env) plan.Step { return healthyBackends{r} }
+func BackendsHealthy(r *env.Env) plan.Step { return healthyBackends{r} }
 
 type healthyBackends struct{ env *env.Env }
 
@@ -75,9 +75,9 @@ type Backend struct {
 	Healthy bool   `json:"healthy"`
 }
 
-// backends asks the balancer about its masters, those in no group left out; nil
+// Backends asks the balancer about its masters, those in no group left out; nil
 // when there is no balancer.
-func backends(ctx context.Context, r *env.Env) ([]Backend, error) {
+func Backends(ctx context.Context, r *env.Env) ([]Backend, error) {
 	x, err := r.GCE.BackendServices().Get(ctx, r.Want.Names.BackendService())
 	if gce.IsNotFound(err) {
 		return nil, nil
@@ -113,7 +113,7 @@ func backends(ctx context.Context, r *env.Env) ([]Backend, error) {
 }
 
 func (h healthyBackends) Observe(ctx context.Context) (plan.State, error) {
-	all, err := backends(ctx, h.env)
+	all, err := Backends(ctx, h.env)
 	if err != nil {
 		return plan.State{}, err
 	}

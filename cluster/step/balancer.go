@@ -1,4 +1,4 @@
-package cluster
+package step
 
 import (
 	"context"
@@ -21,11 +21,11 @@ import (
 // whether it is ready, which target pools cannot (kube-up's sent to dead masters,
 // D19).
 
-// decideBalancer sets whether the API's address is to be on the balancer: from
+// DecideBalancer sets whether the API's address is to be on the balancer: from
 // the second master on, and for as long as there are two; always if it is so
 // from the start. Only a removal takes it back: a plain up finds what one that was
 // cut left.
-func decideBalancer(r *task.Task) {
+func DecideBalancer(r *task.Task) {
 	r.Balanced = len(r.Masters()) > 1 || r.Want.Settings.LoadBalancer == settings.FromStart || r.Have.Holder.Rule != "" && !r.Mode.Removes
 }
 
@@ -35,14 +35,14 @@ const drainLimit = 10 * time.Second
 
 // How the health check asks: a master that halts is found out in two rounds.
 const (
-	checkEvery   = 2 // seconds
-	checkTimeout = 2 // seconds
-	checkRounds  = 2 // results in a row that change the verdict
+	CheckEvery   = 2 // seconds
+	CheckTimeout = 2 // seconds
+	CheckRounds  = 2 // results in a row that change the verdict
 )
 
-func healthChecks(r *task.Task) (steps []plan.Step) {
+func HealthChecks(r *task.Task) (steps []plan.Step) {
 	for _, o := range r.Parts(inventory.HealthCheck, inventory.Object{Name: r.Want.Names.HealthCheck()}) {
-		steps = append(steps, resource[*computepb.HealthCheck]{
+		steps = append(steps, Resource[*computepb.HealthCheck]{
 			name: "health check " + o.Name, of: r.Regional(inventory.HealthCheck, o.Name),
 			get: func(ctx context.Context) (*computepb.HealthCheck, error) {
 				return r.GCE.HealthChecks().Get(ctx, o.Name)
@@ -52,8 +52,8 @@ func healthChecks(r *task.Task) (steps []plan.Step) {
 				return r.GCE.HealthChecks().Insert(ctx, &computepb.HealthCheck{
 					Name: &o.Name, Description: new(r.Want.Mark.For(inventory.RoleHealthCheck)), Type: new("HTTPS"),
 					HttpsHealthCheck: &computepb.HTTPSHealthCheck{Port: new(int32(443)), RequestPath: new("/readyz")},
-					CheckIntervalSec: new(int32(checkEvery)), TimeoutSec: new(int32(checkTimeout)),
-					HealthyThreshold: new(int32(checkRounds)), UnhealthyThreshold: new(int32(checkRounds)),
+					CheckIntervalSec: new(int32(CheckEvery)), TimeoutSec: new(int32(CheckTimeout)),
+					HealthyThreshold: new(int32(CheckRounds)), UnhealthyThreshold: new(int32(CheckRounds)),
 				})
 			},
 			remove: func(ctx context.Context) error {
@@ -64,8 +64,8 @@ func healthChecks(r *task.Task) (steps []plan.Step) {
 	return steps
 }
 
-// masterGroups are the lists of masters, one for each of the zones.
-func masterGroups(r *task.Task, zones ...string) (steps []plan.Step) {
+// MasterGroups are the lists of masters, one for each of the zones.
+func MasterGroups(r *task.Task, zones ...string) (steps []plan.Step) {
 	var all []inventory.Object
 	for _, zone := range zones {
 		all = append(all, inventory.Object{Kind: inventory.InstanceGroup, Name: r.Want.Names.MasterGroup(), Zone: zone})
@@ -75,7 +75,7 @@ func masterGroups(r *task.Task, zones ...string) (steps []plan.Step) {
 	}
 	for _, o := range all {
 		name, groups := fmt.Sprintf("masters' group in %s", o.Zone), r.GCE.InstanceGroups(o.Zone)
-		steps = append(steps, resource[*computepb.InstanceGroup]{
+		steps = append(steps, Resource[*computepb.InstanceGroup]{
 			name: name, of: inventory.Object{Kind: inventory.InstanceGroup, Name: o.Name, Zone: o.Zone},
 			get:  func(ctx context.Context) (*computepb.InstanceGroup, error) { return groups.Get(ctx, o.Name) },
 			mine: r.Owns,
@@ -92,11 +92,11 @@ func masterGroups(r *task.Task, zones ...string) (steps []plan.Step) {
 	return steps
 }
 
-// services is the backend service, made with the groups of the zones behind it.
-func services(r *task.Task, zones ...string) (steps []plan.Step) {
+// Services is the backend service, made with the groups of the zones behind it.
+func Services(r *task.Task, zones ...string) (steps []plan.Step) {
 	for _, o := range r.Parts(inventory.BackendService, inventory.Object{Name: r.Want.Names.BackendService()}) {
 		name, services := "backend service "+o.Name, r.GCE.BackendServices()
-		steps = append(steps, resource[*computepb.BackendService]{
+		steps = append(steps, Resource[*computepb.BackendService]{
 			name: name, of: r.Regional(inventory.BackendService, o.Name),
 			get:  func(ctx context.Context) (*computepb.BackendService, error) { return services.Get(ctx, o.Name) },
 			mine: r.Owns,
@@ -128,8 +128,8 @@ func masterGroupURL(r *env.Env, zone string) string {
 	return r.Want.Zonal(zone, "instanceGroups", r.Want.Names.MasterGroup())
 }
 
-// backendZones is the fact that a zone's group is behind the balancer.
-func backendZones(r *env.Env, zones ...string) (steps []plan.Step) {
+// BackendZones is the fact that a zone's group is behind the balancer.
+func BackendZones(r *env.Env, zones ...string) (steps []plan.Step) {
 	for _, z := range zones {
 		steps = append(steps, backendZone{r, z})
 	}

@@ -1,4 +1,4 @@
-package cluster
+package step
 
 import (
 	"context"
@@ -19,18 +19,18 @@ import (
 // master, onto the forwarding rule; and back the other way round. In between the
 // API is dark for everybody but masters.
 
-// reachable is what must hold before masters can be asked anything: a cut while
+// Reachable is what must hold before masters can be asked anything: a cut while
 // the address was on its way leaves a master that nobody reaches, and the API
 // dark. The address goes back to where it was; from there all else is as usual.
-func reachable(r *task.Task) []plan.Item {
+func Reachable(r *task.Task) []plan.Item {
 	l := task.Lines{Want: true}
 	for _, m := range r.Have.Masters(r.Want.Names) {
 		switch {
 		case m.Status != "RUNNING" || m.External != "":
 		case r.Have.Holder.Unassigned():
-			return []plan.Item{{Step: addressReleased(r.Env, m), Want: false}}
+			return []plan.Item{{Step: AddressReleased(r.Env, m), Want: false}}
 		default:
-			l.Beside(ownAddresses(r.Env, m)...)
+			l.Beside(OwnAddresses(r.Env, m)...)
 		}
 	}
 	return l.Items
@@ -38,7 +38,7 @@ func reachable(r *task.Task) []plan.Item {
 
 // reach makes it hold, and looks again.
 func Reach(ctx context.Context, r *task.Task, report func(plan.Event)) error {
-	items := reachable(r)
+	items := Reachable(r)
 	if len(items) == 0 {
 		return nil
 	}
@@ -56,7 +56,7 @@ func Reach(ctx context.Context, r *task.Task, report func(plan.Event)) error {
 
 // released is the fact that no machine has the API's address, so that a
 // forwarding rule can take it. Undone, the master gets it back.
-func addressReleased(r *env.Env, back inventory.Object) plan.Step { return released{r, back} }
+func AddressReleased(r *env.Env, back inventory.Object) plan.Step { return released{r, back} }
 
 type released struct {
 	env  *env.Env
@@ -137,16 +137,16 @@ func takeOver(ctx context.Context, r *env.Env, give func(context.Context) error)
 	return errors.Join(err, last)
 }
 
-// forwarding is the forwarding rule that has the API's address.
-func forwarding(r *task.Task) (steps []plan.Step) {
+// Forwarding is the forwarding rule that has the API's address.
+func Forwarding(r *task.Task) (steps []plan.Step) {
 	for _, o := range r.Parts(inventory.ForwardingRule, inventory.Object{Name: r.Want.Names.ForwardingRule()}) {
 		name, rules := "forwarding rule "+o.Name, r.GCE.ForwardingRules()
-		steps = append(steps, resource[*computepb.ForwardingRule]{
+		steps = append(steps, Resource[*computepb.ForwardingRule]{
 			name:  name,
 			of:    r.Regional(inventory.ForwardingRule, o.Name),
 			get:   func(ctx context.Context) (*computepb.ForwardingRule, error) { return rules.Get(ctx, o.Name) },
 			mine:  r.Owns,
-			check: func(x *computepb.ForwardingRule) (plan.State, error) { return plan.Exists(x.GetIPAddress()) },
+			Check: func(x *computepb.ForwardingRule) (plan.State, error) { return plan.Exists(x.GetIPAddress()) },
 			insert: func(ctx context.Context) error {
 				return takeOver(ctx, r.Env, func(ctx context.Context) error { return rules.Insert(ctx, forwardingRule(r.Env, o.Name)) })
 			},
@@ -165,9 +165,9 @@ func forwardingRule(r *env.Env, name string) *computepb.ForwardingRule {
 	}
 }
 
-// ownAddresses is an external address of its own for each master, which it is
+// OwnAddresses is an external address of its own for each master, which it is
 // reached by over ssh while the balancer has the API's.
-func ownAddresses(r *env.Env, masters ...inventory.Object) (steps []plan.Step) {
+func OwnAddresses(r *env.Env, masters ...inventory.Object) (steps []plan.Step) {
 	for _, m := range masters {
 		steps = append(steps, ownAddress{r, m})
 	}

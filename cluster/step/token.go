@@ -1,4 +1,4 @@
-package cluster
+package step
 
 import (
 	"context"
@@ -22,25 +22,25 @@ import (
 // Secret in the cluster. Its id follows from the cluster's name, so that it is
 // found again; it does not expire, since the group makes machines later too;
 // and the only thing it can do is ask for a node's certificate.
-func joinToken(r *env.Env) plan.Step { return token{r} }
+func JoinToken(r *env.Env) plan.Step { return Token{r} }
 
-type token struct{ env *env.Env }
+type Token struct{ Env *env.Env }
 
-func (t token) String() string { return "join token " + t.id() }
+func (t Token) String() string { return "join token " + t.id() }
 
-func (t token) id() string {
-	sum := sha256.Sum256([]byte(t.env.Want.Project + "/" + t.env.Want.Names.Prefix))
+func (t Token) id() string {
+	sum := sha256.Sum256([]byte(t.Env.Want.Project + "/" + t.Env.Want.Names.Prefix))
 	return hex.EncodeToString(sum[:])[:6]
 }
 
-func (t token) join() kube.JoinToken { return kube.JoinToken{ID: t.id()} }
+func (t Token) Join() kube.JoinToken { return kube.JoinToken{ID: t.id()} }
 
-func (t token) Observe(ctx context.Context) (plan.State, error) {
-	client, err := t.env.Kube(ctx)
+func (t Token) Observe(ctx context.Context) (plan.State, error) {
+	client, err := t.Env.Kube(ctx)
 	if err != nil {
 		return plan.State{Is: plan.Absent, Why: err.Error()}, nil
 	}
-	s, err := t.join().Read(ctx, client)
+	s, err := t.Join().Read(ctx, client)
 	if apierrors.IsNotFound(err) {
 		return plan.State{Is: plan.Absent}, nil
 	}
@@ -51,7 +51,7 @@ func (t token) Observe(ctx context.Context) (plan.State, error) {
 	if err != nil {
 		return plan.State{}, err
 	}
-	if why := t.join().Unlike(s, used); why != "" {
+	if why := t.Join().Unlike(s, used); why != "" {
 		return plan.State{Is: plan.Partial, Why: why}, nil
 	}
 	return plan.Exists("")
@@ -59,8 +59,8 @@ func (t token) Observe(ctx context.Context) (plan.State, error) {
 
 // inTemplate is the token of the template that is there already, whose
 // machines would otherwise knock with a key that no longer fits. "" for none.
-func (t token) inTemplate(ctx context.Context) (string, error) {
-	x, err := nodeTemplate(ctx, t.env)
+func (t Token) inTemplate(ctx context.Context) (string, error) {
+	x, err := nodeTemplate(ctx, t.Env)
 	if gce.IsNotFound(err) {
 		return "", nil
 	}
@@ -75,8 +75,8 @@ func (t token) inTemplate(ctx context.Context) (string, error) {
 	return secret, nil
 }
 
-func (t token) Do(ctx context.Context) error {
-	client, err := t.env.Kube(ctx)
+func (t Token) Do(ctx context.Context) error {
+	client, err := t.Env.Kube(ctx)
 	if err != nil {
 		return fmt.Errorf("asking the API: %w", err)
 	}
@@ -84,18 +84,18 @@ func (t token) Do(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return t.join().Write(ctx, client, secret, t.env.Want.Mark.For("join-token"))
+	return t.Join().Write(ctx, client, secret, t.Env.Want.Mark.For("join-token"))
 }
 
-func (token) Undo(context.Context) error { return nil } // never unwanted: it goes with the cluster
+func (Token) Undo(context.Context) error { return nil } // never unwanted: it goes with the cluster
 
 // value is the token as nodes are given it.
-func (t token) value(ctx context.Context) (string, error) {
-	client, err := t.env.Kube(ctx)
+func (t Token) value(ctx context.Context) (string, error) {
+	client, err := t.Env.Kube(ctx)
 	if err != nil {
 		return "", err
 	}
-	return t.join().Value(ctx, client)
+	return t.Join().Value(ctx, client)
 }
 
 // template is the node template as it is.

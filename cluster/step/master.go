@@ -1,4 +1,4 @@
-package cluster
+package step
 
 import (
 	"context"
@@ -25,9 +25,9 @@ var masterScopes = []string{
 	settings.ScopePrefix + "devstorage.read_only", settings.ScopePrefix + "compute", settings.ScopePrefix + "monitoring", settings.ScopePrefix + "logging.write",
 }
 
-// machines are masters. When the cluster goes it is every machine with our mark
+// Machines are masters. When the cluster goes it is every machine with our mark
 // that goes with no group.
-func machines(r *task.Task) (steps []plan.Step) {
+func Machines(r *task.Task) (steps []plan.Step) {
 	list := r.ToBe()
 	if r.Mode.TakesFound() {
 		list = r.Or(inventory.Instance, inventory.Object{})
@@ -35,12 +35,12 @@ func machines(r *task.Task) (steps []plan.Step) {
 	for _, o := range list {
 		name := "machine " + o.Name
 		instances := r.GCE.Instances(o.Zone)
-		steps = append(steps, resource[*computepb.Instance]{
+		steps = append(steps, Resource[*computepb.Instance]{
 			name:   name,
 			of:     o,
 			get:    func(ctx context.Context) (*computepb.Instance, error) { return instances.Get(ctx, o.Name) },
 			mine:   r.Owns,
-			check:  func(i *computepb.Instance) (plan.State, error) { return checkMaster(r, name, i) },
+			Check:  func(i *computepb.Instance) (plan.State, error) { return CheckMaster(r, name, i) },
 			insert: func(ctx context.Context) error { return runMaster(ctx, r, o) },
 			remove: func(ctx context.Context) error { return instances.Delete(ctx, o.Name) },
 		})
@@ -48,9 +48,9 @@ func machines(r *task.Task) (steps []plan.Step) {
 	return steps
 }
 
-// checkMaster compares a master with the settings. Its ssh keys and its
+// CheckMaster compares a master with the settings. Its ssh keys and its
 // external address are other steps' facts.
-func checkMaster(r *task.Task, name string, i *computepb.Instance) (plan.State, error) {
+func CheckMaster(r *task.Task, name string, i *computepb.Instance) (plan.State, error) {
 	if r.Mode.Removes {
 		return plan.Exists("")
 	}
@@ -88,7 +88,7 @@ func runMaster(ctx context.Context, r *task.Task, o inventory.Object) error {
 	instances := r.GCE.Instances(o.Zone)
 	i, err := instances.Get(ctx, o.Name)
 	if gce.IsNotFound(err) {
-		return insertMaster(ctx, r, o)
+		return InsertMaster(ctx, r, o)
 	}
 	if err != nil {
 		return err
@@ -113,7 +113,7 @@ func runMaster(ctx context.Context, r *task.Task, o inventory.Object) error {
 	})
 	switch {
 	case gce.IsNotFound(err):
-		return insertMaster(ctx, r, o)
+		return InsertMaster(ctx, r, o)
 	case err != nil:
 		return err
 	case i.GetStatus() != "RUNNING":
@@ -122,7 +122,7 @@ func runMaster(ctx context.Context, r *task.Task, o inventory.Object) error {
 	return nil
 }
 
-func insertMaster(ctx context.Context, r *task.Task, o inventory.Object) error {
+func InsertMaster(ctx context.Context, r *task.Task, o inventory.Object) error {
 	ip, err := r.Address(ctx)
 	if err != nil {
 		return err
@@ -131,7 +131,7 @@ func insertMaster(ctx context.Context, r *task.Task, o inventory.Object) error {
 		return errors.New("the address for it is not reserved")
 	}
 	s, n := r.Want.Settings, r.Want.Names
-	metadata, own := metadataOf(&r.Want, scripts.RoleMaster, ip, nil), ip
+	metadata, own := MetadataOf(&r.Want, scripts.RoleMaster, ip, nil), ip
 	switch {
 	case r.Mode.One:
 		metadata, own = replicaMetadata(r), ""
@@ -144,7 +144,7 @@ func insertMaster(ctx context.Context, r *task.Task, o inventory.Object) error {
 		own = "" // the balancer has the API's
 	}
 	if slices.ContainsFunc(r.Have.Masters(n), func(m inventory.Object) bool { return m.Name != o.Name }) {
-		set(metadata, scripts.KeyStart, scripts.StartJoin) // around a blank disk it would found a second cluster beside the others'
+		Set(metadata, scripts.KeyStart, scripts.StartJoin) // around a blank disk it would found a second cluster beside the others'
 	}
 	return r.GCE.Instances(o.Zone).Insert(ctx, &computepb.Instance{
 		Name:        &o.Name,
@@ -156,7 +156,7 @@ func insertMaster(ctx context.Context, r *task.Task, o inventory.Object) error {
 			bootDiskOf(&r.Want, settings.Image(s.MasterImageOwner, s.MasterImage), s.MasterRootSize, task.BootTypeFor(r.Want.MasterType)),
 			{
 				Source:     new(r.Want.Zonal(o.Zone, "disks", n.DiskOf(o.Name))),
-				DeviceName: new(masterDevice),
+				DeviceName: new(MasterDevice),
 				Mode:       new("READ_WRITE"),
 				AutoDelete: new(false), // it outlives the machine
 			},
@@ -166,7 +166,7 @@ func insertMaster(ctx context.Context, r *task.Task, o inventory.Object) error {
 		Scheduling:        scheduling(s.PreemptibleMain),
 		ServiceAccounts:   serviceAccounts(s.MasterAccount, masterScopes),
 
-		ShieldedInstanceConfig: shielded(r.Env, settings.Image(s.MasterImageOwner, s.MasterImage)),
+		ShieldedInstanceConfig: Shielded(r.Env, settings.Image(s.MasterImageOwner, s.MasterImage)),
 	})
 }
 
@@ -174,14 +174,14 @@ func insertMaster(ctx context.Context, r *task.Task, o inventory.Object) error {
 func replicaMetadata(r *task.Task) *computepb.Metadata {
 	m := &computepb.Metadata{}
 	for _, x := range r.Source.GetMetadata().GetItems() {
-		set(m, x.GetKey(), x.GetValue())
+		Set(m, x.GetKey(), x.GetValue())
 	}
-	if keys := inventory.MetadataItem(m, scripts.KeySSHKeys); !strings.Contains(keys, withoutComment(r.Want.Login)) {
-		set(m, scripts.KeySSHKeys, withLogin(keys, r.Want.Login))
+	if keys := inventory.MetadataItem(m, scripts.KeySSHKeys); !strings.Contains(keys, WithoutComment(r.Want.Login)) {
+		Set(m, scripts.KeySSHKeys, withLogin(keys, r.Want.Login))
 	}
-	set(m, scripts.KeyOSLogin, "FALSE")
-	set(m, scripts.KeyStartupScript, scripts.Startup()) // as the scripts that are sent over ssh
-	set(m, scripts.KeyStart, scripts.StartJoin)
+	Set(m, scripts.KeyOSLogin, "FALSE")
+	Set(m, scripts.KeyStartupScript, scripts.Startup()) // as the scripts that are sent over ssh
+	Set(m, scripts.KeyStart, scripts.StartJoin)
 	return m
 }
 
@@ -192,7 +192,7 @@ func repairMetadata(r *task.Task, ip string) *computepb.Metadata {
 	if r.Source != nil {
 		return replicaMetadata(r)
 	}
-	m := metadataOf(&r.Want, scripts.RoleMaster, ip, nil)
-	set(m, scripts.KeyStart, scripts.StartJoin)
+	m := MetadataOf(&r.Want, scripts.RoleMaster, ip, nil)
+	Set(m, scripts.KeyStart, scripts.StartJoin)
 	return m
 }

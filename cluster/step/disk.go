@@ -1,4 +1,4 @@
-package cluster
+package step
 
 import (
 	"context"
@@ -18,12 +18,12 @@ import (
 	"hakube/scripts/cure"
 )
 
-// masterDevice is how the master's data disk is called inside the machine.
-const masterDevice = "master-pd"
+// MasterDevice is how the master's data disk is called inside the machine.
+const MasterDevice = "master-pd"
 
-// disks are the masters' data disks. When the cluster goes it is also every
+// Disks are the masters' data disks. When the cluster goes it is also every
 // other disk with our mark that is on no machine.
-func disks(r *task.Task) (steps []plan.Step) {
+func Disks(r *task.Task) (steps []plan.Step) {
 	s := r.Want.Settings
 	var list []inventory.Object
 	for _, m := range r.ToBe() {
@@ -35,11 +35,11 @@ func disks(r *task.Task) (steps []plan.Step) {
 	for _, o := range list {
 		name := "disk " + o.Name
 		disks := r.GCE.Disks(o.Zone)
-		steps = append(steps, resource[*computepb.Disk]{
+		steps = append(steps, Resource[*computepb.Disk]{
 			name: name, of: o,
 			get:  func(ctx context.Context) (*computepb.Disk, error) { return disks.Get(ctx, o.Name) },
 			mine: r.Owns,
-			check: func(d *computepb.Disk) (plan.State, error) {
+			Check: func(d *computepb.Disk) (plan.State, error) {
 				if r.Mode.Removes || r.Mode.Repairs {
 					return plan.Exists("")
 				}
@@ -54,7 +54,7 @@ func disks(r *task.Task) (steps []plan.Step) {
 				}
 				return plan.Exists(settings.Gigabytes(d.GetSizeGb()) + " " + gce.Base(d.GetType()))
 			},
-			insert: func(ctx context.Context) error { return insertDisk(ctx, r.Env, o.Name, o.Zone) },
+			insert: func(ctx context.Context) error { return InsertDisk(ctx, r.Env, o.Name, o.Zone) },
 			remove: func(ctx context.Context) error {
 				return r.LetGo(ctx, name, func(ctx context.Context) error { return disks.Delete(ctx, o.Name) })
 			},
@@ -63,7 +63,7 @@ func disks(r *task.Task) (steps []plan.Step) {
 	return steps
 }
 
-func insertDisk(ctx context.Context, r *env.Env, name, zone string) error {
+func InsertDisk(ctx context.Context, r *env.Env, name, zone string) error {
 	s := r.Want.Settings
 	return r.GCE.Disks(zone).Insert(ctx, &computepb.Disk{
 		Name:        &name,
@@ -74,18 +74,18 @@ func insertDisk(ctx context.Context, r *env.Env, name, zone string) error {
 	})
 }
 
-// foreignContent is a refusal if the machine's script says that its disk holds
+// ForeignContent is a refusal if the machine's script says that its disk holds
 // something of somebody else (scripts/startup/50-disk.sh).
-func foreignContent(r *task.Task, m inventory.Object, phase string) error {
+func ForeignContent(r *task.Task, m inventory.Object, phase string) error {
 	reason, failed := strings.CutPrefix(phase, scripts.PhaseFailed)
 	_, what, _ := strings.Cut(reason, "the disk master-pd ")
 	if !failed || !strings.HasPrefix(what, "belongs to cluster ") && !strings.HasPrefix(what, "holds ") && !strings.HasPrefix(what, "is partitioned") {
 		return nil
 	}
-	return foreignDisk(r, m, strings.TrimSuffix(what, ", refusing it"))
+	return ForeignDisk(r, m, strings.TrimSuffix(what, ", refusing it"))
 }
 
-func foreignDisk(r *task.Task, m inventory.Object, what string) error {
+func ForeignDisk(r *task.Task, m inventory.Object, what string) error {
 	disk := r.Want.Names.DiskOf(m.Name)
 	commands := []cure.Command{cure.KeepDisk(disk, m.Zone), cure.DeleteDisk(disk, m.Zone), cure.Repair(m.Name)}
 	if r.Have.StatusOf(m) != "" {

@@ -1,4 +1,4 @@
-package cluster
+package step
 
 import (
 	"context"
@@ -18,11 +18,11 @@ import (
 func Addresses(r *task.Task) (steps []plan.Step) {
 	for _, o := range r.Or(inventory.Address, inventory.Object{Name: r.Want.Names.Address()}) {
 		name := "address " + o.Name
-		steps = append(steps, resource[*computepb.Address]{
+		steps = append(steps, Resource[*computepb.Address]{
 			name: name, of: r.Regional(inventory.Address, o.Name),
 			get:  func(ctx context.Context) (*computepb.Address, error) { return r.GCE.Addresses().Get(ctx, o.Name) },
 			mine: r.Owns,
-			check: func(a *computepb.Address) (plan.State, error) {
+			Check: func(a *computepb.Address) (plan.State, error) {
 				if a.GetAddress() == "" {
 					return plan.State{Is: plan.Partial, Why: "is being reserved"}, nil
 				}

@@ -1,4 +1,4 @@
-package cluster
+package step
 
 import (
 	"context"
@@ -14,10 +14,10 @@ import (
 	"hakube/gce"
 )
 
-func firewalls(r *task.Task) (steps []plan.Step) {
+func Firewalls(r *task.Task) (steps []plan.Step) {
 	if !r.Mode.Removes {
 		for _, w := range task.FirewallRules(&r.Want) {
-			steps = append(steps, firewall(r, w))
+			steps = append(steps, Firewall(r, w))
 		}
 		return steps
 	}
@@ -25,22 +25,22 @@ func firewalls(r *task.Task) (steps []plan.Step) {
 		if r.Keeps(inventory.Firewall, o.Name) {
 			continue
 		}
-		steps = append(steps, firewall(r, task.Rule{Name: o.Name, Shared: o.Role == inventory.RoleSSH}))
+		steps = append(steps, Firewall(r, task.Rule{Name: o.Name, Shared: o.Role == inventory.RoleSSH}))
 	}
 	return steps
 }
 
-func firewall(r *task.Task, w task.Rule) plan.Step {
+func Firewall(r *task.Task, w task.Rule) plan.Step {
 	name := "firewall " + w.Name
 	mine := r.Owns
 	if w.Shared {
 		mine = r.Shares
 	}
-	return resource[*computepb.Firewall]{
+	return Resource[*computepb.Firewall]{
 		name: name, of: inventory.Object{Kind: inventory.Firewall, Name: w.Name},
 		get:  func(ctx context.Context) (*computepb.Firewall, error) { return r.GCE.Firewalls().Get(ctx, w.Name) },
 		mine: mine,
-		check: func(f *computepb.Firewall) (plan.State, error) {
+		Check: func(f *computepb.Firewall) (plan.State, error) {
 			if r.Mode.Removes {
 				return plan.Exists("")
 			}

@@ -1,4 +1,4 @@
-package cluster
+package step
 
 import (
 	"cmp"
@@ -20,19 +20,19 @@ import (
 	"hakube/scripts/cure"
 )
 
-// templates is what nodes are made from. A template cannot be changed, and one
+// Templates is what nodes are made from. A template cannot be changed, and one
 // in use cannot be replaced: what it was made with holds for as long as the
 // cluster does.
-func templates(r *task.Task) (steps []plan.Step) {
+func Templates(r *task.Task) (steps []plan.Step) {
 	for _, o := range r.Or(inventory.InstanceTemplate, inventory.Object{Name: r.Want.Names.Template()}) {
 		name := "template " + o.Name
-		steps = append(steps, resource[*computepb.InstanceTemplate]{
+		steps = append(steps, Resource[*computepb.InstanceTemplate]{
 			name: name, of: inventory.Object{Kind: inventory.InstanceTemplate, Name: o.Name},
 			get: func(ctx context.Context) (*computepb.InstanceTemplate, error) {
 				return r.GCE.InstanceTemplates().Get(ctx, o.Name)
 			},
 			mine:   r.Owns,
-			check:  func(t *computepb.InstanceTemplate) (plan.State, error) { return checkTemplate(r, name, t) },
+			Check:  func(t *computepb.InstanceTemplate) (plan.State, error) { return checkTemplate(r, name, t) },
 			insert: func(ctx context.Context) error { return insertTemplate(ctx, r.Env) },
 			remove: func(ctx context.Context) error {
 				return r.LetGo(ctx, name, func(ctx context.Context) error { return r.GCE.InstanceTemplates().Delete(ctx, o.Name) })
@@ -113,7 +113,7 @@ func insertTemplate(ctx context.Context, r *env.Env) error {
 	if err != nil {
 		return err
 	}
-	join, err := token{r}.value(ctx)
+	join, err := Token{r}.value(ctx)
 	if err != nil {
 		return err
 	}
@@ -130,14 +130,14 @@ func insertTemplate(ctx context.Context, r *env.Env) error {
 		Tags:              &computepb.Tags{Items: []string{n.NodeTag()}},
 		Disks:             []*computepb.AttachedDisk{bootDiskOf(&r.Want, settings.Image(s.NodeImageOwner, s.NodeImage), s.NodeDiskSize, s.NodeDiskType)},
 		NetworkInterfaces: interfaces(&r.Want, r.Region(), ""),
-		Metadata: metadataOf(&r.Want, scripts.RoleNode, ip, map[string]string{
+		Metadata: MetadataOf(&r.Want, scripts.RoleNode, ip, map[string]string{
 			scripts.KeyJoinToken: join,
 			scripts.KeyCAHash:    hash,
 		}),
 		Scheduling:      scheduling(s.PreemptibleNode),
 		ServiceAccounts: serviceAccounts(s.NodeAccount, s.NodeScopes),
 
-		ShieldedInstanceConfig: shielded(r, settings.Image(s.NodeImageOwner, s.NodeImage)),
+		ShieldedInstanceConfig: Shielded(r, settings.Image(s.NodeImageOwner, s.NodeImage)),
 	}
 	return r.GCE.InstanceTemplates().Insert(ctx, &computepb.InstanceTemplate{
 		Name:        new(n.Template()),

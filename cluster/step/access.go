@@ -1,4 +1,4 @@
-package cluster
+package step
 
 import (
 	"context"
@@ -61,17 +61,17 @@ func (a access) Observe(ctx context.Context) (plan.State, error) {
 	if err != nil {
 		return plan.State{}, err
 	}
-	mine := withoutComment(a.env.Want.Login)
+	mine := WithoutComment(a.env.Want.Login)
 	for line := range strings.Lines(inventory.MetadataItem(i.GetMetadata(), scripts.KeySSHKeys)) {
-		if withoutComment(line) == mine {
+		if WithoutComment(line) == mine {
 			return plan.Exists("")
 		}
 	}
 	return plan.State{Is: plan.Absent, Why: "the machine does not know the key"}, nil
 }
 
-// withoutComment is "me:ssh-rsa AAAA…" of "me:ssh-rsa AAAA… me@home".
-func withoutComment(line string) string {
+// WithoutComment is "me:ssh-rsa AAAA…" of "me:ssh-rsa AAAA… me@home".
+func WithoutComment(line string) string {
 	fields := strings.Fields(line)
 	return strings.Join(fields[:min(2, len(fields))], " ")
 }
@@ -85,7 +85,7 @@ func (a access) Do(ctx context.Context) error {
 			return err
 		}
 		m := i.GetMetadata()
-		set(m, scripts.KeySSHKeys, withLogin(inventory.MetadataItem(m, scripts.KeySSHKeys), a.env.Want.Login))
+		Set(m, scripts.KeySSHKeys, withLogin(inventory.MetadataItem(m, scripts.KeySSHKeys), a.env.Want.Login))
 		err = a.env.GCE.Instances(a.of.Zone).SetMetadata(ctx, i.GetName(), m)
 		if !gce.Stale(err) || try == 3 {
 			return err
