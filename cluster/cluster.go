@@ -75,7 +75,7 @@ func (c *Cluster) Down(ctx context.Context, report func(plan.Event)) (s *Summary
 			return nil
 		}
 		if err = r.walk(ctx, items, report); err == nil {
-			err = r.remains()
+			err = remains(r.Task)
 		}
 		s = r.summary()
 		errors.As(err, (*Leftovers)(&s.Left))

@@ -11,6 +11,7 @@ import (
 	"hakube/cluster/plan"
 	"hakube/cluster/sweep"
 	"hakube/cluster/task"
+	"hakube/scripts/cure"
 )
 
 // leftovers is the last step of a removal: nothing in the project carries our
@@ -134,12 +135,14 @@ func (l *leftovers) Do(ctx context.Context) error {
 
 func (*leftovers) Undo(context.Context) error { return nil } // never unwanted
 
-// nothingLeft tells whether there is nothing to remove, the kubeconfig
-// included.
-func nothingLeft(ctx context.Context, r *task.Task) bool {
-	if len(r.Have.Objects) > 0 {
-		return false
-	}
-	s, err := Kubeconfig(r).Observe(ctx)
-	return err == nil && s.Is == plan.Absent // an error the step will say
+// Leftovers are objects that a removal was to remove and that are still there.
+type Leftovers []string
+
+func (l Leftovers) Error() string {
+	return fmt.Sprintf("%d objects of the cluster are still there: %s", len(l), strings.Join(l, ", "))
+}
+
+// Hint says what to do about them.
+func (l Leftovers) Hint() string {
+	return cure.Hint("what stays then is named above and can be deleted by hand; run it again", cure.Same())
 }

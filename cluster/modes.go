@@ -105,3 +105,13 @@ func (r *run) findCluster(ctx context.Context, c *Cluster, _ action, preview boo
 	}
 	return nil, !nothingLeft(ctx, r.Task) || len(r.Strays) > 0, nil
 }
+
+// nothingLeft tells whether there is nothing to remove, the kubeconfig
+// included.
+func nothingLeft(ctx context.Context, r *task.Task) bool {
+	if len(r.Have.Objects) > 0 {
+		return false
+	}
+	s, err := Kubeconfig(r).Observe(ctx)
+	return err == nil && s.Is == plan.Absent // an error the step will say
+}

@@ -6,8 +6,6 @@ import (
 
 	"hakube/cluster/settings"
 	"hakube/cluster/sweep"
-	"hakube/replicate"
-	"hakube/scripts/cure"
 )
 
 // A Summary is what a run ends with, for its closing lines.
@@ -58,36 +56,6 @@ func (s *Summary) warned(text string) *Summary {
 		s.Warnings = append(s.Warnings, text)
 	}
 	return s
-}
-
-// Evidence is what was seen of a cluster that works.
-type Evidence struct {
-	Nodes   []Node                    `json:"nodes"`   // masters first, then by name
-	Rings   map[string]replicate.Ring `json:"rings"`   // "main" and "events"
-	Ready   string                    `json:"readyz"`  // the API's own word: "ok"
-	CoreDNS string                    `json:"coredns"` // "2 of 2 pods ready"
-}
-
-// A Node is a machine as Kubernetes sees it.
-type Node struct {
-	Name    string `json:"name"`
-	Master  bool   `json:"master"`
-	Ready   bool   `json:"ready"`
-	Why     string `json:"why"` // when it is not Ready
-	Zone    string `json:"zone"`
-	Version string `json:"version"` // of its kubelet
-}
-
-// Leftovers are objects that a removal was to remove and that are still there.
-type Leftovers []string
-
-func (l Leftovers) Error() string {
-	return fmt.Sprintf("%d objects of the cluster are still there: %s", len(l), strings.Join(l, ", "))
-}
-
-// Hint says what to do about them.
-func (l Leftovers) Hint() string {
-	return cure.Hint("what stays then is named above and can be deleted by hand; run it again", cure.Same())
 }
 
 // A Smaller is a pool that up makes smaller, because NUM_NODES says so: a default

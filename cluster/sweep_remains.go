@@ -6,6 +6,7 @@ import (
 
 	"hakube/cluster/inventory"
 	"hakube/cluster/sweep"
+	"hakube/cluster/task"
 	"hakube/scripts/cure"
 )
 
@@ -61,8 +62,8 @@ func indented(list []sweep.Leftover) (lines []string) {
 
 // remains is the error of a removal that left something behind; nil if it
 // did not, or if nobody need do anything about it.
-func (r *run) remains() error {
-	e := &Remains{Cluster: string(r.Want.Settings.Prefix), Ours: staying(r.Task)}
+func remains(r *task.Task) error {
+	e := &Remains{Cluster: string(r.Want.Settings.Prefix), Ours: staying(r)}
 	for _, s := range r.Perhaps {
 		if s.Network != "" {
 			e.Perhaps = append(e.Perhaps, s.Leftover)

@@ -232,3 +232,21 @@ func masterMissing(nodes []Node, master string) string {
 	}
 	return "master " + master + " is no node yet"
 }
+
+// Evidence is what was seen of a cluster that works.
+type Evidence struct {
+	Nodes   []Node                    `json:"nodes"`   // masters first, then by name
+	Rings   map[string]replicate.Ring `json:"rings"`   // "main" and "events"
+	Ready   string                    `json:"readyz"`  // the API's own word: "ok"
+	CoreDNS string                    `json:"coredns"` // "2 of 2 pods ready"
+}
+
+// A Node is a machine as Kubernetes sees it.
+type Node struct {
+	Name    string `json:"name"`
+	Master  bool   `json:"master"`
+	Ready   bool   `json:"ready"`
+	Why     string `json:"why"` // when it is not Ready
+	Zone    string `json:"zone"`
+	Version string `json:"version"` // of its kubelet
+}
