@@ -9,6 +9,7 @@ import (
 	"hakube/cluster/env"
 	"hakube/cluster/lease"
 	"hakube/cluster/plan"
+	"hakube/cluster/removal"
 	"hakube/cluster/settings"
 	"hakube/cluster/sweep"
 	"hakube/gce"
@@ -75,10 +76,10 @@ func (c *Cluster) Down(ctx context.Context, report func(plan.Event)) (s *Summary
 			return nil
 		}
 		if err = r.walk(ctx, items, report); err == nil {
-			err = remains(r.Task)
+			err = removal.RemainsOf(r.Task)
 		}
 		s = r.summary()
-		errors.As(err, (*Leftovers)(&s.Left))
+		errors.As(err, (*removal.Leftovers)(&s.Left))
 		return err
 	})
 	return s.warned(warning), err

@@ -13,6 +13,7 @@ import (
 	"hakube/cluster/env"
 	"hakube/cluster/inventory"
 	"hakube/cluster/refusal"
+	"hakube/cluster/removal"
 	"hakube/cluster/settings"
 	"hakube/gce/emulator"
 	"hakube/gce/gcetest"
@@ -243,7 +244,7 @@ func TestStrangerInNetwork(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err := o.Down(context.Background(), w.events())
-	var no *Remains
+	var no *removal.Remains
 	if !errors.As(err, &no) || !strings.Contains(no.Hint(), "KUBE_DELETE_NETWORK=false") || !strings.Contains(err.Error(), "theirs") {
 		t.Fatalf("down: %v", err)
 	}

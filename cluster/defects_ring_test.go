@@ -15,6 +15,7 @@ import (
 
 	"hakube/cluster/inventory"
 	"hakube/cluster/lease"
+	"hakube/cluster/member"
 	"hakube/cluster/rings"
 	"hakube/cluster/settings"
 	"hakube/gce/emulator"
@@ -65,7 +66,7 @@ var ringDefects = []defect{
 		r.Poll = 50 * time.Millisecond
 		soon, stop := context.WithTimeout(ctx, 500*time.Millisecond)
 		defer stop()
-		if err := learners(r.Task, r.Replica)[0].Do(soon); err == nil {
+		if err := member.Learners(r.Task, r.Replica)[0].Do(soon); err == nil {
 			t.Error("a learner that the ring does not take counts as added")
 		}
 		if got := membersOf(w.now(o), "main"); !slices.Equal(got, []string{"kubernetes-master", "stray (learner)"}) {

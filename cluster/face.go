@@ -7,6 +7,7 @@ import (
 	"hakube/cluster/kube"
 	"hakube/cluster/lease"
 	"hakube/cluster/refusal"
+	"hakube/cluster/removal"
 	"hakube/cluster/rings"
 	"hakube/cluster/settings"
 	"hakube/cluster/sweep"
@@ -41,6 +42,9 @@ type (
 	Leftover = sweep.Leftover
 	// Found is what a down found of them before it changed anything.
 	Found = sweep.Found
+
+	// Remains is how a down ends that left behind what hakube did not make.
+	Remains = removal.Remains
 
 	// Settings are the variables and flags that say what a cluster is.
 	Settings = settings.Settings

@@ -4,6 +4,9 @@ import (
 	"slices"
 
 	"hakube/cluster/inventory"
+	"hakube/cluster/live"
+	"hakube/cluster/member"
+	"hakube/cluster/removal"
 	"hakube/cluster/step"
 	"hakube/cluster/task"
 )
@@ -34,15 +37,15 @@ func addPoolList(r *run, l *task.Lines) {
 func addReplicaList(r *run, l *task.Lines) {
 	of, zone := r.Replica, r.Replica.Zone
 	r.instances(l)
-	l.Then(Prepared(r.Task, of)) // neither quorum nor the address is touched yet
+	l.Then(member.Prepared(r.Task, of)) // neither quorum nor the address is touched yet
 	r.credentials(l)
-	l.Then(learners(r.Task, of)...) // no vote: a failure until here costs nothing
-	l.Each(Started(r.Task, of))     // never a voter that has not started
-	l.Then(InSync(r.Task, of)...)   // nor one that is behind
-	r.balancer(l)                   // when the replica has shown that it works: the address moves once
-	l.Then(APIMoved(r.Task))
-	l.Each(votes(r.Task, of))        // from here on quorum counts on it
-	l.Then(ControlPlane(r.Task, of)) // its own API server, with its own etcd
+	l.Then(member.Learners(r.Task, of)...) // no vote: a failure until here costs nothing
+	l.Each(member.Started(r.Task, of))     // never a voter that has not started
+	l.Then(member.InSync(r.Task, of)...)   // nor one that is behind
+	r.balancer(l)                          // when the replica has shown that it works: the address moves once
+	l.Then(member.APIMoved(r.Task))
+	l.Each(member.Votes(r.Task, of))        // from here on quorum counts on it
+	l.Then(member.ControlPlane(r.Task, of)) // its own API server, with its own etcd
 	l.Then(step.MasterGroups(r.Task, zone)...)
 	l.Then(step.BackendZones(r.Env, zone)...)
 	l.Then(step.TrafficTo(r.Env, of)...) // last, since the balancer sends a master that is asked by itself to itself
@@ -59,31 +62,31 @@ func removeReplicaList(r *run, l *task.Lines) {
 		l.Then(step.MasterGroups(r.Task, zone)...)
 		l.Then(step.BackendZones(r.Env, zone)...)
 	}
-	l.Then(nodeOfMaster(r.Env, of)) // nobody else takes it away
-	l.Then(learners(r.Task, of)...)
+	l.Then(member.NodeOf(r.Env, of)) // nobody else takes it away
+	l.Then(member.Learners(r.Task, of)...)
 	r.addressBack(l)
-	l.Each(votes(r.Task, of))
-	l.Then(ControlPlane(r.Task, of))
-	l.Then(Busy(r.Task)) // pods go elsewhere while its kubelet can end them
+	l.Each(member.Votes(r.Task, of))
+	l.Then(member.ControlPlane(r.Task, of))
+	l.Then(live.Busy(r.Task)) // pods go elsewhere while its kubelet can end them
 	l.Then(step.TrafficTo(r.Env, of)...)
 	l.Want = true
 	l.Then(step.Written(r.Task)...)
-	l.Then(API(r.Task)) // at whoever has the address now
-	l.Then(NothingLeftOver(r.Task))
+	l.Then(member.API(r.Task)) // at whoever has the address now
+	l.Then(removal.NothingLeftOver(r.Task))
 }
 
 func removePoolList(r *run, l *task.Lines) {
 	r.instances(l) // disks and machines that have no group any more
 	l.Then(step.Groups(r.Task)...)
-	l.Then(Busy(r.Task)) // pods go elsewhere before their nodes go, if there is a master to ask
+	l.Then(live.Busy(r.Task)) // pods go elsewhere before their nodes go, if there is a master to ask
 	l.Want = true
 	l.Then(step.Written(r.Task)...)
-	l.Then(Ghosts(r.Task))
-	l.Then(NothingLeftOver(r.Task)) // nothing of the pool may carry our mark now
+	l.Then(live.Ghosts(r.Task))
+	l.Then(removal.NothingLeftOver(r.Task)) // nothing of the pool may carry our mark now
 }
 
 func removeClusterList(r *run, l *task.Lines) {
-	l.Then(Kubeconfig(r.Task))        // the last to go: while anything is left, it is how to look at it
+	l.Then(live.Kubeconfig(r.Task))   // the last to go: while anything is left, it is how to look at it
 	l.Then(step.Addresses(r.Task)...) // its labels are the lease: until all else is gone nobody else may begin
 	r.inNetwork(l)
 	l.Then(step.HealthChecks(r.Task)...) // what is between the address and the masters, which gives it free
@@ -93,10 +96,10 @@ func removeClusterList(r *run, l *task.Lines) {
 	r.instances(l)
 	l.Then(step.Templates(r.Task)...)
 	l.Then(step.Groups(r.Task)...)
-	l.Then(labels(r.Task)...) // while its machine still tells whose a volume's disk is
+	l.Then(removal.Labels(r.Task)...) // while its machine still tells whose a volume's disk is
 	l.Want = true
 	l.Then(step.Written(r.Task)...)
-	l.Then(NothingLeftOver(r.Task)) // nothing may carry our mark now
+	l.Then(removal.NothingLeftOver(r.Task)) // nothing may carry our mark now
 }
 
 // Groups of steps that several lists have.
@@ -106,7 +109,7 @@ func (r *run) inNetwork(l *task.Lines) {
 	l.Then(step.Networks(r.Task)...)    // everything is in it
 	l.Then(step.Subnetworks(r.Task)...) // addresses of machines, pods and Services
 	l.Beside(step.Firewalls(r.Task)...) // need the network only
-	sweepOrphans(r.Task, l)             // what Services and volumes left: their machines are gone, their network is not
+	removal.SweepOrphans(r.Task, l)     // what Services and volumes left: their machines are gone, their network is not
 }
 
 // instances are masters around their data.
@@ -117,30 +120,30 @@ func (r *run) instances(l *task.Lines) {
 
 // credentials are this operator's way to the cluster.
 func (r *run) credentials(l *task.Lines) {
-	l.Then(step.Access(r.Task)...) // this operator's ssh key, when another one made the master
-	l.Then(API(r.Task))            // nothing below can be asked for without it
-	l.Then(Kubeconfig(r.Task))     // credentials, over ssh from the master
+	l.Then(step.Access(r.Task)...)  // this operator's ssh key, when another one made the master
+	l.Then(member.API(r.Task))      // nothing below can be asked for without it
+	l.Then(live.Kubeconfig(r.Task)) // credentials, over ssh from the master
 }
 
 // nodesOf is the zone's pool.
 func (r *run) nodesOf(l *task.Lines) {
 	l.Then(step.JoinToken(r.Env))     // what nodes ask for their certificates with; in the template
 	l.Then(step.Templates(r.Task)...) // what nodes are made from; groups of other zones use it too
-	l.Then(Drained(r.Task)...)        // nodes that are too many, before their group drops them
+	l.Then(live.Drained(r.Task)...)   // nodes that are too many, before their group drops them
 	l.Then(step.Groups(r.Task)...)    // makes the nodes, and makes them again
 	l.Then(step.Written(r.Task)...)   // with the first change; this sees to it when there is no other
-	l.Then(Nodes(r.Task))             // each machine of the pool is a Ready Node
+	l.Then(live.NodesReady(r.Task))   // each machine of the pool is a Ready Node
 }
 
 // settled is that the cluster is as its parts are.
 func (r *run) settled(l *task.Lines) {
-	l.Then(Ghosts(r.Task)) // no Node is without a machine
+	l.Then(live.Ghosts(r.Task)) // no Node is without a machine
 	r.valid(l)
 }
 
 func (r *run) valid(l *task.Lines) {
-	l.Then(Spread(r.Task))                                         // or Service names fail with the one machine CoreDNS is on
-	l.Then(Validate(r.Task, func(e *Evidence) { r.evidence = e })) // evidence that it all works together
+	l.Then(live.Spread(r.Task))                                              // or Service names fail with the one machine CoreDNS is on
+	l.Then(live.Validate(r.Task, func(e *live.Evidence) { r.evidence = e })) // evidence that it all works together
 }
 
 // balancer is what is between the API's address and its masters, when it is to be

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"hakube/cluster/inventory"
+	"hakube/cluster/live"
 	"hakube/cluster/refusal"
 	"hakube/cluster/settings"
 	"hakube/scripts/cure"
@@ -106,6 +107,6 @@ func (r *run) leave(ctx context.Context) (any bool, err error) {
 	if r.Unreachable(ctx, r.Have.Runs(r.Master())) != "" {
 		return false, nil
 	}
-	names, err := Ghosts(r.Task).find(ctx)
+	names, err := live.Ghosts(r.Task).Find(ctx)
 	return err == nil && len(names) > 0, nil // without credentials they are nobody's business
 }

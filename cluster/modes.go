@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 
+	"hakube/cluster/live"
 	"hakube/cluster/plan"
 	"hakube/cluster/settings"
 	"hakube/cluster/step"
@@ -112,6 +113,6 @@ func nothingLeft(ctx context.Context, r *task.Task) bool {
 	if len(r.Have.Objects) > 0 {
 		return false
 	}
-	s, err := Kubeconfig(r).Observe(ctx)
+	s, err := live.Kubeconfig(r).Observe(ctx)
 	return err == nil && s.Is == plan.Absent // an error the step will say
 }

@@ -26,6 +26,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"hakube/cluster/kube"
+	"hakube/cluster/live"
 	"hakube/gce/emulator"
 	"hakube/scripts"
 )
@@ -120,7 +121,7 @@ func (p *plane) serverTLS(ip netip.Addr) *tls.Config {
 }
 
 // mastered makes a Ready Node of the master.
-func (p *plane) mastered(m emulator.Machine) { p.add(m, map[string]string{masterRoleLabel: ""}) }
+func (p *plane) mastered(m emulator.Machine) { p.add(m, map[string]string{live.MasterRoleLabel: ""}) }
 
 func (p *plane) add(m emulator.Machine, labels map[string]string) {
 	p.mu.Lock()

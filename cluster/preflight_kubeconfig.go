@@ -7,6 +7,7 @@ import (
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 
 	"hakube/cluster/kube"
+	"hakube/cluster/live"
 	"hakube/cluster/plan"
 	"hakube/cluster/refusal"
 	"hakube/cluster/task"
@@ -43,7 +44,7 @@ func kubeconfigProblems(ctx context.Context, r *task.Task) (refusal.Unfit, error
 		return nil, err
 	}
 	if len(all) > 0 && !r.Mode.Removes {
-		if s, err := Kubeconfig(r).Observe(ctx); err == nil && s.Is == plan.Present {
+		if s, err := live.Kubeconfig(r).Observe(ctx); err == nil && s.Is == plan.Present {
 			return nil, nil // it opens the API as it is: nobody is going to write
 		}
 	}

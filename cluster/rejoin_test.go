@@ -12,6 +12,7 @@ import (
 	corev1client "k8s.io/client-go/kubernetes/typed/core/v1"
 
 	"hakube/cluster/inventory"
+	"hakube/cluster/live"
 	"hakube/cluster/pool"
 	"hakube/cluster/settings"
 	"hakube/gce/emulator"
@@ -143,7 +144,7 @@ func TestDeletedNodeOnce(t *testing.T) {
 		}
 		made := c.changes()
 		for begin := time.Now(); time.Since(begin) < 4*pool.UnregisteredFor(r.Env); time.Sleep(10 * time.Millisecond) {
-			c.must(Nodes(r.Task).(nodes).rejoin(ctx, x.Pool))
+			c.must(live.NodesReady(r.Task).(live.Nodes).Rejoin(ctx, x.Pool))
 		}
 		if n := resets(made(), name); n != x.want {
 			t.Errorf("%s: reset %d times, want %d", x.name, n, x.want)

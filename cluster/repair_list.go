@@ -2,6 +2,8 @@ package cluster
 
 import (
 	"hakube/cluster/inventory"
+	"hakube/cluster/live"
+	"hakube/cluster/member"
 	"hakube/cluster/plan"
 	"hakube/cluster/step"
 	"hakube/cluster/task"
@@ -16,32 +18,34 @@ func (r *run) repairList() [][]plan.Item {
 	others := len(r.Masters()) > 1
 	if others {
 		l := task.Lines{Want: true}
-		l.Then(quorumLives{r.Env, r.Outlook()})
+		l.Then(member.QuorumLives{Env: r.Env, Outlook: r.Outlook()})
 		stages = append(stages, l.Items)
 		gone := task.Lines{}
 		for _, p := range r.Patients {
-			gone.Then(eachRing(r.Task, p, func(m ringMember) lostMember { return lostMember{vote{m}, r.Outlook()} })...)
+			gone.Then(member.EachRing(r.Task, p, func(m member.RingMember) member.LostMember {
+				return member.LostMember{Vote: member.Vote{RingMember: m}, Outlook: r.Outlook()}
+			})...)
 		}
 		stages = append(stages, gone.Items)
 	} else {
 		l := task.Lines{Want: true}
-		l.Then(hasData{r.Patients[0], r.Outlook(), r.Mode.GivesUp})
+		l.Then(member.HasData{Of: r.Patients[0], Outlook: r.Outlook(), GivesUp: r.Mode.GivesUp})
 		stages = append(stages, l.Items)
 	}
 	l := task.Lines{Want: true}
 	for _, p := range r.Patients {
 		if others {
-			l.Then(learners(r.Task, p)...)
-			for _, s := range Started(r.Task, p) {
+			l.Then(member.Learners(r.Task, p)...)
+			for _, s := range member.Started(r.Task, p) {
 				l.Then(s)
 			}
-			l.Then(InSync(r.Task, p)...)
-			for _, s := range votes(r.Task, p) {
+			l.Then(member.InSync(r.Task, p)...)
+			for _, s := range member.Votes(r.Task, p) {
 				l.Then(s)
 			}
-			l.Then(eachRing(r.Task, p, func(m ringMember) reachesOthers { return reachesOthers{m} })...)
+			l.Then(member.EachRing(r.Task, p, func(m member.RingMember) member.ReachesOthers { return member.ReachesOthers{RingMember: m} })...)
 		}
-		l.Then(ControlPlane(r.Task, p))
+		l.Then(member.ControlPlane(r.Task, p))
 		if r.Balanced {
 			l.Then(step.MasterGroups(r.Task, p.Zone)...)
 			l.Then(step.BackendZones(r.Env, p.Zone)...)
@@ -51,10 +55,10 @@ func (r *run) repairList() [][]plan.Item {
 	if r.Balanced {
 		l.Then(step.BackendsHealthy(r.Env))
 	}
-	l.Then(API(r.Task))
-	l.Then(Kubeconfig(r.Task))
+	l.Then(member.API(r.Task))
+	l.Then(live.Kubeconfig(r.Task))
 	for _, p := range r.Patients {
-		l.Then(nodeReady{r.Env, p, r.Rejoins})
+		l.Then(live.NodeReady{Env: r.Env, Of: p, Rejoins: r.Rejoins})
 	}
 	return append(stages, l.Items)
 }
@@ -68,14 +72,14 @@ func (r *run) revivals() []plan.Item {
 			l.Beside(step.Firewall(r.Task, w))
 		}
 	}
-	r.eachPatient(&l, func(p inventory.Object) plan.Step { return withDisk{r.Env, p} })
+	r.eachPatient(&l, func(p inventory.Object) plan.Step { return member.WithDisk{Env: r.Env, Of: p} })
 	l.Then(step.Disks(r.Task)...)
 	l.Then(step.Machines(r.Task)...)
-	r.eachPatient(&l, func(p inventory.Object) plan.Step { return tagged{r.Env, p} })
-	r.eachPatient(&l, func(p inventory.Object) plan.Step { return SSHAnswers(r.Task, p) })
+	r.eachPatient(&l, func(p inventory.Object) plan.Step { return member.Tagged{Env: r.Env, Of: p} })
+	r.eachPatient(&l, func(p inventory.Object) plan.Step { return member.SSHAnswers(r.Task, p) })
 	r.eachPatient(&l, func(p inventory.Object) plan.Step { return step.AccessTo(r.Env, p) })
-	r.eachPatient(&l, func(p inventory.Object) plan.Step { return Revived(r.Task, p) })
-	r.eachPatient(&l, func(p inventory.Object) plan.Step { return ReadableDisk(r.Task, p) })
+	r.eachPatient(&l, func(p inventory.Object) plan.Step { return member.Revived(r.Task, p) })
+	r.eachPatient(&l, func(p inventory.Object) plan.Step { return member.ReadableDisk(r.Task, p) })
 	return l.Items
 }
 

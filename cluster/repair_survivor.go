@@ -10,6 +10,8 @@ import (
 
 	"hakube/cluster/inventory"
 	"hakube/cluster/lease"
+	"hakube/cluster/live"
+	"hakube/cluster/member"
 	"hakube/cluster/plan"
 	"hakube/cluster/refusal"
 	"hakube/cluster/rings"
@@ -161,19 +163,19 @@ func (r *run) rebuildList() [][]plan.Item {
 	stages := [][]plan.Item{r.revivals()}
 	var l task.Lines
 	l.Want = true
-	l.Then(hasData{r.Patients[0], r.Outlook(), r.Mode.GivesUp})
+	l.Then(member.HasData{Of: r.Patients[0], Outlook: r.Outlook(), GivesUp: r.Mode.GivesUp})
 	stages = append(stages, l.Items)
 	others := task.Lines{}
 	for _, o := range r.GivenUp { // stopped for good, so that no old quorum can form behind our back
-		others.Beside(machineGone{r.Env, o})
+		others.Beside(member.MachineGone{Env: r.Env, Of: o})
 	}
 	own := task.Lines{Want: true}
 	for _, ring := range rings.Names {
-		own.Then(ringAlone{r.Env, r.Patients[0], ring})
+		own.Then(member.RingAlone{Env: r.Env, Of: r.Patients[0], Ring: ring})
 	}
-	own.Then(ControlPlane(r.Task, r.Patients[0]))
-	own.Then(API(r.Task))
-	own.Then(Kubeconfig(r.Task))
+	own.Then(member.ControlPlane(r.Task, r.Patients[0]))
+	own.Then(member.API(r.Task))
+	own.Then(live.Kubeconfig(r.Task))
 	return append(stages, others.Items, own.Items)
 }
 

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"hakube/cluster/env"
+	"hakube/cluster/live"
 	"hakube/cluster/task"
 )
 
@@ -13,10 +14,10 @@ type run struct {
 
 // An outcome is what a run tells of itself when it is through.
 type outcome struct {
-	smaller  *Smaller  // the pool, when it is made so
-	evidence *Evidence // that the cluster works
-	dark     *Outage   // of the API, when it was probed
-	outages  []Outage  // by step
+	smaller  *Smaller       // the pool, when it is made so
+	evidence *live.Evidence // that the cluster works
+	dark     *Outage        // of the API, when it was probed
+	outages  []Outage       // by step
 }
 
 func newRun(e *env.Env, about task.Aim) *run { return &run{Task: task.New(e, about)} }

@@ -9,6 +9,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"hakube/cluster/live"
 	"hakube/cluster/settings"
 )
 
@@ -79,7 +80,7 @@ func (w *world) invariants(t *testing.T, o *operator, step string, i, masters, n
 		t.Fatalf("after %q: %v", step, err)
 	}
 	has := map[bool]int{}
-	for _, n := range nodesOf(list.Items) {
+	for _, n := range live.NodesOf(list.Items) {
 		has[n.Master]++
 		if !n.Ready {
 			t.Errorf("after %q: %s: %s", step, n.Name, n.Why)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"hakube/cluster/live"
 	"hakube/cluster/settings"
 	"hakube/cluster/sweep"
 )
@@ -37,8 +38,8 @@ type Summary struct {
 	// nodes that went undrained.
 	Warnings []string `json:"warnings"`
 
-	Evidence *Evidence `json:"evidence"` // up: that it works
-	Left     []string  `json:"left"`     // down: what still carries our mark
+	Evidence *live.Evidence `json:"evidence"` // up: that it works
+	Left     []string       `json:"left"`     // down: what still carries our mark
 	// Leftovers are what the cluster leaves behind that hakube did not make and
 	// did not remove, Perhaps what may be another's.
 	Leftovers []sweep.Leftover `json:"leftovers"`

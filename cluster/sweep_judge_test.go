@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"hakube/cluster/removal"
 	"hakube/cluster/settings"
 	"hakube/cluster/sweep"
 	"hakube/gce/emulator"
@@ -92,7 +93,7 @@ func TestSweepDoubt(t *testing.T) {
 				t.Errorf("what is told (-want +got):\n%s", diff)
 			}
 			_, err = o.sweeps(true, nil).Down(context.Background(), w.events())
-			var left *Remains
+			var left *removal.Remains
 			switch {
 			case c.Holder:
 				wantError(t, err, "which is not this cluster's, uses it", "gcloud compute instances delete")
@@ -136,7 +137,7 @@ func TestSweepLag(t *testing.T) {
 		}
 		return emulator.Fault{}
 	})
-	s, err := NothingLeftOver(r.Task).Observe(context.Background())
+	s, err := removal.NothingLeftOver(r.Task).Observe(context.Background())
 	if err != nil || s.Is.String() != "absent" || !strings.Contains(s.Why, "firewall kubernetes-late") {
 		t.Errorf("what the second look found is: %+v, %v", s, err)
 	}
@@ -149,8 +150,8 @@ func TestSweepLag(t *testing.T) {
 	if err := w.Client.Networks().Delete(context.Background(), "other"); err != nil {
 		t.Fatal(err)
 	}
-	read, _ := w.counts(func() { s, err = NothingLeftOver(r.Task).Observe(context.Background()) })
-	one, _ := w.counts(func() { _, _ = NothingLeftOver(r.Task).(*leftovers).glance(context.Background()) })
+	read, _ := w.counts(func() { s, err = removal.NothingLeftOver(r.Task).Observe(context.Background()) })
+	one, _ := w.counts(func() { _, _ = removal.NothingLeftOver(r.Task).(*removal.LastLook).Glance(context.Background()) })
 	if err != nil || s.Is.String() != "present" || read != 2*one {
 		t.Errorf("when all is gone: %+v, %v, in %d reading calls, twice %d", s, err, read, one)
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"hakube/cluster/removal"
 	"hakube/cluster/settings"
 	"hakube/cluster/sweep"
 	"hakube/gce/gcetest"
@@ -238,7 +239,7 @@ func TestSweep(t *testing.T) {
 						t.Errorf("asked %d times", asked)
 					}
 					if !answer.swept {
-						var left *Remains
+						var left *removal.Remains
 						if !errors.As(err, &left) || !slices.Equal(texts(left.Ours), litter.told) || !slices.Equal(texts(s.Leftovers), litter.told) {
 							t.Fatalf("ended with: %v\nsummary %+v", err, s)
 						}

@@ -11,6 +11,7 @@ import (
 	"hakube/cluster/plan"
 	"hakube/cluster/pool"
 	"hakube/cluster/refusal"
+	"hakube/cluster/removal"
 	"hakube/cluster/settings"
 	"hakube/cluster/step"
 	"hakube/cluster/sweep"
@@ -105,7 +106,7 @@ func (r *run) summary() *Summary {
 		Mode: r.Mode.Name, Context: r.Want.Context, Kubeconfig: r.KubeFiles().Of(r.Want.Context), Zone: r.Want.Zone,
 		Evidence: r.evidence, Warnings: r.Warnings(), Replica: r.Replica.Name, Dark: r.dark, Outages: r.outages,
 	}
-	s.Leftovers, s.Perhaps = staying(r.Task), told(r.Perhaps)
+	s.Leftovers, s.Perhaps = removal.Staying(r.Task), removal.Told(r.Perhaps)
 	if !r.Mode.Removes {
 		s.Smaller = r.smaller
 		s.Version = string(r.Want.Settings.KubeVersion)
@@ -155,7 +156,7 @@ func (c *Cluster) strayed(ctx context.Context, r *run, preview bool) (err error)
 	}
 	r.Sweeping = bool(c.settings.Sweep)
 	if c.leftovers != nil && len(r.Strays)+len(r.Perhaps) > 0 {
-		f := sweep.Found{Ours: told(r.Strays), Perhaps: told(r.Perhaps), Sweep: r.Sweeping, Preview: preview}
+		f := sweep.Found{Ours: removal.Told(r.Strays), Perhaps: removal.Told(r.Perhaps), Sweep: r.Sweeping, Preview: preview}
 		for _, s := range append(f.Ours, f.Perhaps...) {
 			f.Network = cmp.Or(f.Network, s.Network)
 		}
@@ -165,7 +166,7 @@ func (c *Cluster) strayed(ctx context.Context, r *run, preview bool) (err error)
 		}
 		r.Sweeping = r.Sweeping || yes && !preview
 	}
-	keep(r.Task)
+	removal.Keep(r.Task)
 	return nil
 }
 

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"hakube/cluster/inventory"
+	"hakube/cluster/member"
 	"hakube/cluster/plan"
 	"hakube/cluster/rings"
 	"hakube/cluster/settings"
@@ -126,12 +127,12 @@ func TestSlowLearner(t *testing.T) {
 			var back *RolledBack
 			switch {
 			case x.dies == nil:
-				if err != nil || masters != 2 || took <= stallLimit {
+				if err != nil || masters != 2 || took <= member.StallLimit {
 					t.Errorf("%d masters, after %s: %v", masters, took, err)
 				}
 			case !errors.As(err, &back) || !strings.Contains(err.Error(), "nothing moved for 1m0s"):
 				t.Errorf("ended with %v", err)
-			case late > 5*stallLimit:
+			case late > 5*member.StallLimit:
 				t.Errorf("it was taken back %s after it had died", late)
 			}
 		})
@@ -278,8 +279,8 @@ func TestStalePhase(t *testing.T) {
 	r.Have = have
 	c.must(instances.Start(ctx, c.names[2]))
 	of := inventory.Object{Kind: inventory.Instance, Name: c.names[2], Zone: c.zones[2], Role: inventory.RoleMaster, Status: "RUNNING"}
-	for _, s := range Started(r.Task, of) {
-		c.must(s.(started).hasItsData(ctx))
+	for _, s := range member.Started(r.Task, of) {
+		c.must(s.(member.EtcdStarted).HasItsData(ctx))
 	}
 	c.mustDown(c.o.again(func(s *settings.Settings) { s.Zone = "" }))
 }

@@ -1,4 +1,4 @@
-package cluster
+package removal
 
 import (
 	"context"
@@ -23,7 +23,7 @@ import (
 // and what is there may be missing from one list. So it is asked again for a
 // while, and only two looks in a row that find nothing are believed.
 func NothingLeftOver(r *task.Task) plan.Step {
-	l := &leftovers{env: r.Env, name: "removal is complete", whose: "the cluster's mark", kept: r.Kept, keeps: r.Keeps}
+	l := &LastLook{env: r.Env, name: "removal is complete", whose: "the cluster's mark", kept: r.Kept, keeps: r.Keeps}
 	l.look = r.LookForMarks
 	switch {
 	case r.Mode.Nodes && !r.Mode.Whole:
@@ -45,7 +45,7 @@ func NothingLeftOver(r *task.Task) plan.Step {
 	return l
 }
 
-type leftovers struct {
+type LastLook struct {
 	env   *env.Env
 	name  string
 	look  func(context.Context) (*inventory.Inventory, error) // for what is of it
@@ -58,12 +58,12 @@ type leftovers struct {
 
 const leftoversLimit = 30 * time.Second
 
-func (l *leftovers) String() string { return l.name }
-func (*leftovers) Waits()           {}
+func (l *LastLook) String() string { return l.name }
+func (*LastLook) Waits()           {}
 
 // Observe is the two looks, or one that found something.
-func (l *leftovers) Observe(ctx context.Context) (plan.State, error) {
-	s, err := l.glance(ctx)
+func (l *LastLook) Observe(ctx context.Context) (plan.State, error) {
+	s, err := l.Glance(ctx)
 	if err != nil || s.Is != plan.Present {
 		return s, err
 	}
@@ -72,11 +72,11 @@ func (l *leftovers) Observe(ctx context.Context) (plan.State, error) {
 	case <-ctx.Done():
 		return plan.State{}, context.Cause(ctx)
 	}
-	return l.glance(ctx)
+	return l.Glance(ctx)
 }
 
-// glance is one look.
-func (l *leftovers) glance(ctx context.Context) (plan.State, error) {
+// Glance is one look.
+func (l *LastLook) Glance(ctx context.Context) (plan.State, error) {
 	have, err := l.look(ctx)
 	if err != nil {
 		return plan.State{}, err
@@ -119,7 +119,7 @@ func (l *leftovers) glance(ctx context.Context) (plan.State, error) {
 	return plan.State{Is: plan.Present, Why: why}, nil
 }
 
-func (l *leftovers) Do(ctx context.Context) error {
+func (l *LastLook) Do(ctx context.Context) error {
 	err := plan.Until(ctx, plan.Condition{
 		For: "the last objects to go", Every: l.env.Poll, Limit: leftoversLimit,
 		Check: func(ctx context.Context) (bool, string, error) {
@@ -133,7 +133,7 @@ func (l *leftovers) Do(ctx context.Context) error {
 	return err
 }
 
-func (*leftovers) Undo(context.Context) error { return nil } // never unwanted
+func (*LastLook) Undo(context.Context) error { return nil } // never unwanted
 
 // Leftovers are objects that a removal was to remove and that are still there.
 type Leftovers []string

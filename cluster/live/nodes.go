@@ -1,4 +1,4 @@
-package cluster
+package live
 
 import (
 	"cmp"
@@ -20,24 +20,24 @@ import (
 
 // nodes is the wait until each machine of the zone's pool is a Ready Node, by
 // name.
-func Nodes(r *task.Task) plan.Step { return nodes{r.Env, r.Have, r.OwnGroups(), r.Rejoins} }
+func NodesReady(r *task.Task) plan.Step { return Nodes{r.Env, r.Have, r.OwnGroups(), r.Rejoins} }
 
-type nodes struct {
+type Nodes struct {
 	env     *env.Env
 	have    *inventory.Inventory // when the run began
 	groups  []inventory.Object   // of the pool
 	rejoins *pool.Rejoining
 }
 
-func (nodes) String() string { return "nodes are Ready" }
-func (nodes) Waits()         {}
+func (Nodes) String() string { return "nodes are Ready" }
+func (Nodes) Waits()         {}
 
 // short is how many machines are not there or not Ready.
-func (n nodes) short(p pool.Pool) int {
+func (n Nodes) short(p pool.Pool) int {
 	return int(n.env.Want.Settings.NumNodes) - len(p.Machines) + len(p.Missing())
 }
 
-func (n nodes) Observe(ctx context.Context) (plan.State, error) {
+func (n Nodes) Observe(ctx context.Context) (plan.State, error) {
 	want := int(n.env.Want.Settings.NumNodes)
 	if !bool(n.env.Want.Settings.CreateNodes) {
 		return plan.Exists("none are wanted")
@@ -57,7 +57,7 @@ func (n nodes) Observe(ctx context.Context) (plan.State, error) {
 }
 
 // pace is how often all nodes are listed: less often when there are many.
-func (n nodes) pace() time.Duration {
+func (n Nodes) pace() time.Duration {
 	if n.env.Want.Settings.NumNodes > 100 {
 		return 5 * n.env.Poll
 	}
@@ -66,7 +66,7 @@ func (n nodes) pace() time.Duration {
 
 // Do waits, and says of those that are missing what they last reported. Nodes
 // that may be missing are given some time once enough are there.
-func (n nodes) Do(ctx context.Context) error {
+func (n Nodes) Do(ctx context.Context) error {
 	set := n.env.Want.Settings
 	guests := map[string]*env.Guest{}
 	var enough time.Time // since when as many as must be are Ready
@@ -90,7 +90,7 @@ func (n nodes) Do(ctx context.Context) error {
 			if err := no.after(hopelessAfter*n.env.Deps.LetGo, short, p.Stuck); err != nil {
 				return false, "", plan.Permanent(fmt.Errorf("%d of %d Ready, and the group goes on trying: %w", int(set.NumNodes)-short, set.NumNodes, err))
 			}
-			if err := n.rejoin(ctx, p); err != nil {
+			if err := n.Rejoin(ctx, p); err != nil {
 				return false, "", err
 			}
 			why, err := n.why(ctx, p, guests)
@@ -126,7 +126,7 @@ func (h *hopeless) after(limit time.Duration, short int, stuck []error) error {
 }
 
 // why is what keeps the missing nodes, the first few of them.
-func (n nodes) why(ctx context.Context, p pool.Pool, guests map[string]*env.Guest) (string, error) {
+func (n Nodes) why(ctx context.Context, p pool.Pool, guests map[string]*env.Guest) (string, error) {
 	if len(p.Stuck) > 0 {
 		return "; " + p.Stuck[0].Error(), nil
 	}
@@ -166,4 +166,4 @@ func (n nodes) why(ctx context.Context, p pool.Pool, guests map[string]*env.Gues
 	return "; " + strings.Join(words, ", "), nil
 }
 
-func (nodes) Undo(context.Context) error { return nil } // never unwanted
+func (Nodes) Undo(context.Context) error { return nil } // never unwanted

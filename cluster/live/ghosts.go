@@ -1,4 +1,4 @@
-package cluster
+package live
 
 import (
 	"context"
@@ -36,7 +36,7 @@ type ghosts struct {
 
 func (ghosts) String() string { return "each node has its machine" }
 
-func (g ghosts) find(ctx context.Context) (names []string, err error) {
+func (g ghosts) Find(ctx context.Context) (names []string, err error) {
 	p, err := pool.Read(ctx, g.env, g.groups)
 	if err != nil {
 		return nil, err
@@ -79,7 +79,7 @@ func (g ghosts) Observe(ctx context.Context) (plan.State, error) {
 			return plan.Exists("not looked at: " + why)
 		}
 	}
-	names, err := g.find(ctx)
+	names, err := g.Find(ctx)
 	if g.goes && err != nil {
 		return plan.Exists("not looked at: " + kube.Plainly(err))
 	}
@@ -93,7 +93,7 @@ func (g ghosts) Observe(ctx context.Context) (plan.State, error) {
 }
 
 func (g ghosts) Do(ctx context.Context) error {
-	names, err := g.find(ctx)
+	names, err := g.Find(ctx)
 	if err != nil {
 		return err
 	}

@@ -1,4 +1,4 @@
-package cluster
+package member
 
 import (
 	"cmp"
@@ -22,8 +22,8 @@ import (
 // its etcd runs and has caught up, it votes. On the way out the vote is the one
 // that is taken away. Each is changed through another, healthy master.
 
-// ringMember is what the three have in common.
-type ringMember struct {
+// RingMember is what the three have in common.
+type RingMember struct {
 	env     *env.Env
 	of      inventory.Object
 	ring    string
@@ -31,28 +31,28 @@ type ringMember struct {
 	revives bool               // it was a member before, and is brought back
 }
 
-// eachRing makes a step of a kind for both rings.
-func eachRing[S plan.Step](r *task.Task, of inventory.Object, step func(ringMember) S) (steps []plan.Step) {
+// EachRing makes a step of a kind for both rings.
+func EachRing[S plan.Step](r *task.Task, of inventory.Object, step func(RingMember) S) (steps []plan.Step) {
 	for _, name := range rings.Names {
-		steps = append(steps, step(ringMember{r.Env, of, name, r.MastersBut(of.Name), r.Mode.Repairs}))
+		steps = append(steps, step(RingMember{r.Env, of, name, r.MastersBut(of.Name), r.Mode.Repairs}))
 	}
 	return steps
 }
 
-func (m ringMember) About() plan.Thing { return task.Thing(m.of) }
+func (m RingMember) About() plan.Thing { return task.Thing(m.of) }
 
-func (m ringMember) peerURL() string { return m.env.Peer(m.ring, m.of) }
+func (m RingMember) peerURL() string { return m.env.Peer(m.ring, m.of) }
 
 // others are the masters but the one whose membership it is about.
-func (m ringMember) others() []inventory.Object { return m.env.AsSeen(m.fellows) }
+func (m RingMember) others() []inventory.Object { return m.env.AsSeen(m.fellows) }
 
 // all are the masters, with the one it is about, which this run may have made.
-func (m ringMember) all() []inventory.Object {
+func (m RingMember) all() []inventory.Object {
 	return m.env.AsSeen(append(slices.Clone(m.fellows), m.of))
 }
 
 // ask surveys the other masters and picks the one to act through.
-func (m ringMember) ask(ctx context.Context) (s *rings.Survey, via inventory.Object, err error) {
+func (m RingMember) ask(ctx context.Context) (s *rings.Survey, via inventory.Object, err error) {
 	s = m.env.Survey(ctx, m.others())
 	x, ok := s.Healthy()
 	if !ok {
@@ -61,7 +61,7 @@ func (m ringMember) ask(ctx context.Context) (s *rings.Survey, via inventory.Obj
 	return s, env.InstanceOf(x), nil
 }
 
-func (m ringMember) noneHealthy(s *rings.Survey) error {
+func (m RingMember) noneHealthy(s *rings.Survey) error {
 	return &refusal.Refused{
 		Why:  fmt.Sprintf("no master but %s has quorum in both rings, so nobody can say or change who is in them:\n%v", m.of.Name, s.Why()),
 		Cure: cure.Hint("bring the other masters back first", cure.Repair()),
@@ -69,7 +69,7 @@ func (m ringMember) noneHealthy(s *rings.Survey) error {
 }
 
 // state reads whether it is a member, and the ring's arithmetic.
-func (m ringMember) state(ctx context.Context) (x replicate.Member, there bool, arithmetic string, err error) {
+func (m RingMember) state(ctx context.Context) (x replicate.Member, there bool, arithmetic string, err error) {
 	all := m.env.Survey(ctx, m.all())
 	if _, ok := all.Healthy(m.of.Name); !ok {
 		return x, false, "", m.noneHealthy(all)
@@ -82,7 +82,7 @@ func (m ringMember) state(ctx context.Context) (x replicate.Member, there bool, 
 // through runs a change on a healthy master, again while etcd says that it is
 // not the moment: it wants its members connected for five seconds before it
 // takes another one, and one learner at a time.
-func (m ringMember) through(ctx context.Context, change func(ctx context.Context, via replicate.Host) error) error {
+func (m RingMember) through(ctx context.Context, change func(ctx context.Context, via replicate.Host) error) error {
 	_, via, err := m.ask(ctx)
 	if err != nil {
 		return err
@@ -108,11 +108,11 @@ func (m ringMember) through(ctx context.Context, change func(ctx context.Context
 const memberLimit = time.Minute
 
 // learners: a learner gets all data and has no vote, so nothing is lost with it.
-func learners(r *task.Task, of inventory.Object) []plan.Step {
-	return eachRing(r, of, func(m ringMember) learner { return learner{m} })
+func Learners(r *task.Task, of inventory.Object) []plan.Step {
+	return EachRing(r, of, func(m RingMember) learner { return learner{m} })
 }
 
-type learner struct{ ringMember }
+type learner struct{ RingMember }
 
 func (l learner) String() string { return fmt.Sprintf("%s in etcd ring %s", l.of.Name, l.ring) }
 
@@ -145,20 +145,20 @@ func (l learner) Undo(ctx context.Context) error {
 // started: the member runs on its own machine, with keys that came from a
 // master through this process' memory.
 func Started(r *task.Task, of inventory.Object) []plan.Step {
-	return eachRing(r, of, func(m ringMember) started { return started{m} })
+	return EachRing(r, of, func(m RingMember) EtcdStarted { return EtcdStarted{m} })
 }
 
-type started struct{ ringMember }
+type EtcdStarted struct{ RingMember }
 
-func (s started) String() string { return fmt.Sprintf("etcd %s on %s", s.ring, s.of.Name) }
+func (s EtcdStarted) String() string { return fmt.Sprintf("etcd %s on %s", s.ring, s.of.Name) }
 
-func (s started) Observe(ctx context.Context) (plan.State, error) {
+func (s EtcdStarted) Observe(ctx context.Context) (plan.State, error) {
 	st, _, err := s.look(ctx)
 	return st, err
 }
 
 // look is Observe, with what the machine says of its member.
-func (s started) look(ctx context.Context) (plan.State, replicate.Ring, error) {
+func (s EtcdStarted) look(ctx context.Context) (plan.State, replicate.Ring, error) {
 	x, there, _, err := s.state(ctx)
 	if err != nil {
 		return plan.State{}, replicate.Ring{}, err
@@ -181,7 +181,7 @@ func (s started) look(ctx context.Context) (plan.State, replicate.Ring, error) {
 	return st, own, err
 }
 
-func (s started) Do(ctx context.Context) error {
+func (s EtcdStarted) Do(ctx context.Context) error {
 	around, via, err := s.ask(ctx)
 	if err != nil {
 		return err
@@ -195,7 +195,7 @@ func (s started) Do(ctx context.Context) error {
 	if s.revives {
 		start = replicate.StartMemberAgain
 	} else if x, _ := ring.ByPeerURL(s.peerURL()); !x.Learner {
-		if err := s.hasItsData(ctx); err != nil {
+		if err := s.HasItsData(ctx); err != nil {
 			return err
 		}
 	}
@@ -208,12 +208,12 @@ func (s started) Do(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return s.await(ctx, s.String(), stallLimit, s.look)
+	return s.await(ctx, s.String(), StallLimit, s.look)
 }
 
-// hasItsData refuses to start a voter that has lost its data: it would forget what
+// HasItsData refuses to start a voter that has lost its data: it would forget what
 // it has voted for, and raft relies on that.
-func (s started) hasItsData(ctx context.Context) error {
+func (s EtcdStarted) HasItsData(ctx context.Context) error {
 	var x replicate.Revived
 	// The script waits for its etcds, which may wait for an entry in a quiet ring: the
 	// machine's phase, if it is still that from before its start, has not waited for them.
@@ -232,14 +232,14 @@ func (s started) hasItsData(ctx context.Context) error {
 	}
 }
 
-func (started) Undo(context.Context) error { return nil } // it ends with its membership
+func (EtcdStarted) Undo(context.Context) error { return nil } // it ends with its membership
 
 // inSync is the wait until a learner has what the ring has.
 func InSync(r *task.Task, of inventory.Object) []plan.Step {
-	return eachRing(r, of, func(m ringMember) inSync { return inSync{m} })
+	return EachRing(r, of, func(m RingMember) inSync { return inSync{m} })
 }
 
-type inSync struct{ ringMember }
+type inSync struct{ RingMember }
 
 func (s inSync) String() string { return fmt.Sprintf("%s in sync in ring %s", s.of.Name, s.ring) }
 func (inSync) Waits()           {}
@@ -275,21 +275,21 @@ func (s inSync) look(ctx context.Context) (plan.State, replicate.Ring, error) {
 	return st, own, nil
 }
 
-func (s inSync) Do(ctx context.Context) error { return s.await(ctx, s.String(), stallLimit, s.look) }
+func (s inSync) Do(ctx context.Context) error { return s.await(ctx, s.String(), StallLimit, s.look) }
 
 func (inSync) Undo(context.Context) error { return nil } // never unwanted
 
 // votes: from here on the ring counts on it. A failure before leaves the ring
 // as it was, one after does not.
-func votes(r *task.Task, of inventory.Object) []plan.Step {
-	return eachRing(r, of, func(m ringMember) vote { return vote{m} })
+func Votes(r *task.Task, of inventory.Object) []plan.Step {
+	return EachRing(r, of, func(m RingMember) Vote { return Vote{m} })
 }
 
-type vote struct{ ringMember }
+type Vote struct{ RingMember }
 
-func (v vote) String() string { return fmt.Sprintf("%s votes in ring %s", v.of.Name, v.ring) }
+func (v Vote) String() string { return fmt.Sprintf("%s votes in ring %s", v.of.Name, v.ring) }
 
-func (v vote) Observe(ctx context.Context) (plan.State, error) {
+func (v Vote) Observe(ctx context.Context) (plan.State, error) {
 	x, there, arithmetic, err := v.state(ctx)
 	switch {
 	case err != nil:
@@ -300,12 +300,12 @@ func (v vote) Observe(ctx context.Context) (plan.State, error) {
 	return plan.Exists(arithmetic)
 }
 
-func (v vote) Do(ctx context.Context) error {
+func (v Vote) Do(ctx context.Context) error {
 	on, err := v.env.Host(ctx, v.of)
 	if err != nil {
 		return err
 	}
-	err = v.await(ctx, v.of.Name+" to follow ring "+v.ring, stallLimit, func(ctx context.Context) (plan.State, replicate.Ring, error) {
+	err = v.await(ctx, v.of.Name+" to follow ring "+v.ring, StallLimit, func(ctx context.Context) (plan.State, replicate.Ring, error) {
 		return v.follows(ctx, on)
 	})
 	if err != nil {
@@ -318,7 +318,7 @@ func (v vote) Do(ctx context.Context) error {
 
 // follows asks through one of the others. That it has not all yet is no failure,
 // nor that the other one takes no proposals for the moment.
-func (v vote) follows(ctx context.Context, on replicate.Host) (st plan.State, own replicate.Ring, err error) {
+func (v Vote) follows(ctx context.Context, on replicate.Host) (st plan.State, own replicate.Ring, err error) {
 	_, o, err := v.ask(ctx)
 	if err != nil {
 		return st, own, plan.Permanent(err)
@@ -337,7 +337,7 @@ func (v vote) follows(ctx context.Context, on replicate.Host) (st plan.State, ow
 
 // Undo takes the member out, if enough of the others live. What the ring was
 // when the run began may not be what it is now.
-func (v vote) Undo(ctx context.Context) error {
+func (v Vote) Undo(ctx context.Context) error {
 	now := v.env.Survey(ctx, v.all())
 	if err := replicate.MayRemove(v.ring, now.Voters(v.ring), v.of.Name); err != nil {
 		return err

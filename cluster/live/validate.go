@@ -1,4 +1,4 @@
-package cluster
+package live
 
 import (
 	"cmp"
@@ -48,7 +48,7 @@ const validateLimit = 5 * time.Minute
 func (*validate) String() string { return "cluster is valid" }
 func (*validate) Waits()         {}
 
-const masterRoleLabel = "node-role.kubernetes.io/control-plane"
+const MasterRoleLabel = "node-role.kubernetes.io/control-plane"
 
 func (v *validate) Observe(ctx context.Context) (plan.State, error) {
 	why, err := v.look(ctx)
@@ -132,7 +132,7 @@ func (v *validate) look(ctx context.Context) (why string, err error) {
 		},
 		func() (err error) {
 			p, err = pool.Read(ctx, v.env, v.groups)
-			e.Nodes = nodesOf(p.Nodes)
+			e.Nodes = NodesOf(p.Nodes)
 			return err
 		},
 		func() error {
@@ -166,11 +166,11 @@ func (v *validate) look(ctx context.Context) (why string, err error) {
 	return strings.Join(slices.DeleteFunc(notes[:], func(s string) bool { return s == "" }), "; "), nil
 }
 
-// nodesOf is the list for people: masters first, then by name.
-func nodesOf(items []corev1.Node) (nodes []Node) {
+// NodesOf is the list for people: masters first, then by name.
+func NodesOf(items []corev1.Node) (nodes []Node) {
 	for i := range items {
 		n := &items[i]
-		_, master := n.Labels[masterRoleLabel]
+		_, master := n.Labels[MasterRoleLabel]
 		why := kube.NotReady(n)
 		nodes = append(nodes, Node{
 			Name: n.Name, Master: master, Ready: why == "", Why: why,

@@ -1,4 +1,4 @@
-package cluster
+package member
 
 import (
 	"cmp"
@@ -15,21 +15,21 @@ import (
 	"hakube/replicate"
 )
 
-// quorumLives is the wait for both rings to agree again, once all machines that
+// QuorumLives is the wait for both rings to agree again, once all machines that
 // could be brought back are. Without that nobody's membership can be changed.
-type quorumLives struct {
-	env *env.Env
+type QuorumLives struct {
+	Env *env.Env
 	task.Outlook
 }
 
-func (quorumLives) String() string { return "both rings have quorum" }
-func (quorumLives) Waits()         {}
+func (QuorumLives) String() string { return "both rings have quorum" }
+func (QuorumLives) Waits()         {}
 
-func (q quorumLives) Observe(ctx context.Context) (plan.State, error) {
-	return q.judge(q.env.Survey(ctx, q.All()))
+func (q QuorumLives) Observe(ctx context.Context) (plan.State, error) {
+	return q.judge(q.Env.Survey(ctx, q.All()))
 }
 
-func (q quorumLives) judge(s *rings.Survey) (plan.State, error) {
+func (q QuorumLives) judge(s *rings.Survey) (plan.State, error) {
 	if m, ok := s.Healthy(); ok {
 		return plan.Exists("by " + m.Name)
 	}
@@ -51,12 +51,12 @@ func (q quorumLives) judge(s *rings.Survey) (plan.State, error) {
 	return plan.State{Is: plan.Absent, Why: strings.ReplaceAll(s.Why().Error(), "\n", "; ")}, nil
 }
 
-func (q quorumLives) Do(ctx context.Context) error {
+func (q QuorumLives) Do(ctx context.Context) error {
 	far, moved := rings.Courses{}, false
 	err := plan.Until(ctx, plan.Condition{
-		For: "quorum of both rings", Every: q.env.Poll, Limit: syncLimit, Stall: q.env.BootLimit(), Moved: func() bool { return moved },
+		For: "quorum of both rings", Every: q.Env.Poll, Limit: syncLimit, Stall: q.Env.BootLimit(), Moved: func() bool { return moved },
 		Check: func(ctx context.Context) (bool, string, error) {
-			s := q.env.Survey(ctx, q.All())
+			s := q.Env.Survey(ctx, q.All())
 			st, err := q.judge(s)
 			moved = far.Moved(s)
 			if err != nil {
@@ -68,7 +68,7 @@ func (q quorumLives) Do(ctx context.Context) error {
 	if err == nil || ctx.Err() != nil {
 		return err
 	}
-	s := q.env.Survey(ctx, q.All())
+	s := q.Env.Survey(ctx, q.All())
 	for _, ring := range rings.Names {
 		runs := 0
 		for _, m := range q.All() {
@@ -77,7 +77,7 @@ func (q quorumLives) Do(ctx context.Context) error {
 			}
 		}
 		if x, _, _ := s.Ring(ring); !x.Healthy && runs > len(s.Voters(ring))/2 {
-			return apart(q.env, fmt.Sprintf("enough members of etcd ring %s run for a quorum, and are cut off from each other: %v", ring, err))
+			return apart(q.Env, fmt.Sprintf("enough members of etcd ring %s run for a quorum, and are cut off from each other: %v", ring, err))
 		}
 	}
 	return q.Hopeless(err.Error(), nil)
@@ -92,25 +92,25 @@ func apart(r *env.Env, why string) error {
 	}
 }
 
-func (quorumLives) Undo(context.Context) error { return nil } // never unwanted
+func (QuorumLives) Undo(context.Context) error { return nil } // never unwanted
 
-// lostMember is a member that cannot come back, which is to go: etcd takes no new
+// LostMember is a member that cannot come back, which is to go: etcd takes no new
 // member while a voter is dead. It is taken out through a healthy master, and only
 // if the others have quorum without it.
-type lostMember struct {
-	vote
-	outlook task.Outlook
+type LostMember struct {
+	Vote
+	Outlook task.Outlook
 }
 
-func (l lostMember) String() string {
+func (l LostMember) String() string {
 	return fmt.Sprintf("dead member of %s in ring %s", l.of.Name, l.ring)
 }
 
-func (l lostMember) Observe(ctx context.Context) (plan.State, error) {
+func (l LostMember) Observe(ctx context.Context) (plan.State, error) {
 	all := l.env.Survey(ctx, l.all())
 	ring, _, ok := all.Ring(l.ring)
 	if !ok || !ring.Healthy {
-		return plan.State{}, l.outlook.Hopeless(fmt.Sprintf("etcd ring %s has no quorum:\n%v", l.ring, all.Why()), all)
+		return plan.State{}, l.Outlook.Hopeless(fmt.Sprintf("etcd ring %s has no quorum:\n%v", l.ring, all.Why()), all)
 	}
 	x, there := ring.ByPeerURL(l.peerURL())
 	own := all.Answers[l.of.Name][l.ring]
@@ -119,29 +119,29 @@ func (l lostMember) Observe(ctx context.Context) (plan.State, error) {
 		return plan.State{Is: plan.Absent, Why: "it is no member"}, nil
 	case own.ID == x.ID:
 		return plan.State{Is: plan.Absent, Why: "it lives"}, nil
-	case l.outlook.CannotReturn(l.of.Name, l.ring), own.ID != "": // another member's data
+	case l.Outlook.CannotReturn(l.of.Name, l.ring), own.ID != "": // another member's data
 		return plan.Exists(all.QuorumText(l.ring))
 	}
 	return plan.State{Is: plan.Absent, Why: cmp.Or(own.Error, "it may come back")}, nil
 }
 
-func (lostMember) Do(context.Context) error { return nil } // never wanted
+func (LostMember) Do(context.Context) error { return nil } // never wanted
 
-// reachesOthers is the fact that a member that votes takes part: its ring agrees
+// ReachesOthers is the fact that a member that votes takes part: its ring agrees
 // through it, and it has nearly all that the ring has.
-type reachesOthers struct{ ringMember }
+type ReachesOthers struct{ RingMember }
 
-func (o reachesOthers) String() string {
+func (o ReachesOthers) String() string {
 	return fmt.Sprintf("etcd %s on %s reaches the others", o.ring, o.of.Name)
 }
-func (reachesOthers) Waits() {}
+func (ReachesOthers) Waits() {}
 
-func (o reachesOthers) Observe(ctx context.Context) (plan.State, error) {
+func (o ReachesOthers) Observe(ctx context.Context) (plan.State, error) {
 	st, _, err := o.look(ctx)
 	return st, err
 }
 
-func (o reachesOthers) look(ctx context.Context) (plan.State, replicate.Ring, error) {
+func (o ReachesOthers) look(ctx context.Context) (plan.State, replicate.Ring, error) {
 	all := o.env.Survey(ctx, o.all())
 	if err := all.Silent[o.of.Name]; err != nil {
 		return plan.State{}, replicate.Ring{}, err
@@ -161,7 +161,7 @@ func (o reachesOthers) look(ctx context.Context) (plan.State, replicate.Ring, er
 // they have, unless the API is given less.
 const reachLimit = 30 * time.Second
 
-func (o reachesOthers) Do(ctx context.Context) error {
+func (o ReachesOthers) Do(ctx context.Context) error {
 	err := o.await(ctx, o.String(), min(reachLimit, o.env.BootLimit()), o.look)
 	if err == nil || ctx.Err() != nil {
 		return err
@@ -173,4 +173,4 @@ func (o reachesOthers) Do(ctx context.Context) error {
 	return apart(o.env, fmt.Sprintf("etcd %s runs on %s in %s and is cut off from %s: %v", o.ring, o.of.Name, o.of.Zone, strings.Join(others, " and "), err))
 }
 
-func (reachesOthers) Undo(context.Context) error { return nil } // never unwanted
+func (ReachesOthers) Undo(context.Context) error { return nil } // never unwanted

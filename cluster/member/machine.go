@@ -1,4 +1,4 @@
-package cluster
+package member
 
 import (
 	"context"
@@ -17,74 +17,74 @@ import (
 	"hakube/scripts/cure"
 )
 
-// withDisk is the fact that no machine runs without its data disk: there is none
+// WithDisk is the fact that no machine runs without its data disk: there is none
 // to be made into a master again, and one that is made has to be made with it.
-type withDisk struct {
-	env *env.Env
-	of  inventory.Object
+type WithDisk struct {
+	Env *env.Env
+	Of  inventory.Object
 }
 
-func (w withDisk) String() string    { return w.of.Name + " is not without its disk" }
-func (w withDisk) About() plan.Thing { return task.Thing(w.of) }
+func (w WithDisk) String() string    { return w.Of.Name + " is not without its disk" }
+func (w WithDisk) About() plan.Thing { return task.Thing(w.Of) }
 
-func (w withDisk) Observe(ctx context.Context) (plan.State, error) {
-	i, err := w.env.GCE.Instances(w.of.Zone).Get(ctx, w.of.Name)
+func (w WithDisk) Observe(ctx context.Context) (plan.State, error) {
+	i, err := w.Env.GCE.Instances(w.Of.Zone).Get(ctx, w.Of.Name)
 	if gce.IsNotFound(err) {
 		return plan.Exists("there is no machine")
 	}
 	if err != nil {
 		return plan.State{}, err
 	}
-	if !w.env.Owns(i.GetDescription()) {
-		return plan.State{}, inventory.Foreign("machine "+w.of.Name, w.of, i.GetDescription())
+	if !w.Env.Owns(i.GetDescription()) {
+		return plan.State{}, inventory.Foreign("machine "+w.Of.Name, w.Of, i.GetDescription())
 	}
 	for _, d := range i.GetDisks() {
-		if gce.Base(d.GetSource()) == w.env.Want.Names.DiskOf(w.of.Name) {
+		if gce.Base(d.GetSource()) == w.Env.Want.Names.DiskOf(w.Of.Name) {
 			return plan.Exists("")
 		}
 	}
 	return plan.State{Is: plan.Absent, Why: "the machine has no data disk"}, nil
 }
 
-func (w withDisk) Do(ctx context.Context) error {
-	w.env.Moved(w.of.Name)
-	return w.env.GCE.Instances(w.of.Zone).Delete(ctx, w.of.Name)
+func (w WithDisk) Do(ctx context.Context) error {
+	w.Env.Moved(w.Of.Name)
+	return w.Env.GCE.Instances(w.Of.Zone).Delete(ctx, w.Of.Name)
 }
 
-func (withDisk) Undo(context.Context) error { return nil } // never unwanted
+func (WithDisk) Undo(context.Context) error { return nil } // never unwanted
 
-// tagged is the fact that a master has the network tag that firewall rules are for.
-type tagged struct {
-	env *env.Env
-	of  inventory.Object
+// Tagged is the fact that a master has the network tag that firewall rules are for.
+type Tagged struct {
+	Env *env.Env
+	Of  inventory.Object
 }
 
-func (t tagged) String() string    { return "network tag of " + t.of.Name }
-func (t tagged) About() plan.Thing { return task.Thing(t.of) }
+func (t Tagged) String() string    { return "network tag of " + t.Of.Name }
+func (t Tagged) About() plan.Thing { return task.Thing(t.Of) }
 
-func (t tagged) Observe(ctx context.Context) (plan.State, error) {
-	i, err := t.env.GCE.Instances(t.of.Zone).Get(ctx, t.of.Name)
+func (t Tagged) Observe(ctx context.Context) (plan.State, error) {
+	i, err := t.Env.GCE.Instances(t.Of.Zone).Get(ctx, t.Of.Name)
 	if err != nil {
 		return plan.State{}, err
 	}
-	if !slices.Contains(i.GetTags().GetItems(), t.env.Want.Names.MasterTag()) {
+	if !slices.Contains(i.GetTags().GetItems(), t.Env.Want.Names.MasterTag()) {
 		return plan.State{Is: plan.Absent, Why: "firewall rules let nothing in"}, nil
 	}
-	return plan.Exists(t.env.Want.Names.MasterTag())
+	return plan.Exists(t.Env.Want.Names.MasterTag())
 }
 
-func (t tagged) Do(ctx context.Context) error {
-	instances := t.env.GCE.Instances(t.of.Zone)
-	i, err := instances.Get(ctx, t.of.Name)
+func (t Tagged) Do(ctx context.Context) error {
+	instances := t.Env.GCE.Instances(t.Of.Zone)
+	i, err := instances.Get(ctx, t.Of.Name)
 	if err != nil {
 		return err
 	}
 	tags := i.GetTags()
-	tags.Items = append(tags.Items, t.env.Want.Names.MasterTag())
-	return instances.SetTags(ctx, t.of.Name, tags)
+	tags.Items = append(tags.Items, t.Env.Want.Names.MasterTag())
+	return instances.SetTags(ctx, t.Of.Name, tags)
 }
 
-func (tagged) Undo(context.Context) error { return nil } // never unwanted
+func (Tagged) Undo(context.Context) error { return nil } // never unwanted
 
 // sshAnswers is the fact that a machine takes connections over ssh. One that runs, as
 // far as the cloud knows, and does not answer is reset; when that does not boot it

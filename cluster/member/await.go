@@ -1,4 +1,4 @@
-package cluster
+package member
 
 import (
 	"context"
@@ -12,18 +12,18 @@ import (
 	"hakube/replicate"
 )
 
-// stallLimit is how long a member that is waited for may come no nearer. How long
+// StallLimit is how long a member that is waited for may come no nearer. How long
 // it takes in all depends on what its ring has: up to 4 GiB, over a slow network to
 // a slow disk.
 const (
-	stallLimit = time.Minute
+	StallLimit = time.Minute
 	syncLimit  = time.Hour
 )
 
 // await waits for a member of a ring to start, to follow or to find the others, as
 // long as it comes nearer. look returns what its machine said of it as well. While
 // it waits, the ring is given something to agree on: see stir.
-func (m ringMember) await(ctx context.Context, what string, still time.Duration, look func(context.Context) (plan.State, replicate.Ring, error)) error {
+func (m RingMember) await(ctx context.Context, what string, still time.Duration, look func(context.Context) (plan.State, replicate.Ring, error)) error {
 	var far rings.Course
 	moved, due := false, func() bool { return true }
 	return plan.Until(ctx, plan.Condition{

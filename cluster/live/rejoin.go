@@ -1,4 +1,4 @@
-package cluster
+package live
 
 import (
 	"context"
@@ -21,9 +21,9 @@ import (
 // rejoinAtOnce is how many machines are looked at, and reset, at a time.
 const rejoinAtOnce = 20
 
-// rejoin resets the machines of the pool that should be Nodes by now. One that was not
+// Rejoin resets the machines of the pool that should be Nodes by now. One that was not
 // there when the run began boots for the first time, and is left alone.
-func (n nodes) rejoin(ctx context.Context, p pool.Pool) error {
+func (n Nodes) Rejoin(ctx context.Context, p pool.Pool) error {
 	none := map[pool.Machine]bool{}
 	due := []pool.Machine{}
 	for _, m := range p.Missing() {
@@ -51,7 +51,7 @@ func (n nodes) rejoin(ctx context.Context, p pool.Pool) error {
 	return nil
 }
 
-func (n nodes) resetNode(ctx context.Context, m pool.Machine) error {
+func (n Nodes) resetNode(ctx context.Context, m pool.Machine) error {
 	instances := n.env.GCE.Instances(m.Zone)
 	i, err := instances.Get(ctx, m.Name)
 	if err != nil {

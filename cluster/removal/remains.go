@@ -1,4 +1,4 @@
-package cluster
+package removal
 
 import (
 	"fmt"
@@ -60,10 +60,10 @@ func indented(list []sweep.Leftover) (lines []string) {
 	return lines
 }
 
-// remains is the error of a removal that left something behind; nil if it
+// RemainsOf is the error of a removal that left something behind; nil if it
 // did not, or if nobody need do anything about it.
-func remains(r *task.Task) error {
-	e := &Remains{Cluster: string(r.Want.Settings.Prefix), Ours: staying(r)}
+func RemainsOf(r *task.Task) error {
+	e := &Remains{Cluster: string(r.Want.Settings.Prefix), Ours: Staying(r)}
 	for _, s := range r.Perhaps {
 		if s.Network != "" {
 			e.Perhaps = append(e.Perhaps, s.Leftover)

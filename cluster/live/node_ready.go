@@ -1,4 +1,4 @@
-package cluster
+package live
 
 import (
 	"context"
@@ -11,21 +11,21 @@ import (
 	"hakube/cluster/task"
 )
 
-// nodeReady is the wait for a master's Node.
-type nodeReady struct {
-	env     *env.Env
-	of      inventory.Object
-	rejoins *pool.Rejoining
+// NodeReady is the wait for a master's Node.
+type NodeReady struct {
+	Env     *env.Env
+	Of      inventory.Object
+	Rejoins *pool.Rejoining
 }
 
-func (n nodeReady) String() string { return "node " + n.of.Name + " is Ready" }
+func (n NodeReady) String() string { return "node " + n.Of.Name + " is Ready" }
 
-func (nodeReady) Waits() {}
+func (NodeReady) Waits() {}
 
-func (n nodeReady) About() plan.Thing { return task.Thing(n.of) }
+func (n NodeReady) About() plan.Thing { return task.Thing(n.Of) }
 
-func (n nodeReady) Observe(ctx context.Context) (plan.State, error) {
-	client, err := n.env.Kube(ctx)
+func (n NodeReady) Observe(ctx context.Context) (plan.State, error) {
+	client, err := n.Env.Kube(ctx)
 	if err != nil {
 		return plan.State{Is: plan.Absent, Why: kube.Plainly(err)}, nil
 	}
@@ -34,7 +34,7 @@ func (n nodeReady) Observe(ctx context.Context) (plan.State, error) {
 		return plan.State{Is: plan.Absent, Why: kube.Plainly(err)}, nil
 	}
 	for i := range nodes {
-		if nodes[i].Name == n.of.Name {
+		if nodes[i].Name == n.Of.Name {
 			if why := kube.NotReady(&nodes[i]); why != "" {
 				return plan.State{Is: plan.Partial, Why: why}, nil
 			}
@@ -46,18 +46,18 @@ func (n nodeReady) Observe(ctx context.Context) (plan.State, error) {
 
 const noNodeYet = "it is no node yet"
 
-func (n nodeReady) Do(ctx context.Context) error {
+func (n NodeReady) Do(ctx context.Context) error {
 	return plan.Until(ctx, plan.Condition{
-		For: n.String(), Every: n.env.Poll, Limit: validateLimit,
+		For: n.String(), Every: n.Env.Poll, Limit: validateLimit,
 		Check: func(ctx context.Context) (bool, string, error) {
 			s, err := n.Observe(ctx)
 			if err == nil && s.Why == noNodeYet {
-				s.Why, err = register(ctx, n.env, n.of, n.rejoins)
-				s.Why = n.of.Name + " " + s.Why
+				s.Why, err = register(ctx, n.Env, n.Of, n.Rejoins)
+				s.Why = n.Of.Name + " " + s.Why
 			}
 			return err == nil && s.Is == plan.Present, s.Why, err
 		},
 	})
 }
 
-func (nodeReady) Undo(context.Context) error { return nil } // never unwanted
+func (NodeReady) Undo(context.Context) error { return nil } // never unwanted

@@ -1,4 +1,4 @@
-package cluster
+package removal
 
 import (
 	"cmp"
@@ -32,10 +32,10 @@ import (
 //   - Before a machine goes, the disks of volumes that it has get the label
 //     hakube-cluster: nothing else would tell later whose they were.
 
-// keep decides what of our own stays because of what is left behind: the
+// Keep decides what of our own stays because of what is left behind: the
 // network when something is in it, and one thing in any case as long as there
 // is something to sweep.
-func keep(r *task.Task) {
+func Keep(r *task.Task) {
 	later := !r.Sweeping && len(r.Strays) > 0
 	held := slices.ContainsFunc(r.Perhaps, func(s *sweep.Orphan) bool { return s.Network != "" })
 	anchor := func(o inventory.Object) bool { return o.Kind == inventory.Network || o.Role == inventory.RoleSSH } // the two go together (D32b)
@@ -49,19 +49,19 @@ func keep(r *task.Task) {
 	}
 }
 
-func told(list []*sweep.Orphan) (out []sweep.Leftover) {
+func Told(list []*sweep.Orphan) (out []sweep.Leftover) {
 	for _, s := range list {
 		out = append(out, s.Leftover)
 	}
 	return out
 }
 
-// staying is what this run leaves behind.
-func staying(r *task.Task) []sweep.Leftover {
+// Staying is what this run leaves behind.
+func Staying(r *task.Task) []sweep.Leftover {
 	if r.Sweeping {
 		return nil // it failed if any is left
 	}
-	return told(r.Strays)
+	return Told(r.Strays)
 }
 
 // sweepOrder is the order in which Kubernetes would have made things. They go
@@ -70,7 +70,7 @@ var sweepOrder = []inventory.Kind{
 	inventory.Firewall, inventory.Route, inventory.Disk, inventory.InstanceGroup, inventory.Address, inventory.HealthCheck, inventory.HTTPHealthCheck, inventory.BackendService, inventory.TargetPool, inventory.ForwardingRule,
 }
 
-func sweepOrphans(r *task.Task, l *task.Lines) {
+func SweepOrphans(r *task.Task, l *task.Lines) {
 	if !r.Sweeping {
 		return
 	}
@@ -137,9 +137,9 @@ func (s strayStep) remove(ctx context.Context) error {
 	return s.s.Of.Row().Remove(ctx, c, s.Object())
 }
 
-// labels are the disks of volumes that only a machine tells of: that is
+// Labels are the disks of volumes that only a machine tells of: that is
 // undone, before the machine goes, by a label.
-func labels(r *task.Task) (steps []plan.Step) {
+func Labels(r *task.Task) (steps []plan.Step) {
 	for _, s := range r.Strays {
 		if s.Unlabelled {
 			steps = append(steps, unlabelled{r.Env, s})

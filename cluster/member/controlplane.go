@@ -1,4 +1,4 @@
-package cluster
+package member
 
 import (
 	"cmp"
@@ -160,7 +160,7 @@ const retireDrain = 2 * time.Second
 
 // masterNode is a master's Node in Kubernetes. Its kubelet makes it; when the
 // machine goes nobody else takes it away, there being no cloud controller.
-func nodeOfMaster(r *env.Env, of inventory.Object) plan.Step { return masterNode{r, of} }
+func NodeOf(r *env.Env, of inventory.Object) plan.Step { return masterNode{r, of} }
 
 type masterNode struct {
 	env *env.Env
