@@ -66,9 +66,9 @@ func NewDisk(s *api.Server, t *store.Tx, r doc.Ref, o doc.Obj) error {
 		return problem.Invalid("resource.type", kind, "The referenced disk type does not exist in zone '"+r.Place()+"'.")
 	}
 	if source := doc.Str(o, "sourceImage"); source != "" {
-		image := catalog.ImageOf(source, r.Project())
-		if image == nil {
-			return problem.New(404, "notFound", "RESOURCE_NOT_FOUND", "The resource '"+string(doc.RefOf(source))+"' was not found")
+		image, err := catalog.ImageOf(source, r.Project())
+		if err != nil {
+			return err
 		}
 		size = doc.Num(image, "diskSizeGb")
 		o["sourceImage"], o["sourceImageId"] = image["selfLink"], image["id"]

@@ -60,8 +60,10 @@ func completeProperties(t *store.Tx, project string, props doc.Obj) error {
 		if params == nil {
 			return problem.Invalid(field+".initializeParams", "", "A disk of a template is described by initializeParams.")
 		}
-		if source := doc.Str(params, "sourceImage"); source != "" && catalog.ImageOf(source, project) == nil {
-			return problem.New(404, "notFound", "RESOURCE_NOT_FOUND", "The resource '"+string(doc.RefOf(source))+"' was not found")
+		if source := doc.Str(params, "sourceImage"); source != "" {
+			if _, err := catalog.ImageOf(source, project); err != nil {
+				return err
+			}
 		}
 		if doc.Has(params, "diskName") {
 			return problem.Invalid(field+".initializeParams.diskName", params["diskName"], "Disk name cannot be specified in an instance template.")
