@@ -43,7 +43,7 @@ var notRun = map[string]string{
 	"LocalKubectl": "builds for minutes", "Completion": "is evaluated by a shell: TestCompletion",
 	"EvalCompletion": "is evaluated by a shell: TestCompletion", "EvalEnv": "is evaluated by a shell: TestReadmeOwn",
 	"HostKeys": "a machine would have to be another",
-	"Resume":   "suspend is 501 in the embedded GCE, so nothing there is suspended", "LocalStatus": "the daemon would have to die in a call",
+	"LocalStatus": "the daemon would have to die in a call",
 }
 
 // A slip is how hakube is brought to name commands, and how that which they are

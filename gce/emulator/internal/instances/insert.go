@@ -9,7 +9,6 @@ import (
 	"hakube/gce/emulator/internal/doc"
 	"hakube/gce/emulator/internal/identity"
 	"hakube/gce/emulator/internal/problem"
-	"hakube/gce/emulator/internal/projects"
 	"hakube/gce/emulator/internal/store"
 )
 
@@ -60,9 +59,7 @@ func NewInstance(s *api.Server, t *store.Tx, r doc.Ref, o doc.Obj) (made []any, 
 	}
 	doc.Fill(doc.Sub(o, "scheduling"), doc.Obj{"onHostMaintenance": "MIGRATE", "automaticRestart": true, "preemptible": false, "provisioningModel": "STANDARD"})
 	for _, sa := range doc.Objects(o, "serviceAccounts") {
-		if doc.Str(sa, "email") == "default" || doc.Str(sa, "email") == "" {
-			sa["email"] = doc.Str(projects.ProjectDoc(t, r.Project()), "defaultServiceAccount")
-		}
+		sa["email"] = accountOf(t, r.Project(), doc.Str(sa, "email"))
 	}
 	o["id"], o["name"], o["selfLink"], o["zone"] = t.ID(), r.Name(), r.Link(), doc.ZoneLink(r.Project(), r.Place())
 	o["status"], o["creationTimestamp"], o["lastStartTimestamp"] = "PROVISIONING", now, now
