@@ -94,7 +94,10 @@ func (w *world) try(verb, path string, body any) (int, doc.Obj, error) {
 		}
 		r = bytes.NewReader(js)
 	}
-	req, err := http.NewRequestWithContext(context.Background(), verb, w.web.URL+"/compute/v1/"+path, r)
+	if !strings.HasPrefix(path, "/compute/beta/") {
+		path = "/compute/v1/" + path
+	}
+	req, err := http.NewRequestWithContext(context.Background(), verb, w.web.URL+path, r)
 	if err != nil {
 		return 0, nil, err
 	}

@@ -16,6 +16,7 @@ type Problem struct {
 	Value   string
 	Reason  string // a sentence
 	Missing bool   // the field is required and not there
+	Unknown bool   // there is no such field
 }
 
 func (p *Problem) Error() string {
@@ -280,7 +281,7 @@ func (c checker) object(at, in string, s *Schema, o map[string]any) *Problem {
 			p, field = s.Additional, in+".*"
 		}
 		if p == nil {
-			return &Problem{Field: at + "." + k, Value: show(o[k]), Reason: "No such field."}
+			return &Problem{Field: at + "." + k, Value: show(o[k]), Reason: "No such field.", Unknown: true}
 		}
 		if c.input && p.ReadOnly && (c.strict || !tolerated[k]) && o[k] != nil {
 			return &Problem{Field: at + "." + k, Value: show(o[k]), Reason: "The field is for output only."}
