@@ -37,8 +37,7 @@ func Addresses(r *task) (steps []plan.Step) {
 			insert: func(ctx context.Context) error {
 				err := r.GCE.Addresses().Insert(ctx, &computepb.Address{
 					Name:        &o.Name,
-					Description: new(birthRecord(&r.Want)),
-					Labels:      r.Lease.Reserving(r.Want.Labels()), // one change: of two that create, one comes first
+					Description: new(birthRecord(&r.Want) + r.beginning()),
 					AddressType: new("EXTERNAL"),
 				})
 				if gce.ClassOf(err) == gce.Already {

@@ -38,8 +38,24 @@ func birthRecord(s *settings.Spec) string {
 
 // grows notes what this run makes of the zone's pool.
 func (r *task) grows() {
+	if g := r.growth(); g != (inventory.Growth{}) {
+		r.Lease.Note(inventory.GrowthKey+r.Want.Zone, g.String())
+	}
+}
+
+// beginning is what the record of a cluster has until its address has labels, which
+// it has not from its insert: a run that is cut between the two is gone on with too.
+func (r *task) beginning() string {
+	if g := r.growth(); g != (inventory.Growth{}) {
+		return " " + inventory.GrowthKey + r.Want.Zone + "=" + g.String()
+	}
+	return ""
+}
+
+// growth is what this run makes of the zone's pool, the zero value if nothing larger.
+func (r *task) growth() inventory.Growth {
 	if !r.mode.nodes || !bool(r.Want.Settings.CreateNodes) {
-		return
+		return inventory.Growth{}
 	}
 	size := 0
 	for _, g := range r.poolGroups() {
@@ -50,6 +66,7 @@ func (r *task) grows() {
 		if w, ok := r.have.Holder.Growing[r.Want.Zone]; ok && w.Holds(size) {
 			from = w.From // it goes on with what another one began
 		}
-		r.Lease.Note(inventory.GrowthKey+r.Want.Zone, inventory.Growth{From: from, To: n}.String())
+		return inventory.Growth{From: from, To: n}
 	}
+	return inventory.Growth{}
 }

@@ -65,6 +65,7 @@ func (c *Call) read() error {
 	if !ok {
 		return problem.New(400, "parseError", "", "Parse Error: the body is not an object")
 	}
+	c.S.API.Strip(c.Method, body)
 	c.S.API.Read(c.Method, body)
 	beta.Read(body)
 	c.Body = body

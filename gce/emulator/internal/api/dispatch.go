@@ -1,6 +1,7 @@
 package api
 
 import (
+	"maps"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -95,7 +96,7 @@ func (s *Server) answer(r *http.Request, m *discovery.Method, params map[string]
 	if err := c.read(); err != nil {
 		return nil, err
 	}
-	if what := s.missing[m.ID].In(c.Body); what != "" {
+	if what := s.missing[m.ID].In(c.asked()); what != "" {
 		return nil, problem.NotWritten(m.ID + " with " + what)
 	}
 	if err := understood(m, query); err != nil {
@@ -133,6 +134,28 @@ func (s *Server) answer(r *http.Request, m *discovery.Method, params map[string]
 		return nil, err
 	}
 	return only.Of(out).(doc.Obj), nil
+}
+
+// asked is what of a body asks for something: not what an object of its kind has that
+// nobody gave, nor what this one has already. Clients send back what they have read.
+func (c *Call) asked() doc.Obj {
+	resource, verb, _ := strings.Cut(c.Method.ID, ".")
+	of := c.S.kinds[resource]
+	for k, v := range of.Shown {
+		if doc.SaysNoMore(c.Body[k], v) {
+			delete(c.Body, k)
+		}
+	}
+	if verb != "patch" && verb != "update" {
+		return c.Body
+	}
+	asked, now := maps.Clone(c.Body), c.S.Store.Read(c.Target(of.Kind))
+	for k, v := range asked {
+		if doc.Has(now, k) && doc.SaysNoMore(v, now[k]) {
+			delete(asked, k)
+		}
+	}
+	return asked
 }
 
 // knownPlace refuses zones and regions that are not in the catalog. A get of

@@ -100,7 +100,7 @@ func NewDisk(s *api.Server, t *store.Tx, r doc.Ref, o doc.Obj) error {
 		return problem.Invalid("resource.sizeGb", size, "Must be between 1 and "+doc.Decimal(maxSize)+".")
 	}
 	o["sizeGb"], o["type"] = doc.Decimal(size), k.Link()
-	doc.Fill(o, doc.Obj{"kind": "compute#disk", "physicalBlockSizeBytes": "4096", "enableConfidentialCompute": false, "satisfiesPzs": false})
+	doc.Fill(o, doc.Obj{"kind": "compute#disk", "physicalBlockSizeBytes": "4096", "enableConfidentialCompute": false, "satisfiesPzi": false})
 	o["id"], o["name"], o["creationTimestamp"], o["selfLink"] = t.ID(), r.Name(), doc.Stamp(s.Opts.Now()), r.Link()
 	o["zone"], o["status"], o["labelFingerprint"] = doc.ZoneLink(r.Project(), r.Place()), "CREATING", doc.Fingerprint(o["labels"])
 	delete(o, "users")

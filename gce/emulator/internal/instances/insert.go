@@ -51,9 +51,11 @@ func NewInstance(s *api.Server, t *store.Tx, r doc.Ref, o doc.Obj) (made []any, 
 		return nil, err
 	}
 	doc.Fill(o, doc.Obj{
-		"kind": "compute#instance", "description": "", "canIpForward": false, "deletionProtection": false,
-		"scheduling": doc.Obj{}, "shieldedInstanceConfig": doc.Obj{"enableSecureBoot": false, "enableVtpm": true, "enableIntegrityMonitoring": true},
+		"kind": "compute#instance", "satisfiesPzi": false, "canIpForward": false, "deletionProtection": false,
+		"scheduling": doc.Obj{}, "shieldedInstanceConfig": doc.Obj{}, "shieldedInstanceIntegrityPolicy": doc.Obj{"updateAutoLearnPolicy": true},
 	})
+	doc.Fill(doc.Sub(o, "shieldedInstanceConfig"), doc.Obj{"enableSecureBoot": false, "enableVtpm": true, "enableIntegrityMonitoring": true})
+	delete(o, "params") // of the request
 	if err := checkScheduling(doc.Sub(o, "scheduling"), "resource.scheduling"); err != nil {
 		return nil, err
 	}
@@ -63,6 +65,7 @@ func NewInstance(s *api.Server, t *store.Tx, r doc.Ref, o doc.Obj) (made []any, 
 	}
 	o["id"], o["name"], o["selfLink"], o["zone"] = t.ID(), r.Name(), r.Link(), doc.ZoneLink(r.Project(), r.Place())
 	o["status"], o["creationTimestamp"], o["lastStartTimestamp"] = "PROVISIONING", now, now
+	o["resourceStatus"] = doc.Obj{"scheduling": doc.Obj{}}
 	o["cpuPlatform"], o["startRestricted"] = "Intel Skylake", false
 	o["fingerprint"] = doc.Fingerprint(o["id"])
 	if made, err = newDisks(s, t, r, o); err != nil {

@@ -46,10 +46,14 @@ func completeProperties(t *store.Tx, project string, props doc.Obj) error {
 	if m := doc.Str(props, "machineType"); !machineNamed(m) {
 		return problem.Invalid("resource.properties.machineType", m, "Must be the name of a machine type.")
 	}
+	tags := props["tags"]
 	if err := identity.CompleteIdentity(props); err != nil {
 		return err
 	}
-	delete(props, "labelFingerprint") // a template has none
+	delete(props, "labelFingerprint") // a template has none, and no tags when none were given
+	if delete(props, "tags"); tags != nil {
+		props["tags"] = tags
+	}
 	disks := doc.Objects(props, "disks")
 	if len(disks) == 0 || !doc.Bool(disks[0], "boot") {
 		return problem.Invalid("resource.properties.disks", "", "Boot disk must be the first disk of the template.")
@@ -98,7 +102,7 @@ func completeProperties(t *store.Tx, project string, props doc.Obj) error {
 			return problem.Refuse("An instance template cannot have a static external address.")
 		}
 	}
-	doc.Fill(props, doc.Obj{"canIpForward": false, "scheduling": doc.Obj{}})
+	doc.Fill(props, doc.Obj{"scheduling": doc.Obj{}})
 	if err := checkScheduling(doc.Sub(props, "scheduling"), "resource.properties.scheduling"); err != nil {
 		return err
 	}
