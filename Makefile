@@ -56,7 +56,7 @@ bench: tools ## measure: create, the ten commands, dark times, pools, start-up, 
 	$(GO) test -run '^$$' -bench . -benchtime=1x -timeout 60m ./cmd/hakube
 
 replay: ## make the requests in RECORDINGS=FILE again and compare with what Google answered
-	HAKUBE_RECORDINGS="$(abspath $(RECORDINGS))" $(GO) test -count=1 -run TestReplay ./gce/gcetest
+	HAKUBE_RECORDINGS="$(abspath $(RECORDINGS))" $(GO) test -count=1 -v -run "TestReplay|TestUnrecorded" ./gce/gcetest
 
 golden: ## rewrite cmd/hakube/README.md's table (and fail, so that CI cannot)
 	HAKUBE_GOLDEN=write $(GO) test ./cmd/hakube -run TestReadme

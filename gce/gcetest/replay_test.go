@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 
@@ -82,4 +83,33 @@ func TestReplay(t *testing.T) {
 	for _, d := range r.Unlisted {
 		t.Error(d)
 	}
+	if !*update {
+		return
+	}
+	for i, k := range recorded.Known {
+		if r.Used[i] == 0 {
+			t.Errorf("nothing differs any more as row %d of recorded.Known says, %s %s %s: delete it", i, k.Method, k.Field, k.What)
+		}
+	}
+	if err := os.WriteFile("../emulator/recorded/facts.json", recorded.Write(recorded.Reduce(all)), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+var update = flag.Bool("update", false, "make the table of facts from the recordings that TestReplay is given")
+
+// TestUnrecorded names the methods that hakube calls and nobody recorded: of these the
+// embedded GCE is as the documents say, and that is all.
+func TestUnrecorded(t *testing.T) {
+	var without []string
+	used := methodsOf(t, "..")
+	for _, m := range used {
+		if recorded.Facts()[m] == nil {
+			without = append(without, m)
+		}
+	}
+	if len(without) == len(used) {
+		t.Error("there are no recorded facts at all")
+	}
+	fmt.Printf("REPORT TestUnrecorded: %d of the %d methods hakube calls were recorded; nobody recorded %s\n", len(used)-len(without), len(used), strings.Join(without, " "))
 }

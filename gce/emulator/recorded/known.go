@@ -19,6 +19,14 @@ const (
 	twoNames     = "one placeholder of the recording stands for several objects"
 )
 
+// KnownOfFacts are those of the table of facts besides: what was recorded is of other
+// objects than can be made here.
+var KnownOfFacts = []Row{
+	{"forwardingRules.get", "backendService ports[]", "extra", "", "recorded were rules of balancers that are proxies"},
+	{"forwardingRules.get", "network portRange subnetwork target", "missing", "", "recorded were rules of balancers that are proxies"},
+	{"routes.list", "items[].routeType", "extra", "", other},
+}
+
 // Known are all differences there may be. A row that lists nothing any more has to go:
 // see TestReplay.
 var Known = []Row{

@@ -98,8 +98,10 @@ func inDocument(method, field string) bool {
 }
 
 // row is the first of Known that lists a difference, -1 if none does.
-func row(d Difference) int {
-	return slices.IndexFunc(Known, func(k Row) bool {
+func row(d Difference) int { return rowOf(Known, d) }
+
+func rowOf(rows []Row, d Difference) int {
+	return slices.IndexFunc(rows, func(k Row) bool {
 		return slices.Contains(strings.Fields(k.What), d.What) && glob(k.Method, d.Method) && glob(k.Field, d.Field) && strings.Contains(d.Got, k.Got)
 	})
 }
