@@ -23,7 +23,7 @@ var incidental = []struct {
 	what *regexp.Regexp
 	as   string
 }{
-	{regexp.MustCompile(`"(id|fingerprint|labelFingerprint|creationTimestamp|lastStartTimestamp|lastStopTimestamp|lastAttachTimestamp|etag|targetId|sourceImageId|sourceDiskId)":"[^"]*"`), `"$1":"…"`},
+	{regexp.MustCompile(`"(id|selfLinkWithId|fingerprint|labelFingerprint|creationTimestamp|lastStartTimestamp|lastStopTimestamp|lastAttachTimestamp|etag|targetId|sourceImageId|sourceDiskId)":"[^"]*"`), `"$1":"…"`},
 	{regexp.MustCompile(`"lastDetachTimestamp":"[^"]*",?`), ""}, // of a disk that changed its machine
 	{regexp.MustCompile(`\d+\.\d+\.\d+\.\d+`), "A.B.C.D"},
 	{regexp.MustCompile(`((?:minion|worker)-group(?:-\d+)?)-[a-z0-9]{4}\b`), "$1-xxxx"},

@@ -52,6 +52,6 @@ func (c *Cluster) alone(ctx context.Context, verb settings.Verb, report func(pla
 func (c *Cluster) lease(mode settings.Mode) *lease.Lease {
 	return lease.New(lease.Options{
 		Address: settings.NamesOf(&c.settings).Address(), User: c.deps.User, PID: c.deps.PID, Purpose: string(mode), Zone: string(c.settings.Zone),
-		Length: c.deps.Lease, Breaks: bool(c.settings.BreakLock),
+		Length: c.deps.Lease, Breaks: bool(c.settings.BreakLock), Labels: map[string]string{settings.Label: settings.NamesOf(&c.settings).Prefix},
 	})
 }

@@ -136,8 +136,15 @@ func (w *world) start(machines emulator.Backend, change ...func(*emulator.Option
 var _ emulator.Backend = (*world)(nil)
 
 func (w *world) CreateDisk(context.Context, emulator.Disk) error { return nil }
-func (w *world) Sync(context.Context, emulator.Network) error    { return nil }
-func (w *world) Watch(exited func(emulator.MachineKey))          { w.exited = exited }
+func (w *world) AttachDisk(context.Context, emulator.Machine, emulator.Attachment) error {
+	return nil // nothing here uses disks
+}
+func (w *world) DetachDisk(context.Context, emulator.Machine, emulator.Attachment) error { return nil }
+func (w *world) GrowDisk(context.Context, emulator.Disk) error                           { return nil }
+func (w *world) Suspend(context.Context, emulator.Machine) error                         { return nil }
+func (w *world) Resume(context.Context, emulator.Machine) error                          { return nil }
+func (w *world) Sync(context.Context, emulator.Network) error                            { return nil }
+func (w *world) Watch(exited func(emulator.MachineKey))                                  { w.exited = exited }
 func (w *world) Serial(m emulator.Machine, _ int64) ([]byte, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

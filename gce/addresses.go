@@ -32,7 +32,8 @@ func (a Addresses) List(ctx context.Context) ([]*computepb.Address, error) {
 		})
 }
 
-// Insert reserves an address.
+// Insert reserves an address. Compute Engine drops its labels: they come by
+// [Addresses.SetLabels].
 func (a Addresses) Insert(ctx context.Context, x *computepb.Address) error {
 	return change(ctx, a.c, &a.c.addresses, call{"creating", "address", x.GetName()},
 		func(ctx context.Context, rest *compute.AddressesClient, id *string) (*compute.Operation, error) {

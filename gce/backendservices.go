@@ -62,6 +62,9 @@ func (b BackendServices) SetBackends(ctx context.Context, x *computepb.BackendSe
 	x = proto.CloneOf(x)
 	x.CreationTimestamp, x.Id, x.Kind, x.SelfLink = nil, nil, nil, nil
 	x.Region, x.UsedBy, x.SecurityPolicy, x.EdgeSecurityPolicy = nil, nil, nil, nil
+	if x.Iap != nil { // in each that was read, also where there is none
+		x.Iap.Oauth2ClientSecretSha256 = nil
+	}
 	return b.change(ctx, "setting backends of", x.GetName(),
 		func(ctx context.Context, rest *compute.RegionBackendServicesClient, id *string) (*compute.Operation, error) {
 			// Not a patch: one without backends would leave those there are.

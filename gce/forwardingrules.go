@@ -42,6 +42,21 @@ func (f ForwardingRules) Insert(ctx context.Context, x *computepb.ForwardingRule
 		})
 }
 
+// SetLabels replaces the labels of a forwarding rule if fingerprint is that of the
+// labels as they are now, and otherwise fails with an error that is [Stale]. Insert
+// takes none.
+func (f ForwardingRules) SetLabels(ctx context.Context, name, fingerprint string, labels map[string]string) error {
+	return change(ctx, f.c, &f.c.rules, call{"labelling", "forwarding rule", name},
+		func(ctx context.Context, rest *compute.ForwardingRulesClient, id *string) (*compute.Operation, error) {
+			return rest.SetLabels(ctx, &computepb.SetLabelsForwardingRuleRequest{
+				Project: f.c.Project(), Region: f.c.Region(), Resource: name, RequestId: id,
+				RegionSetLabelsRequestResource: &computepb.RegionSetLabelsRequest{
+					LabelFingerprint: &fingerprint, Labels: labels,
+				},
+			}, once)
+		})
+}
+
 // Delete removes a forwarding rule; its address is free again, or gone if it
 // was not reserved.
 func (f ForwardingRules) Delete(ctx context.Context, name string) error {

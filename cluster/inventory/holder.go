@@ -33,6 +33,9 @@ func (h Holder) Unassigned() bool { return h.IP != "" && h.Machine == "" && h.Ru
 // HolderOf is who has an address, and what its labels and its description record.
 func HolderOf(a *computepb.Address) Holder {
 	h := Holder{IP: a.GetAddress(), Tier: a.GetNetworkTier(), Lease: lease.RecordOf(a.GetLabels()), Growing: growthsOf(a.GetLabels()), Begun: settings.MarkFields(a.GetDescription()), labels: a.GetLabels()}
+	if h.Lease == (lease.Record{}) { // nobody has come as far as its labels
+		h.Growing = growthsOf(h.Begun)
+	}
 	for _, u := range a.GetUsers() {
 		switch {
 		case strings.Contains(u, "/forwardingRules/"):

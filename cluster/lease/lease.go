@@ -18,8 +18,9 @@ import (
 // to its last, and is swapped by the labels' fingerprint: of two who read the
 // same labels only one can write.
 //
-// It is taken before the first change of a run, and only if nobody had it since
-// the run looked around, so that what was seen still holds. It is renewed while
+// It is taken before the first change of a run to what is there (the change that
+// reserves the address is before it: an address has no labels before that), and only
+// if nobody had it since the run looked around, so that what was seen still holds. It is renewed while
 // the run goes on. Before each changing call the run makes sure that it still has
 // it: one that slept past its end asks first, and changes nothing more when
 // somebody else came.
@@ -37,15 +38,16 @@ type Lease struct {
 
 	swapping sync.Mutex // one swap at a time
 
-	mu    sync.Mutex
-	at    *computepb.Address   // as it was last seen; nil: there is none
-	since map[Record]time.Time // when a record of somebody else was first seen
-	first *Record              // who had it when it was first looked at
-	asked time.Time            // when the swap that gave it, or renewed it, was begun; zero: it is not ours
-	begun time.Time            // when the address was asked for with the lease on it
-	lost  error
-	stop  func()            // ends its renewal
-	notes map[string]string // labels that change with it
+	mu     sync.Mutex
+	at     *computepb.Address   // as it was last seen; nil: there is none
+	since  map[Record]time.Time // when a record of somebody else was first seen
+	first  *Record              // who had it when it was first looked at
+	asked  time.Time            // when the swap that gave it, or renewed it, was begun; zero: it is not ours
+	beaten *HeldError           // another run was faster with a swap, until this one looks around again
+	lost   error
+	stop   func()            // ends its renewal
+	notes  map[string]string // labels that change with it
+	has    map[string]string // labels that the address is to have besides
 }
 
 // A Options says whose lease it is, of which cluster and for what.
@@ -56,13 +58,16 @@ type Options struct {
 	Purpose, Zone string // what it does and where, for whoever waits
 	Length        time.Duration
 	Breaks        bool // whoever has it when it is first looked at loses it
+	// Labels that the address has besides. Compute Engine takes none with the insert
+	// of an address, so they come with the first swap.
+	Labels map[string]string
 }
 
 // New is one that was not taken yet.
 func New(o Options) *Lease {
 	return &Lease{
 		name: o.Address, me: recordFor(o.User, o.PID, o.Purpose, o.Zone),
-		length: o.Length, breaks: o.Breaks, since: map[Record]time.Time{},
+		length: o.Length, breaks: o.Breaks, has: o.Labels, since: map[Record]time.Time{},
 	}
 }
 
@@ -116,10 +121,6 @@ func (l *Lease) Observe(in Addresses, a *computepb.Address) {
 	l.at = a
 	x := RecordOf(a.GetLabels())
 	switch {
-	case x.run == l.me.run: // reserved by this run with the lease on it
-		l.asked = l.begun
-		l.keepRenewing()
-		return
 	case !x.Taken():
 	case l.since[x].IsZero():
 		l.since[x] = time.Now()
@@ -170,11 +171,13 @@ func (l *Lease) graceLeft() time.Duration { return l.length * 4 / 5 }
 // is no cluster yet, or no more, and nothing to keep apart.
 func (l *Lease) Guard(ctx context.Context) error {
 	l.mu.Lock()
-	lost, at, sure := l.lost, l.at, !l.asked.IsZero() && elapsed(l.asked) < l.graceLeft()
+	lost, beaten, at, sure := l.lost, l.beaten, l.at, !l.asked.IsZero() && elapsed(l.asked) < l.graceLeft()
 	l.mu.Unlock()
 	switch {
 	case lost != nil:
 		return lost
+	case beaten != nil:
+		return beaten
 	case at == nil || sure:
 		return nil
 	}

@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -22,6 +23,7 @@ type addresses struct {
 	labels  map[string]string
 	version int
 	gone    bool
+	asked   atomic.Int32
 	lose    int // how many answers to a change are lost after it took hold
 }
 
@@ -37,6 +39,7 @@ func (a *addresses) Get(context.Context, string) (*computepb.Address, error) {
 }
 
 func (a *addresses) SetLabels(_ context.Context, _, fingerprint string, labels map[string]string) error {
+	a.asked.Add(1)
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	switch {
@@ -134,6 +137,64 @@ func TestOneOfMany(t *testing.T) {
 	}
 	if have != 1 {
 		t.Errorf("%d have the lease", have)
+	}
+}
+
+// TestOneSwapForAll: steps side by side of a run that came second ask once; the
+// others hear the answer. It counts what came to the address.
+func TestOneSwapForAll(t *testing.T) {
+	a := &addresses{}
+	first, second := a.run(t, time.Minute, false), a.run(t, time.Minute, false)
+	if err := first.Guard(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	before := a.asked.Load()
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			var held *HeldError
+			if err := second.Guard(t.Context()); !errors.As(err, &held) {
+				t.Errorf("who comes second is told: %v", err)
+			}
+		})
+	}
+	wg.Wait()
+	if n := a.asked.Load() - before; n != 1 {
+		t.Errorf("the address was asked %d times for the lease", n)
+	}
+	x, err := a.Get(t.Context(), name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := first.Release(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	second.Observe(a, x) // a step's look is not the run's looking around
+	if err := second.Guard(t.Context()); err == nil {
+		t.Error("it goes on with what it saw before another one was there")
+	}
+	if _, err := (&Wait{Lease: second}).Observe(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := second.Guard(t.Context()); err != nil {
+		t.Errorf("it has looked around again, and yet: %v", err)
+	}
+}
+
+// TestLabelsOfTheAddress: those that it is to have come with the first swap, and stay.
+func TestLabelsOfTheAddress(t *testing.T) {
+	a := &addresses{}
+	l := New(Options{Address: name, User: "root", PID: 1, Purpose: "create", Length: time.Minute, Labels: map[string]string{"hakube-cluster": "kubernetes"}})
+	x, err := a.Get(t.Context(), name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.Observe(a, x)
+	if err := l.Guard(t.Context()); err != nil || a.labels["hakube-cluster"] != "kubernetes" {
+		t.Errorf("%v, labels %v", err, a.labels)
+	}
+	if err := l.Release(t.Context()); err != nil || a.labels["hakube-cluster"] != "kubernetes" || RecordOf(a.labels).Taken() {
+		t.Errorf("%v, labels %v", err, a.labels)
 	}
 }
 

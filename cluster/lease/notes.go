@@ -16,9 +16,11 @@ func (l *Lease) Note(key, value string) {
 	l.notes[key] = value
 }
 
-// noted returns labels with the notes in them. The lock is held.
+// noted returns labels with the notes in them, and those the address is to have. The
+// lock is held.
 func (l *Lease) noted(labels map[string]string) map[string]string {
 	all := maps.Clone(labels)
+	maps.Copy(all, l.has)
 	for k, v := range l.notes {
 		if v == "" {
 			delete(all, k)

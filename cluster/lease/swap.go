@@ -16,12 +16,14 @@ func (l *Lease) compareAndSwap(ctx context.Context, force bool) error {
 	l.swapping.Lock()
 	defer l.swapping.Unlock()
 	l.mu.Lock()
-	at, ours, lost := l.at, !l.asked.IsZero(), l.lost
+	at, ours, lost, beaten := l.at, !l.asked.IsZero(), l.lost, l.beaten
 	over := l.expired(RecordOf(at.GetLabels()))
 	l.mu.Unlock()
 	switch {
 	case at == nil || lost != nil: // meanwhile
 		return lost
+	case beaten != nil && !force: // another step has just found it out: no need to ask again
+		return beaten
 	case ours && elapsed(l.asked) < l.length/4: // another step has just renewed it
 		return nil
 	case !over && !force:
@@ -54,7 +56,8 @@ func (l *Lease) concluded(a *computepb.Address, err error, ours bool, asked time
 		l.lost = &LostError{x}
 		return l.lost
 	case !ours && gce.Stale(err): // somebody came first, and may be through already
-		return &HeldError{x}
+		l.beaten = &HeldError{x}
+		return l.beaten
 	}
 	return fmt.Errorf("taking the lease of the cluster: %w", err)
 }
@@ -80,15 +83,6 @@ func (l *Lease) write(ctx context.Context, at *computepb.Address, x Record) (a *
 		return nil, readErr
 	}
 	return a, err
-}
-
-// Reserving is the record that a run reserves the address with: so the two are
-// one change, and of two that create one cluster one comes first.
-func (l *Lease) Reserving(labels map[string]string) map[string]string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.begun = time.Now()
-	return l.noted(l.renewed(l.begun).On(labels))
 }
 
 // keepRenewing renews the lease until it is given back. The lock is held.

@@ -40,6 +40,9 @@ func (t *Wait) Observe(ctx context.Context) (plan.State, error) {
 	if err != nil && !gce.IsNotFound(err) {
 		return plan.State{}, err
 	}
+	t.mu.Lock()
+	t.beaten = nil // it looks around again
+	t.mu.Unlock()
 	t.Lease.Observe(t.in, a)
 	var held *HeldError
 	if errors.As(t.CheckFree(), &held) {

@@ -38,8 +38,7 @@ func Addresses(r *task.Task) (steps []plan.Step) {
 			insert: func(ctx context.Context) error {
 				err := r.GCE.Addresses().Insert(ctx, &computepb.Address{
 					Name:        &o.Name,
-					Description: new(task.BirthRecord(&r.Want)),
-					Labels:      r.Lease.Reserving(r.Want.Labels()), // one change: of two that create, one comes first
+					Description: new(task.BirthRecord(&r.Want) + r.Beginning()),
 					AddressType: new("EXTERNAL"),
 				})
 				if gce.ClassOf(err) == gce.Already {

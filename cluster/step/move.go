@@ -11,6 +11,7 @@ import (
 	"hakube/cluster/env"
 	"hakube/cluster/inventory"
 	"hakube/cluster/plan"
+	"hakube/cluster/settings"
 	"hakube/cluster/task"
 	"hakube/gce"
 )
@@ -141,14 +142,29 @@ func takeOver(ctx context.Context, r *env.Env, give func(context.Context) error)
 func Forwarding(r *task.Task) (steps []plan.Step) {
 	for _, o := range r.Parts(inventory.ForwardingRule, inventory.Object{Name: r.Want.Names.ForwardingRule()}) {
 		name, rules := "forwarding rule "+o.Name, r.GCE.ForwardingRules()
+		var seen *computepb.ForwardingRule
 		steps = append(steps, Resource[*computepb.ForwardingRule]{
-			name:  name,
-			of:    r.Regional(inventory.ForwardingRule, o.Name),
-			get:   func(ctx context.Context) (*computepb.ForwardingRule, error) { return rules.Get(ctx, o.Name) },
-			mine:  r.Owns,
-			Check: func(x *computepb.ForwardingRule) (plan.State, error) { return plan.Exists(x.GetIPAddress()) },
+			name: name,
+			of:   r.Regional(inventory.ForwardingRule, o.Name),
+			get: func(ctx context.Context) (_ *computepb.ForwardingRule, err error) {
+				seen, err = rules.Get(ctx, o.Name)
+				return seen, err
+			},
+			mine: r.Owns,
+			Check: func(x *computepb.ForwardingRule) (plan.State, error) {
+				if x.GetLabels()[settings.Label] == "" {
+					return plan.State{Is: plan.Partial, Why: x.GetIPAddress() + " without its label"}, nil
+				}
+				return plan.Exists(x.GetIPAddress())
+			},
 			insert: func(ctx context.Context) error {
-				return takeOver(ctx, r.Env, func(ctx context.Context) error { return rules.Insert(ctx, forwardingRule(r.Env, o.Name)) })
+				if seen == nil {
+					err := takeOver(ctx, r.Env, func(ctx context.Context) error { return rules.Insert(ctx, forwardingRule(r.Env, o.Name)) })
+					if err != nil {
+						return err
+					}
+				}
+				return labelRule(ctx, r.Env, o.Name) // the API is not dark any more
 			},
 			remove: func(ctx context.Context) error { return rules.Delete(ctx, o.Name) },
 		})
@@ -156,9 +172,22 @@ func Forwarding(r *task.Task) (steps []plan.Step) {
 	return steps
 }
 
+// labelRule gives the rule its label, which Compute Engine does not take with an insert.
+func labelRule(ctx context.Context, r *env.Env, name string) error {
+	x, err := r.GCE.ForwardingRules().Get(ctx, name)
+	if err != nil {
+		return err
+	}
+	labels := r.Want.Labels()
+	for k, v := range x.GetLabels() {
+		labels[k] = v
+	}
+	return r.GCE.ForwardingRules().SetLabels(ctx, name, x.GetLabelFingerprint(), labels)
+}
+
 func forwardingRule(r *env.Env, name string) *computepb.ForwardingRule {
 	return &computepb.ForwardingRule{
-		Name: &name, Description: new(r.Want.Mark.For(inventory.RoleRule)), Labels: r.Want.Labels(),
+		Name: &name, Description: new(r.Want.Mark.For(inventory.RoleRule)),
 		LoadBalancingScheme: new("EXTERNAL"), IPProtocol: new("TCP"), Ports: []string{"443"},
 		IPAddress:      new(r.Want.Regional(r.Region(), "addresses", r.Want.Names.Address())),
 		BackendService: new(r.Want.Regional(r.Region(), "backendServices", r.Want.Names.BackendService())),

@@ -38,8 +38,24 @@ func BirthRecord(s *settings.Spec) string {
 
 // Grows notes what this run makes of the zone's pool.
 func (r *Task) Grows() {
+	if g := r.growth(); g != (inventory.Growth{}) {
+		r.Lease.Note(inventory.GrowthKey+r.Want.Zone, g.String())
+	}
+}
+
+// Beginning is what the record of a cluster has until its address has labels, which
+// it has not from its insert: a run that is cut between the two is gone on with too.
+func (r *Task) Beginning() string {
+	if g := r.growth(); g != (inventory.Growth{}) {
+		return " " + inventory.GrowthKey + r.Want.Zone + "=" + g.String()
+	}
+	return ""
+}
+
+// growth is what this run makes of the zone's pool, the zero value if nothing larger.
+func (r *Task) growth() inventory.Growth {
 	if !r.Mode.Nodes || !bool(r.Want.Settings.CreateNodes) {
-		return
+		return inventory.Growth{}
 	}
 	size := 0
 	for _, g := range r.PoolGroups() {
@@ -50,6 +66,7 @@ func (r *Task) Grows() {
 		if w, ok := r.Have.Holder.Growing[r.Want.Zone]; ok && w.Holds(size) {
 			from = w.From // it goes on with what another one began
 		}
-		r.Lease.Note(inventory.GrowthKey+r.Want.Zone, inventory.Growth{From: from, To: n}.String())
+		return inventory.Growth{From: from, To: n}
 	}
+	return inventory.Growth{}
 }

@@ -20,7 +20,7 @@ func blocked() []slip {
 	pool, one, another := "--use-existing-master", "--delete-nodes=false", "--replicate-existing-master"
 	validate := "$H validate"
 	if !installed("gcloud") {
-		for _, kind := range []string{"DeleteMachine", "KeepDisk", "DeleteDisk", "Compute", "Unprotect"} {
+		for _, kind := range []string{"DeleteMachine", "KeepDisk", "DeleteDisk", "Compute", "Unprotect", "Resume"} {
 			notRun[kind] = "gcloud is not installed"
 		}
 	}
@@ -42,6 +42,9 @@ func blocked() []slip {
 			s.gcloud(t, "project-info add-metadata --metadata=enable-oslogin=TRUE")
 			s.gcloud(t, "instances remove-metadata kubernetes-master --zone="+zoneB+" --keys=enable-oslogin")
 		}, call: []string{"up", d, another, kubeconfig}, after: map[string]string{"Compute": "$H up " + d + " " + another}},
+		{kinds: []string{"Resume"}, make: func(t *testing.T, s *shell) {
+			s.gcloud(t, "instances suspend "+s.masterIn(t, zoneD)+" "+d)
+		}, call: []string{"repair", kubeconfig}, after: map[string]string{"Resume": "$H validate --wait=1m"}},
 	}
 }
 

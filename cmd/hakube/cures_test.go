@@ -42,8 +42,8 @@ var notRun = map[string]string{
 	"Login": "a person logs in to Google", "Projects": "Google's list of projects", "EnableService": "an API of Google's", "Grants": "a policy of Google's",
 	"LocalKubectl": "builds for minutes", "Completion": "is evaluated by a shell: TestCompletion",
 	"EvalCompletion": "is evaluated by a shell: TestCompletion", "EvalEnv": "is evaluated by a shell: TestReadmeOwn",
-	"HostKeys": "a machine would have to be another",
-	"Resume":   "suspend is 501 in the embedded GCE, so nothing there is suspended", "LocalStatus": "the daemon would have to die in a call",
+	"HostKeys":    "a machine would have to be another",
+	"LocalStatus": "the daemon would have to die in a call",
 }
 
 // A slip is how hakube is brought to name commands, and how that which they are

@@ -58,7 +58,6 @@ func ways() []slip {
 		{kinds: []string{"Compute"}, name: "another master's disk", make: func(t *testing.T, s *shell) {
 			s.gcloud(t, "instances delete kubernetes-master --keep-disks=data"+in)
 			s.gcloud(t, "instances create rescue --subnet=kubernetes-subnet-default --disk=name=kubernetes-master-pd"+in)
-			s.gcloud(t, "instances stop rescue"+in) // of one that runs the embedded GCE detaches nothing
 		}, call: []string{"up", b, kubeconfig}, after: map[string]string{"Compute": up}},
 		{kinds: []string{"Compute"}, name: "address on a machine", make: func(t *testing.T, s *shell) {
 			s.gcloud(t, "instances delete kubernetes-master --keep-disks=data"+in)

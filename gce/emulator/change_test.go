@@ -113,7 +113,6 @@ func TestDisksComeAndGo(t *testing.T) {
 	w.subnet()
 	w.made("POST", zoneB+"disks", doc.Obj{"name": "d", "sizeGb": "20"})
 	w.made("POST", zoneB+"instances", instance("m", nil))
-	w.refused(400, "notImplemented", "POST", zoneB+"instances/m/attachDisk", doc.Obj{"source": zoneB + "disks/d"})
 	w.made("POST", zoneB+"instances/m/stop", nil)
 	w.made("POST", zoneB+"instances/m/attachDisk", doc.Obj{"source": zoneB + "disks/d", "deviceName": "data"})
 	w.refused(400, "resourceInUseByAnotherResource", "POST", zoneB+"instances", instance("n", doc.Obj{"disks": []any{doc.Obj{"boot": true, "source": "zones/europe-west1-b/disks/d"}}}))

@@ -12,6 +12,7 @@
 //	internal/doc, problem      documents, refs and places; errors in the API's words
 //	internal/store             documents in memory and in a file, changed by transactions
 //	internal/discovery, filter Google's description of the API; what lists are asked for
+//	internal/beta              compute/beta in terms of compute/v1
 //	internal/missing           what of a method's requests is not written
 //	internal/api               method table, lists, changes, operations and their jobs
 //	internal/web               requests over the network, batches, faults

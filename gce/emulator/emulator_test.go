@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -93,7 +94,10 @@ func (w *world) try(verb, path string, body any) (int, doc.Obj, error) {
 		}
 		r = bytes.NewReader(js)
 	}
-	req, err := http.NewRequestWithContext(context.Background(), verb, w.web.URL+"/compute/v1/"+path, r)
+	if !strings.HasPrefix(path, "/compute/beta/") {
+		path = "/compute/v1/" + path
+	}
+	req, err := http.NewRequestWithContext(context.Background(), verb, w.web.URL+path, r)
 	if err != nil {
 		return 0, nil, err
 	}
@@ -215,6 +219,7 @@ type machines struct {
 	running map[backend.MachineKey]backend.Machine
 	// snapshots are the names of the disks they are of.
 	snapshots map[uint64]string
+	asleep    map[backend.MachineKey]bool
 	starts    int
 	stops     []bool // whether each was graceful
 	syncs     int
@@ -227,7 +232,7 @@ type machines struct {
 }
 
 func newMachines() *machines {
-	return &machines{disks: map[string]backend.Disk{}, running: map[backend.MachineKey]backend.Machine{}, snapshots: map[uint64]string{}, held: make(chan string, 100)}
+	return &machines{disks: map[string]backend.Disk{}, running: map[backend.MachineKey]backend.Machine{}, snapshots: map[uint64]string{}, asleep: map[backend.MachineKey]bool{}, held: make(chan string, 100)}
 }
 
 var (
@@ -291,6 +296,52 @@ func (b *machines) Stop(_ context.Context, m backend.Machine, graceful bool) err
 	defer b.mu.Unlock()
 	b.stops = append(b.stops, graceful)
 	delete(b.running, m.MachineKey)
+	delete(b.asleep, m.MachineKey)
+	return nil
+}
+
+func (b *machines) AttachDisk(_ context.Context, m backend.Machine, a backend.Attachment) error {
+	return b.plug(m, a.Device, true)
+}
+
+func (b *machines) DetachDisk(_ context.Context, m backend.Machine, a backend.Attachment) error {
+	return b.plug(m, a.Device, false)
+}
+
+// plug notes a machine with its disks as they are from now on.
+func (b *machines) plug(m backend.Machine, device string, in bool) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if fail := b.fail; fail != nil {
+		b.fail = nil
+		return fail
+	}
+	has := slices.ContainsFunc(m.Disks, func(a backend.Attachment) bool { return a.Device == device })
+	if _, runs := b.running[m.MachineKey]; !runs || has != in {
+		return fmt.Errorf("plugging %s: runs %v, has it %v", device, runs, has)
+	}
+	b.running[m.MachineKey] = m
+	return nil
+}
+
+func (b *machines) GrowDisk(_ context.Context, d backend.Disk) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.disks[d.Name] = d
+	return nil
+}
+
+func (b *machines) Suspend(_ context.Context, m backend.Machine) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.asleep[m.MachineKey] = true
+	return nil
+}
+
+func (b *machines) Resume(_ context.Context, m backend.Machine) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	delete(b.asleep, m.MachineKey)
 	return nil
 }
 

@@ -69,4 +69,9 @@ func TestGcloudMissing(t *testing.T) {
 		}
 		mu.Unlock()
 	}
+	// A list of all public images is a warning by gcloud's rules, and has those that there are.
+	out, told, err := g.try("images list --format=value(family)")
+	if err != nil || strings.TrimSpace(out) != "debian-12" || !strings.Contains(told, "images of project cos-cloud is not written") {
+		t.Errorf("gcloud compute images list: %v %q %s", err, out, told)
+	}
 }

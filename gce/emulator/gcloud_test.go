@@ -17,6 +17,8 @@ import (
 type gcloud struct {
 	t   *testing.T
 	env []string
+	// track is "beta" for its beta commands.
+	track string
 	// ran counts commands, checked what they printed or refused.
 	ran, checked atomic.Int64
 }
@@ -59,7 +61,11 @@ func (g *gcloud) try(words string) (stdout, stderr string, err error) {
 		args = append(args, strings.ReplaceAll(a, "'", ""))
 	}
 	g.ran.Add(1)
-	cmd := exec.CommandContext(g.t.Context(), "gcloud", append([]string{"compute"}, args...)...)
+	args = append([]string{"compute"}, args...)
+	if g.track != "" {
+		args = append([]string{g.track}, args...)
+	}
+	cmd := exec.CommandContext(g.t.Context(), "gcloud", args...)
 	cmd.Env = g.env
 	var out, told strings.Builder
 	cmd.Stdout, cmd.Stderr = &out, &told

@@ -25,7 +25,6 @@ func TestRefusedRequests(t *testing.T) {
 		{"no name", "POST", nets, doc.Obj{}, 400, "required", "Required field 'resource.name' not specified"},
 		{"bad name", "POST", nets, doc.Obj{"name": "Default"}, 400, "invalid", "Invalid value for field 'resource.name': 'Default'. Must be a match of regex"},
 		{"unknown field", "POST", nets, doc.Obj{"name": "n", "nme": 1}, 400, "invalid", "'resource.nme'"},
-		{"output field", "POST", nets, doc.Obj{"name": "n", "id": "7"}, 400, "invalid", "'resource.id'"},
 		{"wrong type", "POST", nets, doc.Obj{"name": "n", "mtu": "large"}, 400, "invalid", "'resource.mtu'"},
 		{"unknown enum", "POST", nets, doc.Obj{"name": "n", "networkFirewallPolicyEnforcementOrder": "NEVER"}, 400, "invalid", "Unknown value"},
 		{"bad name in the path", "GET", nets + "/Default", nil, 400, "invalid", "field 'network'"},

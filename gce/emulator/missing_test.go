@@ -49,6 +49,18 @@ func TestMissingFirst(t *testing.T) {
 	if fields < 100 {
 		t.Errorf("only %d fields are not written", fields)
 	}
+	// Projects whose images Google has and nobody here.
+	const cos = "projects/cos-cloud/global/images"
+	for _, path := range []string{cos, cos + "/cos-121-1", cos + "/family/cos-stable", "projects/ubuntu-os-cloud/global/images"} {
+		if m := w.refused(400, "notImplemented", "GET", path, nil); !strings.Contains(m, "images of project ") {
+			t.Error(m)
+		}
+	}
+	w.refused(400, "notImplemented", "POST", zoneB+"disks", doc.Obj{"name": "cos", "sourceImage": cos + "/family/cos-stable"})
+	w.refused(404, "notFound", "GET", "projects/debian-cloud/global/images/family/debian-11", nil)
+	if l := w.get("projects/p/global/images"); doc.Has(l, "items") {
+		t.Errorf("images of a project that made none: %v", l)
+	}
 	// What says no more than its absence is no use of a field.
 	w.subnet()
 	w.made("POST", zoneB+"disks", doc.Obj{"name": "d", "sizeGb": "10", "replicaZones": []any{}, "diskEncryptionKey": doc.Obj{}, "sourceDisk": ""})

@@ -64,6 +64,8 @@ type (
 	Disk = backend.Disk
 	// An Attachment is a disk on a machine.
 	Attachment = backend.Attachment
+	// An InUseError is a disk that a guest uses.
+	InUseError = backend.InUseError
 	// A Snapshot is the copy of a disk.
 	Snapshot = backend.Snapshot
 	// A Network is all that decides where packets go.

@@ -27,8 +27,12 @@ func TestSemantics(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	beside, err := filepath.Glob("../gcetest/*_test.go")
+	if err != nil {
+		t.Fatal(err)
+	}
 	tests := map[string]bool{}
-	for _, f := range append(files, inner...) {
+	for _, f := range slices.Concat(files, inner, beside) {
 		b, err := os.ReadFile(f)
 		if err != nil {
 			t.Fatal(err)

@@ -68,7 +68,7 @@ func New(o Options) (*Server, error) {
 	return s, nil
 }
 
-// ServeHTTP serves /compute/v1/… and /batch/compute/v1.
+// ServeHTTP serves /compute/v1/… and /compute/beta/…, and batches of both.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.front.ServeHTTP(w, r) }
 
 // Guard reports whether a request is let in, and answers it if not. It keeps

@@ -150,8 +150,14 @@ func (s *suite) move(t *testing.T, vm string, ip *computepb.Address, service *co
 		t.Errorf("taking an address that was taken: %v, want an error that is not the machine's absence", err)
 	}
 	got := create(t, s, s.rules(), rule)
-	if got.GetIPAddress() != ip.GetAddress() || gce.Base(got.GetBackendService()) != service.GetName() || got.GetLabels()["suite"] != "1" {
-		t.Errorf("rule %v", got)
+	if got.GetIPAddress() != ip.GetAddress() || gce.Base(got.GetBackendService()) != service.GetName() || len(got.GetLabels()) != 0 {
+		t.Errorf("rule %v, want one without labels: they come by setLabels only", got)
+	}
+	if err := s.c.ForwardingRules().SetLabels(ctx, name, got.GetLabelFingerprint(), map[string]string{"suite": "2"}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.c.ForwardingRules().SetLabels(ctx, name, got.GetLabelFingerprint(), nil); !gce.Stale(err) {
+		t.Errorf("labels with an old fingerprint: %v, want stale", err)
 	}
 	holder("/forwardingRules/" + name)
 	refused(t, "an address", s.c.Addresses().Delete(ctx, ip.GetName()))

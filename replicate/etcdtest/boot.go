@@ -123,7 +123,7 @@ func (s *startup) version() string {
 // master brings the control plane up on the disk master-pd.
 func (s *startup) master() error {
 	s.begin("mounting the disk")
-	disk, err := openData(s.m.Disks["master-pd"])
+	disk, err := openData(s.disk("master-pd"))
 	if errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("the disk master-pd is attached: %w", notAfter(60*time.Second))
 	}

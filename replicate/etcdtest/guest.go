@@ -112,6 +112,34 @@ func (g *Guest) say(format string, args ...any) {
 	}
 }
 
+// Plug gives the machine another disk. What runs on it looks for disks at boot only.
+func (g *Guest) Plug(device, path string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.m.Disks[device] = path
+}
+
+// disk is the path of a disk.
+func (g *Guest) disk(device string) string {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.m.Disks[device]
+}
+
+// Unplug takes a disk from the machine, and reports whether it could: the members of
+// a master use its data disk as long as they run.
+func (g *Guest) Unplug(device string) bool {
+	g.w.mu.Lock()
+	defer g.w.mu.Unlock()
+	if g.control != nil && device == "master-pd" {
+		return false
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	delete(g.m.Disks, device)
+	return true
+}
+
 // Stop ends the machine: its connections break, its etcd members and kubelet
 // fall silent, and nothing is written to its disks any more. A machine that is
 // stopped can be started again as a new Guest.

@@ -131,7 +131,7 @@ func (g *Guest) LoseDataDisk() error {
 		}
 		k.disk.gone = true
 	}
-	return DeleteDisk(g.m.Disks["master-pd"])
+	return DeleteDisk(g.disk("master-pd"))
 }
 
 // MarkDisk writes on the disk master-pd that it belongs to another cluster,
@@ -143,7 +143,7 @@ func (g *Guest) MarkDisk(cluster string) (err error) {
 		k.disk.content.Cluster = cluster
 		return k.disk.save()
 	}
-	d, err := openData(g.m.Disks["master-pd"])
+	d, err := openData(g.disk("master-pd"))
 	if err != nil {
 		return err
 	}

@@ -32,6 +32,19 @@ type Backend interface {
 	Start(ctx context.Context, m Machine) error
 	// Stop ends the machine, in an orderly way when graceful, and keeps its disks.
 	Stop(ctx context.Context, m Machine, graceful bool) error
+	// AttachDisk gives a machine that runs another disk, which its guest sees at
+	// once; m is the machine with it.
+	AttachDisk(ctx context.Context, m Machine, a Attachment) error
+	// DetachDisk takes a disk from a machine that runs; m is the machine without
+	// it. One that its guest uses stays, and the error is an [InUseError].
+	DetachDisk(ctx context.Context, m Machine, a Attachment) error
+	// GrowDisk makes a disk larger, also under a machine that runs: d is as it
+	// should be.
+	GrowDisk(ctx context.Context, d Disk) error
+	// Suspend stops a machine where it is, with its memory, and Resume lets it go
+	// on from there. Stop ends a suspended one as a plug that is pulled would.
+	Suspend(ctx context.Context, m Machine) error
+	Resume(ctx context.Context, m Machine) error
 	// Sync makes the network behind the API exactly n. It is called after every
 	// change of something n is made of, once at a time, latest state last.
 	Sync(ctx context.Context, n Network) error
@@ -108,6 +121,13 @@ type Attachment struct {
 	Device   string // /dev/disk/by-id/google-<Device>
 	Boot     bool
 	ReadOnly bool
+}
+
+// An InUseError is a disk that a guest uses.
+type InUseError struct{ Device string }
+
+func (e InUseError) Error() string {
+	return "the guest uses the disk " + e.Device + ": unmount it there first"
 }
 
 // A Network is all the embedded GCE knows that decides where packets go. It is

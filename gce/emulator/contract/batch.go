@@ -8,7 +8,6 @@ import (
 	"mime"
 	"mime/multipart"
 	"net/http"
-	"strings"
 )
 
 // batch looks at the parts of a batch, which are requests and answers as text,
@@ -45,7 +44,7 @@ func (c *Contract) part(request, answered []byte) error {
 	if err != nil {
 		return nil //nolint:nilerr // the server has told the client
 	}
-	path, ok := strings.CutPrefix(req.URL.Path, "/compute/v1/")
+	path, ok := below(req.URL.Path)
 	if !ok {
 		return nil
 	}

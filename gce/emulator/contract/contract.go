@@ -48,8 +48,8 @@ var seed = maphash.MakeSeed()
 // Handler is next, watched.
 func (c *Contract) Handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		path, ok := strings.CutPrefix(r.URL.Path, "/compute/v1/")
-		batch := r.URL.Path == "/batch/compute/v1"
+		path, ok := below(r.URL.Path)
+		batch := r.URL.Path == "/batch/compute/v1" || r.URL.Path == "/batch/compute/beta"
 		if !ok && !batch {
 			next.ServeHTTP(w, r)
 			return
@@ -72,6 +72,14 @@ func (c *Contract) Handler(next http.Handler) http.Handler {
 		next.ServeHTTP(rec, r)
 		answered = true
 	})
+}
+
+// below is a path below the version that is asked: what beta has here is as in v1.
+func below(path string) (string, bool) {
+	if rest, ok := strings.CutPrefix(path, "/compute/beta/"); ok {
+		return rest, true
+	}
+	return strings.CutPrefix(path, "/compute/v1/")
 }
 
 // copied keeps what a server reads of a request. It reads nothing itself: how

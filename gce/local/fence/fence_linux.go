@@ -62,8 +62,9 @@ func (p program) load() (*ebpf.Program, error) {
 	return ebpf.NewProgram(&ebpf.ProgramSpec{Name: "hakube", Type: p.kind, AttachType: p.attach, Instructions: p.code, License: "Apache-2.0"})
 }
 
-// Enclose makes the control group and fences in whatever will run in it or
-// below. The devices are the machine's own, beside those every machine has.
+// Enclose makes the control group and fences in whatever runs in it or below. The
+// devices are the machine's own, beside those every machine has. Asked again, with
+// other devices, it is never without a fence in between.
 func Enclose(group string, own []Device) error {
 	if err := enclose(group, own); err != nil {
 		return fmt.Errorf("fencing in control group %s: %w", group, err)
@@ -101,5 +102,18 @@ func (p program) attachTo(group int) (err error) {
 	}
 	defer func() { err = errors.Join(err, loaded.Close()) }()
 	// Multi: programs that container runtimes put below are asked as well, and cannot take this one's place.
-	return link.RawAttachProgram(link.RawAttachProgramOptions{Target: group, Program: loaded, Attach: p.attach, Flags: unix.BPF_F_ALLOW_MULTI})
+	o := link.RawAttachProgramOptions{Target: group, Program: loaded, Attach: p.attach, Flags: unix.BPF_F_ALLOW_MULTI}
+	there, err := link.QueryPrograms(link.QueryOptions{Target: group, Attach: p.attach})
+	if err != nil {
+		return err
+	}
+	if len(there.Programs) > 0 { // all are ours: what runs in the group sees one below
+		old, err := ebpf.NewProgramFromID(there.Programs[0].ID)
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, old.Close()) }()
+		o.Anchor = link.ReplaceProgram(old)
+	}
+	return link.RawAttachProgram(o)
 }

@@ -129,26 +129,25 @@ func (h *Host) bootDisk(m emulator.Machine) (string, error) {
 func (h *Host) attach(m emulator.Machine) ([]device, error) {
 	var devices []device
 	for _, a := range m.Disks[1:] {
-		if a.Image != "" {
-			return nil, fmt.Errorf("attaching disk %s: only the boot disk can be made from an image", a.Name)
-		}
-		file := h.dataPath(a.Disk)
-		info, err := os.Stat(file)
+		d, err := h.attachOne(a)
 		if err != nil {
 			return nil, fmt.Errorf("attaching disk %s: %w", a.Name, err)
 		}
-		if size := a.SizeGB << 30; info.Size() < size {
-			if err := os.Truncate(file, size); err != nil {
-				return nil, fmt.Errorf("growing disk %s: %w", a.Name, err)
-			}
-		}
-		major, minor, err := attachLoop(file, a.ReadOnly)
-		if err != nil {
-			return nil, fmt.Errorf("attaching disk %s: %w", a.Name, err)
-		}
-		devices = append(devices, device{name: a.Device, major: major, minor: minor})
+		devices = append(devices, d)
 	}
 	return devices, nil
+}
+
+func (h *Host) attachOne(a emulator.Attachment) (device, error) {
+	if a.Image != "" {
+		return device{}, errors.New("only the boot disk can be made from an image")
+	}
+	file := h.dataPath(a.Disk)
+	if err := grow(file, a.SizeGB); err != nil {
+		return device{}, err
+	}
+	major, minor, err := attachLoop(file, a.ReadOnly)
+	return device{name: a.Device, major: major, minor: minor}, err
 }
 
 // serialPath is the file behind the machine's serial port.

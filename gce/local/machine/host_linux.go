@@ -11,6 +11,7 @@ import (
 	"time"
 
 	runc "github.com/containerd/go-runc" // the OCI runtime, as containerd itself calls it
+	"golang.org/x/sys/unix"
 
 	"hakube/gce/emulator"
 	"hakube/gce/local/fence"
@@ -143,11 +144,62 @@ func (h *Host) Stop(ctx context.Context, m emulator.Machine, graceful bool) erro
 	}
 	r.stopping.Store(true)
 	r.ending.Store(true)
+	if still, err := h.still(ctx, m.ID); err != nil || still {
+		graceful = false // it could not hear of a shutdown
+		if err == nil {
+			err = errors.Join(r.signal(unix.SIGKILL), h.runc.Resume(ctx, machineID(m.ID)))
+		}
+		if err != nil {
+			unlock()
+			return fmt.Errorf("stopping machine %s, which is suspended: %w", m.Name, err)
+		}
+	}
 	unlock()
 	if err := r.end(ctx, graceful, h.StopLimit); err != nil {
 		return fmt.Errorf("stopping machine %s: %w", m.Name, err)
 	}
 	return nil
+}
+
+// Suspend lets the machine stand still, with all it has in memory.
+func (h *Host) Suspend(ctx context.Context, m emulator.Machine) error {
+	err := h.changing(ctx, m, func(*run) error {
+		if still, err := h.still(ctx, m.ID); err != nil || still {
+			return err
+		}
+		return h.runc.Pause(ctx, machineID(m.ID))
+	})
+	if err != nil {
+		return fmt.Errorf("suspending machine %s: %w", m.Name, err)
+	}
+	return nil
+}
+
+// Resume lets a suspended machine go on. One whose memory is lost, since this host
+// was restarted meanwhile, boots.
+func (h *Host) Resume(ctx context.Context, m emulator.Machine) error {
+	if err := h.Start(ctx, m); err != nil {
+		return err
+	}
+	err := h.changing(ctx, m, func(*run) error {
+		if still, err := h.still(ctx, m.ID); err != nil || !still {
+			return err
+		}
+		return h.runc.Resume(ctx, machineID(m.ID))
+	})
+	if err != nil {
+		return fmt.Errorf("resuming machine %s: %w", m.Name, err)
+	}
+	return nil
+}
+
+// still reports whether a machine is suspended.
+func (h *Host) still(ctx context.Context, id uint64) (bool, error) {
+	state, err := h.runc.State(ctx, machineID(id))
+	if err != nil {
+		return false, fmt.Errorf("looking whether it is suspended: %w", err)
+	}
+	return state.Status == "paused", nil
 }
 
 // Close lets go of the machines, which keep running.

@@ -35,6 +35,25 @@ func (h *Host) Start(context.Context, emulator.Machine) error { return errNotLin
 // Stop returns an error here.
 func (h *Host) Stop(context.Context, emulator.Machine, bool) error { return errNotLinux }
 
+// AttachDisk returns an error here.
+func (h *Host) AttachDisk(context.Context, emulator.Machine, emulator.Attachment) error {
+	return errNotLinux
+}
+
+// DetachDisk returns an error here.
+func (h *Host) DetachDisk(context.Context, emulator.Machine, emulator.Attachment) error {
+	return errNotLinux
+}
+
+// GrowDisk returns an error here.
+func (h *Host) GrowDisk(context.Context, emulator.Disk) error { return errNotLinux }
+
+// Suspend returns an error here.
+func (h *Host) Suspend(context.Context, emulator.Machine) error { return errNotLinux }
+
+// Resume returns an error here.
+func (h *Host) Resume(context.Context, emulator.Machine) error { return errNotLinux }
+
 // Serial returns an error here.
 func (h *Host) Serial(emulator.Machine, int64) ([]byte, error) { return nil, errNotLinux }
 

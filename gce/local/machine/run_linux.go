@@ -235,7 +235,7 @@ func (h *Host) livePID(ctx context.Context, name string) int {
 		return 0
 	}
 	state, err := h.runc.State(ctx, name)
-	if err != nil || state.Status != "running" {
+	if err != nil || state.Status != "running" && state.Status != "paused" {
 		return 0 // "created" is a machine whose start was cut off: it is cleaned away
 	}
 	return state.Pid

@@ -55,7 +55,7 @@ func ociSpec(m emulator.Machine, bootDisk, netns string, disks []device) (*specs
 	// Not bound but made: the kernel's log, which kubelet reads for OOM kills.
 	devices := []specs.LinuxDevice{{Path: "/dev/kmsg", Type: "c", Major: 1, Minor: 11, FileMode: &mode}}
 	for _, d := range disks {
-		devices = append(devices, specs.LinuxDevice{Path: "/dev/disk/by-id/google-" + d.name, Type: "b", Major: d.major, Minor: d.minor, FileMode: &mode})
+		devices = append(devices, specs.LinuxDevice{Path: nodeOf(d.name), Type: "b", Major: d.major, Minor: d.minor, FileMode: &mode})
 	}
 	namespaces := []specs.LinuxNamespace{
 		{Type: specs.PIDNamespace}, {Type: specs.IPCNamespace}, {Type: specs.UTSNamespace},

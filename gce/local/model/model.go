@@ -113,6 +113,54 @@ func (m *Machines) Start(_ context.Context, x emulator.Machine) error {
 	return nil
 }
 
+// AttachDisk implements [emulator.Backend].
+func (m *Machines) AttachDisk(_ context.Context, x emulator.Machine, a emulator.Attachment) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if g := m.guests[x.MachineKey]; g != nil {
+		g.Plug(a.Device, m.disk(a.Disk))
+	}
+	return nil
+}
+
+// DetachDisk implements [emulator.Backend].
+func (m *Machines) DetachDisk(_ context.Context, x emulator.Machine, a emulator.Attachment) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if g := m.guests[x.MachineKey]; g != nil && !g.Unplug(a.Device) {
+		return emulator.InUseError{Device: a.Device}
+	}
+	return nil
+}
+
+// GrowDisk has nothing to do: the disks of models are as large as what is on them.
+func (m *Machines) GrowDisk(context.Context, emulator.Disk) error { return nil }
+
+// Suspend implements [emulator.Backend]. Nobody hears of a model that is off the
+// network, and it of nobody: connections hang, as with one that stands still.
+func (m *Machines) Suspend(_ context.Context, x emulator.Machine) error {
+	return m.still(x, (*etcdtest.Guest).CutOff)
+}
+
+// Resume implements [emulator.Backend]. One that another process suspended has lost
+// its memory with that, and boots.
+func (m *Machines) Resume(ctx context.Context, x emulator.Machine) error {
+	if err := m.Start(ctx, x); err != nil {
+		return err
+	}
+	return m.still(x, (*etcdtest.Guest).Reconnect)
+}
+
+func (m *Machines) still(x emulator.Machine, how func(*etcdtest.Guest) error) error {
+	m.mu.Lock()
+	g := m.guests[x.MachineKey]
+	m.mu.Unlock()
+	if g == nil {
+		return nil
+	}
+	return how(g)
+}
+
 // Guest is the machine of a name in a zone that runs, for what can go wrong in it.
 func (m *Machines) Guest(name, zone string) (*etcdtest.Guest, error) {
 	m.mu.Lock()

@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"strings"
 
+	"hakube/gce/emulator/internal/beta"
 	"hakube/gce/emulator/internal/discovery"
 	"hakube/gce/emulator/internal/doc"
 	"hakube/gce/emulator/internal/problem"
@@ -64,7 +65,9 @@ func (c *Call) read() error {
 	if !ok {
 		return problem.New(400, "parseError", "", "Parse Error: the body is not an object")
 	}
+	c.S.API.Strip(c.Method, body)
 	c.S.API.Read(c.Method, body)
+	beta.Read(body)
 	c.Body = body
 	return nil
 }

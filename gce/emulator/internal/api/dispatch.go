@@ -1,12 +1,14 @@
 package api
 
 import (
+	"maps"
 	"net/http"
 	"net/url"
 	"regexp"
 	"slices"
 	"strings"
 
+	"hakube/gce/emulator/internal/beta"
 	"hakube/gce/emulator/internal/discovery"
 	"hakube/gce/emulator/internal/doc"
 	"hakube/gce/emulator/internal/filter"
@@ -26,6 +28,7 @@ func (s *Server) Route(verb, path string) (*discovery.Method, map[string]string)
 
 func route(api *discovery.API, verb, path string) (*discovery.Method, map[string]string) {
 	const prefix = "/compute/v1/"
+	path = beta.Path(path)
 	if !strings.HasPrefix(path, prefix) {
 		return nil, nil
 	}
@@ -56,6 +59,9 @@ func IsChange(r *http.Request) bool {
 func (s *Server) Do(r *http.Request, m *discovery.Method, params map[string]string, fault Fault) (status int, body doc.Obj) {
 	defer s.Rescue(r.Method+" "+r.URL.Path, func(p *problem.Problem) { status, body = p.Status, p.Body() })
 	out, err := s.answer(r, m, params, fault)
+	if out != nil && beta.Asked(OneSlash(r.URL.Path)) {
+		out = beta.Show(out).(doc.Obj)
+	}
 	if err != nil {
 		p := problem.Of(err)
 		return p.Status, p.Body()
@@ -81,11 +87,16 @@ func (s *Server) answer(r *http.Request, m *discovery.Method, params map[string]
 	if err != nil {
 		return nil, problem.Refuse("Malformed query: %v", err)
 	}
+	for _, values := range query {
+		for i, v := range values {
+			values[i], _ = beta.Read(v).(string)
+		}
+	}
 	c := &Call{S: s, r: r, Method: m, Params: params, Query: query, fault: fault.Operation, stuck: fault.Stuck}
 	if err := c.read(); err != nil {
 		return nil, err
 	}
-	if what := s.missing[m.ID].In(c.Body); what != "" {
+	if what := s.missing[m.ID].In(c.asked()); what != "" {
 		return nil, problem.NotWritten(m.ID + " with " + what)
 	}
 	if err := understood(m, query); err != nil {
@@ -98,7 +109,9 @@ func (s *Server) answer(r *http.Request, m *discovery.Method, params map[string]
 		return nil, err
 	}
 	if m.Request != nil {
-		if p := s.API.Request(m, c.Body); p != nil {
+		if p := s.API.Request(m, c.Body); p != nil && p.Unknown && beta.Asked(OneSlash(r.URL.Path)) {
+			return nil, problem.NotWritten(m.ID + " of compute/beta with " + strings.TrimPrefix(p.Field, "resource."))
+		} else if p != nil {
 			return nil, asInvalid(p)
 		}
 	}
@@ -121,6 +134,28 @@ func (s *Server) answer(r *http.Request, m *discovery.Method, params map[string]
 		return nil, err
 	}
 	return only.Of(out).(doc.Obj), nil
+}
+
+// asked is what of a body asks for something: not what an object of its kind has that
+// nobody gave, nor what this one has already. Clients send back what they have read.
+func (c *Call) asked() doc.Obj {
+	resource, verb, _ := strings.Cut(c.Method.ID, ".")
+	of := c.S.kinds[resource]
+	for k, v := range of.Shown {
+		if doc.SaysNoMore(c.Body[k], v) {
+			delete(c.Body, k)
+		}
+	}
+	if verb != "patch" && verb != "update" {
+		return c.Body
+	}
+	asked, now := maps.Clone(c.Body), c.S.Store.Read(c.Target(of.Kind))
+	for k, v := range asked {
+		if doc.Has(now, k) && doc.SaysNoMore(v, now[k]) {
+			delete(asked, k)
+		}
+	}
+	return asked
 }
 
 // knownPlace refuses zones and regions that are not in the catalog. A get of

@@ -100,6 +100,7 @@ func (c *Call) Change(target doc.Ref, args doc.Obj, prepare func(t *store.Tx) er
 	if err != nil {
 		return nil, err
 	}
+	prepare = c.S.underway.Refuse(c.Method.ID, target, prepare)
 	var out doc.Obj
 	err = c.S.Store.Update(func(t *store.Tx) error {
 		if key != "" {
@@ -164,8 +165,8 @@ func (s *Server) Accept(t *store.Tx, method string, target doc.Ref, args doc.Obj
 	r := doc.RefIn(target.Project(), scope, "operations", name)
 	o := doc.Obj{
 		"kind": "compute#operation", "id": id, "name": name, "operationType": operationType(method),
-		"targetLink": target.Link(), "status": "PENDING", "user": "user@hakube.local", "progress": 0,
-		"insertTime": doc.Stamp(now), "selfLink": r.Link(),
+		"targetLink": target.Link(), "status": "RUNNING", "user": "user@hakube.local", "progress": 0,
+		"insertTime": doc.Stamp(now), "startTime": doc.Stamp(now), "selfLink": r.Link(),
 	}
 	if clientID != "" {
 		o["clientOperationId"] = clientID
@@ -181,6 +182,11 @@ func (s *Server) Accept(t *store.Tx, method string, target doc.Ref, args doc.Obj
 	} else {
 		o["targetId"] = t.ID() // of something a fault kept from being made, or never to be shown
 	}
+	if s.Works[method].AtOnce && doc.Sub(args, "fault") == nil && stuck == nil {
+		o["status"], o["progress"], o["endTime"] = "DONE", 100, doc.Stamp(now)
+		t.Put(r, o)
+		return r
+	}
 	t.Put(r, o)
 	j := &Job{S: s, Operation: r, Method: method, Target: target, Args: args, Started: now, stuck: stuck}
 	t.Put(r.Note("jobs"), j.doc())
@@ -193,16 +199,15 @@ func (s *Server) Accept(t *store.Tx, method string, target doc.Ref, args doc.Obj
 func operationType(method string) string {
 	resource, verb, _ := strings.Cut(method, ".")
 	switch resource {
-	case "instanceTemplates", "instanceGroupManagers":
+	case "instanceGroupManagers":
 		return "compute." + method
-	case "projects":
-		return verb
 	}
 	switch verb {
 	case "preempted", "terminateOnHostMaintenance", "migrateOnHostMaintenance":
 		return "compute." + method
-	case "deleteAccessConfig", "addAccessConfig", "insert", "delete", "start", "stop", "reset", "patch", "update":
-		return verb
+	}
+	if method == "networks.patch" || method == "instanceTemplates.insert" { // as recorded; of others of these kinds it is the word
+		return "compute." + method
 	}
 	return verb
 }

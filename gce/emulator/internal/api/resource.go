@@ -27,6 +27,9 @@ func (s *Server) New(t *store.Tx, r doc.Ref, o doc.Obj) error {
 		return problem.Exists(r)
 	}
 	o["id"], o["creationTimestamp"], o["selfLink"] = t.ID(), doc.Stamp(s.Opts.Now()), r.Link()
+	if s.API.Fielded(doc.Str(o, "kind"), "selfLinkWithId") {
+		o["selfLinkWithId"] = doc.Base + string(r.Within(r.Kind(), doc.Str(o, "id")))
+	}
 	t.Put(r, o)
 	return nil
 }

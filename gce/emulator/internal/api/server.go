@@ -16,6 +16,7 @@ import (
 	"hakube/gce/emulator/internal/missing"
 	"hakube/gce/emulator/internal/problem"
 	"hakube/gce/emulator/internal/store"
+	"hakube/gce/emulator/internal/underway"
 )
 
 // A Server is what the collections stand on: the store, the method table, the
@@ -28,6 +29,7 @@ type Server struct {
 
 	Methods map[string]Handler
 	Works   map[string]Work
+	kinds   map[string]Collection                                // by resource
 	views   map[string]func(*store.Tx, doc.Ref, doc.Obj) doc.Obj // by kind: what an answer shows besides what is stored
 	missing map[string]*missing.Table                            // by method
 
@@ -48,6 +50,8 @@ type Server struct {
 	ends   map[doc.Ref]chan struct{} // operations under way; closed when done
 	queue  map[doc.Ref]chan struct{} // end of the last work accepted for a target
 
+	underway underway.Objects
+
 	held atomic.Pointer[store.Store] // what lists show, if not what is there
 }
 
@@ -62,6 +66,7 @@ type Collection struct {
 	Kind     string // last part of the path of a list: "instances"
 	Item     string // of the JSON field kind: "compute#instance"
 	View     func(*store.Tx, doc.Ref, doc.Obj) doc.Obj
+	Shown    doc.Obj            // what an object has that nobody gave and that means nothing here
 	Methods  map[string]Handler // by what follows the resource: "insert"
 	Works    map[string]Work
 	Lacks    map[string][]string // by what follows the resource: what of its request is not written, see missing.Table
@@ -80,6 +85,7 @@ func Open(o Options) (*Server, error) {
 	s := &Server{
 		Opts: o, API: discovery.Load(), Store: st,
 		Methods: map[string]Handler{}, Works: map[string]Work{}, views: map[string]func(*store.Tx, doc.Ref, doc.Obj) doc.Obj{},
+		kinds:   map[string]Collection{},
 		missing: map[string]*missing.Table{}, ends: map[doc.Ref]chan struct{}{}, queue: map[doc.Ref]chan struct{}{},
 		Admit:   func(*Call, *store.Tx, doc.Ref, func(*store.Tx) error) (doc.Obj, error) { return nil, nil },
 		Found:   func(string) error { return nil },
@@ -100,6 +106,7 @@ func (s *Server) Add(c Collection) {
 			s.Methods[c.Resource+"."+name] = h
 		}
 	}
+	s.kinds[c.Resource] = c
 	for name, h := range c.Methods {
 		id := c.Resource + "." + name
 		if s.API.Methods[id] == nil {

@@ -17,6 +17,9 @@ type Work struct {
 	// Late lets the latency pass before run rather than around it: for changes
 	// that nobody sees until Google is through with them.
 	Late bool
+	// AtOnce tells that the first answer shows the operation done: the change took
+	// hold with it, and there is no work.
+	AtOnce bool
 }
 
 // Took reports whether a step took hold before.
@@ -42,6 +45,7 @@ func (k *Job) Step(name string, f func(t *store.Tx) error) error {
 // start works on an accepted job in the background. Works for one target are
 // done in the order they were accepted.
 func (s *Server) start(j *Job) {
+	s.underway.Begin(j.Method, j.Target)
 	s.mu.Lock()
 	end, before := make(chan struct{}), s.queue[j.Target]
 	s.ends[j.Operation], s.queue[j.Target] = end, end
@@ -125,6 +129,7 @@ func (s *Server) finish(j *Job, failed error) bool {
 	now := doc.Stamp(s.Opts.Now())
 	err := s.Store.Update(func(t *store.Tx) error {
 		t.Delete(j.Operation.Note("jobs"))
+		t.Then(func() { s.underway.End(j.Method, j.Target) })
 		o := t.Edit(j.Operation)
 		if o == nil {
 			return nil

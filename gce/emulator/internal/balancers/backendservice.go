@@ -13,7 +13,7 @@ import (
 
 func regionBackendServices() api.Collection {
 	return api.Collection{
-		Resource: "regionBackendServices", Kind: "backendServices", Item: "compute#backendService", View: serviceUsed,
+		Resource: "regionBackendServices", Kind: "backendServices", Item: "compute#backendService", View: serviceUsed, Shown: serviceShown,
 		Methods: map[string]api.Handler{
 			"insert": insertService, "delete": deleteService, "patch": changeService, "update": changeService, "getHealth": getHealth,
 		},
@@ -64,9 +64,7 @@ func changeService(c *api.Call) (doc.Obj, error) {
 		if f := doc.Str(o, "fingerprint"); f != doc.Str(old, "fingerprint") && (f != "" || !patch) {
 			return problem.Stale("Invalid fingerprint.")
 		}
-		delete(o, "usedBy") // shown, not kept
 		if patch {
-			delete(c.Body, "usedBy")
 			o = doc.Clone(old)
 			doc.Merge(o, c.Body)
 		}

@@ -19,6 +19,16 @@ var serviceLacks = []string{
 	"backends.customMetrics", "backends.preference", "backends.trafficDuration",
 }
 
+// serviceShown is what a backend service has that nobody gave and that means nothing
+// here: Google answers it, and clients send it back.
+var serviceShown = doc.Obj{
+	"affinityCookieTtlSec": 0,
+	"iap": doc.Obj{
+		"enabled": false, "oauth2ClientId": "",
+		"oauth2ClientSecretSha256": "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855", // of no text
+	},
+}
+
 // completeService checks a backend service and fills in what it leaves to
 // Google. Of all kinds there are, this one is behind a passthrough balancer.
 func completeService(t *store.Tx, r doc.Ref, o doc.Obj) error {
@@ -26,6 +36,7 @@ func completeService(t *store.Tx, r doc.Ref, o doc.Obj) error {
 		"kind": "compute#backendService", "description": "", "loadBalancingScheme": "EXTERNAL", "protocol": "TCP", "sessionAffinity": "NONE",
 		"timeoutSec": 30, "connectionDraining": doc.Obj{},
 	})
+	doc.Fill(o, serviceShown)
 	api.Placed(r, o)
 	doc.Fill(doc.Sub(o, "connectionDraining"), doc.Obj{"drainingTimeoutSec": 0})
 	switch s := doc.Str(o, "sessionAffinity"); s {

@@ -23,7 +23,7 @@ func forwardingRules() api.Collection {
 			"patch": {"+name", "+networkTier", "+fingerprint", "networkTier!PREMIUM"},
 		},
 		Works: map[string]api.Work{
-			"insert": {Run: ruleArrives, Late: true}, "patch": {}, "setLabels": {},
+			"insert": {Run: ruleArrives, Late: true}, "patch": {}, "setLabels": {AtOnce: true},
 			"delete": {Late: true, Run: func(ctx context.Context, k *api.Job) error {
 				return k.Remove(ctx, "forwarding_rule", func(*store.Tx, doc.Ref) doc.Ref { return "" }, func(t *store.Tx, r doc.Ref) {
 					networks.ReleaseExternal(t, r, doc.Str(t.Get(r), "IPAddress"))
@@ -57,7 +57,7 @@ func insertRule(c *api.Call) (doc.Obj, error) {
 			return err
 		}
 		o = t.Edit(r)
-		o["fingerprint"], o["labelFingerprint"] = doc.Fingerprint(o["id"]), doc.Fingerprint(o["labels"])
+		o["fingerprint"], o["labelFingerprint"] = doc.Fingerprint(o["id"]), doc.Fingerprint(nil) // labels come by setLabels
 		t.Put(r.Note("arriving"), doc.Obj{"id": o["id"]})
 		return nil
 	})
@@ -101,9 +101,6 @@ func completeRule(t *store.Tx, r doc.Ref, o doc.Obj) error {
 	delete(o, "ipVersion")
 	doc.Fill(o, doc.Obj{"kind": "compute#forwardingRule", "description": "", "loadBalancingScheme": "EXTERNAL", "IPProtocol": "TCP", "networkTier": "PREMIUM"})
 	api.Placed(r, o)
-	if err := identity.CheckLabels(doc.Sub(o, "labels")); err != nil {
-		return err
-	}
 	switch target := doc.Str(o, "target"); {
 	case doc.Str(o, "backendService") == "" && target == "":
 		return problem.Missing("resource.backendService")

@@ -138,7 +138,7 @@ func completeCheck(o doc.Obj) error {
 	}
 	doc.Fill(o, doc.Obj{
 		"kind": "compute#healthCheck", "checkIntervalSec": 5, "timeoutSec": 5, "healthyThreshold": 2, "unhealthyThreshold": 2,
-		"description": "", "logConfig": doc.Obj{"enable": false}, kind.field: doc.Obj{},
+		kind.field: doc.Obj{},
 	})
 	for k, most := range map[string]int64{"checkIntervalSec": 300, "timeoutSec": 300, "healthyThreshold": 10, "unhealthyThreshold": 10} {
 		if n := doc.Num(o, k); n < 1 || n > most {

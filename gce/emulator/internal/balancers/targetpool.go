@@ -27,7 +27,7 @@ func targetPools() api.Collection {
 			"insert": insertPool, "delete": deletePool, "addInstance": addPoolInstances, "removeInstance": removePoolInstances,
 			"addHealthCheck": addPoolCheck, "removeHealthCheck": removePoolCheck,
 		},
-		Lacks: map[string][]string{"insert": {"backupPool", "failoverRatio", "securityPolicy"}},
+		Lacks: map[string][]string{"insert": {"backupPool", "failoverRatio"}},
 		Works: map[string]api.Work{
 			"insert": {}, "addInstance": {}, "removeInstance": {}, "addHealthCheck": {}, "removeHealthCheck": {},
 			"delete": {Late: true, Run: func(ctx context.Context, k *api.Job) error { return k.Remove(ctx, "target_pool", poolUser) }},

@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"slices"
 	"strings"
 
 	"hakube/gce/emulator/internal/api"
@@ -15,6 +16,20 @@ var publicImages = []struct {
 	size                        int64 // GB
 }{
 	{"debian-cloud", "debian-12", "debian-12-bookworm-v20250610", "Debian, Debian GNU/Linux, 12 (bookworm), amd64 built on 20250610", 10},
+}
+
+// otherImages are Google's projects of public images that there are none of here:
+// an empty list would say that Google has none.
+var otherImages = strings.Fields(`almalinux-cloud centos-cloud cos-cloud fedora-cloud fedora-coreos-cloud freebsd-org-cloud-dev gke-node-images
+	ml-images deeplearning-platform-release opensuse-cloud oracle-linux-cloud rhel-cloud rhel-sap-cloud rocky-linux-accelerator-cloud rocky-linux-cloud
+	suse-byos-cloud suse-cloud suse-sap-cloud ubuntu-os-accelerator-images ubuntu-os-cloud ubuntu-os-pro-cloud windows-cloud windows-sql-cloud`)
+
+// noImages refuses to look for images where Google has some and there are none here.
+func noImages(project string) error {
+	if slices.Contains(otherImages, project) {
+		return problem.NotWritten("images of project " + project)
+	}
+	return nil
 }
 
 func imageDocs(project string) (out []doc.Obj) {
@@ -38,8 +53,9 @@ func imageDocs(project string) (out []doc.Obj) {
 }
 
 // ImageOf finds what a sourceImage means: an image, a family, or the view of a
-// family in a zone. Nothing is an empty answer.
-func ImageOf(source, project string) doc.Obj {
+// family in a zone.
+func ImageOf(source, project string) (doc.Obj, error) {
+	named := source
 	s := strings.Trim(source, "/")
 	if _, after, ok := strings.Cut(s, "compute/v1/"); ok {
 		s = after
@@ -52,10 +68,13 @@ func ImageOf(source, project string) doc.Obj {
 	family := len(parts) > 1 && (parts[len(parts)-2] == "family" || parts[len(parts)-2] == "imageFamilyViews")
 	for _, o := range imageDocs(project) {
 		if family && doc.Str(o, "family") == name || !family && doc.Str(o, "name") == name {
-			return o
+			return o, nil
 		}
 	}
-	return nil
+	if err := noImages(project); err != nil {
+		return nil, err
+	}
+	return nil, problem.NotFound(doc.RefOf(named))
 }
 
 func images() api.Collection {
@@ -65,16 +84,16 @@ func images() api.Collection {
 			return imageNamed(c, "family/"+c.Params["family"])
 		},
 		"list": func(c *api.Call) (doc.Obj, error) {
+			if err := noImages(c.Project()); err != nil {
+				return nil, err
+			}
 			return c.Page("compute#imageList", doc.Base+"projects/"+c.Project()+"/global/images", imageDocs(c.Project()))
 		},
 	}}
 }
 
 func imageNamed(c *api.Call, path string) (doc.Obj, error) {
-	if o := ImageOf("projects/"+c.Project()+"/global/images/"+path, ""); o != nil {
-		return o, nil
-	}
-	return nil, problem.NotFound(doc.Ref("projects/" + c.Project() + "/global/images/" + path))
+	return ImageOf("projects/"+c.Project()+"/global/images/"+path, "")
 }
 
 func imageFamilyViews() api.Collection {

@@ -16,6 +16,7 @@ type Problem struct {
 	Value   string
 	Reason  string // a sentence
 	Missing bool   // the field is required and not there
+	Unknown bool   // there is no such field
 }
 
 func (p *Problem) Error() string {
@@ -85,9 +86,7 @@ func (a *API) param(p *Parameter, v string) string {
 	return ""
 }
 
-// Request checks a body. Fields for output only are refused where an object
-// is made; where it is changed they pass, since clients send back what they
-// have read. See tolerated.
+// Request checks a body. Fields for output only pass: see Strip.
 func (a *API) Request(m *Method, body map[string]any) *Problem {
 	if m.Request == nil {
 		return nil
@@ -195,16 +194,12 @@ func (a *API) Fields(s *Schema, request bool) []string {
 	return sortedKeys(found)
 }
 
-// tolerated are output fields that gcloud sends where objects are made; what
-// they say is in the path too, which counts.
-var tolerated = map[string]bool{"kind": true, "zone": true, "region": true}
-
 type checker struct {
 	api      *API
 	method   string
-	input    bool // refuse output fields
+	input    bool
 	output   bool
-	strict   bool // and those tolerated
+	strict   bool // refuse output fields
 	required bool
 	seen     func(string)
 }
@@ -280,9 +275,9 @@ func (c checker) object(at, in string, s *Schema, o map[string]any) *Problem {
 			p, field = s.Additional, in+".*"
 		}
 		if p == nil {
-			return &Problem{Field: at + "." + k, Value: show(o[k]), Reason: "No such field."}
+			return &Problem{Field: at + "." + k, Value: show(o[k]), Reason: "No such field.", Unknown: true}
 		}
-		if c.input && p.ReadOnly && (c.strict || !tolerated[k]) && o[k] != nil {
+		if c.strict && p.ReadOnly && o[k] != nil {
 			return &Problem{Field: at + "." + k, Value: show(o[k]), Reason: "The field is for output only."}
 		}
 		if c.seen != nil && o[k] != nil {

@@ -62,9 +62,10 @@ type Schema struct {
 	Format     string             `json:"format"`
 	Enum       []string           `json:"enum"`
 	Pattern    string             `json:"pattern"`
-	Default    string             `json:"default"`  // of kind: what it always is; of a required field: see Read
-	ReadOnly   bool               `json:"readOnly"` // output only
-	Required   []string           `json:"required"` // methods that need it
+	Default    string             `json:"default"`    // of kind: what it always is; of a required field: see Read
+	ReadOnly   bool               `json:"readOnly"`   // output only
+	Afterwards bool               `json:"afterwards"` // only by a method of its own, not by insert
+	Required   []string           `json:"required"`   // methods that need it
 	Items      *Schema            `json:"items"`
 	Properties map[string]*Schema `json:"properties"`
 	Additional *Schema            `json:"additionalProperties"`

@@ -17,17 +17,19 @@ import (
 func disks() api.Collection {
 	return api.Collection{
 		Resource: "disks", Kind: "disks", Item: "compute#disk",
-		Methods: map[string]api.Handler{"insert": insertDisk, "delete": deleteDisk, "createSnapshot": createSnapshot, "setLabels": identity.LabelsSetter("disks")},
+		Methods: map[string]api.Handler{"insert": insertDisk, "delete": deleteDisk, "createSnapshot": createSnapshot, "setLabels": identity.LabelsSetter("disks"),
+			"resize": resizeDisk, "update": updateDisk},
 		Works: map[string]api.Work{
 			"insert":    {Run: makeDisk},
 			"delete":    {Run: dropDisk},
-			"setLabels": {}, "createSnapshot": {Run: takeSnapshot},
+			"setLabels": {}, "createSnapshot": {Run: takeSnapshot}, "resize": {Run: growDisk}, "update": {Run: growDisk},
 		},
 		Lacks: map[string][]string{
 			"insert": {"sourceDisk", "sourceInstantSnapshot", "sourceStorageObject", "replicaZones", "diskEncryptionKey", "resourcePolicies",
-				"accessMode!READ_WRITE_SINGLE", "storagePool", "asyncPrimaryDisk", "enableConfidentialCompute",
+				"accessMode!READ_WRITE_SINGLE", "storagePool", "asyncPrimaryDisk", "provisionedIops", "provisionedThroughput", "enableConfidentialCompute",
 				"type=" + catalog.OtherDisks},
 			"createSnapshot": snapshotLacks,
+			"update":         {"+name", "+sizeGb", "+licenses", "+architecture", "+labels", "+description", "+zone", "+type"},
 		},
 	}
 }
@@ -42,6 +44,9 @@ func insertDisk(c *api.Call) (doc.Obj, error) {
 		return NewDisk(c.S, t, r, o)
 	})
 }
+
+// maxSize of a disk, in GB.
+const maxSize = 65536
 
 // NewDisk checks and stores a disk that is still to be made.
 func NewDisk(s *api.Server, t *store.Tx, r doc.Ref, o doc.Obj) error {
@@ -66,9 +71,9 @@ func NewDisk(s *api.Server, t *store.Tx, r doc.Ref, o doc.Obj) error {
 		return problem.Invalid("resource.type", kind, "The referenced disk type does not exist in zone '"+r.Place()+"'.")
 	}
 	if source := doc.Str(o, "sourceImage"); source != "" {
-		image := catalog.ImageOf(source, r.Project())
-		if image == nil {
-			return problem.New(404, "notFound", "RESOURCE_NOT_FOUND", "The resource '"+string(doc.RefOf(source))+"' was not found")
+		image, err := catalog.ImageOf(source, r.Project())
+		if err != nil {
+			return err
 		}
 		size = doc.Num(image, "diskSizeGb")
 		o["sourceImage"], o["sourceImageId"] = image["selfLink"], image["id"]
@@ -91,11 +96,11 @@ func NewDisk(s *api.Server, t *store.Tx, r doc.Ref, o doc.Obj) error {
 	if asked := doc.Num(o, "sizeGb"); asked != 0 {
 		size = asked
 	}
-	if size < 1 || size > 65536 {
-		return problem.Invalid("resource.sizeGb", size, "Must be between 1 and 65536.")
+	if size < 1 || size > maxSize {
+		return problem.Invalid("resource.sizeGb", size, "Must be between 1 and "+doc.Decimal(maxSize)+".")
 	}
 	o["sizeGb"], o["type"] = doc.Decimal(size), k.Link()
-	doc.Fill(o, doc.Obj{"kind": "compute#disk", "physicalBlockSizeBytes": "4096", "enableConfidentialCompute": false, "satisfiesPzs": false})
+	doc.Fill(o, doc.Obj{"kind": "compute#disk", "physicalBlockSizeBytes": "4096", "enableConfidentialCompute": false, "satisfiesPzi": false})
 	o["id"], o["name"], o["creationTimestamp"], o["selfLink"] = t.ID(), r.Name(), doc.Stamp(s.Opts.Now()), r.Link()
 	o["zone"], o["status"], o["labelFingerprint"] = doc.ZoneLink(r.Project(), r.Place()), "CREATING", doc.Fingerprint(o["labels"])
 	delete(o, "users")

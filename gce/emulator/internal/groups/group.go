@@ -17,7 +17,7 @@ import (
 func (g *Reconciler) instanceGroupManagers() api.Collection {
 	return api.Collection{
 		Resource: "instanceGroupManagers", Kind: "instanceGroupManagers", Item: "compute#instanceGroupManager",
-		View: GroupView,
+		View: GroupView, Shown: groupShown,
 		Methods: map[string]api.Handler{
 			"insert": insertGroup, "delete": deleteGroup, "resize": resizeGroup, "patch": patchGroup,
 			"setInstanceTemplate": patchGroup, "deleteInstances": deleteMembers, "recreateInstances": recreateMembers,
@@ -25,7 +25,7 @@ func (g *Reconciler) instanceGroupManagers() api.Collection {
 		},
 		Lacks: map[string][]string{
 			"insert": {"autoHealingPolicies", "statefulPolicy", "distributionPolicy", "targetPools", "allInstancesConfig",
-				"standbyPolicy", "instanceFlexibilityPolicy", "targetStoppedSize", "targetSuspendedSize", "resourcePolicies", "versions>1: several versions"},
+				"standbyPolicy", "instanceFlexibilityPolicy", "targetStoppedSize", "targetSuspendedSize", "targetSizePolicy", "resourcePolicies", "versions>1: several versions"},
 			"patch": {"+targetSize", "+instanceTemplate", "+versions", "+listManagedInstancesResults", "+description", "+updatePolicy",
 				"+name", "+zone", "+fingerprint", "+baseInstanceName", "versions>1: several versions"},
 		},
@@ -52,13 +52,15 @@ func insertGroup(c *api.Call) (doc.Obj, error) {
 		}
 		doc.Fill(o, doc.Obj{
 			"kind": "compute#instanceGroupManager", "baseInstanceName": r.Name()[:min(len(r.Name()), 58)], "targetSize": 0, "listManagedInstancesResults": "PAGELESS",
-			"updatePolicy":            doc.Obj{},
-			"instanceLifecyclePolicy": doc.Obj{"forceUpdateOnRepair": "NO", "defaultActionOnFailure": "REPAIR"},
+			"updatePolicy": doc.Obj{}, "instanceLifecyclePolicy": doc.Obj{},
 		})
+		doc.Fill(o, groupShown)
+		doc.Fill(doc.Sub(o, "instanceLifecyclePolicy"), doc.Obj{"forceUpdateOnRepair": "NO", "defaultActionOnFailure": "REPAIR", "onFailedHealthCheck": "DEFAULT_ACTION"})
 		doc.Fill(doc.Sub(o, "updatePolicy"), doc.Obj{
 			"type": "OPPORTUNISTIC", "minimalAction": "REPLACE", "replacementMethod": "SUBSTITUTE",
-			"maxSurge": doc.Obj{"fixed": 1, "calculated": 1}, "maxUnavailable": doc.Obj{"fixed": 1, "calculated": 1},
+			"maxSurge": doc.Obj{"fixed": 1}, "maxUnavailable": doc.Obj{"fixed": 1},
 		})
+		calculated(o)
 		if b := doc.Str(o, "baseInstanceName"); !identity.TagText.MatchString(b) || len(b) > 58 {
 			return problem.Invalid("resource.baseInstanceName", b, "Must be a match of regex '[a-z](([-a-z0-9]{0,57})|([-a-z0-9]{0,52}-#{1,10}(\\[[0-9]{1,10}\\])?))'")
 		}
@@ -74,6 +76,11 @@ func insertGroup(c *api.Call) (doc.Obj, error) {
 		edited["fingerprint"] = groupPrint(edited)
 		return balancers.MakeMirror(c.S, t, group, o)
 	})
+}
+
+// groupShown is what a group has that nobody gave and that means nothing here.
+var groupShown = doc.Obj{
+	"standbyPolicy": doc.Obj{"mode": "MANUAL"}, "targetStoppedSize": 0, "targetSuspendedSize": 0, "targetSizePolicy": doc.Obj{"mode": "INDIVIDUAL"},
 }
 
 func checkSize(n int64, field string) error {
@@ -126,9 +133,19 @@ func groupEdit(c *api.Call, f func(t *store.Tx, r doc.Ref, o doc.Obj) error) (do
 		if v := doc.Objects(o, "versions"); len(v) == 1 {
 			v[0]["targetSize"] = doc.Obj{"calculated": o["targetSize"]}
 		}
+		calculated(o)
 		o["fingerprint"] = groupPrint(o)
 		return nil
 	})
+}
+
+// calculated says how many machines the numbers of the update policy are.
+func calculated(o doc.Obj) {
+	for _, k := range []string{"maxSurge", "maxUnavailable"} {
+		if n := doc.Sub(doc.Sub(o, "updatePolicy"), k); doc.Has(n, "fixed") {
+			n["calculated"] = n["fixed"]
+		}
+	}
 }
 
 func resizeGroup(c *api.Call) (doc.Obj, error) {
@@ -277,7 +294,10 @@ func GroupView(t *store.Tx, r doc.Ref, o doc.Obj) doc.Obj {
 		stable = stable && a == "none" && runs // not before the group has seen what happened to it
 	}
 	out["currentActions"] = actions
-	out["status"] = doc.Obj{"isStable": stable, "versionTarget": doc.Obj{"isReached": stable}, "stateful": doc.Obj{"hasStatefulConfig": false}}
+	out["status"] = doc.Obj{
+		"isStable": stable, "versionTarget": doc.Obj{"isReached": stable}, "allInstancesConfig": doc.Obj{"effective": true},
+		"stateful": doc.Obj{"hasStatefulConfig": false, "perInstanceConfigs": doc.Obj{"allEffective": true}},
+	}
 	return doc.Clone(out)
 }
 

@@ -2,15 +2,14 @@ package instances
 
 import (
 	"context"
-	"fmt"
 
-	"hakube/gce/emulator/backend"
 	"hakube/gce/emulator/internal/api"
 	"hakube/gce/emulator/internal/doc"
 	"hakube/gce/emulator/internal/identity"
 	"hakube/gce/emulator/internal/members"
 	"hakube/gce/emulator/internal/networks"
 	"hakube/gce/emulator/internal/problem"
+	"hakube/gce/emulator/internal/projects"
 	"hakube/gce/emulator/internal/store"
 )
 
@@ -62,6 +61,33 @@ func ofManagedGroup(t *store.Tx, i doc.Ref) bool {
 		}
 	}
 	return false
+}
+
+// setServiceAccount gives a stopped machine another service account, or none.
+func setServiceAccount(c *api.Call) (doc.Obj, error) {
+	return alter(c, func(t *store.Tx, r doc.Ref, o doc.Obj) error {
+		if doc.Str(o, "status") != "TERMINATED" {
+			return problem.Refuse("The instance must be stopped before the service account can be changed.")
+		}
+		email, scopes := doc.Str(c.Body, "email"), doc.List(c.Body, "scopes")
+		switch {
+		case email == "" && len(scopes) > 0:
+			return problem.Invalid("resource.email", email, "A service account must be specified with scopes.")
+		case email == "":
+			delete(o, "serviceAccounts")
+			return nil
+		}
+		o["serviceAccounts"] = []any{doc.Obj{"email": accountOf(t, r.Project(), email), "scopes": append([]any{}, scopes...)}}
+		return nil
+	})
+}
+
+// accountOf is a service account by its address; "default" is the project's own.
+func accountOf(t *store.Tx, project, email string) string {
+	if email == "default" || email == "" {
+		return doc.Str(projects.ProjectDoc(t, project), "defaultServiceAccount")
+	}
+	return email
 }
 
 func setMachineType(c *api.Call) (doc.Obj, error) {
@@ -147,78 +173,4 @@ func dropAccessConfig(ctx context.Context, k *api.Job) error {
 		return err
 	}
 	return k.S.Net.Apply(ctx)
-}
-
-// attachDisk and detachDisk need a stopped machine: the one behind the API
-// gets its disks when it starts.
-func attachDisk(c *api.Call) (doc.Obj, error) {
-	return alter(c, func(t *store.Tx, r doc.Ref, o doc.Obj) error {
-		if err := stopped(c.S, o, "instances.attachDisk"); err != nil {
-			return err
-		}
-		devices := map[string]bool{}
-		for _, a := range doc.Objects(o, "disks") {
-			devices[doc.Str(a, "deviceName")] = true
-		}
-		a := doc.Clone(c.Body)
-		if doc.Bool(a, "boot") && len(doc.List(o, "disks")) > 0 {
-			return problem.Invalid("resource.boot", true, "The instance has a boot disk.")
-		}
-		if err := attach(c.S, t, r, a, len(doc.List(o, "disks")), devices, "resource"); err != nil {
-			return err
-		}
-		o["disks"] = append(doc.List(o, "disks"), a)
-		return nil
-	})
-}
-
-// stopped refuses what the backend could only do at the next start. Without a
-// backend there is no difference.
-func stopped(s *api.Server, o doc.Obj, what string) error {
-	if _, none := s.Opts.Backend.(backend.Nothing); none || doc.Str(o, "status") == "TERMINATED" {
-		return nil
-	}
-	return problem.NotWritten(what + " of an instance that runs")
-}
-
-func detachDisk(c *api.Call) (doc.Obj, error) {
-	return alter(c, func(t *store.Tx, r doc.Ref, o doc.Obj) error {
-		if err := stopped(c.S, o, "instances.detachDisk"); err != nil {
-			return err
-		}
-		a, i, err := attachedAs(o, c.Query.Get("deviceName"))
-		if err != nil {
-			return err
-		}
-		if disk := t.Edit(doc.RefOf(doc.Str(a, "source"))); disk != nil {
-			disk["users"] = doc.Without(doc.List(disk, "users"), r.Link())
-			if len(doc.List(disk, "users")) == 0 {
-				delete(disk, "users")
-			}
-			disk["lastDetachTimestamp"] = doc.Stamp(c.S.Opts.Now())
-		}
-		l := doc.List(o, "disks")
-		o["disks"] = append(append([]any{}, l[:i]...), l[i+1:]...)
-		return nil
-	})
-}
-
-func setDiskAutoDelete(c *api.Call) (doc.Obj, error) {
-	return alter(c, func(_ *store.Tx, _ doc.Ref, o doc.Obj) error {
-		a, _, err := attachedAs(o, c.Query.Get("deviceName"))
-		if err != nil {
-			return err
-		}
-		a["autoDelete"] = c.Says("autoDelete")
-		return err
-	})
-}
-
-func attachedAs(o doc.Obj, device string) (doc.Obj, int, error) {
-	for i, a := range doc.Objects(o, "disks") {
-		if doc.Str(a, "deviceName") == device {
-			return a, i, nil
-		}
-	}
-	return nil, 0, problem.Invalid("deviceName", device, fmt.Sprintf("No disk is attached as '%s'.", device))
 }

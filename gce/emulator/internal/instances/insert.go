@@ -9,7 +9,6 @@ import (
 	"hakube/gce/emulator/internal/doc"
 	"hakube/gce/emulator/internal/identity"
 	"hakube/gce/emulator/internal/problem"
-	"hakube/gce/emulator/internal/projects"
 	"hakube/gce/emulator/internal/store"
 )
 
@@ -52,20 +51,21 @@ func NewInstance(s *api.Server, t *store.Tx, r doc.Ref, o doc.Obj) (made []any, 
 		return nil, err
 	}
 	doc.Fill(o, doc.Obj{
-		"kind": "compute#instance", "description": "", "canIpForward": false, "deletionProtection": false,
-		"scheduling": doc.Obj{}, "shieldedInstanceConfig": doc.Obj{"enableSecureBoot": false, "enableVtpm": true, "enableIntegrityMonitoring": true},
+		"kind": "compute#instance", "satisfiesPzi": false, "canIpForward": false, "deletionProtection": false,
+		"scheduling": doc.Obj{}, "shieldedInstanceConfig": doc.Obj{}, "shieldedInstanceIntegrityPolicy": doc.Obj{"updateAutoLearnPolicy": true},
 	})
+	doc.Fill(doc.Sub(o, "shieldedInstanceConfig"), doc.Obj{"enableSecureBoot": false, "enableVtpm": true, "enableIntegrityMonitoring": true})
+	delete(o, "params") // of the request
 	if err := checkScheduling(doc.Sub(o, "scheduling"), "resource.scheduling"); err != nil {
 		return nil, err
 	}
 	doc.Fill(doc.Sub(o, "scheduling"), doc.Obj{"onHostMaintenance": "MIGRATE", "automaticRestart": true, "preemptible": false, "provisioningModel": "STANDARD"})
 	for _, sa := range doc.Objects(o, "serviceAccounts") {
-		if doc.Str(sa, "email") == "default" || doc.Str(sa, "email") == "" {
-			sa["email"] = doc.Str(projects.ProjectDoc(t, r.Project()), "defaultServiceAccount")
-		}
+		sa["email"] = accountOf(t, r.Project(), doc.Str(sa, "email"))
 	}
 	o["id"], o["name"], o["selfLink"], o["zone"] = t.ID(), r.Name(), r.Link(), doc.ZoneLink(r.Project(), r.Place())
 	o["status"], o["creationTimestamp"], o["lastStartTimestamp"] = "PROVISIONING", now, now
+	o["resourceStatus"] = doc.Obj{"scheduling": doc.Obj{}}
 	o["cpuPlatform"], o["startRestricted"] = "Intel Skylake", false
 	o["fingerprint"] = doc.Fingerprint(o["id"])
 	if made, err = newDisks(s, t, r, o); err != nil {

@@ -20,6 +20,7 @@ func (l *Lifecycle) instances() api.Collection {
 			"setMetadata": setMetadata, "setTags": setTags, "setLabels": identity.LabelsSetter("instances"),
 			"setDeletionProtection": setDeletionProtection, "setMachineType": setMachineType,
 			"addAccessConfig": addAccessConfig, "deleteAccessConfig": deleteAccessConfig,
+			"suspend": suspendInstance, "resume": resumeInstance, "setServiceAccount": setServiceAccount,
 			"attachDisk": attachDisk, "detachDisk": detachDisk, "setDiskAutoDelete": setDiskAutoDelete,
 			"simulateMaintenanceEvent": simulateMaintenanceEvent,
 			"getSerialPortOutput":      getSerialPortOutput, "getGuestAttributes": getGuestAttributes,
@@ -37,7 +38,8 @@ func (l *Lifecycle) instances() api.Collection {
 			"setTags":            {Run: api.Synced},
 			"addAccessConfig":    {Run: api.Synced, Late: true},
 			"deleteAccessConfig": {Run: dropAccessConfig, Late: true},
-			"attachDisk":         {}, "detachDisk": {}, "setDiskAutoDelete": {},
+			"attachDisk":         {Run: plug}, "detachDisk": {Run: unplug}, "setDiskAutoDelete": {}, "setServiceAccount": {},
+			"suspend": {Run: suspend, Late: true}, "resume": {Run: l.resume, Late: true},
 			"simulateMaintenanceEvent": {Run: maintain},
 			// Operations of the system; nobody can ask for them.
 			"preempted": {Run: shutDown}, "terminateOnHostMaintenance": {Run: l.evacuate}, "migrateOnHostMaintenance": {},
@@ -74,7 +76,7 @@ func startInstance(c *api.Call) (doc.Obj, error) {
 		}
 		switch doc.Str(o, "status") {
 		case "TERMINATED":
-		case "STOPPING":
+		case "STOPPING", "SUSPENDING", "SUSPENDED":
 			return problem.NotReady(r)
 		default:
 			return nil // runs already: the operation succeeds, as at Google
@@ -90,7 +92,7 @@ func stopInstance(c *api.Call) (doc.Obj, error) {
 		if err != nil {
 			return err
 		}
-		if doc.Str(o, "status") == "RUNNING" {
+		if s := doc.Str(o, "status"); s == "RUNNING" || s == "SUSPENDED" {
 			o["status"] = "STOPPING"
 		}
 		return nil

@@ -46,10 +46,14 @@ func completeProperties(t *store.Tx, project string, props doc.Obj) error {
 	if m := doc.Str(props, "machineType"); !machineNamed(m) {
 		return problem.Invalid("resource.properties.machineType", m, "Must be the name of a machine type.")
 	}
+	tags := props["tags"]
 	if err := identity.CompleteIdentity(props); err != nil {
 		return err
 	}
-	delete(props, "labelFingerprint") // a template has none
+	delete(props, "labelFingerprint") // a template has none, and no tags when none were given
+	if delete(props, "tags"); tags != nil {
+		props["tags"] = tags
+	}
 	disks := doc.Objects(props, "disks")
 	if len(disks) == 0 || !doc.Bool(disks[0], "boot") {
 		return problem.Invalid("resource.properties.disks", "", "Boot disk must be the first disk of the template.")
@@ -60,8 +64,10 @@ func completeProperties(t *store.Tx, project string, props doc.Obj) error {
 		if params == nil {
 			return problem.Invalid(field+".initializeParams", "", "A disk of a template is described by initializeParams.")
 		}
-		if source := doc.Str(params, "sourceImage"); source != "" && catalog.ImageOf(source, project) == nil {
-			return problem.New(404, "notFound", "RESOURCE_NOT_FOUND", "The resource '"+string(doc.RefOf(source))+"' was not found")
+		if source := doc.Str(params, "sourceImage"); source != "" {
+			if _, err := catalog.ImageOf(source, project); err != nil {
+				return err
+			}
 		}
 		if doc.Has(params, "diskName") {
 			return problem.Invalid(field+".initializeParams.diskName", params["diskName"], "Disk name cannot be specified in an instance template.")
@@ -96,7 +102,7 @@ func completeProperties(t *store.Tx, project string, props doc.Obj) error {
 			return problem.Refuse("An instance template cannot have a static external address.")
 		}
 	}
-	doc.Fill(props, doc.Obj{"canIpForward": false, "scheduling": doc.Obj{}})
+	doc.Fill(props, doc.Obj{"scheduling": doc.Obj{}})
 	if err := checkScheduling(doc.Sub(props, "scheduling"), "resource.properties.scheduling"); err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@
 package machine
 
 import (
+	"cmp"
 	"net/netip"
 	"strings"
 
@@ -53,7 +54,7 @@ func Of(t *store.Tx, r doc.Ref, o doc.Obj, forwarded map[doc.Ref][]netip.Addr) b
 
 func nicOf(t *store.Tx, o doc.Obj) backend.NIC {
 	subnet, network := doc.RefOf(doc.Str(o, "subnetwork")), doc.RefOf(doc.Str(o, "network"))
-	n := backend.NIC{Network: network.Name(), Subnetwork: subnet.Name(), MTU: int(doc.Num(t.Get(network), "mtu"))}
+	n := backend.NIC{Network: network.Name(), Subnetwork: subnet.Name(), MTU: int(cmp.Or(doc.Num(t.Get(network), "mtu"), 1460))}
 	if n.MTU == 0 {
 		n.MTU = 1460
 	}

@@ -16,17 +16,12 @@ func addresses() api.Collection {
 		Methods: map[string]api.Handler{"insert": insertAddress, "delete": deleteAddress, "setLabels": identity.LabelsSetter("addresses")},
 		Lacks:   map[string][]string{"insert": {"ipVersion!IPV4|UNSPECIFIED_VERSION", "networkTier!PREMIUM", "purpose=VPC_PEERING|IPSEC_INTERCONNECT|PRIVATE_SERVICE_CONNECT|NAT_AUTO"}},
 		Works: map[string]api.Work{
-			"insert": {}, "setLabels": {},
+			"insert": {}, "setLabels": {AtOnce: true},
 			"delete": {Late: true, Run: func(ctx context.Context, k *api.Job) error {
 				return k.Remove(ctx, "address", func(t *store.Tx, r doc.Ref) doc.Ref { return AddressUser(t.Get(r)) })
 			}},
 		},
 	}
-}
-
-// globalAddresses can be listed, since gcloud lists both; there are none.
-func globalAddresses() api.Collection {
-	return api.Collection{Resource: "globalAddresses", Kind: "addresses", Item: "compute#address"}
 }
 
 func insertAddress(c *api.Call) (doc.Obj, error) {
@@ -46,7 +41,7 @@ func insertAddress(c *api.Call) (doc.Obj, error) {
 		if err != nil {
 			return err
 		}
-		o["status"], o["region"], o["labelFingerprint"] = "RESERVED", doc.RegionLink(r.Project(), r.Place()), doc.Fingerprint(o["labels"])
+		o["status"], o["region"], o["labelFingerprint"] = "RESERVED", doc.RegionLink(r.Project(), r.Place()), doc.Fingerprint(nil) // labels come by setLabels
 		_, err = c.Create(t, "addresses", o)
 		return err
 	})

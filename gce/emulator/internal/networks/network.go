@@ -49,15 +49,14 @@ func insertNetwork(c *api.Call) (doc.Obj, error) {
 // that somebody else makes these.
 func makeNetwork(s *api.Server, t *store.Tx, r doc.Ref, o doc.Obj) error {
 	doc.Fill(o, doc.Obj{
-		"kind": "compute#network", "autoCreateSubnetworks": true, "mtu": 1460,
+		"kind": "compute#network", "autoCreateSubnetworks": true,
 		"networkFirewallPolicyEnforcementOrder": "AFTER_CLASSIC_FIREWALL",
-		"routingConfig":                         doc.Obj{"routingMode": "REGIONAL", "bgpBestPathSelectionMode": "LEGACY"},
+		"routingConfig":                         doc.Obj{},
 	})
+	doc.Fill(doc.Sub(o, "routingConfig"), doc.Obj{"routingMode": "REGIONAL", "bgpBestPathSelectionMode": "LEGACY"})
 	if err := s.New(t, r, o); err != nil {
 		return err
 	}
-	o = t.Edit(r)
-	o["selfLinkWithId"] = doc.Base + string(r.Within("networks", doc.Str(o, "id")))
 	addRoute(t, s, r, "0.0.0.0/0", "", "Default route to the Internet.", 1000)
 	if !doc.Bool(o, "autoCreateSubnetworks") {
 		return nil

@@ -41,6 +41,7 @@ func insertSubnetwork(c *api.Call) (doc.Obj, error) {
 			return err
 		}
 		o["network"] = network.Link()
+		doc.Fill(o, doc.Obj{"allowSubnetCidrRoutesOverlap": false}) // those of an automatic network have none
 		return makeSubnetwork(c.S, t, r, o)
 	})
 }
@@ -57,8 +58,11 @@ func makeSubnetwork(s *api.Server, t *store.Tx, r doc.Ref, o doc.Obj) error {
 	first := netip.MustParsePrefix(doc.Str(o, "ipCidrRange")).Addr().Next()
 	doc.Fill(o, doc.Obj{
 		"kind": "compute#subnetwork", "privateIpGoogleAccess": false, "purpose": "PRIVATE", "stackType": "IPV4_ONLY",
-		"privateIpv6GoogleAccess": "DISABLE_GOOGLE_ACCESS", "enableFlowLogs": false,
+		"privateIpv6GoogleAccess": "DISABLE_GOOGLE_ACCESS",
 	})
+	if doc.Has(o, "logConfig") {
+		doc.Fill(o, doc.Obj{"enableFlowLogs": doc.Bool(doc.Sub(o, "logConfig"), "enable")})
+	}
 	o["id"], o["creationTimestamp"], o["selfLink"] = t.ID(), doc.Stamp(s.Opts.Now()), r.Link()
 	o["region"], o["gatewayAddress"] = doc.RegionLink(r.Project(), r.Place()), first.String()
 	o["fingerprint"] = subnetworkPrint(o)
@@ -151,6 +155,11 @@ func keptFree(t *store.Tx, network doc.Ref, o doc.Obj, p netip.Prefix) string {
 	if doc.Bool(t.Get(network), "autoCreateSubnetworks") && doc.Str(o, "name") != network.Name() && netip.MustParsePrefix(autoRange).Overlaps(p) {
 		return "Invalid IPCidrRange: " + p.String() + " conflicts with the range " + autoRange + " of an auto mode network."
 	}
+	for name, x := range keptRanges(t, network) {
+		if x.Overlaps(p) {
+			return "Invalid IPCidrRange: " + p.String() + " conflicts with the allocated range '" + name + "'."
+		}
+	}
 	for _, x := range t.List("projects/" + network.Project() + "/global/routes") {
 		dest, err := netip.ParsePrefix(doc.Str(x, "destRange"))
 		if err == nil && doc.Str(x, "network") == network.Link() && t.Get(doc.RefOf(doc.Str(x, "selfLink")).Note("routeOf")) == nil && p.Overlaps(dest) && dest.Bits() >= p.Bits() {
@@ -220,7 +229,9 @@ func deleteSubnetwork(c *api.Call) (doc.Obj, error) {
 
 func leaveNetwork(t *store.Tx, r doc.Ref) {
 	if n := t.Edit(doc.RefOf(doc.Str(t.Get(r), "network"))); n != nil {
-		n["subnetworks"] = doc.Without(doc.List(n, "subnetworks"), r.Link())
+		if n["subnetworks"] = doc.Without(doc.List(n, "subnetworks"), r.Link()); len(doc.List(n, "subnetworks")) == 0 {
+			delete(n, "subnetworks")
+		}
 	}
 }
 

@@ -33,6 +33,9 @@ var (
 	sequence   = doc.Ref("~sequence/ids")
 )
 
+// idBase makes numbers of 19 digits.
+const idBase = 4_000_000_000_000_000_000
+
 // firstID leaves room below for what the catalog numbers.
 const firstID = 100000
 

@@ -118,10 +118,11 @@ func (t *Tx) Projects() []string {
 	return doc.SortedKeys(seen)
 }
 
-// ID returns a number nothing else has or had.
+// ID returns a number nothing else has or had, as long as Google's are: who reads it
+// as a JSON number has it rounded.
 func (t *Tx) ID() string {
 	t.seq++
-	return strconv.FormatUint(t.seq, 10)
+	return strconv.FormatUint(idBase+t.seq, 10)
 }
 
 // Turn returns a counter that grows by one at each call, kept under a name:
@@ -172,6 +173,16 @@ func (t *Tx) Stored(prefix string) iter.Seq2[doc.Ref, doc.Obj] {
 			}
 		}
 	}
+}
+
+// Changed are the objects that were there before and this transaction changes.
+func (t *Tx) Changed() (out []doc.Ref) {
+	for r := range t.puts {
+		if r[0] != '~' && t.Before().Get(r) != nil {
+			out = append(out, r)
+		}
+	}
+	return out
 }
 
 // Then calls f when the change has taken hold, before the next one begins, so

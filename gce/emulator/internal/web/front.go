@@ -31,7 +31,7 @@ func New(s *api.Server) *Front { return &Front{Server: s, BodyLimit: 30 * time.S
 // were to change something. Parts of a batch count, the batch does not.
 func (s *Front) Counts() (read, change int64) { return s.reads.Load(), s.changes.Load() }
 
-// ServeHTTP serves /compute/v1/… and /batch/compute/v1.
+// ServeHTTP serves /compute/v1/… and /compute/beta/…, and batches of both.
 func (s *Front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer s.Rescue(r.Method+" "+r.URL.Path, func(p *problem.Problem) { answer(w, p.Status, p.Body(), true) })
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Time{}) // of the answer before on this connection
@@ -39,7 +39,7 @@ func (s *Front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	path := api.OneSlash(r.URL.Path)
-	isBatch, most := path == "/batch/compute/v1" || path == "/batch", int64(MaxBody)
+	isBatch, most := path == "/batch/compute/v1" || path == "/batch/compute/beta" || path == "/batch", int64(MaxBody)
 	if isBatch {
 		most = 4 * MaxBody
 	}

@@ -134,12 +134,16 @@ func method(m map[string]any) map[string]any {
 // lets clients leave out.
 var defaultValue = regexp.MustCompile("The default value is `([^`]+)`")
 
-// schema keeps types, formats, enums, patterns, required annotations, and
-// whether a field is for output only: flagged so, or described so.
+// schema keeps types, formats, enums, patterns, required annotations, whether a
+// field is for output only, flagged so or described so, and whether it can be set
+// only afterwards.
 func schema(s map[string]any) map[string]any {
 	kept := pick(s, "type", "$ref", "format", "enum", "pattern", "readOnly")
 	if text, _ := s["description"].(string); strings.HasPrefix(text, "[Output Only]") {
 		kept["readOnly"] = true
+	}
+	if text, _ := s["description"].(string); afterwards.MatchString(text) {
+		kept["afterwards"] = true
 	}
 	if a, ok := s["annotations"].(map[string]any); ok {
 		var required []string
@@ -172,6 +176,10 @@ func schema(s map[string]any) map[string]any {
 	}
 	return kept
 }
+
+// afterwards is how the document says that a field is not for insert: Google takes
+// it there and drops it.
+var afterwards = regexp.MustCompile(`can only be added or modified by the\s*setLabels`)
 
 func pick(m map[string]any, keys ...string) map[string]any {
 	out := map[string]any{}
