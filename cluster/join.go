@@ -6,6 +6,7 @@ import (
 
 	"hakube/cluster/inventory"
 	"hakube/cluster/live"
+	"hakube/cluster/preflight"
 	"hakube/cluster/refusal"
 	"hakube/cluster/settings"
 	"hakube/scripts/cure"
@@ -92,7 +93,7 @@ func (r *run) leave(ctx context.Context) (any bool, err error) {
 	if len(r.Have.Pool(r.Want.Names, r.Want.Zone).Objects) > 0 {
 		return true, nil
 	}
-	if unfit, err := zoneProblems(ctx, r.Env); err != nil || len(unfit) > 0 {
+	if unfit, err := preflight.ZoneProblems(ctx, r.Env); err != nil || len(unfit) > 0 {
 		if err == nil {
 			err = unfit
 		}

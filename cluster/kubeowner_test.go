@@ -13,6 +13,7 @@ import (
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 
 	"hakube/cluster/kube"
+	"hakube/cluster/preflight"
 	"hakube/cluster/refusal"
 	"hakube/cluster/settings"
 )
@@ -197,8 +198,8 @@ func TestEntryOfAnotherCloud(t *testing.T) {
 
 // What the file cannot take is refused before the first change, each with a cure.
 func TestKubeconfigRefusedBeforehand(t *testing.T) {
-	defer func(d time.Duration) { lockPatience = d }(lockPatience)
-	lockPatience = 20 * time.Millisecond
+	defer func(d time.Duration) { preflight.LockPatience = d }(preflight.LockPatience)
+	preflight.LockPatience = 20 * time.Millisecond
 	for name, c := range map[string]struct {
 		make func(path string) error
 		why  string

@@ -6,6 +6,7 @@ import (
 
 	"hakube/cluster/live"
 	"hakube/cluster/plan"
+	"hakube/cluster/preflight"
 	"hakube/cluster/settings"
 	"hakube/cluster/step"
 	"hakube/cluster/task"
@@ -98,7 +99,7 @@ func (r *run) findCluster(ctx context.Context, c *Cluster, _ action, preview boo
 	if err := r.Recheck(ctx, have, func() error { return have.AllHere(&r.Want) }); err != nil {
 		return nil, false, err
 	}
-	if err := fit(ctx, r.Task); err != nil {
+	if err := preflight.Fit(ctx, r.Task); err != nil {
 		return nil, false, err
 	}
 	if err := c.strayed(ctx, r, preview); err != nil {

@@ -12,6 +12,7 @@ import (
 	"cloud.google.com/go/compute/apiv1/computepb"
 	"github.com/google/go-cmp/cmp"
 
+	"hakube/cluster/preflight"
 	"hakube/cluster/refusal"
 	"hakube/cluster/settings"
 	"hakube/gce/emulator"
@@ -94,7 +95,7 @@ func TestJudgeImage(t *testing.T) {
 		{&computepb.Image{Name: new("i"), Status: new("PENDING")}, 10, "V: image i is PENDING", ""},
 		{state("ACTIVE"), 9, "SIZE=9GB: image i needs 10GB", ""},
 	} {
-		no, warning := judgeImage(tt.image, "V", []diskSize{{"SIZE", tt.size}})
+		no, warning := preflight.JudgeImage(tt.image, "V", []preflight.DiskSize{{Variable: "SIZE", Size: tt.size}})
 		if got := strings.Join(whys(t, no.OrNil()), "; "); got != tt.want || warning != tt.warning {
 			t.Errorf("got %q, warning %q; want %q, %q", got, warning, tt.want, tt.warning)
 		}

@@ -9,6 +9,7 @@ import (
 
 	"hakube/cluster/env"
 	"hakube/cluster/inventory"
+	"hakube/cluster/preflight"
 	"hakube/cluster/refusal"
 	"hakube/cluster/settings"
 	"hakube/cluster/step"
@@ -35,27 +36,27 @@ func TestRefusalsByLooks(t *testing.T) {
 		got  refusal.Unfit
 		want string // "" for none
 	}{
-		{"zone UP", judgeZone(&computepb.Zone{Name: new("z"), Status: new("UP")}), ""},
-		{"zone DOWN", judgeZone(&computepb.Zone{Name: new("z"), Status: new("DOWN")}), `KUBE_GCE_ZONE="z": the zone is DOWN`},
-		{"zone given up", judgeZone(&computepb.Zone{Name: new("z"), Status: new("UP"), Deprecated: deprecated("OBSOLETE")}), `KUBE_GCE_ZONE="z": the zone is OBSOLETE`},
-		{"type deprecated", judgeState("NODE_SIZE", "machine type x", deprecated("DEPRECATED")), ""},
-		{"type obsolete", judgeState("NODE_SIZE", "machine type x", deprecated("OBSOLETE")), "NODE_SIZE: machine type x is OBSOLETE"},
-		{"sizes unknown", judgeSizes(&computepb.DiskType{}, []diskSize{{"MASTER_DISK_SIZE", 70000}}), ""},
-		{"disks of a series", disksOfTypes(with(func(r *run) { r.Want.MasterType = "n4-standard-2" }).Env, true, false),
+		{"zone UP", preflight.JudgeZone(&computepb.Zone{Name: new("z"), Status: new("UP")}), ""},
+		{"zone DOWN", preflight.JudgeZone(&computepb.Zone{Name: new("z"), Status: new("DOWN")}), `KUBE_GCE_ZONE="z": the zone is DOWN`},
+		{"zone given up", preflight.JudgeZone(&computepb.Zone{Name: new("z"), Status: new("UP"), Deprecated: deprecated("OBSOLETE")}), `KUBE_GCE_ZONE="z": the zone is OBSOLETE`},
+		{"type deprecated", preflight.JudgeState("NODE_SIZE", "machine type x", deprecated("DEPRECATED")), ""},
+		{"type obsolete", preflight.JudgeState("NODE_SIZE", "machine type x", deprecated("OBSOLETE")), "NODE_SIZE: machine type x is OBSOLETE"},
+		{"sizes unknown", preflight.JudgeSizes(&computepb.DiskType{}, []preflight.DiskSize{{Variable: "MASTER_DISK_SIZE", Size: 70000}}), ""},
+		{"disks of a series", preflight.DisksOfTypes(with(func(r *run) { r.Want.MasterType = "n4-standard-2" }).Env, true, false),
 			"MASTER_SIZE=n4-standard-2: machines of series N4 take no disk of type pd-ssd (MASTER_DISK_TYPE)"},
-		{"disk without a type", disksOfTypes(with(func(r *run) { r.Want.Settings.NodeSize, r.Want.Settings.NodeDiskType = "c3-standard-4", "pd-standard" }).Env, false, true),
+		{"disk without a type", preflight.DisksOfTypes(with(func(r *run) { r.Want.Settings.NodeSize, r.Want.Settings.NodeDiskType = "c3-standard-4", "pd-standard" }).Env, false, true),
 			"NODE_SIZE=c3-standard-4: machines of series C3 take no disk of type pd-standard (NODE_DISK_TYPE)"},
-		{"disks of another", disksOfTypes(with(func(*run) {}).Env, true, true), ""},
-		{"suspended", inTheWay(with(func(r *run) {
+		{"disks of another", preflight.DisksOfTypes(with(func(*run) {}).Env, true, true), ""},
+		{"suspended", preflight.InTheWayOfMasters(with(func(r *run) {
 			r.Have.Objects = []inventory.Object{{Kind: inventory.Instance, Name: master.Name, Zone: master.Zone, Role: inventory.RoleMaster, Status: "SUSPENDED"}}
 		}).Task), "kubernetes-master in europe-west1-b is suspended"},
-		{"network tier", projectProblems(with(func(r *run) { r.Have.Holder.Tier = "PREMIUM" }).Task, &computepb.Project{DefaultServiceAccount: new("x"), DefaultNetworkTier: new("STANDARD")}, []inventory.Object{master}),
+		{"network tier", preflight.ProjectProblems(with(func(r *run) { r.Have.Holder.Tier = "PREMIUM" }).Task, &computepb.Project{DefaultServiceAccount: new("x"), DefaultNetworkTier: new("STANDARD")}, []inventory.Object{master}),
 			"address kubernetes-master-ip is of network tier PREMIUM, and the default of project local is STANDARD by now, of which machines and forwarding rules would be made: an address serves its own tier only"},
-		{"network tier of before", projectProblems(with(func(r *run) { r.Have.Holder.Tier = "STANDARD" }).Task, &computepb.Project{DefaultServiceAccount: new("x"), DefaultNetworkTier: new("STANDARD")}, []inventory.Object{master}), ""},
-		{"default account", projectProblems(with(func(r *run) { r.Want.Settings.MasterAccount = "default" }).Task, &computepb.Project{}, []inventory.Object{master, {Kind: inventory.InstanceTemplate}}),
+		{"network tier of before", preflight.ProjectProblems(with(func(r *run) { r.Have.Holder.Tier = "STANDARD" }).Task, &computepb.Project{DefaultServiceAccount: new("x"), DefaultNetworkTier: new("STANDARD")}, []inventory.Object{master}), ""},
+		{"default account", preflight.ProjectProblems(with(func(r *run) { r.Want.Settings.MasterAccount = "default" }).Task, &computepb.Project{}, []inventory.Object{master, {Kind: inventory.InstanceTemplate}}),
 			"HAKUBE_MASTER_SERVICE_ACCOUNT=default: project local has no default service account; KUBE_GCE_NODE_SERVICE_ACCOUNT=default: project local has no default service account"},
-		{"masters without an account", projectProblems(with(func(*run) {}).Task, &computepb.Project{}, []inventory.Object{master}), ""},
-		{"default account unused", projectProblems(with(func(*run) {}).Task, &computepb.Project{}, []inventory.Object{{Kind: inventory.Firewall}}), ""},
+		{"masters without an account", preflight.ProjectProblems(with(func(*run) {}).Task, &computepb.Project{}, []inventory.Object{master}), ""},
+		{"default account unused", preflight.ProjectProblems(with(func(*run) {}).Task, &computepb.Project{}, []inventory.Object{{Kind: inventory.Firewall}}), ""},
 		{"autoscaler", usersOf(t, func(f *inventory.Collector) {
 			f.Take(nil, inventory.Object{Kind: inventory.ManagedGroup, Name: "g", Zone: "z"}, &computepb.InstanceGroupManager{
 				Status: &computepb.InstanceGroupManagerStatus{Autoscaler: new("https://x/projects/p/zones/z/autoscalers/a")}})
@@ -77,11 +78,11 @@ func TestRefusalsByLooks(t *testing.T) {
 	total := 0
 	for _, i := range step.MetadataOf(o.want(), scripts.RoleMaster, "192.0.2.1", nil).GetItems() {
 		total += len(i.GetValue())
-		if len(i.GetValue()) > mostValue/2 {
+		if len(i.GetValue()) > preflight.MostValue/2 {
 			t.Errorf("metadata %s has %d bytes", i.GetKey(), len(i.GetValue()))
 		}
 	}
-	if total > mostMetadata/2 {
+	if total > preflight.MostMetadata/2 {
 		t.Errorf("metadata of a master has %d bytes", total)
 	}
 	legacy := step.Networks(o.run(settings.Up).Task)[0].(step.Resource[*computepb.Network])
@@ -96,5 +97,5 @@ func usersOf(t *testing.T, read func(*inventory.Collector), gone inventory.Objec
 	read(f)
 	r := newRun(&env.Env{}, task.Aim{})
 	r.Have = &inventory.Inventory{}
-	return inUse(r.Task, holders(r.Task, []inventory.Object{gone}, f.Used))
+	return preflight.InUse(r.Task, preflight.Holders(r.Task, []inventory.Object{gone}, f.Used))
 }

@@ -11,6 +11,7 @@ import (
 	"hakube/cluster/inventory"
 	"hakube/cluster/lease"
 	"hakube/cluster/plan"
+	"hakube/cluster/preflight"
 	"hakube/cluster/refusal"
 	"hakube/cluster/settings"
 	"hakube/cluster/step"
@@ -35,7 +36,7 @@ func (c *Cluster) Repair(ctx context.Context, name string, report func(plan.Even
 			return err
 		}
 		if len(r.Patients) > 0 {
-			err = fitToRepair(ctx, r.Task, r.revivals())
+			err = preflight.FitToRepair(ctx, r.Task, r.revivals())
 		}
 		if len(r.Patients) > 0 && err == nil {
 			err = plan.RunStages(ctx, r.repairList(), report)
@@ -59,7 +60,7 @@ func (r *run) seen(ctx context.Context, report func(plan.Event)) (*sight, error)
 	}
 	again := len(step.Reachable(r.Task)) > 0 || slices.ContainsFunc(s.masters, func(m seenMaster) bool { return s.denied(m.Name) })
 	if again {
-		if err := fit(ctx, r.Task); err != nil {
+		if err := preflight.Fit(ctx, r.Task); err != nil {
 			return nil, err
 		}
 	}

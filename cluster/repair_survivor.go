@@ -13,6 +13,7 @@ import (
 	"hakube/cluster/live"
 	"hakube/cluster/member"
 	"hakube/cluster/plan"
+	"hakube/cluster/preflight"
 	"hakube/cluster/refusal"
 	"hakube/cluster/rings"
 	"hakube/cluster/settings"
@@ -47,7 +48,7 @@ func (c *Cluster) FromSurvivor(ctx context.Context, name string, report func(pla
 		if err != nil {
 			return err
 		}
-		if err := fitToRepair(ctx, r.Task, r.revivals()); err != nil {
+		if err := preflight.FitToRepair(ctx, r.Task, r.revivals()); err != nil {
 			return err
 		}
 		if err := ask(loss); err != nil {

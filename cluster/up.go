@@ -10,6 +10,7 @@ import (
 	"hakube/cluster/lease"
 	"hakube/cluster/plan"
 	"hakube/cluster/pool"
+	"hakube/cluster/preflight"
 	"hakube/cluster/refusal"
 	"hakube/cluster/removal"
 	"hakube/cluster/settings"
@@ -38,15 +39,15 @@ func (c *Cluster) up(ctx context.Context, l *lease.Lease, act action) (*run, []p
 	r.Lease = l
 	have, err := r.Look(ctx)
 	if err != nil {
-		return r, nil, misplaced(ctx, r.Task, err)
+		return r, nil, preflight.Misplaced(ctx, r.Task, err)
 	}
 	r.Have = have
 	r.SawMasters(r.Have)
-	unfit, err := preflight(ctx, r.Task)
+	unfit, err := preflight.Named(ctx, r.Task)
 	if err != nil {
 		return r, nil, unfit.Besides(err)
 	}
-	own, err := kubeconfigProblems(ctx, r.Task)
+	own, err := preflight.KubeconfigProblems(ctx, r.Task)
 	if err != nil {
 		return r, nil, err
 	}
@@ -54,7 +55,7 @@ func (c *Cluster) up(ctx context.Context, l *lease.Lease, act action) (*run, []p
 	for _, text := range r.Want.Settings.DNSProblems() { // the range is known now, also when nobody set it
 		unfit = append(unfit, &refusal.Refused{Why: text, Cure: "leave KUBE_DNS_SERVER_IP out, or set that"})
 	}
-	if no := slices.Concat(unfit, inTheWay(r.Task)); len(no) > 0 && len(step.Reachable(r.Task)) > 0 {
+	if no := slices.Concat(unfit, preflight.InTheWayOfMasters(r.Task)); len(no) > 0 && len(step.Reachable(r.Task)) > 0 {
 		return r, nil, no // before the first change, which is to reach masters
 	}
 	if err := c.consent(ctx, r); err != nil {
@@ -72,14 +73,14 @@ func (c *Cluster) up(ctx context.Context, l *lease.Lease, act action) (*run, []p
 	}
 	if err == nil {
 		step.DecideBalancer(r.Task)
-		err = room(ctx, r.Task)
+		err = preflight.Room(ctx, r.Task)
 	}
 	r.Grows()
 	if err != nil {
 		return r, nil, unfit.Besides(err)
 	}
 	items := r.items()
-	return r, items, foresee(ctx, r.Task, items, unfit)
+	return r, items, preflight.Foresee(ctx, r.Task, items, unfit)
 }
 
 // down looks for what is to go, and lists it; nothing found is an empty list.
@@ -173,5 +174,5 @@ func (c *Cluster) strayed(ctx context.Context, r *run, preview bool) (err error)
 // removal lists what a removal takes away, once nothing of it is refused.
 func (r *run) removal(ctx context.Context) ([]plan.Item, error) {
 	items := r.items()
-	return items, foreseeRemoval(ctx, r.Task, items)
+	return items, preflight.ForeseeRemoval(ctx, r.Task, items)
 }

@@ -1,4 +1,4 @@
-package cluster
+package preflight
 
 import (
 	"fmt"
@@ -15,9 +15,9 @@ import (
 	"hakube/scripts/cure"
 )
 
-// projectProblems are properties of the project under which machines come up that
+// ProjectProblems are properties of the project under which machines come up that
 // nobody can use, or do not come up at all.
-func projectProblems(r *task.Task, p *computepb.Project, missing []inventory.Object) (no refusal.Unfit) {
+func ProjectProblems(r *task.Task, p *computepb.Project, missing []inventory.Object) (no refusal.Unfit) {
 	makes := func(k inventory.Kind) bool {
 		return slices.ContainsFunc(missing, func(o inventory.Object) bool { return o.Kind == k })
 	}

@@ -1,4 +1,4 @@
-package cluster
+package preflight
 
 import (
 	"context"
@@ -39,10 +39,10 @@ func lacks(r *task.Task) bool {
 	return v.Holder.IP == "" || v.SubnetRegion == ""
 }
 
-// preflight asks the cloud what the settings name: the zone, machine types,
+// Named asks the cloud what the settings name: the zone, machine types,
 // disk types and images, all at once. What is wrong with the zone is the error,
 // since nothing else can be judged then.
-func preflight(ctx context.Context, r *task.Task) (refusal.Unfit, error) {
+func Named(ctx context.Context, r *task.Task) (refusal.Unfit, error) {
 	if !lacks(r) {
 		return nil, nil
 	}
@@ -58,7 +58,7 @@ func preflight(ctx context.Context, r *task.Task) (refusal.Unfit, error) {
 	}
 	var typesErr error
 	err := gce.Parallel(
-		func() (err error) { zone, err = zoneProblems(ctx, r.Env); return err },
+		func() (err error) { zone, err = ZoneProblems(ctx, r.Env); return err },
 		func() error { types, typesErr = gather(ctx, inZone...); return nil },
 		func() error {
 			no, err := gather(ctx, elsewhere...)
@@ -77,22 +77,22 @@ func preflight(ctx context.Context, r *task.Task) (refusal.Unfit, error) {
 	return append(types, images...), nil
 }
 
-// misplaced finds out whether looking failed because the zone is none, whose
+// Misplaced finds out whether looking failed because the zone is none, whose
 // region is then none either.
-func misplaced(ctx context.Context, r *task.Task, failed error) error {
+func Misplaced(ctx context.Context, r *task.Task, failed error) error {
 	r.Have = &inventory.Inventory{}
 	var no refusal.Unfit
-	if _, err := preflight(ctx, r); errors.As(err, &no) {
+	if _, err := Named(ctx, r); errors.As(err, &no) {
 		return no
 	}
 	return failed
 }
 
-// foresee looks at every object that is to be there, before the first is made:
+// Foresee looks at every object that is to be there, before the first is made:
 // names that are taken, quotas for all that is missing, permissions to make it.
 // What the settings already had in the way comes first.
-func foresee(ctx context.Context, r *task.Task, items []plan.Item, before refusal.Unfit) error {
-	before = slices.Concat(before, inTheWay(r), r.GroupsTooLarge())
+func Foresee(ctx context.Context, r *task.Task, items []plan.Item, before refusal.Unfit) error {
+	before = slices.Concat(before, InTheWayOfMasters(r), r.GroupsTooLarge())
 	if !lacks(r) && len(r.Sized()) == 0 {
 		return before.OrNil()
 	}

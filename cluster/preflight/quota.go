@@ -1,4 +1,4 @@
-package cluster
+package preflight
 
 import (
 	"cmp"
@@ -106,7 +106,7 @@ func tooLittle(ctx context.Context, r *task.Task, missing []inventory.Object) (r
 	d := demandOf(r, missing, nodes, func(machineType string, preemptible bool) (string, int) {
 		return inRegion.cpuMetric(machineType, preemptible), sizes[machineType]
 	})
-	short := projectProblems(r, project, missing)
+	short := ProjectProblems(r, project, missing)
 	for _, metric := range slices.Sorted(maps.Keys(d)) {
 		where, of := inRegion, "of region "+region.GetName()
 		if _, ok := inRegion[metric]; !ok {

@@ -1,4 +1,4 @@
-package cluster
+package preflight
 
 import (
 	"context"
@@ -23,7 +23,7 @@ func namedTypes(r *task.Task) (checks []check) {
 	typed := func(variable, name string) {
 		checks = append(checks, func(ctx context.Context) (refusal.Unfit, error) { return typeProblem(ctx, r, variable, name) })
 	}
-	disk := func(variable string, name settings.Name, sizes ...diskSize) {
+	disk := func(variable string, name settings.Name, sizes ...DiskSize) {
 		checks = append(checks, func(ctx context.Context) (refusal.Unfit, error) {
 			return diskTypeProblem(ctx, r.Env, variable, string(name), sizes)
 		})
@@ -35,7 +35,7 @@ func namedTypes(r *task.Task) (checks []check) {
 	if nodes && (string(s.NodeSize) != r.Want.MasterType || !master) {
 		typed("NODE_SIZE", string(s.NodeSize))
 	}
-	data, boot := diskSize{"MASTER_DISK_SIZE", s.MasterDiskSize}, diskSize{"NODE_DISK_SIZE", s.NodeDiskSize}
+	data, boot := DiskSize{"MASTER_DISK_SIZE", s.MasterDiskSize}, DiskSize{"NODE_DISK_SIZE", s.NodeDiskSize}
 	same := s.NodeDiskType == s.MasterDiskType
 	switch {
 	case master && nodes && same:
@@ -46,7 +46,7 @@ func namedTypes(r *task.Task) (checks []check) {
 	if nodes && (!same || !master) {
 		disk("NODE_DISK_TYPE", s.NodeDiskType, boot)
 	}
-	checks = append(checks, func(context.Context) (refusal.Unfit, error) { return disksOfTypes(r.Env, master, nodes), nil })
+	checks = append(checks, func(context.Context) (refusal.Unfit, error) { return DisksOfTypes(r.Env, master, nodes), nil })
 	return checks
 }
 
@@ -55,7 +55,7 @@ func typeProblem(ctx context.Context, r *task.Task, variable, name string) (refu
 	t, err := types.Get(ctx, name)
 	if err == nil {
 		r.SawCPUs(t.GetName(), int(t.GetGuestCpus()))
-		return judgeState(variable, "machine type "+name, t.GetDeprecated()), nil
+		return JudgeState(variable, "machine type "+name, t.GetDeprecated()), nil
 	}
 	if !gce.IsNotFound(err) {
 		return nil, err
@@ -64,11 +64,11 @@ func typeProblem(ctx context.Context, r *task.Task, variable, name string) (refu
 	return noSuchType("machine type", variable, name, r.Want.Zone, all, err), nil
 }
 
-func diskTypeProblem(ctx context.Context, r *env.Env, variable, name string, sizes []diskSize) (refusal.Unfit, error) {
+func diskTypeProblem(ctx context.Context, r *env.Env, variable, name string, sizes []DiskSize) (refusal.Unfit, error) {
 	types := r.GCE.DiskTypes(r.Want.Zone)
 	t, err := types.Get(ctx, name)
 	if err == nil {
-		return append(judgeState(variable, "disk type "+name, t.GetDeprecated()), judgeSizes(t, sizes)...), nil
+		return append(JudgeState(variable, "disk type "+name, t.GetDeprecated()), JudgeSizes(t, sizes)...), nil
 	}
 	if !gce.IsNotFound(err) {
 		return nil, err
@@ -91,8 +91,8 @@ func noSuchType[T interface{ GetName() string }](what, variable, name, zone stri
 	return refusal.Unfit{problem}
 }
 
-// judgeState refuses what can no longer be used: deprecated it can, obsolete it cannot.
-func judgeState(variable, what string, d *computepb.DeprecationStatus) refusal.Unfit {
+// JudgeState refuses what can no longer be used: deprecated it can, obsolete it cannot.
+func JudgeState(variable, what string, d *computepb.DeprecationStatus) refusal.Unfit {
 	if st := d.GetState(); st == "OBSOLETE" || st == "DELETED" {
 		instead := ""
 		if r := gce.Base(d.GetReplacement()); r != "" {
@@ -103,25 +103,25 @@ func judgeState(variable, what string, d *computepb.DeprecationStatus) refusal.U
 	return nil
 }
 
-// judgeSizes refuses disks that are larger than their type may be. What it says
+// JudgeSizes refuses disks that are larger than their type may be. What it says
 // of the smallest is not held to: Compute Engine makes smaller ones.
-func judgeSizes(t *computepb.DiskType, sizes []diskSize) (no refusal.Unfit) {
+func JudgeSizes(t *computepb.DiskType, sizes []DiskSize) (no refusal.Unfit) {
 	_, text, _ := strings.Cut(t.GetValidDiskSize(), "-") // "10GB-65536GB"
 	most, err := strconv.Atoi(strings.TrimSuffix(text, "GB"))
 	if err != nil {
 		return nil
 	}
 	for _, d := range sizes {
-		if int(d.size) > most {
-			no = append(no, refusal.Because("%s=%s: a disk of type %s has %s at most", d.variable, settings.Gigabytes(int64(d.size)), t.GetName(), settings.Gigabytes(int64(most))))
+		if int(d.Size) > most {
+			no = append(no, refusal.Because("%s=%s: a disk of type %s has %s at most", d.Variable, settings.Gigabytes(int64(d.Size)), t.GetName(), settings.Gigabytes(int64(most))))
 		}
 	}
 	return no
 }
 
-// disksOfTypes refuses disks that the machine types do not take: nothing but the
+// DisksOfTypes refuses disks that the machine types do not take: nothing but the
 // insert of the machine would say so, which is far down the list.
-func disksOfTypes(r *env.Env, master, nodes bool) (no refusal.Unfit) {
+func DisksOfTypes(r *env.Env, master, nodes bool) (no refusal.Unfit) {
 	s := r.Want.Settings
 	judge := func(sizeVariable, machineType, typeVariable string, disk settings.Name) {
 		series, _, _ := strings.Cut(machineType, "-")

@@ -1,4 +1,4 @@
-package cluster
+package preflight
 
 import (
 	"fmt"
@@ -15,9 +15,9 @@ import (
 // What stands in the way of masters that are there, or of making them around
 // what is: all of it was in the lists a run begins with, so it costs no call.
 
-// inTheWay is what no call is needed for to see: what keeps the masters that are
+// InTheWayOfMasters is what no call is needed for to see: what keeps the masters that are
 // known by now from coming up, and the API's address from being theirs.
-func inTheWay(r *task.Task) (no refusal.Unfit) {
+func InTheWayOfMasters(r *task.Task) (no refusal.Unfit) {
 	if r.Mode.Masters && (!r.Mode.One || r.Replica.Name != "") {
 		for _, m := range r.ToBe() {
 			no = append(no, inTheWayOf(r, m)...)
@@ -73,8 +73,8 @@ func addressTaken(r *task.Task) refusal.Unfit {
 
 // Limits of metadata. (https://cloud.google.com/compute/docs/metadata/setting-custom-metadata#limitations)
 const (
-	mostValue    = 256 << 10
-	mostMetadata = 512 << 10
+	MostValue    = 256 << 10
+	MostMetadata = 512 << 10
 )
 
 // keysFull is a machine whose metadata has no room for this operator's ssh key.
@@ -84,12 +84,12 @@ func keysFull(r *task.Task, m inventory.Object) refusal.Unfit {
 		return nil
 	}
 	o := r.Have.Objects[i]
-	if strings.Contains(o.SSHKeys, step.WithoutComment(r.Want.Login)) || len(o.SSHKeys)+len(r.Want.Login) < mostValue && o.Metadata+len(r.Want.Login) < mostMetadata {
+	if strings.Contains(o.SSHKeys, step.WithoutComment(r.Want.Login)) || len(o.SSHKeys)+len(r.Want.Login) < MostValue && o.Metadata+len(r.Want.Login) < MostMetadata {
 		return nil
 	}
 	return refusal.Unfit{{
 		Why: fmt.Sprintf("the metadata of %s in %s has no room for this operator's ssh key: ssh-keys has %d bytes of %d, all together %d of %d",
-			m.Name, m.Zone, len(o.SSHKeys), mostValue, o.Metadata, mostMetadata),
+			m.Name, m.Zone, len(o.SSHKeys), MostValue, o.Metadata, MostMetadata),
 		Cure: cure.Hint("take out keys that are no longer needed; this takes all of them, and hakube adds this one",
 			cure.Compute(fmt.Sprintf("instances remove-metadata %s --zone=%s --keys=ssh-keys", m.Name, m.Zone))),
 	}}

@@ -1,4 +1,4 @@
-package cluster
+package preflight
 
 import (
 	"context"
@@ -19,10 +19,10 @@ type addresses struct {
 	kept       int // how many Compute Engine keeps for itself
 }
 
-// room refuses more machines than the subnetwork has addresses for, all zones
+// Room refuses more machines than the subnetwork has addresses for, all zones
 // counted: the settings alone tell of one zone only (rangeProblems). Without
 // it the pool would wait for machines that cannot be made.
-func room(ctx context.Context, r *task.Task) error {
+func Room(ctx context.Context, r *task.Task) error {
 	others, masters := 0, max(1, len(r.Have.Masters(r.Want.Names)))
 	nodes := int(r.Want.Settings.NumNodes)
 	if r.Mode.One {

@@ -1,4 +1,4 @@
-package cluster
+package preflight
 
 import (
 	"context"
@@ -15,10 +15,10 @@ import (
 	"hakube/scripts/cure"
 )
 
-func zoneProblems(ctx context.Context, r *env.Env) (refusal.Unfit, error) {
+func ZoneProblems(ctx context.Context, r *env.Env) (refusal.Unfit, error) {
 	z, err := r.GCE.Zones().Get(ctx, r.Want.Zone)
 	if err == nil {
-		return judgeZone(z), nil
+		return JudgeZone(z), nil
 	}
 	if !gce.IsNotFound(err) {
 		return nil, err
@@ -50,8 +50,8 @@ func zonesLike[Z interface{ GetName() string }](zone string, all []Z) string {
 	return ""
 }
 
-// judgeZone says whether machines can be made in a zone that is there.
-func judgeZone(z *computepb.Zone) refusal.Unfit {
+// JudgeZone says whether machines can be made in a zone that is there.
+func JudgeZone(z *computepb.Zone) refusal.Unfit {
 	st := z.GetStatus()
 	if d := z.GetDeprecated().GetState(); d == "OBSOLETE" || d == "DELETED" {
 		st = d

@@ -1,4 +1,4 @@
-package cluster
+package preflight
 
 import (
 	"context"
@@ -16,14 +16,14 @@ import (
 // namedImages are the looks at the images that the settings name, each once.
 func namedImages(r *task.Task) (checks []check) {
 	s := r.Want.Settings
-	image := func(variable string, owner, name settings.Name, disks ...diskSize) {
+	image := func(variable string, owner, name settings.Name, disks ...DiskSize) {
 		checks = append(checks, func(ctx context.Context) (refusal.Unfit, error) {
 			return imageProblem(ctx, r.Env, variable, owner, name, disks)
 		})
 	}
 	master, nodes := r.Mode.Masters, r.Mode.Nodes
 	same := s.NodeImage == s.MasterImage && s.NodeImageOwner == s.MasterImageOwner
-	root, node := diskSize{"MASTER_ROOT_DISK_SIZE", s.MasterRootSize}, diskSize{"NODE_DISK_SIZE", s.NodeDiskSize}
+	root, node := DiskSize{"MASTER_ROOT_DISK_SIZE", s.MasterRootSize}, DiskSize{"NODE_DISK_SIZE", s.NodeDiskSize}
 	switch {
 	case master && nodes && same:
 		image("KUBE_GCE_MASTER_IMAGE", s.MasterImageOwner, s.MasterImage, root, node)
@@ -36,13 +36,13 @@ func namedImages(r *task.Task) (checks []check) {
 	return checks
 }
 
-// A diskSize is how large a boot disk is to be, by the variable that says so.
-type diskSize struct {
-	variable string
-	size     settings.Size
+// A DiskSize is how large a boot disk is to be, by the variable that says so.
+type DiskSize struct {
+	Variable string
+	Size     settings.Size
 }
 
-func imageProblem(ctx context.Context, r *env.Env, variable string, owner, name settings.Name, disks []diskSize) (refusal.Unfit, error) {
+func imageProblem(ctx context.Context, r *env.Env, variable string, owner, name settings.Name, disks []DiskSize) (refusal.Unfit, error) {
 	images := r.GCE.Images(string(owner))
 	var err error
 	var x *computepb.Image
@@ -53,7 +53,7 @@ func imageProblem(ctx context.Context, r *env.Env, variable string, owner, name 
 	}
 	if err == nil {
 		r.SawImage(settings.Image(owner, name), x)
-		no, warning := judgeImage(x, variable, disks)
+		no, warning := JudgeImage(x, variable, disks)
 		if warning != "" {
 			r.Warn(warning)
 		}
@@ -69,10 +69,10 @@ func imageProblem(ctx context.Context, r *env.Env, variable string, owner, name 
 	return refusal.Unfit{refusal.Because("%s=%q: project %s has no %s", variable, name, owner, what)}, nil
 }
 
-// judgeImage says whether disks can be made of an image that is there. A
+// JudgeImage says whether disks can be made of an image that is there. A
 // deprecated one can still be used, an obsolete one cannot.
 // (https://cloud.google.com/compute/docs/images/deprecate-custom)
-func judgeImage(x *computepb.Image, variable string, disks []diskSize) (no refusal.Unfit, warning string) {
+func JudgeImage(x *computepb.Image, variable string, disks []DiskSize) (no refusal.Unfit, warning string) {
 	instead := ""
 	if r := gce.Base(x.GetDeprecated().GetReplacement()); r != "" {
 		instead = "; its replacement is " + r
@@ -87,8 +87,8 @@ func judgeImage(x *computepb.Image, variable string, disks []diskSize) (no refus
 		no = append(no, refusal.Because("%s: image %s is %s", variable, x.GetName(), st))
 	}
 	for _, d := range disks {
-		if x.GetDiskSizeGb() > int64(d.size) {
-			no = append(no, refusal.Because("%s=%s: image %s needs %s", d.variable, settings.Gigabytes(int64(d.size)), x.GetName(), settings.Gigabytes(x.GetDiskSizeGb())))
+		if x.GetDiskSizeGb() > int64(d.Size) {
+			no = append(no, refusal.Because("%s=%s: image %s needs %s", d.Variable, settings.Gigabytes(int64(d.Size)), x.GetName(), settings.Gigabytes(x.GetDiskSizeGb())))
 		}
 	}
 	return no, warning

@@ -1,4 +1,4 @@
-package cluster
+package preflight
 
 import (
 	"context"
@@ -10,9 +10,9 @@ import (
 	"hakube/cluster/task"
 )
 
-// fitToRepair is the error about what is in the way of a repair that begins with the items.
-func fitToRepair(ctx context.Context, r *task.Task, items []plan.Item) error {
-	no, err := gather(ctx, func(ctx context.Context) (refusal.Unfit, error) { return kubeconfigProblems(ctx, r) }, func(ctx context.Context) (refusal.Unfit, error) { return foreseeRepair(ctx, r, items) })
+// FitToRepair is the error about what is in the way of a repair that begins with the items.
+func FitToRepair(ctx context.Context, r *task.Task, items []plan.Item) error {
+	no, err := gather(ctx, func(ctx context.Context) (refusal.Unfit, error) { return KubeconfigProblems(ctx, r) }, func(ctx context.Context) (refusal.Unfit, error) { return foreseeRepair(ctx, r, items) })
 	if err != nil {
 		return err
 	}

@@ -1,4 +1,4 @@
-package cluster
+package preflight
 
 import (
 	"context"
@@ -13,10 +13,10 @@ import (
 	"hakube/cluster/task"
 )
 
-// kubeconfigProblems is why the kubeconfig cannot take this cluster's entry, or
+// KubeconfigProblems is why the kubeconfig cannot take this cluster's entry, or
 // lose it: a file that cannot be read, written or locked, an entry of the name
 // that is not this cluster's. It writes nothing, and is asked before the first change.
-func kubeconfigProblems(ctx context.Context, r *task.Task) (refusal.Unfit, error) {
+func KubeconfigProblems(ctx context.Context, r *task.Task) (refusal.Unfit, error) {
 	files, name := r.KubeFiles(), r.Want.Context
 	if no := files.Unreadable(); len(no) > 0 {
 		return no, nil
@@ -32,7 +32,7 @@ func kubeconfigProblems(ctx context.Context, r *task.Task) (refusal.Unfit, error
 	if no := v.Refusal(name, files.Of(name)); no != nil && !r.Mode.Removes {
 		return refusal.Unfit{no}, nil
 	}
-	all, err := files.Unwritable(ctx, r.Poll, lockPatience, func(c *clientcmdapi.Config) error {
+	all, err := files.Unwritable(ctx, r.Poll, LockPatience, func(c *clientcmdapi.Config) error {
 		if r.Mode.Removes {
 			v.Remove(c, name)
 		} else {
@@ -51,15 +51,15 @@ func kubeconfigProblems(ctx context.Context, r *task.Task) (refusal.Unfit, error
 	return all, nil
 }
 
-// fit is the error about them.
-func fit(ctx context.Context, r *task.Task) error {
-	unfit, err := kubeconfigProblems(ctx, r)
+// Fit is the error about them.
+func Fit(ctx context.Context, r *task.Task) error {
+	unfit, err := KubeconfigProblems(ctx, r)
 	if err != nil {
 		return err
 	}
 	return unfit.OrNil()
 }
 
-// lockPatience is how long a lock may be seen before anything is changed; a
+// LockPatience is how long a lock may be seen before anything is changed; a
 // program that edits the file has it for milliseconds.
-var lockPatience = 5 * time.Second
+var LockPatience = 5 * time.Second

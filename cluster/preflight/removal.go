@@ -1,4 +1,4 @@
-package cluster
+package preflight
 
 import (
 	"cmp"
@@ -14,11 +14,11 @@ import (
 	"hakube/scripts/cure"
 )
 
-// foreseeRemoval refuses, before the first change, what Compute Engine would
+// ForeseeRemoval refuses, before the first change, what Compute Engine would
 // refuse in the middle: machines that are protected, what somebody else still
 // uses, permissions that are withheld. Otherwise nodes would be drained and
 // masters gone when the refusal comes.
-func foreseeRemoval(ctx context.Context, r *task.Task, items []plan.Item) error {
+func ForeseeRemoval(ctx context.Context, r *task.Task, items []plan.Item) error {
 	gone := going(r, items)
 	if len(gone) == 0 {
 		return nil
@@ -34,11 +34,11 @@ func foreseeRemoval(ctx context.Context, r *task.Task, items []plan.Item) error 
 	if err != nil {
 		return err
 	}
-	held, err := r.ConfirmUses(ctx, holders(r, gone, append(uses, r.Have.Uses...)))
+	held, err := r.ConfirmUses(ctx, Holders(r, gone, append(uses, r.Have.Uses...)))
 	if err != nil {
 		return err
 	}
-	return slices.Concat(protectedOf(gone), inUse(r, held), found).OrNil()
+	return slices.Concat(protectedOf(gone), InUse(r, held), found).OrNil()
 }
 
 // going is every object that a list of steps takes away, with what goes with it:
@@ -111,8 +111,8 @@ func protectedOf(gone []inventory.Object) (no refusal.Unfit) {
 	return no
 }
 
-// holders are the uses that keep something which is to go, by somebody who stays.
-func holders(r *task.Task, gone []inventory.Object, uses []inventory.Use) (list []inventory.Use) {
+// Holders are the uses that keep something which is to go, by somebody who stays.
+func Holders(r *task.Task, gone []inventory.Object, uses []inventory.Use) (list []inventory.Use) {
 	goes := map[inventory.Object]bool{}
 	for _, o := range gone {
 		goes[o.Id()] = true
@@ -125,8 +125,8 @@ func holders(r *task.Task, gone []inventory.Object, uses []inventory.Use) (list 
 	return list
 }
 
-// inUse says what somebody else holds.
-func inUse(r *task.Task, uses []inventory.Use) (no refusal.Unfit) {
+// InUse says what somebody else holds.
+func InUse(r *task.Task, uses []inventory.Use) (no refusal.Unfit) {
 	for _, u := range uses {
 		no = append(no, &refusal.Refused{
 			Why:  fmt.Sprintf("%s cannot be removed: %s, which is not this cluster's, uses it", u.Of, u.By),
