@@ -114,7 +114,7 @@ var ringDefects = []defect{
 		o := w.operator()
 		w.mustUp(o)
 		two := w.mustUp(o.replica(zoneC))
-		if !slices.Contains(two.Warnings, twoMasters) {
+		if !slices.Contains(two.Warnings, TwoMasters) {
 			t.Errorf("warnings at two masters: %q", two.Warnings)
 		}
 		w.mustUp(o.replica(zoneD))

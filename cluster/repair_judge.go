@@ -7,7 +7,10 @@ import (
 	"slices"
 	"strings"
 
+	corev1 "k8s.io/api/core/v1"
+
 	"hakube/cluster/env"
+	"hakube/cluster/inventory"
 	"hakube/cluster/refusal"
 	"hakube/cluster/rings"
 	"hakube/cluster/step"
@@ -164,4 +167,35 @@ func (s *sight) survivor() (best seenMaster, ok bool) {
 		}
 	}
 	return best, ok
+}
+
+// remains are masters of which a cut run of this kind has left their Nodes, or of
+// the last of which only the balancer's parts.
+func (s *sight) remains() (list []inventory.Object) {
+	for i := range s.nodes.list {
+		n := &s.nodes.list[i]
+		known := slices.ContainsFunc(s.masters, func(m seenMaster) bool { return m.Name == n.Name })
+		if zone := n.Labels[corev1.LabelTopologyZone]; !known && zone != "" && s.names.IsMaster(n.Name) {
+			list = append(list, inventory.Object{Kind: inventory.Instance, Name: n.Name, Zone: zone, Role: inventory.RoleMaster})
+		}
+	}
+	if len(list) > 0 || len(s.masters) > 1 {
+		return list
+	}
+	for _, o := range s.have.Of(inventory.InstanceGroup) {
+		list = append(list, inventory.Object{Kind: inventory.Instance, Name: s.names.Replica(o.Zone, 0), Zone: o.Zone, Role: inventory.RoleMaster})
+	}
+	return list
+}
+
+// aloneInRings tells that a run of this kind has already made the rings the
+// master's own.
+func (s *sight) aloneInRings(name string) bool {
+	for _, ring := range rings.Names {
+		x := s.rings.Answers[name][ring]
+		if !x.Healthy || len(x.Members) != 1 || x.Members[0].ID != x.ID {
+			return false
+		}
+	}
+	return true
 }

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"slices"
 
-	corev1 "k8s.io/api/core/v1"
-
 	"hakube/cluster/inventory"
 	"hakube/cluster/lease"
 	"hakube/cluster/live"
@@ -126,37 +124,6 @@ func (r *run) choose(ctx context.Context, s *sight, name string) (loss Loss, err
 		}
 	}
 	return loss, r.model(ctx, s)
-}
-
-// remains are masters of which a cut run of this kind has left their Nodes, or of
-// the last of which only the balancer's parts.
-func (s *sight) remains() (list []inventory.Object) {
-	for i := range s.nodes.list {
-		n := &s.nodes.list[i]
-		known := slices.ContainsFunc(s.masters, func(m seenMaster) bool { return m.Name == n.Name })
-		if zone := n.Labels[corev1.LabelTopologyZone]; !known && zone != "" && s.names.IsMaster(n.Name) {
-			list = append(list, inventory.Object{Kind: inventory.Instance, Name: n.Name, Zone: zone, Role: inventory.RoleMaster})
-		}
-	}
-	if len(list) > 0 || len(s.masters) > 1 {
-		return list
-	}
-	for _, o := range s.have.Of(inventory.InstanceGroup) {
-		list = append(list, inventory.Object{Kind: inventory.Instance, Name: s.names.Replica(o.Zone, 0), Zone: o.Zone, Role: inventory.RoleMaster})
-	}
-	return list
-}
-
-// aloneInRings tells that a run of this kind has already made the rings the
-// master's own.
-func (s *sight) aloneInRings(name string) bool {
-	for _, ring := range rings.Names {
-		x := s.rings.Answers[name][ring]
-		if !x.Healthy || len(x.Members) != 1 || x.Members[0].ID != x.ID {
-			return false
-		}
-	}
-	return true
 }
 
 // rebuildList is the survivor's way until it is a ring of one.

@@ -57,7 +57,7 @@ func TestGrowAndShrink(t *testing.T) {
 	if got := mastersOf(t, two); len(got) != 2 || !strings.HasPrefix(two.Replica, "kubernetes-master-") || !slices.Contains(got, two.Replica) {
 		t.Errorf("masters are %v, the new one is %s", got, two.Replica)
 	}
-	if !slices.Contains(two.Warnings, twoMasters) {
+	if !slices.Contains(two.Warnings, TwoMasters) {
 		t.Errorf("no warning at two masters: %v", two.Warnings)
 	}
 	if two.Dark == nil || two.Dark.Probes == 0 {

@@ -1,7 +1,6 @@
 package cluster
 
 import (
-	"context"
 	"fmt"
 
 	"hakube/cluster/lease"
@@ -82,17 +81,6 @@ type BalancerStatus struct {
 	Backends []step.Backend `json:"backends"`
 }
 
-// Status looks at the cluster and changes nothing. It is an error only when the
-// cloud could not be read, or has no such cluster ([*NoCluster]); whatever else
-// could not be asked is in the result.
-func (c *Cluster) Status(ctx context.Context) (*Status, error) {
-	s, err := c.sight(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return s.status(), nil
-}
-
 // NoCluster is a project without anything of the cluster.
 type NoCluster struct{ Name, Project, Zone string }
 
@@ -109,8 +97,8 @@ func (e *NoCluster) Hint() string {
 	return cure.Hints(cure.Hint("make it", cure.Up(e.Zone)), other)
 }
 
-// status concludes everything from what was seen.
-func (s *sight) status() *Status {
+// conclude says everything that follows from what was seen.
+func (s *sight) conclude() *Status {
 	x := &Status{
 		Cluster: s.names.Prefix, Project: s.project, Region: s.region,
 		Masters: []MasterStatus{}, Pools: s.pools(), Rings: map[string][]rings.Member{}, Quorum: map[string]rings.QuorumStatus{},
@@ -175,7 +163,11 @@ func (s *sight) warnings() []string {
 		two = two || q.Voters == 2
 	}
 	if two {
-		list = append(list, twoMasters)
+		list = append(list, TwoMasters)
 	}
 	return list
 }
+
+// TwoMasters is the warning at the one number of masters that is worse than both
+// its neighbours.
+const TwoMasters = "two masters survive the loss of neither: both must live for a quorum of two; add a third, or remove one"

@@ -81,11 +81,6 @@ func (s *sight) missed(what string, err error) {
 // sight reads: what is marked in the project, a list for each kind; the masters
 // one by one, over ssh and at their API servers; the API's Nodes; the balancer.
 // No call is made for a single node.
-func (c *Cluster) sight(ctx context.Context) (*sight, error) {
-	r := c.run(settings.StatusVerb)
-	return look(ctx, r.Task)
-}
-
 func look(ctx context.Context, r *task.Task) (*sight, error) {
 	s := &sight{
 		names: r.Want.Names, project: r.Want.Project, asked: true,

@@ -194,19 +194,19 @@ func TestVerdict(t *testing.T) {
 		states   string
 	}{
 		{"one", []madeMaster{whole1}, rings.QuorumStatus{Voters: 1, Alive: 1, Need: 1}, &rings.Survival{Masters: 0, Zones: []string{}}, "", "ready"},
-		{"two", []madeMaster{whole1, whole2}, rings.QuorumStatus{Voters: 2, Alive: 2, Need: 2}, &rings.Survival{Masters: 0, Zones: []string{}}, twoMasters, "ready ready"},
+		{"two", []madeMaster{whole1, whole2}, rings.QuorumStatus{Voters: 2, Alive: 2, Need: 2}, &rings.Survival{Masters: 0, Zones: []string{}}, TwoMasters, "ready ready"},
 		{"three", []madeMaster{whole1, whole2, whole3}, rings.QuorumStatus{Voters: 3, Alive: 3, Need: 2}, &rings.Survival{Masters: 1, Zones: []string{zoneB, zoneC, zoneD}}, "", "ready ready ready"},
 		{"a zone with two", []madeMaster{whole1, with(whole2, func(m *madeMaster) { m.zone = zoneB }), whole3}, rings.QuorumStatus{Voters: 3, Alive: 3, Need: 2}, &rings.Survival{Masters: 1, Zones: []string{zoneD}}, "", "ready ready ready"},
 		{"one of three dead", []madeMaster{whole1, dead(whole2), whole3}, rings.QuorumStatus{Voters: 3, Alive: 2, Need: 2}, &rings.Survival{Masters: 0, Zones: []string{zoneC}}, "", "ready stopped ready"},
 		{"two of three dead", []madeMaster{whole1, dead(whole2), dead(whole3)}, rings.QuorumStatus{Voters: 3, Alive: 1, Need: 2}, &rings.Survival{Masters: 0, Zones: []string{}}, "etcd ring main has no quorum as far as could be seen: 1 of 3 voters take part, it needs 2", "ready stopped stopped"},
 		{"a learner has no vote", []madeMaster{whole1, learns(whole2)}, rings.QuorumStatus{Voters: 1, Alive: 1, Need: 1}, &rings.Survival{Masters: 0, Zones: []string{}}, "", "ready ready"},
 		{"who cannot be asked counts as dead", []madeMaster{whole1, whole2, mute(whole3)}, rings.QuorumStatus{Voters: 3, Alive: 2, Need: 2}, &rings.Survival{Masters: 0, Zones: []string{zoneD}}, "", "ready ready ready"},
-		{"unless the ring needs it", []madeMaster{whole1, mute(whole2)}, rings.QuorumStatus{Voters: 2, Alive: 2, Need: 2}, &rings.Survival{Masters: 0, Zones: []string{}}, twoMasters, "ready ready"},
+		{"unless the ring needs it", []madeMaster{whole1, mute(whole2)}, rings.QuorumStatus{Voters: 2, Alive: 2, Need: 2}, &rings.Survival{Masters: 0, Zones: []string{}}, TwoMasters, "ready ready"},
 		{"of two one is enough, nobody knows which", []madeMaster{whole1, mute(whole2), mute(whole3)}, rings.QuorumStatus{Voters: 3, Alive: 2, Need: 2}, &rings.Survival{Masters: 0, Zones: []string{}}, "", "ready ready ready"},
 		{"nobody told", []madeMaster{mute(whole1)}, rings.QuorumStatus{}, nil, "", "ready"},
 	} {
 		t.Run(x.name, func(t *testing.T) {
-			got := sightOf(t, x.masters).status()
+			got := sightOf(t, x.masters).conclude()
 			if diff := gocmp.Diff(x.survives, got.Survives); diff != "" {
 				t.Errorf("survives (-want +got):\n%s", diff)
 			}
@@ -235,7 +235,7 @@ func TestVerdict(t *testing.T) {
 // TestUnreachableIsNotAbsent: a deaf master stays in every table, with the reason.
 func TestUnreachableIsNotAbsent(t *testing.T) {
 	deaf := with(whole3, func(m *madeMaster) { m.silent, m.notReady = errTimeout, "no answer within 5s" })
-	got := sightOf(t, []madeMaster{whole1, whole2, deaf}).status()
+	got := sightOf(t, []madeMaster{whole1, whole2, deaf}).conclude()
 	m := got.Masters[2]
 	if m.State != StateUnreachable || !strings.Contains(m.Why, "no answer within 5s") || !strings.Contains(m.Why, "ssh: ") {
 		t.Errorf("%+v", m)
@@ -248,7 +248,7 @@ func TestUnreachableIsNotAbsent(t *testing.T) {
 		t.Errorf("being deaf is not being half made: %+v", u)
 	}
 	denied := with(whole2, func(m *madeMaster) { m.silent = &replicate.ConnectError{Kind: replicate.ErrDenied} })
-	got = sightOf(t, []madeMaster{whole1, denied}).status()
+	got = sightOf(t, []madeMaster{whole1, denied}).conclude()
 	want := second + ` does not accept the ssh key of this operator, so its etcd was not asked; have it added:` + "\n\tKUBE_GCE_ZONE=europe-west1-b hakube up"
 	if !slices.Contains(got.Warnings, want) {
 		t.Errorf("warnings are %q", got.Warnings)
@@ -257,7 +257,7 @@ func TestUnreachableIsNotAbsent(t *testing.T) {
 		s.nodes, s.listed = nodeList{}, false
 		s.missed("the API could not be asked about nodes", errors.New("it is dark"))
 	})
-	got = s.status()
+	got = s.conclude()
 	if p := got.Pools[0]; p.Nodes != 2 || p.Ready != nil || got.Masters[0].Node != "unknown" || len(got.Unfinished) > 0 {
 		t.Errorf("pools %+v, masters %+v, unfinished %+v", got.Pools, got.Masters, got.Unfinished)
 	}

@@ -95,13 +95,9 @@ func (c *Cluster) down(ctx context.Context, l *lease.Lease, act action, preview 
 	return r, items, err
 }
 
-// twoMasters is the warning at the one number of masters that is worse than both
-// its neighbours.
-const twoMasters = "two masters survive the loss of neither: both must live for a quorum of two; add a third, or remove one"
-
 func (r *run) summary() *Summary {
 	if r.Mode.One && len(r.Masters()) == 2 {
-		r.Warn(twoMasters)
+		r.Warn(TwoMasters)
 	}
 	s := &Summary{
 		Mode: r.Mode.Name, Context: r.Want.Context, Kubeconfig: r.KubeFiles().Of(r.Want.Context), Zone: r.Want.Zone,

@@ -5,11 +5,10 @@ import (
 	"context"
 	"fmt"
 	"strings"
-	"time"
 
 	"hakube/cluster/env"
 	"hakube/cluster/rings"
-	"hakube/cluster/settings"
+	"hakube/cluster/task"
 )
 
 // A Validity is whether a cluster is as it should be, and what it looked like.
@@ -37,42 +36,20 @@ func (e Invalid) Error() string {
 }
 
 // Validate looks and judges: the API at its address, as kubectl finds it with
-// this operator's kubeconfig, and each master's own, the masters and all pools by their Nodes, both rings member by member, the address
-// and the balancer, CoreDNS, and that nothing is unfinished. What could not be
-// asked is not valid. It changes nothing; an error is one of Status.
-func (c *Cluster) Validate(ctx context.Context) (*Validity, error) {
-	r := c.run(settings.StatusVerb)
-	s, err := look(ctx, r.Task)
+// this operator's kubeconfig, and each master's own, the masters and all pools by their
+// Nodes, both rings member by member, the address and the balancer, CoreDNS, and that
+// nothing is unfinished. What could not be asked is not valid. It changes nothing; an
+// error is one of look.
+func Validate(ctx context.Context, r *task.Task) (*Validity, error) {
+	s, err := look(ctx, r)
 	if err != nil {
 		return nil, err
 	}
 	if s.silent == "" {
 		s.kubectl = r.AsKubectl(ctx)
 	}
-	problems := s.problems(int(c.settings.AllowNotReady))
-	return &Validity{Valid: len(problems) == 0, Problems: problems, Status: s.status()}, nil
-}
-
-// validatePause is between two looks.
-const validatePause = 2 * time.Second
-
-// ValidateWithin looks again and again until the cluster is valid, or the time is
-// over; what it saw last is the result. told hears each result before that.
-func (c *Cluster) ValidateWithin(ctx context.Context, limit time.Duration, told func(*Validity, error)) (*Validity, error) {
-	end := time.Now().Add(limit)
-	for {
-		v, err := c.Validate(ctx)
-		left := time.Until(end)
-		if ctx.Err() != nil || err == nil && v.Valid || left <= 0 {
-			return v, err
-		}
-		told(v, err)
-		select {
-		case <-ctx.Done():
-			return v, context.Cause(ctx)
-		case <-time.After(min(validatePause, 2*c.deps.Poll, left)):
-		}
-	}
+	problems := s.problems(int(r.Want.Settings.AllowNotReady))
+	return &Validity{Valid: len(problems) == 0, Problems: problems, Status: s.conclude()}, nil
 }
 
 // problems are all reasons why it is not valid. Nodes that are not Ready are
