@@ -18,6 +18,7 @@ import (
 	"hakube/cluster/member"
 	"hakube/cluster/rings"
 	"hakube/cluster/settings"
+	"hakube/cluster/status"
 	"hakube/gce/emulator"
 	"hakube/replicate"
 	"hakube/scripts"
@@ -114,7 +115,7 @@ var ringDefects = []defect{
 		o := w.operator()
 		w.mustUp(o)
 		two := w.mustUp(o.replica(zoneC))
-		if !slices.Contains(two.Warnings, TwoMasters) {
+		if !slices.Contains(two.Warnings, status.TwoMasters) {
 			t.Errorf("warnings at two masters: %q", two.Warnings)
 		}
 		w.mustUp(o.replica(zoneD))

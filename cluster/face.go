@@ -10,6 +10,7 @@ import (
 	"hakube/cluster/removal"
 	"hakube/cluster/rings"
 	"hakube/cluster/settings"
+	"hakube/cluster/status"
 	"hakube/cluster/sweep"
 )
 
@@ -43,6 +44,23 @@ type (
 	// Found is what a down found of them before it changed anything.
 	Found = sweep.Found
 
+	// Status is what a look at a cluster saw, with all that follows from it.
+	Status = status.Status
+	// A MasterStatus is one master.
+	MasterStatus = status.MasterStatus
+	// An AddressStatus is the API's address and who has it.
+	AddressStatus = status.AddressStatus
+	// A BalancerStatus is what the balancer says of its masters.
+	BalancerStatus = status.BalancerStatus
+	// An Unfinished is a fact that does not hold, and the command that ends that.
+	Unfinished = status.Unfinished
+	// A Validity is whether a cluster is as it should be.
+	Validity = status.Validity
+	// A Problem is one reason why it is not.
+	Problem = status.Problem
+	// Invalid is a cluster that is not valid, as an error.
+	Invalid = status.Invalid
+
 	// Remains is how a down ends that left behind what hakube did not make.
 	Remains = removal.Remains
 
@@ -64,7 +82,7 @@ type (
 	Seconds = settings.Seconds
 )
 
-// The verbs, and the modes and the provider that commands speak of.
+// The verbs, the modes, the provider and the states that commands speak of.
 const (
 	Up          = settings.Up
 	Down        = settings.Down
@@ -78,6 +96,11 @@ const (
 	RemoveReplica = settings.RemoveReplica
 
 	Local = settings.Local
+
+	HolderBalancer = status.HolderBalancer
+	HolderNobody   = status.HolderNobody
+	StateReady     = status.StateReady
+	StateStopped   = status.StateStopped
 )
 
 // ForgetCloud takes out of the files of a KUBECONFIG what leads to clusters of a

@@ -15,6 +15,7 @@ import (
 
 	"hakube/cluster/kube"
 	"hakube/cluster/settings"
+	"hakube/cluster/status"
 )
 
 // What two runs that end alike may have differently: when things were made, under
@@ -74,7 +75,7 @@ func (w *world) picture(o *operator) []string {
 		lines = append(lines, incidentals(path+" "+string(text)))
 	}
 	s, err := o.Status(context.Background())
-	var none *NoCluster
+	var none *status.NoCluster
 	switch {
 	case errors.As(err, &none):
 	case err != nil:
@@ -87,7 +88,7 @@ func (w *world) picture(o *operator) []string {
 }
 
 // inside is what is in the cluster, by what it says itself.
-func (w *world) inside(o *operator, s *Status) (lines []string) {
+func (w *world) inside(o *operator, s *status.Status) (lines []string) {
 	for ring, members := range s.Rings {
 		for _, m := range members {
 			lines = append(lines, fmt.Sprintf("ring %s: %s in %s, votes %t, healthy %t", ring, m.Member, m.Zone, m.Voter, m.Healthy))

@@ -15,6 +15,7 @@ import (
 
 	"hakube/cluster/plan"
 	"hakube/cluster/settings"
+	"hakube/cluster/status"
 	"hakube/gce/local/model"
 	"hakube/replicate/etcdtest"
 )
@@ -302,8 +303,8 @@ func (m matrixMode) named(w *world, o *operator, u undisturbed) (now []string) {
 		now = w.picture(o)
 		whole := cmp.Equal(now, u.start) || cmp.Equal(now, u.end)
 		s, err := o.Status(context.Background())
-		if none := (*NoCluster)(nil); errors.As(err, &none) {
-			s = &Status{}
+		if none := (*status.NoCluster)(nil); errors.As(err, &none) {
+			s = &status.Status{}
 		} else if err != nil {
 			w.t.Fatalf("status: %v", err)
 		}
@@ -329,7 +330,7 @@ func (m matrixMode) follow(w *world, o, eye *operator, u undisturbed) {
 	w.t.Helper()
 	for round := 1; ; round++ {
 		s, err := eye.Status(context.Background())
-		var none *NoCluster
+		var none *status.NoCluster
 		if errors.As(err, &none) {
 			break
 		}
@@ -357,7 +358,7 @@ func (m matrixMode) follow(w *world, o, eye *operator, u undisturbed) {
 
 // meant is the command that goes on with what the mode began, where status leaves
 // the choice because the looks do not tell.
-func (m matrixMode) meant(x Unfinished) string {
+func (m matrixMode) meant(x status.Unfinished) string {
 	if m.removes && strings.HasSuffix(x.Or, "down") || !m.removes && strings.HasSuffix(x.Or, "up") {
 		return x.Or
 	}

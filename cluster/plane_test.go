@@ -165,7 +165,7 @@ func (p *plane) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if len(r.TLS.PeerCertificates) == 0 {
-		answer(w, http.StatusUnauthorized, status(http.StatusUnauthorized, metav1.StatusReasonUnauthorized))
+		answer(w, http.StatusUnauthorized, kubeStatus(http.StatusUnauthorized, metav1.StatusReasonUnauthorized))
 		return
 	}
 	name := path[strings.LastIndexByte(path, '/')+1:]
@@ -178,7 +178,7 @@ func (p *plane) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		answer(w, http.StatusOK, list)
 	case r.Method == http.MethodDelete && path == "/api/v1/nodes/"+name:
 		delete(p.nodes, name)
-		answer(w, http.StatusOK, status(http.StatusOK, ""))
+		answer(w, http.StatusOK, kubeStatus(http.StatusOK, ""))
 	case r.Method == http.MethodPatch && path == "/api/v1/nodes/"+name:
 		p.patchNode(w, r, name)
 	case r.Method == http.MethodGet && path == "/api/v1/pods":
@@ -197,7 +197,7 @@ func (p *plane) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		answer(w, http.StatusOK, corev1.PodList{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "PodList"}, Items: []corev1.Pod{pod}})
 	case r.Method == http.MethodGet && path == secrets+"/"+name:
 		if p.secrets[name] == nil {
-			answer(w, http.StatusNotFound, status(http.StatusNotFound, metav1.StatusReasonNotFound))
+			answer(w, http.StatusNotFound, kubeStatus(http.StatusNotFound, metav1.StatusReasonNotFound))
 			return
 		}
 		answer(w, http.StatusOK, p.secrets[name])
@@ -217,14 +217,14 @@ func (p *plane) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		answer(w, http.StatusOK, s)
 	default:
 		p.t.Errorf("the API server was asked for %s %s", r.Method, r.URL)
-		answer(w, http.StatusNotImplemented, status(http.StatusNotImplemented, ""))
+		answer(w, http.StatusNotImplemented, kubeStatus(http.StatusNotImplemented, ""))
 	}
 }
 
 func (p *plane) patchNode(w http.ResponseWriter, r *http.Request, name string) {
 	n := p.nodes[name]
 	if n == nil {
-		answer(w, http.StatusNotFound, status(http.StatusNotFound, metav1.StatusReasonNotFound))
+		answer(w, http.StatusNotFound, kubeStatus(http.StatusNotFound, metav1.StatusReasonNotFound))
 		return
 	}
 	var patch struct {
@@ -257,9 +257,9 @@ func (p *plane) evict(w http.ResponseWriter, r *http.Request, path string) {
 	key := parts[4] + "/" + parts[6]
 	switch {
 	case p.pods[key] == nil:
-		answer(w, http.StatusNotFound, status(http.StatusNotFound, metav1.StatusReasonNotFound))
+		answer(w, http.StatusNotFound, kubeStatus(http.StatusNotFound, metav1.StatusReasonNotFound))
 	case p.kept[key]:
-		s := status(http.StatusTooManyRequests, metav1.StatusReasonTooManyRequests)
+		s := kubeStatus(http.StatusTooManyRequests, metav1.StatusReasonTooManyRequests)
 		s.Message = "Cannot evict pod as it would violate the pod's disruption budget."
 		answer(w, http.StatusTooManyRequests, s)
 	default:
@@ -268,11 +268,11 @@ func (p *plane) evict(w http.ResponseWriter, r *http.Request, path string) {
 		}
 		delete(p.pods, key)
 		p.evicted = append(p.evicted, key)
-		answer(w, http.StatusCreated, status(http.StatusCreated, ""))
+		answer(w, http.StatusCreated, kubeStatus(http.StatusCreated, ""))
 	}
 }
 
-func status(code int32, reason metav1.StatusReason) metav1.Status {
+func kubeStatus(code int32, reason metav1.StatusReason) metav1.Status {
 	return metav1.Status{
 		TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Status"}, Status: "Failure", Code: code, Reason: reason,
 		Message: strings.ToLower(string(reason)),

@@ -14,6 +14,7 @@ import (
 	"hakube/cluster/preflight"
 	"hakube/cluster/refusal"
 	"hakube/cluster/settings"
+	"hakube/cluster/status"
 	"hakube/cluster/step"
 	"hakube/cluster/task"
 	"hakube/gce"
@@ -53,12 +54,12 @@ func (c *Cluster) Repair(ctx context.Context, name string, report func(plan.Even
 
 // seen looks around, after this operator's key and masters' own addresses have
 // been seen to, without which nobody could be asked.
-func (r *run) seen(ctx context.Context, report func(plan.Event)) (*sight, error) {
-	s, err := look(ctx, r.Task)
+func (r *run) seen(ctx context.Context, report func(plan.Event)) (*status.Snapshot, error) {
+	s, err := status.Read(ctx, r.Task)
 	if err != nil {
 		return nil, err
 	}
-	again := len(step.Reachable(r.Task)) > 0 || slices.ContainsFunc(s.masters, func(m seenMaster) bool { return s.denied(m.Name) })
+	again := len(step.Reachable(r.Task)) > 0 || slices.ContainsFunc(s.Masters, func(m status.SeenMaster) bool { return s.Denied(m.Name) })
 	if again {
 		if err := preflight.Fit(ctx, r.Task); err != nil {
 			return nil, err
@@ -68,8 +69,8 @@ func (r *run) seen(ctx context.Context, report func(plan.Event)) (*sight, error)
 		return nil, err
 	}
 	l := task.Lines{Want: true}
-	for _, m := range s.masters {
-		if s.denied(m.Name) {
+	for _, m := range s.Masters {
+		if s.Denied(m.Name) {
 			l.Beside(step.AccessTo(r.Env, m.Object))
 		}
 	}
@@ -77,16 +78,16 @@ func (r *run) seen(ctx context.Context, report func(plan.Event)) (*sight, error)
 		return nil, err
 	}
 	if again {
-		if s, err = look(ctx, r.Task); err != nil {
+		if s, err = status.Read(ctx, r.Task); err != nil {
 			return nil, err
 		}
 	}
-	r.Balanced = s.held.Rule != ""
+	r.Balanced = s.Held.Rule != ""
 	if homes := r.Have.Homes(r.Want.Names); len(homes) > 0 {
 		r.Want.Home = homes[0]
 	}
 	r.Want.Mark.Multizone = true
-	for _, m := range s.masters {
+	for _, m := range s.Masters {
 		if m.Multizone == "false" {
 			r.Want.Mark.Multizone = false
 		}
@@ -95,41 +96,41 @@ func (r *run) seen(ctx context.Context, report func(plan.Event)) (*sight, error)
 }
 
 // diagnose picks the masters to repair and judges whether that can be done.
-func (r *run) diagnose(ctx context.Context, s *sight, name string) error {
-	if len(s.masters) == 0 {
+func (r *run) diagnose(ctx context.Context, s *status.Snapshot, name string) error {
+	if len(s.Masters) == 0 {
 		return &refusal.Refused{
-			Why:  fmt.Sprintf("cluster %s has no master, nor the disk of one: nothing can bring it back", s.names.Prefix),
-			Cure: s.anew(),
+			Why:  fmt.Sprintf("cluster %s has no master, nor the disk of one: nothing can bring it back", s.Names.Prefix),
+			Cure: s.Anew(),
 		}
 	}
-	if name != "" && !slices.ContainsFunc(s.masters, func(m seenMaster) bool { return m.Name == name }) {
-		return s.noSuchMaster(name)
+	if name != "" && !slices.ContainsFunc(s.Masters, func(m status.SeenMaster) bool { return m.Name == name }) {
+		return s.NoSuchMaster(name)
 	}
-	for _, m := range s.masters {
-		why := s.ill(m)
-		if name != "" && m.Name != name || why == "" && (name == "" || s.rings.Silent[m.Name] == nil) {
+	for _, m := range s.Masters {
+		why := s.Ill(m)
+		if name != "" && m.Name != name || why == "" && (name == "" || s.Rings.Silent[m.Name] == nil) {
 			continue
 		}
-		if name == "" && s.leftRings(m) {
-			r.Warn(fmt.Sprintf("%s is in no etcd ring and was left as it is: %s", m.Name, removeMaster(m.Object)))
+		if name == "" && s.LeftRings(m) {
+			r.Warn(fmt.Sprintf("%s is in no etcd ring and was left as it is: %s", m.Name, status.RemoveMaster(m.Object)))
 			continue
 		}
 		r.Patients = append(r.Patients, m.Object)
 	}
-	if len(r.Patients) == 0 && !s.quorum() && name == "" { // all run, and do not agree
-		for _, m := range s.masters {
+	if len(r.Patients) == 0 && !s.Quorum() && name == "" { // all run, and do not agree
+		for _, m := range s.Masters {
 			r.Patients = append(r.Patients, m.Object)
 		}
 	}
 	if len(r.Patients) == 0 {
 		return nil
 	}
-	for _, m := range s.masters {
-		if err := ownsDisk(ctx, r.Task, m); err != nil {
+	for _, m := range s.Masters {
+		if err := status.OwnsDisk(ctx, r.Task, m); err != nil {
 			return err
 		}
 	}
-	if err := s.curable(); err != nil {
+	if err := s.Curable(); err != nil {
 		return err
 	}
 	return r.model(ctx, s)
@@ -137,9 +138,9 @@ func (r *run) diagnose(ctx context.Context, s *sight, name string) error {
 
 // model reads a master like which others are made: what it was made with counts,
 // not what this operator's variables happen to say.
-func (r *run) model(ctx context.Context, s *sight) error {
+func (r *run) model(ctx context.Context, s *status.Snapshot) error {
 	var from inventory.Object
-	for _, m := range s.masters {
+	for _, m := range s.Masters {
 		sick := slices.ContainsFunc(r.Patients, func(p inventory.Object) bool { return p.Name == m.Name })
 		if m.Status != "" && (from.Name == "" || !sick) {
 			from = m.Object

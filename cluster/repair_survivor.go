@@ -15,6 +15,7 @@ import (
 	"hakube/cluster/refusal"
 	"hakube/cluster/rings"
 	"hakube/cluster/settings"
+	"hakube/cluster/status"
 	"hakube/cluster/step"
 	"hakube/cluster/task"
 	"hakube/scripts/cure"
@@ -66,31 +67,31 @@ func (c *Cluster) FromSurvivor(ctx context.Context, name string, report func(pla
 }
 
 // choose judges whether the master may be gone on with, and says what that costs.
-func (r *run) choose(ctx context.Context, s *sight, name string) (loss Loss, err error) {
-	i := slices.IndexFunc(s.masters, func(m seenMaster) bool { return m.Name == name })
+func (r *run) choose(ctx context.Context, s *status.Snapshot, name string) (loss Loss, err error) {
+	i := slices.IndexFunc(s.Masters, func(m status.SeenMaster) bool { return m.Name == name })
 	if i < 0 {
-		return loss, s.noSuchMaster(name)
+		return loss, s.NoSuchMaster(name)
 	}
-	m := s.masters[i]
-	begun := s.aloneInRings(name)
+	m := s.Masters[i]
+	begun := s.AloneInRings(name)
 	switch {
-	case !m.disk:
+	case !m.Disk:
 		return loss, &refusal.Refused{Why: name + " has no data disk: there is nothing to go on with", Cure: cure.Hint("see who has one", cure.Status())}
-	case s.quorum() && !begun:
+	case s.Quorum() && !begun:
 		return loss, &refusal.Refused{Why: "both rings have quorum: nothing need be lost", Cure: cure.Hint("repair them", cure.Repair())}
 	}
-	if err := ownsDisk(ctx, r.Task, m); err != nil {
+	if err := status.OwnsDisk(ctx, r.Task, m); err != nil {
 		return loss, err
 	}
 	loss.Survivor = name
 	r.Patients = []inventory.Object{m.Object}
-	for _, o := range s.masters {
+	for _, o := range s.Masters {
 		if o.Name != name {
 			loss.GivenUp = append(loss.GivenUp, o.Name)
 			r.GivenUp = append(r.GivenUp, o.Object)
 		}
 	}
-	for _, o := range s.remains() {
+	for _, o := range s.Remains() {
 		loss.GivenUp = append(loss.GivenUp, o.Name)
 		loss.Lines = append(loss.Lines, "what is left of "+o.Name+" is removed")
 		r.GivenUp = append(r.GivenUp, o)
@@ -102,19 +103,19 @@ func (r *run) choose(ctx context.Context, s *sight, name string) (loss Loss, err
 		loss.Lines = append(loss.Lines, "what was written and had not reached "+name+" is lost; what the others alone have is not looked at")
 	}
 	for _, ring := range rings.Names {
-		own := s.rings.Answers[name][ring]
+		own := s.Rings.Answers[name][ring]
 		if own.Index > 0 {
 			loss.Lines = append(loss.Lines, fmt.Sprintf("ring %s: %s has all up to raft entry %d, revision %d", ring, name, own.Index, own.Revision))
 		} else {
 			loss.Lines = append(loss.Lines, fmt.Sprintf("ring %s: how far %s has come is not known: %s", ring, name, cmp.Or(own.Error, "its etcd was not asked")))
 		}
-		for _, o := range s.masters {
-			if x := s.rings.Answers[o.Name][ring]; o.Name != name && x.Index > own.Index {
+		for _, o := range s.Masters {
+			if x := s.Rings.Answers[o.Name][ring]; o.Name != name && x.Index > own.Index {
 				loss.Lines = append(loss.Lines, fmt.Sprintf("ring %s: %s has more, up to raft entry %d", ring, o.Name, x.Index))
 			}
 		}
 	}
-	for _, o := range s.masters {
+	for _, o := range s.Masters {
 		if o.Name != name {
 			line := fmt.Sprintf("%s in %s is given up: its machine and its data disk are deleted", o.Name, o.Zone)
 			if o.Status == "TERMINATED" {

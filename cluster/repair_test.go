@@ -16,6 +16,7 @@ import (
 	"hakube/cluster/refusal"
 	"hakube/cluster/rings"
 	"hakube/cluster/settings"
+	"hakube/cluster/status"
 	"hakube/cluster/step"
 	"hakube/replicate"
 	"hakube/replicate/etcdtest"
@@ -186,7 +187,7 @@ func TestRepair(t *testing.T) {
 }
 
 // says looks for words in the patient's line, and for a command that ends it.
-func (c *sickCluster) says(st *Status, words string) {
+func (c *sickCluster) says(st *status.Status, words string) {
 	c.t.Helper()
 	for _, m := range st.Masters {
 		if m.Name == c.names[c.patient] && !strings.Contains(m.State+": "+m.Why, words) {
@@ -206,7 +207,7 @@ func (c *sickCluster) says(st *Status, words string) {
 // whole looks for the voters of before in both rings, and at all else.
 func (c *sickCluster) whole(masters int) {
 	c.t.Helper()
-	v, err := c.o.ValidateWithin(context.Background(), 10*time.Second, func(*Validity, error) {})
+	v, err := c.o.ValidateWithin(context.Background(), 10*time.Second, func(*status.Validity, error) {})
 	c.must(err)
 	if !v.Valid {
 		c.t.Errorf("not valid: %+v", v.Problems)

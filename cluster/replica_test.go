@@ -15,6 +15,7 @@ import (
 	"hakube/cluster/refusal"
 	"hakube/cluster/rings"
 	"hakube/cluster/settings"
+	"hakube/cluster/status"
 	"hakube/cluster/step"
 	"hakube/gce"
 )
@@ -57,7 +58,7 @@ func TestGrowAndShrink(t *testing.T) {
 	if got := mastersOf(t, two); len(got) != 2 || !strings.HasPrefix(two.Replica, "kubernetes-master-") || !slices.Contains(got, two.Replica) {
 		t.Errorf("masters are %v, the new one is %s", got, two.Replica)
 	}
-	if !slices.Contains(two.Warnings, TwoMasters) {
+	if !slices.Contains(two.Warnings, status.TwoMasters) {
 		t.Errorf("no warning at two masters: %v", two.Warnings)
 	}
 	if two.Dark == nil || two.Dark.Probes == 0 {

@@ -14,6 +14,7 @@ import (
 	"hakube/cluster/refusal"
 	"hakube/cluster/removal"
 	"hakube/cluster/settings"
+	"hakube/cluster/status"
 	"hakube/cluster/step"
 	"hakube/cluster/sweep"
 )
@@ -97,7 +98,7 @@ func (c *Cluster) down(ctx context.Context, l *lease.Lease, act action, preview 
 
 func (r *run) summary() *Summary {
 	if r.Mode.One && len(r.Masters()) == 2 {
-		r.Warn(TwoMasters)
+		r.Warn(status.TwoMasters)
 	}
 	s := &Summary{
 		Mode: r.Mode.Name, Context: r.Want.Context, Kubeconfig: r.KubeFiles().Of(r.Want.Context), Zone: r.Want.Zone,

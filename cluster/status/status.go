@@ -1,4 +1,4 @@
-package cluster
+package status
 
 import (
 	"fmt"
@@ -97,57 +97,57 @@ func (e *NoCluster) Hint() string {
 	return cure.Hints(cure.Hint("make it", cure.Up(e.Zone)), other)
 }
 
-// conclude says everything that follows from what was seen.
-func (s *sight) conclude() *Status {
+// Conclude says everything that follows from what was seen.
+func (s *Snapshot) Conclude() *Status {
 	x := &Status{
-		Cluster: s.names.Prefix, Project: s.project, Region: s.region,
+		Cluster: s.Names.Prefix, Project: s.project, Region: s.region,
 		Masters: []MasterStatus{}, Pools: s.pools(), Rings: map[string][]rings.Member{}, Quorum: map[string]rings.QuorumStatus{},
 		Address: s.address(), Unfinished: s.unfinished(), Warnings: s.warnings(),
 	}
-	for _, m := range s.masters {
+	for _, m := range s.Masters {
 		x.Masters = append(x.Masters, s.master(m))
 	}
 	for _, name := range rings.Names {
-		x.Rings[name] = s.rings.Members(name)
-		if q, _, ok := s.rings.Quorum(name); ok {
+		x.Rings[name] = s.Rings.Members(name)
+		if q, _, ok := s.Rings.Quorum(name); ok {
 			x.Quorum[name] = q
 		}
 	}
 	if s.balanced {
 		x.Balancer = &BalancerStatus{Backends: append([]step.Backend{}, s.backends...)}
 	}
-	x.Survives = s.rings.Survives()
-	x.Run = s.held.Lease.Status()
+	x.Survives = s.Rings.Survives()
+	x.Run = s.Held.Lease.Status()
 	return x
 }
 
-func (s *sight) address() AddressStatus {
-	a := AddressStatus{IP: s.held.IP, Holder: HolderNobody, Ready: s.silent == "", Why: s.silent}
+func (s *Snapshot) address() AddressStatus {
+	a := AddressStatus{IP: s.Held.IP, Holder: HolderNobody, Ready: s.silent == "", Why: s.silent}
 	switch {
-	case s.held.Rule != "":
+	case s.Held.Rule != "":
 		a.Holder = HolderBalancer
-	case s.held.Machine != "":
-		a.Holder = s.held.Machine
+	case s.Held.Machine != "":
+		a.Holder = s.Held.Machine
 	}
 	return a
 }
 
 // warnings are what a person should know before believing the rest, and what is
 // dangerous although it works.
-func (s *sight) warnings() []string {
+func (s *Snapshot) warnings() []string {
 	list := append([]string{}, s.unread...)
-	switch x := s.held.Lease.Status(); {
+	switch x := s.Held.Lease.Status(); {
 	case x == nil:
 	case x.Alive:
 		list = append(list, x.By+": is at work now; what looks unfinished may be its work")
 	default:
 		list = append(list, x.By+": was cut")
 	}
-	if s.held.Unassigned() {
-		list = append(list, "nobody has the address "+s.held.IP+": the API is dark")
+	if s.Held.Unassigned() {
+		list = append(list, "nobody has the address "+s.Held.IP+": the API is dark")
 	}
-	for _, m := range s.masters {
-		if s.denied(m.Name) {
+	for _, m := range s.Masters {
+		if s.Denied(m.Name) {
 			list = append(list, cure.Hint(m.Name+" does not accept the ssh key of this operator, so its etcd was not asked; have it added", cure.Up(s.home())))
 		}
 	}
@@ -156,7 +156,7 @@ func (s *sight) warnings() []string {
 	}
 	two := false
 	for _, name := range rings.Names {
-		q, healthy, ok := s.rings.Quorum(name)
+		q, healthy, ok := s.Rings.Quorum(name)
 		if ok && !healthy {
 			list = append(list, fmt.Sprintf("etcd ring %s has no quorum as far as could be seen: %d of %d voters take part, it needs %d", name, q.Alive, q.Voters, q.Need))
 		}

@@ -1,4 +1,4 @@
-package cluster
+package status
 
 import (
 	"strings"
@@ -22,18 +22,18 @@ const (
 
 func TestUnfinished(t *testing.T) {
 	second := func(change func(*madeMaster)) madeMaster { return with(whole2, change) }
-	inAir := func(s *sight) { s.held.Machine, s.held.Rule = "", "" }
-	onFirst := func(s *sight) { s.held.Machine, s.held.Rule, s.backends = first, "", nil }
+	inAir := func(s *Snapshot) { s.Held.Machine, s.Held.Rule = "", "" }
+	onFirst := func(s *Snapshot) { s.Held.Machine, s.Held.Rule, s.backends = first, "", nil }
 	type want struct{ Step, Command, Or string } // Step: words of it
 	for _, x := range []struct {
 		name    string
 		masters []madeMaster
-		change  []func(*sight)
+		change  []func(*Snapshot)
 		want    []want
 	}{
 		{"whole", []madeMaster{whole1}, nil, nil},
 		{"three whole", []madeMaster{whole1, whole2, whole3}, nil, nil},
-		{"no master at all", nil, []func(*sight){withPool(zoneC, 1, map[string]bool{"kubernetes-minion-group-a": true})},
+		{"no master at all", nil, []func(*Snapshot){withPool(zoneC, 1, map[string]bool{"kubernetes-minion-group-a": true})},
 			[]want{{"has no master", "KUBE_GCE_ZONE=europe-west1-c hakube up", "hakube down"}}},
 		{"the only one is stopped", []madeMaster{with(whole1, func(m *madeMaster) { m.status = "TERMINATED" })}, nil,
 			[]want{{"kubernetes-master is stopped: the machine is TERMINATED", upB, "hakube repair kubernetes-master"}}},
@@ -43,14 +43,14 @@ func TestUnfinished(t *testing.T) {
 			[]want{{"does not run: fetching etcd", upB, ""}}},
 		{"the only one gave up", []madeMaster{with(whole1, func(m *madeMaster) { m.phase, m.notReady = scripts.PhaseFailed+"no disk", "refused" })}, nil,
 			[]want{{"does not run: no disk", upB, "hakube repair kubernetes-master"}}},
-		{"no address", []madeMaster{whole1}, []func(*sight){func(s *sight) { s.held = inventory.Holder{} }},
+		{"no address", []madeMaster{whole1}, []func(*Snapshot){func(s *Snapshot) { s.Held = inventory.Holder{} }},
 			[]want{{"the API has no address", upB, ""}}},
-		{"the address of the only one is in the air", []madeMaster{whole1}, []func(*sight){inAir},
+		{"the address of the only one is in the air", []madeMaster{whole1}, []func(*Snapshot){inAir},
 			[]want{{"198.51.100.2 is on nothing: the API is dark", upB, ""}}},
 
 		{"prepared, in no ring", []madeMaster{whole1, second(func(m *madeMaster) {
 			m.main, m.events, m.phase, m.notReady = noMember, noMember, scripts.PhasePrepared, "refused"
-		})}, []func(*sight){onFirst, func(s *sight) { s.have.Objects = s.have.Objects[:len(s.have.Objects)-1] }},
+		})}, []func(*Snapshot){onFirst, func(s *Snapshot) { s.have.Objects = s.have.Objects[:len(s.have.Objects)-1] }},
 			[]want{{"machine kubernetes-master-c00 is in no ring: half made or half removed", addC, removeC}}},
 		{"a disk in no ring", []madeMaster{whole1, second(func(m *madeMaster) { m.main, m.events, m.noMachine = noMember, noMember, true })}, nil,
 			[]want{{"disk kubernetes-master-c00-pd is of a master in no ring: half made or half removed", removeC, addC}}},
@@ -59,11 +59,11 @@ func TestUnfinished(t *testing.T) {
 		})}, nil, []want{{"is a learner in ring main and events", addC, ""}}},
 		{"votes in one, learns in the other", []madeMaster{whole1, second(func(m *madeMaster) { m.events = learnerMember })}, nil,
 			[]want{{"is a learner in ring events", addC, ""}}},
-		{"learner, and the address is in the air", []madeMaster{whole1, second(func(m *madeMaster) { m.main, m.events = learnerMember, learnerMember })}, []func(*sight){inAir},
+		{"learner, and the address is in the air", []madeMaster{whole1, second(func(m *madeMaster) { m.main, m.events = learnerMember, learnerMember })}, []func(*Snapshot){inAir},
 			[]want{{"the API is dark", addC, ""}, {"is a learner", addC, ""}}},
-		{"in no ring, and the address is in the air", []madeMaster{whole1, second(func(m *madeMaster) { m.main, m.events = noMember, noMember })}, []func(*sight){inAir},
+		{"in no ring, and the address is in the air", []madeMaster{whole1, second(func(m *madeMaster) { m.main, m.events = noMember, noMember })}, []func(*Snapshot){inAir},
 			[]want{{"the API is dark", removeC, ""}, {"is in no ring and was: half removed", removeC, ""}}},
-		{"all whole, and the address is in the air", []madeMaster{whole1, whole2}, []func(*sight){inAir},
+		{"all whole, and the address is in the air", []madeMaster{whole1, whole2}, []func(*Snapshot){inAir},
 			[]want{{"the API is dark", upB, ""}}},
 		{"votes, does not run", []madeMaster{whole1, second(func(m *madeMaster) { m.phase, m.notReady, m.outside = scripts.PhasePrepared, "refused", true })}, nil,
 			[]want{{"the control plane of kubernetes-master-c00 does not run: prepared", addC, removeC}}},
@@ -74,8 +74,8 @@ func TestUnfinished(t *testing.T) {
 		{"ended, and gets no traffic", []madeMaster{whole1, second(func(m *madeMaster) { m.outside, m.notReady = true, "refused" })}, nil,
 			[]want{{"is not in the balancer's group and its control plane has ended", removeC, addC}}},
 		{"ended, and the address is in the air", []madeMaster{with(whole1, func(m *madeMaster) { m.silent = errTimeout }), second(func(m *madeMaster) { m.silent, m.notReady = errTimeout, "refused" })},
-			[]func(*sight){inAir}, []want{{"the API is dark", removeC, ""}}},
-		{"ssh does not get there", []madeMaster{whole1, whole2}, []func(*sight){func(s *sight) { s.masters[0].External = "" }},
+			[]func(*Snapshot){inAir}, []want{{"the API is dark", removeC, ""}}},
+		{"ssh does not get there", []madeMaster{whole1, whole2}, []func(*Snapshot){func(s *Snapshot) { s.Masters[0].External = "" }},
 			[]want{{"kubernetes-master has no external address", upB, ""}}},
 		{"a voter without machine and disk", []madeMaster{whole1, second(func(m *madeMaster) { m.noMachine, m.noDisk = true, true }), whole3}, nil,
 			[]want{{"kubernetes-master-c00 votes in ring main and events and has no machine", repairC, removeC}}},
@@ -89,44 +89,46 @@ func TestUnfinished(t *testing.T) {
 		{"the first-born is stopped", []madeMaster{with(whole1, func(m *madeMaster) { m.status = "TERMINATED" }), whole2, whole3}, nil,
 			[]want{{"kubernetes-master is stopped", "hakube repair kubernetes-master", "KUBE_GCE_ZONE=europe-west1-b KUBE_DELETE_NODES=false KUBE_REPLICA_NAME=kubernetes-master hakube down"}}},
 
-		{"parts of a balancer", []madeMaster{whole1}, []func(*sight){func(s *sight) {
+		{"parts of a balancer", []madeMaster{whole1}, []func(*Snapshot){func(s *Snapshot) {
 			s.have.Objects = append(s.have.Objects, inventory.Object{Kind: inventory.HealthCheck, Name: "kubernetes-master-hc", Region: "europe-west1"})
 		}}, []want{{"health check kubernetes-master-hc in europe-west1", strings.ReplaceAll(addC, "-c", "-b"), "hakube down"}}},
-		{"two masters, the address on one", []madeMaster{whole1, whole2}, []func(*sight){onFirst},
+		{"two masters, the address on one", []madeMaster{whole1, whole2}, []func(*Snapshot){onFirst},
 			[]want{{"parts of a balancer that has not the address: backend service kubernetes-master", upB, ""}}},
 
-		{"a pool is whole", []madeMaster{whole1}, []func(*sight){withPool(zoneC, 1, map[string]bool{"kubernetes-minion-group-a": true})}, nil},
-		{"a node is not Ready", []madeMaster{whole1}, []func(*sight){withPool(zoneC, 2, map[string]bool{"kubernetes-minion-group-a": true, "kubernetes-minion-group-b": false})},
+		{"a pool is whole", []madeMaster{whole1}, []func(*Snapshot){withPool(zoneC, 1, map[string]bool{"kubernetes-minion-group-a": true})}, nil},
+		{"a node is not Ready", []madeMaster{whole1}, []func(*Snapshot){withPool(zoneC, 2, map[string]bool{"kubernetes-minion-group-a": true, "kubernetes-minion-group-b": false})},
 			[]want{{"pool of europe-west1-c: 1 of 2 nodes are Ready", poolC + "NUM_NODES=2 hakube up", ""}}},
-		{"a machine is not there yet", []madeMaster{whole1}, []func(*sight){withPool(zoneC, 2, map[string]bool{"kubernetes-minion-group-a": true})},
+		{"a machine is not there yet", []madeMaster{whole1}, []func(*Snapshot){withPool(zoneC, 2, map[string]bool{"kubernetes-minion-group-a": true})},
 			[]want{{"pool of europe-west1-c: 1 of 2 nodes are Ready", poolC + "NUM_NODES=2 hakube up", ""}}},
-		{"a machine goes", []madeMaster{whole1}, []func(*sight){withPool(zoneC, 1, map[string]bool{"kubernetes-minion-group-a": true}, "kubernetes-minion-group-b")},
+		{"a machine goes", []madeMaster{whole1}, []func(*Snapshot){withPool(zoneC, 1, map[string]bool{"kubernetes-minion-group-a": true}, "kubernetes-minion-group-b")},
 			[]want{{"pool of europe-west1-c: 1 machines are being removed", poolC + "NUM_NODES=1 hakube up", ""}}},
-		{"a node was to go", []madeMaster{whole1}, []func(*sight){
+		{"a node was to go", []madeMaster{whole1}, []func(*Snapshot){
 			withPool(zoneC, 1, map[string]bool{"kubernetes-minion-group-a": true}),
-			func(s *sight) { s.nodes.list[1].Annotations = map[string]string{kube.LeavingKey: kube.LeavingOurs} },
+			func(s *Snapshot) { s.nodes.list[1].Annotations = map[string]string{kube.LeavingKey: kube.LeavingOurs} },
 		}, []want{{"cordoned to go and did not: kubernetes-minion-group-a", poolC + "NUM_NODES=0 hakube up", poolC + "NUM_NODES=1 hakube up"}}},
-		{"a pool was to go", []madeMaster{whole1}, []func(*sight){
+		{"a pool was to go", []madeMaster{whole1}, []func(*Snapshot){
 			withPool(zoneC, 1, map[string]bool{"kubernetes-minion-group-a": true}),
-			func(s *sight) {
+			func(s *Snapshot) {
 				s.nodes.list[1].Annotations = map[string]string{kube.LeavingKey: kube.LeavingOurs + kube.WithItsPool}
 			},
 		}, []want{{"cordoned to go and did not: kubernetes-minion-group-a", "KUBE_GCE_ZONE=europe-west1-c KUBE_USE_EXISTING_MASTER=true hakube down", poolC + "NUM_NODES=1 hakube up"}}},
-		{"a node without machine", []madeMaster{whole1}, []func(*sight){
-			withPool(zoneC, 0, nil), func(s *sight) {
+		{"a node without machine", []madeMaster{whole1}, []func(*Snapshot){
+			withPool(zoneC, 0, nil), func(s *Snapshot) {
 				s.nodes.list = append(s.nodes.list, nodeNamed("kubernetes-minion-group-x", zoneC, false))
 			},
 		}, []want{{"nodes without machines: kubernetes-minion-group-x", poolC + "NUM_NODES=0 hakube up", ""}}},
-		{"a node without machine and pool", []madeMaster{whole1}, []func(*sight){
-			func(s *sight) {
+		{"a node without machine and pool", []madeMaster{whole1}, []func(*Snapshot){
+			func(s *Snapshot) {
 				s.nodes.list = append(s.nodes.list, nodeNamed("kubernetes-minion-group-x", zoneC, false))
 			},
 		}, []want{{"nodes without machines: kubernetes-minion-group-x", poolC + "hakube down", ""}}},
-		{"a machine without group", []madeMaster{whole1}, []func(*sight){func(s *sight) {
+		{"a machine without group", []madeMaster{whole1}, []func(*Snapshot){func(s *Snapshot) {
 			s.have.Objects = append(s.have.Objects, inventory.Object{Kind: inventory.Instance, Name: "kubernetes-minion-group-x", Zone: zoneC, Role: inventory.RoleNode})
 		}}, []want{{"machines of a pool in europe-west1-c that have no group", poolC + "hakube down", ""}}},
-		{"a master's node stayed", []madeMaster{whole1}, []func(*sight){
-			func(s *sight) { s.nodes.list = append(s.nodes.list, nodeNamed("kubernetes-master-e11", zoneC, false)) },
+		{"a master's node stayed", []madeMaster{whole1}, []func(*Snapshot){
+			func(s *Snapshot) {
+				s.nodes.list = append(s.nodes.list, nodeNamed("kubernetes-master-e11", zoneC, false))
+			},
 		}, []want{{"node kubernetes-master-e11 has no machine", upB, ""}}},
 	} {
 		t.Run(x.name, func(t *testing.T) {

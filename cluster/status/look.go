@@ -1,4 +1,4 @@
-package cluster
+package status
 
 import (
 	"cmp"
@@ -25,17 +25,17 @@ import (
 	"hakube/scripts"
 )
 
-// A sight is everything that was read of a cluster at one moment. What is
+// A Snapshot is everything that was read of a cluster at one moment. What is
 // concluded from it (states, arithmetic, what is unfinished) asks nobody.
-type sight struct {
-	names   settings.Names
+type Snapshot struct {
+	Names   settings.Names
 	project string
 	region  string
 	zone    string               // that the settings name, if they do
 	have    *inventory.Inventory // of machines, disks, groups, and the balancer's parts
-	held    inventory.Holder
-	masters []seenMaster
-	rings   *rings.Survey
+	Held    inventory.Holder
+	Masters []SeenMaster
+	Rings   *rings.Survey
 	silent  string // why the API is not ready at its address, "" if it is
 	kubectl string // why kubectl does not open the API with this operator's kubeconfig, once that was tried
 
@@ -60,17 +60,17 @@ type nodeList struct {
 	list []corev1.Node
 }
 
-// A seenMaster is what there is of a master: object.status is "" without a machine.
-type seenMaster struct {
+// A SeenMaster is what there is of a master: object.status is "" without a machine.
+type SeenMaster struct {
 	inventory.Object
-	disk  bool   // its data disk is there
+	Disk  bool   // its data disk is there
 	phase string // of its script
 	mute  error  // why the phase is not known
 	ready string // why its own API server is not ready, "" if it is
 }
 
 // missed notes what could not be read.
-func (s *sight) missed(what string, err error) {
+func (s *Snapshot) missed(what string, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for line := range strings.Lines(kube.Plainly(err)) {
@@ -81,32 +81,32 @@ func (s *sight) missed(what string, err error) {
 // sight reads: what is marked in the project, a list for each kind; the masters
 // one by one, over ssh and at their API servers; the API's Nodes; the balancer.
 // No call is made for a single node.
-func look(ctx context.Context, r *task.Task) (*sight, error) {
-	s := &sight{
-		names: r.Want.Names, project: r.Want.Project, asked: true,
+func Read(ctx context.Context, r *task.Task) (*Snapshot, error) {
+	s := &Snapshot{
+		Names: r.Want.Names, project: r.Want.Project, asked: true,
 		zone: string(r.Want.Settings.Zone), wantsNodes: bool(r.Want.Settings.CreateNodes), numNodes: int(r.Want.Settings.NumNodes),
 	}
 	if err := find(ctx, r, s); err != nil {
 		return nil, err
 	}
 	r.Have = s.have
-	r.SawIP(s.held.IP)
+	r.SawIP(s.Held.IP)
 	r.SawMasters(r.Have)
-	machines := s.have.Masters(s.names)
-	s.masters = make([]seenMaster, len(machines))
+	machines := s.have.Masters(s.Names)
+	s.Masters = make([]SeenMaster, len(machines))
 	ready := make([]string, len(machines))
 	reads := []func() error{
-		func() error { s.rings = r.Survey(ctx, machines); return nil },
+		func() error { s.Rings = r.Survey(ctx, machines); return nil },
 		func() error { askBalancer(ctx, r.Env, s); return nil },
 		func() error { askKubernetes(ctx, r.Env, s, machines, ready); return nil },
 	}
 	for i, m := range machines {
 		reads = append(reads, func() (err error) {
-			x := seenMaster{Object: m, disk: s.have.Has(inventory.Object{Kind: inventory.Disk, Name: s.names.DiskOf(m.Name), Zone: m.Zone})}
+			x := SeenMaster{Object: m, Disk: s.have.Has(inventory.Object{Kind: inventory.Disk, Name: s.Names.DiskOf(m.Name), Zone: m.Zone})}
 			if x.phase, x.mute = r.Phase(ctx, m); x.mute != nil {
 				s.missed("what "+m.Name+" does could not be read", x.mute)
 			}
-			s.masters[i] = x
+			s.Masters[i] = x
 			return nil
 		})
 	}
@@ -117,7 +117,7 @@ func look(ctx context.Context, r *task.Task) (*sight, error) {
 		return nil, context.Cause(ctx)
 	}
 	for i := range machines {
-		s.masters[i].ready = ready[i]
+		s.Masters[i].ready = ready[i]
 	}
 	s.addRemains()
 	s.unread = slices.Compact(slices.Sorted(slices.Values(s.unread)))
@@ -125,7 +125,7 @@ func look(ctx context.Context, r *task.Task) (*sight, error) {
 }
 
 // find reads what carries the mark, wherever it is.
-func find(ctx context.Context, r *task.Task, s *sight) error {
+func find(ctx context.Context, r *task.Task, s *Snapshot) error {
 	have, err := r.Look(ctx)
 	if err != nil {
 		return err
@@ -143,8 +143,8 @@ func find(ctx context.Context, r *task.Task, s *sight) error {
 	}
 	have.Objects = append(have.Objects, inventory.Sorted(f.List)...)
 	r.AsItIs(have)
-	s.names, s.wantsNodes = r.Want.Names, bool(r.Want.Settings.CreateNodes)
-	s.have, s.held, s.region = have, have.Holder, r.GCE.Region()
+	s.Names, s.wantsNodes = r.Want.Names, bool(r.Want.Settings.CreateNodes)
+	s.have, s.Held, s.region = have, have.Holder, r.GCE.Region()
 	if slices.ContainsFunc(have.Objects, func(o inventory.Object) bool { return o.Kind != inventory.Network }) {
 		return nil
 	}
@@ -155,17 +155,17 @@ func find(ctx context.Context, r *task.Task, s *sight) error {
 		return err
 	}
 	if len(all.Objects) == 0 { // a network may stay when the cluster goes (KUBE_DELETE_NETWORK=false)
-		return &NoCluster{s.names.Prefix, s.project, s.zone}
+		return &NoCluster{s.Names.Prefix, s.project, s.zone}
 	}
 	return nil
 }
 
 // addRemains adds masters that have no machine: those with a disk, and members
 // of a ring.
-func (s *sight) addRemains() {
+func (s *Snapshot) addRemains() {
 	add := func(name, zone string, disk bool) {
-		if !slices.ContainsFunc(s.masters, func(m seenMaster) bool { return m.Name == name }) {
-			s.masters = append(s.masters, seenMaster{Object: inventory.Object{Kind: inventory.Instance, Name: name, Zone: zone, Role: inventory.RoleMaster}, disk: disk})
+		if !slices.ContainsFunc(s.Masters, func(m SeenMaster) bool { return m.Name == name }) {
+			s.Masters = append(s.Masters, SeenMaster{Object: inventory.Object{Kind: inventory.Instance, Name: name, Zone: zone, Role: inventory.RoleMaster}, Disk: disk})
 		}
 	}
 	for _, o := range s.have.Objects {
@@ -174,14 +174,14 @@ func (s *sight) addRemains() {
 		}
 	}
 	for _, ring := range rings.Names {
-		for _, row := range s.rings.Members(ring) {
+		for _, row := range s.Rings.Members(ring) {
 			add(row.Member, row.Zone, false)
 		}
 	}
 }
 
 // askBalancer asks it about its masters.
-func askBalancer(ctx context.Context, r *env.Env, s *sight) {
+func askBalancer(ctx context.Context, r *env.Env, s *Snapshot) {
 	s.balanced = len(s.have.Of(inventory.BackendService)) > 0
 	if !s.balanced {
 		return
@@ -199,11 +199,11 @@ func askBalancer(ctx context.Context, r *env.Env, s *sight) {
 // askKubernetes asks the API at its address and each master's own, then whoever
 // is ready for the Nodes, and after them the pools' machines, so that one that
 // joins in between does not look like a Node without a machine.
-func askKubernetes(ctx context.Context, r *env.Env, s *sight, masters []inventory.Object, ready []string) {
+func askKubernetes(ctx context.Context, r *env.Env, s *Snapshot, masters []inventory.Object, ready []string) {
 	var wg sync.WaitGroup
 	s.silent = "no address is reserved"
-	if s.held.IP != "" {
-		wg.Go(func() { s.silent = r.Ready(ctx, s.held.IP) })
+	if s.Held.IP != "" {
+		wg.Go(func() { s.silent = r.Ready(ctx, s.Held.IP) })
 	}
 	for i, m := range masters {
 		switch {
@@ -227,7 +227,7 @@ func askKubernetes(ctx context.Context, r *env.Env, s *sight, masters []inventor
 }
 
 // askGroups lists the machines of all managed groups.
-func askGroups(ctx context.Context, r *env.Env, s *sight) {
+func askGroups(ctx context.Context, r *env.Env, s *Snapshot) {
 	groups := map[string][]inventory.Object{}
 	for _, o := range s.have.Of(inventory.ManagedGroup) {
 		groups[o.Zone] = append(groups[o.Zone], o)
@@ -250,7 +250,7 @@ func askGroups(ctx context.Context, r *env.Env, s *sight) {
 
 // askNodes lists the Nodes: through the API's address, or when that is dark past
 // it, through a master that is ready.
-func askNodes(ctx context.Context, r *env.Env, s *sight, via inventory.Object) error {
+func askNodes(ctx context.Context, r *env.Env, s *Snapshot, via inventory.Object) error {
 	dial := r.Deps.Dial
 	switch {
 	case s.silent == "":
@@ -259,7 +259,7 @@ func askNodes(ctx context.Context, r *env.Env, s *sight, via inventory.Object) e
 	default:
 		dial = kube.OnlyTo(dial, via.External)
 	}
-	e, err := anyEntry(ctx, r, s.held.IP, via)
+	e, err := anyEntry(ctx, r, s.Held.IP, via)
 	if err != nil {
 		return err
 	}
@@ -311,16 +311,18 @@ func anyEntry(ctx context.Context, r *env.Env, ip string, from inventory.Object)
 	return e, nil
 }
 
-// denied tells that a master did not take this operator's ssh key.
-func (s *sight) denied(name string) bool { return errors.Is(s.rings.Silent[name], replicate.ErrDenied) }
+// Denied tells that a master did not take this operator's ssh key.
+func (s *Snapshot) Denied(name string) bool {
+	return errors.Is(s.Rings.Silent[name], replicate.ErrDenied)
+}
 
 // nodeOf is a machine's Node, nil if it has none.
-func (s *sight) nodeOf(m inventory.Object) *corev1.Node {
+func (s *Snapshot) nodeOf(m inventory.Object) *corev1.Node {
 	return pool.Pool{Nodes: s.nodes.list}.Node(pool.Machine{Name: m.Name, Zone: m.Zone})
 }
 
 // master concludes a master's state.
-func (s *sight) master(m seenMaster) MasterStatus {
+func (s *Snapshot) master(m SeenMaster) MasterStatus {
 	x := MasterStatus{Name: m.Name, Zone: m.Zone, Node: "unknown"}
 	node := s.nodeOf(m.Object)
 	if s.nodes.read {
@@ -337,11 +339,11 @@ func (s *sight) master(m seenMaster) MasterStatus {
 	return x
 }
 
-func (s *sight) state(m seenMaster, node *corev1.Node) (state, why string) {
+func (s *Snapshot) state(m SeenMaster, node *corev1.Node) (state, why string) {
 	switch m.Status {
 	case "RUNNING":
 	case "":
-		if m.disk {
+		if m.Disk {
 			return StateGone, "there is its disk and no machine"
 		}
 		return StateGone, "it is in a ring and there is no machine"
@@ -350,7 +352,7 @@ func (s *sight) state(m seenMaster, node *corev1.Node) (state, why string) {
 	default:
 		return StateStopped, "the machine is " + m.Status
 	}
-	switch silent := s.rings.Silent[m.Name]; {
+	switch silent := s.Rings.Silent[m.Name]; {
 	case m.mute == nil && m.phase != scripts.PhaseRunning && (m.phase != "" || m.ready != ""):
 		return phaseState(m.phase)
 	case m.ready != "" && silent != nil:

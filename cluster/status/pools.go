@@ -1,4 +1,4 @@
-package cluster
+package status
 
 import (
 	"fmt"
@@ -15,21 +15,21 @@ import (
 )
 
 // zonesWithPools are the zones with groups or with machines that are nodes.
-func (s *sight) zonesWithPools() []string {
+func (s *Snapshot) zonesWithPools() []string {
 	return s.have.Zones(func(o inventory.Object) bool {
 		return o.Kind == inventory.ManagedGroup || o.Kind == inventory.Instance && o.Role == inventory.RoleNode
 	})
 }
 
 // in is a zone's pool, with the Nodes of the whole cluster.
-func (s *sight) in(zone string) pool.Pool {
+func (s *Snapshot) in(zone string) pool.Pool {
 	p := s.zonePools[zone]
 	p.Nodes = s.nodes.list
 	return p
 }
 
 // size is how many machines the zone's groups are to have.
-func (s *sight) size(zone string) (n int) {
+func (s *Snapshot) size(zone string) (n int) {
 	for _, o := range s.have.Objects {
 		if o.Kind == inventory.ManagedGroup && o.Zone == zone {
 			n += o.Size
@@ -40,7 +40,7 @@ func (s *sight) size(zone string) (n int) {
 
 // pools are the zones' pools. Machines that could not be listed are counted by
 // the sizes of their groups.
-func (s *sight) pools() []PoolStatus {
+func (s *Snapshot) pools() []PoolStatus {
 	list := []PoolStatus{}
 	for _, zone := range s.zonesWithPools() {
 		p := s.in(zone)
@@ -69,14 +69,14 @@ func removePool(zone string) string {
 
 // unfinishedPools are pools that are not as their groups are to have them. The
 // commands name NUM_NODES, so that they finish and do not resize.
-func (s *sight) unfinishedPools() (list []Unfinished) {
+func (s *Snapshot) unfinishedPools() (list []Unfinished) {
 	if !s.listed {
 		return nil
 	}
 	list = s.growing()
 	for _, zone := range s.zonesWithPools() {
 		p, size := s.in(zone), s.size(zone)
-		if w, ok := s.held.Growing[zone]; ok && w.Holds(size) {
+		if w, ok := s.Held.Growing[zone]; ok && w.Holds(size) {
 			continue
 		}
 		if s.size(zone) == 0 && len(p.Machines) == 0 && !s.hasGroup(zone) {
@@ -115,9 +115,9 @@ func (s *sight) unfinishedPools() (list []Unfinished) {
 }
 
 // growing are the pools that a run was making larger and did not see to the end.
-func (s *sight) growing() (list []Unfinished) {
-	for _, zone := range slices.Sorted(maps.Keys(s.held.Growing)) {
-		if w := s.held.Growing[zone]; w.Holds(s.size(zone)) {
+func (s *Snapshot) growing() (list []Unfinished) {
+	for _, zone := range slices.Sorted(maps.Keys(s.Held.Growing)) {
+		if w := s.Held.Growing[zone]; w.Holds(s.size(zone)) {
 			list = append(list, Unfinished{Step: fmt.Sprintf("pool of %s: a run that brings it to %d nodes did not end", zone, w.To), Command: cure.FinishPool(zone, w.To).String(), waits: true})
 		}
 	}
@@ -127,19 +127,19 @@ func (s *sight) growing() (list []Unfinished) {
 // withoutPool is a cluster that the settings want nodes for, and that has none in
 // any zone: its making was cut between the master and them, or its removal behind
 // them, or all pools were removed.
-func (s *sight) withoutPool() []Unfinished {
+func (s *Snapshot) withoutPool() []Unfinished {
 	if !s.wantsNodes || len(s.zonesWithPools()) > 0 {
 		return nil
 	}
 	return []Unfinished{{Step: "no zone has a pool of nodes", Command: cure.FinishPool(s.home(), s.numNodes).String(), Or: downAll, waits: true}}
 }
 
-func (s *sight) hasGroup(zone string) bool {
+func (s *Snapshot) hasGroup(zone string) bool {
 	return slices.ContainsFunc(s.have.Objects, func(o inventory.Object) bool { return o.Kind == inventory.ManagedGroup && o.Zone == zone })
 }
 
 // unfinishedNodes are Nodes without a machine: nobody else takes them away.
-func (s *sight) unfinishedNodes() (list []Unfinished) {
+func (s *Snapshot) unfinishedNodes() (list []Unfinished) {
 	if !s.nodes.read || !s.listed {
 		return nil
 	}
@@ -149,10 +149,10 @@ func (s *sight) unfinishedNodes() (list []Unfinished) {
 		zone := n.Labels[corev1.LabelTopologyZone]
 		switch {
 		case zone == "", s.hasMachine(n.Name, zone): // without a zone it is no machine of this cloud's
-		case strings.HasPrefix(n.Name, s.names.Group(0)+"-"):
+		case strings.HasPrefix(n.Name, s.Names.Group(0)+"-"):
 			ghosts[zone] = append(ghosts[zone], n.Name)
-		case s.names.IsMaster(n.Name):
-			if !slices.ContainsFunc(s.masters, func(m seenMaster) bool { return m.Name == n.Name }) { // or it is that master's story
+		case s.Names.IsMaster(n.Name):
+			if !slices.ContainsFunc(s.Masters, func(m SeenMaster) bool { return m.Name == n.Name }) { // or it is that master's story
 				list = append(list, Unfinished{Step: "node " + n.Name + " has no machine", Command: s.create()})
 			}
 		}
@@ -170,7 +170,7 @@ func (s *sight) unfinishedNodes() (list []Unfinished) {
 
 // hasMachine tells whether a Node's machine was seen, or is one of a group that
 // may be making it again just now.
-func (s *sight) hasMachine(name, zone string) bool {
+func (s *Snapshot) hasMachine(name, zone string) bool {
 	for z, p := range s.zonePools {
 		if (zone == "" || z == zone) && (slices.Contains(pool.NamesOf(p.Machines), name) || slices.Contains(p.Leaving, name)) {
 			return true

@@ -5,23 +5,24 @@ import (
 	"time"
 
 	"hakube/cluster/settings"
+	"hakube/cluster/status"
 )
 
 // Status looks at the cluster and changes nothing. It is an error only when the
 // cloud could not be read, or has no such cluster ([*NoCluster]); whatever else
 // could not be asked is in the result.
-func (c *Cluster) Status(ctx context.Context) (*Status, error) {
-	s, err := look(ctx, c.run(settings.StatusVerb).Task)
+func (c *Cluster) Status(ctx context.Context) (*status.Status, error) {
+	s, err := status.Read(ctx, c.run(settings.StatusVerb).Task)
 	if err != nil {
 		return nil, err
 	}
-	return s.conclude(), nil
+	return s.Conclude(), nil
 }
 
 // Validate looks and judges. What could not be asked is not valid. It changes
 // nothing; an error is one of Status.
-func (c *Cluster) Validate(ctx context.Context) (*Validity, error) {
-	return Validate(ctx, c.run(settings.StatusVerb).Task)
+func (c *Cluster) Validate(ctx context.Context) (*status.Validity, error) {
+	return status.Validate(ctx, c.run(settings.StatusVerb).Task)
 }
 
 // validatePause is between two looks.
@@ -29,7 +30,7 @@ const validatePause = 2 * time.Second
 
 // ValidateWithin looks again and again until the cluster is valid, or the time is
 // over; what it saw last is the result. told hears each result before that.
-func (c *Cluster) ValidateWithin(ctx context.Context, limit time.Duration, told func(*Validity, error)) (*Validity, error) {
+func (c *Cluster) ValidateWithin(ctx context.Context, limit time.Duration, told func(*status.Validity, error)) (*status.Validity, error) {
 	end := time.Now().Add(limit)
 	for {
 		v, err := c.Validate(ctx)

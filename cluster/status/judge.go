@@ -1,4 +1,4 @@
-package cluster
+package status
 
 import (
 	"cmp"
@@ -21,48 +21,48 @@ import (
 	"hakube/scripts/cure"
 )
 
-func (s *sight) noSuchMaster(name string) error {
+func (s *Snapshot) NoSuchMaster(name string) error {
 	var all []string
-	for _, m := range s.masters {
+	for _, m := range s.Masters {
 		all = append(all, m.Name)
 	}
-	return &refusal.Refused{Why: fmt.Sprintf("cluster %s has no master %s", s.names.Prefix, name), Cure: "its masters are " + strings.Join(all, ", ")}
+	return &refusal.Refused{Why: fmt.Sprintf("cluster %s has no master %s", s.Names.Prefix, name), Cure: "its masters are " + strings.Join(all, ", ")}
 }
 
-// leftRings tells of a master that votes nowhere and is not about to: one that a
+// LeftRings tells of a master that votes nowhere and is not about to: one that a
 // removal has left, or the disk of one.
-func (s *sight) leftRings(m seenMaster) bool {
-	return len(s.masters) > 1 && len(s.memberships(m.Object)[noMember]) == len(rings.Names) &&
+func (s *Snapshot) LeftRings(m SeenMaster) bool {
+	return len(s.Masters) > 1 && len(s.memberships(m.Object)[noMember]) == len(rings.Names) &&
 		(m.phase == scripts.PhaseRunning || m.Status == "")
 }
 
 // starved tells of a master that lacks nothing but the others: both its members
 // run, and a ring of theirs has no quorum.
-func (s *sight) starved(m seenMaster) bool {
+func (s *Snapshot) starved(m SeenMaster) bool {
 	for _, ring := range rings.Names {
-		if s.rings.Answers[m.Name][ring].ID == "" {
+		if s.Rings.Answers[m.Name][ring].ID == "" {
 			return false
 		}
 	}
-	return m.disk && m.phase == scripts.PhaseRunning && len(s.masters) > 1 && !s.quorum()
+	return m.Disk && m.phase == scripts.PhaseRunning && len(s.Masters) > 1 && !s.Quorum()
 }
 
-// ill is why a master is not whole, "" if it is.
-func (s *sight) ill(m seenMaster) string {
+// Ill is why a master is not whole, "" if it is.
+func (s *Snapshot) Ill(m SeenMaster) string {
 	if s.starved(m) {
 		return ""
 	}
 	if state, why := s.state(m, s.nodeOf(m.Object)); state != StateReady {
 		return strings.TrimSuffix(state+": "+why, ": ")
 	}
-	if !m.disk {
+	if !m.Disk {
 		return "it has no data disk"
 	}
-	if s.rings.Silent[m.Name] != nil {
+	if s.Rings.Silent[m.Name] != nil {
 		return "" // it serves, and was not asked
 	}
 	for _, ring := range rings.Names {
-		own := s.rings.Answers[m.Name][ring]
+		own := s.Rings.Answers[m.Name][ring]
 		switch x := s.membership(ring, m.Object); {
 		case own.ID == "":
 			return fmt.Sprintf("etcd %s: %s", ring, cmp.Or(own.Error, "it does not run"))
@@ -72,7 +72,7 @@ func (s *sight) ill(m seenMaster) string {
 			return fmt.Sprintf("etcd %s: %s", ring, cmp.Or(own.Error, "not healthy"))
 		}
 		// One that was away for long and is back takes no writes in a quiet ring.
-		if n := s.rings.Behind(ring, m.Name); n > env.MaxBehind {
+		if n := s.Rings.Behind(ring, m.Name); n > env.MaxBehind {
 			return fmt.Sprintf("etcd %s: it is %d entries behind its leader", ring, n)
 		}
 	}
@@ -82,10 +82,10 @@ func (s *sight) ill(m seenMaster) string {
 	return ""
 }
 
-// ownsDisk refuses a data disk that is not this cluster's: by its mark, or by what
+// OwnsDisk refuses a data disk that is not this cluster's: by its mark, or by what
 // the machine found on it.
-func ownsDisk(ctx context.Context, r *task.Task, m seenMaster) error {
-	if !m.disk {
+func OwnsDisk(ctx context.Context, r *task.Task, m SeenMaster) error {
+	if !m.Disk {
 		d, err := r.GCE.Disks(m.Zone).Get(ctx, r.Want.Names.DiskOf(m.Name))
 		switch {
 		case gce.IsNotFound(err):
@@ -100,9 +100,9 @@ func ownsDisk(ctx context.Context, r *task.Task, m seenMaster) error {
 	return step.ForeignContent(r, m.Object, m.phase)
 }
 
-// curable refuses what no repair brings back: a ring of which too few voters have
+// Curable refuses what no repair brings back: a ring of which too few voters have
 // their data, as far as can be known before machines were looked into.
-func (s *sight) curable() error {
+func (s *Snapshot) Curable() error {
 	for _, ring := range rings.Names {
 		total, has := s.withData(ring)
 		if need := total/2 + 1; has < need {
@@ -114,12 +114,12 @@ func (s *sight) curable() error {
 
 // withData counts the voters of a ring, and those whose data disk is there. When
 // nobody tells of the ring they are the masters that are left.
-func (s *sight) withData(ring string) (total, has int) {
-	x, _, known := s.rings.Ring(ring)
+func (s *Snapshot) withData(ring string) (total, has int) {
+	x, _, known := s.Rings.Ring(ring)
 	if !known {
-		for _, m := range s.masters {
+		for _, m := range s.Masters {
 			total++
-			if m.disk {
+			if m.Disk {
 				has++
 			}
 		}
@@ -131,7 +131,7 @@ func (s *sight) withData(ring string) (total, has int) {
 		}
 		total++
 		name, _ := rings.MachineOf(y)
-		if slices.ContainsFunc(s.masters, func(m seenMaster) bool { return m.Name == name && m.disk }) {
+		if slices.ContainsFunc(s.Masters, func(m SeenMaster) bool { return m.Name == name && m.Disk }) {
 			has++
 		}
 	}
@@ -139,60 +139,60 @@ func (s *sight) withData(ring string) (total, has int) {
 }
 
 // lostForGood names the one way that is left: to go on with one member, or none.
-func (s *sight) lostForGood(why string) error {
+func (s *Snapshot) lostForGood(why string) error {
 	if best, ok := s.survivor(); ok {
 		return &refusal.Refused{Why: why, Cure: cure.Hint("go on with what one of them has, and lose what it has not", cure.FromSurvivor(best.Name))}
 	}
 	return &refusal.Refused{
 		Why:  why + "; no master's data are left, so nothing can bring the cluster back",
-		Cure: s.anew(),
+		Cure: s.Anew(),
 	}
 }
 
-// anew is how a cluster that is lost comes back: empty.
-func (s *sight) anew() string {
+// Anew is how a cluster that is lost comes back: empty.
+func (s *Snapshot) Anew() string {
 	return cure.Hint("make it anew", cure.Down(), cure.Up(s.home()))
 }
 
 // survivor is the master with the most of the main ring: the best to go on with.
-func (s *sight) survivor() (best seenMaster, ok bool) {
-	if len(s.masters) < 2 {
+func (s *Snapshot) survivor() (best SeenMaster, ok bool) {
+	if len(s.Masters) < 2 {
 		return best, false
 	}
 	index := int64(-1)
-	for _, m := range s.masters {
-		own := s.rings.Answers[m.Name][replicate.RingMain].Index
-		if m.disk && own > index {
+	for _, m := range s.Masters {
+		own := s.Rings.Answers[m.Name][replicate.RingMain].Index
+		if m.Disk && own > index {
 			best, index, ok = m, own, true
 		}
 	}
 	return best, ok
 }
 
-// remains are masters of which a cut run of this kind has left their Nodes, or of
+// Remains are masters of which a cut run of this kind has left their Nodes, or of
 // the last of which only the balancer's parts.
-func (s *sight) remains() (list []inventory.Object) {
+func (s *Snapshot) Remains() (list []inventory.Object) {
 	for i := range s.nodes.list {
 		n := &s.nodes.list[i]
-		known := slices.ContainsFunc(s.masters, func(m seenMaster) bool { return m.Name == n.Name })
-		if zone := n.Labels[corev1.LabelTopologyZone]; !known && zone != "" && s.names.IsMaster(n.Name) {
+		known := slices.ContainsFunc(s.Masters, func(m SeenMaster) bool { return m.Name == n.Name })
+		if zone := n.Labels[corev1.LabelTopologyZone]; !known && zone != "" && s.Names.IsMaster(n.Name) {
 			list = append(list, inventory.Object{Kind: inventory.Instance, Name: n.Name, Zone: zone, Role: inventory.RoleMaster})
 		}
 	}
-	if len(list) > 0 || len(s.masters) > 1 {
+	if len(list) > 0 || len(s.Masters) > 1 {
 		return list
 	}
 	for _, o := range s.have.Of(inventory.InstanceGroup) {
-		list = append(list, inventory.Object{Kind: inventory.Instance, Name: s.names.Replica(o.Zone, 0), Zone: o.Zone, Role: inventory.RoleMaster})
+		list = append(list, inventory.Object{Kind: inventory.Instance, Name: s.Names.Replica(o.Zone, 0), Zone: o.Zone, Role: inventory.RoleMaster})
 	}
 	return list
 }
 
-// aloneInRings tells that a run of this kind has already made the rings the
+// AloneInRings tells that a run of this kind has already made the rings the
 // master's own.
-func (s *sight) aloneInRings(name string) bool {
+func (s *Snapshot) AloneInRings(name string) bool {
 	for _, ring := range rings.Names {
-		x := s.rings.Answers[name][ring]
+		x := s.Rings.Answers[name][ring]
 		if !x.Healthy || len(x.Members) != 1 || x.Members[0].ID != x.ID {
 			return false
 		}

@@ -1,4 +1,4 @@
-package cluster
+package status
 
 import (
 	"cmp"
@@ -44,13 +44,13 @@ type madeMaster struct {
 
 // sightOf is what would be seen of the masters. With more than one the balancer
 // has the address.
-func sightOf(t *testing.T, masters []madeMaster, change ...func(*sight)) *sight {
+func sightOf(t *testing.T, masters []madeMaster, change ...func(*Snapshot)) *Snapshot {
 	t.Helper()
-	s := &sight{
-		names: settings.Names{Prefix: "kubernetes", Node: "kubernetes-minion"}, project: "local", region: "europe-west1",
-		have: &inventory.Inventory{}, rings: &rings.Survey{Answers: map[string]map[string]replicate.Ring{}, Silent: map[string]error{}},
+	s := &Snapshot{
+		Names: settings.Names{Prefix: "kubernetes", Node: "kubernetes-minion"}, project: "local", region: "europe-west1",
+		have: &inventory.Inventory{}, Rings: &rings.Survey{Answers: map[string]map[string]replicate.Ring{}, Silent: map[string]error{}},
 		nodes: nodeList{read: true}, listed: true, zonePools: map[string]pool.Pool{}, asked: true,
-		held: inventory.Holder{IP: apiIP},
+		Held: inventory.Holder{IP: apiIP},
 	}
 	views := map[string]replicate.Ring{}
 	living := map[string]int{}
@@ -83,25 +83,25 @@ func sightOf(t *testing.T, masters []madeMaster, change ...func(*sight)) *sight 
 			continue
 		}
 		s.have.Objects = append(s.have.Objects, o)
-		s.rings.Masters = append(s.rings.Masters, env.Asked(o))
+		s.Rings.Masters = append(s.Rings.Masters, env.Asked(o))
 		ready := m.notReady
 		if o.Status != "RUNNING" {
 			ready = "the machine is " + o.Status
 		}
-		s.masters = append(s.masters, seenMaster{Object: o, disk: !m.noDisk, phase: cmp.Or(m.phase, scripts.PhaseRunning), ready: ready})
+		s.Masters = append(s.Masters, SeenMaster{Object: o, Disk: !m.noDisk, phase: cmp.Or(m.phase, scripts.PhaseRunning), ready: ready})
 		s.nodes.list = append(s.nodes.list, nodeNamed(m.name, m.zone, o.Status == "RUNNING"))
 		if !m.outside {
 			s.backends = append(s.backends, step.Backend{Name: m.name, Zone: m.zone, Healthy: ready == ""})
 		}
 		switch {
 		case o.Status != "RUNNING":
-			s.rings.Silent[m.name] = errors.New(ready)
+			s.Rings.Silent[m.name] = errors.New(ready)
 			continue
 		case m.silent != nil:
-			s.rings.Silent[m.name] = m.silent
+			s.Rings.Silent[m.name] = m.silent
 			continue
 		}
-		s.rings.Answers[m.name] = map[string]replicate.Ring{}
+		s.Rings.Answers[m.name] = map[string]replicate.Ring{}
 		for ring, in := range map[string]membership{replicate.RingMain: m.main, replicate.RingEvents: m.events} {
 			own := views[ring]
 			own.Index = 100
@@ -123,16 +123,16 @@ func sightOf(t *testing.T, masters []madeMaster, change ...func(*sight)) *sight 
 					own.Error, own.Leader = "etcdserver: request timed out", ""
 				}
 			}
-			s.rings.Answers[m.name][ring] = own
+			s.Rings.Answers[m.name][ring] = own
 		}
 	}
 	if len(masters) > 1 {
-		s.balanced, s.held.Rule = true, "kubernetes-master"
+		s.balanced, s.Held.Rule = true, "kubernetes-master"
 		s.have.Objects = append(s.have.Objects, inventory.Object{Kind: inventory.BackendService, Name: "kubernetes-master", Region: "europe-west1"})
 	} else {
 		s.backends = nil
 		if len(masters) == 1 {
-			s.held.Machine, s.held.Zone = masters[0].name, masters[0].zone
+			s.Held.Machine, s.Held.Zone = masters[0].name, masters[0].zone
 		}
 	}
 	for _, f := range change {
@@ -154,8 +154,8 @@ func nodeNamed(name, zone string, ready bool) corev1.Node {
 }
 
 // withPool adds a zone's pool of size machines: those named, ready or not.
-func withPool(zone string, size int, machines map[string]bool, leaving ...string) func(*sight) {
-	return func(s *sight) {
+func withPool(zone string, size int, machines map[string]bool, leaving ...string) func(*Snapshot) {
+	return func(s *Snapshot) {
 		s.have.Objects = append(s.have.Objects, inventory.Object{Kind: inventory.ManagedGroup, Name: "kubernetes-minion-group", Zone: zone, Role: inventory.RoleGroup, Size: size})
 		p := pool.Pool{Leaving: leaving}
 		for name, ready := range machines {
@@ -206,7 +206,7 @@ func TestVerdict(t *testing.T) {
 		{"nobody told", []madeMaster{mute(whole1)}, rings.QuorumStatus{}, nil, "", "ready"},
 	} {
 		t.Run(x.name, func(t *testing.T) {
-			got := sightOf(t, x.masters).conclude()
+			got := sightOf(t, x.masters).Conclude()
 			if diff := gocmp.Diff(x.survives, got.Survives); diff != "" {
 				t.Errorf("survives (-want +got):\n%s", diff)
 			}
@@ -235,7 +235,7 @@ func TestVerdict(t *testing.T) {
 // TestUnreachableIsNotAbsent: a deaf master stays in every table, with the reason.
 func TestUnreachableIsNotAbsent(t *testing.T) {
 	deaf := with(whole3, func(m *madeMaster) { m.silent, m.notReady = errTimeout, "no answer within 5s" })
-	got := sightOf(t, []madeMaster{whole1, whole2, deaf}).conclude()
+	got := sightOf(t, []madeMaster{whole1, whole2, deaf}).Conclude()
 	m := got.Masters[2]
 	if m.State != StateUnreachable || !strings.Contains(m.Why, "no answer within 5s") || !strings.Contains(m.Why, "ssh: ") {
 		t.Errorf("%+v", m)
@@ -248,16 +248,16 @@ func TestUnreachableIsNotAbsent(t *testing.T) {
 		t.Errorf("being deaf is not being half made: %+v", u)
 	}
 	denied := with(whole2, func(m *madeMaster) { m.silent = &replicate.ConnectError{Kind: replicate.ErrDenied} })
-	got = sightOf(t, []madeMaster{whole1, denied}).conclude()
+	got = sightOf(t, []madeMaster{whole1, denied}).Conclude()
 	want := second + ` does not accept the ssh key of this operator, so its etcd was not asked; have it added:` + "\n\tKUBE_GCE_ZONE=europe-west1-b hakube up"
 	if !slices.Contains(got.Warnings, want) {
 		t.Errorf("warnings are %q", got.Warnings)
 	}
-	s := sightOf(t, []madeMaster{whole1}, withPool(zoneB, 2, nil), func(s *sight) {
+	s := sightOf(t, []madeMaster{whole1}, withPool(zoneB, 2, nil), func(s *Snapshot) {
 		s.nodes, s.listed = nodeList{}, false
 		s.missed("the API could not be asked about nodes", errors.New("it is dark"))
 	})
-	got = s.conclude()
+	got = s.Conclude()
 	if p := got.Pools[0]; p.Nodes != 2 || p.Ready != nil || got.Masters[0].Node != "unknown" || len(got.Unfinished) > 0 {
 		t.Errorf("pools %+v, masters %+v, unfinished %+v", got.Pools, got.Masters, got.Unfinished)
 	}
@@ -268,11 +268,11 @@ func TestUnreachableIsNotAbsent(t *testing.T) {
 
 func TestLag(t *testing.T) {
 	s := sightOf(t, []madeMaster{whole1, whole2})
-	slow := s.rings.Answers[second]["main"]
-	lead := s.rings.Answers[first]["main"]
+	slow := s.Rings.Answers[second]["main"]
+	lead := s.Rings.Answers[first]["main"]
 	lead.Index, slow.Index = 5000, 2000
-	s.rings.Answers[second]["main"], s.rings.Answers[first]["main"] = slow, lead
-	rows := s.rings.Members("main")
+	s.Rings.Answers[second]["main"], s.Rings.Answers[first]["main"] = slow, lead
+	rows := s.Rings.Members("main")
 	if !rows[0].Leader || *rows[0].Behind != 0 || *rows[1].Behind != 3000 {
 		t.Errorf("%+v", rows)
 	}

@@ -1,4 +1,4 @@
-package cluster
+package status
 
 import (
 	"errors"
@@ -29,17 +29,17 @@ type Unfinished struct {
 }
 
 // unfinished is all of it, what keeps the API dark first.
-func (s *sight) unfinished() []Unfinished {
+func (s *Snapshot) unfinished() []Unfinished {
 	list := []Unfinished{}
-	if len(s.masters) == 0 {
+	if len(s.Masters) == 0 {
 		return append(list, s.withoutMasters())
 	}
 	list = append(list, s.dark()...)
 	list = append(list, s.hopeless()...)
 	list = append(list, s.apart()...)
-	for _, m := range s.masters {
+	for _, m := range s.Masters {
 		half := s.halfMaster(m)
-		if len(half) == 0 && !s.held.Unassigned() {
+		if len(half) == 0 && !s.Held.Unassigned() {
 			half = s.illMaster(m)
 		}
 		list = append(list, half...)
@@ -59,35 +59,35 @@ func (s *sight) unfinished() []Unfinished {
 
 var downAll = cure.Down().String()
 
-func (s *sight) create() string { return cure.Up(s.home()).String() }
+func (s *Snapshot) create() string { return cure.Up(s.home()).String() }
 
 func addMaster(m inventory.Object) string {
 	return cure.AddMaster(m.Zone).String()
 }
 
-func removeMaster(m inventory.Object) string {
+func RemoveMaster(m inventory.Object) string {
 	return cure.RemoveMaster(m.Zone, m.Name).String()
 }
 
 // repair is of one master. Where several do not run and there is no quorum none
 // comes back by itself, so it is of all.
-func (s *sight) repair(m inventory.Object) string {
+func (s *Snapshot) repair(m inventory.Object) string {
 	down := 0
-	for _, x := range s.masters {
+	for _, x := range s.Masters {
 		if x.Status != "RUNNING" {
 			down++
 		}
 	}
-	if down > 1 && !s.quorum() {
+	if down > 1 && !s.Quorum() {
 		return cure.Repair().String()
 	}
 	return cure.Repair(m.Name).String()
 }
 
 // hopeless is a ring that has lost quorum for good, with the way that is left.
-func (s *sight) hopeless() []Unfinished {
+func (s *Snapshot) hopeless() []Unfinished {
 	var no *refusal.Refused
-	if err := s.curable(); !errors.As(err, &no) {
+	if err := s.Curable(); !errors.As(err, &no) {
 		return nil
 	}
 	best, ok := s.survivor()
@@ -99,8 +99,8 @@ func (s *sight) hopeless() []Unfinished {
 
 // apart are masters that all run, and no ring of theirs has quorum: their members do
 // not reach each other, or have just been started.
-func (s *sight) apart() []Unfinished {
-	for _, m := range s.masters {
+func (s *Snapshot) apart() []Unfinished {
+	for _, m := range s.Masters {
 		if !s.starved(m) {
 			return nil
 		}
@@ -109,8 +109,8 @@ func (s *sight) apart() []Unfinished {
 }
 
 // illMaster is a master that was whole and fails.
-func (s *sight) illMaster(m seenMaster) []Unfinished {
-	why := s.ill(m)
+func (s *Snapshot) illMaster(m SeenMaster) []Unfinished {
+	why := s.Ill(m)
 	if state, _ := s.state(m, s.nodeOf(m.Object)); why == "" || state == StateStarting || state == StateReady && !s.failsInRing(m) {
 		return nil
 	}
@@ -119,11 +119,11 @@ func (s *sight) illMaster(m seenMaster) []Unfinished {
 
 // failsInRing tells that a master's own etcd was asked and one of its members does
 // not take part in a ring that has quorum.
-func (s *sight) failsInRing(m seenMaster) bool {
+func (s *Snapshot) failsInRing(m SeenMaster) bool {
 	for _, ring := range rings.Names {
-		x, _, _ := s.rings.Ring(ring)
-		own, heard := s.rings.Answers[m.Name][ring]
-		if heard && !own.Healthy && (x.Healthy || own.ID == "") || s.rings.Behind(ring, m.Name) > env.MaxBehind {
+		x, _, _ := s.Rings.Ring(ring)
+		own, heard := s.Rings.Answers[m.Name][ring]
+		if heard && !own.Healthy && (x.Healthy || own.ID == "") || s.Rings.Behind(ring, m.Name) > env.MaxBehind {
 			return true
 		}
 	}
@@ -132,21 +132,21 @@ func (s *sight) failsInRing(m seenMaster) bool {
 
 // deadIn tells that a master was asked and its etcd of one of the rings does not run,
 // or has not even keys for it.
-func (s *sight) deadIn(m seenMaster, rings []string) bool {
-	if err := s.rings.Silent[m.Name]; len(rings) > 0 && err != nil {
+func (s *Snapshot) deadIn(m SeenMaster, rings []string) bool {
+	if err := s.Rings.Silent[m.Name]; len(rings) > 0 && err != nil {
 		run := (*replicate.RunError)(nil)
 		return errors.As(err, &run) && run.Err == nil
 	}
 	return slices.ContainsFunc(rings, func(ring string) bool {
-		own, heard := s.rings.Answers[m.Name][ring]
+		own, heard := s.Rings.Answers[m.Name][ring]
 		return heard && own.ID == ""
 	})
 }
 
 // home is the zone in which a plain up is about the cluster's masters; that of the
 // settings, which may name none, while nothing of it is in a zone.
-func (s *sight) home() string {
-	homes := s.have.Homes(s.names)
+func (s *Snapshot) home() string {
+	homes := s.have.Homes(s.Names)
 	if len(homes) == 0 {
 		homes = s.have.Zones(func(inventory.Object) bool { return true })
 	}
@@ -157,7 +157,7 @@ func (s *sight) home() string {
 }
 
 // withoutMasters is a cluster that has none, nor the disk of one.
-func (s *sight) withoutMasters() Unfinished {
+func (s *Snapshot) withoutMasters() Unfinished {
 	x := Unfinished{Step: "the cluster has no master: it is half made or half removed", Command: s.create(), Or: downAll}
 	if s.home() == "" {
 		x.Command, x.Or = x.Or, ""
@@ -175,8 +175,8 @@ const (
 	voterMember
 )
 
-func (s *sight) membership(ring string, m inventory.Object) membership {
-	x, _, ok := s.rings.Ring(ring)
+func (s *Snapshot) membership(ring string, m inventory.Object) membership {
+	x, _, ok := s.Rings.Ring(ring)
 	for _, y := range x.Members {
 		switch name, zone := rings.MachineOf(y); {
 		case name != m.Name || zone != m.Zone:
@@ -193,7 +193,7 @@ func (s *sight) membership(ring string, m inventory.Object) membership {
 }
 
 // memberships are those in both rings, by name.
-func (s *sight) memberships(m inventory.Object) map[membership][]string {
+func (s *Snapshot) memberships(m inventory.Object) map[membership][]string {
 	in := map[membership][]string{}
 	for _, ring := range rings.Names {
 		x := s.membership(ring, m)
@@ -205,24 +205,24 @@ func (s *sight) memberships(m inventory.Object) map[membership][]string {
 // dark is the API's address without a holder. Whose change it was that was cut
 // shows in the master that is not whole: one that comes is a learner by then, one
 // that goes votes nowhere any more.
-func (s *sight) dark() []Unfinished {
-	if s.held.IP == "" {
+func (s *Snapshot) dark() []Unfinished {
+	if s.Held.IP == "" {
 		return []Unfinished{{Step: "the API has no address", Command: s.create()}}
 	}
-	if !s.held.Unassigned() {
+	if !s.Held.Unassigned() {
 		return nil
 	}
-	x := Unfinished{Step: "the address " + s.held.IP + " is on nothing: the API is dark", Command: s.create()}
-	for _, m := range s.masters {
+	x := Unfinished{Step: "the address " + s.Held.IP + " is on nothing: the API is dark", Command: s.create()}
+	for _, m := range s.Masters {
 		in := s.memberships(m.Object)
 		switch {
 		case len(in[learnerMember]) > 0:
 			x.Command = addMaster(m.Object)
-		case len(in[noMember]) > 0, len(s.masters) > 1 && s.retired(m):
-			x.Command = removeMaster(m.Object)
+		case len(in[noMember]) > 0, len(s.Masters) > 1 && s.retired(m):
+			x.Command = RemoveMaster(m.Object)
 		}
 	}
-	if len(s.masters) == 1 && s.masters[0].Status == "" { // gone: a removal of the cluster looks the same
+	if len(s.Masters) == 1 && s.Masters[0].Status == "" { // gone: a removal of the cluster looks the same
 		x.Or = downAll
 	}
 	return []Unfinished{x}
@@ -232,25 +232,25 @@ func (s *sight) dark() []Unfinished {
 // learner in both rings, vote in both, control plane, the balancer's group. The
 // way out is the same backwards, but that a vote is taken with its membership;
 // there it says where the looks are the same.
-func (s *sight) halfMaster(m seenMaster) []Unfinished {
-	add, remove := addMaster(m.Object), removeMaster(m.Object)
+func (s *Snapshot) halfMaster(m SeenMaster) []Unfinished {
+	add, remove := addMaster(m.Object), RemoveMaster(m.Object)
 	in := s.memberships(m.Object)
 	named := func(x membership) string { return strings.Join(in[x], " and ") }
 	state, why := s.state(m, s.nodeOf(m.Object))
-	if !s.quorum() { // nobody would agree to it, so a removal goes on only as that of all
+	if !s.Quorum() { // nobody would agree to it, so a removal goes on only as that of all
 		remove = downAll
 	}
 	switch {
-	case len(s.masters) == 1:
+	case len(s.Masters) == 1:
 		return s.onlyMaster(m, state, why)
-	case state == StateGone && !m.disk && len(in[voterMember]) > 0:
+	case state == StateGone && !m.Disk && len(in[voterMember]) > 0:
 		return half(m.Name+" votes in ring "+named(voterMember)+" and has no machine", s.repair(m.Object), remove)
 	case state == StateGone && len(in[learnerMember]) > 0:
 		return half(m.Name+" is a learner in ring "+named(learnerMember)+" and has no machine", add, "")
 	case state == StateGone && len(in[voterMember]) > 0:
 		return half(m.Name+" votes in ring "+named(voterMember)+" and has only its disk", s.repair(m.Object), remove)
 	case len(in[noMember]) == len(rings.Names) && state == StateGone:
-		return half("disk "+s.names.DiskOf(m.Name)+" is of a master in no ring: half made or half removed", remove, add)
+		return half("disk "+s.Names.DiskOf(m.Name)+" is of a master in no ring: half made or half removed", remove, add)
 	case len(in[noMember]) == len(rings.Names) && m.phase == scripts.PhaseRunning: // its etcd cannot come back
 		return half("machine "+m.Name+" is in no ring and was: half removed", remove, "")
 	case len(in[noMember]) == len(rings.Names):
@@ -258,7 +258,7 @@ func (s *sight) halfMaster(m seenMaster) []Unfinished {
 	case state == StateGone:
 		return half(m.Name+" has only its disk, and nobody tells of the rings", s.repair(m.Object), remove)
 	case state == StateStopped:
-		if !s.quorum() {
+		if !s.Quorum() {
 			remove = ""
 		}
 		return half(m.Name+" is stopped", s.repair(m.Object), remove)
@@ -284,8 +284,8 @@ func (s *sight) halfMaster(m seenMaster) []Unfinished {
 
 // withoutExternal are masters that have no external address of their own beside
 // the balancer's.
-func (s *sight) withoutExternal() (list []Unfinished) {
-	for _, m := range s.masters {
+func (s *Snapshot) withoutExternal() (list []Unfinished) {
+	for _, m := range s.Masters {
 		if m.Status == "RUNNING" && m.External == "" {
 			list = append(list, half(m.Name+" has no external address, so ssh does not reach it", s.create(), "")...)
 		}
@@ -295,14 +295,14 @@ func (s *sight) withoutExternal() (list []Unfinished) {
 
 // retired tells that a master was through with its script and its API server does
 // not answer any more, although the machine could be reached: it was ended, or is ill.
-func (s *sight) retired(m seenMaster) bool {
+func (s *Snapshot) retired(m SeenMaster) bool {
 	return m.Status == "RUNNING" && m.External != "" && m.phase == scripts.PhaseRunning && m.ready != ""
 }
 
-// quorum tells whether both rings can agree on who is in them.
-func (s *sight) quorum() bool {
+// Quorum tells whether both rings can agree on who is in them.
+func (s *Snapshot) Quorum() bool {
 	for _, ring := range rings.Names {
-		if _, healthy, _ := s.rings.Quorum(ring); !healthy {
+		if _, healthy, _ := s.Rings.Quorum(ring); !healthy {
 			return false
 		}
 	}
@@ -314,7 +314,7 @@ func half(step, command, or string) []Unfinished {
 }
 
 // onlyMaster is the half-made master of a cluster that has no other.
-func (s *sight) onlyMaster(m seenMaster, state, why string) []Unfinished {
+func (s *Snapshot) onlyMaster(m SeenMaster, state, why string) []Unfinished {
 	switch {
 	case state == StateGone: // its disk outlives it, in a removal too
 		return half(fmt.Sprintf("%s is %s: %s", m.Name, state, why), s.create(), downAll)
@@ -331,14 +331,14 @@ func (s *sight) onlyMaster(m seenMaster, state, why string) []Unfinished {
 }
 
 // outside tells that the balancer has the address and does not send to the master.
-func (s *sight) outside(m seenMaster) bool {
-	return s.held.Rule != "" && s.asked && !slices.ContainsFunc(s.backends, func(b step.Backend) bool { return b.Name == m.Name && b.Zone == m.Zone })
+func (s *Snapshot) outside(m SeenMaster) bool {
+	return s.Held.Rule != "" && s.asked && !slices.ContainsFunc(s.backends, func(b step.Backend) bool { return b.Name == m.Name && b.Zone == m.Zone })
 }
 
 // strayParts are the balancer's, while a master has the address itself: they
 // were made and not used yet, or not taken away yet.
-func (s *sight) strayParts() []Unfinished {
-	if s.held.Machine == "" {
+func (s *Snapshot) strayParts() []Unfinished {
+	if s.Held.Machine == "" {
 		return nil
 	}
 	var parts []string
@@ -353,8 +353,8 @@ func (s *sight) strayParts() []Unfinished {
 	x := Unfinished{Step: "parts of a balancer that has not the address: " + strings.Join(parts, ", ")}
 	// Whole masters without it: a plain up moves the address to it.
 	x.Command = s.create()
-	for _, m := range s.masters {
-		if len(s.masters) == 1 { // the next replica uses them
+	for _, m := range s.Masters {
+		if len(s.Masters) == 1 { // the next replica uses them
 			x.Command, x.Or = addMaster(m.Object), downAll
 		}
 		if h := s.halfMaster(m); len(h) > 0 {

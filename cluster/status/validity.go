@@ -1,4 +1,4 @@
-package cluster
+package status
 
 import (
 	"cmp"
@@ -41,7 +41,7 @@ func (e Invalid) Error() string {
 // nothing is unfinished. What could not be asked is not valid. It changes nothing; an
 // error is one of look.
 func Validate(ctx context.Context, r *task.Task) (*Validity, error) {
-	s, err := look(ctx, r)
+	s, err := Read(ctx, r)
 	if err != nil {
 		return nil, err
 	}
@@ -49,30 +49,30 @@ func Validate(ctx context.Context, r *task.Task) (*Validity, error) {
 		s.kubectl = r.AsKubectl(ctx)
 	}
 	problems := s.problems(int(r.Want.Settings.AllowNotReady))
-	return &Validity{Valid: len(problems) == 0, Problems: problems, Status: s.conclude()}, nil
+	return &Validity{Valid: len(problems) == 0, Problems: problems, Status: s.Conclude()}, nil
 }
 
 // problems are all reasons why it is not valid. Nodes that are not Ready are
 // none up to as many as are allowed.
-func (s *sight) problems(allowed int) []Problem {
+func (s *Snapshot) problems(allowed int) []Problem {
 	list := []Problem{}
 	say := func(format string, a ...any) { list = append(list, Problem{Why: fmt.Sprintf(format, a...)}) }
 	if s.silent != "" {
-		say("API at %s: %s", cmp.Or(s.held.IP, "no address"), s.silent)
+		say("API at %s: %s", cmp.Or(s.Held.IP, "no address"), s.silent)
 	}
 	if s.kubectl != "" {
 		list = append(list, Problem{Why: s.kubectl, Command: s.create()})
 	}
-	for _, m := range s.masters {
+	for _, m := range s.Masters {
 		if x := s.master(m); x.State != StateReady {
 			say("master %s in %s is %s: %s", x.Name, x.Zone, x.State, x.Why)
 		}
 	}
 	for _, name := range rings.Names {
-		for _, p := range s.rings.Problems(name) {
+		for _, p := range s.Rings.Problems(name) {
 			say("%s", p)
 		}
-		for _, x := range s.rings.Members(name) {
+		for _, x := range s.Rings.Members(name) {
 			switch {
 			case !x.Voter:
 				say("etcd %s: %s is a learner", name, x.Member)
@@ -81,11 +81,11 @@ func (s *sight) problems(allowed int) []Problem {
 			}
 		}
 	}
-	if len(s.masters) > 1 && s.held.Machine != "" {
-		say("the address %s is on %s: of %d masters only that one is reached", s.held.IP, s.held.Machine, len(s.masters))
+	if len(s.Masters) > 1 && s.Held.Machine != "" {
+		say("the address %s is on %s: of %d masters only that one is reached", s.Held.IP, s.Held.Machine, len(s.Masters))
 	}
 	for _, b := range s.backends {
-		if s.held.Rule != "" && !b.Healthy {
+		if s.Held.Rule != "" && !b.Healthy {
 			say("the balancer finds %s in %s not healthy", b.Name, b.Zone)
 		}
 	}
