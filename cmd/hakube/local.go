@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"net/url"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -345,6 +346,10 @@ func localEnv(c *cli.Context, u *ui, dir string) error {
 	if !s.Running {
 		return withHint(fmt.Errorf("the embedded GCE is not running"), cure.Hint("start it", cure.LocalStart()))
 	}
+	at, err := url.Parse(s.Endpoint)
+	if err != nil {
+		return fmt.Errorf("reading the address of the embedded GCE: %w", err)
+	}
 	// The token itself is not among them: an environment is shown to more eyes than a file.
 	for _, kv := range [][2]string{
 		{"KUBERNETES_PROVIDER", "local"},
@@ -355,6 +360,8 @@ func localEnv(c *cli.Context, u *ui, dir string) error {
 		{"CLOUDSDK_CORE_DISABLE_PROMPTS", "1"},
 		{"CLOUDSDK_CORE_CHECK_GCE_METADATA", "false"},
 		{"CLOUDSDK_CORE_DISABLE_FILE_LOGGING", "1"},
+		// Whatever else gcloud asks comes here too and is refused: IAP's tunnels, storage.
+		{"CLOUDSDK_PROXY_TYPE", "http"}, {"CLOUDSDK_PROXY_ADDRESS", at.Hostname()}, {"CLOUDSDK_PROXY_PORT", at.Port()},
 		{"CLOUDSDK_API_ENDPOINT_OVERRIDES_COMPUTE", s.Endpoint + "/compute/v1/"},
 		{"CLOUDSDK_API_ENDPOINT_OVERRIDES_IAM", s.Endpoint + "/"},
 		{"CLOUDSDK_API_ENDPOINT_OVERRIDES_OSLOGIN", s.Endpoint + "/"},

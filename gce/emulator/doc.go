@@ -21,7 +21,7 @@
 //	internal/members           who is in which group and reached by which balancer; it only reads
 //	internal/networks          networks, subnetworks, routes, firewalls, addresses
 //	internal/balancers         rules, services, checks, target pools, instance groups
-//	internal/disks, machine    disks and snapshots; an instance as host and guest see it
+//	internal/disks, machine    disks, snapshots and their schedules; an instance as host and guest see it
 //	internal/instances         instances, templates, and the life of their machines
 //	internal/groups            managed groups, and the reconciler that keeps their size
 //

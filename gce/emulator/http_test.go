@@ -32,7 +32,7 @@ func TestRefusedRequests(t *testing.T) {
 		{"get of an unknown zone", "GET", "projects/p/zones/mars-1a", nil, 404, "notFound", "was not found"},
 		{"absent", "GET", nets + "/n", nil, 404, "notFound", "The resource 'projects/p/global/networks/n' was not found"},
 		{"there already", "POST", nets, doc.Obj{"name": "default"}, 409, "alreadyExists", "The resource 'projects/p/global/networks/default' already exists"},
-		{"known method without code", "POST", "projects/p/regions/europe-west1/resourcePolicies", doc.Obj{"name": "h"}, 400, "notImplemented", "resourcePolicies.insert"},
+		{"known method without code", "POST", "projects/p/global/securityPolicies", doc.Obj{"name": "h"}, 400, "notImplemented", "securityPolicies.insert"},
 		{"unknown method", "GET", "projects/p/global/wonders", nil, 400, "notImplemented", "wonders"},
 		{"field without meaning here", "POST", zoneB + "disks", doc.Obj{"name": "d", "sourceDisk": "zones/europe-west1-b/disks/s"}, 400, "notImplemented", "sourceDisk"},
 		{"query parameter of the wrong type", "GET", nets + "?maxResults=many", nil, 400, "invalid", "maxResults"},

@@ -27,6 +27,8 @@ type Server struct {
 	front  *web.Front
 	groups *groups.Reconciler
 	guests *machine.Guests
+	// schedules makes the snapshots that are due.
+	schedules *disks.Scheduler
 }
 
 // New opens the store and takes up where the last process left: machines that
@@ -37,7 +39,7 @@ func New(o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{core: c, front: web.New(c), groups: groups.New(c), guests: machine.NewGuests(c)}
+	s := &Server{core: c, front: web.New(c), groups: groups.New(c), guests: machine.NewGuests(c), schedules: &disks.Scheduler{S: c}}
 	instances := &instances.Lifecycle{S: c}
 	for _, col := range slices.Concat(
 		catalog.Collections(), projects.Collections(), networks.Collections(), balancers.Collections(),
@@ -65,6 +67,7 @@ func New(o Options) (*Server, error) {
 		_ = c.Store.Close() // what went wrong before is said
 		return nil, err
 	}
+	s.schedules.Run()
 	return s, nil
 }
 

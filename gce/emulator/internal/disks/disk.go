@@ -18,14 +18,14 @@ func disks() api.Collection {
 	return api.Collection{
 		Resource: "disks", Kind: "disks", Item: "compute#disk",
 		Methods: map[string]api.Handler{"insert": insertDisk, "delete": deleteDisk, "createSnapshot": createSnapshot, "setLabels": identity.LabelsSetter("disks"),
-			"resize": resizeDisk, "update": updateDisk},
+			"addResourcePolicies": addPolicies, "removeResourcePolicies": removePolicies, "resize": resizeDisk, "update": updateDisk},
 		Works: map[string]api.Work{
 			"insert":    {Run: makeDisk},
 			"delete":    {Run: dropDisk},
-			"setLabels": {}, "createSnapshot": {Run: takeSnapshot}, "resize": {Run: growDisk}, "update": {Run: growDisk},
+			"setLabels": {}, "createSnapshot": {Run: takeSnapshot}, "resize": {Run: growDisk}, "update": {Run: growDisk}, "addResourcePolicies": {}, "removeResourcePolicies": {},
 		},
 		Lacks: map[string][]string{
-			"insert": {"sourceDisk", "sourceInstantSnapshot", "sourceStorageObject", "replicaZones", "diskEncryptionKey", "resourcePolicies",
+			"insert": {"sourceDisk", "sourceInstantSnapshot", "sourceStorageObject", "replicaZones", "diskEncryptionKey",
 				"accessMode!READ_WRITE_SINGLE", "storagePool", "asyncPrimaryDisk", "provisionedIops", "provisionedThroughput", "enableConfidentialCompute",
 				"type=" + catalog.OtherDisks},
 			"createSnapshot": snapshotLacks,
@@ -104,6 +104,9 @@ func NewDisk(s *api.Server, t *store.Tx, r doc.Ref, o doc.Obj) error {
 	o["id"], o["name"], o["creationTimestamp"], o["selfLink"] = t.ID(), r.Name(), doc.Stamp(s.Opts.Now()), r.Link()
 	o["zone"], o["status"], o["labelFingerprint"] = doc.ZoneLink(r.Project(), r.Place()), "CREATING", doc.Fingerprint(o["labels"])
 	delete(o, "users")
+	if err := havePolicies(s, t, r, o, doc.Strings(o, "resourcePolicies")); err != nil {
+		return err
+	}
 	t.Put(r, o)
 	return nil
 }
@@ -163,6 +166,12 @@ func deleteDisk(c *api.Call) (doc.Obj, error) {
 	})
 }
 
+// Forget removes a disk that is gone behind the API.
+func Forget(t *store.Tx, r doc.Ref) {
+	t.Delete(r)
+	t.Delete(scheduled(r))
+}
+
 func dropDisk(ctx context.Context, k *api.Job) error {
 	o := k.S.Store.Read(k.Target)
 	if o == nil {
@@ -171,5 +180,5 @@ func dropDisk(ctx context.Context, k *api.Job) error {
 	if err := k.S.Opts.Backend.DeleteDisk(ctx, DiskOf(k.Target, o)); err != nil {
 		return err
 	}
-	return k.Step("removed", func(t *store.Tx) error { t.Delete(k.Target); return nil })
+	return k.Step("removed", func(t *store.Tx) error { Forget(t, k.Target); return nil })
 }

@@ -69,20 +69,24 @@ func keepSnapshot(c *api.Call, target, disk doc.Ref) (doc.Obj, error) {
 		if err := identity.CheckLabels(doc.Sub(c.Body, "labels")); err != nil {
 			return err
 		}
-		o := doc.Clone(c.Body)
-		o["id"], o["creationTimestamp"], o["selfLink"], o["status"] = t.ID(), doc.Stamp(c.S.Opts.Now()), r.Link(), "CREATING"
-		o["sourceDisk"], o["sourceDiskId"], o["diskSizeGb"] = disk.Link(), d["id"], d["sizeGb"]
-		o["labelFingerprint"] = doc.Fingerprint(o["labels"])
-		doc.Fill(o, doc.Obj{
-			"kind": "compute#snapshot", "snapshotType": "STANDARD", "storageLocations": []any{disk.Region()}, "autoCreated": false,
-			"creationSizeBytes": "0", "downloadBytes": "0", "storageBytes": "0", "storageBytesStatus": "UP_TO_DATE",
-		})
-		for _, k := range []string{"licenses", "licenseCodes", "guestOsFeatures", "architecture"} {
-			doc.Fill(o, doc.Obj{k: d[k]})
-		}
-		t.Put(r, o)
+		completeSnapshot(c.S, t, r, disk, d, doc.Clone(c.Body))
 		return nil
 	})
+}
+
+// completeSnapshot stores a snapshot that is still to be made.
+func completeSnapshot(s *api.Server, t *store.Tx, r, disk doc.Ref, d, o doc.Obj) {
+	o["id"], o["creationTimestamp"], o["selfLink"], o["status"] = t.ID(), doc.Stamp(s.Opts.Now()), r.Link(), "CREATING"
+	o["sourceDisk"], o["sourceDiskId"], o["diskSizeGb"] = disk.Link(), d["id"], d["sizeGb"]
+	o["labelFingerprint"] = doc.Fingerprint(o["labels"])
+	doc.Fill(o, doc.Obj{
+		"kind": "compute#snapshot", "snapshotType": "STANDARD", "storageLocations": []any{disk.Region()}, "autoCreated": false,
+		"creationSizeBytes": "0", "downloadBytes": "0", "storageBytes": "0", "storageBytesStatus": "UP_TO_DATE",
+	})
+	for _, k := range []string{"licenses", "licenseCodes", "guestOsFeatures", "architecture"} {
+		doc.Fill(o, doc.Obj{k: d[k]})
+	}
+	t.Put(r, o)
 }
 
 // takeSnapshot is the work behind it. One that cannot be made goes away.

@@ -4,5 +4,5 @@ import "hakube/gce/emulator/internal/api"
 
 // Collections are the managed groups.
 func (g *Reconciler) Collections() []api.Collection {
-	return []api.Collection{g.instanceGroupManagers(), autoscalers(), regionAutoscalers()}
+	return []api.Collection{g.instanceGroupManagers(), g.autoscalers(), regionAutoscalers()}
 }

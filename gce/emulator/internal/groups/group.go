@@ -246,6 +246,9 @@ func deleteGroup(c *api.Call) (doc.Obj, error) {
 		if by := balancers.GroupService(t, r.Within("instanceGroups", r.Name())); by != "" {
 			return problem.InUse("instance_group_manager", r, by)
 		}
+		if by := scalerOf(t, r); by != "" {
+			return problem.InUse("instance_group_manager", r, by)
+		}
 		o["targetSize"] = 0
 		t.Put(r.Note("leaving"), doc.Obj{"id": o["id"]})
 		return nil
@@ -297,6 +300,9 @@ func GroupView(t *store.Tx, r doc.Ref, o doc.Obj) doc.Obj {
 	out["status"] = doc.Obj{
 		"isStable": stable, "versionTarget": doc.Obj{"isReached": stable}, "allInstancesConfig": doc.Obj{"effective": true},
 		"stateful": doc.Obj{"hasStatefulConfig": false, "perInstanceConfigs": doc.Obj{"allEffective": true}},
+	}
+	if by := scalerOf(t, r); by != "" {
+		doc.Sub(out, "status")["autoscaler"] = by.Link()
 	}
 	return doc.Clone(out)
 }

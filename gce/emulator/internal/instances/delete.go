@@ -91,7 +91,7 @@ func discard(ctx context.Context, s *api.Server, k *api.Job, failed bool) error 
 			return err
 		}
 		if err := s.Store.Update(func(t *store.Tx) error {
-			t.Delete(doc.Ref(d))
+			disks.Forget(t, doc.Ref(d))
 			return nil
 		}); err != nil {
 			return err
