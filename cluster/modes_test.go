@@ -76,13 +76,13 @@ func TestModesPicture(t *testing.T) {
 	}
 	masters := r.Have.Masters(r.Want.Names)
 	r.Balanced, r.Patients = true, masters[1:]
-	add("repair", slices.Concat(r.repairList()...), nil)
+	add("repair", slices.Concat(repairList(r.Task)...), nil)
 	r = o.run(settings.RebuildVerb)
 	if r.Have, err = r.Look(ctx); err != nil {
 		t.Fatal(err)
 	}
 	r.Patients, r.GivenUp = masters[:1], masters[1:]
-	add("restart alone", slices.Concat(r.rebuildList()...), nil)
+	add("restart alone", slices.Concat(rebuildList(r.Task)...), nil)
 
 	got := picture(all)
 	if os.Getenv("HAKUBE_GOLDEN") == "write" {

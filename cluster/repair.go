@@ -2,22 +2,11 @@ package cluster
 
 import (
 	"context"
-	"fmt"
-	"slices"
 
-	"cloud.google.com/go/compute/apiv1/computepb"
-
-	"hakube/cluster/env"
-	"hakube/cluster/inventory"
 	"hakube/cluster/lease"
 	"hakube/cluster/plan"
 	"hakube/cluster/preflight"
-	"hakube/cluster/refusal"
 	"hakube/cluster/settings"
-	"hakube/cluster/status"
-	"hakube/cluster/step"
-	"hakube/cluster/task"
-	"hakube/gce"
 )
 
 // Repair brings masters back that fail: the one of the name, or all that are not
@@ -29,18 +18,18 @@ func (c *Cluster) Repair(ctx context.Context, name string, report func(plan.Even
 		s = nil
 		r := c.run(settings.RepairVerb)
 		r.Lease = l
-		seen, err := r.seen(ctx, report)
+		before, err := seen(ctx, r.Task, report)
 		if err != nil {
 			return err
 		}
-		if err := r.diagnose(ctx, seen, name); err != nil {
+		if err := diagnose(ctx, r.Task, before, name); err != nil {
 			return err
 		}
 		if len(r.Patients) > 0 {
-			err = preflight.FitToRepair(ctx, r.Task, r.revivals())
+			err = preflight.FitToRepair(ctx, r.Task, revivals(r.Task))
 		}
 		if len(r.Patients) > 0 && err == nil {
-			err = plan.RunStages(ctx, r.repairList(), report)
+			err = plan.RunStages(ctx, repairList(r.Task), report)
 		}
 		s = r.summary()
 		s.Nothing = len(r.Patients) == 0
@@ -50,128 +39,4 @@ func (c *Cluster) Repair(ctx context.Context, name string, report func(plan.Even
 		return err
 	})
 	return s.warned(warning), err
-}
-
-// seen looks around, after this operator's key and masters' own addresses have
-// been seen to, without which nobody could be asked.
-func (r *run) seen(ctx context.Context, report func(plan.Event)) (*status.Snapshot, error) {
-	s, err := status.Read(ctx, r.Task)
-	if err != nil {
-		return nil, err
-	}
-	again := len(step.Reachable(r.Task)) > 0 || slices.ContainsFunc(s.Masters, func(m status.SeenMaster) bool { return s.Denied(m.Name) })
-	if again {
-		if err := preflight.Fit(ctx, r.Task); err != nil {
-			return nil, err
-		}
-	}
-	if err := step.Reach(ctx, r.Task, report); err != nil {
-		return nil, err
-	}
-	l := task.Lines{Want: true}
-	for _, m := range s.Masters {
-		if s.Denied(m.Name) {
-			l.Beside(step.AccessTo(r.Env, m.Object))
-		}
-	}
-	if err := plan.Run(ctx, l.Items, report); err != nil {
-		return nil, err
-	}
-	if again {
-		if s, err = status.Read(ctx, r.Task); err != nil {
-			return nil, err
-		}
-	}
-	r.Balanced = s.Held.Rule != ""
-	if homes := r.Have.Homes(r.Want.Names); len(homes) > 0 {
-		r.Want.Home = homes[0]
-	}
-	r.Want.Mark.Multizone = true
-	for _, m := range s.Masters {
-		if m.Multizone == "false" {
-			r.Want.Mark.Multizone = false
-		}
-	}
-	return s, nil
-}
-
-// diagnose picks the masters to repair and judges whether that can be done.
-func (r *run) diagnose(ctx context.Context, s *status.Snapshot, name string) error {
-	if len(s.Masters) == 0 {
-		return &refusal.Refused{
-			Why:  fmt.Sprintf("cluster %s has no master, nor the disk of one: nothing can bring it back", s.Names.Prefix),
-			Cure: s.Anew(),
-		}
-	}
-	if name != "" && !slices.ContainsFunc(s.Masters, func(m status.SeenMaster) bool { return m.Name == name }) {
-		return s.NoSuchMaster(name)
-	}
-	for _, m := range s.Masters {
-		why := s.Ill(m)
-		if name != "" && m.Name != name || why == "" && (name == "" || s.Rings.Silent[m.Name] == nil) {
-			continue
-		}
-		if name == "" && s.LeftRings(m) {
-			r.Warn(fmt.Sprintf("%s is in no etcd ring and was left as it is: %s", m.Name, status.RemoveMaster(m.Object)))
-			continue
-		}
-		r.Patients = append(r.Patients, m.Object)
-	}
-	if len(r.Patients) == 0 && !s.Quorum() && name == "" { // all run, and do not agree
-		for _, m := range s.Masters {
-			r.Patients = append(r.Patients, m.Object)
-		}
-	}
-	if len(r.Patients) == 0 {
-		return nil
-	}
-	for _, m := range s.Masters {
-		if err := status.OwnsDisk(ctx, r.Task, m); err != nil {
-			return err
-		}
-	}
-	if err := s.Curable(); err != nil {
-		return err
-	}
-	return r.model(ctx, s)
-}
-
-// model reads a master like which others are made: what it was made with counts,
-// not what this operator's variables happen to say.
-func (r *run) model(ctx context.Context, s *status.Snapshot) error {
-	var from inventory.Object
-	for _, m := range s.Masters {
-		sick := slices.ContainsFunc(r.Patients, func(p inventory.Object) bool { return p.Name == m.Name })
-		if m.Status != "" && (from.Name == "" || !sick) {
-			from = m.Object
-		}
-	}
-	if from.Name == "" {
-		return r.LikeNodes(ctx) // of masters there is none to go by
-	}
-	i, err := r.GCE.Instances(from.Zone).Get(ctx, from.Name)
-	if err != nil {
-		return fmt.Errorf("reading the master to make others like: %w", err)
-	}
-	r.Source = i
-	r.Want.MasterType = gce.Base(i.GetMachineType())
-	return modelDisks(ctx, r.Env, from, i)
-}
-
-// modelDisks reads the sizes of a master's disks and the type of the one with data.
-func modelDisks(ctx context.Context, r *env.Env, from inventory.Object, i *computepb.Instance) error {
-	for _, d := range i.GetDisks() {
-		if d.GetBoot() && d.GetDiskSizeGb() > 0 {
-			r.Want.Settings.MasterRootSize = settings.Size(d.GetDiskSizeGb())
-		}
-	}
-	d, err := r.GCE.Disks(from.Zone).Get(ctx, r.Want.Names.DiskOf(from.Name))
-	if gce.IsNotFound(err) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("reading the disk to make others like: %w", err)
-	}
-	r.Want.Settings.MasterDiskSize, r.Want.Settings.MasterDiskType = settings.Size(d.GetSizeGb()), settings.Name(gce.Base(d.GetType()))
-	return nil
 }

@@ -13,8 +13,8 @@ import (
 // first: it may be what quorum lacks. Then members go that cannot come back, since
 // etcd takes no new one while a voter is dead. Then each master joins again, as a
 // replica does, one after the other.
-func (r *run) repairList() [][]plan.Item {
-	stages := [][]plan.Item{r.revivals()}
+func repairList(r *task.Task) [][]plan.Item {
+	stages := [][]plan.Item{revivals(r)}
 	others := len(r.Masters()) > 1
 	if others {
 		l := task.Lines{Want: true}
@@ -22,7 +22,7 @@ func (r *run) repairList() [][]plan.Item {
 		stages = append(stages, l.Items)
 		gone := task.Lines{}
 		for _, p := range r.Patients {
-			gone.Then(member.EachRing(r.Task, p, func(m member.RingMember) member.LostMember {
+			gone.Then(member.EachRing(r, p, func(m member.RingMember) member.LostMember {
 				return member.LostMember{Vote: member.Vote{RingMember: m}, Outlook: r.Outlook()}
 			})...)
 		}
@@ -35,19 +35,19 @@ func (r *run) repairList() [][]plan.Item {
 	l := task.Lines{Want: true}
 	for _, p := range r.Patients {
 		if others {
-			l.Then(member.Learners(r.Task, p)...)
-			for _, s := range member.Started(r.Task, p) {
+			l.Then(member.Learners(r, p)...)
+			for _, s := range member.Started(r, p) {
 				l.Then(s)
 			}
-			l.Then(member.InSync(r.Task, p)...)
-			for _, s := range member.Votes(r.Task, p) {
+			l.Then(member.InSync(r, p)...)
+			for _, s := range member.Votes(r, p) {
 				l.Then(s)
 			}
-			l.Then(member.EachRing(r.Task, p, func(m member.RingMember) member.ReachesOthers { return member.ReachesOthers{RingMember: m} })...)
+			l.Then(member.EachRing(r, p, func(m member.RingMember) member.ReachesOthers { return member.ReachesOthers{RingMember: m} })...)
 		}
-		l.Then(member.ControlPlane(r.Task, p))
+		l.Then(member.ControlPlane(r, p))
 		if r.Balanced {
-			l.Then(step.MasterGroups(r.Task, p.Zone)...)
+			l.Then(step.MasterGroups(r, p.Zone)...)
 			l.Then(step.BackendZones(r.Env, p.Zone)...)
 			l.Then(step.TrafficTo(r.Env, p)...)
 		}
@@ -55,8 +55,8 @@ func (r *run) repairList() [][]plan.Item {
 	if r.Balanced {
 		l.Then(step.BackendsHealthy(r.Env))
 	}
-	l.Then(member.API(r.Task))
-	l.Then(live.Kubeconfig(r.Task))
+	l.Then(member.API(r))
+	l.Then(live.Kubeconfig(r))
 	for _, p := range r.Patients {
 		l.Then(live.NodeReady{Env: r.Env, Of: p, Rejoins: r.Rejoins})
 	}
@@ -65,25 +65,25 @@ func (r *run) repairList() [][]plan.Item {
 
 // revivals bring back what masters still have: their way through the firewall, the
 // machine around its disk, their etcds.
-func (r *run) revivals() []plan.Item {
+func revivals(r *task.Task) []plan.Item {
 	l := task.Lines{Want: true}
 	for _, w := range task.FirewallRules(&r.Want) {
 		if w.To == r.Want.Names.MasterTag() || w.To == "" {
-			l.Beside(step.Firewall(r.Task, w))
+			l.Beside(step.Firewall(r, w))
 		}
 	}
-	r.eachPatient(&l, func(p inventory.Object) plan.Step { return member.WithDisk{Env: r.Env, Of: p} })
-	l.Then(step.Disks(r.Task)...)
-	l.Then(step.Machines(r.Task)...)
-	r.eachPatient(&l, func(p inventory.Object) plan.Step { return member.Tagged{Env: r.Env, Of: p} })
-	r.eachPatient(&l, func(p inventory.Object) plan.Step { return member.SSHAnswers(r.Task, p) })
-	r.eachPatient(&l, func(p inventory.Object) plan.Step { return step.AccessTo(r.Env, p) })
-	r.eachPatient(&l, func(p inventory.Object) plan.Step { return member.Revived(r.Task, p) })
-	r.eachPatient(&l, func(p inventory.Object) plan.Step { return member.ReadableDisk(r.Task, p) })
+	eachPatient(r, &l, func(p inventory.Object) plan.Step { return member.WithDisk{Env: r.Env, Of: p} })
+	l.Then(step.Disks(r)...)
+	l.Then(step.Machines(r)...)
+	eachPatient(r, &l, func(p inventory.Object) plan.Step { return member.Tagged{Env: r.Env, Of: p} })
+	eachPatient(r, &l, func(p inventory.Object) plan.Step { return member.SSHAnswers(r, p) })
+	eachPatient(r, &l, func(p inventory.Object) plan.Step { return step.AccessTo(r.Env, p) })
+	eachPatient(r, &l, func(p inventory.Object) plan.Step { return member.Revived(r, p) })
+	eachPatient(r, &l, func(p inventory.Object) plan.Step { return member.ReadableDisk(r, p) })
 	return l.Items
 }
 
-func (r *run) eachPatient(l *task.Lines, step func(inventory.Object) plan.Step) {
+func eachPatient(r *task.Task, l *task.Lines, step func(inventory.Object) plan.Step) {
 	for _, p := range r.Patients {
 		l.Then(step(p))
 	}
