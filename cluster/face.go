@@ -8,6 +8,7 @@ import (
 	"hakube/cluster/lease"
 	"hakube/cluster/refusal"
 	"hakube/cluster/removal"
+	"hakube/cluster/repair"
 	"hakube/cluster/rings"
 	"hakube/cluster/settings"
 	"hakube/cluster/status"
@@ -60,6 +61,9 @@ type (
 	Problem = status.Problem
 	// Invalid is a cluster that is not valid, as an error.
 	Invalid = status.Invalid
+
+	// A Loss is what going on with one master may cost.
+	Loss = repair.Loss
 
 	// Remains is how a down ends that left behind what hakube did not make.
 	Remains = removal.Remains

@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"hakube/cluster/plan"
+	"hakube/cluster/repair"
 	"hakube/cluster/settings"
 )
 
@@ -76,13 +77,13 @@ func TestModesPicture(t *testing.T) {
 	}
 	masters := r.Have.Masters(r.Want.Names)
 	r.Balanced, r.Patients = true, masters[1:]
-	add("repair", slices.Concat(repairList(r.Task)...), nil)
+	add("repair", slices.Concat(repair.List(r.Task)...), nil)
 	r = o.run(settings.RebuildVerb)
 	if r.Have, err = r.Look(ctx); err != nil {
 		t.Fatal(err)
 	}
 	r.Patients, r.GivenUp = masters[:1], masters[1:]
-	add("restart alone", slices.Concat(rebuildList(r.Task)...), nil)
+	add("restart alone", slices.Concat(repair.RebuildList(r.Task)...), nil)
 
 	got := picture(all)
 	if os.Getenv("HAKUBE_GOLDEN") == "write" {

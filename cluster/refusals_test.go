@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"hakube/cluster/repair"
 	"hakube/cluster/settings"
 	"hakube/gce/emulator"
 	"hakube/gce/gcetest"
@@ -117,7 +118,7 @@ func (o *operator) refusedRun(x refusalCase) (err error) {
 	case settings.Repair:
 		_, err = o.again(change).Repair(ctx, "", nil)
 	case settings.Rebuild:
-		_, err = o.again(change).FromSurvivor(ctx, "kubernetes-master", nil, func(Loss) error { return errors.New("it asked") })
+		_, err = o.again(change).FromSurvivor(ctx, "kubernetes-master", nil, func(repair.Loss) error { return errors.New("it asked") })
 	}
 	return err
 }

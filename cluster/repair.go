@@ -6,7 +6,9 @@ import (
 	"hakube/cluster/lease"
 	"hakube/cluster/plan"
 	"hakube/cluster/preflight"
+	"hakube/cluster/repair"
 	"hakube/cluster/settings"
+	"hakube/cluster/step"
 )
 
 // Repair brings masters back that fail: the one of the name, or all that are not
@@ -18,18 +20,18 @@ func (c *Cluster) Repair(ctx context.Context, name string, report func(plan.Even
 		s = nil
 		r := c.run(settings.RepairVerb)
 		r.Lease = l
-		before, err := seen(ctx, r.Task, report)
+		before, err := repair.See(ctx, r.Task, report)
 		if err != nil {
 			return err
 		}
-		if err := diagnose(ctx, r.Task, before, name); err != nil {
+		if err := repair.Diagnose(ctx, r.Task, before, name); err != nil {
 			return err
 		}
 		if len(r.Patients) > 0 {
-			err = preflight.FitToRepair(ctx, r.Task, revivals(r.Task))
+			err = preflight.FitToRepair(ctx, r.Task, repair.Revivals(r.Task))
 		}
 		if len(r.Patients) > 0 && err == nil {
-			err = plan.RunStages(ctx, repairList(r.Task), report)
+			err = plan.RunStages(ctx, repair.List(r.Task), report)
 		}
 		s = r.summary()
 		s.Nothing = len(r.Patients) == 0
@@ -39,4 +41,64 @@ func (c *Cluster) Repair(ctx context.Context, name string, report func(plan.Even
 		return err
 	})
 	return s.warned(warning), err
+}
+
+// FromSurvivor goes on with one master where quorum is lost for good: its etcds
+// become rings of one, all other masters are given up. ask hears first what may be
+// lost; an error of it ends the run before any change. The order keeps two parts of
+// an old ring from ever going on both: the survivor is seen to have its data, the
+// others' machines are deleted, and only then are its rings made its own. What is
+// left of the others goes as when masters are removed.
+func (c *Cluster) FromSurvivor(ctx context.Context, name string, report func(plan.Event), ask func(repair.Loss) error) (s *Summary, err error) {
+	warning, err := c.alone(ctx, settings.RebuildVerb, report, func(ctx context.Context, l *lease.Lease, report func(plan.Event)) error {
+		s = nil
+		r := c.run(settings.RebuildVerb)
+		r.Lease = l
+		before, err := repair.See(ctx, r.Task, report)
+		if err != nil {
+			return err
+		}
+		loss, err := repair.Choose(ctx, r.Task, before, name)
+		if err != nil {
+			return err
+		}
+		if err := preflight.FitToRepair(ctx, r.Task, repair.Revivals(r.Task)); err != nil {
+			return err
+		}
+		if err := ask(loss); err != nil {
+			return err
+		}
+		if err := plan.RunStages(ctx, repair.RebuildList(r.Task), report); err != nil {
+			return err
+		}
+		if err := r.sweepOthers(ctx, report); err != nil {
+			return err
+		}
+		s = r.summary()
+		s.Repaired, s.GivenUp = []string{name}, loss.GivenUp
+		return nil
+	})
+	return s.warned(warning), err
+}
+
+// sweepOthers takes away what is left of the masters that are given up, as their
+// removal would: disks, Nodes, groups; with the last one the address goes to the
+// survivor.
+func (r *run) sweepOthers(ctx context.Context, report func(plan.Event)) error {
+	for _, o := range r.GivenUp {
+		back := r.reversed()
+		back.Replica = o
+		have, err := back.Look(ctx)
+		if err != nil {
+			return err
+		}
+		back.Have = have
+		back.Replica.Status = have.StatusOf(o)
+		back.SawMasters(back.Have)
+		step.DecideBalancer(back.Task)
+		if err := plan.Run(ctx, back.items(), report); err != nil {
+			return err
+		}
+	}
+	return nil
 }

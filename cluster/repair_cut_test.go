@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"hakube/cluster/plan"
+	"hakube/cluster/repair"
 	"hakube/cluster/settings"
 	"hakube/replicate"
 )
@@ -28,7 +29,7 @@ func repairAll(ctx context.Context, c *sickCluster, report func(plan.Event)) err
 }
 
 func fromFirst(ctx context.Context, c *sickCluster, report func(plan.Event)) error {
-	_, err := c.o.FromSurvivor(ctx, c.names[0], report, func(Loss) error { return nil })
+	_, err := c.o.FromSurvivor(ctx, c.names[0], report, func(repair.Loss) error { return nil })
 	return err
 }
 

@@ -14,6 +14,7 @@ import (
 	corev1client "k8s.io/client-go/kubernetes/typed/core/v1"
 
 	"hakube/cluster/refusal"
+	"hakube/cluster/repair"
 	"hakube/cluster/rings"
 	"hakube/cluster/settings"
 	"hakube/cluster/status"
@@ -247,7 +248,7 @@ func TestFromSurvivor(t *testing.T) {
 		t.Run(fmt.Sprintf("masters=%d", masters), func(t *testing.T) {
 			c := newSick(t, masters)
 			asked := 0
-			ask := func(l Loss) error {
+			ask := func(l repair.Loss) error {
 				asked++
 				t.Log(strings.Join(l.Lines, "\n"))
 				return nil
@@ -269,7 +270,7 @@ func TestFromSurvivor(t *testing.T) {
 				t.Errorf("repair: %v", err)
 			}
 			stop := errors.New("no")
-			if _, err := c.o.FromSurvivor(context.Background(), c.names[0], nil, func(Loss) error { return stop }); !errors.Is(err, stop) {
+			if _, err := c.o.FromSurvivor(context.Background(), c.names[0], nil, func(repair.Loss) error { return stop }); !errors.Is(err, stop) {
 				t.Errorf("after a no: %v", err)
 			}
 			s, err := c.o.FromSurvivor(context.Background(), c.names[0], c.events(), ask)

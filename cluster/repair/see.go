@@ -1,4 +1,4 @@
-package cluster
+package repair
 
 import (
 	"context"
@@ -19,9 +19,9 @@ import (
 	"hakube/gce"
 )
 
-// seen looks around, after this operator's key and masters' own addresses have
+// See looks around, after this operator's key and masters' own addresses have
 // been seen to, without which nobody could be asked.
-func seen(ctx context.Context, r *task.Task, report func(plan.Event)) (*status.Snapshot, error) {
+func See(ctx context.Context, r *task.Task, report func(plan.Event)) (*status.Snapshot, error) {
 	s, err := status.Read(ctx, r)
 	if err != nil {
 		return nil, err
@@ -62,8 +62,8 @@ func seen(ctx context.Context, r *task.Task, report func(plan.Event)) (*status.S
 	return s, nil
 }
 
-// diagnose picks the masters to repair and judges whether that can be done.
-func diagnose(ctx context.Context, r *task.Task, s *status.Snapshot, name string) error {
+// Diagnose picks the masters to repair and judges whether that can be done.
+func Diagnose(ctx context.Context, r *task.Task, s *status.Snapshot, name string) error {
 	if len(s.Masters) == 0 {
 		return &refusal.Refused{
 			Why:  fmt.Sprintf("cluster %s has no master, nor the disk of one: nothing can bring it back", s.Names.Prefix),

@@ -1,4 +1,4 @@
-package cluster
+package repair
 
 import (
 	"hakube/cluster/inventory"
@@ -9,12 +9,12 @@ import (
 	"hakube/cluster/task"
 )
 
-// repairList is the list of a repair, in stages. What masters still have comes back
+// List is the list of a repair, in stages. What masters still have comes back
 // first: it may be what quorum lacks. Then members go that cannot come back, since
 // etcd takes no new one while a voter is dead. Then each master joins again, as a
 // replica does, one after the other.
-func repairList(r *task.Task) [][]plan.Item {
-	stages := [][]plan.Item{revivals(r)}
+func List(r *task.Task) [][]plan.Item {
+	stages := [][]plan.Item{Revivals(r)}
 	others := len(r.Masters()) > 1
 	if others {
 		l := task.Lines{Want: true}
@@ -63,9 +63,9 @@ func repairList(r *task.Task) [][]plan.Item {
 	return append(stages, l.Items)
 }
 
-// revivals bring back what masters still have: their way through the firewall, the
+// Revivals bring back what masters still have: their way through the firewall, the
 // machine around its disk, their etcds.
-func revivals(r *task.Task) []plan.Item {
+func Revivals(r *task.Task) []plan.Item {
 	l := task.Lines{Want: true}
 	for _, w := range task.FirewallRules(&r.Want) {
 		if w.To == r.Want.Names.MasterTag() || w.To == "" {

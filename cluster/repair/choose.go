@@ -1,4 +1,4 @@
-package cluster
+package repair
 
 import (
 	"cmp"
@@ -24,8 +24,8 @@ type Loss struct {
 	Lines    []string `json:"lines"`   // for people
 }
 
-// choose judges whether the master may be gone on with, and says what that costs.
-func choose(ctx context.Context, r *task.Task, s *status.Snapshot, name string) (loss Loss, err error) {
+// Choose judges whether the master may be gone on with, and says what that costs.
+func Choose(ctx context.Context, r *task.Task, s *status.Snapshot, name string) (loss Loss, err error) {
 	i := slices.IndexFunc(s.Masters, func(m status.SeenMaster) bool { return m.Name == name })
 	if i < 0 {
 		return loss, s.NoSuchMaster(name)
@@ -85,9 +85,9 @@ func choose(ctx context.Context, r *task.Task, s *status.Snapshot, name string) 
 	return loss, likeMaster(ctx, r, s)
 }
 
-// rebuildList is the survivor's way until it is a ring of one.
-func rebuildList(r *task.Task) [][]plan.Item {
-	stages := [][]plan.Item{revivals(r)}
+// RebuildList is the survivor's way until it is a ring of one.
+func RebuildList(r *task.Task) [][]plan.Item {
+	stages := [][]plan.Item{Revivals(r)}
 	var l task.Lines
 	l.Want = true
 	l.Then(member.HasData{Of: r.Patients[0], Outlook: r.Outlook(), GivesUp: r.Mode.GivesUp})
