@@ -37,6 +37,7 @@ func (r *Env) Lend(ctx context.Context, from inventory.Object, ip string) (kube.
 // KubeFiles are the files of the operator's kubeconfig.
 func (r *Env) KubeFiles() kube.Files { return kube.FilesOf(r.Want.Kubeconfig) }
 
+// EntryOwner is whose the entry of the kubeconfig is to be.
 func (r *Env) EntryOwner() kube.Owner {
 	return kube.Owner{
 		Mark: kube.Mark{Cluster: string(r.Want.Settings.Prefix), Project: r.Want.Project, Cloud: r.Deps.Cloud},

@@ -1,3 +1,6 @@
+// Package env is what steps work with: Compute Engine, masters over ssh, the cluster's
+// API, and what is to be. It knows how each is reached, and nothing of what is to be
+// done with it.
 package env
 
 import (

@@ -51,6 +51,7 @@ type Guest struct {
 	console    string        // what it had printed before the restart
 }
 
+// GuestOf is a machine by what was found of it; have may be nil.
 func GuestOf(e *Env, have *inventory.Inventory, o inventory.Object) Guest {
 	o.Kind = inventory.Instance
 	return Guest{env: e, Zone: o.Zone, Name: o.Name, There: have != nil && have.Has(o)}
@@ -133,6 +134,7 @@ func (r *Env) Phase(ctx context.Context, of inventory.Object) (string, error) {
 	return got[path], err
 }
 
+// IsPrepared tells by its phase that a replica has done all it can do alone.
 func IsPrepared(phase string) bool {
 	return phase == scripts.PhasePrepared || phase == scripts.PhaseRunning
 }

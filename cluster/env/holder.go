@@ -10,6 +10,7 @@ import (
 	"hakube/cluster/plan"
 )
 
+// SawAddress takes note of the address, and of the lease on it.
 func (r *Env) SawAddress(a *computepb.Address) {
 	r.Lease.Observe(r.GCE.Addresses(), a)
 	r.mu.Lock()

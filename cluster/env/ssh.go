@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strings"
 	"time"
 
 	"hakube/cluster/inventory"
@@ -124,4 +125,10 @@ func (r *Env) Moved(name string) {
 	defer r.mu.Unlock()
 	delete(r.externals, name)
 	r.client = nil
+}
+
+// WithoutComment is "me:ssh-rsa AAAA…" of "me:ssh-rsa AAAA… me@home".
+func WithoutComment(line string) string {
+	fields := strings.Fields(line)
+	return strings.Join(fields[:min(2, len(fields))], " ")
 }

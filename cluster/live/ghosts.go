@@ -36,6 +36,7 @@ type ghosts struct {
 
 func (ghosts) String() string { return "each node has its machine" }
 
+// Find names the Nodes without a machine.
 func (g ghosts) Find(ctx context.Context) (names []string, err error) {
 	p, err := pool.Read(ctx, g.env, g.groups)
 	if err != nil {

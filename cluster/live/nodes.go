@@ -22,6 +22,7 @@ import (
 // name.
 func NodesReady(r *task.Task) plan.Step { return Nodes{r.Env, r.Have, r.OwnGroups(), r.Rejoins} }
 
+// Nodes is that wait.
 type Nodes struct {
 	env     *env.Env
 	have    *inventory.Inventory // when the run began

@@ -1,3 +1,5 @@
+// Package live has the facts about a cluster that lives, asked of its API: Nodes, pods,
+// this operator's credentials, and that all of it works together.
 package live
 
 import (
@@ -48,6 +50,7 @@ const validateLimit = 5 * time.Minute
 func (*validate) String() string { return "cluster is valid" }
 func (*validate) Waits()         {}
 
+// MasterRoleLabel is on each master's Node.
 const MasterRoleLabel = "node-role.kubernetes.io/control-plane"
 
 func (v *validate) Observe(ctx context.Context) (plan.State, error) {

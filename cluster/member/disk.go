@@ -26,6 +26,7 @@ type revived struct {
 	verdicts *task.Verdicts
 }
 
+// Revived is that fact about a patient.
 func Revived(r *task.Task, of inventory.Object) revived {
 	return revived{r.Env, of, r.Have.StatusOf(of) == "RUNNING", r.MastersBut(of.Name), r.Verdicts}
 }
@@ -107,6 +108,7 @@ type readableDisk struct {
 	anew    func(context.Context) error // makes the machine
 }
 
+// ReadableDisk is that fact about a patient.
 func ReadableDisk(r *task.Task, of inventory.Object) plan.Step {
 	return readableDisk{
 		r.Env, of, Revived(r, of), r.Outlook(),

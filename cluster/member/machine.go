@@ -96,6 +96,7 @@ type sshAnswers struct {
 	anew func(context.Context) error // makes the machine
 }
 
+// SSHAnswers is that fact about a patient.
 func SSHAnswers(r *task.Task, of inventory.Object) plan.Step {
 	return sshAnswers{r.Env, of, r.Have.StatusOf(of) == "RUNNING", func(ctx context.Context) error { return step.InsertMaster(ctx, r, of) }}
 }

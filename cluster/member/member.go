@@ -1,3 +1,6 @@
+// Package member has the facts about masters that are seen over ssh and at their API
+// servers: that one is prepared, is in the rings, votes, serves, and what it takes to
+// bring one back.
 package member
 
 import (
@@ -148,6 +151,7 @@ func Started(r *task.Task, of inventory.Object) []plan.Step {
 	return EachRing(r, of, func(m RingMember) EtcdStarted { return EtcdStarted{m} })
 }
 
+// EtcdStarted is the fact that a member runs on its own machine.
 type EtcdStarted struct{ RingMember }
 
 func (s EtcdStarted) String() string { return fmt.Sprintf("etcd %s on %s", s.ring, s.of.Name) }
@@ -285,6 +289,7 @@ func Votes(r *task.Task, of inventory.Object) []plan.Step {
 	return EachRing(r, of, func(m RingMember) Vote { return Vote{m} })
 }
 
+// A Vote is the fact that a member votes.
 type Vote struct{ RingMember }
 
 func (v Vote) String() string { return fmt.Sprintf("%s votes in ring %s", v.of.Name, v.ring) }

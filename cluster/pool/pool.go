@@ -1,3 +1,4 @@
+// Package pool is machines of managed groups beside the cluster's Nodes.
 package pool
 
 import (

@@ -5,9 +5,9 @@ import (
 	"slices"
 	"strings"
 
+	"hakube/cluster/env"
 	"hakube/cluster/inventory"
 	"hakube/cluster/refusal"
-	"hakube/cluster/step"
 	"hakube/cluster/task"
 	"hakube/scripts/cure"
 )
@@ -84,7 +84,7 @@ func keysFull(r *task.Task, m inventory.Object) refusal.Unfit {
 		return nil
 	}
 	o := r.Have.Objects[i]
-	if strings.Contains(o.SSHKeys, step.WithoutComment(r.Want.Login)) || len(o.SSHKeys)+len(r.Want.Login) < MostValue && o.Metadata+len(r.Want.Login) < MostMetadata {
+	if strings.Contains(o.SSHKeys, env.WithoutComment(r.Want.Login)) || len(o.SSHKeys)+len(r.Want.Login) < MostValue && o.Metadata+len(r.Want.Login) < MostMetadata {
 		return nil
 	}
 	return refusal.Unfit{{

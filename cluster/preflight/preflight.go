@@ -1,3 +1,6 @@
+// Package preflight asks, before the first change, whatever would be refused in the
+// middle: types, images, quotas, permissions, names and ranges that are taken. It
+// changes nothing.
 package preflight
 
 import (

@@ -15,6 +15,7 @@ import (
 	"hakube/scripts/cure"
 )
 
+// ZoneProblems is what is wrong with the zone that the settings name.
 func ZoneProblems(ctx context.Context, r *env.Env) (refusal.Unfit, error) {
 	z, err := r.GCE.Zones().Get(ctx, r.Want.Zone)
 	if err == nil {

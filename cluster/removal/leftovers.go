@@ -1,3 +1,5 @@
+// Package removal is what is left after a removal, of the cluster and of what its
+// Services and volumes made.
 package removal
 
 import (
@@ -45,6 +47,7 @@ func NothingLeftOver(r *task.Task) plan.Step {
 	return l
 }
 
+// A LastLook is that step.
 type LastLook struct {
 	env   *env.Env
 	name  string

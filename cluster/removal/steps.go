@@ -49,6 +49,7 @@ func Keep(r *task.Task) {
 	}
 }
 
+// Told are orphans as they are told to others.
 func Told(list []*sweep.Orphan) (out []sweep.Leftover) {
 	for _, s := range list {
 		out = append(out, s.Leftover)
@@ -70,6 +71,7 @@ var sweepOrder = []inventory.Kind{
 	inventory.Firewall, inventory.Route, inventory.Disk, inventory.InstanceGroup, inventory.Address, inventory.HealthCheck, inventory.HTTPHealthCheck, inventory.BackendService, inventory.TargetPool, inventory.ForwardingRule,
 }
 
+// SweepOrphans adds what goes though hakube did not make it, if it does.
 func SweepOrphans(r *task.Task, l *task.Lines) {
 	if !r.Sweeping {
 		return

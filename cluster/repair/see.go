@@ -1,3 +1,4 @@
+// Package repair judges which masters can be brought back and how, and lists it.
 package repair
 
 import (

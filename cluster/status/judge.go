@@ -21,6 +21,7 @@ import (
 	"hakube/scripts/cure"
 )
 
+// NoSuchMaster is the refusal of a name that no master has.
 func (s *Snapshot) NoSuchMaster(name string) error {
 	var all []string
 	for _, m := range s.Masters {

@@ -1,3 +1,5 @@
+// Package status reads a cluster once and says what follows from it: states, quorum,
+// what is unfinished and which command ends it. After the reading it asks nobody.
 package status
 
 import (

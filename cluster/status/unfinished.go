@@ -65,6 +65,7 @@ func addMaster(m inventory.Object) string {
 	return cure.AddMaster(m.Zone).String()
 }
 
+// RemoveMaster is the command that takes a master away.
 func RemoveMaster(m inventory.Object) string {
 	return cure.RemoveMaster(m.Zone, m.Name).String()
 }

@@ -61,19 +61,13 @@ func (a access) Observe(ctx context.Context) (plan.State, error) {
 	if err != nil {
 		return plan.State{}, err
 	}
-	mine := WithoutComment(a.env.Want.Login)
+	mine := env.WithoutComment(a.env.Want.Login)
 	for line := range strings.Lines(inventory.MetadataItem(i.GetMetadata(), scripts.KeySSHKeys)) {
-		if WithoutComment(line) == mine {
+		if env.WithoutComment(line) == mine {
 			return plan.Exists("")
 		}
 	}
 	return plan.State{Is: plan.Absent, Why: "the machine does not know the key"}, nil
-}
-
-// WithoutComment is "me:ssh-rsa AAAA…" of "me:ssh-rsa AAAA… me@home".
-func WithoutComment(line string) string {
-	fields := strings.Fields(line)
-	return strings.Join(fields[:min(2, len(fields))], " ")
 }
 
 // Do adds the key and keeps everything else. Somebody who changes the metadata

@@ -40,6 +40,7 @@ const (
 	CheckRounds  = 2 // results in a row that change the verdict
 )
 
+// HealthChecks is what asks each API server whether it is ready.
 func HealthChecks(r *task.Task) (steps []plan.Step) {
 	for _, o := range r.Parts(inventory.HealthCheck, inventory.Object{Name: r.Want.Names.HealthCheck()}) {
 		steps = append(steps, Resource[*computepb.HealthCheck]{

@@ -63,6 +63,7 @@ func Disks(r *task.Task) (steps []plan.Step) {
 	return steps
 }
 
+// InsertDisk makes an empty data disk.
 func InsertDisk(ctx context.Context, r *env.Env, name, zone string) error {
 	s := r.Want.Settings
 	return r.GCE.Disks(zone).Insert(ctx, &computepb.Disk{
@@ -85,6 +86,7 @@ func ForeignContent(r *task.Task, m inventory.Object, phase string) error {
 	return ForeignDisk(r, m, strings.TrimSuffix(what, ", refusing it"))
 }
 
+// ForeignDisk is the refusal to use a disk, or to take it away.
 func ForeignDisk(r *task.Task, m inventory.Object, what string) error {
 	disk := r.Want.Names.DiskOf(m.Name)
 	commands := []cure.Command{cure.KeepDisk(disk, m.Zone), cure.DeleteDisk(disk, m.Zone), cure.Repair(m.Name)}

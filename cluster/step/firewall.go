@@ -14,6 +14,7 @@ import (
 	"hakube/gce"
 )
 
+// Firewalls are the rules, or those that were found when they go.
 func Firewalls(r *task.Task) (steps []plan.Step) {
 	if !r.Mode.Removes {
 		for _, w := range task.FirewallRules(&r.Want) {
@@ -30,6 +31,7 @@ func Firewalls(r *task.Task) (steps []plan.Step) {
 	return steps
 }
 
+// Firewall is one of them.
 func Firewall(r *task.Task, w task.Rule) plan.Step {
 	name := "firewall " + w.Name
 	mine := r.Owns

@@ -10,6 +10,7 @@ import (
 
 	"cloud.google.com/go/compute/apiv1/computepb"
 
+	"hakube/cluster/env"
 	"hakube/cluster/inventory"
 	"hakube/cluster/plan"
 	"hakube/cluster/refusal"
@@ -122,6 +123,7 @@ func runMaster(ctx context.Context, r *task.Task, o inventory.Object) error {
 	return nil
 }
 
+// InsertMaster makes a master around its data disk.
 func InsertMaster(ctx context.Context, r *task.Task, o inventory.Object) error {
 	ip, err := r.Address(ctx)
 	if err != nil {
@@ -176,7 +178,7 @@ func replicaMetadata(r *task.Task) *computepb.Metadata {
 	for _, x := range r.Source.GetMetadata().GetItems() {
 		Set(m, x.GetKey(), x.GetValue())
 	}
-	if keys := inventory.MetadataItem(m, scripts.KeySSHKeys); !strings.Contains(keys, WithoutComment(r.Want.Login)) {
+	if keys := inventory.MetadataItem(m, scripts.KeySSHKeys); !strings.Contains(keys, env.WithoutComment(r.Want.Login)) {
 		Set(m, scripts.KeySSHKeys, withLogin(keys, r.Want.Login))
 	}
 	Set(m, scripts.KeyOSLogin, "FALSE")

@@ -1,3 +1,5 @@
+// Package step has the facts about Compute Engine's objects, a file a noun: each is
+// looked at, made and taken away here, and nowhere else.
 package step
 
 import (

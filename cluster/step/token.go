@@ -24,6 +24,7 @@ import (
 // and the only thing it can do is ask for a node's certificate.
 func JoinToken(r *env.Env) plan.Step { return Token{r} }
 
+// A Token is the fact that the bootstrap token is there.
 type Token struct{ Env *env.Env }
 
 func (t Token) String() string { return "join token " + t.id() }
@@ -33,6 +34,7 @@ func (t Token) id() string {
 	return hex.EncodeToString(sum[:])[:6]
 }
 
+// Join is the token by its id.
 func (t Token) Join() kube.JoinToken { return kube.JoinToken{ID: t.id()} }
 
 func (t Token) Observe(ctx context.Context) (plan.State, error) {

@@ -23,6 +23,7 @@ func TrafficTo(r *env.Env, masters ...inventory.Object) (steps []plan.Step) {
 	return steps
 }
 
+// Traffic is the fact that the balancer sends to a master.
 type Traffic struct {
 	Env *env.Env
 	Of  inventory.Object

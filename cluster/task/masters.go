@@ -65,6 +65,7 @@ func ZonesOf(list []inventory.Object) (zones []string) {
 	return zones
 }
 
+// WithZone are zones with one more, if it is not among them.
 func WithZone(zones []string, zone string) []string {
 	if slices.Contains(zones, zone) {
 		return zones
@@ -108,6 +109,7 @@ func (r *Task) MastersIn(zone string) (list []inventory.Object) {
 	return list
 }
 
+// Outlook is what may be hoped of the masters, as they are when it is made.
 func (r *Task) Outlook() Outlook {
 	return Outlook{r.Verdicts, r.Want, r.Masters(), r.AsSeen}
 }

@@ -19,6 +19,7 @@ type Verdicts struct {
 	by map[string]replicate.Revived
 }
 
+// Of is what was found out of a master.
 func (v *Verdicts) Of(name string) (x replicate.Revived, known bool) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -26,6 +27,7 @@ func (v *Verdicts) Of(name string) (x replicate.Revived, known bool) {
 	return x, known
 }
 
+// Found takes note of it.
 func (v *Verdicts) Found(name string, x replicate.Revived) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -87,6 +89,7 @@ func (o Outlook) Hopeless(why string, s *rings.Survey) error {
 		cure.Hint("keep what is on its disk", keep...), cure.Hint("make the cluster anew", cure.Down(), cure.Up(o.want.Home)))}
 }
 
+// VerdictText is that in words.
 func VerdictText(x replicate.Revived) string {
 	if !x.Disk {
 		return "the data disk cannot be read"

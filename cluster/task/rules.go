@@ -24,6 +24,7 @@ const Internal = "10.0.0.0/8"
 // balancers too. (https://cloud.google.com/load-balancing/docs/health-check-concepts#ip-ranges)
 var probers = []string{"35.191.0.0/16", "130.211.0.0/22", "209.85.152.0/22", "209.85.204.0/22"}
 
+// FirewallRules are the rules of a cluster, the one it shares with others on its network included.
 func FirewallRules(s *settings.Spec) []Rule {
 	n := s.Names
 	pods := s.Settings.ClusterRange.String()

@@ -1,3 +1,6 @@
+// Package task is what steps are made from: what there was when a command began, what
+// the command is about, and what the settings came to beside that. Whoever makes a step
+// takes out of a task what the step may touch.
 package task
 
 import (
