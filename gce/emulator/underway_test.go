@@ -164,6 +164,50 @@ func TestLabelsComeLater(t *testing.T) {
 	}
 }
 
+// TestGlobalNames: in a project with global DNS names a machine has none with its zone,
+// unless its own metadata say so, and whoever makes one is warned.
+func TestGlobalNames(t *testing.T) {
+	w := newWorld(t)
+	w.subnet()
+	project := w.get("projects/p")
+	if project["vmDnsSetting"] != "ZONAL_ONLY" {
+		t.Errorf("a new project is %v", project["vmDnsSetting"])
+	}
+	w.made("POST", "projects/p/setCommonInstanceMetadata", doc.Obj{
+		"fingerprint": doc.Sub(project, "commonInstanceMetadata")["fingerprint"], "items": []any{doc.Obj{"key": "VmDnsSetting", "value": "GlobalDefault"}},
+	})
+	if project = w.get("projects/p"); project["vmDnsSetting"] != "GLOBAL_DEFAULT" {
+		t.Errorf("the project is %v", project["vmDnsSetting"])
+	}
+	for name, own := range map[string]string{"global": "", "zonal": "ZonalOnly"} {
+		body := instance(name, nil)
+		if own != "" {
+			body["metadata"] = doc.Obj{"items": []any{doc.Obj{"key": "VmDnsSetting", "value": own}}}
+		}
+		op := w.made("POST", zoneB+"instances", body)
+		if warned := len(doc.Objects(op, "warnings")) > 0; warned != (name == "global") {
+			t.Errorf("%s: warnings %v", name, op["warnings"])
+		}
+		for _, m := range w.backend.net().Machines {
+			want := map[string]string{"global": "global.c.p.internal", "zonal": "zonal.europe-west1-b.c.p.internal"}[m.Name]
+			if m.Hostname != want {
+				t.Errorf("%s is %s, want %s", m.Name, m.Hostname, want)
+			}
+		}
+	}
+}
+
+// TestRegionWithoutQuotas: where they cannot be told a region has none, and says so.
+func TestRegionWithoutQuotas(t *testing.T) {
+	w := newWorld(t, func(o *api.Options) { o.QuotasUnknown = true })
+	if o := w.get("projects/p/regions/europe-west1"); doc.Has(o, "quotas") || doc.Str(doc.Sub(o, "quotaStatusWarning"), "message") == "" {
+		t.Errorf("region %v", o)
+	}
+	if q := doc.Objects(w.get("projects/p"), "quotas"); len(q) == 0 {
+		t.Error("the project has no quotas")
+	}
+}
+
 // TestSentBackAsRead: what an object shows can be sent back with a change of anything
 // else, whatever it says of what is not done here.
 func TestSentBackAsRead(t *testing.T) {

@@ -75,6 +75,22 @@ func (p *session) findDoubled() {
 	}
 }
 
+// nameGlobally gives the session's project global DNS names when that of the recording
+// had them, which shows when a machine is made.
+func (p *session) nameGlobally() {
+	for i := range p.all {
+		if warnings, _ := p.all[i].Answer["warnings"].([]any); strings.Contains(fmt.Sprint(warnings...), "global DNS VM") {
+			_, project := p.do(Request{Verb: "GET", Path: "projects/" + p.project})
+			now, _ := project["commonInstanceMetadata"].(map[string]any)
+			_, op := p.do(Request{Verb: "POST", Path: "projects/" + p.project + "/setCommonInstanceMetadata", Body: map[string]any{
+				"fingerprint": now["fingerprint"], "items": []any{map[string]any{"key": "VmDnsSetting", "value": "GlobalDefault"}},
+			}})
+			p.settle(op)
+			return
+		}
+	}
+}
+
 // foreign is what an operation failed with, if that was an object which is not in
 // the recording; then it cannot fail here by itself.
 func (p *session) foreign(operation map[string]any) *[2]string {
