@@ -196,7 +196,7 @@ func asGoogle(t *testing.T) *google {
 func need(t *testing.T, what, name string, args ...string) {
 	t.Helper()
 	if out, err := exec.Command(name, args...).CombinedOutput(); err != nil {
-		t.Skipf("%s is not installed (make tools, as root on Debian): %v: %s", what, err, strings.TrimSpace(string(out)))
+		t.Skipf("%s is not installed (make test, as root on Debian, installs it): %v: %s", what, err, strings.TrimSpace(string(out)))
 	}
 }
 
@@ -245,7 +245,7 @@ func TestAnsible(t *testing.T) {
 	fmt.Printf("REPORT TestAnsible: %d tasks of an unmodified client\n", ok)
 }
 
-// fetched is where make tools puts what has no place on the system: Debian's
+// fetched is where make test puts what has no place on the system: Debian's
 // Prometheus would run at once, and npm's packages are nobody's.
 func fetched(t *testing.T, path ...string) string {
 	t.Helper()
@@ -254,7 +254,7 @@ func fetched(t *testing.T, path ...string) string {
 		t.Fatal(err)
 	}
 	if _, err := os.Stat(at); err != nil {
-		t.Skipf("%v (make tools fetches it, as root on Debian)", err)
+		t.Skipf("%v (make test fetches it, as root on Debian)", err)
 	}
 	return at
 }
