@@ -155,6 +155,10 @@ func TestLabelsComeLater(t *testing.T) {
 		if status != 200 || doc.Str(op, "status") != "DONE" || doc.Num(op, "progress") != 100 || !doc.Has(op, "endTime") {
 			t.Errorf("%s: labels are answered by %d %v", kind, status, op)
 		}
+		_, stale := w.send("POST", x.collection+"/x/setLabels", doc.Obj{"labels": doc.Obj{}, "labelFingerprint": o["labelFingerprint"]})
+		if e := doc.Objects(doc.Sub(stale, "error"), "errors"); len(e) != 1 || doc.Str(e[0], "location") != "If-Match" || doc.Str(e[0], "locationType") != "header" {
+			t.Errorf("%s: an old fingerprint is answered by %v", kind, stale)
+		}
 		if o := w.get(x.collection + "/x"); doc.Str(doc.Sub(o, "labels"), "a") != "b" {
 			t.Errorf("%s has labels %v", kind, o["labels"])
 		}

@@ -88,7 +88,7 @@ func (p *session) exchange(at int) {
 		p.poll(x)
 		return
 	}
-	why := p.unready(at, q.Path)
+	why := p.unready(at, recorded, q.Path)
 	if why != "" {
 		p.report.notSent(why)
 		return

@@ -35,7 +35,7 @@ func projectRef(name string) doc.Ref { return doc.Ref("projects/" + name) }
 
 // ProjectNumber is the number of a project, always the same.
 func ProjectNumber(name string) uint64 {
-	n, _ := strconv.ParseUint(catalog.NumberOf("project "+name), 10, 64)
+	n, _ := strconv.ParseUint(doc.NumberOf("project "+name), 10, 64)
 	return n
 }
 

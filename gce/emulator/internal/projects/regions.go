@@ -17,7 +17,7 @@ func regionDoc(project, region string) doc.Obj {
 		}
 	}
 	return doc.Obj{
-		"kind": "compute#region", "id": catalog.NumberOf(region), "name": region, "description": region, "status": "UP",
+		"kind": "compute#region", "id": doc.NumberOf(region), "name": region, "description": region, "status": "UP",
 		"creationTimestamp": catalog.Epoch, "selfLink": doc.RegionLink(project, region), "zones": zones,
 		"supportsPzs": false,
 	}
