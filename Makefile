@@ -8,6 +8,8 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unre
 # Debian packages that real machines, lint, the walkthrough and the page of the embedded GCE (chromium) need,
 # and those that completion, the manual and --json are tested with.
 PACKAGES := git mmdebstrap runc nftables iproute2 e2fsprogs util-linux kmod gcc libc6-dev shellcheck chromium jq bash-completion zsh fish mandoc groff
+# Other people's clients of Compute Engine, for "make test"; see testdata/clients.sh too.
+CLIENTS := python3-libcloud python3-cryptography ansible python3-google-auth python3-requests
 root := $(shell [ "$$(uname -s)" = Linux ] && [ "$$(id -u)" = 0 ] && echo yes)
 
 # How long "make fuzz" gives to each of its targets.
@@ -34,9 +36,11 @@ lint: ## go vet (for macOS too), staticcheck, shellcheck, gofmt
 check: lint ## the quick tests: vet, lint, units, stories on model machines (four minutes on two cores)
 	n=$$(getconf _NPROCESSORS_ONLN); GOGC=400 $(GO) test -short -p $$((n + 2)) -parallel $$((3 * n)) ./... # more than cores: half of their time is waiting
 
+test: PACKAGES += $(CLIENTS)
 test: tools build ## everything, with real machines where there are root and Linux; installs what it needs
 	@$(MAKE) --no-print-directory lint
 ifeq ($(root),yes)
+	testdata/clients.sh bin/clients
 	bin/hakube local prepare
 else
 	@echo "real machines are skipped: they need Linux and root"

@@ -49,6 +49,8 @@ func TestMachinesOfHardenedProjects(t *testing.T) {
 			t.Errorf("%s may send from any address (constraints/compute.vmCanIpForward)", name)
 		case inventory.MetadataItem(m.GetMetadata(), scripts.KeyOSLogin) != "FALSE":
 			t.Errorf("%s takes over OS Login of the project", name)
+		case inventory.MetadataItem(m.GetMetadata(), scripts.KeyDNS) != "ZonalOnly":
+			t.Errorf("%s takes over the DNS names of the project", name)
 		case len(m.GetServiceAccounts()) != 0:
 			t.Errorf("%s has a service account", name)
 		case !s.GetEnableSecureBoot() || !s.GetEnableVtpm() || !s.GetEnableIntegrityMonitoring():
@@ -74,6 +76,26 @@ func TestOlderCluster(t *testing.T) {
 	if a := task.AccountOf(i.GetServiceAccounts()); a != "default" {
 		t.Errorf("the second master has the account %s, the first one default", a)
 	}
+}
+
+// TestGlobalNames: in a project that gives its machines global DNS names those of the
+// cluster have names of their zone all the same, by which masters find each other.
+func TestGlobalNames(t *testing.T) {
+	w, _ := newModelWorld(t)
+	w.projectSays(scripts.KeyDNS, "GlobalDefault")
+	o := w.operator()
+	w.mustUp(o)
+	w.mustUp(o.replica(zoneC))
+	for zone, name := range map[string]string{zoneB: "kubernetes-master", zoneC: w.firstReplica()} {
+		i, err := w.Client.Instances(zone).Get(t.Context(), name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if said := i.GetResourceStatus().GetEffectiveInstanceMetadata().GetVmDnsSettingMetadataValue(); said != "" {
+			t.Errorf("%s is named by %s", name, said)
+		}
+	}
+	w.mustUp(o)
 }
 
 // TestBootDiskFits: the boot disk of a master is of a type that its machine takes.

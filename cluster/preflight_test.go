@@ -187,6 +187,31 @@ func TestPermissionsUnknown(t *testing.T) {
 	w.mustDown(o)
 }
 
+// TestQuotasUnknown: where Google does not tell the quotas of a region, the run says so
+// and goes on; what it takes of the project is still compared.
+func TestQuotasUnknown(t *testing.T) {
+	w := newWorldWith(t, func(o *emulator.Options) { o.QuotasUnknown = true; o.Quotas = map[string]float64{"FIREWALLS": 6} })
+	o := w.operator()
+	told := func(warnings []string) bool {
+		return slices.ContainsFunc(warnings, func(x string) bool {
+			return strings.Contains(x, "did not tell the quotas of region europe-west1 (Quota information of region 'europe-west1' is not available now.)")
+		})
+	}
+	_, err := o.Up(context.Background(), nil)
+	if diff := cmp.Diff([]string{"quota FIREWALLS of project local: 7 more are needed, and 0 of 6 are used"}, whys(t, err)); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	w = newWorldWith(t, func(o *emulator.Options) { o.QuotasUnknown = true })
+	o = w.operator()
+	if s := w.mustUp(o); !told(s.Warnings) {
+		t.Errorf("warnings: %q", s.Warnings)
+	}
+	if s := w.mustUp(o); told(s.Warnings) {
+		t.Errorf("nothing is made, and yet: %q", s.Warnings)
+	}
+	w.mustDown(o)
+}
+
 // newWorldWith is a world of an embedded GCE with other options.
 func newWorldWith(t *testing.T, change func(*emulator.Options)) *world {
 	w := &world{t: t, planes: map[uint64]*plane{}, machines: map[emulator.MachineKey]*machine{}, fail: map[string]string{}, printed: map[emulator.MachineKey]string{}}

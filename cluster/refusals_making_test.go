@@ -67,6 +67,11 @@ var refusedMaking = []refusalCase{
 		w.forgets("kubernetes-master", scripts.KeyOSLogin)
 	}, says: []string{"project local has OS Login on", "master kubernetes-master in europe-west1-b was made without switching it off",
 		"gcloud compute instances add-metadata kubernetes-master --zone=europe-west1-b --metadata=enable-oslogin=FALSE"}},
+	{name: "global DNS names of the project, and an older master", masters: 1, run: settings.AddReplica, world: func(w *world, _ *operator) {
+		w.projectSays(scripts.KeyDNS, "GlobalDefault")
+		w.forgets("kubernetes-master", scripts.KeyDNS)
+	}, says: []string{"project local gives its machines global DNS names (VmDnsSetting), and master kubernetes-master in europe-west1-b was made without names of its zone",
+		"gcloud compute instances add-metadata kubernetes-master --zone=europe-west1-b --metadata=VmDnsSetting=ZonalOnly"}},
 	{name: "group too large", run: settings.Create,
 		settings: func(s *settings.Settings) {
 			s.NumNodes, s.MaxPerGroup = 2500, 5000

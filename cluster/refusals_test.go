@@ -239,13 +239,16 @@ func (w *world) away(zone settings.Zone, name string) {
 }
 
 // osLogin switches OS Login on in the whole project.
-func (w *world) osLogin() {
+func (w *world) osLogin() { w.projectSays(scripts.KeyOSLogin, "TRUE") }
+
+// projectSays sets an item of the project's metadata, and takes all others away.
+func (w *world) projectSays(key, value string) {
 	w.t.Helper()
 	p, err := w.Client.GetProject(w.t.Context())
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	w.post("setCommonInstanceMetadata", doc{"fingerprint": p.GetCommonInstanceMetadata().GetFingerprint(), "items": []any{doc{"key": scripts.KeyOSLogin, "value": "TRUE"}}})
+	w.post("setCommonInstanceMetadata", doc{"fingerprint": p.GetCommonInstanceMetadata().GetFingerprint(), "items": []any{doc{"key": key, "value": value}}})
 }
 
 // forgets takes an item out of a machine's metadata, as a hakube of before had made it.

@@ -7,6 +7,7 @@ var changes = map[string]bool{
 	"admin-kubeconfig": false,
 	"diagnose":         false,
 	"export-keys":      false,
+	"pod-routes":       false,
 
 	"etcd-member":        true, // each of its verbs
 	"import-keys":        true,

@@ -60,6 +60,10 @@ const (
 	// KeyOSLogin is FALSE, whatever the project's metadata say: where it is TRUE the
 	// guest agent lets nobody in by KeySSHKeys, and masters are set up over ssh.
 	KeyOSLogin = "enable-oslogin"
+	// KeyDNS is ZonalOnly, whatever the project's setting is: masters are members of
+	// their rings by names with the zone in them, which machines of a project with
+	// global names do not have.
+	KeyDNS = "VmDnsSetting"
 	// KeySSHKeys holds user:key lines.
 	KeySSHKeys = "ssh-keys"
 	// KeyStartupScript holds Startup.

@@ -15,6 +15,7 @@ var readByOthers = map[string]string{
 	"KeyGuestAttributes": "the metadata server",
 	"KeySSHKeys":         "Google's guest agent",
 	"KeyOSLogin":         "Google's guest agent",
+	"KeyDNS":             "Compute Engine's DNS and the metadata server",
 	"KeyStartupScript":   "Google's guest agent",
 	"KeyClusterLocation": "people and kube-up's tools",
 }

@@ -2,6 +2,7 @@ package scripts
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -66,5 +67,29 @@ ADDRESS=198.51.100.1
 	g.want("", "ROLE=node\n"+stub+"set_up_network")
 	if strings.Contains(Startup(), "route del local \"$ADDRESS") {
 		t.Error("something takes the API's address away again")
+	}
+}
+
+// TestPodRoutes: a machine that answers for the first address of its range keeps it.
+func TestPodRoutes(t *testing.T) {
+	newGuest(t) // for its skip
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "ping"), []byte("#!/usr/bin/env bash\n[[ ${@: -1} == 10.64.[13].0 ]]"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for args, want := range map[string]string{
+		"":                          `{"kept":[]}`,
+		"10.64.2.0/24":              `{"kept":[]}`,
+		"10.64.1.0/24":              `{"kept":["10.64.1.0/24"]}`,
+		"10.64.2.0/24 10.64.3.0/24": `{"kept":["10.64.3.0/24"]}`,
+		"10.64.2.0/24 $(touch/x)":   "usage: pod-routes RANGE...",
+		"10.64.2.0/24 --help":       "usage: pod-routes RANGE...",
+	} {
+		cmd := exec.Command("bash", append([]string{"-s", "--"}, strings.Fields(args)...)...)
+		cmd.Stdin = strings.NewReader(strings.Replace(PodRoutes, "PATH=", "PATH="+dir+":", 1))
+		out, _ := cmd.CombinedOutput() // what it prints tells
+		if got := strings.TrimSpace(string(out)); got != want {
+			t.Errorf("pod-routes %s printed %q, want %q", args, got, want)
+		}
 	}
 }

@@ -19,6 +19,10 @@ var (
 	// AdminKubeconfig prints the cluster administrator's kubeconfig.
 	AdminKubeconfig string
 
+	//go:embed pod-routes.sh
+	// PodRoutes prints which machines keep what is sent to their pods.
+	PodRoutes string
+
 	//go:embed diagnose.sh
 	// Diagnose prints a page of text: why is this machine not up.
 	Diagnose string

@@ -15,6 +15,7 @@ var all = map[string]string{
 	"etcd-status":      EtcdStatus,
 	"admin-kubeconfig": AdminKubeconfig,
 	"diagnose":         Diagnose,
+	"pod-routes":       PodRoutes,
 
 	"etcd-member":        EtcdMember,
 	"export-keys":        ExportKeys,

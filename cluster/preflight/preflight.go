@@ -99,6 +99,9 @@ func Foresee(ctx context.Context, r *task.Task, items []plan.Item, before refusa
 	if !lacks(r) && len(r.Sized()) == 0 {
 		return before.OrNil()
 	}
+	if len(before) > 0 && len(r.Want.Settings.LongNames()) > 0 {
+		return before.OrNil() // nobody can be asked for such a name
+	}
 	taken, missing, err := takenNames(ctx, r.Env, wantedOf(items))
 	if err != nil {
 		return err

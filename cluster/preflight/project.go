@@ -24,6 +24,9 @@ func ProjectProblems(r *task.Task, p *computepb.Project, missing []inventory.Obj
 	if makes(inventory.Instance) && osLogin(p.GetCommonInstanceMetadata(), false) {
 		no = append(no, closedMasters(r)...)
 	}
+	if makes(inventory.Instance) && (p.GetVmDnsSetting() == "GLOBAL_DEFAULT" || namedGlobally(p.GetCommonInstanceMetadata(), false)) {
+		no = append(no, namelessMasters(r)...)
+	}
 	if is, by := r.Have.Holder.Tier, p.GetDefaultNetworkTier(); makes(inventory.Instance) && is != "" && by != "" && is != by {
 		no = append(no, &refusal.Refused{
 			Why: fmt.Sprintf("address %s is of network tier %s, and the default of project %s is %s by now, of which machines and forwarding rules would be made: an address serves its own tier only",
@@ -61,6 +64,30 @@ func closedMasters(r *task.Task) (no refusal.Unfit) {
 			Why: fmt.Sprintf("project %s has OS Login on (enable-oslogin in its metadata), and master %s in %s was made without switching it off: it takes no ssh key from metadata, and masters are set up over ssh",
 				r.Want.Project, m.Name, m.Zone),
 			Cure: cure.Hint("switch it off for that machine", cure.Compute(fmt.Sprintf("instances add-metadata %s --zone=%s --metadata=enable-oslogin=FALSE", m.Name, m.Zone))),
+		})
+	}
+	return no
+}
+
+// namedGlobally tells whether metadata give machines names without a zone; of a machine
+// the project's decide where its own say nothing.
+func namedGlobally(m *computepb.Metadata, project bool) bool {
+	said := inventory.MetadataItem(m, scripts.KeyDNS)
+	return said == "" && project || strings.HasPrefix(strings.ToLower(said), "global")
+}
+
+// namelessMasters are those that were made before hakube gave its machines names of the
+// zone, in a project that gives them others: a new master would not find them.
+func namelessMasters(r *task.Task) (no refusal.Unfit) {
+	for _, m := range r.Masters() {
+		i := r.Seen.Machines[m.Zone+"/"+m.Name]
+		if i == nil || !namedGlobally(i.GetMetadata(), true) {
+			continue
+		}
+		no = append(no, &refusal.Refused{
+			Why: fmt.Sprintf("project %s gives its machines global DNS names (VmDnsSetting), and master %s in %s was made without names of its zone, by which masters find each other",
+				r.Want.Project, m.Name, m.Zone),
+			Cure: cure.Hint("give it one", cure.Compute(fmt.Sprintf("instances add-metadata %s --zone=%s --metadata=%s=ZonalOnly", m.Name, m.Zone, scripts.KeyDNS))),
 		})
 	}
 	return no

@@ -102,6 +102,10 @@ func tooLittle(ctx context.Context, r *task.Task, missing []inventory.Object) (r
 	for i, t := range types {
 		sizes[t] = found[i]
 	}
+	if len(region.GetQuotas()) == 0 { // Google answers without them where it cannot tell them (regions.get)
+		why := cmp.Or(region.GetQuotaStatusWarning().GetMessage(), "it gave no reason")
+		r.Warn(fmt.Sprintf("Google did not tell the quotas of region %s (%s): whether there is room for what is to be made shows when it is made", region.GetName(), why))
+	}
 	inRegion, inProject := quotasOf(region.GetQuotas()), quotasOf(project.GetQuotas())
 	d := demandOf(r, missing, nodes, func(machineType string, preemptible bool) (string, int) {
 		return inRegion.cpuMetric(machineType, preemptible), sizes[machineType]

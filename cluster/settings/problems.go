@@ -95,6 +95,9 @@ func (s *Settings) Clashes() (u refusal.Unfit) {
 // maxName is Compute Engine's limit for names.
 const maxName = 63
 
+// LongNames are the complaints about names that grow too long.
+func (s *Settings) LongNames() []string { return s.nameProblems(nil) }
+
 // nameProblems reports names that grow too long, once for each setting.
 func (s *Settings) nameProblems(bad map[string]bool) []string {
 	if bad["Prefix"] || bad["ClusterName"] || bad["NodePrefix"] || bad["Network"] || bad["NumNodes"] || bad["MaxPerGroup"] {

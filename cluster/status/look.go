@@ -37,6 +37,7 @@ type Snapshot struct {
 	Masters []SeenMaster
 	Rings   *rings.Survey
 	silent  string // why the API is not ready at its address, "" if it is
+	kept    []keptRange
 	kubectl string // why kubectl does not open the API with this operator's kubeconfig, once that was tried
 
 	wantsNodes bool                 // the settings want a pool

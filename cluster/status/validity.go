@@ -48,6 +48,7 @@ func Validate(ctx context.Context, r *task.Task) (*Validity, error) {
 	if s.silent == "" {
 		s.kubectl = r.AsKubectl(ctx)
 	}
+	askPods(ctx, r.Env, s)
 	problems := s.problems(int(r.Want.Settings.AllowNotReady))
 	return &Validity{Valid: len(problems) == 0, Problems: problems, Status: s.Conclude()}, nil
 }
@@ -88,6 +89,9 @@ func (s *Snapshot) problems(allowed int) []Problem {
 		if s.Held.Rule != "" && !b.Healthy {
 			say("the balancer finds %s in %s not healthy", b.Name, b.Zone)
 		}
+	}
+	for _, k := range s.kept {
+		list = append(list, k.problem())
 	}
 	if s.coreDNS != "" {
 		say("CoreDNS: %s", s.coreDNS)

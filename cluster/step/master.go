@@ -182,6 +182,7 @@ func replicaMetadata(r *task.Task) *computepb.Metadata {
 		Set(m, scripts.KeySSHKeys, withLogin(keys, r.Want.Login))
 	}
 	Set(m, scripts.KeyOSLogin, "FALSE")
+	Set(m, scripts.KeyDNS, "ZonalOnly")
 	Set(m, scripts.KeyStartupScript, scripts.Startup()) // as the scripts that are sent over ssh
 	Set(m, scripts.KeyStart, scripts.StartJoin)
 	return m

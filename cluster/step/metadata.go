@@ -20,6 +20,7 @@ func MetadataOf(s *settings.Spec, role, address string, more map[string]string) 
 		scripts.KeyGuestAttributes: "TRUE",
 		scripts.KeySSHKeys:         s.Login,
 		scripts.KeyOSLogin:         "FALSE",
+		scripts.KeyDNS:             "ZonalOnly",
 		scripts.KeyStartupScript:   scripts.Startup(),
 		scripts.KeyClusterName:     s.Names.Cluster,
 		scripts.KeyClusterLocation: s.Home,

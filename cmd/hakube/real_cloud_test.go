@@ -39,7 +39,7 @@ func (w *walk) insert(t *testing.T, collection, object string) {
 
 func (w *walk) send(t *testing.T, method, path, body string) map[string]any {
 	t.Helper()
-	answer := w.http(t, method, w.status(t).Endpoint+"/compute/v1/projects/local/"+path, body)
+	answer := w.http(t, method, strings.TrimSuffix(w.status(t).Endpoint+"/compute/v1/projects/"+w.project+"/"+path, "/"), body)
 	for answer["kind"] == "compute#operation" && answer["status"] != "DONE" {
 		link := answer["selfLink"].(string)
 		_, rest, _ := strings.Cut(link, "/compute/v1/")

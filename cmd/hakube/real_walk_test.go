@@ -25,6 +25,7 @@ import (
 type walk struct {
 	exe, dir, kubeconfig, kubectlPath string
 	env                               []string
+	project                           string
 	ids                               map[string]bool // of machines that were seen
 
 	// Of the first cluster:
@@ -52,7 +53,7 @@ func newWalk(t *testing.T) *walk {
 	home := t.TempDir()
 	w := &walk{
 		exe: hakubeIn(t, t.TempDir()), dir: filepath.Join(home, "hakube"), kubeconfig: filepath.Join(home, "kubeconfig"),
-		ids: map[string]bool{},
+		project: local.Project, ids: map[string]bool{},
 	}
 	w.env = append(cleanEnv(t, home), "HAKUBE_LOCAL_DIR="+w.dir, "KUBECONFIG="+w.kubeconfig,
 		"KUBERNETES_PROVIDER=local", "KUBE_GCE_ZONE=europe-west1-b", "NUM_NODES=3")

@@ -258,7 +258,10 @@ func TestBalancerPartsInUse(t *testing.T) {
 		}
 	}
 	inUse(serviceW, "backend_service", ruleW)
-	inUse(checkW, "health_check", serviceW)
+	// Google names these two in a form of their own.
+	if got := w.refused(400, "resourceInUseByAnotherResource", "DELETE", checkW, nil); got != inUseCheck("hc", "bs") {
+		t.Errorf("got %q, want %q", got, inUseCheck("hc", "bs"))
+	}
 	inUse(zoneB+"instanceGroups/g", "instance_group", serviceW)
 	if used := doc.Objects(w.get(serviceW), "usedBy"); len(used) != 1 || doc.RefOf(doc.Str(used[0], "reference")) != ruleW {
 		t.Errorf("users of the service: %v", used)
@@ -363,4 +366,10 @@ func TestForwardedWakesTheGuest(t *testing.T) {
 			t.Errorf("forwarded: %s, want %s", got, step.want)
 		}
 	}
+}
+
+// inUseCheck is how Google says that a health check of the region is used.
+func inUseCheck(check, service string) string {
+	in := "REGION:europe-west1/PROJECT:" + doc.NumberOf("project p") + "/"
+	return "The health_check resource '" + in + "HEALTH_CHECK:" + check + "' is already being used by '" + in + "BACKEND_SERVICE:" + service + "'"
 }

@@ -1,7 +1,10 @@
 package emulator
 
 import (
+	"slices"
+	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -219,5 +222,70 @@ func TestNamedPortsOfManaged(t *testing.T) {
 	w.made("POST", zoneB+"instanceGroups/g/setNamedPorts", doc.Obj{"namedPorts": []any{}})
 	if doc.Has(w.get(zoneB+"instanceGroupManagers/g"), "namedPorts") {
 		t.Error("ports stay when they were taken away")
+	}
+}
+
+// TestGroupsSideBySide: a large group keeps no other waiting, and what a group lacks is
+// being created from the moment its size is accepted.
+func TestGroupsSideBySide(t *testing.T) {
+	var mu sync.Mutex
+	var order []string
+	stocked := false // zones have nothing until all groups are asked to grow
+	w := newWorld(t, func(o *api.Options) {
+		o.After = func(time.Duration) <-chan time.Time { return time.After(time.Millisecond) }
+		o.Now = skipping()
+		o.Stock = func(zone, _ string) bool {
+			mu.Lock()
+			defer mu.Unlock()
+			if stocked {
+				order = append(order, zone)
+			}
+			return stocked
+		}
+	})
+	w.subnet()
+	w.template("tmpl")
+	const each = 80
+	zones := []string{"europe-west1-b", "europe-west1-c", "europe-west1-d"}
+	for _, z := range zones {
+		w.made("POST", "projects/p/zones/"+z+"/instanceGroupManagers", doc.Obj{"name": "g", "targetSize": 0, "instanceTemplate": "global/instanceTemplates/tmpl"})
+	}
+	for _, z := range zones { // accepted, and not waited for
+		at := "projects/p/zones/" + z + "/instanceGroupManagers/g"
+		if status, o := w.send("POST", at+"/resize?size="+strconv.Itoa(each), nil); status != 200 {
+			t.Fatalf("%d %v", status, o)
+		}
+		actions := doc.Sub(w.get(at), "currentActions")
+		if n := doc.Num(actions, "creating") + doc.Num(actions, "none"); n != each {
+			t.Errorf("of %d machines just asked for: %v", each, actions)
+		}
+	}
+	mu.Lock()
+	stocked = true
+	mu.Unlock()
+	w.stable("g", each)
+	for _, z := range zones {
+		at := "projects/p/zones/" + z + "/instanceGroupManagers/g"
+		for !doc.Bool(doc.Sub(w.get(at), "status"), "isStable") {
+			time.Sleep(5 * time.Millisecond)
+		}
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	// One after the other, a group would come to its end before the next begins.
+	ends := map[string]int{}
+	for i, z := range order {
+		ends[z] = i
+	}
+	first := ""
+	for _, z := range zones {
+		if first == "" || ends[z] < ends[first] {
+			first = z
+		}
+	}
+	for _, z := range zones {
+		if slices.Index(order, z) > ends[first] {
+			t.Errorf("zone %s waited until that of %s was done", z, first)
+		}
 	}
 }

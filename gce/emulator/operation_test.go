@@ -4,11 +4,15 @@ import (
 	"context"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
+
 	"hakube/gce/emulator/internal/api"
 	"hakube/gce/emulator/internal/doc"
+	"hakube/gce/emulator/internal/store"
 )
 
 // A clock is moved by hand.
@@ -162,4 +166,35 @@ func TestNetworkInUse(t *testing.T) {
 	if s := w.s.Snapshot(); len(s) != 0 {
 		t.Errorf("left: %v", s)
 	}
+}
+
+// TestOperationsForgotten: after two weeks they go, also while the server runs on, and
+// with them what was kept to know their requests again.
+func TestOperationsForgotten(t *testing.T) {
+	var now atomic.Int64
+	now.Store(time.Now().UnixNano())
+	w := newWorld(t, func(o *api.Options) { o.Now = func() time.Time { return time.Unix(0, now.Load()) } })
+	op := w.made("POST", "projects/p/global/networks?requestId="+uuid.NewString(), doc.Obj{"name": "n", "autoCreateSubnetworks": false})
+	at := "projects/p/global/operations/" + doc.Str(op, "name")
+	now.Add(int64(13 * 24 * time.Hour))
+	w.made("POST", zoneB+"disks", doc.Obj{"name": "a", "sizeGb": "10"})
+	w.get(at)
+	now.Add(int64(2 * 24 * time.Hour))
+	w.made("POST", zoneB+"disks", doc.Obj{"name": "b", "sizeGb": "10"})
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
+		status, _ := w.send("GET", at, nil)
+		kept := 0
+		w.s.core.Store.View(func(t *store.Tx) {
+			for range t.Stored("~requests/") {
+				kept++
+			}
+		})
+		if status == 404 && kept == 0 {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("an operation of 15 days ago: %d, and %d requests are kept", status, kept)
+		}
+	}
+	w.get("projects/p/global/networks/n")
 }

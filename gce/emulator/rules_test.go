@@ -113,6 +113,9 @@ func TestRulesOfUse(t *testing.T) {
 			w.made("POST", x.collection, x.body)
 		}
 	}
+	if m := w.refused(400, "resourceInUseByAnotherResource", "DELETE", regionW+"healthChecks/check", nil); m != inUseCheck("check", "service") {
+		t.Error(m)
+	}
 	w.made("PATCH", regionW+"backendServices/service", doc.Obj{"backends": []any{doc.Obj{"group": zoneB + "instanceGroups/backends", "balancingMode": "CONNECTION"}}})
 	for used, by := range map[string]string{
 		regionW + "subnetworks/s":                  zoneB + "instances/user",
@@ -120,7 +123,6 @@ func TestRulesOfUse(t *testing.T) {
 		regionW + "addresses/machine-ip":           zoneB + "instances/user",
 		regionW + "addresses/rule-ip":              regionW + "forwardingRules/user",
 		regionW + "backendServices/service":        regionW + "forwardingRules/user",
-		regionW + "healthChecks/check":             regionW + "backendServices/service",
 		zoneB + "instanceGroups/backends":          regionW + "backendServices/service",
 		"projects/p/global/instanceTemplates/tmpl": zoneB + "instanceGroupManagers/user",
 	} {

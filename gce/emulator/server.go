@@ -47,14 +47,22 @@ func New(o Options) (*Server, error) {
 	) {
 		c.Add(col)
 	}
-	c.Admit, c.Settled = projects.RefuseOver, s.groups.Wake
+	c.Store.Index(networks.Keys)
+	c.Admit, c.Settled = projects.RefuseOver, func() {
+		s.groups.Wake()
+		c.ForgetOld()
+	}
 	if !o.NoDefaultNetwork {
 		c.Found = func(project string) error { return networks.Founded(c, project) }
 	}
-	c.Store.Applied = s.guests.Wake
+	view := newNetworkView()
+	c.Store.Applied = func(changed []doc.Ref) {
+		view.changed(changed)
+		s.guests.Wake(changed)
+	}
 	c.Net.Sync = func(ctx context.Context) error {
 		var n backend.Network
-		c.Store.View(func(t *store.Tx) { n = networkState(t) })
+		c.Store.View(func(t *store.Tx) { n = view.state(t) })
 		return c.Opts.Backend.Sync(ctx, n)
 	}
 	c.Opts.Backend.Watch(instances.Exited)

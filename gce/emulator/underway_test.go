@@ -155,12 +155,60 @@ func TestLabelsComeLater(t *testing.T) {
 		if status != 200 || doc.Str(op, "status") != "DONE" || doc.Num(op, "progress") != 100 || !doc.Has(op, "endTime") {
 			t.Errorf("%s: labels are answered by %d %v", kind, status, op)
 		}
+		_, stale := w.send("POST", x.collection+"/x/setLabels", doc.Obj{"labels": doc.Obj{}, "labelFingerprint": o["labelFingerprint"]})
+		if e := doc.Objects(doc.Sub(stale, "error"), "errors"); len(e) != 1 || doc.Str(e[0], "location") != "If-Match" || doc.Str(e[0], "locationType") != "header" {
+			t.Errorf("%s: an old fingerprint is answered by %v", kind, stale)
+		}
 		if o := w.get(x.collection + "/x"); doc.Str(doc.Sub(o, "labels"), "a") != "b" {
 			t.Errorf("%s has labels %v", kind, o["labels"])
 		}
 	}
 	if id := doc.Str(w.get(things["address"].collection+"/x"), "id"); len(id) < 17 || len(id) > 19 {
 		t.Errorf("id %s has %d digits", id, len(id))
+	}
+}
+
+// TestGlobalNames: in a project with global DNS names a machine has none with its zone,
+// unless its own metadata say so, and whoever makes one is warned.
+func TestGlobalNames(t *testing.T) {
+	w := newWorld(t)
+	w.subnet()
+	project := w.get("projects/p")
+	if project["vmDnsSetting"] != "ZONAL_ONLY" {
+		t.Errorf("a new project is %v", project["vmDnsSetting"])
+	}
+	w.made("POST", "projects/p/setCommonInstanceMetadata", doc.Obj{
+		"fingerprint": doc.Sub(project, "commonInstanceMetadata")["fingerprint"], "items": []any{doc.Obj{"key": "VmDnsSetting", "value": "GlobalDefault"}},
+	})
+	if project = w.get("projects/p"); project["vmDnsSetting"] != "GLOBAL_DEFAULT" {
+		t.Errorf("the project is %v", project["vmDnsSetting"])
+	}
+	for name, own := range map[string]string{"global": "", "zonal": "ZonalOnly"} {
+		body := instance(name, nil)
+		if own != "" {
+			body["metadata"] = doc.Obj{"items": []any{doc.Obj{"key": "VmDnsSetting", "value": own}}}
+		}
+		op := w.made("POST", zoneB+"instances", body)
+		if warned := len(doc.Objects(op, "warnings")) > 0; warned != (name == "global") {
+			t.Errorf("%s: warnings %v", name, op["warnings"])
+		}
+		for _, m := range w.backend.net().Machines {
+			want := map[string]string{"global": "global.c.p.internal", "zonal": "zonal.europe-west1-b.c.p.internal"}[m.Name]
+			if m.Hostname != want {
+				t.Errorf("%s is %s, want %s", m.Name, m.Hostname, want)
+			}
+		}
+	}
+}
+
+// TestRegionWithoutQuotas: where they cannot be told a region has none, and says so.
+func TestRegionWithoutQuotas(t *testing.T) {
+	w := newWorld(t, func(o *api.Options) { o.QuotasUnknown = true })
+	if o := w.get("projects/p/regions/europe-west1"); doc.Has(o, "quotas") || doc.Str(doc.Sub(o, "quotaStatusWarning"), "message") == "" {
+		t.Errorf("region %v", o)
+	}
+	if q := doc.Objects(w.get("projects/p"), "quotas"); len(q) == 0 {
+		t.Error("the project has no quotas")
 	}
 }
 

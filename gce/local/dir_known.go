@@ -26,7 +26,7 @@ var known = []string{
 }
 
 // replaced are those of them that are written under another name first.
-var replaced = []string{"daemon.json", "options.json", "token", "address"}
+var replaced = []string{"objects.db", "daemon.json", "options.json", "token", "address"}
 
 // isKnown tells whether a name is one of those, or of a file that was to become one.
 func isKnown(name string) bool {

@@ -170,7 +170,14 @@ func (r *real) serve(files *mirror.Mirror, logger *slog.Logger) error {
 		r.services = append(r.services, s.Close)
 		return nil
 	}
-	if err := serveHTTP(ruleset.Mirror, files.Handler()); err != nil {
+	archive, mirrored := image.Archive(), files.Handler()
+	if err := serveHTTP(ruleset.Mirror, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.IsAbs() || r.Method == http.MethodConnect { // apt's, which takes it for a proxy
+			archive.ServeHTTP(w, r)
+			return
+		}
+		mirrored.ServeHTTP(w, r)
+	})); err != nil {
 		return err
 	}
 	if err := serveHTTP(ruleset.Metadata, http.HandlerFunc(r.metadata)); err != nil {

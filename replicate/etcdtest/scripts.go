@@ -28,6 +28,7 @@ var known = map[string]Script{
 	"etcd-status":      etcdStatus,
 	"admin-kubeconfig": adminKubeconfig,
 	"diagnose":         diagnose,
+	"pod-routes":       podRoutes,
 
 	"etcd-member":        etcdMember,
 	"export-keys":        exportKeys,
@@ -46,6 +47,24 @@ var known = map[string]Script{
 func (c Call) fail(format string, args ...any) int {
 	fmt.Fprintf(c.Stderr, format+"\n", args...)
 	return 1
+}
+
+// podRoutes is scripts/pod-routes.sh: a machine that keeps its pods' range says so to
+// whoever asks, see KeepPods.
+func podRoutes(_ context.Context, c Call) int {
+	w := c.Guest.w
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	kept := []string{}
+	for _, r := range c.Args {
+		if w.kept[r] {
+			kept = append(kept, r)
+		}
+	}
+	if err := json.NewEncoder(c.Stdout).Encode(map[string]any{"kept": kept}); err != nil {
+		return 1
+	}
+	return 0
 }
 
 // adminKubeconfig is scripts/admin-kubeconfig.sh.

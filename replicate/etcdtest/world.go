@@ -50,6 +50,7 @@ type World struct {
 	rings     map[string]*ring             // by the ring's id
 	sides     map[string]map[string]string // by ring and machine: members of a side reach each other, see Partition
 	dark      map[string]bool              // machines that reach nobody, by name
+	kept      map[string]bool              // ranges of pods that their machines keep for themselves
 	kubelets  map[string]kubelet           // that registered and run, by machine id
 	silent    map[string]time.Time         // machine id → when its kubelet fell silent
 	change    chan struct{}                // closed when something happened that machines may wait for
@@ -93,6 +94,16 @@ func (w *World) SetAddresses(to map[netip.Addr][]*Guest) {
 	defer w.mu.Unlock()
 	w.addresses = to
 	w.happened()
+}
+
+// KeepPods says which ranges of pods' addresses their machines keep, by a local route.
+func (w *World) KeepPods(ranges ...string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.kept = map[string]bool{}
+	for _, r := range ranges {
+		w.kept[r] = true
+	}
 }
 
 // happened wakes machines that wait. The lock is held.

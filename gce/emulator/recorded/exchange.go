@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"io"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -38,7 +39,10 @@ type Exchange struct {
 func Read(r io.Reader) ([]Exchange, error) {
 	var all []Exchange
 	for dec := json.NewDecoder(r); ; {
-		var x Exchange
+		x := struct {
+			*Exchange
+			Answer any `json:"answer"` // none is ""
+		}{Exchange: &Exchange{}}
 		err := dec.Decode(&x)
 		if errors.Is(err, io.EOF) {
 			return all, nil
@@ -46,7 +50,8 @@ func Read(r io.Reader) ([]Exchange, error) {
 		if err != nil {
 			return nil, fmt.Errorf("exchange %d: %w", len(all)+1, err)
 		}
-		all = append(all, x)
+		x.Exchange.Answer, _ = x.Answer.(map[string]any)
+		all = append(all, *x.Exchange)
 	}
 }
 
@@ -68,11 +73,14 @@ func sessions(all []Exchange) [][]Exchange {
 	return out
 }
 
-// split is the path below compute/v1 and the query.
+// version is where the path of a method begins, in whichever of the API's versions.
+var version = regexp.MustCompile(`/compute/(v1|beta|alpha|v1beta1)/`)
+
+// split is the path below the version and the query.
 func (x *Exchange) split() (path string, query url.Values) {
 	before, after, _ := strings.Cut(x.URL, "?")
-	if _, p, ok := strings.Cut(before, "/compute/v1/"); ok {
-		before = p
+	if at := version.FindStringIndex(before); at != nil {
+		before = before[at[1]:]
 	}
 	query, _ = url.ParseQuery(after) // what cannot be read is sent nowhere
 	query.Del("alt")

@@ -51,9 +51,9 @@ var Known = []Row{
 	{"instanceGroupManagers.get", "targetSize currentActions.none versions[].targetSize.calculated", "value", "", otherService},
 	{"instanceGroupManagers.get", "satisfiesPz?", "missing", "", otherService},
 	{"instanceGroupManagers.get", "currentActions.* instanceLifecyclePolicy.* listManagedInstancesResults standbyPolicy.* status.* target* updatePolicy.* versions[]*", "extra", "", old},
+	{"instances.get", "resourceStatus.effectiveInstanceMetadata.*", "extra", "", old},
 	{"zones.get", "availableCpuPlatforms[] supportsPzs", "value", "", ownWorld},
 	{"instances.get", "cpuPlatform disks[].licenses[]", "value", "", ownWorld},
 	{"instanceTemplates.get", "properties.disks[].initializeParams.sourceImage", "value", "debian-12", ownWorld},
-	{"instances.insert zoneOperations.get", "warnings[].message", "missing", "", "the recorded project has global names for its machines, that of the replay has names of the zone"},
 	{"disks.get", "licenses[] sourceImage", "value", "debian-12", ownWorld},
 }

@@ -31,6 +31,7 @@ func Replay(all []Exchange, do Do) *Report {
 	for i, s := range sessions(all) {
 		p := &session{names: names{fmt.Sprintf("recorded-%04d", i), aliases(s)}, do: do, all: s, report: r, lost: map[string]string{}}
 		p.findDoubled()
+		p.nameGlobally()
 		for at := range s {
 			p.exchange(at)
 		}
@@ -87,7 +88,7 @@ func (p *session) exchange(at int) {
 		p.poll(x)
 		return
 	}
-	why := p.unready(at, q.Path)
+	why := p.unready(at, recorded, q.Path)
 	if why != "" {
 		p.report.notSent(why)
 		return

@@ -14,7 +14,7 @@ const doubledName = "one placeholder stands for several objects"
 // unready is why an exchange cannot be replayed: it is about something that is not
 // there. What another service made before the recording began is made from what was
 // recorded of it.
-func (p *session) unready(at int, path string) string {
+func (p *session) unready(at int, recorded, path string) string {
 	x := &p.all[at]
 	parts := strings.Split(path, "/")
 	if len(parts) > 3 && (parts[2] == "zones" || parts[2] == "regions") && !p.has(strings.Join(parts[:4], "/")) {
@@ -25,6 +25,9 @@ func (p *session) unready(at int, path string) string {
 		if why := p.lost[path+"/"+p.concrete(nameIn(x.Body))]; why == doubledName {
 			return why
 		}
+	}
+	if p.ambiguous(recorded) || p.ambiguous(x.Body) {
+		return doubledName
 	}
 	_, message := errorOf(x.Answer)
 	if user := p.user(message); user != "" && !p.has(user) {
@@ -50,6 +53,24 @@ func (p *session) unready(at int, path string) string {
 	return why
 }
 
+// ambiguous tells whether there is a placeholder in a document that stands for several
+// names: which one is meant cannot be known.
+func (p *session) ambiguous(v any) bool {
+	switch v := v.(type) {
+	case string:
+		return slices.ContainsFunc(placeholder.FindAllString(v, -1), func(s string) bool { return len(p.is[s]) > 1 })
+	case map[string]any:
+		for _, e := range v {
+			if p.ambiguous(e) {
+				return true
+			}
+		}
+	case []any:
+		return slices.ContainsFunc(v, p.ambiguous)
+	}
+	return false
+}
+
 func (p *session) has(path string) bool {
 	status, _ := p.do(Request{Verb: "GET", Path: path})
 	return status < 400
@@ -71,6 +92,22 @@ func (p *session) findDoubled() {
 			there[path] = true
 		case x.Verb == "DELETE":
 			delete(there, path)
+		}
+	}
+}
+
+// nameGlobally gives the session's project global DNS names when that of the recording
+// had them, which shows when a machine is made.
+func (p *session) nameGlobally() {
+	for i := range p.all {
+		if warnings, _ := p.all[i].Answer["warnings"].([]any); strings.Contains(fmt.Sprint(warnings...), "global DNS VM") {
+			_, project := p.do(Request{Verb: "GET", Path: "projects/" + p.project})
+			now, _ := project["commonInstanceMetadata"].(map[string]any)
+			_, op := p.do(Request{Verb: "POST", Path: "projects/" + p.project + "/setCommonInstanceMetadata", Body: map[string]any{
+				"fingerprint": now["fingerprint"], "items": []any{map[string]any{"key": "VmDnsSetting", "value": "GlobalDefault"}},
+			}})
+			p.settle(op)
+			return
 		}
 	}
 }

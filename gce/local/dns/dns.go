@@ -114,7 +114,8 @@ func (r Resolver) find(name string, asker netip.Addr) (netip.Addr, bool) {
 		zonal, global := names(m)
 		// Two machines of one name in two zones share the global name; the
 		// older one has it.
-		if name == zonal || name == strings.ToLower(dns.Fqdn(m.Hostname)) {
+		own := strings.ToLower(dns.Fqdn(m.Hostname))
+		if name == own || name == zonal && own != global { // one with a global name has no other
 			return m.NIC.Address, true
 		}
 		if name == global && (best.ID == 0 || m.ID < best.ID) {

@@ -26,12 +26,14 @@ func machine(id uint64, project, zone, name, network, address string, aliases ..
 func network() emulator.Network {
 	named := machine(6, "p", "b", "named", "default", "10.40.0.6")
 	named.Hostname = "db.example.internal"
+	global := machine(7, "p", "b", "global", "default", "10.40.0.7")
+	global.Hostname = "global.c.p.internal"
 	return emulator.Network{Machines: []emulator.Machine{
 		machine(5, "p", "c", "m", "default", "10.40.0.5"),
 		machine(2, "p", "b", "m", "default", "10.40.0.2", "10.64.1.0/24"),
 		machine(3, "p", "b", "other", "second", "10.50.0.2"),
 		machine(4, "domain.com:q", "b", "m", "default", "10.60.0.2"),
-		named,
+		named, global,
 		// Asks over loopback.
 		machine(9, "p", "b", "tester", "default", "127.0.0.1"),
 	}}
@@ -54,6 +56,9 @@ func TestAnswers(t *testing.T) {
 		{pod, "m.b.c.p.internal.", dns.TypeA, "10.40.0.2"},
 		{node, "m.b.c.p.internal.", dns.TypeAAAA, "NOERROR"},
 		{node, "db.example.internal.", dns.TypeA, "10.40.0.6"},
+		{node, "global.c.p.internal.", dns.TypeA, "10.40.0.7"},
+		{node, "global.b.c.p.internal.", dns.TypeA, "NXDOMAIN"}, // as its project has it
+		{node, "7.0.40.10.in-addr.arpa.", dns.TypePTR, "global.c.p.internal."},
 		{node, "none.b.c.p.internal.", dns.TypeA, "NXDOMAIN"},
 		{node, "other.b.c.p.internal.", dns.TypeA, "NXDOMAIN"}, // another network
 		{second, "other.b.c.p.internal.", dns.TypeA, "10.50.0.2"},

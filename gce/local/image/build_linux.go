@@ -177,6 +177,9 @@ func customize(rootfs string, h host) error {
 			return err
 		}
 	}
+	if err := link(rootfs, resolvConf, "/etc/resolv.conf"); err != nil {
+		return err
+	}
 	defs, err := os.ReadFile(filepath.Join(rootfs, "etc/login.defs"))
 	if err != nil {
 		return err

@@ -113,15 +113,24 @@ func TestBuild(t *testing.T) {
 	}
 	t.Logf("image in %s after %s", rootfs, time.Since(start).Round(time.Millisecond))
 	for _, name := range []string{"sbin/init", "usr/bin/google_guest_agent", "usr/bin/google_metadata_script_runner",
-		"usr/sbin/sshd", "usr/bin/sudo", "etc/hakube/kubelet.conf.d", "etc/hakube/containerd.d", "etc/hakube/kube-proxy.conf"} {
+		"usr/sbin/sshd", "usr/bin/sudo", "usr/sbin/netplan", "lib/systemd/systemd-networkd", "lib/systemd/systemd-resolved",
+		"lib/systemd/systemd-timesyncd", "usr/bin/unattended-upgrade", "usr/sbin/iptables", "etc/hakube/kubelet.conf.d", "etc/hakube/containerd.d", "etc/hakube/kube-proxy.conf"} {
 		if _, err := os.Lstat(filepath.Join(rootfs, name)); err != nil {
 			t.Error(err)
 		}
 	}
-	for _, name := range []string{"etc/ssh/ssh_host_ed25519_key", "etc/machine-id", "etc/resolv.conf"} {
+	for _, name := range []string{"etc/ssh/ssh_host_ed25519_key", "etc/machine-id"} {
 		if _, err := os.Lstat(filepath.Join(rootfs, name)); err == nil {
 			t.Errorf("%s would be shared by all machines", name)
 		}
+	}
+	for _, name := range []string{"usr/sbin/nft", "usr/sbin/conntrack"} {
+		if _, err := os.Lstat(filepath.Join(rootfs, name)); err == nil {
+			t.Errorf("%s is in no image of Google's", name)
+		}
+	}
+	if to, err := os.Readlink(filepath.Join(rootfs, "etc/resolv.conf")); err != nil || to != resolvConf {
+		t.Errorf("resolv.conf leads to %q, %v", to, err)
 	}
 	defs, err := os.ReadFile(filepath.Join(rootfs, "etc/login.defs"))
 	for name, number := range accountNumbers {

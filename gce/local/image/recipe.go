@@ -13,14 +13,14 @@ import (
 // suite is the Debian release behind the image family debian-12.
 const suite = "bookworm"
 
-// packages is what the image has beyond Debian's essential packages: what
-// Google's debian-12 image has and guest scripts rely on, and the few packages
-// scripts would otherwise install at first boot (conntrack, socat, ethtool, jq),
-// because a machine of the embedded GCE reaches no package mirror.
+// packages is what the image has beyond Debian's essential packages: what is in
+// Google's debian-12 image by its recipe, as far as a machine here meets it. What is
+// not there, nftables and conntrack, is not here: a script that wants them finds out.
 var packages = []string{
 	"systemd", "systemd-sysv", "dbus", "openssh-server", "google-guest-agent", "sudo",
 	"ca-certificates", "curl", "jq", "less", "netbase", "tar", "xz-utils",
-	"iproute2", "iptables", "nftables", "conntrack", "socat", "ethtool", "iputils-ping",
+	"netplan.io", "systemd-resolved", "systemd-timesyncd", "unattended-upgrades",
+	"iproute2", "iptables", "socat", "ethtool", "iputils-ping",
 	"kmod", "procps", "e2fsprogs", "util-linux", "mount",
 }
 
@@ -53,7 +53,7 @@ var masks = []string{
 }
 
 // enabled are the units of ours, with the target that wants them.
-var enabled = map[string]string{"serial-console.service": "sysinit.target"}
+var enabled = map[string]string{"serial-console.service": "sysinit.target", "google-guest-agent-manager.service": "multi-user.target"}
 
 // emptied are files of Debian's that set what belongs to the whole kernel.
 // A link to /dev/null in /etc hides the file of the same name in /usr/lib.
@@ -63,11 +63,16 @@ var emptied = []string{"/etc/sysctl.d/50-pid-max.conf", "/etc/sysctl.d/99-protec
 // case for that, and the kernel modules that kube-proxy wants to see.
 var directories = []string{"/etc/hakube/kubelet.conf.d", "/etc/hakube/containerd.d", "/lib/modules"}
 
-// removed are files that must differ between machines.
+// removed are files that must differ between machines, or must not run there.
 var removed = []string{
-	"/etc/ssh/ssh_host_*", "/etc/machine-id", "/var/lib/dbus/machine-id", "/etc/hostname", "/etc/resolv.conf",
+	"/etc/ssh/ssh_host_*", "/etc/machine-id", "/var/lib/dbus/machine-id", "/etc/hostname",
+	"/etc/systemd/system/multi-user.target.wants/google-guest-agent.service", // Debian's is five years older than Google's: see files
 	"/etc/apt/apt.conf.d/99mmdebstrap", "/var/lib/systemd/random-seed", "/var/log/*.log",
 }
+
+// resolvConf is where /etc/resolv.conf leads, as in Google's image: to what
+// systemd-resolved was told by the network, not to its own stub.
+const resolvConf = "../run/systemd/resolve/resolv.conf"
 
 // accountNumbers are those of users that somebody makes on a machine. A number is an
 // identity too, and the host's are the machine's: Debian's range begins with 1000,
@@ -128,7 +133,7 @@ func (h host) settings() map[string]string {
 // hash names an image: equal recipes on equal hosts make equal images.
 func (h host) hash() string {
 	sum := sha256.New()
-	fmt.Fprintln(sum, suite, packages, dpkgOptions, masks, emptied, directories, removed, accountNumbers)
+	fmt.Fprintln(sum, suite, packages, dpkgOptions, masks, emptied, directories, removed, accountNumbers, resolvConf)
 	for _, unit := range sorted(enabled) {
 		fmt.Fprintln(sum, unit, enabled[unit])
 	}

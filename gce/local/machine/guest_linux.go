@@ -10,7 +10,8 @@ import (
 	"hakube/gce/emulator"
 )
 
-// writeGuestFiles writes what DHCP and its hooks write on Google. The tree
+// writeGuestFiles writes what a machine at Google learns by DHCP: its VPC has no
+// server for that, so the machine's own network service is told in its own file. The tree
 // belongs to whoever has used the machine before, so nothing in it may lead out
 // of it: os.Root follows no link that does.
 func writeGuestFiles(rootfs string, m emulator.Machine) (err error) {
@@ -19,15 +20,22 @@ func writeGuestFiles(rootfs string, m emulator.Machine) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, root.Close()) }()
-	for name, text := range map[string]string{
-		"etc/hostname":    m.Name + "\n",
-		"etc/hosts":       hosts(m),
-		"etc/resolv.conf": resolvConf(m),
-	} {
+	files := map[string]string{"etc/hostname": m.Name + "\n", "etc/hosts": hosts(m)}
+	if m.NIC.Address.IsValid() && m.NIC.Gateway.IsValid() {
+		files["etc/netplan/90-default.yaml"] = netplan(m)
+		if err := root.MkdirAll("etc/netplan", 0o755); err != nil {
+			return err
+		}
+	}
+	for name, text := range files {
 		if err := root.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
-		if err := root.WriteFile(name, []byte(text), 0o644); err != nil {
+		mode := os.FileMode(0o644)
+		if strings.HasSuffix(name, ".yaml") {
+			mode = 0o600 // netplan warns of others
+		}
+		if err := root.WriteFile(name, []byte(text), mode); err != nil {
 			return err
 		}
 	}
@@ -44,8 +52,29 @@ func hosts(m emulator.Machine) string {
 	return b.String()
 }
 
-// resolvConf has zonal names first, then the project's, as on Google.
-func resolvConf(m emulator.Machine) string {
-	return fmt.Sprintf("domain %[1]s.%[2]s\nsearch %[1]s.%[2]s %[2]s google.internal\nnameserver %[3]s\n",
-		m.Zone, m.Domain(), metadataAddress)
+// netplan is what systemd-networkd makes of eth0 and systemd-resolved of DNS: as
+// after DHCP at Google, where a machine's network is one address wide. Whatever else
+// is on the link when networkd starts again, it takes away. Nobody waits for it at boot:
+// the link has all of it by then, and a machine without a network has no link.
+func netplan(m emulator.Machine) string {
+	mtu := m.NIC.MTU
+	if mtu == 0 {
+		mtu = 1460
+	}
+	domain := m.Domain()
+	return fmt.Sprintf(`network:
+  version: 2
+  ethernets:
+    eth0:
+      addresses: [%[1]s/32]
+      mtu: %[3]d
+      link-local: []
+      optional: true
+      routes:
+      - {to: %[2]s/32, scope: link, from: %[1]s}
+      - {to: default, via: %[2]s, on-link: true, from: %[1]s}
+      nameservers:
+        addresses: [%[4]s]
+        search: [%[5]s.%[6]s, %[6]s, google.internal]
+`, m.NIC.Address, m.NIC.Gateway, mtu, metadataAddress, m.Zone, domain)
 }

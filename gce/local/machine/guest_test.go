@@ -105,12 +105,23 @@ type guest struct {
 
 	mu         sync.Mutex
 	attributes metadata.GuestAttributes
+	project    map[string]string // metadata of the project
+	changed    chan struct{}     // closed when they change
+}
+
+// set changes the project's metadata, which whoever waits for is told.
+func (g *guest) set(key, value string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.project = map[string]string{key: value}
+	close(g.changed)
+	g.changed = make(chan struct{})
 }
 
 func newGuest(t *testing.T, m emulator.Machine) *guest {
 	t.Helper()
 	name := "machine-test-" + machineID(m.ID) // not hakube-: those go with any embedded GCE of this host
-	g := &guest{netns: "/run/netns/" + name, machine: m, phase: make(chan string, 8), attributes: metadata.GuestAttributes{}}
+	g := &guest{netns: "/run/netns/" + name, machine: m, phase: make(chan string, 8), attributes: metadata.GuestAttributes{}, changed: make(chan struct{})}
 
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -163,14 +174,16 @@ func newGuest(t *testing.T, m emulator.Machine) *guest {
 }
 
 func (g *guest) View() (metadata.View, <-chan struct{}, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
 	return metadata.View{
 		Instance: metadata.Instance{
 			ID: g.machine.ID, Name: g.machine.Name, Hostname: g.machine.Hostname,
 			Zone: "projects/1/zones/" + g.machine.Zone, MachineType: "projects/1/machineTypes/n1-standard-1",
 			Attributes: g.machine.Metadata,
 		},
-		Project: metadata.Project{ID: "local", Number: 1},
-	}, make(chan struct{}), nil
+		Project: metadata.Project{ID: "local", Number: 1, Attributes: g.project},
+	}, g.changed, nil
 }
 
 func (g *guest) GuestAttributes() (metadata.GuestAttributes, error) {

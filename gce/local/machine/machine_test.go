@@ -381,16 +381,15 @@ func TestGuestFilesStayInside(t *testing.T) {
 		t.Fatal(err)
 	}
 	m := testMachine()
+	m.NIC.Gateway = netip.MustParseAddr("10.40.0.1")
 	if err := writeGuestFiles(root, m); err != nil {
 		t.Fatal(err)
 	}
 	if text, _ := os.ReadFile(outside); string(text) != "host" {
 		t.Errorf("a file of the host became %q", text)
 	}
-	text, _ := os.ReadFile(filepath.Join(root, "etc/resolv.conf"))
-	want := "domain europe-west1-b.c.local.internal\nsearch europe-west1-b.c.local.internal c.local.internal google.internal\nnameserver 169.254.169.254\n"
-	if diff := cmp.Diff(want, string(text)); diff != "" {
-		t.Error(diff)
+	if text, err := os.ReadFile(filepath.Join(root, "etc/netplan/90-default.yaml")); err != nil || string(text) != netplan(m) {
+		t.Errorf("the network is %q, %v", text, err)
 	}
 	if err := os.RemoveAll(filepath.Join(root, "etc")); err != nil {
 		t.Fatal(err)

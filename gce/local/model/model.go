@@ -181,6 +181,9 @@ func (m *Machines) Partition(ring string, groups ...[]string) error {
 	return m.world.Partition(ring, groups...)
 }
 
+// KeepPods is etcdtest.World.KeepPods.
+func (m *Machines) KeepPods(ranges ...string) { m.world.KeepPods(ranges...) }
+
 func (m *Machines) Stop(_ context.Context, x emulator.Machine, _ bool) error {
 	m.mu.Lock()
 	g := m.guests[x.MachineKey]

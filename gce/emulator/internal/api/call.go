@@ -61,6 +61,9 @@ func (c *Call) read() error {
 	if err := json.Unmarshal(raw, &v); err != nil {
 		return problem.New(400, "parseError", "", "Parse Error: "+err.Error())
 	}
+	if v == "" {
+		v = doc.Obj{} // what Google's client for Node makes of a request without fields
+	}
 	body, ok := v.(doc.Obj)
 	if !ok {
 		return problem.New(400, "parseError", "", "Parse Error: the body is not an object")

@@ -182,6 +182,9 @@ func (s *Server) Accept(t *store.Tx, method string, target doc.Ref, args doc.Obj
 	} else {
 		o["targetId"] = t.ID() // of something a fault kept from being made, or never to be shown
 	}
+	if l := doc.List(args, "warnings"); len(l) > 0 {
+		o["warnings"] = l
+	}
 	if s.Works[method].AtOnce && doc.Sub(args, "fault") == nil && stuck == nil {
 		o["status"], o["progress"], o["endTime"] = "DONE", 100, doc.Stamp(now)
 		t.Put(r, o)

@@ -33,6 +33,9 @@ type Options struct {
 	// Quotas are limits by metric, "CPUS" in every region or "europe-west1/CPUS"
 	// in one; what is not named is plenty.
 	Quotas map[string]float64
+	// QuotasUnknown lets regions be answered without quotas and with a warning instead,
+	// as Google does where it cannot tell them.
+	QuotasUnknown bool
 	// Stock tells whether a zone has machines of a type left; nil means always.
 	// It is asked when one is made or started. For tests.
 	Stock func(zone, machineType string) bool

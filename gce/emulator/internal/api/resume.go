@@ -10,8 +10,30 @@ import (
 )
 
 // keepOperations is how long a finished operation can be looked up; Google
-// keeps them for two weeks.
-const keepOperations = 14 * 24 * time.Hour
+// keeps them for two weeks. forgetEach is how often those older than that go.
+const (
+	keepOperations = 14 * 24 * time.Hour
+	forgetEach     = time.Hour
+)
+
+// ForgetOld forgets what is old while changes are made, in the background: a
+// server that runs for months would keep, and look through, all of it.
+func (s *Server) ForgetOld() {
+	s.mu.Lock()
+	now := s.Opts.Now()
+	due := now.Sub(s.forgot) >= forgetEach
+	if due {
+		s.forgot = now
+	}
+	s.mu.Unlock()
+	if due {
+		s.Spawn(func() {
+			if err := s.forget(); err != nil {
+				s.Opts.Log.Error("forgetting old operations", "error", err)
+			}
+		})
+	}
+}
 
 // unfinished are the jobs that a process before this one left, oldest first.
 func (s *Server) unfinished() (jobs []*Job) {
@@ -44,7 +66,11 @@ func (s *Server) Resume(adopt func()) error {
 // forget removes operations that ended long ago, and the request ids of those
 // that are gone.
 func (s *Server) forget() error {
-	old := s.Opts.Now().Add(-keepOperations)
+	now := s.Opts.Now()
+	s.mu.Lock()
+	s.forgot = now
+	s.mu.Unlock()
+	old := now.Add(-keepOperations)
 	return s.Store.Update(func(t *store.Tx) error {
 		for _, p := range t.Projects() {
 			for _, o := range t.All(p, "operations") {

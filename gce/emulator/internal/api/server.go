@@ -10,6 +10,7 @@ import (
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"hakube/gce/emulator/internal/discovery"
 	"hakube/gce/emulator/internal/doc"
@@ -47,6 +48,7 @@ type Server struct {
 
 	mu     sync.Mutex
 	closed bool
+	forgot time.Time                 // when old operations were last forgotten
 	ends   map[doc.Ref]chan struct{} // operations under way; closed when done
 	queue  map[doc.Ref]chan struct{} // end of the last work accepted for a target
 

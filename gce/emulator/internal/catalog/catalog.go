@@ -3,8 +3,6 @@
 package catalog
 
 import (
-	"fmt"
-	"hash/fnv"
 	"strings"
 
 	"hakube/gce/emulator/internal/api"
@@ -16,16 +14,9 @@ import (
 
 const Epoch = "1969-12-31T16:00:00.000-08:00" // when all that Google made itself was made
 
-// NumberOf gives catalog entries and projects an id that never changes.
-func NumberOf(s string) string {
-	h := fnv.New64a()
-	h.Write([]byte(s))
-	return fmt.Sprint(100000000000 + h.Sum64()%899999999999)
-}
-
 func zoneDoc(project, zone string) doc.Obj {
 	return doc.Obj{
-		"kind": "compute#zone", "id": NumberOf(zone), "name": zone, "description": zone, "status": "UP",
+		"kind": "compute#zone", "id": doc.NumberOf(zone), "name": zone, "description": zone, "status": "UP",
 		"creationTimestamp": Epoch, "region": doc.RegionLink(project, doc.RegionOf(zone)), "selfLink": doc.ZoneLink(project, zone),
 		"availableCpuPlatforms": []any{"Intel Skylake", "Intel Cascade Lake", "AMD Rome"}, "supportsPzs": false,
 	}

@@ -40,7 +40,7 @@ func imageDocs(project string) (out []doc.Obj) {
 		r := doc.RefIn(i.project, "global", "images", i.name)
 		license := doc.Base + "projects/" + i.project + "/global/licenses/debian-12-bookworm"
 		out = append(out, doc.Clone(doc.Obj{
-			"kind": "compute#image", "id": NumberOf(i.name), "name": i.name, "family": i.family, "description": i.text,
+			"kind": "compute#image", "id": doc.NumberOf(i.name), "name": i.name, "family": i.family, "description": i.text,
 			"creationTimestamp": "2025-06-10T09:52:41.000-07:00", "status": "READY", "sourceType": "RAW",
 			"rawDisk": doc.Obj{"containerType": "TAR", "source": ""}, "architecture": "X86_64",
 			"diskSizeGb": doc.Decimal(i.size), "archiveSizeBytes": "2000000000", "selfLink": r.Link(),

@@ -57,7 +57,7 @@ func (m machineType) doc(project, zone string) doc.Obj {
 		disks = 16
 	}
 	return doc.Obj{
-		"kind": "compute#machineType", "id": NumberOf(m.Name), "name": m.Name, "creationTimestamp": Epoch,
+		"kind": "compute#machineType", "id": doc.NumberOf(m.Name), "name": m.Name, "creationTimestamp": Epoch,
 		"description": fmt.Sprintf("%d vCPU, %.2f GB RAM", m.Cpus, float64(m.Memory)/1024),
 		"guestCpus":   m.Cpus, "memoryMb": m.Memory, "isSharedCpu": m.shared, "imageSpaceGb": 0,
 		"maximumPersistentDisks": disks, "maximumPersistentDisksSizeGb": "263168",
@@ -80,7 +80,7 @@ func diskTypes() api.Collection {
 		for _, d := range DiskKinds {
 			r := doc.RefIn(project, "zones/"+zone, "diskTypes", d.Name)
 			out = append(out, doc.Obj{
-				"kind": "compute#diskType", "id": NumberOf(d.Name), "name": d.Name, "description": d.text,
+				"kind": "compute#diskType", "id": doc.NumberOf(d.Name), "name": d.Name, "description": d.text,
 				"creationTimestamp": Epoch, "validDiskSize": d.sizes, "defaultDiskSizeGb": doc.Decimal(d.Size),
 				"zone": doc.ZoneLink(project, zone), "selfLink": r.Link(),
 			})

@@ -305,8 +305,9 @@ func number(format, v string) string {
 	case "uint64":
 		_, err = strconv.ParseUint(v, 10, 64)
 	case "byte":
-		if _, err = base64.StdEncoding.DecodeString(v); err != nil {
-			_, err = base64.URLEncoding.DecodeString(v)
+		v = strings.TrimRight(v, "=") // in either alphabet, with or without padding
+		if _, err = base64.RawStdEncoding.DecodeString(v); err != nil {
+			_, err = base64.RawURLEncoding.DecodeString(v)
 		}
 	}
 	if err != nil {

@@ -17,6 +17,11 @@ func (a *API) Read(m *Method, body map[string]any) {
 		return
 	}
 	a.read(m.Request, body)
+	for _, where := range []string{"project", "zone", "region"} {
+		if a.Schemas[m.Request.Ref].Properties[where] == nil {
+			delete(body, where) // clients say it here too; the path counts
+		}
+	}
 	for name, p := range a.Schemas[m.Request.Ref].Properties {
 		if p.Default != "" && body[name] == nil && slices.Contains(p.Required, m.ID) {
 			body[name] = a.read(p, p.Default)

@@ -1,6 +1,8 @@
 package doc
 
 import (
+	"fmt"
+	"hash/fnv"
 	"strings"
 	"sync"
 )
@@ -63,4 +65,11 @@ func Zones() (names []string) {
 		}
 	}
 	return names
+}
+
+// NumberOf gives catalog entries and projects an id that never changes.
+func NumberOf(s string) string {
+	h := fnv.New64a()
+	h.Write([]byte(s))
+	return fmt.Sprint(100000000000 + h.Sum64()%899999999999)
 }

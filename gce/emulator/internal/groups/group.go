@@ -290,11 +290,18 @@ func GroupView(t *store.Tx, r doc.Ref, o doc.Obj) doc.Obj {
 	}
 	all := t.List(members.Members(r))
 	stable := int64(len(all)) == doc.Num(o, "targetSize")
+	stay := int64(0)
 	for _, m := range all {
 		a := strings.ToLower(doc.Str(m, "action"))
 		actions[a] = doc.Num(actions, a) + 1
+		if a != "deleting" {
+			stay++
+		}
 		runs := doc.Str(t.Get(r.Within("instances", doc.Str(m, "name"))), "status") == "RUNNING"
 		stable = stable && a == "none" && runs // not before the group has seen what happened to it
+	}
+	if missing := doc.Num(o, "targetSize") - stay; missing > 0 { // known before they have names
+		actions["creating"] = doc.Num(actions, "creating") + missing
 	}
 	out["currentActions"] = actions
 	out["status"] = doc.Obj{

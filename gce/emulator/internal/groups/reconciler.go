@@ -104,7 +104,12 @@ func (g *Reconciler) loop() {
 		g.mu.Lock()
 		round := g.wanted
 		g.mu.Unlock()
-		again := g.once()
+		again, more := g.once()
+		for more && g.s.Context.Err() == nil {
+			var next time.Duration
+			next, more = g.once()
+			again = max(again, next)
+		}
 		g.mu.Lock()
 		g.done = round
 		close(g.passed)
@@ -137,24 +142,32 @@ func (g *Reconciler) later(d time.Duration) {
 	g.Wake()
 }
 
-// once looks at each group and returns after how long it wants to be called
-// again, 0 if not.
-func (g *Reconciler) once() (again time.Duration) {
+// turnOf is how many machines of a group have their turn before the next group's.
+const turnOf = 10
+
+// once looks at each group. It tells after how long it wants to be called again, 0 if
+// not, and whether a group has more to do now: groups take turns, so that a large one
+// keeps no other waiting.
+func (g *Reconciler) once() (again time.Duration, more bool) {
 	var groups []doc.Ref
 	g.s.Store.View(func(t *store.Tx) {
 		t.Each("", "instanceGroupManagers", func(o doc.Obj) { groups = append(groups, doc.RefOf(doc.Str(o, "selfLink"))) })
 	})
 	for _, r := range groups {
-		if g.group(r) {
+		retry, rest := g.group(r)
+		if retry {
 			again = retryMember
 		}
+		more = more || rest
 	}
-	return again
+	return again, more
 }
 
-// group brings one group a step nearer to its size; true wants another try later.
-func (g *Reconciler) group(r doc.Ref) (retry bool) {
+// group brings one group a step nearer to its size: retry wants another try later,
+// more another turn now.
+func (g *Reconciler) group(r doc.Ref) (retry, more bool) {
 	var names []string
+	now := g.s.Opts.Now()
 	err := g.s.Store.Update(func(t *store.Tx) error {
 		o := t.Get(r)
 		if o == nil {
@@ -162,12 +175,16 @@ func (g *Reconciler) group(r doc.Ref) (retry bool) {
 		}
 		g.size(t, r, o)
 		for _, m := range t.List(members.Members(r)) {
-			names = append(names, doc.Str(m, "name"))
+			if waits(m, now) {
+				retry = true
+			} else if !quiet(t, r, m) {
+				names = append(names, doc.Str(m, "name"))
+			}
 		}
 		return nil
 	})
-	for _, name := range names {
-		if err != nil || g.s.Context.Err() != nil {
+	for i, name := range names {
+		if more = i == turnOf; more || err != nil || g.s.Context.Err() != nil {
 			break
 		}
 		var wait bool
@@ -176,9 +193,25 @@ func (g *Reconciler) group(r doc.Ref) (retry bool) {
 	}
 	if err != nil && g.s.Context.Err() == nil {
 		g.s.Opts.Log.Error("keeping a managed group at its size", "group", string(r), "error", err)
-		return true
+		return true, false
 	}
-	return retry
+	return retry, more
+}
+
+// waits reports whether a member failed a moment ago.
+func waits(m doc.Obj, now time.Time) bool {
+	failed, err := time.Parse(time.RFC3339Nano, doc.Str(m, "failed"))
+	return err == nil && !doc.Has(m, "operation") && now.Before(failed.Add(retryMember))
+}
+
+// quiet reports whether there is nothing to do for a member: it is as it should be, or
+// its operation is under way.
+func quiet(t *store.Tx, r doc.Ref, m doc.Obj) bool {
+	if op := t.Get(doc.Ref(doc.Str(m, "operation"))); op != nil {
+		return doc.Str(op, "status") != "DONE"
+	}
+	i := t.Get(r.Within("instances", doc.Str(m, "name")))
+	return doc.Str(m, "action") == "NONE" && i != nil && doc.Str(i, "status") != "TERMINATED"
 }
 
 // size adds members that are missing and marks those that are too many: first
@@ -291,7 +324,7 @@ func (g *Reconciler) step(t *store.Tx, r doc.Ref, group, o doc.Obj) (retry bool,
 	case action == "NONE":
 		return false, nil
 	}
-	if failed, err := time.Parse(time.RFC3339Nano, doc.Str(o, "failed")); err == nil && g.s.Opts.Now().Before(failed.Add(retryMember)) {
+	if waits(o, g.s.Opts.Now()) {
 		return true, nil
 	}
 	switch action {

@@ -2,6 +2,7 @@ package instances
 
 import (
 	"fmt"
+	"strings"
 
 	"hakube/gce/emulator/internal/api"
 	"hakube/gce/emulator/internal/catalog"
@@ -9,6 +10,7 @@ import (
 	"hakube/gce/emulator/internal/doc"
 	"hakube/gce/emulator/internal/identity"
 	"hakube/gce/emulator/internal/problem"
+	"hakube/gce/emulator/internal/projects"
 	"hakube/gce/emulator/internal/store"
 )
 
@@ -27,8 +29,21 @@ func insertInstance(c *api.Call) (doc.Obj, error) {
 		}
 		made, err := NewInstance(c.S, t, r, o)
 		args["made"] = made
+		if globalName(t, r, o) != "" { // as recorded, without a code
+			args["warnings"] = []any{doc.Obj{"message": "You are creating a global DNS VM. VM instances using global DNS are vulnerable to cross-regional outages. To reduce the risk of widespread service disruption, use zonal DNS instead. Learn more at https://cloud.google.com/compute/docs/networking/zonal-dns"}}
+		}
 		return err
 	})
+}
+
+// globalName is the setting by which an instance has a DNS name without its zone, ""
+// if it has one with it.
+func globalName(t *store.Tx, r doc.Ref, o doc.Obj) string {
+	s := projects.DNSSetting(t, r.Project(), identity.MetadataMap(doc.Sub(o, "metadata")))
+	if strings.HasPrefix(s, "Global") {
+		return s
+	}
+	return ""
 }
 
 // NewInstance checks an instance, gives it addresses and disks, and stores it
@@ -66,6 +81,9 @@ func NewInstance(s *api.Server, t *store.Tx, r doc.Ref, o doc.Obj) (made []any, 
 	o["id"], o["name"], o["selfLink"], o["zone"] = t.ID(), r.Name(), r.Link(), doc.ZoneLink(r.Project(), r.Place())
 	o["status"], o["creationTimestamp"], o["lastStartTimestamp"] = "PROVISIONING", now, now
 	o["resourceStatus"] = doc.Obj{"scheduling": doc.Obj{}}
+	if global := globalName(t, r, o); global != "" {
+		o["resourceStatus"] = doc.Obj{"scheduling": doc.Obj{}, "effectiveInstanceMetadata": doc.Obj{"vmDnsSettingMetadataValue": global}}
+	}
 	o["cpuPlatform"], o["startRestricted"] = "Intel Skylake", false
 	o["fingerprint"] = doc.Fingerprint(o["id"])
 	if made, err = newDisks(s, t, r, o); err != nil {

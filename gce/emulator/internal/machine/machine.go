@@ -2,7 +2,6 @@
 package machine
 
 import (
-	"cmp"
 	"net/netip"
 	"strings"
 
@@ -13,6 +12,7 @@ import (
 	"hakube/gce/emulator/internal/doc"
 	"hakube/gce/emulator/internal/identity"
 	"hakube/gce/emulator/internal/members"
+	"hakube/gce/emulator/internal/projects"
 	"hakube/gce/emulator/internal/store"
 )
 
@@ -38,6 +38,9 @@ func Of(t *store.Tx, r doc.Ref, o doc.Obj, forwarded map[doc.Ref][]netip.Addr) b
 	}
 	if m.Hostname = doc.Str(o, "hostname"); m.Hostname == "" {
 		m.Hostname = m.Name + "." + m.Zone + "." + m.Domain()
+		if strings.HasPrefix(projects.DNSSetting(t, r.Project(), m.Metadata), "Global") {
+			m.Hostname = m.Name + "." + m.Domain()
+		}
 	}
 	for _, a := range doc.Objects(o, "disks") {
 		d := doc.RefOf(doc.Str(a, "source"))
@@ -54,7 +57,7 @@ func Of(t *store.Tx, r doc.Ref, o doc.Obj, forwarded map[doc.Ref][]netip.Addr) b
 
 func nicOf(t *store.Tx, o doc.Obj) backend.NIC {
 	subnet, network := doc.RefOf(doc.Str(o, "subnetwork")), doc.RefOf(doc.Str(o, "network"))
-	n := backend.NIC{Network: network.Name(), Subnetwork: subnet.Name(), MTU: int(cmp.Or(doc.Num(t.Get(network), "mtu"), 1460))}
+	n := backend.NIC{Network: network.Name(), Subnetwork: subnet.Name(), MTU: int(doc.Num(t.Get(network), "mtu"))}
 	if n.MTU == 0 {
 		n.MTU = 1460
 	}

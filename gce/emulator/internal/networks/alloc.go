@@ -17,22 +17,12 @@ import (
 
 // FreeExternal returns an address of the external pool that nobody has.
 func FreeExternal(s *api.Server, t *store.Tx) (netip.Addr, error) {
-	taken := map[string]bool{}
-	t.Each("", "addresses", func(o doc.Obj) { taken[doc.Str(o, "address")] = true })
-	t.Each("", "forwardingRules", func(o doc.Obj) { taken[doc.Str(o, "IPAddress")] = true })
-	t.Each("", "instances", func(o doc.Obj) {
-		for _, nic := range doc.Objects(o, "networkInterfaces") {
-			for _, ac := range doc.Objects(nic, "accessConfigs") {
-				taken[doc.Str(ac, "natIP")] = true
-			}
-		}
-	})
 	pool := s.Opts.External
 	n := int64(1)<<(32-pool.Bits()) - 2 // neither the first nor the last
 	start := t.Turn("external")
 	for i := range n {
 		a := nth(pool, 1+(start+i)%n)
-		if !taken[a.String()] {
+		if !t.Has(addressKey(a.String())) {
 			if i > 0 {
 				t.Put("~turn/external", doc.Obj{"n": start + i + 1})
 			}
@@ -47,7 +37,7 @@ func FreeExternal(s *api.Server, t *store.Tx) (netip.Addr, error) {
 func internalAddress(t *store.Tx, subnet doc.Ref, want, field string) (netip.Addr, error) {
 	pool := netip.MustParsePrefix(doc.Str(t.Get(subnet), "ipCidrRange"))
 	size := int64(1) << (32 - pool.Bits())
-	taken := internalTaken(t, subnet)
+	taken := func(a netip.Addr) bool { return overlapped(t, subnet, "", netip.PrefixFrom(a, 32)) }
 	if want != "" {
 		a, err := netip.ParseAddr(want)
 		if err != nil || !pool.Contains(a) {
@@ -56,7 +46,7 @@ func internalAddress(t *store.Tx, subnet doc.Ref, want, field string) (netip.Add
 		if i := offset(pool, a); i < 2 || i >= size-2 {
 			return a, problem.Invalid(field, want, "The address is reserved.")
 		}
-		if taken[a] {
+		if taken(a) {
 			return a, problem.New(409, "alreadyExists", "IP_IN_USE_BY_ANOTHER_RESOURCE", fmt.Sprintf("IP_IN_USE_BY_ANOTHER_RESOURCE - IP '%s' is already being used by another resource.", want))
 		}
 		return a, nil
@@ -65,7 +55,7 @@ func internalAddress(t *store.Tx, subnet doc.Ref, want, field string) (netip.Add
 	name := string(subnet)
 	start := t.Turn(name)
 	for i := range n {
-		if a := nth(pool, 2+(start+i)%n); !taken[a] {
+		if a := nth(pool, 2+(start+i)%n); !taken(a) {
 			if i > 0 {
 				t.Put(doc.Ref("~turn/"+strings.ReplaceAll(name, "/", ",")), doc.Obj{"n": start + i + 1})
 			}
@@ -73,43 +63,6 @@ func internalAddress(t *store.Tx, subnet doc.Ref, want, field string) (netip.Add
 		}
 	}
 	return netip.Addr{}, problem.New(400, "badRequest", "IP_SPACE_EXHAUSTED", fmt.Sprintf("IP space of '%s' is exhausted.", subnet))
-}
-
-func internalTaken(t *store.Tx, subnet doc.Ref) map[netip.Addr]bool {
-	taken := map[netip.Addr]bool{}
-	for _, nic := range nicsIn(t, subnet) {
-		if a, err := netip.ParseAddr(doc.Str(nic, "networkIP")); err == nil {
-			taken[a] = true
-		}
-		for _, al := range doc.Objects(nic, "aliasIpRanges") {
-			if doc.Str(al, "subnetworkRangeName") != "" {
-				continue
-			}
-			p := netip.MustParsePrefix(doc.Str(al, "ipCidrRange"))
-			for a := p.Addr(); p.Contains(a); a = a.Next() {
-				taken[a] = true
-			}
-		}
-	}
-	for _, o := range t.List("projects/" + subnet.Project() + "/" + subnet.Scope() + "/addresses") {
-		if a, err := netip.ParseAddr(doc.Str(o, "address")); err == nil && doc.Str(o, "subnetwork") == subnet.Link() {
-			taken[a] = true
-		}
-	}
-	return taken
-}
-
-// nicsIn are the network interfaces in a subnetwork.
-func nicsIn(t *store.Tx, subnet doc.Ref) (out []doc.Obj) {
-	link := subnet.Link()
-	t.Each(subnet.Project(), "instances", func(o doc.Obj) {
-		for _, nic := range doc.Objects(o, "networkInterfaces") {
-			if doc.Str(nic, "subnetwork") == link {
-				out = append(out, nic)
-			}
-		}
-	})
-	return out
 }
 
 // AliasRange makes an alias range out of what is asked for: a range, an
@@ -128,59 +81,31 @@ func AliasRange(t *store.Tx, subnet doc.Ref, want, rangeName, field string) (net
 			return pool, problem.Invalid(field+".subnetworkRangeName", rangeName, "The referenced secondary range was not found in the subnetwork.")
 		}
 	}
-	var taken []netip.Prefix
-	for _, nic := range nicsIn(t, subnet) {
-		for _, a := range doc.Objects(nic, "aliasIpRanges") {
-			if doc.Str(a, "subnetworkRangeName") == rangeName {
-				taken = append(taken, netip.MustParsePrefix(doc.Str(a, "ipCidrRange")))
-			}
-		}
-		if a, err := netip.ParseAddr(doc.Str(nic, "networkIP")); err == nil && rangeName == "" {
-			taken = append(taken, netip.PrefixFrom(a, 32))
-		}
-	}
 	field += ".ipCidrRange"
 	if bits, ok := strings.CutPrefix(want, "/"); ok {
-		return freeRange(t, subnet, rangeName, pool, int(doc.Number(bits)), taken, field, want)
+		return freeRange(t, subnet, rangeName, pool, int(doc.Number(bits)), field, want)
 	}
 	p, err := looseRange(want)
 	if err != nil || !pool.Contains(p.Addr()) || p.Bits() < pool.Bits() {
 		return p, problem.Invalid(field, want, fmt.Sprintf("Alias IP range must be inside %s.", pool))
 	}
-	for _, u := range taken {
-		if u.Overlaps(p) {
-			return p, problem.New(409, "alreadyExists", "IP_IN_USE_BY_ANOTHER_RESOURCE", fmt.Sprintf("IP_IN_USE_BY_ANOTHER_RESOURCE - IP '%s' is already being used by another resource.", want))
-		}
+	if overlapped(t, subnet, rangeName, p) {
+		return p, problem.New(409, "alreadyExists", "IP_IN_USE_BY_ANOTHER_RESOURCE", fmt.Sprintf("IP_IN_USE_BY_ANOTHER_RESOURCE - IP '%s' is already being used by another resource.", want))
 	}
 	return p, nil
 }
 
-func freeRange(t *store.Tx, subnet doc.Ref, rangeName string, pool netip.Prefix, bits int, taken []netip.Prefix, field, want string) (netip.Prefix, error) {
+func freeRange(t *store.Tx, subnet doc.Ref, rangeName string, pool netip.Prefix, bits int, field, want string) (netip.Prefix, error) {
 	if bits < pool.Bits() || bits > 32 {
 		return pool, problem.Invalid(field, want, fmt.Sprintf("No such range fits in %s.", pool))
 	}
 	n := int64(1) << (bits - pool.Bits())
 	name := fmt.Sprintf("%s %s /%d", subnet, rangeName, bits)
 	start := t.Turn(name)
-	same := map[netip.Prefix]bool{} // most are of the same size: no search among them
-	var others []netip.Prefix
-	for _, u := range taken {
-		if u.Bits() == bits {
-			same[u] = true
-		} else {
-			others = append(others, u)
-		}
-	}
-search:
 	for i := range n {
 		p := netip.PrefixFrom(nth(pool, (start+i)%n<<(32-bits)), bits)
-		if same[p] {
+		if overlapped(t, subnet, rangeName, p) {
 			continue
-		}
-		for _, u := range others {
-			if u.Overlaps(p) {
-				continue search
-			}
 		}
 		if rangeName == "" && (i+start)%n == 0 {
 			continue // the gateway's

@@ -22,11 +22,11 @@ func AddressUser(o doc.Obj) doc.Ref {
 
 // ReservedAs finds the address object that holds an external IP address.
 func ReservedAs(t *store.Tx, ip string) (r doc.Ref) {
-	t.Each("", "addresses", func(o doc.Obj) {
-		if doc.Str(o, "address") == ip && doc.Str(o, "addressType") == "EXTERNAL" {
-			r = doc.RefOf(doc.Str(o, "selfLink"))
+	for found, o := range t.Found(addressKey(ip)) {
+		if found.Kind() == "addresses" && doc.Str(o, "addressType") == "EXTERNAL" {
+			r = found
 		}
-	})
+	}
 	return r
 }
 
@@ -114,10 +114,10 @@ func ReleaseInternal(t *store.Tx, r doc.Ref, nic doc.Obj) {
 
 // reservedInside finds the address object that holds an internal IP address.
 func reservedInside(t *store.Tx, subnet doc.Ref, ip string) (r doc.Ref) {
-	t.Each(subnet.Project(), "addresses", func(o doc.Obj) {
-		if doc.Str(o, "address") == ip && doc.Str(o, "subnetwork") == subnet.Link() {
-			r = doc.RefOf(doc.Str(o, "selfLink"))
+	for found, o := range t.Found(addressKey(ip)) {
+		if found.Kind() == "addresses" && doc.Str(o, "subnetwork") == subnet.Link() {
+			r = found
 		}
-	})
+	}
 	return r
 }

@@ -28,11 +28,11 @@ func (p *Problem) Error() string { return p.Message }
 // Body is the error answer. "status" came with newer services and is absent
 // from compute's older ones; clients read errors[0].reason.
 func (p *Problem) Body() doc.Obj {
-	return doc.Obj{"error": doc.Obj{
-		"code":    float64(p.Status),
-		"message": Short(p.Message),
-		"errors":  []any{doc.Obj{"message": Short(p.Message), "domain": p.domain(), "reason": p.Reason}},
-	}}
+	first := doc.Obj{"message": Short(p.Message), "domain": p.domain(), "reason": p.Reason}
+	if p.Status == http.StatusPreconditionFailed { // as googleapis/google-cloud-go#7802 has it
+		first["location"], first["locationType"] = "If-Match", "header"
+	}
+	return doc.Obj{"error": doc.Obj{"code": float64(p.Status), "message": Short(p.Message), "errors": []any{first}}}
 }
 
 // Short cuts what a message says of a value as large as a request may be.
@@ -61,10 +61,24 @@ func Exists(r doc.Ref) *Problem {
 	return &Problem{409, "alreadyExists", "RESOURCE_ALREADY_EXISTS", fmt.Sprintf("The resource '%s' already exists", r)}
 }
 
-// InUse is what something else needs.
+// InUse is what something else needs. Health checks and who uses them are named in a
+// form of their own.
 func InUse(noun string, r, by doc.Ref) *Problem {
+	if noun == "health_check" {
+		return &Problem{400, "resourceInUseByAnotherResource", "RESOURCE_IN_USE_BY_ANOTHER_RESOURCE",
+			fmt.Sprintf("The %s resource '%s' is already being used by '%s'", noun, typed(r, "HEALTH_CHECK"), typed(by, "BACKEND_SERVICE"))}
+	}
 	return &Problem{400, "resourceInUseByAnotherResource", "RESOURCE_IN_USE_BY_ANOTHER_RESOURCE",
 		fmt.Sprintf("The %s resource '%s' is already being used by '%s'", noun, r, by)}
+}
+
+// typed is "REGION:us-central1/PROJECT:123/HEALTH_CHECK:x".
+func typed(r doc.Ref, kind string) string {
+	scope := "GLOBAL:global"
+	if strings.HasPrefix(r.Scope(), "regions/") {
+		scope = "REGION:" + r.Place()
+	}
+	return scope + "/PROJECT:" + doc.NumberOf("project "+r.Project()) + "/" + kind + ":" + r.Name()
 }
 
 // NotReady is what is on its way, or on its way out.

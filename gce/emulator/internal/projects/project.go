@@ -4,6 +4,7 @@ package projects
 
 import (
 	"strconv"
+	"strings"
 
 	"hakube/gce/emulator/internal/api"
 	"hakube/gce/emulator/internal/catalog"
@@ -34,7 +35,7 @@ func projectRef(name string) doc.Ref { return doc.Ref("projects/" + name) }
 
 // ProjectNumber is the number of a project, always the same.
 func ProjectNumber(name string) uint64 {
-	n, _ := strconv.ParseUint(catalog.NumberOf("project "+name), 10, 64)
+	n, _ := strconv.ParseUint(doc.NumberOf("project "+name), 10, 64)
 	return n
 }
 
@@ -50,7 +51,27 @@ func ProjectDoc(t *store.Tx, name string) doc.Obj {
 	for k, v := range t.Get(projectRef(name)) {
 		o[k] = v
 	}
+	switch said := identity.MetadataMap(doc.Sub(o, "commonInstanceMetadata"))[dnsKey]; {
+	case strings.HasPrefix(said, "Global"):
+		o["vmDnsSetting"] = "GLOBAL_DEFAULT"
+	case said == "ZonalPreferred":
+		o["vmDnsSetting"] = "ZONAL_DEFAULT"
+	}
 	return o
+}
+
+const dnsKey = "VmDnsSetting"
+
+// DNSSetting is how an instance is named, as its metadata say, or else the project's:
+// GlobalDefault by its name alone, ZonalOnly with its zone.
+func DNSSetting(t *store.Tx, project string, metadata map[string]string) string {
+	if said := metadata[dnsKey]; said != "" {
+		return said
+	}
+	if ProjectDoc(t, project)["vmDnsSetting"] == "GLOBAL_DEFAULT" {
+		return "GlobalDefault"
+	}
+	return "ZonalOnly"
 }
 
 func setCommonInstanceMetadata(c *api.Call) (doc.Obj, error) {

@@ -17,7 +17,7 @@ func regionDoc(project, region string) doc.Obj {
 		}
 	}
 	return doc.Obj{
-		"kind": "compute#region", "id": catalog.NumberOf(region), "name": region, "description": region, "status": "UP",
+		"kind": "compute#region", "id": doc.NumberOf(region), "name": region, "description": region, "status": "UP",
 		"creationTimestamp": catalog.Epoch, "selfLink": doc.RegionLink(project, region), "zones": zones,
 		"supportsPzs": false,
 	}
@@ -26,6 +26,10 @@ func regionDoc(project, region string) doc.Obj {
 // region is a region with what is used of its quotas.
 func quotaRegion(c *api.Call, project, name string) doc.Obj {
 	o := regionDoc(project, name)
+	if c.S.Opts.QuotasUnknown {
+		o["quotaStatusWarning"] = doc.Obj{"code": "QUOTA_INFO_UNAVAILABLE", "message": "Quota information of region '" + name + "' is not available now."}
+		return o
+	}
 	c.S.Store.View(func(t *store.Tx) { o["quotas"] = quotasOf(c.S, t, project, name+"/", regionMetrics) })
 	return o
 }

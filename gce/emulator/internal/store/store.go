@@ -25,6 +25,7 @@ type Store struct {
 
 	mu    sync.RWMutex // guards what follows; held for moments only
 	colls map[string]map[string]doc.Obj
+	index *index // nil: none
 	seq   uint64
 }
 
@@ -44,11 +45,18 @@ var ErrInUse = errors.New("another process has it open")
 
 // Open opens a file, or makes it.
 func Open(path string, noSync bool) (*Store, error) {
-	db, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: time.Second, NoSync: noSync, FreelistType: bbolt.FreelistMapType})
+	options := &bbolt.Options{Timeout: time.Second, NoSync: noSync, FreelistType: bbolt.FreelistMapType}
+	db, err := bbolt.Open(path, 0o600, options)
 	if errors.Is(err, bolterrors.ErrTimeout) {
 		err = ErrInUse
 	}
+	if err == nil {
+		db, err = compacted(db, path, options)
+	}
 	if err != nil {
+		if db != nil {
+			_ = db.Close() // what went wrong before is said
+		}
 		return nil, fmt.Errorf("opening objects of the embedded GCE in %s: %w", path, err)
 	}
 	s := &Store{db: db, colls: map[string]map[string]doc.Obj{}, seq: firstID, Applied: func([]doc.Ref) {}}
@@ -107,6 +115,8 @@ func (s *Store) load(docs *bbolt.Bucket) error {
 
 func (s *Store) set(r doc.Ref, o doc.Obj) {
 	c := r.Collection()
+	s.index.remove(r, s.colls[c][r.Name()])
+	s.index.add(r, o)
 	if o == nil {
 		delete(s.colls[c], r.Name())
 		return

@@ -1,0 +1,25 @@
+#!/usr/bin/env bash
+# Fetches other people's clients that the embedded GCE is tested with and that have no
+# place on the system: Debian's Prometheus would begin to run when it is installed, and
+# npm's package is nobody's. What cannot be had is said, and the test of it is skipped.
+set -euo pipefail
+to=${1:?where to}
+mkdir -p "$to"
+echo "module clients" >"$to/go.mod" # what npm fetches is none of this module's
+
+if [ ! -x "$to/prometheus/usr/bin/promtool" ]; then
+	scratch=$(mktemp -d)
+	trap 'rm -rf "$scratch"' EXIT
+	if (cd "$scratch" && apt-get download -qq prometheus) >/dev/null 2>&1; then
+		dpkg-deb -x "$scratch"/prometheus_*.deb "$to/prometheus"
+	else
+		echo "Prometheus is skipped: apt-get has none"
+	fi
+fi
+if [ ! -d "$to/node/node_modules/@google-cloud/compute" ]; then
+	if ! command -v npm >/dev/null; then
+		echo "Google's client for Node is skipped: npm is not installed"
+	elif ! npm install --silent --no-audit --no-fund --prefix "$to/node" @google-cloud/compute@6.15.0 >/dev/null; then
+		echo "Google's client for Node is skipped: npm cannot fetch it"
+	fi
+fi
