@@ -72,6 +72,8 @@ var refusedMaking = []refusalCase{
 		w.forgets("kubernetes-master", scripts.KeyDNS)
 	}, says: []string{"project local gives its machines global DNS names (VmDnsSetting), and master kubernetes-master in europe-west1-b was made without names of its zone",
 		"gcloud compute instances add-metadata kubernetes-master --zone=europe-west1-b --metadata=VmDnsSetting=ZonalOnly"}},
+	{name: "OS Login of the organisation", run: settings.Create, enforced: []string{"constraints/compute.requireOsLogin"}, world: func(w *world, _ *operator) { w.osLogin() },
+		says: []string{"the organisation of project local requires OS Login (constraints/compute.requireOsLogin)", "except the project"}},
 	{name: "group too large", run: settings.Create,
 		settings: func(s *settings.Settings) {
 			s.NumNodes, s.MaxPerGroup = 2500, 5000

@@ -26,6 +26,7 @@ type refusalCase struct {
 	name     string
 	masters  int                      // how many there are before; 0: no cluster
 	quotas   map[string]float64       // of the project from the start
+	enforced []string                 // policies of the organisation
 	withheld []string                 // permissions the account has lost since
 	world    func(*world, *operator)  // what somebody did
 	settings func(*settings.Settings) // of the run that is refused
@@ -46,7 +47,7 @@ func TestRefusals(t *testing.T) {
 				t.Skip("one in four of those with several masters")
 			}
 			lost := make([]string, len(x.withheld))
-			w, o := x.begin(t, func(o *emulator.Options) { o.Quotas, o.Withheld = x.quotas, lost })
+			w, o := x.begin(t, func(o *emulator.Options) { o.Quotas, o.Withheld, o.Enforced = x.quotas, lost, x.enforced })
 			copy(lost, x.withheld)
 			if x.world != nil {
 				x.world(w, o)

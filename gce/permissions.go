@@ -4,7 +4,7 @@ import (
 	"context"
 	"slices"
 
-	// The one question of Cloud Resource Manager: Compute Engine has none about
+	// The two questions of Cloud Resource Manager: Compute Engine has none about
 	// the project as a whole.
 	"google.golang.org/api/cloudresourcemanager/v1"
 )
@@ -27,4 +27,18 @@ func (c *Client) WithheldPermissions(ctx context.Context, permissions ...string)
 	return slices.DeleteFunc(slices.Clone(permissions), func(p string) bool {
 		return slices.Contains(granted.Permissions, p)
 	}), nil
+}
+
+// Enforced tells whether an organisation's policy that is on or off, such as
+// constraints/compute.requireOsLogin, is on for the project, wherever it was set. Who
+// may not know it, or asks where the service is switched off, gets an error by which
+// nothing is known.
+// (https://cloud.google.com/resource-manager/reference/rest/v1/projects/getEffectiveOrgPolicy)
+func (c *Client) Enforced(ctx context.Context, constraint string) (bool, error) {
+	asked := &cloudresourcemanager.GetEffectiveOrgPolicyRequest{Constraint: constraint}
+	policy, err := read(ctx, c, &c.resourceManager, call{"reading", "policy " + constraint + " of project", c.Project()},
+		func(ctx context.Context, rest *cloudresourcemanager.Service) (*cloudresourcemanager.OrgPolicy, error) {
+			return rest.Projects.GetEffectiveOrgPolicy("projects/"+c.Project(), asked).Context(ctx).Do()
+		})
+	return err == nil && policy.BooleanPolicy != nil && policy.BooleanPolicy.Enforced, err
 }

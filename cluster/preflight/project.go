@@ -1,6 +1,8 @@
 package preflight
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -50,6 +52,34 @@ func osLogin(m *computepb.Metadata, project bool) bool {
 		return true
 	}
 	return false
+}
+
+// requireOSLogin is the policy by which no machine can switch OS Login off. Google
+// switches it on in the metadata of projects that are made under it.
+const requireOSLogin = "constraints/compute.requireOsLogin"
+
+// osLoginRequired asks for it where the project has OS Login on: machines that say
+// otherwise would be refused after network, address and disk were made.
+func osLoginRequired(ctx context.Context, r *env.Env, p *computepb.Project, missing []inventory.Object) (refusal.Unfit, error) {
+	made := slices.ContainsFunc(missing, func(o inventory.Object) bool {
+		return o.Kind == inventory.Instance || o.Kind == inventory.InstanceTemplate
+	})
+	if !made || !osLogin(p.GetCommonInstanceMetadata(), false) {
+		return nil, nil
+	}
+	enforced, err := r.GCE.Enforced(ctx, requireOSLogin)
+	var closed interface{ Permanent() bool }
+	if errors.As(err, &closed) && closed.Permanent() {
+		r.Warn(fmt.Sprintf("project %s has OS Login on, and whether its organisation lets machines switch it off is not known beforehand: %v", r.Want.Project, err))
+		return nil, nil
+	}
+	if err != nil || !enforced {
+		return nil, err
+	}
+	return refusal.Unfit{{
+		Why:  fmt.Sprintf("the organisation of project %s requires OS Login (%s): machines there take no ssh key from metadata, and masters are set up over ssh", r.Want.Project, requireOSLogin),
+		Cure: "its administrator can except the project; or make the cluster in another one",
+	}}, nil
 }
 
 // closedMasters are those that were made before hakube switched OS Login off for its

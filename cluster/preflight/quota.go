@@ -110,7 +110,11 @@ func tooLittle(ctx context.Context, r *task.Task, missing []inventory.Object) (r
 	d := demandOf(r, missing, nodes, func(machineType string, preemptible bool) (string, int) {
 		return inRegion.cpuMetric(machineType, preemptible), sizes[machineType]
 	})
-	short := ProjectProblems(r, project, missing)
+	required, err := osLoginRequired(ctx, r.Env, project, missing)
+	if err != nil {
+		return nil, err
+	}
+	short := append(required, ProjectProblems(r, project, missing)...)
 	for _, metric := range slices.Sorted(maps.Keys(d)) {
 		where, of := inRegion, "of region "+region.GetName()
 		if _, ok := inRegion[metric]; !ok {

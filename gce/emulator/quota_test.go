@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"hakube/gce"
 	"hakube/gce/emulator/internal/api"
 	"hakube/gce/emulator/internal/doc"
 	"hakube/gce/emulator/internal/projects"
@@ -122,6 +123,20 @@ func TestTestIamPermissions(t *testing.T) {
 	}
 	if status, _ := ask(`[`); status != 400 {
 		t.Errorf("malformed: %d", status)
+	}
+}
+
+// TestEffectivePolicy: a policy of an organisation is on or off, as an option says.
+func TestEffectivePolicy(t *testing.T) {
+	w := newWorld(t, func(o *api.Options) { o.Enforced = []string{"constraints/compute.requireOsLogin"} })
+	client, err := gce.New(t.Context(), gce.Options{Project: "example.com:p", Region: "europe-west1", Endpoint: w.web.URL, HTTPClient: w.web.Client()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for constraint, want := range map[string]bool{"constraints/compute.requireOsLogin": true, "constraints/compute.requireShieldedVm": false} {
+		if got, err := client.Enforced(t.Context(), constraint); got != want || err != nil {
+			t.Errorf("%s is enforced: %t, %v", constraint, got, err)
+		}
 	}
 }
 

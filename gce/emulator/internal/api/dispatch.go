@@ -76,6 +76,9 @@ func (s *Server) answer(r *http.Request, m *discovery.Method, params map[string]
 	if m == nil && r.Method == http.MethodPost && permissionsPath.MatchString(r.URL.Path) {
 		return s.testPermissions(r)
 	}
+	if m == nil && r.Method == http.MethodPost && policyPath.MatchString(r.URL.Path) {
+		return s.effectivePolicy(r)
+	}
 	if m == nil {
 		return nil, problem.NotWritten(r.Method + " " + r.URL.Path)
 	}

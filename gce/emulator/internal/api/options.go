@@ -45,6 +45,9 @@ type Options struct {
 	// Withheld are permissions that the caller is said not to have. Nothing is
 	// refused for lack of them. For tests.
 	Withheld []string
+	// Enforced are constraints of an organisation that are said to hold, such as
+	// "constraints/compute.requireOsLogin". Nothing is refused for them. For tests.
+	Enforced []string
 	// Log gets what goes wrong behind the API; nil discards it.
 	Log *slog.Logger
 	// Now and After are the clock; nil means the real one.

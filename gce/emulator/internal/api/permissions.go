@@ -11,10 +11,41 @@ import (
 	"hakube/gce/emulator/internal/problem"
 )
 
-// Of Cloud Resource Manager one question is answered: what the caller may do in
-// a project. Here that is everything, unless an option withholds some; the
-// answer is all that does, since the embedded GCE knows no users.
-// (https://cloud.google.com/resource-manager/reference/rest/v1/projects/testIamPermissions)
+// Of Cloud Resource Manager two questions are answered: what the caller may do in
+// a project, and which policies of an organisation hold there. Here that is everything,
+// and none, unless an option says otherwise; the answer is all that comes of it, since
+// the embedded GCE knows no users.
+// (https://cloud.google.com/resource-manager/reference/rest/v1/projects/testIamPermissions
+// and …/getEffectiveOrgPolicy)
+
+var policyPath = regexp.MustCompile(`^/v1/projects/[a-z0-9:.-]+:getEffectiveOrgPolicy$`)
+
+// An orgPolicy is a policy as it is answered; what is not enforced says nothing.
+type orgPolicy struct {
+	Constraint    string `json:"constraint"`
+	BooleanPolicy struct {
+		Enforced bool `json:"enforced,omitempty"`
+	} `json:"booleanPolicy"`
+}
+
+func (s *Server) effectivePolicy(r *http.Request) (doc.Obj, error) {
+	raw, err := io.ReadAll(r.Body) // limited where it was received
+	if err != nil {
+		return nil, problem.Refuse("Reading request: %v", err)
+	}
+	var asked struct{ Constraint string }
+	if err := json.Unmarshal(raw, &asked); err != nil {
+		return nil, problem.New(400, "parseError", "", "Parse Error: "+err.Error())
+	}
+	var holds orgPolicy
+	holds.Constraint, holds.BooleanPolicy.Enforced = asked.Constraint, slices.Contains(s.Opts.Enforced, asked.Constraint)
+	if raw, err = json.Marshal(holds); err != nil {
+		return nil, err
+	}
+	var policy doc.Obj
+	err = json.Unmarshal(raw, &policy)
+	return policy, err
+}
 
 var permissionsPath = regexp.MustCompile(`^/v1/projects/[a-z0-9:.-]+:testIamPermissions$`)
 
