@@ -51,6 +51,9 @@ func TestBeta(t *testing.T) {
 	if doc.Str(b, "type") != betaBase+zoneB+"diskTypes/pd-ssd" || doc.Str(o, "type") != doc.Base+zoneB+"diskTypes/pd-ssd" {
 		t.Errorf("types: beta %s, v1 %s", doc.Str(b, "type"), doc.Str(o, "type"))
 	}
+	if status, none := w.beta("GET", regionW+"disks", nil); status != 200 || doc.Has(none, "items") {
+		t.Errorf("disks of a region, which it lists too: %d %v", status, none)
+	}
 	m := w.machine("m")
 	w.made("POST", m+"/attachDisk", doc.Obj{"source": betaBase + zoneB + "disks/d"})
 	_, list := w.beta("GET", zoneB+"disks?filter=type%3D%22"+betaBase+zoneB+"diskTypes/pd-ssd%22", nil)

@@ -8,6 +8,24 @@ import (
 	"hakube/gce/emulator/internal/doc"
 )
 
+// TestGcloudImages makes an image of a disk, and a machine of the image.
+func TestGcloudImages(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	g := w.long()
+	w.subnet()
+	const with = " --subnet=s --no-scopes --no-service-account "
+	g.do("instances create m1" + with + "--machine-type=e2-custom-2-4096 --image-family=debian-12 --image-project=debian-cloud")
+	g.refuses("images create img --source-disk=m1 --source-disk-zone=europe-west1-b", "already being used by 'projects/p/zones/europe-west1-b/instances/m1'")
+	g.do("images create img --source-disk=m1 --source-disk-zone=europe-west1-b --family=ours --force")
+	g.prints("images list --no-standard-images --format=value(name,family,status)", "img ours READY")
+	g.prints("images describe-from-family ours --format=value(name,diskSizeGb)", "img 10")
+	g.do("instances create m2" + with + "--machine-type=e2-small --image-family=ours")
+	g.prints("disks describe m2 --format=value(sourceImage.basename())", "img")
+	g.refuses("instances create m3"+with+"--machine-type=n1-standard-1 --image-family=ours --zone=europe-west8-a", "Machine type with name 'n1-standard-1' does not exist in zone 'europe-west8-a'.")
+	g.do("images delete img")
+}
+
 // TestGcloudMachines does with gcloud what operators do to machines and disks.
 func TestGcloudMachines(t *testing.T) {
 	t.Parallel()

@@ -42,8 +42,8 @@ func TestRefusedRequests(t *testing.T) {
 		{"overlap with a secondary range", "POST", regionW + "subnetworks", doc.Obj{"name": "t", "network": nets + "/default", "ipCidrRange": "10.65.0.0/16"}, 400, "invalid", "conflicts"},
 		{"no such network", "POST", "projects/p/global/firewalls", doc.Obj{"name": "f", "network": "global/networks/n", "allowed": []any{doc.Obj{"IPProtocol": "tcp"}}}, 404, "notFound", "networks/n"},
 		{"rule of nothing", "POST", "projects/p/global/firewalls", doc.Obj{"name": "f", "network": "global/networks/default"}, 400, "badRequest", "exactly one"},
-		{"machine type", "POST", zoneB + "instances", instance("i", doc.Obj{"machineType": "zones/europe-west1-b/machineTypes/n9"}), 400, "invalid", "machine type does not exist"},
-		{"machine type of another zone", "POST", zoneB + "instances", instance("i", doc.Obj{"machineType": "zones/europe-west1-c/machineTypes/n1-standard-1"}), 400, "invalid", "machine type does not exist"},
+		{"machine type", "POST", zoneB + "instances", instance("i", doc.Obj{"machineType": "zones/europe-west1-b/machineTypes/n9"}), 400, "invalid", "does not exist in zone 'europe-west1-b'"},
+		{"machine type of another zone", "POST", zoneB + "instances", instance("i", doc.Obj{"machineType": "zones/europe-west1-c/machineTypes/n1-standard-1"}), 400, "invalid", "does not exist in zone 'europe-west1-b'"},
 		{"metadata value too large", "POST", zoneB + "instances", instance("i", doc.Obj{"metadata": doc.Obj{"items": []any{doc.Obj{"key": "k", "value": strings.Repeat("x", 262145)}}}}), 400, "invalid", "too large"},
 		{"metadata too large", "POST", zoneB + "instances", instance("i", doc.Obj{"metadata": doc.Obj{"items": []any{
 			doc.Obj{"key": "a", "value": strings.Repeat("x", 262144)}, doc.Obj{"key": "b", "value": strings.Repeat("x", 262144)}}}}), 400, "invalid", "maximum total size"},

@@ -64,6 +64,9 @@ func (h *Host) createData(ctx context.Context, d emulator.Disk) error {
 }
 
 func (h *Host) createBoot(ctx context.Context, d emulator.Disk) error {
+	if d.Snapshot != 0 {
+		return copyBoot(ctx, h.bootPath(d), h.bootCopy(d.Snapshot))
+	}
 	if err := image.Check(d.Image); err != nil {
 		return err
 	}

@@ -114,7 +114,7 @@ func TestHotplug(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	after := run("cat /proc/sys/kernel/random/boot_id; cut -d' ' -f22 /proc/1/stat; test -e /run/mark; cat /mnt/more/file >&2")
+	after := run("cat /proc/sys/kernel/random/boot_id; cut -d' ' -f22 /proc/1/stat; test -e /run/mark; cat /mnt/more/file >/dev/null")
 	if !strings.HasSuffix(after, before[strings.LastIndex(before, "\n"):]) {
 		t.Errorf("after resume init is %q, it was %q", after, before)
 	}
@@ -134,7 +134,34 @@ func TestHotplug(t *testing.T) {
 	if got := run("mount /dev/disk/by-id/google-more /mnt/more; cat /mnt/more/file; umount /mnt/more"); got != "kept" {
 		t.Errorf("on the disk at last: %q", got)
 	}
-	if err := h.Stop(ctx, with, false); err != nil {
+	// An image of its boot disk, taken while it runs, boots another machine.
+	run("echo imaged >/root/mark; rm /etc/motd; sync; sleep 0.1")
+	image := emulator.Snapshot{Project: "local", Name: "mine", ID: m.ID + 10}
+	for range 2 {
+		if err := h.CreateSnapshot(ctx, image, m.Disks[0].Disk); err != nil {
+			t.Fatal(err)
+		}
+	}
+	run("echo later >/root/mark")
+	second := m
+	second.ID, second.Name = m.ID+20, "second"
+	boot := emulator.Disk{Project: "local", Zone: m.Zone, Name: "second", ID: m.ID + 21, SizeGB: 20, Image: "mine", Snapshot: image.ID}
+	second.Disks = []emulator.Attachment{{Disk: boot, Device: "persistent-disk-0", Boot: true}}
+	if err := h.CreateDisk(ctx, boot); err != nil {
 		t.Fatal(err)
+	}
+	if err := h.DeleteSnapshot(ctx, image); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.Start(ctx, second); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := h.Exec(ctx, second.ID, "bash", "-ec", "cat /root/mark /etc/hostname; ! test -e /etc/motd"); err != nil || string(out) != "imaged\nsecond\n" {
+		t.Errorf("on the machine of the image: %q %v", out, err)
+	}
+	for _, x := range []emulator.Machine{second, with} {
+		if err := h.Stop(ctx, x, false); err != nil {
+			t.Fatal(err)
+		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"hakube/gce/emulator/internal/api"
 	"hakube/gce/emulator/internal/doc"
 	"hakube/gce/emulator/internal/problem"
+	"hakube/gce/emulator/internal/store"
 )
 
 // publicImages of Google's image projects, one a family: the name of a real
@@ -23,14 +24,6 @@ var publicImages = []struct {
 var otherImages = strings.Fields(`almalinux-cloud centos-cloud cos-cloud fedora-cloud fedora-coreos-cloud freebsd-org-cloud-dev gke-node-images
 	ml-images deeplearning-platform-release opensuse-cloud oracle-linux-cloud rhel-cloud rhel-sap-cloud rocky-linux-accelerator-cloud rocky-linux-cloud
 	suse-byos-cloud suse-cloud suse-sap-cloud ubuntu-os-accelerator-images ubuntu-os-cloud ubuntu-os-pro-cloud windows-cloud windows-sql-cloud`)
-
-// noImages refuses to look for images where Google has some and there are none here.
-func noImages(project string) error {
-	if slices.Contains(otherImages, project) {
-		return problem.NotWritten("images of project " + project)
-	}
-	return nil
-}
 
 func imageDocs(project string) (out []doc.Obj) {
 	for _, i := range publicImages {
@@ -52,10 +45,17 @@ func imageDocs(project string) (out []doc.Obj) {
 	return out
 }
 
-// ImageOf finds what a sourceImage means: an image, a family, or the view of a
-// family in a zone.
-func ImageOf(source, project string) (doc.Obj, error) {
-	named := source
+// Images are those of a project: Google's own, or what somebody made there.
+func Images(t *store.Tx, project string) ([]doc.Obj, error) {
+	if slices.Contains(otherImages, project) {
+		return nil, problem.NotWritten("images of project " + project)
+	}
+	return append(imageDocs(project), t.All(project, "images")...), nil
+}
+
+// ImageOf finds what a sourceImage means: an image, the newest of a family, or the
+// view of a family in a zone.
+func ImageOf(t *store.Tx, source, project string) (found doc.Obj, err error) {
 	s := strings.Trim(source, "/")
 	if _, after, ok := strings.Cut(s, "compute/v1/"); ok {
 		s = after
@@ -66,40 +66,32 @@ func ImageOf(source, project string) (doc.Obj, error) {
 	parts := strings.Split(s, "/")
 	name := parts[len(parts)-1]
 	family := len(parts) > 1 && (parts[len(parts)-2] == "family" || parts[len(parts)-2] == "imageFamilyViews")
-	for _, o := range imageDocs(project) {
-		if family && doc.Str(o, "family") == name || !family && doc.Str(o, "name") == name {
-			return o, nil
-		}
-	}
-	if err := noImages(project); err != nil {
+	all, err := Images(t, project)
+	if err != nil {
 		return nil, err
 	}
-	return nil, problem.NotFound(doc.RefOf(named))
+	for _, o := range all {
+		newer := doc.Str(o, "creationTimestamp") >= doc.Str(found, "creationTimestamp")
+		if family && doc.Str(o, "family") == name && newer || !family && doc.Str(o, "name") == name {
+			found = o
+		}
+	}
+	if found == nil {
+		return nil, problem.NotFound(doc.RefOf(source))
+	}
+	return found, nil
 }
 
-func images() api.Collection {
-	return api.Collection{Resource: "images", Kind: "images", Item: "compute#image", Methods: map[string]api.Handler{
-		"get": func(c *api.Call) (doc.Obj, error) { return imageNamed(c, c.Params["image"]) },
-		"getFromFamily": func(c *api.Call) (doc.Obj, error) {
-			return imageNamed(c, "family/"+c.Params["family"])
-		},
-		"list": func(c *api.Call) (doc.Obj, error) {
-			if err := noImages(c.Project()); err != nil {
-				return nil, err
-			}
-			return c.Page("compute#imageList", doc.Base+"projects/"+c.Project()+"/global/images", imageDocs(c.Project()))
-		},
-	}}
-}
-
-func imageNamed(c *api.Call, path string) (doc.Obj, error) {
-	return ImageOf("projects/"+c.Project()+"/global/images/"+path, "")
+// ImageNamed is ImageOf for a call about an image of its project.
+func ImageNamed(c *api.Call, path string) (o doc.Obj, err error) {
+	c.S.Store.View(func(t *store.Tx) { o, err = ImageOf(t, "projects/"+c.Project()+"/global/images/"+path, "") })
+	return o, err
 }
 
 func imageFamilyViews() api.Collection {
 	return api.Collection{Resource: "imageFamilyViews", Kind: "imageFamilyViews", Item: "compute#imageFamilyView", Methods: map[string]api.Handler{
 		"get": func(c *api.Call) (doc.Obj, error) {
-			o, err := imageNamed(c, "family/"+c.Params["family"])
+			o, err := ImageNamed(c, "family/"+c.Params["family"])
 			if err != nil {
 				return nil, err
 			}

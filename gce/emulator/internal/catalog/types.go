@@ -2,6 +2,10 @@ package catalog
 
 import (
 	"fmt"
+	"path"
+	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -40,14 +44,63 @@ var machineSizes = sync.OnceValue(func() []machineType {
 	return out
 })
 
-// MachineSize finds a machine type by its name.
+// MachineSize finds a machine type by its name: one of Google's list, or a custom one,
+// which says its own size.
 func MachineSize(name string) (machineType, bool) {
 	for _, m := range machineSizes() {
 		if m.Name == name {
 			return m, true
 		}
 	}
-	return machineType{}, false
+	return customSize(name)
+}
+
+// MachineIn is MachineSize of what a zone has.
+func MachineIn(zone, name string) (machineType, bool) {
+	m, ok := MachineSize(name)
+	return m, ok && m.in(zone)
+}
+
+// withoutN1 are regions that have no machines of the first series
+// (GoogleCloudPlatform/bank-of-anthos#1234); it has f1-micro and g1-small too.
+var withoutN1 = []string{"europe-west8"}
+
+func (m machineType) in(zone string) bool {
+	series, _, _ := strings.Cut(m.Name, "-")
+	first := slices.Contains([]string{"n1", "f1", "g1", "custom"}, series)
+	return !first || !slices.Contains(withoutN1, doc.RegionOf(zone))
+}
+
+// customName is a custom type's: series, CPUs and MB, and whether that is more memory
+// than the series has by itself.
+var customName = regexp.MustCompile(`^(?:(n1|n2|n2d|e2)-)?custom-([0-9]{1,3})-([0-9]{3,7})(-ext)?$`)
+
+// customSize reads the name of a custom type. Its rules are those of all series: an even
+// number of CPUs, or one, and memory in steps of 256 MB.
+func customSize(name string) (machineType, bool) {
+	found := customName.FindStringSubmatch(name)
+	if found == nil {
+		return machineType{}, false
+	}
+	cpus, _ := strconv.Atoi(found[2])
+	memory, _ := strconv.ParseInt(found[3], 10, 64)
+	first := found[1] == "" || found[1] == "n1"
+	odd := cpus%2 != 0 && (cpus != 1 || !first)
+	most := int64(8192)
+	if first {
+		most = 6656
+	}
+	if cpus < 1 || odd || memory%256 != 0 || memory > most*int64(cpus) && found[4] == "" {
+		return machineType{}, false
+	}
+	return machineType{name, cpus, memory, false}, true
+}
+
+// OtherSeries are Google's machine types that are not here, as patterns.
+const OtherSeries = "a2-*|a3-*|a4-*|a4x-*|c2d-*|c3-*|c3d-*|c4-*|c4a-*|c4d-*|g2-*|g4-*|h3-*|h4d-*|m1-*|m2-*|m3-*|m4-*|n4-*|n4a-*|n4d-*|t2a-*|t2d-*|x4-*|z3-*"
+
+func otherSeries(name string) bool {
+	return slices.ContainsFunc(strings.Split(OtherSeries, "|"), func(p string) bool { ok, _ := path.Match(p, name); return ok })
 }
 
 func (m machineType) doc(project, zone string) doc.Obj {
@@ -68,11 +121,25 @@ func (m machineType) doc(project, zone string) doc.Obj {
 func machineTypes() api.Collection {
 	docs := func(project, zone string) (out []doc.Obj) {
 		for _, m := range machineSizes() {
-			out = append(out, m.doc(project, zone))
+			if m.in(zone) {
+				out = append(out, m.doc(project, zone))
+			}
 		}
 		return out
 	}
-	return fixed("machineTypes", "compute#machineType", docs)
+	all := fixed("machineTypes", "compute#machineType", docs)
+	all.Methods["get"] = func(c *api.Call) (doc.Obj, error) {
+		r := c.Target("machineTypes")
+		if otherSeries(r.Name()) {
+			return nil, problem.NotWritten("machine type " + r.Name())
+		}
+		m, ok := MachineIn(r.Place(), r.Name())
+		if !ok {
+			return nil, problem.NotFound(r)
+		}
+		return doc.Clone(m.doc(r.Project(), r.Place())), nil
+	}
+	return all
 }
 
 func diskTypes() api.Collection {

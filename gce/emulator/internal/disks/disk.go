@@ -71,9 +71,12 @@ func NewDisk(s *api.Server, t *store.Tx, r doc.Ref, o doc.Obj) error {
 		return problem.Invalid("resource.type", kind, "The referenced disk type does not exist in zone '"+r.Place()+"'.")
 	}
 	if source := doc.Str(o, "sourceImage"); source != "" {
-		image, err := catalog.ImageOf(source, r.Project())
+		image, err := catalog.ImageOf(t, source, r.Project())
 		if err != nil {
 			return err
+		}
+		if doc.Str(image, "status") != "READY" {
+			return problem.NotReady(doc.RefOf(doc.Str(image, "selfLink")))
 		}
 		size = doc.Num(image, "diskSizeGb")
 		o["sourceImage"], o["sourceImageId"] = image["selfLink"], image["id"]
@@ -111,14 +114,25 @@ func NewDisk(s *api.Server, t *store.Tx, r doc.Ref, o doc.Obj) error {
 	return nil
 }
 
-// DiskOf is a stored disk as the backend knows it.
+// DiskOf is a stored disk as the backend knows it. One that was made of somebody's own
+// image holds what that does, and boots if the first in the line was an image of
+// Google's: then it has that one's licenses.
 func DiskOf(r doc.Ref, o doc.Obj) backend.Disk {
 	d := backend.Disk{Project: r.Project(), Zone: r.Place(), Name: r.Name(), ID: doc.ID(o), SizeGB: doc.Num(o, "sizeGb")}
-	if image := doc.Str(o, "sourceImage"); image != "" {
-		d.Image = doc.RefOf(image).Name()
+	copied := doc.Str(o, "sourceSnapshotId")
+	if image := doc.RefOf(doc.Str(o, "sourceImage")); image != "" {
+		d.Image = image.Name()
+		if image.Project() == r.Project() {
+			copied = doc.Str(o, "sourceImageId")
+		}
 	}
-	if id := doc.Str(o, "sourceSnapshotId"); id != "" {
-		d.Snapshot, _ = strconv.ParseUint(id, 10, 64)
+	if copied != "" {
+		d.Snapshot, _ = strconv.ParseUint(copied, 10, 64)
+		if d.Image == "" && doc.Has(o, "licenses") {
+			d.Image = doc.RefOf(doc.Str(o, "sourceSnapshot")).Name()
+		} else if !doc.Has(o, "licenses") {
+			d.Image = ""
+		}
 	}
 	return d
 }

@@ -104,7 +104,7 @@ func takeSnapshot(ctx context.Context, k *api.Job) error {
 	case d == nil:
 		err = problem.NotFound(disk)
 	default:
-		err = b.CreateSnapshot(ctx, snapshotOf(r, o), DiskOf(disk, d))
+		err = b.CreateSnapshot(ctx, copyOf(r, o), DiskOf(disk, d))
 	}
 	if err != nil && ctx.Err() != nil {
 		return err // the next process does it
@@ -118,10 +118,6 @@ func takeSnapshot(ctx context.Context, k *api.Job) error {
 		}
 		return nil
 	})
-}
-
-func snapshotOf(r doc.Ref, o doc.Obj) backend.Snapshot {
-	return backend.Snapshot{Project: r.Project(), Name: r.Name(), ID: doc.ID(o)}
 }
 
 // deleteSnapshot may be asked for though disks were made of it: they are copies.
@@ -149,7 +145,7 @@ func dropSnapshot(ctx context.Context, k *api.Job) error {
 	if err != nil {
 		return err
 	}
-	if err := b.DeleteSnapshot(ctx, snapshotOf(k.Target, o)); err != nil {
+	if err := b.DeleteSnapshot(ctx, copyOf(k.Target, o)); err != nil {
 		return err
 	}
 	return k.Step("removed", func(t *store.Tx) error { t.Delete(k.Target); return nil })
@@ -174,5 +170,8 @@ func ofSnapshot(t *store.Tx, r doc.Ref, o doc.Obj) (int64, error) {
 		return 0, problem.Invalid("resource.sizeGb", asked, "Requested disk size cannot be smaller than the snapshot size ("+doc.Decimal(size)+" GB)")
 	}
 	o["sourceSnapshot"], o["sourceSnapshotId"] = s.Link(), from["id"]
+	for _, k := range []string{"licenses", "licenseCodes", "guestOsFeatures", "architecture"} {
+		doc.Fill(o, doc.Obj{k: from[k]})
+	}
 	return size, nil
 }

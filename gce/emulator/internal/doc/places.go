@@ -23,6 +23,7 @@ var Places = []Place{
 	{"europe-west2", "abc", "10.154.0.0/20"},
 	{"europe-west3", "abc", "10.156.0.0/20"},
 	{"europe-west4", "abc", "10.164.0.0/20"},
+	{"europe-west8", "abc", "10.198.0.0/20"},
 	{"us-central1", "abcf", "10.128.0.0/20"},
 	{"us-east1", "bcd", "10.142.0.0/20"},
 	{"us-east4", "abc", "10.150.0.0/20"},

@@ -101,8 +101,8 @@ func machineTypeOf(r doc.Ref, s, field string) (doc.Ref, error) {
 		return "", problem.Missing(field)
 	}
 	m := doc.ParseRef(s, r.Project(), r.Scope(), "machineTypes")
-	if _, ok := catalog.MachineSize(m.Name()); !ok || m.Scope() != r.Scope() {
-		return "", problem.Invalid(field, s, "The referenced machine type does not exist in zone '"+r.Place()+"'.")
+	if _, ok := catalog.MachineIn(r.Place(), m.Name()); !ok || m.Scope() != r.Scope() {
+		return "", problem.Invalid(field, s, "Machine type with name '"+m.Name()+"' does not exist in zone '"+r.Place()+"'.")
 	}
 	return m, nil
 }
@@ -161,7 +161,7 @@ func diskFor(s *api.Server, t *store.Tx, r doc.Ref, a, params doc.Obj, i int) (d
 	o := doc.Obj{"name": name}
 	for from, to := range map[string]string{
 		"sourceImage": "sourceImage", "diskType": "type", "diskSizeGb": "sizeGb",
-		"labels": "labels", "description": "description",
+		"labels": "labels", "description": "description", "sourceSnapshot": "sourceSnapshot",
 	} {
 		if doc.Has(params, from) {
 			o[to] = params[from]

@@ -29,6 +29,7 @@ func (l *Lifecycle) instances() api.Collection {
 			"insert":          append([]string{"sourceMachineImage", "instanceEncryptionKey"}, machineLacks("")...),
 			"attachDisk":      append([]string{"initializeParams"}, diskLacks("")...),
 			"addAccessConfig": accessLacks(""),
+			"setMachineType":  {"machineType=" + catalog.OtherSeries},
 		},
 		Works: map[string]api.Work{
 			// A machine boots at the end of its operation: until then Google looks for a place for it.
@@ -51,9 +52,9 @@ func (l *Lifecycle) instances() api.Collection {
 // that is in a request.
 func machineLacks(at string) []string {
 	out := []string{
-		at + "guestAccelerators: GPUs", at + "resourcePolicies", at + "confidentialInstanceConfig.enableConfidentialCompute", at + "networkInterfaces>1: several network interfaces",
+		at + "machineType=" + catalog.OtherSeries, at + "guestAccelerators: GPUs", at + "resourcePolicies", at + "confidentialInstanceConfig.enableConfidentialCompute", at + "networkInterfaces>1: several network interfaces",
 		at + "networkInterfaces.ipv6AccessConfigs: IPv6", at + "networkInterfaces.networkAttachment", at + "networkInterfaces.stackType!IPV4_ONLY: IPv6",
-		at + "reservationAffinity.consumeReservationType=SPECIFIC_RESERVATION", at + "disks.initializeParams.sourceSnapshot",
+		at + "reservationAffinity.consumeReservationType=SPECIFIC_RESERVATION",
 		at + "disks.initializeParams.resourcePolicies", at + "disks.initializeParams.diskType=" + catalog.OtherDisks,
 	}
 	out = append(diskLacks(at+"disks."), out...) // first, since a local SSD says so twice

@@ -65,7 +65,7 @@ func completeProperties(t *store.Tx, project string, props doc.Obj) error {
 			return problem.Invalid(field+".initializeParams", "", "A disk of a template is described by initializeParams.")
 		}
 		if source := doc.Str(params, "sourceImage"); source != "" {
-			if _, err := catalog.ImageOf(source, project); err != nil {
+			if _, err := catalog.ImageOf(t, source, project); err != nil {
 				return err
 			}
 		}

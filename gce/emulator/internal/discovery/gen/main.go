@@ -24,7 +24,7 @@ var resources = []string{
 	"addresses", "autoscalers", "backendServices", "diskTypes", "disks", "firewalls", "forwardingRules",
 	"globalAddresses", "globalForwardingRules", "globalOperations", "healthChecks", "httpHealthChecks", "imageFamilyViews", "images",
 	"instanceGroupManagers", "instanceGroups", "instanceTemplates", "instances",
-	"machineTypes", "networks", "projects", "regionAutoscalers", "regionBackendServices",
+	"machineTypes", "networks", "projects", "regionAutoscalers", "regionBackendServices", "regionDisks",
 	"regionHealthChecks", "regionInstanceGroupManagers", "regionInstanceGroups",
 	"regionOperations", "regions", "resourcePolicies", "routes", "snapshots",
 	"subnetworks", "targetPools", "zoneOperations", "zones",
