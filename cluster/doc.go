@@ -5,48 +5,27 @@
 // learns whether it talks to Google or to the embedded GCE.
 //
 // README.md here is the plan of the house: the packages below, which may know which,
-// and how to add a setting, a step, a kind or a mode. A map of the files, in the
+// and how to add a setting, a step, a kind or a mode. What is in this package, in the
 // order to read:
 //
 //   - modes.go: what each command is about, one row each; items.go: their lists, a
 //     story each, which package plan walks. testdata/modes.txt shows all of them
 //     beside each other.
-//   - cluster.go, run.go: Up, Down and the two previews around a list; env.go is what
-//     steps work with. turn.go waits for another run's lease, untouched.go knows
-//     whether anything was changed.
-//   - read.go looks; recall.go takes from what is there what nobody set, birth.go
-//     writes down what a cluster is begun with, later.go what is said after that.
-//   - what may not be: join.go and pick.go for pools and masters, room.go for addresses,
-//     preflight.go and preflight_*.go for all that is in the way before the first change;
-//     REFUSALS.md lists what can be refused. stock.go is what is said, and taken back,
-//     when a zone has no machines.
-//   - one file for each noun, with its steps: network, firewall, address, disk,
-//     master, access (ssh), api, kubeconfig, token, template, drain, group,
-//     nodes (with pool), ghosts, spread (CoreDNS), validate, leftovers. step.go is
-//     what those for the cloud's objects share.
-//   - for more than one master: masters.go asks all of them at once who is in the
-//     rings; member.go is a membership, learner to voter, await.go the wait for one,
-//     which gives its ring entries meanwhile; controlplane.go the API server it comes
-//     with; balancer.go and traffic.go what is between the address and the masters,
-//     move.go how the address gets there and back; grow.go the walk with the meter
-//     (meter.go) and the way back after a failure.
-//   - repair.go picks masters that fail, by what repair_judge.go says of them, and
-//     repair_list.go is the list that brings them back: repair_machine.go has the steps
-//     for machines, repair_disk.go those for disks, repair_ring.go those for the rings;
-//     repair_survivor.go goes on with one master.
-//   - sweep_steps.go decides about what Services and volumes leave behind, which
-//     package sweep finds, and removes it; sweep_remains.go is how a down ends that
-//     left some.
-//   - status.go and status_*.go: Status reads all there is into one sight and
-//     concludes from that alone; unfinished.go tells what a cut left by its looks,
-//     and the command that ends it; validity.go judges.
+//   - cluster.go: what commands call; up.go: how a list comes to be, run.go what a walk
+//     over it ends with; turn.go waits for another run's lease, and knows whether
+//     anything was changed.
+//   - join.go and pick.go: whether a pool or a master may be added, or a master go.
+//   - grow.go: the walk with the meter (meter.go), and the way back after a failure;
+//     stock.go: what is said, and taken back, when a zone has no machines.
+//   - repair.go: masters that fail. face.go: names of the packages below that commands
+//     handle. REFUSALS.md lists what can be refused.
 //
 // Rules the steps keep:
 //
 //   - One fact a step. Observe only reads, Do and Undo make one changing call,
 //     and nothing is remembered from one run to the next: running again is
 //     how it resumes. (What a wait saw fail before the run began it may
-//     restart, once: guest.go.)
+//     restart, once: env/guest.go.)
 //   - An object is found by its exact name and is ours by the mark in its
 //     description, set by the call that makes it. One with our name and
 //     without our mark is refused. The network and its ssh rule are used when

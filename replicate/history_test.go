@@ -20,7 +20,7 @@ import (
 
 // A history is what happens to a cluster of model masters: nature's part, and
 // hakube's, which calls the real code of this package in the order in which
-// cluster/member.go does. etcd's own rules in the model guests are the judge.
+// cluster/member/member.go does. etcd's own rules in the model guests are the judge.
 type history struct {
 	*masters
 	hosts   map[string]replicate.Host // of all machines there are

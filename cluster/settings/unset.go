@@ -14,7 +14,7 @@ import (
 // A class is what an unset variable means. Every setting has one.
 type class struct {
 	// Recorded variables are read back from where why says, in this order, and
-	// written down when the cluster is made (birth.go of package cluster).
+	// written down when the cluster is made (package task).
 	Recorded bool
 	Why      string
 }
