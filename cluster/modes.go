@@ -37,7 +37,6 @@ func modes() []mode {
 		{Aim: task.Aim{Name: settings.RemoveReplica, Masters: true, One: true, Removes: true}, find: (*run).findReplica, list: removeReplicaList},
 		{Aim: task.Aim{Name: settings.RemovePool, Nodes: true, Removes: true}, find: (*run).findPool, list: removePoolList},
 		{Aim: task.Aim{Name: settings.RemoveCluster, Masters: true, Nodes: true, Whole: true, Removes: true}, find: (*run).findCluster, list: removeClusterList},
-		{Aim: task.Aim{Name: settings.Nothing}, judge: (*run).mayCreate, list: func(*run, *task.Lines) {}},
 		{Aim: task.Aim{Name: settings.Repair, Masters: true, Repairs: true}},
 		{Aim: task.Aim{Name: settings.Rebuild, Masters: true, Repairs: true, GivesUp: true}},
 		{Aim: task.Aim{Name: settings.Look}},

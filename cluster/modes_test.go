@@ -85,7 +85,6 @@ func TestModesPicture(t *testing.T) {
 	r.Patients, r.GivenUp = masters[:1], masters[1:]
 	add("restart alone", slices.Concat(repair.RebuildList(r.Task)...), nil)
 
-	add("nothing", nil, nil)
 	got := picture(all)
 	if os.Getenv("HAKUBE_GOLDEN") == "write" {
 		if err := os.WriteFile("testdata/modes.txt", []byte(got), 0o644); err != nil {

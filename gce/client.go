@@ -87,7 +87,6 @@ type Client struct {
 	rules            lazy[*compute.ForwardingRulesClient]
 	routes           lazy[*compute.RoutesClient]
 	pools            lazy[*compute.TargetPoolsClient]
-	routers          lazy[*compute.RoutersClient]
 	globalServices   lazy[*compute.BackendServicesClient]
 	globalChecks     lazy[*compute.HealthChecksClient]
 	zones            lazy[*compute.ZonesClient]
@@ -145,7 +144,6 @@ func New(ctx context.Context, o Options) (*Client, error) {
 	c.rules.make = compute.NewForwardingRulesRESTClient
 	c.routes.make = compute.NewRoutesRESTClient
 	c.pools.make = compute.NewTargetPoolsRESTClient
-	c.routers.make = compute.NewRoutersRESTClient
 	c.globalServices.make = compute.NewBackendServicesRESTClient
 	c.globalChecks.make = compute.NewHealthChecksRESTClient
 	c.zones.make = compute.NewZonesRESTClient

@@ -36,7 +36,6 @@ const (
 	Peering         Kind = "network peering"
 	Route           Kind = "route"
 	TargetPool      Kind = "target pool"
-	Router          Kind = "Cloud Router"
 	HTTPHealthCheck Kind = "HTTP health check"
 )
 
@@ -161,8 +160,6 @@ func rows() []row {
 			calls: callsOf(Route, func(c *gce.Client, _ Object) gce.Routes { return c.Routes() }, func(c *gce.Client) lister[*computepb.Route] { return c.Routes().List }, nil)},
 		{kind: TargetPool, scope: acrossRegion, noun: "target-pools", segment: "targetPools",
 			calls: callsOf(TargetPool, func(c *gce.Client, _ Object) gce.TargetPools { return c.TargetPools() }, func(c *gce.Client) lister[*computepb.TargetPool] { return c.AggregatedTargetPools }, nil)},
-		{kind: Router, scope: acrossRegion, noun: "routers", segment: "routers",
-			calls: callsOf(Router, func(c *gce.Client, _ Object) gce.Routers { return c.Routers() }, func(c *gce.Client) lister[*computepb.Router] { return c.AggregatedRouters }, nil)},
 		{kind: HTTPHealthCheck, noun: "http-health-checks", segment: "httpHealthChecks",
 			calls: callsOf(HTTPHealthCheck, func(c *gce.Client, _ Object) gce.HTTPHealthChecks { return c.HTTPHealthChecks() }, func(c *gce.Client) lister[*gce.HTTPHealthCheck] { return c.HTTPHealthChecks().List }, nil)},
 		{kind: Autoscaler, scope: withinZone, segment: "autoscalers"},

@@ -12,7 +12,6 @@ const (
 	RemoveCluster Mode = "remove cluster" // down: everything
 	Repair        Mode = "repair"         // repair: brings masters back that fail
 	Rebuild       Mode = "rebuild"        // repair --from-survivor: goes on with one master where quorum is lost for good
-	Nothing       Mode = "nothing"        // up, KUBE_GCE_ZONE empty by a switch: an empty list
 	Look          Mode = "look"           // status, validate: nothing
 )
 

@@ -81,10 +81,9 @@ type Settings struct {
 	DrainTimeout  Seconds `for:"up,down" envconfig:"HAKUBE_DRAIN_TIMEOUT" flag:"drain-timeout" default:"300" desc:"how long pods may take to leave nodes that go, disruption budgets and all; then the nodes go anyway"`
 	AllowNotReady Count   `for:"up,status,validate" envconfig:"ALLOWED_NOTREADY_NODES" flag:"allowed-notready-nodes" default:"0" desc:"nodes that may be missing for the cluster to be valid"`
 
-	Sweep     Bool  `group:"In the way" for:"down" envconfig:"HAKUBE_SWEEP" flag:"sweep" default:"false" desc:"down of the whole cluster: also remove what its Services and volumes left behind, disks and the data on them included"`
-	Owner     Title `envconfig:"HAKUBE_OWNER" flag:"owner" desc:"who to ask about the cluster, for its closing lines"`
-	BreakLock Bool  `for:"up,down,repair" envconfig:"HAKUBE_BREAK_LOCK" flag:"break-lock" default:"false" desc:"up, down: take over from a run that is changing the cluster now, instead of waiting for it"`
-	Yes       Bool  `for:"down,repair" envconfig:"KUBERNETES_SKIP_CONFIRM" flag:"yes" default:"false" desc:"down, repair --from-survivor: do not ask for the cluster's name. Without a terminal a down of every zone needs it"`
+	Sweep     Bool `group:"In the way" for:"down" envconfig:"HAKUBE_SWEEP" flag:"sweep" default:"false" desc:"down of the whole cluster: also remove what its Services and volumes left behind, disks and the data on them included"`
+	BreakLock Bool `for:"up,down,repair" envconfig:"HAKUBE_BREAK_LOCK" flag:"break-lock" default:"false" desc:"up, down: take over from a run that is changing the cluster now, instead of waiting for it"`
+	Yes       Bool `for:"down,repair" envconfig:"KUBERNETES_SKIP_CONFIRM" flag:"yes" default:"false" desc:"down, repair --from-survivor: do not ask for the cluster's name. Without a terminal a down of every zone needs it"`
 
 	given chosen // which of them somebody set; all others are as what is there, or the default where nothing is
 }

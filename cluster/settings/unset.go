@@ -23,7 +23,6 @@ var Classes = map[string]class{
 	"KUBERNETES_PROVIDER":      {false, "which cloud to look into: there is nothing to read before that is known"},
 	"KUBE_GCE_ZONE":            {false, "what a command acts on; up refuses to guess it"},
 	"PROJECT":                  {false, "whose clouds to look into; gcloud's configured one"},
-	"HAKUBE_OWNER":             {false, "what this run says"},
 	"KUBE_GCE_INSTANCE_PREFIX": {false, "which cluster is meant; a project may have several"},
 
 	"MULTIZONE":                      {true, "the mark of masters"},
