@@ -113,9 +113,9 @@ func NoStock(err error) (zone string, others []string, is bool) {
 }
 
 // Permanent tells whether asking again is no use: nobody is let in, or not to
-// this. Waits end by it.
+// this, or the organisation does not allow it. Waits end by it.
 func (e *Error) Permanent() bool {
-	return e.Class == No && !e.quota() && (e.Code == 401 || e.Code == 403 || e.is(reasonNoCredentials, reasonCredentials))
+	return e.Class == No && !e.quota() && (e.Code == 401 || e.Code == 403 || e.is(reasonNoCredentials, reasonCredentials) || e.forbiddenByOrganisation())
 }
 
 // reasons of our own, beside Google's.

@@ -78,10 +78,10 @@ func TestFaultsOfGoogle(t *testing.T) {
 			hint: "billing/linkedaccount", permanent: true},
 		// github.com/gardener/gardener-extension-provider-gcp/issues/415
 		{name: "organisation policy", step: answered(412, "conditionNotMet", "Constraint constraints/compute.vmExternalIpAccess violated for project 1. Add instance projects/p/zones/z/instances/i to the constraint to use external IP with it.", ""),
-			hint: "the organisation's policy constraints/compute.vmExternalIpAccess forbids it"},
+			hint: "the organisation's policy constraints/compute.vmExternalIpAccess forbids it", permanent: true},
 		// github.com/GoogleCloudPlatform/pubsub/issues/258
 		{name: "organisation policy, in the operation", step: operation(412, `{"code":"CONDITION_NOT_MET","message":"Instance 'i' creation failed: Constraint constraints/compute.vmExternalIpAccess violated for project 1."}`),
-			hint: "the organisation's policy constraints/compute.vmExternalIpAccess forbids it"},
+			hint: "the organisation's policy constraints/compute.vmExternalIpAccess forbids it", permanent: true},
 		{name: "in use", step: operation(400, `{"code":"RESOURCE_IN_USE_BY_ANOTHER_RESOURCE","message":"The disk resource 'projects/p/zones/z/disks/d' is already being used by 'projects/p/zones/z/instances/i'"}`),
 			class: Later, hint: "let go", inUse: true},
 		{name: "not ready, in the operation", step: operation(400, `{"code":"RESOURCE_NOT_READY","message":"The resource 'projects/p/regions/r/subnetworks/s' is not ready"}`),

@@ -107,6 +107,7 @@ func localFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.StringFlag{Name: "machines", Usage: "real: Linux machines, needs Linux and root. model: machines that answer what hakube asks, anywhere (default: as last time, at first real)"},
 		&cli.StringFlag{Name: "latency", Usage: "none, or gce: operations take as long as published for Google (default: as last time, at first none)"},
+		&cli.StringFlag{Name: "policy", Usage: "constraints of an organisation that hold, with commas between, as compute.requireShieldedVm; none lifts them (default: as last time, at first none)"},
 		&cli.StringFlag{Name: "listen", Usage: "loopback address of the API (default: as last time, at first any free port)"},
 	}
 }
@@ -131,6 +132,16 @@ func localOptions(c *cli.Context, dir string) (local.Options, error) {
 			return o, usageError{fmt.Errorf("--latency=%s: there are none and gce", l)}
 		}
 		o.Latency = l
+	}
+	if p := c.String("policy"); p == "none" {
+		o.Policies = nil
+	} else if p != "" {
+		o.Policies = strings.Split(strings.ReplaceAll(p, "constraints/", ""), ",")
+		for _, name := range o.Policies {
+			if known := local.Policies(); !slices.Contains(known, name) {
+				return o, usageError{fmt.Errorf("--policy=%s: there are none, %s", name, strings.Join(known, ", "))}
+			}
+		}
 	}
 	if l := c.String("listen"); l != "" {
 		if err := local.CheckListen(l); err != nil {
@@ -157,6 +168,9 @@ func localStart(c *cli.Context, u *ui) error {
 	if s.Running {
 		if s.Machines != o.Machines || s.Latency != o.Latency {
 			return withHint(fmt.Errorf("it runs already, with --machines=%s --latency=%s", s.Machines, s.Latency), cure.Hint("stop it first", cure.LocalStop(dir)))
+		}
+		if now, _, err := local.Saved(dir); err != nil || !slices.Equal(now.Policies, o.Policies) {
+			return errors.Join(err, withHint(fmt.Errorf("it runs already, with --policy=%s", cmp.Or(strings.Join(now.Policies, ","), "none")), cure.Hint("stop it first", cure.LocalStop(dir))))
 		}
 		u.note("the embedded GCE runs already at %s", s.Endpoint)
 		return nil
@@ -190,7 +204,8 @@ func startLocal(ctx context.Context, u *ui, dir string, o local.Options) (local.
 	if err != nil {
 		return local.Status{}, fmt.Errorf("finding this program to start the embedded GCE: %w", err)
 	}
-	daemon := exec.Command(exe, "local", "serve", "--machines="+string(o.Machines), "--latency="+o.Latency, "--listen="+o.Listen)
+	daemon := exec.Command(exe, "local", "serve", "--machines="+string(o.Machines), "--latency="+o.Latency, "--listen="+o.Listen,
+		"--policy="+cmp.Or(strings.Join(o.Policies, ","), "none"))
 	daemon.Env = append(os.Environ(), "HAKUBE_LOCAL_DIR="+dir)
 	_, before, err := local.Saved(dir)
 	if err != nil {

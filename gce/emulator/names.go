@@ -7,6 +7,7 @@ import (
 	"hakube/gce/emulator/backend"
 	"hakube/gce/emulator/internal/api"
 	"hakube/gce/emulator/internal/doc"
+	"hakube/gce/emulator/internal/projects"
 	"hakube/gce/emulator/internal/web"
 )
 
@@ -86,3 +87,6 @@ type (
 
 // Zones are the names of all zones.
 func Zones() []string { return doc.Zones() }
+
+// Constraints are the policies of an organisation that [Options] know.
+func Constraints() []string { return projects.Constraints() }

@@ -35,6 +35,9 @@ type Server struct {
 // should run are started or adopted, the network is made as it should be, and
 // operations that were under way go on.
 func New(o Options) (*Server, error) {
+	if err := projects.CheckPolicies(o.Policies); err != nil {
+		return nil, err
+	}
 	c, err := api.Open(o)
 	if err != nil {
 		return nil, err
@@ -48,11 +51,17 @@ func New(o Options) (*Server, error) {
 		c.Add(col)
 	}
 	c.Store.Index(networks.Keys)
-	c.Admit, c.Settled = projects.RefuseOver, func() {
+	c.Admit = func(call *api.Call, t *store.Tx, target doc.Ref, prepare func(*store.Tx) error) (doc.Obj, error) {
+		if err := projects.RefuseForbidden(call, t, target, prepare); err != nil {
+			return nil, err
+		}
+		return projects.RefuseOver(call, t, target, prepare)
+	}
+	c.Settled = func() {
 		s.groups.Wake()
 		c.ForgetOld()
 	}
-	if !o.NoDefaultNetwork {
+	if projects.DefaultNetwork(c) {
 		c.Found = func(project string) error { return networks.Founded(c, project) }
 	}
 	view := newNetworkView()

@@ -71,7 +71,7 @@ func Serve(ctx context.Context, dir string, o Options, host func() (*Host, error
 	if err != nil {
 		return err
 	}
-	api, err := emulator.New(emulator.Options{Path: storeFile(dir), Backend: h.Backend, Latency: emulator.Latency(o.Latency), External: h.External, Log: logger})
+	api, err := emulator.New(emulator.Options{Path: storeFile(dir), Backend: h.Backend, Latency: emulator.Latency(o.Latency), External: h.External, Policies: o.Policies, Log: logger})
 	if err != nil {
 		return errors.Join(err, h.Close())
 	}

@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"os"
 	"time"
+
+	"hakube/gce/emulator"
 )
 
 // Machines is what stands behind the instances.
@@ -25,7 +27,11 @@ type Options struct {
 	Machines Machines `json:"machines"`
 	Latency  string   `json:"latency"` // none or gce
 	Listen   string   `json:"listen"`  // loopback address, port 0 for any
+	Policies []string `json:"policies,omitempty"`
 }
+
+// Policies are the constraints of an organisation that the embedded GCE knows.
+func Policies() []string { return emulator.Constraints() }
 
 // Defaults are the options of a first start.
 var Defaults = Options{Machines: Real, Latency: "none", Listen: "127.0.0.1:0"}

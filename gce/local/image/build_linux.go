@@ -40,7 +40,7 @@ func assemble(ctx context.Context, rootfs string, say func(string)) error {
 	if err := os.MkdirAll(rootfs, 0o755); err != nil {
 		return err
 	}
-	say("building the Debian image, about half a minute, once")
+	say("building the Debian image, about a minute, once")
 	if err := bootstrap(ctx, program, rootfs); err != nil {
 		return err
 	}

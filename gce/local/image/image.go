@@ -46,7 +46,7 @@ func Cached(o Options) bool {
 }
 
 // Build returns the root file system of the image, made first if it is not in
-// the cache: half a minute and 230 MB. It is read-only for the caller. A build
+// the cache: a minute and 270 MB. It is read-only for the caller. A build
 // that was cut off leaves nothing that a later one would take for an image.
 func Build(ctx context.Context, o Options) (rootfs string, err error) {
 	if rootfs = Path(o); Cached(o) {

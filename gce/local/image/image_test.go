@@ -88,7 +88,7 @@ func TestSourcesTakesOnlyDebianItself(t *testing.T) {
 }
 
 // TestBuild builds the image for real, into the cache of whoever runs the
-// test, so that it costs half a minute once and nothing later.
+// test, so that it costs a minute once and nothing later.
 func TestBuild(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("building a root file system needs root")

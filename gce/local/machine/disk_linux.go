@@ -33,7 +33,7 @@ func (h *Host) path(d emulator.Disk) string {
 }
 
 // CreateDisk makes the disk, unless it is there. The first boot disk of all
-// builds the image, which takes half a minute.
+// builds the image, which takes a minute.
 func (h *Host) CreateDisk(ctx context.Context, d emulator.Disk) error {
 	if exists(h.path(d)) {
 		return nil

@@ -42,6 +42,9 @@ type Options struct {
 	// NoDefaultNetwork lets new projects begin without Google's network "default", as
 	// the constraint compute.skipDefaultNetworkCreation does.
 	NoDefaultNetwork bool
+	// Policies of the organisation that hold, by their constraints, as
+	// "compute.requireShieldedVm".
+	Policies []string
 	// Withheld are permissions that the caller is said not to have. Nothing is
 	// refused for lack of them. For tests.
 	Withheld []string

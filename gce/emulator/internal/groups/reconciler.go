@@ -3,6 +3,7 @@ package groups
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -278,7 +279,7 @@ func (g *Reconciler) member(r doc.Ref, name string) (retry bool, err error) {
 		}
 		return nil
 	})
-	if p := (*problem.Problem)(nil); err != nil && asMember(err, &p) {
+	if p := (*problem.Problem)(nil); errors.As(err, &p) {
 		// The group's template cannot be followed now: noted, and tried again.
 		return true, g.s.Store.Update(func(t *store.Tx) error {
 			o := doc.Clone(t.Get(m))
@@ -289,12 +290,6 @@ func (g *Reconciler) member(r doc.Ref, name string) (retry bool, err error) {
 		})
 	}
 	return retry, err
-}
-
-func asMember(err error, p **problem.Problem) bool {
-	q, ok := err.(*problem.Problem)
-	*p = q
-	return ok
 }
 
 // step changes the note of a member and starts what it needs; a note without
@@ -385,6 +380,9 @@ func (g *Reconciler) make(t *store.Tx, r, i doc.Ref, group, member doc.Obj) (doc
 	member["template"] = template.Link()
 	made, err := instances.NewInstance(g.s, t, i, instance)
 	if err != nil {
+		return "", err
+	}
+	if err := projects.Forbidden(g.s, "instances.insert", i, t.Get(i)); err != nil {
 		return "", err
 	}
 	if key := projects.Overdrawn(g.s, t, r.Project()); key != "" {

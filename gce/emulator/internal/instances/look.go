@@ -8,6 +8,7 @@ import (
 	"hakube/gce/emulator/internal/doc"
 	"hakube/gce/emulator/internal/machine"
 	"hakube/gce/emulator/internal/problem"
+	"hakube/gce/emulator/internal/projects"
 )
 
 // maxSerial is how much of a console one answer holds at most, as documented.
@@ -42,6 +43,9 @@ func getGuestAttributes(c *api.Call) (doc.Obj, error) {
 	o := c.S.Store.Read(r)
 	if o == nil {
 		return nil, problem.NotFound(r)
+	}
+	if err := projects.Forbidden(c.S, c.Method.ID, r, o); err != nil {
+		return nil, err
 	}
 	v, err := machine.MetadataView(c.S, r)
 	if err != nil {
