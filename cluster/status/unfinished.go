@@ -229,60 +229,6 @@ func (s *Snapshot) dark() []Unfinished {
 	return []Unfinished{x}
 }
 
-// halfMaster is a master that is not whole, or nothing. The way in is: machine,
-// learner in both rings, vote in both, control plane, the balancer's group. The
-// way out is the same backwards, but that a vote is taken with its membership;
-// there it says where the looks are the same.
-func (s *Snapshot) halfMaster(m SeenMaster) []Unfinished {
-	add, remove := addMaster(m.Object), RemoveMaster(m.Object)
-	in := s.memberships(m.Object)
-	named := func(x membership) string { return strings.Join(in[x], " and ") }
-	state, why := s.state(m, s.nodeOf(m.Object))
-	if !s.Quorum() { // nobody would agree to it, so a removal goes on only as that of all
-		remove = downAll
-	}
-	switch {
-	case len(s.Masters) == 1:
-		return s.onlyMaster(m, state, why)
-	case state == StateGone && !m.Disk && len(in[voterMember]) > 0:
-		return half(m.Name+" votes in ring "+named(voterMember)+" and has no machine", s.repair(m.Object), remove)
-	case state == StateGone && len(in[learnerMember]) > 0:
-		return half(m.Name+" is a learner in ring "+named(learnerMember)+" and has no machine", add, "")
-	case state == StateGone && len(in[voterMember]) > 0:
-		return half(m.Name+" votes in ring "+named(voterMember)+" and has only its disk", s.repair(m.Object), remove)
-	case len(in[noMember]) == len(rings.Names) && state == StateGone:
-		return half("disk "+s.Names.DiskOf(m.Name)+" is of a master in no ring: half made or half removed", remove, add)
-	case len(in[noMember]) == len(rings.Names) && m.phase == scripts.PhaseRunning: // its etcd cannot come back
-		return half("machine "+m.Name+" is in no ring and was: half removed", remove, "")
-	case len(in[noMember]) == len(rings.Names):
-		return half("machine "+m.Name+" is in no ring: half made or half removed", add, remove)
-	case state == StateGone:
-		return half(m.Name+" has only its disk, and nobody tells of the rings", s.repair(m.Object), remove)
-	case state == StateStopped:
-		if !s.Quorum() {
-			remove = ""
-		}
-		return half(m.Name+" is stopped", s.repair(m.Object), remove)
-	case m.phase == scripts.PhaseRunning && s.deadIn(m, in[learnerMember]): // it was a whole master
-		return half(m.Name+" is a learner in ring "+named(learnerMember)+": half repaired", s.repair(m.Object), "")
-	case len(in[learnerMember]) > 0:
-		return half(m.Name+" is a learner in ring "+named(learnerMember), add, "")
-	case s.deadIn(m, in[voterMember]): // one that leaves by a removal is left running
-		return half(m.Name+" votes in ring "+named(voterMember)+", and its etcd does not run", s.repair(m.Object), remove)
-	case len(in[noMember]) > 0 && len(in[voterMember]) > 0:
-		return half(fmt.Sprintf("%s votes in ring %s and not in %s: half removed", m.Name, named(voterMember), named(noMember)), remove, "")
-	case state == StateFailed && len(in[voterMember]) > 0:
-		return half(fmt.Sprintf("%s fails: %s", m.Name, why), s.repair(m.Object), remove)
-	case state == StateJoining, state == StateFailed:
-		return half(fmt.Sprintf("the control plane of %s does not run: %s", m.Name, why), add, remove)
-	case s.outside(m) && s.retired(m):
-		return half(m.Name+" is not in the balancer's group and its control plane has ended", remove, add)
-	case s.outside(m):
-		return half(m.Name+" is not in the balancer's group", add, remove)
-	}
-	return nil
-}
-
 // withoutExternal are masters that have no external address of their own beside
 // the balancer's.
 func (s *Snapshot) withoutExternal() (list []Unfinished) {

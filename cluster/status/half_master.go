@@ -1,0 +1,115 @@
+package status
+
+import (
+	"strings"
+
+	"hakube/cluster/rings"
+	"hakube/scripts"
+)
+
+// A halfSeen is a master that may not be whole, with what was seen of it.
+type halfSeen struct {
+	*Snapshot
+	m          SeenMaster
+	in         map[membership][]string // rings, by what it is in them
+	state, why string
+}
+
+func (h *halfSeen) gone() bool      { return h.state == StateGone }
+func (h *halfSeen) learns() bool    { return len(h.in[learnerMember]) > 0 }
+func (h *halfSeen) votes() bool     { return len(h.in[voterMember]) > 0 }
+func (h *halfSeen) inNoRing() bool  { return len(h.in[noMember]) == len(rings.Names) }
+func (h *halfSeen) wasWhole() bool  { return h.m.phase == scripts.PhaseRunning }
+func (h *halfSeen) lacksRing() bool { return len(h.in[noMember]) > 0 }
+
+// A way is one of the commands that a master that is not whole may need.
+type way int
+
+const (
+	noWay way = iota
+	adds
+	removes
+	removesByQuorum // nothing, where nobody would agree to it
+	repairs
+)
+
+// halfMasters are the ways in which a master is not whole. The way in is: machine,
+// learner in both rings, vote in both, control plane, the balancer's group. The way out
+// is the same backwards, but that a vote is taken with its membership. The first row
+// that holds counts, so each row says what those before it have left open.
+var halfMasters = []struct {
+	holds    func(h *halfSeen) bool
+	step     string // {name}, {disk}, {why}, and the rings it {votes} in, {learns} in, is {not} in
+	does, or way
+	because  string // the first command and not another one
+}{
+	{func(h *halfSeen) bool { return h.gone() && !h.m.Disk && h.votes() },
+		"{name} votes in ring {votes} and has no machine", repairs, removes, "a vote without data is one that quorum waits for in vain"},
+	{func(h *halfSeen) bool { return h.gone() && h.learns() },
+		"{name} is a learner in ring {learns} and has no machine", adds, noWay, "only an addition makes learners"},
+	{func(h *halfSeen) bool { return h.gone() && h.votes() },
+		"{name} votes in ring {votes} and has only its disk", repairs, removes, "its data are there: a machine around them is enough"},
+	{func(h *halfSeen) bool { return h.gone() && h.inNoRing() },
+		"disk {disk} is of a master in no ring: half made or half removed", removes, adds, "the disk is the first made and the last to go, so the looks do not tell"},
+	{func(h *halfSeen) bool { return h.inNoRing() && h.wasWhole() },
+		"machine {name} is in no ring and was: half removed", removes, noWay, "a member that was taken out cannot come back with its data"},
+	{func(h *halfSeen) bool { return h.inNoRing() },
+		"machine {name} is in no ring: half made or half removed", adds, removes, "it has never been through its script, as one that is being made"},
+	{func(h *halfSeen) bool { return h.gone() },
+		"{name} has only its disk, and nobody tells of the rings", repairs, removes, "whether it votes is not known, and a repair loses nothing"},
+	{func(h *halfSeen) bool { return h.state == StateStopped },
+		"{name} is stopped", repairs, removesByQuorum, "it is whole but for power"},
+	{func(h *halfSeen) bool { return h.wasWhole() && h.deadIn(h.m, h.in[learnerMember]) },
+		"{name} is a learner in ring {learns}: half repaired", repairs, noWay, "it was a whole master, so the learner is a repair's"},
+	{func(h *halfSeen) bool { return h.learns() },
+		"{name} is a learner in ring {learns}", adds, noWay, "only an addition makes learners"},
+	{func(h *halfSeen) bool { return h.deadIn(h.m, h.in[voterMember]) },
+		"{name} votes in ring {votes}, and its etcd does not run", repairs, removes, "a removal leaves the etcd of one that votes running"},
+	{func(h *halfSeen) bool { return h.lacksRing() && h.votes() },
+		"{name} votes in ring {votes} and not in {not}: half removed", removes, noWay, "an addition makes it a learner in both before it votes in one"},
+	{func(h *halfSeen) bool { return h.state == StateFailed && h.votes() },
+		"{name} fails: {why}", repairs, removes, "it votes: nothing is left of the way in but its own script"},
+	{func(h *halfSeen) bool { return h.state == StateJoining || h.state == StateFailed },
+		"the control plane of {name} does not run: {why}", adds, removes, "its script waits for the command that adds it"},
+	{func(h *halfSeen) bool { return h.outside(h.m) && h.retired(h.m) },
+		"{name} is not in the balancer's group and its control plane has ended", removes, adds, "a removal ends it in this order"},
+	{func(h *halfSeen) bool { return h.outside(h.m) },
+		"{name} is not in the balancer's group", adds, removes, "the group is the last thing that an addition gives it"},
+}
+
+// halfMaster is a master that is not whole, or nothing.
+func (s *Snapshot) halfMaster(m SeenMaster) []Unfinished {
+	state, why := s.state(m, s.nodeOf(m.Object))
+	if len(s.Masters) == 1 {
+		return s.onlyMaster(m, state, why)
+	}
+	h := &halfSeen{s, m, s.memberships(m.Object), state, why}
+	for _, row := range halfMasters {
+		if row.holds(h) {
+			return half(h.said(row.step), h.command(row.does), h.command(row.or))
+		}
+	}
+	return nil
+}
+
+func (h *halfSeen) said(step string) string {
+	named := func(x membership) string { return strings.Join(h.in[x], " and ") }
+	return strings.NewReplacer("{name}", h.m.Name, "{disk}", h.Names.DiskOf(h.m.Name), "{why}", h.why,
+		"{votes}", named(voterMember), "{learns}", named(learnerMember), "{not}", named(noMember)).Replace(step)
+}
+
+// command is the way as it is typed, "" for none. Without quorum nobody would agree to
+// the removal of one, so it goes on only as that of all.
+func (h *halfSeen) command(w way) string {
+	switch {
+	case w == adds:
+		return addMaster(h.m.Object)
+	case w == repairs:
+		return h.repair(h.m.Object)
+	case w == removesByQuorum && !h.Quorum(), w == noWay:
+		return ""
+	case !h.Quorum():
+		return downAll
+	}
+	return RemoveMaster(h.m.Object)
+}
