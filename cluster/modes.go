@@ -70,6 +70,9 @@ func (r *run) findReplica(ctx context.Context, _ *Cluster, act action, _ bool) (
 		return nil, false, err
 	}
 	r.SawMasters(r.Have)
+	if no, err := preflight.LockedOut(ctx, r.Task); err != nil || len(no) > 0 {
+		return nil, false, no.Besides(err)
+	}
 	r.Notes()
 	if ok, err := act(ctx, r); err != nil || !ok {
 		return step.Reachable(r.Task), false, err

@@ -59,6 +59,11 @@ func (c *Cluster) up(ctx context.Context, l *lease.Lease, act action) (*run, []p
 	if no := slices.Concat(unfit, preflight.InTheWayOfMasters(r.Task)); len(no) > 0 && len(step.Reachable(r.Task)) > 0 {
 		return r, nil, no // before the first change, which is to reach masters
 	}
+	if r.Mode.One {
+		if no, err := preflight.LockedOut(ctx, r.Task); err != nil || len(no) > 0 {
+			return r, nil, no.Besides(err)
+		}
+	}
 	if err := c.consent(ctx, r); err != nil {
 		return r, nil, err
 	}

@@ -99,6 +99,21 @@ func closedMasters(r *task.Task) (no refusal.Unfit) {
 	return no
 }
 
+// LockedOut is what keeps masters from taking this operator's key, asked where all that
+// follows goes over ssh: otherwise it would be found out as etcds that do not answer. It
+// is a call only where a master does not say itself that it takes keys.
+func LockedOut(ctx context.Context, r *task.Task) (refusal.Unfit, error) {
+	closed := closedMasters(r)
+	if len(closed) == 0 {
+		return nil, nil
+	}
+	p, err := r.GCE.GetProject(ctx)
+	if err != nil || !osLogin(p.GetCommonInstanceMetadata(), false) {
+		return nil, err
+	}
+	return closed, nil
+}
+
 // namedGlobally tells whether metadata give machines names without a zone; of a machine
 // the project's decide where its own say nothing.
 func namedGlobally(m *computepb.Metadata, project bool) bool {

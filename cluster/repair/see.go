@@ -50,6 +50,11 @@ func See(ctx context.Context, r *task.Task, report func(plan.Event)) (*status.Sn
 			return nil, err
 		}
 	}
+	if slices.ContainsFunc(s.Masters, func(m status.SeenMaster) bool { return s.Denied(m.Name) }) {
+		if no, err := preflight.LockedOut(ctx, r); err != nil || len(no) > 0 {
+			return nil, no.Besides(err)
+		}
+	}
 	r.Balanced = s.Held.Rule != ""
 	if homes := r.Have.Homes(r.Want.Names); len(homes) > 0 {
 		r.Want.Home = homes[0]

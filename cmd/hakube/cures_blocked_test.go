@@ -37,7 +37,11 @@ func blocked() []slip {
 		}, call: []string{"repair", kubeconfig}, after: map[string]string{"Repair": validate}},
 		{kinds: []string{"Unprotect"}, make: func(t *testing.T, s *shell) {
 			s.gcloud(t, "instances update "+s.masterIn(t, zoneD)+" --deletion-protection "+d)
-		}, call: []string{"down", d, one, kubeconfig}, after: map[string]string{"Unprotect": "$H down " + d + " " + one + " && $H up " + d + " " + another}},
+		}, call: []string{"down", d, one, kubeconfig}, after: map[string]string{"Unprotect": "$H down " + d + " " + one}},
+		{kinds: []string{"Compute"}, make: func(t *testing.T, s *shell) { // OS Login, and a master of an older hakube
+			s.gcloud(t, "project-info add-metadata --metadata=enable-oslogin=TRUE")
+			s.gcloud(t, "instances remove-metadata kubernetes-master --zone="+zoneB+" --keys=enable-oslogin")
+		}, call: []string{"up", d, another, kubeconfig}, after: map[string]string{"Compute": "$H up " + d + " " + another}},
 		{kinds: []string{"Resume"}, make: func(t *testing.T, s *shell) {
 			s.gcloud(t, "instances suspend "+s.masterIn(t, zoneD)+" "+d)
 		}, call: []string{"repair", kubeconfig}, after: map[string]string{"Resume": "$H validate --wait=1m"}},
