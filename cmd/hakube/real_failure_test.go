@@ -47,9 +47,11 @@ func (w *walk) deleteMaster(t *testing.T) {
 	calls := w.status(t).Calls.Change
 	started := time.Now()
 	up := w.ok(t, "up")
-	t.Logf("up made the master again in %s:\n%s", time.Since(started).Round(100*time.Millisecond), up.stderr)
-	if n := w.status(t).Calls.Change - calls; n != 1+leaseCalls {
-		t.Errorf("up made %d changing calls, want 1 and the lease's %d", n, leaseCalls)
+	took := time.Since(started)
+	t.Logf("up made the master again in %s:\n%s", took.Round(100*time.Millisecond), up.stderr)
+	renewals := int(took / (15 * time.Second)) // a lease of a minute is made new by who changes something after a quarter of it
+	if n := w.status(t).Calls.Change - calls; n < 1+leaseCalls || n > 1+leaseCalls+renewals {
+		t.Errorf("up made %d changing calls, want 1, the lease's %d and at most %d renewals", n, leaseCalls, renewals)
 	}
 	if after := w.call(t, http.MethodGet, zonal+"/instances/"+master)["id"]; after == before {
 		t.Errorf("the machine is the old one, %v", after)
