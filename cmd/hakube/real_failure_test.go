@@ -49,7 +49,7 @@ func (w *walk) deleteMaster(t *testing.T) {
 	up := w.ok(t, "up")
 	took := time.Since(started)
 	t.Logf("up made the master again in %s:\n%s", took.Round(100*time.Millisecond), up.stderr)
-	renewals := int(took / (15 * time.Second)) // a lease of a minute is made new by who changes something after a quarter of it
+	renewals := int64(took / (15 * time.Second)) // a lease of a minute is made new by who changes something after a quarter of it
 	if n := w.status(t).Calls.Change - calls; n < 1+leaseCalls || n > 1+leaseCalls+renewals {
 		t.Errorf("up made %d changing calls, want 1, the lease's %d and at most %d renewals", n, leaseCalls, renewals)
 	}
