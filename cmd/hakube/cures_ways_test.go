@@ -87,7 +87,7 @@ func ways() []slip {
 			s.ok(t, "up", b)
 			s.gcloud(t, "backend-services add-backend web --instance-group=kubernetes-minion-group --instance-group-zone="+zoneB+region)
 		}, call: []string{"down", b, pool, kubeconfig}, after: map[string]string{"Compute": "$H down " + b + " " + pool}},
-		{kinds: []string{"Compute", "", "Compute", "Compute"}, name: "strangers in the network", make: func(t *testing.T, s *shell) {
+		{kinds: []string{"Compute", "Compute"}, name: "strangers in the network", make: func(t *testing.T, s *shell) {
 			s.gcloud(t, "backend-services delete web"+region)
 			s.gcloud(t, "addresses create inner --subnet=kubernetes-subnet-default"+region)
 		}, call: []string{"down", "--yes", kubeconfig}},
