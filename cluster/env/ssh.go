@@ -97,7 +97,7 @@ func (r *Env) Host(ctx context.Context, m inventory.Object) (replicate.Host, err
 }
 
 // External is a machine's own external address. It is asked for once, until a
-// step changes it ([env.moved]).
+// step changes it ([Env.Moved]).
 func (r *Env) External(ctx context.Context, m inventory.Object) (string, error) {
 	r.mu.Lock()
 	ip := r.externals[m.Name]

@@ -17,7 +17,7 @@ import (
 	"hakube/cluster/task"
 )
 
-// drained is the fact that the nodes which are too many hold no pods that
+// Drained is the fact that the nodes which are too many hold no pods that
 // could run elsewhere, and that all others take pods. It is listed where there
 // is a group that can have too many.
 func Drained(r *task.Task) []plan.Step {
@@ -174,7 +174,7 @@ func (d *drained) giveUp(names []string, last error) {
 // everyNode stands in drained.gaveUp for all that were to be drained.
 const everyNode = ""
 
-// busy is the opposite fact, which is undone before a pool is removed: that
+// Busy is the opposite fact, which is undone before a pool is removed: that
 // its nodes hold pods. A cluster that cannot be asked keeps nothing from being
 // removed; that it went undrained is said.
 func Busy(r *task.Task) plan.Step {

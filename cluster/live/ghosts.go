@@ -18,7 +18,7 @@ import (
 	"hakube/gce"
 )
 
-// ghosts are Nodes of a pool whose machine is gone, as after a smaller
+// Ghosts are Nodes of a pool whose machine is gone, as after a smaller
 // NUM_NODES: of the zone's, and when the whole cluster is brought up of all
 // zones'. With no cloud controller in the cluster nobody else removes them,
 // and their pods would wait for them.

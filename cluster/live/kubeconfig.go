@@ -14,7 +14,7 @@ import (
 	"hakube/cluster/task"
 )
 
-// kubeconfig is the cluster's entry in the operator's kubeconfig: cluster,
+// Kubeconfig is the cluster's entry in the operator's kubeconfig: cluster,
 // user and context of one name. It holds only when its credentials work.
 func Kubeconfig(r *task.Task) kubeconfig { return kubeconfig{r.Env, r.Master(), r.Mode.Removes} }
 

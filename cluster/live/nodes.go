@@ -18,7 +18,7 @@ import (
 	"hakube/scripts"
 )
 
-// nodes is the wait until each machine of the zone's pool is a Ready Node, by
+// NodesReady is the wait until each machine of the zone's pool is a Ready Node, by
 // name.
 func NodesReady(r *task.Task) plan.Step { return Nodes{r.Env, r.Have, r.OwnGroups(), r.Rejoins} }
 

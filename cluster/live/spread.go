@@ -11,7 +11,7 @@ import (
 	"hakube/cluster/task"
 )
 
-// spread is the fact that CoreDNS is on more than one machine. kubeadm starts
+// Spread is the fact that CoreDNS is on more than one machine. kubeadm starts
 // all of its pods while the first master is the only node, and nothing moves
 // them afterwards: with that machine halted no Service name would resolve. It
 // is a courtesy: whatever is wrong with it never fails a run.

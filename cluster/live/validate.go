@@ -26,7 +26,7 @@ import (
 	"hakube/scripts/cure"
 )
 
-// validate gathers evidence that the cluster works: its masters and the nodes
+// Validate gathers evidence that the cluster works: its masters and the nodes
 // of all zones by name, both
 // etcd rings asked on the master itself, the API's own word, and CoreDNS.
 func Validate(r *task.Task, tell func(*Evidence)) plan.Step {

@@ -12,10 +12,10 @@ import (
 	"hakube/scripts/cure"
 )
 
-// api is the wait for the API server at the cluster's address.
+// API is the wait for the API server at the cluster's address.
 func API(r *task.Task) plan.Step { return apiAt(r, "") }
 
-// apiMoved is the same once more, after the address has moved.
+// APIMoved is the same once more, after the address has moved.
 func APIMoved(r *task.Task) plan.Step { return apiAt(r, " through the balancer") }
 
 func apiAt(r *task.Task, where string) plan.Step {

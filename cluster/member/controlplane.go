@@ -18,7 +18,7 @@ import (
 	"hakube/scripts"
 )
 
-// prepared is the wait until a replica's startup-script has done all it can do
+// Prepared is the wait until a replica's startup-script has done all it can do
 // alone: disk, runtime, binaries, images. Quorum was not touched so far.
 func Prepared(r *task.Task, of inventory.Object) plan.Step {
 	return prepared{r.Env, of, r.Guest(of), r.MastersBut(of.Name)}
@@ -68,7 +68,7 @@ func (p prepared) wait(ctx context.Context) error {
 
 func (prepared) Undo(context.Context) error { return nil } // it goes with the machine
 
-// controlPlane is a master's own API server, asked at the machine's own
+// ControlPlane is a master's own API server, asked at the machine's own
 // address. It comes last before the traffic and goes first after it.
 func ControlPlane(r *task.Task, of inventory.Object) plan.Step {
 	return &controlPlane{env: r.Env, of: of, goes: r.Mode.Removes, revives: r.Mode.Repairs}
@@ -158,7 +158,7 @@ func (c *controlPlane) Undo(ctx context.Context) error {
 // and for short requests to end.
 const retireDrain = 2 * time.Second
 
-// masterNode is a master's Node in Kubernetes. Its kubelet makes it; when the
+// NodeOf is a master's Node in Kubernetes. Its kubelet makes it; when the
 // machine goes nobody else takes it away, there being no cloud controller.
 func NodeOf(r *env.Env, of inventory.Object) plan.Step { return masterNode{r, of} }
 

@@ -110,7 +110,7 @@ func (m RingMember) through(ctx context.Context, change func(ctx context.Context
 
 const memberLimit = time.Minute
 
-// learners: a learner gets all data and has no vote, so nothing is lost with it.
+// Learners: a learner gets all data and has no vote, so nothing is lost with it.
 func Learners(r *task.Task, of inventory.Object) []plan.Step {
 	return EachRing(r, of, func(m RingMember) learner { return learner{m} })
 }
@@ -145,7 +145,7 @@ func (l learner) Undo(ctx context.Context) error {
 	})
 }
 
-// started: the member runs on its own machine, with keys that came from a
+// Started: the member runs on its own machine, with keys that came from a
 // master through this process' memory.
 func Started(r *task.Task, of inventory.Object) []plan.Step {
 	return EachRing(r, of, func(m RingMember) EtcdStarted { return EtcdStarted{m} })
@@ -238,7 +238,7 @@ func (s EtcdStarted) HasItsData(ctx context.Context) error {
 
 func (EtcdStarted) Undo(context.Context) error { return nil } // it ends with its membership
 
-// inSync is the wait until a learner has what the ring has.
+// InSync is the wait until a learner has what the ring has.
 func InSync(r *task.Task, of inventory.Object) []plan.Step {
 	return EachRing(r, of, func(m RingMember) inSync { return inSync{m} })
 }
@@ -283,7 +283,7 @@ func (s inSync) Do(ctx context.Context) error { return s.await(ctx, s.String(), 
 
 func (inSync) Undo(context.Context) error { return nil } // never unwanted
 
-// votes: from here on the ring counts on it. A failure before leaves the ring
+// Votes: from here on the ring counts on it. A failure before leaves the ring
 // as it was, one after does not.
 func Votes(r *task.Task, of inventory.Object) []plan.Step {
 	return EachRing(r, of, func(m RingMember) Vote { return Vote{m} })

@@ -46,7 +46,7 @@ type Pool struct {
 	Nodes    []corev1.Node // of the whole cluster
 }
 
-// poolOf reads the Nodes first and the machines after that: one that joins in
+// Read reads the Nodes first and the machines after that: one that joins in
 // between must not look like a Node without a machine. A group that is not
 // there has no machines.
 func Read(ctx context.Context, r *env.Env, groups []inventory.Object) (p Pool, err error) {

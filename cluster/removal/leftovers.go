@@ -16,10 +16,10 @@ import (
 	"hakube/scripts/cure"
 )
 
-// leftovers is the last step of a removal: nothing in the project carries our
+// NothingLeftOver is the last step of a removal: nothing in the project carries our
 // mark any more, or nothing of the zone's pool or of the master does; and when
 // what Services and volumes left was to go too, that is gone. What is to stay
-// was said before ([run.keep]).
+// was said before ([Keep]).
 //
 // Lists may lag, either way: what was deleted may be listed for a moment still,
 // and what is there may be missing from one list. So it is asked again for a

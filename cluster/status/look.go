@@ -79,7 +79,7 @@ func (s *Snapshot) missed(what string, err error) {
 	}
 }
 
-// sight reads: what is marked in the project, a list for each kind; the masters
+// Read looks at: what is marked in the project, a list for each kind; the masters
 // one by one, over ssh and at their API servers; the API's Nodes; the balancer.
 // No call is made for a single node.
 func Read(ctx context.Context, r *task.Task) (*Snapshot, error) {

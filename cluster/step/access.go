@@ -14,7 +14,7 @@ import (
 	"hakube/scripts"
 )
 
-// access is this operator's ssh key on the masters that run, as "gcloud compute
+// Access is this operator's ssh key on the masters that run, as "gcloud compute
 // ssh" adds it. Whoever made a master has it there from the start.
 func Access(r *task.Task) (steps []plan.Step) {
 	for _, m := range spokenTo(r) {

@@ -14,7 +14,7 @@ import (
 	"hakube/scripts/cure"
 )
 
-// addresses is the reserved address of the API.
+// Addresses is the reserved address of the API.
 func Addresses(r *task.Task) (steps []plan.Step) {
 	for _, o := range r.Or(inventory.Address, inventory.Object{Name: r.Want.Names.Address()}) {
 		name := "address " + o.Name

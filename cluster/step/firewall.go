@@ -74,7 +74,7 @@ func Firewall(r *task.Task, w task.Rule) plan.Step {
 // aloneInNetwork refuses to take away a rule that all of a network live by while
 // others have rules there: every cluster does (kube-up's down took ssh from them
 // all, D32b). That is about other clusters of hakube: what else is in a network of
-// ours keeps it, and its ssh rule, from the start ([run.keep]).
+// ours keeps it, and its ssh rule, from the start (package removal, Keep).
 func aloneInNetwork(ctx context.Context, r *env.Env, name string) error {
 	all, err := r.GCE.Firewalls().List(ctx)
 	if err != nil {

@@ -37,7 +37,7 @@ func Reachable(r *task.Task) []plan.Item {
 	return l.Items
 }
 
-// reach makes it hold, and looks again.
+// Reach makes it hold, and looks again.
 func Reach(ctx context.Context, r *task.Task, report func(plan.Event)) error {
 	items := Reachable(r)
 	if len(items) == 0 {
@@ -55,7 +55,7 @@ func Reach(ctx context.Context, r *task.Task, report func(plan.Event)) error {
 	return nil
 }
 
-// released is the fact that no machine has the API's address, so that a
+// AddressReleased is the fact that no machine has the API's address, so that a
 // forwarding rule can take it. Undone, the master gets it back.
 func AddressReleased(r *env.Env, back inventory.Object) plan.Step { return released{r, back} }
 

@@ -18,7 +18,7 @@ import (
 	"hakube/scripts"
 )
 
-// token is the bootstrap token with which nodes ask for their certificates: a
+// JoinToken is the bootstrap token with which nodes ask for their certificates: a
 // Secret in the cluster. Its id follows from the cluster's name, so that it is
 // found again; it does not expire, since the group makes machines later too;
 // and the only thing it can do is ask for a node's certificate.
@@ -100,7 +100,7 @@ func (t Token) value(ctx context.Context) (string, error) {
 	return t.Join().Value(ctx, client)
 }
 
-// template is the node template as it is.
+// nodeTemplate is the node template as it is.
 func nodeTemplate(ctx context.Context, r *env.Env) (*computepb.InstanceTemplate, error) {
 	return r.GCE.InstanceTemplates().Get(ctx, r.Want.Names.Template())
 }

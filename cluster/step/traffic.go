@@ -14,7 +14,7 @@ import (
 	"hakube/gce"
 )
 
-// traffic is the fact that a master is in its zone's group, so that the balancer
+// TrafficTo is the fact that a master is in its zone's group, so that the balancer
 // sends it connections. It is the last thing a master gets and the first it loses.
 func TrafficTo(r *env.Env, masters ...inventory.Object) (steps []plan.Step) {
 	for _, m := range masters {
@@ -56,7 +56,7 @@ func (t Traffic) Undo(ctx context.Context) error {
 	return t.Env.GCE.InstanceGroups(t.Of.Zone).RemoveInstances(ctx, t.Env.Want.Names.MasterGroup(), t.Of.Name)
 }
 
-// healthyBackends is the wait until the balancer itself calls every master in
+// BackendsHealthy is the wait until the balancer itself calls every master in
 // its groups healthy: only then does the loss of one cost nobody anything.
 func BackendsHealthy(r *env.Env) plan.Step { return healthyBackends{r} }
 

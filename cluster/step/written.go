@@ -10,7 +10,7 @@ import (
 	"hakube/cluster/task"
 )
 
-// written sees to what is not written down when there is no other change.
+// Written sees to what is not written down when there is no other change.
 func Written(r *task.Task) (steps []plan.Step) {
 	for _, n := range r.Unwritten() {
 		steps = append(steps, written{r.Env, n.Variable, n.Value, r.Have.Objects})

@@ -21,7 +21,7 @@ import (
 
 // AsItIs lets variables that are not set take what is there of the cluster:
 // masters, their disks, groups, and what was written down when it was begun. It
-// asks nobody: what only the nodes' template knows, [run.likeNodes] reads when
+// asks nobody: what only the nodes' template knows, [Task.LikeNodes] reads when
 // something is to be made.
 func (r *Task) AsItIs(v *inventory.Inventory) {
 	home := r.Want.Home

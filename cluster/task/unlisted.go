@@ -5,7 +5,7 @@ import (
 	"hakube/cluster/inventory"
 )
 
-// named are the objects that a cluster has under the settings, whatever its
+// NamedObjects are the objects that a cluster has under the settings, whatever its
 // size: those of the zone only if one is set.
 func NamedObjects(r *env.Env) (list []inventory.Object) {
 	n, s := r.Want.Names, r.Want.Settings
