@@ -13,7 +13,7 @@ import (
 // TestStillBeingMade: a create is killed while Compute Engine still makes what it asked
 // for, which nothing may refer to before that is over. The next run waits for it.
 func TestStillBeingMade(t *testing.T) {
-	for _, method := range []string{"networks.insert", "addresses.insert"} {
+	for _, method := range []string{"networks.insert", "subnetworks.insert", "firewalls.insert", "addresses.insert", "disks.insert", "instances.insert", "instanceTemplates.insert"} {
 		t.Run(method, func(t *testing.T) {
 			t.Parallel()
 			w, _ := newModelWorld(t)

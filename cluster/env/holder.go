@@ -2,12 +2,10 @@ package env
 
 import (
 	"context"
-	"time"
 
 	"cloud.google.com/go/compute/apiv1/computepb"
 
 	"hakube/cluster/inventory"
-	"hakube/cluster/plan"
 )
 
 // SawAddress takes note of the address, and of the lease on it.
@@ -34,15 +32,4 @@ func (r *Env) Address(ctx context.Context) (string, error) {
 	}
 	h, err := r.Holder(ctx)
 	return h.IP, err
-}
-
-// Reserved waits until an address that is being reserved is known.
-func (r *Env) Reserved(ctx context.Context, name string) error {
-	return plan.Until(ctx, plan.Condition{
-		For: name + " to be reserved", Every: r.Poll, Limit: time.Minute,
-		Check: func(ctx context.Context) (bool, string, error) {
-			ip, err := r.Address(ctx)
-			return ip != "", "no address yet", err
-		},
-	})
 }

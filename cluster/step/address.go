@@ -10,7 +10,6 @@ import (
 	"hakube/cluster/plan"
 	"hakube/cluster/refusal"
 	"hakube/cluster/task"
-	"hakube/gce"
 	"hakube/scripts/cure"
 )
 
@@ -19,6 +18,7 @@ func Addresses(r *task.Task) (steps []plan.Step) {
 	for _, o := range r.Or(inventory.Address, inventory.Object{Name: r.Want.Names.Address()}) {
 		name := "address " + o.Name
 		steps = append(steps, Resource[*computepb.Address]{
+			poll: r.Poll,
 			name: name, of: r.Regional(inventory.Address, o.Name),
 			get:  func(ctx context.Context) (*computepb.Address, error) { return r.GCE.Addresses().Get(ctx, o.Name) },
 			mine: r.Owns,
@@ -36,15 +36,11 @@ func Addresses(r *task.Task) (steps []plan.Step) {
 				return plan.Exists(a.GetAddress())
 			},
 			insert: func(ctx context.Context) error {
-				err := r.GCE.Addresses().Insert(ctx, &computepb.Address{
+				return r.GCE.Addresses().Insert(ctx, &computepb.Address{
 					Name:        &o.Name,
 					Description: new(task.BirthRecord(&r.Want) + r.Beginning()),
 					AddressType: new("EXTERNAL"),
 				})
-				if gce.ClassOf(err) == gce.Already {
-					return r.Reserved(ctx, name) // an earlier run's call, still under way
-				}
-				return err
 			},
 			remove: func(ctx context.Context) error {
 				return r.LetGo(ctx, name, func(ctx context.Context) error { return r.GCE.Addresses().Delete(ctx, o.Name) })

@@ -44,6 +44,7 @@ const (
 func HealthChecks(r *task.Task) (steps []plan.Step) {
 	for _, o := range r.Parts(inventory.HealthCheck, inventory.Object{Name: r.Want.Names.HealthCheck()}) {
 		steps = append(steps, Resource[*computepb.HealthCheck]{
+			poll: r.Poll,
 			name: "health check " + o.Name, of: r.Regional(inventory.HealthCheck, o.Name),
 			get: func(ctx context.Context) (*computepb.HealthCheck, error) {
 				return r.GCE.HealthChecks().Get(ctx, o.Name)
@@ -77,6 +78,7 @@ func MasterGroups(r *task.Task, zones ...string) (steps []plan.Step) {
 	for _, o := range all {
 		name, groups := fmt.Sprintf("masters' group in %s", o.Zone), r.GCE.InstanceGroups(o.Zone)
 		steps = append(steps, Resource[*computepb.InstanceGroup]{
+			poll: r.Poll,
 			name: name, of: inventory.Object{Kind: inventory.InstanceGroup, Name: o.Name, Zone: o.Zone},
 			get:  func(ctx context.Context) (*computepb.InstanceGroup, error) { return groups.Get(ctx, o.Name) },
 			mine: r.Owns,
@@ -98,6 +100,7 @@ func Services(r *task.Task, zones ...string) (steps []plan.Step) {
 	for _, o := range r.Parts(inventory.BackendService, inventory.Object{Name: r.Want.Names.BackendService()}) {
 		name, services := "backend service "+o.Name, r.GCE.BackendServices()
 		steps = append(steps, Resource[*computepb.BackendService]{
+			poll: r.Poll,
 			name: name, of: r.Regional(inventory.BackendService, o.Name),
 			get:  func(ctx context.Context) (*computepb.BackendService, error) { return services.Get(ctx, o.Name) },
 			mine: r.Owns,

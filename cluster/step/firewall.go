@@ -39,6 +39,7 @@ func Firewall(r *task.Task, w task.Rule) plan.Step {
 		mine = r.Shares
 	}
 	return Resource[*computepb.Firewall]{
+		poll: r.Poll,
 		name: name, of: inventory.Object{Kind: inventory.Firewall, Name: w.Name},
 		get:  func(ctx context.Context) (*computepb.Firewall, error) { return r.GCE.Firewalls().Get(ctx, w.Name) },
 		mine: mine,

@@ -34,6 +34,7 @@ func group(r *task.Task, g task.PoolGroup) plan.Step {
 	name := "group " + g.Name + " in " + g.Zone // each zone may have one of the name
 	groups := r.GCE.InstanceGroupManagers(g.Zone)
 	return Resource[*computepb.InstanceGroupManager]{
+		poll:   r.Poll,
 		name:   name,
 		of:     g.Object,
 		get:    func(ctx context.Context) (*computepb.InstanceGroupManager, error) { return groups.Get(ctx, g.Name) },

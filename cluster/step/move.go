@@ -144,6 +144,7 @@ func Forwarding(r *task.Task) (steps []plan.Step) {
 		name, rules := "forwarding rule "+o.Name, r.GCE.ForwardingRules()
 		var seen *computepb.ForwardingRule
 		steps = append(steps, Resource[*computepb.ForwardingRule]{
+			poll: r.Poll,
 			name: name,
 			of:   r.Regional(inventory.ForwardingRule, o.Name),
 			get: func(ctx context.Context) (_ *computepb.ForwardingRule, err error) {

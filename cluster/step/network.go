@@ -23,6 +23,7 @@ func Networks(r *task.Task) (steps []plan.Step) {
 			continue
 		}
 		steps = append(steps, Resource[*computepb.Network]{
+			poll: r.Poll,
 			name: "network " + o.Name, of: inventory.Object{Kind: inventory.Network, Name: o.Name},
 			get:  func(ctx context.Context) (*computepb.Network, error) { return r.GCE.Networks().Get(ctx, o.Name) },
 			mine: r.Shares,
@@ -76,6 +77,7 @@ func Subnetworks(r *task.Task) (steps []plan.Step) {
 	for _, o := range r.Or(inventory.Subnetwork, inventory.Object{Name: r.Want.Names.Subnetwork()}) {
 		name := "subnetwork " + o.Name
 		steps = append(steps, Resource[*computepb.Subnetwork]{
+			poll: r.Poll,
 			name: name, of: r.Regional(inventory.Subnetwork, o.Name),
 			get: func(ctx context.Context) (*computepb.Subnetwork, error) {
 				return r.GCE.Subnetworks().Get(ctx, o.Name)

@@ -4,6 +4,8 @@ package step
 
 import (
 	"context"
+	"errors"
+	"time"
 
 	"hakube/cluster/inventory"
 	"hakube/cluster/plan"
@@ -23,6 +25,7 @@ type Resource[T interface{ GetDescription() string }] struct {
 	// Check looks closer at one that is there; nil means that is enough.
 	Check  func(T) (plan.State, error)
 	insert func(context.Context) error
+	poll   time.Duration // between two looks at one that an earlier run has asked for
 	remove func(context.Context) error
 }
 
@@ -46,7 +49,30 @@ func (r Resource[T]) Observe(ctx context.Context) (plan.State, error) {
 	return r.Check(x)
 }
 
-func (r Resource[T]) Do(ctx context.Context) error   { return r.insert(ctx) }
+// Do makes the object. One that is there already by then was asked for by an earlier
+// run that was cut, and Compute Engine still makes it: that is waited for.
+func (r Resource[T]) Do(ctx context.Context) error {
+	err := r.insert(ctx)
+	if gce.ClassOf(err) != gce.Already {
+		return err
+	}
+	waited := plan.Until(ctx, plan.Condition{
+		For: r.name + ", which is being made", Every: r.poll, Limit: makingLimit,
+		Check: func(ctx context.Context) (bool, string, error) {
+			now, err := r.Observe(ctx)
+			return now.Is == plan.Present, now.Why, err
+		},
+	})
+	if waited != nil {
+		return errors.Join(err, waited)
+	}
+	return nil
+}
+
+// makingLimit is how long Compute Engine may take to make one object: machines and
+// forwarding rules take the longest.
+const makingLimit = 3 * time.Minute
+
 func (r Resource[T]) Undo(ctx context.Context) error { return r.remove(ctx) }
 
 func (r Resource[T]) About() plan.Thing { return task.Thing(r.of) }
