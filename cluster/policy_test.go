@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"testing"
 
@@ -50,5 +51,26 @@ func TestPolicyRefuses(t *testing.T) {
 				t.Errorf("hint %q", hint)
 			}
 		})
+	}
+}
+
+// TestBalancerForbidden: a project that may have no balancer gets no second master, and
+// that is told before anything is made or the address leaves the first one.
+func TestBalancerForbidden(t *testing.T) {
+	w, o := underPolicy(t, "compute.restrictLoadBalancerCreationForTypes")
+	w.mustUp(o)
+	second := o.again(func(s *settings.Settings) { s.Zone, s.ReplicateMaster = "europe-west1-c", true })
+	_, changes := w.counts(func() {
+		_, err := second.Up(context.Background(), nil)
+		var unchanged *Unchanged
+		if err == nil || !errors.As(err, &unchanged) || !strings.Contains(err.Error(), "allows no forwarding rules of type EXTERNAL_NETWORK_TCP_UDP (constraints/compute.restrictLoadBalancerCreationForTypes)") {
+			t.Errorf("up of a second master: %v", err)
+		}
+	})
+	if changes != 0 {
+		t.Errorf("%d changes were made", changes)
+	}
+	if v, err := o.Validate(context.Background()); err != nil || !v.Valid {
+		t.Errorf("%+v, %v", v, err)
 	}
 }

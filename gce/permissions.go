@@ -3,8 +3,9 @@ package gce
 import (
 	"context"
 	"slices"
+	"strings"
 
-	// The two questions of Cloud Resource Manager: Compute Engine has none about
+	// The questions of Cloud Resource Manager: Compute Engine has none about
 	// the project as a whole.
 	"google.golang.org/api/cloudresourcemanager/v1"
 )
@@ -35,10 +36,35 @@ func (c *Client) WithheldPermissions(ctx context.Context, permissions ...string)
 // nothing is known.
 // (https://cloud.google.com/resource-manager/reference/rest/v1/projects/getEffectiveOrgPolicy)
 func (c *Client) Enforced(ctx context.Context, constraint string) (bool, error) {
+	policy, err := c.effectivePolicy(ctx, constraint)
+	return err == nil && policy.BooleanPolicy != nil && policy.BooleanPolicy.Enforced, err
+}
+
+// Denied tells whether an organisation's policy that is about values, such as
+// constraints/compute.restrictLoadBalancerCreationForTypes, keeps one of them from the
+// project. What cannot be asked is an error, as with Enforced.
+// (https://cloud.google.com/resource-manager/docs/organization-policy/understanding-constraints#list-constraints)
+func (c *Client) Denied(ctx context.Context, constraint, value string) (bool, error) {
+	policy, err := c.effectivePolicy(ctx, constraint)
+	if err != nil || policy.ListPolicy == nil {
+		return false, err
+	}
+	names := func(list []string) bool {
+		return slices.ContainsFunc(list, func(x string) bool {
+			if group, ok := strings.CutPrefix(x, "in:"); ok { // "in:EXTERNAL" is all types of that scheme
+				return strings.HasPrefix(value, group+"_")
+			}
+			return strings.TrimPrefix(x, "is:") == value
+		})
+	}
+	list := policy.ListPolicy
+	return list.AllValues == "DENY" || names(list.DeniedValues) || len(list.AllowedValues) > 0 && !names(list.AllowedValues), nil
+}
+
+func (c *Client) effectivePolicy(ctx context.Context, constraint string) (*cloudresourcemanager.OrgPolicy, error) {
 	asked := &cloudresourcemanager.GetEffectiveOrgPolicyRequest{Constraint: constraint}
-	policy, err := read(ctx, c, &c.resourceManager, call{"reading", "policy " + constraint + " of project", c.Project()},
+	return read(ctx, c, &c.resourceManager, call{"reading", "policy " + constraint + " of project", c.Project()},
 		func(ctx context.Context, rest *cloudresourcemanager.Service) (*cloudresourcemanager.OrgPolicy, error) {
 			return rest.Projects.GetEffectiveOrgPolicy("projects/"+c.Project(), asked).Context(ctx).Do()
 		})
-	return err == nil && policy.BooleanPolicy != nil && policy.BooleanPolicy.Enforced, err
 }

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"regexp"
 	"slices"
+	"strings"
 
 	"hakube/gce/emulator/internal/doc"
 	"hakube/gce/emulator/internal/problem"
@@ -22,11 +23,21 @@ var policyPath = regexp.MustCompile(`^/v1/projects/[a-z0-9:.-]+:getEffectiveOrgP
 
 // An orgPolicy is a policy as it is answered; what is not enforced says nothing.
 type orgPolicy struct {
-	Constraint    string `json:"constraint"`
-	BooleanPolicy struct {
-		Enforced bool `json:"enforced,omitempty"`
-	} `json:"booleanPolicy"`
+	Constraint    string      `json:"constraint"`
+	BooleanPolicy *boolPolicy `json:"booleanPolicy,omitempty"`
+	ListPolicy    *listPolicy `json:"listPolicy,omitempty"`
 }
+
+type boolPolicy struct {
+	Enforced bool `json:"enforced,omitempty"`
+}
+
+type listPolicy struct {
+	AllValues string `json:"allValues"`
+}
+
+// listConstraints are those about values; here such a policy denies all of them.
+var listConstraints = []string{"constraints/compute.vmCanIpForward", "constraints/compute.vmExternalIpAccess", "constraints/compute.restrictLoadBalancerCreationForTypes"}
 
 func (s *Server) effectivePolicy(r *http.Request) (doc.Obj, error) {
 	raw, err := io.ReadAll(r.Body) // limited where it was received
@@ -37,8 +48,17 @@ func (s *Server) effectivePolicy(r *http.Request) (doc.Obj, error) {
 	if err := json.Unmarshal(raw, &asked); err != nil {
 		return nil, problem.New(400, "parseError", "", "Parse Error: "+err.Error())
 	}
-	var holds orgPolicy
-	holds.Constraint, holds.BooleanPolicy.Enforced = asked.Constraint, slices.Contains(s.Opts.Enforced, asked.Constraint)
+	name, _ := strings.CutPrefix(asked.Constraint, "constraints/")
+	is := slices.Contains(s.Opts.Enforced, asked.Constraint) || slices.Contains(s.Opts.Policies, name)
+	holds := orgPolicy{Constraint: asked.Constraint}
+	switch {
+	case !slices.Contains(listConstraints, asked.Constraint):
+		holds.BooleanPolicy = &boolPolicy{is}
+	case is:
+		holds.ListPolicy = &listPolicy{"DENY"}
+	default:
+		holds.ListPolicy = &listPolicy{"ALLOW"}
+	}
 	if raw, err = json.Marshal(holds); err != nil {
 		return nil, err
 	}
