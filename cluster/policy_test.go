@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"hakube/cluster/refusal"
 	"hakube/cluster/settings"
 	"hakube/gce/emulator"
 )
@@ -33,22 +34,29 @@ func TestPoliciesKept(t *testing.T) {
 	}
 }
 
-// TestPolicyRefuses: what hakube cannot do without is told with Google's sentence and
-// whom to ask, at once and not after a wait.
+// TestPolicyRefuses: what hakube cannot do without is refused before anything is made,
+// with the constraint and whom to ask.
 func TestPolicyRefuses(t *testing.T) {
 	for constraint, says := range map[string]string{
-		"compute.vmExternalIpAccess":           "Add instance projects/local/zones/europe-west1-b/instances/kubernetes-master to the constraint",
-		"compute.disableGuestAttributesAccess": "Access to guest attributes is disabled",
+		"compute.vmExternalIpAccess":           "instance kubernetes-master in europe-west1-b: the organisation (constraints/compute.vmExternalIpAccess) allows no external address for it",
+		"compute.disableGuestAttributesAccess": "allows nobody to read guest attributes",
 	} {
 		t.Run(constraint, func(t *testing.T) {
 			t.Parallel()
-			_, o := underPolicy(t, constraint)
-			_, err := o.Up(context.Background(), nil)
-			if err == nil || !strings.Contains(err.Error(), says) || strings.Contains(err.Error(), "not within") {
-				t.Fatalf("up: %v", err)
-			}
-			if hint := hintOf(err); !strings.Contains(hint, "constraints/"+constraint+" forbids it; its administrator can except project local") {
-				t.Errorf("hint %q", hint)
+			w, o := underPolicy(t, constraint)
+			_, changes := w.counts(func() {
+				_, err := o.Up(context.Background(), nil)
+				var unchanged *Unchanged
+				if err == nil || !errors.As(err, &unchanged) || !strings.Contains(err.Error(), says) {
+					t.Fatalf("up: %v", err)
+				}
+				var no refusal.Unfit
+				if !errors.As(err, &no) || !strings.Contains(no[0].Cure, "its administrator can except project local") {
+					t.Errorf("cures of %+v", err)
+				}
+			})
+			if changes != 0 {
+				t.Errorf("%d changes were made", changes)
 			}
 		})
 	}
@@ -63,7 +71,7 @@ func TestBalancerForbidden(t *testing.T) {
 	_, changes := w.counts(func() {
 		_, err := second.Up(context.Background(), nil)
 		var unchanged *Unchanged
-		if err == nil || !errors.As(err, &unchanged) || !strings.Contains(err.Error(), "allows no forwarding rules of type EXTERNAL_NETWORK_TCP_UDP (constraints/compute.restrictLoadBalancerCreationForTypes)") {
+		if err == nil || !errors.As(err, &unchanged) || !strings.Contains(err.Error(), "(constraints/compute.restrictLoadBalancerCreationForTypes) allows no forwarding rules of type EXTERNAL_NETWORK_TCP_UDP") {
 			t.Errorf("up of a second master: %v", err)
 		}
 	})

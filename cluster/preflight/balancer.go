@@ -2,7 +2,6 @@ package preflight
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 
@@ -63,34 +62,4 @@ func strangersGroups(r *task.Task, services []*computepb.BackendService) (groups
 		}
 	}
 	return groups
-}
-
-// restrictedBalancers is the policy by which a project's balancers can be kept to some
-// types. It is met where the forwarding rule is made, which is after the API's address
-// has left its master: so it is asked before.
-const (
-	restrictedBalancers = "constraints/compute.restrictLoadBalancerCreationForTypes"
-	ourBalancer         = "EXTERNAL_NETWORK_TCP_UDP"
-)
-
-// balancerForbidden asks for it where a forwarding rule is to be made. An organisation
-// whose policies the account may not read is a warning.
-func balancerForbidden(ctx context.Context, r *task.Task, missing []inventory.Object) (refusal.Unfit, error) {
-	if !slices.ContainsFunc(missing, func(o inventory.Object) bool { return o.Kind == inventory.ForwardingRule }) {
-		return nil, nil
-	}
-	denied, err := r.GCE.Denied(ctx, restrictedBalancers, ourBalancer)
-	var closed interface{ Permanent() bool }
-	if errors.As(err, &closed) && closed.Permanent() {
-		r.Warn(fmt.Sprintf("whether the organisation allows the balancer's forwarding rule is not known beforehand: %v", err))
-		return nil, nil
-	}
-	if err != nil || !denied {
-		return nil, err
-	}
-	return refusal.Unfit{{
-		Why: fmt.Sprintf("the organisation of project %s allows no forwarding rules of type %s (%s), which several masters have the API's address on",
-			r.Want.Project, ourBalancer, restrictedBalancers),
-		Cure: "its administrator can except the project; with one master the cluster does without",
-	}}, nil
 }

@@ -113,7 +113,7 @@ func Foresee(ctx context.Context, r *task.Task, items []plan.Item, before refusa
 		},
 		func(ctx context.Context) (refusal.Unfit, error) { return rangesTaken(ctx, r.Env, missing) },
 		func(ctx context.Context) (no refusal.Unfit, err error) { return balancedElsewhere(ctx, r) },
-		func(ctx context.Context) (no refusal.Unfit, err error) { return balancerForbidden(ctx, r, missing) },
+		func(ctx context.Context) (no refusal.Unfit, err error) { return forbidden(ctx, r, missing) },
 	)
 	if err != nil {
 		return err

@@ -157,3 +157,62 @@ func withoutDefaultAccount(r *env.Env, masters, nodes bool) (no refusal.Unfit) {
 	}
 	return no
 }
+
+// A forbidding policy is one that Compute Engine holds against an object late: after
+// network, address and disk were made, or after the API's address has left its master.
+type forbidding struct {
+	constraint string
+	of         inventory.Kind                                // whose making meets it
+	value      func(r *task.Task, o inventory.Object) string // what a list policy is asked about; nil: it is on or off
+	why        string                                        // "allows no …"
+	cure       string
+}
+
+var forbiddings = []forbidding{
+	{"constraints/compute.restrictLoadBalancerCreationForTypes", inventory.ForwardingRule,
+		func(*task.Task, inventory.Object) string { return "EXTERNAL_NETWORK_TCP_UDP" },
+		"no forwarding rules of type EXTERNAL_NETWORK_TCP_UDP, which several masters have the API's address on",
+		"with one master the cluster does without"},
+	{"constraints/compute.vmExternalIpAccess", inventory.Instance,
+		func(r *task.Task, o inventory.Object) string {
+			return fmt.Sprintf("projects/%s/zones/%s/instances/%s", r.Want.Project, o.Zone, o.Name)
+		},
+		"no external address for it, which a master is reached by", ""},
+	{"constraints/compute.disableGuestAttributesAccess", inventory.Instance, nil,
+		"nobody to read guest attributes, in which machines say their host keys and how far they are", ""},
+}
+
+// forbidden asks for them, each where an object is to be made that it is about. An
+// organisation whose policies the account may not read is a warning.
+func forbidden(ctx context.Context, r *task.Task, missing []inventory.Object) (refusal.Unfit, error) {
+	var checks []check
+	for _, p := range forbiddings {
+		for _, o := range missing {
+			if o.Kind == p.of {
+				checks = append(checks, func(ctx context.Context) (refusal.Unfit, error) { return p.holds(ctx, r, o) })
+			}
+		}
+	}
+	return gather(ctx, checks...)
+}
+
+func (p forbidding) holds(ctx context.Context, r *task.Task, o inventory.Object) (refusal.Unfit, error) {
+	ask := func() (bool, error) { return r.GCE.Enforced(ctx, p.constraint) }
+	if p.value != nil {
+		ask = func() (bool, error) { return r.GCE.Denied(ctx, p.constraint, p.value(r, o)) }
+	}
+	is, err := ask()
+	var closed interface{ Permanent() bool }
+	if errors.As(err, &closed) && closed.Permanent() {
+		r.Warn(fmt.Sprintf("whether the organisation allows all of it is not known beforehand: %v", err))
+		return nil, nil
+	}
+	if err != nil || !is {
+		return nil, err
+	}
+	except := "its administrator can except project " + string(r.Want.Project)
+	if p.cure != "" {
+		except += "; " + p.cure
+	}
+	return refusal.Unfit{{Why: fmt.Sprintf("%s: the organisation (%s) allows %s", o, p.constraint, p.why), Cure: except}}, nil
+}
