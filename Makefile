@@ -15,7 +15,7 @@ root := $(shell [ "$$(uname -s)" = Linux ] && [ "$$(id -u)" = 0 ] && echo yes)
 # How long "make fuzz" gives to each of its targets.
 FUZZTIME ?= 10m
 
-.PHONY: help build check test fuzz demo bench replay lint golden tools release clean
+.PHONY: mutants help build check test fuzz demo bench replay lint golden tools release clean
 
 help: ## say what there is to make
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -61,6 +61,9 @@ bench: tools ## measure: create, the ten commands, dark times, pools, start-up, 
 
 replay: ## make the requests in RECORDINGS=FILE again and compare with what Google answered
 	HAKUBE_RECORDINGS="$(abspath $(RECORDINGS))" $(GO) test -count=1 -v -run "TestReplay|TestUnrecorded" ./gce/gcetest
+
+mutants: ## make one wrong edit after the other and see that a test near it fails (minutes)
+	$(GO) run .ci/mutants.go $(ONLY)
 
 golden: ## rewrite cmd/hakube/README.md's table (and fail, so that CI cannot)
 	HAKUBE_GOLDEN=write $(GO) test ./cmd/hakube -run TestReadme

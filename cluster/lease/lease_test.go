@@ -290,3 +290,12 @@ func TestRecord(t *testing.T) {
 }
 
 var labelValue = regexp.MustCompile(`^[a-z0-9_-]{0,63}$`)
+
+// TestGrace: what a run does without asking ends well before another may take the lease,
+// and it asks anew well before that: else two would change the cluster at once.
+func TestGrace(t *testing.T) {
+	l := New(Options{Length: time.Minute})
+	if g := l.graceLeft(); g > l.length*9/10 || g < l.length/2 {
+		t.Errorf("of a lease of %v it trusts %v", l.length, g)
+	}
+}

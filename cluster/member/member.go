@@ -270,10 +270,7 @@ func (s inSync) look(ctx context.Context) (plan.State, replicate.Ring, error) {
 		st.Why = "it votes"
 	case own.ID != x.ID:
 		st = plan.State{Is: plan.Absent, Why: cmp.Or(own.Error, "its etcd does not answer")}
-	// etcd's own measure for a learner that may be promoted (etcd, server.go:
-	// readyPercentThreshold 0.9). In a ring with a long life the rest is much: the
-	// vote waits for that.
-	case own.Index == 0 || own.Index*10 < theirs.Index*9:
+	case !rings.Near(own.Index, theirs.Index):
 		st.Is = plan.Partial
 	}
 	return st, own, nil

@@ -189,3 +189,8 @@ func (s *Survey) Survives() *Survival {
 	zones = slices.DeleteFunc(slices.Compact(zones), func(z string) bool { return slices.Contains(fatal, z) })
 	return &Survival{Masters: least, Zones: append([]string{}, zones...)}
 }
+
+// Near tells by raft entries whether a learner may be promoted, by etcd's own measure
+// (server.go: readyPercentThreshold 0.9). In a ring with a long life the rest is much:
+// the vote waits for that.
+func Near(own, theirs int64) bool { return own > 0 && own*10 >= theirs*9 }

@@ -54,6 +54,17 @@ func TestUnfinished(t *testing.T) {
 			[]want{{"machine kubernetes-master-c00 is in no ring: half made or half removed", addC, removeC}}},
 		{"a disk in no ring", []madeMaster{whole1, second(func(m *madeMaster) { m.main, m.events, m.noMachine = noMember, noMember, true })}, nil,
 			[]want{{"disk kubernetes-master-c00-pd is of a master in no ring: half made or half removed", removeC, addC}}},
+		{"two of five are stopped", []madeMaster{whole1, whole2, whole3,
+			with(whole2, func(m *madeMaster) { m.name, m.status = "kubernetes-master-e00", "TERMINATED" }),
+			with(whole3, func(m *madeMaster) { m.name, m.status = "kubernetes-master-f00", "TERMINATED" })}, nil,
+			[]want{
+				{"kubernetes-master-e00 is stopped", "hakube repair kubernetes-master-e00", "KUBE_GCE_ZONE=europe-west1-c KUBE_DELETE_NODES=false KUBE_REPLICA_NAME=kubernetes-master-e00 hakube down"},
+				{"kubernetes-master-f00 is stopped", "hakube repair kubernetes-master-f00", "KUBE_GCE_ZONE=europe-west1-d KUBE_DELETE_NODES=false KUBE_REPLICA_NAME=kubernetes-master-f00 hakube down"},
+			}},
+		{"votes, and has only its disk", []madeMaster{whole1, whole3, second(func(m *madeMaster) { m.noMachine = true })}, nil,
+			[]want{{"votes in ring main and events and has only its disk", "hakube repair kubernetes-master-c00", removeC}}},
+		{"votes, and has nothing", []madeMaster{whole1, whole3, second(func(m *madeMaster) { m.noMachine, m.noDisk = true, true })}, nil,
+			[]want{{"votes in ring main and events and has no machine", "hakube repair kubernetes-master-c00", removeC}}},
 		{"learner", []madeMaster{whole1, second(func(m *madeMaster) {
 			m.main, m.events, m.phase, m.notReady = learnerMember, learnerMember, scripts.PhasePrepared, "refused"
 		})}, nil, []want{{"is a learner in ring main and events", addC, ""}}},

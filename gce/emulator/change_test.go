@@ -44,6 +44,28 @@ func TestAddressesMoveOn(t *testing.T) {
 	}
 }
 
+// TestAliasOfPrimaryRange: parts of a subnetwork's own range are given out as aliases, but
+// for what has one of Google's four addresses.
+func TestAliasOfPrimaryRange(t *testing.T) {
+	w := newWorld(t)
+	w.made("POST", "projects/p/global/networks", doc.Obj{"name": "small", "autoCreateSubnetworks": false})
+	w.made("POST", regionW+"subnetworks", doc.Obj{"name": "tiny", "network": "global/networks/small", "ipCidrRange": "10.41.0.0/28"})
+	with := func(name, alias string) doc.Obj {
+		return instance(name, doc.Obj{"networkInterfaces": []any{doc.Obj{
+			"subnetwork": "regions/europe-west1/subnetworks/tiny", "aliasIpRanges": []any{doc.Obj{"ipCidrRange": alias}},
+		}}})
+	}
+	for _, x := range []struct{ name, asked, want string }{{"a", "/30", "10.41.0.4/30"}, {"b", "/32", "10.41.0.3/32"}, {"c", "/30", "10.41.0.8/30"}} {
+		w.made("POST", zoneB+"instances", with(x.name, x.asked))
+		if got := doc.Str(doc.Objects(w.nic0(x.name), "aliasIpRanges")[0], "ipCidrRange"); got != x.want {
+			t.Errorf("%s of %s: %s, want %s", x.asked, x.name, got, x.want)
+		}
+	}
+	for _, reserved := range []string{"10.41.0.0/32", "10.41.0.1/32", "10.41.0.14/32", "10.41.0.15/32"} {
+		w.refused(400, "invalid", "POST", zoneB+"instances", with("d", reserved))
+	}
+}
+
 // TestReservedAddressMoves is the way of the API's address to another user:
 // it is taken until its access config is gone, then anyone's.
 func TestReservedAddressMoves(t *testing.T) {

@@ -3,6 +3,7 @@ package networks
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"hakube/gce/emulator/internal/api"
@@ -89,6 +90,9 @@ func AliasRange(t *store.Tx, subnet doc.Ref, want, rangeName, field string) (net
 	if err != nil || !pool.Contains(p.Addr()) || p.Bits() < pool.Bits() {
 		return p, problem.Invalid(field, want, fmt.Sprintf("Alias IP range must be inside %s.", pool))
 	}
+	if rangeName == "" && googles(pool, p) {
+		return p, problem.Invalid(field, want, "The range has an address that is reserved.")
+	}
 	if overlapped(t, subnet, rangeName, p) {
 		return p, problem.New(409, "alreadyExists", "IP_IN_USE_BY_ANOTHER_RESOURCE", fmt.Sprintf("IP_IN_USE_BY_ANOTHER_RESOURCE - IP '%s' is already being used by another resource.", want))
 	}
@@ -107,8 +111,8 @@ func freeRange(t *store.Tx, subnet doc.Ref, rangeName string, pool netip.Prefix,
 		if overlapped(t, subnet, rangeName, p) {
 			continue
 		}
-		if rangeName == "" && (i+start)%n == 0 {
-			continue // the gateway's
+		if rangeName == "" && googles(pool, p) {
+			continue
 		}
 		if i > 0 {
 			t.Put(doc.Ref("~turn/"+strings.ReplaceAll(name, "/", ",")), doc.Obj{"n": start + i + 1})
@@ -116,4 +120,11 @@ func freeRange(t *store.Tx, subnet doc.Ref, rangeName string, pool netip.Prefix,
 		return p, nil
 	}
 	return pool, problem.New(400, "badRequest", "IP_SPACE_EXHAUSTED", fmt.Sprintf("IP space of '%s-%s' is exhausted.", subnet, rangeName))
+}
+
+// googles tells of a part of a subnetwork's primary range that it has one of Google's four
+// addresses: the network's, the gateway's and the last two.
+func googles(pool, part netip.Prefix) bool {
+	last := int64(1)<<(32-pool.Bits()) - 1
+	return slices.ContainsFunc([]int64{0, 1, last - 1, last}, func(i int64) bool { return part.Contains(nth(pool, i)) })
 }
