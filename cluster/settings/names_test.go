@@ -57,3 +57,22 @@ func TestMasterType(t *testing.T) {
 		}
 	}
 }
+
+// TestNotOurs: what only looks like a name or a mark of the cluster's is none: a group by
+// another spelling of its number, and a mark that names no cluster.
+func TestNotOurs(t *testing.T) {
+	n := NamesOf(&Settings{Prefix: "kubernetes"})
+	for i := range 3 {
+		if got, ok := n.GroupIndex(n.Group(i)); !ok || got != i {
+			t.Errorf("%s is group %d, %v", n.Group(i), got, ok)
+		}
+	}
+	for _, name := range []string{n.Group(0) + "-01", n.Group(0) + "-+1", n.Group(0) + "-0", n.Group(0) + "-"} {
+		if i, ok := n.GroupIndex(name); ok {
+			t.Errorf("%s is taken for group %d", name, i)
+		}
+	}
+	if (Mark{}).Owns(MarkStart + "project= ") || (Mark{}).Owns((Mark{}).For("network")) {
+		t.Error("a mark without a cluster owns what names none")
+	}
+}
