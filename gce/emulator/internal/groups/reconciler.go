@@ -226,12 +226,7 @@ func (g *Reconciler) size(t *store.Tx, r doc.Ref, o doc.Obj) {
 	}
 	target := int(doc.Num(o, "targetSize"))
 	for len(stay) > target {
-		drop := len(stay) - 1
-		for i, m := range stay {
-			if doc.Str(m, "action") != "NONE" {
-				drop = i
-			}
-		}
+		drop := dropped(stay)
 		m := doc.Clone(stay[drop])
 		m["action"] = "DELETING"
 		delete(m, "operation")
@@ -242,6 +237,17 @@ func (g *Reconciler) size(t *store.Tx, r doc.Ref, o doc.Obj) {
 		name := freeName(t, r, doc.Str(o, "baseInstanceName"))
 		t.Put(members.MemberRef(r, name), doc.Obj{"name": name, "action": "CREATING", "template": o["instanceTemplate"]})
 	}
+}
+
+// dropped is which of the members goes next: one that does not run yet, or the last.
+func dropped(stay []doc.Obj) int {
+	drop := len(stay) - 1
+	for i, m := range stay {
+		if doc.Str(m, "action") != "NONE" {
+			drop = i
+		}
+	}
+	return drop
 }
 
 func freeName(t *store.Tx, r doc.Ref, prefix string) string {
