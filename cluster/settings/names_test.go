@@ -72,7 +72,7 @@ func TestNotOurs(t *testing.T) {
 			t.Errorf("%s is taken for group %d", name, i)
 		}
 	}
-	if (Mark{}).Owns(MarkStart + "project= ") || (Mark{}).Owns((Mark{}).For("network")) {
+	if (Mark{}).Owns(MarkStart+"project= ") || (Mark{}).Owns((Mark{}).For("network")) {
 		t.Error("a mark without a cluster owns what names none")
 	}
 }
