@@ -59,9 +59,15 @@ func (c *Call) Page(kind, selfLink string, items []doc.Obj) (doc.Obj, error) {
 }
 
 // Members is Page of a list that says nothing of itself and calls its items by
-// another name.
-func (c *Call) Members(name string, items []doc.Obj) (doc.Obj, error) {
-	page, next, err := c.page(rowsOf(items))
+// another name. One that is pageless is given out at once, however long it is and
+// whatever page is asked for.
+func (c *Call) Members(name string, items []doc.Obj, pageless bool) (doc.Obj, error) {
+	page, next, err := rowsOf(items), "", error(nil)
+	if pageless {
+		page, _, err = c.sorted(page)
+	} else {
+		page, next, err = c.page(page)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -61,18 +61,10 @@ func (p place) compare(q place) int {
 // page is what the filter leaves, sorted and cut as the request wants it. What
 // objects look like is found out for those only that are looked at or shown.
 func (c *Call) page(rows []row) (page []row, next string, err error) {
-	keep, err := filter.Parse(c.Query.Get("filter"))
+	rows, newest, err := c.sorted(rows)
 	if err != nil {
 		return nil, "", err
 	}
-	if c.Query.Get("filter") != "" {
-		rows = slices.DeleteFunc(rows, func(r row) bool { r.show(); return !keep(r.o) })
-	}
-	newest, err := c.newestFirst()
-	if err != nil {
-		return nil, "", err
-	}
-	slices.SortStableFunc(rows, func(a, b row) int { return placeOf(a, newest).compare(placeOf(b, newest)) })
 	if token := c.Query.Get("pageToken"); token != "" {
 		var last place
 		raw, err := base64.RawURLEncoding.DecodeString(token)
@@ -94,6 +86,23 @@ func (c *Call) page(rows []row) (page []row, next string, err error) {
 		rows[i].show()
 	}
 	return rows, next, nil
+}
+
+// sorted are those of the rows that the filter keeps, in the order that is asked for;
+// newest tells which that is.
+func (c *Call) sorted(rows []row) (_ []row, newest bool, err error) {
+	keep, err := filter.Parse(c.Query.Get("filter"))
+	if err != nil {
+		return nil, false, err
+	}
+	if c.Query.Get("filter") != "" {
+		rows = slices.DeleteFunc(rows, func(r row) bool { r.show(); return !keep(r.o) })
+	}
+	if newest, err = c.newestFirst(); err != nil {
+		return nil, false, err
+	}
+	slices.SortStableFunc(rows, func(a, b row) int { return placeOf(a, newest).compare(placeOf(b, newest)) })
+	return rows, newest, nil
 }
 
 func (c *Call) pageSize() (int, error) {

@@ -344,10 +344,5 @@ func listManagedInstances(c *api.Call) (doc.Obj, error) {
 	if err != nil {
 		return nil, err
 	}
-	if pageless {
-		for _, k := range []string{"maxResults", "pageToken"} {
-			c.Query.Del(k) // as the document says of such groups
-		}
-	}
-	return c.Members("managedInstances", out)
+	return c.Members("managedInstances", out, pageless)
 }
