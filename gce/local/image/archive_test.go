@@ -44,7 +44,7 @@ func TestArchive(t *testing.T) {
 	}
 	// What is meant for the proxy itself is none of an archive either.
 	rec := httptest.NewRecorder()
-	archiveOf(nil).ServeHTTP(rec, httptest.NewRequest(http.MethodPost, "http://deb.debian.org/debian/x", nil))
+	archiveOf(nil).ServeHTTP(rec, httptest.NewRequest(http.MethodPost, "http://archive.example/debian/x", nil))
 	if rec.Code != http.StatusForbidden {
 		t.Errorf("a POST is answered with %d", rec.Code)
 	}
