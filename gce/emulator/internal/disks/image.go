@@ -21,9 +21,9 @@ func images() api.Collection {
 		Methods: map[string]api.Handler{
 			"get":           func(c *api.Call) (doc.Obj, error) { return catalog.ImageNamed(c, c.Params["image"]) },
 			"getFromFamily": func(c *api.Call) (doc.Obj, error) { return catalog.ImageNamed(c, "family/"+c.Params["family"]) },
-			"list":          listImages, "insert": insertImage, "delete": deleteImage, "setLabels": identity.LabelsSetter("images"),
+			"list":          listImages, "insert": insertImage, "delete": deleteCopy("images"), "setLabels": identity.LabelsSetter("images"),
 		},
-		Works: map[string]api.Work{"insert": {Run: takeImage}, "delete": {Run: dropImage}, "setLabels": {}},
+		Works: map[string]api.Work{"insert": {Run: takeImage}, "delete": {Run: dropCopy}, "setLabels": {}},
 		Lacks: map[string][]string{"insert": {
 			"rawDisk.source: raw disks", "sourceImage", "sourceSnapshot", "imageEncryptionKey", "sourceDiskEncryptionKey", "sourceImageEncryptionKey",
 			"sourceSnapshotEncryptionKey", "shieldedInstanceInitialState",
@@ -116,35 +116,4 @@ func takeImage(ctx context.Context, k *api.Job) error {
 // copyOf is an image or a snapshot as the backend knows it: ids are of no two objects.
 func copyOf(r doc.Ref, o doc.Obj) backend.Snapshot {
 	return backend.Snapshot{Project: r.Project(), Name: r.Name(), ID: doc.ID(o)}
-}
-
-// deleteImage may be asked for though disks were made of it: they are copies.
-func deleteImage(c *api.Call) (doc.Obj, error) {
-	r := c.Target("images")
-	return c.Change(r, nil, func(t *store.Tx) error {
-		o := t.Edit(r)
-		switch {
-		case o == nil:
-			return problem.NotFound(r)
-		case doc.Str(o, "status") != "READY":
-			return problem.NotReady(r)
-		}
-		o["status"] = "DELETING"
-		return nil
-	})
-}
-
-func dropImage(ctx context.Context, k *api.Job) error {
-	o := k.S.Store.Read(k.Target)
-	if o == nil {
-		return problem.NotFound(k.Target)
-	}
-	b, err := snapshotter(k.S)
-	if err != nil {
-		return err
-	}
-	if err := b.DeleteSnapshot(ctx, copyOf(k.Target, o)); err != nil {
-		return err
-	}
-	return k.Step("removed", func(t *store.Tx) error { t.Delete(k.Target); return nil })
 }

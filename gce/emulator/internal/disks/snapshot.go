@@ -15,8 +15,8 @@ import (
 func snapshots() api.Collection {
 	return api.Collection{
 		Resource: "snapshots", Kind: "snapshots", Item: "compute#snapshot",
-		Methods: map[string]api.Handler{"insert": insertSnapshot, "delete": deleteSnapshot, "setLabels": identity.LabelsSetter("snapshots")},
-		Works:   map[string]api.Work{"insert": {Run: takeSnapshot}, "delete": {Run: dropSnapshot}, "setLabels": {}},
+		Methods: map[string]api.Handler{"insert": insertSnapshot, "delete": deleteCopy("snapshots"), "setLabels": identity.LabelsSetter("snapshots")},
+		Works:   map[string]api.Work{"insert": {Run: takeSnapshot}, "delete": {Run: dropCopy}, "setLabels": {}},
 		Lacks:   map[string][]string{"insert": snapshotLacks},
 	}
 }
@@ -120,23 +120,26 @@ func takeSnapshot(ctx context.Context, k *api.Job) error {
 	})
 }
 
-// deleteSnapshot may be asked for though disks were made of it: they are copies.
-func deleteSnapshot(c *api.Call) (doc.Obj, error) {
-	r := c.Target("snapshots")
-	return c.Change(r, nil, func(t *store.Tx) error {
-		o := t.Edit(r)
-		switch {
-		case o == nil:
-			return problem.NotFound(r)
-		case doc.Str(o, "status") != "READY":
-			return problem.NotReady(r)
-		}
-		o["status"] = "DELETING"
-		return nil
-	})
+// deleteCopy takes a snapshot or an image away. It may be asked for though disks were
+// made of it: they are copies again.
+func deleteCopy(kind string) api.Handler {
+	return func(c *api.Call) (doc.Obj, error) {
+		r := c.Target(kind)
+		return c.Change(r, nil, func(t *store.Tx) error {
+			o := t.Edit(r)
+			switch {
+			case o == nil:
+				return problem.NotFound(r)
+			case doc.Str(o, "status") != "READY":
+				return problem.NotReady(r)
+			}
+			o["status"] = "DELETING"
+			return nil
+		})
+	}
 }
 
-func dropSnapshot(ctx context.Context, k *api.Job) error {
+func dropCopy(ctx context.Context, k *api.Job) error {
 	o := k.S.Store.Read(k.Target)
 	if o == nil {
 		return problem.NotFound(k.Target)
