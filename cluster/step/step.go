@@ -9,6 +9,7 @@ import (
 
 	"hakube/cluster/inventory"
 	"hakube/cluster/plan"
+	"hakube/cluster/refusal"
 	"hakube/cluster/task"
 	"hakube/gce"
 )
@@ -60,6 +61,9 @@ func (r Resource[T]) Do(ctx context.Context) error {
 		For: r.name + ", which is being made", Every: r.poll, Limit: makingLimit,
 		Check: func(ctx context.Context) (bool, string, error) {
 			now, err := r.Observe(ctx)
+			if no := (*refusal.Refused)(nil); errors.As(err, &no) { // it is somebody else's, or not as it is wanted
+				err = plan.Permanent(err)
+			}
 			return now.Is == plan.Present, now.Why, err
 		},
 	})
