@@ -43,7 +43,8 @@ func (a Addresses) Insert(ctx context.Context, x *computepb.Address) error {
 }
 
 // Delete releases an address. It is refused as in use ([InUse]) while an
-// instance or a forwarding rule has it.
+// instance has it; a forwarding rule that has it keeps it, as one that nobody has
+// reserved.
 func (a Addresses) Delete(ctx context.Context, name string) error {
 	return change(ctx, a.c, &a.c.addresses, call{"deleting", "address", name},
 		func(ctx context.Context, rest *compute.AddressesClient, id *string) (*compute.Operation, error) {

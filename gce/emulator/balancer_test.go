@@ -194,7 +194,6 @@ func TestAddressMovesToTheRuleAndBack(t *testing.T) {
 		if got := doc.Str(w.get(ruleW), "IPAddress"); got != ip {
 			t.Errorf("rule with address %s", got)
 		}
-		w.refused(400, "resourceInUseByAnotherResource", "DELETE", regionW+"addresses/m-ip", nil)
 		w.made("POST", zoneC+"instances/m2"+dropNIC, nil)
 		w.refused(400, "invalid", "POST", zoneC+"instances/m2"+addNIC, doc.Obj{"natIP": ip})
 		w.made("DELETE", ruleW, nil)

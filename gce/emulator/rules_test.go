@@ -121,7 +121,6 @@ func TestRulesOfUse(t *testing.T) {
 		regionW + "subnetworks/s":                  zoneB + "instances/user",
 		zoneB + "disks/user":                       zoneB + "instances/user",
 		regionW + "addresses/machine-ip":           zoneB + "instances/user",
-		regionW + "addresses/rule-ip":              regionW + "forwardingRules/user",
 		regionW + "backendServices/service":        regionW + "forwardingRules/user",
 		zoneB + "instanceGroups/backends":          regionW + "backendServices/service",
 		"projects/p/global/instanceTemplates/tmpl": zoneB + "instanceGroupManagers/user",

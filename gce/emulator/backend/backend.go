@@ -188,6 +188,7 @@ type Firewall struct {
 	Egress                 bool
 	Deny                   bool
 	Ranges                 []netip.Prefix // sources of ingress, destinations of egress
+	Own                    []netip.Prefix // which of the machine's own addresses: destinations of ingress, sources of egress; empty: any
 	SourceTags             []string       // or any machine with one of these
 	TargetTags             []string       // empty: every machine of the network
 	Allowed                []Protocol     // what the rule speaks of; for Deny what it denies

@@ -9,14 +9,15 @@ import (
 	"hakube/gce/emulator"
 )
 
-// admits is the VPC firewall's word on a TCP connection from an address: of
+// admits is the VPC firewall's word on a TCP connection from an address to one of
+// a machine's, its internal one or a balancer's: of
 // the rules that speak of it the one with the lowest priority number decides,
 // at equal numbers one that denies, and without any nothing gets in.
-func admits(rules []emulator.Firewall, x emulator.Machine, port uint16, from netip.Addr) bool {
+func admits(rules []emulator.Firewall, x emulator.Machine, port uint16, from, to netip.Addr) bool {
 	var best *emulator.Firewall
 	for i := range rules {
 		r := &rules[i]
-		if r.Egress || r.Project != x.Project || r.Network != x.NIC.Network || !speaksOf(r, x, port, from) {
+		if r.Egress || r.Project != x.Project || r.Network != x.NIC.Network || !speaksOf(r, x, port, from, to) {
 			continue
 		}
 		if best == nil || r.Priority < best.Priority || r.Priority == best.Priority && r.Deny {
@@ -26,10 +27,11 @@ func admits(rules []emulator.Firewall, x emulator.Machine, port uint16, from net
 	return best != nil && !best.Deny
 }
 
-func speaksOf(r *emulator.Firewall, x emulator.Machine, port uint16, from netip.Addr) bool {
+func speaksOf(r *emulator.Firewall, x emulator.Machine, port uint16, from, to netip.Addr) bool {
 	isTarget := len(r.TargetTags) == 0 || slices.ContainsFunc(r.TargetTags, func(t string) bool { return slices.Contains(x.Tags, t) })
 	isSource := slices.ContainsFunc(r.Ranges, func(p netip.Prefix) bool { return p.Contains(from) })
-	return isTarget && isSource && slices.ContainsFunc(r.Allowed, func(p emulator.Protocol) bool {
+	isCalled := len(r.Own) == 0 || slices.ContainsFunc(r.Own, func(p netip.Prefix) bool { return p.Contains(to) })
+	return isTarget && isSource && isCalled && slices.ContainsFunc(r.Allowed, func(p emulator.Protocol) bool {
 		switch strings.ToLower(p.Name) {
 		case "all":
 			return true

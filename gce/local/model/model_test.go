@@ -47,12 +47,17 @@ func TestAdmits(t *testing.T) {
 		deny.Priority = priority
 		return append([]emulator.Firewall{deny}, firewalls...)
 	}
+	elsewhere := emulator.Firewall{Project: "local", Network: "default", Own: prefixes("198.51.100.9/32"), Ranges: prefixes("0.0.0.0/0"), Allowed: tcp("80")}
+	here := elsewhere
+	here.Own = prefixes("10.40.0.0/22")
 	for name, test := range map[string]struct {
 		rules []emulator.Firewall
 		x     emulator.Machine
 		port  uint16
 		want  bool
 	}{
+		"another address":      {[]emulator.Firewall{elsewhere}, node, 80, false},
+		"its own address":      {[]emulator.Firewall{here}, node, 80, true},
 		"no rules":             {nil, master, 22, false},
 		"ssh to all":           {firewalls, node, 22, true},
 		"https to masters":     {firewalls, master, 443, true},
@@ -63,7 +68,7 @@ func TestAdmits(t *testing.T) {
 		"denied at once":       {at(1000), master, 22, false},
 		"denied later":         {at(1001), master, 22, true},
 	} {
-		if got := admits(test.rules, test.x, test.port, outside); got != test.want {
+		if got := admits(test.rules, test.x, test.port, outside, netip.MustParseAddr("10.40.0.2")); got != test.want {
 			t.Errorf("%s: %t", name, got)
 		}
 	}

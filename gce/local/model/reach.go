@@ -54,6 +54,7 @@ func (m *Machines) Dial(ctx context.Context, to netip.AddrPort) (net.Conn, error
 // reached is the machine that a new connection from outside comes to; none has
 // no name. The lock is held.
 func (m *Machines) reached(to netip.AddrPort) (x emulator.Machine, err error) {
+	called := to.Addr()
 	for _, b := range m.network.Balancers {
 		if b.Address == to.Addr() {
 			if x, err = m.pick(b, to.Port()); err != nil {
@@ -63,10 +64,10 @@ func (m *Machines) reached(to netip.AddrPort) (x emulator.Machine, err error) {
 	}
 	for _, o := range m.network.Machines {
 		if slices.Contains(addressesOf(o), to.Addr()) {
-			x = o
+			x, called = o, o.NIC.Address
 		}
 	}
-	if !admits(m.network.Firewalls, x, to.Port(), outside) {
+	if !admits(m.network.Firewalls, x, to.Port(), outside, called) {
 		return emulator.Machine{}, nil
 	}
 	return x, nil
@@ -124,7 +125,7 @@ func (m *Machines) Health(b emulator.Balancer) (map[netip.Addr]bool, error) {
 // other port with something to check than the API server's. The lock is held.
 func (m *Machines) passes(x emulator.Machine, b emulator.Balancer) bool {
 	g := m.guests[x.MachineKey]
-	return g != nil && b.Check.Port == 443 && admits(m.network.Firewalls, x, 443, prober) && g.Ready()
+	return g != nil && b.Check.Port == 443 && admits(m.network.Firewalls, x, 443, prober, b.Address) && g.Ready()
 }
 
 // addressesOf are a machine's own.

@@ -71,6 +71,13 @@ func TestFirewall(t *testing.T) {
 	w.want(node, "10.64.1.5", "10.40.0.2:2380", "lost")
 	w.want(plain, "10.64.2.5", "10.64.1.5:80", "10.64.2.5")
 	w.want(plain, "10.64.2.5", "10.40.0.3:80", "10.64.2.5")
+	// Which of its own addresses a machine is called at.
+	n.Firewalls[2].Own = []netip.Prefix{netip.MustParsePrefix("10.64.1.0/24")}
+	w.sync(n)
+	w.want(plain, "10.64.2.5", "10.64.1.5:80", "10.64.2.5")
+	w.want(plain, "10.64.2.5", "10.40.0.3:80", "lost")
+	n.Firewalls[2].Own = nil
+	w.sync(n)
 	if !w.ping(node, "10.40.0.2") || !w.ping(plain, "10.64.1.5") {
 		t.Error("no answer to a ping that is allowed")
 	}
@@ -104,6 +111,12 @@ func TestFirewall(t *testing.T) {
 	w.want(node, "10.64.1.5", "10.40.0.2:443", "lost")
 	w.want(node, "", "198.51.100.241:443", "198.51.100.242")
 	w.want(plain, "", "10.40.0.2:443", "10.40.0.4")
+
+	// Which of its own addresses a machine calls from.
+	n.Firewalls[len(n.Firewalls)-1].Own = []netip.Prefix{netip.MustParsePrefix("10.64.1.0/24")}
+	w.sync(n)
+	w.want(node, "", "10.40.0.2:443", "10.40.0.3")
+	w.want(node, "10.64.1.5", "10.40.0.2:443", "lost")
 }
 
 func TestExternalAddresses(t *testing.T) {

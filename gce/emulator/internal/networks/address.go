@@ -2,6 +2,7 @@ package networks
 
 import (
 	"context"
+	"net/netip"
 
 	"hakube/gce/emulator/internal/api"
 	"hakube/gce/emulator/internal/doc"
@@ -18,7 +19,7 @@ func addresses() api.Collection {
 		Works: map[string]api.Work{
 			"insert": {}, "setLabels": {AtOnce: true},
 			"delete": {Late: true, Run: func(ctx context.Context, k *api.Job) error {
-				return k.Remove(ctx, "address", func(t *store.Tx, r doc.Ref) doc.Ref { return AddressUser(t.Get(r)) })
+				return k.Remove(ctx, "address", Holder)
 			}},
 		},
 	}
@@ -41,7 +42,8 @@ func insertAddress(c *api.Call) (doc.Obj, error) {
 		if err != nil {
 			return err
 		}
-		o["status"], o["region"], o["labelFingerprint"] = "RESERVED", doc.RegionLink(r.Project(), r.Place()), doc.Fingerprint(nil) // labels come by setLabels
+		o["region"], o["labelFingerprint"] = doc.RegionLink(r.Project(), r.Place()), doc.Fingerprint(nil) // labels come by setLabels
+		doc.Fill(o, doc.Obj{"status": "RESERVED"})
 		_, err = c.Create(t, "addresses", o)
 		return err
 	})
@@ -53,8 +55,9 @@ func reserveExternal(s *api.Server, t *store.Tx, r doc.Ref, o doc.Obj) error {
 	}
 	doc.Fill(o, doc.Obj{"networkTier": "PREMIUM"})
 	if want := doc.Str(o, "address"); want != "" {
-		// Google can make an address that a machine happens to have a reserved
-		// one; here every reserved address is a new one.
+		if promoted(t, r, o, want, addressKey(want)) {
+			return nil
+		}
 		return problem.Invalid("resource.address", want, "Specified IP address is not available.")
 	}
 	a, err := FreeExternal(s, t)
@@ -73,7 +76,11 @@ func reserveInternal(t *store.Tx, r doc.Ref, o doc.Obj) error {
 	o["subnetwork"] = subnet.Link()
 	delete(o, "network")
 	doc.Fill(o, doc.Obj{"networkTier": "PREMIUM", "purpose": "GCE_ENDPOINT"})
-	a, err := internalAddress(t, subnet, doc.Str(o, "address"), "resource.address")
+	want := doc.Str(o, "address")
+	if a, err := netip.ParseAddr(want); err == nil && promoted(t, r, o, want, rangeKey(subnet, "", netip.PrefixFrom(a, a.BitLen()))) {
+		return nil
+	}
+	a, err := internalAddress(t, subnet, want, "resource.address")
 	if err != nil {
 		return err
 	}
@@ -82,15 +89,5 @@ func reserveInternal(t *store.Tx, r doc.Ref, o doc.Obj) error {
 }
 
 func deleteAddress(c *api.Call) (doc.Obj, error) {
-	r := c.Target("addresses")
-	return c.Change(r, nil, func(t *store.Tx) error {
-		o := t.Get(r)
-		if o == nil {
-			return problem.NotFound(r)
-		}
-		if by := AddressUser(o); by != "" {
-			return problem.InUse("address", r, by)
-		}
-		return nil
-	})
+	return c.Removal("addresses", "address", Holder)
 }

@@ -3,6 +3,7 @@ package networks
 import (
 	"net/netip"
 	"slices"
+	"strings"
 
 	"hakube/gce/emulator/internal/api"
 	"hakube/gce/emulator/internal/doc"
@@ -18,6 +19,37 @@ func AddressUser(o doc.Obj) doc.Ref {
 		return doc.RefOf(l[0])
 	}
 	return ""
+}
+
+// Holder is an instance that has an address and keeps it from being released, "" if
+// none does. A forwarding rule does not: on Google its address becomes an ephemeral
+// one, which goes with the rule.
+func Holder(t *store.Tx, r doc.Ref) doc.Ref {
+	for _, user := range doc.Strings(t.Get(r), "users") {
+		if by := doc.RefOf(user); by.Kind() != "forwardingRules" {
+			return by
+		}
+	}
+	return ""
+}
+
+// promoted gives a new address object the address that an instance or forwarding
+// rules of its region have already, and makes it theirs. Not ok means that nobody
+// has it so. key is what those who have it are found by.
+func promoted(t *store.Tx, r doc.Ref, o doc.Obj, want, key string) (ok bool) {
+	var users []any
+	for found := range t.Found(key) {
+		if found.Kind() == "addresses" || found.Project() != r.Project() || found.Region() != r.Region() {
+			return false
+		}
+		users = append(users, found.Link())
+	}
+	if len(users) == 0 {
+		return false
+	}
+	slices.SortFunc(users, func(a, b any) int { return strings.Compare(a.(string), b.(string)) })
+	o["address"], o["status"], o["users"] = want, "IN_USE", users
+	return true
 }
 
 // ReservedAs finds the address object that holds an external IP address.

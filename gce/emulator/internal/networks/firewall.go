@@ -3,6 +3,7 @@ package networks
 import (
 	"context"
 	"fmt"
+	"net/netip"
 	"regexp"
 	"strconv"
 	"strings"
@@ -96,8 +97,8 @@ func completeFirewall(t *store.Tx, project string, o doc.Obj) error {
 		return problem.Refuse("Firewall rule must have exactly one of the fields 'allowed' and 'denied'.")
 	}
 	ingress := doc.Str(o, "direction") == "INGRESS"
-	if ingress && len(doc.List(o, "destinationRanges")) > 0 || !ingress && (len(doc.List(o, "sourceRanges")) > 0 || len(doc.List(o, "sourceTags")) > 0) {
-		return problem.Refuse("Firewall rules for %s cannot have ranges of the other direction in this embedded GCE.", doc.Str(o, "direction"))
+	if !ingress && len(doc.List(o, "sourceTags")) > 0 {
+		return problem.Refuse("Firewall rules for EGRESS cannot have source tags.")
 	}
 	switch {
 	case ingress && len(doc.List(o, "sourceRanges")) == 0 && len(doc.List(o, "sourceTags")) == 0:
@@ -164,12 +165,9 @@ func FirewallOf(project string, o doc.Obj) backend.Firewall {
 		Egress: doc.Str(o, "direction") == "EGRESS", Deny: len(doc.List(o, "denied")) > 0,
 		SourceTags: doc.Strings(o, "sourceTags"), TargetTags: doc.Strings(o, "targetTags"),
 	}
-	for _, k := range []string{"sourceRanges", "destinationRanges"} {
-		for _, s := range doc.Strings(o, k) {
-			if p, err := looseRange(s); err == nil && p.Addr().Is4() {
-				f.Ranges = append(f.Ranges, p)
-			}
-		}
+	f.Ranges, f.Own = rangesOf(doc.Strings(o, "sourceRanges")), rangesOf(doc.Strings(o, "destinationRanges"))
+	if f.Egress {
+		f.Ranges, f.Own = f.Own, f.Ranges
 	}
 	for _, k := range []string{"allowed", "denied"} {
 		for _, p := range doc.Objects(o, k) {
@@ -177,4 +175,15 @@ func FirewallOf(project string, o doc.Obj) backend.Firewall {
 		}
 	}
 	return f
+}
+
+// rangesOf are the ranges that a rule names in one field. Those of IPv6 stay: without
+// them a rule that has no others would be about everybody.
+func rangesOf(named []string) (out []netip.Prefix) {
+	for _, s := range named {
+		if p, err := looseRange(s); err == nil {
+			out = append(out, p)
+		}
+	}
+	return out
 }

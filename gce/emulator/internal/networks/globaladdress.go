@@ -21,7 +21,7 @@ func globalAddresses() api.Collection {
 		Works: map[string]api.Work{
 			"insert": {}, "setLabels": {AtOnce: true},
 			"delete": {Late: true, Run: func(ctx context.Context, k *api.Job) error {
-				return k.Remove(ctx, "address", func(t *store.Tx, r doc.Ref) doc.Ref { return AddressUser(t.Get(r)) })
+				return k.Remove(ctx, "address", Holder)
 			}},
 		},
 	}

@@ -27,10 +27,11 @@ func (w network) egressChain(b *strings.Builder) {
 				verdict = "drop"
 			}
 			self, ok := match("ct original ip saddr", w.targets(f))
+			own, ok2 := match("ct original ip saddr", ranges(f.Own))
 			// Egress is judged by the address called, before translation.
-			other, ok2 := match("ct original ip daddr", ranges(f))
-			if ok && ok2 {
-				w.rule(b, f, self+other, verdict)
+			other, ok3 := match("ct original ip daddr", ranges(f.Ranges))
+			if ok && ok2 && ok3 {
+				w.rule(b, f, self+own+other, verdict)
 			}
 		}
 	})
@@ -56,10 +57,13 @@ func (w network) ingressRules(b *strings.Builder, called func(emulator.Firewall)
 			verdict = "drop"
 		}
 		self, ok := called(f)
+		// The address called is the machine's internal one, whatever external
+		// one it was called by, or a balancer's, which stays as it is.
+		own, ok2 := match("ct reply ip saddr", ranges(f.Own))
 		// The caller as the called sees it: after translation.
-		other, ok2 := match("ct reply ip daddr", w.sources(f))
-		if ok && ok2 {
-			w.rule(b, f, self+other, verdict)
+		other, ok3 := match("ct reply ip daddr", w.sources(f))
+		if ok && ok2 && ok3 {
+			w.rule(b, f, self+own+other, verdict)
 		}
 	}
 }
@@ -105,7 +109,7 @@ func (w network) targets(f emulator.Firewall) []netip.Prefix {
 // one of its source tags: aliases and external addresses carry no tag.
 func (w network) sources(f emulator.Firewall) []netip.Prefix {
 	if len(f.SourceTags) == 0 {
-		return ranges(f)
+		return ranges(f.Ranges)
 	}
 	out := slices.Clone(f.Ranges)
 	for _, m := range w.machines {
@@ -116,12 +120,12 @@ func (w network) sources(f emulator.Firewall) []netip.Prefix {
 	return out
 }
 
-// ranges are f's ranges; a rule that names nobody is about everybody.
-func ranges(f emulator.Firewall) []netip.Prefix {
-	if len(f.Ranges) == 0 {
+// ranges are a rule's ranges; one that names nobody is about everybody.
+func ranges(named []netip.Prefix) []netip.Prefix {
+	if len(named) == 0 {
 		return []netip.Prefix{Whole}
 	}
-	return f.Ranges
+	return named
 }
 
 func tagged(m emulator.Machine, tags []string) bool {

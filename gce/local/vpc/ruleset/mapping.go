@@ -171,7 +171,8 @@ func (g Mappings) Network(n emulator.Network) emulator.Network {
 		out.Machines = append(out.Machines, g[NetworkOf(m)].Machine(m))
 	}
 	for _, f := range n.Firewalls {
-		f.Ranges = g[NetworkID{f.Project, f.Network}].ranges(f.Ranges)
+		is := g[NetworkID{f.Project, f.Network}]
+		f.Ranges, f.Own = is.ranges(f.Ranges), is.ranges(f.Own)
 		out.Firewalls = append(out.Firewalls, f)
 	}
 	for _, b := range n.Balancers {

@@ -35,6 +35,11 @@ func cluster() emulator.Network {
 	out.Egress, out.Deny = true, true
 	tunnel := vpctest.Allow("no-tunnel", "10.64.0.0/14", "ipip", "97", "nonsense", "tcp:0x16")
 	tunnel.Egress, tunnel.Deny, tunnel.Priority, tunnel.TargetTags = true, true, 10, []string{"kubernetes-minion"}
+	vip := vpctest.Allow("one-address", "0.0.0.0/0", "tcp:80")
+	vip.Own = []netip.Prefix{netip.MustParsePrefix("198.51.100.240/32")}
+	pods := vpctest.Allow("no-pods-to-nodes", "10.40.0.0/22", "tcp:10250")
+	pods.Egress, pods.Deny, pods.Own = true, true, []netip.Prefix{netip.MustParsePrefix("10.64.0.0/14")}
+	six := vpctest.Allow("six", "::/0", "all")
 	nobody := vpctest.Allow("nobody", "0.0.0.0/0", "all")
 	nobody.TargetTags = []string{"not-there"}
 	other := vpctest.Allow("all", "0.0.0.0/0", "all")
@@ -46,7 +51,7 @@ func cluster() emulator.Network {
 			vpctest.Machine(35, "kubernetes-master", "10.40.0.2", vpctest.Tags("kubernetes-master"), vpctest.External("198.51.100.7"), vpctest.Alias("10.64.0.0/24")),
 			vpctest.Machine(37, "kubernetes-minion-group-cd34", "10.40.0.4", vpctest.Tags("kubernetes-minion"), vpctest.Alias("10.64.2.0/24")),
 		},
-		Firewalls: []emulator.Firewall{master, etcd, nodes, internal, deny, out, tunnel, nobody, other},
+		Firewalls: []emulator.Firewall{master, etcd, nodes, internal, deny, out, tunnel, vip, pods, six, nobody, other},
 	}
 }
 
