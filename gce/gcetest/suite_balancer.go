@@ -160,7 +160,6 @@ func (s *suite) move(t *testing.T, vm string, ip *computepb.Address, service *co
 		t.Errorf("labels with an old fingerprint: %v, want stale", err)
 	}
 	holder("/forwardingRules/" + name)
-	refused(t, "an address", s.c.Addresses().Delete(ctx, ip.GetName()))
 	refused(t, "a backend service", s.c.BackendServices().Delete(ctx, service.GetName()))
 	eventually(t, "a verdict on the backend", func() (bool, error) {
 		found, err := s.c.BackendServices().GetHealth(ctx, service.GetName(), group.GetSelfLink())
@@ -181,6 +180,7 @@ func (s *suite) move(t *testing.T, vm string, ip *computepb.Address, service *co
 		t.Fatal(err)
 	}
 	holder("/instances/" + vm)
+	refused(t, "an address", s.c.Addresses().Delete(ctx, ip.GetName())) // under a rule it is not: the rule keeps it
 	if i, err := in.Get(ctx, vm); err != nil || i.GetNetworkInterfaces()[0].GetAccessConfigs()[0].GetNatIP() != ip.GetAddress() {
 		t.Errorf("machine after the address came back: %v, %v", i.GetNetworkInterfaces(), err)
 	}
