@@ -3,37 +3,19 @@ package etcdtest
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"log"
 	"net"
 	"net/http"
-	"slices"
 	"strings"
 	"time"
 
-	// Kubernetes' own types, so that what clients see cannot differ in spelling.
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"hakube/replicate/etcdtest/kubeapi"
 )
-
-// The model Kubernetes API:
-//
-//	/readyz /livez /healthz /version   anybody
-//	/api /apis /api/v1                 discovery
-//	nodes       get list patch delete  made by the machines themselves
-//	secrets     get list create update patch delete
-//	configmaps  get list create update patch delete
-//	namespaces  get list
-//	pods        get list               CoreDNS's two, made up of the Nodes there are
-//
-// with label selectors, field selectors on what each kind has, limit and
-// continue, resourceVersion as a precondition. All else, watch included, is
-// answered 501 with a Status that says so.
 
 type guestKey struct{}
 
@@ -53,14 +35,6 @@ func newWebServer() *http.Server {
 type discard struct{}
 
 func (discard) Write(b []byte) (int, error) { return len(b), nil }
-
-// An apiCall is one request to the API server of a master.
-type apiCall struct {
-	*http.Request
-	w       *World
-	control *controlPlane
-	user    apiUser
-}
 
 func serveAPI(w http.ResponseWriter, r *http.Request) {
 	g := r.Context().Value(guestKey{}).(*Guest)
@@ -85,165 +59,56 @@ func (g *Guest) serve(w http.ResponseWriter, r *http.Request) {
 		return // who asked is gone
 	}
 	if control == nil {
-		answerError(w, apierrors.NewServiceUnavailable("the machine is stopped"))
+		kubeapi.AnswerError(w, apierrors.NewServiceUnavailable("the machine is stopped"))
 		return
 	}
-	c := &apiCall{Request: r, w: g.w, control: control}
-	if c.health(w) {
-		return
+	kubeapi.Serve(w, r, apiServer{g.w, control})
+}
+
+// An apiServer is what the API of a master is served from: its own etcd, and what the
+// world knows of its kubelets.
+type apiServer struct {
+	w *World
+	*controlPlane
+}
+
+func (a apiServer) Lock()   { a.w.mu.Lock() }
+func (a apiServer) Unlock() { a.w.mu.Unlock() }
+
+func (a apiServer) Read() (*kubeapi.Contents, error) {
+	if a.guest.control != a.controlPlane {
+		return nil, apierrors.NewServiceUnavailable("the machine is stopped")
 	}
-	err = c.authenticate()
-	var answer any
-	status := http.StatusOK
-	if err == nil {
-		answer, status, err = c.route()
-	}
-	if err == nil && kubeapi.WantsTable(r) {
-		answer = kubeapi.Table(answer)
-	}
+	s, err := a.main().read()
 	if err != nil {
-		answerError(w, err)
-		return
+		return nil, err
 	}
-	answerJSON(w, status, answer)
+	return s.contents(), nil
 }
 
-// health answers what needs no user, and says whether it did.
-func (c *apiCall) health(w http.ResponseWriter) bool {
-	switch c.URL.Path {
-	case "/livez", "/healthz", "/readyz":
-	case "/version", "/version/":
-		answerJSON(w, http.StatusOK, kubeapi.VersionOf(c.control.version))
-		return true
-	default:
-		return false
+func (a apiServer) Write(put map[string]json.RawMessage, remove ...string) (int64, error) {
+	revision, err := a.main().write(put, remove...)
+	for key := range put {
+		if err == nil && strings.HasPrefix(key, kubeapi.Secrets.Key("", "")) {
+			a.w.happened() // nodes may wait for their token
+		}
 	}
-	c.w.mu.Lock()
-	err := c.control.health()
-	if c.control.guest.wedged == WedgeUnready {
-		err = errors.New("a check of its own fails")
-	}
-	c.w.mu.Unlock()
-	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	_, verbose := c.URL.Query()["verbose"]
-	check := c.URL.Path[1:]
-	switch {
-	case err != nil:
-		w.WriteHeader(http.StatusInternalServerError)
-		fmt.Fprintf(w, "[+]ping ok\n[-]etcd failed: reason withheld\n%s check failed\n", check)
-	case verbose:
-		fmt.Fprintf(w, "[+]ping ok\n[+]etcd ok\n%s check passed\n", check)
-	default:
-		fmt.Fprint(w, "ok")
-	}
-	return true
+	return revision, err
 }
 
-// route finds what the path means. Names of the parts are those of Kubernetes'
-// own RequestInfo.
-func (c *apiCall) route() (answer any, status int, err error) {
-	if a, ok := kubeapi.Discover(strings.TrimSuffix(c.URL.Path, "/")); ok && c.Method == http.MethodGet {
-		return a, http.StatusOK, c.allow("get", "", "", "", c.URL.Path)
+func (a apiServer) Complete(o kubeapi.Object) { a.w.complete(o) }
+
+func (a apiServer) Pods(s *kubeapi.Contents) ([]kubeapi.Object, error) { return a.w.pods(s) }
+
+func (a apiServer) Health() error {
+	a.Lock()
+	defer a.Unlock()
+	if a.guest.wedged == WedgeUnready {
+		return errors.New("a check of its own fails")
 	}
-	rest, ok := strings.CutPrefix(c.URL.Path, "/api/v1/")
-	if !ok {
-		return nil, 0, c.unknown()
-	}
-	parts := strings.Split(rest, "/")
-	namespace := ""
-	if parts[0] == "namespaces" && len(parts) > 2 {
-		namespace, parts = parts[1], parts[2:]
-	}
-	i := slices.IndexFunc(kubeapi.Resources, func(r *kubeapi.Resource) bool { return r.Name == parts[0] })
-	if i < 0 || len(parts) > 2 {
-		return nil, 0, c.unknown()
-	}
-	r := kubeapi.Resources[i]
-	name := ""
-	if len(parts) == 2 {
-		name = parts[1]
-	}
-	verb := verbOf(c.Method, name != "")
-	if q := c.URL.Query(); verb == "list" && (q.Get("watch") == "true" || q.Get("watch") == "1") {
-		verb = "watch"
-	}
-	if err := c.allow(verb, r.Name, namespace, name, c.URL.Path); err != nil {
-		return nil, 0, err
-	}
-	allNamespaces := r.Namespaced && namespace == "" && (verb != "list" || name != "")
-	if !slices.Contains(r.Verbs, verb) || allNamespaces || namespace != "" && !r.Namespaced || c.URL.Query().Has("dryRun") {
-		return nil, 0, c.unknown()
-	}
-	return c.do(r, verb, namespace, name)
+	return a.health()
 }
 
-// do calls the verb.
-func (c *apiCall) do(r *kubeapi.Resource, verb, namespace, name string) (answer any, status int, err error) {
-	status = http.StatusOK
-	switch verb {
-	case "get":
-		answer, err = c.get(r, namespace, name)
-	case "list":
-		answer, err = c.list(r, namespace)
-	case "create":
-		status = http.StatusCreated
-		answer, err = c.create(r, namespace)
-	case "update":
-		answer, err = c.update(r, namespace, name)
-	case "patch":
-		answer, err = c.patch(r, namespace, name)
-	case "delete":
-		answer, err = c.remove(r, namespace, name)
-	}
-	return answer, status, err
-}
+func (a apiServer) Version() string { return a.version }
 
-func verbOf(method string, named bool) string {
-	switch {
-	case method == http.MethodGet && named:
-		return "get"
-	case method == http.MethodGet:
-		return "list"
-	case method == http.MethodPost:
-		return "create"
-	case method == http.MethodPut:
-		return "update"
-	case method == http.MethodPatch:
-		return "patch"
-	case method == http.MethodDelete && named:
-		return "delete"
-	}
-	return strings.ToLower(method)
-}
-
-// unknown refuses what the model does not have.
-func (c *apiCall) unknown() error {
-	return &apierrors.StatusError{ErrStatus: metav1.Status{
-		Status: metav1.StatusFailure, Code: http.StatusNotImplemented, Reason: "NotImplemented",
-		Message: fmt.Sprintf("the model Kubernetes API does not do %s %s: it has only what hakube asks for", c.Method, c.URL.RequestURI()),
-	}}
-}
-
-// answerError sends a Status, as Kubernetes does for all that goes wrong.
-func answerError(w http.ResponseWriter, err error) {
-	var s apierrors.APIStatus
-	if !errors.As(err, &s) {
-		s = apierrors.NewInternalError(err)
-	}
-	status := s.Status()
-	status.TypeMeta = metav1.TypeMeta{APIVersion: "v1", Kind: "Status"}
-	answerJSON(w, int(status.Code), status)
-}
-
-func answerJSON(w http.ResponseWriter, status int, answer any) {
-	text, err := json.Marshal(answer)
-	if err != nil {
-		text, status = fmt.Appendf(nil, `{"kind":"Status","apiVersion":"v1","status":"Failure","code":500,"message":%q}`, err.Error()), http.StatusInternalServerError
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(status)
-	_, _ = w.Write(append(text, '\n')) // the client may be gone
-}
-
-// coreResource names a resource in errors.
-func coreResource(name string) schema.GroupResource { return schema.GroupResource{Resource: name} }
+func (a apiServer) CA() (*x509.Certificate, error) { return a.disk.content.PKI.ca() }

@@ -16,7 +16,7 @@ import (
 )
 
 // getNode reads a Node as it is stored.
-func getNode(s *ringState, name string) (*corev1.Node, bool, error) {
+func getNode(s *kubeapi.Contents, name string) (*corev1.Node, bool, error) {
 	e, ok := s.Keys[kubeapi.Nodes.Key("", name)]
 	if !ok {
 		return nil, false, nil
@@ -63,7 +63,7 @@ func (w *World) complete(o kubeapi.Object) {
 
 // readyNodes are the names of the Nodes that pods can run on. CoreDNS tolerates
 // masters.
-func (w *World) readyNodes(s *ringState) ([]string, error) {
+func (w *World) readyNodes(s *kubeapi.Contents) ([]string, error) {
 	var names []string
 	prefix := kubeapi.Nodes.Key("", "")
 	for _, k := range slices.Sorted(maps.Keys(s.Keys)) {
@@ -84,7 +84,7 @@ func (w *World) readyNodes(s *ringState) ([]string, error) {
 
 // pods are CoreDNS's two: as kubeadm's Deployment makes them, pending until
 // there is a Node for them.
-func (w *World) pods(s *ringState) ([]kubeapi.Object, error) {
+func (w *World) pods(s *kubeapi.Contents) ([]kubeapi.Object, error) {
 	ready, err := w.readyNodes(s)
 	if err != nil {
 		return nil, err

@@ -26,7 +26,7 @@ func joinSecret() *corev1.Secret {
 		Type:       corev1.SecretTypeBootstrapToken,
 		StringData: map[string]string{
 			"token-id": "abcdef", "token-secret": "0123456789abcdef", "usage-bootstrap-authentication": "true",
-			"usage-bootstrap-signing": "true", "auth-extra-groups": joinGroup,
+			"usage-bootstrap-signing": "true", "auth-extra-groups": kubeapi.JoinGroup,
 		},
 	}
 }

@@ -98,7 +98,7 @@ func (s *startup) servingTLS(d *dataDisk) (*tls.Config, error) {
 		return nil, err
 	}
 	// As in Kubernetes any certificate is taken here, and looked at when it is
-	// known what it is for: see api_user.go.
+	// known what it is for: see kubeapi.Serve.
 	return &tls.Config{Certificates: []tls.Certificate{cert}, ClientAuth: tls.RequestClientCert, NextProtos: []string{"http/1.1"}}, nil
 }
 
@@ -202,7 +202,7 @@ func (s *startup) register(c *controlPlane) error {
 	if err != nil {
 		return err
 	}
-	n, there, err := getNode(state, s.Instance.Name)
+	n, there, err := getNode(state.contents(), s.Instance.Name)
 	if err != nil {
 		return err
 	}

@@ -10,6 +10,8 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"hakube/replicate/etcdtest/kubeapi"
 )
 
 // An Asked is one thing that a machine is asked from outside: to run a script, or
@@ -75,7 +77,7 @@ func (f Fault) befallRequest(w http.ResponseWriter, r *http.Request) (done bool)
 		if f.RetryAfter > 0 {
 			w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(f.RetryAfter.Seconds()))))
 		}
-		answerError(w, &apierrors.StatusError{ErrStatus: metav1.Status{
+		kubeapi.AnswerError(w, &apierrors.StatusError{ErrStatus: metav1.Status{
 			Status: metav1.StatusFailure, Code: int32(status), Reason: metav1.StatusReasonUnknown,
 			Message: fmt.Sprintf("%s (a fault that was asked for)", http.StatusText(status)),
 		}})

@@ -209,8 +209,8 @@ func TestMayJoin(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		state := &ringState{Keys: map[string]entry{kubeapi.Secrets.Key("kube-system", secret.Name): {value, 1}}}
-		if err := mayJoin(state, token, now); (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+		state := &kubeapi.Contents{Keys: map[string]kubeapi.Entry{kubeapi.Secrets.Key("kube-system", secret.Name): {Value: value, Mod: 1}}}
+		if err := kubeapi.MayJoin(state, token, now); (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want %q", err, want)
 		}
 	}

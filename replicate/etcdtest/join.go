@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"time"
 
+	"hakube/replicate/etcdtest/kubeapi"
 	"hakube/scripts"
 )
 
@@ -41,7 +42,7 @@ func (s *startup) node() error {
 		}
 		state, err := c.main().read()
 		if err == nil {
-			err = mayJoin(state, token, time.Now())
+			err = kubeapi.MayJoin(state.contents(), token, time.Now())
 		}
 		if err == nil {
 			err = s.w.notTaken(state, s.Guest, s.Instance.Name)
@@ -106,7 +107,7 @@ func (w *World) apiAt(a netip.Addr) (c *controlPlane, ok bool) {
 // notTaken is kubeadm's check that no other machine is the Node already. The
 // lock is held.
 func (w *World) notTaken(state *ringState, g *Guest, name string) error {
-	n, ok, err := getNode(state, name)
+	n, ok, err := getNode(state.contents(), name)
 	if err != nil || !ok {
 		return err
 	}

@@ -15,6 +15,8 @@ import (
 	"math/big"
 	"net"
 	"time"
+
+	"hakube/replicate/etcdtest/kubeapi"
 )
 
 // A pki is a cluster's certificate authority, kept on its masters' disks.
@@ -104,7 +106,7 @@ func (p *pki) issue(t *x509.Certificate) (cert, key []byte, err error) {
 
 // admin issues the certificate of kubeadm's admin.conf.
 func (p *pki) admin(age time.Duration) (cert, key []byte, err error) {
-	t := aged(template("kubernetes-admin", adminGroup), age)
+	t := aged(template("kubernetes-admin", kubeapi.AdminGroup), age)
 	t.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}
 	return p.issue(t)
 }

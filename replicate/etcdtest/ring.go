@@ -9,6 +9,8 @@ import (
 	"maps"
 	"slices"
 	"time"
+
+	"hakube/replicate/etcdtest/kubeapi"
 )
 
 // The rings and the ports of their peers.
@@ -53,11 +55,11 @@ type memberData struct {
 // ringState is what a ring has agreed on.
 type ringState struct {
 	// Conf counts the changes of Members, which have no revision.
-	Conf     int64                   `json:"conf,omitempty"`
-	Members  map[memberID]ringMember `json:"members"`
-	Revision int64                   `json:"revision"` // 1 when nothing was written yet, as etcd's
-	Keys     map[string]entry        `json:"keys,omitempty"`
-	Bytes    int64                   `json:"bytes,omitempty"` // of what a member that joins has to be sent, besides Keys
+	Conf     int64                    `json:"conf,omitempty"`
+	Members  map[memberID]ringMember  `json:"members"`
+	Revision int64                    `json:"revision"` // 1 when nothing was written yet, as etcd's
+	Keys     map[string]kubeapi.Entry `json:"keys,omitempty"`
+	Bytes    int64                    `json:"bytes,omitempty"` // of what a member that joins has to be sent, besides Keys
 }
 
 type ringMember struct {
@@ -66,10 +68,9 @@ type ringMember struct {
 	Learner  bool     `json:"learner,omitempty"`
 }
 
-// An entry is a key's value and the revision that made it so.
-type entry struct {
-	Value json.RawMessage `json:"value"`
-	Mod   int64           `json:"mod"`
+// contents are the ring's keys.
+func (s *ringState) contents() *kubeapi.Contents {
+	return &kubeapi.Contents{Revision: s.Revision, Keys: s.Keys}
 }
 
 // A change is one agreement of a ring, as it is written to its members' disks.
@@ -82,10 +83,10 @@ type change struct {
 
 func (s *ringState) apply(c change) {
 	if s.Keys == nil {
-		s.Keys = map[string]entry{}
+		s.Keys = map[string]kubeapi.Entry{}
 	}
 	for k, v := range c.Put {
-		s.Keys[k] = entry{v, c.Revision}
+		s.Keys[k] = kubeapi.Entry{Value: v, Mod: c.Revision}
 	}
 	for _, k := range c.Delete {
 		delete(s.Keys, k)

@@ -1,4 +1,4 @@
-package etcdtest
+package kubeapi
 
 import (
 	"cmp"
@@ -13,20 +13,10 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/labels"
-
-	"hakube/replicate/etcdtest/kubeapi"
 )
 
-// state is what the ring agreed on. The world's lock is held by each verb.
-func (c *apiCall) state() (*ringState, error) {
-	if c.control.guest.control != c.control {
-		return nil, apierrors.NewServiceUnavailable("the machine is stopped")
-	}
-	return c.control.main().read()
-}
-
 // stored finds an object in etcd.
-func (c *apiCall) stored(s *ringState, r *kubeapi.Resource, namespace, name string) (kubeapi.Object, error) {
+func (c *call) stored(s *Contents, r *Resource, namespace, name string) (Object, error) {
 	e, ok := s.Keys[r.Key(namespace, name)]
 	if !ok {
 		return nil, apierrors.NewNotFound(coreResource(r.Name), name)
@@ -34,15 +24,15 @@ func (c *apiCall) stored(s *ringState, r *kubeapi.Resource, namespace, name stri
 	return r.Object(e.Value, e.Mod)
 }
 
-func (c *apiCall) get(r *kubeapi.Resource, namespace, name string) (kubeapi.Object, error) {
-	c.w.mu.Lock()
-	defer c.w.mu.Unlock()
-	s, err := c.state()
+func (c *call) get(r *Resource, namespace, name string) (Object, error) {
+	c.m.Lock()
+	defer c.m.Unlock()
+	s, err := c.m.Read()
 	if err != nil {
 		return nil, err
 	}
-	if r == kubeapi.Pods {
-		all, err := c.w.pods(s)
+	if r == Pods {
+		all, err := c.m.Pods(s)
 		if err != nil {
 			return nil, err
 		}
@@ -55,12 +45,12 @@ func (c *apiCall) get(r *kubeapi.Resource, namespace, name string) (kubeapi.Obje
 	}
 	o, err := c.stored(s, r, namespace, name)
 	if err == nil {
-		c.w.complete(o)
+		c.m.Complete(o)
 	}
 	return o, err
 }
 
-func (c *apiCall) list(r *kubeapi.Resource, namespace string) (*kubeapi.List, error) {
+func (c *call) list(r *Resource, namespace string) (*List, error) {
 	q := c.URL.Query()
 	byLabel, err := labels.Parse(q.Get("labelSelector"))
 	if err != nil {
@@ -82,13 +72,13 @@ func (c *apiCall) list(r *kubeapi.Resource, namespace string) (*kubeapi.List, er
 		return nil, apierrors.NewBadRequest("continue key is not valid: " + err.Error())
 	}
 
-	c.w.mu.Lock()
-	defer c.w.mu.Unlock()
-	s, err := c.state()
+	c.m.Lock()
+	defer c.m.Unlock()
+	s, err := c.m.Read()
 	if err != nil {
 		return nil, err
 	}
-	out := &kubeapi.List{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: r.Kind + "List"}, Items: []kubeapi.Object{}}
+	out := &List{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: r.Kind + "List"}, Items: []Object{}}
 	out.ResourceVersion = strconv.FormatInt(s.Revision, 10)
 	all, err := c.all(s, r, namespace, string(after))
 	if err != nil {
@@ -110,10 +100,10 @@ func (c *apiCall) list(r *kubeapi.Resource, namespace string) (*kubeapi.List, er
 }
 
 // all objects of a kind whose key comes after a key, by key.
-func (c *apiCall) all(s *ringState, r *kubeapi.Resource, namespace, after string) ([]kubeapi.Object, error) {
-	var out []kubeapi.Object
-	if r == kubeapi.Pods {
-		all, err := c.w.pods(s)
+func (c *call) all(s *Contents, r *Resource, namespace, after string) ([]Object, error) {
+	var out []Object
+	if r == Pods {
+		all, err := c.m.Pods(s)
 		for _, p := range all {
 			if (namespace == "" || p.GetNamespace() == namespace) && r.Key(p.GetNamespace(), p.GetName()) > after {
 				out = append(out, p)
@@ -130,7 +120,7 @@ func (c *apiCall) all(s *ringState, r *kubeapi.Resource, namespace, after string
 		if err != nil {
 			return nil, err
 		}
-		c.w.complete(o)
+		c.m.Complete(o)
 		out = append(out, o)
 	}
 	return out, nil
@@ -138,7 +128,7 @@ func (c *apiCall) all(s *ringState, r *kubeapi.Resource, namespace, after string
 
 // fieldsOf is what field selectors see of an object; one that asks for more is
 // refused.
-func fieldsOf(r *kubeapi.Resource, o kubeapi.Object, asked fields.Selector) (fields.Set, error) {
+func fieldsOf(r *Resource, o Object, asked fields.Selector) (fields.Set, error) {
 	set := fields.Set{"metadata.name": o.GetName(), "metadata.namespace": o.GetNamespace()}
 	if r.Fields != nil {
 		maps.Copy(set, r.Fields(o))

@@ -1,4 +1,4 @@
-package etcdtest
+package kubeapi
 
 import (
 	"crypto/subtle"
@@ -13,40 +13,38 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-
-	"hakube/replicate/etcdtest/kubeapi"
 )
 
-// adminGroup is whom kubeadm binds to cluster-admin.
-const adminGroup = "kubeadm:cluster-admins"
+// AdminGroup is whom kubeadm binds to cluster-admin.
+const AdminGroup = "kubeadm:cluster-admins"
 
-// joinGroup is whom kubeadm lets ask for a node's certificate.
-const joinGroup = "system:bootstrappers:kubeadm:default-node-token"
+// JoinGroup is whom kubeadm lets ask for a node's certificate.
+const JoinGroup = "system:bootstrappers:kubeadm:default-node-token"
 
-// An apiUser is who a request is from.
-type apiUser struct {
+// An caller is who a request is from.
+type caller struct {
 	name   string
 	groups []string
 }
 
 // authenticate finds out who asks: by client certificate, by bootstrap token,
 // or nobody.
-func (c *apiCall) authenticate() error {
+func (c *call) authenticate() error {
 	if c.TLS != nil && len(c.TLS.PeerCertificates) > 0 {
 		return c.byCertificate(c.TLS.PeerCertificates[0])
 	}
 	header := c.Header.Get("Authorization")
 	if header == "" {
-		c.user = apiUser{"system:anonymous", []string{"system:unauthenticated"}}
+		c.user = caller{"system:anonymous", []string{"system:unauthenticated"}}
 		return nil
 	}
 	token, ok := strings.CutPrefix(header, "Bearer ")
 	if !ok {
 		return apierrors.NewUnauthorized("Unauthorized")
 	}
-	c.w.mu.Lock()
-	defer c.w.mu.Unlock()
-	state, err := c.control.main().read()
+	c.m.Lock()
+	defer c.m.Unlock()
+	state, err := c.m.Read()
 	if err != nil {
 		return err
 	}
@@ -54,12 +52,12 @@ func (c *apiCall) authenticate() error {
 	if err != nil || string(secret.Data["usage-bootstrap-authentication"]) != "true" {
 		return apierrors.NewUnauthorized("Unauthorized")
 	}
-	c.user = apiUser{"system:bootstrap:" + string(secret.Data["token-id"]), append(groupsOf(secret), "system:bootstrappers", "system:authenticated")}
+	c.user = caller{"system:bootstrap:" + string(secret.Data["token-id"]), append(groupsOf(secret), "system:bootstrappers", "system:authenticated")}
 	return nil
 }
 
-func (c *apiCall) byCertificate(cert *x509.Certificate) error {
-	ca, err := c.control.disk.content.PKI.ca()
+func (c *call) byCertificate(cert *x509.Certificate) error {
+	ca, err := c.m.CA()
 	if err != nil {
 		return err
 	}
@@ -68,23 +66,23 @@ func (c *apiCall) byCertificate(cert *x509.Certificate) error {
 	if _, err := cert.Verify(x509.VerifyOptions{Roots: roots, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}}); err != nil {
 		return apierrors.NewUnauthorized("Unauthorized")
 	}
-	c.user = apiUser{cert.Subject.CommonName, append(slices.Clone(cert.Subject.Organization), "system:authenticated")}
+	c.user = caller{cert.Subject.CommonName, append(slices.Clone(cert.Subject.Organization), "system:authenticated")}
 	return nil
 }
 
 // allow is the model's RBAC: administrators may do everything, who holds a
 // joining node's token what `kubeadm join` does with it, anybody look at the
 // version and at health.
-func (c *apiCall) allow(verb, resource, namespace, name, path string) error {
+func (c *call) allow(verb, resource, namespace, name, path string) error {
 	has := func(group string) bool { return slices.Contains(c.user.groups, group) }
 	switch {
-	case has(adminGroup), has("system:masters"):
+	case has(AdminGroup), has("system:masters"):
 		return nil
 	case resource == "" && has("system:authenticated"): // discovery
 		return nil
-	case has(joinGroup) && verb == "get" && resource == "nodes" && name != "":
+	case has(JoinGroup) && verb == "get" && resource == "nodes" && name != "":
 		return nil
-	case has(joinGroup) && verb == "get" && resource == "configmaps" && namespace == "kube-system" &&
+	case has(JoinGroup) && verb == "get" && resource == "configmaps" && namespace == "kube-system" &&
 		slices.Contains([]string{"kubeadm-config", "kubelet-config", "kube-proxy"}, name):
 		return nil
 	}
@@ -103,12 +101,12 @@ func (c *apiCall) allow(verb, resource, namespace, name, path string) error {
 var tokenForm = regexp.MustCompile(`^([a-z0-9]{6})\.([a-z0-9]{16})$`)
 
 // tokenSecret finds the Secret of a bootstrap token, if the token is good.
-func tokenSecret(s *ringState, token string, now time.Time) (*corev1.Secret, error) {
+func tokenSecret(s *Contents, token string, now time.Time) (*corev1.Secret, error) {
 	m := tokenForm.FindStringSubmatch(token)
 	if m == nil {
 		return nil, errors.New("the bootstrap token is not one")
 	}
-	e, ok := s.Keys[kubeapi.Secrets.Key("kube-system", "bootstrap-token-"+m[1])]
+	e, ok := s.Keys[Secrets.Key("kube-system", "bootstrap-token-"+m[1])]
 	if !ok {
 		return nil, fmt.Errorf("could not find a JWS signature in the cluster-info ConfigMap for token ID %q", m[1])
 	}
@@ -138,9 +136,9 @@ func groupsOf(secret *corev1.Secret) []string {
 	return groups
 }
 
-// mayJoin is nil when `kubeadm join` would get through with the token: it finds
+// MayJoin is nil when `kubeadm join` would get through with the token: it finds
 // the cluster by it, and may ask for a certificate.
-func mayJoin(s *ringState, token string, now time.Time) error {
+func MayJoin(s *Contents, token string, now time.Time) error {
 	secret, err := tokenSecret(s, token, now)
 	switch {
 	case err != nil:
@@ -149,7 +147,7 @@ func mayJoin(s *ringState, token string, now time.Time) error {
 		return fmt.Errorf("could not find a JWS signature in the cluster-info ConfigMap for token ID %q", secret.Data["token-id"])
 	case string(secret.Data["usage-bootstrap-authentication"]) != "true":
 		return errors.New("couldn't validate the identity of the API Server: Unauthorized")
-	case !slices.Contains(groupsOf(secret), joinGroup):
+	case !slices.Contains(groupsOf(secret), JoinGroup):
 		return fmt.Errorf("certificatesigningrequests.certificates.k8s.io is forbidden: User %q cannot create resource", "system:bootstrap:"+string(secret.Data["token-id"]))
 	}
 	return nil

@@ -1,4 +1,4 @@
-package etcdtest
+package kubeapi
 
 import (
 	"encoding/json"
@@ -10,31 +10,26 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/strategicpatch"
-
-	"hakube/replicate/etcdtest/kubeapi"
 )
 
 // put stores an object and returns it as it is then.
-func (c *apiCall) put(r *kubeapi.Resource, o kubeapi.Object) (kubeapi.Object, error) {
+func (c *call) put(r *Resource, o Object) (Object, error) {
 	value, err := r.Value(o)
 	if err != nil {
 		return nil, err
 	}
-	mod, err := c.control.main().write(map[string]json.RawMessage{r.Key(o.GetNamespace(), o.GetName()): value})
+	mod, err := c.m.Write(map[string]json.RawMessage{r.Key(o.GetNamespace(), o.GetName()): value})
 	if err != nil {
 		return nil, err
 	}
-	if r == kubeapi.Secrets {
-		c.w.happened() // nodes may wait for their token
-	}
 	o, err = r.Object(value, mod)
 	if err == nil {
-		c.w.complete(o)
+		c.m.Complete(o)
 	}
 	return o, err
 }
 
-func (c *apiCall) create(r *kubeapi.Resource, namespace string) (kubeapi.Object, error) {
+func (c *call) create(r *Resource, namespace string) (Object, error) {
 	o, err := c.decode(r, namespace)
 	if err != nil {
 		return nil, err
@@ -42,20 +37,20 @@ func (c *apiCall) create(r *kubeapi.Resource, namespace string) (kubeapi.Object,
 	if o.GetResourceVersion() != "" {
 		return nil, apierrors.NewBadRequest("resourceVersion should not be set on objects to be created")
 	}
-	kubeapi.StampNew(o)
+	StampNew(o)
 	if o.GetName() == "" && o.GetGenerateName() != "" {
 		o.SetName(o.GetGenerateName() + string(o.GetUID()[:5]))
 	}
 	if err := r.Settle(o); err != nil {
 		return nil, err
 	}
-	c.w.mu.Lock()
-	defer c.w.mu.Unlock()
-	s, err := c.state()
+	c.m.Lock()
+	defer c.m.Unlock()
+	s, err := c.m.Read()
 	if err != nil {
 		return nil, err
 	}
-	if _, ok := s.Keys[kubeapi.Namespaces.Key("", namespace)]; !ok {
+	if _, ok := s.Keys[Namespaces.Key("", namespace)]; !ok {
 		return nil, apierrors.NewNotFound(coreResource("namespaces"), namespace)
 	}
 	if _, ok := s.Keys[r.Key(namespace, o.GetName())]; ok {
@@ -64,7 +59,7 @@ func (c *apiCall) create(r *kubeapi.Resource, namespace string) (kubeapi.Object,
 	return c.put(r, o)
 }
 
-func (c *apiCall) update(r *kubeapi.Resource, namespace, name string) (kubeapi.Object, error) {
+func (c *call) update(r *Resource, namespace, name string) (Object, error) {
 	o, err := c.decode(r, namespace)
 	if err != nil {
 		return nil, err
@@ -72,9 +67,9 @@ func (c *apiCall) update(r *kubeapi.Resource, namespace, name string) (kubeapi.O
 	if o.GetName() != name {
 		return nil, apierrors.NewBadRequest("the name of the object does not match the name on the URL")
 	}
-	c.w.mu.Lock()
-	defer c.w.mu.Unlock()
-	s, err := c.state()
+	c.m.Lock()
+	defer c.m.Unlock()
+	s, err := c.m.Read()
 	if err != nil {
 		return nil, err
 	}
@@ -86,7 +81,7 @@ func (c *apiCall) update(r *kubeapi.Resource, namespace, name string) (kubeapi.O
 }
 
 // replace stores o in place of old, if it was made from it.
-func (c *apiCall) replace(r *kubeapi.Resource, old, o kubeapi.Object) (kubeapi.Object, error) {
+func (c *call) replace(r *Resource, old, o Object) (Object, error) {
 	if v := o.GetResourceVersion(); v != "" && v != old.GetResourceVersion() {
 		return nil, apierrors.NewConflict(coreResource(r.Name), o.GetName(),
 			fmt.Errorf("the object has been modified; please apply your changes to the latest version and try again"))
@@ -102,7 +97,7 @@ func (c *apiCall) replace(r *kubeapi.Resource, old, o kubeapi.Object) (kubeapi.O
 	return c.put(r, o)
 }
 
-func (c *apiCall) patch(r *kubeapi.Resource, namespace, name string) (kubeapi.Object, error) {
+func (c *call) patch(r *Resource, namespace, name string) (Object, error) {
 	patch, err := c.body()
 	if err != nil {
 		return nil, err
@@ -111,9 +106,9 @@ func (c *apiCall) patch(r *kubeapi.Resource, namespace, name string) (kubeapi.Ob
 	if err != nil {
 		return nil, apierrors.NewBadRequest(err.Error())
 	}
-	c.w.mu.Lock()
-	defer c.w.mu.Unlock()
-	s, err := c.state()
+	c.m.Lock()
+	defer c.m.Unlock()
+	s, err := c.m.Read()
 	if err != nil {
 		return nil, err
 	}
@@ -129,7 +124,7 @@ func (c *apiCall) patch(r *kubeapi.Resource, namespace, name string) (kubeapi.Ob
 	case "application/strategic-merge-patch+json":
 		text, err = strategicpatch.StrategicMergePatch(text, patch, r.Make())
 	case "application/merge-patch+json":
-		text, err = kubeapi.MergePatch(text, patch)
+		text, err = MergePatch(text, patch)
 	default:
 		return nil, &apierrors.StatusError{ErrStatus: metav1.Status{
 			Status: metav1.StatusFailure, Code: http.StatusUnsupportedMediaType, Reason: metav1.StatusReasonUnsupportedMediaType,
@@ -149,23 +144,23 @@ func (c *apiCall) patch(r *kubeapi.Resource, namespace, name string) (kubeapi.Ob
 	return c.replace(r, old, o)
 }
 
-func (c *apiCall) remove(r *kubeapi.Resource, namespace, name string) (any, error) {
+func (c *call) remove(r *Resource, namespace, name string) (any, error) {
 	text, err := c.body()
 	if err != nil {
 		return nil, err
 	}
 	var options metav1.DeleteOptions
 	if len(text) > 0 {
-		if options, err = kubeapi.DeleteOptions(text); err != nil {
+		if options, err = DeleteOptions(text); err != nil {
 			return nil, err
 		}
 	}
 	if len(options.DryRun) > 0 {
 		return nil, c.unknown()
 	}
-	c.w.mu.Lock()
-	defer c.w.mu.Unlock()
-	s, err := c.state()
+	c.m.Lock()
+	defer c.m.Unlock()
+	s, err := c.m.Read()
 	if err != nil {
 		return nil, err
 	}
@@ -178,7 +173,7 @@ func (c *apiCall) remove(r *kubeapi.Resource, namespace, name string) (any, erro
 			return nil, apierrors.NewConflict(coreResource(r.Name), name, fmt.Errorf("the precondition does not hold"))
 		}
 	}
-	if _, err := c.control.main().write(nil, r.Key(namespace, name)); err != nil {
+	if _, err := c.m.Write(nil, r.Key(namespace, name)); err != nil {
 		return nil, err
 	}
 	return metav1.Status{
@@ -189,7 +184,7 @@ func (c *apiCall) remove(r *kubeapi.Resource, namespace, name string) (any, erro
 
 const maxBody = 3 << 20 // the API server's own limit, in bytes
 
-func (c *apiCall) body() ([]byte, error) {
+func (c *call) body() ([]byte, error) {
 	b, err := io.ReadAll(http.MaxBytesReader(nil, c.Body, maxBody))
 	if err != nil {
 		return nil, apierrors.NewRequestEntityTooLargeError(fmt.Sprintf("limit is %d", maxBody))
@@ -198,7 +193,7 @@ func (c *apiCall) body() ([]byte, error) {
 }
 
 // decode reads the object of a request's body.
-func (c *apiCall) decode(r *kubeapi.Resource, namespace string) (kubeapi.Object, error) {
+func (c *call) decode(r *Resource, namespace string) (Object, error) {
 	text, err := c.body()
 	if err != nil {
 		return nil, err
