@@ -8,7 +8,6 @@ import (
 	// the operator's key is a signer
 
 	"hakube/cluster/env"
-	"hakube/cluster/lease"
 	"hakube/cluster/plan"
 	"hakube/cluster/removal"
 	"hakube/cluster/settings"
@@ -46,8 +45,8 @@ func (c *Cluster) OnLeftovers(f func(context.Context, sweep.Found) (sweep bool, 
 //
 // While another run changes the cluster it waits for that one, and so does Down.
 func (c *Cluster) Up(ctx context.Context, report func(plan.Event)) (s *Summary, err error) {
-	warning, err := c.alone(ctx, settings.Up, report, func(ctx context.Context, l *lease.Lease, report func(plan.Event)) error {
-		r, items, err := c.up(ctx, l, doing(report))
+	warning, err := c.alone(ctx, settings.Up, report, func(ctx context.Context, h hold, report func(plan.Event)) error {
+		r, items, err := c.up(ctx, h, doing(report))
 		if err != nil {
 			return err
 		}
@@ -67,9 +66,9 @@ func (c *Cluster) Up(ctx context.Context, report func(plan.Event)) (s *Summary, 
 // with the mark is left the error is a [Leftovers], when something is left that
 // hakube did not make a [*Remains]; the summary lists both too.
 func (c *Cluster) Down(ctx context.Context, report func(plan.Event)) (s *Summary, err error) {
-	warning, err := c.alone(ctx, settings.Down, report, func(ctx context.Context, l *lease.Lease, report func(plan.Event)) error {
+	warning, err := c.alone(ctx, settings.Down, report, func(ctx context.Context, h hold, report func(plan.Event)) error {
 		s = nil
-		r, items, err := c.down(ctx, l, doing(report), false)
+		r, items, err := c.down(ctx, h, doing(report), false)
 		if err != nil {
 			return err
 		}
@@ -90,8 +89,7 @@ func (c *Cluster) Down(ctx context.Context, report func(plan.Event)) (s *Summary
 // PreviewUp is the walk of Up without acting; it returns how many steps Up
 // would take.
 func (c *Cluster) PreviewUp(ctx context.Context, report func(plan.Event)) (changes int, err error) {
-	ctx = gce.Patience(ctx, gce.RunBudget)
-	_, items, err := c.up(ctx, nil, looking)
+	_, items, err := c.up(ctx, hold{}, looking)
 	if err != nil {
 		return 0, err
 	}
@@ -100,8 +98,7 @@ func (c *Cluster) PreviewUp(ctx context.Context, report func(plan.Event)) (chang
 
 // PreviewDown is the walk of Down without acting.
 func (c *Cluster) PreviewDown(ctx context.Context, report func(plan.Event)) (changes int, err error) {
-	ctx = gce.Patience(ctx, gce.RunBudget)
-	_, items, err := c.down(ctx, nil, looking, true)
+	_, items, err := c.down(ctx, hold{}, looking, true)
 	if err != nil {
 		return 0, err
 	}
@@ -120,7 +117,7 @@ func Waiting(w gce.Wait) {
 // cloud could not be read, or has no such cluster ([*NoCluster]); whatever else
 // could not be asked is in the result.
 func (c *Cluster) Status(ctx context.Context) (*status.Status, error) {
-	s, err := status.Read(ctx, c.run(settings.StatusVerb).Task)
+	s, err := status.Read(ctx, c.run(settings.StatusVerb, hold{}).Task)
 	if err != nil {
 		return nil, err
 	}
@@ -130,7 +127,7 @@ func (c *Cluster) Status(ctx context.Context) (*status.Status, error) {
 // Validate looks and judges. What could not be asked is not valid. It changes
 // nothing; an error is one of Status.
 func (c *Cluster) Validate(ctx context.Context) (*status.Validity, error) {
-	return status.Validate(ctx, c.run(settings.StatusVerb).Task)
+	return status.Validate(ctx, c.run(settings.StatusVerb, hold{}).Task)
 }
 
 // validatePause is between two looks.

@@ -202,7 +202,7 @@ func TestConsoleAfter(t *testing.T) {
 		w.mu.Lock()
 		w.printed[key] = text
 		w.mu.Unlock()
-		if got := o.run(Up).ConsoleAfter(t.Context(), key.Zone, key.Name, old); got != want {
+		if got := o.run(Up, hold{}).ConsoleAfter(t.Context(), key.Zone, key.Name, old); got != want {
 			t.Errorf("of %d bytes it is %q, want %q", len(text), got, want)
 		}
 	}

@@ -69,7 +69,7 @@ var addressDefects = []defect{
 		if diff := cmp.Diff(withoutTimes(before), withoutTimes(w.objects())); diff != "" {
 			t.Errorf("objects (-before +after):\n%s", diff)
 		}
-		if h, err := o.run(settings.Up).Holder(context.Background()); err != nil || h.Machine != "kubernetes-master" {
+		if h, err := o.run(settings.Up, hold{}).Holder(context.Background()); err != nil || h.Machine != "kubernetes-master" {
 			t.Errorf("the address is held by %+v, %v", h, err)
 		}
 	}},
@@ -122,7 +122,7 @@ var addressDefects = []defect{
 		}
 		w.halt(zoneB, "kubernetes-master")
 		for i := range 9 { // three rounds
-			if why := o.run(settings.Up).Ready(ctx, ip); why != "" {
+			if why := o.run(settings.Up, hold{}).Ready(ctx, ip); why != "" {
 				t.Errorf("connection %d: %s", i+1, why)
 			}
 		}

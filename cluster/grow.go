@@ -17,7 +17,7 @@ import (
 // is behind it changes.
 func (r *run) walk(ctx context.Context, items []plan.Item, report func(plan.Event)) error {
 	if !r.Mode.One {
-		if err := plan.Run(ctx, items, report); err != nil {
+		if err := plan.Run(ctx, r.Gate, items, report); err != nil {
 			return r.stock(ctx, err, report)
 		}
 		return nil
@@ -32,7 +32,7 @@ func (r *run) walk(ctx context.Context, items []plan.Item, report func(plan.Even
 		}
 		return nil
 	})
-	err = plan.Run(ctx, items, m.follow(report))
+	err = plan.Run(ctx, r.Gate, items, m.follow(report))
 	switch {
 	case lease.IsOusted(err): // nothing more is this run's business
 	case err != nil && ctx.Err() != nil:
@@ -68,7 +68,7 @@ func (r *run) ground(ctx context.Context, report func(plan.Event)) error {
 		return err
 	}
 	r.Have = have
-	return plan.Run(ctx, step.Reachable(r.Task), report)
+	return plan.Run(ctx, r.Gate, step.Reachable(r.Task), report)
 }
 
 // rollBack takes a replica away again that could not be finished, as long as it
@@ -98,7 +98,7 @@ func (r *run) rollBack(ctx context.Context, failed error, report func(plan.Event
 		}
 	}
 	step.DecideBalancer(back.Task)
-	if err = plan.Run(ctx, back.items(), report); err != nil {
+	if err = plan.Run(ctx, r.Gate, back.items(), report); err != nil {
 		return fmt.Errorf("%w\ntaking back what was made of %s failed too: %w", failed, r.Replica.Name, err)
 	}
 	return &RolledBack{Replica: r.Replica.Name, Err: failed}
@@ -106,9 +106,8 @@ func (r *run) rollBack(ctx context.Context, failed error, report func(plan.Event
 
 // reversed is the run that removes what this one was to add.
 func (r *run) reversed() *run {
-	back := newRun(r.Anew(), rowOf(settings.RemoveReplica).Aim)
+	back := newRun(r.Anew(r.Want.Removing()), rowOf(settings.RemoveReplica).Aim)
 	back.Replica = r.Replica
-	back.Want.Settings.ReplicateMaster, back.Want.Settings.DeleteNodes = false, false
 	return back
 }
 

@@ -23,9 +23,11 @@ const (
 	mostInCircle = 8 // files of one package that reach each other in a circle
 	mostEmbedded = 5 // kinds of step that one struct is embedded in
 	mostModes    = 3 // places where a mode is compared
+	mostCarried  = 2 // things that travel in a context: the engine's tracking, and a test's clock
+	mostWritten  = 0 // places that write into a spec: who learns more makes another one
 )
 
-// TestHouse measures the three.
+// TestHouse measures them.
 func TestHouse(t *testing.T) {
 	packages, err := knot.Load(".", "./...")
 	if err != nil {
@@ -37,7 +39,7 @@ func TestHouse(t *testing.T) {
 			circle, where = n, p.Path
 		}
 	}
-	embedded, modes := map[string]int{}, 0
+	embedded, modes, carried, written := map[string]int{}, 0, 0, 0
 	err = filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
 		if err != nil || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
 			return err
@@ -62,6 +64,16 @@ func TestHouse(t *testing.T) {
 				if (x.Op == gotoken.EQL || x.Op == gotoken.NEQ) && (ofMode(x.X) || ofMode(x.Y)) {
 					modes++
 				}
+			case *ast.CallExpr:
+				if nameOf(x.Fun) == "WithValue" {
+					carried++
+				}
+			case *ast.AssignStmt:
+				for _, to := range x.Lhs {
+					if ofSpec(to) {
+						written++
+					}
+				}
 			case *ast.SwitchStmt:
 				if x.Tag != nil && ofMode(x.Tag) {
 					modes++
@@ -80,11 +92,12 @@ func TestHouse(t *testing.T) {
 			most = name
 		}
 	}
-	fmt.Printf("REPORT TestHouse: largest circle %d files (%s), most embedded %s in %d structs, a mode is compared at %d places\n", circle, where, most, embedded[most], modes)
+	fmt.Printf("REPORT TestHouse: largest circle %d files (%s), most embedded %s in %d structs, a mode is compared at %d places, %d values in contexts, a spec is written into at %d places\n", circle, where, most, embedded[most], modes, carried, written)
 	for _, x := range []struct {
 		what     string
 		is, most int
-	}{{"files in a circle", circle, mostInCircle}, {"structs that embed " + most, embedded[most], mostEmbedded}, {"places that compare a mode", modes, mostModes}} {
+	}{{"files in a circle", circle, mostInCircle}, {"structs that embed " + most, embedded[most], mostEmbedded}, {"places that compare a mode", modes, mostModes},
+		{"values in contexts", carried, mostCarried}, {"places that write into a spec", written, mostWritten}} {
 		if x.is > x.most {
 			t.Errorf("%d %s, there may be %d", x.is, x.what, x.most)
 		}
@@ -110,4 +123,17 @@ func nameOf(e ast.Expr) string {
 func ofMode(e ast.Expr) bool {
 	name := nameOf(e)
 	return name == "mode" || name == "Mode"
+}
+
+// ofSpec tells whether an expression is a part of what a run wants: Want.Settings.X.
+func ofSpec(e ast.Expr) bool {
+	for {
+		x, ok := e.(*ast.SelectorExpr)
+		if !ok {
+			return false
+		}
+		if e = x.X; nameOf(e) == "Want" {
+			return true
+		}
+	}
 }

@@ -15,8 +15,8 @@ import (
 // join judges whether a pool or a master may be added in the zone: there is a
 // cluster, in this region, that may have nodes here, with a master that runs. It
 // changes nothing. What the cluster records of itself holds for what is added.
-func (r *run) join(ctx context.Context) error {
-	v, n := r.Have, r.Want.Names
+func (r *run) join(ctx context.Context) (settings.Spec, error) {
+	v, n, want := r.Have, r.Want.Names, r.Want
 	who := "no node can join it"
 	if r.Mode.One {
 		who = "there is none to replicate"
@@ -28,7 +28,7 @@ func (r *run) join(ctx context.Context) error {
 		if v.SubnetRegion != "" {
 			where = fmt.Sprintf(" (what there is of it is in region %s)", v.SubnetRegion)
 		}
-		return &refusal.Refused{
+		return want, &refusal.Refused{
 			Why:  fmt.Sprintf("cluster %s has no master in project %s, so %s%s", n.Prefix, r.Want.Project, who, where),
 			Cure: cure.Hint("make the cluster first", cure.Up(r.Want.Zone)),
 		}
@@ -36,49 +36,49 @@ func (r *run) join(ctx context.Context) error {
 	home := homes[0]
 	first := cure.Up(home)
 	if there := settings.Zone(home).Region(); there != region {
-		return &refusal.Refused{
+		return want, &refusal.Refused{
 			Why:  fmt.Sprintf("cluster %s is in region %s, and %s is a zone of another one", n.Prefix, there, r.Want.Zone),
 			Cure: "name a zone of " + there + " with KUBE_GCE_ZONE; a cluster has one region",
 		}
 	}
 	masters := v.Masters(n)
 	if len(masters) == 0 {
-		return &refusal.Refused{
+		return want, &refusal.Refused{
 			Why:  fmt.Sprintf("cluster %s has no master: there is only its disk, in %s", n.Prefix, home),
 			Cure: cure.Hint("bring back first what fails", cure.Repair()),
 		}
 	}
 	recorded := masters[0].Multizone != "false"
 	if !recorded && r.Want.Zone != home {
-		return &refusal.Refused{
+		return want, &refusal.Refused{
 			Why:  fmt.Sprintf("cluster %s was made with MULTIZONE=false: it has zone %s and no other", n.Prefix, home),
 			Cure: cure.Hint("several zones need a cluster made with MULTIZONE=true; in its own zone it can grow", cure.Same().With("KUBE_GCE_ZONE", home)),
 		}
 	}
-	r.Want.Mark.Multizone, r.Want.Home = recorded, home
+	want = want.At(home, recorded)
 	if m := r.Master(); !v.Runs(m) {
-		return &refusal.Refused{
+		return want, &refusal.Refused{
 			Why:  fmt.Sprintf("cluster %s has no master that runs: %s in %s is %s", n.Prefix, masters[0].Name, masters[0].Zone, masters[0].Status),
 			Cure: cure.Hint("bring back first what fails", cure.Repair()),
 		}
 	}
 	ip, err := r.Address(ctx)
 	if err != nil {
-		return err
+		return want, err
 	}
 	if ip == "" {
-		return &refusal.Refused{
+		return want, &refusal.Refused{
 			Why:  fmt.Sprintf("cluster %s has no address %s, so no node would find its API", n.Prefix, n.Address()),
 			Cure: cure.Hint("finish the cluster first", first),
 		}
 	}
 	if v.Holder.Unassigned() && !r.Mode.One {
-		return &refusal.Refused{
+		return want, &refusal.Refused{
 			Why:  fmt.Sprintf("nobody has the address %s of cluster %s: a command that was moving it was cut", ip, n.Prefix),
 			Cure: cure.Hint("run that one again; if nobody knows which it was", first),
 		}
 	}
-	return nil
+	return want, nil
 }
 
 // leave looks for what there is to remove of the zone's pool, its Nodes
@@ -88,7 +88,7 @@ func (r *run) leave(ctx context.Context) (any bool, err error) {
 		return false, err
 	}
 	if homes := r.Have.Homes(r.Want.Names); len(homes) > 0 {
-		r.Want.Home = homes[0]
+		r.Want = r.Want.At(homes[0], r.Want.Mark.Multizone)
 	}
 	if len(r.Have.Pool(r.Want.Names, r.Want.Zone).Objects) > 0 {
 		return true, nil

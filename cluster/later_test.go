@@ -60,7 +60,7 @@ func TestSaidLater(t *testing.T) {
 					w.mustDown(shell(remove, ""))
 				}
 				nothingToDo(t, w, shell(none, ""))
-				h, err := shell(none, "").run(settings.Up).Holder(context.Background())
+				h, err := shell(none, "").run(settings.Up, hold{}).Holder(context.Background())
 				if on := h.Rule != ""; err != nil || on != (change[1] == "from-start") {
 					t.Errorf("on the balancer: %t, %v", on, err)
 				}
@@ -83,7 +83,7 @@ var warnedOf = map[string]bool{
 // image only, so that no master there was made of another.
 func TestOtherImage(t *testing.T) {
 	w := newWorld(t)
-	r := w.operator().shell(t, map[string]string{"KUBE_GCE_MASTER_IMAGE": "debian-12-bookworm-v20250610"}).run(settings.Up)
+	r := w.operator().shell(t, map[string]string{"KUBE_GCE_MASTER_IMAGE": "debian-12-bookworm-v20250610"}).run(settings.Up, hold{})
 	m := inventory.Object{Kind: inventory.Instance, Name: "kubernetes-master", Zone: zoneB}
 	r.AsMade(m, "KUBE_GCE_MASTER_IMAGE", "debian-12-bookworm-v20250610")
 	if len(r.Warnings()) > 0 {
@@ -132,11 +132,11 @@ func TestLaterIsRefusedOrHolds(t *testing.T) {
 				}
 				return
 			}
-			r := o.shell(t, nil).run(settings.Up)
+			r := o.shell(t, nil).run(settings.Up, hold{})
 			if r.Have, err = r.Look(ctx); err != nil {
 				t.Fatal(err)
 			}
-			if err := r.LikeNodes(ctx); err != nil {
+			if r.Want, err = r.LikeNodes(ctx); err != nil {
 				t.Fatal(err)
 			}
 			if got, want := r.Want.Settings.TextOf(f), said.settings.TextOf(f); got != want {

@@ -118,7 +118,7 @@ func TestBootDiskFits(t *testing.T) {
 // TestImageWithoutUEFI: an image of one's own that boots by BIOS makes no Shielded VM,
 // which Compute Engine would refuse.
 func TestImageWithoutUEFI(t *testing.T) {
-	r := env.New(settings.Settings{}, env.Deps{})
+	r := env.New(settings.Settings{}, env.Deps{}, nil)
 	image := settings.Image("mine", "old")
 	r.SawImage(image, &computepb.Image{GuestOsFeatures: []*computepb.GuestOsFeature{{Type: new("GVNIC")}}})
 	if step.Shielded(r, image) != nil || step.Shielded(r, settings.Image("debian-cloud", "")) == nil {

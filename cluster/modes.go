@@ -18,8 +18,9 @@ import (
 type mode struct {
 	task.Aim
 
-	// judge refuses what must not be made beside what was found. It changes nothing.
-	judge func(*run, context.Context) error
+	// judge refuses what must not be made beside what was found, and returns what is to
+	// be, as far as that follows from it. It changes nothing.
+	judge func(*run, context.Context) (settings.Spec, error)
 	// find looks for what is to go; any tells whether there is something. What must be
 	// done before that is known is left to act: if that may do nothing, first is it.
 	find  func(r *run, ctx context.Context, c *Cluster, act action, preview bool) (first []plan.Item, any bool, err error)
@@ -56,8 +57,8 @@ func (r *run) items() []plan.Item {
 	return l.Items
 }
 
-func (r *run) mayCreate(ctx context.Context) error {
-	return r.Recheck(ctx, r.Have, func() error { return r.Have.LivesHere(&r.Want) })
+func (r *run) mayCreate(ctx context.Context) (settings.Spec, error) {
+	return r.Want, r.Recheck(ctx, r.Have, func() error { return r.Have.LivesHere(&r.Want) })
 }
 
 func (r *run) findPool(ctx context.Context, _ *Cluster, _ action, _ bool) ([]plan.Item, bool, error) {

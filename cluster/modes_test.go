@@ -56,29 +56,29 @@ func TestModesPicture(t *testing.T) {
 	}
 	w, _ := newModelWorld(t)
 	o := w.operator()
-	_, items, err := o.up(ctx, nil, looking)
+	_, items, err := o.up(ctx, hold{}, looking)
 	add("create", items, err)
 	w.mustUp(o)
 	w.mustUp(o.pool(zoneC, 1))
-	_, items, err = o.pool(zoneD, 1).up(ctx, nil, looking)
+	_, items, err = o.pool(zoneD, 1).up(ctx, hold{}, looking)
 	add("add pool", items, err)
-	_, items, err = o.replica(zoneC).up(ctx, nil, looking)
+	_, items, err = o.replica(zoneC).up(ctx, hold{}, looking)
 	add("add replica", items, err)
 	w.mustUp(o.replica(zoneC))
-	_, items, err = o.replica(zoneC).down(ctx, nil, looking, true)
+	_, items, err = o.replica(zoneC).down(ctx, hold{}, looking, true)
 	add("remove replica", items, err)
-	_, items, err = o.pool(zoneC, 0).down(ctx, nil, looking, true)
+	_, items, err = o.pool(zoneC, 0).down(ctx, hold{}, looking, true)
 	add("remove pool", items, err)
-	_, items, err = o.again(func(s *settings.Settings) { s.Zone = "" }).down(ctx, nil, looking, true)
+	_, items, err = o.again(func(s *settings.Settings) { s.Zone = "" }).down(ctx, hold{}, looking, true)
 	add("remove cluster", items, err)
-	r := o.run(settings.RepairVerb)
+	r := o.run(settings.RepairVerb, hold{})
 	if r.Have, err = r.Look(ctx); err != nil {
 		t.Fatal(err)
 	}
 	masters := r.Have.Masters(r.Want.Names)
 	r.Balanced, r.Patients = true, masters[1:]
 	add("repair", slices.Concat(repair.List(r.Task)...), nil)
-	r = o.run(settings.RebuildVerb)
+	r = o.run(settings.RebuildVerb, hold{})
 	if r.Have, err = r.Look(ctx); err != nil {
 		t.Fatal(err)
 	}

@@ -23,18 +23,18 @@ import (
 
 // replicable judges whether a master may be added in the zone, and picks which
 // one: a half-made one of an earlier run, or else the next. It changes nothing.
-func (r *run) replicable(ctx context.Context) error {
-	if err := r.join(ctx); err != nil {
-		return err
+func (r *run) replicable(ctx context.Context) (_ settings.Spec, err error) {
+	if r.Want, err = r.join(ctx); err != nil {
+		return r.Want, err
 	}
 	s := r.Survey(ctx, r.Have.Masters(r.Want.Names))
-	if err := r.pickReplica(ctx, s); err != nil {
-		return err
+	if err = r.pickReplica(ctx, s); err != nil {
+		return r.Want, err
 	}
 	for _, ring := range rings.Names {
 		voters := s.Voters(ring)
 		if len(voters) == 0 {
-			return &refusal.Refused{
+			return r.Want, &refusal.Refused{
 				Why:  fmt.Sprintf("no master tells who is in etcd ring %s, so none can be added:\n%v", ring, s.Why()),
 				Cure: cure.Hints(cure.Hint("see each master", cure.Status()), cure.Hint("an operator whose ssh key they do not know yet has it added first", cure.Up(r.Want.Home))),
 			}
@@ -42,11 +42,11 @@ func (r *run) replicable(ctx context.Context) error {
 		if slices.ContainsFunc(voters, func(v replicate.Voter) bool { return v.Name == r.Replica.Name }) {
 			continue // it votes already: nothing is added
 		}
-		if err := replicate.MayAdd(ring, voters); err != nil {
-			return err
+		if err = replicate.MayAdd(ring, voters); err != nil {
+			return r.Want, err
 		}
-		if err := learnerBeside(s, ring, r.Replica); err != nil {
-			return err
+		if err = learnerBeside(s, ring, r.Replica); err != nil {
+			return r.Want, err
 		}
 	}
 	return r.copySource(ctx)
@@ -128,23 +128,24 @@ func (r *run) isWhole(ctx context.Context, o inventory.Object, s *rings.Survey) 
 
 // copySource reads the master the new one is to be like: what it was made with
 // counts, not what this operator's variables happen to say (D23).
-func (r *run) copySource(ctx context.Context) error {
+func (r *run) copySource(ctx context.Context) (want settings.Spec, err error) {
+	want = r.Want
 	m := r.Master()
 	i, err := r.GCE.Instances(m.Zone).Get(ctx, m.Name)
 	if err != nil {
-		return fmt.Errorf("reading the master to replicate: %w", err)
+		return want, fmt.Errorf("reading the master to replicate: %w", err)
 	}
 	if _, err := step.CheckMaster(r.Task, "machine "+m.Name, i); err != nil {
-		return err
+		return want, err
 	}
 	if err := sameDisks(ctx, r.Env, m, i); err != nil {
-		return err
+		return want, err
 	}
 	if !r.Want.Settings.IsGiven("MASTER_SIZE") {
-		r.Want.MasterType = gce.Base(i.GetMachineType())
+		want = want.OfMasterType(gce.Base(i.GetMachineType()))
 	}
 	r.Source = i
-	return nil
+	return want, nil
 }
 
 // sameDisks refuses to give the new master other disks than the one it is to be

@@ -26,7 +26,7 @@ func TestRefusalsByLooks(t *testing.T) {
 	master := inventory.Object{Kind: inventory.Instance, Name: "kubernetes-master", Zone: gcetest.Zone, Role: inventory.RoleMaster}
 	deprecated := func(state string) *computepb.DeprecationStatus { return &computepb.DeprecationStatus{State: &state} }
 	with := func(f func(*run)) *run {
-		r := o.run(settings.Up)
+		r := o.run(settings.Up, hold{})
 		r.Have = &inventory.Inventory{}
 		f(r)
 		return r
@@ -85,7 +85,7 @@ func TestRefusalsByLooks(t *testing.T) {
 	if total > preflight.MostMetadata/2 {
 		t.Errorf("metadata of a master has %d bytes", total)
 	}
-	legacy := step.Networks(o.run(settings.Up).Task)[0].(step.Resource[*computepb.Network])
+	legacy := step.Networks(o.run(settings.Up, hold{}).Task)[0].(step.Resource[*computepb.Network])
 	_, err := legacy.Check(&computepb.Network{IPv4Range: new("10.240.0.0/16")})
 	wantError(t, err, "is a legacy network", "KUBE_GCE_NETWORK")
 }

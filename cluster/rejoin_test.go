@@ -23,7 +23,7 @@ import (
 // nodesAPI is the cluster's Nodes, as kubectl has them.
 func (c *sickCluster) nodesAPI() corev1client.NodeInterface {
 	c.t.Helper()
-	client, err := c.o.run(settings.StatusVerb).Kube(context.Background())
+	client, err := c.o.run(settings.StatusVerb, hold{}).Kube(context.Background())
 	c.must(err)
 	return client.Nodes()
 }
@@ -138,7 +138,7 @@ func TestDeletedNodeOnce(t *testing.T) {
 	} {
 		key := emulator.MachineKey{Project: c.Client.Project(), Zone: zoneB, Name: name, ID: i.GetId()}
 		c.must(c.tell(key, scripts.GuestNamespace+"/"+scripts.GuestPhase, x.phase))
-		r := c.o.run(settings.Up)
+		r := c.o.run(settings.Up, hold{})
 		r.Have, err = r.Look(ctx)
 		c.must(err)
 		if !x.have {

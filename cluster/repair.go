@@ -3,7 +3,6 @@ package cluster
 import (
 	"context"
 
-	"hakube/cluster/lease"
 	"hakube/cluster/plan"
 	"hakube/cluster/preflight"
 	"hakube/cluster/repair"
@@ -16,10 +15,9 @@ import (
 // as quorum lives or those who make it can be brought back; what it cannot do is
 // refused, with the way out. It finds the cluster's zones itself.
 func (c *Cluster) Repair(ctx context.Context, name string, report func(plan.Event)) (s *Summary, err error) {
-	warning, err := c.alone(ctx, settings.RepairVerb, report, func(ctx context.Context, l *lease.Lease, report func(plan.Event)) error {
+	warning, err := c.alone(ctx, settings.RepairVerb, report, func(ctx context.Context, h hold, report func(plan.Event)) error {
 		s = nil
-		r := c.run(settings.RepairVerb)
-		r.Lease = l
+		r := c.run(settings.RepairVerb, h)
 		before, err := repair.See(ctx, r.Task, report)
 		if err != nil {
 			return err
@@ -31,7 +29,7 @@ func (c *Cluster) Repair(ctx context.Context, name string, report func(plan.Even
 			err = preflight.FitToRepair(ctx, r.Task, repair.Revivals(r.Task))
 		}
 		if len(r.Patients) > 0 && err == nil {
-			err = plan.RunStages(ctx, repair.List(r.Task), report)
+			err = plan.RunStages(ctx, r.Gate, repair.List(r.Task), report)
 		}
 		s = r.summary()
 		s.Nothing = len(r.Patients) == 0
@@ -50,10 +48,9 @@ func (c *Cluster) Repair(ctx context.Context, name string, report func(plan.Even
 // others' machines are deleted, and only then are its rings made its own. What is
 // left of the others goes as when masters are removed.
 func (c *Cluster) FromSurvivor(ctx context.Context, name string, report func(plan.Event), ask func(repair.Loss) error) (s *Summary, err error) {
-	warning, err := c.alone(ctx, settings.RebuildVerb, report, func(ctx context.Context, l *lease.Lease, report func(plan.Event)) error {
+	warning, err := c.alone(ctx, settings.RebuildVerb, report, func(ctx context.Context, h hold, report func(plan.Event)) error {
 		s = nil
-		r := c.run(settings.RebuildVerb)
-		r.Lease = l
+		r := c.run(settings.RebuildVerb, h)
 		before, err := repair.See(ctx, r.Task, report)
 		if err != nil {
 			return err
@@ -68,7 +65,7 @@ func (c *Cluster) FromSurvivor(ctx context.Context, name string, report func(pla
 		if err := ask(loss); err != nil {
 			return err
 		}
-		if err := plan.RunStages(ctx, repair.RebuildList(r.Task), report); err != nil {
+		if err := plan.RunStages(ctx, r.Gate, repair.RebuildList(r.Task), report); err != nil {
 			return err
 		}
 		if err := r.sweepOthers(ctx, report); err != nil {
@@ -96,7 +93,7 @@ func (r *run) sweepOthers(ctx context.Context, report func(plan.Event)) error {
 		back.Replica.Status = have.StatusOf(o)
 		back.SawMasters(back.Have)
 		step.DecideBalancer(back.Task)
-		if err := plan.Run(ctx, back.items(), report); err != nil {
+		if err := plan.Run(ctx, r.Gate, back.items(), report); err != nil {
 			return err
 		}
 	}

@@ -102,7 +102,7 @@ func withoutTimes(all map[string]map[string]any) map[string]map[string]any {
 
 func (w *world) backendsOf(o *operator) []step.Backend {
 	w.t.Helper()
-	r := o.run(settings.Up)
+	r := o.run(settings.Up, hold{})
 	all, err := step.Backends(context.Background(), r.Env)
 	if err != nil {
 		w.t.Fatal(err)
@@ -137,7 +137,7 @@ func TestFirstBornLeaves(t *testing.T) {
 	if gone.Replica != "kubernetes-master" {
 		t.Errorf("%s was removed", gone.Replica)
 	}
-	h, err := o.run(settings.Up).Holder(context.Background())
+	h, err := o.run(settings.Up, hold{}).Holder(context.Background())
 	if err != nil || h.Machine != c || h.IP != address {
 		t.Errorf("the address is held by %+v, %v; want %s", h, err, c)
 	}
@@ -163,7 +163,7 @@ func TestFromStart(t *testing.T) {
 	w.mustUp(o)
 	on := func(when string) {
 		t.Helper()
-		if h, err := o.run(settings.Up).Holder(context.Background()); err != nil || h.Rule == "" {
+		if h, err := o.run(settings.Up, hold{}).Holder(context.Background()); err != nil || h.Rule == "" {
 			t.Errorf("%s the address is held by %+v, %v", when, h, err)
 		}
 	}
@@ -329,7 +329,7 @@ func impatient(ctx context.Context) (_ context.Context, dead func()) {
 	}), func() { gone.Store(true) }
 }
 
-func (o *operator) want() *settings.Spec { return &o.run(settings.Up).Want }
+func (o *operator) want() *settings.Spec { return &o.run(settings.Up, hold{}).Want }
 
 // TestInterruptedMove: whoever interrupts a run while the address is on its way
 // does not leave the API dark; run again, it ends well.
@@ -366,7 +366,7 @@ func TestInterruptedMove(t *testing.T) {
 			if !errors.Is(err, context.Canceled) {
 				t.Fatalf("the interrupted run ended with: %v", err)
 			}
-			r := o.run(settings.Up)
+			r := o.run(settings.Up, hold{})
 			h, err := r.Holder(context.Background())
 			if err != nil || h.Machine != "kubernetes-master" {
 				t.Errorf("the address is held by %+v, %v", h, err)

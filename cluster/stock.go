@@ -113,7 +113,7 @@ func (r *run) takeBack(ctx context.Context, report func(plan.Event)) (string, er
 			len(x.GetUsers()) > 0 || !r.Owns(x.GetDescription()) {
 			continue
 		}
-		return "disk " + d.Name, plan.Run(ctx, []plan.Item{{Step: step.Disks(r.Task)[i], Want: false}}, report)
+		return "disk " + d.Name, plan.Run(ctx, r.Gate, []plan.Item{{Step: step.Disks(r.Task)[i], Want: false}}, report)
 	}
 	return "", nil
 }

@@ -117,7 +117,7 @@ func TestSweepLag(t *testing.T) {
 	before := w.objects()
 	o := w.operator()
 	w.mustUp(o)
-	r := o.run(settings.Down)
+	r := o.run(settings.Down, hold{})
 	have, err := r.LookForMarks(context.Background())
 	if err != nil {
 		t.Fatal(err)

@@ -9,7 +9,6 @@ import (
 	"hakube/cluster/lease"
 	"hakube/cluster/plan"
 	"hakube/cluster/settings"
-	"hakube/gce"
 )
 
 // alone runs f under the lease of the cluster. When another run has it, or came
@@ -17,19 +16,18 @@ import (
 // that one is through: what f saw does not hold any more.
 //
 // An error before the first change is an [*Unchanged].
-func (c *Cluster) alone(ctx context.Context, verb settings.Verb, report func(plan.Event), f func(context.Context, *lease.Lease, func(plan.Event)) error) (warning string, err error) {
+func (c *Cluster) alone(ctx context.Context, verb settings.Verb, report func(plan.Event), f func(context.Context, hold, func(plan.Event)) error) (warning string, err error) {
 	mode := c.settings.Mode(verb)
 	l, t := c.lease(mode), &touch{}
 	gate := t.gate(l.Guard)
-	guarded := plan.WithGate(gce.WithGate(ctx, gate), gate)
 	for {
-		err = f(gce.Patience(guarded, gce.RunBudget), l, t.watch(report))
+		err = f(ctx, hold{l, gate}, t.watch(report))
 		var held *lease.HeldError
 		if !errors.As(err, &held) || ctx.Err() != nil {
 			break
 		}
 		wait := &lease.Wait{Lease: l, Poll: c.deps.Poll}
-		if err = plan.Run(ctx, []plan.Item{{Step: wait, Want: true}}, wait.Watch(report)); err != nil {
+		if err = plan.Run(ctx, nil, []plan.Item{{Step: wait, Want: true}}, wait.Watch(report)); err != nil {
 			break
 		}
 	}
@@ -47,6 +45,13 @@ func (c *Cluster) alone(ctx context.Context, verb settings.Verb, report func(pla
 		warning = back.Error()
 	}
 	return warning, t.judge(err)
+}
+
+// A hold is what a run has of a cluster that it may change. The zero value is that of
+// one which only looks.
+type hold struct {
+	lease *lease.Lease
+	gate  plan.Gate // takes the lease before the first change, and guards it before each
 }
 
 // lease is one that was not taken yet.
@@ -71,7 +76,7 @@ func (e *Unchanged) Unwrap() error { return e.Err }
 type touch struct{ any atomic.Bool }
 
 // gate passes on what another gate says, and notes that a change follows.
-func (t *touch) gate(guard func(context.Context) error) func(context.Context) error {
+func (t *touch) gate(guard plan.Gate) plan.Gate {
 	return func(ctx context.Context) error {
 		err := guard(ctx)
 		if !lease.IsOusted(err) { // taking the lease is a change, also when it failed half-way

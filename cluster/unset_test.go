@@ -100,13 +100,13 @@ func TestUnsetIsAsItIs(t *testing.T) {
 	bare := o.shell(t, nil)
 	nothingToDo(t, w, bare)
 
-	r := bare.run(settings.Up)
+	r := bare.run(settings.Up, hold{})
 	have, err := r.Look(ctx)
 	if err != nil {
 		t.Fatal(err)
 	}
 	r.Have = have
-	if err := r.LikeNodes(ctx); err != nil {
+	if r.Want, err = r.LikeNodes(ctx); err != nil {
 		t.Fatal(err)
 	}
 	for _, f := range settings.Fields() {

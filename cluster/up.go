@@ -7,7 +7,6 @@ import (
 
 	"hakube/cluster/env"
 	"hakube/cluster/kube"
-	"hakube/cluster/lease"
 	"hakube/cluster/plan"
 	"hakube/cluster/pool"
 	"hakube/cluster/preflight"
@@ -19,8 +18,10 @@ import (
 	"hakube/cluster/sweep"
 )
 
-func (c *Cluster) run(verb settings.Verb) *run {
-	return newRun(env.New(c.settings, c.deps), rowOf(c.settings.Mode(verb)).Aim)
+func (c *Cluster) run(verb settings.Verb, h hold) *run {
+	r := newRun(env.New(c.settings, c.deps, h.gate), rowOf(c.settings.Mode(verb)).Aim)
+	r.Lease = h.lease
+	return r
 }
 
 // An action is what may be done before the list is known: nothing in a preview.
@@ -35,9 +36,8 @@ func looking(_ context.Context, r *run) (bool, error) { return len(step.Reachabl
 
 // up looks around and lists what is to be true. What comes first of all is left
 // to act; if that may do nothing, it is the list.
-func (c *Cluster) up(ctx context.Context, l *lease.Lease, act action) (*run, []plan.Item, error) {
-	r := c.run(settings.Up)
-	r.Lease = l
+func (c *Cluster) up(ctx context.Context, h hold, act action) (*run, []plan.Item, error) {
+	r := c.run(settings.Up, h)
 	have, err := r.Look(ctx)
 	if err != nil {
 		return r, nil, preflight.Misplaced(ctx, r.Task, err)
@@ -73,7 +73,7 @@ func (c *Cluster) up(ctx context.Context, l *lease.Lease, act action) (*run, []p
 			return r, step.Reachable(r.Task), err
 		}
 	}
-	err = rowOf(r.Mode.Name).judge(r, ctx)
+	r.Want, err = rowOf(r.Mode.Name).judge(r, ctx)
 	if err == nil {
 		err = have.SameNames(&r.Want)
 	}
@@ -90,9 +90,8 @@ func (c *Cluster) up(ctx context.Context, l *lease.Lease, act action) (*run, []p
 }
 
 // down looks for what is to go, and lists it; nothing found is an empty list.
-func (c *Cluster) down(ctx context.Context, l *lease.Lease, act action, preview bool) (r *run, items []plan.Item, err error) {
-	r = c.run(settings.Down)
-	r.Lease = l
+func (c *Cluster) down(ctx context.Context, h hold, act action, preview bool) (r *run, items []plan.Item, err error) {
+	r = c.run(settings.Down, h)
 	first, any, err := rowOf(r.Mode.Name).find(r, ctx, c, act, preview)
 	if err != nil || !any {
 		return r, first, err

@@ -273,7 +273,7 @@ func TestStalePhase(t *testing.T) {
 	for _, ring := range rings.Names {
 		c.must(c.guest(0).Agree(ring, 6000))
 	}
-	r := c.o.replica(settings.Zone(c.zones[2])).run(settings.Up)
+	r := c.o.replica(settings.Zone(c.zones[2])).run(settings.Up, hold{})
 	have, err := r.Look(ctx)
 	c.must(err)
 	r.Have = have

@@ -117,7 +117,7 @@ func change[C any](ctx context.Context, c *Client, api *lazy[C], w call, do func
 	var op *compute.Operation
 	var shut error
 	err = c.try(ctx, w, changing, func(ctx context.Context) (err error) {
-		if shut = gate(ctx); shut != nil {
+		if shut = c.gate(ctx); shut != nil {
 			return shut
 		}
 		op, err = do(ctx, rest, &id)

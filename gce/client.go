@@ -67,6 +67,12 @@ func (w Wait) String() string {
 // A Client speaks for one project. It is safe for concurrent use and makes
 // no call before the first verb.
 type Client struct {
+	*connection
+	run *Run // what its calls share; nil is nothing
+}
+
+// A connection is what clients of one project and region have in common.
+type connection struct {
 	options Options
 	http    *http.Client
 	trips   *trips
@@ -116,7 +122,7 @@ func New(ctx context.Context, o Options) (*Client, error) {
 	if o.UserAgent == "" {
 		o.UserAgent = "hakube"
 	}
-	c := &Client{options: o, clock: o.Clock.orReal(), jitter: realJitter}
+	c := &Client{connection: &connection{options: o, clock: o.Clock.orReal(), jitter: realJitter}}
 	base := o.HTTPClient
 	switch {
 	case base != nil:

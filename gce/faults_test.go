@@ -1,7 +1,6 @@
 package gce
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -144,21 +143,21 @@ func TestPatience(t *testing.T) {
 		ok(`{"name":"n"}`)(w, r)
 	})
 	begin := s.time()
-	burst := func(ctx context.Context) (calls int, err error) {
+	burst := func(c *Client) (calls int, err error) {
 		for ; err == nil && calls < 100; calls++ {
 			until = s.time().Add(time.Minute)
-			_, err = s.Networks().Get(ctx, "n")
+			_, err = c.Networks().Get(t.Context(), "n")
 		}
 		return calls, err
 	}
-	calls, err := burst(Patience(t.Context(), RunBudget))
+	calls, err := burst(s.Client.For(NewRun(nil, RunBudget)))
 	if took := s.time().Sub(begin); err == nil || took > RunBudget+time.Minute || calls < 5 {
 		t.Errorf("%d calls in %s, then %v", calls, took, err)
 	}
 	if ClassOf(err) != Later || !strings.Contains(err.Error(), "all calls of this run have waited for 10m0s together, which is the limit") {
 		t.Errorf("got %v", err)
 	}
-	if calls, err = burst(t.Context()); err != nil || calls != 100 {
+	if calls, err = burst(s.Client); err != nil || calls != 100 {
 		t.Errorf("without patience: %d calls, %v", calls, err)
 	}
 	// What waits at the same time counts once.

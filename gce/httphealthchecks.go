@@ -77,7 +77,7 @@ func (h HTTPHealthChecks) Delete(ctx context.Context, name string) error {
 	query := url.Values{"requestId": {uuid.NewString()}}
 	var shut error
 	err := h.c.try(ctx, w, changing, func(ctx context.Context) error {
-		if shut = gate(ctx); shut != nil {
+		if shut = h.c.gate(ctx); shut != nil {
 			return shut
 		}
 		return h.send(ctx, http.MethodDelete, name, query, func(b []byte) error {

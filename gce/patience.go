@@ -7,17 +7,6 @@ import (
 	"time"
 )
 
-// Patience returns a context in which all calls together are tried again for at
-// most limit, measured from the clock: moments in which several wait count
-// once. Each call has its own, smaller budget besides; without this a burst of
-// refusals that lets each of a hundred calls through just in time would take
-// hours. One context of it is for one run.
-func Patience(ctx context.Context, limit time.Duration) context.Context {
-	return context.WithValue(ctx, patienceKey{}, &patience{limit: limit})
-}
-
-type patienceKey struct{}
-
 // patience is what a run has left for trying again.
 type patience struct {
 	limit time.Duration
@@ -26,11 +15,6 @@ type patience struct {
 	waiting int       // calls that wait now
 	since   time.Time // when the first of them began
 	spent   time.Duration
-}
-
-func patienceOf(ctx context.Context) *patience {
-	p, _ := ctx.Value(patienceKey{}).(*patience)
-	return p
 }
 
 // left is what of a call's own budget the run can still afford.
@@ -62,10 +46,10 @@ func (p *patience) end(now time.Time) {
 
 // pauseFor waits before the next try, and books the time to the run.
 func (c *Client) pauseFor(ctx context.Context, d time.Duration) error {
-	p := patienceOf(ctx)
-	if p == nil {
+	if c.run == nil {
 		return c.clock.Sleep(ctx, d)
 	}
+	p := c.run.patience
 	p.begin(c.clock.Now())
 	defer func() { p.end(c.clock.Now()) }()
 	return c.clock.Sleep(ctx, d)
@@ -73,9 +57,9 @@ func (c *Client) pauseFor(ctx context.Context, d time.Duration) error {
 
 // worn says that the run, not the call, has been patient for long enough; ""
 // if it has not.
-func (c *Client) worn(ctx context.Context, pause time.Duration) string {
-	if p := patienceOf(ctx); p != nil && p.left(c.clock.Now()) < pause {
-		return fmt.Sprintf("; all calls of this run have waited for %s together, which is the limit", p.limit)
+func (c *Client) worn(pause time.Duration) string {
+	if c.run != nil && c.run.patience.left(c.clock.Now()) < pause {
+		return fmt.Sprintf("; all calls of this run have waited for %s together, which is the limit", c.run.patience.limit)
 	}
 	return ""
 }

@@ -19,7 +19,7 @@ import (
 // in an operation is not tried again at all: what it left has to be looked at.
 const (
 	// RunBudget is how long all calls of a run together are tried again
-	// ([Patience]): five limits per minute used up one after the other.
+	// ([Run]): five limits per minute used up one after the other.
 	RunBudget = 10 * time.Minute
 	// busyBudget is how long a call is tried again while Google says it is
 	// busy. Rate limits are refilled at the next full minute.
@@ -92,7 +92,7 @@ func (c *Client) try(ctx context.Context, w call, k kind, do func(context.Contex
 		pause := c.pause(n, e)
 		worn := ""
 		if budget > 0 {
-			worn = c.worn(ctx, pause)
+			worn = c.worn(pause)
 		}
 		if budget == 0 || spent+pause > budget || worn != "" {
 			switch {

@@ -76,6 +76,23 @@ func (d Deps) OrDefaults() Deps {
 	return d
 }
 
+// forRun makes all calls to Compute Engine those of one run.
+func (d Deps) forRun(run *gce.Run) Deps {
+	if d.GCE != nil {
+		d.GCE = d.GCE.For(run)
+	}
+	if inRegion := d.InRegion; inRegion != nil {
+		d.InRegion = func(ctx context.Context, region string) (*gce.Client, error) {
+			c, err := inRegion(ctx, region)
+			if err != nil {
+				return nil, err
+			}
+			return c.For(run), nil
+		}
+	}
+	return d
+}
+
 // Operator is who works on the cluster, as its spec takes it.
 func (d *Deps) Operator() settings.Operator {
 	by := settings.Operator{Kubeconfig: d.Kubeconfig, MirrorDefault: d.MirrorDefault}

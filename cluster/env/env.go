@@ -12,7 +12,9 @@ import (
 
 	"hakube/cluster/inventory"
 	"hakube/cluster/kube"
+	"hakube/cluster/plan"
 	"hakube/cluster/settings"
+	"hakube/gce"
 )
 
 // An Env is what steps work with: the cloud, masters over ssh and the cluster's API,
@@ -24,6 +26,7 @@ type Env struct {
 	Deps              Deps
 	Want              settings.Spec
 	Poll              time.Duration
+	Gate              plan.Gate // asked before each change; steps that change more than one thing ask it themselves
 
 	mu        sync.Mutex        // of all below
 	ip        string            // the reserved address, once seen: it does not change
@@ -38,19 +41,21 @@ type Env struct {
 	warnings  []string          // for the summary
 }
 
-// New is an env for what the settings want. It makes no call.
-func New(s settings.Settings, d Deps) *Env {
+// New is an env for what the settings want, in which gate is asked before each
+// change. It makes no call.
+func New(s settings.Settings, d Deps, gate plan.Gate) *Env {
 	want := settings.SpecOf(s, d.Operator())
-	return with(&inventory.Reader{GCE: d.GCE, InRegion: d.InRegion, Mark: want.Mark, Seen: &inventory.Memory{}}, d, want)
+	d = d.forRun(gce.NewRun(gate, gce.RunBudget))
+	return with(&inventory.Reader{GCE: d.GCE, InRegion: d.InRegion, Mark: want.Mark, Seen: &inventory.Memory{}}, d, want, gate)
 }
 
-func with(from *inventory.Reader, d Deps, want settings.Spec) *Env {
-	return &Env{Reader: from, Deps: d, Want: want, Poll: d.Poll, externals: map[string]string{}, states: map[string]string{}, cpus: map[string]int{}, bios: map[string]bool{}}
+func with(from *inventory.Reader, d Deps, want settings.Spec, gate plan.Gate) *Env {
+	return &Env{Reader: from, Deps: d, Want: want, Poll: d.Poll, Gate: gate, externals: map[string]string{}, states: map[string]string{}, cpus: map[string]int{}, bios: map[string]bool{}}
 }
 
-// Anew is an env of the same, which has seen no machine yet.
-func (r *Env) Anew() *Env {
-	e := with(r.Reader, r.Deps, r.Want)
+// Anew is an env of the same for another spec, which has seen no machine yet.
+func (r *Env) Anew(want settings.Spec) *Env {
+	e := with(r.Reader, r.Deps, want, r.Gate)
 	e.ip = r.IP()
 	return e
 }

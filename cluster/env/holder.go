@@ -10,7 +10,7 @@ import (
 
 // SawAddress takes note of the address, and of the lease on it.
 func (r *Env) SawAddress(a *computepb.Address) {
-	r.Lease.Observe(r.GCE.Addresses(), a)
+	r.Lease.Observe(r.GCE.Ungated().Addresses(), a)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.ip = a.GetAddress()

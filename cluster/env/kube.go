@@ -16,7 +16,7 @@ func (r *Env) ClientOf(e kube.Entry) (*kube.Client, error) {
 	if r.client != nil && r.client.SpeaksWith(e) {
 		return r.client, nil
 	}
-	c, err := kube.NewClient(e, r.Deps.Dial)
+	c, err := kube.NewClient(e, r.Deps.Dial, r.Gate)
 	if err != nil {
 		return nil, err
 	}

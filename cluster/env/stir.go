@@ -68,7 +68,7 @@ func (r *Env) Stir(ctx context.Context, ring string, through []inventory.Object)
 		if !x.Healthy {
 			continue
 		}
-		if err := plan.Gate(ctx); err != nil {
+		if err := r.Gate.Ask(ctx); err != nil {
 			return plan.Permanent(err)
 		}
 		host, err := r.Host(ctx, o)

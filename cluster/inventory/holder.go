@@ -53,7 +53,7 @@ func HolderOf(a *computepb.Address) Holder {
 func (r *Reader) Holder(ctx context.Context, name string, told func(*computepb.Address)) (Holder, error) {
 	a, err := r.GCE.Addresses().Get(ctx, name)
 	if gce.IsNotFound(err) {
-		r.Lease.Observe(r.GCE.Addresses(), nil)
+		r.Lease.Observe(r.GCE.Ungated().Addresses(), nil)
 		return Holder{}, nil
 	}
 	if err != nil {

@@ -79,7 +79,7 @@ func (r *Reader) Ask(ctx context.Context, o Object) (Object, error) {
 		return Object{}, err
 	}
 	f := r.Collector()
-	f.Reserved = func(c *gce.Client, a *computepb.Address) { r.Lease.Observe(c.Addresses(), a) }
+	f.Reserved = func(c *gce.Client, a *computepb.Address) { r.Lease.Observe(c.Ungated().Addresses(), a) }
 	x, err := row.Read(ctx, client, o)
 	if gce.IsNotFound(err) {
 		return Object{}, nil

@@ -26,8 +26,8 @@ type Client struct {
 }
 
 // NewClient speaks to the API with the credentials of an entry. It dials as this
-// machine reaches the cluster; the entry's proxy is for kubectl.
-func NewClient(e Entry, dial Dialer) (*Client, error) {
+// machine reaches the cluster; the entry's proxy is for kubectl. Gate is asked before each change.
+func NewClient(e Entry, dial Dialer, gate plan.Gate) (*Client, error) {
 	c, err := corev1client.NewForConfig(&rest.Config{
 		Host: e.Server,
 		TLSClientConfig: rest.TLSClientConfig{
@@ -38,7 +38,7 @@ func NewClient(e Entry, dial Dialer) (*Client, error) {
 		QPS:           -1, // a handful of calls; waiting is paced where it is done
 		Timeout:       callLimit,
 		Dial:          dial,
-		WrapTransport: func(t http.RoundTripper) http.RoundTripper { return gated{t} },
+		WrapTransport: func(t http.RoundTripper) http.RoundTripper { return gated{t, gate} },
 		Proxy:         func(*http.Request) (*url.URL, error) { return nil, nil },
 	})
 	if err != nil {
@@ -48,11 +48,14 @@ func NewClient(e Entry, dial Dialer) (*Client, error) {
 }
 
 // gated asks the gate of the run before each change.
-type gated struct{ http.RoundTripper }
+type gated struct {
+	http.RoundTripper
+	gate plan.Gate
+}
 
 func (g gated) RoundTrip(r *http.Request) (*http.Response, error) {
 	if r.Method != http.MethodGet {
-		if err := plan.Gate(r.Context()); err != nil {
+		if err := g.gate.Ask(r.Context()); err != nil {
 			return nil, err
 		}
 	}

@@ -72,7 +72,6 @@ func (l *Lease) renewed(from time.Time) Record {
 // write swaps the labels of the address as it was read, and reads it again: an
 // answer can be lost after the change took hold. a is nil when it could not be read.
 func (l *Lease) write(ctx context.Context, at *computepb.Address, x Record) (a *computepb.Address, err error) {
-	ctx = gce.WithGate(ctx, nil) // itself
 	labels := l.noted(x.On(at.GetLabels()))
 	err = l.in.SetLabels(ctx, l.name, at.GetLabelFingerprint(), labels)
 	if gce.IsNotFound(err) {

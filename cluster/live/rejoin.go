@@ -61,7 +61,7 @@ func (n Nodes) resetNode(ctx context.Context, m pool.Machine) error {
 		n.rejoins.Since[m] = time.Now() // its group is at it, or a person
 		return nil
 	}
-	if err := plan.Gate(ctx); err != nil {
+	if err := n.env.Gate.Ask(ctx); err != nil {
 		return err
 	}
 	n.rejoins.Said[m] = "was reset, since it ran and was no Node: a kubelet makes its Node only when it starts"
@@ -82,7 +82,7 @@ func register(ctx context.Context, r *env.Env, of inventory.Object, j *pool.Rejo
 	if through, err := j.Through(ctx, r, m); err != nil || !through {
 		return "is no Node yet, and boots", err
 	}
-	if err := plan.Gate(ctx); err != nil {
+	if err := r.Gate.Ask(ctx); err != nil {
 		return "", err
 	}
 	word = "had its kubelet restarted, since it ran and was no Node: a kubelet makes its Node only when it starts"

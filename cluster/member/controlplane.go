@@ -127,7 +127,7 @@ func (c *controlPlane) Do(ctx context.Context) error {
 		}
 	}
 	return c.env.OverSSH(ctx, c.of, c.env.Want.Settings.InitTimeout.Duration(), func(ctx context.Context, h replicate.Host) error {
-		if err := plan.Gate(ctx); err != nil {
+		if err := c.env.Gate.Ask(ctx); err != nil {
 			return err
 		}
 		return replicate.JoinControlPlane(ctx, c.env.Deps.SSH, h)
@@ -214,7 +214,7 @@ func (c *controlPlane) revive(ctx context.Context) error {
 	if err != nil || ready {
 		return err
 	}
-	if err := plan.Gate(ctx); err != nil {
+	if err := c.env.Gate.Ask(ctx); err != nil {
 		return err
 	}
 	plan.Note(ctx, "its process and its kubelet were restarted in vain: the machine is reset")

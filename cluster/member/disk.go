@@ -53,7 +53,7 @@ func (v revived) Do(ctx context.Context) error {
 	var failed *replicate.RunError // by itself: a reset would not help
 	if err != nil && ctx.Err() == nil && !errors.As(err, &failed) && v.ran {
 		// It ran, and its disk failed under it: what a boot says of it counts.
-		if err := plan.Gate(ctx); err != nil {
+		if err := v.env.Gate.Ask(ctx); err != nil {
 			return err
 		}
 		plan.Note(ctx, "its data disk does not answer: the machine is reset")
@@ -157,7 +157,7 @@ func (d readableDisk) Do(ctx context.Context) error {
 		func(ctx context.Context) error { return d.env.Answers(ctx, d.of, "") },
 		d.reviveAgain,
 	} {
-		if err := plan.Gate(ctx); err != nil {
+		if err := d.env.Gate.Ask(ctx); err != nil {
 			return err
 		}
 		if err := change(ctx); err != nil {

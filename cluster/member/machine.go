@@ -134,7 +134,7 @@ func (a sshAnswers) Do(ctx context.Context) error {
 	if !errors.As(err, &dead) && a.boots(ctx, before) {
 		return a.partitioned(ctx, err)
 	}
-	if err := plan.Gate(ctx); err != nil {
+	if err := a.env.Gate.Ask(ctx); err != nil {
 		return err
 	}
 	plan.Note(ctx, "it does not boot: it is made again around its data disk")
@@ -142,7 +142,7 @@ func (a sshAnswers) Do(ctx context.Context) error {
 		return err
 	}
 	a.env.Moved(a.of.Name)
-	if err := plan.Gate(ctx); err != nil {
+	if err := a.env.Gate.Ask(ctx); err != nil {
 		return err
 	}
 	if err := a.anew(ctx); err != nil {

@@ -93,7 +93,7 @@ func (m RingMember) through(ctx context.Context, change func(ctx context.Context
 	return plan.Until(ctx, plan.Condition{
 		For: "ring " + m.ring + " to take the change", Every: m.env.Poll, Limit: memberLimit,
 		Check: func(ctx context.Context) (bool, string, error) {
-			if err := plan.Gate(ctx); err != nil {
+			if err := m.env.Gate.Ask(ctx); err != nil {
 				return false, "", plan.Permanent(err)
 			}
 			err := m.env.OverSSH(ctx, via, env.ScriptLimit, change)

@@ -34,7 +34,7 @@ type Waiter interface {
 }
 
 // A Local step changes nothing that other runs share, so it needs no gate
-// ([WithGate]).
+// ([Gate]).
 type Local interface {
 	Step
 	Local()
@@ -117,15 +117,15 @@ func order(items []Item) (batches []batch, total int) {
 	return batches, total
 }
 
-// Run undoes what is unwanted, last-made first, then does the rest as listed.
+// Run asks gate before each change, undoes what is unwanted, last-made first, then does the rest as listed.
 // Cancelling ctx lets the changes in flight finish and starts no other. The
 // error names the step it happened in; every step of a batch is heard.
-func Run(ctx context.Context, items []Item, report func(Event)) error {
-	return RunStages(ctx, [][]Item{items}, report)
+func Run(ctx context.Context, gate Gate, items []Item, report func(Event)) error {
+	return RunStages(ctx, gate, [][]Item{items}, report)
 }
 
 // RunStages runs several lists, each after the one before, numbered as one.
-func RunStages(ctx context.Context, stages [][]Item, report func(Event)) error {
+func RunStages(ctx context.Context, gate Gate, stages [][]Item, report func(Event)) error {
 	var batches []batch
 	total := 0
 	for _, items := range stages {
@@ -142,7 +142,7 @@ func RunStages(ctx context.Context, stages [][]Item, report func(Event)) error {
 		if err := ctx.Err(); err != nil {
 			return &Stopped{Before: b[0].String(), Done: b[0].n - 1, Of: total, Err: context.Cause(ctx)}
 		}
-		if err := b.each(func(it numbered) error { return r.settle(ctx, it) }); err != nil {
+		if err := b.each(func(it numbered) error { return r.settle(ctx, gate, it) }); err != nil {
 			return err
 		}
 	}
@@ -178,7 +178,7 @@ func (b batch) each(f func(numbered) error) error {
 }
 
 // settle looks, acts, and looks again.
-func (r *reporter) settle(ctx context.Context, it numbered) error {
+func (r *reporter) settle(ctx context.Context, gate Gate, it numbered) error {
 	change := ctx
 	_, waits := it.Step.(Waiter)
 	if !waits {
@@ -201,7 +201,7 @@ func (r *reporter) settle(ctx context.Context, it numbered) error {
 		verb, doing, did = it.Undo, Removing, Removed
 	}
 	if _, local := it.Step.(Local); !waits && !local {
-		if err := Gate(change); err != nil {
+		if err := gate.Ask(change); err != nil {
 			t.tell(Failed, err.Error())
 			return err
 		}

@@ -34,7 +34,7 @@ func TestCrashMatrix(t *testing.T) {
 						w.changes = 0
 					}
 					w.cutAt, w.cutAfter = cut, after
-					if err := plan.Run(context.Background(), house(w, want), nil); !errors.Is(err, errCut) {
+					if err := plan.Run(context.Background(), nil, house(w, want), nil); !errors.Is(err, errCut) {
 						t.Fatalf("a cut run ended with %v", err)
 					}
 					w.cutAt = 0
@@ -60,7 +60,7 @@ func TestCrashMatrix(t *testing.T) {
 func mustRun(t *testing.T, items []plan.Item) []plan.Event {
 	t.Helper()
 	var events []plan.Event
-	if err := plan.Run(context.Background(), items, func(e plan.Event) { events = append(events, e) }); err != nil {
+	if err := plan.Run(context.Background(), nil, items, func(e plan.Event) { events = append(events, e) }); err != nil {
 		t.Fatal(err)
 	}
 	return events
@@ -112,7 +112,7 @@ func TestLookActLook(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			look := 0
 			changes := 0
-			err := plan.Run(context.Background(), []plan.Item{{Want: true, Step: step{
+			err := plan.Run(context.Background(), nil, []plan.Item{{Want: true, Step: step{
 				name: "x",
 				observe: func(context.Context) (plan.State, error) {
 					look++
@@ -148,7 +148,7 @@ func text(err error) string {
 // TestUnreadableIsNotAbsent: a first look that fails changes nothing.
 func TestUnreadableIsNotAbsent(t *testing.T) {
 	for _, want := range []bool{true, false} {
-		err := plan.Run(context.Background(), []plan.Item{{Want: want, Step: step{
+		err := plan.Run(context.Background(), nil, []plan.Item{{Want: want, Step: step{
 			name:    "x",
 			observe: func(context.Context) (plan.State, error) { return plan.State{Is: plan.Absent}, errors.New("forbidden") },
 			change:  func(context.Context) error { t.Error("it acted on what it could not read"); return nil },
@@ -177,7 +177,7 @@ func TestFinding(t *testing.T) {
 		"firewall x is somebody else's": "firewall x is somebody else's",
 		"network y is a legacy one":     "firewall x: network y is a legacy one",
 	} {
-		if got := text(plan.Run(context.Background(), items(f), nil)); got != want {
+		if got := text(plan.Run(context.Background(), nil, items(f), nil)); got != want {
 			t.Errorf("run: %q, want %q", got, want)
 		}
 		if _, err := plan.Preview(context.Background(), items(f), nil); text(err) != want {
@@ -258,7 +258,7 @@ func TestBeside(t *testing.T) {
 		name:    "later",
 		observe: func(context.Context) (plan.State, error) { t.Error("went on"); return plan.State{}, nil },
 	}}
-	err := plan.Run(context.Background(), []plan.Item{part("one"), part("two"), later}, nil)
+	err := plan.Run(context.Background(), nil, []plan.Item{part("one"), part("two"), later}, nil)
 	if got := text(err); got != "one: failed in one\ntwo: failed in two" {
 		t.Errorf("error %q", got)
 	}
@@ -280,7 +280,7 @@ func TestInterrupt(t *testing.T) {
 		},
 	}
 	var made []string
-	err := plan.Run(ctx, items, func(e plan.Event) {
+	err := plan.Run(ctx, nil, items, func(e plan.Event) {
 		if e.Kind.Final() {
 			made = append(made, fmt.Sprintf("%s %s", e.Step, e.Kind))
 		}
@@ -296,7 +296,7 @@ func TestInterrupt(t *testing.T) {
 // TestInterruptedWait: a wait is given up at once.
 func TestInterruptedWait(t *testing.T) {
 	ctx, stop := context.WithCancel(context.Background())
-	err := plan.Run(ctx, []plan.Item{{Want: true, Step: waiter{step{
+	err := plan.Run(ctx, nil, []plan.Item{{Want: true, Step: waiter{step{
 		name:    "answer",
 		observe: func(context.Context) (plan.State, error) { return plan.State{Is: plan.Absent}, nil },
 		change: func(ctx context.Context) error {

@@ -149,7 +149,7 @@ func TestNote(t *testing.T) {
 	plan.Note(context.Background(), "outside of a run nobody hears it")
 	done := false
 	var said []string
-	err := plan.Run(context.Background(), []plan.Item{{Want: true, Step: waiter{step{
+	err := plan.Run(context.Background(), nil, []plan.Item{{Want: true, Step: waiter{step{
 		name: "answer",
 		observe: func(context.Context) (plan.State, error) {
 			if done {

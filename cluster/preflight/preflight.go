@@ -50,9 +50,11 @@ func Named(ctx context.Context, r *task.Task) (refusal.Unfit, error) {
 		return nil, nil
 	}
 	if r.Mode.Nodes {
-		if err := r.LikeNodes(ctx); err != nil {
+		want, err := r.LikeNodes(ctx)
+		if err != nil {
 			return nil, err
 		}
+		r.Want = want
 	}
 	inZone, elsewhere := namedTypes(r), namedImages(r)
 	var zone, types, images refusal.Unfit

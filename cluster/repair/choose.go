@@ -82,7 +82,8 @@ func Choose(ctx context.Context, r *task.Task, s *status.Snapshot, name string) 
 			loss.Lines = append(loss.Lines, line)
 		}
 	}
-	return loss, likeMaster(ctx, r, s)
+	r.Want, err = likeMaster(ctx, r, s)
+	return loss, err
 }
 
 // RebuildList is the survivor's way until it is a ring of one.

@@ -42,7 +42,7 @@ func See(ctx context.Context, r *task.Task, report func(plan.Event)) (*status.Sn
 			l.Beside(step.AccessTo(r.Env, m.Object))
 		}
 	}
-	if err := plan.Run(ctx, l.Items, report); err != nil {
+	if err := plan.Run(ctx, r.Gate, l.Items, report); err != nil {
 		return nil, err
 	}
 	if again {
@@ -57,19 +57,14 @@ func See(ctx context.Context, r *task.Task, report func(plan.Event)) (*status.Sn
 	}
 	r.Balanced = s.Held.Rule != ""
 	if homes := r.Have.Homes(r.Want.Names); len(homes) > 0 {
-		r.Want.Home = homes[0]
-	}
-	r.Want.Mark.Multizone = true
-	for _, m := range s.Masters {
-		if m.Multizone == "false" {
-			r.Want.Mark.Multizone = false
-		}
+		oneZone := slices.ContainsFunc(s.Masters, func(m status.SeenMaster) bool { return m.Multizone == "false" })
+		r.Want = r.Want.At(homes[0], !oneZone)
 	}
 	return s, nil
 }
 
 // Diagnose picks the masters to repair and judges whether that can be done.
-func Diagnose(ctx context.Context, r *task.Task, s *status.Snapshot, name string) error {
+func Diagnose(ctx context.Context, r *task.Task, s *status.Snapshot, name string) (err error) {
 	if len(s.Masters) == 0 {
 		return &refusal.Refused{
 			Why:  fmt.Sprintf("cluster %s has no master, nor the disk of one: nothing can bring it back", s.Names.Prefix),
@@ -106,12 +101,13 @@ func Diagnose(ctx context.Context, r *task.Task, s *status.Snapshot, name string
 	if err := s.Curable(); err != nil {
 		return err
 	}
-	return likeMaster(ctx, r, s)
+	r.Want, err = likeMaster(ctx, r, s)
+	return err
 }
 
 // likeMaster reads a master like which others are made: what it was made with counts,
 // not what this operator's variables happen to say.
-func likeMaster(ctx context.Context, r *task.Task, s *status.Snapshot) error {
+func likeMaster(ctx context.Context, r *task.Task, s *status.Snapshot) (settings.Spec, error) {
 	var from inventory.Object
 	for _, m := range s.Masters {
 		sick := slices.ContainsFunc(r.Patients, func(p inventory.Object) bool { return p.Name == m.Name })
@@ -124,27 +120,25 @@ func likeMaster(ctx context.Context, r *task.Task, s *status.Snapshot) error {
 	}
 	i, err := r.GCE.Instances(from.Zone).Get(ctx, from.Name)
 	if err != nil {
-		return fmt.Errorf("reading the master to make others like: %w", err)
+		return r.Want, fmt.Errorf("reading the master to make others like: %w", err)
 	}
 	r.Source = i
-	r.Want.MasterType = gce.Base(i.GetMachineType())
-	return modelDisks(ctx, r.Env, from, i)
+	return modelDisks(ctx, r.Env, r.Want.OfMasterType(gce.Base(i.GetMachineType())), from, i)
 }
 
 // modelDisks reads the sizes of a master's disks and the type of the one with data.
-func modelDisks(ctx context.Context, r *env.Env, from inventory.Object, i *computepb.Instance) error {
+func modelDisks(ctx context.Context, r *env.Env, want settings.Spec, from inventory.Object, i *computepb.Instance) (settings.Spec, error) {
 	for _, d := range i.GetDisks() {
 		if d.GetBoot() && d.GetDiskSizeGb() > 0 {
-			r.Want.Settings.MasterRootSize = settings.Size(d.GetDiskSizeGb())
+			want = want.OfRootSize(d.GetDiskSizeGb())
 		}
 	}
-	d, err := r.GCE.Disks(from.Zone).Get(ctx, r.Want.Names.DiskOf(from.Name))
+	d, err := r.GCE.Disks(from.Zone).Get(ctx, want.Names.DiskOf(from.Name))
 	if gce.IsNotFound(err) {
-		return nil
+		return want, nil
 	}
 	if err != nil {
-		return fmt.Errorf("reading the disk to make others like: %w", err)
+		return want, fmt.Errorf("reading the disk to make others like: %w", err)
 	}
-	r.Want.Settings.MasterDiskSize, r.Want.Settings.MasterDiskType = settings.Size(d.GetSizeGb()), settings.Name(gce.Base(d.GetType()))
-	return nil
+	return want.OfDataDisk(d.GetSizeGb(), gce.Base(d.GetType())), nil
 }

@@ -10,6 +10,7 @@ import (
 
 // A Spec is what should be: the settings with every default filled in and
 // every name built. It is a plain value and asks nobody.
+// It is never changed: whoever learns more makes another one of it.
 type Spec struct {
 	Settings   Settings
 	Names      Names
@@ -22,6 +23,8 @@ type Spec struct {
 	Context    string // of the kubeconfig
 	Kubeconfig string // a list of files, as in KUBECONFIG
 	Login      string // the operator's line in ssh-keys: "me:ssh-rsa AAAA… me"
+
+	taken map[string]bool // variables that are not set and were read back from what is there
 }
 
 // An Operator is who works on the cluster, from where.

@@ -143,7 +143,7 @@ func find(ctx context.Context, r *task.Task, s *Snapshot) error {
 		return err
 	}
 	have.Objects = append(have.Objects, inventory.Sorted(f.List)...)
-	r.AsItIs(have)
+	r.Learn(have)
 	s.Names, s.wantsNodes = r.Want.Names, bool(r.Want.Settings.CreateNodes)
 	s.have, s.Held, s.region = have, have.Holder, r.GCE.Region()
 	if slices.ContainsFunc(have.Objects, func(o inventory.Object) bool { return o.Kind != inventory.Network }) {
@@ -264,7 +264,7 @@ func askNodes(ctx context.Context, r *env.Env, s *Snapshot, via inventory.Object
 	if err != nil {
 		return err
 	}
-	client, err := kube.NewClient(e, dial)
+	client, err := kube.NewClient(e, dial, r.Gate)
 	if err != nil {
 		return err
 	}

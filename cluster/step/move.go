@@ -43,7 +43,7 @@ func Reach(ctx context.Context, r *task.Task, report func(plan.Event)) error {
 	if len(items) == 0 {
 		return nil
 	}
-	if err := plan.Run(ctx, items, report); err != nil {
+	if err := plan.Run(ctx, r.Gate, items, report); err != nil {
 		return err
 	}
 	have, err := r.Look(ctx)

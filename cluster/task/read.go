@@ -37,8 +37,18 @@ func (r *Task) Look(ctx context.Context) (*inventory.Inventory, error) {
 	if err == nil {
 		err = r.ConfirmMasters(ctx, v)
 	}
-	r.AsItIs(v)
+	r.Learn(v)
 	return v, err
+}
+
+// Learn has what was found of the cluster count where nothing is set.
+func (r *Task) Learn(v *inventory.Inventory) {
+	r.Want = r.AsItIs(v)
+	for _, n := range r.Seen.Networks {
+		if n.GetName() == r.Want.Names.Network() {
+			v.SubnetRegion = inventory.RegionOfSubnetwork(n.GetSubnetworks(), r.Want.Names.Subnetwork())
+		}
+	}
 }
 
 // LookForMarks reads everything in the project that carries our mark, but for
@@ -48,7 +58,7 @@ func (r *Task) LookForMarks(ctx context.Context) (*inventory.Inventory, error) {
 	f := r.Collector()
 	f.Reserved = func(client *gce.Client, a *computepb.Address) {
 		if a.GetName() == r.Want.Names.Address() {
-			r.Lease.Observe(client.Addresses(), a)
+			r.Lease.Observe(client.Ungated().Addresses(), a)
 			v.Holder = inventory.HolderOf(a)
 		}
 	}
@@ -65,6 +75,6 @@ func (r *Task) LookForMarks(ctx context.Context) (*inventory.Inventory, error) {
 		}
 		v.Objects = append(v.Objects, o)
 	}
-	r.AsItIs(v)
+	r.Learn(v)
 	return v, err
 }

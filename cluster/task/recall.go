@@ -1,11 +1,8 @@
 package task
 
 import (
-	"cmp"
 	"context"
 	"fmt"
-	"reflect"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -23,35 +20,39 @@ import (
 // masters, their disks, groups, and what was written down when it was begun. It
 // asks nobody: what only the nodes' template knows, [Task.LikeNodes] reads when
 // something is to be made.
-func (r *Task) AsItIs(v *inventory.Inventory) {
-	home := r.Want.Home
+func (r *Task) AsItIs(v *inventory.Inventory) settings.Spec {
+	w := &recall{r, r.Want}
 	for _, o := range v.Masters(r.Want.Names) {
-		r.takeMaster(o)
+		w.takeMaster(o)
 	}
 	for _, o := range v.Objects {
 		if o.Kind == inventory.Disk && o.Role == inventory.RoleMasterDisk {
-			r.takeDataDisk(r.Seen.Disks[o.Zone+"/"+o.Name])
+			w.takeDataDisk(r.Seen.Disks[o.Zone+"/"+o.Name])
 		}
 	}
-	r.takePool(v)
-	r.takeContext()
-	r.take("HAKUBE_LOAD_BALANCER", v.Said("HAKUBE_LOAD_BALANCER", ""))
+	w.takePool(v)
+	w.takeContext()
+	w.take("HAKUBE_LOAD_BALANCER", v.Said("HAKUBE_LOAD_BALANCER", ""))
 	for variable, c := range settings.Classes {
 		if c.Recorded {
-			r.take(variable, v.Holder.Begun[variable])
+			w.take(variable, v.Holder.Begun[variable])
 		}
 	}
-	r.Want = settings.SpecOf(r.Want.Settings, r.Deps.Operator())
-	r.Want.Home = cmp.Or(home, r.Want.Home)
-	for _, n := range r.Seen.Networks {
-		if n.GetName() == r.Want.Names.Network() {
-			v.SubnetRegion = inventory.RegionOfSubnetwork(n.GetSubnetworks(), r.Want.Names.Subnetwork())
-		}
-	}
+	return w.spec.Derived(r.Deps.Operator())
+}
+
+// A recall is a spec that is being made from what is there.
+type recall struct {
+	*Task
+	spec settings.Spec
+}
+
+func (r *recall) take(variable, text string) {
+	r.spec = r.spec.Taking(variable, text, r.Mode.Repairs)
 }
 
 // takeMaster reads a master and its boot disk.
-func (r *Task) takeMaster(o inventory.Object) {
+func (r *recall) takeMaster(o inventory.Object) {
 	i := r.Seen.Machines[o.Zone+"/"+o.Name]
 	r.take("MULTIZONE", o.Multizone)
 	if i == nil {
@@ -78,7 +79,7 @@ func (r *Task) takeMaster(o inventory.Object) {
 
 // takeImage leaves the newest of a family what it is: the one that was the newest
 // when the disk was made may not be there any more.
-func (r *Task) takeImage(variables, url string) {
+func (r *recall) takeImage(variables, url string) {
 	owner, name := ImageParts(url)
 	r.take(variables+"_PROJECT", owner)
 	if !strings.HasPrefix(name, settings.ImageFamily) && !strings.HasPrefix(name, "family/") {
@@ -86,7 +87,7 @@ func (r *Task) takeImage(variables, url string) {
 	}
 }
 
-func (r *Task) takeDataDisk(d *computepb.Disk) {
+func (r *recall) takeDataDisk(d *computepb.Disk) {
 	if d == nil {
 		return
 	}
@@ -95,7 +96,7 @@ func (r *Task) takeDataDisk(d *computepb.Disk) {
 }
 
 // takeMetadata reads what machines are told of the cluster.
-func (r *Task) takeMetadata(m *computepb.Metadata) {
+func (r *recall) takeMetadata(m *computepb.Metadata) {
 	for variable, key := range map[string]string{
 		"KUBE_VERSION": scripts.KeyKubeVersion, "KUBE_DNS_DOMAIN": scripts.KeyDNSDomain, "KUBE_MIRROR": scripts.KeyMirror,
 		"CLUSTER_IP_RANGE": scripts.KeyPodRange, "SERVICE_CLUSTER_IP_RANGE": scripts.KeyServiceRange, "CLUSTER_NAME": scripts.KeyClusterName,
@@ -106,7 +107,7 @@ func (r *Task) takeMetadata(m *computepb.Metadata) {
 
 // takePool reads the zone's pool. Where a cluster lives and the zone has none,
 // there is none to be: it was made without, or it was removed.
-func (r *Task) takePool(v *inventory.Inventory) {
+func (r *recall) takePool(v *inventory.Inventory) {
 	size, groups := 0, 0
 	for _, o := range v.Objects {
 		if o.Kind != inventory.ManagedGroup || o.Zone == "" {
@@ -146,7 +147,7 @@ func (r *Task) takePool(v *inventory.Inventory) {
 
 // takeContext reads what this operator's kubeconfig calls the cluster, by the mark of
 // its entry, when that has another name than it would be given now.
-func (r *Task) takeContext() {
+func (r *recall) takeContext() {
 	config, err := r.KubeFiles().Load()
 	if err != nil || kube.HasEntry(config, r.Want.Context) {
 		return // the step for it tells
@@ -165,38 +166,36 @@ func (r *Task) takeContext() {
 
 // LikeNodes lets variables that are not set take what nodes are made from, before
 // anything is made: one call more, which a run that makes nothing does not need.
-func (r *Task) LikeNodes(ctx context.Context) error {
+func (r *Task) LikeNodes(ctx context.Context) (settings.Spec, error) {
 	if len(r.Have.Homes(r.Want.Names)) == 0 {
-		return nil
+		return r.Want, nil
 	}
 	t, err := r.GCE.InstanceTemplates().Get(ctx, r.Want.Names.Template())
 	if gce.IsNotFound(err) || err == nil && !r.Owns(t.GetDescription()) {
-		return nil // a step makes it, or refuses it
+		return r.Want, nil // a step makes it, or refuses it
 	}
 	if err != nil {
-		return fmt.Errorf("reading what nodes are made from: %w", err)
+		return r.Want, fmt.Errorf("reading what nodes are made from: %w", err)
 	}
+	w := &recall{r, r.Want}
 	p := t.GetProperties()
-	r.take("NODE_SIZE", gce.Base(p.GetMachineType()))
-	r.take("PREEMPTIBLE_NODE", settings.BoolText(settings.Bool(p.GetScheduling().GetPreemptible())))
-	r.takeMetadata(p.GetMetadata())
+	w.take("NODE_SIZE", gce.Base(p.GetMachineType()))
+	w.take("PREEMPTIBLE_NODE", settings.BoolText(settings.Bool(p.GetScheduling().GetPreemptible())))
+	w.takeMetadata(p.GetMetadata())
 	r.AsMade(inventory.Object{Kind: inventory.InstanceTemplate, Name: t.GetName()}, "KUBE_MIRROR", inventory.MetadataItem(p.GetMetadata(), scripts.KeyMirror))
 	for _, d := range p.GetDisks() {
 		init := d.GetInitializeParams()
-		r.take("NODE_DISK_SIZE", settings.Gigabytes(init.GetDiskSizeGb()))
-		r.take("NODE_DISK_TYPE", gce.Base(init.GetDiskType()))
-		r.takeImage("KUBE_GCE_NODE", init.GetSourceImage())
+		w.take("NODE_DISK_SIZE", settings.Gigabytes(init.GetDiskSizeGb()))
+		w.take("NODE_DISK_TYPE", gce.Base(init.GetDiskType()))
+		w.takeImage("KUBE_GCE_NODE", init.GetSourceImage())
 	}
 	scopes := "none"
 	for _, a := range p.GetServiceAccounts() {
 		scopes = strings.Join(a.GetScopes(), ",")
-		r.take("KUBE_GCE_NODE_SERVICE_ACCOUNT", a.GetEmail())
+		w.take("KUBE_GCE_NODE_SERVICE_ACCOUNT", a.GetEmail())
 	}
-	r.take("NODE_SCOPES", scopes)
-	home, recorded := r.Want.Home, r.Want.Mark.Multizone
-	r.Want = settings.SpecOf(r.Want.Settings, r.Deps.Operator())
-	r.Want.Home, r.Want.Mark.Multizone = home, recorded
-	return nil
+	w.take("NODE_SCOPES", scopes)
+	return w.spec.Derived(r.Deps.Operator()).At(r.Want.Home, r.Want.Mark.Multizone), nil
 }
 
 // AccountOf is a machine's service account as a setting says it. Compute Engine shows
@@ -209,28 +208,6 @@ func AccountOf(accounts []*computepb.ServiceAccount) string {
 		return "default"
 	}
 	return accounts[0].GetEmail()
-}
-
-// take gives a variable that is not set the value that was read from what is
-// there. Of several places the first that is read counts. A repair goes by what
-// is there even against what is set: masters come back as they were.
-func (r *Task) take(variable, text string) {
-	s := &r.Want.Settings
-	if text == "" || r.taken[variable] || s.Says(variable) && !r.Mode.Repairs {
-		return
-	}
-	i := slices.IndexFunc(settings.Fields(), func(f reflect.StructField) bool { return f.Tag.Get("envconfig") == variable })
-	f := settings.Fields()[i]
-	one := reflect.New(f.Type)
-	d, ok := one.Interface().(interface{ Decode(string) error })
-	if !ok || d.Decode(text) != nil { // made by hand, as no setting could have it
-		return
-	}
-	reflect.ValueOf(s).Elem().FieldByIndex(f.Index).Set(one.Elem())
-	if r.taken == nil {
-		r.taken = map[string]bool{}
-	}
-	r.taken[variable] = true
 }
 
 // ImageParts are the project of an image and its name; that of the newest of a

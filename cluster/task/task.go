@@ -29,7 +29,6 @@ type Task struct {
 	// Balanced tells whether the API's address is to be on the balancer.
 	Balanced bool
 	Rejoins  *pool.Rejoining
-	taken    map[string]bool // variables that are not set and were read back from what is there
 
 	// What the cluster leaves behind that hakube did not make, and whether it is
 	// removed with it; kept is what of our own then stays, and so the mark.
