@@ -2,11 +2,13 @@ package emulator
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"slices"
 	"strings"
 
 	"hakube/gce/emulator/backend"
+	"hakube/gce/emulator/internal/access"
 	"hakube/gce/emulator/internal/api"
 	"hakube/gce/emulator/internal/balancers"
 	"hakube/gce/emulator/internal/catalog"
@@ -27,6 +29,7 @@ type Server struct {
 	front  *web.Front
 	groups *groups.Reconciler
 	guests *machine.Guests
+	tokens *access.Tokens
 	// schedules makes the snapshots that are due.
 	schedules *disks.Scheduler
 }
@@ -42,7 +45,11 @@ func New(o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{core: c, front: web.New(c), groups: groups.New(c), guests: machine.NewGuests(c), schedules: &disks.Scheduler{S: c}}
+	tokens, err := access.NewTokens(access.New(c))
+	if err != nil {
+		return nil, errors.Join(err, c.Store.Close())
+	}
+	s := &Server{core: c, front: web.New(c), groups: groups.New(c), tokens: tokens, guests: machine.NewGuests(c, tokens.For), schedules: &disks.Scheduler{S: c}}
 	instances := &instances.Lifecycle{S: c}
 	for _, col := range slices.Concat(
 		catalog.Collections(), projects.Collections(), networks.Collections(), balancers.Collections(),

@@ -6,13 +6,17 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	// Google's own client: what its users ask, asked in the same way.
 	google "cloud.google.com/go/compute/metadata"
+	oauth "golang.org/x/oauth2/google"
 )
 
 func TestGoogleClient(t *testing.T) {
 	m := newTwin()
+	m.view.Instance.ServiceAccounts = []ServiceAccount{{Email: "a@p.iam.gserviceaccount.com", Scopes: []string{"s1", "s2"}}}
+	m.left = time.Hour
 	srv := serve(t, m)
 	t.Setenv("GCE_METADATA_HOST", strings.TrimPrefix(srv.URL, "http://"))
 	c, ctx := google.NewClient(srv.Client()), t.Context()
@@ -48,8 +52,19 @@ func TestGoogleClient(t *testing.T) {
 	if _, err := c.InstanceAttributeValueWithContext(ctx, "none"); !errors.As(err, new(google.NotDefinedError)) {
 		t.Errorf("attribute that is not there: %v", err)
 	}
-	if _, err := c.GetWithContext(ctx, "instance/service-accounts/default/token"); !errors.As(err, new(google.NotDefinedError)) {
-		t.Errorf("token: %v", err)
+	if email, err := c.EmailWithContext(ctx, ""); err != nil || email != "a@p.iam.gserviceaccount.com" {
+		t.Errorf("email: %q, %v", email, err)
+	}
+	if scopes, err := c.ScopesWithContext(ctx, "default"); err != nil || !slices.Equal(scopes, []string{"s1", "s2"}) {
+		t.Errorf("scopes: %q, %v", scopes, err)
+	}
+	if _, err := c.GetWithContext(ctx, "instance/service-accounts/other@p/token"); !errors.As(err, new(google.NotDefinedError)) {
+		t.Errorf("token of another account: %v", err)
+	}
+	// What oauth2 makes its tokens of.
+	token, err := oauth.ComputeTokenSource("", "s1").Token()
+	if err != nil || token.AccessToken != "a@p.iam.gserviceaccount.coms1" || token.Type() != "Bearer" || time.Until(token.Expiry) > time.Hour || token.Expiry.IsZero() {
+		t.Errorf("token: %+v, %v", token, err)
 	}
 
 	// Subscribe long-polls one key: the value, its change, its end.

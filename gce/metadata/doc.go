@@ -7,9 +7,9 @@
 // Go client library's sources, and recorded answers of real machines. Known
 // differences, all on purpose:
 //
-//   - There is no IAM behind it. A machine with service accounts sees their
-//     email, scopes and aliases; asking for a token or an identity is answered
-//     404 and says why. A made-up token would only fail later and elsewhere.
+//   - There are no identity tokens: asking for one is answered 404 and says so. Access
+//     tokens are what [Source.Token] gives, and wake no long poll: a wait for one is
+//     answered at once.
 //   - An ETag is a digest of the answer, so it survives a restart of the
 //     server and a machine's long poll is never answered for nothing.
 //   - Guest attributes show up only below instance/guest-attributes/ and not

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 )
 
 // FuzzPaths asks a machine's metadata server for anything, in any way: it
@@ -79,6 +80,10 @@ func (m *memory) PutGuestAttribute(namespace, key, value string) error {
 	}
 	m.guest[namespace][key] = value
 	return nil
+}
+
+func (m *memory) Token(email string, _ []string) (Token, error) {
+	return Token{Access: "token of " + email, Left: time.Hour}, nil
 }
 
 func (m *memory) trim() {

@@ -71,12 +71,14 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request, path string) {
 		refuse(w, r, http.StatusMethodNotAllowed, "The request method is inappropriate for the URL <code>%s</code>.")
 		return
 	}
+	if account, what, ok := credential(path); ok {
+		h.credential(w, r, account, what)
+		return
+	}
 	n, status := h.wait(r, func(v View) (*node, error) { return place(v.tree(), path), nil })
 	switch {
 	case status != 0:
 		refuse(w, r, status, "The server could not answer for <code>%s</code>. Please try again.")
-	case n == nil && noIAM(path):
-		notFoundBecause(w, r, "The embedded GCE has no IAM, so it gives no tokens and no identities.")
 	case n == nil:
 		notFound(w, r)
 	default:
@@ -168,13 +170,6 @@ func write(w http.ResponseWriter, r *http.Request, n *node, path string) {
 	default:
 		reply(w, r, "application/text", n.text())
 	}
-}
-
-// noIAM tells whether path is one of the endpoints behind which Google's IAM is.
-func noIAM(path string) bool {
-	rest, ok := strings.CutPrefix(path, "instance/service-accounts/")
-	_, what, _ := strings.Cut(rest, "/")
-	return ok && (what == "token" || what == "identity")
 }
 
 func isRead(r *http.Request) bool {

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 )
 
 // twin is a machine in memory.
@@ -17,6 +18,7 @@ type twin struct {
 	guest   GuestAttributes
 	changed chan struct{}
 	looks   chan struct{} // told of each View when not nil
+	left    time.Duration // of each token
 	err     error
 }
 
@@ -90,6 +92,16 @@ func (t *twin) DeleteGuestAttribute(namespace, key string) error {
 	return nil
 }
 
+// Token is one that names what it is for.
+func (t *twin) Token(email string, scopes []string) (Token, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if email == "gone@p.iam.gserviceaccount.com" {
+		return Token{}, ErrNoAccount
+	}
+	return Token{Access: email + strings.Join(scopes, "+"), Left: t.left}, t.err
+}
+
 func serve(t *testing.T, s Source) *httptest.Server {
 	srv := httptest.NewServer(Handler(s))
 	t.Cleanup(srv.Close)
@@ -153,7 +165,7 @@ func TestRead(t *testing.T) {
 		{"/computeMetadata/v1/instance/disks/1/device-name", 200, "application/text", "master-pd"},
 		{"/computeMetadata/v1/instance/guest-attributes/", 200, "application/text", ""},
 		{"/computeMetadata/v1/instance/service-accounts/", 200, "application/text", ""},
-		{"/computeMetadata/v1/instance/service-accounts/default/token", 404, "text/html; charset=UTF-8", "~has no IAM"},
+		{"/computeMetadata/v1/instance/service-accounts/default/token", 404, "text/html; charset=UTF-8", "~was not found"},
 		{"/computeMetadata/v1/instance/service-accounts/default/email", 404, "text/html; charset=UTF-8", "~"},
 		{"/computeMetadata/v1/project/project-id", 200, "application/text", "p"},
 		{"/computeMetadata/v1/project/?recursive=true", 200, "application/json",
@@ -193,21 +205,51 @@ func TestInstanceTree(t *testing.T) {
 	}
 }
 
-func TestServiceAccountsAreToldButGiveNoToken(t *testing.T) {
+// TestToken: a machine's accounts give tokens, by their address or as the default one;
+// who is not on the machine, or is no more, gives none, and no listing shows one.
+func TestToken(t *testing.T) {
 	m := newTwin()
-	m.view.Instance.ServiceAccounts = []ServiceAccount{{Email: "a@p.iam.gserviceaccount.com", Scopes: []string{"s1", "s2"}}}
+	const a, gone = "a@p.iam.gserviceaccount.com", "gone@p.iam.gserviceaccount.com"
+	m.view.Instance.ServiceAccounts = []ServiceAccount{{Email: a, Scopes: []string{"s1", "s2"}}, {Email: gone, Scopes: []string{"s1"}}}
+	m.left = 3599*time.Second + time.Millisecond
 	srv := serve(t, m)
 	const at = "/computeMetadata/v1/instance/service-accounts/"
-	if _, body := ask(t, srv, "GET", at, ""); body != "default/\na@p.iam.gserviceaccount.com/\n" {
-		t.Errorf("listing: %q", body)
-	}
-	if _, body := ask(t, srv, "GET", at+"default/scopes", ""); body != "s1\ns2\n" {
-		t.Errorf("scopes: %q", body)
-	}
-	for _, what := range []string{"token", "identity?audience=x"} {
-		if resp, body := ask(t, srv, "GET", at+"default/"+what, ""); resp.StatusCode != 404 || !strings.Contains(body, "no IAM") {
-			t.Errorf("%s: %d %s", what, resp.StatusCode, body)
+	for _, c := range []struct {
+		path   string
+		status int
+		want   string // "~" is a part
+	}{
+		{"", 200, "default/\n" + a + "/\n" + gone + "/\n"},
+		{"default/", 200, "aliases\nemail\nscopes\n"},
+		{"default/email", 200, a},
+		{"default/aliases", 200, "default\n"},
+		{a + "/aliases", 200, "default\n"},
+		{gone + "/aliases", 200, ""},
+		{"default/scopes", 200, "s1\ns2\n"},
+		{"default/token", 200, `{"access_token":"` + a + `","expires_in":3599,"token_type":"Bearer"}`},
+		{a + "/token", 200, `{"access_token":"` + a + `","expires_in":3599,"token_type":"Bearer"}`},
+		{"default/token?scopes=s1,s2&alt=json", 200, `{"access_token":"` + a + `s1+s2","expires_in":3599,"token_type":"Bearer"}`},
+		{gone + "/token", 404, "~deleted or disabled"},
+		{"other@p.iam.gserviceaccount.com/token", 404, "~was not found"},
+		{"default/token/", 404, "~was not found"},
+		{"default/identity?audience=x", 404, "~no identity tokens"},
+		{"default/?recursive=true", 200, `{"aliases":["default"],"email":"` + a + `","scopes":["s1","s2"]}`},
+		{"?recursive=true", 200, `{"` + a + `":{"aliases":["default"],"email":"` + a + `","scopes":["s1","s2"]},` +
+			`"default":{"aliases":["default"],"email":"` + a + `","scopes":["s1","s2"]},"` + gone + `":{"aliases":[],"email":"` + gone + `","scopes":["s1"]}}`},
+	} {
+		resp, body := ask(t, srv, "GET", at+c.path, "")
+		if part, some := strings.CutPrefix(c.want, "~"); resp.StatusCode != c.status || some && !strings.Contains(body, part) || !some && body != c.want {
+			t.Errorf("%s: %d %q, want %d %q", c.path, resp.StatusCode, body, c.status, c.want)
 		}
+		if resp.Header.Get("Metadata-Flavor") != "Google" {
+			t.Errorf("%s: no flavor", c.path)
+		}
+	}
+	if _, body := ask(t, srv, "GET", "/computeMetadata/v1/?recursive=true", ""); strings.Contains(body, "token\"") || strings.Contains(body, "access_token") {
+		t.Errorf("the whole tree shows a token: %s", body)
+	}
+	if resp, _ := ask(t, srv, "POST", at+"default/token", ""); resp.StatusCode != 405 {
+		t.Errorf("POST: %d", resp.StatusCode)
 	}
 }
 

@@ -95,7 +95,7 @@ func (n NetworkInterface) tree() *node {
 
 // serviceAccounts lists each account by its email, and the first one a second
 // time as "default". The token and identity endpoints are not listed (they
-// have no place in a recursive answer at Google either); see [noIAM].
+// have no place in a recursive answer at Google either); see [credential].
 func serviceAccounts(accounts []ServiceAccount) *node {
 	n := &node{kind: dirNode, verbatim: true}
 	for i, a := range accounts {

@@ -1,5 +1,10 @@
 package metadata
 
+import (
+	"errors"
+	"time"
+)
+
 // A View is everything one machine may know about itself. References are in
 // the server's own short form, with the project's number: see [Instance].
 type View struct {
@@ -59,7 +64,7 @@ type Disk struct {
 	Interface  string // "" is SCSI
 }
 
-// A ServiceAccount is an identity of the machine at Google. Here it is only told.
+// A ServiceAccount is an identity of the machine at Google, see [Source.Token].
 type ServiceAccount struct {
 	Email  string
 	Scopes []string
@@ -97,7 +102,20 @@ type Source interface {
 	PutGuestAttribute(namespace, key, value string) error
 	// DeleteGuestAttribute removes one; one that is not there is no error.
 	DeleteGuestAttribute(namespace, key string) error
+	// Token is an access token for one of the machine's service accounts, by its
+	// address, with those of the scopes that it has; nil asks for all. One that is
+	// gone or switched off is [ErrNoAccount].
+	Token(email string, scopes []string) (Token, error)
 }
+
+// A Token is an access token and how long it is good.
+type Token struct {
+	Access string
+	Left   time.Duration
+}
+
+// ErrNoAccount is a service account that the machine has and that is there no more.
+var ErrNoAccount = errors.New("the service account is deleted or disabled")
 
 // GuestAttributesEnabled tells whether the machine may write guest attributes:
 // enable-guest-attributes of the instance decides, else that of the project.

@@ -209,6 +209,10 @@ func (g *guest) PutGuestAttribute(namespace, key, value string) error {
 	return nil
 }
 
+func (g *guest) Token(string, []string) (metadata.Token, error) {
+	return metadata.Token{}, metadata.ErrNoAccount
+}
+
 func (g *guest) DeleteGuestAttribute(namespace, key string) error {
 	return fmt.Errorf("nobody deletes %s/%s here", namespace, key)
 }

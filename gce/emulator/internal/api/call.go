@@ -28,6 +28,9 @@ type Call struct {
 // Project the method is about.
 func (c *Call) Project() string { return c.Params["project"] }
 
+// Caller is who makes the call, nil the operator.
+func (c *Call) Caller() *Caller { return CallerOf(c.r) }
+
 // scope the method is about.
 func (c *Call) scope() string {
 	switch {

@@ -73,18 +73,18 @@ func (s *Server) Do(r *http.Request, m *discovery.Method, params map[string]stri
 }
 
 func (s *Server) answer(r *http.Request, m *discovery.Method, params map[string]string, fault Fault) (doc.Obj, error) {
-	if m == nil && r.Method == http.MethodPost && permissionsPath.MatchString(r.URL.Path) {
-		return s.testPermissions(r)
-	}
-	if m == nil && r.Method == http.MethodPost && policyPath.MatchString(r.URL.Path) {
-		return s.effectivePolicy(r)
-	}
 	if m == nil {
+		if out, is, err := s.Beside(r); is {
+			return out, err
+		}
 		return nil, problem.NotWritten(r.Method + " " + r.URL.Path)
 	}
 	h := s.Methods[m.ID]
 	if h == nil {
 		return nil, problem.NotWritten(m.ID)
+	}
+	if err := s.Scoped(r, m); err != nil {
+		return nil, err
 	}
 	query, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
@@ -117,6 +117,9 @@ func (s *Server) answer(r *http.Request, m *discovery.Method, params map[string]
 		} else if p != nil {
 			return nil, asInvalid(p)
 		}
+	}
+	if err := s.Allowed(c); err != nil {
+		return nil, err
 	}
 	// An image project has images, and nobody makes anything in it.
 	if p := params["project"]; p != "" && !strings.HasPrefix(m.ID, "image") {

@@ -132,6 +132,9 @@ func (c *Call) Change(target doc.Ref, args doc.Obj, prepare func(t *store.Tx) er
 		if key != "" {
 			t.Put(key, doc.Obj{"operation": string(operation)})
 		}
+		if by := c.Caller(); by != nil {
+			t.Edit(operation)["user"] = by.Email
+		}
 		out = t.Get(operation) // as it is now, not done, whatever the work has reached
 		return nil
 	})

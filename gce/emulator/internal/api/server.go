@@ -37,6 +37,13 @@ type Server struct {
 	// Admit may make a request fail that is well-formed: with an error at once,
 	// or with a fault in its operation. prepare says what the request would do.
 	Admit func(c *Call, t *store.Tx, target doc.Ref, prepare func(*store.Tx) error) (fault doc.Obj, err error)
+	// Scoped and Allowed refuse what a caller may not do: before a request is looked
+	// at what the token was not given for, after it what the account has no permission
+	// for. The operator is refused nothing.
+	Scoped  func(r *http.Request, m *discovery.Method) error
+	Allowed func(c *Call) error
+	// Beside answers what is asked of Google's other services, and says whether it was.
+	Beside func(r *http.Request) (out doc.Obj, is bool, err error)
 	// Found sees to what a project has that nobody made, before the first request about it.
 	Found func(project string) error
 	// Settled is called whenever an operation has ended.
@@ -91,6 +98,9 @@ func Open(o Options) (*Server, error) {
 		missing: map[string]*missing.Table{}, ends: map[doc.Ref]chan struct{}{}, queue: map[doc.Ref]chan struct{}{},
 		Admit:   func(*Call, *store.Tx, doc.Ref, func(*store.Tx) error) (doc.Obj, error) { return nil, nil },
 		Found:   func(string) error { return nil },
+		Scoped:  func(*http.Request, *discovery.Method) error { return nil },
+		Allowed: func(*Call) error { return nil },
+		Beside:  func(*http.Request) (doc.Obj, bool, error) { return nil, false, nil },
 		Settled: func() {},
 	}
 	s.Context, s.Cancel = context.WithCancel(context.Background())

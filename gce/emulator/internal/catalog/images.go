@@ -99,3 +99,8 @@ func imageFamilyViews() api.Collection {
 		},
 	}}
 }
+
+// Public tells whether a project is one of Google's with images for everybody.
+func Public(project string) bool {
+	return len(imageDocs(project)) > 0 || slices.Contains(otherImages, project)
+}

@@ -43,14 +43,20 @@ func (g *Guests) Source(key backend.MachineKey) (metadata.Source, bool) {
 
 // Guests are what machines see of themselves, and who of them waits for news.
 type Guests struct {
-	s *api.Server
+	s     *api.Server
+	token Tokens
 
 	mu    sync.Mutex
 	wakes map[doc.Ref]chan struct{} // closed when the object changes
 }
 
+// Tokens give a machine an access token for one of its service accounts.
+type Tokens func(r doc.Ref, id uint64, email string, scopes []string) (metadata.Token, error)
+
 // NewGuests is nobody waiting.
-func NewGuests(s *api.Server) *Guests { return &Guests{s: s, wakes: map[doc.Ref]chan struct{}{}} }
+func NewGuests(s *api.Server, token Tokens) *Guests {
+	return &Guests{s: s, token: token, wakes: map[doc.Ref]chan struct{}{}}
+}
 
 // A source is one machine's side of the store.
 type source struct {
@@ -73,6 +79,10 @@ func (m source) View() (metadata.View, <-chan struct{}, error) {
 	}
 	v, err := MetadataView(m.s, m.r)
 	return v, changed, err
+}
+
+func (m source) Token(email string, scopes []string) (metadata.Token, error) {
+	return m.token(m.r, m.id, email, scopes)
 }
 
 func (m source) GuestAttributes() (metadata.GuestAttributes, error) {

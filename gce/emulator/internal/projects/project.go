@@ -39,13 +39,19 @@ func ProjectNumber(name string) uint64 {
 	return n
 }
 
+// DefaultAccount is the service account that a project's machines have unless they are
+// given another.
+func DefaultAccount(name string) string {
+	return strconv.FormatUint(ProjectNumber(name), 10) + "-compute@developer.gserviceaccount.com"
+}
+
 // ProjectDoc is a project with what was set on it.
 func ProjectDoc(t *store.Tx, name string) doc.Obj {
 	o := doc.Obj{
 		"kind": "compute#project", "id": strconv.FormatUint(ProjectNumber(name), 10), "name": name,
 		"creationTimestamp": catalog.Epoch, "selfLink": projectRef(name).Link(), "defaultNetworkTier": "PREMIUM",
 		"xpnProjectStatus": "UNSPECIFIED_XPN_PROJECT_STATUS", "vmDnsSetting": "ZONAL_ONLY",
-		"defaultServiceAccount":  strconv.FormatUint(ProjectNumber(name), 10) + "-compute@developer.gserviceaccount.com",
+		"defaultServiceAccount":  DefaultAccount(name),
 		"commonInstanceMetadata": identity.NewMetadata(nil),
 	}
 	for k, v := range t.Get(projectRef(name)) {

@@ -3,6 +3,7 @@
 package web
 
 import (
+	"encoding/json"
 	"math"
 	"net/http"
 	"strconv"
@@ -33,11 +34,16 @@ func (s *Front) Counts() (read, change int64) { return s.reads.Load(), s.changes
 
 // ServeHTTP serves /compute/v1/… and /compute/beta/…, and batches of both.
 func (s *Front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if s.Guard(w, r) {
+		s.Admit(w, r)
+	}
+}
+
+// Admit serves a request whose door was another one: who called there by a name of
+// Google's, over TLS, is no web page's browser.
+func (s *Front) Admit(w http.ResponseWriter, r *http.Request) {
 	defer s.Rescue(r.Method+" "+r.URL.Path, func(p *problem.Problem) { answer(w, p.Status, p.Body(), true) })
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Time{}) // of the answer before on this connection
-	if !s.Guard(w, r) {
-		return
-	}
 	path := api.OneSlash(r.URL.Path)
 	isBatch, most := path == "/batch/compute/v1" || path == "/batch/compute/beta" || path == "/batch", int64(MaxBody)
 	if isBatch {
@@ -107,6 +113,19 @@ func injected(f api.Fault) *problem.Problem {
 		message = http.StatusText(f.Status) + " (a fault that was asked for)"
 	}
 	return problem.New(f.Status, reason, "", message)
+}
+
+// Answer writes an answer of no method, anything that JSON has.
+func Answer(w http.ResponseWriter, status int, body any) {
+	var o doc.Obj
+	raw, err := json.Marshal(body)
+	if err == nil {
+		err = json.Unmarshal(raw, &o)
+	}
+	if err != nil {
+		status, o = http.StatusInternalServerError, problem.Of(err).Body()
+	}
+	answer(w, status, o, true)
 }
 
 // answer writes an answer, with line breaks for who reads it unless pretty is false.
