@@ -27,7 +27,7 @@ type API struct {
 	Schemas  map[string]*Schema
 
 	patterns map[string]*regexp.Regexp
-	routes   map[int][]*Method // by number of path segments
+	routes   map[route][]*Method
 }
 
 // A Method is one call of the API.
@@ -39,7 +39,8 @@ type Method struct {
 	Request    *Schema               `json:"request"`
 	Response   *Schema               `json:"response"`
 
-	segments []string
+	segments []segment
+	literals int // how many of them are no parameters
 }
 
 // A Parameter is in the path or in the query.
@@ -85,13 +86,14 @@ func load(gz []byte) (*API, error) {
 	if err != nil {
 		return nil, err
 	}
-	api := &API{patterns: map[string]*regexp.Regexp{}, routes: map[int][]*Method{}}
+	api := &API{patterns: map[string]*regexp.Regexp{}, routes: map[route][]*Method{}}
 	if err := json.NewDecoder(zr).Decode(api); err != nil {
 		return nil, err
 	}
 	for _, m := range api.Methods {
-		m.segments = strings.Split(m.Path, "/")
-		api.routes[len(m.segments)] = append(api.routes[len(m.segments)], m)
+		m.split()
+		at := route{m.HTTP, len(m.segments)}
+		api.routes[at] = append(api.routes[at], m)
 		for _, p := range m.Parameters {
 			if err := api.compile(p.Pattern); err != nil {
 				return nil, err
@@ -133,14 +135,38 @@ func (a *API) compile(pattern string) error {
 	return err
 }
 
+// A route is what methods are looked up by: the HTTP method, and how many segments
+// the path has.
+type route struct {
+	verb     string
+	segments int
+}
+
+// A segment is one of a method's path.
+type segment struct {
+	text      string // of a parameter its name
+	parameter bool
+}
+
+func (m *Method) split() {
+	m.segments = nil
+	for s := range strings.SplitSeq(m.Path, "/") {
+		parameter := strings.HasPrefix(s, "{")
+		m.segments = append(m.segments, segment{strings.Trim(s, "{}"), parameter})
+		if !parameter {
+			m.literals++
+		}
+	}
+}
+
 // Route finds the method for an HTTP method and a path below /compute/v1/
 // and returns its path parameters. A literal segment wins over a parameter.
 // No method is no error: the result is nil.
 func (a *API) Route(verb, path string) (*Method, map[string]string) {
 	segments := strings.Split(path, "/")
 	var best *Method
-	for _, m := range a.routes[len(segments)] {
-		if m.HTTP == verb && m.fits(segments) && (best == nil || m.literals() > best.literals()) {
+	for _, m := range a.routes[route{verb, len(segments)}] {
+		if (best == nil || m.literals > best.literals) && m.fits(segments) {
 			best = m
 		}
 	}
@@ -149,8 +175,8 @@ func (a *API) Route(verb, path string) (*Method, map[string]string) {
 	}
 	params := map[string]string{}
 	for i, s := range best.segments {
-		if name, ok := parameter(s); ok {
-			params[name] = segments[i]
+		if s.parameter {
+			params[s.text] = segments[i]
 		}
 	}
 	return best, params
@@ -158,20 +184,11 @@ func (a *API) Route(verb, path string) (*Method, map[string]string) {
 
 func (m *Method) fits(segments []string) bool {
 	for i, s := range m.segments {
-		if _, ok := parameter(s); !ok && s != segments[i] {
+		if !s.parameter && s.text != segments[i] {
 			return false
 		}
 	}
 	return true
-}
-
-func (m *Method) literals() (n int) {
-	for _, s := range m.segments {
-		if _, ok := parameter(s); !ok {
-			n++
-		}
-	}
-	return n
 }
 
 // Object is the name of the last path parameter: the object the method is
@@ -179,8 +196,8 @@ func (m *Method) literals() (n int) {
 func (m *Method) Object() string {
 	last := ""
 	for _, s := range m.segments {
-		if name, ok := parameter(s); ok {
-			last = name
+		if s.parameter {
+			last = s.text
 		}
 	}
 	return last
@@ -194,11 +211,4 @@ func (m *Method) Reads() bool {
 	}
 	_, verb, _ := strings.Cut(m.ID, ".")
 	return verb == "wait" || strings.HasPrefix(verb, "list") || verb == "getHealth" || verb == "testIamPermissions"
-}
-
-func parameter(segment string) (string, bool) {
-	if !strings.HasPrefix(segment, "{") {
-		return "", false
-	}
-	return strings.Trim(segment, "{}"), true
 }

@@ -12,12 +12,9 @@ import (
 	"hakube/gce/emulator/internal/doc"
 )
 
-// pieces is how deep the objects in an aggregated list are.
-const pieces = 4
-
-// write writes v as JSON, its upper levels piece by piece. In one piece it would all
-// be in a buffer that encoding/json keeps for what comes next: a page of 500
-// machines, with their startup scripts, is 50 MB.
+// write writes v as JSON, piece by piece. In one piece it would all be in a buffer
+// that encoding/json keeps for what comes next: a page of 500 machines, with their
+// startup scripts, is 50 MB. And it would be read once more to be indented.
 func write(w io.Writer, v any, pretty bool) error {
 	p := &printer{out: w, pretty: pretty}
 	p.enc = json.NewEncoder(oneLine{p})
@@ -58,12 +55,7 @@ func (p *printer) value(v any, depth int) {
 	o, isObj := v.(doc.Obj)
 	switch {
 	case p.err != nil:
-	case depth == pieces || len(list) == 0 && len(o) == 0:
-		if p.pretty {
-			p.enc.SetIndent(strings.Repeat("  ", depth), "  ")
-		}
-		p.err = p.enc.Encode(v)
-	case isList:
+	case len(list) > 0:
 		p.text("[")
 		for i, e := range list {
 			p.next(i, depth+1)
@@ -71,11 +63,11 @@ func (p *printer) value(v any, depth int) {
 		}
 		p.line(depth)
 		p.text("]")
-	case isObj:
+	case len(o) > 0:
 		p.text("{")
 		for i, k := range slices.Sorted(maps.Keys(o)) {
 			p.next(i, depth+1)
-			p.value(k, pieces)
+			p.piece(k)
 			p.text(":")
 			if p.pretty {
 				p.text(" ")
@@ -84,6 +76,20 @@ func (p *printer) value(v any, depth int) {
 		}
 		p.line(depth)
 		p.text("}")
+	case isList, isObj, !p.pretty:
+		p.piece(v)
+	default:
+		if _, isString := v.(string); !isString { // what encoding/json takes apart
+			p.enc.SetIndent(strings.Repeat("  ", depth), "  ")
+		}
+		p.piece(v)
+		p.enc.SetIndent("", "")
+	}
+}
+
+func (p *printer) piece(v any) {
+	if p.err == nil {
+		p.err = p.enc.Encode(v)
 	}
 }
 
