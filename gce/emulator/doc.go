@@ -41,8 +41,8 @@
 // subject and name it in that package's Collections; get, list and aggregatedList
 // come by themselves. A method in the discovery document without a handler is refused
 // as not written, and so is a field whose meaning nothing behind the API would
-// follow (the collection's Lacks): what is accepted is done, but for the two
-// exceptions below.
+// follow (the collection's Lacks): what is accepted is done, but for the one
+// exception below.
 //
 // The store holds each object as the JSON document that is answered, under its
 // path. Paths that start with "~" are notes of the server's own: jobs, request ids,
@@ -64,7 +64,6 @@
 // SEMANTICS.md lists what each resource may not do, where each rule is from and
 // which test breaks it, and what is not written.
 //
-// Two things are accepted that nothing behind the API follows, because clusters
-// leave them behind and somebody has to find and remove them: target pools and
-// routes to instances.
+// One thing is accepted that nothing behind the API follows, because clusters leave it
+// behind and somebody has to find and remove it: routes to instances.
 package emulator

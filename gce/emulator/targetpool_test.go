@@ -34,9 +34,6 @@ func TestTargetPool(t *testing.T) {
 	if o := w.get(regionW + "forwardingRules/a1"); doc.Str(o, "target") != doc.Base+regionW+"targetPools/a1" || doc.Str(o, "portRange") != "80-80" || doc.Has(o, "backendService") {
 		t.Errorf("rule: %v", o)
 	}
-	if n := len(w.backend.net().Balancers); n != 0 {
-		t.Errorf("%d balancers behind the API: a pool has none", n)
-	}
 	scopes := doc.Sub(w.get("projects/p/aggregated/targetPools"), "items")
 	if l := doc.Objects(doc.Sub(scopes, "regions/europe-west1"), "targetPools"); len(l) != 1 || doc.Str(l[0], "name") != "a1" {
 		t.Errorf("aggregated: %v", scopes)
@@ -75,7 +72,12 @@ func TestTargetPoolRefusals(t *testing.T) {
 	}{
 		{409, "alreadyExists", pools, doc.Obj{"name": "a1"}},
 		{400, "invalid", pools, doc.Obj{"name": "x", "sessionAffinity": "HTTP_COOKIE"}},
-		{400, "notImplemented", pools, doc.Obj{"name": "x", "backupPool": target}},
+		{400, "badRequest", pools, doc.Obj{"name": "x", "backupPool": target}},
+		{400, "badRequest", pools, doc.Obj{"name": "x", "failoverRatio": 0.5}},
+		{400, "invalid", pools, doc.Obj{"name": "x", "backupPool": target, "failoverRatio": 1.5}},
+		{400, "invalid", pools, doc.Obj{"name": "x", "backupPool": "projects/p/regions/us-central1/targetPools/a1", "failoverRatio": 0.5}},
+		{404, "notFound", pools, doc.Obj{"name": "x", "backupPool": "none", "failoverRatio": 0.5}},
+		{400, "invalid", pools + "/a1/setBackup?failoverRatio=0.5", doc.Obj{"target": target}},
 		{404, "notFound", pools, doc.Obj{"name": "x", "instances": []any{zoneB + "instances/none"}}},
 		{400, "invalid", pools, doc.Obj{"name": "x", "instances": []any{"projects/p/zones/us-central1-a/instances/m1"}}},
 		{400, "invalid", pools, doc.Obj{"name": "x", "healthChecks": []any{checkW}}},
@@ -83,7 +85,8 @@ func TestTargetPoolRefusals(t *testing.T) {
 		{400, "invalid", pools + "/a1/removeInstance", these(zoneB + "instances/none")},
 		{400, "required", pools + "/a1/addInstance", doc.Obj{}},
 		{404, "notFound", pools + "/none/addInstance", these(zoneB + "instances/m1")},
-		{400, "notImplemented", pools + "/a1/getHealth", doc.Obj{"instance": zoneB + "instances/m1"}},
+		{400, "invalid", pools + "/a1/getHealth", doc.Obj{"instance": zoneB + "instances/none"}},
+		{404, "notFound", pools + "/none/getHealth", doc.Obj{"instance": zoneB + "instances/m1"}},
 		{404, "notFound", rules, doc.Obj{"name": "x", "portRange": "80", "target": pools + "/none"}},
 		{400, "invalid", rules, doc.Obj{"name": "x", "portRange": "80", "target": "projects/p/regions/us-central1/targetPools/a1"}},
 		{400, "badRequest", rules, doc.Obj{"name": "x", "portRange": "80", "target": target, "backendService": serviceW}},

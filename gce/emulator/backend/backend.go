@@ -139,28 +139,64 @@ type Network struct {
 	Balancers []Balancer
 }
 
-// A Balancer is a regional external passthrough balancer: a forwarding rule
-// with its backend service. Packets to its address keep their destination and
-// go to one of the backends, the same one for all of a connection; probes run
-// only while it exists, and come from Google's probe ranges. Without any
-// healthy backend all of them get traffic. A backend that calls the address
-// reaches itself: it owns the address (NIC.Forwarded).
+// A Balancer is a regional passthrough balancer: a forwarding rule with its
+// backend service or its target pool. Packets to its address keep their
+// destination and go to one of the backends, the same one for all of a
+// connection; probes run only while it exists, and come from Google's probe
+// ranges. Without any healthy backend all of them get traffic. A backend that
+// calls the address reaches itself: it owns the address (NIC.Forwarded).
 type Balancer struct {
 	Project, Region, Name string     // of the forwarding rule
-	Address               netip.Addr // external
-	Protocol              string     // TCP or UDP
-	Ports                 []string   // "443", "8000-8080"; empty means all
-	Backends              []Backends // of its backend service
-	Affinity              string     // NONE, CLIENT_IP, CLIENT_IP_PROTO, CLIENT_IP_PORT_PROTO
-	Drain                 time.Duration
-	Check                 HealthCheck
+	Address               netip.Addr // external, or internal
+	// Network is the one an internal balancer is in: its machines call it, and nobody
+	// else does. Those of other regions do if it is Global. "" means external.
+	Network  string
+	Global   bool
+	Protocol string     // TCP, UDP, or L3_DEFAULT, which is what no other rule of the address forwards
+	Ports    []string   // "443", "8000-8080"; empty means all
+	Backends []Backends // of its backend service
+	// Failover is the part of the primary backends that has to be healthy, and more
+	// than it: else those for failover get the traffic. Without any it says nothing.
+	Failover float64
+	Affinity string // NONE, CLIENT_IP, CLIENT_IP_PROTO, CLIENT_IP_PORT_PROTO, CLIENT_IP_NO_DESTINATION
+	Drain    time.Duration
+	Check    HealthCheck // without a protocol nobody is probed, and all are taken for healthy
 }
 
-// Backends are the machines of one instance group.
+// Picked are the backends that get new connections, of those that are there: the
+// healthy ones. As on Google all are tried when none is known to be well, and when too
+// few are, those for failover are, as long as one of these is well.
+func (b Balancer) Picked(there, well func(netip.Addr) bool) []netip.Addr {
+	var all, good [2][]netip.Addr // primary and for failover
+	for _, g := range b.Backends {
+		kind := 0
+		if g.Backup {
+			kind = 1
+		}
+		for _, a := range g.Machines {
+			if there(a) {
+				all[kind] = append(all[kind], a)
+				if well(a) {
+					good[kind] = append(good[kind], a)
+				}
+			}
+		}
+	}
+	switch {
+	case len(good[1]) > 0 && float64(len(good[0])) <= b.Failover*float64(len(all[0])):
+		return good[1]
+	case len(good[0]) == 0:
+		return all[0]
+	}
+	return good[0]
+}
+
+// Backends are the machines of one instance group, or of a target pool in one zone.
 type Backends struct {
 	Zone, Group string
 	Network     string       // whose addresses they are
 	Machines    []netip.Addr // internal addresses of those that run
+	Backup      bool         // they are for failover
 }
 
 // A HealthCheck is how a backend is probed.
@@ -168,6 +204,7 @@ type HealthCheck struct {
 	Protocol           string // TCP, HTTP or HTTPS; certificates are not verified, as on Google
 	Port               int
 	Path               string // of HTTP and HTTPS
+	Host               string // of HTTP and HTTPS; "" is the balancer's address
 	Interval, Timeout  time.Duration
 	Healthy, Unhealthy int // how many answers in a row change the verdict
 }

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"os"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"syscall"
 
@@ -78,18 +79,24 @@ func (m *Machines) reached(to netip.AddrPort) (x emulator.Machine, err error) {
 // the caller it is always the same.
 func (m *Machines) pick(b emulator.Balancer, port uint16) (x emulator.Machine, err error) {
 	forwards := len(b.Ports) == 0 || slices.ContainsFunc(b.Ports, func(p string) bool { return inPorts(p, port) })
-	if b.Protocol != "TCP" || !forwards {
+	if b.Protocol == "UDP" || !forwards {
 		return x, os.NewSyscallError("connect", syscall.ECONNREFUSED)
 	}
 	all := m.members(b)
-	if len(all) == 0 {
+	at := func(a netip.Addr) int {
+		return slices.IndexFunc(all, func(x emulator.Machine) bool { return x.NIC.Address == a })
+	}
+	picked := b.Picked(
+		func(a netip.Addr) bool { return at(a) >= 0 },
+		func(a netip.Addr) bool { return m.passes(all[at(a)], b) })
+	if len(picked) == 0 {
 		return x, os.NewSyscallError("connect", syscall.EHOSTUNREACH)
 	}
-	well := slices.DeleteFunc(slices.Clone(all), func(x emulator.Machine) bool { return !m.passes(x, b) })
-	if len(well) == 0 {
-		well = all
+	well := make([]emulator.Machine, len(picked))
+	for i, a := range picked {
+		well[i] = all[at(a)]
 	}
-	if b.Affinity == "CLIENT_IP" || b.Affinity == "CLIENT_IP_PROTO" {
+	if strings.HasPrefix(b.Affinity, "CLIENT_IP") && b.Affinity != "CLIENT_IP_PORT_PROTO" {
 		return well[0], nil
 	}
 	m.turn++
@@ -125,6 +132,9 @@ func (m *Machines) Health(b emulator.Balancer) (map[netip.Addr]bool, error) {
 // other port with something to check than the API server's. The lock is held.
 func (m *Machines) passes(x emulator.Machine, b emulator.Balancer) bool {
 	g := m.guests[x.MachineKey]
+	if b.Check.Protocol == "" {
+		return g != nil
+	}
 	return g != nil && b.Check.Port == 443 && admits(m.network.Firewalls, x, 443, prober, b.Address) && g.Ready()
 }
 

@@ -39,7 +39,7 @@ func newBalancedWorld(t *testing.T) *balancedWorld {
 	w := &balancedWorld{world: newWorld(t), well: map[*emulator.Machine]*atomic.Bool{}}
 	https := vpctest.Allow("https", "198.18.0.0/15 192.88.99.0/24 198.51.100.0/24", "tcp:443", "udp:443")
 	https.TargetTags = []string{"master"}
-	health := vpctest.Allow("health", "35.191.0.0/16", "tcp")
+	health := vpctest.Allow("health", "35.191.0.0/16 209.85.152.0/22 209.85.204.0/22", "tcp")
 	health.TargetTags = []string{"master"}
 	w.n = emulator.Network{
 		Machines: []emulator.Machine{
@@ -123,7 +123,7 @@ func (w *balancedWorld) readyz(m *emulator.Machine, addr string, secure bool) {
 	s := httptest.NewUnstartedServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		from, _ := netip.ParseAddrPort(r.RemoteAddr)
 		switch {
-		case r.URL.Path != "/readyz" || from.Addr() != ruleset.Prober || r.Host != vpctest.VIP.String():
+		case r.URL.Path != "/readyz" || !slices.Contains(ruleset.Probers(false), from.Addr()) || r.Host != vpctest.VIP.String():
 			http.NotFound(rw, r)
 		case !w.well[m].Load():
 			rw.WriteHeader(http.StatusInternalServerError)

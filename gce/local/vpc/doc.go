@@ -48,10 +48,12 @@
 // network too, and need not be remembered: whoever comes later finds them, and
 // they go with the namespace.
 //
-// As on Google: a machine that calls the address reaches itself; only machines
-// with an external address reach it otherwise, and are seen as that; firewall
+// As on Google: a machine that calls the address reaches itself; an external one
+// reach otherwise only machines with an external address, and are seen as that,
+// and an internal one only machines and pods of its network and region, which are
+// seen as themselves; firewall
 // rules are those of the machine picked, with the caller as source. Probes go
-// to the balancer's address on each machine, come from [ruleset.Prober], and are judged
+// to the balancer's address on each machine, come from [ruleset.Probers], and are judged
 // by the firewall like anything else. Without anybody healthy all get new
 // connections. TCP connections stay with an unhealthy machine, UDP's do not;
 // those with a machine that left stay until the drain is over. Then, and when

@@ -2,6 +2,7 @@ package vpc
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"net"
@@ -18,10 +19,13 @@ import (
 	"hakube/gce/local/vpc/ruleset"
 )
 
-// A probe asks one backend of one balancer, time and again.
+// A probe asks one backend of one balancer, time and again, from one of Google's
+// ranges after the other.
 type probe struct {
 	probed
 	check emulator.HealthCheck
+	from  []netip.Addr
+	asked int
 	end   context.CancelFunc
 }
 
@@ -36,10 +40,14 @@ type probed struct {
 func (v *VPC) syncProbes(pools []ruleset.Pool) {
 	v.health.Lock()
 	defer v.health.Unlock()
-	wanted := map[probed]emulator.HealthCheck{}
+	wanted, from := map[probed]emulator.HealthCheck{}, map[ruleset.BalancerID][]netip.Addr{}
 	for _, p := range pools {
+		if p.Check.Protocol == "" {
+			continue
+		}
 		for _, a := range p.Members {
 			wanted[probed{ruleset.IDOf(p.Balancer), a}] = ruleset.WithDefaults(p.Check)
+			from[ruleset.IDOf(p.Balancer)] = ruleset.Probers(p.Network != "")
 		}
 	}
 	for who, p := range v.probes {
@@ -58,7 +66,7 @@ func (v *VPC) syncProbes(pools []ruleset.Pool) {
 			continue
 		}
 		ctx, end := context.WithCancel(context.Background())
-		p := &probe{who, check, end}
+		p := &probe{probed: who, check: check, from: from[who.of], end: end}
 		v.probes[who] = p
 		v.running.Go(func() { v.run(ctx, p) })
 	}
@@ -106,8 +114,10 @@ func (v *VPC) isHealthy(of ruleset.BalancerID, at netip.Addr) bool {
 func (v *VPC) ask(ctx context.Context, p *probe) error {
 	ctx, cancel := context.WithTimeout(ctx, p.check.Timeout)
 	defer cancel()
+	from := p.from[p.asked%len(p.from)]
+	p.asked++
 	dialer := net.Dialer{
-		LocalAddr: &net.TCPAddr{IP: ruleset.Prober.AsSlice()},
+		LocalAddr: &net.TCPAddr{IP: from.AsSlice()},
 		Control: func(_, _ string, c syscall.RawConn) (err error) {
 			// The mark leads to this machine, as it does for connections.
 			outer := c.Control(func(fd uintptr) {
@@ -132,12 +142,13 @@ func (v *VPC) ask(ctx context.Context, p *probe) error {
 	_ = conn.SetDeadline(deadline) // fails for closed connections only
 	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
 	defer stop()
+	host := cmp.Or(p.check.Host, ruleset.Unmapped(p.of.Address).String())
 	switch strings.ToUpper(p.check.Protocol) {
 	case "HTTP":
-		return get(conn, p.check.Path, p.of.Address)
+		return get(conn, p.check.Path, host)
 	case "HTTPS":
 		// As on Google no certificate is verified: it is not about trust.
-		return get(tls.Client(conn, &tls.Config{InsecureSkipVerify: true}), p.check.Path, p.of.Address) //nolint:gosec
+		return get(tls.Client(conn, &tls.Config{InsecureSkipVerify: true}), p.check.Path, host) //nolint:gosec
 	}
 	return nil // TCP: connected is enough
 }
@@ -147,12 +158,12 @@ type badStatus int
 
 func (s badStatus) Error() string { return "status " + strconv.Itoa(int(s)) }
 
-func get(conn net.Conn, path string, host netip.Addr) error {
-	r, err := http.NewRequest(http.MethodGet, "http://"+host.String()+path, nil)
+func get(conn net.Conn, path, host string) error {
+	r, err := http.NewRequest(http.MethodGet, "http://balancer"+path, nil)
 	if err != nil {
 		return err
 	}
-	r.Close = true
+	r.Close, r.Host = true, host
 	r.Header.Set("User-Agent", "GoogleHC/1.0")
 	if err := r.Write(conn); err != nil {
 		return err
@@ -172,6 +183,9 @@ func get(conn net.Conn, path string, host netip.Addr) error {
 // addresses; a backend that is not in it was not probed yet. The error is why
 // the last change of health could not be put into effect.
 func (v *VPC) Health(b emulator.Balancer) (map[netip.Addr]bool, error) {
+	if p := v.plain.Load(); p != nil {
+		b = p.Mappings.Balancer(b)
+	}
 	v.health.Lock()
 	defer v.health.Unlock()
 	out := map[netip.Addr]bool{}

@@ -165,7 +165,7 @@ func (v *VPC) ensureInside() error {
 	if err := v.in.LinkSetUp(lo); err != nil {
 		return fmt.Errorf("setting lo up in %s: %w", v.names.vpcNS(), err)
 	}
-	for _, a := range append(slices.Clone(ruleset.Services), ruleset.Prober) {
+	for _, a := range append(slices.Clone(ruleset.Services), ruleset.AllProbers()...) {
 		if err := v.in.AddrReplace(lo, &netlink.Addr{IPNet: ipNet(ruleset.One(a))}); err != nil {
 			return fmt.Errorf("adding %s in %s: %w", a, v.names.vpcNS(), err)
 		}

@@ -3,6 +3,7 @@ package balancers
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"hakube/gce/emulator/internal/api"
 	"hakube/gce/emulator/internal/doc"
@@ -13,7 +14,7 @@ import (
 // serviceLacks is what no change to a backend service follows.
 var serviceLacks = []string{
 	"+name", "+description", "+region", "+fingerprint", "+backends", "+healthChecks", "+loadBalancingScheme", "+protocol", "+sessionAffinity",
-	"+timeoutSec", "+connectionDraining", "+port", "+portName", "+logConfig", "logConfig.enable: a log", "loadBalancingScheme!EXTERNAL", "protocol!TCP|UDP",
+	"+timeoutSec", "+connectionDraining", "+port", "+portName", "+logConfig", "logConfig.enable: a log", "loadBalancingScheme!EXTERNAL|INTERNAL", "protocol!TCP|UDP|UNSPECIFIED",
 	"backends.failover", "backends.capacityScaler", "backends.maxConnections", "backends.maxConnectionsPerEndpoint", "backends.maxConnectionsPerInstance",
 	"backends.maxRate", "backends.maxRatePerEndpoint", "backends.maxRatePerInstance", "backends.maxUtilization", "backends.maxInFlightRequests",
 	"backends.customMetrics", "backends.preference", "backends.trafficDuration",
@@ -29,6 +30,9 @@ var serviceShown = doc.Obj{
 	},
 }
 
+// internal is the scheme of a balancer that the machines of one network call.
+const internal = "INTERNAL"
+
 // completeService checks a backend service and fills in what it leaves to
 // Google. Of all kinds there are, this one is behind a passthrough balancer.
 func completeService(t *store.Tx, r doc.Ref, o doc.Obj) error {
@@ -39,10 +43,13 @@ func completeService(t *store.Tx, r doc.Ref, o doc.Obj) error {
 	doc.Fill(o, serviceShown)
 	api.Placed(r, o)
 	doc.Fill(doc.Sub(o, "connectionDraining"), doc.Obj{"drainingTimeoutSec": 0})
-	switch s := doc.Str(o, "sessionAffinity"); s {
-	case "NONE", "CLIENT_IP", "CLIENT_IP_PROTO", "CLIENT_IP_PORT_PROTO":
-	default:
-		return problem.Invalid("resource.sessionAffinity", s, "Session affinity must be NONE, CLIENT_IP, CLIENT_IP_PROTO or CLIENT_IP_PORT_PROTO for a backend service of an external passthrough load balancer.")
+	affinities := []string{"NONE", "CLIENT_IP", "CLIENT_IP_PROTO", "CLIENT_IP_PORT_PROTO"}
+	if doc.Str(o, "loadBalancingScheme") == internal {
+		affinities = append(affinities, "CLIENT_IP_NO_DESTINATION")
+		doc.Fill(o, doc.Obj{"subsetting": doc.Obj{"policy": "NONE"}})
+	}
+	if s := doc.Str(o, "sessionAffinity"); !slices.Contains(affinities, s) {
+		return problem.Invalid("resource.sessionAffinity", s, "Session affinity must be one of "+strings.Join(affinities, ", ")+" for a backend service of such a passthrough load balancer.")
 	}
 	if n := doc.Num(doc.Sub(o, "connectionDraining"), "drainingTimeoutSec"); n < 0 || n > 3600 {
 		return problem.Invalid("resource.connectionDraining.drainingTimeoutSec", n, "Must be between 0 and 3600.")
@@ -65,8 +72,8 @@ func completeServiceCheck(t *store.Tx, r doc.Ref, o doc.Obj) error {
 		return nil
 	}
 	h := doc.ParseRef(checks[0], r.Project(), r.Scope(), "healthChecks")
-	if h == "" || h.Scope() != r.Scope() {
-		return problem.Invalid("resource.healthChecks[0]", checks[0], "The health check must be one of region '"+r.Place()+"'.")
+	if h == "" || h.Scope() != r.Scope() && (h.Scope() != "global" || doc.Str(o, "loadBalancingScheme") != internal) {
+		return problem.Invalid("resource.healthChecks[0]", checks[0], "The health check must be one of region '"+r.Place()+"', or for an internal load balancer a global one.")
 	}
 	if t.Get(h) == nil {
 		return problem.NotFound(h)
@@ -82,7 +89,7 @@ func completeBackends(t *store.Tx, r doc.Ref, o doc.Obj) error {
 		field := fmt.Sprintf("resource.backends[%d].", i)
 		doc.Fill(b, doc.Obj{"balancingMode": "CONNECTION"})
 		if m := doc.Str(b, "balancingMode"); m != "CONNECTION" {
-			return problem.Invalid(field+"balancingMode", m, "Balancing mode must be CONNECTION for a backend service of an external passthrough load balancer.")
+			return problem.Invalid(field+"balancingMode", m, "Balancing mode must be CONNECTION for a backend service of a passthrough load balancer.")
 		}
 		s := doc.Str(b, "group")
 		g := doc.ParseRef(s, r.Project(), "", "instanceGroups")

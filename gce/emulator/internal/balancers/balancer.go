@@ -21,16 +21,24 @@ func balancerOf(t *store.Tx, r doc.Ref) (backend.Balancer, bool) {
 	if t.Get(r.Note("arriving")) != nil {
 		return backend.Balancer{}, false
 	}
-	service := t.Get(doc.RefOf(doc.Str(rule, "backendService")))
-	if rule == nil || service == nil {
+	if rule == nil {
 		return backend.Balancer{}, false
 	}
-	b := backend.Balancer{
-		Project: r.Project(), Region: r.Place(), Name: r.Name(), Protocol: doc.Str(rule, "IPProtocol"), Ports: portsOf(rule),
-		Affinity: doc.Str(service, "sessionAffinity"),
-		Drain:    time.Duration(doc.Num(doc.Sub(service, "connectionDraining"), "drainingTimeoutSec")) * time.Second,
-	}
+	b := backend.Balancer{Project: r.Project(), Region: r.Place(), Name: r.Name(), Protocol: doc.Str(rule, "IPProtocol"), Ports: portsOf(rule)}
 	b.Address, _ = netip.ParseAddr(doc.Str(rule, "IPAddress"))
+	if doc.Str(rule, "loadBalancingScheme") == internal {
+		b.Network, b.Global = doc.RefOf(doc.Str(rule, "network")).Name(), doc.Bool(rule, "allowGlobalAccess")
+	}
+	if pool := t.Get(doc.RefOf(doc.Str(rule, "target"))); pool != nil {
+		pooled(t, pool, &b)
+		return b, true
+	}
+	service := t.Get(doc.RefOf(doc.Str(rule, "backendService")))
+	if service == nil {
+		return backend.Balancer{}, false
+	}
+	b.Affinity = doc.Str(service, "sessionAffinity")
+	b.Drain = time.Duration(doc.Num(doc.Sub(service, "connectionDraining"), "drainingTimeoutSec")) * time.Second
 	for _, h := range doc.Strings(service, "healthChecks") {
 		b.Check = checkOf(t.Get(doc.RefOf(h)))
 	}
@@ -41,13 +49,18 @@ func balancerOf(t *store.Tx, r doc.Ref) (backend.Balancer, bool) {
 			if a := balanced(i); a.IsValid() {
 				group.Machines = append(group.Machines, a)
 				if group.Network == "" { // a managed group's is its machines'
-					group.Network = doc.RefOf(doc.Str(doc.Objects(i, "networkInterfaces")[0], "network")).Name()
+					group.Network = networkOf(i)
 				}
 			}
 		}
 		b.Backends = append(b.Backends, group)
 	}
 	return b, true
+}
+
+// networkOf is the name of the network an instance is in.
+func networkOf(o doc.Obj) string {
+	return doc.RefOf(doc.Str(doc.Objects(o, "networkInterfaces")[0], "network")).Name()
 }
 
 // balanced is the internal address of an instance, if there is a machine to

@@ -19,14 +19,15 @@ func forwardingRules() api.Collection {
 		},
 		Lacks: map[string][]string{
 			"insert": {"+name", "+description", "+IPAddress", "+IPProtocol", "+ports", "+portRange", "+allPorts", "+backendService", "+target", "+loadBalancingScheme",
-				"+labels", "+networkTier", "+region", "+ipVersion", "ipVersion!IPV4|UNSPECIFIED_VERSION", "loadBalancingScheme!EXTERNAL", "networkTier!PREMIUM"},
-			"patch": {"+name", "+networkTier", "+fingerprint", "networkTier!PREMIUM"},
+				"+labels", "+networkTier", "+region", "+ipVersion", "ipVersion!IPV4|UNSPECIFIED_VERSION", "loadBalancingScheme!EXTERNAL|INTERNAL", "networkTier!PREMIUM",
+				"+network", "+subnetwork", "+allowGlobalAccess"},
+			"patch": {"+name", "+networkTier", "+fingerprint", "+allowGlobalAccess", "networkTier!PREMIUM"},
 		},
 		Works: map[string]api.Work{
-			"insert": {Run: ruleArrives, Late: true}, "patch": {}, "setLabels": {AtOnce: true},
+			"insert": {Run: ruleArrives, Late: true}, "patch": {Run: api.Synced}, "setLabels": {AtOnce: true},
 			"delete": {Late: true, Run: func(ctx context.Context, k *api.Job) error {
 				return k.Remove(ctx, "forwarding_rule", func(*store.Tx, doc.Ref) doc.Ref { return "" }, func(t *store.Tx, r doc.Ref) {
-					networks.ReleaseExternal(t, r, doc.Str(t.Get(r), "IPAddress"))
+					networks.ReleaseRule(t, r, t.Get(r))
 				})
 			}},
 		},
@@ -50,14 +51,18 @@ func insertRule(c *api.Call) (doc.Obj, error) {
 		if err := completeRule(t, r, o); err != nil {
 			return err
 		}
-		if err := ruleAddress(c.S, t, r, o); err != nil {
+		address := ruleAddress
+		if doc.Str(o, "loadBalancingScheme") == internal {
+			address = innerAddress
+		}
+		if err := address(c.S, t, r, o); err != nil {
 			return err
 		}
 		if _, err := c.Create(t, "forwardingRules", o); err != nil {
 			return err
 		}
 		o = t.Edit(r)
-		o["fingerprint"], o["labelFingerprint"] = doc.Fingerprint(o["id"]), doc.Fingerprint(nil) // labels come by setLabels
+		o["fingerprint"], o["labelFingerprint"] = doc.Fingerprint(o["id"], o["allowGlobalAccess"]), doc.Fingerprint(nil) // labels come by setLabels
 		t.Put(r.Note("arriving"), doc.Obj{"id": o["id"]})
 		return nil
 	})
@@ -78,7 +83,7 @@ func deleteRule(c *api.Call) (doc.Obj, error) {
 	return c.Removal("forwardingRules", "forwarding_rule", func(*store.Tx, doc.Ref) doc.Ref { return "" })
 }
 
-// patchRule can change nothing that would show here: the tier is always PREMIUM.
+// patchRule changes who may call an internal rule; the tier is always PREMIUM.
 func patchRule(c *api.Call) (doc.Obj, error) {
 	r := c.Target("forwardingRules")
 	return c.Change(r, nil, func(t *store.Tx) error {
@@ -92,8 +97,28 @@ func patchRule(c *api.Call) (doc.Obj, error) {
 		if f := doc.Str(c.Body, "fingerprint"); f != "" && f != doc.Str(o, "fingerprint") {
 			return problem.Stale("Invalid fingerprint.")
 		}
+		if doc.Has(c.Body, "allowGlobalAccess") {
+			o["allowGlobalAccess"] = doc.Bool(c.Body, "allowGlobalAccess")
+			if err := inside(o); err != nil {
+				return err
+			}
+		}
+		o["fingerprint"] = doc.Fingerprint(o["id"], o["allowGlobalAccess"])
 		return nil
 	})
+}
+
+// inside refuses what only an internal rule can say.
+func inside(o doc.Obj) error {
+	if doc.Str(o, "loadBalancingScheme") == internal {
+		return nil
+	}
+	for _, k := range []string{"allowGlobalAccess", "network", "subnetwork"} {
+		if doc.Bool(o, k) || doc.Str(o, k) != "" {
+			return problem.Invalid("resource."+k, o[k], "The field is for a forwarding rule of scheme INTERNAL only.")
+		}
+	}
+	return nil
 }
 
 // completeRule checks all of a rule but its address.
@@ -101,11 +126,16 @@ func completeRule(t *store.Tx, r doc.Ref, o doc.Obj) error {
 	delete(o, "ipVersion")
 	doc.Fill(o, doc.Obj{"kind": "compute#forwardingRule", "description": "", "loadBalancingScheme": "EXTERNAL", "IPProtocol": "TCP", "networkTier": "PREMIUM"})
 	api.Placed(r, o)
+	if err := inside(o); err != nil {
+		return err
+	}
 	switch target := doc.Str(o, "target"); {
 	case doc.Str(o, "backendService") == "" && target == "":
 		return problem.Missing("resource.backendService")
 	case doc.Str(o, "backendService") != "" && target != "":
 		return problem.Refuse("A forwarding rule has a target or a backend service, not both.")
+	case target != "" && doc.Str(o, "loadBalancingScheme") == internal:
+		return problem.NotWritten("internal forwarding rules to a target")
 	case target != "":
 		return targeted(t, r, o)
 	}
@@ -118,8 +148,18 @@ func completeRule(t *store.Tx, r doc.Ref, o doc.Obj) error {
 		return problem.NotFound(s)
 	}
 	o["backendService"] = s.Link()
-	if p := doc.Str(o, "IPProtocol"); p != doc.Str(service, "protocol") {
-		return problem.Invalid("resource.IPProtocol", p, "The protocol must be that of the backend service, "+doc.Str(service, "protocol")+".")
+	if scheme := doc.Str(o, "loadBalancingScheme"); scheme != doc.Str(service, "loadBalancingScheme") {
+		return problem.Invalid("resource.loadBalancingScheme", scheme, "The scheme must be that of the backend service, "+doc.Str(service, "loadBalancingScheme")+".")
+	}
+	p := doc.Str(o, "IPProtocol")
+	if of := doc.Str(service, "protocol"); p != of && of != "UNSPECIFIED" {
+		return problem.Invalid("resource.IPProtocol", p, "The protocol must be that of the backend service, "+of+".")
+	}
+	if p == "L3_DEFAULT" && !doc.Bool(o, "allPorts") {
+		return problem.Refuse("A forwarding rule of protocol L3_DEFAULT must forward all ports: set 'allPorts'.")
+	}
+	if p != "TCP" && p != "UDP" && p != "L3_DEFAULT" {
+		return problem.NotWritten("forwarding rules of protocol " + p + " to a backend service")
 	}
 	return completeRulePorts(o)
 }

@@ -32,6 +32,9 @@ func completeRulePorts(o doc.Obj) error {
 	}
 	if p := doc.Str(o, "portRange"); p != "" {
 		ways++
+		if doc.Str(o, "loadBalancingScheme") == internal {
+			return problem.Invalid("resource.portRange", p, "An internal forwarding rule names its ports with 'ports', or forwards all of them.")
+		}
 		low, high, ok := portRange(p)
 		if !ok || low == 0 {
 			return problem.Invalid("resource.portRange", p, "Must be a port or a range of ports.")
@@ -46,7 +49,7 @@ func completeRulePorts(o doc.Obj) error {
 		delete(o, "allPorts")
 	}
 	if ways != 1 {
-		return problem.Refuse("Exactly one of the fields 'ports', 'portRange' and 'allPorts' must be specified for an external passthrough forwarding rule.")
+		return problem.Refuse("Exactly one of the fields 'ports', 'portRange' and 'allPorts' must be specified for a passthrough forwarding rule.")
 	}
 	return nil
 }
@@ -101,6 +104,32 @@ func ruleAddress(s *api.Server, t *store.Tx, r doc.Ref, o doc.Obj) error {
 	networks.Use(t, address, r)
 	o["IPAddress"] = doc.Str(a, "address")
 	return nil
+}
+
+// innerAddress gives an internal rule the address it asks for, one that is reserved
+// for this or that nobody has, or any of its subnetwork's. Rules share one that was
+// reserved to be shared.
+func innerAddress(_ *api.Server, t *store.Tx, r doc.Ref, o doc.Obj) error {
+	subnet, err := networks.SubnetworkOf(t, r.Project(), r.Place(), doc.Str(o, "subnetwork"), doc.Str(o, "network"), "resource.subnetwork")
+	if err != nil {
+		return err
+	}
+	o["subnetwork"], o["network"] = subnet.Link(), doc.Str(t.Get(subnet), "network")
+	for _, x := range doc.Objects(t.Get(doc.RefOf(doc.Str(o, "backendService"))), "backends") {
+		if n := doc.Str(t.Get(doc.RefOf(doc.Str(x, "group"))), "network"); n != "" && n != doc.Str(o, "network") {
+			return problem.Invalid("resource.network", doc.Str(o, "network"), "The network must be that of the backends, '"+string(doc.RefOf(n))+"'.")
+		}
+	}
+	shares := func(address doc.Ref) bool {
+		for _, by := range doc.Strings(t.Get(address), "users") {
+			if other := doc.RefOf(by); other.Kind() != "forwardingRules" || overlap(t.Get(other), o) {
+				return false
+			}
+		}
+		return doc.Str(t.Get(address), "purpose") == "SHARED_LOADBALANCER_VIP"
+	}
+	o["IPAddress"], err = networks.ClaimForRule(t, r, subnet, doc.Str(o, "IPAddress"), shares)
+	return err
 }
 
 // overlap reports whether two rules claim a port of one protocol.

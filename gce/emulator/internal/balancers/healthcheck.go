@@ -14,8 +14,8 @@ import (
 	"hakube/gce/emulator/internal/store"
 )
 
-// Health checks are in the project or in a region; balancers here take the
-// latter only, as Google's regional ones do.
+// Health checks are in the project or in a region; external balancers take the
+// latter only, as Google's do, internal ones both.
 
 func healthChecks() api.Collection       { return checks("healthChecks") }
 func regionHealthChecks() api.Collection { return checks("regionHealthChecks") }
@@ -112,9 +112,7 @@ var checkLacks = func() []string {
 	out := []string{"type!TCP|HTTP|HTTPS", "sourceRegions", "logConfig.enable: a log"}
 	for _, k := range checkSections {
 		out = append(out, k.field+".portSpecification!USE_FIXED_PORT", k.field+".proxyHeader!NONE: a proxy header", k.field+".portName", k.field+".response")
-		if k.path {
-			out = append(out, k.field+".host")
-		} else {
+		if !k.path {
 			out = append(out, k.field+".request")
 		}
 	}
@@ -171,10 +169,15 @@ func completeCheck(o doc.Obj) error {
 // checkOf is a health check as the network behind the API probes with it.
 func checkOf(o doc.Obj) backend.HealthCheck {
 	probe := doc.Sub(o, checkSections[doc.Str(o, "type")].field)
+	return probing(o, backend.HealthCheck{
+		Protocol: doc.Str(o, "type"), Port: int(doc.Num(probe, "port")), Path: doc.Str(probe, "requestPath"), Host: doc.Str(probe, "host"),
+	})
+}
+
+// probing adds to a check what all kinds of them say in the same way.
+func probing(o doc.Obj, c backend.HealthCheck) backend.HealthCheck {
 	seconds := func(key string) time.Duration { return time.Duration(doc.Num(o, key)) * time.Second }
-	return backend.HealthCheck{
-		Protocol: doc.Str(o, "type"), Port: int(doc.Num(probe, "port")), Path: doc.Str(probe, "requestPath"),
-		Interval: seconds("checkIntervalSec"), Timeout: seconds("timeoutSec"),
-		Healthy: int(doc.Num(o, "healthyThreshold")), Unhealthy: int(doc.Num(o, "unhealthyThreshold")),
-	}
+	c.Interval, c.Timeout = seconds("checkIntervalSec"), seconds("timeoutSec")
+	c.Healthy, c.Unhealthy = int(doc.Num(o, "healthyThreshold")), int(doc.Num(o, "unhealthyThreshold"))
+	return c
 }

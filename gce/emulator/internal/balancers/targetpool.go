@@ -12,11 +12,8 @@ import (
 )
 
 // Target pools are the older of the two things a forwarding rule can send to:
-// machines of one region by name, and at most one legacy HTTP health check.
-// They are kept with all their rules, since Kubernetes' cloud provider makes
-// one for each Service of type LoadBalancer and they have to be found and
-// removed. Nothing behind the API sends packets to one: a forwarding rule with
-// a target is an object only, and getHealth, setBackup and failover are not written.
+// machines of one region by name, and at most one legacy HTTP health check. Kubernetes'
+// cloud provider makes one for each Service of type LoadBalancer.
 //
 // Google's documents do not say what becomes of a member whose machine is
 // deleted. Here it stays in the list, as the next hop of a route does.
@@ -25,11 +22,11 @@ func targetPools() api.Collection {
 		Resource: "targetPools", Kind: "targetPools", Item: "compute#targetPool",
 		Methods: map[string]api.Handler{
 			"insert": insertPool, "delete": deletePool, "addInstance": addPoolInstances, "removeInstance": removePoolInstances,
-			"addHealthCheck": addPoolCheck, "removeHealthCheck": removePoolCheck,
+			"addHealthCheck": addPoolCheck, "removeHealthCheck": removePoolCheck, "getHealth": poolHealth, "setBackup": setPoolBackup,
 		},
-		Lacks: map[string][]string{"insert": {"backupPool", "failoverRatio"}},
 		Works: map[string]api.Work{
-			"insert": {}, "addInstance": {}, "removeInstance": {}, "addHealthCheck": {}, "removeHealthCheck": {},
+			"insert": {}, "addInstance": {Run: api.Synced}, "removeInstance": {Run: api.Synced},
+			"addHealthCheck": {Run: api.Synced}, "removeHealthCheck": {Run: api.Synced}, "setBackup": {Run: api.Synced},
 			"delete": {Late: true, Run: func(ctx context.Context, k *api.Job) error { return k.Remove(ctx, "target_pool", poolUser) }},
 		},
 	}
@@ -53,6 +50,9 @@ func insertPool(c *api.Call) (doc.Obj, error) {
 			return err
 		}
 		if err := probePool(t, r, o, checks); err != nil {
+			return err
+		}
+		if err := backedUp(t, r, o); err != nil {
 			return err
 		}
 		_, err := c.Create(t, "targetPools", o)
@@ -111,7 +111,7 @@ func poolEdited(c *api.Call, f func(t *store.Tx, r doc.Ref, o doc.Obj) error) (d
 	})
 }
 
-// listed reads a list of references out of a request: {"instances": [{"instance": …}]}.
+// namesIn reads a list of references out of a request: {"instances": [{"instance": …}]}.
 func namesIn(c *api.Call, many, one string) (out []string, err error) {
 	for _, x := range doc.Objects(c.Body, many) {
 		out = append(out, doc.Str(x, one))
@@ -175,14 +175,27 @@ func deletePool(c *api.Call) (doc.Obj, error) {
 	return c.Removal("targetPools", "target_pool", poolUser)
 }
 
-// poolUser is a forwarding rule that sends to a pool.
+// poolUser is a forwarding rule that sends to a pool, or a pool whose backup it is.
 func poolUser(t *store.Tx, r doc.Ref) doc.Ref {
-	for _, o := range t.List(r.Within("forwardingRules", "x").Collection()) {
-		if doc.RefOf(doc.Str(o, "target")) == r {
+	if l := poolRules(t, r); len(l) > 0 {
+		return l[0]
+	}
+	for _, o := range t.List(r.Collection()) {
+		if doc.RefOf(doc.Str(o, "backupPool")) == r {
 			return doc.RefOf(doc.Str(o, "selfLink"))
 		}
 	}
 	return ""
+}
+
+// poolRules are the forwarding rules that send to a pool, by name.
+func poolRules(t *store.Tx, r doc.Ref) (out []doc.Ref) {
+	for _, o := range t.List(r.Within("forwardingRules", "x").Collection()) {
+		if doc.RefOf(doc.Str(o, "target")) == r {
+			out = append(out, doc.RefOf(doc.Str(o, "selfLink")))
+		}
+	}
+	return out
 }
 
 // targeted completes a forwarding rule that sends to a target pool.

@@ -25,6 +25,7 @@ func Bool(o Obj, key string) bool     { b, _ := o[key].(bool); return b }
 func List(o Obj, key string) []any    { l, _ := o[key].([]any); return l }
 func Sub(o Obj, key string) Obj       { m, _ := o[key].(Obj); return m }
 func Num(o Obj, key string) int64     { return Number(o[key]) }
+func Float(o Obj, key string) float64 { f, _ := o[key].(float64); return f }
 func Has(o Obj, key string) bool      { return o[key] != nil }
 func ID(o Obj) uint64                 { id, _ := strconv.ParseUint(Str(o, "id"), 10, 64); return id }
 func Decimal(n int64) string          { return strconv.FormatInt(n, 10) }

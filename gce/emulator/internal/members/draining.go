@@ -35,15 +35,28 @@ func Forwarded(t *store.Tx, project string) map[doc.Ref][]netip.Addr {
 		if err != nil || t.Get(doc.RefOf(doc.Str(rule, "selfLink")).Note("arriving")) != nil {
 			continue
 		}
-		for _, x := range doc.Objects(t.Get(doc.RefOf(doc.Str(rule, "backendService"))), "backends") {
-			for _, i := range reached(t, doc.RefOf(doc.Str(x, "group"))) {
-				if out == nil {
-					out = map[doc.Ref][]netip.Addr{}
-				}
-				if !slices.Contains(out[i], a) {
-					out[i] = append(out[i], a)
-				}
+		for _, i := range behind(t, rule) {
+			if out == nil {
+				out = map[doc.Ref][]netip.Addr{}
 			}
+			if !slices.Contains(out[i], a) {
+				out[i] = append(out[i], a)
+			}
+		}
+	}
+	return out
+}
+
+// behind are the instances that a forwarding rule may send to, by its backend service
+// or its target pool, and those that drain.
+func behind(t *store.Tx, rule doc.Obj) (out []doc.Ref) {
+	for _, x := range doc.Objects(t.Get(doc.RefOf(doc.Str(rule, "backendService"))), "backends") {
+		out = append(out, reached(t, doc.RefOf(doc.Str(x, "group")))...)
+	}
+	pool := t.Get(doc.RefOf(doc.Str(rule, "target")))
+	for _, p := range []doc.Obj{pool, t.Get(doc.RefOf(doc.Str(pool, "backupPool")))} {
+		for _, i := range PoolInstances(t, p) {
+			out = append(out, doc.RefOf(doc.Str(i, "selfLink")))
 		}
 	}
 	return out

@@ -38,6 +38,16 @@ func GroupInstances(t *store.Tx, group doc.Ref) (out []doc.Obj) {
 	return out
 }
 
+// PoolInstances are the instances of a target pool that exist, as it lists them.
+func PoolInstances(t *store.Tx, pool doc.Obj) (out []doc.Obj) {
+	for _, link := range doc.Strings(pool, "instances") {
+		if o := t.Get(doc.RefOf(link)); o != nil {
+			out = append(out, o)
+		}
+	}
+	return out
+}
+
 // groupMembers are the members of a group, by name.
 func groupMembers(t *store.Tx, group doc.Ref) (out []doc.Ref) {
 	if Managed(t, group) {

@@ -48,7 +48,7 @@ func internalAddress(t *store.Tx, subnet doc.Ref, want, field string) (netip.Add
 			return a, problem.Invalid(field, want, "The address is reserved.")
 		}
 		if taken(a) {
-			return a, problem.New(409, "alreadyExists", "IP_IN_USE_BY_ANOTHER_RESOURCE", fmt.Sprintf("IP_IN_USE_BY_ANOTHER_RESOURCE - IP '%s' is already being used by another resource.", want))
+			return a, takenInside(want)
 		}
 		return a, nil
 	}
@@ -64,6 +64,11 @@ func internalAddress(t *store.Tx, subnet doc.Ref, want, field string) (netip.Add
 		}
 	}
 	return netip.Addr{}, problem.New(400, "badRequest", "IP_SPACE_EXHAUSTED", fmt.Sprintf("IP space of '%s' is exhausted.", subnet))
+}
+
+// takenInside is an internal address, or a range of them, that somebody has.
+func takenInside(want string) error {
+	return problem.New(409, "alreadyExists", "IP_IN_USE_BY_ANOTHER_RESOURCE", fmt.Sprintf("IP_IN_USE_BY_ANOTHER_RESOURCE - IP '%s' is already being used by another resource.", want))
 }
 
 // AliasRange makes an alias range out of what is asked for: a range, an
@@ -94,7 +99,7 @@ func AliasRange(t *store.Tx, subnet doc.Ref, want, rangeName, field string) (net
 		return p, problem.Invalid(field, want, "The range has an address that is reserved.")
 	}
 	if overlapped(t, subnet, rangeName, p) {
-		return p, problem.New(409, "alreadyExists", "IP_IN_USE_BY_ANOTHER_RESOURCE", fmt.Sprintf("IP_IN_USE_BY_ANOTHER_RESOURCE - IP '%s' is already being used by another resource.", want))
+		return p, takenInside(want)
 	}
 	return p, nil
 }

@@ -137,6 +137,41 @@ func ClaimInternal(t *store.Tx, r, subnet doc.Ref, nic doc.Obj, field string) er
 	return err
 }
 
+// ClaimForRule gives an internal forwarding rule the address it asks for, by its
+// number or its object's name, or a free one. shares says whether the rule may have an
+// address that others have.
+func ClaimForRule(t *store.Tx, r, subnet doc.Ref, want string, shares func(doc.Ref) bool) (string, error) {
+	const field = "resource.IPAddress"
+	if _, err := netip.ParseAddr(want); want != "" && err != nil {
+		a := t.Get(doc.ParseRef(want, r.Project(), r.Scope(), "addresses"))
+		if a == nil || doc.Str(a, "subnetwork") != subnet.Link() {
+			return "", problem.Invalid(field, want, "Invalid IP address specified.")
+		}
+		want = doc.Str(a, "address")
+	}
+	if a := reservedInside(t, subnet, want); want != "" && a != "" {
+		if AddressUser(t.Get(a)) != "" && !shares(a) {
+			return "", takenInside(want)
+		}
+		Use(t, a, r)
+		return want, nil
+	}
+	a, err := internalAddress(t, subnet, want, field)
+	return a.String(), err
+}
+
+// ReleaseRule lets a forwarding rule's address go, if it is a reserved one.
+func ReleaseRule(t *store.Tx, r doc.Ref, rule doc.Obj) {
+	ip := doc.Str(rule, "IPAddress")
+	if subnet := doc.Str(rule, "subnetwork"); subnet != "" {
+		if a := reservedInside(t, doc.RefOf(subnet), ip); a != "" {
+			unuse(t, a, r)
+		}
+		return
+	}
+	ReleaseExternal(t, r, ip)
+}
+
 // ReleaseInternal frees a reserved internal address.
 func ReleaseInternal(t *store.Tx, r doc.Ref, nic doc.Obj) {
 	if a := reservedInside(t, doc.RefOf(doc.Str(nic, "subnetwork")), doc.Str(nic, "networkIP")); a != "" {

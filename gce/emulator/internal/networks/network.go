@@ -117,7 +117,7 @@ func deleteNetwork(c *api.Call) (doc.Obj, error) {
 
 func networkUsers(t *store.Tx, r doc.Ref) doc.Ref {
 	link := r.Link()
-	for _, kind := range []string{"firewalls", "subnetworks", "addresses"} {
+	for _, kind := range []string{"firewalls", "subnetworks", "addresses", "forwardingRules"} {
 		for _, o := range t.All(r.Project(), kind) {
 			user := doc.RefOf(doc.Str(o, "selfLink"))
 			if doc.Str(o, "network") != link {

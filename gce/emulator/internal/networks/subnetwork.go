@@ -243,9 +243,11 @@ func subnetworkUsers(t *store.Tx, r doc.Ref) doc.Ref {
 			}
 		}
 	}
-	for _, o := range t.List("projects/" + r.Project() + "/" + r.Scope() + "/addresses") {
-		if doc.Str(o, "subnetwork") == r.Link() {
-			return doc.RefOf(doc.Str(o, "selfLink"))
+	for _, kind := range []string{"addresses", "forwardingRules"} {
+		for _, o := range t.List("projects/" + r.Project() + "/" + r.Scope() + "/" + kind) {
+			if doc.Str(o, "subnetwork") == r.Link() {
+				return doc.RefOf(doc.Str(o, "selfLink"))
+			}
 		}
 	}
 	return ""

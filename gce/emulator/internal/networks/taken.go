@@ -25,7 +25,12 @@ func Keys(r doc.Ref, o doc.Obj) (keys []string) {
 			inside(doc.RefOf(subnet), "", netip.PrefixFrom(a, a.BitLen()))
 		}
 	case "forwardingRules":
-		keys = append(keys, addressKey(doc.Str(o, "IPAddress")))
+		a, err := netip.ParseAddr(doc.Str(o, "IPAddress"))
+		if subnet := doc.Str(o, "subnetwork"); err == nil && subnet != "" {
+			inside(doc.RefOf(subnet), "", netip.PrefixFrom(a, a.BitLen()))
+		} else {
+			keys = append(keys, addressKey(doc.Str(o, "IPAddress")))
+		}
 	case "instances":
 		for _, nic := range doc.Objects(o, "networkInterfaces") {
 			subnet := doc.RefOf(doc.Str(nic, "subnetwork"))

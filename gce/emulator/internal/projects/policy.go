@@ -60,9 +60,9 @@ var policies = []policy{
 		if a.method != "forwardingRules.insert" {
 			return ""
 		}
-		kind := doc.Str(a.o, "loadBalancingScheme") + "_NETWORK_TCP_UDP"
-		if doc.Has(a.o, "target") {
-			kind = "EXTERNAL_NETWORK_TCP_UDP"
+		kind := "EXTERNAL_NETWORK_TCP_UDP"
+		if doc.Str(a.o, "loadBalancingScheme") == "INTERNAL" {
+			kind = "INTERNAL_TCP_UDP"
 		}
 		return fmt.Sprintf("Forwarding Rule %s of type %s is not allowed.", a.r, kind)
 	}},

@@ -52,7 +52,7 @@ func balanceChains(b *strings.Builder, n emulator.Network, pools []Pool) {
 		p.pickChain(b)
 	}
 	chain(b, "probes", "type filter hook output priority -150; policy accept;", func() {
-		line(b, "ip saddr %s meta mark != 0 ct mark set meta mark", Prober)
+		line(b, "ip saddr %s meta mark != 0 ct mark set meta mark", set(addrs(AllProbers())))
 	})
 }
 
@@ -65,25 +65,52 @@ func addressChain(b *strings.Builder, n emulator.Network, a netip.Addr, pools []
 				line(b, "iifname %q meta mark set 0x%08x ct mark set meta mark accept", MachineLink(m.ID), Mark(m.NIC.Address))
 			}
 		}
-		line(b, "iifname != %q %sreject with icmp net-unreachable", InnerHostLink, withoutExternal(n))
+		if i := slices.IndexFunc(pools, func(p Pool) bool { return p.Address == a }); pools[i].Network == "" {
+			line(b, "iifname != %q %sreject with icmp net-unreachable", InnerHostLink, withoutExternal(n))
+		}
 		for _, p := range pools {
-			if what, ok := p.ports(); ok && p.Address == a {
-				line(b, "%sgoto %s", what, p.chain())
+			what, ok := p.ports()
+			who, known := p.callers(n)
+			if ok && known && p.Address == a {
+				line(b, "%s%sgoto %s", who, what, p.chain())
 			}
 		}
 		line(b, "reject with icmp port-unreachable")
 	})
 }
 
+// callers is the condition for who may call: of an internal balancer the machines
+// and pods of its network, and of its region unless it is global. Not ok means that
+// there is nobody.
+func (p Pool) callers(n emulator.Network) (cond string, ok bool) {
+	if p.Network == "" {
+		return "", true
+	}
+	var own []netip.Prefix
+	for _, m := range n.Machines {
+		if NetworkOf(m) == (NetworkID{p.Project, p.Network}) && (p.Global || strings.HasPrefix(m.Zone, p.Region+"-")) {
+			own = append(own, OwnRanges(m)...)
+		}
+	}
+	return match("ip saddr", own)
+}
+
 // ports is the condition for what the forwarding rule forwards. Not ok means
 // one that cannot be understood: it forwards nothing.
 func (p Pool) ports() (string, bool) {
+	if p.Protocol == AllProtocols {
+		return "", true
+	}
 	number, ok := known[strings.ToLower(p.Protocol)]
 	if !ok {
 		return "", false
 	}
 	return portsOf(number, "th dport", p.Ports)
 }
+
+// AllProtocols is the protocol of a rule that forwards all of them, which comes after
+// those of the same address that name one.
+const AllProtocols = "L3_DEFAULT"
 
 func (p Pool) chain() string {
 	return "balancer-" + strings.ReplaceAll(p.Project, ":", "_") + "/" + p.Region + "/" + p.Name
@@ -101,6 +128,8 @@ func (p Pool) pickChain(b *strings.Builder) {
 		default:
 			by := "ip saddr . th sport . ip daddr . th dport . meta l4proto"
 			switch p.Affinity {
+			case "CLIENT_IP_NO_DESTINATION":
+				by = "ip saddr"
 			case "CLIENT_IP":
 				by = "ip saddr . ip daddr"
 			case "CLIENT_IP_PROTO":
@@ -118,9 +147,20 @@ func (p Pool) pickChain(b *strings.Builder) {
 
 // vips are the balancers' addresses, sorted.
 func vips(pools []Pool) []netip.Addr {
+	return vipsOf(pools, func(Pool) bool { return true })
+}
+
+// external are those of external balancers.
+func external(pools []Pool) []netip.Addr {
+	return vipsOf(pools, func(p Pool) bool { return p.Network == "" })
+}
+
+func vipsOf(pools []Pool, which func(Pool) bool) []netip.Addr {
 	var out []netip.Addr
 	for _, p := range pools {
-		out = append(out, p.Address)
+		if which(p) {
+			out = append(out, p.Address)
+		}
 	}
 	slices.SortFunc(out, netip.Addr.Compare)
 	return slices.Compact(out)

@@ -176,19 +176,28 @@ func (g Mappings) Network(n emulator.Network) emulator.Network {
 		out.Firewalls = append(out.Firewalls, f)
 	}
 	for _, b := range n.Balancers {
-		groups := b.Backends
-		b.Backends = nil
-		for _, x := range groups {
-			all := x.Machines
-			x.Machines = nil
-			for _, a := range all {
-				x.Machines = append(x.Machines, g[NetworkID{b.Project, x.Network}].Address(a))
-			}
-			b.Backends = append(b.Backends, x)
-		}
-		out.Balancers = append(out.Balancers, b)
+		out.Balancers = append(out.Balancers, g.Balancer(b))
 	}
 	return out
+}
+
+// Balancer is b as it appears in the namespace: an internal one's address is of its
+// network.
+func (g Mappings) Balancer(b emulator.Balancer) emulator.Balancer {
+	if b.Network != "" {
+		b.Address = g[NetworkID{b.Project, b.Network}].Address(b.Address)
+	}
+	groups := b.Backends
+	b.Backends = nil
+	for _, x := range groups {
+		all := x.Machines
+		x.Machines = nil
+		for _, a := range all {
+			x.Machines = append(x.Machines, g[NetworkID{b.Project, x.Network}].Address(a))
+		}
+		b.Backends = append(b.Backends, x)
+	}
+	return b
 }
 
 // mappingChains map addresses before everything else, connection tracking

@@ -3,6 +3,7 @@ package ruleset
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strconv"
 
 	"hakube/gce/emulator"
@@ -14,13 +15,33 @@ var (
 	Metadata = netip.MustParseAddr("169.254.169.254")
 	// Mirror is the mirror of downloads and images (port 80).
 	Mirror = netip.MustParseAddr("169.254.169.252")
-	// Prober is where balancers' probes come from, of the ranges Google's come
-	// from: 35.191.0.0/16 is the one all of its balancers have.
-	Prober = netip.MustParseAddr("35.191.0.1")
 	// External is where external addresses come from (TEST-NET-2, RFC 5737).
 	// The other two documentation ranges are in use on some hosts.
 	External = netip.MustParsePrefix("198.51.100.0/24")
 )
+
+// Balancers' probes come from these in turn, one of each range that Google's come
+// from: a firewall rule that leaves one out is found out here too.
+// (https://cloud.google.com/load-balancing/docs/health-check-concepts#ip-ranges)
+var (
+	internalProbers = []netip.Addr{netip.MustParseAddr("35.191.0.1"), netip.MustParseAddr("130.211.0.1")}
+	externalProbers = []netip.Addr{netip.MustParseAddr("35.191.0.1"), netip.MustParseAddr("209.85.152.1"), netip.MustParseAddr("209.85.204.1")}
+)
+
+// Probers are where a balancer's probes come from.
+func Probers(internal bool) []netip.Addr {
+	if internal {
+		return internalProbers
+	}
+	return externalProbers
+}
+
+// AllProbers are where any balancer's probes come from, each once.
+func AllProbers() []netip.Addr {
+	all := append(slices.Clone(internalProbers), externalProbers...)
+	slices.SortFunc(all, netip.Addr.Compare)
+	return slices.Compact(all)
+}
 
 // Services are the addresses the namespace itself answers at.
 var Services = []netip.Addr{Mirror, Metadata}

@@ -42,14 +42,13 @@ func Pools(n emulator.Network, healthy func(BalancerID, netip.Addr) bool, draini
 	for _, b := range n.Balancers {
 		p := Pool{Balancer: b, Members: Members(n, b), Draining: draining(IDOf(b))}
 		for _, a := range p.Members {
-			if healthy(IDOf(b), a) {
+			if b.Check.Protocol == "" || healthy(IDOf(b), a) {
 				p.Healthy = append(p.Healthy, a)
 			}
 		}
-		// As on Google, all are tried when none is known to be well.
-		if p.Picks = p.Healthy; len(p.Picks) == 0 {
-			p.Picks = p.Members
-		}
+		p.Picks = sorted(b.Picked(
+			func(a netip.Addr) bool { return hasMachine(n, a) },
+			func(a netip.Addr) bool { return slices.Contains(p.Healthy, a) }))
 		out = append(out, p)
 	}
 	return out
@@ -65,8 +64,12 @@ func Members(n emulator.Network, b emulator.Balancer) []netip.Addr {
 			}
 		}
 	}
-	slices.SortFunc(out, netip.Addr.Compare)
-	return slices.Compact(out)
+	return sorted(out)
+}
+
+func sorted(all []netip.Addr) []netip.Addr {
+	slices.SortFunc(all, netip.Addr.Compare)
+	return slices.Compact(all)
 }
 
 func hasMachine(n emulator.Network, a netip.Addr) bool {
@@ -80,7 +83,9 @@ func settleBalancers(all []emulator.Balancer, machines []emulator.Machine) (out 
 		if !b.Address.Is4() {
 			continue
 		}
-		i := slices.IndexFunc(machines, func(m emulator.Machine) bool { return m.NIC.External == b.Address })
+		i := slices.IndexFunc(machines, func(m emulator.Machine) bool {
+			return m.NIC.External == b.Address || slices.ContainsFunc(OwnRanges(m), func(p netip.Prefix) bool { return p.Contains(b.Address) })
+		})
 		if i >= 0 {
 			errs = append(errs, fmt.Errorf("connecting balancer %q of %s: %s is in use by instance %q", b.Name, b.Project, b.Address, machines[i].Name))
 			continue
@@ -88,7 +93,9 @@ func settleBalancers(all []emulator.Balancer, machines []emulator.Machine) (out 
 		out = append(out, b)
 	}
 	slices.SortFunc(out, func(a, b emulator.Balancer) int {
-		return cmp.Or(cmp.Compare(a.Project, b.Project), cmp.Compare(a.Region, b.Region), cmp.Compare(a.Name, b.Name))
+		return cmp.Or(
+			cmp.Compare(second(a.Protocol != AllProtocols), second(b.Protocol != AllProtocols)),
+			cmp.Compare(a.Project, b.Project), cmp.Compare(a.Region, b.Region), cmp.Compare(a.Name, b.Name))
 	})
 	return out, errs
 }

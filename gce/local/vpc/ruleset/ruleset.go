@@ -144,8 +144,8 @@ func natChains(b *strings.Builder, n emulator.Network, pools []Pool) {
 		// Whoever calls an external address is seen as his own.
 		if len(out) > 0 {
 			line(b, "ct status dnat snat to ip saddr map %s", set(out))
-			if len(pools) > 0 {
-				line(b, "ip daddr %s snat to ip saddr map %s", set(addrs(vips(pools))), set(out))
+			if vips := external(pools); len(vips) > 0 {
+				line(b, "ip daddr %s snat to ip saddr map %s", set(addrs(vips)), set(out))
 			}
 		}
 	})

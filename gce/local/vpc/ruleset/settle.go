@@ -82,7 +82,7 @@ func Externals(n emulator.Network) []netip.Addr {
 		}
 	}
 	for _, b := range n.Balancers {
-		if b.Address.Is4() {
+		if b.Address.Is4() && b.Network == "" {
 			out = append(out, b.Address)
 		}
 	}
