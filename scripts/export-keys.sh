@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # hakube: export-keys
 #
-# Prints the cluster's certificate authorities and version as one line of JSON,
-# for a master that joins:
+# Prints the cluster's certificate authorities, the key its secrets are encrypted
+# with if they are, and its version as one line of JSON, for a master that joins:
 #
 #   {"version":"v1.36.3","files":{"kubernetes/pki/ca.crt":"BASE64",…}}
 #
@@ -17,7 +17,9 @@ DISK=/mnt/disks/master-pd
 	exit 1
 }
 files=''
-for name in kubernetes/pki/{ca,front-proxy-ca}.{crt,key} kubernetes/pki/sa.{key,pub} etcd/pki/ca.{crt,key}; do
+names=(kubernetes/pki/{ca,front-proxy-ca}.{crt,key} kubernetes/pki/sa.{key,pub} etcd/pki/ca.{crt,key})
+if [[ -s $DISK/kubernetes/pki/encryption.yaml ]]; then names+=(kubernetes/pki/encryption.yaml); fi
+for name in "${names[@]}"; do
 	[[ -s $DISK/$name ]] || {
 		echo "this machine has no $name" >&2
 		exit 1

@@ -29,6 +29,17 @@ const (
 	KeyDNSIP = "hakube-dns-ip"
 	// KeyDNSDomain is the cluster's DNS domain; absent: cluster.local.
 	KeyDNSDomain = "hakube-dns-domain"
+	// KeyReserve is HAKUBE_RESERVE, "true" or "false"; absent: false, and so for those
+	// below, as it was with machines that were made before there was the key.
+	KeyReserve = "hakube-reserve"
+	// KeyAudit is HAKUBE_AUDIT. Masters only.
+	KeyAudit = "hakube-audit"
+	// KeyEncryptSecrets is HAKUBE_ENCRYPT_SECRETS, for the master that founds the
+	// cluster. Masters only.
+	KeyEncryptSecrets = "hakube-encrypt-secrets"
+	// KeyPodSecurity is HAKUBE_POD_SECURITY, for the master that founds the cluster.
+	// Masters only.
+	KeyPodSecurity = "hakube-pod-security"
 	// KeyJoinToken is a bootstrap token that can only ask for a node's
 	// certificate, abcdef.0123456789abcdef. Nodes only.
 	KeyJoinToken = "hakube-join-token"

@@ -72,7 +72,7 @@ type Keys struct {
 }
 
 var (
-	keyFile    = regexp.MustCompile(`^(kubernetes|etcd)/pki/[a-z-]+\.(crt|key|pub)$`)
+	keyFile    = regexp.MustCompile(`^((kubernetes|etcd)/pki/[a-z-]+\.(crt|key|pub)|kubernetes/pki/encryption\.yaml)$`)
 	keyVersion = regexp.MustCompile(`^v[0-9]+\.[0-9]+\.[0-9]+[0-9A-Za-z.+-]*$`)
 )
 

@@ -1,6 +1,8 @@
 package inventory
 
 import (
+	"cmp"
+
 	"cloud.google.com/go/compute/apiv1/computepb"
 
 	"hakube/cluster/settings"
@@ -125,4 +127,10 @@ func MetadataItem(m *computepb.Metadata, key string) string {
 		}
 	}
 	return ""
+}
+
+// Switched is a metadata item that is true or false. A machine that was made before
+// there was the key is as one that has false.
+func Switched(m *computepb.Metadata, key string) string {
+	return cmp.Or(MetadataItem(m, key), "false")
 }

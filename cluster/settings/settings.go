@@ -69,6 +69,11 @@ type Settings struct {
 	NodeImage        Name         `envconfig:"KUBE_GCE_NODE_IMAGE" flag:"node-image" desc:"image of nodes; newest of family debian-12 if empty"`
 	NodeImageOwner   Name         `envconfig:"KUBE_GCE_NODE_PROJECT" flag:"node-image-project" default:"debian-cloud" desc:"project of the nodes' image"`
 
+	Reserve        Bool `group:"Protection" envconfig:"HAKUBE_RESERVE" flag:"reserve" default:"true" desc:"keep memory and CPU of new machines from pods, by machine size as GKE does: of e2-standard-2 1.8 GiB and 70m"`
+	Audit          Bool `envconfig:"HAKUBE_AUDIT" flag:"audit" default:"true" desc:"new masters log who changed what, on their data disks: at most 1 GB each"`
+	EncryptSecrets Bool `envconfig:"HAKUBE_ENCRYPT_SECRETS" flag:"encrypt-secrets" default:"true" desc:"at create: Secrets are encrypted in etcd, with a key on the masters' data disks; costs microseconds a Secret"`
+	PodSecurity    Bool `envconfig:"HAKUBE_POD_SECURITY" flag:"pod-security" default:"true" desc:"at create: kubectl warns of pods in namespace default that break Kubernetes' baseline; refuses none"`
+
 	KubeVersion   Version `group:"Software" envconfig:"KUBE_VERSION" flag:"kube-version" default:"v1.36.3" desc:"Kubernetes version"`
 	Mirror        URL     `for:"up,repair" envconfig:"KUBE_MIRROR" flag:"mirror" desc:"where machines fetch binaries and images instead of the official places; the embedded GCE has its own"`
 	SSHKey        Path    `group:"Access" for:"all" envconfig:"HAKUBE_SSH_KEY" flag:"ssh-key" desc:"file of the ssh key that masters let in, made by up and repair if there is none; gcloud's, ~/.ssh/google_compute_engine, if empty"`

@@ -73,6 +73,11 @@ var Classes = map[string]class{
 	"KUBE_GCE_NODE_IMAGE":           {true, "nodes' template"},
 	"KUBE_GCE_NODE_PROJECT":         {true, "nodes' template"},
 
+	"HAKUBE_RESERVE":         {true, "masters' metadata, nodes' template"},
+	"HAKUBE_AUDIT":           {true, "masters' metadata"},
+	"HAKUBE_ENCRYPT_SECRETS": {true, "masters' metadata"},
+	"HAKUBE_POD_SECURITY":    {true, "masters' metadata"},
+
 	"KUBE_VERSION":                          {true, "masters' metadata, nodes' template"},
 	"KUBE_MIRROR":                           {true, "masters' metadata, nodes' template; on these another one has no effect, which is warned of"},
 	"KUBECONFIG":                            {false, "a file of this operator"},

@@ -32,6 +32,12 @@ func MetadataOf(s *settings.Spec, role, address string, more map[string]string) 
 		scripts.KeyServiceRange:    set.ServiceRange.String(),
 		scripts.KeyDNSIP:           set.DNSAddress().String(),
 		scripts.KeyDNSDomain:       string(set.DNSDomain),
+		scripts.KeyReserve:         settings.BoolText(set.Reserve),
+	}
+	if role == scripts.RoleMaster {
+		items[scripts.KeyAudit] = settings.BoolText(set.Audit)
+		items[scripts.KeyEncryptSecrets] = settings.BoolText(set.EncryptSecrets)
+		items[scripts.KeyPodSecurity] = settings.BoolText(set.PodSecurity)
 	}
 	if s.Mirror != "" {
 		items[scripts.KeyMirror] = s.Mirror

@@ -64,6 +64,9 @@ func (r *recall) takeMaster(o inventory.Object) {
 	r.take("KUBE_GCE_NETWORK", o.Network)
 	r.take("KUBE_GCE_IP_ALIAS_SUBNETWORK", o.Subnetwork)
 	r.takeMetadata(i.GetMetadata())
+	r.take("HAKUBE_AUDIT", inventory.Switched(i.GetMetadata(), scripts.KeyAudit))
+	r.take("HAKUBE_ENCRYPT_SECRETS", inventory.Switched(i.GetMetadata(), scripts.KeyEncryptSecrets))
+	r.take("HAKUBE_POD_SECURITY", inventory.Switched(i.GetMetadata(), scripts.KeyPodSecurity))
 	r.AsMade(o, "KUBE_MIRROR", inventory.MetadataItem(i.GetMetadata(), scripts.KeyMirror))
 	for _, d := range i.GetDisks() {
 		if boot := r.Seen.Disks[o.Zone+"/"+gce.Base(d.GetSource())]; d.GetBoot() && boot != nil {
@@ -103,6 +106,7 @@ func (r *recall) takeMetadata(m *computepb.Metadata) {
 	} {
 		r.take(variable, inventory.MetadataItem(m, key))
 	}
+	r.take("HAKUBE_RESERVE", inventory.Switched(m, scripts.KeyReserve))
 }
 
 // takePool reads the zone's pool. Where a cluster lives and the zone has none,

@@ -30,6 +30,7 @@ func TestReal(t *testing.T) {
 		{"again", (*walk).again},
 		{"deleted Nodes come back", (*walk).deletedNodes},
 		{"use", (*walk).use},
+		{"protected", (*walk).protected},
 		{"metadata is closed to pods", (*walk).metadataIsClosed},
 		{"pods get no more of the host", (*walk).podsBehindWalls},
 		{"firewall", (*walk).firewall},

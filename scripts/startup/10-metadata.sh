@@ -96,11 +96,15 @@ read_metadata() {
 	POD_RANGE=$(md instance/attributes/hakube-pod-range)
 	DNS_IP=$(md instance/attributes/hakube-dns-ip)
 	DNS_DOMAIN=$(md instance/attributes/hakube-dns-domain cluster.local)
+	RESERVE=$(md instance/attributes/hakube-reserve false)
 	MIRROR=${MIRROR%/}
 	case $ROLE in
 	master)
 		SERVICE_RANGE=$(md instance/attributes/hakube-service-range)
 		START=$(md instance/attributes/hakube-start found)
+		AUDIT=$(md instance/attributes/hakube-audit false)
+		ENCRYPT_SECRETS=$(md instance/attributes/hakube-encrypt-secrets false)
+		POD_SECURITY=$(md instance/attributes/hakube-pod-security false)
 		;;
 	node)
 		JOIN_TOKEN=$(md instance/attributes/hakube-join-token)

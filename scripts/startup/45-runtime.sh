@@ -27,8 +27,9 @@ write_units() {
 		TasksMax=infinity
 		OOMScoreAdjust=-999
 	END
-	# The drop-in directory must exist; what is in it belongs to the image.
+	# The drop-in directory must exist; what else is in it belongs to the image.
 	mkdir -p /etc/hakube/kubelet.conf.d
+	write_kubelet_limits
 	put /etc/systemd/system/kubelet.service <<-'END'
 		[Unit]
 		Description=kubelet

@@ -7,6 +7,7 @@ KUBEADM=$RUN/kubeadm.yaml
 # nodes' tokens in one phase; the token here is of no group that may do anything,
 # and found_control_plane deletes it. hakube makes the tokens nodes join with.
 write_kubeadm() {
+	if [[ $AUDIT == true ]]; then write_audit_policy; fi
 	{
 		cat <<-END
 			apiVersion: kubeadm.k8s.io/v1beta4
@@ -50,9 +51,18 @@ write_kubeadm() {
 			    value: ${SHUTDOWN_DELAY}s
 			  - name: shutdown-watch-termination-grace-period # without, it waits a minute for watches to end
 			    value: 2s
+		END
+		api_server_options
+		cat <<-END
 			controllerManager:
 			  extraArgs:
 			  - name: allocate-node-cidrs
+			    value: "false"
+			  - name: profiling
+			    value: "false"
+			scheduler:
+			  extraArgs:
+			  - name: profiling
 			    value: "false"
 			---
 			apiVersion: kubelet.config.k8s.io/v1beta1
@@ -117,6 +127,8 @@ found_control_plane() {
 	wait_until 120 "both etcd rings serve" etcd_serves
 	kubeadm init phase certs all --config "$KUBEADM"
 	kubeadm init phase kubeconfig all --config "$KUBEADM"
+	make_encryption_key
+	write_kubeadm # with the key
 	sync -f "$DISK"
 	put "$STATE/served" <<<"$CLUSTER_ID"
 	kubeadm init --config "$KUBEADM" --skip-token-print
@@ -126,6 +138,8 @@ found_control_plane() {
 		as_admin replace --force -f "$RUN/kube-dns.yaml"
 	fi
 	as_admin delete secret -n kube-system bootstrap-token-hkinit --ignore-not-found
+	warn_of_pods
+	forget_super_admin
 	printf '%s\n' "$KUBE_VERSION" | put "$STATE/kube-version"
 	sync -f "$DISK"
 	put "$STATE/founded" <<<"$CLUSTER_ID"

@@ -88,6 +88,7 @@ join_control_plane() {
 	kubeadm init phase certs all --config "$KUBEADM"
 	kubeadm init phase kubeconfig all --config "$KUBEADM"
 	printf '%s\n' "$IP" | put "$STATE/address"
+	forget_super_admin
 	sync -f "$DISK"
 	kubeadm init phase control-plane all --config "$KUBEADM"
 	kubeadm init phase kubelet-start --config "$KUBEADM"
