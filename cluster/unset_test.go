@@ -2,11 +2,14 @@ package cluster
 
 import (
 	"context"
+	"errors"
 	"maps"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"cloud.google.com/go/compute/apiv1/computepb"
 	"github.com/google/go-cmp/cmp"
 
 	"hakube/cluster/inventory"
@@ -195,5 +198,41 @@ func sameMasters(t *testing.T, w *world, name string) {
 		if errA != nil || errB != nil || a.GetSizeGb() != b.GetSizeGb() || gce.Base(a.GetType()) != gce.Base(b.GetType()) || a.GetSourceImage() != b.GetSourceImage() {
 			t.Errorf("disk %s%s: %v %v, that of the first-born: %v %v", name, suffix, b, errB, a, errA)
 		}
+	}
+}
+
+// TestMadeBeforeProtection: a master that was made before there was a setting is as if
+// it had been left out there: nothing is to be done on it, and one that joins it is like
+// it, whatever the default is for what is new.
+func TestMadeBeforeProtection(t *testing.T) {
+	ctx := context.Background()
+	w, _ := newModelWorld(t)
+	o := w.operator()
+	bare := o.shell(t, nil)
+	w.mustUp(bare)
+	instances := w.Client.Instances(zoneB)
+	i, err := instances.Get(ctx, "kubernetes-master")
+	if err != nil {
+		t.Fatal(err)
+	}
+	of := []string{scripts.KeyAudit, scripts.KeyEncryptSecrets, scripts.KeyPodSecurity}
+	m := i.GetMetadata()
+	m.Items = slices.DeleteFunc(m.Items, func(x *computepb.Items) bool { return slices.Contains(of, x.GetKey()) })
+	if err := instances.SetMetadata(ctx, "kubernetes-master", m); err != nil {
+		t.Fatal(err)
+	}
+	nothingToDo(t, w, bare)
+	name := w.mustUp(o.shell(t, map[string]string{"KUBE_REPLICATE_EXISTING_MASTER": "true", "KUBE_GCE_ZONE": zoneC})).Replica
+	if i, err = w.Client.Instances(zoneC).Get(ctx, name); err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range of {
+		if got := inventory.Switched(i.GetMetadata(), key); got != "false" {
+			t.Errorf("the replica has %s=%q", key, got)
+		}
+	}
+	var refused *Unchanged
+	if _, err := o.shell(t, map[string]string{"HAKUBE_AUDIT": "true"}).Up(ctx, w.events()); !errors.As(err, &refused) || !strings.Contains(err.Error(), "HAKUBE_AUDIT") {
+		t.Errorf("asked for on a master that has none: %v", err)
 	}
 }
