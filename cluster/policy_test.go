@@ -12,15 +12,15 @@ import (
 )
 
 // underPolicy is a world in a new project of an organisation with one policy.
-func underPolicy(t *testing.T, constraint string) (*world, *operator) {
-	w, _ := newModelWorldWith(t, func(o *emulator.Options) { o.NoDefaultNetwork, o.Policies = false, []string{constraint} })
+func underPolicy(t *testing.T, constraints ...string) (*world, *operator) {
+	w, _ := newModelWorldWith(t, func(o *emulator.Options) { o.NoDefaultNetwork, o.Policies = false, constraints })
 	return w, w.operator(func(s *settings.Settings) { s.Multizone = true })
 }
 
 // TestPoliciesKept: what the organisation asks of machines and projects is how hakube
 // makes them anyhow: create, replica and pool end valid.
 func TestPoliciesKept(t *testing.T) {
-	for _, constraint := range []string{"compute.requireShieldedVm", "compute.vmCanIpForward", "compute.skipDefaultNetworkCreation"} {
+	for _, constraint := range []string{"compute.requireShieldedVm", "compute.vmCanIpForward", "compute.skipDefaultNetworkCreation", "compute.disableGuestAttributesAccess", "compute.disableInstanceDataAccessApis"} {
 		t.Run(constraint, func(t *testing.T) {
 			t.Parallel()
 			w, o := underPolicy(t, constraint)
@@ -37,13 +37,13 @@ func TestPoliciesKept(t *testing.T) {
 // TestPolicyRefuses: what hakube cannot do without is refused before anything is made,
 // with the constraint and whom to ask.
 func TestPolicyRefuses(t *testing.T) {
-	for constraint, says := range map[string]string{
-		"compute.vmExternalIpAccess":           "instance kubernetes-master in europe-west1-b: the organisation (constraints/compute.vmExternalIpAccess) allows no external address for it",
-		"compute.disableGuestAttributesAccess": "allows nobody to read guest attributes",
+	for constraints, says := range map[string]string{
+		"compute.vmExternalIpAccess": "instance kubernetes-master in europe-west1-b: the organisation (constraints/compute.vmExternalIpAccess) allows no external address for it",
+		"compute.disableGuestAttributesAccess compute.disableInstanceDataAccessApis": "instance kubernetes-master in europe-west1-b: the organisation (constraints/compute.disableGuestAttributesAccess, constraints/compute.disableInstanceDataAccessApis) allows nobody to read guest attributes or serial output",
 	} {
-		t.Run(constraint, func(t *testing.T) {
+		t.Run(constraints, func(t *testing.T) {
 			t.Parallel()
-			w, o := underPolicy(t, constraint)
+			w, o := underPolicy(t, strings.Fields(constraints)...)
 			_, changes := w.counts(func() {
 				_, err := o.Up(context.Background(), nil)
 				var unchanged *Unchanged

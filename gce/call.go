@@ -33,12 +33,17 @@ func every(noun string) call { return call{"listing", noun, ""} }
 
 // read makes a call that changes nothing.
 func read[C, T any](ctx context.Context, c *Client, api *lazy[C], w call, do func(context.Context, C) (T, error)) (T, error) {
+	return ask(ctx, c, api, w, reading, do)
+}
+
+// ask makes a call of a kind that changes nothing.
+func ask[C, T any](ctx context.Context, c *Client, api *lazy[C], w call, k kind, do func(context.Context, C) (T, error)) (T, error) {
 	var out T
 	rest, err := api.get(c)
 	if err != nil {
 		return out, c.failed(w, err)
 	}
-	err = c.try(ctx, w, reading, func(ctx context.Context) (err error) {
+	err = c.try(ctx, w, k, func(ctx context.Context) (err error) {
 		out, err = do(ctx, rest)
 		return err
 	})

@@ -96,6 +96,15 @@ func Stale(err error) bool {
 	return errors.As(err, &e) && e.stale()
 }
 
+// ForbiddenBy is the organisation's policy that err is about, "constraints/…", or "".
+func ForbiddenBy(err error) string {
+	var e *Error
+	if !errors.As(err, &e) {
+		return ""
+	}
+	return constraint.FindString(e.Message)
+}
+
 // NoStock tells whether err says that a zone has no machines or disks of the
 // kind left just now: where that is, and where Google says there are some (nil
 // when it does not say). Its class is No: it is not solved in minutes.

@@ -133,6 +133,19 @@ func TestGuestAttributes(t *testing.T) {
 	}
 }
 
+// TestConsoleNotReady: of a machine that does not run Google has no output, which is not
+// waited for; and a console is read to its end, page by page.
+func TestConsoleNotReady(t *testing.T) {
+	s := play(t, refusal(400, "resourceNotReady", "The resource 'projects/p/zones/z/instances/i' is not ready"))
+	if text, err := s.Instances("z").Console(t.Context(), "i"); text != "" || err != nil || len(s.seen) != 1 {
+		t.Errorf("got %q and %v after %d calls", text, err, len(s.seen))
+	}
+	s = play(t, ok(`{"contents":"a\n","next":"2"}`), ok(`{"contents":"b","start":"2","next":"3"}`), ok(`{"contents":"","start":"3","next":"3"}`))
+	if text, err := s.Instances("z").Console(t.Context(), "i"); text != "a\nb" || err != nil || len(s.seen) != 3 {
+		t.Errorf("got %q and %v after %d calls", text, err, len(s.seen))
+	}
+}
+
 func TestNoNameIsNoCall(t *testing.T) {
 	s := play(t, ok(done))
 	if err := s.Networks().Delete(t.Context(), ""); err == nil || len(s.seen) != 0 {

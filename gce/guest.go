@@ -40,15 +40,41 @@ func unwritten(err error) bool {
 
 // SerialOutput returns what the machine printed on its console (port 1) from
 // byte start on, and where to go on. The API keeps the last mebibyte: when
-// start has been dropped it answers with what there is.
+// start has been dropped it answers with what there is. Of a machine that does not
+// run it has nothing ("is not ready"), which is nothing printed and not asked again.
 func (i Instances) SerialOutput(ctx context.Context, name string, start int64) (text string, next int64, err error) {
-	got, err := read(ctx, i.c, &i.c.instances, call{"reading serial output of", "instance", name},
+	got, err := ask(ctx, i.c, &i.c.instances, call{"reading serial output of", "instance", name}, glancing,
 		func(ctx context.Context, rest *compute.InstancesClient) (*computepb.SerialPortOutput, error) {
 			return rest.GetSerialPortOutput(ctx, &computepb.GetSerialPortOutputInstanceRequest{
 				Project: i.c.Project(), Zone: i.zone, Instance: name, Start: &start}, once)
 		})
-	if err != nil {
+	var e *Error
+	switch {
+	case errors.As(err, &e) && e.is("resourceNotReady"):
+		return "", start, nil
+	case err != nil:
 		return "", start, err
 	}
 	return got.GetContents(), got.GetNext(), nil
+}
+
+// consolePages is more than the mebibyte that is kept takes.
+const consolePages = 16
+
+// Console is all of a machine's console that is kept.
+func (i Instances) Console(ctx context.Context, name string) (string, error) {
+	var all strings.Builder
+	start := int64(0)
+	for range consolePages {
+		text, next, err := i.SerialOutput(ctx, name, start)
+		if err != nil {
+			return "", err
+		}
+		all.WriteString(text)
+		if text == "" || next <= start {
+			break
+		}
+		start = next
+	}
+	return all.String(), nil
 }

@@ -46,10 +46,12 @@ const (
 type kind struct {
 	limit time.Duration // for one try
 	pure  bool          // changes nothing
+	now   bool          // that something is not ready is an answer
 }
 
 var (
 	reading  = kind{limit: time.Minute, pure: true}
+	glancing = kind{limit: time.Minute, pure: true, now: true}
 	listing  = kind{limit: 3 * time.Minute, pure: true} // all pages
 	waiting  = kind{limit: 150 * time.Second, pure: true}
 	changing = kind{limit: time.Minute}
@@ -58,6 +60,8 @@ var (
 // budget returns how long calls of this kind are tried again after e.
 func (k kind) budget(e *Error) time.Duration {
 	switch {
+	case k.now && e.is("resourceNotReady"):
+		return 0
 	case e.again == againBusy, e.again == againRead && k.pure:
 		return busyBudget
 	case e.again == againCut:

@@ -69,6 +69,7 @@ type HostKeyError struct {
 	Host, Zone, Address string
 	Offered             ssh.PublicKey
 	Expected            []ssh.PublicKey
+	ByConsole           bool // Expected is from the serial console
 }
 
 func (e *HostKeyError) Error() string {
@@ -80,10 +81,17 @@ func (e *HostKeyError) Error() string {
 
 // Hint says what it can mean.
 func (e *HostKeyError) Hint() string {
+	told := cure.HostKeys(e.Host, e.Zone)
+	if e.ByConsole {
+		told = cure.Console(e.Host, e.Zone)
+	}
+	if len(e.Expected) == 0 && e.ByConsole {
+		return cure.Hint(fmt.Sprintf("nobody may read guest attributes here, and hakube's startup-script prints them on the serial console of %s when it boots and each hour, in lines that begin with hakube-tells; see whether it does", e.Host), told)
+	}
 	if len(e.Expected) == 0 {
 		return fmt.Sprintf("Google's guest agent and hakube's startup-script write them to the guest attributes hostkeys/ when %s boots, if its metadata have enable-guest-attributes=TRUE; a reset of the machine does it again", e.Host)
 	}
-	return cure.Hint(fmt.Sprintf("either %s was made anew a moment ago, then run this again, or another machine answers at %s; the keys it told", e.Host, e.Address), cure.HostKeys(e.Host, e.Zone))
+	return cure.Hint(fmt.Sprintf("either %s was made anew a moment ago, then run this again, or another machine answers at %s; the keys it told", e.Host, e.Address), told)
 }
 
 func fingerprint(k ssh.PublicKey) string { return k.Type() + " " + ssh.FingerprintSHA256(k) }

@@ -20,6 +20,9 @@ type Host struct {
 	// [ParseHostKeys]. There is no trust on first use: without any, nothing is
 	// dialled.
 	HostKeys []ssh.PublicKey
+	// ByConsole tells that the keys are from the machine's serial console, since nobody
+	// may read its guest attributes.
+	ByConsole bool
 }
 
 // ParseHostKeys reads the guest attributes hostkeys/*, where Google's guest
@@ -53,7 +56,7 @@ func (h Host) verify(offered ssh.PublicKey) error {
 	if hasKey(h.HostKeys, offered) {
 		return nil
 	}
-	return &HostKeyError{Host: h.Name, Zone: h.Zone, Address: h.Address, Offered: offered, Expected: h.HostKeys}
+	return &HostKeyError{Host: h.Name, Zone: h.Zone, Address: h.Address, Offered: offered, Expected: h.HostKeys, ByConsole: h.ByConsole}
 }
 
 func hasKey(keys []ssh.PublicKey, key ssh.PublicKey) bool {

@@ -38,6 +38,7 @@ type Env struct {
 	cpus      map[string]int    // of machine types, by name
 	silent    *string           // why the cluster cannot be asked, once a removal tried; "" if it can
 	bios      map[string]bool   // images without UEFI
+	console   bool              // machines are heard by their consoles: nobody may read guest attributes
 	warnings  []string          // for the summary
 }
 

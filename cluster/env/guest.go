@@ -3,6 +3,7 @@ package env
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"hakube/cluster/inventory"
@@ -63,7 +64,7 @@ func GuestOf(e *Env, have *inventory.Inventory, o inventory.Object) Guest {
 func (g *Guest) Phase(ctx context.Context) (string, error) {
 	instances := g.env.GCE.Instances(g.Zone)
 	const path = scripts.GuestNamespace + "/" + scripts.GuestPhase
-	got, err := instances.GuestAttributes(ctx, g.Name, path)
+	got, err := g.env.told(ctx, g.Zone, g.Name, path)
 	if err != nil {
 		return "", err
 	}
@@ -121,16 +122,14 @@ func (r *Env) ConsoleAfter(ctx context.Context, zone, name, before string) strin
 
 func lastLines(text string, n int) []string {
 	lines := strings.Split(strings.TrimRight(strings.ReplaceAll(text, "\r", ""), "\n"), "\n")
-	if len(lines) == 1 && lines[0] == "" {
-		return nil
-	}
+	lines = slices.DeleteFunc(lines, func(l string) bool { return l == "" || scripts.IsTold(l) }) // those say it again
 	return lines[max(0, len(lines)-n):]
 }
 
 // Phase is what a machine's startup-script says it does.
 func (r *Env) Phase(ctx context.Context, of inventory.Object) (string, error) {
 	const path = scripts.GuestNamespace + "/" + scripts.GuestPhase
-	got, err := r.GCE.Instances(of.Zone).GuestAttributes(ctx, of.Name, path)
+	got, err := r.told(ctx, of.Zone, of.Name, path)
 	return got[path], err
 }
 

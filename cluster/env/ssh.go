@@ -79,13 +79,13 @@ func (r *Env) ssh(ctx context.Context, m inventory.Object, script string) (out [
 
 // Host is a master as ssh reaches it: by the machine's own external address, not
 // the cluster's, which may lead elsewhere. Its host keys are those the machine
-// itself wrote into its guest attributes, never those of the first answer.
+// itself told ([Env.told]), never those of the first answer.
 func (r *Env) Host(ctx context.Context, m inventory.Object) (replicate.Host, error) {
 	ip, err := r.External(ctx, m)
 	if err != nil {
 		return replicate.Host{}, err
 	}
-	attributes, err := r.GCE.Instances(m.Zone).GuestAttributes(ctx, m.Name, "hostkeys/")
+	attributes, err := r.told(ctx, m.Zone, m.Name, "hostkeys/")
 	if err != nil {
 		return replicate.Host{}, err
 	}
@@ -93,7 +93,7 @@ func (r *Env) Host(ctx context.Context, m inventory.Object) (replicate.Host, err
 	if err != nil {
 		return replicate.Host{}, fmt.Errorf("reading host keys of %s: %w", m.Name, err)
 	}
-	return replicate.Host{Name: m.Name, Address: net.JoinHostPort(ip, "22"), User: r.Deps.User, HostKeys: keys}, nil
+	return replicate.Host{Name: m.Name, Zone: m.Zone, Address: net.JoinHostPort(ip, "22"), User: r.Deps.User, HostKeys: keys, ByConsole: r.byConsole()}, nil
 }
 
 // External is a machine's own external address. It is asked for once, until a

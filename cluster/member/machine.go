@@ -118,15 +118,12 @@ func (a sshAnswers) Do(ctx context.Context) error {
 		}
 	}
 	instances := a.env.GCE.Instances(a.of.Zone)
-	before, _, err := instances.SerialOutput(ctx, a.of.Name, 0)
-	if err != nil {
-		return err
-	}
+	before := a.env.ConsoleAfter(ctx, a.of.Zone, a.of.Name, "") // nothing where nobody may read it
 	if err := instances.Reset(ctx, a.of.Name); err != nil {
 		return err
 	}
 	a.env.Moved(a.of.Name)
-	err = a.env.Answers(ctx, a.of, before)
+	err := a.env.Answers(ctx, a.of, before)
 	var dead *env.NoBoot
 	if err == nil || ctx.Err() != nil {
 		return err

@@ -162,24 +162,27 @@ func withoutDefaultAccount(r *env.Env, masters, nodes bool) (no refusal.Unfit) {
 // network, address and disk were made, or after the API's address has left its master.
 type forbidding struct {
 	constraint string
-	of         inventory.Kind                                // whose making meets it
+	with       string                                        // one that has to be on too, or hakube does without; "" if none
+	of         []inventory.Kind                              // whose making meets it
 	value      func(r *task.Task, o inventory.Object) string // what a list policy is asked about; nil: it is on or off
 	why        string                                        // "allows no …"
 	cure       string
 }
 
 var forbiddings = []forbidding{
-	{"constraints/compute.restrictLoadBalancerCreationForTypes", inventory.ForwardingRule,
+	{"constraints/compute.restrictLoadBalancerCreationForTypes", "", []inventory.Kind{inventory.ForwardingRule},
 		func(*task.Task, inventory.Object) string { return "EXTERNAL_NETWORK_TCP_UDP" },
 		"no forwarding rules of type EXTERNAL_NETWORK_TCP_UDP, which several masters have the API's address on",
 		"with one master the cluster does without"},
-	{"constraints/compute.vmExternalIpAccess", inventory.Instance,
+	{"constraints/compute.vmExternalIpAccess", "", []inventory.Kind{inventory.Instance},
 		func(r *task.Task, o inventory.Object) string {
 			return fmt.Sprintf("projects/%s/zones/%s/instances/%s", r.Want.Project, o.Zone, o.Name)
 		},
 		"no external address for it, which a master is reached by", ""},
-	{"constraints/compute.disableGuestAttributesAccess", inventory.Instance, nil,
-		"nobody to read guest attributes, in which machines say their host keys and how far they are", ""},
+	// What machines say of themselves is on their serial consoles too. The policies that are
+	// called disableSerialPort… are about logging in there, and about Cloud Logging.
+	{"constraints/compute.disableGuestAttributesAccess", "constraints/compute.disableInstanceDataAccessApis", []inventory.Kind{inventory.Instance, inventory.ManagedGroup}, nil,
+		"nobody to read guest attributes or serial output, in one of which machines say their host keys and how far they are", ""},
 }
 
 // forbidden asks for them, each where an object is to be made that it is about. An
@@ -188,7 +191,7 @@ func forbidden(ctx context.Context, r *task.Task, missing []inventory.Object) (r
 	var checks []check
 	for _, p := range forbiddings {
 		for _, o := range missing {
-			if o.Kind == p.of {
+			if slices.Contains(p.of, o.Kind) {
 				checks = append(checks, func(ctx context.Context) (refusal.Unfit, error) { return p.holds(ctx, r, o) })
 			}
 		}
@@ -202,6 +205,13 @@ func (p forbidding) holds(ctx context.Context, r *task.Task, o inventory.Object)
 		ask = func() (bool, error) { return r.GCE.Denied(ctx, p.constraint, p.value(r, o)) }
 	}
 	is, err := ask()
+	by := p.constraint
+	if err == nil && is && p.with != "" {
+		if is, err = r.GCE.Enforced(ctx, p.with); err == nil && !is {
+			return withheld(ctx, r.Env, []string{"instances.getSerialPortOutput"})
+		}
+		by += ", " + p.with
+	}
 	var closed interface{ Permanent() bool }
 	if errors.As(err, &closed) && closed.Permanent() {
 		r.Warn(fmt.Sprintf("whether the organisation allows all of it is not known beforehand: %v", err))
@@ -214,5 +224,5 @@ func (p forbidding) holds(ctx context.Context, r *task.Task, o inventory.Object)
 	if p.cure != "" {
 		except += "; " + p.cure
 	}
-	return refusal.Unfit{{Why: fmt.Sprintf("%s: the organisation (%s) allows %s", o, p.constraint, p.why), Cure: except}}, nil
+	return refusal.Unfit{{Why: fmt.Sprintf("%s: the organisation (%s) allows %s", o, by, p.why), Cure: except}}, nil
 }

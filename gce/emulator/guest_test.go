@@ -50,6 +50,10 @@ func TestConsole(t *testing.T) {
 		}
 	}
 	w.refused(404, "notFound", "GET", zoneB+"instances/none/serialPort", nil)
+	w.made("POST", zoneB+"instances/m/stop", nil)
+	w.refused(400, "resourceNotReady", "GET", zoneB+"instances/m/serialPort", nil)
+	w.made("POST", zoneB+"instances/m/start", nil)
+	w.get(zoneB + "instances/m/serialPort")
 	w.refused(400, "invalid", "GET", zoneB+"instances/m/serialPort?port=5", nil)
 }
 

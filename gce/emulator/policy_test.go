@@ -74,7 +74,17 @@ func TestPolicies(t *testing.T) {
 		w := newWorld(t, func(o *api.Options) { o.Policies = []string{"compute.disableGuestAttributesAccess"} })
 		w.subnet()
 		w.made("POST", zoneB+"instances", bare(nil))
-		w.refused(412, "conditionNotMet", "GET", zoneB+"instances/vm/getGuestAttributes?queryPath=a/", nil)
+		said := w.refused(412, "conditionNotMet", "GET", zoneB+"instances/vm/getGuestAttributes?queryPath=a/", nil)
+		if !strings.HasPrefix(said, "Constraint constraints/compute.disableGuestAttributesAccess violated for project ") || strings.Contains(said, "See") {
+			t.Errorf("said %q", said) // Google says no more
+		}
+		w.get(zoneB + "instances/vm/serialPort")
+	})
+	t.Run("serial output", func(t *testing.T) {
+		w := newWorld(t, func(o *api.Options) { o.Policies = []string{"compute.disableInstanceDataAccessApis"} })
+		w.subnet()
+		w.made("POST", zoneB+"instances", bare(nil))
+		w.refused(412, "conditionNotMet", "GET", zoneB+"instances/vm/serialPort", nil)
 	})
 	t.Run("managed group", func(t *testing.T) {
 		w := newWorld(t, func(o *api.Options) { o.Policies = []string{"compute.requireShieldedVm"} })

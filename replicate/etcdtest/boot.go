@@ -18,7 +18,7 @@ import (
 // run is what happens on the machine from its boot on: the guest agent's part,
 // then the startup-script's.
 func (g *Guest) run() {
-	g.say("model guest %s boots at %s", g.m.Name, time.Now().UTC().Format(time.RFC3339Nano)) // as a kernel's line of its clock: no two boots look alike
+	g.say("[    0.000000] Linux version of model guest %s, booted at %s", g.m.Name, g.since) // no two boots look alike
 	kind, key, _ := strings.Cut(strings.TrimSpace(string(ssh.MarshalAuthorizedKey(g.HostKey()))), " ")
 	g.put("hostkeys/"+kind, key)
 	s := &startup{Guest: g, step: "reading metadata"}

@@ -32,13 +32,14 @@ type Machine struct {
 
 // A Guest is a machine that was started.
 type Guest struct {
-	w    *World
-	m    Machine
-	ctx  context.Context
-	stop context.CancelFunc
-	work sync.WaitGroup // goroutines that act for the machine
-	key  ed25519.PrivateKey
-	boot bootDisk
+	w     *World
+	m     Machine
+	ctx   context.Context
+	stop  context.CancelFunc
+	work  sync.WaitGroup // goroutines that act for the machine
+	key   ed25519.PrivateKey
+	boot  bootDisk
+	since string // when it booted, which no other boot of it has
 
 	mu      sync.Mutex
 	stopped bool
@@ -71,7 +72,7 @@ func newGuest(w *World, m Machine) (*Guest, error) {
 	if len(b.HostKey) != ed25519.SeedSize {
 		return nil, fmt.Errorf("starting %s: the boot disk %s is damaged", m.Name, m.Boot)
 	}
-	g := &Guest{w: w, m: m, boot: b, stopped: b.Lost, key: ed25519.NewKeyFromSeed(b.HostKey)}
+	g := &Guest{w: w, m: m, boot: b, stopped: b.Lost, key: ed25519.NewKeyFromSeed(b.HostKey), since: time.Now().UTC().Format(time.RFC3339Nano)}
 	g.ctx, g.stop = context.WithCancel(context.Background())
 	return g, nil
 }

@@ -13,6 +13,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"hakube/scripts"
 )
 
 const metadataPath = "/computeMetadata/v1/"
@@ -78,9 +80,10 @@ func (g *Guest) metadata(ctx context.Context) (*view, error) {
 	}
 }
 
-// put writes a guest attribute. As in the startup-script nothing fails because
-// of it: they may be switched off.
+// put writes a guest attribute, and says it on the console. As in the startup-script
+// nothing fails because of it: they may be switched off.
 func (g *Guest) put(key, value string) {
+	g.say("%s", scripts.Tell(g.since, key, value))
 	if code, _ := g.ask(g.ctx, http.MethodPut, "instance/guest-attributes/"+key, value); code != http.StatusOK {
 		g.say("guest attribute %s: not written, status %d", key, code)
 	}

@@ -32,9 +32,11 @@ HOST_KEYS=/etc/ssh
 
 # tell NAME VALUE SECONDS sets a guest attribute; a server that does not answer is
 # asked again for that long. Nothing fails because of it, guest attributes may be
-# switched off.
+# switched off. It is said on the console besides, where an organisation lets nobody
+# read guest attributes (constraints/compute.disableGuestAttributesAccess).
 tell() {
 	local limit=$((SECONDS + $3)) code
+	tell_console "$1" "$2"
 	while
 		code=$(curl -sS -m 5 -o /dev/null -w '%{http_code}' -X PUT -H 'Metadata-Flavor: Google' --data-raw "$2" \
 			"$METADATA/instance/guest-attributes/$1") || code=000
@@ -45,21 +47,23 @@ tell() {
 }
 
 # phase TEXT [SECONDS] puts TEXT where hakube sees it: the guest attribute
-# hakube/phase. The next one follows soon, unless it is the last.
+# hakube/phase. The next one follows soon, unless it is the last. As soon as there are
+# host keys the console has them: what fails later is looked at over ssh.
 phase() {
 	say "$1"
+	[[ -d $RUN/told/hostkeys ]] || publish_host_keys tell_console
 	tell hakube/phase "$1" "${2:-2}"
 }
 
-# publish_host_keys: hakube and gcloud trust only a machine whose keys they find
-# here. Google's agent writes them once, at the first boot, and not again if the
-# metadata server did not answer just then.
+# publish_host_keys [COMMAND] tells them, or has COMMAND do it: hakube and gcloud
+# trust only a machine whose keys they find here. Google's agent writes them once, at
+# the first boot, and not again if the metadata server did not answer just then.
 publish_host_keys() {
 	local file kind key
 	for file in "$HOST_KEYS"/ssh_host_*_key.pub; do
 		[[ -f $file ]] || continue
 		read -r kind key _ <"$file"
-		tell "hostkeys/$kind" "$key" "$LAST_WORD"
+		"${1:-tell}" "hostkeys/$kind" "$key" "$LAST_WORD"
 	done
 }
 

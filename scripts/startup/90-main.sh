@@ -33,6 +33,7 @@ attempt() {
 }
 
 prepare_machine() {
+	keep_telling
 	install_packages
 	prepare_kernel
 }

@@ -77,6 +77,9 @@ func (h *Host) boot(ctx context.Context, m emulator.Machine) (err error) {
 	if err := weigh(id, m.CPUs); err != nil {
 		return err
 	}
+	if err := h.printKernel(m); err != nil {
+		return err
+	}
 	process, err := h.startInit(ctx, id)
 	if err != nil {
 		return fmt.Errorf("starting container: %w", err)

@@ -161,6 +161,21 @@ func (h *Host) serialPath(m emulator.Machine) string {
 	return filepath.Join(h.bootPath(m.Disks[0].Disk), "serial")
 }
 
+// printKernel prints what a machine's kernel does first: whoever reads the console knows
+// by it that what stands before is of an earlier boot.
+func (h *Host) printKernel(m emulator.Machine) error {
+	var u unix.Utsname
+	if err := unix.Uname(&u); err != nil {
+		return fmt.Errorf("reading the kernel's version: %w", err)
+	}
+	f, err := os.OpenFile(h.serialPath(m), os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		return fmt.Errorf("opening the serial port: %w", err)
+	}
+	_, err = fmt.Fprintf(f, "[    0.000000] Linux version %s\n", unix.ByteSliceToString(u.Release[:]))
+	return errors.Join(err, f.Close())
+}
+
 // Serial returns up to 1 MiB of what the machine printed from byte start on;
 // ask again from the end of the answer for more. A machine that has printed
 // nothing yet is no error.

@@ -20,6 +20,14 @@ func getSerialPortOutput(c *api.Call) (doc.Obj, error) {
 	if !ok {
 		return nil, problem.NotFound(r)
 	}
+	o := c.S.Store.Read(r)
+	if err := projects.Forbidden(c.S, c.Method.ID, r, o); err != nil {
+		return nil, err
+	}
+	switch doc.Str(o, "status") {
+	case "TERMINATED", "SUSPENDED":
+		return nil, problem.NotReady(r)
+	}
 	start, _ := strconv.ParseInt(c.Query.Get("start"), 10, 64)
 	start = max(start, 0)
 	var text []byte

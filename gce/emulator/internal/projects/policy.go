@@ -28,8 +28,12 @@ type policy struct {
 	forbids    func(asked) string
 }
 
+// untold is a refusal of which Google says no more than that.
+const untold = " "
+
 const (
 	noGuestAttributes = "compute.disableGuestAttributesAccess"
+	noInstanceData    = "compute.disableInstanceDataAccessApis"
 	noDefaultNetwork  = "compute.skipDefaultNetworkCreation"
 )
 
@@ -70,7 +74,13 @@ var policies = []policy{
 		if a.method != "instances.getGuestAttributes" {
 			return ""
 		}
-		return "Access to guest attributes is disabled."
+		return untold
+	}},
+	{noInstanceData, func(a asked) string {
+		if a.method != "instances.getSerialPortOutput" {
+			return ""
+		}
+		return untold
 	}},
 	{noDefaultNetwork, func(asked) string { return "" }}, // it forbids nothing: there is none
 }
@@ -94,10 +104,15 @@ func Forbidden(s *api.Server, method string, r doc.Ref, o doc.Obj) error {
 		if !slices.Contains(s.Opts.Policies, p.constraint) {
 			continue
 		}
-		if why := p.forbids(asked{method, r, o}); why != "" {
-			return problem.Stale(fmt.Sprintf("Constraint constraints/%s violated for project %d. %s See %s for more information.",
-				p.constraint, ProjectNumber(r.Project()), why, "https://cloud.google.com/resource-manager/docs/organization-policy/org-policy-constraints"))
+		why := p.forbids(asked{method, r, o})
+		if why == "" {
+			continue
 		}
+		said := fmt.Sprintf("Constraint constraints/%s violated for project %d.", p.constraint, ProjectNumber(r.Project()))
+		if why != untold {
+			said += " " + why + " See https://cloud.google.com/resource-manager/docs/organization-policy/org-policy-constraints for more information."
+		}
+		return problem.Stale(said)
 	}
 	return nil
 }
