@@ -1,8 +1,6 @@
 package etcdtest
 
 import (
-	"encoding/json"
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -10,7 +8,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 
 	"hakube/replicate/etcdtest/kubeapi"
 )
@@ -28,10 +25,13 @@ func getNode(s *kubeapi.Contents, name string) (*corev1.Node, bool, error) {
 	return o.(*corev1.Node), true, nil
 }
 
-// complete adds to a Node what is not stored but seen: whether its kubelet
-// runs. Kubernetes waits 40 s before it believes a silent kubelet to be gone;
+// complete adds to an object what is not stored but seen: whether the kubelet of a Node, or
+// of a pod's, runs. Kubernetes waits 40 s before it believes a silent kubelet to be gone;
 // the model knows. The lock is held.
 func (w *World) complete(o kubeapi.Object) {
+	if p, ok := o.(*corev1.Pod); ok {
+		w.completePod(p)
+	}
 	n, ok := o.(*corev1.Node)
 	if !ok {
 		return
@@ -80,46 +80,4 @@ func (w *World) readyNodes(s *kubeapi.Contents) ([]string, error) {
 		}
 	}
 	return names, nil
-}
-
-// pods are CoreDNS's two: as kubeadm's Deployment makes them, pending until
-// there is a Node for them.
-func (w *World) pods(s *kubeapi.Contents) ([]kubeapi.Object, error) {
-	ready, err := w.readyNodes(s)
-	if err != nil {
-		return nil, err
-	}
-	born := metav1.Time{}
-	if e, ok := s.Keys[kubeapi.Namespaces.Key("", "kube-system")]; ok {
-		var ns corev1.Namespace
-		if err := json.Unmarshal(e.Value, &ns); err != nil {
-			return nil, fmt.Errorf("reading namespace kube-system: %w", err)
-		}
-		born = ns.CreationTimestamp
-	}
-	var all []kubeapi.Object
-	for i := range 2 {
-		p := &corev1.Pod{
-			TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Pod"},
-			ObjectMeta: metav1.ObjectMeta{
-				Name: fmt.Sprintf("coredns-model-%d", i), Namespace: "kube-system", UID: types.UID(fmt.Sprintf("coredns-model-%d", i)),
-				Labels: map[string]string{"k8s-app": "kube-dns"}, CreationTimestamp: born, ResourceVersion: "1",
-			},
-			Spec:   corev1.PodSpec{Containers: []corev1.Container{{Name: "coredns", Image: "registry.k8s.io/coredns/coredns"}}},
-			Status: corev1.PodStatus{Phase: corev1.PodPending},
-		}
-		condition := corev1.PodCondition{Type: corev1.PodScheduled, Status: corev1.ConditionFalse, Reason: "Unschedulable", Message: "no node is ready"}
-		if len(ready) > 0 {
-			p.Spec.NodeName = ready[i%len(ready)]
-			p.Status.Phase = corev1.PodRunning
-			p.Status.ContainerStatuses = []corev1.ContainerStatus{{
-				Name: "coredns", Image: "registry.k8s.io/coredns/coredns", Ready: true,
-				State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: born}},
-			}}
-			condition = corev1.PodCondition{Type: corev1.PodReady, Status: corev1.ConditionTrue}
-		}
-		p.Status.Conditions = []corev1.PodCondition{condition}
-		all = append(all, p)
-	}
-	return all, nil
 }

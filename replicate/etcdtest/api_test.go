@@ -194,7 +194,7 @@ func TestObjects(t *testing.T) {
 	for _, refused := range []error{
 		c.Services("default").Delete(ctx, "x", metav1.DeleteOptions{}),
 		second(c.Nodes().Watch(ctx, metav1.ListOptions{})),
-		second(c.Nodes().Create(ctx, &corev1.Node{}, metav1.CreateOptions{})),
+		second(c.Nodes().Update(ctx, &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "x"}}, metav1.UpdateOptions{})),
 		second(c.Secrets("kube-system").Create(ctx, joinSecret(), metav1.CreateOptions{DryRun: []string{"All"}})),
 	} {
 		if s, ok := refused.(apierrors.APIStatus); !ok || s.Status().Code != http.StatusNotImplemented {

@@ -28,5 +28,6 @@
 //
 // What is not modelled: the firewall between machines (they reach each other if
 // they are not cut off), time (certificates and tokens expire by the real
-// clock, but kubelets are believed dead at once), and pods other than CoreDNS's.
+// clock, but kubelets are believed dead at once), and pods other than CoreDNS's, but that
+// they are there until they are evicted.
 package etcdtest

@@ -42,7 +42,7 @@ var (
 	readWrite = []string{"create", "delete", "get", "list", "patch", "update"}
 
 	Nodes = &Resource{
-		Name: "nodes", Kind: "Node", short: []string{"no"}, Verbs: []string{"delete", "get", "list", "patch"},
+		Name: "nodes", Kind: "Node", short: []string{"no"}, Verbs: []string{"create", "delete", "get", "list", "patch"},
 		Make: func() Object { return new(corev1.Node) },
 		Fields: func(o Object) map[string]string {
 			return map[string]string{"spec.unschedulable": strconv.FormatBool(o.(*corev1.Node).Spec.Unschedulable)}
@@ -62,7 +62,7 @@ var (
 		Make: func() Object { return new(corev1.Namespace) },
 	}
 	Pods = &Resource{
-		Name: "pods", Kind: "Pod", short: []string{"po"}, Namespaced: true, Verbs: read,
+		Name: "pods", Kind: "Pod", short: []string{"po"}, Namespaced: true, Verbs: []string{"create", "get", "list"},
 		Make: func() Object { return new(corev1.Pod) },
 		Fields: func(o Object) map[string]string {
 			p := o.(*corev1.Pod)
@@ -142,6 +142,12 @@ func (r *Resource) Decode(text []byte, namespace string) (Object, error) {
 func (r *Resource) Settle(o Object) error {
 	if problems := validation.IsDNS1123Subdomain(o.GetName()); len(problems) > 0 {
 		return apierrors.NewBadRequest(fmt.Sprintf("metadata.name: Invalid value: %q: %s", o.GetName(), strings.Join(problems, ", ")))
+	}
+	if p, ok := o.(*corev1.Pod); ok {
+		if p.Spec.NodeName == "" {
+			return apierrors.NewBadRequest("spec.nodeName: the model has no scheduler")
+		}
+		p.Status = corev1.PodStatus{Phase: corev1.PodPending} // who runs it is seen, see Master.Complete
 	}
 	if s, ok := o.(*corev1.Secret); ok {
 		for k, v := range s.StringData {

@@ -32,16 +32,7 @@ func (c *call) get(r *Resource, namespace, name string) (Object, error) {
 		return nil, err
 	}
 	if r == Pods {
-		all, err := c.m.Pods(s)
-		if err != nil {
-			return nil, err
-		}
-		for _, p := range all {
-			if p.GetNamespace() == namespace && p.GetName() == name {
-				return p, nil
-			}
-		}
-		return nil, apierrors.NewNotFound(coreResource(r.Name), name)
+		return c.pod(s, namespace, name)
 	}
 	o, err := c.stored(s, r, namespace, name)
 	if err == nil {

@@ -20,11 +20,12 @@ import (
 //
 //	/readyz /livez /healthz /version   anybody
 //	/api /apis /api/v1                 discovery
-//	nodes       get list patch delete  made by the machines themselves
+//	nodes       get list create patch delete, made by the machines themselves, or by hand
 //	secrets     get list create update patch delete
 //	configmaps  get list create update patch delete
 //	namespaces  get list
-//	pods        get list               CoreDNS's two, made up of the Nodes there are
+//	pods        get list create, and eviction: CoreDNS's two, made up of the Nodes there
+//	            are, and those that are bound to a Node when they are made
 //
 // with label selectors, field selectors on what each kind has, limit and
 // continue, resourceVersion as a precondition. All else, watch included, is
@@ -38,9 +39,10 @@ type Master interface {
 	Read() (*Contents, error)
 	// Write puts and removes keys at one revision, which it returns.
 	Write(put map[string]json.RawMessage, remove ...string) (revision int64, err error)
-	// Complete adds to an object what is not stored but seen: whether a Node's kubelet runs.
+	// Complete adds to an object what is not stored but seen: whether a Node's kubelet
+	// runs, and so a pod.
 	Complete(Object)
-	// Pods are those there are. They are not stored.
+	// Pods are those there are, stored or made up.
 	Pods(*Contents) ([]Object, error)
 	// Health is why it is not ready, nil if it is. It takes the lock itself.
 	Health() error
@@ -131,10 +133,13 @@ func (c *call) route() (answer any, status int, err error) {
 		namespace, parts = parts[1], parts[2:]
 	}
 	i := slices.IndexFunc(Resources, func(r *Resource) bool { return r.Name == parts[0] })
-	if i < 0 || len(parts) > 2 {
+	if i < 0 || len(parts) > 3 {
 		return nil, 0, c.unknown()
 	}
 	r := Resources[i]
+	if len(parts) == 3 {
+		return c.subresource(r, namespace, parts[1], parts[2])
+	}
 	name := ""
 	if len(parts) == 2 {
 		name = parts[1]

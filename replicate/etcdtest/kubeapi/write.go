@@ -50,7 +50,7 @@ func (c *call) create(r *Resource, namespace string) (Object, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, ok := s.Keys[Namespaces.Key("", namespace)]; !ok {
+	if _, ok := s.Keys[Namespaces.Key("", namespace)]; !ok && r.Namespaced {
 		return nil, apierrors.NewNotFound(coreResource("namespaces"), namespace)
 	}
 	if _, ok := s.Keys[r.Key(namespace, o.GetName())]; ok {
