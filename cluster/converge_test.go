@@ -23,6 +23,7 @@ import (
 // TestMasterComesBack: a master that was stopped is started, and one that is
 // gone is made again around its disk, with everything that was on it.
 func TestMasterComesBack(t *testing.T) {
+	besideOthers(t)
 	for name, lose := range map[string]func(context.Context, *world) error{
 		"stopped": func(ctx context.Context, w *world) error {
 			return w.Client.Instances(gcetest.Zone).Stop(ctx, "kubernetes-master")
@@ -32,6 +33,7 @@ func TestMasterComesBack(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
+			besideOthers(t)
 			w := newWorld(t)
 			o := w.operator()
 			first := w.mustUp(o)
@@ -120,7 +122,7 @@ func TestSecondOperator(t *testing.T) {
 // TestLostToken: the Secret is made again with what the template's machines
 // knock with.
 func TestLostToken(t *testing.T) {
-	w := newWorld(t)
+	w := newPlaneWorld(t)
 	o := w.operator()
 	w.mustUp(o)
 	for _, p := range w.planes {
@@ -138,7 +140,7 @@ func TestGuestFails(t *testing.T) {
 	besideOthers(t)
 	for role, machine := range map[string]string{scripts.RoleMaster: "kubernetes-master", scripts.RoleNode: "kubernetes-minion-group-"} {
 		t.Run(role, func(t *testing.T) {
-			w := newWorld(t)
+			w := newPlaneWorld(t)
 			o := w.operator()
 			w.fail[role] = "installing containerd: no such mirror"
 			w.console = strings.Repeat("boot\n", 30) + "curl: (6) could not resolve host\n"
@@ -166,7 +168,7 @@ func TestGuestFails(t *testing.T) {
 func TestGuestFailsAgain(t *testing.T) {
 	for _, role := range []string{scripts.RoleMaster, scripts.RoleNode} {
 		t.Run(role, func(t *testing.T) {
-			w := newWorld(t)
+			w := newPlaneWorld(t)
 			o := w.operator()
 			w.fail[role] = "installing containerd: no such mirror"
 			if _, err := o.Up(t.Context(), nil); err == nil {
@@ -186,7 +188,7 @@ func TestGuestFailsAgain(t *testing.T) {
 // TestConsoleAfter: what a machine has printed since, of a console that goes on, one
 // whose beginning was dropped meanwhile, and a new one.
 func TestConsoleAfter(t *testing.T) {
-	w := newWorld(t)
+	w := newPlaneWorld(t)
 	o := w.operator()
 	w.mustUp(o)
 	key := func() (k emulator.MachineKey) {

@@ -75,7 +75,7 @@ var addressDefects = []defect{
 	}},
 	{"D16_wait_for_the_API_is_by_the_clock", func(t *testing.T) {
 		const limit, pause = 400 * time.Millisecond, 40 * time.Millisecond
-		w := newWorld(t)
+		w := newPlaneWorld(t)
 		var asked atomic.Int64
 		w.dial = func(ctx context.Context, network, addr string) (net.Conn, error) {
 			if strings.HasSuffix(addr, ":443") { // refused at once, as kube-up's 1800 tries were

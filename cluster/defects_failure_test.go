@@ -131,7 +131,7 @@ var failureDefects = []defect{
 		}
 	}},
 	{"D37_one_stuck_node_is_named_and_may_be_allowed", func(t *testing.T) {
-		w := newWorld(t)
+		w := newPlaneWorld(t)
 		o := w.operator()
 		w.mustUp(o)
 		p := w.plane()

@@ -25,7 +25,7 @@ import (
 // settingsDefects are about what is taken from the operator's side.
 var settingsDefects = []defect{
 	{"D17_kubectls_context_decides_nothing", func(t *testing.T) {
-		w := newWorld(t)
+		w := newPlaneWorld(t)
 		o := w.operator()
 		var asked atomic.Int64
 		other := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked.Add(1) }))

@@ -48,7 +48,7 @@ func (p *plane) byAge(zone string) (names []string) {
 // TestShrink: not Ready nodes go first, then the newest, each drained before;
 // the others keep their pods.
 func TestShrink(t *testing.T) {
-	w := newWorld(t)
+	w := newPlaneWorld(t)
 	o := w.operator(func(s *settings.Settings) { s.NumNodes = 4 })
 	w.mustUp(o)
 	p := w.plane()
@@ -80,7 +80,7 @@ func TestShrink(t *testing.T) {
 // TestDrainGoesOn: a budget that does not give way holds it up for a while
 // only; then it is said.
 func TestDrainGoesOn(t *testing.T) {
-	w := newWorld(t)
+	w := newPlaneWorld(t)
 	o := w.operator()
 	w.mustUp(o)
 	p := w.plane()
@@ -99,7 +99,7 @@ func TestDrainGoesOn(t *testing.T) {
 // TestDrainResumes: a run that was interrupted while draining is gone on with,
 // with the same nodes; and nodes that may stay after all take pods again.
 func TestDrainResumes(t *testing.T) {
-	w := newWorld(t)
+	w := newPlaneWorld(t)
 	o := w.operator(func(s *settings.Settings) { s.NumNodes = 3 })
 	w.mustUp(o)
 	p := w.plane()

@@ -308,7 +308,7 @@ func TestAPIDisabledAtOnce(t *testing.T) {
 
 // TestDeniedWhileWaiting: a permission that is taken away ends a wait at once.
 func TestDeniedWhileWaiting(t *testing.T) {
-	w := newWorld(t)
+	w := newPlaneWorld(t)
 	o := w.operator()
 	w.fail["kubernetes-master"] = "waits" // its script ends, so that the run looks at it again and again
 	w.setFault(func(r *http.Request) emulator.Fault {

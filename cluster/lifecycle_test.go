@@ -55,7 +55,7 @@ func TestLifecycle(t *testing.T) {
 		t.Errorf("summary %+v", s)
 	}
 	if s.Evidence == nil || len(s.Evidence.Nodes) != 3 || !s.Evidence.Nodes[0].Master || s.Evidence.Ready != "ok" ||
-		!s.Evidence.Rings["events"].Healthy || s.Evidence.CoreDNS != "1 of 1 pods ready" {
+		!s.Evidence.Rings["events"].Healthy || s.Evidence.CoreDNS != "2 of 2 pods ready" {
 		t.Errorf("evidence %+v", s.Evidence)
 	}
 	for _, x := range w.Server.Snapshot() {
@@ -116,7 +116,7 @@ func TestPreviewFromNothing(t *testing.T) {
 
 // TestDownWithoutZone finds the region by itself, and needs no living cluster.
 func TestDownWithoutZone(t *testing.T) {
-	w := newWorld(t)
+	w := newPlaneWorld(t)
 	before := w.objects()
 	o := w.operator()
 	w.mustUp(o)

@@ -146,7 +146,7 @@ func TestLookalikes(t *testing.T) {
 // TestStrangerNode: a machine somebody joined by hand keeps its Node while pools
 // come and go, whatever it is called; a Node of ours without its machine goes.
 func TestStrangerNode(t *testing.T) {
-	w := newWorld(t)
+	w := newPlaneWorld(t)
 	ctx := context.Background()
 	o := w.operator()
 	w.mustUp(o)

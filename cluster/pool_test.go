@@ -81,7 +81,7 @@ func (w *world) plane() *plane {
 
 // TestPools is the walkthrough's way of growing and shrinking by pools.
 func TestPools(t *testing.T) {
-	w := newWorld(t)
+	w := newPlaneWorld(t)
 	before := w.objects()
 	o := w.operator()
 	w.mustUp(o)
@@ -149,7 +149,7 @@ func TestPools(t *testing.T) {
 
 // TestPoolOfFirstZone: there too the modes are about the pool and no more.
 func TestPoolOfFirstZone(t *testing.T) {
-	w := newWorld(t)
+	w := newPlaneWorld(t)
 	before := w.objects()
 	o := w.operator()
 	w.mustUp(o)
@@ -185,7 +185,7 @@ func TestDownEveryZone(t *testing.T) {
 
 // TestSecondOperatorOfPool: kubectl works for whoever adds a pool.
 func TestSecondOperatorOfPool(t *testing.T) {
-	w := newWorld(t)
+	w := newPlaneWorld(t)
 	w.mustUp(w.operator())
 	other := w.operator()
 	s := w.mustUp(other.pool(zoneC, 1))
@@ -222,7 +222,7 @@ func TestRemovePoolOfDeadCluster(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(t)
+			w := newPlaneWorld(t)
 			before := w.objects()
 			o := w.operator()
 			w.mustUp(o)

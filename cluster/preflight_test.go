@@ -16,6 +16,7 @@ import (
 	"hakube/cluster/refusal"
 	"hakube/cluster/settings"
 	"hakube/gce/emulator"
+	"hakube/gce/local/model"
 )
 
 // whys are the findings of an error, none if there is none.
@@ -214,8 +215,6 @@ func TestQuotasUnknown(t *testing.T) {
 
 // newWorldWith is a world of an embedded GCE with other options.
 func newWorldWith(t *testing.T, change func(*emulator.Options)) *world {
-	w := &world{t: t, planes: map[uint64]*plane{}, machines: map[emulator.MachineKey]*machine{}, fail: map[string]string{}, printed: map[emulator.MachineKey]string{}}
-	w.dial = w.dialMachine
-	w.start(w, change)
+	w, _ := modelWorld(t, model.New(t.TempDir()), change)
 	return w
 }

@@ -157,7 +157,7 @@ func TestDeletedNodeOnce(t *testing.T) {
 // TestMastersGhost: a Node of a master that has no machine is removed by the command
 // that status names for it, and no other is.
 func TestMastersGhost(t *testing.T) {
-	w := newWorld(t)
+	w := newPlaneWorld(t)
 	o := w.operator()
 	w.mustUp(o)
 	ghost := emulator.Machine{}

@@ -226,8 +226,8 @@ func TestSweep(t *testing.T) {
 						if diff := cmp.Diff(litter.told, texts(f.Ours)); diff != "" {
 							t.Errorf("what is told (-want +got):\n%s", diff)
 						}
-						if len(w.machines) == 0 {
-							t.Error("asked after the machines were gone")
+						if machines, err := w.Client.Instances(zoneB).List(t.Context()); err != nil || len(machines) == 0 {
+							t.Errorf("asked after the machines were gone: %v", err)
 						}
 						return answer.yes, nil
 					}

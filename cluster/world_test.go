@@ -68,10 +68,24 @@ type machine struct {
 	key   ssh.Signer
 }
 
-func newWorld(t testing.TB) *world {
+func newPlaneWorld(t testing.TB) *world {
 	w := &world{t: t, planes: map[uint64]*plane{}, machines: map[emulator.MachineKey]*machine{}, fail: map[string]string{}, printed: map[emulator.MachineKey]string{}}
 	w.dial = w.dialMachine
 	w.start(w)
+	return w
+}
+
+// newWorld is one of model machines, whose clusters are newborn. Whoever calls a
+// machine that is stopped hears after a second, not at the end of his own patience,
+// that nobody answers.
+func newWorld(t testing.TB) *world {
+	w, _ := modelWorld(t, model.New(t.TempDir()))
+	dial := w.dial
+	w.dial = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		ctx, cancel := context.WithTimeout(ctx, time.Second)
+		defer cancel()
+		return dial(ctx, network, addr)
+	}
 	return w
 }
 
