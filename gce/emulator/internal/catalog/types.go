@@ -99,8 +99,9 @@ func customSize(name string) (machineType, bool) {
 // OtherSeries are Google's machine types that are not here, as patterns.
 const OtherSeries = "a2-*|a3-*|a4-*|a4x-*|c2d-*|c3-*|c3d-*|c4-*|c4a-*|c4d-*|g2-*|g4-*|h3-*|h4d-*|m1-*|m2-*|m3-*|m4-*|n4-*|n4a-*|n4d-*|t2a-*|t2d-*|x4-*|z3-*"
 
-func otherSeries(name string) bool {
-	return slices.ContainsFunc(strings.Split(OtherSeries, "|"), func(p string) bool { ok, _ := path.Match(p, name); return ok })
+// matches tells whether a name fits one of some patterns.
+func matches(patterns, name string) bool {
+	return slices.ContainsFunc(strings.Split(patterns, "|"), func(p string) bool { ok, _ := path.Match(p, name); return ok })
 }
 
 func (m machineType) doc(project, zone string) doc.Obj {
@@ -130,7 +131,7 @@ func machineTypes() api.Collection {
 	all := fixed("machineTypes", "compute#machineType", docs)
 	all.Methods["get"] = func(c *api.Call) (doc.Obj, error) {
 		r := c.Target("machineTypes")
-		if otherSeries(r.Name()) {
+		if matches(OtherSeries, r.Name()) {
 			return nil, problem.NotWritten("machine type " + r.Name())
 		}
 		m, ok := MachineIn(r.Place(), r.Name())
@@ -142,29 +143,71 @@ func machineTypes() api.Collection {
 	return all
 }
 
+// diskKind is a disk type in a zone or a region.
+func diskKind(r doc.Ref, d DiskKind) doc.Obj {
+	o := doc.Obj{
+		"kind": "compute#diskType", "id": doc.NumberOf(d.Name), "name": d.Name, "description": d.text,
+		"creationTimestamp": Epoch, "validDiskSize": d.sizes, "defaultDiskSizeGb": doc.Decimal(d.Size), "selfLink": r.Link(),
+	}
+	if strings.HasPrefix(r.Scope(), "zones/") {
+		o["zone"] = doc.ZoneLink(r.Project(), r.Place())
+	}
+	api.Placed(r, o)
+	return o
+}
+
 func diskTypes() api.Collection {
 	docs := func(project, zone string) (out []doc.Obj) {
 		for _, d := range DiskKinds {
-			r := doc.RefIn(project, "zones/"+zone, "diskTypes", d.Name)
-			out = append(out, doc.Obj{
-				"kind": "compute#diskType", "id": doc.NumberOf(d.Name), "name": d.Name, "description": d.text,
-				"creationTimestamp": Epoch, "validDiskSize": d.sizes, "defaultDiskSizeGb": doc.Decimal(d.Size),
-				"zone": doc.ZoneLink(project, zone), "selfLink": r.Link(),
-			})
+			out = append(out, diskKind(doc.RefIn(project, "zones/"+zone, "diskTypes", d.Name), d))
 		}
 		return out
 	}
-	return fixed("diskTypes", "compute#diskType", docs)
+	all := fixed("diskTypes", "compute#diskType", docs)
+	all.Methods["get"] = getDiskType
+	return all
+}
+
+// regionDiskTypes are those that a disk of two zones can have: the same. There are no
+// such disks.
+func regionDiskTypes() api.Collection {
+	return api.Collection{Resource: "regionDiskTypes", Kind: "diskTypes", Item: "compute#diskType", Methods: map[string]api.Handler{
+		"get": getDiskType,
+		"list": func(c *api.Call) (doc.Obj, error) {
+			r := c.Ref("diskTypes", "x")
+			var items []doc.Obj
+			for _, d := range DiskKinds {
+				items = append(items, diskKind(r.Within("diskTypes", d.Name), d))
+			}
+			return c.Page("compute#regionDiskTypeList", doc.Base+r.Collection(), items)
+		},
+	}}
+}
+
+func getDiskType(c *api.Call) (doc.Obj, error) {
+	r := c.Target("diskTypes")
+	for _, d := range DiskKinds {
+		if d.Name == r.Name() {
+			return diskKind(r, d), nil
+		}
+	}
+	if matches(OtherDisks, r.Name()) {
+		return nil, problem.NotWritten("disk type " + r.Name())
+	}
+	return nil, problem.NotFound(r)
 }
 
 // OtherDisks are Google's disk types that are not here, as patterns.
 const OtherDisks = "local-ssd|pd-extreme|hyperdisk-*"
 
-// DiskKinds with the size a disk has when none is asked for, in GB.
-var DiskKinds = []struct {
+// A DiskKind has the size a disk has when none is asked for, in GB.
+type DiskKind struct {
 	Name, text, sizes string
 	Size              int64
-}{
+}
+
+// DiskKinds are all there are.
+var DiskKinds = []DiskKind{
 	{"pd-balanced", "Balanced Persistent Disk", "10GB-65536GB", 100},
 	{"pd-ssd", "SSD Persistent Disk", "10GB-65536GB", 100},
 	{"pd-standard", "Standard Persistent Disk", "10GB-65536GB", 500},

@@ -2,6 +2,7 @@
 package disks
 
 import (
+	"cmp"
 	"context"
 	"strconv"
 
@@ -25,7 +26,7 @@ func disks() api.Collection {
 			"setLabels": {}, "createSnapshot": {Run: takeSnapshot}, "resize": {Run: growDisk}, "update": {Run: growDisk}, "addResourcePolicies": {}, "removeResourcePolicies": {},
 		},
 		Lacks: map[string][]string{
-			"insert": {"sourceDisk", "sourceInstantSnapshot", "sourceStorageObject", "replicaZones", "diskEncryptionKey",
+			"insert": {"sourceInstantSnapshot", "sourceStorageObject", "replicaZones", "diskEncryptionKey",
 				"accessMode!READ_WRITE_SINGLE", "storagePool", "asyncPrimaryDisk", "provisionedIops", "provisionedThroughput", "enableConfidentialCompute",
 				"type=" + catalog.OtherDisks},
 			"createSnapshot": snapshotLacks,
@@ -87,12 +88,21 @@ func NewDisk(s *api.Server, t *store.Tx, r doc.Ref, o doc.Obj) error {
 			return problem.Invalid("resource.sizeGb", asked, "Requested disk size cannot be smaller than the image size ("+doc.Decimal(size)+" GB)")
 		}
 	}
-	if doc.Has(o, "sourceSnapshot") {
+	if doc.Str(o, "sourceSnapshot") != "" {
 		if _, err := snapshotter(s); err != nil {
 			return err
 		}
 		var err error
 		if size, err = ofSnapshot(t, r, o); err != nil {
+			return err
+		}
+	}
+	if doc.Str(o, "sourceDisk") != "" {
+		if _, err := snapshotter(s); err != nil {
+			return err
+		}
+		var err error
+		if size, err = ofDisk(t, r, o, k); err != nil {
 			return err
 		}
 	}
@@ -120,6 +130,9 @@ func NewDisk(s *api.Server, t *store.Tx, r doc.Ref, o doc.Obj) error {
 func DiskOf(r doc.Ref, o doc.Obj) backend.Disk {
 	d := backend.Disk{Project: r.Project(), Zone: r.Place(), Name: r.Name(), ID: doc.ID(o), SizeGB: doc.Num(o, "sizeGb")}
 	copied := doc.Str(o, "sourceSnapshotId")
+	if doc.Has(o, "sourceDiskId") {
+		copied = doc.Str(o, "id") // of the copy that is taken for it alone
+	}
 	if image := doc.RefOf(doc.Str(o, "sourceImage")); image != "" {
 		d.Image = image.Name()
 		if image.Project() == r.Project() {
@@ -129,7 +142,7 @@ func DiskOf(r doc.Ref, o doc.Obj) backend.Disk {
 	if copied != "" {
 		d.Snapshot, _ = strconv.ParseUint(copied, 10, 64)
 		if d.Image == "" && doc.Has(o, "licenses") {
-			d.Image = doc.RefOf(doc.Str(o, "sourceSnapshot")).Name()
+			d.Image = cmp.Or(doc.RefOf(doc.Str(o, "sourceSnapshot")), doc.RefOf(doc.Str(o, "sourceDisk"))).Name()
 		} else if !doc.Has(o, "licenses") {
 			d.Image = ""
 		}
@@ -151,7 +164,11 @@ func RealDisk(ctx context.Context, s *api.Server, r doc.Ref) error {
 	if doc.Str(o, "status") != "CREATING" {
 		return nil
 	}
-	if err := s.Opts.Backend.CreateDisk(ctx, DiskOf(r, o)); err != nil {
+	create := s.Opts.Backend.CreateDisk
+	if doc.Has(o, "sourceDiskId") {
+		create = func(ctx context.Context, d backend.Disk) error { return cloneDisk(ctx, s, r, o, d) }
+	}
+	if err := create(ctx, DiskOf(r, o)); err != nil {
 		if ctx.Err() == nil {
 			_ = s.Store.Update(func(t *store.Tx) error { t.Delete(r); return nil })
 		}
