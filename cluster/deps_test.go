@@ -117,6 +117,7 @@ var banned = []struct{ from, to, why string }{
 	{"/gce/local/vpc/ruleset", "/gce/local/...", "what decides about packets is a pure function of the network"},
 	{"/gce/local/vpc/ruleset", "github.com/vishvananda/...", "it touches no kernel: it is tested on a Mac"},
 	{"/gce/local/vpc/...", "/gce/local/machine", "a network knows no machine's insides"},
+	{"/gce/local/trust", "/...", "whom machines trust depends on nothing else"},
 	{"/gce/local", "/gce", "the twin and what is behind it do without the client"},
 	{"/gce/local", "/cluster/...", "Linux behind the API knows no clusters"},
 	{"/gce/local", "/replicate/...", "Linux behind the API knows no clusters"},

@@ -76,6 +76,9 @@ func addressFile(dir string) string { return filepath.Join(dir, "daemon.json") }
 func lockFile(dir string) string    { return filepath.Join(dir, "daemon.lock") }
 func optionsFile(dir string) string { return filepath.Join(dir, "options.json") }
 func keptFile(dir string) string    { return filepath.Join(dir, "address") }
+func authorityFile(dir string) string {
+	return filepath.Join(dir, "authority.pem")
+}
 func proofFile(dir string) string   { return filepath.Join(dir, "hakube-state") }
 
 // TokenFile holds the token of [Token].

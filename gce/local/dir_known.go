@@ -18,6 +18,7 @@ import (
 // it is used with make in the state directory. Nothing else is ever removed.
 var known = []string{
 	"objects.db", "daemon.json", "daemon.lock", "daemon.log", "address", "token",
+	"authority.pem", // whom its machines trust
 	"model",        // disks of model machines
 	"disks", "run", // of real ones
 	"gcloud",       // CLOUDSDK_CONFIG of "hakube local env"
@@ -26,7 +27,7 @@ var known = []string{
 }
 
 // replaced are those of them that are written under another name first.
-var replaced = []string{"objects.db", "daemon.json", "options.json", "token", "address"}
+var replaced = []string{"objects.db", "daemon.json", "options.json", "token", "address", "authority.pem"}
 
 // isKnown tells whether a name is one of those, or of a file that was to become one.
 func isKnown(name string) bool {

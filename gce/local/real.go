@@ -21,6 +21,7 @@ import (
 	"hakube/gce/local/image"
 	"hakube/gce/local/machine"
 	"hakube/gce/local/mirror"
+	"hakube/gce/local/trust"
 	"hakube/gce/local/vpc"
 	"hakube/gce/local/vpc/ruleset"
 	"hakube/scripts/cure"
@@ -137,8 +138,12 @@ func NewReal(ctx context.Context, dir string, logger *slog.Logger) (_ *Host, err
 			err = errors.Join(err, r.closeServices(), lock.Unlock())
 		}
 	}()
+	authority, err := trust.Open(authorityFile(dir), replaceFile)
+	if err != nil {
+		return nil, err
+	}
 	r.options = machine.Options{
-		Dir: dir, Cache: cache, NetNS: network.Machine,
+		Dir: dir, Cache: cache, NetNS: network.Machine, Trust: authority.Certificate(),
 		NetNSGone: func(m emulator.Machine) {
 			if err := network.Release(m); err != nil {
 				logger.Warn("releasing the network of a machine", "machine", m.Name, "error", err)
@@ -149,7 +154,7 @@ func NewReal(ctx context.Context, dir string, logger *slog.Logger) (_ *Host, err
 	if r.Host, err = machine.New(r.options); err != nil {
 		return nil, err
 	}
-	if err := r.serve(files, logger); err != nil {
+	if err := errors.Join(r.serve(files, logger), r.serveAPIs(authority, logger)); err != nil {
 		return nil, errors.Join(err, r.Host.Close())
 	}
 	return &Host{
@@ -192,7 +197,7 @@ func (r *real) serve(files *mirror.Mirror, logger *slog.Logger) error {
 	if err != nil {
 		return fmt.Errorf("serving DNS: %w", errors.Join(err, p.Close()))
 	}
-	names, err := dns.Serve(r.network.From, p, l)
+	names, err := dns.Serve(dns.Resolver{Lookup: r.network.From, Services: emulator.ServiceNames(), APIs: ruleset.APIs}, p, l)
 	if err != nil {
 		return err
 	}
@@ -200,14 +205,46 @@ func (r *real) serve(files *mirror.Mirror, logger *slog.Logger) error {
 	return nil
 }
 
+// serveAPIs opens the door that machines know by the names of Google's services.
+func (r *real) serveAPIs(authority *trust.Authority, logger *slog.Logger) error {
+	config, err := authority.Server(emulator.ServiceNames())
+	if err != nil {
+		return err
+	}
+	l, err := r.network.Listen("tcp", net.JoinHostPort(ruleset.APIs.String(), "443"))
+	if err != nil {
+		return fmt.Errorf("serving machines at %s: %w", ruleset.APIs, err)
+	}
+	s := &http.Server{
+		TLSConfig: config, MaxHeaderBytes: headerMost, ReadHeaderTimeout: headerLimit, IdleTimeout: 5 * time.Minute,
+		ErrorLog: slog.NewLogLogger(logger.Handler(), slog.LevelDebug), // whoever does not trust us says so at each try
+		Handler: http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+			if api := r.attached(req.Context()); api != nil {
+				api.Inside().ServeHTTP(w, req)
+			}
+		}),
+	}
+	go func() { _ = s.ServeTLS(l, "", "") }() // ends with Close
+	r.services = append(r.services, s.Close)
+	return nil
+}
+
+// attached is the API, which comes after the network; nil when nobody waits any more.
+func (r *real) attached(ctx context.Context) *emulator.Server {
+	select {
+	case api := <-r.api:
+		r.api <- api // for the next one
+		return api
+	case <-ctx.Done():
+		return nil
+	}
+}
+
 // metadata answers the machine that asks. The server tells machines apart by
 // their own address only: a pod's is nobody's.
 func (r *real) metadata(w http.ResponseWriter, req *http.Request) {
-	var api *emulator.Server
-	select {
-	case api = <-r.api:
-		r.api <- api // for the next one
-	case <-req.Context().Done():
+	api := r.attached(req.Context())
+	if api == nil {
 		return
 	}
 	from, err := netip.ParseAddrPort(req.RemoteAddr)

@@ -3,7 +3,8 @@
 //
 // It knows <name>.<zone>.c.<project>.internal and <name>.c.<project>.internal
 // of machines on the asker's own VPC network, metadata.google.internal, and
-// who has which internal address. Other names in .internal do not exist.
+// who has which internal address, and the services of Google's that the embedded GCE
+// has, as a private zone for googleapis.com. Other names in .internal do not exist.
 // There is no way to the internet and so no upstream: every other name is
 // REFUSED at once, so that a lookup fails in milliseconds and not in a timeout.
 package dns
@@ -12,6 +13,7 @@ import (
 	"cmp"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 
 	// dns: the wire format and a server for UDP and TCP; the standard library
@@ -37,6 +39,9 @@ type Lookup func(asker netip.Addr) (emulator.Network, netip.Addr)
 // A Resolver answers questions from the network that Lookup returns.
 type Resolver struct {
 	Lookup Lookup
+	// Services are names of Google's, and APIs is where they are.
+	Services []string
+	APIs     netip.Addr
 }
 
 // ServeDNS is [dns.Handler].
@@ -70,6 +75,11 @@ func (r Resolver) answer(q *dns.Msg, asker netip.Addr) *dns.Msg {
 	zone, records := "", []dns.RR(nil)
 	known := false
 	switch {
+	case slices.Contains(r.Services, strings.TrimSuffix(name, ".")):
+		zone, known = "googleapis.com.", true
+		if ask.Qtype == dns.TypeA || ask.Qtype == dns.TypeANY {
+			records = append(records, &dns.A{Hdr: header(ask.Name, dns.TypeA), A: net.IP(r.APIs.AsSlice())})
+		}
 	case dns.IsSubDomain("internal.", name):
 		zone = "internal."
 		var a netip.Addr

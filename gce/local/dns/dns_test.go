@@ -42,7 +42,7 @@ func network() emulator.Network {
 func lookup(asker netip.Addr) (emulator.Network, netip.Addr) { return network(), asker }
 
 func TestAnswers(t *testing.T) {
-	r := Resolver{Lookup: lookup}
+	r := Resolver{Lookup: lookup, Services: []string{"compute.googleapis.com"}, APIs: netip.MustParseAddr("199.36.153.8")}
 	const node, pod, second, scoped, stranger = "10.40.0.2", "10.64.1.7", "10.50.0.2", "10.60.0.2", "198.18.172.1"
 	for _, c := range []struct {
 		asker, name string
@@ -74,6 +74,10 @@ func TestAnswers(t *testing.T) {
 		{node, "2.0.50.10.in-addr.arpa.", dns.TypePTR, "NXDOMAIN"},
 		{node, "8.8.8.8.in-addr.arpa.", dns.TypePTR, "REFUSED"},
 		{node, "x.in-addr.arpa.", dns.TypePTR, "REFUSED"},
+		{node, "compute.googleapis.com.", dns.TypeA, "199.36.153.8"},
+		{pod, "Compute.GoogleAPIs.com.", dns.TypeA, "199.36.153.8"},
+		{node, "compute.googleapis.com.", dns.TypeAAAA, "NOERROR"},
+		{node, "storage.googleapis.com.", dns.TypeA, "REFUSED"},
 		{node, "registry.k8s.io.", dns.TypeA, "REFUSED"},
 		{node, "internal.example.com.", dns.TypeA, "REFUSED"},
 		{node, ".", dns.TypeNS, "REFUSED"},
@@ -128,7 +132,7 @@ func TestServe(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := Serve(lookup, p, l)
+	s, err := Serve(Resolver{Lookup: lookup}, p, l)
 	if err != nil {
 		t.Fatal(err)
 	}

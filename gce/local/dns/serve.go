@@ -14,9 +14,9 @@ type Server struct {
 	ended []chan error
 }
 
-// Serve starts to answer on p and l, either of which may be nil, and owns them
+// Serve starts to answer with r on p and l, either of which may be nil, and owns them
 // from here on. It returns when both are served.
-func Serve(lookup Lookup, p net.PacketConn, l net.Listener) (*Server, error) {
+func Serve(r Resolver, p net.PacketConn, l net.Listener) (*Server, error) {
 	s := &Server{}
 	if p != nil {
 		s.parts = append(s.parts, &dns.Server{PacketConn: p})
@@ -26,7 +26,7 @@ func Serve(lookup Lookup, p net.PacketConn, l net.Listener) (*Server, error) {
 	}
 	for i, part := range s.parts {
 		started, ended := make(chan struct{}), make(chan error, 1)
-		part.Handler = Resolver{Lookup: lookup}
+		part.Handler = r
 		part.NotifyStartedFunc = func() { close(started) }
 		go func() { ended <- part.ActivateAndServe() }()
 		select {

@@ -68,6 +68,9 @@ func (h *Host) boot(ctx context.Context, m emulator.Machine) (err error) {
 	if err := writeGuestFiles(root, m); err != nil {
 		return fmt.Errorf("writing files of the machine: %w", err)
 	}
+	if err := h.trust(root); err != nil { // what its user made of its certificates keeps no machine from booting
+		h.Log(fmt.Errorf("machine %s will not trust Google's services here: %w", m.Name, err))
+	}
 	if err := enclose(id, devices); err != nil { // before anything runs in it
 		return err
 	}

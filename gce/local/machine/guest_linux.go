@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"hakube/gce/emulator"
+	"hakube/gce/local/trust"
 )
 
 // writeGuestFiles writes what a machine at Google learns by DHCP: its VPC has no
@@ -40,6 +41,19 @@ func writeGuestFiles(rootfs string, m emulator.Machine) (err error) {
 		}
 	}
 	return nil
+}
+
+// trust lets a machine trust whom the host's options say.
+func (h *Host) trust(rootfs string) (err error) {
+	if len(h.Trust) == 0 {
+		return nil
+	}
+	root, err := os.OpenRoot(rootfs)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, root.Close()) }()
+	return trust.Install(root, h.Trust)
 }
 
 func hosts(m emulator.Machine) string {

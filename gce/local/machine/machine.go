@@ -21,6 +21,8 @@ type Options struct {
 	// NetNSGone, if not nil, is told that the machine has ended and that the
 	// namespace is free. It may be told more than once.
 	NetNSGone func(emulator.Machine)
+	// Trust is a certificate, as PEM, that machines trust from their start on.
+	Trust []byte
 	// StopLimit is how long an orderly shutdown may take before the machine is
 	// cut off; 0 means the 90 s that Google gives.
 	StopLimit time.Duration

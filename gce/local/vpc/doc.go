@@ -14,6 +14,7 @@
 //	eth0 10.40.0.3/32  ──────────  v<id>  gateway 10.40.0.1/32
 //	                               lo     169.254.169.254 metadata, DNS
 //	                               lo     169.254.169.252 mirror
+//	                               lo     199.36.153.8    Google's services by name
 //	                               host0  198.18.172.2  ──────────  hakube0 198.18.172.1
 //
 // As on Google: firewall rules by tag, range and priority, ingress denied and

@@ -5,7 +5,7 @@ import (
 	"net"
 )
 
-// Listen opens a listener inside the VPC, at Metadata or Mirror. Machines call
+// Listen opens a listener inside the VPC, at one of [ruleset.Services]. Machines call
 // it whatever the firewall says, and the remote address of a connection is the
 // one they call from: the machine's own, or one of an alias range for a pod.
 func (v *VPC) Listen(network, addr string) (l net.Listener, err error) {

@@ -15,6 +15,9 @@ var (
 	Metadata = netip.MustParseAddr("169.254.169.254")
 	// Mirror is the mirror of downloads and images (port 80).
 	Mirror = netip.MustParseAddr("169.254.169.252")
+	// APIs is where machines find Google's services by name (port 443): the first of
+	// private.googleapis.com, which Google leads nowhere but from a VPC.
+	APIs = netip.MustParseAddr("199.36.153.8")
 	// External is where external addresses come from (TEST-NET-2, RFC 5737).
 	// The other two documentation ranges are in use on some hosts.
 	External = netip.MustParsePrefix("198.51.100.0/24")
@@ -44,7 +47,7 @@ func AllProbers() []netip.Addr {
 }
 
 // Services are the addresses the namespace itself answers at.
-var Services = []netip.Addr{Mirror, Metadata}
+var Services = []netip.Addr{Mirror, Metadata, APIs}
 
 // InnerHostLink is the VPC's end of the link to the host.
 const InnerHostLink = "host0"
