@@ -19,6 +19,8 @@ type gcloud struct {
 	env []string
 	// track is "beta" for its beta commands.
 	track string
+	// bare leaves out the word compute.
+	bare bool
 	// ran counts commands, checked what they printed or refused.
 	ran, checked atomic.Int64
 }
@@ -61,7 +63,9 @@ func (g *gcloud) try(words string) (stdout, stderr string, err error) {
 		args = append(args, strings.ReplaceAll(a, "'", ""))
 	}
 	g.ran.Add(1)
-	args = append([]string{"compute"}, args...)
+	if !g.bare {
+		args = append([]string{"compute"}, args...)
+	}
 	if g.track != "" {
 		args = append([]string{g.track}, args...)
 	}

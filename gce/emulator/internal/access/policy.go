@@ -111,7 +111,7 @@ func actsAs(t *store.Tx, project, email, other string) bool {
 
 // set checks a policy that is to come in place of another.
 func (p *policy) set(t *store.Tx, project string, was *policy) error {
-	if p.Etag != "" && p.Etag != was.shown().Etag {
+	if p.Etag != "" && plain(p.Etag) != plain(was.shown().Etag) {
 		return newer(problem.New(409, "aborted", "", fmt.Sprintf("There were concurrent policy changes. Please retry the whole read-modify-write with exponential backoff. "+
 			"The request's ETag '%s' did not match the current policy's ETag '%s'.", p.Etag, was.shown().Etag)), "ABORTED")
 	}
@@ -135,6 +135,12 @@ func (p *policy) set(t *store.Tx, project string, was *policy) error {
 	p.Bindings = slices.DeleteFunc(p.Bindings, func(b binding) bool { return len(b.Members) == 0 })
 	slices.SortStableFunc(p.Bindings, func(a, b binding) int { return strings.Compare(a.Role, b.Role) })
 	return nil
+}
+
+// plain is what base64 means in either of its alphabets: clients write back that of their
+// own, gcloud the one for URLs.
+func plain(etag string) string {
+	return strings.TrimRight(strings.NewReplacer("-", "+", "_", "/").Replace(etag), "=")
 }
 
 // checkMember refuses who is nobody. A member that has gone stays where it was.
