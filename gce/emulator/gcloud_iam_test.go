@@ -36,4 +36,3 @@ func TestGcloudIAM(t *testing.T) {
 	g.do("iam service-accounts delete " + email)
 	g.refuses("iam service-accounts describe "+email, "Unknown service account")
 }
-

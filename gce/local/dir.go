@@ -79,7 +79,7 @@ func keptFile(dir string) string    { return filepath.Join(dir, "address") }
 func authorityFile(dir string) string {
 	return filepath.Join(dir, "authority.pem")
 }
-func proofFile(dir string) string   { return filepath.Join(dir, "hakube-state") }
+func proofFile(dir string) string { return filepath.Join(dir, "hakube-state") }
 
 // TokenFile holds the token of [Token].
 func TokenFile(dir string) string { return filepath.Join(dir, "token") }
