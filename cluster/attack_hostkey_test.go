@@ -1,9 +1,12 @@
 package cluster
 
 import (
+	"context"
 	"crypto/ed25519"
 	"crypto/rand"
 	"errors"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"strings"
 	"testing"
@@ -11,6 +14,7 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
+	"hakube/gce/emulator"
 	"hakube/gce/gcetest"
 	"hakube/replicate"
 )
@@ -20,19 +24,15 @@ import (
 // credentials of ours, also when a connection was good before. A machine that
 // was made again, and tells of its new key itself, is spoken to.
 func TestAnotherAnswers(t *testing.T) {
-	w := newPlaneWorld(t)
+	w := newWorld(t)
 	o := w.operator()
 	if _, err := o.Up(t.Context(), w.events()); err != nil {
 		t.Fatal(err)
 	}
-	w.mu.Lock()
-	var master *machine
-	for _, m := range w.machines {
-		if m.plane != nil {
-			master = m
-		}
+	guest, err := w.models.Guest("kubernetes-master", zoneB)
+	if err != nil {
+		t.Fatal(err)
 	}
-	w.mu.Unlock()
 	_, private, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
 		t.Fatal(err)
@@ -44,9 +44,7 @@ func TestAnotherAnswers(t *testing.T) {
 	tell := func(key ssh.PublicKey) {
 		t.Helper()
 		_, value, _ := strings.Cut(strings.TrimSpace(string(ssh.MarshalAuthorizedKey(key))), " ")
-		if err := w.tell(master.MachineKey, "hostkeys/"+key.Type(), value); err != nil {
-			t.Fatal(err)
-		}
+		w.tell("kubernetes-master", "hostkeys/"+key.Type(), value)
 	}
 	tell(other.PublicKey()) // the machine's key is another than who answers has
 	if err := os.Remove(o.kubeconfig); err != nil {
@@ -58,7 +56,7 @@ func TestAnotherAnswers(t *testing.T) {
 	if !errors.As(err, &key) {
 		t.Fatalf("somebody else answered, and up says %v", err)
 	}
-	for _, part := range []string{"kubernetes-master", ssh.FingerprintSHA256(master.key.PublicKey()), ssh.FingerprintSHA256(other.PublicKey())} {
+	for _, part := range []string{"kubernetes-master", ssh.FingerprintSHA256(guest.HostKey()), ssh.FingerprintSHA256(other.PublicKey())} {
 		if !strings.Contains(err.Error(), part) {
 			t.Errorf("no %s in: %v", part, err)
 		}
@@ -73,7 +71,7 @@ func TestAnotherAnswers(t *testing.T) {
 		t.Error("a kubeconfig was written")
 	}
 
-	tell(master.key.PublicKey())
+	tell(guest.HostKey())
 	if _, err := o.Up(t.Context(), w.events()); err != nil {
 		t.Errorf("with the right key: %v", err)
 	}
@@ -85,5 +83,25 @@ func TestAnotherAnswers(t *testing.T) {
 	}
 	if _, err := o.Up(t.Context(), w.events()); err != nil {
 		t.Errorf("with a machine made again: %v", err)
+	}
+}
+
+// tell writes a guest attribute as a machine of the first zone does.
+func (w *world) tell(machine, path, value string) {
+	w.t.Helper()
+	i, err := w.Client.Instances(zoneB).Get(context.Background(), machine)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	h, ok := w.Server.MetadataFor(emulator.MachineKey{Project: gcetest.Project, Zone: zoneB, Name: machine, ID: i.GetId()})
+	if !ok {
+		w.t.Fatalf("no metadata for %s", machine)
+	}
+	r := httptest.NewRequest(http.MethodPut, "/computeMetadata/v1/instance/guest-attributes/"+path, strings.NewReader(value))
+	r.Header.Set("Metadata-Flavor", "Google")
+	rec := httptest.NewRecorder()
+	h.ServeHTTP(rec, r)
+	if rec.Code != http.StatusOK {
+		w.t.Fatalf("writing guest attribute %s: %d %s", path, rec.Code, rec.Body)
 	}
 }

@@ -4,19 +4,23 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
+
 	"cloud.google.com/go/compute/apiv1/computepb"
 	"github.com/google/go-cmp/cmp"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"hakube/cluster/env"
 	"hakube/cluster/inventory"
 	"hakube/cluster/refusal"
 	"hakube/cluster/removal"
 	"hakube/cluster/settings"
-	"hakube/gce/emulator"
 	"hakube/gce/gcetest"
+	"hakube/replicate/etcdtest"
 	"hakube/scripts"
 )
 
@@ -122,15 +126,38 @@ func TestSecondOperator(t *testing.T) {
 // TestLostToken: the Secret is made again with what the template's machines
 // knock with.
 func TestLostToken(t *testing.T) {
-	w := newPlaneWorld(t)
+	w := newWorld(t)
 	o := w.operator()
 	w.mustUp(o)
-	for _, p := range w.planes {
-		clear(p.secrets)
+	secrets := w.kube(o).Secrets("kube-system")
+	all, err := secrets.List(t.Context(), metav1.ListOptions{FieldSelector: "type=" + string(corev1.SecretTypeBootstrapToken)})
+	if err != nil || len(all.Items) == 0 {
+		t.Fatalf("%d tokens, %v", len(all.Items), err)
+	}
+	for _, x := range all.Items {
+		if err := secrets.Delete(t.Context(), x.Name, metav1.DeleteOptions{}); err != nil {
+			t.Fatal(err)
+		}
 	}
 	s := w.mustUp(o.again(func(s *settings.Settings) { s.NumNodes = 3 }))
 	if len(s.Evidence.Nodes) != 4 {
 		t.Errorf("nodes %+v", s.Evidence.Nodes)
+	}
+}
+
+// noMirror lets the scripts of machines fail, until that is mended.
+func noMirror(machines string, mended *atomic.Bool) func(*etcdtest.Options) {
+	return func(o *etcdtest.Options) {
+		o.Installing = func(machine string, print func(string)) error {
+			if mended.Load() || !strings.HasPrefix(machine, machines) {
+				return nil
+			}
+			for range 30 {
+				print("boot")
+			}
+			print("curl: (6) could not resolve host")
+			return errors.New("no such mirror")
+		}
 	}
 }
 
@@ -140,10 +167,9 @@ func TestGuestFails(t *testing.T) {
 	besideOthers(t)
 	for role, machine := range map[string]string{scripts.RoleMaster: "kubernetes-master", scripts.RoleNode: "kubernetes-minion-group-"} {
 		t.Run(role, func(t *testing.T) {
-			w := newPlaneWorld(t)
+			var mended atomic.Bool
+			w := newWorld(t, noMirror(machine, &mended))
 			o := w.operator()
-			w.fail[role] = "installing containerd: no such mirror"
-			w.console = strings.Repeat("boot\n", 30) + "curl: (6) could not resolve host\n"
 			begin := time.Now()
 			_, err := o.Up(context.Background(), w.events())
 			var failed *env.GuestError
@@ -154,9 +180,7 @@ func TestGuestFails(t *testing.T) {
 			if took := time.Since(begin); took > 40*time.Second {
 				t.Errorf("it took %s", took)
 			}
-			w.mu.Lock()
-			delete(w.fail, role)
-			w.mu.Unlock()
+			mended.Store(true)
 			w.mustUp(o)
 			w.mustDown(o)
 		})
@@ -166,11 +190,10 @@ func TestGuestFails(t *testing.T) {
 // TestGuestFailsAgain: a script that fails after the restart in the words of before,
 // too soon for anybody to have seen it run, ends the wait as well.
 func TestGuestFailsAgain(t *testing.T) {
-	for _, role := range []string{scripts.RoleMaster, scripts.RoleNode} {
+	for role, machine := range map[string]string{scripts.RoleMaster: "kubernetes-master", scripts.RoleNode: "kubernetes-minion-group-"} {
 		t.Run(role, func(t *testing.T) {
-			w := newPlaneWorld(t)
+			w := newWorld(t, noMirror(machine, new(atomic.Bool)))
 			o := w.operator()
-			w.fail[role] = "installing containerd: no such mirror"
 			if _, err := o.Up(t.Context(), nil); err == nil {
 				t.Fatal("nothing fails")
 			}
@@ -178,35 +201,10 @@ func TestGuestFailsAgain(t *testing.T) {
 			defer cancel()
 			_, err := o.Up(ctx, w.events())
 			var failed *env.GuestError
-			if !errors.As(err, &failed) || !failed.Again || failed.Reason != w.fail[role] {
+			if !errors.As(err, &failed) || !failed.Again || failed.Reason != "installing containerd: no such mirror" {
 				t.Errorf("up: %v", err)
 			}
 		})
-	}
-}
-
-// TestConsoleAfter: what a machine has printed since, of a console that goes on, one
-// whose beginning was dropped meanwhile, and a new one.
-func TestConsoleAfter(t *testing.T) {
-	w := newPlaneWorld(t)
-	o := w.operator()
-	w.mustUp(o)
-	key := func() (k emulator.MachineKey) {
-		for k = range w.machines {
-			break
-		}
-		return k
-	}()
-	old := strings.Repeat("[0.1] boot\n", 1000) + "[9.9] hakube: failed: x\n"
-	for text, want := range map[string]string{
-		old + "[0.2] new": "[0.2] new", old: "", old[5000:] + "[0.2] new": "[0.2] new", "[0.2] new": "[0.2] new", "": "",
-	} {
-		w.mu.Lock()
-		w.printed[key] = text
-		w.mu.Unlock()
-		if got := o.run(Up, hold{}).ConsoleAfter(t.Context(), key.Zone, key.Name, old); got != want {
-			t.Errorf("of %d bytes it is %q, want %q", len(text), got, want)
-		}
 	}
 }
 

@@ -75,14 +75,15 @@ var addressDefects = []defect{
 	}},
 	{"D16_wait_for_the_API_is_by_the_clock", func(t *testing.T) {
 		const limit, pause = 400 * time.Millisecond, 40 * time.Millisecond
-		w := newPlaneWorld(t)
+		w := newWorld(t)
+		dial := w.dial
 		var asked atomic.Int64
 		w.dial = func(ctx context.Context, network, addr string) (net.Conn, error) {
 			if strings.HasSuffix(addr, ":443") { // refused at once, as kube-up's 1800 tries were
 				asked.Add(1)
 				return nil, &net.OpError{Op: "dial", Net: network, Err: errors.New("connection refused")}
 			}
-			return w.dialMachine(ctx, network, addr)
+			return dial(ctx, network, addr)
 		}
 		o := w.operator(func(s *settings.Settings) { s.InitTimeout = settings.Seconds(limit) })
 		o.deps.Poll = pause

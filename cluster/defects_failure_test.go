@@ -11,7 +11,6 @@ import (
 
 	"cloud.google.com/go/compute/apiv1/computepb"
 	"github.com/google/go-cmp/cmp"
-	corev1 "k8s.io/api/core/v1"
 
 	"hakube/cluster/kube"
 	"hakube/cluster/plan"
@@ -131,14 +130,11 @@ var failureDefects = []defect{
 		}
 	}},
 	{"D37_one_stuck_node_is_named_and_may_be_allowed", func(t *testing.T) {
-		w := newPlaneWorld(t)
+		w := newWorld(t)
 		o := w.operator()
 		w.mustUp(o)
-		p := w.plane()
-		stuck := p.byAge(zoneB)[0]
-		p.mu.Lock()
-		p.nodes[stuck].Status.Conditions[0].Status = corev1.ConditionFalse
-		p.mu.Unlock()
+		stuck := w.byAge(o, zoneB)[0]
+		w.silence(stuck)
 		soon := o.again(func(s *settings.Settings) { s.GroupTimeout = settings.Seconds(100 * time.Millisecond) })
 		_, err := soon.Up(context.Background(), nil)
 		wantError(t, err, stuck)

@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	"hakube/cluster/inventory"
 	"hakube/cluster/kube"
 	"hakube/cluster/settings"
@@ -25,7 +27,7 @@ import (
 // settingsDefects are about what is taken from the operator's side.
 var settingsDefects = []defect{
 	{"D17_kubectls_context_decides_nothing", func(t *testing.T) {
-		w := newPlaneWorld(t)
+		w := newWorld(t)
 		o := w.operator()
 		var asked atomic.Int64
 		other := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked.Add(1) }))
@@ -48,17 +50,12 @@ current-context: other
 		if err != nil || config.CurrentContext != "other" || !kube.HasEntry(config, "local_kubernetes") || asked.Load() != 0 {
 			t.Errorf("kubectl's cluster was asked %d times; %v", asked.Load(), err)
 		}
-		p := w.plane() // as many nodes as wanted, one of them another machine
-		p.mu.Lock()
-		for name, n := range p.nodes {
-			if name != "kubernetes-master" {
-				delete(p.nodes, name)
-				n.Name = "stranger"
-				p.nodes[n.Name] = n
-				break
-			}
+		// As many nodes as wanted, one of them another machine.
+		mine := w.byAge(o, zoneB)[0]
+		w.addNode(o, "stranger", zoneB, nil)
+		if err := w.kube(o).Nodes().Delete(t.Context(), mine, metav1.DeleteOptions{}); err != nil {
+			t.Fatal(err)
 		}
-		p.mu.Unlock()
 		_, err = keep.again(func(s *settings.Settings) { s.GroupTimeout = settings.Seconds(100 * time.Millisecond) }).Up(context.Background(), nil)
 		wantError(t, err, "kubernetes-minion-group-")
 	}},

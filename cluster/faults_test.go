@@ -20,6 +20,7 @@ import (
 	"hakube/gce"
 	"hakube/gce/emulator"
 	"hakube/gce/gcetest"
+	"hakube/replicate/etcdtest"
 )
 
 // googles are the faults of Google that a run can meet, as it tells them, and
@@ -308,9 +309,8 @@ func TestAPIDisabledAtOnce(t *testing.T) {
 
 // TestDeniedWhileWaiting: a permission that is taken away ends a wait at once.
 func TestDeniedWhileWaiting(t *testing.T) {
-	w := newPlaneWorld(t)
+	w := newWorld(t, func(o *etcdtest.Options) { o.BootTime = time.Hour }) // the run looks at it again and again
 	o := w.operator()
-	w.fail["kubernetes-master"] = "waits" // its script ends, so that the run looks at it again and again
 	w.setFault(func(r *http.Request) emulator.Fault {
 		if strings.HasSuffix(r.URL.Path, "/getGuestAttributes") {
 			return emulator.Fault{Status: 403, Reason: "forbidden", Message: "Required 'compute.instances.getGuestAttributes' permission"}

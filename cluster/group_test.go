@@ -20,7 +20,7 @@ import (
 // TestSeveralGroups: more nodes than a group may have are several groups, as
 // with kube-up; they grow and shrink without one node going for another.
 func TestSeveralGroups(t *testing.T) {
-	w := newPlaneWorld(t)
+	w := newWorld(t)
 	before := w.objects()
 	o := w.operator(func(s *settings.Settings) { s.NumNodes, s.MaxPerGroup = 5, 2 })
 	if got := nodesByZone(w.mustUp(o)); got[zoneB] != 5 {
@@ -41,11 +41,10 @@ func TestSeveralGroups(t *testing.T) {
 	if got := sizes(); got != "group 2, group-1 2, group-2 1" {
 		t.Errorf("groups %s", got)
 	}
-	p := w.plane()
 	for _, n := range []settings.Count{2, 6, 7} {
-		was := p.byAge(zoneB)
+		was := w.byAge(o, zoneB)
 		w.mustUp(o.again(func(s *settings.Settings) { s.NumNodes = n }))
-		now := p.byAge(zoneB)
+		now := w.byAge(o, zoneB)
 		both := slices.DeleteFunc(slices.Clone(was), func(m string) bool { return !slices.Contains(now, m) })
 		if len(now) != int(n) || len(both) != min(len(was), int(n)) {
 			t.Errorf("NUM_NODES=%d: %q became %q", n, was, now)

@@ -116,13 +116,12 @@ func TestPreviewFromNothing(t *testing.T) {
 
 // TestDownWithoutZone finds the region by itself, and needs no living cluster.
 func TestDownWithoutZone(t *testing.T) {
-	w := newPlaneWorld(t)
+	w := newWorld(t)
 	before := w.objects()
 	o := w.operator()
 	w.mustUp(o)
-	for key, m := range w.machines { // the power fails everywhere
-		m.halt()
-		delete(w.machines, key)
+	if err := w.models.Halt(t.Context()); err != nil { // the power fails everywhere
+		t.Fatal(err)
 	}
 	s := w.mustDown(o.again(func(s *settings.Settings) { s.Zone = "" }))
 	if s.Nothing || len(s.Left) > 0 {

@@ -15,10 +15,8 @@ import (
 	"hakube/cluster/refusal"
 	"hakube/cluster/settings"
 	"hakube/gce"
-	"hakube/gce/emulator"
 	"hakube/gce/gcetest"
 	"hakube/replicate"
-	"hakube/scripts"
 )
 
 // strangersIn makes what is somebody else's: names that begin or end like ours, our names
@@ -146,26 +144,22 @@ func TestLookalikes(t *testing.T) {
 // TestStrangerNode: a machine somebody joined by hand keeps its Node while pools
 // come and go, whatever it is called; a Node of ours without its machine goes.
 func TestStrangerNode(t *testing.T) {
-	w := newPlaneWorld(t)
+	w := newWorld(t)
 	ctx := context.Background()
 	o := w.operator()
 	w.mustUp(o)
 	if err := w.Client.Instances(gcetest.Zone).Insert(ctx, stranger("kubernetes-minion-group-own", "kubernetes-subnet-default")); err != nil {
 		t.Fatal(err)
 	}
-	var p *plane
-	for _, p = range w.planes {
-	}
 	for name, zone := range map[string]string{"by-hand": gcetest.Zone, "kubernetes-minion-group-own": gcetest.Zone, "kubernetes-minion-group-x": "", "kubernetes-minion-group-gone": gcetest.Zone} {
-		p.add(emulator.Machine{MachineKey: emulator.MachineKey{Name: name, Zone: zone}, Metadata: map[string]string{scripts.KeyKubeVersion: settings.DefaultKubeVersion}}, map[string]string{})
+		w.addNode(o, name, zone, nil)
 	}
 	check := func(when string, want ...string) {
 		t.Helper()
-		p.mu.Lock()
-		defer p.mu.Unlock()
+		there := w.byAge(o, "")
 		for _, name := range []string{"by-hand", "kubernetes-minion-group-own", "kubernetes-minion-group-x", "kubernetes-minion-group-gone"} {
-			if (p.nodes[name] != nil) != slices.Contains(want, name) {
-				t.Errorf("%s: node %s: %v", when, name, p.nodes[name] != nil)
+			if is := slices.Contains(there, name); is != slices.Contains(want, name) {
+				t.Errorf("%s: node %s: %v", when, name, is)
 			}
 		}
 	}

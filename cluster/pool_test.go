@@ -68,20 +68,9 @@ func nodesByZone(s *Summary) map[string]int {
 	return n
 }
 
-func (w *world) plane() *plane {
-	w.t.Helper()
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for _, p := range w.planes {
-		return p
-	}
-	w.t.Fatal("there is no control plane")
-	return nil
-}
-
 // TestPools is the walkthrough's way of growing and shrinking by pools.
 func TestPools(t *testing.T) {
-	w := newPlaneWorld(t)
+	w := newWorld(t)
 	before := w.objects()
 	o := w.operator()
 	w.mustUp(o)
@@ -130,7 +119,7 @@ func TestPools(t *testing.T) {
 			t.Errorf("removing the pool of c changed %q (-before +after):\n%s", zone, diff)
 		}
 	}
-	if n := len(w.plane().nodes); n != 5 {
+	if n := len(w.nodes(o)); n != 5 {
 		t.Errorf("%d nodes, want 5", n)
 	}
 	if _, change := w.counts(func() {
@@ -149,7 +138,7 @@ func TestPools(t *testing.T) {
 
 // TestPoolOfFirstZone: there too the modes are about the pool and no more.
 func TestPoolOfFirstZone(t *testing.T) {
-	w := newPlaneWorld(t)
+	w := newWorld(t)
 	before := w.objects()
 	o := w.operator()
 	w.mustUp(o)
@@ -157,8 +146,8 @@ func TestPoolOfFirstZone(t *testing.T) {
 		t.Errorf("nodes %v", got)
 	}
 	w.mustDown(o.pool(zoneB, 3))
-	if n := w.plane().nodes; len(n) != 1 || n["kubernetes-master"] == nil {
-		t.Errorf("nodes %v", slices.Collect(maps.Keys(n)))
+	if n := w.nodes(o); len(n) != 1 || n[0].Name != "kubernetes-master" {
+		t.Errorf("nodes %+v", n)
 	}
 	if got := nodesByZone(w.mustUp(o.pool(zoneB, 1))); got[zoneB] != 1 {
 		t.Errorf("nodes after it was made again: %v", got)
@@ -185,7 +174,7 @@ func TestDownEveryZone(t *testing.T) {
 
 // TestSecondOperatorOfPool: kubectl works for whoever adds a pool.
 func TestSecondOperatorOfPool(t *testing.T) {
-	w := newPlaneWorld(t)
+	w := newWorld(t)
 	w.mustUp(w.operator())
 	other := w.operator()
 	s := w.mustUp(other.pool(zoneC, 1))
@@ -196,7 +185,7 @@ func TestSecondOperatorOfPool(t *testing.T) {
 	if s := w.mustDown(third.pool(zoneC, 1)); len(s.Warnings) > 0 {
 		t.Errorf("somebody without credentials removed it undrained: %q", s.Warnings)
 	}
-	if n := len(w.plane().nodes); n != 3 {
+	if n := len(w.nodes(other)); n != 3 {
 		t.Errorf("%d nodes, want 3", n)
 	}
 }
@@ -211,18 +200,15 @@ func TestRemovePoolOfDeadCluster(t *testing.T) {
 			return w.Client.Instances(zoneB).Delete(ctx, "kubernetes-master")
 		},
 		"silent": func(_ context.Context, w *world) error {
-			w.mu.Lock()
-			defer w.mu.Unlock()
-			for _, m := range w.machines {
-				if m.plane != nil {
-					m.api.Close()
-				}
+			g, err := w.models.Guest("kubernetes-master", zoneB)
+			if err != nil {
+				return err
 			}
-			return nil
+			return g.CutOff()
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := newPlaneWorld(t)
+			w := newWorld(t)
 			before := w.objects()
 			o := w.operator()
 			w.mustUp(o)

@@ -16,17 +16,11 @@ import (
 	"hakube/cluster/pool"
 	"hakube/cluster/settings"
 	"hakube/cluster/status"
-	"hakube/gce/emulator"
 	"hakube/scripts"
 )
 
 // nodesAPI is the cluster's Nodes, as kubectl has them.
-func (c *sickCluster) nodesAPI() corev1client.NodeInterface {
-	c.t.Helper()
-	client, err := c.o.run(settings.StatusVerb, hold{}).Kube(context.Background())
-	c.must(err)
-	return client.Nodes()
-}
+func (c *sickCluster) nodesAPI() corev1client.NodeInterface { return c.kube(c.o).Nodes() }
 
 // worker is the one machine of the pool.
 func (c *sickCluster) worker() string {
@@ -121,8 +115,6 @@ func TestDeletedNodeOnce(t *testing.T) {
 	ctx := context.Background()
 	name := c.worker()
 	m := pool.Machine{Name: name, Group: "kubernetes-minion-group", Zone: zoneB}
-	i, err := c.Client.Instances(zoneB).Get(ctx, name)
-	c.must(err)
 	node, err := c.nodesAPI().Get(ctx, name, metav1.GetOptions{})
 	c.must(err)
 	for _, x := range []struct {
@@ -136,8 +128,7 @@ func TestDeletedNodeOnce(t *testing.T) {
 		{"new", scripts.PhaseRunning, false, pool.Pool{Machines: []pool.Machine{m}}, 0},
 		{"none", scripts.PhaseRunning, true, pool.Pool{Machines: []pool.Machine{m}}, 1},
 	} {
-		key := emulator.MachineKey{Project: c.Client.Project(), Zone: zoneB, Name: name, ID: i.GetId()}
-		c.must(c.tell(key, scripts.GuestNamespace+"/"+scripts.GuestPhase, x.phase))
+		c.tell(name, scripts.GuestNamespace+"/"+scripts.GuestPhase, x.phase)
 		r := c.o.run(settings.Up, hold{})
 		r.Have, err = r.Look(ctx)
 		c.must(err)
@@ -157,13 +148,12 @@ func TestDeletedNodeOnce(t *testing.T) {
 // TestMastersGhost: a Node of a master that has no machine is removed by the command
 // that status names for it, and no other is.
 func TestMastersGhost(t *testing.T) {
-	w := newPlaneWorld(t)
+	w := newWorld(t)
 	o := w.operator()
 	w.mustUp(o)
-	ghost := emulator.Machine{}
-	ghost.Name, ghost.Zone = "kubernetes-master-x7f", zoneC
-	before := len(w.plane().nodes)
-	w.plane().mastered(ghost)
+	const ghost = "kubernetes-master-x7f"
+	before := w.byAge(o, "")
+	w.addNode(o, ghost, zoneC, map[string]string{live.MasterRoleLabel: ""})
 	s, err := o.Status(context.Background())
 	if err != nil {
 		t.Fatal(err)
@@ -174,7 +164,7 @@ func TestMastersGhost(t *testing.T) {
 	if err := w.follow(o, s.Unfinished[0].Command); err != nil {
 		t.Fatal(err)
 	}
-	if n := len(w.plane().nodes); n != before || w.plane().nodes[ghost.Name] != nil {
-		t.Errorf("%d nodes, were %d before the ghost", n, before)
+	if now := w.byAge(o, ""); !slices.Equal(now, before) {
+		t.Errorf("nodes are %q, were %q before the ghost", now, before)
 	}
 }

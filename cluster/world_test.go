@@ -1,19 +1,13 @@
 package cluster
 
 import (
-	"bytes"
-	"cmp"
 	"context"
 	"crypto/ed25519"
 	"crypto/rand"
-	"errors"
 	"fmt"
-	"io"
-	"log"
 	"maps"
 	"net"
 	"net/http"
-	"net/http/httptest"
 	"net/netip"
 	"path/filepath"
 	"reflect"
@@ -29,57 +23,32 @@ import (
 	"hakube/cluster/lease"
 	"hakube/cluster/plan"
 	"hakube/cluster/settings"
-	"hakube/cluster/step"
 	"hakube/gce"
 	"hakube/gce/emulator"
 	"hakube/gce/gcetest"
 	"hakube/gce/local/model"
 	"hakube/replicate"
 	"hakube/replicate/etcdtest"
-	"hakube/scripts"
 )
 
-// A world is an embedded GCE whose machines answer what this package asks of
-// them and nothing else: ssh, the API server of a control plane that lives on
-// the master's disk, and the phases of the startup-script.
+// A world is an embedded GCE with model machines, which answer as real ones do, with
+// rings of as many masters as there are.
 type world struct {
 	*gcetest.Twin
-	t testing.TB
+	t      testing.TB
+	models *model.Machines
 
-	mu       sync.Mutex
-	planes   map[uint64]*plane // by the id of the master's data disk
-	machines map[emulator.MachineKey]*machine
-	exited   func(emulator.MachineKey)
-	fault    func(*http.Request) emulator.Fault
-	after    func(time.Duration) <-chan time.Time                              // the embedded GCE's clock; nil: the real one
-	fail     map[string]string                                                 // by machine or role: why its script gives up
-	console  string                                                            // what a machine prints before its script gives up
-	printed  map[emulator.MachineKey]string                                    // by machines whose scripts gave up, since they were made
-	models   *model.Machines                                                   // what its machines are; nil: those of this file
-	dial     func(ctx context.Context, network, addr string) (net.Conn, error) // reaches external addresses
+	mu    sync.Mutex
+	fault func(*http.Request) emulator.Fault
+	after func(time.Duration) <-chan time.Time                              // the embedded GCE's clock; nil: the real one
+	dial  func(ctx context.Context, network, addr string) (net.Conn, error) // reaches external addresses
 }
 
-// A machine is one that runs.
-type machine struct {
-	emulator.Machine
-	plane *plane // of a master
-	ssh   net.Listener
-	api   *httptest.Server
-	key   ssh.Signer
-}
-
-func newPlaneWorld(t testing.TB) *world {
-	w := &world{t: t, planes: map[uint64]*plane{}, machines: map[emulator.MachineKey]*machine{}, fail: map[string]string{}, printed: map[emulator.MachineKey]string{}}
-	w.dial = w.dialMachine
-	w.start(w)
-	return w
-}
-
-// newWorld is one of model machines, whose clusters are newborn. Whoever calls a
+// newWorld is one whose clusters are newborn. Whoever calls a
 // machine that is stopped hears after a second, not at the end of his own patience,
 // that nobody answers.
-func newWorld(t testing.TB) *world {
-	w, _ := modelWorld(t, model.New(t.TempDir()))
+func newWorld(t testing.TB, change ...func(*etcdtest.Options)) *world {
+	w, _ := modelWorld(t, model.New(t.TempDir(), change...))
 	dial := w.dial
 	w.dial = func(ctx context.Context, network, addr string) (net.Conn, error) {
 		ctx, cancel := context.WithTimeout(ctx, time.Second)
@@ -89,8 +58,7 @@ func newWorld(t testing.TB) *world {
 	return w
 }
 
-// newModelWorld is one of model machines: they answer as real ones do, with
-// rings of as many masters as there are, which are not newborn: see used.
+// newModelWorld is one whose clusters are not newborn: see used.
 func newModelWorld(t testing.TB) (*world, *model.Machines) { return newModelWorldWith(t) }
 
 func newModelWorldWith(t testing.TB, change ...func(*emulator.Options)) (*world, *model.Machines) {
@@ -147,171 +115,6 @@ func (w *world) start(machines emulator.Backend, change ...func(*emulator.Option
 	})
 }
 
-var _ emulator.Backend = (*world)(nil)
-
-func (w *world) CreateDisk(context.Context, emulator.Disk) error { return nil }
-func (w *world) AttachDisk(context.Context, emulator.Machine, emulator.Attachment) error {
-	return nil // nothing here uses disks
-}
-func (w *world) DetachDisk(context.Context, emulator.Machine, emulator.Attachment) error { return nil }
-func (w *world) GrowDisk(context.Context, emulator.Disk) error                           { return nil }
-func (w *world) Suspend(context.Context, emulator.Machine) error                         { return nil }
-func (w *world) Resume(context.Context, emulator.Machine) error                          { return nil }
-func (w *world) Sync(context.Context, emulator.Network) error                            { return nil }
-func (w *world) Watch(exited func(emulator.MachineKey))                                  { w.exited = exited }
-func (w *world) Serial(m emulator.Machine, _ int64) ([]byte, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return []byte(w.printed[m.MachineKey]), nil
-}
-func (w *world) Health(emulator.Balancer) (map[netip.Addr]bool, error) {
-	return nil, nil // nothing here is behind a balancer
-}
-func (w *world) DeleteDisk(_ context.Context, d emulator.Disk) error {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	delete(w.planes, d.ID)
-	return nil
-}
-
-// Close ends what still listens.
-func (w *world) Close() error {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for _, m := range w.machines {
-		m.halt()
-	}
-	return nil
-}
-
-func (m *machine) halt() {
-	if m.api != nil {
-		m.api.Close()
-	}
-	if m.ssh != nil {
-		m.ssh.Close()
-	}
-}
-
-// Start boots a machine: its script runs at once.
-func (w *world) Start(_ context.Context, m emulator.Machine) error {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.machines[m.MachineKey] != nil {
-		return nil
-	}
-	x := &machine{Machine: m}
-	w.machines[m.MachineKey] = x
-	role := m.Metadata[scripts.KeyRole]
-	reason := cmp.Or(w.fail[m.Name], w.fail[role])
-	if reason == "" {
-		var err error
-		if role == scripts.RoleMaster {
-			err = w.startMaster(x)
-		} else {
-			reason = w.join(x)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	if reason != "" {
-		w.printed[m.MachineKey] += fmt.Sprintf("[%s] boot\n%shakube: %s%s\n", time.Now(), w.console, scripts.PhaseFailed, reason)
-		return w.tell(m.MachineKey, "hakube/phase", scripts.PhaseFailed+reason)
-	}
-	return w.tell(m.MachineKey, "hakube/phase", scripts.PhaseRunning)
-}
-
-func (w *world) startMaster(x *machine) error {
-	for _, d := range x.Disks {
-		if d.Device != step.MasterDevice {
-			continue
-		}
-		if w.planes[d.ID] == nil {
-			w.planes[d.ID] = newPlane(w.t, x.Machine)
-		}
-		x.plane = w.planes[d.ID]
-	}
-	if x.plane == nil {
-		return fmt.Errorf("the master has no data disk")
-	}
-	x.plane.mastered(x.Machine)
-	_, private, err := ed25519.GenerateKey(rand.Reader)
-	if err != nil {
-		return err
-	}
-	if x.key, err = ssh.NewSignerFromKey(private); err != nil {
-		return err
-	}
-	if x.ssh, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
-		return err
-	}
-	go w.serveSSH(x)
-	x.api = httptest.NewUnstartedServer(x.plane)
-	x.api.Config.ErrorLog = log.New(io.Discard, "", 0) // clients with old certificates
-	x.api.TLS = x.plane.serverTLS(x.NIC.External)
-	x.api.StartTLS()
-	kind, value, _ := strings.Cut(strings.TrimSpace(string(ssh.MarshalAuthorizedKey(x.key.PublicKey()))), " ")
-	return w.tell(x.MachineKey, "hostkeys/"+kind, value)
-}
-
-// join makes a node of the machine if a control plane takes its token.
-func (w *world) join(x *machine) (reason string) {
-	address := x.Metadata[scripts.KeyAddress]
-	for _, m := range w.machines {
-		if m.plane != nil && m.NIC.External.String() == address {
-			return m.plane.join(x.Machine)
-		}
-	}
-	return "nobody answers at " + address
-}
-
-// tell writes a guest attribute as the machine does.
-func (w *world) tell(key emulator.MachineKey, path, value string) error {
-	h, ok := w.Server.MetadataFor(key)
-	if !ok {
-		return fmt.Errorf("no metadata for %s", key.Name)
-	}
-	r := httptest.NewRequest(http.MethodPut, "/computeMetadata/v1/instance/guest-attributes/"+path, strings.NewReader(value))
-	r.Header.Set("Metadata-Flavor", "Google")
-	rec := httptest.NewRecorder()
-	h.ServeHTTP(rec, r)
-	if rec.Code != http.StatusOK {
-		return fmt.Errorf("writing guest attribute %s: %d %s", path, rec.Code, rec.Body)
-	}
-	return nil
-}
-
-// attribute reads a metadata item as the machine sees it now, "" if there is none.
-func (w *world) attribute(key emulator.MachineKey, name string) string {
-	return w.metadata(key, "instance/attributes/"+name)
-}
-
-func (w *world) metadata(key emulator.MachineKey, path string) string {
-	h, ok := w.Server.MetadataFor(key)
-	if !ok {
-		return ""
-	}
-	r := httptest.NewRequest(http.MethodGet, "/computeMetadata/v1/"+path, nil)
-	r.Header.Set("Metadata-Flavor", "Google")
-	rec := httptest.NewRecorder()
-	h.ServeHTTP(rec, r)
-	if rec.Code != http.StatusOK {
-		return ""
-	}
-	return rec.Body.String()
-}
-
-func (w *world) Stop(_ context.Context, m emulator.Machine, _ bool) error {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if x := w.machines[m.MachineKey]; x != nil {
-		x.halt()
-		delete(w.machines, m.MachineKey)
-	}
-	return nil
-}
-
 // objects is everything in the project, by path; a list that is empty counts
 // as one that is not there. Who had the lease last is left out.
 func (w *world) objects() map[string]map[string]any {
@@ -351,103 +154,6 @@ func forgetGrowths(all map[string]map[string]any) {
 			}
 		}
 	}
-}
-
-// dialMachine reaches external addresses of the world.
-func (w *world) dialMachine(ctx context.Context, network, addr string) (net.Conn, error) {
-	ip, port, err := net.SplitHostPort(addr)
-	if err != nil {
-		return nil, err
-	}
-	w.mu.Lock()
-	target := ""
-	for _, m := range w.machines {
-		if m.plane == nil || m.NIC.External.String() != ip {
-			continue
-		}
-		switch port {
-		case "22":
-			target = m.ssh.Addr().String()
-		case "443":
-			target = m.api.Listener.Addr().String()
-		}
-	}
-	w.mu.Unlock()
-	if target == "" {
-		return nil, &net.OpError{Op: "dial", Net: network, Err: fmt.Errorf("nobody is at %s", addr)}
-	}
-	var d net.Dialer
-	return d.DialContext(ctx, network, target)
-}
-
-// serveSSH takes whoever's key is in the machine's metadata.
-func (w *world) serveSSH(x *machine) {
-	config := &ssh.ServerConfig{PublicKeyCallback: func(c ssh.ConnMetadata, key ssh.PublicKey) (*ssh.Permissions, error) {
-		if on := w.attribute(x.MachineKey, scripts.KeyOSLogin); strings.EqualFold(cmp.Or(on, w.metadata(x.MachineKey, "project/attributes/"+scripts.KeyOSLogin)), "true") {
-			return nil, errors.New("OS Login is on")
-		}
-		want := c.User() + ":" + strings.TrimSpace(string(ssh.MarshalAuthorizedKey(key)))
-		for line := range strings.Lines(w.attribute(x.MachineKey, scripts.KeySSHKeys)) {
-			if strings.HasPrefix(line, want) {
-				return nil, nil
-			}
-		}
-		return nil, fmt.Errorf("unknown key")
-	}}
-	config.AddHostKey(x.key)
-	for {
-		conn, err := x.ssh.Accept()
-		if err != nil {
-			return
-		}
-		go func() {
-			defer conn.Close()
-			server, channels, requests, err := ssh.NewServerConn(conn, config)
-			if err != nil {
-				return
-			}
-			defer server.Close()
-			go ssh.DiscardRequests(requests)
-			for c := range channels {
-				channel, requests, err := c.Accept()
-				if err != nil {
-					return
-				}
-				go w.session(x, channel, requests)
-			}
-		}()
-	}
-}
-
-func (w *world) session(x *machine, channel ssh.Channel, requests <-chan *ssh.Request) {
-	defer channel.Close()
-	for r := range requests {
-		if r.Type != "exec" {
-			_ = r.Reply(r.Type == "env", nil)
-			continue
-		}
-		_ = r.Reply(true, nil)
-		var script bytes.Buffer
-		_, _ = script.ReadFrom(channel)
-		status := uint32(0)
-		name, err := scripts.Name(script.String())
-		switch {
-		case err == nil && name == "admin-kubeconfig":
-			_, _ = channel.Write(x.plane.adminConf)
-		case err == nil && name == "etcd-status":
-			fmt.Fprintf(channel, `{"rings":{"main":%s,"events":%s}}`, ringJSON(x.Machine), ringJSON(x.Machine))
-		default:
-			fmt.Fprintf(channel.Stderr(), "this machine does not know %q\n", name)
-			status = 1
-		}
-		_, _ = channel.SendRequest("exit-status", false, ssh.Marshal(struct{ Status uint32 }{status}))
-		return
-	}
-}
-
-func ringJSON(m emulator.Machine) string {
-	return fmt.Sprintf(`{"id":"8e9e05c52164694d","index":1,"members":[{"id":"8e9e05c52164694d","name":%q,"peerURLs":["https://%s.%s.c.local.internal:2380"],"learner":false}],`+
-		`"leader":"8e9e05c52164694d","healthy":true,"revision":1,"error":""}`, m.Name, m.Name, m.Zone)
 }
 
 // An operator is somebody with a key, a kubeconfig and settings.

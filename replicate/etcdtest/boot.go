@@ -66,6 +66,12 @@ func (s *startup) main() (err error) {
 		s.say("a model guest does not know this startup-script, and leaves it: %v", err)
 		return nil
 	}
+	if f := s.w.opts.Installing; f != nil {
+		s.begin("installing containerd")
+		if err := f(s.m.Name, func(line string) { s.say("%s", line) }); err != nil {
+			return err
+		}
+	}
 	role, err := s.attribute(scripts.KeyRole)
 	if err != nil {
 		return err

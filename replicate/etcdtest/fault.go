@@ -1,8 +1,8 @@
 package etcdtest
 
 import (
+	"cmp"
 	"context"
-	"fmt"
 	"math"
 	"net/http"
 	"strconv"
@@ -29,6 +29,7 @@ type Fault struct {
 	CutAfter   bool          // do it, and end the connection without an answer
 	Fail       bool          // do nothing; a script exits with 1, a request is answered with Status
 	Status     int           // of a request that fails; 500 when zero
+	Message    string        // told with Status
 	RetryAfter time.Duration // told with Status
 	Hang       bool          // do nothing, and answer nothing until the caller gives up
 }
@@ -79,7 +80,7 @@ func (f Fault) befallRequest(w http.ResponseWriter, r *http.Request) (done bool)
 		}
 		kubeapi.AnswerError(w, &apierrors.StatusError{ErrStatus: metav1.Status{
 			Status: metav1.StatusFailure, Code: int32(status), Reason: metav1.StatusReasonUnknown,
-			Message: fmt.Sprintf("%s (a fault that was asked for)", http.StatusText(status)),
+			Message: cmp.Or(f.Message, http.StatusText(status)+" (a fault that was asked for)"),
 		}})
 		return true
 	}

@@ -31,6 +31,9 @@ type Options struct {
 	// Fault is asked about each script and each request to an API server before it
 	// is looked at. For tests.
 	Fault func(Asked) Fault
+	// Installing is asked at each boot of a machine with a startup-script, in the step
+	// in which that installs: an error is why it fails, and print is the console. For tests.
+	Installing func(machine string, print func(line string)) error
 	// Ring is told, with the world's lock held, of a ring whose members came, went or
 	// changed: how many of them vote, and how many of those run. For tests.
 	Ring func(name string, voters, running int)
