@@ -34,6 +34,7 @@ func TestReal(t *testing.T) {
 		{"metadata is closed to pods", (*walk).metadataIsClosed},
 		{"pods get no more of the host", (*walk).podsBehindWalls},
 		{"firewall", (*walk).firewall},
+		{"balancers of Services carry traffic", (*walk).balancers},
 		{"no private key leaves the master", (*walk).noPrivateKeys},
 		{"stop and start the master", (*walk).stopAndStart},
 		{"delete the master but not its disk", (*walk).deleteMaster},

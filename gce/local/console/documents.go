@@ -75,7 +75,7 @@ func balancer(api *emulator.Server, p parts, o map[string]any) Balancer {
 		Ports: strings.Join(append(texts(o, "ports"), str(o, "portRange")), " "), Service: base(str(o, "backendService")),
 	}
 	if b.Service == "" {
-		return b
+		return pooled(api, b, base(str(o, "target")))
 	}
 	at := "projects/" + p.project + "/regions/" + p.place + "/backendServices/" + b.Service
 	service, err := api.Ask(http.MethodGet, at, nil)
@@ -92,6 +92,27 @@ func balancer(api *emulator.Server, p parts, o map[string]any) Balancer {
 		for _, h := range states {
 			b.Backends = append(b.Backends, Backend{g.name, g.place, base(str(h, "instance")), str(h, "healthState")})
 		}
+	}
+	return b
+}
+
+// pooled is a balancer with the machines of its target pool.
+func pooled(api *emulator.Server, b Balancer, pool string) Balancer {
+	b.Service = pool
+	at := "projects/" + b.Project + "/regions/" + b.Region + "/targetPools/" + pool
+	o, err := api.Ask(http.MethodGet, at, nil)
+	if err != nil {
+		return b // it is being removed
+	}
+	for _, link := range texts(o, "instances") {
+		state := ""
+		health, err := api.Ask(http.MethodPost, at+"/getHealth", map[string]any{"instance": link})
+		for _, h := range objects(health, "healthStatus") {
+			if err == nil && str(h, "ipAddress") == b.Address {
+				state = str(h, "healthState")
+			}
+		}
+		b.Backends = append(b.Backends, Backend{pool, partsOf(link).place, base(link), state})
 	}
 	return b
 }
