@@ -1,8 +1,11 @@
 package emulator
 
 import (
+	"os"
 	"strings"
 	"testing"
+
+	"hakube/gce/emulator/internal/doc"
 )
 
 // TestGcloudIAM grants and takes roles, and makes and removes service accounts, with an
@@ -35,4 +38,56 @@ func TestGcloudIAM(t *testing.T) {
 	g.do("iam service-accounts enable " + email)
 	g.do("iam service-accounts delete " + email)
 	g.refuses("iam service-accounts describe "+email, "Unknown service account")
+}
+
+// TestLeastPrivilegeLines runs the lines of the README that make accounts with what they
+// need, and does as the masters' account what controllers of balancers and volumes do.
+func TestLeastPrivilegeLines(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, _ := strings.Cut(string(text), "\n## Least privilege\n")
+	section, _, _ = strings.Cut(section, "\n## ")
+	w := newWorld(t)
+	g := w.long()
+	g.bare = true
+	lines := 0
+	for line := range strings.Lines(section) {
+		if command, ok := strings.CutPrefix(line, "    gcloud "); ok {
+			command, _, _ = strings.Cut(command, " #")
+			g.do(strings.ReplaceAll(strings.TrimSpace(command), "$PROJECT", "p"))
+			lines++
+		}
+	}
+	if lines < 10 {
+		t.Fatalf("the README has %d lines", lines)
+	}
+	w.subnet()
+	in := w.guests()
+	in.machine("master", "hakube-masters@p.iam.gserviceaccount.com", "compute")
+	in.machine("node", "hakube-nodes@p.iam.gserviceaccount.com", "cloud-platform")
+	token := in.token("master")
+	region, zone := computeP+"regions/europe-west1/", computeP+"zones/europe-west1-b/"
+	for _, c := range []struct{ verb, url, body string }{
+		{"GET", computeP + "zones", ""}, {"GET", zone + "instances", ""}, {"GET", zone + "instances/node", ""},
+		{"POST", region + "addresses", `{"name":"a"}`},
+		{"POST", computeP + "global/httpHealthChecks", `{"name":"c"}`},
+		{"POST", computeP + "global/firewalls", `{"name":"k8s-fw-a","network":"global/networks/default","allowed":[{"IPProtocol":"tcp","ports":["80"]}]}`},
+		{"POST", region + "targetPools", `{"name":"a","instances":["zones/europe-west1-b/instances/node"],"healthChecks":["global/httpHealthChecks/c"]}`},
+		{"POST", region + "forwardingRules", `{"name":"a","target":"regions/europe-west1/targetPools/a","IPProtocol":"TCP","portRange":"80-80"}`},
+		{"POST", zone + "disks", `{"name":"pvc","sizeGb":"10"}`},
+		{"POST", zone + "instances/node/attachDisk", `{"source":"zones/europe-west1-b/disks/pvc"}`},
+		{"POST", zone + "disks/pvc/createSnapshot", `{"name":"s"}`},
+		{"POST", zone + "instances/node/detachDisk?deviceName=persistent-disk-1", ""},
+	} {
+		o := in.says(token, 200, "", c.verb, c.url, c.body)
+		if doc.Str(o, "kind") == "compute#operation" { // the next one refers to it
+			_, at, _ := strings.Cut(doc.Str(o, "selfLink"), "/compute/v1/projects/p/")
+			in.says(token, 200, "", "POST", computeP+at+"/wait", "")
+		}
+	}
+	in.says(token, 403, "", "POST", computeP+"global/networks", `{"name":"n"}`)
+	in.says(in.token("node"), 403, "Required 'compute.instances.list' permission for 'projects/p'", "GET", zone+"instances", "")
 }
