@@ -15,7 +15,11 @@ root := $(shell [ "$$(uname -s)" = Linux ] && [ "$$(id -u)" = 0 ] && echo yes)
 # How long "make fuzz" gives to each of its targets.
 FUZZTIME ?= 10m
 
-.PHONY: mutants help build check test fuzz demo bench replay lint golden tools release clean
+# Where "make live" runs, and whether it asks before.
+ZONE ?= us-central1-b
+LIVE = $(if $(YES),-yes) $(if $(DOWN),-down) $(if $(OUT),-out=$(OUT))
+
+.PHONY: live mutants help build check test fuzz demo bench replay lint golden tools release clean
 
 help: ## say what there is to make
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -61,6 +65,11 @@ bench: tools ## measure: create, the ten commands, dark times, pools, start-up, 
 
 replay: ## make the requests in RECORDINGS=FILE again and compare with what Google answered
 	HAKUBE_RECORDINGS="$(abspath $(RECORDINGS))" $(GO) test -count=1 -v -run "TestReplay|TestUnrecorded" ./gce/gcetest
+
+live: build ## try hakube on PROJECT= of yours at Google, ten minutes, everything taken down; makes live.json
+	$(GO) build -trimpath -o bin/live ./cmd/live
+	$(GO) test -c -o bin/conformance ./gce/gcetest
+	bin/live -project="$(PROJECT)" -zone="$(ZONE)" -suite=bin/conformance $(LIVE)
 
 mutants: ## make one wrong edit after the other and see that a test near it fails (minutes)
 	$(GO) run .ci/mutants.go $(ONLY)

@@ -17,8 +17,8 @@ import (
 
 const scope = "https://www.googleapis.com/auth/cloud-platform"
 
-// googleHTTP returns an HTTP client with Application Default Credentials.
-func googleHTTP(ctx context.Context) (*http.Client, error) {
+// GoogleHTTP returns an HTTP client with Application Default Credentials.
+func GoogleHTTP(ctx context.Context) (*http.Client, error) {
 	c, _, err := htransport.NewClient(ctx, option.WithScopes(scope))
 	if err != nil {
 		return nil, &Error{

@@ -129,7 +129,7 @@ func New(ctx context.Context, o Options) (*Client, error) {
 	case o.Endpoint != "":
 		base = &http.Client{Transport: http.DefaultTransport.(*http.Transport).Clone()}
 	default:
-		if base, err = googleHTTP(ctx); err != nil {
+		if base, err = GoogleHTTP(ctx); err != nil {
 			return nil, err
 		}
 	}

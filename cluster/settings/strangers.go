@@ -26,7 +26,7 @@ type untaken struct {
 // elsewhere are variables with our prefixes that others read: other parts of
 // hakube, kubectl, and the build of Kubernetes.
 var elsewhere = map[string]bool{
-	"HAKUBE_LOCAL_DIR": true, "HAKUBE_CACHE_DIR": true, "HAKUBE_MIRROR_SOURCE": true, "HAKUBE_LIVE_PROJECT": true, "HAKUBE_LIVE_REGION": true, "HAKUBE_GOLDEN": true,
+	"HAKUBE_LOCAL_DIR": true, "HAKUBE_CACHE_DIR": true, "HAKUBE_MIRROR_SOURCE": true, "HAKUBE_LIVE_PROJECT": true, "HAKUBE_LIVE_REGION": true, "HAKUBE_LIVE_ENDPOINT": true, "HAKUBE_GOLDEN": true,
 	"HAKUBE_LOCAL_CONTRACT": true,
 	"KUBE_EDITOR":           true, "KUBE_CACHE_MUTATION_DETECTOR": true, "KUBE_GIT_VERSION": true,
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"os"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -95,6 +96,9 @@ func connect(ctx context.Context, u *ui, s cluster.Settings, does doing) (*clust
 			}
 			deps.Dial = throughProxy(gate)
 		}
+	}
+	if at := os.Getenv("HAKUBE_LIVE_ENDPOINT"); at != "" { // make live listens there, and has the credentials
+		options.Endpoint, options.HTTPClient = at, nil
 	}
 	client, err := gce.New(ctx, options)
 	if err != nil {

@@ -103,6 +103,14 @@ func (x *Exchange) id() string {
 	return x.Verb + " " + x.collection()
 }
 
+// Called is the method's id, "networks.insert", or "" of what is none of the API's.
+func (x *Exchange) Called() string {
+	if m := x.method(); m != nil {
+		return m.ID
+	}
+	return ""
+}
+
 // collection is the kind that a path of an unknown resource is about.
 func (x *Exchange) collection() string {
 	path, _ := x.split()

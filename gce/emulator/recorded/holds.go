@@ -6,11 +6,29 @@ import (
 	"strings"
 )
 
-// Holds compares what is known of a server's answers with what is known of Google's,
+// A Judged difference has the reason that lists it, "" if none does.
+type Judged struct {
+	Difference
+	Why string
+}
+
+// Holds are the differences that no reason lists, see [Judge].
+func Holds(server []*Fact, google map[string]*Fact) (differences []string, methods, checks int) {
+	all, methods, checks := Judge(server, google)
+	for _, d := range all {
+		if d.Why == "" {
+			differences = append(differences, d.String())
+		}
+	}
+	slices.Sort(differences)
+	return differences, methods, checks
+}
+
+// Judge compares what is known of a server's answers with what is known of Google's,
 // for the methods that are in both: the fields there are always, those there are at
 // all, what they have when nobody gave it, the first state of an operation, the words
-// of a refusal. What is listed in Known is left out.
-func Holds(server []*Fact, google map[string]*Fact) (differences []string, methods, checks int) {
+// of a refusal.
+func Judge(server []*Fact, google map[string]*Fact) (differences []Judged, methods, checks int) {
 	for _, is := range server {
 		f := google[is.Method]
 		if f == nil {
@@ -20,9 +38,11 @@ func Holds(server []*Fact, google map[string]*Fact) (differences []string, metho
 		tell := func(what, field, want, got string) {
 			checks++
 			d := Difference{is.Method, field, what, want, got}
-			if _, listed := newReport().why(d); !listed && rowOf(KnownOfFacts, d) < 0 {
-				differences = append(differences, d.String())
+			why, _ := newReport().why(d)
+			if i := rowOf(KnownOfFacts, d); why == "" && i >= 0 {
+				why = KnownOfFacts[i].Why
 			}
+			differences = append(differences, Judged{d, why})
 		}
 		fields := func(m ...map[string]string) map[string]string {
 			all := map[string]string{}
@@ -63,6 +83,6 @@ func Holds(server []*Fact, google map[string]*Fact) (differences []string, metho
 			}
 		}
 	}
-	slices.Sort(differences)
+	slices.SortFunc(differences, func(a, b Judged) int { return strings.Compare(a.String(), b.String()) })
 	return differences, methods, checks
 }

@@ -25,6 +25,9 @@ var KnownOfFacts = []Row{
 	{"forwardingRules.get", "backendService ports[]", "extra", "", "recorded were rules of balancers that are proxies"},
 	{"forwardingRules.get", "network portRange subnetwork target", "missing", "", "recorded were rules of balancers that are proxies"},
 	{"routes.list", "items[].routeType", "extra", "", other},
+	{"disks.get instances.get", "lastAttachTimestamp lastDetachTimestamp lastStopTimestamp lastSuspendedTimestamp", "extra", "", "it is of what happened to the object, which it did not where it was recorded"},
+	{"*Operations.*", "error.* httpError*", "extra", "", "recorded were operations that ended well"},
+	{"instanceTemplates.get", "properties.disks[].interface", "missing", "", "where it was recorded it was asked for"},
 }
 
 // Known are all differences there may be. A row that lists nothing any more has to go:
