@@ -159,5 +159,6 @@ func (w *walk) metadataIsClosed(t *testing.T) {
 	if name := w.kubectl(t, "exec", "on-host", "--", "timeout", "4", "wget", "-q", "-O-", "--header=Metadata-Flavor: Google", url); name != node {
 		t.Errorf("a pod on the machine's network reads %q", name)
 	}
+	w.identityOfNodes(t, node, "test-a", "on-host")
 	w.kubectl(t, "delete", "pod", "on-host", "--wait=false")
 }

@@ -60,7 +60,7 @@ func stranger() {
 		}
 		return err
 	}}
-	for _, inner := range []string{"169.254.169.254:80", "169.254.169.254:53", "169.254.169.252:80", innerAddress() + ":80", innerAddress() + ":53"} {
+	for _, inner := range []string{"169.254.169.254:80", "169.254.169.254:53", "169.254.169.252:80", "199.36.153.8:443", innerAddress() + ":80", innerAddress() + ":53"} {
 		fmt.Printf("inner %s: %s\n", inner, cameOf(func() error {
 			c, err := bound.Dial("tcp", inner)
 			if err == nil {
@@ -69,7 +69,7 @@ func stranger() {
 			return err
 		}))
 	}
-	for _, file := range []string{dir, local.TokenFile(dir), local.LogFile(dir), "/run/hakube.lock"} {
+	for _, file := range []string{dir, local.TokenFile(dir), local.LogFile(dir), filepath.Join(dir, "authority.pem"), "/run/hakube.lock"} {
 		fmt.Printf("file %s: %s\n", file, cameOf(func() error { _, err := os.Open(file); return err }))
 	}
 	fmt.Printf("namespace: %s\n", cameOf(func() error {
@@ -229,6 +229,7 @@ func TestRealSecondUser(t *testing.T) {
 	w.insert(t, zonal+"/instances", `{"name":"vm-1","machineType":"`+zonal+`/machineTypes/e2-small",
 		"disks":[{"boot":true,"autoDelete":true,"initializeParams":{"sourceImage":"projects/debian-cloud/global/images/family/debian-12"}}],
 		"metadata":{"items":[{"key":"ssh-keys","value":"someone:ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJt2h4mAoz5lQhmTzHe0Zb5oQxKqfYkz1h5m4mXr0b5C someone"}]},
+		"serviceAccounts":[{"email":"default","scopes":["https://www.googleapis.com/auth/compute.readonly"]}],
 		"networkInterfaces":[{"subnetwork":"`+regional+`/subnetworks/lab","accessConfigs":[{"type":"ONE_TO_ONE_NAT","name":"external-nat"}]}]}`)
 	w.machines(t)
 	s := w.status(t)
@@ -246,7 +247,7 @@ func TestRealSecondUser(t *testing.T) {
 			t.Errorf("another user at %s: %s", what, came)
 		}
 	}
-	if want := len(outerDoors) + 5 + 4 + 2; doors != want {
+	if want := len(outerDoors) + 6 + 5 + 2; doors != want {
 		t.Errorf("%d doors are closed, want %d", doors, want)
 	}
 	if n := w.status(t).Calls.Change; n != before || !slices.Equal(w.instances(t), []string{"vm-1"}) {
@@ -259,6 +260,7 @@ func TestRealSecondUser(t *testing.T) {
 	for _, url := range []string{"http://metadata.google.internal/computeMetadata/v1/instance/name", "http://169.254.169.252/v2/"} {
 		w.on(t, "vm-1", "curl", "-sSf", "-m", "10", "-o", "/dev/null", "-H", "Metadata-Flavor: Google", url)
 	}
+	w.identityInside(t, "vm-1")
 	w.noSharedNumbers(t)
 	report(t, "%d ways in are closed to another user of the host", doors)
 }
