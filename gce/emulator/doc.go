@@ -17,6 +17,7 @@
 //	internal/api               method table, lists, changes, operations and their jobs
 //	internal/web               requests over the network, batches, faults
 //	internal/identity          labels, tags, metadata
+//	internal/access            who may do what: service accounts, their tokens, roles, policies
 //	internal/catalog, projects what exists everywhere; projects, regions, quotas, stock
 //	internal/members           who is in which group and reached by which balancer; it only reads
 //	internal/networks          networks, subnetworks, routes, firewalls, addresses
