@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"hakube/gce/emulator/internal/access"
 	"hakube/gce/emulator/internal/doc"
 )
 
@@ -117,5 +118,16 @@ func TestTestPermissionsInside(t *testing.T) {
 		`{"permissions":["compute.instances.create","compute.networks.create","compute.disks.create","compute.firewalls.create"]}`)
 	if got := doc.Strings(o, "permissions"); !slices.Equal(got, []string{"compute.instances.create", "compute.disks.create"}) {
 		t.Errorf("granted: %v", got)
+	}
+}
+
+// TestEveryMethodTakesAPermission: whatever method is written, some role of Google's can
+// do it, by its own name for the permission.
+func TestEveryMethodTakesAPermission(t *testing.T) {
+	w := newWorld(t)
+	for id := range w.s.core.Methods {
+		if permission, known := access.Takes(id); !known {
+			t.Errorf("%s takes %s, which roles/compute.admin has not got", id, permission)
+		}
 	}
 }

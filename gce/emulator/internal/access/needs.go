@@ -26,7 +26,10 @@ var verbs = map[string]string{
 }
 
 // resources are those whose permissions are of another resource.
-var resources = map[string]string{"regionAutoscalers": "autoscalers", "regionDisks": "disks"}
+var resources = map[string]string{
+	"regionAutoscalers": "autoscalers", "regionDisks": "disks",
+	"regionInstanceGroups": "instanceGroups", "regionInstanceGroupManagers": "instanceGroupManagers",
+}
 
 // permissionOf is what a method takes on what it is about.
 func permissionOf(method string) string {
@@ -40,6 +43,13 @@ func permissionOf(method string) string {
 		resource = r
 	}
 	return "compute." + resource + "." + verb
+}
+
+// Takes is the permission that a method takes on what it is about, and whether any role
+// has it: a method that nobody can be granted is a mistake in the table.
+func Takes(method string) (permission string, known bool) {
+	permission = permissionOf(method)
+	return permission, roles()["roles/compute.admin"].permits("", permission)
 }
 
 // A need is a permission and what it is needed on.
