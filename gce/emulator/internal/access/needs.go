@@ -22,12 +22,14 @@ var verbs = map[string]string{
 	"listManagedInstances": "get", "listInstances": "get", "getHealth": "get",
 	"instanceGroupManagers.deleteInstances": "update", "instanceGroupManagers.recreateInstances": "update",
 	"instanceGroupManagers.resize": "update", "instanceGroupManagers.setInstanceTemplate": "update",
+	"targetPools.setBackup": "update", "imageFamilyViews.get": "getFromFamily",
 	"instanceGroups.addInstances": "update", "instanceGroups.removeInstances": "update", "instanceGroups.setNamedPorts": "update",
 }
 
 // resources are those whose permissions are of another resource.
 var resources = map[string]string{
-	"regionAutoscalers": "autoscalers", "regionDisks": "disks",
+	"regionAutoscalers": "autoscalers", "regionDisks": "disks", "regionDiskTypes": "diskTypes",
+	"imageFamilyViews": "images", // no role has a permission of theirs
 	"regionInstanceGroups": "instanceGroups", "regionInstanceGroupManagers": "instanceGroupManagers",
 }
 
