@@ -29,7 +29,7 @@ var verbs = map[string]string{
 // resources are those whose permissions are of another resource.
 var resources = map[string]string{
 	"regionAutoscalers": "autoscalers", "regionDisks": "disks", "regionDiskTypes": "diskTypes",
-	"imageFamilyViews": "images", // no role has a permission of theirs
+	"imageFamilyViews":     "images", // no role has a permission of theirs
 	"regionInstanceGroups": "instanceGroups", "regionInstanceGroupManagers": "instanceGroupManagers",
 }
 
