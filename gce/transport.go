@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	// callctx is how the REST clients take a header for one call.
 	"github.com/googleapis/gax-go/v2/callctx"
@@ -29,7 +30,11 @@ type trips struct {
 	userAgent string
 	last      atomic.Uint64
 	contexts  sync.Map // number as string → context.Context
+	date      atomic.Pointer[dated]
 }
+
+// dated is what time an answer was given, and between which two of ours.
+type dated struct{ begin, end, date time.Time }
 
 // ticket is the header's key.
 const ticket = "x-hakube-call"
@@ -74,9 +79,13 @@ func (t *trips) RoundTrip(req *http.Request) (*http.Response, error) {
 		req.Body, req.ContentLength = io.NopCloser(strings.NewReader(all)), int64(len(all))
 		req.GetBody = nil
 	}
+	begin := time.Now()
 	resp, err := t.base.RoundTrip(req)
 	if err != nil {
 		return nil, err
+	}
+	if date, err := http.ParseTime(resp.Header.Get("Date")); err == nil && resp.Header.Get("Age") == "" { // not out of a cache
+		t.date.Store(&dated{begin, time.Now(), date})
 	}
 	// A page with status 200 would be reported as a syntax error of protobuf.
 	kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
@@ -96,4 +105,13 @@ func (t *trips) CloseIdleConnections() {
 	if b, ok := t.base.(interface{ CloseIdleConnections() }); ok {
 		b.CloseIdleConnections()
 	}
+}
+
+// Time is what time it was at Compute Engine when it last answered, to the second
+// below, and between which two times of this machine's; all zero if it never did.
+func (c *Client) Time() (begin, end, date time.Time) {
+	if d := c.trips.date.Load(); d != nil {
+		return d.begin, d.end, d.date
+	}
+	return begin, end, date
 }

@@ -15,15 +15,15 @@ func FuzzRings(f *testing.F) {
 		ring   = `{"members":[` + member + `],"leader":"8e9e05c52164694d","healthy":true,"revision":7,"error":""}`
 	)
 	f.Add([]byte(`{"rings":{"main":` + ring + `,"events":` + ring + `}}`))
-	f.Add([]byte(`{"rings":{"main":{},"events":{}}}`))
+	f.Add([]byte(`{"rings":{"main":{},"events":{}},"disk":{"bytes":2,"free":1},"clock":1767225600.123456}`))
 	f.Add([]byte(`{"rings":null}`))
 	f.Add([]byte("null"))
 	f.Fuzz(func(t *testing.T, text []byte) {
-		rings, err := parseRings(text)
+		x, err := parseMaster(text)
 		if err != nil {
 			return
 		}
-		for name, r := range rings {
+		for name, r := range x.Rings {
 			if r.Healthy && (r.Leader == "" || len(r.Members) == 0) {
 				t.Errorf("%s is healthy with leader %q and %d members", name, r.Leader, len(r.Members))
 			}
@@ -33,12 +33,12 @@ func FuzzRings(f *testing.F) {
 				}
 			}
 		}
-		again, err := json.Marshal(map[string]any{"rings": rings})
+		again, err := json.Marshal(x)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if same, err := parseRings(again); err != nil || !reflect.DeepEqual(same, rings) {
-			t.Errorf("%s: read again %v: %+v, was %+v", again, err, same, rings)
+		if same, err := parseMaster(again); err != nil || !reflect.DeepEqual(same, x) {
+			t.Errorf("%s: read again %v: %+v, was %+v", again, err, same, x)
 		}
 	})
 }

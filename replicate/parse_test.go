@@ -9,13 +9,16 @@ func TestParseRings(t *testing.T) {
 	const (
 		member = `{"id":"8e9e05c52164694d","name":"m","peerURLs":["https://m:2380"],"learner":false}`
 		ring   = `{"members":[` + member + `],"leader":"8e9e05c52164694d","healthy":true,"revision":7,"error":""}`
-		good   = `{"rings":{"main":` + ring + `,"events":` + ring + `}}`
+		good   = `{"rings":{"main":` + ring + `,"events":` + ring + `},"disk":{"bytes":10,"free":9,"inodes":4,"freeInodes":3},"clock":1767225600.25}`
 	)
-	rings, err := parseRings([]byte(good + "\n"))
+	all, err := parseMaster([]byte(good + "\n"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r := rings[RingMain]; !r.Healthy || r.Revision != 7 || r.Members[0].Name != "m" {
+	if all.Disk != (Disk{10, 9, 4, 3}) || all.Clock.at.UnixMilli() != 1767225600250 {
+		t.Errorf("read disk %+v and clock %v", all.Disk, all.Clock.at)
+	}
+	if r := all.Rings[RingMain]; !r.Healthy || r.Revision != 7 || r.Members[0].Name != "m" {
 		t.Errorf("read %+v", r)
 	}
 	for want, change := range map[string][2]string{
@@ -38,6 +41,11 @@ func TestParseRings(t *testing.T) {
 		"healthy, with error \"x\"":  {`"error":""`, `"error":"x"`},
 		"healthy, without members":   {member, ``},
 		"revision -1":                {`"revision":7`, `"revision":-1`},
+		"\"nospace\" of \"9\" is no": {`"revision":7`, `"revision":7,"alarms":[{"member":"9","kind":"nospace"}]`},
+		"of \"m\" is no alarm":       {`"revision":7`, `"revision":7,"alarms":[{"member":"m","kind":"NOSPACE"}]`},
+		"a database of -1 bytes":     {`"revision":7`, `"revision":7,"size":-1`},
+		"with 11 of 10 bytes":        {`"free":9`, `"free":11`},
+		"-1 is no time":              {`1767225600.25`, `-1`},
 		"cannot unmarshal":           {`"healthy":true`, `"healthy":"yes"`},
 		"ring main: \"\" is not a m": {`"id":"8e9e05c52164694d"`, `"id":""`},
 	} {
@@ -48,16 +56,16 @@ func TestParseRings(t *testing.T) {
 		if want == "healthy, without members" {
 			text = strings.Replace(text, `"leader":"8e9e05c52164694d"`, `"leader":""`, 1)
 		}
-		if _, err := parseRings([]byte(text)); err == nil || !strings.Contains(err.Error()+"\n", want) {
+		if _, err := parseMaster([]byte(text)); err == nil || !strings.Contains(err.Error()+"\n", want) {
 			t.Errorf("%s\nread with %v, want %q", text, err, want)
 		}
 	}
 	// What a master tells whose ring has no quorum, and one in an election.
 	mute := strings.NewReplacer(`"leader":"8e9e05c52164694d"`, `"leader":""`, `"healthy":true`, `"healthy":false`, `"error":""`, `"error":"etcdserver: no leader"`)
-	if rings, err := parseRings([]byte(mute.Replace(good))); err != nil || rings[RingEvents].Healthy || len(rings[RingEvents].Members) != 1 {
-		t.Errorf("without quorum: %v, %+v", err, rings)
+	if x, err := parseMaster([]byte(mute.Replace(good))); err != nil || x.Rings[RingEvents].Healthy || len(x.Rings[RingEvents].Members) != 1 {
+		t.Errorf("without quorum: %v, %+v", err, x)
 	}
-	if rings, err := parseRings([]byte(strings.ReplaceAll(good, `"leader":"8e9e05c52164694d"`, `"leader":""`))); err != nil || rings[RingMain].Healthy || rings[RingMain].Error != "no leader" {
-		t.Errorf("without leader: %v, %+v", err, rings)
+	if x, err := parseMaster([]byte(strings.ReplaceAll(good, `"leader":"8e9e05c52164694d"`, `"leader":""`))); err != nil || x.Rings[RingMain].Healthy || x.Rings[RingMain].Error != "no leader" {
+		t.Errorf("without leader: %v, %+v", err, x)
 	}
 }

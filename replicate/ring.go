@@ -9,6 +9,7 @@ import (
 	"io"
 	"regexp"
 	"slices"
+	"time"
 
 	"hakube/scripts"
 )
@@ -38,6 +39,18 @@ type Ring struct {
 	Healthy  bool   `json:"healthy"`
 	Revision int64  `json:"revision"` // of the newest change
 	Error    string `json:"error"`
+
+	// Alarms are the ring's, which takes no writes while it has one, as this member
+	// remembers them.
+	Alarms []Alarm `json:"alarms"`
+	// Bytes of the member's database: the file, what of it is in use, and how large it
+	// may be; 0 if unknown.
+	Size  int64 `json:"size"`
+	InUse int64 `json:"inUse"`
+	Quota int64 `json:"quota"`
+	// Writes is what the ring said against a write through this member, "" if it took
+	// it or was not asked. See [Look].
+	Writes string `json:"writes"`
 }
 
 // A Member is one etcd in a ring.
@@ -59,50 +72,69 @@ func (r Ring) ByPeerURL(peerURL string) (Member, bool) {
 	return Member{}, false
 }
 
-// Rings asks the members on a master about both rings.
-func Rings(ctx context.Context, r *Runner, h Host) (map[string]Ring, error) {
-	out, err := r.Run(ctx, h, scripts.EtcdStatus)
-	if err != nil {
-		return nil, err
-	}
-	rings, err := parseRings(out)
-	if err != nil {
-		return nil, fmt.Errorf("reading etcd-status of %s: %w", h.Name, err)
-	}
-	return rings, nil
+// A Master is what a master's machine says of both its members and of itself.
+type Master struct {
+	Rings map[string]Ring `json:"rings"`
+	Disk  Disk            `json:"disk"`
+	Clock Clock           `json:"clock"`
 }
 
-// parseRings reads what scripts.EtcdStatus prints, and takes nothing for
-// granted: decisions on membership are made from it.
-func parseRings(text []byte) (map[string]Ring, error) {
-	var status struct {
-		Rings map[string]Ring `json:"rings"`
+// Rings asks the members on a master about both rings.
+func Rings(ctx context.Context, r *Runner, h Host) (map[string]Ring, error) {
+	m, err := Glance(ctx, r, h)
+	return m.Rings, err
+}
+
+// Glance is Look without the writes: what is asked again and again.
+func Glance(ctx context.Context, r *Runner, h Host) (Master, error) { return look(ctx, r, h) }
+
+// Look asks a master about all there is to know, and both rings for a write in which
+// no key changes.
+func Look(ctx context.Context, r *Runner, h Host) (Master, error) { return look(ctx, r, h, "writes") }
+
+func look(ctx context.Context, r *Runner, h Host, how ...string) (Master, error) {
+	begin := time.Now()
+	out, err := r.Run(ctx, h, scripts.EtcdStatus, how...)
+	end := time.Now()
+	if err != nil {
+		return Master{}, err
 	}
+	m, err := parseMaster(out)
+	if err != nil {
+		return Master{}, fmt.Errorf("reading etcd-status of %s: %w", h.Name, err)
+	}
+	m.Clock.Read(begin, end)
+	return m, nil
+}
+
+// parseMaster reads what scripts.EtcdStatus prints, and takes nothing for
+// granted: decisions on membership are made from it.
+func parseMaster(text []byte) (status Master, err error) {
 	d := json.NewDecoder(bytes.NewReader(text))
 	d.DisallowUnknownFields()
 	if err := d.Decode(&status); err != nil {
-		return nil, err
+		return status, err
 	}
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return nil, errors.New("more than one JSON value")
+		return status, errors.New("more than one JSON value")
 	}
 	if len(status.Rings) != 2 {
-		return nil, fmt.Errorf("%d rings, not 2", len(status.Rings))
+		return status, fmt.Errorf("%d rings, not 2", len(status.Rings))
 	}
 	for _, name := range []string{RingMain, RingEvents} {
 		ring, ok := status.Rings[name]
 		if !ok {
-			return nil, fmt.Errorf("no ring %s", name)
+			return status, fmt.Errorf("no ring %s", name)
 		}
 		if err := ring.check(); err != nil {
-			return nil, fmt.Errorf("ring %s: %w", name, err)
+			return status, fmt.Errorf("ring %s: %w", name, err)
 		}
 		if ring.Healthy && ring.Leader == "" { // an election began in between
 			ring.Healthy, ring.Error = false, "no leader"
 			status.Rings[name] = ring
 		}
 	}
-	return status.Rings, nil
+	return status, status.Disk.check()
 }
 
 // What a member may be called and where it may be reached: it gets into the
@@ -158,6 +190,8 @@ func (r Ring) check() error {
 		return fmt.Errorf("healthy, with error %q", r.Error)
 	case r.Revision < 0:
 		return fmt.Errorf("revision %d", r.Revision)
+	case r.Size < 0 || r.InUse < 0 || r.Quota < 0:
+		return fmt.Errorf("a database of %d bytes, %d in use, %d allowed", r.Size, r.InUse, r.Quota)
 	}
-	return nil
+	return checkAlarms(r.Alarms)
 }

@@ -10,6 +10,7 @@ var changes = map[string]bool{
 	"pod-routes":       false,
 
 	"etcd-member":        true, // each of its verbs
+	"etcd-space":         true,
 	"import-keys":        true,
 	"start-etcd":         true,
 	"join-control-plane": true,

@@ -7,17 +7,28 @@
 #   {"rings":{"main":{"id":"8e9e05c52164694d","learner":false,"index":456,
 #     "bytes":67108864,"members":[{"id":"8e9e05c52164694d","name":"kubernetes-master",
 #     "peerURLs":["https://…:2380"],"learner":false}],"leader":"8e9e05c52164694d",
-#     "healthy":true,"revision":123,"error":""},"events":{…}}}
+#     "healthy":true,"revision":123,"error":"","alarms":[{"member":"8e9e05c52164694d",
+#     "kind":"NOSPACE"}],"size":20480,"inUse":16384,"quota":4294967296,"writes":""},
+#     "events":{…}},"disk":{"bytes":…,"free":…,"inodes":…,"freeInodes":…},"clock":1767225600.5}
 #
 # id and learner are this machine's own member, index the newest entry it has
 # applied, bytes what it has on disk: one that joins takes no questions before it
 # has the ring's data, and these grow until then. healthy means that the ring just agreed on something through it, which
 # a learner cannot say. A ring without quorum is told from the member's own copy,
 # healthy false and the reason in error; of an etcd that takes no questions error
-# has what its unit does and its last complaint. Changes nothing.
+# has what its unit does and its last complaint.
+#
+# alarms are the ring's, which refuses writes while it has one, whoever raised it, and
+# answers questions all the same; the member is "" when none is named, and may be none
+# of the ring any more. size, inUse and quota are bytes of the member's database: quota
+# is 0 of an etcd older than 3.6, which does not tell it. With the argument writes the
+# ring is asked for a write as well, in which no key changes, and writes has what it
+# said against that. disk is this master's own, clock its time as the last thing that
+# is read. Changes nothing.
 set -euo pipefail
 export PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C
 PKI=/mnt/disks/master-pd/etcd/pki
+ASK=${1:-}
 
 # ctl PORT ARG... asks the member behind the client port.
 ctl() {
@@ -50,11 +61,44 @@ members() {
 # field NAME prints a value of etcdctl's fields format.
 field() { awk -v name="\"$1\"" '$1 == name { print $3; exit }'; }
 
+# number NAME STATUS prints one that may not be told, which is 0.
+number() {
+	local n
+	n=$(field "$1" <<<"$2")
+	[[ $n =~ ^[0-9]+$ ]] || n=0
+	printf '%s' "$n"
+}
+
 # hex NUMBER prints a member's id as etcd shows it, nothing for none.
 hex() { [[ ${1:-0} == 0 ]] || printf '%x' "$1"; }
 
 # bytes RING prints how much its member has on disk.
 bytes() { du -sb "${PKI%/pki}/$1" 2>/dev/null | cut -f 1; }
+
+# alarms prints the JSON of the alarms in an endpoint's status. Between the two words
+# there is one blank or several, as the library has it that prints them.
+alarms() {
+	local comma='' member kind
+	while read -r member kind; do
+		printf '%s{"member":"%s","kind":"%s"}' "$comma" "$(hex "${member#memberID:}")" "${kind#alarm:}"
+		comma=,
+	done < <(grep '^"Errors"' | grep -oE '(memberID:[0-9]+ +)?alarm:[A-Z]+' | sed 's/^alarm:/memberID:0 alarm:/')
+}
+
+# writes PORT prints why no write is taken. The transaction has one that is never made,
+# since it takes a key that is there already and nobody ever makes. It is judged as one
+# that is made: by the quota, the alarms, and all members.
+writes() {
+	local said
+	said=$(printf 'version("hakube-takes-writes") > "0"\n\nput hakube-takes-writes x\n\n\n' | ctl "$1" txn 2>&1) ||
+		tail -n 1 <<<"$said" | sed 's/^Error: //'
+}
+
+# disk prints how full this master's own is, in bytes and in files.
+disk() {
+	stat -f -c '%S %b %f %c %d' "${PKI%/etcd/pki}" |
+		awk '{ printf "{\"bytes\":%.0f,\"free\":%.0f,\"inodes\":%.0f,\"freeInodes\":%.0f}", $1 * $2, $1 * $3, $4, $5 }'
+}
 
 # silence RING ERROR prints ERROR, and why its member takes no questions as far as
 # systemd and its journal know: "its etcd is activating, restarted 0 times: failed to
@@ -71,7 +115,7 @@ silence() {
 
 # ring RING PORT prints one ring's JSON.
 ring() {
-	local list='' leader='' revision=0 healthy=false error='' status='' id='' learner='' index='' size=''
+	local list='' leader='' revision=0 healthy=false error='' status='' id='' learner='' index='' size='' refused=''
 	size=$(bytes "$1") || true
 	if status=$(ctl "$2" --command-timeout=2s endpoint status -w fields 2>&1); then
 		leader=$(hex "$(field Leader <<<"$status")")
@@ -81,6 +125,10 @@ ring() {
 		learner=$(field IsLearner <<<"$status")
 		if list=$(ctl "$2" member list -w fields --hex 2>&1); then
 			healthy=true
+			[[ $ASK != writes ]] || refused=$(writes "$2")
+			if [[ -n $refused ]]; then # it may have raised an alarm
+				status=$(ctl "$2" --command-timeout=2s endpoint status -w fields 2>&1) || true
+			fi
 		else
 			error=$(tail -n 1 <<<"$list")
 			list=$(ctl "$2" member list -w fields --hex --consistency=s 2>/dev/null) || list=''
@@ -88,8 +136,10 @@ ring() {
 	else # it does not run: asking more would take its time
 		error=$(silence "$1" "$(tail -n 1 <<<"$status")")
 	fi
-	printf '{"id":"%s","learner":%s,"index":%s,"bytes":%s,"members":[%s],"leader":"%s","healthy":%s,"revision":%s,"error":%s}' \
+	printf '{"id":"%s","learner":%s,"index":%s,"bytes":%s,"members":[%s],"leader":"%s","healthy":%s,"revision":%s,"error":%s,' \
 		"$id" "${learner:-false}" "${index:-0}" "${size:-0}" "$(members <<<"$list")" "$leader" "$healthy" "${revision:-0}" "$(json "$error")"
+	printf '"alarms":[%s],"size":%s,"inUse":%s,"quota":%s,"writes":%s}' "$(alarms <<<"$status")" "$(number DBSize "$status")" \
+		"$(number DBSizeInUse "$status")" "$(number DBSizeQuota "$status")" "$(json "$refused")"
 }
 
 [[ -s $PKI/client.key ]] || {
@@ -97,4 +147,4 @@ ring() {
 	exit 1
 }
 exec 3< <(ring events 4002) # both at once: each may take seconds to say that it does not run
-printf '{"rings":{"main":%s,"events":%s}}\n' "$(ring main 2379)" "$(cat <&3)"
+printf '{"rings":{"main":%s,"events":%s},"disk":%s,"clock":%s}\n' "$(ring main 2379)" "$(cat <&3)" "$(disk)" "$(date +%s.%N)"

@@ -17,6 +17,10 @@ var (
 	// EtcdMember changes who is in a ring.
 	EtcdMember string
 
+	//go:embed etcd-space.sh
+	// EtcdSpace has a ring take writes again.
+	EtcdSpace string
+
 	//go:embed export-keys.sh
 	// ExportKeys prints the cluster's certificate authorities.
 	ExportKeys string

@@ -18,6 +18,7 @@ var all = map[string]string{
 	"pod-routes":       PodRoutes,
 
 	"etcd-member":        EtcdMember,
+	"etcd-space":         EtcdSpace,
 	"export-keys":        ExportKeys,
 	"import-keys":        mustImport(),
 	"start-etcd":         StartEtcd,

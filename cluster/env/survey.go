@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"time"
 
 	"cloud.google.com/go/compute/apiv1/computepb"
 
@@ -32,16 +33,31 @@ func (r *Env) SawMaster(i *computepb.Instance) {
 
 // Survey asks masters about both rings, all at once.
 func (r *Env) Survey(ctx context.Context, masters []inventory.Object) *rings.Survey {
+	return r.survey(ctx, masters, replicate.Glance)
+}
+
+// SurveyWrites is Survey with a write that each ring is asked for, and with the time at
+// Compute Engine.
+func (r *Env) SurveyWrites(ctx context.Context, masters []inventory.Object) *rings.Survey {
+	s := r.survey(ctx, masters, replicate.Look)
+	if begin, end, date := r.GCE.Time(); !date.IsZero() { // whole seconds
+		s.Cloud = replicate.ClockAt(date, date.Add(time.Second), begin, end)
+	}
+	return s
+}
+
+func (r *Env) survey(ctx context.Context, masters []inventory.Object, ask rings.Question) *rings.Survey {
 	list := make([]rings.Master, len(masters))
 	for i, m := range masters {
 		list[i] = Asked(m)
 	}
-	return rings.Ask(ctx, r.Deps.SSH, list, r.hostOf)
+	return rings.Ask(ctx, r.Deps.SSH, list, r.hostOf, ask)
 }
 
 // RingsOn asks one master about both rings.
 func (r *Env) RingsOn(ctx context.Context, m inventory.Object) (map[string]replicate.Ring, error) {
-	return rings.On(ctx, r.Deps.SSH, Asked(m), r.hostOf)
+	x, err := rings.On(ctx, r.Deps.SSH, Asked(m), r.hostOf, replicate.Glance)
+	return x.Rings, err
 }
 
 // Asked is a master as a survey has it.

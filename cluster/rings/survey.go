@@ -32,15 +32,24 @@ type Survey struct {
 	Masters []Master
 	Answers map[string]map[string]replicate.Ring // by machine: what its own members say, by ring
 	Silent  map[string]error                     // by machine: why it was not heard
+	Disks   map[string]replicate.Disk            // by machine: its data disk, of those that were heard
+	Clocks  map[string]replicate.Clock           // by machine, of those that were heard
+	Cloud   replicate.Clock                      // Compute Engine's own, if it is known
 }
 
 // AskLimit is how long one master may take to answer; an etcd without quorum
 // takes up to ten seconds to say so.
 const AskLimit = 20 * time.Second
 
+// A Question is what a master is asked: [replicate.Look], or less.
+type Question = func(context.Context, *replicate.Runner, replicate.Host) (replicate.Master, error)
+
 // Ask asks all masters at once.
-func Ask(ctx context.Context, ssh *replicate.Runner, masters []Master, hostOf HostOf) *Survey {
-	s := &Survey{Masters: masters, Answers: map[string]map[string]replicate.Ring{}, Silent: map[string]error{}}
+func Ask(ctx context.Context, ssh *replicate.Runner, masters []Master, hostOf HostOf, ask Question) *Survey {
+	s := &Survey{
+		Masters: masters, Answers: map[string]map[string]replicate.Ring{}, Silent: map[string]error{},
+		Disks: map[string]replicate.Disk{}, Clocks: map[string]replicate.Clock{},
+	}
 	var wg sync.WaitGroup
 	var mu sync.Mutex
 	for _, m := range masters {
@@ -49,29 +58,29 @@ func Ask(ctx context.Context, ssh *replicate.Runner, masters []Master, hostOf Ho
 			continue
 		}
 		wg.Go(func() {
-			rings, err := On(ctx, ssh, m, hostOf)
+			x, err := On(ctx, ssh, m, hostOf, ask)
 			mu.Lock()
 			defer mu.Unlock()
 			if err != nil {
 				s.Silent[m.Name] = err
 				return
 			}
-			s.Answers[m.Name] = rings
+			s.Answers[m.Name], s.Disks[m.Name], s.Clocks[m.Name] = x.Rings, x.Disk, x.Clock
 		})
 	}
 	wg.Wait()
 	return s
 }
 
-// On asks one master about both rings.
-func On(ctx context.Context, ssh *replicate.Runner, m Master, hostOf HostOf) (map[string]replicate.Ring, error) {
+// On asks one master.
+func On(ctx context.Context, ssh *replicate.Runner, m Master, hostOf HostOf, ask Question) (replicate.Master, error) {
 	ctx, cancel := plan.Within(ctx, AskLimit)
 	defer cancel()
 	host, err := hostOf(ctx, m)
 	if err != nil {
-		return nil, err
+		return replicate.Master{}, err
 	}
-	return replicate.Rings(ctx, ssh, host)
+	return ask(ctx, ssh, host)
 }
 
 // Ring is a ring as a member sees it that has quorum, or failing that as whoever
@@ -195,6 +204,9 @@ func (s *Survey) Problems(name string) (list []string) {
 		return []string{"etcd " + name + ": " + cmp.Or(ring.Error, "not healthy")}
 	case ring.Leader == "":
 		return []string{"etcd " + name + ": no leader"}
+	}
+	for _, x := range s.Refusals(name) {
+		list = append(list, fmt.Sprintf("etcd %s: %s: %s", name, x.Machine, x.Why))
 	}
 	for _, x := range s.Members(name) {
 		if x.Voter && !x.Healthy {

@@ -133,7 +133,7 @@ func TestAsk(t *testing.T) {
 	s := Ask(context.Background(), nil, masters, func(_ context.Context, m Master) (replicate.Host, error) {
 		asked = append(asked, m.Name)
 		return replicate.Host{}, errors.New("no way to it")
-	})
+	}, replicate.Glance)
 	if !slices.Equal(asked, []string{"up"}) {
 		t.Errorf("asked %q", asked)
 	}

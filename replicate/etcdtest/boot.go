@@ -145,6 +145,9 @@ func (s *startup) master() error {
 	if has := disk.content.Cluster; has != "" && has != cluster {
 		return fmt.Errorf("the disk master-pd belongs to cluster %s, not to %s", has, cluster)
 	}
+	if err := s.growFiles(disk); err != nil {
+		return err
+	}
 	if err := s.pass(); err != nil {
 		return err
 	}

@@ -173,7 +173,7 @@ func (s *startup) kubelet(ctx context.Context, find func() (*controlPlane, error
 		if c == nil || err != nil {
 			return false, err
 		}
-		if err := s.register(c); errors.Is(err, errNoQuorum) || errors.Is(err, errNotRunning) || errors.Is(err, errMute) || errors.Is(err, errTooMany) {
+		if err := s.register(c); errors.Is(err, errNoQuorum) || errors.Is(err, errNotRunning) || errors.Is(err, errMute) || errors.Is(err, errTooMany) || errors.Is(err, errNoSpace) || errors.Is(err, errCorrupt) {
 			return false, nil // it tries again
 		} else if err != nil {
 			return false, err

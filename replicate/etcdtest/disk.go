@@ -87,7 +87,10 @@ type content struct {
 	PKI       *pki                   `json:"pki,omitempty"`
 	AdminConf string                 `json:"adminConf,omitempty"`
 	Rings     map[string]*memberData `json:"rings,omitempty"` // present once the cluster was founded
-	Aside     []memberData           `json:"aside,omitempty"` // data of members that were removed, put aside
+	// FileSystem is how large it is, in bytes.
+	FileSystem int64        `json:"fileSystem,omitempty"`
+	Crowd      Crowd        `json:"crowd,omitzero"`
+	Aside      []memberData `json:"aside,omitempty"` // data of members that were removed, put aside
 }
 
 var errGone = fmt.Errorf("writing model disk: %w", syscall.EIO)

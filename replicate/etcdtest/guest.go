@@ -28,6 +28,7 @@ type Machine struct {
 	Boot string
 	// Disks are the paths of the others by device name: a master has master-pd.
 	Disks map[string]string
+	Sizes map[string]int64 // of those, in bytes, if known
 }
 
 // A Guest is a machine that was started.
@@ -50,8 +51,9 @@ type Guest struct {
 	// World.mu guards these.
 	control *controlPlane // nil until its members run
 	wedged  Wedge
-	quiet   bool       // nobody hears of its kubelet
-	held    []net.Conn // that its API server does not look at while it is wedged
+	skew    time.Duration // of its clock
+	quiet   bool          // nobody hears of its kubelet
+	held    []net.Conn    // that its API server does not look at while it is wedged
 }
 
 // newGuest reads the boot disk, and makes who the machine is if it is empty.

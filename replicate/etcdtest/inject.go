@@ -103,6 +103,62 @@ func (g *Guest) CorruptEtcd(ring string) error {
 	return g.spoil(ring, func(x *memberData, _ bool) { x.Corrupt = true })
 }
 
+// FillEtcd writes to a ring, through its member, until so many bytes that are needed and
+// so many that are outdated are more there; its members' quotas do not count meanwhile,
+// and the next write that is too much raises the alarm.
+func (g *Guest) FillEtcd(ring string, needed, outdated int64) error {
+	g.w.mu.Lock()
+	defer g.w.mu.Unlock()
+	k, err := g.master("filling etcd "+ring, ring)
+	if err != nil {
+		return err
+	}
+	err = k.members[ring].ring.configure(func(s *ringState) { s.Bytes, s.Old = s.Bytes+needed, s.Old+outdated })
+	if err == nil {
+		k.members[ring].probe()
+	}
+	g.w.happened()
+	return err
+}
+
+// RaiseAlarm is what etcd does by itself: NOSPACE or CORRUPT, of the member of a machine,
+// of nobody ("") or of one that was removed ("gone").
+func (g *Guest) RaiseAlarm(ring, kind, of string) error {
+	g.w.mu.Lock()
+	defer g.w.mu.Unlock()
+	k, err := g.master("raising an alarm of etcd "+ring, ring)
+	if err != nil {
+		return err
+	}
+	m, a := k.members[ring], alarm{Kind: kind}
+	for id, x := range m.data.State.Members {
+		if x.Name == of && of != "" {
+			a.ID = id
+		}
+	}
+	if of == "gone" {
+		a.ID = 0xdead
+	}
+	err = m.raise(a)
+	for other := range g.w.guests {
+		other.fellSilent()
+	}
+	g.w.happened()
+	return err
+}
+
+// StallEtcd has its member of a ring take no proposals any more, and if it leads nobody
+// does: it answers questions, as one whose disk hangs. A new process does again.
+func (g *Guest) StallEtcd(ring string) error {
+	g.w.mu.Lock()
+	defer g.w.mu.Unlock()
+	k, err := g.master("stalling etcd "+ring, ring)
+	if err == nil {
+		k.members[ring].stalled = true
+	}
+	return err
+}
+
 func (g *Guest) spoil(ring string, how func(x *memberData, founded bool)) error {
 	g.w.mu.Lock()
 	defer g.w.mu.Unlock()

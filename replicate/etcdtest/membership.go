@@ -71,8 +71,8 @@ func (m *member) addLearner(peerURL string) error {
 			return errUnhealthy
 		}
 	}
-	if m.ring.leads(m.side) == 0 {
-		return errNoQuorum
+	if err := m.proposes(); err != nil {
+		return err
 	}
 	learners := 0
 	for _, x := range s.Members {
@@ -124,6 +124,9 @@ func (m *member) promote(id memberID) error {
 	if named < voters/2+1 {
 		return errNotEnough
 	}
+	if err := m.proposes(); err != nil {
+		return err
+	}
 	x.Learner = false
 	if err := m.ring.configure(func(s *ringState) { s.Members[id] = x }); err != nil {
 		return err
@@ -152,8 +155,8 @@ func (w *World) remove(m *member, id memberID) error {
 			return err
 		}
 	}
-	if m.ring.leads(m.side) == 0 {
-		return errNoQuorum
+	if err := m.proposes(); err != nil {
+		return err
 	}
 	if !there {
 		return errNotFound
@@ -219,8 +222,8 @@ func (m *member) agree(entries int64) error {
 	if _, err := m.read(); err != nil {
 		return err
 	}
-	if m.refuses() {
-		return errTooMany
+	if err := m.proposes(); err != nil {
+		return err
 	}
 	for _, other := range m.ring.on(m.side) {
 		if err := other.receive(); err != nil { // some time has passed

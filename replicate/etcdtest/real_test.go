@@ -26,6 +26,7 @@ type realRing struct {
 	ports   map[string][2]int // by name: of the client and of the peer
 	gates   map[string]string // by name: where the others reach it, if not at its port
 	running map[string]*process
+	more    []string // arguments
 }
 
 type process struct {
@@ -112,6 +113,7 @@ func (r *realRing) start(name, state string, list []string) error {
 		"--listen-peer-urls="+r.listens(name), "--initial-advertise-peer-urls="+r.peerURL(name),
 		"--initial-cluster="+strings.Join(initial, ","), "--initial-cluster-state="+state, "--initial-cluster-token=model",
 		"--heartbeat-interval=50", "--election-timeout=500", "--unsafe-no-fsync", "--log-level=warn", "--feature-gates=InitialCorruptCheck=true")
+	cmd.Args = append(cmd.Args, r.more...)
 	cmd.Stderr = log
 	if err := cmd.Start(); err != nil {
 		return err

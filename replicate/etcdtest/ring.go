@@ -46,6 +46,9 @@ type memberData struct {
 	State ringState `json:"state"`
 	// Initial are the peer URLs it was told of. They count until it has a State.
 	Initial []string `json:"initial,omitempty"`
+	// File is how large its database's file was when it held more than it does now: what
+	// is free in it stays its own until it is defragmented.
+	File int64 `json:"file,omitempty"`
 	// Corrupt: etcd cannot read what is there, and ends.
 	Corrupt bool `json:"corrupt,omitempty"`
 	// Lost: a cluster was founded on the disk, and the ring's data are gone.
@@ -60,6 +63,12 @@ type ringState struct {
 	Revision int64                    `json:"revision"` // 1 when nothing was written yet, as etcd's
 	Keys     map[string]kubeapi.Entry `json:"keys,omitempty"`
 	Bytes    int64                    `json:"bytes,omitempty"` // of what a member that joins has to be sent, besides Keys
+	// Live and Old are the bytes of Keys, and of what was in their place and is not
+	// compacted yet.
+	Live      int64   `json:"live,omitempty"`
+	Old       int64   `json:"old,omitempty"`
+	Compacted int64   `json:"compacted,omitempty"` // up to this revision
+	Alarms    []alarm `json:"alarms,omitempty"`
 }
 
 type ringMember struct {
@@ -86,16 +95,27 @@ func (s *ringState) apply(c change) {
 		s.Keys = map[string]kubeapi.Entry{}
 	}
 	for k, v := range c.Put {
+		s.outdate(k)
 		s.Keys[k] = kubeapi.Entry{Value: v, Mod: c.Revision}
+		s.Live += int64(len(v))
 	}
 	for _, k := range c.Delete {
+		s.outdate(k)
 		delete(s.Keys, k)
 	}
 	s.Revision = c.Revision
 }
 
+// outdate keeps a key's value as one of before.
+func (s *ringState) outdate(key string) {
+	n := int64(len(s.Keys[key].Value))
+	s.Live, s.Old = s.Live-n, s.Old+n
+}
+
 func (s *ringState) clone() ringState {
-	return ringState{s.Conf, maps.Clone(s.Members), s.Revision, maps.Clone(s.Keys), s.Bytes}
+	c := *s
+	c.Members, c.Keys, c.Alarms = maps.Clone(s.Members), maps.Clone(s.Keys), slices.Clone(s.Alarms)
+	return c
 }
 
 // index is how much the ring has agreed on.
@@ -139,6 +159,7 @@ type ring struct {
 	match    map[memberID]int64 // the index of those who ended, or were cut off, while this leader led
 	interval time.Duration      // see Options.HealthInterval
 	slow     int64              // see Options.Slow
+	quota    int64              // see Options.Quota
 	watch    func(voters, running int)
 }
 
@@ -155,6 +176,8 @@ type member struct {
 	applied, committed int64 // as etcd's server counts them, see maxGap
 	ready              bool  // it has published itself since it runs
 	incoming           int64 // bytes of the ring's data that are still to come
+
+	stalled bool // it takes no proposals, see Guest.StallEtcd
 }
 
 var (
@@ -165,7 +188,7 @@ var (
 	errRemoved    = errors.New("the member has been permanently removed from the cluster")
 	errUnequal    = errors.New("error validating peerURLs: member count is unequal")
 	errUnmatched  = errors.New("error validating peerURLs: PeerURLs: no match found for existing member")
-	errCorrupt    = errors.New("failed to read WAL, cannot be repaired: walpb: crc mismatch")
+	errDamaged    = errors.New("failed to read WAL, cannot be repaired: walpb: crc mismatch")
 	errNoPeer     = errors.New("cannot fetch cluster info from peer urls: could not retrieve cluster information from the given URLs")
 )
 
@@ -299,11 +322,11 @@ func (m *member) read() (*ringState, error) {
 // write has the ring agree on a change and returns its revision.
 func (m *member) write(put map[string]json.RawMessage, remove ...string) (int64, error) {
 	s, err := m.read()
+	if err == nil {
+		err = m.takes(put)
+	}
 	if err != nil {
 		return 0, err
-	}
-	if m.refuses() {
-		return 0, errTooMany
 	}
 	c := change{Ring: m.name, Revision: s.Revision + 1, Put: put, Delete: remove}
 	var failed error

@@ -1,6 +1,7 @@
 package etcdtest
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -18,7 +19,7 @@ func (w *World) startMember(d *dataDisk, name string) (*member, error) {
 	}
 	r := w.rings[data.Ring]
 	if r == nil {
-		r = &ring{live: map[memberID]*member{}, interval: w.opts.HealthInterval, slow: w.opts.Slow, watch: func(int, int) {}}
+		r = &ring{live: map[memberID]*member{}, interval: w.opts.HealthInterval, slow: w.opts.Slow, quota: cmp.Or(w.opts.Quota, defaultQuota), watch: func(int, int) {}}
 		if w.opts.Ring != nil {
 			r.watch = func(voters, running int) { w.opts.Ring(name, voters, running) }
 		}
@@ -35,7 +36,7 @@ func (w *World) startMember(d *dataDisk, name string) (*member, error) {
 // to have been told of just those (etcd: bootstrapExistingClusterNoWAL).
 func (w *World) mayStart(data *memberData, side string) error {
 	if data.Corrupt {
-		return errCorrupt
+		return errDamaged
 	}
 	s := &data.State
 	_, in := s.Members[data.ID]

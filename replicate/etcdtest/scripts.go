@@ -31,6 +31,7 @@ var known = map[string]Script{
 	"pod-routes":       podRoutes,
 
 	"etcd-member":        etcdMember,
+	"etcd-space":         etcdSpace,
 	"export-keys":        exportKeys,
 	"import-keys":        importKeys,
 	"start-etcd":         startEtcd,
@@ -103,6 +104,16 @@ type statusRing struct {
 	Healthy  bool           `json:"healthy"`
 	Revision int64          `json:"revision"`
 	Error    string         `json:"error"`
+	Alarms   []statusAlarm  `json:"alarms"`
+	Size     int64          `json:"size"`
+	InUse    int64          `json:"inUse"`
+	Quota    int64          `json:"quota"`
+	Writes   string         `json:"writes"`
+}
+
+type statusAlarm struct {
+	Member string `json:"member"`
+	Kind   string `json:"kind"`
 }
 
 // etcdStatus is scripts/etcd-status.sh.
@@ -118,16 +129,28 @@ func etcdStatus(_ context.Context, c Call) int {
 				return c.fail("%v", err)
 			}
 		}
-		rings[ringMain], rings[ringEvents] = k.members[ringMain].status(), k.members[ringEvents].status()
+		for _, name := range []string{ringMain, ringEvents} {
+			rings[name] = k.members[name].look(slices.Contains(c.Args, "writes"))
+		}
 	}
 	w.mu.Unlock()
 	if len(rings) == 0 {
 		return c.fail("this machine has no etcd certificates")
 	}
-	if err := json.NewEncoder(c.Stdout).Encode(map[string]any{"rings": rings}); err != nil {
+	if err := json.NewEncoder(c.Stdout).Encode(map[string]any{"rings": rings, "disk": c.Guest.fullness(), "clock": c.Guest.clock()}); err != nil {
 		return 1
 	}
 	return 0
+}
+
+// look is status, and if it asks for a write as well, what was said against that.
+func (m *member) look(writes bool) statusRing {
+	x := m.status()
+	if writes && x.Healthy {
+		x.Writes = m.probe()
+		x.Alarms = m.status().Alarms // one may have been raised just now
+	}
+	return x
 }
 
 // status is what etcdctl gets from the member. The world's lock is held.
@@ -146,6 +169,7 @@ func (m *member) status() statusRing {
 	r := statusRing{
 		ID: m.data.ID.String(), Learner: s.Members[m.data.ID].Learner, Index: m.applied, Bytes: m.received(),
 		Members: []statusMember{}, Healthy: true, Revision: s.Revision,
+		Alarms: s.alarms(), Size: m.data.size(), InUse: s.inUse(), Quota: m.ring.quota,
 	}
 	if leader := m.ring.leads(m.side); leader != 0 {
 		r.Leader = leader.String()

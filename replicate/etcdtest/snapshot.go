@@ -68,6 +68,9 @@ func (m *member) catchUp(s *ringState) error {
 }
 
 func (m *member) install(s *ringState, whole bool) error {
+	if m.data.File = m.data.size(); whole { // another database in the place of its own
+		m.data.File = 0
+	}
 	m.data.State = s.clone()
 	if m.committed = s.index(); !whole {
 		m.applied = m.committed

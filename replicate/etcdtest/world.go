@@ -25,6 +25,8 @@ type Options struct {
 	// each time its machine is asked about it, or its ring to agree on something; all at
 	// once if zero.
 	Slow int64
+	// Quota is how large a member's database may be, in bytes; 4 GiB if zero.
+	Quota int64
 	// Scripts are answered over ssh besides those the model knows, by the name in
 	// their line `# hakube: <name>`. For tests.
 	Scripts map[string]Script

@@ -1,0 +1,96 @@
+package etcdtest
+
+import (
+	"cmp"
+	"fmt"
+	"time"
+)
+
+// How full a master's data disk is, and what time it is on a machine.
+
+// Crowd is what else is on a data disk beside the members' databases.
+type Crowd struct {
+	Bytes  int64 `json:"bytes,omitempty"`
+	Inodes int64 `json:"inodes,omitempty"`
+}
+
+// diskFullness is the JSON of scripts/etcd-status.sh about the disk.
+type diskFullness struct {
+	Bytes      int64 `json:"bytes"`
+	Free       int64 `json:"free"`
+	Inodes     int64 `json:"inodes"`
+	FreeInodes int64 `json:"freeInodes"`
+}
+
+const (
+	defaultDisk   = 20 << 30 // of one whose size nobody told
+	bytesPerInode = 16 << 10 // as mkfs.ext4 makes them
+)
+
+// diskBytes is how large the disk is that the machine has now.
+func (g *Guest) diskBytes() int64 {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return cmp.Or(g.m.Sizes["master-pd"], defaultDisk)
+}
+
+// fullness is of the file system, which is as large as the disk was when it was grown
+// last. The lock is held.
+func (g *Guest) fullness() diskFullness {
+	if g.control == nil {
+		return diskFullness{}
+	}
+	x := &g.control.disk.content
+	d := diskFullness{Bytes: x.FileSystem}
+	used := x.Crowd.Bytes
+	for _, data := range x.Rings {
+		used += data.size()
+	}
+	d.Inodes = d.Bytes / bytesPerInode
+	d.Free, d.FreeInodes = max(0, d.Bytes-used), max(0, d.Inodes-x.Crowd.Inodes)
+	return d
+}
+
+// growFiles makes the file system as large as the disk, as each mount does.
+func (g *Guest) growFiles(d *dataDisk) error {
+	size := g.diskBytes()
+	if d.content.FileSystem >= size {
+		return nil
+	}
+	d.content.FileSystem = size
+	return d.save()
+}
+
+// Grow tells the machine that a disk of its is larger now. Its file system is not.
+func (g *Guest) Grow(device string, bytes int64) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.m.Sizes == nil {
+		g.m.Sizes = map[string]int64{}
+	}
+	g.m.Sizes[device] = bytes
+}
+
+// CrowdDisk puts other things on the disk master-pd, in the place of those before, so
+// that so many bytes and inodes are left.
+func (g *Guest) CrowdDisk(free, freeInodes int64) error {
+	g.w.mu.Lock()
+	defer g.w.mu.Unlock()
+	if g.control == nil {
+		return fmt.Errorf("crowding the disk of %s: it is not mounted", g.m.Name)
+	}
+	g.control.disk.content.Crowd = Crowd{}
+	d := g.fullness()
+	g.control.disk.content.Crowd = Crowd{d.Free - free, d.FreeInodes - freeInodes}
+	return g.control.disk.save()
+}
+
+// SkewClock sets the machine's clock to another time. A reboot sets it right.
+func (g *Guest) SkewClock(by time.Duration) {
+	g.w.mu.Lock()
+	defer g.w.mu.Unlock()
+	g.skew = by
+}
+
+// clock is what time it is there. The lock is held.
+func (g *Guest) clock() float64 { return float64(time.Now().Add(g.skew).UnixMicro()) / 1e6 }
