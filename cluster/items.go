@@ -179,7 +179,7 @@ func (r *run) addressBack(l *task.Lines) {
 
 // addressOf is the move of the address from a master to the balancer.
 func (r *run) addressOf(l *task.Lines, behind []inventory.Object) {
-	l.Then(step.AddressReleased(r.Env, behind[0])) // the API is dark from here
-	l.Then(step.Forwarding(r.Task)...)             // to here: nothing stands between these two
-	l.Then(step.OwnAddresses(r.Env, behind...)...) // for ssh
+	l.Then(step.AddressReleased(r.Env, behind[0], behind)) // the API is dark from here
+	l.Then(step.Forwarding(r.Task)...)                     // to here: nothing stands between these two
+	l.Then(step.OwnAddresses(r.Env, behind...)...)         // for ssh
 }

@@ -27,7 +27,7 @@ func (r *run) replicable(ctx context.Context) (_ settings.Spec, err error) {
 	if r.Want, err = r.join(ctx); err != nil {
 		return r.Want, err
 	}
-	s := r.Survey(ctx, r.Have.Masters(r.Want.Names))
+	s := r.SurveyWrites(ctx, r.Have.Masters(r.Want.Names))
 	if err = r.pickReplica(ctx, s); err != nil {
 		return r.Want, err
 	}
@@ -48,6 +48,9 @@ func (r *run) replicable(ctx context.Context) (_ settings.Spec, err error) {
 		if err = learnerBeside(s, ring, r.Replica); err != nil {
 			return r.Want, err
 		}
+	}
+	if err = s.MayChange(); err != nil {
+		return r.Want, err
 	}
 	return r.copySource(ctx)
 }
@@ -180,7 +183,7 @@ func sameDisks(ctx context.Context, r *env.Env, m inventory.Object, i *computepb
 // any is false when there is none.
 func (r *run) removable(ctx context.Context) (any bool, err error) {
 	all := r.Have.Masters(r.Want.Names)
-	s := r.Survey(ctx, all)
+	s := r.SurveyWrites(ctx, all)
 	candidates := r.leaving(s)
 	name := string(r.Want.Settings.ReplicaName)
 	if name != "" {
@@ -213,6 +216,9 @@ func (r *run) removable(ctx context.Context) (any bool, err error) {
 			Why:  fmt.Sprintf("no master but %s has quorum in both rings, so nobody can take it out of them:\n%v", r.Replica.Name, s.Why()),
 			Cure: cure.Hint("bring the other masters back first", cure.Repair()),
 		}
+	}
+	if err := s.MayChange(r.Replica.Name); err != nil {
+		return false, err
 	}
 	return true, nil
 }

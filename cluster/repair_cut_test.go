@@ -39,6 +39,15 @@ var repairCuts = []repairCut{
 	{"disk_under_it", 3, func(c *sickCluster) { c.must(c.guest(c.patient).LoseDataDisk()) }, repairAll, 3},
 	{"boot_disk", 2, func(c *sickCluster) { c.must(c.guest(c.patient).LoseBootDisk()) }, repairAll, 2},
 	{"data_of_a_ring", 3, func(c *sickCluster) { c.must(c.guest(c.patient).LoseEtcd(replicate.RingMain)) }, repairAll, 3},
+	{"full_ring", 3, func(c *sickCluster) { c.must(c.guest(c.patient).FillEtcd(replicate.RingMain, 0, 5*giga)) }, repairAll, 3},
+	{"data_that_differ", 3, func(c *sickCluster) {
+		c.must(c.guest(0).RaiseAlarm(replicate.RingMain, replicate.AlarmCorrupt, c.names[c.patient]))
+	}, repairAll, 3},
+	{"disk_and_clock", 2, func(c *sickCluster) {
+		c.must(c.guest(c.patient).CrowdDisk(giga, 1<<20))
+		c.post("zones/"+c.zones[c.patient]+"/disks/"+c.names[c.patient]+"-pd/resize", doc{"sizeGb": "40"})
+		c.guest(c.patient).SkewClock(time.Hour)
+	}, repairAll, 2},
 	{"from_survivor", 2, func(c *sickCluster) { c.deleteMachine(1); c.deleteDisk(1) }, fromFirst, 1},
 	{"from_survivor_of_three", 3, func(c *sickCluster) {
 		c.deleteMachine(1)

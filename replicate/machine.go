@@ -1,9 +1,12 @@
 package replicate
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"time"
+
+	"hakube/scripts"
 )
 
 // A Disk is how full a master's data disk is; all zero if that is not known.
@@ -94,4 +97,21 @@ func (c Clock) MarshalJSON() ([]byte, error) {
 		return []byte("0"), nil
 	}
 	return json.Marshal(float64(c.at.UnixMicro()) / 1e6)
+}
+
+// GrowFiles makes the file system of a master's data disk as large as the disk is.
+func GrowFiles(ctx context.Context, r *Runner, on Host) error { return r.tend(ctx, on, "disk") }
+
+// SetClock has a machine take its time anew from where it takes it.
+func SetClock(ctx context.Context, r *Runner, on Host) error { return r.tend(ctx, on, "clock") }
+
+func (r *Runner) tend(ctx context.Context, h Host, what string) error {
+	var answer struct {
+		Error string `json:"error"`
+	}
+	err := r.ask(ctx, h, scripts.TendMachine, &answer, what)
+	if err == nil && answer.Error != "" {
+		err = fmt.Errorf("seeing to the %s of %s: %s", what, h.Name, answer.Error)
+	}
+	return err
 }

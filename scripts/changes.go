@@ -15,6 +15,7 @@ var changes = map[string]bool{
 	"start-etcd":         true,
 	"join-control-plane": true,
 	"retire":             true,
+	"tend-machine":       true,
 }
 
 // Changes reports whether the script of that name ([Name]) changes something. One

@@ -21,6 +21,10 @@ var (
 	// EtcdSpace has a ring take writes again.
 	EtcdSpace string
 
+	//go:embed tend-machine.sh
+	// TendMachine sees to a master's data disk and its clock.
+	TendMachine string
+
 	//go:embed export-keys.sh
 	// ExportKeys prints the cluster's certificate authorities.
 	ExportKeys string

@@ -24,6 +24,7 @@ var all = map[string]string{
 	"start-etcd":         StartEtcd,
 	"join-control-plane": JoinControlPlane,
 	"retire":             Retire,
+	"tend-machine":       TendMachine,
 }
 
 func mustImport() string {

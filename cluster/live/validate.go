@@ -139,7 +139,7 @@ func (v *validate) look(ctx context.Context) (why string, err error) {
 			return err
 		},
 		func() error {
-			s = v.env.Survey(ctx, v.all())
+			s = v.env.SurveyWrites(ctx, v.all())
 			e.Rings = map[string]replicate.Ring{}
 			for _, name := range rings.Names {
 				e.Rings[name], _, _ = s.Ring(name)
@@ -149,7 +149,7 @@ func (v *validate) look(ctx context.Context) (why string, err error) {
 				wrong = append(wrong, s.Problems(name)...)
 			}
 			notes[2] = strings.Join(wrong, "; ")
-			return nil
+			return v.lasting(s)
 		},
 		func() error {
 			ready, all, err := client.CoreDNS(ctx)
@@ -167,6 +167,19 @@ func (v *validate) look(ctx context.Context) (why string, err error) {
 	v.evidence = e
 	v.tell(e)
 	return strings.Join(slices.DeleteFunc(notes[:], func(s string) bool { return s == "" }), "; "), nil
+}
+
+// lasting is what no waiting ends.
+func (*validate) lasting(s *rings.Survey) error {
+	for _, ring := range rings.Names {
+		if x, _, _ := s.Ring(ring); len(x.Alarms) > 0 {
+			return plan.Permanent(s.MayChange())
+		}
+	}
+	if err := s.MayChange(); err != nil && len(s.Refusals(replicate.RingMain))+len(s.Refusals(replicate.RingEvents)) == 0 {
+		return plan.Permanent(err) // a disk, a clock
+	}
+	return nil
 }
 
 // NodesOf is the list for people: masters first, then by name.

@@ -307,6 +307,9 @@ func (v Vote) Do(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := v.env.SurveyWrites(ctx, v.all()).MayChange(); err != nil {
+		return err // nobody counts on it yet
+	}
 	err = v.await(ctx, v.of.Name+" to follow ring "+v.ring, StallLimit, func(ctx context.Context) (plan.State, replicate.Ring, error) {
 		return v.follows(ctx, on)
 	})
@@ -340,8 +343,11 @@ func (v Vote) follows(ctx context.Context, on replicate.Host) (st plan.State, ow
 // Undo takes the member out, if enough of the others live. What the ring was
 // when the run began may not be what it is now.
 func (v Vote) Undo(ctx context.Context) error {
-	now := v.env.Survey(ctx, v.all())
+	now := v.env.SurveyWrites(ctx, v.all())
 	if err := replicate.MayRemove(v.ring, now.Voters(v.ring), v.of.Name); err != nil {
+		return err
+	}
+	if err := now.MayChange(v.of.Name); err != nil && !v.revives { // a repair takes out what keeps the ring from writing
 		return err
 	}
 	return v.through(ctx, func(ctx context.Context, via replicate.Host) error {

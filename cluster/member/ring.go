@@ -117,6 +117,8 @@ func (l LostMember) Observe(ctx context.Context) (plan.State, error) {
 	switch {
 	case !there:
 		return plan.State{Is: plan.Absent, Why: "it is no member"}, nil
+	case ring.Corrupt(x.ID):
+		return plan.Exists("its data differ from the others'; " + all.QuorumText(l.ring))
 	case own.ID == x.ID:
 		return plan.State{Is: plan.Absent, Why: "it lives"}, nil
 	case l.Outlook.CannotReturn(l.of.Name, l.ring), own.ID != "": // another member's data

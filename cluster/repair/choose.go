@@ -35,7 +35,7 @@ func Choose(ctx context.Context, r *task.Task, s *status.Snapshot, name string) 
 	switch {
 	case !m.Disk:
 		return loss, &refusal.Refused{Why: name + " has no data disk: there is nothing to go on with", Cure: cure.Hint("see who has one", cure.Status())}
-	case s.Quorum() && !begun:
+	case s.Quorum() && !begun && s.Decided():
 		return loss, &refusal.Refused{Why: "both rings have quorum: nothing need be lost", Cure: cure.Hint("repair them", cure.Repair())}
 	}
 	if err := status.OwnsDisk(ctx, r, m); err != nil {
@@ -54,7 +54,7 @@ func Choose(ctx context.Context, r *task.Task, s *status.Snapshot, name string) 
 		loss.Lines = append(loss.Lines, "what is left of "+o.Name+" is removed")
 		r.GivenUp = append(r.GivenUp, o)
 	}
-	if begun && len(r.GivenUp) == 0 {
+	if begun && len(r.GivenUp) == 0 && !s.Rings.Alarmed() {
 		return loss, &refusal.Refused{Why: name + " is the only master already, and its rings have quorum", Cure: cure.Hint("repair it", cure.Repair(name))}
 	}
 	if !begun {
@@ -100,6 +100,7 @@ func RebuildList(r *task.Task) [][]plan.Item {
 	own := task.Lines{Want: true}
 	for _, ring := range rings.Names {
 		own.Then(member.RingAlone{Env: r.Env, Of: r.Patients[0], Ring: ring})
+		own.Then(member.TakesWrites(r, ring, r.Patients[:1]))
 	}
 	own.Then(member.ControlPlane(r, r.Patients[0]))
 	own.Then(member.API(r))

@@ -5,6 +5,7 @@ import (
 	"hakube/cluster/live"
 	"hakube/cluster/member"
 	"hakube/cluster/plan"
+	"hakube/cluster/rings"
 	"hakube/cluster/step"
 	"hakube/cluster/task"
 )
@@ -19,6 +20,9 @@ func List(r *task.Task) [][]plan.Item {
 	if others {
 		l := task.Lines{Want: true}
 		l.Then(member.QuorumLives{Env: r.Env, Outlook: r.Outlook()})
+		for _, ring := range rings.Names {
+			l.Then(member.HasRoom(r, ring)) // while all are there who have its data
+		}
 		stages = append(stages, l.Items)
 		gone := task.Lines{}
 		for _, p := range r.Patients {
@@ -33,7 +37,11 @@ func List(r *task.Task) [][]plan.Item {
 		stages = append(stages, l.Items)
 	}
 	l := task.Lines{Want: true}
+	for _, ring := range rings.Names {
+		l.Then(member.TakesWrites(r, ring, r.Masters()))
+	}
 	for _, p := range r.Patients {
+		l.Then(member.Tended(r, p)...)
 		if others {
 			l.Then(member.Learners(r, p)...)
 			for _, s := range member.Started(r, p) {

@@ -76,7 +76,7 @@ func Diagnose(ctx context.Context, r *task.Task, s *status.Snapshot, name string
 	}
 	for _, m := range s.Masters {
 		why := s.Ill(m)
-		if name != "" && m.Name != name || why == "" && (name == "" || s.Rings.Silent[m.Name] == nil) {
+		if name != "" && m.Name != name && !s.Rings.Differs(m.Name) || why == "" && (name == "" || s.Rings.Silent[m.Name] == nil) {
 			continue
 		}
 		if name == "" && s.LeftRings(m) {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"hakube/replicate"
+	"hakube/scripts/cure"
 )
 
 // Health is that a ring takes writes: one with an alarm answers questions, and so does
@@ -48,6 +49,38 @@ func (s *Survey) Refusals(ring string) (list []Refusal) {
 		}
 	}
 	return list
+}
+
+// RefusedBy is why a ring takes no writes, if it is this master that is to be looked
+// after for that, "" if not.
+func (s *Survey) RefusedBy(machine string) string {
+	for _, ring := range Names {
+		for _, x := range s.Refusals(ring) {
+			if x.Machine == machine {
+				return "etcd " + ring + ": " + x.Why
+			}
+		}
+	}
+	return ""
+}
+
+// Differs tells of a master whose data of a ring etcd has found to be others than
+// those of the rest. Until it is out of that ring nothing can be written to it.
+func (s *Survey) Differs(machine string) bool {
+	for _, ring := range Names {
+		x := s.withAlarms(ring)
+		for _, m := range x.Members {
+			if name, _ := MachineOf(m); name == machine && x.Corrupt(m.ID) && len(x.Members) > 1 {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// Alarmed tells that a ring has an alarm.
+func (s *Survey) Alarmed() bool {
+	return slices.ContainsFunc(Names, func(ring string) bool { return len(s.withAlarms(ring).Alarms) > 0 })
 }
 
 // withAlarms is a ring with the alarms that any of its members knows of: without quorum
@@ -91,8 +124,8 @@ func SpaceText(x replicate.Ring) string {
 func mib(bytes int64) int64 { return (bytes + 1<<20 - 1) >> 20 }
 
 // MayChange judges whether who is in the rings may be changed now, see
-// [replicate.MayChange].
-func (s *Survey) MayChange() error {
+// [replicate.MayChange], and whether the machines of those who stay bear it.
+func (s *Survey) MayChange(leaves ...string) error {
 	for _, ring := range Names {
 		x := s.withAlarms(ring)
 		for _, r := range s.Refusals(ring) {
@@ -100,6 +133,14 @@ func (s *Survey) MayChange() error {
 		}
 		if err := replicate.MayChange(ring, x); err != nil {
 			return err
+		}
+	}
+	for _, m := range s.Masters {
+		if why := s.MachineWhy(m.Name); why != "" && !slices.Contains(leaves, m.Name) {
+			return &replicate.QuorumError{
+				Why:  fmt.Sprintf("%s in %s: %s", m.Name, m.Zone, why),
+				Cure: cure.Hint("have it seen to first", cure.Repair(m.Name)),
+			}
 		}
 	}
 	return nil

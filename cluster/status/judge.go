@@ -104,10 +104,43 @@ func OwnsDisk(ctx context.Context, r *task.Task, m SeenMaster) error {
 // Curable refuses what no repair brings back: a ring of which too few voters have
 // their data, as far as can be known before machines were looked into.
 func (s *Snapshot) Curable() error {
+	if err := s.undecided(); err != nil {
+		return err
+	}
 	for _, ring := range rings.Names {
 		total, has := s.withData(ring)
 		if need := total/2 + 1; has < need {
 			return s.lostForGood(fmt.Sprintf("etcd ring %s has lost quorum for good: %d of its %d voters have their data, it takes %d to agree on anything", ring, has, total, need))
+		}
+	}
+	return nil
+}
+
+// Decided tells that etcd says whose data of a ring are right, or has no doubt.
+func (s *Snapshot) Decided() bool { return s.undecided() == nil }
+
+// undecided refuses to choose between members of a ring whose data differ, where etcd
+// cannot tell which are right, or says of none that they are.
+func (s *Snapshot) undecided() error {
+	for _, ring := range rings.Names {
+		x, _, _ := s.Rings.Ring(ring)
+		right := 0
+		for _, m := range x.Members {
+			if !m.Learner && !x.Corrupt(m.ID) {
+				right++
+			}
+		}
+		nobody := slices.Contains(x.Alarms, replicate.Alarm{Kind: replicate.AlarmCorrupt})
+		if len(x.Members) < 2 || !x.Has(replicate.AlarmCorrupt) || right > 0 && !nobody {
+			continue
+		}
+		best, ok := s.survivor()
+		if !ok {
+			continue
+		}
+		return &refusal.Refused{
+			Why:  fmt.Sprintf("etcd ring %s has members whose data differ, and etcd does not say whose are right: alarm %s", ring, replicate.AlarmCorrupt),
+			Cure: cure.Hint("choose whose data to go on with, and give up all others", cure.FromSurvivor(best.Name)),
 		}
 	}
 	return nil
@@ -163,7 +196,7 @@ func (s *Snapshot) survivor() (best SeenMaster, ok bool) {
 	index := int64(-1)
 	for _, m := range s.Masters {
 		own := s.Rings.Answers[m.Name][replicate.RingMain].Index
-		if m.Disk && own > index {
+		if m.Disk && own > index && !s.Rings.Differs(m.Name) {
 			best, index, ok = m, own, true
 		}
 	}

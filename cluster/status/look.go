@@ -97,7 +97,7 @@ func Read(ctx context.Context, r *task.Task) (*Snapshot, error) {
 	s.Masters = make([]SeenMaster, len(machines))
 	ready := make([]string, len(machines))
 	reads := []func() error{
-		func() error { s.Rings = r.Survey(ctx, machines); return nil },
+		func() error { s.Rings = r.SurveyWrites(ctx, machines); return nil },
 		func() error { askBalancer(ctx, r.Env, s); return nil },
 		func() error { askKubernetes(ctx, r.Env, s, machines, ready); return nil },
 	}
@@ -356,6 +356,8 @@ func (s *Snapshot) state(m SeenMaster, node *corev1.Node) (state, why string) {
 	switch silent := s.Rings.Silent[m.Name]; {
 	case m.mute == nil && m.phase != scripts.PhaseRunning && (m.phase != "" || m.ready != ""):
 		return phaseState(m.phase)
+	case s.Rings.RefusedBy(m.Name) != "":
+		return StateNotReady, s.Rings.RefusedBy(m.Name)
 	case m.ready != "" && silent != nil:
 		return StateUnreachable, fmt.Sprintf("API: %s; ssh: %v", m.ready, silent)
 	case m.ready != "":
@@ -366,6 +368,8 @@ func (s *Snapshot) state(m SeenMaster, node *corev1.Node) (state, why string) {
 		return StateNotReady, "its Node: " + kube.NotReady(node)
 	case silent != nil:
 		return StateReady, fmt.Sprintf("ssh: %v", silent)
+	case s.Rings.MachineWhy(m.Name) != "":
+		return StateNotReady, s.Rings.MachineWhy(m.Name)
 	}
 	return StateReady, ""
 }

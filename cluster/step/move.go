@@ -29,7 +29,7 @@ func Reachable(r *task.Task) []plan.Item {
 		switch {
 		case m.Status != "RUNNING" || m.External != "":
 		case r.Have.Holder.Unassigned():
-			return []plan.Item{{Step: AddressReleased(r.Env, m), Want: false}}
+			return []plan.Item{{Step: AddressReleased(r.Env, m, nil), Want: false}}
 		default:
 			l.Beside(OwnAddresses(r.Env, m)...)
 		}
@@ -56,12 +56,16 @@ func Reach(ctx context.Context, r *task.Task, report func(plan.Event)) error {
 }
 
 // AddressReleased is the fact that no machine has the API's address, so that a
-// forwarding rule can take it. Undone, the master gets it back.
-func AddressReleased(r *env.Env, back inventory.Object) plan.Step { return released{r, back} }
+// forwarding rule can take it. Undone, the master gets it back. It is not taken from the
+// master while a ring of the masters behind the rule takes no writes.
+func AddressReleased(r *env.Env, back inventory.Object, behind []inventory.Object) plan.Step {
+	return released{r, back, behind}
+}
 
 type released struct {
-	env  *env.Env
-	back inventory.Object // who gets the address when it is undone
+	env    *env.Env
+	back   inventory.Object // who gets the address when it is undone
+	behind []inventory.Object
 }
 
 func (s released) String() string { return "address " + s.env.Want.Names.Address() + " off the master" }
@@ -82,6 +86,9 @@ func (s released) Observe(ctx context.Context) (plan.State, error) {
 func (s released) Do(ctx context.Context) error {
 	h, err := s.env.Holder(ctx)
 	if err != nil || h.Machine == "" {
+		return err
+	}
+	if err := s.env.SurveyWrites(ctx, s.env.AsSeen(s.behind)).MayChange(); err != nil {
 		return err
 	}
 	instances := s.env.GCE.Instances(h.Zone)

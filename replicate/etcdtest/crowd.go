@@ -2,6 +2,7 @@ package etcdtest
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"time"
 )
@@ -61,14 +62,16 @@ func (g *Guest) growFiles(d *dataDisk) error {
 	return d.save()
 }
 
-// Grow tells the machine that a disk of its is larger now. Its file system is not.
-func (g *Guest) Grow(device string, bytes int64) {
+// Grow tells the machine that a disk is larger now, by its path, if it has that. Its
+// file system is not.
+func (g *Guest) Grow(path string, bytes int64) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.m.Sizes == nil {
-		g.m.Sizes = map[string]int64{}
+	for device, has := range g.m.Disks {
+		if has == path && g.m.Sizes != nil {
+			g.m.Sizes[device] = bytes
+		}
 	}
-	g.m.Sizes[device] = bytes
 }
 
 // CrowdDisk puts other things on the disk master-pd, in the place of those before, so
@@ -94,3 +97,24 @@ func (g *Guest) SkewClock(by time.Duration) {
 
 // clock is what time it is there. The lock is held.
 func (g *Guest) clock() float64 { return float64(time.Now().Add(g.skew).UnixMicro()) / 1e6 }
+
+// tendMachine is scripts/tend-machine.sh.
+func tendMachine(_ context.Context, c Call) int {
+	g := c.Guest
+	g.w.mu.Lock()
+	defer g.w.mu.Unlock()
+	text := ""
+	switch {
+	case len(c.Args) != 1 || c.Args[0] != "disk" && c.Args[0] != "clock":
+		return c.fail("usage: disk|clock")
+	case c.Args[0] == "clock":
+		g.skew = 0
+	case g.control == nil:
+		text = "open: No such file or directory while opening /dev/disk/by-id/google-master-pd"
+	default:
+		if err := g.growFiles(g.control.disk); err != nil {
+			text = err.Error()
+		}
+	}
+	return c.answer(map[string]string{"error": text})
+}

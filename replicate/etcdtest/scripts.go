@@ -38,6 +38,7 @@ var known = map[string]Script{
 	"join-control-plane": joinControlPlane,
 	"retire":             retire,
 
+	"tend-machine":  tendMachine,
 	"revive-etcd":   reviveEtcd,
 	"revive-api":    reviveAPI,
 	"register-node": registerNode,

@@ -98,12 +98,12 @@ func (m *Machines) Start(_ context.Context, x emulator.Machine) error {
 	if m.guests[x.MachineKey] != nil {
 		return nil
 	}
-	machine := etcdtest.Machine{Name: x.Name, Metadata: metadataServer{m, x.MachineKey}, Disks: map[string]string{}}
+	machine := etcdtest.Machine{Name: x.Name, Metadata: metadataServer{m, x.MachineKey}, Disks: map[string]string{}, Sizes: map[string]int64{}}
 	for _, d := range x.Disks {
 		if d.Boot {
 			machine.Boot = m.disk(d.Disk)
 		} else {
-			machine.Disks[d.Device] = m.disk(d.Disk)
+			machine.Disks[d.Device], machine.Sizes[d.Device] = m.disk(d.Disk), d.SizeGB<<30
 		}
 	}
 	g, err := m.world.Start(machine)
@@ -135,8 +135,16 @@ func (m *Machines) DetachDisk(_ context.Context, x emulator.Machine, a emulator.
 	return nil
 }
 
-// GrowDisk has nothing to do: the disks of models are as large as what is on them.
-func (m *Machines) GrowDisk(context.Context, emulator.Disk) error { return nil }
+// GrowDisk implements [emulator.Backend]. The files are as large as what is on them, so
+// it is only told.
+func (m *Machines) GrowDisk(_ context.Context, d emulator.Disk) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, g := range m.guests {
+		g.Grow(m.disk(d), d.SizeGB<<30)
+	}
+	return nil
+}
 
 // Suspend implements [emulator.Backend]. Nobody hears of a model that is off the
 // network, and it of nobody: connections hang, as with one that stands still.
