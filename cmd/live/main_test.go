@@ -4,14 +4,19 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
 
+	"hakube/gce/emulator"
 	"hakube/gce/live"
 )
 
@@ -21,8 +26,30 @@ func TestMain(m *testing.M) {
 		main()
 		return
 	}
-	os.Exit(m.Run())
+	os.Exit(tested(m))
 }
+
+// programs is where hakube and the conformance suite are built, once for all tests.
+var programs string
+
+func tested(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "live-test-")
+	if err != nil {
+		panic(err)
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	programs = dir
+	return m.Run()
+}
+
+var built = sync.OnceValue(func() error {
+	for _, args := range [][]string{{"build", "-o", filepath.Join(programs, "hakube"), "../hakube"}, {"test", "-c", "-o", filepath.Join(programs, "conformance"), "../../gce/gcetest"}} {
+		if out, err := exec.Command("go", args...).CombinedOutput(); err != nil {
+			return fmt.Errorf("go %v: %w\n%s", args, err, out)
+		}
+	}
+	return nil
+})
 
 const project = "acme-live-0123"
 
@@ -38,13 +65,10 @@ func rehearse(t *testing.T) *stage {
 	if testing.Short() {
 		t.Skip("it builds hakube: skipped by -short")
 	}
-	r := &stage{t: t, dir: t.TempDir()}
-	r.hakube, r.suite = filepath.Join(r.dir, "hakube"), filepath.Join(r.dir, "conformance")
-	for _, args := range [][]string{{"build", "-o", r.hakube, "../hakube"}, {"test", "-c", "-o", r.suite, "../../gce/gcetest"}} {
-		if out, err := exec.Command("go", args...).CombinedOutput(); err != nil {
-			t.Fatalf("go %v: %v\n%s", args, err, out)
-		}
+	if err := built(); err != nil {
+		t.Fatal(err)
 	}
+	r := &stage{t: t, dir: t.TempDir(), hakube: filepath.Join(programs, "hakube"), suite: filepath.Join(programs, "conformance")}
 	r.env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + r.dir, "HAKUBE_LOCAL_DIR=" + filepath.Join(r.dir, "gce"), "KUBERNETES_PROVIDER=local", "LIVE_IS_MAIN=1"}
 	t.Cleanup(func() { r.must("local", "reset", "--yes") })
 	r.must("local", "start", "--machines=model")
@@ -207,6 +231,42 @@ func TestInterrupted(t *testing.T) {
 	r.nothing()
 	if f, _ := r.file(); f.Ended == "" || len(f.Steps) < 3 || !f.Steps[0].Well {
 		t.Errorf("%+v", f)
+	}
+}
+
+// TestByGoogleProvider: with hakube's own provider all it asks of Google, Cloud Resource
+// Manager too, goes where the driver listens, and needs no credentials of it.
+func TestByGoogleProvider(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it builds hakube: skipped by -short")
+	}
+	if err := built(); err != nil {
+		t.Fatal(err)
+	}
+	var mu sync.Mutex
+	asked := map[string]int{}
+	google, err := emulator.New(emulator.Options{Path: filepath.Join(t.TempDir(), "gce.db"), NoSync: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = google.Close() })
+	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		name, word, _ := r.BasicAuth()
+		asked[name+":"+word+" "+strings.SplitN(r.URL.Path, "/", 3)[1]]++
+		mu.Unlock()
+		google.ServeHTTP(w, r)
+	}))
+	t.Cleanup(front.Close)
+	dir := t.TempDir()
+	cmd := exec.Command(filepath.Join(programs, "hakube"), "plan", "up")
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "GOOGLE_APPLICATION_CREDENTIALS=/nonexistent", "KUBERNETES_PROVIDER=gce", "KUBE_GCE_ZONE=europe-west1-b",
+		"PROJECT=" + project, "HAKUBE_LIVE_ENDPOINT=" + strings.Replace(front.URL, "http://", "http://live:word@", 1)}
+	out, err := cmd.CombinedOutput()
+	mu.Lock()
+	defer mu.Unlock()
+	if err != nil || asked["live:word compute"] == 0 || asked["live:word v1"] == 0 || len(asked) != 2 {
+		t.Errorf("%v, asked %v:\n%s", err, asked, out)
 	}
 }
 
