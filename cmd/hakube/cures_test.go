@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -57,52 +58,47 @@ type slip struct {
 	shows map[string]string // by kind: a pattern of what it prints
 }
 
+// A spell is slips one after the other, each on what the one before left.
+type spell struct {
+	name  string
+	slips []slip
+	last  func(*shell, *testing.T, map[string]bool) int // after them
+}
+
 // TestCures runs each command that is named, word for word, from a new shell with
 // the same exported variables and in another directory, and sees that it ends what
 // it was named for. Every command that hakube can name is run or says why not.
 func TestCures(t *testing.T) {
 	besideOthers(t)
-	s := newShell(t)
-	s.env = slices.DeleteFunc(s.env, func(kv string) bool {
-		return strings.HasPrefix(kv, "KUBE_GCE_ZONE=") || strings.HasPrefix(kv, "KUBECONFIG=")
-	})
-	zone, kubeconfig := "--zone="+zoneB, "--kubeconfig=kubeconfig" // neither is exported, and that is not absolute
-	key := ""
-	for _, kv := range s.env {
-		if home, is := strings.CutPrefix(kv, "HOME="); is {
-			key = filepath.Join(home, ".ssh", "google_compute_engine")
-		}
-	}
-	s.ok(t, "local", "start", "--machines=model")
-	run := map[string]bool{}
-	named := s.slips(t, run, []slip{
-		{kinds: []string{"HelpOn"}, call: []string{"pu"}},
-		{kinds: []string{"Help"}, call: []string{"up", "--num-nodes=x"}},
-		{kinds: []string{"LocalStop"}, call: []string{"local", "start", "--latency=gce"}},
-		{kinds: []string{"LocalStart"}, call: []string{"status", zone}, after: map[string]string{"LocalStart": "$H local status"}},
-		{kinds: []string{"Up"}, call: []string{"status", zone, kubeconfig}, after: map[string]string{"Up": "$H validate"}},
-		{kinds: []string{"Secret"}, make: func(t *testing.T, _ *shell) { must(t, os.Chmod(key, 0o644)) }, call: []string{"up", zone, kubeconfig}, after: map[string]string{"Secret": "$H validate"}},
-		{kinds: []string{"Private"}, make: func(t *testing.T, s *shell) { must(t, os.Chmod(s.dir, 0o777)) }, call: []string{"local", "status"}, after: map[string]string{"Private": "$H local status"}},
-		{kinds: []string{"FinishPool"}, make: func(t *testing.T, s *shell) { s.unlist(t, zone, "-minion-") }, call: []string{"validate", zone, kubeconfig}, after: map[string]string{"FinishPool": "$H validate"}},
-		{kinds: []string{"Repair"}, make: func(t *testing.T, s *shell) { s.unlist(t, zone, "-master") }, call: []string{"validate", zone, kubeconfig}, after: map[string]string{"Repair": "$H validate"}},
-		{kinds: []string{"Up", "UpPool", "AddMaster"}, call: []string{"up", "--zone=" + zoneC, kubeconfig}, after: map[string]string{"AddMaster": "$H validate"}},
-		{kinds: []string{"Repair"}, make: func(t *testing.T, s *shell) { s.halt(t) }, call: []string{"validate", zone, kubeconfig}, after: map[string]string{"Repair": "$H validate"}},
-		{kinds: []string{"RemoveMaster", "RemovePool", "DownIn"}, call: []string{"down", zone, kubeconfig}, after: map[string]string{"RemoveMaster": "$H validate", "RemovePool": "$H validate", "DownIn": "$H down --yes | grep -c . || true"}},
-		{kinds: []string{"Up"}, call: []string{"status", zone, kubeconfig}},
-		{kinds: []string{"Down"}, call: []string{"down", "--zone=" + zoneB, "--delete-nodes=false", kubeconfig}},
-		{kinds: []string{"Same"}, call: []string{"down", kubeconfig}},
-		{kinds: []string{"Describe"}, make: func(t *testing.T, s *shell) { s.address(t) }, call: []string{"up", zone, kubeconfig}},
-		{kinds: []string{"LocalReset"}, call: []string{"local", "start", "--machines=real"}},
-	})
-	named += s.slips(t, run, blocked())
+	spells := append(typed(), spell{name: "blocked", slips: blocked()})
 	if why := withoutWays(); why == "" {
-		named += s.slips(t, run, ways())
-		t.Run("doors", func(t *testing.T) { named += s.doors(t, run) })
+		spells = append(spells, spell{name: "ways", slips: ways(), last: (*shell).doors})
 	} else {
 		for _, kind := range []string{"LocalModel", "FromSurvivor", "Console", "Status", "LocalEnv", "LocalConsole", "Validate"} {
 			notRun[kind] = why
 		}
 	}
+	run, named := map[string]bool{}, 0
+	var mu sync.Mutex
+	t.Run("of", func(t *testing.T) { // it ends with the last of them
+		for _, x := range spells {
+			t.Run(x.name, func(t *testing.T) {
+				besideOthers(t)
+				s, ran := newShell(t), map[string]bool{}
+				s.env = slices.DeleteFunc(s.env, func(kv string) bool {
+					return strings.HasPrefix(kv, "KUBE_GCE_ZONE=") || strings.HasPrefix(kv, "KUBECONFIG=")
+				})
+				n := s.slips(t, ran, x.slips)
+				if x.last != nil {
+					t.Run("last", func(t *testing.T) { n += x.last(s, t, ran) })
+				}
+				mu.Lock()
+				defer mu.Unlock()
+				maps.Copy(run, ran)
+				named += n
+			})
+		}
+	})
 	kinds := cureKinds(t)
 	for _, kind := range kinds {
 		if why := notRun[kind]; !run[kind] && why == "" && !t.Failed() {
@@ -115,6 +111,53 @@ func TestCures(t *testing.T) {
 			report(t, "not run: %s: %s", kind, notRun[kind])
 		}
 	}
+}
+
+// typed are slips of who types: what he named, what he left out, and what he did to
+// the machines.
+func typed() []spell {
+	zone, kubeconfig := "--zone="+zoneB, "--kubeconfig=kubeconfig" // neither is exported, and that is not absolute
+	return []spell{
+		{name: "pool", slips: []slip{
+			{kinds: []string{"FinishPool"}, make: func(t *testing.T, s *shell) {
+				s.ok(t, "local", "start", "--machines=model")
+				s.unlist(t, zone, "-minion-")
+			}, call: []string{"validate", zone, kubeconfig}, after: map[string]string{"FinishPool": "$H validate"}},
+		}},
+		{name: "master", slips: []slip{
+			{kinds: []string{"Repair"}, make: func(t *testing.T, s *shell) {
+				s.ok(t, "local", "start", "--machines=model")
+				s.unlist(t, zone, "-master")
+			}, call: []string{"validate", zone, kubeconfig}, after: map[string]string{"Repair": "$H validate"}},
+		}},
+		{name: "typed", slips: []slip{
+			{kinds: []string{"HelpOn"}, make: func(t *testing.T, s *shell) { s.ok(t, "local", "start", "--machines=model") }, call: []string{"pu"}},
+			{kinds: []string{"Help"}, call: []string{"up", "--num-nodes=x"}},
+			{kinds: []string{"LocalStop"}, call: []string{"local", "start", "--latency=gce"}},
+			{kinds: []string{"LocalStart"}, call: []string{"status", zone}, after: map[string]string{"LocalStart": "$H local status"}},
+			{kinds: []string{"Up"}, call: []string{"status", zone, kubeconfig}, after: map[string]string{"Up": "$H validate"}},
+			{kinds: []string{"Secret"}, make: func(t *testing.T, s *shell) { must(t, os.Chmod(s.key(), 0o644)) }, call: []string{"up", zone, kubeconfig}, after: map[string]string{"Secret": "$H validate"}},
+			{kinds: []string{"Private"}, make: func(t *testing.T, s *shell) { must(t, os.Chmod(s.dir, 0o777)) }, call: []string{"local", "status"}, after: map[string]string{"Private": "$H local status"}},
+			{kinds: []string{"Up", "UpPool", "AddMaster"}, call: []string{"up", "--zone=" + zoneC, kubeconfig}, after: map[string]string{"AddMaster": "$H validate"}},
+			{kinds: []string{"Repair"}, make: func(t *testing.T, s *shell) { s.halt(t) }, call: []string{"validate", zone, kubeconfig}, after: map[string]string{"Repair": "$H validate"}},
+			{kinds: []string{"RemoveMaster", "RemovePool", "DownIn"}, call: []string{"down", zone, kubeconfig}, after: map[string]string{"RemoveMaster": "$H validate", "RemovePool": "$H validate", "DownIn": "$H down --yes | grep -c . || true"}},
+			{kinds: []string{"Up"}, call: []string{"status", zone, kubeconfig}},
+			{kinds: []string{"Down"}, call: []string{"down", "--zone=" + zoneB, "--delete-nodes=false", kubeconfig}},
+			{kinds: []string{"Same"}, call: []string{"down", kubeconfig}},
+			{kinds: []string{"Describe"}, make: func(t *testing.T, s *shell) { s.address(t) }, call: []string{"up", zone, kubeconfig}},
+			{kinds: []string{"LocalReset"}, call: []string{"local", "start", "--machines=real"}},
+		}},
+	}
+}
+
+// key is the operator's ssh key.
+func (s *shell) key() string {
+	for _, kv := range s.env {
+		if home, is := strings.CutPrefix(kv, "HOME="); is {
+			return filepath.Join(home, ".ssh", "google_compute_engine")
+		}
+	}
+	return ""
 }
 
 func must(t *testing.T, err error) {
