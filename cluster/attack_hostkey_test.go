@@ -24,6 +24,7 @@ import (
 // credentials of ours, also when a connection was good before. A machine that
 // was made again, and tells of its new key itself, is spoken to.
 func TestAnotherAnswers(t *testing.T) {
+	besideOthers(t)
 	w := newWorld(t)
 	o := w.operator()
 	if _, err := o.Up(t.Context(), w.events()); err != nil {

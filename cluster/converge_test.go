@@ -76,6 +76,7 @@ func TestLostDisk(t *testing.T) {
 }
 
 func TestResize(t *testing.T) {
+	besideOthers(t)
 	w := newWorld(t)
 	o := w.operator()
 	w.mustUp(o)
@@ -190,6 +191,7 @@ func TestGuestFails(t *testing.T) {
 // TestGuestFailsAgain: a script that fails after the restart in the words of before,
 // too soon for anybody to have seen it run, ends the wait as well.
 func TestGuestFailsAgain(t *testing.T) {
+	besideOthers(t)
 	for role, machine := range map[string]string{scripts.RoleMaster: "kubernetes-master", scripts.RoleNode: "kubernetes-minion-group-"} {
 		t.Run(role, func(t *testing.T) {
 			w := newWorld(t, noMirror(machine, new(atomic.Bool)))
@@ -268,6 +270,7 @@ func TestRenamed(t *testing.T) {
 }
 
 func TestDrift(t *testing.T) {
+	besideOthers(t)
 	w := newWorld(t)
 	o := w.operator()
 	w.mustUp(o)

@@ -17,6 +17,7 @@ import (
 // made by Google in automatic mode and with rules of its own; it grows and shrinks
 // there as in one of its own, and leaves all of it as it was.
 func TestNewProjectsNetwork(t *testing.T) {
+	besideOthers(t)
 	w, _ := newModelWorldWith(t, func(o *emulator.Options) { o.NoDefaultNetwork = false })
 	if _, err := w.Client.Networks().Get(context.Background(), "default"); err != nil {
 		t.Fatal(err)

@@ -20,7 +20,7 @@ import (
 
 // addressDefects are about the API's address and the balancer.
 var addressDefects = []defect{
-	{"D7_address_moves_in_two_calls", func(t *testing.T) {
+	{name: "D7_address_moves_in_two_calls", test: func(t *testing.T) {
 		w, _ := newModelWorld(t)
 		o := w.operator()
 		w.mustUp(o)
@@ -49,7 +49,7 @@ var addressDefects = []defect{
 			}
 		}
 	}},
-	{"D8_failed_replication_leaves_no_balancer", func(t *testing.T) {
+	{name: "D8_failed_replication_leaves_no_balancer", test: func(t *testing.T) {
 		w, _ := newModelWorld(t)
 		o := w.operator()
 		w.mustUp(o)
@@ -73,7 +73,7 @@ var addressDefects = []defect{
 			t.Errorf("the address is held by %+v, %v", h, err)
 		}
 	}},
-	{"D16_wait_for_the_API_is_by_the_clock", func(t *testing.T) {
+	{name: "D16_wait_for_the_API_is_by_the_clock", test: func(t *testing.T) {
 		const limit, pause = 400 * time.Millisecond, 40 * time.Millisecond
 		w := newWorld(t)
 		dial := w.dial
@@ -102,7 +102,7 @@ var addressDefects = []defect{
 			t.Errorf("it asked %d times in %s, with pauses of %s", n, took, pause)
 		}
 	}},
-	{"D19_halted_master_gets_no_connections", func(t *testing.T) {
+	{name: "D19_halted_master_gets_no_connections", test: func(t *testing.T) {
 		w, _ := newModelWorld(t)
 		o := w.operator()
 		ip := w.mustUp(o).Address
@@ -132,7 +132,7 @@ var addressDefects = []defect{
 			t.Errorf("not healthy are %v", ill)
 		}
 	}},
-	{"D26_balancer_goes_by_the_names_it_came_with", func(t *testing.T) {
+	{name: "D26_balancer_goes_by_the_names_it_came_with", test: func(t *testing.T) {
 		w, _ := newModelWorld(t)
 		o := w.operator()
 		w.mustUp(o)

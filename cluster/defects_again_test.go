@@ -14,7 +14,7 @@ import (
 
 // againDefects are about running again, and in which order.
 var againDefects = []defect{
-	{"D30_running_again_is_resuming", func(t *testing.T) {
+	{name: "D30_running_again_is_resuming", test: func(t *testing.T) {
 		w := newWorld(t)
 		o := w.operator()
 		for _, kind := range []string{"/firewalls", "/disks", "/instances", "/instanceTemplates", "/instanceGroupManagers"} {
@@ -43,7 +43,7 @@ var againDefects = []defect{
 		}
 		w.unchanged(func() { w.mustUp(o) })
 	}},
-	{"D33_no_disk_without_its_machine", func(t *testing.T) {
+	{name: "D33_no_disk_without_its_machine", test: func(t *testing.T) {
 		w, _ := newModelWorld(t)
 		o := w.operator()
 		w.mustUp(o)
@@ -56,7 +56,7 @@ var againDefects = []defect{
 			t.Errorf("objects (-before +after):\n%s", diff)
 		}
 	}},
-	{"D34_template_outlives_the_pools", func(t *testing.T) {
+	{name: "D34_template_outlives_the_pools", test: func(t *testing.T) {
 		w := newWorld(t)
 		o := w.operator()
 		w.mustUp(o)
@@ -74,7 +74,7 @@ var againDefects = []defect{
 			}
 		}
 	}},
-	{"D38_order_is_told", func(t *testing.T) {
+	{name: "D38_order_is_told", test: func(t *testing.T) {
 		w, _ := newModelWorld(t)
 		before := w.objects()
 		o := w.operator()

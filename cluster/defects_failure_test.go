@@ -20,7 +20,7 @@ import (
 
 // failureDefects are about what is said and done when something fails.
 var failureDefects = []defect{
-	{"D2_failed_replication_is_an_error", func(t *testing.T) {
+	{name: "D2_failed_replication_is_an_error", test: func(t *testing.T) {
 		w, _ := newModelWorld(t)
 		o := w.operator()
 		w.mustUp(o)
@@ -33,7 +33,7 @@ var failureDefects = []defect{
 			t.Errorf("summary %+v, error %T", s, err)
 		}
 	}},
-	{"D31_failed_removal_is_an_error", func(t *testing.T) {
+	{name: "D31_failed_removal_is_an_error", test: func(t *testing.T) {
 		w := newWorld(t)
 		o := w.operator()
 		w.mustUp(o)
@@ -51,7 +51,7 @@ var failureDefects = []defect{
 		}
 		w.mustDown(o)
 	}},
-	{"D32_what_others_left_in_the_network_is_named", func(t *testing.T) {
+	{name: "D32_what_others_left_in_the_network_is_named", test: func(t *testing.T) {
 		w := newWorld(t)
 		before := w.objects()
 		o := w.operator()
@@ -75,7 +75,7 @@ var failureDefects = []defect{
 			t.Errorf("objects after down (-before +after):\n%s", diff)
 		}
 	}},
-	{"D35_stock_out_is_named_and_nothing_stays", func(t *testing.T) {
+	{name: "D35_stock_out_is_named_and_nothing_stays", test: func(t *testing.T) {
 		w, _ := newModelWorld(t)
 		o := w.operator()
 		w.mustUp(o)
@@ -100,7 +100,7 @@ var failureDefects = []defect{
 		}
 		w.mustUp(o.replica(zoneD)) // the zone it names
 	}},
-	{"D36_busy_answers_are_tried_again_everywhere", func(t *testing.T) {
+	{name: "D36_busy_answers_are_tried_again_everywhere", test: func(t *testing.T) {
 		w := newWorld(t)
 		o := w.operator()
 		var mu sync.Mutex
@@ -129,13 +129,13 @@ var failureDefects = []defect{
 			t.Errorf("only %d calls were turned away", turned)
 		}
 	}},
-	{"D37_one_stuck_node_is_named_and_may_be_allowed", func(t *testing.T) {
+	{name: "D37_one_stuck_node_is_named_and_may_be_allowed", test: func(t *testing.T) {
 		w := newWorld(t)
 		o := w.operator()
 		w.mustUp(o)
 		stuck := w.byAge(o, zoneB)[0]
 		w.silence(stuck)
-		soon := o.again(func(s *settings.Settings) { s.GroupTimeout = settings.Seconds(100 * time.Millisecond) })
+		soon := o.again(func(s *settings.Settings) { s.GroupTimeout = settings.Seconds(3 * time.Second) })
 		_, err := soon.Up(context.Background(), nil)
 		wantError(t, err, stuck)
 		s := w.mustUp(soon.again(func(s *settings.Settings) { s.AllowNotReady = 1 }))

@@ -15,7 +15,7 @@ import (
 // ownerDefects are about whose something is: a mode's, a cluster's, somebody
 // else's.
 var ownerDefects = []defect{
-	{"D10_pool_leaves_the_zones_master", func(t *testing.T) {
+	{name: "D10_pool_leaves_the_zones_master", test: func(t *testing.T) {
 		w := newWorld(t)
 		o := w.operator()
 		w.mustUp(o)
@@ -28,7 +28,7 @@ var ownerDefects = []defect{
 			t.Errorf("nodes %+v", s.Evidence.Nodes)
 		}
 	}},
-	{"D11_last_master_stays", func(t *testing.T) {
+	{name: "D11_last_master_stays", test: func(t *testing.T) {
 		w := newWorld(t)
 		o := w.operator()
 		w.mustUp(o)
@@ -40,7 +40,7 @@ var ownerDefects = []defect{
 			wantError(t, err, "is also in europe-west1-c")
 		})
 	}},
-	{"D12_masters_are_found_wherever_they_are", func(t *testing.T) {
+	{name: "D12_masters_are_found_wherever_they_are", test: func(t *testing.T) {
 		w, _ := newModelWorld(t)
 		o := w.operator()
 		w.mustUp(o)
@@ -55,7 +55,7 @@ var ownerDefects = []defect{
 			wantError(t, err, "no master tells who is in etcd ring main", "does not accept the ssh key")
 		})
 	}},
-	{"D13_lookalikes_are_no_masters", func(t *testing.T) {
+	{name: "D13_lookalikes_are_no_masters", test: func(t *testing.T) {
 		w, _ := newModelWorld(t)
 		o := w.operator()
 		w.mustUp(o)
@@ -71,7 +71,7 @@ var ownerDefects = []defect{
 			t.Errorf("the address is held by %+v, %v", h, err)
 		}
 	}},
-	{"D14_longer_prefix_is_another_cluster", func(t *testing.T) {
+	{name: "D14_longer_prefix_is_another_cluster", test: func(t *testing.T) {
 		w := newWorld(t)
 		staging := w.operator(func(s *settings.Settings) {
 			s.Prefix, s.Network = "staging-kubernetes", "staging"
@@ -95,7 +95,7 @@ var ownerDefects = []defect{
 			t.Errorf("nodes %+v", got.Evidence.Nodes)
 		}
 	}},
-	{"D18_nothing_left_is_nothing_to_wait_for", func(t *testing.T) {
+	{name: "D18_nothing_left_is_nothing_to_wait_for", test: func(t *testing.T) {
 		w := newWorld(t)
 		o := w.operator()
 		w.mustUp(o)
@@ -110,7 +110,7 @@ var ownerDefects = []defect{
 			t.Errorf("there is nothing of the cluster, but %+v", s)
 		}
 	}},
-	{"D32b_rules_of_a_shared_network_stay", func(t *testing.T) {
+	{name: "D32b_rules_of_a_shared_network_stay", test: func(t *testing.T) {
 		w := newWorld(t)
 		o := w.operator() // its network, in which another cluster settles
 		w.mustUp(o)

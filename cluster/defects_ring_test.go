@@ -26,7 +26,7 @@ import (
 
 // ringDefects are about who is in the rings of etcd.
 var ringDefects = []defect{
-	{"D1_failed_replication_keeps_the_ring", func(t *testing.T) {
+	{name: "D1_failed_replication_keeps_the_ring", test: func(t *testing.T) {
 		// At Google's no to its machine, and when it is a learner already.
 		for _, step := range []string{"/instances", "/forwardingRules"} {
 			w, _ := newModelWorld(t)
@@ -40,7 +40,7 @@ var ringDefects = []defect{
 			w.mustWrite(o, "after-"+strings.Trim(strings.ToLower(step), "/"))
 		}
 	}},
-	{"D3_no_from_etcd_is_no_success", func(t *testing.T) {
+	{name: "D3_no_from_etcd_is_no_success", test: func(t *testing.T) {
 		w, _ := newModelWorld(t)
 		o := w.operator()
 		w.mustUp(o)
@@ -74,7 +74,7 @@ var ringDefects = []defect{
 			t.Errorf("ring main has %v", got)
 		}
 	}},
-	{"D4_members_by_the_v3_api", func(t *testing.T) {
+	{name: "D4_members_by_the_v3_api", test: func(t *testing.T) {
 		for _, s := range []string{scripts.Startup(), scripts.EtcdMember, scripts.EtcdStatus} {
 			for _, word := range []string{"/v2/", "enable-v2", "ETCDCTL_API=2"} {
 				if strings.Contains(s, word) {
@@ -89,7 +89,7 @@ var ringDefects = []defect{
 		s := w.mustUp(o.replica(zoneC))
 		w.wantRings(o, "kubernetes-master", s.Replica)
 	}},
-	{"D5_broken_master_leaves_by_another_and_rings_first", func(t *testing.T) {
+	{name: "D5_broken_master_leaves_by_another_and_rings_first", test: func(t *testing.T) {
 		w, _ := newModelWorld(t)
 		o := w.operator()
 		w.mustUp(o)
@@ -110,7 +110,7 @@ var ringDefects = []defect{
 		}
 		w.wantRings(o, c, d)
 	}},
-	{"D6_no_step_below_quorum", func(t *testing.T) {
+	{name: "D6_no_step_below_quorum", test: func(t *testing.T) {
 		w, _ := newModelWorld(t)
 		o := w.operator()
 		w.mustUp(o)
@@ -127,7 +127,7 @@ var ringDefects = []defect{
 			wantError(t, err, "has 3 voters and 2 of them are alive")
 		})
 	}},
-	{"D9_nothing_named_is_nothing_touched", func(t *testing.T) {
+	{name: "D9_nothing_named_is_nothing_touched", test: func(t *testing.T) {
 		w, _ := newModelWorld(t)
 		o := w.operator()
 		w.mustUp(o)
@@ -144,7 +144,7 @@ var ringDefects = []defect{
 		w.mustDown(o.pool(zoneC, 1))
 		w.wantRings(o, "kubernetes-master")
 	}},
-	{"D15_no_two_masters_of_one_name", func(t *testing.T) {
+	{name: "D15_no_two_masters_of_one_name", test: func(t *testing.T) {
 		w := newWorld(t)
 		prefix := sameNameTwice()
 		o := w.operator(func(s *settings.Settings) { s.Prefix = settings.Name(prefix) })
@@ -167,7 +167,7 @@ var ringDefects = []defect{
 			}
 		}
 	}},
-	{"D15_two_runs_at_once_make_two_masters", func(t *testing.T) {
+	{name: "D15_two_runs_at_once_make_two_masters", test: func(t *testing.T) {
 		w, _ := newModelWorld(t)
 		o := w.operator()
 		w.mustUp(o)

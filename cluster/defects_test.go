@@ -20,8 +20,9 @@ import (
 // D42, with D32b and without D27 to D29, which nothing has) and what holds here
 // instead.
 type defect struct {
-	name string
-	test func(*testing.T)
+	name  string
+	test  func(*testing.T)
+	alone bool // it changes what all tests share
 }
 
 // cannotOccur are those hakube has nothing for, with the reason.
@@ -41,7 +42,12 @@ var defects = slices.Concat(ringDefects, addressDefects, ownerDefects, againDefe
 func TestDefects(t *testing.T) {
 	met := map[string]bool{}
 	for _, d := range defects {
-		t.Run(d.name, d.test)
+		t.Run(d.name, func(t *testing.T) {
+			if !d.alone {
+				besideOthers(t)
+			}
+			d.test(t)
+		})
 		number, _, _ := strings.Cut(d.name, "_")
 		met[number] = true
 	}

@@ -195,6 +195,7 @@ func packages(t *testing.T) (all []listed) {
 }
 
 func TestImports(t *testing.T) {
+	besideOthers(t)
 	for _, p := range packages(t) {
 		for _, b := range banned {
 			if !under(b.from, p.ImportPath) {
@@ -239,6 +240,7 @@ func TestTopLevel(t *testing.T) {
 // TestModulePath: when the project gets a home, the module's path is changed in
 // go.mod and in imports, by one command; nothing else may know it.
 func TestModulePath(t *testing.T) {
+	besideOthers(t)
 	module := modulePath(t)
 	files := 0
 	err := filepath.WalkDir("..", func(path string, d fs.DirEntry, err error) error {

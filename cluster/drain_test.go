@@ -26,6 +26,7 @@ type budgets struct {
 	kept    map[string]bool // by pod
 	evicted []string
 	from    func(pod string) error // asked before each eviction
+	held    func()                 // called when a pod is kept
 }
 
 // newDrainWorld is a world in which evictions are watched.
@@ -40,6 +41,9 @@ func newDrainWorld(t *testing.T) (*world, *budgets) {
 			b.mu.Lock()
 			defer b.mu.Unlock()
 			if b.kept[pod] {
+				if b.held != nil {
+					b.held()
+				}
 				return etcdtest.Fault{Fail: true, Status: http.StatusTooManyRequests, Message: "Cannot evict pod as it would violate the pod's disruption budget."}
 			}
 			if b.from != nil {
@@ -80,6 +84,7 @@ func mirror(pod *corev1.Pod) { pod.Annotations = map[string]string{corev1.Mirror
 // TestShrink: not Ready nodes go first, then the newest, each drained before;
 // the others keep their pods.
 func TestShrink(t *testing.T) {
+	besideOthers(t)
 	w, b := newDrainWorld(t)
 	o := w.operator(func(s *settings.Settings) { s.NumNodes = 4 })
 	w.mustUp(o)
@@ -116,13 +121,14 @@ func TestShrink(t *testing.T) {
 // TestDrainGoesOn: a budget that does not give way holds it up for a while
 // only; then it is said.
 func TestDrainGoesOn(t *testing.T) {
+	besideOthers(t)
 	w, b := newDrainWorld(t)
 	o := w.operator()
 	w.mustUp(o)
 	names := w.byAge(o, zoneB)
 	w.put(o, "db", names[1])
 	b.keep("db")
-	s := w.mustUp(o.again(func(s *settings.Settings) { s.NumNodes, s.DrainTimeout = 1, settings.Seconds(50*time.Millisecond) }))
+	s := w.mustUp(o.again(func(s *settings.Settings) { s.NumNodes, s.DrainTimeout = 1, settings.Seconds(2*time.Second) }))
 	if len(s.Warnings) != 1 || !strings.Contains(s.Warnings[0], "pod default/db on "+names[1]+": Cannot evict pod as it would violate") {
 		t.Errorf("warnings %q", s.Warnings)
 	}
@@ -134,6 +140,7 @@ func TestDrainGoesOn(t *testing.T) {
 // TestDrainResumes: a run that was interrupted while draining is gone on with,
 // with the same nodes; and nodes that may stay after all take pods again.
 func TestDrainResumes(t *testing.T) {
+	besideOthers(t)
 	w, b := newDrainWorld(t)
 	o := w.operator(func(s *settings.Settings) { s.NumNodes = 3 })
 	w.mustUp(o)
@@ -143,8 +150,9 @@ func TestDrainResumes(t *testing.T) {
 		b.keep("db-" + n)
 	}
 	smaller := o.again(func(s *settings.Settings) { s.NumNodes = 1 })
-	ctx, stop := context.WithTimeout(context.Background(), 300*time.Millisecond)
+	ctx, stop := context.WithCancel(context.Background())
 	defer stop()
+	b.held = stop
 	if _, err := smaller.Up(ctx, nil); err == nil {
 		t.Fatal("the budget did not hold it up")
 	}

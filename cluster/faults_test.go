@@ -159,6 +159,7 @@ func TestFaultsOfGoogle(t *testing.T) {
 // rings are not touched, the address does not move, machine and disk are gone,
 // and Google's own suggestion is passed on.
 func TestStockOutOfReplica(t *testing.T) {
+	besideOthers(t)
 	w, _ := newModelWorldWith(t, func(o *emulator.Options) {
 		o.Stock = func(zone, machineType string) bool { return zone != zoneC }
 	})
@@ -214,6 +215,7 @@ func TestStockOutOfReplica(t *testing.T) {
 // TestStockOutOfFirstMaster: its disk is taken back, so that the suggestion to
 // take another zone can be followed at once.
 func TestStockOutOfFirstMaster(t *testing.T) {
+	besideOthers(t)
 	w := newWorld(t)
 	before := w.objects()
 	o := w.operator()
@@ -326,6 +328,7 @@ func TestDeniedWhileWaiting(t *testing.T) {
 
 // TestListsLag: what was just made is on no list yet, what is gone still is.
 func TestListsLag(t *testing.T) {
+	besideOthers(t)
 	ctx := context.Background()
 	t.Run("made", func(t *testing.T) {
 		w := newWorld(t)

@@ -20,6 +20,7 @@ import (
 // TestSeveralGroups: more nodes than a group may have are several groups, as
 // with kube-up; they grow and shrink without one node going for another.
 func TestSeveralGroups(t *testing.T) {
+	besideOthers(t)
 	w := newWorld(t)
 	before := w.objects()
 	o := w.operator(func(s *settings.Settings) { s.NumNodes, s.MaxPerGroup = 5, 2 })

@@ -29,6 +29,7 @@ const (
 
 // TestHouse measures them.
 func TestHouse(t *testing.T) {
+	besideOthers(t)
 	packages, err := knot.Load(".", "./...")
 	if err != nil {
 		t.Fatal(err)

@@ -26,6 +26,7 @@ current-context: work
 `
 
 func TestKubeconfigMerge(t *testing.T) {
+	besideOthers(t)
 	w := newWorld(t)
 	o := w.operator()
 	// A link, as people have it who keep their configuration elsewhere.
@@ -96,6 +97,7 @@ func TestSecondary(t *testing.T) {
 // TestKubeconfigRepair: an entry that is there but does not open the API is
 // written again, and nothing else happens.
 func TestKubeconfigRepair(t *testing.T) {
+	besideOthers(t)
 	for name, spoil := range map[string]func(*clientcmdapi.Config){
 		"server": func(c *clientcmdapi.Config) { c.Clusters["local_kubernetes"].Server = "https://192.0.2.1" },
 		"proxy":  func(c *clientcmdapi.Config) { c.Clusters["local_kubernetes"].ProxyURL = "http://127.0.0.1:1" },

@@ -49,6 +49,7 @@ var foreignKubeconfigs = map[string]string{
 // refused before anything is changed, another name is the way out, and a
 // removal leaves it.
 func TestForeignEntry(t *testing.T) {
+	besideOthers(t)
 	for name, text := range foreignKubeconfigs {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
@@ -107,6 +108,7 @@ func TestForeignEntry(t *testing.T) {
 // An entry that was ours and was turned to another cluster is not ours any
 // more, whatever marks it kept.
 func TestTurnedEntry(t *testing.T) {
+	besideOthers(t)
 	w := newWorld(t)
 	o := w.operator()
 	w.mustUp(o)
@@ -131,6 +133,7 @@ func TestTurnedEntry(t *testing.T) {
 // Entries that earlier versions wrote have no mark, and are ours by where they
 // lead; so they are by the CA when somebody turned the server to a way of theirs.
 func TestEntryWithoutMark(t *testing.T) {
+	besideOthers(t)
 	w := newWorld(t)
 	o := w.operator()
 	w.mustUp(o)
@@ -163,6 +166,7 @@ func TestEntryWithoutMark(t *testing.T) {
 // Two embedded GCEs have clusters of the same names; one's `up` does not take
 // the other's way in. When the other is gone, its entry is nobody's.
 func TestEntryOfAnotherCloud(t *testing.T) {
+	besideOthers(t)
 	one, two := newWorld(t), newWorld(t)
 	path := filepath.Join(t.TempDir(), "config")
 	operator := func(w *world) *operator {
@@ -198,6 +202,7 @@ func TestEntryOfAnotherCloud(t *testing.T) {
 
 // What the file cannot take is refused before the first change, each with a cure.
 func TestKubeconfigRefusedBeforehand(t *testing.T) {
+	besideOthers(t)
 	defer func(d time.Duration) { preflight.LockPatience = d }(preflight.LockPatience)
 	preflight.LockPatience = 20 * time.Millisecond
 	for name, c := range map[string]struct {
@@ -240,6 +245,7 @@ func TestKubeconfigRefusedBeforehand(t *testing.T) {
 
 // A read-only file that opens the API is enough: nobody has to write it.
 func TestReadOnlyAndRight(t *testing.T) {
+	besideOthers(t)
 	w := newWorld(t)
 	o := w.operator()
 	w.mustUp(o)
@@ -261,6 +267,7 @@ func TestReadOnlyAndRight(t *testing.T) {
 // in which its name is another's is refused before the first change; a removal
 // needs no entry, drains all the same, and writes nothing.
 func TestForeignEntryInEachMode(t *testing.T) {
+	besideOthers(t)
 	w, _ := newModelWorld(t)
 	first := w.operator()
 	w.mustUp(first)

@@ -151,6 +151,7 @@ func TestLaterIsRefusedOrHolds(t *testing.T) {
 // pool that needs no group more, holds in the shells after it; a pool that is made
 // anew in its place does not have it.
 func TestMorePerGroup(t *testing.T) {
+	besideOthers(t)
 	w := newWorld(t)
 	o := w.operator()
 	groups := func() int {
@@ -190,6 +191,7 @@ func TestMorePerGroup(t *testing.T) {
 // TestDNSServerOfWhatIsThere: KUBE_DNS_SERVER_IP follows from a range that is not set
 // but read back, so another one is refused on a cluster that is there too.
 func TestDNSServerOfWhatIsThere(t *testing.T) {
+	besideOthers(t)
 	ctx := context.Background()
 	w, _ := newModelWorld(t)
 	o := w.operator()

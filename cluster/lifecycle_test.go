@@ -46,6 +46,7 @@ func (w *world) counts(f func()) (read, change int64) {
 const idleReads = 30
 
 func TestLifecycle(t *testing.T) {
+	besideOthers(t)
 	w := newWorld(t)
 	before := w.objects()
 	o := w.operator()
@@ -116,6 +117,7 @@ func TestPreviewFromNothing(t *testing.T) {
 
 // TestDownWithoutZone finds the region by itself, and needs no living cluster.
 func TestDownWithoutZone(t *testing.T) {
+	besideOthers(t)
 	w := newWorld(t)
 	before := w.objects()
 	o := w.operator()
@@ -139,6 +141,7 @@ func TestDownWithoutZone(t *testing.T) {
 // TestOtherZone refuses to make a second cluster of the name, or to take the
 // first away by a zone it is not in.
 func TestOtherZone(t *testing.T) {
+	besideOthers(t)
 	w := newWorld(t)
 	o := w.operator()
 	w.mustUp(o)

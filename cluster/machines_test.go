@@ -19,6 +19,7 @@ import (
 // account a cluster is made and grown, of machines that no policy Google names forbids
 // for what they need not have.
 func TestMachinesOfHardenedProjects(t *testing.T) {
+	besideOthers(t)
 	w, _ := newModelWorld(t)
 	w.osLogin()
 	o := w.operator(func(s *settings.Settings) { s.NodeAccount = settings.NoAccount })
@@ -62,6 +63,7 @@ func TestMachinesOfHardenedProjects(t *testing.T) {
 // TestOlderCluster: a cluster of an older hakube, with what its machines had then, is
 // nothing to be mended, and grows by masters like those it has.
 func TestOlderCluster(t *testing.T) {
+	besideOthers(t)
 	w, _ := newModelWorld(t)
 	o := w.operator(func(s *settings.Settings) { s.MasterAccount = "default" })
 	w.mustUp(o)
@@ -81,6 +83,7 @@ func TestOlderCluster(t *testing.T) {
 // TestGlobalNames: in a project that gives its machines global DNS names those of the
 // cluster have names of their zone all the same, by which masters find each other.
 func TestGlobalNames(t *testing.T) {
+	besideOthers(t)
 	w, _ := newModelWorld(t)
 	w.projectSays(scripts.KeyDNS, "GlobalDefault")
 	o := w.operator()

@@ -86,6 +86,7 @@ func (w *world) strangersIn(subnetwork string) {
 // used nor touched: objects, a Node nobody has a machine for here, a member of a
 // ring nobody knows.
 func TestLookalikes(t *testing.T) {
+	besideOthers(t)
 	w, _ := newModelWorld(t)
 	ctx := context.Background()
 	// Another cluster's network, and its subnetwork, of which ours uses neither mark.
@@ -144,6 +145,7 @@ func TestLookalikes(t *testing.T) {
 // TestStrangerNode: a machine somebody joined by hand keeps its Node while pools
 // come and go, whatever it is called; a Node of ours without its machine goes.
 func TestStrangerNode(t *testing.T) {
+	besideOthers(t)
 	w := newWorld(t)
 	ctx := context.Background()
 	o := w.operator()

@@ -70,6 +70,7 @@ func nodesByZone(s *Summary) map[string]int {
 
 // TestPools is the walkthrough's way of growing and shrinking by pools.
 func TestPools(t *testing.T) {
+	besideOthers(t)
 	w := newWorld(t)
 	before := w.objects()
 	o := w.operator()
@@ -192,6 +193,7 @@ func TestSecondOperatorOfPool(t *testing.T) {
 
 // TestRemovePoolOfDeadCluster: it goes without being drained, which is said.
 func TestRemovePoolOfDeadCluster(t *testing.T) {
+	besideOthers(t)
 	for name, kill := range map[string]func(context.Context, *world) error{
 		"stopped": func(ctx context.Context, w *world) error {
 			return w.Client.Instances(zoneB).Stop(ctx, "kubernetes-master")

@@ -33,6 +33,7 @@ func whys(t *testing.T, err error) (list []string) {
 }
 
 func TestPreflight(t *testing.T) {
+	besideOthers(t)
 	tests := []struct {
 		name   string
 		change func(*settings.Settings)
@@ -145,6 +146,7 @@ func TestPreflightAllAtOnce(t *testing.T) {
 // TestPreflightCountsWhatIsMissing: quotas that hold the cluster exactly let it
 // be made, again and grow by nothing; a pool or a master more is refused.
 func TestPreflightCountsWhatIsMissing(t *testing.T) {
+	besideOthers(t)
 	exact := map[string]float64{
 		"CPUS": 6, "CPUS_ALL_REGIONS": 6, "INSTANCES": 3, "IN_USE_ADDRESSES": 3, "STATIC_ADDRESSES": 1, "SSD_TOTAL_GB": 20, "DISKS_TOTAL_GB": 220,
 		"INSTANCE_GROUPS": 1, "INSTANCE_GROUP_MANAGERS": 1, "NETWORKS": 1, "SUBNETWORKS": 1, "FIREWALLS": 7, "INSTANCE_TEMPLATES": 1,

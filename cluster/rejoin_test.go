@@ -148,6 +148,7 @@ func TestDeletedNodeOnce(t *testing.T) {
 // TestMastersGhost: a Node of a master that has no machine is removed by the command
 // that status names for it, and no other is.
 func TestMastersGhost(t *testing.T) {
+	besideOthers(t)
 	w := newWorld(t)
 	o := w.operator()
 	w.mustUp(o)

@@ -142,6 +142,7 @@ func (c *sickCluster) phase(i int, begin string) {
 // Status names it with the command, and that ends it with the voters of before; or
 // it is refused, with the way out, and nothing is changed.
 func TestRepair(t *testing.T) {
+	besideOthers(t)
 	for masters := 1; masters <= 3; masters++ {
 		for i, f := range failures {
 			if testing.Short() && (i+masters)%8 != 0 || f.name == partitioned && masters == 1 {
@@ -241,6 +242,7 @@ func (c *sickCluster) whole(masters int) {
 // TestFromSurvivor goes on with one master when the others and their disks are
 // gone, or one of two; never while quorum lives. What was written before is there.
 func TestFromSurvivor(t *testing.T) {
+	besideOthers(t)
 	for _, masters := range []int{2, 3} {
 		if testing.Short() && masters == 3 {
 			continue

@@ -48,6 +48,7 @@ func mastersOf(t *testing.T, s *Summary) (names []string) {
 // TestGrowAndShrink goes from one master to three and back, and ends where it
 // began.
 func TestGrowAndShrink(t *testing.T) {
+	besideOthers(t)
 	w, _ := newModelWorld(t)
 	before := w.objects()
 	o := w.operator()
@@ -334,6 +335,7 @@ func (o *operator) want() *settings.Spec { return &o.run(settings.Up, hold{}).Wa
 // TestInterruptedMove: whoever interrupts a run while the address is on its way
 // does not leave the API dark; run again, it ends well.
 func TestInterruptedMove(t *testing.T) {
+	besideOthers(t)
 	for _, m := range []struct {
 		name string
 		at   string
@@ -384,6 +386,7 @@ func TestInterruptedMove(t *testing.T) {
 
 // TestDeadReplicaLeaves: it is the first to go, through a living one.
 func TestDeadReplicaLeaves(t *testing.T) {
+	besideOthers(t)
 	w, _ := newModelWorld(t)
 	o := w.operator()
 	w.mustUp(o)

@@ -298,6 +298,7 @@ func (w *world) litterAll() {
 
 // TestCutSweep cuts a down that sweeps anywhere; the next one leaves nothing.
 func TestCutSweep(t *testing.T) {
+	besideOthers(t)
 	w := newWorld(t)
 	o := w.operator()
 	w.mustUp(o)

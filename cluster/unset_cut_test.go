@@ -67,6 +67,7 @@ func (w *world) everyMachine() (names []string) {
 // TestWithout: what is not there is not made because nobody says so: a cluster of
 // one zone stays one, one without nodes gets none.
 func TestWithout(t *testing.T) {
+	besideOthers(t)
 	w, _ := newModelWorld(t)
 	o := w.operator()
 	w.mustUp(o.shell(t, map[string]string{"MULTIZONE": "false", "KUBE_CREATE_NODES": "false"}))

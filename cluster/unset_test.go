@@ -95,6 +95,7 @@ func nothingToDo(t *testing.T, w *world, o *operator) {
 // TestUnsetIsAsItIs: a cluster with no setting at its default, worked on by
 // somebody who sets none: nothing differs, nothing is made otherwise.
 func TestUnsetIsAsItIs(t *testing.T) {
+	besideOthers(t)
 	ctx := context.Background()
 	w, _ := newModelWorld(t)
 	empty := w.objects()
