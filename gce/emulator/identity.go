@@ -41,10 +41,6 @@ func ServiceNames() (names []string) {
 // Inside is the server as machines see it.
 func (s *Server) Inside() http.Handler { return http.HandlerFunc(s.inside) }
 
-// credential is what Google says it wants.
-const credential = "OAuth 2 access token, login cookie or other valid authentication credential. " +
-	"See https://developers.google.com/identity/sign-in/web/devconsole-project"
-
 func (s *Server) inside(w http.ResponseWriter, r *http.Request) {
 	host := r.Host
 	if h, _, err := net.SplitHostPort(host); err == nil {
@@ -61,20 +57,13 @@ func (s *Server) inside(w http.ResponseWriter, r *http.Request) {
 		s.tokenInfo(w, r)
 		return
 	}
-	token := bearer(r)
+	token := web.Bearer(r)
 	by := s.tokens.Caller(token)
 	if by == nil {
-		Unauthenticated(w, token != "", credential)
+		Unauthenticated(w, token != "", web.Credential)
 		return
 	}
 	s.front.Admit(w, by.As(r))
-}
-
-func bearer(r *http.Request) string {
-	if scheme, token, ok := strings.Cut(r.Header.Get("Authorization"), " "); ok && strings.EqualFold(scheme, "Bearer") {
-		return strings.TrimSpace(token)
-	}
-	return r.URL.Query().Get("access_token") // of the parameters that all methods have
 }
 
 func (s *Server) tokenInfo(w http.ResponseWriter, r *http.Request) {

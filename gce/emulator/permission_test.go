@@ -2,6 +2,9 @@ package emulator
 
 import (
 	"fmt"
+	"io"
+	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -129,5 +132,42 @@ func TestEveryMethodTakesAPermission(t *testing.T) {
 		if permission, known := access.Takes(id); !known {
 			t.Errorf("%s takes %s, which roles/compute.admin has not got", id, permission)
 		}
+	}
+}
+
+// TestBatchInside: the parts of a batch are its caller's, but those that name another
+// one, who may do what he may and no more.
+func TestBatchInside(t *testing.T) {
+	w := newWorld(t)
+	w.subnet()
+	g := w.guests()
+	g.machine("viewer", w.account("account-viewer", "roles/compute.viewer"), "cloud-platform")
+	g.machine("nobody", w.account("account-nobody"), "cloud-platform")
+	part := func(authorization string) string {
+		return "--b\r\nContent-Type: application/http\r\n\r\nGET /compute/v1/projects/p/zones/europe-west1-b HTTP/1.1\r\n" + authorization + "\r\n"
+	}
+	body := part("") + part("Authorization: Bearer "+g.token("nobody")+"\r\n") + part("Authorization: Bearer x\r\n") + "--b--\r\n"
+	r, err := http.NewRequestWithContext(t.Context(), "POST", g.inside.URL+"/batch/compute/v1", strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Host = "compute.googleapis.com"
+	r.Header.Set("Authorization", "Bearer "+g.token("viewer"))
+	r.Header.Set("Content-Type", "multipart/mixed; boundary=b")
+	resp, err := g.inside.Client().Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, m := range regexp.MustCompile(`HTTP/1.1 (\d+)`).FindAllStringSubmatch(string(text), -1) {
+		got = append(got, m[1])
+	}
+	if !slices.Equal(got, []string{"200", "403", "401"}) {
+		t.Errorf("the parts are answered %v:\n%s", got, text)
 	}
 }

@@ -49,7 +49,7 @@ func New(o Options) (*Server, error) {
 	if err != nil {
 		return nil, errors.Join(err, c.Store.Close())
 	}
-	s := &Server{core: c, front: web.New(c), groups: groups.New(c), tokens: tokens, guests: machine.NewGuests(c, tokens.For), schedules: &disks.Scheduler{S: c}}
+	s := &Server{core: c, front: web.New(c, tokens.Caller), groups: groups.New(c), tokens: tokens, guests: machine.NewGuests(c, tokens.For), schedules: &disks.Scheduler{S: c}}
 	instances := &instances.Lifecycle{S: c}
 	for _, col := range slices.Concat(
 		catalog.Collections(), projects.Collections(), networks.Collections(), balancers.Collections(),

@@ -133,6 +133,11 @@ func needsOf(c *api.Call) []need {
 			} else if isLink && u.permission == "addresses.use" {
 				n.on = addressOf(c, link)
 			}
+			if u.permission == "disks.use" && slices.ContainsFunc(append(doc.Objects(c.Body, "disks"), c.Body), func(d doc.Obj) bool {
+				return doc.Str(d, "source") == link && doc.Str(d, "mode") == "READ_ONLY"
+			}) {
+				n.permission += "ReadOnly"
+			}
 			if u.permission == "useReadOnly" { // of which kind a check is, the link says
 				n.permission = "compute." + checkKind(doc.Ref(n.on)) + ".useReadOnly"
 			}

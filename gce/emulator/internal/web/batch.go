@@ -44,7 +44,9 @@ func (s *Front) batch(w http.ResponseWriter, r *http.Request) {
 				}
 			}()
 			defer s.Rescue("part of a batch", func(p *problem.Problem) { answer(replies[i], p.Status, p.Body(), true) })
-			s.serve(replies[i], p.request.WithContext(r.Context()), api.OneSlash(p.request.URL.Path))
+			if request := s.partOf(replies[i], r, p.request); request != nil {
+				s.serve(replies[i], request, api.OneSlash(request.URL.Path))
+			}
 		}()
 	}
 	wg.Wait()
@@ -66,6 +68,22 @@ func (s *Front) batch(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "multipart/mixed; boundary="+mw.Boundary())
 	w.WriteHeader(http.StatusOK)
 	_, _ = w.Write(body.Bytes())
+}
+
+// partOf is a part as its caller makes it: that of the batch, unless it names its own, who
+// is then no more than himself. It is nil when that is nobody, which is answered.
+func (s *Front) partOf(w http.ResponseWriter, batch, part *http.Request) *http.Request {
+	request := part.WithContext(batch.Context())
+	own := part.Header.Get("Authorization")
+	if own == "" || own == batch.Header.Get("Authorization") || api.CallerOf(batch) == nil {
+		return request
+	}
+	by := s.Caller(Bearer(part))
+	if by == nil {
+		Unauthenticated(w, true, Credential)
+		return nil
+	}
+	return by.As(request)
 }
 
 type part struct {

@@ -21,12 +21,16 @@ type Front struct {
 	*api.Server
 	// BodyLimit is how long a body may be on its way.
 	BodyLimit time.Duration
+	// Caller is whose token it is, nil of one that is not good.
+	Caller func(token string) *api.Caller
 
 	reads, changes atomic.Int64
 }
 
 // New is a front of s.
-func New(s *api.Server) *Front { return &Front{Server: s, BodyLimit: 30 * time.Second} }
+func New(s *api.Server, caller func(token string) *api.Caller) *Front {
+	return &Front{Server: s, BodyLimit: 30 * time.Second, Caller: caller}
+}
 
 // Counts returns how many requests were made so far that only read, and that
 // were to change something. Parts of a batch count, the batch does not.

@@ -2,6 +2,7 @@ package web
 
 import (
 	"net/http"
+	"strings"
 
 	"hakube/gce/emulator/internal/doc"
 )
@@ -27,4 +28,16 @@ func Unauthenticated(w http.ResponseWriter, tried bool, want string) {
 		"code": float64(http.StatusUnauthorized), "message": message + " Expected " + want + ".",
 		"errors": []any{first}, "status": "UNAUTHENTICATED",
 	}}, true)
+}
+
+// Credential is what Google says it wants.
+const Credential = "OAuth 2 access token, login cookie or other valid authentication credential. " +
+	"See https://developers.google.com/identity/sign-in/web/devconsole-project"
+
+// Bearer is the token that a request has, "" without one.
+func Bearer(r *http.Request) string {
+	if scheme, token, ok := strings.Cut(r.Header.Get("Authorization"), " "); ok && strings.EqualFold(scheme, "Bearer") {
+		return strings.TrimSpace(token)
+	}
+	return r.URL.Query().Get("access_token") // of the parameters that all methods have
 }
