@@ -151,6 +151,9 @@ func (r *stage) file() (f live.File, text string) {
 func TestRehearsal(t *testing.T) {
 	t.Parallel()
 	r := rehearse(t)
+	if code, said := r.run("", nil); code != 1 || !strings.Contains(said, "nothing was changed") { // nobody is there to ask
+		t.Errorf("without a yes: exit %d:\n%s", code, said)
+	}
 	code, said := r.run("", nil, "-yes")
 	if code != 0 || !strings.Contains(said, "US dollars an hour by Google's list") || !strings.Contains(said, "make live DOWN=1 PROJECT="+project) {
 		t.Fatalf("exit %d:\n%s", code, said)
@@ -270,7 +273,7 @@ func TestByGoogleProvider(t *testing.T) {
 	}
 }
 
-// TestNobody: without credentials it says what gives them; without a yes nothing is done.
+// TestNobody: without credentials it says what gives them.
 func TestNobody(t *testing.T) {
 	for name, c := range map[string]struct {
 		env  []string
