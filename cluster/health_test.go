@@ -289,3 +289,15 @@ func TestAlarmOnTheWay(t *testing.T) {
 		})
 	}
 }
+
+// TestAlarmWithoutQuorum: a ring that is full and has lost quorum besides comes back
+// whole: quorum first.
+func TestAlarmWithoutQuorum(t *testing.T) {
+	besideOthers(t)
+	c := newSick(t, 2)
+	c.must(c.guest(0).FillEtcd(replicate.RingMain, 0, 5*giga))
+	c.must(c.Client.Instances(c.zones[1]).Stop(context.Background(), c.names[1]))
+	c.unwell("alarm NOSPACE of " + c.names[0])
+	c.must(repairAll(context.Background(), c, c.events()))
+	c.whole(2)
+}

@@ -49,6 +49,7 @@ var repairCuts = []repairCut{
 		c.guest(c.patient).SkewClock(time.Hour)
 	}, repairAll, 2},
 	{"from_survivor", 2, func(c *sickCluster) { c.deleteMachine(1); c.deleteDisk(1) }, fromFirst, 1},
+	{"from_survivor_of_differing", 2, func(c *sickCluster) { c.must(c.guest(0).RaiseAlarm(replicate.RingMain, replicate.AlarmCorrupt, "")) }, fromFirst, 1},
 	{"from_survivor_of_three", 3, func(c *sickCluster) {
 		c.deleteMachine(1)
 		c.deleteDisk(1)

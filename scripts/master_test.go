@@ -195,6 +195,45 @@ esac`)
 	}
 }
 
+// TestEtcdStatusOfAlarms: alarms are read in the words of older and newer etcds, which
+// differ in blanks and in what they leave out, and beside other errors; what is said
+// against a write is told only to who asks for one.
+func TestEtcdStatusOfAlarms(t *testing.T) {
+	newGuest(t) // for its skip
+	for _, x := range []struct{ errors, quota, want string }{
+		{`[]`, "", `[]`},
+		{`[memberID:15985099378392235387 alarm:NOSPACE ]`, "\"DBSizeQuota\" : 2000000\n", `[{"member":"ddd67b312462fd7b","kind":"NOSPACE"}]`},
+		{`[memberID:1  alarm:NOSPACE memberID:255  alarm:CORRUPT]`, "", `[{"member":"1","kind":"NOSPACE"},{"member":"ff","kind":"CORRUPT"}]`},
+		{`[etcdserver: no leader alarm:CORRUPT ]`, "", `[{"member":"","kind":"CORRUPT"}]`},
+	} {
+		t.Setenv("MEMBERS", memberList)
+		t.Setenv("STATUS", endpointStatus+"\"DBSizeInUse\" : 2240512\n"+x.quota+"\"Errors\" : "+x.errors+"\n")
+		out, err := status(t, `
+case "$*" in
+*"member list"*) printf '%s' "$MEMBERS" ;;
+*"endpoint status"*) printf '%s' "$STATUS" ;;
+*txn*) cat >&2; exit 3 ;;
+esac`)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var answer struct {
+			Rings map[string]struct {
+				Alarms             json.RawMessage
+				Size, InUse, Quota int64
+				Writes             string
+			}
+		}
+		if err := json.Unmarshal([]byte(out), &answer); err != nil {
+			t.Fatalf("%v in %s", err, out)
+		}
+		r := answer.Rings["main"]
+		if string(r.Alarms) != x.want || r.Size != 1234 || r.InUse != 2240512 || (r.Quota == 2000000) != (x.quota != "") || r.Writes != "" {
+			t.Errorf("of %s it tells %s", x.errors, out)
+		}
+	}
+}
+
 // TestEtcdStatusOfSilent: of a member that joins and takes no questions yet it is
 // told how much it has, what its unit does and its last complaint.
 func TestEtcdStatusOfSilent(t *testing.T) {

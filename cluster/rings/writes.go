@@ -175,6 +175,23 @@ func (s *Survey) ClockWhy(name string) string {
 	return text + " those of the other masters"
 }
 
+// OperatorWhy is how this machine's own clock is off, by what most of the others agree
+// on: certificates and tokens are judged by it.
+func (s *Survey) OperatorWhy() string {
+	with, _ := s.agreeing()
+	if len(with) == 0 {
+		return ""
+	}
+	own, ref, whose := replicate.Clock{Known: true}, s.Cloud, "Compute Engine's"
+	if with[0] != "" {
+		ref, whose = s.Clocks[with[0]], "those of the masters"
+	}
+	if own.Apart(ref) <= ClockLimit {
+		return ""
+	}
+	return fmt.Sprintf("the clock of this machine, where hakube runs, is %s %s %s", own.Apart(ref).Round(time.Second), ahead(own, ref), whose)
+}
+
 func ahead(a, b replicate.Clock) string {
 	if a.Least > b.Least {
 		return "ahead of"

@@ -145,6 +145,9 @@ func (s *Snapshot) warnings() []string {
 	default:
 		list = append(list, x.By+": was cut")
 	}
+	if why := s.Rings.OperatorWhy(); why != "" {
+		list = append(list, why)
+	}
 	if s.Held.Unassigned() {
 		list = append(list, "nobody has the address "+s.Held.IP+": the API is dark")
 	}

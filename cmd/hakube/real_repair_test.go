@@ -14,7 +14,7 @@ import (
 )
 
 // TestRealRepair lets masters of three real ones fail and has them repaired: the
-// etcd of one ring, and the machine with its data disk. Then two of them are lost for
+// etcd of one ring, a ring that is full, and the machine with its data disk. Then two of them are lost for
 // good, and the third one goes on alone. What was written at the start is there to
 // the end.
 func TestRealRepair(t *testing.T) {
@@ -43,6 +43,17 @@ func TestRealRepair(t *testing.T) {
 			if out := g.onIn(t, zoneC, name, "ls", "/mnt/disks/master-pd/etcd"); !strings.Contains(out, "events.was-1") {
 				t.Errorf("the damaged data were not kept, there is %q", out)
 			}
+		}},
+		{"a ring is full", func(t *testing.T) {
+			name := g.masters[zoneC]
+			g.onIn(t, zoneC, name, "bash", "-c", fillRing)
+			g.sick(t, name)
+			if r := g.run(t, "down", "--zone="+zoneD, "--delete-nodes=false"); r.code != exitFailed || !strings.Contains(r.stderr, "nothing was changed") || !strings.Contains(r.stderr, "alarm NOSPACE of "+name) {
+				t.Errorf("removing a master meanwhile exits with %d:\n%s", r.code, r.stderr)
+			}
+			g.repaired(t, name)
+			g.expect(t, three, one)
+			g.kubectl(t, "create", "configmap", "written-after", "--from-literal=by=three masters")
 		}},
 		{"the first-born and its disk are gone", func(t *testing.T) {
 			g.lose(t, master, zoneB)
@@ -92,6 +103,23 @@ func TestRealRepair(t *testing.T) {
 		t.Logf("%s: %s", step.name, time.Since(begin).Round(100*time.Millisecond))
 	}
 }
+
+// fillRing gives ring main on one machine a small quota, and writes to one key, over and
+// over, until etcd takes no more. What the key had before is what the room goes to.
+const fillRing = `set -eu
+sed -i s/^ETCD_QUOTA_BACKEND_BYTES=.*/ETCD_QUOTA_BACKEND_BYTES=33554432/ /etc/etcd/main.env
+systemctl restart etcd@main
+pki=/mnt/disks/master-pd/etcd/pki
+ctl() { etcdctl --endpoints=https://127.0.0.1:2379 --cacert=$pki/ca.crt --cert=$pki/client.crt --key=$pki/client.key "$@"; }
+head -c 1000000 /dev/zero | tr '\0' x >/tmp/value
+for n in $(seq 60); do
+	if ! said=$(ctl put of-the-test </tmp/value 2>&1); then
+		case $said in *"database space exceeded"*) exit 0 ;; esac
+		echo "$said" >&2
+		sleep 0.2
+	fi
+done
+exit 1`
 
 // lose deletes a master's machine and its data disk.
 func (g *grown) lose(t *testing.T, name, zone string) {

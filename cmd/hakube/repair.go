@@ -19,6 +19,7 @@ func repairCommand(u *ui) *cli.Command {
 		ArgsUsage: "[NAME]",
 		Description: "Machines are started, or made again around their data disks; etcd and API servers are restarted;\n" +
 			"members whose data are lost leave both etcd rings and join again, as long as the others have quorum.\n" +
+			"A ring that takes no writes is compacted and its alarm disarmed, one member defragmented after the other.\n" +
 			"Needs no zone. What it cannot do is refused, with the way out.\n\n" +
 			"When quorum is lost for good, --from-survivor NAME goes on with what that master has: its rings\n" +
 			"become rings of one, and all other masters are deleted, machines and data disks. It says what may\n" +

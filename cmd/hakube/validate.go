@@ -15,7 +15,7 @@ func validateCommand(u *ui) *cli.Command {
 		Name:  "validate",
 		Usage: "check all of the cluster and exit 0 if it is as it should be, 1 with the reasons if not",
 		Description: "The API at its address and every master's own, all masters and nodes, both etcd rings member by\n" +
-			"member, the balancer's backends, CoreDNS, and that no work is unfinished. What could not be\n" +
+			"member and whether they take writes, masters' data disks and clocks, the balancer's backends, CoreDNS, and that no work is unfinished. What could not be\n" +
 			"asked is not valid. Changes nothing, and needs no zone.\n\n" + exitHelp,
 		Flags: append(settingFlags(), &cli.GenericFlag{
 			Name: "wait", Value: new(waitValue), Usage: "look again until the cluster is valid, for as long as this: 90, 5m (default: 0)",
