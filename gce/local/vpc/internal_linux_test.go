@@ -204,3 +204,35 @@ func TestInternalOfSameAddresses(t *testing.T) {
 	until("the first's backend is well", func() bool { return well(0) })
 	w.want(&n.Machines[1], "", inner.String()+":443", "10.40.0.3")
 }
+
+// TestAllProtocols: a rule of all protocols forwards what no other rule of its address
+// does, pings too.
+func TestAllProtocols(t *testing.T) {
+	w := newBalancedWorld(t)
+	ping := vpctest.Allow("ping", "0.0.0.0/0", "icmp")
+	all := w.n.Balancers[0]
+	all.Name, all.Protocol, all.Ports, all.Backends = "all", ruleset.AllProtocols, nil, all.Backends[:1]
+	w.n.Balancers[0].Backends = w.n.Balancers[0].Backends[1:]
+	w.n.Firewalls = append(w.n.Firewalls, ping)
+	w.n.Firewalls[0].Allowed[0].Ports = []string{"443", "444"}
+	w.n.Balancers = append(w.n.Balancers, all)
+	w.sync(w.n)
+	w.introduce(w.a, ":444")
+	w.until("b and c are well, and so is a", func() bool {
+		one, err := w.Health(w.n.Balancers[0])
+		other, err2 := w.Health(all)
+		return err == nil && err2 == nil && one[w.b.NIC.Address] && one[w.c.NIC.Address] && other[w.a.NIC.Address]
+	})
+	w.wantSpread(nil, "b", "c")
+	c, err := w.dial(nil, "", vpctest.VIP.String()+":444", late)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var by, as string
+	if _, err := fmt.Fscan(bufio.NewReader(c), &by, &as); err != nil || by != "a" {
+		t.Errorf("a port of no other rule is answered by %q, %v", by, err)
+	}
+	if !w.ping(nil, vpctest.VIP.String()) {
+		t.Error("no answer to a ping")
+	}
+}
