@@ -54,6 +54,10 @@ func TestFaultsOfGoogle(t *testing.T) {
 		// cloud.google.com/compute/docs/troubleshooting/troubleshooting-vm-creation
 		{name: "permission", step: answered(403, "forbidden", "Required 'compute.instances.create' permission for 'projects/p/zones/z/instances/i'", ""),
 			hint: "roles/compute.admin has the permission, and whoever grants roles there can give it; who has which:\n\tgcloud projects get-iam-policy p", permanent: true},
+		// github.com/fluent/fluent-bit/issues/5410: on a machine whose scopes do not reach
+		{name: "scopes", step: answered(403, "insufficientPermissions", "Request had insufficient authentication scopes.",
+			`{"@type":"type.googleapis.com/google.rpc.ErrorInfo","reason":"ACCESS_TOKEN_SCOPE_INSUFFICIENT","domain":"googleapis.com","metadata":{"method":"compute.v1.InstancesService.List","service":"compute.googleapis.com"}}`),
+			hint: "or log in:\n\tgcloud auth application-default login", permanent: true},
 		{name: "permission to act as", step: answered(403, "forbidden", "The user does not have access to service account '1-compute@developer.gserviceaccount.com'.  User: 'u'.  Ask a project owner to grant you the iam.serviceAccountUser role on the service account", ""),
 			hint: "roles/iam.serviceAccountUser", permanent: true},
 		{name: "permission, in details only", step: answered(403, "forbidden", "Permission denied", `{"@type":"type.googleapis.com/google.rpc.ErrorInfo","reason":"IAM_PERMISSION_DENIED","domain":"iam.googleapis.com","metadata":{"permission":"compute.instances.create"}}`),

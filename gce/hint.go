@@ -48,6 +48,9 @@ func (e *Error) Hint() string {
 	case e.forbiddenByOrganisation():
 		return fmt.Sprintf("the organisation's policy %s forbids it; its administrator can except project %s",
 			constraint.FindString(e.Message), e.project)
+	case e.is("ACCESS_TOKEN_SCOPE_INSUFFICIENT", "insufficientPermissions"):
+		return cure.Hint("the credentials in use were not given for this, whatever roles their account has: a machine's reach as far as its scopes, "+
+			"which can be set while it is stopped (cloud-platform is all); or log in", cure.Login())
 	case e.is("forbidden", "IAM_PERMISSION_DENIED", "requiredPermission") || e.Code == 403:
 		return e.permissionHint()
 	case e.protected() != "":
