@@ -37,8 +37,11 @@ lint: ## go vet (for macOS too), staticcheck, shellcheck, gofmt
 	@if command -v shellcheck >/dev/null; then shellcheck -x $$(git ls-files '*.sh' ':!scripts/startup') .ci/run && cat scripts/startup/*.sh | shellcheck -s bash -; \
 	else echo "shellcheck skipped: not installed (make tools, as root on Debian)"; fi
 
-check: lint ## the quick tests: vet, lint, units, stories on model machines (four minutes on two cores)
-	n=$$(getconf _NPROCESSORS_ONLN); GOGC=400 $(GO) test -short -p $$((n + 2)) -parallel $$((3 * n)) ./... # more than cores: half of their time is waiting
+# More packages and tests at a time than cores, and lint beside them: half of their time is waiting.
+check: ## the quick tests: vet, lint, units, stories on model machines (two minutes on two cores)
+	@$(MAKE) --no-print-directory lint & lint=$$!; code=0; n=$$(getconf _NPROCESSORS_ONLN); \
+	GOGC=400 $(GO) test -short -p $$((n + 2)) -parallel $$((3 * n)) ./... || code=$$?; \
+	wait $$lint || { code=$$?; echo "make lint failed: its words are above"; }; exit $$code
 
 test: PACKAGES += $(CLIENTS)
 test: tools build ## everything, with real machines where there are root and Linux; installs what it needs
