@@ -12,6 +12,7 @@ import (
 	"hakube/cluster/inventory"
 	"hakube/cluster/kube"
 	"hakube/cluster/plan"
+	"hakube/cluster/rings"
 	"hakube/cluster/task"
 	"hakube/gce"
 	"hakube/replicate"
@@ -19,7 +20,9 @@ import (
 )
 
 // Prepared is the wait until a replica's startup-script has done all it can do
-// alone: disk, runtime, binaries, images. Quorum was not touched so far.
+// alone: disk, runtime, binaries, images; and until it lets hakube in. Google's agent
+// starts before sshd does, and makes accounts after that: on a busy machine the script
+// is through first. Quorum was not touched so far.
 func Prepared(r *task.Task, of inventory.Object) plan.Step {
 	return prepared{r.Env, of, r.Guest(of), r.MastersBut(of.Name)}
 }
@@ -43,6 +46,9 @@ func (p prepared) Observe(ctx context.Context) (plan.State, error) {
 	case err != nil:
 		return plan.State{}, err
 	case env.IsPrepared(phase):
+		if _, err := p.env.RingsOn(ctx, p.of); env.InTheWay(err) {
+			return plan.State{Is: plan.Absent, Why: phase + ", and does not let us in yet: " + err.Error()}, nil
+		}
 		return plan.Exists(phase)
 	}
 	return plan.State{Is: plan.Absent, Why: cmp.Or(phase, "boots")}, nil
@@ -57,12 +63,22 @@ func (p prepared) Do(ctx context.Context) error {
 
 func (p prepared) wait(ctx context.Context) error {
 	g := p.machine
-	return plan.Until(ctx, plan.Condition{
+	err := plan.Until(ctx, plan.Condition{
 		For: p.of.Name + " to be prepared", Every: p.env.Poll, Limit: p.env.Want.Settings.InitTimeout.Duration(),
 		Check: func(ctx context.Context) (bool, string, error) {
 			phase, err := g.Phase(ctx)
 			return err == nil && (env.IsPrepared(phase) || env.Joins(phase)), cmp.Or(phase, "boots"), err
 		},
+	})
+	if err != nil {
+		return err
+	}
+	return p.env.OverSSH(ctx, p.of, rings.AskLimit, func(ctx context.Context, _ replicate.Host) error {
+		_, err := p.env.RingsOn(ctx, p.of)
+		if !env.InTheWay(err) {
+			return nil
+		}
+		return err
 	})
 }
 
