@@ -317,7 +317,8 @@ func TestUpOnLostVoter(t *testing.T) {
 			c.deleteDisk(c.patient)
 			if x.blank {
 				r := c.o.run(settings.Up, hold{})
-				c.must(step.InsertDisk(context.Background(), r.Env, c.names[c.patient]+"-pd", c.zones[c.patient]))
+				_, err := step.InsertDisk(context.Background(), r.Env, c.names[c.patient]+"-pd", c.zones[c.patient])
+				c.must(err)
 			}
 			up := c.o
 			if c.patient > 0 {

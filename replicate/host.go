@@ -1,6 +1,7 @@
 package replicate
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"slices"
@@ -23,6 +24,9 @@ type Host struct {
 	// ByConsole tells that the keys are from the machine's serial console, since nobody
 	// may read its guest attributes.
 	ByConsole bool
+	// KeysNow, if set, asks for them again: HostKeys are from a moment ago, and good
+	// for a connection that was made since. Before another is made this is asked.
+	KeysNow func(context.Context) ([]ssh.PublicKey, error)
 }
 
 // ParseHostKeys reads the guest attributes hostkeys/*, where Google's guest

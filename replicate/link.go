@@ -40,6 +40,14 @@ func (l *link) client(ctx context.Context, o Options, h Host) (c *ssh.Client, fr
 	if c != nil {
 		_ = c.Close() // of a machine that is no longer meant
 	}
+	if h.KeysNow != nil {
+		if h.HostKeys, err = h.KeysNow(ctx); err != nil {
+			return nil, false, &ConnectError{Host: h.Name, Address: h.Address, User: h.User, Err: err}
+		}
+		if len(h.HostKeys) == 0 {
+			return nil, false, connectError(ctx, h, h.verify(nil))
+		}
+	}
 	ctx, cancel := within(ctx, o.Timeout)
 	defer cancel()
 	if c, key, err = connect(ctx, o, h); err != nil {

@@ -284,6 +284,46 @@ func TestConnectFails(t *testing.T) {
 	}
 }
 
+// TestKeysNow: a connection that was made is used without asking for host keys again;
+// before another one they are asked for, and what they are then decides.
+func TestKeysNow(t *testing.T) {
+	l := newLab(t, map[string]etcdtest.Script{"echo": echo})
+	asked, now, failed := 0, l.host().HostKeys, error(nil)
+	h := l.host()
+	h.KeysNow = func(context.Context) ([]ssh.PublicKey, error) { asked++; return now, failed }
+	for range 3 {
+		if _, err := l.runner.Run(t.Context(), h, script("echo")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if asked != 1 {
+		t.Errorf("asked %d times for one connection", asked)
+	}
+	old := l.host().HostKeys
+	for _, x := range []struct {
+		keys []ssh.PublicKey
+		err  error
+		says string
+	}{
+		{[]ssh.PublicKey{newSigner(t).PublicKey()}, nil, "it offered the host key"},
+		{nil, nil, "no host key of the machine is known"},
+		{old, errors.New("not read"), "not read"},
+	} {
+		if err := l.runner.Close(); err != nil {
+			t.Fatal(err)
+		}
+		now, failed = x.keys, x.err
+		var no *replicate.ConnectError
+		if _, err := l.runner.Run(t.Context(), h, script("echo")); !errors.As(err, &no) || !strings.Contains(err.Error(), x.says) {
+			t.Errorf("%s: %v", x.says, err)
+		}
+	}
+	now, failed = old, nil
+	if _, err := l.runner.Run(t.Context(), h, script("echo")); err != nil {
+		t.Error(err)
+	}
+}
+
 // A mutable conn can be made to say nothing any more, as when a machine is gone
 // without a word.
 type mutable struct {

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/crypto/ssh"
+
 	"hakube/cluster/inventory"
 	"hakube/cluster/plan"
 	"hakube/cluster/rings"
@@ -79,21 +81,41 @@ func (r *Env) ssh(ctx context.Context, m inventory.Object, script string) (out [
 
 // Host is a master as ssh reaches it: by the machine's own external address, not
 // the cluster's, which may lead elsewhere. Its host keys are those the machine
-// itself told ([Env.told]), never those of the first answer.
+// itself told ([Env.told]), never those of the first answer: asked once a run, and again
+// before a connection is made anew.
 func (r *Env) Host(ctx context.Context, m inventory.Object) (replicate.Host, error) {
 	ip, err := r.External(ctx, m)
 	if err != nil {
 		return replicate.Host{}, err
 	}
+	h := replicate.Host{Name: m.Name, Zone: m.Zone, Address: net.JoinHostPort(ip, "22"), User: r.Deps.User}
+	r.mu.Lock()
+	h.HostKeys = r.hostKeys[m.Zone+"/"+m.Name]
+	r.mu.Unlock()
+	if len(h.HostKeys) > 0 {
+		h.ByConsole = r.byConsole()
+		h.KeysNow = func(ctx context.Context) ([]ssh.PublicKey, error) { return r.askHostKeys(ctx, m) }
+		return h, nil
+	}
+	h.HostKeys, err = r.askHostKeys(ctx, m)
+	h.ByConsole = r.byConsole()
+	return h, err
+}
+
+// askHostKeys reads what the machine tells of its host keys.
+func (r *Env) askHostKeys(ctx context.Context, m inventory.Object) ([]ssh.PublicKey, error) {
 	attributes, err := r.told(ctx, m.Zone, m.Name, "hostkeys/")
 	if err != nil {
-		return replicate.Host{}, err
+		return nil, err
 	}
 	keys, err := replicate.ParseHostKeys(attributes)
 	if err != nil {
-		return replicate.Host{}, fmt.Errorf("reading host keys of %s: %w", m.Name, err)
+		return nil, fmt.Errorf("reading host keys of %s: %w", m.Name, err)
 	}
-	return replicate.Host{Name: m.Name, Zone: m.Zone, Address: net.JoinHostPort(ip, "22"), User: r.Deps.User, HostKeys: keys, ByConsole: r.byConsole()}, nil
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.hostKeys[m.Zone+"/"+m.Name] = keys
+	return keys, nil
 }
 
 // External is a machine's own external address. It is asked for once, until a

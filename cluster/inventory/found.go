@@ -21,6 +21,26 @@ type Collector struct {
 	// AccessConfigs are, by external address, the flags that name the access config which has it.
 	AccessConfigs map[string][]string
 	Networks      []*computepb.Network // whoever's
+	listed        map[Kind]bool        // of which all there are were read
+	names         map[Object]bool      // of those, whoever's
+}
+
+// Lacks tells that all there are of its kind were listed, and the object was not among
+// them. It may have been made a moment ago.
+func (f *Collector) Lacks(o Object) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.listed[o.Kind] && !f.names[o.Id()]
+}
+
+// tookAll takes note that all of a kind were taken.
+func (f *Collector) tookAll(k Kind) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.listed == nil {
+		f.listed = map[Kind]bool{}
+	}
+	f.listed[k] = true
 }
 
 // Take keeps an object if it is ours, and in any case what it uses.
@@ -28,13 +48,17 @@ func (f *Collector) Take(c *gce.Client, o Object, x Described) {
 	if note := o.Kind.Row().note; note != nil {
 		note(f, c, &o, x)
 	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.names == nil {
+		f.names = map[Object]bool{}
+	}
+	f.names[o.Id()] = true
 	if !f.Mark.Owns(x.GetDescription()) {
 		return
 	}
 	fields := settings.MarkFields(x.GetDescription())
 	o.Role, o.Multizone = fields["role"], fields["multizone"]
-	f.mu.Lock()
-	defer f.mu.Unlock()
 	f.List = append(f.List, o)
 }
 
@@ -46,6 +70,10 @@ type Memory struct {
 	Machines map[string]*computepb.Instance // by zone/name
 	Disks    map[string]*computepb.Disk
 	Networks []*computepb.Network // of the project, as the last list had them
+	Lists    *Collector           // of the last look
+	// Unreserved tells that the API's address was asked for and is not there. It is the
+	// first of a cluster's objects to come and the last to go, so there is no other.
+	Unreserved bool
 }
 
 func (m *Memory) instance(x *computepb.Instance) {

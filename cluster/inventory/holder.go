@@ -52,7 +52,8 @@ func HolderOf(a *computepb.Address) Holder {
 // reserved. told is told of the address if it is ours.
 func (r *Reader) Holder(ctx context.Context, name string, told func(*computepb.Address)) (Holder, error) {
 	a, err := r.GCE.Addresses().Get(ctx, name)
-	if gce.IsNotFound(err) {
+	r.Seen.Unreserved = gce.IsNotFound(err)
+	if r.Seen.Unreserved {
 		r.Lease.Observe(r.GCE.Ungated().Addresses(), nil)
 		return Holder{}, nil
 	}

@@ -214,6 +214,9 @@ func callsOf[T Described, C accessor[T]](k Kind, in func(*gce.Client, Object) C,
 			for _, x := range list {
 				f.Take(c, Object{Kind: k, Name: x.GetName(), Zone: ZoneOf(x), Region: RegionOf(x)}, x)
 			}
+			if err == nil {
+				f.tookAll(k)
+			}
 			return err
 		},
 	}

@@ -152,7 +152,10 @@ func (d readableDisk) Do(ctx context.Context) error {
 		func(ctx context.Context) error {
 			return d.env.LetGo(ctx, "disk "+disk, func(ctx context.Context) error { return d.env.GCE.Disks(d.of.Zone).Delete(ctx, disk) })
 		},
-		func(ctx context.Context) error { return step.InsertDisk(ctx, d.env, disk, d.of.Zone) },
+		func(ctx context.Context) error {
+			_, err := step.InsertDisk(ctx, d.env, disk, d.of.Zone)
+			return err
+		},
 		d.anew,
 		func(ctx context.Context) error { return d.env.Answers(ctx, d.of, "") },
 		d.reviveAgain,

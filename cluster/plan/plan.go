@@ -33,6 +33,14 @@ type Waiter interface {
 	Waits()
 }
 
+// A Telling step's changes say themselves what they left, where whoever made them is
+// sure of it: then nobody looks again. Change is Do, or Undo when the fact is not
+// wanted; of a state that is Unknown, and after an error, Observe is asked.
+type Telling interface {
+	Step
+	Change(ctx context.Context, want bool) (State, error)
+}
+
 // A Local step changes nothing that other runs share, so it needs no gate
 // ([Gate]).
 type Local interface {
@@ -74,6 +82,17 @@ type Item struct {
 
 func (it Item) settled(s State) bool {
 	return it.Want && s.Is == Present || !it.Want && s.Is == Absent
+}
+
+// change does it, or undoes it, and returns what that says of itself.
+func (it Item) change(ctx context.Context) (State, error) {
+	if t, ok := it.Step.(Telling); ok {
+		return t.Change(ctx, it.Want)
+	}
+	if it.Want {
+		return State{}, it.Do(ctx)
+	}
+	return State{}, it.Undo(ctx)
 }
 
 // A batch is what may run at the same time.
@@ -196,9 +215,9 @@ func (r *reporter) settle(ctx context.Context, gate Gate, it numbered) error {
 		t.tell(Kept, s.Why)
 		return nil
 	}
-	verb, doing, did := it.Do, Making, Made
+	doing, did := Making, Made
 	if !it.Want {
-		verb, doing, did = it.Undo, Removing, Removed
+		doing, did = Removing, Removed
 	}
 	if _, local := it.Step.(Local); !waits && !local {
 		if err := gate.Ask(change); err != nil {
@@ -207,7 +226,11 @@ func (r *reporter) settle(ctx context.Context, gate Gate, it numbered) error {
 		}
 	}
 	t.tell(doing, s.Why)
-	changeErr := verb(change)
+	said, changeErr := it.change(change)
+	if changeErr == nil && it.settled(said) {
+		t.tell(did, said.Why)
+		return nil
+	}
 	// An answer can be lost after the change took hold, and "done" can come
 	// back before it did. What the cloud says now decides, not the answer.
 	s, err = it.Observe(change)

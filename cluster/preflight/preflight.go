@@ -104,7 +104,7 @@ func Foresee(ctx context.Context, r *task.Task, items []plan.Item, before refusa
 	if len(before) > 0 && len(r.Want.Settings.LongNames()) > 0 {
 		return before.OrNil() // nobody can be asked for such a name
 	}
-	taken, missing, err := takenNames(ctx, r.Env, wantedOf(items))
+	taken, missing, err := takenNames(ctx, r, wantedOf(items))
 	if err != nil {
 		return err
 	}
@@ -137,9 +137,9 @@ func gather(ctx context.Context, checks ...check) (all refusal.Unfit, err error)
 }
 
 // wantedOf are the steps of a list that make an object of the cloud.
-func wantedOf(items []plan.Item) (steps []task.ObjectStep) {
+func wantedOf(items []plan.Item) (steps []task.Foreseeing) {
 	for _, it := range items {
-		if s, ok := it.Step.(task.ObjectStep); ok && it.Want {
+		if s, ok := it.Step.(task.Foreseeing); ok && it.Want {
 			steps = append(steps, s)
 		}
 	}

@@ -34,7 +34,7 @@ func foreseeRepair(ctx context.Context, r *task.Task, items []plan.Item) (no ref
 		}
 	}
 	no = append(no, addressTaken(r)...)
-	taken, missing, err := takenNames(ctx, r.Env, wantedOf(items))
+	taken, missing, err := takenNames(ctx, r, wantedOf(items))
 	if err != nil || len(missing) == 0 {
 		return append(no, taken...), err
 	}

@@ -18,7 +18,7 @@ func Addresses(r *task.Task) (steps []plan.Step) {
 	for _, o := range r.Or(inventory.Address, inventory.Object{Name: r.Want.Names.Address()}) {
 		name := "address " + o.Name
 		steps = append(steps, Resource[*computepb.Address]{
-			poll: r.Poll,
+			poll: r.Poll, before: new(sight[*computepb.Address]),
 			name: name, of: r.Regional(inventory.Address, o.Name),
 			get:  func(ctx context.Context) (*computepb.Address, error) { return r.GCE.Addresses().Get(ctx, o.Name) },
 			mine: r.Owns,
@@ -35,8 +35,8 @@ func Addresses(r *task.Task) (steps []plan.Step) {
 				r.SawAddress(a)
 				return plan.Exists(a.GetAddress())
 			},
-			insert: func(ctx context.Context) error {
-				return r.GCE.Addresses().Insert(ctx, &computepb.Address{
+			insert: func(ctx context.Context) (*computepb.Address, error) {
+				return nil, r.GCE.Addresses().Insert(ctx, &computepb.Address{ // which one it is has to be read
 					Name:        &o.Name,
 					Description: new(task.BirthRecord(&r.Want) + r.Beginning()),
 					AddressType: new("EXTERNAL"),

@@ -44,19 +44,20 @@ const (
 func HealthChecks(r *task.Task) (steps []plan.Step) {
 	for _, o := range r.Parts(inventory.HealthCheck, inventory.Object{Name: r.Want.Names.HealthCheck()}) {
 		steps = append(steps, Resource[*computepb.HealthCheck]{
-			poll: r.Poll,
+			poll: r.Poll, before: new(sight[*computepb.HealthCheck]),
 			name: "health check " + o.Name, of: r.Regional(inventory.HealthCheck, o.Name),
 			get: func(ctx context.Context) (*computepb.HealthCheck, error) {
 				return r.GCE.HealthChecks().Get(ctx, o.Name)
 			},
 			mine: r.Owns,
-			insert: func(ctx context.Context) error {
-				return r.GCE.HealthChecks().Insert(ctx, &computepb.HealthCheck{
+			insert: func(ctx context.Context) (*computepb.HealthCheck, error) {
+				x := &computepb.HealthCheck{
 					Name: &o.Name, Description: new(r.Want.Mark.For(inventory.RoleHealthCheck)), Type: new("HTTPS"),
 					HttpsHealthCheck: &computepb.HTTPSHealthCheck{Port: new(int32(443)), RequestPath: new("/readyz")},
 					CheckIntervalSec: new(int32(CheckEvery)), TimeoutSec: new(int32(CheckTimeout)),
 					HealthyThreshold: new(int32(CheckRounds)), UnhealthyThreshold: new(int32(CheckRounds)),
-				})
+				}
+				return x, r.GCE.HealthChecks().Insert(ctx, x)
 			},
 			remove: func(ctx context.Context) error {
 				return r.LetGo(ctx, "health check "+o.Name, func(ctx context.Context) error { return r.GCE.HealthChecks().Delete(ctx, o.Name) })
@@ -78,14 +79,13 @@ func MasterGroups(r *task.Task, zones ...string) (steps []plan.Step) {
 	for _, o := range all {
 		name, groups := fmt.Sprintf("masters' group in %s", o.Zone), r.GCE.InstanceGroups(o.Zone)
 		steps = append(steps, Resource[*computepb.InstanceGroup]{
-			poll: r.Poll,
+			poll: r.Poll, before: new(sight[*computepb.InstanceGroup]),
 			name: name, of: inventory.Object{Kind: inventory.InstanceGroup, Name: o.Name, Zone: o.Zone},
 			get:  func(ctx context.Context) (*computepb.InstanceGroup, error) { return groups.Get(ctx, o.Name) },
 			mine: r.Owns,
-			insert: func(ctx context.Context) error {
-				return groups.Insert(ctx, &computepb.InstanceGroup{
-					Name: &o.Name, Description: new(r.Want.Mark.For(inventory.RoleMasterGroup)),
-				})
+			insert: func(ctx context.Context) (*computepb.InstanceGroup, error) {
+				x := &computepb.InstanceGroup{Name: &o.Name, Description: new(r.Want.Mark.For(inventory.RoleMasterGroup))}
+				return x, groups.Insert(ctx, x)
 			},
 			remove: func(ctx context.Context) error {
 				return r.LetGo(ctx, name, func(ctx context.Context) error { return groups.Delete(ctx, o.Name) })
@@ -100,11 +100,11 @@ func Services(r *task.Task, zones ...string) (steps []plan.Step) {
 	for _, o := range r.Parts(inventory.BackendService, inventory.Object{Name: r.Want.Names.BackendService()}) {
 		name, services := "backend service "+o.Name, r.GCE.BackendServices()
 		steps = append(steps, Resource[*computepb.BackendService]{
-			poll: r.Poll,
+			poll: r.Poll, before: new(sight[*computepb.BackendService]),
 			name: name, of: r.Regional(inventory.BackendService, o.Name),
 			get:  func(ctx context.Context) (*computepb.BackendService, error) { return services.Get(ctx, o.Name) },
 			mine: r.Owns,
-			insert: func(ctx context.Context) error {
+			insert: func(ctx context.Context) (*computepb.BackendService, error) {
 				x := &computepb.BackendService{
 					Name: &o.Name, Description: new(r.Want.Mark.For(inventory.RoleService)),
 					LoadBalancingScheme: new("EXTERNAL"), Protocol: new("TCP"),
@@ -114,7 +114,7 @@ func Services(r *task.Task, zones ...string) (steps []plan.Step) {
 				for _, zone := range zones {
 					x.Backends = append(x.Backends, backend(r.Env, zone))
 				}
-				return services.Insert(ctx, x)
+				return x, services.Insert(ctx, x)
 			},
 			remove: func(ctx context.Context) error {
 				return r.LetGo(ctx, name, func(ctx context.Context) error { return services.Delete(ctx, o.Name) })

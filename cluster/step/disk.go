@@ -36,7 +36,7 @@ func Disks(r *task.Task) (steps []plan.Step) {
 		name := "disk " + o.Name
 		disks := r.GCE.Disks(o.Zone)
 		steps = append(steps, Resource[*computepb.Disk]{
-			poll: r.Poll,
+			poll: r.Poll, before: new(sight[*computepb.Disk]),
 			name: name, of: o,
 			get:  func(ctx context.Context) (*computepb.Disk, error) { return disks.Get(ctx, o.Name) },
 			mine: r.Owns,
@@ -55,7 +55,7 @@ func Disks(r *task.Task) (steps []plan.Step) {
 				}
 				return plan.Exists(settings.Gigabytes(d.GetSizeGb()) + " " + gce.Base(d.GetType()))
 			},
-			insert: func(ctx context.Context) error { return InsertDisk(ctx, r.Env, o.Name, o.Zone) },
+			insert: func(ctx context.Context) (*computepb.Disk, error) { return InsertDisk(ctx, r.Env, o.Name, o.Zone) },
 			remove: func(ctx context.Context) error {
 				return r.LetGo(ctx, name, func(ctx context.Context) error { return disks.Delete(ctx, o.Name) })
 			},
@@ -64,16 +64,17 @@ func Disks(r *task.Task) (steps []plan.Step) {
 	return steps
 }
 
-// InsertDisk makes an empty data disk.
-func InsertDisk(ctx context.Context, r *env.Env, name, zone string) error {
+// InsertDisk makes an empty data disk, and returns what was asked for.
+func InsertDisk(ctx context.Context, r *env.Env, name, zone string) (*computepb.Disk, error) {
 	s := r.Want.Settings
-	return r.GCE.Disks(zone).Insert(ctx, &computepb.Disk{
+	d := &computepb.Disk{
 		Name:        &name,
 		Description: new(r.Want.Mark.For(inventory.RoleMasterDisk)),
 		Labels:      r.Want.Labels(),
 		SizeGb:      new(int64(s.MasterDiskSize)),
 		Type:        new(r.Want.Zonal(zone, "diskTypes", string(s.MasterDiskType))),
-	})
+	}
+	return d, r.GCE.Disks(zone).Insert(ctx, d)
 }
 
 // ForeignContent is a refusal if the machine's script says that its disk holds

@@ -39,7 +39,7 @@ func Firewall(r *task.Task, w task.Rule) plan.Step {
 		mine = r.Shares
 	}
 	return Resource[*computepb.Firewall]{
-		poll: r.Poll,
+		poll: r.Poll, before: new(sight[*computepb.Firewall]),
 		name: name, of: inventory.Object{Kind: inventory.Firewall, Name: w.Name},
 		get:  func(ctx context.Context) (*computepb.Firewall, error) { return r.GCE.Firewalls().Get(ctx, w.Name) },
 		mine: mine,
@@ -60,7 +60,10 @@ func Firewall(r *task.Task, w task.Rule) plan.Step {
 			}
 			return plan.Exists(w.Summary())
 		},
-		insert: func(ctx context.Context) error { return r.GCE.Firewalls().Insert(ctx, insertedFirewall(&r.Want, w)) },
+		insert: func(ctx context.Context) (*computepb.Firewall, error) {
+			f := insertedFirewall(&r.Want, w)
+			return f, r.GCE.Firewalls().Insert(ctx, f)
+		},
 		remove: func(ctx context.Context) error {
 			if w.Shared {
 				if err := aloneInNetwork(ctx, r.Env, w.Name); err != nil {

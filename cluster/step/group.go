@@ -34,13 +34,14 @@ func group(r *task.Task, g task.PoolGroup) plan.Step {
 	name := "group " + g.Name + " in " + g.Zone // each zone may have one of the name
 	groups := r.GCE.InstanceGroupManagers(g.Zone)
 	return Resource[*computepb.InstanceGroupManager]{
-		poll:   r.Poll,
+		poll: r.Poll, before: new(sight[*computepb.InstanceGroupManager]),
 		name:   name,
 		of:     g.Object,
 		get:    func(ctx context.Context) (*computepb.InstanceGroupManager, error) { return groups.Get(ctx, g.Name) },
 		mine:   r.Owns,
 		Check:  func(x *computepb.InstanceGroupManager) (plan.State, error) { return checkGroup(r, name, g, x) },
-		insert: func(ctx context.Context) error { return sizeGroup(ctx, r, g) },
+		insert: func(ctx context.Context) (*computepb.InstanceGroupManager, error) { return insertGroup(ctx, r, g) },
+		mend:   func(ctx context.Context) error { return sizeGroup(ctx, r, g) },
 		remove: func(ctx context.Context) error { return groups.Delete(ctx, g.Name) },
 	}
 }
@@ -61,21 +62,23 @@ func checkGroup(r *task.Task, name string, g task.PoolGroup, x *computepb.Instan
 	return plan.Exists(fmt.Sprintf("%d machines", g.Wants))
 }
 
-// sizeGroup makes the group, or brings the one there is to its size. Machines
-// that are too many are named: those that were drained, not those Compute
-// Engine would pick.
+// insertGroup makes the group.
+func insertGroup(ctx context.Context, r *task.Task, g task.PoolGroup) (*computepb.InstanceGroupManager, error) {
+	x := &computepb.InstanceGroupManager{
+		Name:             &g.Name,
+		Description:      new(r.Want.Mark.For(inventory.RoleGroup) + " " + inventory.MostKey + "=" + strconv.Itoa(int(r.Want.Settings.MaxPerGroup))),
+		BaseInstanceName: &g.Name, // as kube-up: machines are called group-xxxx
+		InstanceTemplate: new(r.Want.Global("instanceTemplates", r.Want.Names.Template())),
+		TargetSize:       new(int32(g.Wants)),
+	}
+	return x, r.GCE.InstanceGroupManagers(g.Zone).Insert(ctx, x)
+}
+
+// sizeGroup brings the group there is to its size. Machines that are too many are
+// named: those that were drained, not those Compute Engine would pick.
 func sizeGroup(ctx context.Context, r *task.Task, g task.PoolGroup) error {
 	groups := r.GCE.InstanceGroupManagers(g.Zone)
 	x, err := groups.Get(ctx, g.Name)
-	if gce.IsNotFound(err) {
-		return groups.Insert(ctx, &computepb.InstanceGroupManager{
-			Name:             &g.Name,
-			Description:      new(r.Want.Mark.For(inventory.RoleGroup) + " " + inventory.MostKey + "=" + strconv.Itoa(int(r.Want.Settings.MaxPerGroup))),
-			BaseInstanceName: &g.Name, // as kube-up: machines are called group-xxxx
-			InstanceTemplate: new(r.Want.Global("instanceTemplates", r.Want.Names.Template())),
-			TargetSize:       new(int32(g.Wants)),
-		})
-	}
 	if err != nil {
 		return err
 	}

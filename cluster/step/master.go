@@ -37,13 +37,14 @@ func Machines(r *task.Task) (steps []plan.Step) {
 		name := "machine " + o.Name
 		instances := r.GCE.Instances(o.Zone)
 		steps = append(steps, Resource[*computepb.Instance]{
-			poll:   r.Poll,
+			poll: r.Poll, before: new(sight[*computepb.Instance]),
 			name:   name,
 			of:     o,
 			get:    func(ctx context.Context) (*computepb.Instance, error) { return instances.Get(ctx, o.Name) },
 			mine:   r.Owns,
 			Check:  func(i *computepb.Instance) (plan.State, error) { return CheckMaster(r, name, i) },
-			insert: func(ctx context.Context) error { return runMaster(ctx, r, o) },
+			insert: func(ctx context.Context) (*computepb.Instance, error) { return nil, InsertMaster(ctx, r, o) }, // what it came to is read
+			mend:   func(ctx context.Context) error { return runMaster(ctx, r, o) },
 			remove: func(ctx context.Context) error { return instances.Delete(ctx, o.Name) },
 		})
 	}

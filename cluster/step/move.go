@@ -151,7 +151,7 @@ func Forwarding(r *task.Task) (steps []plan.Step) {
 		name, rules := "forwarding rule "+o.Name, r.GCE.ForwardingRules()
 		var seen *computepb.ForwardingRule
 		steps = append(steps, Resource[*computepb.ForwardingRule]{
-			poll: r.Poll,
+			poll: r.Poll, before: new(sight[*computepb.ForwardingRule]),
 			name: name,
 			of:   r.Regional(inventory.ForwardingRule, o.Name),
 			get: func(ctx context.Context) (_ *computepb.ForwardingRule, err error) {
@@ -165,14 +165,14 @@ func Forwarding(r *task.Task) (steps []plan.Step) {
 				}
 				return plan.Exists(x.GetIPAddress())
 			},
-			insert: func(ctx context.Context) error {
+			insert: func(ctx context.Context) (*computepb.ForwardingRule, error) {
 				if seen == nil {
 					err := takeOver(ctx, r.Env, func(ctx context.Context) error { return rules.Insert(ctx, forwardingRule(r.Env, o.Name)) })
 					if err != nil {
-						return err
+						return nil, err
 					}
 				}
-				return labelRule(ctx, r.Env, o.Name) // the API is not dark any more
+				return nil, labelRule(ctx, r.Env, o.Name) // the API is not dark any more
 			},
 			remove: func(ctx context.Context) error { return rules.Delete(ctx, o.Name) },
 		})

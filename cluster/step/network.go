@@ -23,7 +23,7 @@ func Networks(r *task.Task) (steps []plan.Step) {
 			continue
 		}
 		steps = append(steps, Resource[*computepb.Network]{
-			poll: r.Poll,
+			poll: r.Poll, before: new(sight[*computepb.Network]),
 			name: "network " + o.Name, of: inventory.Object{Kind: inventory.Network, Name: o.Name},
 			get:  func(ctx context.Context) (*computepb.Network, error) { return r.GCE.Networks().Get(ctx, o.Name) },
 			mine: r.Shares,
@@ -39,14 +39,15 @@ func Networks(r *task.Task) (steps []plan.Step) {
 				}
 				return plan.Exists("")
 			},
-			insert: func(ctx context.Context) error {
-				return r.GCE.Networks().Insert(ctx, &computepb.Network{
+			insert: func(ctx context.Context) (*computepb.Network, error) {
+				n := &computepb.Network{
 					Name:        &o.Name,
 					Description: new(r.Want.Mark.For(inventory.RoleNetwork)),
 					// Left out, the API would make a legacy network.
 					AutoCreateSubnetworks: new(false),
 					RoutingConfig:         &computepb.NetworkRoutingConfig{RoutingMode: new("REGIONAL")},
-				})
+				}
+				return n, r.GCE.Networks().Insert(ctx, n)
 			},
 			remove: func(ctx context.Context) error {
 				err := r.LetGo(ctx, "network "+o.Name, func(ctx context.Context) error {
@@ -77,7 +78,7 @@ func Subnetworks(r *task.Task) (steps []plan.Step) {
 	for _, o := range r.Or(inventory.Subnetwork, inventory.Object{Name: r.Want.Names.Subnetwork()}) {
 		name := "subnetwork " + o.Name
 		steps = append(steps, Resource[*computepb.Subnetwork]{
-			poll: r.Poll,
+			poll: r.Poll, before: new(sight[*computepb.Subnetwork]),
 			name: name, of: r.Regional(inventory.Subnetwork, o.Name),
 			get: func(ctx context.Context) (*computepb.Subnetwork, error) {
 				return r.GCE.Subnetworks().Get(ctx, o.Name)
@@ -102,8 +103,8 @@ func Subnetworks(r *task.Task) (steps []plan.Step) {
 				}
 				return plan.Exists(n.GetIpCidrRange())
 			},
-			insert: func(ctx context.Context) error {
-				return r.GCE.Subnetworks().Insert(ctx, &computepb.Subnetwork{
+			insert: func(ctx context.Context) (*computepb.Subnetwork, error) {
+				n := &computepb.Subnetwork{
 					Name:        &o.Name,
 					Description: new(r.Want.Mark.For(inventory.RoleSubnetwork)),
 					Network:     new(r.Want.Global("networks", r.Want.Names.Network())),
@@ -112,7 +113,8 @@ func Subnetworks(r *task.Task) (steps []plan.Step) {
 						{RangeName: new(settings.PodsRange), IpCidrRange: new(s.ClusterRange.String())},
 						{RangeName: new(settings.ServicesRange), IpCidrRange: new(s.ServiceRange.String())},
 					},
-				})
+				}
+				return n, r.GCE.Subnetworks().Insert(ctx, n)
 			},
 			remove: func(ctx context.Context) error {
 				return r.LetGo(ctx, name, func(ctx context.Context) error { return r.GCE.Subnetworks().Delete(ctx, o.Name) })

@@ -27,14 +27,14 @@ func Templates(r *task.Task) (steps []plan.Step) {
 	for _, o := range r.Or(inventory.InstanceTemplate, inventory.Object{Name: r.Want.Names.Template()}) {
 		name := "template " + o.Name
 		steps = append(steps, Resource[*computepb.InstanceTemplate]{
-			poll: r.Poll,
+			poll: r.Poll, before: new(sight[*computepb.InstanceTemplate]),
 			name: name, of: inventory.Object{Kind: inventory.InstanceTemplate, Name: o.Name},
 			get: func(ctx context.Context) (*computepb.InstanceTemplate, error) {
 				return r.GCE.InstanceTemplates().Get(ctx, o.Name)
 			},
 			mine:   r.Owns,
 			Check:  func(t *computepb.InstanceTemplate) (plan.State, error) { return checkTemplate(r, name, t) },
-			insert: func(ctx context.Context) error { return insertTemplate(ctx, r.Env) },
+			insert: func(ctx context.Context) (*computepb.InstanceTemplate, error) { return insertTemplate(ctx, r.Env) },
 			remove: func(ctx context.Context) error {
 				return r.LetGo(ctx, name, func(ctx context.Context) error { return r.GCE.InstanceTemplates().Delete(ctx, o.Name) })
 			},
@@ -106,22 +106,22 @@ func scopeList(scopes []string) string {
 	return strings.Join(short, ",")
 }
 
-func insertTemplate(ctx context.Context, r *env.Env) error {
+func insertTemplate(ctx context.Context, r *env.Env) (*computepb.InstanceTemplate, error) {
 	e, err := r.Entry()
 	if err != nil {
-		return fmt.Errorf("asking for the cluster's CA: %w", err)
+		return nil, fmt.Errorf("asking for the cluster's CA: %w", err)
 	}
 	hash, err := e.CAHash()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	join, err := Token{r}.value(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	ip, err := r.Address(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	s, n := r.Want.Settings, r.Want.Names
 	p := &computepb.InstanceProperties{
@@ -141,9 +141,10 @@ func insertTemplate(ctx context.Context, r *env.Env) error {
 
 		ShieldedInstanceConfig: Shielded(r, settings.Image(s.NodeImageOwner, s.NodeImage)),
 	}
-	return r.GCE.InstanceTemplates().Insert(ctx, &computepb.InstanceTemplate{
+	x := &computepb.InstanceTemplate{
 		Name:        new(n.Template()),
 		Description: new(r.Want.Mark.For(inventory.RoleTemplate)),
 		Properties:  p,
-	})
+	}
+	return x, r.GCE.InstanceTemplates().Insert(ctx, x)
 }

@@ -1,6 +1,8 @@
 package task
 
 import (
+	"context"
+
 	"hakube/cluster/inventory"
 	"hakube/cluster/plan"
 )
@@ -42,4 +44,11 @@ func Thing(o inventory.Object) plan.Thing {
 type ObjectStep interface {
 	plan.Step
 	Object() inventory.Object
+}
+
+// A Foreseeing step of an object can look before the first change, for itself later.
+type Foreseeing interface {
+	ObjectStep
+	// Foresee looks; absent is that nobody need be asked.
+	Foresee(ctx context.Context, absent bool) (plan.State, error)
 }

@@ -29,7 +29,7 @@ func (r *Task) Look(ctx context.Context) (*inventory.Inventory, error) {
 		})
 	}
 	err := gce.Parallel(reads...)
-	r.Seen.Networks = f.Networks
+	r.Seen.Networks, r.Seen.Lists = f.Networks, f
 	v.Objects, v.Uses, v.AccessConfigs = inventory.Sorted(f.List), f.Used, f.AccessConfigs
 	if err == nil {
 		err = r.Lease.CheckFree()
