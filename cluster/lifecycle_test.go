@@ -43,7 +43,7 @@ func (w *world) counts(f func()) (read, change int64) {
 
 // idleReads is how many reading calls an up may make that finds everything as
 // it should be.
-const idleReads = 30
+const idleReads = 15
 
 func TestLifecycle(t *testing.T) {
 	besideOthers(t)

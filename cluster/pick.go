@@ -134,9 +134,9 @@ func (r *run) isWhole(ctx context.Context, o inventory.Object, s *rings.Survey) 
 func (r *run) copySource(ctx context.Context) (want settings.Spec, err error) {
 	want = r.Want
 	m := r.Master()
-	i, err := r.GCE.Instances(m.Zone).Get(ctx, m.Name)
-	if err != nil {
-		return want, fmt.Errorf("reading the master to replicate: %w", err)
+	i := r.Seen.Machines[m.Zone+"/"+m.Name] // each master was asked for by its name
+	if i == nil {
+		return want, fmt.Errorf("reading the master to replicate: %s in %s was not found", m.Name, m.Zone)
 	}
 	if _, err := step.CheckMaster(r.Task, "machine "+m.Name, i); err != nil {
 		return want, err
@@ -154,15 +154,21 @@ func (r *run) copySource(ctx context.Context) (want settings.Spec, err error) {
 // sameDisks refuses to give the new master other disks than the one it is to be
 // like: those are made from the settings.
 func sameDisks(ctx context.Context, r *env.Env, m inventory.Object, i *computepb.Instance) error {
-	s, disks := r.Want.Settings, r.GCE.Disks(m.Zone)
-	data, err := disks.Get(ctx, r.Want.Names.DiskOf(m.Name))
+	s := r.Want.Settings
+	read := func(name string) (*computepb.Disk, error) { // what matters of it does not change
+		if d := r.Seen.Disks[m.Zone+"/"+name]; d != nil {
+			return d, nil
+		}
+		return r.GCE.Disks(m.Zone).Get(ctx, name)
+	}
+	data, err := read(r.Want.Names.DiskOf(m.Name))
 	if err != nil {
 		return fmt.Errorf("reading the disk of the master to replicate: %w", err)
 	}
 	var boot *computepb.Disk
 	for _, d := range i.GetDisks() {
 		if d.GetBoot() {
-			if boot, err = disks.Get(ctx, gce.Base(d.GetSource())); err != nil {
+			if boot, err = read(gce.Base(d.GetSource())); err != nil {
 				return fmt.Errorf("reading the boot disk of the master to replicate: %w", err)
 			}
 		}

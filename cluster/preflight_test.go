@@ -155,7 +155,7 @@ func TestPreflightCountsWhatIsMissing(t *testing.T) {
 	w := newWorldWith(t, func(o *emulator.Options) { o.Quotas = maps.Clone(exact) })
 	o := w.operator()
 	w.mustUp(o)
-	if reads, changes := w.counts(func() { w.mustUp(o) }); changes != 0 || reads > 30 {
+	if reads, changes := w.counts(func() { w.mustUp(o) }); changes != 0 || reads > idleReads {
 		t.Errorf("the same again: %d reads, %d changes", reads, changes)
 	}
 	_, err := o.again(func(s *settings.Settings) { s.NumNodes = 3 }).Up(context.Background(), nil)

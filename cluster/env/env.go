@@ -4,6 +4,7 @@
 package env
 
 import (
+	"context"
 	"slices"
 	"sync"
 	"time"
@@ -29,19 +30,20 @@ type Env struct {
 	Poll              time.Duration
 	Gate              plan.Gate // asked before each change; steps that change more than one thing ask it themselves
 
-	mu        sync.Mutex                 // of all below
-	ip        string                     // the reserved address, once seen: it does not change
-	opened    bool                       // the kubeconfig entry was seen to open this cluster's API
-	client    *kube.Client               // the API
-	lent      *kube.Entry                // what a master gave over ssh, for an operator without an entry
-	externals map[string]string          // machines' own external addresses, by name
-	hostKeys  map[string][]ssh.PublicKey // that machines told in this run, by zone/name
-	states    map[string]string          // of masters, by name: RUNNING, TERMINATED …
-	cpus      map[string]int             // of machine types, by name
-	silent    *string                    // why the cluster cannot be asked, once a removal tried; "" if it can
-	bios      map[string]bool            // images without UEFI
-	console   bool                       // machines are heard by their consoles: nobody may read guest attributes
-	warnings  []string                   // for the summary
+	mu        sync.Mutex                     // of all below
+	ip        string                         // the reserved address, once seen: it does not change
+	opened    bool                           // the kubeconfig entry was seen to open this cluster's API
+	client    *kube.Client                   // the API
+	lent      *kube.Entry                    // what a master gave over ssh, for an operator without an entry
+	externals map[string]string              // machines' own external addresses, by name
+	hostKeys  map[string][]ssh.PublicKey     // that machines told in this run, by zone/name
+	machines  map[string]*computepb.Instance // of masters, as they were just read, by name
+	states    map[string]string              // of masters, by name: RUNNING, TERMINATED …
+	cpus      map[string]int                 // of machine types, by name
+	silent    *string                        // why the cluster cannot be asked, once a removal tried; "" if it can
+	bios      map[string]bool                // images without UEFI
+	console   bool                           // machines are heard by their consoles: nobody may read guest attributes
+	warnings  []string                       // for the summary
 }
 
 // New is an env for what the settings want, in which gate is asked before each
@@ -53,7 +55,7 @@ func New(s settings.Settings, d Deps, gate plan.Gate) *Env {
 }
 
 func with(from *inventory.Reader, d Deps, want settings.Spec, gate plan.Gate) *Env {
-	return &Env{Reader: from, Deps: d, Want: want, Poll: d.Poll, Gate: gate, externals: map[string]string{}, hostKeys: map[string][]ssh.PublicKey{}, states: map[string]string{}, cpus: map[string]int{}, bios: map[string]bool{}}
+	return &Env{Reader: from, Deps: d, Want: want, Poll: d.Poll, Gate: gate, externals: map[string]string{}, machines: map[string]*computepb.Instance{}, hostKeys: map[string][]ssh.PublicKey{}, states: map[string]string{}, cpus: map[string]int{}, bios: map[string]bool{}}
 }
 
 // Anew is an env of the same for another spec, which has seen no machine yet.
@@ -87,6 +89,13 @@ func (r *Env) IP() string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.ip
+}
+
+// NodeTemplate is the node template as it is.
+func (r *Env) NodeTemplate(ctx context.Context) (*computepb.InstanceTemplate, error) {
+	return r.Seen.Template(func() (*computepb.InstanceTemplate, error) {
+		return r.GCE.InstanceTemplates().Get(ctx, r.Want.Names.Template())
+	})
 }
 
 // SawIP takes note of the reserved address.

@@ -50,18 +50,37 @@ type Guest struct {
 	Other      *cure.Command // of somebody else's machine, which is not restarted: the command for it
 	stale      string        // the failure from before this run, which the restart is to clear
 	console    string        // what it had printed before the restart
+	pace       Pace          // at which it is asked
+	said       string        // when it was last asked
 }
 
 // GuestOf is a machine by what was found of it; have may be nil.
 func GuestOf(e *Env, have *inventory.Inventory, o inventory.Object) Guest {
 	o.Kind = inventory.Instance
-	return Guest{env: e, Zone: o.Zone, Name: o.Name, There: have != nil && have.Has(o)}
+	g := Guest{env: e, Zone: o.Zone, Name: o.Name, There: have != nil && have.Has(o)}
+	if !g.There {
+		g.pace = PaceAfter(firstWord, e.Poll)
+	}
+	return g
 }
 
-// Phase returns what the machine says it does. A machine that gave up is a
-// permanent [*GuestError]; but one that was there when the run began is
-// restarted once, so that running hakube again is how to go on.
+// firstWord is after how many looks a machine that is being made is asked first: it has
+// to boot before it can say anything.
+const firstWord = 10
+
+// Phase returns what the machine says it does, or said when it was last asked ([Pace]).
+// A machine that gave up is a permanent [*GuestError]; but one that was there when the
+// run began is restarted once, so that running hakube again is how to go on.
 func (g *Guest) Phase(ctx context.Context) (string, error) {
+	if !g.pace.Due(g.env.Poll) {
+		return g.said, nil
+	}
+	phase, err := g.phase(ctx)
+	g.said = phase
+	return phase, err
+}
+
+func (g *Guest) phase(ctx context.Context) (string, error) {
 	instances := g.env.GCE.Instances(g.Zone)
 	const path = scripts.GuestNamespace + "/" + scripts.GuestPhase
 	got, err := g.env.told(ctx, g.Zone, g.Name, path)

@@ -146,6 +146,7 @@ func (r *Env) Moved(name string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	delete(r.externals, name)
+	delete(r.machines, name)
 	r.client = nil
 }
 

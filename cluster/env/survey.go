@@ -10,6 +10,7 @@ import (
 
 	"hakube/cluster/inventory"
 	"hakube/cluster/rings"
+	"hakube/gce"
 	"hakube/replicate"
 )
 
@@ -24,11 +25,31 @@ func (r *Env) AsSeen(list []inventory.Object) []inventory.Object {
 	return list
 }
 
-// SawMaster takes note of a machine's state.
+// SawMaster takes note of a machine's state, and of how it is reached.
 func (r *Env) SawMaster(i *computepb.Instance) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.states[i.GetName()] = i.GetStatus()
+	if ip := inventory.ExternalOf(i); ip != "" && i.GetStatus() == "RUNNING" {
+		r.externals[i.GetName()] = ip
+	}
+	r.machines[i.GetName()] = i
+}
+
+// MachineNow is a master's machine as the step before has just read it, once, or else as
+// it is read.
+func (r *Env) MachineNow(ctx context.Context, of inventory.Object) (*computepb.Instance, error) {
+	r.mu.Lock()
+	i := r.machines[of.Name]
+	delete(r.machines, of.Name)
+	r.mu.Unlock()
+	if i != nil && gce.Base(i.GetZone()) == of.Zone {
+		return i, nil
+	}
+	if x, was := r.Seen.JustRead(inventory.Object{Kind: inventory.Instance, Name: of.Name, Zone: of.Zone}); was {
+		return x.(*computepb.Instance), nil
+	}
+	return r.GCE.Instances(of.Zone).Get(ctx, of.Name)
 }
 
 // Survey asks masters about both rings, all at once.

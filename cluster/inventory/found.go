@@ -1,6 +1,7 @@
 package inventory
 
 import (
+	"context"
 	"sync"
 
 	"cloud.google.com/go/compute/apiv1/computepb"
@@ -21,7 +22,7 @@ type Collector struct {
 	// AccessConfigs are, by external address, the flags that name the access config which has it.
 	AccessConfigs map[string][]string
 	Networks      []*computepb.Network // whoever's
-	listed        map[Kind]bool        // of which all there are were read
+	listed        map[Kind][]Described // all there are, whoever's, of kinds that were listed
 	names         map[Object]bool      // of those, whoever's
 }
 
@@ -30,17 +31,36 @@ type Collector struct {
 func (f *Collector) Lacks(o Object) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.listed[o.Kind] && !f.names[o.Id()]
+	return f.listed[o.Kind] != nil && !f.names[o.Id()]
 }
 
-// tookAll takes note that all of a kind were taken.
-func (f *Collector) tookAll(k Kind) {
+// tookAll takes note of all there are of a kind.
+func (f *Collector) tookAll(k Kind, all []Described) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.listed == nil {
-		f.listed = map[Kind]bool{}
+		f.listed = map[Kind][]Described{}
 	}
-	f.listed[k] = true
+	f.listed[k] = all
+}
+
+// Listed is what the look around read of a kind of the project or of zones, or else what
+// list reads now.
+func Listed[T Described](ctx context.Context, f *Collector, k Kind, list func(context.Context) ([]T, error)) ([]T, error) {
+	var seen []Described
+	if f != nil {
+		f.mu.Lock()
+		seen = f.listed[k]
+		f.mu.Unlock()
+	}
+	if seen == nil {
+		return list(ctx)
+	}
+	all := make([]T, len(seen))
+	for i, x := range seen {
+		all[i] = x.(T)
+	}
+	return all, nil
 }
 
 // Take keeps an object if it is ours, and in any case what it uses.
@@ -74,6 +94,87 @@ type Memory struct {
 	// Unreserved tells that the API's address was asked for and is not there. It is the
 	// first of a cluster's objects to come and the last to go, so there is no other.
 	Unreserved bool
+	asked      map[Object]Described                    // what was read by its name and not used yet
+	managed    map[Object][]*computepb.ManagedInstance // of groups, as they were last listed
+	making     bool                                    // the template, in this run
+	template   *templateSeen                           // the nodes', once it was asked for
+}
+
+type templateSeen struct {
+	x   *computepb.InstanceTemplate
+	err error // that there is none
+}
+
+// Asked takes note of what was read by its name.
+func (m *Memory) Asked(o Object, x Described) {
+	if m == nil {
+		return
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.asked == nil {
+		m.asked = map[Object]Described{}
+	}
+	m.asked[o.Id()] = x
+}
+
+// JustRead gives out what was read by its name since the last look around, once: who
+// looks a second time reads it again.
+func (m *Memory) JustRead(o Object) (x Described, was bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	x, was = m.asked[o.Id()]
+	delete(m.asked, o.Id())
+	return x, was
+}
+
+// SawManaged takes note of a group's machines.
+func (m *Memory) SawManaged(group Object, list []*computepb.ManagedInstance) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.managed == nil {
+		m.managed = map[Object][]*computepb.ManagedInstance{}
+	}
+	m.managed[group.Id()] = list
+}
+
+// Managed are a group's machines as they were last listed in this run.
+func (m *Memory) Managed(group Object) (list []*computepb.ManagedInstance, was bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	list, was = m.managed[group.Id()]
+	return list, was
+}
+
+// ForgetManaged is for a group that is being changed.
+func (m *Memory) ForgetManaged(group Object) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.managed, group.Id())
+}
+
+// Template is the nodes' template, which nobody can change: read once, until it is made.
+func (m *Memory) Template(read func() (*computepb.InstanceTemplate, error)) (*computepb.InstanceTemplate, error) {
+	m.mu.Lock()
+	seen := m.template
+	m.mu.Unlock()
+	if seen != nil {
+		return seen.x, seen.err
+	}
+	x, err := read()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if err == nil || gce.IsNotFound(err) && !m.making {
+		m.template = &templateSeen{x, err}
+	}
+	return x, err
+}
+
+// MakesTemplate is for a template that is being made: that there is none holds no more.
+func (m *Memory) MakesTemplate() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.template, m.making = nil, true
 }
 
 func (m *Memory) instance(x *computepb.Instance) {

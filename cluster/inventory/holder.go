@@ -64,6 +64,7 @@ func (r *Reader) Holder(ctx context.Context, name string, told func(*computepb.A
 		return Holder{}, Foreign("address "+a.GetName(), r.Regional(Address, a.GetName()), a.GetDescription())
 	}
 	told(a)
+	r.Seen.Asked(r.Regional(Address, name), a)
 	return HolderOf(a), nil
 }
 

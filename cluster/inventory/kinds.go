@@ -211,11 +211,13 @@ func callsOf[T Described, C accessor[T]](k Kind, in func(*gce.Client, Object) C,
 		Remove: func(ctx context.Context, c *gce.Client, o Object) error { return in(c, o).Delete(ctx, o.Name) },
 		List: func(ctx context.Context, c *gce.Client, f *Collector) error {
 			list, err := all(c)(ctx)
-			for _, x := range list {
+			took := make([]Described, len(list))
+			for i, x := range list {
+				took[i] = x
 				f.Take(c, Object{Kind: k, Name: x.GetName(), Zone: ZoneOf(x), Region: RegionOf(x)}, x)
 			}
 			if err == nil {
-				f.tookAll(k)
+				f.tookAll(k, took)
 			}
 			return err
 		},

@@ -91,6 +91,7 @@ func (r *Reader) Ask(ctx context.Context, o Object) (Object, error) {
 	if len(f.List) == 0 {
 		return Object{}, nil
 	}
+	r.Seen.Asked(o, x)
 	return f.List[0], nil
 }
 

@@ -77,6 +77,9 @@ func (l *Lease) write(ctx context.Context, at *computepb.Address, x Record) (a *
 	if gce.IsNotFound(err) {
 		return nil, err
 	}
+	if err == nil && x.until == free { // nothing is done with it any more
+		return &computepb.Address{Name: at.Name, Labels: labels}, nil
+	}
 	a, readErr := l.in.Get(ctx, l.name)
 	if readErr != nil {
 		return nil, readErr

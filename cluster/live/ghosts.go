@@ -23,7 +23,13 @@ import (
 // zones'. With no cloud controller in the cluster nobody else removes them,
 // and their pods would wait for them.
 func Ghosts(r *task.Task) ghosts {
-	return ghosts{r.Env, r.OwnGroups(), r.Mode.Whole, r.Mode.Removes, r.Have.Runs(r.Master())}
+	g := ghosts{env: r.Env, groups: r.OwnGroups(), whole: r.Mode.Whole, goes: r.Mode.Removes, lives: r.Have.Runs(r.Master())}
+	for _, o := range slices.Concat(r.Have.Objects, r.Masters()) {
+		if o.Kind == inventory.Instance && (o.Zone != r.Want.Zone || o.Role == inventory.RoleMaster) {
+			g.elsewhere = append(g.elsewhere, o)
+		}
+	}
+	return g
 }
 
 type ghosts struct {
@@ -32,36 +38,40 @@ type ghosts struct {
 	whole  bool               // all zones' Nodes, and masters'
 	goes   bool               // the pool does
 	lives  bool               // a master, when the run began
+	// elsewhere are machines of other pools as they were found, and the masters there are.
+	elsewhere []inventory.Object
 }
 
 func (ghosts) String() string { return "each node has its machine" }
 
-// Find names the Nodes without a machine.
+// Find names the Nodes without a machine. A Node is listed before its machine is asked
+// for by name: one that joins in between must not look like one without.
 func (g ghosts) Find(ctx context.Context) (names []string, err error) {
-	p, err := pool.Read(ctx, g.env, g.groups)
+	p, err := pool.Recent(ctx, g.env, g.groups)
 	if err != nil {
 		return nil, err
 	}
-	machines := g.env.Collector() // asked after the Nodes, for the same reason as in poolOf
-	if err := inventory.Instance.Row().List(ctx, g.env.GCE, machines); err != nil {
-		return nil, err
-	}
-	there := inventory.Inventory{Objects: machines.List}
 	grouped := slices.Concat(pool.NamesOf(p.Machines), p.Leaving) // one may be made again just now
 	for _, n := range p.Nodes {
 		zone := n.Labels[corev1.LabelTopologyZone]
-		if g.mayBeOf(n.Name, zone) && zone != "" && !slices.Contains(grouped, n.Name) && !there.Has(inventory.Object{Kind: inventory.Instance, Name: n.Name, Zone: zone}) {
-			// Lists lag, and somebody may have joined a machine of his own by hand.
-			_, err := g.env.GCE.Instances(zone).Get(ctx, n.Name)
-			switch {
-			case gce.IsNotFound(err):
-				names = append(names, n.Name)
-			case err != nil:
-				return nil, err
-			}
+		if !g.mayBeOf(n.Name, zone) || zone == "" || slices.Contains(grouped, n.Name) || g.found(n.Name, zone) {
+			continue
+		}
+		// Lists lag, and somebody may have joined a machine of his own by hand.
+		_, err := g.env.GCE.Instances(zone).Get(ctx, n.Name)
+		switch {
+		case gce.IsNotFound(err):
+			names = append(names, n.Name)
+		case err != nil:
+			return nil, err
 		}
 	}
 	return names, nil
+}
+
+// found tells of machines that this command does not touch, or makes, that they are there.
+func (g ghosts) found(name, zone string) bool {
+	return slices.ContainsFunc(g.elsewhere, func(o inventory.Object) bool { return o.Name == name && o.Zone == zone })
 }
 
 // mayBeOf tells whether a Node of that name is one that this command answers for.

@@ -43,7 +43,7 @@ func (n Nodes) Observe(ctx context.Context) (plan.State, error) {
 	if !bool(n.env.Want.Settings.CreateNodes) {
 		return plan.Exists("none are wanted")
 	}
-	p, err := pool.Read(ctx, n.env, n.groups)
+	p, err := pool.Recent(ctx, n.env, n.groups) // where that is not enough, Do reads them
 	if err != nil {
 		return plan.State{Is: plan.Absent, Why: kube.Plainly(err)}, nil
 	}
@@ -72,10 +72,15 @@ func (n Nodes) Do(ctx context.Context) error {
 	guests := map[string]*env.Guest{}
 	var enough time.Time // since when as many as must be are Ready
 	var no hopeless
+	var pace env.Pace
 	return plan.Until(ctx, plan.Condition{
 		For: fmt.Sprintf("%d nodes", set.NumNodes), Every: n.pace(), Limit: set.GroupTimeout.Duration(),
 		Check: func(ctx context.Context) (bool, string, error) {
-			p, err := pool.Read(ctx, n.env, n.groups)
+			read := pool.Recent
+			if pace.Due(n.env.Poll) {
+				read = pool.Read
+			}
+			p, err := read(ctx, n.env, n.groups)
 			if err != nil {
 				return false, "", err
 			}

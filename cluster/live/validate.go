@@ -54,7 +54,7 @@ func (*validate) Waits()         {}
 const MasterRoleLabel = "node-role.kubernetes.io/control-plane"
 
 func (v *validate) Observe(ctx context.Context) (plan.State, error) {
-	why, err := v.look(ctx)
+	why, err := v.look(ctx, pool.Recent)
 	if err != nil {
 		return plan.State{Is: plan.Absent, Why: kube.Plainly(err)}, nil
 	}
@@ -71,7 +71,7 @@ func (v *validate) Do(ctx context.Context) error {
 	err := plan.Until(ctx, plan.Condition{
 		For: "the cluster to be valid", Every: v.env.Poll, Limit: validateLimit,
 		Check: func(ctx context.Context) (bool, string, error) {
-			why, err := v.look(ctx)
+			why, err := v.look(ctx, pool.Read)
 			for _, m := range v.nodeless {
 				word, failed := register(ctx, v.env, m, v.rejoins)
 				why, err = why+"; "+m.Name+" "+word, errors.Join(err, failed)
@@ -112,7 +112,7 @@ func (v *validate) stirSick(ctx context.Context) error {
 }
 
 // look gathers everything and returns what is not as it should be yet.
-func (v *validate) look(ctx context.Context) (why string, err error) {
+func (v *validate) look(ctx context.Context, read func(context.Context, *env.Env, []inventory.Object) (pool.Pool, error)) (why string, err error) {
 	v.nodeless = nil
 	client, err := v.env.Kube(ctx)
 	if err != nil {
@@ -134,7 +134,7 @@ func (v *validate) look(ctx context.Context) (why string, err error) {
 			return nil
 		},
 		func() (err error) {
-			p, err = pool.Read(ctx, v.env, v.groups)
+			p, err = read(ctx, v.env, v.groups)
 			e.Nodes = NodesOf(p.Nodes)
 			return err
 		},

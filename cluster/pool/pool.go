@@ -63,16 +63,48 @@ func Read(ctx context.Context, r *env.Env, groups []inventory.Object) (p Pool, e
 	return p, err
 }
 
+// Recent is that with the machines as they were last listed in this run, if they were
+// and the groups were not changed since. What it lacks may have come meanwhile.
+func Recent(ctx context.Context, r *env.Env, groups []inventory.Object) (p Pool, err error) {
+	client, err := r.Kube(ctx)
+	if err != nil {
+		return p, err
+	}
+	nodes, err := client.ListNodes(ctx)
+	if err != nil {
+		return p, err
+	}
+	p, err = machinesOf(groups, func(o inventory.Object) ([]*computepb.ManagedInstance, error) {
+		if list, was := r.Seen.Managed(o); was {
+			return list, nil
+		}
+		return managed(ctx, r, o)
+	}, r.GCE.AttemptError)
+	p.Nodes = nodes
+	return p, err
+}
+
+// managed lists the machines of a group, none of one that is not there.
+func managed(ctx context.Context, r *env.Env, o inventory.Object) ([]*computepb.ManagedInstance, error) {
+	list, err := r.GCE.InstanceGroupManagers(o.Zone).ListManagedInstances(ctx, o.Name)
+	if err != nil && !gce.IsNotFound(err) {
+		return nil, err
+	}
+	r.Seen.SawManaged(o, list)
+	return list, nil
+}
+
 // MachinesOf is the one side of a pool: the machines of groups.
-func MachinesOf(ctx context.Context, r *env.Env, groups []inventory.Object) (p Pool, err error) {
+func MachinesOf(ctx context.Context, r *env.Env, groups []inventory.Object) (Pool, error) {
+	return machinesOf(groups, func(o inventory.Object) ([]*computepb.ManagedInstance, error) { return managed(ctx, r, o) }, r.GCE.AttemptError)
+}
+
+func machinesOf(groups []inventory.Object, list func(inventory.Object) ([]*computepb.ManagedInstance, error), why func(*computepb.ManagedInstance) error) (p Pool, err error) {
 	found := make([][]*computepb.ManagedInstance, len(groups))
 	var reads []func() error
 	for i, o := range groups {
 		reads = append(reads, func() (err error) {
-			found[i], err = r.GCE.InstanceGroupManagers(o.Zone).ListManagedInstances(ctx, o.Name)
-			if gce.IsNotFound(err) {
-				return nil
-			}
+			found[i], err = list(o)
 			return err
 		})
 	}
@@ -81,7 +113,7 @@ func MachinesOf(ctx context.Context, r *env.Env, groups []inventory.Object) (p P
 	}
 	for i, machines := range found {
 		for _, m := range machines {
-			if err := r.GCE.AttemptError(m); p.add(groups[i], m) && err != nil {
+			if err := why(m); p.add(groups[i], m) && err != nil {
 				p.Stuck = append(p.Stuck, err)
 			}
 		}

@@ -33,7 +33,7 @@ func Room(ctx context.Context, r *task.Task) error {
 			others += o.Size
 		}
 	}
-	if !lacks(r) {
+	if r.Seen.Unreserved || !lacks(r) { // nothing is there yet: the settings' own ranges were looked at
 		return nil
 	}
 	subnet, err := r.GCE.Subnetworks().Get(ctx, r.Want.Names.Subnetwork())

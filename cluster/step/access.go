@@ -54,7 +54,7 @@ func (a access) machine(ctx context.Context) (*computepb.Instance, error) {
 }
 
 func (a access) Observe(ctx context.Context) (plan.State, error) {
-	i, err := a.machine(ctx)
+	i, err := a.env.MachineNow(ctx, a.of)
 	if gce.IsNotFound(err) {
 		return plan.State{Is: plan.Absent, Why: "there is no such machine yet"}, nil
 	}

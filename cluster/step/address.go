@@ -18,7 +18,7 @@ func Addresses(r *task.Task) (steps []plan.Step) {
 	for _, o := range r.Or(inventory.Address, inventory.Object{Name: r.Want.Names.Address()}) {
 		name := "address " + o.Name
 		steps = append(steps, Resource[*computepb.Address]{
-			poll: r.Poll, before: new(sight[*computepb.Address]),
+			poll: r.Poll, before: known[*computepb.Address](r, r.Regional(inventory.Address, o.Name)),
 			name: name, of: r.Regional(inventory.Address, o.Name),
 			get:  func(ctx context.Context) (*computepb.Address, error) { return r.GCE.Addresses().Get(ctx, o.Name) },
 			mine: r.Owns,

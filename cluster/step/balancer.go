@@ -174,6 +174,14 @@ func (b backendZone) Observe(ctx context.Context) (plan.State, error) {
 	return plan.Exists("")
 }
 
+// Change edits the service, which the operation tells.
+func (b backendZone) Change(ctx context.Context, want bool) (plan.State, error) {
+	if !want {
+		return told(plan.Absent, b.Undo(ctx))
+	}
+	return told(plan.Present, b.Do(ctx))
+}
+
 func (b backendZone) Do(ctx context.Context) error {
 	return b.change(ctx, func(x *computepb.BackendService, i int) bool {
 		if i >= 0 {

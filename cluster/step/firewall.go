@@ -3,6 +3,7 @@ package step
 import (
 	"context"
 	"strings"
+	"sync"
 
 	"cloud.google.com/go/compute/apiv1/computepb"
 
@@ -17,8 +18,12 @@ import (
 // Firewalls are the rules, or those that were found when they go.
 func Firewalls(r *task.Task) (steps []plan.Step) {
 	if !r.Mode.Removes {
+		get := r.GCE.Firewalls().Get
+		if !r.Mode.Repairs && len(r.Have.Masters(r.Want.Names)) > 0 {
+			get = (&listedRules{all: r.GCE.Firewalls()}).get
+		}
 		for _, w := range task.FirewallRules(&r.Want) {
-			steps = append(steps, Firewall(r, w))
+			steps = append(steps, firewall(r, w, get))
 		}
 		return steps
 	}
@@ -31,8 +36,41 @@ func Firewalls(r *task.Task) (steps []plan.Step) {
 	return steps
 }
 
+// listedRules are the rules of a project as one list has them, each of which is given
+// out once; what is not on it is asked for by name. A list may show for a moment what is
+// gone: it is asked for a cluster that has a master only, which is made after its rules
+// and goes before them, so that no command that was cut has just taken one away.
+type listedRules struct {
+	all  gce.Firewalls
+	mu   sync.Mutex
+	read bool
+	by   map[string]*computepb.Firewall
+}
+
+func (l *listedRules) get(ctx context.Context, name string) (*computepb.Firewall, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.read {
+		list, err := l.all.List(ctx)
+		if err != nil {
+			return nil, err
+		}
+		l.read, l.by = true, map[string]*computepb.Firewall{}
+		for _, f := range list {
+			l.by[f.GetName()] = f
+		}
+	}
+	if f := l.by[name]; f != nil {
+		delete(l.by, name)
+		return f, nil
+	}
+	return l.all.Get(ctx, name)
+}
+
 // Firewall is one of them.
-func Firewall(r *task.Task, w task.Rule) plan.Step {
+func Firewall(r *task.Task, w task.Rule) plan.Step { return firewall(r, w, r.GCE.Firewalls().Get) }
+
+func firewall(r *task.Task, w task.Rule, get func(context.Context, string) (*computepb.Firewall, error)) plan.Step {
 	name := "firewall " + w.Name
 	mine := r.Owns
 	if w.Shared {
@@ -41,7 +79,7 @@ func Firewall(r *task.Task, w task.Rule) plan.Step {
 	return Resource[*computepb.Firewall]{
 		poll: r.Poll, before: new(sight[*computepb.Firewall]),
 		name: name, of: inventory.Object{Kind: inventory.Firewall, Name: w.Name},
-		get:  func(ctx context.Context) (*computepb.Firewall, error) { return r.GCE.Firewalls().Get(ctx, w.Name) },
+		get:  func(ctx context.Context) (*computepb.Firewall, error) { return get(ctx, w.Name) },
 		mine: mine,
 		Check: func(f *computepb.Firewall) (plan.State, error) {
 			if r.Mode.Removes {

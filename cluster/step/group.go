@@ -42,7 +42,10 @@ func group(r *task.Task, g task.PoolGroup) plan.Step {
 		Check:  func(x *computepb.InstanceGroupManager) (plan.State, error) { return checkGroup(r, name, g, x) },
 		insert: func(ctx context.Context) (*computepb.InstanceGroupManager, error) { return insertGroup(ctx, r, g) },
 		mend:   func(ctx context.Context) error { return sizeGroup(ctx, r, g) },
-		remove: func(ctx context.Context) error { return groups.Delete(ctx, g.Name) },
+		remove: func(ctx context.Context) error {
+			defer r.Seen.ForgetManaged(g.Object)
+			return groups.Delete(ctx, g.Name)
+		},
 	}
 }
 
@@ -71,12 +74,14 @@ func insertGroup(ctx context.Context, r *task.Task, g task.PoolGroup) (*computep
 		InstanceTemplate: new(r.Want.Global("instanceTemplates", r.Want.Names.Template())),
 		TargetSize:       new(int32(g.Wants)),
 	}
+	r.Seen.ForgetManaged(g.Object)
 	return x, r.GCE.InstanceGroupManagers(g.Zone).Insert(ctx, x)
 }
 
 // sizeGroup brings the group there is to its size. Machines that are too many are
 // named: those that were drained, not those Compute Engine would pick.
 func sizeGroup(ctx context.Context, r *task.Task, g task.PoolGroup) error {
+	defer r.Seen.ForgetManaged(g.Object)
 	groups := r.GCE.InstanceGroupManagers(g.Zone)
 	x, err := groups.Get(ctx, g.Name)
 	if err != nil {

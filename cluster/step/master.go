@@ -37,7 +37,7 @@ func Machines(r *task.Task) (steps []plan.Step) {
 		name := "machine " + o.Name
 		instances := r.GCE.Instances(o.Zone)
 		steps = append(steps, Resource[*computepb.Instance]{
-			poll: r.Poll, before: new(sight[*computepb.Instance]),
+			poll: r.Poll, before: known[*computepb.Instance](r, o),
 			name:   name,
 			of:     o,
 			get:    func(ctx context.Context) (*computepb.Instance, error) { return instances.Get(ctx, o.Name) },

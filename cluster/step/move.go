@@ -83,6 +83,15 @@ func (s released) Observe(ctx context.Context) (plan.State, error) {
 	return plan.Exists("nobody has it")
 }
 
+// Change takes it off, or gives it back, which the operation tells: each call more in
+// between is dark time.
+func (s released) Change(ctx context.Context, want bool) (plan.State, error) {
+	if !want {
+		return told(plan.Absent, s.Undo(ctx))
+	}
+	return told(plan.Present, s.Do(ctx))
+}
+
 func (s released) Do(ctx context.Context) error {
 	h, err := s.env.Holder(ctx)
 	if err != nil || h.Machine == "" {

@@ -3,7 +3,9 @@ package step
 import (
 	"sync"
 
+	"hakube/cluster/inventory"
 	"hakube/cluster/plan"
+	"hakube/cluster/task"
 )
 
 // A sight is what a look before the first change saw of an object that is to be made.
@@ -60,3 +62,16 @@ func (s *sight[T]) take() (x T, err error, was bool) {
 type absence struct{}
 
 func (absence) Error() string { return "there is none" }
+
+// known is what the look around at the beginning read of an object by its name, where it
+// is to be there. What goes, and what is repaired, is looked at before each change.
+func known[T any](r *task.Task, o inventory.Object) *sight[T] {
+	s := &sight[T]{}
+	if r.Mode.Removes || r.Mode.Repairs {
+		return s
+	}
+	if x, was := r.Seen.JustRead(o); was {
+		s.keep(x.(T), nil)
+	}
+	return s
+}

@@ -59,9 +59,12 @@ func (r Resource[T]) Observe(ctx context.Context) (plan.State, error) {
 // Foresee looks beforehand, and keeps what it saw for the look that comes before the
 // change. Of an object that is known to be absent nobody is asked.
 func (r Resource[T]) Foresee(ctx context.Context, absent bool) (plan.State, error) {
-	var x T
-	err := error(absence{})
-	if !absent {
+	x, err, was := r.before.take()
+	switch {
+	case was:
+	case absent:
+		err = absence{}
+	default:
 		x, err = r.get(ctx)
 	}
 	if err == nil || gce.IsNotFound(err) || absent {
@@ -146,3 +149,11 @@ func (r Resource[T]) awaited(ctx context.Context, err error) error {
 const makingLimit = 3 * time.Minute
 
 func (r Resource[T]) About() plan.Thing { return task.Thing(r.of) }
+
+// told is what a change left whose operation was done without an error.
+func told(is plan.Presence, err error) (plan.State, error) {
+	if err != nil {
+		return plan.State{}, err
+	}
+	return plan.State{Is: is}, nil
+}

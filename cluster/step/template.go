@@ -30,7 +30,10 @@ func Templates(r *task.Task) (steps []plan.Step) {
 			poll: r.Poll, before: new(sight[*computepb.InstanceTemplate]),
 			name: name, of: inventory.Object{Kind: inventory.InstanceTemplate, Name: o.Name},
 			get: func(ctx context.Context) (*computepb.InstanceTemplate, error) {
-				return r.GCE.InstanceTemplates().Get(ctx, o.Name)
+				if r.Mode.Removes {
+					return r.GCE.InstanceTemplates().Get(ctx, o.Name)
+				}
+				return r.NodeTemplate(ctx)
 			},
 			mine:   r.Owns,
 			Check:  func(t *computepb.InstanceTemplate) (plan.State, error) { return checkTemplate(r, name, t) },
@@ -146,5 +149,6 @@ func insertTemplate(ctx context.Context, r *env.Env) (*computepb.InstanceTemplat
 		Description: new(r.Want.Mark.For(inventory.RoleTemplate)),
 		Properties:  p,
 	}
+	r.Seen.MakesTemplate()
 	return x, r.GCE.InstanceTemplates().Insert(ctx, x)
 }

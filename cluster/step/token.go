@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"strings"
 
-	"cloud.google.com/go/compute/apiv1/computepb"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"hakube/cluster/env"
@@ -62,7 +61,7 @@ func (t Token) Observe(ctx context.Context) (plan.State, error) {
 // inTemplate is the token of the template that is there already, whose
 // machines would otherwise knock with a key that no longer fits. "" for none.
 func (t Token) inTemplate(ctx context.Context) (string, error) {
-	x, err := nodeTemplate(ctx, t.Env)
+	x, err := t.Env.NodeTemplate(ctx)
 	if gce.IsNotFound(err) {
 		return "", nil
 	}
@@ -98,9 +97,4 @@ func (t Token) value(ctx context.Context) (string, error) {
 		return "", err
 	}
 	return t.Join().Value(ctx, client)
-}
-
-// nodeTemplate is the node template as it is.
-func nodeTemplate(ctx context.Context, r *env.Env) (*computepb.InstanceTemplate, error) {
-	return r.GCE.InstanceTemplates().Get(ctx, r.Want.Names.Template())
 }

@@ -48,6 +48,14 @@ func (t Traffic) Observe(ctx context.Context) (plan.State, error) {
 	return plan.State{Is: plan.Absent}, nil
 }
 
+// Change adds it to the group, or takes it out, which the operation tells.
+func (t Traffic) Change(ctx context.Context, want bool) (plan.State, error) {
+	if !want {
+		return told(plan.Absent, t.Undo(ctx))
+	}
+	return told(plan.Present, t.Do(ctx))
+}
+
 func (t Traffic) Do(ctx context.Context) error {
 	return t.Env.GCE.InstanceGroups(t.Of.Zone).AddInstances(ctx, t.Env.Want.Names.MasterGroup(), t.Of.Name)
 }

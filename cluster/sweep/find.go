@@ -14,12 +14,12 @@ import (
 	"hakube/gce"
 )
 
-// Find reads what is left behind, in ten calls at the same time, and
-// judges it. A list that cannot be read is an error: nothing is taken down
+// Find reads what is left behind, at the same time what the look around before it has
+// not read already, and judges it. A list that cannot be read is an error: nothing is taken down
 // before it is known what would stay.
 func Find(ctx context.Context, r *inventory.Reader, want *settings.Spec, have *inventory.Inventory) (mine, perhaps []*Orphan, err error) {
 	l := &lineup{want: want, anchored: len(have.Objects) > 0, machines: map[string]seen{}}
-	machines, err := r.GCE.AggregatedInstances(ctx)
+	machines, err := inventory.Listed(ctx, r.Seen.Lists, inventory.Instance, r.GCE.AggregatedInstances)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -31,7 +31,7 @@ func Find(ctx context.Context, r *inventory.Reader, want *settings.Spec, have *i
 		l.machines[gce.Base(m.GetZone())+"/"+m.GetName()] = s
 	}
 	f := &strays{l: l, users: &inventory.Collector{Mark: r.Mark}}
-	if err := gce.Parallel(strayReads(ctx, r.GCE, f)...); err != nil {
+	if err := gce.Parallel(strayReads(ctx, r, f)...); err != nil {
 		return nil, nil, err
 	}
 	have.Uses = append(have.Uses, f.users.Used...)
@@ -121,11 +121,11 @@ func ofRegion[T interface{ GetRegion() string }](x T) (string, bool) {
 
 func ofProject[T any](T) (string, bool) { return "", true }
 
-func strayReads(ctx context.Context, c *gce.Client, f *strays) []func() error {
-	l := f.l
+func strayReads(ctx context.Context, r *inventory.Reader, f *strays) []func() error {
+	l, c, seen := f.l, r.GCE, r.Seen.Lists
 	return []func() error{
 		func() error {
-			all, err := c.Firewalls().List(ctx)
+			all, err := inventory.Listed(ctx, seen, inventory.Firewall, c.Firewalls().List)
 			for _, x := range all {
 				f.add(inventory.Firewall, x, "", func(s *Orphan) {
 					s.network = gce.Base(x.GetNetwork())
@@ -164,7 +164,7 @@ func strayReads(ctx context.Context, c *gce.Client, f *strays) []func() error {
 			return err
 		},
 		func() error {
-			all, err := c.AggregatedDisks(ctx)
+			all, err := inventory.Listed(ctx, seen, inventory.Disk, c.AggregatedDisks)
 			for _, x := range all {
 				if x.GetZone() != "" && kubernetesSays(x.GetDescription()) {
 					f.add(inventory.Disk, x, gce.Base(x.GetZone()), func(s *Orphan) { s.disk(l, x) })
@@ -173,7 +173,7 @@ func strayReads(ctx context.Context, c *gce.Client, f *strays) []func() error {
 			return err
 		},
 		func() error {
-			all, err := c.AggregatedInstanceGroups(ctx)
+			all, err := inventory.Listed(ctx, seen, inventory.InstanceGroup, c.AggregatedInstanceGroups)
 			for _, x := range all {
 				if x.GetZone() != "" && keyOf(x.GetName()) != "" {
 					f.add(inventory.InstanceGroup, x, gce.Base(x.GetZone()), func(s *Orphan) {

@@ -64,7 +64,7 @@ func (r *Task) LookForMarks(ctx context.Context) (*inventory.Inventory, error) {
 	}
 	err := gce.Parallel(r.Lists(ctx, f, slices.Concat(
 		[]inventory.Kind{inventory.Instance, inventory.Disk, inventory.ManagedGroup, inventory.Network, inventory.InstanceGroup, inventory.Firewall, inventory.InstanceTemplate}, inventory.RegionalKinds)...)...)
-	r.Seen.Networks = f.Networks
+	r.Seen.Networks, r.Seen.Lists = f.Networks, f
 	if err == nil {
 		err = r.Lease.CheckFree()
 	}

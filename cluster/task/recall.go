@@ -174,7 +174,7 @@ func (r *Task) LikeNodes(ctx context.Context) (settings.Spec, error) {
 	if len(r.Have.Homes(r.Want.Names)) == 0 {
 		return r.Want, nil
 	}
-	t, err := r.GCE.InstanceTemplates().Get(ctx, r.Want.Names.Template())
+	t, err := r.NodeTemplate(ctx)
 	if gce.IsNotFound(err) || err == nil && !r.Owns(t.GetDescription()) {
 		return r.Want, nil // a step makes it, or refuses it
 	}
