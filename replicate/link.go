@@ -42,7 +42,7 @@ func (l *link) client(ctx context.Context, o Options, h Host) (c *ssh.Client, fr
 	}
 	if h.KeysNow != nil {
 		if h.HostKeys, err = h.KeysNow(ctx); err != nil {
-			return nil, false, &ConnectError{Host: h.Name, Address: h.Address, User: h.User, Err: err}
+			return nil, false, err // it is not about the way to the machine, and not tried again as such
 		}
 		if len(h.HostKeys) == 0 {
 			return nil, false, connectError(ctx, h, h.verify(nil))

@@ -71,8 +71,8 @@ func (r *Runner) Close() error {
 // Run pipes script to `sudo -n bash -s -- args` on h and returns what it
 // printed on stdout.
 //
-// The error is a [*ConnectError] when the script was not begun, and a
-// [*RunError] when it was and did not exit with 0. When ctx ends, the script is
+// The error is a [*ConnectError] when the script was not begun, or that of
+// Host.KeysNow, and a [*RunError] when it was and did not exit with 0. When ctx ends, the script is
 // sent SIGTERM and cut off from its output; one that does not listen to either
 // runs to its end, which is why scripts must stand being run twice.
 func (r *Runner) Run(ctx context.Context, h Host, script string, args ...string) ([]byte, error) {
