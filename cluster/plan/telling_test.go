@@ -44,7 +44,7 @@ func TestTelling(t *testing.T) {
 		{"half", teller{says: plan.State{Is: plan.Partial}, is: plan.Absent}, true, 2, true},
 		{"failed", teller{says: plan.State{Is: plan.Present}, err: failed, is: plan.Absent}, true, 2, true},
 	} {
-		err := plan.Run(t.Context(), []plan.Item{{Step: &x.step, Want: x.want}}, nil)
+		err := plan.Run(t.Context(), nil, []plan.Item{{Step: &x.step, Want: x.want}}, nil)
 		if (err != nil) != x.bad || x.step.looks != x.looks {
 			t.Errorf("%s: %v after %d looks", x.name, err, x.step.looks)
 		}
