@@ -185,14 +185,19 @@ var forbiddings = []forbidding{
 		"nobody to read guest attributes or serial output, in one of which machines say their host keys and how far they are", ""},
 }
 
-// forbidden asks for them, each where an object is to be made that it is about. An
+// forbidden asks for them, each where an object is to be made that it is about, and once
+// where it does not depend on which. An
 // organisation whose policies the account may not read is a warning.
 func forbidden(ctx context.Context, r *task.Task, missing []inventory.Object) (refusal.Unfit, error) {
 	var checks []check
 	for _, p := range forbiddings {
 		for _, o := range missing {
-			if slices.Contains(p.of, o.Kind) {
-				checks = append(checks, func(ctx context.Context) (refusal.Unfit, error) { return p.holds(ctx, r, o) })
+			if !slices.Contains(p.of, o.Kind) {
+				continue
+			}
+			checks = append(checks, func(ctx context.Context) (refusal.Unfit, error) { return p.holds(ctx, r, o) })
+			if p.value == nil {
+				break // it is on or off, for whatever else is to be made too
 			}
 		}
 	}
