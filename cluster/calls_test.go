@@ -121,6 +121,7 @@ func TestCalls(t *testing.T) {
 			}
 			o := w.operator(func(s *settings.Settings) { s.NumNodes = 3 })
 			o.deps.Poll, o.deps.LetGo = poll, time.Minute
+			o.deps.Lease = time.Hour // none is renewed on a busy host
 			for _, row := range callRows() {
 				waiting.Store(0)
 				begin := time.Now()
