@@ -34,7 +34,7 @@ func TestRefusedRequests(t *testing.T) {
 		{"there already", "POST", nets, doc.Obj{"name": "default"}, 409, "alreadyExists", "The resource 'projects/p/global/networks/default' already exists"},
 		{"known method without code", "POST", "projects/p/global/securityPolicies", doc.Obj{"name": "h"}, 400, "notImplemented", "securityPolicies.insert"},
 		{"unknown method", "GET", "projects/p/global/wonders", nil, 400, "notImplemented", "wonders"},
-		{"field without meaning here", "POST", zoneB + "disks", doc.Obj{"name": "d", "sourceDisk": "zones/europe-west1-b/disks/s"}, 400, "notImplemented", "sourceDisk"},
+		{"field without meaning here", "POST", zoneB + "disks", doc.Obj{"name": "d", "sourceInstantSnapshot": "zones/europe-west1-b/instantSnapshots/s"}, 400, "notImplemented", "sourceInstantSnapshot"},
 		{"query parameter of the wrong type", "GET", nets + "?maxResults=many", nil, 400, "invalid", "maxResults"},
 		{"required query parameter", "POST", zoneB + "instances/i/detachDisk", nil, 400, "required", "deviceName"},
 		{"zero request id", "POST", nets + "?requestId=00000000-0000-0000-0000-000000000000", doc.Obj{"name": "n"}, 400, "invalid", "requestId"},
