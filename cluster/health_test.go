@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -150,16 +151,18 @@ func TestStillFull(t *testing.T) {
 func TestDefragmentsOneByOne(t *testing.T) {
 	besideOthers(t)
 	var c *sickCluster
+	var mu sync.Mutex
 	var order []string
 	ends := true
 	w, _ := modelWorld(t, model.New(t.TempDir(), used, func(o *etcdtest.Options) {
 		o.Fault = func(a etcdtest.Asked) etcdtest.Fault {
+			mu.Lock()
+			defer mu.Unlock()
 			if a.Script == "etcd-space" {
 				order = append(order, a.Args[0]+" "+a.Machine)
-				if a.Args[0] == "defragment" && ends {
-					ends = false
-					c.must(c.guest(slices.Index(c.names, a.Machine)).StopEtcd(replicate.RingMain))
-				}
+			} else if n := len(order); ends && n > 0 && strings.HasPrefix(order[n-1], "defragment ") { // through with it, it is gone
+				ends = false
+				c.must(c.guest(slices.Index(c.names, strings.TrimPrefix(order[n-1], "defragment "))).StopEtcd(replicate.RingMain))
 			}
 			return etcdtest.Fault{}
 		}
