@@ -25,6 +25,8 @@ var listeners = map[string]string{
 	"gce/local/real.go: r.network.ListenPacket":       "DNS, the same",
 	"gce/local/real.go: http.Server":                  "metadata and mirror, for machines: no token, as on Google; its services with a token of a machine: gce/emulator TestTokenOfAMachine",
 	"gce/local/dns/serve.go: dns.Server":              "DNS, on what real.go opened",
+	"gce/live/proxy.go: Listen":                       "a run of make live, before Google, on loopback: the next",
+	"gce/live/proxy.go: http.Server":                  "calls with the word of that run: gce/live TestOnlyOurs",
 	"gce/gcetest/gcetest.go: httptest.NewServer":      "an emulator that a test asks, and no machines",
 	"replicate/etcdtest/api.go: http.Server":          "model masters' Kubernetes: no socket, pipes behind the gate's CONNECT; its own certificates",
 	"replicate/etcdtest/sshd.go: ssh.ServerConfig":    "model machines' ssh: the same; keys in metadata",
