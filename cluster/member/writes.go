@@ -157,7 +157,7 @@ func (w writes) full(name string, own replicate.Ring) error {
 	return &refusal.Refused{
 		Why: fmt.Sprintf("etcd ring %s is full of what it needs: on %s, compacted and defragmented, %s; its alarm stays, since the next write would raise it again",
 			w.ring, name, rings.SpaceText(own)),
-		Cure: cure.Hint("it takes deletions all the same: delete with kubectl what the cluster can do without (kubectl get --raw=/metrics counts objects as apiserver_storage_objects), and then", cure.Repair()),
+		Cure: cure.Hint("it takes deletions all the same: delete what the cluster can do without (the API server counts objects by kind in its metric apiserver_storage_objects), and then", cure.Repair()),
 	}
 }
 
