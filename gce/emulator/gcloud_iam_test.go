@@ -40,11 +40,11 @@ func TestGcloudIAM(t *testing.T) {
 	g.refuses("iam service-accounts describe "+email, "Unknown service account")
 }
 
-// TestLeastPrivilegeLines runs the lines of the README that make accounts with what they
+// TestLeastPrivilegeLines runs the lines of cmd/hakube/README.md that make accounts with what they
 // need, and does as the masters' account what controllers of balancers and volumes do.
 func TestLeastPrivilegeLines(t *testing.T) {
 	t.Parallel()
-	text, err := os.ReadFile("../../README.md")
+	text, err := os.ReadFile("../../cmd/hakube/README.md")
 	if err != nil {
 		t.Fatal(err)
 	}
