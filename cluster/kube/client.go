@@ -3,9 +3,11 @@ package kube
 import (
 	"bytes"
 	"context"
+	"errors"
 	"net"
 	"net/http"
 	"net/url"
+	"sync"
 	"time"
 
 	// typed/core/v1 alone: Nodes, Secrets and Pods are all that is asked for, and
@@ -26,7 +28,9 @@ type Client struct {
 }
 
 // NewClient speaks to the API with the credentials of an entry. It dials as this
-// machine reaches the cluster; the entry's proxy is for kubectl. Gate is asked before each change.
+// machine reaches the cluster; the entry's proxy is for kubectl. Gate is asked before each change;
+// without one it only looks, and an API that was silent for the length of a call is not
+// waited for again.
 func NewClient(e Entry, dial Dialer, gate plan.Gate) (*Client, error) {
 	c, err := corev1client.NewForConfig(&rest.Config{
 		Host: e.Server,
@@ -38,8 +42,13 @@ func NewClient(e Entry, dial Dialer, gate plan.Gate) (*Client, error) {
 		QPS:           -1, // a handful of calls; waiting is paced where it is done
 		Timeout:       callLimit,
 		Dial:          dial,
-		WrapTransport: func(t http.RoundTripper) http.RoundTripper { return gated{t, gate} },
-		Proxy:         func(*http.Request) (*url.URL, error) { return nil, nil },
+		WrapTransport: func(t http.RoundTripper) http.RoundTripper {
+			if gate == nil {
+				return &once{RoundTripper: t}
+			}
+			return gated{t, gate}
+		},
+		Proxy: func(*http.Request) (*url.URL, error) { return nil, nil },
 	})
 	if err != nil {
 		return nil, err
@@ -60,6 +69,30 @@ func (g gated) RoundTrip(r *http.Request) (*http.Response, error) {
 		}
 	}
 	return g.RoundTripper.RoundTrip(r)
+}
+
+// once has an API that did not answer in time not asked again: each of the dozen facts
+// that a preview looks at would wait for it as long as the first.
+type once struct {
+	http.RoundTripper
+	mu     sync.Mutex
+	silent error
+}
+
+func (o *once) RoundTrip(r *http.Request) (*http.Response, error) {
+	o.mu.Lock()
+	silent := o.silent
+	o.mu.Unlock()
+	if silent != nil {
+		return nil, silent
+	}
+	answer, err := o.RoundTripper.RoundTrip(r)
+	if late := net.Error(nil); errors.As(err, &late) && late.Timeout() {
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		o.silent = err
+	}
+	return answer, err
 }
 
 // SpeaksWith tells whether the client was made with these credentials.
