@@ -134,11 +134,12 @@ func (g *grown) expect(t *testing.T, masters, pools []string) {
 }
 
 // routes: each master has the API's address for good, by a route of its own, beside
-// which Google's guest agent makes its when there is a balancer, sooner or later.
+// which Google's guest agent makes its when there is a balancer, sooner or later: it asks
+// once a minute, and on a busy host not each time in time.
 func (g *grown) routes(t *testing.T, s cluster.Status) {
 	t.Helper()
 	for _, m := range s.Masters {
-		eventually(t, 90*time.Second, m.Name+" has the routes to the address", func() error {
+		eventually(t, 200*time.Second, m.Name+" has the routes to the address", func() error {
 			out := g.onIn(t, m.Zone, m.Name, "ip", "-4", "route", "show", "table", "local", s.Address.IP)
 			if !strings.Contains(out, "local "+s.Address.IP+" dev lo") || strings.Contains(out, "proto 66") != (s.Balancer != nil) {
 				return fmt.Errorf("they are %q", out)

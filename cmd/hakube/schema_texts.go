@@ -34,6 +34,8 @@ var keyTexts = map[string]string{
 	"nodes": "machines of Kubernetes; of a pool: how many are to stay; of smaller: the names of those that go, or went, empty when the cluster could not be asked which", "rings": "etcd's, main and events", "readyz": "the API's own word", "coredns": "pods that are ready",
 	"master": "whether it is one", "ready": "whether it is Ready; of a pool: how many are",
 	"id": "etcd's number of the member", "learner": "whether it has no vote", "index": "of the newest raft entry it has applied", "bytes": "what it has on disk", "members": "of the ring",
+	"alarms": "etcd's, such as NOSPACE, and whose they are", "writes": "why a write is refused, empty when one is taken",
+	"inUse": "bytes of the database that hold something", "quota": "bytes that the database may have",
 	"leader": "of the ring; of a member: whether it leads", "healthy": "whether it works", "revision": "of the newest change", "peerURLs": "where other members reach it",
 
 	"smaller": "the pool that NUM_NODES makes smaller, or made; null when none is", "from": "how many nodes it has, or had", "to": "how many are to stay",

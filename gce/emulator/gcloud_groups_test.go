@@ -122,7 +122,7 @@ func TestGcloudBalancer(t *testing.T) {
 	}
 	g.refuses("backend-services delete api --region=europe-west1", "is already being used by 'projects/p/regions/europe-west1/forwardingRules/api'")
 	g.refuses("health-checks delete ready --region=europe-west1", "BACKEND_SERVICE:api'")
-	g.refuses("addresses delete m-ip", "is already being used by 'projects/p/regions/europe-west1/forwardingRules/api'")
+	g.do("addresses delete m-ip") // the rule keeps it
 	g.do("forwarding-rules delete api --region=europe-west1")
 	g.do("backend-services remove-backend api --region=europe-west1 --instance-group=g --instance-group-zone=europe-west1-b")
 	g.do("backend-services delete api --region=europe-west1")

@@ -49,7 +49,6 @@ func TestGcloudMissing(t *testing.T) {
 		{"disks create d --type=hyperdisk-balanced --size=10GB", "disks.insert with type hyperdisk-balanced"},
 		{"firewall-rules create f --network=default --allow=tcp:22 --source-service-accounts=a@b", "firewalls.insert with sourceServiceAccounts"},
 		{"routes create r --network=default --destination-range=192.168.6.0/24 --next-hop-address=10.40.0.9", "routes.insert with nextHopIp"},
-		{"backend-services create b --region=europe-west1 --load-balancing-scheme=internal --protocol=tcp", "regionBackendServices.insert with loadBalancingScheme INTERNAL"},
 		{"health-checks create ssl c --region=europe-west1", "regionHealthChecks.insert with type SSL"},
 	} {
 		g.checked.Add(1)

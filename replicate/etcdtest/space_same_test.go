@@ -230,7 +230,7 @@ func TestSpaceSameAsEtcd(t *testing.T) {
 	expect("a", "healthy true", "alarms []", `writes ""`)
 	s.fill("a")
 	s.fill("b") // each raises its own, when it is asked or when it has the entry
-	for _, on := range []string{"a", "b"} {
+	for _, on := range []string{"b", "a"} { // b first: one that was turned away by a's alarm raises its own when it is asked again
 		expect(on, "healthy true", `alarms ["NOSPACE of a" "NOSPACE of b"]`, `writes "etcdserver: mvcc: database space exceeded"`, "near its quota true")
 	}
 	if s.get("b") != nil || s.remove("b") != nil || s.put("b") == nil {

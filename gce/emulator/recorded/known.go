@@ -26,6 +26,7 @@ var KnownOfFacts = []Row{
 	{"forwardingRules.get", "network portRange subnetwork target", "missing", "", "recorded were rules of balancers that are proxies"},
 	{"routes.list", "items[].routeType", "extra", "", other},
 	{"disks.get instances.get", "lastAttachTimestamp lastDetachTimestamp lastStopTimestamp lastSuspendedTimestamp", "extra", "", "it is of what happened to the object, which it did not where it was recorded"},
+	{"disks.get", "architecture guestOsFeatures[].type licenseCodes[] licenses[] sourceImage sourceImageId", "missing", "", "it is of a disk made of an image, and an empty one was read"},
 	{"*Operations.*", "error.* httpError*", "extra", "", "recorded were operations that ended well"},
 	{"instanceTemplates.get", "properties.disks[].interface", "missing", "", "where it was recorded it was asked for"},
 }
