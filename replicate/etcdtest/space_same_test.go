@@ -229,7 +229,7 @@ func TestSpaceSameAsEtcd(t *testing.T) {
 	}
 	expect("a", "healthy true", "alarms []", `writes ""`)
 	s.fill("a")
-	s.fill("b") // each raises its own, when it is asked or when it has the entry
+	s.fill("b")                             // each raises its own, when it is asked or when it has the entry
 	for _, on := range []string{"b", "a"} { // b first: one that was turned away by a's alarm raises its own when it is asked again
 		expect(on, "healthy true", `alarms ["NOSPACE of a" "NOSPACE of b"]`, `writes "etcdserver: mvcc: database space exceeded"`, "near its quota true")
 	}
