@@ -51,6 +51,7 @@ func localCommand(u *ui) *cli.Command {
 			{
 				Name: "stop", Usage: "halt its machines and stop it; nothing is lost", OnUsageError: usage,
 				Action: inDir(func(c *cli.Context, dir string) error {
+					u.flight.begins()
 					was, err := local.Stop(c.Context, dir)
 					if err == nil && !was {
 						u.note("the embedded GCE is not running")

@@ -148,7 +148,10 @@ func (u *ui) finish(err error) int {
 	u.code = code
 	if code == exitInterrupted {
 		untouched := (*cluster.Unchanged)(nil)
-		if _, began := u.flight.now(); began && !errors.As(err, &untouched) {
+		if u.flight.isWhole() {
+			u.say("interrupted", "", interruptedAt(err)+": it may be half done")
+			u.hint(goOn)
+		} else if _, began := u.flight.now(); began && !errors.As(err, &untouched) {
 			u.say("interrupted", "", interruptedAt(err)+"; every change that was begun is finished")
 		} else {
 			u.say("interrupted", "", interruptedAt(err)+", nothing was changed")

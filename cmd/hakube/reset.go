@@ -37,6 +37,7 @@ func localReset(c *cli.Context, u *ui, dir string) error {
 		return err
 	}
 	cloud := local.RealDir(dir) // as long as it is there to be asked
+	u.flight.begins()
 	stays, err := local.Reset(c.Context, dir)
 	if len(stays) > 0 {
 		u.note("in %s stays what is not the embedded GCE's: %s", dir, strings.Join(stays, ", "))

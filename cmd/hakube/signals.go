@@ -67,6 +67,7 @@ type flight struct {
 	steps map[int]string
 	waits map[int]bool // those that end with the run, and are not finished first
 	began bool         // something was changed, or tried to be
+	whole bool         // by a command that has no steps, and may be cut in the middle
 }
 
 func (f *flight) saw(e plan.Event) {
@@ -81,6 +82,20 @@ func (f *flight) saw(e plan.Event) {
 		}
 		f.steps[e.N], f.waits[e.N], f.began = e.Step, e.Waits, true
 	}
+}
+
+// begins takes note of a command without steps that changes something from here on.
+func (f *flight) begins() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.began, f.whole = true, true
+}
+
+// isWhole tells of such a command.
+func (f *flight) isWhole() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.whole
 }
 
 // now is what is under way, in the order of the list.
