@@ -19,7 +19,7 @@ import (
 )
 
 // TestLeastPrivilege makes, grows and removes a cluster as a service account with the
-// roles that the README gives the operator, and none more; with one role less, whatever
+// roles that cmd/hakube/README.md gives the operator, and none more; with one role less, whatever
 // it is, the plan names permissions that lack and nothing is made.
 func TestLeastPrivilege(t *testing.T) {
 	said := granted(t, "hakube-operator")
@@ -82,10 +82,10 @@ func TestLeastPrivilege(t *testing.T) {
 
 var binding = regexp.MustCompile(`gcloud projects add-iam-policy-binding \$PROJECT --member=serviceAccount:([a-z-]+)@\$PROJECT\.iam\.gserviceaccount\.com --role=(\S+)`)
 
-// granted are the roles that the README gives an account on the project.
+// granted are the roles that cmd/hakube/README.md gives an account on the project.
 func granted(t *testing.T, account string) (roles []string) {
 	t.Helper()
-	text, err := os.ReadFile("../README.md")
+	text, err := os.ReadFile("../cmd/hakube/README.md")
 	if err != nil {
 		t.Fatal(err)
 	}
