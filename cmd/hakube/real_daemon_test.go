@@ -4,6 +4,7 @@ package main
 
 import (
 	"bufio"
+	"fmt"
 	"os/exec"
 	"regexp"
 	"slices"
@@ -93,4 +94,29 @@ func (g *grown) replicateStruck(t *testing.T, zone string) {
 	if stall > stallLimit {
 		t.Errorf("writes stalled for %.2f s", stall)
 	}
+}
+
+// bootWithoutMetadata: a machine that boots while nobody answers for its metadata (a
+// daemon that was killed takes a while to come back) lets ssh in all the same when they
+// are there again. sshd gives up for good when it is started before there are host keys.
+func (w *walk) bootWithoutMetadata(t *testing.T) {
+	node := w.names(t, "zones/"+zoneB+"/instances")[1]
+	w.on(t, node, "bash", "-ec", `
+		systemctl stop ssh.service google-guest-agent-manager.service
+		kill "$(</run/google-guest-agent/core_plugin.pid)" || true
+		rm -rf /etc/google_instance_id /etc/ssh/ssh_host_* /run/google-guest-agent
+		ip rule add pref 1 to 169.254.169.254 unreachable
+		systemctl --no-block start google-guest-agent-manager.service ssh.service
+		sleep 15`)
+	if out := w.on(t, node, "bash", "-c", "systemctl is-active ssh.service || true"); strings.TrimSpace(out) == "active" {
+		t.Errorf("sshd of %s runs before there are host keys", node)
+	}
+	w.on(t, node, "ip", "rule", "del", "pref", "1")
+	eventually(t, time.Minute, "sshd of "+node+" runs", func() error {
+		if out := w.on(t, node, "bash", "-c", "systemctl is-active ssh.service google-guest-agent-manager.service || true"); out != "active\nactive\n" {
+			return fmt.Errorf("sshd and the agent are %q", out)
+		}
+		return nil
+	})
+	w.on(t, node, "test", "-s", "/etc/ssh/ssh_host_ed25519_key")
 }

@@ -39,6 +39,7 @@ func TestReal(t *testing.T) {
 		{"stop and start the master", (*walk).stopAndStart},
 		{"delete the master but not its disk", (*walk).deleteMaster},
 		{"kill the daemon", (*walk).killDaemon},
+		{"boot while metadata are away", (*walk).bootWithoutMetadata},
 		{"down", (*walk).down},
 		{"up killed five times", (*walk).upKilled},
 		{"down for good", (*walk).down},
