@@ -75,7 +75,7 @@ live: build ## try hakube on PROJECT= of yours at Google, ten minutes, everythin
 	bin/live -project="$(PROJECT)" -zone="$(ZONE)" -suite=bin/conformance $(LIVE)
 
 mutants: ## make one wrong edit after the other and see that a test near it fails (minutes)
-	$(GO) run .ci/mutants.go $(ONLY)
+	ONLY="$(ONLY)" $(GO) run .ci/mutants.go
 
 golden: ## rewrite cmd/hakube/README.md's table (and fail, so that CI cannot)
 	HAKUBE_GOLDEN=write $(GO) test ./cmd/hakube -run TestReadme
