@@ -5,7 +5,7 @@
 // and the package whose short tests have to fail by it. The tree is not touched: the
 // compiler is shown the edit in the file's place.
 //
-//	go run .ci/mutants.go [part of a file's name]
+//	ONLY="part of a file's name" go run .ci/mutants.go
 //
 // It prints killed and alive, and ends with 1 if any is alive, or does not compile.
 package main
