@@ -270,11 +270,12 @@ func (c *sickCluster) memberIDs() map[string]replicate.MemberID {
 // it votes and before the address moves: the master is taken back.
 func TestAlarmOnTheWay(t *testing.T) {
 	besideOthers(t)
-	for name, at := range map[string]string{"address": "in etcd ring main", "vote": "API answers through the balancer"} {
+	for name, at := range map[string]string{"address": "in the balancer's group", "vote": "API answers through the balancer"} {
 		t.Run(name, func(t *testing.T) {
 			c := newSick(t, 1)
-			raised := false
+			raised, moved := false, false
 			_, err := c.o.replica(zoneC).Up(context.Background(), func(e plan.Event) {
+				moved = moved || e.Kind == plan.Made && strings.Contains(e.Step, "off the master")
 				if !raised && (e.Kind == plan.Made || e.Kind == plan.Kept) && strings.Contains(e.Step, at) {
 					raised = true
 					c.must(c.guest(0).FillEtcd(replicate.RingMain, 0, 5*giga))
@@ -283,6 +284,9 @@ func TestAlarmOnTheWay(t *testing.T) {
 			var back *RolledBack
 			if !raised || !errors.As(err, &back) || !strings.Contains(err.Error(), "alarm NOSPACE") {
 				t.Fatalf("raised %v, up ended with %v", raised, err)
+			}
+			if moved != (name == "vote") {
+				t.Errorf("the address left the master: %v", moved)
 			}
 			if h, err := c.o.run(settings.Up, hold{}).Holder(context.Background()); err != nil || h.Machine != c.names[0] {
 				t.Errorf("the address is held by %+v, %v", h, err)
