@@ -90,7 +90,9 @@ func connect(ctx context.Context, u *ui, s cluster.Settings, does doing) (*clust
 		}
 		options.Endpoint, options.HTTPClient = status.Endpoint, gate.client()
 		deps.MirrorDefault, deps.Cloud = status.Mirror, local.RealDir(gate.dir)
+		deps.Poll = localPoll
 		if status.Machines == local.Model {
+			deps.Poll = modelPoll
 			if deps.ProxyURL, err = local.ProxyURL(status.Endpoint, gate.credentials()); err != nil {
 				return nil, err
 			}
@@ -113,6 +115,14 @@ func connect(ctx context.Context, u *ui, s cluster.Settings, does doing) (*clust
 	deps.SSH = replicate.NewRunner(replicate.Options{Signer: deps.Signer, Dial: deps.Dial})
 	return cluster.New(s, deps), nil
 }
+
+// How often the embedded GCE and its machines are asked while something is waited for:
+// nobody counts questions to it against a quota, and its machines boot in less time
+// than Google's, model machines at once.
+const (
+	localPoll = 500 * time.Millisecond
+	modelPoll = 100 * time.Millisecond
+)
 
 var noDeadline time.Time
 
