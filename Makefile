@@ -37,10 +37,10 @@ lint: ## go vet (for macOS too), staticcheck, shellcheck, gofmt
 	@if command -v shellcheck >/dev/null; then shellcheck -x $$(git ls-files '*.sh' ':!scripts/startup') .ci/run && cat scripts/startup/*.sh | shellcheck -s bash -; \
 	else echo "shellcheck skipped: not installed (make tools, as root on Debian)"; fi
 
-# More packages and tests at a time than cores, and lint beside them: half of their time is waiting.
+# More packages and tests at a time than cores, and lint beside them, which vets: half of their time is waiting.
 check: ## the quick tests: vet, lint, units, stories on model machines (two minutes on two cores)
 	@$(MAKE) --no-print-directory lint & lint=$$!; code=0; n=$$(getconf _NPROCESSORS_ONLN); \
-	GOGC=400 $(GO) test -short -p $$((n + 2)) -parallel $$((3 * n)) ./... || code=$$?; \
+	GOGC=400 $(GO) test -short -vet=off -p $$((n + 2)) -parallel $$((8 * n)) ./... || code=$$?; \
 	wait $$lint || { code=$$?; echo "make lint failed: its words are above"; }; exit $$code
 
 test: PACKAGES += $(CLIENTS)
@@ -52,7 +52,7 @@ ifeq ($(root),yes)
 else
 	@echo "real machines are skipped: they need Linux and root"
 endif
-	$(GO) test -count=1 -timeout 75m -v ./... 2>&1 | testdata/summarize.sh
+	$(GO) test -count=1 -vet=off -parallel $$((3 * $$(getconf _NPROCESSORS_ONLN))) -timeout 75m -v ./... 2>&1 | testdata/summarize.sh
 
 fuzz: ## feed every parser of foreign input with what nobody sends, FUZZTIME=10m for each
 	@grep -l '^func Fuzz' $$(git ls-files '*_test.go') | xargs -n 1 dirname | sort -u | while read -r package; do \

@@ -24,12 +24,11 @@ func TestMain(m *testing.M) {
 	testscript.Main(m, programs)
 }
 
-// besideOthers lets tests that mostly wait run side by side in "make check". In "make
-// test" each has its turn: real machines need the cores.
+// besideOthers lets tests of model machines, which mostly wait, run side by side. They
+// do after all that are not: real machines are alone with the cores.
 func besideOthers(t *testing.T) {
-	if testing.Short() {
-		t.Parallel()
-	}
+	t.Helper()
+	t.Parallel()
 }
 
 // programs are what this test binary is under other names.
