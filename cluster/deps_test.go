@@ -46,6 +46,7 @@ var banned = []struct{ from, to, why string }{
 	{"/cluster/sweep", "/replicate/...", "it works for a cluster that is dead"},
 	{"/cluster/inventory", "k8s.io/...", "it asks Compute Engine, and a cluster need not live"},
 	{"/cluster/inventory", "/replicate/...", "it asks Compute Engine and no machine"},
+	{"/cluster/addons", "/...", "rows and texts only; everybody may render them"},
 	{"/cluster/settings", "/gce/...", "what is to be is known before the first call"},
 	{"/cluster/settings", "/replicate/...", "what is to be is known before the first call"},
 	{"/cluster/settings", "/cluster", "arrows go down"},

@@ -142,6 +142,7 @@ func (r *run) settled(l *task.Lines) {
 }
 
 func (r *run) valid(l *task.Lines) {
+	l.Then(live.Addons(r.Task)...)                                           // nothing before needs them
 	l.Then(live.Spread(r.Task))                                              // or Service names fail with the one machine CoreDNS is on
 	l.Then(live.Validate(r.Task, func(e *live.Evidence) { r.evidence = e })) // evidence that it all works together
 }

@@ -56,6 +56,7 @@ func (c *Cluster) up(ctx context.Context, h hold, act action) (*run, []plan.Item
 	for _, text := range r.Want.Settings.DNSProblems() { // the range is known now, also when nobody set it
 		unfit = append(unfit, &refusal.Refused{Why: text, Cure: "leave KUBE_DNS_SERVER_IP out, or set that"})
 	}
+	unfit = append(unfit, r.Want.Settings.AddonProblems()...)
 	if no := slices.Concat(unfit, preflight.InTheWayOfMasters(r.Task)); len(no) > 0 && len(step.Reachable(r.Task)) > 0 {
 		return r, nil, no // before the first change, which is to reach masters
 	}

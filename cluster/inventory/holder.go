@@ -74,6 +74,8 @@ func LaterLabel(variable, zone string) string {
 	switch variable {
 	case "HAKUBE_LOAD_BALANCER":
 		return "hakube-load-balancer"
+	case "HAKUBE_ADDONS":
+		return "hakube-addons"
 	case "MAX_INSTANCES_PER_MIG":
 		return PerGroupKey + zone
 	}
@@ -87,6 +89,9 @@ const PerGroupKey = "hakube-per-group-"
 // Said is what is written down of a variable.
 func (v *Inventory) Said(variable, zone string) string {
 	label := v.Holder.labels[LaterLabel(variable, zone)]
+	if variable == "HAKUBE_ADDONS" {
+		return cmp.Or(ListOf(label), v.Holder.Begun[variable], "none")
+	}
 	if variable != "MAX_INSTANCES_PER_MIG" {
 		return cmp.Or(label, v.Holder.Begun[variable])
 	}
@@ -96,6 +101,21 @@ func (v *Inventory) Said(variable, zone string) string {
 		}
 	}
 	return ""
+}
+
+// Labels take no commas: a list has underscores there.
+
+// LabelText is a setting as a label takes it.
+func LabelText(value string) string { return strings.ReplaceAll(value, ",", "_") }
+
+// ListOf is LabelText read back.
+func ListOf(label string) string { return strings.ReplaceAll(label, "_", ",") }
+
+// SpokenOf tells whether a list was ever anything but none: at the beginning, or by a
+// later run, whose label stays.
+func SpokenOf(h Holder, variable string) bool {
+	begun, later := h.Begun[variable], h.labels[LaterLabel(variable, "")]
+	return later != "" || begun != "" && begun != "none"
 }
 
 // NIC is the interface of a machine; they have one.

@@ -75,6 +75,7 @@ type Settings struct {
 	PodSecurity    Bool `envconfig:"HAKUBE_POD_SECURITY" flag:"pod-security" default:"true" desc:"at create: kubectl warns of pods in namespace default that break Kubernetes' baseline; refuses none"`
 
 	KubeVersion   Version `group:"Software" envconfig:"KUBE_VERSION" flag:"kube-version" default:"v1.36.3" desc:"Kubernetes version"`
+	Addons        Addons  `envconfig:"HAKUBE_ADDONS" flag:"addons" default:"none" desc:"what runs in the cluster beside Kubernetes, separated by commas: cloud-controller; or all, or none. It can be changed later"`
 	Mirror        URL     `for:"up,repair" envconfig:"KUBE_MIRROR" flag:"mirror" desc:"where machines fetch binaries and images instead of the official places; the embedded GCE has its own"`
 	SSHKey        Path    `group:"Access" for:"all" envconfig:"HAKUBE_SSH_KEY" flag:"ssh-key" desc:"file of the ssh key that masters let in, made by up and repair if there is none; gcloud's, ~/.ssh/google_compute_engine, if empty"`
 	Kubeconfig    Path    `for:"all" envconfig:"KUBECONFIG" flag:"kubeconfig" desc:"files the cluster's entry is in, as kubectl takes them: it is changed where it is, a new one goes into the first that exists; ~/.kube/config if empty"`

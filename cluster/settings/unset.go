@@ -78,6 +78,7 @@ var Classes = map[string]class{
 	"HAKUBE_ENCRYPT_SECRETS": {true, "masters' metadata"},
 	"HAKUBE_POD_SECURITY":    {true, "masters' metadata"},
 
+	"HAKUBE_ADDONS":                         {true, "the labels of the address, if a later run said it; else what the cluster was begun with"},
 	"KUBE_VERSION":                          {true, "masters' metadata, nodes' template"},
 	"KUBE_MIRROR":                           {true, "masters' metadata, nodes' template; on these another one has no effect, which is warned of"},
 	"KUBECONFIG":                            {false, "a file of this operator"},

@@ -12,6 +12,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"hakube/cluster/addons"
 	"hakube/cluster/env"
 	"hakube/cluster/inventory"
 	"hakube/cluster/kube"
@@ -45,7 +46,10 @@ type Snapshot struct {
 	nodes      nodeList             // of the whole cluster
 	zonePools  map[string]pool.Pool // machines of the pools, by zone
 	listed     bool                 // they could be listed
-	coreDNS    string               // what is wrong with it, "" also when it could not be asked
+	wantAddons []addons.Set
+	asksAddons bool // somebody ever spoke of them
+	addons     []AddonStatus
+	coreDNS    string // what is wrong with it, "" also when it could not be asked
 
 	balanced bool           // there is a backend service
 	backends []step.Backend // behind it
@@ -91,6 +95,10 @@ func Read(ctx context.Context, r *task.Task) (*Snapshot, error) {
 		return nil, err
 	}
 	r.Have = s.have
+	var err error
+	if s.wantAddons, s.asksAddons, err = r.Addons(); err != nil {
+		return nil, err
+	}
 	r.SawIP(s.Held.IP)
 	r.SawMasters(r.Have)
 	machines := s.have.Masters(s.Names)
@@ -269,6 +277,12 @@ func askNodes(ctx context.Context, r *env.Env, s *Snapshot, via inventory.Object
 		return err
 	}
 	return gce.Parallel(
+		func() (err error) {
+			if s.asksAddons {
+				s.addons, err = addonsOf(ctx, client, s.wantAddons)
+			}
+			return err
+		},
 		func() error {
 			nodes, err := client.ListNodes(ctx)
 			s.nodes = nodeList{err == nil, nodes}

@@ -21,6 +21,7 @@ type Status struct {
 
 	Masters []MasterStatus `json:"masters"` // the first-born first
 	Pools   []PoolStatus   `json:"pools"`
+	Addons  []AddonStatus  `json:"addons"` // empty where nobody ever had any
 	// Rings are "main" and "events"; nil is a ring that nobody told of.
 	Rings    map[string][]rings.Member `json:"rings"`
 	Address  AddressStatus             `json:"address"`
@@ -103,7 +104,7 @@ func (e *NoCluster) Hint() string {
 func (s *Snapshot) Conclude() *Status {
 	x := &Status{
 		Cluster: s.Names.Prefix, Project: s.project, Region: s.region,
-		Masters: []MasterStatus{}, Pools: s.pools(), Rings: map[string][]rings.Member{}, Quorum: map[string]rings.QuorumStatus{},
+		Masters: []MasterStatus{}, Pools: s.pools(), Addons: append([]AddonStatus{}, s.addons...), Rings: map[string][]rings.Member{}, Quorum: map[string]rings.QuorumStatus{},
 		Address: s.address(), Unfinished: s.unfinished(), Warnings: s.warnings(),
 	}
 	for _, m := range s.Masters {

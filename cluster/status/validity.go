@@ -96,6 +96,11 @@ func (s *Snapshot) problems(allowed int) []Problem {
 	if s.coreDNS != "" {
 		say("CoreDNS: %s", s.coreDNS)
 	}
+	for _, a := range s.addons {
+		if !a.Healthy {
+			list = append(list, Problem{Why: "addon " + a.Name + ": " + a.Why, Command: s.create()})
+		}
+	}
 	short := 0
 	for _, zone := range s.zonesWithPools() {
 		if s.listed && s.nodes.read {

@@ -23,6 +23,8 @@ func (r *Task) heeds(variable string) bool {
 		return false
 	case perPool:
 		return r.Mode.Nodes
+	case variable == "HAKUBE_ADDONS":
+		return !r.Mode.Removes // which make none, and take none away
 	}
 	return r.Mode.Masters
 }
@@ -77,6 +79,6 @@ func (r *Task) Unwritten() (list []Note) {
 // one that is cut is gone on with from any shell.
 func (r *Task) Notes() {
 	for _, w := range r.Unwritten() {
-		r.Lease.Note(inventory.LaterLabel(w.Variable, r.Want.Zone), w.Value)
+		r.Lease.Note(inventory.LaterLabel(w.Variable, r.Want.Zone), inventory.LabelText(w.Value))
 	}
 }

@@ -36,6 +36,14 @@ func statusPage(s *cluster.Status) []byte {
 		}
 		fmt.Fprintf(w, "%s\t%d\t%s\t%s\n", p.Zone, p.Nodes, ready, why)
 	})
+	table(&b, "ADDON\tVERSION\tSTATE", len(s.Addons), func(w io.Writer, i int) {
+		a := s.Addons[i]
+		state := "ready"
+		if !a.Healthy {
+			state = firstLine(a.Why)
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\n", a.Name, dash(a.Version), state)
+	})
 	ringTable(&b, s)
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(w, "address\t%s\n", addressLine(s.Address))

@@ -27,6 +27,8 @@ import (
 //	pods        get list create, and eviction: CoreDNS's two, made up of the Nodes there
 //	            are, and those that are bound to a Node when they are made
 //
+//	what addons are made of            apply (server-side), get and delete by name
+//
 // with label selectors, field selectors on what each kind has, limit and
 // continue, resourceVersion as a precondition. All else, watch included, is
 // answered 501 with a Status that says so.
@@ -122,6 +124,9 @@ func (c *call) health(w http.ResponseWriter) bool {
 func (c *call) route() (answer any, status int, err error) {
 	if a, ok := Discover(strings.TrimSuffix(c.URL.Path, "/")); ok && c.Method == http.MethodGet {
 		return a, http.StatusOK, c.allow("get", "", "", "", c.URL.Path)
+	}
+	if p, ok := c.takes(); ok {
+		return c.serveApplied(p)
 	}
 	rest, ok := strings.CutPrefix(c.URL.Path, "/api/v1/")
 	if !ok {

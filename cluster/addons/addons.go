@@ -1,0 +1,175 @@
+// Package addons has what runs in a cluster beside Kubernetes itself: a row an addon, with
+// its version, its images and its manifests, which are in a directory of its name. It
+// renders them and asks nobody; package live applies them, package status tells of them.
+package addons
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"embed"
+	"encoding/hex"
+	"fmt"
+	"io/fs"
+	"path"
+	"strings"
+	"text/template"
+
+	"sigs.k8s.io/yaml"
+)
+
+//go:embed */*.yaml
+var manifests embed.FS
+
+// An Addon is a row.
+type Addon struct {
+	Name     string
+	Version  string
+	Images   map[string]Image // by the name that the manifests call them
+	Workload Workload         // whose pods tell whether it is well
+}
+
+// An Image is the official one. Machines that fetch from a mirror ask by the tag alone, as
+// kubeadm does: a mirror's own build has another digest.
+type Image struct{ Ref, Digest string }
+
+// A Workload is a DaemonSet or a Deployment of the addon.
+type Workload struct{ Kind, Namespace, Name string }
+
+// All are the rows, in the order in which they are applied.
+func All() []Addon {
+	return []Addon{{
+		Name: "cloud-controller", Version: "v28.2.1",
+		Images: map[string]Image{"controller": {
+			Ref:    "registry.k8s.io/cloud-provider-gcp/cloud-controller-manager:v28.2.1",
+			Digest: "sha256:3c0a8ed7156af8c4a6ab559b98d45882d7447409ccd7bd13b746006bf21e4cfd",
+		}},
+		Workload: Workload{"DaemonSet", "kube-system", "cloud-controller-manager"},
+	}}
+}
+
+// Named is the row of the name.
+func Named(name string) (Addon, bool) {
+	for _, a := range All() {
+		if a.Name == name {
+			return a, true
+		}
+	}
+	return Addon{}, false
+}
+
+// Values are what manifests are told of the cluster.
+type Values struct {
+	Project, Network, Subnetwork, NodeTag, Cluster string
+	Mirror                                         bool // machines fetch from a mirror
+}
+
+// An Object is one of Kubernetes' as the API takes it.
+type Object struct {
+	Path string // "/apis/apps/v1/namespaces/kube-system/daemonsets/x"
+	JSON []byte
+}
+
+// Set is an addon as it should be in a cluster.
+type Set struct {
+	Addon
+	Objects []Object
+	Digest  string // of all of them: another one means that something is to be applied
+}
+
+// For renders the addon's manifests.
+func (a Addon) For(v Values) (Set, error) {
+	files, err := fs.Glob(manifests, a.Name+"/*.yaml")
+	if err != nil || len(files) == 0 {
+		return Set{}, fmt.Errorf("addon %s has no manifests: %w", a.Name, err)
+	}
+	s, sum := Set{Addon: a}, sha256.New()
+	for _, file := range files { // Glob sorts
+		text, err := a.render(file, v)
+		if err != nil {
+			return Set{}, err
+		}
+		for document := range strings.SplitSeq(text, "\n---\n") {
+			o, err := objectOf(document)
+			if err != nil {
+				return Set{}, fmt.Errorf("addon %s, %s: %w", a.Name, path.Base(file), err)
+			}
+			s.Objects = append(s.Objects, o)
+			fmt.Fprintf(sum, "%s %s\n", o.Path, o.JSON)
+		}
+	}
+	s.Digest = hex.EncodeToString(sum.Sum(nil))[:16]
+	return s, nil
+}
+
+// render fills in what the manifest leaves open.
+func (a Addon) render(file string, v Values) (string, error) {
+	text, err := manifests.ReadFile(file)
+	if err != nil {
+		return "", err
+	}
+	t, err := template.New(file).Option("missingkey=error").Funcs(template.FuncMap{"image": func(name string) (string, error) {
+		i, ok := a.Images[name]
+		switch {
+		case !ok:
+			return "", fmt.Errorf("addon %s has no image %q", a.Name, name)
+		case v.Mirror:
+			return i.Ref, nil
+		}
+		return i.Ref + "@" + i.Digest, nil
+	}}).Parse(string(text))
+	if err != nil {
+		return "", err
+	}
+	var b bytes.Buffer
+	if err := t.Execute(&b, v); err != nil {
+		return "", err
+	}
+	return b.String(), nil
+}
+
+// objectOf reads one document.
+func objectOf(document string) (Object, error) {
+	text, err := yaml.YAMLToJSONStrict([]byte(document))
+	if err != nil {
+		return Object{}, err
+	}
+	var head struct {
+		APIVersion, Kind string
+		Metadata         struct{ Namespace, Name string }
+	}
+	if err := yaml.Unmarshal(text, &head); err != nil {
+		return Object{}, err
+	}
+	p, err := PathOf(head.APIVersion, head.Kind, head.Metadata.Namespace, head.Metadata.Name)
+	return Object{Path: p, JSON: text}, err
+}
+
+// plurals are the kinds that manifests have, as the API's paths call them.
+var plurals = map[string]string{
+	"APIService": "apiservices", "ClusterRole": "clusterroles", "ClusterRoleBinding": "clusterrolebindings", "ConfigMap": "configmaps",
+	"CSIDriver": "csidrivers", "CustomResourceDefinition": "customresourcedefinitions", "DaemonSet": "daemonsets", "Deployment": "deployments",
+	"Namespace": "namespaces", "PodDisruptionBudget": "poddisruptionbudgets", "PriorityClass": "priorityclasses", "Role": "roles",
+	"RoleBinding": "rolebindings", "Service": "services", "ServiceAccount": "serviceaccounts", "StorageClass": "storageclasses",
+	"VolumeSnapshotClass": "volumesnapshotclasses",
+}
+
+// PathOf is where the API has an object.
+func PathOf(version, kind, namespace, name string) (string, error) {
+	plural, ok := plurals[kind]
+	if !ok || version == "" || name == "" {
+		return "", fmt.Errorf("%s %s %q is no object of an addon", version, kind, name)
+	}
+	p := "/apis/" + version
+	if !strings.Contains(version, "/") {
+		p = "/api/" + version
+	}
+	if namespace != "" {
+		p += "/namespaces/" + namespace
+	}
+	return p + "/" + plural + "/" + name, nil
+}
+
+// Path is where the API has the workload.
+func (w Workload) Path() string {
+	return "/apis/apps/v1/namespaces/" + w.Namespace + "/" + plurals[w.Kind] + "/" + w.Name
+}

@@ -1,0 +1,108 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"hakube/cluster/addons"
+	"hakube/cluster/settings"
+)
+
+// TestAddonNames: what the setting takes is what there are rows for, in their order.
+func TestAddonNames(t *testing.T) {
+	var rows []string
+	for _, a := range addons.All() {
+		rows = append(rows, a.Name)
+	}
+	if diff := cmp.Diff(rows, settings.AddonNames); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// TestAddonsOnAndOff: an addon comes with the cluster or later, is remembered by shells
+// that say nothing, comes back when somebody deletes its programs, is told of by status,
+// goes when it is said to, and leaves nothing.
+func TestAddonsOnAndOff(t *testing.T) {
+	besideOthers(t)
+	ctx := context.Background()
+	for _, first := range []string{"none", "cloud-controller"} {
+		t.Run("first "+first, func(t *testing.T) {
+			t.Parallel()
+			w, _ := newModelWorld(t)
+			empty, o := w.objects(), w.operator()
+			shell := func(addons string) *operator {
+				more := map[string]string{"NUM_NODES": "1", "HAKUBE_MASTER_SERVICE_ACCOUNT": "default"}
+				if addons != "" {
+					more["HAKUBE_ADDONS"] = addons
+				}
+				return o.shell(t, more)
+			}
+			has := func(when string, want int) {
+				t.Helper()
+				s, err := shell("").Status(ctx)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if len(s.Addons) != want {
+					t.Fatalf("%s: %+v", when, s.Addons)
+				}
+				for _, a := range s.Addons {
+					if !a.Healthy || a.Version == "" {
+						t.Errorf("%s: %+v", when, a)
+					}
+				}
+			}
+			w.mustUp(shell(first))
+			has("created", len(settings.Addons(first).Names()))
+			w.mustUp(shell("all"))
+			has("said later", 1)
+			nothingToDo(t, w, shell(""))
+			client, err := shell("").run(settings.Up, hold{}).Kube(ctx)
+			if err != nil {
+				t.Fatal(err)
+			}
+			row, _ := addons.Named(settings.CloudController)
+			if err := client.Delete(ctx, row.Workload.Path()); err != nil {
+				t.Fatal(err)
+			}
+			if s, err := shell("").Status(ctx); err != nil || len(s.Addons) != 1 || s.Addons[0].Healthy {
+				t.Errorf("its programs are deleted: %+v, %v", s, err)
+			}
+			w.mustUp(shell(""))
+			has("made again", 1)
+			w.mustUp(shell("none"))
+			has("off", 0)
+			if missing, err := client.Rollout(ctx, row.Workload.Path()); err != nil || missing != "it is not there" {
+				t.Errorf("after none: %q, %v", missing, err)
+			}
+			nothingToDo(t, w, shell(""))
+			w.mustDown(shell(""))
+			if diff := cmp.Diff(empty, w.objects()); diff != "" {
+				t.Errorf("objects after down (-before +after):\n%s", diff)
+			}
+		})
+	}
+}
+
+// TestAddonNeedsAccount: of a cloud controller that could not speak to Google nothing is
+// begun, of a new cluster and of one that lives.
+func TestAddonNeedsAccount(t *testing.T) {
+	w := newWorld(t)
+	o := w.operator()
+	refused := func(when string) {
+		t.Helper()
+		before := w.objects()
+		_, err := o.shell(t, map[string]string{"NUM_NODES": "1", "HAKUBE_ADDONS": "all"}).Up(t.Context(), w.events())
+		var unchanged *Unchanged
+		if diff := cmp.Diff(before, w.objects()); !errors.As(err, &unchanged) || diff != "" || !strings.Contains(err.Error(), "HAKUBE_MASTER_SERVICE_ACCOUNT is none") {
+			t.Errorf("%s: %v\n%s", when, err, diff)
+		}
+	}
+	refused("new")
+	w.mustUp(o.shell(t, map[string]string{"NUM_NODES": "1"}))
+	refused("living")
+}

@@ -1,0 +1,126 @@
+package kube
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+)
+
+// manager is who owns the fields that hakube applies.
+const manager = "hakube"
+
+// Apply makes the object at a path what the text says (server-side apply). Fields that
+// somebody else took over by hand are taken back: a manifest is all there is to an addon.
+func (c *Client) Apply(ctx context.Context, path string, text []byte) error {
+	return c.RESTClient().Patch(types.ApplyPatchType).AbsPath(path).Param("fieldManager", manager).Param("force", "true").Body(text).Do(ctx).Error()
+}
+
+// Delete removes the object at a path, and what it owns after it; one that is gone is fine.
+func (c *Client) Delete(ctx context.Context, path string) error {
+	behind := metav1.DeletePropagationBackground
+	text, err := json.Marshal(metav1.DeleteOptions{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "DeleteOptions"}, PropagationPolicy: &behind})
+	if err != nil {
+		return err
+	}
+	err = c.RESTClient().Delete().AbsPath(path).SetHeader("Content-Type", "application/json").Body(text).Do(ctx).Error()
+	if apierrors.IsNotFound(err) {
+		return nil
+	}
+	return err
+}
+
+// Rollout says what is missing of the DaemonSet or Deployment at a path, "" if nothing is.
+func (c *Client) Rollout(ctx context.Context, path string) (missing string, err error) {
+	text, err := c.RESTClient().Get().AbsPath(path).Do(ctx).Raw()
+	if apierrors.IsNotFound(err) {
+		return "it is not there", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	var w struct {
+		Metadata struct{ Generation int64 }
+		Spec     struct{ Replicas *int }
+		Status   struct {
+			ObservedGeneration                                              int64
+			DesiredNumberScheduled, UpdatedNumberScheduled, NumberAvailable int // of a DaemonSet
+			Replicas, UpdatedReplicas, AvailableReplicas                    int // of a Deployment
+		}
+	}
+	if err := json.Unmarshal(text, &w); err != nil {
+		return "", fmt.Errorf("reading %s: %w", path, err)
+	}
+	s := w.Status
+	want, updated, ready := s.DesiredNumberScheduled, s.UpdatedNumberScheduled, s.NumberAvailable
+	if w.Spec.Replicas != nil {
+		want, updated, ready = *w.Spec.Replicas, s.UpdatedReplicas, s.AvailableReplicas
+	}
+	switch {
+	case s.ObservedGeneration < w.Metadata.Generation:
+		return "nobody has looked at it yet", nil
+	case updated < want:
+		return fmt.Sprintf("%d of %d pods are of its version", updated, want), nil
+	case ready < want || want == 0:
+		return fmt.Sprintf("%d of %d pods are ready", ready, want), nil
+	}
+	return "", nil
+}
+
+// An Applied is what the cluster itself says of an addon: it is begun with the first and
+// written down whole after the last of its objects, so that one that was cut is known.
+type Applied struct {
+	Name, Version, Digest string // Digest is "" while it is being applied or removed
+	Paths                 []string
+}
+
+const (
+	recordNamespace = "kube-system"
+	recordPrefix    = "hakube-addon-"
+	recordLabel     = "hakube-addon"
+)
+
+// Applied lists what the cluster says it has.
+func (c *Client) Applied(ctx context.Context) (all []Applied, err error) {
+	list, err := c.ConfigMaps(recordNamespace).List(ctx, metav1.ListOptions{LabelSelector: recordLabel})
+	if err != nil {
+		return nil, fmt.Errorf("listing addons: %w", err)
+	}
+	for _, m := range list.Items {
+		a := Applied{Name: m.Labels[recordLabel], Version: m.Data["version"], Digest: m.Data["digest"]}
+		if err := json.Unmarshal([]byte(m.Data["paths"]), &a.Paths); err != nil {
+			return nil, fmt.Errorf("reading ConfigMap %s: %w", m.Name, err)
+		}
+		all = append(all, a)
+	}
+	return all, nil
+}
+
+// Record writes down what the cluster has of an addon.
+func (c *Client) Record(ctx context.Context, a Applied) error {
+	paths, err := json.Marshal(a.Paths)
+	if err != nil {
+		return err
+	}
+	text, err := json.Marshal(map[string]any{
+		"apiVersion": "v1", "kind": "ConfigMap",
+		"metadata": map[string]any{"name": recordPrefix + a.Name, "namespace": recordNamespace, "labels": map[string]string{recordLabel: a.Name}},
+		"data":     map[string]string{"version": a.Version, "digest": a.Digest, "paths": string(paths)},
+	})
+	if err != nil {
+		return err
+	}
+	return c.Apply(ctx, recordPath(a.Name), text)
+}
+
+// Forget removes the record, when nothing of the addon is left.
+func (c *Client) Forget(ctx context.Context, name string) error {
+	return c.Delete(ctx, recordPath(name))
+}
+
+func recordPath(name string) string {
+	return "/api/v1/namespaces/" + recordNamespace + "/configmaps/" + recordPrefix + name
+}

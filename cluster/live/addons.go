@@ -1,0 +1,229 @@
+package live
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"hakube/cluster/addons"
+	"hakube/cluster/env"
+	"hakube/cluster/kube"
+	"hakube/cluster/plan"
+	"hakube/cluster/task"
+)
+
+// Addons is the fact that the cluster has the addons that are to be, and no other, and
+// that their pods are ready. Nothing else waits for it: machines join without.
+func Addons(r *task.Task) []plan.Step {
+	sets, asked, err := r.Addons()
+	if !asked && err == nil {
+		return nil
+	}
+	return []plan.Step{&withAddons{env: r.Env, sets: sets, err: err}}
+}
+
+type withAddons struct {
+	env  *env.Env
+	sets []addons.Set
+	err  error // of a manifest
+}
+
+// addonLimit is how long images may take to be fetched, and pods to be ready.
+const addonLimit = 5 * time.Minute
+
+func (s *withAddons) String() string {
+	names := []string{}
+	for _, a := range s.sets {
+		names = append(names, a.Name)
+	}
+	if len(names) == 0 {
+		return "no addons"
+	}
+	return "addons " + strings.Join(names, ", ")
+}
+func (*withAddons) Waits() {}
+
+func (s *withAddons) Observe(ctx context.Context) (plan.State, error) {
+	if s.err != nil {
+		return plan.State{}, s.err
+	}
+	client, err := s.env.Kube(ctx)
+	if err != nil {
+		return plan.State{Is: plan.Absent, Why: kube.Plainly(err)}, nil
+	}
+	todo, err := s.todo(ctx, client)
+	if err != nil {
+		return plan.State{Is: plan.Absent, Why: kube.Plainly(err)}, nil
+	}
+	why := todo.words()
+	if len(why) == 0 {
+		if why, err = s.sick(ctx, client); err != nil {
+			return plan.State{Is: plan.Absent, Why: kube.Plainly(err)}, nil
+		}
+	}
+	if len(why) > 0 {
+		return plan.State{Is: plan.Partial, Why: strings.Join(why, "; ")}, nil
+	}
+	return plan.Exists("")
+}
+
+// A change is what is between the addons there are and those that are to be.
+type change struct {
+	remove []kube.Applied
+	apply  []addons.Set
+	was    map[string]kube.Applied
+}
+
+func (c change) words() (list []string) {
+	for _, a := range c.remove {
+		list = append(list, a.Name+" is there")
+	}
+	for _, a := range c.apply {
+		was, ok := c.was[a.Name]
+		switch {
+		case !ok:
+			list = append(list, a.Name+" is not there")
+		case was.Digest == "":
+			list = append(list, a.Name+" is there in part")
+		default:
+			list = append(list, a.Name+" "+was.Version+" is other than it is to be")
+		}
+	}
+	return list
+}
+
+func (s *withAddons) todo(ctx context.Context, client *kube.Client) (change, error) {
+	c := change{was: map[string]kube.Applied{}}
+	all, err := client.Applied(ctx)
+	if err != nil {
+		return c, err
+	}
+	for _, a := range all {
+		c.was[a.Name] = a
+		if !slices.ContainsFunc(s.sets, func(x addons.Set) bool { return x.Name == a.Name }) {
+			c.remove = append(c.remove, a)
+		}
+	}
+	for _, a := range s.sets {
+		if was := c.was[a.Name]; was.Digest != a.Digest {
+			c.apply = append(c.apply, a)
+		}
+	}
+	return c, nil
+}
+
+// sick is what is missing of the pods.
+func (s *withAddons) sick(ctx context.Context, client *kube.Client) (list []string, err error) {
+	for _, a := range s.sets {
+		missing, err := client.Rollout(ctx, a.Workload.Path())
+		if err != nil {
+			return nil, err
+		}
+		if missing != "" {
+			list = append(list, a.Name+": "+missing)
+		}
+	}
+	return list, nil
+}
+
+func (s *withAddons) Do(ctx context.Context) error {
+	client, err := s.env.Kube(ctx)
+	if err != nil {
+		return err
+	}
+	todo, err := s.todo(ctx, client)
+	if err != nil {
+		return err
+	}
+	for _, a := range todo.remove {
+		if err := remove(ctx, client, a); err != nil {
+			return fmt.Errorf("removing addon %s: %w", a.Name, err)
+		}
+	}
+	for _, a := range todo.apply {
+		if err := apply(ctx, client, a, todo.was[a.Name]); err != nil {
+			return fmt.Errorf("applying addon %s: %w", a.Name, err)
+		}
+	}
+	err = plan.Until(ctx, plan.Condition{
+		For: "the addons to be ready", Every: s.env.Poll, Limit: addonLimit,
+		Check: func(ctx context.Context) (bool, string, error) { return s.ready(ctx, client) },
+	})
+	if err != nil && ctx.Err() == nil {
+		return &env.Sick{Err: err}
+	}
+	return err
+}
+
+// ready makes again a workload that somebody deleted, and says what is missing.
+func (s *withAddons) ready(ctx context.Context, client *kube.Client) (bool, string, error) {
+	why, err := s.sick(ctx, client)
+	for _, a := range s.sets {
+		if err == nil && slices.Contains(why, a.Name+": it is not there") {
+			err = applyAll(ctx, client, a)
+		}
+	}
+	return err == nil && len(why) == 0, strings.Join(why, "; "), err
+}
+
+func (*withAddons) Undo(context.Context) error { return nil } // never unwanted
+
+// apply makes an addon what it is to be. What it had before and has no more goes.
+func apply(ctx context.Context, client *kube.Client, a addons.Set, was kube.Applied) error {
+	record := kube.Applied{Name: a.Name, Version: a.Version}
+	for _, o := range a.Objects {
+		record.Paths = append(record.Paths, o.Path)
+	}
+	keep := slices.Clone(record.Paths)
+	for _, p := range was.Paths {
+		if !slices.Contains(keep, p) {
+			record.Paths = append(record.Paths, p)
+		}
+	}
+	if err := client.Record(ctx, record); err != nil {
+		return err
+	}
+	if err := applyAll(ctx, client, a); err != nil {
+		return err
+	}
+	for _, p := range record.Paths[len(keep):] {
+		if err := client.Delete(ctx, p); err != nil {
+			return err
+		}
+	}
+	record.Paths, record.Digest = keep, a.Digest
+	return client.Record(ctx, record)
+}
+
+func applyAll(ctx context.Context, client *kube.Client, a addons.Set) error {
+	for _, o := range a.Objects {
+		if err := client.Apply(ctx, o.Path, o.JSON); err != nil {
+			return fmt.Errorf("%s: %w", o.Path, err)
+		}
+	}
+	return nil
+}
+
+// remove takes an addon away, its programs first: they write.
+func remove(ctx context.Context, client *kube.Client, a kube.Applied) error {
+	if a.Digest != "" {
+		begun := a
+		begun.Digest = ""
+		if err := client.Record(ctx, begun); err != nil {
+			return err
+		}
+	}
+	var errs []error
+	for _, p := range slices.Backward(a.Paths) {
+		if err := client.Delete(ctx, p); err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", p, err))
+		}
+	}
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	return client.Forget(ctx, a.Name)
+}

@@ -1,0 +1,70 @@
+package settings
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"hakube/cluster/refusal"
+)
+
+// Addons are names of package addons' rows, in their order, separated by commas; "none".
+type Addons string
+
+// NoAddons is a cluster with nothing but Kubernetes.
+const NoAddons Addons = "none"
+
+// CloudController is the addon that makes balancers and removes Nodes of gone machines.
+const CloudController = "cloud-controller"
+
+// AddonNames are all there are. A test holds them to package addons.
+var AddonNames = []string{CloudController}
+
+func (a *Addons) Decode(s string) error {
+	names := strings.Split(s, ",")
+	switch s {
+	case "", string(NoAddons):
+		names = nil
+	case "all":
+		names = AddonNames
+	}
+	var list []string
+	for _, name := range AddonNames {
+		if slices.Contains(names, name) {
+			list = append(list, name)
+		}
+	}
+	for _, name := range names {
+		if !slices.Contains(AddonNames, name) {
+			return fmt.Errorf("%q is no addon: there are %s, all and none", name, strings.Join(AddonNames, ", "))
+		}
+	}
+	*a = NoAddons
+	if len(list) > 0 {
+		*a = Addons(strings.Join(list, ","))
+	}
+	return nil
+}
+
+// Names are those that are on.
+func (a Addons) Names() []string {
+	if a == "" || a == NoAddons {
+		return nil
+	}
+	return strings.Split(string(a), ",")
+}
+
+// Has tells whether one is on.
+func (a Addons) Has(name string) bool { return slices.Contains(a.Names(), name) }
+
+// AddonProblems is what an addon that is on needs of the other settings, once those that
+// nobody set are known.
+func (s *Settings) AddonProblems() (u refusal.Unfit) {
+	if s.Addons.Has(CloudController) && s.MasterAccount == NoAccount {
+		u = append(u, &refusal.Refused{
+			Why:  "HAKUBE_ADDONS=" + string(s.Addons) + ": it speaks to Google as the masters' service account, and HAKUBE_MASTER_SERVICE_ACCOUNT is none",
+			Cure: "make the cluster with HAKUBE_MASTER_SERVICE_ACCOUNT=default, or with an account of its own; on masters that are there it cannot be changed",
+		})
+	}
+	return u
+}

@@ -1,0 +1,29 @@
+package task
+
+import (
+	"hakube/cluster/addons"
+	"hakube/cluster/inventory"
+)
+
+// Addons are what is to run in the cluster beside Kubernetes; asked is whether anybody
+// ever spoke of them: of a cluster that never had any the API need not be asked.
+func (r *Task) Addons() (sets []addons.Set, asked bool, err error) {
+	on := r.Want.Settings.Addons.Names()
+	v := addons.Values{
+		Project: r.Want.Project, Network: r.Want.Names.Network(), Subnetwork: r.Want.Names.Subnetwork(),
+		NodeTag: r.Want.Names.NodeTag(), Cluster: r.Want.Names.Cluster, Mirror: r.Want.Mirror != "",
+	}
+	for _, name := range on {
+		a, ok := addons.Named(name)
+		if !ok {
+			continue // a test holds the names to the rows
+		}
+		s, err := a.For(v)
+		if err != nil {
+			return nil, false, err
+		}
+		sets = append(sets, s)
+	}
+	spoken := r.Have != nil && inventory.SpokenOf(r.Have.Holder, "HAKUBE_ADDONS")
+	return sets, len(on) > 0 || spoken, nil
+}
