@@ -138,7 +138,7 @@ func (r *run) copySource(ctx context.Context) (want settings.Spec, err error) {
 	if i == nil {
 		return want, fmt.Errorf("reading the master to replicate: %s in %s was not found", m.Name, m.Zone)
 	}
-	if _, err := step.CheckMaster(r.Task, "machine "+m.Name, i); err != nil {
+	if _, err := step.CheckMaster(r.Env, r.Mode, "machine "+m.Name, i); err != nil {
 		return want, err
 	}
 	if err := sameDisks(ctx, r.Env, m, i); err != nil {

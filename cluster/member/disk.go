@@ -110,10 +110,11 @@ type readableDisk struct {
 
 // ReadableDisk is that fact about a patient.
 func ReadableDisk(r *task.Task, of inventory.Object) plan.Step {
+	e, have := r.Env, r.Have
 	return readableDisk{
-		r.Env, of, Revived(r, of), r.Outlook(),
-		func(phase string) error { return step.ForeignContent(r, of, phase) },
-		func(ctx context.Context) error { return step.InsertMaster(ctx, r, of) },
+		e, of, Revived(r, of), r.Outlook(),
+		func(phase string) error { return step.ForeignContent(e, have, of, phase) },
+		step.MakerOf(r, of).Insert,
 	}
 }
 

@@ -98,7 +98,7 @@ type sshAnswers struct {
 
 // SSHAnswers is that fact about a patient.
 func SSHAnswers(r *task.Task, of inventory.Object) plan.Step {
-	return sshAnswers{r.Env, of, r.Have.StatusOf(of) == "RUNNING", func(ctx context.Context) error { return step.InsertMaster(ctx, r, of) }}
+	return sshAnswers{r.Env, of, r.Have.StatusOf(of) == "RUNNING", step.MakerOf(r, of).Insert}
 }
 
 func (a sshAnswers) String() string    { return a.of.Name + " answers" }

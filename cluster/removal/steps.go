@@ -40,7 +40,8 @@ func Keep(r *task.Task) {
 	held := slices.ContainsFunc(r.Perhaps, func(s *sweep.Orphan) bool { return s.Network != "" })
 	anchor := func(o inventory.Object) bool { return o.Kind == inventory.Network || o.Role == inventory.RoleSSH } // the two go together (D32b)
 	if len(r.Have.Of(inventory.Network)) == 0 {
-		anchor = func(o inventory.Object) bool { return o.Kind == inventory.Firewall && o.Name == r.Want.Names.NodeAll() }
+		rule := r.Want.Names.NodeAll()
+		anchor = func(o inventory.Object) bool { return o.Kind == inventory.Firewall && o.Name == rule }
 	}
 	for _, o := range r.Have.Objects {
 		if (later || held) && anchor(o) {

@@ -94,11 +94,11 @@ func OwnsDisk(ctx context.Context, r *task.Task, m SeenMaster) error {
 		case err != nil:
 			return err
 		case !r.Owns(d.GetDescription()):
-			return step.ForeignDisk(r, m.Object, "carries no mark of this cluster")
+			return step.ForeignDisk(r.Env, r.Have, m.Object, "carries no mark of this cluster")
 		}
 		return nil
 	}
-	return step.ForeignContent(r, m.Object, m.phase)
+	return step.ForeignContent(r.Env, r.Have, m.Object, m.phase)
 }
 
 // Curable refuses what no repair brings back: a ring of which too few voters have

@@ -17,35 +17,36 @@ import (
 
 // Addresses is the reserved address of the API.
 func Addresses(r *task.Task) (steps []plan.Step) {
+	e, removes, beginning := r.Env, r.Mode.Removes, r.Beginning()
 	for _, o := range r.Or(inventory.Address, inventory.Object{Name: r.Want.Names.Address()}) {
 		name := "address " + o.Name
 		steps = append(steps, Resource[*computepb.Address]{
 			poll: r.Poll, before: known[*computepb.Address](r, r.Regional(inventory.Address, o.Name)),
 			name: name, of: r.Regional(inventory.Address, o.Name),
-			get:  func(ctx context.Context) (*computepb.Address, error) { return r.GCE.Addresses().Get(ctx, o.Name) },
-			mine: r.Owns,
+			get:  func(ctx context.Context) (*computepb.Address, error) { return e.GCE.Addresses().Get(ctx, o.Name) },
+			mine: e.Owns,
 			Check: func(a *computepb.Address) (plan.State, error) {
 				if a.GetAddress() == "" {
 					return plan.State{Is: plan.Partial, Why: "is being reserved"}, nil
 				}
-				if a.GetAddressType() == "INTERNAL" && !r.Mode.Removes {
+				if a.GetAddressType() == "INTERNAL" && !removes {
 					return plan.State{}, &refusal.Refused{
 						Why:  name + " is there already and is INTERNAL: nobody outside of its network would reach the API",
-						Cure: cure.Hint("if it is no longer needed", cure.Compute(fmt.Sprintf("addresses delete %s --region=%s", o.Name, r.Region()))),
+						Cure: cure.Hint("if it is no longer needed", cure.Compute(fmt.Sprintf("addresses delete %s --region=%s", o.Name, e.Region()))),
 					}
 				}
-				r.SawAddress(a)
+				e.SawAddress(a)
 				return plan.Exists(a.GetAddress())
 			},
 			insert: func(ctx context.Context) (*computepb.Address, error) {
-				return nil, r.GCE.Addresses().Insert(ctx, &computepb.Address{ // which one it is has to be read
+				return nil, e.GCE.Addresses().Insert(ctx, &computepb.Address{ // which one it is has to be read
 					Name:        &o.Name,
-					Description: new(task.BirthRecord(&r.Want) + r.Beginning()),
+					Description: new(task.BirthRecord(&e.Want) + beginning),
 					AddressType: new("EXTERNAL"),
 				})
 			},
 			remove: func(ctx context.Context) error {
-				return r.LetGo(ctx, name, func(ctx context.Context) error { return r.GCE.Addresses().Delete(ctx, o.Name) })
+				return e.LetGo(ctx, name, func(ctx context.Context) error { return e.GCE.Addresses().Delete(ctx, o.Name) })
 			},
 		})
 	}

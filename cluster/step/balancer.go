@@ -42,25 +42,26 @@ const (
 
 // HealthChecks is what asks each API server whether it is ready.
 func HealthChecks(r *task.Task) (steps []plan.Step) {
+	e := r.Env
 	for _, o := range r.Parts(inventory.HealthCheck, inventory.Object{Name: r.Want.Names.HealthCheck()}) {
 		steps = append(steps, Resource[*computepb.HealthCheck]{
 			poll: r.Poll, before: new(sight[*computepb.HealthCheck]),
 			name: "health check " + o.Name, of: r.Regional(inventory.HealthCheck, o.Name),
 			get: func(ctx context.Context) (*computepb.HealthCheck, error) {
-				return r.GCE.HealthChecks().Get(ctx, o.Name)
+				return e.GCE.HealthChecks().Get(ctx, o.Name)
 			},
-			mine: r.Owns,
+			mine: e.Owns,
 			insert: func(ctx context.Context) (*computepb.HealthCheck, error) {
 				x := &computepb.HealthCheck{
-					Name: &o.Name, Description: new(r.Want.Mark.For(inventory.RoleHealthCheck)), Type: new("HTTPS"),
+					Name: &o.Name, Description: new(e.Want.Mark.For(inventory.RoleHealthCheck)), Type: new("HTTPS"),
 					HttpsHealthCheck: &computepb.HTTPSHealthCheck{Port: new(int32(443)), RequestPath: new("/readyz")},
 					CheckIntervalSec: new(int32(CheckEvery)), TimeoutSec: new(int32(CheckTimeout)),
 					HealthyThreshold: new(int32(CheckRounds)), UnhealthyThreshold: new(int32(CheckRounds)),
 				}
-				return x, r.GCE.HealthChecks().Insert(ctx, x)
+				return x, e.GCE.HealthChecks().Insert(ctx, x)
 			},
 			remove: func(ctx context.Context) error {
-				return r.LetGo(ctx, "health check "+o.Name, func(ctx context.Context) error { return r.GCE.HealthChecks().Delete(ctx, o.Name) })
+				return e.LetGo(ctx, "health check "+o.Name, func(ctx context.Context) error { return e.GCE.HealthChecks().Delete(ctx, o.Name) })
 			},
 		})
 	}
@@ -69,6 +70,7 @@ func HealthChecks(r *task.Task) (steps []plan.Step) {
 
 // MasterGroups are the lists of masters, one for each of the zones.
 func MasterGroups(r *task.Task, zones ...string) (steps []plan.Step) {
+	e := r.Env
 	var all []inventory.Object
 	for _, zone := range zones {
 		all = append(all, inventory.Object{Kind: inventory.InstanceGroup, Name: r.Want.Names.MasterGroup(), Zone: zone})
@@ -82,13 +84,13 @@ func MasterGroups(r *task.Task, zones ...string) (steps []plan.Step) {
 			poll: r.Poll, before: new(sight[*computepb.InstanceGroup]),
 			name: name, of: inventory.Object{Kind: inventory.InstanceGroup, Name: o.Name, Zone: o.Zone},
 			get:  func(ctx context.Context) (*computepb.InstanceGroup, error) { return groups.Get(ctx, o.Name) },
-			mine: r.Owns,
+			mine: e.Owns,
 			insert: func(ctx context.Context) (*computepb.InstanceGroup, error) {
-				x := &computepb.InstanceGroup{Name: &o.Name, Description: new(r.Want.Mark.For(inventory.RoleMasterGroup))}
+				x := &computepb.InstanceGroup{Name: &o.Name, Description: new(e.Want.Mark.For(inventory.RoleMasterGroup))}
 				return x, groups.Insert(ctx, x)
 			},
 			remove: func(ctx context.Context) error {
-				return r.LetGo(ctx, name, func(ctx context.Context) error { return groups.Delete(ctx, o.Name) })
+				return e.LetGo(ctx, name, func(ctx context.Context) error { return groups.Delete(ctx, o.Name) })
 			},
 		})
 	}
@@ -97,27 +99,28 @@ func MasterGroups(r *task.Task, zones ...string) (steps []plan.Step) {
 
 // Services is the backend service, made with the groups of the zones behind it.
 func Services(r *task.Task, zones ...string) (steps []plan.Step) {
+	e := r.Env
 	for _, o := range r.Parts(inventory.BackendService, inventory.Object{Name: r.Want.Names.BackendService()}) {
 		name, services := "backend service "+o.Name, r.GCE.BackendServices()
 		steps = append(steps, Resource[*computepb.BackendService]{
 			poll: r.Poll, before: new(sight[*computepb.BackendService]),
 			name: name, of: r.Regional(inventory.BackendService, o.Name),
 			get:  func(ctx context.Context) (*computepb.BackendService, error) { return services.Get(ctx, o.Name) },
-			mine: r.Owns,
+			mine: e.Owns,
 			insert: func(ctx context.Context) (*computepb.BackendService, error) {
 				x := &computepb.BackendService{
-					Name: &o.Name, Description: new(r.Want.Mark.For(inventory.RoleService)),
+					Name: &o.Name, Description: new(e.Want.Mark.For(inventory.RoleService)),
 					LoadBalancingScheme: new("EXTERNAL"), Protocol: new("TCP"),
-					HealthChecks:       []string{r.Want.Regional(r.Region(), "healthChecks", r.Want.Names.HealthCheck())},
+					HealthChecks:       []string{e.Want.Regional(e.Region(), "healthChecks", e.Want.Names.HealthCheck())},
 					ConnectionDraining: &computepb.ConnectionDraining{DrainingTimeoutSec: new(int32(drainLimit.Seconds()))},
 				}
 				for _, zone := range zones {
-					x.Backends = append(x.Backends, backend(r.Env, zone))
+					x.Backends = append(x.Backends, backend(e, zone))
 				}
 				return x, services.Insert(ctx, x)
 			},
 			remove: func(ctx context.Context) error {
-				return r.LetGo(ctx, name, func(ctx context.Context) error { return services.Delete(ctx, o.Name) })
+				return e.LetGo(ctx, name, func(ctx context.Context) error { return services.Delete(ctx, o.Name) })
 			},
 		})
 	}

@@ -24,7 +24,7 @@ const MasterDevice = "master-pd"
 // Disks are the masters' data disks. When the cluster goes it is also every
 // other disk with our mark that is on no machine.
 func Disks(r *task.Task) (steps []plan.Step) {
-	s := r.Want.Settings
+	e, asMade := r.Env, r.Mode.Removes || r.Mode.Repairs
 	var list []inventory.Object
 	for _, m := range r.ToBe() {
 		list = append(list, inventory.Object{Kind: inventory.Disk, Name: r.Want.Names.DiskOf(m.Name), Zone: m.Zone})
@@ -39,12 +39,13 @@ func Disks(r *task.Task) (steps []plan.Step) {
 			poll: r.Poll, before: known[*computepb.Disk](r, o),
 			name: name, of: o,
 			get:  func(ctx context.Context) (*computepb.Disk, error) { return disks.Get(ctx, o.Name) },
-			mine: r.Owns,
+			mine: e.Owns,
 			Check: func(d *computepb.Disk) (plan.State, error) {
-				if r.Mode.Removes || r.Mode.Repairs {
+				if asMade {
 					return plan.Exists("")
 				}
-				if err := r.Want.Drift(name,
+				s := e.Want.Settings
+				if err := e.Want.Drift(name,
 					settings.Difference{Variable: "MASTER_DISK_TYPE", Was: gce.Base(d.GetType()), Want: string(s.MasterDiskType)},
 					settings.Difference{Variable: "MASTER_DISK_SIZE", Was: settings.Gigabytes(d.GetSizeGb()), Want: settings.Gigabytes(int64(s.MasterDiskSize))},
 				); err != nil {
@@ -55,9 +56,9 @@ func Disks(r *task.Task) (steps []plan.Step) {
 				}
 				return plan.Exists(settings.Gigabytes(d.GetSizeGb()) + " " + gce.Base(d.GetType()))
 			},
-			insert: func(ctx context.Context) (*computepb.Disk, error) { return InsertDisk(ctx, r.Env, o.Name, o.Zone) },
+			insert: func(ctx context.Context) (*computepb.Disk, error) { return InsertDisk(ctx, e, o.Name, o.Zone) },
 			remove: func(ctx context.Context) error {
-				return r.LetGo(ctx, name, func(ctx context.Context) error { return disks.Delete(ctx, o.Name) })
+				return e.LetGo(ctx, name, func(ctx context.Context) error { return disks.Delete(ctx, o.Name) })
 			},
 		})
 	}
@@ -79,20 +80,20 @@ func InsertDisk(ctx context.Context, r *env.Env, name, zone string) (*computepb.
 
 // ForeignContent is a refusal if the machine's script says that its disk holds
 // something of somebody else (scripts/startup/50-disk.sh).
-func ForeignContent(r *task.Task, m inventory.Object, phase string) error {
+func ForeignContent(r *env.Env, have *inventory.Inventory, m inventory.Object, phase string) error {
 	reason, failed := strings.CutPrefix(phase, scripts.PhaseFailed)
 	_, what, _ := strings.Cut(reason, "the disk master-pd ")
 	if !failed || !strings.HasPrefix(what, "belongs to cluster ") && !strings.HasPrefix(what, "holds ") && !strings.HasPrefix(what, "is partitioned") {
 		return nil
 	}
-	return ForeignDisk(r, m, strings.TrimSuffix(what, ", refusing it"))
+	return ForeignDisk(r, have, m, strings.TrimSuffix(what, ", refusing it"))
 }
 
 // ForeignDisk is the refusal to use a disk, or to take it away.
-func ForeignDisk(r *task.Task, m inventory.Object, what string) error {
+func ForeignDisk(r *env.Env, have *inventory.Inventory, m inventory.Object, what string) error {
 	disk := r.Want.Names.DiskOf(m.Name)
 	commands := []cure.Command{cure.KeepDisk(disk, m.Zone), cure.DeleteDisk(disk, m.Zone), cure.Repair(m.Name)}
-	if r.Have.StatusOf(m) != "" {
+	if have.StatusOf(m) != "" {
 		commands = append([]cure.Command{cure.DeleteMachine(m.Name, m.Zone)}, commands...)
 	}
 	return &refusal.Refused{

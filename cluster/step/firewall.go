@@ -72,9 +72,10 @@ func Firewall(r *task.Task, w task.Rule) plan.Step { return firewall(r, w, r.GCE
 
 func firewall(r *task.Task, w task.Rule, get func(context.Context, string) (*computepb.Firewall, error)) plan.Step {
 	name := "firewall " + w.Name
-	mine := r.Owns
-	if w.Shared {
-		mine = r.Shares
+	e, removes := r.Env, r.Mode.Removes
+	mine := e.Owns
+	if w.Shared && !removes {
+		mine = anybodys
 	}
 	return Resource[*computepb.Firewall]{
 		poll: r.Poll, before: new(sight[*computepb.Firewall]),
@@ -82,33 +83,33 @@ func firewall(r *task.Task, w task.Rule, get func(context.Context, string) (*com
 		get:  func(ctx context.Context) (*computepb.Firewall, error) { return get(ctx, w.Name) },
 		mine: mine,
 		Check: func(f *computepb.Firewall) (plan.State, error) {
-			if r.Mode.Removes {
+			if removes {
 				return plan.Exists("")
 			}
-			all := []settings.Difference{{Variable: "KUBE_GCE_NETWORK", Was: gce.Base(f.GetNetwork()), Want: r.Want.Names.Network()}}
+			all := []settings.Difference{{Variable: "KUBE_GCE_NETWORK", Was: gce.Base(f.GetNetwork()), Want: e.Want.Names.Network()}}
 			if w.Role == "firewall-pods" {
 				all = append(all, settings.Difference{Variable: "CLUSTER_IP_RANGE", Was: strings.Join(f.GetSourceRanges(), ","), Want: strings.Join(w.From, ",")})
 			}
-			if err := r.Want.Drift(name, all...); err != nil {
+			if err := e.Want.Drift(name, all...); err != nil {
 				return plan.State{}, err
 			}
 			// Who may reach it, an operator may have narrowed by hand: that is theirs to say.
-			if !r.Owns(f.GetDescription()) {
+			if !e.Owns(f.GetDescription()) {
 				return plan.Exists("was there before and stays")
 			}
 			return plan.Exists(w.Summary())
 		},
 		insert: func(ctx context.Context) (*computepb.Firewall, error) {
-			f := insertedFirewall(&r.Want, w)
-			return f, r.GCE.Firewalls().Insert(ctx, f)
+			f := insertedFirewall(&e.Want, w)
+			return f, e.GCE.Firewalls().Insert(ctx, f)
 		},
 		remove: func(ctx context.Context) error {
 			if w.Shared {
-				if err := aloneInNetwork(ctx, r.Env, w.Name); err != nil {
+				if err := aloneInNetwork(ctx, e, w.Name); err != nil {
 					return err
 				}
 			}
-			return r.GCE.Firewalls().Delete(ctx, w.Name)
+			return e.GCE.Firewalls().Delete(ctx, w.Name)
 		},
 	}
 }

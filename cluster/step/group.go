@@ -7,6 +7,7 @@ import (
 
 	"cloud.google.com/go/compute/apiv1/computepb"
 
+	"hakube/cluster/env"
 	"hakube/cluster/inventory"
 	"hakube/cluster/plan"
 	"hakube/cluster/pool"
@@ -33,24 +34,25 @@ func Groups(r *task.Task) (steps []plan.Step) {
 func group(r *task.Task, g task.PoolGroup) plan.Step {
 	name := "group " + g.Name + " in " + g.Zone // each zone may have one of the name
 	groups := r.GCE.InstanceGroupManagers(g.Zone)
+	e, removes, own := r.Env, r.Mode.Removes, r.OwnGroups()
 	return Resource[*computepb.InstanceGroupManager]{
 		poll: r.Poll, before: new(sight[*computepb.InstanceGroupManager]),
 		name:   name,
 		of:     g.Object,
 		get:    func(ctx context.Context) (*computepb.InstanceGroupManager, error) { return groups.Get(ctx, g.Name) },
-		mine:   r.Owns,
-		Check:  func(x *computepb.InstanceGroupManager) (plan.State, error) { return checkGroup(r, name, g, x) },
-		insert: func(ctx context.Context) (*computepb.InstanceGroupManager, error) { return insertGroup(ctx, r, g) },
-		mend:   func(ctx context.Context) error { return sizeGroup(ctx, r, g) },
+		mine:   e.Owns,
+		Check:  func(x *computepb.InstanceGroupManager) (plan.State, error) { return checkGroup(e, removes, name, g, x) },
+		insert: func(ctx context.Context) (*computepb.InstanceGroupManager, error) { return insertGroup(ctx, e, g) },
+		mend:   func(ctx context.Context) error { return sizeGroup(ctx, e, g, own) },
 		remove: func(ctx context.Context) error {
-			defer r.Seen.ForgetManaged(g.Object)
+			defer e.Seen.ForgetManaged(g.Object)
 			return groups.Delete(ctx, g.Name)
 		},
 	}
 }
 
-func checkGroup(r *task.Task, name string, g task.PoolGroup, x *computepb.InstanceGroupManager) (plan.State, error) {
-	if r.Mode.Removes {
+func checkGroup(r *env.Env, removes bool, name string, g task.PoolGroup, x *computepb.InstanceGroupManager) (plan.State, error) {
+	if removes {
 		return plan.Exists("")
 	}
 	if t := gce.Base(x.GetInstanceTemplate()); t != r.Want.Names.Template() {
@@ -66,7 +68,7 @@ func checkGroup(r *task.Task, name string, g task.PoolGroup, x *computepb.Instan
 }
 
 // insertGroup makes the group.
-func insertGroup(ctx context.Context, r *task.Task, g task.PoolGroup) (*computepb.InstanceGroupManager, error) {
+func insertGroup(ctx context.Context, r *env.Env, g task.PoolGroup) (*computepb.InstanceGroupManager, error) {
 	x := &computepb.InstanceGroupManager{
 		Name:             &g.Name,
 		Description:      new(r.Want.Mark.For(inventory.RoleGroup) + " " + inventory.MostKey + "=" + strconv.Itoa(int(r.Want.Settings.MaxPerGroup))),
@@ -80,7 +82,7 @@ func insertGroup(ctx context.Context, r *task.Task, g task.PoolGroup) (*computep
 
 // sizeGroup brings the group there is to its size. Machines that are too many are
 // named: those that were drained, not those Compute Engine would pick.
-func sizeGroup(ctx context.Context, r *task.Task, g task.PoolGroup) error {
+func sizeGroup(ctx context.Context, r *env.Env, g task.PoolGroup, own []inventory.Object) error {
 	defer r.Seen.ForgetManaged(g.Object)
 	groups := r.GCE.InstanceGroupManagers(g.Zone)
 	x, err := groups.Get(ctx, g.Name)
@@ -91,7 +93,7 @@ func sizeGroup(ctx context.Context, r *task.Task, g task.PoolGroup) error {
 	if surplus <= 0 {
 		return groups.Resize(ctx, g.Name, g.Wants)
 	}
-	p, err := pool.Read(ctx, r.Env, r.OwnGroups())
+	p, err := pool.Read(ctx, r, own)
 	if err != nil {
 		return fmt.Errorf("choosing the machines to go: %w", err)
 	}

@@ -33,7 +33,9 @@ func Machines(r *task.Task) (steps []plan.Step) {
 	if r.Mode.TakesFound() {
 		list = r.Or(inventory.Instance, inventory.Object{})
 	}
+	e, about := r.Env, r.Mode
 	for _, o := range list {
+		maker := MakerOf(r, o)
 		name := "machine " + o.Name
 		instances := r.GCE.Instances(o.Zone)
 		steps = append(steps, Resource[*computepb.Instance]{
@@ -41,10 +43,10 @@ func Machines(r *task.Task) (steps []plan.Step) {
 			name:   name,
 			of:     o,
 			get:    func(ctx context.Context) (*computepb.Instance, error) { return instances.Get(ctx, o.Name) },
-			mine:   r.Owns,
-			Check:  func(i *computepb.Instance) (plan.State, error) { return CheckMaster(r, name, i) },
-			insert: func(ctx context.Context) (*computepb.Instance, error) { return nil, InsertMaster(ctx, r, o) }, // what it came to is read
-			mend:   func(ctx context.Context) error { return runMaster(ctx, r, o) },
+			mine:   e.Owns,
+			Check:  func(i *computepb.Instance) (plan.State, error) { return CheckMaster(e, about, name, i) },
+			insert: func(ctx context.Context) (*computepb.Instance, error) { return nil, maker.Insert(ctx) }, // what it came to is read
+			mend:   func(ctx context.Context) error { return maker.run(ctx) },
 			remove: func(ctx context.Context) error { return instances.Delete(ctx, o.Name) },
 		})
 	}
@@ -53,11 +55,11 @@ func Machines(r *task.Task) (steps []plan.Step) {
 
 // CheckMaster compares a master with the settings. Its ssh keys and its
 // external address are other steps' facts.
-func CheckMaster(r *task.Task, name string, i *computepb.Instance) (plan.State, error) {
-	if r.Mode.Removes {
+func CheckMaster(r *env.Env, about task.Aim, name string, i *computepb.Instance) (plan.State, error) {
+	if about.Removes {
 		return plan.Exists("")
 	}
-	if r.Mode.Repairs { // it is as it was made
+	if about.Repairs { // it is as it was made
 		return running(r, i)
 	}
 	m, s := i.GetMetadata(), r.Want.Settings
@@ -81,7 +83,7 @@ func CheckMaster(r *task.Task, name string, i *computepb.Instance) (plan.State, 
 	return running(r, i)
 }
 
-func running(r *task.Task, i *computepb.Instance) (plan.State, error) {
+func running(r *env.Env, i *computepb.Instance) (plan.State, error) {
 	r.SawMaster(i)
 	if i.GetStatus() != "RUNNING" {
 		return plan.State{Is: plan.Partial, Why: "is " + i.GetStatus()}, nil
@@ -89,13 +91,14 @@ func running(r *task.Task, i *computepb.Instance) (plan.State, error) {
 	return plan.Exists(gce.Base(i.GetMachineType()))
 }
 
-// runMaster brings a master from whatever it is to running, with one changing
+// run brings the master from whatever it is to running, with one changing
 // call: one that is gone is made around its disk, one that is stopped is started.
-func runMaster(ctx context.Context, r *task.Task, o inventory.Object) error {
+func (w MasterMaker) run(ctx context.Context) error {
+	r, o := w.env, w.of
 	instances := r.GCE.Instances(o.Zone)
 	i, err := instances.Get(ctx, o.Name)
 	if gce.IsNotFound(err) {
-		return InsertMaster(ctx, r, o)
+		return w.Insert(ctx)
 	}
 	if err != nil {
 		return err
@@ -120,7 +123,7 @@ func runMaster(ctx context.Context, r *task.Task, o inventory.Object) error {
 	})
 	switch {
 	case gce.IsNotFound(err):
-		return InsertMaster(ctx, r, o)
+		return w.Insert(ctx)
 	case err != nil:
 		return err
 	case i.GetStatus() != "RUNNING":
@@ -129,8 +132,25 @@ func runMaster(ctx context.Context, r *task.Task, o inventory.Object) error {
 	return nil
 }
 
-// InsertMaster makes a master around its data disk.
-func InsertMaster(ctx context.Context, r *task.Task, o inventory.Object) error {
+// A MasterMaker makes one master's machine.
+type MasterMaker struct {
+	env      *env.Env
+	of       inventory.Object
+	about    task.Aim
+	source   *computepb.Instance // the master it is made like, if any
+	balanced bool                // the API's address is on the balancer
+	joins    bool                // there are other masters
+}
+
+// MakerOf is what makes a master with what a command has found and is about.
+func MakerOf(r *task.Task, of inventory.Object) MasterMaker {
+	joins := r.Have != nil && slices.ContainsFunc(r.Have.Masters(r.Want.Names), func(m inventory.Object) bool { return m.Name != of.Name })
+	return MasterMaker{r.Env, of, r.Mode, r.Source, r.Balanced, joins}
+}
+
+// Insert makes the master around its data disk.
+func (w MasterMaker) Insert(ctx context.Context) error {
+	r, o := w.env, w.of
 	ip, err := r.Address(ctx)
 	if err != nil {
 		return err
@@ -141,17 +161,17 @@ func InsertMaster(ctx context.Context, r *task.Task, o inventory.Object) error {
 	s, n := r.Want.Settings, r.Want.Names
 	metadata, own := MetadataOf(&r.Want, scripts.RoleMaster, ip, nil), ip
 	switch {
-	case r.Mode.One:
-		metadata, own = replicaMetadata(r), ""
-	case r.Mode.Repairs:
-		metadata = repairMetadata(r, ip)
-		if r.Balanced {
+	case w.about.One:
+		metadata, own = replicaMetadata(&r.Want, w.source), ""
+	case w.about.Repairs:
+		metadata = w.repairMetadata(ip)
+		if w.balanced {
 			own = ""
 		}
-	case r.Balanced:
+	case w.balanced:
 		own = "" // the balancer has the API's
 	}
-	if slices.ContainsFunc(r.Have.Masters(n), func(m inventory.Object) bool { return m.Name != o.Name }) {
+	if w.joins {
 		Set(metadata, scripts.KeyStart, scripts.StartJoin) // around a blank disk it would found a second cluster beside the others'
 	}
 	return r.GCE.Instances(o.Zone).Insert(ctx, &computepb.Instance{
@@ -174,18 +194,18 @@ func InsertMaster(ctx context.Context, r *task.Task, o inventory.Object) error {
 		Scheduling:        scheduling(s.PreemptibleMain),
 		ServiceAccounts:   serviceAccounts(s.MasterAccount, masterScopes),
 
-		ShieldedInstanceConfig: Shielded(r.Env, settings.Image(s.MasterImageOwner, s.MasterImage)),
+		ShieldedInstanceConfig: Shielded(r, settings.Image(s.MasterImageOwner, s.MasterImage)),
 	})
 }
 
 // replicaMetadata is the source's, but for what is this machine's own.
-func replicaMetadata(r *task.Task) *computepb.Metadata {
+func replicaMetadata(want *settings.Spec, source *computepb.Instance) *computepb.Metadata {
 	m := &computepb.Metadata{}
-	for _, x := range r.Source.GetMetadata().GetItems() {
+	for _, x := range source.GetMetadata().GetItems() {
 		Set(m, x.GetKey(), x.GetValue())
 	}
-	if keys := inventory.MetadataItem(m, scripts.KeySSHKeys); !strings.Contains(keys, env.WithoutComment(r.Want.Login)) {
-		Set(m, scripts.KeySSHKeys, withLogin(keys, r.Want.Login))
+	if keys := inventory.MetadataItem(m, scripts.KeySSHKeys); !strings.Contains(keys, env.WithoutComment(want.Login)) {
+		Set(m, scripts.KeySSHKeys, withLogin(keys, want.Login))
 	}
 	Set(m, scripts.KeyOSLogin, "FALSE")
 	Set(m, scripts.KeyDNS, "ZonalOnly")
@@ -197,11 +217,11 @@ func replicaMetadata(r *task.Task) *computepb.Metadata {
 // repairMetadata is for a machine around a disk. A disk that knows its cluster
 // decides by itself; with a blank one it joins, whatever there was: a repair never
 // founds a second cluster.
-func repairMetadata(r *task.Task, ip string) *computepb.Metadata {
-	if r.Source != nil {
-		return replicaMetadata(r)
+func (w MasterMaker) repairMetadata(ip string) *computepb.Metadata {
+	if w.source != nil {
+		return replicaMetadata(&w.env.Want, w.source)
 	}
-	m := MetadataOf(&r.Want, scripts.RoleMaster, ip, nil)
+	m := MetadataOf(&w.env.Want, scripts.RoleMaster, ip, nil)
 	Set(m, scripts.KeyStart, scripts.StartJoin)
 	return m
 }

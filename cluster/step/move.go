@@ -156,6 +156,7 @@ func takeOver(ctx context.Context, r *env.Env, give func(context.Context) error)
 
 // Forwarding is the forwarding rule that has the API's address.
 func Forwarding(r *task.Task) (steps []plan.Step) {
+	e := r.Env
 	for _, o := range r.Parts(inventory.ForwardingRule, inventory.Object{Name: r.Want.Names.ForwardingRule()}) {
 		name, rules := "forwarding rule "+o.Name, r.GCE.ForwardingRules()
 		var seen *computepb.ForwardingRule
@@ -167,7 +168,7 @@ func Forwarding(r *task.Task) (steps []plan.Step) {
 				seen, err = rules.Get(ctx, o.Name)
 				return seen, err
 			},
-			mine: r.Owns,
+			mine: e.Owns,
 			Check: func(x *computepb.ForwardingRule) (plan.State, error) {
 				if x.GetLabels()[settings.Label] == "" {
 					return plan.State{Is: plan.Partial, Why: x.GetIPAddress() + " without its label"}, nil
@@ -176,12 +177,12 @@ func Forwarding(r *task.Task) (steps []plan.Step) {
 			},
 			insert: func(ctx context.Context) (*computepb.ForwardingRule, error) {
 				if seen == nil {
-					err := takeOver(ctx, r.Env, func(ctx context.Context) error { return rules.Insert(ctx, forwardingRule(r.Env, o.Name)) })
+					err := takeOver(ctx, e, func(ctx context.Context) error { return rules.Insert(ctx, forwardingRule(e, o.Name)) })
 					if err != nil {
 						return nil, err
 					}
 				}
-				return nil, labelRule(ctx, r.Env, o.Name) // the API is not dark any more
+				return nil, labelRule(ctx, e, o.Name) // the API is not dark any more
 			},
 			remove: func(ctx context.Context) error { return rules.Delete(ctx, o.Name) },
 		})

@@ -18,6 +18,11 @@ import (
 // Networks is the VPC network. One that is there already is used, whoever made
 // it, and only one we made is ever removed.
 func Networks(r *task.Task) (steps []plan.Step) {
+	e, removes := r.Env, r.Mode.Removes
+	mine := e.Owns
+	if !removes {
+		mine = anybodys
+	}
 	for _, o := range r.Or(inventory.Network, inventory.Object{Name: r.Want.Names.Network()}) {
 		if r.Keeps(inventory.Network, o.Name) {
 			continue
@@ -25,16 +30,16 @@ func Networks(r *task.Task) (steps []plan.Step) {
 		steps = append(steps, Resource[*computepb.Network]{
 			poll: r.Poll, before: new(sight[*computepb.Network]),
 			name: "network " + o.Name, of: inventory.Object{Kind: inventory.Network, Name: o.Name},
-			get:  func(ctx context.Context) (*computepb.Network, error) { return r.GCE.Networks().Get(ctx, o.Name) },
-			mine: r.Shares,
+			get:  func(ctx context.Context) (*computepb.Network, error) { return e.GCE.Networks().Get(ctx, o.Name) },
+			mine: mine,
 			Check: func(n *computepb.Network) (plan.State, error) {
-				if n.GetIPv4Range() != "" && !r.Mode.Removes {
+				if n.GetIPv4Range() != "" && !removes {
 					return plan.State{}, &refusal.Refused{
 						Why:  "network " + o.Name + " is a legacy network, which has no subnetworks",
 						Cure: "name another one with KUBE_GCE_NETWORK; hakube makes it if there is none of that name",
 					}
 				}
-				if !r.Owns(n.GetDescription()) {
+				if !e.Owns(n.GetDescription()) {
 					return plan.Exists("was there before and stays")
 				}
 				return plan.Exists("")
@@ -42,16 +47,16 @@ func Networks(r *task.Task) (steps []plan.Step) {
 			insert: func(ctx context.Context) (*computepb.Network, error) {
 				n := &computepb.Network{
 					Name:        &o.Name,
-					Description: new(r.Want.Mark.For(inventory.RoleNetwork)),
+					Description: new(e.Want.Mark.For(inventory.RoleNetwork)),
 					// Left out, the API would make a legacy network.
 					AutoCreateSubnetworks: new(false),
 					RoutingConfig:         &computepb.NetworkRoutingConfig{RoutingMode: new("REGIONAL")},
 				}
-				return n, r.GCE.Networks().Insert(ctx, n)
+				return n, e.GCE.Networks().Insert(ctx, n)
 			},
 			remove: func(ctx context.Context) error {
-				err := r.LetGo(ctx, "network "+o.Name, func(ctx context.Context) error {
-					return r.GCE.Networks().Delete(ctx, o.Name)
+				err := e.LetGo(ctx, "network "+o.Name, func(ctx context.Context) error {
+					return e.GCE.Networks().Delete(ctx, o.Name)
 				})
 				if gce.InUse(err) {
 					return errors.Join(err, strangerInNetwork("something"))
@@ -62,6 +67,10 @@ func Networks(r *task.Task) (steps []plan.Step) {
 	}
 	return steps
 }
+
+// anybodys is for the network and its ssh rule when they are to be there: whoever made
+// them, they are used; but only what is ours is removed.
+func anybodys(string) bool { return true }
 
 // strangerInNetwork is why the network and what all in it live by have to stay.
 func strangerInNetwork(what string) *refusal.Refused {
@@ -74,26 +83,27 @@ func strangerInNetwork(what string) *refusal.Refused {
 // Subnetworks is the subnetwork of the region: machines take their addresses
 // from its range, pods from its secondary range pods-default.
 func Subnetworks(r *task.Task) (steps []plan.Step) {
-	s := r.Want.Settings
+	e, removes := r.Env, r.Mode.Removes
 	for _, o := range r.Or(inventory.Subnetwork, inventory.Object{Name: r.Want.Names.Subnetwork()}) {
 		name := "subnetwork " + o.Name
 		steps = append(steps, Resource[*computepb.Subnetwork]{
 			poll: r.Poll, before: new(sight[*computepb.Subnetwork]),
 			name: name, of: r.Regional(inventory.Subnetwork, o.Name),
 			get: func(ctx context.Context) (*computepb.Subnetwork, error) {
-				return r.GCE.Subnetworks().Get(ctx, o.Name)
+				return e.GCE.Subnetworks().Get(ctx, o.Name)
 			},
-			mine: r.Owns,
+			mine: e.Owns,
 			Check: func(n *computepb.Subnetwork) (plan.State, error) {
-				if r.Mode.Removes {
+				if removes {
 					return plan.Exists("")
 				}
 				secondary := map[string]string{}
 				for _, x := range n.GetSecondaryIpRanges() {
 					secondary[x.GetRangeName()] = x.GetIpCidrRange()
 				}
-				if err := r.Want.Drift(name,
-					settings.Difference{Variable: "KUBE_GCE_NETWORK", Was: gce.Base(n.GetNetwork()), Want: r.Want.Names.Network()},
+				s := e.Want.Settings
+				if err := e.Want.Drift(name,
+					settings.Difference{Variable: "KUBE_GCE_NETWORK", Was: gce.Base(n.GetNetwork()), Want: e.Want.Names.Network()},
 					settings.Difference{Variable: "NODE_IP_RANGE", Was: n.GetIpCidrRange(), Want: s.NodeRange.String()},
 					settings.Difference{Variable: "CLUSTER_IP_RANGE", Was: secondary[settings.PodsRange], Want: s.ClusterRange.String()},
 					settings.Difference{Variable: "SERVICE_CLUSTER_IP_RANGE", Was: secondary[settings.ServicesRange], Want: s.ServiceRange.String()},
@@ -104,20 +114,21 @@ func Subnetworks(r *task.Task) (steps []plan.Step) {
 				return plan.Exists(n.GetIpCidrRange())
 			},
 			insert: func(ctx context.Context) (*computepb.Subnetwork, error) {
+				s := e.Want.Settings
 				n := &computepb.Subnetwork{
 					Name:        &o.Name,
-					Description: new(r.Want.Mark.For(inventory.RoleSubnetwork)),
-					Network:     new(r.Want.Global("networks", r.Want.Names.Network())),
+					Description: new(e.Want.Mark.For(inventory.RoleSubnetwork)),
+					Network:     new(e.Want.Global("networks", e.Want.Names.Network())),
 					IpCidrRange: new(s.NodeRange.String()),
 					SecondaryIpRanges: []*computepb.SubnetworkSecondaryRange{
 						{RangeName: new(settings.PodsRange), IpCidrRange: new(s.ClusterRange.String())},
 						{RangeName: new(settings.ServicesRange), IpCidrRange: new(s.ServiceRange.String())},
 					},
 				}
-				return n, r.GCE.Subnetworks().Insert(ctx, n)
+				return n, e.GCE.Subnetworks().Insert(ctx, n)
 			},
 			remove: func(ctx context.Context) error {
-				return r.LetGo(ctx, name, func(ctx context.Context) error { return r.GCE.Subnetworks().Delete(ctx, o.Name) })
+				return e.LetGo(ctx, name, func(ctx context.Context) error { return e.GCE.Subnetworks().Delete(ctx, o.Name) })
 			},
 		})
 	}

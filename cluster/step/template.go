@@ -24,30 +24,31 @@ import (
 // in use cannot be replaced: what it was made with holds for as long as the
 // cluster does.
 func Templates(r *task.Task) (steps []plan.Step) {
+	e, removes := r.Env, r.Mode.Removes
 	for _, o := range r.Or(inventory.InstanceTemplate, inventory.Object{Name: r.Want.Names.Template()}) {
 		name := "template " + o.Name
 		steps = append(steps, Resource[*computepb.InstanceTemplate]{
 			poll: r.Poll, before: new(sight[*computepb.InstanceTemplate]),
 			name: name, of: inventory.Object{Kind: inventory.InstanceTemplate, Name: o.Name},
 			get: func(ctx context.Context) (*computepb.InstanceTemplate, error) {
-				if r.Mode.Removes {
-					return r.GCE.InstanceTemplates().Get(ctx, o.Name)
+				if removes {
+					return e.GCE.InstanceTemplates().Get(ctx, o.Name)
 				}
-				return r.NodeTemplate(ctx)
+				return e.NodeTemplate(ctx)
 			},
-			mine:   r.Owns,
-			Check:  func(t *computepb.InstanceTemplate) (plan.State, error) { return checkTemplate(r, name, t) },
-			insert: func(ctx context.Context) (*computepb.InstanceTemplate, error) { return insertTemplate(ctx, r.Env) },
+			mine:   e.Owns,
+			Check:  func(t *computepb.InstanceTemplate) (plan.State, error) { return checkTemplate(e, removes, name, t) },
+			insert: func(ctx context.Context) (*computepb.InstanceTemplate, error) { return insertTemplate(ctx, e) },
 			remove: func(ctx context.Context) error {
-				return r.LetGo(ctx, name, func(ctx context.Context) error { return r.GCE.InstanceTemplates().Delete(ctx, o.Name) })
+				return e.LetGo(ctx, name, func(ctx context.Context) error { return e.GCE.InstanceTemplates().Delete(ctx, o.Name) })
 			},
 		})
 	}
 	return steps
 }
 
-func checkTemplate(r *task.Task, name string, t *computepb.InstanceTemplate) (plan.State, error) {
-	if r.Mode.Removes {
+func checkTemplate(r *env.Env, removes bool, name string, t *computepb.InstanceTemplate) (plan.State, error) {
+	if removes {
 		return plan.Exists("")
 	}
 	s, p, m := r.Want.Settings, t.GetProperties(), t.GetProperties().GetMetadata()
