@@ -15,7 +15,6 @@ import (
 	"hakube/cluster/refusal"
 	"hakube/cluster/settings"
 	"hakube/cluster/status"
-	"hakube/gce/local/model"
 	"hakube/replicate"
 	"hakube/replicate/etcdtest"
 )
@@ -154,7 +153,7 @@ func TestDefragmentsOneByOne(t *testing.T) {
 	var mu sync.Mutex
 	var order []string
 	ends := true
-	w, _ := modelWorld(t, model.New(t.TempDir(), used, func(o *etcdtest.Options) {
+	w, _ := modelWorld(t, modelsFor(t, used, func(o *etcdtest.Options) {
 		o.Fault = func(a etcdtest.Asked) etcdtest.Fault {
 			mu.Lock()
 			defer mu.Unlock()

@@ -16,7 +16,6 @@ import (
 	"hakube/cluster/plan"
 	"hakube/cluster/settings"
 	"hakube/cluster/status"
-	"hakube/gce/local/model"
 	"hakube/replicate/etcdtest"
 )
 
@@ -174,7 +173,7 @@ func sample(row, i int, x trouble, calls []changing) int {
 // matrixWorld is a world of model machines whose every call goes by a saboteur.
 func matrixWorld(t *testing.T) (*world, *saboteur, *quorumWatch) {
 	s, q := &saboteur{haste: newHaste()}, &quorumWatch{}
-	w, _ := modelWorld(t, model.New(t.TempDir(), used, func(o *etcdtest.Options) { o.Fault, o.Ring = s.machine, q.ring }))
+	w, _ := modelWorld(t, modelsFor(t, used, func(o *etcdtest.Options) { o.Fault, o.Ring = s.machine, q.ring }))
 	w.mu.Lock()
 	w.fault, w.after = s.cloud, s.after
 	w.mu.Unlock()

@@ -16,7 +16,6 @@ import (
 	"hakube/cluster/refusal"
 	"hakube/cluster/settings"
 	"hakube/gce/emulator"
-	"hakube/gce/local/model"
 )
 
 // whys are the findings of an error, none if there is none.
@@ -217,6 +216,6 @@ func TestQuotasUnknown(t *testing.T) {
 
 // newWorldWith is a world of an embedded GCE with other options.
 func newWorldWith(t *testing.T, change func(*emulator.Options)) *world {
-	w, _ := modelWorld(t, model.New(t.TempDir()), change)
+	w, _ := modelWorld(t, modelsFor(t), change)
 	return w
 }

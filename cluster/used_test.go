@@ -14,7 +14,6 @@ import (
 	"hakube/cluster/plan"
 	"hakube/cluster/rings"
 	"hakube/cluster/settings"
-	"hakube/gce/local/model"
 	"hakube/replicate"
 	"hakube/replicate/etcdtest"
 )
@@ -68,7 +67,7 @@ func (h *haste) skip(d time.Duration) {
 // sent so many bytes a look.
 func newUsed(t *testing.T, slow int64) (*world, *askedClock) {
 	c := &askedClock{haste: newHaste(), agree: map[string]int{}}
-	w, _ := modelWorld(t, model.New(t.TempDir(), used, func(o *etcdtest.Options) { o.Fault, o.Slow = c.ask, slow }))
+	w, _ := modelWorld(t, modelsFor(t, used, func(o *etcdtest.Options) { o.Fault, o.Slow = c.ask, slow }))
 	return w, c
 }
 
@@ -80,7 +79,7 @@ func TestUsedClusterGrows(t *testing.T) {
 	for _, newborn := range []bool{false, true} {
 		t.Run(fmt.Sprintf("newborn=%t", newborn), func(t *testing.T) {
 			clock := &askedClock{haste: newHaste(), agree: map[string]int{}}
-			w, _ := modelWorld(t, model.New(t.TempDir(), used, func(o *etcdtest.Options) {
+			w, _ := modelWorld(t, modelsFor(t, used, func(o *etcdtest.Options) {
 				if o.Fault = clock.ask; newborn {
 					o.Used = etcdtest.Used{}
 				}

@@ -44,11 +44,16 @@ type world struct {
 	dial  func(ctx context.Context, network, addr string) (net.Conn, error) // reaches external addresses
 }
 
+// modelsFor are model machines of one test, whose disks go with it.
+func modelsFor(t testing.TB, change ...func(*etcdtest.Options)) *model.Machines {
+	return model.New(t.TempDir(), append(change, func(o *etcdtest.Options) { o.NoSync = true })...)
+}
+
 // newWorld is one whose clusters are newborn. Whoever calls a
 // machine that is stopped hears after a second, not at the end of his own patience,
 // that nobody answers.
 func newWorld(t testing.TB, change ...func(*etcdtest.Options)) *world {
-	w, _ := modelWorld(t, model.New(t.TempDir(), change...))
+	w, _ := modelWorld(t, modelsFor(t, change...))
 	dial := w.dial
 	w.dial = func(ctx context.Context, network, addr string) (net.Conn, error) {
 		ctx, cancel := context.WithTimeout(ctx, time.Second)
@@ -62,7 +67,7 @@ func newWorld(t testing.TB, change ...func(*etcdtest.Options)) *world {
 func newModelWorld(t testing.TB) (*world, *model.Machines) { return newModelWorldWith(t) }
 
 func newModelWorldWith(t testing.TB, change ...func(*emulator.Options)) (*world, *model.Machines) {
-	return modelWorld(t, model.New(t.TempDir(), used), change...)
+	return modelWorld(t, modelsFor(t, used), change...)
 }
 
 // used lets clusters be founded as such that have lived a year and are quiet now:

@@ -136,6 +136,7 @@ func (s *startup) master() error {
 	if err != nil {
 		return err
 	}
+	disk.noSync = s.w.opts.NoSync
 	defer func() {
 		if disk != nil {
 			_ = disk.close() // it failed before the control plane had it

@@ -75,6 +75,7 @@ type dataDisk struct {
 	size    int64 // of what is valid in the file
 	whole   int64 // of its first line
 	gone    bool  // it was taken away while it was in use
+	noSync  bool  // what is written need not outlive the host's power
 	content content
 }
 
@@ -157,7 +158,8 @@ func (d *dataDisk) write(c change) error {
 	return nil
 }
 
-// save writes all of the content anew, and has it reach the real disk.
+// save writes all of the content anew, and has it reach the real disk, or where that
+// is not wanted the host's memory.
 func (d *dataDisk) save() error {
 	if d.gone {
 		return errGone
@@ -167,7 +169,7 @@ func (d *dataDisk) save() error {
 		return fmt.Errorf("writing model disk: %w", err)
 	}
 	text = append(text, '\n')
-	if err := replaceFile(d.path, text, true); err != nil {
+	if err := replaceFile(d.path, text, !d.noSync); err != nil {
 		return err
 	}
 	f, err := os.OpenFile(d.path, os.O_RDWR|os.O_APPEND, 0)

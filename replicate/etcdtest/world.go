@@ -27,6 +27,9 @@ type Options struct {
 	Slow int64
 	// Quota is how large a member's database may be, in bytes; 4 GiB if zero.
 	Quota int64
+	// NoSync lets disks lose their last changes when the host's power goes, as the
+	// embedded GCE's option of that name does.
+	NoSync bool
 	// Scripts are answered over ssh besides those the model knows, by the name in
 	// their line `# hakube: <name>`. For tests.
 	Scripts map[string]Script
