@@ -74,8 +74,13 @@ func (h *Host) boot(ctx context.Context, m emulator.Machine) (err error) {
 	if err := enclose(id, devices); err != nil { // before anything runs in it
 		return err
 	}
-	if err := h.create(ctx, m, bootDisk, netns, devices); err != nil {
+	if err := h.create(ctx, m, bootDisk, netns); err != nil {
 		return fmt.Errorf("creating container: %w", err)
+	}
+	for _, d := range devices { // before its first program looks for them
+		if err := h.makeNode(ctx, m, d); err != nil {
+			return fmt.Errorf("making the device of disk %s: %w", d.name, err)
+		}
 	}
 	if err := weigh(id, m.CPUs); err != nil {
 		return err
@@ -92,9 +97,9 @@ func (h *Host) boot(ctx context.Context, m emulator.Machine) (err error) {
 }
 
 // create makes the container with an init process that waits for startInit.
-func (h *Host) create(ctx context.Context, m emulator.Machine, bootDisk, netns string, devices []device) error {
+func (h *Host) create(ctx context.Context, m emulator.Machine, bootDisk, netns string) error {
 	id := machineID(m.ID)
-	spec, err := ociSpec(m, bootDisk, netns, devices)
+	spec, err := ociSpec(m, bootDisk, netns)
 	if err != nil {
 		return err
 	}

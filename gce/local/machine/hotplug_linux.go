@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -50,7 +49,7 @@ func (h *Host) DetachDisk(ctx context.Context, m emulator.Machine, a emulator.At
 				return err
 			}
 		}
-		if _, err := h.Exec(ctx, m.ID, "/bin/rm", "-f", nodeOf(a.Device)); err != nil {
+		if _, err := h.Exec(ctx, m.ID, "/bin/sh", "-ec", dropNode, "sh", a.Device); err != nil {
 			return err
 		}
 		if err := h.fenceDisks(m); err != nil {
@@ -132,12 +131,26 @@ func (h *Host) fenceDisks(m emulator.Machine) error {
 	return enclose(machineID(m.ID), own)
 }
 
-// nodeOf is where a guest finds a disk.
-func nodeOf(device string) string { return filepath.Join("/dev/disk/by-id", "google-"+device) }
+// A guest finds a disk as on Google: a device named by the order of attaching, after
+// the boot disk's sda, and links to it that have the disk's name, as the image's udev
+// rules make them there. Kubernetes' driver of disks goes by all of it.
+const (
+	makeNode = `mkdir -p /dev/disk/by-id
+for i in '' a b c d; do
+	for j in a b c d e f g h i j k l m n o p q r s t u v w x y z; do
+		[ $i$j != a ] && [ ! -e /dev/sd$i$j ] || continue
+		mknod -m 660 /dev/sd$i$j b "$2" "$3"
+		ln -sfn ../../sd$i$j "/dev/disk/by-id/google-$1"
+		ln -sfn ../../sd$i$j "/dev/disk/by-id/scsi-0Google_PersistentDisk_$1"
+		break 2
+	done
+done
+[ -e "/dev/disk/by-id/google-$1" ]`
+	dropNode = `rm -f "$(readlink -f "/dev/disk/by-id/google-$1")" "/dev/disk/by-id/google-$1" "/dev/disk/by-id/scsi-0Google_PersistentDisk_$1"`
+)
 
 func (h *Host) makeNode(ctx context.Context, m emulator.Machine, d device) error {
-	_, err := h.Exec(ctx, m.ID, "/bin/sh", "-ec", `mkdir -p "${1%/*}"; rm -f "$1"; mknod -m 660 "$1" b "$2" "$3"`,
-		"sh", nodeOf(d.name), fmt.Sprint(d.major), fmt.Sprint(d.minor))
+	_, err := h.Exec(ctx, m.ID, "/bin/sh", "-ec", dropNode+"\n"+makeNode, "sh", d.name, fmt.Sprint(d.major), fmt.Sprint(d.minor))
 	return err
 }
 

@@ -55,6 +55,9 @@ func TestHotplug(t *testing.T) {
 		}
 	}
 	run("mkfs.ext4 -q /dev/disk/by-id/google-more; mkdir /mnt/more; mount /dev/disk/by-id/google-more /mnt/more; echo kept >/mnt/more/file")
+	if got := run("cd /dev/disk/by-id; readlink -f google-more scsi-0Google_PersistentDisk_more"); !strings.HasPrefix(got, "/dev/sd") || strings.Count(got, "/dev/sd") != 2 || strings.HasPrefix(got, "/dev/sda") {
+		t.Errorf("the guest finds the disk as %q", got)
+	}
 	extra.SizeGB = 3
 	if err := h.GrowDisk(ctx, extra.Disk); err != nil {
 		t.Fatal(err)

@@ -321,14 +321,14 @@ func TestHalfStarted(t *testing.T) {
 	if err := writeMachine(h.Dir, m); err != nil {
 		t.Fatal(err)
 	}
-	devices, err := h.attach(m)
+	_, err = h.attach(m)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := mountRoot(h.bootPath(m.Disks[0].Disk), root); err != nil {
 		t.Fatal(err)
 	}
-	if err := h.create(ctx, m, h.bootPath(m.Disks[0].Disk), "", devices); err != nil {
+	if err := h.create(ctx, m, h.bootPath(m.Disks[0].Disk), ""); err != nil {
 		t.Fatal(err)
 	}
 	if left := Leftovers(dir); len(left) < 4 {

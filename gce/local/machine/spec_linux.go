@@ -46,7 +46,7 @@ exec /sbin/init`
 
 // ociSpec describes the machine to runc. Every choice is one that systemd or
 // Kubernetes needs: see the comments.
-func ociSpec(m emulator.Machine, bootDisk, netns string, disks []device) (*specs.Spec, error) {
+func ociSpec(m emulator.Machine, bootDisk, netns string) (*specs.Spec, error) {
 	caps, err := capabilities()
 	if err != nil {
 		return nil, err
@@ -54,9 +54,6 @@ func ociSpec(m emulator.Machine, bootDisk, netns string, disks []device) (*specs
 	mode := os.FileMode(0o660)
 	// Not bound but made: the kernel's log, which kubelet reads for OOM kills.
 	devices := []specs.LinuxDevice{{Path: "/dev/kmsg", Type: "c", Major: 1, Minor: 11, FileMode: &mode}}
-	for _, d := range disks {
-		devices = append(devices, specs.LinuxDevice{Path: nodeOf(d.name), Type: "b", Major: d.major, Minor: d.minor, FileMode: &mode})
-	}
 	namespaces := []specs.LinuxNamespace{
 		{Type: specs.PIDNamespace}, {Type: specs.IPCNamespace}, {Type: specs.UTSNamespace},
 		{Type: specs.MountNamespace}, {Type: specs.CgroupNamespace},
