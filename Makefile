@@ -66,7 +66,7 @@ demo: tools build ## a real one-zone cluster on this machine, used, taken down, 
 bench: tools ## measure: create, the ten commands, dark times, pools, start-up, memory
 	$(GO) test -run '^$$' -bench . -benchtime=1x -timeout 60m ./cmd/hakube
 
-replay: ## make the requests in RECORDINGS=FILE again and compare with what Google answered
+replay: ## make the requests in RECORDINGS=FILE (or a directory) again and compare with what Google answered
 	HAKUBE_RECORDINGS="$(abspath $(RECORDINGS))" $(GO) test -count=1 -v -run "TestReplay|TestUnrecorded" ./gce/gcetest
 
 live: build ## try hakube on PROJECT= of yours at Google, ten minutes, everything taken down; makes live.json

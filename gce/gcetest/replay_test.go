@@ -18,7 +18,7 @@ import (
 	"hakube/gce/emulator/recorded"
 )
 
-var recordings = flag.String("recordings", os.Getenv("HAKUBE_RECORDINGS"), "a file of recorded exchanges with Compute Engine, which TestReplay makes again")
+var recordings = flag.String("recordings", os.Getenv("HAKUBE_RECORDINGS"), "a file (or a directory of *.jsonl) of recorded exchanges with Compute Engine, which TestReplay makes again")
 
 // replayed is an embedded GCE as the replay asks it.
 func replayed(t *testing.T) recorded.Do {
@@ -63,20 +63,29 @@ func replayed(t *testing.T) recorded.Do {
 	}
 }
 
-// TestReplay makes the requests of a file of recordings again and compares what is
+// TestReplay makes the requests of a file of recordings, or of all *.jsonl of a directory, again and compares what is
 // answered with what Google answered.
 func TestReplay(t *testing.T) {
 	if *recordings == "" {
 		t.Skip("no recordings: name a file by -recordings or HAKUBE_RECORDINGS; what is known from them is held to by TestRecorded")
 	}
-	f, err := os.Open(*recordings)
-	if err != nil {
-		t.Fatal(err)
+	files := []string{*recordings}
+	if i, err := os.Stat(*recordings); err == nil && i.IsDir() {
+		if files, err = filepath.Glob(filepath.Join(*recordings, "*.jsonl")); err != nil || len(files) == 0 {
+			t.Fatalf("%s has no *.jsonl: %v", *recordings, err)
+		}
 	}
-	defer f.Close()
-	all, err := recorded.Read(f)
-	if err != nil {
-		t.Fatal(err)
+	var all []recorded.Exchange
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		some, err := recorded.Read(bytes.NewReader(text))
+		if err != nil {
+			t.Fatalf("%s: %v", file, err)
+		}
+		all = append(all, some...)
 	}
 	r := recorded.Replay(all, replayed(t))
 	fmt.Printf("REPORT TestReplay: %s", r)
