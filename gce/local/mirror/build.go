@@ -5,11 +5,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 )
@@ -22,7 +24,7 @@ func (c component) built(ctx context.Context) (artefact, error) {
 		return artefact{}, err
 	}
 	in := []string{"build 2", arch, goVersion(ctx), fmt.Sprint(c.args, c.libraries, c.programs, c.assets)}
-	for _, name := range pinFiles {
+	for _, name := range slices.Sorted(maps.Keys(pins)) {
 		in = append(in, string(pins[name]))
 	}
 	return artefact{name: c.name, key: key(in...), make: func(ctx context.Context, dir string) error {
@@ -93,6 +95,9 @@ func (c component) writePins(dir string) error {
 		return fmt.Errorf("writing pins: %w", err)
 	}
 	for name, text := range pins {
+		if err := os.MkdirAll(filepath.Join(dir, filepath.Dir(name)), 0o755); err != nil {
+			return fmt.Errorf("writing pins: %w", err)
+		}
 		if err := os.WriteFile(filepath.Join(dir, name), text, 0o644); err != nil {
 			return fmt.Errorf("writing pins: %w", err)
 		}

@@ -21,6 +21,8 @@ type component struct {
 	libraries []string
 	// programs are what to build: the file's name and the package.
 	programs [][2]string
+	// mains are programs whose source is here, beside the pins: NAME.go.in.
+	mains []string
 	// assets are the official files: what is fetched, or made of the programs.
 	assets []asset
 }
@@ -116,6 +118,13 @@ func (c component) pinned() (map[string][]byte, error) {
 			return nil, fmt.Errorf("reading pins of %s: %w", c.name, err)
 		}
 		files[name] = b
+	}
+	for _, name := range c.mains {
+		b, err := fs.ReadFile(pins, path.Join("build", c.name, name+".go.in"))
+		if err != nil {
+			return nil, fmt.Errorf("reading the source of %s: %w", name, err)
+		}
+		files[path.Join(name, "main.go")] = b
 	}
 	return files, nil
 }

@@ -133,7 +133,7 @@ func TestPull(t *testing.T) {
 		t.Fatal(err)
 	}
 	transport := internet(t, http.StripPrefix("/registry.k8s.io", origin))
-	layout, err := testCache(t, t.TempDir()).ensure(t.Context(), pulled(transport), "")
+	layout, err := testCache(t, t.TempDir()).ensure(t.Context(), pulled(transport, "images-official", recipes()), "")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,6 +14,10 @@ func (m *Mirror) Handler() http.Handler {
 			http.Error(w, "the mirror is for reading only", http.StatusMethodNotAllowed)
 			return
 		}
+		if m.late.has(r.URL.Path) {
+			m.late.ServeHTTP(w, r)
+			return
+		}
 		if r.URL.Path == "/v2" || strings.HasPrefix(r.URL.Path, "/v2/") {
 			m.registry.ServeHTTP(w, r)
 			return

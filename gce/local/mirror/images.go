@@ -18,14 +18,14 @@ import (
 // refName is the annotation that names an image in a layout (OCI image layout).
 const refName = "org.opencontainers.image.ref.name"
 
-// pulled is Kubernetes' images as their registry has them.
-func pulled(t http.RoundTripper) artefact {
+// pulled is Kubernetes' images, or addons', as their registry has them.
+func pulled(t http.RoundTripper, name string, list []recipe) artefact {
 	var refs []string
-	for _, r := range recipes() {
+	for _, r := range list {
 		refs = append(refs, r.official())
 	}
-	return artefact{name: "images-official", key: key("pull 1", arch, fmt.Sprint(refs)), make: func(ctx context.Context, dir string) error {
-		return writeImages(ctx, dir, recipes(), func(ctx context.Context, r recipe) (v1.Image, error) { return pull(ctx, t, r) })
+	return artefact{name: name, key: key("pull 1", arch, fmt.Sprint(refs)), make: func(ctx context.Context, dir string) error {
+		return writeImages(ctx, dir, list, func(ctx context.Context, r recipe) (v1.Image, error) { return pull(ctx, t, r) })
 	}}
 }
 

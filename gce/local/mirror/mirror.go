@@ -36,6 +36,7 @@ type Mirror struct {
 	trees    []string // directories of HOST/PATH
 	kubectl  string
 	registry *registry
+	late     *late // of images that are made when they are asked for
 }
 
 // Prepare returns the mirror, made first as far as it is not in the cache: from
@@ -47,7 +48,7 @@ func Prepare(ctx context.Context, o Options) (*Mirror, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &Mirror{cache: s.cache}
+	m := &Mirror{cache: s.cache, late: newLate(s)}
 	if err := m.fill(ctx, s); err != nil {
 		return nil, errors.Join(err, m.Close())
 	}
@@ -62,7 +63,10 @@ func Begun(o Options) bool {
 }
 
 // Close lets the cache go. Requests that are served after it may find nothing.
-func (m *Mirror) Close() error { return m.cache.close() }
+func (m *Mirror) Close() error {
+	m.late.close()
+	return m.cache.close()
+}
 
 // Kubectl is the path of a kubectl of the clusters' version.
 func (m *Mirror) Kubectl() string { return m.kubectl }
@@ -95,7 +99,7 @@ func (m *Mirror) fill(ctx context.Context, s *store) error {
 		dir, err := s.cache.ensure(ctx, builds[component], s.build(component))
 		return filepath.Join(dir, "bin", program), err
 	}
-	official, made, extra := pulled(s.transport), baked("images", recipes(), keys, program), baked("samples", samples(), nil, program)
+	official, made, extra := pulled(s.transport, "images-official", recipes()), baked("images", recipes(), keys, program), baked("samples", samples(), nil, program)
 	images, err := s.either(ctx, "container images", official, made)
 	if err != nil {
 		return err
