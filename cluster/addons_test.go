@@ -7,8 +7,11 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"hakube/cluster/addons"
+	"hakube/cluster/kube"
 	"hakube/cluster/settings"
 )
 
@@ -105,4 +108,70 @@ func TestAddonNeedsAccount(t *testing.T) {
 	refused("new")
 	w.mustUp(o.shell(t, map[string]string{"NUM_NODES": "1"}))
 	refused("living")
+}
+
+// TestAddonsGoOn: an addon that was cut while it was applied or removed is known as that,
+// and the next up ends it; what an older version had and this one has not goes.
+func TestAddonsGoOn(t *testing.T) {
+	ctx := t.Context()
+	w, _ := newModelWorld(t)
+	o := w.operator()
+	shell := func(addons string) *operator {
+		return o.shell(t, map[string]string{"NUM_NODES": "1", "HAKUBE_MASTER_SERVICE_ACCOUNT": "default", "HAKUBE_ADDONS": addons})
+	}
+	w.mustUp(shell("all"))
+	client, err := shell("all").run(settings.Up, hold{}).Kube(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	applied := func() kube.Applied {
+		t.Helper()
+		all, err := client.Applied(ctx)
+		if err != nil || len(all) != 1 {
+			t.Fatalf("%+v, %v", all, err)
+		}
+		return all[0]
+	}
+	whole := applied()
+	const old = "/api/v1/namespaces/kube-system/configmaps/of-an-older-version"
+	text := `{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"of-an-older-version","namespace":"kube-system"}}`
+	for name, cut := range map[string]func(*kube.Applied) error{
+		"while it was applied": func(a *kube.Applied) error {
+			a.Digest = ""
+			return client.Delete(ctx, a.Paths[0])
+		},
+		"with another version": func(a *kube.Applied) error {
+			a.Digest, a.Version, a.Paths = "another", "v0.0.1", append(a.Paths, old)
+			return client.Apply(ctx, old, []byte(text))
+		},
+	} {
+		a := applied()
+		if err := errors.Join(cut(&a), client.Record(ctx, a)); err != nil {
+			t.Fatal(err)
+		}
+		if s, err := shell("all").Status(ctx); err != nil || s.Addons[0].Healthy {
+			t.Errorf("%s: status %+v, %v", name, s.Addons, err)
+		}
+		w.mustUp(shell("all"))
+		if diff := cmp.Diff(whole, applied()); diff != "" {
+			t.Errorf("%s (-before +after):\n%s", name, diff)
+		}
+	}
+	if _, err := client.ConfigMaps("kube-system").Get(ctx, "of-an-older-version", metav1.GetOptions{}); !apierrors.IsNotFound(err) {
+		t.Errorf("what an older version had is there: %v", err)
+	}
+	a := applied()
+	a.Digest = "" // a removal that was cut after its first object
+	if err := errors.Join(client.Record(ctx, a), client.Delete(ctx, a.Paths[len(a.Paths)-1])); err != nil {
+		t.Fatal(err)
+	}
+	w.mustUp(shell("none"))
+	if all, err := client.Applied(ctx); err != nil || len(all) > 0 {
+		t.Errorf("after none: %+v, %v", all, err)
+	}
+	for _, p := range whole.Paths {
+		if err := client.RESTClient().Get().AbsPath(p).Do(ctx).Error(); !apierrors.IsNotFound(err) {
+			t.Errorf("after none there is %s: %v", p, err)
+		}
+	}
 }
