@@ -60,7 +60,7 @@ type Settings struct {
 	PreemptibleMain  Bool         `envconfig:"PREEMPTIBLE_MASTER" flag:"preemptible-master" default:"false" desc:"masters are preemptible"`
 	NodeScopes       Scopes       `envconfig:"NODE_SCOPES" flag:"node-scopes" default:"monitoring,logging-write,storage-ro" desc:"access scopes of nodes, gcloud's short names or URLs; none: no service account"`
 	NodeAccount      Account      `envconfig:"KUBE_GCE_NODE_SERVICE_ACCOUNT" flag:"node-service-account" default:"default" desc:"service account of nodes"`
-	MasterAccount    Account      `envconfig:"HAKUBE_MASTER_SERVICE_ACCOUNT" flag:"master-service-account" default:"none" desc:"service account of masters, with kube-up's scopes; nothing on them needs one"`
+	MasterAccount    Account      `envconfig:"HAKUBE_MASTER_SERVICE_ACCOUNT" flag:"master-service-account" default:"none" desc:"service account of masters, with kube-up's scopes; only HAKUBE_ADDONS=cloud-controller needs one"`
 	Distribution     Distribution `envconfig:"KUBE_OS_DISTRIBUTION" flag:"os-distribution" default:"debian" desc:"only debian"`
 	MasterOS         Distribution `envconfig:"KUBE_MASTER_OS_DISTRIBUTION" flag:"master-os-distribution" default:"debian" desc:"only debian"`
 	NodeOS           Distribution `envconfig:"KUBE_NODE_OS_DISTRIBUTION" flag:"node-os-distribution" default:"debian" desc:"only debian"`
