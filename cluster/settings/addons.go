@@ -36,7 +36,7 @@ func (a *Addons) Decode(s string) error {
 	}
 	for _, name := range names {
 		if !slices.Contains(AddonNames, name) {
-			return fmt.Errorf("%q is no addon: there are %s, all and none", name, strings.Join(AddonNames, ", "))
+			return fmt.Errorf("%s is no addon: there are %s, all and none", quoted(name), strings.Join(AddonNames, ", "))
 		}
 	}
 	*a = NoAddons
