@@ -233,3 +233,15 @@ func (s *Snapshot) AloneInRings(name string) bool {
 	}
 	return true
 }
+
+// phaseState is the state of a machine whose script is not through.
+func phaseState(phase string) (state, why string) {
+	reason, failed := strings.CutPrefix(phase, scripts.PhaseFailed)
+	switch {
+	case failed:
+		return StateFailed, reason
+	case phase == scripts.PhasePrepared || env.Joins(phase):
+		return StateJoining, phase
+	}
+	return StateStarting, cmp.Or(phase, "it boots")
+}

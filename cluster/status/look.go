@@ -1,7 +1,6 @@
 package status
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -386,16 +385,4 @@ func (s *Snapshot) state(m SeenMaster, node *corev1.Node) (state, why string) {
 		return StateNotReady, s.Rings.MachineWhy(m.Name)
 	}
 	return StateReady, ""
-}
-
-// phaseState is the state of a machine whose script is not through.
-func phaseState(phase string) (state, why string) {
-	reason, failed := strings.CutPrefix(phase, scripts.PhaseFailed)
-	switch {
-	case failed:
-		return StateFailed, reason
-	case phase == scripts.PhasePrepared || env.Joins(phase):
-		return StateJoining, phase
-	}
-	return StateStarting, cmp.Or(phase, "it boots")
 }
