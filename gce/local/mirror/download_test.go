@@ -119,10 +119,12 @@ func TestFetchTriesAgain(t *testing.T) {
 	}
 }
 
-func TestPull(t *testing.T) {
+// originOf is a registry that has small images under the names of the recipes.
+func originOf(t *testing.T, of []recipe) *registry {
+	t.Helper()
 	dir, tiny := t.TempDir(), oven{work: t.TempDir()}
 	var list []recipe
-	for _, r := range recipes() {
+	for _, r := range of {
 		list = append(list, recipe{ref: r.ref, cmd: []string{r.ref}})
 	}
 	if err := writeImages(t.Context(), dir, list, tiny.make); err != nil {
@@ -132,6 +134,11 @@ func TestPull(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return origin
+}
+
+func TestPull(t *testing.T) {
+	origin := originOf(t, recipes())
 	transport := internet(t, http.StripPrefix("/registry.k8s.io", origin))
 	layout, err := testCache(t, t.TempDir()).ensure(t.Context(), pulled(transport, "images-official", recipes()), "")
 	if err != nil {

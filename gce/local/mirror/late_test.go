@@ -12,18 +12,7 @@ import (
 // TestLate: addons' images are made when one is asked for and not before; what could not
 // be made is asked for again, as a kubelet does; other images are none of theirs.
 func TestLate(t *testing.T) {
-	dir, tiny := t.TempDir(), oven{work: t.TempDir()}
-	var list []recipe
-	for _, r := range addonRecipes() {
-		list = append(list, recipe{ref: r.ref, cmd: []string{r.ref}})
-	}
-	if err := writeImages(t.Context(), dir, list, tiny.make); err != nil {
-		t.Fatal(err)
-	}
-	origin, err := openRegistry(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
+	origin := originOf(t, addonRecipes())
 	var asked atomic.Int32
 	var broken atomic.Bool
 	broken.Store(true)
