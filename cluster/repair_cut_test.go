@@ -91,7 +91,7 @@ func TestRepairCut(t *testing.T) {
 func (x repairCut) sick(t *testing.T) (*sickCluster, *saboteur) {
 	w, s, _ := matrixWorld(t)
 	c := sickOf(t, w, x.masters)
-	c.o.settings.InitTimeout = settings.Seconds(15 * time.Second)
+	c.o.settings.InitTimeout = settings.Seconds(30 * time.Second)
 	x.happen(c)
 	return c, s
 }

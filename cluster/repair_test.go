@@ -41,11 +41,11 @@ func newSick(t *testing.T, masters int) *sickCluster {
 
 func sickOf(t *testing.T, w *world, masters int) *sickCluster {
 	t.Helper()
-	o := w.operator(func(s *settings.Settings) { s.NumNodes, s.InitTimeout = 1, settings.Seconds(5*time.Second) })
+	o := w.operator(func(s *settings.Settings) { s.NumNodes, s.InitTimeout = 1, settings.Seconds(20*time.Second) })
 	c := &sickCluster{world: w, o: o, names: []string{"kubernetes-master"}, zones: []string{string(zoneB)}, patient: masters - 1}
 	// Silence is waited for again and again.
-	o.deps.Ready = 500 * time.Millisecond
-	o.deps.SSH = replicate.NewRunner(replicate.Options{Signer: o.deps.Signer, Dial: w.dial, Timeout: 500 * time.Millisecond})
+	o.deps.Ready = time.Second
+	o.deps.SSH = replicate.NewRunner(replicate.Options{Signer: o.deps.Signer, Dial: w.dial, Timeout: time.Second})
 	t.Cleanup(func() { o.deps.SSH.Close() })
 	w.mustUp(o)
 	for _, zone := range []settings.Zone{zoneC, zoneD}[:masters-1] {

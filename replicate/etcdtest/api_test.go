@@ -192,7 +192,7 @@ func TestObjects(t *testing.T) {
 	}
 	// What is not there says so.
 	for _, refused := range []error{
-		c.Services("default").Delete(ctx, "x", metav1.DeleteOptions{}),
+		c.Endpoints("default").Delete(ctx, "x", metav1.DeleteOptions{}),
 		second(c.Nodes().Watch(ctx, metav1.ListOptions{})),
 		second(c.Nodes().Update(ctx, &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "x"}}, metav1.UpdateOptions{})),
 		second(c.Secrets("kube-system").Create(ctx, joinSecret(), metav1.CreateOptions{DryRun: []string{"All"}})),
