@@ -116,6 +116,7 @@ func TestTwoCreate(t *testing.T) {
 // TestKilledHolder kills a run that has the lease. On the same host the next one
 // sees that the process is dead; elsewhere it waits for the lease to end.
 func TestKilledHolder(t *testing.T) {
+	besideOthers(t)
 	for _, test := range []struct {
 		name  string
 		pid   int

@@ -113,6 +113,12 @@ func TestMatrix(t *testing.T) {
 	asked, begun := map[string]bool{}, 0
 	modes := matrixModes()
 	t.Cleanup(func() {
+		for _, x := range troubles { // unless -run chose among the modes
+			if begun == len(modes) && !asked[x.name] {
+				t.Errorf("nothing is ever %s", x.name)
+			}
+		}
+		slices.Sort(report)
 		for _, line := range report {
 			fmt.Println("REPORT TestMatrix:", line)
 		}
@@ -120,22 +126,27 @@ func TestMatrix(t *testing.T) {
 			len(modes), calls, len(troubles), cuts, bad)
 	})
 	for row, m := range modes {
-		n := 0
 		t.Run(m.name, func(t *testing.T) {
-			begun++
+			t.Parallel()
 			u := m.undisturbed(t)
-			calls += len(u.calls)
+			n := 0
+			t.Cleanup(func() { // after its cuts
+				mu.Lock()
+				defer mu.Unlock()
+				begun, calls, cuts = begun+1, calls+len(u.calls), cuts+n
+				report = append(report, fmt.Sprintf("%s: %d cuts", m.name, n))
+			})
 			for i, x := range troubles {
 				for k, c := range u.calls {
 					if x.faults[c.way] == nil || testing.Short() && k != sample(row, i, x, u.calls) {
 						continue
 					}
-					asked[x.name] = true
 					t.Run(fmt.Sprintf("call=%02d_%s/%s", k+1, c.name, x.name), func(t *testing.T) {
 						t.Parallel()
 						t.Cleanup(func() {
 							mu.Lock()
 							defer mu.Unlock()
+							asked[x.name] = true
 							n++
 							if t.Failed() {
 								bad++
@@ -146,13 +157,6 @@ func TestMatrix(t *testing.T) {
 				}
 			}
 		})
-		cuts += n
-		report = append(report, fmt.Sprintf("%s: %d cuts", m.name, n))
-	}
-	for _, x := range troubles { // unless -run chose among the modes
-		if begun == len(modes) && !asked[x.name] {
-			t.Errorf("nothing is ever %s", x.name)
-		}
 	}
 }
 
