@@ -20,30 +20,25 @@ import (
 )
 
 // An Env is what steps work with: the cloud, masters over ssh and the cluster's API,
-// what is to be, and the pause between two looks. What it remembers are addresses and
-// connections, which are asked for once, and what machines were last seen to be;
-// nothing is concluded from them.
+// what is to be, and the pause between two looks. What it remembers are the reserved
+// address and connections, which are asked for once; nothing is concluded from them.
 type Env struct {
-	*inventory.Reader // its lease is nil when nothing is to be changed
-	Deps              Deps
-	Want              settings.Spec
-	Poll              time.Duration
-	Gate              plan.Gate // asked before each change; steps that change more than one thing ask it themselves
+	*inventory.Reader   // its lease is nil when nothing is to be changed
+	*inventory.Observed // what steps saw since
+	Deps                Deps
+	Want                settings.Spec
+	Poll                time.Duration
+	Gate                plan.Gate // asked before each change; steps that change more than one thing ask it themselves
 
-	mu        sync.Mutex                     // of all below
-	ip        string                         // the reserved address, once seen: it does not change
-	opened    bool                           // the kubeconfig entry was seen to open this cluster's API
-	client    *kube.Client                   // the API
-	lent      *kube.Entry                    // what a master gave over ssh, for an operator without an entry
-	externals map[string]string              // machines' own external addresses, by name
-	hostKeys  map[string][]ssh.PublicKey     // that machines told in this run, by zone/name
-	machines  map[string]*computepb.Instance // of masters, as they were just read, by name
-	states    map[string]string              // of masters, by name: RUNNING, TERMINATED …
-	cpus      map[string]int                 // of machine types, by name
-	silent    *string                        // why the cluster cannot be asked, once a removal tried; "" if it can
-	bios      map[string]bool                // images without UEFI
-	console   bool                           // machines are heard by their consoles: nobody may read guest attributes
-	warnings  []string                       // for the summary
+	mu       sync.Mutex                 // of all below
+	ip       string                     // the reserved address, once seen: it does not change
+	opened   bool                       // the kubeconfig entry was seen to open this cluster's API
+	client   *kube.Client               // the API
+	lent     *kube.Entry                // what a master gave over ssh, for an operator without an entry
+	hostKeys map[string][]ssh.PublicKey // that machines told in this run, by zone/name
+	silent   *string                    // why the cluster cannot be asked, once a removal tried; "" if it can
+	console  bool                       // machines are heard by their consoles: nobody may read guest attributes
+	warnings []string                   // for the summary
 }
 
 // New is an env for what the settings want, in which gate is asked before each
@@ -55,7 +50,7 @@ func New(s settings.Settings, d Deps, gate plan.Gate) *Env {
 }
 
 func with(from *inventory.Reader, d Deps, want settings.Spec, gate plan.Gate) *Env {
-	return &Env{Reader: from, Deps: d, Want: want, Poll: d.Poll, Gate: gate, externals: map[string]string{}, machines: map[string]*computepb.Instance{}, hostKeys: map[string][]ssh.PublicKey{}, states: map[string]string{}, cpus: map[string]int{}, bios: map[string]bool{}}
+	return &Env{Reader: from, Observed: inventory.NewObserved(), Deps: d, Want: want, Poll: d.Poll, Gate: gate, hostKeys: map[string][]ssh.PublicKey{}}
 }
 
 // Anew is an env of the same for another spec, which has seen no machine yet.
@@ -103,44 +98,4 @@ func (r *Env) SawIP(ip string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.ip = ip
-}
-
-// SawMasters takes note of the external addresses of masters that run.
-func (r *Env) SawMasters(have *inventory.Inventory) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for _, o := range have.Objects {
-		if o.Kind == inventory.Instance && o.Role == inventory.RoleMaster && o.External != "" && o.Status == "RUNNING" {
-			r.externals[o.Name] = o.External
-		}
-	}
-}
-
-// CPUs is how many a machine type has, once it was seen.
-func (r *Env) CPUs(machineType string) (n int, known bool) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	n, known = r.cpus[machineType]
-	return n, known
-}
-
-// SawCPUs takes note of a machine type.
-func (r *Env) SawCPUs(machineType string, n int) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.cpus[machineType] = n
-}
-
-// SawImage takes note of images that boot without UEFI. A project's own may do so.
-func (r *Env) SawImage(image string, x *computepb.Image) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.bios[image] = !slices.ContainsFunc(x.GetGuestOsFeatures(), func(f *computepb.GuestOsFeature) bool { return f.GetType() == "UEFI_COMPATIBLE" })
-}
-
-// ByBIOS tells of an image that it boots without UEFI, once it was seen.
-func (r *Env) ByBIOS(image string) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.bios[image]
 }

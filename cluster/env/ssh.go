@@ -121,9 +121,7 @@ func (r *Env) askHostKeys(ctx context.Context, m inventory.Object) ([]ssh.Public
 // External is a machine's own external address. It is asked for once, until a
 // step changes it ([Env.Moved]).
 func (r *Env) External(ctx context.Context, m inventory.Object) (string, error) {
-	r.mu.Lock()
-	ip := r.externals[m.Name]
-	r.mu.Unlock()
+	ip := r.ExternalSeen(m.Name)
 	if ip != "" {
 		return ip, nil
 	}
@@ -134,19 +132,16 @@ func (r *Env) External(ctx context.Context, m inventory.Object) (string, error) 
 	if ip = inventory.ExternalOf(i); ip == "" {
 		return "", fmt.Errorf("%s has no external address", m.Name)
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.externals[m.Name] = ip
+	r.SawExternal(m.Name, ip)
 	return ip, nil
 }
 
 // Moved forgets a machine's external address, and the connection to the API that
 // may have been to that.
 func (r *Env) Moved(name string) {
+	r.ForgetMachine(name)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	delete(r.externals, name)
-	delete(r.machines, name)
 	r.client = nil
 }
 

@@ -1,49 +1,20 @@
 package env
 
 import (
-	"cmp"
 	"context"
-	"slices"
 	"time"
 
 	"cloud.google.com/go/compute/apiv1/computepb"
 
 	"hakube/cluster/inventory"
 	"hakube/cluster/rings"
-	"hakube/gce"
 	"hakube/replicate"
 )
-
-// AsSeen are masters with what steps have seen of their machines since.
-func (r *Env) AsSeen(list []inventory.Object) []inventory.Object {
-	list = slices.Clone(list)
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for i := range list {
-		list[i].Status = cmp.Or(r.states[list[i].Name], list[i].Status)
-	}
-	return list
-}
-
-// SawMaster takes note of a machine's state, and of how it is reached.
-func (r *Env) SawMaster(i *computepb.Instance) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.states[i.GetName()] = i.GetStatus()
-	if ip := inventory.ExternalOf(i); ip != "" && i.GetStatus() == "RUNNING" {
-		r.externals[i.GetName()] = ip
-	}
-	r.machines[i.GetName()] = i
-}
 
 // MachineNow is a master's machine as the step before has just read it, once, or else as
 // it is read.
 func (r *Env) MachineNow(ctx context.Context, of inventory.Object) (*computepb.Instance, error) {
-	r.mu.Lock()
-	i := r.machines[of.Name]
-	delete(r.machines, of.Name)
-	r.mu.Unlock()
-	if i != nil && gce.Base(i.GetZone()) == of.Zone {
+	if i := r.TakeMachine(of); i != nil {
 		return i, nil
 	}
 	if x, was := r.Seen.JustRead(inventory.Object{Kind: inventory.Instance, Name: of.Name, Zone: of.Zone}); was {
