@@ -80,7 +80,7 @@ func TestNamesOfTheLanguage(t *testing.T) {
 		stdout, _, err := g.run(`put() { cat; }
 openssl() { :; }
 NAME=n IP=10.0.0.1 PROJECT=p ZONE=z REGION=r MACHINE_TYPE=m ROLE=master KUBE_VERSION=v1.36.3 ADDRESS=198.51.100.1 POD_RANGE=10.64.0.0/14
-SERVICE_RANGE=10.0.0.0/16 FQDN=n.z DNS_IP=10.0.0.10 JOIN_TOKEN=123456.1234567890123456 CA_HASH=sha256:0 CLUSTER_NAME=` + word + ` DNS_DOMAIN=` + word + ` AUDIT=true
+SERVICE_RANGE=10.0.0.0/16 FQDN=n.z DNS_IP=10.0.0.10 JOIN_TOKEN=123456.1234567890123456 CA_HASH=sha256:0 CLUSTER_NAME=` + word + ` DNS_DOMAIN=` + word + ` AUDIT=true SIGN_KUBELETS=true
 write_kubeadm
 write_join`)
 		for _, line := range []string{`clusterName: "` + word + `"`, `dnsDomain: "` + word + `"`, `token: "123456.1234567890123456"`, `tlsBootstrapToken: "123456.1234567890123456"`} {

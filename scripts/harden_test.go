@@ -33,7 +33,7 @@ func (g *guest) kubeadmConfig(commands string) map[string]map[string]any {
 	g.t.Helper()
 	stdout, stderr, err := g.run(`put() { if [[ $1 == "$KUBEADM" ]]; then cat; else cat >"$TEST_DIR/${1##*/}"; fi; }
 NAME=n IP=10.0.0.1 PROJECT=p ZONE=z REGION=r MACHINE_TYPE=m ROLE=master KUBE_VERSION=v1.36.3 ADDRESS=198.51.100.1 POD_RANGE=10.64.0.0/14
-SERVICE_RANGE=10.0.0.0/16 FQDN=n.z DNS_IP=10.0.0.10 CLUSTER_NAME=c DNS_DOMAIN=d ENCRYPTION=$TEST_DIR/encryption.yaml
+SERVICE_RANGE=10.0.0.0/16 FQDN=n.z DNS_IP=10.0.0.10 CLUSTER_NAME=c DNS_DOMAIN=d ENCRYPTION=$TEST_DIR/encryption.yaml SIGN_KUBELETS=${SIGN_KUBELETS:-false}
 ` + commands + `
 write_kubeadm`)
 	if err != nil {

@@ -40,6 +40,9 @@ const (
 	// KeyPodSecurity is HAKUBE_POD_SECURITY, for the master that founds the cluster.
 	// Masters only.
 	KeyPodSecurity = "hakube-pod-security"
+	// KeySignKubelets is HAKUBE_SIGN_KUBELETS. Masters only: nodes have it from the
+	// cluster they join.
+	KeySignKubelets = "hakube-sign-kubelets"
 	// KeyJoinToken is a bootstrap token that can only ask for a node's
 	// certificate, abcdef.0123456789abcdef. Nodes only.
 	KeyJoinToken = "hakube-join-token"

@@ -73,6 +73,7 @@ type Settings struct {
 	Audit          Bool `envconfig:"HAKUBE_AUDIT" flag:"audit" default:"true" desc:"new masters log who changed what, on their data disks: at most 1 GB each"`
 	EncryptSecrets Bool `envconfig:"HAKUBE_ENCRYPT_SECRETS" flag:"encrypt-secrets" default:"true" desc:"at create: Secrets are encrypted in etcd, with a key on the masters' data disks; costs microseconds a Secret"`
 	PodSecurity    Bool `envconfig:"HAKUBE_POD_SECURITY" flag:"pod-security" default:"true" desc:"at create: kubectl warns of pods in namespace default that break Kubernetes' baseline; refuses none"`
+	SignKubelets   Bool `envconfig:"HAKUBE_SIGN_KUBELETS" flag:"sign-kubelets" default:"false" desc:"at create: the cluster signs kubelets' serving certificates, after masters compared name and address with Compute Engine's DNS, and its API verifies them"`
 
 	KubeVersion   Version `group:"Software" envconfig:"KUBE_VERSION" flag:"kube-version" default:"v1.36.3" desc:"Kubernetes version"`
 	Addons        Addons  `envconfig:"HAKUBE_ADDONS" flag:"addons" default:"none" desc:"what runs in the cluster beside Kubernetes, separated by commas: cloud-controller; or all, or none. It can be changed later"`

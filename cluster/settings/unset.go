@@ -77,6 +77,7 @@ var Classes = map[string]class{
 	"HAKUBE_AUDIT":           {true, "masters' metadata"},
 	"HAKUBE_ENCRYPT_SECRETS": {true, "masters' metadata"},
 	"HAKUBE_POD_SECURITY":    {true, "masters' metadata"},
+	"HAKUBE_SIGN_KUBELETS":   {true, "masters' metadata"},
 
 	"HAKUBE_ADDONS":                         {true, "the labels of the address, if a later run said it; else what the cluster was begun with"},
 	"KUBE_VERSION":                          {true, "masters' metadata, nodes' template"},

@@ -75,6 +75,7 @@ func CheckMaster(r *env.Env, about task.Aim, name string, i *computepb.Instance)
 		settings.Difference{Variable: "HAKUBE_AUDIT", Was: inventory.Switched(m, scripts.KeyAudit), Want: settings.BoolText(s.Audit)},
 		settings.Difference{Variable: "HAKUBE_ENCRYPT_SECRETS", Was: inventory.Switched(m, scripts.KeyEncryptSecrets), Want: settings.BoolText(s.EncryptSecrets)},
 		settings.Difference{Variable: "HAKUBE_POD_SECURITY", Was: inventory.Switched(m, scripts.KeyPodSecurity), Want: settings.BoolText(s.PodSecurity)},
+		settings.Difference{Variable: "HAKUBE_SIGN_KUBELETS", Was: inventory.Switched(m, scripts.KeySignKubelets), Want: settings.BoolText(s.SignKubelets)},
 		settings.Difference{Variable: "HAKUBE_MASTER_SERVICE_ACCOUNT", Was: task.AccountOf(i.GetServiceAccounts()), Want: string(s.MasterAccount)},
 		settings.Difference{Variable: "PREEMPTIBLE_MASTER", Was: settings.BoolText(settings.Bool(i.GetScheduling().GetPreemptible())), Want: settings.BoolText(s.PreemptibleMain)},
 	); err != nil {

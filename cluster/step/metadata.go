@@ -38,6 +38,7 @@ func MetadataOf(s *settings.Spec, role, address string, more map[string]string) 
 		items[scripts.KeyAudit] = settings.BoolText(set.Audit)
 		items[scripts.KeyEncryptSecrets] = settings.BoolText(set.EncryptSecrets)
 		items[scripts.KeyPodSecurity] = settings.BoolText(set.PodSecurity)
+		items[scripts.KeySignKubelets] = settings.BoolText(set.SignKubelets)
 	}
 	if s.Mirror != "" {
 		items[scripts.KeyMirror] = s.Mirror

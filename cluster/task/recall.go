@@ -68,6 +68,7 @@ func (r *recall) takeMaster(o inventory.Object) {
 	r.take("HAKUBE_AUDIT", inventory.Switched(i.GetMetadata(), scripts.KeyAudit))
 	r.take("HAKUBE_ENCRYPT_SECRETS", inventory.Switched(i.GetMetadata(), scripts.KeyEncryptSecrets))
 	r.take("HAKUBE_POD_SECURITY", inventory.Switched(i.GetMetadata(), scripts.KeyPodSecurity))
+	r.take("HAKUBE_SIGN_KUBELETS", inventory.Switched(i.GetMetadata(), scripts.KeySignKubelets))
 	r.AsMade(o, "KUBE_MIRROR", inventory.MetadataItem(i.GetMetadata(), scripts.KeyMirror))
 	for _, d := range i.GetDisks() {
 		if boot := r.Seen.Disks[o.Zone+"/"+gce.Base(d.GetSource())]; d.GetBoot() && boot != nil {

@@ -109,6 +109,7 @@ read_metadata() {
 		AUDIT=$(md instance/attributes/hakube-audit false)
 		ENCRYPT_SECRETS=$(md instance/attributes/hakube-encrypt-secrets false)
 		POD_SECURITY=$(md instance/attributes/hakube-pod-security false)
+		SIGN_KUBELETS=$(md instance/attributes/hakube-sign-kubelets false)
 		;;
 	node)
 		JOIN_TOKEN=$(md instance/attributes/hakube-join-token)

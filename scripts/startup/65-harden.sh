@@ -76,6 +76,12 @@ api_server_options() {
 			    value: $ENCRYPTION
 		END
 	fi
+	if [[ $SIGN_KUBELETS == true ]]; then
+		cat <<-'END'
+			  - name: kubelet-certificate-authority
+			    value: /etc/kubernetes/pki/ca.crt
+		END
+	fi
 	if [[ $AUDIT != true ]]; then return; fi
 	cat <<-END
 		  - name: audit-policy-file

@@ -71,6 +71,7 @@ write_kubeadm() {
 			clusterDNS: ["$DNS_IP"]
 			failSwapOn: false
 			serializeImagePulls: false
+			serverTLSBootstrap: $SIGN_KUBELETS # nodes have it from the cluster, which has who approves
 			---
 			apiVersion: kubeproxy.config.k8s.io/v1alpha1
 			kind: KubeProxyConfiguration
@@ -201,5 +202,6 @@ run_master() {
 		step "control plane" found_control_plane
 	fi
 	step "waiting for the API server" wait_until 300 "the API server is ready" api_is_ready
+	approve_kubelets
 	wait "$pull" || true
 }

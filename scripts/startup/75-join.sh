@@ -93,6 +93,7 @@ join_control_plane() {
 	kubeadm init phase control-plane all --config "$KUBEADM"
 	kubeadm init phase kubelet-start --config "$KUBEADM"
 	wait_until 240 "the API server is ready" api_is_ready
+	approve_kubelets
 	mark_node
 	kubeadm init phase kubelet-finalize enable-client-cert-rotation --config "$KUBEADM"
 	put "$STATE/served" <<<"$CLUSTER_ID"
