@@ -60,6 +60,7 @@ func (w *walk) deleteMaster(t *testing.T) {
 	if by := w.kubectl(t, "get", "configmap", "written-before", "-o", "jsonpath={.data.by}"); by != "the walkthrough" {
 		t.Errorf("what was written before reads %q", by)
 	}
+	w.signedKubelets(t) // the unit that approves went with the machine
 }
 
 // cameBack: it is the same cluster, and every node has spoken since.

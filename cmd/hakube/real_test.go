@@ -31,6 +31,7 @@ func TestReal(t *testing.T) {
 		{"deleted Nodes come back", (*walk).deletedNodes},
 		{"use", (*walk).use},
 		{"protected", (*walk).protected},
+		{"kubelets are signed", (*walk).signedKubelets},
 		{"metadata is closed to pods", (*walk).metadataIsClosed},
 		{"pods get no more of the host", (*walk).podsBehindWalls},
 		{"firewall", (*walk).firewall},
@@ -59,7 +60,7 @@ func (w *walk) create(t *testing.T) {
 		t.Errorf("start does not say once what real machines are no boundary to:\n%s", started.stderr)
 	}
 	begin := time.Now()
-	up := w.ok(t, "up")
+	up := w.ok(t, "up", "--sign-kubelets=true")
 	t.Logf("up took %s:\n%s%s", time.Since(begin).Round(100*time.Millisecond), up.stderr, up.stdout)
 	for _, line := range []string{
 		"Cluster validation succeeded\n",

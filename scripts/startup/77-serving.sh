@@ -59,10 +59,13 @@ approve_kubelets() {
 			as_admin certificate approve "$name"
 		}
 
-		# A request that is not approved is looked at again for ten minutes: DNS may not have
-		# answered. After a quarter of an hour a kubelet makes another one.
+		# A request that is not approved is looked at again: every two seconds at first, since
+		# its Node may be a moment younger, and then for ten minutes, since DNS may not answer.
+		# After a quarter of an hour a kubelet makes another one.
 		while true; do
-			if read -r -t 20 name; then
+			pause=20
+			for name in "${!tries[@]}"; do ((tries[$name] > 10)) || pause=2; done
+			if read -r -t "$pause" name; then
 				tries[$name]=1
 				judge "$name" && unset "tries[$name]"
 				continue
@@ -70,7 +73,7 @@ approve_kubelets() {
 			(($? > 128)) || exit 0 # the watch has ended; systemd begins it again
 			for name in "${!tries[@]}"; do
 				tries[$name]=$((tries[$name] + 1))
-				if judge "$name" || ((tries[$name] > 30)); then unset "tries[$name]"; fi
+				if judge "$name" || ((tries[$name] > 40)); then unset "tries[$name]"; fi
 			done
 		done < <(limit=0 as_admin get csr --field-selector spec.signerName=kubernetes.io/kubelet-serving --watch -o 'jsonpath={.metadata.name}{"\n"}')
 	END
