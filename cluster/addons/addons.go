@@ -22,18 +22,32 @@ var manifests embed.FS
 
 // An Addon is a row.
 type Addon struct {
-	Name     string
-	Version  string
-	Images   map[string]Image // by the name that the manifests call them
-	Workload Workload         // whose pods tell whether it is well
+	Name      string
+	Version   string
+	Images    map[string]Image // by the name that the manifests call them
+	Workloads []Workload       // whose pods tell whether it is well, in the order of the manifests
 }
 
 // An Image is the official one. Machines that fetch from a mirror ask by the tag alone, as
 // kubeadm does: a mirror's own build has another digest.
-type Image struct{ Ref, Digest string }
+type Image struct {
+	Ref, Digest string
+	Undigested  string // why it is asked for by its tag alone: no digest could be found
+}
+
+// asked is how machines ask for it.
+func (i Image) asked(mirror bool) string {
+	if mirror || i.Digest == "" {
+		return i.Ref
+	}
+	return i.Ref + "@" + i.Digest
+}
 
 // A Workload is a DaemonSet or a Deployment of the addon.
-type Workload struct{ Kind, Namespace, Name string }
+type Workload struct {
+	Kind, Namespace, Name string
+	OnNodes               bool // a cluster without nodes has no pod of it, and is well
+}
 
 // All are the rows, in the order in which they are applied.
 func All() []Addon {
@@ -43,8 +57,47 @@ func All() []Addon {
 			Ref:    "registry.k8s.io/cloud-provider-gcp/cloud-controller-manager:v28.2.1",
 			Digest: "sha256:3c0a8ed7156af8c4a6ab559b98d45882d7447409ccd7bd13b746006bf21e4cfd",
 		}},
-		Workload: Workload{"DaemonSet", "kube-system", "cloud-controller-manager"},
+		Workloads: []Workload{{Kind: "DaemonSet", Namespace: "kube-system", Name: "cloud-controller-manager"}},
+	}, {
+		Name: "volumes", Version: "v1.26.0", // the driver's: its manifests ask for it
+		Images: volumeImages,
+		Workloads: []Workload{
+			{Kind: "DaemonSet", Namespace: "kube-system", Name: "csi-gce-pd-node", OnNodes: true},
+			{Kind: "DaemonSet", Namespace: "kube-system", Name: "csi-gce-pd-controller"},
+		},
 	}}
+}
+
+// volumeImages are those of the disks' driver, and Kubernetes' own programs beside it.
+var volumeImages = map[string]Image{
+	"driver": {
+		Ref:        "registry.k8s.io/cloud-provider-gcp/gcp-compute-persistent-disk-csi-driver:v1.26.0",
+		Undigested: "the lists of published images that could be had end before it",
+	},
+	"provisioner": {
+		Ref:    "registry.k8s.io/sig-storage/csi-provisioner:v6.3.0",
+		Digest: "sha256:a4b0b1a37605b7b04a293e136edf7006ec1786a8eb3f4e5a945f81d667dcc371",
+	},
+	"attacher": {
+		Ref:    "registry.k8s.io/sig-storage/csi-attacher:v4.12.0",
+		Digest: "sha256:b9dc9a714a484ccdeeb6f86d88d4db9b7a5ecfc5a55da6db3a60bb3fa33c278a",
+	},
+	"resizer": {
+		Ref:    "registry.k8s.io/sig-storage/csi-resizer:v2.2.0",
+		Digest: "sha256:a2d40c1c3ccb0c48b467125a6652c4dd5dcbf0d295641c9989581cfc690f6cf3",
+	},
+	"snapshotter": {
+		Ref:    "registry.k8s.io/sig-storage/csi-snapshotter:v8.6.0",
+		Digest: "sha256:42af0929bcd60a43499825c078a60ff0534e08af8fbeb283aa391be40feb9f3e",
+	},
+	"snapshots": {
+		Ref:    "registry.k8s.io/sig-storage/snapshot-controller:v8.6.0",
+		Digest: "sha256:d1ab1b095eb81ce689abc8b8094badc4c4ea657051749014a631f8cca876a620",
+	},
+	"registrar": {
+		Ref:    "registry.k8s.io/sig-storage/csi-node-driver-registrar:v2.17.0",
+		Digest: "sha256:f9de845b170155199f2a2a3f9531cf13d78e31235e9db6b6582a8b0db0a50dad",
+	},
 }
 
 // Named is the row of the name.
@@ -60,7 +113,8 @@ func Named(name string) (Addon, bool) {
 // Values are what manifests are told of the cluster.
 type Values struct {
 	Project, Network, Subnetwork, NodeTag, Cluster string
-	Mirror                                         bool // machines fetch from a mirror
+	Prefix                                         string // what Google's objects are labelled with
+	Mirror                                         bool   // machines fetch from a mirror
 }
 
 // An Object is one of Kubernetes' as the API takes it.
@@ -109,13 +163,10 @@ func (a Addon) render(file string, v Values) (string, error) {
 	}
 	t, err := template.New(file).Option("missingkey=error").Funcs(template.FuncMap{"image": func(name string) (string, error) {
 		i, ok := a.Images[name]
-		switch {
-		case !ok:
+		if !ok {
 			return "", fmt.Errorf("addon %s has no image %q", a.Name, name)
-		case v.Mirror:
-			return i.Ref, nil
 		}
-		return i.Ref + "@" + i.Digest, nil
+		return i.asked(v.Mirror), nil
 	}}).Parse(string(text))
 	if err != nil {
 		return "", err
@@ -167,6 +218,21 @@ func PathOf(version, kind, namespace, name string) (string, error) {
 		p += "/namespaces/" + namespace
 	}
 	return p + "/" + plural + "/" + name, nil
+}
+
+// Stays tells whether what is at a path stays when its addon goes: with the definition of a
+// kind would go all that users made of that kind.
+func Stays(path string) bool { return strings.Contains(path, "/customresourcedefinitions/") }
+
+// Missing says what is missing of the first workload that misses something, "" if none
+// does. rollout asks for one.
+func (a Addon) Missing(rollout func(Workload) (missing string, err error)) (string, error) {
+	for _, w := range a.Workloads {
+		if missing, err := rollout(w); err != nil || missing != "" {
+			return w.Name + ": " + missing, err
+		}
+	}
+	return "", nil
 }
 
 // Path is where the API has the workload.

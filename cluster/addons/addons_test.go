@@ -9,7 +9,8 @@ import (
 // TestManifests: each row renders, says its images by digest where no mirror is, ends with
 // the workload that tells of its health, and has another digest when something differs.
 func TestManifests(t *testing.T) {
-	v := Values{Project: "p", Network: "n", Subnetwork: "s", NodeTag: "tag", Cluster: "c"}
+	v := Values{Project: "p", Network: "n", Subnetwork: "s", NodeTag: "tag", Cluster: "c", Prefix: "pre"}
+	digest := regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
 	for _, a := range All() {
 		s, err := a.For(v)
 		if err != nil {
@@ -22,20 +23,26 @@ func TestManifests(t *testing.T) {
 			}
 			seen[o.Path] = true
 		}
-		if !seen[a.Workload.Path()] {
-			t.Errorf("%s has no %s", a.Name, a.Workload.Path())
-		}
-		if i := len(s.Objects) - 1; s.Objects[i].Path != a.Workload.Path() {
-			t.Errorf("%s ends with %s: its programs would start without what they need", a.Name, s.Objects[i].Path)
+		before := len(s.Objects) - len(a.Workloads)
+		for i, w := range a.Workloads {
+			if got := s.Objects[before+i].Path; got != w.Path() {
+				t.Errorf("%s ends with %s, not %s: its programs would start without what they need", a.Name, got, w.Path())
+			}
 		}
 		whole := ""
 		for _, o := range s.Objects {
 			whole += string(o.JSON)
 		}
 		for name, i := range a.Images {
-			if !regexp.MustCompile(`^sha256:[0-9a-f]{64}$`).MatchString(i.Digest) || !strings.Contains(whole, i.Ref+"@"+i.Digest) {
-				t.Errorf("%s: image %s is not asked for by its digest", a.Name, name)
+			if (i.Digest == "") != (i.Undigested != "") || i.Digest != "" && !digest.MatchString(i.Digest) {
+				t.Errorf("%s: image %s has neither a digest nor a word why it has none", a.Name, name)
 			}
+			if !strings.Contains(whole, `"`+i.asked(false)+`"`) {
+				t.Errorf("%s: image %s is not asked for as the row says", a.Name, name)
+			}
+		}
+		if n := strings.Count(whole, "registry.k8s.io/"); n < len(a.Images) {
+			t.Errorf("%s: %d images in the row, and %d in its manifests", a.Name, len(a.Images), n)
 		}
 		m := v
 		m.Mirror = true

@@ -15,6 +15,7 @@ const manager = "hakube"
 
 // Apply makes the object at a path what the text says (server-side apply). Fields that
 // somebody else took over by hand are taken back: a manifest is all there is to an addon.
+// Of a kind that the API does not serve, or not yet, it is IsNotFound.
 func (c *Client) Apply(ctx context.Context, path string, text []byte) error {
 	return c.RESTClient().Patch(types.ApplyPatchType).AbsPath(path).Param("fieldManager", manager).Param("force", "true").Body(text).Do(ctx).Error()
 }
@@ -34,7 +35,8 @@ func (c *Client) Delete(ctx context.Context, path string) error {
 }
 
 // Rollout says what is missing of the DaemonSet or Deployment at a path, "" if nothing is.
-func (c *Client) Rollout(ctx context.Context, path string) (missing string, err error) {
+// Where there may be no machine for it, none of its pods is enough.
+func (c *Client) Rollout(ctx context.Context, path string, mayBeNone bool) (missing string, err error) {
 	text, err := c.RESTClient().Get().AbsPath(path).Do(ctx).Raw()
 	if apierrors.IsNotFound(err) {
 		return "it is not there", nil
@@ -64,7 +66,7 @@ func (c *Client) Rollout(ctx context.Context, path string) (missing string, err 
 		return "nobody has looked at it yet", nil
 	case updated < want:
 		return fmt.Sprintf("%d of %d pods are of its version", updated, want), nil
-	case ready < want || want == 0:
+	case ready < want || want == 0 && !mayBeNone:
 		return fmt.Sprintf("%d of %d pods are ready", ready, want), nil
 	}
 	return "", nil

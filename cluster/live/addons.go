@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
 	"hakube/cluster/addons"
 	"hakube/cluster/env"
 	"hakube/cluster/kube"
@@ -118,7 +120,7 @@ func (s *withAddons) todo(ctx context.Context, client *kube.Client) (change, err
 // sick is what is missing of the pods.
 func (s *withAddons) sick(ctx context.Context, client *kube.Client) (list []string, err error) {
 	for _, a := range s.sets {
-		missing, err := client.Rollout(ctx, a.Workload.Path())
+		missing, err := a.Missing(func(w addons.Workload) (string, error) { return client.Rollout(ctx, w.Path(), w.OnNodes) })
 		if err != nil {
 			return nil, err
 		}
@@ -144,7 +146,7 @@ func (s *withAddons) Do(ctx context.Context) error {
 		}
 	}
 	for _, a := range todo.apply {
-		if err := apply(ctx, client, a, todo.was[a.Name]); err != nil {
+		if err := s.apply(ctx, client, a, todo.was[a.Name]); err != nil {
 			return fmt.Errorf("applying addon %s: %w", a.Name, err)
 		}
 	}
@@ -162,8 +164,11 @@ func (s *withAddons) Do(ctx context.Context) error {
 func (s *withAddons) ready(ctx context.Context, client *kube.Client) (bool, string, error) {
 	why, err := s.sick(ctx, client)
 	for _, a := range s.sets {
-		if err == nil && slices.Contains(why, a.Name+": it is not there") {
-			err = applyAll(ctx, client, a)
+		gone := func(w string) bool {
+			return strings.HasPrefix(w, a.Name+": ") && strings.HasSuffix(w, ": it is not there")
+		}
+		if err == nil && slices.ContainsFunc(why, gone) {
+			err = s.applyAll(ctx, client, a)
 		}
 	}
 	return err == nil && len(why) == 0, strings.Join(why, "; "), err
@@ -172,21 +177,21 @@ func (s *withAddons) ready(ctx context.Context, client *kube.Client) (bool, stri
 func (*withAddons) Undo(context.Context) error { return nil } // never unwanted
 
 // apply makes an addon what it is to be. What it had before and has no more goes.
-func apply(ctx context.Context, client *kube.Client, a addons.Set, was kube.Applied) error {
+func (s *withAddons) apply(ctx context.Context, client *kube.Client, a addons.Set, was kube.Applied) error {
 	record := kube.Applied{Name: a.Name, Version: a.Version}
 	for _, o := range a.Objects {
 		record.Paths = append(record.Paths, o.Path)
 	}
 	keep := slices.Clone(record.Paths)
 	for _, p := range was.Paths {
-		if !slices.Contains(keep, p) {
+		if !slices.Contains(keep, p) && !addons.Stays(p) {
 			record.Paths = append(record.Paths, p)
 		}
 	}
 	if err := client.Record(ctx, record); err != nil {
 		return err
 	}
-	if err := applyAll(ctx, client, a); err != nil {
+	if err := s.applyAll(ctx, client, a); err != nil {
 		return err
 	}
 	for _, p := range record.Paths[len(keep):] {
@@ -198,9 +203,22 @@ func apply(ctx context.Context, client *kube.Client, a addons.Set, was kube.Appl
 	return client.Record(ctx, record)
 }
 
-func applyAll(ctx context.Context, client *kube.Client, a addons.Set) error {
+// servedLimit is how long masters may take to serve a kind that was defined just now.
+const servedLimit = time.Minute
+
+func (s *withAddons) applyAll(ctx context.Context, client *kube.Client, a addons.Set) error {
 	for _, o := range a.Objects {
-		if err := client.Apply(ctx, o.Path, o.JSON); err != nil {
+		err := plan.Until(ctx, plan.Condition{
+			For: "the API to serve its kind", Every: s.env.Poll, Limit: servedLimit,
+			Check: func(ctx context.Context) (bool, string, error) {
+				err := client.Apply(ctx, o.Path, o.JSON)
+				if apierrors.IsNotFound(err) {
+					return false, kube.Plainly(err), nil
+				}
+				return err == nil, "", err
+			},
+		})
+		if err != nil {
 			return fmt.Errorf("%s: %w", o.Path, err)
 		}
 	}
@@ -218,6 +236,9 @@ func remove(ctx context.Context, client *kube.Client, a kube.Applied) error {
 	}
 	var errs []error
 	for _, p := range slices.Backward(a.Paths) {
+		if addons.Stays(p) {
+			continue
+		}
 		if err := client.Delete(ctx, p); err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", p, err))
 		}

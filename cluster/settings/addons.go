@@ -17,8 +17,11 @@ const NoAddons Addons = "none"
 // CloudController is the addon that makes balancers and removes Nodes of gone machines.
 const CloudController = "cloud-controller"
 
+// Volumes is the addon that makes disks for volume claims.
+const Volumes = "volumes"
+
 // AddonNames are all there are. A test holds them to package addons.
-var AddonNames = []string{CloudController}
+var AddonNames = []string{CloudController, Volumes}
 
 func (a *Addons) Decode(s string) error {
 	names := strings.Split(s, ",")
@@ -57,12 +60,16 @@ func (a Addons) Names() []string {
 // Has tells whether one is on.
 func (a Addons) Has(name string) bool { return slices.Contains(a.Names(), name) }
 
+// speakers are addons that speak to Google.
+var speakers = []string{CloudController, Volumes}
+
 // AddonProblems is what an addon that is on needs of the other settings, once those that
 // nobody set are known.
 func (s *Settings) AddonProblems() (u refusal.Unfit) {
-	if s.Addons.Has(CloudController) && s.MasterAccount == NoAccount {
+	asks := slices.DeleteFunc(s.Addons.Names(), func(name string) bool { return !slices.Contains(speakers, name) })
+	if len(asks) > 0 && s.MasterAccount == NoAccount {
 		u = append(u, &refusal.Refused{
-			Why:  "HAKUBE_ADDONS=" + string(s.Addons) + ": it speaks to Google as the masters' service account, and HAKUBE_MASTER_SERVICE_ACCOUNT is none",
+			Why:  "HAKUBE_ADDONS=" + strings.Join(asks, ",") + ": it speaks to Google as the masters' service account, and HAKUBE_MASTER_SERVICE_ACCOUNT is none",
 			Cure: "make the cluster with HAKUBE_MASTER_SERVICE_ACCOUNT=default, or with an account of its own; on masters that are there it cannot be changed",
 		})
 	}

@@ -60,7 +60,7 @@ type Settings struct {
 	PreemptibleMain  Bool         `envconfig:"PREEMPTIBLE_MASTER" flag:"preemptible-master" default:"false" desc:"masters are preemptible"`
 	NodeScopes       Scopes       `envconfig:"NODE_SCOPES" flag:"node-scopes" default:"monitoring,logging-write,storage-ro" desc:"access scopes of nodes, gcloud's short names or URLs; none: no service account"`
 	NodeAccount      Account      `envconfig:"KUBE_GCE_NODE_SERVICE_ACCOUNT" flag:"node-service-account" default:"default" desc:"service account of nodes"`
-	MasterAccount    Account      `envconfig:"HAKUBE_MASTER_SERVICE_ACCOUNT" flag:"master-service-account" default:"none" desc:"service account of masters, with kube-up's scopes; only HAKUBE_ADDONS=cloud-controller needs one"`
+	MasterAccount    Account      `envconfig:"HAKUBE_MASTER_SERVICE_ACCOUNT" flag:"master-service-account" default:"none" desc:"service account of masters, with kube-up's scopes; only HAKUBE_ADDONS=cloud-controller and volumes need one"`
 	Distribution     Distribution `envconfig:"KUBE_OS_DISTRIBUTION" flag:"os-distribution" default:"debian" desc:"only debian"`
 	MasterOS         Distribution `envconfig:"KUBE_MASTER_OS_DISTRIBUTION" flag:"master-os-distribution" default:"debian" desc:"only debian"`
 	NodeOS           Distribution `envconfig:"KUBE_NODE_OS_DISTRIBUTION" flag:"node-os-distribution" default:"debian" desc:"only debian"`
@@ -76,7 +76,7 @@ type Settings struct {
 	SignKubelets   Bool `envconfig:"HAKUBE_SIGN_KUBELETS" flag:"sign-kubelets" default:"false" desc:"at create: the cluster signs kubelets' serving certificates, after masters compared name and address with Compute Engine's DNS, and its API verifies them"`
 
 	KubeVersion   Version `group:"Software" envconfig:"KUBE_VERSION" flag:"kube-version" default:"v1.36.3" desc:"Kubernetes version"`
-	Addons        Addons  `envconfig:"HAKUBE_ADDONS" flag:"addons" default:"none" desc:"what runs in the cluster beside Kubernetes, separated by commas: cloud-controller; or all, or none. It can be changed later"`
+	Addons        Addons  `envconfig:"HAKUBE_ADDONS" flag:"addons" default:"none" desc:"what runs in the cluster beside Kubernetes, separated by commas: cloud-controller, volumes; or all, or none. It can be changed later"`
 	Mirror        URL     `for:"up,repair" envconfig:"KUBE_MIRROR" flag:"mirror" desc:"where machines fetch binaries and images instead of the official places; the embedded GCE has its own"`
 	SSHKey        Path    `group:"Access" for:"all" envconfig:"HAKUBE_SSH_KEY" flag:"ssh-key" desc:"file of the ssh key that masters let in, made by up and repair if there is none; gcloud's, ~/.ssh/google_compute_engine, if empty"`
 	Kubeconfig    Path    `for:"all" envconfig:"KUBECONFIG" flag:"kubeconfig" desc:"files the cluster's entry is in, as kubectl takes them: it is changed where it is, a new one goes into the first that exists; ~/.kube/config if empty"`

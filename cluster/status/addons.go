@@ -34,7 +34,8 @@ func addonsOf(ctx context.Context, client *kube.Client, wanted []addons.Set) (li
 			x.Version, x.Why = all[i].Version, "it is other than it is to be: "+want.Version
 		default:
 			x.Version = all[i].Version
-			if x.Why, err = client.Rollout(ctx, want.Workload.Path()); err != nil {
+			x.Why, err = want.Missing(func(w addons.Workload) (string, error) { return client.Rollout(ctx, w.Path(), w.OnNodes) })
+			if err != nil {
 				return nil, err
 			}
 		}

@@ -11,7 +11,7 @@ func (r *Task) Addons() (sets []addons.Set, asked bool, err error) {
 	on := r.Want.Settings.Addons.Names()
 	v := addons.Values{
 		Project: r.Want.Project, Network: r.Want.Names.Network(), Subnetwork: r.Want.Names.Subnetwork(),
-		NodeTag: r.Want.Names.NodeTag(), Cluster: r.Want.Names.Cluster, Mirror: r.Want.Mirror != "",
+		NodeTag: r.Want.Names.NodeTag(), Cluster: r.Want.Names.Cluster, Prefix: string(r.Want.Settings.Prefix), Mirror: r.Want.Mirror != "",
 	}
 	for _, name := range on {
 		a, ok := addons.Named(name)

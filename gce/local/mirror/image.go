@@ -173,6 +173,9 @@ func writeLayer(layer, debian string, files map[string]string, programPath, prog
 // addText adds a text file, or what a recipe's other values stand for.
 func addText(w *tar.Writer, name, text string) error {
 	h := &tar.Header{Name: name, Mode: 0o644, Size: int64(len(text)), Typeflag: tar.TypeReg, ModTime: epoch}
+	if strings.HasPrefix(text, "#!") {
+		h.Mode = 0o755 // a script is run
+	}
 	if target, ok := strings.CutPrefix(text, "→ "); ok {
 		h.Typeflag, h.Linkname, h.Size, h.Mode, text = tar.TypeSymlink, target, 0, 0o777, ""
 	} else if text == "/" {

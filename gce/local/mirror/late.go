@@ -77,24 +77,3 @@ func (l *late) registry() (*registry, error) {
 	}
 	return l.made, nil
 }
-
-// CloudController is the release of Google's cloud controller whose provider is the newest
-// module there is (k8s.io/cloud-provider-gcp/providers v0.28.2). Here it is built over
-// k8s.io/cloud-provider of Kubernetes' own version.
-const CloudController = "v28.2.1"
-
-// addonPrograms are built from one set of modules, so that what they share is compiled once.
-func addonPrograms() component {
-	return component{
-		name: "addons", args: []string{"-ldflags=-s -w -X k8s.io/component-base/version.gitVersion=" + CloudController},
-		programs: [][2]string{{"cloud-controller-manager", "./cloud-controller-manager"}},
-		mains:    []string{"cloud-controller-manager"},
-	}
-}
-
-func addonRecipes() []recipe {
-	return []recipe{{
-		ref: "cloud-provider-gcp/cloud-controller-manager:" + CloudController, component: "addons", program: "cloud-controller-manager",
-		path: "cloud-controller-manager", certs: true, entrypoint: []string{"/cloud-controller-manager"},
-	}}
-}

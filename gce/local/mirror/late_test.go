@@ -58,8 +58,8 @@ func TestMainsArePinned(t *testing.T) {
 	if err := c.writePins(dir); err != nil {
 		t.Fatal(err)
 	}
-	for _, p := range c.programs {
-		if _, err := os.Stat(filepath.Join(dir, p[1], "main.go")); err != nil {
+	for _, name := range c.mains {
+		if _, err := os.Stat(filepath.Join(dir, name, "main.go")); err != nil {
 			t.Error(err)
 		}
 	}

@@ -113,6 +113,9 @@ func (c *call) apply(s *Contents, p appliedPath, text []byte, old Entry, there b
 	if o.GetAPIVersion() != p.version || o.GetName() != p.name || o.GetNamespace() != p.namespace {
 		return nil, 0, apierrors.NewBadRequest(fmt.Sprintf("%s %s/%s is not what the URL names", o.GetAPIVersion(), o.GetNamespace(), o.GetName()))
 	}
+	if err := c.served(s, p); err != nil {
+		return nil, 0, err
+	}
 	if _, ok := s.Keys[Namespaces.Key("", p.namespace)]; !ok && p.namespace != "" {
 		return nil, 0, apierrors.NewNotFound(coreResource("namespaces"), p.namespace)
 	}
@@ -137,6 +140,38 @@ func (c *call) apply(s *Contents, p appliedPath, text []byte, old Entry, there b
 	answer, err := c.seen(value)
 	return answer, status, err
 }
+
+// served refuses what is of a kind that nobody defined, and the first that asks for one
+// that was: masters take a moment to serve it.
+func (c *call) served(s *Contents, p appliedPath) error {
+	group, _, _ := strings.Cut(p.version, "/")
+	if group != "snapshot.storage.k8s.io" { // the one group that Kubernetes itself has not
+		return nil
+	}
+	key := appliedPath{resource: "customresourcedefinitions", name: p.resource + "." + group}.key()
+	definition, ok := s.Keys[key]
+	if ok && strings.Contains(string(definition.Value), establishedMark) {
+		return nil
+	}
+	if ok {
+		var o unstructured.Unstructured
+		if err := json.Unmarshal(definition.Value, &o.Object); err != nil {
+			return err
+		}
+		o.SetAnnotations(map[string]string{establishedMark: "true"})
+		value, err := json.Marshal(o.Object)
+		if err == nil {
+			_, err = c.m.Write(map[string]json.RawMessage{key: value})
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return apierrors.NewGenericServerResponse(http.StatusNotFound, "patch", coreResource(p.resource), p.name, "404 page not found", 0, true)
+}
+
+// establishedMark is on a definition whose kind is served.
+const establishedMark = "model/established"
 
 // seen is an object with what its controller would say of it: its pods run where there is
 // a Node for them.
