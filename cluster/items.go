@@ -81,7 +81,7 @@ func removePoolList(r *run, l *task.Lines) {
 	l.Then(live.Busy(r.Task)) // pods go elsewhere before their nodes go, if there is a master to ask
 	l.Want = true
 	l.Then(step.Written(r.Task)...)
-	l.Then(live.Ghosts(r.Task))
+	l.Then(live.OrphanedNodes(r.Task))
 	l.Then(removal.NothingLeftOver(r.Task)) // nothing of the pool may carry our mark now
 }
 
@@ -137,7 +137,7 @@ func (r *run) nodesOf(l *task.Lines) {
 
 // settled is that the cluster is as its parts are.
 func (r *run) settled(l *task.Lines) {
-	l.Then(live.Ghosts(r.Task)) // no Node is without a machine
+	l.Then(live.OrphanedNodes(r.Task)) // no Node is without a machine
 	r.valid(l)
 }
 
@@ -180,7 +180,7 @@ func (r *run) addressBack(l *task.Lines) {
 
 // addressOf is the move of the address from a master to the balancer.
 func (r *run) addressOf(l *task.Lines, behind []inventory.Object) {
-	l.Then(step.AddressReleased(r.Env, behind[0], behind)) // the API is dark from here
-	l.Then(step.Forwarding(r.Task)...)                     // to here: nothing stands between these two
-	l.Then(step.OwnAddresses(r.Env, behind...)...)         // for ssh
+	l.Then(step.AddressUnassigned(r.Env, behind[0], behind)) // the API is dark from here
+	l.Then(step.Forwarding(r.Task)...)                       // to here: nothing stands between these two
+	l.Then(step.OwnAddresses(r.Env, behind...)...)           // for ssh
 }

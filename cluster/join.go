@@ -108,6 +108,6 @@ func (r *run) leave(ctx context.Context) (any bool, err error) {
 	if r.Unreachable(ctx, r.Have.Runs(r.Master())) != "" {
 		return false, nil
 	}
-	names, err := live.Ghosts(r.Task).Find(ctx)
+	names, err := live.OrphanedNodes(r.Task).Find(ctx)
 	return err == nil && len(names) > 0, nil // without credentials they are nobody's business
 }

@@ -76,13 +76,13 @@ func TestModesPicture(t *testing.T) {
 		t.Fatal(err)
 	}
 	masters := r.Have.Masters(r.Want.Names)
-	r.Balanced, r.Patients = true, masters[1:]
+	r.Balanced, r.Failing = true, masters[1:]
 	add("repair", slices.Concat(repair.List(r.Task)...), nil)
 	r = o.run(settings.RebuildVerb, hold{})
 	if r.Have, err = r.Look(ctx); err != nil {
 		t.Fatal(err)
 	}
-	r.Patients, r.GivenUp = masters[:1], masters[1:]
+	r.Failing, r.GivenUp = masters[:1], masters[1:]
 	add("restart alone", slices.Concat(repair.RebuildList(r.Task)...), nil)
 
 	got := picture(all)

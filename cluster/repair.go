@@ -25,15 +25,15 @@ func (c *Cluster) Repair(ctx context.Context, name string, report func(plan.Even
 		if err := repair.Diagnose(ctx, r.Task, before, name); err != nil {
 			return err
 		}
-		if len(r.Patients) > 0 {
+		if len(r.Failing) > 0 {
 			err = preflight.FitToRepair(ctx, r.Task, repair.Revivals(r.Task))
 		}
-		if len(r.Patients) > 0 && err == nil {
+		if len(r.Failing) > 0 && err == nil {
 			err = plan.RunStages(ctx, r.Gate, repair.List(r.Task), report)
 		}
 		s = r.summary()
-		s.Nothing = len(r.Patients) == 0
-		for _, p := range r.Patients {
+		s.Nothing = len(r.Failing) == 0
+		for _, p := range r.Failing {
 			s.Repaired = append(s.Repaired, p.Name)
 		}
 		return err

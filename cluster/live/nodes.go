@@ -71,7 +71,7 @@ func (n Nodes) Do(ctx context.Context) error {
 	set := n.env.Want.Settings
 	guests := map[string]*env.Guest{}
 	var enough time.Time // since when as many as must be are Ready
-	var no hopeless
+	var no exhausted
 	var pace env.Pace
 	return plan.Until(ctx, plan.Condition{
 		For: fmt.Sprintf("%d nodes", set.NumNodes), Every: n.pace(), Limit: set.GroupTimeout.Duration(),
@@ -93,7 +93,7 @@ func (n Nodes) Do(ctx context.Context) error {
 					return true, "", nil
 				}
 			}
-			if err := no.after(hopelessAfter*n.env.Deps.LetGo, short, p.Stuck); err != nil {
+			if err := no.after(exhaustedAfter*n.env.Deps.LetGo, short, p.Stuck); err != nil {
 				return false, "", plan.Permanent(fmt.Errorf("%d of %d Ready, and the group goes on trying: %w", int(set.NumNodes)-short, set.NumNodes, err))
 			}
 			if err := n.Rejoin(ctx, p); err != nil {
@@ -105,26 +105,26 @@ func (n Nodes) Do(ctx context.Context) error {
 	})
 }
 
-// hopelessAfter is how many times as long as a moment is waited for a group to
+// exhaustedAfter is how many times as long as a moment is waited for a group to
 // try once more: what its last try said may be mended since.
-const hopelessAfter = 5
+const exhaustedAfter = 5
 
-// hopeless is the judgement that a pool waits for a person: a quota, a policy, a
+// exhausted is the judgement that a pool waits for a person: a quota, a policy, a
 // zone without stock. Compute Engine goes on trying for ever.
-type hopeless struct {
+type exhausted struct {
 	since time.Time
 	short int
 }
 
 // after returns what keeps machines from being made if it has done so for limit
 // and no further node has become Ready meanwhile.
-func (h *hopeless) after(limit time.Duration, short int, stuck []error) error {
+func (h *exhausted) after(limit time.Duration, short int, stuck []error) error {
 	i := slices.IndexFunc(stuck, func(err error) bool { return gce.ClassOf(err) == gce.No })
 	switch {
 	case i < 0:
-		*h = hopeless{}
+		*h = exhausted{}
 	case h.since.IsZero() || h.short != short:
-		*h = hopeless{time.Now(), short}
+		*h = exhausted{time.Now(), short}
 	case time.Since(h.since) >= limit:
 		return stuck[i]
 	}

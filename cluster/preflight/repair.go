@@ -23,7 +23,7 @@ func FitToRepair(ctx context.Context, r *task.Task, items []plan.Item) error {
 // back, or those that are given up from going, as far as that shows before a
 // machine is touched: what of them has to be made anew is judged as in an up.
 func foreseeRepair(ctx context.Context, r *task.Task, items []plan.Item) (no refusal.Unfit, err error) {
-	for _, m := range r.Patients {
+	for _, m := range r.Failing {
 		no = append(append(no, inTheWayOf(r, m)...), protectedOf(foundWithoutDisk(r, m))...)
 	}
 	for _, m := range r.GivenUp {

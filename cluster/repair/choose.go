@@ -26,7 +26,7 @@ type Loss struct {
 
 // Choose judges whether the master may be gone on with, and says what that costs.
 func Choose(ctx context.Context, r *task.Task, s *status.Snapshot, name string) (loss Loss, err error) {
-	i := slices.IndexFunc(s.Masters, func(m status.SeenMaster) bool { return m.Name == name })
+	i := slices.IndexFunc(s.Masters, func(m status.ObservedMaster) bool { return m.Name == name })
 	if i < 0 {
 		return loss, s.NoSuchMaster(name)
 	}
@@ -42,7 +42,7 @@ func Choose(ctx context.Context, r *task.Task, s *status.Snapshot, name string) 
 		return loss, err
 	}
 	loss.Survivor = name
-	r.Patients = []inventory.Object{m.Object}
+	r.Failing = []inventory.Object{m.Object}
 	for _, o := range s.Masters {
 		if o.Name != name {
 			loss.GivenUp = append(loss.GivenUp, o.Name)
@@ -91,7 +91,7 @@ func RebuildList(r *task.Task) [][]plan.Item {
 	stages := [][]plan.Item{Revivals(r)}
 	var l task.Lines
 	l.Want = true
-	l.Then(member.HasData{Of: r.Patients[0], Outlook: r.Outlook(), GivesUp: r.Mode.GivesUp})
+	l.Then(member.HasData{Of: r.Failing[0], Outlook: r.Outlook(), GivesUp: r.Mode.GivesUp})
 	stages = append(stages, l.Items)
 	others := task.Lines{}
 	for _, o := range r.GivenUp { // stopped for good, so that no old quorum can form behind our back
@@ -99,10 +99,10 @@ func RebuildList(r *task.Task) [][]plan.Item {
 	}
 	own := task.Lines{Want: true}
 	for _, ring := range rings.Names {
-		own.Then(member.RingAlone{Env: r.Env, Of: r.Patients[0], Ring: ring})
-		own.Then(member.TakesWrites(r, ring, r.Patients[:1]))
+		own.Then(member.RingAlone{Env: r.Env, Of: r.Failing[0], Ring: ring})
+		own.Then(member.TakesWrites(r, ring, r.Failing[:1]))
 	}
-	own.Then(member.ControlPlane(r, r.Patients[0]))
+	own.Then(member.ControlPlane(r, r.Failing[0]))
 	own.Then(member.API(r))
 	own.Then(live.Kubeconfig(r))
 	return append(stages, others.Items, own.Items)

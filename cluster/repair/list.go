@@ -25,7 +25,7 @@ func List(r *task.Task) [][]plan.Item {
 		}
 		stages = append(stages, l.Items)
 		gone := task.Lines{}
-		for _, p := range r.Patients {
+		for _, p := range r.Failing {
 			gone.Then(member.EachRing(r, p, func(m member.RingMember) member.LostMember {
 				return member.LostMember{Vote: member.Vote{RingMember: m}, Outlook: r.Outlook()}
 			})...)
@@ -33,14 +33,14 @@ func List(r *task.Task) [][]plan.Item {
 		stages = append(stages, gone.Items)
 	} else {
 		l := task.Lines{Want: true}
-		l.Then(member.HasData{Of: r.Patients[0], Outlook: r.Outlook(), GivesUp: r.Mode.GivesUp})
+		l.Then(member.HasData{Of: r.Failing[0], Outlook: r.Outlook(), GivesUp: r.Mode.GivesUp})
 		stages = append(stages, l.Items)
 	}
 	l := task.Lines{Want: true}
 	for _, ring := range rings.Names {
 		l.Then(member.TakesWrites(r, ring, r.Masters()))
 	}
-	for _, p := range r.Patients {
+	for _, p := range r.Failing {
 		l.Then(member.Tended(r, p)...)
 		if others {
 			l.Then(member.Learners(r, p)...)
@@ -65,7 +65,7 @@ func List(r *task.Task) [][]plan.Item {
 	}
 	l.Then(member.API(r))
 	l.Then(live.Kubeconfig(r))
-	for _, p := range r.Patients {
+	for _, p := range r.Failing {
 		l.Then(live.NodeReady{Env: r.Env, Of: p, Rejoins: r.Rejoins})
 	}
 	return append(stages, l.Items)
@@ -92,7 +92,7 @@ func Revivals(r *task.Task) []plan.Item {
 }
 
 func eachPatient(r *task.Task, l *task.Lines, step func(inventory.Object) plan.Step) {
-	for _, p := range r.Patients {
+	for _, p := range r.Failing {
 		l.Then(step(p))
 	}
 }

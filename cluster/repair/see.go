@@ -27,7 +27,7 @@ func See(ctx context.Context, r *task.Task, report func(plan.Event)) (*status.Sn
 	if err != nil {
 		return nil, err
 	}
-	again := len(step.Reachable(r)) > 0 || slices.ContainsFunc(s.Masters, func(m status.SeenMaster) bool { return s.Denied(m.Name) })
+	again := len(step.Reachable(r)) > 0 || slices.ContainsFunc(s.Masters, func(m status.ObservedMaster) bool { return s.Denied(m.Name) })
 	if again {
 		if err := preflight.Fit(ctx, r); err != nil {
 			return nil, err
@@ -50,14 +50,14 @@ func See(ctx context.Context, r *task.Task, report func(plan.Event)) (*status.Sn
 			return nil, err
 		}
 	}
-	if slices.ContainsFunc(s.Masters, func(m status.SeenMaster) bool { return s.Denied(m.Name) }) {
+	if slices.ContainsFunc(s.Masters, func(m status.ObservedMaster) bool { return s.Denied(m.Name) }) {
 		if no, err := preflight.LockedOut(ctx, r); err != nil || len(no) > 0 {
 			return nil, no.Besides(err)
 		}
 	}
 	r.Balanced = s.Held.Rule != ""
 	if homes := r.Have.Homes(r.Want.Names); len(homes) > 0 {
-		oneZone := slices.ContainsFunc(s.Masters, func(m status.SeenMaster) bool { return m.Multizone == "false" })
+		oneZone := slices.ContainsFunc(s.Masters, func(m status.ObservedMaster) bool { return m.Multizone == "false" })
 		r.Want = r.Want.At(homes[0], !oneZone)
 	}
 	return s, nil
@@ -71,7 +71,7 @@ func Diagnose(ctx context.Context, r *task.Task, s *status.Snapshot, name string
 			Cure: s.Anew(),
 		}
 	}
-	if name != "" && !slices.ContainsFunc(s.Masters, func(m status.SeenMaster) bool { return m.Name == name }) {
+	if name != "" && !slices.ContainsFunc(s.Masters, func(m status.ObservedMaster) bool { return m.Name == name }) {
 		return s.NoSuchMaster(name)
 	}
 	for _, m := range s.Masters {
@@ -83,14 +83,14 @@ func Diagnose(ctx context.Context, r *task.Task, s *status.Snapshot, name string
 			r.Warn(fmt.Sprintf("%s is in no etcd ring and was left as it is: %s", m.Name, status.RemoveMaster(m.Object)))
 			continue
 		}
-		r.Patients = append(r.Patients, m.Object)
+		r.Failing = append(r.Failing, m.Object)
 	}
-	if len(r.Patients) == 0 && !s.Quorum() && name == "" { // all run, and do not agree
+	if len(r.Failing) == 0 && !s.Quorum() && name == "" { // all run, and do not agree
 		for _, m := range s.Masters {
-			r.Patients = append(r.Patients, m.Object)
+			r.Failing = append(r.Failing, m.Object)
 		}
 	}
-	if len(r.Patients) == 0 {
+	if len(r.Failing) == 0 {
 		return nil
 	}
 	for _, m := range s.Masters {
@@ -110,7 +110,7 @@ func Diagnose(ctx context.Context, r *task.Task, s *status.Snapshot, name string
 func likeMaster(ctx context.Context, r *task.Task, s *status.Snapshot) (settings.Spec, error) {
 	var from inventory.Object
 	for _, m := range s.Masters {
-		sick := slices.ContainsFunc(r.Patients, func(p inventory.Object) bool { return p.Name == m.Name })
+		sick := slices.ContainsFunc(r.Failing, func(p inventory.Object) bool { return p.Name == m.Name })
 		if m.Status != "" && (from.Name == "" || !sick) {
 			from = m.Object
 		}

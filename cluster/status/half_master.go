@@ -10,7 +10,7 @@ import (
 // A halfSeen is a master that may not be whole, with what was seen of it.
 type halfSeen struct {
 	*Snapshot
-	m          SeenMaster
+	m          ObservedMaster
 	in         map[membership][]string // rings, by what it is in them
 	state, why string
 }
@@ -78,7 +78,7 @@ var halfMasters = []struct {
 }
 
 // halfMaster is a master that is not whole, or nothing.
-func (s *Snapshot) halfMaster(m SeenMaster) []Unfinished {
+func (s *Snapshot) halfMaster(m ObservedMaster) []Unfinished {
 	state, why := s.state(m, s.nodeOf(m.Object))
 	if len(s.Masters) == 1 {
 		return s.onlyMaster(m, state, why)

@@ -32,14 +32,14 @@ func (s *Snapshot) NoSuchMaster(name string) error {
 
 // LeftRings tells of a master that votes nowhere and is not about to: one that a
 // removal has left, or the disk of one.
-func (s *Snapshot) LeftRings(m SeenMaster) bool {
+func (s *Snapshot) LeftRings(m ObservedMaster) bool {
 	return len(s.Masters) > 1 && len(s.memberships(m.Object)[noMember]) == len(rings.Names) &&
 		(m.phase == scripts.PhaseRunning || m.Status == "")
 }
 
 // starved tells of a master that lacks nothing but the others: both its members
 // run, and a ring of theirs has no quorum.
-func (s *Snapshot) starved(m SeenMaster) bool {
+func (s *Snapshot) starved(m ObservedMaster) bool {
 	for _, ring := range rings.Names {
 		if s.Rings.Answers[m.Name][ring].ID == "" {
 			return false
@@ -49,7 +49,7 @@ func (s *Snapshot) starved(m SeenMaster) bool {
 }
 
 // Ill is why a master is not whole, "" if it is.
-func (s *Snapshot) Ill(m SeenMaster) string {
+func (s *Snapshot) Ill(m ObservedMaster) string {
 	if s.starved(m) {
 		return ""
 	}
@@ -85,7 +85,7 @@ func (s *Snapshot) Ill(m SeenMaster) string {
 
 // OwnsDisk refuses a data disk that is not this cluster's: by its mark, or by what
 // the machine found on it.
-func OwnsDisk(ctx context.Context, r *task.Task, m SeenMaster) error {
+func OwnsDisk(ctx context.Context, r *task.Task, m ObservedMaster) error {
 	if !m.Disk {
 		d, err := r.GCE.Disks(m.Zone).Get(ctx, r.Want.Names.DiskOf(m.Name))
 		switch {
@@ -165,7 +165,7 @@ func (s *Snapshot) withData(ring string) (total, has int) {
 		}
 		total++
 		name, _ := rings.MachineOf(y)
-		if slices.ContainsFunc(s.Masters, func(m SeenMaster) bool { return m.Name == name && m.Disk }) {
+		if slices.ContainsFunc(s.Masters, func(m ObservedMaster) bool { return m.Name == name && m.Disk }) {
 			has++
 		}
 	}
@@ -189,7 +189,7 @@ func (s *Snapshot) Anew() string {
 }
 
 // survivor is the master with the most of the main ring: the best to go on with.
-func (s *Snapshot) survivor() (best SeenMaster, ok bool) {
+func (s *Snapshot) survivor() (best ObservedMaster, ok bool) {
 	if len(s.Masters) < 2 {
 		return best, false
 	}
@@ -208,7 +208,7 @@ func (s *Snapshot) survivor() (best SeenMaster, ok bool) {
 func (s *Snapshot) Remains() (list []inventory.Object) {
 	for i := range s.nodes.list {
 		n := &s.nodes.list[i]
-		known := slices.ContainsFunc(s.Masters, func(m SeenMaster) bool { return m.Name == n.Name })
+		known := slices.ContainsFunc(s.Masters, func(m ObservedMaster) bool { return m.Name == n.Name })
 		if zone := n.Labels[corev1.LabelTopologyZone]; !known && zone != "" && s.Names.IsMaster(n.Name) {
 			list = append(list, inventory.Object{Kind: inventory.Instance, Name: n.Name, Zone: zone, Role: inventory.RoleMaster})
 		}

@@ -28,17 +28,17 @@ import (
 // A Snapshot is everything that was read of a cluster at one moment. What is
 // concluded from it (states, arithmetic, what is unfinished) asks nobody.
 type Snapshot struct {
-	Names   settings.Names
-	project string
-	region  string
-	zone    string               // that the settings name, if they do
-	have    *inventory.Inventory // of machines, disks, groups, and the balancer's parts
-	Held    inventory.Holder
-	Masters []SeenMaster
-	Rings   *rings.Survey
-	silent  string // why the API is not ready at its address, "" if it is
-	kept    []keptRange
-	kubectl string // why kubectl does not open the API with this operator's kubeconfig, once that was tried
+	Names       settings.Names
+	project     string
+	region      string
+	zone        string               // that the settings name, if they do
+	have        *inventory.Inventory // of machines, disks, groups, and the balancer's parts
+	Held        inventory.Holder
+	Masters     []ObservedMaster
+	Rings       *rings.Survey
+	unreachable string // why the API is not ready at its address, "" if it is
+	kept        []keptRange
+	kubectl     string // why kubectl does not open the API with this operator's kubeconfig, once that was tried
 
 	wantsNodes bool                 // the settings want a pool
 	numNodes   int                  // how many nodes a new one would have
@@ -54,8 +54,8 @@ type Snapshot struct {
 	backends []step.Backend // behind it
 	asked    bool           // the balancer told of its backends, or there is none
 
-	mu     sync.Mutex
-	unread []string // what could not be read, and why
+	mu         sync.Mutex
+	unreadable []string // what could not be read, and why
 }
 
 // A nodeList is the Nodes, if they could be read.
@@ -64,13 +64,13 @@ type nodeList struct {
 	list []corev1.Node
 }
 
-// A SeenMaster is what there is of a master: object.status is "" without a machine.
-type SeenMaster struct {
+// A ObservedMaster is what there is of a master: object.status is "" without a machine.
+type ObservedMaster struct {
 	inventory.Object
-	Disk  bool   // its data disk is there
-	phase string // of its script
-	mute  error  // why the phase is not known
-	ready string // why its own API server is not ready, "" if it is
+	Disk       bool   // its data disk is there
+	phase      string // of its script
+	phaseError error  // why the phase is not known
+	ready      string // why its own API server is not ready, "" if it is
 }
 
 // missed notes what could not be read.
@@ -78,7 +78,7 @@ func (s *Snapshot) missed(what string, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for line := range strings.Lines(kube.Plainly(err)) {
-		s.unread = append(s.unread, what+": "+strings.TrimSpace(line))
+		s.unreadable = append(s.unreadable, what+": "+strings.TrimSpace(line))
 	}
 }
 
@@ -101,7 +101,7 @@ func Read(ctx context.Context, r *task.Task) (*Snapshot, error) {
 	r.SawIP(s.Held.IP)
 	r.SawMasters(r.Have)
 	machines := s.have.Masters(s.Names)
-	s.Masters = make([]SeenMaster, len(machines))
+	s.Masters = make([]ObservedMaster, len(machines))
 	ready := make([]string, len(machines))
 	reads := []func() error{
 		func() error { s.Rings = r.SurveyWrites(ctx, machines); return nil },
@@ -110,9 +110,9 @@ func Read(ctx context.Context, r *task.Task) (*Snapshot, error) {
 	}
 	for i, m := range machines {
 		reads = append(reads, func() (err error) {
-			x := SeenMaster{Object: m, Disk: s.have.Has(inventory.Object{Kind: inventory.Disk, Name: s.Names.DiskOf(m.Name), Zone: m.Zone})}
-			if x.phase, x.mute = r.Phase(ctx, m); x.mute != nil {
-				s.missed("what "+m.Name+" does could not be read", x.mute)
+			x := ObservedMaster{Object: m, Disk: s.have.Has(inventory.Object{Kind: inventory.Disk, Name: s.Names.DiskOf(m.Name), Zone: m.Zone})}
+			if x.phase, x.phaseError = r.Phase(ctx, m); x.phaseError != nil {
+				s.missed("what "+m.Name+" does could not be read", x.phaseError)
 			}
 			s.Masters[i] = x
 			return nil
@@ -128,7 +128,7 @@ func Read(ctx context.Context, r *task.Task) (*Snapshot, error) {
 		s.Masters[i].ready = ready[i]
 	}
 	s.addRemains()
-	s.unread = slices.Compact(slices.Sorted(slices.Values(s.unread)))
+	s.unreadable = slices.Compact(slices.Sorted(slices.Values(s.unreadable)))
 	return s, nil
 }
 
@@ -172,8 +172,8 @@ func find(ctx context.Context, r *task.Task, s *Snapshot) error {
 // of a ring.
 func (s *Snapshot) addRemains() {
 	add := func(name, zone string, disk bool) {
-		if !slices.ContainsFunc(s.Masters, func(m SeenMaster) bool { return m.Name == name }) {
-			s.Masters = append(s.Masters, SeenMaster{Object: inventory.Object{Kind: inventory.Instance, Name: name, Zone: zone, Role: inventory.RoleMaster}, Disk: disk})
+		if !slices.ContainsFunc(s.Masters, func(m ObservedMaster) bool { return m.Name == name }) {
+			s.Masters = append(s.Masters, ObservedMaster{Object: inventory.Object{Kind: inventory.Instance, Name: name, Zone: zone, Role: inventory.RoleMaster}, Disk: disk})
 		}
 	}
 	for _, o := range s.have.Objects {
@@ -209,9 +209,9 @@ func askBalancer(ctx context.Context, r *env.Env, s *Snapshot) {
 // joins in between does not look like a Node without a machine.
 func askKubernetes(ctx context.Context, r *env.Env, s *Snapshot, masters []inventory.Object, ready []string) {
 	var wg sync.WaitGroup
-	s.silent = "no address is reserved"
+	s.unreachable = "no address is reserved"
 	if s.Held.IP != "" {
-		wg.Go(func() { s.silent = r.Ready(ctx, s.Held.IP) })
+		wg.Go(func() { s.unreachable = r.Ready(ctx, s.Held.IP) })
 	}
 	for i, m := range masters {
 		switch {
@@ -261,9 +261,9 @@ func askGroups(ctx context.Context, r *env.Env, s *Snapshot) {
 func askNodes(ctx context.Context, r *env.Env, s *Snapshot, via inventory.Object) error {
 	dial := r.Deps.Dial
 	switch {
-	case s.silent == "":
+	case s.unreachable == "":
 	case via.Name == "":
-		return errors.New(s.silent)
+		return errors.New(s.unreachable)
 	default:
 		dial = kube.OnlyTo(dial, via.External)
 	}
@@ -336,7 +336,7 @@ func (s *Snapshot) nodeOf(m inventory.Object) *corev1.Node {
 }
 
 // master concludes a master's state.
-func (s *Snapshot) master(m SeenMaster) MasterStatus {
+func (s *Snapshot) master(m ObservedMaster) MasterStatus {
 	x := MasterStatus{Name: m.Name, Zone: m.Zone, Node: "unknown"}
 	node := s.nodeOf(m.Object)
 	if s.nodes.read {
@@ -353,7 +353,7 @@ func (s *Snapshot) master(m SeenMaster) MasterStatus {
 	return x
 }
 
-func (s *Snapshot) state(m SeenMaster, node *corev1.Node) (state, why string) {
+func (s *Snapshot) state(m ObservedMaster, node *corev1.Node) (state, why string) {
 	switch m.Status {
 	case "RUNNING":
 	case "":
@@ -367,7 +367,7 @@ func (s *Snapshot) state(m SeenMaster, node *corev1.Node) (state, why string) {
 		return StateStopped, "the machine is " + m.Status
 	}
 	switch silent := s.Rings.Silent[m.Name]; {
-	case m.mute == nil && m.phase != scripts.PhaseRunning && (m.phase != "" || m.ready != ""):
+	case m.phaseError == nil && m.phase != scripts.PhaseRunning && (m.phase != "" || m.ready != ""):
 		return phaseState(m.phase)
 	case s.Rings.RefusedBy(m.Name) != "":
 		return StateNotReady, s.Rings.RefusedBy(m.Name)

@@ -30,7 +30,7 @@ func (k keptRange) problem() Problem {
 // askPods asks a master that answers about all machines of the cluster that run, in
 // one call: from where the cluster is, since pods are reached from nowhere else.
 func askPods(ctx context.Context, r *env.Env, s *Snapshot) {
-	i := slices.IndexFunc(s.Masters, func(m SeenMaster) bool { return m.Status == "RUNNING" && s.Rings.Silent[m.Name] == nil })
+	i := slices.IndexFunc(s.Masters, func(m ObservedMaster) bool { return m.Status == "RUNNING" && s.Rings.Silent[m.Name] == nil })
 	if i < 0 {
 		return // which is said
 	}

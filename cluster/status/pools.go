@@ -143,21 +143,21 @@ func (s *Snapshot) unfinishedNodes() (list []Unfinished) {
 	if !s.nodes.read || !s.listed {
 		return nil
 	}
-	ghosts := map[string][]string{} // by zone
+	orphaned := map[string][]string{} // by zone
 	for i := range s.nodes.list {
 		n := &s.nodes.list[i]
 		zone := n.Labels[corev1.LabelTopologyZone]
 		switch {
 		case zone == "", s.hasMachine(n.Name, zone): // without a zone it is no machine of this cloud's
 		case strings.HasPrefix(n.Name, s.Names.Group(0)+"-"):
-			ghosts[zone] = append(ghosts[zone], n.Name)
+			orphaned[zone] = append(orphaned[zone], n.Name)
 		case s.Names.IsMaster(n.Name):
-			if !slices.ContainsFunc(s.Masters, func(m SeenMaster) bool { return m.Name == n.Name }) { // or it is that master's story
+			if !slices.ContainsFunc(s.Masters, func(m ObservedMaster) bool { return m.Name == n.Name }) { // or it is that master's story
 				list = append(list, Unfinished{Step: "node " + n.Name + " has no machine", Command: s.create()})
 			}
 		}
 	}
-	for zone, names := range ghosts {
+	for zone, names := range orphaned {
 		command := removePool(zone)
 		if s.hasGroup(zone) {
 			command = cure.FinishPool(zone, s.size(zone)).String()

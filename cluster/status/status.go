@@ -125,7 +125,7 @@ func (s *Snapshot) Conclude() *Status {
 }
 
 func (s *Snapshot) address() AddressStatus {
-	a := AddressStatus{IP: s.Held.IP, Holder: HolderNobody, Ready: s.silent == "", Why: s.silent}
+	a := AddressStatus{IP: s.Held.IP, Holder: HolderNobody, Ready: s.unreachable == "", Why: s.unreachable}
 	switch {
 	case s.Held.Rule != "":
 		a.Holder = HolderBalancer
@@ -138,7 +138,7 @@ func (s *Snapshot) address() AddressStatus {
 // warnings are what a person should know before believing the rest, and what is
 // dangerous although it works.
 func (s *Snapshot) warnings() []string {
-	list := append([]string{}, s.unread...)
+	list := append([]string{}, s.unreadable...)
 	switch x := s.Held.Lease.Status(); {
 	case x == nil:
 	case x.Alive:

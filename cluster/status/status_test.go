@@ -88,7 +88,7 @@ func sightOf(t *testing.T, masters []madeMaster, change ...func(*Snapshot)) *Sna
 		if o.Status != "RUNNING" {
 			ready = "the machine is " + o.Status
 		}
-		s.Masters = append(s.Masters, SeenMaster{Object: o, Disk: !m.noDisk, phase: cmp.Or(m.phase, scripts.PhaseRunning), ready: ready})
+		s.Masters = append(s.Masters, ObservedMaster{Object: o, Disk: !m.noDisk, phase: cmp.Or(m.phase, scripts.PhaseRunning), ready: ready})
 		s.nodes.list = append(s.nodes.list, nodeNamed(m.name, m.zone, o.Status == "RUNNING"))
 		if !m.outside {
 			s.backends = append(s.backends, step.Backend{Name: m.name, Zone: m.zone, Healthy: ready == ""})

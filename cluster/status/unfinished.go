@@ -110,7 +110,7 @@ func (s *Snapshot) apart() []Unfinished {
 }
 
 // illMaster is a master that was whole and fails.
-func (s *Snapshot) illMaster(m SeenMaster) []Unfinished {
+func (s *Snapshot) illMaster(m ObservedMaster) []Unfinished {
 	why := s.Ill(m)
 	if state, _ := s.state(m, s.nodeOf(m.Object)); why == "" || state == StateStarting || state == StateReady && !s.failsInRing(m) {
 		return nil
@@ -120,7 +120,7 @@ func (s *Snapshot) illMaster(m SeenMaster) []Unfinished {
 
 // failsInRing tells that a master's own etcd was asked and one of its members does
 // not take part in a ring that has quorum.
-func (s *Snapshot) failsInRing(m SeenMaster) bool {
+func (s *Snapshot) failsInRing(m ObservedMaster) bool {
 	for _, ring := range rings.Names {
 		x, _, _ := s.Rings.Ring(ring)
 		own, heard := s.Rings.Answers[m.Name][ring]
@@ -133,7 +133,7 @@ func (s *Snapshot) failsInRing(m SeenMaster) bool {
 
 // deadIn tells that a master was asked and its etcd of one of the rings does not run,
 // or has not even keys for it.
-func (s *Snapshot) deadIn(m SeenMaster, rings []string) bool {
+func (s *Snapshot) deadIn(m ObservedMaster, rings []string) bool {
 	if err := s.Rings.Silent[m.Name]; len(rings) > 0 && err != nil {
 		run := (*replicate.RunError)(nil)
 		return errors.As(err, &run) && run.Err == nil
@@ -242,7 +242,7 @@ func (s *Snapshot) withoutExternal() (list []Unfinished) {
 
 // retired tells that a master was through with its script and its API server does
 // not answer any more, although the machine could be reached: it was ended, or is ill.
-func (s *Snapshot) retired(m SeenMaster) bool {
+func (s *Snapshot) retired(m ObservedMaster) bool {
 	return m.Status == "RUNNING" && m.External != "" && m.phase == scripts.PhaseRunning && m.ready != ""
 }
 
@@ -261,7 +261,7 @@ func half(step, command, or string) []Unfinished {
 }
 
 // onlyMaster is the half-made master of a cluster that has no other.
-func (s *Snapshot) onlyMaster(m SeenMaster, state, why string) []Unfinished {
+func (s *Snapshot) onlyMaster(m ObservedMaster, state, why string) []Unfinished {
 	switch {
 	case state == StateGone: // its disk outlives it, in a removal too
 		return half(fmt.Sprintf("%s is %s: %s", m.Name, state, why), s.create(), downAll)
@@ -278,7 +278,7 @@ func (s *Snapshot) onlyMaster(m SeenMaster, state, why string) []Unfinished {
 }
 
 // outside tells that the balancer has the address and does not send to the master.
-func (s *Snapshot) outside(m SeenMaster) bool {
+func (s *Snapshot) outside(m ObservedMaster) bool {
 	return s.Held.Rule != "" && s.asked && !slices.ContainsFunc(s.backends, func(b step.Backend) bool { return b.Name == m.Name && b.Zone == m.Zone })
 }
 

@@ -45,7 +45,7 @@ func Validate(ctx context.Context, r *task.Task) (*Validity, error) {
 	if err != nil {
 		return nil, err
 	}
-	if s.silent == "" {
+	if s.unreachable == "" {
 		s.kubectl = r.AsKubectl(ctx)
 	}
 	askPods(ctx, r.Env, s)
@@ -58,8 +58,8 @@ func Validate(ctx context.Context, r *task.Task) (*Validity, error) {
 func (s *Snapshot) problems(allowed int) []Problem {
 	list := []Problem{}
 	say := func(format string, a ...any) { list = append(list, Problem{Why: fmt.Sprintf(format, a...)}) }
-	if s.silent != "" {
-		say("API at %s: %s", cmp.Or(s.Held.IP, "no address"), s.silent)
+	if s.unreachable != "" {
+		say("API at %s: %s", cmp.Or(s.Held.IP, "no address"), s.unreachable)
 	}
 	if s.kubectl != "" {
 		list = append(list, Problem{Why: s.kubectl, Command: s.create()})
@@ -113,7 +113,7 @@ func (s *Snapshot) problems(allowed int) []Problem {
 			list = append(list, Problem{Why: "unfinished: " + u.Step, Command: u.Command})
 		}
 	}
-	for _, why := range s.unread {
+	for _, why := range s.unreadable {
 		say("%s", why)
 	}
 	return list

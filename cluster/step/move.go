@@ -29,7 +29,7 @@ func Reachable(r *task.Task) []plan.Item {
 		switch {
 		case m.Status != "RUNNING" || m.External != "":
 		case r.Have.Holder.Unassigned():
-			return []plan.Item{{Step: AddressReleased(r.Env, m, nil), Want: false}}
+			return []plan.Item{{Step: AddressUnassigned(r.Env, m, nil), Want: false}}
 		default:
 			l.Beside(OwnAddresses(r.Env, m)...)
 		}
@@ -55,22 +55,24 @@ func Reach(ctx context.Context, r *task.Task, report func(plan.Event)) error {
 	return nil
 }
 
-// AddressReleased is the fact that no machine has the API's address, so that a
+// AddressUnassigned is the fact that no machine has the API's address, so that a
 // forwarding rule can take it. Undone, the master gets it back. It is not taken from the
 // master while a ring of the masters behind the rule takes no writes.
-func AddressReleased(r *env.Env, back inventory.Object, behind []inventory.Object) plan.Step {
-	return released{r, back, behind}
+func AddressUnassigned(r *env.Env, back inventory.Object, behind []inventory.Object) plan.Step {
+	return unassigned{r, back, behind}
 }
 
-type released struct {
+type unassigned struct {
 	env    *env.Env
 	back   inventory.Object // who gets the address when it is undone
 	behind []inventory.Object
 }
 
-func (s released) String() string { return "address " + s.env.Want.Names.Address() + " off the master" }
+func (s unassigned) String() string {
+	return "address " + s.env.Want.Names.Address() + " off the master"
+}
 
-func (s released) Observe(ctx context.Context) (plan.State, error) {
+func (s unassigned) Observe(ctx context.Context) (plan.State, error) {
 	h, err := s.env.Holder(ctx)
 	switch {
 	case err != nil:
@@ -85,14 +87,14 @@ func (s released) Observe(ctx context.Context) (plan.State, error) {
 
 // Change takes it off, or gives it back, which the operation tells: each call more in
 // between is dark time.
-func (s released) Change(ctx context.Context, want bool) (plan.State, error) {
+func (s unassigned) Change(ctx context.Context, want bool) (plan.State, error) {
 	if !want {
 		return told(plan.Absent, s.Undo(ctx))
 	}
 	return told(plan.Present, s.Do(ctx))
 }
 
-func (s released) Do(ctx context.Context) error {
+func (s unassigned) Do(ctx context.Context) error {
 	h, err := s.env.Holder(ctx)
 	if err != nil || h.Machine == "" {
 		return err
@@ -113,7 +115,7 @@ func (s released) Do(ctx context.Context) error {
 	return instances.DeleteAccessConfig(ctx, h.Machine, inventory.NIC, config.GetName())
 }
 
-func (s released) Undo(ctx context.Context) error {
+func (s unassigned) Undo(ctx context.Context) error {
 	ip, err := s.env.Address(ctx)
 	if err != nil {
 		return err
@@ -161,7 +163,7 @@ func Forwarding(r *task.Task) (steps []plan.Step) {
 		name, rules := "forwarding rule "+o.Name, r.GCE.ForwardingRules()
 		var seen *computepb.ForwardingRule
 		steps = append(steps, Resource[*computepb.ForwardingRule]{
-			poll: r.Poll, before: new(sight[*computepb.ForwardingRule]),
+			poll: r.Poll, before: new(observed[*computepb.ForwardingRule]),
 			name: name,
 			of:   r.Regional(inventory.ForwardingRule, o.Name),
 			get: func(ctx context.Context) (_ *computepb.ForwardingRule, err error) {

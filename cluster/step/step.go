@@ -31,7 +31,7 @@ type Resource[T object] struct {
 	mend   func(context.Context) error // brings one that is Partial there; nil: insert does
 	poll   time.Duration               // between two looks at one that an earlier run has asked for
 	remove func(context.Context) error
-	before *sight[T] // what was seen before the first change; nil: this one is always looked at
+	before *observed[T] // what was seen before the first change; nil: this one is always looked at
 }
 
 // object is one of Compute Engine's messages.

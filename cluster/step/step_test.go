@@ -49,7 +49,7 @@ func TestForeseen(t *testing.T) {
 	looks, failed := 0, error(nil)
 	there := (*computepb.Disk)(nil)
 	r := Resource[*computepb.Disk]{
-		name: "disk d", of: inventory.Object{Kind: inventory.Disk, Name: "d", Zone: "z"}, before: new(sight[*computepb.Disk]),
+		name: "disk d", of: inventory.Object{Kind: inventory.Disk, Name: "d", Zone: "z"}, before: new(observed[*computepb.Disk]),
 		get: func(context.Context) (*computepb.Disk, error) {
 			if looks++; there == nil {
 				return nil, gone

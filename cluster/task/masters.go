@@ -21,7 +21,7 @@ func (r *Task) Masters() []inventory.Object {
 	case r.Mode.One && !r.Mode.Removes:
 		list = append(list, r.Replica)
 	case r.Mode.Repairs:
-		for _, p := range r.Patients {
+		for _, p := range r.Failing {
 			if !slices.ContainsFunc(list, func(m inventory.Object) bool { return m.Name == p.Name }) {
 				list = append(list, p)
 			}
@@ -83,7 +83,7 @@ func (r *Task) ToBe() []inventory.Object {
 	case r.Mode.One:
 		return []inventory.Object{r.Replica}
 	case r.Mode.Repairs:
-		return r.Patients
+		return r.Failing
 	}
 	if here := r.MastersIn(r.Want.Zone); len(here) > 0 {
 		return here

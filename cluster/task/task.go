@@ -22,8 +22,8 @@ type Task struct {
 	// Replica is the master that is added or removed, in the modes for one.
 	Replica inventory.Object
 	Source  *computepb.Instance // the master it is made like
-	// Patients are the masters that are repaired, and what was found out of them.
-	Patients []inventory.Object
+	// Failing are the masters that are repaired, and what was found out of them.
+	Failing  []inventory.Object
 	Verdicts *Verdicts
 	GivenUp  []inventory.Object // masters that are not to come back
 	// Balanced tells whether the API's address is to be on the balancer.

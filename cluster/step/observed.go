@@ -8,8 +8,8 @@ import (
 	"hakube/cluster/task"
 )
 
-// A sight is what a look before the first change saw of an object that is to be made.
-type sight[T any] struct {
+// A observed is what a look before the first change saw of an object that is to be made.
+type observed[T any] struct {
 	mu    sync.Mutex
 	x     T
 	err   error         // that there is none
@@ -18,7 +18,7 @@ type sight[T any] struct {
 }
 
 // saw takes note of how the last look was judged.
-func (s *sight[T]) saw(is plan.Presence) {
+func (s *observed[T]) saw(is plan.Presence) {
 	if s == nil {
 		return
 	}
@@ -28,7 +28,7 @@ func (s *sight[T]) saw(is plan.Presence) {
 }
 
 // last is how the last look was judged.
-func (s *sight[T]) last() plan.Presence {
+func (s *observed[T]) last() plan.Presence {
 	if s == nil {
 		return plan.Unknown
 	}
@@ -38,7 +38,7 @@ func (s *sight[T]) last() plan.Presence {
 }
 
 // keep takes note of a look.
-func (s *sight[T]) keep(x T, err error) {
+func (s *observed[T]) keep(x T, err error) {
 	if s == nil {
 		return
 	}
@@ -48,7 +48,7 @@ func (s *sight[T]) keep(x T, err error) {
 }
 
 // take gives the look out, once.
-func (s *sight[T]) take() (x T, err error, was bool) {
+func (s *observed[T]) take() (x T, err error, was bool) {
 	if s == nil {
 		return x, nil, false
 	}
@@ -65,8 +65,8 @@ func (absence) Error() string { return "there is none" }
 
 // known is what the look around at the beginning read of an object by its name, where it
 // is to be there. What goes, and what is repaired, is looked at before each change.
-func known[T any](r *task.Task, o inventory.Object) *sight[T] {
-	s := &sight[T]{}
+func known[T any](r *task.Task, o inventory.Object) *observed[T] {
+	s := &observed[T]{}
 	if r.Mode.Removes || r.Mode.Repairs {
 		return s
 	}

@@ -18,12 +18,12 @@ import (
 	"hakube/gce"
 )
 
-// Ghosts are Nodes of a pool whose machine is gone, as after a smaller
+// OrphanedNodes are Nodes of a pool whose machine is gone, as after a smaller
 // NUM_NODES: of the zone's, and when the whole cluster is brought up of all
 // zones'. With no cloud controller in the cluster nobody else removes them,
 // and their pods would wait for them.
-func Ghosts(r *task.Task) ghosts {
-	g := ghosts{env: r.Env, groups: r.OwnGroups(), whole: r.Mode.Whole, goes: r.Mode.Removes, lives: r.Have.Runs(r.Master())}
+func OrphanedNodes(r *task.Task) orphanedNodes {
+	g := orphanedNodes{env: r.Env, groups: r.OwnGroups(), whole: r.Mode.Whole, goes: r.Mode.Removes, lives: r.Have.Runs(r.Master())}
 	for _, o := range slices.Concat(r.Have.Objects, r.Masters()) {
 		if o.Kind == inventory.Instance && (o.Zone != r.Want.Zone || o.Role == inventory.RoleMaster) {
 			g.elsewhere = append(g.elsewhere, o)
@@ -32,7 +32,7 @@ func Ghosts(r *task.Task) ghosts {
 	return g
 }
 
-type ghosts struct {
+type orphanedNodes struct {
 	env    *env.Env
 	groups []inventory.Object // of the pools it is about
 	whole  bool               // all zones' Nodes, and masters'
@@ -42,11 +42,11 @@ type ghosts struct {
 	elsewhere []inventory.Object
 }
 
-func (ghosts) String() string { return "each node has its machine" }
+func (orphanedNodes) String() string { return "each node has its machine" }
 
 // Find names the Nodes without a machine. A Node is listed before its machine is asked
 // for by name: one that joins in between must not look like one without.
-func (g ghosts) Find(ctx context.Context) (names []string, err error) {
+func (g orphanedNodes) Find(ctx context.Context) (names []string, err error) {
 	p, err := pool.Recent(ctx, g.env, g.groups)
 	if err != nil {
 		return nil, err
@@ -70,21 +70,21 @@ func (g ghosts) Find(ctx context.Context) (names []string, err error) {
 }
 
 // found tells of machines that this command does not touch, or makes, that they are there.
-func (g ghosts) found(name, zone string) bool {
+func (g orphanedNodes) found(name, zone string) bool {
 	return slices.ContainsFunc(g.elsewhere, func(o inventory.Object) bool { return o.Name == name && o.Zone == zone })
 }
 
 // mayBeOf tells whether a Node of that name is one that this command answers for.
 // A master that goes takes its Node with it; what a cut left of that goes when the
 // whole cluster is brought up.
-func (g ghosts) mayBeOf(name, zone string) bool {
+func (g orphanedNodes) mayBeOf(name, zone string) bool {
 	if strings.HasPrefix(name, g.env.Want.Names.Group(0)+"-") {
 		return zone == g.env.Want.Zone || g.whole
 	}
 	return g.whole && g.env.Want.Names.IsMaster(name)
 }
 
-func (g ghosts) Observe(ctx context.Context) (plan.State, error) {
+func (g orphanedNodes) Observe(ctx context.Context) (plan.State, error) {
 	if g.goes {
 		if why := g.env.Unreachable(ctx, g.lives); why != "" { // whoever removes a pool of a dead cluster wants no more
 			return plan.Exists("not looked at: " + why)
@@ -103,7 +103,7 @@ func (g ghosts) Observe(ctx context.Context) (plan.State, error) {
 	return plan.Exists("")
 }
 
-func (g ghosts) Do(ctx context.Context) error {
+func (g orphanedNodes) Do(ctx context.Context) error {
 	names, err := g.Find(ctx)
 	if err != nil {
 		return err
@@ -121,4 +121,4 @@ func (g ghosts) Do(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-func (ghosts) Undo(context.Context) error { return nil } // never unwanted
+func (orphanedNodes) Undo(context.Context) error { return nil } // never unwanted
