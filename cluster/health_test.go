@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -306,4 +307,31 @@ func TestAlarmWithoutQuorum(t *testing.T) {
 	c.unwell("alarm NOSPACE of " + c.names[0])
 	c.must(repairAll(context.Background(), c, c.events()))
 	c.whole(2)
+}
+
+// TestMastersCertificatesEnd: status has the ends of what masters show to others, warns
+// from 30 days before, and a cluster whose masters show what ended is not valid.
+func TestMastersCertificatesEnd(t *testing.T) {
+	besideOthers(t)
+	c := newSick(t, 2)
+	ctx := context.Background()
+	look := func(left time.Duration, valid bool, want string) *status.Status {
+		t.Helper()
+		c.guest(1).AgeCertificates(left)
+		v, err := c.o.Validate(ctx)
+		c.must(err)
+		if v.Valid != valid || strings.Contains(strings.Join(v.Status.Warnings, "\n"), cmp.Or(want, "certificates of")) != (want != "") {
+			t.Errorf("with %s left it is valid %t, problems %v, warnings %q", left, v.Valid, v.Problems, v.Status.Warnings)
+		}
+		if !valid && (len(v.Problems) != 1 || !strings.Contains(v.Problems[0].Why, want)) {
+			t.Errorf("with %s left the problems are %v", left, v.Problems)
+		}
+		return v.Status
+	}
+	s := look(31*24*time.Hour, true, "")
+	if n := len(s.Certificates); n != 4 || s.Certificates[0].Name != "admin.conf" || s.Certificates[0].Master != c.names[1] {
+		t.Errorf("certificates: %+v", s.Certificates)
+	}
+	look(29*24*time.Hour, true, "certificates of "+c.names[1]+" end: admin.conf on ")
+	look(-time.Second, false, "certificates of "+c.names[1]+" ended: admin.conf on ")
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"time"
 
 	"hakube/scripts"
@@ -115,3 +116,36 @@ func (r *Runner) tend(ctx context.Context, h Host, what string) error {
 	}
 	return err
 }
+
+// A Certificate is one that a master shows to others, by its file's name: "apiserver",
+// "admin.conf", "etcd/server".
+type Certificate struct {
+	Name string    `json:"name"`
+	Ends time.Time `json:"ends"`
+}
+
+var certificateName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._/-]{0,63}$`)
+
+// UnmarshalJSON reads what scripts.EtcdStatus prints, whose times are seconds since 1970.
+func (c *Certificate) UnmarshalJSON(text []byte) error {
+	var x struct {
+		Name string `json:"name"`
+		Ends int64  `json:"ends"`
+	}
+	if err := json.Unmarshal(text, &x); err != nil {
+		return err
+	}
+	if !certificateName.MatchString(x.Name) || x.Ends < 0 || x.Ends > maxEnd {
+		return fmt.Errorf("%.100q that ends at %d is no certificate", x.Name, x.Ends)
+	}
+	*c = Certificate{x.Name, time.Unix(x.Ends, 0).UTC()}
+	return nil
+}
+
+// MarshalJSON is the reverse.
+func (c Certificate) MarshalJSON() ([]byte, error) {
+	return json.Marshal(map[string]any{"name": c.Name, "ends": c.Ends.Unix()})
+}
+
+// maxEnd is the last second of the year 9999, which RFC 5280 has for what never ends.
+const maxEnd = 253402300799

@@ -77,6 +77,8 @@ type Master struct {
 	Rings map[string]Ring `json:"rings"`
 	Disk  Disk            `json:"disk"`
 	Clock Clock           `json:"clock"`
+	// Certificates are what the master shows to others, where it was asked for all.
+	Certificates []Certificate `json:"certificates"`
 }
 
 // Rings asks the members on a master about both rings.

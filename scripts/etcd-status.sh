@@ -9,7 +9,8 @@
 #     "peerURLs":["https://…:2380"],"learner":false}],"leader":"8e9e05c52164694d",
 #     "healthy":true,"revision":123,"error":"","alarms":[{"member":"8e9e05c52164694d",
 #     "kind":"NOSPACE"}],"size":20480,"inUse":16384,"quota":4294967296,"writes":""},
-#     "events":{…}},"disk":{"bytes":…,"free":…,"inodes":…,"freeInodes":…},"clock":1767225600.5}
+#     "events":{…}},"disk":{"bytes":…,"free":…,"inodes":…,"freeInodes":…},
+#     "certificates":[{"name":"apiserver","ends":2082585600}],"clock":1767225600.5}
 #
 # id and learner are this machine's own member, index the newest entry it has
 # applied, bytes what it has on disk: one that joins takes no questions before it
@@ -23,8 +24,9 @@
 # of the ring any more. size, inUse and quota are bytes of the member's database: quota
 # is 0 of an etcd older than 3.6, which does not tell it. With the argument writes the
 # ring is asked for a write as well, in which no key changes, and writes has what it
-# said against that. disk is this master's own, clock its time as the last thing that
-# is read. Changes nothing.
+# said against that, and certificates are this master's, of Kubernetes and of etcd, with the
+# seconds since 1970 at which each ends; else there are none. disk is this master's own,
+# clock its time as the last thing that is read. Changes nothing.
 set -euo pipefail
 export PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C
 PKI=/mnt/disks/master-pd/etcd/pki
@@ -100,6 +102,26 @@ disk() {
 		awk '{ printf "{\"bytes\":%.0f,\"free\":%.0f,\"inodes\":%.0f,\"freeInodes\":%.0f}", $1 * $2, $1 * $3, $4, $5 }'
 }
 
+# certificates prints the JSON of all that this master shows to others, by its file's name
+# ("apiserver", "admin.conf", "etcd/server"). The kubelet's own is not among them: the
+# kubelet makes that anew by itself.
+certificates() {
+	local comma='' file name text ends
+	for file in /etc/kubernetes/pki/*.crt /etc/kubernetes/*.conf "$PKI"/*.crt; do
+		[[ -s $file ]] || continue
+		text=$(<"$file")
+		name=${file##*/}
+		case $file in
+		*.conf) text=$(sed -n '/client-certificate-data:/ { s/.*: *//p; q }' "$file" | base64 -d 2>/dev/null) || continue ;;
+		"$PKI"/*) name=etcd/${name%.crt} ;;
+		*) name=${name%.crt} ;;
+		esac
+		ends=$(openssl x509 -noout -enddate <<<"$text" 2>/dev/null) || continue
+		printf '%s{"name":"%s","ends":%s}' "$comma" "$name" "$(date -d "${ends#notAfter=}" +%s)"
+		comma=,
+	done
+}
+
 # silence RING ERROR prints ERROR, and why its member takes no questions as far as
 # systemd and its journal know: "its etcd is activating, restarted 0 times: failed to
 # publish …: too many requests".
@@ -147,4 +169,7 @@ ring() {
 	exit 1
 }
 exec 3< <(ring events 4002) # both at once: each may take seconds to say that it does not run
-printf '{"rings":{"main":%s,"events":%s},"disk":%s,"clock":%s}\n' "$(ring main 2379)" "$(cat <&3)" "$(disk)" "$(date +%s.%N)"
+shown=''
+[[ $ASK != writes ]] || shown=$(certificates)
+printf '{"rings":{"main":%s,"events":%s},"disk":%s,"certificates":[%s],"clock":%s}\n' "$(ring main 2379)" "$(cat <&3)" \
+	"$(disk)" "$shown" "$(date +%s.%N)"

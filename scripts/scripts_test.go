@@ -68,7 +68,7 @@ func TestVersions(t *testing.T) {
 // The mirror of the embedded GCE has one version of each, and it may not import
 // this package, so its constants are read.
 func TestMirrorHasOurVersions(t *testing.T) {
-	text, err := os.ReadFile("../gce/local/mirror/versions.go")
+	text, err := os.ReadFile("../gce/local/mirror/component.go")
 	if err != nil {
 		t.Fatal(err)
 	}

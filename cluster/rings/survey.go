@@ -34,7 +34,9 @@ type Survey struct {
 	Silent  map[string]error                     // by machine: why it was not heard
 	Disks   map[string]replicate.Disk            // by machine: its data disk, of those that were heard
 	Clocks  map[string]replicate.Clock           // by machine, of those that were heard
-	Cloud   replicate.Clock                      // Compute Engine's own, if it is known
+	// Certificates are those of masters that were asked for all, by machine.
+	Certificates map[string][]replicate.Certificate
+	Cloud        replicate.Clock // Compute Engine's own, if it is known
 }
 
 // AskLimit is how long one master may take to answer; an etcd without quorum
@@ -48,7 +50,7 @@ type Question = func(context.Context, *replicate.Runner, replicate.Host) (replic
 func Ask(ctx context.Context, ssh *replicate.Runner, masters []Master, hostOf HostOf, ask Question) *Survey {
 	s := &Survey{
 		Masters: masters, Answers: map[string]map[string]replicate.Ring{}, Silent: map[string]error{},
-		Disks: map[string]replicate.Disk{}, Clocks: map[string]replicate.Clock{},
+		Disks: map[string]replicate.Disk{}, Clocks: map[string]replicate.Clock{}, Certificates: map[string][]replicate.Certificate{},
 	}
 	var wg sync.WaitGroup
 	var mu sync.Mutex
@@ -65,7 +67,7 @@ func Ask(ctx context.Context, ssh *replicate.Runner, masters []Master, hostOf Ho
 				s.Silent[m.Name] = err
 				return
 			}
-			s.Answers[m.Name], s.Disks[m.Name], s.Clocks[m.Name] = x.Rings, x.Disk, x.Clock
+			s.Answers[m.Name], s.Disks[m.Name], s.Clocks[m.Name], s.Certificates[m.Name] = x.Rings, x.Disk, x.Clock, x.Certificates
 		})
 	}
 	wg.Wait()

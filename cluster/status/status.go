@@ -4,6 +4,7 @@ package status
 
 import (
 	"fmt"
+	"time"
 
 	"hakube/cluster/lease"
 	"hakube/cluster/rings"
@@ -29,6 +30,8 @@ type Status struct {
 	// Quorum has the rings that were told of.
 	Quorum   map[string]rings.QuorumStatus `json:"quorum"`
 	Survives *rings.Survival               `json:"survives"` // nil: not known
+	// Certificates are those of masters that told of them, the first to end first.
+	Certificates []rings.CertificateStatus `json:"certificates"`
 	// Run is the run that has the lease of the cluster; nil: none.
 	Run        *lease.RunStatus `json:"run"`
 	Warnings   []string         `json:"warnings"`
@@ -120,6 +123,7 @@ func (s *Snapshot) Conclude() *Status {
 		x.Balancer = &BalancerStatus{Backends: append([]step.Backend{}, s.backends...)}
 	}
 	x.Survives = s.Rings.Survives()
+	x.Certificates = s.Rings.CertificatesOf()
 	x.Run = s.Held.Lease.Status()
 	return x
 }
@@ -149,6 +153,8 @@ func (s *Snapshot) warnings() []string {
 	if why := s.Rings.OperatorWhy(); why != "" {
 		list = append(list, why)
 	}
+	list = append(list, s.Rings.Ending(time.Now())...)
+	list = append(list, s.Rings.Ended(time.Now())...)
 	if s.Held.Unassigned() {
 		list = append(list, "nobody has the address "+s.Held.IP+": the API is dark")
 	}

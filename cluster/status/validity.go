@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	"hakube/cluster/env"
 	"hakube/cluster/rings"
@@ -81,6 +82,9 @@ func (s *Snapshot) problems(allowed int) []Problem {
 				say("etcd %s: %s is %d entries behind its leader", name, x.Member, *x.Behind)
 			}
 		}
+	}
+	for _, line := range s.Rings.Ended(time.Now()) {
+		say("%s", line)
 	}
 	if len(s.Masters) > 1 && s.Held.Machine != "" {
 		say("the address %s is on %s: of %d masters only that one is reached", s.Held.IP, s.Held.Machine, len(s.Masters))

@@ -3,10 +3,13 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
 	"time"
+
+	"hakube/cluster"
 )
 
 // signedKubelets: each kubelet shows a certificate that the cluster signed for its name
@@ -48,4 +51,21 @@ for i in $(seq 30); do journalctl -u hakube-approve.service | grep -F "greedy is
 		t.Errorf("a request for %s is %s", names, state)
 	}
 	w.kubectl(t, "delete", "csr", "greedy")
+}
+
+// certificatesTold: status knows when what a master shows to others ends, file by file.
+func (w *walk) certificatesTold(t *testing.T) {
+	var s cluster.Status
+	if out := w.run(t, "status", "--json").stdout; json.Unmarshal([]byte(out), &s) != nil {
+		t.Fatalf("status prints\n%s", out)
+	}
+	told := map[string]bool{}
+	for _, c := range s.Certificates {
+		told[c.Name] = c.Master == master && c.Ends.After(time.Now().AddDate(9, 0, 0)) && c.Ends.Before(time.Now().AddDate(11, 0, 0))
+	}
+	for _, name := range []string{"ca", "apiserver", "apiserver-kubelet-client", "front-proxy-ca", "front-proxy-client", "admin.conf", "controller-manager.conf", "scheduler.conf", "etcd/ca", "etcd/client"} {
+		if !told[name] {
+			t.Errorf("%s is not among those that end in ten years: %+v", name, s.Certificates)
+		}
+	}
 }

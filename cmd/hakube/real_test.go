@@ -32,6 +32,7 @@ func TestReal(t *testing.T) {
 		{"use", (*walk).use},
 		{"protected", (*walk).protected},
 		{"kubelets are signed", (*walk).signedKubelets},
+		{"certificates are told", (*walk).certificatesTold},
 		{"metadata is closed to pods", (*walk).metadataIsClosed},
 		{"pods get no more of the host", (*walk).podsBehindWalls},
 		{"firewall", (*walk).firewall},

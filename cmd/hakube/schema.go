@@ -6,6 +6,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"time"
 
 	"hakube/cluster"
 )
@@ -95,6 +96,9 @@ func objectOf(t reflect.Type) map[string]any {
 func typeOf(t reflect.Type) map[string]any {
 	orNull := func(v map[string]any) map[string]any {
 		return map[string]any{"anyOf": []any{v, map[string]any{"type": "null"}}}
+	}
+	if t == reflect.TypeFor[time.Time]() {
+		return map[string]any{"type": "string", "format": "date-time"}
 	}
 	switch t.Kind() {
 	case reflect.Pointer:

@@ -50,7 +50,7 @@ var keyTexts = map[string]string{
 	"run": "the run that has the lease", "by": "who it is", "alive": "whether it is at work; of quorum: voters that live", "unfinished": "what a cut run left",
 	"command": "what ends it", "or": "what takes it back instead", "member": "the master it is on", "voter": "whether it has a vote", "behind": "entries it is behind the leader",
 	"voters": "how many", "need": "how many must live", "valid": "whether all is as it should be", "problems": "why it is not", "status": "what was seen",
-	"place": "zone or region", "owner": "the Service or volume it was made for", "size": "of a disk", "network": "the cluster's, which cannot go before this",
+	"certificates": "what masters show to others, the first to end first", "ends": "the last moment at which it is taken", "place": "zone or region", "owner": "the Service or volume it was made for", "size": "of a disk", "network": "the cluster's, which cannot go before this",
 
 	// The embedded GCE, and hakube.
 	"running": "whether it runs", "endpoint": "of its Compute Engine API", "machines": "real or model", "latency": "none or gce", "calls": "since its start", "read": "calls that only read",

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"text/tabwriter"
+	"time"
 
 	"hakube/cluster"
 )
@@ -49,6 +50,10 @@ func statusPage(s *cluster.Status) []byte {
 	fmt.Fprintf(w, "address\t%s\n", addressLine(s.Address))
 	for _, ring := range rings {
 		fmt.Fprintf(w, "quorum %s\t%s\n", ring, quorumLine(s, ring))
+	}
+	if len(s.Certificates) > 0 {
+		c := s.Certificates[0]
+		fmt.Fprintf(w, "certificates\tthe first of %d to end is %s of %s, on %s\n", len(s.Certificates), c.Name, c.Master, c.Ends.Format(time.DateOnly))
 	}
 	fmt.Fprintf(w, "verdict\t%s\n", verdict(s))
 	_ = w.Flush() // into memory

@@ -118,3 +118,31 @@ func tendMachine(_ context.Context, c Call) int {
 	}
 	return c.answer(map[string]string{"error": text})
 }
+
+// AgeCertificates has what the machine shows to others end in so long.
+func (g *Guest) AgeCertificates(left time.Duration) {
+	g.w.mu.Lock()
+	defer g.w.mu.Unlock()
+	g.ends = time.Now().Add(left)
+}
+
+// certificates are what the machine shows to others. A model has two, of its cluster's
+// authority and its administrator.
+func (g *Guest) certificates() []map[string]any {
+	g.w.mu.Lock()
+	defer g.w.mu.Unlock()
+	list := []map[string]any{}
+	if g.control == nil || g.control.disk.content.PKI == nil {
+		return list
+	}
+	ca, err := g.control.disk.content.PKI.ca()
+	if err != nil {
+		return list // it cannot be told what does not parse
+	}
+	list = append(list, map[string]any{"name": "ca", "ends": ca.NotAfter.Unix()})
+	admin := ca.NotAfter
+	if !g.ends.IsZero() {
+		admin = g.ends
+	}
+	return append(list, map[string]any{"name": "admin.conf", "ends": admin.Unix()})
+}

@@ -52,6 +52,7 @@ type Guest struct {
 	control *controlPlane // nil until its members run
 	wedged  Wedge
 	skew    time.Duration // of its clock
+	ends    time.Time     // when its certificates do; zero is as they were made
 	quiet   bool          // nobody hears of its kubelet
 	held    []net.Conn    // that its API server does not look at while it is wedged
 }

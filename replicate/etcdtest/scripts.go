@@ -138,7 +138,11 @@ func etcdStatus(_ context.Context, c Call) int {
 	if len(rings) == 0 {
 		return c.fail("this machine has no etcd certificates")
 	}
-	if err := json.NewEncoder(c.Stdout).Encode(map[string]any{"rings": rings, "disk": c.Guest.fullness(), "clock": c.Guest.clock()}); err != nil {
+	said := map[string]any{"rings": rings, "disk": c.Guest.fullness(), "clock": c.Guest.clock()}
+	if slices.Contains(c.Args, "writes") {
+		said["certificates"] = c.Guest.certificates()
+	}
+	if err := json.NewEncoder(c.Stdout).Encode(said); err != nil {
 		return 1
 	}
 	return 0

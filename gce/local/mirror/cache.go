@@ -157,3 +157,16 @@ func (c *cache) removeOthers(a artefact) error {
 	}
 	return nil
 }
+
+// CacheDir is where artefacts that take long to make are kept, this package's
+// and the guest image: $HAKUBE_CACHE_DIR, or hakube in the user's cache.
+func CacheDir() (string, error) {
+	if d := os.Getenv("HAKUBE_CACHE_DIR"); d != "" {
+		return filepath.Abs(d)
+	}
+	d, err := os.UserCacheDir()
+	if err != nil {
+		return "", err
+	}
+	return filepath.Join(d, "hakube"), nil
+}

@@ -5,7 +5,23 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"runtime"
 )
+
+// Versions of everything, as the startup script asks for them
+// (scripts/startup/05-versions.sh); a test there keeps the two equal.
+const (
+	Kubernetes = "v1.36.3"
+	Etcd       = "3.6.8"
+	Containerd = "2.2.9"
+	Runc       = "1.5.2"
+	CNI        = "1.9.1"
+	Pause      = "3.10.2"  // kubeadm's constants for 1.36
+	CoreDNS    = "v1.14.2" // the same
+)
+
+// arch is the machines' architecture: the host's.
+const arch = runtime.GOARCH
 
 // Pins of the modules to build. They end in .in, because a directory with a
 // go.mod of its own could not be embedded.

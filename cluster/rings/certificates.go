@@ -1,0 +1,60 @@
+package rings
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"hakube/replicate"
+)
+
+// A CertificateStatus is one that a master shows to others, by its file's name.
+type CertificateStatus struct {
+	Master string `json:"master"`
+	Name   string `json:"name"` // "apiserver", "admin.conf", "etcd/server" …
+	// Ends is the last moment at which anybody takes it.
+	Ends time.Time `json:"ends"`
+}
+
+// CertificatesOf lists those of all masters that were asked, the first to end first.
+func (s *Survey) CertificatesOf() []CertificateStatus {
+	list := []CertificateStatus{}
+	for _, master := range slices.Sorted(maps.Keys(s.Certificates)) {
+		for _, c := range s.Certificates[master] {
+			list = append(list, CertificateStatus{master, c.Name, c.Ends})
+		}
+	}
+	slices.SortStableFunc(list, func(a, b CertificateStatus) int { return a.Ends.Compare(b.Ends) })
+	return list
+}
+
+// EndsSoon is how long before the end of a certificate a person is told of it.
+const EndsSoon = 30 * 24 * time.Hour
+
+// Ending is a line for each master with certificates that end within [EndsSoon].
+func (s *Survey) Ending(now time.Time) []string {
+	return s.certificates(now, func(left time.Duration) bool { return left > 0 && left <= EndsSoon }, "end")
+}
+
+// Ended is a line for each master with certificates that nobody takes any more.
+func (s *Survey) Ended(now time.Time) []string {
+	return s.certificates(now, func(left time.Duration) bool { return left <= 0 }, "ended")
+}
+
+func (s *Survey) certificates(now time.Time, want func(left time.Duration) bool, verb string) (lines []string) {
+	for _, master := range slices.Sorted(maps.Keys(s.Certificates)) {
+		list := slices.DeleteFunc(slices.Clone(s.Certificates[master]), func(c replicate.Certificate) bool { return !want(c.Ends.Sub(now)) })
+		if len(list) == 0 {
+			continue
+		}
+		slices.SortStableFunc(list, func(a, b replicate.Certificate) int { return a.Ends.Compare(b.Ends) })
+		var names []string
+		for _, c := range list {
+			names = append(names, c.Name+" on "+c.Ends.Format(time.DateOnly))
+		}
+		lines = append(lines, fmt.Sprintf("certificates of %s %s: %s", master, verb, strings.Join(names, ", ")))
+	}
+	return lines
+}
