@@ -22,10 +22,11 @@ import (
 // Names as Kubernetes gives them; what they leave is made by plain requests, as
 // by a program that knows nothing of hakube.
 const (
-	uid1    = "a0123456789abcdef0123456789abcde"
-	uid2    = "afedcba9876543210fedcba987654321"
-	ofWeb   = `{"kubernetes.io/service-name":"default/web"}`
-	ofClaim = `{"kubernetes.io/created-for/pv/name":"pvc-1","kubernetes.io/created-for/pvc/name":"data","kubernetes.io/created-for/pvc/namespace":"default"}`
+	uid1       = "a0123456789abcdef0123456789abcde"
+	uid2       = "afedcba9876543210fedcba987654321"
+	ofWeb      = `{"kubernetes.io/service-name":"default/web"}`
+	ofClaim    = `{"kubernetes.io/created-for/pv/name":"pvc-1","kubernetes.io/created-for/pvc/name":"data","kubernetes.io/created-for/pvc/namespace":"default"}`
+	ofSnapshot = `{"kubernetes.io/created-for/volumesnapshot/name":"daily","kubernetes.io/created-for/volumesnapshot/namespace":"default","kubernetes.io/created-for/volumesnapshotcontent/name":"snapcontent-1"}`
 
 	inRegion = "regions/" + gcetest.Region + "/"
 	inZone   = "zones/" + gcetest.Zone + "/"
@@ -137,6 +138,10 @@ var litters = []struct {
 		}
 		w.post(inZone+"instances/kubernetes-master/attachDisk", doc{"source": inZone + "disks/pvc-1", "deviceName": "pvc-1"})
 	}, []string{"disk pvc-1 in europe-west1-b, 10GB, of volume claim default/data"}},
+	{"snapshot of a volume", func(w *world) {
+		w.post(inZone+"disks", doc{"name": "pvc-1", "sizeGb": "10", "description": ofClaim, "labels": doc{settings.Label: "kubernetes"}})
+		w.post(inZone+"disks/pvc-1/createSnapshot", doc{"name": "snapshot-1", "description": ofSnapshot, "labels": doc{settings.Label: "kubernetes"}})
+	}, []string{"disk pvc-1 in europe-west1-b, 10GB, of volume claim default/data", "snapshot snapshot-1, 10GB, of volume snapshot default/daily"}},
 	{"disk with the label", func(w *world) {
 		w.post(inZone+"disks", doc{"name": "pvc-1", "sizeGb": "10", "description": ofClaim, "labels": doc{settings.Label: "kubernetes"}})
 	}, []string{"disk pvc-1 in europe-west1-b, 10GB, of volume claim default/data"}},
@@ -149,6 +154,9 @@ func (w *world) others(network string) {
 	w.post("global/networks", doc{"name": network, "autoCreateSubnetworks": false})
 	w.post(inRegion+"subnetworks", doc{"name": "theirs", "network": "global/networks/" + network, "ipCidrRange": "10.90.0.0/24"})
 	w.post(inZone+"disks", doc{"name": "pvc-theirs", "sizeGb": "10", "description": ofClaim})
+	// A backup that a schedule made of our disk has its labels, and another cluster's snapshot has others.
+	w.post(inZone+"disks/pvc-theirs/createSnapshot", doc{"name": "backup", "labels": doc{settings.Label: "kubernetes"}})
+	w.post(inZone+"disks/pvc-theirs/createSnapshot", doc{"name": "snapshot-theirs", "description": ofSnapshot, "labels": doc{settings.Label: "staging"}})
 	w.post(inZone+"disks", doc{"name": "pvc-labelled", "sizeGb": "10", "description": ofClaim, "labels": doc{settings.Label: "staging"}})
 	for _, name := range []string{"staging-minion-group-abcd", "kubernetes-minion-group-abcd"} { // the second only looks like ours
 		w.post(inZone+"instances", doc{

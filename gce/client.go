@@ -84,6 +84,7 @@ type connection struct {
 	firewalls        lazy[*compute.FirewallsClient]
 	addresses        lazy[*compute.AddressesClient]
 	disks            lazy[*compute.DisksClient]
+	snapshots        lazy[*compute.SnapshotsClient]
 	instances        lazy[*compute.InstancesClient]
 	templates        lazy[*compute.InstanceTemplatesClient]
 	groups           lazy[*compute.InstanceGroupManagersClient]
@@ -141,6 +142,7 @@ func New(ctx context.Context, o Options) (*Client, error) {
 	c.firewalls.make = compute.NewFirewallsRESTClient
 	c.addresses.make = compute.NewAddressesRESTClient
 	c.disks.make = compute.NewDisksRESTClient
+	c.snapshots.make = compute.NewSnapshotsRESTClient
 	c.instances.make = compute.NewInstancesRESTClient
 	c.templates.make = compute.NewInstanceTemplatesRESTClient
 	c.groups.make = compute.NewInstanceGroupManagersRESTClient

@@ -37,6 +37,7 @@ const (
 	Route           Kind = "route"
 	TargetPool      Kind = "target pool"
 	HTTPHealthCheck Kind = "HTTP health check"
+	Snapshot        Kind = "snapshot"
 )
 
 // Described is what every object of Compute Engine says of itself.
@@ -162,6 +163,8 @@ func rows() []row {
 			calls: callsOf(TargetPool, func(c *gce.Client, _ Object) gce.TargetPools { return c.TargetPools() }, func(c *gce.Client) lister[*computepb.TargetPool] { return c.AggregatedTargetPools }, nil)},
 		{kind: HTTPHealthCheck, noun: "http-health-checks", segment: "httpHealthChecks",
 			calls: callsOf(HTTPHealthCheck, func(c *gce.Client, _ Object) gce.HTTPHealthChecks { return c.HTTPHealthChecks() }, func(c *gce.Client) lister[*gce.HTTPHealthCheck] { return c.HTTPHealthChecks().List }, nil)},
+		{kind: Snapshot, noun: "snapshots", segment: "snapshots",
+			calls: callsOf(Snapshot, func(c *gce.Client, _ Object) gce.Snapshots { return c.Snapshots() }, func(c *gce.Client) lister[*computepb.Snapshot] { return c.Snapshots().List }, nil)},
 		{kind: Autoscaler, scope: withinZone, segment: "autoscalers"},
 		{kind: Peering},
 	}

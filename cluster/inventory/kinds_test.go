@@ -10,7 +10,7 @@ import (
 // of it, and others what is done with them.
 func TestKinds(t *testing.T) {
 	ours := []Kind{Network, Subnetwork, Firewall, Address, Disk, Instance, InstanceTemplate, ManagedGroup, InstanceGroup, HealthCheck, BackendService, ForwardingRule}
-	swept := []Kind{Route, TargetPool, HTTPHealthCheck}
+	swept := []Kind{Route, TargetPool, HTTPHealthCheck, Snapshot}
 	byList := []Kind{Autoscaler, Peering} // what other kinds' lists say of them is all that is read
 	seen := map[Kind]bool{}
 	for _, r := range rows() {

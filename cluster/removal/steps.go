@@ -69,7 +69,7 @@ func Staying(r *task.Task) []sweep.Leftover {
 // sweepOrder is the order in which Kubernetes would have made things. They go
 // in the reverse one; firewall rules last, since they tell best whose the rest is.
 var sweepOrder = []inventory.Kind{
-	inventory.Firewall, inventory.Route, inventory.Disk, inventory.InstanceGroup, inventory.Address, inventory.HealthCheck, inventory.HTTPHealthCheck, inventory.BackendService, inventory.TargetPool, inventory.ForwardingRule,
+	inventory.Firewall, inventory.Route, inventory.Disk, inventory.Snapshot, inventory.InstanceGroup, inventory.Address, inventory.HealthCheck, inventory.HTTPHealthCheck, inventory.BackendService, inventory.TargetPool, inventory.ForwardingRule,
 }
 
 // SweepOrphans adds what goes though hakube did not make it, if it does.

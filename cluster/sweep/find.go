@@ -185,6 +185,17 @@ func strayReads(ctx context.Context, r *inventory.Reader, f *strays) []func() er
 			}
 			return err
 		},
+		func() error {
+			all, err := c.Snapshots().List(ctx)
+			for _, x := range all {
+				if label := x.GetLabels()[settings.Label]; kubernetesSays(x.GetDescription()) && label == string(l.want.Settings.Prefix) {
+					f.add(inventory.Snapshot, x, "", func(s *Orphan) {
+						s.Size, s.says, s.Why = settings.Gigabytes(x.GetDiskSizeGb()), ours, "it has the label "+settings.Label+"="+label
+					})
+				}
+			}
+			return err
+		},
 		addAll(f, inventory.ForwardingRule, inventory.Noting(ctx, c, f.users, inventory.ForwardingRule, c.AggregatedForwardingRules), ofRegion),
 		addAll(f, inventory.BackendService, inventory.Noting(ctx, c, f.users, inventory.BackendService, c.AggregatedBackendServices), ofRegion),
 		addAll(f, inventory.Address, func() ([]*computepb.Address, error) { return c.AggregatedAddresses(ctx) }, ofRegion),

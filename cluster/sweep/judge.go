@@ -42,7 +42,10 @@ import (
 // somebody else outweighs all signs for this cluster. What is not shown is told
 // as "perhaps" and never removed.
 //
-// Left alone altogether: snapshots, regional disks, and what Ingress makes
+// A snapshot is the cluster's by the label that the addon of volumes gives it, beside the
+// driver's description: a schedule's snapshot has its disk's labels and is a backup.
+//
+// Left alone altogether: other snapshots, regional disks, and what Ingress makes
 // (global rules and services): none holds a network, and their owners are other
 // programs.
 
@@ -131,6 +134,8 @@ func owner(description string) string {
 		Service   string `json:"kubernetes.io/service-name"`
 		Claim     string `json:"kubernetes.io/created-for/pvc/name"`
 		Namespace string `json:"kubernetes.io/created-for/pvc/namespace"`
+		Snapshot  string `json:"kubernetes.io/created-for/volumesnapshot/name"`
+		Of        string `json:"kubernetes.io/created-for/volumesnapshot/namespace"`
 	}
 	if json.Unmarshal([]byte(description), &d) != nil {
 		return ""
@@ -140,6 +145,8 @@ func owner(description string) string {
 		return "Service " + d.Service
 	case d.Claim != "":
 		return "volume claim " + d.Namespace + "/" + d.Claim
+	case d.Snapshot != "":
+		return "volume snapshot " + d.Of + "/" + d.Snapshot
 	}
 	return ""
 }
