@@ -51,8 +51,8 @@ func addonRecipes() []recipe {
 	list := []recipe{{
 		ref: "cloud-provider-gcp/gcp-compute-persistent-disk-csi-driver:" + DiskDriver, component: "addons", program: "gce-pd-csi-driver",
 		path: "gce-pd-csi-driver", certs: true, entrypoint: []string{"/gce-pd-csi-driver"},
-		packages: []string{"dash", "coreutils", "e2fsprogs", "xfsprogs", "util-linux", "mount", "udev", "kmod"},
-		files:    map[string]string{"lib/udev_containerized/scsi_id": serial, "lib/udev_containerized/google_nvme_id": noNVMe},
+		packages: []string{"bash", "dash", "coreutils", "e2fsprogs", "xfsprogs", "util-linux", "mount", "udev", "kmod"},
+		over:     map[string]string{"lib/udev_containerized/scsi_id": serial, "lib/udev_containerized/google_nvme_id": noNVMe},
 	}}
 	for _, p := range [][2]string{
 		{"cloud-provider-gcp/cloud-controller-manager", CloudController},
@@ -67,19 +67,19 @@ func addonRecipes() []recipe {
 
 // The driver asks a disk itself which one it is, by programs of the image. A disk of the
 // embedded GCE is no SCSI disk and has no page 0x83: its name is in the link beside it,
-// which only the embedded GCE makes.
+// which only the embedded GCE makes. The official image has bash and no sh or readlink.
 const (
-	serial = `#!/bin/sh
+	serial = `#!/bin/bash
 for a; do
 	case $a in --device=*) device=${a#--device=} ;; esac
 done
 for link in /dev/disk/by-id/scsi-0Google_PersistentDisk_*; do
-	[ "$(readlink -f "$link")" = "$device" ] || continue
+	[ "$link" -ef "$device" ] || continue
 	echo "0Google  PersistentDisk  ${link#*_PersistentDisk_}"
 	exit
 done
 echo "$device is no disk of this machine" >&2
 exit 1
 `
-	noNVMe = "#!/bin/sh\necho there are no NVMe disks here >&2\nexit 1\n"
+	noNVMe = "#!/bin/bash\necho there are no NVMe disks here >&2\nexit 1\n"
 )

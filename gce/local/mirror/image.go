@@ -67,6 +67,7 @@ func (o oven) files(ctx context.Context, r recipe, dir, debian string) (map[stri
 		maps.Copy(files, common)
 	}
 	maps.Copy(files, r.files)
+	maps.Copy(files, r.over)
 	if r.certs {
 		bundle, err := o.certificates(ctx)
 		if err != nil {
@@ -117,6 +118,22 @@ func assemble(r recipe, layer string) (v1.Image, error) {
 	img, err := mutate.ConfigFile(empty.Image, config)
 	if err != nil {
 		return nil, err
+	}
+	l, err := tarball.LayerFromFile(layer, tarball.WithCompressionLevel(packed))
+	if err != nil {
+		return nil, err
+	}
+	return mutate.AppendLayers(img, l)
+}
+
+// lay lays the text files over an image.
+func lay(img v1.Image, work string, files map[string]string) (v1.Image, error) {
+	if len(files) == 0 {
+		return img, nil
+	}
+	layer := filepath.Join(work, "over.tar")
+	if err := writeLayer(layer, "", files, "", ""); err != nil {
+		return nil, fmt.Errorf("writing layer: %w", err)
 	}
 	l, err := tarball.LayerFromFile(layer, tarball.WithCompressionLevel(packed))
 	if err != nil {

@@ -23,9 +23,22 @@ func pulled(t http.RoundTripper, name string, list []recipe) artefact {
 	var refs []string
 	for _, r := range list {
 		refs = append(refs, r.official())
+		if len(r.over) > 0 {
+			refs = append(refs, fmt.Sprint(r.over))
+		}
 	}
 	return artefact{name: name, key: key("pull 1", arch, fmt.Sprint(refs)), make: func(ctx context.Context, dir string) error {
-		return writeImages(ctx, dir, list, func(ctx context.Context, r recipe) (v1.Image, error) { return pull(ctx, t, r) })
+		work := filepath.Join(dir, "work")
+		if err := os.MkdirAll(work, 0o755); err != nil {
+			return err
+		}
+		return errors.Join(writeImages(ctx, dir, list, func(ctx context.Context, r recipe) (v1.Image, error) {
+			img, err := pull(ctx, t, r)
+			if err != nil {
+				return nil, err
+			}
+			return lay(img, work, r.over)
+		}), os.RemoveAll(work))
 	}}
 }
 

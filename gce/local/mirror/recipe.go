@@ -14,6 +14,7 @@ type recipe struct {
 	entrypoint []string
 	cmd        []string
 	files      map[string]string // text files; a value "→ x" is a link to x, "/" a directory
+	over       map[string]string // text files that the official image gets too: what the embedded GCE's machines need of it
 }
 
 // official is the image's home.
