@@ -23,6 +23,7 @@ type Cluster struct {
 	deps      env.Deps
 	leftovers func(context.Context, sweep.Found) (bool, error) // see OnLeftovers
 	smaller   func(context.Context, Smaller) error             // see OnSmaller
+	span      func(Spanning)                                   // see OnSpan
 }
 
 // New makes no call.
@@ -40,12 +41,16 @@ func (c *Cluster) OnLeftovers(f func(context.Context, sweep.Found) (sweep bool, 
 
 // Up makes the cluster as the settings want it, or brings it there; with
 // KUBE_USE_EXISTING_MASTER only the zone's pool of nodes, with
-// KUBE_REPLICATE_EXISTING_MASTER one more master ([Settings.Mode]). The summary
-// says where it is and what was seen of it.
+// KUBE_REPLICATE_EXISTING_MASTER one more master, with HAKUBE_ZONES and its like
+// all of that in several zones ([Settings.Mode]). The summary says where it is and what was seen of it.
 //
 // While another run changes the cluster it waits for that one, and so does Down.
 func (c *Cluster) Up(ctx context.Context, report func(plan.Event)) (s *Summary, err error) {
-	warning, err := c.alone(ctx, settings.Up, report, func(ctx context.Context, h hold, report func(plan.Event)) error {
+	warning, err := c.alone(ctx, settings.Up, report, func(ctx context.Context, h hold, report func(plan.Event)) (err error) {
+		if c.settings.Spans() {
+			s, err = c.upAll(ctx, h, report)
+			return err
+		}
 		r, items, err := c.up(ctx, h, doing(report))
 		if err != nil {
 			return err
@@ -89,6 +94,9 @@ func (c *Cluster) Down(ctx context.Context, report func(plan.Event)) (s *Summary
 // PreviewUp is the walk of Up without acting; it returns how many steps Up
 // would take.
 func (c *Cluster) PreviewUp(ctx context.Context, report func(plan.Event)) (changes int, err error) {
+	if c.settings.Spans() {
+		return c.previewAll(ctx, report)
+	}
 	_, items, err := c.up(ctx, hold{}, looking)
 	if err != nil {
 		return 0, err

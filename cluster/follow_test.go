@@ -39,6 +39,21 @@ func (w *world) follow(o *operator, command string) error {
 					w.t.Fatal(err)
 				}
 				s.NumNodes = settings.Count(n)
+			case "HAKUBE_ZONES":
+				w.decode(&s.Zones, value)
+			case "HAKUBE_MASTER_ZONES":
+				w.decode(&s.MasterZones, value)
+			case "HAKUBE_MASTER_COUNT":
+				w.decode(&s.MasterCount, value)
+			case "HAKUBE_NODE_COUNT":
+				w.decode(&s.NodeCount, value)
+				*s = s.Said("NUM_NODES", false)
+			case "HAKUBE_PRUNE":
+				w.decode(&s.Prune, value)
+			case "HAKUBE_ALLOW_EVEN":
+				w.decode(&s.AllowEven, value)
+			case "KUBE_CREATE_NODES":
+				w.decode(&s.CreateNodes, value)
 			case "hakube", "up":
 			case "down":
 				verb = settings.Down
@@ -54,4 +69,12 @@ func (w *world) follow(o *operator, command string) error {
 		_, err = n.Down(context.Background(), w.events())
 	}
 	return err
+}
+
+// decode reads a setting as a variable says it.
+func (w *world) decode(field interface{ Decode(string) error }, value string) {
+	w.t.Helper()
+	if err := field.Decode(value); err != nil {
+		w.t.Fatal(err)
+	}
 }

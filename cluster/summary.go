@@ -2,10 +2,12 @@ package cluster
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"hakube/cluster/live"
 	"hakube/cluster/settings"
+	"hakube/cluster/status"
 	"hakube/cluster/sweep"
 )
 
@@ -27,6 +29,8 @@ type Summary struct {
 	// Smaller is the pool that was made smaller, with the nodes that went; nil when
 	// none was.
 	Smaller *Smaller `json:"smaller"`
+	// Surplus is what is more than an up of the whole cluster named, and was left.
+	Surplus []string `json:"surplus"`
 	// Repaired are the masters that were brought back, GivenUp those that were not.
 	Repaired []string `json:"repaired"`
 	GivenUp  []string `json:"givenUp"`
@@ -57,6 +61,31 @@ func (s *Summary) warned(text string) *Summary {
 		s.Warnings = append(s.Warnings, text)
 	}
 	return s
+}
+
+// with takes over what another step of the same run tells of itself.
+func (s *Summary) with(x *Summary) {
+	if x.Evidence != nil {
+		s.Evidence = x.Evidence
+	}
+	if x.Smaller != nil {
+		s.Smaller = x.Smaller
+	}
+	if x.Dark != nil {
+		if s.Dark == nil {
+			s.Dark = &Outage{}
+		}
+		s.Dark.Longest = max(s.Dark.Longest, x.Dark.Longest)
+		s.Dark.Total += x.Dark.Total
+		s.Dark.Probes += x.Dark.Probes
+		s.Dark.Failed += x.Dark.Failed
+	}
+	s.Outages = append(s.Outages, x.Outages...)
+	for _, text := range x.Warnings {
+		if text != status.TwoMasters && !slices.Contains(s.Warnings, text) { // on the way there are two
+			s.Warnings = append(s.Warnings, text)
+		}
+	}
 }
 
 // A Smaller is a pool that up makes smaller, because NUM_NODES says so: a default

@@ -32,6 +32,9 @@ func (c *Cluster) alone(ctx context.Context, verb settings.Verb, report func(pla
 		}
 	}
 	unfinished := err == nil && mode.Pool() && l.Done(inventory.GrowthKey+string(c.settings.Zone))
+	if row := rowOf(mode); err == nil && row.Whole && !row.Removes { // whoever says so leaves an up of the whole cluster at what there is
+		unfinished = l.Done(inventory.SpanKey) || unfinished
+	}
 	if row := rowOf(mode); err == nil && row.Removes && row.Nodes && !row.Whole {
 		unfinished = l.Done(inventory.PerGroupKey+string(c.settings.Zone)) || unfinished
 	}

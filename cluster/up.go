@@ -7,6 +7,7 @@ import (
 
 	"hakube/cluster/env"
 	"hakube/cluster/kube"
+	"hakube/cluster/live"
 	"hakube/cluster/plan"
 	"hakube/cluster/pool"
 	"hakube/cluster/preflight"
@@ -16,7 +17,24 @@ import (
 	"hakube/cluster/status"
 	"hakube/cluster/step"
 	"hakube/cluster/sweep"
+	"hakube/cluster/task"
 )
+
+// A run is one walk over the items, and what it ended with.
+type run struct {
+	*task.Task
+	outcome
+}
+
+// An outcome is what a run tells of itself when it is through.
+type outcome struct {
+	smaller  *Smaller       // the pool, when it is made so
+	evidence *live.Evidence // that the cluster works
+	dark     *Outage        // of the API, when it was probed
+	outages  []Outage       // by step
+}
+
+func newRun(e *env.Env, about task.Aim) *run { return &run{Task: task.New(e, about)} }
 
 func (c *Cluster) run(verb settings.Verb, h hold) *run {
 	r := newRun(env.New(c.settings, c.deps, h.gate), rowOf(c.settings.Mode(verb)).Aim)
@@ -37,20 +55,38 @@ func looking(_ context.Context, r *run) (bool, error) { return len(step.Reachabl
 // up looks around and lists what is to be true. What comes first of all is left
 // to act; if that may do nothing, it is the list.
 func (c *Cluster) up(ctx context.Context, h hold, act action) (*run, []plan.Item, error) {
+	x, err := c.listed(ctx, h, act)
+	if err == nil && x.known {
+		err = preflight.Foresee(ctx, x.Task, x.items, x.unfit)
+	}
+	return x.run, x.items, err
+}
+
+// A listing is a run with its list, before the objects of that are looked for.
+type listing struct {
+	*run
+	items []plan.Item
+	unfit refusal.Unfit // what is in the way by now
+	known bool          // or the list is what comes first of all
+}
+
+// listed is up before the objects of the list are looked for.
+func (c *Cluster) listed(ctx context.Context, h hold, act action) (listing, error) {
 	r := c.run(settings.Up, h)
+	x := listing{run: r}
 	have, err := r.Look(ctx)
 	if err != nil {
-		return r, nil, preflight.Misplaced(ctx, r.Task, err)
+		return x, preflight.Misplaced(ctx, r.Task, err)
 	}
 	r.Have = have
 	r.SawMasters(r.Have)
 	unfit, err := preflight.Named(ctx, r.Task)
 	if err != nil {
-		return r, nil, unfit.Besides(err)
+		return x, unfit.Besides(err)
 	}
 	own, err := preflight.KubeconfigProblems(ctx, r.Task)
 	if err != nil {
-		return r, nil, err
+		return x, err
 	}
 	unfit = append(unfit, own...)
 	for _, text := range r.Want.Settings.DNSProblems() { // the range is known now, also when nobody set it
@@ -58,20 +94,21 @@ func (c *Cluster) up(ctx context.Context, h hold, act action) (*run, []plan.Item
 	}
 	unfit = append(unfit, r.Want.Settings.AddonProblems()...)
 	if no := slices.Concat(unfit, preflight.InTheWayOfMasters(r.Task)); len(no) > 0 && len(step.Reachable(r.Task)) > 0 {
-		return r, nil, no // before the first change, which is to reach masters
+		return x, no // before the first change, which is to reach masters
 	}
 	if r.Mode.One {
 		if no, err := preflight.LockedOut(ctx, r.Task); err != nil || len(no) > 0 {
-			return r, nil, no.Besides(err)
+			return x, no.Besides(err)
 		}
 	}
 	if err := c.consent(ctx, r); err != nil {
-		return r, nil, err
+		return x, err
 	}
 	r.Notes()
 	if r.Mode.Masters {
 		if ok, err := act(ctx, r); err != nil || !ok {
-			return r, step.Reachable(r.Task), err
+			x.items = step.Reachable(r.Task)
+			return x, err
 		}
 	}
 	r.Want, err = rowOf(r.Mode.Name).judge(r, ctx)
@@ -84,10 +121,10 @@ func (c *Cluster) up(ctx context.Context, h hold, act action) (*run, []plan.Item
 	}
 	r.Grows()
 	if err != nil {
-		return r, nil, unfit.Besides(err)
+		return x, unfit.Besides(err)
 	}
-	items := r.items()
-	return r, items, preflight.Foresee(ctx, r.Task, items, unfit)
+	x.items, x.unfit, x.known = r.items(), unfit, true
+	return x, nil
 }
 
 // down looks for what is to go, and lists it; nothing found is an empty list.

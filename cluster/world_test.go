@@ -23,6 +23,7 @@ import (
 	"hakube/cluster/lease"
 	"hakube/cluster/plan"
 	"hakube/cluster/settings"
+	"hakube/cluster/span"
 	"hakube/gce"
 	"hakube/gce/emulator"
 	"hakube/gce/gcetest"
@@ -146,6 +147,9 @@ func (w *world) objects() map[string]map[string]any {
 func forgetGrowths(all map[string]map[string]any) {
 	for _, doc := range all {
 		labels, _ := doc["labels"].(map[string]any)
+		if x, ok := labels[inventory.SpanKey].(string); ok && spanned(all, x) {
+			delete(labels, inventory.SpanKey)
+		}
 		for k, v := range labels {
 			zone, is := strings.CutPrefix(k, inventory.GrowthKey)
 			size := 0.0
@@ -159,6 +163,24 @@ func forgetGrowths(all map[string]map[string]any) {
 			}
 		}
 	}
+}
+
+// spanned tells whether there is what an up of the whole cluster was to make.
+func spanned(all map[string]map[string]any, label string) bool {
+	there := span.There{Masters: map[string]int{}, Pools: map[string]int{}}
+	for path, doc := range all {
+		_, rest, _ := strings.Cut(path, "/zones/")
+		zone, object, _ := strings.Cut(rest, "/")
+		switch kind, name, _ := strings.Cut(object, "/"); {
+		case kind == "instances" && strings.HasPrefix(name, "kubernetes-master"):
+			there.Masters[zone]++
+		case kind == "instanceGroupManagers":
+			there.Pools[zone] += int(doc["targetSize"].(float64))
+		}
+	}
+	w, ok := span.Parse(label, gcetest.Region)
+	x, err := w.TargetOf(there)
+	return ok && err == nil && len(there.Masters) > 0 && x.Reached()
 }
 
 // An operator is somebody with a key, a kubeconfig and settings.

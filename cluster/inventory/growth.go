@@ -35,3 +35,6 @@ func growthsOf(labels map[string]string) map[string]Growth {
 	}
 	return all
 }
+
+// SpanKey is the label of an up of the whole cluster that is not done (package span).
+const SpanKey = "hakube-span"

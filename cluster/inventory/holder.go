@@ -24,6 +24,7 @@ type Holder struct {
 	Lease   lease.Record      // on its labels
 	Growing map[string]Growth // pools that a run was making larger, by zone
 	Begun   map[string]string // the settings the cluster was begun with
+	Span    string            // an up of the whole cluster that was begun and is not done
 	labels  map[string]string // what was said of it since, among them
 }
 
@@ -32,9 +33,9 @@ func (h Holder) Unassigned() bool { return h.IP != "" && h.Machine == "" && h.Ru
 
 // HolderOf is who has an address, and what its labels and its description record.
 func HolderOf(a *computepb.Address) Holder {
-	h := Holder{IP: a.GetAddress(), Tier: a.GetNetworkTier(), Lease: lease.RecordOf(a.GetLabels()), Growing: growthsOf(a.GetLabels()), Begun: settings.MarkFields(a.GetDescription()), labels: a.GetLabels()}
+	h := Holder{IP: a.GetAddress(), Tier: a.GetNetworkTier(), Lease: lease.RecordOf(a.GetLabels()), Growing: growthsOf(a.GetLabels()), Span: a.GetLabels()[SpanKey], Begun: settings.MarkFields(a.GetDescription()), labels: a.GetLabels()}
 	if h.Lease == (lease.Record{}) { // nobody has come as far as its labels
-		h.Growing = growthsOf(h.Begun)
+		h.Growing, h.Span = growthsOf(h.Begun), h.Begun[SpanKey]
 	}
 	for _, u := range a.GetUsers() {
 		switch {

@@ -16,6 +16,16 @@ func (l *Lease) Note(key, value string) {
 	l.notes[key] = value
 }
 
+// Noted is what was noted of a label in this run.
+func (l *Lease) Noted(key string) string {
+	if l == nil {
+		return ""
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.notes[key]
+}
+
 // noted returns labels with the notes in them, and those the address is to have. The
 // lock is held.
 func (l *Lease) noted(labels map[string]string) map[string]string {

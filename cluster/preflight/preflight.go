@@ -93,34 +93,90 @@ func Misplaced(ctx context.Context, r *task.Task, failed error) error {
 	return failed
 }
 
+// A Part is a list that is to be made, and what it is about.
+type Part struct {
+	*task.Task
+	Items []plan.Item
+
+	missing []inventory.Object // once its names were looked at
+}
+
 // Foresee looks at every object that is to be there, before the first is made:
 // names that are taken, quotas for all that is missing, permissions to make it.
 // What the settings already had in the way comes first.
 func Foresee(ctx context.Context, r *task.Task, items []plan.Item, before refusal.Unfit) error {
-	before = slices.Concat(before, InTheWayOfMasters(r), r.GroupsTooLarge())
-	if !lacks(r) && len(r.Sized()) == 0 {
+	return ForeseeAll(ctx, []Part{{Task: r, Items: items}}, before)
+}
+
+// ForeseeAll is that of several lists, one after the other: what all of them take is
+// added up. The first of them is what the project and the network are asked for.
+func ForeseeAll(ctx context.Context, parts []Part, before refusal.Unfit) error {
+	long := false
+	var making []Part
+	for _, p := range parts {
+		before = slices.Concat(before, InTheWayOfMasters(p.Task), p.GroupsTooLarge())
+		long = long || len(p.Want.Settings.LongNames()) > 0
+		if lacks(p.Task) || len(p.Sized()) > 0 {
+			making = append(making, p)
+		}
+	}
+	if len(making) == 0 || len(before) > 0 && long { // nobody can be asked for such a name
 		return before.OrNil()
 	}
-	if len(before) > 0 && len(r.Want.Settings.LongNames()) > 0 {
-		return before.OrNil() // nobody can be asked for such a name
-	}
-	taken, missing, err := takenNames(ctx, r, wantedOf(items))
+	taken, err := takenByParts(ctx, making)
 	if err != nil {
 		return err
 	}
+	r := making[0].Task
+	var missing []inventory.Object
+	var permissions []string
+	for _, p := range making {
+		missing = append(missing, p.missing...)
+		permissions = append(permissions, neededToMake(p.Task, p.missing)...)
+	}
 	more, err := gather(ctx,
-		func(ctx context.Context) (refusal.Unfit, error) { return tooLittle(ctx, r, missing) },
-		func(ctx context.Context) (refusal.Unfit, error) {
-			return withheld(ctx, r.Env, neededToMake(r, missing))
-		},
+		func(ctx context.Context) (refusal.Unfit, error) { return tooLittle(ctx, making) },
+		func(ctx context.Context) (refusal.Unfit, error) { return withheld(ctx, r.Env, permissions) },
 		func(ctx context.Context) (refusal.Unfit, error) { return rangesTaken(ctx, r.Env, missing) },
-		func(ctx context.Context) (no refusal.Unfit, err error) { return balancedElsewhere(ctx, r) },
-		func(ctx context.Context) (no refusal.Unfit, err error) { return forbidden(ctx, r, missing) },
+		func(ctx context.Context) (refusal.Unfit, error) { return balancedElsewhere(ctx, balanced(making)) },
+		func(ctx context.Context) (refusal.Unfit, error) { return forbidden(ctx, r, missing) },
 	)
 	if err != nil {
 		return err
 	}
 	return slices.Concat(before, taken, more).OrNil()
+}
+
+// balanced is one of them that has the API's address on the balancer, if any has: what
+// is asked then is of the masters that are there.
+func balanced(parts []Part) *task.Task {
+	for _, p := range parts {
+		if p.Balanced {
+			return p.Task
+		}
+	}
+	return parts[0].Task
+}
+
+// takenByParts looks at the names of all parts, at each once, and notes what is missing
+// where it is first to be made.
+func takenByParts(ctx context.Context, parts []Part) (all refusal.Unfit, err error) {
+	seen := map[inventory.Object]bool{}
+	for i, p := range parts {
+		steps := slices.DeleteFunc(wantedOf(p.Items), func(s task.Foreseeing) bool {
+			id := s.Object().Id()
+			again := seen[id]
+			seen[id] = true
+			return again
+		})
+		taken, missing, err := takenNames(ctx, p.Task, steps)
+		if err != nil {
+			return nil, err
+		}
+		parts[i].missing = missing
+		all = append(all, taken...)
+	}
+	return all, nil
 }
 
 // A check is a read that may find something in the way. The first error of

@@ -62,32 +62,52 @@ func demandOf(r *task.Task, missing []inventory.Object, nodes int, cpus func(mac
 	return d
 }
 
-// tooLittle compares what is missing with what the region and the project may
-// still have. A quota they do not speak of is none.
-func tooLittle(ctx context.Context, r *task.Task, missing []inventory.Object) (refusal.Unfit, error) {
-	nodes := 0
+// growing is by how many nodes the zone's pool grows.
+func growing(r *task.Task) (nodes int) {
 	for _, g := range r.Sized() {
 		nodes += max(0, g.Wants-g.Size)
 	}
-	starting := starting(r)
-	if len(missing) == 0 && len(starting) == 0 && nodes == 0 {
+	return nodes
+}
+
+// typesOf are the machine types of what is to be made, or started again.
+func typesOf(parts []Part) (types []string) {
+	add := func(name string) {
+		if !slices.Contains(types, name) {
+			types = append(types, name)
+		}
+	}
+	for _, p := range parts {
+		if slices.ContainsFunc(p.missing, func(o inventory.Object) bool { return o.Kind == inventory.Instance }) {
+			add(p.Want.MasterType)
+		}
+		if growing(p.Task) > 0 {
+			add(string(p.Want.Settings.NodeSize))
+		}
+		for _, o := range starting(p.Task) {
+			add(o.MachineType)
+		}
+	}
+	return types
+}
+
+// tooLittle compares what is missing with what the region and the project may
+// still have. A quota they do not speak of is none.
+func tooLittle(ctx context.Context, parts []Part) (refusal.Unfit, error) {
+	var missing []inventory.Object
+	any := false
+	for _, p := range parts {
+		missing = append(missing, p.missing...)
+		any = any || len(p.missing) > 0 || len(starting(p.Task)) > 0 || growing(p.Task) > 0
+	}
+	if !any {
 		return nil, nil
 	}
+	r := parts[0].Task
 	var region *computepb.Region
 	var project *computepb.Project
 	sizes := map[string]int{}
-	types := []string{}
-	if slices.ContainsFunc(missing, func(o inventory.Object) bool { return o.Kind == inventory.Instance }) {
-		types = append(types, r.Want.MasterType)
-	}
-	if nodes > 0 && !slices.Contains(types, string(r.Want.Settings.NodeSize)) {
-		types = append(types, string(r.Want.Settings.NodeSize))
-	}
-	for _, o := range starting {
-		if !slices.Contains(types, o.MachineType) {
-			types = append(types, o.MachineType)
-		}
-	}
+	types := typesOf(parts)
 	found := make([]int, len(types))
 	reads := []func() error{
 		func() (err error) { region, err = r.GCE.Regions().Get(ctx, r.Region()); return err },
@@ -107,16 +127,26 @@ func tooLittle(ctx context.Context, r *task.Task, missing []inventory.Object) (r
 		r.Warn(fmt.Sprintf("Google did not tell the quotas of region %s (%s): whether there is room for what is to be made shows when it is made", region.GetName(), why))
 	}
 	inRegion, inProject := quotasOf(region.GetQuotas()), quotasOf(project.GetQuotas())
-	d := demandOf(r, missing, nodes, func(machineType string, preemptible bool) (string, int) {
-		return inRegion.cpuMetric(machineType, preemptible), sizes[machineType]
-	})
+	d := demand{}
+	for _, p := range parts {
+		for metric, n := range demandOf(p.Task, p.missing, growing(p.Task), func(machineType string, preemptible bool) (string, int) {
+			return inRegion.cpuMetric(machineType, preemptible), sizes[machineType]
+		}) {
+			d[metric] += n
+		}
+	}
 	required, err := osLoginRequired(ctx, r.Env, project, missing)
 	if err != nil {
 		return nil, err
 	}
 	short := append(required, ProjectProblems(r, project, missing)...)
+	return append(short, exceeded(r, d, inRegion, inProject, region.GetName())...), nil
+}
+
+// exceeded are the quotas that are smaller than what is needed.
+func exceeded(r *task.Task, d demand, inRegion, inProject quotas, region string) (short refusal.Unfit) {
 	for _, metric := range slices.Sorted(maps.Keys(d)) {
-		where, of := inRegion, "of region "+region.GetName()
+		where, of := inRegion, "of region "+region
 		if _, ok := inRegion[metric]; !ok {
 			where, of = inProject, "of project "+r.Want.Project
 		}
@@ -130,7 +160,7 @@ func tooLittle(ctx context.Context, r *task.Task, missing []inventory.Object) (r
 				r.Want.Project),
 		})
 	}
-	return short, nil
+	return short
 }
 
 type quotas map[string]*computepb.Quota

@@ -39,7 +39,9 @@ func foreseeRepair(ctx context.Context, r *task.Task, items []plan.Item) (no ref
 		return append(no, taken...), err
 	}
 	found, err := gather(ctx,
-		func(ctx context.Context) (refusal.Unfit, error) { return tooLittle(ctx, r, missing) },
+		func(ctx context.Context) (refusal.Unfit, error) {
+			return tooLittle(ctx, []Part{{Task: r, missing: missing}})
+		},
 		func(ctx context.Context) (refusal.Unfit, error) {
 			return withheld(ctx, r.Env, neededToMake(r, missing))
 		},

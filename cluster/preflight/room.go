@@ -36,6 +36,22 @@ func Room(ctx context.Context, r *task.Task) error {
 	if r.Seen.Unreserved || !lacks(r) { // nothing is there yet: the settings' own ranges were looked at
 		return nil
 	}
+	return roomFor(ctx, r, others+masters+nodes, fmt.Sprintf("%d masters, %d nodes in other pools and NUM_NODES=%d", masters, others, nodes))
+}
+
+// RoomForAll refuses more machines than there are addresses for, of a cluster that is
+// there or of one that is made.
+func RoomForAll(ctx context.Context, r *task.Task, masters, nodes int) error {
+	what := fmt.Sprintf("%d masters and %d nodes", masters, nodes)
+	if !r.Seen.Unreserved {
+		return roomFor(ctx, r, masters+nodes, what)
+	}
+	s := r.Want.Settings
+	return hasRoom(r, masters+nodes, what, addresses{"NODE_IP_RANGE", s.NodeRange.String(), 32, 4},
+		addresses{"CLUSTER_IP_RANGE", s.ClusterRange.String(), settings.MachineBits, 0})
+}
+
+func roomFor(ctx context.Context, r *task.Task, machines int, what string) error {
 	subnet, err := r.GCE.Subnetworks().Get(ctx, r.Want.Names.Subnetwork())
 	if gce.IsNotFound(err) {
 		return nil // a step will say so
@@ -43,22 +59,24 @@ func Room(ctx context.Context, r *task.Task) error {
 	if err != nil {
 		return err
 	}
-	machines := others + masters + nodes
 	has := []addresses{{"NODE_IP_RANGE", subnet.GetIpCidrRange(), 32, 4}}
 	for _, x := range subnet.GetSecondaryIpRanges() {
 		if x.GetRangeName() == settings.PodsRange {
 			has = append(has, addresses{"CLUSTER_IP_RANGE", x.GetIpCidrRange(), settings.MachineBits, 0})
 		}
 	}
+	return hasRoom(r, machines, what, has...)
+}
+
+func hasRoom(r *task.Task, machines int, what string, has ...addresses) error {
 	for _, h := range has {
 		p, err := netip.ParsePrefix(h.text)
 		if err != nil {
-			return fmt.Errorf("reading the ranges of subnetwork %s: %w", subnet.GetName(), err)
+			return fmt.Errorf("reading the ranges of subnetwork %s: %w", r.Want.Names.Subnetwork(), err)
 		}
 		if room := settings.Subranges(p, h.each) - h.kept; machines > room {
 			return &refusal.Refused{
-				Why: fmt.Sprintf("%s=%s of cluster %s has room for %d machines; %d masters, %d nodes in other pools and NUM_NODES=%d are %d",
-					h.name, h.text, r.Want.Names.Prefix, room, masters, others, nodes, machines),
+				Why:  fmt.Sprintf("%s=%s of cluster %s has room for %d machines; %s are %d", h.name, h.text, r.Want.Names.Prefix, room, what, machines),
 				Cure: "a smaller NUM_NODES, or smaller pools elsewhere; the ranges are fixed when the cluster is made",
 			}
 		}

@@ -28,7 +28,7 @@ func ZoneProblems(ctx context.Context, r *env.Env) (refusal.Unfit, error) {
 	if listErr != nil {
 		return nil, listErr
 	}
-	return refusal.Unfit{refusal.Because("KUBE_GCE_ZONE=%q: there is no such zone%s", r.Want.Zone, zonesLike(r.Want.Zone, all))}, nil
+	return refusal.Unfit{refusal.Because("%s=%q: there is no such zone%s", settings.ZoneVariable(&r.Want.Settings), r.Want.Zone, zonesLike(r.Want.Zone, all))}, nil
 }
 
 // zonesLike names the zones somebody may have meant: those of the region, or

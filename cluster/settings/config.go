@@ -54,10 +54,14 @@ func Load(verb Verb, given map[string]string, defaultProject func(Provider) stri
 			}
 		}
 	}
+	odds := s.warnings(verb)
+	if named := s.Named(); verb == Up && len(named) > 0 {
+		s.Zone = named[0] // where the first master is to be, if there is none yet
+	}
 	strange, odd := Strangers(os.Environ(), verb, s.Project)
 	probs = append(append(probs, strange...), empty...)
 	probs = append(probs, s.problems(verb, bad)...)
-	warnings = slices.Concat(odd, warnings, s.warnings(verb))
+	warnings = slices.Concat(odd, warnings, odds)
 	if len(probs) > 0 {
 		return s, warnings, probs
 	}

@@ -19,6 +19,10 @@ var neverEmpty = map[string]string{
 	"KUBE_REPLICATE_EXISTING_MASTER": "what to add",
 	"KUBE_DELETE_NODES":              "what to remove",
 	"KUBE_REPLICA_NAME":              "which master to remove",
+	"HAKUBE_ZONES":                   "which zones",
+	"HAKUBE_MASTER_ZONES":            "which zones",
+	"HAKUBE_MASTER_COUNT":            "how many masters",
+	"HAKUBE_NODE_COUNT":              "how many nodes",
 	"KUBE_DELETE_NETWORK":            "what to leave",
 	"KUBE_CREATE_NODES":              "what to make",
 }

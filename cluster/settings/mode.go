@@ -1,5 +1,10 @@
 package settings
 
+import (
+	"fmt"
+	"slices"
+)
+
 // A Mode is what up or down does, by the settings (kube-up's selectors).
 type Mode string
 
@@ -7,6 +12,7 @@ const (
 	Create        Mode = "create"         // up: the cluster, with its first master and the zone's pool
 	AddPool       Mode = "add pool"       // up, KUBE_USE_EXISTING_MASTER=true: the zone's pool only
 	AddReplica    Mode = "add replica"    // up, KUBE_REPLICATE_EXISTING_MASTER=true: one more master, in the zone
+	Span          Mode = "span zones"     // up with HAKUBE_ZONES and its like: all of those one after the other
 	RemoveReplica Mode = "remove replica" // down, KUBE_DELETE_NODES=false: one master of the zone
 	RemovePool    Mode = "remove pool"    // down, KUBE_USE_EXISTING_MASTER=true: the zone's pool only
 	RemoveCluster Mode = "remove cluster" // down: everything
@@ -25,6 +31,8 @@ func (s *Settings) Mode(verb Verb) Mode {
 		return Repair
 	case verb == RebuildVerb:
 		return Rebuild
+	case verb == Up && s.Spans():
+		return Span
 	case verb == Up && bool(s.UseExistingMaster):
 		return AddPool
 	case verb == Up && bool(s.ReplicateMaster):
@@ -37,6 +45,67 @@ func (s *Settings) Mode(verb Verb) Mode {
 		return RemoveReplica
 	}
 	return RemoveCluster
+}
+
+// spanning are the variables of which any makes an up one of the whole cluster.
+var spanning = []string{"HAKUBE_ZONES", "HAKUBE_MASTER_ZONES", "HAKUBE_MASTER_COUNT", "HAKUBE_NODE_COUNT"}
+
+// Spans tells whether an up is of the whole cluster, in all its zones.
+func (s *Settings) Spans() bool { return slices.ContainsFunc(spanning, s.IsGiven) }
+
+// ZoneVariable names the zones that a command is of.
+func ZoneVariable(s *Settings) string {
+	if len(s.Named()) > 0 {
+		return "HAKUBE_ZONES, HAKUBE_MASTER_ZONES"
+	}
+	return "KUBE_GCE_ZONE"
+}
+
+// Single is the same for one step of such an up.
+func (s Settings) Single() Settings {
+	s.Zones, s.MasterZones, s.MasterCount, s.NodeCount, s.AllowEven, s.Prune = nil, nil, 0, 0, false, false
+	for _, name := range append([]string{"HAKUBE_ALLOW_EVEN", "HAKUBE_PRUNE"}, spanning...) {
+		s = s.Said(name, false)
+	}
+	return s
+}
+
+// Named are the zones that an up of the whole cluster names, those of masters first.
+func (s *Settings) Named() Zones {
+	all := slices.Clone(s.MasterZones)
+	for _, z := range s.Zones {
+		if !slices.Contains(all, z) {
+			all = append(all, z)
+		}
+	}
+	return all
+}
+
+// spanProblems is what contradicts itself in an up of the whole cluster. Fields in bad
+// did not parse.
+func (s *Settings) spanProblems(bad map[string]bool) (p []string) {
+	say := func(format string, a ...any) { p = append(p, fmt.Sprintf(format, a...)) }
+	name := spanning[max(0, slices.IndexFunc(spanning, s.IsGiven))]
+	if s.UseExistingMaster || s.ReplicateMaster {
+		say("%s and KUBE_USE_EXISTING_MASTER=true or KUBE_REPLICATE_EXISTING_MASTER=true contradict each other: the first is of the whole cluster, the others of one zone", name)
+	}
+	all := s.Named()
+	if len(all) > 0 && slices.ContainsFunc(all, func(z Zone) bool { return z.Region() != all[0].Region() }) {
+		say("HAKUBE_ZONES=%s and HAKUBE_MASTER_ZONES=%s are of two regions, and a cluster is in one", s.Zones, s.MasterZones)
+	}
+	if len(all) > 1 && !bool(s.Multizone) && !bad["Multizone"] {
+		say("MULTIZONE=false and several zones (%s) contradict each other", all)
+	}
+	if s.MasterCount == 0 && s.IsGiven("HAKUBE_MASTER_COUNT") && !bad["MasterCount"] {
+		say("HAKUBE_MASTER_COUNT=0: a cluster has one master at least")
+	}
+	if s.IsGiven("HAKUBE_NODE_COUNT") && s.IsGiven("NUM_NODES") {
+		say("HAKUBE_NODE_COUNT=%d and NUM_NODES=%d contradict each other: the first is of all zones together, the second of each", s.NodeCount, s.NumNodes)
+	}
+	if s.IsGiven("HAKUBE_NODE_COUNT") && s.NodeCount > 0 && !bool(s.CreateNodes) && !bad["CreateNodes"] {
+		say("HAKUBE_NODE_COUNT=%d and KUBE_CREATE_NODES=false contradict each other", s.NodeCount)
+	}
+	return p
 }
 
 // Pool tells whether it brings the zone's pool to a size, none included.

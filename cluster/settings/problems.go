@@ -6,6 +6,8 @@ import (
 	"math/bits"
 	"net/netip"
 	"os"
+	"slices"
+	"strings"
 
 	"hakube/cluster/refusal"
 )
@@ -28,7 +30,10 @@ func (s *Settings) problems(verb Verb, bad map[string]bool) []string {
 	}
 	switch verb {
 	case Up:
-		if s.Zone == "" && !bad["Zone"] {
+		if s.Spans() {
+			p = append(p, s.spanProblems(bad)...)
+		}
+		if s.Zone == "" && !bad["Zone"] && !bad["Zones"] && !bad["MasterZones"] {
 			say("KUBE_GCE_ZONE is not set: name the zone to bring up, such as europe-west1-b")
 		}
 		switch {
@@ -207,6 +212,12 @@ func (s *Settings) warnings(verb Verb) []string {
 	}
 	if mode := s.Mode(verb); verb == Down && bool(s.Sweep) && mode != RemoveCluster {
 		w = append(w, fmt.Sprintf("HAKUBE_SWEEP=true has no effect on %s: only with the whole cluster goes what its Services and volumes left", mode))
+	}
+	if named := s.Named(); verb == Up && len(named) > 0 && s.IsGiven("KUBE_GCE_ZONE") && !slices.Contains(named, s.Zone) {
+		w = append(w, fmt.Sprintf("KUBE_GCE_ZONE=%s has no effect: HAKUBE_ZONES and HAKUBE_MASTER_ZONES name the zones", s.Zone))
+	}
+	if verb == Up && bool(s.Prune || s.AllowEven) && !s.Spans() {
+		w = append(w, "HAKUBE_PRUNE and HAKUBE_ALLOW_EVEN have no effect without one of "+strings.Join(spanning, ", "))
 	}
 	if verb == Up && s.AutomaticCleanup {
 		w = append(w, "KUBE_UP_AUTOMATIC_CLEANUP=true has no effect: up converges what is there")

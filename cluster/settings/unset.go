@@ -30,6 +30,12 @@ var Classes = map[string]class{
 	"KUBE_REPLICATE_EXISTING_MASTER": {false, "what this run does"},
 	"KUBE_DELETE_NODES":              {false, "what this run does"},
 	"KUBE_REPLICA_NAME":              {false, "what this run acts on"},
+	"HAKUBE_ZONES":                   {false, "what this run is of: pools are where they are"},
+	"HAKUBE_MASTER_ZONES":            {false, "what this run is of: masters are where they are"},
+	"HAKUBE_MASTER_COUNT":            {false, "what this run is of: as many masters as there are"},
+	"HAKUBE_NODE_COUNT":              {false, "what this run is of: pools are as large as they are"},
+	"HAKUBE_ALLOW_EVEN":              {false, "consent, given for one run"},
+	"HAKUBE_PRUNE":                   {false, "consent, given for one run"},
 	"HAKUBE_LOAD_BALANCER":           {true, "the labels of the address, if a later run said it; else what the cluster was begun with"},
 	"KUBE_DELETE_NETWORK":            {false, "what this run removes"},
 	"KUBE_UP_AUTOMATIC_CLEANUP":      {false, "has no effect"},
@@ -106,6 +112,8 @@ func (s *Settings) Says(variable string) bool {
 // TextOf is a setting as its variable would say it.
 func (s *Settings) TextOf(f reflect.StructField) string {
 	switch v := reflect.ValueOf(*s).FieldByIndex(f.Index).Interface().(type) {
+	case Zones:
+		return v.String()
 	case Scopes:
 		if len(v) == 0 {
 			return "none"

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"net/url"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -84,6 +85,37 @@ func (z Zone) Region() string {
 		return string(z)[:i]
 	}
 	return ""
+}
+
+// Zones are zones of one region, in the order in which they were named.
+type Zones []Zone
+
+func (z *Zones) Decode(s string) error {
+	*z = nil
+	for one := range strings.SplitSeq(s, ",") {
+		var zone Zone
+		if err := zone.Decode(one); s != "" && (err != nil || one == "") {
+			return fmt.Errorf("%s is not a zone; a list looks like europe-west1-b,europe-west1-c", quoted(one))
+		}
+		switch {
+		case s == "":
+			return nil
+		case slices.Contains(*z, zone):
+			return fmt.Errorf("%s is there twice", zone)
+		case len(*z) > 0 && (*z)[0].Region() != zone.Region():
+			return fmt.Errorf("%s and %s are of two regions, and a cluster is in one", (*z)[0], zone)
+		}
+		*z = append(*z, zone)
+	}
+	return nil
+}
+
+func (z Zones) String() string {
+	var all []string
+	for _, one := range z {
+		all = append(all, string(one))
+	}
+	return strings.Join(all, ",")
 }
 
 // Project is a project id, also of the older kind with a domain.

@@ -10,6 +10,7 @@ import (
 	"hakube/cluster/inventory"
 	"hakube/cluster/refusal"
 	"hakube/cluster/rings"
+	"hakube/cluster/span"
 	"hakube/cluster/step"
 	"hakube/replicate"
 	"hakube/scripts"
@@ -30,7 +31,10 @@ type Unfinished struct {
 
 // unfinished is all of it, what keeps the API dark first.
 func (s *Snapshot) unfinished() []Unfinished {
-	list := []Unfinished{}
+	list := s.spanned()
+	if len(s.Masters) == 0 && len(list) > 0 {
+		return list
+	}
 	if len(s.Masters) == 0 {
 		return append(list, s.withoutMasters())
 	}
@@ -53,6 +57,28 @@ func (s *Snapshot) unfinished() []Unfinished {
 		list = append(list, s.withoutPool()...)
 	}
 	return append(list, s.unfinishedNodes()...)
+}
+
+// spanned is an up of the whole cluster that was begun and is not done, also when it was
+// cut between two of its steps, where nothing else looks half done.
+func (s *Snapshot) spanned() []Unfinished {
+	w, ok := span.Parse(s.Held.Span, s.region)
+	if !ok {
+		return []Unfinished{}
+	}
+	there := span.There{Homes: s.have.Homes(s.Names), Masters: map[string]int{}, Pools: map[string]int{}}
+	for _, m := range s.Masters {
+		there.Masters[m.Zone]++
+	}
+	for _, o := range s.have.Objects {
+		if o.Kind == inventory.ManagedGroup && o.Zone != "" {
+			there.Pools[o.Zone] += o.Size
+		}
+	}
+	if x, err := w.TargetOf(there); err == nil && x.Reached() { // it could not say any more that it was done
+		return []Unfinished{}
+	}
+	return half("an up of the whole cluster is not done", w.Command().String(), "")
 }
 
 // The commands, without the settings that are the same for all of them.

@@ -45,11 +45,14 @@ func (r *Task) Grows() {
 
 // Beginning is what the record of a cluster has until its address has labels, which
 // it has not from its insert: a run that is cut between the two is gone on with too.
-func (r *Task) Beginning() string {
+func (r *Task) Beginning() (text string) {
 	if g := r.growth(); g != (inventory.Growth{}) {
-		return " " + inventory.GrowthKey + r.Want.Zone + "=" + g.String()
+		text = " " + inventory.GrowthKey + r.Want.Zone + "=" + g.String()
 	}
-	return ""
+	if wish := r.Lease.Noted(inventory.SpanKey); wish != "" {
+		text += " " + inventory.SpanKey + "=" + wish
+	}
+	return text
 }
 
 // growth is what this run makes of the zone's pool, the zero value if nothing larger.

@@ -18,6 +18,9 @@ const (
 // Up brings the cluster up to date whose first master is in the zone, or makes it.
 func Up(inZone string) Command { return command("hakube", "up").With(zone, inZone) }
 
+// UpAll brings the cluster up to date in all zones that variables name.
+func UpAll() Command { return command("hakube", "up") }
+
 // UpPool makes a pool of nodes, or brings it to the size that is set.
 func UpPool(inZone string) Command {
 	return command("hakube", "up").With(zone, inZone).With(pool, "true")

@@ -1,0 +1,237 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"hakube/cluster/plan"
+	"hakube/cluster/settings"
+	"hakube/cluster/status"
+)
+
+// zones is the same operator, with one command for the whole cluster, in words as they
+// are typed: HAKUBE_ZONES=… HAKUBE_PRUNE=true.
+func (o *operator) zones(t testing.TB, words ...string) *operator {
+	return o.again(func(s *settings.Settings) {
+		*s = s.Said("NUM_NODES", false)
+		for _, word := range words {
+			name, value, _ := strings.Cut(word, "=")
+			var err error
+			switch name {
+			case "zones":
+				err = s.Zones.Decode(inFull(value))
+			case "master-zones":
+				err = s.MasterZones.Decode(inFull(value))
+			case "master-count":
+				err = s.MasterCount.Decode(value)
+			case "node-count":
+				err = s.NodeCount.Decode(value)
+				*s = s.Said("HAKUBE_NODE_COUNT", true)
+			case "num-nodes":
+				err = s.NumNodes.Decode(value)
+				*s = s.Said("NUM_NODES", true)
+			case "zone":
+				err = s.Zone.Decode(inFull(value))
+			case "prune":
+				s.Prune = true
+			case "allow-even":
+				s.AllowEven = true
+			default:
+				t.Fatalf("no such word: %s", word)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+}
+
+// inFull writes zones out: b,c.
+func inFull(letters string) string {
+	var zones []string
+	for z := range strings.SplitSeq(letters, ",") {
+		zones = append(zones, "europe-west1-"+z)
+	}
+	return strings.Join(zones, ",")
+}
+
+// spanRecord is what the address keeps of how the cluster was begun.
+var spanRecord = regexp.MustCompile(` hakube-(span|nodes-[a-z0-9-]+)=[^ "]*`)
+
+// birthless is a picture without that: it says which command it was.
+func birthless(picture []string) (list []string) {
+	for _, line := range picture {
+		list = append(list, spanRecord.ReplaceAllString(line, ""))
+	}
+	return list
+}
+
+// TestSpanIsTheSame: one command ends in the same picture of objects, rings and Nodes as
+// the commands for each zone, whatever the zones are, and finds nothing to do then; both
+// kinds mix from there on.
+func TestSpanIsTheSame(t *testing.T) {
+	besideOthers(t)
+	pool := func(zone settings.Zone, n settings.Count) func(*operator) *operator {
+		return func(o *operator) *operator { return o.pool(zone, n) }
+	}
+	master := func(zone settings.Zone) func(*operator) *operator {
+		return func(o *operator) *operator { return o.replica(zone) }
+	}
+	create := func(n settings.Count) func(*operator) *operator {
+		return func(o *operator) *operator {
+			return o.again(func(s *settings.Settings) { s.NumNodes, s.CreateNodes = n, n > 0 })
+		}
+	}
+	for _, x := range []struct {
+		name  string
+		words []string
+		steps []func(*operator) *operator
+	}{
+		{"example 1", []string{"node-count=3", "zones=b,c,d", "master-zones=b,c,d"},
+			[]func(*operator) *operator{create(1), master(zoneC), master(zoneD), pool(zoneC, 1), pool(zoneD, 1)}},
+		{"example 3", []string{"node-count=3", "master-count=3", "zones=b,c", "master-zones=b,c"},
+			[]func(*operator) *operator{create(2), master(zoneB), master(zoneC), pool(zoneC, 1)}},
+		{"workers elsewhere", []string{"num-nodes=1", "zones=c,d", "master-zones=b"},
+			[]func(*operator) *operator{create(0), pool(zoneC, 1), pool(zoneD, 1)}},
+		{"one master", []string{"num-nodes=1", "zones=b,c"}, []func(*operator) *operator{create(1), pool(zoneC, 1)}},
+		{"fewer nodes than zones", []string{"node-count=1", "master-count=1", "zones=b,c"}, []func(*operator) *operator{create(1)}},
+	} {
+		t.Run(x.name, func(t *testing.T) {
+			t.Parallel()
+			w, _ := newModelWorld(t)
+			o := w.operator()
+			for _, change := range x.steps {
+				w.mustUp(change(o))
+			}
+			want := birthless(w.picture(o))
+
+			w, _ = newModelWorld(t)
+			o = w.operator()
+			one := o.zones(t, x.words...)
+			n, err := one.PreviewUp(context.Background(), nil)
+			if err != nil || n < 20 {
+				t.Errorf("plan of it: %d steps, %v", n, err)
+			}
+			empty := w.objects()
+			s := w.mustUp(one)
+			if diff := cmp.Diff(want, birthless(w.picture(o))); diff != "" {
+				t.Errorf("(-step by step +at once):\n%s", shorter(want, birthless(w.picture(o))))
+			}
+			if s.Mode != settings.Span || len(s.Surplus) > 0 || s.Evidence == nil || slices.Contains(s.Warnings, status.TwoMasters) {
+				t.Errorf("summary %+v", s)
+			}
+			nothingToDo(t, w, one)
+			nothingToDo(t, w, o.shell(t, nil))
+			w.mustUp(o.pool(zoneD, 2))
+			w.mustDown(o.again(func(s *settings.Settings) { s.Zone = "" }))
+			if diff := cmp.Diff(empty, w.objects()); diff != "" {
+				t.Errorf("objects after down (-before +after):\n%s", diff)
+			}
+		})
+	}
+}
+
+// TestSpanGrows: run again with other zones and counts it adds what is missing, names what
+// is more and leaves it, and takes that away with --prune, one master after the other.
+func TestSpanGrows(t *testing.T) {
+	besideOthers(t)
+	ctx := context.Background()
+	w, _ := newModelWorld(t)
+	o := w.operator()
+	w.mustUp(o) // by the other kind of command
+	s := w.mustUp(o.zones(t, "zones=b,c", "master-count=3", "num-nodes=2"))
+	if got := len(mastersOf(t, s)); got != 3 || len(s.Surplus) > 0 {
+		t.Fatalf("%d masters, surplus %q", got, s.Surplus)
+	}
+	before := w.objects()
+	fewer := []string{"zones=c", "master-zones=c", "num-nodes=1"}
+	s = w.mustUp(o.zones(t, fewer...))
+	if want := []string{"2 of 2 masters in zone europe-west1-b"}; !slices.Contains(s.Surplus, want[0]) || len(s.Surplus) != 3 {
+		t.Errorf("surplus %q", s.Surplus)
+	}
+	if diff := cmp.Diff(withoutTimes(before), withoutTimes(w.objects())); diff != "" {
+		t.Errorf("it was to leave what is there (-before +after):\n%s", diff)
+	}
+	n, err := o.zones(t, append(fewer, "prune")...).PreviewUp(ctx, nil)
+	if err != nil || n == 0 {
+		t.Errorf("plan of pruning: %d steps, %v", n, err)
+	}
+	s = w.mustUp(o.zones(t, append(fewer, "prune")...))
+	if len(s.Surplus) > 0 {
+		t.Errorf("surplus %q", s.Surplus)
+	}
+	st, err := o.Status(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(st.Masters) != 1 || st.Masters[0].Zone != string(zoneC) || len(st.Pools) != 1 || st.Pools[0].Zone != string(zoneC) || len(st.Unfinished) > 0 {
+		t.Errorf("after pruning: masters %+v, pools %+v, unfinished %+v", st.Masters, st.Pools, st.Unfinished)
+	}
+	nothingToDo(t, w, o.zones(t, append(fewer, "prune")...))
+}
+
+// TestSpanRefusals: what any of its steps would be refused for is said before the first
+// change, with a way out.
+func TestSpanRefusals(t *testing.T) {
+	besideOthers(t)
+	w := newWorld(t)
+	o := w.operator()
+	before := w.objects()
+	for _, x := range []struct {
+		name, why string
+		words     []string
+	}{
+		{"even", "2 masters are an even number", []string{"zones=b,c", "master-zones=b,c"}},
+		{"even count", "4 masters are an even number: 3 must live", []string{"zones=b,c,d", "master-count=4"}},
+		{"no such zone", `HAKUBE_ZONES, HAKUBE_MASTER_ZONES="europe-west1-x": there is no such zone`, []string{"zones=b,x", "master-zones=b,c,d"}},
+		{"no such zone of the first", "there is no such zone", []string{"zones=x,b"}},
+		{"too many nodes", "has room for 1020 machines; 3 masters and 1200 nodes", []string{"zones=b,c,d", "master-count=3", "num-nodes=400"}},
+	} {
+		t.Run(x.name, func(t *testing.T) {
+			for name, run := range map[string]func(*operator) error{
+				"up":      func(o *operator) error { _, err := o.Up(context.Background(), w.events()); return err },
+				"plan up": func(o *operator) error { _, err := o.PreviewUp(context.Background(), nil); return err },
+			} {
+				err := run(o.zones(t, x.words...))
+				var unchanged *Unchanged
+				if err == nil || !strings.Contains(err.Error(), x.why) || name == "up" && !errors.As(err, &unchanged) {
+					t.Errorf("%s: %v", name, err)
+				}
+			}
+			if diff := cmp.Diff(before, w.objects()); diff != "" {
+				t.Errorf("refused, and (-before +after):\n%s", diff)
+			}
+		})
+	}
+	s := w.mustUp(o.zones(t, "zones=b,c", "master-zones=b,c", "num-nodes=1", "allow-even"))
+	if got := len(mastersOf(t, s)); got != 2 || !slices.Contains(s.Warnings, status.TwoMasters) {
+		t.Errorf("%d masters, warnings %q", got, s.Warnings)
+	}
+	if _, err := o.zones(t, "zones=b,c", "master-zones=c,d,b", "master-count=2").Up(context.Background(), nil); err == nil {
+		t.Error("an even number that is there already is not refused")
+	}
+}
+
+// TestSpanCrosses: before it changes anything it says what goes from zone to zone.
+func TestSpanCrosses(t *testing.T) {
+	w := newWorld(t)
+	o := w.operator().zones(t, "zones=c,d", "master-zones=b", "num-nodes=1")
+	var told Spanning
+	o.OnSpan(func(s Spanning) { told = s })
+	if _, err := o.PreviewUp(context.Background(), func(plan.Event) {}); err != nil {
+		t.Fatal(err)
+	}
+	want := []string{
+		"all between the API and nodes in europe-west1-c, europe-west1-d, where no master is",
+		"what pods say to pods and Services of another zone, of europe-west1-c, europe-west1-d",
+	}
+	if diff := cmp.Diff(want, told.Crossings); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
