@@ -47,6 +47,8 @@ var banned = []struct{ from, to, why string }{
 	{"/cluster/inventory", "k8s.io/...", "it asks Compute Engine, and a cluster need not live"},
 	{"/cluster/inventory", "/replicate/...", "it asks Compute Engine and no machine"},
 	{"/cluster/addons", "/...", "rows and texts only; everybody may render them"},
+	{"/cluster/span", "/cluster/inventory", "it is arithmetic on what is wished and what is there"},
+	{"/cluster/span", "/gce/...", "it is arithmetic on what is wished and what is there"},
 	{"/cluster/settings", "/gce/...", "what is to be is known before the first call"},
 	{"/cluster/settings", "/replicate/...", "what is to be is known before the first call"},
 	{"/cluster/settings", "/cluster", "arrows go down"},

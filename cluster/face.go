@@ -95,6 +95,7 @@ const (
 	RebuildVerb = settings.RebuildVerb
 
 	AddPool       = settings.AddPool
+	Span          = settings.Span
 	AddReplica    = settings.AddReplica
 	RemovePool    = settings.RemovePool
 	RemoveReplica = settings.RemoveReplica

@@ -13,6 +13,7 @@ import (
 	"hakube/cluster/plan"
 	"hakube/cluster/settings"
 	"hakube/cluster/status"
+	"hakube/gce/emulator"
 )
 
 // zones is the same operator, with one command for the whole cluster, in words as they
@@ -216,6 +217,21 @@ func TestSpanRefusals(t *testing.T) {
 	if _, err := o.zones(t, "zones=b,c", "master-zones=c,d,b", "master-count=2").Up(context.Background(), nil); err == nil {
 		t.Error("an even number that is there already is not refused")
 	}
+}
+
+// TestSpanQuota: quotas are asked for all that all steps take, not for the first step.
+func TestSpanQuota(t *testing.T) {
+	w, _ := newModelWorldWith(t, func(o *emulator.Options) { o.Quotas = map[string]float64{"INSTANCES": 5} })
+	o, before := w.operator(), w.objects()
+	_, err := o.zones(t, "zones=b,c,d", "master-count=3", "num-nodes=1").Up(context.Background(), w.events())
+	var unchanged *Unchanged
+	if !errors.As(err, &unchanged) || !strings.Contains(err.Error(), "quota INSTANCES of region europe-west1: 6 more are needed, and 0 of 5 are used") {
+		t.Errorf("up: %v", err)
+	}
+	if diff := cmp.Diff(before, w.objects()); diff != "" {
+		t.Errorf("refused, and (-before +after):\n%s", diff)
+	}
+	w.mustUp(o.zones(t, "zones=b,c", "master-count=3", "num-nodes=1"))
 }
 
 // TestSpanCrosses: before it changes anything it says what goes from zone to zone.

@@ -5,11 +5,29 @@ import (
 	"slices"
 	"strings"
 
+	"hakube/cluster/env"
 	"hakube/cluster/live"
 	"hakube/cluster/settings"
 	"hakube/cluster/status"
 	"hakube/cluster/sweep"
+	"hakube/cluster/task"
 )
+
+// A run is one walk over the items, and what it ended with.
+type run struct {
+	*task.Task
+	outcome
+}
+
+// An outcome is what a run tells of itself when it is through.
+type outcome struct {
+	smaller  *Smaller       // the pool, when it is made so
+	evidence *live.Evidence // that the cluster works
+	dark     *Outage        // of the API, when it was probed
+	outages  []Outage       // by step
+}
+
+func newRun(e *env.Env, about task.Aim) *run { return &run{Task: task.New(e, about)} }
 
 // A Summary is what a run ends with, for its closing lines.
 type Summary struct {

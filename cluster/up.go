@@ -7,7 +7,6 @@ import (
 
 	"hakube/cluster/env"
 	"hakube/cluster/kube"
-	"hakube/cluster/live"
 	"hakube/cluster/plan"
 	"hakube/cluster/pool"
 	"hakube/cluster/preflight"
@@ -17,24 +16,7 @@ import (
 	"hakube/cluster/status"
 	"hakube/cluster/step"
 	"hakube/cluster/sweep"
-	"hakube/cluster/task"
 )
-
-// A run is one walk over the items, and what it ended with.
-type run struct {
-	*task.Task
-	outcome
-}
-
-// An outcome is what a run tells of itself when it is through.
-type outcome struct {
-	smaller  *Smaller       // the pool, when it is made so
-	evidence *live.Evidence // that the cluster works
-	dark     *Outage        // of the API, when it was probed
-	outages  []Outage       // by step
-}
-
-func newRun(e *env.Env, about task.Aim) *run { return &run{Task: task.New(e, about)} }
 
 func (c *Cluster) run(verb settings.Verb, h hold) *run {
 	r := newRun(env.New(c.settings, c.deps, h.gate), rowOf(c.settings.Mode(verb)).Aim)

@@ -61,7 +61,7 @@ func (w Wish) TargetOf(t There) (Target, error) {
 		count = len(masterZones)
 	}
 	if said && count%2 == 0 && !w.AllowEven {
-		return Target{}, even(count, w)
+		return Target{}, even(count, false)
 	}
 	if !lives { // whoever goes on with it after a cut says the same
 		if w.MasterZones == nil {
@@ -88,7 +88,7 @@ func (w Wish) TargetOf(t There) (Target, error) {
 	}
 	x.Home = home(t, x.Masters)
 	if lasts := x.Lasting(); lasts%2 == 0 && x.adds() && !w.AllowEven {
-		return Target{}, even(lasts, w)
+		return Target{}, even(lasts, true)
 	}
 	return x, nil
 }
@@ -181,19 +181,17 @@ func (x Target) Reached() bool {
 	return !slices.ContainsFunc(x.Masters, short) && !slices.ContainsFunc(x.Pools, short) && (!x.Wish.Prune || len(x.Surplus()) == 0)
 }
 
-// even refuses a number of masters.
-func even(n int, w Wish) error {
-	ways := []string{fmt.Sprintf("%d or %d masters", n-1, n+1)}
-	if n == 2 {
-		ways[0] = "1 or 3 masters"
-	}
-	if !w.Prune {
-		ways = append(ways, "or, if masters of other zones are to go, "+cure.Hint("have them go", cure.Same().With("HAKUBE_PRUNE", "true")))
+// even refuses a number of masters; left tells that some of them are there and were not
+// named.
+func even(n int, left bool) error {
+	odd := fmt.Sprintf("%d or %d masters", n-1, n+1)
+	if left {
+		odd = cure.Hint("have those go that were not named", cure.Same().With("HAKUBE_PRUNE", "true"))
 	}
 	return &refusal.Refused{
-		Why: fmt.Sprintf("%d masters are an even number: %d must live for a quorum of %d, so they survive the loss of %d, as %d would, and any of them may fail",
+		Why: fmt.Sprintf("%d masters are an even number: %d must live for a quorum of %d, so they survive the loss of %d, as %d would, and there is one more that may fail",
 			n, n/2+1, n, (n-1)/2, n-1),
-		Cure: cure.Hints(strings.Join(ways, "; "), cure.Hint("to go on with that", cure.Same().With("HAKUBE_ALLOW_EVEN", "true"))),
+		Cure: cure.Hints(odd, cure.Hint("or go on with an even number", cure.Same().With("HAKUBE_ALLOW_EVEN", "true"))),
 	}
 }
 
@@ -207,7 +205,7 @@ func (x Target) Surplus() (list []string) {
 	for _, p := range x.Pools {
 		switch {
 		case x.unnamed(p):
-			list = append(list, fmt.Sprintf("the pool of zone %s with %d nodes", p.Zone, p.Is))
+			list = append(list, fmt.Sprintf("the pool of zone %s, of size %d", p.Zone, p.Is))
 		case p.Wants != Default && p.Is > p.Wants:
 			list = append(list, fmt.Sprintf("%d of %d nodes in zone %s", p.Is-p.Wants, p.Is, p.Zone))
 		}

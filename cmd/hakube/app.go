@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 
 	// urfave/cli/v2: commands, flags and help, as the project asks for.
 	"github.com/urfave/cli/v2"
@@ -48,8 +50,19 @@ func newApp(u *ui) *cli.App {
 	}
 }
 
+// nameWithDots is the name of a cluster as other tools take it, behind a command on one.
+// A word without dots is a slip: a zone, a master's name.
+func nameWithDots(c *cli.Context) (string, bool) {
+	ofCluster := c.Command.Name != "repair" && slices.ContainsFunc(c.Command.Flags, func(f cli.Flag) bool { return f.Names()[0] == "instance-prefix" })
+	name := c.Args().First()
+	return name, ofCluster && c.NArg() == 1 && strings.Contains(name, ".") && !c.IsSet("instance-prefix")
+}
+
 // noArguments refuses words behind a command that takes none.
 func noArguments(c *cli.Context) error {
+	if _, ok := nameWithDots(c); ok {
+		return nil
+	}
 	if c.Args().Present() {
 		return usageError{fmt.Errorf("%s takes no argument, got %q", c.Command.FullName(), c.Args().First())}
 	}
@@ -83,6 +96,9 @@ func (v *settingValue) IsBoolFlag() bool   { return v.boolean }
 // given are the settings on the command line, by the variable's name.
 func given(c *cli.Context) map[string]string {
 	m := map[string]string{}
+	if name, ok := nameWithDots(c); ok {
+		m["KUBE_GCE_INSTANCE_PREFIX"] = strings.ReplaceAll(strings.TrimSuffix(name, "."), ".", "-")
+	}
 	for _, v := range settings.Variables() {
 		if c.IsSet(v.Flag) {
 			m[v.Name] = c.Generic(v.Flag).(*settingValue).text

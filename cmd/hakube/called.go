@@ -58,7 +58,11 @@ var ofLocal = []string{"HAKUBE_LOCAL_DIR", "HAKUBE_CACHE_DIR", "HAKUBE_MIRROR_SO
 var selectors = map[string]string{ // by what they mean when they are not set
 	"KUBE_USE_EXISTING_MASTER": "false", "KUBE_REPLICATE_EXISTING_MASTER": "false",
 	"KUBE_DELETE_NODES": "true", "KUBE_REPLICA_NAME": "", "KUBE_GCE_ZONE": "", "NUM_NODES": "",
+	"HAKUBE_ZONES": "", "HAKUBE_MASTER_ZONES": "", "HAKUBE_MASTER_COUNT": "", "HAKUBE_NODE_COUNT": "", "HAKUBE_ALLOW_EVEN": "false", "HAKUBE_PRUNE": "false",
 }
+
+// ofAll are those of them that make an up one of the whole cluster.
+var ofAll = []string{"HAKUBE_ZONES", "HAKUBE_MASTER_ZONES", "HAKUBE_MASTER_COUNT", "HAKUBE_NODE_COUNT", "HAKUBE_ALLOW_EVEN", "HAKUBE_PRUNE"}
 
 // text is what a setting was set to, "" if it was not.
 func (c *called) text(name string) string {
@@ -120,7 +124,14 @@ func (c *called) free(x cure.Command) cure.Command {
 	if !x.Is(program, "up") && !x.Is(program, "down") {
 		return x
 	}
-	for _, name := range []string{"KUBE_USE_EXISTING_MASTER", "KUBE_REPLICATE_EXISTING_MASTER", "KUBE_DELETE_NODES", "KUBE_REPLICA_NAME"} {
+	names := []string{"KUBE_USE_EXISTING_MASTER", "KUBE_REPLICATE_EXISTING_MASTER", "KUBE_DELETE_NODES", "KUBE_REPLICA_NAME"}
+	if x.Is(program, "up") {
+		names = append(names, ofAll...)
+		if _, total := x.Var("HAKUBE_NODE_COUNT"); total {
+			names = append(names, "NUM_NODES")
+		}
+	}
+	for _, name := range names {
 		if _, says := x.Var(name); !says && c.env[name] != "" && !strings.EqualFold(c.env[name], selectors[name]) {
 			x = x.Without(name)
 		}

@@ -48,6 +48,9 @@ func onCluster(u *ui, verb cluster.Verb, does doing, act func(*cli.Context, clus
 		if err != nil {
 			return err
 		}
+		if name, ok := nameWithDots(c); ok {
+			u.note("cluster %s is called %s here, since names of Compute Engine have no dots", name, s.Prefix)
+		}
 		for _, f := range said {
 			if err := f(s); err != nil {
 				return err

@@ -52,6 +52,8 @@ type (
 		Leftovers []cluster.Leftover `json:"leftovers"`
 		Perhaps   []cluster.Leftover `json:"perhaps"`
 		Smaller   *cluster.Smaller   `json:"smaller"`
+		Surplus   []string           `json:"surplus"`
+		Crossings []string           `json:"crossings"`
 	}
 	localResult struct {
 		local.Status

@@ -50,6 +50,8 @@ func runPlan(c *cli.Context, u *ui, verb cluster.Verb, cl *cluster.Cluster) erro
 	cl.OnLeftovers(func(_ context.Context, f cluster.Found) (bool, error) { found = f; return false, nil })
 	var smaller *cluster.Smaller
 	cl.OnSmaller(func(_ context.Context, x cluster.Smaller) error { smaller = &x; return nil })
+	span := cluster.Spanning{Crossings: []string{}, Surplus: []string{}}
+	cl.OnSpan(func(x cluster.Spanning) { span = x })
 	changes, err := preview(c.Context, func(e plan.Event) {
 		switch {
 		case !e.Kind.Final():
@@ -66,11 +68,21 @@ func runPlan(c *cli.Context, u *ui, verb cluster.Verb, cl *cluster.Cluster) erro
 		if smaller != nil {
 			u.note("would remove %s", smaller)
 		}
-		err = u.object("plan", planResult{changes, steps, append([]cluster.Leftover{}, found.Ours...), append([]cluster.Leftover{}, found.Perhaps...), smaller})
+		err = u.object("plan", planResult{changes, steps, append([]cluster.Leftover{}, found.Ours...), append([]cluster.Leftover{}, found.Perhaps...), smaller, append([]string{}, span.Surplus...), append([]string{}, span.Crossings...)})
 	} else {
 		u.leftBehind(found)
 		if smaller != nil {
 			u.printf("would remove %s\n", smaller)
+		}
+		for _, what := range span.Surplus {
+			if span.Prune {
+				u.printf("would go, as more than was named: %s\n", what)
+			} else {
+				u.printf("more than was named, and stays without --prune: %s\n", what)
+			}
+		}
+		for _, what := range span.Crossings {
+			u.printf("crosses zones: %s\n", what)
 		}
 		u.printf("%s\n", planLine(changes))
 	}

@@ -27,7 +27,7 @@ var keyTexts = map[string]string{
 	// Results of up, down and repair.
 	"actions": "the steps that changed something, or failed, in the order they ended: what was made, what went",
 	"nothing": "whether there was nothing to do", "address": "of the API", "url": "of the API", "context": "of the cluster in kubeconfig", "kubeconfig": "the file",
-	"version": "of Kubernetes", "mode": "what was done: create, add pool, add replica, remove cluster, remove pool, remove replica, repair", "replica": "the master that was added or removed",
+	"version": "of Kubernetes", "mode": "what was done: create, add pool, add replica, remove cluster, remove pool, remove replica, repair, span zones", "replica": "the master that was added or removed",
 	"repaired": "masters that were brought back", "givenUp": "masters that were not", "dark": "what probes of the API saw meanwhile", "outages": "the same by step",
 	"warnings": "what a person should know", "evidence": "what was seen of the cluster at the end", "left": "what still carries the cluster's mark", "leftovers": "what the cluster left in the cloud",
 	"longest": "seconds that the API was dark at a stretch", "total": "seconds that it was dark", "probes": "how many", "failed": "how many of them failed",
@@ -38,6 +38,7 @@ var keyTexts = map[string]string{
 	"inUse": "bytes of the database that hold something", "quota": "bytes that the database may have",
 	"leader": "of the ring; of a member: whether it leads", "healthy": "whether it works", "revision": "of the newest change", "peerURLs": "where other members reach it",
 
+	"surplus": "what is more than an up of the whole cluster named, and stays without HAKUBE_PRUNE", "crossings": "what goes from zone to zone once it is done",
 	"smaller": "the pool that NUM_NODES makes smaller, or made; null when none is", "from": "how many nodes it has, or had", "to": "how many are to stay",
 
 	// Plans.

@@ -28,7 +28,14 @@ func upCommand(u *ui) *cli.Command {
 			"nodes, or the default's number.\n\n" +
 			"With KUBE_REPLICATE_EXISTING_MASTER=true one more master is made in the zone, like the one there\n" +
 			"is; a half-made one is finished first. From the second master on the API's address is on a\n" +
-			"balancer. What fails before the new master votes is taken back.\n\n" + exitHelp,
+			"balancer. What fails before the new master votes is taken back.\n\n" +
+			"With one of HAKUBE_ZONES, HAKUBE_MASTER_ZONES, HAKUBE_MASTER_COUNT and HAKUBE_NODE_COUNT it is the\n" +
+			"whole cluster, by the same steps in one command: masters spread evenly over their zones, a pool in\n" +
+			"each of HAKUBE_ZONES. What would be refused on the way is refused before the first change. Again with\n" +
+			"others it grows; what is more than was named stays, and is named, unless HAKUBE_PRUNE=true. An even\n" +
+			"number of masters is refused without HAKUBE_ALLOW_EVEN=true. After a cut type it again; a plain up\n" +
+			"leaves it at what there is. A name with dots behind up, as other tools take it, is\n" +
+			"KUBE_GCE_INSTANCE_PREFIX with hyphens for the dots.\n\n" + exitHelp,
 		Flags:        settingFlags(),
 		OnUsageError: usage,
 		Action: onCluster(u, cluster.Up, making, func(c *cli.Context, s cluster.Settings, cl *cluster.Cluster) error {
@@ -40,12 +47,15 @@ func upCommand(u *ui) *cli.Command {
 				} else {
 					u.note("bringing up the pool of zone %s: %s", s.Zone, which)
 				}
+			case cluster.Span:
+				u.note("bringing up %s, in all its zones", which)
 			case cluster.AddReplica:
 				u.note("adding a master in zone %s: %s", s.Zone, which)
 			default:
 				u.note("bringing up cluster %s in zone %s of project %s (provider %s)", s.Prefix, s.Zone, s.Project, s.Provider)
 			}
 			cl.OnSmaller(u.smaller(s))
+			cl.OnSpan(u.surplus)
 			summary, err := cl.Up(c.Context, u.report())
 			if err != nil {
 				return err
@@ -60,6 +70,17 @@ func upCommand(u *ui) *cli.Command {
 			}
 			return nil
 		}),
+	}
+}
+
+// surplus says what an up of the whole cluster leaves, or takes away.
+func (u *ui) surplus(x cluster.Spanning) {
+	for _, what := range x.Surplus {
+		if x.Prune {
+			u.note("more than was named, and goes: %s", what)
+		} else {
+			u.note("more than was named, and stays: %s; with --prune it goes", what)
+		}
 	}
 }
 
