@@ -76,6 +76,7 @@ type Cluster struct {
 	leftovers func(context.Context, sweep.Found) (bool, error) // see OnLeftovers
 	smaller   func(context.Context, Smaller) error             // see OnSmaller
 	span      func(Spanning)                                   // see OnSpan
+	part      func(settings.Verb, settings.Settings)           // see OnPart
 }
 
 // New makes no call.

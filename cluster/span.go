@@ -29,6 +29,10 @@ type Spanning struct {
 // anything is changed.
 func (c *Cluster) OnSpan(f func(Spanning)) { c.span = f }
 
+// OnPart has f called in an up of the whole cluster before each of its parts but the
+// first, with the command that would do that alone.
+func (c *Cluster) OnPart(f func(settings.Verb, settings.Settings)) { c.part = f }
+
 // A whole is an up of the whole cluster, judged.
 type whole struct {
 	*Cluster
@@ -119,8 +123,14 @@ func (c *Cluster) upAll(ctx context.Context, h hold, report func(plan.Event)) (*
 		}
 		h.lease.Done(inventory.GrowthKey + string(s.Zone))
 	}
-	for _, s := range w.Removals(w.settings) {
+	removals := w.Removals(w.settings)
+	for _, s := range removals {
 		if err := w.remove(ctx, w.command(s), report, all); err != nil {
+			return nil, err
+		}
+	}
+	if len(removals) > 0 {
+		if err := w.validate(ctx, report, all); err != nil {
 			return nil, err
 		}
 	}
@@ -136,6 +146,7 @@ func (w *whole) lastMaster() (n int) {
 }
 
 func (w *whole) add(ctx context.Context, c *Cluster, report func(plan.Event), all *Summary) error {
+	w.begins(settings.Up, c.settings)
 	r, items, err := c.up(ctx, w.held, doing(report))
 	if err != nil {
 		return err
@@ -147,12 +158,36 @@ func (w *whole) add(ctx context.Context, c *Cluster, report func(plan.Event), al
 	return nil
 }
 
+func (w *whole) begins(verb settings.Verb, s settings.Settings) {
+	if w.part != nil {
+		w.part(verb, s)
+	}
+}
+
 func (w *whole) remove(ctx context.Context, c *Cluster, report func(plan.Event), all *Summary) error {
 	r, items, err := c.down(ctx, w.held, doing(report), false)
 	if err != nil || len(items) == 0 {
 		return err
 	}
+	w.begins(settings.Down, c.settings)
 	if err := r.walk(ctx, items, report); err != nil {
+		return err
+	}
+	all.with(r.summary())
+	return nil
+}
+
+// validate looks at what is left after removals: what was seen before is about what is gone.
+func (w *whole) validate(ctx context.Context, report func(plan.Event), all *Summary) error {
+	left := w.Target
+	if i := slices.IndexFunc(left.Masters, func(p span.Place) bool { return p.Wants > 0 }); i >= 0 {
+		left.Home = left.Masters[i].Zone // the first-born may have gone
+	}
+	r, items, err := w.command(left.First(w.settings)).up(ctx, w.held, doing(report))
+	if err != nil {
+		return err
+	}
+	if err := r.walk(ctx, items[len(items)-1:], report); err != nil {
 		return err
 	}
 	all.with(r.summary())

@@ -163,9 +163,18 @@ func TestSpanGrows(t *testing.T) {
 	if err != nil || n == 0 {
 		t.Errorf("plan of pruning: %d steps, %v", n, err)
 	}
-	s = w.mustUp(o.zones(t, append(fewer, "prune")...))
-	if len(s.Surplus) > 0 {
-		t.Errorf("surplus %q", s.Surplus)
+	pruning, parts := o.zones(t, append(fewer, "prune")...), 0
+	pruning.OnPart(func(verb settings.Verb, _ settings.Settings) {
+		if verb == settings.Down {
+			parts++
+		}
+	})
+	s = w.mustUp(pruning)
+	if len(s.Surplus) > 0 || parts != 3 {
+		t.Errorf("surplus %q, and %d parts that take away", s.Surplus, parts)
+	}
+	if len(s.Evidence.Nodes) != 2 { // what it was seen to be before its masters went is no evidence
+		t.Errorf("it ends with the evidence of %d nodes", len(s.Evidence.Nodes))
 	}
 	st, err := o.Status(ctx)
 	if err != nil {
@@ -175,6 +184,17 @@ func TestSpanGrows(t *testing.T) {
 		t.Errorf("after pruning: masters %+v, pools %+v, unfinished %+v", st.Masters, st.Pools, st.Unfinished)
 	}
 	nothingToDo(t, w, o.zones(t, append(fewer, "prune")...))
+}
+
+// TestSpanByDefault: pools of which nobody says a size have the default one, and nothing
+// is said of a run that was cut.
+func TestSpanByDefault(t *testing.T) {
+	besideOthers(t)
+	w, _ := newModelWorld(t)
+	s := w.mustUp(w.operator().zones(t, "zones=b,c"))
+	if len(s.Warnings) > 0 || len(s.Evidence.Nodes) != 5 {
+		t.Errorf("warnings %q, %d nodes", s.Warnings, len(s.Evidence.Nodes))
+	}
 }
 
 // TestSpanRefusals: what any of its steps would be refused for is said before the first

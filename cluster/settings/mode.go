@@ -67,8 +67,12 @@ func (s Settings) Single() Settings {
 	for _, name := range append([]string{"HAKUBE_ALLOW_EVEN", "HAKUBE_PRUNE"}, spanning...) {
 		s = s.Said(name, false)
 	}
+	s.part = true
 	return s
 }
+
+// Part tells whether this is one step of an up of the whole cluster.
+func (s *Settings) Part() bool { return s.part }
 
 // Named are the zones that an up of the whole cluster names, those of masters first.
 func (s *Settings) Named() Zones {

@@ -99,6 +99,7 @@ type Settings struct {
 	Yes       Bool `for:"down,repair" envconfig:"KUBERNETES_SKIP_CONFIRM" flag:"yes" default:"false" desc:"down, repair --from-survivor: do not ask for the cluster's name. Without a terminal a down of every zone needs it"`
 
 	given chosen // which of them somebody set; all others are as what is there, or the default where nothing is
+	part  bool   // it is one step of an up of the whole cluster
 }
 
 // Fields are the fields of [Settings] that are variables.

@@ -129,7 +129,7 @@ func (r *recall) takePool(v *inventory.Inventory) {
 		}
 	}
 	if w, ok := v.Holder.Growing[r.Want.Zone]; ok && w.Holds(size) {
-		if r.Mode.Name.Pool() && !r.Want.Settings.IsGiven("NUM_NODES") {
+		if r.Mode.Name.Pool() && !r.Want.Settings.Part() && !r.Want.Settings.IsGiven("NUM_NODES") {
 			r.Warn(fmt.Sprintf("NUM_NODES is not set: the pool of %s goes on to %d nodes, which a run that was cut was making of it", r.Want.Zone, w.To))
 		}
 		r.take("NUM_NODES", strconv.Itoa(w.To))

@@ -56,6 +56,7 @@ func upCommand(u *ui) *cli.Command {
 			}
 			cl.OnSmaller(u.smaller(s))
 			cl.OnSpan(u.surplus)
+			cl.OnPart(u.begins)
 			summary, err := cl.Up(c.Context, u.report())
 			if err != nil {
 				return err
@@ -70,6 +71,20 @@ func upCommand(u *ui) *cli.Command {
 			}
 			return nil
 		}),
+	}
+}
+
+// begins says which part of an up of the whole cluster comes now.
+func (u *ui) begins(verb cluster.Verb, s cluster.Settings) {
+	switch s.Mode(verb) {
+	case cluster.AddReplica:
+		u.note("adding a master in zone %s", s.Zone)
+	case cluster.AddPool:
+		u.note("bringing up the pool of zone %s", s.Zone)
+	case cluster.RemovePool:
+		u.note("removing the pool of zone %s", s.Zone)
+	default:
+		u.note("removing a master of zone %s", s.Zone)
 	}
 }
 
