@@ -118,7 +118,7 @@ func TestSuggestions(t *testing.T) {
 	for args, want := range map[string]string{
 		"pu": "did you mean hakube up", "staus": "did you mean hakube status", "vali": "did you mean hakube validate", "destroy": "did you mean hakube down", "UP": "did you mean hakube up",
 		"local strat": "did you mean hakube local start", "plan dwon": "did you mean hakube plan down", "nonsense": "no command \"nonsense\"\nhakube: hint: see all:\n    ",
-		"up --zones=x": "did you mean --zone", "up --NUM_NODES=3": "did you mean --num-nodes", "up --numnodes 3": "did you mean --num-nodes", "down --swep": "did you mean --sweep",
+		"up --zome=x": "did you mean --zone", "up --NUM_NODES=3": "did you mean --num-nodes", "up --numnodes 3": "did you mean --num-nodes", "down --swep": "did you mean --sweep",
 		"local start --machine=model": "did you mean --machines", "--verison": "did you mean --version", "up --zone": "--zone needs a value",
 		"validate --wait=soon": `--wait="soon": not a time: a number of seconds, such as 900`, "validate --wait=-3": "a number of seconds", "status --watch=x": `--watch="x": seconds, 0.1 or more`,
 		"up --json=x": `--json="x": neither true nor false`, "up --drain-timeout=soon": "a number of seconds, such as 900, or one with a unit, such as 15m",
