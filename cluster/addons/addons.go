@@ -65,6 +65,13 @@ func All() []Addon {
 			{Kind: "DaemonSet", Namespace: "kube-system", Name: "csi-gce-pd-node", OnNodes: true},
 			{Kind: "DaemonSet", Namespace: "kube-system", Name: "csi-gce-pd-controller"},
 		},
+	}, {
+		Name: "metrics", Version: "v0.9.0",
+		Images: map[string]Image{"server": { // of linux/amd64, as all machines are
+			Ref:    "registry.k8s.io/metrics-server/metrics-server:v0.9.0",
+			Digest: "sha256:25d291fde59974547bac6f07fa9d6cf6f5bedd1f19d60c893311c5e741e0a42f",
+		}},
+		Workloads: []Workload{{Kind: "Deployment", Namespace: "kube-system", Name: "metrics-server"}},
 	}}
 }
 
@@ -115,6 +122,7 @@ type Values struct {
 	Project, Network, Subnetwork, NodeTag, Cluster string
 	Prefix                                         string // what Google's objects are labelled with
 	Mirror                                         bool   // machines fetch from a mirror
+	SignKubelets                                   bool   // kubelets' certificates are the cluster's
 }
 
 // An Object is one of Kubernetes' as the API takes it.

@@ -57,3 +57,21 @@ func TestManifests(t *testing.T) {
 		}
 	}
 }
+
+// TestMetricsTrustKubelets: metrics are asked of kubelets whose certificates the cluster
+// signed, and of others only where it signs none.
+func TestMetricsTrustKubelets(t *testing.T) {
+	row, _ := Named("metrics")
+	for sign, want := range map[bool]string{true: "--kubelet-certificate-authority=/var/run/secrets/kubernetes.io/serviceaccount/ca.crt", false: "--kubelet-insecure-tls"} {
+		s, err := row.For(Values{SignKubelets: sign})
+		if err != nil {
+			t.Fatal(err)
+		}
+		text := string(s.Objects[len(s.Objects)-1].JSON)
+		for _, option := range []string{"--kubelet-certificate-authority", "--kubelet-insecure-tls"} {
+			if strings.Contains(text, option) != strings.HasPrefix(want, option) || !strings.Contains(text, want) {
+				t.Errorf("signed %t: %s", sign, text)
+			}
+		}
+	}
+}

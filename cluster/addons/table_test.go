@@ -19,6 +19,7 @@ var modules = map[string]string{
 	"volumes/snapshotter":         "github.com/kubernetes-csi/external-snapshotter/v8",
 	"volumes/snapshots":           "github.com/kubernetes-csi/external-snapshotter/v8",
 	"volumes/registrar":           "k8s.io/kubelet",
+	"metrics/server":              "sigs.k8s.io/metrics-server",
 }
 
 const pinned = "../../gce/local/mirror/build/addons/"

@@ -20,8 +20,11 @@ const CloudController = "cloud-controller"
 // Volumes is the addon that makes disks for volume claims.
 const Volumes = "volumes"
 
+// Metrics is the addon that kubectl top and autoscaling by CPU ask.
+const Metrics = "metrics"
+
 // AddonNames are all there are. A test holds them to package addons.
-var AddonNames = []string{CloudController, Volumes}
+var AddonNames = []string{CloudController, Volumes, Metrics}
 
 func (a *Addons) Decode(s string) error {
 	names := strings.Split(s, ",")

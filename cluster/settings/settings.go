@@ -82,7 +82,7 @@ type Settings struct {
 	SignKubelets   Bool `envconfig:"HAKUBE_SIGN_KUBELETS" flag:"sign-kubelets" default:"false" desc:"at create: the cluster signs kubelets' serving certificates, after masters compared name and address with Compute Engine's DNS, and its API verifies them"`
 
 	KubeVersion   Version `group:"Software" envconfig:"KUBE_VERSION" flag:"kube-version" default:"v1.36.3" desc:"Kubernetes version"`
-	Addons        Addons  `envconfig:"HAKUBE_ADDONS" flag:"addons" default:"none" desc:"what runs in the cluster beside Kubernetes, separated by commas: cloud-controller, volumes; or all, or none. It can be changed later"`
+	Addons        Addons  `envconfig:"HAKUBE_ADDONS" flag:"addons" default:"none" desc:"what runs in the cluster beside Kubernetes, separated by commas: cloud-controller, volumes, metrics; or all, or none. It can be changed later"`
 	Mirror        URL     `for:"up,repair" envconfig:"KUBE_MIRROR" flag:"mirror" desc:"where machines fetch binaries and images instead of the official places; the embedded GCE has its own"`
 	SSHKey        Path    `group:"Access" for:"all" envconfig:"HAKUBE_SSH_KEY" flag:"ssh-key" desc:"file of the ssh key that masters let in, made by up and repair if there is none; gcloud's, ~/.ssh/google_compute_engine, if empty"`
 	Kubeconfig    Path    `for:"all" envconfig:"KUBECONFIG" flag:"kubeconfig" desc:"files the cluster's entry is in, as kubectl takes them: it is changed where it is, a new one goes into the first that exists; ~/.kube/config if empty"`

@@ -12,6 +12,7 @@ func (r *Task) Addons() (sets []addons.Set, asked bool, err error) {
 	v := addons.Values{
 		Project: r.Want.Project, Network: r.Want.Names.Network(), Subnetwork: r.Want.Names.Subnetwork(),
 		NodeTag: r.Want.Names.NodeTag(), Cluster: r.Want.Names.Cluster, Prefix: string(r.Want.Settings.Prefix), Mirror: r.Want.Mirror != "",
+		SignKubelets: bool(r.Want.Settings.SignKubelets),
 	}
 	for _, name := range on {
 		a, ok := addons.Named(name)

@@ -75,7 +75,8 @@ func localCommand(u *ui) *cli.Command {
 			},
 			{
 				Name: "prepare", Usage: "make what real machines boot and fetch, without starting", OnUsageError: usage,
-				Action: inDir(func(c *cli.Context, _ string) error { return prepare(c.Context, u, nil) }),
+				Flags:  []cli.Flag{&cli.BoolFlag{Name: "addons", Usage: "addons' images too, which are made at their first use otherwise: some minutes"}},
+				Action: inDir(func(c *cli.Context, _ string) error { return prepareAll(c, u) }),
 			},
 			{
 				Name: "kubectl", Usage: "print the path of a kubectl of the clusters' version", OnUsageError: usage,
@@ -250,6 +251,17 @@ func (u *ui) moved(ctx context.Context, dir string, s local.Status) {
 	if err != nil {
 		u.warn("kubectl's contexts lead to where it was, until another up of their clusters writes them: " + err.Error())
 	}
+}
+
+// prepareAll makes addons' images too where it is said.
+func prepareAll(c *cli.Context, u *ui) error {
+	var err error
+	made := prepare(c.Context, u, func(m *mirror.Mirror) {
+		if c.Bool("addons") {
+			err = m.PrepareAddons()
+		}
+	})
+	return errors.Join(made, err)
 }
 
 // prepare makes what real machines need, with a line for what takes long, and

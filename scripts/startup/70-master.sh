@@ -77,6 +77,9 @@ write_kubeadm() {
 			kind: KubeProxyConfiguration
 			mode: nftables
 			clusterCIDR: $POD_RANGE
+			# Google asks whether a node has pods of a Service (externalTrafficPolicy Local) at the
+			# balancer's address, where nobody listens who listens at the node's first address only.
+			nodePortAddresses: [0.0.0.0/0]
 		END
 		if [[ -f /etc/hakube/kube-proxy.conf ]]; then cat /etc/hakube/kube-proxy.conf; fi
 	} | put "$KUBEADM" 0600

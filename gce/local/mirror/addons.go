@@ -19,12 +19,14 @@ const (
 	Resizer     = "v2.2.0"
 	Snapshotter = "v8.6.0"
 	Registrar   = "v2.17.0" // of the image; built is a program of ours
+
+	MetricsServer = "v0.9.0"
 )
 
 // addonPrograms are built from one set of modules, so that what they share, Kubernetes'
 // client above all, is compiled once.
 func addonPrograms() component {
-	csi := "github.com/kubernetes-csi/"
+	const csi, metrics = "github.com/kubernetes-csi/", "sigs.k8s.io/metrics-server/cmd/metrics-server"
 	c := component{
 		name: "addons", args: []string{"-ldflags=-s -w -X k8s.io/component-base/version.gitVersion=" + CloudController},
 		programs: [][2]string{
@@ -35,7 +37,7 @@ func addonPrograms() component {
 			{"csi-snapshotter", csi + "external-snapshotter/v8/cmd/csi-snapshotter"},
 			{"snapshot-controller", csi + "external-snapshotter/v8/cmd/snapshot-controller"},
 			{"csi-node-driver-registrar", "./csi-node-driver-registrar"},
-			{"cloud-controller-manager", "./cloud-controller-manager"},
+			{"cloud-controller-manager", "./cloud-controller-manager"}, {"metrics-server", metrics},
 		},
 		mains: []string{"cloud-controller-manager", "csi-node-driver-registrar"},
 	}
@@ -43,6 +45,8 @@ func addonPrograms() component {
 	for i, version := range []string{DiskDriverModule, Provisioner, Attacher, Resizer, Snapshotter, Snapshotter} {
 		c.args = append(c.args, "-ldflags="+c.programs[i][1]+"=-s -w -X main.version="+version)
 	}
+	// That of all others is in a library, where metrics-server looks for its own.
+	c.args = append(c.args, "-ldflags="+metrics+"=-s -w -X k8s.io/component-base/version.gitVersion="+MetricsServer)
 	return c
 }
 
@@ -58,6 +62,7 @@ func addonRecipes() []recipe {
 		{"cloud-provider-gcp/cloud-controller-manager", CloudController},
 		{"sig-storage/csi-provisioner", Provisioner}, {"sig-storage/csi-attacher", Attacher}, {"sig-storage/csi-resizer", Resizer},
 		{"sig-storage/csi-snapshotter", Snapshotter}, {"sig-storage/snapshot-controller", Snapshotter}, {"sig-storage/csi-node-driver-registrar", Registrar},
+		{"metrics-server/metrics-server", MetricsServer},
 	} {
 		program := path.Base(p[0])
 		list = append(list, recipe{ref: p[0] + ":" + p[1], component: "addons", program: program, path: program, certs: true, entrypoint: []string{"/" + program}})

@@ -48,6 +48,12 @@ func (l *late) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	images.ServeHTTP(w, r)
 }
 
+// PrepareAddons makes addons' images before a machine asks for one.
+func (m *Mirror) PrepareAddons() error {
+	_, err := m.late.registry()
+	return err
+}
+
 // registry makes the images first, as far as they are not in the cache.
 func (l *late) registry() (*registry, error) {
 	l.mu.Lock()

@@ -5,6 +5,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync/atomic"
 	"testing"
 )
@@ -35,7 +36,11 @@ func TestLate(t *testing.T) {
 	if got := status("/v2/kube-proxy/manifests/" + Kubernetes); got != http.StatusNotFound || asked.Load() > 0 {
 		t.Errorf("another image: %d, with %d requests to the official place", got, asked.Load())
 	}
-	const image = "/v2/cloud-provider-gcp/cloud-controller-manager/manifests/" + CloudController
+	image := ""
+	for _, r := range addonRecipes() {
+		name, tag, _ := strings.Cut(r.ref, ":")
+		image = "/v2/" + name + "/manifests/" + tag
+	}
 	if got := status(image); got != http.StatusServiceUnavailable {
 		t.Errorf("one that cannot be made: %d", got)
 	}

@@ -1,0 +1,146 @@
+//go:build linux
+
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"hakube/cluster"
+	"hakube/cluster/settings"
+)
+
+// addonNodes is how many nodes the cluster with addons has to begin with.
+const addonNodes = 2
+
+// addonNames are all there are.
+var addonNames = settings.AddonNames
+
+// A withAddons is a walk whose cluster has all addons.
+type withAddons struct {
+	*walk
+	nodes        []string // that there are
+	outer, local string   // addresses of balancers that stay
+}
+
+// TestAddons is a cluster with addons on real machines: what they are for is used, from
+// the host, from a pod and from a master, while nodes fail and go; each is switched off
+// and on again, and down leaves nothing of what they made. Steps need those before them.
+func TestAddons(t *testing.T) {
+	w := &withAddons{walk: newWalk(t)}
+	w.env = append(w.env, fmt.Sprint("NUM_NODES=", addonNodes), "HAKUBE_MASTER_SERVICE_ACCOUNT=default")
+	w.ok(t, "local", "start", "--machines=real")
+	for _, step := range []struct {
+		name string
+		do   func(*withAddons, *testing.T)
+	}{
+		{"create", (*withAddons).create},
+		{"metrics", (*withAddons).metrics},
+		{"balancers from outside", (*withAddons).outside},
+		{"a Deployment that grew", (*withAddons).grown},
+		{"a balancer from inside", (*withAddons).inside},
+		{"a node is halted", (*withAddons).haltNode},
+		{"a node's machine is deleted", (*withAddons).deleteNode},
+		{"off and on", (*withAddons).offAndOn},
+		{"down", (*withAddons).downSwept},
+	} {
+		begin := time.Now()
+		if !t.Run(step.name, func(t *testing.T) { step.do(w, t) }) {
+			w.explain(t)
+			t.FailNow()
+		}
+		t.Logf("%s: %s", step.name, time.Since(begin).Round(100*time.Millisecond))
+	}
+}
+
+// explain is what whoever reads of a failure asks next.
+func (w *withAddons) explain(t *testing.T) {
+	for _, args := range [][]string{
+		{"get", "nodes,services,pods", "--all-namespaces", "-o", "wide"},
+		{"get", "events", "--all-namespaces", "--sort-by=.lastTimestamp"},
+		{"logs", "--namespace=kube-system", "--selector=k8s-app=cloud-controller-manager", "--tail=150"},
+		{"logs", "--namespace=kube-system", "--selector=k8s-app=metrics-server", "--tail=50"},
+	} {
+		out, err := w.tryKubectl(t, args...)
+		t.Logf("kubectl %s: %v\n%s", strings.Join(args, " "), err, out)
+	}
+}
+
+// create makes the cluster with all addons at once.
+func (w *withAddons) create(t *testing.T) {
+	begin := time.Now()
+	w.ok(t, "up", "--addons=all")
+	report(t, "1 master and %d nodes with all addons: the cluster is up after %.0f s", addonNodes, time.Since(begin).Seconds())
+	w.machines(t)
+	w.nodes = slices.DeleteFunc(w.readyNodes(t), func(n string) bool { return n == master })
+	if len(w.nodes) != addonNodes {
+		t.Fatalf("the nodes are %v", w.nodes)
+	}
+	w.hasAddons(t, addonNames...)
+	w.apply(t, `{"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web"}, "spec": {"replicas": 2, "selector": {"matchLabels": {"app": "web"}},
+		"template": {"metadata": {"labels": {"app": "web"}}, "spec": {
+			"containers": [{"name": "nginx", "image": "nginx", "imagePullPolicy": "IfNotPresent"}],
+			"topologySpreadConstraints": [{"maxSkew": 1, "topologyKey": "kubernetes.io/hostname", "whenUnsatisfiable": "DoNotSchedule", "labelSelector": {"matchLabels": {"app": "web"}}}],
+			"tolerations": [{"key": "node.kubernetes.io/unreachable", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 5},
+				{"key": "node.kubernetes.io/not-ready", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 5}]}}}}`)
+	w.kubectl(t, "rollout", "status", "deployment", "web", "--timeout=120s")
+	w.apply(t, `{"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "asked"}, "spec": {"replicas": 1, "selector": {"matchLabels": {"app": "asked"}},
+		"template": {"metadata": {"labels": {"app": "asked"}}, "spec": {"containers": [{"name": "nginx", "image": "nginx", "imagePullPolicy": "IfNotPresent",
+			"resources": {"requests": {"cpu": "10m"}}}]}}}}`)
+	w.kubectl(t, "expose", "deployment", "asked", "--port=80")
+	w.kubectl(t, "autoscale", "deployment", "asked", "--cpu=50%", "--min=1", "--max=3")
+}
+
+// hasAddons holds status and validate to those addons, well.
+func (w *withAddons) hasAddons(t *testing.T, names ...string) {
+	t.Helper()
+	var s cluster.Status
+	decode(t, w.ok(t, "status", "--json").stdout, &s)
+	var got []string
+	for _, a := range s.Addons {
+		if got = append(got, a.Name); !a.Healthy || a.Version == "" {
+			t.Errorf("addon %+v", a)
+		}
+	}
+	if !slices.Equal(got, names) {
+		t.Errorf("the addons are %v, want %v", got, names)
+	}
+	w.ok(t, "validate")
+	if r := w.run(t, "plan", "up", "--exit-code"); r.code != 0 {
+		t.Errorf("plan up exits with %d:\n%s", r.code, r.stdout)
+	}
+}
+
+// offAndOn: without addons what they made goes on and nothing tends it; with them again
+// it is tended.
+func (w *withAddons) offAndOn(t *testing.T) {
+	w.ok(t, "up", "--addons=none")
+	w.hasAddons(t)
+	if page := w.ok(t, "status").stdout; strings.Contains(page, "cloud-controller") {
+		t.Errorf("status says:\n%s", page)
+	}
+	w.fetches(t, "without addons the balancer", w.outer)
+	w.kubectl(t, "create", "service", "loadbalancer", "late", "--tcp=80:80")
+	w.ok(t, "up", "--addons=all")
+	w.hasAddons(t, addonNames...)
+	w.addressOf(t, "late")
+}
+
+// downSwept: with all of it alive and in use the whole cluster goes, with what its
+// Services made.
+func (w *withAddons) downSwept(t *testing.T) {
+	down := w.ok(t, "down", "--sweep")
+	t.Logf("down:\n%s", down.stderr)
+	for _, name := range []string{"web", "local", "late"} {
+		if !strings.Contains(down.stderr, "default/"+name) {
+			t.Errorf("down does not say that something was Service default/%s's", name)
+		}
+	}
+	if s := w.status(t); len(s.Objects) != 0 {
+		t.Errorf("down left %v", s.Objects)
+	}
+	w.nothingLeft(t)
+}
