@@ -106,10 +106,11 @@ func removeClusterList(r *run, l *task.Lines) {
 
 // inNetwork is what everything else stands in.
 func (r *run) inNetwork(l *task.Lines) {
-	l.Then(step.Networks(r.Task)...)    // everything is in it
-	l.Then(step.Subnetworks(r.Task)...) // addresses of machines, pods and Services
-	l.Beside(step.Firewalls(r.Task)...) // need the network only
-	removal.SweepOrphans(r.Task, l)     // what Services and volumes left: their machines are gone, their network is not
+	l.Then(step.Networks(r.Task)...)      // everything is in it
+	l.Then(step.Subnetworks(r.Task)...)   // addresses of machines, pods and Services
+	l.Beside(step.Firewalls(r.Task)...)   // need the network only
+	l.Then(removal.SweepAgain(r.Task)...) // read backwards: after what was listed
+	removal.SweepOrphans(r.Task, l)       // what Services and volumes left: their machines are gone, their network is not
 }
 
 // instances are masters around their data.

@@ -56,6 +56,7 @@ type LastLook struct {
 	kept  []inventory.Object                                  // what is to stay
 	keeps func(k inventory.Kind, name string) bool
 	swept *inventory.Inventory // of the cluster, when what hakube did not make was to go too
+	made  []*sweep.Orphan      // since then, by the last look
 	left  Leftovers            // by the last look
 }
 
@@ -99,6 +100,7 @@ func (l *LastLook) Glance(ctx context.Context) (plan.State, error) {
 		if err != nil {
 			return plan.State{}, err
 		}
+		l.made = again
 		for _, s := range again {
 			left = append(left, s.String())
 		}
@@ -126,6 +128,9 @@ func (l *LastLook) Do(ctx context.Context) error {
 	err := plan.Until(ctx, plan.Condition{
 		For: "the last objects to go", Every: l.env.Poll, Limit: leftoversLimit,
 		Check: func(ctx context.Context) (bool, string, error) {
+			if err := take(ctx, l.env, l.made); err != nil {
+				return false, "", err
+			}
 			s, err := l.Observe(ctx)
 			return s.Is == plan.Present, s.Why, err
 		},
