@@ -55,17 +55,22 @@ package cluster
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	// the operator's key is a signer
 
 	"hakube/cluster/env"
+	"hakube/cluster/live"
 	"hakube/cluster/plan"
+	"hakube/cluster/preflight"
+	"hakube/cluster/refusal"
 	"hakube/cluster/removal"
 	"hakube/cluster/settings"
 	"hakube/cluster/status"
 	"hakube/cluster/sweep"
 	"hakube/gce"
+	"hakube/scripts/cure"
 )
 
 // A Cluster is what the settings describe, in the cloud that Deps reach. It
@@ -211,4 +216,47 @@ func (c *Cluster) ValidateWithin(ctx context.Context, limit time.Duration, told 
 		case <-time.After(min(validatePause, 2*c.deps.Poll, left)):
 		}
 	}
+}
+
+// Credentials are an operator's way into the API, as they were written.
+type Credentials struct {
+	Context string `json:"context"`
+	File    string `json:"file"`
+	Server  string `json:"server"`
+	User    string `json:"user"`  // as the audit log has it
+	Until   string `json:"until"` // the certificate's end
+}
+
+// Credentials makes this operator's entry in the kubeconfig anew, with a certificate
+// that a master makes for it over ssh. It changes nothing of the cluster.
+func (c *Cluster) Credentials(ctx context.Context) (*Credentials, error) {
+	r := c.run(settings.StatusVerb, hold{})
+	if err := status.Find(ctx, r.Task); err != nil {
+		return nil, &Unchanged{err}
+	}
+	m := r.Master()
+	switch {
+	case !r.Have.Runs(m):
+		return nil, &Unchanged{&refusal.Refused{
+			Why:  fmt.Sprintf("cluster %s has no master that runs and could make a certificate", r.Want.Names.Prefix),
+			Cure: cure.Hint("bring back first what fails", cure.Repair()),
+		}}
+	case r.IP() == "":
+		return nil, &Unchanged{&refusal.Refused{
+			Why:  fmt.Sprintf("cluster %s has no address %s, so its API cannot be reached", r.Want.Names.Prefix, r.Want.Names.Address()),
+			Cure: cure.Hint("finish the cluster first", cure.Up(m.Zone)),
+		}}
+	}
+	if err := preflight.Fit(ctx, r.Task); err != nil {
+		return nil, &Unchanged{err}
+	}
+	e, err := live.RenewKubeconfig(ctx, r.Task)
+	if err != nil {
+		return nil, err
+	}
+	user, until := e.User()
+	return &Credentials{
+		Context: r.Want.Context, File: r.KubeFiles().Of(r.Want.Context), Server: e.Server,
+		User: user, Until: until.UTC().Format(time.RFC3339),
+	}, nil
 }

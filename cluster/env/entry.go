@@ -3,6 +3,7 @@ package env
 import (
 	"context"
 	"errors"
+	"strconv"
 
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 
@@ -23,9 +24,14 @@ func (r *Env) Put(c *clientcmdapi.Config, e kube.Entry) {
 	}
 }
 
-// Lend asks a master for the administrator's credentials, good for the API at the address.
-func (r *Env) Lend(ctx context.Context, from inventory.Object, ip string) (kube.Entry, error) {
-	out, err := r.ssh(ctx, from, scripts.AdminKubeconfig)
+// Lend asks a master for the administrator's credentials, good for the API at the
+// address: its own, or with days those of an operator, which live so long.
+func (r *Env) Lend(ctx context.Context, from inventory.Object, ip string, days int) (kube.Entry, error) {
+	var args []string
+	if days > 0 {
+		args = []string{strconv.Itoa(days), kube.OperatorName(r.Deps.User)}
+	}
+	out, err := r.ssh(ctx, from, scripts.AdminKubeconfig, args...)
 	if err != nil {
 		return kube.Entry{}, err
 	}

@@ -3,6 +3,7 @@ package env
 import (
 	"context"
 	"errors"
+	"time"
 
 	"hakube/cluster/kube"
 )
@@ -36,6 +37,9 @@ func (r *Env) Entry() (kube.Entry, error) {
 	e, ok := kube.EntryOf(config, r.Want.Context)
 	if !ok {
 		return kube.Entry{}, errNoEntry
+	}
+	if why := e.Over(time.Now()); why != "" {
+		return kube.Entry{}, errors.New("the kubeconfig's entry does not open the API: " + why)
 	}
 	return e, nil
 }

@@ -71,9 +71,9 @@ func InTheWay(err error) bool {
 const sshLimit = 2 * time.Minute
 
 // ssh runs a script on a master.
-func (r *Env) ssh(ctx context.Context, m inventory.Object, script string) (out []byte, err error) {
+func (r *Env) ssh(ctx context.Context, m inventory.Object, script string, args ...string) (out []byte, err error) {
 	err = r.OverSSH(ctx, m, rings.AskLimit, func(ctx context.Context, h replicate.Host) (err error) {
-		out, err = r.Deps.SSH.Run(ctx, h, script)
+		out, err = r.Deps.SSH.Run(ctx, h, script, args...)
 		return err
 	})
 	return out, err

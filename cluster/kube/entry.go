@@ -8,7 +8,10 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"regexp"
 	"strconv"
+	"strings"
+	"time"
 
 	// clientcmd: the kubeconfig format, read and written as kubectl does it.
 	"k8s.io/client-go/tools/clientcmd"
@@ -91,4 +94,65 @@ func (e Entry) CAHash() (string, error) {
 	}
 	sum := sha256.Sum256(cert.RawSubjectPublicKeyInfo)
 	return "sha256:" + hex.EncodeToString(sum[:]), nil
+}
+
+// operatorPrefix begins the names of those who have a certificate of their own; the
+// masters' own is kubernetes-admin's.
+const operatorPrefix = "hakube:"
+
+// UsualDays is how long a certificate of days lives when nobody says how many.
+const UsualDays = 7
+
+// soon is how long a certificate must still live for it to do: a run takes minutes.
+const soon = time.Hour
+
+var strange = regexp.MustCompile(`[^A-Za-z0-9._@-]+`)
+
+// OperatorName is a login as a certificate's name has it.
+func OperatorName(login string) string {
+	name := strange.ReplaceAllString(login, "-")
+	if name == "" {
+		name = "operator"
+	}
+	return name[:min(len(name), 60)]
+}
+
+// certificate is the entry's, nil when there is none to be read.
+func (e Entry) certificate() *x509.Certificate {
+	block, _ := pem.Decode(e.Cert)
+	if block == nil {
+		return nil
+	}
+	c, err := x509.ParseCertificate(block.Bytes)
+	if err != nil {
+		return nil
+	}
+	return c
+}
+
+// User is whom the API takes the entry's bearer for, and until when.
+func (e Entry) User() (name string, until time.Time) {
+	if c := e.certificate(); c != nil {
+		return c.Subject.CommonName, c.NotAfter
+	}
+	return "", time.Time{}
+}
+
+// OfDays tells an operator's own certificate from the masters', which lives ten years.
+func (e Entry) OfDays() bool {
+	name, _ := e.User()
+	return strings.HasPrefix(name, operatorPrefix)
+}
+
+// Over says that the entry's certificate has ended, or does so within the hour; "" if
+// it lives.
+func (e Entry) Over(now time.Time) string {
+	_, until := e.User()
+	switch {
+	case until.IsZero() || now.Add(soon).Before(until):
+		return ""
+	case now.Before(until):
+		return "its certificate ends at " + until.UTC().Format(time.RFC3339)
+	}
+	return "its certificate has ended at " + until.UTC().Format(time.RFC3339)
 }

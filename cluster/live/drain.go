@@ -262,7 +262,7 @@ func (b busy) credentials(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	e, err := b.env.Lend(ctx, b.master, ip)
+	e, err := b.env.Lend(ctx, b.master, ip, 0)
 	if err != nil {
 		return err
 	}

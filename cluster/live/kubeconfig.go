@@ -2,6 +2,8 @@ package live
 
 import (
 	"context"
+	"fmt"
+	"time"
 
 	// clientcmd: the kubeconfig format, read and written as kubectl does it.
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -16,12 +18,32 @@ import (
 
 // Kubeconfig is the cluster's entry in the operator's kubeconfig: cluster,
 // user and context of one name. It holds only when its credentials work.
-func Kubeconfig(r *task.Task) kubeconfig { return kubeconfig{r.Env, r.Master(), r.Mode.Removes} }
+func Kubeconfig(r *task.Task) kubeconfig {
+	return kubeconfig{env: r.Env, from: r.Master(), goes: r.Mode.Removes}
+}
+
+// RenewKubeconfig makes this operator's credentials anew, whatever the entry is, and
+// sees that they open the API.
+func RenewKubeconfig(ctx context.Context, r *task.Task) (kube.Entry, error) {
+	k := kubeconfig{env: r.Env, from: r.Master(), anew: true}
+	if err := k.Do(ctx); err != nil {
+		return kube.Entry{}, err
+	}
+	s, err := k.Observe(ctx)
+	if err != nil {
+		return kube.Entry{}, err
+	}
+	if s.Is != plan.Present {
+		return kube.Entry{}, fmt.Errorf("%s was written, but it does not hold: %s", k, s.Why)
+	}
+	return k.env.Entry()
+}
 
 type kubeconfig struct {
 	env  *env.Env
 	from inventory.Object // the master that gives credentials
 	goes bool
+	anew bool // somebody asks for new credentials
 }
 
 func (k kubeconfig) String() string { return "kubeconfig " + k.env.Want.Context }
@@ -69,6 +91,9 @@ func (k kubeconfig) Observe(ctx context.Context) (plan.State, error) {
 	case e.Proxy != k.env.Deps.ProxyURL:
 		return plan.State{Is: plan.Partial, Why: "the entry's proxy is " + kube.WithoutPassword(e.Proxy)}, nil
 	}
+	if why := k.unlike(e); why != "" {
+		return plan.State{Is: plan.Partial, Why: why}, nil
+	}
 	client, err := k.env.ClientOf(e)
 	if err != nil {
 		return plan.State{Is: plan.Partial, Why: "the entry: " + err.Error()}, nil
@@ -83,13 +108,40 @@ func (k kubeconfig) Observe(ctx context.Context) (plan.State, error) {
 	return plan.Exists(file)
 }
 
+// unlike says why an entry's certificate is not of the life that is asked for.
+func (k kubeconfig) unlike(e kube.Entry) string {
+	s := k.env.Want.Settings
+	switch said := s.IsGiven("HAKUBE_CERTIFICATE_DAYS"); {
+	case e.OfDays() && e.Over(time.Now()) != "":
+		return "the entry: " + e.Over(time.Now())
+	case said && s.CertDays > 0 && !e.OfDays():
+		return "the entry has the masters' own certificate, which lives ten years"
+	case said && s.CertDays == 0 && e.OfDays():
+		return "the entry has a certificate that lives days"
+	}
+	return ""
+}
+
+// days is how long credentials live that are made now; 0 is for the masters' own.
+func (k kubeconfig) days() int {
+	if s := k.env.Want.Settings; s.IsGiven("HAKUBE_CERTIFICATE_DAYS") {
+		return int(s.CertDays)
+	}
+	if config, err := k.env.KubeFiles().Load(); err == nil && !k.anew { // an error the writing will say
+		if e, ok := kube.EntryOf(config, k.env.Want.Context); !ok || !e.OfDays() {
+			return 0
+		}
+	}
+	return kube.UsualDays
+}
+
 // Do fetches the administrator's credentials from the master and merges them.
 func (k kubeconfig) Do(ctx context.Context) error {
 	ip, err := k.env.Address(ctx)
 	if err != nil {
 		return err
 	}
-	e, err := k.env.Lend(ctx, k.from, ip)
+	e, err := k.env.Lend(ctx, k.from, ip, k.days())
 	if err != nil {
 		return err
 	}

@@ -72,6 +72,9 @@ func (s *Settings) problems(verb Verb, bad map[string]bool) []string {
 	if s.MaxPerGroup < 1 && !bad["MaxPerGroup"] {
 		say("MAX_INSTANCES_PER_MIG=%d: a group has room for one machine at least", s.MaxPerGroup)
 	}
+	if s.CertDays > maxCertDays && !bad["CertDays"] {
+		say("HAKUBE_CERTIFICATE_DAYS=%d: the cluster's authority itself lives 3650 days", s.CertDays)
+	}
 	p = append(p, s.nameProblems(bad)...)
 	if verb != Up {
 		return p
@@ -96,6 +99,9 @@ func (s *Settings) Clashes() (u refusal.Unfit) {
 	}
 	return u
 }
+
+// maxCertDays is how long kubeadm's authority lives.
+const maxCertDays = 3650
 
 // maxName is Compute Engine's limit for names.
 const maxName = 63

@@ -86,6 +86,7 @@ type Settings struct {
 	Mirror        URL     `for:"up,repair" envconfig:"KUBE_MIRROR" flag:"mirror" desc:"where machines fetch binaries and images instead of the official places; the embedded GCE has its own"`
 	SSHKey        Path    `group:"Access" for:"all" envconfig:"HAKUBE_SSH_KEY" flag:"ssh-key" desc:"file of the ssh key that masters let in, made by up and repair if there is none; gcloud's, ~/.ssh/google_compute_engine, if empty"`
 	Kubeconfig    Path    `for:"all" envconfig:"KUBECONFIG" flag:"kubeconfig" desc:"files the cluster's entry is in, as kubectl takes them: it is changed where it is, a new one goes into the first that exists; ~/.kube/config if empty"`
+	CertDays      Count   `for:"up,kubeconfig" envconfig:"HAKUBE_CERTIFICATE_DAYS" flag:"certificate-days" default:"0" desc:"days that the operator's certificate in the kubeconfig lives, made by a master for it; 0: the masters' own, which lives ten years. Unset: days stay days (hakube kubeconfig makes 7)"`
 	OverrideName  Title   `for:"all" envconfig:"OVERRIDE_CONTEXT" flag:"context" desc:"name of the kubeconfig context; PROJECT_PREFIX if empty"`
 	KeepContext   Bool    `envconfig:"SECONDARY_KUBECONFIG" flag:"keep-current-context" default:"false" desc:"do not make the cluster kubectl's current context"`
 	InitTimeout   Seconds `group:"How long" for:"up,repair" envconfig:"KUBE_CLUSTER_INITIALIZATION_TIMEOUT" flag:"initialization-timeout" default:"900" desc:"how long the API may take to answer for the first time"`

@@ -85,6 +85,8 @@ var Classes = map[string]class{
 	"HAKUBE_POD_SECURITY":    {true, "masters' metadata"},
 	"HAKUBE_SIGN_KUBELETS":   {true, "masters' metadata"},
 
+	"HAKUBE_CERTIFICATE_DAYS": {false, "the operator's own entry in the kubeconfig: one that lives days is followed by one that does"},
+
 	"HAKUBE_ADDONS":                         {true, "the labels of the address, if a later run said it; else what the cluster was begun with"},
 	"KUBE_VERSION":                          {true, "masters' metadata, nodes' template"},
 	"KUBE_MIRROR":                           {true, "masters' metadata, nodes' template; on these another one has no effect, which is warned of"},

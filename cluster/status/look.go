@@ -132,6 +132,19 @@ func Read(ctx context.Context, r *task.Task) (*Snapshot, error) {
 	return s, nil
 }
 
+// Find looks for what there is of the cluster, for those who need no more of it than
+// to reach a master.
+func Find(ctx context.Context, r *task.Task) error {
+	s := &Snapshot{Names: r.Want.Names, project: r.Want.Project, zone: string(r.Want.Settings.Zone)}
+	if err := find(ctx, r, s); err != nil {
+		return err
+	}
+	r.Have = s.have
+	r.SawIP(s.Held.IP)
+	r.SawMasters(r.Have)
+	return nil
+}
+
 // find reads what carries the mark, wherever it is.
 func find(ctx context.Context, r *task.Task, s *Snapshot) error {
 	have, err := r.Look(ctx)

@@ -194,6 +194,8 @@ func TestJSON(t *testing.T) {
 	s.jq("out", `.[] | "\(.masters[0].name) \(.masters[0].zone) \(.masters[0].state) \(.masters[0].why) \(.address.holder) \(.balancer)"`, "kubernetes-master europe-west1-b ready null kubernetes-master null")
 	s.run(0, "validate", "--json")
 	s.jq("out", `.[] | "\(.valid) \(.problems | length)"`, "true 0")
+	s.run(0, "kubeconfig", "--json", "--certificate-days=3")
+	s.jq("out", `.[] | "\(.type) \(.user | startswith("hakube:")) \((.until | fromdate) > now)"`, "kubeconfig true true")
 	s.run(0, "repair", "--json")
 	s.jq("out", `.[] | "\(.type) \(.nothing) \(.repaired | length)"`, "repair true 0")
 	s.run(exitFailed, "repair", "--json", "kubernetes-master-zzz")

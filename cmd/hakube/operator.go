@@ -5,10 +5,12 @@ import (
 	"os/user"
 	"path/filepath"
 
+	"github.com/urfave/cli/v2"
 	"golang.org/x/crypto/ssh"
 
 	"hakube/cluster"
 	"hakube/replicate"
+	"hakube/scripts/cure"
 )
 
 // sshKey is the operator's key. Commands that let it in on masters keep it in its
@@ -48,4 +50,28 @@ func loginName() string {
 		}
 	}
 	return replicate.LoginName("")
+}
+
+func kubeconfigCommand(u *ui) *cli.Command {
+	return &cli.Command{
+		Name:  "kubeconfig",
+		Usage: "give this operator a certificate of its own for the API, which lives days",
+		Description: "A master makes it over ssh, and it replaces the one in the kubeconfig; the audit log has it as hakube:LOGIN.\n" +
+			"Seven days if nothing else is said (--certificate-days); 0 is for the masters' own, which lives ten years.\n" +
+			"What has ended is made anew by the same command, or by " + cure.Same().As(cure.Again("up")).String() + ". No certificate can be called back\n" +
+			"before its end. Changes nothing of the cluster, and needs no zone.\n\n" + exitHelp,
+		Flags:        settingFlags(),
+		OnUsageError: usage,
+		Action: onCluster(u, cluster.StatusVerb, looking, func(c *cli.Context, _ cluster.Settings, cl *cluster.Cluster) error {
+			x, err := cl.Credentials(c.Context)
+			if err != nil {
+				return err
+			}
+			if u.json {
+				return u.object("kubeconfig", x)
+			}
+			u.printf("kubectl's context %s in %s opens the API as %s until %s\n", x.Context, x.File, x.User, x.Until)
+			return nil
+		}),
+	}
 }

@@ -3,8 +3,12 @@
 package main
 
 import (
+	"encoding/base64"
 	"strings"
 	"testing"
+	"time"
+
+	"hakube/cluster/kube"
 )
 
 // protected: what a professional looks for is so on a master that runs, not only in the
@@ -41,4 +45,24 @@ func (w *walk) protected(t *testing.T) {
 			}
 		}
 	}
+}
+
+// operator: the certificate that a master makes for an operator opens the API under the
+// operator's own name, for days, with all the administrator's rights; and up keeps it.
+func (w *walk) operator(t *testing.T) {
+	t.Logf("%s", w.ok(t, "kubeconfig", "--certificate-days=2").stdout)
+	if who := w.kubectl(t, "auth", "whoami", "-o", "jsonpath={.status.userInfo.username} {.status.userInfo.groups}"); !strings.HasPrefix(who, "hakube:") || !strings.Contains(who, "kubeadm:cluster-admins") {
+		t.Errorf("the API takes the operator for %s", who)
+	}
+	if may := w.kubectl(t, "auth", "can-i", "*", "*", "--all-namespaces"); strings.TrimSpace(may) != "yes" {
+		t.Errorf("may the operator do everything: %q", may)
+	}
+	cert, err := base64.StdEncoding.DecodeString(w.kubectl(t, "config", "view", "--raw", "--minify", "-o", "jsonpath={.users[0].user.client-certificate-data}"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, until := (kube.Entry{Cert: cert}).User(); time.Until(until) > 48*time.Hour || time.Until(until) < 47*time.Hour {
+		t.Errorf("the certificate lives until %s", until)
+	}
+	w.ok(t, "plan", "up", "--exit-code") // nothing is to be done about it
 }

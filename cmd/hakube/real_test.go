@@ -31,6 +31,7 @@ func TestReal(t *testing.T) {
 		{"deleted Nodes come back", (*walk).deletedNodes},
 		{"use", (*walk).use},
 		{"protected", (*walk).protected},
+		{"an operator's certificate", (*walk).operator},
 		{"kubelets are signed", (*walk).signedKubelets},
 		{"certificates are told", (*walk).certificatesTold},
 		{"metadata is closed to pods", (*walk).metadataIsClosed},

@@ -53,6 +53,9 @@ var keyTexts = map[string]string{
 	"voters": "how many", "need": "how many must live", "valid": "whether all is as it should be", "problems": "why it is not", "status": "what was seen",
 	"certificates": "what masters show to others, the first to end first", "ends": "the last moment at which it is taken", "place": "zone or region", "owner": "the Service or volume it was made for", "size": "of a disk", "network": "the cluster's, which cannot go before this",
 
+	// The operator's credentials.
+	"file": "of the kubeconfig that has them", "server": "where kubectl finds the API", "user": "whom the API takes the operator for", "until": "when the certificate ends",
+
 	// The embedded GCE, and hakube.
 	"running": "whether it runs", "endpoint": "of its Compute Engine API", "machines": "real or model", "latency": "none or gce", "calls": "since its start", "read": "calls that only read",
 	"change": "calls that change something", "objects": "how many it holds, by collection", "mirror": "where its machines fetch from", "moved": "the address it had before, when it could not have that again", "projects": "that have something in it", "pid": "its process", "dir": "where its state is",

@@ -111,6 +111,14 @@ func (p *pki) admin(age time.Duration) (cert, key []byte, err error) {
 	return p.issue(t)
 }
 
+// operator issues a certificate that scripts/admin-kubeconfig.sh has made for somebody.
+func (p *pki) operator(name string, days int) (cert, key []byte, err error) {
+	t := template("hakube:"+name, kubeapi.AdminGroup)
+	t.NotAfter = time.Now().AddDate(0, 0, days)
+	t.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}
+	return p.issue(t)
+}
+
 // serving issues an API server's certificate.
 func (p *pki) serving(names []string, addresses []net.IP) (tls.Certificate, error) {
 	t := template("kube-apiserver")

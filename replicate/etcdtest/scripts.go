@@ -8,6 +8,7 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -74,10 +75,22 @@ func adminKubeconfig(_ context.Context, c Call) int {
 	w := c.Guest.w
 	w.mu.Lock()
 	conf := ""
+	var p *pki
 	if c.Guest.control != nil {
-		conf = c.Guest.control.disk.content.AdminConf
+		conf, p = c.Guest.control.disk.content.AdminConf, c.Guest.control.disk.content.PKI
 	}
 	w.mu.Unlock()
+	if conf != "" && len(c.Args) == 2 {
+		days, err := strconv.Atoi(c.Args[0])
+		var cert, key []byte
+		if err == nil {
+			cert, key, err = p.operator(c.Args[1], days)
+		}
+		if err != nil {
+			return c.fail("%v", err)
+		}
+		conf = adminConf("https://127.0.0.1", "kubernetes", p.CA, cert, key)
+	}
 	if conf == "" {
 		return c.fail("this machine has no /etc/kubernetes/admin.conf")
 	}
