@@ -136,15 +136,18 @@ ENCRYPT_SECRETS=true ENCRYPTION=$DISK/kubernetes/pki/encryption.yaml; mkdir -p "
 	}
 }
 
-// TestKubeletLimits: nothing is kept from pods where the setting says so.
+// TestKubeletLimits: nothing is kept from pods where the setting says so, and nodes alone
+// end pods in order.
 func TestKubeletLimits(t *testing.T) {
 	g := newGuest(t)
 	for _, x := range []struct {
 		reserve string
 		want    []string
 	}{
-		{"false", []string{"apiVersion", "kind", "podPidsLimit"}},
-		{"true", []string{"apiVersion", "kind", "kubeReserved", "podPidsLimit", "systemReserved"}},
+		{"false ROLE=master", []string{"apiVersion", "kind", "podPidsLimit"}},
+		{"true ROLE=master", []string{"apiVersion", "kind", "kubeReserved", "podPidsLimit", "systemReserved"}},
+		{"false ROLE=node GRACEFUL=false", []string{"apiVersion", "kind", "podPidsLimit"}},
+		{"false ROLE=node GRACEFUL=true", []string{"apiVersion", "kind", "podPidsLimit", "shutdownGracePeriod", "shutdownGracePeriodCriticalPods"}},
 	} {
 		stdout, stderr, err := g.run("put() { cat; }\nRESERVE=" + x.reserve + "\nwrite_kubelet_limits")
 		var c map[string]any

@@ -43,6 +43,8 @@ const (
 	// KeySignKubelets is HAKUBE_SIGN_KUBELETS. Masters only: nodes have it from the
 	// cluster they join.
 	KeySignKubelets = "hakube-sign-kubelets"
+	// KeyGraceful is HAKUBE_GRACEFUL_SHUTDOWN; absent: false. Nodes only.
+	KeyGraceful = "hakube-graceful"
 	// KeyJoinToken is a bootstrap token that can only ask for a node's
 	// certificate, abcdef.0123456789abcdef. Nodes only.
 	KeyJoinToken = "hakube-join-token"

@@ -80,6 +80,7 @@ type Settings struct {
 	EncryptSecrets Bool `envconfig:"HAKUBE_ENCRYPT_SECRETS" flag:"encrypt-secrets" default:"true" desc:"at create: Secrets are encrypted in etcd, with a key on the masters' data disks; costs microseconds a Secret"`
 	PodSecurity    Bool `envconfig:"HAKUBE_POD_SECURITY" flag:"pod-security" default:"true" desc:"at create: kubectl warns of pods in namespace default that break Kubernetes' baseline; refuses none"`
 	SignKubelets   Bool `envconfig:"HAKUBE_SIGN_KUBELETS" flag:"sign-kubelets" default:"false" desc:"at create: the cluster signs kubelets' serving certificates, after masters compared name and address with Compute Engine's DNS, and its API verifies them"`
+	Graceful       Bool `envconfig:"HAKUBE_GRACEFUL_SHUTDOWN" flag:"graceful-shutdown" default:"true" desc:"new nodes that are stopped, deleted or preempted end their pods in order first: 15 s for those of users, 10 s for those of the system; they take that much longer to stop"`
 
 	KubeVersion   Version `group:"Software" envconfig:"KUBE_VERSION" flag:"kube-version" default:"v1.36.3" desc:"Kubernetes version"`
 	Addons        Addons  `envconfig:"HAKUBE_ADDONS" flag:"addons" default:"none" desc:"what runs in the cluster beside Kubernetes, separated by commas: cloud-controller, volumes, metrics; or all, or none. It can be changed later"`

@@ -79,11 +79,12 @@ var Classes = map[string]class{
 	"KUBE_GCE_NODE_IMAGE":           {true, "nodes' template"},
 	"KUBE_GCE_NODE_PROJECT":         {true, "nodes' template"},
 
-	"HAKUBE_RESERVE":         {true, "masters' metadata, nodes' template"},
-	"HAKUBE_AUDIT":           {true, "masters' metadata"},
-	"HAKUBE_ENCRYPT_SECRETS": {true, "masters' metadata"},
-	"HAKUBE_POD_SECURITY":    {true, "masters' metadata"},
-	"HAKUBE_SIGN_KUBELETS":   {true, "masters' metadata"},
+	"HAKUBE_RESERVE":           {true, "masters' metadata, nodes' template"},
+	"HAKUBE_AUDIT":             {true, "masters' metadata"},
+	"HAKUBE_ENCRYPT_SECRETS":   {true, "masters' metadata"},
+	"HAKUBE_POD_SECURITY":      {true, "masters' metadata"},
+	"HAKUBE_SIGN_KUBELETS":     {true, "masters' metadata"},
+	"HAKUBE_GRACEFUL_SHUTDOWN": {true, "nodes' template"},
 
 	"HAKUBE_CERTIFICATE_DAYS": {false, "the operator's own entry in the kubeconfig: one that lives days is followed by one that does"},
 

@@ -40,6 +40,9 @@ func MetadataOf(s *settings.Spec, role, address string, more map[string]string) 
 		items[scripts.KeyPodSecurity] = settings.BoolText(set.PodSecurity)
 		items[scripts.KeySignKubelets] = settings.BoolText(set.SignKubelets)
 	}
+	if role == scripts.RoleNode {
+		items[scripts.KeyGraceful] = settings.BoolText(set.Graceful)
+	}
 	if s.Mirror != "" {
 		items[scripts.KeyMirror] = s.Mirror
 	}

@@ -188,6 +188,7 @@ func (r *Task) LikeNodes(ctx context.Context) (settings.Spec, error) {
 	w.take("NODE_SIZE", gce.Base(p.GetMachineType()))
 	w.take("PREEMPTIBLE_NODE", settings.BoolText(settings.Bool(p.GetScheduling().GetPreemptible())))
 	w.takeMetadata(p.GetMetadata())
+	w.take("HAKUBE_GRACEFUL_SHUTDOWN", inventory.Switched(p.GetMetadata(), scripts.KeyGraceful))
 	r.AsMade(inventory.Object{Kind: inventory.InstanceTemplate, Name: t.GetName()}, "KUBE_MIRROR", inventory.MetadataItem(p.GetMetadata(), scripts.KeyMirror))
 	for _, d := range p.GetDisks() {
 		init := d.GetInitializeParams()

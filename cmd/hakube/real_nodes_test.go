@@ -3,6 +3,8 @@
 package main
 
 import (
+	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -34,4 +36,36 @@ func (w *walk) deletedNodes(t *testing.T) {
 		w.ok(t, "validate")
 		t.Logf("the Node of %s, by %s: %s", want[i], lines[0], time.Since(begin).Round(100*time.Millisecond))
 	}
+}
+
+// stoppedNode: the kubelet of a node that is stopped (deleted and preempted ones hear the
+// same) ends its pods before the machine goes down, and says so of each. A pod that takes
+// four seconds to end has them: systemd alone would let it, but nobody could read of it.
+func (w *walk) stoppedNode(t *testing.T) {
+	nodes := slices.DeleteFunc(w.readyNodes(t), func(n string) bool {
+		return n == w.nginx.node || n == master || n == w.pod(t, "test-a").node
+	})
+	if len(nodes) != 1 {
+		t.Fatalf("nodes without pods of the walkthrough are %v", nodes)
+	}
+	w.kubectl(t, "run", "farewell", "--image=busybox", "--image-pull-policy=IfNotPresent", `--overrides={"spec": {"restartPolicy": "Never", "nodeName": "`+nodes[0]+`"}}`,
+		"--command", "--", "/bin/sh", "-c", "trap 'sleep 4; exit 7' TERM; while :; do sleep 1; done")
+	w.kubectl(t, "wait", "--for=condition=Ready", "pod/farewell", "--timeout=120s")
+	begin := time.Now()
+	w.call(t, http.MethodPost, zonal+"/instances/"+nodes[0]+"/stop")
+	t.Logf("%s stops in %s", nodes[0], time.Since(begin).Round(100*time.Millisecond))
+	eventually(t, time.Minute, "the pod is said to have ended with its node", func() error {
+		said, err := w.tryKubectl(t, "get", "pod", "farewell", "-o", "jsonpath={.status.reason}: {.status.message} {.status.containerStatuses[0].state.terminated.exitCode}")
+		if err == nil && (!strings.Contains(said, "node shutdown") || !strings.HasSuffix(said, " 7")) {
+			err = fmt.Errorf("it is %q", said)
+		}
+		return err
+	})
+	eventually(t, 3*time.Minute, "the group has made the node anew", func() error {
+		if got, want := w.readyNodes(t), w.instances(t); !slices.Equal(got, want) {
+			return fmt.Errorf("Ready are %v, machines %v", got, want)
+		}
+		return nil
+	})
+	w.kubectl(t, "delete", "pod", "farewell", "--ignore-not-found", "--wait=false")
 }

@@ -34,6 +34,7 @@ func TestReal(t *testing.T) {
 		{"an operator's certificate", (*walk).operator},
 		{"kubelets are signed", (*walk).signedKubelets},
 		{"certificates are told", (*walk).certificatesTold},
+		{"a node that is stopped ends its pods", (*walk).stoppedNode},
 		{"metadata is closed to pods", (*walk).metadataIsClosed},
 		{"pods get no more of the host", (*walk).podsBehindWalls},
 		{"firewall", (*walk).firewall},

@@ -114,6 +114,7 @@ read_metadata() {
 	node)
 		JOIN_TOKEN=$(md instance/attributes/hakube-join-token)
 		CA_HASH=$(md instance/attributes/hakube-ca-hash)
+		GRACEFUL=$(md instance/attributes/hakube-graceful false)
 		;;
 	*) refuse "hakube-role is '$ROLE', not master or node" ;;
 	esac

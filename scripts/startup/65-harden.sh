@@ -149,6 +149,14 @@ write_kubelet_limits() {
 			kind: KubeletConfiguration
 			podPidsLimit: 4096
 		END
+		# Google waits 30 s for a machine that it preempts: what is left is for the rest of
+		# the machine. Masters have their own order of ending (45-runtime.sh).
+		if [[ $ROLE == node && $GRACEFUL == true ]]; then
+			cat <<-'END'
+				shutdownGracePeriod: 25s
+				shutdownGracePeriodCriticalPods: 10s
+			END
+		fi
 		if [[ $RESERVE == true ]]; then
 			read -r mib milli < <(reserved "$(awk '/^MemTotal:/ { print int($2 / 1024) }' /proc/meminfo)" "$(nproc)")
 			cat <<-END

@@ -45,11 +45,14 @@ var masks = []string{
 	"sys-fs-fuse-connections.mount", "sys-kernel-config.mount", "sys-kernel-debug.mount", "sys-kernel-tracing.mount",
 	"systemd-modules-load.service", "kmod-static-nodes.service", "systemd-pstore.service",
 	"systemd-random-seed.service", "systemd-journald-audit.socket",
-	// Seats and sessions: nobody sits here, and each ssh command would wait for them.
-	"systemd-logind.service", "systemd-update-utmp.service", "systemd-update-utmp-runlevel.service",
+	// Who is logged in: nobody reads it. (There are no sessions: libpam-systemd is not
+	// there, which would have each ssh command wait for one. logind itself has to be,
+	// since it tells programs that the machine goes down.)
+	"systemd-update-utmp.service", "systemd-update-utmp-runlevel.service",
 	// Housekeeping of disks and packages that a short-lived machine has no use for.
 	"apt-daily.timer", "apt-daily-upgrade.timer", "dpkg-db-backup.timer", "fstrim.timer",
 	"e2scrub_all.timer", "e2scrub_reap.service",
+	"unattended-upgrades.service", // without the timers there is none to wait for; a machine would go down three seconds later
 }
 
 // enabled are the units of ours, with the target that wants them.

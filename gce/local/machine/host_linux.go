@@ -155,11 +155,31 @@ func (h *Host) Stop(ctx context.Context, m emulator.Machine, graceful bool) erro
 		}
 	}
 	unlock()
-	if err := r.end(ctx, graceful, h.StopLimit); err != nil {
+	var press func(context.Context) error
+	if graceful {
+		press = func(ctx context.Context) error { return h.press(ctx, r) }
+	}
+	if err := r.end(ctx, press, h.StopLimit); err != nil {
 		return fmt.Errorf("stopping machine %s: %w", m.Name, err)
 	}
 	return nil
 }
+
+// press presses the machine's power button, on which its logind tells the programs that
+// asked for it, kubelet among them, and waits for them before systemd ends anything. A
+// machine that is too young for that, or whose logind does not answer, hears systemd's
+// own signal: there is no button to which one would not listen.
+func (h *Host) press(ctx context.Context, r *run) error {
+	asking, cancel := context.WithTimeout(ctx, buttonLimit)
+	defer cancel()
+	if _, err := h.Exec(asking, r.current().ID, "busctl", "call", "org.freedesktop.login1", "/org/freedesktop/login1", "org.freedesktop.login1.Manager", "PowerOff", "b", "false"); err == nil {
+		return nil
+	}
+	return r.signal(haltSignal)
+}
+
+// buttonLimit is how long logind may take to hear of the button, not to act on it.
+const buttonLimit = 10 * time.Second
 
 // Suspend lets the machine stand still, with all it has in memory.
 func (h *Host) Suspend(ctx context.Context, m emulator.Machine) error {

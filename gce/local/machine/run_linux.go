@@ -69,10 +69,11 @@ func (r *run) signal(sig unix.Signal) error {
 	return sent
 }
 
-// end stops the machine and waits until nothing is left of it.
-func (r *run) end(ctx context.Context, graceful bool, limit time.Duration) error {
-	if graceful {
-		if err := r.signal(haltSignal); err != nil {
+// end stops the machine and waits until nothing is left of it. press is its power
+// button; nil is to pull the plug.
+func (r *run) end(ctx context.Context, press func(context.Context) error, limit time.Duration) error {
+	if press != nil {
+		if err := press(ctx); err != nil {
 			return fmt.Errorf("asking it to halt: %w", err)
 		}
 		timer := time.NewTimer(limit)
