@@ -82,6 +82,7 @@ type Cluster struct {
 	smaller   func(context.Context, Smaller) error             // see OnSmaller
 	span      func(Spanning)                                   // see OnSpan
 	part      func(settings.Verb, settings.Settings)           // see OnPart
+	several   bool                                             // see task.Aim
 }
 
 // New makes no call.

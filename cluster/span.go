@@ -263,7 +263,7 @@ func (w *whole) lists(ctx context.Context) (lists [][]plan.Item, err error) {
 		}
 	}
 	for _, r := range w.ahead {
-		add(r.items(), plan.Later)
+		add(w.itemsOf(r), plan.Later)
 	}
 	for _, s := range w.Removals(w.settings) {
 		_, items, err := w.command(s).down(ctx, hold{}, looking, true)

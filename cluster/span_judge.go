@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"hakube/cluster/inventory"
+	"hakube/cluster/plan"
 	"hakube/cluster/preflight"
 	"hakube/cluster/refusal"
 	"hakube/cluster/settings"
@@ -52,12 +53,14 @@ func (c *Cluster) judged(ctx context.Context, h hold, act action) (w *whole, err
 	h.lease.Note(inventory.SpanKey, w.Wish.String())
 	w.base.Notes()
 	w.lookAhead()
-	if w.first, err = w.command(w.First(w.settings)).listed(ctx, h, act); err != nil || !w.first.known {
+	first := w.command(w.First(w.settings))
+	first.several = !w.Lives && w.Lasting() > 1
+	if w.first, err = first.listed(ctx, h, act); err != nil || !w.first.known {
 		return w, err
 	}
 	parts := []preflight.Part{{Task: w.first.Task, Items: w.first.items}}
 	for _, r := range w.ahead {
-		parts = append(parts, preflight.Part{Task: r.Task, Items: r.items()})
+		parts = append(parts, preflight.Part{Task: r.Task, Items: w.itemsOf(r)})
 	}
 	if err := preflight.ForeseeAll(ctx, parts, w.first.unfit); err != nil {
 		return w, err
@@ -150,9 +153,21 @@ func (w *whole) lookAhead() {
 		r.Grows()
 		w.ahead = append(w.ahead, r)
 	}
-	for _, r := range w.ahead {
-		step.DecideBalancer(r.Task)
+}
+
+// itemsOf is the list of a run that is ahead: beside the first master, which is there by
+// then.
+func (w *whole) itemsOf(r *run) []plan.Item {
+	found := r.Have
+	defer func() { r.Have = found }()
+	if first := w.base.Master(); len(found.Masters(r.Want.Names)) == 0 {
+		then := *found
+		first.Zone, first.Status = w.Home, "RUNNING"
+		then.Objects = append(slices.Clone(found.Objects), first)
+		r.Have = &then
 	}
+	step.DecideBalancer(r.Task)
+	return r.items()
 }
 
 // membersFit refuses what the rings say no to, of masters that come and of what goes.

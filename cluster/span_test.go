@@ -127,6 +127,9 @@ func TestSpanIsTheSame(t *testing.T) {
 			if s.Mode != settings.Span || len(s.Surplus) > 0 || s.Evidence == nil || slices.Contains(s.Warnings, status.TwoMasters) {
 				t.Errorf("summary %+v", s)
 			}
+			if several := len(mastersOf(t, s)) > 1; several && (s.Dark == nil || s.Dark.Failed > 0) {
+				t.Errorf("the API was dark, or nobody asked: %+v", s.Dark)
+			}
 			nothingToDo(t, w, one)
 			nothingToDo(t, w, o.shell(t, nil))
 			w.mustUp(o.pool(zoneD, 2))

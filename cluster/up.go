@@ -19,7 +19,9 @@ import (
 )
 
 func (c *Cluster) run(verb settings.Verb, h hold) *run {
-	r := newRun(env.New(c.settings, c.deps, h.gate), rowOf(c.settings.Mode(verb)).Aim)
+	aim := rowOf(c.settings.Mode(verb)).Aim
+	aim.Several = c.several
+	r := newRun(env.New(c.settings, c.deps, h.gate), aim)
 	r.Lease = h.lease
 	return r
 }

@@ -12,6 +12,7 @@ import (
 	"hakube/cluster/inventory"
 	"hakube/cluster/plan"
 	"hakube/cluster/settings"
+	"hakube/cluster/span"
 	"hakube/cluster/task"
 	"hakube/gce"
 )
@@ -24,9 +25,13 @@ import (
 // DecideBalancer sets whether the API's address is to be on the balancer: from
 // the second master on, and for as long as there are two; always if it is so
 // from the start. Only a removal takes it back: a plain up finds what one that was
-// cut left.
+// cut left. A cluster that is made with several masters has it there before the second
+// comes, so that it never moves; as long as nobody has the address, what is written down
+// of that command says so.
 func DecideBalancer(r *task.Task) {
-	r.Balanced = len(r.Masters()) > 1 || r.Want.Settings.LoadBalancer == settings.FromStart || r.Have.Holder.Rule != "" && !r.Mode.Removes
+	w, begun := span.Parse(r.Have.Holder.Span, r.Region())
+	several := r.Mode.Several || begun && w.Masters > 1 && r.Have.Holder.Unassigned() && !r.Mode.Removes
+	r.Balanced = several || len(r.Masters()) > 1 || r.Want.Settings.LoadBalancer == settings.FromStart || r.Have.Holder.Rule != "" && !r.Mode.Removes
 }
 
 // drainLimit is how long the balancer lets connections to a master go on that
