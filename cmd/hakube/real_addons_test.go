@@ -43,6 +43,7 @@ func TestAddons(t *testing.T) {
 		{"a Deployment that grew", (*withAddons).grown},
 		{"a balancer from inside", (*withAddons).inside},
 		{"a node is halted", (*withAddons).haltNode},
+		{"volumes", func(w *withAddons, t *testing.T) { w.volumes(t) }},
 		{"a node's machine is deleted", (*withAddons).deleteNode},
 		{"off and on", (*withAddons).offAndOn},
 		{"down", (*withAddons).downSwept},
@@ -130,13 +131,13 @@ func (w *withAddons) offAndOn(t *testing.T) {
 }
 
 // downSwept: with all of it alive and in use the whole cluster goes, with what its
-// Services made.
+// Services and volumes made.
 func (w *withAddons) downSwept(t *testing.T) {
 	down := w.ok(t, "down", "--sweep")
 	t.Logf("down:\n%s", down.stderr)
-	for _, name := range []string{"web", "local", "late"} {
-		if !strings.Contains(down.stderr, "default/"+name) {
-			t.Errorf("down does not say that something was Service default/%s's", name)
+	for _, what := range []string{"Service default/web", "Service default/local", "Service default/late", "volume claim default/data", "volume snapshot default/daily"} {
+		if !strings.Contains(down.stderr, what) {
+			t.Errorf("down does not say that something was of %s", what)
 		}
 	}
 	if s := w.status(t); len(s.Objects) != 0 {
