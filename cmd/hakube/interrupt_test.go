@@ -140,7 +140,7 @@ func TestInterrupt(t *testing.T) {
 	s.env = withoutZone(s.env)
 	all := []string{"down", "--yes"}
 	s.latency(t, "gce")
-	code, said, after := s.signalled(t, syscall.SIGINT, []string{`"event":"removing"`, `"event":"waiting"`}, append(all, "--json")...)
+	code, said, after := s.signalled(t, syscall.SIGINT, []string{`"event":"removing"`, `"type":"interrupting"`}, append(all, "--json")...)
 	if code != exitInterrupted || after > time.Second || !strings.Contains(said, "left at once") || strings.Contains(said, "every change that was begun is finished") {
 		t.Errorf("the second ^C exits with %d after %s:\n%s", code, after, said)
 	}
