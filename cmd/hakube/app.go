@@ -58,6 +58,20 @@ func nameWithDots(c *cli.Context) (string, bool) {
 	return name, ofCluster && c.NArg() == 1 && strings.Contains(name, ".") && !c.IsSet("instance-prefix")
 }
 
+// nameLast puts such a name behind the flags, since the library takes none behind a word:
+// hakube up hacluster.example.com --zones=….
+func nameLast(args []string) []string {
+	for i := 2; i < len(args)-1; i++ {
+		if strings.HasPrefix(args[i-1], "-") {
+			break // what follows may be a flag's value
+		}
+		if strings.Contains(args[i], ".") && strings.HasPrefix(args[i+1], "-") {
+			return slices.Concat(args[:i], args[i+1:], args[i:i+1])
+		}
+	}
+	return args
+}
+
 // noArguments refuses words behind a command that takes none.
 func noArguments(c *cli.Context) error {
 	if _, ok := nameWithDots(c); ok {

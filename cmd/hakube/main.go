@@ -20,6 +20,6 @@ func run(args []string, stdin *os.File, stdout, stderr *os.File) int {
 	u.json = wantsJSON(args[1:])
 	ctx, stop := interruptible(u)
 	defer stop()
-	err := newApp(u).RunContext(ctx, args)
+	err := newApp(u).RunContext(ctx, nameLast(args))
 	return u.finish(err)
 }
