@@ -265,6 +265,7 @@ func (m matrixMode) cut(t *testing.T, u undisturbed, at changing, x trouble, tur
 	w, s, q := matrixWorld(t)
 	before := w.objects()
 	o := w.operator()
+	o.deps.LetGo = 5 * time.Second // an address takes longer to move on a busy host than the second of other tests
 	eye := m.prepare(w, o)
 	q.set(m.quorum)
 

@@ -94,7 +94,7 @@ func TestRepairCut(t *testing.T) {
 func (x repairCut) sick(t *testing.T) (*sickCluster, *saboteur) {
 	w, s, _ := matrixWorld(t)
 	c := sickOf(t, w, x.masters)
-	c.o.settings.InitTimeout = settings.Seconds(30 * time.Second)
+	c.o.settings.InitTimeout, c.o.deps.LetGo = settings.Seconds(30*time.Second), 5*time.Second // a busy host needs more than others have
 	x.happen(c)
 	return c, s
 }
