@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -245,28 +244,6 @@ func askKubernetes(ctx context.Context, r *env.Env, s *Snapshot, masters []inven
 		s.missed("the API could not be asked about nodes", err)
 	}
 	askGroups(ctx, r, s)
-}
-
-// askGroups lists the machines of all managed groups.
-func askGroups(ctx context.Context, r *env.Env, s *Snapshot) {
-	groups := map[string][]inventory.Object{}
-	for _, o := range s.have.Of(inventory.ManagedGroup) {
-		groups[o.Zone] = append(groups[o.Zone], o)
-	}
-	zones := slices.Sorted(maps.Keys(groups))
-	found := make([]pool.Pool, len(zones))
-	var reads []func() error
-	for i, zone := range zones {
-		reads = append(reads, func() (err error) { found[i], err = pool.MachinesOf(ctx, r, groups[zone]); return err })
-	}
-	err := gce.Parallel(reads...)
-	if err != nil {
-		s.missed("the machines of the pools could not be listed", err)
-	}
-	s.zonePools, s.listed = map[string]pool.Pool{}, err == nil
-	for i, zone := range zones {
-		s.zonePools[zone] = found[i]
-	}
 }
 
 // askNodes lists the Nodes: through the API's address, or when that is dark past

@@ -1,6 +1,7 @@
 package status
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"slices"
@@ -8,9 +9,11 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"hakube/cluster/env"
 	"hakube/cluster/inventory"
 	"hakube/cluster/kube"
 	"hakube/cluster/pool"
+	"hakube/gce"
 	"hakube/scripts/cure"
 )
 
@@ -186,4 +189,26 @@ func machinesNamed(names []string) (list []pool.Machine) {
 		list = append(list, pool.Machine{Name: n})
 	}
 	return list
+}
+
+// askGroups lists the machines of all managed groups.
+func askGroups(ctx context.Context, r *env.Env, s *Snapshot) {
+	groups := map[string][]inventory.Object{}
+	for _, o := range s.have.Of(inventory.ManagedGroup) {
+		groups[o.Zone] = append(groups[o.Zone], o)
+	}
+	zones := slices.Sorted(maps.Keys(groups))
+	found := make([]pool.Pool, len(zones))
+	var reads []func() error
+	for i, zone := range zones {
+		reads = append(reads, func() (err error) { found[i], err = pool.MachinesOf(ctx, r, groups[zone]); return err })
+	}
+	err := gce.Parallel(reads...)
+	if err != nil {
+		s.missed("the machines of the pools could not be listed", err)
+	}
+	s.zonePools, s.listed = map[string]pool.Pool{}, err == nil
+	for i, zone := range zones {
+		s.zonePools[zone] = found[i]
+	}
 }

@@ -11,8 +11,11 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/urfave/cli/v2"
+
 	"hakube/cluster"
 	"hakube/gce/local"
+	"hakube/gce/local/mirror"
 	"hakube/scripts/cure"
 )
 
@@ -193,4 +196,28 @@ func (e *embedded) again(ctx context.Context, was string, refused error) (string
 		case <-time.After(100 * time.Millisecond):
 		}
 	}
+}
+
+// prepareAll makes addons' images too where it is said.
+func prepareAll(c *cli.Context, u *ui) error {
+	var err error
+	made := prepare(c.Context, u, func(m *mirror.Mirror) {
+		if c.Bool("addons") {
+			err = m.PrepareAddons()
+		}
+	})
+	return errors.Join(made, err)
+}
+
+// prepare makes what real machines need, with a line for what takes long, and
+// shows the result to use if that is not nil.
+func prepare(ctx context.Context, u *ui, use func(*mirror.Mirror)) error {
+	m, err := local.Prepare(ctx, func(text string) { u.note("%s", text) })
+	if err != nil {
+		return err
+	}
+	if use != nil {
+		use(m)
+	}
+	return m.Close()
 }

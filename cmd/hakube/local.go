@@ -253,30 +253,6 @@ func (u *ui) moved(ctx context.Context, dir string, s local.Status) {
 	}
 }
 
-// prepareAll makes addons' images too where it is said.
-func prepareAll(c *cli.Context, u *ui) error {
-	var err error
-	made := prepare(c.Context, u, func(m *mirror.Mirror) {
-		if c.Bool("addons") {
-			err = m.PrepareAddons()
-		}
-	})
-	return errors.Join(made, err)
-}
-
-// prepare makes what real machines need, with a line for what takes long, and
-// shows the result to use if that is not nil.
-func prepare(ctx context.Context, u *ui, use func(*mirror.Mirror)) error {
-	m, err := local.Prepare(ctx, func(text string) { u.note("%s", text) })
-	if err != nil {
-		return err
-	}
-	if use != nil {
-		use(m)
-	}
-	return m.Close()
-}
-
 // startAsLast starts it as it was started last.
 func startAsLast(ctx context.Context, u *ui, dir string) (local.Status, error) {
 	o, _, err := local.Saved(dir)
