@@ -84,6 +84,9 @@ func Ask(ctx context.Context, dir string) (Status, error) {
 	defer cancel()
 	resp, err := call(ctx, dir, http.MethodGet, "http://"+host+statusPath)
 	if err != nil {
+		if endsNow(ctx, dir) {
+			return Status{}, nil
+		}
 		return Status{}, fmt.Errorf("asking the embedded GCE for its status: %w", err)
 	}
 	defer func() { _ = resp.Body.Close() }() // read to its end, or given up
@@ -182,4 +185,20 @@ func Saved(dir string) (Options, bool, error) {
 		return o, false, fmt.Errorf("reading %s: %w", optionsFile(dir), err)
 	}
 	return o, true, nil
+}
+
+// endsNow tells whether a daemon that did not answer has ended meanwhile. A killed one's
+// connections end a moment before its lock does.
+func endsNow(ctx context.Context, dir string) bool {
+	for range 10 {
+		if held, err := lockHeld(dir); err == nil && !held {
+			return true
+		}
+		select {
+		case <-time.After(50 * time.Millisecond):
+		case <-ctx.Done():
+			return false
+		}
+	}
+	return false
 }

@@ -8,9 +8,13 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/gofrs/flock"
 )
 
 // TestStrangers serves as the daemon does, to those who should get nothing.
@@ -77,5 +81,42 @@ func TestStrangers(t *testing.T) {
 	_ = conn.SetReadDeadline(begin.Add(10 * time.Second))
 	if _, err := io.Copy(io.Discard, conn); errors.Is(err, context.DeadlineExceeded) || time.Since(begin) > 5*time.Second {
 		t.Errorf("a slow head was waited for %v (%v)", time.Since(begin), err)
+	}
+}
+
+// TestKilledWhileAsked: a daemon that is killed while it is asked ends its connections a
+// moment before its lock, and is then one that does not run. One that has its lock and
+// does not answer is an error.
+func TestKilledWhileAsked(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "gce")
+	_, stop := start(t, dir, nil)
+	stop() // it leaves its token
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			c.Close()
+		}
+	}()
+	if err := os.WriteFile(addressFile(dir), fmt.Appendf(nil, `{"endpoint":"http://%s"}`, l.Addr()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	lock := flock.New(lockFile(dir))
+	if ok, err := lock.TryLock(); err != nil || !ok {
+		t.Fatal(ok, err)
+	}
+	if s, err := Ask(t.Context(), dir); err == nil {
+		t.Errorf("it has its lock and does not answer: %+v", s)
+	}
+	time.AfterFunc(100*time.Millisecond, func() { _ = lock.Unlock() })
+	if s, err := Ask(t.Context(), dir); err != nil || s.Running {
+		t.Errorf("killed while it is asked: %+v, %v", s, err)
 	}
 }
