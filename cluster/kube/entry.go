@@ -118,8 +118,11 @@ func OperatorName(login string) string {
 }
 
 // certificate is the entry's, nil when there is none to be read.
-func (e Entry) certificate() *x509.Certificate {
-	block, _ := pem.Decode(e.Cert)
+func (e Entry) certificate() *x509.Certificate { return certificateOf(e.Cert) }
+
+// certificateOf reads the first one in PEM, nil when there is none to be read.
+func certificateOf(text []byte) *x509.Certificate {
+	block, _ := pem.Decode(text)
 	if block == nil {
 		return nil
 	}

@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/pem"
 	"fmt"
 	"net"
 	"net/url"
@@ -86,18 +85,7 @@ func (o Owner) user(u *clientcmdapi.AuthInfo, cl *clientcmdapi.Cluster) string {
 
 // signed tells whether a CA has made a certificate.
 func signed(cert, ca []byte) bool {
-	parse := func(text []byte) *x509.Certificate {
-		block, _ := pem.Decode(text)
-		if block == nil {
-			return nil
-		}
-		c, err := x509.ParseCertificate(block.Bytes)
-		if err != nil {
-			return nil
-		}
-		return c
-	}
-	c, by := parse(cert), parse(ca)
+	c, by := certificateOf(cert), certificateOf(ca)
 	return c != nil && by != nil && c.CheckSignatureFrom(by) == nil
 }
 

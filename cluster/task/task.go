@@ -42,10 +42,6 @@ func New(e *env.Env, about Aim) *Task {
 	return &Task{Env: e, Mode: about, Verdicts: &Verdicts{by: map[string]replicate.Revived{}}, Rejoins: &pool.Rejoining{}}
 }
 
-// Shares is for the network and its ssh rule: whoever made them, they are used
-// when they are there; but only what is ours is removed.
-func (r *Task) Shares(description string) bool { return !r.Mode.Removes || r.Owns(description) }
-
 // Guest is a machine by what was there of it when the run began.
 func (r *Task) Guest(o inventory.Object) env.Guest { return env.GuestOf(r.Env, r.Have, o) }
 
