@@ -52,7 +52,7 @@ ifeq ($(root),yes)
 else
 	@echo "real machines are skipped: they need Linux and root"
 endif
-	$(GO) test -count=1 -vet=off -parallel $$((3 * $$(getconf _NPROCESSORS_ONLN))) -timeout 75m -v ./... 2>&1 | testdata/summarize.sh
+	$(GO) test -count=1 -vet=off -parallel $$((3 * $$(getconf _NPROCESSORS_ONLN))) -timeout 75m -v ./... 2>&1 | testdata/summarize.sh bin/test.log
 
 fuzz: ## feed every parser of foreign input with what nobody sends, FUZZTIME=10m for each
 	@grep -l '^func Fuzz' $$(git ls-files '*_test.go') | xargs -n 1 dirname | sort -u | while read -r package; do \

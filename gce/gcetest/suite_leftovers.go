@@ -57,25 +57,9 @@ func (s *suite) leftovers(t *testing.T) {
 	destroy(t, routeVerbs, route.GetName())
 
 	// What is only read and removed elsewhere: each says so of what is not there.
-	none := s.name("none")
-	if _, err := s.c.HTTPHealthChecks().Get(ctx, none); !gce.IsNotFound(err) {
-		t.Errorf("reading an HTTP health check that is not there: %v", err)
-	}
-	if err := s.c.HTTPHealthChecks().Delete(ctx, none); !gce.IsNotFound(err) {
-		t.Errorf("deleting an HTTP health check that is not there: %v", err)
-	}
-	if _, err := s.c.HTTPHealthChecks().List(ctx); err != nil {
-		t.Error(err)
-	}
-	if _, err := s.c.GlobalHealthChecks().Get(ctx, none); !gce.IsNotFound(err) {
-		t.Errorf("reading a global health check that is not there: %v", err)
-	}
-	if err := s.c.GlobalHealthChecks().Delete(ctx, none); !gce.IsNotFound(err) {
-		t.Errorf("deleting a global health check that is not there: %v", err)
-	}
-	if _, err := s.c.GlobalHealthChecks().List(ctx); err != nil {
-		t.Error(err)
-	}
+	onlyRemoved(t, "HTTP health check", s.name("none"), s.c.HTTPHealthChecks())
+	onlyRemoved(t, "global health check", s.name("none"), s.c.GlobalHealthChecks())
+	onlyRemoved(t, "snapshot", s.name("none"), s.c.Snapshots())
 	if _, err := s.c.AggregatedBackendServices(ctx); err != nil {
 		t.Error(err)
 	}
@@ -92,5 +76,23 @@ func (s *suite) leftovers(t *testing.T) {
 	}
 	if err := s.c.Disks(s.zone).SetLabels(ctx, s.name("pd"), disk.GetLabelFingerprint(), map[string]string{"suite": "3"}); !gce.Stale(err) {
 		t.Errorf("labels of a disk with an old fingerprint: %v, want stale", err)
+	}
+}
+
+// onlyRemoved reads, removes and lists objects of a kind that others than hakube make.
+func onlyRemoved[O any](t *testing.T, kind, none string, c interface {
+	Get(context.Context, string) (O, error)
+	Delete(context.Context, string) error
+	List(context.Context) ([]O, error)
+}) {
+	t.Helper()
+	if _, err := c.Get(t.Context(), none); !gce.IsNotFound(err) {
+		t.Errorf("reading a %s that is not there: %v", kind, err)
+	}
+	if err := c.Delete(t.Context(), none); !gce.IsNotFound(err) {
+		t.Errorf("deleting a %s that is not there: %v", kind, err)
+	}
+	if _, err := c.List(t.Context()); err != nil {
+		t.Errorf("listing each %s: %v", kind, err)
 	}
 }
