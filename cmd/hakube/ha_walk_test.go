@@ -134,9 +134,8 @@ func (g *grown) expect(t *testing.T, masters, pools []string) {
 }
 
 // routes: each master has the API's address for good, by a route of its own. Beside it
-// Google's guest agent makes its when there is a balancer. That is no part of hakube's: the
-// agent's stand-in asks once a minute, was seen to lack it for five, and is reported then
-// with what it saw.
+// Google's guest agent makes its when there is a balancer, up to a minute after somebody
+// took it away.
 func (g *grown) routes(t *testing.T, s cluster.Status) {
 	t.Helper()
 	for _, m := range s.Masters {
@@ -146,13 +145,13 @@ func (g *grown) routes(t *testing.T, s cluster.Status) {
 		if out := shown(); !strings.Contains(out, "local "+s.Address.IP+" dev lo") {
 			t.Errorf("the routes of %s to the address are %q", m.Name, out)
 		}
-		for begin := time.Now(); strings.Contains(shown(), "proto 66") != (s.Balancer != nil); time.Sleep(time.Second) {
-			if time.Since(begin) > 75*time.Second {
-				report(t, "%s: the agent's stand-in is late with its route: %s", m.Name, g.onIn(t, m.Zone, m.Name, "bash", "-c",
-					"cd /run/google-guest-agent; date; stat -c '%n %y' *; head wanted there headers core_plugin.pid; pgrep -a core_plugin; ip -4 route show; journalctl -q --no-pager -n 20 -u google-guest-agent-manager"))
-				break
+		eventually(t, 3*time.Minute, m.Name+"'s agent has its route", func() error {
+			if out := shown(); strings.Contains(out, "proto 66") != (s.Balancer != nil) {
+				return fmt.Errorf("there is %q, and the agent says: %s", out, g.onIn(t, m.Zone, m.Name,
+					"journalctl", "--quiet", "--no-pager", "--lines=5", "--unit=google-guest-agent-manager"))
 			}
-		}
+			return nil
+		})
 	}
 }
 

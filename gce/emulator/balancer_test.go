@@ -329,25 +329,33 @@ func TestGetHealth(t *testing.T) {
 	w.refused(404, "notFound", "POST", regionW+"backendServices/none/getHealth", doc.Obj{"group": zoneB + "instanceGroups/g"})
 }
 
+// hears is which addresses a machine that waits for news is told of after a change.
+func (w *world) hears(machine string, change func()) string {
+	w.t.Helper()
+	const path = "instance/network-interfaces/0/forwarded-ips/?recursive=true&alt=json"
+	h, ok := w.s.MetadataFor(w.key(machine))
+	if !ok {
+		w.t.Fatal("no metadata")
+	}
+	_, _, head := ask(h, "GET", path, "")
+	done := make(chan string, 1)
+	go func() {
+		_, text, _ := ask(h, "GET", path+"&wait_for_change=true&timeout_sec=600&last_etag="+head.Get("ETag"), "")
+		done <- text
+	}()
+	change()
+	select {
+	case text := <-done:
+		return strings.TrimSpace(text)
+	case <-time.After(time.Minute):
+		return "nothing for a minute"
+	}
+}
+
 // TestForwardedWakesTheGuest is what the guest agent waits for.
 func TestForwardedWakesTheGuest(t *testing.T) {
 	w := newWorld(t)
 	ip := w.masters()
-	h, ok := w.s.MetadataFor(w.key("m2"))
-	if !ok {
-		t.Fatal("no metadata")
-	}
-	const path = "instance/network-interfaces/0/forwarded-ips/?recursive=true&alt=json"
-	wait := func(change func()) string {
-		_, _, head := ask(h, "GET", path, "")
-		done := make(chan string, 1)
-		go func() {
-			_, text, _ := ask(h, "GET", path+"&wait_for_change=true&timeout_sec=60&last_etag="+head.Get("ETag"), "")
-			done <- text
-		}()
-		change()
-		return strings.TrimSpace(<-done)
-	}
 	w.made("PATCH", serviceW, doc.Obj{"connectionDraining": doc.Obj{"drainingTimeoutSec": 0}})
 	w.made("POST", zoneB+"instances/m1"+dropNIC, nil)
 	for _, step := range []struct {
@@ -361,7 +369,7 @@ func TestForwardedWakesTheGuest(t *testing.T) {
 			w.made("PATCH", serviceW, doc.Obj{"backends": []any{doc.Obj{"group": zoneB + "instanceGroups/g"}}})
 		}},
 	} {
-		if got := wait(step.change); got != step.want {
+		if got := w.hears("m2", step.change); got != step.want {
 			t.Errorf("forwarded: %s, want %s", got, step.want)
 		}
 	}

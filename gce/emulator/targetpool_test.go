@@ -58,6 +58,19 @@ func TestTargetPool(t *testing.T) {
 	w.refused(404, "notFound", "GET", regionW+"targetPools/a1", nil)
 }
 
+// TestTargetPoolWakesTheGuest: one that joins or leaves a pool hears of it at once.
+func TestTargetPoolWakesTheGuest(t *testing.T) {
+	w := newWorld(t)
+	w.service()
+	ip := doc.Str(w.get(regionW+"forwardingRules/a1"), "IPAddress")
+	for _, step := range []struct{ do, want string }{{"removeInstance", `[]`}, {"addInstance", `["` + ip + `"]`}} {
+		got := w.hears("m2", func() { w.made("POST", regionW+"targetPools/a1/"+step.do, these(zoneC+"instances/m2")) })
+		if got != step.want {
+			t.Errorf("after %s: %s, want %s", step.do, got, step.want)
+		}
+	}
+}
+
 func TestTargetPoolRefusals(t *testing.T) {
 	w := newWorld(t)
 	w.service()

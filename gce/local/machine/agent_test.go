@@ -13,7 +13,8 @@ import (
 
 // TestAgent: the stand-in of Google's agent does what today's was seen to do. With OS
 // Login on in the project nobody is let in by ssh-keys any more, and off again they
-// are; the plugin outlives a restart of its manager's unit, and not its own command.
+// are; the plugin outlives a restart of its manager's unit, and not its own command; and
+// one that comes after another that was killed hears of each change.
 func TestAgent(t *testing.T) {
 	requireMachines(t)
 	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
@@ -63,5 +64,13 @@ func TestAgent(t *testing.T) {
 	run("ggactl_plugin coreplugin restart")
 	if now := run(plugin); now == was {
 		t.Error("its own command did not make another core plugin")
+	}
+
+	// The question of the one before is pending; both are answered by the first change.
+	run("kill -9 $(" + plugin + "); sleep 2; until [ -e /run/google-guest-agent/looked ]; do sleep 0.1; done")
+	for _, on := range []string{"TRUE", "FALSE", "TRUE", "FALSE"} {
+		guest.set("enable-oslogin", on)
+		until := map[string]string{"TRUE": "while", "FALSE": "until"}[on]
+		run("timeout 60 bash -c '" + until + " [ -e " + keys + " ]; do sleep 0.1; done'")
 	}
 }

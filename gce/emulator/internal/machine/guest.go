@@ -134,7 +134,7 @@ func (g *Guests) watch(r doc.Ref) <-chan struct{} {
 }
 
 // balances are the kinds that decide which addresses are forwarded to whom.
-var balances = []string{"forwardingRules", "backendServices", "instanceGroups"}
+var balances = []string{"forwardingRules", "backendServices", "instanceGroups", "targetPools"}
 
 // Wake is told by the store what changed. What concerns a whole project wakes
 // all its machines: those that see nothing new wait on.
