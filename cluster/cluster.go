@@ -140,7 +140,10 @@ func (c *Cluster) Down(ctx context.Context, report func(plan.Event)) (s *Summary
 			s = &Summary{Nothing: true, Mode: r.Mode.Name, Context: r.Want.Context, Zone: r.Want.Zone, Warnings: r.Warnings()}
 			return nil
 		}
-		if err = r.walk(ctx, items, report); err == nil {
+		if items, err = c.quieted(ctx, r, items, report); err == nil {
+			err = r.walk(ctx, items, report)
+		}
+		if err == nil {
 			err = removal.RemainsOf(r.Task)
 		}
 		s = r.summary()

@@ -97,6 +97,9 @@ func removeClusterList(r *run, l *task.Lines) {
 	l.Then(step.Templates(r.Task)...)
 	l.Then(step.Groups(r.Task)...)
 	l.Then(removal.Labels(r.Task)...) // while its machine still tells whose a volume's disk is
+	if w := live.WritersOf(r.Task); w != nil {
+		l.Then(w) // first of all: Down runs it before what is to go is listed
+	}
 	l.Want = true
 	l.Then(step.Written(r.Task)...)
 	l.Then(removal.NothingLeftOver(r.Task)) // nothing may carry our mark now

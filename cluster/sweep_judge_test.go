@@ -60,7 +60,7 @@ func TestSweepDoubt(t *testing.T) {
 		}, nil, false},
 		{"a disk on no machine", func(w *world) {
 			w.post(inZone+"disks", doc{"name": "pvc-1", "sizeGb": "10", "description": ofClaim})
-		}, []string{"disk pvc-1 in europe-west1-b, 10GB, of volume claim default/data"}, false},
+		}, []string{"disk pvc-1 in europe-west1-b, 10GB pd-standard, of volume claim default/data"}, false},
 		{"a disk in a zone the cluster is not in", func(w *world) {
 			w.post("zones/europe-west1-c/disks", doc{"name": "pvc-1", "sizeGb": "10", "description": ofClaim})
 		}, nil, false},

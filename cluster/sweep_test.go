@@ -115,11 +115,11 @@ var litters = []struct {
 	{"forwarding rule", func(w *world) {
 		w.post(inRegion+"targetPools", poolOf(uid1, w.node()))
 		w.post(inRegion+"forwardingRules", doc{"name": uid1, "portRange": "80", "target": inRegion + "targetPools/" + uid1, "description": ofWeb})
-	}, []string{"forwarding rule " + uid1 + " in europe-west1, of Service default/web", "target pool " + uid1 + " in europe-west1, of Service default/web"}},
+	}, []string{"forwarding rule " + uid1 + " in europe-west1, A.B.C.D, of Service default/web", "target pool " + uid1 + " in europe-west1, of Service default/web"}},
 	{"address", func(w *world) {
 		w.post(inRegion+"targetPools", poolOf(uid1, w.node()))
 		w.post(inRegion+"addresses", doc{"name": uid1, "description": ofWeb})
-	}, []string{"address " + uid1 + " in europe-west1, of Service default/web", "target pool " + uid1 + " in europe-west1, of Service default/web"}},
+	}, []string{"address " + uid1 + " in europe-west1, A.B.C.D, of Service default/web", "target pool " + uid1 + " in europe-west1, of Service default/web"}},
 	{"backend service and health check", func(w *world) {
 		w.post("global/firewalls", firewallOf(uid1+"-hc", nodeTag, ""))
 		w.post("global/healthChecks", doc{"name": uid1, "type": "TCP", "description": ofWeb})
@@ -138,14 +138,14 @@ var litters = []struct {
 			w.t.Fatal(err)
 		}
 		w.post(inZone+"instances/kubernetes-master/attachDisk", doc{"source": inZone + "disks/pvc-1", "deviceName": "pvc-1"})
-	}, []string{"disk pvc-1 in europe-west1-b, 10GB, of volume claim default/data"}},
+	}, []string{"disk pvc-1 in europe-west1-b, 10GB pd-standard, of volume claim default/data"}},
 	{"snapshot of a volume", func(w *world) {
 		w.post(inZone+"disks", doc{"name": "pvc-1", "sizeGb": "10", "description": ofClaim, "labels": doc{settings.Label: "kubernetes"}})
 		w.post(inZone+"disks/pvc-1/createSnapshot", doc{"name": "snapshot-1", "description": ofSnapshot, "labels": doc{settings.Label: "kubernetes"}})
-	}, []string{"disk pvc-1 in europe-west1-b, 10GB, of volume claim default/data", "snapshot snapshot-1, 10GB, of volume snapshot default/daily"}},
+	}, []string{"disk pvc-1 in europe-west1-b, 10GB pd-standard, of volume claim default/data", "snapshot snapshot-1, 10GB, of volume snapshot default/daily"}},
 	{"disk with the label", func(w *world) {
 		w.post(inZone+"disks", doc{"name": "pvc-1", "sizeGb": "10", "description": ofClaim, "labels": doc{settings.Label: "kubernetes"}})
-	}, []string{"disk pvc-1 in europe-west1-b, 10GB, of volume claim default/data"}},
+	}, []string{"disk pvc-1 in europe-west1-b, 10GB pd-standard, of volume claim default/data"}},
 }
 
 // others are another cluster's, of the same kinds: in the network it shares with
@@ -195,6 +195,9 @@ var answers = []struct {
 
 func texts(list []sweep.Leftover) (out []string) {
 	for _, l := range list {
+		if l.Address != "" {
+			l.Address = "A.B.C.D" // given out in turn
+		}
 		out = append(out, l.String())
 	}
 	return out

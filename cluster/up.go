@@ -7,6 +7,7 @@ import (
 
 	"hakube/cluster/env"
 	"hakube/cluster/kube"
+	"hakube/cluster/live"
 	"hakube/cluster/plan"
 	"hakube/cluster/pool"
 	"hakube/cluster/preflight"
@@ -192,6 +193,30 @@ func (c *Cluster) strayed(ctx context.Context, r *run, preview bool) (err error)
 	}
 	removal.Keep(r.Task)
 	return nil
+}
+
+// quieted ends the programs that make Google's objects before what is to go is listed
+// for good: what they made since the first look is found by a second one. Nothing is
+// refused any more when it is called.
+func (c *Cluster) quieted(ctx context.Context, r *run, items []plan.Item, report func(plan.Event)) ([]plan.Item, error) {
+	w := live.WritersOf(r.Task)
+	if w == nil {
+		return items, nil
+	}
+	if err := plan.Run(ctx, r.Gate, []plan.Item{{Step: w}}, report); err != nil || !w.Stopped {
+		return items, err
+	}
+	have, err := r.LookForMarks(ctx)
+	if err != nil {
+		return nil, err
+	}
+	told := r.Strays
+	if r.Strays, r.Perhaps, err = sweep.Find(ctx, r.Reader, &r.Want, have); err != nil {
+		return nil, err
+	}
+	removal.TellNew(r.Task, told)
+	removal.Keep(r.Task)
+	return r.removal(ctx)
 }
 
 // removal lists what a removal takes away, once nothing of it is refused.

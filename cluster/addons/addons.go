@@ -47,6 +47,7 @@ func (i Image) asked(mirror bool) string {
 type Workload struct {
 	Kind, Namespace, Name string
 	OnNodes               bool // a cluster without nodes has no pod of it, and is well
+	Writes                bool // it makes objects of Google's of its own accord
 }
 
 // All are the rows, in the order in which they are applied.
@@ -57,13 +58,13 @@ func All() []Addon {
 			Ref:    "registry.k8s.io/cloud-provider-gcp/cloud-controller-manager:v28.2.1",
 			Digest: "sha256:3c0a8ed7156af8c4a6ab559b98d45882d7447409ccd7bd13b746006bf21e4cfd",
 		}},
-		Workloads: []Workload{{Kind: "DaemonSet", Namespace: "kube-system", Name: "cloud-controller-manager"}},
+		Workloads: []Workload{{Kind: "DaemonSet", Namespace: "kube-system", Name: "cloud-controller-manager", Writes: true}},
 	}, {
 		Name: "volumes", Version: "v1.26.0", // the driver's: its manifests ask for it
 		Images: volumeImages,
 		Workloads: []Workload{
 			{Kind: "DaemonSet", Namespace: "kube-system", Name: "csi-gce-pd-node", OnNodes: true},
-			{Kind: "DaemonSet", Namespace: "kube-system", Name: "csi-gce-pd-controller"},
+			{Kind: "DaemonSet", Namespace: "kube-system", Name: "csi-gce-pd-controller", Writes: true},
 		},
 	}, {
 		Name: "metrics", Version: "v0.9.0",

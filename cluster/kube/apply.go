@@ -22,8 +22,17 @@ func (c *Client) Apply(ctx context.Context, path string, text []byte) error {
 
 // Delete removes the object at a path, and what it owns after it; one that is gone is fine.
 func (c *Client) Delete(ctx context.Context, path string) error {
-	behind := metav1.DeletePropagationBackground
-	text, err := json.Marshal(metav1.DeleteOptions{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "DeleteOptions"}, PropagationPolicy: &behind})
+	return c.delete(ctx, path, metav1.DeletePropagationBackground)
+}
+
+// DeleteLast removes what the object at a path owns, and itself when that is gone: while
+// it is there, a pod of it may still run.
+func (c *Client) DeleteLast(ctx context.Context, path string) error {
+	return c.delete(ctx, path, metav1.DeletePropagationForeground)
+}
+
+func (c *Client) delete(ctx context.Context, path string, how metav1.DeletionPropagation) error {
+	text, err := json.Marshal(metav1.DeleteOptions{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "DeleteOptions"}, PropagationPolicy: &how})
 	if err != nil {
 		return err
 	}
@@ -32,6 +41,15 @@ func (c *Client) Delete(ctx context.Context, path string) error {
 		return nil
 	}
 	return err
+}
+
+// There tells whether there is an object at a path.
+func (c *Client) There(ctx context.Context, path string) (bool, error) {
+	err := c.RESTClient().Get().AbsPath(path).Do(ctx).Error()
+	if apierrors.IsNotFound(err) {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 // Rollout says what is missing of the DaemonSet or Deployment at a path, "" if nothing is.

@@ -13,7 +13,6 @@ import (
 	"hakube/cluster/kube"
 	"hakube/cluster/plan"
 	"hakube/cluster/pool"
-	"hakube/cluster/step"
 	"hakube/cluster/task"
 )
 
@@ -178,7 +177,7 @@ const everyNode = ""
 // its nodes hold pods. A cluster that cannot be asked keeps nothing from being
 // removed; that it went undrained is said.
 func Busy(r *task.Task) plan.Step {
-	b := busy{env: r.Env, drain: drain(r), name: "pods on nodes of " + r.Want.Zone, access: step.Access(r), master: r.Master(), lives: r.Have.Runs(r.Master())}
+	b := busy{opener: openerOf(r), drain: drain(r), name: "pods on nodes of " + r.Want.Zone}
 	if r.Mode.One {
 		b.name = "pods on node " + r.Replica.Name
 		if r.Have.StatusOf(r.Replica) != "RUNNING" {
@@ -189,13 +188,10 @@ func Busy(r *task.Task) plan.Step {
 }
 
 type busy struct {
-	env     *env.Env
+	opener
 	drain   *drained
 	name    string
-	stopped string           // why no pod has to leave
-	access  []plan.Step      // ssh to masters, for credentials
-	master  inventory.Object // that is asked for them
-	lives   bool             // the master, when the run began
+	stopped string // why no pod has to leave
 }
 
 func (b busy) String() string         { return b.name }
@@ -232,7 +228,7 @@ func (b busy) giveUp(why string) {
 // Undo drains all nodes of the pool, with credentials fetched for it if this
 // operator has none that work.
 func (b busy) Undo(ctx context.Context) error {
-	err := b.credentials(ctx)
+	err := b.open(ctx)
 	if err == nil {
 		err = b.drain.Do(ctx)
 	}
@@ -241,31 +237,4 @@ func (b busy) Undo(ctx context.Context) error {
 		return nil
 	}
 	return err
-}
-
-// credentials does what it takes to speak to the cluster that has a living API.
-// A removal writes no kubeconfig: what a master lends is kept nowhere.
-func (b busy) credentials(ctx context.Context) error {
-	for _, s := range b.access {
-		now, err := s.Observe(ctx)
-		if err == nil && now.Is != plan.Present {
-			err = s.Do(ctx)
-		}
-		if err != nil {
-			return fmt.Errorf("%s: %w", s, err)
-		}
-	}
-	if _, err := b.env.Kube(ctx); err == nil {
-		return nil
-	}
-	ip, err := b.env.Address(ctx)
-	if err != nil {
-		return err
-	}
-	e, err := b.env.Lend(ctx, b.master, ip, 0)
-	if err != nil {
-		return err
-	}
-	b.env.Borrow(e)
-	return nil
 }

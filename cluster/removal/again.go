@@ -5,12 +5,14 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"hakube/cluster/env"
 	"hakube/cluster/inventory"
 	"hakube/cluster/plan"
 	"hakube/cluster/sweep"
 	"hakube/cluster/task"
+	"hakube/scripts/cure"
 )
 
 // What is to go was listed while all was alive. A controller makes more of it until its
@@ -43,11 +45,7 @@ func (s sweptAgain) Observe(ctx context.Context) (plan.State, error) {
 	if err != nil || len(found) == 0 {
 		return plan.State{Is: plan.Absent, Why: "nothing"}, err
 	}
-	var names []string
-	for _, o := range found {
-		names = append(names, o.String())
-	}
-	return plan.Exists(strings.Join(names, ", "))
+	return plan.Exists(namesOf(found))
 }
 
 // find is a look of its own: what the run has read so far is from before.
@@ -56,17 +54,71 @@ func (s sweptAgain) find(ctx context.Context) ([]*sweep.Orphan, error) {
 		return nil, err
 	}
 	found, _, err := sweep.Find(ctx, s.env.Reader, &s.env.Want, s.swept)
-	return slices.DeleteFunc(found, func(o *sweep.Orphan) bool {
-		return slices.ContainsFunc(s.listed, func(x *sweep.Orphan) bool { return x.Of == o.Of && x.Id == o.Id })
-	}), err
+	return unknownTo(s.listed, found), err
 }
 
-func (s sweptAgain) Undo(ctx context.Context) error {
-	found, err := s.find(ctx)
-	if err != nil {
-		return err
+// unknownTo are those that are not in a list.
+func unknownTo(listed, found []*sweep.Orphan) []*sweep.Orphan {
+	return slices.DeleteFunc(slices.Clone(found), func(o *sweep.Orphan) bool {
+		return slices.ContainsFunc(listed, func(x *sweep.Orphan) bool { return x.Of == o.Of && x.Id == o.Id })
+	})
+}
+
+// TellNew warns of what was made since what goes, or stays, was told.
+func TellNew(r *task.Task, told []*sweep.Orphan) {
+	what := "stays"
+	if r.Sweeping {
+		what = "is removed"
 	}
-	return take(ctx, s.env, found)
+	for _, o := range unknownTo(told, r.Strays) {
+		r.Warn(fmt.Sprintf("%s was made while the cluster went, and %s too", o.Leftover, what))
+	}
+}
+
+// Undo takes it as often as somebody makes it again, until two looks in a row find
+// nothing: a controller that runs outside of the cluster's machines is told only by its
+// API that its objects are gone, and makes them anew.
+func (s sweptAgain) Undo(ctx context.Context) error {
+	empty := 0
+	err := plan.Until(ctx, plan.Condition{
+		For: "nobody to make them again", Every: s.env.Poll, Limit: againLimit,
+		Check: func(ctx context.Context) (bool, string, error) {
+			found, err := s.find(ctx)
+			if err == nil {
+				err = take(ctx, s.env, found)
+			}
+			if err != nil || len(found) > 0 {
+				empty = 0
+				return false, "made again: " + namesOf(found), err
+			}
+			empty++
+			return empty > 1, "one look found nothing", nil
+		},
+	})
+	if err != nil && ctx.Err() == nil {
+		return &madeAgain{err}
+	}
+	return err
+}
+
+// againLimit is how long somebody may go on making them again.
+const againLimit = 30 * time.Second
+
+// madeAgain is what a removal does not come to an end with.
+type madeAgain struct{ error }
+
+func (e *madeAgain) Unwrap() error { return e.error }
+
+func (e *madeAgain) Hint() string {
+	return cure.Hint("a program outside of the cluster's machines makes them: end that first, and run it again", cure.Same())
+}
+
+func namesOf(found []*sweep.Orphan) string {
+	var names []string
+	for _, o := range found {
+		names = append(names, o.String())
+	}
+	return strings.Join(names, ", ")
 }
 
 // take removes them, in the order in which Kubernetes would.

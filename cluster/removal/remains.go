@@ -2,6 +2,7 @@ package removal
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"hakube/cluster/inventory"
@@ -30,6 +31,9 @@ func (e *Remains) Error() string {
 		for _, l := range e.Perhaps {
 			lines = append(lines, "  "+l.String()+": "+l.Why)
 		}
+	}
+	if bill := sweep.Bill(append(slices.Clone(e.Ours), e.Perhaps...)); bill != "" {
+		lines = append(lines, "Google bills it until it is deleted: "+bill)
 	}
 	if len(e.Kept) > 0 {
 		lines = append(lines, strings.Join(e.Kept, " and ")+" stays until then")

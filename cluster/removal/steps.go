@@ -36,6 +36,7 @@ import (
 // network when something is in it, and one thing in any case as long as there
 // is something to sweep.
 func Keep(r *task.Task) {
+	r.Kept = nil
 	later := !r.Sweeping && len(r.Strays) > 0
 	held := slices.ContainsFunc(r.Perhaps, func(s *sweep.Orphan) bool { return s.Network != "" })
 	anchor := func(o inventory.Object) bool { return o.Kind == inventory.Network || o.Role == inventory.RoleSSH } // the two go together (D32b)

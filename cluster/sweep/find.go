@@ -82,7 +82,13 @@ func (f *strays) add(k inventory.Kind, x inventory.Described, place string, more
 		return
 	}
 	s := &Orphan{Of: k, Id: x.GetId(), key: keyOf(x.GetName())}
-	s.Kind, s.Name, s.Place, s.Owner = string(k), x.GetName(), place, owner(x.GetDescription())
+	s.Kind, s.Name, s.Place, s.Owner, s.Billed = string(k), x.GetName(), place, owner(x.GetDescription()), billed[k]
+	switch x := x.(type) {
+	case *computepb.ForwardingRule:
+		s.Address = x.GetIPAddress()
+	case *computepb.Address:
+		s.Address = x.GetAddress()
+	}
 	s.known = kubernetesSays(x.GetDescription()) || s.key != ""
 	s.Why = "nothing tells which cluster it is of"
 	if gce.Region(place) != "" && strings.Count(place, "-") == 2 {
@@ -206,7 +212,7 @@ func strayReads(ctx context.Context, r *inventory.Reader, f *strays) []func() er
 
 // disk judges a volume's disk: by the machines that have it, or by the label.
 func (s *Orphan) disk(l *lineup, x *computepb.Disk) {
-	s.Size, s.fingerprint, s.labels = settings.Gigabytes(x.GetSizeGb()), x.GetLabelFingerprint(), x.GetLabels()
+	s.Size, s.Class, s.fingerprint, s.labels = settings.Gigabytes(x.GetSizeGb()), gce.Base(x.GetType()), x.GetLabelFingerprint(), x.GetLabels()
 	label := s.labels[settings.Label]
 	switch users := x.GetUsers(); {
 	case len(users) > 0:

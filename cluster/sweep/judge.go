@@ -56,9 +56,14 @@ type Leftover struct {
 	Place string `json:"place"` // zone or region
 	// Owner is whom it was made for, as it says itself: "Service default/web",
 	// "volume claim default/data"; "" when it says nothing.
-	Owner string `json:"owner"`
-	Size  string `json:"size"` // of a disk: "10GB"
-	Why   string `json:"why"`  // what shows whose it is, or why nothing does
+	Owner   string `json:"owner"`
+	Size    string `json:"size"`    // of a disk or a snapshot: "10GB"
+	Class   string `json:"class"`   // of a disk: "pd-balanced"
+	Address string `json:"address"` // of what has one
+	// Billed is what Google asks money for, "" if it is free: "its size" or "each
+	// hour". Figures are Google's own to say: they differ by region and change.
+	Billed string `json:"billed"`
+	Why    string `json:"why"` // what shows whose it is, or why nothing does
 	// Network is the cluster's own network when this is in it: it cannot be
 	// deleted as long as this is there.
 	Network string `json:"network"`
@@ -69,8 +74,11 @@ func (l Leftover) String() string {
 	if l.Place != "" {
 		s += " in " + l.Place
 	}
-	if l.Size != "" {
-		s += ", " + l.Size
+	if what := strings.TrimSpace(l.Size + " " + l.Class); what != "" {
+		s += ", " + what
+	}
+	if l.Address != "" {
+		s += ", " + l.Address
 	}
 	if l.Owner != "" {
 		s += ", of " + l.Owner

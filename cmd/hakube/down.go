@@ -25,7 +25,8 @@ func downCommand(u *ui) *cli.Command {
 			"With KUBE_DELETE_NODES=false one master of the zone is removed: KUBE_REPLICA_NAME, or one that is\n" +
 			"down, or one that leads no etcd ring. It leaves the balancer, then the rings, then the cloud. With\n" +
 			"one master left the API's address goes back to that. The last one is never removed so.\n\n" +
-			"What Services and volumes of the cluster left in the cloud is listed before anything is removed. On\n" +
+			"What Services and volumes of the cluster left in the cloud is listed before anything is removed, with\n" +
+			"whose it is and what of it Google bills. Programs of addons that make such things are stopped first. On\n" +
 			"a terminal it is asked whether to remove it too; elsewhere only HAKUBE_SWEEP=true (--sweep) does. As\n" +
 			"long as any is left the exit code is 1, and what it holds, such as the network, stays.\n\n" + exitHelp,
 		Flags:        settingFlags(),

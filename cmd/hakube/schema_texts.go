@@ -26,7 +26,7 @@ var keyTexts = map[string]string{
 
 	// Results of up, down and repair.
 	"actions": "the steps that changed something, or failed, in the order they ended: what was made, what went",
-	"nothing": "whether there was nothing to do", "address": "of the API", "url": "of the API", "context": "of the cluster in kubeconfig", "kubeconfig": "the file",
+	"nothing": "whether there was nothing to do", "address": "of the API, or of a balancer", "url": "of the API", "context": "of the cluster in kubeconfig", "kubeconfig": "the file",
 	"version": "of Kubernetes", "mode": "what was done: create, add pool, add replica, remove cluster, remove pool, remove replica, repair, span zones", "replica": "the master that was added or removed",
 	"repaired": "masters that were brought back", "givenUp": "masters that were not", "dark": "what probes of the API saw meanwhile", "outages": "the same by step",
 	"warnings": "what a person should know", "evidence": "what was seen of the cluster at the end", "left": "what still carries the cluster's mark", "leftovers": "what the cluster left in the cloud",
@@ -51,7 +51,7 @@ var keyTexts = map[string]string{
 	"run": "the run that has the lease", "by": "who it is", "alive": "whether it is at work; of quorum: voters that live", "unfinished": "what a cut run left",
 	"command": "what ends it", "or": "what takes it back instead", "member": "the master it is on", "voter": "whether it has a vote", "behind": "entries it is behind the leader",
 	"voters": "how many", "need": "how many must live", "valid": "whether all is as it should be", "problems": "why it is not", "status": "what was seen",
-	"certificates": "what masters show to others, the first to end first", "ends": "the last moment at which it is taken", "place": "zone or region", "owner": "the Service or volume it was made for", "size": "of a disk", "network": "the cluster's, which cannot go before this",
+	"certificates": "what masters show to others, the first to end first", "ends": "the last moment at which it is taken", "place": "zone or region", "owner": "the Service or volume it was made for", "size": "of a disk or a snapshot", "class": "type of a disk, such as pd-balanced", "billed": "what Google asks money for as long as it is there, \"\" if it is free", "network": "the cluster's, which cannot go before this",
 
 	// The operator's credentials.
 	"file": "of the kubeconfig that has them", "server": "where kubectl finds the API", "user": "whom the API takes the operator for", "until": "when the certificate ends",

@@ -36,6 +36,9 @@ func (u *ui) leftovers(s cluster.Settings) func(context.Context, cluster.Found) 
 		for _, l := range f.Perhaps {
 			u.leftover("perhaps", l, l.String()+": "+l.Why)
 		}
+		if bill := f.Bill(); bill != "" {
+			u.note("of that Google bills as long as it is there: %s", bill)
+		}
 		if len(f.Ours) == 0 || f.Sweep || bool(s.Yes) || !term.IsTerminal(int(u.in.Fd())) {
 			return f.Sweep, nil
 		}

@@ -92,10 +92,15 @@ func (c *call) serveApplied(p appliedPath) (answer any, status int, err error) {
 	case !there:
 		return nil, 0, apierrors.NewNotFound(coreResource(p.resource), p.name)
 	case c.Method == http.MethodGet:
+		if strings.Contains(string(e.Value), endingMark) {
+			if _, err := c.m.Write(nil, p.key()); err != nil {
+				return nil, 0, err
+			}
+		}
 		answer, err = c.seen(e.Value)
 		return answer, http.StatusOK, err
 	case c.Method == http.MethodDelete:
-		_, err = c.m.Write(nil, p.key())
+		err = c.removeApplied(p, text, e.Value)
 		return metav1.Status{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Status"}, Status: metav1.StatusSuccess}, http.StatusOK, err
 	}
 	return nil, 0, c.unknown()
@@ -140,6 +145,34 @@ func (c *call) apply(s *Contents, p appliedPath, text []byte, old Entry, there b
 	answer, err := c.seen(value)
 	return answer, status, err
 }
+
+// removeApplied takes it away. What is to go after its pods is there for one more look.
+func (c *call) removeApplied(p appliedPath, text []byte, old json.RawMessage) error {
+	var options metav1.DeleteOptions
+	if len(text) > 0 {
+		var err error
+		if options, err = DeleteOptions(text); err != nil {
+			return err
+		}
+	}
+	if how := options.PropagationPolicy; how == nil || *how != metav1.DeletePropagationForeground {
+		_, err := c.m.Write(nil, p.key())
+		return err
+	}
+	var o unstructured.Unstructured
+	if err := json.Unmarshal(old, &o.Object); err != nil {
+		return err
+	}
+	o.SetFinalizers([]string{endingMark})
+	value, err := json.Marshal(o.Object)
+	if err == nil {
+		_, err = c.m.Write(map[string]json.RawMessage{p.key(): value})
+	}
+	return err
+}
+
+// endingMark is on what goes when its pods have: the finalizer that Kubernetes sets.
+const endingMark = "foregroundDeletion"
 
 // served refuses what is of a kind that nobody defined, and the first that asks for one
 // that was: masters take a moment to serve it.
