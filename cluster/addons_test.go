@@ -152,8 +152,11 @@ func TestAddonsGoOn(t *testing.T) {
 		if err := errors.Join(cut(&a), client.Record(ctx, a)); err != nil {
 			t.Fatal(err)
 		}
-		if s, err := shell("all").Status(ctx); err != nil || healthy(s.Addons, settings.Volumes) {
+		s, err := shell("all").Status(ctx)
+		if err != nil || healthy(s.Addons, settings.Volumes) {
 			t.Errorf("%s: status %+v, %v", name, s.Addons, err)
+		} else if u := s.Unfinished; len(u) != 1 || !strings.Contains(u[0].Step, settings.Volumes+": it is ") || !strings.HasSuffix(u[0].Command, "hakube up") {
+			t.Errorf("%s: unfinished %+v", name, u)
 		}
 		w.mustUp(shell("all"))
 		if diff := cmp.Diff(whole, applied()); diff != "" {

@@ -99,6 +99,9 @@ func (w *world) inside(o *operator, s *status.Status) (lines []string) {
 			lines = append(lines, fmt.Sprintf("backend %s in %s, healthy %t", b.Name, b.Zone, b.Healthy))
 		}
 	}
+	for _, a := range s.Addons {
+		lines = append(lines, fmt.Sprintf("addon %s %s, healthy %t: %s", a.Name, a.Version, a.Healthy, a.Why))
+	}
 	lines = append(lines, "address held by "+s.Address.Holder)
 	if !s.Address.Ready {
 		return append(lines, "the API does not answer")

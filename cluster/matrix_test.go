@@ -38,7 +38,7 @@ type matrixMode struct {
 	// same kind, which status names then: a pool of the cluster that was to go.
 	partly bool
 	// one tells that each third call goes wrong, in one of the ways, by turns: of a list
-	// that is those of other lines one after the other.
+	// that is those of other lines one after the other, or has fifty calls that are alike.
 	one bool
 }
 
@@ -81,6 +81,14 @@ func matrixModes() []matrixMode {
 			return o
 		}
 	}
+	addons := func(names settings.Addons) func(*operator) *operator {
+		return func(o *operator) *operator {
+			return o.again(func(s *settings.Settings) { s.Addons, s.MasterAccount = names, "default" })
+		}
+	}
+	withoutAddons := func(o *operator) *operator { // by hand: unset is as it is
+		return addons(allAddons)(o).again(func(s *settings.Settings) { s.Addons = settings.NoAddons })
+	}
 	poolD := func(o *operator) *operator { return o.pool(zoneD, 1) }
 	one := after(same)
 	withPoolC := after(same, poolC(3), poolD)
@@ -102,6 +110,10 @@ func matrixModes() []matrixMode {
 		{name: "remove_replica_2to1", prepare: two, run: down(master(zoneC)), quorum: true, removes: true},
 		{name: "remove_pool", prepare: withPoolC, run: down(poolC(0)), quorum: true, removes: true},
 		{name: "remove_cluster_zone", prepare: one, run: down(same), removes: true, partly: true},
+		{name: "addons_create", prepare: after(), run: up(addons(allAddons)), preview: preview(addons(allAddons)), one: true},
+		{name: "addons_on", prepare: after(addons(settings.NoAddons)), run: up(addons(allAddons)), preview: preview(addons(allAddons)), one: true},
+		{name: "addons_off", prepare: after(addons(allAddons)), run: up(withoutAddons), preview: preview(withoutAddons), one: true},
+		{name: "remove_cluster_addons", prepare: after(addons(allAddons)), run: down(same), removes: true, partly: true, one: true},
 		{name: "remove_cluster", prepare: after(same, master(zoneC), poolD), run: down(anywhere), removes: true, partly: true},
 	}
 }

@@ -3,6 +3,7 @@ package status
 import (
 	"context"
 	"slices"
+	"strings"
 
 	"hakube/cluster/addons"
 	"hakube/cluster/kube"
@@ -14,6 +15,28 @@ type AddonStatus struct {
 	Version string `json:"version"` // of what is there; "" of nothing
 	Healthy bool   `json:"healthy"` // it is there, whole, and its pods are ready
 	Why     string `json:"why"`
+
+	half    bool // some command began it and did not end
+	stopped bool // a program of it is not there: a down stops those first that make Google's objects
+}
+
+// unfinishedAddons is what an up that was cut left of them, or a down that had only
+// stopped their programs. Pods that are not ready yet are no work of ours.
+func (s *Snapshot) unfinishedAddons() []Unfinished {
+	var words []string
+	or := ""
+	for _, a := range s.addons {
+		if a.half {
+			words = append(words, a.Name+": "+a.Why)
+		}
+		if a.stopped {
+			or = downAll
+		}
+	}
+	if len(words) == 0 {
+		return nil
+	}
+	return half("addons are not as they are to be ("+strings.Join(words, "; ")+")", s.create(), or)
 }
 
 // addonsOf asks for those that are to be, and for what the cluster has.
@@ -40,11 +63,13 @@ func addonsOf(ctx context.Context, client *kube.Client, wanted []addons.Set) (li
 			}
 		}
 		x.Healthy = x.Why == ""
+		x.stopped = strings.HasSuffix(x.Why, ": it is not there")
+		x.half = x.stopped || i < 0 || all[i].Digest != want.Digest
 		list = append(list, x)
 	}
 	for _, a := range all {
 		if !slices.ContainsFunc(wanted, func(x addons.Set) bool { return x.Name == a.Name }) {
-			list = append(list, AddonStatus{Name: a.Name, Version: a.Version, Why: "it is there, and is not to be"})
+			list = append(list, AddonStatus{Name: a.Name, Version: a.Version, Why: "it is there, and is not to be", half: true})
 		}
 	}
 	return list, nil

@@ -56,7 +56,7 @@ func (s *Snapshot) unfinished() []Unfinished {
 	if len(list) == 0 {
 		list = append(list, s.withoutPool()...)
 	}
-	return append(list, s.unfinishedNodes()...)
+	return append(append(list, s.unfinishedNodes()...), s.unfinishedAddons()...)
 }
 
 // spanned is an up of the whole cluster that was begun and is not done, also when it was
