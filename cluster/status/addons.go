@@ -20,25 +20,6 @@ type AddonStatus struct {
 	stopped bool // a program of it is not there: a down stops those first that make Google's objects
 }
 
-// unfinishedAddons is what an up that was cut left of them, or a down that had only
-// stopped their programs. Pods that are not ready yet are no work of ours.
-func (s *Snapshot) unfinishedAddons() []Unfinished {
-	var words []string
-	or := ""
-	for _, a := range s.addons {
-		if a.half {
-			words = append(words, a.Name+": "+a.Why)
-		}
-		if a.stopped {
-			or = downAll
-		}
-	}
-	if len(words) == 0 {
-		return nil
-	}
-	return half("addons are not as they are to be ("+strings.Join(words, "; ")+")", s.create(), or)
-}
-
 // addonsOf asks for those that are to be, and for what the cluster has.
 func addonsOf(ctx context.Context, client *kube.Client, wanted []addons.Set) (list []AddonStatus, err error) {
 	all, err := client.Applied(ctx)

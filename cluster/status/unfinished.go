@@ -183,6 +183,25 @@ func (s *Snapshot) home() string {
 	return homes[0]
 }
 
+// unfinishedAddons is what an up that was cut left of them, or a down that had only
+// stopped their programs. Pods that are not ready yet are no work of ours.
+func (s *Snapshot) unfinishedAddons() []Unfinished {
+	var words []string
+	or := ""
+	for _, a := range s.addons {
+		if a.half {
+			words = append(words, a.Name+": "+a.Why)
+		}
+		if a.stopped {
+			or = downAll
+		}
+	}
+	if len(words) == 0 {
+		return nil
+	}
+	return half("addons are not as they are to be ("+strings.Join(words, "; ")+")", s.create(), or)
+}
+
 // withoutMasters is a cluster that has none, nor the disk of one.
 func (s *Snapshot) withoutMasters() Unfinished {
 	x := Unfinished{Step: "the cluster has no master: it is half made or half removed", Command: s.create(), Or: downAll}
