@@ -34,9 +34,13 @@ require (
 	k8s.io/client-go v0.36.3
 )
 
-require github.com/santhosh-tekuri/jsonschema/v6 v6.0.3
+require (
+	filippo.io/age v1.3.2
+	github.com/santhosh-tekuri/jsonschema/v6 v6.0.3
+)
 
 require (
+	filippo.io/hpke v0.4.0 // indirect
 	github.com/kisielk/errcheck v1.30.0 // indirect
 	golang.org/x/telemetry v0.0.0-20261010193011-f71dc92da45e // indirect
 	golang.org/x/vuln v1.9.0 // indirect

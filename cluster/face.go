@@ -93,6 +93,7 @@ const (
 	StatusVerb  = settings.StatusVerb
 	RepairVerb  = settings.RepairVerb
 	RebuildVerb = settings.RebuildVerb
+	BackupVerb  = settings.BackupVerb
 
 	AddPool       = settings.AddPool
 	Span          = settings.Span

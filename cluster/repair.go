@@ -3,10 +3,13 @@ package cluster
 import (
 	"context"
 
+	"hakube/cluster/backup"
+	"hakube/cluster/env"
 	"hakube/cluster/plan"
 	"hakube/cluster/preflight"
 	"hakube/cluster/repair"
 	"hakube/cluster/settings"
+	"hakube/cluster/status"
 	"hakube/cluster/step"
 )
 
@@ -98,4 +101,27 @@ func (r *run) sweepOthers(ctx context.Context, report func(plan.Event)) error {
 		}
 	}
 	return nil
+}
+
+// Backup has a master make a backup of the cluster, encrypted to the recipients of the
+// settings, and keeps it in a file that must not exist. What was not restored on that
+// master for a try, and found to be what the rings have, is no backup: then there is an
+// error and no file. It changes nothing of the cluster.
+func (c *Cluster) Backup(ctx context.Context, file string, report func(plan.Event)) (*backup.File, error) {
+	r := c.run(settings.BackupVerb, hold{})
+	if err := status.Find(ctx, r.Task); err != nil {
+		return nil, &Unchanged{err}
+	}
+	if err := preflight.Fit(ctx, r.Task); err != nil {
+		return nil, &Unchanged{err}
+	}
+	from, err := backup.Choose(r.Survey(ctx, r.Have.Masters(r.Want.Names)))
+	if err != nil {
+		return nil, &Unchanged{err}
+	}
+	taking := backup.Take(r.Env, env.InstanceOf(from), file)
+	if err := plan.Run(ctx, nil, []plan.Item{{Step: taking, Want: true}}, report); err != nil {
+		return nil, &Unchanged{err}
+	}
+	return taking.Made, nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 	"sync"
@@ -18,6 +19,7 @@ type process struct {
 	session        *ssh.Session
 	begun          bool // the machine may have begun it
 	stdout, stderr buffer
+	to             io.Writer // where stdout goes in place of that, if it is not nil
 }
 
 // start opens a session and has the command started. limit is for the
@@ -31,6 +33,9 @@ func (p *process) start(ctx context.Context, limit time.Duration, c *ssh.Client,
 	}
 	p.client, p.session, p.begun = c, session, true
 	session.Stdin, session.Stdout, session.Stderr = strings.NewReader(script), &p.stdout, &p.stderr
+	if p.to != nil {
+		session.Stdout = p.to
+	}
 	_, err = await(ctx, func() (struct{}, error) { return struct{}{}, session.Start(command) }, func(struct{}) {})
 	if err != nil {
 		_ = session.Close() // the error that counts is the one above

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"strings"
 	"sync"
@@ -76,30 +77,41 @@ func (r *Runner) Close() error {
 // sent SIGTERM and cut off from its output; one that does not listen to either
 // runs to its end, which is why scripts must stand being run twice.
 func (r *Runner) Run(ctx context.Context, h Host, script string, args ...string) ([]byte, error) {
+	p := &process{}
+	err := r.run(ctx, h, p, script, args)
+	return p.stdout.bytes(), err
+}
+
+// Stream is Run for a script that prints much: to takes what it prints as it comes.
+func (r *Runner) Stream(ctx context.Context, h Host, to io.Writer, script string, args ...string) error {
+	return r.run(ctx, h, &process{to: to}, script, args)
+}
+
+func (r *Runner) run(ctx context.Context, h Host, p *process, script string, args []string) error {
 	name, err := scripts.Name(script)
 	if err != nil {
-		return nil, fmt.Errorf("running a script on %s: %w", h.Name, err)
+		return fmt.Errorf("running a script on %s: %w", h.Name, err)
 	}
 	command, err := remoteCommand(args)
 	if err != nil {
-		return nil, fmt.Errorf("running %s on %s: %w", name, h.Name, err)
+		return fmt.Errorf("running %s on %s: %w", name, h.Name, err)
 	}
-	p := &process{stdout: buffer{max: r.opts.MaxOutput}, stderr: buffer{max: maxStderr, tail: true}}
+	p.stdout, p.stderr = buffer{max: r.opts.MaxOutput}, buffer{max: maxStderr, tail: true}
 	if err = r.start(ctx, h, p, command, script); err != nil && !p.begun {
-		return nil, err
+		return err
 	}
 	if err == nil {
 		err = p.wait(ctx, r.opts.KeepAlive)
 	}
 	if err == nil {
-		return p.stdout.bytes(), nil
+		return nil
 	}
 	failed := &RunError{Host: h.Name, Name: name, Args: args, Stdout: p.stdout.bytes(), Stderr: p.stderr.bytes(), Exit: -1, Err: err}
 	var exit *ssh.ExitError
 	if errors.As(err, &exit) && exit.Signal() == "" {
 		failed.Exit, failed.Err = exit.ExitStatus(), nil
 	}
-	return failed.Stdout, failed
+	return failed
 }
 
 // maxStderr is how much of the end of stderr is kept, in bytes.

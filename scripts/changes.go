@@ -7,6 +7,7 @@ var changes = map[string]bool{
 	"admin-kubeconfig": false,
 	"diagnose":         false,
 	"export-keys":      false,
+	"backup":           false, // what it puts on the machine is gone when it ends
 	"pod-routes":       false,
 
 	"etcd-member":        true, // each of its verbs

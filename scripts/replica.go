@@ -44,6 +44,9 @@ var (
 	RegisterNode = withFunctions("register-node", registerNode)
 	// ForceRing makes a master's member the only one of its ring.
 	ForceRing = withFunctions("force-ring", forceRing)
+
+	// Backup prints a backup of the cluster, encrypted.
+	Backup = header("backup") + "# shellcheck disable=SC2030,SC2031\nset -euo pipefail\nexport_keys() (\n" + ExportKeys + ")\n" + backup
 )
 
 var (
@@ -63,6 +66,8 @@ var (
 	registerNode string
 	//go:embed force-ring.sh
 	forceRing string
+	//go:embed backup.sh
+	backup string
 )
 
 // withFunctions puts a script behind the functions of the startup-script, so

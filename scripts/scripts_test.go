@@ -25,6 +25,7 @@ var all = map[string]string{
 	"join-control-plane": JoinControlPlane,
 	"retire":             Retire,
 	"tend-machine":       TendMachine,
+	"backup":             Backup,
 }
 
 func mustImport() string {

@@ -18,14 +18,14 @@ const (
 	RemoveCluster Mode = "remove cluster" // down: everything
 	Repair        Mode = "repair"         // repair: brings masters back that fail
 	Rebuild       Mode = "rebuild"        // repair --from-survivor: goes on with one master where quorum is lost for good
-	Look          Mode = "look"           // status, validate: nothing
+	Look          Mode = "look"           // status, validate, backup: nothing
 )
 
 // Mode is what the verb does under these settings. What contradicts itself was
 // refused when they were loaded.
 func (s *Settings) Mode(verb Verb) Mode {
 	switch {
-	case verb == StatusVerb:
+	case verb == StatusVerb, verb == BackupVerb:
 		return Look
 	case verb == RepairVerb:
 		return Repair
@@ -128,6 +128,8 @@ const (
 	// settings say to do has no meaning for them either.
 	RepairVerb  Verb = "repair"
 	RebuildVerb Verb = "rebuild"
+	// BackupVerb is of the whole cluster, wherever it is, and looks only.
+	BackupVerb Verb = "backup"
 )
 
 // chooses tells whether kube-up's selectors say what the verb does.

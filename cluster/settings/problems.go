@@ -57,7 +57,7 @@ func (s *Settings) problems(verb Verb, bad map[string]bool) []string {
 	if s.Project == "" && !bad["Project"] && !bad["Provider"] {
 		say("PROJECT is not set, and gcloud has no configured project")
 	}
-	if _, err := os.UserHomeDir(); err != nil && s.Kubeconfig == "" && !bad["Kubeconfig"] && verb != StatusVerb && verb != Down {
+	if _, err := os.UserHomeDir(); err != nil && s.Kubeconfig == "" && !bad["Kubeconfig"] && verb != StatusVerb && verb != BackupVerb && verb != Down {
 		say("KUBECONFIG is not set, and neither is HOME: name the file that the cluster is written to")
 	}
 	if !bool(s.EnableAliases) && !bad["EnableAliases"] {

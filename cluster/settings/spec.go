@@ -97,6 +97,9 @@ func Image(owner, name Name) string {
 
 const ImageFamily = "debian-12"
 
+// ID is the cluster's name as its masters' disks have it.
+func (s *Spec) ID() string { return s.Project + "/" + s.Names.Prefix }
+
 // Labels are a courtesy to people who filter by them; the mark is what counts.
 func (s *Spec) Labels() map[string]string { return map[string]string{Label: s.Names.Prefix} }
 

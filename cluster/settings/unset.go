@@ -101,6 +101,8 @@ var Classes = map[string]class{
 	"HAKUBE_DRAIN_TIMEOUT":                  {false, "how long this run waits"},
 	"ALLOWED_NOTREADY_NODES":                {false, "what this run takes for valid"},
 
+	"HAKUBE_BACKUP_RECIPIENTS": {false, "whom the operator trusts with a backup; none is made for nobody"},
+
 	"HAKUBE_SWEEP":            {false, "consent, given for one run"},
 	"HAKUBE_BREAK_LOCK":       {false, "consent, given for one run"},
 	"KUBERNETES_SKIP_CONFIRM": {false, "consent, given for one run"},

@@ -25,7 +25,7 @@ func MetadataOf(s *settings.Spec, role, address string, more map[string]string) 
 		scripts.KeyClusterName:     s.Names.Cluster,
 		scripts.KeyClusterLocation: s.Home,
 		scripts.KeyRole:            role,
-		scripts.KeyCluster:         s.Project + "/" + s.Names.Prefix,
+		scripts.KeyCluster:         s.ID(),
 		scripts.KeyAddress:         address,
 		scripts.KeyKubeVersion:     string(set.KubeVersion),
 		scripts.KeyPodRange:        set.ClusterRange.String(),

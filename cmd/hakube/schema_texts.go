@@ -32,7 +32,7 @@ var keyTexts = map[string]string{
 	"warnings": "what a person should know", "evidence": "what was seen of the cluster at the end", "left": "what still carries the cluster's mark", "leftovers": "what the cluster left in the cloud",
 	"longest": "seconds that the API was dark at a stretch", "total": "seconds that it was dark", "probes": "how many", "failed": "how many of them failed",
 	"nodes": "machines of Kubernetes; of a pool: how many are to stay; of smaller: the names of those that go, or went, empty when the cluster could not be asked which", "rings": "etcd's, main and events", "readyz": "the API's own word", "coredns": "pods that are ready",
-	"master": "whether it is one", "ready": "whether it is Ready; of a pool: how many are",
+	"master": "whether it is one; of a backup: who made it", "ready": "whether it is Ready; of a pool: how many are",
 	"id": "etcd's number of the member", "learner": "whether it has no vote", "index": "of the newest raft entry it has applied", "bytes": "what it has on disk", "members": "of the ring",
 	"alarms": "etcd's, such as NOSPACE, and whose they are", "writes": "why a write is refused, empty when one is taken",
 	"inUse": "bytes of the database that hold something", "quota": "bytes that the database may have",
@@ -54,7 +54,11 @@ var keyTexts = map[string]string{
 	"certificates": "what masters show to others, the first to end first", "ends": "the last moment at which it is taken", "place": "zone or region", "owner": "the Service or volume it was made for", "size": "of a disk or a snapshot", "class": "type of a disk, such as pd-balanced", "billed": "what Google asks money for as long as it is there, \"\" if it is free", "network": "the cluster's, which cannot go before this",
 
 	// The operator's credentials.
-	"file": "of the kubeconfig that has them", "server": "where kubectl finds the API", "user": "whom the API takes the operator for", "until": "when the certificate ends",
+	"file": "of the kubeconfig that has them; of a backup: where it is", "server": "where kubectl finds the API", "user": "whom the API takes the operator for", "until": "when the certificate ends",
+
+	// Backups.
+	"made": "when it was, in seconds since 1970", "etcd": "its version", "settings": "of the cluster, by variable",
+	"hash": "of the snapshot's database", "hashKV": "of keys and their history, the same as the ring's at that revision", "keys": "how many", "prefixes": "how many keys, by what they begin with", "format": "of the backup",
 
 	// The embedded GCE, and hakube.
 	"running": "whether it runs", "endpoint": "of its Compute Engine API", "machines": "real or model", "latency": "none or gce", "calls": "since its start", "read": "calls that only read",

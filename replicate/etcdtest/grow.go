@@ -85,10 +85,11 @@ func exportKeys(_ context.Context, c Call) int {
 	if k == nil || k.disk.content.Joining || k.disk.content.PKI == nil {
 		return c.fail("this machine is no master of a cluster")
 	}
-	x := k.disk.content
-	return c.answer(scripts.Keys{Version: x.Version, Files: map[string][]byte{
-		fileCA: x.PKI.CA, fileKey: x.PKI.Key, fileAdmin: []byte(x.AdminConf),
-	}})
+	return c.answer(exported(&k.disk.content))
+}
+
+func exported(x *content) scripts.Keys {
+	return scripts.Keys{Version: x.Version, Files: map[string][]byte{fileCA: x.PKI.CA, fileKey: x.PKI.Key, fileAdmin: []byte(x.AdminConf)}}
 }
 
 var keyLine = regexp.MustCompile(`(?m)^key (\S+) (\S+)$`)

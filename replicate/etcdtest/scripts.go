@@ -44,6 +44,8 @@ var known = map[string]Script{
 	"revive-api":    reviveAPI,
 	"register-node": registerNode,
 	"force-ring":    forceRing,
+
+	"backup": backup,
 }
 
 // fail is a script's last word.

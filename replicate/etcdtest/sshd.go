@@ -143,8 +143,8 @@ func (g *Guest) exec(ctx context.Context, ch ssh.Channel, line string, hangUp fu
 	_ = ch.Close()
 }
 
-// maxScript is how long a script may be, in bytes.
-const maxScript = 1 << 20
+// maxScript is how long a script may be, with what follows it, in bytes.
+const maxScript = 64 << 20
 
 func (g *Guest) command(ctx context.Context, ch ssh.Channel, line string, hangUp func()) (status int) {
 	words, err := shellWords(line)

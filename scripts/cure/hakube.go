@@ -64,6 +64,9 @@ func FromSurvivor(name string) Command {
 	return command("hakube", "repair", "--from-survivor", name)
 }
 
+// Keygen makes a key of age and prints its public half.
+func Keygen(file string) Command { return command("age-keygen", "-o", file) }
+
 // Status shows what there is.
 func Status() Command { return command("hakube", "status") }
 

@@ -50,6 +50,7 @@ mount_disk() {
 	else
 		put "$DISK/hakube-cluster" <<<"$CLUSTER_ID"
 	fi
+	rm -rf "$DISK/backup" # of one that the machine did not live to end: snapshots in the clear
 	mkdir -p "$DISK"/{hakube,kubernetes,kubelet-pki} /var/lib/kubelet
 	install -d -m 0700 "$DISK/etcd"
 	# Links, not bind mounts: without the disk they lead nowhere, and nothing

@@ -22,6 +22,7 @@ var packages = []string{
 	"netplan.io", "systemd-resolved", "systemd-timesyncd", "unattended-upgrades",
 	"iproute2", "iptables", "socat", "ethtool", "iputils-ping",
 	"kmod", "procps", "e2fsprogs", "util-linux", "mount",
+	"age", // not in Google's, where a master asks Debian for it when a backup is made: here it reaches no Debian
 }
 
 // dpkgOptions keep documentation out (a third of the size) and leave out the

@@ -1,0 +1,107 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"hakube/cluster"
+	"hakube/cluster/backup"
+	"hakube/scripts/cure"
+)
+
+// A backupResult is a backup that was made.
+type backupResult struct {
+	backup.Record
+	File  string `json:"file"`
+	Bytes int64  `json:"bytes"`
+}
+
+func backupCommand(u *ui) *cli.Command {
+	return &cli.Command{
+		Name:  "backup",
+		Usage: "keep in a file what the cluster cannot be made again from: both etcd rings, authorities, the key of its Secrets",
+		Description: "A master takes snapshots of both rings at a moment, one that leads none if there is one. It restores each\n" +
+			"for a try, into an etcd of its own, and compares revision and hash with the ring's; then it encrypts\n" +
+			"all of it with age, to HAKUBE_BACKUP_RECIPIENTS, and sends it. What was not verified so is an\n" +
+			"error, and no file. Nothing secret leaves the master in the clear. The master needs room for that on its\n" +
+			"data disk, and Debian's package age, which it installs if it is not there.\n" +
+			"Changes nothing of the cluster, and needs no zone.\n\n" + exitHelp,
+		Flags:        append(settingFlags(), &cli.StringFlag{Name: "to", Usage: "file to make; it must not exist"}),
+		OnUsageError: usage,
+		Action: func(c *cli.Context) error {
+			to := c.String("to")
+			u.json = c.Bool("json")
+			u.called.by(c, "--to", to)
+			if err := mayKeep(c, to); err != nil {
+				return err
+			}
+			s, err := loadSettings(u, c, cluster.BackupVerb)
+			if err != nil {
+				return err
+			}
+			if err := forSomebody(s); err != nil {
+				return err
+			}
+			cl, err := connect(c.Context, u, s, looking)
+			if err != nil {
+				return err
+			}
+			made, err := cl.Backup(c.Context, to, u.report())
+			if err != nil {
+				return err
+			}
+			size, err := made.Size()
+			if err = errors.Join(err, made.Close()); err != nil {
+				return err
+			}
+			if u.json {
+				return u.object("backup", backupResult{made.Record, to, size})
+			}
+			u.printf("%s: cluster %s at %s, %d bytes, verified: %s\n", to, s.Prefix, made.Record.Made.Time().Format(time.RFC3339), size, ringsText(made.Record))
+			return nil
+		},
+	}
+}
+
+// ringsText is "main at revision 812 with 340 keys, events at …".
+func ringsText(r backup.Record) string {
+	main, events := r.Rings["main"], r.Rings["events"]
+	return fmt.Sprintf("main at revision %d with %d keys, events at revision %d with %d", main.Revision, main.Keys, events.Revision, events.Keys)
+}
+
+// mayKeep is what is wrong with the file of a backup.
+func mayKeep(c *cli.Context, to string) error {
+	switch {
+	case c.Args().Present():
+		return usageError{fmt.Errorf("backup takes no argument, got %q; the file is named by --to", c.Args().First())}
+	case to == "":
+		return usageError{errors.New("--to: name the file to make")}
+	case strings.Contains(to, "://"):
+		return usageError{fmt.Errorf("--to %s: backups go to files; nothing here can write to a bucket", to)}
+	}
+	if _, err := os.Lstat(to); err == nil {
+		return usageError{fmt.Errorf("--to %s: it is there already, and no backup is written over", to)}
+	}
+	if info, err := os.Stat(filepath.Dir(to)); err != nil {
+		return usageError{fmt.Errorf("--to %s: %w", to, err)}
+	} else if !info.IsDir() {
+		return usageError{fmt.Errorf("--to %s: %s is no directory", to, filepath.Dir(to))}
+	}
+	return nil
+}
+
+// forSomebody refuses a backup that nobody could read, or everybody.
+func forSomebody(s cluster.Settings) error {
+	if len(s.Recipients.List()) > 0 {
+		return nil
+	}
+	return usageError{withHint(errors.New("HAKUBE_BACKUP_RECIPIENTS is not set: a backup has the cluster's keys in it, and is made for somebody only. Nothing was changed"),
+		cure.Hint("make a key (age-keygen is in the package age of Debian and Homebrew), and keep its file where the cluster cannot lose it", cure.Keygen("hakube-backup.key"))+"\n"+
+			cure.Hint("then once more, with the public key that it prints", cure.Same().With("HAKUBE_BACKUP_RECIPIENTS", "age1…")))}
+}

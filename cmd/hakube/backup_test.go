@@ -1,0 +1,41 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// A backup for nobody, over something, or to where nothing can be kept is refused before
+// anything is contacted, with the commands that help.
+func TestBackupIsForSomebody(t *testing.T) {
+	dir := t.TempDir()
+	t.Setenv("HOME", dir)
+	there := filepath.Join(dir, "there")
+	if err := os.WriteFile(there, []byte("x"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	const key = "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p"
+	for _, x := range []struct{ args, want string }{
+		{"--to=" + dir + "/b", "age-keygen -o hakube-backup.key"},
+		{"--to=" + dir + "/b", "HAKUBE_BACKUP_RECIPIENTS='age1…'"},
+		{"--to=" + dir + "/b --backup-recipients=age1abc", "not a public key of age"},
+		{"--to=" + dir + "/b --backup-recipients=AGE-SECRET-KEY-1QQQQQQQQQQQQQQQQQQQQ", "that is a private key"},
+		{"--to=" + dir + "/b --backup-recipients=" + key + ",ssh-rsa", "not a public key of age"},
+		{"--backup-recipients=" + key, "--to: name the file to make"},
+		{"--to=gs://bucket/prefix --backup-recipients=" + key, "backups go to files; nothing here can write to a bucket"},
+		{"--to=" + there + " --backup-recipients=" + key, "no backup is written over"},
+		{"--to=" + dir + "/none/b --backup-recipients=" + key, "no such file or directory"},
+		{"--to=" + there + "/b --backup-recipients=" + key, "there is no directory"},
+		{"--backup-recipients=" + key + " file", "the file is named by --to"},
+	} {
+		out, errs, code := call(t, append([]string{"backup", "--project=example"}, strings.Fields(x.args)...)...)
+		if code != exitUsage || out != "" || !strings.Contains(errs, x.want) {
+			t.Errorf("hakube backup %s: %d, want %q:\n%s%s", x.args, code, x.want, out, errs)
+		}
+	}
+	if left, err := filepath.Glob(dir + "/*b*"); err != nil || len(left) > 0 {
+		t.Errorf("left is %q, %v", left, err)
+	}
+}
