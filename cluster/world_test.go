@@ -95,7 +95,11 @@ func modelWorld(t testing.TB, m *model.Machines, change ...func(*emulator.Option
 
 // start starts the embedded GCE in front of machines.
 func (w *world) start(machines emulator.Backend, change ...func(*emulator.Options)) {
-	w.Twin = gcetest.Start(w.t, func(o *emulator.Options) {
+	begin := gcetest.Start
+	if testing.Short() {
+		begin = gcetest.StartUnwatched
+	}
+	w.Twin = begin(w.t, func(o *emulator.Options) {
 		o.Backend = machines
 		for _, f := range change {
 			f(o)

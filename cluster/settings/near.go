@@ -19,13 +19,13 @@ func Nearest(s string, names []string) string {
 // Distance is the number of letters to insert, delete, change or swap with the
 // neighbour to get from a to b (optimal string alignment).
 func Distance(a, b string) int {
-	var before, last []int
-	row := make([]int, len(b)+1)
+	rows := make([]int, 3*(len(b)+1)) // this letter's of a and those of the two before it
+	before, last, row := rows[:len(b)+1], rows[len(b)+1:2*(len(b)+1)], rows[2*(len(b)+1):]
 	for j := range row {
 		row[j] = j
 	}
 	for i := 1; i <= len(a); i++ {
-		before, last, row = last, row, make([]int, len(b)+1)
+		before, last, row = last, row, before
 		row[0] = i
 		for j := 1; j <= len(b); j++ {
 			cost := 1

@@ -31,6 +31,7 @@ type shell struct {
 func newShell(t *testing.T) *shell {
 	t.Helper()
 	home := t.TempDir()
+	must(t, keyIn(home))
 	s := &shell{exe: hakubeIn(t, t.TempDir()), dir: filepath.Join(home, "gce")}
 	// What these tests run hears HUP also where they were begun with nohup, which it would inherit.
 	heard := make(chan os.Signal, 1)

@@ -39,6 +39,9 @@ var programs = map[string]func(){"hakube": main}
 func TestStories(t *testing.T) {
 	var all holding
 	t.Cleanup(func() {
+		if testing.Short() {
+			return // they were not held
+		}
 		report(t, "%d methods of Compute Engine used by %d stories, all as Google describes them", len(all.used), all.records)
 	})
 	testscript.Run(t, testscript.Params{
@@ -57,14 +60,16 @@ func TestStories(t *testing.T) {
 			e.Setenv("HAKUBE_LOCAL_DIR", dir)
 			e.Setenv("KUBECONFIG", filepath.Join(home, "kubeconfig"))
 			record := filepath.Join(e.WorkDir, "contract")
-			e.Setenv("HAKUBE_LOCAL_CONTRACT", record)
+			if !testing.Short() {
+				e.Setenv("HAKUBE_LOCAL_CONTRACT", record)
+			}
 			e.Defer(func() { // also when the story ends early
 				if _, err := local.Stop(context.Background(), dir); err != nil {
 					e.T().Log("stopping the embedded GCE: ", err)
 				}
 				all.add(t, record)
 			})
-			return os.MkdirAll(home, 0o700)
+			return errors.Join(os.MkdirAll(home, 0o700), keyIn(home))
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){"counts": counts, "exits": exits, "killdaemon": killDaemon, "leave": leave, "machine": machine, "occupy": occupy, "steady": steady},
 	})

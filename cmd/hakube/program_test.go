@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"hakube/gce/local/mirror"
+	"hakube/replicate"
 )
 
 const (
@@ -40,6 +41,9 @@ func hakubeIn(t *testing.T, dir string) string {
 		t.Fatal(err)
 	}
 	exe := filepath.Join(dir, "hakube")
+	if os.Link(me, exe) == nil { // a copy is 100 MB, and is needed where dir is of another file system
+		return exe
+	}
 	in, err := os.Open(me)
 	if err != nil {
 		t.Fatal(err)
@@ -61,7 +65,8 @@ func hakubeIn(t *testing.T, dir string) string {
 }
 
 // cleanEnv is the environment without the tester's settings, but with the
-// cache, and with the embedded GCE held to Google's description: see heldIn.
+// cache, and with the embedded GCE held to Google's description, see heldIn, in a test
+// that is not to be short.
 func cleanEnv(t *testing.T, home string) []string {
 	t.Helper()
 	cache, err := mirror.CacheDir()
@@ -83,7 +88,45 @@ func cleanEnv(t *testing.T, home string) []string {
 			report(t, "%d methods of Compute Engine used, all as Google describes them", len(used))
 		}
 	})
-	return append(append(env, goCaches()...), "HOME="+home, "HAKUBE_CACHE_DIR="+cache, "HAKUBE_LOCAL_CONTRACT="+record)
+	env = append(append(env, goCaches()...), "HOME="+home, "HAKUBE_CACHE_DIR="+cache)
+	if testing.Short() {
+		return env // what is held to Google's description in "make test" is held there for all
+	}
+	return append(env, "HAKUBE_LOCAL_CONTRACT="+record)
+}
+
+// oneKey is a key that hakube made, for the tests that are not about keys: to find the
+// primes of one takes half a second, and most homes of tests are used by a few commands.
+var oneKey = sync.OnceValues(func() (halves [2][]byte, err error) {
+	dir, err := os.MkdirTemp("", "hakube-key-")
+	if err != nil {
+		return halves, err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	path := filepath.Join(dir, "key")
+	if _, err := replicate.LoadKey(path, true); err != nil {
+		return halves, err
+	}
+	for i, suffix := range []string{"", ".pub"} {
+		if halves[i], err = os.ReadFile(path + suffix); err != nil {
+			return halves, err
+		}
+	}
+	return halves, nil
+})
+
+// keyIn puts that key where hakube looks for one below home.
+func keyIn(home string) error {
+	halves, err := oneKey()
+	dir := filepath.Join(home, ".ssh")
+	if err == nil {
+		err = os.MkdirAll(dir, 0o700)
+	}
+	if err != nil {
+		return err
+	}
+	path := filepath.Join(dir, "google_compute_engine")
+	return errors.Join(os.WriteFile(path, halves[0], 0o600), os.WriteFile(path+".pub", halves[1], 0o644))
 }
 
 // goCaches are the tester's settings of the go command, which lie in his home

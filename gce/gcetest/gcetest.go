@@ -4,6 +4,7 @@ package gcetest
 
 import (
 	"context"
+	"net/http"
 	"net/http/httptest"
 	"path/filepath"
 	"strings"
@@ -29,7 +30,7 @@ type Twin struct {
 	Server *emulator.Server
 	URL    string      // "http://127.0.0.1:…"
 	Client *gce.Client // of Project and Region, with Clock
-	// Seen is what was held to Google's description so far.
+	// Seen is what was held to Google's description so far; nil of an unwatched one.
 	Seen *contract.Coverage
 }
 
@@ -40,6 +41,25 @@ const notAName = "Not_A_Name"
 // them. A request of hakube's client or an answer that does not fit Google's
 // description fails the test.
 func Start(t testing.TB, opts ...func(*emulator.Options)) *Twin {
+	t.Helper()
+	server := newServer(t, opts)
+	watch := &contract.Contract{Client: "hakube", Broken: func(err error) {
+		if !strings.Contains(err.Error(), notAName) {
+			t.Error(err)
+		}
+	}, Seen: &contract.Coverage{}}
+	return begin(t, server, watch.Handler(server), watch.Seen)
+}
+
+// StartUnwatched is Start without that check, for quick tests that make the same requests
+// as the whole ones, which have it: it is a tenth of their work.
+func StartUnwatched(t testing.TB, opts ...func(*emulator.Options)) *Twin {
+	t.Helper()
+	server := newServer(t, opts)
+	return begin(t, server, server, nil)
+}
+
+func newServer(t testing.TB, opts []func(*emulator.Options)) *emulator.Server {
 	t.Helper()
 	o := emulator.Options{
 		Path:   filepath.Join(t.TempDir(), "gce.db"),
@@ -52,12 +72,12 @@ func Start(t testing.TB, opts ...func(*emulator.Options)) *Twin {
 	if err != nil {
 		t.Fatalf("starting the embedded GCE: %v", err)
 	}
-	watch := &contract.Contract{Client: "hakube", Broken: func(err error) {
-		if !strings.Contains(err.Error(), notAName) {
-			t.Error(err)
-		}
-	}, Seen: &contract.Coverage{}}
-	front := httptest.NewServer(watch.Handler(server))
+	return server
+}
+
+func begin(t testing.TB, server *emulator.Server, h http.Handler, seen *contract.Coverage) *Twin {
+	t.Helper()
+	front := httptest.NewServer(h)
 	t.Cleanup(func() {
 		// The server first: it answers requests that wait for an operation, and
 		// the front waits for those.
@@ -66,7 +86,7 @@ func Start(t testing.TB, opts ...func(*emulator.Options)) *Twin {
 		}
 		front.Close()
 	})
-	w := &Twin{Server: server, URL: front.URL, Seen: watch.Seen}
+	w := &Twin{Server: server, URL: front.URL, Seen: seen}
 	w.Client = w.NewClient(t)
 	return w
 }
