@@ -78,6 +78,11 @@ func (c *Cluster) listed(ctx context.Context, h hold, act action) (listing, erro
 		unfit = append(unfit, &refusal.Refused{Why: text, Cure: "leave KUBE_DNS_SERVER_IP out, or set that"})
 	}
 	unfit = append(unfit, r.Want.Settings.AddonProblems()...)
+	off, err := live.SwitchedOff(ctx, r.Task)
+	if err != nil {
+		return x, unfit.Besides(err)
+	}
+	unfit = append(unfit, off...)
 	if no := slices.Concat(unfit, preflight.InTheWayOfMasters(r.Task)); len(no) > 0 && len(step.Reachable(r.Task)) > 0 {
 		return x, no // before the first change, which is to reach masters
 	}

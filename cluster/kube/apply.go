@@ -52,6 +52,22 @@ func (c *Client) There(ctx context.Context, path string) (bool, error) {
 	return err == nil, err
 }
 
+// List reads a collection into a list of what of its objects is asked for. A kind that the
+// API does not serve has none.
+func (c *Client) List(ctx context.Context, path string, into any) error {
+	text, err := c.RESTClient().Get().AbsPath(path).Do(ctx).Raw()
+	if apierrors.IsNotFound(err) {
+		return nil
+	}
+	if err == nil {
+		err = json.Unmarshal(text, into)
+	}
+	if err != nil {
+		return fmt.Errorf("listing %s: %w", path, err)
+	}
+	return nil
+}
+
 // Rollout says what is missing of the DaemonSet or Deployment at a path, "" if nothing is.
 // Where there may be no machine for it, none of its pods is enough.
 func (c *Client) Rollout(ctx context.Context, path string, mayBeNone bool) (missing string, err error) {

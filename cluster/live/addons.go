@@ -140,6 +140,9 @@ func (s *withAddons) Do(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := s.leave(ctx, client, todo.remove); err != nil {
+		return err
+	}
 	for _, a := range todo.remove {
 		if err := remove(ctx, client, a); err != nil {
 			return fmt.Errorf("removing addon %s: %w", a.Name, err)

@@ -115,11 +115,20 @@ func (w *withAddons) hasAddons(t *testing.T, names ...string) {
 	}
 }
 
-// offAndOn: without addons what they made goes on and nothing tends it; with them again
-// it is tended.
+// offAndOn: volumes stays on while claims need it; without the others what they made goes
+// on and nothing tends it; with them again it is tended.
 func (w *withAddons) offAndOn(t *testing.T) {
-	w.ok(t, "up", "--addons=none")
-	w.hasAddons(t)
+	none := w.run(t, "up", "--addons=none")
+	for _, want := range []string{"volume claim default/data", "nothing was changed", "kubectl delete persistentvolumeclaim data"} {
+		if none.code != 1 || !strings.Contains(none.stderr, want) {
+			t.Errorf("up --addons=none does not say %q (%d):\n%s", want, none.code, none.stderr)
+		}
+	}
+	w.hasAddons(t, addonNames...)
+	if off := w.ok(t, "up", "--addons=volumes"); !strings.Contains(off.stderr, "Service default/") {
+		t.Errorf("it does not warn of Services that nobody tends:\n%s", off.stderr)
+	}
+	w.hasAddons(t, settings.Volumes)
 	if page := w.ok(t, "status").stdout; strings.Contains(page, "cloud-controller") {
 		t.Errorf("status says:\n%s", page)
 	}

@@ -22,14 +22,15 @@ const applyType = "application/apply-patch+yaml"
 
 // appliedKinds are the collections that the model takes so, by group.
 var appliedKinds = map[string][]string{
-	"":                          {"configmaps", "namespaces", "serviceaccounts", "services"},
+	"":                          {"configmaps", "namespaces", "persistentvolumes", "serviceaccounts", "services"},
 	"apps":                      {"daemonsets", "deployments"},
 	"apiextensions.k8s.io":      {"customresourcedefinitions"},
 	"apiregistration.k8s.io":    {"apiservices"},
+	"autoscaling":               {"horizontalpodautoscalers"},
 	"policy":                    {"poddisruptionbudgets"},
 	"rbac.authorization.k8s.io": {"clusterrolebindings", "clusterroles", "rolebindings", "roles"},
 	"scheduling.k8s.io":         {"priorityclasses"},
-	"snapshot.storage.k8s.io":   {"volumesnapshotclasses"},
+	"snapshot.storage.k8s.io":   {"volumesnapshotclasses", "volumesnapshotcontents"},
 	"storage.k8s.io":            {"csidrivers", "storageclasses"},
 }
 
@@ -40,7 +41,7 @@ func (p appliedPath) key() string {
 	return "/registry/" + strings.Join(slices.DeleteFunc([]string{p.resource, p.namespace, p.name}, func(s string) bool { return s == "" }), "/")
 }
 
-// applied reads the path; false if it names no object of theirs.
+// applied reads the path; false if it names none of theirs, and no object for a collection.
 func applied(path string) (p appliedPath, ok bool) {
 	parts := strings.Split(strings.TrimPrefix(path, "/"), "/")
 	group := ""
@@ -55,10 +56,13 @@ func applied(path string) (p appliedPath, ok bool) {
 	if parts[0] == "namespaces" && len(parts) > 2 {
 		p.namespace, parts = parts[1], parts[2:]
 	}
-	if len(parts) != 2 || !slices.Contains(appliedKinds[group], parts[0]) {
+	if len(parts) > 2 || !slices.Contains(appliedKinds[group], parts[0]) {
 		return p, false
 	}
-	p.resource, p.name = parts[0], parts[1]
+	p.resource = parts[0]
+	if len(parts) == 2 {
+		p.name = parts[1]
+	}
 	return p, true
 }
 
@@ -67,12 +71,15 @@ func applied(path string) (p appliedPath, ok bool) {
 func (c *call) takes() (appliedPath, bool) {
 	p, ok := applied(c.URL.Path)
 	known := slices.ContainsFunc(Resources, func(r *Resource) bool { return p.version == "v1" && r.Name == p.resource })
+	if p.name == "" {
+		return p, ok && !known && c.Method == http.MethodGet
+	}
 	return p, ok && (!known || c.Method == http.MethodPatch && c.Header.Get("Content-Type") == applyType)
 }
 
 // serveApplied answers for one of them.
 func (c *call) serveApplied(p appliedPath) (answer any, status int, err error) {
-	if err := c.allow(verbOf(c.Method, true), p.resource, p.namespace, p.name, c.URL.Path); err != nil {
+	if err := c.allow(verbOf(c.Method, p.name != ""), p.resource, p.namespace, p.name, c.URL.Path); err != nil {
 		return nil, 0, err
 	}
 	text, err := c.body()
@@ -84,6 +91,9 @@ func (c *call) serveApplied(p appliedPath) (answer any, status int, err error) {
 	s, err := c.m.Read()
 	if err != nil {
 		return nil, 0, err
+	}
+	if p.name == "" {
+		return c.appliedList(s, p)
 	}
 	e, there := s.Keys[p.key()]
 	switch {
@@ -104,6 +114,20 @@ func (c *call) serveApplied(p appliedPath) (answer any, status int, err error) {
 		return metav1.Status{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Status"}, Status: metav1.StatusSuccess}, http.StatusOK, err
 	}
 	return nil, 0, c.unknown()
+}
+
+// appliedList is a collection, of all namespaces if none is named.
+func (c *call) appliedList(s *Contents, p appliedPath) (any, int, error) {
+	if err := c.served(s, p); err != nil {
+		return nil, 0, err
+	}
+	items := []json.RawMessage{}
+	for _, k := range slices.Sorted(maps.Keys(s.Keys)) {
+		if strings.HasPrefix(k, p.key()+"/") {
+			items = append(items, s.Keys[k].Value)
+		}
+	}
+	return map[string]any{"apiVersion": p.version, "kind": "List", "metadata": map[string]string{"resourceVersion": fmt.Sprint(s.Revision)}, "items": items}, http.StatusOK, nil
 }
 
 // apply stores what is said.

@@ -27,7 +27,7 @@ import (
 //	pods        get list create, and eviction: CoreDNS's two, made up of the Nodes there
 //	            are, and those that are bound to a Node when they are made
 //
-//	what addons are made of            apply (server-side), get and delete by name
+//	what addons are made of, and tend  apply (server-side), get and delete by name, list
 //
 // with label selectors, field selectors on what each kind has, limit and
 // continue, resourceVersion as a precondition. All else, watch included, is
