@@ -65,6 +65,11 @@ func TestAddonsOnAndOff(t *testing.T) {
 			has("created", len(settings.Addons(first).Names()))
 			w.mustUp(shell("all"))
 			has("said later", len(settings.AddonNames))
+			anywhere := shell("")
+			anywhere.settings.Zone = "" // nobody needs to name a zone to look
+			if s, err := anywhere.Status(ctx); err != nil || len(s.Addons) != len(settings.AddonNames) || !s.Addons[0].Healthy {
+				t.Errorf("status of all zones: %+v, %v", s, err)
+			}
 			nothingToDo(t, w, shell(""))
 			client, err := shell("").run(settings.Up, hold{}).Kube(ctx)
 			if err != nil {

@@ -80,7 +80,7 @@ type Cluster struct {
 	deps      env.Deps
 	leftovers func(context.Context, sweep.Found) (bool, error) // see OnLeftovers
 	smaller   func(context.Context, Smaller) error             // see OnSmaller
-	span      func(Spanning)                                   // see OnSpan
+	span      func(Spanning) error                             // see OnSpan
 	part      func(settings.Verb, settings.Settings)           // see OnPart
 	several   bool                                             // see task.Aim
 }

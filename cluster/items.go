@@ -133,10 +133,15 @@ func (r *run) credentials(l *task.Lines) {
 func (r *run) nodesOf(l *task.Lines) {
 	l.Then(step.JoinToken(r.Env))     // what nodes ask for their certificates with; in the template
 	l.Then(step.Templates(r.Task)...) // what nodes are made from; groups of other zones use it too
-	l.Then(live.Drained(r.Task)...)   // nodes that are too many, before their group drops them
-	l.Then(step.Groups(r.Task)...)    // makes the nodes, and makes them again
-	l.Then(step.Written(r.Task)...)   // with the first change; this sees to it when there is no other
-	l.Then(live.NodesReady(r.Task))   // each machine of the pool is a Ready Node
+	r.resized(l)
+	l.Then(step.Written(r.Task)...) // with the first change; this sees to it when there is no other
+	l.Then(live.NodesReady(r.Task)) // each machine of the pool is a Ready Node
+}
+
+// resized is how many nodes the zone's pool has.
+func (r *run) resized(l *task.Lines) {
+	l.Then(live.Drained(r.Task)...) // nodes that are too many, before their group drops them
+	l.Then(step.Groups(r.Task)...)  // makes the nodes, and makes them again
 }
 
 // settled is that the cluster is as its parts are.

@@ -10,6 +10,7 @@ import (
 	"hakube/cluster/settings"
 	"hakube/cluster/span"
 	"hakube/cluster/status"
+	"hakube/cluster/task"
 )
 
 // An up of the whole cluster is the commands of which each is about one zone, in their
@@ -26,8 +27,8 @@ type Spanning struct {
 }
 
 // OnSpan has f called in an up of the whole cluster, or a preview of one, before
-// anything is changed.
-func (c *Cluster) OnSpan(f func(Spanning)) { c.span = f }
+// anything is changed. An error of f ends the run.
+func (c *Cluster) OnSpan(f func(Spanning) error) { c.span = f }
 
 // OnPart has f called in an up of the whole cluster before each of its parts but the
 // first, with the command that would do that alone.
@@ -254,12 +255,22 @@ func (w *whole) lists(ctx context.Context) (lists [][]plan.Item, err error) {
 			}
 			add(items, asItIs)
 		}
-		for _, s := range slices.Concat(w.Others(w.settings), w.Smaller(w.settings)) {
+		for _, s := range w.Others(w.settings) {
 			_, items, err := w.command(s).up(ctx, hold{}, looking)
 			if err != nil {
 				return nil, err
 			}
 			add(items, asItIs)
+		}
+		for _, s := range w.Smaller(w.settings) {
+			r, _, err := w.command(s).up(ctx, hold{}, looking)
+			if err != nil {
+				return nil, err
+			}
+			var l task.Lines
+			l.Want = true
+			r.resized(&l)
+			lists = append(lists, l.Items) // also what is shown by now, as the pool is before it gets smaller
 		}
 	}
 	for _, r := range w.ahead {

@@ -48,7 +48,9 @@ func (c *Cluster) judged(ctx context.Context, h hold, act action) (w *whole, err
 		return w, err
 	}
 	if c.span != nil {
-		c.span(Spanning{w.Crossings(), w.Surplus(), w.Wish.Prune})
+		if err := c.span(Spanning{w.Crossings(), w.Surplus(), w.Wish.Prune}); err != nil {
+			return w, err
+		}
 	}
 	h.lease.Note(inventory.SpanKey, w.Wish.String())
 	w.base.Notes()

@@ -189,6 +189,49 @@ func TestSpanGrows(t *testing.T) {
 	nothingToDo(t, w, o.zones(t, append(fewer, "prune")...))
 }
 
+// TestSpanShrinks: pools that are only made smaller are steps of the plan, and each of
+// them is told of; whoever is asked before says no to all of it.
+func TestSpanShrinks(t *testing.T) {
+	besideOthers(t)
+	ctx := context.Background()
+	w, _ := newModelWorld(t)
+	o := w.operator()
+	w.mustUp(o.zones(t, "zones=b,c", "num-nodes=2"))
+	fewer := []string{"zones=b,c", "node-count=2", "prune"}
+	changes, counted := map[string]int{}, 0
+	n, err := o.zones(t, fewer...).PreviewUp(ctx, func(e plan.Event) {
+		if e.Kind == plan.WouldMake || e.Kind == plan.WouldWait {
+			changes[e.Step]++
+			counted++
+		}
+	})
+	want := map[string]int{"nodes that go are drained": 2, "group kubernetes-minion-group in europe-west1-b": 1, "group kubernetes-minion-group in europe-west1-c": 1}
+	if diff := cmp.Diff(want, changes); err != nil || n != counted || diff != "" {
+		t.Errorf("plan: %d steps, %v (-want +got):\n%s", n, err, diff)
+	}
+	before := w.objects()
+	asked, no := o.zones(t, fewer...), errors.New("rather not")
+	asked.OnSpan(func(Spanning) error { return no })
+	if _, err := asked.Up(ctx, nil); !errors.Is(err, no) {
+		t.Errorf("said no: %v", err)
+	}
+	if diff := cmp.Diff(withoutTimes(before), withoutTimes(w.objects())); diff != "" {
+		t.Errorf("said no, and (-before +after):\n%s", diff)
+	}
+	s := w.mustUp(o.zones(t, fewer...))
+	var went []string
+	for _, x := range s.Reduced {
+		if x.From != 2 || x.To != 1 || len(x.Nodes) != 1 {
+			t.Errorf("%+v", x)
+		}
+		went = append(went, x.Zone)
+	}
+	if diff := cmp.Diff([]string{"europe-west1-b", "europe-west1-c"}, went); diff != "" || s.Smaller != nil {
+		t.Errorf("one of several is %+v (-want +got):\n%s", s.Smaller, diff)
+	}
+	nothingToDo(t, w, o.zones(t, fewer...))
+}
+
 // TestSpanByDefault: pools of which nobody says a size have the default one, and nothing
 // is said of a run that was cut.
 func TestSpanByDefault(t *testing.T) {
@@ -262,7 +305,7 @@ func TestSpanCrosses(t *testing.T) {
 	w := newWorld(t)
 	o := w.operator().zones(t, "zones=c,d", "master-zones=b", "num-nodes=1")
 	var told Spanning
-	o.OnSpan(func(s Spanning) { told = s })
+	o.OnSpan(func(s Spanning) error { told = s; return nil })
 	if _, err := o.PreviewUp(context.Background(), func(plan.Event) {}); err != nil {
 		t.Fatal(err)
 	}

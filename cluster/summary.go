@@ -47,6 +47,9 @@ type Summary struct {
 	// Smaller is the pool that was made smaller, with the nodes that went; nil when
 	// none was.
 	Smaller *Smaller `json:"smaller"`
+	// Reduced are all pools that were: of all zones in an up of the whole cluster,
+	// where Smaller is nil when they are several.
+	Reduced []Smaller `json:"reduced"`
 	// Surplus is what is more than an up of the whole cluster named, and was left.
 	Surplus []string `json:"surplus"`
 	// Repaired are the masters that were brought back, GivenUp those that were not.
@@ -86,8 +89,9 @@ func (s *Summary) with(x *Summary) {
 	if x.Evidence != nil {
 		s.Evidence = x.Evidence
 	}
-	if x.Smaller != nil {
-		s.Smaller = x.Smaller
+	s.Reduced = append(s.Reduced, x.Reduced...)
+	if s.Smaller = nil; len(s.Reduced) == 1 {
+		s.Smaller = &s.Reduced[0]
 	}
 	if x.Dark != nil {
 		if s.Dark == nil {

@@ -138,7 +138,9 @@ func (r *run) summary() *Summary {
 	}
 	s.Leftovers, s.Perhaps = removal.Staying(r.Task), removal.Told(r.Perhaps)
 	if !r.Mode.Removes {
-		s.Smaller = r.smaller
+		if s.Smaller = r.smaller; s.Smaller != nil {
+			s.Reduced = []Smaller{*s.Smaller}
+		}
 		s.Version = string(r.Want.Settings.KubeVersion)
 		s.Address = r.IP()
 		s.URL = "https://" + r.IP()

@@ -91,6 +91,9 @@ const PerGroupKey = "hakube-per-group-"
 func (v *Inventory) Said(variable, zone string) string {
 	label := v.Holder.labels[LaterLabel(variable, zone)]
 	if variable == "HAKUBE_ADDONS" {
+		if v.Holder.IP == "" {
+			return "" // the address was not read yet, as where no zone is named: what it says comes later
+		}
 		return cmp.Or(ListOf(label), v.Holder.Begun[variable], "none")
 	}
 	if variable != "MAX_INSTANCES_PER_MIG" {

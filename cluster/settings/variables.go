@@ -13,6 +13,7 @@ type Variable struct {
 	Placeholder               string // what its value is, in one word: NUMBER
 	Values                    []string
 	Bool, File                bool
+	List                      bool // of several, separated by commas
 
 	commands string
 }
@@ -43,6 +44,9 @@ var values = map[reflect.Type][]string{
 	reflect.TypeFor[Balancing](): {string(OnReplicate), string(FromStart)}, reflect.TypeFor[Distribution](): {"debian"},
 }
 
+// lists are the types of which one value is several words.
+var lists = map[reflect.Type]bool{reflect.TypeFor[Zones](): true, reflect.TypeFor[Scopes](): true, reflect.TypeFor[Addons](): true}
+
 // Variables lists the settings in the order of the struct.
 func Variables() []Variable {
 	var list []Variable
@@ -54,7 +58,7 @@ func Variables() []Variable {
 		v := Variable{
 			Name: f.Tag.Get("envconfig"), Flag: f.Tag.Get("flag"), Default: f.Tag.Get("default"), Text: f.Tag.Get("desc"),
 			Group: group, Placeholder: placeholders[f.Type], Values: values[f.Type],
-			Bool: f.Type == reflect.TypeFor[Bool](), File: f.Type == reflect.TypeFor[Path](), commands: f.Tag.Get("for"),
+			Bool: f.Type == reflect.TypeFor[Bool](), File: f.Type == reflect.TypeFor[Path](), List: lists[f.Type], commands: f.Tag.Get("for"),
 		}
 		if v.Placeholder == "" {
 			v.Placeholder = strings.Join(v.Values, "|")

@@ -89,7 +89,7 @@ func settingFlags() []cli.Flag {
 	flags := []cli.Flag{jsonFlag("print progress and result as JSON")}
 	for _, v := range settings.Variables() {
 		flags = append(flags, &cli.GenericFlag{
-			Name: v.Flag, Value: &settingValue{boolean: v.Bool},
+			Name: v.Flag, Value: &settingValue{boolean: v.Bool, list: v.List},
 		})
 	}
 	return flags
@@ -101,11 +101,21 @@ func jsonFlag(usage string) cli.Flag { return &cli.BoolFlag{Name: "json", Usage:
 type settingValue struct {
 	text    string
 	boolean bool
+	list    bool
+	given   bool
 }
 
-func (v *settingValue) Set(s string) error { v.text = s; return nil }
-func (v *settingValue) String() string     { return v.text }
-func (v *settingValue) IsBoolFlag() bool   { return v.boolean }
+// Set takes the last that is said, as other tools do. Of a list that would leave out what
+// was said before it, and with --prune remove it.
+func (v *settingValue) Set(s string) error {
+	if v.list && v.given && s != v.text {
+		return fmt.Errorf("it is there twice, and is one list: %s,%s", v.text, s)
+	}
+	v.text, v.given = s, true
+	return nil
+}
+func (v *settingValue) String() string   { return v.text }
+func (v *settingValue) IsBoolFlag() bool { return v.boolean }
 
 // given are the settings on the command line, by the variable's name.
 func given(c *cli.Context) map[string]string {

@@ -126,11 +126,14 @@ func (u *ui) nameTyped(s cluster.Settings, what string) error {
 	return nil
 }
 
+// asks tells whether there is a person to be asked.
+func (u *ui) asks(s cluster.Settings) bool { return !bool(s.Yes) && term.IsTerminal(int(u.in.Fd())) }
+
 // smaller says which nodes go, and asks a person whether they may. In a script that
-// NUM_NODES was set is the answer.
+// NUM_NODES was set is the answer; in an up of all zones surplus has asked.
 func (u *ui) smaller(s cluster.Settings) func(context.Context, cluster.Smaller) error {
 	return func(_ context.Context, x cluster.Smaller) error {
-		if bool(s.Yes) || !term.IsTerminal(int(u.in.Fd())) {
+		if s.Spans() || !u.asks(s) {
 			u.note("removing %s", x)
 			return nil
 		}

@@ -122,6 +122,9 @@ func TestSuggestions(t *testing.T) {
 		"local start --machine=model": "did you mean --machines", "--verison": "did you mean --version", "up --zone": "--zone needs a value",
 		"validate --wait=soon": `--wait="soon": not a time: a number of seconds, such as 900`, "validate --wait=-3": "a number of seconds", "status --watch=x": `--watch="x": seconds, 0.1 or more`,
 		"up --json=x": `--json="x": neither true nor false`, "up --drain-timeout=soon": "a number of seconds, such as 900, or one with a unit, such as 15m",
+		"up --zones=europe-west1-b --zones=europe-west1-c --prune": `--zones="europe-west1-c": it is there twice, and is one list: europe-west1-b,europe-west1-c`,
+		"up --addons=volumes --addons metrics --addons=volumes":    "it is there twice, and is one list: volumes,metrics",
+		"up --zones=b,b --num-nodes=3 --num-nodes=x":               `--num-nodes="x": not a whole number`,
 		"help nothing": `no command "nothing"`, "status --from-survivor=x": "hakube status has no flag --from-survivor",
 	} {
 		out, errs, code := call(t, strings.Fields(args)...)

@@ -52,6 +52,7 @@ type (
 		Leftovers []cluster.Leftover `json:"leftovers"`
 		Perhaps   []cluster.Leftover `json:"perhaps"`
 		Smaller   *cluster.Smaller   `json:"smaller"`
+		Reduced   []cluster.Smaller  `json:"reduced"`
 		Surplus   []string           `json:"surplus"`
 		Crossings []string           `json:"crossings"`
 	}

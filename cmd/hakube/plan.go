@@ -48,10 +48,10 @@ func runPlan(c *cli.Context, u *ui, verb cluster.Verb, cl *cluster.Cluster) erro
 	steps := []jsonStep{}
 	var found cluster.Found
 	cl.OnLeftovers(func(_ context.Context, f cluster.Found) (bool, error) { found = f; return false, nil })
-	var smaller *cluster.Smaller
-	cl.OnSmaller(func(_ context.Context, x cluster.Smaller) error { smaller = &x; return nil })
+	reduced := []cluster.Smaller{}
+	cl.OnSmaller(func(_ context.Context, x cluster.Smaller) error { reduced = append(reduced, x); return nil })
 	span := cluster.Spanning{Crossings: []string{}, Surplus: []string{}}
-	cl.OnSpan(func(x cluster.Spanning) { span = x })
+	cl.OnSpan(func(x cluster.Spanning) error { span = x; return nil })
 	changes, err := preview(c.Context, func(e plan.Event) {
 		switch {
 		case !e.Kind.Final():
@@ -65,14 +65,18 @@ func runPlan(c *cli.Context, u *ui, verb cluster.Verb, cl *cluster.Cluster) erro
 		return err
 	}
 	if u.json {
-		if smaller != nil {
-			u.note("would remove %s", smaller)
+		var smaller *cluster.Smaller
+		for _, x := range reduced {
+			u.note("would remove %s", x)
 		}
-		err = u.object("plan", planResult{changes, steps, append([]cluster.Leftover{}, found.Ours...), append([]cluster.Leftover{}, found.Perhaps...), smaller, append([]string{}, span.Surplus...), append([]string{}, span.Crossings...)})
+		if len(reduced) == 1 {
+			smaller = &reduced[0]
+		}
+		err = u.object("plan", planResult{changes, steps, append([]cluster.Leftover{}, found.Ours...), append([]cluster.Leftover{}, found.Perhaps...), smaller, reduced, append([]string{}, span.Surplus...), append([]string{}, span.Crossings...)})
 	} else {
 		u.leftBehind(found)
-		if smaller != nil {
-			u.printf("would remove %s\n", smaller)
+		for _, x := range reduced {
+			u.printf("would remove %s\n", x)
 		}
 		for _, what := range span.Surplus {
 			if span.Prune {

@@ -39,7 +39,8 @@ var keyTexts = map[string]string{
 	"leader": "of the ring; of a member: whether it leads", "healthy": "whether it works", "revision": "of the newest change", "peerURLs": "where other members reach it",
 
 	"surplus": "what is more than an up of the whole cluster named, and stays without HAKUBE_PRUNE", "crossings": "what goes from zone to zone once it is done",
-	"smaller": "the pool that NUM_NODES makes smaller, or made; null when none is", "from": "how many nodes it has, or had", "to": "how many are to stay",
+	"smaller": "the pool that NUM_NODES makes smaller, or made; null when none is, or several are",
+	"reduced": "all pools that are, or were, made smaller, of several zones in an up of all zones", "from": "how many nodes it has, or had", "to": "how many are to stay",
 
 	// Plans.
 	"changes": "how many steps there would be to do", "steps": "all of them",

@@ -55,7 +55,7 @@ func upCommand(u *ui) *cli.Command {
 				u.note("bringing up cluster %s in zone %s of project %s (provider %s)", s.Prefix, s.Zone, s.Project, s.Provider)
 			}
 			cl.OnSmaller(u.smaller(s))
-			cl.OnSpan(u.surplus)
+			cl.OnSpan(u.surplus(s))
 			cl.OnPart(u.begins)
 			summary, err := cl.Up(c.Context, u.report())
 			if err != nil {
@@ -66,8 +66,14 @@ func upCommand(u *ui) *cli.Command {
 				return u.object("up", u.resultOf(summary))
 			}
 			u.closing(summary)
-			if x := summary.Smaller; x != nil && len(x.Nodes) > 0 {
-				u.note("removed from zone %s, since NUM_NODES says so: %s", x.Zone, strings.Join(x.Nodes, " "))
+			why := "since NUM_NODES says so"
+			if summary.Mode == cluster.Span {
+				why = "as more than was named"
+			}
+			for _, x := range summary.Reduced {
+				if len(x.Nodes) > 0 {
+					u.note("removed from zone %s, %s: %s", x.Zone, why, strings.Join(x.Nodes, " "))
+				}
 			}
 			return nil
 		}),
@@ -88,14 +94,26 @@ func (u *ui) begins(verb cluster.Verb, s cluster.Settings) {
 	}
 }
 
-// surplus says what an up of the whole cluster leaves, or takes away.
-func (u *ui) surplus(x cluster.Spanning) {
-	for _, what := range x.Surplus {
-		if x.Prune {
-			u.note("more than was named, and goes: %s", what)
-		} else {
-			u.note("more than was named, and stays: %s; with --prune it goes", what)
+// surplus says what an up of the whole cluster leaves, or takes away: then a person is
+// asked, once and before the first change. In a script --prune is the answer.
+func (u *ui) surplus(s cluster.Settings) func(cluster.Spanning) error {
+	told := false // it looks around again when it has finished what was half done
+	return func(x cluster.Spanning) error {
+		if told {
+			return nil
 		}
+		told = true
+		for _, what := range x.Surplus {
+			if x.Prune {
+				u.note("more than was named, and goes: %s", what)
+			} else {
+				u.note("more than was named, and stays: %s; with --prune it goes", what)
+			}
+		}
+		if !x.Prune || len(x.Surplus) == 0 || !u.asks(s) {
+			return nil
+		}
+		return u.nameTyped(s, "this removes "+strings.Join(x.Surplus, ", "))
 	}
 }
 
