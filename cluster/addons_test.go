@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -13,6 +14,7 @@ import (
 
 	"hakube/cluster/addons"
 	"hakube/cluster/kube"
+	"hakube/cluster/plan"
 	"hakube/cluster/settings"
 	"hakube/cluster/status"
 )
@@ -192,4 +194,37 @@ func TestAddonsGoOn(t *testing.T) {
 
 func healthy(list []status.AddonStatus, name string) bool {
 	return slices.ContainsFunc(list, func(a status.AddonStatus) bool { return a.Name == name && a.Healthy })
+}
+
+// TestAddonsWhileNodesBoot: manifests are applied while the first nodes boot, and joining
+// does not wait for them.
+func TestAddonsWhileNodesBoot(t *testing.T) {
+	w := newWorld(t)
+	o := w.operator().withAddons()
+	var mu sync.Mutex
+	begun, done := map[string]bool{}, map[string]bool{}
+	_, err := o.Up(t.Context(), func(e plan.Event) {
+		mu.Lock()
+		defer mu.Unlock()
+		switch {
+		case e.Kind == plan.Looking:
+			begun[e.Step] = true
+		case e.Kind.Final():
+			done[e.Step] = true
+		}
+		if e.Step == "nodes are Ready" && e.Kind.Final() && !begun[addonStep(o)+", as manifests"] {
+			t.Error("the nodes were Ready, and the manifests not begun")
+		}
+		if e.Step == addonStep(o) && e.Kind == plan.Looking && (!done["nodes are Ready"] || !done[addonStep(o)+", as manifests"]) {
+			t.Error("their pods were asked for before there were nodes")
+		}
+	})
+	if err != nil || !done[addonStep(o)] {
+		t.Errorf("%v, done %v", err, done)
+	}
+}
+
+// addonStep is the step about the operator's addons.
+func addonStep(o *operator) string {
+	return "addons " + strings.Join(o.settings.Addons.Names(), ", ")
 }

@@ -136,6 +136,7 @@ func (r *run) nodesOf(l *task.Lines) {
 	r.resized(l)
 	l.Then(step.Written(r.Task)...) // with the first change; this sees to it when there is no other
 	l.Then(live.NodesReady(r.Task)) // each machine of the pool is a Ready Node
+	l.Beside(live.AddonsApplied(r.Task)...)
 }
 
 // resized is how many nodes the zone's pool has.

@@ -19,18 +19,25 @@ import (
 
 // Addons is the fact that the cluster has the addons that are to be, and no other, and
 // that their pods are ready. Nothing else waits for it: machines join without.
-func Addons(r *task.Task) []plan.Step {
+func Addons(r *task.Task) []plan.Step { return addonsOf(r, false) }
+
+// AddonsApplied is the half of it that needs no node: masters have the programs fetched
+// and started while nodes boot, which takes as long.
+func AddonsApplied(r *task.Task) []plan.Step { return addonsOf(r, true) }
+
+func addonsOf(r *task.Task, applied bool) []plan.Step {
 	sets, asked, err := r.Addons()
 	if !asked && err == nil {
 		return nil
 	}
-	return []plan.Step{&withAddons{env: r.Env, sets: sets, err: err}}
+	return []plan.Step{&withAddons{env: r.Env, sets: sets, err: err, applied: applied}}
 }
 
 type withAddons struct {
-	env  *env.Env
-	sets []addons.Set
-	err  error // of a manifest
+	env     *env.Env
+	sets    []addons.Set
+	err     error // of a manifest
+	applied bool  // which is enough: nobody asks for their pods
 }
 
 // addonLimit is how long images may take to be fetched, and pods to be ready.
@@ -41,10 +48,14 @@ func (s *withAddons) String() string {
 	for _, a := range s.sets {
 		names = append(names, a.Name)
 	}
+	text := "addons " + strings.Join(names, ", ")
 	if len(names) == 0 {
-		return "no addons"
+		text = "no addons"
 	}
-	return "addons " + strings.Join(names, ", ")
+	if s.applied {
+		text += ", as manifests"
+	}
+	return text
 }
 func (*withAddons) Waits() {}
 
@@ -61,7 +72,7 @@ func (s *withAddons) Observe(ctx context.Context) (plan.State, error) {
 		return plan.State{Is: plan.Absent, Why: kube.Plainly(err)}, nil
 	}
 	why := todo.words()
-	if len(why) == 0 {
+	if len(why) == 0 && !s.applied {
 		if why, err = s.sick(ctx, client); err != nil {
 			return plan.State{Is: plan.Absent, Why: kube.Plainly(err)}, nil
 		}
@@ -152,6 +163,9 @@ func (s *withAddons) Do(ctx context.Context) error {
 		if err := s.apply(ctx, client, a, todo.was[a.Name]); err != nil {
 			return fmt.Errorf("applying addon %s: %w", a.Name, err)
 		}
+	}
+	if s.applied {
+		return nil
 	}
 	err = plan.Until(ctx, plan.Condition{
 		For: "the addons to be ready", Every: s.env.Poll, Limit: addonLimit,
