@@ -56,7 +56,7 @@ func TestReadOnly(t *testing.T) {
 	besideOthers(t)
 	for masters := 1; masters <= 3; masters++ {
 		for i, f := range readOnly {
-			if testing.Short() && (i+masters)%4 != 0 {
+			if testing.Short() && (i+masters)%8 != 0 {
 				continue
 			}
 			t.Run(fmt.Sprintf("masters=%d/%s", masters, f.name), func(t *testing.T) {

@@ -19,8 +19,11 @@ import (
 func TestSaidLater(t *testing.T) {
 	besideOthers(t)
 	const variable = "HAKUBE_LOAD_BALANCER"
-	for _, change := range [][2]string{{"on-replicate", "from-start"}, {"from-start", "on-replicate"}} {
-		for _, when := range []string{"up with one master", "up with two masters", "up of a replica", "down of a replica"} {
+	for i, change := range [][2]string{{"on-replicate", "from-start"}, {"from-start", "on-replicate"}} {
+		for k, when := range []string{"up with one master", "up with two masters", "up of a replica", "down of a replica"} {
+			if testing.Short() && (i+k)%3 != 1 {
+				continue
+			}
 			t.Run(fmt.Sprintf("%s on %s", change[1], when), func(t *testing.T) {
 				t.Parallel()
 				w, _ := newModelWorld(t)
@@ -102,10 +105,10 @@ func TestOtherImage(t *testing.T) {
 func TestLaterIsRefusedOrHolds(t *testing.T) {
 	besideOthers(t)
 	ctx := context.Background()
-	for _, f := range settings.Fields() {
+	for i, f := range settings.Fields() {
 		variable := f.Tag.Get("envconfig")
 		value, known := otherValues[variable]
-		if !known {
+		if !known || testing.Short() && i%4 != 0 {
 			continue
 		}
 		t.Run(variable, func(t *testing.T) {

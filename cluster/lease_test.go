@@ -136,7 +136,7 @@ func TestKilledHolder(t *testing.T) {
 				t.Errorf("status %+v, %v", s, err)
 			}
 			report, said := waits(w.events())
-			if _, err := o.alive(300*time.Millisecond).Up(context.Background(), report); err != nil {
+			if _, err := o.alive(3*time.Second).Up(context.Background(), report); err != nil {
 				t.Fatal(err)
 			}
 			if got := said() != ""; got != test.waits {

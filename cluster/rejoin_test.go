@@ -61,6 +61,9 @@ func TestDeletedNode(t *testing.T) {
 		},
 	}
 	for _, masters := range []int{1, 2} {
+		if testing.Short() && masters == 1 {
+			continue
+		}
 		c := newSick(t, masters)
 		for _, of := range []string{"node", "master"} {
 			for command, run := range commands {

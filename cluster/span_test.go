@@ -103,6 +103,9 @@ func TestSpanIsTheSame(t *testing.T) {
 		{"one master", []string{"num-nodes=1", "zones=b,c"}, []func(*operator) *operator{create(1), pool(zoneC, 1)}},
 		{"fewer nodes than zones", []string{"node-count=1", "master-count=1", "zones=b,c"}, []func(*operator) *operator{create(1)}},
 	} {
+		if testing.Short() && (x.name == "workers elsewhere" || x.name == "example 3") {
+			continue
+		}
 		t.Run(x.name, func(t *testing.T) {
 			t.Parallel()
 			w, _ := newModelWorld(t)

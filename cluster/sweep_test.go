@@ -221,7 +221,7 @@ func TestSweep(t *testing.T) {
 	for _, litter := range litters {
 		for _, network := range []string{"theirs", "default"} {
 			for _, answer := range answers {
-				if n++; testing.Short() && n%5 != 1 {
+				if n++; testing.Short() && n%11 != 1 {
 					continue
 				}
 				t.Run(litter.name+"/network "+network+"/"+answer.name, func(t *testing.T) {
@@ -284,7 +284,7 @@ func TestSweptThoughMadeSince(t *testing.T) {
 	besideOthers(t)
 	for i, litter := range litters {
 		for j, network := range []string{"theirs", "default"} {
-			if testing.Short() && (i+j)%4 != 1 || litter.name == "disk on a machine" {
+			if testing.Short() && (i+j)%8 != 1 || litter.name == "disk on a machine" {
 				continue // of such a disk nothing tells whose it is when the machine is gone
 			}
 			t.Run(litter.name+"/network "+network, func(t *testing.T) {
@@ -353,7 +353,7 @@ func TestCutSweep(t *testing.T) {
 	}
 	for k := int64(1); k <= calls; k++ {
 		for i, c := range cuts {
-			if testing.Short() && (k+int64(i))%11 != 0 {
+			if testing.Short() && (k+int64(i))%23 != 0 {
 				continue
 			}
 			t.Run(fmt.Sprintf("cut=%d/%s", k, c.name), func(t *testing.T) {

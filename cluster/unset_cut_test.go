@@ -24,7 +24,7 @@ func TestCutAndUnset(t *testing.T) {
 	cuts := 0
 	for k, c := range calls {
 		for i, x := range troubles[:2] { // killed before, killed after
-			if k+i == 0 || x.faults[c.way] == nil || testing.Short() && (k+i)%5 != 1 {
+			if k+i == 0 || x.faults[c.way] == nil || testing.Short() && (k+i)%13 != 1 {
 				continue
 			}
 			cuts++

@@ -114,10 +114,10 @@ func TestUnsetIsAsItIs(t *testing.T) {
 	if r.Want, err = r.LikeNodes(ctx); err != nil {
 		t.Fatal(err)
 	}
-	for _, f := range settings.Fields() {
+	for i, f := range settings.Fields() {
 		name := f.Tag.Get("envconfig")
 		want, ok := made[name]
-		if !ok || !settings.Classes[name].Recorded {
+		if !ok || !settings.Classes[name].Recorded || testing.Short() && i%3 != 0 {
 			continue
 		}
 		s := o.shell(t, map[string]string{name: want}).settings

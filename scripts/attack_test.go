@@ -28,7 +28,7 @@ func TestHostileMetadata(t *testing.T) {
 		names = append(names, name)
 	}
 	for i := range hostile("") {
-		if testing.Short() && i%5 != 0 {
+		if testing.Short() && i%7 != 0 {
 			continue // each is fifty calls of curl
 		}
 		g := newGuest(t)
