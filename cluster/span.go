@@ -42,8 +42,16 @@ type whole struct {
 	base  *run    // who looked around
 	first listing // the cluster with its first master
 	ahead []*run  // of the other masters and pools, as far as can be said now
-	next  string  // the zone in which a master is to be made; "" if there are enough
-	half  bool    // or finished
+	lack          // of masters
+}
+
+// A lack is what is to be done about masters next: one that is to be made, or one that is
+// half made or half removed and comes before all else, since the cluster is not valid with
+// it, which the first of the commands waits for.
+type lack struct {
+	next string           // the zone in which a master is to be made; "" if there are enough
+	half bool             // or finished
+	goes inventory.Object // is to go, votes nowhere, and would be sent to again
 }
 
 // command is the one for a step.
@@ -53,17 +61,16 @@ func (w *whole) command(s settings.Settings) *Cluster {
 	return &one
 }
 
-// short is the zone in which the next master is to be made, or one that is half made is to
-// be finished; "" when there are enough.
-func (w *whole) short(ctx context.Context) (zone string, half bool, err error) {
+// short looks for what is lacking.
+func (w *whole) short(ctx context.Context) (x lack, err error) {
 	r := w.command(w.Master(w.settings, w.Home)).run(settings.Up, w.held)
 	if r.Have, err = r.Look(ctx); err != nil {
-		return "", false, err
+		return x, err
 	}
 	r.SawMasters(r.Have)
 	all := r.Have.Masters(r.Want.Names)
 	if len(all) == 1 && w.Lasting() == 1 {
-		return "", false, nil
+		return x, nil
 	}
 	s := r.SurveyWrites(ctx, all)
 	for _, p := range w.Masters {
@@ -71,28 +78,37 @@ func (w *whole) short(ctx context.Context) (zone string, half bool, err error) {
 		for _, o := range here {
 			is, err := r.isWhole(ctx, o, s)
 			if err != nil {
-				return "", false, err
+				return lack{}, err
 			}
 			if !is {
 				halves++
 			}
+			if w.Wish.Prune && !is && len(here) > p.Wants && s.VotesNowhere(o.Name, o.Zone) {
+				x.goes = o
+			}
 		}
 		switch {
 		case halves > 0 && len(here)-halves < p.Wants:
-			return p.Zone, true, nil // before any other: a ring takes one learner at a time
-		case zone == "" && len(here) < p.Wants:
-			zone = p.Zone
+			return lack{next: p.Zone, half: true}, nil // before any other: a ring takes one learner at a time
+		case x.next == "" && len(here) < p.Wants:
+			x.next = p.Zone
 		}
 	}
-	return zone, false, nil
+	return x, nil
 }
 
 // upAll is Up of the whole cluster.
 func (c *Cluster) upAll(ctx context.Context, h hold, report func(plan.Event)) (*Summary, error) {
 	all := &Summary{}
 	w, err := c.judged(ctx, h, doing(report))
-	for ; err == nil && w.half; w, err = c.judged(ctx, h, doing(report)) { // without it the cluster is not valid, which the first of its commands waits for
-		if err := w.add(ctx, w.command(w.Master(w.settings, w.next)), report, all); err != nil {
+	gone := "" // whose removal finds nothing to do is not tried for ever
+	for ; err == nil && (w.half || w.goes.Name != gone); w, err = c.judged(ctx, h, doing(report)) {
+		if gone = w.goes.Name; w.half {
+			err = w.add(ctx, w.command(w.Master(w.settings, w.next)), report, all)
+		} else {
+			err = w.remove(ctx, w.command(w.Without(w.settings, w.goes.Zone, w.goes.Name)), report, all)
+		}
+		if err != nil {
 			return nil, err
 		}
 	}
@@ -107,14 +123,14 @@ func (c *Cluster) upAll(ctx context.Context, h hold, report func(plan.Event)) (*
 	all.with(before)
 	h.lease.Done(inventory.GrowthKey + w.Home)
 	for range w.lastMaster() {
-		zone, _, err := w.short(ctx)
+		x, err := w.short(ctx)
 		if err != nil {
 			return nil, err
 		}
-		if zone == "" {
+		if x.next == "" {
 			break
 		}
-		if err := w.add(ctx, w.command(w.Master(w.settings, zone)), report, all); err != nil {
+		if err := w.add(ctx, w.command(w.Master(w.settings, x.next)), report, all); err != nil {
 			return nil, err
 		}
 	}

@@ -178,7 +178,7 @@ func (w *whole) membersFit(ctx context.Context, act action) error {
 		return nil
 	}
 	var err error
-	if w.next, w.half, err = w.short(ctx); err != nil {
+	if w.lack, err = w.short(ctx); err != nil {
 		return err
 	}
 	if w.next != "" {

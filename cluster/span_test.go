@@ -235,6 +235,35 @@ func TestSpanShrinks(t *testing.T) {
 	nothingToDo(t, w, o.zones(t, fewer...))
 }
 
+// TestSpanHalfRemoved: a master whose removal was cut after its votes went is not sent to
+// again by the same command: it goes first, and nothing is said of it in the end.
+func TestSpanHalfRemoved(t *testing.T) {
+	besideOthers(t)
+	w, _ := newModelWorld(t)
+	o := w.operator()
+	w.mustUp(o.zones(t, "zones=b,c", "master-zones=b,c,d", "num-nodes=1"))
+	fewer := o.zones(t, "master-zones=b", "prune")
+	name := fewer.want().Names.Replica(string(zoneC), 0)
+	ctx, cut := context.WithCancel(t.Context())
+	_, err := fewer.Up(ctx, func(e plan.Event) {
+		if e.Step == "node "+name && e.Kind == plan.Removed {
+			cut()
+		}
+	})
+	if err == nil {
+		t.Fatal("it was not cut")
+	}
+	s, err := fewer.Up(t.Context(), func(e plan.Event) {
+		if e.Kind == plan.Making && strings.HasPrefix(e.Step, name) {
+			t.Errorf("%s: %s", e.Step, e.Kind)
+		}
+	})
+	if err != nil || len(s.Warnings) > 0 {
+		t.Errorf("the same again: %+v, %v", s, err)
+	}
+	nothingToDo(t, w, fewer)
+}
+
 // TestSpanByDefault: pools of which nobody says a size have the default one, and nothing
 // is said of a run that was cut.
 func TestSpanByDefault(t *testing.T) {

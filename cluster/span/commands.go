@@ -45,6 +45,11 @@ func (x Target) Master(s settings.Settings, zone string) settings.Settings {
 	return single(s, zone, func(s *settings.Settings) { s.ReplicateMaster = true })
 }
 
+// Without removes a master of the zone by its name.
+func (x Target) Without(s settings.Settings, zone, name string) settings.Settings {
+	return single(s, zone, func(s *settings.Settings) { s.DeleteNodes, s.ReplicaName = false, settings.Name(name) })
+}
+
 // Others make the pools of the other zones.
 func (x Target) Others(s settings.Settings) (list []settings.Settings) {
 	for _, p := range x.Pools {
