@@ -1,6 +1,8 @@
 package emulator
 
 import (
+	"path"
+	"slices"
 	"strings"
 	"testing"
 
@@ -67,6 +69,18 @@ func TestRulesOfAll(t *testing.T) {
 			}
 			v.refused(400, "required", "POST", x.collection, x.body)
 			v.refused(400, "invalid", "POST", x.collection, with(doc.Obj{"name": "x", "wonder": 1}))
+			if slices.Contains([]string{"disks", "snapshots", "instances"}, path.Base(x.collection)) {
+				for _, bad := range []doc.Obj{{"A": "b"}, {"a": "B"}, {"": "b"}, {"1": "b"}, {"a b": "b"}, {"Ä": "b"}, {"a": strings.Repeat("x", 64)}} {
+					if m := v.refused(400, "invalid", "POST", x.collection, with(doc.Obj{"name": "x", "labels": bad})); !strings.Contains(m, "abel") {
+						t.Errorf("labels %v: %s", bad, m)
+					}
+				}
+			}
+			for k, e := range x.body {
+				if _, ok := e.([]any); ok {
+					v.refused(400, "invalid", "POST", x.collection, with(doc.Obj{"name": "x", k: []any{nil}}))
+				}
+			}
 			v.refused(400, "parseError", "POST", x.collection, "[]")
 			v.refused(400, "parseError", "POST", x.collection, "{")
 			if n := v.s.core.Store.Read(doc.Ref(x.collection + "/x")); n != nil {

@@ -6,6 +6,7 @@ import (
 
 	"hakube/gce/emulator/internal/api"
 	"hakube/gce/emulator/internal/doc"
+	"hakube/gce/emulator/internal/identity"
 	"hakube/gce/emulator/internal/members"
 	"hakube/gce/emulator/internal/problem"
 	"hakube/gce/emulator/internal/store"
@@ -78,6 +79,9 @@ func checkPorts(o doc.Obj) error {
 		field := fmt.Sprintf("resource.namedPorts[%d].", i)
 		if doc.Str(p, "name") == "" {
 			return problem.Missing(field + "name")
+		}
+		if name := doc.Str(p, "name"); !identity.TagText.MatchString(name) {
+			return problem.Invalid(field+"name", name, "Must be a match of regex '"+identity.TagText.String()+"'")
 		}
 		if n := doc.Num(p, "port"); n < 1 || n > 65535 {
 			return problem.Invalid(field+"port", n, "Must be between 1 and 65535.")

@@ -91,7 +91,7 @@ func (a *API) Request(m *Method, body map[string]any) *Problem {
 	if m.Request == nil {
 		return nil
 	}
-	c := checker{api: a, method: m.ID, input: strings.HasSuffix(m.ID, ".insert")}
+	c := checker{api: a, method: m.ID, input: strings.HasSuffix(m.ID, ".insert"), asked: true}
 	c.required = m.HTTP == "POST" || m.HTTP == "PUT"
 	return c.value("resource", "", m.Request, body)
 }
@@ -122,7 +122,7 @@ func (a *API) Sent(m *Method, path map[string]string, query url.Values, body map
 		}
 		return nil
 	}
-	c := checker{api: a, method: m.ID, input: true, strict: true, seen: seen}
+	c := checker{api: a, method: m.ID, input: true, asked: true, strict: true, seen: seen}
 	c.required = m.HTTP == "POST" || m.HTTP == "PUT"
 	if body == nil {
 		return &Problem{Field: "resource", Missing: true}
@@ -198,6 +198,7 @@ type checker struct {
 	api      *API
 	method   string
 	input    bool
+	asked    bool // it is what somebody asks for
 	output   bool
 	strict   bool // refuse output fields
 	required bool
@@ -227,6 +228,9 @@ func (c checker) value(at, in string, s *Schema, v any) *Problem {
 			return bad("Must be a list.")
 		}
 		for i, e := range l {
+			if e == nil && c.asked { // of which a client that reads it later makes nothing
+				return &Problem{Field: fmt.Sprintf("%s[%d]", at, i), Value: "null", Reason: "Must not be null."}
+			}
 			item := *s.Items
 			if item.Pattern == "" {
 				item.Pattern = s.Pattern // the document puts the pattern of Tags.items on the list
@@ -269,6 +273,11 @@ func (c checker) value(at, in string, s *Schema, v any) *Problem {
 }
 
 func (c checker) object(at, in string, s *Schema, o map[string]any) *Problem {
+	if c.asked && s.Additional != nil && (at == "labels" || strings.HasSuffix(at, ".labels")) {
+		if p := labels(at, o); p != nil {
+			return p
+		}
+	}
 	for _, k := range sortedKeys(o) {
 		p, field := s.Properties[k], in+"."+k
 		if p == nil {

@@ -69,9 +69,6 @@ func insertImage(c *api.Call) (doc.Obj, error) {
 				return problem.InUse("disk", disk, doc.RefOf(user))
 			}
 		}
-		if err := identity.CheckLabels(doc.Sub(o, "labels")); err != nil {
-			return err
-		}
 		o["kind"], o["status"], o["sourceType"] = "compute#image", "PENDING", "RAW"
 		o["sourceDisk"], o["sourceDiskId"], o["diskSizeGb"] = disk.Link(), d["id"], d["sizeGb"]
 		o["labelFingerprint"] = doc.Fingerprint(o["labels"])

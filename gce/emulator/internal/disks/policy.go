@@ -6,7 +6,6 @@ import (
 
 	"hakube/gce/emulator/internal/api"
 	"hakube/gce/emulator/internal/doc"
-	"hakube/gce/emulator/internal/identity"
 	"hakube/gce/emulator/internal/problem"
 	"hakube/gce/emulator/internal/store"
 )
@@ -111,7 +110,7 @@ func completePolicy(o doc.Obj) error {
 		}
 		doc.Fill(retention, doc.Obj{"onSourceDiskDelete": "KEEP_AUTO_SNAPSHOTS"})
 	}
-	return identity.CheckLabels(doc.Sub(doc.Sub(policy, "snapshotProperties"), "labels"))
+	return nil
 }
 
 // policyUser is a disk that has a policy.

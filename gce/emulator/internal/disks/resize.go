@@ -6,7 +6,6 @@ import (
 
 	"hakube/gce/emulator/internal/api"
 	"hakube/gce/emulator/internal/doc"
-	"hakube/gce/emulator/internal/identity"
 	"hakube/gce/emulator/internal/problem"
 	"hakube/gce/emulator/internal/store"
 )
@@ -88,7 +87,7 @@ func updateDisk(c *api.Call) (doc.Obj, error) {
 			return problem.Invalid("updateMask", other, "The field cannot be updated.")
 		}
 		o["labelFingerprint"] = doc.Fingerprint(o["labels"])
-		return identity.CheckLabels(doc.Sub(o, "labels"))
+		return nil
 	})
 }
 

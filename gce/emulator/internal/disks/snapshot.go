@@ -66,9 +66,6 @@ func keepSnapshot(c *api.Call, target, disk doc.Ref) (doc.Obj, error) {
 		case doc.Str(d, "status") != "READY":
 			return problem.NotReady(disk)
 		}
-		if err := identity.CheckLabels(doc.Sub(c.Body, "labels")); err != nil {
-			return err
-		}
 		completeSnapshot(c.S, t, r, disk, d, doc.Clone(c.Body))
 		return nil
 	})

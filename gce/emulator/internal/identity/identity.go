@@ -4,7 +4,7 @@ package identity
 
 import "hakube/gce/emulator/internal/doc"
 
-// CompleteIdentity checks metadata, tags and labels and gives them fingerprints.
+// CompleteIdentity checks metadata and tags, and gives them and labels fingerprints.
 func CompleteIdentity(o doc.Obj) error {
 	metadata, err := checkMetadata(doc.Sub(o, "metadata"))
 	if err != nil {
@@ -16,9 +16,6 @@ func CompleteIdentity(o doc.Obj) error {
 		return err
 	}
 	o["tags"] = NewTags(tags)
-	if err := CheckLabels(doc.Sub(o, "labels")); err != nil {
-		return err
-	}
 	o["labelFingerprint"] = doc.Fingerprint(o["labels"])
 	return nil
 }

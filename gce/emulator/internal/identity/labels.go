@@ -1,8 +1,6 @@
 package identity
 
 import (
-	"strings"
-
 	"hakube/gce/emulator/internal/api"
 	"hakube/gce/emulator/internal/doc"
 	"hakube/gce/emulator/internal/problem"
@@ -26,9 +24,6 @@ func LabelsSetter(kind string) api.Handler {
 			if doc.Str(c.Body, "labelFingerprint") != doc.Str(o, "labelFingerprint") {
 				return problem.Stale("Labels fingerprint either invalid or resource labels have changed")
 			}
-			if err := CheckLabels(doc.Sub(c.Body, "labels")); err != nil {
-				return err
-			}
 			o["labels"] = c.Body["labels"]
 			if len(doc.Sub(c.Body, "labels")) == 0 {
 				delete(o, "labels")
@@ -37,29 +32,4 @@ func LabelsSetter(kind string) api.Handler {
 			return nil
 		})
 	}
-}
-
-// CheckLabels refuses labels that Google would not take.
-func CheckLabels(labels doc.Obj) error {
-	if len(labels) > 64 {
-		return problem.Invalid("resource.labels", len(labels), "At most 64 labels are allowed.")
-	}
-	for k, v := range labels {
-		s, _ := v.(string)
-		if len(k) == 0 || len(k) > 63 || k[0] < 'a' || k[0] > 'z' || !labelText(k) {
-			return problem.Invalid("resource.labels", k, "Label keys must start with a lowercase letter and hold only lowercase letters, digits, _ and -, at most 63.")
-		}
-		if len(s) > 63 || !labelText(s) {
-			return problem.Invalid("resource.labels", s, "Label values hold only lowercase letters, digits, _ and -, at most 63.")
-		}
-	}
-	return nil
-}
-
-// labelText allows what ASCII labels may hold; Google allows letters of other
-// scripts besides.
-func labelText(s string) bool {
-	return !strings.ContainsFunc(s, func(c rune) bool {
-		return (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-' && c != '_' && c < 128
-	})
 }
