@@ -2,6 +2,8 @@ package emulator
 
 import (
 	"errors"
+	"fmt"
+	"strings"
 	"testing"
 
 	"hakube/gce/emulator/backend"
@@ -152,4 +154,33 @@ func TestServiceAccount(t *testing.T) {
 	if doc.Has(w.get(m), "serviceAccounts") {
 		t.Error("service accounts stay when they were taken away")
 	}
+}
+
+// TestMostDisks: a machine takes as many disks as its type says, the boot disk among them;
+// of one more the operation fails in Google's words, and the disk is nobody's.
+func TestMostDisks(t *testing.T) {
+	w := newWorld(t)
+	w.subnet()
+	small := instance("m", nil)
+	small["machineType"] = zoneB + "machineTypes/e2-small"
+	w.made("POST", zoneB+"instances", small)
+	m := zoneB + "instances/m"
+	for i := range 16 {
+		d := fmt.Sprintf("d%d", i)
+		w.made("POST", zoneB+"disks", doc.Obj{"name": d, "sizeGb": "10"})
+		if i < 15 {
+			w.made("POST", m+"/attachDisk", doc.Obj{"source": zoneB + "disks/" + d})
+		}
+	}
+	op := w.do("POST", m+"/attachDisk", doc.Obj{"source": zoneB + "disks/d15"})
+	e := doc.Objects(doc.Sub(op, "error"), "errors")
+	if len(e) != 1 || doc.Str(e[0], "code") != "LIMIT_EXCEEDED" || !strings.HasPrefix(doc.Str(e[0], "message"), "Exceeded limit 'maximum_persistent_disks' on resource 'projects/") ||
+		!strings.HasSuffix(doc.Str(e[0], "message"), "/instances/m'. Limit: 16") {
+		t.Errorf("one more: %v", op["error"])
+	}
+	if n := len(doc.Objects(w.get(m), "disks")); n != 16 || doc.Has(w.get(zoneB+"disks/d15"), "users") {
+		t.Errorf("the machine has %d disks, the one more is %v", n, w.get(zoneB+"disks/d15"))
+	}
+	w.made("POST", m+"/detachDisk?deviceName="+doc.Str(doc.Objects(w.get(m), "disks")[3], "deviceName"), nil)
+	w.made("POST", m+"/attachDisk", doc.Obj{"source": zoneB + "disks/d15"})
 }

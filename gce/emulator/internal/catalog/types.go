@@ -104,17 +104,22 @@ func matches(patterns, name string) bool {
 	return slices.ContainsFunc(strings.Split(patterns, "|"), func(p string) bool { ok, _ := path.Match(p, name); return ok })
 }
 
+// MostDisks is how many a machine may have, its boot disk among them.
+// (https://cloud.google.com/compute/docs/disks#pdnumberlimits)
+func (m machineType) MostDisks() int {
+	if m.shared {
+		return 16
+	}
+	return 128
+}
+
 func (m machineType) doc(project, zone string) doc.Obj {
 	r := doc.RefIn(project, "zones/"+zone, "machineTypes", m.Name)
-	disks := 128
-	if m.shared {
-		disks = 16
-	}
 	return doc.Obj{
 		"kind": "compute#machineType", "id": doc.NumberOf(m.Name), "name": m.Name, "creationTimestamp": Epoch,
 		"description": fmt.Sprintf("%d vCPU, %.2f GB RAM", m.Cpus, float64(m.Memory)/1024),
 		"guestCpus":   m.Cpus, "memoryMb": m.Memory, "isSharedCpu": m.shared, "imageSpaceGb": 0,
-		"maximumPersistentDisks": disks, "maximumPersistentDisksSizeGb": "263168",
+		"maximumPersistentDisks": m.MostDisks(), "maximumPersistentDisksSizeGb": "263168",
 		"zone": zone, "selfLink": r.Link(), "architecture": "X86_64",
 	}
 }

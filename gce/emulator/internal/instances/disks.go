@@ -7,6 +7,7 @@ import (
 
 	"hakube/gce/emulator/backend"
 	"hakube/gce/emulator/internal/api"
+	"hakube/gce/emulator/internal/catalog"
 	"hakube/gce/emulator/internal/doc"
 	"hakube/gce/emulator/internal/machine"
 	"hakube/gce/emulator/internal/problem"
@@ -33,6 +34,10 @@ func attachDisk(c *api.Call) (doc.Obj, error) {
 		if doc.Bool(a, "boot") && len(doc.List(o, "disks")) > 0 {
 			return problem.Invalid("resource.boot", true, "The instance has a boot disk.")
 		}
+		if over := tooManyDisks(r, o); over != "" {
+			args["fault"] = doc.Obj{"code": "LIMIT_EXCEEDED", "message": over, "status": 403}
+			return nil
+		}
 		if err := attach(c.S, t, r, a, freeIndex(o), devices, "resource"); err != nil {
 			return err
 		}
@@ -40,6 +45,16 @@ func attachDisk(c *api.Call) (doc.Obj, error) {
 		args["attachment"] = a["deviceName"]
 		return nil
 	})
+}
+
+// tooManyDisks is what Google says of one disk more than the machine's type takes, "" if
+// it takes it.
+func tooManyDisks(r doc.Ref, o doc.Obj) string {
+	m, ok := catalog.MachineIn(r.Place(), doc.RefOf(doc.Str(o, "machineType")).Name())
+	if !ok || len(doc.List(o, "disks")) < m.MostDisks() {
+		return ""
+	}
+	return fmt.Sprintf("Exceeded limit 'maximum_persistent_disks' on resource '%s'. Limit: %d", r, m.MostDisks())
 }
 
 // freeIndex is the first index that no disk of an instance has.
