@@ -26,6 +26,7 @@ type Addon struct {
 	Version   string
 	Images    map[string]Image // by the name that the manifests call them
 	Workloads []Workload       // whose pods tell whether it is well, in the order of the manifests
+	Ends      bool             // its pods are to run as the one that goes (Values.Ending) before they go
 }
 
 // An Image is the official one. Machines that fetch from a mirror ask by the tag alone, as
@@ -73,6 +74,14 @@ func All() []Addon {
 			Digest: "sha256:25d291fde59974547bac6f07fa9d6cf6f5bedd1f19d60c893311c5e741e0a42f",
 		}},
 		Workloads: []Workload{{Kind: "Deployment", Namespace: "kube-system", Name: "metrics-server"}},
+	}, {
+		Name: "kube-network-policies", Version: "v0.8.0",
+		Images: map[string]Image{"policies": {
+			Ref:    "registry.k8s.io/networking/kube-network-policies:v0.8.0",
+			Digest: "sha256:1098ef1f4597f14550654df8a658128d5654e0523dfec3c0660dccf5cc905263",
+		}},
+		Workloads: []Workload{{Kind: "DaemonSet", Namespace: "kube-system", Name: "kube-network-policies"}},
+		Ends:      true,
 	}}
 }
 
@@ -124,6 +133,7 @@ type Values struct {
 	Prefix                                         string // what Google's objects are labelled with
 	Mirror                                         bool   // machines fetch from a mirror
 	SignKubelets                                   bool   // kubelets' certificates are the cluster's
+	Ending                                         bool   // the addon is about to go
 }
 
 // An Object is one of Kubernetes' as the API takes it.

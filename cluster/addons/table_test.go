@@ -20,6 +20,8 @@ var modules = map[string]string{
 	"volumes/snapshots":           "github.com/kubernetes-csi/external-snapshotter/v8",
 	"volumes/registrar":           "k8s.io/kubelet",
 	"metrics/server":              "sigs.k8s.io/metrics-server",
+
+	"kube-network-policies/policies": "sigs.k8s.io/kube-network-policies",
 }
 
 const pinned = "../../gce/local/mirror/build/addons/"

@@ -77,6 +77,8 @@ func LaterLabel(variable, zone string) string {
 		return "hakube-load-balancer"
 	case "HAKUBE_ADDONS":
 		return "hakube-addons"
+	case "NETWORK_POLICY_PROVIDER":
+		return "hakube-network-policy-provider"
 	case "MAX_INSTANCES_PER_MIG":
 		return PerGroupKey + zone
 	}
@@ -95,6 +97,12 @@ func (v *Inventory) Said(variable, zone string) string {
 			return "" // the address was not read yet, as where no zone is named: what it says comes later
 		}
 		return cmp.Or(ListOf(label), v.Holder.Begun[variable], "none")
+	}
+	if variable == "NETWORK_POLICY_PROVIDER" {
+		if v.Holder.IP == "" {
+			return ""
+		}
+		return cmp.Or(label, v.Holder.Begun[variable], "none")
 	}
 	if variable != "MAX_INSTANCES_PER_MIG" {
 		return cmp.Or(label, v.Holder.Begun[variable])

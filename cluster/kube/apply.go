@@ -68,12 +68,15 @@ func (c *Client) List(ctx context.Context, path string, into any) error {
 	return nil
 }
 
+// NotThere is what [Client.Rollout] says of a workload that nobody made, or somebody deleted.
+const NotThere = "it is not there"
+
 // Rollout says what is missing of the DaemonSet or Deployment at a path, "" if nothing is.
 // Where there may be no machine for it, none of its pods is enough.
 func (c *Client) Rollout(ctx context.Context, path string, mayBeNone bool) (missing string, err error) {
 	text, err := c.RESTClient().Get().AbsPath(path).Do(ctx).Raw()
 	if apierrors.IsNotFound(err) {
-		return "it is not there", nil
+		return NotThere, nil
 	}
 	if err != nil {
 		return "", err

@@ -30,14 +30,17 @@ func addonsOf(r *task.Task, applied bool) []plan.Step {
 	if !asked && err == nil {
 		return nil
 	}
-	return []plan.Step{&withAddons{env: r.Env, sets: sets, err: err, applied: applied}}
+	ending := r.AddonValues()
+	ending.Ending = true
+	return []plan.Step{&withAddons{env: r.Env, sets: sets, ending: ending, err: err, applied: applied}}
 }
 
 type withAddons struct {
 	env     *env.Env
 	sets    []addons.Set
-	err     error // of a manifest
-	applied bool  // which is enough: nobody asks for their pods
+	ending  addons.Values // of those that go
+	err     error         // of a manifest
+	applied bool          // which is enough: nobody asks for their pods
 }
 
 // addonLimit is how long images may take to be fetched, and pods to be ready.
@@ -155,7 +158,11 @@ func (s *withAddons) Do(ctx context.Context) error {
 		return err
 	}
 	for _, a := range todo.remove {
-		if err := remove(ctx, client, a); err != nil {
+		err := s.end(ctx, client, a)
+		if err == nil {
+			err = remove(ctx, client, a)
+		}
+		if err != nil {
 			return fmt.Errorf("removing addon %s: %w", a.Name, err)
 		}
 	}
@@ -182,7 +189,7 @@ func (s *withAddons) ready(ctx context.Context, client *kube.Client) (bool, stri
 	why, err := s.sick(ctx, client)
 	for _, a := range s.sets {
 		gone := func(w string) bool {
-			return strings.HasPrefix(w, a.Name+": ") && strings.HasSuffix(w, ": it is not there")
+			return strings.HasPrefix(w, a.Name+": ") && strings.HasSuffix(w, ": "+kube.NotThere)
 		}
 		if err == nil && slices.ContainsFunc(why, gone) {
 			err = s.applyAll(ctx, client, a)
@@ -242,14 +249,61 @@ func (s *withAddons) applyAll(ctx context.Context, client *kube.Client, a addons
 	return nil
 }
 
+// endLimit is how long pods may take to run as those that go.
+const endLimit = 2 * time.Minute
+
+// end has programs let go of what would outlive them. A machine that does not take it up in
+// time is told of: it forgets at its next boot.
+func (s *withAddons) end(ctx context.Context, client *kube.Client, was kube.Applied) error {
+	a, ok := addons.Named(was.Name)
+	if !ok || !a.Ends {
+		return nil
+	}
+	last, err := a.For(s.ending)
+	if err != nil {
+		return err
+	}
+	if err := begin(ctx, client, was); err != nil {
+		return err
+	}
+	for i, w := range a.Workloads {
+		if missing, err := client.Rollout(ctx, w.Path(), w.OnNodes); err != nil {
+			return err
+		} else if missing == kube.NotThere {
+			continue // it was removed by a run that was cut
+		}
+		o := last.Objects[len(last.Objects)-len(a.Workloads)+i]
+		if err := client.Apply(ctx, o.Path, o.JSON); err != nil {
+			return fmt.Errorf("%s: %w", o.Path, err)
+		}
+	}
+	err = plan.Until(ctx, plan.Condition{
+		For: "the pods of " + a.Name + " to let go", Every: s.env.Poll, Limit: endLimit,
+		Check: func(ctx context.Context) (bool, string, error) {
+			missing, err := a.Missing(func(w addons.Workload) (string, error) { return client.Rollout(ctx, w.Path(), true) })
+			return err == nil && (missing == "" || strings.HasSuffix(missing, kube.NotThere)), missing, err
+		},
+	})
+	if err != nil && ctx.Err() == nil {
+		s.env.Warn("addon " + a.Name + " is removed although " + kube.Plainly(err) + "; what it left on machines goes when they boot again")
+		return nil
+	}
+	return err
+}
+
+// begin has it written down that an addon is not whole any more.
+func begin(ctx context.Context, client *kube.Client, a kube.Applied) error {
+	if a.Digest == "" {
+		return nil
+	}
+	a.Digest = ""
+	return client.Record(ctx, a)
+}
+
 // remove takes an addon away, its programs first: they write.
 func remove(ctx context.Context, client *kube.Client, a kube.Applied) error {
-	if a.Digest != "" {
-		begun := a
-		begun.Digest = ""
-		if err := client.Record(ctx, begun); err != nil {
-			return err
-		}
+	if err := begin(ctx, client, a); err != nil {
+		return err
 	}
 	var errs []error
 	for _, p := range slices.Backward(a.Paths) {

@@ -63,6 +63,38 @@ func (a Addons) Names() []string {
 // Has tells whether one is on.
 func (a Addons) Has(name string) bool { return slices.Contains(a.Names(), name) }
 
+// A PolicyProvider is who holds traffic to NetworkPolicy objects, by kube-up's names.
+type PolicyProvider string
+
+// What there is of them. KubeNetworkPolicies is the name of its addon too.
+const (
+	NoPolicies          PolicyProvider = "none"
+	KubeNetworkPolicies PolicyProvider = "kube-network-policies"
+)
+
+func (p *PolicyProvider) Decode(s string) error {
+	switch PolicyProvider(s) {
+	case "", NoPolicies:
+		*p = NoPolicies
+	case KubeNetworkPolicies:
+		*p = KubeNetworkPolicies
+	case "calico":
+		return fmt.Errorf("hakube has %s, which holds to the same NetworkPolicy objects; Calico itself is installed in a cluster that is made with %s", KubeNetworkPolicies, NoPolicies)
+	default:
+		return fmt.Errorf("%s is no provider of network policies: there are %s and %s", quoted(s), KubeNetworkPolicies, NoPolicies)
+	}
+	return nil
+}
+
+// AddonsOn are the addons that are to be in the cluster, in their order.
+func (s *Settings) AddonsOn() []string {
+	on := s.Addons.Names()
+	if s.NetworkPolicy == KubeNetworkPolicies {
+		on = append(slices.Clip(on), string(KubeNetworkPolicies))
+	}
+	return on
+}
+
 // speakers are addons that speak to Google.
 var speakers = []string{CloudController, Volumes}
 

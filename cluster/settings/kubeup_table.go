@@ -28,7 +28,6 @@ var kubeUp = []untaken{
 	// How open.
 	{"KUBE_GCE_PRIVATE_CLUSTER", refused, "false", "every machine gets an external address: there are no private clusters yet"},
 	{"GCE_PRIVATE_CLUSTER", refused, "false", "every machine gets an external address: there are no private clusters yet"},
-	{"NETWORK_POLICY_PROVIDER", refused, "none", "there is no provider of network policies: every pod could reach every other; install one in the cluster that is made without this"},
 	{"ENABLE_LEGACY_ABAC", refused, "false", "access is by RBAC only"},
 	{"ENABLE_POD_SECURITY_POLICY", refused, "false", "Kubernetes has no pod security policies any more; label namespaces with pod-security.kubernetes.io/enforce"},
 	{"ADMISSION_CONTROL", refused, "", "admission is kubeadm's choice of plug-ins"},

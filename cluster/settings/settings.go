@@ -82,20 +82,21 @@ type Settings struct {
 	SignKubelets   Bool `envconfig:"HAKUBE_SIGN_KUBELETS" flag:"sign-kubelets" default:"false" desc:"at create: the cluster signs kubelets' serving certificates, after masters compared name and address with Compute Engine's DNS, and its API verifies them"`
 	Graceful       Bool `envconfig:"HAKUBE_GRACEFUL_SHUTDOWN" flag:"graceful-shutdown" default:"true" desc:"new nodes that are stopped, deleted or preempted end their pods in order first: 15 s for those of users, 10 s for those of the system; they take that much longer to stop"`
 
-	KubeVersion   Version    `group:"Software" envconfig:"KUBE_VERSION" flag:"kube-version" default:"v1.36.3" desc:"Kubernetes version"`
-	Addons        Addons     `envconfig:"HAKUBE_ADDONS" flag:"addons" default:"none" desc:"what runs in the cluster beside Kubernetes, separated by commas: cloud-controller, volumes, metrics; or all, or none. It can be changed later"`
-	Mirror        URL        `for:"up,repair" envconfig:"KUBE_MIRROR" flag:"mirror" desc:"where machines fetch binaries and images instead of the official places; the embedded GCE has its own"`
-	SSHKey        Path       `group:"Access" for:"all" envconfig:"HAKUBE_SSH_KEY" flag:"ssh-key" desc:"file of the ssh key that masters let in, made by up and repair if there is none; gcloud's, ~/.ssh/google_compute_engine, if empty"`
-	Kubeconfig    Path       `for:"all" envconfig:"KUBECONFIG" flag:"kubeconfig" desc:"files the cluster's entry is in, as kubectl takes them: it is changed where it is, a new one goes into the first that exists; ~/.kube/config if empty"`
-	CertDays      Count      `for:"up,kubeconfig" envconfig:"HAKUBE_CERTIFICATE_DAYS" flag:"certificate-days" default:"0" desc:"days that the operator's certificate in the kubeconfig lives, made by a master for it; 0: the masters' own, which lives ten years. Unset: days stay days (hakube kubeconfig makes 7)"`
-	OverrideName  Title      `for:"all" envconfig:"OVERRIDE_CONTEXT" flag:"context" desc:"name of the kubeconfig context; PROJECT_PREFIX if empty"`
-	KeepContext   Bool       `envconfig:"SECONDARY_KUBECONFIG" flag:"keep-current-context" default:"false" desc:"do not make the cluster kubectl's current context"`
-	Recipients    Recipients `group:"Backups" for:"backup" envconfig:"HAKUBE_BACKUP_RECIPIENTS" flag:"backup-recipients" desc:"who can read backups: public keys of age (age1…), separated by commas. Masters encrypt to them; there is no backup without"`
-	InitTimeout   Seconds    `group:"How long" for:"up,repair" envconfig:"KUBE_CLUSTER_INITIALIZATION_TIMEOUT" flag:"initialization-timeout" default:"900" desc:"how long the API may take to answer for the first time"`
-	GroupTimeout  Seconds    `envconfig:"MIG_WAIT_UNTIL_STABLE_TIMEOUT" flag:"group-timeout" default:"1800" desc:"how long a pool's machines may take to be there and Ready"`
-	ReadyGrace    Seconds    `envconfig:"CLUSTER_READY_ADDITIONAL_TIME_SECONDS" flag:"ready-additional-time" default:"30" desc:"how much longer to wait for nodes that may be missing (ALLOWED_NOTREADY_NODES)"`
-	DrainTimeout  Seconds    `for:"up,down" envconfig:"HAKUBE_DRAIN_TIMEOUT" flag:"drain-timeout" default:"300" desc:"how long pods may take to leave nodes that go, disruption budgets and all; then the nodes go anyway"`
-	AllowNotReady Count      `for:"up,status,validate" envconfig:"ALLOWED_NOTREADY_NODES" flag:"allowed-notready-nodes" default:"0" desc:"nodes that may be missing for the cluster to be valid"`
+	KubeVersion   Version        `group:"Software" envconfig:"KUBE_VERSION" flag:"kube-version" default:"v1.36.3" desc:"Kubernetes version"`
+	Addons        Addons         `envconfig:"HAKUBE_ADDONS" flag:"addons" default:"none" desc:"what runs in the cluster beside Kubernetes, separated by commas: cloud-controller, volumes, metrics; or all, or none. It can be changed later"`
+	NetworkPolicy PolicyProvider `envconfig:"NETWORK_POLICY_PROVIDER" flag:"network-policy-provider" default:"none" desc:"kube-network-policies: NetworkPolicy objects are enforced on each machine. none: they are without effect. It can be changed later"`
+	Mirror        URL            `for:"up,repair" envconfig:"KUBE_MIRROR" flag:"mirror" desc:"where machines fetch binaries and images instead of the official places; the embedded GCE has its own"`
+	SSHKey        Path           `group:"Access" for:"all" envconfig:"HAKUBE_SSH_KEY" flag:"ssh-key" desc:"file of the ssh key that masters let in, made by up and repair if there is none; gcloud's, ~/.ssh/google_compute_engine, if empty"`
+	Kubeconfig    Path           `for:"all" envconfig:"KUBECONFIG" flag:"kubeconfig" desc:"files the cluster's entry is in, as kubectl takes them: it is changed where it is, a new one goes into the first that exists; ~/.kube/config if empty"`
+	CertDays      Count          `for:"up,kubeconfig" envconfig:"HAKUBE_CERTIFICATE_DAYS" flag:"certificate-days" default:"0" desc:"days that the operator's certificate in the kubeconfig lives, made by a master for it; 0: the masters' own, which lives ten years. Unset: days stay days (hakube kubeconfig makes 7)"`
+	OverrideName  Title          `for:"all" envconfig:"OVERRIDE_CONTEXT" flag:"context" desc:"name of the kubeconfig context; PROJECT_PREFIX if empty"`
+	KeepContext   Bool           `envconfig:"SECONDARY_KUBECONFIG" flag:"keep-current-context" default:"false" desc:"do not make the cluster kubectl's current context"`
+	Recipients    Recipients     `group:"Backups" for:"backup" envconfig:"HAKUBE_BACKUP_RECIPIENTS" flag:"backup-recipients" desc:"who can read backups: public keys of age (age1…), separated by commas. Masters encrypt to them; there is no backup without"`
+	InitTimeout   Seconds        `group:"How long" for:"up,repair" envconfig:"KUBE_CLUSTER_INITIALIZATION_TIMEOUT" flag:"initialization-timeout" default:"900" desc:"how long the API may take to answer for the first time"`
+	GroupTimeout  Seconds        `envconfig:"MIG_WAIT_UNTIL_STABLE_TIMEOUT" flag:"group-timeout" default:"1800" desc:"how long a pool's machines may take to be there and Ready"`
+	ReadyGrace    Seconds        `envconfig:"CLUSTER_READY_ADDITIONAL_TIME_SECONDS" flag:"ready-additional-time" default:"30" desc:"how much longer to wait for nodes that may be missing (ALLOWED_NOTREADY_NODES)"`
+	DrainTimeout  Seconds        `for:"up,down" envconfig:"HAKUBE_DRAIN_TIMEOUT" flag:"drain-timeout" default:"300" desc:"how long pods may take to leave nodes that go, disruption budgets and all; then the nodes go anyway"`
+	AllowNotReady Count          `for:"up,status,validate" envconfig:"ALLOWED_NOTREADY_NODES" flag:"allowed-notready-nodes" default:"0" desc:"nodes that may be missing for the cluster to be valid"`
 
 	Sweep     Bool `group:"In the way" for:"down" envconfig:"HAKUBE_SWEEP" flag:"sweep" default:"false" desc:"down of the whole cluster: also remove what its Services and volumes left behind, disks and the data on them included"`
 	BreakLock Bool `for:"up,down,repair" envconfig:"HAKUBE_BREAK_LOCK" flag:"break-lock" default:"false" desc:"up, down: take over from a run that is changing the cluster now, instead of waiting for it"`

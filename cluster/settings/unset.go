@@ -89,6 +89,7 @@ var Classes = map[string]class{
 	"HAKUBE_CERTIFICATE_DAYS": {false, "the operator's own entry in the kubeconfig: one that lives days is followed by one that does"},
 
 	"HAKUBE_ADDONS":                         {true, "the labels of the address, if a later run said it; else what the cluster was begun with"},
+	"NETWORK_POLICY_PROVIDER":               {true, "the labels of the address, if a later run said it; else what the cluster was begun with"},
 	"KUBE_VERSION":                          {true, "masters' metadata, nodes' template"},
 	"KUBE_MIRROR":                           {true, "masters' metadata, nodes' template; on these another one has no effect, which is warned of"},
 	"KUBECONFIG":                            {false, "a file of this operator"},

@@ -42,6 +42,7 @@ var placeholders = map[reflect.Type]string{
 var values = map[reflect.Type][]string{
 	reflect.TypeFor[Bool](): {"true", "false"}, reflect.TypeFor[Provider](): {string(GCE), string(Local)},
 	reflect.TypeFor[Balancing](): {string(OnReplicate), string(FromStart)}, reflect.TypeFor[Distribution](): {"debian"},
+	reflect.TypeFor[PolicyProvider](): {string(NoPolicies), string(KubeNetworkPolicies)},
 }
 
 // lists are the types of which one value is several words.

@@ -2,11 +2,14 @@ package status
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 
 	"hakube/cluster/addons"
 	"hakube/cluster/kube"
+	"hakube/cluster/settings"
 )
 
 // An AddonStatus is an addon that is to be in the cluster, or is there and is not to be.
@@ -31,7 +34,7 @@ func addonsOf(ctx context.Context, client *kube.Client, wanted []addons.Set) (li
 		i := slices.IndexFunc(all, func(a kube.Applied) bool { return a.Name == want.Name })
 		switch {
 		case i < 0:
-			x.Why = "it is not there"
+			x.Why = kube.NotThere
 		case all[i].Digest == "":
 			x.Version, x.Why = all[i].Version, "it is there in part"
 		case all[i].Digest != want.Digest:
@@ -54,4 +57,51 @@ func addonsOf(ctx context.Context, client *kube.Client, wanted []addons.Set) (li
 		}
 	}
 	return list, nil
+}
+
+// enforcers are DaemonSets that hold traffic to NetworkPolicy objects, by the names that
+// their own manifests give them.
+var enforcers = []string{
+	string(settings.KubeNetworkPolicies), "antrea-agent", "calico-node", "canal", "cilium", "kindnet", "kube-router", "ovnkube-node", "weave-net",
+}
+
+// unenforced warns of NetworkPolicy objects that are without effect, "" if there are none:
+// who made one believes that pods are shut off.
+func unenforced(ctx context.Context, client *kube.Client) (string, error) {
+	type list struct {
+		Metadata struct{ RemainingItemCount int }
+		Items    []struct {
+			Metadata struct{ Namespace, Name string }
+		}
+	}
+	ask := func(path, limit string) (l list, err error) {
+		text, err := client.RESTClient().Get().AbsPath(path).Param("limit", limit).Do(ctx).Raw()
+		if err == nil {
+			err = json.Unmarshal(text, &l)
+		}
+		return l, err
+	}
+	policies, err := ask("/apis/networking.k8s.io/v1/networkpolicies", "1")
+	if err != nil {
+		return "", fmt.Errorf("listing NetworkPolicies: %w", err)
+	}
+	if len(policies.Items) == 0 {
+		return "", nil
+	}
+	sets, err := ask("/apis/apps/v1/daemonsets", "500")
+	if err != nil {
+		return "", fmt.Errorf("listing DaemonSets: %w", err)
+	}
+	for _, d := range sets.Items {
+		if slices.Contains(enforcers, d.Metadata.Name) {
+			return "", nil
+		}
+	}
+	what, first := "NetworkPolicies", policies.Items[0].Metadata
+	all := len(policies.Items) + policies.Metadata.RemainingItemCount
+	if all == 1 {
+		what = "NetworkPolicy"
+	}
+	return fmt.Sprintf("nothing enforces the cluster's %d %s (%s/%s): every pod reaches every other; NETWORK_POLICY_PROVIDER=%s does with the next up",
+		all, what, first.Namespace, first.Name, settings.KubeNetworkPolicies), nil
 }

@@ -47,6 +47,8 @@ type Snapshot struct {
 	wantAddons []addons.Set
 	asksAddons bool // somebody ever spoke of them
 	addons     []AddonStatus
+	asksPolicy bool   // nobody of hakube's holds traffic to NetworkPolicy objects
+	policies   string // what is wrong with such objects
 	coreDNS    string // what is wrong with it, "" also when it could not be asked
 
 	balanced bool           // there is a backend service
@@ -97,6 +99,7 @@ func Read(ctx context.Context, r *task.Task) (*Snapshot, error) {
 	if s.wantAddons, s.asksAddons, err = r.Addons(); err != nil {
 		return nil, err
 	}
+	s.asksPolicy = r.Want.Settings.NetworkPolicy != settings.KubeNetworkPolicies
 	r.SawIP(s.Held.IP)
 	r.SawMasters(r.Have)
 	machines := s.have.Masters(s.Names)
@@ -275,6 +278,12 @@ func askNodes(ctx context.Context, r *env.Env, s *Snapshot, via inventory.Object
 		func() error {
 			nodes, err := client.ListNodes(ctx)
 			s.nodes = nodeList{err == nil, nodes}
+			return err
+		},
+		func() (err error) {
+			if s.asksPolicy {
+				s.policies, err = unenforced(ctx, client)
+			}
 			return err
 		},
 		func() error {

@@ -166,6 +166,9 @@ func (s *Snapshot) warnings() []string {
 	if s.coreDNS != "" {
 		list = append(list, "CoreDNS: "+s.coreDNS)
 	}
+	if s.policies != "" {
+		list = append(list, s.policies)
+	}
 	two := false
 	for _, name := range rings.Names {
 		q, healthy, ok := s.Rings.Quorum(name)

@@ -1,6 +1,8 @@
 package task
 
 import (
+	"slices"
+
 	"hakube/cluster/addons"
 	"hakube/cluster/inventory"
 )
@@ -8,12 +10,7 @@ import (
 // Addons are what is to run in the cluster beside Kubernetes; asked is whether anybody
 // ever spoke of them: of a cluster that never had any the API need not be asked.
 func (r *Task) Addons() (sets []addons.Set, asked bool, err error) {
-	on := r.Want.Settings.Addons.Names()
-	v := addons.Values{
-		Project: r.Want.Project, Network: r.Want.Names.Network(), Subnetwork: r.Want.Names.Subnetwork(),
-		NodeTag: r.Want.Names.NodeTag(), Cluster: r.Want.Names.Cluster, Prefix: string(r.Want.Settings.Prefix), Mirror: r.Want.Mirror != "",
-		SignKubelets: bool(r.Want.Settings.SignKubelets),
-	}
+	on, v := r.Want.Settings.AddonsOn(), r.AddonValues()
 	for _, name := range on {
 		a, ok := addons.Named(name)
 		if !ok {
@@ -25,6 +22,17 @@ func (r *Task) Addons() (sets []addons.Set, asked bool, err error) {
 		}
 		sets = append(sets, s)
 	}
-	spoken := r.Have != nil && inventory.SpokenOf(r.Have.Holder, "HAKUBE_ADDONS")
+	spoken := r.Have != nil && slices.ContainsFunc([]string{"HAKUBE_ADDONS", "NETWORK_POLICY_PROVIDER"}, func(variable string) bool {
+		return inventory.SpokenOf(r.Have.Holder, variable)
+	})
 	return sets, len(on) > 0 || spoken, nil
+}
+
+// AddonValues are what manifests are told of this cluster.
+func (r *Task) AddonValues() addons.Values {
+	return addons.Values{
+		Project: r.Want.Project, Network: r.Want.Names.Network(), Subnetwork: r.Want.Names.Subnetwork(),
+		NodeTag: r.Want.Names.NodeTag(), Cluster: r.Want.Names.Cluster, Prefix: string(r.Want.Settings.Prefix), Mirror: r.Want.Mirror != "",
+		SignKubelets: bool(r.Want.Settings.SignKubelets),
+	}
 }

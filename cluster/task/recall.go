@@ -34,6 +34,7 @@ func (r *Task) AsItIs(v *inventory.Inventory) settings.Spec {
 	w.takeContext()
 	w.take("HAKUBE_LOAD_BALANCER", v.Said("HAKUBE_LOAD_BALANCER", ""))
 	w.take("HAKUBE_ADDONS", v.Said("HAKUBE_ADDONS", ""))
+	w.take("NETWORK_POLICY_PROVIDER", v.Said("NETWORK_POLICY_PROVIDER", ""))
 	for variable, c := range settings.Classes {
 		if c.Recorded {
 			w.take(variable, v.Holder.Begun[variable])

@@ -42,6 +42,7 @@ func TestAddons(t *testing.T) {
 		{"balancers from outside", (*withAddons).outside},
 		{"a Deployment that grew", (*withAddons).grown},
 		{"a balancer from inside", (*withAddons).inside},
+		{"network policies", (*withAddons).policies},
 		{"a node is halted", (*withAddons).haltNode},
 		{"volumes", func(w *withAddons, t *testing.T) { w.volumes(t) }},
 		{"a node's machine is deleted", (*withAddons).deleteNode},
@@ -64,6 +65,7 @@ func (w *withAddons) explain(t *testing.T) {
 		{"get", "events", "--all-namespaces", "--sort-by=.lastTimestamp"},
 		{"logs", "--namespace=kube-system", "--selector=k8s-app=cloud-controller-manager", "--tail=150"},
 		{"logs", "--namespace=kube-system", "--selector=k8s-app=metrics-server", "--tail=50"},
+		{"logs", "--namespace=kube-system", "--selector=k8s-app=kube-network-policies", "--tail=50"},
 	} {
 		out, err := w.tryKubectl(t, args...)
 		t.Logf("kubectl %s: %v\n%s", strings.Join(args, " "), err, out)

@@ -20,7 +20,8 @@ const (
 	Snapshotter = "v8.6.0"
 	Registrar   = "v2.17.0" // of the image; built is a program of ours
 
-	MetricsServer = "v0.9.0"
+	MetricsServer   = "v0.9.0"
+	NetworkPolicies = "v0.8.0"
 )
 
 // addonPrograms are built from one set of modules, so that what they share, Kubernetes'
@@ -38,8 +39,10 @@ func addonPrograms() component {
 			{"snapshot-controller", csi + "external-snapshotter/v8/cmd/snapshot-controller"},
 			{"csi-node-driver-registrar", "./csi-node-driver-registrar"},
 			{"cloud-controller-manager", "./cloud-controller-manager"}, {"metrics-server", metrics},
+			{"netpol", "sigs.k8s.io/kube-network-policies/cmd"},
 		},
-		mains: []string{"cloud-controller-manager", "csi-node-driver-registrar"},
+		patches: []patch{{"github.com/google/nftables", "v0.3.0", "nftables", "expr/queue.go", "nftables-queue.go"}},
+		mains:   []string{"cloud-controller-manager", "csi-node-driver-registrar"},
 	}
 	// Each of volumes' says its version, and the driver ends without one.
 	for i, version := range []string{DiskDriverModule, Provisioner, Attacher, Resizer, Snapshotter, Snapshotter} {
@@ -67,7 +70,7 @@ func addonRecipes() []recipe {
 		program := path.Base(p[0])
 		list = append(list, recipe{ref: p[0] + ":" + p[1], component: "addons", program: program, path: program, certs: true, entrypoint: []string{"/" + program}})
 	}
-	return list
+	return append(list, recipe{ref: "networking/kube-network-policies:" + NetworkPolicies, component: "addons", program: "netpol", path: "bin/netpol", certs: true, cmd: []string{"/bin/netpol"}})
 }
 
 // The driver asks a disk itself which one it is, by programs of the image. A disk of the

@@ -3,8 +3,10 @@ package mirror
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"os"
 	"os/exec"
@@ -23,7 +25,7 @@ func (c component) built(ctx context.Context) (artefact, error) {
 	if err != nil {
 		return artefact{}, err
 	}
-	in := []string{"build 2", arch, goVersion(ctx), fmt.Sprint(c.args, c.libraries, c.programs, c.assets)}
+	in := []string{"build 2", arch, goVersion(ctx), fmt.Sprint(c.args, c.libraries, c.programs, c.assets, c.patches)}
 	for _, name := range slices.Sorted(maps.Keys(pins)) {
 		in = append(in, string(pins[name]))
 	}
@@ -48,6 +50,11 @@ func (c component) build(ctx context.Context, bin, work string) error {
 	modules := filepath.Join(work, "modules")
 	if err := c.writePins(modules); err != nil {
 		return err
+	}
+	for _, p := range c.patches {
+		if err := p.around(ctx, modules, filepath.Join(work, "patched")); err != nil {
+			return err
+		}
 	}
 	if err := os.MkdirAll(bin, 0o755); err != nil {
 		return err
@@ -74,6 +81,49 @@ func (c component) build(ctx context.Context, bin, work string) error {
 		}
 	}
 	return nil
+}
+
+// around puts the rest of a module around the file that is ours. It is held to the checksum
+// that is pinned, in a module of its own: the pins' own has the directory in its place.
+func (p patch) around(ctx context.Context, modules, alone string) error {
+	sums, err := os.ReadFile(filepath.Join(modules, "go.sum"))
+	if err != nil {
+		return fmt.Errorf("reading pins: %w", err)
+	}
+	if !bytes.Contains(sums, []byte(p.module+" "+p.version+" h1:")) {
+		return fmt.Errorf("%s %s has no pinned checksum", p.module, p.version)
+	}
+	if err := os.MkdirAll(alone, 0o755); err != nil {
+		return err
+	}
+	for name, text := range map[string][]byte{"go.mod": []byte("module patched\n"), "go.sum": sums} {
+		if err := os.WriteFile(filepath.Join(alone, name), text, 0o644); err != nil {
+			return err
+		}
+	}
+	said, err := goCommand(ctx, alone, nil, "mod", "download", "-json", p.module+"@"+p.version)
+	if err != nil {
+		return err
+	}
+	var got struct{ Dir string }
+	if err := json.Unmarshal([]byte(said), &got); err != nil {
+		return fmt.Errorf("downloading %s: %w", p.module, err)
+	}
+	to := filepath.Join(modules, p.dir)
+	return filepath.WalkDir(got.Dir, func(from string, d fs.DirEntry, err error) error {
+		name, inside := filepath.Rel(got.Dir, from)
+		if err = errors.Join(err, inside); err != nil || name == p.file {
+			return err
+		}
+		if d.IsDir() {
+			return os.MkdirAll(filepath.Join(to, name), 0o755)
+		}
+		text, err := os.ReadFile(from)
+		if err == nil {
+			err = os.WriteFile(filepath.Join(to, name), text, 0o644)
+		}
+		return err
+	})
 }
 
 // programName is what go build calls the program of a package.

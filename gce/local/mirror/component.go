@@ -39,9 +39,14 @@ type component struct {
 	programs [][2]string
 	// mains are programs whose source is here, beside the pins: NAME.go.in.
 	mains []string
+	// patches are modules with a file of ours, which the pins have in a directory beside them.
+	patches []patch
 	// assets are the official files: what is fetched, or made of the programs.
 	assets []asset
 }
+
+// A patch is a module in which one file is another one, SOURCE.in beside the pins.
+type patch struct{ module, version, dir, file, source string }
 
 // An asset is one official file.
 type asset struct {
@@ -141,6 +146,13 @@ func (c component) pinned() (map[string][]byte, error) {
 			return nil, fmt.Errorf("reading the source of %s: %w", name, err)
 		}
 		files[path.Join(name, "main.go")] = b
+	}
+	for _, p := range c.patches {
+		b, err := fs.ReadFile(pins, path.Join("build", c.name, p.source+".in"))
+		if err != nil {
+			return nil, fmt.Errorf("reading what is other in %s: %w", p.module, err)
+		}
+		files[path.Join(p.dir, p.file)] = b
 	}
 	return files, nil
 }
