@@ -25,7 +25,10 @@ func (c component) built(ctx context.Context) (artefact, error) {
 	if err != nil {
 		return artefact{}, err
 	}
-	in := []string{"build 2", arch, goVersion(ctx), fmt.Sprint(c.args, c.libraries, c.programs, c.assets, c.patches)}
+	in := []string{"build 2", arch, goVersion(ctx), fmt.Sprint(c.args, c.libraries, c.programs, c.assets)}
+	if len(c.patches) > 0 {
+		in = append(in, fmt.Sprint(c.patches))
+	}
 	for _, name := range slices.Sorted(maps.Keys(pins)) {
 		in = append(in, string(pins[name]))
 	}
