@@ -149,13 +149,46 @@ func TestKubeletLimits(t *testing.T) {
 		{"false ROLE=node GRACEFUL=false", []string{"apiVersion", "kind", "podPidsLimit"}},
 		{"false ROLE=node GRACEFUL=true", []string{"apiVersion", "kind", "podPidsLimit", "shutdownGracePeriod", "shutdownGracePeriodCriticalPods"}},
 	} {
-		stdout, stderr, err := g.run("put() { cat; }\nRESERVE=" + x.reserve + "\nwrite_kubelet_limits")
+		stdout, stderr, err := g.run("put() { cat; }\nPROTECT_KERNEL=false RESERVE=" + x.reserve + "\nwrite_kubelet_limits")
 		var c map[string]any
 		if err == nil {
 			err = yaml.UnmarshalStrict([]byte(stdout), &c)
 		}
 		if got := slices.Sorted(maps.Keys(c)); err != nil || !slices.Equal(got, x.want) {
 			t.Errorf("%s: %q, %v: %s", x.reserve, got, err, stderr)
+		}
+	}
+}
+
+// TestProtectKernel: kubelet is told not to change the kernel's defaults where they are what
+// it wants, which a machine that boots sets; where one differs and stays it has to start.
+func TestProtectKernel(t *testing.T) {
+	for _, x := range []struct {
+		protect, fails string
+		want           bool
+	}{
+		{"true", "", true},
+		{"false", "", false},
+		{"true", "kernel.panic", false},
+		{"true", "kernel.keys.root_maxbytes", false},
+	} {
+		g := newGuest(t)
+		stdout, stderr, err := g.run(`put() { cat >"$TEST_DIR/${1##*/}"; }
+declare -A IS
+sysctl() {
+	if [[ $1 == -n ]]; then echo "${IS[$2]}"; return; fi
+	[[ ${3%=*} != "` + x.fails + `" ]] || return 1
+	IS[${3%=*}]=${3#*=}
+}
+ROLE=master RESERVE=false PROTECT_KERNEL=` + x.protect + `
+while read -r line; do sysctl -q -w "${line// /}" || true; done < <(kernel_wanted)
+write_kubelet_limits
+cat "$TEST_DIR/00-hakube.conf"`)
+		if got := strings.Contains(stdout, "protectKernelDefaults: true"); err != nil || got != x.want {
+			t.Errorf("%+v: %q, %v: %s", x, stdout, err, stderr)
+		}
+		if told := strings.Contains(stdout+stderr, x.fails+" is not"); x.fails != "" && !told {
+			t.Errorf("%+v: nobody is told: %q %q", x, stdout, stderr)
 		}
 	}
 }

@@ -32,6 +32,8 @@ const (
 	// KeyReserve is HAKUBE_RESERVE, "true" or "false"; absent: false, and so for those
 	// below, as it was with machines that were made before there was the key.
 	KeyReserve = "hakube-reserve"
+	// KeyProtectKernel is HAKUBE_PROTECT_KERNEL.
+	KeyProtectKernel = "hakube-protect-kernel"
 	// KeyAudit is HAKUBE_AUDIT. Masters only.
 	KeyAudit = "hakube-audit"
 	// KeyEncryptSecrets is HAKUBE_ENCRYPT_SECRETS, for the master that founds the

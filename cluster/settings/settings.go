@@ -76,6 +76,7 @@ type Settings struct {
 	NodeImageOwner   Name         `envconfig:"KUBE_GCE_NODE_PROJECT" flag:"node-image-project" default:"debian-cloud" desc:"project of the nodes' image"`
 
 	Reserve        Bool `group:"Protection" envconfig:"HAKUBE_RESERVE" flag:"reserve" default:"true" desc:"keep memory and CPU of new machines from pods, by machine size as GKE does: of e2-standard-2 1.8 GiB and 70m"`
+	ProtectKernel  Bool `envconfig:"HAKUBE_PROTECT_KERNEL" flag:"protect-kernel" default:"true" desc:"new machines set the kernel's defaults that kubelet wants when they boot, and kubelet refuses others instead of changing them; costs nothing"`
 	Audit          Bool `envconfig:"HAKUBE_AUDIT" flag:"audit" default:"true" desc:"new masters log who changed what, on their data disks: at most 1 GB each"`
 	EncryptSecrets Bool `envconfig:"HAKUBE_ENCRYPT_SECRETS" flag:"encrypt-secrets" default:"true" desc:"at create: Secrets are encrypted in etcd, with a key on the masters' data disks; costs microseconds a Secret"`
 	PodSecurity    Bool `envconfig:"HAKUBE_POD_SECURITY" flag:"pod-security" default:"true" desc:"at create: kubectl warns of pods in namespace default that break Kubernetes' baseline; refuses none"`

@@ -80,6 +80,7 @@ var Classes = map[string]class{
 	"KUBE_GCE_NODE_PROJECT":         {true, "nodes' template"},
 
 	"HAKUBE_RESERVE":           {true, "masters' metadata, nodes' template"},
+	"HAKUBE_PROTECT_KERNEL":    {true, "masters' metadata, nodes' template"},
 	"HAKUBE_AUDIT":             {true, "masters' metadata"},
 	"HAKUBE_ENCRYPT_SECRETS":   {true, "masters' metadata"},
 	"HAKUBE_POD_SECURITY":      {true, "masters' metadata"},

@@ -45,6 +45,30 @@ install_packages() {
 	done
 }
 
+# kernel_wanted prints what kubelet finds set or, unless it is told not to, sets itself:
+# a kernel that fails is to boot again, and memory is not to be refused beforehand.
+kernel_wanted() {
+	cat <<-'END'
+		vm.overcommit_memory = 1
+		vm.panic_on_oom = 0
+		kernel.panic = 10
+		kernel.panic_on_oops = 1
+		kernel.keys.root_maxkeys = 1000000
+		kernel.keys.root_maxbytes = 25000000
+	END
+}
+
+# kernel_as_wanted: a kubelet that may not set it does not start when it differs.
+kernel_as_wanted() {
+	local name is
+	while read -r name _ is; do
+		if [[ $(sysctl -n "$name" 2>/dev/null) != "$is" ]]; then
+			say "$name is not $is and cannot be set: kubelet goes on without protectKernelDefaults"
+			return 1
+		fi
+	done < <(kernel_wanted)
+}
+
 # prepare_kernel loads what may be a module, and tolerates one that cannot be
 # loaded when the kernel has the feature anyway. Swap is not touched: the kubelet
 # is told to live with it and lets no pod use it.
@@ -52,11 +76,14 @@ prepare_kernel() {
 	local line
 	modprobe -q overlay || true
 	grep -qw overlay /proc/filesystems || die "the kernel has no overlay file system"
-	put /etc/sysctl.d/99-hakube.conf <<-'END'
-		net.ipv4.ip_forward = 1
-		fs.inotify.max_user_instances = 8192
-		fs.inotify.max_user_watches = 524288
-	END
+	{
+		cat <<-'END'
+			net.ipv4.ip_forward = 1
+			fs.inotify.max_user_instances = 8192
+			fs.inotify.max_user_watches = 524288
+		END
+		if [[ $PROTECT_KERNEL == true ]]; then kernel_wanted; fi
+	} | put /etc/sysctl.d/99-hakube.conf
 	while read -r line; do
 		sysctl -q -w "${line// /}" || say "cannot set $line"
 	done </etc/sysctl.d/99-hakube.conf

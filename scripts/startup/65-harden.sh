@@ -149,6 +149,7 @@ write_kubelet_limits() {
 			kind: KubeletConfiguration
 			podPidsLimit: 4096
 		END
+		if [[ $PROTECT_KERNEL == true ]] && kernel_as_wanted >&2; then echo "protectKernelDefaults: true"; fi
 		# Google waits 30 s for a machine that it preempts: what is left is for the rest of
 		# the machine. Masters have their own order of ending (45-runtime.sh).
 		if [[ $ROLE == node && $GRACEFUL == true ]]; then
