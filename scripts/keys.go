@@ -34,6 +34,8 @@ const (
 	KeyReserve = "hakube-reserve"
 	// KeyProtectKernel is HAKUBE_PROTECT_KERNEL.
 	KeyProtectKernel = "hakube-protect-kernel"
+	// KeyAuthProvider is ENABLE_AUTH_PROVIDER_GCP.
+	KeyAuthProvider = "hakube-auth-provider"
 	// KeyAudit is HAKUBE_AUDIT. Masters only.
 	KeyAudit = "hakube-audit"
 	// KeyEncryptSecrets is HAKUBE_ENCRYPT_SECRETS, for the master that founds the

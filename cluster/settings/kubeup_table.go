@@ -123,7 +123,6 @@ var kubeUp = []untaken{
 	{"ENABLE_DEFAULT_STORAGE_CLASS", idle, "false", "no driver of volumes is installed, so there is no class of them"},
 	{"ENABLE_VOLUME_SNAPSHOTS", idle, "false", "no driver of volumes is installed"},
 	{"ENABLE_PROMETHEUS_TO_SD", idle, "false", "no monitoring is installed"},
-	{"ENABLE_AUTH_PROVIDER_GCP", idle, "false", "kubelets have no credentials for private images"},
 	{"CLOUD_PROVIDER_FLAG", idle, "", "no cloud controller is installed"},
 	{"RUN_CCM_CONTROLLERS", idle, "", "no cloud controller is installed"},
 	{"CONCURRENT_SERVICE_SYNCS", idle, "5", "no cloud controller is installed"},

@@ -71,6 +71,7 @@ var Classes = map[string]class{
 	"NODE_SCOPES":                   {true, "nodes' template"},
 	"KUBE_GCE_NODE_SERVICE_ACCOUNT": {true, "nodes' template"},
 	"HAKUBE_MASTER_SERVICE_ACCOUNT": {true, "masters"},
+	"ENABLE_AUTH_PROVIDER_GCP":      {true, "masters' metadata, nodes' template"},
 	"KUBE_OS_DISTRIBUTION":          {false, "there is one value"},
 	"KUBE_MASTER_OS_DISTRIBUTION":   {false, "there is one value"},
 	"KUBE_NODE_OS_DISTRIBUTION":     {false, "there is one value"},

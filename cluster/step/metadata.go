@@ -33,6 +33,7 @@ func MetadataOf(s *settings.Spec, role, address string, more map[string]string) 
 		scripts.KeyDNSIP:           set.DNSAddress().String(),
 		scripts.KeyDNSDomain:       string(set.DNSDomain),
 		scripts.KeyReserve:         settings.BoolText(set.Reserve),
+		scripts.KeyAuthProvider:    settings.BoolText(set.AuthProvider),
 		scripts.KeyProtectKernel:   settings.BoolText(set.ProtectKernel),
 	}
 	if role == scripts.RoleMaster {

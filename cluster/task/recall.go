@@ -110,6 +110,7 @@ func (r *recall) takeMetadata(m *computepb.Metadata) {
 		r.take(variable, inventory.MetadataItem(m, key))
 	}
 	r.take("HAKUBE_RESERVE", inventory.Switched(m, scripts.KeyReserve))
+	r.take("ENABLE_AUTH_PROVIDER_GCP", inventory.Switched(m, scripts.KeyAuthProvider))
 	r.take("HAKUBE_PROTECT_KERNEL", inventory.Switched(m, scripts.KeyProtectKernel))
 }
 

@@ -42,6 +42,7 @@ func TestAddons(t *testing.T) {
 		{"balancers from outside", (*withAddons).outside},
 		{"a Deployment that grew", (*withAddons).grown},
 		{"a balancer from inside", (*withAddons).inside},
+		{"registry credentials", (*withAddons).registryCredentials},
 		{"network policies", (*withAddons).policies},
 		{"a node is halted", (*withAddons).haltNode},
 		{"volumes", func(w *withAddons, t *testing.T) { w.volumes(t) }},

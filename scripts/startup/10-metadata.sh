@@ -101,6 +101,7 @@ read_metadata() {
 	DNS_IP=$(md instance/attributes/hakube-dns-ip)
 	DNS_DOMAIN=$(md instance/attributes/hakube-dns-domain cluster.local)
 	RESERVE=$(md instance/attributes/hakube-reserve false)
+	AUTH_PROVIDER=$(md instance/attributes/hakube-auth-provider false)
 	PROTECT_KERNEL=$(md instance/attributes/hakube-protect-kernel false)
 	MIRROR=${MIRROR%/}
 	case $ROLE in

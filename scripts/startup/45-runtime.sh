@@ -30,6 +30,7 @@ write_units() {
 	# The drop-in directory must exist; what else is in it belongs to the image.
 	mkdir -p /etc/hakube/kubelet.conf.d
 	write_kubelet_limits
+	write_credential_provider
 	put /etc/systemd/system/kubelet.service <<-'END'
 		[Unit]
 		Description=kubelet
@@ -38,8 +39,9 @@ write_units() {
 
 		[Service]
 		Environment="KUBELET_KUBECONFIG_ARGS=--bootstrap-kubeconfig=/etc/kubernetes/bootstrap-kubelet.conf --kubeconfig=/etc/kubernetes/kubelet.conf"
+		Environment=KUBELET_CREDENTIALS_ARGS=
 		EnvironmentFile=-/var/lib/kubelet/kubeadm-flags.env
-		ExecStart=/usr/local/bin/kubelet --config=/var/lib/kubelet/config.yaml --config-dir=/etc/hakube/kubelet.conf.d $KUBELET_KUBECONFIG_ARGS $KUBELET_KUBEADM_ARGS
+		ExecStart=/usr/local/bin/kubelet --config=/var/lib/kubelet/config.yaml --config-dir=/etc/hakube/kubelet.conf.d $KUBELET_KUBECONFIG_ARGS $KUBELET_CREDENTIALS_ARGS $KUBELET_KUBEADM_ARGS
 		Restart=always
 		RestartSec=2
 		KillMode=process
