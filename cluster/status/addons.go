@@ -47,7 +47,7 @@ func addonsOf(ctx context.Context, client *kube.Client, wanted []addons.Set) (li
 			}
 		}
 		x.Healthy = x.Why == ""
-		x.stopped = strings.HasSuffix(x.Why, ": it is not there")
+		x.stopped = strings.HasSuffix(x.Why, ": "+kube.NotThere)
 		x.half = x.stopped || i < 0 || all[i].Digest != want.Digest
 		list = append(list, x)
 	}
