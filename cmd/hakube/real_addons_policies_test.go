@@ -38,14 +38,16 @@ func (w *withAddons) policies(t *testing.T) {
 	reach := func(when string, want ...string) {
 		t.Helper()
 		eventually(t, 2*time.Minute, when, func() error {
-			var got []string
+			var got, not []string
 			for _, from := range []string{"friend", "near", "far"} {
-				if out, err := w.tryKubectl(t, "exec", from, "--", "wget", "-q", "-T", "2", "-O-", "http://"+address); err == nil && strings.Contains(out, "nginx") {
+				if out, err := w.tryKubectl(t, "exec", from, "--", "timeout", "3", "wget", "-q", "-O-", "http://"+address); err == nil && strings.Contains(out, "nginx") {
 					got = append(got, from)
+				} else {
+					not = append(not, fmt.Sprintf("%s: %v", from, err))
 				}
 			}
 			if !slices.Equal(got, want) {
-				return fmt.Errorf("it is reached by %v", got)
+				return fmt.Errorf("it is reached by %v and not by %q", got, not)
 			}
 			return nil
 		})
