@@ -92,17 +92,11 @@ const PerGroupKey = "hakube-per-group-"
 // Said is what is written down of a variable.
 func (v *Inventory) Said(variable, zone string) string {
 	label := v.Holder.labels[LaterLabel(variable, zone)]
-	if variable == "HAKUBE_ADDONS" {
+	if variable == "HAKUBE_ADDONS" || variable == "NETWORK_POLICY_PROVIDER" {
 		if v.Holder.IP == "" {
 			return "" // the address was not read yet, as where no zone is named: what it says comes later
 		}
 		return cmp.Or(ListOf(label), v.Holder.Begun[variable], "none")
-	}
-	if variable == "NETWORK_POLICY_PROVIDER" {
-		if v.Holder.IP == "" {
-			return ""
-		}
-		return cmp.Or(label, v.Holder.Begun[variable], "none")
 	}
 	if variable != "MAX_INSTANCES_PER_MIG" {
 		return cmp.Or(label, v.Holder.Begun[variable])

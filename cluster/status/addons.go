@@ -2,7 +2,6 @@ package status
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -69,28 +68,16 @@ var enforcers = []string{
 // who made one believes that pods are shut off.
 func unenforced(ctx context.Context, client *kube.Client) (string, error) {
 	type list struct {
-		Metadata struct{ RemainingItemCount int }
-		Items    []struct {
+		Items []struct {
 			Metadata struct{ Namespace, Name string }
 		}
 	}
-	ask := func(path, limit string) (l list, err error) {
-		text, err := client.RESTClient().Get().AbsPath(path).Param("limit", limit).Do(ctx).Raw()
-		if err == nil {
-			err = json.Unmarshal(text, &l)
-		}
-		return l, err
+	var policies, sets list
+	if err := client.List(ctx, "/apis/networking.k8s.io/v1/networkpolicies", &policies); err != nil || len(policies.Items) == 0 {
+		return "", err
 	}
-	policies, err := ask("/apis/networking.k8s.io/v1/networkpolicies", "1")
-	if err != nil {
-		return "", fmt.Errorf("listing NetworkPolicies: %w", err)
-	}
-	if len(policies.Items) == 0 {
-		return "", nil
-	}
-	sets, err := ask("/apis/apps/v1/daemonsets", "500")
-	if err != nil {
-		return "", fmt.Errorf("listing DaemonSets: %w", err)
+	if err := client.List(ctx, "/apis/apps/v1/daemonsets", &sets); err != nil {
+		return "", err
 	}
 	for _, d := range sets.Items {
 		if slices.Contains(enforcers, d.Metadata.Name) {
@@ -98,10 +85,9 @@ func unenforced(ctx context.Context, client *kube.Client) (string, error) {
 		}
 	}
 	what, first := "NetworkPolicies", policies.Items[0].Metadata
-	all := len(policies.Items) + policies.Metadata.RemainingItemCount
-	if all == 1 {
+	if len(policies.Items) == 1 {
 		what = "NetworkPolicy"
 	}
 	return fmt.Sprintf("nothing enforces the cluster's %d %s (%s/%s): every pod reaches every other; NETWORK_POLICY_PROVIDER=%s does with the next up",
-		all, what, first.Namespace, first.Name, settings.KubeNetworkPolicies), nil
+		len(policies.Items), what, first.Namespace, first.Name, settings.KubeNetworkPolicies), nil
 }
