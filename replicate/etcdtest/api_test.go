@@ -284,7 +284,7 @@ func TestUsers(t *testing.T) {
 		{"another CA", foreign, "/api/v1/nodes", 401, "Unauthorized"},
 		{"admin", admin, "/api/v1/nodes", 200, "NodeList"},
 		{"admin", admin, "/api/v1/pods?fieldSelector=spec.host%3Dx", 400, "not supported"},
-		{"admin", admin, "/apis/apps/v1/deployments", 501, "does not do GET /apis/apps/v1/deployments"},
+		{"admin", admin, "/apis/apps/v1/statefulsets", 501, "does not do GET /apis/apps/v1/statefulsets"},
 		{"admin", admin, "/api/v1/nodes/kubernetes-master/proxy", 501, "only what hakube asks"},
 	} {
 		client, err := rest.HTTPClientFor(test.config)
