@@ -4,6 +4,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // A Variable is a row of the reference.
@@ -49,7 +50,10 @@ var values = map[reflect.Type][]string{
 var lists = map[reflect.Type]bool{reflect.TypeFor[Zones](): true, reflect.TypeFor[Scopes](): true, reflect.TypeFor[Addons](): true}
 
 // Variables lists the settings in the order of the struct.
-func Variables() []Variable {
+func Variables() []Variable { return slices.Clone(variables()) }
+
+// variables are read once: each command asks for them several times.
+var variables = sync.OnceValue(func() []Variable {
 	var list []Variable
 	group := ""
 	for _, f := range Fields() {
@@ -67,4 +71,4 @@ func Variables() []Variable {
 		list = append(list, v)
 	}
 	return list
-}
+})

@@ -131,10 +131,10 @@ func (g *gcloud) refuses(words, want string) {
 	}
 }
 
-// TestGcloud is the handful that is quick enough for every time.
+// TestGcloud is what gcloud makes, lists and deletes at its plainest.
 func TestGcloud(t *testing.T) {
 	w := newWorld(t)
-	g := w.gcloud()
+	g := w.long()
 	w.subnet()
 	g.do("instances create m1 m2 --subnet=s --image-family=debian-12 --image-project=debian-cloud --machine-type=n1-standard-1 --no-scopes --no-service-account")
 	ip := func(name, field string) string {

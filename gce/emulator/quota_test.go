@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"hakube/gce"
 	"hakube/gce/emulator/internal/api"
@@ -78,7 +79,8 @@ func TestQuotaOfGroup(t *testing.T) {
 	w.template("tmpl")
 	w.made("POST", zoneB+"instances", instance("m", nil))
 	w.made("POST", zoneB+"instanceGroupManagers", doc.Obj{"name": "g", "targetSize": 1, "instanceTemplate": "global/instanceTemplates/tmpl"})
-	for {
+	for { // ten seconds, until the group has given up
+		time.Sleep(20 * time.Millisecond)
 		if err := w.s.groups.Pass(t.Context()); err != nil {
 			t.Fatal(err)
 		}
