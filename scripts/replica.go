@@ -70,10 +70,13 @@ var (
 	backup string
 )
 
+// functions are those of the startup-script.
+var functions = concat(func(file string) bool { return file != "99-run.sh" })
+
 // withFunctions puts a script behind the functions of the startup-script, so
 // that a master that joins is made of what a first one is made of.
 func withFunctions(name, text string) string {
-	return header(name) + concat(func(file string) bool { return file != "99-run.sh" }) + text
+	return header(name) + functions + text
 }
 
 func header(name string) string { return "#!/usr/bin/env bash\n# hakube: " + name + "\n" }

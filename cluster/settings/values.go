@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 	"unicode"
 	"unicode/utf8"
@@ -238,13 +239,15 @@ func (v *Version) Decode(s string) error {
 // It gets into scripts and configuration on machines.
 type URL string
 
-var urlGrammar = regexp.MustCompile(`^https?://([A-Za-z0-9]([A-Za-z0-9.-]{0,252})|\[[0-9a-fA-F:.]{2,45}\])(:[0-9]{1,5})?(/[A-Za-z0-9._~/-]{0,1000})?$`)
+var urlGrammar = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^https?://([A-Za-z0-9]([A-Za-z0-9.-]{0,252})|\[[0-9a-fA-F:.]{2,45}\])(:[0-9]{1,5})?(/[A-Za-z0-9._~/-]{0,1000})?$`)
+})
 
 func (u *URL) Decode(s string) error {
 	if s == "" {
 		return nil
 	}
-	if _, err := url.Parse(s); err != nil || !urlGrammar.MatchString(s) {
+	if _, err := url.Parse(s); err != nil || !urlGrammar().MatchString(s) {
 		return fmt.Errorf("not an http or https address of a host, a port and a path")
 	}
 	*u = URL(strings.TrimSuffix(s, "/"))
@@ -257,10 +260,12 @@ type Account string
 // NoAccount is a machine without a service account.
 const NoAccount Account = "none"
 
-var accountGrammar = regexp.MustCompile(`^(none|default|[a-z0-9][a-z0-9.-]{0,62}@[a-z0-9][a-z0-9.-]{0,252})$`)
+var accountGrammar = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^(none|default|[a-z0-9][a-z0-9.-]{0,62}@[a-z0-9][a-z0-9.-]{0,252})$`)
+})
 
 func (a *Account) Decode(s string) error {
-	if !accountGrammar.MatchString(s) {
+	if !accountGrammar().MatchString(s) {
 		return fmt.Errorf("not a service account: none, default, or an email address")
 	}
 	*a = Account(s)
