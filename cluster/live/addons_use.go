@@ -85,6 +85,7 @@ func users(ctx context.Context, client *kube.Client, addon string) (list []user,
 			return user{"horizontalpodautoscaler", x.Namespace, x.Name, "autoscaler"}, true
 		})
 	}
+	slices.SortFunc(list, func(a, b user) int { return strings.Compare(a.String(), b.String()) })
 	return list, err
 }
 
