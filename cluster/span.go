@@ -46,12 +46,12 @@ type whole struct {
 }
 
 // A lack is what is to be done about masters next: one that is to be made, or one that is
-// half made or half removed and comes before all else, since the cluster is not valid with
-// it, which the first of the commands waits for.
+// not whole and comes before all else, since the cluster is not valid with it, which the
+// first of the commands waits for.
 type lack struct {
 	next string           // the zone in which a master is to be made; "" if there are enough
 	half bool             // or finished
-	goes inventory.Object // is to go, votes nowhere, and would be sent to again
+	goes inventory.Object // is to go and is not whole: half removed, stopped
 }
 
 // command is the one for a step.
@@ -83,7 +83,7 @@ func (w *whole) short(ctx context.Context) (x lack, err error) {
 			if !is {
 				halves++
 			}
-			if w.Wish.Prune && !is && len(here) > p.Wants && s.VotesNowhere(o.Name, o.Zone) {
+			if w.Wish.Prune && !is && len(here) > p.Wants {
 				x.goes = o
 			}
 		}
@@ -292,7 +292,7 @@ func (w *whole) lists(ctx context.Context) (lists [][]plan.Item, err error) {
 	for _, r := range w.ahead {
 		add(w.itemsOf(r), plan.Later)
 	}
-	for _, s := range w.Removals(w.settings) {
+	for _, s := range w.removalsNow() {
 		_, items, err := w.command(s).down(ctx, hold{}, looking, true)
 		if err != nil {
 			return nil, err

@@ -172,6 +172,15 @@ func (w *whole) itemsOf(r *run) []plan.Item {
 	return r.items()
 }
 
+// removalsNow are those that can be judged by what there is. After one of a master that is
+// not whole the rings are others, and all is judged again.
+func (w *whole) removalsNow() []settings.Settings {
+	if w.goes.Name != "" {
+		return []settings.Settings{w.Without(w.settings, w.goes.Zone, w.goes.Name)}
+	}
+	return w.Removals(w.settings)
+}
+
 // membersFit refuses what the rings say no to, of masters that come and of what goes.
 func (w *whole) membersFit(ctx context.Context, act action) error {
 	if len(w.base.Have.Masters(w.base.Want.Names)) == 0 {
@@ -186,7 +195,7 @@ func (w *whole) membersFit(ctx context.Context, act action) error {
 			return err
 		}
 	}
-	for _, s := range w.Removals(w.settings) {
+	for _, s := range w.removalsNow() {
 		if _, _, err := w.command(s).down(ctx, w.held, looking, true); err != nil {
 			return err
 		}

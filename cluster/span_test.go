@@ -264,6 +264,35 @@ func TestSpanHalfRemoved(t *testing.T) {
 	nothingToDo(t, w, fewer)
 }
 
+// TestSpanStopped: a stopped master is planned to be started, by either kind of command,
+// and one that is to go goes, without a wait for a cluster that is not valid with it.
+func TestSpanStopped(t *testing.T) {
+	besideOthers(t)
+	ctx := t.Context()
+	w, _ := newModelWorld(t)
+	o := w.operator()
+	w.mustUp(o.zones(t, "zones=b,c", "master-zones=b,c,d", "num-nodes=1"))
+	name := o.want().Names.Replica(string(zoneC), 0)
+	if err := w.Client.Instances(string(zoneC)).Stop(ctx, name); err != nil {
+		t.Fatal(err)
+	}
+	for what, one := range map[string]*operator{"one zone": o.replica(zoneC), "all zones": o.zones(t, "master-zones=b,c,d")} {
+		if n, err := one.PreviewUp(ctx, nil); err != nil || n == 0 {
+			t.Errorf("plan of %s: %d steps, %v", what, n, err)
+		}
+	}
+	fewer := o.zones(t, "master-zones=b", "prune")
+	s, err := fewer.Up(ctx, func(e plan.Event) {
+		if e.Kind == plan.Waiting && strings.Contains(e.Why, name+": Kubelet") {
+			t.Errorf("%s: waits for %s", e.Step, e.Why)
+		}
+	})
+	if err != nil || len(mastersOf(t, s)) != 1 {
+		t.Errorf("pruned: %+v, %v", s, err)
+	}
+	nothingToDo(t, w, fewer)
+}
+
 // TestSpanByDefault: pools of which nobody says a size have the default one, and nothing
 // is said of a run that was cut.
 func TestSpanByDefault(t *testing.T) {

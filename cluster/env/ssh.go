@@ -16,6 +16,10 @@ import (
 	"hakube/replicate"
 )
 
+// ErrNoAddress is why ssh cannot reach a machine that is stopped, or that was never to be
+// reached from outside.
+var ErrNoAddress = errors.New("has no external address")
+
 // OverSSH calls f with a master as ssh reaches it. A machine that has just come
 // up, or has just learnt the key, is given a moment; any other error of f is
 // returned at once. limit is for one try of f: a machine can answer for ever and
@@ -130,7 +134,7 @@ func (r *Env) External(ctx context.Context, m inventory.Object) (string, error) 
 		return "", err
 	}
 	if ip = inventory.ExternalOf(i); ip == "" {
-		return "", fmt.Errorf("%s has no external address", m.Name)
+		return "", fmt.Errorf("%s %w", m.Name, ErrNoAddress)
 	}
 	r.SawExternal(m.Name, ip)
 	return ip, nil

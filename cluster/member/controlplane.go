@@ -3,6 +3,7 @@ package member
 import (
 	"cmp"
 	"context"
+	"errors"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -108,6 +109,9 @@ func (c *controlPlane) Observe(ctx context.Context) (plan.State, error) {
 	ip, err := c.env.External(ctx, c.of)
 	if gce.IsNotFound(err) {
 		return plan.State{Is: plan.Absent, Why: "there is no such machine"}, nil
+	}
+	if errors.Is(err, env.ErrNoAddress) && !c.goes {
+		return plan.State{Is: plan.Absent, Why: err.Error()}, nil
 	}
 	if err != nil {
 		return plan.State{}, err

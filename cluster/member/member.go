@@ -174,6 +174,9 @@ func (s EtcdStarted) look(ctx context.Context) (plan.State, replicate.Ring, erro
 	if run := (*replicate.RunError)(nil); errors.As(err, &run) && run.Err == nil {
 		return plan.State{Is: plan.Absent, Why: "it has no keys yet"}, replicate.Ring{}, nil
 	}
+	if errors.Is(err, env.ErrNoAddress) { // a stopped one is started before anybody acts
+		return plan.State{Is: plan.Absent, Why: err.Error()}, replicate.Ring{}, nil
+	}
 	if err != nil {
 		return plan.State{}, replicate.Ring{}, err
 	}

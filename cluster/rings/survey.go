@@ -156,14 +156,6 @@ func (s *Survey) Voters(ring string) (list []replicate.Voter) {
 	return list
 }
 
-// VotesNowhere tells that a healthy master was asked, and a machine is a voter of no ring.
-func (s *Survey) VotesNowhere(name, zone string) bool {
-	_, known := s.Healthy()
-	return known && !slices.ContainsFunc(Names, func(ring string) bool {
-		return slices.ContainsFunc(s.Voters(ring), func(v replicate.Voter) bool { return v.Name == name && v.Zone == zone })
-	})
-}
-
 // MachineOf tells by its peer URL where a member lives: https://NAME.ZONE.c.…:2380.
 // The name it gives itself is empty until it has started.
 func MachineOf(m replicate.Member) (name, zone string) {
