@@ -327,7 +327,7 @@ func TestUpOnLostVoter(t *testing.T) {
 			if c.patient > 0 {
 				up = c.o.replica(settings.Zone(c.zones[c.patient]))
 			}
-			ctx, cancel := context.WithTimeout(context.Background(), 4*time.Second)
+			ctx, cancel := context.WithTimeout(context.Background(), 8*time.Second)
 			defer cancel()
 			_, err := up.Up(ctx, c.events())
 			if err == nil || !strings.Contains(err.Error(), x.says) {
