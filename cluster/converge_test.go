@@ -288,12 +288,8 @@ func TestDrift(t *testing.T) {
 		"disk kubernetes-master-pd was made with MASTER_DISK_TYPE=pd-ssd (now it is pd-standard), MASTER_DISK_SIZE=20GB (now it is 30GB)": func(s *settings.Settings) {
 			s.MasterDiskType, s.MasterDiskSize = "pd-standard", 30
 		},
-		"machine kubernetes-master was made with MASTER_SIZE=e2-standard-2 (now it is e2-standard-4)":         func(s *settings.Settings) { s.MasterSize = "e2-standard-4" },
-		"machine kubernetes-master was made with KUBE_VERSION=v1.36.3 (now it is v1.36.2)":                    func(s *settings.Settings) { s.KubeVersion = "v1.36.2" },
-		"template kubernetes-minion-template was made with NODE_SIZE=e2-standard-2 (now it is e2-standard-4)": func(s *settings.Settings) { s.NodeSize = "e2-standard-4" },
-		"template kubernetes-minion-template was made with NODE_SCOPES=devstorage.read_only,logging.write,monitoring (now it is compute)": func(s *settings.Settings) {
-			s.NodeScopes = settings.Scopes{settings.ScopePrefix + "compute"}
-		},
+		"machine kubernetes-master was made with MASTER_SIZE=e2-standard-2 (now it is e2-standard-4)": func(s *settings.Settings) { s.MasterSize = "e2-standard-4" },
+		"machine kubernetes-master was made with KUBE_VERSION=v1.36.3 (now it is v1.36.2)":            func(s *settings.Settings) { s.KubeVersion = "v1.36.2" },
 	} {
 		var err error
 		_, changes := w.counts(func() { _, err = o.again(change).Up(context.Background(), nil) })

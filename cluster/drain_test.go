@@ -30,9 +30,12 @@ type budgets struct {
 }
 
 // newDrainWorld is a world in which evictions are watched.
-func newDrainWorld(t *testing.T) (*world, *budgets) {
+func newDrainWorld(t *testing.T, more ...func(*etcdtest.Options)) (*world, *budgets) {
 	b := &budgets{kept: map[string]bool{}}
 	return newWorld(t, func(o *etcdtest.Options) {
+		for _, f := range more {
+			f(o)
+		}
 		o.Fault = func(a etcdtest.Asked) etcdtest.Fault {
 			if a.Request == nil || !strings.HasSuffix(a.Request.URL.Path, "/eviction") || !strings.Contains(a.Request.URL.Path, "/default/") {
 				return etcdtest.Fault{}

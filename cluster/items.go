@@ -82,6 +82,7 @@ func removePoolList(r *run, l *task.Lines) {
 	l.Want = true
 	l.Then(step.Written(r.Task)...)
 	l.Then(live.OrphanedNodes(r.Task))
+	l.Then(step.TemplatesUsed(r.Task)...)   // its own, if no other pool has that
 	l.Then(removal.NothingLeftOver(r.Task)) // nothing of the pool may carry our mark now
 }
 
@@ -135,8 +136,10 @@ func (r *run) nodesOf(l *task.Lines) {
 	l.Then(step.Templates(r.Task)...) // what nodes are made from; groups of other zones use it too
 	r.resized(l)
 	l.Then(step.Written(r.Task)...) // with the first change; this sees to it when there is no other
+	l.Each(live.Replaced(r.Task))   // machines from before the group had its template, some at a time
 	l.Then(live.NodesReady(r.Task)) // each machine of the pool is a Ready Node
 	l.Beside(live.AddonsApplied(r.Task)...)
+	l.Then(step.TemplatesUsed(r.Task)...)
 }
 
 // resized is how many nodes the zone's pool has.

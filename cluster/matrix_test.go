@@ -91,6 +91,7 @@ func matrixModes() []matrixMode {
 	}
 	poolD := func(o *operator) *operator { return o.pool(zoneD, 1) }
 	one := after(same)
+	larger := func(o *operator) *operator { return o.ofType("e2-standard-4") }
 	withPoolC := after(same, poolC(3), poolD)
 	two := after(same, master(zoneC))
 	three := after(same, master(zoneC), master(zoneD))
@@ -102,6 +103,7 @@ func matrixModes() []matrixMode {
 		{name: "create", prepare: after(), run: up(same), preview: preview(same)},
 		{name: "add_pool", prepare: stranger, run: up(poolC(2)), preview: preview(poolC(2)), quorum: true},
 		{name: "add_pool_smaller", prepare: withPoolC, run: up(poolC(1)), preview: preview(poolC(1)), quorum: true},
+		{name: "pool_changed", prepare: one, run: up(larger), preview: preview(larger), quorum: true, one: true},
 		{name: "add_replica_1to2", prepare: one, run: up(master(zoneC)), preview: preview(same), more: true, quorum: true},
 		{name: "add_replica_2to3", prepare: two, run: up(master(zoneD)), preview: preview(same), more: true, quorum: true},
 		{name: "span_1to3", prepare: one, run: up(threeZones), preview: preview(threeZones), quorum: true, one: true},

@@ -92,7 +92,7 @@ func (r *run) findCluster(ctx context.Context, c *Cluster, _ action, preview boo
 	}
 	have, err := r.LookForMarks(ctx)
 	if err == nil {
-		err = r.AddUnlisted(ctx, have, task.NamedObjects(r.Env)...)
+		err = r.AddUnlisted(ctx, have, append(task.NamedObjects(r.Env), task.TemplatesOf(have)...)...)
 	}
 	if err == nil {
 		err = r.Lease.CheckFree()

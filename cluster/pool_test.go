@@ -297,7 +297,6 @@ func TestPoolRefused(t *testing.T) {
 	far := w.operator(func(s *settings.Settings) { s.Zone, s.UseExistingMaster = "us-east1-b", true })
 	refused(w, far, "is in region europe-west1, and us-east1-b is a zone of another one", "name a zone of europe-west1")
 	refused(w, o.pool(zoneC, 1).again(func(s *settings.Settings) { s.ClusterName = "prod" }), "CLUSTER_NAME=kubernetes (now it is prod)", "use the value")
-	refused(w, o.pool(zoneC, 1).again(func(s *settings.Settings) { s.NodeSize = "e2-standard-4" }), "NODE_SIZE=e2-standard-2", "use the value")
 	refused(w, o.pool(zoneC, 1018), "has room for 1020 machines; 1 masters, 2 nodes in other pools and NUM_NODES=1018 are 1021", "a smaller NUM_NODES")
 	if _, err := o.pool("europe-west1-x", 1).Up(ctx, nil); err == nil || !strings.Contains(err.Error(), "there is no such zone") {
 		t.Errorf("no zone: %v", err)

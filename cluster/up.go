@@ -65,6 +65,9 @@ func (c *Cluster) listed(ctx context.Context, h hold, act action) (listing, erro
 	}
 	r.Have = have
 	r.SawMasters(r.Have)
+	if r.Want, err = r.Changed(ctx); err != nil {
+		return x, err
+	}
 	unfit, err := preflight.Named(ctx, r.Task)
 	if err != nil {
 		return x, unfit.Besides(err)

@@ -162,7 +162,7 @@ func forgetGrowths(all map[string]map[string]any) {
 					size += n
 				}
 			}
-			if is && strings.HasSuffix(v.(string), fmt.Sprintf("-%d", int(size))) {
+			if parts := strings.Split(fmt.Sprint(v), "-"); is && parts[1] == fmt.Sprint(size) { // from, to, and the most on the way
 				delete(labels, k)
 			}
 		}

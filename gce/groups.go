@@ -83,6 +83,19 @@ func (g InstanceGroupManagers) Resize(ctx context.Context, name string, size int
 		})
 }
 
+// SetInstanceTemplate has a group make its machines from another template from now on.
+// Those it has stay as they are.
+func (g InstanceGroupManagers) SetInstanceTemplate(ctx context.Context, name, template string) error {
+	return change(ctx, g.c, &g.c.groups, call{"changing the template of", group, name},
+		func(ctx context.Context, rest *compute.InstanceGroupManagersClient, id *string) (*compute.Operation, error) {
+			return rest.SetInstanceTemplate(ctx, &computepb.SetInstanceTemplateInstanceGroupManagerRequest{
+				Project: g.c.Project(), Zone: g.zone, InstanceGroupManager: name, RequestId: id,
+				InstanceGroupManagersSetInstanceTemplateRequestResource: &computepb.InstanceGroupManagersSetInstanceTemplateRequest{
+					InstanceTemplate: new("projects/" + g.c.Project() + "/global/instanceTemplates/" + template)},
+			}, once)
+		})
+}
+
 // ListManagedInstances returns a group's machines, also those that could not
 // be made yet: CurrentAction says what is being done, LastAttempt why it failed.
 func (g InstanceGroupManagers) ListManagedInstances(ctx context.Context, name string) ([]*computepb.ManagedInstance, error) {

@@ -86,10 +86,15 @@ func (r *Env) IP() string {
 	return r.ip
 }
 
-// NodeTemplate is the node template as it is.
+// NodeTemplate is what nodes of the zone are made from, as it is.
 func (r *Env) NodeTemplate(ctx context.Context) (*computepb.InstanceTemplate, error) {
-	return r.Seen.Template(func() (*computepb.InstanceTemplate, error) {
-		return r.GCE.InstanceTemplates().Get(ctx, r.Want.Names.Template())
+	return r.Template(ctx, r.Want.NodeTemplate())
+}
+
+// Template is a template as it is.
+func (r *Env) Template(ctx context.Context, name string) (*computepb.InstanceTemplate, error) {
+	return r.Seen.Template(name, func() (*computepb.InstanceTemplate, error) {
+		return r.GCE.InstanceTemplates().Get(ctx, name)
 	})
 }
 

@@ -96,8 +96,9 @@ type Memory struct {
 	Unreserved bool
 	asked      map[Object]Described                    // what was read by its name and not used yet
 	managed    map[Object][]*computepb.ManagedInstance // of groups, as they were last listed
-	making     bool                                    // the template, in this run
-	template   *templateSeen                           // the nodes', once it was asked for
+	making     map[string]bool                         // templates, in this run
+	templates  map[string]templateSeen                 // nodes', by name, once they were asked for
+	Templates  map[string]*computepb.InstanceTemplate  // of ours, as they were last listed
 }
 
 type templateSeen struct {
@@ -153,28 +154,47 @@ func (m *Memory) ForgetManaged(group Object) {
 	delete(m.managed, group.Id())
 }
 
-// Template is the nodes' template, which nobody can change: read once, until it is made.
-func (m *Memory) Template(read func() (*computepb.InstanceTemplate, error)) (*computepb.InstanceTemplate, error) {
+// Template is one of nodes, which nobody can change: read once, until it is made.
+func (m *Memory) Template(name string, read func() (*computepb.InstanceTemplate, error)) (*computepb.InstanceTemplate, error) {
 	m.mu.Lock()
-	seen := m.template
+	seen, was := m.templates[name]
 	m.mu.Unlock()
-	if seen != nil {
+	if was {
 		return seen.x, seen.err
 	}
 	x, err := read()
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if err == nil || gce.IsNotFound(err) && !m.making {
-		m.template = &templateSeen{x, err}
+	if err == nil || gce.IsNotFound(err) && !m.making[name] {
+		if m.templates == nil {
+			m.templates = map[string]templateSeen{}
+		}
+		m.templates[name] = templateSeen{x, err}
 	}
 	return x, err
 }
 
 // MakesTemplate is for a template that is being made: that there is none holds no more.
-func (m *Memory) MakesTemplate() {
+func (m *Memory) MakesTemplate(name string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.template, m.making = nil, true
+	delete(m.templates, name)
+	if m.making == nil {
+		m.making = map[string]bool{}
+	}
+	m.making[name] = true
+}
+
+func (m *Memory) listedTemplate(x *computepb.InstanceTemplate) {
+	if m == nil {
+		return
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.Templates == nil {
+		m.Templates = map[string]*computepb.InstanceTemplate{}
+	}
+	m.Templates[x.GetName()] = x
 }
 
 func (m *Memory) instance(x *computepb.Instance) {

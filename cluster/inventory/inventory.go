@@ -90,6 +90,23 @@ func (v *Inventory) Pool(n settings.Names, zone string) *Inventory {
 	return p
 }
 
+// Growing tells whether a run that was cut left the zone's pool on its way to another
+// size. One that is larger is on its way back only while old machines are in it: without
+// them somebody wants it larger.
+func (v *Inventory) Growing(zone string, all map[string]Growth) (Growth, bool) {
+	size, of, old := 0, "", false
+	for _, o := range v.Objects {
+		if o.Kind == ManagedGroup && o.Zone == zone {
+			size, of = size+o.Size, o.Template
+		}
+	}
+	for _, o := range v.Objects {
+		old = old || o.Role == RoleNode && o.Kind == Instance && o.Zone == zone && o.Template != "" && o.Template != of
+	}
+	g, is := all[zone]
+	return g, is && g.Holds(size) && (old || g.Over(size) == 0)
+}
+
 // Master is what there is of one master: its machine, its data disk, and a boot
 // disk that outlived it.
 func (v *Inventory) Master(n settings.Names, m Object) *Inventory {

@@ -42,7 +42,8 @@ func InstanceOf(x *computepb.Instance) Object {
 		Kind: Instance, Name: x.GetName(), Zone: gce.Base(x.GetZone()),
 		clusterName: MetadataItem(x.GetMetadata(), scripts.KeyClusterName), Status: x.GetStatus(),
 		MachineType: gce.Base(x.GetMachineType()), Protected: x.GetDeletionProtection(),
-		SSHKeys: MetadataItem(x.GetMetadata(), scripts.KeySSHKeys),
+		SSHKeys:  MetadataItem(x.GetMetadata(), scripts.KeySSHKeys),
+		Template: gce.Base(MetadataItem(x.GetMetadata(), "instance-template")), // Compute Engine writes it
 	}
 	for _, i := range x.GetMetadata().GetItems() {
 		o.Metadata += len(i.GetKey()) + len(i.GetValue())
@@ -68,6 +69,7 @@ const MostKey = "most"
 // noteGroup also notes a managed group's template, and who changes its size.
 func noteGroup(f *Collector, _ *gce.Client, o *Object, x *computepb.InstanceGroupManager) {
 	o.Size, o.Most = int(x.GetTargetSize()), settings.MarkFields(x.GetDescription())[MostKey]
+	o.Template = gce.Base(x.GetInstanceTemplate())
 	f.uses(*o, x.GetDescription(), x.GetInstanceTemplate())
 	for _, v := range x.GetVersions() {
 		f.uses(*o, x.GetDescription(), v.GetInstanceTemplate())
@@ -95,6 +97,9 @@ func noteNetwork(f *Collector, _ *gce.Client, o *Object, x *computepb.Network) {
 }
 
 func noteTemplate(f *Collector, _ *gce.Client, o *Object, x *computepb.InstanceTemplate) {
+	if f.Mark.Owns(x.GetDescription()) {
+		f.seen.listedTemplate(x)
+	}
 	for _, nic := range x.GetProperties().GetNetworkInterfaces() {
 		f.uses(*o, x.GetDescription(), nic.GetNetwork(), nic.GetSubnetwork())
 	}

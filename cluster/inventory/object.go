@@ -49,6 +49,7 @@ type Object struct {
 	Multizone                        string // what the mark records of MULTIZONE
 	Size                             int    // of a managed group: how many machines it is to have
 	Most                             string // of a managed group: MAX_INSTANCES_PER_MIG when it was made
+	Template                         string // of a managed group, and of a machine that one made: what from
 }
 
 func (o Object) String() string {

@@ -34,6 +34,8 @@ type drained struct {
 	goes   func(pool.Pool) []pool.Machine // which of the machines go
 	last   bool                           // they go with their pool, so none of it takes pods again
 	gaveUp map[string]string              // by node: why draining it was given up
+	keeps  bool                           // a budget that does not give way ends it
+	from   string                         // the template of machines that stay: nodes of others are left to whoever replaces them
 }
 
 func drain(r *task.Task) *drained {
@@ -50,6 +52,7 @@ func drain(r *task.Task) *drained {
 		d.goes = func(p pool.Pool) []pool.Machine { return slices.Concat(alone, p.Machines) }
 	default:
 		groups := r.PoolGroups()
+		d.from = r.Want.NodeTemplate()
 		d.goes = func(p pool.Pool) (goes []pool.Machine) {
 			for _, g := range groups {
 				goes = append(goes, p.Leavers(g.Name, g.Size-g.Wants)...)
@@ -89,12 +92,17 @@ func (d *drained) leavers(ctx context.Context) (p pool.Pool, goes []pool.Machine
 	return p, d.goes(p), nil
 }
 
+// regretted are the machines that were chosen to go and stay after all.
+func (d *drained) regretted(p pool.Pool, goes []pool.Machine) []pool.Machine {
+	return slices.DeleteFunc(p.Regretted(goes), func(m pool.Machine) bool { return d.from != "" && m.Template != "" && m.Template != d.from })
+}
+
 func (d *drained) Observe(ctx context.Context) (plan.State, error) {
 	p, goes, err := d.leavers(ctx)
 	if err != nil {
 		return plan.State{Is: plan.Absent, Why: kube.Plainly(err)}, nil
 	}
-	if stay := p.Regretted(goes); len(stay) > 0 {
+	if stay := d.regretted(p, goes); len(stay) > 0 {
 		return plan.State{Is: plan.Partial, Why: "to stay, and cordoned: " + pool.Few(stay)}, nil
 	}
 	open := slices.DeleteFunc(slices.Clone(goes), func(m pool.Machine) bool {
@@ -133,7 +141,7 @@ func (d *drained) Do(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, m := range p.Regretted(goes) {
+	for _, m := range d.regretted(p, goes) {
 		if err := client.Uncordon(ctx, p.Node(m)); err != nil {
 			return err
 		}
@@ -152,7 +160,7 @@ func (d *drained) Do(ctx context.Context) error {
 			return len(left) == 0, client.Evict(ctx, left, d.env.Warn), nil
 		},
 	})
-	if err == nil || ctx.Err() != nil {
+	if err == nil || ctx.Err() != nil || d.keeps {
 		return err
 	}
 	d.giveUp(pool.NamesOf(goes), errors.Unwrap(err))

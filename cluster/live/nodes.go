@@ -69,7 +69,7 @@ func (n Nodes) pace() time.Duration {
 // that may be missing are given some time once enough are there.
 func (n Nodes) Do(ctx context.Context) error {
 	set := n.env.Want.Settings
-	guests := map[string]*env.Guest{}
+	guests := guestsOf{}
 	var enough time.Time // since when as many as must be are Ready
 	var no exhausted
 	var pace env.Pace
@@ -131,8 +131,11 @@ func (h *exhausted) after(limit time.Duration, short int, stuck []error) error {
 	return nil
 }
 
+// guestsOf are machines that were asked what they do, by name.
+type guestsOf map[string]*env.Guest
+
 // why is what keeps the missing nodes, the first few of them.
-func (n Nodes) why(ctx context.Context, p pool.Pool, guests map[string]*env.Guest) (string, error) {
+func (n Nodes) why(ctx context.Context, p pool.Pool, guests guestsOf) (string, error) {
 	if len(p.Stuck) > 0 {
 		return "; " + p.Stuck[0].Error(), nil
 	}

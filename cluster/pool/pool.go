@@ -18,7 +18,7 @@ import (
 )
 
 // A Machine is a machine of a group. Those of two zones may have one name, by chance.
-type Machine struct{ Name, Group, Zone string }
+type Machine struct{ Name, Group, Zone, Template string }
 
 // NamesOf is the machines for people.
 func NamesOf(machines []Machine) []string {
@@ -99,6 +99,20 @@ func MachinesOf(ctx context.Context, r *env.Env, groups []inventory.Object) (Poo
 	return machinesOf(groups, func(o inventory.Object) ([]*computepb.ManagedInstance, error) { return managed(ctx, r, o) }, r.GCE.AttemptError)
 }
 
+// Listed is those of one group as they were last listed in this run. keep is to have others
+// take what is listed now for that too.
+func Listed(ctx context.Context, r *env.Env, group inventory.Object, keep bool) (Pool, error) {
+	return machinesOf([]inventory.Object{group}, func(o inventory.Object) ([]*computepb.ManagedInstance, error) {
+		if list, was := r.Seen.Managed(o); was {
+			return list, nil
+		}
+		if !keep {
+			defer r.Seen.ForgetManaged(o)
+		}
+		return managed(ctx, r, o)
+	}, r.GCE.AttemptError)
+}
+
 func machinesOf(groups []inventory.Object, list func(inventory.Object) ([]*computepb.ManagedInstance, error), why func(*computepb.ManagedInstance) error) (p Pool, err error) {
 	found := make([][]*computepb.ManagedInstance, len(groups))
 	var reads []func() error
@@ -130,7 +144,7 @@ func (p *Pool) add(group inventory.Object, m *computepb.ManagedInstance) bool {
 		p.Leaving = append(p.Leaving, name)
 		return false
 	}
-	p.Machines = append(p.Machines, Machine{name, group.Name, group.Zone})
+	p.Machines = append(p.Machines, Machine{name, group.Name, group.Zone, gce.Base(m.GetVersion().GetInstanceTemplate())})
 	return true
 }
 

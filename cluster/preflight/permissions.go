@@ -24,7 +24,7 @@ func neededToMake(r *task.Task, missing []inventory.Object) (ask []string) {
 		ask = append(ask, "instances.start")
 	}
 	for _, g := range r.Sized() {
-		if g.Size > 0 {
+		if g.Size > 0 || r.Replaces() {
 			ask = append(ask, "instanceGroupManagers.update")
 		}
 	}

@@ -23,6 +23,9 @@ func lacks(r *task.Task) bool {
 	if r.Mode.One {
 		return true // run twice it makes two
 	}
+	if r.Replaces() {
+		return true
+	}
 	for _, g := range r.PoolGroups() {
 		if !v.Has(g.Object) || g.Size < g.Wants {
 			return true

@@ -62,12 +62,13 @@ func demandOf(r *task.Task, missing []inventory.Object, nodes int, cpus func(mac
 	return d
 }
 
-// growing is by how many nodes the zone's pool grows.
+// growing is by how many nodes the zone's pool grows, for the time in which they are
+// replaced included.
 func growing(r *task.Task) (nodes int) {
 	for _, g := range r.Sized() {
 		nodes += max(0, g.Wants-g.Size)
 	}
-	return nodes
+	return nodes + r.Surging()
 }
 
 // typesOf are the machine types of what is to be made, or started again.

@@ -35,12 +35,25 @@ func (s Spec) Taking(variable, text string, even bool) Spec {
 func (s Spec) Derived(by Operator) Spec {
 	d := SpecOf(s.Settings, by)
 	d.Home, d.taken = cmp.Or(s.Home, d.Home), s.taken
+	d.template, d.changes = s.template, s.changes
 	return d
 }
 
 // At is the same for a cluster whose first master is in the zone, with or without others.
 func (s Spec) At(home string, multizone bool) Spec {
 	s.Home, s.Mark.Multizone = home, multizone
+	return s
+}
+
+// MadeFrom is the same with nodes that are made from the template there is.
+func (s Spec) MadeFrom(template string) Spec {
+	s.template = template
+	return s
+}
+
+// Changing is the same with nodes that are to be made from another template.
+func (s Spec) Changing(template string) Spec {
+	s.template, s.changes = template, true
 	return s
 }
 

@@ -40,6 +40,22 @@ func (n Names) HealthCheck() string    { return n.Master() + "-hc" }
 func (n Names) BackendService() string { return n.Master() }
 func (n Names) ForwardingRule() string { return n.Master() }
 func (n Names) Template() string       { return n.Node + "-template" }
+
+// TemplateLike is the name of a template that is made when a pool is changed: what it is
+// made with names it, so that a run which was cut finds its own again.
+func (n Names) TemplateLike(made string) string {
+	sum := sha256.Sum256([]byte(made))
+	const hash = 5
+	base := n.Template()
+	return base[:min(len(base), maxName-1-hash)] + "-" + hex.EncodeToString(sum[:])[:hash]
+}
+
+// IsTemplate tells whether a template has such a name, or the first pool's.
+func (n Names) IsTemplate(name string) bool {
+	like := n.TemplateLike("")
+	return name == n.Template() || len(name) == len(like) && strings.HasPrefix(name, like[:strings.LastIndexByte(like, '-')+1])
+}
+
 func (n Names) InternalMaster() string { return n.Cluster + "-default-internal-master" }
 func (n Names) InternalNode() string   { return n.Cluster + "-default-internal-node" }
 func (n Names) SSH() string            { return n.NetworkName + "-default-ssh" }

@@ -69,6 +69,9 @@ func (s *Settings) problems(verb Verb, bad map[string]bool) []string {
 	if s.Subnetwork != "" && s.SubnetAlias != "" && s.Subnetwork != s.SubnetAlias {
 		say("KUBE_GCE_IP_ALIAS_SUBNETWORK=%q and SUBNETWORK=%q name two subnetworks", s.Subnetwork, s.SubnetAlias)
 	}
+	if s.Surge < 1 && !bad["Surge"] {
+		say("HAKUBE_SURGE=%d: one new node is there before an old one goes, at least", s.Surge)
+	}
 	if s.MaxPerGroup < 1 && !bad["MaxPerGroup"] {
 		say("MAX_INSTANCES_PER_MIG=%d: a group has room for one machine at least", s.MaxPerGroup)
 	}

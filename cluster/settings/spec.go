@@ -24,7 +24,9 @@ type Spec struct {
 	Kubeconfig string // a list of files, as in KUBECONFIG
 	Login      string // the operator's line in ssh-keys: "me:ssh-rsa AAAA… me"
 
-	taken map[string]bool // variables that are not set and were read back from what is there
+	template string          // what the zone's nodes are made from; "" is what the first pool is
+	changes  bool            // the zone's pool, to that template
+	taken    map[string]bool // variables that are not set and were read back from what is there
 }
 
 // An Operator is who works on the cluster, from where.
@@ -68,6 +70,12 @@ func masterTypeFor(nodes int) string {
 	}
 	return "e2-standard-32"
 }
+
+// NodeTemplate is the name of what the zone's nodes are made from.
+func (s *Spec) NodeTemplate() string { return cmp.Or(s.template, s.Names.Template()) }
+
+// ChangesPool tells whether somebody has set what makes another template of the pool's.
+func (s *Spec) ChangesPool() bool { return s.changes }
 
 // URLs, as the API takes them: without a host, from the project on.
 

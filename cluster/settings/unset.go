@@ -101,6 +101,7 @@ var Classes = map[string]class{
 	"KUBE_CLUSTER_INITIALIZATION_TIMEOUT":   {false, "how long this run waits"},
 	"MIG_WAIT_UNTIL_STABLE_TIMEOUT":         {false, "how long this run waits"},
 	"CLUSTER_READY_ADDITIONAL_TIME_SECONDS": {false, "how long this run waits"},
+	"HAKUBE_SURGE":                          {false, "how this run changes a pool"},
 	"HAKUBE_DRAIN_TIMEOUT":                  {false, "how long this run waits"},
 	"ALLOWED_NOTREADY_NODES":                {false, "what this run takes for valid"},
 

@@ -13,6 +13,7 @@ import (
 	"hakube/cluster/inventory"
 	"hakube/cluster/kube"
 	"hakube/cluster/pool"
+	"hakube/cluster/task"
 	"hakube/gce"
 	"hakube/scripts/cure"
 )
@@ -79,7 +80,7 @@ func (s *Snapshot) unfinishedPools() (list []Unfinished) {
 	list = s.growing()
 	for _, zone := range s.zonesWithPools() {
 		p, size := s.in(zone), s.size(zone)
-		if w, ok := s.Held.Growing[zone]; ok && w.Holds(size) {
+		if _, on := s.have.Growing(zone, s.Held.Growing); on {
 			continue
 		}
 		if s.size(zone) == 0 && len(p.Machines) == 0 && !s.hasGroup(zone) {
@@ -96,6 +97,10 @@ func (s *Snapshot) unfinishedPools() (list []Unfinished) {
 			list = append(list, Unfinished{Step: fmt.Sprintf("pool of %s: %d machines are being removed", zone, len(p.Leaving)), Command: finish(size)})
 		}
 		if !s.nodes.read {
+			continue
+		}
+		if step, is := replacing(zone, p, s.have.Objects); is { // its nodes that are cordoned are part of that
+			list = append(list, Unfinished{Step: step, Command: finish(size)})
 			continue
 		}
 		goes := p.Regretted(nil)
@@ -120,11 +125,28 @@ func (s *Snapshot) unfinishedPools() (list []Unfinished) {
 // growing are the pools that a run was making larger and did not see to the end.
 func (s *Snapshot) growing() (list []Unfinished) {
 	for _, zone := range slices.Sorted(maps.Keys(s.Held.Growing)) {
-		if w := s.Held.Growing[zone]; w.Holds(s.size(zone)) {
+		if w, on := s.have.Growing(zone, s.Held.Growing); on {
 			list = append(list, Unfinished{Step: fmt.Sprintf("pool of %s: a run that brings it to %d nodes did not end", zone, w.To), Command: cure.FinishPool(zone, w.To).String(), waits: true})
 		}
 	}
 	return list
+}
+
+// spareTemplates are those that no group makes machines from, by a run that was cut: the
+// next up of any pool takes them away.
+func (s *Snapshot) spareTemplates() []Unfinished {
+	var names []string
+	for _, o := range task.SpareTemplates(s.have.Objects, s.Names) {
+		names = append(names, o.Name)
+	}
+	zones := s.zonesWithPools()
+	if len(names) == 0 || len(zones) == 0 {
+		return nil
+	}
+	return []Unfinished{{
+		Step:    "templates that no group makes nodes from: " + strings.Join(names, " "),
+		Command: cure.FinishPool(zones[0], s.size(zones[0])).String(),
+	}}
 }
 
 // withoutPool is a cluster that the settings want nodes for, and that has none in

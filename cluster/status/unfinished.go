@@ -54,6 +54,9 @@ func (s *Snapshot) unfinished() []Unfinished {
 	list = append(list, s.strayParts()...)
 	list = append(list, s.unfinishedPools()...)
 	if len(list) == 0 {
+		list = append(list, s.spareTemplates()...)
+	}
+	if len(list) == 0 {
 		list = append(list, s.withoutPool()...)
 	}
 	return append(append(list, s.unfinishedNodes()...), s.unfinishedAddons()...)

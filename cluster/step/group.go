@@ -1,9 +1,11 @@
 package step
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strconv"
+	"strings"
 
 	"cloud.google.com/go/compute/apiv1/computepb"
 
@@ -14,6 +16,7 @@ import (
 	"hakube/cluster/refusal"
 	"hakube/cluster/task"
 	"hakube/gce"
+	"hakube/scripts/cure"
 )
 
 // Groups is the zone's pool of nodes, as managed instance groups of NUM_NODES
@@ -43,7 +46,7 @@ func group(r *task.Task, g task.PoolGroup) plan.Step {
 		mine:   e.Owns,
 		Check:  func(x *computepb.InstanceGroupManager) (plan.State, error) { return checkGroup(e, removes, name, g, x) },
 		insert: func(ctx context.Context) (*computepb.InstanceGroupManager, error) { return insertGroup(ctx, e, g) },
-		mend:   func(ctx context.Context) error { return sizeGroup(ctx, e, g, own) },
+		mend:   func(ctx context.Context) error { return mendGroup(ctx, e, g, own) },
 		remove: func(ctx context.Context) error {
 			defer e.Seen.ForgetManaged(g.Object)
 			return groups.Delete(ctx, g.Name)
@@ -55,14 +58,27 @@ func checkGroup(r *env.Env, removes bool, name string, g task.PoolGroup, x *comp
 	if removes {
 		return plan.Exists("")
 	}
-	if t := gce.Base(x.GetInstanceTemplate()); t != r.Want.Names.Template() {
-		return plan.State{}, &refusal.Refused{
-			Why:  fmt.Sprintf("%s makes its machines from template %s, not from %s", name, t, r.Want.Names.Template()),
-			Cure: "set the group's template back, or take the cluster down first",
+	var why []string
+	if t, want := gce.Base(x.GetInstanceTemplate()), r.Want.NodeTemplate(); t != want {
+		switch {
+		case !r.Want.Names.IsTemplate(t):
+			return plan.State{}, &refusal.Refused{
+				Why:  fmt.Sprintf("%s makes its machines from template %s, not from %s", name, t, want),
+				Cure: "set the group's template back, or take the cluster down first",
+			}
+		case !r.Want.ChangesPool() && t != g.Template: // what was concluded from the list does not hold
+			return plan.State{}, &refusal.Refused{
+				Why:  fmt.Sprintf("%s makes its machines from template %s, and was still listed with %s", name, t, cmp.Or(g.Template, "none")),
+				Cure: cure.Hint("the list was behind; run it again", cure.Same()),
+			}
 		}
+		why = append(why, fmt.Sprintf("makes its machines from template %s, is to from %s", t, want))
 	}
 	if has := int(x.GetTargetSize()); has != g.Wants {
-		return plan.State{Is: plan.Partial, Why: fmt.Sprintf("has %d machines, is to have %d", has, g.Wants)}, nil
+		why = append(why, fmt.Sprintf("has %d machines, is to have %d", has, g.Wants))
+	}
+	if len(why) > 0 {
+		return plan.State{Is: plan.Partial, Why: strings.Join(why, "; ")}, nil
 	}
 	return plan.Exists(fmt.Sprintf("%d machines", g.Wants))
 }
@@ -73,23 +89,33 @@ func insertGroup(ctx context.Context, r *env.Env, g task.PoolGroup) (*computepb.
 		Name:             &g.Name,
 		Description:      new(r.Want.Mark.For(inventory.RoleGroup) + " " + inventory.MostKey + "=" + strconv.Itoa(int(r.Want.Settings.MaxPerGroup))),
 		BaseInstanceName: &g.Name, // as kube-up: machines are called group-xxxx
-		InstanceTemplate: new(r.Want.Global("instanceTemplates", r.Want.Names.Template())),
+		InstanceTemplate: new(r.Want.Global("instanceTemplates", r.Want.NodeTemplate())),
 		TargetSize:       new(int32(g.Wants)),
 	}
 	r.Seen.ForgetManaged(g.Object)
 	return x, r.GCE.InstanceGroupManagers(g.Zone).Insert(ctx, x)
 }
 
-// sizeGroup brings the group there is to its size. Machines that are too many are
-// named: those that were drained, not those Compute Engine would pick.
-func sizeGroup(ctx context.Context, r *env.Env, g task.PoolGroup, own []inventory.Object) error {
-	defer r.Seen.ForgetManaged(g.Object)
-	groups := r.GCE.InstanceGroupManagers(g.Zone)
+// mendGroup has the group there is make its machines from the template that is wanted,
+// and brings it to its size: what it makes by then is not old when it comes.
+func mendGroup(ctx context.Context, r *env.Env, g task.PoolGroup, own []inventory.Object) error {
+	groups, want := r.GCE.InstanceGroupManagers(g.Zone), r.Want.NodeTemplate()
 	x, err := groups.Get(ctx, g.Name)
-	if err != nil {
+	if err == nil && gce.Base(x.GetInstanceTemplate()) != want {
+		err = groups.SetInstanceTemplate(ctx, g.Name, want)
+	}
+	if err != nil || int(x.GetTargetSize()) == g.Wants {
 		return err
 	}
-	surplus := int(x.GetTargetSize()) - g.Wants
+	return sizeGroup(ctx, r, g, own, int(x.GetTargetSize()))
+}
+
+// sizeGroup brings the group there is to its size. Machines that are too many are
+// named: those that were drained, not those Compute Engine would pick.
+func sizeGroup(ctx context.Context, r *env.Env, g task.PoolGroup, own []inventory.Object, has int) error {
+	defer r.Seen.ForgetManaged(g.Object)
+	groups := r.GCE.InstanceGroupManagers(g.Zone)
+	surplus := has - g.Wants
 	if surplus <= 0 {
 		return groups.Resize(ctx, g.Name, g.Wants)
 	}

@@ -1,10 +1,9 @@
 package step
 
 import (
-	"cmp"
 	"context"
+	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	"cloud.google.com/go/compute/apiv1/computepb"
@@ -20,12 +19,11 @@ import (
 	"hakube/scripts/cure"
 )
 
-// Templates is what nodes are made from. A template cannot be changed, and one
-// in use cannot be replaced: what it was made with holds for as long as the
-// cluster does.
+// Templates is what nodes of the zone are made from. A template cannot be changed:
+// where another value is set it is another one (task/node_template.go).
 func Templates(r *task.Task) (steps []plan.Step) {
 	e, removes := r.Env, r.Mode.Removes
-	for _, o := range r.Or(inventory.InstanceTemplate, inventory.Object{Name: r.Want.Names.Template()}) {
+	for _, o := range r.Or(inventory.InstanceTemplate, inventory.Object{Name: r.Want.NodeTemplate()}) {
 		name := "template " + o.Name
 		steps = append(steps, Resource[*computepb.InstanceTemplate]{
 			poll: r.Poll, before: new(observed[*computepb.InstanceTemplate]),
@@ -51,36 +49,8 @@ func checkTemplate(r *env.Env, removes bool, name string, t *computepb.InstanceT
 	if removes {
 		return plan.Exists("")
 	}
-	s, p, m := r.Want.Settings, t.GetProperties(), t.GetProperties().GetMetadata()
-	boot := &computepb.AttachedDisk{}
-	if d := p.GetDisks(); len(d) > 0 {
-		boot = d[0]
-	}
-	init := boot.GetInitializeParams()
-	account := &computepb.ServiceAccount{}
-	if a := p.GetServiceAccounts(); len(a) > 0 {
-		account = a[0]
-	}
-	owner, imageName := task.ImageParts(init.GetSourceImage())
-	wantAccount := string(s.NodeAccount)
-	if len(s.NodeScopes) == 0 || s.NodeAccount == settings.NoAccount {
-		wantAccount = ""
-	}
-	if err := r.Want.Drift(name,
-		settings.Difference{Variable: "NODE_SIZE", Was: gce.Base(p.GetMachineType()), Want: string(s.NodeSize)},
-		settings.Difference{Variable: "NODE_DISK_SIZE", Was: settings.Gigabytes(init.GetDiskSizeGb()), Want: settings.Gigabytes(int64(s.NodeDiskSize))},
-		settings.Difference{Variable: "NODE_DISK_TYPE", Was: gce.Base(init.GetDiskType()), Want: string(s.NodeDiskType)},
-		settings.Difference{Variable: "KUBE_GCE_NODE_IMAGE", Was: imageName, Want: cmp.Or(string(s.NodeImage), "family/"+settings.ImageFamily)},
-		settings.Difference{Variable: "KUBE_GCE_NODE_PROJECT", Was: owner, Want: string(s.NodeImageOwner)},
-		settings.Difference{Variable: "KUBE_VERSION", Was: inventory.MetadataItem(m, scripts.KeyKubeVersion), Want: string(s.KubeVersion)},
-		settings.Difference{Variable: "ENABLE_AUTH_PROVIDER_GCP", Was: inventory.Switched(m, scripts.KeyAuthProvider), Want: settings.BoolText(s.AuthProvider)},
-		settings.Difference{Variable: "HAKUBE_PROTECT_KERNEL", Was: inventory.Switched(m, scripts.KeyProtectKernel), Want: settings.BoolText(s.ProtectKernel)},
-		settings.Difference{Variable: "HAKUBE_RESERVE", Was: inventory.Switched(m, scripts.KeyReserve), Want: settings.BoolText(s.Reserve)},
-		settings.Difference{Variable: "HAKUBE_GRACEFUL_SHUTDOWN", Was: inventory.Switched(m, scripts.KeyGraceful), Want: settings.BoolText(s.Graceful)},
-		settings.Difference{Variable: "PREEMPTIBLE_NODE", Was: settings.BoolText(settings.Bool(p.GetScheduling().GetPreemptible())), Want: settings.BoolText(s.PreemptibleNode)},
-		settings.Difference{Variable: "KUBE_GCE_NODE_SERVICE_ACCOUNT", Was: account.GetEmail(), Want: wantAccount},
-		settings.Difference{Variable: "NODE_SCOPES", Was: scopeList(account.GetScopes()), Want: scopeList(s.NodeScopes)},
-	); err != nil {
+	p, m := t.GetProperties(), t.GetProperties().GetMetadata()
+	if err := r.Want.Drift(name, task.UnlikeTemplate(t, &r.Want)...); err != nil {
 		return plan.State{}, err
 	}
 	// Its machines would take a new control plane for an impostor. In a preview
@@ -102,15 +72,6 @@ func checkTemplate(r *env.Env, removes bool, name string, t *computepb.InstanceT
 		}
 	}
 	return plan.Exists(gce.Base(p.GetMachineType()))
-}
-
-func scopeList(scopes []string) string {
-	short := make([]string, len(scopes))
-	for i, s := range scopes {
-		short[i] = strings.TrimPrefix(s, settings.ScopePrefix)
-	}
-	slices.Sort(short)
-	return strings.Join(short, ",")
 }
 
 func insertTemplate(ctx context.Context, r *env.Env) (*computepb.InstanceTemplate, error) {
@@ -149,10 +110,62 @@ func insertTemplate(ctx context.Context, r *env.Env) (*computepb.InstanceTemplat
 		ShieldedInstanceConfig: Shielded(r, settings.Image(s.NodeImageOwner, s.NodeImage)),
 	}
 	x := &computepb.InstanceTemplate{
-		Name:        new(n.Template()),
+		Name:        new(r.Want.NodeTemplate()),
 		Description: new(r.Want.Mark.For(inventory.RoleTemplate)),
 		Properties:  p,
 	}
-	r.Seen.MakesTemplate()
+	r.Seen.MakesTemplate(r.Want.NodeTemplate())
 	return x, r.GCE.InstanceTemplates().Insert(ctx, x)
 }
+
+// TemplatesUsed is the fact that there is no template of ours from which no group makes
+// machines any more: a pool that was changed leaves one, and so does a run that was cut
+// before it came to its group.
+// Where there is none of those it is not listed.
+func TemplatesUsed(r *task.Task) []plan.Step {
+	if spare := r.Spared(); len(spare) > 0 {
+		return []plan.Step{templatesUsed{r.Env, spare}}
+	}
+	return nil
+}
+
+type templatesUsed struct {
+	env   *env.Env
+	spare []inventory.Object // as they were listed when the run began
+}
+
+func (templatesUsed) String() string { return "each template has its group" }
+
+// left are those of the spare ones that are still there.
+func (t templatesUsed) left(ctx context.Context) ([]inventory.Object, error) {
+	return t.env.AskAll(ctx, t.spare)
+}
+
+func (t templatesUsed) Observe(ctx context.Context) (plan.State, error) {
+	left, err := t.left(ctx)
+	if err != nil {
+		return plan.State{}, err
+	}
+	if len(left) == 0 {
+		return plan.Exists("")
+	}
+	var names []string
+	for _, o := range left {
+		names = append(names, o.Name)
+	}
+	return plan.State{Is: plan.Partial, Why: "without one: " + strings.Join(names, " ")}, nil
+}
+
+func (t templatesUsed) Do(ctx context.Context) error {
+	left, err := t.left(ctx)
+	var errs []error
+	for _, o := range left {
+		gone := t.env.LetGo(ctx, "template "+o.Name, func(ctx context.Context) error { return t.env.GCE.InstanceTemplates().Delete(ctx, o.Name) })
+		if gone != nil && !gce.IsNotFound(gone) {
+			errs = append(errs, gone)
+		}
+	}
+	return errors.Join(append(errs, err)...)
+}
+
+func (templatesUsed) Undo(context.Context) error { return nil } // never unwanted

@@ -64,12 +64,17 @@ func (r *Task) growth() inventory.Growth {
 	for _, g := range r.PoolGroups() {
 		size += g.Size
 	}
-	if n := int(r.Want.Settings.NumNodes); n > size {
-		from := size
-		if w, ok := r.Have.Holder.Growing[r.Want.Zone]; ok && w.Holds(size) {
-			from = w.From // it goes on with what another one began
-		}
-		return inventory.Growth{From: from, To: n}
+	g := inventory.Growth{From: size, To: int(r.Want.Settings.NumNodes)}
+	surge := r.Surging()
+	if g.To <= size && surge == 0 {
+		return inventory.Growth{}
 	}
-	return inventory.Growth{}
+	if w, on := r.Have.Growing(r.Want.Zone, r.Have.Holder.Growing); on {
+		g.From = w.From // it goes on with what another one began
+	}
+	g.From = min(g.From, g.To)
+	if surge > 0 {
+		g.Most = max(g.To, size) + surge
+	}
+	return g
 }

@@ -11,6 +11,7 @@ import (
 type PoolGroup struct {
 	inventory.Object     // its size is what it has; 0 when there is none
 	Wants            int // machines
+	Ends             int // machines once its old ones are replaced: fewer, where a run was cut that was doing so
 }
 
 // PoolGroups are the zone's groups as the settings want them: as many as
@@ -20,23 +21,35 @@ func (r *Task) PoolGroups() []PoolGroup {
 	if !bool(s.CreateNodes) {
 		return nil
 	}
-	has := map[int]int{} // size by index
+	has := map[int]inventory.Object{} // by index
 	count := s.Groups()
 	for _, o := range r.Have.Objects {
 		if i, ok := n.GroupIndex(o.Name); ok && o.Kind == inventory.ManagedGroup && o.Zone == r.Want.Zone {
-			has[i] = o.Size
+			has[i] = o
 			count = max(count, i+1)
 		}
 	}
 	sizes := make([]int, count)
 	list := make([]PoolGroup, count)
 	for i := range list {
-		sizes[i] = has[i]
-		list[i].Object = inventory.Object{Kind: inventory.ManagedGroup, Name: n.Group(i), Zone: r.Want.Zone, Role: inventory.RoleGroup, Size: has[i]}
+		sizes[i] = has[i].Size
+		list[i].Object = inventory.Object{Kind: inventory.ManagedGroup, Name: n.Group(i), Zone: r.Want.Zone, Role: inventory.RoleGroup, Size: has[i].Size, Template: has[i].Template}
+	}
+	total := 0
+	for _, has := range sizes {
+		total += has
+	}
+	over := 0 // they go when the new ones are Ready, not because they are too many
+	if w, on := r.Have.Growing(r.Want.Zone, r.Have.Holder.Growing); on && total > int(s.NumNodes) {
+		over = min(total-int(s.NumNodes), w.Over(total))
+	}
+	Level(sizes, int(s.NumNodes)+over, int(s.MaxPerGroup))
+	for i := range list {
+		list[i].Wants = sizes[i]
 	}
 	Level(sizes, int(s.NumNodes), int(s.MaxPerGroup))
 	for i := range list {
-		list[i].Wants = sizes[i]
+		list[i].Ends = sizes[i]
 	}
 	for last := len(list) - 1; last > 0 && list[last].Wants == 0 && !r.Have.Has(list[last].Object); last-- {
 		list = list[:last] // another maximum alone moves no machine

@@ -7,17 +7,21 @@ import (
 
 	"cloud.google.com/go/compute/apiv1/computepb"
 
+	"hakube/cluster/env"
 	"hakube/cluster/inventory"
 	"hakube/cluster/refusal"
 	"hakube/gce"
 )
 
-// Look reads where the cluster lives and who has its address, in five calls at
+// Look reads where the cluster lives and who has its address, in five or six calls at
 // the same time.
 func (r *Task) Look(ctx context.Context) (*inventory.Inventory, error) {
 	v := &inventory.Inventory{}
 	f := r.Collector()
 	reads := r.Lists(ctx, f, inventory.Instance, inventory.Disk, inventory.ManagedGroup, inventory.Network)
+	if r.Mode.Nodes || !r.Mode.Masters {
+		reads = append(reads, r.Lists(ctx, f, inventory.InstanceTemplate)...)
+	}
 	if r.GCE.Region() != "" {
 		reads = append(reads, func() (err error) {
 			v.Holder, err = r.Holder(ctx)
@@ -77,4 +81,38 @@ func (r *Task) LookForMarks(ctx context.Context) (*inventory.Inventory, error) {
 	}
 	r.Learn(v)
 	return v, err
+}
+
+// NamedObjects are the objects that a cluster has under the settings, whatever its
+// size: those of the zone only if one is set.
+func NamedObjects(r *env.Env) (list []inventory.Object) {
+	n, s := r.Want.Names, r.Want.Settings
+	if s.DeleteNetwork {
+		list = append(list, inventory.Object{Kind: inventory.Network, Name: n.Network()})
+	}
+	for _, w := range FirewallRules(&r.Want) {
+		if bool(s.DeleteNetwork) || !w.Shared {
+			list = append(list, inventory.Object{Kind: inventory.Firewall, Name: w.Name})
+		}
+	}
+	list = append(list, inventory.Object{Kind: inventory.InstanceTemplate, Name: n.Template()})
+	if r.Region() != "" {
+		list = append(list, r.Regional(inventory.Subnetwork, n.Subnetwork()), r.Regional(inventory.Address, n.Address()),
+			r.Regional(inventory.HealthCheck, n.HealthCheck()), r.Regional(inventory.BackendService, n.BackendService()), r.Regional(inventory.ForwardingRule, n.ForwardingRule()))
+	}
+	if zone := r.Want.Zone; zone != "" {
+		list = append(list, inventory.Object{Kind: inventory.Instance, Name: n.Master(), Zone: zone}, inventory.Object{Kind: inventory.Disk, Name: n.MasterDisk(), Zone: zone},
+			inventory.Object{Kind: inventory.ManagedGroup, Name: n.Group(0), Zone: zone}, inventory.Object{Kind: inventory.InstanceGroup, Name: n.MasterGroup(), Zone: zone})
+	}
+	return list
+}
+
+// TemplatesOf are those that groups make machines from.
+func TemplatesOf(have *inventory.Inventory) (list []inventory.Object) {
+	for _, o := range have.Objects {
+		if t := (inventory.Object{Kind: inventory.InstanceTemplate, Name: o.Template}); o.Kind == inventory.ManagedGroup && t.Name != "" && !slices.Contains(list, t) {
+			list = append(list, t)
+		}
+	}
+	return list
 }

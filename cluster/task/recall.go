@@ -3,6 +3,7 @@ package task
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -35,8 +36,9 @@ func (r *Task) AsItIs(v *inventory.Inventory) settings.Spec {
 	w.take("HAKUBE_LOAD_BALANCER", v.Said("HAKUBE_LOAD_BALANCER", ""))
 	w.take("HAKUBE_ADDONS", v.Said("HAKUBE_ADDONS", ""))
 	w.take("NETWORK_POLICY_PROVIDER", v.Said("NETWORK_POLICY_PROVIDER", ""))
+	pools := len(TemplatesOf(v)) > 0
 	for variable, c := range settings.Classes {
-		if c.Recorded {
+		if c.Recorded && !(pools && slices.Contains(changeable, variable)) { // a pool that was changed says what it is by now
 			w.take(variable, v.Holder.Begun[variable])
 		}
 	}
@@ -117,7 +119,7 @@ func (r *recall) takeMetadata(m *computepb.Metadata) {
 // takePool reads the zone's pool. Where a cluster lives and the zone has none,
 // there is none to be: it was made without, or it was removed.
 func (r *recall) takePool(v *inventory.Inventory) {
-	size, groups := 0, 0
+	size, groups, template := 0, 0, ""
 	for _, o := range v.Objects {
 		if o.Kind != inventory.ManagedGroup || o.Zone == "" {
 			continue
@@ -125,13 +127,17 @@ func (r *recall) takePool(v *inventory.Inventory) {
 		if m := inventory.GroupName.FindStringSubmatch(o.Name); m != nil {
 			r.take("NODE_INSTANCE_PREFIX", m[1])
 		}
+		if o.Zone == r.Want.Zone && groups == 0 || template == "" {
+			template = ofPool(o)
+		}
 		if o.Zone == r.Want.Zone {
 			r.take("MAX_INSTANCES_PER_MIG", v.Said("MAX_INSTANCES_PER_MIG", o.Zone))
 			groups++
 			size += o.Size
 		}
 	}
-	if w, ok := v.Holder.Growing[r.Want.Zone]; ok && w.Holds(size) {
+	r.spec = r.spec.MadeFrom(template) // the zone's, or for a new pool that of the first there is
+	if w, on := v.Growing(r.Want.Zone, v.Holder.Growing); on {
 		if r.Mode.Name.Pool() && !r.Want.Settings.Part() && !r.Want.Settings.IsGiven("NUM_NODES") {
 			r.Warn(fmt.Sprintf("NUM_NODES is not set: the pool of %s goes on to %d nodes, which a run that was cut was making of it", r.Want.Zone, w.To))
 		}
@@ -152,6 +158,14 @@ func (r *recall) takePool(v *inventory.Inventory) {
 	case r.Mode.Whole && !r.Mode.Removes && lives:
 		r.take("KUBE_CREATE_NODES", "false")
 	}
+}
+
+// ofPool is the template of a group, "" if that has no name of ours: a step refuses it.
+func ofPool(group inventory.Object) string {
+	if m := inventory.GroupName.FindStringSubmatch(group.Name); m != nil && (settings.Names{Node: m[1]}).IsTemplate(group.Template) {
+		return group.Template
+	}
+	return ""
 }
 
 // takeContext reads what this operator's kubeconfig calls the cluster, by the mark of
@@ -197,7 +211,11 @@ func (r *Task) LikeNodes(ctx context.Context) (settings.Spec, error) {
 		init := d.GetInitializeParams()
 		w.take("NODE_DISK_SIZE", settings.Gigabytes(init.GetDiskSizeGb()))
 		w.take("NODE_DISK_TYPE", gce.Base(init.GetDiskType()))
-		w.takeImage("KUBE_GCE_NODE", init.GetSourceImage())
+		owner, name := ImageParts(init.GetSourceImage())
+		w.take("KUBE_GCE_NODE_PROJECT", owner)
+		if !strings.HasPrefix(name, "family/") { // a template keeps that of which nobody named one
+			w.take("KUBE_GCE_NODE_IMAGE", name)
+		}
 	}
 	scopes := "none"
 	for _, a := range p.GetServiceAccounts() {
