@@ -94,6 +94,7 @@ const (
 	RepairVerb  = settings.RepairVerb
 	RebuildVerb = settings.RebuildVerb
 	BackupVerb  = settings.BackupVerb
+	RestoreVerb = settings.RestoreVerb
 
 	AddPool       = settings.AddPool
 	Span          = settings.Span

@@ -176,8 +176,11 @@ func (s *saboteur) machine(a etcdtest.Asked) etcdtest.Fault {
 		if len(a.Args) > 1 {
 			name += "." + strings.Join(a.Args[:2], ".") // etcd-member add main
 		}
-		if a.Script == "start-etcd" {
-			name = "ssh.start-etcd." + a.Args[0]
+		if a.Script == "start-etcd" || a.Script == "restore" { // what follows is of one run only
+			name = "ssh." + a.Script + "." + a.Args[0]
+		}
+		if name == "ssh.restore.look" {
+			name = ""
 		}
 	}
 	f, _ := s.call(name, by).(etcdtest.Fault)

@@ -41,6 +41,7 @@ func modes() []mode {
 		{Aim: task.Aim{Name: settings.RemoveCluster, Masters: true, Nodes: true, Whole: true, Removes: true}, find: (*run).findCluster, list: removeClusterList},
 		{Aim: task.Aim{Name: settings.Repair, Masters: true, Repairs: true}},
 		{Aim: task.Aim{Name: settings.Rebuild, Masters: true, Repairs: true, GivesUp: true}},
+		{Aim: task.Aim{Name: settings.Restore, Masters: true, Repairs: true, GivesUp: true}},
 		{Aim: task.Aim{Name: settings.Look}},
 	}
 }

@@ -84,6 +84,12 @@ func TestModesPicture(t *testing.T) {
 	}
 	r.Failing, r.GivenUp = masters[:1], masters[1:]
 	add("restart alone", slices.Concat(repair.RebuildList(r.Task)...), nil)
+	r = o.run(settings.RestoreVerb, hold{})
+	if r.Have, err = r.Look(ctx); err != nil {
+		t.Fatal(err)
+	}
+	r.Failing, r.GivenUp = masters[:1], masters[1:]
+	add("restore", slices.Concat(append(repair.RestoreList(r.Task, nil), repair.RestoredList(r.Task, nil))...), nil)
 
 	got := picture(all)
 	if os.Getenv("HAKUBE_GOLDEN") == "write" {

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"fmt"
 
 	"hakube/cluster/backup"
 	"hakube/cluster/env"
@@ -101,6 +102,60 @@ func (r *run) sweepOthers(ctx context.Context, report func(plan.Event)) error {
 		}
 	}
 	return nil
+}
+
+// Restore brings the cluster back to what a backup has: on its first master, which is made
+// anew if it is gone, with the same authorities and at the same address, so that nodes come
+// back by themselves. All other masters are given up. ask hears first what is lost; an error
+// of it ends the run before any change. What there was is kept until the end. Cut anywhere,
+// the same again goes on.
+func (c *Cluster) Restore(ctx context.Context, b *backup.Source, report func(plan.Event), ask func(repair.Loss) error) (s *Summary, err error) {
+	warning, err := c.alone(ctx, settings.RestoreVerb, report, func(ctx context.Context, h hold, report func(plan.Event)) error {
+		s = nil
+		r := c.run(settings.RestoreVerb, h)
+		before, err := repair.See(ctx, r.Task, report)
+		if err != nil {
+			return err
+		}
+		loss, err := repair.Onto(ctx, r.Task, before, b)
+		if err != nil {
+			return err
+		}
+		if err := preflight.FitToRepair(ctx, r.Task, repair.Revivals(r.Task)); err != nil {
+			return err
+		}
+		if err := ask(loss); err != nil {
+			return err
+		}
+		if err := plan.RunStages(ctx, r.Gate, repair.RestoreList(r.Task, b), report); err != nil {
+			return err
+		}
+		if err := r.sweepOthers(ctx, report); err != nil {
+			return err
+		}
+		r.Moved(loss.Survivor) // the address may have come back to it
+		if err := plan.Run(ctx, r.Gate, repair.RestoredList(r.Task, b), report); err != nil {
+			return err
+		}
+		s = r.summary()
+		s.Repaired, s.GivenUp = []string{loss.Survivor}, loss.GivenUp
+		s.Warnings = append(s.Warnings, c.madeSince(ctx)...)
+		return nil
+	})
+	return s.warned(warning), err
+}
+
+// madeSince is what there is beside the restored objects, or is not any more: Nodes without
+// machines, machines without Nodes, as far as it can be asked.
+func (c *Cluster) madeSince(ctx context.Context) (list []string) {
+	now, err := c.Status(ctx)
+	if err != nil {
+		return []string{"what was made since the backup could not be asked for: " + err.Error()}
+	}
+	for _, u := range now.Unfinished {
+		list = append(list, fmt.Sprintf("since the backup: %s; this ends it: %s", u.Step, u.Command))
+	}
+	return list
 }
 
 // Backup has a master make a backup of the cluster, encrypted to the recipients of the

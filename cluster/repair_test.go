@@ -30,6 +30,8 @@ type sickCluster struct {
 	names   []string // the masters, the first-born first
 	zones   []string
 	patient int // which of them fails
+	kept    *keeper
+	backup  string // its file, if one was kept
 }
 
 // newSick makes a cluster of so many masters. The last of them is to fail.

@@ -20,6 +20,7 @@ type process struct {
 	begun          bool // the machine may have begun it
 	stdout, stderr buffer
 	to             io.Writer // where stdout goes in place of that, if it is not nil
+	more           io.Reader // follows the script, if it is not nil
 }
 
 // start opens a session and has the command started. limit is for the
@@ -33,6 +34,9 @@ func (p *process) start(ctx context.Context, limit time.Duration, c *ssh.Client,
 	}
 	p.client, p.session, p.begun = c, session, true
 	session.Stdin, session.Stdout, session.Stderr = strings.NewReader(script), &p.stdout, &p.stderr
+	if p.more != nil {
+		session.Stdin = io.MultiReader(session.Stdin, p.more)
+	}
 	if p.to != nil {
 		session.Stdout = p.to
 	}

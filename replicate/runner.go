@@ -87,6 +87,13 @@ func (r *Runner) Stream(ctx context.Context, h Host, to io.Writer, script string
 	return r.run(ctx, h, &process{to: to}, script, args)
 }
 
+// Feed is Run for a script that reads what follows it: more.
+func (r *Runner) Feed(ctx context.Context, h Host, more io.Reader, script string, args ...string) ([]byte, error) {
+	p := &process{more: more}
+	err := r.run(ctx, h, p, script, args)
+	return p.stdout.bytes(), err
+}
+
 func (r *Runner) run(ctx context.Context, h Host, p *process, script string, args []string) error {
 	name, err := scripts.Name(script)
 	if err != nil {

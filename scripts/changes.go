@@ -17,6 +17,7 @@ var changes = map[string]bool{
 	"join-control-plane": true,
 	"retire":             true,
 	"tend-machine":       true,
+	"restore":            true, // but for look
 }
 
 // Changes reports whether the script of that name ([Name]) changes something. One

@@ -47,6 +47,8 @@ var (
 
 	// Backup prints a backup of the cluster, encrypted.
 	Backup = header("backup") + "# shellcheck disable=SC2030,SC2031\nset -euo pipefail\nexport_keys() (\n" + ExportKeys + ")\n" + backup
+	// Restore makes a machine's members those of a backup, which follows the script.
+	Restore = withFunctions("restore", restore)
 )
 
 var (
@@ -68,6 +70,8 @@ var (
 	forceRing string
 	//go:embed backup.sh
 	backup string
+	//go:embed restore.sh
+	restore string
 )
 
 // functions are those of the startup-script.

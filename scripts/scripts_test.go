@@ -26,6 +26,7 @@ var all = map[string]string{
 	"retire":             Retire,
 	"tend-machine":       TendMachine,
 	"backup":             Backup,
+	"restore":            Restore,
 }
 
 func mustImport() string {

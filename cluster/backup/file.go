@@ -6,6 +6,7 @@ package backup
 import (
 	"archive/tar"
 	"bufio"
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -22,6 +23,7 @@ import (
 
 	"hakube/cluster/refusal"
 	"hakube/cluster/rings"
+	"hakube/scripts/cure"
 )
 
 // The parts of a backup, in their order.
@@ -222,8 +224,8 @@ func (f *File) Part(name string, keys []age.Identity) (io.Reader, error) {
 	var none *age.NoIdentityMatchError
 	if errors.As(err, &none) {
 		return nil, &refusal.Refused{
-			Why:  fmt.Sprintf("the backup %s was encrypted to other keys. Nothing was changed", f.file.Name()),
-			Cure: "take the key it was made for",
+			Why:  fmt.Sprintf("the backup %s was encrypted to other keys than that of HAKUBE_BACKUP_IDENTITY. Nothing was changed", f.file.Name()),
+			Cure: cure.Hint("name the file of the key it was made for", cure.Same().With("HAKUBE_BACKUP_IDENTITY", "FILE")),
 		}
 	}
 	if err != nil {
@@ -248,4 +250,17 @@ func (f *File) Opens(keys []age.Identity) (sizes map[string]int64, err error) {
 		sizes[name] = n
 	}
 	return sizes, nil
+}
+
+// Keys reads the private keys of an age identity file.
+func Keys(path string) ([]age.Identity, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("reading the key of the backup: %w", err)
+	}
+	keys, err := age.ParseIdentities(file)
+	if err = cmp.Or(err, file.Close()); err != nil {
+		return nil, fmt.Errorf("reading the key of the backup, %s: %w (it is a file as age-keygen writes it, not encrypted itself)", path, err)
+	}
+	return keys, nil
 }

@@ -18,6 +18,7 @@ const (
 	RemoveCluster Mode = "remove cluster" // down: everything
 	Repair        Mode = "repair"         // repair: brings masters back that fail
 	Rebuild       Mode = "rebuild"        // repair --from-survivor: goes on with one master where quorum is lost for good
+	Restore       Mode = "restore"        // restore: the masters' data are those of a backup
 	Look          Mode = "look"           // status, validate, backup: nothing
 )
 
@@ -27,6 +28,8 @@ func (s *Settings) Mode(verb Verb) Mode {
 	switch {
 	case verb == StatusVerb, verb == BackupVerb:
 		return Look
+	case verb == RestoreVerb:
+		return Restore
 	case verb == RepairVerb:
 		return Repair
 	case verb == RebuildVerb:
@@ -128,8 +131,9 @@ const (
 	// settings say to do has no meaning for them either.
 	RepairVerb  Verb = "repair"
 	RebuildVerb Verb = "rebuild"
-	// BackupVerb is of the whole cluster, wherever it is, and looks only.
-	BackupVerb Verb = "backup"
+	// BackupVerb and RestoreVerb are of the whole cluster, wherever it is.
+	BackupVerb  Verb = "backup"
+	RestoreVerb Verb = "restore"
 )
 
 // chooses tells whether kube-up's selectors say what the verb does.

@@ -183,9 +183,9 @@ func (s *Snapshot) lostForGood(why string) error {
 	}
 }
 
-// Anew is how a cluster that is lost comes back: empty.
+// Anew is how a cluster that is lost comes back: empty, or as a backup has it.
 func (s *Snapshot) Anew() string {
-	return cure.Hint("make it anew", cure.Down(), cure.Up(s.home()))
+	return cure.Hint("if there is a backup of it, bring it back with \"hakube restore FILE\"; without one make it anew", cure.Down(), cure.Up(s.home()))
 }
 
 // survivor is the master with the most of the main ring: the best to go on with.

@@ -105,3 +105,71 @@ func forSomebody(s cluster.Settings) error {
 		cure.Hint("make a key (age-keygen is in the package age of Debian and Homebrew), and keep its file where the cluster cannot lose it", cure.Keygen("hakube-backup.key"))+"\n"+
 			cure.Hint("then once more, with the public key that it prints", cure.Same().With("HAKUBE_BACKUP_RECIPIENTS", "age1…")))}
 }
+
+func restoreCommand(u *ui) *cli.Command {
+	return &cli.Command{
+		Name:      "restore",
+		Usage:     "bring the cluster back to what a backup has, after the loss of all masters' disks or an operator's error",
+		ArgsUsage: "FILE",
+		Description: "One master gets the backup's data: the first there is, or one that is made anew as the first was, with the\n" +
+			"same authorities and at the same address, so that nodes come back by themselves. All others are given up;\n" +
+			"add masters afterwards as always. The backup is read to its end, with the key in HAKUBE_BACKUP_IDENTITY, and\n" +
+			"unpacked on the master, before anything goes; what that had is kept until all is done. It says what is\n" +
+			"lost and asks for the cluster's name first; --yes is for scripts. Cut anywhere, the same again goes on.\n" +
+			"Only onto the cluster the backup is of, and needs no zone.\n\n" + exitHelp,
+		Flags:        settingFlags(),
+		OnUsageError: usage,
+		Action: func(c *cli.Context) error {
+			path := c.Args().First()
+			u.json, u.changes = c.Bool("json"), true
+			u.called.by(c, path)
+			if err := mayRestore(c, path); err != nil {
+				return err
+			}
+			s, err := loadSettings(u, c, cluster.RestoreVerb)
+			if err != nil {
+				return err
+			}
+			if s.Identity == "" {
+				return usageError{withHint(errors.New("HAKUBE_BACKUP_IDENTITY is not set: it names the file of the key that the backup was made for. Nothing was changed"),
+					cure.Hint("once more, with the file", cure.Same().With("HAKUBE_BACKUP_IDENTITY", "hakube-backup.key")))}
+			}
+			source, err := backup.From(path, string(s.Identity))
+			if err != nil {
+				return err
+			}
+			defer source.Close() //nolint:errcheck // it was only read
+			cl, err := connect(c.Context, u, s, changing)
+			if err != nil {
+				return err
+			}
+			u.goesOn = true
+			u.note("restoring %s: cluster %s of project %s (provider %s)", path, s.Prefix, s.Project, s.Provider)
+			summary, err := cl.Restore(c.Context, source, u.report(), func(l cluster.Loss) error { return u.confirmLoss(s, l, "and what the backup has") })
+			if summary != nil {
+				u.warnAll(summary.Warnings)
+			}
+			if err != nil {
+				return err
+			}
+			if u.json {
+				return u.object("restore", u.resultOf(summary))
+			}
+			u.note("cluster %s is as %s has it, with one master, %s", s.Prefix, path, strings.Join(summary.Repaired, ", "))
+			return nil
+		},
+	}
+}
+
+// mayRestore is what is wrong with how a restore was called.
+func mayRestore(c *cli.Context, path string) error {
+	switch {
+	case c.NArg() > 1:
+		return usageError{fmt.Errorf("restore takes one file, got %q too; flags come before it", c.Args().Get(1))}
+	case path == "":
+		return usageError{errors.New("name the backup's file: hakube restore FILE")}
+	case strings.Contains(path, "://"):
+		return usageError{fmt.Errorf("%s: backups are files; nothing here can read from a bucket", path)}
+	}
+	return nil
+}

@@ -39,3 +39,34 @@ func TestBackupIsForSomebody(t *testing.T) {
 		t.Errorf("left is %q, %v", left, err)
 	}
 }
+
+// A restore without a key, of something that is no backup, or from where nothing can be
+// read is refused before anything is contacted.
+func TestRestoreNeedsItsKey(t *testing.T) {
+	dir := t.TempDir()
+	t.Setenv("HOME", dir)
+	file, key := filepath.Join(dir, "file"), filepath.Join(dir, "key")
+	for name, text := range map[string]string{file: "something else", key: "AGE-SECRET-KEY-1GFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPQ4EGAEX\n"} {
+		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, x := range []struct {
+		args, want string
+		code       int
+	}{
+		{"", "name the backup's file", exitUsage},
+		{file, "HAKUBE_BACKUP_IDENTITY is not set", exitUsage},
+		{file + " --yes", "flags come before it", exitUsage},
+		{"gs://bucket/backup", "nothing here can read from a bucket", exitUsage},
+		{"--backup-identity=" + dir + "/none " + file, "no such file or directory", exitFailed},
+		{"--backup-identity=" + file + " " + file, "it is a file as age-keygen writes it", exitFailed},
+		{"--backup-identity=" + key + " " + file, "is no backup of hakube's", exitFailed},
+		{"--backup-identity=" + key + " " + dir + "/none", "opening the backup", exitFailed},
+	} {
+		out, errs, code := call(t, append([]string{"restore", "--project=example"}, strings.Fields(x.args)...)...)
+		if code != x.code || out != "" || !strings.Contains(errs, x.want) {
+			t.Errorf("hakube restore %s: %d, want %d and %q:\n%s%s", x.args, code, x.code, x.want, out, errs)
+		}
+	}
+}

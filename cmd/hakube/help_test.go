@@ -100,7 +100,7 @@ func TestHelpMatters(t *testing.T) {
 		}
 	}
 	for _, v := range settings.Variables() {
-		if !slices.ContainsFunc([]string{"up", "down", "backup"}, v.For) {
+		if !slices.ContainsFunc([]string{"up", "down", "backup", "restore"}, v.For) {
 			t.Errorf("%s is for no command that changes or keeps anything", v.Name)
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	// santhosh-tekuri/jsonschema: whether JSON is what a JSON Schema says.
+	"filippo.io/age"
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"hakube/gce/local"
@@ -200,8 +201,19 @@ func TestJSON(t *testing.T) {
 	s.jq("out", `.[] | "\(.type) \(.nothing) \(.repaired | length)"`, "repair true 0")
 	s.run(exitFailed, "repair", "--json", "kubernetes-master-zzz")
 	backup := filepath.Join(home, "b1.tar")
-	s.run(0, "backup", "--json", "--to="+backup, "--backup-recipients=age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p")
+	key, err := age.GenerateX25519Identity()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.run(0, "backup", "--json", "--to="+backup, "--backup-recipients="+key.Recipient().String())
 	s.jq("out", `.[] | "\(.type) \(.file | endswith("b1.tar")) \(.cluster) \(.rings.main.keys > 3) \(.bytes > 1000)"`, "backup true local/kubernetes true true")
+	identity := filepath.Join(home, "identity")
+	if err := os.WriteFile(identity, []byte(key.String()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s.run(exitFailed, "restore", "--json", "--backup-identity="+identity, backup)
+	s.run(0, "restore", "--json", "--yes", "--backup-identity="+identity, backup)
+	s.jq("out", `.[] | "\(.type) \(.mode) \(.repaired | join(" "))"`, "restore restore kubernetes-master")
 	s.run(0, "plan", "down", "--json", "--zone="+zoneB)
 	s.run(0, "down", "--json", "--zone="+zoneB)
 	s.jq("out", `.[] | "\(.type) \(.nothing) \(.mode)"`, "down false remove cluster")

@@ -60,7 +60,7 @@ func repairCommand(u *ui) *cli.Command {
 			var summary *cluster.Summary
 			if survivor != "" {
 				u.note("going on with %s alone: %s", survivor, which)
-				summary, err = cl.FromSurvivor(c.Context, survivor, u.report(), func(l cluster.Loss) error { return u.confirmLoss(s, l) })
+				summary, err = cl.FromSurvivor(c.Context, survivor, u.report(), func(l cluster.Loss) error { return u.confirmLoss(s, l, "alone") })
 			} else {
 				u.note("repairing %s", which)
 				summary, err = cl.Repair(c.Context, name, u.report())
@@ -99,7 +99,7 @@ func repairWords(name, survivor string) []string {
 }
 
 // confirmLoss says what may be lost and asks for the cluster's name.
-func (u *ui) confirmLoss(s cluster.Settings, l cluster.Loss) error {
+func (u *ui) confirmLoss(s cluster.Settings, l cluster.Loss, with string) error {
 	for _, line := range l.Lines {
 		u.warn(line)
 	}
@@ -109,7 +109,7 @@ func (u *ui) confirmLoss(s cluster.Settings, l cluster.Loss) error {
 	if !term.IsTerminal(int(u.in.Fd())) {
 		return withHint(errors.New("not done: there is no terminal to ask whether that may be lost"), cure.Hint("go on without asking", cure.Same().With("KUBERNETES_SKIP_CONFIRM", "true")))
 	}
-	answer, err := u.ask(fmt.Sprintf("type the cluster's name, %s, to go on with %s alone", s.Prefix, l.Survivor))
+	answer, err := u.ask(fmt.Sprintf("type the cluster's name, %s, to go on with %s %s", s.Prefix, l.Survivor, with))
 	if err != nil {
 		return err
 	}

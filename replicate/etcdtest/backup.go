@@ -8,6 +8,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"hash/crc32"
+	"io"
+	"strconv"
 	"strings"
 	"time"
 
@@ -124,4 +126,135 @@ func tarOf(parts map[string][]byte) ([]byte, error) {
 	}
 	err := w.Close()
 	return out.Bytes(), err
+}
+
+// restore is scripts/restore.sh.
+func restore(ctx context.Context, c Call) int {
+	g := c.Guest
+	g.booted(ctx)
+	v, err := g.metadata(ctx)
+	if err != nil {
+		return c.fail("%v", err)
+	}
+	g.w.mu.Lock()
+	defer g.w.mu.Unlock()
+	k := g.control
+	if k == nil {
+		return c.fail("the disk master-pd is not mounted")
+	}
+	x := &k.disk.content
+	switch words := strings.Join(c.Args[:min(1, len(c.Args))], ""); {
+	case words == "look":
+	case words == "forget":
+		x.Before, x.Spread, x.Restored = nil, nil, ""
+	case words == "spread" && len(c.Args) == 4:
+		if x.PKI == nil {
+			return c.fail("this machine has no keys of the cluster yet")
+		}
+		if x.Restored != c.Args[1] {
+			err = x.spread(c, v.Instance.Hostname)
+		}
+	case words == "swap" && len(c.Args) == 2:
+		if x.Restored != c.Args[1] {
+			err = g.swap(k, c.Args[1])
+		}
+	default:
+		return c.fail("usage: restore spread ID BUMP BYTES|swap ID|look|forget")
+	}
+	if err == nil {
+		err = k.disk.save()
+	}
+	if err != nil {
+		return c.fail("%v", err)
+	}
+	answer := map[string]string{"spread": "", "swapped": x.Restored}
+	if x.Spread != nil {
+		answer["spread"] = x.Spread.ID
+	}
+	return c.answer(answer)
+}
+
+// A spreading is a backup that is unpacked beside what there is.
+type spreading struct {
+	ID    string                 `json:"id"`
+	Rings map[string]*memberData `json:"rings"`
+}
+
+func (x *content) spread(c Call, hostname string) error {
+	bump, err := strconv.ParseInt(c.Args[2], 10, 64)
+	if err != nil {
+		return err
+	}
+	rings, err := unpacked(strings.TrimPrefix(c.Script, scripts.Restore))
+	if err != nil {
+		return fmt.Errorf("what came of the backup is not whole: %w", err)
+	}
+	x.Spread = &spreading{c.Args[1], map[string]*memberData{}}
+	for name, s := range rings {
+		data := foundRing(x.Cluster+"/"+name+"/"+c.Args[1], x.Name, fmt.Sprintf("https://%s:%d", hostname, peerPorts[name]))
+		s.Members, s.Alarms = data.State.Members, nil
+		s.Revision += bump
+		s.Compacted = s.Revision
+		data.State = *s
+		x.Spread.Rings[name] = data
+	}
+	return nil
+}
+
+// swap starts the rings with what is unpacked. The lock is held.
+func (g *Guest) swap(k *controlPlane, id string) error {
+	x := &k.disk.content
+	if x.Spread == nil || x.Spread.ID != id {
+		return fmt.Errorf("the backup is not unpacked here")
+	}
+	for _, name := range []string{ringMain, ringEvents} {
+		g.w.stopMember(k.members[name])
+		delete(k.members, name)
+		if old := x.Rings[name]; old != nil && x.Before[name] == nil {
+			if x.Before == nil {
+				x.Before = map[string]*memberData{}
+			}
+			x.Before[name] = old
+		}
+		if x.Rings == nil {
+			x.Rings = map[string]*memberData{}
+		}
+		x.Rings[name] = x.Spread.Rings[name]
+		delete(k.halted, name)
+	}
+	x.Restored, x.Spread = id, nil
+	k.serving = nil
+	if err := k.disk.save(); err != nil {
+		return err
+	}
+	g.w.restart(k)
+	g.w.happened()
+	if err := k.rings(); err != nil {
+		return fmt.Errorf("both rings serve: not after 120 s: %w", err)
+	}
+	return nil
+}
+
+// unpacked reads the snapshots that follow the script.
+func unpacked(archive string) (map[string]*ringState, error) {
+	rings := map[string]*ringState{}
+	r := tar.NewReader(strings.NewReader(archive))
+	for {
+		h, err := r.Next()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return nil, err
+		}
+		s := &ringState{}
+		if err := json.NewDecoder(r).Decode(s); err != nil {
+			return nil, err
+		}
+		rings[strings.TrimSuffix(h.Name, ".db")] = s
+	}
+	if rings[ringMain] == nil || rings[ringEvents] == nil {
+		return nil, fmt.Errorf("a ring is missing")
+	}
+	return rings, nil
 }

@@ -131,7 +131,15 @@ func (m *realMaster) machine() string {
 	functions := strings.TrimSuffix(strings.TrimSpace(scripts.Startup()), `main "$@"`)
 	return m.moved(functions) + units + `
 mountpoint() { true; }
-answer_with() { exec 4>&1 5>&2 >>"$TEST_DIR/log" 2>&1; "$@"; exec 1>&4 2>&5; }
+answer_with() {
+	touch "$LOG"
+	STEP_LINE=$(($(wc -l <"$LOG") + 1))
+	exec 4>&1 5>&2 >>"$LOG" 2>&1
+	trap explain EXIT
+	"$@"
+	trap - EXIT
+	exec 1>&4 2>&5
+}
 start_fetching() { :; }
 need() { :; }
 pkill() { :; }
@@ -243,5 +251,93 @@ func untar(t *testing.T, archive []byte) map[string][]byte {
 		if err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+// TestRestoreScript puts a backup into the place of rings of etcd itself: the keys are those
+// of the backup, revisions go on beyond all there were, older ones are compacted, API
+// servers that are gone are forgotten, and what there was is kept to the end.
+func TestRestoreScript(t *testing.T) {
+	m := newRealMaster(t)
+	m.mustRun(`for i in {1..9}; do etcd_ctl main put /registry/configmaps/default/c$i v$i; done; etcd_ctl main put /registry/masterleases/10.0.0.9 x >/dev/null`)
+	archive, errs, err := m.backup()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, errs)
+	}
+	m.mustRun(`for i in {1..200}; do etcd_ctl main put /registry/configmaps/default/later v$i >/dev/null; done; etcd_ctl main del /registry/configmaps/default/c1`)
+	parts, sums := m.unpack(archive), 0
+	var both bytes.Buffer
+	w := tar.NewWriter(&both)
+	for _, ring := range []string{ringMain, ringEvents} {
+		text := parts[ring+".db.age"]
+		sums += len(text)
+		if err := w.WriteHeader(&tar.Header{Name: ring + ".db", Mode: 0o600, Size: int64(len(text))}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.Write(text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	_, body, _ := strings.Cut(scripts.Restore, "# shellcheck shell=bash disable=SC2154,SC2317\n# restore makes")
+	run := func(stdin []byte, args ...string) (string, string, error) {
+		t.Helper()
+		out, errs, err := m.bash(bytes.NewReader(stdin), m.machine()+"# restore makes"+body, args...)
+		return string(out), errs, err
+	}
+	const id = "00112233445566778899aabbccddeeff"
+	for name, x := range map[string]struct {
+		stdin []byte
+		args  []string
+		want  string
+	}{
+		"not unpacked":          {nil, []string{"swap", id}, "the backup is not unpacked here"},
+		"cut off on the way":    {both.Bytes()[:both.Len()/2], []string{"spread", id, "1000000000", fmt.Sprint(sums)}, ""},
+		"more than there is":    {both.Bytes(), []string{"spread", id, "1000000000", "999999999999999"}, "the data disk has too little room"},
+		"called in a wrong way": {nil, []string{"spread", id}, "usage: restore"},
+	} {
+		if _, errs, err := run(x.stdin, x.args...); err == nil || !strings.Contains(errs, x.want) && x.want != "" {
+			t.Errorf("%s: %v, %s", name, err, errs)
+		}
+	}
+	if got := m.mustRun(`etcd_ctl main get --print-value-only /registry/configmaps/default/later`); got != "v200\n" {
+		t.Fatalf("after what was refused there is %q", got)
+	}
+	for _, x := range []struct {
+		stdin []byte
+		args  []string
+		want  string
+	}{
+		{nil, []string{"look"}, `{"spread":"","swapped":""}`},
+		{both.Bytes(), []string{"spread", id, "1000000000", fmt.Sprint(sums)}, `{"spread":"` + id + `","swapped":""}`},
+		{nil, []string{"spread", id, "1000000000", fmt.Sprint(sums)}, `{"spread":"` + id + `","swapped":""}`}, // again: nothing is read
+		{nil, []string{"swap", id}, `{"spread":"","swapped":"` + id + `"}`},
+		{nil, []string{"swap", id}, `{"spread":"","swapped":"` + id + `"}`},
+	} {
+		if out, errs, err := run(x.stdin, x.args...); err != nil || out != x.want+"\n" {
+			log, _ := os.ReadFile(m.dir + "/run/startup.log")
+			t.Fatalf("%s: %q, %v\n%s%s", x.args, out, err, errs, log)
+		}
+	}
+	for _, x := range []struct{ ask, want string }{
+		{`etcd_ctl main get --print-value-only /registry/configmaps/default/c1`, "v1\n"},
+		{`etcd_ctl main get --print-value-only /registry/configmaps/default/later`, ""},
+		{`etcd_ctl main get --prefix --keys-only /registry/masterleases/`, ""},
+		{`etcd_ctl main get --rev 12 /registry/configmaps/default/c1 2>&1 | grep -o 'revision has been compacted' | tail -n 1 || true`, "revision has been compacted\n"},
+		{`etcd_ctl main endpoint status -w fields | awk '$1 == "\"Revision\"" { print ($3 > 1000000010) }'`, "1\n"},
+		{`etcd_ctl main member list -w simple | wc -l`, "1\n"},
+		{`ls "$DISK/before-restore"`, "events\nmain\n"},
+	} {
+		if got := m.mustRun(x.ask); got != x.want {
+			t.Errorf("%s: %q, want %q", x.ask, got, x.want)
+		}
+	}
+	if out, errs, err := run(nil, "forget"); err != nil || out != `{"spread":"","swapped":""}`+"\n" {
+		t.Errorf("forget: %q, %v, %s", out, err, errs)
+	}
+	if got := m.mustRun(`ls "$DISK"`); strings.Contains(got, "restore") {
+		t.Errorf("left is %q", got)
 	}
 }

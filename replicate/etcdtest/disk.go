@@ -92,6 +92,11 @@ type content struct {
 	FileSystem int64        `json:"fileSystem,omitempty"`
 	Crowd      Crowd        `json:"crowd,omitzero"`
 	Aside      []memberData `json:"aside,omitempty"` // data of members that were removed, put aside
+	// Spread is a backup that is to be restored here, Restored the one that was, and Before
+	// what was there.
+	Spread   *spreading             `json:"spread,omitempty"`
+	Restored string                 `json:"restored,omitempty"`
+	Before   map[string]*memberData `json:"before,omitempty"`
 }
 
 var errGone = fmt.Errorf("writing model disk: %w", syscall.EIO)

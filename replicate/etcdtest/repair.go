@@ -83,7 +83,27 @@ func reviveAPI(ctx context.Context, c Call) int {
 		return c.fail("this machine is no master yet")
 	}
 	g.Wedge(WedgeNone)
+	if err := g.serveAgain(ctx); err != nil {
+		return c.fail("%v", err)
+	}
 	return c.answer(map[string]bool{"ready": g.Ready()})
+}
+
+// serveAgain starts a control plane that was ended, as after a restore.
+func (g *Guest) serveAgain(ctx context.Context) error {
+	s := &startup{Guest: g}
+	var err error
+	if s.view, err = g.metadata(ctx); err != nil {
+		return err
+	}
+	g.w.mu.Lock()
+	defer g.w.mu.Unlock()
+	if g.control == nil || g.control.serving != nil || g.control.rings() != nil {
+		return nil
+	}
+	g.control.serving, err = s.servingTLS(g.control.disk)
+	g.w.happened()
+	return err
 }
 
 // founded tells of a master that is through with founding or joining.

@@ -45,7 +45,8 @@ var known = map[string]Script{
 	"register-node": registerNode,
 	"force-ring":    forceRing,
 
-	"backup": backup,
+	"backup":  backup,
+	"restore": restore,
 }
 
 // fail is a script's last word.

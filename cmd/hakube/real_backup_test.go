@@ -1,0 +1,98 @@
+//go:build linux
+
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"filippo.io/age"
+)
+
+// TestRealBackup takes a backup of a real cluster, and brings the cluster back to it: on
+// the master itself, after an operator's error; and after the loss of the only master's
+// machine and disk. Secrets can be read, the node is Ready again by itself, and it and its
+// pods were not touched meanwhile.
+func TestRealBackup(t *testing.T) {
+	g := &grown{walk: newWalk(t), nodes: 1, masters: map[string]string{}}
+	key, err := age.GenerateX25519Identity()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	identity, file := filepath.Join(dir, "key"), filepath.Join(dir, "backup")
+	if err := os.WriteFile(identity, []byte(key.String()+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	g.walk.env = append(g.walk.env, "NUM_NODES=1", "HAKUBE_BACKUP_RECIPIENTS="+key.Recipient().String(), "HAKUBE_BACKUP_IDENTITY="+identity)
+	g.ok(t, "local", "start", "--machines=real")
+	began := ""
+	for _, step := range []struct {
+		name string
+		do   func(*testing.T)
+	}{
+		{"a cluster and its backup", func(t *testing.T) {
+			g.hakube(t, "up", zoneB)
+			g.kubectl(t, "create", "configmap", "written-before")
+			g.kubectl(t, "create", "secret", "generic", "kept", "--from-literal=key=value")
+			began = g.kubectl(t, "get", "pods", "-n", "kube-system", "-l", "k8s-app=kube-proxy", "-o", "jsonpath={.items[*].status.containerStatuses[0].containerID}")
+			begin := time.Now()
+			t.Logf("%s", g.ok(t, "backup", "--to="+file).stdout)
+			t.Logf("the backup took %s", time.Since(begin).Round(time.Second))
+			if left := g.on(t, master, "ls", "/mnt/disks/master-pd"); strings.Contains(left, "backup") {
+				t.Errorf("left on the master is %s", left)
+			}
+		}},
+		{"an operator's error", func(t *testing.T) {
+			g.kubectl(t, "delete", "configmap", "written-before")
+			g.kubectl(t, "create", "configmap", "written-since")
+			g.restored(t, file)
+		}},
+		{"the master and its disk are lost", func(t *testing.T) {
+			g.lose(t, master, zoneB)
+			g.restored(t, file)
+			if now := g.kubectl(t, "get", "pods", "-n", "kube-system", "-l", "k8s-app=kube-proxy", "-o", "jsonpath={.items[*].status.containerStatuses[0].containerID}"); !sharesWord(now, began) {
+				t.Errorf("the node's pod was touched: %s, before %s", now, began)
+			}
+			g.ok(t, "validate", "--wait=3m")
+			g.ok(t, "plan", "up", "--zone="+zoneB, "--exit-code")
+		}},
+	} {
+		if !t.Run(step.name, step.do) {
+			break
+		}
+	}
+	g.ok(t, "down", "--zone="+zoneB, "--yes")
+}
+
+// sharesWord tells whether two lists have a word in common.
+func sharesWord(a, b string) bool {
+	for _, word := range strings.Fields(a) {
+		if strings.Contains(b, word) {
+			return true
+		}
+	}
+	return false
+}
+
+// restored brings the cluster back to a backup, and looks at what there is then.
+func (g *grown) restored(t *testing.T, file string) {
+	t.Helper()
+	if r := g.run(t, "restore", file); r.code != exitFailed || !strings.Contains(r.stderr, "there is no terminal to ask") {
+		t.Errorf("without --yes it exits with %d:\n%s", r.code, r.stderr)
+	}
+	begin := time.Now()
+	r := g.ok(t, "restore", "--yes", file)
+	t.Logf("the restore took %s\n%s", time.Since(begin).Round(time.Second), r.stderr)
+	if got := g.kubectl(t, "get", "configmaps", "-o", "name"); !strings.Contains(got, "written-before") || strings.Contains(got, "written-since") {
+		t.Errorf("there is %s", got)
+	}
+	if got := g.kubectl(t, "get", "secret", "kept", "-o", "jsonpath={.data.key}"); got != "dmFsdWU=" {
+		t.Errorf("the Secret is %q", got)
+	}
+	g.kubectl(t, "create", "configmap", "writes-are-taken")
+	g.kubectl(t, "delete", "configmap", "writes-are-taken")
+}
