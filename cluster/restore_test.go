@@ -77,7 +77,8 @@ func TestRestore(t *testing.T) {
 			c.must(err)
 			x.happen(c)
 			var told repair.Loss
-			s, err := c.o.Restore(context.Background(), k.source(t, path), c.events(), func(l repair.Loss) error { told = l; return nil })
+			nobody := c.o.again(func(s *settings.Settings) { s.Zone = "" }) // a restore needs no zone
+			s, err := nobody.Restore(context.Background(), k.source(t, path), c.events(), func(l repair.Loss) error { told = l; return nil })
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -161,7 +162,7 @@ func kept(happen func(*sickCluster)) func(*sickCluster) {
 }
 
 func fromBackup(ctx context.Context, c *sickCluster, report func(plan.Event)) error {
-	_, err := c.o.Restore(ctx, c.kept.source(c.t, c.backup), report, agreed)
+	_, err := c.o.again(func(s *settings.Settings) { s.Zone = "" }).Restore(ctx, c.kept.source(c.t, c.backup), report, agreed)
 	return err
 }
 

@@ -118,9 +118,9 @@ func Level(sizes []int, n, most int) {
 }
 
 // OwnGroups are the groups of the pools a command is about: the zone's, or all when
-// it is about a master.
+// it is about masters only.
 func (r *Task) OwnGroups() (groups []inventory.Object) {
-	if r.Mode.One {
+	if r.Mode.One || r.Mode.Repairs {
 		return r.EveryGroup()
 	}
 	if r.Mode.Removes {

@@ -64,9 +64,6 @@ func FromSurvivor(name string) Command {
 	return command("hakube", "repair", "--from-survivor", name)
 }
 
-// Restore brings the cluster back to what a backup has.
-func Restore(file string) Command { return command("hakube", "restore", file) }
-
 // Keygen makes a key of age and prints its public half.
 func Keygen(file string) Command { return command("age-keygen", "-o", file) }
 
