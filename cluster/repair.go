@@ -174,7 +174,7 @@ func (c *Cluster) Backup(ctx context.Context, file string, report func(plan.Even
 	if err != nil {
 		return nil, &Unchanged{err}
 	}
-	taking := backup.Take(r.Env, env.InstanceOf(from), file)
+	taking := backup.Take(r.Env, env.InstanceOf(from), r.Have.Homes(r.Want.Names)[0], file)
 	if err := plan.Run(ctx, nil, []plan.Item{{Step: taking, Want: true}}, report); err != nil {
 		return nil, &Unchanged{err}
 	}

@@ -55,13 +55,14 @@ func Choose(s *rings.Survey) (rings.Master, error) {
 type Taking struct {
 	env  *env.Env
 	from inventory.Object
+	home string // the zone of the first master
 	to   string
 	Made *File // once it is there
 }
 
 // Take is that fact. The file must not exist.
-func Take(e *env.Env, from inventory.Object, to string) *Taking {
-	return &Taking{env: e, from: from, to: to}
+func Take(e *env.Env, from inventory.Object, home, to string) *Taking {
+	return &Taking{env: e, from: from, home: home, to: to}
 }
 
 func (t *Taking) String() string    { return "backup from " + t.from.Name }
@@ -82,7 +83,7 @@ const takeLimit = 2 * time.Hour
 
 // Do has the master make it, and keeps it only when it is whole.
 func (t *Taking) Do(ctx context.Context) (err error) {
-	said, err := json.Marshal(recorded(&t.env.Want, t.from.Zone))
+	said, err := json.Marshal(recorded(&t.env.Want, t.home))
 	if err != nil {
 		return err
 	}
