@@ -63,6 +63,21 @@ func insertCheck(c *api.Call) (doc.Obj, error) {
 // resets it. With another type goes the section of the old one.
 func changeCheck(c *api.Call) (doc.Obj, error) {
 	r := c.Target("healthChecks")
+	return changed(c, r, func(old, o doc.Obj) error {
+		if was := doc.Str(old, "type"); patches(c) && was != doc.Str(o, "type") {
+			delete(o, checkSections[was].field)
+		}
+		if err := completeCheck(o); err != nil {
+			return err
+		}
+		api.Placed(r, o)
+		return nil
+	})
+}
+
+// changed changes a check of either kind, of which the name stays: by a patch, or to
+// what the body says and nothing else. complete has a say in what it becomes.
+func changed(c *api.Call, r doc.Ref, complete func(old, o doc.Obj) error) (doc.Obj, error) {
 	return c.Change(r, nil, func(t *store.Tx) error {
 		old := t.Get(r)
 		if old == nil {
@@ -72,24 +87,23 @@ func changeCheck(c *api.Call) (doc.Obj, error) {
 			return err
 		}
 		o := doc.Clone(c.Body)
-		if strings.HasSuffix(c.Method.ID, ".patch") {
+		if patches(c) {
 			o = doc.Clone(old)
 			doc.Merge(o, c.Body)
-			if was := doc.Str(old, "type"); was != doc.Str(o, "type") {
-				delete(o, checkSections[was].field)
-			}
 		}
 		for _, k := range []string{"id", "creationTimestamp", "selfLink", "name"} {
 			o[k] = old[k]
 		}
-		if err := completeCheck(o); err != nil {
+		if err := complete(old, o); err != nil {
 			return err
 		}
-		api.Placed(r, o)
 		t.Put(r, o)
 		return nil
 	})
 }
+
+// patches tells whether a call changes only what it names.
+func patches(c *api.Call) bool { return strings.HasSuffix(c.Method.ID, ".patch") }
 
 func deleteCheck(c *api.Call) (doc.Obj, error) {
 	return c.Removal("healthChecks", "health_check", checkUser)

@@ -46,29 +46,7 @@ func insertHTTPCheck(c *api.Call) (doc.Obj, error) {
 
 // changeHTTPCheck is patch, which keeps what is not named, and update, which resets it.
 func changeHTTPCheck(c *api.Call) (doc.Obj, error) {
-	r := c.Target("httpHealthChecks")
-	return c.Change(r, nil, func(t *store.Tx) error {
-		old := t.Get(r)
-		if old == nil {
-			return problem.NotFound(r)
-		}
-		if err := api.Immutable(old, c.Body, "name"); err != nil {
-			return err
-		}
-		o := doc.Clone(c.Body)
-		if strings.HasSuffix(c.Method.ID, ".patch") {
-			o = doc.Clone(old)
-			doc.Merge(o, c.Body)
-		}
-		for _, k := range []string{"id", "creationTimestamp", "selfLink", "name"} {
-			o[k] = old[k]
-		}
-		if err := completeHTTPCheck(o); err != nil {
-			return err
-		}
-		t.Put(r, o)
-		return nil
-	})
+	return changed(c, c.Target("httpHealthChecks"), func(_, o doc.Obj) error { return completeHTTPCheck(o) })
 }
 
 // completeHTTPCheck checks a legacy check and fills in what it leaves to Google.
