@@ -99,7 +99,7 @@ type Settings struct {
 	GroupTimeout  Seconds        `envconfig:"MIG_WAIT_UNTIL_STABLE_TIMEOUT" flag:"group-timeout" default:"1800" desc:"how long a pool's machines may take to be there and Ready"`
 	ReadyGrace    Seconds        `envconfig:"CLUSTER_READY_ADDITIONAL_TIME_SECONDS" flag:"ready-additional-time" default:"30" desc:"how much longer to wait for nodes that may be missing (ALLOWED_NOTREADY_NODES)"`
 	Surge         Count          `envconfig:"HAKUBE_SURGE" flag:"surge" default:"1" desc:"when a pool is changed, how many new nodes are made Ready before as many old ones are drained and go"`
-	DrainTimeout  Seconds        `for:"up,down" envconfig:"HAKUBE_DRAIN_TIMEOUT" flag:"drain-timeout" default:"300" desc:"how long pods may take to leave nodes that go, disruption budgets and all; then the nodes go anyway"`
+	DrainTimeout  Seconds        `for:"up,down" envconfig:"HAKUBE_DRAIN_TIMEOUT" flag:"drain-timeout" default:"300" desc:"how long pods may take to leave nodes that go, disruption budgets and all; then the nodes go anyway, but a pool that is changed stays as far as it got"`
 	AllowNotReady Count          `for:"up,status,validate" envconfig:"ALLOWED_NOTREADY_NODES" flag:"allowed-notready-nodes" default:"0" desc:"nodes that may be missing for the cluster to be valid"`
 
 	Sweep     Bool `group:"In the way" for:"down" envconfig:"HAKUBE_SWEEP" flag:"sweep" default:"false" desc:"down of the whole cluster: also remove what its Services and volumes left behind, disks and the data on them included"`
