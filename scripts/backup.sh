@@ -149,7 +149,7 @@ make_backup() {
 	printf '{"format":1,"cluster":"%s","made":%d,"master":"%s","kubernetes":"%s","etcd":"%s","settings":%s,"rings":{"main":%s,"events":%s}}\n' \
 		"$(<"$DISK/hakube-cluster")" "$made" "$(hostname -s)" "$(<"$DISK/hakube/kube-version")" "$(etcdutl version | awk '/^etcdutl version/ { print $3 }')" \
 		"$settings" "${RECORD[main]}" "${RECORD[events]}" >"$WORK/out/hakube-backup.json"
-	cd "$WORK/out"
+	cd "$WORK/out" || exit
 	sha256sum hakube-backup.json main.db.age events.db.age keys.json.age >SHA256SUMS
 	tar --format=ustar --owner=0 --group=0 -cf - hakube-backup.json main.db.age events.db.age keys.json.age SHA256SUMS
 	cd /

@@ -109,7 +109,7 @@ func Spread(e *env.Env, of inventory.Object, source *Source) plan.Step {
 		do: func(ctx context.Context, s *stage, h replicate.Host) error {
 			r, w := io.Pipe()
 			go func() { w.CloseWithError(source.write(w)) }()
-			defer r.Close() //nolint:errcheck // who writes to it ends by that
+			defer func() { _ = r.Close() }() // who writes to it ends by that
 			var bytes int64
 			for _, ring := range rings.Names {
 				bytes += source.sizes[RingPart(ring)]

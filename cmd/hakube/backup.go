@@ -138,7 +138,7 @@ func restoreCommand(u *ui) *cli.Command {
 			if err != nil {
 				return err
 			}
-			defer source.Close() //nolint:errcheck // it was only read
+			defer func() { _ = source.Close() }() // it was only read
 			cl, err := connect(c.Context, u, s, changing)
 			if err != nil {
 				return err

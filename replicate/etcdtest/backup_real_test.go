@@ -90,7 +90,7 @@ func newRealMaster(t *testing.T) *realMaster {
 	}
 	for name, text := range map[string]string{"hakube/kube-version": "v1.36.3\n", "hakube-cluster": "local/kubernetes\n"} {
 		file := filepath.Join(m.dir, "disk", name)
-		if err := os.MkdirAll(filepath.Dir(file), 0o700); err == nil {
+		if err = os.MkdirAll(filepath.Dir(file), 0o700); err == nil {
 			err = os.WriteFile(file, []byte(text), 0o600)
 		}
 		if err != nil {
