@@ -229,7 +229,7 @@ func (w *world) operator(change ...func(*settings.Settings)) *operator {
 		client = w.NewClient(w.t, func(g *gce.Options) { g.Region = s.Zone.Region() })
 	}
 	o.Cluster = New(s, env.Deps{
-		GCE: client, SSH: runner, Signer: signer, User: "me", Dial: w.dial, Kubeconfig: o.kubeconfig, Poll: 4 * time.Millisecond, LetGo: time.Second,
+		GCE: client, SSH: runner, Signer: signer, User: "me", Dial: w.dial, Kubeconfig: o.kubeconfig, Poll: 4 * time.Millisecond, LetGo: 5 * time.Second,
 		PID: deadPID,
 		InRegion: func(_ context.Context, region string) (*gce.Client, error) {
 			return w.NewClient(w.t, func(g *gce.Options) { g.Region = region }), nil
