@@ -29,7 +29,6 @@ func TestCredentialProvider(t *testing.T) {
 	if err := yaml.Unmarshal([]byte(g.read("provider/config.yaml")), &config); err != nil || len(config.Providers) != 1 {
 		t.Fatalf("%+v, %v", config, err)
 	}
-	images := config.Providers[0].MatchImages
 	dir := filepath.Join(g.dir, "disk")
 	if drop := g.read("drop-in"); !strings.Contains(drop, "--image-credential-provider-config="+dir+"/provider/config.yaml --image-credential-provider-bin-dir="+dir+"/provider/bin") {
 		t.Errorf("kubelet is told %s", drop)
@@ -66,10 +65,9 @@ export -f curl; export TEST_DIR; bash ` + program + ` <<<'{"kind":"CredentialPro
 		if got.Kind != "CredentialProviderResponse" || got.APIVersion != "credentialprovider.kubelet.k8s.io/v1" || got.CacheDuration != x.duration {
 			t.Errorf("%q: %+v", x.answer, got)
 		}
+		images := config.Providers[0].MatchImages
 		if x.password == "" {
 			images = nil
-		} else {
-			images = config.Providers[0].MatchImages
 		}
 		if len(got.Auth) != len(images) {
 			t.Errorf("%q: %+v", x.answer, got.Auth)

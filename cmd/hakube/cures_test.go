@@ -173,13 +173,6 @@ func (s *shell) key() string {
 	return ""
 }
 
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
 func installed(program string) bool { _, err := exec.LookPath(program); return err == nil }
 
 // address makes somebody else's, with the name that ours has.

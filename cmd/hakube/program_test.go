@@ -156,3 +156,10 @@ func TestGoCachesAreTheTesters(t *testing.T) {
 		t.Errorf("go works with %s, %v, want %s", got, err, want)
 	}
 }
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
