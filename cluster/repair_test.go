@@ -47,7 +47,7 @@ func sickOf(t *testing.T, w *world, masters int) *sickCluster {
 	c := &sickCluster{world: w, o: o, names: []string{"kubernetes-master"}, zones: []string{string(zoneB)}, patient: masters - 1}
 	// Silence is waited for again and again.
 	o.deps.Ready = time.Second
-	o.deps.SSH = replicate.NewRunner(replicate.Options{Signer: o.deps.Signer, Dial: w.dial, Timeout: time.Second})
+	o.deps.SSH = replicate.NewRunner(replicate.Options{Signer: o.deps.Signer, Dial: w.dial, Timeout: 4 * time.Second})
 	t.Cleanup(func() { o.deps.SSH.Close() })
 	w.mustUp(o)
 	for _, zone := range []settings.Zone{zoneC, zoneD}[:masters-1] {
