@@ -3,6 +3,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -127,6 +128,12 @@ func (w *withAddons) offAndOn(t *testing.T) {
 			t.Errorf("up --addons=none does not say %q (%d):\n%s", want, none.code, none.stderr)
 		}
 	}
+	eventually(t, 3*time.Minute, "addons run on the node that was made last", func() error {
+		if r := w.run(t, "validate"); r.code != 0 {
+			return errors.New(r.stderr)
+		}
+		return nil
+	})
 	w.hasAddons(t, addonNames...)
 	if off := w.ok(t, "up", "--addons=volumes"); !strings.Contains(off.stderr, "Service default/") {
 		t.Errorf("it does not warn of Services that nobody tends:\n%s", off.stderr)
