@@ -3,6 +3,8 @@
 package main
 
 import (
+	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -38,7 +40,12 @@ func TestRealBackup(t *testing.T) {
 			g.hakube(t, "up", zoneB)
 			g.kubectl(t, "create", "configmap", "written-before")
 			g.kubectl(t, "create", "secret", "generic", "kept", "--from-literal=key=value")
-			began = g.kubectl(t, "get", "pods", "-n", "kube-system", "-l", "k8s-app=kube-proxy", "-o", "jsonpath={.items[*].status.containerStatuses[0].containerID}")
+			eventually(t, 2*time.Minute, "the node runs kube-proxy", func() error {
+				if began = g.proxy(t); began == "" {
+					return errors.New("its container is not there yet")
+				}
+				return nil
+			})
 			begin := time.Now()
 			t.Logf("%s", g.ok(t, "backup", "--to="+file).stdout)
 			t.Logf("the backup took %s", time.Since(begin).Round(time.Second))
@@ -54,9 +61,12 @@ func TestRealBackup(t *testing.T) {
 		{"the master and its disk are lost", func(t *testing.T) {
 			g.lose(t, master, zoneB)
 			g.restored(t, file)
-			if now := g.kubectl(t, "get", "pods", "-n", "kube-system", "-l", "k8s-app=kube-proxy", "-o", "jsonpath={.items[*].status.containerStatuses[0].containerID}"); !sharesWord(now, began) {
-				t.Errorf("the node's pod was touched: %s, before %s", now, began)
-			}
+			eventually(t, 2*time.Minute, "the node's pod is the one of before", func() error { // which its kubelet tells the API of the backup
+				if now := g.proxy(t); now != began {
+					return fmt.Errorf("it is %s, before %s", now, began)
+				}
+				return nil
+			})
 			g.ok(t, "validate", "--wait=3m")
 			g.ok(t, "plan", "up", "--zone="+zoneB, "--exit-code")
 		}},
@@ -68,14 +78,11 @@ func TestRealBackup(t *testing.T) {
 	g.ok(t, "down", "--zone="+zoneB, "--yes")
 }
 
-// sharesWord tells whether two lists have a word in common.
-func sharesWord(a, b string) bool {
-	for _, word := range strings.Fields(a) {
-		if strings.Contains(b, word) {
-			return true
-		}
-	}
-	return false
+// proxy is the container of kube-proxy on the machine that is no master.
+func (g *grown) proxy(t *testing.T) string {
+	t.Helper()
+	return g.kubectl(t, "get", "pods", "-n", "kube-system", "-l", "k8s-app=kube-proxy", "--field-selector=spec.nodeName!="+master,
+		"-o", "jsonpath={.items[*].status.containerStatuses[0].containerID}")
 }
 
 // restored brings the cluster back to a backup, and looks at what there is then.
