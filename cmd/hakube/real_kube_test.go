@@ -122,6 +122,7 @@ func (w *walk) runBusybox(t *testing.T, name, overrides string) {
 	w.kubectl(t, "run", name, "--image=busybox", "--image-pull-policy=IfNotPresent", "--overrides="+overrides,
 		"--command", "--", "/bin/sh", "-c", "trap exit TERM; while :; do sleep 1; done")
 	w.kubectl(t, "wait", "--for=condition=Ready", "pod/"+name, "--timeout=120s")
+	w.entered(t, name)
 }
 
 // served: the page comes, through DNS and Service, and nginx is still the same.

@@ -6,6 +6,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 )
 
 // podsBehindWalls: a privileged pod on a node is no way out of the machine (what
@@ -23,6 +24,7 @@ func (w *walk) podsBehindWalls(t *testing.T) {
 		w.kubectl(t, append(append([]string{"run", name, "--image=busybox", "--image-pull-policy=IfNotPresent"}, flags...), "--command", "--", "sleep", "600")...)
 	}
 	w.kubectl(t, "wait", "--for=condition=Ready", "pod/privileged", "pod/userns", "--timeout=120s")
+	w.entered(t, "privileged")
 	for name, script := range map[string]string{
 		"core_pattern":         "echo x >/proc/sys/kernel/core_pattern",
 		"a fresh core_pattern": "mkdir -p /fresh; mount -t proc p /fresh; echo x >/fresh/sys/kernel/core_pattern",
@@ -40,4 +42,14 @@ func (w *walk) podsBehindWalls(t *testing.T) {
 		t.Errorf("on the host kernel.core_pattern became %q, %v, from %q", after, err, before)
 	}
 	w.kubectl(t, "delete", "pod", "privileged", "userns", "--now")
+}
+
+// entered waits until a pod can be entered: the kubelet of a node that is new asks for its
+// serving certificate when it starts, and has it some seconds later.
+func (w *walk) entered(t *testing.T, pod string) {
+	t.Helper()
+	eventually(t, 2*time.Minute, "pod "+pod+" can be entered", func() error {
+		_, err := w.tryKubectl(t, "exec", pod, "--", "true")
+		return err
+	})
 }
