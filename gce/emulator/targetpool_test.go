@@ -58,6 +58,22 @@ func TestTargetPool(t *testing.T) {
 	w.refused(404, "notFound", "GET", regionW+"targetPools/a1", nil)
 }
 
+// TestNullsInLists: Ansible's collection sends [null] for a list of nothing, which Google
+// takes; a null that was kept would be an error for whoever reads the list.
+func TestNullsInLists(t *testing.T) {
+	w := newWorld(t)
+	w.made("POST", regionW+"targetPools", doc.Obj{"name": "a1", "healthChecks": []any{nil}, "instances": []any{nil}})
+	if o := w.get(regionW + "targetPools/a1"); len(doc.Strings(o, "healthChecks")) != 0 || len(doc.Strings(o, "instances")) != 0 {
+		t.Errorf("of lists of null came %v", o)
+	}
+	w.subnet()
+	w.made("POST", globalW+"firewalls", doc.Obj{"name": "f", "allowed": []any{nil, doc.Obj{"IPProtocol": "tcp", "ports": []any{nil, "80"}}}, "sourceRanges": []any{"10.0.0.0/8", nil}})
+	o := w.get(globalW + "firewalls/f")
+	if allowed := doc.Objects(o, "allowed"); len(allowed) != 1 || !slices.Equal(doc.Strings(allowed[0], "ports"), []string{"80"}) || len(doc.Strings(o, "sourceRanges")) != 1 {
+		t.Errorf("the nulls of a firewall rule: %v", o)
+	}
+}
+
 // TestTargetPoolWakesTheGuest: one that joins or leaves a pool hears of it at once.
 func TestTargetPoolWakesTheGuest(t *testing.T) {
 	w := newWorld(t)

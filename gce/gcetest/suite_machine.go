@@ -183,6 +183,12 @@ func (s *suite) group(t *testing.T) {
 		t.Fatal(err)
 	}
 	last := s.size(t, name, 1)
+	if err := s.c.InstanceGroupManagers(s.zone).SetInstanceTemplate(ctx, name, s.name("template")); err != nil {
+		t.Errorf("a group made from its template again: %v", err)
+	}
+	if err := s.c.InstanceGroupManagers(s.zone).SetInstanceTemplate(ctx, s.name("absent"), s.name("template")); !gce.IsNotFound(err) {
+		t.Errorf("another template for no group: %v, want not found", err)
+	}
 	if err := s.c.InstanceGroupManagers(s.zone).DeleteInstances(ctx, name, []string{s.name("absent")}); gce.ClassOf(err) != gce.No {
 		t.Errorf("deleting a machine that is no member: %v, want a refusal", err)
 	}

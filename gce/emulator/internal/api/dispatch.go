@@ -112,6 +112,7 @@ func (s *Server) answer(r *http.Request, m *discovery.Method, params map[string]
 		return nil, err
 	}
 	if m.Request != nil {
+		doc.DropNulls(c.Body)
 		if p := s.API.Request(m, c.Body); p != nil && p.Unknown && beta.Asked(OneSlash(r.URL.Path)) {
 			return nil, problem.NotWritten(m.ID + " of compute/beta with " + strings.TrimPrefix(p.Field, "resource."))
 		} else if p != nil {

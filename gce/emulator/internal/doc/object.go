@@ -214,3 +214,25 @@ func Merge(o, patch Obj) {
 		o[k] = Plain(v)
 	}
 }
+
+// DropNulls takes nulls out of all lists below o: Google reads [null] as a list of nothing,
+// which Ansible's collection sends, and whoever reads one that is shown makes an error of it.
+func DropNulls(o Obj) {
+	for k, v := range o {
+		o[k] = withoutNulls(v)
+	}
+}
+
+func withoutNulls(v any) any {
+	switch v := v.(type) {
+	case map[string]any:
+		DropNulls(v)
+	case []any:
+		v = slices.DeleteFunc(v, func(e any) bool { return e == nil })
+		for i, e := range v {
+			v[i] = withoutNulls(e)
+		}
+		return v
+	}
+	return v
+}
