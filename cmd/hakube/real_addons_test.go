@@ -128,7 +128,8 @@ func (w *withAddons) offAndOn(t *testing.T) {
 			t.Errorf("up --addons=none does not say %q (%d):\n%s", want, none.code, none.stderr)
 		}
 	}
-	eventually(t, 3*time.Minute, "addons run on the node that was made last", func() error {
+	w.ok(t, "up", "--addons=all") // makes the node again that was deleted
+	eventually(t, 3*time.Minute, "addons run on it", func() error {
 		if r := w.run(t, "validate"); r.code != 0 {
 			return errors.New(r.stderr)
 		}
