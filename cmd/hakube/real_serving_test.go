@@ -18,7 +18,7 @@ import (
 func (w *walk) signedKubelets(t *testing.T) {
 	for _, line := range strings.Fields(w.kubectl(t, "get", "nodes", "-o", `jsonpath={range .items[*]}{.metadata.name}/{.status.addresses[?(@.type=="InternalIP")].address} {end}`)) {
 		name, ip, _ := strings.Cut(line, "/")
-		eventually(t, time.Minute, "the kubelet of "+name+" shows a certificate of the cluster", func() error {
+		eventually(t, 5*time.Minute, "the kubelet of "+name+" shows a certificate of the cluster", func() error {
 			shown := w.on(t, master, "bash", "-c", "openssl s_client -connect "+ip+":10250 -CAfile /etc/kubernetes/pki/ca.crt -verify_return_error -verify_ip "+ip+" -verify_hostname "+name+" </dev/null 2>&1 || true")
 			if !strings.Contains(shown, "Verify return code: 0 (ok)") || !strings.Contains(shown, "CN = system:node:"+name) {
 				return fmt.Errorf("at %s it shows\n%s", ip, shown)

@@ -48,7 +48,7 @@ func (w *walk) podsBehindWalls(t *testing.T) {
 // serving certificate when it starts, and has it some seconds later.
 func (w *walk) entered(t *testing.T, pod string) {
 	t.Helper()
-	eventually(t, 2*time.Minute, "pod "+pod+" can be entered", func() error {
+	eventually(t, 5*time.Minute, "pod "+pod+" can be entered", func() error {
 		_, err := w.tryKubectl(t, "exec", pod, "--", "true")
 		return err
 	})
