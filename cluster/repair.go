@@ -51,15 +51,33 @@ func (c *Cluster) Repair(ctx context.Context, name string, report func(plan.Even
 // an old ring from ever going on both: the survivor is seen to have its data, the
 // others' machines are deleted, and only then are its rings made its own. What is
 // left of the others goes as when masters are removed.
-func (c *Cluster) FromSurvivor(ctx context.Context, name string, report func(plan.Event), ask func(repair.Loss) error) (s *Summary, err error) {
-	warning, err := c.alone(ctx, settings.RebuildVerb, report, func(ctx context.Context, h hold, report func(plan.Event)) error {
+func (c *Cluster) FromSurvivor(ctx context.Context, name string, report func(plan.Event), ask func(repair.Loss) error) (*Summary, error) {
+	return c.goOn(ctx, settings.RebuildVerb, withOne{
+		choose: func(ctx context.Context, r *run, s *status.Snapshot) (repair.Loss, error) {
+			return repair.Choose(ctx, r.Task, s, name)
+		},
+		stages: func(r *run) [][]plan.Item { return repair.RebuildList(r.Task) },
+		end:    func(context.Context, *run, repair.Loss, func(plan.Event)) ([]string, error) { return nil, nil },
+	}, report, ask)
+}
+
+// A withOne is how a cluster goes on with one master: which, by what steps, and what is to
+// be done and said when the others are gone.
+type withOne struct {
+	choose func(context.Context, *run, *status.Snapshot) (repair.Loss, error)
+	stages func(*run) [][]plan.Item
+	end    func(context.Context, *run, repair.Loss, func(plan.Event)) (warnings []string, err error)
+}
+
+func (c *Cluster) goOn(ctx context.Context, verb settings.Verb, w withOne, report func(plan.Event), ask func(repair.Loss) error) (s *Summary, err error) {
+	warning, err := c.alone(ctx, verb, report, func(ctx context.Context, h hold, report func(plan.Event)) error {
 		s = nil
-		r := c.run(settings.RebuildVerb, h)
+		r := c.run(verb, h)
 		before, err := repair.See(ctx, r.Task, report)
 		if err != nil {
 			return err
 		}
-		loss, err := repair.Choose(ctx, r.Task, before, name)
+		loss, err := w.choose(ctx, r, before)
 		if err != nil {
 			return err
 		}
@@ -69,14 +87,19 @@ func (c *Cluster) FromSurvivor(ctx context.Context, name string, report func(pla
 		if err := ask(loss); err != nil {
 			return err
 		}
-		if err := plan.RunStages(ctx, r.Gate, repair.RebuildList(r.Task), report); err != nil {
+		if err := plan.RunStages(ctx, r.Gate, w.stages(r), report); err != nil {
 			return err
 		}
 		if err := r.sweepOthers(ctx, report); err != nil {
 			return err
 		}
+		warnings, err := w.end(ctx, r, loss, report)
+		if err != nil {
+			return err
+		}
 		s = r.summary()
-		s.Repaired, s.GivenUp = []string{name}, loss.GivenUp
+		s.Repaired, s.GivenUp = []string{loss.Survivor}, loss.GivenUp
+		s.Warnings = append(s.Warnings, warnings...)
 		return nil
 	})
 	return s.warned(warning), err
@@ -109,40 +132,20 @@ func (r *run) sweepOthers(ctx context.Context, report func(plan.Event)) error {
 // back by themselves. All other masters are given up. ask hears first what is lost; an error
 // of it ends the run before any change. What there was is kept until the end. Cut anywhere,
 // the same again goes on.
-func (c *Cluster) Restore(ctx context.Context, b *backup.Source, report func(plan.Event), ask func(repair.Loss) error) (s *Summary, err error) {
-	warning, err := c.alone(ctx, settings.RestoreVerb, report, func(ctx context.Context, h hold, report func(plan.Event)) error {
-		s = nil
-		r := c.run(settings.RestoreVerb, h)
-		before, err := repair.See(ctx, r.Task, report)
-		if err != nil {
-			return err
-		}
-		loss, err := repair.Onto(ctx, r.Task, before, b)
-		if err != nil {
-			return err
-		}
-		if err := preflight.FitToRepair(ctx, r.Task, repair.Revivals(r.Task)); err != nil {
-			return err
-		}
-		if err := ask(loss); err != nil {
-			return err
-		}
-		if err := plan.RunStages(ctx, r.Gate, repair.RestoreList(r.Task, b), report); err != nil {
-			return err
-		}
-		if err := r.sweepOthers(ctx, report); err != nil {
-			return err
-		}
-		r.Moved(loss.Survivor) // the address may have come back to it
-		if err := plan.Run(ctx, r.Gate, repair.RestoredList(r.Task, b), report); err != nil {
-			return err
-		}
-		s = r.summary()
-		s.Repaired, s.GivenUp = []string{loss.Survivor}, loss.GivenUp
-		s.Warnings = append(s.Warnings, c.madeSince(ctx)...)
-		return nil
-	})
-	return s.warned(warning), err
+func (c *Cluster) Restore(ctx context.Context, b *backup.Source, report func(plan.Event), ask func(repair.Loss) error) (*Summary, error) {
+	return c.goOn(ctx, settings.RestoreVerb, withOne{
+		choose: func(ctx context.Context, r *run, s *status.Snapshot) (repair.Loss, error) {
+			return repair.Onto(ctx, r.Task, s, b)
+		},
+		stages: func(r *run) [][]plan.Item { return repair.RestoreList(r.Task, b) },
+		end: func(ctx context.Context, r *run, loss repair.Loss, report func(plan.Event)) ([]string, error) {
+			r.Moved(loss.Survivor) // the address may have come back to it
+			if err := plan.Run(ctx, r.Gate, repair.RestoredList(r.Task, b), report); err != nil {
+				return nil, err
+			}
+			return c.madeSince(ctx), nil
+		},
+	}, report, ask)
 }
 
 // madeSince is what there is beside the restored objects, or is not any more: Nodes without
