@@ -44,10 +44,12 @@ func (r request) line(t *testing.T) string {
 	return strings.Join([]string{r.signer, r.user, r.groups, r.decided, r.text}, "|")
 }
 
-// TestApprove: a kubelet's request is approved when name and address are those Compute
-// Engine has of the machine that asks, and for no other reason.
-func TestApprove(t *testing.T) {
-	g := newGuest(t)
+// goodRequest is what the kubelet of n1 asks for.
+var goodRequest = request{"kubernetes.io/kubelet-serving", "system:node:n1", `["system:nodes","system:authenticated"]`, "", "system:node:n1", "system:nodes", []string{"n1"}, []string{"10.40.0.3"}, ""}
+
+// approver is the path of what masters run, with this guest's directory in the place of /run/hakube.
+func (g *guest) approver(t *testing.T) string {
+	t.Helper()
 	if _, err := exec.LookPath("openssl"); err != nil {
 		t.Skip("no openssl")
 	}
@@ -59,11 +61,20 @@ approve_kubelets`)
 	if err != nil {
 		t.Fatal(err)
 	}
-	approver := strings.NewReplacer("/run/hakube/", g.dir+"/files/"+g.dir+"/run/").Replace(string(text))
-	if err := os.WriteFile(filepath.Join(g.dir, "approver"), []byte(approver), 0o600); err != nil {
+	text = []byte(strings.NewReplacer("/run/hakube/", g.dir+"/files/"+g.dir+"/run/").Replace(string(text)))
+	approver := filepath.Join(g.dir, "approver")
+	if err := os.WriteFile(approver, text, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	good := request{"kubernetes.io/kubelet-serving", "system:node:n1", `["system:nodes","system:authenticated"]`, "", "system:node:n1", "system:nodes", []string{"n1"}, []string{"10.40.0.3"}, ""}
+	return approver
+}
+
+// TestApprove: a kubelet's request is approved when name and address are those Compute
+// Engine has of the machine that asks, and for no other reason.
+func TestApprove(t *testing.T) {
+	g := newGuest(t)
+	approver := g.approver(t)
+	good := goodRequest
 	for name, x := range map[string]struct {
 		change   func(*request)
 		provider string // instead of the machine's
@@ -117,7 +128,7 @@ cat >"$TEST_DIR/getent" <<'END'
 [[ $2 == "$KNOWN" ]] && echo "10.40.0.3 STREAM $2"
 END
 chmod +x "$TEST_DIR/kubectl" "$TEST_DIR/getent"
-PATH=$TEST_DIR:$PATH bash "` + g.dir + `/approver"`)
+PATH=$TEST_DIR:$PATH bash "` + approver + `"`)
 			if err != nil || strings.Contains(stdout, "unexpected") || strings.Contains(stdout, "APPROVED") != x.approved || stderr != "" {
 				t.Errorf("said %q, %v: %s", stdout, err, stderr)
 			}
@@ -125,6 +136,35 @@ PATH=$TEST_DIR:$PATH bash "` + g.dir + `/approver"`)
 				t.Errorf("why it is not approved is not said: %q", stdout)
 			}
 		})
+	}
+}
+
+// TestApproveLater: a request that could not be judged, since its machine is not in
+// DNS yet, is judged again by the same process: its watch goes on, and is not begun
+// anew for each pause.
+func TestApproveLater(t *testing.T) {
+	g := newGuest(t)
+	stdout, stderr, err := g.run(`export SAID='` + goodRequest.line(t) + `'
+cat >"$TEST_DIR/kubectl" <<'END'
+#!/usr/bin/env bash
+case "$*" in
+*--watch*)
+	echo watched
+	for ((i = 0; i < 600; i++)); do [[ ! -e $TEST_DIR/approved ]] || exit 0; sleep 0.1; done ;;
+*"get csr watched"*) printf '%s' "$SAID" ;;
+*"get node n1"*) printf 'gce://example.com:web/b/n1' ;;
+*"certificate approve watched"*) echo "APPROVED after $(wc -l <"$TEST_DIR/asked")"; touch "$TEST_DIR/approved" ;;
+esac
+END
+cat >"$TEST_DIR/getent" <<'END'
+#!/usr/bin/env bash
+echo "$2" >>"$TEST_DIR/asked"
+(($(wc -l <"$TEST_DIR/asked") < 5)) || echo "10.40.0.3 STREAM $2"
+END
+chmod +x "$TEST_DIR/kubectl" "$TEST_DIR/getent"
+TEST_DIR=$TEST_DIR PATH=$TEST_DIR:$PATH bash "` + g.approver(t) + `"`)
+	if err != nil || stderr != "" || !strings.Contains(stdout, "APPROVED after 5\n") {
+		t.Errorf("said %q, %v: %s", stdout, err, stderr)
 	}
 }
 

@@ -65,12 +65,14 @@ approve_kubelets() {
 		while true; do
 			pause=20
 			for name in "${!tries[@]}"; do ((tries[$name] > 10)) || pause=2; done
-			if read -r -t "$pause" name; then
+			code=0
+			read -r -t "$pause" name || code=$? # behind an if that did not hold it would be 0
+			if ((code == 0)); then
 				tries[$name]=1
 				judge "$name" && unset "tries[$name]"
 				continue
 			fi
-			(($? > 128)) || exit 0 # the watch has ended; systemd begins it again
+			((code > 128)) || exit 0 # the watch has ended; systemd begins it again
 			for name in "${!tries[@]}"; do
 				tries[$name]=$((tries[$name] + 1))
 				if judge "$name" || ((tries[$name] > 40)); then unset "tries[$name]"; fi
