@@ -198,12 +198,15 @@ func (e *embedded) again(ctx context.Context, was string, refused error) (string
 	}
 }
 
-// prepareAll makes addons' images too where it is said.
+// prepareAll makes too what is said: addons' images, Kubernetes' own tests.
 func prepareAll(c *cli.Context, u *ui) error {
 	var err error
 	made := prepare(c.Context, u, func(m *mirror.Mirror) {
 		if c.Bool("addons") {
-			err = m.PrepareAddons()
+			err = m.PrepareAddons(c.Context)
+		}
+		if c.Bool("conformance") && err == nil {
+			_, err = m.PrepareUpstream(c.Context)
 		}
 	})
 	return errors.Join(made, err)

@@ -29,6 +29,9 @@ func (c component) built(ctx context.Context) (artefact, error) {
 	if len(c.patches) > 0 {
 		in = append(in, fmt.Sprint(c.patches))
 	}
+	if len(c.tests) > 0 {
+		in = append(in, fmt.Sprint(c.tests))
+	}
 	for _, name := range slices.Sorted(maps.Keys(pins)) {
 		in = append(in, string(pins[name]))
 	}
@@ -62,10 +65,16 @@ func (c component) build(ctx context.Context, bin, work string) error {
 	if err := os.MkdirAll(bin, 0o755); err != nil {
 		return err
 	}
-	args := append([]string{"build", "-trimpath", "-mod=readonly"}, c.args...)
+	flags := append([]string{"-trimpath", "-mod=readonly"}, c.args...)
 	if len(c.args) == 0 {
-		args = append(args, "-ldflags=-s -w")
+		flags = append(flags, "-ldflags=-s -w")
 	}
+	for _, p := range c.tests {
+		if _, err := goCommand(ctx, modules, env, append(append([]string{"test", "-c"}, flags...), "-o", filepath.Join(bin, p[0]), p[1])...); err != nil {
+			return err
+		}
+	}
+	args := append([]string{"build"}, flags...)
 	// Those that bear their package's name in one go, so that they are linked side by side.
 	together := append(args[:len(args):len(args)], "-o", bin+string(filepath.Separator))
 	named := len(together)

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/gofrs/flock" // file locks: two processes may want the same artefact at once
@@ -26,6 +27,7 @@ type artefact struct {
 type cache struct {
 	root string
 	say  func(string)
+	mu   sync.Mutex
 	held []*flock.Flock
 }
 
@@ -63,12 +65,16 @@ func (c *cache) hold(a artefact) (bool, error) {
 	if !held || !c.has(a) {
 		return false, use.Close()
 	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.held = append(c.held, use)
 	return true, nil
 }
 
 // close lets others remove what was handed out.
 func (c *cache) close() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	var errs []error
 	for _, use := range c.held {
 		errs = append(errs, use.Close())

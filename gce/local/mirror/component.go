@@ -37,6 +37,8 @@ type component struct {
 	libraries []string
 	// programs are what to build: the file's name and the package.
 	programs [][2]string
+	// tests are programs too, which are a package's tests.
+	tests [][2]string
 	// mains are programs whose source is here, beside the pins: NAME.go.in.
 	mains []string
 	// patches are modules with a file of ours, which the pins have in a directory beside them.

@@ -7,7 +7,8 @@
 // published checksums. Without, they are built from the Go modules that the
 // directories below build/ pin by version and checksum, and from Debian's
 // packages. Either way they are made once, into a cache keyed by what they are
-// made from. Images of addons are made when one is asked for. nginx and busybox, for trying a cluster, always come from Debian.
+// made from. Images of addons are made when one is asked for, Kubernetes' own
+// tests and their images when it is said. nginx and busybox, for trying a cluster, always come from Debian.
 //
 // What is built here differs from the official artefacts in this: the images
 // have no distroless base but what each program needs (see recipes), archives

@@ -9,6 +9,7 @@ import (
 	"maps"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -76,21 +77,40 @@ func (o oven) files(ctx context.Context, r recipe, dir, debian string) (map[stri
 		files["etc/ssl/certs/ca-certificates.crt"] = bundle
 	}
 	if r.applets {
-		busybox := filepath.Join(dir, "busybox")
-		if err := extract(debian, "bin/busybox", busybox); err != nil {
+		if err := applets(ctx, dir, debian, files); err != nil {
 			return nil, err
-		}
-		out, err := exec.CommandContext(ctx, busybox, "--list").Output()
-		if err != nil {
-			return nil, fmt.Errorf("asking busybox what it can do: %w", err)
-		}
-		for applet := range strings.FieldsSeq(string(out)) {
-			if applet != "busybox" {
-				files["bin/"+applet] = "→ busybox"
-			}
 		}
 	}
 	return files, nil
+}
+
+// applets adds links for what busybox can do and no other package of the image does, but
+// for the shell, which is busybox's.
+func applets(ctx context.Context, dir, debian string, files map[string]string) error {
+	busybox := filepath.Join(dir, "busybox")
+	if err := extract(debian, "bin/busybox", busybox); err != nil {
+		return err
+	}
+	out, err := exec.CommandContext(ctx, busybox, "--list").Output()
+	if err != nil {
+		return fmt.Errorf("asking busybox what it can do: %w", err)
+	}
+	there := map[string]bool{"busybox": true}
+	err = eachFile(debian, func(h *tar.Header, _ io.Reader) error {
+		if name := cleanName(h.Name); wanted(name) && slices.Contains([]string{"bin", "sbin", "usr/bin", "usr/sbin"}, path.Dir(name)) {
+			there[path.Base(name)] = true
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	for applet := range strings.FieldsSeq(string(out)) {
+		if _, ours := files["bin/"+applet]; !ours && (!there[applet] || applet == "sh") {
+			files["bin/"+applet] = "→ busybox"
+		}
+	}
+	return nil
 }
 
 // certificates are the same for all images.
@@ -174,13 +194,18 @@ func writeLayer(layer, debian string, files map[string]string, programPath, prog
 	if err := w.WriteHeader(&tar.Header{Name: "tmp/", Mode: 0o1777, Typeflag: tar.TypeDir, ModTime: epoch}); err != nil {
 		return err
 	}
+	mode := int64(0o755)
 	for _, name := range slices.Sorted(maps.Keys(files)) {
+		if name == programPath && files[name] == setuid {
+			mode = 0o4755
+			continue
+		}
 		if err := addText(w, name, files[name]); err != nil {
 			return err
 		}
 	}
 	if program != "" {
-		if err := addFile(w, programPath, program); err != nil {
+		if err := addFile(w, programPath, program, mode); err != nil {
 			return err
 		}
 	}

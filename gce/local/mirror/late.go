@@ -9,21 +9,42 @@ import (
 	"sync"
 )
 
-// Addons' images are made when a machine first asks for one: who has no addons never
-// waits for them.
+// Images that few need are in sets of their own: addons' are made when a machine first
+// asks for one, so that who has no addons never waits for them, those of Kubernetes' own
+// tests when it is said.
 
-// A late is the registry of those images.
+// A set is images, and the programs that are built for them.
+type set struct {
+	programs component
+	recipes  []recipe
+	images   string // the artefact's name
+	what     string // for people
+	said     bool   // made only when it is said: a machine that asks makes none
+}
+
+func ofAddons() set {
+	return set{programs: addonPrograms(), recipes: addonRecipes(), images: "addon-images", what: "addons' images"}
+}
+
+// A late is the registry of a set.
 type late struct {
+	set
 	ctx    context.Context // of the mirror, since whoever asks may give up and ask again
 	cancel context.CancelFunc
 	mu     sync.Mutex
 	store  *store
+	found  func() (parts, error) // once
 	made   *registry
 }
 
-func newLate(s *store) *late {
+// parts are a set's artefacts: of its images there are two that serve the same.
+type parts struct{ programs, official, baked artefact }
+
+func newLate(s *store, of set) *late {
 	ctx, cancel := context.WithCancel(context.Background())
-	return &late{ctx: ctx, cancel: cancel, store: s}
+	l := &late{set: of, ctx: ctx, cancel: cancel, store: s}
+	l.found = sync.OnceValues(l.find)
+	return l
 }
 
 // close ends what is being made.
@@ -33,14 +54,23 @@ func (l *late) close() {
 	defer l.mu.Unlock()
 }
 
-// has tells whether a request is for one of those images.
+// has tells whether a request is for one of those images, and for one that may be had.
 func (l *late) has(path string) bool {
 	m := registryPath.FindStringSubmatch(path)
-	return m != nil && slices.ContainsFunc(addonRecipes(), func(r recipe) bool { return strings.HasPrefix(r.ref, m[1]+":") })
+	if l == nil || m == nil || !slices.ContainsFunc(l.recipes, func(r recipe) bool { return strings.HasPrefix(r.ref, m[1]+":") }) {
+		return false
+	}
+	return !l.said || l.cached()
+}
+
+// cached tells whether the images are there already.
+func (l *late) cached() bool {
+	p, err := l.found()
+	return err == nil && (l.store.source != Build && l.store.cache.has(p.official) || l.store.source != Download && l.store.cache.has(p.baked))
 }
 
 func (l *late) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	images, err := l.registry()
+	images, err := l.registry(l.ctx)
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusServiceUnavailable) // the kubelet asks again
 		return
@@ -49,37 +79,88 @@ func (l *late) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // PrepareAddons makes addons' images before a machine asks for one.
-func (m *Mirror) PrepareAddons() error {
-	_, err := m.late.registry()
+func (m *Mirror) PrepareAddons(ctx context.Context) error {
+	_, err := m.addons.registry(ctx)
 	return err
 }
 
 // registry makes the images first, as far as they are not in the cache.
-func (l *late) registry() (*registry, error) {
+func (l *late) registry(ctx context.Context) (*registry, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.made != nil {
 		return l.made, nil
 	}
-	c := addonPrograms()
-	built, err := c.built(l.ctx)
+	p, err := l.found()
 	if err != nil {
 		return nil, err
 	}
-	program := func(ctx context.Context, _, program string) (string, error) {
-		dir, err := l.store.cache.ensure(ctx, built, l.store.build(c.name))
-		return filepath.Join(dir, "bin", program), err
-	}
-	official, baked := pulled(l.store.transport, "addon-images-official", addonRecipes()), baked("addon-images", addonRecipes(), []string{built.key}, program)
-	dir, err := l.store.either(l.ctx, "addons' images", official, baked)
+	dir, err := l.store.either(ctx, l.what, p.official, p.baked)
 	if err != nil {
 		return nil, err
 	}
 	if l.made, err = openRegistry(dir); err != nil {
 		return nil, err
 	}
-	if err := l.store.cache.tidy(built, official, baked); err != nil {
+	if err := l.store.cache.tidy(p.programs, p.official, p.baked); err != nil {
 		l.store.cache.say(err.Error()) // the images are none the worse for it
 	}
 	return l.made, nil
+}
+
+// find says which artefacts the set's are. A recipe's program is one of the set, or of a
+// component that machines run.
+func (l *late) find() (p parts, err error) {
+	built := map[string]artefact{}
+	for _, c := range append(components(), l.programs) {
+		used := func(r recipe) bool { return r.component == c.name }
+		if c.name != l.programs.name && !slices.ContainsFunc(l.recipes, used) {
+			continue
+		}
+		a, err := c.built(l.ctx)
+		if err != nil {
+			return parts{}, err
+		}
+		built[c.name] = a
+	}
+	p.programs = built[l.programs.name]
+	keys := []string{p.programs.key}
+	for _, c := range components() {
+		if a, ok := built[c.name]; ok {
+			keys = append(keys, a.key)
+		}
+	}
+	p.official = pulled(l.store.transport, l.images+"-official", l.recipes)
+	p.baked = baked(l.images, l.recipes, keys, func(ctx context.Context, component, program string) (string, error) {
+		dir, err := l.store.cache.ensure(ctx, built[component], l.store.build(component))
+		return filepath.Join(dir, "bin", program), err
+	})
+	return p, nil
+}
+
+// UpstreamTests are Kubernetes' own end-to-end tests, and the program that runs several of
+// them at a time.
+type UpstreamTests struct{ E2E, Ginkgo string }
+
+// PrepareUpstream makes the programs of Kubernetes' own tests and the images they run, as
+// far as they are not in the cache: about ten minutes on two processors, once. Machines of
+// an embedded GCE that runs have the images from then on.
+func (m *Mirror) PrepareUpstream(ctx context.Context) (UpstreamTests, error) {
+	p, err := m.upstream.found()
+	if err != nil {
+		return UpstreamTests{}, err
+	}
+	dir, err := m.cache.ensure(ctx, p.programs, m.upstream.store.build(p.programs.name))
+	if err != nil {
+		return UpstreamTests{}, err
+	}
+	bin := filepath.Join(dir, "bin")
+	_, err = m.upstream.registry(ctx)
+	return UpstreamTests{E2E: filepath.Join(bin, "e2e.test"), Ginkgo: filepath.Join(bin, "ginkgo")}, err
+}
+
+// HasUpstream tells whether that takes no making.
+func (m *Mirror) HasUpstream() bool {
+	p, err := m.upstream.found()
+	return err == nil && m.cache.has(p.programs) && m.upstream.cached()
 }

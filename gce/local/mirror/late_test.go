@@ -26,8 +26,8 @@ func TestLate(t *testing.T) {
 		origin.ServeHTTP(w, r)
 	}))))
 	s.source = Download
-	m := &Mirror{cache: s.cache, late: newLate(s), registry: &registry{}}
-	defer m.late.close()
+	m := &Mirror{cache: s.cache, addons: newLate(s, ofAddons()), registry: &registry{}}
+	defer m.addons.close()
 	status := func(path string) int {
 		w := httptest.NewRecorder()
 		m.Handler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))

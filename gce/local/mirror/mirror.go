@@ -36,7 +36,8 @@ type Mirror struct {
 	trees    []string // directories of HOST/PATH
 	kubectl  string
 	registry *registry
-	late     *late // of images that are made when they are asked for
+	addons   *late
+	upstream *late // what Kubernetes' own tests run
 }
 
 // Prepare returns the mirror, made first as far as it is not in the cache: from
@@ -48,7 +49,7 @@ func Prepare(ctx context.Context, o Options) (*Mirror, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &Mirror{cache: s.cache, late: newLate(s)}
+	m := &Mirror{cache: s.cache, addons: newLate(s, ofAddons()), upstream: newLate(s, ofUpstream())}
 	if err := m.fill(ctx, s); err != nil {
 		return nil, errors.Join(err, m.Close())
 	}
@@ -64,7 +65,8 @@ func Begun(o Options) bool {
 
 // Close lets the cache go. Requests that are served after it may find nothing.
 func (m *Mirror) Close() error {
-	m.late.close()
+	m.addons.close()
+	m.upstream.close()
 	return m.cache.close()
 }
 

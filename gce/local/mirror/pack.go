@@ -64,15 +64,15 @@ func archive(file, bin string, a asset) (err error) {
 	}
 	w := tar.NewWriter(z)
 	for _, p := range a.programs {
-		if err := addFile(w, path.Join(a.dir, p), filepath.Join(bin, p)); err != nil {
+		if err := addFile(w, path.Join(a.dir, p), filepath.Join(bin, p), 0o755); err != nil {
 			return err
 		}
 	}
 	return errors.Join(w.Close(), z.Close())
 }
 
-// addFile adds one program to a tar file.
-func addFile(w *tar.Writer, name, file string) error {
+// addFile adds one program to a tar file, with the permissions of mode.
+func addFile(w *tar.Writer, name, file string, mode int64) error {
 	f, err := os.Open(file)
 	if err != nil {
 		return err
@@ -83,7 +83,7 @@ func addFile(w *tar.Writer, name, file string) error {
 		return err
 	}
 	// No time of its own: what is made of the same is the same.
-	h := &tar.Header{Name: name, Mode: 0o755, Size: info.Size(), Typeflag: tar.TypeReg, ModTime: epoch}
+	h := &tar.Header{Name: name, Mode: mode, Size: info.Size(), Typeflag: tar.TypeReg, ModTime: epoch}
 	if err := w.WriteHeader(h); err != nil {
 		return err
 	}

@@ -13,7 +13,7 @@ type recipe struct {
 	user       string   // "" is root
 	entrypoint []string
 	cmd        []string
-	files      map[string]string // text files; a value "→ x" is a link to x, "/" a directory
+	files      map[string]string // text files; a value "→ x" is a link to x, "/" a directory, setuid says it of the program
 	over       map[string]string // text files that the official image gets too: what the embedded GCE's machines need of it
 }
 
@@ -37,6 +37,9 @@ func recipes() []recipe {
 	}
 	return list
 }
+
+// setuid is what files say of the program's path when whoever runs it is to be its owner, root.
+const setuid = "+s"
 
 // iptablesLinks are what Debian's update-alternatives would have made.
 func iptablesLinks() map[string]string {

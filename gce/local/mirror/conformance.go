@@ -1,0 +1,85 @@
+package mirror
+
+import "maps"
+
+// Kubernetes' own end-to-end tests are of its own module: the tests, and the program that
+// most of their pods run. Their images here are Debian's packages and that program, under
+// the names the tests ask for; what is otherwise in the official ones is said beside each.
+
+// upstreamPrograms are built from the modules of Kubernetes itself, where they can be, so
+// that what they share with what machines run is compiled once.
+func upstreamPrograms() component {
+	return component{
+		name: "conformance", args: kubernetes().args,
+		programs: [][2]string{
+			{"ginkgo", "github.com/onsi/ginkgo/v2/ginkgo"},
+			{"agnhost", "k8s.io/kubernetes/test/images/agnhost"},
+			{"nonewprivs", "k8s.io/kubernetes/test/images/nonewprivs"},
+			{"sample-apiserver", "k8s.io/sample-apiserver"},
+		},
+		tests: [][2]string{{"e2e.test", "k8s.io/kubernetes/test/e2e"}},
+	}
+}
+
+func ofUpstream() set {
+	return set{programs: upstreamPrograms(), recipes: upstreamRecipes(), images: "conformance-images", what: "the images of Kubernetes' own tests", said: true}
+}
+
+// upstreamRecipes are the images that its conformance tests name (test/utils/image), and
+// those of Services and volumes beside them.
+func upstreamRecipes() []recipe {
+	const tests = "e2e-test-images/"
+	nonroot, nnp := shell(tests+"nonroot:1.5"), shell(tests+"nonewprivs:1.4")
+	nonroot.user = "1234"
+	// Who runs it is told to be root, where nothing forbids a program to get more than it has.
+	nnp.component, nnp.program, nnp.path, nnp.cmd = "conformance", "nonewprivs", "usr/local/bin/nnp", []string{"nnp"}
+	nnp.files[nnp.path] = setuid
+	list := []recipe{
+		agnhost(tests+"agnhost:2.63.0", nil),
+		agnhost(tests+"agnhost:2.55", nil),
+		agnhost(tests+"nautilus:1.8", map[string]string{"data.json": "{\"image\": \"nautilus.jpg\"}\n"}),
+		agnhost(tests+"kitten:1.8", map[string]string{"data.json": "{\"image\": \"kitten.jpg\"}\n"}),
+		shell(tests + "busybox:1.37.0-1"), nonroot, nnp,
+		{
+			ref: tests + "sample-apiserver:1.29.2", component: "conformance", program: "sample-apiserver", path: "sample-apiserver", certs: true,
+			entrypoint: []string{"/sample-apiserver"},
+		},
+		{ref: "etcd:3.6.8-0", component: "etcd", program: "etcd", path: "usr/local/bin/etcd"},
+		shell(tests+"glibc-dns-testing:2.0.0", "bind9-dnsutils", "libc-bin", "hostname", "curl"),
+	}
+	for _, version := range []string{"1.15-4", "1.27-0"} {
+		nginx := samples()[0]
+		nginx.ref = tests + "nginx:" + version
+		list = append(list, nginx)
+	}
+	return list
+}
+
+// shell is an image with what busybox can do. Its shell is not Debian's, which drops
+// variables that no shell could name, such as data-1.
+func shell(ref string, packages ...string) recipe {
+	return recipe{ref: ref, packages: append(packages, "busybox"), applets: true, cmd: []string{"sh"}, files: map[string]string{"etc/os-release": notAlpine}}
+}
+
+// agnhost is the image of most pods. The official one has besides a CoreDNS, for tests of
+// stub domains that are not of conformance.
+func agnhost(ref string, files map[string]string) recipe {
+	r := shell(ref, "bash", "curl", "bind9-dnsutils", "bind9-host", "netcat-openbsd", "iproute2", "iperf", "libc-bin")
+	r.component, r.program, r.path, r.certs = "conformance", "agnhost", "agnhost", true
+	r.entrypoint, r.cmd = []string{"/agnhost"}, []string{"pause"}
+	maps.Copy(r.files, map[string]string{
+		"agnhost-2": "→ agnhost", "uploads": "/", "bin/nc": "→ nc.openbsd",
+		// A test of supplementary groups looks for these.
+		"etc/passwd": common["etc/passwd"] + "user-defined-in-image:x:1000:1000::/home/user-defined-in-image:/bin/sh\n",
+		"etc/group":  common["etc/group"] + "user-defined-in-image:x:1000:\ngroup-defined-in-image:x:50000:user-defined-in-image\n",
+	})
+	maps.Copy(r.files, files)
+	return r
+}
+
+// notAlpine has the words by which a test of images as volumes knows the official image.
+const notAlpine = `NAME="Debian GNU/Linux"
+PRETTY_NAME="Debian GNU/Linux 12, in the place of Alpine Linux"
+ID=debian
+VERSION_ID="12"
+`

@@ -1,0 +1,133 @@
+package mirror
+
+import (
+	"archive/tar"
+	"io"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+)
+
+// TestUpstreamImages: the images of Kubernetes' own tests are served once they were made,
+// which no machine that asks for one begins.
+func TestUpstreamImages(t *testing.T) {
+	origin := originOf(t, upstreamRecipes())
+	var asked atomic.Int32
+	s := testStore(t, internet(t, http.StripPrefix("/registry.k8s.io", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked.Add(1)
+		origin.ServeHTTP(w, r)
+	}))))
+	s.source = Download
+	m := &Mirror{cache: s.cache, upstream: newLate(s, ofUpstream()), registry: &registry{}}
+	defer m.upstream.close()
+	status := func(ref string) int {
+		name, tag, _ := strings.Cut(ref, ":")
+		w := httptest.NewRecorder()
+		m.Handler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/v2/"+name+"/manifests/"+tag, nil))
+		return w.Code
+	}
+	for _, r := range upstreamRecipes() {
+		if got := status(r.ref); got != http.StatusNotFound || asked.Load() > 0 {
+			t.Errorf("%s before: %d, with %d requests to the official place", r.ref, got, asked.Load())
+		}
+	}
+	// Another process makes them: the daemon that runs needs no restart.
+	other := newLate(&store{cache: testCache(t, s.cache.root), source: Download, transport: s.transport, online: s.online}, ofUpstream())
+	defer other.close()
+	if _, err := other.registry(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range upstreamRecipes() {
+		if got := status(r.ref); got != http.StatusOK {
+			t.Errorf("%s once made: %d", r.ref, got)
+		}
+	}
+	if m.HasUpstream() {
+		t.Error("the programs are there, which nobody has built")
+	}
+}
+
+// TestNamesDoNotCollide: each image is in one set only, or the other one would never be
+// asked for it.
+func TestNamesDoNotCollide(t *testing.T) {
+	repositories := map[string]string{}
+	for what, list := range map[string][]recipe{"recipes": recipes(), "samples": samples(), "addons": addonRecipes(), "upstream": upstreamRecipes()} {
+		for _, r := range list {
+			name, _, _ := strings.Cut(r.ref, ":")
+			if other, ok := repositories[name]; ok && other != what {
+				t.Errorf("%s is of %s and of %s", name, other, what)
+			}
+			repositories[name] = what
+		}
+	}
+}
+
+// TestApplets: busybox does what no other package of an image does, and is its shell.
+func TestApplets(t *testing.T) {
+	dir := t.TempDir()
+	debian := filepath.Join(dir, "debian.tar")
+	f, err := os.Create(debian)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := tar.NewWriter(f)
+	for name, text := range map[string]string{"./bin/busybox": "#!/bin/sh\nprintf 'busybox\\nsh\\nip\\nhexdump\\nnc\\nperl\\n'\n", "./sbin/ip": "", "./bin/sh": "", "./usr/bin/perl": ""} {
+		if err := w.WriteHeader(&tar.Header{Name: name, Typeflag: tar.TypeReg, Mode: 0o755, Size: int64(len(text))}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.WriteString(w, text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	files := map[string]string{"bin/nc": "→ nc.openbsd"}
+	if err := applets(t.Context(), dir, debian, files); err != nil {
+		t.Fatal(err)
+	}
+	// Debian's perl is not in images.
+	want := map[string]string{"bin/nc": "→ nc.openbsd", "bin/sh": "→ busybox", "bin/hexdump": "→ busybox", "bin/perl": "→ busybox"}
+	if !maps.Equal(files, want) {
+		t.Errorf("the files are %v, want %v", files, want)
+	}
+}
+
+// TestSetuid: a program that is to run as its owner has the permission to, and no other.
+func TestSetuid(t *testing.T) {
+	dir := t.TempDir()
+	program := filepath.Join(dir, "program")
+	if err := os.WriteFile(program, []byte("\x7fELF"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		files map[string]string
+		mode  int64
+	}{{map[string]string{"bin/x": setuid}, 0o4755}, {map[string]string{"bin/y": "text"}, 0o755}} {
+		layer := filepath.Join(dir, "layer.tar")
+		if err := writeLayer(layer, "", c.files, "bin/x", program); err != nil {
+			t.Fatal(err)
+		}
+		var modes []int64
+		if err := eachFile(layer, func(h *tar.Header, _ io.Reader) error {
+			if h.Name == "bin/x" {
+				modes = append(modes, h.Mode)
+			}
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+		if !slices.Equal(modes, []int64{c.mode}) {
+			t.Errorf("%v: %o", c.files, modes)
+		}
+	}
+}
