@@ -3,6 +3,7 @@ package kube
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 
@@ -87,6 +88,56 @@ func (c *Client) PodsOn(ctx context.Context, nodes []*corev1.Node) (left []corev
 	return left, err
 }
 
+// AttachedTo are the volumes, each with its node, that Kubernetes detaches from the nodes
+// once no pod there uses them. A machine that goes before that was not seen to unmount: its
+// volumes' pods wait six minutes for it. Where a kubelet is silent nobody unmounts, and what
+// a pod uses that stays (a DaemonSet's) is detached by nobody: neither is waited for.
+func (c *Client) AttachedTo(ctx context.Context, nodes []*corev1.Node) (list []string, err error) {
+	var all struct {
+		Items []struct {
+			Spec struct {
+				NodeName string
+				Source   struct{ PersistentVolumeName string }
+			}
+		}
+	}
+	if err := c.List(ctx, "/apis/storage.k8s.io/v1/volumeattachments", &all); err != nil {
+		return nil, err
+	}
+	for _, n := range nodes {
+		var here []string
+		for _, a := range all.Items {
+			if a.Spec.NodeName == n.Name {
+				here = append(here, a.Spec.Source.PersistentVolumeName+" on "+n.Name)
+			}
+		}
+		if len(here) == 0 || NotReady(n) != "" {
+			continue
+		}
+		kept, err := c.keepsVolumes(ctx, n.Name)
+		if err != nil {
+			return nil, err
+		}
+		if !kept {
+			list = append(list, here...)
+		}
+	}
+	return list, nil
+}
+
+// keepsVolumes tells whether a pod that does not leave a node has volumes of claims.
+func (c *Client) keepsVolumes(ctx context.Context, node string) (bool, error) {
+	all, err := c.Pods("").List(ctx, metav1.ListOptions{FieldSelector: "spec.nodeName=" + node})
+	if err != nil {
+		return false, fmt.Errorf("listing pods on %s: %w", node, err)
+	}
+	return slices.ContainsFunc(all.Items, func(p corev1.Pod) bool {
+		return !hasToLeave(&p, true) && slices.ContainsFunc(p.Spec.Volumes, func(v corev1.Volume) bool {
+			return v.PersistentVolumeClaim != nil || v.Ephemeral != nil
+		})
+	}), nil
+}
+
 // podsNamed is how many of the pods that are still there are named.
 const podsNamed = 4
 
@@ -132,8 +183,13 @@ func (c *Client) Evict(ctx context.Context, pods []corev1.Pod, warn func(string)
 		}
 		return nil
 	})
+	return Some(words)
+}
+
+// Some names the first of what may be many.
+func Some(words []string) string {
 	if n := len(words); n > podsNamed {
-		words = append(words[:podsNamed], fmt.Sprintf("and %d more", n-podsNamed))
+		words = append(words[:podsNamed:podsNamed], fmt.Sprintf("and %d more", n-podsNamed))
 	}
 	return strings.Join(words, ", ")
 }

@@ -17,7 +17,7 @@ import (
 )
 
 // Drained is the fact that the nodes which are too many hold no pods that
-// could run elsewhere, and that all others take pods. It is listed where there
+// could run elsewhere nor their volumes, and that all others take pods. It is listed where there
 // is a group that can have too many.
 func Drained(r *task.Task) []plan.Step {
 	for _, g := range r.PoolGroups() {
@@ -69,11 +69,12 @@ func (*drained) String() string { return "nodes that go are drained" }
 // take minutes; an interrupt ends it at once.
 func (*drained) Waits() {}
 
-// podsOn are the pods that have to leave the machines' nodes.
-func podsOn(ctx context.Context, r *env.Env, p pool.Pool, goes []pool.Machine) ([]corev1.Pod, error) {
+// leftOn are the pods that have to leave the machines' nodes, and once there are none the
+// volumes that are still attached to them.
+func leftOn(ctx context.Context, r *env.Env, p pool.Pool, goes []pool.Machine) (pods []corev1.Pod, volumes []string, err error) {
 	client, err := r.Kube(ctx)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	var nodes []*corev1.Node
 	for _, m := range goes {
@@ -81,7 +82,10 @@ func podsOn(ctx context.Context, r *env.Env, p pool.Pool, goes []pool.Machine) (
 			nodes = append(nodes, n)
 		}
 	}
-	return client.PodsOn(ctx, nodes)
+	if pods, err = client.PodsOn(ctx, nodes); err == nil && len(pods) == 0 && len(nodes) > 0 {
+		volumes, err = client.AttachedTo(ctx, nodes)
+	}
+	return pods, volumes, err
 }
 
 // leavers reads the pool and says which of its machines go.
@@ -112,7 +116,7 @@ func (d *drained) Observe(ctx context.Context) (plan.State, error) {
 	if len(open) > 0 {
 		return plan.State{Is: plan.Partial, Why: "to go, and takes pods: " + pool.Few(open)}, nil
 	}
-	left, err := podsOn(ctx, d.env, p, goes)
+	left, volumes, err := leftOn(ctx, d.env, p, goes)
 	if err != nil {
 		return plan.State{Is: plan.Absent, Why: kube.Plainly(err)}, nil
 	}
@@ -124,6 +128,10 @@ func (d *drained) Observe(ctx context.Context) (plan.State, error) {
 	switch {
 	case len(left) > 0:
 		return plan.Exists(d.gaveUp[left[0].Spec.NodeName])
+	case len(volumes) > 0 && d.gaveUp[everyNode] != "":
+		return plan.Exists(d.gaveUp[everyNode])
+	case len(volumes) > 0:
+		return plan.State{Is: plan.Partial, Why: "volumes are attached to nodes that go: " + kube.Some(volumes)}, nil
 	case len(goes) == 0:
 		return plan.Exists("none goes")
 	}
@@ -131,7 +139,7 @@ func (d *drained) Observe(ctx context.Context) (plan.State, error) {
 }
 
 // Do cordons what goes, opens again what stays after all, and evicts until
-// nothing is left or the limit is over. Then it goes on, and says so.
+// no pod and no attached volume is left, or the limit is over. Then it goes on, and says so.
 func (d *drained) Do(ctx context.Context) error {
 	p, goes, err := d.leavers(ctx)
 	if err != nil {
@@ -151,11 +159,14 @@ func (d *drained) Do(ctx context.Context) error {
 		return err
 	}
 	err = plan.Until(ctx, plan.Condition{
-		For: fmt.Sprintf("pods to leave %d nodes", len(goes)), Every: d.env.Poll, Limit: d.env.Want.Settings.DrainTimeout.Duration(),
+		For: fmt.Sprintf("pods and volumes to leave %d nodes", len(goes)), Every: d.env.Poll, Limit: d.env.Want.Settings.DrainTimeout.Duration(),
 		Check: func(ctx context.Context) (ok bool, missing string, err error) {
-			left, err := podsOn(ctx, d.env, p, goes)
+			left, volumes, err := leftOn(ctx, d.env, p, goes)
 			if err != nil {
 				return false, "", err
+			}
+			if len(left) == 0 && len(volumes) > 0 {
+				return false, "volumes are attached: " + kube.Some(volumes), nil
 			}
 			return len(left) == 0, client.Evict(ctx, left, d.env.Warn), nil
 		},

@@ -32,7 +32,7 @@ var appliedKinds = map[string][]string{
 	"rbac.authorization.k8s.io": {"clusterrolebindings", "clusterroles", "rolebindings", "roles"},
 	"scheduling.k8s.io":         {"priorityclasses"},
 	"snapshot.storage.k8s.io":   {"volumesnapshotclasses", "volumesnapshotcontents"},
-	"storage.k8s.io":            {"csidrivers", "storageclasses"},
+	"storage.k8s.io":            {"csidrivers", "storageclasses", attachments},
 }
 
 // An appliedPath is an object by the path of a request.
@@ -121,6 +121,9 @@ func (c *call) serveApplied(p appliedPath) (answer any, status int, err error) {
 func (c *call) appliedList(s *Contents, p appliedPath) (any, int, error) {
 	if err := c.served(s, p); err != nil {
 		return nil, 0, err
+	}
+	if p.resource == attachments {
+		defer func() { _ = c.detach(s) }()
 	}
 	items := []json.RawMessage{}
 	for _, k := range slices.Sorted(maps.Keys(s.Keys)) {
