@@ -241,7 +241,7 @@ func TestGroupMembers(t *testing.T) {
 	w.refused(404, "notFound", "GET", string(one), nil)
 	w.made("PATCH", zoneB+"instanceGroupManagers/g", doc.Obj{"targetSize": 4})
 	w.stable("g", 4)
-	w.refused(400, "notImplemented", "PATCH", zoneB+"instanceGroupManagers/g", doc.Obj{"autoHealingPolicies": []any{doc.Obj{"initialDelaySec": 300}}})
+	w.refused(400, "notImplemented", "PATCH", zoneB+"instanceGroupManagers/g", doc.Obj{"standbyPolicy": doc.Obj{"mode": "SCALE_OUT_POOL"}})
 	if agg := doc.Sub(doc.Sub(w.get("projects/p/aggregated/instanceGroupManagers"), "items"), "zones/europe-west1-b"); len(doc.Objects(agg, "instanceGroupManagers")) != 1 {
 		t.Errorf("aggregated: %v", agg)
 	}

@@ -128,3 +128,41 @@ func TestGcloudBalancer(t *testing.T) {
 	g.do("backend-services delete api --region=europe-west1")
 	g.do("health-checks delete ready --region=europe-west1")
 }
+
+// TestGcloudStateful makes machines with gcloud that come back with what is theirs.
+func TestGcloudStateful(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	g := w.long()
+	w.subnet()
+	g.do("instance-templates create t1 --machine-type=n1-standard-1 --subnet=projects/p/regions/europe-west1/subnetworks/s --region=europe-west1" +
+		" --image-family=debian-12 --image-project=debian-cloud --create-disk=device-name=data,size=10GB,auto-delete=yes")
+	g.do("disks create m-pd --size=10GB")
+	g.do("addresses create m-in --subnet=s")
+	g.do("health-checks create https hc --port=443 --request-path=/readyz")
+	const managed = "instance-groups managed "
+	g.do(managed + "create g --size=0 --template=t1 --stateful-disk=device-name=data,auto-delete=never --stateful-external-ip=interface-name=nic0,auto-delete=never")
+	g.do(managed + "create-instance g --instance=m --stateful-disk=device-name=data,source=projects/p/zones/europe-west1-b/disks/m-pd,auto-delete=never" +
+		" --stateful-internal-ip=interface-name=nic0,address=projects/p/regions/europe-west1/addresses/m-in --stateful-metadata=mode=one")
+	g.do(managed + "wait-until g --stable")
+	before, id := w.keptOf("m")
+	g.shows(managed+"describe-instance g --instance=m", "currentAction: NONE", "mode: one")
+	g.prints(managed+"instance-configs list g --format=value(name,status)", "m EFFECTIVE")
+	g.do("instances delete m")
+	w.again(before, id)
+	g.do(managed + "instance-configs update g --instance=m --stateful-metadata=mode=two --no-update-instance")
+	g.prints(managed+"instance-configs list g --format=value(name,status)", "m UNAPPLIED")
+	g.do(managed + "update-instances g --instances=m --minimal-action=none --most-disruptive-allowed-action=refresh")
+	g.do(managed + "wait-until g --stable")
+	g.prints(managed+"instance-configs list g --format=value(name,status)", "m EFFECTIVE")
+	g.do(managed + "update g --health-check=hc --initial-delay=300")
+	g.shows(managed+"describe g", "initialDelaySec: 300")
+	g.do(managed + "update g --clear-autohealing")
+	g.do(managed + "update g --default-action-on-vm-failure=do-nothing")
+	g.shows(managed+"describe g", "defaultActionOnFailure: DO_NOTHING", "hasStatefulConfig: true")
+	g.prints(managed+"list-errors g --format=value(error.message)", "")
+	g.do(managed + "instance-configs delete g --instances=m --no-update-instance")
+	g.do(managed + "abandon-instances g --instances=m")
+	g.do(managed + "delete g")
+	g.prints("instances list --format=value(name)", "m")
+}

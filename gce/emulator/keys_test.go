@@ -21,7 +21,7 @@ var own = map[string]string{
 	"fault": "what a job was told to fail with", "snapshot": "what a job is to make", "nic": "what a job is to change", "config": "what a job is to change",
 	"made": "what a job made already, and that a member was made anew", "operation": "of a request id, and under way for a member",
 	"until": "when a member has drained, and until when a schedule was followed", "attributes": "what a guest wrote",
-	"template": "a member's", "failed": "when a member's last attempt failed", "removed": "that a member is gone before it is made anew",
+	"template": "a member's", "repair": "that a member is made as it was before", "nic0": "of a map by the names of interfaces", "failed": "when a member's last attempt failed", "removed": "that a member is gone before it is made anew",
 	"attachment": "in the details of an operation's error, a map without description", "vmType": "as attachment", "zonesAvailable": "as attachment",
 	"locationType": "of the front end's answer, which all of Google's services share",
 }

@@ -110,6 +110,7 @@ func (v *networkView) state(t *store.Tx) backend.Network {
 			}
 		}
 		n.Balancers = append(n.Balancers, balancers.BalancersOf(t, p)...)
+		n.Watched = append(n.Watched, balancers.WatchedIn(t, p)...)
 	}
 	return n
 }

@@ -137,6 +137,10 @@ type Network struct {
 	Machines  []Machine // those that are not TERMINATED
 	Firewalls []Firewall
 	Balancers []Balancer
+	// Watched are groups of machines that are probed though nobody sends to them, as
+	// balancers without an address: the probes go to the machines' own. A backend that
+	// probes nobody finds none of them well or ill.
+	Watched []Balancer
 }
 
 // A Balancer is a regional passthrough balancer: a forwarding rule with its

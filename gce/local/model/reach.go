@@ -135,7 +135,11 @@ func (m *Machines) passes(x emulator.Machine, b emulator.Balancer) bool {
 	if b.Check.Protocol == "" {
 		return g != nil
 	}
-	return g != nil && b.Check.Port == 443 && admits(m.network.Firewalls, x, 443, prober, b.Address) && g.Ready()
+	called := b.Address
+	if !called.IsValid() {
+		called = x.NIC.Address
+	}
+	return g != nil && b.Check.Port == 443 && admits(m.network.Firewalls, x, 443, prober, called) && g.Ready()
 }
 
 // addressesOf are a machine's own.

@@ -79,8 +79,8 @@ func (v *VPC) run(ctx context.Context, p *probe) {
 	defer tick.Stop()
 	for {
 		ok := v.ask(ctx, p) == nil
-		if v.note(ctx, p, ok) {
-			v.refresh()
+		if v.note(ctx, p, ok) && p.of.Address.IsValid() {
+			v.refresh() // the rules of balancers go by it
 		}
 		select {
 		case <-ctx.Done():
@@ -110,15 +110,18 @@ func (v *VPC) isHealthy(of ruleset.BalancerID, at netip.Addr) bool {
 }
 
 // ask sends one probe, as Google does to the balancer's address on that
-// machine, and returns nil for a good answer.
+// machine, or to its own where there is no balancer, and returns nil for a good answer.
 func (v *VPC) ask(ctx context.Context, p *probe) error {
 	ctx, cancel := context.WithTimeout(ctx, p.check.Timeout)
 	defer cancel()
 	from := p.from[p.asked%len(p.from)]
 	p.asked++
-	dialer := net.Dialer{
-		LocalAddr: &net.TCPAddr{IP: from.AsSlice()},
-		Control: func(_, _ string, c syscall.RawConn) (err error) {
+	to := p.of.Address
+	dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: from.AsSlice()}}
+	if !to.IsValid() {
+		to = p.at // where its route leads
+	} else {
+		dialer.Control = func(_, _ string, c syscall.RawConn) (err error) {
 			// The mark leads to this machine, as it does for connections.
 			outer := c.Control(func(fd uintptr) {
 				err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_MARK, int(int32(ruleset.Mark(p.at))))
@@ -127,11 +130,11 @@ func (v *VPC) ask(ctx context.Context, p *probe) error {
 				return outer
 			}
 			return err
-		},
+		}
 	}
 	var conn net.Conn
 	err := within(v.ns, func() (err error) {
-		conn, err = dialer.DialContext(ctx, "tcp4", net.JoinHostPort(p.of.Address.String(), strconv.Itoa(p.check.Port)))
+		conn, err = dialer.DialContext(ctx, "tcp4", net.JoinHostPort(to.String(), strconv.Itoa(p.check.Port)))
 		return err
 	})
 	if err != nil {
@@ -142,7 +145,7 @@ func (v *VPC) ask(ctx context.Context, p *probe) error {
 	_ = conn.SetDeadline(deadline) // fails for closed connections only
 	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
 	defer stop()
-	host := cmp.Or(p.check.Host, ruleset.Unmapped(p.of.Address).String())
+	host := cmp.Or(p.check.Host, ruleset.Unmapped(to).String())
 	switch strings.ToUpper(p.check.Protocol) {
 	case "HTTP":
 		return get(conn, p.check.Path, host)

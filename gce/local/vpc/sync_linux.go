@@ -50,7 +50,7 @@ func (v *VPC) Sync(ctx context.Context, n emulator.Network) error {
 	}
 	err = errors.Join(v.syncRoutes(n), v.forget(n, ps), v.dropTables(ps), v.syncHostRoutes(ruleset.Externals(n)))
 	v.settled(rules, ps, err)
-	v.syncProbes(ps)
+	v.syncProbes(append(ps, ruleset.Watched(n)...))
 	return errors.Join(err, overlaps)
 }
 

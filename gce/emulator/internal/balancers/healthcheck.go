@@ -109,8 +109,11 @@ func deleteCheck(c *api.Call) (doc.Obj, error) {
 	return c.Removal("healthChecks", "health_check", checkUser)
 }
 
-// checkUser is a backend service that probes with a health check.
+// checkUser is a backend service, or a managed group, that probes with a health check.
 func checkUser(t *store.Tx, r doc.Ref) doc.Ref {
+	if by := healingUser(t, r); by != "" {
+		return by
+	}
 	for _, o := range t.All(r.Project(), "backendServices") {
 		for _, h := range doc.Strings(o, "healthChecks") {
 			if doc.RefOf(h) == r {

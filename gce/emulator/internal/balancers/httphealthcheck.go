@@ -13,7 +13,7 @@ import (
 	"hakube/gce/emulator/internal/store"
 )
 
-// httpHealthChecks are the legacy ones, which target pools take and nothing else.
+// httpHealthChecks are the legacy ones, which target pools and managed groups take, and nothing else.
 func httpHealthChecks() api.Collection {
 	return api.Collection{
 		Resource: "httpHealthChecks", Kind: "httpHealthChecks", Item: "compute#httpHealthCheck",
@@ -74,8 +74,11 @@ func httpCheckOf(o doc.Obj) backend.HealthCheck {
 	return probing(o, backend.HealthCheck{Protocol: "HTTP", Port: int(doc.Num(o, "port")), Path: doc.Str(o, "requestPath"), Host: doc.Str(o, "host")})
 }
 
-// httpCheckUser is a target pool that has a health check.
+// httpCheckUser is a target pool, or a managed group, that has a health check.
 func httpCheckUser(t *store.Tx, r doc.Ref) doc.Ref {
+	if by := healingUser(t, r); by != "" {
+		return by
+	}
 	for _, o := range t.All(r.Project(), "targetPools") {
 		if slices.Contains(doc.Strings(o, "healthChecks"), r.Link()) {
 			return doc.RefOf(doc.Str(o, "selfLink"))

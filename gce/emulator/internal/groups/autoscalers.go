@@ -41,6 +41,9 @@ func insertAutoscaler(c *api.Call) (doc.Obj, error) {
 		if by := scalerOf(t, group); by != "" && by != r {
 			return problem.InUse("instance_group_manager", group, by)
 		}
+		if stateful(t.Get(group)) || len(t.List(configs(group))) > 0 {
+			return problem.Refuse("An autoscaler cannot be used with stateful configuration: '%s' has some.", group)
+		}
 		o["target"] = group.Link()
 		if err := completeScaler(o); err != nil {
 			return err
@@ -151,16 +154,6 @@ func allowed(scaler doc.Obj, size int64) int64 {
 		return max(size, doc.Num(p, "minNumReplicas"))
 	}
 	return min(max(size, doc.Num(p, "minNumReplicas")), doc.Num(p, "maxNumReplicas"))
-}
-
-// scalerOf is the autoscaler of a group, "" if it has none.
-func scalerOf(t *store.Tx, group doc.Ref) (by doc.Ref) {
-	t.Each(group.Project(), "autoscalers", func(o doc.Obj) {
-		if doc.Str(o, "target") == group.Link() {
-			by = doc.RefOf(doc.Str(o, "selfLink"))
-		}
-	})
-	return by
 }
 
 func autoscalerView(t *store.Tx, _ doc.Ref, o doc.Obj) doc.Obj {

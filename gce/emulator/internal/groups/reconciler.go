@@ -4,16 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
+	"net/netip"
 	"sync"
 	"time"
 
 	"hakube/gce/emulator/internal/api"
 	"hakube/gce/emulator/internal/doc"
-	"hakube/gce/emulator/internal/instances"
 	"hakube/gce/emulator/internal/members"
 	"hakube/gce/emulator/internal/problem"
-	"hakube/gce/emulator/internal/projects"
 	"hakube/gce/emulator/internal/store"
 )
 
@@ -29,6 +27,8 @@ type Reconciler struct {
 	passed  chan struct{} // closed at the end of each pass
 	done    uint64
 	timer   bool // another try is due
+
+	found map[netip.Addr]bool // of the probes of the group that has its turn, see probed
 }
 
 // retryMember is how long a group waits after an attempt that failed.
@@ -154,8 +154,12 @@ func (g *Reconciler) once() (again time.Duration, more bool) {
 		t.Each("", "instanceGroupManagers", func(o doc.Obj) { groups = append(groups, doc.RefOf(doc.Str(o, "selfLink"))) })
 	})
 	for _, r := range groups {
+		g.found = probed(g.s, r)
 		retry, rest := g.group(r)
-		if retry {
+		switch {
+		case g.found != nil:
+			again = lookAgain
+		case retry && again == 0:
 			again = retryMember
 		}
 		more = more || rest
@@ -177,7 +181,7 @@ func (g *Reconciler) group(r doc.Ref) (retry, more bool) {
 		for _, m := range t.List(members.Members(r)) {
 			if waits(m, now) {
 				retry = true
-			} else if !quiet(t, r, m) {
+			} else if !g.quiet(t, r, o, m) {
 				names = append(names, doc.Str(m, "name"))
 			}
 		}
@@ -206,17 +210,34 @@ func waits(m doc.Obj, now time.Time) bool {
 
 // quiet reports whether there is nothing to do for a member: it is as it should be, or
 // its operation is under way.
-func quiet(t *store.Tx, r doc.Ref, m doc.Obj) bool {
+func (g *Reconciler) quiet(t *store.Tx, r doc.Ref, group, m doc.Obj) bool {
 	if op := t.Get(doc.Ref(doc.Str(m, "operation"))); op != nil {
 		return doc.Str(op, "status") != "DONE"
 	}
 	i := t.Get(r.Within("instances", doc.Str(m, "name")))
-	return doc.Str(m, "action") == "NONE" && i != nil && doc.Str(i, "status") != "TERMINATED"
+	return doc.Str(m, "action") == "NONE" && !g.broken(group, m, i)
+}
+
+// broken reports whether a group has a machine to repair.
+func (g *Reconciler) broken(group, m, instance doc.Obj) bool {
+	return fell(instance) && repairs(group) || !fell(instance) && doc.Str(instance, "status") == "RUNNING" && g.ill(group, m, instance)
+}
+
+// fell reports whether a machine is not there any more, or ended, by somebody else's doing
+// or its own.
+func fell(instance doc.Obj) bool {
+	return instance == nil || doc.Str(instance, "status") == "TERMINATED"
+}
+
+// repairs reports whether a group makes machines again that fell.
+func repairs(group doc.Obj) bool {
+	return doc.Str(doc.Sub(group, "instanceLifecyclePolicy"), "defaultActionOnFailure") != "DO_NOTHING"
 }
 
 // member takes the next step for one machine.
 func (g *Reconciler) member(r doc.Ref, name string) (retry bool, err error) {
 	m := members.MemberRef(r, name)
+	var tried doc.Obj // the note as the step left it
 	err = g.s.Store.Update(func(t *store.Tx) error {
 		o := doc.Clone(t.Get(m))
 		group := t.Get(r)
@@ -224,12 +245,14 @@ func (g *Reconciler) member(r doc.Ref, name string) (retry bool, err error) {
 			return nil
 		}
 		before := fmt.Sprint(o)
+		tried = o
 		retry, err = g.step(t, r, group, o)
 		if err != nil {
 			return err
 		}
 		if doc.Str(o, "action") == "" {
 			t.Delete(m)
+			t.Delete(configRef(r, name))
 		} else if fmt.Sprint(o) != before {
 			t.Put(m, o)
 		}
@@ -239,7 +262,14 @@ func (g *Reconciler) member(r doc.Ref, name string) (retry bool, err error) {
 		// The group's template cannot be followed now: noted, and tried again.
 		return true, g.s.Store.Update(func(t *store.Tx) error {
 			o := doc.Clone(t.Get(m))
+			if o == nil {
+				return nil
+			}
+			if a := doc.Str(o, "action"); a == "NONE" || a == "VERIFYING" { // a repair has begun, though its step was undone
+				o["action"], o["repair"] = tried["action"], tried["repair"]
+			}
 			o["error"], o["failed"] = doc.Obj{"code": p.Code, "message": p.Message}, g.s.Opts.Now().Format(time.RFC3339Nano)
+			failed(g.s, t, r, o, doc.Sub(o, "error"))
 			delete(o, "operation")
 			t.Put(m, o)
 			return nil
@@ -251,7 +281,6 @@ func (g *Reconciler) member(r doc.Ref, name string) (retry bool, err error) {
 // step changes the note of a member and starts what it needs; a note without
 // an action is to be forgotten.
 func (g *Reconciler) step(t *store.Tx, r doc.Ref, group, o doc.Obj) (retry bool, err error) {
-	var start doc.Ref
 	i := r.Within("instances", doc.Str(o, "name"))
 	instance := t.Get(i)
 	if op := t.Get(doc.Ref(doc.Str(o, "operation"))); op != nil {
@@ -261,92 +290,26 @@ func (g *Reconciler) step(t *store.Tx, r doc.Ref, group, o doc.Obj) (retry bool,
 		delete(o, "operation")
 		if e := doc.Sub(op, "error"); e != nil && doc.Num(op, "httpErrorStatusCode") != 404 {
 			o["error"], o["failed"] = doc.List(e, "errors")[0], g.s.Opts.Now().Format(time.RFC3339Nano)
+			failed(g.s, t, r, o, doc.Sub(o, "error"))
 		} else {
 			delete(o, "error")
 			delete(o, "failed")
 		}
 	}
-	action := doc.Str(o, "action")
-	switch {
-	case action == "NONE" && instance == nil, action == "NONE" && doc.Str(instance, "status") == "TERMINATED":
-		// Somebody deleted or stopped it, or it halted: the group repairs it.
-		action = "RECREATING"
-		o["action"] = action
-	case action == "NONE":
-		return false, nil
+	switch doc.Str(o, "action") {
+	case "NONE", "VERIFYING":
+		if !g.broken(group, o, instance) {
+			g.verify(group, o, instance)
+			return false, nil
+		}
+		o["action"], o["repair"] = "RECREATING", true // as it was, whatever the group says by now
 	}
 	if waits(o, g.s.Opts.Now()) {
 		return true, nil
 	}
-	switch action {
-	case "DELETING":
-		if instance == nil {
-			o["action"] = ""
-			return false, nil
-		}
-		start = g.remove(t, i)
-	case "RECREATING":
-		switch {
-		case instance != nil && !doc.Bool(o, "removed"):
-			start = g.remove(t, i)
-			o["removed"] = true
-		case instance != nil && doc.Has(o, "made"):
-			o["action"] = "NONE"
-			delete(o, "removed")
-			delete(o, "made")
-		case instance != nil:
-			start = g.remove(t, i) // the removal failed
-		default:
-			o["removed"], o["made"] = true, true
-			start, err = g.make(t, r, i, group, o)
-		}
-	case "CREATING":
-		if instance != nil {
-			o["action"] = "NONE"
-			return false, nil
-		}
-		start, err = g.make(t, r, i, group, o)
-	}
+	start, err := g.act(t, r, i, group, o)
 	if start != "" {
 		o["operation"] = string(start)
 	}
 	return false, err
-}
-
-func (g *Reconciler) remove(t *store.Tx, i doc.Ref) doc.Ref {
-	instances.Leave(t, i, t.Edit(i))
-	return g.s.Accept(t, "instances.delete", i, doc.Obj{}, "", nil)
-}
-
-// make accepts an instance as the group's template describes it.
-func (g *Reconciler) make(t *store.Tx, r, i doc.Ref, group, member doc.Obj) (doc.Ref, error) {
-	template := doc.RefOf(doc.Str(group, "instanceTemplate"))
-	o := t.Get(template)
-	if o == nil {
-		return "", problem.NotFound(template)
-	}
-	instance := instances.FromTemplate(o)
-	number := fmt.Sprintf("projects/%d", projects.ProjectNumber(r.Project()))
-	items := doc.List(doc.Sub(instance, "metadata"), "items")
-	for key, of := range map[string]doc.Ref{"instance-template": template, "created-by": r} {
-		value := strings.Replace(string(of), "projects/"+r.Project(), number, 1)
-		items = append(items, doc.Obj{"key": key, "value": value})
-	}
-	instance["metadata"] = doc.Obj{"items": items}
-	member["template"] = template.Link()
-	made, err := instances.NewInstance(g.s, t, i, instance)
-	if err != nil {
-		return "", err
-	}
-	if err := projects.Forbidden(g.s, "instances.insert", i, t.Get(i)); err != nil {
-		return "", err
-	}
-	if key := projects.Overdrawn(g.s, t, r.Project()); key != "" {
-		p, _ := projects.Exceeded(g.s, key)
-		return "", p
-	}
-	if p, _ := projects.NoStock(g.s, i, instance); p != nil {
-		return "", p
-	}
-	return g.s.Accept(t, "instances.insert", i, doc.Obj{"made": made}, "", nil), nil
 }

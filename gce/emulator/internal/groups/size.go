@@ -13,7 +13,7 @@ import (
 func (g *Reconciler) size(t *store.Tx, r doc.Ref, o doc.Obj) {
 	var stay []doc.Obj
 	for _, m := range t.List(members.Members(r)) {
-		if doc.Str(m, "action") != "DELETING" {
+		if a := doc.Str(m, "action"); a != "DELETING" && a != "ABANDONING" {
 			stay = append(stay, m)
 		}
 	}

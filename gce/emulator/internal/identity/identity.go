@@ -6,7 +6,7 @@ import "hakube/gce/emulator/internal/doc"
 
 // CompleteIdentity checks metadata and tags, and gives them and labels fingerprints.
 func CompleteIdentity(o doc.Obj) error {
-	metadata, err := checkMetadata(doc.Sub(o, "metadata"))
+	metadata, err := Metadata(doc.Sub(o, "metadata"))
 	if err != nil {
 		return err
 	}

@@ -27,8 +27,8 @@ func NewMetadata(items []any) doc.Obj {
 	return m
 }
 
-// checkMetadata returns the document of what a request asks for.
-func checkMetadata(asked doc.Obj) (doc.Obj, error) {
+// Metadata returns the metadata document of what is asked for.
+func Metadata(asked doc.Obj) (doc.Obj, error) {
 	seen := map[string]bool{}
 	total := 0
 	items := []any{}
@@ -60,7 +60,7 @@ func ReplaceMetadata(old, asked doc.Obj) (doc.Obj, error) {
 	if doc.Str(asked, "fingerprint") != doc.Str(old, "fingerprint") {
 		return nil, problem.Stale("Supplied fingerprint does not match current metadata fingerprint.")
 	}
-	return checkMetadata(asked)
+	return Metadata(asked)
 }
 
 // MetadataMap are the items of a metadata document by key.

@@ -82,9 +82,14 @@ func startInstance(c *api.Call) (doc.Obj, error) {
 		default:
 			return nil // runs already: the operation succeeds, as at Google
 		}
-		o["status"], o["lastStartTimestamp"] = "PROVISIONING", doc.Stamp(c.S.Opts.Now())
-		return nameEphemeral(c.S, t, r, o)
+		return Starting(c.S, t, r, o)
 	})
+}
+
+// Starting marks an instance as being started; instances.start is the work.
+func Starting(s *api.Server, t *store.Tx, r doc.Ref, o doc.Obj) error {
+	o["status"], o["lastStartTimestamp"] = "PROVISIONING", doc.Stamp(s.Opts.Now())
+	return nameEphemeral(s, t, r, o)
 }
 
 func stopInstance(c *api.Call) (doc.Obj, error) {
@@ -93,11 +98,16 @@ func stopInstance(c *api.Call) (doc.Obj, error) {
 		if err != nil {
 			return err
 		}
-		if s := doc.Str(o, "status"); s == "RUNNING" || s == "SUSPENDED" {
-			o["status"] = "STOPPING"
-		}
+		Stopping(o)
 		return nil
 	})
+}
+
+// Stopping marks an instance as being stopped; instances.stop is the work.
+func Stopping(o doc.Obj) {
+	if s := doc.Str(o, "status"); s == "RUNNING" || s == "SUSPENDED" {
+		o["status"] = "STOPPING"
+	}
 }
 
 func resetInstance(c *api.Call) (doc.Obj, error) {

@@ -32,21 +32,29 @@ func insertAddress(c *api.Call) (doc.Obj, error) {
 		if t.Get(r) != nil {
 			return problem.Exists(r)
 		}
-		doc.Fill(o, doc.Obj{"kind": "compute#address", "addressType": "EXTERNAL", "description": ""})
-		var err error
-		if doc.Str(o, "addressType") == "INTERNAL" {
-			err = reserveInternal(t, r, o)
-		} else {
-			err = reserveExternal(c.S, t, r, o)
-		}
-		if err != nil {
+		if err := reserve(c.S, t, r, o); err != nil {
 			return err
 		}
-		o["region"], o["labelFingerprint"] = doc.RegionLink(r.Project(), r.Place()), doc.Fingerprint(nil) // labels come by setLabels
-		doc.Fill(o, doc.Obj{"status": "RESERVED"})
-		_, err = c.Create(t, "addresses", o)
+		_, err := c.Create(t, "addresses", o)
 		return err
 	})
+}
+
+// reserve completes a new address object with the address that it asks for, or a free one.
+func reserve(s *api.Server, t *store.Tx, r doc.Ref, o doc.Obj) error {
+	doc.Fill(o, doc.Obj{"kind": "compute#address", "addressType": "EXTERNAL", "description": ""})
+	var err error
+	if doc.Str(o, "addressType") == "INTERNAL" {
+		err = reserveInternal(t, r, o)
+	} else {
+		err = reserveExternal(s, t, r, o)
+	}
+	if err != nil {
+		return err
+	}
+	o["region"], o["labelFingerprint"] = doc.RegionLink(r.Project(), r.Place()), doc.Fingerprint(nil) // labels come by setLabels
+	doc.Fill(o, doc.Obj{"status": "RESERVED"})
+	return nil
 }
 
 func reserveExternal(s *api.Server, t *store.Tx, r doc.Ref, o doc.Obj) error {

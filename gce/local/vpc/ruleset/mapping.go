@@ -178,6 +178,9 @@ func (g Mappings) Network(n emulator.Network) emulator.Network {
 	for _, b := range n.Balancers {
 		out.Balancers = append(out.Balancers, g.Balancer(b))
 	}
+	for _, b := range n.Watched {
+		out.Watched = append(out.Watched, g.Balancer(b))
+	}
 	return out
 }
 

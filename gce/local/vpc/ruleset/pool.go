@@ -54,6 +54,15 @@ func Pools(n emulator.Network, healthy func(BalancerID, netip.Addr) bool, draini
 	return out
 }
 
+// Watched are the groups of n that are probed and have no address, as pools that nobody
+// sends to.
+func Watched(n emulator.Network) (out []Pool) {
+	for _, b := range n.Watched {
+		out = append(out, Pool{Balancer: b, Members: Members(n, b)})
+	}
+	return out
+}
+
 // Members are the addresses of b's backends that are machines of n, sorted.
 func Members(n emulator.Network, b emulator.Balancer) []netip.Addr {
 	var out []netip.Addr

@@ -48,6 +48,7 @@ next:
 	var more []error
 	out.Balancers, more = settleBalancers(n.Balancers, out.Machines)
 	errs = append(errs, more...)
+	out.Watched = n.Watched
 	out.Firewalls = slices.Clone(n.Firewalls)
 	slices.SortFunc(out.Firewalls, func(a, b emulator.Firewall) int {
 		return cmp.Or(
