@@ -109,10 +109,10 @@ func TestFaultsOfGoogle(t *testing.T) {
 			w.setFault(nil)
 			left := w.objects()
 			labels := left["projects/local/regions/europe-west1/addresses/kubernetes-master-ip"]["labels"].(map[string]any)
-			if labels[inventory.GrowthKey+zoneC] != "0-1" { // for whoever goes on with it
+			if labels[inventory.GrowthKey(settings.PoolID{Zone: zoneC})] != "0-1" { // for whoever goes on with it
 				t.Errorf("%s: the pool that was begun is not written down: %v", g.name, labels)
 			}
-			delete(labels, inventory.GrowthKey+zoneC)
+			delete(labels, inventory.GrowthKey(settings.PoolID{Zone: zoneC}))
 			if diff := cmp.Diff(there, left); diff != "" {
 				t.Errorf("%s: objects (-before +after):\n%s", g.name, diff)
 			}

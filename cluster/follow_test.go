@@ -16,6 +16,7 @@ func (w *world) follow(o *operator, command string) error {
 		_, err := o.Repair(context.Background(), strings.TrimSpace(name), w.events())
 		return err
 	}
+	var pool settings.PoolName
 	n := o.again(func(s *settings.Settings) {
 		if command == "hakube down" {
 			s.Zone = ""
@@ -39,6 +40,8 @@ func (w *world) follow(o *operator, command string) error {
 					w.t.Fatal(err)
 				}
 				s.NumNodes = settings.Count(n)
+			case "HAKUBE_POOL":
+				pool = settings.PoolName(value)
 			case "HAKUBE_ZONES":
 				w.decode(&s.Zones, value)
 			case "HAKUBE_MASTER_ZONES":
@@ -61,6 +64,16 @@ func (w *world) follow(o *operator, command string) error {
 				w.t.Fatalf("%q is no word of a command: %s", word, command)
 			}
 		}
+	})
+	n = n.again(func(s *settings.Settings) {
+		if s.Pool != pool { // cmd/hakube keeps away what was said of another pool
+			for _, v := range settings.Variables() {
+				if settings.OfPool(v.Name) {
+					*s = s.Said(v.Name, false)
+				}
+			}
+		}
+		s.Pool = pool
 	})
 	var err error
 	if verb == settings.Up {

@@ -81,6 +81,19 @@ func (r *run) join(ctx context.Context) (settings.Spec, error) {
 	return want, nil
 }
 
+// tellOthers says of a zone where there is nothing to remove which other pools it has.
+func (r *run) tellOthers() {
+	var others []cure.Command
+	for _, id := range r.Have.Pools() {
+		if id.Zone == r.Want.Zone {
+			others = append(others, cure.RemovePool(id.Zone).OfPool(id.Name))
+		}
+	}
+	if len(others) > 0 {
+		r.Warn(cure.Hint(fmt.Sprintf("zone %s has pools of other names, which stay; to remove them", r.Want.Zone), others...))
+	}
+}
+
 // leave looks for what there is to remove of the zone's pool, its Nodes
 // included if the cluster can be asked.
 func (r *run) leave(ctx context.Context) (any bool, err error) {
@@ -90,7 +103,7 @@ func (r *run) leave(ctx context.Context) (any bool, err error) {
 	if homes := r.Have.Homes(r.Want.Names); len(homes) > 0 {
 		r.Want = r.Want.At(homes[0], r.Want.Mark.Multizone)
 	}
-	if len(r.Have.Pool(r.Want.Names, r.Want.Zone).Objects) > 0 {
+	if len(r.Have.Pool(r.Want.Names, r.Want.Pool()).Objects) > 0 {
 		return true, nil
 	}
 	if unfit, err := preflight.ZoneProblems(ctx, r.Env); err != nil || len(unfit) > 0 {
@@ -99,12 +112,13 @@ func (r *run) leave(ctx context.Context) (any bool, err error) {
 		}
 		return false, err
 	}
-	if err := r.AddUnlisted(ctx, r.Have, inventory.Object{Kind: inventory.ManagedGroup, Name: r.Want.Names.Group(0), Zone: r.Want.Zone}); err != nil {
+	if err := r.AddUnlisted(ctx, r.Have, inventory.Object{Kind: inventory.ManagedGroup, Name: r.Want.Names.Group(0), Zone: r.Want.Zone, Pool: r.Want.Names.Pool}); err != nil {
 		return false, err
 	}
-	if len(r.Have.Pool(r.Want.Names, r.Want.Zone).Objects) > 0 {
+	if len(r.Have.Pool(r.Want.Names, r.Want.Pool()).Objects) > 0 {
 		return true, nil
 	}
+	r.tellOthers()
 	if r.Unreachable(ctx, r.Have.Runs(r.Master())) != "" {
 		return false, nil
 	}

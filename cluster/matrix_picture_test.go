@@ -27,7 +27,7 @@ var incidental = []struct {
 	{regexp.MustCompile(`"(id|selfLinkWithId|fingerprint|labelFingerprint|creationTimestamp|lastStartTimestamp|lastStopTimestamp|lastAttachTimestamp|etag|targetId|sourceImageId|sourceDiskId)":"[^"]*"`), `"$1":"…"`},
 	{regexp.MustCompile(`"lastDetachTimestamp":"[^"]*",?`), ""}, // of a disk that changed its machine
 	{regexp.MustCompile(`\d+\.\d+\.\d+\.\d+`), "A.B.C.D"},
-	{regexp.MustCompile(`((?:minion|worker)-group(?:-\d+)?)-[a-z0-9]{4}\b`), "$1-xxxx"},
+	{regexp.MustCompile(`((?:minion|worker)(?:-gpu)?-group(?:-\d+)?)-[a-z0-9]{4}\b`), "$1-xxxx"},
 	{regexp.MustCompile(`"key":"ssh-keys","value":"[^"]*"`), "KEYS"}, // as many operators as came by
 	{regexp.MustCompile(`networks/\d+`), "networks/ID"},
 	{regexp.MustCompile(`\b[a-z0-9]{6}\.[a-z0-9]{16}\b`), "TOKEN"},

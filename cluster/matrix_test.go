@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"hakube/cluster/label"
 	"hakube/cluster/plan"
 	"hakube/cluster/settings"
 	"hakube/cluster/status"
@@ -92,6 +93,10 @@ func matrixModes() []matrixMode {
 	poolD := func(o *operator) *operator { return o.pool(zoneD, 1) }
 	one := after(same)
 	larger := func(o *operator) *operator { return o.ofType("e2-standard-4") }
+	second := func(n settings.Count, taints label.Taints) func(*operator) *operator {
+		return func(o *operator) *operator { return o.named("gpu", zoneB, n, taints) }
+	}
+	both := after(same, second(2, "dedicated=gpu:NoSchedule"))
 	withPoolC := after(same, poolC(3), poolD)
 	two := after(same, master(zoneC))
 	three := after(same, master(zoneC), master(zoneD))
@@ -104,6 +109,9 @@ func matrixModes() []matrixMode {
 		{name: "add_pool", prepare: stranger, run: up(poolC(2)), preview: preview(poolC(2)), quorum: true},
 		{name: "add_pool_smaller", prepare: withPoolC, run: up(poolC(1)), preview: preview(poolC(1)), quorum: true},
 		{name: "pool_changed", prepare: one, run: up(larger), preview: preview(larger), quorum: true, one: true},
+		{name: "second_pool", prepare: one, run: up(second(2, "dedicated=gpu:NoSchedule")), preview: preview(second(2, "dedicated=gpu:NoSchedule")), quorum: true, one: true},
+		{name: "second_pool_changed", prepare: both, run: up(second(2, "dedicated=gpu:NoExecute")), preview: preview(second(2, "dedicated=gpu:NoExecute")), quorum: true, one: true},
+		{name: "remove_second_pool", prepare: both, run: down(second(2, "dedicated=gpu:NoSchedule")), quorum: true, removes: true, one: true},
 		{name: "add_replica_1to2", prepare: one, run: up(master(zoneC)), preview: preview(same), more: true, quorum: true},
 		{name: "add_replica_2to3", prepare: two, run: up(master(zoneD)), preview: preview(same), more: true, quorum: true},
 		{name: "span_1to3", prepare: one, run: up(threeZones), preview: preview(threeZones), quorum: true, one: true},

@@ -121,7 +121,7 @@ func (c *Cluster) upAll(ctx context.Context, h hold, report func(plan.Event)) (*
 	before := all
 	all = w.first.summary()
 	all.with(before)
-	h.lease.Done(inventory.GrowthKey + w.Home)
+	h.lease.Done(inventory.GrowthKey(w.poolIn(w.Home)))
 	for range w.lastMaster() {
 		x, err := w.short(ctx)
 		if err != nil {
@@ -138,7 +138,7 @@ func (c *Cluster) upAll(ctx context.Context, h hold, report func(plan.Event)) (*
 		if err := w.add(ctx, w.command(s), report, all); err != nil {
 			return nil, err
 		}
-		h.lease.Done(inventory.GrowthKey + string(s.Zone))
+		h.lease.Done(inventory.GrowthKey(w.poolIn(string(s.Zone))))
 	}
 	removals := w.Removals(w.settings)
 	for _, s := range removals {
@@ -173,6 +173,11 @@ func (w *whole) add(ctx context.Context, c *Cluster, report func(plan.Event), al
 	}
 	all.with(r.summary())
 	return nil
+}
+
+// poolIn is the pool of the command in a zone.
+func (w *whole) poolIn(zone string) settings.PoolID {
+	return settings.PoolID{Zone: zone, Name: string(w.settings.Pool)}
 }
 
 func (w *whole) begins(verb settings.Verb, s settings.Settings) {
@@ -222,7 +227,7 @@ func (w *whole) summary(ctx context.Context, all *Summary) (*Summary, error) {
 	}
 	unfinished := w.held.lease.Done(inventory.SpanKey)
 	for _, p := range w.Pools {
-		unfinished = w.held.lease.Done(inventory.GrowthKey+p.Zone) || unfinished
+		unfinished = w.held.lease.Done(inventory.GrowthKey(w.poolIn(p.Zone))) || unfinished
 	}
 	if unfinished {
 		return all, w.held.gate(ctx)

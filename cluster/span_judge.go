@@ -24,7 +24,7 @@ func thereOf(r *run) span.There {
 	}
 	for _, o := range r.Have.Objects {
 		if o.Kind == inventory.ManagedGroup && o.Zone != "" {
-			t.Pools[o.Zone] += o.Size
+			t.Add(o.PoolID(), o.Size, r.Want.Names.Pool)
 		}
 	}
 	return t

@@ -115,6 +115,7 @@ func (s *Summary) with(x *Summary) {
 // lost.
 type Smaller struct {
 	Zone  string   `json:"zone"`
+	Pool  string   `json:"pool"` // HAKUBE_POOL
 	From  int      `json:"from"`
 	To    int      `json:"to"`
 	Nodes []string `json:"nodes"` // that go; empty when the cluster could not be asked which
@@ -122,7 +123,7 @@ type Smaller struct {
 }
 
 func (s Smaller) String() string {
-	text := fmt.Sprintf("%d of %d nodes of zone %s", s.From-s.To, s.From, s.Zone)
+	text := fmt.Sprintf("%d of %d nodes of zone %s", s.From-s.To, s.From, settings.PoolID{Zone: s.Zone, Name: s.Pool}.Short())
 	if len(s.Nodes) == 0 {
 		return text + ", and which could not be asked: " + s.Why
 	}

@@ -31,12 +31,12 @@ func (c *Cluster) alone(ctx context.Context, verb settings.Verb, report func(pla
 			break
 		}
 	}
-	unfinished := err == nil && mode.Pool() && l.Done(inventory.GrowthKey+string(c.settings.Zone))
+	unfinished := err == nil && mode.Pool() && l.Done(inventory.GrowthKey(c.pool()))
 	if row := rowOf(mode); err == nil && row.Whole && !row.Removes { // whoever says so leaves an up of the whole cluster at what there is
 		unfinished = l.Done(inventory.SpanKey) || unfinished
 	}
 	if row := rowOf(mode); err == nil && row.Removes && row.Nodes && !row.Whole {
-		unfinished = l.Done(inventory.PerGroupKey+string(c.settings.Zone)) || unfinished
+		unfinished = l.Done(inventory.PerGroupKey(c.pool())) || unfinished
 	}
 	if err == nil && (unfinished || l.Abandoned()) {
 		err = gate(ctx) // all that the cut run was at is done: nothing is to speak of it any more
@@ -55,6 +55,11 @@ func (c *Cluster) alone(ctx context.Context, verb settings.Verb, report func(pla
 type hold struct {
 	lease *lease.Lease
 	gate  plan.Gate // takes the lease before the first change, and guards it before each
+}
+
+// pool is the one that the settings speak of.
+func (c *Cluster) pool() settings.PoolID {
+	return settings.PoolID{Zone: string(c.settings.Zone), Name: string(c.settings.Pool)}
 }
 
 // lease is one that was not taken yet.

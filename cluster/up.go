@@ -160,7 +160,7 @@ func (c *Cluster) consent(ctx context.Context, r *run) error {
 	if !r.Mode.Name.Pool() {
 		return nil
 	}
-	s := Smaller{Zone: r.Want.Zone, Nodes: []string{}}
+	s := Smaller{Zone: r.Want.Zone, Pool: r.Want.Names.Pool, Nodes: []string{}}
 	groups := r.PoolGroups()
 	for _, g := range groups {
 		s.From += g.Size

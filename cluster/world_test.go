@@ -155,10 +155,10 @@ func forgetGrowths(all map[string]map[string]any) {
 			delete(labels, inventory.SpanKey)
 		}
 		for k, v := range labels {
-			zone, is := strings.CutPrefix(k, inventory.GrowthKey)
-			size := 0.0
+			key, is := strings.CutPrefix(k, inventory.GrowthKey(settings.PoolID{}))
+			id, size := settings.PoolByKey(key), 0.0
 			for path, group := range all {
-				if n, ok := group["targetSize"].(float64); ok && strings.Contains(path, "/zones/"+zone+"/instanceGroupManagers/") {
+				if n, ok := group["targetSize"].(float64); ok && strings.Contains(path, "/zones/"+id.Zone+"/instanceGroupManagers/") && poolIn(group) == id.Name {
 					size += n
 				}
 			}
@@ -167,6 +167,11 @@ func forgetGrowths(all map[string]map[string]any) {
 			}
 		}
 	}
+}
+
+// poolIn is the pool that a group says it is of.
+func poolIn(group map[string]any) string {
+	return settings.MarkFields(fmt.Sprint(group["description"]))[settings.PoolField]
 }
 
 // spanned tells whether there is what an up of the whole cluster was to make.
@@ -178,7 +183,7 @@ func spanned(all map[string]map[string]any, label string) bool {
 		switch kind, name, _ := strings.Cut(object, "/"); {
 		case kind == "instances" && strings.HasPrefix(name, "kubernetes-master"):
 			there.Masters[zone]++
-		case kind == "instanceGroupManagers":
+		case kind == "instanceGroupManagers" && poolIn(doc) == "":
 			there.Pools[zone] += int(doc["targetSize"].(float64))
 		}
 	}

@@ -59,6 +59,19 @@ run_master 9>/dev/null`
 	}
 }
 
+// TestNodeRegistersWithItsMarks: a node's labels and taints are its kubelet's from the start,
+// beside those that each node has, and without any nothing is said of taints.
+func TestNodeRegistersWithItsMarks(t *testing.T) {
+	const of = "\nnode_registration | grep -A1 -E 'name: (node-labels|register-with-taints)' | grep value: | tr -d ' '\n"
+	const machine = "NAME=n IP=10.40.0.2 PROJECT=p ZONE=z-b REGION=z MACHINE_TYPE=e2 "
+	const always = "value:topology.kubernetes.io/zone=z-b,topology.kubernetes.io/region=z,node.kubernetes.io/instance-type=e2"
+	g := newGuest(t)
+	g.want(always+"\n", machine+"ROLE=node"+of)
+	g.want(always+",a=1,b=2,hakube/pool=gpu\nvalue:dedicated=gpu:NoSchedule,x:NoExecute\n",
+		machine+"ROLE=node NODE_LABELS=a=1,b=2 POOL=gpu NODE_TAINTS=dedicated=gpu:NoSchedule,x:NoExecute"+of)
+	g.want(always+"\nvalue:node-role.kubernetes.io/control-plane=:NoSchedule\n", machine+"ROLE=master"+of)
+}
+
 func TestPreparedMachineStartsItsMembersFirst(t *testing.T) {
 	g := newGuest(t)
 	g.write(map[string]string{"hakube/ring-main": "1\nx\n"})

@@ -49,6 +49,12 @@ const (
 	KeySignKubelets = "hakube-sign-kubelets"
 	// KeyGraceful is HAKUBE_GRACEFUL_SHUTDOWN; absent: false. Nodes only.
 	KeyGraceful = "hakube-graceful"
+	// KeyNodeLabels and KeyNodeTaints are KUBE_NODE_LABELS and KUBE_NODE_TAINTS; absent:
+	// none. Nodes only.
+	KeyNodeLabels = "hakube-node-labels"
+	KeyNodeTaints = "hakube-node-taints"
+	// KeyPool is HAKUBE_POOL, the label hakube/pool of the node; absent: none. Nodes only.
+	KeyPool = "hakube-pool"
 	// KeyJoinToken is a bootstrap token that can only ask for a node's
 	// certificate, abcdef.0123456789abcdef. Nodes only.
 	KeyJoinToken = "hakube-join-token"

@@ -78,7 +78,7 @@ func (f *Collector) Take(c *gce.Client, o Object, x Described) {
 		return
 	}
 	fields := settings.MarkFields(x.GetDescription())
-	o.Role, o.Multizone = fields["role"], fields["multizone"]
+	o.Role, o.Multizone, o.Pool = fields["role"], fields["multizone"], fields[settings.PoolField]
 	f.List = append(f.List, o)
 }
 

@@ -30,8 +30,10 @@ func (g Growth) Over(size int) int {
 	return 0
 }
 
-// GrowthKey begins the label of a zone's growth.
-const GrowthKey = "hakube-nodes-"
+// GrowthKey is the label of a pool's growth.
+func GrowthKey(id settings.PoolID) string { return growthPrefix + id.Key() }
+
+const growthPrefix = "hakube-nodes-"
 
 func (g Growth) String() string {
 	text := strconv.Itoa(g.From) + "-" + strconv.Itoa(g.To)
@@ -41,14 +43,14 @@ func (g Growth) String() string {
 	return text
 }
 
-// growthsOf reads labels, by zone.
-func growthsOf(labels map[string]string) map[string]Growth {
-	all := map[string]Growth{}
+// growthsOf reads labels.
+func growthsOf(labels map[string]string) map[settings.PoolID]Growth {
+	all := map[settings.PoolID]Growth{}
 	for k, v := range labels {
-		zone, is := strings.CutPrefix(k, GrowthKey)
+		key, is := strings.CutPrefix(k, growthPrefix)
 		var g Growth
 		if n, _ := fmt.Sscanf(v, "%d-%d-%d", &g.From, &g.To, &g.Most); is && n >= 2 && max(g.To, g.Most) <= settings.MaxCount {
-			all[zone] = g
+			all[settings.PoolByKey(key)] = g
 		}
 	}
 	return all

@@ -1,6 +1,10 @@
 package inventory
 
-import "testing"
+import (
+	"testing"
+
+	"hakube/cluster/settings"
+)
 
 // TestGrowing: what a run that was cut left of a pool is on its way to what that was to
 // have, from fewer nodes, or from more while old ones are among them; any other size is
@@ -27,7 +31,7 @@ func TestGrowing(t *testing.T) {
 			{Kind: ManagedGroup, Name: "g", Zone: zone, Size: x.size, Template: "new"},
 			{Kind: Instance, Name: "g-xxxx", Zone: zone, Role: RoleNode, Template: x.template},
 		}}
-		g, on := v.Growing(zone, growthsOf(map[string]string{GrowthKey + zone: x.label}))
+		g, on := v.Growing(settings.PoolID{Zone: zone}, growthsOf(map[string]string{GrowthKey(settings.PoolID{Zone: zone}): x.label}))
 		if on != (x.to > 0) || on && (g.To != x.to || g.String() != x.label) {
 			t.Errorf("%s of %d machines, one from the %s template: %v %t, want to %d", x.label, x.size, x.template, g, on, x.to)
 		}

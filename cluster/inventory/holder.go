@@ -16,16 +16,16 @@ import (
 // (addresses.users): a machine, by an access config, a forwarding rule, or, for
 // the moment in which it moves, nobody.
 type Holder struct {
-	IP      string            // "" while none is reserved
-	Tier    string            // its network tier
-	Machine string            // the instance that has it
-	Zone    string            // of that instance
-	Rule    string            // the forwarding rule that has it
-	Lease   lease.Record      // on its labels
-	Growing map[string]Growth // pools that a run was making larger, by zone
-	Begun   map[string]string // the settings the cluster was begun with
-	Span    string            // an up of the whole cluster that was begun and is not done
-	labels  map[string]string // what was said of it since, among them
+	IP      string                     // "" while none is reserved
+	Tier    string                     // its network tier
+	Machine string                     // the instance that has it
+	Zone    string                     // of that instance
+	Rule    string                     // the forwarding rule that has it
+	Lease   lease.Record               // on its labels
+	Growing map[settings.PoolID]Growth // pools that a run was making larger
+	Begun   map[string]string          // the settings the cluster was begun with
+	Span    string                     // an up of the whole cluster that was begun and is not done
+	labels  map[string]string          // what was said of it since, among them
 }
 
 // Unassigned tells that nobody has the address: the API is dark.
@@ -70,8 +70,8 @@ func (r *Reader) Holder(ctx context.Context, name string, told func(*computepb.A
 }
 
 // LaterLabel is the label of such a variable, "" of all others. What is of a pool has
-// one for each zone.
-func LaterLabel(variable, zone string) string {
+// one for each.
+func LaterLabel(variable string, of settings.PoolID) string {
 	switch variable {
 	case "HAKUBE_LOAD_BALANCER":
 		return "hakube-load-balancer"
@@ -80,18 +80,18 @@ func LaterLabel(variable, zone string) string {
 	case "NETWORK_POLICY_PROVIDER":
 		return "hakube-network-policy-provider"
 	case "MAX_INSTANCES_PER_MIG":
-		return PerGroupKey + zone
+		return PerGroupKey(of)
 	}
 	return ""
 }
 
-// PerGroupKey begins the label of what a zone's groups may hold, once that is another
-// than when they were made. It goes with the pool.
-const PerGroupKey = "hakube-per-group-"
+// PerGroupKey is the label of what a pool's groups may hold, once that is another than when
+// they were made. It goes with the pool.
+func PerGroupKey(of settings.PoolID) string { return "hakube-per-group-" + of.Key() }
 
 // Said is what is written down of a variable.
-func (v *Inventory) Said(variable, zone string) string {
-	label := v.Holder.labels[LaterLabel(variable, zone)]
+func (v *Inventory) Said(variable string, of settings.PoolID) string {
+	label := v.Holder.labels[LaterLabel(variable, of)]
 	if variable == "HAKUBE_ADDONS" || variable == "NETWORK_POLICY_PROVIDER" {
 		if v.Holder.IP == "" {
 			return "" // the address was not read yet, as where no zone is named: what it says comes later
@@ -102,7 +102,7 @@ func (v *Inventory) Said(variable, zone string) string {
 		return cmp.Or(label, v.Holder.Begun[variable])
 	}
 	for _, o := range v.Objects {
-		if o.Kind == ManagedGroup && o.Zone == zone {
+		if o.Kind == ManagedGroup && o.OfPool(of) {
 			return cmp.Or(label, o.Most)
 		}
 	}
@@ -120,7 +120,7 @@ func ListOf(label string) string { return strings.ReplaceAll(label, "_", ",") }
 // SpokenOf tells whether a list was ever anything but none: at the beginning, or by a
 // later run, whose label stays.
 func SpokenOf(h Holder, variable string) bool {
-	begun, later := h.Begun[variable], h.labels[LaterLabel(variable, "")]
+	begun, later := h.Begun[variable], h.labels[LaterLabel(variable, settings.PoolID{})]
 	return later != "" || begun != "" && begun != "none"
 }
 

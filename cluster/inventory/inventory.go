@@ -24,15 +24,15 @@ type Inventory struct {
 // Of lists what was found of a kind and has to be removed by itself: not the
 // boot disks of machines, which go with them, nor the machines of groups.
 func (v *Inventory) Of(k Kind) (list []Object) {
-	grouped := map[string]bool{}
+	grouped := map[settings.PoolID]bool{}
 	for _, o := range v.Objects {
 		if o.Kind == ManagedGroup {
-			grouped[o.Zone] = true
+			grouped[o.PoolID()] = true
 		}
 	}
 	for _, o := range v.Objects {
 		switch {
-		case o.Kind != k, o.Role == RoleBootDisk && o.used, o.Role == RoleNode && grouped[o.Zone]:
+		case o.Kind != k, o.Role == RoleBootDisk && o.used, o.Role == RoleNode && grouped[o.PoolID()]:
 		default:
 			list = append(list, o)
 		}
@@ -78,32 +78,46 @@ func (v *Inventory) Masters(n settings.Names) (list []Object) {
 	return list
 }
 
-// Pool is what a zone has of nodes: groups, machines, and disks those left.
-func (v *Inventory) Pool(n settings.Names, zone string) *Inventory {
+// Pool is what there is of a pool: groups, machines, and disks those left.
+func (v *Inventory) Pool(n settings.Names, id settings.PoolID) *Inventory {
 	p := &Inventory{}
+	first := n.OfPool(id.Name).Group(0) + "-"
 	for _, o := range v.Objects {
-		orphan := o.Kind == Disk && o.Role == RoleBootDisk && !o.used && strings.HasPrefix(o.Name, n.Group(0)+"-")
-		if o.Zone == zone && (o.Kind == ManagedGroup || o.Kind == Instance && o.Role == RoleNode || orphan) {
+		orphan := o.Kind == Disk && o.Role == RoleBootDisk && !o.used && o.Zone == id.Zone && strings.HasPrefix(o.Name, first)
+		if o.OfPool(id) || orphan {
 			p.Objects = append(p.Objects, o)
 		}
 	}
 	return p
 }
 
-// Growing tells whether a run that was cut left the zone's pool on its way to another
+// Pools are those of which there is a group or a machine, by zone and name.
+func (v *Inventory) Pools() (list []settings.PoolID) {
+	for _, o := range v.Objects {
+		if id := o.PoolID(); o.OfPool(id) && !slices.Contains(list, id) {
+			list = append(list, id)
+		}
+	}
+	slices.SortFunc(list, func(a, b settings.PoolID) int {
+		return cmp.Or(cmp.Compare(a.Zone, b.Zone), cmp.Compare(a.Name, b.Name))
+	})
+	return list
+}
+
+// Growing tells whether a run that was cut left a pool on its way to another
 // size. One that is larger is on its way back only while old machines are in it: without
 // them somebody wants it larger.
-func (v *Inventory) Growing(zone string, all map[string]Growth) (Growth, bool) {
+func (v *Inventory) Growing(id settings.PoolID, all map[settings.PoolID]Growth) (Growth, bool) {
 	size, of, old := 0, "", false
 	for _, o := range v.Objects {
-		if o.Kind == ManagedGroup && o.Zone == zone {
+		if o.Kind == ManagedGroup && o.OfPool(id) {
 			size, of = size+o.Size, o.Template
 		}
 	}
 	for _, o := range v.Objects {
-		old = old || o.Role == RoleNode && o.Kind == Instance && o.Zone == zone && o.Template != "" && o.Template != of
+		old = old || o.Kind == Instance && o.OfPool(id) && o.Template != "" && o.Template != of
 	}
-	g, is := all[zone]
+	g, is := all[id]
 	return g, is && g.Holds(size) && (old || g.Over(size) == 0)
 }
 

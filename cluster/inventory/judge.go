@@ -1,6 +1,7 @@
 package inventory
 
 import (
+	"cmp"
 	"fmt"
 	"regexp"
 	"slices"
@@ -42,8 +43,22 @@ func (v *Inventory) LivesHere(want *settings.Spec) error {
 	}
 }
 
-// GroupName parts a group's name after the prefix of nodes.
-var GroupName = regexp.MustCompile(`^(.*)-group(-[0-9]+)?$`)
+// NodePrefix is what a group's name says of NODE_INSTANCE_PREFIX, "" if it is no name of
+// ours.
+func (o Object) NodePrefix() string {
+	m := groupName.FindStringSubmatch(o.Name)
+	if m == nil || o.Pool == "" {
+		return strings.Join(m[min(1, len(m)):min(2, len(m))], "")
+	}
+	prefix, is := strings.CutSuffix(m[1], "-"+o.Pool)
+	if !is {
+		return ""
+	}
+	return prefix
+}
+
+// groupName parts a group's name after the prefix of nodes, and the pool's name.
+var groupName = regexp.MustCompile(`^(.*)-group(-[0-9]+)?$`)
 
 // SameNames refuses settings under which what is there would have other names:
 // it would not be found, and made a second time beside itself.
@@ -59,10 +74,7 @@ func (v *Inventory) SameNames(want *settings.Spec) error {
 				return err
 			}
 		case o.Kind == ManagedGroup:
-			was := o.Name
-			if m := GroupName.FindStringSubmatch(o.Name); m != nil {
-				was = m[1]
-			}
+			was := cmp.Or(o.NodePrefix(), o.Name)
 			if err := want.Drift("group "+o.Name, settings.Difference{Variable: "NODE_INSTANCE_PREFIX", Was: was, Want: want.Names.Node}); err != nil {
 				return err
 			}
@@ -110,8 +122,10 @@ func (v *Inventory) commands(want *settings.Spec) (list []cure.Command) {
 			list = append(list, cure.RemoveMaster(o.Zone, o.Name))
 		}
 	}
-	for _, zone := range v.Zones(func(o Object) bool { return o.Zone != last && len(v.Pool(want.Names, o.Zone).Objects) > 0 }) {
-		list = append(list, cure.RemovePool(zone))
+	for _, id := range v.Pools() {
+		if id.Zone != last {
+			list = append(list, cure.RemovePool(id.Zone).OfPool(id.Name))
+		}
 	}
 	return append(list, cure.DownIn(last))
 }

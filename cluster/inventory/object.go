@@ -36,7 +36,8 @@ type Object struct {
 	Zone   string // "" unless it is zonal
 	Region string // "" unless it is regional
 	Role   string
-	used   bool // a disk that a machine has
+	Pool   string // of a managed group and a node: the pool's name, "" for the one without
+	used   bool   // a disk that a machine has
 
 	// Of a machine: what it was made with, by which later names are judged.
 	clusterName, Network, Subnetwork string
@@ -66,6 +67,14 @@ func (o Object) String() string {
 // Id is what an object is told from others by.
 func (o Object) Id() Object {
 	return Object{Kind: o.Kind, Name: o.Name, Zone: o.Zone, Region: o.Region}
+}
+
+// PoolID is the pool that a managed group or a node is of.
+func (o Object) PoolID() settings.PoolID { return settings.PoolID{Zone: o.Zone, Name: o.Pool} }
+
+// OfPool tells whether it is a managed group or a node of the pool.
+func (o Object) OfPool(p settings.PoolID) bool {
+	return o.Zone != "" && (o.Kind == ManagedGroup || o.Kind == Instance && o.Role == RoleNode) && o.PoolID() == p
 }
 
 // ObjectAt is the object a URL leads to; its kind is "" when hakube knows none.

@@ -93,7 +93,7 @@ func users(ctx context.Context, client *kube.Client, addon string) (list []user,
 // first change, as far as the API can be asked by then. The step itself asks again.
 func SwitchedOff(ctx context.Context, r *task.Task) (refusal.Unfit, error) {
 	var was settings.Addons
-	if err := was.Decode(r.Have.Said("HAKUBE_ADDONS", "")); err != nil {
+	if err := was.Decode(r.Have.Said("HAKUBE_ADDONS", settings.PoolID{})); err != nil {
 		return nil, err
 	}
 	off := slices.DeleteFunc(was.Names(), r.Want.Settings.Addons.Has)

@@ -158,13 +158,18 @@ func (d *drained) Do(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	asked := goes // all of them once, and then those that are not empty: of many nodes most are soon
 	err = plan.Until(ctx, plan.Condition{
 		For: fmt.Sprintf("pods and volumes to leave %d nodes", len(goes)), Every: d.env.Poll, Limit: d.env.Want.Settings.DrainTimeout.Duration(),
 		Check: func(ctx context.Context) (ok bool, missing string, err error) {
-			left, volumes, err := leftOn(ctx, d.env, p, goes)
+			left, volumes, err := leftOn(ctx, d.env, p, asked)
+			if err == nil && len(left) == 0 && len(asked) < len(goes) { // one may have been put there as its node was cordoned
+				left, volumes, err = leftOn(ctx, d.env, p, goes)
+			}
 			if err != nil {
 				return false, "", err
 			}
+			asked = holding(goes, left)
 			if len(left) == 0 && len(volumes) > 0 {
 				return false, "volumes are attached: " + kube.Some(volumes), nil
 			}
@@ -176,6 +181,20 @@ func (d *drained) Do(ctx context.Context) error {
 	}
 	d.giveUp(pool.NamesOf(goes), errors.Unwrap(err))
 	return nil
+}
+
+// holding are the machines that pods are on.
+func holding(machines []pool.Machine, pods []corev1.Pod) (list []pool.Machine) {
+	on := map[string]bool{}
+	for _, pod := range pods {
+		on[pod.Spec.NodeName] = true
+	}
+	for _, m := range machines {
+		if on[m.Name] {
+			list = append(list, m)
+		}
+	}
+	return list
 }
 
 func (*drained) Undo(context.Context) error { return nil } // never unwanted
@@ -196,7 +215,7 @@ const everyNode = ""
 // its nodes hold pods. A cluster that cannot be asked keeps nothing from being
 // removed; that it went undrained is said.
 func Busy(r *task.Task) plan.Step {
-	b := busy{opener: openerOf(r), drain: drain(r), name: "pods on nodes of " + r.Want.Zone}
+	b := busy{opener: openerOf(r), drain: drain(r), name: "pods on nodes of " + r.Want.Pool().Short()}
 	if r.Mode.One {
 		b.name = "pods on node " + r.Replica.Name
 		if r.Have.StatusOf(r.Replica) != "RUNNING" {

@@ -25,7 +25,7 @@ import (
 func OrphanedNodes(r *task.Task) orphanedNodes {
 	g := orphanedNodes{env: r.Env, groups: r.OwnGroups(), whole: r.Mode.Whole, goes: r.Mode.Removes, lives: r.Have.Runs(r.Master())}
 	for _, o := range slices.Concat(r.Have.Objects, r.Masters()) {
-		if o.Kind == inventory.Instance && (o.Zone != r.Want.Zone || o.Role == inventory.RoleMaster) {
+		if o.Kind == inventory.Instance && (!o.OfPool(r.Want.Pool()) || o.Role == inventory.RoleMaster) {
 			g.elsewhere = append(g.elsewhere, o)
 		}
 	}
@@ -78,8 +78,8 @@ func (g orphanedNodes) found(name, zone string) bool {
 // A master that goes takes its Node with it; what a cut left of that goes when the
 // whole cluster is brought up.
 func (g orphanedNodes) mayBeOf(name, zone string) bool {
-	if strings.HasPrefix(name, g.env.Want.Names.Group(0)+"-") {
-		return zone == g.env.Want.Zone || g.whole
+	if pool, is := g.env.Want.Names.PoolOf(name); is {
+		return pool == g.env.Want.Names.Pool && zone == g.env.Want.Zone || g.whole
 	}
 	return g.whole && g.env.Want.Names.IsMaster(name)
 }

@@ -41,14 +41,16 @@ func (r replaced) String() string {
 
 // parted are a group's machines, those made from another template apart.
 func (r replaced) parted(p pool.Pool) (old, fresh pool.Pool) {
-	old.Nodes, fresh.Nodes, fresh.Stuck = p.Nodes, p.Nodes, p.Stuck
+	var before, since []pool.Machine
 	for _, m := range p.Machines {
 		if m.Template != "" && m.Template != r.env.Want.NodeTemplate() {
-			old.Machines = append(old.Machines, m)
+			before = append(before, m)
 		} else {
-			fresh.Machines = append(fresh.Machines, m)
+			since = append(since, m)
 		}
 	}
+	old, fresh = p.Of(before), p.Of(since)
+	old.Stuck = nil
 	return old, fresh
 }
 
@@ -167,7 +169,7 @@ func (r replaced) fresh(ctx context.Context, size int) (p pool.Pool, err error) 
 // stopped says how to go on.
 func (r replaced) stopped(err error) error {
 	zone, n := r.group.Zone, int(r.env.Want.Settings.NumNodes)
-	return fmt.Errorf("%w\n%s", err, cure.Hint("no further node was touched; this goes on from here, and with the values of before it goes back", cure.FinishPool(zone, n)))
+	return fmt.Errorf("%w\n%s", err, cure.Hint("no further node was touched; this goes on from here, and with the values of before it goes back", cure.FinishPool(zone, n).OfPool(r.group.Pool)))
 }
 
 // release drains nodes and removes their machines, so that the group is smaller by as many.

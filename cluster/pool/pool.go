@@ -40,10 +40,26 @@ func Few(machines []Machine) string {
 
 // A Pool is the machines of groups beside the cluster's Nodes.
 type Pool struct {
-	Machines []Machine     // that are to stay
-	Leaving  []string      // that are being removed
-	Stuck    []error       // why a machine cannot be made: "creating instance kubernetes-minion-group-x1y2: Quota …"
-	Nodes    []corev1.Node // of the whole cluster
+	Machines []Machine        // that are to stay
+	Leaving  []string         // that are being removed
+	Stuck    []error          // why a machine cannot be made: "creating instance kubernetes-minion-group-x1y2: Quota …"
+	Nodes    []corev1.Node    // of the whole cluster
+	index    map[string][]int // of those, by name; nil: they are few
+}
+
+// Beside is the same machines beside other Nodes.
+func (p Pool) Beside(nodes []corev1.Node) Pool {
+	p.Nodes, p.index = nodes, make(map[string][]int, len(nodes))
+	for i := range nodes {
+		p.index[nodes[i].Name] = append(p.index[nodes[i].Name], i)
+	}
+	return p
+}
+
+// Of is other machines of the same pool, beside the same Nodes.
+func (p Pool) Of(machines []Machine) Pool {
+	p.Machines, p.Leaving = machines, nil
+	return p
 }
 
 // Read reads the Nodes first and the machines after that: one that joins in
@@ -59,8 +75,7 @@ func Read(ctx context.Context, r *env.Env, groups []inventory.Object) (p Pool, e
 		return p, err
 	}
 	p, err = MachinesOf(ctx, r, groups)
-	p.Nodes = nodes
-	return p, err
+	return p.Beside(nodes), err
 }
 
 // Recent is that with the machines as they were last listed in this run, if they were
@@ -80,8 +95,7 @@ func Recent(ctx context.Context, r *env.Env, groups []inventory.Object) (p Pool,
 		}
 		return managed(ctx, r, o)
 	}, r.GCE.AttemptError)
-	p.Nodes = nodes
-	return p, err
+	return p.Beside(nodes), err
 }
 
 // managed lists the machines of a group, none of one that is not there.
@@ -151,8 +165,11 @@ func (p *Pool) add(group inventory.Object, m *computepb.ManagedInstance) bool {
 // Node is the machine's Node, nil if it has none. One of another zone with its
 // name is none of its.
 func (p Pool) Node(m Machine) *corev1.Node {
-	for i := range p.Nodes {
-		if zone := p.Nodes[i].Labels[corev1.LabelTopologyZone]; p.Nodes[i].Name == m.Name && (zone == "" || zone == m.Zone) {
+	if p.index == nil {
+		p = p.Beside(p.Nodes)
+	}
+	for _, i := range p.index[m.Name] {
+		if zone := p.Nodes[i].Labels[corev1.LabelTopologyZone]; zone == "" || zone == m.Zone {
 			return &p.Nodes[i]
 		}
 	}

@@ -56,7 +56,7 @@ func demandOf(r *task.Task, missing []inventory.Object, nodes int, cpus func(mac
 		d["INSTANCES"]--
 	}
 	if nodes > 0 {
-		machines(string(s.NodeSize), s.PreemptibleNode, nodes)
+		machines(string(s.NodeSize), s.PreemptibleNode || s.SpotNode, nodes)
 		disk(s.NodeDiskType, s.NodeDiskSize, nodes)
 	}
 	return d

@@ -9,6 +9,7 @@ import (
 	"hakube/cluster/inventory"
 	"hakube/cluster/plan"
 	"hakube/cluster/refusal"
+	"hakube/cluster/settings"
 	"hakube/cluster/task"
 	"hakube/gce"
 	"hakube/scripts/cure"
@@ -44,14 +45,13 @@ func ForeseeRemoval(ctx context.Context, r *task.Task, items []plan.Item) error 
 // going is every object that a list of steps takes away, with what goes with it:
 // the machines of a managed group, and the group of its name that balancers use.
 func going(r *task.Task, items []plan.Item) (gone []inventory.Object) {
-	zones := map[string]bool{}
+	pools := map[settings.PoolID]bool{}
 	for _, it := range items {
 		if s, ok := it.Step.(task.ObjectStep); ok && !it.Want {
 			o := s.Object()
 			gone = append(gone, o)
 			if o.Kind == inventory.ManagedGroup {
 				gone = append(gone, inventory.Object{Kind: inventory.InstanceGroup, Name: o.Name, Zone: o.Zone})
-				zones[o.Zone] = true
 			}
 		}
 	}
@@ -61,9 +61,12 @@ func going(r *task.Task, items []plan.Item) (gone []inventory.Object) {
 				gone[i] = x
 			}
 		}
+		if gone[i].Kind == inventory.ManagedGroup {
+			pools[gone[i].PoolID()] = true
+		}
 	}
 	for _, o := range r.Have.Objects {
-		if o.Kind == inventory.Instance && o.Role == inventory.RoleNode && zones[o.Zone] {
+		if o.Kind == inventory.Instance && o.Role == inventory.RoleNode && pools[o.PoolID()] {
 			gone = append(gone, o)
 		}
 	}

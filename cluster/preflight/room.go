@@ -29,14 +29,19 @@ func Room(ctx context.Context, r *task.Task) error {
 		masters, nodes = masters+1, 0 // the zone's pool stays as it is
 	}
 	for _, o := range r.Have.Objects {
-		if o.Kind == inventory.ManagedGroup && (o.Zone != r.Want.Zone || r.Mode.One) {
+		if o.Kind == inventory.ManagedGroup && (!o.OfPool(r.Want.Pool()) || r.Mode.One) {
 			others += o.Size
 		}
 	}
 	if r.Seen.Unreserved || !lacks(r) { // nothing is there yet: the settings' own ranges were looked at
 		return nil
 	}
-	return roomFor(ctx, r, others+masters+nodes, fmt.Sprintf("%d masters, %d nodes in other pools and NUM_NODES=%d", masters, others, nodes))
+	what := fmt.Sprintf("%d masters, %d nodes in other pools and NUM_NODES=%d", masters, others, nodes)
+	if more := r.Surging(); more > 0 {
+		nodes += more
+		what += fmt.Sprintf(", with %d more while nodes are replaced (HAKUBE_SURGE),", more)
+	}
+	return roomFor(ctx, r, others+masters+nodes, what)
 }
 
 // RoomForAll refuses more machines than there are addresses for, of a cluster that is

@@ -29,10 +29,10 @@ func NothingLeftOver(r *task.Task) plan.Step {
 	l.look = r.LookForMarks
 	switch {
 	case r.Mode.Nodes && !r.Mode.Whole:
-		l.name, l.whose = "pool of "+r.Want.Zone+" is gone", "the mark of the zone's pool"
+		l.name, l.whose = r.Want.Pool().String()+" is gone", "the mark of the zone's pool"
 		l.look = func(ctx context.Context) (*inventory.Inventory, error) {
 			have, err := r.Look(ctx)
-			return have.Pool(r.Want.Names, r.Want.Zone), err
+			return have.Pool(r.Want.Names, r.Want.Pool()), err
 		}
 	case r.Mode.One:
 		l.name, l.whose = "master "+r.Replica.Name+" is gone", "the mark of the master"

@@ -5,6 +5,8 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -14,6 +16,7 @@ import (
 // nothing else; running again finds the same objects.
 type Names struct {
 	Prefix, Cluster, Node, NetworkName, Subnet string
+	Pool                                       string // "" is the one without a name
 }
 
 // NamesOf are the names that follow from the settings.
@@ -24,6 +27,7 @@ func NamesOf(s *Settings) Names {
 		Cluster:     cmp.Or(string(s.ClusterName), p),
 		Node:        cmp.Or(string(s.NodePrefix), p+"-minion"),
 		NetworkName: string(s.Network),
+		Pool:        string(s.Pool),
 		Subnet:      cmp.Or(string(s.Subnetwork), string(s.SubnetAlias), p+"-subnet-default"),
 	}
 }
@@ -39,7 +43,88 @@ func (n Names) MasterGroup() string    { return n.Master() + "-group" } // one i
 func (n Names) HealthCheck() string    { return n.Master() + "-hc" }
 func (n Names) BackendService() string { return n.Master() }
 func (n Names) ForwardingRule() string { return n.Master() }
-func (n Names) Template() string       { return n.Node + "-template" }
+func (n Names) Template() string       { return n.nodes() + "-template" }
+
+// nodes begins the names of what a pool is made of. Names of pools have no word of those
+// that follow (PoolName), so no pool's are the beginning of another one's.
+func (n Names) nodes() string {
+	if n.Pool == "" {
+		return n.Node
+	}
+	return n.Node + "-" + n.Pool
+}
+
+// OfPool are the names of another pool of the cluster.
+func (n Names) OfPool(pool string) Names {
+	n.Pool = pool
+	return n
+}
+
+// PoolOf is the pool of which a machine would have the name; ok is false if it is none's.
+func (n Names) PoolOf(machine string) (pool string, ok bool) {
+	rest, ok := strings.CutPrefix(machine, n.Node+"-")
+	if !ok || strings.HasPrefix(rest, "group-") {
+		return "", ok
+	}
+	pool, _, ok = strings.Cut(rest, "-group-")
+	var name PoolName
+	return pool, ok && name.Decode(pool) == nil
+}
+
+// A PoolName tells pools of a zone apart.
+type PoolName string
+
+// longestPool leaves room for what names and labels have beside it: the label of a pool
+// that grows has its zone as well.
+const longestPool = 16
+
+var poolGrammar = regexp.MustCompile(`^[a-z]([-a-z0-9]*[a-z0-9])?$`)
+
+// Decode refuses names that would make names of one pool look like those of another.
+func (p *PoolName) Decode(s string) error {
+	words := strings.Split(s, "-")
+	switch {
+	case s == "":
+	case len(s) > longestPool || !poolGrammar.MatchString(s):
+		return fmt.Errorf("not a name for a pool: a lower-case letter, then at most %d lower-case letters, digits or hyphens, no hyphen at the end", longestPool-1)
+	case slices.Contains(words, "group") || slices.Contains(words, "template"):
+		return fmt.Errorf("names of groups and templates would not tell this pool's from another one's: take a name without the words group and template")
+	}
+	*p = PoolName(s)
+	return nil
+}
+
+// A PoolID is a pool of a zone.
+type PoolID struct{ Zone, Name string }
+
+// Key is what labels call it.
+func (p PoolID) Key() string {
+	if p.Name == "" {
+		return p.Zone
+	}
+	return p.Zone + "_" + p.Name
+}
+
+// PoolByKey reads that back.
+func PoolByKey(key string) PoolID {
+	zone, name, _ := strings.Cut(key, "_")
+	return PoolID{zone, name}
+}
+
+// Short is where it is: the zone, and the pool's name behind it.
+func (p PoolID) Short() string {
+	if p.Name == "" {
+		return p.Zone
+	}
+	return p.Zone + ", pool " + p.Name
+}
+
+func (p PoolID) String() string {
+	if p.Name == "" {
+		return "pool of " + p.Zone
+	}
+	return "pool " + p.Name + " of " + p.Zone
+}
 
 // TemplateLike is the name of a template that is made when a pool is changed: what it is
 // made with names it, so that a run which was cut finds its own again.
@@ -85,9 +170,9 @@ func (n Names) Replica(zone string, i int) string {
 // Group is the i-th managed group of a zone's pool, from 0.
 func (n Names) Group(i int) string {
 	if i == 0 {
-		return n.Node + "-group"
+		return n.nodes() + "-group"
 	}
-	return fmt.Sprintf("%s-group-%d", n.Node, i)
+	return fmt.Sprintf("%s-group-%d", n.nodes(), i)
 }
 
 // GroupIndex is the inverse of Group; false if the name is none of ours.
@@ -140,6 +225,18 @@ func (m Mark) Owns(description string) bool {
 	f := MarkFields(description)
 	return m.Cluster != "" && f["cluster"] == m.Cluster && f["project"] == m.Project
 }
+
+// ForPool is that of what a pool is made of: its name is in it, which names alone do not
+// tell where nodes have another prefix.
+func (m Mark) ForPool(role, pool string) string {
+	if pool == "" {
+		return m.For(role)
+	}
+	return m.For(role) + " " + PoolField + "=" + pool
+}
+
+// PoolField is the field of a mark that has the name of the pool.
+const PoolField = "pool"
 
 // MarkFields are the fields of a mark, none if it is not one.
 func MarkFields(description string) map[string]string {

@@ -47,6 +47,8 @@ func (s *Settings) problems(verb Verb, bad map[string]bool) []string {
 			say("KUBE_USE_EXISTING_MASTER=true and KUBE_DELETE_NODES=false contradict each other: the first removes a node pool, the second keeps it")
 		case bool(s.UseExistingMaster) && s.Zone == "" && !bad["Zone"]:
 			say("KUBE_USE_EXISTING_MASTER=true removes the pool of one zone: name it with KUBE_GCE_ZONE")
+		case s.Pool != "" && !bool(s.UseExistingMaster) && bool(s.DeleteNodes) && !bad["DeleteNodes"] && !bad["UseExistingMaster"]:
+			say("HAKUBE_POOL=%q names a pool, and this removes the whole cluster: KUBE_USE_EXISTING_MASTER=true removes the pool only, and without HAKUBE_POOL all goes", s.Pool)
 		case !bool(s.DeleteNodes) && !bad["DeleteNodes"] && s.Zone == "" && !bad["Zone"]:
 			say("KUBE_DELETE_NODES=false removes a master of one zone: name it with KUBE_GCE_ZONE")
 		}
@@ -68,6 +70,9 @@ func (s *Settings) problems(verb Verb, bad map[string]bool) []string {
 	}
 	if s.Subnetwork != "" && s.SubnetAlias != "" && s.Subnetwork != s.SubnetAlias {
 		say("KUBE_GCE_IP_ALIAS_SUBNETWORK=%q and SUBNETWORK=%q name two subnetworks", s.Subnetwork, s.SubnetAlias)
+	}
+	if s.PreemptibleNode && s.SpotNode {
+		say("PREEMPTIBLE_NODE=true and HAKUBE_SPOT_NODE=true contradict each other: a machine is one or the other")
 	}
 	if s.Surge < 1 && !bad["Surge"] {
 		say("HAKUBE_SURGE=%d: one new node is there before an old one goes, at least", s.Surge)
@@ -133,6 +138,9 @@ func (s *Settings) nameProblems(bad map[string]bool) []string {
 	}
 	if len(longest) <= maxName {
 		return nil
+	}
+	if without := len(longest) - len(s.Pool) - 1; s.Pool != "" && without <= maxName && strings.Contains(longest, "-"+string(s.Pool)+"-") {
+		return []string{fmt.Sprintf("HAKUBE_POOL=%q is too long: %q has %d characters, Compute Engine's limit is %d", s.Pool, longest, len(longest), maxName)}
 	}
 	return []string{fmt.Sprintf("KUBE_GCE_INSTANCE_PREFIX=%q is too long: %q has %d characters, Compute Engine's limit is %d; use at most %d for the prefix",
 		s.Prefix, longest, len(longest), maxName, max(1, len(s.Prefix)-(len(longest)-maxName)))}
@@ -221,6 +229,9 @@ func (s *Settings) warnings(verb Verb) []string {
 	}
 	if mode := s.Mode(verb); verb == Down && bool(s.Sweep) && mode != RemoveCluster {
 		w = append(w, fmt.Sprintf("HAKUBE_SWEEP=true has no effect on %s: only with the whole cluster goes what its Services and volumes left", mode))
+	}
+	if mode := s.Mode(verb); s.Pool != "" && (mode == AddReplica || mode == RemoveReplica) {
+		w = append(w, fmt.Sprintf("HAKUBE_POOL=%s has no effect on %s, which is of a master", s.Pool, mode))
 	}
 	if named := s.Named(); verb == Up && len(named) > 0 && s.IsGiven("KUBE_GCE_ZONE") && !slices.Contains(named, s.Zone) {
 		w = append(w, fmt.Sprintf("KUBE_GCE_ZONE=%s has no effect: HAKUBE_ZONES and HAKUBE_MASTER_ZONES name the zones", s.Zone))

@@ -5,6 +5,8 @@ import (
 	"os"
 	"reflect"
 	"slices"
+
+	"hakube/cluster/label"
 )
 
 // Settings are the variables of kube-up that hakube takes, with kube-up's
@@ -53,7 +55,8 @@ type Settings struct {
 	DNSDomain     Domain `envconfig:"KUBE_DNS_DOMAIN" flag:"dns-domain" default:"cluster.local" desc:"domain of Services"`
 	EnableAliases Bool   `envconfig:"KUBE_GCE_ENABLE_IP_ALIASES" flag:"enable-ip-aliases" default:"true" desc:"pods get alias IP ranges; false is not supported"`
 
-	NumNodes         Count        `group:"Machines" envconfig:"NUM_NODES" flag:"num-nodes" default:"3" desc:"nodes of the zone's pool"`
+	Pool             PoolName     `group:"Machines" for:"up,down" envconfig:"HAKUBE_POOL" flag:"pool" desc:"which of a zone's pools: each has a size, a template and groups of its own. If empty, the one without a name; down of that leaves the others"`
+	NumNodes         Count        `envconfig:"NUM_NODES" flag:"num-nodes" default:"3" desc:"nodes of the zone's pool"`
 	MaxPerGroup      Count        `envconfig:"MAX_INSTANCES_PER_MIG" flag:"max-instances-per-group" default:"1000" desc:"nodes a managed instance group may have; a larger pool is several groups"`
 	NodeSize         Name         `envconfig:"NODE_SIZE" flag:"node-size" default:"e2-standard-2" desc:"machine type of nodes"`
 	MasterSize       Name         `envconfig:"MASTER_SIZE" flag:"master-size" desc:"machine type of masters; e2-standard-2, larger with more nodes, if empty"`
@@ -63,6 +66,9 @@ type Settings struct {
 	NodeDiskType     Name         `envconfig:"NODE_DISK_TYPE" flag:"node-disk-type" default:"pd-standard" desc:"type of a node's boot disk"`
 	NodeDiskSize     Size         `envconfig:"NODE_DISK_SIZE" flag:"node-disk-size" default:"100GB" desc:"size of a node's boot disk"`
 	PreemptibleNode  Bool         `envconfig:"PREEMPTIBLE_NODE" flag:"preemptible-node" default:"false" desc:"nodes are preemptible"`
+	SpotNode         Bool         `envconfig:"HAKUBE_SPOT_NODE" flag:"spot-node" default:"false" desc:"nodes are Spot VMs: as PREEMPTIBLE_NODE, without its limit of a day"`
+	NodeLabels       label.Labels `envconfig:"KUBE_NODE_LABELS" flag:"node-labels" default:"none" desc:"labels of the pool's nodes, key=value separated by commas; a change replaces the nodes. Those of masters and of kubernetes.io are kubectl's"`
+	NodeTaints       label.Taints `envconfig:"KUBE_NODE_TAINTS" flag:"node-taints" default:"none" desc:"taints of the pool's nodes, key=value:Effect separated by commas, such as dedicated=gpu:NoSchedule; a change replaces the nodes"`
 	PreemptibleMain  Bool         `envconfig:"PREEMPTIBLE_MASTER" flag:"preemptible-master" default:"false" desc:"masters are preemptible"`
 	NodeScopes       Scopes       `envconfig:"NODE_SCOPES" flag:"node-scopes" default:"monitoring,logging-write,storage-ro" desc:"access scopes of nodes, gcloud's short names or URLs; none: no service account"`
 	NodeAccount      Account      `envconfig:"KUBE_GCE_NODE_SERVICE_ACCOUNT" flag:"node-service-account" default:"default" desc:"service account of nodes"`

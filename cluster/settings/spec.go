@@ -74,6 +74,9 @@ func masterTypeFor(nodes int) string {
 // NodeTemplate is the name of what the zone's nodes are made from.
 func (s *Spec) NodeTemplate() string { return cmp.Or(s.template, s.Names.Template()) }
 
+// Pool is the pool that a command is about.
+func (s *Spec) Pool() PoolID { return PoolID{s.Zone, s.Names.Pool} }
+
 // ChangesPool tells whether somebody has set what makes another template of the pool's.
 func (s *Spec) ChangesPool() bool { return s.changes }
 

@@ -3,6 +3,7 @@ package settings
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 )
 
@@ -57,6 +58,7 @@ var Classes = map[string]class{
 	"KUBE_DNS_DOMAIN":              {true, "masters' metadata, nodes' template"},
 	"KUBE_GCE_ENABLE_IP_ALIASES":   {false, "there is one value"},
 
+	"HAKUBE_POOL":                   {false, "which of a zone's pools this run is of"},
 	"NUM_NODES":                     {true, "the sizes of the zone's groups, or what a run that was cut was making of them"},
 	"MAX_INSTANCES_PER_MIG":         {true, "the labels of the address, if a later run said it; else the mark of groups; another one moves no machine"},
 	"NODE_SIZE":                     {true, "nodes' template"},
@@ -67,6 +69,9 @@ var Classes = map[string]class{
 	"NODE_DISK_TYPE":                {true, "nodes' template"},
 	"NODE_DISK_SIZE":                {true, "nodes' template"},
 	"PREEMPTIBLE_NODE":              {true, "nodes' template"},
+	"HAKUBE_SPOT_NODE":              {true, "nodes' template"},
+	"KUBE_NODE_LABELS":              {true, "nodes' template; nodes themselves are compared with it"},
+	"KUBE_NODE_TAINTS":              {true, "nodes' template; nodes themselves are compared with it"},
 	"PREEMPTIBLE_MASTER":            {true, "masters"},
 	"NODE_SCOPES":                   {true, "nodes' template"},
 	"KUBE_GCE_NODE_SERVICE_ACCOUNT": {true, "nodes' template"},
@@ -112,6 +117,26 @@ var Classes = map[string]class{
 	"HAKUBE_BREAK_LOCK":       {false, "consent, given for one run"},
 	"KUBERNETES_SKIP_CONFIRM": {false, "consent, given for one run"},
 }
+
+// ofPools are the variables of which each pool has its own value, beside its size.
+var ofPools = []string{
+	"MAX_INSTANCES_PER_MIG", "NODE_SIZE", "NODE_DISK_SIZE", "NODE_DISK_TYPE", "KUBE_GCE_NODE_IMAGE", "KUBE_GCE_NODE_PROJECT", "HAKUBE_GRACEFUL_SHUTDOWN",
+	"PREEMPTIBLE_NODE", "HAKUBE_SPOT_NODE", "KUBE_NODE_LABELS", "KUBE_NODE_TAINTS", "KUBE_GCE_NODE_SERVICE_ACCOUNT", "NODE_SCOPES",
+}
+
+// OfPool tells whether each pool has its own value of a variable.
+func OfPool(variable string) bool { return slices.Contains(ofPools, variable) }
+
+// Marks tells of variables by which nodes of a pool are told from others: a new pool takes
+// them from no other.
+func Marks(variable string) bool {
+	return variable == "KUBE_NODE_LABELS" || variable == "KUBE_NODE_TAINTS"
+}
+
+// Changeable tells whether another value of a variable replaces the nodes of the pool.
+// Nodes of another version than their masters are for an upgrade to make, and HAKUBE_RESERVE
+// is read back from masters.
+func Changeable(variable string) bool { return OfPool(variable) && variable != ofPools[0] }
 
 // Says tells whether the settings speak of a variable, by that name or by
 // another one of the same meaning.

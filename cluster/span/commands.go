@@ -94,5 +94,8 @@ func (x Target) Removals(s settings.Settings) (list []settings.Settings) {
 			list = append(list, single(s, p.Zone, func(s *settings.Settings) { s.UseExistingMaster = true }))
 		}
 	}
+	for _, b := range x.Besides {
+		list = append(list, single(s, b.Zone, func(s *settings.Settings) { s.UseExistingMaster, s.Pool = true, settings.PoolName(b.Name) }))
+	}
 	return list
 }

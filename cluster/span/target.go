@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"hakube/cluster/refusal"
+	"hakube/cluster/settings"
 	"hakube/scripts/cure"
 )
 
@@ -19,6 +20,19 @@ type Place struct {
 type There struct {
 	Homes          []string // zones of the first master
 	Masters, Pools map[string]int
+	Besides        map[settings.PoolID]int // pools of other names than the command's
+}
+
+// Add adds machines of a pool; own is the name of the command's.
+func (t *There) Add(id settings.PoolID, size int, own string) {
+	if id.Name == own {
+		t.Pools[id.Zone] += size
+		return
+	}
+	if t.Besides == nil {
+		t.Besides = map[settings.PoolID]int{}
+	}
+	t.Besides[id] += size
 }
 
 // A Target is what a wish comes to beside what is there. All zones are in the order in
@@ -28,7 +42,26 @@ type Target struct {
 	Home    string // where the first master is, or is to be
 	Masters []Place
 	Pools   []Place
-	Wish    Wish // with the zones that nobody named and a new cluster has
+	Besides []Beside // pools of other names in zones that were not named, which go with their zone
+	Wish    Wish     // with the zones that nobody named and a new cluster has
+}
+
+// A Beside is a pool of another name than the command's.
+type Beside struct {
+	settings.PoolID
+	Is int
+}
+
+// besides are those that go with their zone. A command about one pool that has a name
+// leaves all others.
+func (w Wish) besides(t There) (list []Beside) {
+	for id, n := range t.Besides {
+		if w.Pool == "" && !w.NoNodes && w.Zones != nil && !slices.Contains(w.Zones, id.Zone) {
+			list = append(list, Beside{id, n})
+		}
+	}
+	slices.SortFunc(list, func(a, b Beside) int { return strings.Compare(a.Key(), b.Key()) })
+	return list
 }
 
 // Default is a pool's size that nobody named: what it has, or a new one's default.
@@ -75,7 +108,7 @@ func (w Wish) TargetOf(t There) (Target, error) {
 		}
 		w.Masters = count
 	}
-	x := Target{Wish: w, Lives: lives, Masters: spread(count, masterZones, t.Masters), Pools: w.pools(t, known(t.Pools))}
+	x := Target{Wish: w, Lives: lives, Masters: spread(count, masterZones, t.Masters), Pools: w.pools(t, known(t.Pools)), Besides: w.besides(t)}
 	if !said && lives { // masters are as they are
 		for i := range x.Masters {
 			x.Masters[i].Wants = x.Masters[i].Is
@@ -209,6 +242,9 @@ func (x Target) Surplus() (list []string) {
 		case p.Wants != Default && p.Is > p.Wants:
 			list = append(list, fmt.Sprintf("%d of %d nodes in zone %s", p.Is-p.Wants, p.Is, p.Zone))
 		}
+	}
+	for _, b := range x.Besides {
+		list = append(list, fmt.Sprintf("pool %s of zone %s, of size %d", b.Name, b.Zone, b.Is))
 	}
 	return list
 }

@@ -18,6 +18,7 @@ type Wish struct {
 	Each, Nodes        int      // nodes of each zone, and in all; unsaid: nothing was said
 	AllowEven, Prune   bool
 	NoNodes            bool   // KUBE_CREATE_NODES=false
+	Pool               string // HAKUBE_POOL: nodes are of that pool
 	Fallback           string // KUBE_GCE_ZONE, for a new cluster whose zones nobody named
 }
 
@@ -28,7 +29,7 @@ const unsaid = -1
 func Of(s *settings.Settings) Wish {
 	w := Wish{
 		Zones: names(s.Zones), MasterZones: names(s.MasterZones), Masters: int(s.MasterCount), Each: unsaid, Nodes: unsaid,
-		AllowEven: bool(s.AllowEven), Prune: bool(s.Prune), Fallback: string(s.Zone),
+		Pool: string(s.Pool), AllowEven: bool(s.AllowEven), Prune: bool(s.Prune), Fallback: string(s.Zone),
 		NoNodes: s.IsGiven("KUBE_CREATE_NODES") && !bool(s.CreateNodes),
 	}
 	if s.IsGiven("NUM_NODES") {
@@ -76,6 +77,9 @@ func (w Wish) String() string {
 	if w.Each != unsaid {
 		add("p", strconv.Itoa(w.Each))
 	}
+	if w.Pool != "" {
+		add("g", w.Pool)
+	}
 	for _, x := range []struct {
 		word string
 		is   bool
@@ -100,6 +104,8 @@ func Parse(label, region string) (w Wish, ok bool) {
 			w.AllowEven = true
 		case !valued && key == "prune":
 			w.Prune = true
+		case key == "g":
+			w.Pool = value
 		case key == "z":
 			w.Zones = zonesOf(value, region)
 		case key == "m":
@@ -137,6 +143,7 @@ func (w Wish) Command() cure.Command {
 	say("HAKUBE_MASTER_COUNT", strconv.Itoa(w.Masters), w.Masters > 0)
 	say("HAKUBE_NODE_COUNT", strconv.Itoa(w.Nodes), w.Nodes != unsaid)
 	say("NUM_NODES", strconv.Itoa(w.Each), w.Each != unsaid)
+	say("HAKUBE_POOL", w.Pool, w.Pool != "")
 	say("KUBE_CREATE_NODES", "false", w.NoNodes)
 	say("HAKUBE_ALLOW_EVEN", "true", w.AllowEven)
 	say("HAKUBE_PRUNE", "true", w.Prune)

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 
+	"cloud.google.com/go/compute/apiv1/computepb"
 	corev1 "k8s.io/api/core/v1"
 
 	"hakube/cluster/addons"
@@ -39,11 +40,12 @@ type Snapshot struct {
 	kept        []keptRange
 	kubectl     string // why kubectl does not open the API with this operator's kubeconfig, once that was tried
 
-	wantsNodes bool                 // the settings want a pool
-	numNodes   int                  // how many nodes a new one would have
-	nodes      nodeList             // of the whole cluster
-	zonePools  map[string]pool.Pool // machines of the pools, by zone
-	listed     bool                 // they could be listed
+	wantsNodes bool                          // the settings want a pool
+	numNodes   int                           // how many nodes a new one would have
+	nodes      nodeList                      // of the whole cluster
+	machines   map[settings.PoolID]pool.Pool // of the pools
+	listed     bool                          // they could be listed
+	templates  map[string]*computepb.InstanceTemplate
 	wantAddons []addons.Set
 	asksAddons bool // somebody ever spoke of them
 	addons     []AddonStatus
@@ -94,7 +96,7 @@ func Read(ctx context.Context, r *task.Task) (*Snapshot, error) {
 	if err := find(ctx, r, s); err != nil {
 		return nil, err
 	}
-	r.Have = s.have
+	r.Have, s.templates = s.have, r.Seen.Templates
 	var err error
 	if s.wantAddons, s.asksAddons, err = r.Addons(); err != nil {
 		return nil, err

@@ -13,44 +13,36 @@ import (
 	"hakube/cluster/inventory"
 	"hakube/cluster/kube"
 	"hakube/cluster/pool"
+	"hakube/cluster/settings"
 	"hakube/cluster/task"
 	"hakube/gce"
 	"hakube/scripts/cure"
 )
 
-// zonesWithPools are the zones with groups or with machines that are nodes.
-func (s *Snapshot) zonesWithPools() []string {
-	return s.have.Zones(func(o inventory.Object) bool {
-		return o.Kind == inventory.ManagedGroup || o.Kind == inventory.Instance && o.Role == inventory.RoleNode
-	})
+// in is a pool, with the Nodes of the whole cluster.
+func (s *Snapshot) in(id settings.PoolID) pool.Pool {
+	return s.machines[id].Beside(s.nodes.list)
 }
 
-// in is a zone's pool, with the Nodes of the whole cluster.
-func (s *Snapshot) in(zone string) pool.Pool {
-	p := s.zonePools[zone]
-	p.Nodes = s.nodes.list
-	return p
-}
-
-// size is how many machines the zone's groups are to have.
-func (s *Snapshot) size(zone string) (n int) {
+// size is how many machines the pool's groups are to have.
+func (s *Snapshot) size(id settings.PoolID) (n int) {
 	for _, o := range s.have.Objects {
-		if o.Kind == inventory.ManagedGroup && o.Zone == zone {
+		if o.Kind == inventory.ManagedGroup && o.OfPool(id) {
 			n += o.Size
 		}
 	}
 	return n
 }
 
-// pools are the zones' pools. Machines that could not be listed are counted by
+// pools are those there are. Machines that could not be listed are counted by
 // the sizes of their groups.
 func (s *Snapshot) pools() []PoolStatus {
 	list := []PoolStatus{}
-	for _, zone := range s.zonesWithPools() {
-		p := s.in(zone)
-		x := PoolStatus{Zone: zone, Nodes: len(p.Machines), Leaving: len(p.Leaving)}
+	for _, id := range s.have.Pools() {
+		p := s.in(id)
+		x := PoolStatus{Zone: id.Zone, Name: id.Name, Nodes: len(p.Machines), Leaving: len(p.Leaving)}
 		if !s.listed {
-			x.Nodes = s.size(zone)
+			x.Nodes = s.size(id)
 		}
 		missing := p.Missing()
 		if s.nodes.read && s.listed {
@@ -67,8 +59,13 @@ func (s *Snapshot) pools() []PoolStatus {
 	return list
 }
 
-func removePool(zone string) string {
-	return cure.RemovePool(zone).String()
+func removePool(id settings.PoolID) string {
+	return cure.RemovePool(id.Zone).OfPool(id.Name).String()
+}
+
+// finishPool brings a pool to n nodes.
+func finishPool(id settings.PoolID, n int) string {
+	return cure.FinishPool(id.Zone, n).OfPool(id.Name).String()
 }
 
 // unfinishedPools are pools that are not as their groups are to have them. The
@@ -78,55 +75,61 @@ func (s *Snapshot) unfinishedPools() (list []Unfinished) {
 		return nil
 	}
 	list = s.growing()
-	for _, zone := range s.zonesWithPools() {
-		p, size := s.in(zone), s.size(zone)
-		if _, on := s.have.Growing(zone, s.Held.Growing); on {
+	for _, id := range s.have.Pools() {
+		p, size := s.in(id), s.size(id)
+		if _, on := s.have.Growing(id, s.Held.Growing); on {
 			continue
 		}
-		if s.size(zone) == 0 && len(p.Machines) == 0 && !s.hasGroup(zone) {
+		if size == 0 && len(p.Machines) == 0 && !s.hasGroup(id) {
 			list = append(list, Unfinished{
-				Step:    "machines of a pool in " + zone + " that have no group",
-				Command: removePool(zone),
+				Step:    "machines of a pool in " + id.Short() + " that have no group",
+				Command: removePool(id),
 			})
 			continue
 		}
-		finish := func(n int) string {
-			return cure.FinishPool(zone, n).String()
-		}
+		finish := func(n int) string { return finishPool(id, n) }
 		if len(p.Leaving) > 0 {
-			list = append(list, Unfinished{Step: fmt.Sprintf("pool of %s: %d machines are being removed", zone, len(p.Leaving)), Command: finish(size)})
+			list = append(list, Unfinished{Step: fmt.Sprintf("%s: %d machines are being removed", id, len(p.Leaving)), Command: finish(size)})
 		}
 		if !s.nodes.read {
 			continue
 		}
-		if step, is := replacing(zone, p, s.have.Objects); is { // its nodes that are cordoned are part of that
+		if step, is := replacing(id, p, s.have.Objects); is { // its nodes that are cordoned are part of that
 			list = append(list, Unfinished{Step: step, Command: finish(size)})
 			continue
 		}
 		goes := p.Regretted(nil)
 		if n := len(goes); n > 0 {
 			x := Unfinished{
-				Step:    fmt.Sprintf("pool of %s: nodes were cordoned to go and did not: %s", zone, pool.Few(goes)),
+				Step:    fmt.Sprintf("%s: nodes were cordoned to go and did not: %s", id, pool.Few(goes)),
 				Command: finish(size - n), Or: finish(size),
 			}
 			if slices.ContainsFunc(goes, func(m pool.Machine) bool { return kube.LeavesWithPool(p.Node(m)) }) {
-				x.Command = removePool(zone)
+				x.Command = removePool(id)
 			}
 			list = append(list, x)
 		}
+		if without, why := p.Unmarked(s.marksOf); len(without) > 0 {
+			step := fmt.Sprintf("%s: %d of %d nodes have not the labels and taints they were made with: %s", id, len(without), len(p.Machines), why)
+			list = append(list, Unfinished{Step: step, Command: finish(size)})
+		}
 		if missing := p.Missing(); len(missing) > 0 || len(p.Machines) < size {
-			step := fmt.Sprintf("pool of %s: %d of %d nodes are Ready", zone, len(p.Machines)-len(missing), size)
+			step := fmt.Sprintf("%s: %d of %d nodes are Ready", id, len(p.Machines)-len(missing), size)
 			list = append(list, Unfinished{Step: step, Command: finish(size), waits: true})
 		}
 	}
 	return list
 }
 
+// marksOf are the labels and taints of nodes that are made from a template.
+func (s *Snapshot) marksOf(template string) pool.Marks { return task.MarksOf(s.templates[template]) }
+
 // growing are the pools that a run was making larger and did not see to the end.
 func (s *Snapshot) growing() (list []Unfinished) {
-	for _, zone := range slices.Sorted(maps.Keys(s.Held.Growing)) {
-		if w, on := s.have.Growing(zone, s.Held.Growing); on {
-			list = append(list, Unfinished{Step: fmt.Sprintf("pool of %s: a run that brings it to %d nodes did not end", zone, w.To), Command: cure.FinishPool(zone, w.To).String(), waits: true})
+	ids := slices.SortedFunc(maps.Keys(s.Held.Growing), func(a, b settings.PoolID) int { return strings.Compare(a.Key(), b.Key()) })
+	for _, id := range ids {
+		if w, on := s.have.Growing(id, s.Held.Growing); on {
+			list = append(list, Unfinished{Step: fmt.Sprintf("%s: a run that brings it to %d nodes did not end", id, w.To), Command: finishPool(id, w.To), waits: true})
 		}
 	}
 	return list
@@ -139,13 +142,13 @@ func (s *Snapshot) spareTemplates() []Unfinished {
 	for _, o := range task.SpareTemplates(s.have.Objects, s.Names) {
 		names = append(names, o.Name)
 	}
-	zones := s.zonesWithPools()
-	if len(names) == 0 || len(zones) == 0 {
+	pools := s.have.Pools()
+	if len(names) == 0 || len(pools) == 0 {
 		return nil
 	}
 	return []Unfinished{{
 		Step:    "templates that no group makes nodes from: " + strings.Join(names, " "),
-		Command: cure.FinishPool(zones[0], s.size(zones[0])).String(),
+		Command: finishPool(pools[0], s.size(pools[0])),
 	}}
 }
 
@@ -153,14 +156,14 @@ func (s *Snapshot) spareTemplates() []Unfinished {
 // any zone: its making was cut between the master and them, or its removal behind
 // them, or all pools were removed.
 func (s *Snapshot) withoutPool() []Unfinished {
-	if !s.wantsNodes || len(s.zonesWithPools()) > 0 {
+	if !s.wantsNodes || len(s.have.Pools()) > 0 {
 		return nil
 	}
 	return []Unfinished{{Step: "no zone has a pool of nodes", Command: cure.FinishPool(s.home(), s.numNodes).String(), Or: downAll, waits: true}}
 }
 
-func (s *Snapshot) hasGroup(zone string) bool {
-	return slices.ContainsFunc(s.have.Objects, func(o inventory.Object) bool { return o.Kind == inventory.ManagedGroup && o.Zone == zone })
+func (s *Snapshot) hasGroup(id settings.PoolID) bool {
+	return slices.ContainsFunc(s.have.Objects, func(o inventory.Object) bool { return o.Kind == inventory.ManagedGroup && o.OfPool(id) })
 }
 
 // unfinishedNodes are Nodes without a machine: nobody else takes them away.
@@ -168,24 +171,26 @@ func (s *Snapshot) unfinishedNodes() (list []Unfinished) {
 	if !s.nodes.read || !s.listed {
 		return nil
 	}
-	orphaned := map[string][]string{} // by zone
+	orphaned := map[settings.PoolID][]string{}
 	for i := range s.nodes.list {
 		n := &s.nodes.list[i]
 		zone := n.Labels[corev1.LabelTopologyZone]
+		name, ofPool := s.Names.PoolOf(n.Name)
 		switch {
 		case zone == "", s.hasMachine(n.Name, zone): // without a zone it is no machine of this cloud's
-		case strings.HasPrefix(n.Name, s.Names.Group(0)+"-"):
-			orphaned[zone] = append(orphaned[zone], n.Name)
+		case ofPool:
+			id := settings.PoolID{Zone: zone, Name: name}
+			orphaned[id] = append(orphaned[id], n.Name)
 		case s.Names.IsMaster(n.Name):
 			if !slices.ContainsFunc(s.Masters, func(m ObservedMaster) bool { return m.Name == n.Name }) { // or it is that master's story
 				list = append(list, Unfinished{Step: "node " + n.Name + " has no machine", Command: s.create()})
 			}
 		}
 	}
-	for zone, names := range orphaned {
-		command := removePool(zone)
-		if s.hasGroup(zone) {
-			command = cure.FinishPool(zone, s.size(zone)).String()
+	for id, names := range orphaned {
+		command := removePool(id)
+		if s.hasGroup(id) {
+			command = finishPool(id, s.size(id))
 		}
 		list = append(list, Unfinished{Step: "nodes without machines: " + pool.Few(machinesNamed(names)), Command: command})
 	}
@@ -196,8 +201,8 @@ func (s *Snapshot) unfinishedNodes() (list []Unfinished) {
 // hasMachine tells whether a Node's machine was seen, or is one of a group that
 // may be making it again just now.
 func (s *Snapshot) hasMachine(name, zone string) bool {
-	for z, p := range s.zonePools {
-		if (zone == "" || z == zone) && (slices.Contains(pool.NamesOf(p.Machines), name) || slices.Contains(p.Leaving, name)) {
+	for id, p := range s.machines {
+		if (zone == "" || id.Zone == zone) && (slices.Contains(pool.NamesOf(p.Machines), name) || slices.Contains(p.Leaving, name)) {
 			return true
 		}
 	}
@@ -215,22 +220,22 @@ func machinesNamed(names []string) (list []pool.Machine) {
 
 // askGroups lists the machines of all managed groups.
 func askGroups(ctx context.Context, r *env.Env, s *Snapshot) {
-	groups := map[string][]inventory.Object{}
+	groups := map[settings.PoolID][]inventory.Object{}
 	for _, o := range s.have.Of(inventory.ManagedGroup) {
-		groups[o.Zone] = append(groups[o.Zone], o)
+		groups[o.PoolID()] = append(groups[o.PoolID()], o)
 	}
-	zones := slices.Sorted(maps.Keys(groups))
-	found := make([]pool.Pool, len(zones))
+	ids := slices.Collect(maps.Keys(groups))
+	found := make([]pool.Pool, len(ids))
 	var reads []func() error
-	for i, zone := range zones {
-		reads = append(reads, func() (err error) { found[i], err = pool.MachinesOf(ctx, r, groups[zone]); return err })
+	for i, id := range ids {
+		reads = append(reads, func() (err error) { found[i], err = pool.MachinesOf(ctx, r, groups[id]); return err })
 	}
 	err := gce.Parallel(reads...)
 	if err != nil {
 		s.missed("the machines of the pools could not be listed", err)
 	}
-	s.zonePools, s.listed = map[string]pool.Pool{}, err == nil
-	for i, zone := range zones {
-		s.zonePools[zone] = found[i]
+	s.machines, s.listed = map[settings.PoolID]pool.Pool{}, err == nil
+	for i, id := range ids {
+		s.machines[id] = found[i]
 	}
 }

@@ -59,9 +59,10 @@ const (
 	StateGone        = "gone"        // there is no machine, only its disk or its memberships
 )
 
-// A PoolStatus is the pool of a zone.
+// A PoolStatus is a pool of a zone.
 type PoolStatus struct {
 	Zone    string `json:"zone"`
+	Name    string `json:"name"`    // HAKUBE_POOL; "" of the one without
 	Nodes   int    `json:"nodes"`   // machines that are to stay
 	Ready   *int   `json:"ready"`   // how many of them are Ready Nodes; nil: the API could not be asked
 	Leaving int    `json:"leaving"` // machines that are being removed

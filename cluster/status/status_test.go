@@ -49,7 +49,7 @@ func sightOf(t *testing.T, masters []madeMaster, change ...func(*Snapshot)) *Sna
 	s := &Snapshot{
 		Names: settings.Names{Prefix: "kubernetes", Node: "kubernetes-minion"}, project: "local", region: "europe-west1",
 		have: &inventory.Inventory{}, Rings: &rings.Survey{Answers: map[string]map[string]replicate.Ring{}, Silent: map[string]error{}},
-		nodes: nodeList{read: true}, listed: true, zonePools: map[string]pool.Pool{}, asked: true,
+		nodes: nodeList{read: true}, listed: true, machines: map[settings.PoolID]pool.Pool{}, asked: true,
 		Held: inventory.Holder{IP: apiIP},
 	}
 	views := map[string]replicate.Ring{}
@@ -162,7 +162,7 @@ func withPool(zone string, size int, machines map[string]bool, leaving ...string
 			p.Machines = append(p.Machines, pool.Machine{Name: name, Group: "kubernetes-minion-group", Zone: zone})
 			s.nodes.list = append(s.nodes.list, nodeNamed(name, zone, ready))
 		}
-		s.zonePools[zone] = p
+		s.machines[settings.PoolID{Zone: zone}] = p
 	}
 }
 

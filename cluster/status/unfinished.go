@@ -75,7 +75,7 @@ func (s *Snapshot) spanned() []Unfinished {
 	}
 	for _, o := range s.have.Objects {
 		if o.Kind == inventory.ManagedGroup && o.Zone != "" {
-			there.Pools[o.Zone] += o.Size
+			there.Add(o.PoolID(), o.Size, w.Pool)
 		}
 	}
 	if x, err := w.TargetOf(there); err == nil && x.Reached() { // it could not say any more that it was done

@@ -106,10 +106,10 @@ func (s *Snapshot) problems(allowed int) []Problem {
 		}
 	}
 	short := 0
-	for _, zone := range s.zonesWithPools() {
+	for _, id := range s.have.Pools() {
 		if s.listed && s.nodes.read {
-			p := s.in(zone)
-			short += max(0, s.size(zone)-len(p.Machines)) + len(p.Missing())
+			p := s.in(id)
+			short += max(0, s.size(id)-len(p.Machines)) + len(p.Missing())
 		}
 	}
 	for _, u := range s.unfinished() {

@@ -75,7 +75,7 @@ func (w written) Observe(ctx context.Context) (plan.State, error) {
 		return plan.State{}, err
 	}
 	now := &inventory.Inventory{Holder: h, Objects: w.beside}
-	if is := now.Said(w.variable, w.env.Want.Zone); is != w.value {
+	if is := now.Said(w.variable, w.env.Want.Pool()); is != w.value {
 		return plan.State{Is: plan.Absent, Why: "it is " + cmp.Or(is, "nowhere")}, nil
 	}
 	return plan.Exists("")

@@ -87,7 +87,7 @@ func checkGroup(r *env.Env, removes bool, name string, g task.PoolGroup, x *comp
 func insertGroup(ctx context.Context, r *env.Env, g task.PoolGroup) (*computepb.InstanceGroupManager, error) {
 	x := &computepb.InstanceGroupManager{
 		Name:             &g.Name,
-		Description:      new(r.Want.Mark.For(inventory.RoleGroup) + " " + inventory.MostKey + "=" + strconv.Itoa(int(r.Want.Settings.MaxPerGroup))),
+		Description:      new(r.Want.Mark.ForPool(inventory.RoleGroup, g.Pool) + " " + inventory.MostKey + "=" + strconv.Itoa(int(r.Want.Settings.MaxPerGroup))),
 		BaseInstanceName: &g.Name, // as kube-up: machines are called group-xxxx
 		InstanceTemplate: new(r.Want.Global("instanceTemplates", r.Want.NodeTemplate())),
 		TargetSize:       new(int32(g.Wants)),

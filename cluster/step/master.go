@@ -194,7 +194,7 @@ func (w MasterMaker) Insert(ctx context.Context) error {
 		},
 		NetworkInterfaces: interfaces(&r.Want, r.Region(), own),
 		Metadata:          metadata,
-		Scheduling:        scheduling(s.PreemptibleMain),
+		Scheduling:        scheduling(s.PreemptibleMain, false),
 		ServiceAccounts:   serviceAccounts(s.MasterAccount, masterScopes),
 
 		ShieldedInstanceConfig: Shielded(r, settings.Image(s.MasterImageOwner, s.MasterImage)),

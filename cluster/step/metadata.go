@@ -44,6 +44,11 @@ func MetadataOf(s *settings.Spec, role, address string, more map[string]string) 
 	}
 	if role == scripts.RoleNode {
 		items[scripts.KeyGraceful] = settings.BoolText(set.Graceful)
+		for key, text := range map[string]string{scripts.KeyNodeLabels: string(set.NodeLabels), scripts.KeyNodeTaints: string(set.NodeTaints), scripts.KeyPool: string(set.Pool)} {
+			if text != "" {
+				items[key] = text
+			}
+		}
 	}
 	if s.Mirror != "" {
 		items[scripts.KeyMirror] = s.Mirror
@@ -108,7 +113,12 @@ func serviceAccounts(account settings.Account, scopes []string) []*computepb.Ser
 }
 
 // scheduling is what happens to a machine when its host does not go on.
-func scheduling(preemptible settings.Bool) *computepb.Scheduling {
+func scheduling(preemptible, spot settings.Bool) *computepb.Scheduling {
+	if spot {
+		return &computepb.Scheduling{
+			ProvisioningModel: new("SPOT"), AutomaticRestart: new(false), OnHostMaintenance: new("TERMINATE"),
+		}
+	}
 	if preemptible { // such a machine can neither move nor be restarted
 		return &computepb.Scheduling{
 			Preemptible: new(true), AutomaticRestart: new(false), OnHostMaintenance: new("TERMINATE"),

@@ -94,7 +94,7 @@ func insertTemplate(ctx context.Context, r *env.Env) (*computepb.InstanceTemplat
 	s, n := r.Want.Settings, r.Want.Names
 	p := &computepb.InstanceProperties{
 		// Machines of the group get it, and are found by it.
-		Description:       new(r.Want.Mark.For(inventory.RoleNode)),
+		Description:       new(r.Want.Mark.ForPool(inventory.RoleNode, n.Pool)),
 		Labels:            r.Want.Labels(),
 		MachineType:       new(string(s.NodeSize)),
 		Tags:              &computepb.Tags{Items: []string{n.NodeTag()}},
@@ -104,14 +104,14 @@ func insertTemplate(ctx context.Context, r *env.Env) (*computepb.InstanceTemplat
 			scripts.KeyJoinToken: join,
 			scripts.KeyCAHash:    hash,
 		}),
-		Scheduling:      scheduling(s.PreemptibleNode),
+		Scheduling:      scheduling(s.PreemptibleNode, s.SpotNode),
 		ServiceAccounts: serviceAccounts(s.NodeAccount, s.NodeScopes),
 
 		ShieldedInstanceConfig: Shielded(r, settings.Image(s.NodeImageOwner, s.NodeImage)),
 	}
 	x := &computepb.InstanceTemplate{
 		Name:        new(r.Want.NodeTemplate()),
-		Description: new(r.Want.Mark.For(inventory.RoleTemplate)),
+		Description: new(r.Want.Mark.ForPool(inventory.RoleTemplate, n.Pool)),
 		Properties:  p,
 	}
 	r.Seen.MakesTemplate(r.Want.NodeTemplate())

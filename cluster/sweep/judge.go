@@ -233,7 +233,16 @@ func (l *lineup) named(name string) bool {
 	n := l.want.Names
 	return name == n.Master() ||
 		regexp.MustCompile(`^`+regexp.QuoteMeta(n.Master())+`-[0-9a-f]{3}$`).MatchString(name) ||
-		regexp.MustCompile(`^`+regexp.QuoteMeta(n.Group(0))+`(-[0-9]+)?-[a-z0-9]{4}$`).MatchString(name)
+		l.node(name)
+}
+
+// node tells that of a pool's machine.
+func (l *lineup) node(name string) bool {
+	pool, is := l.want.Names.PoolOf(name)
+	if !is {
+		return false
+	}
+	return regexp.MustCompile(`^` + regexp.QuoteMeta(l.want.Names.OfPool(pool).Group(0)) + `(-[0-9]+)?-[a-z0-9]{4}$`).MatchString(name)
 }
 
 // all judges several links: one that is theirs, or not known, decides.

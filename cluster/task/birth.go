@@ -29,7 +29,8 @@ func BirthRecord(s *settings.Spec) string {
 		case "NUM_NODES": // it changes: see growing
 			continue
 		}
-		if field := " " + name + "=" + text; settings.Classes[name].Recorded && text != "" && b.Len()+len(field) <= recordLimit {
+		recorded := settings.Classes[name].Recorded || name == "HAKUBE_POOL" // of which the marks of nodes are
+		if field := " " + name + "=" + text; recorded && text != "" && b.Len()+len(field) <= recordLimit {
 			b.WriteString(field)
 		}
 	}
@@ -39,7 +40,7 @@ func BirthRecord(s *settings.Spec) string {
 // Grows notes what this run makes of the zone's pool.
 func (r *Task) Grows() {
 	if g := r.growth(); g != (inventory.Growth{}) {
-		r.Lease.Note(inventory.GrowthKey+r.Want.Zone, g.String())
+		r.Lease.Note(inventory.GrowthKey(r.Want.Pool()), g.String())
 	}
 }
 
@@ -47,7 +48,7 @@ func (r *Task) Grows() {
 // it has not from its insert: a run that is cut between the two is gone on with too.
 func (r *Task) Beginning() (text string) {
 	if g := r.growth(); g != (inventory.Growth{}) {
-		text = " " + inventory.GrowthKey + r.Want.Zone + "=" + g.String()
+		text = " " + inventory.GrowthKey(r.Want.Pool()) + "=" + g.String()
 	}
 	if wish := r.Lease.Noted(inventory.SpanKey); wish != "" {
 		text += " " + inventory.SpanKey + "=" + wish
@@ -69,7 +70,7 @@ func (r *Task) growth() inventory.Growth {
 	if g.To <= size && surge == 0 {
 		return inventory.Growth{}
 	}
-	if w, on := r.Have.Growing(r.Want.Zone, r.Have.Holder.Growing); on {
+	if w, on := r.Have.Growing(r.Want.Pool(), r.Have.Holder.Growing); on {
 		g.From = w.From // it goes on with what another one began
 	}
 	g.From = min(g.From, g.To)

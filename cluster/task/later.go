@@ -64,10 +64,10 @@ func (r *Task) Unwritten() (list []Note) {
 	}
 	for _, f := range settings.Fields() {
 		w := Note{f.Tag.Get("envconfig"), r.Want.Settings.TextOf(f)}
-		if inventory.LaterLabel(w.Variable, r.Want.Zone) == "" || !r.heeds(w.Variable) || !r.Want.Settings.Says(w.Variable) {
+		if inventory.LaterLabel(w.Variable, r.Want.Pool()) == "" || !r.heeds(w.Variable) || !r.Want.Settings.Says(w.Variable) {
 			continue
 		}
-		is := r.Have.Said(w.Variable, r.Want.Zone)
+		is := r.Have.Said(w.Variable, r.Want.Pool())
 		if newPool := is == "" && w.Variable == "MAX_INSTANCES_PER_MIG"; is != w.Value && !newPool {
 			list = append(list, w)
 		}
@@ -79,6 +79,6 @@ func (r *Task) Unwritten() (list []Note) {
 // one that is cut is gone on with from any shell.
 func (r *Task) Notes() {
 	for _, w := range r.Unwritten() {
-		r.Lease.Note(inventory.LaterLabel(w.Variable, r.Want.Zone), inventory.LabelText(w.Value))
+		r.Lease.Note(inventory.LaterLabel(w.Variable, r.Want.Pool()), inventory.LabelText(w.Value))
 	}
 }

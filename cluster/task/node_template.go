@@ -11,6 +11,8 @@ import (
 	"cloud.google.com/go/compute/apiv1/computepb"
 
 	"hakube/cluster/inventory"
+	"hakube/cluster/label"
+	"hakube/cluster/pool"
 	"hakube/cluster/settings"
 	"hakube/gce"
 	"hakube/scripts"
@@ -40,6 +42,7 @@ func UnlikeTemplate(t *computepb.InstanceTemplate, want *settings.Spec) (list []
 		wantAccount = ""
 	}
 	return slices.DeleteFunc([]settings.Difference{
+		{Variable: "HAKUBE_POOL", Was: inventory.MetadataItem(m, scripts.KeyPool), Want: string(s.Pool)},
 		{Variable: "NODE_SIZE", Was: gce.Base(p.GetMachineType()), Want: string(s.NodeSize)},
 		{Variable: "NODE_DISK_SIZE", Was: settings.Gigabytes(init.GetDiskSizeGb()), Want: settings.Gigabytes(int64(s.NodeDiskSize))},
 		{Variable: "NODE_DISK_TYPE", Was: gce.Base(init.GetDiskType()), Want: string(s.NodeDiskType)},
@@ -50,10 +53,18 @@ func UnlikeTemplate(t *computepb.InstanceTemplate, want *settings.Spec) (list []
 		{Variable: "HAKUBE_PROTECT_KERNEL", Was: inventory.Switched(m, scripts.KeyProtectKernel), Want: settings.BoolText(s.ProtectKernel)},
 		{Variable: "HAKUBE_RESERVE", Was: inventory.Switched(m, scripts.KeyReserve), Want: settings.BoolText(s.Reserve)},
 		{Variable: "HAKUBE_GRACEFUL_SHUTDOWN", Was: inventory.Switched(m, scripts.KeyGraceful), Want: settings.BoolText(s.Graceful)},
-		{Variable: "PREEMPTIBLE_NODE", Was: settings.BoolText(settings.Bool(p.GetScheduling().GetPreemptible())), Want: settings.BoolText(s.PreemptibleNode)},
+		{Variable: "PREEMPTIBLE_NODE", Was: settings.BoolText(settings.Bool(p.GetScheduling().GetPreemptible() && !isSpot(p))), Want: settings.BoolText(s.PreemptibleNode)},
+		{Variable: "HAKUBE_SPOT_NODE", Was: settings.BoolText(settings.Bool(isSpot(p))), Want: settings.BoolText(s.SpotNode)},
+		{Variable: "KUBE_NODE_LABELS", Was: cmp.Or(inventory.MetadataItem(m, scripts.KeyNodeLabels), label.None), Want: s.NodeLabels.String()},
+		{Variable: "KUBE_NODE_TAINTS", Was: cmp.Or(inventory.MetadataItem(m, scripts.KeyNodeTaints), label.None), Want: s.NodeTaints.String()},
 		{Variable: "KUBE_GCE_NODE_SERVICE_ACCOUNT", Was: account.GetEmail(), Want: wantAccount},
 		{Variable: "NODE_SCOPES", Was: scopeList(account.GetScopes()), Want: scopeList(s.NodeScopes)},
 	}, func(d settings.Difference) bool { return d.Was == d.Want })
+}
+
+// isSpot tells of Spot VMs, which Compute Engine calls preemptible as well.
+func isSpot(p *computepb.InstanceProperties) bool {
+	return p.GetScheduling().GetProvisioningModel() == "SPOT"
 }
 
 func scopeList(scopes []string) string {
@@ -68,7 +79,7 @@ func scopeList(scopes []string) string {
 // Changed is the spec with another template for the zone's nodes, if somebody sets what
 // the one there is was not made with. Nothing is made yet.
 func (r *Task) Changed(ctx context.Context) (settings.Spec, error) {
-	if !r.Mode.Nodes || r.Mode.Removes || !bool(r.Want.Settings.CreateNodes) || !slices.ContainsFunc(changeable, r.Want.Settings.Says) {
+	if !r.Mode.Nodes || r.Mode.Removes || !bool(r.Want.Settings.CreateNodes) || !r.saysOfPool() {
 		return r.Want, nil
 	}
 	want, err := r.LikeNodes(ctx)
@@ -83,7 +94,7 @@ func (r *Task) Changed(ctx context.Context) (settings.Spec, error) {
 		return r.Want, fmt.Errorf("reading what nodes are made from: %w", err)
 	}
 	said := slices.DeleteFunc(UnlikeTemplate(t, &want), func(d settings.Difference) bool { return !want.Settings.Says(d.Variable) })
-	if len(said) == 0 || slices.ContainsFunc(said, func(d settings.Difference) bool { return !slices.Contains(changeable, d.Variable) }) {
+	if len(said) == 0 || slices.ContainsFunc(said, func(d settings.Difference) bool { return !settings.Changeable(d.Variable) }) {
 		return r.Want, nil // a step refuses what is not changed
 	}
 	for _, name := range slices.Sorted(maps.Keys(r.Seen.Templates)) { // of another zone, or from before a change that is taken back
@@ -94,12 +105,9 @@ func (r *Task) Changed(ctx context.Context) (settings.Spec, error) {
 	return want.Changing(want.Names.TemplateLike(madeWith(&want))), nil
 }
 
-// changeable are the variables of which another value is another template. Nodes of
-// another version than their masters are for an upgrade to make, and HAKUBE_RESERVE is
-// read back from masters.
-var changeable = []string{
-	"NODE_SIZE", "NODE_DISK_SIZE", "NODE_DISK_TYPE", "KUBE_GCE_NODE_IMAGE", "KUBE_GCE_NODE_PROJECT", "HAKUBE_GRACEFUL_SHUTDOWN", "PREEMPTIBLE_NODE",
-	"KUBE_GCE_NODE_SERVICE_ACCOUNT", "NODE_SCOPES",
+// saysOfPool tells whether somebody set what another template could follow from.
+func (r *Task) saysOfPool() bool {
+	return slices.ContainsFunc(settings.Variables(), func(v settings.Variable) bool { return settings.Changeable(v.Name) && r.Want.Settings.Says(v.Name) })
 }
 
 func mirrorOf(t *computepb.InstanceTemplate) string {
@@ -122,7 +130,7 @@ func (r *Task) Replaces() bool {
 		return false
 	}
 	own := func(o inventory.Object) bool {
-		return o.Zone == r.Want.Zone && (o.Kind == inventory.ManagedGroup && o.Size > 0 || o.Role == inventory.RoleNode)
+		return o.OfPool(r.Want.Pool()) && (o.Kind != inventory.ManagedGroup || o.Size > 0)
 	}
 	return slices.ContainsFunc(r.Have.Objects, func(o inventory.Object) bool {
 		return own(o) && o.Template != "" && o.Template != r.Want.NodeTemplate()
@@ -165,7 +173,7 @@ func SpareTemplates(all []inventory.Object, n settings.Names) (list []inventory.
 func (r *Task) Spared() []inventory.Object {
 	var after []inventory.Object
 	for _, o := range r.Have.Objects {
-		own := o.Zone == r.Want.Zone && (o.Kind == inventory.ManagedGroup || o.Role == inventory.RoleNode)
+		own := o.OfPool(r.Want.Pool())
 		if own && r.Mode.Removes {
 			continue
 		}
@@ -175,4 +183,29 @@ func (r *Task) Spared() []inventory.Object {
 		after = append(after, o)
 	}
 	return slices.DeleteFunc(SpareTemplates(after, r.Want.Names), func(o inventory.Object) bool { return !r.Mode.Removes && o.Name == r.Want.NodeTemplate() })
+}
+
+// MarksOf are the labels and taints that machines of a template register their Nodes with;
+// none of one that was not listed.
+func MarksOf(t *computepb.InstanceTemplate) pool.Marks {
+	m := t.GetProperties().GetMetadata()
+	return marks(inventory.MetadataItem(m, scripts.KeyNodeLabels), inventory.MetadataItem(m, scripts.KeyNodeTaints), inventory.MetadataItem(m, scripts.KeyPool))
+}
+
+func marks(labels, taints, name string) pool.Marks {
+	x := pool.Marks{Labels: label.Labels(labels).Map(), Taints: label.Taints(taints).List()}
+	if name != "" {
+		x.Labels[label.PoolKey] = name
+	}
+	return x
+}
+
+// Marks are those of the zone's pool as it is to be, where that is known: of a template that
+// is there, or of the settings from which one is made.
+func (r *Task) Marks() pool.Marks {
+	if t := r.Seen.Templates[r.Want.NodeTemplate()]; t != nil {
+		return MarksOf(t)
+	}
+	s := r.Want.Settings
+	return marks(string(s.NodeLabels), string(s.NodeTaints), string(s.Pool))
 }

@@ -24,7 +24,7 @@ func (r *Task) PoolGroups() []PoolGroup {
 	has := map[int]inventory.Object{} // by index
 	count := s.Groups()
 	for _, o := range r.Have.Objects {
-		if i, ok := n.GroupIndex(o.Name); ok && o.Kind == inventory.ManagedGroup && o.Zone == r.Want.Zone {
+		if i, ok := n.GroupIndex(o.Name); ok && o.Kind == inventory.ManagedGroup && o.OfPool(r.Want.Pool()) {
 			has[i] = o
 			count = max(count, i+1)
 		}
@@ -33,14 +33,14 @@ func (r *Task) PoolGroups() []PoolGroup {
 	list := make([]PoolGroup, count)
 	for i := range list {
 		sizes[i] = has[i].Size
-		list[i].Object = inventory.Object{Kind: inventory.ManagedGroup, Name: n.Group(i), Zone: r.Want.Zone, Role: inventory.RoleGroup, Size: has[i].Size, Template: has[i].Template}
+		list[i].Object = inventory.Object{Kind: inventory.ManagedGroup, Name: n.Group(i), Zone: r.Want.Zone, Role: inventory.RoleGroup, Pool: n.Pool, Size: has[i].Size, Template: has[i].Template}
 	}
 	total := 0
 	for _, has := range sizes {
 		total += has
 	}
 	over := 0 // they go when the new ones are Ready, not because they are too many
-	if w, on := r.Have.Growing(r.Want.Zone, r.Have.Holder.Growing); on && total > int(s.NumNodes) {
+	if w, on := r.Have.Growing(r.Want.Pool(), r.Have.Holder.Growing); on && total > int(s.NumNodes) {
 		over = min(total-int(s.NumNodes), w.Over(total))
 	}
 	Level(sizes, int(s.NumNodes)+over, int(s.MaxPerGroup))
@@ -132,7 +132,7 @@ func (r *Task) OwnGroups() (groups []inventory.Object) {
 	return groups
 }
 
-// EveryGroup are the groups of the pools of all zones.
+// EveryGroup are the groups of all pools.
 func (r *Task) EveryGroup() (groups []inventory.Object) {
 	own := r.Mode.Nodes && !r.Mode.Removes
 	for _, g := range r.PoolGroups() {
@@ -141,7 +141,7 @@ func (r *Task) EveryGroup() (groups []inventory.Object) {
 		}
 	}
 	for _, o := range r.Have.Objects {
-		if o.Kind == inventory.ManagedGroup && o.Zone != "" && (o.Zone != r.Want.Zone || !own) {
+		if o.Kind == inventory.ManagedGroup && o.Zone != "" && (!o.OfPool(r.Want.Pool()) || !own) {
 			groups = append(groups, o)
 		}
 	}

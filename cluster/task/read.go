@@ -102,7 +102,7 @@ func NamedObjects(r *env.Env) (list []inventory.Object) {
 	}
 	if zone := r.Want.Zone; zone != "" {
 		list = append(list, inventory.Object{Kind: inventory.Instance, Name: n.Master(), Zone: zone}, inventory.Object{Kind: inventory.Disk, Name: n.MasterDisk(), Zone: zone},
-			inventory.Object{Kind: inventory.ManagedGroup, Name: n.Group(0), Zone: zone}, inventory.Object{Kind: inventory.InstanceGroup, Name: n.MasterGroup(), Zone: zone})
+			inventory.Object{Kind: inventory.ManagedGroup, Name: n.Group(0), Zone: zone, Pool: n.Pool}, inventory.Object{Kind: inventory.InstanceGroup, Name: n.MasterGroup(), Zone: zone})
 	}
 	return list
 }

@@ -1,6 +1,7 @@
 package task
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -11,6 +12,7 @@ import (
 
 	"hakube/cluster/inventory"
 	"hakube/cluster/kube"
+	"hakube/cluster/label"
 	"hakube/cluster/settings"
 	"hakube/gce"
 	"hakube/scripts"
@@ -33,12 +35,12 @@ func (r *Task) AsItIs(v *inventory.Inventory) settings.Spec {
 	}
 	w.takePool(v)
 	w.takeContext()
-	w.take("HAKUBE_LOAD_BALANCER", v.Said("HAKUBE_LOAD_BALANCER", ""))
-	w.take("HAKUBE_ADDONS", v.Said("HAKUBE_ADDONS", ""))
-	w.take("NETWORK_POLICY_PROVIDER", v.Said("NETWORK_POLICY_PROVIDER", ""))
+	w.take("HAKUBE_LOAD_BALANCER", v.Said("HAKUBE_LOAD_BALANCER", settings.PoolID{}))
+	w.take("HAKUBE_ADDONS", v.Said("HAKUBE_ADDONS", settings.PoolID{}))
+	w.take("NETWORK_POLICY_PROVIDER", v.Said("NETWORK_POLICY_PROVIDER", settings.PoolID{}))
 	pools := len(TemplatesOf(v)) > 0
 	for variable, c := range settings.Classes {
-		if c.Recorded && !(pools && slices.Contains(changeable, variable)) { // a pool that was changed says what it is by now
+		if c.Recorded && !(pools && settings.Changeable(variable)) && !(settings.Marks(variable) && v.Holder.Begun["HAKUBE_POOL"] != r.Want.Names.Pool) { // a pool that was changed says what it is by now
 			w.take(variable, v.Holder.Begun[variable])
 		}
 	}
@@ -124,22 +126,23 @@ func (r *recall) takePool(v *inventory.Inventory) {
 		if o.Kind != inventory.ManagedGroup || o.Zone == "" {
 			continue
 		}
-		if m := inventory.GroupName.FindStringSubmatch(o.Name); m != nil {
-			r.take("NODE_INSTANCE_PREFIX", m[1])
+		r.take("NODE_INSTANCE_PREFIX", o.NodePrefix())
+		if o.Pool != r.Want.Names.Pool {
+			continue
 		}
 		if o.Zone == r.Want.Zone && groups == 0 || template == "" {
 			template = ofPool(o)
 		}
 		if o.Zone == r.Want.Zone {
-			r.take("MAX_INSTANCES_PER_MIG", v.Said("MAX_INSTANCES_PER_MIG", o.Zone))
+			r.take("MAX_INSTANCES_PER_MIG", v.Said("MAX_INSTANCES_PER_MIG", o.PoolID()))
 			groups++
 			size += o.Size
 		}
 	}
-	r.spec = r.spec.MadeFrom(template) // the zone's, or for a new pool that of the first there is
-	if w, on := v.Growing(r.Want.Zone, v.Holder.Growing); on {
+	r.spec = r.spec.MadeFrom(template) // the zone's, or for a new pool that of the first there is of the name
+	if w, on := v.Growing(r.Want.Pool(), v.Holder.Growing); on {
 		if r.Mode.Name.Pool() && !r.Want.Settings.Part() && !r.Want.Settings.IsGiven("NUM_NODES") {
-			r.Warn(fmt.Sprintf("NUM_NODES is not set: the pool of %s goes on to %d nodes, which a run that was cut was making of it", r.Want.Zone, w.To))
+			r.Warn(fmt.Sprintf("NUM_NODES is not set: the %s goes on to %d nodes, which a run that was cut was making of it", r.Want.Pool(), w.To))
 		}
 		r.take("NUM_NODES", strconv.Itoa(w.To))
 		r.take("KUBE_CREATE_NODES", "true")
@@ -149,11 +152,11 @@ func (r *recall) takePool(v *inventory.Inventory) {
 	switch {
 	case groups > 0:
 		if r.Mode.Whole && !r.Mode.Removes && r.Want.Settings.Says("KUBE_CREATE_NODES") && !bool(r.Want.Settings.CreateNodes) {
-			r.Warn(cure.Hint(fmt.Sprintf("KUBE_CREATE_NODES=false: the pool of %s is kept as it is; this removes it", r.Want.Zone), cure.RemovePool(r.Want.Zone)))
+			r.Warn(cure.Hint(fmt.Sprintf("KUBE_CREATE_NODES=false: the %s is kept as it is; this removes it", r.Want.Pool()), cure.RemovePool(r.Want.Zone).OfPool(r.Want.Names.Pool)))
 		}
 		r.take("NUM_NODES", strconv.Itoa(size))
 		r.take("KUBE_CREATE_NODES", "true")
-	case r.Mode.Nodes && !r.Mode.Whole && !r.Mode.Removes, lives && asked:
+	case r.Mode.Nodes && !r.Mode.Whole && !r.Mode.Removes, lives && asked, lives && r.Mode.Nodes && r.Want.Names.Pool != "": // who names a pool wants it
 		r.take("KUBE_CREATE_NODES", "true")
 	case r.Mode.Whole && !r.Mode.Removes && lives:
 		r.take("KUBE_CREATE_NODES", "false")
@@ -162,7 +165,7 @@ func (r *recall) takePool(v *inventory.Inventory) {
 
 // ofPool is the template of a group, "" if that has no name of ours: a step refuses it.
 func ofPool(group inventory.Object) string {
-	if m := inventory.GroupName.FindStringSubmatch(group.Name); m != nil && (settings.Names{Node: m[1]}).IsTemplate(group.Template) {
+	if n := (settings.Names{Node: group.NodePrefix(), Pool: group.Pool}); n.Node != "" && n.IsTemplate(group.Template) {
 		return group.Template
 	}
 	return ""
@@ -194,6 +197,9 @@ func (r *Task) LikeNodes(ctx context.Context) (settings.Spec, error) {
 		return r.Want, nil
 	}
 	t, err := r.NodeTemplate(ctx)
+	if like := r.firstTemplate(); gce.IsNotFound(err) && like != "" { // a new pool is like the first there is, but for its marks
+		t, err = r.Template(ctx, like)
+	}
 	if gce.IsNotFound(err) || err == nil && !r.Owns(t.GetDescription()) {
 		return r.Want, nil // a step makes it, or refuses it
 	}
@@ -203,10 +209,16 @@ func (r *Task) LikeNodes(ctx context.Context) (settings.Spec, error) {
 	w := &recall{r, r.Want}
 	p := t.GetProperties()
 	w.take("NODE_SIZE", gce.Base(p.GetMachineType()))
-	w.take("PREEMPTIBLE_NODE", settings.BoolText(settings.Bool(p.GetScheduling().GetPreemptible())))
+	w.takeModel(p)
 	w.takeMetadata(p.GetMetadata())
+	if inventory.MetadataItem(p.GetMetadata(), scripts.KeyPool) == r.Want.Names.Pool {
+		w.take("KUBE_NODE_LABELS", cmp.Or(inventory.MetadataItem(p.GetMetadata(), scripts.KeyNodeLabels), label.None))
+		w.take("KUBE_NODE_TAINTS", cmp.Or(inventory.MetadataItem(p.GetMetadata(), scripts.KeyNodeTaints), label.None))
+	}
 	w.take("HAKUBE_GRACEFUL_SHUTDOWN", inventory.Switched(p.GetMetadata(), scripts.KeyGraceful))
-	r.AsMade(inventory.Object{Kind: inventory.InstanceTemplate, Name: t.GetName()}, "KUBE_MIRROR", inventory.MetadataItem(p.GetMetadata(), scripts.KeyMirror))
+	if t.GetName() == r.Want.NodeTemplate() {
+		r.AsMade(inventory.Object{Kind: inventory.InstanceTemplate, Name: t.GetName()}, "KUBE_MIRROR", inventory.MetadataItem(p.GetMetadata(), scripts.KeyMirror))
+	}
 	for _, d := range p.GetDisks() {
 		init := d.GetInitializeParams()
 		w.take("NODE_DISK_SIZE", settings.Gigabytes(init.GetDiskSizeGb()))
@@ -224,6 +236,46 @@ func (r *Task) LikeNodes(ctx context.Context) (settings.Spec, error) {
 	}
 	w.take("NODE_SCOPES", scopes)
 	return w.spec.Derived(r.Deps.Operator()).At(r.Want.Home, r.Want.Mark.Multizone), nil
+}
+
+// firstTemplate is what the first pool's nodes are made from: the one without a name, of
+// the cluster's first zone where it has one; "" if there is no pool.
+func (r *Task) firstTemplate() string {
+	pools := r.Have.Pools()
+	slices.SortStableFunc(pools, func(a, b settings.PoolID) int {
+		return cmp.Or(strings.Compare(a.Name, b.Name), first(a.Zone == r.Want.Home, b.Zone == r.Want.Home))
+	})
+	for _, id := range pools {
+		for _, o := range r.Have.Objects {
+			if o.Kind == inventory.ManagedGroup && o.OfPool(id) && o.Template != "" {
+				return o.Template
+			}
+		}
+	}
+	return ""
+}
+
+// first orders what is so before what is not.
+func first(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case a:
+		return -1
+	}
+	return 1
+}
+
+// takeModel reads whether nodes may be taken away. Of the two ways somebody who sets one
+// means that one.
+func (r *recall) takeModel(p *computepb.InstanceProperties) {
+	s := &r.Want.Settings
+	if !(s.Says("HAKUBE_SPOT_NODE") && bool(s.SpotNode)) {
+		r.take("PREEMPTIBLE_NODE", settings.BoolText(settings.Bool(p.GetScheduling().GetPreemptible() && !isSpot(p))))
+	}
+	if !(s.Says("PREEMPTIBLE_NODE") && bool(s.PreemptibleNode)) {
+		r.take("HAKUBE_SPOT_NODE", settings.BoolText(settings.Bool(isSpot(p))))
+	}
 }
 
 // AccountOf is a machine's service account as a setting says it. Compute Engine shows

@@ -51,7 +51,7 @@ func (r *Task) found(k inventory.Kind) []inventory.Object {
 	if r.Mode.Whole {
 		return r.Have.Of(k)
 	}
-	return r.Have.Pool(r.Want.Names, r.Want.Zone).Of(k)
+	return r.Have.Pool(r.Want.Names, r.Want.Pool()).Of(k)
 }
 
 // Or is what was found of a kind when that is to go, and otherwise the one

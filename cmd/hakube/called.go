@@ -57,7 +57,7 @@ var ofLocal = []string{"HAKUBE_LOCAL_DIR", "HAKUBE_CACHE_DIR", "HAKUBE_MIRROR_SO
 // selectors say what a command does: a command that is named says that itself.
 var selectors = map[string]string{ // by what they mean when they are not set
 	"KUBE_USE_EXISTING_MASTER": "false", "KUBE_REPLICATE_EXISTING_MASTER": "false",
-	"KUBE_DELETE_NODES": "true", "KUBE_REPLICA_NAME": "", "KUBE_GCE_ZONE": "", "NUM_NODES": "",
+	"KUBE_DELETE_NODES": "true", "KUBE_REPLICA_NAME": "", "KUBE_GCE_ZONE": "", "NUM_NODES": "", "HAKUBE_POOL": "",
 	"HAKUBE_ZONES": "", "HAKUBE_MASTER_ZONES": "", "HAKUBE_MASTER_COUNT": "", "HAKUBE_NODE_COUNT": "", "HAKUBE_ALLOW_EVEN": "false", "HAKUBE_PRUNE": "false",
 }
 
@@ -92,12 +92,19 @@ func (c *called) whole(x cure.Command) string {
 	names := slices.Clone(identity)
 	if x.Is(program, "up") {
 		for _, v := range settings.Variables() {
-			if _, is := selectors[v.Name]; !is && !slices.Contains(names, v.Name) && c.matters(v) {
+			if _, is := selectors[v.Name]; !is && !slices.Contains(names, v.Name) && c.matters(v) && !c.ofOtherPool(x, v.Name) {
 				names = append(names, v.Name)
 			}
 		}
 	}
 	return c.in(c.free(c.over(x, names)))
+}
+
+// ofOtherPool tells of a setting that is for one pool, where the command is about another:
+// there it would change what nobody spoke of.
+func (c *called) ofOtherPool(x cure.Command, variable string) bool {
+	pool, _ := x.Var("HAKUBE_POOL")
+	return x.Is(program, "up") && pool != c.text("HAKUBE_POOL") && settings.OfPool(variable)
 }
 
 // over puts what was set of these in front of a command that does not set it.
@@ -124,7 +131,12 @@ func (c *called) free(x cure.Command) cure.Command {
 	if !x.Is(program, "up") && !x.Is(program, "down") {
 		return x
 	}
-	names := []string{"KUBE_USE_EXISTING_MASTER", "KUBE_REPLICATE_EXISTING_MASTER", "KUBE_DELETE_NODES", "KUBE_REPLICA_NAME"}
+	names := []string{"KUBE_USE_EXISTING_MASTER", "KUBE_REPLICATE_EXISTING_MASTER", "KUBE_DELETE_NODES", "KUBE_REPLICA_NAME", "HAKUBE_POOL"}
+	for _, v := range settings.Variables() {
+		if c.ofOtherPool(x, v.Name) {
+			names = append(names, v.Name)
+		}
+	}
 	if x.Is(program, "up") {
 		names = append(names, ofAll...)
 		if _, total := x.Var("HAKUBE_NODE_COUNT"); total {

@@ -36,7 +36,7 @@ func downCommand(u *ui) *cli.Command {
 			mode := s.Mode(cluster.Down)
 			switch mode {
 			case cluster.RemovePool:
-				u.note("removing the pool of zone %s: %s", s.Zone, which)
+				u.note("removing %s: %s", poolOf(s), which)
 			case cluster.RemoveReplica:
 				u.note("removing a master of zone %s: %s", s.Zone, which)
 			default:
@@ -63,7 +63,7 @@ func downCommand(u *ui) *cli.Command {
 				}
 				u.note("master %s is removed, the rest of cluster %s is as it was", summary.Replica, s.Prefix)
 			case mode == cluster.RemovePool:
-				u.note("the pool of zone %s is removed, the rest of cluster %s is as it was", s.Zone, s.Prefix)
+				u.note("%s is removed, the rest of cluster %s is as it was", poolOf(s), s.Prefix)
 			default:
 				u.note("cluster %s is removed, nothing is left that carries its mark", s.Prefix)
 			}
@@ -72,11 +72,18 @@ func downCommand(u *ui) *cli.Command {
 	}
 }
 
+func spaced(name string) string {
+	if name == "" {
+		return ""
+	}
+	return " " + name
+}
+
 // nothingToRemove says of what there is none.
 func (u *ui) nothingToRemove(s cluster.Settings) {
 	switch mode := s.Mode(cluster.Down); {
 	case mode == cluster.RemovePool:
-		u.note("nothing to remove: cluster %s has no pool in zone %s", s.Prefix, s.Zone)
+		u.note("nothing to remove: cluster %s has no pool%s in zone %s", s.Prefix, spaced(string(s.Pool)), s.Zone)
 	case mode == cluster.RemoveReplica && s.ReplicaName != "":
 		u.note("nothing to remove: cluster %s has no master %s in zone %s", s.Prefix, s.ReplicaName, s.Zone)
 	case mode == cluster.RemoveReplica:

@@ -13,7 +13,7 @@ import (
 
 // TestMultizoneWorkers is the longest of kube-up's end-to-end scenarios, "survive
 // addition/removal replicas multizone workers" (kubernetes/test/e2e/lifecycle/ha_master.go),
-// on real machines: nine steps, after each of which all masters and nodes are
+// on real machines: nine steps and a second pool of a zone, after each of which all masters and nodes are
 // there and Ready, and what every controller since the start runs answers. Where
 // the address moves hakube is killed three times on the way.
 // The two shorter scenarios need no pods: cluster.TestScenarios has all three on
@@ -35,6 +35,7 @@ func TestMultizoneWorkers(t *testing.T) {
 		{"remove d killed three times", func(t *testing.T) { g.unreplicateKilled(t, zoneD) }, one, three},
 		{"unpool c", func(t *testing.T) { g.hakube(t, "down", zoneC, addPool) }, one, []string{zoneB, zoneD}},
 		{"unpool d", func(t *testing.T) { g.hakube(t, "down", zoneD, addPool) }, one, one},
+		{"a second pool", g.pools, one, one},
 	} {
 		if !t.Run(step.name, func(t *testing.T) {
 			step.do(t)

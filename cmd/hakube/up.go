@@ -43,9 +43,9 @@ func upCommand(u *ui) *cli.Command {
 			switch s.Mode(cluster.Up) {
 			case cluster.AddPool:
 				if s.IsGiven("NUM_NODES") {
-					u.note("bringing the pool of zone %s to %d nodes: %s", s.Zone, s.NumNodes, which)
+					u.note("bringing %s to %d nodes: %s", poolOf(s), s.NumNodes, which)
 				} else {
-					u.note("bringing up the pool of zone %s: %s", s.Zone, which)
+					u.note("bringing up %s: %s", poolOf(s), which)
 				}
 			case cluster.Span:
 				u.note("bringing up %s, in all its zones", which)
@@ -80,15 +80,23 @@ func upCommand(u *ui) *cli.Command {
 	}
 }
 
+// poolOf is the pool that the settings speak of.
+func poolOf(s cluster.Settings) string {
+	if s.Pool == "" {
+		return fmt.Sprintf("the pool of zone %s", s.Zone)
+	}
+	return fmt.Sprintf("pool %s of zone %s", s.Pool, s.Zone)
+}
+
 // begins says which part of an up of the whole cluster comes now.
 func (u *ui) begins(verb cluster.Verb, s cluster.Settings) {
 	switch s.Mode(verb) {
 	case cluster.AddReplica:
 		u.note("adding a master in zone %s", s.Zone)
 	case cluster.AddPool:
-		u.note("bringing up the pool of zone %s", s.Zone)
+		u.note("bringing up %s", poolOf(s))
 	case cluster.RemovePool:
-		u.note("removing the pool of zone %s", s.Zone)
+		u.note("removing %s", poolOf(s))
 	default:
 		u.note("removing a master of zone %s", s.Zone)
 	}

@@ -209,6 +209,9 @@ func (s *startup) register(c *controlPlane) error {
 	if !there {
 		n = &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: s.Instance.Name}}
 		kubeapi.StampNew(n)
+		if err := s.markNew(n); err != nil {
+			return err
+		}
 	}
 	s.describe(n, s.version())
 	if c.guest == s.Guest {
@@ -220,6 +223,32 @@ func (s *startup) register(c *controlPlane) error {
 	}
 	_, err = c.main().write(map[string]json.RawMessage{kubeapi.Nodes.Key("", n.Name): text})
 	return err
+}
+
+// markNew gives a Node what --node-labels and --register-with-taints say: a kubelet sets
+// them on the Node that it makes, and on none that is there.
+func (s *startup) markNew(n *corev1.Node) error {
+	n.Labels = map[string]string{}
+	for part := range strings.SplitSeq(s.Instance.Attributes[scripts.KeyNodeLabels], ",") {
+		if key, value, is := strings.Cut(part, "="); is {
+			n.Labels[key] = value
+		}
+	}
+	if pool := s.Instance.Attributes[scripts.KeyPool]; pool != "" {
+		n.Labels["hakube/pool"] = pool
+	}
+	for part := range strings.SplitSeq(s.Instance.Attributes[scripts.KeyNodeTaints], ",") {
+		if part == "" {
+			continue
+		}
+		named, effect, is := strings.Cut(part, ":")
+		if !is {
+			return fmt.Errorf("invalid taint spec: %s", part)
+		}
+		key, value, _ := strings.Cut(named, "=")
+		n.Spec.Taints = append(n.Spec.Taints, corev1.Taint{Key: key, Value: value, Effect: corev1.TaintEffect(effect)})
+	}
+	return nil
 }
 
 // describe writes what a kubelet says of its machine.

@@ -38,6 +38,14 @@ func (c Command) Without(name string) Command {
 	return c
 }
 
+// OfPool is the same for a pool of the zone that has a name; "" is the one without.
+func (c Command) OfPool(name string) Command {
+	if name == "" {
+		return c
+	}
+	return c.With("HAKUBE_POOL", name)
+}
+
 // Flag adds an argument at the end.
 func (c Command) Flag(text string) Command {
 	c.args = append(slices.Clone(c.args), text)

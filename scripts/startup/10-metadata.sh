@@ -117,6 +117,9 @@ read_metadata() {
 		JOIN_TOKEN=$(md instance/attributes/hakube-join-token)
 		CA_HASH=$(md instance/attributes/hakube-ca-hash)
 		GRACEFUL=$(md instance/attributes/hakube-graceful false)
+		NODE_LABELS=$(md instance/attributes/hakube-node-labels '')
+		POOL=$(md instance/attributes/hakube-pool '')
+		NODE_TAINTS=$(md instance/attributes/hakube-node-taints '')
 		;;
 	*) refuse "hakube-role is '$ROLE', not master or node" ;;
 	esac

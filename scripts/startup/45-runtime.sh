@@ -136,8 +136,15 @@ node_registration() {
 		  - name: provider-id
 		    value: gce://$PROJECT/$ZONE/$NAME
 		  - name: node-labels
-		    value: topology.kubernetes.io/zone=$ZONE,topology.kubernetes.io/region=$REGION,node.kubernetes.io/instance-type=$MACHINE_TYPE
+		    value: topology.kubernetes.io/zone=$ZONE,topology.kubernetes.io/region=$REGION,node.kubernetes.io/instance-type=$MACHINE_TYPE${NODE_LABELS:+,$NODE_LABELS}${POOL:+,hakube/pool=$POOL}
 	END
+	# From the start as well: what comes later is too late for pods that are waiting.
+	if [[ -n ${NODE_TAINTS:-} ]]; then
+		cat <<-END
+			  - name: register-with-taints
+			    value: $NODE_TAINTS
+		END
+	fi
 	if [[ $ROLE == master ]]; then
 		# From the start: a pod that is scheduled before kubeadm or join_control_plane
 		# come to it would stay on the master.
