@@ -63,7 +63,7 @@ func TestNetworkPolicyProvider(t *testing.T) {
 				}
 			}
 			w.mustUp(saying(first))
-			client, err := shell().run(settings.Up, hold{}).Kube(ctx)
+			client, err := shell().runFor(settings.Up, hold{}).Kube(ctx)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -110,7 +110,7 @@ func TestPolicyProgramsLetGo(t *testing.T) {
 	}
 	on, off := shell(string(settings.KubeNetworkPolicies)), shell("none")
 	w.mustUp(on)
-	client, err := on.run(settings.Up, hold{}).Kube(ctx)
+	client, err := on.runFor(settings.Up, hold{}).Kube(ctx)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -128,7 +128,7 @@ func TestPolicyProgramsLetGo(t *testing.T) {
 	if got := runs(); got != "false" {
 		t.Errorf("while it is not running the policies are held open: %q", got)
 	}
-	values := on.run(settings.Up, hold{}).AddonValues()
+	values := on.runFor(settings.Up, hold{}).AddonValues()
 	values.Ending = true
 	last, err := row.For(values)
 	if err != nil {

@@ -19,17 +19,6 @@ import (
 	"hakube/cluster/status"
 )
 
-// TestAddonNames: what the setting takes is what there are rows for, in their order.
-func TestAddonNames(t *testing.T) {
-	var rows []string
-	for _, a := range addons.All() {
-		rows = append(rows, a.Name)
-	}
-	if diff := cmp.Diff(rows, append(slices.Clip(settings.AddonNames), string(settings.KubeNetworkPolicies))); diff != "" {
-		t.Error(diff)
-	}
-}
-
 // TestAddonsOnAndOff: an addon comes with the cluster or later, is remembered by shells
 // that say nothing, comes back when somebody deletes its programs, is told of by status,
 // goes when it is said to, and leaves nothing.
@@ -73,7 +62,7 @@ func TestAddonsOnAndOff(t *testing.T) {
 				t.Errorf("status of all zones: %+v, %v", s, err)
 			}
 			nothingToDo(t, w, shell(""))
-			client, err := shell("").run(settings.Up, hold{}).Kube(ctx)
+			client, err := shell("").runFor(settings.Up, hold{}).Kube(ctx)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -129,7 +118,7 @@ func TestAddonsGoOn(t *testing.T) {
 		return o.shell(t, map[string]string{"NUM_NODES": "1", "HAKUBE_MASTER_SERVICE_ACCOUNT": "default", "HAKUBE_ADDONS": addons})
 	}
 	w.mustUp(shell("all"))
-	client, err := shell("all").run(settings.Up, hold{}).Kube(ctx)
+	client, err := shell("all").runFor(settings.Up, hold{}).Kube(ctx)
 	if err != nil {
 		t.Fatal(err)
 	}

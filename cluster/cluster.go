@@ -76,13 +76,13 @@ import (
 // A Cluster is what the settings describe, in the cloud that Deps reach. It
 // holds nothing of what is there: each method looks for itself.
 type Cluster struct {
-	settings  settings.Settings
-	deps      env.Deps
-	leftovers func(context.Context, sweep.Found) (bool, error) // see OnLeftovers
-	smaller   func(context.Context, Smaller) error             // see OnSmaller
-	span      func(Spanning) error                             // see OnSpan
-	part      func(settings.Verb, settings.Settings)           // see OnPart
-	several   bool                                             // see task.Aim
+	settings settings.Settings
+	deps     env.Deps
+	orphans  func(context.Context, sweep.Found) (bool, error) // see OnOrphans
+	smaller  func(context.Context, Smaller) error             // see OnSmaller
+	span     func(Spanning) error                             // see OnSpan
+	part     func(settings.Verb, settings.Settings)           // see OnPart
+	several  bool                                             // see task.Aim
 }
 
 // New makes no call.
@@ -90,12 +90,12 @@ func New(s settings.Settings, d env.Deps) *Cluster {
 	return &Cluster{settings: s, deps: d.OrDefaults()}
 }
 
-// OnLeftovers has f called in a down or a preview of the whole cluster when
+// OnOrphans has f called in a down or a preview of the whole cluster when
 // something was found that hakube did not make, before anything is changed.
 // Whether f returns true or HAKUBE_SWEEP is, Ours are removed with the cluster;
 // an error ends the run. Without f the setting alone decides.
-func (c *Cluster) OnLeftovers(f func(context.Context, sweep.Found) (sweep bool, err error)) {
-	c.leftovers = f
+func (c *Cluster) OnOrphans(f func(context.Context, sweep.Found) (sweep bool, err error)) {
+	c.orphans = f
 }
 
 // Up makes the cluster as the settings want it, or brings it there; with
@@ -105,7 +105,7 @@ func (c *Cluster) OnLeftovers(f func(context.Context, sweep.Found) (sweep bool, 
 //
 // While another run changes the cluster it waits for that one, and so does Down.
 func (c *Cluster) Up(ctx context.Context, report func(plan.Event)) (s *Summary, err error) {
-	warning, err := c.alone(ctx, settings.Up, report, func(ctx context.Context, h hold, report func(plan.Event)) (err error) {
+	warning, err := c.withLease(ctx, settings.Up, report, func(ctx context.Context, h hold, report func(plan.Event)) (err error) {
 		if c.settings.Spans() {
 			s, err = c.upAll(ctx, h, report)
 			return err
@@ -127,10 +127,10 @@ func (c *Cluster) Up(ctx context.Context, report func(plan.Event)) (s *Summary, 
 // KUBE_USE_EXISTING_MASTER the zone's pool of nodes, or with
 // KUBE_DELETE_NODES=false one master ([Settings.Mode]). Only the last needs a
 // living cluster; from one that lives nodes are drained first. When something
-// with the mark is left the error is a [Leftovers], when something is left that
-// hakube did not make a [*Remains]; the summary lists both too.
+// with the mark is left the error is a [removal.Undeleted], when something is left that
+// hakube did not make a [*OrphansLeft]; the summary lists both too.
 func (c *Cluster) Down(ctx context.Context, report func(plan.Event)) (s *Summary, err error) {
-	warning, err := c.alone(ctx, settings.Down, report, func(ctx context.Context, h hold, report func(plan.Event)) error {
+	warning, err := c.withLease(ctx, settings.Down, report, func(ctx context.Context, h hold, report func(plan.Event)) error {
 		s = nil
 		r, items, err := c.down(ctx, h, doing(report), false)
 		if err != nil {
@@ -144,10 +144,10 @@ func (c *Cluster) Down(ctx context.Context, report func(plan.Event)) (s *Summary
 			err = r.walk(ctx, items, report)
 		}
 		if err == nil {
-			err = removal.RemainsOf(r.Task)
+			err = removal.OrphansLeftBy(r.Task)
 		}
 		s = r.summary()
-		errors.As(err, (*removal.Leftovers)(&s.Left))
+		errors.As(err, (*removal.Undeleted)(&s.Left))
 		return err
 	})
 	return s.warned(warning), err
@@ -187,7 +187,7 @@ func Waiting(w gce.Wait) {
 // cloud could not be read, or has no such cluster ([*NoCluster]); whatever else
 // could not be asked is in the result.
 func (c *Cluster) Status(ctx context.Context) (*status.Status, error) {
-	s, err := status.Read(ctx, c.run(settings.StatusVerb, hold{}).Task)
+	s, err := status.Read(ctx, c.runFor(settings.StatusVerb, hold{}).Task)
 	if err != nil {
 		return nil, err
 	}
@@ -197,7 +197,7 @@ func (c *Cluster) Status(ctx context.Context) (*status.Status, error) {
 // Validate looks and judges. What could not be asked is not valid. It changes
 // nothing; an error is one of Status.
 func (c *Cluster) Validate(ctx context.Context) (*status.Validity, error) {
-	return status.Validate(ctx, c.run(settings.StatusVerb, hold{}).Task)
+	return status.Validate(ctx, c.runFor(settings.StatusVerb, hold{}).Task)
 }
 
 // validatePause is between two looks.
@@ -234,7 +234,7 @@ type Credentials struct {
 // Credentials makes this operator's entry in the kubeconfig anew, with a certificate
 // that a master makes for it over ssh. It changes nothing of the cluster.
 func (c *Cluster) Credentials(ctx context.Context) (*Credentials, error) {
-	r := c.run(settings.StatusVerb, hold{})
+	r := c.runFor(settings.StatusVerb, hold{})
 	if err := status.Find(ctx, r.Task); err != nil {
 		return nil, &Unchanged{err}
 	}

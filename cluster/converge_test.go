@@ -246,7 +246,7 @@ func TestStrangerInNetwork(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err := o.Down(context.Background(), w.events())
-	var no *removal.Remains
+	var no *removal.OrphansLeft
 	if !errors.As(err, &no) || !strings.Contains(no.Hint(), "KUBE_DELETE_NETWORK=false") || !strings.Contains(err.Error(), "theirs") {
 		t.Fatalf("down: %v", err)
 	}

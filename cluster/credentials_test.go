@@ -96,7 +96,7 @@ func TestEndedCredentials(t *testing.T) {
 	w.mustUp(o)
 	end := func() {
 		t.Helper()
-		r := o.run(settings.Up, hold{})
+		r := o.runFor(settings.Up, hold{})
 		from := inventory.Object{Kind: inventory.Instance, Name: "kubernetes-master", Zone: zoneB, Role: inventory.RoleMaster}
 		var e kube.Entry
 		err := r.OverSSH(ctx, from, time.Minute, func(ctx context.Context, h replicate.Host) error {
@@ -108,7 +108,7 @@ func TestEndedCredentials(t *testing.T) {
 		})
 		if err == nil {
 			e.Server = o.entry(t).Server
-			err = kube.Files{o.kubeconfig}.Edit(ctx, time.Millisecond, func(c *clientcmdapi.Config) error { r.Put(c, e); return nil })
+			err = kube.Files{o.kubeconfig}.Edit(ctx, nil, time.Millisecond, func(c *clientcmdapi.Config) error { r.Put(c, e); return nil })
 		}
 		if err != nil {
 			t.Fatal(err)
@@ -157,14 +157,5 @@ func TestCredentialsRefused(t *testing.T) {
 	}
 	if is := o.entry(t); string(is.Cert) != string(was.Cert) {
 		t.Error("the entry was written")
-	}
-}
-
-// TestOperatorName: whatever a login is, the script takes what is made of it.
-func TestOperatorName(t *testing.T) {
-	for login, want := range map[string]string{"alice": "alice", "a b'$(c)\n": "a-b-c-", "": "operator", "DOM\\bob": "DOM-bob", strings.Repeat("x", 99): strings.Repeat("x", 60)} {
-		if got := kube.OperatorName(login); got != want {
-			t.Errorf("%q is %q", login, got)
-		}
 	}
 }

@@ -55,8 +55,8 @@ var addressDefects = []defect{
 		w.mustUp(o)
 		before := w.objects()
 		name := o.want().Names.Replica(zoneC, 0)
-		ctx, dead := impatient(context.Background())
-		_, err := o.replica(zoneC).Up(ctx, func(e plan.Event) {
+		clock, dead := impatient()
+		_, err := o.replica(zoneC).by(clock).Up(context.Background(), func(e plan.Event) {
 			if e.Step == "API answers through the balancer" && e.Kind.Final() {
 				w.halt(zoneC, name) // the address has moved, the new master has no vote yet
 				dead()
@@ -69,7 +69,7 @@ var addressDefects = []defect{
 		if diff := cmp.Diff(withoutTimes(before), withoutTimes(w.objects())); diff != "" {
 			t.Errorf("objects (-before +after):\n%s", diff)
 		}
-		if h, err := o.run(settings.Up, hold{}).Holder(context.Background()); err != nil || h.Machine != "kubernetes-master" {
+		if h, err := o.runFor(settings.Up, hold{}).Holder(context.Background()); err != nil || h.Machine != "kubernetes-master" {
 			t.Errorf("the address is held by %+v, %v", h, err)
 		}
 	}},
@@ -123,7 +123,7 @@ var addressDefects = []defect{
 		}
 		w.halt(zoneB, "kubernetes-master")
 		for i := range 9 { // three rounds
-			if why := o.run(settings.Up, hold{}).Ready(ctx, ip); why != "" {
+			if why := o.runFor(settings.Up, hold{}).Ready(ctx, ip); why != "" {
 				t.Errorf("connection %d: %s", i+1, why)
 			}
 		}

@@ -67,7 +67,7 @@ var ownerDefects = []defect{
 		c := w.mustUp(o.replica(zoneC)).Replica
 		w.wantRings(o, "kubernetes-master", c)
 		w.mustDown(o.replica(zoneC)) // kube-up: not the second last, so the balancer stays
-		if h, err := o.run(settings.Up, hold{}).Holder(context.Background()); err != nil || h.Machine != "kubernetes-master" {
+		if h, err := o.runFor(settings.Up, hold{}).Holder(context.Background()); err != nil || h.Machine != "kubernetes-master" {
 			t.Errorf("the address is held by %+v, %v", h, err)
 		}
 	}},

@@ -57,7 +57,7 @@ var ringDefects = []defect{
 			t.Errorf("promoting one that never started: %v", err)
 		}
 		// The step that needs the ring to say yes waits, fails and did nothing.
-		r := o.replica(zoneC).run(settings.Up, hold{})
+		r := o.replica(zoneC).runFor(settings.Up, hold{})
 		have, err := r.Look(ctx)
 		if err != nil {
 			t.Fatal(err)
@@ -149,7 +149,7 @@ var ringDefects = []defect{
 		prefix := sameNameTwice()
 		o := w.operator(func(s *settings.Settings) { s.Prefix = settings.Name(prefix) })
 		pick := func(zone settings.Zone, have ...inventory.Object) string {
-			r := o.replica(zone).run(settings.Up, hold{})
+			r := o.replica(zone).runFor(settings.Up, hold{})
 			r.Have = &inventory.Inventory{Objects: have}
 			if err := r.pickReplica(context.Background(), &rings.Survey{}); err != nil {
 				t.Fatal(err)
@@ -211,7 +211,7 @@ func (w *world) halt(zone, name string) {
 // host is a master as ssh reaches it.
 func (w *world) host(o *operator, name string) replicate.Host {
 	w.t.Helper()
-	h, err := o.run(settings.Up, hold{}).Host(context.Background(), inventory.Object{Kind: inventory.Instance, Name: name, Zone: zoneB})
+	h, err := o.runFor(settings.Up, hold{}).Host(context.Background(), inventory.Object{Kind: inventory.Instance, Name: name, Zone: zoneB})
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -221,7 +221,7 @@ func (w *world) host(o *operator, name string) replicate.Host {
 // mustWrite writes through the API to etcd: the ring agrees on something.
 func (w *world) mustWrite(o *operator, name string) {
 	w.t.Helper()
-	client, err := o.run(settings.Up, hold{}).Kube(context.Background())
+	client, err := o.runFor(settings.Up, hold{}).Kube(context.Background())
 	if err == nil {
 		_, err = client.ConfigMaps("default").Create(context.Background(), &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: name}}, metav1.CreateOptions{})
 	}

@@ -162,11 +162,11 @@ var secretDefects = []defect{
 				}
 			}
 		}
-		client, err := o.run(settings.Up, hold{}).Kube(ctx) // the token that is there can ask for a node's certificate, and nothing else
+		client, err := o.runFor(settings.Up, hold{}).Kube(ctx) // the token that is there can ask for a node's certificate, and nothing else
 		if err != nil {
 			t.Fatal(err)
 		}
-		s, err := step.Token{Env: o.run(settings.Up, hold{}).Env}.Join().Read(ctx, client)
+		s, err := step.Token{Env: o.runFor(settings.Up, hold{}).Env}.Join().Read(ctx, client)
 		if err != nil || string(s.Data["auth-extra-groups"]) != kube.TokenGroup {
 			t.Errorf("the token is of %q, %v", s.Data["auth-extra-groups"], err)
 		}

@@ -138,7 +138,7 @@ func (w *world) unchanged(f func()) {
 // now are the masters as they see their rings at this moment.
 func (w *world) now(o *operator) *rings.Survey {
 	w.t.Helper()
-	r := o.run(settings.Up, hold{})
+	r := o.runFor(settings.Up, hold{})
 	have, err := r.Look(context.Background())
 	if err != nil {
 		w.t.Fatal(err)

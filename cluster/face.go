@@ -40,8 +40,8 @@ type (
 	// Deps is everything outside of this process that a cluster is worked on with.
 	Deps = env.Deps
 
-	// A Leftover is a thing that the cluster's Services and volumes left behind.
-	Leftover = sweep.Leftover
+	// An Orphan is a thing that the cluster's Services and volumes left behind.
+	Orphan = sweep.Orphan
 	// Found is what a down found of them before it changed anything.
 	Found = sweep.Found
 
@@ -65,8 +65,8 @@ type (
 	// A Loss is what going on with one master may cost.
 	Loss = repair.Loss
 
-	// Remains is how a down ends that left behind what hakube did not make.
-	Remains = removal.Remains
+	// OrphansLeft is how a down ends that left behind what hakube did not make.
+	OrphansLeft = removal.OrphansLeft
 
 	// Settings are the variables and flags that say what a cluster is.
 	Settings = settings.Settings

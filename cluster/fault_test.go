@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"strings"
 	"sync/atomic"
-	"time"
 
 	"hakube/gce/emulator"
 )
@@ -48,10 +47,6 @@ func (w *world) cutAt(k int64, c cut, stop func()) (hit func() bool) {
 	})
 	return func() bool { return n.Load() >= k }
 }
-
-var start = time.Unix(1700000000, 0)
-
-func millis(n int) time.Duration { return time.Duration(n) * time.Millisecond }
 
 // setFault asks f about each request to the cloud from now on.
 func (w *world) setFault(f func(*http.Request) emulator.Fault) {

@@ -167,7 +167,7 @@ func TestStockOutOfReplica(t *testing.T) {
 	w.mustUp(o)
 	before := withoutTimes(w.objects())
 	voting := func() map[string][]string {
-		r, all := o.run(settings.Up, hold{}), map[string][]string{}
+		r, all := o.runFor(settings.Up, hold{}), map[string][]string{}
 		have, err := r.Look(context.Background())
 		if err != nil {
 			t.Fatal(err)

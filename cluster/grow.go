@@ -61,7 +61,7 @@ const groundLimit = time.Minute
 // ground lets no run end by an interrupt while nobody has the address: nothing
 // stands between the two changes that move it, a person's ^C neither.
 func (r *run) ground(ctx context.Context, report func(plan.Event)) error {
-	ctx, cancel := plan.Within(context.WithoutCancel(ctx), groundLimit)
+	ctx, cancel := r.Within(context.WithoutCancel(ctx), groundLimit)
 	defer cancel()
 	have, err := r.Look(ctx)
 	if err != nil || !have.Holder.Unassigned() {

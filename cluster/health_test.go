@@ -257,7 +257,7 @@ func TestCorrupt(t *testing.T) {
 func (c *sickCluster) memberIDs() map[string]replicate.MemberID {
 	c.t.Helper()
 	ids := map[string]replicate.MemberID{}
-	r := c.o.run(settings.StatusVerb, hold{})
+	r := c.o.runFor(settings.StatusVerb, hold{})
 	have, err := r.Look(context.Background())
 	c.must(err)
 	for name, answers := range r.Survey(context.Background(), have.Masters(r.Want.Names)).Answers {
@@ -288,7 +288,7 @@ func TestAlarmOnTheWay(t *testing.T) {
 			if moved != (name == "vote") {
 				t.Errorf("the address left the master: %v", moved)
 			}
-			if h, err := c.o.run(settings.Up, hold{}).Holder(context.Background()); err != nil || h.Machine != c.names[0] {
+			if h, err := c.o.runFor(settings.Up, hold{}).Holder(context.Background()); err != nil || h.Machine != c.names[0] {
 				t.Errorf("the address is held by %+v, %v", h, err)
 			}
 			c.must(repairAll(context.Background(), c, c.events()))

@@ -2,8 +2,68 @@ package cluster
 
 import (
 	"go/ast"
+	"go/parser"
+	gotoken "go/token"
+	"io/fs"
+	"maps"
+	"path/filepath"
 	"slices"
+	"strings"
+	"testing"
 )
+
+// contextValues are all files that put something into a context, and what. Behaviour is
+// in a type, where a reader of a signature sees it: the gate, the clock and the budget of
+// retries are fields of what a run works with.
+var contextValues = map[string]string{
+	"cluster/plan/event.go":               "the engine's own tracking: the step that a Note is about",
+	"gce/emulator/internal/api/caller.go": "of one request, the embedded GCE's: who makes it",
+	"replicate/etcdtest/api.go":           "of one connection, the model's: to whose API server it was made",
+}
+
+// valuesInContexts counts, in the whole tree and without tests, the calls that put a value
+// into a context, and holds them to the list.
+func valuesInContexts(t *testing.T) (all int) {
+	t.Helper()
+	found := map[string]int{}
+	err := filepath.WalkDir("..", func(path string, d fs.DirEntry, err error) error {
+		name := d.Name()
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && len(name) > 2 && strings.HasPrefix(name, "."):
+			return fs.SkipDir
+		case d.IsDir() || !strings.HasSuffix(name, ".go") || strings.HasSuffix(name, "_test.go"):
+			return nil
+		}
+		file, err := parser.ParseFile(gotoken.NewFileSet(), path, nil, parser.SkipObjectResolution)
+		if err != nil {
+			return err
+		}
+		ast.Inspect(file, func(n ast.Node) bool {
+			if x, is := n.(*ast.CallExpr); is && nameOf(x.Fun) == "WithValue" {
+				found[filepath.ToSlash(strings.TrimPrefix(path, ".."+string(filepath.Separator)))]++
+				all++
+			}
+			return true
+		})
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for file, n := range found {
+		if contextValues[file] == "" || n > 1 {
+			t.Errorf("%s puts %d values into contexts: behaviour is a field of what a run works with (env.Deps), data an argument", file, n)
+		}
+	}
+	for _, file := range slices.Sorted(maps.Keys(contextValues)) {
+		if found[file] == 0 {
+			t.Errorf("%s puts nothing into a context any more: take it off the list", file)
+		}
+	}
+	return all
+}
 
 // ofSteps are the packages that make steps.
 var ofSteps = []string{"step", "member", "live", "removal"}

@@ -106,9 +106,9 @@ func (r *run) leave(ctx context.Context) (any bool, err error) {
 	if len(r.Have.Pool(r.Want.Names, r.Want.Pool()).Objects) > 0 {
 		return true, nil
 	}
-	if unfit, err := preflight.ZoneProblems(ctx, r.Env); err != nil || len(unfit) > 0 {
+	if blockers, err := preflight.ZoneProblems(ctx, r.Env); err != nil || len(blockers) > 0 {
 		if err == nil {
-			err = unfit
+			err = blockers
 		}
 		return false, err
 	}

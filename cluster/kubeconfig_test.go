@@ -111,7 +111,7 @@ func TestKubeconfigRepair(t *testing.T) {
 			w := newWorld(t)
 			o := w.operator()
 			w.mustUp(o)
-			err := kube.Files{o.kubeconfig}.Edit(context.Background(), time.Millisecond, func(c *clientcmdapi.Config) error { spoil(c); return nil })
+			err := kube.Files{o.kubeconfig}.Edit(context.Background(), nil, time.Millisecond, func(c *clientcmdapi.Config) error { spoil(c); return nil })
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -34,7 +34,7 @@ func TestValidateAsKubectl(t *testing.T) {
 		"context of none": func(c *clientcmdapi.Config) { c.Contexts[name].Cluster = "none" },
 	} {
 		t.Run(what, func(t *testing.T) {
-			err := kube.Files{o.kubeconfig}.Edit(context.Background(), time.Millisecond, func(c *clientcmdapi.Config) error { spoil(c); return nil })
+			err := kube.Files{o.kubeconfig}.Edit(context.Background(), nil, time.Millisecond, func(c *clientcmdapi.Config) error { spoil(c); return nil })
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -53,7 +53,7 @@ func TestValidateAsKubectl(t *testing.T) {
 			}
 		})
 	}
-	err := kube.Files{o.kubeconfig}.Edit(context.Background(), time.Millisecond, func(c *clientcmdapi.Config) error { kube.Verdict{}.Remove(c, name); return nil })
+	err := kube.Files{o.kubeconfig}.Edit(context.Background(), nil, time.Millisecond, func(c *clientcmdapi.Config) error { kube.Verdict{}.Remove(c, name); return nil })
 	if err != nil {
 		t.Fatal(err)
 	}

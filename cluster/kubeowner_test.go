@@ -69,7 +69,7 @@ func TestForeignEntry(t *testing.T) {
 			write()
 			_, changes := w.counts(func() {
 				_, err := o.Up(context.Background(), nil)
-				var no refusal.Unfit
+				var no refusal.Blockers
 				if !errors.As(err, &no) || len(no) != 1 || !strings.Contains(no.Error(), o.kubeconfig) || !strings.Contains(no[0].Cure, "OVERRIDE_CONTEXT=") {
 					t.Errorf("up: %v", err)
 				}
@@ -118,7 +118,7 @@ func TestTurnedEntry(t *testing.T) {
 		c.AuthInfos["local_kubernetes"].Token = "secret"
 		return nil
 	}
-	if err := (kube.Files{o.kubeconfig}).Edit(context.Background(), time.Millisecond, turn); err != nil {
+	if err := (kube.Files{o.kubeconfig}).Edit(context.Background(), nil, time.Millisecond, turn); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := o.Up(context.Background(), nil); err == nil || !strings.Contains(err.Error(), "leads to https://192.0.2.9") || !strings.Contains(err.Error(), "has credentials that hakube did not write") {
@@ -139,7 +139,7 @@ func TestEntryWithoutMark(t *testing.T) {
 	w.mustUp(o)
 	edit := func(change func(*clientcmdapi.Cluster)) {
 		t.Helper()
-		err := kube.Files{o.kubeconfig}.Edit(context.Background(), time.Millisecond, func(c *clientcmdapi.Config) error {
+		err := kube.Files{o.kubeconfig}.Edit(context.Background(), nil, time.Millisecond, func(c *clientcmdapi.Config) error {
 			c.Clusters["local_kubernetes"].Extensions, c.AuthInfos["local_kubernetes"].Extensions = nil, nil
 			change(c.Clusters["local_kubernetes"])
 			return nil
@@ -203,8 +203,6 @@ func TestEntryOfAnotherCloud(t *testing.T) {
 // What the file cannot take is refused before the first change, each with a cure.
 func TestKubeconfigRefusedBeforehand(t *testing.T) {
 	besideOthers(t)
-	defer func(d time.Duration) { preflight.LockPatience = d }(preflight.LockPatience)
-	preflight.LockPatience = 20 * time.Millisecond
 	for name, c := range map[string]struct {
 		make func(path string) error
 		why  string
@@ -224,13 +222,18 @@ func TestKubeconfigRefusedBeforehand(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
-			o := w.operator()
+			o := w.operator().by(func(d time.Duration) <-chan time.Time {
+				if d == preflight.LockPatience {
+					d = 20 * time.Millisecond
+				}
+				return time.After(d)
+			})
 			if err := errors.Join(os.MkdirAll(filepath.Dir(o.kubeconfig), 0o700), c.make(o.kubeconfig)); err != nil {
 				t.Fatal(err)
 			}
 			_, changes := w.counts(func() {
 				_, err := o.Up(context.Background(), nil)
-				var no refusal.Unfit
+				var no refusal.Blockers
 				var unchanged *Unchanged
 				if !errors.As(err, &no) || len(no) != 1 || !strings.Contains(no.Error(), c.why) || !strings.Contains(no[0].Cure, c.cure) || !errors.As(err, &unchanged) {
 					t.Errorf("up: %v", err)
@@ -281,7 +284,7 @@ func TestForeignEntryInEachMode(t *testing.T) {
 	refused := func(what string, f func() error) {
 		t.Helper()
 		_, changes := w.counts(func() {
-			var no refusal.Unfit
+			var no refusal.Blockers
 			if err := f(); !errors.As(err, &no) || !strings.Contains(no.Error(), "leads to https://192.0.2.9:6443") {
 				t.Errorf("%s: %v", what, err)
 			}

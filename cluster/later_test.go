@@ -63,7 +63,7 @@ func TestSaidLater(t *testing.T) {
 					w.mustDown(shell(remove, ""))
 				}
 				nothingToDo(t, w, shell(none, ""))
-				h, err := shell(none, "").run(settings.Up, hold{}).Holder(context.Background())
+				h, err := shell(none, "").runFor(settings.Up, hold{}).Holder(context.Background())
 				if on := h.Rule != ""; err != nil || on != (change[1] == "from-start") {
 					t.Errorf("on the balancer: %t, %v", on, err)
 				}
@@ -86,7 +86,7 @@ var warnedOf = map[string]bool{
 // image only, so that no master there was made of another.
 func TestOtherImage(t *testing.T) {
 	w := newWorld(t)
-	r := w.operator().shell(t, map[string]string{"KUBE_GCE_MASTER_IMAGE": "debian-12-bookworm-v20250610"}).run(settings.Up, hold{})
+	r := w.operator().shell(t, map[string]string{"KUBE_GCE_MASTER_IMAGE": "debian-12-bookworm-v20250610"}).runFor(settings.Up, hold{})
 	m := inventory.Object{Kind: inventory.Instance, Name: "kubernetes-master", Zone: zoneB}
 	r.AsMade(m, "KUBE_GCE_MASTER_IMAGE", "debian-12-bookworm-v20250610")
 	if len(r.Warnings()) > 0 {
@@ -135,7 +135,7 @@ func TestLaterIsRefusedOrHolds(t *testing.T) {
 				}
 				return
 			}
-			r := o.shell(t, nil).run(settings.Up, hold{})
+			r := o.shell(t, nil).runFor(settings.Up, hold{})
 			if r.Have, err = r.Look(ctx); err != nil {
 				t.Fatal(err)
 			}

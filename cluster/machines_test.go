@@ -1,16 +1,12 @@
 package cluster
 
 import (
-	"slices"
-	"strings"
 	"testing"
 
 	"cloud.google.com/go/compute/apiv1/computepb"
 
-	"hakube/cluster/env"
 	"hakube/cluster/inventory"
 	"hakube/cluster/settings"
-	"hakube/cluster/step"
 	"hakube/cluster/task"
 	"hakube/scripts"
 )
@@ -99,32 +95,4 @@ func TestGlobalNames(t *testing.T) {
 		}
 	}
 	w.mustUp(o)
-}
-
-// TestBootDiskFits: the boot disk of a master is of a type that its machine takes.
-func TestBootDiskFits(t *testing.T) {
-	for machineType, want := range map[string]settings.Name{
-		"e2-standard-2": "", "n1-standard-4": "", "custom-2-4096": "", "c3-standard-4": "pd-balanced", "c3d-highcpu-8": "pd-balanced",
-		"n4-standard-2": "hyperdisk-balanced", "c4a-standard-4": "hyperdisk-balanced",
-	} {
-		if got := task.BootTypeFor(machineType); got != want {
-			t.Errorf("boot disk of %s is %q, want %q", machineType, got, want)
-		}
-	}
-	for _, x := range slices.Concat(task.HyperdisksOnly, task.NoStandard) {
-		if strings.Contains(x, "-") || task.BootTypeFor(x+"-standard-2") == "" {
-			t.Errorf("series %s has no boot disk", x)
-		}
-	}
-}
-
-// TestImageWithoutUEFI: an image of one's own that boots by BIOS makes no Shielded VM,
-// which Compute Engine would refuse.
-func TestImageWithoutUEFI(t *testing.T) {
-	r := env.New(settings.Settings{}, env.Deps{}, nil)
-	image := settings.Image("mine", "old")
-	r.SawImage(image, &computepb.Image{GuestOsFeatures: []*computepb.GuestOsFeature{{Type: new("GVNIC")}}})
-	if step.Shielded(r, image) != nil || step.Shielded(r, settings.Image("debian-cloud", "")) == nil {
-		t.Error("the wrong image is booted by a Shielded VM")
-	}
 }

@@ -223,7 +223,7 @@ func newHaste() *haste { return &haste{from: time.Now()} }
 
 func (h *haste) now() time.Time { return time.Now().Add(h.skipped) }
 
-// after is for [plan.WithAfter].
+// after is the clock that it is: see [plan.Clock].
 func (h *haste) after(d time.Duration) <-chan time.Time {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -106,7 +106,7 @@ func (w *world) inside(o *operator, s *status.Status) (lines []string) {
 	if !s.Address.Ready {
 		return append(lines, "the API does not answer")
 	}
-	r := o.run(settings.StatusVerb, hold{})
+	r := o.runFor(settings.StatusVerb, hold{})
 	have, err := r.Look(context.Background())
 	if err != nil {
 		w.t.Fatal(err)

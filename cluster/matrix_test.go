@@ -229,7 +229,7 @@ func matrixWorld(t *testing.T) (*world, *saboteur, *quorumWatch) {
 	w.mu.Lock()
 	w.fault, w.after = s.cloud, s.after
 	w.mu.Unlock()
-	w.dial = reached(w.dial)
+	w.dial, w.clock = reached(w.dial), s.haste.after
 	return w, s, q
 }
 
@@ -269,7 +269,7 @@ func (s *saboteur) cut(t *testing.T, at changing, do trouble, run func(context.C
 	t.Helper()
 	hung, cancel := context.WithTimeout(context.Background(), hang)
 	defer cancel()
-	ctx, stop := context.WithCancelCause(plan.WithAfter(hung, s.haste.after))
+	ctx, stop := context.WithCancelCause(hung)
 	defer stop(nil)
 	why := errKilled
 	if do.stops {

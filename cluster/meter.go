@@ -54,7 +54,7 @@ func startMeter(ctx context.Context, ask func(context.Context) error) *meter {
 		tick := time.NewTicker(probeEvery)
 		defer tick.Stop()
 		for {
-			m.work.Go(func() { m.probe(ctx) })
+			m.work.Go(func() { m.probeOnce(ctx) })
 			select {
 			case <-ctx.Done():
 				return
@@ -65,7 +65,7 @@ func startMeter(ctx context.Context, ask func(context.Context) error) *meter {
 	return m
 }
 
-func (m *meter) probe(ctx context.Context) {
+func (m *meter) probeOnce(ctx context.Context) {
 	m.mu.Lock()
 	p := &probe{at: time.Now(), step: m.step}
 	m.probes = append(m.probes, p)

@@ -108,10 +108,10 @@ func (r *run) findCluster(ctx context.Context, c *Cluster, _ action, preview boo
 	if err := preflight.Fit(ctx, r.Task); err != nil {
 		return nil, false, err
 	}
-	if err := c.strayed(ctx, r, preview); err != nil {
+	if err := c.findOrphans(ctx, r, preview); err != nil {
 		return nil, false, err
 	}
-	return nil, !nothingLeft(ctx, r.Task) || len(r.Strays) > 0, nil
+	return nil, !nothingLeft(ctx, r.Task) || len(r.Orphans) > 0, nil
 }
 
 // nothingLeft tells whether there is nothing to remove, the kubeconfig

@@ -71,20 +71,20 @@ func TestModesPicture(t *testing.T) {
 	add("remove pool", items, err)
 	_, items, err = o.again(func(s *settings.Settings) { s.Zone = "" }).down(ctx, hold{}, looking, true)
 	add("remove cluster", items, err)
-	r := o.run(settings.RepairVerb, hold{})
+	r := o.runFor(settings.RepairVerb, hold{})
 	if r.Have, err = r.Look(ctx); err != nil {
 		t.Fatal(err)
 	}
 	masters := r.Have.Masters(r.Want.Names)
 	r.Balanced, r.Failing = true, masters[1:]
 	add("repair", slices.Concat(repair.List(r.Task)...), nil)
-	r = o.run(settings.RebuildVerb, hold{})
+	r = o.runFor(settings.RebuildVerb, hold{})
 	if r.Have, err = r.Look(ctx); err != nil {
 		t.Fatal(err)
 	}
 	r.Failing, r.GivenUp = masters[:1], masters[1:]
 	add("restart alone", slices.Concat(repair.RebuildList(r.Task)...), nil)
-	r = o.run(settings.RestoreVerb, hold{})
+	r = o.runFor(settings.RestoreVerb, hold{})
 	if r.Have, err = r.Look(ctx); err != nil {
 		t.Fatal(err)
 	}

@@ -15,7 +15,7 @@ import (
 // kube is the API of an operator's cluster, for what somebody else does there.
 func (w *world) kube(o *operator) *kube.Client {
 	w.t.Helper()
-	client, err := o.run(settings.StatusVerb, hold{}).Kube(context.Background())
+	client, err := o.runFor(settings.StatusVerb, hold{}).Kube(context.Background())
 	if err != nil {
 		w.t.Fatal(err)
 	}

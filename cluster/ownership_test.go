@@ -183,7 +183,7 @@ func TestStrangerMember(t *testing.T) {
 	ctx := context.Background()
 	o := w.operator()
 	w.mustUp(o)
-	r := o.run(settings.Up, hold{})
+	r := o.runFor(settings.Up, hold{})
 	var err error
 	if r.Have, err = r.Look(ctx); err != nil {
 		t.Fatal(err)

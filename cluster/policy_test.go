@@ -53,7 +53,7 @@ func TestPolicyRefuses(t *testing.T) {
 				if err == nil || !errors.As(err, &unchanged) || !strings.Contains(err.Error(), says) {
 					t.Fatalf("up: %v", err)
 				}
-				var no refusal.Unfit
+				var no refusal.Blockers
 				if !errors.As(err, &no) || !strings.Contains(no[0].Cure, "its administrator can except project local") {
 					t.Errorf("cures of %+v", err)
 				}

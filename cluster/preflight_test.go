@@ -12,7 +12,6 @@ import (
 	"cloud.google.com/go/compute/apiv1/computepb"
 	"github.com/google/go-cmp/cmp"
 
-	"hakube/cluster/preflight"
 	"hakube/cluster/refusal"
 	"hakube/cluster/settings"
 	"hakube/gce/emulator"
@@ -21,7 +20,7 @@ import (
 // whys are the findings of an error, none if there is none.
 func whys(t *testing.T, err error) (list []string) {
 	t.Helper()
-	var u refusal.Unfit
+	var u refusal.Blockers
 	if err != nil && !errors.As(err, &u) {
 		t.Fatal(err)
 	}
@@ -76,30 +75,6 @@ func TestPreflight(t *testing.T) {
 				t.Errorf("%d changes, (-want +got):\n%s", change, diff)
 			}
 		})
-	}
-}
-
-func TestJudgeImage(t *testing.T) {
-	state := func(s string) *computepb.Image {
-		return &computepb.Image{Name: new("i"), DiskSizeGb: new(int64(10)), Status: new("READY"), Deprecated: &computepb.DeprecationStatus{
-			State: &s, Replacement: new("https://www.googleapis.com/compute/v1/projects/debian-cloud/global/images/j")}}
-	}
-	for _, tt := range []struct {
-		image         *computepb.Image
-		size          settings.Size
-		want, warning string
-	}{
-		{state("ACTIVE"), 10, "", ""},
-		{state("DEPRECATED"), 10, "", "V: image i is deprecated; its replacement is j"},
-		{state("OBSOLETE"), 10, "V: image i is OBSOLETE; its replacement is j", ""},
-		{state("DELETED"), 10, "V: image i is DELETED; its replacement is j", ""},
-		{&computepb.Image{Name: new("i"), Status: new("PENDING")}, 10, "V: image i is PENDING", ""},
-		{state("ACTIVE"), 9, "SIZE=9GB: image i needs 10GB", ""},
-	} {
-		no, warning := preflight.JudgeImage(tt.image, "V", []preflight.DiskSize{{Variable: "SIZE", Size: tt.size}})
-		if got := strings.Join(whys(t, no.OrNil()), "; "); got != tt.want || warning != tt.warning {
-			t.Errorf("got %q, warning %q; want %q, %q", got, warning, tt.want, tt.warning)
-		}
 	}
 }
 

@@ -26,14 +26,14 @@ func TestRefusalsByLooks(t *testing.T) {
 	master := inventory.Object{Kind: inventory.Instance, Name: "kubernetes-master", Zone: gcetest.Zone, Role: inventory.RoleMaster}
 	deprecated := func(state string) *computepb.DeprecationStatus { return &computepb.DeprecationStatus{State: &state} }
 	with := func(f func(*run)) *run {
-		r := o.run(settings.Up, hold{})
+		r := o.runFor(settings.Up, hold{})
 		r.Have = &inventory.Inventory{}
 		f(r)
 		return r
 	}
 	for _, tt := range []struct {
 		name string
-		got  refusal.Unfit
+		got  refusal.Blockers
 		want string // "" for none
 	}{
 		{"zone UP", preflight.JudgeZone(&computepb.Zone{Name: new("z"), Status: new("UP")}), ""},
@@ -85,13 +85,13 @@ func TestRefusalsByLooks(t *testing.T) {
 	if total > preflight.MostMetadata/2 {
 		t.Errorf("metadata of a master has %d bytes", total)
 	}
-	legacy := step.Networks(o.run(settings.Up, hold{}).Task)[0].(step.Resource[*computepb.Network])
+	legacy := step.Networks(o.runFor(settings.Up, hold{}).Task)[0].(step.Resource[*computepb.Network])
 	_, err := legacy.Check(&computepb.Network{IPv4Range: new("10.240.0.0/16")})
 	wantError(t, err, "is a legacy network", "KUBE_GCE_NETWORK")
 }
 
 // usersOf judges the removal of one object by what was read of it.
-func usersOf(t *testing.T, read func(*inventory.Collector), gone inventory.Object) refusal.Unfit {
+func usersOf(t *testing.T, read func(*inventory.Collector), gone inventory.Object) refusal.Blockers {
 	t.Helper()
 	f := &inventory.Collector{}
 	read(f)

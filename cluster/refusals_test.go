@@ -179,7 +179,7 @@ func TestRefusalsListed(t *testing.T) {
 func testsHere(t *testing.T) map[string]bool {
 	t.Helper()
 	found := map[string]bool{}
-	for _, dir := range []string{".", "settings", "refusal", "../cmd/hakube", "../gce", "../gce/local", "../gce/emulator"} {
+	for _, dir := range []string{".", "settings", "preflight", "refusal", "../cmd/hakube", "../gce", "../gce/local", "../gce/emulator"} {
 		entries, err := os.ReadDir(dir)
 		if err != nil {
 			t.Fatal(err)

@@ -132,7 +132,7 @@ func TestDeletedNodeOnce(t *testing.T) {
 		{"none", scripts.PhaseRunning, true, pool.Pool{Machines: []pool.Machine{m}}, 1},
 	} {
 		c.tell(name, scripts.GuestNamespace+"/"+scripts.GuestPhase, x.phase)
-		r := c.o.run(settings.Up, hold{})
+		r := c.o.runFor(settings.Up, hold{})
 		r.Have, err = r.Look(ctx)
 		c.must(err)
 		if !x.have {

@@ -19,9 +19,9 @@ import (
 // as quorum lives or those who make it can be brought back; what it cannot do is
 // refused, with the way out. It finds the cluster's zones itself.
 func (c *Cluster) Repair(ctx context.Context, name string, report func(plan.Event)) (s *Summary, err error) {
-	warning, err := c.alone(ctx, settings.RepairVerb, report, func(ctx context.Context, h hold, report func(plan.Event)) error {
+	warning, err := c.withLease(ctx, settings.RepairVerb, report, func(ctx context.Context, h hold, report func(plan.Event)) error {
 		s = nil
-		r := c.run(settings.RepairVerb, h)
+		r := c.runFor(settings.RepairVerb, h)
 		before, err := repair.See(ctx, r.Task, report)
 		if err != nil {
 			return err
@@ -70,9 +70,9 @@ type withOne struct {
 }
 
 func (c *Cluster) goOn(ctx context.Context, verb settings.Verb, w withOne, report func(plan.Event), ask func(repair.Loss) error) (s *Summary, err error) {
-	warning, err := c.alone(ctx, verb, report, func(ctx context.Context, h hold, report func(plan.Event)) error {
+	warning, err := c.withLease(ctx, verb, report, func(ctx context.Context, h hold, report func(plan.Event)) error {
 		s = nil
-		r := c.run(verb, h)
+		r := c.runFor(verb, h)
 		before, err := repair.See(ctx, r.Task, report)
 		if err != nil {
 			return err
@@ -166,7 +166,7 @@ func (c *Cluster) madeSince(ctx context.Context) (list []string) {
 // master for a try, and found to be what the rings have, is no backup: then there is an
 // error and no file. It changes nothing of the cluster.
 func (c *Cluster) Backup(ctx context.Context, file string, report func(plan.Event)) (*backup.File, error) {
-	r := c.run(settings.BackupVerb, hold{})
+	r := c.runFor(settings.BackupVerb, hold{})
 	if err := status.Find(ctx, r.Task); err != nil {
 		return nil, &Unchanged{err}
 	}

@@ -61,7 +61,7 @@ func sickOf(t *testing.T, w *world, masters int) *sickCluster {
 
 func (c *sickCluster) configMaps() corev1client.ConfigMapInterface {
 	c.t.Helper()
-	client, err := c.o.run(settings.StatusVerb, hold{}).Kube(context.Background())
+	client, err := c.o.runFor(settings.StatusVerb, hold{}).Kube(context.Background())
 	c.must(err)
 	return client.ConfigMaps("default")
 }
@@ -286,7 +286,7 @@ func TestFromSurvivor(t *testing.T) {
 				t.Errorf("asked %d times, given up %v", asked, s.GivenUp)
 			}
 			c.whole(1)
-			if h, err := c.o.run(settings.Up, hold{}).Holder(context.Background()); err != nil || h.Machine != c.names[0] {
+			if h, err := c.o.runFor(settings.Up, hold{}).Holder(context.Background()); err != nil || h.Machine != c.names[0] {
 				t.Errorf("the address is held by %+v, %v", h, err)
 			}
 			if got := mastersOf(t, c.mustUp(c.o.replica(zoneC))); len(got) != 2 {
@@ -321,7 +321,7 @@ func TestUpOnLostVoter(t *testing.T) {
 			c.deleteMachine(c.patient)
 			c.deleteDisk(c.patient)
 			if x.blank {
-				r := c.o.run(settings.Up, hold{})
+				r := c.o.runFor(settings.Up, hold{})
 				_, err := step.InsertDisk(context.Background(), r.Env, c.names[c.patient]+"-pd", c.zones[c.patient])
 				c.must(err)
 			}

@@ -8,7 +8,6 @@ import (
 	"testing"
 	"time"
 
-	"hakube/cluster/plan"
 	"hakube/cluster/rings"
 )
 
@@ -33,8 +32,8 @@ func TestUpOfSick(t *testing.T) {
 				before := c.voters()
 
 				// What waits in vain is not waited for.
-				ctx := plan.WithAfter(context.Background(), func(d time.Duration) <-chan time.Time { return time.After(min(d, 2*time.Second)) })
-				_, err = c.o.Up(ctx, c.events())
+				hurried := c.o.by(func(d time.Duration) <-chan time.Time { return time.After(min(d, 2*time.Second)) })
+				_, err = hurried.Up(context.Background(), c.events())
 				var hint interface{ Hint() string }
 				switch {
 				case err == nil:

@@ -103,7 +103,7 @@ func withoutTimes(all map[string]map[string]any) map[string]map[string]any {
 
 func (w *world) backendsOf(o *operator) []step.Backend {
 	w.t.Helper()
-	r := o.run(settings.Up, hold{})
+	r := o.runFor(settings.Up, hold{})
 	all, err := step.Backends(context.Background(), r.Env)
 	if err != nil {
 		w.t.Fatal(err)
@@ -138,7 +138,7 @@ func TestFirstBornLeaves(t *testing.T) {
 	if gone.Replica != "kubernetes-master" {
 		t.Errorf("%s was removed", gone.Replica)
 	}
-	h, err := o.run(settings.Up, hold{}).Holder(context.Background())
+	h, err := o.runFor(settings.Up, hold{}).Holder(context.Background())
 	if err != nil || h.Machine != c || h.IP != address {
 		t.Errorf("the address is held by %+v, %v; want %s", h, err, c)
 	}
@@ -164,7 +164,7 @@ func TestFromStart(t *testing.T) {
 	w.mustUp(o)
 	on := func(when string) {
 		t.Helper()
-		if h, err := o.run(settings.Up, hold{}).Holder(context.Background()); err != nil || h.Rule == "" {
+		if h, err := o.runFor(settings.Up, hold{}).Holder(context.Background()); err != nil || h.Rule == "" {
 			t.Errorf("%s the address is held by %+v, %v", when, h, err)
 		}
 	}
@@ -299,8 +299,8 @@ func TestNoVoteForTheDead(t *testing.T) {
 	o := w.operator()
 	w.mustUp(o)
 	name := o.want().Names.Replica(zoneC, 0)
-	ctx, dead := impatient(context.Background())
-	_, err := o.replica(zoneC).Up(ctx, func(e plan.Event) {
+	clock, dead := impatient()
+	_, err := o.replica(zoneC).by(clock).Up(context.Background(), func(e plan.Event) {
 		if e.Step == "API answers through the balancer" && e.Kind.Final() {
 			if err := w.Client.Instances(zoneC).Stop(context.Background(), name); err != nil {
 				t.Error(err)
@@ -320,17 +320,17 @@ func TestNoVoteForTheDead(t *testing.T) {
 
 // impatient gives limits that are over after ten seconds, from dead on: what waits
 // for a machine that cannot answer any more does not wait for its whole minute.
-func impatient(ctx context.Context) (_ context.Context, dead func()) {
+func impatient() (_ plan.Clock, dead func()) {
 	var gone atomic.Bool
-	return plan.WithAfter(ctx, func(d time.Duration) <-chan time.Time {
+	return func(d time.Duration) <-chan time.Time {
 		if gone.Load() {
 			d = min(d, 10*time.Second)
 		}
 		return time.After(d)
-	}), func() { gone.Store(true) }
+	}, func() { gone.Store(true) }
 }
 
-func (o *operator) want() *settings.Spec { return &o.run(settings.Up, hold{}).Want }
+func (o *operator) want() *settings.Spec { return &o.runFor(settings.Up, hold{}).Want }
 
 // TestInterruptedMove: whoever interrupts a run while the address is on its way
 // does not leave the API dark; run again, it ends well.
@@ -368,7 +368,7 @@ func TestInterruptedMove(t *testing.T) {
 			if !errors.Is(err, context.Canceled) {
 				t.Fatalf("the interrupted run ended with: %v", err)
 			}
-			r := o.run(settings.Up, hold{})
+			r := o.runFor(settings.Up, hold{})
 			h, err := r.Holder(context.Background())
 			if err != nil || h.Machine != "kubernetes-master" {
 				t.Errorf("the address is held by %+v, %v", h, err)
@@ -405,26 +405,4 @@ func TestDeadReplicaLeaves(t *testing.T) {
 		t.Errorf("masters are %v", got)
 	}
 	w.mustDown(o.again(func(s *settings.Settings) { s.Zone = "" }))
-}
-
-// TestOutages reads a made-up book of probes.
-func TestOutages(t *testing.T) {
-	var book []*probe
-	at := func(ms int, step string, ok bool) {
-		book = append(book, &probe{at: start.Add(millis(ms)), step: step, ok: ok, done: true})
-	}
-	at(0, "a", true)
-	at(100, "a", false)
-	at(200, "b", false)
-	at(300, "b", true)
-	at(400, "b", false)
-	at(500, "b", true)
-	all, steps := outages(book)
-	if want := (Outage{Longest: 0.2, Total: 0.3, Probes: 6, Failed: 3}); all != want {
-		t.Errorf("all %+v, want %+v", all, want)
-	}
-	want := []Outage{{Step: "a", Longest: 0.2, Total: 0.2, Probes: 2, Failed: 2}, {Step: "b", Longest: 0.1, Total: 0.1, Probes: 4, Failed: 1}}
-	if diff := cmp.Diff(want, steps); diff != "" {
-		t.Errorf("steps (-want +got):\n%s", diff)
-	}
 }

@@ -114,7 +114,7 @@ func (c *sickCluster) restoredOnly(master string, record backup.Record) {
 // answers are what masters say of their rings.
 func (c *sickCluster) answers() map[string]map[string]replicate.Ring {
 	c.t.Helper()
-	r := c.o.run(settings.StatusVerb, hold{})
+	r := c.o.runFor(settings.StatusVerb, hold{})
 	have, err := r.Look(context.Background())
 	c.must(err)
 	return r.Survey(context.Background(), have.Masters(r.Want.Names)).Answers

@@ -73,7 +73,7 @@ func TestScenarios(t *testing.T) {
 func (w *world) invariants(t *testing.T, o *operator, step string, i, masters, nodes int) {
 	t.Helper()
 	ctx := context.Background()
-	r := o.run(settings.Up, hold{})
+	r := o.runFor(settings.Up, hold{})
 	client, err := r.Kube(ctx)
 	if err != nil {
 		t.Fatal(err)

@@ -63,7 +63,7 @@ func (w *whole) command(s settings.Settings) *Cluster {
 
 // short looks for what is lacking.
 func (w *whole) short(ctx context.Context) (x lack, err error) {
-	r := w.command(w.Master(w.settings, w.Home)).run(settings.Up, w.held)
+	r := w.command(w.Master(w.settings, w.Home)).runFor(settings.Up, w.held)
 	if r.Have, err = r.Look(ctx); err != nil {
 		return x, err
 	}

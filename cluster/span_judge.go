@@ -33,7 +33,7 @@ func thereOf(r *run) span.There {
 // judged looks around and refuses what would be refused in the middle. It changes
 // nothing but what masters cannot be asked without.
 func (c *Cluster) judged(ctx context.Context, h hold, act action) (w *whole, err error) {
-	w = &whole{Cluster: c, held: h, base: c.run(settings.Up, h)}
+	w = &whole{Cluster: c, held: h, base: c.runFor(settings.Up, h)}
 	if w.base.Have, err = w.base.Look(ctx); err != nil {
 		return w, preflight.Misplaced(ctx, w.base.Task, err)
 	}
@@ -64,7 +64,7 @@ func (c *Cluster) judged(ctx context.Context, h hold, act action) (w *whole, err
 	for _, r := range w.ahead {
 		parts = append(parts, preflight.Part{Task: r.Task, Items: w.itemsOf(r)})
 	}
-	if err := preflight.ForeseeAll(ctx, parts, w.first.unfit); err != nil {
+	if err := preflight.ForeseeAll(ctx, parts, w.first.blockers); err != nil {
 		return w, err
 	}
 	return w, w.membersFit(ctx, act)
@@ -72,7 +72,7 @@ func (c *Cluster) judged(ctx context.Context, h hold, act action) (w *whole, err
 
 // zonesFit asks for the zones that get something new, and for the types there.
 func (w *whole) zonesFit(ctx context.Context) error {
-	var all refusal.Unfit
+	var all refusal.Blockers
 	masters, nodes := map[string]bool{}, map[string]bool{}
 	var zones []string
 	add := func(in map[string]bool, p span.Place) {

@@ -65,10 +65,10 @@ type Summary struct {
 
 	Evidence *live.Evidence `json:"evidence"` // up: that it works
 	Left     []string       `json:"left"`     // down: what still carries our mark
-	// Leftovers are what the cluster leaves behind that hakube did not make and
+	// Orphans are what the cluster leaves behind that hakube did not make and
 	// did not remove, Perhaps what may be another's.
-	Leftovers []sweep.Leftover `json:"leftovers"`
-	Perhaps   []sweep.Leftover `json:"perhaps"`
+	Orphans []sweep.Orphan `json:"leftovers"`
+	Perhaps []sweep.Orphan `json:"perhaps"`
 }
 
 // NothingRemoved is the summary of a Down of what is nowhere.

@@ -96,7 +96,7 @@ func TestSweepDoubt(t *testing.T) {
 				t.Errorf("what is told (-want +got):\n%s", diff)
 			}
 			_, err = o.sweeps(true, nil).Down(context.Background(), w.events())
-			var left *removal.Remains
+			var left *removal.OrphansLeft
 			switch {
 			case c.Holder:
 				wantError(t, err, "which is not this cluster's, uses it", "gcloud compute instances delete")
@@ -120,7 +120,7 @@ func TestSweepLag(t *testing.T) {
 	before := w.objects()
 	o := w.operator()
 	w.mustUp(o)
-	r := o.run(settings.Down, hold{})
+	r := o.runFor(settings.Down, hold{})
 	have, err := r.LookForMarks(context.Background())
 	if err != nil {
 		t.Fatal(err)

@@ -193,7 +193,7 @@ var answers = []struct {
 	{"terminal no", false, true, false, false},
 }
 
-func texts(list []sweep.Leftover) (out []string) {
+func texts(list []sweep.Orphan) (out []string) {
 	for _, l := range list {
 		if l.Address != "" {
 			l.Address = "A.B.C.D" // given out in turn
@@ -206,9 +206,9 @@ func texts(list []sweep.Leftover) (out []string) {
 // sweeps is the operator with another answer; asked counts the questions.
 func (o *operator) sweeps(setting bool, f func(sweep.Found) (bool, error)) *operator {
 	again := o.again(func(s *settings.Settings) { s.Sweep = settings.Bool(setting) })
-	again.leftovers = nil
+	again.orphans = nil
 	if f != nil {
-		again.OnLeftovers(func(_ context.Context, found sweep.Found) (bool, error) { return f(found) })
+		again.OnOrphans(func(_ context.Context, found sweep.Found) (bool, error) { return f(found) })
 	}
 	return again
 }
@@ -251,8 +251,8 @@ func TestSweep(t *testing.T) {
 						t.Errorf("asked %d times", asked)
 					}
 					if !answer.swept {
-						var left *removal.Remains
-						if !errors.As(err, &left) || !slices.Equal(texts(left.Ours), litter.told) || !slices.Equal(texts(s.Leftovers), litter.told) {
+						var left *removal.OrphansLeft
+						if !errors.As(err, &left) || !slices.Equal(texts(left.Ours), litter.told) || !slices.Equal(texts(s.Orphans), litter.told) {
 							t.Fatalf("ended with: %v\nsummary %+v", err, s)
 						}
 						w.onlyAnchor(before, network != "default")
@@ -263,7 +263,7 @@ func TestSweep(t *testing.T) {
 						without := o.again(func(s *settings.Settings) { s.Zone = "" })
 						s, err = without.sweeps(true, nil).Down(context.Background(), w.events())
 					}
-					if err != nil || len(s.Leftovers)+len(s.Left) > 0 {
+					if err != nil || len(s.Orphans)+len(s.Left) > 0 {
 						t.Errorf("the sweep ended with: %v\nsummary %+v", err, s)
 					}
 					if diff := cmp.Diff(before, w.objects()); diff != "" {

@@ -31,13 +31,13 @@ func (o *operator) withAddons() *operator {
 }
 
 // sooner has one limit over after two seconds; the others are a busy host's.
-func sooner(limit time.Duration) context.Context {
-	return plan.WithAfter(context.Background(), func(d time.Duration) <-chan time.Time {
+func sooner(limit time.Duration) plan.Clock {
+	return func(d time.Duration) <-chan time.Time {
 		if d == limit {
 			d = 2 * time.Second
 		}
 		return time.After(d)
-	})
+	}
 }
 
 // A stopping world is one in which it is noted when writers are stopped.
@@ -104,8 +104,8 @@ func TestWritersStopFirst(t *testing.T) {
 			}
 			const since = "disk pvc-1 in europe-west1-b, 10GB pd-standard, of volume claim default/data"
 			if !sweeping {
-				var left *removal.Remains
-				if !errors.As(err, &left) || !slices.Contains(texts(left.Ours), since) || !slices.Contains(texts(s.Leftovers), since) {
+				var left *removal.OrphansLeft
+				if !errors.As(err, &left) || !slices.Contains(texts(left.Ours), since) || !slices.Contains(texts(s.Orphans), since) {
 					t.Fatalf("ended with: %v\nsummary %+v", err, s)
 				}
 				if !strings.Contains(err.Error(), "Google bills it until it is deleted: 1 × disk (10GB pd-standard)") {
@@ -167,8 +167,7 @@ func TestWritersCannotBeStopped(t *testing.T) {
 			mu.Lock()
 			on = true
 			mu.Unlock()
-			ctx := sooner(time.Minute)
-			s, err := o.sweeps(true, nil).Down(ctx, w.events())
+			s, err := o.sweeps(true, nil).by(sooner(time.Minute)).Down(t.Context(), w.events())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -235,8 +234,7 @@ func TestMadeAgainAndAgain(t *testing.T) {
 				}
 				return emulator.Fault{}
 			})
-			ctx := sooner(30 * time.Second)
-			_, err := o.sweeps(true, nil).Down(ctx, w.events())
+			_, err := o.sweeps(true, nil).by(sooner(30*time.Second)).Down(t.Context(), w.events())
 			if n := int(made.Load()); n < 3 {
 				t.Errorf("it was made again %d times", n)
 			}

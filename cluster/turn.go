@@ -11,12 +11,12 @@ import (
 	"hakube/cluster/settings"
 )
 
-// alone runs f under the lease of the cluster. When another run has it, or came
+// withLease runs f under the lease of the cluster. When another run has it, or came
 // between f's look and its first change, f is run again from the beginning once
 // that one is through: what f saw does not hold any more.
 //
 // An error before the first change is an [*Unchanged].
-func (c *Cluster) alone(ctx context.Context, verb settings.Verb, report func(plan.Event), f func(context.Context, hold, func(plan.Event)) error) (warning string, err error) {
+func (c *Cluster) withLease(ctx context.Context, verb settings.Verb, report func(plan.Event), f func(context.Context, hold, func(plan.Event)) error) (warning string, err error) {
 	mode := c.settings.Mode(verb)
 	l, t := c.lease(mode), &touch{}
 	gate := t.gate(l.Guard)
@@ -26,7 +26,7 @@ func (c *Cluster) alone(ctx context.Context, verb settings.Verb, report func(pla
 		if !errors.As(err, &held) || ctx.Err() != nil {
 			break
 		}
-		wait := &lease.Wait{Lease: l, Poll: c.deps.Poll}
+		wait := &lease.Wait{Lease: l, Poll: c.deps.Poll, Clock: c.deps.Clock}
 		if err = plan.Run(ctx, nil, []plan.Item{{Step: wait, Want: true}}, wait.Watch(report)); err != nil {
 			break
 		}

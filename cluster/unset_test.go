@@ -106,7 +106,7 @@ func TestUnsetIsAsItIs(t *testing.T) {
 	bare := o.shell(t, nil)
 	nothingToDo(t, w, bare)
 
-	r := bare.run(settings.Up, hold{})
+	r := bare.runFor(settings.Up, hold{})
 	have, err := r.Look(ctx)
 	if err != nil {
 		t.Fatal(err)

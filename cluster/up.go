@@ -19,7 +19,7 @@ import (
 	"hakube/cluster/sweep"
 )
 
-func (c *Cluster) run(verb settings.Verb, h hold) *run {
+func (c *Cluster) runFor(verb settings.Verb, h hold) *run {
 	aim := rowOf(c.settings.Mode(verb)).Aim
 	aim.Several = c.several
 	r := newRun(env.New(c.settings, c.deps, h.gate), aim)
@@ -42,7 +42,7 @@ func looking(_ context.Context, r *run) (bool, error) { return len(step.Reachabl
 func (c *Cluster) up(ctx context.Context, h hold, act action) (*run, []plan.Item, error) {
 	x, err := c.listed(ctx, h, act)
 	if err == nil && x.known {
-		err = preflight.Foresee(ctx, x.Task, x.items, x.unfit)
+		err = preflight.Foresee(ctx, x.Task, x.items, x.blockers)
 	}
 	return x.run, x.items, err
 }
@@ -50,14 +50,14 @@ func (c *Cluster) up(ctx context.Context, h hold, act action) (*run, []plan.Item
 // A listing is a run with its list, before the objects of that are looked for.
 type listing struct {
 	*run
-	items []plan.Item
-	unfit refusal.Unfit // what is in the way by now
-	known bool          // or the list is what comes first of all
+	items    []plan.Item
+	blockers refusal.Blockers // what is in the way by now
+	known    bool             // or the list is what comes first of all
 }
 
 // listed is up before the objects of the list are looked for.
 func (c *Cluster) listed(ctx context.Context, h hold, act action) (listing, error) {
-	r := c.run(settings.Up, h)
+	r := c.runFor(settings.Up, h)
 	x := listing{run: r}
 	have, err := r.Look(ctx)
 	if err != nil {
@@ -68,25 +68,25 @@ func (c *Cluster) listed(ctx context.Context, h hold, act action) (listing, erro
 	if r.Want, err = r.Changed(ctx); err != nil {
 		return x, err
 	}
-	unfit, err := preflight.Named(ctx, r.Task)
+	blockers, err := preflight.Named(ctx, r.Task)
 	if err != nil {
-		return x, unfit.Besides(err)
+		return x, blockers.Besides(err)
 	}
 	own, err := preflight.KubeconfigProblems(ctx, r.Task)
 	if err != nil {
 		return x, err
 	}
-	unfit = append(unfit, own...)
+	blockers = append(blockers, own...)
 	for _, text := range r.Want.Settings.DNSProblems() { // the range is known now, also when nobody set it
-		unfit = append(unfit, &refusal.Refused{Why: text, Cure: "leave KUBE_DNS_SERVER_IP out, or set that"})
+		blockers = append(blockers, &refusal.Refused{Why: text, Cure: "leave KUBE_DNS_SERVER_IP out, or set that"})
 	}
-	unfit = append(unfit, r.Want.Settings.AddonProblems()...)
+	blockers = append(blockers, r.Want.Settings.AddonProblems()...)
 	off, err := live.SwitchedOff(ctx, r.Task)
 	if err != nil {
-		return x, unfit.Besides(err)
+		return x, blockers.Besides(err)
 	}
-	unfit = append(unfit, off...)
-	if no := slices.Concat(unfit, preflight.InTheWayOfMasters(r.Task)); len(no) > 0 && len(step.Reachable(r.Task)) > 0 {
+	blockers = append(blockers, off...)
+	if no := slices.Concat(blockers, preflight.InTheWayOfMasters(r.Task)); len(no) > 0 && len(step.Reachable(r.Task)) > 0 {
 		return x, no // before the first change, which is to reach masters
 	}
 	if r.Mode.One {
@@ -114,15 +114,15 @@ func (c *Cluster) listed(ctx context.Context, h hold, act action) (listing, erro
 	}
 	r.Grows()
 	if err != nil {
-		return x, unfit.Besides(err)
+		return x, blockers.Besides(err)
 	}
-	x.items, x.unfit, x.known = r.items(), unfit, true
+	x.items, x.blockers, x.known = r.items(), blockers, true
 	return x, nil
 }
 
 // down looks for what is to go, and lists it; nothing found is an empty list.
 func (c *Cluster) down(ctx context.Context, h hold, act action, preview bool) (r *run, items []plan.Item, err error) {
-	r = c.run(settings.Down, h)
+	r = c.runFor(settings.Down, h)
 	first, any, err := rowOf(r.Mode.Name).find(r, ctx, c, act, preview)
 	if err != nil || !any {
 		return r, first, err
@@ -139,7 +139,7 @@ func (r *run) summary() *Summary {
 		Mode: r.Mode.Name, Context: r.Want.Context, Kubeconfig: r.KubeFiles().Of(r.Want.Context), Zone: r.Want.Zone,
 		Evidence: r.evidence, Warnings: r.Warnings(), Replica: r.Replica.Name, Dark: r.dark, Outages: r.outages,
 	}
-	s.Leftovers, s.Perhaps = removal.Staying(r.Task), removal.Told(r.Perhaps)
+	s.Orphans, s.Perhaps = removal.Staying(r.Task), removal.Told(r.Perhaps)
 	if !r.Mode.Removes {
 		if s.Smaller = r.smaller; s.Smaller != nil {
 			s.Reduced = []Smaller{*s.Smaller}
@@ -184,18 +184,18 @@ func (c *Cluster) consent(ctx context.Context, r *run) error {
 	return c.smaller(ctx, s)
 }
 
-// strayed looks for what is left behind and has it decided whether it goes too.
-func (c *Cluster) strayed(ctx context.Context, r *run, preview bool) (err error) {
-	if r.Strays, r.Perhaps, err = sweep.Find(ctx, r.Reader, &r.Want, r.Have); err != nil {
+// findOrphans looks for what is left behind and has it decided whether it goes too.
+func (c *Cluster) findOrphans(ctx context.Context, r *run, preview bool) (err error) {
+	if r.Orphans, r.Perhaps, err = sweep.Find(ctx, r.Reader, &r.Want, r.Have); err != nil {
 		return err
 	}
 	r.Sweeping = bool(c.settings.Sweep)
-	if c.leftovers != nil && len(r.Strays)+len(r.Perhaps) > 0 {
-		f := sweep.Found{Ours: removal.Told(r.Strays), Perhaps: removal.Told(r.Perhaps), Sweep: r.Sweeping, Preview: preview}
+	if c.orphans != nil && len(r.Orphans)+len(r.Perhaps) > 0 {
+		f := sweep.Found{Ours: removal.Told(r.Orphans), Perhaps: removal.Told(r.Perhaps), Sweep: r.Sweeping, Preview: preview}
 		for _, s := range append(f.Ours, f.Perhaps...) {
 			f.Network = cmp.Or(f.Network, s.Network)
 		}
-		yes, err := c.leftovers(ctx, f)
+		yes, err := c.orphans(ctx, f)
 		if err != nil {
 			return err
 		}
@@ -220,8 +220,8 @@ func (c *Cluster) quieted(ctx context.Context, r *run, items []plan.Item, report
 	if err != nil {
 		return nil, err
 	}
-	told := r.Strays
-	if r.Strays, r.Perhaps, err = sweep.Find(ctx, r.Reader, &r.Want, have); err != nil {
+	told := r.Orphans
+	if r.Orphans, r.Perhaps, err = sweep.Find(ctx, r.Reader, &r.Want, have); err != nil {
 		return nil, err
 	}
 	removal.TellNew(r.Task, told)

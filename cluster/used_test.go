@@ -169,7 +169,7 @@ func slowLearner(t *testing.T, dies func(*etcdtest.Guest) error) (masters int, t
 		go func() { _ = dies(g) }() // the machine answers this question yet
 	}
 	begin := clock.spent()
-	s, err := o.replica(zoneC).Up(plan.WithAfter(context.Background(), clock.after), w.events())
+	s, err := o.replica(zoneC).by(clock.after).Up(context.Background(), w.events())
 	end := clock.spent()
 	if err == nil {
 		masters = len(mastersOf(t, s))
@@ -218,7 +218,7 @@ func TestVoteWaits(t *testing.T) {
 			}
 		}
 	}
-	s, err := o.replica(zoneC).Up(plan.WithAfter(context.Background(), clock.after), report)
+	s, err := o.replica(zoneC).by(clock.after).Up(context.Background(), report)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -275,7 +275,7 @@ func TestStalePhase(t *testing.T) {
 	for _, ring := range rings.Names {
 		c.must(c.guest(0).Agree(ring, 6000))
 	}
-	r := c.o.replica(settings.Zone(c.zones[2])).run(settings.Up, hold{})
+	r := c.o.replica(settings.Zone(c.zones[2])).runFor(settings.Up, hold{})
 	have, err := r.Look(ctx)
 	c.must(err)
 	r.Have = have

@@ -43,6 +43,7 @@ type world struct {
 	fault func(*http.Request) emulator.Fault
 	after func(time.Duration) <-chan time.Time                              // the embedded GCE's clock; nil: the real one
 	dial  func(ctx context.Context, network, addr string) (net.Conn, error) // reaches external addresses
+	clock plan.Clock                                                        // of operators
 }
 
 // modelsFor are model machines of one test, whose disks go with it.
@@ -51,7 +52,7 @@ func modelsFor(t testing.TB, change ...func(*etcdtest.Options)) *model.Machines 
 }
 
 // newWorld is one whose clusters are newborn. Whoever calls a
-// machine that is stopped hears after a second, not at the end of his own patience,
+// machine that is stopped hears after a second, not at the end of its own limit,
 // that nobody answers.
 func newWorld(t testing.TB, change ...func(*etcdtest.Options)) *world {
 	w, _ := modelWorld(t, modelsFor(t, change...))
@@ -235,7 +236,7 @@ func (w *world) operator(change ...func(*settings.Settings)) *operator {
 	}
 	o.Cluster = New(s, env.Deps{
 		GCE: client, SSH: runner, Signer: signer, User: "me", Dial: w.dial, Kubeconfig: o.kubeconfig, Poll: 4 * time.Millisecond, LetGo: 5 * time.Second,
-		PID: deadPID,
+		PID: deadPID, Clock: w.clock,
 		InRegion: func(_ context.Context, region string) (*gce.Client, error) {
 			return w.NewClient(w.t, func(g *gce.Options) { g.Region = region }), nil
 		},
@@ -260,6 +261,13 @@ func byHand(s settings.Settings, change func(*settings.Settings)) settings.Setti
 func (o *operator) again(change func(*settings.Settings)) *operator {
 	c := *o.Cluster
 	c.settings = byHand(c.settings, change)
+	return &operator{Cluster: &c, kubeconfig: o.kubeconfig}
+}
+
+// by is the same operator, whose limits are taken from a clock.
+func (o *operator) by(clock plan.Clock) *operator {
+	c := *o.Cluster
+	c.deps.Clock = clock
 	return &operator{Cluster: &c, kubeconfig: o.kubeconfig}
 }
 

@@ -162,10 +162,10 @@ func TestPatience(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	if calls, err = burst(s.Client); err != nil || calls != 100 {
-		t.Errorf("without patience: %d calls, %v", calls, err)
+		t.Errorf("without retries: %d calls, %v", calls, err)
 	}
 	// What waits at the same time counts once.
-	p := &patience{limit: time.Minute}
+	p := &retryBudget{limit: time.Minute}
 	at := func(n int) time.Time { return begin.Add(time.Duration(n) * time.Second) }
 	p.begin(at(0))
 	p.begin(at(10))

@@ -24,8 +24,8 @@ const (
 	// busyBudget is how long a call is tried again while Google says it is
 	// busy. Rate limits are refilled at the next full minute.
 	busyBudget = 2 * time.Minute
-	// cutBudget is how long while there is no answer at all. Beyond a blip it is
-	// the user's network or a server that does not run, and he wants to know.
+	// cutBudget is how long a call is tried again while there is no answer at all. What
+	// lasts longer is the user's network or a server that does not run: that has to be said.
 	cutBudget = 20 * time.Second
 
 	firstPause = 250 * time.Millisecond
@@ -94,16 +94,16 @@ func (c *Client) try(ctx context.Context, w call, k kind, do func(context.Contex
 		}
 		budget, spent := k.budget(e), c.clock.Now().Sub(begin)
 		pause := c.pause(n, e)
-		worn := ""
+		exhausted := ""
 		if budget > 0 {
-			worn = c.worn(pause)
+			exhausted = c.exhausted(pause)
 		}
-		if budget == 0 || spent+pause > budget || worn != "" {
+		if budget == 0 || spent+pause > budget || exhausted != "" {
 			switch {
 			case n > 1:
-				e.Message = fmt.Sprintf("%s (tried %d times in %s%s)", message(e), n, spent.Round(time.Second), worn)
-			case worn != "":
-				e.Message = fmt.Sprintf("%s (tried once%s)", message(e), worn)
+				e.Message = fmt.Sprintf("%s (tried %d times in %s%s)", message(e), n, spent.Round(time.Second), exhausted)
+			case exhausted != "":
+				e.Message = fmt.Sprintf("%s (tried once%s)", message(e), exhausted)
 			}
 			return e
 		}

@@ -10,15 +10,15 @@ import (
 // smaller budget besides; without the common one a burst of refusals that lets each of
 // a hundred calls through just in time would take hours.
 type Run struct {
-	gate     func(context.Context) error
-	patience *patience
+	gate    func(context.Context) error
+	retries *retryBudget
 }
 
 // NewRun lets gate be asked before each try of each changing call: an error of it is
 // returned as it is, and nothing is sent. Nil lets all pass. Budget is measured from
 // the clock: moments in which several calls wait count once.
 func NewRun(gate func(context.Context) error, budget time.Duration) *Run {
-	return &Run{gate, &patience{limit: budget}}
+	return &Run{gate, &retryBudget{limit: budget}}
 }
 
 // For is a client over the same connection whose calls are the run's.
@@ -30,7 +30,7 @@ func (c *Client) Ungated() *Client {
 	if c.run == nil {
 		return c
 	}
-	return c.For(&Run{patience: c.run.patience})
+	return c.For(&Run{retries: c.run.retries})
 }
 
 // gate asks the gate of the client's run, if it has one.

@@ -129,7 +129,7 @@ const maxStderr = 64 << 10
 // one is made, once.
 func (r *Runner) start(ctx context.Context, h Host, p *process, command, script string) error {
 	for {
-		l := r.link(h)
+		l := r.linkTo(h)
 		client, fresh, err := l.client(ctx, r.opts, h)
 		if err != nil {
 			return err
@@ -153,7 +153,7 @@ func (r *Runner) start(ctx context.Context, h Host, p *process, command, script 
 	}
 }
 
-func (r *Runner) link(h Host) *link {
+func (r *Runner) linkTo(h Host) *link {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	id := h.User + "@" + h.Address

@@ -187,7 +187,7 @@ func (f *File) isOne(found map[string]string) error {
 }
 
 func (f *File) readRecord() error {
-	text := f.section(RecordPart)
+	text := f.sectionOf(RecordPart)
 	if err := json.NewDecoder(text).Decode(&f.Record); err != nil {
 		return &Damaged{f.file.Name(), []string{RecordPart + " cannot be read: " + err.Error()}}
 	}
@@ -205,7 +205,7 @@ func (f *File) readRecord() error {
 	return nil
 }
 
-func (f *File) section(name string) *io.SectionReader {
+func (f *File) sectionOf(name string) *io.SectionReader {
 	return io.NewSectionReader(f.file, f.at[name].from, f.at[name].bytes)
 }
 
@@ -220,7 +220,7 @@ func (f *File) Size() (int64, error) {
 
 // Part is a part, decrypted as it is read.
 func (f *File) Part(name string, keys []age.Identity) (io.Reader, error) {
-	r, err := age.Decrypt(bufio.NewReader(f.section(name)), keys...)
+	r, err := age.Decrypt(bufio.NewReader(f.sectionOf(name)), keys...)
 	var none *age.NoIdentityMatchError
 	if errors.As(err, &none) {
 		return nil, &refusal.Refused{

@@ -38,7 +38,7 @@ var firmware = []string{"No bootable option or device was found", "No bootable d
 // Answers waits until a machine answers. before is what its console had before it
 // was started.
 func (r *Env) Answers(ctx context.Context, of inventory.Object, before string) error {
-	return plan.Until(ctx, plan.Condition{
+	return r.Until(ctx, plan.Condition{
 		For: "ssh to " + of.Name, Every: r.Poll, Limit: r.BootLimit(),
 		Check: func(ctx context.Context) (bool, string, error) {
 			err := r.Silence(ctx, of)

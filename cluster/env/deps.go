@@ -9,6 +9,7 @@ import (
 	"golang.org/x/crypto/ssh" // the operator's key is a signer
 
 	"hakube/cluster/lease"
+	"hakube/cluster/plan"
 	"hakube/cluster/settings"
 	"hakube/gce"
 	"hakube/replicate"
@@ -37,6 +38,9 @@ type Deps struct {
 	MirrorDefault string
 	// Poll is the pause between two looks while waiting; one second if zero.
 	Poll time.Duration
+	// Clock is what limits of waits, scripts and questions are taken from; nil is this
+	// machine's.
+	Clock plan.Clock
 	// Ready is how long an API server may take to say whether it is ready; five
 	// seconds if zero.
 	Ready time.Duration

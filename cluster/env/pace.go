@@ -1,6 +1,24 @@
 package env
 
-import "time"
+import (
+	"context"
+	"time"
+
+	"hakube/cluster/plan"
+)
+
+// Until waits for c, by the run's clock.
+func (r *Env) Until(ctx context.Context, c plan.Condition) error { return r.Deps.Clock.Until(ctx, c) }
+
+// Within limits ctx to a time from now, by the run's clock.
+func (r *Env) Within(ctx context.Context, limit time.Duration) (context.Context, context.CancelFunc) {
+	return r.Deps.Clock.Within(ctx, limit)
+}
+
+// After returns what tells whether a time from now is over, by the run's clock.
+func (r *Env) After(ctx context.Context, d time.Duration) func() bool {
+	return r.Deps.Clock.Over(ctx, d)
+}
 
 // A Pace is how often Compute Engine is asked on the way of a wait that looks at
 // something else each time: less and less often, since its answers count against the

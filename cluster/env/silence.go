@@ -9,7 +9,7 @@ import (
 
 // Ready asks the API server at an address whether it is ready, and returns why not.
 func (r *Env) Ready(ctx context.Context, ip string) (why string) {
-	return kube.Ready(ctx, r.Deps.Dial, r.Deps.Ready, ip)
+	return kube.Ready(ctx, r.Deps.Clock, r.Deps.Dial, r.Deps.Ready, ip)
 }
 
 // Unreachable is why a removal cannot ask the cluster, "" if it can. One

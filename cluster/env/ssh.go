@@ -28,14 +28,14 @@ func (r *Env) OverSSH(ctx context.Context, m inventory.Object, limit time.Durati
 	var result error
 	strange := 0
 	outer := ctx // the limit may be longer than that of reaching it
-	err := plan.Until(ctx, plan.Condition{
+	err := r.Until(ctx, plan.Condition{
 		For: "ssh to " + m.Name, Every: r.Poll, Limit: sshLimit,
 		Check: func(ctx context.Context) (bool, string, error) {
 			host, err := r.Host(ctx, m)
 			if err != nil {
 				return false, "", err
 			}
-			one, cancel := plan.Within(outer, limit)
+			one, cancel := r.Within(outer, limit)
 			defer cancel()
 			result = f(one, host)
 			if isStrange(result) {

@@ -13,13 +13,6 @@ import (
 	"hakube/replicate"
 )
 
-// After tells whether some time is over, by the clock that limits are taken from.
-func After(ctx context.Context, d time.Duration) func() bool {
-	ctx, cancel := plan.Within(ctx, d)
-	context.AfterFunc(ctx, cancel)
-	return func() bool { return ctx.Err() != nil }
-}
-
 // WhileStirred does something that waits for a master's startup-script, which waits
 // itself for the master's etcds, and has the others give their rings entries meanwhile.
 func (r *Env) WhileStirred(ctx context.Context, others []inventory.Object, f func(context.Context) error) error {
@@ -59,7 +52,7 @@ func (r *Env) WhileStirred(ctx context.Context, others []inventory.Object, f fun
 // (etcd 3.6.8: maxGapBetweenApplyAndCommitIndex in v3_server.go, publishV3 in
 // server.go). The entry is a question about alarms, which leaves nothing behind.
 func (r *Env) Stir(ctx context.Context, ring string, through []inventory.Object) error {
-	ctx, cancel := plan.Within(ctx, ScriptLimit)
+	ctx, cancel := r.Within(ctx, ScriptLimit)
 	defer cancel()
 	s := r.Survey(ctx, through)
 	var errs []error

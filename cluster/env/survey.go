@@ -43,12 +43,12 @@ func (r *Env) survey(ctx context.Context, masters []inventory.Object, ask rings.
 	for i, m := range masters {
 		list[i] = Asked(m)
 	}
-	return rings.Ask(ctx, r.Deps.SSH, list, r.hostOf, ask)
+	return rings.Ask(ctx, r.Deps.Clock, r.Deps.SSH, list, r.hostOf, ask)
 }
 
 // RingsOn asks one master about both rings.
 func (r *Env) RingsOn(ctx context.Context, m inventory.Object) (map[string]replicate.Ring, error) {
-	x, err := rings.On(ctx, r.Deps.SSH, Asked(m), r.hostOf, replicate.Glance)
+	x, err := rings.On(ctx, r.Deps.Clock, r.Deps.SSH, Asked(m), r.hostOf, replicate.Glance)
 	return x.Rings, err
 }
 

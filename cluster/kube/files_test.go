@@ -43,7 +43,7 @@ func TestKubeconfigFiles(t *testing.T) {
 	ctx := context.Background()
 	edit := func(change func(c *clientcmdapi.Config)) {
 		t.Helper()
-		if err := f.Edit(ctx, time.Millisecond, func(c *clientcmdapi.Config) error { change(c); return nil }); err != nil {
+		if err := f.Edit(ctx, nil, time.Millisecond, func(c *clientcmdapi.Config) error { change(c); return nil }); err != nil {
 			t.Fatal(err)
 		}
 	}

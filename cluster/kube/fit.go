@@ -20,7 +20,7 @@ import (
 )
 
 // Unreadable is why files cannot be read, each with the way out.
-func (f Files) Unreadable() (all refusal.Unfit) {
+func (f Files) Unreadable() (all refusal.Blockers) {
 	for _, path := range f {
 		if _, err := LoadFile(path); err != nil {
 			all = append(all, &refusal.Refused{Why: err.Error(), Cure: "mend it or move it away, or choose another file: " + another(path)})
@@ -31,13 +31,13 @@ func (f Files) Unreadable() (all refusal.Unfit) {
 
 // Unwritable is why the files cannot take a change: one that cannot be locked or
 // written. It writes nothing. A lock that somebody has is waited for as long as patience.
-func (f Files) Unwritable(ctx context.Context, poll, patience time.Duration, change func(*clientcmdapi.Config) error) (all refusal.Unfit, err error) {
+func (f Files) Unwritable(ctx context.Context, clock plan.Clock, poll, patience time.Duration, change func(*clientcmdapi.Config) error) (all refusal.Blockers, err error) {
 	changed, err := f.changes(change)
 	if err != nil {
 		return nil, err
 	}
 	for _, path := range slices.Sorted(maps.Keys(changed)) {
-		if err := cannotEdit(ctx, path, poll, patience); err != nil {
+		if err := cannotEdit(ctx, clock, path, poll, patience); err != nil {
 			all = append(all, &refusal.Refused{Why: fmt.Sprintf("kubeconfig %s cannot be written: %v", path, err), Cure: curing(err, path)})
 		}
 	}
@@ -45,7 +45,7 @@ func (f Files) Unwritable(ctx context.Context, poll, patience time.Duration, cha
 }
 
 // cannotEdit says why a file cannot be locked and written.
-func cannotEdit(ctx context.Context, path string, poll, patience time.Duration) error {
+func cannotEdit(ctx context.Context, clock plan.Clock, path string, poll, patience time.Duration) error {
 	real, err := linked(path)
 	if err != nil {
 		return err
@@ -69,7 +69,7 @@ func cannotEdit(ctx context.Context, path string, poll, patience time.Duration) 
 		return err
 	}
 	for _, lock := range []string{path + ".lock", real + ".lock"} {
-		if err := lockedLong(ctx, lock, poll, patience); err != nil {
+		if err := lockedLong(ctx, clock, lock, poll, patience); err != nil {
 			return err
 		}
 	}
@@ -77,8 +77,8 @@ func cannotEdit(ctx context.Context, path string, poll, patience time.Duration) 
 }
 
 // lockedLong waits for a lock that somebody holds for an instant.
-func lockedLong(ctx context.Context, lock string, poll, patience time.Duration) error {
-	err := plan.Until(ctx, plan.Condition{
+func lockedLong(ctx context.Context, clock plan.Clock, lock string, poll, patience time.Duration) error {
+	err := clock.Until(ctx, plan.Condition{
 		For: "the lock of the kubeconfig", Every: min(poll, 200*time.Millisecond), Limit: patience,
 		Check: func(context.Context) (bool, string, error) {
 			_, err := os.Lstat(lock)

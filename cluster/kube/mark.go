@@ -79,7 +79,7 @@ func ForgetCloud(ctx context.Context, list, cloud string) (contexts []string, er
 		m, ok := MarkOf(extensions, cert)
 		return ok && m.Cloud == cloud
 	}
-	err = FilesOf(list).Edit(ctx, time.Second, func(c *clientcmdapi.Config) error {
+	err = FilesOf(list).Edit(ctx, nil, time.Second, func(c *clientcmdapi.Config) error {
 		contexts = nil
 		for name, x := range c.Contexts {
 			if cl := c.Clusters[x.Cluster]; cl != nil && of(cl.Extensions, cl.CertificateAuthorityData) {
@@ -100,7 +100,7 @@ func ForgetCloud(ctx context.Context, list, cloud string) (contexts []string, er
 
 // MoveCloud turns what leads to clusters of a cloud to the proxy that reaches them now.
 func MoveCloud(ctx context.Context, list, cloud, proxy string) error {
-	return FilesOf(list).Edit(ctx, time.Second, func(c *clientcmdapi.Config) error {
+	return FilesOf(list).Edit(ctx, nil, time.Second, func(c *clientcmdapi.Config) error {
 		for _, x := range c.Clusters {
 			if m, ok := MarkOf(x.Extensions, x.CertificateAuthorityData); ok && m.Cloud == cloud {
 				x.ProxyURL = proxy

@@ -84,7 +84,7 @@ func TestForgetCloud(t *testing.T) {
 		t.Fatal(err)
 	}
 	entry := Entry{Server: "https://192.0.2.1", CA: []byte("ca"), Cert: []byte("cert"), Key: []byte("key")}
-	err := Files{path}.Edit(t.Context(), 1, func(c *clientcmdapi.Config) error {
+	err := Files{path}.Edit(t.Context(), nil, 1, func(c *clientcmdapi.Config) error {
 		entry.Put(c, "one", Mark{Cluster: "a", Project: "p", Cloud: cloud})
 		entry.Put(c, "two", Mark{Cluster: "a", Project: "p"})
 		c.CurrentContext = "one"

@@ -17,8 +17,8 @@ import (
 // Ready asks the API server at an address whether it is ready and returns why not,
 // "" if it is. Nobody's certificate is checked and nothing secret is sent: which CA
 // to expect is learnt over ssh only after this; the kubeconfig step checks it.
-func Ready(ctx context.Context, dial Dialer, limit time.Duration, ip string) (why string) {
-	ctx, cancel := plan.Within(ctx, limit)
+func Ready(ctx context.Context, clock plan.Clock, dial Dialer, limit time.Duration, ip string) (why string) {
+	ctx, cancel := clock.Within(ctx, limit)
 	defer cancel()
 	transport := &http.Transport{
 		DialContext:       dial,

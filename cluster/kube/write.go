@@ -25,13 +25,13 @@ const lockLimit = 15 * time.Second
 
 // Edit changes the kubeconfig under the locks that kubectl takes too. A file is
 // replaced in one go, and is made if it is not there.
-func (f Files) Edit(ctx context.Context, poll time.Duration, change func(*clientcmdapi.Config) error) (err error) {
+func (f Files) Edit(ctx context.Context, clock plan.Clock, poll time.Duration, change func(*clientcmdapi.Config) error) (err error) {
 	expected, err := f.changes(change)
 	if err != nil {
 		return err
 	}
 	for _, path := range slices.Sorted(maps.Keys(expected)) { // in one order, as kubectl, or two would wait for each other
-		unlock, lockErr := lockKubeconfig(ctx, path, poll)
+		unlock, lockErr := lockKubeconfig(ctx, clock, path, poll)
 		if lockErr != nil {
 			return lockErr
 		}
@@ -110,7 +110,7 @@ func differ[V any](was, is map[string]*V, from func(*V) string, in func(path str
 // lockKubeconfig makes the locks of a file: its name with .lock, made
 // exclusively. kubectl makes it beside the path as it was given, another
 // program may know the file by what a link leads to.
-func lockKubeconfig(ctx context.Context, path string, poll time.Duration) (unlock func() error, err error) {
+func lockKubeconfig(ctx context.Context, clock plan.Clock, path string, poll time.Duration) (unlock func() error, err error) {
 	real, err := linked(path)
 	if err != nil {
 		return nil, fmt.Errorf("locking kubeconfig %s: %w", path, err)
@@ -120,11 +120,11 @@ func lockKubeconfig(ctx context.Context, path string, poll time.Duration) (unloc
 			return nil, fmt.Errorf("making the directory of the kubeconfig: %w", err)
 		}
 	}
-	first, err := lockFile(ctx, path+".lock", poll)
+	first, err := lockFile(ctx, clock, path+".lock", poll)
 	if err != nil || real == path || cannotWrite(filepath.Dir(real)) != nil {
 		return first, err
 	}
-	second, err := lockFile(ctx, real+".lock", poll)
+	second, err := lockFile(ctx, clock, real+".lock", poll)
 	if err != nil {
 		return nil, errors.Join(err, first())
 	}
@@ -132,8 +132,8 @@ func lockKubeconfig(ctx context.Context, path string, poll time.Duration) (unloc
 }
 
 // lockFile makes the lock, and returns what removes it.
-func lockFile(ctx context.Context, lock string, poll time.Duration) (unlock func() error, err error) {
-	err = plan.Until(ctx, plan.Condition{
+func lockFile(ctx context.Context, clock plan.Clock, lock string, poll time.Duration) (unlock func() error, err error) {
+	err = clock.Until(ctx, plan.Condition{
 		For: "the lock of the kubeconfig", Every: min(poll, 200*time.Millisecond), Limit: lockLimit,
 		Check: func(context.Context) (bool, string, error) {
 			f, err := os.OpenFile(lock, os.O_CREATE|os.O_EXCL, 0)

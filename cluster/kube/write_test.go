@@ -15,7 +15,7 @@ import (
 
 // editOne sets the current context of a file.
 func editOne(path string) error {
-	return Files{path}.Edit(context.Background(), time.Millisecond, func(c *clientcmdapi.Config) error { c.CurrentContext = "ours"; return nil })
+	return Files{path}.Edit(context.Background(), nil, time.Millisecond, func(c *clientcmdapi.Config) error { c.CurrentContext = "ours"; return nil })
 }
 
 // A link is kept, also one whose target is not there yet.
@@ -61,7 +61,7 @@ func TestKubeconfigLockBesideLink(t *testing.T) {
 			t.Fatal(err)
 		}
 		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Millisecond)
-		err := Files{link}.Edit(ctx, time.Millisecond, func(c *clientcmdapi.Config) error { c.CurrentContext = "ours"; return nil })
+		err := Files{link}.Edit(ctx, nil, time.Millisecond, func(c *clientcmdapi.Config) error { c.CurrentContext = "ours"; return nil })
 		cancel()
 		var held *LockError
 		if !errors.As(err, &held) || held.Path != lock {
@@ -135,7 +135,7 @@ func TestLock(t *testing.T) {
 	// Somebody else is done with it in a moment.
 	released := make(chan error, 1)
 	time.AfterFunc(20*time.Millisecond, func() { released <- os.Remove(path + ".lock") })
-	err := Files{path}.Edit(context.Background(), time.Millisecond, func(c *clientcmdapi.Config) error { c.CurrentContext = "x"; return nil })
+	err := Files{path}.Edit(context.Background(), nil, time.Millisecond, func(c *clientcmdapi.Config) error { c.CurrentContext = "x"; return nil })
 	if err := errors.Join(err, <-released); err != nil {
 		t.Fatal(err)
 	}
@@ -148,7 +148,7 @@ func TestLock(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Millisecond)
 	defer cancel()
-	err = Files{path}.Edit(ctx, time.Millisecond, func(c *clientcmdapi.Config) error { c.CurrentContext = "y"; return nil })
+	err = Files{path}.Edit(ctx, nil, time.Millisecond, func(c *clientcmdapi.Config) error { c.CurrentContext = "y"; return nil })
 	var held *LockError
 	if !errors.As(err, &held) || !strings.Contains(held.Hint(), "rm "+path+".lock") {
 		t.Errorf("error %v", err)

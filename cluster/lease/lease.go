@@ -50,7 +50,7 @@ type Lease struct {
 	has    map[string]string // labels that the address is to have besides
 }
 
-// A Options says whose lease it is, of which cluster and for what.
+// Options say whose lease it is, of which cluster and for what.
 type Options struct {
 	Address       string // the name of the cluster's address
 	User          string // the run's, on this host

@@ -14,8 +14,9 @@ import (
 // Wait is the wait for another run's lease.
 type Wait struct {
 	*Lease
-	Poll time.Duration
-	by   Record // whom it waited for
+	Poll  time.Duration // between two looks at it
+	Clock plan.Clock    // what its limits are taken from
+	by    Record        // whom it waited for
 }
 
 func (*Wait) String() string { return "no other run changes the cluster" }
@@ -63,7 +64,7 @@ func (t *Wait) Do(ctx context.Context) error {
 	if t.breakable() {
 		return t.breakIt(ctx)
 	}
-	err := plan.Until(ctx, plan.Condition{
+	err := t.Clock.Until(ctx, plan.Condition{
 		For: "the other run", Every: t.Poll, Limit: turnLimit,
 		Check: func(ctx context.Context) (bool, string, error) {
 			s, err := t.Observe(ctx)
@@ -83,7 +84,7 @@ func (t *Wait) breakIt(ctx context.Context) error {
 		return err
 	}
 	begin := time.Now()
-	return plan.Until(ctx, plan.Condition{
+	return t.Clock.Until(ctx, plan.Condition{
 		For: "the run that had it to notice", Every: t.Poll, Limit: t.length,
 		Check: func(context.Context) (bool, string, error) {
 			left := t.graceLeft() - elapsed(begin)

@@ -174,7 +174,7 @@ func (s *withAddons) Do(ctx context.Context) error {
 	if s.applied {
 		return nil
 	}
-	err = plan.Until(ctx, plan.Condition{
+	err = s.env.Until(ctx, plan.Condition{
 		For: "the addons to be ready", Every: s.env.Poll, Limit: addonLimit,
 		Check: func(ctx context.Context) (bool, string, error) { return s.ready(ctx, client) },
 	})
@@ -232,7 +232,7 @@ const servedLimit = time.Minute
 
 func (s *withAddons) applyAll(ctx context.Context, client *kube.Client, a addons.Set) error {
 	for _, o := range a.Objects {
-		err := plan.Until(ctx, plan.Condition{
+		err := s.env.Until(ctx, plan.Condition{
 			For: "the API to serve its kind", Every: s.env.Poll, Limit: servedLimit,
 			Check: func(ctx context.Context) (bool, string, error) {
 				err := client.Apply(ctx, o.Path, o.JSON)
@@ -277,7 +277,7 @@ func (s *withAddons) end(ctx context.Context, client *kube.Client, was kube.Appl
 			return fmt.Errorf("%s: %w", o.Path, err)
 		}
 	}
-	err = plan.Until(ctx, plan.Condition{
+	err = s.env.Until(ctx, plan.Condition{
 		For: "the pods of " + a.Name + " to let go", Every: s.env.Poll, Limit: endLimit,
 		Check: func(ctx context.Context) (bool, string, error) {
 			missing, err := a.Missing(func(w addons.Workload) (string, error) { return client.Rollout(ctx, w.Path(), true) })

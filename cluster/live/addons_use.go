@@ -91,7 +91,7 @@ func users(ctx context.Context, client *kube.Client, addon string) (list []user,
 
 // SwitchedOff is what an up has against switching addons off that were on: before the
 // first change, as far as the API can be asked by then. The step itself asks again.
-func SwitchedOff(ctx context.Context, r *task.Task) (refusal.Unfit, error) {
+func SwitchedOff(ctx context.Context, r *task.Task) (refusal.Blockers, error) {
 	var was settings.Addons
 	if err := was.Decode(r.Have.Said("HAKUBE_ADDONS", settings.PoolID{})); err != nil {
 		return nil, err
@@ -109,7 +109,7 @@ func SwitchedOff(ctx context.Context, r *task.Task) (refusal.Unfit, error) {
 }
 
 // inUse refuses or warns of addons that are to go.
-func (s *withAddons) inUse(ctx context.Context, client *kube.Client, off []string) (no refusal.Unfit, err error) {
+func (s *withAddons) inUse(ctx context.Context, client *kube.Client, off []string) (no refusal.Blockers, err error) {
 	for _, name := range off {
 		list, err := users(ctx, client, name)
 		if err != nil {

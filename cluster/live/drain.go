@@ -159,7 +159,7 @@ func (d *drained) Do(ctx context.Context) error {
 		return err
 	}
 	asked := goes // all of them once, and then those that are not empty: of many nodes most are soon
-	err = plan.Until(ctx, plan.Condition{
+	err = d.env.Until(ctx, plan.Condition{
 		For: fmt.Sprintf("pods and volumes to leave %d nodes", len(goes)), Every: d.env.Poll, Limit: d.env.Want.Settings.DrainTimeout.Duration(),
 		Check: func(ctx context.Context) (ok bool, missing string, err error) {
 			left, volumes, err := leftOn(ctx, d.env, p, asked)

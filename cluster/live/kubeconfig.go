@@ -146,7 +146,7 @@ func (k kubeconfig) Do(ctx context.Context) error {
 		return err
 	}
 	e.Proxy = k.env.Deps.ProxyURL
-	return k.env.KubeFiles().Edit(ctx, k.env.Poll, func(c *clientcmdapi.Config) error {
+	return k.env.KubeFiles().Edit(ctx, k.env.Deps.Clock, k.env.Poll, func(c *clientcmdapi.Config) error {
 		v, err := k.env.EntryOwner().Judge(ctx, c, k.env.Want.Context)
 		if err != nil {
 			return err
@@ -161,7 +161,7 @@ func (k kubeconfig) Do(ctx context.Context) error {
 
 // Undo removes what is ours of the entry.
 func (k kubeconfig) Undo(ctx context.Context) error {
-	return k.env.KubeFiles().Edit(ctx, k.env.Poll, func(c *clientcmdapi.Config) error {
+	return k.env.KubeFiles().Edit(ctx, k.env.Deps.Clock, k.env.Poll, func(c *clientcmdapi.Config) error {
 		v, err := k.env.EntryOwner().Judge(ctx, c, k.env.Want.Context)
 		if err == nil {
 			v.Remove(c, k.env.Want.Context)

@@ -47,7 +47,7 @@ func (n NodeReady) Observe(ctx context.Context) (plan.State, error) {
 const noNodeYet = "it is no node yet"
 
 func (n NodeReady) Do(ctx context.Context) error {
-	return plan.Until(ctx, plan.Condition{
+	return n.Env.Until(ctx, plan.Condition{
 		For: n.String(), Every: n.Env.Poll, Limit: validateLimit,
 		Check: func(ctx context.Context) (bool, string, error) {
 			s, err := n.Observe(ctx)

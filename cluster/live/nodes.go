@@ -73,7 +73,7 @@ func (n Nodes) Do(ctx context.Context) error {
 	var enough time.Time // since when as many as must be are Ready
 	var no exhausted
 	var pace env.Pace
-	return plan.Until(ctx, plan.Condition{
+	return n.env.Until(ctx, plan.Condition{
 		For: fmt.Sprintf("%d nodes", set.NumNodes), Every: n.pace(), Limit: set.GroupTimeout.Duration(),
 		Check: func(ctx context.Context) (bool, string, error) {
 			read := pool.Recent

@@ -57,7 +57,7 @@ func (g orphanedNodes) Find(ctx context.Context) (names []string, err error) {
 		if !g.mayBeOf(n.Name, zone) || zone == "" || slices.Contains(grouped, n.Name) || g.found(n.Name, zone) {
 			continue
 		}
-		// Lists lag, and somebody may have joined a machine of his own by hand.
+		// Lists lag, and somebody may have joined a machine by hand.
 		_, err := g.env.GCE.Instances(zone).Get(ctx, n.Name)
 		switch {
 		case gce.IsNotFound(err):

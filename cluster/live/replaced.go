@@ -142,7 +142,7 @@ func (r replaced) Do(ctx context.Context) error {
 func (r replaced) fresh(ctx context.Context, size int) (p pool.Pool, err error) {
 	guests := guestsOf{}
 	var no exhausted
-	err = plan.Until(ctx, plan.Condition{
+	err = r.env.Until(ctx, plan.Condition{
 		For: "new nodes of " + r.group.Name, Every: r.pace(), Limit: r.env.Want.Settings.GroupTimeout.Duration(),
 		Check: func(ctx context.Context) (bool, string, error) {
 			if p, err = pool.Read(ctx, r.env, r.groups); err != nil {
@@ -183,7 +183,7 @@ func (r replaced) release(ctx context.Context, goes []pool.Machine) error {
 		return err
 	}
 	var p pool.Pool
-	err := plan.Until(ctx, plan.Condition{
+	err := r.env.Until(ctx, plan.Condition{
 		For: fmt.Sprintf("%d old machines to be gone", len(goes)), Every: r.pace(), Limit: goneLimit,
 		Check: func(ctx context.Context) (ok bool, missing string, err error) {
 			p, err = pool.MachinesOf(ctx, r.env, r.groups)

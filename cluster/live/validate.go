@@ -68,7 +68,7 @@ func (v *validate) Observe(ctx context.Context) (plan.State, error) {
 
 func (v *validate) Do(ctx context.Context) error {
 	due := func() bool { return true }
-	err := plan.Until(ctx, plan.Condition{
+	err := v.env.Until(ctx, plan.Condition{
 		For: "the cluster to be valid", Every: v.env.Poll, Limit: validateLimit,
 		Check: func(ctx context.Context) (bool, string, error) {
 			why, err := v.look(ctx, pool.Read)
@@ -80,7 +80,7 @@ func (v *validate) Do(ctx context.Context) error {
 				if failed := v.stirSick(ctx); failed != nil {
 					err = errors.Join(errors.New(why), failed)
 				}
-				due = env.After(ctx, env.StirEvery)
+				due = v.env.After(ctx, env.StirEvery)
 			}
 			return err == nil && why == "", why, err
 		},

@@ -128,7 +128,7 @@ func (w *Writers) stop(ctx context.Context) error {
 			return err
 		}
 	}
-	return plan.Until(ctx, plan.Condition{
+	return w.env.Until(ctx, plan.Condition{
 		For: "pods of " + namesOf(running) + " to end", Every: w.env.Poll, Limit: writersLimit,
 		Check: func(ctx context.Context) (bool, string, error) {
 			still, err := w.running(ctx, client)

@@ -60,7 +60,7 @@ func (a api) Do(ctx context.Context) error {
 	}
 	master := a.master
 	var through time.Time // since when its script is
-	err = plan.Until(ctx, plan.Condition{
+	err = a.env.Until(ctx, plan.Condition{
 		For: "https://" + ip, Every: a.env.Poll, Limit: a.env.Want.Settings.InitTimeout.Duration(),
 		Check: func(ctx context.Context) (bool, string, error) {
 			why := a.env.Ready(ctx, ip)

@@ -26,7 +26,7 @@ const (
 func (m RingMember) await(ctx context.Context, what string, still time.Duration, look func(context.Context) (plan.State, replicate.Ring, error)) error {
 	var far rings.Course
 	moved, due := false, func() bool { return true }
-	return plan.Until(ctx, plan.Condition{
+	return m.env.Until(ctx, plan.Condition{
 		For: what, Every: m.env.Poll, Limit: syncLimit, Stall: still, Moved: func() bool { return moved },
 		Check: func(ctx context.Context) (bool, string, error) {
 			st, own, err := look(ctx)
@@ -44,7 +44,7 @@ func (m RingMember) await(ctx context.Context, what string, still time.Duration,
 				if why := m.env.Stir(ctx, m.ring, m.others()); why != nil {
 					err = fmt.Errorf("%w; %w", err, why)
 				}
-				due = env.After(ctx, env.StirEvery)
+				due = m.env.After(ctx, env.StirEvery)
 			}
 			return false, "", err
 		},

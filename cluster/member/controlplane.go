@@ -64,7 +64,7 @@ func (p prepared) Do(ctx context.Context) error {
 
 func (p prepared) wait(ctx context.Context) error {
 	g := p.machine
-	err := plan.Until(ctx, plan.Condition{
+	err := p.env.Until(ctx, plan.Condition{
 		For: p.of.Name + " to be prepared", Every: p.env.Poll, Limit: p.env.Want.Settings.InitTimeout.Duration(),
 		Check: func(ctx context.Context) (bool, string, error) {
 			phase, err := g.Phase(ctx)
@@ -163,7 +163,7 @@ const retireLimit = 90 * time.Second
 func (c *controlPlane) Undo(ctx context.Context) error {
 	host, err := c.env.Host(ctx, c.of)
 	if err == nil {
-		limited, cancel := plan.Within(ctx, retireLimit)
+		limited, cancel := c.env.Within(ctx, retireLimit)
 		defer cancel()
 		err = replicate.Retire(limited, c.env.Deps.SSH, host, retireDrain)
 	}

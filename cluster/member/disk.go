@@ -70,7 +70,7 @@ func (v revived) Do(ctx context.Context) error {
 }
 
 func (v revived) look(ctx context.Context, last *replicate.Revived) error {
-	return plan.Until(ctx, plan.Condition{
+	return v.env.Until(ctx, plan.Condition{
 		For: "the data disk of " + v.of.Name, Every: v.env.Poll, Limit: v.env.BootLimit(),
 		Check: func(ctx context.Context) (bool, string, error) {
 			host, err := v.env.Host(ctx, v.of)

@@ -90,7 +90,7 @@ func (m RingMember) through(ctx context.Context, change func(ctx context.Context
 	if err != nil {
 		return err
 	}
-	return plan.Until(ctx, plan.Condition{
+	return m.env.Until(ctx, plan.Condition{
 		For: "ring " + m.ring + " to take the change", Every: m.env.Poll, Limit: memberLimit,
 		Check: func(ctx context.Context) (bool, string, error) {
 			if err := m.env.Gate.Ask(ctx); err != nil {
@@ -324,8 +324,9 @@ func (v Vote) Do(ctx context.Context) error {
 	})
 }
 
-// follows asks through one of the others. That it has not all yet is no failure,
-// nor that the other one takes no proposals for the moment.
+// follows asks one of the other masters whether the learner is in sync. A learner that
+// lacks something still is no failure, nor is a master that takes no proposals for the
+// moment.
 func (v Vote) follows(ctx context.Context, on replicate.Host) (st plan.State, own replicate.Ring, err error) {
 	_, o, err := v.ask(ctx)
 	if err != nil {
@@ -343,8 +344,8 @@ func (v Vote) follows(ctx context.Context, on replicate.Host) (st plan.State, ow
 	return st, own, err
 }
 
-// Undo takes the member out, if enough of the others live. What the ring was
-// when the run began may not be what it is now.
+// Undo takes the member out, if enough of the others live. The ring is asked again for
+// that: it may have changed since the run began.
 func (v Vote) Undo(ctx context.Context) error {
 	now := v.env.SurveyWrites(ctx, v.all())
 	if err := replicate.MayRemove(v.ring, now.Voters(v.ring), v.of.Name); err != nil {

@@ -53,7 +53,7 @@ func (q QuorumLives) judge(s *rings.Survey) (plan.State, error) {
 
 func (q QuorumLives) Do(ctx context.Context) error {
 	far, moved := rings.Courses{}, false
-	err := plan.Until(ctx, plan.Condition{
+	err := q.Env.Until(ctx, plan.Condition{
 		For: "quorum of both rings", Every: q.Env.Poll, Limit: syncLimit, Stall: q.Env.BootLimit(), Moved: func() bool { return moved },
 		Check: func(ctx context.Context) (bool, string, error) {
 			s := q.Env.Survey(ctx, q.All())
@@ -77,14 +77,14 @@ func (q QuorumLives) Do(ctx context.Context) error {
 			}
 		}
 		if x, _, _ := s.Ring(ring); !x.Healthy && runs > len(s.Voters(ring))/2 {
-			return apart(q.Env, fmt.Sprintf("enough members of etcd ring %s run for a quorum, and are cut off from each other: %v", ring, err))
+			return partitioned(q.Env, fmt.Sprintf("enough members of etcd ring %s run for a quorum, and are cut off from each other: %v", ring, err))
 		}
 	}
 	return q.Hopeless(err.Error(), nil)
 }
 
-// apart is the refusal of what only the network can mend.
-func apart(r *env.Env, why string) error {
+// partitioned is the refusal of what only the network can mend.
+func partitioned(r *env.Env, why string) error {
 	return &refusal.Refused{
 		Why: why,
 		Cure: fmt.Sprintf("firewall %s and the tag %s are as they should be; look for what else keeps machines with that tag from each other's ports 2380 and 2381",
@@ -172,7 +172,7 @@ func (o ReachesOthers) Do(ctx context.Context) error {
 	for _, m := range o.others() {
 		others = append(others, fmt.Sprintf("%s in %s", m.Name, m.Zone))
 	}
-	return apart(o.env, fmt.Sprintf("etcd %s runs on %s in %s and is cut off from %s: %v", o.ring, o.of.Name, o.of.Zone, strings.Join(others, " and "), err))
+	return partitioned(o.env, fmt.Sprintf("etcd %s runs on %s in %s and is cut off from %s: %v", o.ring, o.of.Name, o.of.Zone, strings.Join(others, " and "), err))
 }
 
 func (ReachesOthers) Undo(context.Context) error { return nil } // never unwanted

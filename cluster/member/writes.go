@@ -239,7 +239,7 @@ func healthyIn(s *rings.Survey, ring string) (names []string) {
 // settled waits until all members take part again that did, so that no two are away at
 // once.
 func (w writes) settled(ctx context.Context) error {
-	return plan.Until(ctx, plan.Condition{
+	return w.env.Until(ctx, plan.Condition{
 		For: "the members of ring " + w.ring + " to follow", Every: w.env.Poll, Limit: w.env.BootLimit(),
 		Check: func(ctx context.Context) (bool, string, error) {
 			s := w.env.Survey(ctx, w.env.AsSeen(w.masters))

@@ -70,7 +70,7 @@ type track struct {
 	begin time.Time
 }
 
-func (r *reporter) track(it numbered) *track {
+func (r *reporter) trackOf(it numbered) *track {
 	return &track{reporter: r, it: it, begin: time.Now()}
 }
 

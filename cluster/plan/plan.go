@@ -203,7 +203,7 @@ func (r *reporter) settle(ctx context.Context, gate Gate, it numbered) error {
 	if !waits {
 		change = context.WithoutCancel(ctx)
 	}
-	t := r.track(it)
+	t := r.trackOf(it)
 	change = t.context(change)
 	t.tell(Looking, "")
 	s, err := it.Observe(change)

@@ -301,7 +301,7 @@ func TestInterruptedWait(t *testing.T) {
 		observe: func(context.Context) (plan.State, error) { return plan.State{Is: plan.Absent}, nil },
 		change: func(ctx context.Context) error {
 			stop()
-			return plan.Until(ctx, plan.Condition{For: "an answer", Every: time.Hour, Limit: time.Hour,
+			return plan.Clock(nil).Until(ctx, plan.Condition{For: "an answer", Every: time.Hour, Limit: time.Hour,
 				Check: func(context.Context) (bool, string, error) { return false, "silence", nil }})
 		},
 	}}}}, nil)

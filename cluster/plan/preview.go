@@ -62,7 +62,7 @@ func Preview(ctx context.Context, items []Item, report func(Event)) (changes int
 			if err := ctx.Err(); err != nil {
 				return changes, fmt.Errorf("stopped before %s: %w", it, context.Cause(ctx))
 			}
-			t := r.track(it)
+			t := r.trackOf(it)
 			t.tell(Looking, "")
 			s, err := it.Observe(t.context(ctx))
 			if err != nil {

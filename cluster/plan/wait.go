@@ -42,14 +42,14 @@ type Condition struct {
 	Check func(context.Context) (ok bool, missing string, err error)
 }
 
-// Until waits for c and tells through Note what it still waits for. When the
+// Until waits for what is asked, and tells through Note what it still waits for. When the
 // limit is over, the error wraps what Check last returned.
-func Until(ctx context.Context, c Condition) error {
+func (clock Clock) Until(ctx context.Context, c Condition) error {
 	begin := time.Now()
-	ctx, cancel := Within(ctx, c.Limit)
+	ctx, cancel := clock.Within(ctx, c.Limit)
 	defer cancel()
 	last := errors.New("nothing was seen yet")
-	still, quiet := c.stall(ctx)
+	still, quiet := c.stall(ctx, clock)
 	defer func() { quiet() }()
 	for {
 		ok, missing, err := c.Check(ctx)
@@ -70,7 +70,7 @@ func Until(ctx context.Context, c Condition) error {
 		Note(ctx, c.For+": "+last.Error())
 		if c.Stall > 0 && c.Moved() {
 			quiet()
-			still, quiet = c.stall(ctx)
+			still, quiet = c.stall(ctx, clock)
 		}
 		select {
 		case <-ctx.Done():
@@ -90,9 +90,9 @@ func Until(ctx context.Context, c Condition) error {
 }
 
 // stall ends when nothing may be still any longer; without a Stall with ctx.
-func (c Condition) stall(ctx context.Context) (context.Context, context.CancelFunc) {
+func (c Condition) stall(ctx context.Context, clock Clock) (context.Context, context.CancelFunc) {
 	if c.Stall == 0 {
 		return ctx, func() {}
 	}
-	return Within(ctx, c.Stall)
+	return clock.Within(ctx, c.Stall)
 }

@@ -35,7 +35,7 @@ func TestUntil(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				begin, n := time.Now(), 0
-				err := plan.Until(context.Background(), plan.Condition{
+				err := plan.Clock(nil).Until(context.Background(), plan.Condition{
 					For: "it", Every: time.Second, Limit: 5 * time.Second,
 					Check: func(context.Context) (bool, string, error) {
 						c := tt.checks[min(n, len(tt.checks)-1)]
@@ -75,7 +75,7 @@ func TestUntilNothingMoves(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				begin, n := time.Now(), 0
-				err := plan.Until(context.Background(), plan.Condition{
+				err := plan.Clock(nil).Until(context.Background(), plan.Condition{
 					For: "it", Every: time.Second, Limit: time.Minute, Stall: 5 * time.Second,
 					Moved: func() bool { return n <= tt.moves },
 					Check: func(context.Context) (bool, string, error) { n++; return n == tt.ends, "look", nil },
@@ -112,7 +112,7 @@ func fails(err error) func() (bool, string, error) {
 func TestUntilKeepsTheLastReason(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := 0
-		err := plan.Until(context.Background(), plan.Condition{
+		err := plan.Clock(nil).Until(context.Background(), plan.Condition{
 			For: "it", Every: time.Second, Limit: 5 * time.Second,
 			Check: func(ctx context.Context) (bool, string, error) {
 				if n++; n == 1 {
@@ -133,7 +133,7 @@ func TestUntilCancelled(t *testing.T) {
 		ctx, stop := context.WithCancel(context.Background())
 		time.AfterFunc(1500*time.Millisecond, stop)
 		begin := time.Now()
-		err := plan.Until(ctx, plan.Condition{For: "it", Every: time.Minute, Limit: time.Hour,
+		err := plan.Clock(nil).Until(ctx, plan.Condition{For: "it", Every: time.Minute, Limit: time.Hour,
 			Check: func(context.Context) (bool, string, error) { return false, "silence", nil }})
 		if !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "silence") {
 			t.Errorf("error %v", err)
@@ -159,7 +159,7 @@ func TestNote(t *testing.T) {
 		},
 		change: func(ctx context.Context) error {
 			n := 0
-			return plan.Until(ctx, plan.Condition{For: "an answer", Every: time.Microsecond, Limit: time.Minute,
+			return plan.Clock(nil).Until(ctx, plan.Condition{For: "an answer", Every: time.Microsecond, Limit: time.Minute,
 				Check: func(context.Context) (bool, string, error) {
 					n++
 					done = n == 2

@@ -17,7 +17,7 @@ import (
 // balancedElsewhere are masters in a group that somebody else's balancer sends
 // to: a machine may be in one such group only, and the balancer of the API has its
 // own. It would show when the new master is a learner already.
-func balancedElsewhere(ctx context.Context, r *task.Task) (no refusal.Unfit, err error) {
+func balancedElsewhere(ctx context.Context, r *task.Task) (no refusal.Blockers, err error) {
 	if !r.Balanced {
 		return nil, nil
 	}

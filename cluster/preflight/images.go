@@ -17,7 +17,7 @@ import (
 func namedImages(r *task.Task) (checks []check) {
 	s := r.Want.Settings
 	image := func(variable string, owner, name settings.Name, disks ...DiskSize) {
-		checks = append(checks, func(ctx context.Context) (refusal.Unfit, error) {
+		checks = append(checks, func(ctx context.Context) (refusal.Blockers, error) {
 			return imageProblem(ctx, r.Env, variable, owner, name, disks)
 		})
 	}
@@ -42,7 +42,7 @@ type DiskSize struct {
 	Size     settings.Size
 }
 
-func imageProblem(ctx context.Context, r *env.Env, variable string, owner, name settings.Name, disks []DiskSize) (refusal.Unfit, error) {
+func imageProblem(ctx context.Context, r *env.Env, variable string, owner, name settings.Name, disks []DiskSize) (refusal.Blockers, error) {
 	images := r.GCE.Images(string(owner))
 	var err error
 	var x *computepb.Image
@@ -66,13 +66,13 @@ func imageProblem(ctx context.Context, r *env.Env, variable string, owner, name 
 	if name != "" {
 		what = "such image"
 	}
-	return refusal.Unfit{refusal.Because("%s=%q: project %s has no %s", variable, name, owner, what)}, nil
+	return refusal.Blockers{refusal.Because("%s=%q: project %s has no %s", variable, name, owner, what)}, nil
 }
 
 // JudgeImage says whether disks can be made of an image that is there. A
 // deprecated one can still be used, an obsolete one cannot.
 // (https://cloud.google.com/compute/docs/images/deprecate-custom)
-func JudgeImage(x *computepb.Image, variable string, disks []DiskSize) (no refusal.Unfit, warning string) {
+func JudgeImage(x *computepb.Image, variable string, disks []DiskSize) (no refusal.Blockers, warning string) {
 	instead := ""
 	if r := gce.Base(x.GetDeprecated().GetReplacement()); r != "" {
 		instead = "; its replacement is " + r

@@ -16,7 +16,7 @@ import (
 // KubeconfigProblems is why the kubeconfig cannot take this cluster's entry, or
 // lose it: a file that cannot be read, written or locked, an entry of the name
 // that is not this cluster's. It writes nothing, and is asked before the first change.
-func KubeconfigProblems(ctx context.Context, r *task.Task) (refusal.Unfit, error) {
+func KubeconfigProblems(ctx context.Context, r *task.Task) (refusal.Blockers, error) {
 	files, name := r.KubeFiles(), r.Want.Context
 	if no := files.Unreadable(); len(no) > 0 {
 		return no, nil
@@ -30,9 +30,9 @@ func KubeconfigProblems(ctx context.Context, r *task.Task) (refusal.Unfit, error
 		return nil, err
 	}
 	if no := v.Refusal(name, files.Of(name)); no != nil && !r.Mode.Removes {
-		return refusal.Unfit{no}, nil
+		return refusal.Blockers{no}, nil
 	}
-	all, err := files.Unwritable(ctx, r.Poll, LockPatience, func(c *clientcmdapi.Config) error {
+	all, err := files.Unwritable(ctx, r.Deps.Clock, r.Poll, LockPatience, func(c *clientcmdapi.Config) error {
 		if r.Mode.Removes {
 			v.Remove(c, name)
 		} else {
@@ -53,13 +53,13 @@ func KubeconfigProblems(ctx context.Context, r *task.Task) (refusal.Unfit, error
 
 // Fit is the error about them.
 func Fit(ctx context.Context, r *task.Task) error {
-	unfit, err := KubeconfigProblems(ctx, r)
+	blockers, err := KubeconfigProblems(ctx, r)
 	if err != nil {
 		return err
 	}
-	return unfit.OrNil()
+	return blockers.OrNil()
 }
 
 // LockPatience is how long a lock may be seen before anything is changed; a
 // program that edits the file has it for milliseconds.
-var LockPatience = 5 * time.Second
+const LockPatience = 5 * time.Second

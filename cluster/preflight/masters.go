@@ -17,7 +17,7 @@ import (
 
 // InTheWayOfMasters is what no call is needed for to see: what keeps the masters that are
 // known by now from coming up, and the API's address from being theirs.
-func InTheWayOfMasters(r *task.Task) (no refusal.Unfit) {
+func InTheWayOfMasters(r *task.Task) (no refusal.Blockers) {
 	if r.Mode.Masters && (!r.Mode.One || r.Replica.Name != "") {
 		for _, m := range r.ToBe() {
 			no = append(no, inTheWayOf(r, m)...)
@@ -28,7 +28,7 @@ func InTheWayOfMasters(r *task.Task) (no refusal.Unfit) {
 
 // inTheWayOf is a master that no call of ours brings back, whose disk another
 // machine has, or that takes no further ssh key.
-func inTheWayOf(r *task.Task, m inventory.Object) (no refusal.Unfit) {
+func inTheWayOf(r *task.Task, m inventory.Object) (no refusal.Blockers) {
 	if st := r.Have.StatusOf(m); st == "SUSPENDED" || st == "SUSPENDING" {
 		no = append(no, &refusal.Refused{
 			Why:  fmt.Sprintf("%s in %s is suspended", m.Name, m.Zone),
@@ -39,7 +39,7 @@ func inTheWayOf(r *task.Task, m inventory.Object) (no refusal.Unfit) {
 }
 
 // diskTaken is a master's data disk that another machine has.
-func diskTaken(r *task.Task, m inventory.Object) (no refusal.Unfit) {
+func diskTaken(r *task.Task, m inventory.Object) (no refusal.Blockers) {
 	disk := inventory.Object{Kind: inventory.Disk, Name: r.Want.Names.DiskOf(m.Name), Zone: m.Zone}
 	for _, u := range r.Have.Uses {
 		if u.Of == disk && u.By.Kind == inventory.Instance && (u.By.Name != m.Name || u.By.Zone != m.Zone) {
@@ -54,7 +54,7 @@ func diskTaken(r *task.Task, m inventory.Object) (no refusal.Unfit) {
 
 // addressTaken is the API's address with somebody who is not of the cluster: no
 // master can be given it, and it would not come back.
-func addressTaken(r *task.Task) refusal.Unfit {
+func addressTaken(r *task.Task) refusal.Blockers {
 	h, address := r.Have.Holder, r.Regional(inventory.Address, r.Want.Names.Address())
 	by := inventory.Object{}
 	switch {
@@ -65,7 +65,7 @@ func addressTaken(r *task.Task) refusal.Unfit {
 	default:
 		return nil
 	}
-	return refusal.Unfit{{
+	return refusal.Blockers{{
 		Why:  fmt.Sprintf("%s (%s) is this cluster's, and %s, which is not, uses it", address, h.IP, by),
 		Cure: cure.Hint("take it away there", r.Have.Release(inventory.Use{By: by, Of: address})),
 	}}
@@ -78,7 +78,7 @@ const (
 )
 
 // keysFull is a machine whose metadata has no room for this operator's ssh key.
-func keysFull(r *task.Task, m inventory.Object) refusal.Unfit {
+func keysFull(r *task.Task, m inventory.Object) refusal.Blockers {
 	i := slices.IndexFunc(r.Have.Objects, func(o inventory.Object) bool { return o.Id() == m.Id() })
 	if i < 0 || r.Want.Login == "" {
 		return nil
@@ -87,7 +87,7 @@ func keysFull(r *task.Task, m inventory.Object) refusal.Unfit {
 	if strings.Contains(o.SSHKeys, env.WithoutComment(r.Want.Login)) || len(o.SSHKeys)+len(r.Want.Login) < MostValue && o.Metadata+len(r.Want.Login) < MostMetadata {
 		return nil
 	}
-	return refusal.Unfit{{
+	return refusal.Blockers{{
 		Why: fmt.Sprintf("the metadata of %s in %s has no room for this operator's ssh key: ssh-keys has %d bytes of %d, all together %d of %d",
 			m.Name, m.Zone, len(o.SSHKeys), MostValue, o.Metadata, MostMetadata),
 		Cure: cure.Hint("take out keys that are no longer needed; this takes all of them, and hakube adds this one",

@@ -19,11 +19,11 @@ import (
 // Where nothing of the cluster is there yet, lists of all there is say which names are
 // free. One that was taken a moment ago is found out when the object is made, which
 // Compute Engine refuses then; what is there is asked for itself.
-func takenNames(ctx context.Context, r *task.Task, steps []task.Foreseeing) (taken refusal.Unfit, missing []inventory.Object, err error) {
+func takenNames(ctx context.Context, r *task.Task, steps []task.Foreseeing) (taken refusal.Blockers, missing []inventory.Object, err error) {
 	type sight struct {
 		no     *refusal.Refused
 		is     plan.Presence
-		beside refusal.Unfit
+		beside refusal.Blockers
 	}
 	free := func(inventory.Object) bool { return false }
 	if r.Seen.Unreserved && len(r.Have.Objects) == 0 {
@@ -67,7 +67,7 @@ func takenNames(ctx context.Context, r *task.Task, steps []task.Foreseeing) (tak
 
 // beside are objects of other kinds that making one needs the name of: a
 // machine makes a boot disk of its name, a managed group an instance group.
-func beside(ctx context.Context, r *env.Env, o inventory.Object, free func(inventory.Object) bool) (refusal.Unfit, error) {
+func beside(ctx context.Context, r *env.Env, o inventory.Object, free func(inventory.Object) bool) (refusal.Blockers, error) {
 	x := inventory.Object{Name: o.Name, Zone: o.Zone}
 	switch o.Kind {
 	case inventory.Instance:
@@ -87,5 +87,5 @@ func beside(ctx context.Context, r *env.Env, o inventory.Object, free func(inven
 	if err != nil {
 		return nil, err
 	}
-	return refusal.Unfit{inventory.NameTaken(x.String(), x, "has the name that "+string(o.Kind)+" "+o.Name+" needs", o.RenamedBy())}, nil
+	return refusal.Blockers{inventory.NameTaken(x.String(), x, "has the name that "+string(o.Kind)+" "+o.Name+" needs", o.RenamedBy())}, nil
 }

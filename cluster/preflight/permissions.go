@@ -60,7 +60,7 @@ func withLease(r *task.Task, ask []string) []string {
 // not got. The service that knows is not Compute Engine, and may
 // be switched off in the project: then that is a warning, and what is
 // withheld shows when it is needed.
-func withheld(ctx context.Context, r *env.Env, names []string) (refusal.Unfit, error) {
+func withheld(ctx context.Context, r *env.Env, names []string) (refusal.Blockers, error) {
 	var ask []string
 	for _, p := range names {
 		if p = "compute." + p; !slices.Contains(ask, p) {
@@ -80,7 +80,7 @@ func withheld(ctx context.Context, r *env.Env, names []string) (refusal.Unfit, e
 	if err != nil || len(no) == 0 {
 		return nil, err
 	}
-	return refusal.Unfit{{
+	return refusal.Blockers{{
 		Why:  fmt.Sprintf("the account in use has not got on project %s: %s", r.Want.Project, strings.Join(no, ", ")),
 		Cure: cure.Hint("roles/compute.admin has them, and whoever grants roles there can give it; who has which", cure.Grants(r.Want.Project)),
 	}}, nil

@@ -48,7 +48,7 @@ func lacks(r *task.Task) bool {
 // Named asks the cloud what the settings name: the zone, machine types,
 // disk types and images, all at once. What is wrong with the zone is the error,
 // since nothing else can be judged then.
-func Named(ctx context.Context, r *task.Task) (refusal.Unfit, error) {
+func Named(ctx context.Context, r *task.Task) (refusal.Blockers, error) {
 	if !lacks(r) {
 		return nil, nil
 	}
@@ -60,7 +60,7 @@ func Named(ctx context.Context, r *task.Task) (refusal.Unfit, error) {
 		r.Want = want
 	}
 	inZone, elsewhere := namedTypes(r), namedImages(r)
-	var zone, types, images refusal.Unfit
+	var zone, types, images refusal.Blockers
 	if r.Mode.Whole && r.Have.SubnetRegion == "" {
 		images = r.Want.Settings.Clashes()
 	}
@@ -89,7 +89,7 @@ func Named(ctx context.Context, r *task.Task) (refusal.Unfit, error) {
 // region is then none either.
 func Misplaced(ctx context.Context, r *task.Task, failed error) error {
 	r.Have = &inventory.Inventory{}
-	var no refusal.Unfit
+	var no refusal.Blockers
 	if _, err := Named(ctx, r); errors.As(err, &no) {
 		return no
 	}
@@ -107,13 +107,13 @@ type Part struct {
 // Foresee looks at every object that is to be there, before the first is made:
 // names that are taken, quotas for all that is missing, permissions to make it.
 // What the settings already had in the way comes first.
-func Foresee(ctx context.Context, r *task.Task, items []plan.Item, before refusal.Unfit) error {
+func Foresee(ctx context.Context, r *task.Task, items []plan.Item, before refusal.Blockers) error {
 	return ForeseeAll(ctx, []Part{{Task: r, Items: items}}, before)
 }
 
 // ForeseeAll is that of several lists, one after the other: what all of them take is
 // added up. The first of them is what the project and the network are asked for.
-func ForeseeAll(ctx context.Context, parts []Part, before refusal.Unfit) error {
+func ForeseeAll(ctx context.Context, parts []Part, before refusal.Blockers) error {
 	long := false
 	var making []Part
 	for _, p := range parts {
@@ -138,11 +138,11 @@ func ForeseeAll(ctx context.Context, parts []Part, before refusal.Unfit) error {
 		permissions = append(permissions, neededToMake(p.Task, p.missing)...)
 	}
 	more, err := gather(ctx,
-		func(ctx context.Context) (refusal.Unfit, error) { return tooLittle(ctx, making) },
-		func(ctx context.Context) (refusal.Unfit, error) { return withheld(ctx, r.Env, permissions) },
-		func(ctx context.Context) (refusal.Unfit, error) { return rangesTaken(ctx, r.Env, missing) },
-		func(ctx context.Context) (refusal.Unfit, error) { return balancedElsewhere(ctx, balanced(making)) },
-		func(ctx context.Context) (refusal.Unfit, error) { return forbidden(ctx, r, missing) },
+		func(ctx context.Context) (refusal.Blockers, error) { return tooLittle(ctx, making) },
+		func(ctx context.Context) (refusal.Blockers, error) { return withheld(ctx, r.Env, permissions) },
+		func(ctx context.Context) (refusal.Blockers, error) { return rangesTaken(ctx, r.Env, missing) },
+		func(ctx context.Context) (refusal.Blockers, error) { return balancedElsewhere(ctx, balanced(making)) },
+		func(ctx context.Context) (refusal.Blockers, error) { return forbidden(ctx, r, missing) },
 	)
 	if err != nil {
 		return err
@@ -163,7 +163,7 @@ func balanced(parts []Part) *task.Task {
 
 // takenByParts looks at the names of all parts, at each once, and notes what is missing
 // where it is first to be made.
-func takenByParts(ctx context.Context, parts []Part) (all refusal.Unfit, err error) {
+func takenByParts(ctx context.Context, parts []Part) (all refusal.Blockers, err error) {
 	seen := map[inventory.Object]bool{}
 	for i, p := range parts {
 		steps := slices.DeleteFunc(wantedOf(p.Items), func(s task.Foreseeing) bool {
@@ -184,10 +184,10 @@ func takenByParts(ctx context.Context, parts []Part) (all refusal.Unfit, err err
 
 // A check is a read that may find something in the way. The first error of
 // several that failed for the same reason is enough.
-type check func(context.Context) (refusal.Unfit, error)
+type check func(context.Context) (refusal.Blockers, error)
 
-func gather(ctx context.Context, checks ...check) (all refusal.Unfit, err error) {
-	found, reads := make([]refusal.Unfit, len(checks)), make([]func() error, len(checks))
+func gather(ctx context.Context, checks ...check) (all refusal.Blockers, err error) {
+	found, reads := make([]refusal.Blockers, len(checks)), make([]func() error, len(checks))
 	for i, c := range checks {
 		reads[i] = func() (err error) { found[i], err = c(ctx); return err }
 	}

@@ -19,7 +19,7 @@ import (
 
 // ProjectProblems are properties of the project under which machines come up that
 // nobody can use, or do not come up at all.
-func ProjectProblems(r *task.Task, p *computepb.Project, missing []inventory.Object) (no refusal.Unfit) {
+func ProjectProblems(r *task.Task, p *computepb.Project, missing []inventory.Object) (no refusal.Blockers) {
 	makes := func(k inventory.Kind) bool {
 		return slices.ContainsFunc(missing, func(o inventory.Object) bool { return o.Kind == k })
 	}
@@ -60,7 +60,7 @@ const requireOSLogin = "constraints/compute.requireOsLogin"
 
 // osLoginRequired asks for it where the project has OS Login on: machines that say
 // otherwise would be refused after network, address and disk were made.
-func osLoginRequired(ctx context.Context, r *env.Env, p *computepb.Project, missing []inventory.Object) (refusal.Unfit, error) {
+func osLoginRequired(ctx context.Context, r *env.Env, p *computepb.Project, missing []inventory.Object) (refusal.Blockers, error) {
 	made := slices.ContainsFunc(missing, func(o inventory.Object) bool {
 		return o.Kind == inventory.Instance || o.Kind == inventory.InstanceTemplate
 	})
@@ -76,7 +76,7 @@ func osLoginRequired(ctx context.Context, r *env.Env, p *computepb.Project, miss
 	if err != nil || !enforced {
 		return nil, err
 	}
-	return refusal.Unfit{{
+	return refusal.Blockers{{
 		Why:  fmt.Sprintf("the organisation of project %s requires OS Login (%s): machines there take no ssh key from metadata, and masters are set up over ssh", r.Want.Project, requireOSLogin),
 		Cure: "its administrator can except the project; or make the cluster in another one",
 	}}, nil
@@ -84,7 +84,7 @@ func osLoginRequired(ctx context.Context, r *env.Env, p *computepb.Project, miss
 
 // closedMasters are those that were made before hakube switched OS Login off for its
 // machines, in a project that has it on: they take no ssh key of metadata.
-func closedMasters(r *task.Task) (no refusal.Unfit) {
+func closedMasters(r *task.Task) (no refusal.Blockers) {
 	for _, m := range r.Masters() {
 		i := r.Seen.Machines[m.Zone+"/"+m.Name]
 		if i == nil || !osLogin(i.GetMetadata(), true) {
@@ -102,7 +102,7 @@ func closedMasters(r *task.Task) (no refusal.Unfit) {
 // LockedOut is what keeps masters from taking this operator's key, asked where all that
 // follows goes over ssh: otherwise it would be found out as etcds that do not answer. It
 // is a call only where a master does not say itself that it takes keys.
-func LockedOut(ctx context.Context, r *task.Task) (refusal.Unfit, error) {
+func LockedOut(ctx context.Context, r *task.Task) (refusal.Blockers, error) {
 	closed := closedMasters(r)
 	if len(closed) == 0 {
 		return nil, nil
@@ -123,7 +123,7 @@ func namedGlobally(m *computepb.Metadata, project bool) bool {
 
 // namelessMasters are those that were made before hakube gave its machines names of the
 // zone, in a project that gives them others: a new master would not find them.
-func namelessMasters(r *task.Task) (no refusal.Unfit) {
+func namelessMasters(r *task.Task) (no refusal.Blockers) {
 	for _, m := range r.Masters() {
 		i := r.Seen.Machines[m.Zone+"/"+m.Name]
 		if i == nil || !namedGlobally(i.GetMetadata(), true) {
@@ -140,7 +140,7 @@ func namelessMasters(r *task.Task) (no refusal.Unfit) {
 
 // withoutDefaultAccount is who would be made with the project's default service
 // account, which it has not.
-func withoutDefaultAccount(r *env.Env, masters, nodes bool) (no refusal.Unfit) {
+func withoutDefaultAccount(r *env.Env, masters, nodes bool) (no refusal.Blockers) {
 	s := r.Want.Settings
 	say := func(variable string) {
 		no = append(no, &refusal.Refused{
@@ -188,14 +188,14 @@ var forbiddings = []forbidding{
 // forbidden asks for them, each where an object is to be made that it is about, and once
 // where it does not depend on which. An
 // organisation whose policies the account may not read is a warning.
-func forbidden(ctx context.Context, r *task.Task, missing []inventory.Object) (refusal.Unfit, error) {
+func forbidden(ctx context.Context, r *task.Task, missing []inventory.Object) (refusal.Blockers, error) {
 	var checks []check
 	for _, p := range forbiddings {
 		for _, o := range missing {
 			if !slices.Contains(p.of, o.Kind) {
 				continue
 			}
-			checks = append(checks, func(ctx context.Context) (refusal.Unfit, error) { return p.holds(ctx, r, o) })
+			checks = append(checks, func(ctx context.Context) (refusal.Blockers, error) { return p.holds(ctx, r, o) })
 			if p.value == nil {
 				break // it is on or off, for whatever else is to be made too
 			}
@@ -204,7 +204,7 @@ func forbidden(ctx context.Context, r *task.Task, missing []inventory.Object) (r
 	return gather(ctx, checks...)
 }
 
-func (p forbidding) holds(ctx context.Context, r *task.Task, o inventory.Object) (refusal.Unfit, error) {
+func (p forbidding) holds(ctx context.Context, r *task.Task, o inventory.Object) (refusal.Blockers, error) {
 	ask := func() (bool, error) { return r.GCE.Enforced(ctx, p.constraint) }
 	if p.value != nil {
 		ask = func() (bool, error) { return r.GCE.Denied(ctx, p.constraint, p.value(r, o)) }
@@ -229,5 +229,5 @@ func (p forbidding) holds(ctx context.Context, r *task.Task, o inventory.Object)
 	if p.cure != "" {
 		except += "; " + p.cure
 	}
-	return refusal.Unfit{{Why: fmt.Sprintf("%s: the organisation (%s) allows %s", o, by, p.why), Cure: except}}, nil
+	return refusal.Blockers{{Why: fmt.Sprintf("%s: the organisation (%s) allows %s", o, by, p.why), Cure: except}}, nil
 }

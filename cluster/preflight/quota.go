@@ -94,7 +94,7 @@ func typesOf(parts []Part) (types []string) {
 
 // tooLittle compares what is missing with what the region and the project may
 // still have. A quota they do not speak of is none.
-func tooLittle(ctx context.Context, parts []Part) (refusal.Unfit, error) {
+func tooLittle(ctx context.Context, parts []Part) (refusal.Blockers, error) {
 	var missing []inventory.Object
 	any := false
 	for _, p := range parts {
@@ -145,7 +145,7 @@ func tooLittle(ctx context.Context, parts []Part) (refusal.Unfit, error) {
 }
 
 // exceeded are the quotas that are smaller than what is needed.
-func exceeded(r *task.Task, d demand, inRegion, inProject quotas, region string) (short refusal.Unfit) {
+func exceeded(r *task.Task, d demand, inRegion, inProject quotas, region string) (short refusal.Blockers) {
 	for _, metric := range slices.Sorted(maps.Keys(d)) {
 		where, of := inRegion, "of region "+region
 		if _, ok := inRegion[metric]; !ok {

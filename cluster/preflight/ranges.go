@@ -42,7 +42,7 @@ var automatic = netip.MustParsePrefix("10.128.0.0/9")
 // rangesTaken are the ranges of the subnetwork to be made that the network's other
 // subnetworks, in whatever region, or its routes have already. Compute Engine
 // refuses the subnetwork then, after network, address and firewall rules were made.
-func rangesTaken(ctx context.Context, r *env.Env, missing []inventory.Object) (refusal.Unfit, error) {
+func rangesTaken(ctx context.Context, r *env.Env, missing []inventory.Object) (refusal.Blockers, error) {
 	lacks := func(k inventory.Kind) bool {
 		return slices.ContainsFunc(missing, func(o inventory.Object) bool { return o.Kind == k })
 	}
@@ -103,7 +103,7 @@ func rangesOfNetwork(ctx context.Context, r *env.Env) (all []taken, err error) {
 }
 
 // overlaps compares the settings' ranges with what is taken, and names a free one.
-func overlaps(r *env.Env, all []taken) (no refusal.Unfit) {
+func overlaps(r *env.Env, all []taken) (no refusal.Blockers) {
 	s := r.Want.Settings
 	ours := []struct {
 		variable string

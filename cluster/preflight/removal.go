@@ -26,11 +26,13 @@ func ForeseeRemoval(ctx context.Context, r *task.Task, items []plan.Item) error 
 	}
 	var uses []inventory.Use
 	found, err := gather(ctx,
-		func(ctx context.Context) (_ refusal.Unfit, err error) {
+		func(ctx context.Context) (_ refusal.Blockers, err error) {
 			uses, err = moreUses(ctx, r, gone)
 			return nil, err
 		},
-		func(ctx context.Context) (refusal.Unfit, error) { return withheld(ctx, r.Env, neededToRemove(r, gone)) },
+		func(ctx context.Context) (refusal.Blockers, error) {
+			return withheld(ctx, r.Env, neededToRemove(r, gone))
+		},
 	)
 	if err != nil {
 		return err
@@ -102,7 +104,7 @@ func moreUses(ctx context.Context, r *task.Task, gone []inventory.Object) ([]inv
 
 // protectedOf are the machines that are to go and that Compute Engine deletes
 // for nobody.
-func protectedOf(gone []inventory.Object) (no refusal.Unfit) {
+func protectedOf(gone []inventory.Object) (no refusal.Blockers) {
 	for _, o := range gone {
 		if o.Kind == inventory.Instance && o.Protected {
 			no = append(no, &refusal.Refused{
@@ -129,7 +131,7 @@ func Holders(r *task.Task, gone []inventory.Object, uses []inventory.Use) (list 
 }
 
 // InUse says what somebody else holds.
-func InUse(r *task.Task, uses []inventory.Use) (no refusal.Unfit) {
+func InUse(r *task.Task, uses []inventory.Use) (no refusal.Blockers) {
 	for _, u := range uses {
 		no = append(no, &refusal.Refused{
 			Why:  fmt.Sprintf("%s cannot be removed: %s, which is not this cluster's, uses it", u.Of, u.By),
@@ -157,7 +159,7 @@ func isOurs(r *task.Task, by inventory.Object) bool {
 
 // freed is how what is used gets free.
 func freed(r *task.Task, u inventory.Use) string {
-	for _, s := range r.Strays {
+	for _, s := range r.Orphans {
 		if s.Of == u.By.Kind && s.Name == u.By.Name && (s.Zone == u.By.Zone && s.Region == u.By.Region) {
 			return cure.Hint("this cluster's Services or volumes left it; have it go too", cure.Same().With("HAKUBE_SWEEP", "true"))
 		}

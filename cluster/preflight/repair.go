@@ -12,7 +12,7 @@ import (
 
 // FitToRepair is the error about what is in the way of a repair that begins with the items.
 func FitToRepair(ctx context.Context, r *task.Task, items []plan.Item) error {
-	no, err := gather(ctx, func(ctx context.Context) (refusal.Unfit, error) { return KubeconfigProblems(ctx, r) }, func(ctx context.Context) (refusal.Unfit, error) { return foreseeRepair(ctx, r, items) })
+	no, err := gather(ctx, func(ctx context.Context) (refusal.Blockers, error) { return KubeconfigProblems(ctx, r) }, func(ctx context.Context) (refusal.Blockers, error) { return foreseeRepair(ctx, r, items) })
 	if err != nil {
 		return err
 	}
@@ -22,7 +22,7 @@ func FitToRepair(ctx context.Context, r *task.Task, items []plan.Item) error {
 // foreseeRepair is what keeps the masters that are to be brought back from coming
 // back, or those that are given up from going, as far as that shows before a
 // machine is touched: what of them has to be made anew is judged as in an up.
-func foreseeRepair(ctx context.Context, r *task.Task, items []plan.Item) (no refusal.Unfit, err error) {
+func foreseeRepair(ctx context.Context, r *task.Task, items []plan.Item) (no refusal.Blockers, err error) {
 	for _, m := range r.Failing {
 		no = append(append(no, inTheWayOf(r, m)...), protectedOf(foundWithoutDisk(r, m))...)
 	}
@@ -39,10 +39,10 @@ func foreseeRepair(ctx context.Context, r *task.Task, items []plan.Item) (no ref
 		return append(no, taken...), err
 	}
 	found, err := gather(ctx,
-		func(ctx context.Context) (refusal.Unfit, error) {
+		func(ctx context.Context) (refusal.Blockers, error) {
 			return tooLittle(ctx, []Part{{Task: r, missing: missing}})
 		},
-		func(ctx context.Context) (refusal.Unfit, error) {
+		func(ctx context.Context) (refusal.Blockers, error) {
 			return withheld(ctx, r.Env, neededToMake(r, missing))
 		},
 	)

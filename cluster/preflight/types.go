@@ -21,10 +21,10 @@ import (
 func namedTypes(r *task.Task) (checks []check) {
 	s := r.Want.Settings
 	typed := func(variable, name string) {
-		checks = append(checks, func(ctx context.Context) (refusal.Unfit, error) { return typeProblem(ctx, r, variable, name) })
+		checks = append(checks, func(ctx context.Context) (refusal.Blockers, error) { return typeProblem(ctx, r, variable, name) })
 	}
 	disk := func(variable string, name settings.Name, sizes ...DiskSize) {
-		checks = append(checks, func(ctx context.Context) (refusal.Unfit, error) {
+		checks = append(checks, func(ctx context.Context) (refusal.Blockers, error) {
 			return diskTypeProblem(ctx, r.Env, variable, string(name), sizes)
 		})
 	}
@@ -46,11 +46,11 @@ func namedTypes(r *task.Task) (checks []check) {
 	if nodes && (!same || !master) {
 		disk("NODE_DISK_TYPE", s.NodeDiskType, boot)
 	}
-	checks = append(checks, func(context.Context) (refusal.Unfit, error) { return DisksOfTypes(r.Env, master, nodes), nil })
+	checks = append(checks, func(context.Context) (refusal.Blockers, error) { return DisksOfTypes(r.Env, master, nodes), nil })
 	return checks
 }
 
-func typeProblem(ctx context.Context, r *task.Task, variable, name string) (refusal.Unfit, error) {
+func typeProblem(ctx context.Context, r *task.Task, variable, name string) (refusal.Blockers, error) {
 	types := r.GCE.MachineTypes(r.Want.Zone)
 	t, err := types.Get(ctx, name)
 	if err == nil {
@@ -64,7 +64,7 @@ func typeProblem(ctx context.Context, r *task.Task, variable, name string) (refu
 	return noSuchType("machine type", variable, name, r.Want.Zone, all, err), nil
 }
 
-func diskTypeProblem(ctx context.Context, r *env.Env, variable, name string, sizes []DiskSize) (refusal.Unfit, error) {
+func diskTypeProblem(ctx context.Context, r *env.Env, variable, name string, sizes []DiskSize) (refusal.Blockers, error) {
 	types := r.GCE.DiskTypes(r.Want.Zone)
 	t, err := types.Get(ctx, name)
 	if err == nil {
@@ -79,7 +79,7 @@ func diskTypeProblem(ctx context.Context, r *env.Env, variable, name string, siz
 
 // noSuchType adds the nearest by spelling, if the list of all could be read:
 // what is wrong is known, and the help for it is not worth failing for.
-func noSuchType[T interface{ GetName() string }](what, variable, name, zone string, all []T, err error) refusal.Unfit {
+func noSuchType[T interface{ GetName() string }](what, variable, name, zone string, all []T, err error) refusal.Blockers {
 	problem := refusal.Because("%s=%q: zone %s has no such %s", variable, name, zone, what)
 	var names []string
 	for _, t := range all {
@@ -88,24 +88,24 @@ func noSuchType[T interface{ GetName() string }](what, variable, name, zone stri
 	if near := settings.Nearest(name, names); err == nil && near != "" {
 		problem.Why += "; did you mean " + near
 	}
-	return refusal.Unfit{problem}
+	return refusal.Blockers{problem}
 }
 
 // JudgeState refuses what can no longer be used: deprecated it can, obsolete it cannot.
-func JudgeState(variable, what string, d *computepb.DeprecationStatus) refusal.Unfit {
+func JudgeState(variable, what string, d *computepb.DeprecationStatus) refusal.Blockers {
 	if st := d.GetState(); st == "OBSOLETE" || st == "DELETED" {
 		instead := ""
 		if r := gce.Base(d.GetReplacement()); r != "" {
 			instead = "; its replacement is " + r
 		}
-		return refusal.Unfit{refusal.Because("%s: %s is %s%s", variable, what, st, instead)}
+		return refusal.Blockers{refusal.Because("%s: %s is %s%s", variable, what, st, instead)}
 	}
 	return nil
 }
 
 // JudgeSizes refuses disks that are larger than their type may be. What it says
 // of the smallest is not held to: Compute Engine makes smaller ones.
-func JudgeSizes(t *computepb.DiskType, sizes []DiskSize) (no refusal.Unfit) {
+func JudgeSizes(t *computepb.DiskType, sizes []DiskSize) (no refusal.Blockers) {
 	_, text, _ := strings.Cut(t.GetValidDiskSize(), "-") // "10GB-65536GB"
 	most, err := strconv.Atoi(strings.TrimSuffix(text, "GB"))
 	if err != nil {
@@ -121,7 +121,7 @@ func JudgeSizes(t *computepb.DiskType, sizes []DiskSize) (no refusal.Unfit) {
 
 // DisksOfTypes refuses disks that the machine types do not take: nothing but the
 // insert of the machine would say so, which is far down the list.
-func DisksOfTypes(r *env.Env, master, nodes bool) (no refusal.Unfit) {
+func DisksOfTypes(r *env.Env, master, nodes bool) (no refusal.Blockers) {
 	s := r.Want.Settings
 	judge := func(sizeVariable, machineType, typeVariable string, disk settings.Name) {
 		series, _, _ := strings.Cut(machineType, "-")

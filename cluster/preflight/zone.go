@@ -16,7 +16,7 @@ import (
 )
 
 // ZoneProblems is what is wrong with the zone that the settings name.
-func ZoneProblems(ctx context.Context, r *env.Env) (refusal.Unfit, error) {
+func ZoneProblems(ctx context.Context, r *env.Env) (refusal.Blockers, error) {
 	z, err := r.GCE.Zones().Get(ctx, r.Want.Zone)
 	if err == nil {
 		return JudgeZone(z), nil
@@ -28,7 +28,7 @@ func ZoneProblems(ctx context.Context, r *env.Env) (refusal.Unfit, error) {
 	if listErr != nil {
 		return nil, listErr
 	}
-	return refusal.Unfit{refusal.Because("%s=%q: there is no such zone%s", settings.ZoneVariable(&r.Want.Settings), r.Want.Zone, zonesLike(r.Want.Zone, all))}, nil
+	return refusal.Blockers{refusal.Because("%s=%q: there is no such zone%s", settings.ZoneVariable(&r.Want.Settings), r.Want.Zone, zonesLike(r.Want.Zone, all))}, nil
 }
 
 // zonesLike names the zones somebody may have meant: those of the region, or
@@ -52,7 +52,7 @@ func zonesLike[Z interface{ GetName() string }](zone string, all []Z) string {
 }
 
 // JudgeZone says whether machines can be made in a zone that is there.
-func JudgeZone(z *computepb.Zone) refusal.Unfit {
+func JudgeZone(z *computepb.Zone) refusal.Blockers {
 	st := z.GetStatus()
 	if d := z.GetDeprecated().GetState(); d == "OBSOLETE" || d == "DELETED" {
 		st = d
@@ -60,6 +60,6 @@ func JudgeZone(z *computepb.Zone) refusal.Unfit {
 	if st == "UP" || st == "" {
 		return nil
 	}
-	return refusal.Unfit{{Why: fmt.Sprintf("KUBE_GCE_ZONE=%q: the zone is %s", z.GetName(), st),
+	return refusal.Blockers{{Why: fmt.Sprintf("KUBE_GCE_ZONE=%q: the zone is %s", z.GetName(), st),
 		Cure: cure.Hint("another zone with KUBE_GCE_ZONE, or wait until it is UP", cure.Compute("zones describe "+z.GetName()))}}
 }

@@ -22,49 +22,49 @@ func (r *Refused) Hint() string { return r.Cure }
 // Finding marks it for package plan: nothing went wrong in looking.
 func (r *Refused) Finding() {}
 
-// Unfit is everything in the way of what is to be made, found before the first
+// Blockers is everything in the way of what is to be made, found before the first
 // change: settings the cloud says no to, names that are taken, quotas that do
 // not suffice, permissions that are withheld.
-type Unfit []*Refused
+type Blockers []*Refused
 
-func (u Unfit) Error() string {
+func (b Blockers) Error() string {
 	var whys []string
-	for _, r := range u {
+	for _, r := range b {
 		whys = append(whys, r.Why)
 	}
-	if len(u) == 1 {
+	if len(b) == 1 {
 		return whys[0]
 	}
-	return fmt.Sprintf("%d things are in the way:\n%s", len(u), strings.Join(whys, "\n"))
+	return fmt.Sprintf("%d things are in the way:\n%s", len(b), strings.Join(whys, "\n"))
 }
 
 // Hint is for what has no cure of its own; that nothing was changed the run
 // itself knows ([Unchanged]).
-func (u Unfit) Hint() string { return "put that right and run it again" }
+func (b Blockers) Hint() string { return "put that right and run it again" }
 
 // Unwrap gives each with its own cure.
-func (u Unfit) Unwrap() []error {
-	errs := make([]error, len(u))
-	for i, r := range u {
+func (b Blockers) Unwrap() []error {
+	errs := make([]error, len(b))
+	for i, r := range b {
 		errs[i] = r
 	}
 	return errs
 }
 
 // OrNil is the error, nil if nothing is in the way.
-func (u Unfit) OrNil() error {
-	if len(u) == 0 {
+func (b Blockers) OrNil() error {
+	if len(b) == 0 {
 		return nil
 	}
-	return u
+	return b
 }
 
 // Besides adds what the settings have in the way to another refusal.
-func (u Unfit) Besides(err error) error {
-	if len(u) == 0 {
+func (b Blockers) Besides(err error) error {
+	if len(b) == 0 {
 		return err
 	}
-	return errors.Join(err, u)
+	return errors.Join(err, b)
 }
 
 // Because is a finding without a cure beyond itself.

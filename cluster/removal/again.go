@@ -25,7 +25,7 @@ type sweptAgain struct {
 	env    *env.Env
 	look   func(context.Context) (*inventory.Inventory, error)
 	swept  *inventory.Inventory // of the cluster, when the run began
-	listed []*sweep.Orphan      // which have steps of their own
+	listed []*sweep.Judged      // which have steps of their own
 }
 
 // SweepAgain is the step that takes it, where what hakube did not make goes too.
@@ -33,7 +33,7 @@ func SweepAgain(r *task.Task) []plan.Step {
 	if !r.Sweeping {
 		return nil
 	}
-	return []plan.Step{sweptAgain{r.Env, r.LookForMarks, r.Have, r.Strays}}
+	return []plan.Step{sweptAgain{r.Env, r.LookForMarks, r.Have, r.Orphans}}
 }
 
 func (sweptAgain) String() string           { return "what Services and volumes made since" }
@@ -49,7 +49,7 @@ func (s sweptAgain) Observe(ctx context.Context) (plan.State, error) {
 }
 
 // find is a look of its own: what the run has read so far is from before.
-func (s sweptAgain) find(ctx context.Context) ([]*sweep.Orphan, error) {
+func (s sweptAgain) find(ctx context.Context) ([]*sweep.Judged, error) {
 	if _, err := s.look(ctx); err != nil {
 		return nil, err
 	}
@@ -58,20 +58,20 @@ func (s sweptAgain) find(ctx context.Context) ([]*sweep.Orphan, error) {
 }
 
 // unknownTo are those that are not in a list.
-func unknownTo(listed, found []*sweep.Orphan) []*sweep.Orphan {
-	return slices.DeleteFunc(slices.Clone(found), func(o *sweep.Orphan) bool {
-		return slices.ContainsFunc(listed, func(x *sweep.Orphan) bool { return x.Of == o.Of && x.Id == o.Id })
+func unknownTo(listed, found []*sweep.Judged) []*sweep.Judged {
+	return slices.DeleteFunc(slices.Clone(found), func(o *sweep.Judged) bool {
+		return slices.ContainsFunc(listed, func(x *sweep.Judged) bool { return x.Of == o.Of && x.Id == o.Id })
 	})
 }
 
 // TellNew warns of what was made since what goes, or stays, was told.
-func TellNew(r *task.Task, told []*sweep.Orphan) {
+func TellNew(r *task.Task, told []*sweep.Judged) {
 	what := "stays"
 	if r.Sweeping {
 		what = "is removed"
 	}
-	for _, o := range unknownTo(told, r.Strays) {
-		r.Warn(fmt.Sprintf("%s was made while the cluster went, and %s too", o.Leftover, what))
+	for _, o := range unknownTo(told, r.Orphans) {
+		r.Warn(fmt.Sprintf("%s was made while the cluster went, and %s too", o.Orphan, what))
 	}
 }
 
@@ -80,7 +80,7 @@ func TellNew(r *task.Task, told []*sweep.Orphan) {
 // API that its objects are gone, and makes them anew.
 func (s sweptAgain) Undo(ctx context.Context) error {
 	empty := 0
-	err := plan.Until(ctx, plan.Condition{
+	err := s.env.Until(ctx, plan.Condition{
 		For: "nobody to make them again", Every: s.env.Poll, Limit: againLimit,
 		Check: func(ctx context.Context) (bool, string, error) {
 			found, err := s.find(ctx)
@@ -113,7 +113,7 @@ func (e *madeAgain) Hint() string {
 	return cure.Hint("a program outside of the cluster's machines makes them: end that first, and run it again", cure.Same())
 }
 
-func namesOf(found []*sweep.Orphan) string {
+func namesOf(found []*sweep.Judged) string {
 	var names []string
 	for _, o := range found {
 		names = append(names, o.String())
@@ -122,15 +122,15 @@ func namesOf(found []*sweep.Orphan) string {
 }
 
 // take removes them, in the order in which Kubernetes would.
-func take(ctx context.Context, e *env.Env, found []*sweep.Orphan) error {
+func take(ctx context.Context, e *env.Env, found []*sweep.Judged) error {
 	for _, k := range slices.Backward(sweepOrder) {
 		for _, o := range found {
 			if o.Of != k {
 				continue
 			}
-			e.Warn(fmt.Sprintf("%s was made while the cluster went, and is removed too", o.Leftover))
-			if err := (strayStep{e, o}).Undo(ctx); err != nil {
-				return fmt.Errorf("removing %s: %w", o.Leftover, err)
+			e.Warn(fmt.Sprintf("%s was made while the cluster went, and is removed too", o.Orphan))
+			if err := (orphanStep{e, o}).Undo(ctx); err != nil {
+				return fmt.Errorf("removing %s: %w", o.Orphan, err)
 			}
 		}
 	}

@@ -11,16 +11,16 @@ import (
 	"hakube/scripts/cure"
 )
 
-// Remains is how a down ends that took away all it may, and left behind what
+// OrphansLeft is how a down ends that took away all it may, and left behind what
 // hakube did not make.
-type Remains struct {
+type OrphansLeft struct {
 	Cluster string
-	Ours    []sweep.Leftover // a down that sweeps removes them
-	Perhaps []sweep.Leftover // in the cluster's own network, and not shown to be the cluster's
-	Kept    []string         // of the cluster's own, because of them
+	Ours    []sweep.Orphan // a down that sweeps removes them
+	Perhaps []sweep.Orphan // in the cluster's own network, and not shown to be the cluster's
+	Kept    []string       // of the cluster's own, because of them
 }
 
-func (e *Remains) Error() string {
+func (e *OrphansLeft) Error() string {
 	var lines []string
 	if n := len(e.Ours); n > 0 {
 		lines = append(lines, fmt.Sprintf("cluster %s left %s behind that hakube did not make:", e.Cluster, things(n)))
@@ -43,7 +43,7 @@ func (e *Remains) Error() string {
 
 // Hint says what removes what may be another's; how to sweep the rest depends
 // on how the run was called.
-func (e *Remains) Hint() string {
+func (e *OrphansLeft) Hint() string {
 	if len(e.Perhaps) == 0 {
 		return ""
 	}
@@ -57,20 +57,20 @@ func things(n int) string {
 	return fmt.Sprintf("%d things", n)
 }
 
-func indented(list []sweep.Leftover) (lines []string) {
+func indented(list []sweep.Orphan) (lines []string) {
 	for _, l := range list {
 		lines = append(lines, "  "+l.String())
 	}
 	return lines
 }
 
-// RemainsOf is the error of a removal that left something behind; nil if it
+// OrphansLeftBy is the error of a removal that left something behind; nil if it
 // did not, or if nobody need do anything about it.
-func RemainsOf(r *task.Task) error {
-	e := &Remains{Cluster: string(r.Want.Settings.Prefix), Ours: Staying(r)}
+func OrphansLeftBy(r *task.Task) error {
+	e := &OrphansLeft{Cluster: string(r.Want.Settings.Prefix), Ours: Staying(r)}
 	for _, s := range r.Perhaps {
 		if s.Network != "" {
-			e.Perhaps = append(e.Perhaps, s.Leftover)
+			e.Perhaps = append(e.Perhaps, s.Orphan)
 		}
 	}
 	for _, o := range r.Kept {

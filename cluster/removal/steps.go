@@ -37,8 +37,8 @@ import (
 // is something to sweep.
 func Keep(r *task.Task) {
 	r.Kept = nil
-	later := !r.Sweeping && len(r.Strays) > 0
-	held := slices.ContainsFunc(r.Perhaps, func(s *sweep.Orphan) bool { return s.Network != "" })
+	later := !r.Sweeping && len(r.Orphans) > 0
+	held := slices.ContainsFunc(r.Perhaps, func(s *sweep.Judged) bool { return s.Network != "" })
 	anchor := func(o inventory.Object) bool { return o.Kind == inventory.Network || o.Role == inventory.RoleSSH } // the two go together (D32b)
 	if len(r.Have.Of(inventory.Network)) == 0 {
 		rule := r.Want.Names.NodeAll()
@@ -52,19 +52,19 @@ func Keep(r *task.Task) {
 }
 
 // Told are orphans as they are told to others.
-func Told(list []*sweep.Orphan) (out []sweep.Leftover) {
+func Told(list []*sweep.Judged) (out []sweep.Orphan) {
 	for _, s := range list {
-		out = append(out, s.Leftover)
+		out = append(out, s.Orphan)
 	}
 	return out
 }
 
 // Staying is what this run leaves behind.
-func Staying(r *task.Task) []sweep.Leftover {
+func Staying(r *task.Task) []sweep.Orphan {
 	if r.Sweeping {
 		return nil // it failed if any is left
 	}
-	return Told(r.Strays)
+	return Told(r.Orphans)
 }
 
 // sweepOrder is the order in which Kubernetes would have made things. They go
@@ -80,9 +80,9 @@ func SweepOrphans(r *task.Task, l *task.Lines) {
 	}
 	for _, k := range sweepOrder {
 		var steps []plan.Step
-		for _, s := range r.Strays {
+		for _, s := range r.Orphans {
 			if s.Of == k {
-				steps = append(steps, strayStep{r.Env, s})
+				steps = append(steps, orphanStep{r.Env, s})
 			}
 		}
 		l.Open = false
@@ -90,18 +90,18 @@ func SweepOrphans(r *task.Task, l *task.Lines) {
 	}
 }
 
-// strayStep is one thing that goes though hakube did not make it.
-type strayStep struct {
+// orphanStep is one thing that goes though hakube did not make it.
+type orphanStep struct {
 	env *env.Env
-	s   *sweep.Orphan
+	s   *sweep.Judged
 }
 
-func (s strayStep) String() string { return s.s.Leftover.String() }
-func (s strayStep) About() plan.Thing {
+func (s orphanStep) String() string { return s.s.Orphan.String() }
+func (s orphanStep) About() plan.Thing {
 	return plan.Thing{Kind: s.s.Kind, Name: s.s.Name, Zone: s.s.Zone, Region: s.s.Region}
 }
 
-func (s strayStep) Observe(ctx context.Context) (plan.State, error) {
+func (s orphanStep) Observe(ctx context.Context) (plan.State, error) {
 	x, err := s.get(ctx)
 	switch {
 	case gce.IsNotFound(err):
@@ -114,18 +114,18 @@ func (s strayStep) Observe(ctx context.Context) (plan.State, error) {
 	return plan.Exists(s.s.Why)
 }
 
-func (s strayStep) Do(context.Context) error { return nil } // never wanted
+func (s orphanStep) Do(context.Context) error { return nil } // never wanted
 
-func (s strayStep) Undo(ctx context.Context) error {
+func (s orphanStep) Undo(ctx context.Context) error {
 	return s.env.LetGo(ctx, s.String(), s.remove)
 }
 
 // Object is what it is in the inventory's words.
-func (s strayStep) Object() inventory.Object {
+func (s orphanStep) Object() inventory.Object {
 	return inventory.Object{Kind: s.s.Of, Name: s.s.Name, Zone: s.s.Zone, Region: s.s.Region}
 }
 
-func (s strayStep) get(ctx context.Context) (inventory.Described, error) {
+func (s orphanStep) get(ctx context.Context) (inventory.Described, error) {
 	c, err := s.env.At(ctx, cmp.Or(s.s.Region, s.env.Region()))
 	if err != nil {
 		return nil, err
@@ -133,7 +133,7 @@ func (s strayStep) get(ctx context.Context) (inventory.Described, error) {
 	return s.s.Of.Row().Read(ctx, c, s.Object())
 }
 
-func (s strayStep) remove(ctx context.Context) error {
+func (s orphanStep) remove(ctx context.Context) error {
 	c, err := s.env.At(ctx, cmp.Or(s.s.Region, s.env.Region()))
 	if err != nil {
 		return err
@@ -144,7 +144,7 @@ func (s strayStep) remove(ctx context.Context) error {
 // Labels are the disks of volumes that only a machine tells of: that is
 // undone, before the machine goes, by a label.
 func Labels(r *task.Task) (steps []plan.Step) {
-	for _, s := range r.Strays {
+	for _, s := range r.Orphans {
 		if s.Unlabelled {
 			steps = append(steps, unlabelled{r.Env, s})
 		}
@@ -154,7 +154,7 @@ func Labels(r *task.Task) (steps []plan.Step) {
 
 type unlabelled struct {
 	env *env.Env
-	s   *sweep.Orphan
+	s   *sweep.Judged
 }
 
 func (u unlabelled) String() string { return "disk " + u.s.Name + " without the cluster's label" }

@@ -49,7 +49,7 @@ func Choose(ctx context.Context, r *task.Task, s *status.Snapshot, name string) 
 			r.GivenUp = append(r.GivenUp, o.Object)
 		}
 	}
-	for _, o := range s.Remains() {
+	for _, o := range s.HalfRemoved() {
 		loss.GivenUp = append(loss.GivenUp, o.Name)
 		loss.Lines = append(loss.Lines, "what is left of "+o.Name+" is removed")
 		r.GivenUp = append(r.GivenUp, o)

@@ -75,7 +75,7 @@ func Diagnose(ctx context.Context, r *task.Task, s *status.Snapshot, name string
 		return s.NoSuchMaster(name)
 	}
 	for _, m := range s.Masters {
-		why := s.Ill(m)
+		why := s.NotWhole(m)
 		if name != "" && m.Name != name && !s.Rings.Differs(m.Name) || why == "" && (name == "" || s.Rings.Silent[m.Name] == nil) {
 			continue
 		}

@@ -18,8 +18,8 @@ type Member struct {
 	Why     string `json:"why"`
 }
 
-// A QuorumStatus is a ring's arithmetic. Who could not be asked counts as dead,
-// unless the ring shows that he lives.
+// A QuorumStatus is a ring's arithmetic. A member that could not be asked counts as
+// dead, unless the ring shows that it lives.
 type QuorumStatus struct {
 	Voters int `json:"voters"`
 	Alive  int `json:"alive"`

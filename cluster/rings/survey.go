@@ -46,8 +46,8 @@ const AskLimit = 20 * time.Second
 // A Question is what a master is asked: [replicate.Look], or less.
 type Question = func(context.Context, *replicate.Runner, replicate.Host) (replicate.Master, error)
 
-// Ask asks all masters at once.
-func Ask(ctx context.Context, ssh *replicate.Runner, masters []Master, hostOf HostOf, ask Question) *Survey {
+// Ask asks all masters at once, each for at most AskLimit of the clock.
+func Ask(ctx context.Context, clock plan.Clock, ssh *replicate.Runner, masters []Master, hostOf HostOf, ask Question) *Survey {
 	s := &Survey{
 		Masters: masters, Answers: map[string]map[string]replicate.Ring{}, Silent: map[string]error{},
 		Disks: map[string]replicate.Disk{}, Clocks: map[string]replicate.Clock{}, Certificates: map[string][]replicate.Certificate{},
@@ -60,7 +60,7 @@ func Ask(ctx context.Context, ssh *replicate.Runner, masters []Master, hostOf Ho
 			continue
 		}
 		wg.Go(func() {
-			x, err := On(ctx, ssh, m, hostOf, ask)
+			x, err := On(ctx, clock, ssh, m, hostOf, ask)
 			mu.Lock()
 			defer mu.Unlock()
 			if err != nil {
@@ -74,9 +74,9 @@ func Ask(ctx context.Context, ssh *replicate.Runner, masters []Master, hostOf Ho
 	return s
 }
 
-// On asks one master.
-func On(ctx context.Context, ssh *replicate.Runner, m Master, hostOf HostOf, ask Question) (replicate.Master, error) {
-	ctx, cancel := plan.Within(ctx, AskLimit)
+// On asks one master, for at most AskLimit of the clock.
+func On(ctx context.Context, clock plan.Clock, ssh *replicate.Runner, m Master, hostOf HostOf, ask Question) (replicate.Master, error) {
+	ctx, cancel := clock.Within(ctx, AskLimit)
 	defer cancel()
 	host, err := hostOf(ctx, m)
 	if err != nil {

@@ -130,7 +130,7 @@ func TestHealthy(t *testing.T) {
 func TestAsk(t *testing.T) {
 	var asked []string
 	masters := []Master{{Name: "up", Zone: "a", Status: "RUNNING"}, {Name: "off", Zone: "b", Status: "TERMINATED"}, {Name: "gone", Zone: "c"}}
-	s := Ask(context.Background(), nil, masters, func(_ context.Context, m Master) (replicate.Host, error) {
+	s := Ask(context.Background(), nil, nil, masters, func(_ context.Context, m Master) (replicate.Host, error) {
 		asked = append(asked, m.Name)
 		return replicate.Host{}, errors.New("no way to it")
 	}, replicate.Glance)

@@ -151,10 +151,10 @@ func (s *Survey) MayChange(leaves ...string) error {
 // they can bear; etcd complains from 1 s on.
 const ClockLimit = 5 * time.Second
 
-// ClockWhy is how a master's clock is off, "" if it is not or that is not known. Nobody's
-// clock is taken for right because it is his, and the operator's is not asked: it counts
-// what most agree on, of the masters and Compute Engine; of two halves the one with
-// Compute Engine. Between two masters without it none is known to be right.
+// ClockWhy is how a master's clock is off, "" if it is not or that is not known. No clock
+// is taken for right because of whose it is, and the operator's is not asked: the clocks
+// of the masters and of Compute Engine vote, and of two halves that are as large the one
+// with Compute Engine wins. Between two masters without it neither is known to be right.
 func (s *Survey) ClockWhy(name string) string {
 	own, known := s.Clocks[name]
 	with, best := s.agreeing()

@@ -100,7 +100,7 @@ var speakers = []string{CloudController, Volumes}
 
 // AddonProblems is what an addon that is on needs of the other settings, once those that
 // nobody set are known.
-func (s *Settings) AddonProblems() (u refusal.Unfit) {
+func (s *Settings) AddonProblems() (u refusal.Blockers) {
 	asks := slices.DeleteFunc(s.Addons.Names(), func(name string) bool { return !slices.Contains(speakers, name) })
 	if len(asks) > 0 && s.MasterAccount == NoAccount {
 		u = append(u, &refusal.Refused{

@@ -27,8 +27,8 @@ var neverEmpty = map[string]string{
 	"KUBE_CREATE_NODES":              "what to make",
 }
 
-// withoutIt says what a down without the variable would remove: whoever reads only
-// "unset it" loses more than he meant to.
+// withoutIt says what a down without the variable would remove: somebody who
+// reads only "unset it" would lose more than was meant.
 func withoutIt(verb Verb, name string) string {
 	if verb != Down {
 		return ""

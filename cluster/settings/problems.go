@@ -98,7 +98,7 @@ func (s *Settings) problems(verb Verb, bad map[string]bool) []string {
 
 // Clashes is what is wrong with settings of which each is right by itself, once
 // those that nobody set are known.
-func (s *Settings) Clashes() (u refusal.Unfit) {
+func (s *Settings) Clashes() (u refusal.Blockers) {
 	if s.Provider == Local && s.KubeVersion != DefaultKubeVersion && s.Mirror == "" {
 		u = append(u, refusal.Because("KUBE_VERSION=%q: the embedded GCE has %s; for another version set KUBE_MIRROR", s.KubeVersion, DefaultKubeVersion))
 	}

@@ -37,9 +37,9 @@ func (s *Snapshot) LeftRings(m ObservedMaster) bool {
 		(m.phase == scripts.PhaseRunning || m.Status == "")
 }
 
-// starved tells of a master that lacks nothing but the others: both its members
+// withoutQuorum tells of a master that lacks nothing but the others: both its members
 // run, and a ring of theirs has no quorum.
-func (s *Snapshot) starved(m ObservedMaster) bool {
+func (s *Snapshot) withoutQuorum(m ObservedMaster) bool {
 	for _, ring := range rings.Names {
 		if s.Rings.Answers[m.Name][ring].ID == "" {
 			return false
@@ -48,9 +48,9 @@ func (s *Snapshot) starved(m ObservedMaster) bool {
 	return m.Disk && m.phase == scripts.PhaseRunning && len(s.Masters) > 1 && !s.Quorum()
 }
 
-// Ill is why a master is not whole, "" if it is.
-func (s *Snapshot) Ill(m ObservedMaster) string {
-	if s.starved(m) {
+// NotWhole is why a master is not whole, "" if it is.
+func (s *Snapshot) NotWhole(m ObservedMaster) string {
+	if s.withoutQuorum(m) {
 		return ""
 	}
 	if state, why := s.state(m, s.nodeOf(m.Object)); state != StateReady {
@@ -64,7 +64,7 @@ func (s *Snapshot) Ill(m ObservedMaster) string {
 	}
 	for _, ring := range rings.Names {
 		own := s.Rings.Answers[m.Name][ring]
-		switch x := s.membership(ring, m.Object); {
+		switch x := s.membershipOf(ring, m.Object); {
 		case own.ID == "":
 			return fmt.Sprintf("etcd %s: %s", ring, cmp.Or(own.Error, "it does not run"))
 		case x == noMember, x == learnerMember:
@@ -203,9 +203,9 @@ func (s *Snapshot) survivor() (best ObservedMaster, ok bool) {
 	return best, ok
 }
 
-// Remains are masters of which a cut run of this kind has left their Nodes, or of
+// HalfRemoved are masters of which a cut run of this kind has left their Nodes, or of
 // the last of which only the balancer's parts.
-func (s *Snapshot) Remains() (list []inventory.Object) {
+func (s *Snapshot) HalfRemoved() (list []inventory.Object) {
 	for i := range s.nodes.list {
 		n := &s.nodes.list[i]
 		known := slices.ContainsFunc(s.Masters, func(m ObservedMaster) bool { return m.Name == n.Name })

@@ -67,7 +67,7 @@ type nodeList struct {
 	list []corev1.Node
 }
 
-// A ObservedMaster is what there is of a master: object.status is "" without a machine.
+// An ObservedMaster is what there is of a master: object.status is "" without a machine.
 type ObservedMaster struct {
 	inventory.Object
 	Disk       bool   // its data disk is there
@@ -131,7 +131,7 @@ func Read(ctx context.Context, r *task.Task) (*Snapshot, error) {
 	for i := range machines {
 		s.Masters[i].ready = ready[i]
 	}
-	s.addRemains()
+	s.addMastersWithoutMachine()
 	s.unreadable = slices.Compact(slices.Sorted(slices.Values(s.unreadable)))
 	return s, nil
 }
@@ -185,9 +185,9 @@ func find(ctx context.Context, r *task.Task, s *Snapshot) error {
 	return nil
 }
 
-// addRemains adds masters that have no machine: those with a disk, and members
+// addMastersWithoutMachine adds masters that have no machine: those with a disk, and members
 // of a ring.
-func (s *Snapshot) addRemains() {
+func (s *Snapshot) addMastersWithoutMachine() {
 	add := func(name, zone string, disk bool) {
 		if !slices.ContainsFunc(s.Masters, func(m ObservedMaster) bool { return m.Name == name }) {
 			s.Masters = append(s.Masters, ObservedMaster{Object: inventory.Object{Kind: inventory.Instance, Name: name, Zone: zone, Role: inventory.RoleMaster}, Disk: disk})

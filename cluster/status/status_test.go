@@ -138,7 +138,7 @@ func sightOf(t *testing.T, masters []madeMaster, change ...func(*Snapshot)) *Sna
 	for _, f := range change {
 		f(s)
 	}
-	s.addRemains()
+	s.addMastersWithoutMachine()
 	return s
 }
 

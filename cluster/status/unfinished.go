@@ -38,20 +38,20 @@ func (s *Snapshot) unfinished() []Unfinished {
 	if len(s.Masters) == 0 {
 		return append(list, s.withoutMasters())
 	}
-	list = append(list, s.dark()...)
-	list = append(list, s.hopeless()...)
-	list = append(list, s.apart()...)
+	list = append(list, s.addressUnassigned()...)
+	list = append(list, s.quorumLost()...)
+	list = append(list, s.partitioned()...)
 	for _, m := range s.Masters {
 		half := s.halfMaster(m)
 		if len(half) == 0 && !s.Held.Unassigned() {
-			half = s.illMaster(m)
+			half = s.failingMaster(m)
 		}
 		list = append(list, half...)
 	}
 	if len(list) == 0 { // what ends the rest ends this too
 		list = append(list, s.withoutExternal()...)
 	}
-	list = append(list, s.strayParts()...)
+	list = append(list, s.unusedParts()...)
 	list = append(list, s.unfinishedPools()...)
 	if len(list) == 0 {
 		list = append(list, s.spareTemplates()...)
@@ -114,8 +114,8 @@ func (s *Snapshot) repair(m inventory.Object) string {
 	return cure.Repair(m.Name).String()
 }
 
-// hopeless is a ring that has lost quorum for good, with the way that is left.
-func (s *Snapshot) hopeless() []Unfinished {
+// quorumLost is a ring that has lost quorum for good, with the way that is left.
+func (s *Snapshot) quorumLost() []Unfinished {
 	var no *refusal.Refused
 	if err := s.Curable(); !errors.As(err, &no) {
 		return nil
@@ -127,20 +127,20 @@ func (s *Snapshot) hopeless() []Unfinished {
 	return half(no.Why, cure.FromSurvivor(best.Name).String(), downAll)
 }
 
-// apart are masters that all run, and no ring of theirs has quorum: their members do
+// partitioned are masters that all run, and no ring of theirs has quorum: their members do
 // not reach each other, or have just been started.
-func (s *Snapshot) apart() []Unfinished {
+func (s *Snapshot) partitioned() []Unfinished {
 	for _, m := range s.Masters {
-		if !s.starved(m) {
+		if !s.withoutQuorum(m) {
 			return nil
 		}
 	}
 	return half("all masters run, and their etcds do not agree: they do not reach each other", cure.Repair().String(), "")
 }
 
-// illMaster is a master that was whole and fails.
-func (s *Snapshot) illMaster(m ObservedMaster) []Unfinished {
-	why := s.Ill(m)
+// failingMaster is a master that was whole and fails.
+func (s *Snapshot) failingMaster(m ObservedMaster) []Unfinished {
+	why := s.NotWhole(m)
 	if state, _ := s.state(m, s.nodeOf(m.Object)); why == "" || state == StateStarting || state == StateReady && !s.failsInRing(m) {
 		return nil
 	}
@@ -224,7 +224,7 @@ const (
 	voterMember
 )
 
-func (s *Snapshot) membership(ring string, m inventory.Object) membership {
+func (s *Snapshot) membershipOf(ring string, m inventory.Object) membership {
 	x, _, ok := s.Rings.Ring(ring)
 	for _, y := range x.Members {
 		switch name, zone := rings.MachineOf(y); {
@@ -245,16 +245,16 @@ func (s *Snapshot) membership(ring string, m inventory.Object) membership {
 func (s *Snapshot) memberships(m inventory.Object) map[membership][]string {
 	in := map[membership][]string{}
 	for _, ring := range rings.Names {
-		x := s.membership(ring, m)
+		x := s.membershipOf(ring, m)
 		in[x] = append(in[x], ring)
 	}
 	return in
 }
 
-// dark is the API's address without a holder. Whose change it was that was cut
+// addressUnassigned is the API's address without a holder. Whose change it was that was cut
 // shows in the master that is not whole: one that comes is a learner by then, one
 // that goes votes nowhere any more.
-func (s *Snapshot) dark() []Unfinished {
+func (s *Snapshot) addressUnassigned() []Unfinished {
 	if s.Held.IP == "" {
 		return []Unfinished{{Step: "the API has no address", Command: s.create()}}
 	}
@@ -330,9 +330,9 @@ func (s *Snapshot) outside(m ObservedMaster) bool {
 	return s.Held.Rule != "" && s.asked && !slices.ContainsFunc(s.backends, func(b step.Backend) bool { return b.Name == m.Name && b.Zone == m.Zone })
 }
 
-// strayParts are the balancer's, while a master has the address itself: they
+// unusedParts are the balancer's, while a master has the address itself: they
 // were made and not used yet, or not taken away yet.
-func (s *Snapshot) strayParts() []Unfinished {
+func (s *Snapshot) unusedParts() []Unfinished {
 	if s.Held.Machine == "" {
 		return nil
 	}

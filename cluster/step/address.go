@@ -21,7 +21,7 @@ func Addresses(r *task.Task) (steps []plan.Step) {
 	for _, o := range r.Or(inventory.Address, inventory.Object{Name: r.Want.Names.Address()}) {
 		name := "address " + o.Name
 		steps = append(steps, Resource[*computepb.Address]{
-			poll: r.Poll, before: known[*computepb.Address](r, r.Regional(inventory.Address, o.Name)),
+			poll: r.Poll, clock: r.Deps.Clock, before: known[*computepb.Address](r, r.Regional(inventory.Address, o.Name)),
 			name: name, of: r.Regional(inventory.Address, o.Name),
 			get:  func(ctx context.Context) (*computepb.Address, error) { return e.GCE.Addresses().Get(ctx, o.Name) },
 			mine: e.Owns,

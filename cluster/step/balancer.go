@@ -50,7 +50,7 @@ func HealthChecks(r *task.Task) (steps []plan.Step) {
 	e := r.Env
 	for _, o := range r.Parts(inventory.HealthCheck, inventory.Object{Name: r.Want.Names.HealthCheck()}) {
 		steps = append(steps, Resource[*computepb.HealthCheck]{
-			poll: r.Poll, before: new(observed[*computepb.HealthCheck]),
+			poll: r.Poll, clock: r.Deps.Clock, before: new(observed[*computepb.HealthCheck]),
 			name: "health check " + o.Name, of: r.Regional(inventory.HealthCheck, o.Name),
 			get: func(ctx context.Context) (*computepb.HealthCheck, error) {
 				return e.GCE.HealthChecks().Get(ctx, o.Name)
@@ -86,7 +86,7 @@ func MasterGroups(r *task.Task, zones ...string) (steps []plan.Step) {
 	for _, o := range all {
 		name, groups := fmt.Sprintf("masters' group in %s", o.Zone), r.GCE.InstanceGroups(o.Zone)
 		steps = append(steps, Resource[*computepb.InstanceGroup]{
-			poll: r.Poll, before: new(observed[*computepb.InstanceGroup]),
+			poll: r.Poll, clock: r.Deps.Clock, before: new(observed[*computepb.InstanceGroup]),
 			name: name, of: inventory.Object{Kind: inventory.InstanceGroup, Name: o.Name, Zone: o.Zone},
 			get:  func(ctx context.Context) (*computepb.InstanceGroup, error) { return groups.Get(ctx, o.Name) },
 			mine: e.Owns,
@@ -108,7 +108,7 @@ func Services(r *task.Task, zones ...string) (steps []plan.Step) {
 	for _, o := range r.Parts(inventory.BackendService, inventory.Object{Name: r.Want.Names.BackendService()}) {
 		name, services := "backend service "+o.Name, r.GCE.BackendServices()
 		steps = append(steps, Resource[*computepb.BackendService]{
-			poll: r.Poll, before: new(observed[*computepb.BackendService]),
+			poll: r.Poll, clock: r.Deps.Clock, before: new(observed[*computepb.BackendService]),
 			name: name, of: r.Regional(inventory.BackendService, o.Name),
 			get:  func(ctx context.Context) (*computepb.BackendService, error) { return services.Get(ctx, o.Name) },
 			mine: e.Owns,

@@ -36,7 +36,7 @@ func Disks(r *task.Task) (steps []plan.Step) {
 		name := "disk " + o.Name
 		disks := r.GCE.Disks(o.Zone)
 		steps = append(steps, Resource[*computepb.Disk]{
-			poll: r.Poll, before: known[*computepb.Disk](r, o),
+			poll: r.Poll, clock: r.Deps.Clock, before: known[*computepb.Disk](r, o),
 			name: name, of: o,
 			get:  func(ctx context.Context) (*computepb.Disk, error) { return disks.Get(ctx, o.Name) },
 			mine: e.Owns,

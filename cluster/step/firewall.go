@@ -78,7 +78,7 @@ func firewall(r *task.Task, w task.Rule, get func(context.Context, string) (*com
 		mine = anybodys
 	}
 	return Resource[*computepb.Firewall]{
-		poll: r.Poll, before: new(observed[*computepb.Firewall]),
+		poll: r.Poll, clock: r.Deps.Clock, before: new(observed[*computepb.Firewall]),
 		name: name, of: inventory.Object{Kind: inventory.Firewall, Name: w.Name},
 		get:  func(ctx context.Context) (*computepb.Firewall, error) { return get(ctx, w.Name) },
 		mine: mine,

@@ -39,7 +39,7 @@ func group(r *task.Task, g task.PoolGroup) plan.Step {
 	groups := r.GCE.InstanceGroupManagers(g.Zone)
 	e, removes, own := r.Env, r.Mode.Removes, r.OwnGroups()
 	return Resource[*computepb.InstanceGroupManager]{
-		poll: r.Poll, before: new(observed[*computepb.InstanceGroupManager]),
+		poll: r.Poll, clock: r.Deps.Clock, before: new(observed[*computepb.InstanceGroupManager]),
 		name:   name,
 		of:     g.Object,
 		get:    func(ctx context.Context) (*computepb.InstanceGroupManager, error) { return groups.Get(ctx, g.Name) },

@@ -39,7 +39,7 @@ func Machines(r *task.Task) (steps []plan.Step) {
 		name := "machine " + o.Name
 		instances := r.GCE.Instances(o.Zone)
 		steps = append(steps, Resource[*computepb.Instance]{
-			poll: r.Poll, before: known[*computepb.Instance](r, o),
+			poll: r.Poll, clock: r.Deps.Clock, before: known[*computepb.Instance](r, o),
 			name:   name,
 			of:     o,
 			get:    func(ctx context.Context) (*computepb.Instance, error) { return instances.Get(ctx, o.Name) },
@@ -113,7 +113,7 @@ func (w MasterMaker) run(ctx context.Context) error {
 		return &refusal.Refused{Why: o.Name + " is suspended", Cure: cure.Hint("resume it", cure.Resume(o.Name, o.Zone))}
 	}
 	// Somebody's call is under way: an earlier run's, or a person's.
-	err = plan.Until(ctx, plan.Condition{
+	err = r.Until(ctx, plan.Condition{
 		For: o.Name + " to be running or stopped", Every: r.Poll, Limit: 5 * time.Minute,
 		Check: func(ctx context.Context) (bool, string, error) {
 			i, err = instances.Get(ctx, o.Name)

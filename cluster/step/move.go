@@ -2,9 +2,7 @@ package step
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"time"
 
 	"cloud.google.com/go/compute/apiv1/computepb"
 
@@ -121,7 +119,7 @@ func (s unassigned) Undo(ctx context.Context) error {
 		return err
 	}
 	s.env.Moved(s.back.Name)
-	return takeOver(ctx, s.env, func(ctx context.Context) error {
+	return s.env.TakeOver(ctx, func(ctx context.Context) error {
 		return s.env.GCE.Instances(s.back.Zone).AddAccessConfig(ctx, s.back.Name, inventory.NIC, external(ip))
 	})
 }
@@ -136,26 +134,6 @@ func external(ip string) *computepb.AccessConfig {
 	return c
 }
 
-// takeOver gives the address to something else. Google says "in use" for a
-// moment after its holder has let go; each pause here is dark time.
-func takeOver(ctx context.Context, r *env.Env, give func(context.Context) error) error {
-	var last error
-	err := plan.Until(ctx, plan.Condition{
-		For: "the address to be free", Every: min(r.Poll, 200*time.Millisecond), Limit: r.Deps.LetGo,
-		Check: func(ctx context.Context) (bool, string, error) {
-			err := give(ctx)
-			if last == nil || ctx.Err() == nil {
-				last = err
-			}
-			if gce.InUse(err) {
-				return false, err.Error(), nil
-			}
-			return true, "", nil
-		},
-	})
-	return errors.Join(err, last)
-}
-
 // Forwarding is the forwarding rule that has the API's address.
 func Forwarding(r *task.Task) (steps []plan.Step) {
 	e := r.Env
@@ -163,7 +141,7 @@ func Forwarding(r *task.Task) (steps []plan.Step) {
 		name, rules := "forwarding rule "+o.Name, r.GCE.ForwardingRules()
 		var seen *computepb.ForwardingRule
 		steps = append(steps, Resource[*computepb.ForwardingRule]{
-			poll: r.Poll, before: new(observed[*computepb.ForwardingRule]),
+			poll: r.Poll, clock: r.Deps.Clock, before: new(observed[*computepb.ForwardingRule]),
 			name: name,
 			of:   r.Regional(inventory.ForwardingRule, o.Name),
 			get: func(ctx context.Context) (_ *computepb.ForwardingRule, err error) {
@@ -179,7 +157,7 @@ func Forwarding(r *task.Task) (steps []plan.Step) {
 			},
 			insert: func(ctx context.Context) (*computepb.ForwardingRule, error) {
 				if seen == nil {
-					err := takeOver(ctx, e, func(ctx context.Context) error { return rules.Insert(ctx, forwardingRule(e, o.Name)) })
+					err := e.TakeOver(ctx, func(ctx context.Context) error { return rules.Insert(ctx, forwardingRule(e, o.Name)) })
 					if err != nil {
 						return nil, err
 					}

@@ -28,7 +28,7 @@ func Networks(r *task.Task) (steps []plan.Step) {
 			continue
 		}
 		steps = append(steps, Resource[*computepb.Network]{
-			poll: r.Poll, before: new(observed[*computepb.Network]),
+			poll: r.Poll, clock: r.Deps.Clock, before: new(observed[*computepb.Network]),
 			name: "network " + o.Name, of: inventory.Object{Kind: inventory.Network, Name: o.Name},
 			get:  func(ctx context.Context) (*computepb.Network, error) { return e.GCE.Networks().Get(ctx, o.Name) },
 			mine: mine,
@@ -87,7 +87,7 @@ func Subnetworks(r *task.Task) (steps []plan.Step) {
 	for _, o := range r.Or(inventory.Subnetwork, inventory.Object{Name: r.Want.Names.Subnetwork()}) {
 		name := "subnetwork " + o.Name
 		steps = append(steps, Resource[*computepb.Subnetwork]{
-			poll: r.Poll, before: new(observed[*computepb.Subnetwork]),
+			poll: r.Poll, clock: r.Deps.Clock, before: new(observed[*computepb.Subnetwork]),
 			name: name, of: r.Regional(inventory.Subnetwork, o.Name),
 			get: func(ctx context.Context) (*computepb.Subnetwork, error) {
 				return e.GCE.Subnetworks().Get(ctx, o.Name)

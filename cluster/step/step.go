@@ -30,6 +30,7 @@ type Resource[T object] struct {
 	insert func(context.Context) (made T, err error)
 	mend   func(context.Context) error // brings one that is Partial there; nil: insert does
 	poll   time.Duration               // between two looks at one that an earlier run has asked for
+	clock  plan.Clock                  // of that wait
 	remove func(context.Context) error
 	before *observed[T] // what was seen before the first change; nil: this one is always looked at
 }
@@ -128,7 +129,7 @@ func (r Resource[T]) Undo(ctx context.Context) error {
 // awaited waits for an object that was there already when it was to be made: it was
 // asked for by an earlier run that was cut, and Compute Engine still makes it.
 func (r Resource[T]) awaited(ctx context.Context, err error) error {
-	waited := plan.Until(ctx, plan.Condition{
+	waited := r.clock.Until(ctx, plan.Condition{
 		For: r.name + ", which is being made", Every: r.poll, Limit: makingLimit,
 		Check: func(ctx context.Context) (bool, string, error) {
 			now, err := r.Observe(ctx)

@@ -26,7 +26,7 @@ func Templates(r *task.Task) (steps []plan.Step) {
 	for _, o := range r.Or(inventory.InstanceTemplate, inventory.Object{Name: r.Want.NodeTemplate()}) {
 		name := "template " + o.Name
 		steps = append(steps, Resource[*computepb.InstanceTemplate]{
-			poll: r.Poll, before: new(observed[*computepb.InstanceTemplate]),
+			poll: r.Poll, clock: r.Deps.Clock, before: new(observed[*computepb.InstanceTemplate]),
 			name: name, of: inventory.Object{Kind: inventory.InstanceTemplate, Name: o.Name},
 			get: func(ctx context.Context) (*computepb.InstanceTemplate, error) {
 				if removes {

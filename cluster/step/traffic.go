@@ -126,25 +126,25 @@ func (h healthyBackends) Observe(ctx context.Context) (plan.State, error) {
 	if err != nil {
 		return plan.State{}, err
 	}
-	var ill, well []string
+	var unhealthy, healthy []string
 	for _, b := range all {
 		if b.Healthy {
-			well = append(well, b.Name)
+			healthy = append(healthy, b.Name)
 		} else {
-			ill = append(ill, b.Name)
+			unhealthy = append(unhealthy, b.Name)
 		}
 	}
 	switch {
-	case len(ill) > 0:
-		return plan.State{Is: plan.Partial, Why: "not healthy: " + strings.Join(ill, " ")}, nil
-	case len(well) == 0:
+	case len(unhealthy) > 0:
+		return plan.State{Is: plan.Partial, Why: "not healthy: " + strings.Join(unhealthy, " ")}, nil
+	case len(healthy) == 0:
 		return plan.State{Is: plan.Absent, Why: "it has no master"}, nil
 	}
-	return plan.Exists(fmt.Sprintf("%d: %s", len(well), strings.Join(well, " ")))
+	return plan.Exists(fmt.Sprintf("%d: %s", len(healthy), strings.Join(healthy, " ")))
 }
 
 func (h healthyBackends) Do(ctx context.Context) error {
-	return plan.Until(ctx, plan.Condition{
+	return h.env.Until(ctx, plan.Condition{
 		For: "the balancer to find its masters healthy", Every: h.env.Poll, Limit: healthyLimit,
 		Check: func(ctx context.Context) (bool, string, error) {
 			s, err := h.Observe(ctx)

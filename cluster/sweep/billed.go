@@ -22,7 +22,7 @@ func (f Found) Bill() string { return Bill(append(slices.Clone(f.Ours), f.Perhap
 
 // Bill is what Google bills of a list, "" if nothing: "2 × disk (10GB pd-standard, 1GB
 // pd-ssd), 1 × address (198.51.100.9)".
-func Bill(list []Leftover) string {
+func Bill(list []Orphan) string {
 	var kinds []string
 	of, count := map[string][]string{}, map[string]int{}
 	for _, l := range list {

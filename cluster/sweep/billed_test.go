@@ -9,10 +9,10 @@ import (
 // TestBill: what costs money is told by kind, with what tells how much, and what is free
 // is not.
 func TestBill(t *testing.T) {
-	of := func(k inventory.Kind, size, class, address string) Leftover {
-		return Leftover{Kind: string(k), Size: size, Class: class, Address: address, Billed: billed[k]}
+	of := func(k inventory.Kind, size, class, address string) Orphan {
+		return Orphan{Kind: string(k), Size: size, Class: class, Address: address, Billed: billed[k]}
 	}
-	list := []Leftover{
+	list := []Orphan{
 		of(inventory.Disk, "10GB", "pd-standard", ""), of(inventory.Firewall, "", "", ""), of(inventory.Address, "", "", "198.51.100.9"),
 		of(inventory.Disk, "1GB", "pd-ssd", ""), of(inventory.Snapshot, "10GB", "", ""), of(inventory.TargetPool, "", "", ""), of(inventory.ForwardingRule, "", "", "198.51.100.9"),
 	}

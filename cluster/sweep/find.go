@@ -17,7 +17,7 @@ import (
 // Find reads what is left behind, at the same time what the look around before it has
 // not read already, and judges it. A list that cannot be read is an error: nothing is taken down
 // before it is known what would stay.
-func Find(ctx context.Context, r *inventory.Reader, want *settings.Spec, have *inventory.Inventory) (mine, perhaps []*Orphan, err error) {
+func Find(ctx context.Context, r *inventory.Reader, want *settings.Spec, have *inventory.Inventory) (mine, perhaps []*Judged, err error) {
 	l := &lineup{want: want, anchored: len(have.Objects) > 0, machines: map[string]seen{}}
 	machines, err := inventory.Listed(ctx, r.Seen.Lists, inventory.Instance, r.GCE.AggregatedInstances)
 	if err != nil {
@@ -30,8 +30,8 @@ func Find(ctx context.Context, r *inventory.Reader, want *settings.Spec, have *i
 		}
 		l.machines[gce.Base(m.GetZone())+"/"+m.GetName()] = s
 	}
-	f := &strays{l: l, users: &inventory.Collector{Mark: r.Mark}}
-	if err := gce.Parallel(strayReads(ctx, r, f)...); err != nil {
+	f := &orphans{l: l, users: &inventory.Collector{Mark: r.Mark}}
+	if err := gce.Parallel(orphanReads(ctx, r, f)...); err != nil {
 		return nil, nil, err
 	}
 	have.Uses = append(have.Uses, f.users.Used...)
@@ -58,30 +58,30 @@ func Find(ctx context.Context, r *inventory.Reader, want *settings.Spec, have *i
 			perhaps = append(perhaps, s)
 		}
 	}
-	for _, list := range [][]*Orphan{mine, perhaps} {
-		slices.SortFunc(list, func(a, b *Orphan) int {
+	for _, list := range [][]*Judged{mine, perhaps} {
+		slices.SortFunc(list, func(a, b *Judged) int {
 			return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Place, b.Place), cmp.Compare(a.Name, b.Name))
 		})
 	}
 	return mine, perhaps, nil
 }
 
-// strays collects them from reads that run at the same time.
-type strays struct {
+// orphans collects them from reads that run at the same time.
+type orphans struct {
 	l     *lineup
 	users *inventory.Collector // of what is ours
 	mu    sync.Mutex
-	list  []*Orphan
+	list  []*Judged
 }
 
 // add takes a thing that this cluster's mark is not on. more judges it and fills in
 // what only its kind has.
-func (f *strays) add(k inventory.Kind, x inventory.Described, place string, more func(*Orphan)) {
+func (f *orphans) add(k inventory.Kind, x inventory.Described, place string, more func(*Judged)) {
 	mark := settings.MarkFields(x.GetDescription())
 	if f.l.want.Mark.Owns(x.GetDescription()) {
 		return
 	}
-	s := &Orphan{Of: k, Id: x.GetId(), key: keyOf(x.GetName())}
+	s := &Judged{Of: k, Id: x.GetId(), key: keyOf(x.GetName())}
 	s.Kind, s.Name, s.Place, s.Owner, s.Billed = string(k), x.GetName(), place, owner(x.GetDescription()), billed[k]
 	switch x := x.(type) {
 	case *computepb.ForwardingRule:
@@ -108,7 +108,7 @@ func (f *strays) add(k inventory.Kind, x inventory.Described, place string, more
 }
 
 // addAll lists a collection whose objects show nothing but their names.
-func addAll[T inventory.Described](f *strays, k inventory.Kind, list func() ([]T, error), place func(T) (string, bool)) func() error {
+func addAll[T inventory.Described](f *orphans, k inventory.Kind, list func() ([]T, error), place func(T) (string, bool)) func() error {
 	return func() error {
 		all, err := list()
 		for _, x := range all {
@@ -127,13 +127,13 @@ func ofRegion[T interface{ GetRegion() string }](x T) (string, bool) {
 
 func ofProject[T any](T) (string, bool) { return "", true }
 
-func strayReads(ctx context.Context, r *inventory.Reader, f *strays) []func() error {
+func orphanReads(ctx context.Context, r *inventory.Reader, f *orphans) []func() error {
 	l, c, seen := f.l, r.GCE, r.Seen.Lists
 	return []func() error{
 		func() error {
 			all, err := inventory.Listed(ctx, seen, inventory.Firewall, c.Firewalls().List)
 			for _, x := range all {
-				f.add(inventory.Firewall, x, "", func(s *Orphan) {
+				f.add(inventory.Firewall, x, "", func(s *Judged) {
 					s.network = gce.Base(x.GetNetwork())
 					s.says, s.Why = l.tagged(s.network, x.GetTargetTags())
 					s.known = s.known || strings.HasPrefix(s.Name, "k8s-fw-")
@@ -147,7 +147,7 @@ func strayReads(ctx context.Context, r *inventory.Reader, f *strays) []func() er
 				if x.GetNextHopGateway() != "" || x.GetNextHopNetwork() != "" || x.GetRouteType() == "SUBNET" {
 					continue // they come and go with the network
 				}
-				f.add(inventory.Route, x, "", func(s *Orphan) {
+				f.add(inventory.Route, x, "", func(s *Judged) {
 					s.network, s.Why = gce.Base(x.GetNetwork()), "it leads to no machine of this cluster"
 					if hop := x.GetNextHopInstance(); hop != "" {
 						s.says, s.Why = l.machine(hop)
@@ -165,7 +165,7 @@ func strayReads(ctx context.Context, r *inventory.Reader, f *strays) []func() er
 		func() error {
 			all, err := c.AggregatedTargetPools(ctx)
 			for _, x := range all {
-				f.add(inventory.TargetPool, x, gce.Base(x.GetRegion()), func(s *Orphan) { s.says, s.Why = l.all(x.GetInstances()) })
+				f.add(inventory.TargetPool, x, gce.Base(x.GetRegion()), func(s *Judged) { s.says, s.Why = l.all(x.GetInstances()) })
 			}
 			return err
 		},
@@ -173,7 +173,7 @@ func strayReads(ctx context.Context, r *inventory.Reader, f *strays) []func() er
 			all, err := inventory.Listed(ctx, seen, inventory.Disk, c.AggregatedDisks)
 			for _, x := range all {
 				if x.GetZone() != "" && kubernetesSays(x.GetDescription()) {
-					f.add(inventory.Disk, x, gce.Base(x.GetZone()), func(s *Orphan) { s.disk(l, x) })
+					f.add(inventory.Disk, x, gce.Base(x.GetZone()), func(s *Judged) { s.disk(l, x) })
 				}
 			}
 			return err
@@ -182,7 +182,7 @@ func strayReads(ctx context.Context, r *inventory.Reader, f *strays) []func() er
 			all, err := inventory.Listed(ctx, seen, inventory.InstanceGroup, c.AggregatedInstanceGroups)
 			for _, x := range all {
 				if x.GetZone() != "" && keyOf(x.GetName()) != "" {
-					f.add(inventory.InstanceGroup, x, gce.Base(x.GetZone()), func(s *Orphan) {
+					f.add(inventory.InstanceGroup, x, gce.Base(x.GetZone()), func(s *Judged) {
 						if s.network = gce.Base(x.GetNetwork()); s.network != "" && s.network != l.want.Names.Network() {
 							s.says = theirs
 						}
@@ -195,7 +195,7 @@ func strayReads(ctx context.Context, r *inventory.Reader, f *strays) []func() er
 			all, err := c.Snapshots().List(ctx)
 			for _, x := range all {
 				if label := x.GetLabels()[settings.Label]; kubernetesSays(x.GetDescription()) && label == string(l.want.Settings.Prefix) {
-					f.add(inventory.Snapshot, x, "", func(s *Orphan) {
+					f.add(inventory.Snapshot, x, "", func(s *Judged) {
 						s.Size, s.says, s.Why = settings.Gigabytes(x.GetDiskSizeGb()), ours, "it has the label "+settings.Label+"="+label
 					})
 				}
@@ -211,7 +211,7 @@ func strayReads(ctx context.Context, r *inventory.Reader, f *strays) []func() er
 }
 
 // disk judges a volume's disk: by the machines that have it, or by the label.
-func (s *Orphan) disk(l *lineup, x *computepb.Disk) {
+func (s *Judged) disk(l *lineup, x *computepb.Disk) {
 	s.Size, s.Class, s.fingerprint, s.labels = settings.Gigabytes(x.GetSizeGb()), gce.Base(x.GetType()), x.GetLabelFingerprint(), x.GetLabels()
 	label := s.labels[settings.Label]
 	switch users := x.GetUsers(); {

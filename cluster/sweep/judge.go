@@ -49,8 +49,8 @@ import (
 // (global rules and services): none holds a network, and their owners are other
 // programs.
 
-// A Leftover is something a cluster leaves behind that hakube did not make.
-type Leftover struct {
+// An Orphan is something a cluster leaves behind that hakube did not make.
+type Orphan struct {
 	Kind  string `json:"kind"` // "firewall", "disk" …
 	Name  string `json:"name"`
 	Place string `json:"place"` // zone or region
@@ -69,7 +69,7 @@ type Leftover struct {
 	Network string `json:"network"`
 }
 
-func (l Leftover) String() string {
+func (l Orphan) String() string {
 	s := l.Kind + " " + l.Name
 	if l.Place != "" {
 		s += " in " + l.Place
@@ -95,9 +95,9 @@ const (
 	theirs
 )
 
-// A Orphan is a thing that nobody's mark is on, with what it shows by itself.
-type Orphan struct {
-	Leftover
+// A Judged is a thing that nobody's mark is on, with what it shows by itself.
+type Judged struct {
+	Orphan
 	Of           inventory.Kind
 	Zone, Region string
 	network      string // "" if it is in none
@@ -112,14 +112,14 @@ type Orphan struct {
 
 // judge gives the parts of one Service one verdict. Theirs beside ours is
 // unknown: somebody has to look.
-func judge(list []*Orphan) {
-	signs := map[string]map[verdict]*Orphan{}
+func judge(list []*Judged) {
+	signs := map[string]map[verdict]*Judged{}
 	for _, s := range list {
 		if s.key == "" || s.says == unknown {
 			continue
 		}
 		if signs[s.key] == nil {
-			signs[s.key] = map[verdict]*Orphan{}
+			signs[s.key] = map[verdict]*Judged{}
 		}
 		signs[s.key][s.says] = s
 	}
@@ -201,7 +201,7 @@ func keyOf(name string) string {
 
 const NodeRoute = "k8s-node-route"
 
-// A lineup is all machines there are, by which strays are judged.
+// A lineup is all machines there are, by which orphans are judged.
 type lineup struct {
 	want     *settings.Spec
 	anchored bool // something carries the mark, so names of this cluster mean this cluster
@@ -314,7 +314,7 @@ func zoneOfLink(link string) string {
 // A Found is what a cluster leaves behind, as it was before the first change.
 type Found struct {
 	// Ours are shown to be this cluster's, Perhaps are not and stay.
-	Ours, Perhaps []Leftover
+	Ours, Perhaps []Orphan
 	// Network is the cluster's network if what stays keeps it from being
 	// deleted when nothing is swept.
 	Network string

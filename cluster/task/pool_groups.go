@@ -75,10 +75,10 @@ func (r *Task) Sized() (list []PoolGroup) {
 const mostPerGroup = 2000
 
 // GroupsTooLarge are groups that would be larger than a group may be.
-func (r *Task) GroupsTooLarge() refusal.Unfit {
+func (r *Task) GroupsTooLarge() refusal.Blockers {
 	for _, g := range r.Sized() {
 		if g.Wants > mostPerGroup {
-			return refusal.Unfit{{
+			return refusal.Blockers{{
 				Why:  fmt.Sprintf("MAX_INSTANCES_PER_MIG=%d: a managed group holds %d machines at most, and group %s is to have %d", r.Want.Settings.MaxPerGroup, mostPerGroup, g.Name, g.Wants),
 				Cure: fmt.Sprintf("MAX_INSTANCES_PER_MIG=%d, or less: a larger pool is several groups", mostPerGroup),
 			}}

@@ -32,9 +32,9 @@ type Task struct {
 
 	// What the cluster leaves behind that hakube did not make, and whether it is
 	// removed with it; kept is what of our own then stays, and so the mark.
-	Strays, Perhaps []*sweep.Orphan
-	Sweeping        bool
-	Kept            []inventory.Object
+	Orphans, Perhaps []*sweep.Judged
+	Sweeping         bool
+	Kept             []inventory.Object
 }
 
 // New is one that has found nothing yet.

@@ -42,7 +42,7 @@ func downCommand(u *ui) *cli.Command {
 			default:
 				u.note("taking down %s", which)
 			}
-			cl.OnLeftovers(u.leftovers(s))
+			cl.OnOrphans(u.orphans(s))
 			summary, err := cl.Down(c.Context, u.report())
 			err = sweepHint(err)
 			if summary != nil {

@@ -47,14 +47,14 @@ type (
 		Actions []jsonStep `json:"actions"`
 	}
 	planResult struct {
-		Changes   int                `json:"changes"`
-		Steps     []jsonStep         `json:"steps"`
-		Leftovers []cluster.Leftover `json:"leftovers"`
-		Perhaps   []cluster.Leftover `json:"perhaps"`
-		Smaller   *cluster.Smaller   `json:"smaller"`
-		Reduced   []cluster.Smaller  `json:"reduced"`
-		Surplus   []string           `json:"surplus"`
-		Crossings []string           `json:"crossings"`
+		Changes   int               `json:"changes"`
+		Steps     []jsonStep        `json:"steps"`
+		Orphans   []cluster.Orphan  `json:"leftovers"`
+		Perhaps   []cluster.Orphan  `json:"perhaps"`
+		Smaller   *cluster.Smaller  `json:"smaller"`
+		Reduced   []cluster.Smaller `json:"reduced"`
+		Surplus   []string          `json:"surplus"`
+		Crossings []string          `json:"crossings"`
 	}
 	localResult struct {
 		local.Status
@@ -82,8 +82,8 @@ var results = map[string]reflect.Type{
 // text is also under the key of the line's type.
 var messages = []string{"note", "warning", "error", "hint", "interrupting", "interrupted"}
 
-// leftoverLines are those about what a cluster leaves behind.
-var leftoverLines = []string{"leftover", "perhaps"}
+// orphanLines are those about what a cluster leaves behind.
+var orphanLines = []string{"leftover", "perhaps"}
 
 // enveloped is an object with its envelope, on one line. An empty text says
 // nothing, so it is null. (Compact JSON has :"" nowhere else: in a text the quote

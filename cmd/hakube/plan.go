@@ -47,7 +47,7 @@ func runPlan(c *cli.Context, u *ui, verb cluster.Verb, cl *cluster.Cluster) erro
 	}
 	steps := []jsonStep{}
 	var found cluster.Found
-	cl.OnLeftovers(func(_ context.Context, f cluster.Found) (bool, error) { found = f; return false, nil })
+	cl.OnOrphans(func(_ context.Context, f cluster.Found) (bool, error) { found = f; return false, nil })
 	reduced := []cluster.Smaller{}
 	cl.OnSmaller(func(_ context.Context, x cluster.Smaller) error { reduced = append(reduced, x); return nil })
 	span := cluster.Spanning{Crossings: []string{}, Surplus: []string{}}
@@ -72,7 +72,7 @@ func runPlan(c *cli.Context, u *ui, verb cluster.Verb, cl *cluster.Cluster) erro
 		if len(reduced) == 1 {
 			smaller = &reduced[0]
 		}
-		err = u.object("plan", planResult{changes, steps, append([]cluster.Leftover{}, found.Ours...), append([]cluster.Leftover{}, found.Perhaps...), smaller, reduced, append([]string{}, span.Surplus...), append([]string{}, span.Crossings...)})
+		err = u.object("plan", planResult{changes, steps, append([]cluster.Orphan{}, found.Ours...), append([]cluster.Orphan{}, found.Perhaps...), smaller, reduced, append([]string{}, span.Surplus...), append([]string{}, span.Crossings...)})
 	} else {
 		u.leftBehind(found)
 		for _, x := range reduced {

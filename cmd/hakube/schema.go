@@ -29,8 +29,8 @@ func schema() (string, error) {
 			"code": map[string]any{"type": []string{"integer", "null"}, "description": keyTexts["code"]},
 		})))
 	}
-	for _, kind := range leftoverLines {
-		errs = append(errs, refer(kind, line(kind, map[string]any{kind: structOf(reflect.TypeFor[cluster.Leftover]())})))
+	for _, kind := range orphanLines {
+		errs = append(errs, refer(kind, line(kind, map[string]any{kind: structOf(reflect.TypeFor[cluster.Orphan]())})))
 	}
 	byRef := func(a, b any) int { return strings.Compare(fmt.Sprint(a), fmt.Sprint(b)) }
 	slices.SortFunc(out, byRef)

@@ -11,11 +11,11 @@ import (
 	"hakube/scripts/cure"
 )
 
-// leftovers says what the cluster leaves behind and, when a person is there who
+// orphans says what the cluster leaves behind and, when a person is there who
 // has not said it already, asks whether it is to go too. What is answered is a
 // word, not a letter: disks of volumes hold people's data. --yes is about the
 // cluster, and answers nothing here.
-func (u *ui) leftovers(s cluster.Settings) func(context.Context, cluster.Found) (bool, error) {
+func (u *ui) orphans(s cluster.Settings) func(context.Context, cluster.Found) (bool, error) {
 	return func(_ context.Context, f cluster.Found) (bool, error) {
 		switch {
 		case len(f.Ours) > 0 && f.Sweep:
@@ -25,7 +25,7 @@ func (u *ui) leftovers(s cluster.Settings) func(context.Context, cluster.Found) 
 		}
 		disks := 0
 		for _, l := range f.Ours {
-			u.leftover("leftover", l, l.String())
+			u.orphan("leftover", l, l.String())
 			if l.Size != "" {
 				disks++
 			}
@@ -34,7 +34,7 @@ func (u *ui) leftovers(s cluster.Settings) func(context.Context, cluster.Found) 
 			u.note("perhaps another's, and never removed by hakube:")
 		}
 		for _, l := range f.Perhaps {
-			u.leftover("perhaps", l, l.String()+": "+l.Why)
+			u.orphan("perhaps", l, l.String()+": "+l.Why)
 		}
 		if bill := f.Bill(); bill != "" {
 			u.note("of that Google bills as long as it is there: %s", bill)
@@ -51,9 +51,9 @@ func (u *ui) leftovers(s cluster.Settings) func(context.Context, cluster.Found) 
 	}
 }
 
-func (u *ui) leftover(key string, l cluster.Leftover, text string) {
+func (u *ui) orphan(key string, l cluster.Orphan, text string) {
 	if u.json {
-		u.line(key, map[string]cluster.Leftover{key: l})
+		u.line(key, map[string]cluster.Orphan{key: l})
 		return
 	}
 	u.note("  %s", text)
@@ -61,7 +61,7 @@ func (u *ui) leftover(key string, l cluster.Leftover, text string) {
 
 // sweepHint adds the command that removes what a down left behind.
 func sweepHint(err error) error {
-	var r *cluster.Remains
+	var r *cluster.OrphansLeft
 	if !errors.As(err, &r) || len(r.Ours) == 0 {
 		return err
 	}

@@ -197,7 +197,7 @@ func (s *startup) restore(disk *dataDisk) error {
 	if err != nil {
 		return fmt.Errorf("the API server is ready: %w", err)
 	}
-	return s.kubelet(s.ctx, func() (*controlPlane, error) { return c, nil })
+	return s.runKubelet(s.ctx, func() (*controlPlane, error) { return c, nil })
 }
 
 // prepare is the boot of a master that is to join: it starts what members it has

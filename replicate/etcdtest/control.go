@@ -165,9 +165,9 @@ type kubelet struct {
 	since time.Time // that ready is so
 }
 
-// kubelet registers the Node with the API server that find finds, which may
+// runKubelet registers the Node with the API server that find finds, which may
 // take its time, and becomes ready.
-func (s *startup) kubelet(ctx context.Context, find func() (*controlPlane, error)) error {
+func (s *startup) runKubelet(ctx context.Context, find func() (*controlPlane, error)) error {
 	err := s.w.until(ctx, func() (bool, error) {
 		c, err := find()
 		if c == nil || err != nil {

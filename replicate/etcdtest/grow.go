@@ -249,7 +249,7 @@ func joinControlPlane(ctx context.Context, c Call) int {
 	g.w.mu.Lock()
 	g.w.happened()
 	g.w.mu.Unlock()
-	if err := s.kubelet(g.ctx, func() (*controlPlane, error) { return k, nil }); err != nil {
+	if err := s.runKubelet(g.ctx, func() (*controlPlane, error) { return k, nil }); err != nil {
 		return c.fail("the node is registered: %v", err)
 	}
 	s.report(scripts.PhaseRunning)

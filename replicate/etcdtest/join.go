@@ -11,7 +11,7 @@ import (
 )
 
 // node joins the cluster, once for the life of its boot disk: after that the
-// kubelet has a certificate and the token does not matter any more.
+// runKubelet has a certificate and the token does not matter any more.
 func (s *startup) node() error {
 	if err := s.pass(); err != nil {
 		return err
@@ -60,7 +60,7 @@ func (s *startup) node() error {
 	if err := s.boot.write(s.m.Boot); err != nil {
 		return err
 	}
-	return s.kubelet(s.ctx, s.cluster(address))
+	return s.runKubelet(s.ctx, s.cluster(address))
 }
 
 // rejoin is a boot after the machine joined. The startup-script is content with
@@ -68,7 +68,7 @@ func (s *startup) node() error {
 func (s *startup) rejoin(address netip.Addr) error {
 	s.begin("waiting for the kubelet")
 	s.work.Go(func() {
-		if err := s.kubelet(s.ctx, s.cluster(address)); err != nil && s.ctx.Err() == nil {
+		if err := s.runKubelet(s.ctx, s.cluster(address)); err != nil && s.ctx.Err() == nil {
 			s.say("kubelet: %v", err)
 		}
 	})

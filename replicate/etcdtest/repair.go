@@ -131,7 +131,7 @@ func registerNode(ctx context.Context, c Call) int {
 		}
 		return nil, nil
 	}
-	if err := s.kubelet(ctx, own); err != nil {
+	if err := s.runKubelet(ctx, own); err != nil {
 		return c.fail("the node is registered: %v", err)
 	}
 	return c.answer(map[string]bool{"registered": true})

@@ -63,7 +63,7 @@ func (c *Contract) part(request, answered []byte) error {
 		}
 		x.answer = &answer{resp.StatusCode, resp.Header, got}
 	}
-	c.exchange(x)
+	c.check(x)
 	return nil
 }
 

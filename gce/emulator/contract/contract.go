@@ -66,7 +66,7 @@ func (c *Contract) Handler(next http.Handler) http.Handler {
 			if batch {
 				c.batch(x)
 			} else {
-				c.exchange(x)
+				c.check(x)
 			}
 		}()
 		next.ServeHTTP(rec, r)
@@ -137,7 +137,7 @@ type answer struct {
 
 var slashes = regexp.MustCompile(`//+`)
 
-func (c *Contract) exchange(x exchange) {
+func (c *Contract) check(x exchange) {
 	line, path := x.verb+" /compute/v1/"+x.path, x.path
 	ours := strings.HasPrefix(x.head.Get("User-Agent"), c.Client)
 	if !ours { // some double slashes, or the prefix, and are answered

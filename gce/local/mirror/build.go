@@ -182,7 +182,7 @@ func goVersion(ctx context.Context) string {
 func goCommand(ctx context.Context, dir string, env []string, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, "go", args...)
 	cmd.Dir = dir
-	// What the user set for builds of his own must not change these.
+	// What the user set for other builds must not change these.
 	cmd.Env = append(os.Environ(), "GOFLAGS=-buildvcs=false", "GOOS=linux", "GOARCH="+arch, "GOWORK=off", "GOAMD64=", "GOARM64=", "GOEXPERIMENT=", "CGO_ENABLED=0")
 	if len(env) > 0 {
 		cmd.Env = append(append(cmd.Env, "CGO_ENABLED=1"), env...)

@@ -40,7 +40,7 @@ func TestUpstreamImages(t *testing.T) {
 	// Another process makes them: the daemon that runs needs no restart.
 	other := newLate(&store{cache: testCache(t, s.cache.root), source: Download, transport: s.transport, online: s.online}, ofUpstream())
 	defer other.close()
-	if _, err := other.registry(t.Context()); err != nil {
+	if _, err := other.registryNow(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	for _, r := range upstreamRecipes() {

@@ -155,7 +155,7 @@ func TestPull(t *testing.T) {
 
 func testStore(t *testing.T, transport http.RoundTripper) *store {
 	t.Helper()
-	s, err := Options{Dir: t.TempDir(), Source: Auto, transport: transport}.store()
+	s, err := Options{Dir: t.TempDir(), Source: Auto, transport: transport}.openStore()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -70,7 +70,7 @@ func (l *late) cached() bool {
 }
 
 func (l *late) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	images, err := l.registry(l.ctx)
+	images, err := l.registryNow(l.ctx)
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusServiceUnavailable) // the kubelet asks again
 		return
@@ -80,12 +80,12 @@ func (l *late) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // PrepareAddons makes addons' images before a machine asks for one.
 func (m *Mirror) PrepareAddons(ctx context.Context) error {
-	_, err := m.addons.registry(ctx)
+	_, err := m.addons.registryNow(ctx)
 	return err
 }
 
-// registry makes the images first, as far as they are not in the cache.
-func (l *late) registry(ctx context.Context) (*registry, error) {
+// registryNow makes the images first, as far as they are not in the cache.
+func (l *late) registryNow(ctx context.Context) (*registry, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.made != nil {
@@ -155,7 +155,7 @@ func (m *Mirror) PrepareUpstream(ctx context.Context) (UpstreamTests, error) {
 		return UpstreamTests{}, err
 	}
 	bin := filepath.Join(dir, "bin")
-	_, err = m.upstream.registry(ctx)
+	_, err = m.upstream.registryNow(ctx)
 	return UpstreamTests{E2E: filepath.Join(bin, "e2e.test"), Ginkgo: filepath.Join(bin, "ginkgo")}, err
 }
 

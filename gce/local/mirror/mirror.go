@@ -45,7 +45,7 @@ type Mirror struct {
 // milliseconds when all is there. Artefacts of other versions are removed, except
 // those of mirrors that are not closed yet, here or in another process.
 func Prepare(ctx context.Context, o Options) (*Mirror, error) {
-	s, err := o.store()
+	s, err := o.openStore()
 	if err != nil {
 		return nil, err
 	}
@@ -122,7 +122,7 @@ func (m *Mirror) fill(ctx context.Context, s *store) error {
 // CachedKubectl is the path of a kubectl of the clusters' version, "" when the
 // cache has none. Nothing is fetched or built.
 func CachedKubectl(ctx context.Context, o Options) (string, error) {
-	s, err := o.store()
+	s, err := o.openStore()
 	if err != nil {
 		return "", err
 	}

@@ -18,7 +18,7 @@ type store struct {
 	online    func(context.Context) bool // asked once, and only if something is missing
 }
 
-func (o Options) store() (*store, error) {
+func (o Options) openStore() (*store, error) {
 	s := &store{source: o.Source, transport: o.transport, cache: &cache{root: filepath.Join(o.Dir, "mirror"), say: o.Progress}}
 	if s.source == "" {
 		s.source = Source(os.Getenv("HAKUBE_MIRROR_SOURCE"))

@@ -62,6 +62,6 @@
 // another one, whose reset tells the caller.
 //
 // Unlike Google: what the balancer does not forward is refused. A change of
-// health may lead a caller of CLIENT_IP affinity to another machine although
-// his is still there, since there is no consistent hash.
+// health may lead a caller of CLIENT_IP affinity to another machine although the
+// caller's own is still there, since there is no consistent hash.
 package vpc

@@ -23,7 +23,7 @@ type account struct {
 	Policy      *policy `json:"policy,omitempty"`
 }
 
-func (a *account) policy() *policy {
+func (a *account) policyNow() *policy {
 	if a == nil {
 		return nil
 	}
@@ -56,7 +56,7 @@ const domain = ".iam.gserviceaccount.com"
 var accountID = regexp.MustCompile(`^[a-z]([-a-z0-9]{4,28}[a-z0-9])$`)
 
 // account is one of a project, nil if there is none.
-func (i identity) account(project, email string) *account {
+func (i identity) accountNamed(project, email string) *account {
 	if a := i.Accounts[email]; a != nil {
 		return a
 	}
@@ -69,8 +69,8 @@ func (i identity) account(project, email string) *account {
 // all are the accounts of a project by address.
 func (i identity) all(project string) map[string]*account {
 	all := maps.Clone(i.Accounts)
-	if d := projects.DefaultAccount(project); i.account(project, d) != nil {
-		all[d] = i.account(project, d)
+	if d := projects.DefaultAccount(project); i.accountNamed(project, d) != nil {
+		all[d] = i.accountNamed(project, d)
 	}
 	return all
 }
@@ -100,13 +100,13 @@ func known(t *store.Tx, project, email string) bool {
 		return true
 	}
 	home := projectOf(t, email, project)
-	return identityOf(t, home).account(home, email) != nil
+	return identityOf(t, home).accountNamed(home, email) != nil
 }
 
 // alive is the account if it is there and not switched off.
 func alive(t *store.Tx, project, email string) *account {
 	home := projectOf(t, email, project)
-	if a := identityOf(t, home).account(home, email); a != nil && !a.Disabled {
+	if a := identityOf(t, home).accountNamed(home, email); a != nil && !a.Disabled {
 		return a
 	}
 	return nil

@@ -24,7 +24,7 @@ func getPolicy(k *ask) (any, error) {
 	if k.account == "" {
 		return i.Policy.shown(), nil
 	}
-	return i.account(k.project, k.account).policy().shown(), nil
+	return i.accountNamed(k.project, k.account).policyNow().shown(), nil
 }
 
 func setPolicy(k *ask) (any, error) {
@@ -36,8 +36,8 @@ func setPolicy(k *ask) (any, error) {
 	was, next := i.Policy, &asked.Policy
 	var a *account
 	if k.account != "" {
-		a = i.account(k.project, k.account)
-		was = a.policy()
+		a = i.accountNamed(k.project, k.account)
+		was = a.policyNow()
 	}
 	if err := next.set(k.t, k.project, was); err != nil {
 		return nil, err
@@ -60,12 +60,12 @@ func createAccount(k *ask) (any, error) {
 }
 
 func getAccount(k *ask) (any, error) {
-	return identityOf(k.t, k.project).account(k.project, k.account).shown(k.project, k.account), nil
+	return identityOf(k.t, k.project).accountNamed(k.project, k.account).shown(k.project, k.account), nil
 }
 
 func disable(k *ask, off bool) (any, error) {
 	i := identityOf(k.t, k.project)
-	a := i.account(k.project, k.account)
+	a := i.accountNamed(k.project, k.account)
 	a.Disabled = off
 	i.Accounts[k.account] = a
 	return struct{}{}, i.keep(k.t, k.project)
@@ -96,7 +96,7 @@ func (k *ask) has(permission string) bool {
 		return !slices.Contains(k.a.s.Opts.Withheld, permission)
 	}
 	return holds(k.t, k.project, k.by.Email, permission) ||
-		k.account != "" && identityOf(k.t, k.project).account(k.project, k.account).policy().permits(k.by.Email, permission)
+		k.account != "" && identityOf(k.t, k.project).accountNamed(k.project, k.account).policyNow().permits(k.by.Email, permission)
 }
 
 // An orgPolicy is a policy of an organisation as it is answered; what is not enforced

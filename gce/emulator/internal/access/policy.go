@@ -106,7 +106,7 @@ func holds(t *store.Tx, project, email, permission string) bool {
 // policy of the project says so, or that of the account.
 func actsAs(t *store.Tx, project, email, other string) bool {
 	home := projectOf(t, other, project)
-	return holds(t, home, email, actAs) || identityOf(t, home).account(home, other).policy().permits(email, actAs)
+	return holds(t, home, email, actAs) || identityOf(t, home).accountNamed(home, other).policyNow().permits(email, actAs)
 }
 
 // set checks a policy that is to come in place of another.

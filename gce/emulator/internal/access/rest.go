@@ -137,10 +137,10 @@ func (k *ask) find(permission string) error {
 		}
 	}
 	if k.by != nil && permission != "" && !holds(k.t, k.project, k.by.Email, permission) &&
-		!(k.account != "" && identityOf(k.t, k.project).account(k.project, k.account).policy().permits(k.by.Email, permission)) {
+		!(k.account != "" && identityOf(k.t, k.project).accountNamed(k.project, k.account).policyNow().permits(k.by.Email, permission)) {
 		return denied(permission, k)
 	}
-	if k.account != "" && identityOf(k.t, k.project).account(k.project, k.account) == nil {
+	if k.account != "" && identityOf(k.t, k.project).accountNamed(k.project, k.account) == nil {
 		return newer(problem.New(404, "notFound", "", "Unknown service account"), "NOT_FOUND")
 	}
 	return nil

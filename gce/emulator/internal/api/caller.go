@@ -7,7 +7,7 @@ import (
 )
 
 // A Caller is a service account that makes requests with a token of a machine. The
-// operator, who has the embedded GCE itself, is none: he may do everything.
+// operator, who has the embedded GCE itself, is none and may do everything.
 type Caller struct {
 	Email  string
 	Scopes []string // of the token

@@ -70,8 +70,9 @@ func (s *Front) batch(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(body.Bytes())
 }
 
-// partOf is a part as its caller makes it: that of the batch, unless it names its own, who
-// is then no more than himself. It is nil when that is nobody, which is answered.
+// partOf is a part of a batch as its caller makes it. That is the batch's caller, unless
+// the part has a token of its own, which then counts alone. It is nil when the token is
+// nobody's, which has been answered.
 func (s *Front) partOf(w http.ResponseWriter, batch, part *http.Request) *http.Request {
 	request := part.WithContext(batch.Context())
 	own := part.Header.Get("Authorization")

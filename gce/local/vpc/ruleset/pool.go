@@ -148,7 +148,7 @@ func (d *Drains) Follow(n emulator.Network, now time.Time) (next time.Time) {
 			}
 		}
 		maps.DeleteFunc(left, func(a netip.Addr, end time.Time) bool {
-			// Who has gone altogether answers nobody: his callers are better told.
+			// A machine that has gone altogether answers nobody: its callers are better told.
 			return slices.Contains(cur, a) || !hasMachine(n, a) || !now.Before(end)
 		})
 		for _, end := range left {

@@ -141,7 +141,7 @@ func natChains(b *strings.Builder, n emulator.Network, pools []Pool) {
 		}
 	})
 	chain(b, "out-nat", "type nat hook postrouting priority 100; policy accept;", func() {
-		// Whoever calls an external address is seen as his own.
+		// A machine that calls an external address is seen there by its own external address.
 		if len(out) > 0 {
 			line(b, "ct status dnat snat to ip saddr map %s", set(out))
 			if vips := external(pools); len(vips) > 0 {
@@ -172,7 +172,7 @@ func localChains(b *strings.Builder, n emulator.Network, pools []Pool) {
 }
 
 // withoutExternal is the condition that a packet's sender has no external
-// address of his own, and so no way to one: neither a machine without an access
+// address of its own, and so no way to one: neither a machine without an access
 // config nor an alias has anything to be seen as.
 func withoutExternal(n emulator.Network) string {
 	var callers []string

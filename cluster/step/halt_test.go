@@ -1,11 +1,10 @@
-package cluster
+package step
 
 import (
 	"regexp"
 	"strconv"
 	"testing"
 
-	"hakube/cluster/step"
 	"hakube/scripts"
 )
 
@@ -20,7 +19,7 @@ func TestReadyzGoesFirst(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if found := step.CheckRounds*step.CheckEvery + step.CheckTimeout; delay <= found {
+	if found := CheckRounds*CheckEvery + CheckTimeout; delay <= found {
 		t.Errorf("an API server serves on for %d s, the balancer finds out after up to %d s", delay, found)
 	}
 	const within = 30 // seconds that Google gives a preemptible machine, the least

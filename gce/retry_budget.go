@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// patience is what a run has left for trying again.
-type patience struct {
+// A retryBudget is what a run has left for trying again.
+type retryBudget struct {
 	limit time.Duration
 
 	mu      sync.Mutex
@@ -18,7 +18,7 @@ type patience struct {
 }
 
 // left is what of a call's own budget the run can still afford.
-func (p *patience) left(now time.Time) time.Duration {
+func (p *retryBudget) left(now time.Time) time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	spent := p.spent
@@ -28,7 +28,7 @@ func (p *patience) left(now time.Time) time.Duration {
 	return p.limit - spent
 }
 
-func (p *patience) begin(now time.Time) {
+func (p *retryBudget) begin(now time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.waiting++; p.waiting == 1 {
@@ -36,7 +36,7 @@ func (p *patience) begin(now time.Time) {
 	}
 }
 
-func (p *patience) end(now time.Time) {
+func (p *retryBudget) end(now time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.waiting--; p.waiting == 0 {
@@ -49,17 +49,17 @@ func (c *Client) pauseFor(ctx context.Context, d time.Duration) error {
 	if c.run == nil {
 		return c.clock.Sleep(ctx, d)
 	}
-	p := c.run.patience
+	p := c.run.retries
 	p.begin(c.clock.Now())
 	defer func() { p.end(c.clock.Now()) }()
 	return c.clock.Sleep(ctx, d)
 }
 
-// worn says that the run, not the call, has been patient for long enough; ""
+// exhausted says that the run, not the call, has been patient for long enough; ""
 // if it has not.
-func (c *Client) worn(pause time.Duration) string {
-	if c.run != nil && c.run.patience.left(c.clock.Now()) < pause {
-		return fmt.Sprintf("; all calls of this run have waited for %s together, which is the limit", c.run.patience.limit)
+func (c *Client) exhausted(pause time.Duration) string {
+	if c.run != nil && c.run.retries.left(c.clock.Now()) < pause {
+		return fmt.Sprintf("; all calls of this run have waited for %s together, which is the limit", c.run.retries.limit)
 	}
 	return ""
 }

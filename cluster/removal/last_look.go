@@ -56,11 +56,11 @@ type LastLook struct {
 	kept  []inventory.Object                                  // what is to stay
 	keeps func(k inventory.Kind, name string) bool
 	swept *inventory.Inventory // of the cluster, when what hakube did not make was to go too
-	made  []*sweep.Orphan      // since then, by the last look
-	left  Leftovers            // by the last look
+	made  []*sweep.Judged      // since then, by the last look
+	left  Undeleted            // by the last look
 }
 
-const leftoversLimit = 30 * time.Second
+const lastLookLimit = 30 * time.Second
 
 func (l *LastLook) String() string { return l.name }
 func (*LastLook) Waits()           {}
@@ -88,7 +88,7 @@ func (l *LastLook) Glance(ctx context.Context) (plan.State, error) {
 	if have.Objects, err = l.env.AskAll(ctx, have.Objects); err != nil { // lists may show what is gone
 		return plan.State{}, err
 	}
-	var left Leftovers
+	var left Undeleted
 	for _, o := range have.Objects {
 		if !l.keeps(o.Kind, o.Name) {
 			left = append(left, o.String())
@@ -125,8 +125,8 @@ func (l *LastLook) Glance(ctx context.Context) (plan.State, error) {
 }
 
 func (l *LastLook) Do(ctx context.Context) error {
-	err := plan.Until(ctx, plan.Condition{
-		For: "the last objects to go", Every: l.env.Poll, Limit: leftoversLimit,
+	err := l.env.Until(ctx, plan.Condition{
+		For: "the last objects to go", Every: l.env.Poll, Limit: lastLookLimit,
 		Check: func(ctx context.Context) (bool, string, error) {
 			if err := take(ctx, l.env, l.made); err != nil {
 				return false, "", err
@@ -143,14 +143,14 @@ func (l *LastLook) Do(ctx context.Context) error {
 
 func (*LastLook) Undo(context.Context) error { return nil } // never unwanted
 
-// Leftovers are objects that a removal was to remove and that are still there.
-type Leftovers []string
+// Undeleted are objects that a removal was to remove and that are still there.
+type Undeleted []string
 
-func (l Leftovers) Error() string {
-	return fmt.Sprintf("%d objects of the cluster are still there: %s", len(l), strings.Join(l, ", "))
+func (u Undeleted) Error() string {
+	return fmt.Sprintf("%d objects of the cluster are still there: %s", len(u), strings.Join(u, ", "))
 }
 
 // Hint says what to do about them.
-func (l Leftovers) Hint() string {
+func (u Undeleted) Hint() string {
 	return cure.Hint("what stays then is named above and can be deleted by hand; run it again", cure.Same())
 }
