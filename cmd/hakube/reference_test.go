@@ -14,17 +14,22 @@ const (
 	settingsEnd   = "<!-- end of settings -->"
 )
 
-// TestReadmeNames: what README names of the settings are settings.
+// TestReadmeNames: what README, and the documents that it sends to first, name of the
+// settings are settings.
 func TestReadmeNames(t *testing.T) {
-	text, err := os.ReadFile(readme)
-	if err != nil {
-		t.Fatal(err)
-	}
 	named := 0
-	for _, m := range regexp.MustCompile("`([A-Z][A-Z_]{4,})(?:=[^`]*)?`").FindAllStringSubmatch(string(text), -1) {
-		named++
-		if !strings.Contains(markdown(), "| `"+m[1]+"` |") {
-			t.Errorf("README.md names %s, which is no setting", m[1])
+	for _, file := range []string{readme, settingsFile, "../../cluster/backup/README.md", "../../cluster/repair/README.md"} {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range regexp.MustCompile("`([A-Z][A-Z_]{4,})(?:=[^`]*)?`").FindAllStringSubmatch(string(text), -1) {
+			if file == readme {
+				named++
+			}
+			if m[1] != "PROJECT" && m[1] != "HOME" && !strings.Contains(markdown(), "| `"+m[1]+"` |") {
+				t.Errorf("%s names %s, which is no setting", file, m[1])
+			}
 		}
 	}
 	if named < 12 {
