@@ -466,6 +466,7 @@ func TestStatefulRefusals(t *testing.T) {
 		{400, "invalid", "POST", groups, group(doc.Obj{"autoHealingPolicies": []any{doc.Obj{"healthCheck": "global/healthChecks/none"}}})},
 		{400, "invalid", "POST", groups, group(doc.Obj{"autoHealingPolicies": []any{doc.Obj{"initialDelaySec": 3601}}})},
 		{400, "invalid", "PATCH", groupG, doc.Obj{"updatePolicy": doc.Obj{"type": "PROACTIVE"}}},
+		{400, "invalid", "PATCH", groupG, doc.Obj{"updatePolicy": doc.Obj{"maxSurge": doc.Obj{"fixed": 0}, "maxUnavailable": doc.Obj{"fixed": 0}}}},
 		{400, "invalid", "POST", groupG + "/setInstanceTemplate", doc.Obj{"instanceTemplate": "global/instanceTemplates/diskless"}},
 		{400, "badRequest", "POST", zoneB + "autoscalers", doc.Obj{"name": "a", "target": groupG, "autoscalingPolicy": doc.Obj{"maxNumReplicas": 2}}},
 		{400, "required", "POST", groupG + "/createInstances", doc.Obj{"instances": []any{doc.Obj{}}}},

@@ -34,8 +34,8 @@ func groupEdit(c *api.Call, f func(t *store.Tx, r doc.Ref, o doc.Obj) error) (do
 // calculated says how many machines the numbers of the update policy are.
 func calculated(o doc.Obj) {
 	for _, k := range []string{"maxSurge", "maxUnavailable"} {
-		if n := doc.Sub(doc.Sub(o, "updatePolicy"), k); doc.Has(n, "fixed") {
-			n["calculated"] = n["fixed"]
+		if n := doc.Sub(doc.Sub(o, "updatePolicy"), k); n != nil {
+			n["calculated"] = spare(o, k)
 		}
 	}
 }
@@ -69,4 +69,27 @@ func scalerOf(t *store.Tx, group doc.Ref) (by doc.Ref) {
 		}
 	})
 	return by
+}
+
+// checkUpdate refuses an update policy by which no machine could ever be replaced.
+func checkUpdate(o doc.Obj) error {
+	u := doc.Sub(o, "updatePolicy")
+	if spare(o, "maxSurge") == 0 && spare(o, "maxUnavailable") == 0 && doc.Num(doc.Sub(u, "maxSurge"), "percent") == 0 && doc.Num(doc.Sub(u, "maxUnavailable"), "percent") == 0 {
+		return problem.Invalid("resource.updatePolicy", "", "Either maxSurge or maxUnavailable must be greater than 0.")
+	}
+	return nil
+}
+
+// spare is how many machines a number of the update policy is. A part of a machine that
+// may be there is one, and one that may be missing is none.
+func spare(o doc.Obj, field string) int {
+	n, _ := doc.Sub(o, "updatePolicy")[field].(doc.Obj)
+	if doc.Has(n, "fixed") {
+		return int(doc.Num(n, "fixed"))
+	}
+	parts := doc.Num(n, "percent") * doc.Num(o, "targetSize")
+	if field == "maxSurge" {
+		parts += 99
+	}
+	return int(parts / 100)
 }

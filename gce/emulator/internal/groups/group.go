@@ -52,6 +52,9 @@ func insertGroup(c *api.Call) (doc.Obj, error) {
 		if err := checkPolicy(t, r, o); err != nil {
 			return err
 		}
+		if err := checkUpdate(o); err != nil {
+			return err
+		}
 		if err := checkHealing(t, r, o); err != nil {
 			return err
 		}
@@ -128,6 +131,9 @@ func patchGroup(c *api.Call) (doc.Obj, error) {
 			return err
 		}
 		if err := checkPolicy(t, r, o); err != nil {
+			return err
+		}
+		if err := checkUpdate(o); err != nil {
 			return err
 		}
 		if err := checkHealing(t, r, o); err != nil {

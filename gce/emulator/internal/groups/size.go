@@ -9,15 +9,17 @@ import (
 )
 
 // size adds members that are missing and marks those that are too many: first
-// the ones that do not run yet, then from the end.
+// the ones that do not run yet, then from the end. While machines are updated there may
+// be some more than its size.
 func (g *Reconciler) size(t *store.Tx, r doc.Ref, o doc.Obj) {
+	more := update(t, r, o)
 	var stay []doc.Obj
 	for _, m := range t.List(members.Members(r)) {
 		if a := doc.Str(m, "action"); a != "DELETING" && a != "ABANDONING" {
 			stay = append(stay, m)
 		}
 	}
-	target := int(doc.Num(o, "targetSize"))
+	target := int(doc.Num(o, "targetSize")) + more
 	for len(stay) > target {
 		drop := dropped(stay)
 		m := doc.Clone(stay[drop])

@@ -34,14 +34,15 @@ func GroupView(t *store.Tx, r doc.Ref, o doc.Obj) doc.Obj {
 		actions["creating"] = doc.Num(actions, "creating") + missing
 	}
 	out["currentActions"] = actions
-	kept, applied := stateful(o), true
+	kept, applied, reached := stateful(o), true, stable
 	for _, m := range all {
+		reached = reached && m["template"] == o["instanceTemplate"]
 		config := t.Get(configRef(r, doc.Str(m, "name")))
 		kept = kept || config != nil
 		applied = applied && (config == nil || effective(m, config))
 	}
 	out["status"] = doc.Obj{
-		"isStable": stable, "versionTarget": doc.Obj{"isReached": stable}, "allInstancesConfig": doc.Obj{"effective": true},
+		"isStable": stable, "versionTarget": doc.Obj{"isReached": reached}, "allInstancesConfig": doc.Obj{"effective": true},
 		"stateful": doc.Obj{"hasStatefulConfig": kept, "perInstanceConfigs": doc.Obj{"allEffective": applied}},
 	}
 	if by := scalerOf(t, r); by != "" {
