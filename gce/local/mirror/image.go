@@ -39,9 +39,12 @@ func (o oven) make(ctx context.Context, r recipe) (v1.Image, error) {
 	}
 	debian := ""
 	if len(r.packages) > 0 {
-		debian = filepath.Join(dir, "debian.tar")
-		if err := image.Unpack(ctx, debian, r.packages...); err != nil {
-			return nil, err
+		// Several images are of the same packages.
+		debian = filepath.Join(o.work, "debian-"+key(r.packages...)+".tar")
+		if _, err := os.Stat(debian); err != nil {
+			if err := image.Unpack(ctx, debian, r.packages...); err != nil {
+				return nil, err
+			}
 		}
 	}
 	files, err := o.files(ctx, r, dir, debian)
