@@ -70,7 +70,7 @@ func (c component) build(ctx context.Context, bin, work string) error {
 		flags = append(flags, "-ldflags=-s -w")
 	}
 	for _, p := range c.tests {
-		if _, err := goCommand(ctx, modules, env, append(append([]string{"test", "-c"}, flags...), "-o", filepath.Join(bin, p[0]), p[1])...); err != nil {
+		if _, err := goCommand(ctx, modules, env, append(append([]string{"test", "-c", "-vet=off"}, flags...), "-o", filepath.Join(bin, p[0]), p[1])...); err != nil {
 			return err
 		}
 	}
