@@ -79,9 +79,11 @@ func removePoolList(r *run, l *task.Lines) {
 	r.instances(l) // disks and machines that have no group any more
 	l.Then(step.Groups(r.Task)...)
 	l.Then(live.Busy(r.Task)) // pods go elsewhere before their nodes go, if there is a master to ask
+	l.Then(live.Scaled(r.Task)...)
 	l.Want = true
 	l.Then(step.Written(r.Task)...)
 	l.Then(live.OrphanedNodes(r.Task))
+	l.Then(live.Rescaled(r.Task)...)
 	l.Then(step.TemplatesUsed(r.Task)...)   // its own, if no other pool has that
 	l.Then(removal.NothingLeftOver(r.Task)) // nothing of the pool may carry our mark now
 }
@@ -145,6 +147,7 @@ func (r *run) nodesOf(l *task.Lines) {
 
 // resized is how many nodes the zone's pool has.
 func (r *run) resized(l *task.Lines) {
+	l.Then(live.Unscaled(r.Task)...)
 	l.Then(live.Drained(r.Task)...) // nodes that are too many, before their group drops them
 	l.Then(step.Groups(r.Task)...)  // makes the nodes, and makes them again
 }

@@ -90,6 +90,14 @@ func matrixModes() []matrixMode {
 	withoutAddons := func(o *operator) *operator { // by hand: unset is as it is
 		return addons(allAddons)(o).again(func(s *settings.Settings) { s.Addons = settings.NoAddons })
 	}
+	sized := func(most settings.Count) func(*operator) *operator {
+		return func(o *operator) *operator { return o.autoscaled(1, most) }
+	}
+	fourOf := func(w *world, o *operator) *operator { // as the cluster autoscaler leaves a pool
+		w.mustUp(o.autoscaled(1, 5))
+		w.resize(zoneB, 4)
+		return o
+	}
 	poolD := func(o *operator) *operator { return o.pool(zoneD, 1) }
 	one := after(same)
 	larger := func(o *operator) *operator { return o.ofType("e2-standard-4") }
@@ -123,6 +131,9 @@ func matrixModes() []matrixMode {
 		{name: "addons_create", prepare: after(), run: up(addons(allAddons)), preview: preview(addons(allAddons)), one: true},
 		{name: "addons_on", prepare: after(addons(settings.NoAddons)), run: up(addons(allAddons)), preview: preview(addons(allAddons)), one: true},
 		{name: "addons_off", prepare: after(addons(allAddons)), run: up(withoutAddons), preview: preview(withoutAddons), one: true},
+		{name: "autoscaler_on", prepare: after(addons(settings.NoAddons)), run: up(sized(5)), preview: preview(sized(5)), one: true},
+		{name: "autoscaler_limits", prepare: fourOf, run: up(sized(2)), preview: preview(sized(2)), quorum: true, one: true},
+		{name: "autoscaler_pool_gone", prepare: after(sized(5), poolC(1)), run: down(poolC(0)), quorum: true, removes: true, one: true},
 		{name: "remove_cluster_addons", prepare: after(addons(allAddons)), run: down(same), removes: true, partly: true, one: true},
 		{name: "remove_cluster", prepare: after(same, master(zoneC), poolD), run: down(anywhere), removes: true, partly: true},
 	}

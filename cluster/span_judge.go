@@ -41,7 +41,12 @@ func (c *Cluster) judged(ctx context.Context, h hold, act action) (w *whole, err
 	if named := c.settings.Named(); len(named) > 0 && len(there.Homes) > 0 && settings.Zone(there.Homes[0]).Region() != named[0].Region() {
 		return w, w.base.Have.LivesHere(&w.base.Want)
 	}
-	if w.Target, err = span.Of(&c.settings).TargetOf(there); err != nil {
+	wish := span.Of(&c.settings)
+	wish.Autosized = bool(w.base.Want.Settings.Autoscaler)
+	if no := w.base.Want.Settings.CountProblems(); len(no) > 0 {
+		return w, no
+	}
+	if w.Target, err = wish.TargetOf(there); err != nil {
 		return w, err
 	}
 	if err := w.zonesFit(ctx); err != nil {

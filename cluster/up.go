@@ -81,6 +81,10 @@ func (c *Cluster) listed(ctx context.Context, h hold, act action) (listing, erro
 		blockers = append(blockers, &refusal.Refused{Why: text, Cure: "leave KUBE_DNS_SERVER_IP out, or set that"})
 	}
 	blockers = append(blockers, r.Want.Settings.AddonProblems()...)
+	blockers = append(blockers, live.Unbuilt(r.Task)...)
+	if r.Mode.Nodes {
+		blockers = append(blockers, r.Want.Settings.CountProblems()...)
+	}
 	off, err := live.SwitchedOff(ctx, r.Task)
 	if err != nil {
 		return x, blockers.Besides(err)

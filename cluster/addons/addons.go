@@ -26,6 +26,7 @@ type Addon struct {
 	Version   string
 	Images    map[string]Image // by the name that the manifests call them
 	Workloads []Workload       // whose pods tell whether it is well, in the order of the manifests
+	Unbuilt   bool             // the embedded GCE's own mirror has no image of it
 	Ends      bool             // its pods are to run as the one that goes (Values.Ending) before they go
 }
 
@@ -82,7 +83,7 @@ func All() []Addon {
 		}},
 		Workloads: []Workload{{Kind: "DaemonSet", Namespace: "kube-system", Name: "kube-network-policies"}},
 		Ends:      true,
-	}}
+	}, autoscaler}
 }
 
 // volumeImages are those of the disks' driver, and Kubernetes' own programs beside it.
@@ -134,6 +135,8 @@ type Values struct {
 	Mirror                                         bool   // machines fetch from a mirror
 	SignKubelets                                   bool   // kubelets' certificates are the cluster's
 	Ending                                         bool   // the addon is about to go
+	Sized                                          []Sized
+	ScaleDown                                      bool // the cluster autoscaler also takes nodes away
 }
 
 // An Object is one of Kubernetes' as the API takes it.

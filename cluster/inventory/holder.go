@@ -79,6 +79,14 @@ func LaterLabel(variable string, of settings.PoolID) string {
 		return "hakube-addons"
 	case "NETWORK_POLICY_PROVIDER":
 		return "hakube-network-policy-provider"
+	case "KUBE_ENABLE_CLUSTER_AUTOSCALER":
+		return "hakube-autoscaler"
+	case "KUBE_AUTOSCALER_MIN_NODES":
+		return "hakube-autoscaler-min"
+	case "KUBE_AUTOSCALER_MAX_NODES":
+		return "hakube-autoscaler-max"
+	case "KUBE_AUTOSCALER_ENABLE_SCALE_DOWN":
+		return "hakube-autoscaler-scale-down"
 	case "MAX_INSTANCES_PER_MIG":
 		return PerGroupKey(of)
 	}
@@ -117,11 +125,11 @@ func LabelText(value string) string { return strings.ReplaceAll(value, ",", "_")
 // ListOf is LabelText read back.
 func ListOf(label string) string { return strings.ReplaceAll(label, "_", ",") }
 
-// SpokenOf tells whether a list was ever anything but none: at the beginning, or by a
-// later run, whose label stays.
+// SpokenOf tells whether a list was ever anything but none, or a switch anything but off:
+// at the beginning, or by a later run, whose label stays.
 func SpokenOf(h Holder, variable string) bool {
 	begun, later := h.Begun[variable], h.labels[LaterLabel(variable, settings.PoolID{})]
-	return later != "" || begun != "" && begun != "none"
+	return later != "" || begun != "" && begun != "none" && begun != "false"
 }
 
 // NIC is the interface of a machine; they have one.

@@ -2,6 +2,7 @@ package kube
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -24,15 +25,44 @@ const (
 	WithItsPool  = "-with-its-pool"
 )
 
+// What Kubernetes' cluster autoscaler says of a Node, and is told of it.
+// (https://github.com/kubernetes/autoscaler/blob/master/cluster-autoscaler/FAQ.md)
+const (
+	autoscalerKeeps   = "cluster-autoscaler.kubernetes.io/scale-down-disabled" // an annotation: it does not remove the Node
+	AutoscalerRemoves = "ToBeDeletedByClusterAutoscaler"                       // a taint: it is removing it
+	AutoscalerMay     = "DeletionCandidateOfClusterAutoscaler"                 // a taint: it will, if nobody needs it soon
+	markedTheir       = "-kept"                                                // at the end of LeavingKey's value: somebody else had set the annotation
+)
+
+// BeingAutoscaled tells that the cluster autoscaler is removing a Node.
+func BeingAutoscaled(n *corev1.Node) bool {
+	return slices.ContainsFunc(n.Spec.Taints, func(t corev1.Taint) bool { return t.Key == AutoscalerRemoves })
+}
+
+// ForgetAutoscaler takes from a Node what a cluster autoscaler that runs no more has said
+// of it: nobody else would, and no pod would come to it again.
+func (c *Client) ForgetAutoscaler(ctx context.Context, n *corev1.Node) error {
+	keep := slices.DeleteFunc(slices.Clone(n.Spec.Taints), func(t corev1.Taint) bool { return t.Key == AutoscalerRemoves || t.Key == AutoscalerMay })
+	if len(keep) == len(n.Spec.Taints) {
+		return nil
+	}
+	text, err := json.Marshal(map[string]any{"metadata": map[string]any{"resourceVersion": n.ResourceVersion}, "spec": map[string]any{"taints": keep}})
+	if err != nil {
+		return err
+	}
+	return c.patch(ctx, n.Name, "taking the cluster autoscaler's taints from", string(text))
+}
+
 // IsLeaving tells whether a Node was chosen to go.
 func IsLeaving(n *corev1.Node) bool { return n.Annotations[LeavingKey] != "" }
 
 // LeavesWithPool tells whether it was chosen to go with all of its pool.
 func LeavesWithPool(n *corev1.Node) bool {
-	return strings.HasSuffix(n.Annotations[LeavingKey], WithItsPool)
+	return strings.HasSuffix(strings.TrimSuffix(n.Annotations[LeavingKey], markedTheir), WithItsPool)
 }
 
-// Cordon lets a Node take no more pods, and notes that it was chosen to go.
+// Cordon lets a Node take no more pods, and notes that it was chosen to go. A cluster
+// autoscaler keeps off it: whose size it is to be in the end is decided.
 func (c *Client) Cordon(ctx context.Context, n *corev1.Node, wholePool bool) error {
 	if n == nil || IsLeaving(n) && n.Spec.Unschedulable {
 		return nil
@@ -44,7 +74,10 @@ func (c *Client) Cordon(ctx context.Context, n *corev1.Node, wholePool bool) err
 	if wholePool {
 		who += WithItsPool
 	}
-	return c.patch(ctx, n.Name, "cordoning", fmt.Sprintf(`{"metadata":{"annotations":{%q:%q}},"spec":{"unschedulable":true}}`, LeavingKey, who))
+	if before := n.Annotations[LeavingKey]; n.Annotations[autoscalerKeeps] != "" && (before == "" || strings.HasSuffix(before, markedTheir)) {
+		who += markedTheir
+	}
+	return c.patch(ctx, n.Name, "cordoning", fmt.Sprintf(`{"metadata":{"annotations":{%q:%q,%q:"true"}},"spec":{"unschedulable":true}}`, LeavingKey, who, autoscalerKeeps))
 }
 
 // Uncordon lets a Node stay after all; one that somebody else had cordoned stays so.
@@ -53,7 +86,11 @@ func (c *Client) Uncordon(ctx context.Context, n *corev1.Node) error {
 	if strings.HasPrefix(n.Annotations[LeavingKey], leavingTheir) {
 		spec = ""
 	}
-	return c.patch(ctx, n.Name, "uncordoning", fmt.Sprintf(`{"metadata":{"annotations":{%q:null}}%s}`, LeavingKey, spec))
+	mark := fmt.Sprintf(`,%q:null`, autoscalerKeeps)
+	if strings.HasSuffix(n.Annotations[LeavingKey], markedTheir) {
+		mark = ""
+	}
+	return c.patch(ctx, n.Name, "uncordoning", fmt.Sprintf(`{"metadata":{"annotations":{%q:null%s}}%s}`, LeavingKey, mark, spec))
 }
 
 func (c *Client) patch(ctx context.Context, name, verb, text string) error {

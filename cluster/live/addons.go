@@ -14,6 +14,7 @@ import (
 	"hakube/cluster/env"
 	"hakube/cluster/kube"
 	"hakube/cluster/plan"
+	"hakube/cluster/settings"
 	"hakube/cluster/task"
 )
 
@@ -159,6 +160,9 @@ func (s *withAddons) Do(ctx context.Context) error {
 	}
 	for _, a := range todo.remove {
 		err := s.end(ctx, client, a)
+		if err == nil && a.Name == settings.ClusterAutoscaler {
+			err = s.unscale(ctx, client, a)
+		}
 		if err == nil {
 			err = remove(ctx, client, a)
 		}

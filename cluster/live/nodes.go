@@ -35,11 +35,19 @@ func (Nodes) Waits()         {}
 
 // short is how many machines are not there or not Ready.
 func (n Nodes) short(p pool.Pool) int {
-	return int(n.env.Want.Settings.NumNodes) - len(p.Machines) + len(p.Missing())
+	return n.wanted(p) - len(p.Machines) + len(p.Missing())
+}
+
+// wanted is how many machines there are to be: of a pool that the cluster autoscaler sizes
+// those there are, if they are as many as its least.
+func (n Nodes) wanted(p pool.Pool) int {
+	if s := n.env.Want.Settings; bool(s.Autoscaler) {
+		return max(len(p.Machines), int(s.ScalesToLeast))
+	}
+	return int(n.env.Want.Settings.NumNodes)
 }
 
 func (n Nodes) Observe(ctx context.Context) (plan.State, error) {
-	want := int(n.env.Want.Settings.NumNodes)
 	if !bool(n.env.Want.Settings.CreateNodes) {
 		return plan.Exists("none are wanted")
 	}
@@ -47,7 +55,7 @@ func (n Nodes) Observe(ctx context.Context) (plan.State, error) {
 	if err != nil {
 		return plan.State{Is: plan.Absent, Why: kube.Plainly(err)}, nil
 	}
-	short := n.short(p)
+	short, want := n.short(p), n.wanted(p)
 	switch {
 	case len(p.Leaving) > 0:
 		return plan.State{Is: plan.Partial, Why: fmt.Sprintf("%d machines are being removed", len(p.Leaving))}, nil
@@ -94,13 +102,13 @@ func (n Nodes) Do(ctx context.Context) error {
 				}
 			}
 			if err := no.after(exhaustedAfter*n.env.Deps.LetGo, short, p.Stuck); err != nil {
-				return false, "", plan.Permanent(fmt.Errorf("%d of %d Ready, and the group goes on trying: %w", int(set.NumNodes)-short, set.NumNodes, err))
+				return false, "", plan.Permanent(fmt.Errorf("%d of %d Ready, and the group goes on trying: %w", n.wanted(p)-short, n.wanted(p), err))
 			}
 			if err := n.Rejoin(ctx, p); err != nil {
 				return false, "", err
 			}
 			why, err := n.why(ctx, p, guests)
-			return false, fmt.Sprintf("%d of %d Ready%s", int(set.NumNodes)-short, set.NumNodes, why), err
+			return false, fmt.Sprintf("%d of %d Ready%s", n.wanted(p)-short, n.wanted(p), why), err
 		},
 	})
 }

@@ -20,6 +20,7 @@ import (
 type Writers struct {
 	opener
 	list    []addons.Workload
+	name    string
 	gaveUp  string
 	Stopped bool // this run ended one
 }
@@ -29,7 +30,7 @@ func WritersOf(r *task.Task) *Writers {
 	if _, asked, err := r.Addons(); !asked && err == nil || !r.Mode.Whole || !r.Mode.Removes {
 		return nil
 	}
-	w := &Writers{opener: openerOf(r)}
+	w := &Writers{opener: openerOf(r), name: "programs that make Google's objects"}
 	for _, a := range addons.All() {
 		for _, x := range a.Workloads {
 			if x.Writes {
@@ -43,7 +44,7 @@ func WritersOf(r *task.Task) *Writers {
 // writersLimit is how long they may take to end: Kubernetes gives a pod 30 s.
 const writersLimit = time.Minute
 
-func (*Writers) String() string           { return "programs that make Google's objects" }
+func (w *Writers) String() string         { return w.name }
 func (*Writers) Waits()                   {}
 func (*Writers) Do(context.Context) error { return nil } // never wanted
 
@@ -96,7 +97,7 @@ func namesOf(list []addons.Workload) string {
 // giveUp notes that they go with their machines only.
 func (w *Writers) giveUp(why string) {
 	w.gaveUp = "not stopped before the rest: " + why
-	w.env.Warn("programs in the cluster that make Google's objects (" + namesOf(w.list) + ") were " + w.gaveUp +
+	w.env.Warn("programs in the cluster that make or remove Google's objects (" + namesOf(w.list) + ") were " + w.gaveUp +
 		"; they end with their machines, and what they make until then is looked for after that")
 }
 

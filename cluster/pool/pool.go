@@ -186,10 +186,21 @@ func (p Pool) Regretted(goes []Machine) (stay []Machine) {
 	return stay
 }
 
-// Missing are the machines that are no Ready Node.
+// Autoscaled are the machines that the cluster autoscaler is about to remove.
+func (p Pool) Autoscaled() (list []Machine) {
+	for _, m := range p.Machines {
+		if n := p.Node(m); n != nil && kube.BeingAutoscaled(n) {
+			list = append(list, m)
+		}
+	}
+	return list
+}
+
+// Missing are the machines that are no Ready Node. One that the cluster autoscaler is
+// removing is none of them.
 func (p Pool) Missing() (list []Machine) {
 	for _, m := range p.Machines {
-		if n := p.Node(m); n == nil || kube.NotReady(n) != "" {
+		if n := p.Node(m); n == nil || kube.NotReady(n) != "" && !kube.BeingAutoscaled(n) {
 			list = append(list, m)
 		}
 	}

@@ -55,7 +55,6 @@ var kubeUp = []untaken{
 	{"ADDITIONAL_MACHINE_TYPE", refused, "", "all nodes of a pool have one machine type, NODE_SIZE; another pool has another one: HAKUBE_POOL"},
 	{"NUM_ADDITIONAL_NODES", refused, "0", "all nodes of a pool have one machine type, NODE_SIZE; another pool has another one: HAKUBE_POOL"},
 	{"NUM_WINDOWS_NODES", refused, "0", "there are no Windows nodes"},
-	{"KUBE_ENABLE_CLUSTER_AUTOSCALER", refused, "false", "there is no autoscaler yet: a pool is resized by another up with NUM_NODES"},
 	{"KUBE_FEATURE_GATES", refused, "ExperimentalCriticalPodAnnotation=true", "feature gates are Kubernetes' defaults"},
 	{"FEATURE_GATES", refused, "ExperimentalCriticalPodAnnotation=true", "feature gates are Kubernetes' defaults"},
 	{"KUBE_RUNTIME_CONFIG", refused, "", "API versions are Kubernetes' defaults"},
@@ -127,10 +126,7 @@ var kubeUp = []untaken{
 
 	// What goes with something refused or not there.
 	{"KUBE_GCE_PRIVATE_CLUSTER_PORTS_PER_VM", idle, "", "there is no Cloud NAT"},
-	{"KUBE_AUTOSCALER_MIN_NODES", idle, "", "there is no autoscaler"},
-	{"KUBE_AUTOSCALER_MAX_NODES", idle, "", "there is no autoscaler"},
-	{"KUBE_AUTOSCALER_ENABLE_SCALE_DOWN", idle, "", "there is no autoscaler"},
-	{"KUBE_AUTOSCALER_EXPANDER_CONFIG", idle, "", "there is no autoscaler"},
+	{"KUBE_AUTOSCALER_EXPANDER_CONFIG", idle, "--expander=least-waste", "the cluster autoscaler adds nodes where the least is left over, its default"},
 	{"ENABLE_CSI_PROXY", idle, "", "there are no Windows nodes"},
 	{"KUBE_ENABLE_KONNECTIVITY_SERVICE", idle, "false", "API servers reach nodes directly"},
 	{"KUBE_KONNECTIVITY_SERVICE_PROXY_PROTOCOL_MODE", idle, "", "API servers reach nodes directly"},

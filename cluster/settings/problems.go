@@ -148,7 +148,7 @@ func (s *Settings) nameProblems(bad map[string]bool) []string {
 
 // Groups is how many managed groups a zone's pool needs.
 func (s *Settings) Groups() int {
-	return max(1, (int(s.NumNodes)+int(s.MaxPerGroup)-1)/max(1, int(s.MaxPerGroup)))
+	return max(1, (s.Most()+int(s.MaxPerGroup)-1)/max(1, int(s.MaxPerGroup)))
 }
 
 // rangeProblems reports ranges that overlap or are too small.
@@ -169,7 +169,7 @@ func (s *Settings) rangeProblems(bad map[string]bool) []string {
 			}
 		}
 	}
-	machines := int(s.NumNodes) + 1
+	machines := s.Most() + 1
 	if !bad["ClusterRange"] && !bad["NumNodes"] {
 		if room := Subranges(s.ClusterRange.Prefix, MachineBits); machines > room {
 			p = append(p, fmt.Sprintf("CLUSTER_IP_RANGE=%s has room for %d machines, a /%d each; NUM_NODES=%d and a master need %d",

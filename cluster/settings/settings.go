@@ -72,7 +72,7 @@ type Settings struct {
 	PreemptibleMain  Bool         `envconfig:"PREEMPTIBLE_MASTER" flag:"preemptible-master" default:"false" desc:"masters are preemptible"`
 	NodeScopes       Scopes       `envconfig:"NODE_SCOPES" flag:"node-scopes" default:"monitoring,logging-write,storage-ro" desc:"access scopes of nodes, gcloud's short names or URLs; none: no service account"`
 	NodeAccount      Account      `envconfig:"KUBE_GCE_NODE_SERVICE_ACCOUNT" flag:"node-service-account" default:"default" desc:"service account of nodes"`
-	MasterAccount    Account      `envconfig:"HAKUBE_MASTER_SERVICE_ACCOUNT" flag:"master-service-account" default:"none" desc:"service account of masters, with kube-up's scopes; only HAKUBE_ADDONS=cloud-controller and volumes need one"`
+	MasterAccount    Account      `envconfig:"HAKUBE_MASTER_SERVICE_ACCOUNT" flag:"master-service-account" default:"none" desc:"service account of masters, with kube-up's scopes; only HAKUBE_ADDONS=cloud-controller and volumes and the cluster autoscaler need one"`
 	AuthProvider     Bool         `envconfig:"ENABLE_AUTH_PROVIDER_GCP" flag:"auth-provider-gcp" default:"true" desc:"kubelets of new machines pull private images of Artifact Registry and gcr.io as their machine's service account, with its scope storage-ro"`
 	Distribution     Distribution `envconfig:"KUBE_OS_DISTRIBUTION" flag:"os-distribution" default:"debian" desc:"only debian"`
 	MasterOS         Distribution `envconfig:"KUBE_MASTER_OS_DISTRIBUTION" flag:"master-os-distribution" default:"debian" desc:"only debian"`
@@ -93,6 +93,10 @@ type Settings struct {
 	KubeVersion   Version        `group:"Software" envconfig:"KUBE_VERSION" flag:"kube-version" default:"v1.36.3" desc:"Kubernetes version"`
 	Addons        Addons         `envconfig:"HAKUBE_ADDONS" flag:"addons" default:"none" desc:"what runs in the cluster beside Kubernetes, separated by commas: cloud-controller, volumes, metrics; or all, or none. It can be changed later"`
 	NetworkPolicy PolicyProvider `envconfig:"NETWORK_POLICY_PROVIDER" flag:"network-policy-provider" default:"none" desc:"kube-network-policies: NetworkPolicy objects are enforced on each machine. none: they are without effect. It can be changed later"`
+	Autoscaler    Bool           `envconfig:"KUBE_ENABLE_CLUSTER_AUTOSCALER" flag:"cluster-autoscaler" default:"false" desc:"pools grow while pods wait for a node, and lose nodes that nobody needs; with it runs the addon cloud-controller. It can be changed later"`
+	ScalesToLeast Count          `envconfig:"KUBE_AUTOSCALER_MIN_NODES" flag:"autoscaler-min-nodes" default:"1" desc:"nodes that the cluster autoscaler leaves the pool of each zone, at least. It can be changed later"`
+	ScalesToMost  Count          `envconfig:"KUBE_AUTOSCALER_MAX_NODES" flag:"autoscaler-max-nodes" default:"0" desc:"nodes that the cluster autoscaler gives the pool of each zone, at most; to be named where it runs. It can be changed later"`
+	ScalesDown    Bool           `envconfig:"KUBE_AUTOSCALER_ENABLE_SCALE_DOWN" flag:"autoscaler-scale-down" default:"true" desc:"false: the cluster autoscaler only adds nodes. It can be changed later"`
 	Mirror        URL            `for:"up,repair" envconfig:"KUBE_MIRROR" flag:"mirror" desc:"where machines fetch binaries and images instead of the official places; the embedded GCE has its own"`
 	SSHKey        Path           `group:"Access" for:"all" envconfig:"HAKUBE_SSH_KEY" flag:"ssh-key" desc:"file of the ssh key that masters let in, made by up and repair if there is none; gcloud's, ~/.ssh/google_compute_engine, if empty"`
 	Kubeconfig    Path           `for:"all" envconfig:"KUBECONFIG" flag:"kubeconfig" desc:"files the cluster's entry is in, as kubectl takes them: it is changed where it is, a new one goes into the first that exists; ~/.kube/config if empty"`
@@ -113,6 +117,7 @@ type Settings struct {
 	Yes       Bool `for:"down,repair" envconfig:"KUBERNETES_SKIP_CONFIRM" flag:"yes" default:"false" desc:"down, repair --from-survivor: do not ask for the cluster's name. Without a terminal a down of every zone needs it"`
 
 	given chosen // which of them somebody set; all others are as what is there, or the default where nothing is
+	asked *Count // NUM_NODES as somebody set it for a pool whose size is the cluster autoscaler's; see Autosized
 	part  bool   // it is one step of an up of the whole cluster
 }
 

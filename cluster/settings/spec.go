@@ -39,6 +39,9 @@ type Operator struct {
 // SpecOf fills in every default and builds every name. It never fails: what contradicts
 // itself was refused when the settings were loaded.
 func SpecOf(s Settings, by Operator) Spec {
+	if !s.Says("NUM_NODES") {
+		s.NumNodes = Count(s.Within(int(s.NumNodes)))
+	}
 	sp := Spec{
 		Settings: s,
 		Names:    NamesOf(&s),
@@ -49,7 +52,7 @@ func SpecOf(s Settings, by Operator) Spec {
 		Mirror:   cmp.Or(string(s.Mirror), by.MirrorDefault),
 		Context:  cmp.Or(string(s.OverrideName), string(s.Project)+"_"+string(s.Prefix)),
 	}
-	sp.MasterType = cmp.Or(string(s.MasterSize), masterTypeFor(int(s.NumNodes)))
+	sp.MasterType = cmp.Or(string(s.MasterSize), masterTypeFor(s.Most()))
 	sp.Kubeconfig = cmp.Or(by.Kubeconfig, string(s.Kubeconfig))
 	sp.Login = by.Login
 	return sp

@@ -97,6 +97,10 @@ var Classes = map[string]class{
 
 	"HAKUBE_ADDONS":                         {true, "the labels of the address, if a later run said it; else what the cluster was begun with"},
 	"NETWORK_POLICY_PROVIDER":               {true, "the labels of the address, if a later run said it; else what the cluster was begun with"},
+	"KUBE_ENABLE_CLUSTER_AUTOSCALER":        {true, "the labels of the address, if a later run said it; else what the cluster was begun with"},
+	"KUBE_AUTOSCALER_MIN_NODES":             {true, "the labels of the address, if a later run said it; else what the cluster was begun with"},
+	"KUBE_AUTOSCALER_MAX_NODES":             {true, "the labels of the address, if a later run said it; else what the cluster was begun with"},
+	"KUBE_AUTOSCALER_ENABLE_SCALE_DOWN":     {true, "the labels of the address, if a later run said it; else what the cluster was begun with"},
 	"KUBE_VERSION":                          {true, "masters' metadata, nodes' template"},
 	"KUBE_MIRROR":                           {true, "masters' metadata, nodes' template; on these another one has no effect, which is warned of"},
 	"KUBECONFIG":                            {false, "a file of this operator"},

@@ -180,6 +180,9 @@ func (w Wish) pools(t There, known []string) (places []Place) {
 				p.Wants++
 			}
 		}
+		if there && w.Autosized {
+			p.Wants = p.Is
+		}
 		places = append(places, p)
 	}
 	for _, z := range known {

@@ -18,6 +18,7 @@ type Wish struct {
 	Each, Nodes        int      // nodes of each zone, and in all; unsaid: nothing was said
 	AllowEven, Prune   bool
 	NoNodes            bool   // KUBE_CREATE_NODES=false
+	Autosized          bool   // pools that are there are as large as the cluster autoscaler has them
 	Pool               string // HAKUBE_POOL: nodes are of that pool
 	Fallback           string // KUBE_GCE_ZONE, for a new cluster whose zones nobody named
 }

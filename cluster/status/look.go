@@ -44,6 +44,7 @@ type Snapshot struct {
 	numNodes   int                           // how many nodes a new one would have
 	nodes      nodeList                      // of the whole cluster
 	machines   map[settings.PoolID]pool.Pool // of the pools
+	scales     settings.Settings             // whose cluster autoscaler sizes pools, if it is on
 	listed     bool                          // they could be listed
 	templates  map[string]*computepb.InstanceTemplate
 	wantAddons []addons.Set
@@ -101,6 +102,7 @@ func Read(ctx context.Context, r *task.Task) (*Snapshot, error) {
 	if s.wantAddons, s.asksAddons, err = r.Addons(); err != nil {
 		return nil, err
 	}
+	s.scales = r.Want.Settings
 	s.asksPolicy = r.Want.Settings.NetworkPolicy != settings.KubeNetworkPolicies
 	r.SawIP(s.Held.IP)
 	r.SawMasters(r.Have)

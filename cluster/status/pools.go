@@ -41,12 +41,17 @@ func (s *Snapshot) pools() []PoolStatus {
 	for _, id := range s.have.Pools() {
 		p := s.in(id)
 		x := PoolStatus{Zone: id.Zone, Name: id.Name, Nodes: len(p.Machines), Leaving: len(p.Leaving)}
+		if s.scales.Autoscaler {
+			x.Least, x.Most = new(int(s.scales.ScalesToLeast)), new(int(s.scales.ScalesToMost))
+		}
 		if !s.listed {
 			x.Nodes = s.size(id)
 		}
 		missing := p.Missing()
 		if s.nodes.read && s.listed {
-			x.Ready = new(len(p.Machines) - len(missing))
+			goes := len(p.Autoscaled())
+			x.Nodes, x.Leaving = x.Nodes-goes, x.Leaving+goes
+			x.Ready = new(x.Nodes - len(missing))
 			if len(missing) > 0 {
 				x.Why = p.WhyMissing(missing)
 			}
@@ -87,8 +92,8 @@ func (s *Snapshot) unfinishedPools() (list []Unfinished) {
 			})
 			continue
 		}
-		finish := func(n int) string { return finishPool(id, n) }
-		if len(p.Leaving) > 0 {
+		finish := func(n int) string { return finishPool(id, s.scales.Within(n)) }
+		if len(p.Leaving) > 0 && !bool(s.scales.Autoscaler) { // the cluster autoscaler needs nobody to end what it does
 			list = append(list, Unfinished{Step: fmt.Sprintf("%s: %d machines are being removed", id, len(p.Leaving)), Command: finish(size)})
 		}
 		if !s.nodes.read {
@@ -113,6 +118,10 @@ func (s *Snapshot) unfinishedPools() (list []Unfinished) {
 			step := fmt.Sprintf("%s: %d of %d nodes have not the labels and taints they were made with: %s", id, len(without), len(p.Machines), why)
 			list = append(list, Unfinished{Step: step, Command: finish(size)})
 		}
+		if n := s.scales.Within(size); n != size {
+			list = append(list, Unfinished{Step: fmt.Sprintf("%s: it has %d nodes, and is to have %d", id, size, n), Command: finish(n)})
+			continue
+		}
 		if missing := p.Missing(); len(missing) > 0 || len(p.Machines) < size {
 			step := fmt.Sprintf("%s: %d of %d nodes are Ready", id, len(p.Machines)-len(missing), size)
 			list = append(list, Unfinished{Step: step, Command: finish(size), waits: true})
@@ -129,7 +138,7 @@ func (s *Snapshot) growing() (list []Unfinished) {
 	ids := slices.SortedFunc(maps.Keys(s.Held.Growing), func(a, b settings.PoolID) int { return strings.Compare(a.Key(), b.Key()) })
 	for _, id := range ids {
 		if w, on := s.have.Growing(id, s.Held.Growing); on {
-			list = append(list, Unfinished{Step: fmt.Sprintf("%s: a run that brings it to %d nodes did not end", id, w.To), Command: finishPool(id, w.To), waits: true})
+			list = append(list, Unfinished{Step: fmt.Sprintf("%s: a run that brings it to %d nodes did not end", id, w.To), Command: finishPool(id, s.scales.Within(w.To)), waits: true})
 		}
 	}
 	return list
@@ -159,7 +168,7 @@ func (s *Snapshot) withoutPool() []Unfinished {
 	if !s.wantsNodes || len(s.have.Pools()) > 0 {
 		return nil
 	}
-	return []Unfinished{{Step: "no zone has a pool of nodes", Command: cure.FinishPool(s.home(), s.numNodes).String(), Or: downAll, waits: true}}
+	return []Unfinished{{Step: "no zone has a pool of nodes", Command: cure.FinishPool(s.home(), s.scales.Within(s.numNodes)).String(), Or: downAll, waits: true}}
 }
 
 func (s *Snapshot) hasGroup(id settings.PoolID) bool {
@@ -177,6 +186,7 @@ func (s *Snapshot) unfinishedNodes() (list []Unfinished) {
 		zone := n.Labels[corev1.LabelTopologyZone]
 		name, ofPool := s.Names.PoolOf(n.Name)
 		switch {
+		case bool(s.scales.Autoscaler) && kube.BeingAutoscaled(n): // the cloud controller takes it away
 		case zone == "", s.hasMachine(n.Name, zone): // without a zone it is no machine of this cloud's
 		case ofPool:
 			id := settings.PoolID{Zone: zone, Name: name}
@@ -190,7 +200,7 @@ func (s *Snapshot) unfinishedNodes() (list []Unfinished) {
 	for id, names := range orphaned {
 		command := removePool(id)
 		if s.hasGroup(id) {
-			command = finishPool(id, s.size(id))
+			command = finishPool(id, s.scales.Within(s.size(id)))
 		}
 		list = append(list, Unfinished{Step: "nodes without machines: " + pool.Few(machinesNamed(names)), Command: command})
 	}

@@ -66,6 +66,8 @@ type PoolStatus struct {
 	Nodes   int    `json:"nodes"`   // machines that are to stay
 	Ready   *int   `json:"ready"`   // how many of them are Ready Nodes; nil: the API could not be asked
 	Leaving int    `json:"leaving"` // machines that are being removed
+	Least   *int   `json:"least"`   // nodes that the cluster autoscaler leaves the pool; nil: it does not size it
+	Most    *int   `json:"most"`    // nodes that it gives it
 	Why     string `json:"why"`
 }
 

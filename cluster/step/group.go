@@ -74,13 +74,18 @@ func checkGroup(r *env.Env, removes bool, name string, g task.PoolGroup, x *comp
 		}
 		why = append(why, fmt.Sprintf("makes its machines from template %s, is to from %s", t, want))
 	}
-	if has := int(x.GetTargetSize()); has != g.Wants {
+	has := int(x.GetTargetSize())
+	if has != g.Wants && !g.Leaves(has) {
 		why = append(why, fmt.Sprintf("has %d machines, is to have %d", has, g.Wants))
 	}
 	if len(why) > 0 {
 		return plan.State{Is: plan.Partial, Why: strings.Join(why, "; ")}, nil
 	}
-	return plan.Exists(fmt.Sprintf("%d machines", g.Wants))
+	text := fmt.Sprintf("%d machines", has)
+	if g.Most > 0 {
+		text += fmt.Sprintf(", left alone: the cluster autoscaler keeps them between %d and %d", g.Least, g.Most)
+	}
+	return plan.Exists(text)
 }
 
 // insertGroup makes the group.
@@ -104,7 +109,7 @@ func mendGroup(ctx context.Context, r *env.Env, g task.PoolGroup, own []inventor
 	if err == nil && gce.Base(x.GetInstanceTemplate()) != want {
 		err = groups.SetInstanceTemplate(ctx, g.Name, want)
 	}
-	if err != nil || int(x.GetTargetSize()) == g.Wants {
+	if has := int(x.GetTargetSize()); err != nil || has == g.Wants || g.Leaves(has) {
 		return err
 	}
 	return sizeGroup(ctx, r, g, own, int(x.GetTargetSize()))

@@ -23,7 +23,7 @@ func (r *Task) heeds(variable string) bool {
 		return false
 	case perPool:
 		return r.Mode.Nodes
-	case variable == "HAKUBE_ADDONS", variable == "NETWORK_POLICY_PROVIDER":
+	case variable == "HAKUBE_ADDONS", variable == "NETWORK_POLICY_PROVIDER", slices.Contains(settings.AutoscalerVariables, variable):
 		return !r.Mode.Removes // which make none, and take none away
 	}
 	return r.Mode.Masters

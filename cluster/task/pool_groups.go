@@ -11,6 +11,7 @@ import (
 type PoolGroup struct {
 	inventory.Object     // its size is what it has; 0 when there is none
 	Wants            int // machines
+	Least, Most      int // where the cluster autoscaler sizes it: its limits; Most is 0 where it does not
 	Ends             int // machines once its old ones are replaced: fewer, where a run was cut that was doing so
 }
 
@@ -51,10 +52,22 @@ func (r *Task) PoolGroups() []PoolGroup {
 	for i := range list {
 		list[i].Ends = sizes[i]
 	}
+	if bool(s.Autoscaler) {
+		for i := range list {
+			list[i].Least, list[i].Most = share(int(s.ScalesToLeast), len(list), i), share(int(s.ScalesToMost), len(list), i)
+		}
+		return list
+	}
 	for last := len(list) - 1; last > 0 && list[last].Wants == 0 && !r.Have.Has(list[last].Object); last-- {
 		list = list[:last] // another maximum alone moves no machine
 	}
 	return list
+}
+
+// Leaves tells whether a group that has n machines is left alone, although n is not what it
+// had when it was listed: the cluster autoscaler has sized it since.
+func (g PoolGroup) Leaves(n int) bool {
+	return g.Most > 0 && g.Size == g.Wants && g.Wants == g.Ends && g.Least <= n && n <= g.Most
 }
 
 // Sized are the groups that get another size, or are made.

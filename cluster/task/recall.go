@@ -33,6 +33,9 @@ func (r *Task) AsItIs(v *inventory.Inventory) settings.Spec {
 			w.takeDataDisk(r.Seen.Disks[o.Zone+"/"+o.Name])
 		}
 	}
+	for _, variable := range settings.AutoscalerVariables { // before the pool, whose size is left to it
+		w.take(variable, v.Said(variable, settings.PoolID{}))
+	}
 	w.takePool(v)
 	w.takeContext()
 	w.take("HAKUBE_LOAD_BALANCER", v.Said("HAKUBE_LOAD_BALANCER", settings.PoolID{}))
@@ -144,8 +147,7 @@ func (r *recall) takePool(v *inventory.Inventory) {
 		if r.Mode.Name.Pool() && !r.Want.Settings.Part() && !r.Want.Settings.IsGiven("NUM_NODES") {
 			r.Warn(fmt.Sprintf("NUM_NODES is not set: the %s goes on to %d nodes, which a run that was cut was making of it", r.Want.Pool(), w.To))
 		}
-		r.take("NUM_NODES", strconv.Itoa(w.To))
-		r.take("KUBE_CREATE_NODES", "true")
+		r.takeSize(w.To)
 		return
 	}
 	lives, asked := len(v.Masters(r.Want.Names)) > 0, r.Want.Settings.IsGiven("NUM_NODES")
@@ -154,12 +156,27 @@ func (r *recall) takePool(v *inventory.Inventory) {
 		if r.Mode.Whole && !r.Mode.Removes && r.Want.Settings.Says("KUBE_CREATE_NODES") && !bool(r.Want.Settings.CreateNodes) {
 			r.Warn(cure.Hint(fmt.Sprintf("KUBE_CREATE_NODES=false: the %s is kept as it is; this removes it", r.Want.Pool()), cure.RemovePool(r.Want.Zone).OfPool(r.Want.Names.Pool)))
 		}
-		r.take("NUM_NODES", strconv.Itoa(size))
-		r.take("KUBE_CREATE_NODES", "true")
+		r.takeSize(size)
 	case r.Mode.Nodes && !r.Mode.Whole && !r.Mode.Removes, lives && asked, lives && r.Mode.Nodes && r.Want.Names.Pool != "": // who names a pool wants it
 		r.take("KUBE_CREATE_NODES", "true")
 	case r.Mode.Whole && !r.Mode.Removes && lives:
 		r.take("KUBE_CREATE_NODES", "false")
+	}
+}
+
+// takeSize leaves a pool the size it has, also against NUM_NODES where the cluster
+// autoscaler sizes it.
+func (r *recall) takeSize(n int) {
+	r.take("KUBE_CREATE_NODES", "true")
+	if !bool(r.spec.Settings.Autoscaler) || r.Mode.Removes {
+		r.take("NUM_NODES", strconv.Itoa(n))
+		return
+	}
+	r.spec = r.spec.Autosized(n)
+	if asked, is := r.spec.Overruled(); is && r.Mode.Name.Pool() {
+		s := r.spec.Settings
+		r.Warn(fmt.Sprintf("NUM_NODES=%d has no effect on the %s, which is to have %d nodes: the cluster autoscaler keeps it between %d and %d",
+			asked, r.Want.Pool(), s.NumNodes, s.ScalesToLeast, s.ScalesToMost))
 	}
 }
 

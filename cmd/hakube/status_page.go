@@ -35,7 +35,11 @@ func statusPage(s *cluster.Status) []byte {
 		if p.Leaving > 0 {
 			why = strings.TrimSuffix(fmt.Sprintf("%d more are being removed; %s", p.Leaving, why), "; ")
 		}
-		fmt.Fprintf(w, "%s\t%d\t%s\t%s\n", strings.TrimSpace(p.Zone+" "+p.Name), p.Nodes, ready, why)
+		nodes := strconv.Itoa(p.Nodes)
+		if p.Most != nil { // the cluster autoscaler's limits
+			nodes += fmt.Sprintf(" (%d to %d)", *p.Least, *p.Most)
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", strings.TrimSpace(p.Zone+" "+p.Name), nodes, ready, why)
 	})
 	table(&b, "ADDON\tVERSION\tSTATE", len(s.Addons), func(w io.Writer, i int) {
 		a := s.Addons[i]

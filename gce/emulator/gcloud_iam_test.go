@@ -41,7 +41,7 @@ func TestGcloudIAM(t *testing.T) {
 }
 
 // TestLeastPrivilegeLines runs the lines of cmd/hakube/README.md that make accounts with what they
-// need, and does as the masters' account what controllers of balancers and volumes do.
+// need, and does as the masters' account what controllers of balancers, volumes and pools do.
 func TestLeastPrivilegeLines(t *testing.T) {
 	t.Parallel()
 	text, err := os.ReadFile("../../cmd/hakube/README.md")
@@ -68,6 +68,8 @@ func TestLeastPrivilegeLines(t *testing.T) {
 	in := w.guests()
 	in.machine("master", "hakube-masters@p.iam.gserviceaccount.com", "compute")
 	in.machine("node", "hakube-nodes@p.iam.gserviceaccount.com", "cloud-platform")
+	w.template("tmpl")
+	w.made("POST", zoneB+"instanceGroupManagers", doc.Obj{"name": "pool", "targetSize": 1, "instanceTemplate": "global/instanceTemplates/tmpl"})
 	token := in.token("master")
 	region, zone := computeP+"regions/europe-west1/", computeP+"zones/europe-west1-b/"
 	for _, c := range []struct{ verb, url, body string }{
@@ -81,6 +83,11 @@ func TestLeastPrivilegeLines(t *testing.T) {
 		{"POST", zone + "instances/node/attachDisk", `{"source":"zones/europe-west1-b/disks/pvc"}`},
 		{"POST", zone + "disks/pvc/createSnapshot", `{"name":"s"}`},
 		{"POST", zone + "instances/node/detachDisk?deviceName=persistent-disk-1", ""},
+		{"GET", zone + "instanceGroupManagers", ""}, {"GET", zone + "instanceGroupManagers/pool", ""}, {"POST", zone + "instanceGroupManagers/pool/listManagedInstances", ""},
+		{"GET", computeP + "global/instanceTemplates/tmpl", ""}, {"GET", zone + "machineTypes/e2-small", ""},
+		{"POST", zone + "instanceGroupManagers/pool/createInstances", `{"instances":[{"name":"pool-aaaa"}]}`},
+		{"POST", zone + "instanceGroupManagers/pool/deleteInstances", `{"instances":["zones/europe-west1-b/instances/pool-aaaa"],"skipInstancesOnValidationError":true}`},
+		{"POST", zone + "instanceGroupManagers/pool/resize?size=1", ""},
 	} {
 		o := in.says(token, 200, "", c.verb, c.url, c.body)
 		if doc.Str(o, "kind") == "compute#operation" { // the next one refers to it

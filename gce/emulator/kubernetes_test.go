@@ -23,7 +23,7 @@ func TestKubernetes(t *testing.T) {
 			"networkInterfaces": []any{doc.Obj{"accessConfigs": []any{doc.Obj{}}}}}))
 	}
 	before := g.s.Objects()
-	g.checks(100, program, g.dir)
+	g.checks(113, program, g.dir)
 	after := g.s.Objects()
 	before["instances"], before["disks"] = before["instances"]-1, before["disks"]-1 // it deletes a node's machine
 	if !maps.Equal(before, after) {

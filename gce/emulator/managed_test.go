@@ -289,3 +289,40 @@ func TestGroupsSideBySide(t *testing.T) {
 		}
 	}
 }
+
+// TestNamedMembers: a group makes machines under the names it is given and grows by them,
+// all or none of them; what it does not have is passed over where that is asked for.
+func TestNamedMembers(t *testing.T) {
+	w := newWorld(t)
+	w.subnet()
+	w.template("tmpl")
+	const group = zoneB + "instanceGroupManagers/g"
+	w.made("POST", zoneB+"instanceGroupManagers", doc.Obj{"name": "g", "targetSize": 1, "instanceTemplate": "global/instanceTemplates/tmpl"})
+	w.stable("g", 1)
+	named := func(names ...string) doc.Obj {
+		var list []any
+		for _, n := range names {
+			list = append(list, doc.Obj{"name": n})
+		}
+		return doc.Obj{"instances": list}
+	}
+	w.made("POST", group+"/createInstances", named("g-aaaa", "g-bbbb"))
+	w.stable("g", 3)
+	for _, name := range []string{"g-aaaa", "g-bbbb"} {
+		if s := doc.Str(w.get(zoneB+"instances/"+name), "status"); s != "RUNNING" {
+			t.Errorf("%s is %q", name, s)
+		}
+	}
+	w.refused(409, "alreadyExists", "POST", group+"/createInstances", named("g-cccc", "g-aaaa"))
+	w.refused(400, "invalid", "POST", group+"/createInstances", named("No_Name"))
+	w.refused(400, "required", "POST", group+"/createInstances", doc.Obj{})
+	if n := doc.Num(w.get(group), "targetSize"); n != 3 {
+		t.Errorf("after what was refused it is to have %d", n)
+	}
+	links := doc.Obj{"instances": []any{"zones/europe-west1-b/instances/g-aaaa", "zones/europe-west1-b/instances/nobody"}}
+	w.refused(400, "invalid", "POST", group+"/deleteInstances", links)
+	links["skipInstancesOnValidationError"] = true
+	w.made("POST", group+"/deleteInstances", links)
+	w.stable("g", 2)
+	w.refused(404, "notFound", "GET", zoneB+"instances/g-aaaa", nil)
+}

@@ -155,6 +155,9 @@ func deleteMembers(c *api.Call) (doc.Obj, error) {
 	return groupEdit(c, func(t *store.Tx, r doc.Ref, o doc.Obj) error {
 		for _, s := range doc.Strings(c.Body, "instances") {
 			m, i, err := memberNamed(t, r, s)
+			if err != nil && doc.Bool(c.Body, "skipInstancesOnValidationError") {
+				continue // no member, or none any more
+			}
 			if err != nil {
 				return err
 			}

@@ -1,7 +1,8 @@
 // Kubernetes drives Compute Engine as Kubernetes' own parts do: Google's cloud provider,
 // which a cloud controller manager is made of, and the driver of persistent disks, both
-// unmodified. It prints a line "ok …" for each thing that went as they want it and
-// "FAILED …" for each other. The first argument is a directory to write into.
+// unmodified, and the cluster autoscaler by its calls. It prints a line "ok …" for each
+// thing that went as they want it and "FAILED …" for each other. The first argument is a
+// directory to write into.
 package main
 
 import (
@@ -50,5 +51,8 @@ func main() {
 	}
 	if err := volumes(dir); err != nil {
 		fmt.Println("FAILED volumes:", err)
+	}
+	if err := autoscaler(); err != nil {
+		fmt.Println("FAILED autoscaler:", err)
 	}
 }
