@@ -72,7 +72,7 @@ func scaling(t *testing.T, client *kube.Client) (groups []string, running bool) 
 
 // sizedAs is what the cluster autoscaler is told of a zone's group.
 func sizedAs(least, most int, zone string) string {
-	return fmt.Sprintf("%d:%d:https://www.googleapis.com/compute/v1/projects/p/zones/%s/instanceGroups/kubernetes-minion-group", least, most, zone)
+	return fmt.Sprintf("%d:%d:https://www.googleapis.com/compute/v1/projects/local/zones/%s/instanceGroups/kubernetes-minion-group", least, most, zone)
 }
 
 // TestAutoscaler: a cluster whose pools are sized by load. The sizes that the autoscaler

@@ -27,6 +27,7 @@ var appliedKinds = map[string][]string{
 	"apiextensions.k8s.io":      {"customresourcedefinitions"},
 	"apiregistration.k8s.io":    {"apiservices"},
 	"autoscaling":               {"horizontalpodautoscalers"},
+	"coordination.k8s.io":       {"leases"},
 	"networking.k8s.io":         {"networkpolicies"},
 	"policy":                    {"poddisruptionbudgets"},
 	"rbac.authorization.k8s.io": {"clusterrolebindings", "clusterroles", "rolebindings", "roles"},
