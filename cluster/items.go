@@ -140,8 +140,8 @@ func (r *run) nodesOf(l *task.Lines) {
 	l.Then(step.Written(r.Task)...) // with the first change; this sees to it when there is no other
 	l.Each(live.Replaced(r.Task))   // machines from before the group had its template, some at a time
 	l.Then(live.NodesReady(r.Task)) // each machine of the pool is a Ready Node
-	l.Then(live.Marked(r.Task)...)  // with the labels and taints that it registered with
 	l.Beside(live.AddonsApplied(r.Task)...)
+	l.Then(live.Marked(r.Task)...) // with the labels and taints that it registered with
 	l.Then(step.TemplatesUsed(r.Task)...)
 }
 
