@@ -16,7 +16,7 @@ func TestAddonNames(t *testing.T) {
 	for _, a := range addons.All() {
 		rows = append(rows, a.Name)
 	}
-	if diff := cmp.Diff(rows, append(slices.Clip(settings.AddonNames), string(settings.KubeNetworkPolicies))); diff != "" {
+	if diff := cmp.Diff(rows, append(slices.Clip(settings.AddonNames), string(settings.KubeNetworkPolicies), settings.ClusterAutoscaler)); diff != "" {
 		t.Error(diff)
 	}
 }
