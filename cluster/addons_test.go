@@ -3,6 +3,8 @@ package cluster
 import (
 	"context"
 	"errors"
+	"net/http"
+	"path"
 	"slices"
 	"strings"
 	"sync"
@@ -17,6 +19,7 @@ import (
 	"hakube/cluster/plan"
 	"hakube/cluster/settings"
 	"hakube/cluster/status"
+	"hakube/replicate/etcdtest"
 )
 
 // TestAddonsOnAndOff: an addon comes with the cluster or later, is remembered by shells
@@ -210,6 +213,28 @@ func TestAddonsWhileNodesBoot(t *testing.T) {
 	})
 	if err != nil || !done[addonStep(o)] {
 		t.Errorf("%v, done %v", err, done)
+	}
+}
+
+// TestSlowAddonsFirst: what takes longest to be well is applied before the programs of all
+// others, so that the rest comes meanwhile.
+func TestSlowAddonsFirst(t *testing.T) {
+	var mu sync.Mutex
+	var applied []string
+	w := newWorld(t, func(o *etcdtest.Options) {
+		o.Fault = func(a etcdtest.Asked) etcdtest.Fault {
+			if a.Request != nil && a.Request.Method == http.MethodPatch && strings.Contains(a.Request.URL.Path, "/apps/v1/") {
+				mu.Lock()
+				defer mu.Unlock()
+				applied = append(applied, path.Base(a.Request.URL.Path))
+			}
+			return etcdtest.Fault{}
+		}
+	})
+	w.mustUp(w.operator().withAddons())
+	want := []string{"metrics-server", "cloud-controller-manager", "csi-gce-pd-node", "csi-gce-pd-controller"}
+	if diff := cmp.Diff(want, applied); diff != "" {
+		t.Errorf("applied (-want +got):\n%s", diff)
 	}
 }
 

@@ -28,6 +28,7 @@ type Addon struct {
 	Workloads []Workload       // whose pods tell whether it is well, in the order of the manifests
 	Unbuilt   bool             // the embedded GCE's own mirror has no image of it
 	Ends      bool             // its pods are to run as the one that goes (Values.Ending) before they go
+	Slow      bool             // it is well long after it started, so it is applied before those that are not
 }
 
 // An Image is the official one. Machines that fetch from a mirror ask by the tag alone, as
@@ -52,7 +53,7 @@ type Workload struct {
 	Writes                bool // it makes objects of Google's of its own accord
 }
 
-// All are the rows, in the order in which they are applied.
+// All are the rows, in the order in which they are told of, and applied but for slow ones.
 func All() []Addon {
 	return []Addon{{
 		Name: "cloud-controller", Version: "v28.2.1",
@@ -75,6 +76,7 @@ func All() []Addon {
 			Digest: "sha256:25d291fde59974547bac6f07fa9d6cf6f5bedd1f19d60c893311c5e741e0a42f",
 		}},
 		Workloads: []Workload{{Kind: "Deployment", Namespace: "kube-system", Name: "metrics-server"}},
+		Slow:      true, // it looks at the nodes a second time 15 s after the first
 	}, {
 		Name: "kube-network-policies", Version: "v0.8.0",
 		Images: map[string]Image{"policies": {

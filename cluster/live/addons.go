@@ -1,6 +1,7 @@
 package live
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -129,7 +130,17 @@ func (s *withAddons) todo(ctx context.Context, client *kube.Client) (change, err
 			c.apply = append(c.apply, a)
 		}
 	}
+	// Whoever waits for all of them waits less when what is slow starts first.
+	slices.SortStableFunc(c.apply, func(a, b addons.Set) int { return cmp.Compare(rank(a), rank(b)) })
 	return c, nil
+}
+
+// rank is where an addon is applied: slow ones first.
+func rank(a addons.Set) int {
+	if a.Slow {
+		return 0
+	}
+	return 1
 }
 
 // sick is what is missing of the pods.
