@@ -49,6 +49,7 @@ func TestAddons(t *testing.T) {
 		{"volumes", func(w *withAddons, t *testing.T) { w.volumes(t) }},
 		{"a node's machine is deleted", (*withAddons).deleteNode},
 		{"off and on", (*withAddons).offAndOn},
+		{"a pool goes alone", (*withAddons).poolGoes},
 		{"down", (*withAddons).downSwept},
 	} {
 		begin := time.Now()
@@ -155,7 +156,7 @@ func (w *withAddons) offAndOn(t *testing.T) {
 func (w *withAddons) downSwept(t *testing.T) {
 	down := w.ok(t, "down", "--sweep")
 	t.Logf("down:\n%s", down.stderr)
-	for _, what := range []string{"Service default/web", "Service default/local", "Service default/late", "volume claim default/data", "volume snapshot default/daily"} {
+	for _, what := range []string{"Service default/web", "Service default/local", "Service default/late", "volume claim default/data", "volume claim default/far", "volume snapshot default/daily"} {
 		if !strings.Contains(down.stderr, what) {
 			t.Errorf("down does not say that something was of %s", what)
 		}

@@ -56,6 +56,7 @@ func (w *walk) volumes(t *testing.T) {
 		t.Errorf("the disk is %v", disk)
 	}
 	t.Run("snapshot and clone", w.copies)
+	t.Run("more disks than a machine takes", w.tooManyDisks)
 	t.Run("node deleted", w.volumeMoves)
 	t.Run("resize while mounted", w.resize)
 }
@@ -72,7 +73,8 @@ func (w *walk) copies(t *testing.T) {
 		t.Errorf("the snapshot's copy and the clone have %q", got)
 	}
 	w.kubectl(t, "delete", "pod", "reader", "--now")
-	w.kubectl(t, "delete", "pvc", "copy", "clone")
+	t.Run("read-only many", w.readOnlyMany)
+	w.kubectl(t, "delete", "pvc", "copy", "clone", "shared")
 	eventually(t, 2*time.Minute, "the disks of deleted claims are gone", func() error {
 		var volumes []string
 		for _, d := range w.names(t, zonal+"/disks") {
@@ -85,6 +87,80 @@ func (w *walk) copies(t *testing.T) {
 		}
 		return nil
 	})
+}
+
+// readOnlyMany: pods on two nodes read one disk at once, and neither writes on it. It is a
+// clone of a disk that was unmounted: one whose file system has to be mended first cannot be
+// mounted read-only.
+func (w *walk) readOnlyMany(t *testing.T) {
+	volume := w.kubectl(t, "get", "pvc", "copy", "-o", "jsonpath={.spec.volumeName}")
+	eventually(t, 2*time.Minute, "the disk to clone is detached", func() error {
+		if users := w.call(t, "GET", zonal+"/disks/"+volume)["users"]; users != nil {
+			return fmt.Errorf("%v have it", users)
+		}
+		return nil
+	})
+	w.object(t, `{"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "shared"}, "spec": {"accessModes": ["ReadOnlyMany"],
+		"resources": {"requests": {"storage": "1Gi"}}, "dataSource": {"kind": "PersistentVolumeClaim", "name": "copy"}}}`)
+	var pods []string
+	for _, node := range w.readyNodes(t) {
+		if node == master {
+			continue
+		}
+		pods = append(pods, "pod/of-"+node)
+		w.object(t, fmt.Sprintf(`{"apiVersion": "v1", "kind": "Pod", "metadata": {"name": %q}, "spec": {"terminationGracePeriodSeconds": 1, "nodeSelector": {"kubernetes.io/hostname": %q},
+			"containers": [{"name": "c", "image": "busybox", "imagePullPolicy": "IfNotPresent", "command": ["sleep", "86400"], "volumeMounts": [{"name": "shared", "mountPath": "/shared"}]}],
+			"volumes": [{"name": "shared", "persistentVolumeClaim": {"claimName": "shared", "readOnly": true}}]}}`, "of-"+node, node))
+	}
+	if len(pods) < 2 {
+		t.Fatalf("there are only %d nodes", len(pods))
+	}
+	w.kubectl(t, append([]string{"wait", "--for=condition=Ready", "--timeout=150s", "--request-timeout=0"}, pods...)...)
+	for _, pod := range pods {
+		if got := w.kubectl(t, "exec", pod, "--", "cat", "/shared/file"); strings.TrimSpace(got) != "kept" {
+			t.Errorf("%s reads %q", pod, got)
+		}
+		if out, err := w.tryKubectl(t, "exec", pod, "--", "sh", "-c", "echo mine >/shared/file"); err == nil || !strings.Contains(err.Error(), "Read-only") {
+			t.Errorf("%s writes on it: %q, %v", pod, out, err)
+		}
+	}
+	disk := w.call(t, "GET", zonal+"/disks/"+w.kubectl(t, "get", "pvc", "shared", "-o", "jsonpath={.spec.volumeName}"))
+	if users, _ := disk["users"].([]any); len(users) != len(pods) {
+		t.Errorf("%d pods read it, and the disk's users are %v", len(pods), disk["users"])
+	}
+	w.kubectl(t, append([]string{"delete", "--now"}, pods...)...)
+}
+
+// tooManyDisks: the scheduler knows how many disks a node's machine takes, and leaves a
+// pod with one more alone. No disk is made for it.
+func (w *walk) tooManyDisks(t *testing.T) {
+	const count = 127 // 128 with the boot disk
+	for _, node := range w.readyNodes(t) {
+		if node == master {
+			continue
+		}
+		if got := w.kubectl(t, "get", "csinode", node, "-o", "jsonpath={.spec.drivers[0].allocatable.count}"); got != fmt.Sprint(count) {
+			t.Errorf("node %s takes %q disks, want %d", node, got, count)
+		}
+	}
+	var items, names []string
+	for i := range count + 1 {
+		name := fmt.Sprint("many-", i)
+		names = append(names, name)
+		items = append(items, fmt.Sprintf(`{"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": %q, "labels": {"of": "many"}},
+			"spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}}`, name))
+	}
+	items = append(items, `{"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "many"}, "spec": `+keeper(names...)+`}`)
+	w.object(t, `{"apiVersion": "v1", "kind": "List", "items": [`+strings.Join(items, ",")+`]}`)
+	eventually(t, time.Minute, "the scheduler finds no node for it", func() error {
+		said := w.kubectl(t, "get", "events", "--field-selector=involvedObject.name=many,reason=FailedScheduling", "-o", "jsonpath={.items[*].message}")
+		if !strings.Contains(said, "exceed max volume count") {
+			return fmt.Errorf("it says %q", said)
+		}
+		return nil
+	})
+	w.kubectl(t, "delete", "pod", "many", "--now")
+	w.kubectl(t, "delete", "pvc", "--selector=of=many", "--wait=false")
 }
 
 // resize: while it is mounted the disk grows, and what is on it where the kernel lets
