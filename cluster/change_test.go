@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"errors"
+	"net/netip"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -198,4 +199,19 @@ func TestPoolChangeStops(t *testing.T) {
 	if got := w.templates(); len(got) != 1 {
 		t.Errorf("templates %q", got)
 	}
+}
+
+// TestPoolChangeNeedsRoom: machines that are replaced need addresses beside those that come
+// first. Where there are none it is refused before the first change, and not waited for.
+func TestPoolChangeNeedsRoom(t *testing.T) {
+	w := newWorld(t)
+	o := w.operator(func(s *settings.Settings) { s.NumNodes, s.NodeRange.Prefix = 3, netip.MustParsePrefix("10.40.0.0/29") })
+	w.mustUp(o)
+	w.unchanged(func() {
+		_, err := o.ofType("e2-standard-4").Up(context.Background(), w.events())
+		if err == nil || !strings.Contains(err.Error(), "NODE_IP_RANGE=10.40.0.0/29 of cluster kubernetes has room for 4 machines; 1 masters, 0 nodes in other pools and NUM_NODES=3, with 1 more while nodes are replaced (HAKUBE_SURGE), are 5") {
+			t.Errorf("a fifth machine of four: %v", err)
+		}
+	})
+	nothingToDo(t, w, o)
 }

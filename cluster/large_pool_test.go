@@ -153,11 +153,14 @@ func TestLargePoolChanged(t *testing.T) {
 		size, surge = 40, 5
 	}
 	x := &workload{most: max(2, size/20), on: map[string]string{}, calls: map[string]int{}}
-	x.w = newWorld(t, func(o *etcdtest.Options) { o.Fault = x.fault })
+	x.w, _ = modelWorld(t, modelsFor(t, func(o *etcdtest.Options) { o.Fault = x.fault }), func(o *emulator.Options) {
+		o.External = netip.MustParsePrefix("198.18.0.0/16") // each machine has an address of it
+	})
 	long := settings.Seconds(10 * time.Minute)
 	x.o = x.w.operator(func(s *settings.Settings) {
 		s.NumNodes, s.MasterSize, s.NodeRange.Prefix = settings.Count(size), "e2-standard-2", netip.MustParsePrefix("10.40.0.0/21")
-		s.GroupTimeout, s.DrainTimeout = long, long
+		s.ClusterRange.Prefix = netip.MustParsePrefix("10.64.0.0/13") // room for those that are there at once
+		s.NodeDiskSize, s.GroupTimeout, s.DrainTimeout = 20, long, long // within the region's quota
 	})
 	x.w.mustUp(x.o)
 	client := x.w.kube(x.o)

@@ -82,7 +82,7 @@ func hasRoom(r *task.Task, machines int, what string, has ...addresses) error {
 		if room := settings.Subranges(p, h.each) - h.kept; machines > room {
 			return &refusal.Refused{
 				Why:  fmt.Sprintf("%s=%s of cluster %s has room for %d machines; %s are %d", h.name, h.text, r.Want.Names.Prefix, room, what, machines),
-				Cure: "a smaller NUM_NODES, or smaller pools elsewhere; the ranges are fixed when the cluster is made",
+				Cure: "a smaller NUM_NODES or HAKUBE_SURGE, or smaller pools elsewhere; the ranges are fixed when the cluster is made",
 			}
 		}
 	}
