@@ -42,7 +42,7 @@ func (g *grown) pools(t *testing.T) {
 		t.Errorf("status says\n%s", said)
 	}
 	g.hakube(t, "up", zoneB, named...)
-	if got := g.kubectl(t, "get", "node", node, "-o", "jsonpath={.metadata.labels.tier} {range .spec.taints[*]}{.key}={.value}:{.effect} {end}"); got != "fast mine=yes:PreferNoSchedule dedicated=gpu:NoSchedule" {
+	if got := g.kubectl(t, "get", "node", node, "-o", "jsonpath={.metadata.labels.tier} {range .spec.taints[*]}{.key}={.value}:{.effect} {end}"); strings.TrimSpace(got) != "fast mine=yes:PreferNoSchedule dedicated=gpu:NoSchedule" {
 		t.Errorf("%s has %s", node, got)
 	}
 
