@@ -24,6 +24,9 @@ type browser struct {
 
 func chromium(t *testing.T, size string) *browser {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("quick tests start no browser")
+	}
 	path, err := exec.LookPath("chromium")
 	if err != nil {
 		t.Skip("there is no chromium")

@@ -90,6 +90,9 @@ func TestSourcesTakesOnlyDebianItself(t *testing.T) {
 // TestBuild builds the image for real, into the cache of whoever runs the
 // test, so that it costs a minute once and nothing later.
 func TestBuild(t *testing.T) {
+	if testing.Short() {
+		t.Skip("quick tests build no image: it takes a minute, and Debian's packages")
+	}
 	if os.Geteuid() != 0 {
 		t.Skip("building a root file system needs root")
 	}

@@ -73,6 +73,9 @@ func startAndDie(t *testing.T, dir, netns string, m emulator.Machine) {
 
 func requireMachines(t *testing.T) {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("quick tests have no real machines: they take minutes, and the image is built for them")
+	}
 	if os.Geteuid() != 0 {
 		t.Skip("real machines need root")
 	}
