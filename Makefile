@@ -48,7 +48,7 @@ test: tools build ## everything, with real machines where there are root and Lin
 	@$(MAKE) --no-print-directory lint
 ifeq ($(root),yes)
 	testdata/clients.sh bin/clients
-	bin/hakube local prepare --addons
+	bin/hakube local prepare --addons --conformance
 else
 	@echo "real machines are skipped: they need Linux and root"
 endif

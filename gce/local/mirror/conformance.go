@@ -55,8 +55,8 @@ func upstreamRecipes() []recipe {
 	return list
 }
 
-// shell is an image with what busybox can do. Its shell is not Debian's, which drops
-// variables that no shell could name, such as data-1.
+// shell is an image with what busybox can do. Like dash, the shell of Debian 12's drops
+// variables that no shell could name, such as data-1: what tests them needs another image.
 func shell(ref string, packages ...string) recipe {
 	return recipe{ref: ref, packages: append(packages, "busybox"), applets: true, cmd: []string{"sh"}, files: map[string]string{"etc/os-release": notAlpine}}
 }
