@@ -67,6 +67,7 @@ import (
 	"hakube/cluster/refusal"
 	"hakube/cluster/removal"
 	"hakube/cluster/settings"
+	"hakube/cluster/span"
 	"hakube/cluster/status"
 	"hakube/cluster/sweep"
 	"hakube/gce"
@@ -83,6 +84,7 @@ type Cluster struct {
 	span     func(Spanning) error                             // see OnSpan
 	part     func(settings.Verb, settings.Settings)           // see OnPart
 	several  bool                                             // see task.Aim
+	leaves   span.Leaving                                     // of an evacuation
 }
 
 // New makes no call.

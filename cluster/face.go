@@ -88,13 +88,14 @@ type (
 
 // The verbs, the modes, the provider and the states that commands speak of.
 const (
-	Up          = settings.Up
-	Down        = settings.Down
-	StatusVerb  = settings.StatusVerb
-	RepairVerb  = settings.RepairVerb
-	RebuildVerb = settings.RebuildVerb
-	BackupVerb  = settings.BackupVerb
-	RestoreVerb = settings.RestoreVerb
+	Up           = settings.Up
+	Down         = settings.Down
+	StatusVerb   = settings.StatusVerb
+	RepairVerb   = settings.RepairVerb
+	RebuildVerb  = settings.RebuildVerb
+	BackupVerb   = settings.BackupVerb
+	RestoreVerb  = settings.RestoreVerb
+	EvacuateVerb = settings.EvacuateVerb
 
 	AddPool       = settings.AddPool
 	Span          = settings.Span

@@ -16,6 +16,15 @@ func (w *world) follow(o *operator, command string) error {
 		_, err := o.Repair(context.Background(), strings.TrimSpace(name), w.events())
 		return err
 	}
+	if words, ok := strings.CutPrefix(command, "hakube evacuate "); ok {
+		fields := strings.Fields(words)
+		to, _ := strings.CutPrefix(fields[0], "--to=")
+		if len(fields) == 1 {
+			to = ""
+		}
+		_, err := o.Evacuate(context.Background(), fields[len(fields)-1], to, w.events())
+		return err
+	}
 	var pool settings.PoolName
 	n := o.again(func(s *settings.Settings) {
 		if command == "hakube down" {

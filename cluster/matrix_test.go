@@ -124,6 +124,11 @@ func matrixModes() []matrixMode {
 		{name: "add_replica_2to3", prepare: two, run: up(master(zoneD)), preview: preview(same), more: true, quorum: true},
 		{name: "span_1to3", prepare: one, run: up(threeZones), preview: preview(threeZones), quorum: true, one: true},
 		{name: "span_0to3", prepare: after(), run: up(threeZones), preview: preview(threeZones), one: true},
+		{name: "evacuate", prepare: two, run: func(ctx context.Context, o *operator, report func(plan.Event)) (*Summary, error) {
+			return o.Evacuate(ctx, string(zoneB), "", report)
+		}, preview: func(o *operator) (int, error) {
+			return o.PreviewEvacuate(context.Background(), string(zoneB), "", nil)
+		}, quorum: true, one: true},
 		{name: "remove_replica_3to2", prepare: three, run: down(master(zoneD)), quorum: true, removes: true},
 		{name: "remove_replica_2to1", prepare: two, run: down(master(zoneC)), quorum: true, removes: true},
 		{name: "remove_pool", prepare: withPoolC, run: down(poolC(0)), quorum: true, removes: true},

@@ -34,6 +34,7 @@ func modes() []mode {
 	return []mode{
 		{Aim: task.Aim{Name: settings.Create, Masters: true, Nodes: true, Whole: true}, judge: (*run).mayCreate, list: createList, again: cure.Up},
 		{Aim: task.Aim{Name: settings.Span, Masters: true, Nodes: true}}, // its list is those of others, one after the other (span.go)
+		{Aim: task.Aim{Name: settings.Evacuate, Masters: true}},          // and so is its
 		{Aim: task.Aim{Name: settings.AddPool, Nodes: true}, judge: (*run).join, list: addPoolList, again: cure.UpPool},
 		{Aim: task.Aim{Name: settings.AddReplica, Masters: true, One: true}, judge: (*run).replicable, list: addReplicaList, again: cure.AddMaster},
 		{Aim: task.Aim{Name: settings.RemoveReplica, Masters: true, One: true, Removes: true}, find: (*run).findReplica, list: removeReplicaList},

@@ -24,6 +24,11 @@ type Spanning struct {
 	Crossings []string // what goes from zone to zone once it is done
 	Surplus   []string // what is more than was named
 	Prune     bool     // and goes
+
+	Leaves string   // the zone, of an evacuation
+	Words  []string // what of it goes where
+	Claims []string // whose disks stay in the zone, so that their pods cannot follow
+	Only   bool     // the zone has the only master: the address goes to a balancer and back
 }
 
 // OnSpan has f called in an up of the whole cluster, or a preview of one, before
@@ -43,6 +48,7 @@ type whole struct {
 	first listing // the cluster with its first master
 	ahead []*run  // of the other masters and pools, as far as can be said now
 	lack          // of masters
+	empty bool    // a zone to be left has nothing of the cluster
 }
 
 // A lack is what is to be done about masters next: one that is to be made, or one that is
@@ -69,12 +75,20 @@ func (w *whole) short(ctx context.Context) (x lack, err error) {
 	}
 	r.SawMasters(r.Have)
 	all := r.Have.Masters(r.Want.Names)
-	if len(all) == 1 && w.Lasting() == 1 {
+	if len(all) == 1 && w.Lasting() == 1 && w.leaves.Zone == "" {
 		return x, nil
 	}
 	s := r.SurveyWrites(ctx, all)
+	for _, o := range r.ofZone(s, w.leaves.Zone) {
+		if deadVoter(s, o.Name) {
+			return lack{goes: o}, nil // a ring takes nobody while one of its voters is dead
+		}
+	}
 	for _, p := range w.Masters {
 		here, halves := r.MastersIn(p.Zone), 0
+		if p.Zone == w.leaves.Zone {
+			here = r.ofZone(s, p.Zone)
+		}
 		for _, o := range here {
 			is, err := r.isWhole(ctx, o, s)
 			if err != nil {
@@ -101,18 +115,7 @@ func (w *whole) short(ctx context.Context) (x lack, err error) {
 func (c *Cluster) upAll(ctx context.Context, h hold, report func(plan.Event)) (*Summary, error) {
 	all := &Summary{}
 	w, err := c.judged(ctx, h, doing(report))
-	gone := "" // whose removal finds nothing to do is not tried for ever
-	for ; err == nil && (w.half || w.goes.Name != gone); w, err = c.judged(ctx, h, doing(report)) {
-		if gone = w.goes.Name; w.half {
-			err = w.add(ctx, w.command(w.Master(w.settings, w.next)), report, all)
-		} else {
-			err = w.remove(ctx, w.command(w.Without(w.settings, w.goes.Zone, w.goes.Name)), report, all)
-		}
-		if err != nil {
-			return nil, err
-		}
-	}
-	if err != nil {
+	if w, err = w.mended(ctx, err, report, all); err != nil {
 		return nil, err
 	}
 	if err := w.first.walk(ctx, w.first.items, report); err != nil {
@@ -122,23 +125,8 @@ func (c *Cluster) upAll(ctx context.Context, h hold, report func(plan.Event)) (*
 	all = w.first.summary()
 	all.with(before)
 	h.lease.Done(inventory.GrowthKey(w.poolIn(w.Home)))
-	for range w.lastMaster() {
-		x, err := w.short(ctx)
-		if err != nil {
-			return nil, err
-		}
-		if x.next == "" {
-			break
-		}
-		if err := w.add(ctx, w.command(w.Master(w.settings, x.next)), report, all); err != nil {
-			return nil, err
-		}
-	}
-	for _, s := range slices.Concat(w.Others(w.settings), w.Smaller(w.settings)) {
-		if err := w.add(ctx, w.command(s), report, all); err != nil {
-			return nil, err
-		}
-		h.lease.Done(inventory.GrowthKey(w.poolIn(string(s.Zone))))
+	if err := w.grown(ctx, report, all); err != nil {
+		return nil, err
 	}
 	removals := w.Removals(w.settings)
 	for _, s := range removals {
@@ -152,6 +140,46 @@ func (c *Cluster) upAll(ctx context.Context, h hold, report func(plan.Event)) (*
 		}
 	}
 	return w.summary(ctx, all)
+}
+
+// mended has the masters finished that are half made, and those go that are to and are not
+// whole, one by one; after each all is judged anew.
+func (w *whole) mended(ctx context.Context, err error, report func(plan.Event), all *Summary) (*whole, error) {
+	gone := "" // whose removal finds nothing to do is not tried for ever
+	for ; err == nil && (w.half || w.goes.Name != gone); w, err = w.judged(ctx, w.held, doing(report)) {
+		if gone = w.goes.Name; w.half {
+			err = w.add(ctx, w.command(w.Master(w.settings, w.next)), report, all)
+		} else {
+			err = w.remove(ctx, w.command(w.Without(w.settings, w.goes.Zone, w.goes.Name)), report, all)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return w, err
+}
+
+// grown makes the other masters one by one, then the other pools.
+func (w *whole) grown(ctx context.Context, report func(plan.Event), all *Summary) error {
+	for range w.lastMaster() {
+		x, err := w.short(ctx)
+		if err != nil {
+			return err
+		}
+		if x.next == "" {
+			break
+		}
+		if err := w.add(ctx, w.command(w.Master(w.settings, x.next)), report, all); err != nil {
+			return err
+		}
+	}
+	for _, s := range slices.Concat(w.Others(w.settings), w.Smaller(w.settings)) {
+		if err := w.add(ctx, w.command(s), report, all); err != nil {
+			return err
+		}
+		w.held.lease.Done(inventory.GrowthKey(w.poolIn(string(s.Zone))))
+	}
+	return nil
 }
 
 // lastMaster is how many masters may have to be made or finished.
@@ -219,6 +247,9 @@ func (w *whole) validate(ctx context.Context, report func(plan.Event), all *Summ
 // summary ends the run: nothing is to speak of it any more.
 func (w *whole) summary(ctx context.Context, all *Summary) (*Summary, error) {
 	all.Mode, all.Zone = settings.Span, w.Home
+	if w.leaves.Zone != "" {
+		all.Mode, all.Zone = settings.Evacuate, w.leaves.Zone
+	}
 	if !w.Wish.Prune {
 		all.Surplus = w.Surplus()
 	}
@@ -297,7 +328,15 @@ func (w *whole) lists(ctx context.Context) (lists [][]plan.Item, err error) {
 	for _, r := range w.ahead {
 		add(w.itemsOf(r), plan.Later)
 	}
+	for _, o := range w.base.MastersIn(w.leaves.Zone) {
+		if o.Name != w.goes.Name {
+			add(w.goesLater(o), plan.LaterGone)
+		}
+	}
 	for _, s := range w.removalsNow() {
+		if w.leaves.Zone != "" && w.goes.Name == "" && !bool(s.DeleteNodes) {
+			continue // by then other masters are there: see below
+		}
 		_, items, err := w.command(s).down(ctx, hold{}, looking, true)
 		if err != nil {
 			return nil, err
@@ -305,4 +344,20 @@ func (w *whole) lists(ctx context.Context) (lists [][]plan.Item, err error) {
 		add(items, asItIs)
 	}
 	return lists, nil
+}
+
+// goesLater is the list of a master's removal that comes after others.
+func (w *whole) goesLater(o inventory.Object) []plan.Item {
+	r := w.at(w.command(w.Without(w.settings, o.Zone, o.Name)), rowOf(settings.RemoveReplica).Aim)
+	r.Replica = o
+	r.Balanced = w.Lasting() > 1
+	then := *r.Have
+	then.Objects = slices.Clone(then.Objects)
+	for _, x := range w.ahead {
+		if x.Mode.One {
+			then.Objects = append(then.Objects, x.Replica)
+		}
+	}
+	r.Have = &then
+	return slices.DeleteFunc(r.items(), func(i plan.Item) bool { return i.Want })
 }

@@ -2,16 +2,24 @@ package cluster
 
 import (
 	"context"
+	"fmt"
 	"slices"
+	"strings"
 
 	"hakube/cluster/inventory"
+	"hakube/cluster/kube"
+	"hakube/cluster/live"
 	"hakube/cluster/plan"
 	"hakube/cluster/preflight"
 	"hakube/cluster/refusal"
+	"hakube/cluster/rings"
 	"hakube/cluster/settings"
 	"hakube/cluster/span"
+	"hakube/cluster/status"
 	"hakube/cluster/step"
 	"hakube/cluster/task"
+	"hakube/replicate"
+	"hakube/scripts/cure"
 )
 
 // thereOf is what a cluster has, by zone.
@@ -34,6 +42,9 @@ func thereOf(r *run) span.There {
 // nothing but what masters cannot be asked without.
 func (c *Cluster) judged(ctx context.Context, h hold, act action) (w *whole, err error) {
 	w = &whole{Cluster: c, held: h, base: c.runFor(settings.Up, h)}
+	if c.leaves.Zone != "" {
+		return w, w.leave(ctx, act)
+	}
 	if w.base.Have, err = w.base.Look(ctx); err != nil {
 		return w, preflight.Misplaced(ctx, w.base.Task, err)
 	}
@@ -53,7 +64,7 @@ func (c *Cluster) judged(ctx context.Context, h hold, act action) (w *whole, err
 		return w, err
 	}
 	if c.span != nil {
-		if err := c.span(Spanning{w.Crossings(), w.Surplus(), w.Wish.Prune}); err != nil {
+		if err := c.span(Spanning{Crossings: w.Crossings(), Surplus: w.Surplus(), Prune: w.Wish.Prune}); err != nil {
 			return w, err
 		}
 	}
@@ -122,6 +133,7 @@ func (w *whole) zonesFit(ctx context.Context) error {
 
 // at is a run of a command beside what was found, without another look.
 func (w *whole) at(c *Cluster, aim task.Aim) *run {
+	aim.Leaves = w.leaves.Zone
 	r := newRun(w.base.Anew(settings.SpecOf(c.settings, c.deps.Operator())), aim)
 	r.Have = w.base.Have
 	r.Learn(r.Have)
@@ -201,9 +213,177 @@ func (w *whole) membersFit(ctx context.Context, act action) error {
 		}
 	}
 	for _, s := range w.removalsNow() {
+		if w.leaves.Zone != "" && w.goes.Name == "" && !bool(s.DeleteNodes) {
+			continue // by then there are others, of which each makes it easier
+		}
 		if _, _, err := w.command(s).down(ctx, w.held, looking, true); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// leave judges an evacuation: what the zone has, where it is to go, and what would be
+// refused on the way. It changes nothing but what masters cannot be asked without.
+func (w *whole) leave(ctx context.Context, act action) error {
+	r, zone := w.base, w.leaves.Zone
+	if err := status.Find(ctx, r.Task); err != nil {
+		return err
+	}
+	if homes := r.Have.Homes(r.Want.Names); len(homes) > 0 && settings.Zone(homes[0]).Region() != settings.Zone(zone).Region() {
+		return r.Have.LivesHere(&r.Want)
+	}
+	no, err := preflight.ZoneProblems(ctx, r.Env)
+	if err != nil || len(no) > 0 && !r.inZone(zone) { // one that is down may still be left
+		return no.Besides(err)
+	}
+	if no, err := preflight.LockedOut(ctx, r.Task); err != nil || len(no) > 0 {
+		return no.Besides(err)
+	}
+	wish := span.ToLeave(zone, w.leaves.To)
+	begun, is := span.Parse(r.Have.Holder.Span, settings.Zone(zone).Region())
+	switch same := begun.Leave.Zone == zone; {
+	case is && same && (w.leaves.To == "" || w.leaves.To == begun.Leave.To):
+		wish = begun
+	case is && begun.Leave.Zone != "" && !same:
+		return &refusal.Refused{
+			Why:  fmt.Sprintf("the evacuation of zone %s is not done, and what is there by now would be counted twice", begun.Leave.Zone),
+			Cure: cure.Hints(cure.Hint("finish it first", begun.Command()), cure.Hint("or leave it at what there is", cure.Up(r.Have.Homes(r.Want.Names)[0]))),
+		}
+	case !r.inZone(zone) && len(r.Have.Homes(r.Want.Names)) == 0:
+		w.empty = true
+		return nil
+	}
+	r.Notes()
+	if ok, err := act(ctx, r); err != nil || !ok {
+		w.first.items = step.Reachable(r.Task)
+		return err
+	}
+	s := r.SurveyWrites(ctx, r.Have.Masters(r.Want.Names))
+	there := thereOf(r)
+	if n := len(r.ofZone(s, zone)); n > 0 {
+		there.Masters[zone] = n
+	}
+	if w.empty = there.Masters[zone] == 0 && !r.inZone(zone) && !is; w.empty {
+		return nil
+	}
+	for id := range there.Besides {
+		if id.Zone == zone {
+			return &refusal.Refused{
+				Why:  fmt.Sprintf("zone %s has pool %s, and pools of other names than the command's are not moved", zone, id.Name),
+				Cure: cure.Hint("make one elsewhere, take it away here, and run this again", cure.RemovePool(zone).With("HAKUBE_POOL", id.Name)),
+			}
+		}
+	}
+	if err := w.quorate(s); err != nil {
+		return err
+	}
+	if err := w.somewhere(ctx, wish.Leave, there); err != nil {
+		return err
+	}
+	if w.Target, err = wish.TargetOf(there); err != nil {
+		return err
+	}
+	if err := w.zonesFit(ctx); err != nil {
+		return err
+	}
+	if err := w.told(ctx, s); err != nil {
+		return err
+	}
+	w.held.lease.Note(inventory.SpanKey, w.Wish.String())
+	w.lookAhead()
+	w.first.known = true
+	var parts []preflight.Part
+	for _, x := range w.ahead {
+		parts = append(parts, preflight.Part{Task: x.Task, Items: w.itemsOf(x)})
+	}
+	if err := preflight.ForeseeAll(ctx, parts, nil); err != nil {
+		return err
+	}
+	return w.membersFit(ctx, act)
+}
+
+// inZone tells whether anything of the cluster is in the zone.
+func (r *run) inZone(zone string) bool {
+	return slices.ContainsFunc(r.Have.Objects, func(o inventory.Object) bool { return o.Zone == zone && o.Kind != inventory.InstanceGroup })
+}
+
+// ofZone are the masters of a zone, with those of which nothing is left but a vote.
+func (r *run) ofZone(s *rings.Survey, zone string) []inventory.Object {
+	list := r.MastersIn(zone)
+	for _, ring := range rings.Names {
+		for _, v := range s.Voters(ring) {
+			if v.Zone == zone && !slices.ContainsFunc(list, func(o inventory.Object) bool { return o.Name == v.Name }) {
+				list = append(list, inventory.Object{Kind: inventory.Instance, Name: v.Name, Zone: zone, Role: inventory.RoleMaster})
+			}
+		}
+	}
+	return list
+}
+
+// deadVoter tells that a master votes in a ring that goes on without it: then no other can
+// be added before it is out.
+func deadVoter(s *rings.Survey, name string) bool {
+	return slices.ContainsFunc(rings.Names, func(ring string) bool {
+		return slices.ContainsFunc(s.Voters(ring), func(v replicate.Voter) bool { return v.Name == name && !v.Alive })
+	})
+}
+
+// quorate refuses to go on where a ring cannot agree on who is in it.
+func (w *whole) quorate(s *rings.Survey) error {
+	for _, ring := range rings.Names {
+		voters := s.Voters(ring)
+		if replicate.QuorumOf(voters).Holds() {
+			continue
+		}
+		hints := []string{cure.Hint("bring masters back first, as far as their data are there", cure.Repair())}
+		for _, v := range voters {
+			if v.Zone != w.leaves.Zone && s.Silent[v.Name] == nil {
+				hints = append(hints, cure.Hint("or, if zone "+w.leaves.Zone+" does not come back, go on with what a master elsewhere has", cure.FromSurvivor(v.Name)))
+				break
+			}
+		}
+		return &refusal.Refused{
+			Why:  fmt.Sprintf("etcd ring %s has no quorum, so nobody can be taken into it or out of it (%s):\n%v", ring, s.QuorumText(ring), s.Why()),
+			Cure: cure.Hints(append(hints, cure.Hint("then run it again", cure.Same()))...),
+		}
+	}
+	return nil
+}
+
+// somewhere refuses a zone to go to that is none, and asks for one where the cluster has no
+// other.
+func (w *whole) somewhere(ctx context.Context, l span.Leaving, there span.There) error {
+	if len(l.Others(there)) > 0 || l.Masters != nil {
+		return nil
+	}
+	all, err := w.base.GCE.Zones().List(ctx)
+	if err != nil {
+		return err
+	}
+	var cures []string
+	for _, z := range all {
+		if name := z.GetName(); name != l.Zone && settings.Zone(name).Region() == settings.Zone(l.Zone).Region() {
+			cures = append(cures, cure.Hint("", cure.Evacuate(l.Zone, name)))
+		}
+	}
+	return &refusal.Refused{
+		Why:  fmt.Sprintf("cluster %s has no zone but %s: name one of its region to go to", w.base.Want.Names.Prefix, l.Zone),
+		Cure: strings.Join(append([]string{"its region has these:"}, cures...), "\n"),
+	}
+}
+
+// told tells of what moves, and of what cannot, before anything is changed.
+func (w *whole) told(ctx context.Context, s *rings.Survey) error {
+	if w.span == nil {
+		return nil
+	}
+	x := Spanning{Crossings: w.Crossings(), Surplus: w.Surplus(), Prune: true, Leaves: w.leaves.Zone, Words: w.Words()}
+	x.Only = w.Lasting() == 1 && len(w.base.ofZone(s, w.leaves.Zone)) == 1
+	claims, err := live.ClaimsIn(ctx, w.base.Task, w.leaves.Zone)
+	if err != nil {
+		claims = []string{"which could not be asked: " + kube.Plainly(err)}
+	}
+	x.Claims = claims
+	return w.span(x)
 }

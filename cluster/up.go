@@ -21,7 +21,7 @@ import (
 
 func (c *Cluster) runFor(verb settings.Verb, h hold) *run {
 	aim := rowOf(c.settings.Mode(verb)).Aim
-	aim.Several = c.several
+	aim.Several, aim.Leaves = c.several, c.leaves.Zone
 	r := newRun(env.New(c.settings, c.deps, h.gate), aim)
 	r.Lease = h.lease
 	return r

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 
+	corev1 "k8s.io/api/core/v1"
+
 	"hakube/cluster/addons"
 	"hakube/cluster/kube"
 	"hakube/cluster/refusal"
@@ -169,4 +171,46 @@ func (s *withAddons) leave(ctx context.Context, client *kube.Client, list []kube
 	}
 	no, err := s.inUse(ctx, client, off)
 	return no.Besides(err)
+}
+
+// ClaimsIn are the claims whose disks are in the zone and in no other: their pods cannot
+// run anywhere else. A volume says so by its node affinity (topology.gke.io/zone of
+// Compute Engine's driver, topology.kubernetes.io/zone of others).
+func ClaimsIn(ctx context.Context, r *task.Task, zone string) (list []string, err error) {
+	client, err := r.Kube(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var all corev1.PersistentVolumeList
+	if err := client.List(ctx, "/api/v1/persistentvolumes", &all); err != nil {
+		return nil, err
+	}
+	for i := range all.Items {
+		v := &all.Items[i]
+		if c := v.Spec.ClaimRef; c != nil && onlyIn(v, zone) {
+			list = append(list, c.Namespace+"/"+c.Name)
+		}
+	}
+	slices.Sort(list)
+	return list, nil
+}
+
+// zoneKeys are the labels by which volumes name zones.
+var zoneKeys = []string{"topology.gke.io/zone", corev1.LabelTopologyZone, corev1.LabelFailureDomainBetaZone}
+
+// onlyIn tells whether each of the places where a volume can be used is in the zone.
+func onlyIn(v *corev1.PersistentVolume, zone string) bool {
+	if v.Spec.NodeAffinity == nil || v.Spec.NodeAffinity.Required == nil {
+		return false
+	}
+	terms := v.Spec.NodeAffinity.Required.NodeSelectorTerms
+	for _, t := range terms {
+		here := slices.ContainsFunc(t.MatchExpressions, func(e corev1.NodeSelectorRequirement) bool {
+			return slices.Contains(zoneKeys, e.Key) && e.Operator == corev1.NodeSelectorOpIn && slices.Equal(e.Values, []string{zone})
+		})
+		if !here {
+			return false
+		}
+	}
+	return len(terms) > 0
 }

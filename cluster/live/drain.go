@@ -35,11 +35,12 @@ type drained struct {
 	last   bool                           // they go with their pool, so none of it takes pods again
 	gaveUp map[string]string              // by node: why draining it was given up
 	keeps  bool                           // a budget that does not give way ends it
+	lets   bool                           // what is on nodes whose kubelets are silent is let be: no budget is about what does not run
 	from   string                         // the template of machines that stay: nodes of others are left to whoever replaces them
 }
 
 func drain(r *task.Task) *drained {
-	d := &drained{env: r.Env, groups: r.OwnGroups(), last: r.Mode.Removes && !r.Mode.One, gaveUp: map[string]string{}}
+	d := &drained{env: r.Env, groups: r.OwnGroups(), last: r.Mode.Removes && !r.Mode.One, gaveUp: map[string]string{}, keeps: r.Mode.Leaves != "", lets: r.Mode.Leaves != ""}
 	switch {
 	case r.Mode.One:
 		master := pool.Machine{Name: r.Replica.Name, Zone: r.Replica.Zone}
@@ -71,14 +72,14 @@ func (*drained) Waits() {}
 
 // leftOn are the pods that have to leave the machines' nodes, and once there are none the
 // volumes that are still attached to them.
-func leftOn(ctx context.Context, r *env.Env, p pool.Pool, goes []pool.Machine) (pods []corev1.Pod, volumes []string, err error) {
-	client, err := r.Kube(ctx)
+func (d *drained) leftOn(ctx context.Context, p pool.Pool, goes []pool.Machine) (pods []corev1.Pod, volumes []string, err error) {
+	client, err := d.env.Kube(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
 	var nodes []*corev1.Node
 	for _, m := range goes {
-		if n := p.Node(m); n != nil {
+		if n := p.Node(m); n != nil && !(d.lets && kube.NotReady(n) != "") {
 			nodes = append(nodes, n)
 		}
 	}
@@ -116,7 +117,7 @@ func (d *drained) Observe(ctx context.Context) (plan.State, error) {
 	if len(open) > 0 {
 		return plan.State{Is: plan.Partial, Why: "to go, and takes pods: " + pool.Few(open)}, nil
 	}
-	left, volumes, err := leftOn(ctx, d.env, p, goes)
+	left, volumes, err := d.leftOn(ctx, p, goes)
 	if err != nil {
 		return plan.State{Is: plan.Absent, Why: kube.Plainly(err)}, nil
 	}
@@ -162,9 +163,9 @@ func (d *drained) Do(ctx context.Context) error {
 	err = d.env.Until(ctx, plan.Condition{
 		For: fmt.Sprintf("pods and volumes to leave %d nodes", len(goes)), Every: d.env.Poll, Limit: d.env.Want.Settings.DrainTimeout.Duration(),
 		Check: func(ctx context.Context) (ok bool, missing string, err error) {
-			left, volumes, err := leftOn(ctx, d.env, p, asked)
+			left, volumes, err := d.leftOn(ctx, p, asked)
 			if err == nil && len(left) == 0 && len(asked) < len(goes) { // one may have been put there as its node was cordoned
-				left, volumes, err = leftOn(ctx, d.env, p, goes)
+				left, volumes, err = d.leftOn(ctx, p, goes)
 			}
 			if err != nil {
 				return false, "", err
@@ -268,7 +269,9 @@ func (b busy) giveUp(why string) {
 func (b busy) Undo(ctx context.Context) error {
 	err := b.open(ctx)
 	if err == nil {
-		err = b.drain.Do(ctx)
+		if err = b.drain.Do(ctx); err != nil && b.drain.keeps {
+			return err
+		}
 	}
 	if err != nil && ctx.Err() == nil {
 		b.giveUp(kube.Plainly(err))

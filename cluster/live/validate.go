@@ -30,7 +30,9 @@ import (
 // of all zones by name, both
 // etcd rings asked on the master itself, the API's own word, and CoreDNS.
 func Validate(r *task.Task, tell func(*Evidence)) plan.Step {
-	return &validate{env: r.Env, masters: r.Masters(), groups: r.EveryGroup(), replica: r.Replica.Name, rejoins: r.Rejoins, tell: tell}
+	leaves := r.Mode.Leaves
+	left := func(o inventory.Object) bool { return o.Zone == leaves } // nobody waits for what may be dead
+	return &validate{env: r.Env, masters: r.Masters(), groups: slices.DeleteFunc(r.EveryGroup(), left), replica: r.Replica.Name, leaves: leaves, rejoins: r.Rejoins, tell: tell}
 }
 
 type validate struct {
@@ -38,6 +40,7 @@ type validate struct {
 	masters  []inventory.Object
 	groups   []inventory.Object // of all pools
 	replica  string             // that is added, and may vote nowhere yet
+	leaves   string             // the zone that is left
 	rejoins  *pool.Rejoining
 	tell     func(*Evidence) // for the summary
 	evidence *Evidence
@@ -212,6 +215,9 @@ func (v *validate) nodesMissing(nodes []Node, p pool.Pool, s *rings.Survey) stri
 	var wrong []string
 	_, known := s.Healthy() // or else nobody says who votes
 	for _, m := range v.all() {
+		if m.Zone == v.leaves {
+			continue
+		}
 		votes := !known
 		for _, ring := range rings.Names {
 			votes = votes || slices.ContainsFunc(s.Voters(ring), func(x replicate.Voter) bool { return x.Name == m.Name })

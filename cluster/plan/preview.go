@@ -31,6 +31,24 @@ type laterWait struct{ later }
 
 func (laterWait) Waits() {}
 
+// LaterGone is Later of a step that is to be undone: what it is about may not be there yet.
+func LaterGone(s Step) Step {
+	if _, waits := s.(Waiter); waits {
+		return goneWait{gone{later{s}}}
+	}
+	return gone{later{s}}
+}
+
+type gone struct{ later }
+
+func (gone) Observe(context.Context) (State, error) {
+	return State{Is: Present, Why: "goes after what is before it"}, nil
+}
+
+type goneWait struct{ gone }
+
+func (goneWait) Waits() {}
+
 // PreviewStages is Preview of several lists, each after the one before, numbered as one.
 func PreviewStages(ctx context.Context, stages [][]Item, report func(Event)) (changes int, err error) {
 	total, before := 0, 0

@@ -19,6 +19,7 @@ const (
 	Repair        Mode = "repair"         // repair: brings masters back that fail
 	Rebuild       Mode = "rebuild"        // repair --from-survivor: goes on with one master where quorum is lost for good
 	Restore       Mode = "restore"        // restore: the masters' data are those of a backup
+	Evacuate      Mode = "evacuate zone"  // evacuate: masters and pools of a zone go to others
 	Look          Mode = "look"           // status, validate, backup: nothing
 )
 
@@ -30,6 +31,8 @@ func (s *Settings) Mode(verb Verb) Mode {
 		return Look
 	case verb == RestoreVerb:
 		return Restore
+	case verb == EvacuateVerb:
+		return Evacuate
 	case verb == RepairVerb:
 		return Repair
 	case verb == RebuildVerb:
@@ -58,6 +61,9 @@ func (s *Settings) Spans() bool { return slices.ContainsFunc(spanning, s.IsGiven
 
 // ZoneVariable names the zones that a command is of.
 func ZoneVariable(s *Settings) string {
+	if s.leaves {
+		return "zone"
+	}
 	if len(s.Named()) > 0 {
 		return "HAKUBE_ZONES, HAKUBE_MASTER_ZONES"
 	}
@@ -71,6 +77,12 @@ func (s Settings) Single() Settings {
 		s = s.Said(name, false)
 	}
 	s.part = true
+	return s
+}
+
+// ToLeave is the same for whoever leaves the zone, which no variable names.
+func (s Settings) ToLeave(zone Zone) Settings {
+	s.Zone, s.leaves = zone, true
 	return s
 }
 
@@ -134,6 +146,8 @@ const (
 	// BackupVerb and RestoreVerb are of the whole cluster, wherever it is.
 	BackupVerb  Verb = "backup"
 	RestoreVerb Verb = "restore"
+	// EvacuateVerb is of the zone that is its argument, and finds the others itself.
+	EvacuateVerb Verb = "evacuate"
 )
 
 // chooses tells whether kube-up's selectors say what the verb does.

@@ -53,7 +53,11 @@ func (x Target) Without(s settings.Settings, zone, name string) settings.Setting
 // Others make the pools of the other zones.
 func (x Target) Others(s settings.Settings) (list []settings.Settings) {
 	for _, p := range x.Pools {
-		if p.Zone == x.Home || p.Wants == 0 && p.Is == Default || x.unnamed(p) {
+		done := p.Zone == x.Home || p.Wants == 0 && p.Is == Default
+		if x.Wish.Leave.Zone != "" { // of a zone that is left only what it makes larger is of concern
+			done = p.Wants <= p.Is
+		}
+		if done || x.unnamed(p) {
 			continue
 		}
 		list = append(list, single(s, p.Zone, func(s *settings.Settings) {
@@ -89,13 +93,19 @@ func (x Target) Removals(s settings.Settings) (list []settings.Settings) {
 			list = append(list, single(s, p.Zone, func(s *settings.Settings) { s.DeleteNodes = false }))
 		}
 	}
+	pool := func(zone string) {
+		list = append(list, single(s, zone, func(s *settings.Settings) { s.UseExistingMaster = true }))
+	}
 	for _, p := range x.Pools {
-		if x.unnamed(p) {
-			list = append(list, single(s, p.Zone, func(s *settings.Settings) { s.UseExistingMaster = true }))
+		if x.unnamed(p) && p.Zone != x.Wish.Leave.Zone {
+			pool(p.Zone)
 		}
 	}
 	for _, b := range x.Besides {
 		list = append(list, single(s, b.Zone, func(s *settings.Settings) { s.UseExistingMaster, s.Pool = true, settings.PoolName(b.Name) }))
+	}
+	if x.Wish.Leave.Zone != "" { // also when all that is left of one are machines and Nodes
+		pool(x.Wish.Leave.Zone)
 	}
 	return list
 }

@@ -69,6 +69,9 @@ const Default = unsaid
 
 // TargetOf says what the wish comes to. Even numbers of masters are refused.
 func (w Wish) TargetOf(t There) (Target, error) {
+	if w.Leave.Zone != "" {
+		return w.leaving(t)
+	}
 	known := func(m map[string]int) (zones []string) {
 		for z := range m {
 			zones = append(zones, z)
@@ -262,7 +265,7 @@ func (x Target) unnamed(p Place) bool {
 func (x Target) Crossings() (list []string) {
 	in := func(places []Place) (zones []string) {
 		for _, p := range places {
-			if n := max(p.Is, p.Wants); n > 0 || n == Default {
+			if n := max(p.Is, p.Wants); (n > 0 || n == Default) && p.Zone != x.Wish.Leave.Zone {
 				zones = append(zones, p.Zone)
 			}
 		}

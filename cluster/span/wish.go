@@ -21,10 +21,17 @@ type Wish struct {
 	Autosized          bool   // pools that are there are as large as the cluster autoscaler has them
 	Pool               string // HAKUBE_POOL: nodes are of that pool
 	Fallback           string // KUBE_GCE_ZONE, for a new cluster whose zones nobody named
+
+	Leave Leaving // of a zone that is left: it says all there is to say
 }
 
 // unsaid is a number of nodes that nobody named: none is one too.
 const unsaid = -1
+
+// ToLeave is what whoever leaves a zone wishes, to the other zones or to the one named.
+func ToLeave(zone, to string) Wish {
+	return Wish{Each: unsaid, Nodes: unsaid, Leave: Leaving{Zone: zone, To: to}}
+}
 
 // Of is what the settings say.
 func Of(s *settings.Settings) Wish {
@@ -56,6 +63,9 @@ func names(zones settings.Zones) (list []string) {
 
 // String is the wish as a label takes it: z-bcd_m-bcd_c-3_n-9_p-3_none_even_prune.
 func (w Wish) String() string {
+	if w.Leave.Zone != "" {
+		return w.Leave.String()
+	}
 	var parts []string
 	add := func(key, value string) { parts = append(parts, key+"-"+value) }
 	letters := func(key string, zones []string) {
@@ -95,6 +105,9 @@ func (w Wish) String() string {
 // Parse reads a label back; ok is false of what no wish wrote.
 func Parse(label, region string) (w Wish, ok bool) {
 	w.Each, w.Nodes = unsaid, unsaid
+	if w.Leave, ok = leavingOf(label, region); ok {
+		return w, true
+	}
 	for part := range strings.SplitSeq(label, "_") {
 		key, value, valued := strings.Cut(part, "-")
 		n, err := strconv.Atoi(value)
@@ -133,6 +146,9 @@ func zonesOf(letters, region string) (zones []string) {
 
 // Command is what brings a cluster to it.
 func (w Wish) Command() cure.Command {
+	if w.Leave.Zone != "" {
+		return w.Leave.command()
+	}
 	c := cure.UpAll()
 	say := func(name, value string, is bool) {
 		if is {

@@ -81,7 +81,11 @@ func (s *Snapshot) spanned() []Unfinished {
 	if x, err := w.TargetOf(there); err == nil && x.Reached() { // it could not say any more that it was done
 		return []Unfinished{}
 	}
-	return half("an up of the whole cluster is not done", w.Command().String(), "")
+	what := "an up of the whole cluster is not done"
+	if w.Leave.Zone != "" {
+		what = "the evacuation of zone " + w.Leave.Zone + " is not done"
+	}
+	return half(what, w.Command().String(), "")
 }
 
 // The commands, without the settings that are the same for all of them.

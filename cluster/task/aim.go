@@ -14,6 +14,10 @@ type Aim struct {
 	Repairs               bool // masters that fail: then nothing is compared either, all is as it was made
 	Several               bool // several masters are to come of a cluster that is made by one command
 	GivesUp               bool // other masters, for the one that is gone on with
+
+	// Leaves is the zone that all is leaving, "" if none is: what does not answer there is
+	// not waited for, and no workload is taken beyond its budget.
+	Leaves string
 }
 
 // TakesFound tells that what goes is what was found, whatever the settings name.

@@ -89,6 +89,8 @@ func arguments(path string, commands []*cli.Command) []string {
 		return append([]string{"env", "json", "man"}, visible(commands)...)
 	case "repair":
 		return []string{mastersWord}
+	case "evacuate", "plan evacuate":
+		return emulator.Zones()
 	}
 	return nil
 }

@@ -16,13 +16,30 @@ func planCommand(u *ui) *cli.Command {
 			Name: string(verb), Usage: usageText, OnUsageError: usage,
 			Flags: append(settingFlags(), &cli.BoolFlag{Name: "exit-code", Usage: "exit 3 if there is something to change"}),
 			Action: onCluster(u, verb, looking, func(c *cli.Context, _ cluster.Settings, cl *cluster.Cluster) error {
-				return runPlan(c, u, verb, cl)
+				preview := cl.PreviewUp
+				if verb == cluster.Down {
+					preview = cl.PreviewDown
+				}
+				return runPlan(c, u, cl, preview)
 			}),
 		}
 	}
+	evacuate := &cli.Command{
+		Name: string(cluster.EvacuateVerb), Usage: "what evacuate would do", ArgsUsage: "ZONE", OnUsageError: usage,
+		Flags: append(settingFlags(), toZoneFlag(), &cli.BoolFlag{Name: "exit-code", Usage: "exit 3 if there is something to change"}),
+		Action: func(c *cli.Context) error {
+			_, cl, err := u.evacuation(c, looking)
+			if err != nil {
+				return err
+			}
+			return runPlan(c, u, cl, func(ctx context.Context, report func(plan.Event)) (int, error) {
+				return cl.PreviewEvacuate(ctx, c.Args().First(), c.String("to"), report)
+			})
+		},
+	}
 	return &cli.Command{
 		Name:         "plan",
-		Usage:        "say what up or down would do, without doing it",
+		Usage:        "say what up, down or evacuate would do, without doing it",
 		Description:  "The same walk over the same list, looking only. Waits are steps too: one that does not\nhold now counts as a change.\n\n" + exitHelp,
 		OnUsageError: usage,
 		Action: func(c *cli.Context) error {
@@ -35,16 +52,13 @@ func planCommand(u *ui) *cli.Command {
 		Subcommands: []*cli.Command{
 			sub(cluster.Up, "what up would do"),
 			sub(cluster.Down, "what down would do"),
+			evacuate,
 		},
 	}
 }
 
 // runPlan prints the steps on standard output: here they are the result.
-func runPlan(c *cli.Context, u *ui, verb cluster.Verb, cl *cluster.Cluster) error {
-	preview := cl.PreviewUp
-	if verb == cluster.Down {
-		preview = cl.PreviewDown
-	}
+func runPlan(c *cli.Context, u *ui, cl *cluster.Cluster, preview func(context.Context, func(plan.Event)) (int, error)) error {
 	steps := []jsonStep{}
 	var found cluster.Found
 	cl.OnOrphans(func(_ context.Context, f cluster.Found) (bool, error) { found = f; return false, nil })
@@ -77,6 +91,10 @@ func runPlan(c *cli.Context, u *ui, verb cluster.Verb, cl *cluster.Cluster) erro
 		u.leftBehind(found)
 		for _, x := range reduced {
 			u.printf("would remove %s\n", x)
+		}
+		if span.Leaves != "" {
+			u.tellMoves(span, func(format string, a ...any) { u.printf(format+"\n", a...) })
+			span.Surplus = nil
 		}
 		for _, what := range span.Surplus {
 			if span.Prune {

@@ -70,11 +70,6 @@ func (s spec) String() string {
 	return strings.Join(append(slices.Clone(s.ContainerHierarchyTexts), s.LeafNodeText), " ")
 }
 
-// has tells whether the spec has the label.
-func (s spec) has(label string) bool {
-	return slices.Contains(append(slices.Concat(s.ContainerHierarchyLabels...), s.LeafNodeLabels...), label)
-}
-
 // why is the first line that says something of what a spec ended by.
 func (s spec) why() string {
 	for line := range strings.Lines(s.Failure.Message) {

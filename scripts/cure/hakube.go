@@ -64,6 +64,15 @@ func FromSurvivor(name string) Command {
 	return command("hakube", "repair", "--from-survivor", name)
 }
 
+// Evacuate has all of a cluster that is in the zone go elsewhere: to its other zones, or
+// to the one named.
+func Evacuate(inZone, to string) Command {
+	if to == "" {
+		return command("hakube", "evacuate", inZone)
+	}
+	return command("hakube", "evacuate", "--to="+to, inZone)
+}
+
 // Keygen makes a key of age and prints its public half.
 func Keygen(file string) Command { return command("age-keygen", "-o", file) }
 
