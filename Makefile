@@ -15,11 +15,14 @@ root := $(shell [ "$$(uname -s)" = Linux ] && [ "$$(id -u)" = 0 ] && echo yes)
 # How long "make fuzz" gives to each of its targets.
 FUZZTIME ?= 10m
 
+# How many nodes "make large" replaces.
+NODES ?= 1000
+
 # Where "make live" runs, and whether it asks before.
 ZONE ?= us-central1-b
 LIVE = $(if $(YES),-yes) $(if $(DOWN),-down) $(if $(OUT),-out=$(OUT))
 
-.PHONY: live mutants help build check test fuzz demo bench replay lint golden tools release clean
+.PHONY: large live mutants help build check test fuzz demo bench replay lint golden tools release clean
 
 help: ## say what there is to make
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -73,6 +76,9 @@ live: build ## try hakube on PROJECT= of yours at Google, ten minutes, everythin
 	$(GO) build -trimpath -o bin/live ./cmd/live
 	$(GO) test -c -o bin/conformance ./gce/gcetest
 	bin/live -project="$(PROJECT)" -zone="$(ZONE)" -suite=bin/conformance $(LIVE)
+
+large: ## replace a pool of NODES=1000 model nodes, 50 at a time, cut off on the way (five minutes)
+	POOL_NODES="$(NODES)" $(GO) test ./cluster -count=1 -v -run 'TestLargePoolChanged$$' -timeout 60m
 
 mutants: ## make one wrong edit after the other and see that a test near it fails (minutes)
 	ONLY="$(ONLY)" $(GO) run .ci/mutants.go

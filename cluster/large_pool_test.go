@@ -6,8 +6,10 @@ import (
 	"io"
 	"net/http"
 	"net/netip"
+	"os"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -142,15 +144,18 @@ func (x *workload) deletion(r *http.Request) (is bool, err error) {
 	return true, err
 }
 
-// TestLargePoolChanged: a pool of 1,000 nodes (a short test has fewer) gets another machine
-// type, 50 at a time. Its pods' budget is kept, no machine goes with a pod on it, what is
+// TestLargePoolChanged: a pool of 200 nodes (40 in a short test, 1,000 by make large, which
+// takes five minutes) gets another machine type, a tenth or less at a time. Its pods' budget is kept, no machine goes with a pod on it, what is
 // asked grows with the nodes and not faster, and a run that is cut on the way is gone on
 // with by whoever sets nothing.
 func TestLargePoolChanged(t *testing.T) {
 	besideOthers(t)
-	size, surge := 1000, 50
+	size, surge := 200, 20
 	if testing.Short() {
 		size, surge = 40, 5
+	}
+	if n, err := strconv.Atoi(os.Getenv("POOL_NODES")); err == nil {
+		size, surge = n, max(1, n/20)
 	}
 	x := &workload{most: max(2, size/20), on: map[string]string{}, calls: map[string]int{}}
 	x.w, _ = modelWorld(t, modelsFor(t, func(o *etcdtest.Options) { o.Fault = x.fault }), func(o *emulator.Options) {
