@@ -39,6 +39,13 @@ var freeText = []string{"KUBECONFIG", "HAKUBE_SSH_KEY", "HAKUBE_BACKUP_IDENTITY"
 // is a URL of Google's, several are a list.
 var harmless = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._:/@-]*$|^\[[A-Za-z0-9._:/ -]*\]$|^$|^invalid IP$`) // the last is none
 
+// pairs are lists of name=value, as Kubernetes takes labels and taints; what is between
+// "=", ":" and "," is as harmless as all else.
+var pairs = map[string]*regexp.Regexp{
+	"KUBE_NODE_LABELS": regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._/-]*=[A-Za-z0-9._-]*$|^$`),
+	"KUBE_NODE_TAINTS": regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._/-]*(=[A-Za-z0-9._-]*)?:[A-Za-z]+$|^$`),
+}
+
 // TestAttacks tries every setting there is, found in the struct so that no new
 // one is forgotten, as a variable and as a flag.
 func TestAttacks(t *testing.T) {
@@ -97,6 +104,10 @@ func TestAttacks(t *testing.T) {
 					t.Errorf("%s: accepted as %d bytes", what, len(is))
 				case slices.Contains(freeText, name):
 					if strings.ContainsFunc(is, func(r rune) bool { return !unicode.IsPrint(r) }) {
+						t.Errorf("%s: accepted as %q", what, is)
+					}
+				case pairs[name] != nil:
+					if !pairs[name].MatchString(is) {
 						t.Errorf("%s: accepted as %q", what, is)
 					}
 				case !harmless.MatchString(is):
