@@ -73,8 +73,14 @@ func TestReadOnly(t *testing.T) {
 					t.Errorf("repaired %v", s.Repaired)
 				}
 				c.whole(masters)
-				if s, err := c.o.Repair(context.Background(), "", nil); err != nil || !s.Nothing {
-					t.Errorf("once more: %+v, %v", s, err)
+				for i := 1; ; i++ { // on a busy host a master that is well is silent for longer than the model's second
+					s, err := c.o.Repair(context.Background(), "", nil)
+					if err == nil && s.Nothing {
+						break
+					}
+					if i == 5 {
+						t.Fatalf("once more: %+v, %v", s, err)
+					}
 				}
 			})
 		}
