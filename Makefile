@@ -22,7 +22,7 @@ NODES ?= 1000
 ZONE ?= us-central1-b
 LIVE = $(if $(YES),-yes) $(if $(DOWN),-down) $(if $(OUT),-out=$(OUT))
 
-.PHONY: large live mutants help build check test fuzz demo bench replay lint golden tools release clean
+.PHONY: large upstream live mutants help build check test fuzz demo bench replay lint golden tools release clean
 
 help: ## say what there is to make
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,7 +51,7 @@ test: tools build ## everything, with real machines where there are root and Lin
 	@$(MAKE) --no-print-directory lint
 ifeq ($(root),yes)
 	testdata/clients.sh bin/clients
-	bin/hakube local prepare --addons --conformance
+	bin/hakube local prepare --addons
 else
 	@echo "real machines are skipped: they need Linux and root"
 endif
@@ -79,6 +79,10 @@ live: build ## try hakube on PROJECT= of yours at Google, ten minutes, everythin
 
 large: ## replace a pool of NODES=1000 model nodes, 50 at a time, cut off on the way (five minutes)
 	POOL_NODES="$(NODES)" $(GO) test ./cluster -count=1 -v -run 'TestLargePoolChanged$$' -timeout 60m
+
+upstream: tools build ## run some of Kubernetes' own conformance tests on a real cluster (ten minutes the first time)
+	bin/hakube local prepare --conformance
+	$(GO) test ./cmd/hakube -count=1 -v -run 'TestUpstream$$' -timeout 40m
 
 mutants: ## make one wrong edit after the other and see that a test near it fails (minutes)
 	ONLY="$(ONLY)" $(GO) run .ci/mutants.go
