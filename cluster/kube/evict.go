@@ -168,11 +168,20 @@ func (c *Client) keepsVolumes(ctx context.Context, node string) (bool, error) {
 	if err != nil {
 		return false, fmt.Errorf("listing pods on %s: %w", node, err)
 	}
-	return slices.ContainsFunc(all.Items, func(p corev1.Pod) bool {
-		return !hasToLeave(&p, true) && slices.ContainsFunc(p.Spec.Volumes, func(v corev1.Volume) bool {
-			return v.PersistentVolumeClaim != nil || v.Ephemeral != nil
-		})
-	}), nil
+	return slices.ContainsFunc(all.Items, keepsClaims), nil
+}
+
+// keepsClaims tells whether what a pod mounts stays mounted while its node is drained. Of
+// one that is over it does not: what was evicted is Failed for a moment before it is gone,
+// and its disk is detached after that.
+func keepsClaims(p corev1.Pod) bool {
+	return !isOver(&p) && !hasToLeave(&p, true) && slices.ContainsFunc(p.Spec.Volumes, func(v corev1.Volume) bool {
+		return v.PersistentVolumeClaim != nil || v.Ephemeral != nil
+	})
+}
+
+func isOver(p *corev1.Pod) bool {
+	return p.Status.Phase == corev1.PodSucceeded || p.Status.Phase == corev1.PodFailed
 }
 
 // podsNamed is how many of the pods that are still there are named.
@@ -184,7 +193,7 @@ const podsNamed = 4
 // there the eviction is all.
 func hasToLeave(pod *corev1.Pod, ready bool) bool {
 	switch {
-	case pod.Status.Phase == corev1.PodSucceeded, pod.Status.Phase == corev1.PodFailed:
+	case isOver(pod):
 		return false
 	case pod.Annotations[corev1.MirrorPodAnnotationKey] != "":
 		return false
