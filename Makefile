@@ -41,7 +41,7 @@ lint: ## go vet (for macOS too), staticcheck, shellcheck, gofmt
 	else echo "shellcheck skipped: not installed (make tools, as root on Debian)"; fi
 
 # More packages and tests at a time than cores, and lint beside them, which vets: half of their time is waiting.
-check: ## the quick tests: vet, lint, units, stories on model machines, no real ones (two to three minutes on two cores)
+check: ## the quick tests: vet, lint, units, stories on model machines, no real ones (some minutes on two cores)
 	@$(MAKE) --no-print-directory lint & lint=$$!; code=0; n=$$(getconf _NPROCESSORS_ONLN); \
 	GOGC=800 $(GO) test -short -vet=off -p $$((n + 2)) -parallel $$((8 * n)) ./... || code=$$?; \
 	wait $$lint || { code=$$?; echo "make lint failed: its words are above"; }; exit $$code

@@ -26,20 +26,7 @@ var contextValues = map[string]string{
 func valuesInContexts(t *testing.T) (all int) {
 	t.Helper()
 	found := map[string]int{}
-	err := filepath.WalkDir("..", func(path string, d fs.DirEntry, err error) error {
-		name := d.Name()
-		switch {
-		case err != nil:
-			return err
-		case d.IsDir() && len(name) > 2 && strings.HasPrefix(name, "."):
-			return fs.SkipDir
-		case d.IsDir() || !strings.HasSuffix(name, ".go") || strings.HasSuffix(name, "_test.go"):
-			return nil
-		}
-		file, err := parser.ParseFile(gotoken.NewFileSet(), path, nil, parser.SkipObjectResolution)
-		if err != nil {
-			return err
-		}
+	eachGoFile(t, func(path string, file *ast.File) {
 		ast.Inspect(file, func(n ast.Node) bool {
 			if x, is := n.(*ast.CallExpr); is && nameOf(x.Fun) == "WithValue" {
 				found[filepath.ToSlash(strings.TrimPrefix(path, ".."+string(filepath.Separator)))]++
@@ -47,11 +34,7 @@ func valuesInContexts(t *testing.T) (all int) {
 			}
 			return true
 		})
-		return nil
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
 	for file, n := range found {
 		if contextValues[file] == "" || n > 1 {
 			t.Errorf("%s puts %d values into contexts: behaviour is a field of what a run works with (env.Deps), data an argument", file, n)
@@ -124,4 +107,29 @@ func seesTask(f *ast.FuncDecl) (seen int) {
 func isTask(e ast.Expr) bool {
 	star, is := e.(*ast.StarExpr)
 	return is && nameOf(star.X) == "Task"
+}
+
+// eachGoFile parses each file of the whole tree that is no test.
+func eachGoFile(t *testing.T, do func(path string, file *ast.File)) {
+	t.Helper()
+	err := filepath.WalkDir("..", func(path string, d fs.DirEntry, err error) error {
+		name := d.Name()
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && len(name) > 2 && strings.HasPrefix(name, "."):
+			return fs.SkipDir
+		case d.IsDir() || !strings.HasSuffix(name, ".go") || strings.HasSuffix(name, "_test.go"):
+			return nil
+		}
+		file, err := parser.ParseFile(gotoken.NewFileSet(), path, nil, parser.SkipObjectResolution)
+		if err != nil {
+			return err
+		}
+		do(path, file)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 }

@@ -2,11 +2,7 @@ package cluster
 
 import (
 	"go/ast"
-	"go/parser"
-	gotoken "go/token"
-	"io/fs"
 	"path/filepath"
-	"strings"
 	"testing"
 )
 
@@ -15,20 +11,7 @@ import (
 // client.Instances() and the type Instances that it returns the package's name tells.
 func TestOneNameOnce(t *testing.T) {
 	types, methods := map[string]map[string]bool{}, map[string]map[string]string{}
-	err := filepath.WalkDir("..", func(path string, d fs.DirEntry, err error) error {
-		name := d.Name()
-		switch {
-		case err != nil:
-			return err
-		case d.IsDir() && len(name) > 2 && strings.HasPrefix(name, "."):
-			return fs.SkipDir
-		case d.IsDir() || !strings.HasSuffix(name, ".go") || strings.HasSuffix(name, "_test.go"):
-			return nil
-		}
-		file, err := parser.ParseFile(gotoken.NewFileSet(), path, nil, parser.SkipObjectResolution)
-		if err != nil {
-			return err
-		}
+	eachGoFile(t, func(path string, file *ast.File) {
 		dir := filepath.Dir(path)
 		if types[dir] == nil {
 			types[dir], methods[dir] = map[string]bool{}, map[string]string{}
@@ -47,11 +30,7 @@ func TestOneNameOnce(t *testing.T) {
 				}
 			}
 		}
-		return nil
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
 	for dir, names := range methods {
 		for name, path := range names {
 			if types[dir][name] {

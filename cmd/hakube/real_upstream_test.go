@@ -50,14 +50,12 @@ func upstreamTests(ctx context.Context, t *testing.T, made bool) (tests mirror.U
 
 // A spec is one of those tests, as Ginkgo reports it (its type SpecReport).
 type spec struct {
-	ContainerHierarchyTexts  []string
-	ContainerHierarchyLabels [][]string
-	LeafNodeType             string
-	LeafNodeText             string
-	LeafNodeLabels           []string
-	State                    string
-	RunTime                  time.Duration
-	Failure                  struct {
+	ContainerHierarchyTexts []string
+	LeafNodeType            string
+	LeafNodeText            string
+	State                   string
+	RunTime                 time.Duration
+	Failure                 struct {
 		Message  string
 		Location struct {
 			FileName   string
