@@ -117,7 +117,7 @@ func (g InstanceGroupManagers) DeleteInstances(ctx context.Context, name string,
 	for some := range slices.Chunk(instances, deleteAtOnce) {
 		urls := make([]string, len(some))
 		for i, n := range some {
-			urls[i] = "projects/" + g.c.Project() + "/zones/" + g.zone + "/instances/" + n
+			urls[i] = g.instance(n)
 		}
 		err := change(ctx, g.c, &g.c.groups, call{"deleting machines of", group, name},
 			func(ctx context.Context, rest *compute.InstanceGroupManagersClient, id *string) (*compute.Operation, error) {
@@ -131,4 +131,74 @@ func (g InstanceGroupManagers) DeleteInstances(ctx context.Context, name string,
 		}
 	}
 	return nil
+}
+
+// Patch changes of a group what x names and leaves the rest: its policies among them.
+// Machines it has stay as they are, but that it looks after them by the new policies.
+func (g InstanceGroupManagers) Patch(ctx context.Context, name string, x *computepb.InstanceGroupManager) error {
+	return change(ctx, g.c, &g.c.groups, call{"changing", group, name},
+		func(ctx context.Context, rest *compute.InstanceGroupManagersClient, id *string) (*compute.Operation, error) {
+			return rest.Patch(ctx, &computepb.PatchInstanceGroupManagerRequest{
+				Project: g.c.Project(), Zone: g.zone, InstanceGroupManager: name, InstanceGroupManagerResource: x, RequestId: id}, once)
+		})
+}
+
+// CreateInstance makes a machine by its name, with what the configuration says is kept of
+// it, and the group larger by one. It returns when that is decided: ListManagedInstances
+// tells when the machine is there, and why not.
+func (g InstanceGroupManagers) CreateInstance(ctx context.Context, name string, x *computepb.PerInstanceConfig) error {
+	return change(ctx, g.c, &g.c.groups, call{"making machine " + x.GetName() + " of", group, name},
+		func(ctx context.Context, rest *compute.InstanceGroupManagersClient, id *string) (*compute.Operation, error) {
+			return rest.CreateInstances(ctx, &computepb.CreateInstancesInstanceGroupManagerRequest{
+				Project: g.c.Project(), Zone: g.zone, InstanceGroupManager: name, RequestId: id,
+				InstanceGroupManagersCreateInstancesRequestResource: &computepb.InstanceGroupManagersCreateInstancesRequest{Instances: []*computepb.PerInstanceConfig{x}},
+			}, once)
+		})
+}
+
+// AbandonInstance lets a machine go that stays as it is, and makes the group smaller by
+// one. One that is no member is refused. It returns when that is decided, not when the
+// group does not list it any more.
+func (g InstanceGroupManagers) AbandonInstance(ctx context.Context, name, instance string) error {
+	return change(ctx, g.c, &g.c.groups, call{"letting machine " + instance + " go of", group, name},
+		func(ctx context.Context, rest *compute.InstanceGroupManagersClient, id *string) (*compute.Operation, error) {
+			return rest.AbandonInstances(ctx, &computepb.AbandonInstancesInstanceGroupManagerRequest{
+				Project: g.c.Project(), Zone: g.zone, InstanceGroupManager: name, RequestId: id,
+				InstanceGroupManagersAbandonInstancesRequestResource: &computepb.InstanceGroupManagersAbandonInstancesRequest{
+					Instances: []string{g.instance(instance)}},
+			}, once)
+		})
+}
+
+// PatchConfig changes of what is kept of a machine what x names; of one of which nothing is
+// kept x is all. The machine stays as it is until ApplyConfig, and so does what comes in its
+// place.
+func (g InstanceGroupManagers) PatchConfig(ctx context.Context, name string, x *computepb.PerInstanceConfig) error {
+	return change(ctx, g.c, &g.c.groups, call{"changing what is kept of " + x.GetName() + " in", group, name},
+		func(ctx context.Context, rest *compute.InstanceGroupManagersClient, id *string) (*compute.Operation, error) {
+			return rest.PatchPerInstanceConfigs(ctx, &computepb.PatchPerInstanceConfigsInstanceGroupManagerRequest{
+				Project: g.c.Project(), Zone: g.zone, InstanceGroupManager: name, RequestId: id,
+				InstanceGroupManagersPatchPerInstanceConfigsReqResource: &computepb.InstanceGroupManagersPatchPerInstanceConfigsReq{
+					PerInstanceConfigs: []*computepb.PerInstanceConfig{x}},
+			}, once)
+		})
+}
+
+// ApplyConfig brings a machine to what its configuration says, without ending it: where
+// that would take a restart the error is Compute Engine's refusal. It returns when that is
+// decided, not when the machine shows it.
+func (g InstanceGroupManagers) ApplyConfig(ctx context.Context, name, instance string) error {
+	return change(ctx, g.c, &g.c.groups, call{"applying to " + instance + " what is kept of it in", group, name},
+		func(ctx context.Context, rest *compute.InstanceGroupManagersClient, _ *string) (*compute.Operation, error) { // the method has no request id; a second time is nothing to do
+			return rest.ApplyUpdatesToInstances(ctx, &computepb.ApplyUpdatesToInstancesInstanceGroupManagerRequest{
+				Project: g.c.Project(), Zone: g.zone, InstanceGroupManager: name,
+				InstanceGroupManagersApplyUpdatesRequestResource: &computepb.InstanceGroupManagersApplyUpdatesRequest{
+					Instances: []string{g.instance(instance)}, MinimalAction: new("NONE"), MostDisruptiveAllowedAction: new("REFRESH")},
+			}, once)
+		})
+}
+
+// instance is the URL of a machine of the zone.
+func (g InstanceGroupManagers) instance(name string) string {
+	return "projects/" + g.c.Project() + "/zones/" + g.zone + "/instances/" + name
 }

@@ -202,6 +202,7 @@ func (s *suite) group(t *testing.T) {
 	if _, err := s.c.InstanceGroupManagers(s.zone).ListManagedInstances(ctx, s.name("absent")); !gce.IsNotFound(err) {
 		t.Errorf("listing the machines of no group: %v, want not found", err)
 	}
+	s.kept(t)
 	destroy(t, s.groups(), name)
 	if left, err := s.c.Instances(s.zone).List(ctx); err != nil || slices.ContainsFunc(left, func(i *computepb.Instance) bool {
 		return strings.HasPrefix(i.GetName(), name)
