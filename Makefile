@@ -22,7 +22,7 @@ NODES ?= 1000
 ZONE ?= us-central1-b
 LIVE = $(if $(YES),-yes) $(if $(DOWN),-down) $(if $(OUT),-out=$(OUT))
 
-.PHONY: large upstream live mutants help build check test fuzz demo bench replay lint golden tools release clean
+.PHONY: long large upstream live mutants help build check test fuzz demo bench replay lint golden tools release clean
 
 help: ## say what there is to make
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,7 +47,7 @@ check: ## the quick tests: vet, lint, units, stories on model machines, no real 
 	wait $$lint || { code=$$?; echo "make lint failed: its words are above"; }; exit $$code
 
 test: PACKAGES += $(CLIENTS)
-test: tools build ## everything, with real machines where there are root and Linux; installs what it needs
+test: tools build ## everything, the longest in short forms, with real machines where there are root and Linux; installs what it needs
 	@$(MAKE) --no-print-directory lint
 ifeq ($(root),yes)
 	testdata/clients.sh bin/clients
@@ -55,7 +55,14 @@ ifeq ($(root),yes)
 else
 	@echo "real machines are skipped: they need Linux and root"
 endif
-	$(GO) test -count=1 -vet=off -parallel $$((3 * $$(getconf _NPROCESSORS_ONLN))) -timeout 75m -v ./... 2>&1 | testdata/summarize.sh bin/test.log
+	SHORT_FORMS=1 $(GO) test -count=1 -vet=off -parallel $$((3 * $$(getconf _NPROCESSORS_ONLN))) -timeout 75m -v ./... 2>&1 | testdata/summarize.sh bin/test.log
+
+long: tools build ## what "make test" has in short forms, whole: every cut, and the longest on real machines (an hour and a half)
+	$(GO) test ./cluster -count=1 -vet=off -v -run 'Test(Matrix|RepairCut|RestoreCut|CutSweep)$$' -timeout 90m
+ifeq ($(root),yes)
+	bin/hakube local prepare
+	$(GO) test ./cmd/hakube -count=1 -vet=off -v -run 'Test(RealRepair|RealUsed|MultizoneWorkers)$$' -timeout 60m
+endif
 
 fuzz: ## feed every parser of foreign input with what nobody sends, FUZZTIME=10m for each
 	@grep -l '^func Fuzz' $$(git ls-files '*_test.go') | xargs -n 1 dirname | sort -u | while read -r package; do \

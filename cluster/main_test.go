@@ -40,6 +40,10 @@ func isSetting(name string) bool {
 	return strings.HasPrefix(name, "KUBE_") || strings.HasPrefix(name, "HAKUBE_") && name != "HAKUBE_GOLDEN"
 }
 
+// shortForms has "make test" take a third of what is cut, spread over calls and troubles, and
+// "make long" all: all of them take two cores most of an hour.
+var shortForms = os.Getenv("SHORT_FORMS") != ""
+
 // besideOthers lets the slowest tests run side by side: most of their time is waiting.
 // In "make test" they leave the cores to real machines beside them.
 func besideOthers(t *testing.T) {

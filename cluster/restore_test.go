@@ -188,7 +188,7 @@ func TestRestoreCut(t *testing.T) {
 				name := repairTroubles[(n+row)%len(repairTroubles)]
 				trouble := troubles[slices.IndexFunc(troubles, func(x trouble) bool { return x.name == name })]
 				shared := swapped && !strings.HasPrefix(at.name, "ssh.restore") && n%3 != row
-				if trouble.faults[at.way] == nil || shared || testing.Short() && n%6 != row {
+				if trouble.faults[at.way] == nil || shared || shortForms && n%3 != row || testing.Short() && n%6 != row {
 					continue
 				}
 				all++

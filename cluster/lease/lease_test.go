@@ -13,6 +13,7 @@ import (
 
 	"cloud.google.com/go/compute/apiv1/computepb"
 
+	"hakube/cluster/plan"
 	"hakube/gce"
 )
 
@@ -244,6 +245,45 @@ func TestBreak(t *testing.T) {
 	}
 	if two.Observe(a, x); two.breakable() {
 		t.Error("the one that came later may be broken too")
+	}
+}
+
+// TestBreakWhileRenewed: a lease that is renewed between the look and the swap is
+// broken nevertheless, and another one's that came in between is not.
+func TestBreakWhileRenewed(t *testing.T) {
+	ctx, a := t.Context(), &addresses{}
+	const length = time.Minute
+	first := a.run(t, length, false)
+	if err := first.Guard(ctx); err != nil {
+		t.Fatal(err)
+	}
+	two := Wait{Lease: a.run(t, length, true), Poll: time.Millisecond, Clock: plan.Clock(func(time.Duration) <-chan time.Time { // no wait
+		c := make(chan time.Time)
+		close(c)
+		return c
+	})}
+	first.asked = first.asked.Add(-length / 2)
+	if err := first.compareAndSwap(ctx, false); err != nil { // renewed after the second one looked
+		t.Fatal(err)
+	}
+	var held *HeldError
+	if err := two.breakIt(ctx); errors.As(err, &held) {
+		t.Errorf("its holder renewed it, and so it was not broken: %v", err)
+	}
+	if x := RecordOf(a.labels); x.run != two.me.run {
+		t.Errorf("the lease is %s's", x)
+	}
+
+	third := a.run(t, length, true) // looks at the second one's
+	if err := two.Release(ctx); err != nil {
+		t.Fatal(err)
+	}
+	fourth := a.run(t, length, false)
+	if err := fourth.Guard(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if err := (&Wait{Lease: third}).breakIt(ctx); !errors.As(err, &held) {
+		t.Errorf("one that came later was broken: %v", err)
 	}
 }
 

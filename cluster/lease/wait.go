@@ -80,7 +80,18 @@ func (t *Wait) Do(ctx context.Context) error {
 // breakIt takes the lease from whoever has it, and waits as long as that one may
 // go on without noticing: two must not change one cluster, whatever was asked for.
 func (t *Wait) breakIt(ctx context.Context) error {
-	if err := t.compareAndSwap(ctx, true); err != nil {
+	err := t.compareAndSwap(ctx, true)
+	var held *HeldError
+	for tries := 1; tries < breakTries && errors.As(err, &held); tries++ {
+		if _, err := t.Observe(ctx); err != nil {
+			return err
+		}
+		if !t.breakable() { // somebody else's by now
+			return err
+		}
+		err = t.compareAndSwap(ctx, true) // it had been renewed between the look and the swap
+	}
+	if err != nil {
 		return err
 	}
 	begin := time.Now()
@@ -92,5 +103,9 @@ func (t *Wait) breakIt(ctx context.Context) error {
 		},
 	})
 }
+
+// breakTries is how often the lease is taken from a run that renews it meanwhile, which
+// it does once in a third of its length: who lost more often than that meets something else.
+const breakTries = 5
 
 func (*Wait) Undo(context.Context) error { return nil } // never unwanted

@@ -143,6 +143,12 @@ func typed() []spell {
 				s.unlist(t, zone, "-master")
 			}, call: []string{"validate", zone, kubeconfig}, after: map[string]string{"Repair": "$H validate"}},
 		}},
+		{name: "evacuate", slips: []slip{
+			{kinds: []string{"Evacuate"}, make: func(t *testing.T, s *shell) {
+				s.ok(t, "local", "start", "--machines=model")
+				s.ok(t, "up", zone, "--kubeconfig="+filepath.Join(t.TempDir(), "kubeconfig"))
+			}, call: []string{"evacuate", kubeconfig, zoneB}, after: map[string]string{"Evacuate": "$H validate"}},
+		}},
 		{name: "typed", slips: []slip{
 			{kinds: []string{"HelpOn"}, make: func(t *testing.T, s *shell) { s.ok(t, "local", "start", "--machines=model") }, call: []string{"pu"}},
 			{kinds: []string{"Help"}, call: []string{"up", "--num-nodes=x"}},
@@ -246,7 +252,7 @@ func (s *shell) typed(t *testing.T, dir, program string, args ...string) (string
 // cured runs a named command word for word; one that asks is asked by a terminal.
 func (s *shell) cured(t *testing.T, line, kind string) (string, int) {
 	t.Helper()
-	question := map[string]string{"Down": `to go on: `, "FromSurvivor": `to go on with \S+ alone: `}[kind]
+	question := map[string]string{"Down": `to go on: `, "Evacuate": `to go on: `, "FromSurvivor": `to go on with \S+ alone: `}[kind]
 	if question == "" {
 		return s.typed(t, t.TempDir(), "sh", "-c", line)
 	}

@@ -219,11 +219,13 @@ func (g *grown) answers(t *testing.T, name string) {
 	})
 }
 
-// watch fetches a page twice a second, from a pod that stays, until the end.
+// watch fetches a page twice a second, from a pod that stays, until the end. One may take
+// as long as a resolver that asks a second time, 5 s later: a question to a CoreDNS that
+// goes as its node does can be lost, and its clients ask again.
 func (g *grown) watch(t *testing.T, name string) {
 	t.Helper()
 	loop := fmt.Sprintf(`trap exit TERM; while :; do
-		if timeout 5 wget -q -O- http://%s.default.svc.cluster.local | grep -q "Welcome to nginx"; then echo served; else echo lost at $(date +%%T); fi
+		if timeout 15 wget -q -O- http://%s.default.svc.cluster.local | grep -q "Welcome to nginx"; then echo served; else echo lost at $(date +%%T); fi
 		sleep 0.5; done`, name)
 	g.kubectl(t, "run", "watcher", "--image=busybox", "--image-pull-policy=IfNotPresent",
 		fmt.Sprintf(`--overrides={"spec": {"nodeName": %q}}`, g.home), "--command", "--", "/bin/sh", "-c", loop)

@@ -31,6 +31,10 @@ func besideOthers(t *testing.T) {
 	t.Parallel()
 }
 
+// shortForms has the longest tests of real machines take their short forms, as "make test"
+// does; "make long" and a test by its name are whole.
+var shortForms = os.Getenv("SHORT_FORMS") != ""
+
 // programs are what this test binary is under other names.
 var programs = map[string]func(){"hakube": main}
 

@@ -17,7 +17,7 @@ import (
 // etcd of one ring, a ring that is full, and the machine with its data disk. Then two of them are lost for
 // good, and the third one goes on alone. What was written at the start is there to
 // the end. Nobody may read guest attributes: all of it goes by what the machines say on
-// their consoles.
+// their consoles. "make test" has the machine with its disk and the survivor.
 func TestRealRepair(t *testing.T) {
 	g := &grown{walk: newWalk(t), nodes: 1, masters: map[string]string{}}
 	g.walk.env = append(g.walk.env, "NUM_NODES=1", "MULTIZONE=true")
@@ -25,16 +25,17 @@ func TestRealRepair(t *testing.T) {
 	one, three := []string{zoneB}, []string{zoneB, zoneC, zoneD}
 	for _, step := range []struct {
 		name string
+		long bool // not in "make test"
 		do   func(*testing.T)
 	}{
-		{"three masters", func(t *testing.T) {
+		{"three masters", false, func(t *testing.T) {
 			g.hakube(t, "up", zoneB)
 			for _, zone := range three[1:] {
 				g.masters[zone] = g.hakube(t, "up", zone, addMaster).Replica
 			}
 			g.kubectl(t, "create", "configmap", "written-before", "--from-literal=by=three masters")
 		}},
-		{"etcd of one ring is damaged", func(t *testing.T) {
+		{"etcd of one ring is damaged", true, func(t *testing.T) {
 			name := g.masters[zoneC]
 			g.onIn(t, zoneC, name, "sh", "-c", `systemctl kill -s KILL etcd@events &&
 				for log in /mnt/disks/master-pd/etcd/events/member/wal/*.wal; do dd if=/dev/urandom of=$log bs=4096 count=4 conv=notrunc; done`)
@@ -45,7 +46,7 @@ func TestRealRepair(t *testing.T) {
 				t.Errorf("the damaged data were not kept, there is %q", out)
 			}
 		}},
-		{"a ring is full", func(t *testing.T) {
+		{"a ring is full", true, func(t *testing.T) {
 			name := g.masters[zoneC]
 			g.onIn(t, zoneC, name, "bash", "-c", fillRing)
 			g.sick(t, name)
@@ -56,13 +57,13 @@ func TestRealRepair(t *testing.T) {
 			g.expect(t, three, one)
 			g.kubectl(t, "create", "configmap", "written-after", "--from-literal=by=three masters")
 		}},
-		{"the first-born and its disk are gone", func(t *testing.T) {
+		{"the first-born and its disk are gone", false, func(t *testing.T) {
 			g.lose(t, master, zoneB)
 			g.sick(t, master)
 			g.repaired(t, "")
 			g.expect(t, three, one)
 		}},
-		{"two are lost for good", func(t *testing.T) {
+		{"two are lost for good", false, func(t *testing.T) {
 			left := g.masters[zoneD]
 			g.lose(t, master, zoneB)
 			g.lose(t, g.masters[zoneC], zoneC)
@@ -87,7 +88,7 @@ func TestRealRepair(t *testing.T) {
 			g.ok(t, "validate", "--wait=1m")
 			g.written(t)
 		}},
-		{"down", func(t *testing.T) {
+		{"down", false, func(t *testing.T) {
 			g.machines(t)
 			g.walk.env = withoutZone(g.walk.env)
 			g.ok(t, "down", "--yes")
@@ -97,6 +98,10 @@ func TestRealRepair(t *testing.T) {
 			g.nothingLeft(t)
 		}},
 	} {
+		if step.long && shortForms {
+			report(t, "left to make long: %s", step.name)
+			continue
+		}
 		begin := time.Now()
 		if !t.Run(step.name, func(t *testing.T) { step.do(t) }) {
 			t.FailNow()
