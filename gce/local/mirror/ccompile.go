@@ -77,22 +77,31 @@ func buildPause(ctx context.Context, work, out string) error {
 	if err := findGCC(); err != nil {
 		return err
 	}
-	modules := filepath.Join(work, "modules")
-	if err := kubernetes().writePins(modules); err != nil {
-		return err
-	}
-	text, err := goCommand(ctx, modules, nil, "mod", "download", "-json", "k8s.io/kubernetes")
+	module, err := kubernetesSource(ctx, work)
 	if err != nil {
 		return err
 	}
-	var module struct{ Dir string }
-	if err := json.Unmarshal([]byte(text), &module); err != nil {
-		return fmt.Errorf("finding the source of pause: %w", err)
-	}
-	source := filepath.Join(module.Dir, "build", "pause", "linux", "pause.c")
+	source := filepath.Join(module, "build", "pause", "linux", "pause.c")
 	cmd := exec.CommandContext(ctx, "gcc", "-Os", "-Wall", "-static", "-s", "-DVERSION=v"+Pause, "-o", out, source)
 	if text, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("compiling pause: %w\n%s", err, bytes.TrimSpace(text))
 	}
 	return nil
+}
+
+// kubernetesSource is the directory of Kubernetes' module, in which there is more than Go.
+func kubernetesSource(ctx context.Context, work string) (string, error) {
+	modules := filepath.Join(work, "modules")
+	if err := kubernetes().writePins(modules); err != nil {
+		return "", err
+	}
+	text, err := goCommand(ctx, modules, nil, "mod", "download", "-json", "k8s.io/kubernetes")
+	if err != nil {
+		return "", err
+	}
+	var module struct{ Dir string }
+	if err := json.Unmarshal([]byte(text), &module); err != nil {
+		return "", fmt.Errorf("finding the source of Kubernetes: %w", err)
+	}
+	return module.Dir, nil
 }

@@ -35,10 +35,8 @@ func upstreamRecipes() []recipe {
 	nnp.component, nnp.program, nnp.path, nnp.cmd = "conformance", "nonewprivs", "usr/local/bin/nnp", []string{"nnp"}
 	nnp.files[nnp.path] = setuid
 	list := []recipe{
-		agnhost(tests+"agnhost:2.63.0", nil),
-		agnhost(tests+"agnhost:2.55", nil),
-		agnhost(tests+"nautilus:1.8", map[string]string{"data.json": "{\"image\": \"nautilus.jpg\"}\n"}),
-		agnhost(tests+"kitten:1.8", map[string]string{"data.json": "{\"image\": \"kitten.jpg\"}\n"}),
+		agnhost(tests + "agnhost:2.63.0"), agnhost(tests + "agnhost:2.55"),
+		picture(tests+"nautilus:1.8", "nautilus"), picture(tests+"kitten:1.8", "kitten"),
 		shell(tests + "busybox:1.37.0-1"), nonroot, nnp,
 		{
 			ref: tests + "sample-apiserver:1.29.2", component: "conformance", program: "sample-apiserver", path: "sample-apiserver", certs: true,
@@ -55,25 +53,42 @@ func upstreamRecipes() []recipe {
 	return list
 }
 
-// shell is an image with what busybox can do. Like dash, the shell of Debian 12's drops
-// variables that no shell could name, such as data-1: what tests them needs another image.
+// shell is an image with what busybox can do. The shell that is found by PATH is bash: those
+// of Debian 12's busybox and dash drop variables that no shell could name, such as data-1,
+// and tests of Secrets and ConfigMaps as environment look for such. /bin/sh is busybox's,
+// by whose words a test knows that it could not write.
 func shell(ref string, packages ...string) recipe {
-	return recipe{ref: ref, packages: append(packages, "busybox"), applets: true, cmd: []string{"sh"}, files: map[string]string{"etc/os-release": notAlpine}}
+	return recipe{
+		ref: ref, packages: append(packages, "busybox", "bash"), applets: true, cmd: []string{"sh"},
+		files: map[string]string{"etc/os-release": notAlpine, "usr/local/bin/sh": "→ /bin/bash"},
+	}
 }
 
 // agnhost is the image of most pods. The official one has besides a CoreDNS, for tests of
 // stub domains that are not of conformance.
-func agnhost(ref string, files map[string]string) recipe {
-	r := shell(ref, "bash", "curl", "bind9-dnsutils", "bind9-host", "netcat-openbsd", "iproute2", "iperf", "libc-bin")
+func agnhost(ref string) recipe {
+	r := shell(ref, "curl", "bind9-dnsutils", "bind9-host", "netcat-openbsd", "iproute2", "iperf", "libc-bin")
 	r.component, r.program, r.path, r.certs = "conformance", "agnhost", "agnhost", true
 	r.entrypoint, r.cmd = []string{"/agnhost"}, []string{"pause"}
 	maps.Copy(r.files, map[string]string{
 		"agnhost-2": "→ agnhost", "uploads": "/", "bin/nc": "→ nc.openbsd",
+		// StatefulSets' pods are ready as long as the one is served, and lifecycle hooks call a server that has both.
+		"localhost.crt": ofKubernetes + "test/images/agnhost/porter/localhost.crt",
+		"localhost.key": ofKubernetes + "test/images/agnhost/porter/localhost.key",
 		// A test of supplementary groups looks for these.
 		"etc/passwd": common["etc/passwd"] + "user-defined-in-image:x:1000:1000::/home/user-defined-in-image:/bin/sh\n",
 		"etc/group":  common["etc/group"] + "user-defined-in-image:x:1000:\ngroup-defined-in-image:x:50000:user-defined-in-image\n",
 	})
-	maps.Copy(r.files, files)
+	return r
+}
+
+// picture is the image of a pod that serves a picture, and the file that says which one.
+func picture(ref, name string) recipe {
+	r := agnhost(ref)
+	r.cmd = []string{"test-webserver"}
+	for _, file := range []string{name + ".jpg", "data.json"} {
+		r.files[file] = ofKubernetes + "test/images/" + name + "/html/" + file
+	}
 	return r
 }
 

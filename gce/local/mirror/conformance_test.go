@@ -2,6 +2,7 @@ package mirror
 
 import (
 	"archive/tar"
+	"context"
 	"io"
 	"maps"
 	"net/http"
@@ -129,5 +130,52 @@ func TestSetuid(t *testing.T) {
 		if !slices.Equal(modes, []int64{c.mode}) {
 			t.Errorf("%v: %o", c.files, modes)
 		}
+	}
+}
+
+// TestFilesOfKubernetes: a file that is one of Kubernetes' module has what that one has, and
+// one that is not there is an error which names it.
+func TestFilesOfKubernetes(t *testing.T) {
+	module := t.TempDir()
+	if err := os.MkdirAll(filepath.Join(module, "test/images"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	const picture = "\xff\xd8\xff\x00"
+	if err := os.WriteFile(filepath.Join(module, "test/images/a.jpg"), []byte(picture), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	o := oven{work: t.TempDir(), kubernetes: func(context.Context) (string, error) { return module, nil }}
+	files, err := o.files(t.Context(), recipe{bare: true, files: map[string]string{"a.jpg": ofKubernetes + "test/images/a.jpg", "b": "text"}}, t.TempDir(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := map[string]string{"a.jpg": picture, "b": "text"}; !maps.Equal(files, want) {
+		t.Errorf("the files are %q, want %q", files, want)
+	}
+	_, err = o.files(t.Context(), recipe{files: map[string]string{"srv/a": ofKubernetes + "test/no.jpg"}}, t.TempDir(), "")
+	if err == nil || !strings.Contains(err.Error(), "/srv/a") || !strings.Contains(err.Error(), filepath.Join(module, "test/no.jpg")) {
+		t.Errorf("a file that the module has not: %v", err)
+	}
+}
+
+// TestImagesAloneAreMadeAnew: Kubernetes' own tests are not built again, which takes
+// minutes, because one of their images is another one.
+func TestImagesAloneAreMadeAnew(t *testing.T) {
+	key := func(recipes []recipe) (programs, images string) {
+		of := ofUpstream()
+		of.recipes = recipes
+		l := newLate(testStore(t, nil), of)
+		defer l.close()
+		p, err := l.found()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p.programs.key, p.baked.key
+	}
+	programs, images := key(upstreamRecipes())
+	changed := upstreamRecipes()
+	changed[0].cmd = []string{"another"}
+	if p, i := key(changed); p != programs || i == images {
+		t.Errorf("another recipe: programs %s and %s, images %s and %s", programs, p, images, i)
 	}
 }

@@ -29,6 +29,8 @@ type oven struct {
 	work string
 	// program finds a component's program.
 	program func(ctx context.Context, component, program string) (string, error)
+	// kubernetes is the directory of Kubernetes' module.
+	kubernetes func(ctx context.Context) (string, error)
 }
 
 // make makes an image of one layer.
@@ -72,6 +74,9 @@ func (o oven) files(ctx context.Context, r recipe, dir, debian string) (map[stri
 	}
 	maps.Copy(files, r.files)
 	maps.Copy(files, r.over)
+	if err := o.ofKubernetes(ctx, files); err != nil {
+		return nil, err
+	}
 	if r.certs {
 		bundle, err := o.certificates(ctx)
 		if err != nil {
@@ -85,6 +90,26 @@ func (o oven) files(ctx context.Context, r recipe, dir, debian string) (map[stri
 		}
 	}
 	return files, nil
+}
+
+// ofKubernetes puts what is of Kubernetes' module in its place.
+func (o oven) ofKubernetes(ctx context.Context, files map[string]string) error {
+	for name, text := range files {
+		path, ok := strings.CutPrefix(text, ofKubernetes)
+		if !ok {
+			continue
+		}
+		module, err := o.kubernetes(ctx)
+		if err != nil {
+			return err
+		}
+		is, err := os.ReadFile(filepath.Join(module, filepath.FromSlash(path)))
+		if err != nil {
+			return fmt.Errorf("reading what Kubernetes' module has for /%s: %w", name, err)
+		}
+		files[name] = string(is)
+	}
+	return nil
 }
 
 // applets adds links for what busybox can do and no other package of the image does, but

@@ -63,7 +63,7 @@ func baked(name string, list []recipe, inputs []string, program func(ctx context
 			}
 			pause := filepath.Join(dir, "work", "pause")
 			return pause, buildPause(ctx, filepath.Join(dir, "work"), pause)
-		}}
+		}, kubernetes: func(ctx context.Context) (string, error) { return kubernetesSource(ctx, filepath.Join(dir, "work")) }}
 		return errors.Join(writeImages(ctx, dir, list, o.make), os.RemoveAll(o.work))
 	}}
 }

@@ -35,6 +35,7 @@ type late struct {
 	store  *store
 	found  func() (parts, error) // once
 	made   *registry
+	baked  bool // made are not the official ones
 }
 
 // parts are a set's artefacts: of its images there are two that serve the same.
@@ -102,6 +103,7 @@ func (l *late) registryNow(ctx context.Context) (*registry, error) {
 	if l.made, err = openRegistry(dir); err != nil {
 		return nil, err
 	}
+	l.baked = dir == l.store.cache.path(p.baked)
 	if err := l.store.cache.tidy(p.programs, p.official, p.baked); err != nil {
 		l.store.cache.say(err.Error()) // the images are none the worse for it
 	}
@@ -140,7 +142,10 @@ func (l *late) find() (p parts, err error) {
 
 // UpstreamTests are Kubernetes' own end-to-end tests, and the program that runs several of
 // them at a time.
-type UpstreamTests struct{ E2E, Ginkgo string }
+type UpstreamTests struct {
+	E2E, Ginkgo string   // files
+	Replaced    []string // the names of images that are made here; none where they are the official ones
+}
 
 // PrepareUpstream makes the programs of Kubernetes' own tests and the images they run, as
 // far as they are not in the cache: about ten minutes on two processors, once. Machines of
@@ -155,8 +160,13 @@ func (m *Mirror) PrepareUpstream(ctx context.Context) (UpstreamTests, error) {
 		return UpstreamTests{}, err
 	}
 	bin := filepath.Join(dir, "bin")
-	_, err = m.upstream.registryNow(ctx)
-	return UpstreamTests{E2E: filepath.Join(bin, "e2e.test"), Ginkgo: filepath.Join(bin, "ginkgo")}, err
+	tests := UpstreamTests{E2E: filepath.Join(bin, "e2e.test"), Ginkgo: filepath.Join(bin, "ginkgo")}
+	if _, err = m.upstream.registryNow(ctx); err == nil && m.upstream.baked {
+		for _, r := range m.upstream.recipes {
+			tests.Replaced = append(tests.Replaced, r.ref)
+		}
+	}
+	return tests, err
 }
 
 // HasUpstream tells whether that takes no making.

@@ -13,7 +13,7 @@ type recipe struct {
 	user       string   // "" is root
 	entrypoint []string
 	cmd        []string
-	files      map[string]string // text files; a value "→ x" is a link to x, "/" a directory, setuid says it of the program
+	files      map[string]string // text files; a value "→ x" is a link to x, "/" a directory, ofKubernetes and setuid say more
 	over       map[string]string // text files that the official image gets too: what the embedded GCE's machines need of it
 }
 
@@ -37,6 +37,10 @@ func recipes() []recipe {
 	}
 	return list
 }
+
+// ofKubernetes begins a text file's value that is a path in Kubernetes' module: the file has
+// what that one has.
+const ofKubernetes = "← "
 
 // setuid is what files say of the program's path when whoever runs it is to be its owner, root.
 const setuid = "+s"
