@@ -82,6 +82,7 @@ type Cluster struct {
 	orphans  func(context.Context, sweep.Found) (bool, error) // see OnOrphans
 	smaller  func(context.Context, Smaller) error             // see OnSmaller
 	span     func(Spanning) error                             // see OnSpan
+	warning  func(string)                                     // see OnWarning
 	part     func(settings.Verb, settings.Settings)           // see OnPart
 	several  bool                                             // see task.Aim
 	leaves   span.Leaving                                     // of an evacuation
@@ -161,20 +162,43 @@ func (c *Cluster) PreviewUp(ctx context.Context, report func(plan.Event)) (chang
 	if c.settings.Spans() {
 		return c.previewAll(ctx, report)
 	}
-	_, items, err := c.up(ctx, hold{}, looking)
+	r, items, err := c.up(ctx, hold{}, looking)
 	if err != nil {
 		return 0, err
 	}
-	return plan.Preview(ctx, items, report)
+	changes, err = plan.Preview(ctx, items, report)
+	c.warn(r)
+	return changes, err
 }
 
 // PreviewDown is the walk of Down without acting.
 func (c *Cluster) PreviewDown(ctx context.Context, report func(plan.Event)) (changes int, err error) {
-	_, items, err := c.down(ctx, hold{}, looking, true)
+	r, items, err := c.down(ctx, hold{}, looking, true)
 	if err != nil {
 		return 0, err
 	}
-	return plan.Preview(ctx, items, report)
+	changes, err = plan.Preview(ctx, items, report)
+	c.warn(r)
+	return changes, err
+}
+
+// OnWarning has f called at the end of a preview with each warning that the run itself
+// would end with, as far as it is known before.
+func (c *Cluster) OnWarning(f func(string)) { c.warning = f }
+
+func (c *Cluster) warn(runs ...*run) {
+	said := map[string]bool{}
+	for _, r := range runs {
+		if c.warning == nil || r == nil {
+			continue
+		}
+		for _, text := range r.Warnings() {
+			if !said[text] {
+				c.warning(text)
+			}
+			said[text] = true
+		}
+	}
 }
 
 // Waiting passes on why a verb of the cloud has not returned yet; it is for

@@ -98,6 +98,13 @@ var refusedMaking = []refusalCase{
 		says: []string{"compute.instanceGroupManagers.create"}},
 	{name: "permission of a replica", masters: 1, run: settings.AddReplica, withheld: []string{"compute.regionBackendServices.create"},
 		says: []string{"compute.regionBackendServices.create"}},
+	{name: "service account of a create", run: settings.Create, withheld: []string{"iam.serviceAccounts.actAs"},
+		says: []string{"the account in use has not got iam.serviceAccounts.actAs on service account", "-compute@developer.gserviceaccount.com, which nodes are to have (KUBE_GCE_NODE_SERVICE_ACCOUNT)",
+			"roles/iam.serviceAccountUser", "gcloud iam service-accounts get-iam-policy"}},
+	{name: "service account of a pool", masters: 1, run: settings.AddPool, settings: func(s *settings.Settings) {
+		s.Pool, s.NodeAccount = "other", "nobody@elsewhere.iam.gserviceaccount.com"
+	},
+		withheld: []string{"iam.serviceAccounts.actAs"}, says: []string{"KUBE_GCE_NODE_SERVICE_ACCOUNT=nobody@elsewhere.iam.gserviceaccount.com: there is no such service account", "gcloud iam service-accounts list --project=local"}},
 	{name: "name of a create", run: settings.Create, world: func(w *world, _ *operator) {
 		w.post("global/healthChecks", doc{"name": "x", "type": "TCP", "tcpHealthCheck": doc{"port": 1}}) // another of no account
 		w.post(inZone+"disks", doc{"name": "kubernetes-master-pd", "sizeGb": "10"})

@@ -278,7 +278,9 @@ func (c *Cluster) previewAll(ctx context.Context, report func(plan.Event)) (chan
 			return 0, err
 		}
 	}
-	return plan.PreviewStages(ctx, lists, report)
+	changes, err = plan.PreviewStages(ctx, lists, report)
+	c.warn(append([]*run{w.base, w.first.run}, w.ahead...)...)
+	return changes, err
 }
 
 // lists are those of all its commands.

@@ -24,6 +24,7 @@ import (
 
 	compute "cloud.google.com/go/compute/apiv1"
 	"google.golang.org/api/cloudresourcemanager/v1"
+	"google.golang.org/api/iam/v1"
 	"google.golang.org/api/option"
 )
 
@@ -106,6 +107,7 @@ type connection struct {
 	regionOperations lazy[*compute.RegionOperationsClient]
 	zoneOperations   lazy[*compute.ZoneOperationsClient]
 	resourceManager  lazy[*cloudresourcemanager.Service]
+	iam              lazy[*iam.Service]
 }
 
 // New returns a client. Its error is an [*Error] with a hint when there are no
@@ -164,6 +166,7 @@ func New(ctx context.Context, o Options) (*Client, error) {
 	c.regionOperations.make = compute.NewRegionOperationsRESTClient
 	c.zoneOperations.make = compute.NewZoneOperationsRESTClient
 	c.resourceManager.make = cloudresourcemanager.NewService
+	c.iam.make = iam.NewService
 	return c, nil
 }
 

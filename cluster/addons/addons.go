@@ -26,6 +26,7 @@ type Addon struct {
 	Version   string
 	Images    map[string]Image // by the name that the manifests call them
 	Workloads []Workload       // whose pods tell whether it is well, in the order of the manifests
+	Rights    []Rights         // of the masters' service account; none: it does not speak to Google
 	Unbuilt   bool             // the embedded GCE's own mirror has no image of it
 	Ends      bool             // its pods are to run as the one that goes (Values.Ending) before they go
 	Slow      bool             // it is well long after it started, so it is applied before those that are not
@@ -62,6 +63,7 @@ func All() []Addon {
 			Digest: "sha256:3c0a8ed7156af8c4a6ab559b98d45882d7447409ccd7bd13b746006bf21e4cfd",
 		}},
 		Workloads: []Workload{{Kind: "DaemonSet", Namespace: "kube-system", Name: "cloud-controller-manager", Writes: true}},
+		Rights:    balancing,
 	}, {
 		Name: "volumes", Version: "v1.26.0", // the driver's: its manifests ask for it
 		Images: volumeImages,
@@ -69,6 +71,7 @@ func All() []Addon {
 			{Kind: "DaemonSet", Namespace: "kube-system", Name: "csi-gce-pd-node", OnNodes: true},
 			{Kind: "DaemonSet", Namespace: "kube-system", Name: "csi-gce-pd-controller", Writes: true},
 		},
+		Rights: storing,
 	}, {
 		Name: "metrics", Version: "v0.9.0",
 		Images: map[string]Image{"server": { // of linux/amd64, as all machines are

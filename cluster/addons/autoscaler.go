@@ -10,6 +10,7 @@ var autoscaler = Addon{
 		Digest: "sha256:461388d03eb5b55db58941ee7a81d9a619dd15302b01cbab9f5a9946715994b4",
 	}},
 	Workloads: []Workload{{Kind: "DaemonSet", Namespace: "kube-system", Name: "cluster-autoscaler", Writes: true}},
+	Rights:    scaling,
 	Unbuilt:   true,
 }
 

@@ -7,10 +7,13 @@ import (
 	"slices"
 	"strings"
 
+	"hakube/cluster/addons"
 	"hakube/cluster/env"
 	"hakube/cluster/inventory"
 	"hakube/cluster/refusal"
+	"hakube/cluster/settings"
 	"hakube/cluster/task"
+	"hakube/gce"
 	"hakube/scripts/cure"
 )
 
@@ -57,31 +60,248 @@ func withLease(r *task.Task, ask []string) []string {
 }
 
 // withheld asks which of the permissions (without "compute.") the account has
-// not got. The service that knows is not Compute Engine, and may
+// not got, and whether it may give machines their service accounts. The service that
+// knows is not Compute Engine, and may
 // be switched off in the project: then that is a warning, and what is
 // withheld shows when it is needed.
-func withheld(ctx context.Context, r *env.Env, names []string) (refusal.Blockers, error) {
+func withheld(ctx context.Context, r *env.Env, names []string, given ...identity) (refusal.Blockers, error) {
 	var ask []string
 	for _, p := range names {
 		if p = "compute." + p; !slices.Contains(ask, p) {
 			ask = append(ask, p)
 		}
 	}
+	if len(given) > 0 {
+		ask = append(ask, actAs)
+	}
 	if len(ask) == 0 {
 		return nil, nil
 	}
 	slices.Sort(ask)
 	no, err := r.GCE.WithheldPermissions(ctx, ask...)
-	var closed interface{ Permanent() bool }
-	if errors.As(err, &closed) && closed.Permanent() {
+	if permanent(err) {
 		r.Warn(fmt.Sprintf("whether the account may do all of it is not known beforehand: %v", err))
 		return nil, nil
 	}
 	if err != nil || len(no) == 0 {
 		return nil, err
 	}
-	return refusal.Blockers{{
+	var also refusal.Blockers
+	if i := slices.Index(no, actAs); i >= 0 { // which is granted on the account itself, mostly
+		no = slices.Delete(no, i, i+1)
+		var checks []check
+		for _, x := range given {
+			checks = append(checks, func(ctx context.Context) (refusal.Blockers, error) { return mayNotAct(ctx, r, x) })
+		}
+		if also, err = gather(ctx, checks...); err != nil || len(no) == 0 {
+			return also, err
+		}
+	}
+	return append(refusal.Blockers{{
 		Why:  fmt.Sprintf("the account in use has not got on project %s: %s", r.Want.Project, strings.Join(no, ", ")),
 		Cure: cure.Hint("roles/compute.admin has them, and whoever grants roles there can give it; who has which", cure.Grants(r.Want.Project)),
+	}}, also...), nil
+}
+
+func permanent(err error) bool {
+	var closed interface{ Permanent() bool }
+	return errors.As(err, &closed) && closed.Permanent()
+}
+
+// actAs lets an account give machines another one.
+const actAs = "iam.serviceAccounts.actAs"
+
+// An identity is a service account that machines are made with.
+type identity struct {
+	account  settings.Account
+	of       string // "masters"
+	variable string // that says it
+}
+
+// identities are those of the machines and templates that are to be made.
+func identities(r *task.Task, missing []inventory.Object) (list []identity) {
+	s := r.Want.Settings
+	if makes(missing, inventory.Instance) && s.MasterAccount != settings.NoAccount {
+		list = append(list, identity{s.MasterAccount, "masters", "HAKUBE_MASTER_SERVICE_ACCOUNT"})
+	}
+	if makes(missing, inventory.InstanceTemplate) && s.NodeAccount != settings.NoAccount && len(s.NodeScopes) > 0 {
+		list = append(list, identity{s.NodeAccount, "nodes", "KUBE_GCE_NODE_SERVICE_ACCOUNT"})
+	}
+	return list
+}
+
+func makes(missing []inventory.Object, k inventory.Kind) bool {
+	return slices.ContainsFunc(missing, func(o inventory.Object) bool { return o.Kind == k })
+}
+
+// address is the account's, "" where it is the project's default one and there is none,
+// which is said elsewhere (withoutDefaultAccount).
+func (x identity) address(ctx context.Context, r *env.Env) (string, error) {
+	if x.account != "default" {
+		return string(x.account), nil
+	}
+	p, err := r.GCE.GetProject(ctx)
+	return p.GetDefaultServiceAccount(), err
+}
+
+// mayNotAct asks on the account itself whether it may be given to machines. Otherwise
+// Compute Engine says no when the network, the address and the disk were made.
+func mayNotAct(ctx context.Context, r *env.Env, x identity) (refusal.Blockers, error) {
+	email, err := x.address(ctx, r)
+	if err != nil || email == "" {
+		return nil, err
+	}
+	home := "-"
+	if x.account == "default" {
+		home = r.Want.Project
+	}
+	no, err := r.GCE.WithheldOnAccount(ctx, home, email, actAs)
+	switch {
+	case gce.IsNotFound(err):
+		return refusal.Blockers{{
+			Why:  fmt.Sprintf("%s=%s: there is no such service account", x.variable, x.account),
+			Cure: cure.Hint("name another one; those of the project", cure.ServiceAccounts(r.Want.Project)),
+		}}, nil
+	case permanent(err):
+		r.Warn(fmt.Sprintf("whether the account in use may give %s the service account %s is not known beforehand: %v", x.of, email, err))
+		return nil, nil
+	case err != nil || len(no) == 0:
+		return nil, err
+	}
+	return refusal.Blockers{{
+		Why:  fmt.Sprintf("the account in use has not got %s on service account %s, which %s are to have (%s)", actAs, email, x.of, x.variable),
+		Cure: cure.Hint("roles/iam.serviceAccountUser on it has that, and whoever grants roles there can give it; who has which", cure.AccountGrants(email)),
 	}}, nil
+}
+
+// A wish is what machines do at Google as their service account, and need for it.
+type wish struct {
+	identity
+	why       string // they need it: "addons volumes need them"
+	rights    []addons.Rights
+	elsewhere string // where else it may be granted; "" is nowhere else in the project
+}
+
+// puller is what a node's service account pulls private images with.
+var puller = []addons.Rights{{Role: "roles/artifactregistry.reader", Permissions: []string{"artifactregistry.repositories.downloadArtifacts"}}}
+
+// wishesOf are those of machines that are to be made, and of masters that get an addon.
+func wishesOf(r *task.Task, missing []inventory.Object) (list []wish) {
+	s := r.Want.Settings
+	switched := slices.ContainsFunc(r.Unwritten(), func(n task.Note) bool {
+		return n.Variable == "HAKUBE_ADDONS" || n.Variable == "KUBE_ENABLE_CLUSTER_AUTOSCALER"
+	})
+	if s.MasterAccount != settings.NoAccount && (switched || makes(missing, inventory.Instance)) {
+		w := wish{identity: identity{s.MasterAccount, "masters", "HAKUBE_MASTER_SERVICE_ACCOUNT"}}
+		var names []string
+		for _, name := range s.AddonsOn() {
+			if a, ok := addons.Named(name); ok && len(a.Rights) > 0 {
+				names = append(names, name)
+				w.rights = append(w.rights, a.Rights...)
+			}
+		}
+		if w.why = "addons " + strings.Join(names, ", ") + " need them"; len(names) > 0 {
+			list = append(list, w)
+		}
+	}
+	if bool(s.AuthProvider) && s.Says("ENABLE_AUTH_PROVIDER_GCP") && s.NodeAccount != settings.NoAccount && makes(missing, inventory.InstanceTemplate) {
+		list = append(list, wish{
+			identity{s.NodeAccount, "nodes", "KUBE_GCE_NODE_SERVICE_ACCOUNT"}, "kubelets pull private images by it (ENABLE_AUTH_PROVIDER_GCP)", puller, "a repository, ",
+		})
+	}
+	return list
+}
+
+// unable is what service accounts of machines have not got by the project's policy and
+// need. Where it cannot be looked at, or may be granted elsewhere, that is a warning: who
+// asks is another account than the one that is asked about, which is the only one to be told.
+func unable(ctx context.Context, r *task.Task, missing []inventory.Object) (no refusal.Blockers, err error) {
+	for _, w := range wishesOf(r, missing) {
+		email, err := w.address(ctx, r.Env)
+		if err != nil {
+			return nil, err
+		}
+		if email == "" {
+			continue
+		}
+		found, err := w.lacks(ctx, r.Env, email)
+		if permanent(err) {
+			r.Warn(fmt.Sprintf("whether the service account %s of %s has the roles it needs is not known beforehand: %v", email, w.of, err))
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		no = append(no, found...)
+	}
+	return no, nil
+}
+
+// lacks warns, or refuses where it is certain.
+func (w wish) lacks(ctx context.Context, r *env.Env, email string) (refusal.Blockers, error) {
+	has, sure, err := heldBy(ctx, r, email)
+	if err != nil {
+		return nil, err
+	}
+	var lacks []string
+	var grants []cure.Command
+	for _, x := range w.rights {
+		before := len(lacks)
+		for _, p := range x.Permissions {
+			if !has[p] && !slices.Contains(lacks, p) {
+				lacks = append(lacks, p)
+			}
+		}
+		if grant := cure.Grant(r.Want.Project, email, x.Role); len(lacks) > before {
+			grants = append(grants, grant)
+		}
+	}
+	if len(lacks) == 0 {
+		return nil, nil
+	}
+	if sure && w.elsewhere == "" {
+		above, err := r.GCE.Above(ctx)
+		if err != nil && !permanent(err) {
+			return nil, err
+		}
+		sure = err == nil && !above
+	}
+	slices.Sort(lacks)
+	why := fmt.Sprintf("the service account %s of %s has not got on project %s: %s; %s", email, w.of, r.Want.Project, strings.Join(lacks, ", "), w.why)
+	if !sure || w.elsewhere != "" {
+		r.Warn(cure.Hint(why+"; unless "+w.elsewhere+"a folder, an organisation, a group or a condition grants that, give it", grants...))
+		return nil, nil
+	}
+	return refusal.Blockers{{Why: why, Cure: cure.Hint("whoever grants roles there can give it those that have them", grants...)}}, nil
+}
+
+// heldBy are the permissions that a service account has by the project's policy. It is not
+// sure where the account may have others as one of many.
+func heldBy(ctx context.Context, r *env.Env, email string) (has map[string]bool, sure bool, err error) {
+	policy, err := r.GCE.Bindings(ctx)
+	if err != nil {
+		return nil, false, err
+	}
+	has, sure = map[string]bool{}, true
+	for _, b := range policy {
+		if !slices.ContainsFunc(b.Members, func(m string) bool { return strings.EqualFold(m, "serviceAccount:"+email) }) {
+			sure = sure && !slices.ContainsFunc(b.Members, many)
+			continue
+		}
+		list, err := r.GCE.RolePermissions(ctx, b.Role)
+		if err != nil {
+			return nil, false, err
+		}
+		for _, p := range list { // under a condition too: that is not judged here, and mostly meant for this
+			has[p] = true
+		}
+	}
+	return has, sure, nil
+}
+
+// many tells of a member of a policy whether it stands for several: a group, a domain,
+// everybody.
+func many(member string) bool {
+	kind, _, _ := strings.Cut(member, ":")
+	return !slices.Contains([]string{"user", "serviceAccount", "deleted"}, kind)
 }

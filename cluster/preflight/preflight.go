@@ -123,8 +123,15 @@ func ForeseeAll(ctx context.Context, parts []Part, before refusal.Blockers) erro
 			making = append(making, p)
 		}
 	}
-	if len(making) == 0 || len(before) > 0 && long { // nobody can be asked for such a name
+	if len(before) > 0 && long { // nobody can be asked for such a name
 		return before.OrNil()
+	}
+	if len(making) == 0 {
+		no, err := unable(ctx, parts[0].Task, nil)
+		if err != nil {
+			return err
+		}
+		return append(before, no...).OrNil()
 	}
 	taken, err := takenByParts(ctx, making)
 	if err != nil {
@@ -133,13 +140,22 @@ func ForeseeAll(ctx context.Context, parts []Part, before refusal.Blockers) erro
 	r := making[0].Task
 	var missing []inventory.Object
 	var permissions []string
+	var given []identity
 	for _, p := range making {
 		missing = append(missing, p.missing...)
+		for _, x := range identities(p.Task, p.missing) {
+			if !slices.Contains(given, x) {
+				given = append(given, x)
+			}
+		}
 		permissions = append(permissions, neededToMake(p.Task, p.missing)...)
 	}
 	more, err := gather(ctx,
 		func(ctx context.Context) (refusal.Blockers, error) { return tooLittle(ctx, making) },
-		func(ctx context.Context) (refusal.Blockers, error) { return withheld(ctx, r.Env, permissions) },
+		func(ctx context.Context) (refusal.Blockers, error) {
+			return withheld(ctx, r.Env, permissions, given...)
+		},
+		func(ctx context.Context) (refusal.Blockers, error) { return unable(ctx, r, missing) },
 		func(ctx context.Context) (refusal.Blockers, error) { return rangesTaken(ctx, r.Env, missing) },
 		func(ctx context.Context) (refusal.Blockers, error) { return balancedElsewhere(ctx, balanced(making)) },
 		func(ctx context.Context) (refusal.Blockers, error) { return forbidden(ctx, r, missing) },

@@ -2,7 +2,6 @@ package preflight
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -20,16 +19,13 @@ import (
 // ProjectProblems are properties of the project under which machines come up that
 // nobody can use, or do not come up at all.
 func ProjectProblems(r *task.Task, p *computepb.Project, missing []inventory.Object) (no refusal.Blockers) {
-	makes := func(k inventory.Kind) bool {
-		return slices.ContainsFunc(missing, func(o inventory.Object) bool { return o.Kind == k })
-	}
-	if makes(inventory.Instance) && osLogin(p.GetCommonInstanceMetadata(), false) {
+	if makes(missing, inventory.Instance) && osLogin(p.GetCommonInstanceMetadata(), false) {
 		no = append(no, closedMasters(r)...)
 	}
-	if makes(inventory.Instance) && (p.GetVmDnsSetting() == "GLOBAL_DEFAULT" || namedGlobally(p.GetCommonInstanceMetadata(), false)) {
+	if makes(missing, inventory.Instance) && (p.GetVmDnsSetting() == "GLOBAL_DEFAULT" || namedGlobally(p.GetCommonInstanceMetadata(), false)) {
 		no = append(no, namelessMasters(r)...)
 	}
-	if is, by := r.Have.Holder.Tier, p.GetDefaultNetworkTier(); makes(inventory.Instance) && is != "" && by != "" && is != by {
+	if is, by := r.Have.Holder.Tier, p.GetDefaultNetworkTier(); makes(missing, inventory.Instance) && is != "" && by != "" && is != by {
 		no = append(no, &refusal.Refused{
 			Why: fmt.Sprintf("address %s is of network tier %s, and the default of project %s is %s by now, of which machines and forwarding rules would be made: an address serves its own tier only",
 				r.Want.Names.Address(), is, r.Want.Project, by),
@@ -37,7 +33,7 @@ func ProjectProblems(r *task.Task, p *computepb.Project, missing []inventory.Obj
 		})
 	}
 	if p.GetDefaultServiceAccount() == "" {
-		no = append(no, withoutDefaultAccount(r.Env, makes(inventory.Instance), makes(inventory.InstanceTemplate))...)
+		no = append(no, withoutDefaultAccount(r.Env, makes(missing, inventory.Instance), makes(missing, inventory.InstanceTemplate))...)
 	}
 	return no
 }
@@ -68,8 +64,7 @@ func osLoginRequired(ctx context.Context, r *env.Env, p *computepb.Project, miss
 		return nil, nil
 	}
 	enforced, err := r.GCE.Enforced(ctx, requireOSLogin)
-	var closed interface{ Permanent() bool }
-	if errors.As(err, &closed) && closed.Permanent() {
+	if permanent(err) {
 		r.Warn(fmt.Sprintf("project %s has OS Login on, and whether its organisation lets machines switch it off is not known beforehand: %v", r.Want.Project, err))
 		return nil, nil
 	}
@@ -217,8 +212,7 @@ func (p forbidding) holds(ctx context.Context, r *task.Task, o inventory.Object)
 		}
 		by += ", " + p.with
 	}
-	var closed interface{ Permanent() bool }
-	if errors.As(err, &closed) && closed.Permanent() {
+	if permanent(err) {
 		r.Warn(fmt.Sprintf("whether the organisation allows all of it is not known beforehand: %v", err))
 		return nil, nil
 	}

@@ -43,7 +43,7 @@ func foreseeRepair(ctx context.Context, r *task.Task, items []plan.Item) (no ref
 			return tooLittle(ctx, []Part{{Task: r, missing: missing}})
 		},
 		func(ctx context.Context) (refusal.Blockers, error) {
-			return withheld(ctx, r.Env, neededToMake(r, missing))
+			return withheld(ctx, r.Env, neededToMake(r, missing), identities(r, missing)...)
 		},
 	)
 	return slices.Concat(no, taken, found), err

@@ -41,6 +41,7 @@ func cureKinds(t *testing.T) (kinds []string) {
 // notRun are the commands that this test does not run, and why.
 var notRun = map[string]string{
 	"Login": "a person logs in to Google", "Projects": "Google's list of projects", "EnableService": "an API of Google's", "Grants": "a policy of Google's",
+	"AccountGrants": "a policy of Google's", "ServiceAccounts": "Google's list of accounts", "Grant": "cluster's TestMastersLackRoles does what it says",
 	"LocalKubectl": "builds for minutes", "Completion": "is evaluated by a shell: TestCompletion",
 	"EvalCompletion": "is evaluated by a shell: TestCompletion", "EvalEnv": "is evaluated by a shell: TestReadmeOwn",
 	"HostKeys":    "a machine would have to be another",

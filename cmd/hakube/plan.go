@@ -66,6 +66,8 @@ func runPlan(c *cli.Context, u *ui, cl *cluster.Cluster, preview func(context.Co
 	cl.OnSmaller(func(_ context.Context, x cluster.Smaller) error { reduced = append(reduced, x); return nil })
 	span := cluster.Spanning{Crossings: []string{}, Surplus: []string{}}
 	cl.OnSpan(func(x cluster.Spanning) error { span = x; return nil })
+	var warnings []string
+	cl.OnWarning(func(text string) { warnings = append(warnings, text) })
 	changes, err := preview(c.Context, func(e plan.Event) {
 		switch {
 		case !e.Kind.Final():
@@ -108,6 +110,7 @@ func runPlan(c *cli.Context, u *ui, cl *cluster.Cluster, preview func(context.Co
 		}
 		u.printf("%s\n", planLine(changes))
 	}
+	u.warnAll(warnings)
 	if err == nil && changes > 0 && c.Bool("exit-code") {
 		return errChanges
 	}

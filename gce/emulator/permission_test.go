@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"hakube/gce"
 	"hakube/gce/emulator/internal/access"
 	"hakube/gce/emulator/internal/doc"
 )
@@ -123,6 +124,63 @@ func TestTestPermissionsInside(t *testing.T) {
 		t.Errorf("granted: %v", got)
 	}
 }
+
+// TestActsAs: an account made by the manual's lines may not act as others in the project,
+// and as those that the lines name: hakube asks both, as that account.
+func TestActsAs(t *testing.T) {
+	w := newWorld(t)
+	w.subnet()
+	g := w.guests()
+	operator, nodes, others := w.account("hakube-operator", "roles/compute.instanceAdmin.v1"), w.account("hakube-nodes"), w.account("others")
+	w.operator("POST", "/v1/projects/p/serviceAccounts/"+nodes+":setIamPolicy",
+		`{"policy":{"bindings":[{"role":"roles/iam.serviceAccountUser","members":["serviceAccount:`+operator+`"]}]}}`)
+	g.machine("m", operator, "cloud-platform")
+	token := g.token("m")
+	client, err := gce.New(t.Context(), gce.Options{Project: "p", Endpoint: g.inside.URL, HTTPClient: &http.Client{Transport: transport(func(r *http.Request) (*http.Response, error) {
+		r = r.Clone(r.Context())
+		r.Header.Set("Authorization", "Bearer "+token)
+		r.Host = "cloudresourcemanager.googleapis.com"
+		if strings.Contains(r.URL.Path, "/serviceAccounts/") || strings.HasPrefix(r.URL.Path, "/v1/roles") {
+			r.Host = "iam.googleapis.com"
+		}
+		return http.DefaultTransport.RoundTrip(r)
+	})}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const actAs = "iam.serviceAccounts.actAs"
+	if no, err := client.WithheldPermissions(t.Context(), actAs, "compute.disks.create"); err != nil || !slices.Equal(no, []string{actAs}) {
+		t.Errorf("withheld on the project: %v, %v", no, err)
+	}
+	for account, want := range map[string][]string{nodes: {}, others: {actAs}} {
+		if no, err := client.WithheldOnAccount(t.Context(), "-", account, actAs); err != nil || !slices.Equal(no, want) {
+			t.Errorf("withheld on %s: %v, %v", account, no, err)
+		}
+	}
+	if _, err := client.WithheldOnAccount(t.Context(), "p", "nobody@p.iam.gserviceaccount.com", actAs); !gce.IsNotFound(err) {
+		t.Errorf("an account that is none: %v", err)
+	}
+	if _, err := client.Bindings(t.Context()); gce.ClassOf(err) != gce.No {
+		t.Errorf("the policy is no business of an instance admin: %v", err)
+	}
+	w.grant(operator, "roles/browser")
+	all, err := client.Bindings(t.Context())
+	if err != nil || !slices.ContainsFunc(all, func(b gce.Binding) bool {
+		return b.Role == "roles/compute.instanceAdmin.v1" && slices.Contains(b.Members, "serviceAccount:"+operator) && !b.Conditional
+	}) {
+		t.Errorf("a browser reads %v, %v", all, err)
+	}
+	if above, err := client.Above(t.Context()); above || err != nil {
+		t.Errorf("the project is in something: %t, %v", above, err)
+	}
+	if has, err := client.RolePermissions(t.Context(), "roles/iam.serviceAccountUser"); err != nil || !slices.Contains(has, actAs) {
+		t.Errorf("the role has %v, %v", has, err)
+	}
+}
+
+type transport func(*http.Request) (*http.Response, error)
+
+func (f transport) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
 // TestEveryMethodTakesAPermission: whatever method is written, some role of Google's can
 // do it, by its own name for the permission.

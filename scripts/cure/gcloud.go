@@ -73,6 +73,21 @@ func EnableService(service, project string) Command {
 // Grants lists who has which role in a project.
 func Grants(project string) Command { return command("gcloud", "projects", "get-iam-policy", project) }
 
+// AccountGrants lists who may do what with a service account.
+func AccountGrants(email string) Command {
+	return command("gcloud", "iam", "service-accounts", "get-iam-policy", email)
+}
+
+// ServiceAccounts lists those of a project.
+func ServiceAccounts(project string) Command {
+	return command("gcloud", "iam", "service-accounts", "list", "--project="+project)
+}
+
+// Grant gives a service account a role in a project.
+func Grant(project, email, role string) Command {
+	return command("gcloud", "projects", "add-iam-policy-binding", project, "--member=serviceAccount:"+email, "--role="+role)
+}
+
 // Secret takes a file from the eyes of others.
 func Secret(path string) Command { return command("chmod", "600", path) }
 
