@@ -77,15 +77,16 @@ import (
 // A Cluster is what the settings describe, in the cloud that Deps reach. It
 // holds nothing of what is there: each method looks for itself.
 type Cluster struct {
-	settings settings.Settings
-	deps     env.Deps
-	orphans  func(context.Context, sweep.Found) (bool, error) // see OnOrphans
-	smaller  func(context.Context, Smaller) error             // see OnSmaller
-	span     func(Spanning) error                             // see OnSpan
-	warning  func(string)                                     // see OnWarning
-	part     func(settings.Verb, settings.Settings)           // see OnPart
-	several  bool                                             // see task.Aim
-	leaves   span.Leaving                                     // of an evacuation
+	settings  settings.Settings
+	deps      env.Deps
+	orphans   func(context.Context, sweep.Found) (bool, error) // see OnOrphans
+	smaller   func(context.Context, Smaller) error             // see OnSmaller
+	span      func(Spanning) error                             // see OnSpan
+	warning   func(string)                                     // see OnWarning
+	part      func(settings.Verb, settings.Settings)           // see OnPart
+	founds    []string                                         // zones of the masters of a cluster that is founded, where these are several
+	unsettled bool                                             // see run
+	leaves    span.Leaving                                     // of an evacuation
 }
 
 // New makes no call.

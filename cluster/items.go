@@ -19,12 +19,47 @@ import (
 // beside each other, step by step, are in testdata/modes.txt.
 
 func createList(r *run, l *task.Lines) {
+	if r.Mode.Several {
+		r.foundList(l)
+		return
+	}
 	l.Then(step.Addresses(r.Task)...) // the API's, so that it is the same whatever the masters are; with the lease and the settings on it
 	r.inNetwork(l)
 	r.instances(l)
 	r.balancer(l) // from the start, or as it is
 	r.credentials(l)
 	r.nodesOf(l)
+	r.settled(l)
+}
+
+// foundList is a create of a cluster that is to have several masters. The balancer is there
+// before the first of them: what is made of it needs no machine, and the address is on
+// nothing else from then on. stages are where others have their machines made beside, and
+// where nodes are waited for.
+func (r *run) foundList(l *task.Lines) {
+	zones := task.ZonesOf(r.Others())
+	for _, z := range r.Mode.Zones {
+		zones = task.WithZone(zones, z)
+	}
+	l.Then(step.Addresses(r.Task)...)
+	l.Then(step.Networks(r.Task)...)
+	l.Beside(step.Disks(r.Task)...)
+	l.Beside(step.HealthChecks(r.Task)...)
+	l.Beside(step.MasterGroups(r.Task, zones...)...)
+	l.Then(step.Subnetworks(r.Task)...)
+	l.Beside(step.Firewalls(r.Task)...)
+	l.Beside(step.Services(r.Task, zones...)...)
+	if r.Have.SubnetRegion != "" { // a run that was cut may have named other zones
+		l.Then(step.BackendZones(r.Env, zones...)...)
+	}
+	l.Then(step.Machines(r.Task)...)
+	l.Beside(step.Forwarding(r.Task)...)
+	r.stages[0] = len(l.Items)
+	l.Then(step.TrafficTo(r.Env, r.Others()...)...)
+	r.credentials(l)
+	r.poolMade(l)
+	r.stages[1] = len(l.Items)
+	r.poolReady(l)
 	r.settled(l)
 }
 
@@ -134,10 +169,18 @@ func (r *run) credentials(l *task.Lines) {
 
 // nodesOf is the zone's pool.
 func (r *run) nodesOf(l *task.Lines) {
+	r.poolMade(l)
+	r.poolReady(l)
+}
+
+func (r *run) poolMade(l *task.Lines) {
 	l.Then(step.JoinToken(r.Env))     // what nodes ask for their certificates with; in the template
 	l.Then(step.Templates(r.Task)...) // what nodes are made from; groups of other zones use it too
 	r.resized(l)
 	l.Then(step.Written(r.Task)...) // with the first change; this sees to it when there is no other
+}
+
+func (r *run) poolReady(l *task.Lines) {
 	l.Each(live.Replaced(r.Task))   // machines from before the group had its template, some at a time
 	l.Then(live.NodesReady(r.Task)) // each machine of the pool is a Ready Node
 	l.Beside(live.AddonsApplied(r.Task)...)
@@ -159,6 +202,9 @@ func (r *run) settled(l *task.Lines) {
 }
 
 func (r *run) valid(l *task.Lines) {
+	if r.unsettled {
+		return
+	}
 	l.Then(live.Addons(r.Task)...)                                           // nothing before needs them
 	l.Then(live.Spread(r.Task))                                              // or Service names fail with the one machine CoreDNS is on
 	l.Then(live.Validate(r.Task, func(e *live.Evidence) { r.evidence = e })) // evidence that it all works together

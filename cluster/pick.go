@@ -52,7 +52,27 @@ func (r *run) replicable(ctx context.Context) (_ settings.Spec, err error) {
 	if err = s.MayChange(); err != nil {
 		return r.Want, err
 	}
+	r.without(func(name string) bool { // begun beside this one, and not joined yet: no balancer sends to it
+		return name != r.Replica.Name && !slices.ContainsFunc(rings.Names, func(ring string) bool {
+			return slices.ContainsFunc(s.Voters(ring), func(v replicate.Voter) bool { return v.Name == name })
+		})
+	})
 	return r.copySource(ctx)
+}
+
+// without leaves masters out of what was found, with their disks: those whose name says so.
+func (r *run) without(out func(name string) bool) {
+	own := *r.Have
+	own.Objects = slices.DeleteFunc(slices.Clone(r.Have.Objects), func(o inventory.Object) bool {
+		switch {
+		case o.Kind == inventory.Instance && o.Role == inventory.RoleMaster:
+			return out(o.Name)
+		case o.Kind == inventory.Disk && o.Role == inventory.RoleMasterDisk:
+			return out(strings.TrimSuffix(o.Name, settings.DiskSuffix))
+		}
+		return false
+	})
+	r.Have = &own
 }
 
 // learnerBeside refuses to add a master while a ring has somebody else as a

@@ -44,11 +44,13 @@ type whole struct {
 	*Cluster
 	held hold
 	span.Target
-	base  *run    // who looked around
-	first listing // the cluster with its first master
-	ahead []*run  // of the other masters and pools, as far as can be said now
-	lack          // of masters
-	empty bool    // a zone to be left has nothing of the cluster
+	base       *run          // who looked around
+	first      listing       // the cluster with its first master
+	ahead      []*run        // of the other masters and pools, as far as can be said now
+	aheadItems [][]plan.Item // their lists
+	founds     bool          // its rings are to be founded yet
+	lack                     // of masters
+	empty      bool          // a zone to be left has nothing of the cluster
 }
 
 // A lack is what is to be done about masters next: one that is to be made, or one that is
@@ -118,7 +120,12 @@ func (c *Cluster) upAll(ctx context.Context, h hold, report func(plan.Event)) (*
 	if w, err = w.mended(ctx, err, report, all); err != nil {
 		return nil, err
 	}
-	if err := w.first.walk(ctx, w.first.items, report); err != nil {
+	if w.founds {
+		err = w.foundAll(ctx, report, all)
+	} else {
+		err = w.first.walk(ctx, w.first.items, report)
+	}
+	if err != nil {
 		return nil, err
 	}
 	before := all
@@ -134,7 +141,7 @@ func (c *Cluster) upAll(ctx context.Context, h hold, report func(plan.Event)) (*
 			return nil, err
 		}
 	}
-	if len(removals) > 0 {
+	if len(removals) > 0 || w.founds && len(w.Others(w.settings)) == 0 { // of which each ends with that
 		if err := w.validate(ctx, report, all); err != nil {
 			return nil, err
 		}
@@ -161,23 +168,36 @@ func (w *whole) mended(ctx context.Context, err error, report func(plan.Event), 
 
 // grown makes the other masters one by one, then the other pools.
 func (w *whole) grown(ctx context.Context, report func(plan.Event), all *Summary) error {
-	for range w.lastMaster() {
-		x, err := w.short(ctx)
-		if err != nil {
-			return err
-		}
-		if x.next == "" {
-			break
-		}
-		if err := w.add(ctx, w.command(w.Master(w.settings, x.next)), report, all); err != nil {
+	if !w.founds {
+		if err := w.masters(ctx, report, all); err != nil {
 			return err
 		}
 	}
-	for _, s := range slices.Concat(w.Others(w.settings), w.Smaller(w.settings)) {
-		if err := w.add(ctx, w.command(s), report, all); err != nil {
+	others := slices.Concat(w.Others(w.settings), w.Smaller(w.settings))
+	for i, s := range others {
+		c := w.command(s)
+		c.unsettled = w.founds && i+1 < len(others) // the last one looks at all of it
+		if err := w.add(ctx, c, report, all); err != nil {
 			return err
 		}
 		w.held.lease.Done(inventory.GrowthKey(w.poolIn(string(s.Zone))))
+	}
+	return nil
+}
+
+// masters makes or finishes those that are lacking, one after the other: a ring takes one
+// learner at a time.
+func (w *whole) masters(ctx context.Context, report func(plan.Event), all *Summary) error {
+	for range w.lastMaster() {
+		x, err := w.short(ctx)
+		if err != nil || x.next == "" {
+			return err
+		}
+		c := w.command(w.Master(w.settings, x.next))
+		c.unsettled = w.founds
+		if err := w.add(ctx, c, report, all); err != nil {
+			return err
+		}
 	}
 	return nil
 }

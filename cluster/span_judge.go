@@ -70,15 +70,23 @@ func (c *Cluster) judged(ctx context.Context, h hold, act action) (w *whole, err
 	}
 	h.lease.Note(inventory.SpanKey, w.Wish.String())
 	w.base.Notes()
+	if w.founds, err = w.founding(ctx); err != nil {
+		return w, err
+	}
 	w.lookAhead()
 	first := w.command(w.First(w.settings))
-	first.several = !w.Lives && w.Lasting() > 1
+	if w.founds {
+		first.founds = w.masterZones()
+	}
 	if w.first, err = first.listed(ctx, h, act); err != nil || !w.first.known {
 		return w, err
 	}
 	parts := []preflight.Part{{Task: w.first.Task, Items: w.first.items}}
+	w.aheadItems = nil
 	for _, r := range w.ahead {
-		parts = append(parts, preflight.Part{Task: r.Task, Items: w.itemsOf(r)})
+		items := w.itemsOf(r)
+		w.aheadItems = append(w.aheadItems, items)
+		parts = append(parts, preflight.Part{Task: r.Task, Items: items})
 	}
 	if err := preflight.ForeseeAll(ctx, parts, w.first.blockers); err != nil {
 		return w, err
@@ -148,21 +156,30 @@ func (w *whole) lookAhead() {
 	for _, o := range w.base.Have.Objects {
 		taken[o.Name] = true
 	}
+	master := func(zone, name string) {
+		c := w.command(w.Master(w.settings, zone))
+		r := w.at(c, rowOf(c.settings.Mode(settings.Up)).Aim)
+		for i := 0; name == ""; i++ {
+			if free := r.Want.Names.Replica(zone, i); !taken[free] && !taken[r.Want.Names.DiskOf(free)] {
+				name = free
+			}
+		}
+		taken[name] = true
+		r.Replica = inventory.Object{Kind: inventory.Instance, Name: name, Zone: zone, Role: inventory.RoleMaster, Status: "RUNNING"}
+		w.ahead = append(w.ahead, r)
+	}
 	for _, p := range w.Masters {
 		n := p.Wants - p.Is
 		if p.Zone == w.Home && len(w.base.Have.Homes(w.base.Want.Names)) == 0 {
 			n-- // which is the first
 		}
-		for range max(0, n) {
-			c := w.command(w.Master(w.settings, p.Zone))
-			r := w.at(c, rowOf(c.settings.Mode(settings.Up)).Aim)
-			for i := 0; r.Replica.Name == ""; i++ {
-				if name := r.Want.Names.Replica(p.Zone, i); !taken[name] && !taken[r.Want.Names.DiskOf(name)] {
-					r.Replica = inventory.Object{Kind: inventory.Instance, Name: name, Zone: p.Zone, Role: inventory.RoleMaster, Status: "RUNNING"}
-					taken[name] = true
-				}
+		for _, o := range w.base.MastersIn(p.Zone) {
+			if w.founds && o.Name != w.base.Want.Names.Master() { // begun, and in no ring
+				master(p.Zone, o.Name)
 			}
-			w.ahead = append(w.ahead, r)
+		}
+		for range max(0, n) {
+			master(p.Zone, "")
 		}
 	}
 	for _, s := range w.Others(w.settings) {
@@ -200,7 +217,7 @@ func (w *whole) removalsNow() []settings.Settings {
 
 // membersFit refuses what the rings say no to, of masters that come and of what goes.
 func (w *whole) membersFit(ctx context.Context, act action) error {
-	if len(w.base.Have.Masters(w.base.Want.Names)) == 0 {
+	if w.founds || len(w.base.Have.Masters(w.base.Want.Names)) == 0 {
 		return nil
 	}
 	var err error

@@ -17,6 +17,8 @@ import (
 type run struct {
 	*task.Task
 	outcome
+	unsettled bool   // more is to come, and somebody else sees to it that all of it is valid
+	stages    [2]int // of its list, see foundList
 }
 
 // An outcome is what a run tells of itself when it is through.

@@ -21,8 +21,9 @@ import (
 
 func (c *Cluster) runFor(verb settings.Verb, h hold) *run {
 	aim := rowOf(c.settings.Mode(verb)).Aim
-	aim.Several, aim.Leaves = c.several, c.leaves.Zone
+	aim.Several, aim.Zones, aim.Leaves = len(c.founds) > 0, c.founds, c.leaves.Zone
 	r := newRun(env.New(c.settings, c.deps, h.gate), aim)
+	r.unsettled = c.unsettled
 	r.Lease = h.lease
 	return r
 }
@@ -64,6 +65,10 @@ func (c *Cluster) listed(ctx context.Context, h hold, act action) (listing, erro
 		return x, preflight.Misplaced(ctx, r.Task, err)
 	}
 	r.Have = have
+	if r.Mode.Several { // others that are begun by now are neither behind the balancer yet nor Nodes
+		r.without(func(name string) bool { return name != r.Want.Names.Master() })
+		have = r.Have
+	}
 	r.SawMasters(r.Have)
 	if r.Want, err = r.Changed(ctx); err != nil {
 		return x, err

@@ -41,6 +41,13 @@ type Telling interface {
 	Change(ctx context.Context, want bool) (State, error)
 }
 
+// An Optional step is one that comes again later and counts there: where it fails that is
+// told, and ends nothing.
+type Optional interface {
+	Step
+	Optional()
+}
+
 // A Local step changes nothing that other runs share, so it needs no gate
 // ([Gate]).
 type Local interface {
@@ -156,12 +163,62 @@ func RunStages(ctx context.Context, gate Gate, stages [][]Item, report func(Even
 		}
 		batches, total = append(batches, more...), total+n
 	}
+	return newReporter(total, report).run(ctx, gate, batches)
+}
+
+// RunBeside runs several lists at the same time, numbered as one: no list needs another.
+// Where one of them fails the others begin no further step.
+func RunBeside(ctx context.Context, gate Gate, lists [][]Item, report func(Event)) error {
+	each, total := make([][]batch, len(lists)), 0
+	for i, items := range lists {
+		batches, n := order(items)
+		for _, b := range batches {
+			for k := range b {
+				b[k].n += total
+			}
+		}
+		each[i], total = batches, total+n
+	}
 	r := newReporter(total, report)
+	inner, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	failed := make(chan error, len(lists))
+	for _, batches := range each {
+		go func() {
+			err := r.run(inner, gate, batches)
+			if err != nil {
+				cancel(errElsewhere)
+			}
+			failed <- err
+		}()
+	}
+	var errs []error
+	for range lists {
+		err := <-failed
+		if ended := errors.Is(err, errElsewhere) || errors.Is(err, context.Canceled); err != nil && (ctx.Err() != nil || !ended) {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// errElsewhere ends lists beside one that failed.
+var errElsewhere = errors.New("a step beside it failed")
+
+// run runs batches, one after the other.
+func (r *reporter) run(ctx context.Context, gate Gate, batches []batch) error {
 	for _, b := range batches {
 		if err := ctx.Err(); err != nil {
-			return &Stopped{Before: b[0].String(), Done: b[0].n - 1, Of: total, Err: context.Cause(ctx)}
+			return &Stopped{Before: b[0].String(), Done: b[0].n - 1, Of: r.of, Err: context.Cause(ctx)}
 		}
-		if err := b.each(func(it numbered) error { return r.settle(ctx, gate, it) }); err != nil {
+		err := b.each(func(it numbered) error {
+			err := r.settle(ctx, gate, it)
+			if _, optional := it.Step.(Optional); optional {
+				return nil
+			}
+			return err
+		})
+		if err != nil {
 			return err
 		}
 	}

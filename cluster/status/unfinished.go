@@ -71,7 +71,9 @@ func (s *Snapshot) spanned() []Unfinished {
 	}
 	there := span.There{Homes: s.have.Homes(s.Names), Masters: map[string]int{}, Pools: map[string]int{}}
 	for _, m := range s.Masters {
-		there.Masters[m.Zone]++
+		if !s.joinsNone(m.Object) { // begun beside others, it is not one yet
+			there.Masters[m.Zone]++
+		}
 	}
 	for _, o := range s.have.Objects {
 		if o.Kind == inventory.ManagedGroup && o.Zone != "" {
@@ -86,6 +88,11 @@ func (s *Snapshot) spanned() []Unfinished {
 		what = "the evacuation of zone " + w.Leave.Zone + " is not done"
 	}
 	return half(what, w.Command().String(), "")
+}
+
+// joinsNone tells that a master beside others is in no ring.
+func (s *Snapshot) joinsNone(m inventory.Object) bool {
+	return len(s.Masters) > 1 && len(s.memberships(m)[noMember]) == len(rings.Names)
 }
 
 // The commands, without the settings that are the same for all of them.

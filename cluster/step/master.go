@@ -164,6 +164,8 @@ func (w MasterMaker) Insert(ctx context.Context) error {
 	s, n := r.Want.Settings, r.Want.Names
 	metadata, own := MetadataOf(&r.Want, scripts.RoleMaster, ip, nil), ip
 	switch {
+	case w.about.One && w.source == nil:
+		own = "" // made beside the first one, from the settings that it is made from
 	case w.about.One:
 		metadata, own = replicaMetadata(&r.Want, w.source), ""
 	case w.about.Repairs:

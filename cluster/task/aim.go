@@ -12,8 +12,12 @@ type Aim struct {
 	One                   bool // about one master: the run's replica
 	Removes               bool // what it is about goes: then nothing is compared with the settings
 	Repairs               bool // masters that fail: then nothing is compared either, all is as it was made
-	Several               bool // several masters are to come of a cluster that is made by one command
 	GivesUp               bool // other masters, for the one that is gone on with
+
+	// Several tells that several masters are to come of a cluster that is made by one
+	// command, in Zones.
+	Several bool
+	Zones   []string
 
 	// Leaves is the zone that all is leaving, "" if none is: what does not answer there is
 	// not waited for, and no workload is taken beyond its budget.

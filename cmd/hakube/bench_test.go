@@ -32,6 +32,7 @@ func BenchmarkHakube(b *testing.B) {
 		{"calls", benchCalls},
 		{"calls with latency", benchCallsLatency},
 		{"latency", benchLatency},
+		{"one command", benchOneCommand},
 		{"ten", benchTen},
 		{"ten with latency", benchTenLatency},
 		{"from start", benchFromStart},

@@ -1,0 +1,142 @@
+package cluster
+
+import (
+	"context"
+	"slices"
+
+	"hakube/cluster/inventory"
+	"hakube/cluster/plan"
+	"hakube/cluster/rings"
+	"hakube/cluster/settings"
+	"hakube/cluster/span"
+	"hakube/cluster/task"
+	"hakube/replicate"
+)
+
+// A cluster that is made by one command has all its machines made beside each other: those
+// of the other masters boot, install and prepare themselves while the first one founds the
+// rings, and the other pools' while masters join. What has an order is who joins a ring.
+// All of it is what the commands for one master or pool make first, and is left to them
+// where it fails: they find what is there by now, as after a cut.
+
+// A founding is the list of the first master in its stages, with what the others make
+// beside it.
+type founding struct {
+	base    []plan.Item // up to the first master's machine
+	reached []plan.Item // up to where nodes are waited for
+	others  []plan.Item // beside that: the other masters' machines
+	rest    []plan.Item // but for the look at the whole
+}
+
+// staged is the first's list in its stages. Other masters' machines come after the first
+// one's: what a cut leaves then is a cluster whose first master was begun.
+func (w *whole) staged() (f founding) {
+	items, at := w.first.items, w.first.stages
+	f.base, f.reached, f.rest = items[:at[0]], slices.Clone(items[at[0]:at[1]]), items[at[1]:len(items)-1]
+	var disks, machines, groups task.Lines
+	for i, r := range w.ahead {
+		r.Want = r.Want.OfMasterType(w.first.Want.MasterType)
+		for _, it := range w.aheadItems[i] {
+			s, is := it.Step.(task.Foreseeing)
+			if !is || !it.Want {
+				continue
+			}
+			switch s.Object().Kind {
+			case inventory.Disk:
+				disks.Want = true
+				disks.Beside(earlier{s})
+			case inventory.Instance:
+				machines.Want = true
+				machines.Beside(earlier{s})
+			case inventory.ManagedGroup:
+				groups.Want, groups.Open = true, true
+				groups.Beside(earlier{s})
+			}
+		}
+	}
+	f.others = append(disks.Items, machines.Items...)
+	for i, it := range slices.Backward(f.reached) {
+		if s, is := it.Step.(task.ObjectStep); is && s.Object().Kind == inventory.ManagedGroup {
+			f.reached = slices.Insert(f.reached, i+1, groups.Items...)
+			break
+		}
+	}
+	return f
+}
+
+// foundAll makes a cluster of several masters: the first one's list up to where it waits for
+// nodes, the masters, and the rest of it. What is last is that the whole is valid.
+func (w *whole) foundAll(ctx context.Context, report func(plan.Event), all *Summary) error {
+	f := w.staged()
+	if err := w.first.walk(ctx, f.base, report); err != nil {
+		return err
+	}
+	if err := plan.RunBeside(ctx, w.first.Gate, [][]plan.Item{f.reached, f.others}, report); err != nil {
+		return w.first.stock(ctx, err, report)
+	}
+	if err := w.masters(ctx, report, all); err != nil {
+		return err
+	}
+	if len(f.rest) > 0 {
+		w.begins(settings.Up, w.First(w.settings))
+	}
+	return w.first.walk(ctx, f.rest, report)
+}
+
+// masterZones are those that masters are to be in.
+func (w *whole) masterZones() (zones []string) {
+	for _, p := range w.Masters {
+		if p.Wants > 0 {
+			zones = task.WithZone(zones, p.Zone)
+		}
+	}
+	return zones
+}
+
+// founding tells whether a cluster that is to have several masters is not founded yet: it
+// is new, or the run that was making it was cut before another one than the first was in a
+// ring. The address was on no machine then.
+func (w *whole) founding(ctx context.Context) (bool, error) {
+	if w.Lasting() < 2 {
+		return false, nil
+	}
+	if !w.Lives {
+		return true, nil
+	}
+	r := w.base
+	begun, is := span.Parse(r.Have.Holder.Span, r.Region())
+	if !is || begun.Masters < 2 || r.Have.Holder.Machine != "" {
+		return false, nil
+	}
+	all := r.Have.Masters(r.Want.Names)
+	if len(all) == 0 {
+		return slices.Equal(r.Have.Homes(r.Want.Names), []string{w.Home}), nil
+	}
+	if first := all[0]; first.Name != r.Want.Names.Master() || !slices.Contains([]string{"PROVISIONING", "STAGING", "RUNNING"}, first.Status) {
+		return false, nil
+	}
+	s := r.Survey(ctx, all)
+	for _, ring := range rings.Names {
+		x, _, _ := s.Ring(ring)
+		if len(x.Members) > 1 || slices.ContainsFunc(s.Voters(ring), func(v replicate.Voter) bool { return v.Name != all[0].Name }) {
+			return false, nil
+		}
+	}
+	return true, ctx.Err()
+}
+
+// An earlier step is one of a command ahead. Where it fails that command tries again, with
+// all its ways to take back what it cannot end.
+type earlier struct{ task.Foreseeing }
+
+// Change is that of the step: where it is sure of what it left nobody looks again.
+func (e earlier) Change(ctx context.Context, want bool) (plan.State, error) {
+	if t, is := e.Foreseeing.(plan.Telling); is {
+		return t.Change(ctx, want)
+	}
+	return plan.State{}, e.Do(ctx)
+}
+
+func (earlier) Optional() {}
+
+func (e earlier) About() plan.Thing { return task.Thing(e.Object()) }
