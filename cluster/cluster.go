@@ -15,8 +15,10 @@
 //     over it ends with; turn.go waits for another run's lease, and knows whether
 //     anything was changed.
 //   - join.go and pick.go: whether a pool or a master may be added, or a master go.
-//   - grow.go: the walk with the meter (meter.go), and the way back after a failure;
-//     stock.go: what is said, and taken back, when a zone has no machines.
+//   - grow.go: the walk with the meter (meter.go), the way back after a failure, and
+//     what is said, and taken back, when a zone has no machines.
+//   - span.go and span_judge.go: one command for all zones; span_beside.go: what a new
+//     cluster of several masters has made beside each other.
 //   - repair.go: masters that fail. face.go: names of the packages below that commands
 //     handle. REFUSALS.md lists what can be refused.
 //

@@ -9,6 +9,7 @@ import (
 	"hakube/cluster/rings"
 	"hakube/cluster/settings"
 	"hakube/cluster/span"
+	"hakube/cluster/step"
 	"hakube/cluster/task"
 	"hakube/replicate"
 )
@@ -18,6 +19,63 @@ import (
 // rings, and the other pools' while masters join. What has an order is who joins a ring.
 // All of it is what the commands for one master or pool make first, and is left to them
 // where it fails: they find what is there by now, as after a cut.
+
+// lookAhead says what the other masters and pools will be, and has noted with the first
+// change what their runs note of them.
+func (w *whole) lookAhead() {
+	taken := map[string]bool{}
+	for _, o := range w.base.Have.Objects {
+		taken[o.Name] = true
+	}
+	master := func(zone, name string) {
+		c := w.command(w.Master(w.settings, zone))
+		r := w.at(c, rowOf(c.settings.Mode(settings.Up)).Aim)
+		for i := 0; name == ""; i++ {
+			if free := r.Want.Names.Replica(zone, i); !taken[free] && !taken[r.Want.Names.DiskOf(free)] {
+				name = free
+			}
+		}
+		taken[name] = true
+		r.Replica = inventory.Object{Kind: inventory.Instance, Name: name, Zone: zone, Role: inventory.RoleMaster, Status: "RUNNING"}
+		w.ahead = append(w.ahead, r)
+	}
+	for _, p := range w.Masters {
+		n := p.Wants - p.Is
+		if p.Zone == w.Home && len(w.base.Have.Homes(w.base.Want.Names)) == 0 {
+			n-- // which is the first
+		}
+		for _, o := range w.base.MastersIn(p.Zone) {
+			if w.founds && o.Name != w.base.Want.Names.Master() { // begun, and in no ring
+				master(p.Zone, o.Name)
+			}
+		}
+		for range max(0, n) {
+			master(p.Zone, "")
+		}
+	}
+	for _, s := range w.Others(w.settings) {
+		c := w.command(s)
+		r := w.at(c, rowOf(c.settings.Mode(settings.Up)).Aim)
+		r.Notes()
+		r.Grows()
+		w.ahead = append(w.ahead, r)
+	}
+}
+
+// itemsOf is the list of a run that is ahead: beside the first master, which is there by
+// then.
+func (w *whole) itemsOf(r *run) []plan.Item {
+	found := r.Have
+	defer func() { r.Have = found }()
+	if first := w.base.Master(); len(found.Masters(r.Want.Names)) == 0 {
+		then := *found
+		first.Zone, first.Status = w.Home, "RUNNING"
+		then.Objects = append(slices.Clone(found.Objects), first)
+		r.Have = &then
+	}
+	step.DecideBalancer(r.Task)
+	return r.items()
+}
 
 // A founding is the list of the first master in its stages, with what the others make
 // beside it.
@@ -77,9 +135,9 @@ func (w *whole) foundAll(ctx context.Context, report func(plan.Event), all *Summ
 	if err := w.masters(ctx, report, all); err != nil {
 		return err
 	}
-	if len(f.rest) > 0 {
-		w.begins(settings.Up, w.First(w.settings))
-	}
+	home := w.First(w.settings)
+	home.UseExistingMaster = true // for whoever is told: the masters are there
+	w.begins(settings.Up, home)
 	return w.first.walk(ctx, f.rest, report)
 }
 
