@@ -43,7 +43,7 @@ lint: ## go vet (for macOS too), staticcheck, shellcheck, gofmt
 # More packages and tests at a time than cores, and lint beside them, which vets: half of their time is waiting.
 check: ## the quick tests: vet, lint, units, stories on model machines, no real ones (some minutes on two cores)
 	@$(MAKE) --no-print-directory lint & lint=$$!; code=0; n=$$(getconf _NPROCESSORS_ONLN); \
-	GOGC=800 $(GO) test -short -vet=off -p $$((n + 2)) -parallel $$((8 * n)) ./... || code=$$?; \
+	GOGC=800 $(GO) test -short -vet=off -ldflags='-s -w' -p $$((n + 2)) -parallel $$((8 * n)) ./... || code=$$?; \
 	wait $$lint || { code=$$?; echo "make lint failed: its words are above"; }; exit $$code
 
 test: PACKAGES += $(CLIENTS)

@@ -235,6 +235,7 @@ func TestAutoscalerRefusals(t *testing.T) {
 // drained, no autoscaler runs: it would add nodes for pods that wait, and take new ones. It
 // is there again afterwards. Nodes that are drained are marked for any other one.
 func TestAutoscalerKeepsOff(t *testing.T) {
+	long(t, "TestAutoscaler")
 	besideOthers(t)
 	w, b := newDrainWorld(t)
 	o := w.operator().autoscaled(1, 5)

@@ -35,6 +35,9 @@ func TestBackupThatIsNone(t *testing.T) {
 			return 0
 		}, "is no backup"},
 	} {
+		if testing.Short() && strings.HasPrefix(name, "it is") && name != "it is not verified" || testing.Short() && name == "quorum is lost" {
+			continue // one of a ring, one of what a master answers
+		}
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			c := sickOf(t, newWorld(t, func(o *etcdtest.Options) {

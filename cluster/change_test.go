@@ -127,6 +127,7 @@ func TestPoolChanged(t *testing.T) {
 // touched, status names what is going on, whoever sets nothing goes on with it, and with
 // the value of before it goes back to the machines there are.
 func TestPoolChangeStops(t *testing.T) {
+	long(t, "TestPoolChanged")
 	besideOthers(t)
 	var broken atomic.Bool
 	w, b := newDrainWorld(t, func(o *etcdtest.Options) {

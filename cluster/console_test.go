@@ -109,6 +109,7 @@ func TestConsoleWithheld(t *testing.T) {
 // TestRepairUnseen: where nobody may read serial output a master that does not boot is
 // brought back all the same.
 func TestRepairUnseen(t *testing.T) {
+	long(t, "TestRepair")
 	besideOthers(t)
 	w, _ := newModelWorldWith(t, func(o *emulator.Options) { o.Policies = []string{"compute.disableInstanceDataAccessApis"} })
 	c := sickOf(t, w, 2)

@@ -144,6 +144,7 @@ func TestEvacuate(t *testing.T) {
 // TestEvacuateFailed: a zone whose machines are all halted is left, and nothing waits for
 // the dead: their votes go first, while the others have quorum.
 func TestEvacuateFailed(t *testing.T) {
+	long(t, "TestEvacuate")
 	besideOthers(t)
 	w, _ := newModelWorld(t)
 	o := w.operator()
@@ -169,6 +170,7 @@ func TestEvacuateFailed(t *testing.T) {
 // TestEvacuateGone: the same when the machine and the disk of the master are gone, and only
 // its votes are left.
 func TestEvacuateGone(t *testing.T) {
+	long(t, "TestEvacuate")
 	besideOthers(t)
 	w, _ := newModelWorld(t)
 	o := w.operator()
@@ -234,6 +236,7 @@ func TestEvacuateRefusals(t *testing.T) {
 // TestEvacuateCut: cut between two of its commands, status names the way on, which counts
 // nothing twice; another zone has to wait for it.
 func TestEvacuateCut(t *testing.T) {
+	long(t, "TestEvacuate")
 	besideOthers(t)
 	w, _ := newModelWorld(t)
 	o := w.operator()

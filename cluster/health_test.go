@@ -53,6 +53,7 @@ var readOnly = []struct {
 // that only reads finds it well. Status names it with the command, validate fails, no
 // master is added or removed, nothing being changed, and repair ends it.
 func TestReadOnly(t *testing.T) {
+	long(t, "TestFullDisk")
 	besideOthers(t)
 	for masters := 1; masters <= 3; masters++ {
 		for i, f := range readOnly {
@@ -144,6 +145,7 @@ func (c *sickCluster) keptOut(masters int, stays bool) {
 // TestStillFull: a ring that needs more than it may have is told with its figures, and
 // what to do; once that is done the same command ends it.
 func TestStillFull(t *testing.T) {
+	long(t, "TestFullDisk")
 	besideOthers(t)
 	c := newSick(t, 2)
 	c.must(c.guest(1).FillEtcd(replicate.RingMain, 5*giga, giga))
@@ -235,7 +237,7 @@ func TestCorrupt(t *testing.T) {
 		{"one that is gone", 2, func(*sickCluster) string { return "gone" }, false},
 		{"nobody is named", 2, func(*sickCluster) string { return "" }, true},
 	} {
-		if testing.Short() && x.masters == 3 && x.name != "replica of three" {
+		if testing.Short() && x.name != "replica of two" && !x.refused {
 			continue
 		}
 		t.Run(strings.ReplaceAll(x.name, " ", "_"), func(t *testing.T) {
@@ -282,6 +284,7 @@ func (c *sickCluster) memberIDs() map[string]replicate.MemberID {
 // TestAlarmOnTheWay: an alarm that comes while a master is being added ends that before
 // it votes and before the address moves: the master is taken back.
 func TestAlarmOnTheWay(t *testing.T) {
+	long(t, "TestFullDisk")
 	besideOthers(t)
 	for name, at := range map[string]string{"address": "in the balancer's group", "vote": "API answers through the balancer"} {
 		t.Run(name, func(t *testing.T) {

@@ -107,6 +107,9 @@ func TestKubeconfigRepair(t *testing.T) {
 		"context": func(c *clientcmdapi.Config) { delete(c.Contexts, "local_kubernetes") },
 		"key":     func(c *clientcmdapi.Config) { c.AuthInfos["local_kubernetes"].ClientKeyData = []byte("none") },
 	} {
+		if testing.Short() && name != "server" && name != "key" {
+			continue // TestValidateAsKubectl has more of them
+		}
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
 			o := w.operator()

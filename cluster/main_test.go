@@ -23,7 +23,9 @@ func TestMain(m *testing.M) {
 			os.Unsetenv(name)
 		}
 	}
-	debug.SetGCPercent(400) // a seventh less work for 300 MB
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(400) // a seventh less work for 300 MB
+	}
 	flag.Parse()
 	if !testing.Short() {
 		giveWay()
@@ -49,6 +51,15 @@ var shortForms = os.Getenv("SHORT_FORMS") != ""
 func besideOthers(t *testing.T) {
 	t.Helper()
 	t.Parallel()
+}
+
+// long leaves a test to "make test": what it shows, a quick run has of the other test, by
+// fewer ways to it or with less around it. See TestLongTests.
+func long(t *testing.T, quick string) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("make test has it, a quick run has " + quick)
+	}
 }
 
 // giveWay has other processes' work go first. Linux keeps that by thread, and threads

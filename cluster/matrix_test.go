@@ -179,6 +179,10 @@ func TestMatrix(t *testing.T) {
 		if !m.one {
 			whole++
 		}
+		if testing.Short() && m.one {
+			begun++ // nothing would be cut: each of them has a test of its own that runs it as it is
+			continue
+		}
 		t.Run(m.name, func(t *testing.T) {
 			t.Parallel()
 			u := m.undisturbed(t)
@@ -192,7 +196,7 @@ func TestMatrix(t *testing.T) {
 			for i, x := range troubles {
 				for k, c := range u.calls {
 					if x.faults[c.way] == nil || m.one && i != oneOf(k, c) || shortForms && !m.one && (row+k+2*i)%3 != 0 ||
-						testing.Short() && (m.one || k != sample(row, i, x, u.calls)) {
+						testing.Short() && k != sample(row, i, x, u.calls) {
 						continue
 					}
 					t.Run(fmt.Sprintf("call=%02d_%s/%s", k+1, c.name, x.name), func(t *testing.T) {

@@ -51,6 +51,7 @@ func resets(changes []string, name string) (n int) {
 // Node only when it starts. A node's machine is reset once and stays who it is; a master
 // is not reset.
 func TestDeletedNode(t *testing.T) {
+	long(t, "TestDeletedNodeOnce")
 	besideOthers(t)
 	commands := map[string]func(*sickCluster, string) error{
 		"named": func(c *sickCluster, named string) error { return c.follow(c.o, named) },

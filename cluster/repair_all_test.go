@@ -32,6 +32,7 @@ func TestRepairAll(t *testing.T) {
 // TestRepairedLikeTheOthers: whoever repairs may have other variables than whoever made
 // the masters.
 func TestRepairedLikeTheOthers(t *testing.T) {
+	long(t, "TestRepairAll")
 	besideOthers(t)
 	c := newSick(t, 3)
 	c.deleteMachine(2)

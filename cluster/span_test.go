@@ -103,7 +103,7 @@ func TestSpanIsTheSame(t *testing.T) {
 		{"one master", []string{"num-nodes=1", "zones=b,c"}, []func(*operator) *operator{create(1), pool(zoneC, 1)}},
 		{"fewer nodes than zones", []string{"node-count=1", "master-count=1", "zones=b,c"}, []func(*operator) *operator{create(1)}},
 	} {
-		if testing.Short() && (x.name == "workers elsewhere" || x.name == "example 3") {
+		if testing.Short() && x.name != "example 1" {
 			continue
 		}
 		t.Run(x.name, func(t *testing.T) {
@@ -238,6 +238,7 @@ func TestSpanShrinks(t *testing.T) {
 // TestSpanHalfRemoved: a master whose removal was cut after its votes went is not sent to
 // again by the same command: it goes first, and nothing is said of it in the end.
 func TestSpanHalfRemoved(t *testing.T) {
+	long(t, "TestSpanGrows")
 	besideOthers(t)
 	w, _ := newModelWorld(t)
 	o := w.operator()
@@ -267,6 +268,7 @@ func TestSpanHalfRemoved(t *testing.T) {
 // TestSpanStopped: a stopped master is planned to be started, by either kind of command,
 // and one that is to go goes, without a wait for a cluster that is not valid with it.
 func TestSpanStopped(t *testing.T) {
+	long(t, "TestSpanGrows")
 	besideOthers(t)
 	ctx := t.Context()
 	w, _ := newModelWorld(t)

@@ -284,7 +284,7 @@ func TestSweptThoughMadeSince(t *testing.T) {
 	besideOthers(t)
 	for i, litter := range litters {
 		for j, network := range []string{"theirs", "default"} {
-			if testing.Short() && (i+j)%8 != 1 || litter.name == "disk on a machine" {
+			if testing.Short() && (i+j)%16 != 1 || litter.name == "disk on a machine" {
 				continue // of such a disk nothing tells whose it is when the machine is gone
 			}
 			t.Run(litter.name+"/network "+network, func(t *testing.T) {

@@ -128,6 +128,7 @@ func TestWritersStopFirst(t *testing.T) {
 // TestWritersCannotBeStopped: a cluster that cannot be asked, that refuses, or whose pods
 // do not end goes all the same, and it is said that they were not stopped.
 func TestWritersCannotBeStopped(t *testing.T) {
+	long(t, "TestWritersStopFirst")
 	besideOthers(t)
 	for name, x := range map[string]struct {
 		fault func(*http.Request) etcdtest.Fault

@@ -14,6 +14,9 @@ import (
 // for, which nothing may refer to before that is over. The next run waits for it.
 func TestStillBeingMade(t *testing.T) {
 	for _, method := range []string{"networks.insert", "subnetworks.insert", "firewalls.insert", "addresses.insert", "disks.insert", "instances.insert", "instanceTemplates.insert"} {
+		if testing.Short() && method != "networks.insert" && method != "instances.insert" {
+			continue // one of those that others wait for, and the one that takes longest
+		}
 		t.Run(method, func(t *testing.T) {
 			t.Parallel()
 			w, _ := newModelWorld(t)

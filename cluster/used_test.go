@@ -111,6 +111,7 @@ func TestUsedClusterGrows(t *testing.T) {
 // that takes. One whose etcd or whose machine is dead is, when it has not come further
 // for a minute, and it is said how far it had come.
 func TestSlowLearner(t *testing.T) {
+	long(t, "TestUsedClusterGrows")
 	besideOthers(t)
 	for _, x := range []struct {
 		name string
@@ -267,6 +268,7 @@ func TestStoppedForLong(t *testing.T) {
 // of before, so nothing has waited for its etcds: that it has its data is found out all
 // the same, though its rings are quiet.
 func TestStalePhase(t *testing.T) {
+	long(t, "TestUsedClusterGrows")
 	besideOthers(t)
 	ctx := context.Background()
 	c := newSick(t, 3)
@@ -291,6 +293,7 @@ func TestStalePhase(t *testing.T) {
 // logs keep runs and answers, and takes no writes in a quiet ring. Status names it, and
 // repair ends that.
 func TestAwayForLong(t *testing.T) {
+	long(t, "TestStoppedForLong")
 	besideOthers(t)
 	c := newSick(t, 3)
 	c.must(c.guest(2).Isolate(rings.Names...))

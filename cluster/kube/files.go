@@ -1,6 +1,7 @@
 package kube
 
 import (
+	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync"
 
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
@@ -110,11 +112,44 @@ func LoadFile(path string) (*clientcmdapi.Config, error) {
 	case !info.Mode().IsRegular():
 		return nil, fmt.Errorf("reading kubeconfig %s: %s", path, notAFile(info))
 	}
-	c, err := clientcmd.LoadFromFile(path)
+	text, err := os.ReadFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("reading kubeconfig %s: %w", path, err)
 	}
+	if was, ok := parsed.Load(path); ok && bytes.Equal(was.(parsedFile).text, text) {
+		return was.(parsedFile).config.DeepCopy(), nil
+	}
+	c, err := clientcmd.Load(text)
+	if err != nil {
+		return nil, fmt.Errorf("reading kubeconfig %s: %w", path, err)
+	}
+	comesFrom(c, path)
+	parsed.Store(path, parsedFile{text, c.DeepCopy()})
 	return c, nil
+}
+
+// parsed has by path what the files said when they were read last. Each file is read each
+// time; its YAML, which takes ten times as long, is taken apart again when it has changed.
+var parsed sync.Map // of parsedFile
+
+// A parsedFile is a kubeconfig file's text, and what that says.
+type parsedFile struct {
+	text   []byte
+	config *clientcmdapi.Config
+}
+
+// comesFrom notes in each entry the file that it is from, as clientcmd.LoadFromFile does:
+// a change is made there.
+func comesFrom(c *clientcmdapi.Config, path string) {
+	for _, x := range c.Clusters {
+		x.LocationOfOrigin = path
+	}
+	for _, x := range c.AuthInfos {
+		x.LocationOfOrigin = path
+	}
+	for _, x := range c.Contexts {
+		x.LocationOfOrigin = path
+	}
 }
 
 // isNull tells the one device that kubectl reads as an empty kubeconfig.

@@ -5,6 +5,7 @@ import (
 	"os"
 	"reflect"
 	"slices"
+	"sync"
 
 	"hakube/cluster/label"
 )
@@ -122,10 +123,14 @@ type Settings struct {
 	leaves bool   // the zone is the one that is left
 }
 
-// Fields are the fields of [Settings] that are variables.
-func Fields() []reflect.StructField {
+// Fields are the fields of [Settings] that are variables. The list is the same for all who
+// ask: nobody changes it.
+func Fields() []reflect.StructField { return fields() }
+
+// fields are found once: each command asks for them a hundred times.
+var fields = sync.OnceValue(func() []reflect.StructField {
 	return slices.DeleteFunc(reflect.VisibleFields(reflect.TypeFor[Settings]()), func(f reflect.StructField) bool { return !f.IsExported() })
-}
+})
 
 // chosen are the variables that somebody set, as a flag or in the environment.
 type chosen map[string]bool
