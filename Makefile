@@ -22,10 +22,10 @@ NODES ?= 1000
 ZONE ?= us-central1-b
 LIVE = $(if $(YES),-yes) $(if $(DOWN),-down) $(if $(OUT),-out=$(OUT))
 
-.PHONY: long large upstream live mutants help build check test fuzz demo bench replay lint golden tools release clean
+.PHONY: conformance long large upstream live mutants help build check test fuzz demo bench replay lint golden tools release clean
 
 help: ## say what there is to make
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ## build bin/hakube
 	$(GO) build -trimpath -ldflags '-s -w -X main.linked=$(VERSION)' -o bin/hakube ./cmd/hakube
@@ -90,6 +90,11 @@ large: ## replace a pool of NODES=1000 model nodes, 50 at a time, cut off on the
 upstream: tools build ## run some of Kubernetes' own conformance tests on a real cluster (ten minutes the first time)
 	bin/hakube local prepare --conformance
 	$(GO) test ./cmd/hakube -count=1 -v -run 'TestUpstream$$' -timeout 40m
+
+conformance: tools build ## Kubernetes' own e2e, and its tests of balancers and volumes, on 3 masters and 3 real nodes (an hour); ONLY=volumes FOCUS=regexp
+	bin/hakube local prepare --addons --conformance
+	HAKUBE_CONFORMANCE="$(abspath bin/upstream)" HAKUBE_CONFORMANCE_ONLY="$(ONLY)" HAKUBE_CONFORMANCE_FOCUS="$(FOCUS)" \
+	$(GO) test ./cmd/hakube -count=1 -vet=off -v -run 'TestConformance$$' -timeout 5h
 
 mutants: ## make one wrong edit after the other and see that a test near it fails (minutes)
 	ONLY="$(ONLY)" $(GO) run .ci/mutants.go

@@ -68,6 +68,11 @@ func (s spec) String() string {
 	return strings.Join(append(slices.Clone(s.ContainerHierarchyTexts), s.LeafNodeText), " ")
 }
 
+// failed tells whether it neither passed nor was left out.
+func (s spec) failed() bool {
+	return !slices.Contains([]string{"passed", "skipped", "pending"}, s.State)
+}
+
 // why is the first line that says something of what a spec ended by.
 func (s spec) why() string {
 	for line := range strings.Lines(s.Failure.Message) {
@@ -78,9 +83,17 @@ func (s spec) why() string {
 	return "no reason is given"
 }
 
-// run runs the specs that Ginkgo's arguments choose, and returns all that were to run:
-// those of them that others chose are "skipped" for a reason that the spec gave.
-func (u *upstream) run(ctx context.Context, t *testing.T, name string, choose, args []string) (ran []spec) {
+// A suite is what Ginkgo reports of all specs (its type Report).
+type suite struct {
+	SuiteSucceeded             bool
+	SpecialSuiteFailureReasons []string
+	PreRunStats                struct{ SpecsThatWillRun int }
+	SpecReports                []spec
+}
+
+// run runs the specs that Ginkgo's arguments choose, and returns all that were to run, of
+// which some are "skipped" for a reason that the spec gave, and all others.
+func (u *upstream) run(ctx context.Context, t *testing.T, name string, choose, args []string) (ran, others []spec) {
 	t.Helper()
 	must(t, os.MkdirAll(u.out, 0o755))
 	report := filepath.Join(u.out, name+".json")
@@ -108,20 +121,28 @@ func (u *upstream) run(ctx context.Context, t *testing.T, name string, choose, a
 		t.Fatalf("%s was interrupted", name)
 	}
 	text, unread := os.ReadFile(report)
-	var suites []struct{ SpecReports []spec }
+	var suites []suite
 	if unread == nil {
 		unread = json.Unmarshal(text, &suites)
 	}
-	if unread != nil {
-		t.Fatalf("%s: %v, %v:\n%s", name, err, unread, end(log.Name()))
+	if unread != nil || len(suites) != 1 {
+		t.Fatalf("%s: %v, %v, %d suites:\n%s", name, err, unread, len(suites), end(log.Name()))
 	}
-	for _, s := range suites {
-		ran = append(ran, s.SpecReports...)
+	var failed bool
+	for _, s := range suites[0].SpecReports {
+		failed = failed || s.failed()
+		// What Ginkgo was not asked for it reports as skipped too, without a word.
+		switch asked := s.State != "skipped" || s.Failure.Message != ""; {
+		case asked && (s.LeafNodeType == "It" || s.failed()):
+			ran = append(ran, s)
+		case s.LeafNodeType == "It":
+			others = append(others, s)
+		}
 	}
-	// What Ginkgo was not asked for it reports as skipped too, without a word.
-	return slices.DeleteFunc(ran, func(s spec) bool {
-		return s.State == "skipped" && s.Failure.Message == "" || s.LeafNodeType != "It" && s.State != "failed"
-	})
+	if was := suites[0]; !failed && !was.SuiteSucceeded || len(ran) < was.PreRunStats.SpecsThatWillRun {
+		t.Errorf("%s: %d of %d specs ran: %v, %q:\n%s", name, len(ran), was.PreRunStats.SpecsThatWillRun, err, was.SpecialSuiteFailureReasons, end(log.Name()))
+	}
+	return ran, others
 }
 
 // tell says each minute how far it is: the whole takes half an hour.
@@ -143,17 +164,19 @@ func (u *upstream) judge(t *testing.T, name string, specs []spec, took time.Dura
 	t.Helper()
 	count, why := map[string]int{}, map[string]int{}
 	for _, s := range specs {
-		switch count[s.State]++; s.State {
-		case "passed":
-		case "skipped", "pending":
-			why[s.why()]++
-		default:
+		switch {
+		case s.State == "passed":
+			count["passed"]++
+		case s.failed():
+			count["failed"]++
 			text := s.Failure.Message
 			t.Errorf("%s: %s: %s (%s:%d)\n%s", s.State, s, s.why(), filepath.Base(s.Failure.Location.FileName), s.Failure.Location.LineNumber, text[:min(len(text), 2000)])
+		default:
+			count["skipped"]++
+			why[s.why()]++
 		}
 	}
-	failed := len(specs) - count["passed"] - count["skipped"] - count["pending"]
-	report(t, "%s: %d passed, %d failed, %d skipped, in %.0f s", name, count["passed"], failed, count["skipped"]+count["pending"], took.Seconds())
+	report(t, "%s: %d passed, %d failed, %d skipped, in %.0f s", name, count["passed"], count["failed"], count["skipped"], took.Seconds())
 	for _, reason := range slices.Sorted(maps.Keys(why)) {
 		report(t, "%s: %d skipped: %s", name, why[reason], reason)
 	}

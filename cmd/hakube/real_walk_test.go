@@ -4,6 +4,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -27,6 +28,7 @@ type walk struct {
 	env                               []string
 	project                           string
 	ids                               map[string]bool // of machines that were seen
+	limit                             time.Duration   // of one command; 0 is realLimit
 
 	// Of the first cluster:
 	objects []string          // its inventory
@@ -97,7 +99,7 @@ func (w *walk) ok(t *testing.T, args ...string) result {
 
 func (w *walk) command(t *testing.T, name string, args ...string) result {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), realLimit)
+	ctx, cancel := context.WithTimeout(context.Background(), cmp.Or(w.limit, realLimit))
 	defer cancel()
 	var stdout, stderr bytes.Buffer
 	cmd := exec.CommandContext(ctx, name, args...)

@@ -56,10 +56,11 @@ func upstreamRecipes() []recipe {
 // shell is an image with what busybox can do. The shell that is found by PATH is bash: those
 // of Debian 12's busybox and dash drop variables that no shell could name, such as data-1,
 // and tests of Secrets and ConfigMaps as environment look for such. /bin/sh is busybox's,
-// by whose words a test knows that it could not write.
+// by whose words a test knows that it could not write. Its wget crashes where it is told
+// how long to wait, as tests of balancers do: there is GNU's.
 func shell(ref string, packages ...string) recipe {
 	return recipe{
-		ref: ref, packages: append(packages, "busybox", "bash"), applets: true, cmd: []string{"sh"},
+		ref: ref, packages: append(packages, "busybox", "bash", "wget"), applets: true, cmd: []string{"sh"},
 		files: map[string]string{"etc/os-release": notAlpine, "usr/local/bin/sh": "→ /bin/bash"},
 	}
 }
