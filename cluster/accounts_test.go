@@ -91,6 +91,8 @@ func TestMastersLackRoles(t *testing.T) {
 	w.grants(map[string]string{"roles/owner": "user:somebody@example.com"})
 	o := w.operator(func(s *settings.Settings) { s.MasterAccount = mastersAccount })
 	with := o.again(func(s *settings.Settings) { s.Addons = "cloud-controller,volumes" })
+	_, err := with.again(func(s *settings.Settings) { s.MasterAccount = "nobody@" + gcetest.Project + ".iam.gserviceaccount.com" }).PreviewUp(context.Background(), nil)
+	wantError(t, err, "HAKUBE_MASTER_SERVICE_ACCOUNT=nobody@local.iam.gserviceaccount.com: there is no such service account", "gcloud iam service-accounts list --project=local")
 	roles := map[string]string{}
 	for n := 3; n > 0; n-- {
 		before := w.objects()
@@ -134,7 +136,7 @@ func TestMastersLackRoles(t *testing.T) {
 	if asked != 0 {
 		t.Errorf("without addons the policy was read %d times", asked)
 	}
-	_, err := with.Up(context.Background(), nil)
+	_, err = with.Up(context.Background(), nil)
 	wantError(t, err, "has not got on project local: compute.addresses.create")
 	w.grants(map[string]string{"roles/compute.admin": "serviceAccount:" + mastersAccount}) // which has all three roles' permissions
 	w.mustUp(with)

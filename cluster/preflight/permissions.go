@@ -151,17 +151,10 @@ func mayNotAct(ctx context.Context, r *env.Env, x identity) (refusal.Blockers, e
 	if err != nil || email == "" {
 		return nil, err
 	}
-	home := "-"
-	if x.account == "default" {
-		home = r.Want.Project
-	}
-	no, err := r.GCE.WithheldOnAccount(ctx, home, email, actAs)
+	no, err := x.withheld(ctx, r, email)
 	switch {
 	case gce.IsNotFound(err):
-		return refusal.Blockers{{
-			Why:  fmt.Sprintf("%s=%s: there is no such service account", x.variable, x.account),
-			Cure: cure.Hint("name another one; those of the project", cure.ServiceAccounts(r.Want.Project)),
-		}}, nil
+		return x.unknown(ctx, r, email)
 	case permanent(err):
 		r.Warn(fmt.Sprintf("whether the account in use may give %s the service account %s is not known beforehand: %v", x.of, email, err))
 		return nil, nil
@@ -171,6 +164,30 @@ func mayNotAct(ctx context.Context, r *env.Env, x identity) (refusal.Blockers, e
 	return refusal.Blockers{{
 		Why:  fmt.Sprintf("the account in use has not got %s on service account %s, which %s are to have (%s)", actAs, email, x.of, x.variable),
 		Cure: cure.Hint("roles/iam.serviceAccountUser on it has that, and whoever grants roles there can give it; who has which", cure.AccountGrants(email)),
+	}}, nil
+}
+
+// withheld asks for actAs on the account.
+func (x identity) withheld(ctx context.Context, r *env.Env, email string) ([]string, error) {
+	home := "-"
+	if x.account == "default" {
+		home = r.Want.Project
+	}
+	return r.GCE.WithheldOnAccount(ctx, home, email, actAs)
+}
+
+// unknown refuses an account that is none. Where that cannot be asked nothing is said.
+func (x identity) unknown(ctx context.Context, r *env.Env, email string) (refusal.Blockers, error) {
+	_, err := x.withheld(ctx, r, email)
+	if !gce.IsNotFound(err) {
+		if permanent(err) {
+			err = nil
+		}
+		return nil, err
+	}
+	return refusal.Blockers{{
+		Why:  fmt.Sprintf("%s=%s: there is no such service account", x.variable, x.account),
+		Cure: cure.Hint("name another one; those of the project", cure.ServiceAccounts(r.Want.Project)),
 	}}, nil
 }
 
@@ -265,6 +282,10 @@ func (w wish) lacks(ctx context.Context, r *env.Env, email string) (refusal.Bloc
 			return nil, err
 		}
 		sure = err == nil && !above
+	}
+	// One that is not there has nothing either, and nothing can be given to it.
+	if no, err := w.unknown(ctx, r, email); err != nil || len(no) > 0 {
+		return no, err
 	}
 	slices.Sort(lacks)
 	why := fmt.Sprintf("the service account %s of %s has not got on project %s: %s; %s", email, w.of, r.Want.Project, strings.Join(lacks, ", "), w.why)
