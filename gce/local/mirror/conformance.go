@@ -57,11 +57,12 @@ func upstreamRecipes() []recipe {
 // of Debian 12's busybox and dash drop variables that no shell could name, such as data-1,
 // and tests of Secrets and ConfigMaps as environment look for such. /bin/sh is busybox's,
 // by whose words a test knows that it could not write. Its wget crashes where it is told
-// how long to wait, as tests of balancers do: there is GNU's.
+// how long to wait, as tests of balancers do: there is GNU's,
+// which is told to try once, as busybox's does: twenty tries take minutes where nobody answers.
 func shell(ref string, packages ...string) recipe {
 	return recipe{
 		ref: ref, packages: append(packages, "busybox", "bash", "wget"), applets: true, cmd: []string{"sh"},
-		files: map[string]string{"etc/os-release": notAlpine, "usr/local/bin/sh": "→ /bin/bash"},
+		files: map[string]string{"etc/os-release": notAlpine, "usr/local/bin/sh": "→ /bin/bash", "etc/wgetrc": "tries = 1\n"},
 	}
 }
 
