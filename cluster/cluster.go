@@ -85,6 +85,7 @@ type Cluster struct {
 	smaller   func(context.Context, Smaller) error             // see OnSmaller
 	span      func(Spanning) error                             // see OnSpan
 	warning   func(string)                                     // see OnWarning
+	rolls     func(Rolling) error                              // see OnRoll
 	part      func(settings.Verb, settings.Settings)           // see OnPart
 	founds    []string                                         // zones of the masters of a cluster that is founded, where these are several
 	unsettled bool                                             // see run

@@ -79,6 +79,8 @@ var banned = []struct{ from, to, why string }{
 	{"/cluster/status", "/cluster/preflight", "it changes nothing, so nothing has to be asked beforehand"},
 	{"/cluster/status", "/cluster/repair", "it names the command and does not judge what that may"},
 	{"/cluster/repair", "/cluster", "arrows go down"},
+	{"/cluster/roll", "/cluster", "arrows go down"},
+	{"/cluster/repair", "/cluster/roll", "a repair brings back what is there, and wants nothing otherwise"},
 	{"/cluster/backup", "/cluster/repair", "it keeps a backup and puts one on a master; which one is judged elsewhere"},
 	{"/cluster/backup", "/cluster/status", "it keeps a backup and puts one on a master; which one is judged elsewhere"},
 	{"/cluster/repair", "/cluster/removal", "what is given up goes as masters go, by the list for that"},

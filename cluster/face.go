@@ -96,6 +96,7 @@ const (
 	BackupVerb   = settings.BackupVerb
 	RestoreVerb  = settings.RestoreVerb
 	EvacuateVerb = settings.EvacuateVerb
+	RollVerb     = settings.RollVerb
 
 	AddPool       = settings.AddPool
 	Span          = settings.Span

@@ -16,6 +16,20 @@ func (w *world) follow(o *operator, command string) error {
 		_, err := o.Repair(context.Background(), strings.TrimSpace(name), w.events())
 		return err
 	}
+	if before, words, ok := strings.Cut(command, "hakube roll "); ok {
+		n := o.again(func(s *settings.Settings) {
+			for _, word := range strings.Fields(before) {
+				name, value, _ := strings.Cut(word, "=")
+				said, ok := s.Saying(name, value)
+				if !ok {
+					w.t.Fatalf("%q is no word of a command: %s", word, command)
+				}
+				*s = said
+			}
+		})
+		_, err := n.RollMasters(context.Background(), strings.HasPrefix(words, "--all"), w.events())
+		return err
+	}
 	if words, ok := strings.CutPrefix(command, "hakube evacuate "); ok {
 		fields := strings.Fields(words)
 		to, _ := strings.CutPrefix(fields[0], "--to=")

@@ -27,6 +27,23 @@ func (r *run) walk(ctx context.Context, items []plan.Item, report func(plan.Even
 		}
 		return nil
 	}
+	return r.metered(ctx, func(report func(plan.Event)) error {
+		err := plan.Run(ctx, r.Gate, items, report)
+		switch {
+		case lease.IsOusted(err): // nothing more is this run's business
+		case err != nil && ctx.Err() != nil:
+			if dark := r.ground(ctx, report); dark != nil {
+				err = errors.Join(err, &Dark{dark})
+			}
+		case err != nil && !r.Mode.Removes:
+			err = r.stock(ctx, r.rollBack(ctx, err, report), report)
+		}
+		return err
+	}, report)
+}
+
+// metered probes the API while f goes on, and keeps what that saw.
+func (r *run) metered(ctx context.Context, f func(report func(plan.Event)) error, report func(plan.Event)) error {
 	ip, err := r.Address(ctx)
 	if err != nil {
 		return err
@@ -37,16 +54,7 @@ func (r *run) walk(ctx context.Context, items []plan.Item, report func(plan.Even
 		}
 		return nil
 	})
-	err = plan.Run(ctx, r.Gate, items, m.follow(report))
-	switch {
-	case lease.IsOusted(err): // nothing more is this run's business
-	case err != nil && ctx.Err() != nil:
-		if dark := r.ground(ctx, m.follow(report)); dark != nil {
-			err = errors.Join(err, &Dark{dark})
-		}
-	case err != nil && !r.Mode.Removes:
-		err = r.stock(ctx, r.rollBack(ctx, err, m.follow(report)), report)
-	}
+	err = f(m.follow(report))
 	all, steps := m.end()
 	r.dark, r.outages = &all, steps
 	return err

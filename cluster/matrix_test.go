@@ -108,6 +108,12 @@ func matrixModes() []matrixMode {
 	withPoolC := after(same, poolC(3), poolD)
 	two := after(same, master(zoneC))
 	three := after(same, master(zoneC), master(zoneD))
+	rollTo4 := func(ctx context.Context, o *operator, report func(plan.Event)) (*Summary, error) {
+		return o.withMasters("e2-standard-4").RollMasters(ctx, false, report)
+	}
+	rollsTo4 := func(o *operator) (int, error) {
+		return o.withMasters("e2-standard-4").PreviewRollMasters(context.Background(), false, nil)
+	}
 	// Somebody else's key is not on the master yet: the first call.
 	stranger := func(w *world, _ *operator) *operator {
 		return after(same, poolD)(w, w.operator())
@@ -129,6 +135,8 @@ func matrixModes() []matrixMode {
 		}, preview: func(o *operator) (int, error) {
 			return o.PreviewEvacuate(context.Background(), string(zoneB), "", nil)
 		}, quorum: true, one: true},
+		{name: "roll_3", prepare: three, run: rollTo4, preview: rollsTo4, quorum: true, one: true},
+		{name: "roll_1", prepare: one, run: rollTo4, preview: rollsTo4, one: true},
 		{name: "remove_replica_3to2", prepare: three, run: down(master(zoneD)), quorum: true, removes: true},
 		{name: "remove_replica_2to1", prepare: two, run: down(master(zoneC)), quorum: true, removes: true},
 		{name: "remove_pool", prepare: withPoolC, run: down(poolC(0)), quorum: true, removes: true},

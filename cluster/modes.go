@@ -29,7 +29,7 @@ type mode struct {
 }
 
 // modes are what commands do. A repair has lists of its own, since it goes by stages
-// (repair_list.go, repair_survivor.go).
+// (package repair), and so has a roll (package roll).
 func modes() []mode {
 	return []mode{
 		{Aim: task.Aim{Name: settings.Create, Masters: true, Nodes: true, Whole: true}, judge: (*run).mayCreate, list: createList, again: cure.Up},
@@ -43,6 +43,7 @@ func modes() []mode {
 		{Aim: task.Aim{Name: settings.Repair, Masters: true, Repairs: true}},
 		{Aim: task.Aim{Name: settings.Rebuild, Masters: true, Repairs: true, GivesUp: true}},
 		{Aim: task.Aim{Name: settings.Restore, Masters: true, Repairs: true, GivesUp: true}},
+		{Aim: task.Aim{Name: settings.Roll, Masters: true, Repairs: true, Rolls: true}},
 		{Aim: task.Aim{Name: settings.Look}},
 	}
 }

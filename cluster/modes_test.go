@@ -13,6 +13,7 @@ import (
 
 	"hakube/cluster/plan"
 	"hakube/cluster/repair"
+	"hakube/cluster/roll"
 	"hakube/cluster/settings"
 )
 
@@ -78,6 +79,12 @@ func TestModesPicture(t *testing.T) {
 	masters := r.Have.Masters(r.Want.Names)
 	r.Balanced, r.Failing = true, masters[1:]
 	add("repair", slices.Concat(repair.List(r.Task)...), nil)
+	r = o.runFor(settings.RollVerb, hold{})
+	if r.Have, err = r.Look(ctx); err != nil {
+		t.Fatal(err)
+	}
+	r.Balanced = true
+	add("roll", slices.Concat(roll.List(roll.Of(r.Task, roll.Master{Object: masters[1], Want: r.Want, Old: true}), roll.Master{Object: masters[1], Old: true})...), nil)
 	r = o.runFor(settings.RebuildVerb, hold{})
 	if r.Have, err = r.Look(ctx); err != nil {
 		t.Fatal(err)

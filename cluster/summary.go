@@ -29,6 +29,8 @@ type outcome struct {
 	outages  []Outage       // by step
 }
 
+func newRunOf(t *task.Task) *run { return &run{Task: t} }
+
 func newRun(e *env.Env, about task.Aim) *run { return &run{Task: task.New(e, about)} }
 
 // A Summary is what a run ends with, for its closing lines.
@@ -57,6 +59,8 @@ type Summary struct {
 	// Repaired are the masters that were brought back, GivenUp those that were not.
 	Repaired []string `json:"repaired"`
 	GivenUp  []string `json:"givenUp"`
+	// Rolled are the masters that were made again.
+	Rolled []string `json:"rolled"`
 	// Dark is what the probes of the API saw while the run went on, Outages the
 	// same for each step in which any failed; absent when nothing was probed.
 	Dark    *Outage  `json:"dark"`
@@ -130,4 +134,17 @@ func (s Smaller) String() string {
 		return text + ", and which could not be asked: " + s.Why
 	}
 	return text + ": " + strings.Join(s.Nodes, " ")
+}
+
+// Rolling is what a roll is about, before anything is changed.
+type Rolling struct {
+	Masters []Rolled
+	Dark    bool // while each of them is away nobody serves: there are fewer than two others
+}
+
+// A Rolled is a machine that is made again, or is left as it is.
+type Rolled struct {
+	Name string `json:"name"`
+	Zone string `json:"zone"`
+	Why  string `json:"why"` // null: it is as it is to be, and is left
 }

@@ -103,6 +103,7 @@ func (c *Cluster) listed(ctx context.Context, h hold, act action) (listing, erro
 			return x, no.Besides(err)
 		}
 	}
+	r.tellOlder()
 	if err := c.consent(ctx, r); err != nil {
 		return x, err
 	}

@@ -155,6 +155,10 @@ func forgetGrowths(all map[string]map[string]any) {
 		if x, ok := labels[inventory.SpanKey].(string); ok && spanned(all, x) {
 			delete(labels, inventory.SpanKey)
 		}
+		if rolledTo(all, labels[inventory.RollLabel("MASTER_SIZE")]) {
+			delete(labels, inventory.RollKey)
+			delete(labels, inventory.RollLabel("MASTER_SIZE"))
+		}
 		for k, v := range labels {
 			key, is := strings.CutPrefix(k, inventory.GrowthKey(settings.PoolID{}))
 			id, size := settings.PoolByKey(key), 0.0
@@ -168,6 +172,16 @@ func forgetGrowths(all map[string]map[string]any) {
 			}
 		}
 	}
+}
+
+// rolledTo tells whether all masters are of the type that a roll was to give them.
+func rolledTo(all map[string]map[string]any, size any) bool {
+	for path, doc := range all {
+		if strings.Contains(path, "/instances/kubernetes-master") && !strings.HasSuffix(fmt.Sprint(doc["machineType"]), "/"+fmt.Sprint(size)) {
+			return false
+		}
+	}
+	return size != nil
 }
 
 // poolIn is the pool that a group says it is of.

@@ -4,6 +4,9 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
+
+	"cloud.google.com/go/compute/apiv1/computepb"
 
 	"hakube/cluster/settings"
 )
@@ -54,6 +57,84 @@ func growthsOf(labels map[string]string) map[settings.PoolID]Growth {
 		}
 	}
 	return all
+}
+
+// A Roll is one of masters that was begun and is not done: since when, by the clock that
+// machines' times of creation are from, and with which settings. It is in the labels of the
+// address, so that one which was cut is gone on with from any shell.
+type Roll struct {
+	All  bool              // those that are as they are to be, too
+	Last int64             // when the newest master was made before it began, in seconds
+	Said map[string]string // by variable
+}
+
+// RollKey is the label of a roll, and what labels of its settings begin with.
+const RollKey = "hakube-roll"
+
+// Over are settings with those of the roll where they say nothing themselves.
+func (x Roll) Over(s settings.Settings) settings.Settings {
+	for variable, text := range x.Said {
+		if !s.Says(variable) {
+			s, _ = s.Saying(variable, text)
+		}
+	}
+	return s
+}
+
+// Before tells whether a machine is from before a roll of all of them.
+func (x Roll) Before(i *computepb.Instance) bool {
+	made, err := time.Parse(time.RFC3339, i.GetCreationTimestamp())
+	return x.All && err == nil && made.Unix() <= x.Last
+}
+
+// RollLabel is the label of one of its settings.
+func RollLabel(variable string) string {
+	return RollKey + "-" + strings.ReplaceAll(strings.ToLower(variable), "_", "-")
+}
+
+// Labels are it as labels. A setting that no label takes is left out: whoever goes on has
+// to say it again.
+func (x Roll) Labels() map[string]string {
+	list := map[string]string{RollKey: "masters"}
+	if x.All {
+		list[RollKey] = "all-" + strconv.FormatInt(x.Last, 10)
+	}
+	for variable, text := range x.Said {
+		if value, ok := inLabel(text); ok {
+			list[RollLabel(variable)] = value
+		}
+	}
+	return list
+}
+
+// rollOf reads labels.
+func rollOf(labels map[string]string) *Roll {
+	kind, is := labels[RollKey]
+	if !is {
+		return nil
+	}
+	x := &Roll{Said: map[string]string{}}
+	_, err := fmt.Sscanf(kind, "all-%d", &x.Last)
+	x.All = err == nil
+	for k, v := range labels {
+		if variable, is := strings.CutPrefix(k, RollKey+"-"); is {
+			x.Said[strings.ReplaceAll(strings.ToUpper(variable), "-", "_")] = fromLabel.Replace(v)
+		}
+	}
+	return x
+}
+
+// Of what settings have and labels do not take.
+var (
+	toLabel   = strings.NewReplacer(".", "_d", "@", "_a", ":", "_c", "/", "_s")
+	fromLabel = strings.NewReplacer("_d", ".", "_a", "@", "_c", ":", "_s", "/")
+)
+
+// inLabel is a text as a label takes it (at most 63 of a-z, 0-9, - and _).
+func inLabel(text string) (value string, ok bool) {
+	value = toLabel.Replace(text)
+	bad := func(r rune) bool { return (r < 'a' || r > 'z') && (r < '0' || r > '9') && r != '-' && r != '_' }
+	return value, len(value) <= 63 && !strings.ContainsFunc(value, bad) && fromLabel.Replace(value) == text
 }
 
 // SpanKey is the label of an up of the whole cluster that is not done (package span).

@@ -25,6 +25,7 @@ type Holder struct {
 	Growing map[settings.PoolID]Growth // pools that a run was making larger
 	Begun   map[string]string          // the settings the cluster was begun with
 	Span    string                     // an up of the whole cluster that was begun and is not done
+	Roll    *Roll                      // of masters, that was begun and is not done; nil if none is
 	labels  map[string]string          // what was said of it since, among them
 }
 
@@ -33,7 +34,7 @@ func (h Holder) Unassigned() bool { return h.IP != "" && h.Machine == "" && h.Ru
 
 // HolderOf is who has an address, and what its labels and its description record.
 func HolderOf(a *computepb.Address) Holder {
-	h := Holder{IP: a.GetAddress(), Tier: a.GetNetworkTier(), Lease: lease.RecordOf(a.GetLabels()), Growing: growthsOf(a.GetLabels()), Span: a.GetLabels()[SpanKey], Begun: settings.MarkFields(a.GetDescription()), labels: a.GetLabels()}
+	h := Holder{IP: a.GetAddress(), Tier: a.GetNetworkTier(), Lease: lease.RecordOf(a.GetLabels()), Growing: growthsOf(a.GetLabels()), Span: a.GetLabels()[SpanKey], Roll: rollOf(a.GetLabels()), Begun: settings.MarkFields(a.GetDescription()), labels: a.GetLabels()}
 	if h.Lease == (lease.Record{}) { // nobody has come as far as its labels
 		h.Growing, h.Span = growthsOf(h.Begun), h.Begun[SpanKey]
 	}

@@ -40,7 +40,7 @@ type drained struct {
 }
 
 func drain(r *task.Task) *drained {
-	d := &drained{env: r.Env, groups: r.OwnGroups(), last: r.Mode.Removes && !r.Mode.One, gaveUp: map[string]string{}, keeps: r.Mode.Leaves != "", lets: r.Mode.Leaves != ""}
+	d := &drained{env: r.Env, groups: r.OwnGroups(), last: r.Mode.Removes && !r.Mode.One, gaveUp: map[string]string{}, keeps: r.Mode.Leaves != "" || r.Mode.Rolls, lets: r.Mode.Leaves != ""}
 	switch {
 	case r.Mode.One:
 		master := pool.Machine{Name: r.Replica.Name, Zone: r.Replica.Zone}

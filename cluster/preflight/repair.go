@@ -19,6 +19,26 @@ func FitToRepair(ctx context.Context, r *task.Task, items []plan.Item) error {
 	return no.OrNil()
 }
 
+// FitToRoll is what is in the way of making a master's machine again as it is wanted now:
+// types and images that are none, what keeps it from going or from coming back, and
+// permissions for both.
+func FitToRoll(ctx context.Context, r *task.Task, of inventory.Object) (refusal.Blockers, error) {
+	no := inTheWayOf(r, of)
+	for _, o := range r.Have.Objects {
+		if o.Id() == of.Id() {
+			no = append(no, protectedOf([]inventory.Object{o})...)
+		}
+	}
+	row := inventory.Instance.Row()
+	ask := withLease(r, slices.Concat(row.ToMake, row.ToGo))
+	if r.Balanced {
+		ask = append(ask, "instanceGroups.update", "instances.use")
+	}
+	checks := append(append(namedTypes(r), namedImages(r)...), func(ctx context.Context) (refusal.Blockers, error) { return withheld(ctx, r.Env, ask) })
+	found, err := gather(ctx, checks...)
+	return append(no, found...), err
+}
+
 // foreseeRepair is what keeps the masters that are to be brought back from coming
 // back, or those that are given up from going, as far as that shows before a
 // machine is touched: what of them has to be made anew is judged as in an up.

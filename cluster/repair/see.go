@@ -55,12 +55,17 @@ func See(ctx context.Context, r *task.Task, report func(plan.Event)) (*status.Sn
 			return nil, no.Besides(err)
 		}
 	}
+	Placed(r, s)
+	return s, nil
+}
+
+// Placed takes from what was seen where the cluster lives and who has its address.
+func Placed(r *task.Task, s *status.Snapshot) {
 	r.Balanced = s.Held.Rule != ""
 	if homes := r.Have.Homes(r.Want.Names); len(homes) > 0 {
 		oneZone := slices.ContainsFunc(s.Masters, func(m status.ObservedMaster) bool { return m.Multizone == "false" })
 		r.Want = r.Want.At(homes[0], !oneZone)
 	}
-	return s, nil
 }
 
 // Diagnose picks the masters to repair and judges whether that can be done.

@@ -30,6 +30,33 @@ func (s Spec) Taking(variable, text string, even bool) Spec {
 	return s
 }
 
+// Saying is the same settings with a variable said, as its text has it; ok is false for a
+// text that is none of its values.
+func (s Settings) Saying(variable, text string) (said Settings, ok bool) {
+	i := slices.IndexFunc(Fields(), func(f reflect.StructField) bool { return f.Tag.Get("envconfig") == variable })
+	if i < 0 {
+		return s, false
+	}
+	one := reflect.New(Fields()[i].Type)
+	if d, is := one.Interface().(interface{ Decode(string) error }); !is || d.Decode(text) != nil {
+		return s, false
+	}
+	reflect.ValueOf(&s).Elem().FieldByIndex(Fields()[i].Index).Set(one.Elem())
+	return s.Said(variable, true), true
+}
+
+// Differs are the variables that these settings speak of, for which the spec has another
+// value.
+func (s *Spec) Differs(said *Settings) (list []Difference) {
+	for _, f := range Fields() {
+		name := f.Tag.Get("envconfig")
+		if was, want := s.Settings.TextOf(f), said.TextOf(f); said.Says(name) && was != want {
+			list = append(list, Difference{Variable: name, Was: was, Want: want})
+		}
+	}
+	return list
+}
+
 // Derived is the spec with every default and every name that follows from its settings
 // built again, for the same first master.
 func (s Spec) Derived(by Operator) Spec {

@@ -20,6 +20,7 @@ const (
 	Rebuild       Mode = "rebuild"        // repair --from-survivor: goes on with one master where quorum is lost for good
 	Restore       Mode = "restore"        // restore: the masters' data are those of a backup
 	Evacuate      Mode = "evacuate zone"  // evacuate: masters and pools of a zone go to others
+	Roll          Mode = "roll"           // roll: machines of masters are made again, one after the other
 	Look          Mode = "look"           // status, validate, backup: nothing
 )
 
@@ -33,6 +34,8 @@ func (s *Settings) Mode(verb Verb) Mode {
 		return Restore
 	case verb == EvacuateVerb:
 		return Evacuate
+	case verb == RollVerb:
+		return Roll
 	case verb == RepairVerb:
 		return Repair
 	case verb == RebuildVerb:
@@ -148,6 +151,8 @@ const (
 	RestoreVerb Verb = "restore"
 	// EvacuateVerb is of the zone that is its argument, and finds the others itself.
 	EvacuateVerb Verb = "evacuate"
+	// RollVerb finds masters and pools itself; which is its argument.
+	RollVerb Verb = "roll"
 )
 
 // chooses tells whether kube-up's selectors say what the verb does.

@@ -142,6 +142,27 @@ func Marks(variable string) bool {
 // is read back from masters.
 func Changeable(variable string) bool { return OfPool(variable) && variable != ofPools[0] }
 
+// ofMachines are the variables of which a master that is made again around its data has
+// another value. What its API server and etcd run with is on the data disk, and stays.
+var ofMachines = []string{
+	"MASTER_SIZE", "MASTER_ROOT_DISK_SIZE", "KUBE_GCE_MASTER_IMAGE", "KUBE_GCE_MASTER_PROJECT", "PREEMPTIBLE_MASTER", "HAKUBE_MASTER_SERVICE_ACCOUNT",
+	"HAKUBE_RESERVE", "HAKUBE_PROTECT_KERNEL", "ENABLE_AUTH_PROVIDER_GCP", "KUBE_MIRROR",
+}
+
+// withData are the variables of masters' data and of the control plane that is on their disk.
+var withData = []string{
+	"KUBE_VERSION", "KUBE_DNS_DOMAIN", "HAKUBE_AUDIT", "HAKUBE_ENCRYPT_SECRETS", "HAKUBE_POD_SECURITY", "HAKUBE_SIGN_KUBELETS",
+	"MASTER_DISK_SIZE", "MASTER_DISK_TYPE", "CLUSTER_IP_RANGE", "SERVICE_CLUSTER_IP_RANGE", "MULTIZONE",
+}
+
+// StaysWithData tells whether a variable is of what a master that is made again comes back
+// with, whatever its machine is.
+func StaysWithData(variable string) bool { return slices.Contains(withData, variable) }
+
+// Rollable tells whether another value of a variable is one to make masters' machines
+// again for.
+func Rollable(variable string) bool { return slices.Contains(ofMachines, variable) }
+
 // Says tells whether the settings speak of a variable, by that name or by
 // another one of the same meaning.
 func (s *Settings) Says(variable string) bool {

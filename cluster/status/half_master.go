@@ -1,10 +1,14 @@
 package status
 
 import (
+	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"hakube/cluster/rings"
 	"hakube/scripts"
+	"hakube/scripts/cure"
 )
 
 // A halfSeen is a master that may not be whole, with what was seen of it.
@@ -112,4 +116,30 @@ func (h *halfSeen) command(w way) string {
 		return downAll
 	}
 	return RemoveMaster(h.m.Object)
+}
+
+// rolling is a roll of masters that was begun and is not done: some of them are still as they
+// were, or one is away. What it was begun with goes with the command.
+func (s *Snapshot) rolling() []Unfinished {
+	x := s.Held.Roll
+	if x == nil {
+		return nil
+	}
+	var old []string
+	for _, m := range s.Masters {
+		if s.unlike[m.Name] != "" || s.NotWhole(m) != "" {
+			old = append(old, m.Name)
+		}
+	}
+	if len(old) == 0 { // it could not say any more that it was done
+		return nil
+	}
+	command := cure.Roll("masters")
+	if x.All {
+		command = cure.Roll("--all", "masters")
+	}
+	for _, variable := range slices.Sorted(maps.Keys(x.Said)) {
+		command = command.With(variable, x.Said[variable])
+	}
+	return half(fmt.Sprintf("a roll of the masters is not done: %d of %d are to be made again or are not back: %s", len(old), len(s.Masters), strings.Join(old, " ")), command.String(), "")
 }

@@ -54,6 +54,8 @@ type Snapshot struct {
 	policies   string // what is wrong with such objects
 	coreDNS    string // what is wrong with it, "" also when it could not be asked
 
+	unlike map[string]string // of masters, while a roll is not done: why they are to be made again
+
 	balanced bool           // there is a backend service
 	backends []step.Backend // behind it
 	asked    bool           // the balancer told of its backends, or there is none
@@ -98,6 +100,7 @@ func Read(ctx context.Context, r *task.Task) (*Snapshot, error) {
 		return nil, err
 	}
 	r.Have, s.templates = s.have, r.Seen.Templates
+	s.unlike = unlike(r)
 	var err error
 	if s.wantAddons, s.asksAddons, err = r.Addons(); err != nil {
 		return nil, err

@@ -38,10 +38,16 @@ func (s *Snapshot) unfinished() []Unfinished {
 	if len(s.Masters) == 0 {
 		return append(list, s.withoutMasters())
 	}
-	list = append(list, s.addressUnassigned()...)
+	rolls := s.rolling()
+	if list = append(list, rolls...); len(rolls) == 0 || len(s.Masters) > 1 { // with one it is away for that
+		list = append(list, s.addressUnassigned()...)
+	}
 	list = append(list, s.quorumLost()...)
 	list = append(list, s.partitioned()...)
 	for _, m := range s.Masters {
+		if len(rolls) > 0 && m.Disk {
+			continue // whatever it lacks comes with the roll
+		}
 		half := s.halfMaster(m)
 		if len(half) == 0 && !s.Held.Unassigned() {
 			half = s.failingMaster(m)

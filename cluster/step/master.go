@@ -1,7 +1,10 @@
 package step
 
 import (
+	"cmp"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
@@ -63,27 +66,122 @@ func CheckMaster(r *env.Env, about task.Aim, name string, i *computepb.Instance)
 		return running(r, i)
 	}
 	m, s := i.GetMetadata(), r.Want.Settings
+	stays := []settings.Difference{
+		{Variable: "KUBE_VERSION", Was: inventory.MetadataItem(m, scripts.KeyKubeVersion), Want: string(s.KubeVersion)},
+		{Variable: "KUBE_DNS_DOMAIN", Was: inventory.MetadataItem(m, scripts.KeyDNSDomain), Want: string(s.DNSDomain)},
+		{Variable: "HAKUBE_AUDIT", Was: inventory.Switched(m, scripts.KeyAudit), Want: settings.BoolText(s.Audit)},
+		{Variable: "HAKUBE_ENCRYPT_SECRETS", Was: inventory.Switched(m, scripts.KeyEncryptSecrets), Want: settings.BoolText(s.EncryptSecrets)},
+		{Variable: "HAKUBE_POD_SECURITY", Was: inventory.Switched(m, scripts.KeyPodSecurity), Want: settings.BoolText(s.PodSecurity)},
+		{Variable: "HAKUBE_SIGN_KUBELETS", Was: inventory.Switched(m, scripts.KeySignKubelets), Want: settings.BoolText(s.SignKubelets)},
+	}
+	err := r.Want.Drift(name, slices.Concat(machineOf(i, &r.Want), stays)...)
+	var no *refusal.Refused
+	if errors.As(err, &no) && r.Want.Drift(name, stays...) == nil {
+		no.Cure = cure.Hint("use the value it was made with, or have masters made again with the new one, one after the other and with their data", cure.Roll("masters"))
+	}
+	if err != nil {
+		return plan.State{}, err
+	}
+	return running(r, i)
+}
+
+// machineOf is what a master's machine was made with that another machine around the same
+// data can have otherwise, beside what is wanted.
+func machineOf(i *computepb.Instance, want *settings.Spec) []settings.Difference {
+	m, s := i.GetMetadata(), want.Settings
 	size := string(s.MasterSize)
 	if size == "" { // it only followed from the number of nodes, which may grow
 		size = gce.Base(i.GetMachineType())
 	}
-	if err := r.Want.Drift(name,
-		settings.Difference{Variable: "MASTER_SIZE", Was: gce.Base(i.GetMachineType()), Want: size},
-		settings.Difference{Variable: "KUBE_VERSION", Was: inventory.MetadataItem(m, scripts.KeyKubeVersion), Want: string(s.KubeVersion)},
-		settings.Difference{Variable: "KUBE_DNS_DOMAIN", Was: inventory.MetadataItem(m, scripts.KeyDNSDomain), Want: string(s.DNSDomain)},
-		settings.Difference{Variable: "ENABLE_AUTH_PROVIDER_GCP", Was: inventory.Switched(m, scripts.KeyAuthProvider), Want: settings.BoolText(s.AuthProvider)},
-		settings.Difference{Variable: "HAKUBE_PROTECT_KERNEL", Was: inventory.Switched(m, scripts.KeyProtectKernel), Want: settings.BoolText(s.ProtectKernel)},
-		settings.Difference{Variable: "HAKUBE_RESERVE", Was: inventory.Switched(m, scripts.KeyReserve), Want: settings.BoolText(s.Reserve)},
-		settings.Difference{Variable: "HAKUBE_AUDIT", Was: inventory.Switched(m, scripts.KeyAudit), Want: settings.BoolText(s.Audit)},
-		settings.Difference{Variable: "HAKUBE_ENCRYPT_SECRETS", Was: inventory.Switched(m, scripts.KeyEncryptSecrets), Want: settings.BoolText(s.EncryptSecrets)},
-		settings.Difference{Variable: "HAKUBE_POD_SECURITY", Was: inventory.Switched(m, scripts.KeyPodSecurity), Want: settings.BoolText(s.PodSecurity)},
-		settings.Difference{Variable: "HAKUBE_SIGN_KUBELETS", Was: inventory.Switched(m, scripts.KeySignKubelets), Want: settings.BoolText(s.SignKubelets)},
-		settings.Difference{Variable: "HAKUBE_MASTER_SERVICE_ACCOUNT", Was: task.AccountOf(i.GetServiceAccounts()), Want: string(s.MasterAccount)},
-		settings.Difference{Variable: "PREEMPTIBLE_MASTER", Was: settings.BoolText(settings.Bool(i.GetScheduling().GetPreemptible())), Want: settings.BoolText(s.PreemptibleMain)},
-	); err != nil {
-		return plan.State{}, err
+	return []settings.Difference{
+		{Variable: "MASTER_SIZE", Was: gce.Base(i.GetMachineType()), Want: size},
+		{Variable: "ENABLE_AUTH_PROVIDER_GCP", Was: inventory.Switched(m, scripts.KeyAuthProvider), Want: settings.BoolText(s.AuthProvider)},
+		{Variable: "HAKUBE_PROTECT_KERNEL", Was: inventory.Switched(m, scripts.KeyProtectKernel), Want: settings.BoolText(s.ProtectKernel)},
+		{Variable: "HAKUBE_RESERVE", Was: inventory.Switched(m, scripts.KeyReserve), Want: settings.BoolText(s.Reserve)},
+		{Variable: "HAKUBE_MASTER_SERVICE_ACCOUNT", Was: task.AccountOf(i.GetServiceAccounts()), Want: string(s.MasterAccount)},
+		{Variable: "PREEMPTIBLE_MASTER", Was: settings.BoolText(settings.Bool(i.GetScheduling().GetPreemptible())), Want: settings.BoolText(s.PreemptibleMain)},
 	}
-	return running(r, i)
+}
+
+// Of what differs without a setting of its own.
+const (
+	OfScript   = "the startup script"
+	OfMetadata = "metadata"
+	OfScopes   = "scopes"
+)
+
+// UnlikeMaster is in what a master's machine differs from one that would be made around its
+// data now. boot is its boot disk, nil if that was not listed.
+func UnlikeMaster(i *computepb.Instance, boot *computepb.Disk, want *settings.Spec) []settings.Difference {
+	m, s := i.GetMetadata(), want.Settings
+	list := machineOf(i, want)
+	if boot != nil {
+		owner, image := task.ImageParts(boot.GetSourceImage())
+		wanted := string(s.MasterImage)
+		if wanted == "" && strings.HasPrefix(image, settings.ImageFamily) {
+			wanted = image // the newest of the family may be newer now
+		}
+		list = append(list,
+			settings.Difference{Variable: "MASTER_ROOT_DISK_SIZE", Was: settings.Gigabytes(boot.GetSizeGb()), Want: settings.Gigabytes(int64(s.MasterRootSize))},
+			settings.Difference{Variable: "KUBE_GCE_MASTER_IMAGE", Was: image, Want: wanted},
+			settings.Difference{Variable: "KUBE_GCE_MASTER_PROJECT", Was: owner, Want: string(s.MasterImageOwner)})
+	}
+	for _, x := range serviceAccounts(s.MasterAccount, masterScopes) {
+		if is := i.GetServiceAccounts(); len(is) > 0 {
+			list = append(list, settings.Difference{Variable: OfScopes, Was: sorted(is[0].GetScopes()), Want: sorted(x.GetScopes())})
+		}
+	}
+	list = append(list, settings.Difference{Variable: "KUBE_MIRROR", Was: inventory.MetadataItem(m, scripts.KeyMirror), Want: want.Mirror},
+		settings.Difference{Variable: OfScript, Was: short(inventory.MetadataItem(m, scripts.KeyStartupScript)), Want: short(scripts.Startup())})
+	for _, x := range MetadataOf(want, scripts.RoleMaster, "", nil).GetItems() { // one that an older hakube did not write
+		if !slices.ContainsFunc(m.GetItems(), func(y *computepb.Items) bool { return y.GetKey() == x.GetKey() }) {
+			list = append(list, settings.Difference{Variable: OfMetadata, Want: x.GetKey()})
+		}
+	}
+	return slices.DeleteFunc(list, func(d settings.Difference) bool { return d.Was == d.Want })
+}
+
+func sorted(scopes []string) string { return strings.Join(slices.Sorted(slices.Values(scopes)), " ") }
+
+// short tells texts apart that nobody wants to read.
+func short(text string) string {
+	if text == "" {
+		return ""
+	}
+	sum := sha256.Sum256([]byte(text))
+	return hex.EncodeToString(sum[:])[:8]
+}
+
+// OfAnother says what of a master's machine another hakube made otherwise, "" if nothing.
+func OfAnother(i *computepb.Instance, want *settings.Spec) string {
+	return Why(slices.DeleteFunc(UnlikeMaster(i, nil, want), func(d settings.Difference) bool {
+		return d.Variable != OfScript && d.Variable != OfMetadata && d.Variable != OfScopes
+	}))
+}
+
+// WhyAgain is why a master's machine is to be made again, for a roll; "" if it is not.
+func WhyAgain(i *computepb.Instance, boot *computepb.Disk, want *settings.Spec, of *inventory.Roll) string {
+	why := Why(UnlikeMaster(i, boot, want))
+	if why == "" && of.Before(i) {
+		return "all are"
+	}
+	return why
+}
+
+// Why says in what a machine differs, for people.
+func Why(unlike []settings.Difference) string {
+	var words []string
+	for _, d := range unlike {
+		switch d.Variable {
+		case OfScript:
+			words = append(words, fmt.Sprintf("%s is of another hakube (%s, now it is %s)", OfScript, cmp.Or(d.Was, "none"), d.Want))
+		case OfMetadata:
+			words = append(words, fmt.Sprintf("%s lack %s", OfMetadata, d.Want))
+		default:
+			words = append(words, fmt.Sprintf("%s=%s (now it is %s)", d.Variable, cmp.Or(d.Was, `""`), cmp.Or(d.Want, `""`)))
+		}
+	}
+	return strings.Join(words, ", ")
 }
 
 func running(r *env.Env, i *computepb.Instance) (plan.State, error) {
@@ -169,7 +267,9 @@ func (w MasterMaker) Insert(ctx context.Context) error {
 	case w.about.One:
 		metadata, own = replicaMetadata(&r.Want, w.source), ""
 	case w.about.Repairs:
-		metadata = w.repairMetadata(ip)
+		if metadata = w.repairMetadata(ip); w.about.Rolls {
+			metadata = w.rolledMetadata(ip)
+		}
 		if w.balanced {
 			own = ""
 		}
@@ -194,13 +294,22 @@ func (w MasterMaker) Insert(ctx context.Context) error {
 				AutoDelete: new(false), // it outlives the machine
 			},
 		},
-		NetworkInterfaces: interfaces(&r.Want, r.Region(), own),
+		NetworkInterfaces: w.sameAddress(interfaces(&r.Want, r.Region(), own)),
 		Metadata:          metadata,
 		Scheduling:        scheduling(s.PreemptibleMain, false),
 		ServiceAccounts:   serviceAccounts(s.MasterAccount, masterScopes),
 
 		ShieldedInstanceConfig: Shielded(r, settings.Image(s.MasterImageOwner, s.MasterImage)),
 	})
+}
+
+// sameAddress has a machine that is made again in the place of one of its name keep its
+// address in the network: certificates and settings name it.
+func (w MasterMaker) sameAddress(nics []*computepb.NetworkInterface) []*computepb.NetworkInterface {
+	if i := w.source; w.about.Rolls && i.GetName() == w.of.Name && len(i.GetNetworkInterfaces()) > 0 {
+		nics[0].NetworkIP = i.GetNetworkInterfaces()[0].NetworkIP
+	}
+	return nics
 }
 
 // replicaMetadata is the source's, but for what is this machine's own.
@@ -228,5 +337,18 @@ func (w MasterMaker) repairMetadata(ip string) *computepb.Metadata {
 	}
 	m := MetadataOf(&w.env.Want, scripts.RoleMaster, ip, nil)
 	Set(m, scripts.KeyStart, scripts.StartJoin)
+	return m
+}
+
+// rolledMetadata is that of a machine which is made again: its own, with what it lacks, and
+// with what somebody may want otherwise.
+func (w MasterMaker) rolledMetadata(ip string) *computepb.Metadata {
+	m := w.repairMetadata(ip)
+	for _, x := range MetadataOf(&w.env.Want, scripts.RoleMaster, ip, nil).GetItems() {
+		free := []string{scripts.KeyAuthProvider, scripts.KeyProtectKernel, scripts.KeyReserve, scripts.KeyMirror}
+		if slices.Contains(free, x.GetKey()) || inventory.MetadataItem(m, x.GetKey()) == "" {
+			Set(m, x.GetKey(), x.GetValue())
+		}
+	}
 	return m
 }

@@ -12,6 +12,7 @@ type Aim struct {
 	One                   bool // about one master: the run's replica
 	Removes               bool // what it is about goes: then nothing is compared with the settings
 	Repairs               bool // masters that fail: then nothing is compared either, all is as it was made
+	Rolls                 bool // machines that are well are made again, as somebody wants them now
 	GivesUp               bool // other masters, for the one that is gone on with
 
 	// Several tells that several masters are to come of a cluster that is made by one

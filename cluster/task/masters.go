@@ -4,8 +4,11 @@ import (
 	"slices"
 	"strings"
 
+	"cloud.google.com/go/compute/apiv1/computepb"
+
 	"hakube/cluster/inventory"
 	"hakube/cluster/settings"
+	"hakube/gce"
 )
 
 // Masters are those there are once the run is through, as far as it is: with
@@ -107,6 +110,32 @@ func (r *Task) MastersIn(zone string) (list []inventory.Object) {
 		}
 	}
 	return list
+}
+
+// LikeMaster is what a master would be made with now: what these settings say, and else what
+// it was made with itself, whatever the others were. One that has no machine is like the
+// first of them.
+func (r *Task) LikeMaster(o inventory.Object, said settings.Settings) settings.Spec {
+	said.Zone = settings.Zone(o.Zone)
+	x, one := *r, *r.Have
+	x.Env = r.Anew(settings.SpecOf(said, r.Deps.Operator()))
+	if r.Have.Has(o) {
+		one.Objects = slices.DeleteFunc(slices.Clone(one.Objects), func(y inventory.Object) bool {
+			return y.Kind == inventory.Instance && y.Role == inventory.RoleMaster && y.Id() != o.Id() ||
+				y.Kind == inventory.Disk && y.Role == inventory.RoleMasterDisk && y.Name != r.Want.Names.DiskOf(o.Name)
+		})
+	}
+	return x.AsItIs(&one).At(r.Want.Home, r.Want.Mark.Multizone)
+}
+
+// BootOf is a master's boot disk as it was listed, nil if it was not.
+func (r *Task) BootOf(m inventory.Object) *computepb.Disk {
+	for _, d := range r.Seen.Machines[m.Zone+"/"+m.Name].GetDisks() {
+		if d.GetBoot() {
+			return r.Seen.Disks[m.Zone+"/"+gce.Base(d.GetSource())]
+		}
+	}
+	return nil
 }
 
 // Outlook is what may be hoped of the masters, as they are when it is made.

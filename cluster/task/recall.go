@@ -57,7 +57,7 @@ type recall struct {
 }
 
 func (r *recall) take(variable, text string) {
-	r.spec = r.spec.Taking(variable, text, r.Mode.Repairs)
+	r.spec = r.spec.Taking(variable, text, r.Mode.Repairs && !(r.Mode.Rolls && settings.Rollable(variable)))
 }
 
 // takeMaster reads a master and its boot disk.

@@ -90,6 +90,13 @@ func (c *called) whole(x cure.Command) string {
 		return c.in(c.over(x, ofLocal))
 	}
 	names := slices.Clone(identity)
+	if x.Is(program, "roll") {
+		for _, v := range settings.Variables() {
+			if settings.Rollable(v.Name) && c.matters(v) {
+				names = append(names, v.Name)
+			}
+		}
+	}
 	if x.Is(program, "up") {
 		for _, v := range settings.Variables() {
 			if _, is := selectors[v.Name]; !is && !slices.Contains(names, v.Name) && c.matters(v) && !c.ofOtherPool(x, v.Name) {

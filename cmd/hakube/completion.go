@@ -89,6 +89,8 @@ func arguments(path string, commands []*cli.Command) []string {
 		return append([]string{"env", "json", "man"}, visible(commands)...)
 	case "repair":
 		return []string{mastersWord}
+	case "roll", "plan roll":
+		return []string{"masters"}
 	case "evacuate", "plan evacuate":
 		return emulator.Zones()
 	}

@@ -150,6 +150,12 @@ func typed() []spell {
 				s.ok(t, "up", zone, "--kubeconfig="+filepath.Join(t.TempDir(), "kubeconfig"))
 			}, call: []string{"evacuate", kubeconfig, zoneB}, after: map[string]string{"Evacuate": "$H validate"}},
 		}},
+		{name: "roll", slips: []slip{
+			{kinds: []string{"Roll"}, make: func(t *testing.T, s *shell) {
+				s.ok(t, "local", "start", "--machines=model")
+				s.ok(t, "up", zone, "--kubeconfig="+filepath.Join(t.TempDir(), "kubeconfig"))
+			}, call: []string{"up", zone, kubeconfig, "--master-size=e2-standard-4"}, after: map[string]string{"Roll": "$H validate"}},
+		}},
 		{name: "typed", slips: []slip{
 			{kinds: []string{"HelpOn"}, make: func(t *testing.T, s *shell) { s.ok(t, "local", "start", "--machines=model") }, call: []string{"pu"}},
 			{kinds: []string{"Help"}, call: []string{"up", "--num-nodes=x"}},

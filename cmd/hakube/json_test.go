@@ -199,6 +199,8 @@ func TestJSON(t *testing.T) {
 	s.jq("out", `.[] | "\(.type) \(.user | startswith("hakube:")) \((.until | fromdate) > now)"`, "kubeconfig true true")
 	s.run(0, "evacuate", "--json", "--yes", "europe-west1-d")
 	s.jq("out", `.[] | "\(.type) \(.nothing) \(.mode)"`, "evacuate true evacuate zone")
+	s.run(0, "roll", "--json", "masters")
+	s.jq("out", `.[] | "\(.type) \(.nothing) \(.rolled | length)"`, "roll true 0")
 	s.run(0, "repair", "--json")
 	s.jq("out", `.[] | "\(.type) \(.nothing) \(.repaired | length)"`, "repair true 0")
 	s.run(exitFailed, "repair", "--json", "kubernetes-master-zzz")

@@ -37,9 +37,22 @@ func planCommand(u *ui) *cli.Command {
 			})
 		},
 	}
+	roll := &cli.Command{
+		Name: string(cluster.RollVerb), Usage: "what roll would do", ArgsUsage: "masters", OnUsageError: usage,
+		Flags: append(settingFlags(), allFlag(), &cli.BoolFlag{Name: "exit-code", Usage: "exit 3 if there is something to change"}),
+		Action: func(c *cli.Context) error {
+			_, cl, err := u.rolling(c, looking)
+			if err != nil {
+				return err
+			}
+			return runPlan(c, u, cl, func(ctx context.Context, report func(plan.Event)) (int, error) {
+				return cl.PreviewRollMasters(ctx, c.Bool("all"), report)
+			})
+		},
+	}
 	return &cli.Command{
 		Name:         "plan",
-		Usage:        "say what up, down or evacuate would do, without doing it",
+		Usage:        "say what up, down, evacuate or roll would do, without doing it",
 		Description:  "The same walk over the same list, looking only. Waits are steps too: one that does not\nhold now counts as a change.\n\n" + exitHelp,
 		OnUsageError: usage,
 		Action: func(c *cli.Context) error {
@@ -53,6 +66,7 @@ func planCommand(u *ui) *cli.Command {
 			sub(cluster.Up, "what up would do"),
 			sub(cluster.Down, "what down would do"),
 			evacuate,
+			roll,
 		},
 	}
 }
@@ -68,6 +82,8 @@ func runPlan(c *cli.Context, u *ui, cl *cluster.Cluster, preview func(context.Co
 	cl.OnSpan(func(x cluster.Spanning) error { span = x; return nil })
 	var warnings []string
 	cl.OnWarning(func(text string) { warnings = append(warnings, text) })
+	rolls := cluster.Rolling{Masters: []cluster.Rolled{}}
+	cl.OnRoll(func(x cluster.Rolling) error { rolls = x; return nil })
 	changes, err := preview(c.Context, func(e plan.Event) {
 		switch {
 		case !e.Kind.Final():
@@ -88,7 +104,7 @@ func runPlan(c *cli.Context, u *ui, cl *cluster.Cluster, preview func(context.Co
 		if len(reduced) == 1 {
 			smaller = &reduced[0]
 		}
-		err = u.object("plan", planResult{changes, steps, append([]cluster.Orphan{}, found.Ours...), append([]cluster.Orphan{}, found.Perhaps...), smaller, reduced, append([]string{}, span.Surplus...), append([]string{}, span.Crossings...)})
+		err = u.object("plan", planResult{changes, steps, append([]cluster.Orphan{}, found.Ours...), append([]cluster.Orphan{}, found.Perhaps...), smaller, reduced, append([]string{}, span.Surplus...), append([]string{}, span.Crossings...), rolls.Masters})
 	} else {
 		u.leftBehind(found)
 		for _, x := range reduced {
@@ -98,6 +114,7 @@ func runPlan(c *cli.Context, u *ui, cl *cluster.Cluster, preview func(context.Co
 			u.tellMoves(span, func(format string, a ...any) { u.printf(format+"\n", a...) })
 			span.Surplus = nil
 		}
+		u.tellRolls(rolls, func(format string, a ...any) { u.printf(format+"\n", a...) })
 		for _, what := range span.Surplus {
 			if span.Prune {
 				u.printf("would go, as more than was named: %s\n", what)

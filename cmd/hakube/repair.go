@@ -234,3 +234,88 @@ func (u *ui) tellMoves(x cluster.Spanning, say func(string, ...any)) {
 		say("there is one master: the API's address goes to a balancer and back to a machine, and the API is dark for some seconds each time; while there are two masters none may fail")
 	}
 }
+
+func rollCommand(u *ui) *cli.Command {
+	return &cli.Command{
+		Name:      "roll",
+		Usage:     "make the machines of masters again as they are wanted now, one after the other, with the same data",
+		ArgsUsage: "masters",
+		Description: "A master is made again when its machine differs from what the settings say (type, image, boot disk, account and\n" +
+			"their like; what nobody sets is as it is), or was made by another hakube's startup script. Before each of them all\n" +
+			"others have to vote, take writes and serve. The balancer stops sending to it, its pods leave within their budgets,\n" +
+			"its API server ends in order, and the machine is deleted; it comes back with its data disk, name, votes and address\n" +
+			"in the network. Who leads a ring or a controller goes last. With one or two masters nobody serves meanwhile.\n\n" +
+			"One that does not come back ends it, with the others serving. Cut anywhere, the same again goes on. The version of\n" +
+			"Kubernetes, and what is on the data disk, stay.\n\n" + exitHelp,
+		Flags:        append(settingFlags(), allFlag()),
+		OnUsageError: usage,
+		Action: func(c *cli.Context) error {
+			s, cl, err := u.rolling(c, changing)
+			if err != nil {
+				return err
+			}
+			u.note("rolling the masters: cluster %s of project %s (provider %s)", s.Prefix, s.Project, s.Provider)
+			cl.OnRoll(func(x cluster.Rolling) error { u.tellRolls(x, u.note); return nil })
+			summary, err := cl.RollMasters(c.Context, c.Bool("all"), u.report())
+			if err != nil {
+				return err
+			}
+			u.warnAll(summary.Warnings)
+			switch {
+			case u.json:
+				return u.object("roll", u.resultOf(summary))
+			case summary.Nothing:
+				u.note("nothing to roll: the masters of cluster %s are as they are to be", s.Prefix)
+				return nil
+			}
+			for _, line := range darkness(summary) {
+				u.printf("%s\n", line)
+			}
+			u.note("made again: %s; the rings have the voters of before", strings.Join(summary.Rolled, ", "))
+			return nil
+		},
+	}
+}
+
+func allFlag() cli.Flag {
+	return &cli.BoolFlag{Name: "all", Usage: "those that are as they are to be, too"}
+}
+
+// rolling reads the command line of a roll, or of a plan of one.
+func (u *ui) rolling(c *cli.Context, does doing) (s cluster.Settings, cl *cluster.Cluster, err error) {
+	u.json, u.changes = c.Bool("json"), does != looking
+	words := []string{"masters"}
+	if c.Bool("all") {
+		words = []string{"--all", "masters"}
+	}
+	u.called.by(c, words...)
+	switch what := c.Args().First(); {
+	case what == "":
+		return s, nil, usageError{errors.New("name what to roll: masters")}
+	case what != "masters":
+		return s, nil, usageError{fmt.Errorf("roll takes the word masters, got %q", what)}
+	case c.NArg() > 1:
+		return s, nil, usageError{fmt.Errorf("roll takes one word, got %q too; flags come before it", c.Args().Get(1))}
+	}
+	if s, err = loadSettings(u, c, cluster.RollVerb); err != nil {
+		return s, nil, err
+	}
+	if cl, err = connect(c.Context, u, s, does); err == nil {
+		u.goesOn = true
+	}
+	return s, cl, err
+}
+
+// tellRolls says of each master whether it is made again, and why.
+func (u *ui) tellRolls(x cluster.Rolling, say func(string, ...any)) {
+	for _, m := range x.Masters {
+		if m.Why == "" {
+			say("stays: %s in %s, which is as it is to be", m.Name, m.Zone)
+		} else {
+			say("to be made again: %s in %s: %s", m.Name, m.Zone, m.Why)
+		}
+	}
+	if x.Dark {
+		say("fewer than three masters: the API is dark while a machine is away, about a minute for each")
+	}
+}

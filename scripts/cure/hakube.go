@@ -73,6 +73,9 @@ func Evacuate(inZone, to string) Command {
 	return command("hakube", "evacuate", "--to="+to, inZone)
 }
 
+// Roll has machines made again: those of masters, a zone's pool, or all.
+func Roll(of ...string) Command { return command(append([]string{"hakube", "roll"}, of...)...) }
+
 // Keygen makes a key of age and prints its public half.
 func Keygen(file string) Command { return command("age-keygen", "-o", file) }
 

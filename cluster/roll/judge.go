@@ -1,0 +1,181 @@
+package roll
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"hakube/cluster/inventory"
+	"hakube/cluster/refusal"
+	"hakube/cluster/settings"
+	"hakube/cluster/status"
+	"hakube/cluster/step"
+	"hakube/cluster/task"
+	"hakube/gce"
+	"hakube/scripts/cure"
+)
+
+// A Master is one, what it would be made with now, and why it is to be made again.
+type Master struct {
+	inventory.Object
+	Want  settings.Spec
+	Why   string // "": it is as it is to be
+	Old   bool   // it has a machine, which goes
+	Half  bool   // a roll that was cut has taken its machine, or not seen it back
+	Leads int    // rings and controllers that it leads
+}
+
+// A Plan is what a roll comes to: the masters that are made again, in their order, and those
+// that are left as they are.
+type Plan struct {
+	Rolls, Stays []Master
+	Note         inventory.Roll // what is written down until it is done
+}
+
+// Dark tells that nobody serves while one of the masters is away.
+func (p *Plan) Dark() bool { return len(p.Rolls)+len(p.Stays) < 3 }
+
+// Judge says which masters are to be made again with the settings, and refuses what may
+// not be: a roll takes a master away, so all others have to be well. all is that those
+// which are as they are to be are made again as well.
+func Judge(ctx context.Context, r *task.Task, s *status.Snapshot, said settings.Settings, all bool) (*Plan, error) {
+	if len(s.Masters) == 0 {
+		return nil, &refusal.Refused{
+			Why:  fmt.Sprintf("cluster %s has no master, nor the disk of one", s.Names.Prefix),
+			Cure: s.Anew(),
+		}
+	}
+	p := &Plan{Note: noted(r, said, all)}
+	said = p.Note.Over(said)
+	if err := stays(r, said); err != nil {
+		return nil, err
+	}
+	leads := leaders(ctx, r, s)
+	for _, m := range s.Masters {
+		x := Master{Object: m.Object, Want: r.LikeMaster(m.Object, said), Leads: leads[m.Name]}
+		i := r.Seen.Machines[m.Zone+"/"+m.Name]
+		if m.Status != "" && i != nil {
+			x.Why = step.WhyAgain(i, r.BootOf(m.Object), &x.Want, &p.Note)
+			x.Old = x.Why != ""
+		}
+		if why := s.NotWhole(m); why != "" {
+			if x.Half = r.Have.Holder.Roll != nil && m.Disk; !x.Half {
+				return nil, &refusal.Refused{
+					Why:  fmt.Sprintf("%s fails: %s; masters are made again one after the other, while all others serve", m.Name, why),
+					Cure: cure.Hint("bring it back first", cure.Repair(m.Name)),
+				}
+			}
+			x.Why = strings.TrimPrefix(x.Why+", it is not whole: "+why, ", ")
+		}
+		if err := fits(ctx, r, s, m); err != nil {
+			return nil, err
+		}
+		if x.Why == "" {
+			p.Stays = append(p.Stays, x)
+		} else {
+			p.Rolls = append(p.Rolls, x)
+		}
+	}
+	return p, p.ordered(s)
+}
+
+// Without leaves out those that the run has made again. One of them that fails by now ends
+// it: the next would be one more.
+func (p *Plan) Without(done []string) error {
+	for _, m := range p.Rolls {
+		if m.Half && slices.Contains(done, m.Name) {
+			return &refusal.Refused{
+				Why:  fmt.Sprintf("%s was made again, and fails: %s", m.Name, m.Why),
+				Cure: cure.Hints(cure.Hint("bring it back first", cure.Repair(m.Name)), cure.Hint("then go on with the others", cure.Same())),
+			}
+		}
+	}
+	p.Rolls = slices.DeleteFunc(p.Rolls, func(m Master) bool { return slices.Contains(done, m.Name) })
+	return nil
+}
+
+// ordered puts them in their order: what is half done first, and who leads last.
+func (p *Plan) ordered(s *status.Snapshot) error {
+	slices.SortStableFunc(p.Rolls, func(a, b Master) int {
+		switch {
+		case a.Half != b.Half && a.Half:
+			return -1
+		case a.Half != b.Half:
+			return 1
+		}
+		return a.Leads - b.Leads
+	})
+	if len(p.Rolls) > 1 && p.Rolls[1].Half {
+		return &refusal.Refused{
+			Why:  fmt.Sprintf("%s and %s fail, and masters are made again one after the other", p.Rolls[0].Name, p.Rolls[1].Name),
+			Cure: cure.Hint("bring them back first", cure.Repair()),
+		}
+	}
+	if len(p.Rolls) == 0 {
+		return nil
+	}
+	if !s.Quorum() && !p.Rolls[0].Half {
+		return s.Curable()
+	}
+	return nil
+}
+
+// noted is what a roll that was begun has written down, with what these settings say.
+func noted(r *task.Task, said settings.Settings, all bool) inventory.Roll {
+	x := inventory.Roll{All: all, Said: map[string]string{}}
+	if begun := r.Have.Holder.Roll; begun != nil {
+		x.All, x.Last = begun.All || all, begun.Last
+		for variable, text := range begun.Said {
+			x.Said[variable] = text
+		}
+	}
+	if x.All && x.Last == 0 {
+		for _, i := range r.Seen.Machines {
+			if made, err := time.Parse(time.RFC3339, i.GetCreationTimestamp()); err == nil && inventory.InstanceOf(i).Template == "" {
+				x.Last = max(x.Last, made.Unix())
+			}
+		}
+	}
+	for _, f := range settings.Fields() {
+		if variable := f.Tag.Get("envconfig"); settings.Rollable(variable) && said.Says(variable) {
+			x.Said[variable] = said.TextOf(f)
+		}
+	}
+	return x
+}
+
+// stays refuses a setting of masters that no other machine makes otherwise.
+func stays(r *task.Task, said settings.Settings) error {
+	var words []string
+	for _, d := range r.Want.Differs(&said) {
+		if settings.StaysWithData(d.Variable) {
+			words = append(words, fmt.Sprintf("%s=%s (it is %s)", d.Variable, d.Want, d.Was))
+		}
+	}
+	if len(words) == 0 {
+		return nil
+	}
+	return &refusal.Refused{
+		Why:  "machines are made again around the data of their masters, and that does not change " + strings.Join(words, ", "),
+		Cure: "leave it out: what a master's data and its control plane were made with stays",
+	}
+}
+
+// fits refuses a master whose data would go with its machine, or are another's.
+func fits(ctx context.Context, r *task.Task, s *status.Snapshot, m status.ObservedMaster) error {
+	if err := status.OwnsDisk(ctx, r, m); err != nil {
+		return err
+	}
+	disk := s.Names.DiskOf(m.Name)
+	for _, d := range r.Seen.Machines[m.Zone+"/"+m.Name].GetDisks() {
+		if gce.Base(d.GetSource()) == disk && d.GetAutoDelete() {
+			return &refusal.Refused{
+				Why:  fmt.Sprintf("disk %s has all that %s must not lose, and is set to be deleted with its machine", disk, m.Name),
+				Cure: cure.Hint("have it stay", cure.Compute(fmt.Sprintf("instances set-disk-auto-delete %s --zone=%s --disk=%s --no-auto-delete", m.Name, m.Zone, disk))),
+			}
+		}
+	}
+	return nil
+}
