@@ -316,6 +316,6 @@ func (u *ui) tellRolls(x cluster.Rolling, say func(string, ...any)) {
 		}
 	}
 	if x.Dark {
-		say("fewer than three masters: the API is dark while a machine is away, about a minute for each")
+		say("fewer than three masters: the API is dark from when a machine is away until it serves again, once for each")
 	}
 }
