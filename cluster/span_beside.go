@@ -151,10 +151,10 @@ func (w *whole) masterZones() (zones []string) {
 	return zones
 }
 
-// founding tells whether a cluster that is to have several masters is not founded yet: it
+// isToFound tells whether a cluster that is to have several masters is not founded yet: it
 // is new, or the run that was making it was cut before another one than the first was in a
 // ring. The address was on no machine then.
-func (w *whole) founding(ctx context.Context) (bool, error) {
+func (w *whole) isToFound(ctx context.Context) (bool, error) {
 	if w.Lasting() < 2 {
 		return false, nil
 	}

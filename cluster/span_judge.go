@@ -69,7 +69,7 @@ func (c *Cluster) judged(ctx context.Context, h hold, act action) (w *whole, err
 	}
 	h.lease.Note(inventory.SpanKey, w.Wish.String())
 	w.base.Notes()
-	if w.founds, err = w.founding(ctx); err != nil {
+	if w.founds, err = w.isToFound(ctx); err != nil {
 		return w, err
 	}
 	w.lookAhead()

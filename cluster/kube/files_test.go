@@ -89,3 +89,19 @@ func TestKubeconfigFiles(t *testing.T) {
 	}
 	there("bc")
 }
+
+// TestNullLists: a kubeconfig whose lists are null, as some programs leave it, takes an
+// entry as any other does, and also when it is read a second time.
+func TestNullLists(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "config")
+	if err := os.WriteFile(path, []byte("apiVersion: v1\nkind: Config\nclusters: null\nusers: null\ncontexts: null\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		c := readConfig(t, path)
+		c.Clusters["x"], c.AuthInfos["x"], c.Contexts["x"] = clientcmdapi.NewCluster(), clientcmdapi.NewAuthInfo(), clientcmdapi.NewContext()
+	}
+	if c := readConfig(t, path); len(c.Clusters) != 0 {
+		t.Errorf("what nobody wrote is in it: %v", c.Clusters)
+	}
+}
