@@ -47,6 +47,9 @@ func TestLeastPrivilege(t *testing.T) {
 		if strings.HasPrefix(r.URL.Path, "/v1/") {
 			r.Host = "cloudresourcemanager.googleapis.com"
 		}
+		if strings.Contains(r.URL.Path, "/serviceAccounts/") || strings.HasPrefix(r.URL.Path, "/v1/roles") {
+			r.Host = "iam.googleapis.com"
+		}
 		r.Header.Set("Authorization", "Bearer "+token)
 		server.Inside().ServeHTTP(rw, r)
 	}))
