@@ -16,6 +16,7 @@ import (
 func TestCutAndUnset(t *testing.T) {
 	made := valuesWithout("MULTIZONE", "KUBE_CREATE_NODES", "HAKUBE_SPOT_NODE")
 	w, s, _ := matrixWorld(t)
+	w.accounts()
 	o := w.operator()
 	s.watch(changing{}, trouble{}, nil)
 	w.mustUp(o.shell(t, made))
@@ -31,6 +32,7 @@ func TestCutAndUnset(t *testing.T) {
 			t.Run(fmt.Sprintf("call=%02d_%s/%s", k+1, c.name, x.name), func(t *testing.T) {
 				t.Parallel()
 				w, s, _ := matrixWorld(t)
+				w.accounts()
 				o := w.operator()
 				ctx, stop := context.WithCancel(context.Background())
 				defer stop()

@@ -27,7 +27,7 @@ var otherValues = map[string]string{
 	"CLUSTER_IP_RANGE": "10.96.0.0/14", "SERVICE_CLUSTER_IP_RANGE": "10.1.0.0/16", "NODE_IP_RANGE": "10.50.0.0/20", "KUBE_DNS_DOMAIN": "corp.example",
 	"NUM_NODES": "5", "MAX_INSTANCES_PER_MIG": "2", "NODE_SIZE": "e2-standard-4", "MASTER_SIZE": "e2-standard-8",
 	"MASTER_DISK_TYPE": "pd-standard", "MASTER_DISK_SIZE": "30GB", "MASTER_ROOT_DISK_SIZE": "40GB", "NODE_DISK_TYPE": "pd-ssd", "NODE_DISK_SIZE": "50GB",
-	"PREEMPTIBLE_NODE": "true", "PREEMPTIBLE_MASTER": "true", "NODE_SCOPES": "storage-full", "KUBE_GCE_NODE_SERVICE_ACCOUNT": "nodes@local.iam.gserviceaccount.com", "HAKUBE_MASTER_SERVICE_ACCOUNT": "masters@local.iam.gserviceaccount.com",
+	"PREEMPTIBLE_NODE": "true", "PREEMPTIBLE_MASTER": "true", "NODE_SCOPES": "storage-full", "KUBE_GCE_NODE_SERVICE_ACCOUNT": "hakube-nodes@local.iam.gserviceaccount.com", "HAKUBE_MASTER_SERVICE_ACCOUNT": "hakube-masters@local.iam.gserviceaccount.com",
 	"KUBE_GCE_MASTER_IMAGE": "debian-12-bookworm-v20250610", "KUBE_GCE_NODE_IMAGE": "debian-12-bookworm-v20250610",
 	"KUBE_GCE_MASTER_PROJECT": "debian-cloud", "KUBE_GCE_NODE_PROJECT": "debian-cloud", // the only one here; see TestImagesOfOthers
 	"HAKUBE_RESERVE": "false", "HAKUBE_PROTECT_KERNEL": "false", "ENABLE_AUTH_PROVIDER_GCP": "false", "HAKUBE_AUDIT": "false", "HAKUBE_ENCRYPT_SECRETS": "false", "HAKUBE_POD_SECURITY": "false", "HAKUBE_SIGN_KUBELETS": "true", "HAKUBE_GRACEFUL_SHUTDOWN": "false", "HAKUBE_ADDONS": "cloud-controller", "NETWORK_POLICY_PROVIDER": "kube-network-policies",
@@ -79,6 +79,15 @@ func valuesWithout(without ...string) map[string]string {
 	return m
 }
 
+// accounts makes the service accounts that otherValues name, with what addons need.
+func (w *world) accounts() {
+	w.t.Helper()
+	for _, id := range []string{"hakube-nodes", "hakube-masters"} {
+		w.iam("/serviceAccounts", doc{"accountId": id})
+	}
+	w.grants(map[string]string{"roles/editor": "serviceAccount:hakube-masters@local.iam.gserviceaccount.com"})
+}
+
 // nothingToDo holds that up has nothing to do, in the preview and in fact.
 func nothingToDo(t *testing.T, w *world, o *operator) {
 	t.Helper()
@@ -100,6 +109,7 @@ func TestUnsetIsAsItIs(t *testing.T) {
 	besideOthers(t)
 	ctx := context.Background()
 	w, _ := newModelWorld(t)
+	w.accounts()
 	empty := w.objects()
 	made := valuesWithout("MULTIZONE", "KUBE_CREATE_NODES", "HAKUBE_SPOT_NODE")
 	o := w.operator()

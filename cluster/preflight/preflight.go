@@ -126,6 +126,9 @@ func ForeseeAll(ctx context.Context, parts []Part, before refusal.Blockers) erro
 	if len(before) > 0 && long { // nobody can be asked for such a name
 		return before.OrNil()
 	}
+	if len(parts) == 0 { // what goes on after a cut may have nothing left to make
+		return before.OrNil()
+	}
 	if len(making) == 0 {
 		no, err := unable(ctx, parts[0].Task, nil)
 		if err != nil {
