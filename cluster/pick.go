@@ -138,6 +138,9 @@ func (r *run) isWhole(ctx context.Context, o inventory.Object, s *rings.Survey) 
 			return false, nil
 		}
 	}
+	if !slices.ContainsFunc(rings.Names, func(ring string) bool { return len(s.Voters(ring)) > 1 }) {
+		return true, nil // the one to replicate, whose startup may go on after its API answers
+	}
 	phase, err := r.Phase(ctx, o)
 	if err != nil || phase != scripts.PhaseRunning {
 		return false, err
