@@ -146,7 +146,7 @@ func TestPoolChangeStops(t *testing.T) {
 		b.keep("db-" + n)
 	}
 	larger := o.again(func(s *settings.Settings) {
-		s.NodeSize, s.Surge, s.GroupTimeout, s.DrainTimeout = "e2-standard-4", 2, settings.Seconds(2*time.Second), settings.Seconds(2*time.Second)
+		s.NodeSize, s.Surge, s.GroupTimeout, s.DrainTimeout = "e2-standard-4", 2, settings.Seconds(12*time.Second), settings.Seconds(2*time.Second)
 	})
 
 	broken.Store(true)

@@ -58,6 +58,7 @@ func (r *run) foundList(l *task.Lines) {
 	l.Then(step.TrafficTo(r.Env, r.Others()...)...)
 	r.credentials(l)
 	r.poolMade(l)
+	l.Then(member.Rings{Env: r.Env, Of: r.Master()})
 	r.stages[1] = len(l.Items)
 	r.poolReady(l)
 	r.settled(l)

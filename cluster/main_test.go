@@ -5,13 +5,9 @@
 package cluster
 
 import (
-	"flag"
 	"os"
-	"path/filepath"
 	"runtime/debug"
-	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 
 	"hakube/cluster/settings"
@@ -25,10 +21,6 @@ func TestMain(m *testing.M) {
 	}
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(400) // a seventh less work for 300 MB
-	}
-	flag.Parse()
-	if !testing.Short() {
-		giveWay()
 	}
 	os.Exit(m.Run())
 }
@@ -47,7 +39,6 @@ func isSetting(name string) bool {
 var shortForms = os.Getenv("SHORT_FORMS") != ""
 
 // besideOthers lets the slowest tests run side by side: most of their time is waiting.
-// In "make test" they leave the cores to real machines beside them.
 func besideOthers(t *testing.T) {
 	t.Helper()
 	t.Parallel()
@@ -59,19 +50,5 @@ func long(t *testing.T, quick string) {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("make test has it, a quick run has " + quick)
-	}
-}
-
-// giveWay has other processes' work go first. Linux keeps that by thread, and threads
-// that come later have it from those there are.
-func giveWay() {
-	threads, err := filepath.Glob("/proc/self/task/*")
-	if err != nil {
-		return
-	}
-	for _, thread := range threads {
-		if id, err := strconv.Atoi(filepath.Base(thread)); err == nil {
-			_ = syscall.Setpriority(syscall.PRIO_PROCESS, id, 5) // without it the tests are right too, and real machines slower
-		}
 	}
 }

@@ -258,7 +258,7 @@ func (h *haste) begin() {
 	stop := make(chan struct{})
 	h.stop = stop
 	go func() {
-		tick := time.NewTicker(3 * time.Millisecond)
+		tick := time.NewTicker(8 * time.Millisecond)
 		defer tick.Stop()
 		for {
 			select {

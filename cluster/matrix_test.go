@@ -330,7 +330,7 @@ func (m matrixMode) cut(t *testing.T, u undisturbed, at changing, x trouble, tur
 		_, err := m.run(ctx, o, w.events())
 		return err
 	})
-	o.deps.LetGo, eye.deps.LetGo = 10*time.Second, 10*time.Second // nothing is stuck any more
+	o.deps.LetGo, eye.deps.LetGo = 30*time.Second, 30*time.Second // nothing is stuck any more
 	if err != nil && slices.Contains(x.rides, at.way) {
 		t.Errorf("it was to ride over it, and ended with: %v", err)
 	}
@@ -390,7 +390,7 @@ func (m matrixMode) named(w *world, o *operator, u undisturbed) (now []string) {
 			w.t.Fatalf("status: %v", err)
 		}
 		if whole != (len(s.Unfinished) == 0) {
-			if time.Since(begin) < 5*time.Second {
+			if time.Since(begin) < 20*time.Second {
 				continue
 			}
 			w.t.Errorf("half done %t, and unfinished is %+v\n(-start +now):\n%s\n(-end +now):\n%s", !whole, s.Unfinished, shorter(u.start, now), shorter(u.end, now))

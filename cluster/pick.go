@@ -27,7 +27,7 @@ func (r *run) replicable(ctx context.Context) (_ settings.Spec, err error) {
 	if r.Want, err = r.join(ctx); err != nil {
 		return r.Want, err
 	}
-	s := r.SurveyWrites(ctx, r.Have.Masters(r.Want.Names))
+	s := r.SurveyToChange(ctx, r.Have.Masters(r.Want.Names))
 	if err = r.pickReplica(ctx, s); err != nil {
 		return r.Want, err
 	}
@@ -212,7 +212,7 @@ func sameDisks(ctx context.Context, r *env.Env, m inventory.Object, i *computepb
 // any is false when there is none.
 func (r *run) removable(ctx context.Context) (any bool, err error) {
 	all := r.Have.Masters(r.Want.Names)
-	s := r.SurveyWrites(ctx, all)
+	s := r.SurveyToChange(ctx, all)
 	candidates := r.leaving(s)
 	name := string(r.Want.Settings.ReplicaName)
 	if name != "" {

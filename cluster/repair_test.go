@@ -129,7 +129,7 @@ var failures = []struct {
 // phase waits until a master's script says so.
 func (c *sickCluster) phase(i int, begin string) {
 	c.t.Helper()
-	for end := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
 		phase := c.guest(i).Phase()
 		if strings.HasPrefix(phase, begin) {
 			return
@@ -209,7 +209,7 @@ func (c *sickCluster) says(st *status.Status, words string) {
 // whole looks for the voters of before in both rings, and at all else.
 func (c *sickCluster) whole(masters int) {
 	c.t.Helper()
-	v, err := c.o.ValidateWithin(context.Background(), 10*time.Second, func(*status.Validity, error) {})
+	v, err := c.o.ValidateWithin(context.Background(), time.Minute, func(*status.Validity, error) {})
 	c.must(err)
 	if !v.Valid {
 		c.t.Errorf("not valid: %+v", v.Problems)

@@ -80,7 +80,7 @@ func (w *whole) short(ctx context.Context) (x lack, err error) {
 	if len(all) == 1 && w.Lasting() == 1 && w.leaves.Zone == "" {
 		return x, nil
 	}
-	s := r.SurveyWrites(ctx, all)
+	s := r.SurveyToChange(ctx, all)
 	for _, o := range r.ofZone(s, w.leaves.Zone) {
 		if deadVoter(s, o.Name) {
 			return lack{goes: o}, nil // a ring takes nobody while one of its voters is dead

@@ -7,9 +7,11 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"hakube/cluster/plan"
 	"hakube/gce/emulator"
+	"hakube/replicate/etcdtest"
 )
 
 // TestSpanBeside: of a cluster that is made by one command the other masters' machines, and
@@ -52,6 +54,38 @@ func TestSpanBeside(t *testing.T) {
 	voted := at(" votes in ring events")
 	if first := at("nodes are Ready"); first >= 0 && first < voted {
 		t.Errorf("nodes were waited for before a master joined:\n%s", strings.Join(done, "\n"))
+	}
+	nothingToDo(t, w, one)
+}
+
+// TestSpanBesideBusy: the first master's script may still be busy when its API answers and
+// the others, begun beside it, join: it is whole, and no other one is made in its place.
+func TestSpanBesideBusy(t *testing.T) {
+	besideOthers(t)
+	voted := make(chan struct{})
+	w := newWorld(t, func(o *etcdtest.Options) {
+		o.Ending = func(machine string) {
+			if machine != "kubernetes-master" {
+				return
+			}
+			select {
+			case <-voted:
+			case <-time.After(time.Minute):
+			}
+		}
+	})
+	var once sync.Once
+	one := w.operator().zones(t, "zones=b,c,d", "master-count=3", "num-nodes=1")
+	s, err := one.Up(t.Context(), func(e plan.Event) {
+		if e.Kind.Final() && strings.Contains(e.Step, " votes in ring ") {
+			once.Do(func() { close(voted) })
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := mastersOf(t, s); len(got) != 3 {
+		t.Errorf("masters are %v", got)
 	}
 	nothingToDo(t, w, one)
 }

@@ -218,7 +218,7 @@ func (w *whole) leave(ctx context.Context, act action) error {
 		w.first.items = step.Reachable(r.Task)
 		return err
 	}
-	s := r.SurveyWrites(ctx, r.Have.Masters(r.Want.Names))
+	s := r.SurveyToChange(ctx, r.Have.Masters(r.Want.Names))
 	there := thereOf(r)
 	if n := len(r.ofZone(s, zone)); n > 0 {
 		there.Masters[zone] = n

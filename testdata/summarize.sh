@@ -6,16 +6,19 @@
 set -euo pipefail
 mkdir -p "$(dirname "$1")"
 tee "$1" | awk -v kept="$1" '
-  # shown is the head of what a test printed: logs of machines can be thousands of lines.
+  # shown is the end of what a test printed, where it says why it failed, and a little of
+  # its begin: logs of machines can be thousands of lines.
   function shown(text,   lines, n, i) {
     n = split(text, lines, "\n") - 1
-    for (i = 1; i <= n && i <= 60; i++) print substr(lines[i], 1, 600)
-    if (n > 60) print "    (" n - 60 " lines more: " kept ")"
+    for (i = 1; i <= n; i++) {
+      if (n > 60 && i == 11) { print "    (" n - 60 " lines more: " kept ")"; i = n - 49 }
+      print substr(lines[i], 1, 600)
+    }
   }
-  # saying is the first line of it in which the test speaks.
+  # saying is the last line of it in which the test speaks, and not of a step or a clock.
   function saying(text,   lines, n, i) {
     n = split(text, lines, "\n")
-    for (i = 1; i <= n; i++) if (lines[i] ~ /_test\.go:[0-9]+: / && lines[i] !~ / after [0-9.]+m?s$/) { sub(/^ */, "", lines[i]); return substr(lines[i], 1, 400) }
+    for (i = n; i >= 1; i--) if (lines[i] ~ /_test\.go:[0-9]+: / && lines[i] !~ / after [0-9.]+m?s$/ && lines[i] !~ /_test\.go:[0-9]+: \[[0-9]+\/[0-9]+\] /) { sub(/^ */, "", lines[i]); return substr(lines[i], 1, 400) }
     return "(says nothing)"
   }
   /^=== (RUN|PAUSE|CONT|NAME)/ { if ($2 == "RUN") { name = $3; text[name] = "" } else if ($2 == "NAME" || $2 == "CONT") name = $3; next }

@@ -38,6 +38,21 @@ func (r *Env) SurveyWrites(ctx context.Context, masters []inventory.Object) *rin
 	return s
 }
 
+// patience is how often masters are asked of which none answers within a question's limit.
+const patience = 3
+
+// SurveyToChange is SurveyWrites for who is about to change the rings' members. Masters of
+// which none answered in time are asked again: one that has just founded the rings, on a disk
+// that is busy with images, is silent for longer than a question may take, and who took
+// that for a ring without members refused what would have gone a moment later.
+func (r *Env) SurveyToChange(ctx context.Context, masters []inventory.Object) *rings.Survey {
+	s := r.SurveyWrites(ctx, masters)
+	for asked := 1; asked < patience && s.Slow() && ctx.Err() == nil; asked++ {
+		s = r.SurveyWrites(ctx, masters)
+	}
+	return s
+}
+
 func (r *Env) survey(ctx context.Context, masters []inventory.Object, ask rings.Question) *rings.Survey {
 	list := make([]rings.Master, len(masters))
 	for i, m := range masters {

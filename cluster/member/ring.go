@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"hakube/cluster/env"
+	"hakube/cluster/inventory"
 	"hakube/cluster/plan"
 	"hakube/cluster/refusal"
 	"hakube/cluster/rings"
@@ -82,6 +83,38 @@ func (q QuorumLives) Do(ctx context.Context) error {
 	}
 	return q.Hopeless(err.Error(), nil)
 }
+
+// Rings is the wait for a master that has founded the rings to tell who is in them. Its API
+// answers before its startup-script is through, and a machine that is busy with that, and
+// with pulling images, may be silent for a while: who asked it then whom it takes was told
+// that it is no member of any ring.
+type Rings struct {
+	Env *env.Env
+	Of  inventory.Object
+}
+
+func (a Rings) String() string { return a.Of.Name + " tells its rings" }
+func (Rings) Waits()           {}
+
+func (a Rings) Observe(ctx context.Context) (plan.State, error) {
+	s := a.Env.SurveyWrites(ctx, a.Env.AsSeen([]inventory.Object{a.Of}))
+	if m, ok := s.Healthy(); ok {
+		return plan.Exists("by " + m.Name)
+	}
+	return plan.State{Is: plan.Absent, Why: strings.ReplaceAll(s.Why().Error(), "\n", "; ")}, ctx.Err()
+}
+
+func (a Rings) Do(ctx context.Context) error {
+	return a.Env.Until(ctx, plan.Condition{
+		For: "both rings of " + a.Of.Name, Every: a.Env.Poll, Limit: a.Env.Want.Settings.InitTimeout.Duration(),
+		Check: func(ctx context.Context) (bool, string, error) {
+			st, err := a.Observe(ctx)
+			return st.Is == plan.Present, st.Why, err
+		},
+	})
+}
+
+func (Rings) Undo(context.Context) error { return nil } // never unwanted
 
 // partitioned is the refusal of what only the network can mend.
 func partitioned(r *env.Env, why string) error {

@@ -135,6 +135,15 @@ func (s *Survey) Why() error {
 	return errors.Join(errs...)
 }
 
+// Slow tells whether nobody answered, and somebody not before the limit.
+func (s *Survey) Slow() bool {
+	late := false
+	for _, err := range s.Silent {
+		late = late || errors.Is(err, context.DeadlineExceeded)
+	}
+	return late && len(s.Answers) == 0
+}
+
 // Voters are the voting members of a ring, by the machines they are on. Alive
 // is one whose own machine says that it takes part; in a ring without quorum
 // nobody can, and those whose etcd runs count, but never as enough.

@@ -92,6 +92,9 @@ func (s *startup) main() (err error) {
 	default:
 		return fmt.Errorf("hakube-role is '%s', not master or node", role)
 	}
+	if f := s.w.opts.Ending; f != nil && err == nil {
+		f(s.m.Name)
+	}
 	if err == nil {
 		s.report(cmp.Or(s.end, scripts.PhaseRunning))
 	}

@@ -39,6 +39,9 @@ type Options struct {
 	// Installing is asked at each boot of a machine with a startup-script, in the step
 	// in which that installs: an error is why it fails, and print is the console. For tests.
 	Installing func(machine string, print func(line string)) error
+	// Ending is asked at each boot when all a machine is for answers, and before its
+	// console says that it runs: a real script has some seconds of work there. For tests.
+	Ending func(machine string)
 	// Ring is told, with the world's lock held, of a ring whose members came, went or
 	// changed: how many of them vote, and how many of those run. For tests.
 	Ring func(name string, voters, running int)
