@@ -97,10 +97,73 @@ func withheld(ctx context.Context, r *env.Env, names []string, given ...identity
 			return also, err
 		}
 	}
+	var shares []share
+	for _, p := range no {
+		shares = add(shares, operatorRole(p), p)
+	}
 	return append(refusal.Blockers{{
-		Why:  fmt.Sprintf("the account in use has not got on project %s: %s", r.Want.Project, strings.Join(no, ", ")),
-		Cure: cure.Hint("roles/compute.admin has them, and whoever grants roles there can give it; who has which", cure.Grants(r.Want.Project)),
+		Why: "the account in use " + lackOf(r.Want.Project, shares),
+		Cure: cure.Hint(fmt.Sprintf("%s has them, roles/compute.admin all that hakube takes, and whoever grants roles there can give it; who has which", rolesOf(shares)),
+			cure.Grants(r.Want.Project)),
 	}}, also...), nil
+}
+
+// A share is a role, and those of the permissions that lack which it gives.
+type share struct {
+	role        string
+	permissions []string // with their service's name, none of them in another share
+}
+
+// add puts a permission to those of its role.
+func add(all []share, role, permission string) []share {
+	i := slices.IndexFunc(all, func(s share) bool { return s.role == role })
+	if i < 0 {
+		i, all = len(all), append(all, share{role: role})
+	}
+	all[i].permissions = append(all[i].permissions, permission)
+	return all
+}
+
+// operatorRole is the role by which whoever runs hakube has a permission of Compute Engine
+// and, of the three that the manual gives him, no more than that takes.
+func operatorRole(permission string) string {
+	switch kind, _, _ := strings.Cut(strings.TrimPrefix(permission, "compute."), "."); kind {
+	case "firewalls":
+		return "roles/compute.securityAdmin"
+	case "addresses", "forwardingRules", "networks", "regionBackendServices", "regionHealthChecks", "subnetworks":
+		return "roles/compute.networkAdmin"
+	}
+	return "roles/compute.instanceAdmin.v1"
+}
+
+// namedOneByOne is how many permissions a refusal names: of more nobody reads a list, and
+// the roles that give them say as much.
+const namedOneByOne = 4
+
+// lackOf says what an account has not got.
+func lackOf(project string, shares []share) string {
+	var all, by []string
+	for _, s := range shares {
+		all = append(all, s.permissions...)
+		by = append(by, fmt.Sprintf("%d of %s", len(s.permissions), s.role))
+	}
+	switch {
+	case len(all) <= namedOneByOne:
+		slices.Sort(all)
+		return fmt.Sprintf("has not got on project %s: %s", project, strings.Join(all, ", "))
+	case len(shares) == 1:
+		return fmt.Sprintf("has not got on project %s %d permissions of %s", project, len(all), shares[0].role)
+	}
+	return fmt.Sprintf("has not got on project %s %d permissions: %s", project, len(all), strings.Join(by, ", "))
+}
+
+// rolesOf names the roles.
+func rolesOf(shares []share) string {
+	var names []string
+	for _, s := range shares {
+		names = append(names, s.role)
+	}
+	return strings.Join(names, " with ")
 }
 
 func permanent(err error) bool {
@@ -260,20 +323,8 @@ func (w wish) lacks(ctx context.Context, r *env.Env, email string) (refusal.Bloc
 	if err != nil {
 		return nil, err
 	}
-	var lacks []string
-	var grants []cure.Command
-	for _, x := range w.rights {
-		before := len(lacks)
-		for _, p := range x.Permissions {
-			if !has[p] && !slices.Contains(lacks, p) {
-				lacks = append(lacks, p)
-			}
-		}
-		if grant := cure.Grant(r.Want.Project, email, x.Role); len(lacks) > before {
-			grants = append(grants, grant)
-		}
-	}
-	if len(lacks) == 0 {
+	shares := w.shares(has)
+	if len(shares) == 0 {
 		return nil, nil
 	}
 	if sure && w.elsewhere == "" {
@@ -287,13 +338,30 @@ func (w wish) lacks(ctx context.Context, r *env.Env, email string) (refusal.Bloc
 	if no, err := w.unknown(ctx, r, email); err != nil || len(no) > 0 {
 		return no, err
 	}
-	slices.Sort(lacks)
-	why := fmt.Sprintf("the service account %s of %s has not got on project %s: %s; %s", email, w.of, r.Want.Project, strings.Join(lacks, ", "), w.why)
+	var grants []cure.Command
+	for _, x := range shares {
+		grants = append(grants, cure.Grant(r.Want.Project, email, x.role))
+	}
+	why := fmt.Sprintf("the service account %s of %s %s; %s", email, w.of, lackOf(r.Want.Project, shares), w.why)
 	if !sure || w.elsewhere != "" {
 		r.Warn(cure.Hint(why+"; unless "+w.elsewhere+"a folder, an organisation, a group or a condition grants that, give it", grants...))
 		return nil, nil
 	}
 	return refusal.Blockers{{Why: why, Cure: cure.Hint("whoever grants roles there can give it those that have them", grants...)}}, nil
+}
+
+// shares are the roles that give what is wished for and is not held, each once: two addons
+// may need the same.
+func (w wish) shares(has map[string]bool) (all []share) {
+	given := map[string]bool{}
+	for _, x := range w.rights {
+		for _, p := range x.Permissions {
+			if !has[p] && !given[p] {
+				given[p], all = true, add(all, x.Role, p)
+			}
+		}
+	}
+	return all
 }
 
 // heldBy are the permissions that a service account has by the project's policy. It is not
