@@ -76,7 +76,7 @@ func localCommand(u *ui) *cli.Command {
 			{
 				Name: "prepare", Usage: "make what real machines boot and fetch, without starting", OnUsageError: usage,
 				Flags: []cli.Flag{
-					&cli.BoolFlag{Name: "addons", Usage: "addons' images too, which are made at their first use otherwise: some minutes"},
+					&cli.BoolFlag{Name: "addons", Usage: "images of addons and of the Ingress example too, which are made at their first use otherwise: some minutes"},
 					&cli.BoolFlag{Name: "conformance", Usage: "Kubernetes' own end-to-end tests too, and the images they run: some minutes"},
 				},
 				Action: inDir(func(c *cli.Context, _ string) error { return prepareAll(c, u) }),

@@ -25,6 +25,8 @@ type withAddons struct {
 	*walk
 	nodes        []string // that there are
 	outer, local string   // addresses of balancers that stay
+	asked        *asking  // of hosts behind an Ingress controller
+	goes         string   // its pod that was deleted
 }
 
 // TestAddons is a cluster with addons on real machines: what they are for is used, from
@@ -34,13 +36,20 @@ func TestAddons(t *testing.T) {
 	w := &withAddons{walk: newWalk(t)}
 	w.env = append(w.env, fmt.Sprint("NUM_NODES=", addonNodes), "HAKUBE_MASTER_SERVICE_ACCOUNT=default")
 	w.ok(t, "local", "start", "--machines=real")
+	defer func() {
+		if w.asked != nil {
+			w.asked.end()
+		}
+	}()
 	for _, step := range []struct {
 		name string
 		do   func(*withAddons, *testing.T)
 	}{
 		{"create", (*withAddons).create},
 		{"metrics", (*withAddons).metrics},
+		{"an Ingress controller", (*withAddons).ingress},
 		{"balancers from outside", (*withAddons).outside},
+		{"its pod has gone", (*withAddons).ingressKept},
 		{"a Deployment that grew", (*withAddons).grown},
 		{"a balancer from inside", (*withAddons).inside},
 		{"registry credentials", (*withAddons).registryCredentials},

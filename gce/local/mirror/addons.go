@@ -22,6 +22,10 @@ const (
 
 	MetricsServer   = "v0.9.0"
 	NetworkPolicies = "v0.8.0"
+
+	// Skipper is the Ingress controller of cluster/addons/examples/ingress, which users
+	// apply themselves.
+	Skipper = "v0.27.54"
 )
 
 // addonPrograms are built from one set of modules, so that what they share, Kubernetes'
@@ -71,6 +75,15 @@ func addonRecipes() []recipe {
 		list = append(list, recipe{ref: p[0] + ":" + p[1], component: "addons", program: program, path: program, certs: true, entrypoint: []string{"/" + program}})
 	}
 	return append(list, recipe{ref: "networking/kube-network-policies:" + NetworkPolicies, component: "addons", program: "netpol", path: "bin/netpol", certs: true, cmd: []string{"/bin/netpol"}})
+}
+
+// ingressProgram has modules of its own: what it shares with addons is little.
+func ingressProgram() component {
+	return component{name: "skipper", programs: [][2]string{{"skipper", "./skipper"}}, mains: []string{"skipper"}}
+}
+
+func ingressRecipes() []recipe {
+	return []recipe{{ref: "zalando/skipper:" + Skipper, component: "skipper", program: "skipper", path: "usr/bin/skipper", certs: true, cmd: []string{"/usr/bin/skipper"}}}
 }
 
 // The driver asks a disk itself which one it is, by programs of the image. A disk of the

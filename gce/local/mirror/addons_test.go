@@ -9,11 +9,14 @@ import (
 	"os"
 	"regexp"
 	"slices"
+	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-containerregistry/pkg/v1/layout"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"sigs.k8s.io/yaml"
 )
 
 // TestAddonVersions: the images that are made here are those that addons ask for.
@@ -88,5 +91,75 @@ func TestScript(t *testing.T) {
 		if err != nil || h.Mode != want {
 			t.Errorf("%q: mode %o, %v", text, h.Mode, err)
 		}
+	}
+}
+
+const ingressExample = "../../../cluster/addons/examples/ingress/"
+
+// TestIngressExample: the image of the example of an Ingress controller is the one that is
+// made here, and a pod of it that goes serves on for as long as its manual says it must.
+func TestIngressExample(t *testing.T) {
+	asked, of := map[string]bool{}, map[string]int{}
+	for _, file := range []string{"controller.yaml", "hosts.yaml"} {
+		text, err := os.ReadFile(ingressExample + file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for document := range strings.SplitSeq(string(text), "\n---\n") {
+			if _, err := yaml.YAMLToJSONStrict([]byte(document)); err != nil {
+				t.Errorf("%s: %v", file, err)
+			}
+		}
+		for _, image := range regexp.MustCompile(`image: (\S+)`).FindAllStringSubmatch(string(text), -1) {
+			asked[image[1]] = true
+		}
+		for key, pattern := range map[string]string{"sleep": `sleep: \{seconds: (\d+)\}`, "grace": `terminationGracePeriodSeconds: (\d+)`, "keep": `-keepalive-server=(\d+)s`} {
+			if m := regexp.MustCompile(pattern).FindStringSubmatch(string(text)); m != nil {
+				if of[file+key], err = strconv.Atoi(m[1]); err != nil {
+					t.Error(err)
+				}
+			}
+		}
+	}
+	want := map[string]bool{"nginx": true}
+	for _, r := range ingressRecipes() {
+		want[r.official()] = true
+	}
+	if diff := cmp.Diff(want, asked); diff != "" {
+		t.Errorf("images (-made +asked for):\n%s", diff)
+	}
+	const check = 3 * 8 // Google's, of Services with externalTrafficPolicy Local
+	c := "controller.yaml"
+	if of[c+"sleep"] < check+of[c+"keep"] || of[c+"keep"] == 0 || of[c+"grace"] <= of[c+"sleep"] {
+		t.Errorf("a pod of the controller sleeps %d s of %d, after a check of %d s and connections of %d s", of[c+"sleep"], of[c+"grace"], check, of[c+"keep"])
+	}
+	if of["hosts.yamlsleep"] < 5 {
+		t.Errorf("a host's pod sleeps %d s", of["hosts.yamlsleep"])
+	}
+}
+
+// TestIngressProgram: what is built takes all flags that the example has, and the example's
+// manual says what it is built from.
+func TestIngressProgram(t *testing.T) {
+	pins, err := ingressProgram().pinned()
+	if err != nil {
+		t.Fatal(err)
+	}
+	controller, err := os.ReadFile(ingressExample + "controller.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, flag := range regexp.MustCompile(`(?m)^ +- -([a-z-]+)`).FindAllStringSubmatch(string(controller), -1) {
+		if !strings.Contains(string(pins["skipper/main.go"]), `"`+flag[1]+`"`) {
+			t.Errorf("the program that is built does not know -%s", flag[1])
+		}
+	}
+	manual, err := os.ReadFile(ingressExample + "README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	sum := regexp.MustCompile(`(?m)^github\.com/zalando/skipper ` + regexp.QuoteMeta(Skipper) + ` (h1:\S+)$`).FindStringSubmatch(string(pins["go.sum"]))
+	if sum == nil || !strings.Contains(string(manual), "`github.com/zalando/skipper@"+Skipper+"`, `"+sum[1]+"`") {
+		t.Errorf("the manual does not say what it is built from: %v", sum)
 	}
 }

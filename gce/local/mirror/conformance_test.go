@@ -58,7 +58,7 @@ func TestUpstreamImages(t *testing.T) {
 // asked for it.
 func TestNamesDoNotCollide(t *testing.T) {
 	repositories := map[string]string{}
-	for what, list := range map[string][]recipe{"recipes": recipes(), "samples": samples(), "addons": addonRecipes(), "upstream": upstreamRecipes()} {
+	for what, list := range map[string][]recipe{"recipes": recipes(), "samples": samples(), "addons": addonRecipes(), "ingress": ingressRecipes(), "upstream": upstreamRecipes()} {
 		for _, r := range list {
 			name, _, _ := strings.Cut(r.ref, ":")
 			if other, ok := repositories[name]; ok && other != what {

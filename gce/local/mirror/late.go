@@ -26,6 +26,10 @@ func ofAddons() set {
 	return set{programs: addonPrograms(), recipes: addonRecipes(), images: "addon-images", what: "addons' images"}
 }
 
+func ofIngress() set {
+	return set{programs: ingressProgram(), recipes: ingressRecipes(), images: "ingress-images", what: "the image of an Ingress controller"}
+}
+
 // A late is the registry of a set.
 type late struct {
 	set
@@ -79,9 +83,13 @@ func (l *late) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	images.ServeHTTP(w, r)
 }
 
-// PrepareAddons makes addons' images before a machine asks for one.
+// PrepareAddons makes addons' images, and that of the Ingress controller that their manual
+// shows, before a machine asks for one.
 func (m *Mirror) PrepareAddons(ctx context.Context) error {
 	_, err := m.addons.registryNow(ctx)
+	if err == nil {
+		_, err = m.ingress.registryNow(ctx)
+	}
 	return err
 }
 

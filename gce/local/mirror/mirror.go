@@ -37,6 +37,7 @@ type Mirror struct {
 	kubectl  string
 	registry *registry
 	addons   *late
+	ingress  *late // of the example of an Ingress controller
 	upstream *late // what Kubernetes' own tests run
 }
 
@@ -49,7 +50,7 @@ func Prepare(ctx context.Context, o Options) (*Mirror, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &Mirror{cache: s.cache, addons: newLate(s, ofAddons()), upstream: newLate(s, ofUpstream())}
+	m := &Mirror{cache: s.cache, addons: newLate(s, ofAddons()), ingress: newLate(s, ofIngress()), upstream: newLate(s, ofUpstream())}
 	if err := m.fill(ctx, s); err != nil {
 		return nil, errors.Join(err, m.Close())
 	}
@@ -66,6 +67,7 @@ func Begun(o Options) bool {
 // Close lets the cache go. Requests that are served after it may find nothing.
 func (m *Mirror) Close() error {
 	m.addons.close()
+	m.ingress.close()
 	m.upstream.close()
 	return m.cache.close()
 }

@@ -1,5 +1,7 @@
 package mirror
 
+import "strings"
+
 // A recipe is an image that is made here.
 type recipe struct {
 	ref        string   // as asked of the registry: "kube-proxy:v1.36.3"
@@ -18,7 +20,12 @@ type recipe struct {
 }
 
 // official is the image's home.
-func (r recipe) official() string { return "registry.k8s.io/" + r.ref }
+func (r recipe) official() string {
+	if strings.HasPrefix(r.ref, "zalando/") {
+		return "ghcr.io/" + r.ref
+	}
+	return "registry.k8s.io/" + r.ref
+}
 
 // recipes are the images Kubernetes needs, with programs where the official
 // ones have them: kubeadm's manifests find them by PATH.

@@ -21,7 +21,7 @@ func (m *Mirror) Handler() http.Handler {
 			http.Error(w, "the mirror is for reading only", http.StatusMethodNotAllowed)
 			return
 		}
-		for _, l := range []*late{m.addons, m.upstream} {
+		for _, l := range []*late{m.addons, m.ingress, m.upstream} {
 			if l.has(r.URL.Path) {
 				l.ServeHTTP(w, r)
 				return
