@@ -15,11 +15,11 @@
 //     over it ends with; turn.go waits for another run's lease, and knows whether
 //     anything was changed.
 //   - join.go and pick.go: whether a pool or a master may be added, or a master go.
-//   - grow.go: the walk with the meter (meter.go), the way back after a failure, and
-//     what is said, and taken back, when a zone has no machines.
+//   - grow.go: the walk with the meter, the way back after a failure, and what is said,
+//     and taken back, when a zone has no machines.
 //   - span.go and span_judge.go: one command for all zones; span_beside.go: what a new
 //     cluster of several masters has made beside each other.
-//   - repair.go: masters that fail. face.go: names of the packages below that commands
+//   - repair.go: masters that fail; roll.go: machines that are well, made again. face.go: names of the packages below that commands
 //     handle. REFUSALS.md lists what can be refused.
 //
 // Rules the steps keep:
@@ -63,6 +63,7 @@ import (
 	// the operator's key is a signer
 
 	"hakube/cluster/env"
+	"hakube/cluster/inventory"
 	"hakube/cluster/live"
 	"hakube/cluster/plan"
 	"hakube/cluster/preflight"
@@ -86,6 +87,7 @@ type Cluster struct {
 	span      func(Spanning) error                             // see OnSpan
 	warning   func(string)                                     // see OnWarning
 	rolls     func(Rolling) error                              // see OnRoll
+	note      *inventory.Roll                                  // of the roll that this is a part of
 	part      func(settings.Verb, settings.Settings)           // see OnPart
 	founds    []string                                         // zones of the masters of a cluster that is founded, where these are several
 	unsettled bool                                             // see run

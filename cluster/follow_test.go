@@ -16,7 +16,7 @@ func (w *world) follow(o *operator, command string) error {
 		_, err := o.Repair(context.Background(), strings.TrimSpace(name), w.events())
 		return err
 	}
-	if before, words, ok := strings.Cut(command, "hakube roll "); ok {
+	if before, after, ok := strings.Cut(command, "hakube roll"); ok {
 		n := o.again(func(s *settings.Settings) {
 			for _, word := range strings.Fields(before) {
 				name, value, _ := strings.Cut(word, "=")
@@ -27,7 +27,18 @@ func (w *world) follow(o *operator, command string) error {
 				*s = said
 			}
 		})
-		_, err := n.RollMasters(context.Background(), strings.HasPrefix(words, "--all"), w.events())
+		words, all := strings.CutPrefix(strings.TrimSpace(after), "--all")
+		var err error
+		switch what, zone, _ := strings.Cut(strings.TrimSpace(words), " "); what {
+		case "masters":
+			_, err = n.RollMasters(context.Background(), all, w.events())
+		case "pool":
+			_, err = n.RollPool(context.Background(), zone, all, w.events())
+		case "":
+			_, err = n.Roll(context.Background(), all, w.events())
+		default:
+			w.t.Fatalf("nothing to roll is called %q: %s", what, command)
+		}
 		return err
 	}
 	if words, ok := strings.CutPrefix(command, "hakube evacuate "); ok {

@@ -70,6 +70,17 @@ func addPoolList(r *run, l *task.Lines) {
 	r.settled(l)
 }
 
+// rollPoolList is how a pool is changed, whose size stays.
+func rollPoolList(r *run, l *task.Lines) {
+	r.credentials(l)
+	r.poolMade(l)                   // another template, from which its groups make machines from here on
+	l.Each(live.Replaced(r.Task))   // some at a time: new ones Ready, old ones drained, their machines gone
+	l.Then(live.NodesReady(r.Task)) // each machine of the pool is a Ready Node
+	l.Then(live.Marked(r.Task)...)
+	l.Then(step.TemplatesUsed(r.Task)...) // the one of before goes
+	r.settled(l)
+}
+
 func addReplicaList(r *run, l *task.Lines) {
 	of, zone := r.Replica, r.Replica.Zone
 	r.instances(l)

@@ -3,14 +3,12 @@ package cluster
 import (
 	"context"
 	"fmt"
-	"strings"
 
 	"hakube/cluster/inventory"
 	"hakube/cluster/live"
 	"hakube/cluster/preflight"
 	"hakube/cluster/refusal"
 	"hakube/cluster/settings"
-	"hakube/cluster/step"
 	"hakube/scripts/cure"
 )
 
@@ -126,23 +124,4 @@ func (r *run) leave(ctx context.Context) (any bool, err error) {
 	}
 	names, err := live.OrphanedNodes(r.Task).Find(ctx)
 	return err == nil && len(names) > 0, nil // without credentials they are nobody's business
-}
-
-// tellOlder warns of masters that another hakube's startup script made: what this one would
-// make otherwise comes with a roll, and not with an up.
-func (r *run) tellOlder() {
-	var names []string
-	why := ""
-	for _, m := range r.Have.Masters(r.Want.Names) {
-		i := r.Seen.Machines[m.Zone+"/"+m.Name]
-		if i == nil || !r.Mode.Whole {
-			continue
-		}
-		if x := step.OfAnother(i, &r.Want); x != "" {
-			names, why = append(names, m.Name), x
-		}
-	}
-	if len(names) > 0 {
-		r.Warn(cure.Hint(fmt.Sprintf("%s: %s; up uses them as they are, and this makes them again as this hakube does, one after the other and with their data", strings.Join(names, ", "), why), cure.Roll("masters")))
-	}
 }

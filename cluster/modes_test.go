@@ -85,6 +85,9 @@ func TestModesPicture(t *testing.T) {
 	}
 	r.Balanced = true
 	add("roll", slices.Concat(roll.List(roll.Of(r.Task, roll.Master{Object: masters[1], Want: r.Want, Old: true}), roll.Master{Object: masters[1], Old: true})...), nil)
+	pool := &walkOfRoll{Cluster: o.ofType("e2-standard-4").Cluster}
+	x, err := pool.ofPool(settings.PoolID{Zone: zoneC}).listed(ctx, hold{}, looking)
+	add("roll pool", x.items, err)
 	r = o.runFor(settings.RebuildVerb, hold{})
 	if r.Have, err = r.Look(ctx); err != nil {
 		t.Fatal(err)

@@ -52,4 +52,19 @@ var refusedChanging = []refusalCase{
 		w.away(zoneB, "kubernetes-master")
 		w.machineIn("kubernetes-subnet-default", "other", nil)
 	}, says: []string{"quota CPUS of region europe-west1: 2 more are needed, and 6 of 6 are used"}},
+	{name: "permission of a roll", masters: 1, run: settings.Roll, withheld: []string{"compute.instances.delete"}, says: []string{"compute.instances.delete"}},
+	{name: "protected master to roll", masters: 1, run: settings.Roll, world: func(w *world, _ *operator) { w.protect(zoneB, "kubernetes-master") },
+		says: []string{"is protected from deletion", "--zone=europe-west1-b --no-deletion-protection"}},
+	{name: "data disk that would go with its master", masters: 1, run: settings.Roll, world: func(w *world, _ *operator) {
+		w.post("zones/"+string(zoneB)+"/instances/kubernetes-master/setDiskAutoDelete?autoDelete=true&deviceName="+step.MasterDevice, doc{})
+	}, says: []string{"is set to be deleted with its machine", "--no-auto-delete"}},
+	{name: "type of a roll", masters: 1, run: settings.Roll, settings: func(s *settings.Settings) { s.MasterSize = "e2-standard-5" }, says: []string{`MASTER_SIZE="e2-standard-5"`}},
+	{name: "master that fails in a roll", masters: 1, run: settings.Roll, world: func(w *world, _ *operator) {
+		if err := w.Client.Instances(zoneB).Stop(w.t.Context(), "kubernetes-master"); err != nil {
+			w.t.Fatal(err)
+		}
+	}, says: []string{"kubernetes-master fails: stopped", "hakube repair kubernetes-master"}},
+	{name: "permission of a roll of nodes", masters: 1, run: settings.RollPool, withheld: []string{"compute.instanceGroupManagers.update"}, says: []string{"compute.instanceGroupManagers.update"}},
+	{name: "permission for another template of nodes", masters: 1, run: settings.RollPool, withheld: []string{"compute.instanceTemplates.create"}, says: []string{"compute.instanceTemplates.create"}},
+	{name: "quota of a roll of nodes", masters: 1, quotas: map[string]float64{"CPUS": 6}, run: settings.RollPool, says: []string{"quota CPUS of region europe-west1: 2 more are needed, and 6 of 6 are used"}},
 }

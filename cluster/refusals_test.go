@@ -118,6 +118,10 @@ func (o *operator) refusedRun(x refusalCase) (err error) {
 		_, err = o.again(change).Down(ctx, nil)
 	case settings.Repair:
 		_, err = o.again(change).Repair(ctx, "", nil)
+	case settings.Roll:
+		_, err = o.again(change).RollMasters(ctx, true, nil)
+	case settings.RollPool:
+		_, err = o.again(change).RollPool(ctx, zoneB, true, nil)
 	case settings.Rebuild:
 		_, err = o.again(change).FromSurvivor(ctx, "kubernetes-master", nil, func(repair.Loss) error { return errors.New("it asked") })
 	}

@@ -3,24 +3,18 @@ package cluster
 import (
 	"context"
 	"fmt"
-	"slices"
 
 	"hakube/cluster/backup"
 	"hakube/cluster/env"
-	"hakube/cluster/inventory"
-	"hakube/cluster/lease"
 	"hakube/cluster/live"
 	"hakube/cluster/plan"
 	"hakube/cluster/preflight"
-	"hakube/cluster/refusal"
 	"hakube/cluster/repair"
-	"hakube/cluster/roll"
 	"hakube/cluster/settings"
 	"hakube/cluster/span"
 	"hakube/cluster/status"
 	"hakube/cluster/step"
 	"hakube/cluster/task"
-	"hakube/scripts/cure"
 )
 
 // Repair brings masters back that fail: the one of the name, or all that are not
@@ -261,139 +255,4 @@ func (w *whole) settle(ctx context.Context, report func(plan.Event), all *Summar
 // PreviewEvacuate is the walk of Evacuate without acting.
 func (c *Cluster) PreviewEvacuate(ctx context.Context, zone, to string, report func(plan.Event)) (changes int, err error) {
 	return c.leaving(zone, to).previewAll(ctx, report)
-}
-
-// OnRoll has f called in a roll, or a preview of one, before anything is changed. An error of
-// f ends the run.
-func (c *Cluster) OnRoll(f func(Rolling) error) { c.rolls = f }
-
-// RollMasters makes the machines of masters again that are not as the settings, or this
-// hakube, would make them, or with all of them every one: one after the other, with the
-// same data, name, votes and address in the network. All others have to be well, before each
-// of them; one that does not come back ends it, with the others serving. Cut anywhere, the
-// same again goes on.
-func (c *Cluster) RollMasters(ctx context.Context, all bool, report func(plan.Event)) (s *Summary, err error) {
-	warning, err := c.withLease(ctx, settings.RollVerb, report, func(ctx context.Context, h hold, report func(plan.Event)) (err error) {
-		s, err = c.rollMasters(ctx, h, all, report)
-		return err
-	})
-	return s.warned(warning), err
-}
-
-func (c *Cluster) rollMasters(ctx context.Context, h hold, all bool, report func(plan.Event)) (*Summary, error) {
-	var done []string
-	s := &Summary{Mode: settings.Roll}
-	for first := true; ; first = false {
-		r := c.runFor(settings.RollVerb, h)
-		seen, err := repair.See(ctx, r.Task, report)
-		if err != nil {
-			return nil, err
-		}
-		p, err := c.rolling(ctx, r, seen, all)
-		if err != nil {
-			return nil, err
-		}
-		if err := p.Without(done); err != nil {
-			return nil, err
-		}
-		if first {
-			if err := c.tellRoll(p); err != nil {
-				return nil, err
-			}
-		}
-		if len(p.Rolls) == 0 {
-			x := r.summary()
-			x.with(s)
-			x.Nothing, x.Rolled, x.Zone = len(done) == 0, done, ""
-			return x, c.rolledAll(ctx, h)
-		}
-		for key, value := range p.Note.Labels() {
-			h.lease.Note(key, value)
-		}
-		m := p.Rolls[0]
-		x := newRunOf(roll.Of(r.Task, m))
-		if err := x.rollOne(ctx, m, report); err != nil {
-			return nil, err
-		}
-		s.with(x.summary())
-		done = append(done, m.Name)
-	}
-}
-
-// rolling judges what a roll comes to, and what would be refused on the way.
-func (c *Cluster) rolling(ctx context.Context, r *run, seen *status.Snapshot, all bool) (*roll.Plan, error) {
-	p, err := roll.Judge(ctx, r.Task, seen, c.settings, all)
-	if err != nil {
-		return nil, err
-	}
-	var no refusal.Blockers
-	for _, m := range p.Rolls {
-		found, err := preflight.FitToRoll(ctx, roll.Of(r.Task, m), m.Object)
-		if err != nil {
-			return nil, no.Besides(err)
-		}
-		no = append(no, found...)
-	}
-	if len(no) == 0 && len(p.Rolls) > 0 {
-		err = preflight.Fit(ctx, r.Task)
-	}
-	return p, no.Besides(err)
-}
-
-func (c *Cluster) tellRoll(p *roll.Plan) error {
-	if c.rolls == nil {
-		return nil
-	}
-	x := Rolling{Dark: p.Dark() && len(p.Rolls) > 0}
-	for _, m := range slices.Concat(p.Rolls, p.Stays) {
-		x.Masters = append(x.Masters, Rolled{m.Name, m.Zone, m.Why})
-	}
-	return c.rolls(x)
-}
-
-// rollOne makes one master again, and probes the API meanwhile.
-func (r *run) rollOne(ctx context.Context, m roll.Master, report func(plan.Event)) error {
-	err := r.metered(ctx, func(report func(plan.Event)) error {
-		return plan.RunStages(ctx, r.Gate, roll.List(r.Task, m), report)
-	}, report)
-	if err == nil || lease.IsOusted(err) {
-		return err
-	}
-	return fmt.Errorf("%w\n%s", err, cure.Hint("no other master was touched; this goes on from here, and with the values of before it goes back", cure.Same()))
-}
-
-// rolledAll has nothing speak of the roll any more.
-func (c *Cluster) rolledAll(ctx context.Context, h hold) error {
-	left := false
-	for _, f := range settings.Fields() {
-		if variable := f.Tag.Get("envconfig"); settings.Rollable(variable) {
-			left = h.lease.Done(inventory.RollLabel(variable)) || left
-		}
-	}
-	if h.lease.Done(inventory.RollKey) || left {
-		return h.gate(ctx)
-	}
-	return nil
-}
-
-// PreviewRollMasters is the walk of RollMasters without acting.
-func (c *Cluster) PreviewRollMasters(ctx context.Context, all bool, report func(plan.Event)) (changes int, err error) {
-	r := c.runFor(settings.RollVerb, hold{})
-	seen, err := status.Read(ctx, r.Task)
-	if err != nil {
-		return 0, err
-	}
-	repair.Placed(r.Task, seen)
-	p, err := c.rolling(ctx, r, seen, all)
-	if err == nil {
-		err = c.tellRoll(p)
-	}
-	if err != nil {
-		return 0, err
-	}
-	var lists [][]plan.Item
-	for i, m := range p.Rolls {
-		lists = append(lists, roll.Preview(roll.Of(r.Task, m), m, i == 0))
-	}
-	return plan.PreviewStages(ctx, lists, report)
 }

@@ -19,6 +19,7 @@ type run struct {
 	outcome
 	unsettled bool   // more is to come, and somebody else sees to it that all of it is valid
 	stages    [2]int // of its list, see foundList
+	again     string // why the pool's nodes are made again, in a roll; "" if they are as they are to be
 }
 
 // An outcome is what a run tells of itself when it is through.
@@ -59,8 +60,9 @@ type Summary struct {
 	// Repaired are the masters that were brought back, GivenUp those that were not.
 	Repaired []string `json:"repaired"`
 	GivenUp  []string `json:"givenUp"`
-	// Rolled are the masters that were made again.
-	Rolled []string `json:"rolled"`
+	// Rolled are the masters that were made again, RolledPools the pools whose nodes were.
+	Rolled      []string     `json:"rolled"`
+	RolledPools []RolledPool `json:"rolledPools"`
 	// Dark is what the probes of the API saw while the run went on, Outages the
 	// same for each step in which any failed; absent when nothing was probed.
 	Dark    *Outage  `json:"dark"`
@@ -139,7 +141,16 @@ func (s Smaller) String() string {
 // Rolling is what a roll is about, before anything is changed.
 type Rolling struct {
 	Masters []Rolled
-	Dark    bool // while each of them is away nobody serves: there are fewer than two others
+	Pools   []RolledPool
+	Dark    bool // while each of the masters is away nobody serves: there are fewer than two others
+}
+
+// A RolledPool is a pool whose nodes are made again, or are left as they are.
+type RolledPool struct {
+	Zone  string `json:"zone"`
+	Pool  string `json:"pool"`  // HAKUBE_POOL
+	Nodes int    `json:"nodes"` // that it has, before and after
+	Why   string `json:"why"`   // null: they are as they are to be, and are left
 }
 
 // A Rolled is a machine that is made again, or is left as it is.

@@ -3,9 +3,12 @@ package cluster
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"slices"
+	"strings"
 
 	"hakube/cluster/env"
+	"hakube/cluster/inventory"
 	"hakube/cluster/kube"
 	"hakube/cluster/live"
 	"hakube/cluster/plan"
@@ -17,13 +20,14 @@ import (
 	"hakube/cluster/status"
 	"hakube/cluster/step"
 	"hakube/cluster/sweep"
+	"hakube/scripts/cure"
 )
 
 func (c *Cluster) runFor(verb settings.Verb, h hold) *run {
 	aim := rowOf(c.settings.Mode(verb)).Aim
 	aim.Several, aim.Zones, aim.Leaves = len(c.founds) > 0, c.founds, c.leaves.Zone
 	r := newRun(env.New(c.settings, c.deps, h.gate), aim)
-	r.unsettled = c.unsettled
+	r.unsettled, r.Mode.Roll = c.unsettled, c.note
 	r.Lease = h.lease
 	return r
 }
@@ -70,7 +74,7 @@ func (c *Cluster) listed(ctx context.Context, h hold, act action) (listing, erro
 		have = r.Have
 	}
 	r.SawMasters(r.Have)
-	if r.Want, err = r.Changed(ctx); err != nil {
+	if r.Want, err = r.nodesAsWanted(ctx); err != nil {
 		return x, err
 	}
 	blockers, err := preflight.Named(ctx, r.Task)
@@ -243,4 +247,42 @@ func (c *Cluster) quieted(ctx context.Context, r *run, items []plan.Item, report
 func (r *run) removal(ctx context.Context) ([]plan.Item, error) {
 	items := r.items()
 	return items, preflight.ForeseeRemoval(ctx, r.Task, items)
+}
+
+// tellOlder warns of machines that another hakube's startup script made: what this one would
+// make otherwise comes with a roll, and not with an up.
+func (r *run) tellOlder() {
+	if !r.Mode.Whole || r.Mode.Removes {
+		return
+	}
+	var names, pools []string
+	var each []cure.Command
+	why := ""
+	for _, m := range r.Have.Masters(r.Want.Names) {
+		i := r.Seen.Machines[m.Zone+"/"+m.Name]
+		if i == nil {
+			continue
+		}
+		if x := step.OfAnother(step.UnlikeMaster(i, nil, &r.Want)); x != "" {
+			names, why = append(names, m.Name), x
+		}
+	}
+	if len(names) > 0 {
+		r.Warn(cure.Hint(fmt.Sprintf("%s: %s; up uses them as they are, and this makes them again as this hakube does, one after the other and with their data", strings.Join(names, ", "), why), cure.Roll("masters")))
+	}
+	for _, id := range r.Have.Pools() {
+		for _, g := range r.Have.Pool(r.Want.Names, id).Of(inventory.ManagedGroup) {
+			t := r.Seen.Templates[g.Template]
+			if t == nil || slices.Contains(pools, id.Short()) {
+				continue
+			}
+			if x := step.OfAnother(step.UnlikeNodes(t, &r.Want)); x != "" {
+				pools, why = append(pools, id.Short()), x
+				each = append(each, cure.Roll("pool", id.Zone).OfPool(id.Name))
+			}
+		}
+	}
+	if len(pools) > 0 {
+		r.Warn(cure.Hint(fmt.Sprintf("nodes of %s: %s; up uses them as they are, and this makes them again as this hakube does, some at a time and drained", strings.Join(pools, "; "), why), each...))
+	}
 }

@@ -155,7 +155,7 @@ func forgetGrowths(all map[string]map[string]any) {
 		if x, ok := labels[inventory.SpanKey].(string); ok && spanned(all, x) {
 			delete(labels, inventory.SpanKey)
 		}
-		if rolledTo(all, labels[inventory.RollLabel("MASTER_SIZE")]) {
+		if labels[inventory.RollKey] == inventory.RollOfMasters && rolledTo(all, labels[inventory.RollLabel("MASTER_SIZE")]) {
 			delete(labels, inventory.RollKey)
 			delete(labels, inventory.RollLabel("MASTER_SIZE"))
 		}

@@ -2,6 +2,8 @@ package inventory
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -9,6 +11,7 @@ import (
 	"cloud.google.com/go/compute/apiv1/computepb"
 
 	"hakube/cluster/settings"
+	"hakube/scripts/cure"
 )
 
 // A Growth is from how many nodes to how many a run is bringing a pool. It is in
@@ -59,17 +62,85 @@ func growthsOf(labels map[string]string) map[settings.PoolID]Growth {
 	return all
 }
 
-// A Roll is one of masters that was begun and is not done: since when, by the clock that
+// What a roll is of: the masters, all machines, or a pool, which has its key behind it.
+const (
+	RollOfMasters = "masters"
+	RollOfAll     = "cluster"
+	rollOfPool    = "pool-"
+)
+
+// RollOfPool is that of a pool.
+func RollOfPool(id settings.PoolID) string { return rollOfPool + id.Key() }
+
+// A Roll is one that was begun and is not done: of what, since when, by the clock that
 // machines' times of creation are from, and with which settings. It is in the labels of the
 // address, so that one which was cut is gone on with from any shell.
 type Roll struct {
+	Of   string
 	All  bool              // those that are as they are to be, too
-	Last int64             // when the newest master was made before it began, in seconds
+	Last int64             // when the newest of the machines was made before it began, in seconds
 	Said map[string]string // by variable
 }
 
 // RollKey is the label of a roll, and what labels of its settings begin with.
 const RollKey = "hakube-roll"
+
+// rollAllKey is the label of one of all machines; no variable has its name.
+const rollAllKey = RollKey + "-all"
+
+// OfMasters tells whether masters are among what it is of. There may be none.
+func (x *Roll) OfMasters() bool { return x != nil && (x.Of == RollOfMasters || x.Of == RollOfAll) }
+
+// OfPool tells whether the pool is.
+func (x *Roll) OfPool(id settings.PoolID) bool {
+	return x != nil && (x.Of == RollOfPool(id) || x.Of == RollOfAll)
+}
+
+// Pool is the one that it is of alone.
+func (x *Roll) Pool() (id settings.PoolID, is bool) {
+	key, is := strings.CutPrefix(x.Of, rollOfPool)
+	return settings.PoolByKey(key), is
+}
+
+func (x *Roll) String() string {
+	if id, ofPool := x.Pool(); ofPool {
+		return id.String()
+	}
+	return x.Of
+}
+
+// Rolling is a roll that was begun and is not done, nil if there is none: one of a pool is
+// forgotten with that.
+func (v *Inventory) Rolling(n settings.Names) *Roll {
+	x := v.Holder.Roll
+	if x == nil {
+		return nil
+	}
+	if id, ofPool := x.Pool(); ofPool && len(v.Pool(n, id).Objects) == 0 {
+		return nil
+	}
+	return x
+}
+
+// Command is the one that goes on with it, but for what no label takes.
+func (x *Roll) Command() cure.Command {
+	var words []string
+	if x.All {
+		words = append(words, "--all")
+	}
+	id, ofPool := x.Pool()
+	switch {
+	case ofPool:
+		words = append(words, "pool", id.Zone)
+	case x.Of == RollOfMasters:
+		words = append(words, RollOfMasters)
+	}
+	command := cure.Roll(words...).OfPool(id.Name)
+	for _, variable := range slices.Sorted(maps.Keys(x.Said)) {
+		command = command.With(variable, x.Said[variable])
+	}
+	return command
+}
 
 // Over are settings with those of the roll where they say nothing themselves.
 func (x Roll) Over(s settings.Settings) settings.Settings {
@@ -92,12 +163,23 @@ func RollLabel(variable string) string {
 	return RollKey + "-" + strings.ReplaceAll(strings.ToLower(variable), "_", "-")
 }
 
+// RollKeys are all labels that a roll may have.
+func RollKeys() []string {
+	keys := []string{RollKey, rollAllKey}
+	for _, v := range settings.Variables() {
+		if settings.Rollable(v.Name) || settings.NodesRollable(v.Name) {
+			keys = append(keys, RollLabel(v.Name))
+		}
+	}
+	return keys
+}
+
 // Labels are it as labels. A setting that no label takes is left out: whoever goes on has
 // to say it again.
 func (x Roll) Labels() map[string]string {
-	list := map[string]string{RollKey: "masters"}
+	list := map[string]string{RollKey: x.Of}
 	if x.All {
-		list[RollKey] = "all-" + strconv.FormatInt(x.Last, 10)
+		list[rollAllKey] = strconv.FormatInt(x.Last, 10)
 	}
 	for variable, text := range x.Said {
 		if value, ok := inLabel(text); ok {
@@ -109,15 +191,15 @@ func (x Roll) Labels() map[string]string {
 
 // rollOf reads labels.
 func rollOf(labels map[string]string) *Roll {
-	kind, is := labels[RollKey]
+	of, is := labels[RollKey]
 	if !is {
 		return nil
 	}
-	x := &Roll{Said: map[string]string{}}
-	_, err := fmt.Sscanf(kind, "all-%d", &x.Last)
-	x.All = err == nil
+	x := &Roll{Of: of, Said: map[string]string{}}
+	last, err := strconv.ParseInt(labels[rollAllKey], 10, 64)
+	x.All, x.Last = err == nil, last
 	for k, v := range labels {
-		if variable, is := strings.CutPrefix(k, RollKey+"-"); is {
+		if variable, is := strings.CutPrefix(k, RollKey+"-"); is && k != rollAllKey {
 			x.Said[strings.ReplaceAll(strings.ToUpper(variable), "-", "_")] = fromLabel.Replace(v)
 		}
 	}

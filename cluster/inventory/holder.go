@@ -25,7 +25,7 @@ type Holder struct {
 	Growing map[settings.PoolID]Growth // pools that a run was making larger
 	Begun   map[string]string          // the settings the cluster was begun with
 	Span    string                     // an up of the whole cluster that was begun and is not done
-	Roll    *Roll                      // of masters, that was begun and is not done; nil if none is
+	Roll    *Roll                      // one that was begun and is not done; nil if none is
 	labels  map[string]string          // what was said of it since, among them
 }
 

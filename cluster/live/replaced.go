@@ -24,7 +24,7 @@ func Replaced(r *task.Task) (steps []plan.Step) {
 	replaces := r.Replaces()
 	for _, g := range r.PoolGroups() {
 		if r.Have.Has(g.Object) && (replaces || g.Wants > g.Ends) {
-			steps = append(steps, replaced{Nodes: Nodes{r.Env, r.Have, []inventory.Object{g.Object}, r.Rejoins}, group: g})
+			steps = append(steps, replaced{Nodes: Nodes{r.Env, r.Have, []inventory.Object{g.Object}, r.Rejoins}, group: g, rolls: r.Mode.Rolls})
 		}
 	}
 	return steps
@@ -33,6 +33,7 @@ func Replaced(r *task.Task) (steps []plan.Step) {
 type replaced struct {
 	Nodes // of the group
 	group task.PoolGroup
+	rolls bool // by a roll, which says itself how to go on
 }
 
 func (r replaced) String() string {
@@ -168,6 +169,9 @@ func (r replaced) fresh(ctx context.Context, size int) (p pool.Pool, err error) 
 
 // stopped says how to go on.
 func (r replaced) stopped(err error) error {
+	if r.rolls {
+		return err
+	}
 	zone, n := r.group.Zone, int(r.env.Want.Settings.NumNodes)
 	return fmt.Errorf("%w\n%s", err, cure.Hint("no further node was touched; this goes on from here, and with the values of before it goes back", cure.FinishPool(zone, n).OfPool(r.group.Pool)))
 }

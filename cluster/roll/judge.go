@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"hakube/cluster/inventory"
 	"hakube/cluster/refusal"
@@ -31,25 +30,24 @@ type Master struct {
 // that are left as they are.
 type Plan struct {
 	Rolls, Stays []Master
-	Note         inventory.Roll // what is written down until it is done
 }
 
 // Dark tells that nobody serves while one of the masters is away.
 func (p *Plan) Dark() bool { return len(p.Rolls)+len(p.Stays) < 3 }
 
 // Judge says which masters are to be made again with the settings, and refuses what may
-// not be: a roll takes a master away, so all others have to be well. all is that those
-// which are as they are to be are made again as well.
-func Judge(ctx context.Context, r *task.Task, s *status.Snapshot, said settings.Settings, all bool) (*Plan, error) {
+// not be: a roll takes a master away, so all others have to be well. note is what is to be
+// written down of it ([Noted]).
+func Judge(ctx context.Context, r *task.Task, s *status.Snapshot, said settings.Settings, note inventory.Roll) (*Plan, error) {
 	if len(s.Masters) == 0 {
 		return nil, &refusal.Refused{
 			Why:  fmt.Sprintf("cluster %s has no master, nor the disk of one", s.Names.Prefix),
 			Cure: s.Anew(),
 		}
 	}
-	p := &Plan{Note: noted(r, said, all)}
-	said = p.Note.Over(said)
-	if err := stays(r, said); err != nil {
+	p := &Plan{}
+	said = note.Over(said)
+	if err := Stays(r, said); err != nil {
 		return nil, err
 	}
 	leads := leaders(ctx, r, s)
@@ -57,11 +55,11 @@ func Judge(ctx context.Context, r *task.Task, s *status.Snapshot, said settings.
 		x := Master{Object: m.Object, Want: r.LikeMaster(m.Object, said), Leads: leads[m.Name]}
 		i := r.Seen.Machines[m.Zone+"/"+m.Name]
 		if m.Status != "" && i != nil {
-			x.Why = step.WhyAgain(i, r.BootOf(m.Object), &x.Want, &p.Note)
+			x.Why = step.WhyAgain(i, r.BootOf(m.Object), &x.Want, &note)
 			x.Old = x.Why != ""
 		}
 		if why := s.NotWhole(m); why != "" {
-			if x.Half = r.Have.Holder.Roll != nil && m.Disk; !x.Half {
+			if x.Half = r.Have.Holder.Roll.OfMasters() && m.Disk; !x.Half {
 				return nil, &refusal.Refused{
 					Why:  fmt.Sprintf("%s fails: %s; masters are made again one after the other, while all others serve", m.Name, why),
 					Cure: cure.Hint("bring it back first", cure.Repair(m.Name)),
@@ -122,32 +120,8 @@ func (p *Plan) ordered(s *status.Snapshot) error {
 	return nil
 }
 
-// noted is what a roll that was begun has written down, with what these settings say.
-func noted(r *task.Task, said settings.Settings, all bool) inventory.Roll {
-	x := inventory.Roll{All: all, Said: map[string]string{}}
-	if begun := r.Have.Holder.Roll; begun != nil {
-		x.All, x.Last = begun.All || all, begun.Last
-		for variable, text := range begun.Said {
-			x.Said[variable] = text
-		}
-	}
-	if x.All && x.Last == 0 {
-		for _, i := range r.Seen.Machines {
-			if made, err := time.Parse(time.RFC3339, i.GetCreationTimestamp()); err == nil && inventory.InstanceOf(i).Template == "" {
-				x.Last = max(x.Last, made.Unix())
-			}
-		}
-	}
-	for _, f := range settings.Fields() {
-		if variable := f.Tag.Get("envconfig"); settings.Rollable(variable) && said.Says(variable) {
-			x.Said[variable] = said.TextOf(f)
-		}
-	}
-	return x
-}
-
-// stays refuses a setting of masters that no other machine makes otherwise.
-func stays(r *task.Task, said settings.Settings) error {
+// Stays refuses a setting that no other machine makes otherwise.
+func Stays(r *task.Task, said settings.Settings) error {
 	var words []string
 	for _, d := range r.Want.Differs(&said) {
 		if settings.StaysWithData(d.Variable) {
@@ -158,7 +132,7 @@ func stays(r *task.Task, said settings.Settings) error {
 		return nil
 	}
 	return &refusal.Refused{
-		Why:  "machines are made again around the data of their masters, and that does not change " + strings.Join(words, ", "),
+		Why:  "machines are made again, those of masters around their data, and that does not change " + strings.Join(words, ", "),
 		Cure: "leave it out: what a master's data and its control plane were made with stays",
 	}
 }

@@ -21,6 +21,7 @@ const (
 	Restore       Mode = "restore"        // restore: the masters' data are those of a backup
 	Evacuate      Mode = "evacuate zone"  // evacuate: masters and pools of a zone go to others
 	Roll          Mode = "roll"           // roll: machines of masters are made again, one after the other
+	RollPool      Mode = "roll pool"      // roll: nodes of a pool are made again, some at a time and drained
 	Look          Mode = "look"           // status, validate, backup: nothing
 )
 
@@ -28,6 +29,8 @@ const (
 // refused when they were loaded.
 func (s *Settings) Mode(verb Verb) Mode {
 	switch {
+	case s.rolls:
+		return RollPool
 	case verb == StatusVerb, verb == BackupVerb:
 		return Look
 	case verb == RestoreVerb:
@@ -86,6 +89,14 @@ func (s Settings) Single() Settings {
 // ToLeave is the same for whoever leaves the zone, which no variable names.
 func (s Settings) ToLeave(zone Zone) Settings {
 	s.Zone, s.leaves = zone, true
+	return s
+}
+
+// ToRoll is the same for whoever has the nodes of a pool made again, as many as there are.
+func (s Settings) ToRoll(id PoolID) Settings {
+	s = s.Single().Said("HAKUBE_POOL", id.Name != "")
+	s.Zone, s.Pool, s.rolls = Zone(id.Zone), PoolName(id.Name), true
+	s.UseExistingMaster, s.ReplicateMaster = true, false
 	return s
 }
 

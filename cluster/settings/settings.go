@@ -121,6 +121,7 @@ type Settings struct {
 	asked  *Count // NUM_NODES as somebody set it for a pool whose size is the cluster autoscaler's; see Autosized
 	part   bool   // it is one step of an up of the whole cluster
 	leaves bool   // the zone is the one that is left
+	rolls  bool   // the nodes of the zone's pool are made again
 }
 
 // Fields are the fields of [Settings] that are variables. The list is the same for all who

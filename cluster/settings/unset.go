@@ -146,8 +146,10 @@ func Changeable(variable string) bool { return OfPool(variable) && variable != o
 // another value. What its API server and etcd run with is on the data disk, and stays.
 var ofMachines = []string{
 	"MASTER_SIZE", "MASTER_ROOT_DISK_SIZE", "KUBE_GCE_MASTER_IMAGE", "KUBE_GCE_MASTER_PROJECT", "PREEMPTIBLE_MASTER", "HAKUBE_MASTER_SERVICE_ACCOUNT",
-	"HAKUBE_RESERVE", "HAKUBE_PROTECT_KERNEL", "ENABLE_AUTH_PROVIDER_GCP", "KUBE_MIRROR",
 }
+
+// ofEveryMachine are those of both masters' machines and nodes'.
+var ofEveryMachine = []string{"HAKUBE_RESERVE", "HAKUBE_PROTECT_KERNEL", "ENABLE_AUTH_PROVIDER_GCP", "KUBE_MIRROR"}
 
 // withData are the variables of masters' data and of the control plane that is on their disk.
 var withData = []string{
@@ -161,7 +163,15 @@ func StaysWithData(variable string) bool { return slices.Contains(withData, vari
 
 // Rollable tells whether another value of a variable is one to make masters' machines
 // again for.
-func Rollable(variable string) bool { return slices.Contains(ofMachines, variable) }
+func Rollable(variable string) bool {
+	return slices.Contains(ofMachines, variable) || slices.Contains(ofEveryMachine, variable)
+}
+
+// NodesRollable tells whether another value of a variable is one to make a pool's nodes again
+// for.
+func NodesRollable(variable string) bool {
+	return Changeable(variable) || slices.Contains(ofEveryMachine, variable)
+}
 
 // Says tells whether the settings speak of a variable, by that name or by
 // another one of the same meaning.

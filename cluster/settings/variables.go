@@ -26,12 +26,18 @@ func (v Variable) For(command string) bool {
 	if v.commands == "all" {
 		return true
 	}
+	if command == string(RollVerb) && (Rollable(v.Name) || NodesRollable(v.Name) || slices.Contains(ofRolls, v.Name)) {
+		return true
+	}
 	list := v.commands
 	if list == "" {
 		list = string(Up)
 	}
 	return slices.Contains(strings.Split(list, ","), command)
 }
+
+// ofRolls are the variables of how a roll goes, beside those of what it makes.
+var ofRolls = []string{"HAKUBE_POOL", "HAKUBE_SURGE", "HAKUBE_DRAIN_TIMEOUT", "MIG_WAIT_UNTIL_STABLE_TIMEOUT", "KUBE_CLUSTER_INITIALIZATION_TIMEOUT"}
 
 // placeholders are what values are called, by type.
 var placeholders = map[reflect.Type]string{

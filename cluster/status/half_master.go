@@ -2,13 +2,11 @@ package status
 
 import (
 	"fmt"
-	"maps"
-	"slices"
 	"strings"
 
+	"hakube/cluster/inventory"
 	"hakube/cluster/rings"
 	"hakube/scripts"
-	"hakube/scripts/cure"
 )
 
 // A halfSeen is a master that may not be whole, with what was seen of it.
@@ -121,25 +119,30 @@ func (h *halfSeen) command(w way) string {
 // rolling is a roll of masters that was begun and is not done: some of them are still as they
 // were, or one is away. What it was begun with goes with the command.
 func (s *Snapshot) rolling() []Unfinished {
-	x := s.Held.Roll
+	x := s.have.Rolling(s.Names)
 	if x == nil {
 		return nil
 	}
 	var old []string
 	for _, m := range s.Masters {
-		if s.unlike[m.Name] != "" || s.NotWhole(m) != "" {
+		if x.OfMasters() && (s.unlike[m.Name] != "" || s.NotWhole(m) != "") {
 			old = append(old, m.Name)
 		}
 	}
-	if len(old) == 0 { // it could not say any more that it was done
+	var words []string
+	if len(old) > 0 {
+		words = append(words, fmt.Sprintf("%d of %d are to be made again or are not back: %s", len(old), len(s.Masters), strings.Join(old, " ")))
+	} else if x.Of == inventory.RollOfMasters { // it could not say any more that it was done
 		return nil
 	}
-	command := cure.Roll("masters")
-	if x.All {
-		command = cure.Roll("--all", "masters")
+	for _, id := range s.have.Pools() {
+		if step, is := replacing(id, s.in(id), s.have.Objects); is && x.OfPool(id) {
+			words = append(words, step)
+		}
 	}
-	for _, variable := range slices.Sorted(maps.Keys(x.Said)) {
-		command = command.With(variable, x.Said[variable])
+	text := fmt.Sprintf("a roll of the %s is not done", x)
+	if len(words) > 0 {
+		text += ": " + strings.Join(words, "; ")
 	}
-	return half(fmt.Sprintf("a roll of the masters is not done: %d of %d are to be made again or are not back: %s", len(old), len(s.Masters), strings.Join(old, " ")), command.String(), "")
+	return half(text, x.Command().String(), "")
 }

@@ -100,7 +100,9 @@ func (s *Snapshot) unfinishedPools() (list []Unfinished) {
 			continue
 		}
 		if step, is := replacing(id, p, s.have.Objects); is { // its nodes that are cordoned are part of that
-			list = append(list, Unfinished{Step: step, Command: finish(size)})
+			if !s.rolls(id) {
+				list = append(list, Unfinished{Step: step, Command: finish(size)})
+			}
 			continue
 		}
 		goes := p.Regretted(nil)
@@ -130,6 +132,10 @@ func (s *Snapshot) unfinishedPools() (list []Unfinished) {
 	return list
 }
 
+// rolls tells whether a roll that is not done has the nodes of the pool made again: what ends
+// that ends the rest.
+func (s *Snapshot) rolls(id settings.PoolID) bool { return s.have.Rolling(s.Names).OfPool(id) }
+
 // marksOf are the labels and taints of nodes that are made from a template.
 func (s *Snapshot) marksOf(template string) pool.Marks { return task.MarksOf(s.templates[template]) }
 
@@ -137,7 +143,7 @@ func (s *Snapshot) marksOf(template string) pool.Marks { return task.MarksOf(s.t
 func (s *Snapshot) growing() (list []Unfinished) {
 	ids := slices.SortedFunc(maps.Keys(s.Held.Growing), func(a, b settings.PoolID) int { return strings.Compare(a.Key(), b.Key()) })
 	for _, id := range ids {
-		if w, on := s.have.Growing(id, s.Held.Growing); on {
+		if w, on := s.have.Growing(id, s.Held.Growing); on && !s.rolls(id) {
 			list = append(list, Unfinished{Step: fmt.Sprintf("%s: a run that brings it to %d nodes did not end", id, w.To), Command: finishPool(id, s.scales.Within(w.To)), waits: true})
 		}
 	}

@@ -31,7 +31,7 @@ func replacing(id settings.PoolID, p pool.Pool, all []inventory.Object) (step st
 // unlike are the masters that a roll which is not done has still to make again, and why.
 func unlike(r *task.Task) map[string]string {
 	begun := r.Have.Holder.Roll
-	if begun == nil {
+	if !begun.OfMasters() {
 		return nil
 	}
 	said := begun.Over(r.Want.Settings)

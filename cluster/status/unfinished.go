@@ -39,13 +39,14 @@ func (s *Snapshot) unfinished() []Unfinished {
 		return append(list, s.withoutMasters())
 	}
 	rolls := s.rolling()
-	if list = append(list, rolls...); len(rolls) == 0 || len(s.Masters) > 1 { // with one it is away for that
+	rollsMasters := len(rolls) > 0 && s.Held.Roll.OfMasters()
+	if list = append(list, rolls...); !rollsMasters || len(s.Masters) > 1 { // with one it is away for that
 		list = append(list, s.addressUnassigned()...)
 	}
 	list = append(list, s.quorumLost()...)
 	list = append(list, s.partitioned()...)
 	for _, m := range s.Masters {
-		if len(rolls) > 0 && m.Disk {
+		if rollsMasters && m.Disk {
 			continue // whatever it lacks comes with the roll
 		}
 		half := s.halfMaster(m)

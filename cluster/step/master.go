@@ -132,13 +132,32 @@ func UnlikeMaster(i *computepb.Instance, boot *computepb.Disk, want *settings.Sp
 		}
 	}
 	list = append(list, settings.Difference{Variable: "KUBE_MIRROR", Was: inventory.MetadataItem(m, scripts.KeyMirror), Want: want.Mirror},
-		settings.Difference{Variable: OfScript, Was: short(inventory.MetadataItem(m, scripts.KeyStartupScript)), Want: short(scripts.Startup())})
-	for _, x := range MetadataOf(want, scripts.RoleMaster, "", nil).GetItems() { // one that an older hakube did not write
+		scriptOf(m))
+	list = append(list, lacking(m, MetadataOf(want, scripts.RoleMaster, "", nil))...)
+	return slices.DeleteFunc(list, func(d settings.Difference) bool { return d.Was == d.Want })
+}
+
+// lacking are keys that an older hakube did not write.
+func lacking(m, now *computepb.Metadata) (list []settings.Difference) {
+	for _, x := range now.GetItems() {
 		if !slices.ContainsFunc(m.GetItems(), func(y *computepb.Items) bool { return y.GetKey() == x.GetKey() }) {
 			list = append(list, settings.Difference{Variable: OfMetadata, Want: x.GetKey()})
 		}
 	}
+	return list
+}
+
+// UnlikeNodes is in what a template differs from one that would be made of the pool now.
+func UnlikeNodes(t *computepb.InstanceTemplate, want *settings.Spec) []settings.Difference {
+	m := t.GetProperties().GetMetadata()
+	list := append(task.UnlikeTemplate(t, want), settings.Difference{Variable: "KUBE_MIRROR", Was: inventory.MetadataItem(m, scripts.KeyMirror), Want: want.Mirror}, scriptOf(m))
+	list = append(list, lacking(m, MetadataOf(want, scripts.RoleNode, "", nil))...)
 	return slices.DeleteFunc(list, func(d settings.Difference) bool { return d.Was == d.Want })
+}
+
+// scriptOf compares the startup script in metadata with this hakube's.
+func scriptOf(m *computepb.Metadata) settings.Difference {
+	return settings.Difference{Variable: OfScript, Was: short(inventory.MetadataItem(m, scripts.KeyStartupScript)), Want: short(scripts.Startup())}
 }
 
 func sorted(scopes []string) string { return strings.Join(slices.Sorted(slices.Values(scopes)), " ") }
@@ -152,9 +171,9 @@ func short(text string) string {
 	return hex.EncodeToString(sum[:])[:8]
 }
 
-// OfAnother says what of a master's machine another hakube made otherwise, "" if nothing.
-func OfAnother(i *computepb.Instance, want *settings.Spec) string {
-	return Why(slices.DeleteFunc(UnlikeMaster(i, nil, want), func(d settings.Difference) bool {
+// OfAnother says what another hakube made otherwise of what differs, "" if nothing.
+func OfAnother(unlike []settings.Difference) string {
+	return Why(slices.DeleteFunc(unlike, func(d settings.Difference) bool {
 		return d.Variable != OfScript && d.Variable != OfMetadata && d.Variable != OfScopes
 	}))
 }

@@ -1,6 +1,7 @@
 package task
 
 import (
+	"hakube/cluster/inventory"
 	"hakube/cluster/settings"
 )
 
@@ -19,6 +20,9 @@ type Aim struct {
 	// command, in Zones.
 	Several bool
 	Zones   []string
+
+	// Roll is what is written down of one of a pool's nodes; nil of every other command.
+	Roll *inventory.Roll
 
 	// Leaves is the zone that all is leaving, "" if none is: what does not answer there is
 	// not waited for, and no workload is taken beyond its budget.

@@ -19,7 +19,7 @@ import (
 func (r *Task) heeds(variable string) bool {
 	perPool := variable == "MAX_INSTANCES_PER_MIG"
 	switch {
-	case r.Mode.Repairs, r.Mode.Removes && !r.Mode.One:
+	case r.Mode.Repairs, r.Mode.Rolls, r.Mode.Removes && !r.Mode.One:
 		return false
 	case perPool:
 		return r.Mode.Nodes
@@ -34,7 +34,7 @@ func (r *Task) heeds(variable string) bool {
 // whoever says it learns that nothing becomes of it.
 func (r *Task) AsMade(o inventory.Object, variable, is string) {
 	master := o.Kind == inventory.Instance
-	if !r.Want.Settings.Says(variable) || r.Mode.Removes || master && !r.Mode.Whole || !master && !r.Mode.Nodes {
+	if !r.Want.Settings.Says(variable) || r.Mode.Removes || r.Mode.Rolls || master && !r.Mode.Whole || !master && !r.Mode.Nodes {
 		return
 	}
 	i := slices.IndexFunc(settings.Fields(), func(f reflect.StructField) bool { return f.Tag.Get("envconfig") == variable })

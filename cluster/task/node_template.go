@@ -102,7 +102,7 @@ func (r *Task) Changed(ctx context.Context) (settings.Spec, error) {
 			return want.Changing(name), nil
 		}
 	}
-	return want.Changing(want.Names.TemplateLike(madeWith(&want))), nil
+	return want.Changing(want.Names.TemplateLike(MadeWith(&want))), nil
 }
 
 // saysOfPool tells whether somebody set what another template could follow from.
@@ -114,8 +114,8 @@ func mirrorOf(t *computepb.InstanceTemplate) string {
 	return inventory.MetadataItem(t.GetProperties().GetMetadata(), scripts.KeyMirror)
 }
 
-// madeWith is all that tells two templates of a cluster apart, as text.
-func madeWith(want *settings.Spec) string {
+// MadeWith is all that tells two templates of a cluster apart, as text.
+func MadeWith(want *settings.Spec) string {
 	var b strings.Builder
 	for _, d := range UnlikeTemplate(&computepb.InstanceTemplate{}, want) {
 		fmt.Fprintf(&b, "%s=%s\n", d.Variable, d.Want)

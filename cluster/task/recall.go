@@ -57,7 +57,12 @@ type recall struct {
 }
 
 func (r *recall) take(variable, text string) {
-	r.spec = r.spec.Taking(variable, text, r.Mode.Repairs && !(r.Mode.Rolls && settings.Rollable(variable)))
+	r.spec = r.spec.Taking(variable, text, (r.Mode.Repairs || r.Mode.Rolls) && !r.rolls(variable))
+}
+
+// rolls tells whether the run is one that gives machines another value of a variable.
+func (r *Task) rolls(variable string) bool {
+	return r.Mode.Rolls && (r.Mode.Masters && settings.Rollable(variable) || r.Mode.Nodes && settings.NodesRollable(variable))
 }
 
 // takeMaster reads a master and its boot disk.

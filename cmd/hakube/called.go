@@ -92,7 +92,7 @@ func (c *called) whole(x cure.Command) string {
 	names := slices.Clone(identity)
 	if x.Is(program, "roll") {
 		for _, v := range settings.Variables() {
-			if settings.Rollable(v.Name) && c.matters(v) {
+			if c.isOfRoll(x, v.Name) && c.matters(v) {
 				names = append(names, v.Name)
 			}
 		}
@@ -112,6 +112,17 @@ func (c *called) whole(x cure.Command) string {
 func (c *called) ofOtherPool(x cure.Command, variable string) bool {
 	pool, _ := x.Var("HAKUBE_POOL")
 	return x.Is(program, "up") && pool != c.text("HAKUBE_POOL") && settings.OfPool(variable)
+}
+
+// isOfRoll tells whether a setting says what machines that a roll is of are made with.
+func (c *called) isOfRoll(x cure.Command, variable string) bool {
+	words := x.Args()
+	masters, nodes := !slices.Contains(words, "pool"), !slices.Contains(words, "masters")
+	pool, _ := x.Var("HAKUBE_POOL")
+	if settings.OfPool(variable) && pool != c.text("HAKUBE_POOL") {
+		return false
+	}
+	return masters && settings.Rollable(variable) || nodes && settings.NodesRollable(variable)
 }
 
 // over puts what was set of these in front of a command that does not set it.
@@ -135,6 +146,12 @@ func (c *called) over(x cure.Command, names []string) cure.Command {
 // free keeps away from a command that says what it does what the shell says. What is
 // set and empty would be an error.
 func (c *called) free(x cure.Command) cure.Command {
+	if x.Is(program, "roll") {
+		if _, says := x.Var("HAKUBE_POOL"); !says && c.env["HAKUBE_POOL"] != "" {
+			x = x.Without("HAKUBE_POOL")
+		}
+		return x
+	}
 	if !x.Is(program, "up") && !x.Is(program, "down") {
 		return x
 	}

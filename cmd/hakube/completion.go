@@ -90,7 +90,7 @@ func arguments(path string, commands []*cli.Command) []string {
 	case "repair":
 		return []string{mastersWord}
 	case "roll", "plan roll":
-		return []string{"masters"}
+		return append([]string{"masters", "pool"}, emulator.Zones()...)
 	case "evacuate", "plan evacuate":
 		return emulator.Zones()
 	}

@@ -47,15 +47,16 @@ type (
 		Actions []jsonStep `json:"actions"`
 	}
 	planResult struct {
-		Changes   int               `json:"changes"`
-		Steps     []jsonStep        `json:"steps"`
-		Orphans   []cluster.Orphan  `json:"leftovers"`
-		Perhaps   []cluster.Orphan  `json:"perhaps"`
-		Smaller   *cluster.Smaller  `json:"smaller"`
-		Reduced   []cluster.Smaller `json:"reduced"`
-		Surplus   []string          `json:"surplus"`
-		Crossings []string          `json:"crossings"`
-		Rolls     []cluster.Rolled  `json:"rolls"`
+		Changes   int                  `json:"changes"`
+		Steps     []jsonStep           `json:"steps"`
+		Orphans   []cluster.Orphan     `json:"leftovers"`
+		Perhaps   []cluster.Orphan     `json:"perhaps"`
+		Smaller   *cluster.Smaller     `json:"smaller"`
+		Reduced   []cluster.Smaller    `json:"reduced"`
+		Surplus   []string             `json:"surplus"`
+		Crossings []string             `json:"crossings"`
+		Rolls     []cluster.Rolled     `json:"rolls"`
+		PoolRolls []cluster.RolledPool `json:"poolRolls"`
 	}
 	localResult struct {
 		local.Status

@@ -38,16 +38,14 @@ func planCommand(u *ui) *cli.Command {
 		},
 	}
 	roll := &cli.Command{
-		Name: string(cluster.RollVerb), Usage: "what roll would do", ArgsUsage: "masters", OnUsageError: usage,
+		Name: string(cluster.RollVerb), Usage: "what roll would do", ArgsUsage: "[masters | pool ZONE]", OnUsageError: usage,
 		Flags: append(settingFlags(), allFlag(), &cli.BoolFlag{Name: "exit-code", Usage: "exit 3 if there is something to change"}),
 		Action: func(c *cli.Context) error {
-			_, cl, err := u.rolling(c, looking)
+			r, err := u.rolling(c, looking)
 			if err != nil {
 				return err
 			}
-			return runPlan(c, u, cl, func(ctx context.Context, report func(plan.Event)) (int, error) {
-				return cl.PreviewRollMasters(ctx, c.Bool("all"), report)
-			})
+			return runPlan(c, u, r.cl, r.preview)
 		},
 	}
 	return &cli.Command{
@@ -82,7 +80,7 @@ func runPlan(c *cli.Context, u *ui, cl *cluster.Cluster, preview func(context.Co
 	cl.OnSpan(func(x cluster.Spanning) error { span = x; return nil })
 	var warnings []string
 	cl.OnWarning(func(text string) { warnings = append(warnings, text) })
-	rolls := cluster.Rolling{Masters: []cluster.Rolled{}}
+	rolls := cluster.Rolling{Masters: []cluster.Rolled{}, Pools: []cluster.RolledPool{}}
 	cl.OnRoll(func(x cluster.Rolling) error { rolls = x; return nil })
 	changes, err := preview(c.Context, func(e plan.Event) {
 		switch {
@@ -104,7 +102,7 @@ func runPlan(c *cli.Context, u *ui, cl *cluster.Cluster, preview func(context.Co
 		if len(reduced) == 1 {
 			smaller = &reduced[0]
 		}
-		err = u.object("plan", planResult{changes, steps, append([]cluster.Orphan{}, found.Ours...), append([]cluster.Orphan{}, found.Perhaps...), smaller, reduced, append([]string{}, span.Surplus...), append([]string{}, span.Crossings...), rolls.Masters})
+		err = u.object("plan", planResult{changes, steps, append([]cluster.Orphan{}, found.Ours...), append([]cluster.Orphan{}, found.Perhaps...), smaller, reduced, append([]string{}, span.Surplus...), append([]string{}, span.Crossings...), rolls.Masters, rolls.Pools})
 	} else {
 		u.leftBehind(found)
 		for _, x := range reduced {

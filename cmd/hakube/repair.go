@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -9,6 +10,7 @@ import (
 	"golang.org/x/term"
 
 	"hakube/cluster"
+	"hakube/cluster/plan"
 	"hakube/scripts/cure"
 )
 
@@ -238,25 +240,29 @@ func (u *ui) tellMoves(x cluster.Spanning, say func(string, ...any)) {
 func rollCommand(u *ui) *cli.Command {
 	return &cli.Command{
 		Name:      "roll",
-		Usage:     "make the machines of masters again as they are wanted now, one after the other, with the same data",
-		ArgsUsage: "masters",
-		Description: "A master is made again when its machine differs from what the settings say (type, image, boot disk, account and\n" +
-			"their like; what nobody sets is as it is), or was made by another hakube's startup script. Before each of them all\n" +
-			"others have to vote, take writes and serve. The balancer stops sending to it, its pods leave within their budgets,\n" +
-			"its API server ends in order, and the machine is deleted; it comes back with its data disk, name, votes and address\n" +
-			"in the network. Who leads a ring or a controller goes last. With one or two masters nobody serves meanwhile.\n\n" +
-			"One that does not come back ends it, with the others serving. Cut anywhere, the same again goes on. The version of\n" +
-			"Kubernetes, and what is on the data disk, stay.\n\n" + exitHelp,
+		Usage:     "make machines again as they are wanted now: masters one after the other with their data, then nodes zone by zone",
+		ArgsUsage: "[masters | pool ZONE]",
+		Description: "A machine is made again when it differs from what the settings say (type, image, boot disk, account and their\n" +
+			"like; what nobody sets is as it is), or was made by another hakube's startup script. With a word it is of the\n" +
+			"masters alone, or of the pool of a zone (of HAKUBE_POOL).\n\n" +
+			"Before each master all others have to vote, take writes and serve. The balancer stops sending to it, its pods\n" +
+			"leave within their budgets, its API server ends in order, and the machine is deleted; it comes back with its data\n" +
+			"disk, name, votes and address in the network. Who leads a ring or a controller goes last. With one or two masters\n" +
+			"nobody serves meanwhile. Of a pool HAKUBE_SURGE new nodes come, and when they are Ready as many old ones are drained\n" +
+			"within their budgets and go; the pool keeps its size.\n\n" +
+			"A master that does not come back, a node that does not get Ready, and one whose pods may not leave end it, with\n" +
+			"all others serving. Cut anywhere, the same again goes on. The version of Kubernetes, and what is on masters' data\n" +
+			"disks, stay.\n\n" + exitHelp,
 		Flags:        append(settingFlags(), allFlag()),
 		OnUsageError: usage,
 		Action: func(c *cli.Context) error {
-			s, cl, err := u.rolling(c, changing)
+			r, err := u.rolling(c, changing)
 			if err != nil {
 				return err
 			}
-			u.note("rolling the masters: cluster %s of project %s (provider %s)", s.Prefix, s.Project, s.Provider)
-			cl.OnRoll(func(x cluster.Rolling) error { u.tellRolls(x, u.note); return nil })
-			summary, err := cl.RollMasters(c.Context, c.Bool("all"), u.report())
+			u.note("rolling %s: cluster %s of project %s (provider %s)", r.words, r.s.Prefix, r.s.Project, r.s.Provider)
+			r.cl.OnRoll(func(x cluster.Rolling) error { u.tellRolls(x, u.note); return nil })
+			summary, err := r.run(c.Context, u.report())
 			if err != nil {
 				return err
 			}
@@ -265,13 +271,18 @@ func rollCommand(u *ui) *cli.Command {
 			case u.json:
 				return u.object("roll", u.resultOf(summary))
 			case summary.Nothing:
-				u.note("nothing to roll: the masters of cluster %s are as they are to be", s.Prefix)
+				u.note("nothing to roll: %s of cluster %s are as they are to be", r.words, r.s.Prefix)
 				return nil
 			}
 			for _, line := range darkness(summary) {
 				u.printf("%s\n", line)
 			}
-			u.note("made again: %s; the rings have the voters of before", strings.Join(summary.Rolled, ", "))
+			if len(summary.Rolled) > 0 {
+				u.note("made again: %s; the rings have the voters of before", strings.Join(summary.Rolled, ", "))
+			}
+			for _, p := range summary.RolledPools {
+				u.note("made again: %s", nodesOf(p))
+			}
 			return nil
 		},
 	}
@@ -281,32 +292,70 @@ func allFlag() cli.Flag {
 	return &cli.BoolFlag{Name: "all", Usage: "those that are as they are to be, too"}
 }
 
-// rolling reads the command line of a roll, or of a plan of one.
-func (u *ui) rolling(c *cli.Context, does doing) (s cluster.Settings, cl *cluster.Cluster, err error) {
-	u.json, u.changes = c.Bool("json"), does != looking
-	words := []string{"masters"}
-	if c.Bool("all") {
-		words = []string{"--all", "masters"}
-	}
-	u.called.by(c, words...)
-	switch what := c.Args().First(); {
-	case what == "":
-		return s, nil, usageError{errors.New("name what to roll: masters")}
-	case what != "masters":
-		return s, nil, usageError{fmt.Errorf("roll takes the word masters, got %q", what)}
-	case c.NArg() > 1:
-		return s, nil, usageError{fmt.Errorf("roll takes one word, got %q too; flags come before it", c.Args().Get(1))}
-	}
-	if s, err = loadSettings(u, c, cluster.RollVerb); err != nil {
-		return s, nil, err
-	}
-	if cl, err = connect(c.Context, u, s, does); err == nil {
-		u.goesOn = true
-	}
-	return s, cl, err
+// A rollCall is a roll, or a plan of one, as it was called.
+type rollCall struct {
+	s       cluster.Settings
+	cl      *cluster.Cluster
+	words   string // of what
+	run     func(context.Context, func(plan.Event)) (*cluster.Summary, error)
+	preview func(context.Context, func(plan.Event)) (int, error)
 }
 
-// tellRolls says of each master whether it is made again, and why.
+// rolling reads the command line of a roll, or of a plan of one.
+func (u *ui) rolling(c *cli.Context, does doing) (r rollCall, err error) {
+	u.json, u.changes = c.Bool("json"), does != looking
+	what, zone, all := c.Args().First(), c.Args().Get(1), c.Bool("all")
+	words := c.Args().Slice()
+	if all {
+		words = append([]string{"--all"}, words...)
+	}
+	u.called.by(c, words...)
+	switch most := map[string]int{"masters": 1, "pool": 2}[what]; {
+	case what != "" && most == 0:
+		return r, usageError{fmt.Errorf("roll takes the word masters, or pool and a zone, got %q", what)}
+	case c.NArg() > most:
+		return r, usageError{fmt.Errorf("roll takes one word, or pool and a zone, got %q too; flags come before it", c.Args().Get(most))}
+	case what == "pool" && zone == "":
+		return r, usageError{errors.New("name the zone whose pool is to be rolled")}
+	case what == "pool" && cluster.Zone(zone).Region() == "":
+		return r, usageError{fmt.Errorf("%q is no zone, such as europe-west1-b", zone)}
+	}
+	if r.s, err = loadSettings(u, c, cluster.RollVerb); err != nil {
+		return r, err
+	}
+	if what == "pool" {
+		r.s.Zone = cluster.Zone(zone)
+	}
+	if r.cl, err = connect(c.Context, u, r.s, does); err != nil {
+		return r, err
+	}
+	u.goesOn = true
+	switch what {
+	case "masters":
+		r.words = "the masters"
+		r.run = func(ctx context.Context, f func(plan.Event)) (*cluster.Summary, error) {
+			return r.cl.RollMasters(ctx, all, f)
+		}
+		r.preview = func(ctx context.Context, f func(plan.Event)) (int, error) {
+			return r.cl.PreviewRollMasters(ctx, all, f)
+		}
+	case "pool":
+		r.words = nodesIn(zone, string(r.s.Pool))
+		r.run = func(ctx context.Context, f func(plan.Event)) (*cluster.Summary, error) {
+			return r.cl.RollPool(ctx, zone, all, f)
+		}
+		r.preview = func(ctx context.Context, f func(plan.Event)) (int, error) {
+			return r.cl.PreviewRollPool(ctx, zone, all, f)
+		}
+	default:
+		r.words = "the machines"
+		r.run = func(ctx context.Context, f func(plan.Event)) (*cluster.Summary, error) { return r.cl.Roll(ctx, all, f) }
+		r.preview = func(ctx context.Context, f func(plan.Event)) (int, error) { return r.cl.PreviewRoll(ctx, all, f) }
+	}
+	return r, nil
+}
+
+// tellRolls says of each master and each pool whether it is made again, and why.
 func (u *ui) tellRolls(x cluster.Rolling, say func(string, ...any)) {
 	for _, m := range x.Masters {
 		if m.Why == "" {
@@ -315,7 +364,26 @@ func (u *ui) tellRolls(x cluster.Rolling, say func(string, ...any)) {
 			say("to be made again: %s in %s: %s", m.Name, m.Zone, m.Why)
 		}
 	}
+	for _, p := range x.Pools {
+		if p.Why == "" {
+			say("stays: %s, as they are to be", nodesOf(p))
+		} else {
+			say("to be made again: %s: %s", nodesOf(p), p.Why)
+		}
+	}
 	if x.Dark {
 		say("fewer than three masters: the API is dark from when a machine is away until it serves again, once for each")
 	}
+}
+
+func nodesOf(p cluster.RolledPool) string {
+	return fmt.Sprintf("%s (%d)", nodesIn(p.Zone, p.Pool), p.Nodes)
+}
+
+// nodesIn are a pool's nodes, for people.
+func nodesIn(zone, pool string) string {
+	if pool == "" {
+		return "the nodes of " + zone
+	}
+	return "the nodes of " + zone + ", pool " + pool
 }

@@ -29,7 +29,7 @@ var keyTexts = map[string]string{
 	"actions": "the steps that changed something, or failed, in the order they ended: what was made, what went",
 	"nothing": "whether there was nothing to do", "address": "of the API, or of a balancer", "url": "of the API", "context": "of the cluster in kubeconfig", "kubeconfig": "the file",
 	"version": "of Kubernetes", "mode": "what was done: create, add pool, add replica, remove cluster, remove pool, remove replica, repair, restore, roll, span zones", "replica": "the master that was added or removed",
-	"rolled": "masters whose machines were made again", "rolls": "masters that a roll is of: those that would be made again, with why, and those that would stay, without",
+	"rolled": "masters whose machines were made again", "rolledPools": "pools whose nodes were", "poolRolls": "pools that a roll is of: those whose nodes would be made again, with why, and those whose would stay, without", "rolls": "masters that a roll is of: those that would be made again, with why, and those that would stay, without",
 	"repaired": "masters that were brought back, or have the data of a backup", "givenUp": "masters that were not", "dark": "what probes of the API saw meanwhile", "outages": "the same by step",
 	"warnings": "what a person should know", "evidence": "what was seen of the cluster at the end", "left": "what still carries the cluster's mark", "leftovers": "what the cluster left in the cloud",
 	"longest": "seconds that the API was dark at a stretch", "total": "seconds that it was dark", "probes": "how many", "failed": "how many of them failed",

@@ -1,0 +1,75 @@
+package roll
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+
+	"hakube/cluster/inventory"
+	"hakube/cluster/refusal"
+	"hakube/cluster/settings"
+	"hakube/cluster/step"
+	"hakube/cluster/task"
+	"hakube/gce"
+	"hakube/scripts"
+	"hakube/scripts/cure"
+)
+
+// Nodes of a pool are made again by another template, as when one of its settings changes
+// (live/replaced.go). Its name follows from all that it is made with, the startup script
+// included, and of a roll of all nodes from when that began: so a run that was cut finds its
+// own again, and another zone's pool that comes to the same has the same.
+
+// Nodes is the spec of the pool's nodes as they are to be made now, and why they are to be
+// made again; "" if they are so.
+func Nodes(ctx context.Context, r *task.Task) (want settings.Spec, why string, err error) {
+	if want, err = r.LikeNodes(ctx); err != nil {
+		return want, "", err
+	}
+	t, err := r.NodeTemplate(ctx)
+	if gce.IsNotFound(err) {
+		return want, "", &refusal.Refused{
+			Why:  fmt.Sprintf("the %s has no template %s any more, from which its nodes were made", want.Pool(), want.NodeTemplate()),
+			Cure: cure.Hint("have it made again first", cure.FinishPool(want.Zone, int(want.Settings.NumNodes)).OfPool(want.Names.Pool)),
+		}
+	}
+	if err != nil {
+		return want, "", fmt.Errorf("reading what nodes are made from: %w", err)
+	}
+	note := r.Mode.Roll
+	why = step.Why(step.UnlikeNodes(t, &want))
+	name := want.Names.TemplateLike(madeWith(&want, note))
+	switch {
+	case t.GetName() == name: // a run that was cut has made it
+		why = ""
+	case note.All:
+		want = want.Changing(name)
+		if why == "" {
+			why = "all are"
+		}
+	case why != "":
+		for _, x := range slices.Sorted(maps.Keys(r.Seen.Templates)) { // of another zone, or from before a roll that is taken back
+			if len(step.UnlikeNodes(r.Seen.Templates[x], &want)) == 0 {
+				return want.Changing(x), why, nil
+			}
+		}
+		want = want.Changing(name)
+	}
+	if why == "" && r.Replaces() {
+		why = "some are from before a run that was cut"
+	}
+	return want, why, nil
+}
+
+// madeWith is all that tells a template from others of the cluster, as text.
+func madeWith(want *settings.Spec, note *inventory.Roll) string {
+	text := task.MadeWith(want) + "\n" + scripts.Startup()
+	for _, x := range step.MetadataOf(want, scripts.RoleNode, "", nil).GetItems() {
+		text += "\n" + x.GetKey()
+	}
+	if note.All {
+		text += fmt.Sprintf("\nsince %d", note.Last)
+	}
+	return text
+}
