@@ -15,8 +15,8 @@
 //     over it ends with; turn.go waits for another run's lease, and knows whether
 //     anything was changed.
 //   - join.go and pick.go: whether a pool or a master may be added, or a master go.
-//   - grow.go: the walk with the meter, the way back after a failure, and what is said,
-//     and taken back, when a zone has no machines.
+//   - grow.go: the walk, the way back after a failure, and what is said, and taken back,
+//     when a zone has no machines. summary.go: what it ends with, and the meter.
 //   - span.go and span_judge.go: one command for all zones; span_beside.go: what a new
 //     cluster of several masters has made beside each other.
 //   - repair.go: masters that fail; roll.go: machines that are well, made again. face.go: names of the packages below that commands

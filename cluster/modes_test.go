@@ -29,7 +29,7 @@ func columnOf(name string, items []plan.Item) column {
 	for _, i := range items {
 		s := i.Step.String()
 		for _, x := range []struct{ is, becomes string }{
-			{`kubernetes-master-[0-9a-f]{3}`, "MASTER"}, {`join token \w+`, "join token"}, {`europe-west1-[bcd]`, "ZONE"}, {`kubernetes-master\b`, "MASTER"},
+			{`kubernetes-master-[0-9a-f]{3}`, "MASTER"}, {`join token \w+`, "join token"}, {`-template-[0-9a-f]{5}`, "-template"}, {`europe-west1-[bcd]`, "ZONE"}, {`kubernetes-master\b`, "MASTER"},
 			{`198\.51\.100\.\d+`, "IP"}, {`ssh access for \S+ to`, "ssh access to"},
 		} {
 			s = regexp.MustCompile(x.is).ReplaceAllString(s, x.becomes)

@@ -351,12 +351,3 @@ func (w *walkOfRoll) done(ctx context.Context) error {
 	}
 	return nil
 }
-
-// nodesAsWanted is what the nodes of the pool are to be made from.
-func (r *run) nodesAsWanted(ctx context.Context) (want settings.Spec, err error) {
-	if !r.Mode.Rolls {
-		return r.Changed(ctx)
-	}
-	want, r.again, err = roll.Nodes(ctx, r.Task)
-	return want, err
-}

@@ -129,6 +129,16 @@ func (w *world) ofBefore(o *operator, zone settings.Zone) {
 	}
 	x := &computepb.InstanceTemplate{Name: new("kubernetes-minion-template-0ff1c"), Description: t.Description, Properties: proto.Clone(t.GetProperties()).(*computepb.InstanceProperties)}
 	step.Set(x.Properties.Metadata, scripts.KeyStartupScript, scripts.Startup()+"# of before\n")
+	x.Properties.Metadata.Fingerprint, x.Properties.Metadata.Kind = nil, nil // nobody sends what is only told
+	for _, d := range x.Properties.Disks {
+		d.Index, d.Kind = nil, nil
+	}
+	for _, n := range x.Properties.NetworkInterfaces {
+		n.Fingerprint, n.Kind, n.Name = nil, nil, nil
+		for _, c := range n.AccessConfigs {
+			c.Kind = nil
+		}
+	}
 	groups := w.Client.InstanceGroupManagers(string(zone))
 	if err = w.Client.InstanceTemplates().Insert(ctx, x); err == nil {
 		err = groups.SetInstanceTemplate(ctx, "kubernetes-minion-group", x.GetName())

@@ -16,6 +16,7 @@ import (
 	"hakube/cluster/preflight"
 	"hakube/cluster/refusal"
 	"hakube/cluster/removal"
+	"hakube/cluster/roll"
 	"hakube/cluster/settings"
 	"hakube/cluster/status"
 	"hakube/cluster/step"
@@ -132,6 +133,15 @@ func (c *Cluster) listed(ctx context.Context, h hold, act action) (listing, erro
 	}
 	x.items, x.blockers, x.known = r.items(), blockers, true
 	return x, nil
+}
+
+// nodesAsWanted is what the nodes of the pool are to be made from.
+func (r *run) nodesAsWanted(ctx context.Context) (want settings.Spec, err error) {
+	if !r.Mode.Rolls {
+		return r.Changed(ctx)
+	}
+	want, r.again, err = roll.Nodes(ctx, r.Task)
+	return want, err
 }
 
 // down looks for what is to go, and lists it; nothing found is an empty list.

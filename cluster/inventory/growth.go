@@ -109,19 +109,6 @@ func (x *Roll) String() string {
 	return x.Of
 }
 
-// Rolling is a roll that was begun and is not done, nil if there is none: one of a pool is
-// forgotten with that.
-func (v *Inventory) Rolling(n settings.Names) *Roll {
-	x := v.Holder.Roll
-	if x == nil {
-		return nil
-	}
-	if id, ofPool := x.Pool(); ofPool && len(v.Pool(n, id).Objects) == 0 {
-		return nil
-	}
-	return x
-}
-
 // Command is the one that goes on with it, but for what no label takes.
 func (x *Roll) Command() cure.Command {
 	var words []string

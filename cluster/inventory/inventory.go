@@ -121,6 +121,19 @@ func (v *Inventory) Growing(id settings.PoolID, all map[settings.PoolID]Growth) 
 	return g, is && g.Holds(size) && (old || g.Over(size) == 0)
 }
 
+// Rolling is a roll that was begun and is not done, nil if there is none: one of a pool is
+// forgotten with that.
+func (v *Inventory) Rolling(n settings.Names) *Roll {
+	x := v.Holder.Roll
+	if x == nil {
+		return nil
+	}
+	if id, ofPool := x.Pool(); ofPool && len(v.Pool(n, id).Objects) == 0 {
+		return nil
+	}
+	return x
+}
+
 // Master is what there is of one master: its machine, its data disk, and a boot
 // disk that outlived it.
 func (v *Inventory) Master(n settings.Names, m Object) *Inventory {

@@ -26,10 +26,8 @@ func neededToMake(r *task.Task, missing []inventory.Object) (ask []string) {
 	if len(starting(r)) > 0 {
 		ask = append(ask, "instances.start")
 	}
-	for _, g := range r.Sized() {
-		if g.Size > 0 || r.Replaces() {
-			ask = append(ask, "instanceGroupManagers.update")
-		}
+	if r.Replaces() || slices.ContainsFunc(r.Sized(), func(g task.PoolGroup) bool { return g.Size > 0 }) {
+		ask = append(ask, "instanceGroupManagers.update")
 	}
 	if r.Mode.One && r.Balanced { // the group and the service may be there already
 		ask = append(ask, "instanceGroups.update", "regionBackendServices.update", "instances.use", "instanceGroups.use")
