@@ -125,6 +125,9 @@ func (w *walkOfRoll) judge(ctx context.Context) error {
 		return err
 	}
 	ids, err := w.poolsOf()
+	if err == nil {
+		err = w.enter(ctx)
+	}
 	if err != nil {
 		return err
 	}
@@ -213,6 +216,18 @@ func (w *walkOfRoll) poolsOf() ([]settings.PoolID, error) {
 		}
 	}
 	return all, nil
+}
+
+// enter has its parts look into the region of the cluster, which no setting need name.
+func (w *walkOfRoll) enter(ctx context.Context) (err error) {
+	region := w.base.GCE.Region()
+	if w.deps.InRegion == nil || w.deps.GCE.Region() == region {
+		return nil
+	}
+	there := *w.Cluster
+	there.deps.GCE, err = w.deps.InRegion(ctx, region)
+	w.Cluster = &there
+	return err
 }
 
 // ofPool is the command for one pool.
