@@ -114,11 +114,18 @@ func matrixModes() []matrixMode {
 	rollsTo4 := func(o *operator) (int, error) {
 		return o.withMasters("e2-standard-4").PreviewRollMasters(context.Background(), false, nil)
 	}
+	ofTwoPools := after(same, poolC(1))
 	rollPool := func(ctx context.Context, o *operator, report func(plan.Event)) (*Summary, error) {
 		return larger(o).RollPool(ctx, zoneB, false, report)
 	}
 	rollsPool := func(o *operator) (int, error) {
 		return larger(o).PreviewRollPool(context.Background(), zoneB, false, nil)
+	}
+	rollAll := func(ctx context.Context, o *operator, report func(plan.Event)) (*Summary, error) {
+		return larger(o).withMasters("e2-standard-4").Roll(ctx, false, report)
+	}
+	rollsAll := func(o *operator) (int, error) {
+		return larger(o).withMasters("e2-standard-4").PreviewRoll(context.Background(), false, nil)
 	}
 	// Somebody else's key is not on the master yet: the first call.
 	stranger := func(w *world, _ *operator) *operator {
@@ -144,6 +151,7 @@ func matrixModes() []matrixMode {
 		{name: "roll_3", prepare: three, run: rollTo4, preview: rollsTo4, quorum: true, one: true},
 		{name: "roll_1", prepare: one, run: rollTo4, preview: rollsTo4, one: true},
 		{name: "roll_pool", prepare: one, run: rollPool, preview: rollsPool, quorum: true, one: true},
+		{name: "roll_all", prepare: ofTwoPools, run: rollAll, preview: rollsAll, one: true},
 		{name: "remove_replica_3to2", prepare: three, run: down(master(zoneD)), quorum: true, removes: true},
 		{name: "remove_replica_2to1", prepare: two, run: down(master(zoneC)), quorum: true, removes: true},
 		{name: "remove_pool", prepare: withPoolC, run: down(poolC(0)), quorum: true, removes: true},

@@ -77,6 +77,7 @@ type walkOfRoll struct {
 	base    *run // who looked last
 	note    inventory.Roll
 	masters *roll.Plan // nil: it is of none
+	behind  bool       // pools are judged once a master that a cut run has taken away is back
 	pools   []listing  // of which the nodes are made again, or are as they are to be
 }
 
@@ -124,6 +125,15 @@ func (w *walkOfRoll) judge(ctx context.Context) error {
 	if err := w.judgeMasters(ctx); err != nil {
 		return err
 	}
+	if p := w.masters; p != nil && len(p.Rolls) > 0 && p.Rolls[0].Half && w.of == inventory.RollOfAll {
+		w.behind = true // nobody tells of nodes while the only master is away
+		return w.tell()
+	}
+	return w.judgePools(ctx)
+}
+
+// judgePools judges what it comes to of the pools, and tells what there is to do.
+func (w *walkOfRoll) judgePools(ctx context.Context) error {
 	ids, err := w.poolsOf()
 	if err == nil {
 		err = w.enter(ctx)
@@ -266,6 +276,11 @@ func (w *walkOfRoll) run(ctx context.Context, report func(plan.Event)) (*Summary
 	s := &Summary{Mode: settings.Roll}
 	if w.masters != nil {
 		if err := w.rollMasters(ctx, report, s); err != nil {
+			return nil, err
+		}
+	}
+	if w.behind {
+		if err := w.judgePools(ctx); err != nil {
 			return nil, err
 		}
 	}
