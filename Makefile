@@ -50,6 +50,8 @@ check: ## the quick tests: vet, lint, units, stories on model machines, no real 
 	GOGC=800 $(GO) test -short -vet=off -ldflags='-s -w' -p $$((n + 2)) -parallel $$((8 * n)) ./... || code=$$?; \
 	wait $$lint || { code=$$?; echo "make lint failed: its words are above"; }; exit $$code
 
+# Real machines take the cores meanwhile: of more tests of model machines at a time none would
+# come to its turn before its limits.
 test: PACKAGES += $(CLIENTS)
 test: tools build ## everything, the longest in short forms, with real machines where there are root and Linux; installs what it needs
 	@$(MAKE) --no-print-directory lint
@@ -59,7 +61,7 @@ ifeq ($(root),yes)
 else
 	@echo "real machines are skipped: they need Linux and root"
 endif
-	SHORT_FORMS=1 $(GO) test -count=1 -vet=off -parallel $$((3 * $$(getconf _NPROCESSORS_ONLN))) -timeout 75m -v ./... 2>&1 | testdata/summarize.sh bin/test.log
+	SHORT_FORMS=1 $(GO) test -count=1 -vet=off -parallel $$(($$(getconf _NPROCESSORS_ONLN) + 1)) -timeout 80m -v ./... 2>&1 | testdata/summarize.sh bin/test.log
 
 long: tools build ## what "make test" has in short forms, whole: every cut, and the longest on real machines (an hour and a half)
 	$(GO) test ./cluster -count=1 -vet=off -v -run 'Test(Matrix|RepairCut|RestoreCut|CutSweep)$$' -timeout 90m

@@ -135,7 +135,7 @@ var failureDefects = []defect{
 		w.mustUp(o)
 		stuck := w.byAge(o, zoneB)[0]
 		w.silence(stuck)
-		soon := o.again(func(s *settings.Settings) { s.GroupTimeout = settings.Seconds(3 * time.Second) })
+		soon := o.again(func(s *settings.Settings) { s.GroupTimeout = settings.Seconds(12 * time.Second) })
 		_, err := soon.Up(context.Background(), nil)
 		wantError(t, err, stuck)
 		s := w.mustUp(soon.again(func(s *settings.Settings) { s.AllowNotReady = 1 }))

@@ -86,7 +86,7 @@ func (c *Cluster) roll(ctx context.Context, of string, all bool, report func(pla
 		w := &walkOfRoll{Cluster: c, held: h, of: of, all: all, see: func(ctx context.Context, r *run) (*status.Snapshot, error) {
 			return repair.See(ctx, r.Task, report)
 		}}
-		s, err = w.run(ctx, report)
+		s, err = w.perform(ctx, report)
 		return err
 	})
 	return s.warned(warning), err
@@ -269,7 +269,7 @@ func (r *run) rolledPool() RolledPool {
 	return RolledPool{Zone: r.Want.Zone, Pool: r.Want.Names.Pool, Nodes: int(r.Want.Settings.NumNodes), Why: r.again}
 }
 
-func (w *walkOfRoll) run(ctx context.Context, report func(plan.Event)) (*Summary, error) {
+func (w *walkOfRoll) perform(ctx context.Context, report func(plan.Event)) (*Summary, error) {
 	if err := w.judge(ctx); err != nil {
 		return nil, err
 	}

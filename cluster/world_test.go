@@ -238,7 +238,7 @@ func (w *world) operator(change ...func(*settings.Settings)) *operator {
 		w.t.Fatal(err)
 	}
 	o := &operator{kubeconfig: filepath.Join(w.t.TempDir(), "kube", "config")}
-	runner := replicate.NewRunner(replicate.Options{Signer: signer, Dial: w.dial, Timeout: 2 * time.Second})
+	runner := replicate.NewRunner(replicate.Options{Signer: signer, Dial: w.dial, Timeout: 4 * time.Second})
 	w.t.Cleanup(func() {
 		if err := runner.Close(); err != nil {
 			w.t.Logf("closing ssh: %v", err) // its machine may be gone
