@@ -61,7 +61,7 @@ ifeq ($(root),yes)
 else
 	@echo "real machines are skipped: they need Linux and root"
 endif
-	SHORT_FORMS=1 $(GO) test -count=1 -vet=off -parallel $$(($$(getconf _NPROCESSORS_ONLN) + 1)) -timeout 80m -v ./... 2>&1 | testdata/summarize.sh bin/test.log
+	SHORT_FORMS=1 $(GO) test -count=1 -vet=off -parallel $$((2 * $$(getconf _NPROCESSORS_ONLN))) -timeout 80m -v ./... 2>&1 | testdata/summarize.sh bin/test.log
 
 long: tools build ## what "make test" has in short forms, whole: every cut, and the longest on real machines (an hour and a half)
 	$(GO) test ./cluster -count=1 -vet=off -v -run 'Test(Matrix|RepairCut|RestoreCut|CutSweep)$$' -timeout 90m

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"slices"
 	"strings"
 	"sync"
@@ -273,17 +272,8 @@ func matrixWorld(t *testing.T) (*world, *saboteur, *quorumWatch) {
 	w.mu.Lock()
 	w.fault, w.after = s.cloud, s.after
 	w.mu.Unlock()
-	w.dial, w.clock = reached(w.dial), s.haste.after
+	w.dial, w.clock = within(reach, w.dial), s.haste.after
 	return w, s, q
-}
-
-// reached is a way to machines of which those who are there answer at once.
-func reached(dial func(context.Context, string, string) (net.Conn, error)) func(context.Context, string, string) (net.Conn, error) {
-	return func(ctx context.Context, network, addr string) (net.Conn, error) {
-		ctx, cancel := context.WithTimeout(ctx, reach)
-		defer cancel()
-		return dial(ctx, network, addr)
-	}
 }
 
 // reach is how long a connection may take; more, when nobody is there, costs a test

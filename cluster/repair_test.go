@@ -43,11 +43,12 @@ func newSick(t *testing.T, masters int) *sickCluster {
 
 func sickOf(t *testing.T, w *world, masters int) *sickCluster {
 	t.Helper()
+	w.dial = within(time.Second, w.dial)
 	o := w.operator(func(s *settings.Settings) { s.NumNodes, s.InitTimeout = 1, settings.Seconds(20*time.Second) })
 	c := &sickCluster{world: w, o: o, names: []string{"kubernetes-master"}, zones: []string{string(zoneB)}, patient: masters - 1}
 	// Silence is waited for again and again.
 	o.deps.Ready = 3 * time.Second
-	o.deps.SSH = replicate.NewRunner(replicate.Options{Signer: o.deps.Signer, Dial: w.dial, Timeout: 10 * time.Second})
+	o.deps.SSH = replicate.NewRunner(replicate.Options{Signer: o.deps.Signer, Dial: w.dial, Timeout: 6 * time.Second})
 	t.Cleanup(func() { o.deps.SSH.Close() })
 	w.mustUp(o)
 	for _, zone := range []settings.Zone{zoneC, zoneD}[:masters-1] {

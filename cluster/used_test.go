@@ -143,7 +143,7 @@ func TestSlowLearner(t *testing.T) {
 // that dies at the 50th, if it does. late is how long after that the run ended.
 func slowLearner(t *testing.T, dies func(*etcdtest.Guest) error) (masters int, took, late time.Duration, err error) {
 	w, clock := newUsed(t, 1<<20)
-	w.dial = reached(w.dial)
+	w.dial = within(reach, w.dial)
 	clock.each = time.Second
 	o := w.operator()
 	o.deps.SSH = replicate.NewRunner(replicate.Options{Signer: o.deps.Signer, Dial: w.dial, KeepAlive: 3 * time.Second})

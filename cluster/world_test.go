@@ -56,13 +56,18 @@ func modelsFor(t testing.TB, change ...func(*etcdtest.Options)) *model.Machines 
 // that nobody answers.
 func newWorld(t testing.TB, change ...func(*etcdtest.Options)) *world {
 	w, _ := modelWorld(t, modelsFor(t, change...))
-	dial := w.dial
-	w.dial = func(ctx context.Context, network, addr string) (net.Conn, error) {
-		ctx, cancel := context.WithTimeout(ctx, time.Second)
+	w.dial = within(time.Second, w.dial)
+	return w
+}
+
+// within is a way to machines of which those who are there answer at once, and which is
+// given up after the limit.
+func within(limit time.Duration, dial func(context.Context, string, string) (net.Conn, error)) func(context.Context, string, string) (net.Conn, error) {
+	return func(ctx context.Context, network, addr string) (net.Conn, error) {
+		ctx, cancel := context.WithTimeout(ctx, limit)
 		defer cancel()
 		return dial(ctx, network, addr)
 	}
-	return w
 }
 
 // newModelWorld is one whose clusters are not newborn: see used.
