@@ -123,14 +123,13 @@ func TestPoolChanged(t *testing.T) {
 	}
 }
 
-// TestPoolChangeStops: at the first new node that does not get Ready nothing old is
-// touched, status names what is going on, whoever sets nothing goes on with it, and with
-// the value of before it goes back to the machines there are.
-func TestPoolChangeStops(t *testing.T) {
-	long(t, "TestPoolChanged")
-	besideOthers(t)
-	var broken atomic.Bool
-	w, b := newDrainWorld(t, func(o *etcdtest.Options) {
+// newBrokenWorld is a drain's world in which no machine that boots gets its programs while
+// broken is set. Whoever waits for such a one waits out his limit: it has to be long enough
+// for a machine of a busy host to come to where it fails, or nobody is told why it did.
+func newBrokenWorld(t *testing.T) (w *world, b *budgets, broken *atomic.Bool) {
+	t.Helper()
+	broken = &atomic.Bool{}
+	w, b = newDrainWorld(t, func(o *etcdtest.Options) {
 		o.Installing = func(string, func(string)) error {
 			if broken.Load() {
 				return errors.New("no space left on device")
@@ -138,6 +137,16 @@ func TestPoolChangeStops(t *testing.T) {
 			return nil
 		}
 	})
+	return w, b, broken
+}
+
+// TestPoolChangeStops: at the first new node that does not get Ready nothing old is
+// touched, status names what is going on, whoever sets nothing goes on with it, and with
+// the value of before it goes back to the machines there are.
+func TestPoolChangeStops(t *testing.T) {
+	long(t, "TestPoolChanged")
+	besideOthers(t)
+	w, b, broken := newBrokenWorld(t)
 	o := w.operator()
 	w.mustUp(o)
 	old := w.made(zoneB)

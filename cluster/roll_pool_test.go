@@ -6,7 +6,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -17,7 +16,6 @@ import (
 	"hakube/cluster/plan"
 	"hakube/cluster/settings"
 	"hakube/cluster/step"
-	"hakube/replicate/etcdtest"
 	"hakube/scripts"
 )
 
@@ -189,20 +187,12 @@ func TestRollPoolOfAnotherScript(t *testing.T) {
 // values of before it goes back. No other roll is begun meanwhile.
 func TestRollPoolStops(t *testing.T) {
 	besideOthers(t)
-	var broken atomic.Bool
-	w, b := newDrainWorld(t, func(o *etcdtest.Options) {
-		o.Installing = func(string, func(string)) error {
-			if broken.Load() {
-				return errors.New("no space left on device")
-			}
-			return nil
-		}
-	})
+	w, b, broken := newBrokenWorld(t)
 	o := w.operator()
 	w.mustUp(o)
 	old := w.made(zoneB)
 	larger := o.again(func(s *settings.Settings) {
-		s.NodeSize, s.GroupTimeout, s.DrainTimeout = "e2-standard-4", settings.Seconds(2*time.Second), settings.Seconds(2*time.Second)
+		s.NodeSize, s.GroupTimeout, s.DrainTimeout = "e2-standard-4", settings.Seconds(12*time.Second), settings.Seconds(2*time.Second)
 	})
 	broken.Store(true)
 	_, err := larger.RollPool(t.Context(), zoneB, false, w.events())
