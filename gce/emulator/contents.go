@@ -1,8 +1,11 @@
 package emulator
 
 import (
+	"maps"
+
 	"hakube/gce/emulator/internal/members"
 	"hakube/gce/emulator/internal/networks"
+	"hakube/gce/emulator/internal/storage"
 	"hakube/gce/emulator/internal/store"
 )
 
@@ -31,6 +34,12 @@ func count(st *store.Store) map[string]map[string]int {
 				n[r.Project()] = map[string]int{}
 			}
 			n[r.Project()][kind]++
+		}
+		for project, stored := range storage.Contents(t) {
+			if n[project] == nil {
+				n[project] = map[string]int{}
+			}
+			maps.Copy(n[project], stored)
 		}
 	})
 	return n

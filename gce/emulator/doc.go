@@ -23,6 +23,7 @@
 //	internal/networks          networks, subnetworks, routes, firewalls, addresses
 //	internal/balancers         rules, services, checks, target pools, instance groups
 //	internal/disks, machine    disks, snapshots and their schedules; an instance as host and guest see it
+//	internal/storage           Cloud Storage: buckets, their policies, objects
 //	internal/instances         instances, templates, and the life of their machines
 //	internal/groups            managed groups, and the reconciler that keeps their size
 //

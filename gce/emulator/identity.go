@@ -26,6 +26,7 @@ var services = []service{
 	{"compute.googleapis.com", regexp.MustCompile(`^/(compute/(v1|beta)/.*|batch(/compute/(v1|beta))?)$`)},
 	{"www.googleapis.com", regexp.MustCompile(`^/(compute/(v1|beta)/.*|batch(/compute/(v1|beta))?|oauth2/v3/tokeninfo)$`)},
 	{"oauth2.googleapis.com", regexp.MustCompile(`^/tokeninfo$`)},
+	{"storage.googleapis.com", regexp.MustCompile(`^/(resumable/|upload/|download/)*storage/v1/.*$`)},
 	{"cloudresourcemanager.googleapis.com", regexp.MustCompile(`^/v1/projects/[^/]+$`)},
 	{"iam.googleapis.com", regexp.MustCompile(`^/v1/(roles(/.*)?|projects/[^/]+/serviceAccounts(/[^/]+)?)$`)},
 }

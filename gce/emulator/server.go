@@ -19,6 +19,7 @@ import (
 	"hakube/gce/emulator/internal/machine"
 	"hakube/gce/emulator/internal/networks"
 	"hakube/gce/emulator/internal/projects"
+	"hakube/gce/emulator/internal/storage"
 	"hakube/gce/emulator/internal/store"
 	"hakube/gce/emulator/internal/web"
 )
@@ -49,7 +50,12 @@ func New(o Options) (*Server, error) {
 	if err != nil {
 		return nil, errors.Join(err, c.Store.Close())
 	}
+	objects, err := storage.New(c)
+	if err != nil {
+		return nil, errors.Join(err, c.Store.Close())
+	}
 	s := &Server{core: c, front: web.New(c, tokens.Caller), groups: groups.New(c), tokens: tokens, guests: machine.NewGuests(c, tokens.For), schedules: &disks.Scheduler{S: c}}
+	s.front.Storage = objects
 	instances := &instances.Lifecycle{S: c}
 	for _, col := range slices.Concat(
 		catalog.Collections(), projects.Collections(), networks.Collections(), balancers.Collections(),

@@ -18,9 +18,10 @@ import (
 // it is used with make in the state directory. Nothing else is ever removed.
 var known = []string{
 	"objects.db", "daemon.json", "daemon.lock", "daemon.log", "address", "token",
-	"authority.pem", // whom its machines trust
-	"model",         // disks of model machines
-	"disks", "run",  // of real ones
+	"authority.pem",    // whom its machines trust
+	"objects.contents", // of Cloud Storage
+	"model",            // disks of model machines
+	"disks", "run",     // of real ones
 	"gcloud",       // CLOUDSDK_CONFIG of "hakube local env"
 	"options.json", // the proof of earlier versions, so it goes late
 	"hakube-state", // the proof: the last to go

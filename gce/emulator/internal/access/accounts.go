@@ -20,10 +20,10 @@ type account struct {
 	DisplayName string  `json:"displayName,omitempty"`
 	Description string  `json:"description,omitempty"`
 	Disabled    bool    `json:"disabled,omitempty"`
-	Policy      *policy `json:"policy,omitempty"`
+	Policy      *Policy `json:"policy,omitempty"`
 }
 
-func (a *account) policyNow() *policy {
+func (a *account) policyNow() *Policy {
 	if a == nil {
 		return nil
 	}

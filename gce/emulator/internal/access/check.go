@@ -33,6 +33,16 @@ func (a *Access) Scoped(r *http.Request, m *discovery.Method) error {
 	return insufficient("compute.googleapis.com", "compute.v1."+upper(resource)+"Service."+upper(verb))
 }
 
+// ScopedForStorage refuses a method of Cloud Storage that a caller's token was not given
+// for; the operator has none.
+func ScopedForStorage(c *api.Caller, method string, reads bool) error {
+	storage := ScopePrefix + "devstorage."
+	if c == nil || c.May(cloudPlatform, storage+"read_write", storage+"full_control") || reads && c.May(readOnly, storage+"read_only") {
+		return nil
+	}
+	return insufficient("storage.googleapis.com", "google.storage.v2.Storage."+method)
+}
+
 // insufficient is the front end's answer, which names the method as gRPC does.
 func insufficient(service, method string) *problem.Problem {
 	p := newer(problem.New(403, "insufficientPermissions", "", "Request had insufficient authentication scopes."), "PERMISSION_DENIED")

@@ -22,13 +22,13 @@ func getProject(k *ask) (any, error) {
 func getPolicy(k *ask) (any, error) {
 	i := identityOf(k.t, k.project)
 	if k.account == "" {
-		return i.Policy.shown(), nil
+		return i.Policy.Shown(), nil
 	}
-	return i.accountNamed(k.project, k.account).policyNow().shown(), nil
+	return i.accountNamed(k.project, k.account).policyNow().Shown(), nil
 }
 
 func setPolicy(k *ask) (any, error) {
-	var asked struct{ Policy policy }
+	var asked struct{ Policy Policy }
 	if err := k.read(&asked); err != nil {
 		return nil, err
 	}
@@ -39,7 +39,7 @@ func setPolicy(k *ask) (any, error) {
 		a = i.accountNamed(k.project, k.account)
 		was = a.policyNow()
 	}
-	if err := next.set(k.t, k.project, was); err != nil {
+	if err := next.Check(k.t, k.project, was); err != nil {
 		return nil, err
 	}
 	if a != nil {
@@ -48,7 +48,7 @@ func setPolicy(k *ask) (any, error) {
 	} else {
 		i.Policy = next
 	}
-	return next.shown(), i.keep(k.t, k.project)
+	return next.Shown(), i.keep(k.t, k.project)
 }
 
 func createAccount(k *ask) (any, error) {

@@ -14,9 +14,9 @@ import (
 	"hakube/gce/emulator/internal/store"
 )
 
-// A policy says who has which roles on something.
+// A Policy says who has which roles on something.
 // (https://cloud.google.com/iam/docs/reference/rest/v1/Policy)
-type policy struct {
+type Policy struct {
 	Version  int       `json:"version"`
 	Etag     string    `json:"etag"`
 	Bindings []binding `json:"bindings,omitempty"`
@@ -30,7 +30,7 @@ type binding struct {
 
 // An identity is what is kept of a project's accounts and policies.
 type identity struct {
-	Policy   *policy             `json:"policy,omitempty"` // nil: as a new project has it
+	Policy   *Policy             `json:"policy,omitempty"` // nil: as a new project has it
 	Accounts map[string]*account `json:"accounts,omitempty"`
 	// NoDefault tells that the default account was deleted.
 	NoDefault bool `json:"noDefault,omitempty"`
@@ -44,13 +44,13 @@ func noteOf(project string) doc.Ref { return doc.Ref("~access/" + project) }
 func identityOf(t *store.Tx, project string) identity {
 	var i identity
 	if o := t.Get(noteOf(project)); o != nil {
-		if err := convert(o, &i); err != nil {
+		if err := doc.Convert(o, &i); err != nil {
 			panic(fmt.Sprintf("what was kept of the accounts of project %s: %v", project, err))
 		}
 	}
 	if i.Policy == nil {
 		number := fmt.Sprint(projects.ProjectNumber(project))
-		i.Policy = &policy{Version: 1, Bindings: []binding{
+		i.Policy = &Policy{Version: 1, Bindings: []binding{
 			{Role: "roles/editor", Members: []string{member(projects.DefaultAccount(project)), member(number + "@cloudservices.gserviceaccount.com")}},
 			{Role: owner, Members: []string{"user:user@hakube.local"}},
 		}}
@@ -63,35 +63,26 @@ func identityOf(t *store.Tx, project string) identity {
 
 func (i identity) keep(t *store.Tx, project string) error {
 	var o doc.Obj
-	if err := convert(i, &o); err != nil {
+	if err := doc.Convert(i, &o); err != nil {
 		return err
 	}
 	t.Put(noteOf(project), o)
 	return nil
 }
 
-// convert is from into by way of JSON.
-func convert(from, into any) error {
-	raw, err := json.Marshal(from)
-	if err != nil {
-		return err
-	}
-	return json.Unmarshal(raw, into)
-}
-
 func member(email string) string { return "serviceAccount:" + email }
 
-// shown is a policy with its etag, which follows from what it says.
-func (p *policy) shown() *policy {
+// Shown is a policy with its etag, which follows from what it says.
+func (p *Policy) Shown() *Policy {
 	if p == nil {
-		return &policy{Etag: "ACAB"} // Google's of one that was never set
+		return &Policy{Etag: "ACAB"} // Google's of one that was never set
 	}
 	raw, _ := json.Marshal(p.Bindings) // strings do not fail
 	sum := sha256.Sum256(raw)
-	return &policy{Version: 1, Etag: base64.StdEncoding.EncodeToString(sum[:8]), Bindings: p.Bindings}
+	return &Policy{Version: 1, Etag: base64.StdEncoding.EncodeToString(sum[:8]), Bindings: p.Bindings}
 }
 
-func (p *policy) permits(email, permission string) bool {
+func (p *Policy) permits(email, permission string) bool {
 	return p != nil && slices.ContainsFunc(p.Bindings, func(b binding) bool {
 		return roles()[b.Role].permits(b.Role, permission) && slices.ContainsFunc(b.Members, func(m string) bool { return strings.EqualFold(m, member(email)) })
 	})
@@ -102,6 +93,12 @@ func holds(t *store.Tx, project, email, permission string) bool {
 	return identityOf(t, project).Policy.permits(email, permission)
 }
 
+// Holds tells whether a service account has a permission on something of a project that
+// has a policy of its own, nil if none was set.
+func Holds(t *store.Tx, project, email, permission string, own *Policy) bool {
+	return holds(t, project, email, permission) || own.permits(email, permission)
+}
+
 // actsAs tells whether one account may give another one to a machine of a project: the
 // policy of the project says so, or that of the account.
 func actsAs(t *store.Tx, project, email, other string) bool {
@@ -109,11 +106,11 @@ func actsAs(t *store.Tx, project, email, other string) bool {
 	return holds(t, home, email, actAs) || identityOf(t, home).accountNamed(home, other).policyNow().permits(email, actAs)
 }
 
-// set checks a policy that is to come in place of another.
-func (p *policy) set(t *store.Tx, project string, was *policy) error {
-	if p.Etag != "" && plain(p.Etag) != plain(was.shown().Etag) {
+// Check checks a policy that is to come in place of another.
+func (p *Policy) Check(t *store.Tx, project string, was *Policy) error {
+	if p.Etag != "" && plain(p.Etag) != plain(was.Shown().Etag) {
 		return newer(problem.New(409, "aborted", "", fmt.Sprintf("There were concurrent policy changes. Please retry the whole read-modify-write with exponential backoff. "+
-			"The request's ETag '%s' did not match the current policy's ETag '%s'.", p.Etag, was.shown().Etag)), "ABORTED")
+			"The request's ETag '%s' did not match the current policy's ETag '%s'.", p.Etag, was.Shown().Etag)), "ABORTED")
 	}
 	for i, b := range p.Bindings {
 		if len(b.Condition) > 0 && string(b.Condition) != "null" {
@@ -144,7 +141,7 @@ func plain(etag string) string {
 }
 
 // checkMember refuses who is nobody. A member that has gone stays where it was.
-func checkMember(t *store.Tx, project, m string, was *policy) error {
+func checkMember(t *store.Tx, project, m string, was *Policy) error {
 	kind, name, ok := strings.Cut(m, ":")
 	switch {
 	case kind == "deleted" || was != nil && slices.ContainsFunc(was.Bindings, func(b binding) bool { return slices.Contains(b.Members, m) }):

@@ -120,7 +120,7 @@ func (a *Access) serve(r *http.Request, m route, named []string) (doc.Obj, error
 		return nil, err
 	}
 	var o doc.Obj
-	return o, convert(out, &o)
+	return o, doc.Convert(out, &o)
 }
 
 // find sees that the account is there, and that the caller has a permission where it is.

@@ -64,11 +64,11 @@ func NewTokens(a *Access) (*Tokens, error) {
 	k := struct{ Key []byte }{}
 	err := a.s.Store.Update(func(t *store.Tx) error {
 		if o := t.Get(keyNote); o != nil {
-			return convert(o, &k)
+			return doc.Convert(o, &k)
 		}
 		k.Key = []byte(rand.Text())
 		var o doc.Obj
-		if err := convert(k, &o); err != nil {
+		if err := doc.Convert(k, &o); err != nil {
 			return err
 		}
 		t.Put(keyNote, o)

@@ -173,6 +173,15 @@ func Plain(v any) any {
 	return v
 }
 
+// Convert is from into by way of JSON: a document and a value of its fields.
+func Convert(from, into any) error {
+	raw, err := json.Marshal(from)
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(raw, into)
+}
+
 // Fingerprint is a digest of the parts: equal content, equal fingerprint, as
 // Google's of labels are. It is in the alphabet for URLs, as Google's are too:
 // gcloud decodes what it read and sends it back in that one.

@@ -21,10 +21,19 @@ type Front struct {
 	*api.Server
 	// BodyLimit is how long a body may be on its way.
 	BodyLimit time.Duration
+	// Storage answers what is asked of Cloud Storage, whose requests may be as large as
+	// objects are.
+	Storage Beside
 	// Caller is whose token it is, nil of one that is not good.
 	Caller func(token string) *api.Caller
 
 	reads, changes atomic.Int64
+}
+
+// A Beside is another of Google's services, with limits of its own.
+type Beside interface {
+	// Serve answers one request; answer writes what is JSON.
+	Serve(w http.ResponseWriter, r *http.Request, answer func(status int, body any))
 }
 
 // New is a front of s.
@@ -49,6 +58,10 @@ func (s *Front) Admit(w http.ResponseWriter, r *http.Request) {
 	defer s.Rescue(r.Method+" "+r.URL.Path, func(p *problem.Problem) { answer(w, p.Status, p.Body(), true) })
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Time{}) // of the answer before on this connection
 	path := api.OneSlash(r.URL.Path)
+	if s.Storage != nil && strings.Contains(path, "storage/v1/") && !strings.HasPrefix(path, "/compute/") {
+		s.store(w, r)
+		return
+	}
 	isBatch, most := path == "/batch/compute/v1" || path == "/batch/compute/beta" || path == "/batch", int64(MaxBody)
 	if isBatch {
 		most = 4 * MaxBody
@@ -68,12 +81,45 @@ func (s *Front) Admit(w http.ResponseWriter, r *http.Request) {
 // [http.ErrAbortHandler] to cut the connection.
 func (s *Front) serve(w http.ResponseWriter, r *http.Request, path string) {
 	method, params := s.Route(r.Method, path)
-	if method != nil && !method.Reads() {
-		s.changes.Add(1)
-	} else {
-		s.reads.Add(1)
+	f, ends := s.befalls(w, r, method == nil || method.Reads())
+	if ends {
+		return
 	}
-	var f api.Fault
+	status, body := s.Do(r, method, params, f)
+	if f.CutAfter {
+		panic(http.ErrAbortHandler)
+	}
+	answer(w, status, body, !strings.EqualFold(r.URL.Query().Get("prettyPrint"), "false"))
+}
+
+// store answers a request to Cloud Storage.
+func (s *Front) store(w http.ResponseWriter, r *http.Request) {
+	f, ends := s.befalls(w, r, r.Method == http.MethodGet || r.Method == http.MethodHead)
+	if ends {
+		return
+	}
+	if f.CutAfter {
+		s.Storage.Serve(unheard{http.Header{}}, r, func(int, any) {})
+		panic(http.ErrAbortHandler)
+	}
+	s.Storage.Serve(w, r, func(status int, body any) { Answer(w, status, body) })
+}
+
+// An unheard answer is one whose connection is cut.
+type unheard struct{ header http.Header }
+
+func (u unheard) Header() http.Header         { return u.header }
+func (u unheard) Write(b []byte) (int, error) { return len(b), nil }
+func (u unheard) WriteHeader(int)             {}
+
+// befalls counts a request and lets the fault come that was asked for; ends tells that
+// the request was answered by that.
+func (s *Front) befalls(w http.ResponseWriter, r *http.Request, reads bool) (f api.Fault, ends bool) {
+	if reads {
+		s.reads.Add(1)
+	} else {
+		s.changes.Add(1)
+	}
 	if s.Opts.Fault != nil {
 		f = s.Opts.Fault(r)
 	}
@@ -92,13 +138,9 @@ func (s *Front) serve(w http.ResponseWriter, r *http.Request, path string) {
 		}
 		p := injected(f)
 		answer(w, p.Status, p.Body(), true)
-		return
+		return f, true
 	}
-	status, body := s.Do(r, method, params, f)
-	if f.CutAfter {
-		panic(http.ErrAbortHandler)
-	}
-	answer(w, status, body, !strings.EqualFold(r.URL.Query().Get("prettyPrint"), "false"))
+	return f, false
 }
 
 func injected(f api.Fault) *problem.Problem {
