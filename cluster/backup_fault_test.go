@@ -49,7 +49,7 @@ func TestBackupThatIsNone(t *testing.T) {
 			if x.happen != nil {
 				x.happen(c)
 			}
-			_, err := k.Backup(context.Background(), filepath.Join(k.dir, "b"), nil)
+			_, _, err := k.Backup(context.Background(), filepath.Join(k.dir, "b"), nil)
 			if err == nil || !strings.Contains(err.Error(), x.want) || !errors.As(err, new(*Unchanged)) {
 				t.Errorf("it ends with %v, want %q and that nothing was changed", err, x.want)
 			}

@@ -43,7 +43,7 @@ func keeperOf(t testing.TB, o *operator) *keeper {
 func (k *keeper) backup(t testing.TB, name string) (path string, r backup.Record) {
 	t.Helper()
 	path = filepath.Join(k.dir, name)
-	f, err := k.Backup(context.Background(), path, nil)
+	f, _, err := k.Backup(context.Background(), path, nil)
 	if err != nil {
 		t.Fatalf("%v", err)
 	}

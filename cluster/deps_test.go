@@ -94,6 +94,8 @@ var banned = []struct{ from, to, why string }{
 	{"/gce", "/replicate/...", "a client of Compute Engine and no more"},
 	{"/gce", "/scripts", "a client of Compute Engine and no more"},
 	{"/gce", "/gce/...", "the client and the twin must not share their mistakes"},
+	{"/gce/bucket", "/gce/emulator", "the client and the twin must not share their mistakes"},
+	{"/gce/emulator/internal/storage", "/gce/emulator/internal/instances", "it keeps objects, whoever's they are"},
 	{"/gce/emulator", "/gce", "the client and the twin must not share their mistakes"},
 	{"/gce/emulator", "cloud.google.com/go/...", "the client and the twin must not share their mistakes"},
 	{"/gce/emulator", "/cluster/...", "the twin knows no clusters"},

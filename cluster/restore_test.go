@@ -23,7 +23,7 @@ import (
 // source opens a backup as cmd/hakube does.
 func (k *keeper) source(t testing.TB, path string) *backup.Source {
 	t.Helper()
-	b, err := backup.From(path, k.file)
+	b, err := backup.From(path, path, k.file)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -138,10 +138,10 @@ func TestRestoreIsRefused(t *testing.T) {
 	if !errors.As(err, new(*refusal.Refused)) || !errors.As(err, new(*Unchanged)) || !strings.Contains(err.Error(), "is of cluster local/other, and this is local/kubernetes") {
 		t.Errorf("of another cluster: %v", err)
 	}
-	if _, err := backup.From(path, keeperOf(t, c.o).file); err == nil || !strings.Contains(err.Error(), "encrypted to other keys") {
+	if _, err := backup.From(path, path, keeperOf(t, c.o).file); err == nil || !strings.Contains(err.Error(), "encrypted to other keys") {
 		t.Errorf("with another key: %v", err)
 	}
-	if _, err := backup.From(path, path); err == nil || !strings.Contains(err.Error(), "reading the key of the backup") {
+	if _, err := backup.From(path, path, path); err == nil || !strings.Contains(err.Error(), "reading the key of the backup") {
 		t.Errorf("without a key: %v", err)
 	}
 	for path, doc := range w.objects() {

@@ -3,11 +3,13 @@ package gce
 import (
 	"context"
 	"iter"
+	"time"
 
 	compute "cloud.google.com/go/compute/apiv1"
 	"cloud.google.com/go/compute/apiv1/computepb"
 	"github.com/google/uuid" // request ids have to be UUIDs
 	gax "github.com/googleapis/gax-go/v2"
+	"google.golang.org/api/option"
 )
 
 // once stops the REST clients from trying again by themselves: they would do
@@ -135,4 +137,27 @@ func change[C any](ctx context.Context, c *Client, api *lazy[C], w call, do func
 		return err
 	}
 	return c.await(ctx, w, op.Proto())
+}
+
+// A Beside is a call of another of Google's services than Compute Engine.
+type Beside struct {
+	Verb, Noun, Name string        // for messages, as "reading", "bucket", "b"
+	Limit            time.Duration // of one try; a minute if zero
+	Changes          bool
+}
+
+// Elsewhere makes a call of another service over the connection there is, with the same
+// credentials, tried again by the same rules, and its errors told as those of Compute
+// Engine are. A service that Google has at one address only is at endpoint+path here.
+func (c *Client) Elsewhere(ctx context.Context, b Beside, path string, do func(context.Context, ...option.ClientOption) error) error {
+	k := reading
+	if b.Changes {
+		k = changing
+	}
+	k.limit = max(k.limit, b.Limit)
+	options := []option.ClientOption{option.WithHTTPClient(c.http)}
+	if c.options.Endpoint != "" {
+		options = append(options, option.WithEndpoint(c.options.Endpoint+path))
+	}
+	return c.try(ctx, call{b.Verb, b.Noun, b.Name}, k, func(ctx context.Context) error { return do(ctx, options...) })
 }

@@ -88,6 +88,7 @@ func (*Damaged) Hint() string {
 type File struct {
 	Record Record
 	ID     string // the same for the same backup, wherever it lies
+	name   string // it is called so
 	file   *os.File
 	at     map[string]section
 }
@@ -96,12 +97,14 @@ type section struct{ from, bytes int64 }
 
 // Open reads all of a backup, and refuses one that is not whole, by the name of what is
 // wrong with it.
-func Open(path string) (*File, error) {
+func Open(path string) (*File, error) { return open(path, path) }
+
+func open(name, path string) (*File, error) {
 	file, err := os.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("opening the backup: %w", err)
 	}
-	f := &File{file: file, at: map[string]section{}}
+	f := &File{name: name, file: file, at: map[string]section{}}
 	if err = f.read(); err != nil {
 		return nil, errors.Join(err, file.Close())
 	}
@@ -116,7 +119,7 @@ func (f *File) read() error {
 	if err != nil {
 		return err
 	}
-	damaged := &Damaged{File: f.file.Name()}
+	damaged := &Damaged{File: f.name}
 	for _, name := range parts[:len(parts)-1] {
 		switch want := sums[name]; {
 		case found[name] == "":
@@ -148,14 +151,14 @@ func (f *File) sum() (found, sums map[string]string, err error) {
 			return found, sums, f.isOne(found)
 		}
 		if err != nil {
-			return nil, nil, fmt.Errorf("reading the backup %s: %w", f.file.Name(), err)
+			return nil, nil, fmt.Errorf("reading the backup %s: %w", f.name, err)
 		}
 		if !slices.Contains(parts, h.Name) || found[h.Name] != "" {
 			continue
 		}
 		from, err := f.file.Seek(0, io.SeekCurrent)
 		if err != nil {
-			return nil, nil, fmt.Errorf("reading the backup %s: %w", f.file.Name(), err)
+			return nil, nil, fmt.Errorf("reading the backup %s: %w", f.name, err)
 		}
 		var text strings.Builder
 		sum := sha256.New()
@@ -183,23 +186,23 @@ func (f *File) isOne(found map[string]string) error {
 	if len(found) > 0 {
 		return nil
 	}
-	return &refusal.Refused{Why: f.file.Name() + " is no backup of hakube's: none of a backup's parts is in it. Nothing was changed"}
+	return &refusal.Refused{Why: f.name + " is no backup of hakube's: none of a backup's parts is in it. Nothing was changed"}
 }
 
 func (f *File) readRecord() error {
 	text := f.sectionOf(RecordPart)
 	if err := json.NewDecoder(text).Decode(&f.Record); err != nil {
-		return &Damaged{f.file.Name(), []string{RecordPart + " cannot be read: " + err.Error()}}
+		return &Damaged{f.name, []string{RecordPart + " cannot be read: " + err.Error()}}
 	}
 	if f.Record.Format != Format {
 		return &refusal.Refused{
-			Why:  fmt.Sprintf("the backup %s has format %d, and this hakube reads %d. Nothing was changed", f.file.Name(), f.Record.Format, Format),
+			Why:  fmt.Sprintf("the backup %s has format %d, and this hakube reads %d. Nothing was changed", f.name, f.Record.Format, Format),
 			Cure: "take the hakube that made it, or a newer one",
 		}
 	}
 	for _, name := range rings.Names {
 		if f.Record.Rings[name].Revision < 1 {
-			return &Damaged{f.file.Name(), []string{RecordPart + " has no ring " + name + " that was tried"}}
+			return &Damaged{f.name, []string{RecordPart + " has no ring " + name + " that was tried"}}
 		}
 	}
 	return nil
@@ -224,12 +227,12 @@ func (f *File) Part(name string, keys []age.Identity) (io.Reader, error) {
 	var none *age.NoIdentityMatchError
 	if errors.As(err, &none) {
 		return nil, &refusal.Refused{
-			Why:  fmt.Sprintf("the backup %s was encrypted to other keys than that of HAKUBE_BACKUP_IDENTITY. Nothing was changed", f.file.Name()),
+			Why:  fmt.Sprintf("the backup %s was encrypted to other keys than that of HAKUBE_BACKUP_IDENTITY. Nothing was changed", f.name),
 			Cure: cure.Hint("name the file of the key it was made for", cure.Same().With("HAKUBE_BACKUP_IDENTITY", "FILE")),
 		}
 	}
 	if err != nil {
-		return nil, &Damaged{f.file.Name(), []string{name + ": " + err.Error()}}
+		return nil, &Damaged{f.name, []string{name + ": " + err.Error()}}
 	}
 	return r, nil
 }
@@ -245,7 +248,7 @@ func (f *File) Opens(keys []age.Identity) (sizes map[string]int64, err error) {
 		}
 		n, err := io.Copy(io.Discard, r)
 		if err != nil {
-			return nil, &Damaged{f.file.Name(), []string{name + ": " + err.Error()}}
+			return nil, &Damaged{f.name, []string{name + ": " + err.Error()}}
 		}
 		sizes[name] = n
 	}

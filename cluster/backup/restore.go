@@ -29,12 +29,13 @@ type Source struct {
 }
 
 // From opens a backup to restore it: all of it, to the end, before anything is changed.
-func From(path, identity string) (*Source, error) {
+// It is called name, wherever it lies now.
+func From(name, path, identity string) (*Source, error) {
 	keys, err := Keys(identity)
 	if err != nil {
 		return nil, err
 	}
-	f, err := Open(path)
+	f, err := open(name, path)
 	if err != nil {
 		return nil, err
 	}

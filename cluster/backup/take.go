@@ -5,8 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
-	"path/filepath"
 	"time"
 
 	"hakube/cluster/env"
@@ -51,17 +51,18 @@ func Choose(s *rings.Survey) (rings.Master, error) {
 	return best, nil
 }
 
-// Taking is the fact that there is a backup in a file.
+// Taking is the fact that there is a backup where it is to be kept.
 type Taking struct {
-	env  *env.Env
-	from inventory.Object
-	home string // the zone of the first master
-	to   string
-	Made *File // once it is there
+	env   *env.Env
+	from  inventory.Object
+	home  string // the zone of the first master
+	to    Target
+	Made  *File // once it is there
+	Where string
 }
 
-// Take is that fact. The file must not exist.
-func Take(e *env.Env, from inventory.Object, home, to string) *Taking {
+// Take is that fact.
+func Take(e *env.Env, from inventory.Object, home string, to Target) *Taking {
 	return &Taking{env: e, from: from, home: home, to: to}
 }
 
@@ -74,7 +75,7 @@ func (t *Taking) Observe(context.Context) (plan.State, error) {
 	if t.Made == nil {
 		return plan.State{Is: plan.Absent}, nil
 	}
-	return plan.Exists("verified: " + t.to)
+	return plan.Exists("verified: " + t.Where)
 }
 
 // takeLimit is how long a master may take: rings have 4 GiB at most, which are restored,
@@ -87,14 +88,14 @@ func (t *Taking) Do(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	file, err := os.CreateTemp(filepath.Dir(t.to), "."+filepath.Base(t.to)+".*") // readable by its owner only
+	file, err := t.to.part() // readable by its owner only
 	if err != nil {
 		return fmt.Errorf("making the backup's file: %w", err)
 	}
 	defer func() {
-		_ = file.Close() // a file that was kept is on the disk by then
-		if err != nil {
-			err = errors.Join(err, os.Remove(file.Name()))
+		_ = file.Close()                                                                     // a file that was kept is on the disk by then
+		if gone := os.Remove(file.Name()); gone != nil && !errors.Is(gone, fs.ErrNotExist) { // it has its name by now
+			err = errors.Join(err, gone)
 		}
 	}()
 	args := append([]string{string(said)}, t.env.Want.Settings.Recipients.List()...)
@@ -122,10 +123,7 @@ func (t *Taking) Do(ctx context.Context) (err error) {
 	if made.Record.Cluster != t.env.Want.ID() {
 		return errors.Join(fmt.Errorf("%s made a backup of cluster %s, and it was to be of %s", t.from.Name, made.Record.Cluster, t.env.Want.ID()), made.Close())
 	}
-	if _, err := os.Lstat(t.to); err == nil {
-		return errors.Join(fmt.Errorf("%s is there by now, and is left as it is", t.to), made.Close())
-	}
-	if err := os.Rename(file.Name(), t.to); err != nil {
+	if t.Where, err = t.to.keep(ctx, made); err != nil {
 		return errors.Join(err, made.Close())
 	}
 	t.Made = made

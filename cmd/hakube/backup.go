@@ -25,14 +25,15 @@ type backupResult struct {
 func backupCommand(u *ui) *cli.Command {
 	return &cli.Command{
 		Name:  "backup",
-		Usage: "keep in a file what the cluster cannot be made again from: both etcd rings, authorities, the key of its Secrets",
+		Usage: "keep what the cluster cannot be made again from: both etcd rings, authorities, the key of its Secrets",
 		Description: "A master takes snapshots of both rings at a moment, one that leads none if there is one. It restores each\n" +
 			"for a try, into an etcd of its own, and compares revision and hash with the ring's; then it encrypts\n" +
 			"all of it with age, to HAKUBE_BACKUP_RECIPIENTS, and sends it. What was not verified so is an\n" +
-			"error, and no file. Nothing secret leaves the master in the clear. The master needs room for that on its\n" +
+			"error, and is not kept. It goes to a file, or under a name of its own to a directory or gs://bucket/prefix,\n" +
+			"where the account in use takes roles/storage.objectAdmin on the bucket. Nothing secret leaves the master in the clear. The master needs room for that on its\n" +
 			"data disk, and Debian's package age, which it installs if it is not there.\n" +
 			"Changes nothing of the cluster, and needs no zone.\n\n" + exitHelp,
-		Flags:        append(settingFlags(), &cli.StringFlag{Name: "to", Usage: "file to make; it must not exist"}),
+		Flags:        append(settingFlags(), &cli.StringFlag{Name: "to", Usage: "file to make, which must not exist, or a directory or gs://bucket/prefix to keep it in"}),
 		OnUsageError: usage,
 		Action: func(c *cli.Context) error {
 			to := c.String("to")
@@ -52,7 +53,7 @@ func backupCommand(u *ui) *cli.Command {
 			if err != nil {
 				return err
 			}
-			made, err := cl.Backup(c.Context, to, u.report())
+			made, where, err := cl.Backup(c.Context, to, u.report())
 			if err != nil {
 				return err
 			}
@@ -61,9 +62,9 @@ func backupCommand(u *ui) *cli.Command {
 				return err
 			}
 			if u.json {
-				return u.object("backup", backupResult{made.Record, to, size})
+				return u.object("backup", backupResult{made.Record, where, size})
 			}
-			u.printf("%s: cluster %s at %s, %d bytes, verified: %s\n", to, s.Prefix, made.Record.Made.Time().Format(time.RFC3339), size, ringsText(made.Record))
+			u.printf("%s: cluster %s at %s, %d bytes, verified: %s\n", where, s.Prefix, made.Record.Made.Time().Format(time.RFC3339), size, ringsText(made.Record))
 			return nil
 		},
 	}
@@ -81,11 +82,16 @@ func mayKeep(c *cli.Context, to string) error {
 	case c.Args().Present():
 		return usageError{fmt.Errorf("backup takes no argument, got %q; the file is named by --to", c.Args().First())}
 	case to == "":
-		return usageError{errors.New("--to: name the file to make")}
+		return usageError{errors.New("--to: name the file to make, a directory or gs://bucket/prefix")}
 	case strings.Contains(to, "://"):
-		return usageError{fmt.Errorf("--to %s: backups go to files; nothing here can write to a bucket", to)}
+		if err := backup.CheckPlace(to); err != nil {
+			return usageError{fmt.Errorf("--to %w", err)}
+		}
+		return nil
 	}
-	if _, err := os.Lstat(to); err == nil {
+	if info, err := os.Stat(to); err == nil && info.IsDir() {
+		return nil
+	} else if _, err := os.Lstat(to); err == nil {
 		return usageError{fmt.Errorf("--to %s: it is there already, and no backup is written over", to)}
 	}
 	if info, err := os.Stat(filepath.Dir(to)); err != nil {
@@ -110,7 +116,7 @@ func restoreCommand(u *ui) *cli.Command {
 	return &cli.Command{
 		Name:      "restore",
 		Usage:     "bring the cluster back to what a backup has, after the loss of all masters' disks or an operator's error",
-		ArgsUsage: "FILE",
+		ArgsUsage: "BACKUP",
 		Description: "One master gets the backup's data: the first there is, or one that is made anew as the first was, with the\n" +
 			"same authorities and at the same address, so that nodes come back by themselves. All others are given up;\n" +
 			"add masters afterwards as always. The backup is read to its end, with the key in HAKUBE_BACKUP_IDENTITY, and\n" +
@@ -134,15 +140,11 @@ func restoreCommand(u *ui) *cli.Command {
 				return usageError{withHint(errors.New("HAKUBE_BACKUP_IDENTITY is not set: it names the file of the key that the backup was made for. Nothing was changed"),
 					cure.Hint("once more, with the file", cure.Same().With("HAKUBE_BACKUP_IDENTITY", "hakube-backup.key")))}
 			}
-			source, err := backup.From(path, string(s.Identity))
+			source, cl, err := opened(c, u, s, path)
 			if err != nil {
 				return err
 			}
 			defer func() { _ = source.Close() }() // it was only read
-			cl, err := connect(c.Context, u, s, changing)
-			if err != nil {
-				return err
-			}
 			u.goesOn = true
 			u.note("restoring %s: cluster %s of project %s (provider %s)", path, s.Prefix, s.Project, s.Provider)
 			summary, err := cl.Restore(c.Context, source, u.report(), func(l cluster.Loss) error { return u.confirmLoss(s, l, "and what the backup has") })
@@ -161,15 +163,47 @@ func restoreCommand(u *ui) *cli.Command {
 	}
 }
 
+// opened is a backup read to its end, and the cluster it is for. What is in a file is read
+// before anything is contacted; out of a bucket it comes first.
+func opened(c *cli.Context, u *ui, s cluster.Settings, path string) (source *backup.Source, cl *cluster.Cluster, err error) {
+	if !backup.InBucket(path) {
+		if source, err = backup.From(path, path, string(s.Identity)); err != nil {
+			return nil, nil, err
+		}
+	} else if _, err := backup.Keys(string(s.Identity)); err != nil { // before it is fetched
+		return nil, nil, err
+	}
+	if cl, err = connect(c.Context, u, s, changing); source != nil {
+		if err != nil {
+			return nil, nil, errors.Join(err, source.Close())
+		}
+		return source, cl, nil
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	u.note("fetching %s, encrypted as it is", path)
+	file, err := cl.Fetch(c.Context, path)
+	if err != nil {
+		return nil, nil, err
+	}
+	source, err = backup.From(path, file, string(s.Identity))
+	return source, cl, errors.Join(err, os.Remove(file)) // it is open, and read to its end through that
+}
+
 // mayRestore is what is wrong with how a restore was called.
 func mayRestore(c *cli.Context, path string) error {
 	switch {
 	case c.NArg() > 1:
 		return usageError{fmt.Errorf("restore takes one file, got %q too; flags come before it", c.Args().Get(1))}
 	case path == "":
-		return usageError{errors.New("name the backup's file: hakube restore FILE")}
-	case strings.Contains(path, "://"):
-		return usageError{fmt.Errorf("%s: backups are files; nothing here can read from a bucket", path)}
+		return usageError{errors.New("name the backup: hakube restore FILE, or gs://bucket/prefix/NAME")}
+	}
+	if err := backup.CheckPlace(path); err != nil {
+		return usageError{err}
+	}
+	if _, object, _ := strings.Cut(strings.TrimPrefix(path, "gs://"), "/"); backup.InBucket(path) && (object == "" || strings.HasSuffix(object, "/")) {
+		return usageError{fmt.Errorf("%s is a place; name a backup in it", path)}
 	}
 	return nil
 }

@@ -24,7 +24,9 @@ func TestBackupIsForSomebody(t *testing.T) {
 		{"--to=" + dir + "/b --backup-recipients=AGE-SECRET-KEY-1QQQQQQQQQQQQQQQQQQQQ", "that is a private key"},
 		{"--to=" + dir + "/b --backup-recipients=" + key + ",ssh-rsa", "not a public key of age"},
 		{"--backup-recipients=" + key, "--to: name the file to make"},
-		{"--to=gs://bucket/prefix --backup-recipients=" + key, "backups go to files; nothing here can write to a bucket"},
+		{"--to=s3://bucket/prefix --backup-recipients=" + key, "nothing here speaks to s3"},
+		{"--to=gs://B/prefix --backup-recipients=" + key, "is no name of a bucket"},
+		{"--to=gs://bucket/of/* --backup-recipients=" + key, "no wildcards"},
 		{"--to=" + there + " --backup-recipients=" + key, "no backup is written over"},
 		{"--to=" + dir + "/none/b --backup-recipients=" + key, "no such file or directory"},
 		{"--to=" + there + "/b --backup-recipients=" + key, "there is no directory"},
@@ -55,10 +57,12 @@ func TestRestoreNeedsItsKey(t *testing.T) {
 		args, want string
 		code       int
 	}{
-		{"", "name the backup's file", exitUsage},
+		{"", "name the backup", exitUsage},
 		{file, "HAKUBE_BACKUP_IDENTITY is not set", exitUsage},
 		{file + " --yes", "flags come before it", exitUsage},
-		{"gs://bucket/backup", "nothing here can read from a bucket", exitUsage},
+		{"s3://bucket/backup", "nothing here speaks to s3", exitUsage},
+		{"gs://bucket/of/", "is a place; name a backup in it", exitUsage},
+		{"--backup-identity=" + file + " gs://bucket/backup", "it is a file as age-keygen writes it", exitFailed},
 		{"--backup-identity=" + dir + "/none " + file, "no such file or directory", exitFailed},
 		{"--backup-identity=" + file + " " + file, "it is a file as age-keygen writes it", exitFailed},
 		{"--backup-identity=" + key + " " + file, "is no backup of hakube's", exitFailed},

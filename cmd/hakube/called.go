@@ -80,7 +80,7 @@ func (c *called) whole(x cure.Command) string {
 	switch {
 	case x.IsSame():
 		return c.in(x.As(c.same()))
-	case x.Is("gcloud", "compute"):
+	case x.Is("gcloud", "compute"), x.Is("gcloud", "storage"):
 		return c.gcloud(x)
 	case !x.Is(program):
 		return x.String()

@@ -42,7 +42,8 @@ func cureKinds(t *testing.T) (kinds []string) {
 var notRun = map[string]string{
 	"Login": "a person logs in to Google", "Projects": "Google's list of projects", "EnableService": "an API of Google's", "Grants": "a policy of Google's",
 	"AccountGrants": "a policy of Google's", "ServiceAccounts": "Google's list of accounts", "Grant": "cluster's TestMastersLackRoles does what it says",
-	"LocalKubectl": "builds for minutes", "Completion": "is evaluated by a shell: TestCompletion",
+	"GrantOnBucket": "the operator of the embedded GCE is refused nothing: cluster's TestBucketsThatRefuse sees it named",
+	"LocalKubectl":  "builds for minutes", "Completion": "is evaluated by a shell: TestCompletion",
 	"EvalCompletion": "is evaluated by a shell: TestCompletion", "EvalEnv": "is evaluated by a shell: TestReadmeOwn",
 	"HostKeys":    "a machine would have to be another",
 	"Keygen":      "age-keygen is another program, and need not be installed",
@@ -156,6 +157,16 @@ func typed() []spell {
 				s.ok(t, "up", zone, "--kubeconfig="+filepath.Join(t.TempDir(), "kubeconfig"))
 			}, call: []string{"up", zone, kubeconfig, "--master-size=e2-standard-4"}, after: map[string]string{"Roll": "$H validate"}},
 		}},
+		{name: "bucket", slips: []slip{
+			{kinds: []string{"MakeBucket"}, make: func(t *testing.T, s *shell) {
+				if !installed("gcloud") {
+					notRun["MakeBucket"] = "gcloud is not installed"
+					t.Skip(notRun["MakeBucket"])
+				}
+				s.ok(t, "local", "start", "--machines=model")
+				s.ok(t, "up", zone, "--kubeconfig="+filepath.Join(t.TempDir(), "kubeconfig"))
+			}, call: []string{"backup", "--to=gs://backups/of", "--backup-recipients=" + someKey}, after: map[string]string{"MakeBucket": "$H backup --to=gs://backups/of --backup-recipients=" + someKey}},
+		}},
 		{name: "typed", slips: []slip{
 			{kinds: []string{"HelpOn"}, make: func(t *testing.T, s *shell) { s.ok(t, "local", "start", "--machines=model") }, call: []string{"pu"}},
 			{kinds: []string{"Help"}, call: []string{"up", "--num-nodes=x"}},
@@ -185,6 +196,9 @@ func (s *shell) key() string {
 	}
 	return ""
 }
+
+// someKey is a public key of age.
+const someKey = "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p"
 
 func installed(program string) bool { _, err := exec.LookPath(program); return err == nil }
 

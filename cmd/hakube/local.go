@@ -367,9 +367,10 @@ func localEnv(c *cli.Context, u *ui, dir string) error {
 		{"CLOUDSDK_CORE_DISABLE_PROMPTS", "1"},
 		{"CLOUDSDK_CORE_CHECK_GCE_METADATA", "false"},
 		{"CLOUDSDK_CORE_DISABLE_FILE_LOGGING", "1"},
-		// Whatever else gcloud asks comes here too and is refused: IAP's tunnels, storage.
+		// Whatever else gcloud asks comes here too and is refused, such as IAP's tunnels.
 		{"CLOUDSDK_PROXY_TYPE", "http"}, {"CLOUDSDK_PROXY_ADDRESS", at.Hostname()}, {"CLOUDSDK_PROXY_PORT", at.Port()},
 		{"CLOUDSDK_API_ENDPOINT_OVERRIDES_COMPUTE", s.Endpoint + "/compute/v1/"},
+		{"CLOUDSDK_API_ENDPOINT_OVERRIDES_STORAGE", s.Endpoint + "/storage/v1/"},
 		{"CLOUDSDK_API_ENDPOINT_OVERRIDES_IAM", s.Endpoint + "/"},
 		{"CLOUDSDK_API_ENDPOINT_OVERRIDES_OSLOGIN", s.Endpoint + "/"},
 		{"CLOUDSDK_API_ENDPOINT_OVERRIDES_CLOUDRESOURCEMANAGER", s.Endpoint + "/"},

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// Commands of gcloud's. Those on Compute Engine get their project where they are
+// Commands of gcloud's. Those on Compute Engine and Cloud Storage get their project where they are
 // shown, and on the embedded GCE what points gcloud at it.
 
 func compute(args ...string) Command {
@@ -86,6 +86,16 @@ func ServiceAccounts(project string) Command {
 // Grant gives a service account a role in a project.
 func Grant(project, email, role string) Command {
 	return command("gcloud", "projects", "add-iam-policy-binding", project, "--member=serviceAccount:"+email, "--role="+role)
+}
+
+// MakeBucket makes a bucket of Cloud Storage that no object of is anybody's but by roles.
+func MakeBucket(name, location string) Command {
+	return command("gcloud", "storage", "buckets", "create", "gs://"+name, "--location="+location, "--uniform-bucket-level-access")
+}
+
+// GrantOnBucket gives somebody a role on a bucket.
+func GrantOnBucket(name, member, role string) Command {
+	return command("gcloud", "storage", "buckets", "add-iam-policy-binding", "gs://"+name, "--member="+member, "--role="+role)
 }
 
 // Secret takes a file from the eyes of others.
