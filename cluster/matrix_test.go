@@ -331,10 +331,15 @@ func (m matrixMode) cut(t *testing.T, u undisturbed, at changing, x trouble, tur
 	eye := m.prepare(w, o)
 	q.set(m.quorum)
 
+	limit := o.settings.GroupTimeout
+	if _, is := x.faults[at.way].(stuck); is {
+		o.settings.GroupTimeout = settings.Seconds(10 * time.Second) // nothing but a limit ends what waits for it
+	}
 	err := s.cut(t, at, x, func(ctx context.Context) error {
 		_, err := m.run(ctx, o, w.events())
 		return err
 	})
+	o.settings.GroupTimeout = limit
 	o.deps.LetGo, eye.deps.LetGo = 30*time.Second, 30*time.Second // nothing is stuck any more
 	if err != nil && slices.Contains(x.rides, at.way) {
 		t.Errorf("it was to ride over it, and ended with: %v", err)

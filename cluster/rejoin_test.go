@@ -116,6 +116,7 @@ func TestDeletedNode(t *testing.T) {
 func TestDeletedNodeOnce(t *testing.T) {
 	besideOthers(t)
 	c := newSick(t, 1)
+	c.o.deps.LetGo = time.Second // it is waited for, in whole, for each that is not reset
 	ctx := context.Background()
 	name := c.worker()
 	m := pool.Machine{Name: name, Group: "kubernetes-minion-group", Zone: zoneB}

@@ -322,13 +322,13 @@ func TestNoVoteForTheDead(t *testing.T) {
 	w.mustDown(o)
 }
 
-// impatient gives limits that are over after ten seconds, from dead on: what waits
+// impatient gives limits that are over after five seconds, from dead on: what waits
 // for a machine that cannot answer any more does not wait for its whole minute.
 func impatient() (_ plan.Clock, dead func()) {
 	var gone atomic.Bool
 	return func(d time.Duration) <-chan time.Time {
 		if gone.Load() {
-			d = min(d, 10*time.Second)
+			d = min(d, 5*time.Second)
 		}
 		return time.After(d)
 	}, func() { gone.Store(true) }

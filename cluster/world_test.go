@@ -51,9 +51,9 @@ func modelsFor(t testing.TB, change ...func(*etcdtest.Options)) *model.Machines 
 	return model.New(t.TempDir(), append(change, func(o *etcdtest.Options) { o.NoSync = true })...)
 }
 
-// newWorld is one whose clusters are newborn. Whoever calls a
-// machine that is stopped hears after a second, not at the end of its own limit,
-// that nobody answers.
+// newWorld is one whose clusters are newborn. Whoever calls a machine that is stopped
+// hears after a second, in this world and in newModelWorld's, not at the end of its own
+// limit, that nobody answers.
 func newWorld(t testing.TB, change ...func(*etcdtest.Options)) *world {
 	w, _ := modelWorld(t, modelsFor(t, change...))
 	w.dial = within(time.Second, w.dial)
@@ -74,7 +74,9 @@ func within(limit time.Duration, dial func(context.Context, string, string) (net
 func newModelWorld(t testing.TB) (*world, *model.Machines) { return newModelWorldWith(t) }
 
 func newModelWorldWith(t testing.TB, change ...func(*emulator.Options)) (*world, *model.Machines) {
-	return modelWorld(t, modelsFor(t, used), change...)
+	w, m := modelWorld(t, modelsFor(t, used), change...)
+	w.dial = within(time.Second, w.dial)
+	return w, m
 }
 
 // used lets clusters be founded as such that have lived a year and are quiet now:

@@ -380,7 +380,10 @@ func TestAutohealing(t *testing.T) {
 		"autoHealingPolicies": []any{doc.Obj{"healthCheck": "global/healthChecks/hc", "initialDelaySec": 3600}}})
 	pass := func(until func() bool) {
 		t.Helper()
-		for !until() {
+		for begin := time.Now(); !until(); {
+			if time.Since(begin) > time.Minute {
+				t.Fatal("the group never is what is waited for")
+			}
 			if err := w.s.groups.Pass(t.Context()); err != nil {
 				t.Fatal(err)
 			}
@@ -388,7 +391,12 @@ func TestAutohealing(t *testing.T) {
 	}
 	is := func(action, health string) func() bool {
 		return func() bool {
-			m := w.member()
+			_, o := w.send("POST", groupG+"/listManagedInstances", nil)
+			members := doc.Objects(o, "managedInstances")
+			if len(members) == 0 { // the group has not come to its first machine
+				return false
+			}
+			m := members[0]
 			l := doc.Objects(m, "instanceHealth")
 			return doc.Str(m, "currentAction") == action && len(l) == 1 && doc.Str(l[0], "detailedHealthState") == health
 		}
