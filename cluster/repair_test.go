@@ -43,7 +43,6 @@ func newSick(t *testing.T, masters int) *sickCluster {
 
 func sickOf(t *testing.T, w *world, masters int) *sickCluster {
 	t.Helper()
-	w.dial = within(time.Second, w.dial)
 	o := w.operator(func(s *settings.Settings) { s.NumNodes, s.InitTimeout = 1, settings.Seconds(20*time.Second) })
 	c := &sickCluster{world: w, o: o, names: []string{"kubernetes-master"}, zones: []string{string(zoneB)}, patient: masters - 1}
 	// Silence is waited for again and again.

@@ -44,7 +44,8 @@ const patience = 3
 // SurveyToChange is SurveyWrites for who is about to change the rings' members. Masters of
 // which none answered in time are asked again: one that has just founded the rings, on a disk
 // that is busy with images, is silent for longer than a question may take, and who took
-// that for a ring without members refused what would have gone a moment later.
+// that for a ring without members refused what would have gone a moment later; and so did
+// who took the only voter of a ring for dead, whose disk was too busy for one write.
 func (r *Env) SurveyToChange(ctx context.Context, masters []inventory.Object) *rings.Survey {
 	s := r.SurveyWrites(ctx, masters)
 	for asked := 1; asked < patience && s.Slow() && ctx.Err() == nil; asked++ {

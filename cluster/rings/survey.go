@@ -135,13 +135,26 @@ func (s *Survey) Why() error {
 	return errors.Join(errs...)
 }
 
-// Slow tells whether nobody answered, and somebody not before the limit.
+// Slow tells whether what was heard may be otherwise in a moment: nobody answered, and
+// somebody not before the limit; or the only voter of a ring runs and has just agreed on
+// nothing. That one has nobody to lose, so its disk was busy, as it is while the images of a
+// master are unpacked; an alarm would stay.
 func (s *Survey) Slow() bool {
 	late := false
 	for _, err := range s.Silent {
 		late = late || errors.Is(err, context.DeadlineExceeded)
 	}
-	return late && len(s.Answers) == 0
+	return late && len(s.Answers) == 0 || slices.ContainsFunc(Names, s.onlyVoterWaits)
+}
+
+func (s *Survey) onlyVoterWaits(ring string) bool {
+	x, via, heard := s.Ring(ring)
+	voters := slices.DeleteFunc(slices.Clone(x.Members), func(m replicate.Member) bool { return m.Learner })
+	if !heard || x.Healthy && x.Writes == "" || len(x.Alarms) > 0 || len(voters) != 1 {
+		return false
+	}
+	name, _ := MachineOf(voters[0])
+	return name == via.Name && x.ID == voters[0].ID
 }
 
 // Voters are the voting members of a ring, by the machines they are on. Alive
