@@ -65,6 +65,8 @@ var banned = []struct{ from, to, why string }{
 	{"/cluster/step", "/cluster/live", "Compute Engine's objects are made without asking what is inside of them"},
 	{"/cluster/step", "/cluster/preflight", "a step looks for itself, whatever was asked before"},
 	{"/cluster/step", "/cluster/status", "a step looks for itself, whatever was concluded elsewhere"},
+	{"/cluster/grouped", "/cluster/member", "Compute Engine's objects are made without asking what is inside of them"},
+	{"/cluster/grouped", "/cluster/live", "Compute Engine's objects are made without asking what is inside of them"},
 	{"/cluster/member", "/cluster/live", "masters are brought up while no API lives"},
 	{"/cluster/member", "/cluster/status", "a step looks for itself, whatever was concluded elsewhere"},
 	{"/cluster/member", "/cluster/preflight", "a step looks for itself, whatever was asked before"},

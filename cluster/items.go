@@ -3,6 +3,7 @@ package cluster
 import (
 	"slices"
 
+	"hakube/cluster/grouped"
 	"hakube/cluster/inventory"
 	"hakube/cluster/live"
 	"hakube/cluster/member"
@@ -27,6 +28,7 @@ func createList(r *run, l *task.Lines) {
 	r.inNetwork(l)
 	r.instances(l)
 	r.balancer(l) // from the start, or as it is
+	l.Then(grouped.Watched(r.Task, r.ToBe()...)...)
 	r.credentials(l)
 	r.nodesOf(l)
 	r.settled(l)
@@ -52,10 +54,10 @@ func (r *run) foundList(l *task.Lines) {
 	if r.Have.SubnetRegion != "" { // a run that was cut may have named other zones
 		l.Then(step.BackendZones(r.Env, zones...)...)
 	}
-	l.Then(step.Machines(r.Task)...)
+	grouped.Machines(r.Task, l)
 	l.Beside(step.Forwarding(r.Task)...)
 	r.stages[0] = len(l.Items)
-	l.Then(step.TrafficTo(r.Env, r.Others()...)...)
+	l.Then(grouped.TrafficTo(r.Task, r.Others()...)...)
 	r.credentials(l)
 	r.poolMade(l)
 	l.Then(member.Rings{Env: r.Env, Of: r.Master()})
@@ -95,8 +97,9 @@ func addReplicaList(r *run, l *task.Lines) {
 	l.Then(member.ControlPlane(r.Task, of)) // its own API server, with its own etcd
 	l.Then(step.MasterGroups(r.Task, zone)...)
 	l.Then(step.BackendZones(r.Env, zone)...)
-	l.Then(step.TrafficTo(r.Env, of)...) // last, since the balancer sends a master that is asked by itself to itself
+	l.Then(grouped.TrafficTo(r.Task, of)...) // last, since the balancer sends a master that is asked by itself to itself
 	l.Then(step.BackendsHealthy(r.Env))
+	l.Then(grouped.Watched(r.Task, of)...)
 	l.Then(step.Written(r.Task)...)
 	r.valid(l)
 }
@@ -113,9 +116,16 @@ func removeReplicaList(r *run, l *task.Lines) {
 	l.Then(member.Learners(r.Task, of)...)
 	r.addressBack(l)
 	l.Each(member.Votes(r.Task, of))
+	own := r.Grouped(of)
+	if own && r.Balanced { // once it serves no more: Google drains no connections of a group that leaves the service
+		l.Then(grouped.TrafficTo(r.Task, of)...)
+	}
 	l.Then(member.ControlPlane(r.Task, of))
 	l.Then(live.Busy(r.Task)) // pods go elsewhere while its kubelet can end them
-	l.Then(step.TrafficTo(r.Env, of)...)
+	if !own {
+		l.Then(step.TrafficTo(r.Env, of)...)
+	}
+	l.Then(grouped.Watched(r.Task, of)...) // first of all: from here on it is not made again
 	l.Want = true
 	l.Then(step.Written(r.Task)...)
 	l.Then(member.API(r.Task)) // at whoever has the address now
@@ -168,8 +178,8 @@ func (r *run) inNetwork(l *task.Lines) {
 
 // instances are masters around their data.
 func (r *run) instances(l *task.Lines) {
-	l.Then(step.Disks(r.Task)...)    // all that a master must not lose; outlives the machine
-	l.Then(step.Machines(r.Task)...) // its script makes the control plane, a replica's waits before that
+	l.Then(step.Disks(r.Task)...) // all that a master must not lose; outlives the machine
+	grouped.Machines(r.Task, l)   // its script makes the control plane, a replica's waits before that
 }
 
 // credentials are this operator's way to the cluster.
@@ -235,7 +245,7 @@ func (r *run) balancer(l *task.Lines) {
 	l.Beside(step.MasterGroups(r.Task, zones...)...)
 	l.Then(step.Services(r.Task, zones...)...)
 	l.Then(step.BackendZones(r.Env, zones...)...)
-	l.Then(step.TrafficTo(r.Env, behind...)...)
+	l.Then(grouped.TrafficTo(r.Task, behind...)...)
 	r.addressOf(l, behind)
 }
 

@@ -113,6 +113,23 @@ func matrixModes() []matrixMode {
 	rollsTo4 := func(o *operator) (int, error) {
 		return o.withMasters("e2-standard-4").PreviewRollMasters(context.Background(), false, nil)
 	}
+	groups := func(is settings.Bool) func(context.Context, *operator, func(plan.Event)) (*Summary, error) {
+		return func(ctx context.Context, o *operator, report func(plan.Event)) (*Summary, error) {
+			return o.saysGroups(is).RollMasters(ctx, false, report)
+		}
+	}
+	groupsPreview := func(is settings.Bool) func(*operator) (int, error) {
+		return func(o *operator) (int, error) {
+			return o.saysGroups(is).PreviewRollMasters(context.Background(), false, nil)
+		}
+	}
+	groupedThree := func(w *world, o *operator) *operator {
+		eye := three(w, o)
+		if _, err := o.saysGroups(true).RollMasters(context.Background(), false, w.events()); err != nil {
+			w.t.Fatal(err)
+		}
+		return eye
+	}
 	ofTwoPools := after(same, poolC(1))
 	rollPool := func(ctx context.Context, o *operator, report func(plan.Event)) (*Summary, error) {
 		return larger(o).RollPool(ctx, zoneB, false, report)
@@ -148,6 +165,8 @@ func matrixModes() []matrixMode {
 			return o.PreviewEvacuate(context.Background(), string(zoneB), "", nil)
 		}, quorum: true, one: true},
 		{name: "roll_3", prepare: three, run: rollTo4, preview: rollsTo4, quorum: true, one: true},
+		{name: "groups_on", prepare: three, run: groups(true), preview: groupsPreview(true), quorum: true, one: true},
+		{name: "groups_off", prepare: groupedThree, run: groups(false), preview: groupsPreview(false), quorum: true, one: true},
 		{name: "roll_1", prepare: one, run: rollTo4, preview: rollsTo4, one: true},
 		{name: "roll_pool", prepare: one, run: rollPool, preview: rollsPool, quorum: true, one: true},
 		{name: "roll_all", prepare: ofTwoPools, run: rollAll, preview: rollsAll, one: true},

@@ -52,6 +52,10 @@ var refusedChanging = []refusalCase{
 		w.away(zoneB, "kubernetes-master")
 		w.machineIn("kubernetes-subnet-default", "other", nil)
 	}, says: []string{"quota CPUS of region europe-west1: 2 more are needed, and 6 of 6 are used"}},
+	{name: "masters into groups without a balancer", masters: 1, run: settings.Roll, settings: func(s *settings.Settings) { s.MasterGroups = true },
+		says: []string{"takes the API's address to be on a balancer", "HAKUBE_LOAD_BALANCER=from-start"}},
+	{name: "permission of masters in groups", masters: 2, run: settings.Roll, settings: func(s *settings.Settings) { s.MasterGroups = true },
+		withheld: []string{"compute.instanceGroupManagers.create", "compute.regionBackendServices.update"}, says: []string{"compute.instanceGroupManagers.create", "compute.regionBackendServices.update"}},
 	{name: "permission of a roll", masters: 1, run: settings.Roll, withheld: []string{"compute.instances.delete"}, says: []string{"compute.instances.delete"}},
 	{name: "protected master to roll", masters: 1, run: settings.Roll, world: func(w *world, _ *operator) { w.protect(zoneB, "kubernetes-master") },
 		says: []string{"is protected from deletion", "--zone=europe-west1-b --no-deletion-protection"}},

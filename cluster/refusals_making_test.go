@@ -9,6 +9,8 @@ import (
 
 // refusedMaking are about what is made new: the cluster, a pool, a master.
 var refusedMaking = []refusalCase{
+	{name: "masters in groups without a balancer", run: settings.Create, settings: func(s *settings.Settings) { s.MasterGroups = true },
+		says: []string{"takes the API's address to be on a balancer", "HAKUBE_LOAD_BALANCER=from-start"}},
 	{name: "range of another region's subnetwork", run: settings.Create, world: func(w *world, _ *operator) {
 		w.network(false)
 		w.post("regions/us-east1/subnetworks", doc{"name": "far", "network": "global/networks/default", "ipCidrRange": "10.40.0.0/20"})

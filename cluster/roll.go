@@ -180,7 +180,11 @@ func (w *walkOfRoll) judgeMasters(ctx context.Context) (err error) {
 	}
 	var no refusal.Blockers
 	for _, m := range p.Rolls {
-		found, err := preflight.FitToRoll(ctx, roll.Of(w.base.Task, m), m.Object)
+		x := roll.Of(w.base.Task, m)
+		found, err := preflight.FitToRoll(ctx, x, m.Object)
+		if err == nil {
+			err = preflight.Groupable(x)
+		}
 		if err != nil {
 			return no.Besides(err)
 		}

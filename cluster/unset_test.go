@@ -22,7 +22,7 @@ import (
 // otherValues has a value for each setting that is read back, other than its default:
 // so that a default that changes with hakube is met as well.
 var otherValues = map[string]string{
-	"MULTIZONE": "false", "HAKUBE_LOAD_BALANCER": "from-start", "KUBE_CREATE_NODES": "false",
+	"MULTIZONE": "false", "HAKUBE_LOAD_BALANCER": "from-start", "HAKUBE_MASTER_GROUPS": "true", "KUBE_CREATE_NODES": "false",
 	"CLUSTER_NAME": "called", "NODE_INSTANCE_PREFIX": "worker", "KUBE_GCE_NETWORK": "lab", "KUBE_GCE_IP_ALIAS_SUBNETWORK": "lab-machines",
 	"CLUSTER_IP_RANGE": "10.96.0.0/14", "SERVICE_CLUSTER_IP_RANGE": "10.1.0.0/16", "NODE_IP_RANGE": "10.50.0.0/20", "KUBE_DNS_DOMAIN": "corp.example",
 	"NUM_NODES": "5", "MAX_INSTANCES_PER_MIG": "2", "NODE_SIZE": "e2-standard-4", "MASTER_SIZE": "e2-standard-8",

@@ -125,6 +125,9 @@ func (c *Cluster) listed(ctx context.Context, h hold, act action) (listing, erro
 	}
 	if err == nil {
 		step.DecideBalancer(r.Task)
+		err = preflight.Groupable(r.Task)
+	}
+	if err == nil {
 		err = preflight.Room(ctx, r.Task)
 	}
 	r.Grows()

@@ -146,6 +146,25 @@ func (v *Inventory) Master(n settings.Names, m Object) *Inventory {
 	return p
 }
 
+// OwnGroupOf is a master's own group, the zero value if it has none.
+func (v *Inventory) OwnGroupOf(m Object) Object {
+	i := slices.IndexFunc(v.Objects, func(o Object) bool { return o.Kind == OwnGroup && o.Name == m.Name && o.Zone == m.Zone })
+	if i < 0 {
+		return Object{}
+	}
+	return v.Objects[i]
+}
+
+// Made tells whether a group has made a master's machine, if it has one.
+func (v *Inventory) Made(m Object) (made, is bool) {
+	for _, o := range v.Objects {
+		if o.Kind == Instance && o.Name == m.Name && o.Zone == m.Zone {
+			return o.Template != "", true
+		}
+	}
+	return false, false
+}
+
 // StatusOf is a machine's status as found, "" if there is none.
 func (v *Inventory) StatusOf(m Object) string {
 	for _, o := range v.Objects {

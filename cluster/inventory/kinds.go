@@ -23,6 +23,11 @@ const (
 	InstanceTemplate Kind = "instance template"
 	ManagedGroup     Kind = "managed group"
 
+	// A master's own group and template are read with all others, and told from those of
+	// nodes by their roles.
+	OwnGroup    Kind = "master's managed group"
+	OwnTemplate Kind = "master's template"
+
 	InstanceGroup  Kind = "instance group"
 	HealthCheck    Kind = "health check"
 	BackendService Kind = "backend service"
@@ -135,6 +140,19 @@ func rows() []row {
 			}, noteGroup),
 		},
 		{
+			kind: OwnTemplate, noun: "instance-templates", segment: "instanceTemplates",
+			Takes: []string{"INSTANCE_TEMPLATES"}, ToMake: []string{"instanceTemplates.create"}, ToGo: []string{"instanceTemplates.delete"},
+			calls: listedAs(InstanceTemplate),
+		},
+		{
+			kind: OwnGroup, scope: withinZone, noun: "instance-groups managed", segment: "instanceGroupManagers",
+			Takes: []string{"INSTANCE_GROUPS", "INSTANCE_GROUP_MANAGERS", "STATIC_ADDRESSES", "STATIC_ADDRESSES"}, // it reserves both addresses of its machine
+			ToMake: []string{"instanceGroupManagers.create", "instanceGroupManagers.update", "instanceTemplates.useReadOnly", "instances.create", "instances.delete", "instances.setMetadata",
+				"disks.use", "addresses.create", "addresses.createInternal", "addresses.use", "addresses.useInternal", "instanceGroups.use", "regionBackendServices.update"},
+			ToGo:  []string{"instanceGroupManagers.delete", "instanceGroupManagers.update", "regionBackendServices.update"},
+			calls: listedAs(ManagedGroup),
+		},
+		{
 			kind: InstanceGroup, scope: withinZone, noun: "instance-groups", segment: "instanceGroups",
 			Takes: []string{"INSTANCE_GROUPS"}, ToMake: []string{"instanceGroups.create", "instanceGroups.update", "instances.use"}, ToGo: []string{"instanceGroups.delete"},
 			calls: callsOf(InstanceGroup, func(c *gce.Client, o Object) gce.InstanceGroups { return c.InstanceGroups(o.Zone) }, func(c *gce.Client) lister[*computepb.InstanceGroup] { return c.AggregatedInstanceGroups }, noteMasterGroup),
@@ -167,6 +185,15 @@ func rows() []row {
 			calls: callsOf(Snapshot, func(c *gce.Client, _ Object) gce.Snapshots { return c.Snapshots() }, func(c *gce.Client) lister[*computepb.Snapshot] { return c.Snapshots().List }, nil)},
 		{kind: Autoscaler, scope: withinZone, segment: "autoscalers"},
 		{kind: Peering},
+	}
+}
+
+// listedAs are the calls of a kind that is on the list of another one.
+func listedAs(k Kind) calls {
+	return calls{
+		Read:   func(ctx context.Context, c *gce.Client, o Object) (Described, error) { return k.Row().Read(ctx, c, o) },
+		Remove: func(ctx context.Context, c *gce.Client, o Object) error { return k.Row().Remove(ctx, c, o) },
+		note:   func(f *Collector, c *gce.Client, o *Object, x Described) { k.Row().note(f, c, o, x) },
 	}
 }
 

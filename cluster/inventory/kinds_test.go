@@ -1,6 +1,7 @@
 package inventory
 
 import (
+	"cmp"
 	"slices"
 	"testing"
 )
@@ -9,9 +10,10 @@ import (
 // ask for, remove, count or permit objects of its kind. Kinds that hakube makes have all
 // of it, and others what is done with them.
 func TestKinds(t *testing.T) {
-	ours := []Kind{Network, Subnetwork, Firewall, Address, Disk, Instance, InstanceTemplate, ManagedGroup, InstanceGroup, HealthCheck, BackendService, ForwardingRule}
+	ours := []Kind{Network, Subnetwork, Firewall, Address, Disk, Instance, InstanceTemplate, ManagedGroup, OwnTemplate, OwnGroup, InstanceGroup, HealthCheck, BackendService, ForwardingRule}
 	swept := []Kind{Route, TargetPool, HTTPHealthCheck, Snapshot}
-	byList := []Kind{Autoscaler, Peering} // what other kinds' lists say of them is all that is read
+	byList := []Kind{Autoscaler, Peering}                                          // what other kinds' lists say of them is all that is read
+	within := map[Kind]Kind{OwnTemplate: InstanceTemplate, OwnGroup: ManagedGroup} // on the list of which kind they are
 	seen := map[Kind]bool{}
 	for _, r := range rows() {
 		if seen[r.kind] {
@@ -22,14 +24,14 @@ func TestKinds(t *testing.T) {
 		switch {
 		case !calls && !slices.Contains(byList, r.kind):
 			t.Errorf("%s: the test does not know what is done with it", r.kind)
-		case calls != (r.List != nil && r.Read != nil && r.Remove != nil), calls && (r.noun == "" || r.segment == ""):
+		case calls != ((r.List != nil || within[r.kind] != "") && r.Read != nil && r.Remove != nil), calls && (r.noun == "" || r.segment == ""):
 			t.Errorf("%s: %+v", r.kind, r)
 		case makes && (len(r.ToMake) == 0 || len(r.ToGo) == 0):
 			t.Errorf("%s: nothing is asked for beforehand", r.kind)
 		case makes && (len(r.Takes) == 0) != (r.kind == Disk || r.kind == Instance): // these two count by their sizes
 			t.Errorf("%s counts in quotas %v", r.kind, r.Takes)
 		}
-		if r.segment != "" && kindAt(r.segment) != r.kind {
+		if r.segment != "" && kindAt(r.segment) != cmp.Or(within[r.kind], r.kind) {
 			t.Errorf("%s is in URLs what %s is", r.kind, kindAt(r.segment))
 		}
 	}

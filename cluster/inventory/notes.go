@@ -36,6 +36,10 @@ func (f *Collector) external(ip string, flags []string) {
 	f.AccessConfigs[ip] = flags
 }
 
+// OfGroups are the keys of metadata that Compute Engine writes of a machine that a group
+// makes: the template first.
+var OfGroups = []string{"instance-template", "created-by"}
+
 // InstanceOf is a machine as the inventory keeps it.
 func InstanceOf(x *computepb.Instance) Object {
 	o := Object{
@@ -43,7 +47,7 @@ func InstanceOf(x *computepb.Instance) Object {
 		clusterName: MetadataItem(x.GetMetadata(), scripts.KeyClusterName), Status: x.GetStatus(),
 		MachineType: gce.Base(x.GetMachineType()), Protected: x.GetDeletionProtection(),
 		SSHKeys:  MetadataItem(x.GetMetadata(), scripts.KeySSHKeys),
-		Template: gce.Base(MetadataItem(x.GetMetadata(), "instance-template")), // Compute Engine writes it
+		Template: gce.Base(MetadataItem(x.GetMetadata(), OfGroups[0])),
 	}
 	for _, i := range x.GetMetadata().GetItems() {
 		o.Metadata += len(i.GetKey()) + len(i.GetValue())
@@ -66,10 +70,16 @@ func noteDisk(f *Collector, _ *gce.Client, o *Object, x *computepb.Disk) {
 // MostKey is the field in a group's mark that records MAX_INSTANCES_PER_MIG.
 const MostKey = "most"
 
+// DoNothing is what a group is told that is to leave its machine alone.
+const DoNothing = "DO_NOTHING"
+
 // noteGroup also notes a managed group's template, and who changes its size.
 func noteGroup(f *Collector, _ *gce.Client, o *Object, x *computepb.InstanceGroupManager) {
 	o.Size, o.Most = int(x.GetTargetSize()), settings.MarkFields(x.GetDescription())[MostKey]
 	o.Template = gce.Base(x.GetInstanceTemplate())
+	if settings.MarkFields(x.GetDescription())["role"] == RoleOwnGroup {
+		o.Kind, o.Idle = OwnGroup, x.GetInstanceLifecyclePolicy().GetDefaultActionOnFailure() == DoNothing
+	}
 	f.uses(*o, x.GetDescription(), x.GetInstanceTemplate())
 	for _, v := range x.GetVersions() {
 		f.uses(*o, x.GetDescription(), v.GetInstanceTemplate())
@@ -97,7 +107,10 @@ func noteNetwork(f *Collector, _ *gce.Client, o *Object, x *computepb.Network) {
 }
 
 func noteTemplate(f *Collector, _ *gce.Client, o *Object, x *computepb.InstanceTemplate) {
-	if f.Mark.Owns(x.GetDescription()) {
+	switch {
+	case settings.MarkFields(x.GetDescription())["role"] == RoleOwnTemplate:
+		o.Kind = OwnTemplate
+	case f.Mark.Owns(x.GetDescription()):
 		f.seen.listedTemplate(x)
 	}
 	for _, nic := range x.GetProperties().GetNetworkInterfaces() {

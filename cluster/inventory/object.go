@@ -23,6 +23,9 @@ const (
 	RoleNode       = "node"
 	RoleBootDisk   = "boot-disk" // goes with its machine
 
+	RoleOwnGroup    = "master-own-group"
+	RoleOwnTemplate = "master-own-template"
+
 	RoleMasterGroup = "master-group"
 	RoleHealthCheck = "health-check"
 	RoleService     = "backend-service"
@@ -49,6 +52,7 @@ type Object struct {
 	Metadata                         int    // bytes of all of it
 	Multizone                        string // what the mark records of MULTIZONE
 	Size                             int    // of a managed group: how many machines it is to have
+	Idle                             bool   // of a master's group: it is told to leave its machine alone
 	Most                             string // of a managed group: MAX_INSTANCES_PER_MIG when it was made
 	Template                         string // of a managed group, and of a machine that one made: what from
 }

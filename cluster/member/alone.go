@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"hakube/cluster/env"
+	"hakube/cluster/grouped"
 	"hakube/cluster/inventory"
 	"hakube/cluster/plan"
 	"hakube/cluster/rings"
@@ -41,7 +42,15 @@ func (g MachineGone) Observe(ctx context.Context) (plan.State, error) {
 
 func (MachineGone) Do(context.Context) error { return nil } // never wanted
 
+// Undo deletes it; one that a group made goes with that, or it would come again.
 func (g MachineGone) Undo(ctx context.Context) error {
+	i, err := g.Env.GCE.Instances(g.Of.Zone).Get(ctx, g.Of.Name)
+	if err != nil {
+		return err
+	}
+	if inventory.InstanceOf(i).Template != "" {
+		return grouped.Gone(ctx, g.Env, g.Of)
+	}
 	return g.Env.GCE.Instances(g.Of.Zone).Delete(ctx, g.Of.Name)
 }
 

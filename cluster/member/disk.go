@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"hakube/cluster/env"
+	"hakube/cluster/grouped"
 	"hakube/cluster/inventory"
 	"hakube/cluster/plan"
 	"hakube/cluster/rings"
@@ -105,6 +106,7 @@ type readableDisk struct {
 	etcd    revived
 	outlook task.Outlook
 	foreign func(phase string) error    // the refusal of what is somebody else's
+	leave   func(context.Context) error // has nobody else make the machine meanwhile
 	anew    func(context.Context) error // makes the machine
 }
 
@@ -114,7 +116,7 @@ func ReadableDisk(r *task.Task, of inventory.Object) plan.Step {
 	return readableDisk{
 		e, of, Revived(r, of), r.Outlook(),
 		func(phase string) error { return step.ForeignContent(e, have, of, phase) },
-		step.MakerOf(r, of).Insert,
+		grouped.Leave(r, of), grouped.Anew(r, of),
 	}
 }
 
@@ -149,6 +151,7 @@ func (d readableDisk) Do(ctx context.Context) error {
 	d.env.Moved(d.of.Name)
 	disk := d.env.Want.Names.DiskOf(d.of.Name)
 	for _, change := range []func(context.Context) error{
+		d.leave,
 		func(ctx context.Context) error { return d.env.GCE.Instances(d.of.Zone).Delete(ctx, d.of.Name) },
 		func(ctx context.Context) error {
 			return d.env.LetGo(ctx, "disk "+disk, func(ctx context.Context) error { return d.env.GCE.Disks(d.of.Zone).Delete(ctx, disk) })

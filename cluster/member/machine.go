@@ -8,10 +8,10 @@ import (
 	"strings"
 
 	"hakube/cluster/env"
+	"hakube/cluster/grouped"
 	"hakube/cluster/inventory"
 	"hakube/cluster/plan"
 	"hakube/cluster/refusal"
-	"hakube/cluster/step"
 	"hakube/cluster/task"
 	"hakube/gce"
 	"hakube/scripts/cure"
@@ -98,7 +98,7 @@ type sshAnswers struct {
 
 // SSHAnswers is that fact about a patient.
 func SSHAnswers(r *task.Task, of inventory.Object) plan.Step {
-	return sshAnswers{r.Env, of, r.Have.StatusOf(of) == "RUNNING", step.MakerOf(r, of).Insert}
+	return sshAnswers{r.Env, of, r.Have.StatusOf(of) == "RUNNING", grouped.Anew(r, of)}
 }
 
 func (a sshAnswers) String() string    { return a.of.Name + " answers" }

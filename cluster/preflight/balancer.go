@@ -47,6 +47,19 @@ func balancedElsewhere(ctx context.Context, r *task.Task) (no refusal.Blockers, 
 	return no, nil
 }
 
+// Groupable refuses masters in groups of their own where the API's address is a master's: it
+// would go with each machine that a group makes again.
+func Groupable(r *task.Task) error {
+	if !bool(r.Want.Settings.MasterGroups) || r.Balanced || !r.Mode.Masters || r.Mode.Removes {
+		return nil
+	}
+	help := cure.Hint("have it there, also with one master", cure.Same().With("HAKUBE_LOAD_BALANCER", "from-start"))
+	if r.Mode.Rolls { // which moves no address
+		help = cure.Hints(cure.Hint("have it there, also with one master", cure.Up(r.Want.Home).With("HAKUBE_LOAD_BALANCER", "from-start")), cure.Hint("then", cure.Same()))
+	}
+	return &refusal.Refused{Why: "HAKUBE_MASTER_GROUPS=true takes the API's address to be on a balancer, and it is a master's own", Cure: help}
+}
+
 // strangersGroups are the groups of other balancers in the zones of masters.
 func strangersGroups(r *task.Task, services []*computepb.BackendService) (groups []inventory.Object) {
 	zones := task.ZonesOf(r.Masters())

@@ -52,9 +52,14 @@ func going(r *task.Task, items []plan.Item) (gone []inventory.Object) {
 		if s, ok := it.Step.(task.ObjectStep); ok && !it.Want {
 			o := s.Object()
 			gone = append(gone, o)
-			if o.Kind == inventory.ManagedGroup {
+			if o.Kind == inventory.ManagedGroup || o.Kind == inventory.OwnGroup {
 				gone = append(gone, inventory.Object{Kind: inventory.InstanceGroup, Name: o.Name, Zone: o.Zone})
 			}
+		}
+	}
+	for _, o := range gone {
+		if o.Kind == inventory.OwnGroup {
+			gone = append(gone, reservedFor(r, o)...)
 		}
 	}
 	for i, o := range gone { // as it was found, which tells more of it
@@ -75,6 +80,18 @@ func going(r *task.Task, items []plan.Item) (gone []inventory.Object) {
 	return gone
 }
 
+// reservedFor are the addresses that a master's own group has reserved for its machine, and
+// releases with it. They have a name of Compute Engine's and no mark.
+func reservedFor(r *task.Task, group inventory.Object) (list []inventory.Object) {
+	for _, u := range r.Have.Uses {
+		of := u.Of
+		if u.By == (inventory.Object{Kind: inventory.Instance, Name: group.Name, Zone: group.Zone}) && of.Kind == inventory.Address && of.Name != r.Want.Names.Address() {
+			list = append(list, of)
+		}
+	}
+	return list
+}
+
 // moreUses reads the users that the modes for one pool or one master have not
 // seen yet: balancers. Of the whole cluster all is read already.
 func moreUses(ctx context.Context, r *task.Task, gone []inventory.Object) ([]inventory.Use, error) {
@@ -86,7 +103,7 @@ func moreUses(ctx context.Context, r *task.Task, gone []inventory.Object) ([]inv
 	}
 	f := r.Collector()
 	var reads []func() error
-	if has(inventory.ManagedGroup, inventory.InstanceGroup, inventory.HealthCheck) {
+	if has(inventory.ManagedGroup, inventory.OwnGroup, inventory.InstanceGroup, inventory.HealthCheck) {
 		reads = append(reads, func() error {
 			_, err := inventory.Noting(ctx, r.GCE, f, inventory.BackendService, r.GCE.AggregatedBackendServices)()
 			return err

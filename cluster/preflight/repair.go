@@ -31,6 +31,12 @@ func FitToRoll(ctx context.Context, r *task.Task, of inventory.Object) (refusal.
 	}
 	row := inventory.Instance.Row()
 	ask := withLease(r, slices.Concat(row.ToMake, row.ToGo))
+	if grouped, _ := r.Have.Made(of); grouped {
+		ask = slices.Concat(ask, inventory.OwnGroup.Row().ToGo, inventory.OwnTemplate.Row().ToGo)
+	}
+	if r.Want.Settings.MasterGroups {
+		ask = slices.Concat(ask, inventory.OwnGroup.Row().ToMake, inventory.OwnTemplate.Row().ToMake)
+	}
 	if r.Balanced {
 		ask = append(ask, "instanceGroups.update", "instances.use")
 	}

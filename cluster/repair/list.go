@@ -1,6 +1,7 @@
 package repair
 
 import (
+	"hakube/cluster/grouped"
 	"hakube/cluster/inventory"
 	"hakube/cluster/live"
 	"hakube/cluster/member"
@@ -57,7 +58,7 @@ func List(r *task.Task) [][]plan.Item {
 		if r.Balanced {
 			l.Then(step.MasterGroups(r, p.Zone)...)
 			l.Then(step.BackendZones(r.Env, p.Zone)...)
-			l.Then(step.TrafficTo(r.Env, p)...)
+			l.Then(grouped.TrafficTo(r, p)...)
 		}
 	}
 	if r.Balanced {
@@ -68,6 +69,7 @@ func List(r *task.Task) [][]plan.Item {
 	for _, p := range r.Failing {
 		l.Then(live.NodeReady{Env: r.Env, Of: p, Rejoins: r.Rejoins})
 	}
+	l.Then(grouped.Watched(r, r.Failing...)...)
 	return append(stages, l.Items)
 }
 
@@ -82,7 +84,7 @@ func Revivals(r *task.Task) []plan.Item {
 	}
 	eachPatient(r, &l, func(p inventory.Object) plan.Step { return member.WithDisk{Env: r.Env, Of: p} })
 	l.Then(step.Disks(r)...)
-	l.Then(step.Machines(r)...)
+	grouped.Machines(r, &l)
 	eachPatient(r, &l, func(p inventory.Object) plan.Step { return member.Tagged{Env: r.Env, Of: p} })
 	eachPatient(r, &l, func(p inventory.Object) plan.Step { return member.SSHAnswers(r, p) })
 	eachPatient(r, &l, func(p inventory.Object) plan.Step { return step.AccessTo(r.Env, p) })

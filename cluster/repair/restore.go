@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"hakube/cluster/backup"
+	"hakube/cluster/grouped"
 	"hakube/cluster/inventory"
 	"hakube/cluster/live"
 	"hakube/cluster/member"
@@ -101,7 +102,7 @@ func RestoreList(r *task.Task, b *backup.Source) [][]plan.Item {
 	if r.Balanced {
 		own.Then(step.MasterGroups(r, of.Zone)...)
 		own.Then(step.BackendZones(r.Env, of.Zone)...)
-		own.Then(step.TrafficTo(r.Env, of)...)
+		own.Then(grouped.TrafficTo(r, of)...)
 	}
 	own.Then(member.API(r))
 	own.Then(live.Kubeconfig(r))

@@ -3,6 +3,7 @@ package roll
 import (
 	"slices"
 
+	"hakube/cluster/grouped"
 	"hakube/cluster/inventory"
 	"hakube/cluster/live"
 	"hakube/cluster/member"
@@ -53,16 +54,23 @@ func Spared(r *task.Task, m Master) []plan.Item {
 // go elsewhere, its API server ends in order and gives the lead of its rings away, and then
 // the machine is deleted. Its disk, its votes and its Node stay.
 func Away(r *task.Task) []plan.Item {
-	of, out := r.Failing[0], *r
+	of, out, own := r.Failing[0], *r, r.Grouped(r.Failing[0])
 	out.Mode = task.Aim{Masters: true, One: true, Removes: true, Rolls: true}
 	out.Replica = of
 	l := task.Lines{}
-	l.Then(member.MachineGone{Env: r.Env, Of: of})
+	if own {
+		l.Then(grouped.TemplateGone(r, of))
+	}
+	l.Then(member.MachineGone{Env: r.Env, Of: of}) // with its group
+	if own && r.Balanced {                         // once it serves no more: Google drains no connections of a group that leaves the service
+		l.Then(grouped.TrafficTo(r, of)...)
+	}
 	l.Then(member.ControlPlane(&out, of))
 	l.Then(live.Busy(&out))
-	if r.Balanced {
+	if !own && r.Balanced {
 		l.Then(step.TrafficTo(r.Env, of)...)
 	}
+	l.Then(grouped.Watched(r, of)...)
 	return l.Items
 }
 
@@ -76,6 +84,10 @@ func Back(r *task.Task, m Master) [][]plan.Item {
 	for _, m := range x.Masters() {
 		l.Then(live.TakesPods{Env: x.Env, Of: m})
 	}
+	if s := m.Want.Settings; s.Says("HAKUBE_MASTER_GROUPS") && !bool(s.MasterGroups) {
+		l.Want = false
+		l.Then(grouped.TemplateGone(x, m.Object))
+	}
 	return append(repair.List(x), l.Items)
 }
 
@@ -83,7 +95,7 @@ func Back(r *task.Task, m Master) [][]plan.Item {
 func gone(r *task.Task) *task.Task {
 	of, x, have := r.Failing[0], *r, *r.Have
 	have.Objects = slices.DeleteFunc(slices.Clone(have.Objects), func(o inventory.Object) bool {
-		return o.Zone == of.Zone && o.Name == of.Name && (o.Kind == inventory.Instance || o.Kind == inventory.Disk)
+		return o.Zone == of.Zone && o.Name == of.Name && o.Kind != inventory.InstanceGroup
 	})
 	x.Have = &have
 	return &x
@@ -93,14 +105,15 @@ func gone(r *task.Task) *task.Task {
 func Ahead(r *task.Task) []plan.Item {
 	x, of := gone(r), r.Failing[0]
 	l := task.Lines{Want: true}
-	l.Then(step.Machines(x)...)
+	grouped.Machines(x, &l)
 	l.Then(member.Started(x, of)...)
 	l.Then(member.ControlPlane(x, of))
 	if x.Balanced {
-		l.Then(step.TrafficTo(x.Env, of)...)
+		l.Then(grouped.TrafficTo(x, of)...)
 		l.Then(step.BackendsHealthy(x.Env))
 	}
 	l.Then(live.NodeReady{Env: x.Env, Of: of, Rejoins: x.Rejoins})
+	l.Then(grouped.Watched(x, of)...)
 	l.Then(live.TakesPods{Env: x.Env, Of: of})
 	return later(l.Items, plan.Later)
 }

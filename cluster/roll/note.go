@@ -52,7 +52,7 @@ func Noted(r *task.Task, of string, said settings.Settings, all bool) (inventory
 func newest(r *task.Task, masters bool) (last int64) {
 	for _, i := range r.Seen.Machines {
 		made, err := time.Parse(time.RFC3339, i.GetCreationTimestamp())
-		if err == nil && (!masters || inventory.InstanceOf(i).Template == "") {
+		if err == nil && (!masters || settings.MarkFields(i.GetDescription())["role"] == inventory.RoleMaster) {
 			last = max(last, made.Unix())
 		}
 	}

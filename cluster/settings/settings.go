@@ -35,6 +35,7 @@ type Settings struct {
 	AllowEven           Bool      `envconfig:"HAKUBE_ALLOW_EVEN" flag:"allow-even" default:"false" desc:"up, all in one command: an even number of masters, which survives no more than one less"`
 	Prune               Bool      `envconfig:"HAKUBE_PRUNE" flag:"prune" default:"false" desc:"up, all in one command: also remove masters, pools and nodes that are more than was named, one after the other"`
 	LoadBalancer        Balancing `envconfig:"HAKUBE_LOAD_BALANCER" flag:"load-balancer" default:"on-replicate" desc:"when the API's address is on a balancer. on-replicate: while there is more than one master; from-start: from create on, so that it never moves"`
+	MasterGroups        Bool      `envconfig:"HAKUBE_MASTER_GROUPS" flag:"master-groups" default:"false" desc:"each master is the one member of a managed group, which makes its machine again, around its data disk, when it is deleted, halts or crashes. It can be changed later: masters are made again then, one after the other"`
 	DeleteNetwork       Bool      `for:"down" envconfig:"KUBE_DELETE_NETWORK" flag:"delete-network" default:"true" desc:"down: delete the network too if hakube made it. One that was there before is never deleted"`
 	AutomaticCleanup    Bool      `envconfig:"KUBE_UP_AUTOMATIC_CLEANUP" flag:"up-automatic-cleanup" default:"false" desc:"accepted; up always converges, so there is nothing to clean up first"`
 	CreateNodes         Bool      `envconfig:"KUBE_CREATE_NODES" flag:"create-nodes" default:"true" desc:"up: false makes a master and no nodes"`

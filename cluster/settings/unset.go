@@ -38,6 +38,7 @@ var Classes = map[string]class{
 	"HAKUBE_ALLOW_EVEN":              {false, "consent, given for one run"},
 	"HAKUBE_PRUNE":                   {false, "consent, given for one run"},
 	"HAKUBE_LOAD_BALANCER":           {true, "the labels of the address, if a later run said it; else what the cluster was begun with"},
+	"HAKUBE_MASTER_GROUPS":           {true, "whether there is a group of a master"},
 	"KUBE_DELETE_NETWORK":            {false, "what this run removes"},
 	"KUBE_UP_AUTOMATIC_CLEANUP":      {false, "has no effect"},
 	"KUBE_CREATE_NODES":              {true, "whether the zone has a pool; false removes none"},
@@ -146,6 +147,7 @@ func Changeable(variable string) bool { return OfPool(variable) && variable != o
 // another value. What its API server and etcd run with is on the data disk, and stays.
 var ofMachines = []string{
 	"MASTER_SIZE", "MASTER_ROOT_DISK_SIZE", "KUBE_GCE_MASTER_IMAGE", "KUBE_GCE_MASTER_PROJECT", "PREEMPTIBLE_MASTER", "HAKUBE_MASTER_SERVICE_ACCOUNT",
+	"HAKUBE_MASTER_GROUPS",
 }
 
 // ofEveryMachine are those of both masters' machines and nodes'.

@@ -77,6 +77,8 @@ var halfMasters = []struct {
 		"{name} is not in the balancer's group and its control plane has ended", removes, adds, "a removal ends it in this order"},
 	{func(h *halfSeen) bool { return h.outside(h.m) },
 		"{name} is not in the balancer's group", adds, removes, "the group is the last thing that an addition gives it"},
+	{func(h *halfSeen) bool { return h.have.OwnGroupOf(h.m.Object).Idle },
+		"the group of {name} is told to leave it alone", repairs, removes, "it lacks nothing else, and that loses nothing"},
 }
 
 // halfMaster is a master that is not whole, or nothing.

@@ -80,6 +80,9 @@ func (s *Snapshot) NotWhole(m ObservedMaster) string {
 	if s.outside(m) {
 		return "it is not in the balancer's group"
 	}
+	if s.have.OwnGroupOf(m.Object).Idle {
+		return "its group is told to leave it alone"
+	}
 	return ""
 }
 

@@ -356,6 +356,12 @@ func (s *Snapshot) master(m ObservedMaster) MasterStatus {
 		}
 	}
 	x.State, x.Why = s.state(m, node)
+	x.Group = GroupNone
+	if own := s.have.OwnGroupOf(m.Object); own.Idle {
+		x.Group = GroupIdle
+	} else if own.Name != "" {
+		x.Group = GroupWatches
+	}
 	return x
 }
 

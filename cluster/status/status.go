@@ -45,7 +45,16 @@ type MasterStatus struct {
 	State string `json:"state"` // one of the constants below
 	Why   string `json:"why"`
 	Node  string `json:"node"` // its Node: "Ready", "NotReady", "none"; "unknown" when the API could not be asked
+	// Group tells of its own managed group: one of the constants below.
+	Group string `json:"group"`
 }
+
+// Who looks after a master's machine.
+const (
+	GroupNone    = "none"    // nobody: it is in no group
+	GroupWatches = "watches" // its group makes it again
+	GroupIdle    = "idle"    // its group is told to leave it alone, for as long as a command works on it
+)
 
 // States of masters.
 const (

@@ -81,10 +81,26 @@ func (a access) Do(ctx context.Context) error {
 		m := i.GetMetadata()
 		Set(m, scripts.KeySSHKeys, withLogin(inventory.MetadataItem(m, scripts.KeySSHKeys), a.env.Want.Login))
 		err = a.env.GCE.Instances(a.of.Zone).SetMetadata(ctx, i.GetName(), m)
+		if err == nil && inventory.InstanceOf(i).Template != "" {
+			return a.kept(ctx, inventory.MetadataItem(m, scripts.KeySSHKeys))
+		}
 		if !gce.Stale(err) || try == 3 {
 			return err
 		}
 	}
+}
+
+// kept has the machine that the master's group may make in the place of this one know them
+// too.
+func (a access) kept(ctx context.Context, keys string) error {
+	groups := a.env.GCE.InstanceGroupManagers(a.of.Zone)
+	err := groups.PatchConfig(ctx, a.of.Name, &computepb.PerInstanceConfig{
+		Name: &a.of.Name, PreservedState: &computepb.PreservedState{Metadata: map[string]string{scripts.KeySSHKeys: keys}},
+	})
+	if err != nil {
+		return err
+	}
+	return groups.ApplyConfig(ctx, a.of.Name, a.of.Name)
 }
 
 // withLogin is the value of ssh-keys with one line more.

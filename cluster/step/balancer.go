@@ -27,11 +27,12 @@ import (
 // from the start. Only a removal takes it back: a plain up finds what one that was
 // cut left. A cluster that is made with several masters has it there before the second
 // comes, so that it never moves; as long as nobody has the address, what is written down
-// of that command says so.
+// of that command says so. While a master that stays is in a group of its own it stays there.
 func DecideBalancer(r *task.Task) {
 	w, begun := span.Parse(r.Have.Holder.Span, r.Region())
 	several := r.Mode.Several || begun && w.Masters > 1 && r.Have.Holder.Unassigned() && !r.Mode.Removes
-	r.Balanced = several || len(r.Masters()) > 1 || r.Want.Settings.LoadBalancer == settings.FromStart || r.Have.Holder.Rule != "" && !r.Mode.Removes
+	grouped := r.Have.Holder.Rule != "" && slices.ContainsFunc(r.Masters(), r.Grouped) // whose groups would make them again without the address
+	r.Balanced = several || grouped || len(r.Masters()) > 1 || r.Want.Settings.LoadBalancer == settings.FromStart || r.Have.Holder.Rule != "" && !r.Mode.Removes
 }
 
 // drainLimit is how long the balancer lets connections to a master go on that
@@ -120,7 +121,7 @@ func Services(r *task.Task, zones ...string) (steps []plan.Step) {
 					ConnectionDraining: &computepb.ConnectionDraining{DrainingTimeoutSec: new(int32(drainLimit.Seconds()))},
 				}
 				for _, zone := range zones {
-					x.Backends = append(x.Backends, backend(e, zone))
+					x.Backends = append(x.Backends, backend(e, zone, e.Want.Names.MasterGroup()))
 				}
 				return x, services.Insert(ctx, x)
 			},
@@ -132,44 +133,45 @@ func Services(r *task.Task, zones ...string) (steps []plan.Step) {
 	return steps
 }
 
-func backend(r *env.Env, zone string) *computepb.Backend {
-	return &computepb.Backend{Group: new(masterGroupURL(r, zone)), BalancingMode: new("CONNECTION")}
-}
-
-func masterGroupURL(r *env.Env, zone string) string {
-	return r.Want.Zonal(zone, "instanceGroups", r.Want.Names.MasterGroup())
+func backend(r *env.Env, zone, group string) *computepb.Backend {
+	return &computepb.Backend{Group: new(r.Want.Zonal(zone, "instanceGroups", group)), BalancingMode: new("CONNECTION")}
 }
 
 // BackendZones is the fact that a zone's group is behind the balancer.
 func BackendZones(r *env.Env, zones ...string) (steps []plan.Step) {
 	for _, z := range zones {
-		steps = append(steps, backendZone{r, z})
+		steps = append(steps, backendOf{r, "masters' group in " + z, z, r.Want.Names.MasterGroup()})
 	}
 	return steps
 }
 
-type backendZone struct {
-	env  *env.Env
-	zone string
+// OwnBackend is the fact that a master's own group is behind the balancer.
+func OwnBackend(r *env.Env, m inventory.Object) plan.Telling {
+	return backendOf{r, "group of " + m.Name, m.Zone, m.Name}
 }
 
-func (b backendZone) String() string { return "masters' group in " + b.zone + " is a backend" }
-func (b backendZone) About() plan.Thing {
-	return plan.Thing{Kind: "backend", Name: b.env.Want.Names.MasterGroup(), Zone: b.zone}
+type backendOf struct {
+	env               *env.Env
+	name, zone, group string
 }
 
-// find returns the service and where in its backends the zone is, -1 if not.
-func (b backendZone) find(ctx context.Context) (*computepb.BackendService, int, error) {
+func (b backendOf) String() string { return b.name + " is a backend" }
+func (b backendOf) About() plan.Thing {
+	return plan.Thing{Kind: "backend", Name: b.group, Zone: b.zone}
+}
+
+// find returns the service and where in its backends the group is, -1 if not.
+func (b backendOf) find(ctx context.Context) (*computepb.BackendService, int, error) {
 	x, err := b.env.GCE.BackendServices().Get(ctx, b.env.Want.Names.BackendService())
 	if err != nil {
 		return nil, -1, err
 	}
 	return x, slices.IndexFunc(x.GetBackends(), func(y *computepb.Backend) bool {
-		return gce.Base(y.GetGroup()) == b.env.Want.Names.MasterGroup() && zoneOf(y.GetGroup()) == b.zone
+		return gce.Base(y.GetGroup()) == b.group && zoneOf(y.GetGroup()) == b.zone
 	}), nil
 }
 
-func (b backendZone) Observe(ctx context.Context) (plan.State, error) {
+func (b backendOf) Observe(ctx context.Context) (plan.State, error) {
 	_, i, err := b.find(ctx)
 	switch {
 	case gce.IsNotFound(err):
@@ -183,24 +185,24 @@ func (b backendZone) Observe(ctx context.Context) (plan.State, error) {
 }
 
 // Change edits the service, which the operation tells.
-func (b backendZone) Change(ctx context.Context, want bool) (plan.State, error) {
+func (b backendOf) Change(ctx context.Context, want bool) (plan.State, error) {
 	if !want {
 		return told(plan.Absent, b.Undo(ctx))
 	}
 	return told(plan.Present, b.Do(ctx))
 }
 
-func (b backendZone) Do(ctx context.Context) error {
+func (b backendOf) Do(ctx context.Context) error {
 	return b.change(ctx, func(x *computepb.BackendService, i int) bool {
 		if i >= 0 {
 			return false
 		}
-		x.Backends = append(x.Backends, backend(b.env, b.zone))
+		x.Backends = append(x.Backends, backend(b.env, b.zone, b.group))
 		return true
 	})
 }
 
-func (b backendZone) Undo(ctx context.Context) error {
+func (b backendOf) Undo(ctx context.Context) error {
 	return b.change(ctx, func(x *computepb.BackendService, i int) bool {
 		if i < 0 {
 			return false
@@ -212,7 +214,7 @@ func (b backendZone) Undo(ctx context.Context) error {
 
 // change edits the service. Somebody who does so at the same moment is noticed
 // by the fingerprint; then it is read again.
-func (b backendZone) change(ctx context.Context, edit func(*computepb.BackendService, int) bool) error {
+func (b backendOf) change(ctx context.Context, edit func(*computepb.BackendService, int) bool) error {
 	for try := 0; ; try++ {
 		x, i, err := b.find(ctx)
 		if err != nil || !edit(x, i) {

@@ -36,24 +36,28 @@ func Machines(r *task.Task) (steps []plan.Step) {
 	if r.Mode.TakesFound() {
 		list = r.Or(inventory.Instance, inventory.Object{})
 	}
-	e, about := r.Env, r.Mode
 	for _, o := range list {
-		maker := MakerOf(r, o)
-		name := "machine " + o.Name
-		instances := r.GCE.Instances(o.Zone)
-		steps = append(steps, Resource[*computepb.Instance]{
-			poll: r.Poll, clock: r.Deps.Clock, before: known[*computepb.Instance](r, o),
-			name:   name,
-			of:     o,
-			get:    func(ctx context.Context) (*computepb.Instance, error) { return instances.Get(ctx, o.Name) },
-			mine:   e.Owns,
-			Check:  func(i *computepb.Instance) (plan.State, error) { return CheckMaster(e, about, name, i) },
-			insert: func(ctx context.Context) (*computepb.Instance, error) { return nil, maker.Insert(ctx) }, // what it came to is read
-			mend:   func(ctx context.Context) error { return maker.run(ctx) },
-			remove: func(ctx context.Context) error { return instances.Delete(ctx, o.Name) },
-		})
+		steps = append(steps, Machine(r, o))
 	}
 	return steps
+}
+
+// Machine is that of one master.
+func Machine(r *task.Task, o inventory.Object) Resource[*computepb.Instance] {
+	e, about, maker := r.Env, r.Mode, MakerOf(r, o)
+	name := "machine " + o.Name
+	instances := r.GCE.Instances(o.Zone)
+	return Resource[*computepb.Instance]{
+		poll: r.Poll, clock: r.Deps.Clock, before: known[*computepb.Instance](r, o),
+		name:   name,
+		of:     o,
+		get:    func(ctx context.Context) (*computepb.Instance, error) { return instances.Get(ctx, o.Name) },
+		mine:   e.Owns,
+		Check:  func(i *computepb.Instance) (plan.State, error) { return CheckMaster(e, about, name, i) },
+		insert: func(ctx context.Context) (*computepb.Instance, error) { return nil, maker.Insert(ctx) }, // what it came to is read
+		mend:   func(ctx context.Context) error { return maker.run(ctx) },
+		remove: func(ctx context.Context) error { return instances.Delete(ctx, o.Name) },
+	}
 }
 
 // CheckMaster compares a master with the settings. Its ssh keys and its
@@ -98,6 +102,7 @@ func machineOf(i *computepb.Instance, want *settings.Spec) []settings.Difference
 		{Variable: "ENABLE_AUTH_PROVIDER_GCP", Was: inventory.Switched(m, scripts.KeyAuthProvider), Want: settings.BoolText(s.AuthProvider)},
 		{Variable: "HAKUBE_PROTECT_KERNEL", Was: inventory.Switched(m, scripts.KeyProtectKernel), Want: settings.BoolText(s.ProtectKernel)},
 		{Variable: "HAKUBE_RESERVE", Was: inventory.Switched(m, scripts.KeyReserve), Want: settings.BoolText(s.Reserve)},
+		{Variable: "HAKUBE_MASTER_GROUPS", Was: settings.BoolText(inventory.InstanceOf(i).Template != ""), Want: settings.BoolText(s.MasterGroups)},
 		{Variable: "HAKUBE_MASTER_SERVICE_ACCOUNT", Was: task.AccountOf(i.GetServiceAccounts()), Want: string(s.MasterAccount)},
 		{Variable: "PREEMPTIBLE_MASTER", Was: settings.BoolText(settings.Bool(i.GetScheduling().GetPreemptible())), Want: settings.BoolText(s.PreemptibleMain)},
 	}
@@ -270,13 +275,22 @@ func MakerOf(r *task.Task, of inventory.Object) MasterMaker {
 
 // Insert makes the master around its data disk.
 func (w MasterMaker) Insert(ctx context.Context) error {
-	r, o := w.env, w.of
-	ip, err := r.Address(ctx)
+	x, err := w.Instance(ctx)
 	if err != nil {
 		return err
 	}
+	return w.env.GCE.Instances(w.of.Zone).Insert(ctx, x)
+}
+
+// Instance is the master as it is to be made.
+func (w MasterMaker) Instance(ctx context.Context) (*computepb.Instance, error) {
+	r, o := w.env, w.of
+	ip, err := r.Address(ctx)
+	if err != nil {
+		return nil, err
+	}
 	if ip == "" {
-		return errors.New("the address for it is not reserved")
+		return nil, errors.New("the address for it is not reserved")
 	}
 	s, n := r.Want.Settings, r.Want.Names
 	metadata, own := MetadataOf(&r.Want, scripts.RoleMaster, ip, nil), ip
@@ -298,7 +312,7 @@ func (w MasterMaker) Insert(ctx context.Context) error {
 	if w.joins {
 		Set(metadata, scripts.KeyStart, scripts.StartJoin) // around a blank disk it would found a second cluster beside the others'
 	}
-	return r.GCE.Instances(o.Zone).Insert(ctx, &computepb.Instance{
+	return &computepb.Instance{
 		Name:        &o.Name,
 		Description: new(r.Want.Mark.For(inventory.RoleMaster)),
 		Labels:      r.Want.Labels(),
@@ -319,7 +333,7 @@ func (w MasterMaker) Insert(ctx context.Context) error {
 		ServiceAccounts:   serviceAccounts(s.MasterAccount, masterScopes),
 
 		ShieldedInstanceConfig: Shielded(r, settings.Image(s.MasterImageOwner, s.MasterImage)),
-	})
+	}, nil
 }
 
 // sameAddress has a machine that is made again in the place of one of its name keep its
@@ -335,7 +349,9 @@ func (w MasterMaker) sameAddress(nics []*computepb.NetworkInterface) []*computep
 func replicaMetadata(want *settings.Spec, source *computepb.Instance) *computepb.Metadata {
 	m := &computepb.Metadata{}
 	for _, x := range source.GetMetadata().GetItems() {
-		Set(m, x.GetKey(), x.GetValue())
+		if !slices.Contains(inventory.OfGroups, x.GetKey()) {
+			Set(m, x.GetKey(), x.GetValue())
+		}
 	}
 	if keys := inventory.MetadataItem(m, scripts.KeySSHKeys); !strings.Contains(keys, env.WithoutComment(want.Login)) {
 		Set(m, scripts.KeySSHKeys, withLogin(keys, want.Login))

@@ -112,6 +112,15 @@ func (r *Task) MastersIn(zone string) (list []inventory.Object) {
 	return list
 }
 
+// Grouped tells whether a master's machine is, or is to be made, in a group of its own, which
+// makes it again: as it is, or while it has none as the settings say.
+func (r *Task) Grouped(m inventory.Object) bool {
+	if made, is := r.Have.Made(m); is {
+		return made
+	}
+	return r.Have.OwnGroupOf(m).Name != "" || !r.Mode.Removes && bool(r.Want.Settings.MasterGroups)
+}
+
 // LikeMaster is what a master would be made with now: what these settings say, and else what
 // it was made with itself, whatever the others were. One that has no machine is like the
 // first of them.

@@ -74,6 +74,7 @@ func (r *recall) takeMaster(o inventory.Object) {
 	}
 	r.take("MASTER_SIZE", gce.Base(i.GetMachineType()))
 	r.take("PREEMPTIBLE_MASTER", settings.BoolText(settings.Bool(i.GetScheduling().GetPreemptible())))
+	r.take("HAKUBE_MASTER_GROUPS", settings.BoolText(o.Template != ""))
 	r.take("HAKUBE_MASTER_SERVICE_ACCOUNT", AccountOf(i.GetServiceAccounts()))
 	r.take("KUBE_GCE_NETWORK", o.Network)
 	r.take("KUBE_GCE_IP_ALIAS_SUBNETWORK", o.Subnetwork)

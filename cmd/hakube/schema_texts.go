@@ -49,7 +49,7 @@ var keyTexts = map[string]string{
 
 	// Status and validate.
 	"cluster": "its name", "project": "Google's, or the embedded GCE's", "masters": "the first-born first; of survives: how many more may be lost", "pools": "of nodes, by zone",
-	"node": "its Node: Ready, NotReady, none or unknown", "leaving": "machines that are being removed", "least": "nodes that the cluster autoscaler leaves the pool; null where it does not size it", "most": "nodes that it gives it", "ip": "the reserved address", "addons": "what was asked to run beside Kubernetes; empty where nobody ever had any", "holder": "who has it: a machine, balancer or nobody",
+	"node": "its Node: Ready, NotReady, none or unknown", "group": "who looks after its machine: watches, its own managed group makes it again; idle, that is told to leave it alone; none", "leaving": "machines that are being removed", "least": "nodes that the cluster autoscaler leaves the pool; null where it does not size it", "most": "nodes that it gives it", "ip": "the reserved address", "addons": "what was asked to run beside Kubernetes; empty where nobody ever had any", "holder": "who has it: a machine, balancer or nobody",
 	"balancer": "null when there is none", "backends": "masters that it sends to", "quorum": "by ring", "survives": "what both rings can lose and go on", "zones": "any one of them may be lost",
 	"run": "the run that has the lease", "by": "who it is", "alive": "whether it is at work; of quorum: voters that live", "unfinished": "what a cut run left",
 	"command": "what ends it", "or": "what takes it back instead", "member": "the master it is on", "voter": "whether it has a vote", "behind": "entries it is behind the leader",

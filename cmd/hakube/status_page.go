@@ -25,6 +25,7 @@ func statusPage(s *cluster.Status) []byte {
 		m := s.Masters[i]
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", m.Name, m.Zone, m.State, m.Node, behindBalancer(s.Balancer, m), firstLine(m.Why))
 	})
+	groupLines(&b, s)
 	table(&b, "POOL\tNODES\tREADY\tWHY", len(s.Pools), func(w io.Writer, i int) {
 		p := s.Pools[i]
 		ready := "unknown"
@@ -147,6 +148,25 @@ func addressLine(a cluster.AddressStatus) string {
 }
 
 // behindBalancer is a master as the balancer sees it.
+// groupLines say who looks after masters' machines, where anybody does.
+func groupLines(w io.Writer, s *cluster.Status) {
+	by := map[string][]string{}
+	for _, m := range s.Masters {
+		by[m.Group] = append(by[m.Group], m.Name)
+	}
+	if len(by["none"]) == len(s.Masters) {
+		return
+	}
+	for _, x := range []struct{ group, text string }{
+		{"watches", "made again by their groups when they are gone"}, {"idle", "left alone by their groups for now"}, {"none", "in no group"},
+	} {
+		if len(by[x.group]) > 0 {
+			fmt.Fprintf(w, "%s: %s\n", x.text, strings.Join(by[x.group], ", "))
+		}
+	}
+	fmt.Fprintln(w)
+}
+
 func behindBalancer(b *cluster.BalancerStatus, m cluster.MasterStatus) string {
 	if b == nil {
 		return "-"
