@@ -28,7 +28,9 @@ var incidental = []struct {
 	{regexp.MustCompile(`"lastDetachTimestamp":"[^"]*",?`), ""}, // of a disk that changed its machine
 	{regexp.MustCompile(`\d+\.\d+\.\d+\.\d+`), "A.B.C.D"},
 	{regexp.MustCompile(`((?:minion|worker)(?:-gpu)?-group(?:-\d+)?)-[a-z0-9]{4}\b`), "$1-xxxx"},
-	{regexp.MustCompile(`"key":"ssh-keys","value":"[^"]*"`), "KEYS"}, // as many operators as came by
+	{regexp.MustCompile(`"key":"ssh-keys","value":"[^"]*"`), "KEYS"},       // as many operators as came by
+	{regexp.MustCompile(`made=[0-9a-f]{16}`), "made=SUM"},                  // of a master's template, with its address and keys
+	{regexp.MustCompile(`-(internal|external)-[0-9a-f]{4}\b`), "-$1-xxxx"}, // reserved by a master's own group
 	{regexp.MustCompile(`networks/\d+`), "networks/ID"},
 	{regexp.MustCompile(`\b[a-z0-9]{6}\.[a-z0-9]{16}\b`), "TOKEN"},
 	{regexp.MustCompile(`sha256:[0-9a-f]{64}`), "sha256:HASH"},

@@ -11,6 +11,7 @@ import (
 	"net/netip"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -166,6 +167,10 @@ func forgetGrowths(all map[string]map[string]any) {
 			delete(labels, inventory.RollKey)
 			delete(labels, inventory.RollLabel("MASTER_SIZE"))
 		}
+		if groups := inventory.RollLabel("HAKUBE_MASTER_GROUPS"); labels[inventory.RollKey] == inventory.RollOfMasters && groupsAre(all, labels[groups]) {
+			delete(labels, inventory.RollKey)
+			delete(labels, groups)
+		}
 		for k, v := range labels {
 			key, is := strings.CutPrefix(k, inventory.GrowthKey(settings.PoolID{}))
 			id, size := settings.PoolByKey(key), 0.0
@@ -189,6 +194,16 @@ func rolledTo(all map[string]map[string]any, size any) bool {
 		}
 	}
 	return size != nil
+}
+
+// groupsAre tells whether all masters are in groups of their own, or none, as a roll was to have it.
+func groupsAre(all map[string]map[string]any, said any) bool {
+	for path, doc := range all {
+		if strings.Contains(path, "/instances/kubernetes-master") && fmt.Sprint(slices.Contains(keysOf(doc), "created-by")) != fmt.Sprint(said) {
+			return false
+		}
+	}
+	return said != nil
 }
 
 // poolIn is the pool that a group says it is of.

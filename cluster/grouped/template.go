@@ -100,10 +100,14 @@ func (t template) Do(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := t.Undo(ctx); err != nil && !gce.IsNotFound(err) {
+	templates := t.env.GCE.InstanceTemplates()
+	if _, err = templates.Get(ctx, t.of.Name); err == nil {
+		err = t.Undo(ctx)
+	}
+	if err != nil && !gce.IsNotFound(err) {
 		return err
 	}
-	return t.env.GCE.InstanceTemplates().Insert(ctx, wanted)
+	return templates.Insert(ctx, wanted)
 }
 
 func (t template) Undo(ctx context.Context) error {
