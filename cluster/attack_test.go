@@ -33,7 +33,7 @@ var attacks = []string{
 // freeText are the settings that may be any text that can be seen: they reach
 // a file's name and a kubeconfig, whose library writes them as what they are,
 // and no shell, no URL and no machine.
-var freeText = []string{"KUBECONFIG", "HAKUBE_SSH_KEY", "HAKUBE_BACKUP_IDENTITY", "OVERRIDE_CONTEXT"}
+var freeText = []string{"KUBECONFIG", "HAKUBE_SSH_KEY", "HAKUBE_BACKUP_IDENTITY", "HAKUBE_BACKUP_TO", "OVERRIDE_CONTEXT"}
 
 // harmless is what may stand in a script, a path, a template or a URL. A scope
 // is a URL of Google's, several are a list.

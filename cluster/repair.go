@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"hakube/cluster/backup"
 	"hakube/cluster/env"
@@ -190,6 +191,12 @@ func (c *Cluster) Backup(ctx context.Context, place string, report func(plan.Eve
 		return nil, "", &Unchanged{err}
 	}
 	return taking.Made, taking.Where, nil
+}
+
+// Backups are what a place has, the newest first: backups of this cluster and of others,
+// and what is none.
+func (c *Cluster) Backups(ctx context.Context, place string) ([]backup.Listed, error) {
+	return backup.List(ctx, c.deps.GCE, place, time.Now())
 }
 
 // Fetch brings a backup out of gs://bucket into a file of this machine, still encrypted,

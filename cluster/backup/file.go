@@ -189,23 +189,28 @@ func (f *File) isOne(found map[string]string) error {
 	return &refusal.Refused{Why: f.name + " is no backup of hakube's: none of a backup's parts is in it. Nothing was changed"}
 }
 
-func (f *File) readRecord() error {
-	text := f.sectionOf(RecordPart)
-	if err := json.NewDecoder(text).Decode(&f.Record); err != nil {
-		return &Damaged{f.name, []string{RecordPart + " cannot be read: " + err.Error()}}
+func (f *File) readRecord() (err error) {
+	f.Record, err = recordIn(f.name, f.sectionOf(RecordPart))
+	return err
+}
+
+// recordIn reads the record of the backup that is called so.
+func recordIn(name string, text io.Reader) (r Record, err error) {
+	if err := json.NewDecoder(text).Decode(&r); err != nil {
+		return r, &Damaged{name, []string{RecordPart + " cannot be read: " + err.Error()}}
 	}
-	if f.Record.Format != Format {
-		return &refusal.Refused{
-			Why:  fmt.Sprintf("the backup %s has format %d, and this hakube reads %d. Nothing was changed", f.name, f.Record.Format, Format),
+	if r.Format != Format {
+		return r, &refusal.Refused{
+			Why:  fmt.Sprintf("the backup %s has format %d, and this hakube reads %d. Nothing was changed", name, r.Format, Format),
 			Cure: "take the hakube that made it, or a newer one",
 		}
 	}
-	for _, name := range rings.Names {
-		if f.Record.Rings[name].Revision < 1 {
-			return &Damaged{f.name, []string{RecordPart + " has no ring " + name + " that was tried"}}
+	for _, ring := range rings.Names {
+		if r.Rings[ring].Revision < 1 {
+			return r, &Damaged{name, []string{RecordPart + " has no ring " + ring + " that was tried"}}
 		}
 	}
-	return nil
+	return r, nil
 }
 
 func (f *File) sectionOf(name string) *io.SectionReader {

@@ -8,7 +8,6 @@ import (
 	"os"
 	"path"
 	"path/filepath"
-	"regexp"
 	"strings"
 
 	"hakube/gce"
@@ -28,32 +27,16 @@ type Target interface {
 // suffix ends the names of backups in places.
 const suffix = ".hakube-backup"
 
+// stampForm is how such a name begins.
+const stampForm = "20060102T150405Z"
+
 // nameOf is that of a backup in a place: names sort by time.
 func nameOf(r Record) string {
-	return r.Made.Time().Format("20060102T150405Z") + "." + strings.ReplaceAll(r.Cluster, "/", ".") + suffix
+	return r.Made.Time().Format(stampForm) + "." + strings.ReplaceAll(r.Cluster, "/", ".") + suffix
 }
 
 // InBucket tells whether a place is one of Cloud Storage.
 func InBucket(place string) bool { return strings.HasPrefix(place, "gs://") }
-
-// bucketGrammar is that of names of buckets, which may have dots where they are domains.
-var bucketGrammar = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]$`)
-
-// CheckPlace is what is wrong with the words that name a place, or a backup in one.
-func CheckPlace(place string) error {
-	scheme, rest, is := strings.Cut(place, "://")
-	switch name, prefix, _ := strings.Cut(rest, "/"); {
-	case !is:
-		return nil
-	case scheme != "gs":
-		return fmt.Errorf("%s: backups go to files, directories and gs://bucket/prefix; nothing here speaks to %s", place, scheme)
-	case !bucketGrammar.MatchString(name):
-		return fmt.Errorf("%s: %q is no name of a bucket; one looks like gs://bucket/prefix", place, name)
-	case strings.Contains(prefix, "//") || strings.ContainsAny(prefix, "*?#[]\r\n"):
-		return fmt.Errorf("%s: a prefix has no wildcards and no empty parts", place)
-	}
-	return nil
-}
 
 // To is the target that a place or the path of a file is.
 func To(c *gce.Client, place string) Target {

@@ -25,6 +25,30 @@ func (r *Recipients) Decode(s string) error {
 	return nil
 }
 
+// Place is where backups are kept, a directory or gs://bucket/prefix, or none.
+type Place string
+
+// bucketGrammar is that of names of buckets, which may have dots where they are domains.
+var bucketGrammar = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]$`)
+
+func (p *Place) Decode(s string) error {
+	if err := new(Path).Decode(s); err != nil {
+		return err
+	}
+	scheme, rest, is := strings.Cut(s, "://")
+	switch name, prefix, _ := strings.Cut(rest, "/"); {
+	case !is:
+	case scheme != "gs":
+		return fmt.Errorf("backups go to files, directories and gs://bucket/prefix; nothing here speaks to %s", scheme)
+	case !bucketGrammar.MatchString(name):
+		return fmt.Errorf("%s is no name of a bucket; a place looks like gs://bucket/prefix", quoted(name))
+	case strings.Contains(prefix, "//") || strings.ContainsAny(prefix, "*?#[]"):
+		return fmt.Errorf("a prefix has no wildcards and no empty parts")
+	}
+	*p = Place(s)
+	return nil
+}
+
 // List is each of them.
 func (r Recipients) List() (keys []string) {
 	for key := range strings.SplitSeq(string(r), ",") {

@@ -23,7 +23,7 @@ func newApp(u *ui) *cli.App {
 			"   " + cure.Up("europe-west1-b").String() + "      a master and a pool of nodes\n" +
 			"   " + cure.DownIn("europe-west1-b").String() + "    all of it away again\n\n" + exitHelp,
 		Commands: []*cli.Command{
-			upCommand(u), downCommand(u), planCommand(u), statusCommand(u), validateCommand(u), repairCommand(u), evacuateCommand(u), rollCommand(u), backupCommand(u), restoreCommand(u), kubeconfigCommand(u), localCommand(u),
+			upCommand(u), downCommand(u), planCommand(u), statusCommand(u), validateCommand(u), repairCommand(u), evacuateCommand(u), rollCommand(u), backupCommand(u), backupsCommand(u), restoreCommand(u), kubeconfigCommand(u), localCommand(u),
 			helpCommand(u), completionCommand(u), versionCommand(u),
 		},
 		CommandNotFound: func(*cli.Context, string) {}, // the action says it

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -12,6 +14,7 @@ import (
 
 	"hakube/cluster"
 	"hakube/cluster/backup"
+	"hakube/cluster/settings"
 	"hakube/scripts/cure"
 )
 
@@ -33,17 +36,23 @@ func backupCommand(u *ui) *cli.Command {
 			"where the account in use takes roles/storage.objectAdmin on the bucket. Nothing secret leaves the master in the clear. The master needs room for that on its\n" +
 			"data disk, and Debian's package age, which it installs if it is not there.\n" +
 			"Changes nothing of the cluster, and needs no zone.\n\n" + exitHelp,
-		Flags:        append(settingFlags(), &cli.StringFlag{Name: "to", Usage: "file to make, which must not exist, or a directory or gs://bucket/prefix to keep it in"}),
+		Flags:        append(settingFlags(), &cli.StringFlag{Name: "to", Usage: "file to make, which must not exist, or a directory or gs://bucket/prefix to keep it in; HAKUBE_BACKUP_TO if not given"}),
 		OnUsageError: usage,
 		Action: func(c *cli.Context) error {
 			to := c.String("to")
 			u.json = c.Bool("json")
 			u.called.by(c, "--to", to)
-			if err := mayKeep(c, to); err != nil {
-				return err
+			if to == "" {
+				u.called.by(c)
 			}
 			s, err := loadSettings(u, c, cluster.BackupVerb)
 			if err != nil {
+				return err
+			}
+			if to == "" {
+				to = string(s.BackupTo)
+			}
+			if err := mayKeep(c, to); err != nil {
 				return err
 			}
 			if err := forSomebody(s); err != nil {
@@ -82,10 +91,10 @@ func mayKeep(c *cli.Context, to string) error {
 	case c.Args().Present():
 		return usageError{fmt.Errorf("backup takes no argument, got %q; the file is named by --to", c.Args().First())}
 	case to == "":
-		return usageError{errors.New("--to: name the file to make, a directory or gs://bucket/prefix")}
+		return usageError{errors.New("--to: name the file to make, a directory or gs://bucket/prefix; HAKUBE_BACKUP_TO is not set either")}
 	case strings.Contains(to, "://"):
-		if err := backup.CheckPlace(to); err != nil {
-			return usageError{fmt.Errorf("--to %w", err)}
+		if err := new(settings.Place).Decode(to); err != nil {
+			return usageError{fmt.Errorf("--to %s: %w", to, err)}
 		}
 		return nil
 	}
@@ -110,6 +119,119 @@ func forSomebody(s cluster.Settings) error {
 	return usageError{withHint(errors.New("HAKUBE_BACKUP_RECIPIENTS is not set: a backup has the cluster's keys in it, and is made for somebody only. Nothing was changed"),
 		cure.Hint("make a key (age-keygen is in the package age of Debian and Homebrew), and keep its file where the cluster cannot lose it", cure.Keygen("hakube-backup.key"))+"\n"+
 			cure.Hint("then once more, with the public key that it prints", cure.Same().With("HAKUBE_BACKUP_RECIPIENTS", "age1…")))}
+}
+
+// A backupsResult is what a place has.
+type backupsResult struct {
+	Place   string          `json:"place"`
+	Backups []backup.Listed `json:"backups"`
+}
+
+func backupsCommand(u *ui) *cli.Command {
+	return &cli.Command{
+		Name:      "backups",
+		Usage:     "list the backups that a directory or a bucket has: age, size, revisions of both rings, of which cluster",
+		ArgsUsage: "[PLACE]",
+		Description: "Without a place that of HAKUBE_BACKUP_TO. The newest come first, whatever cluster they are of. What is there and\n" +
+			"is no backup of hakube's, or a damaged one, is named with the reason. Needs no key: it reads each one's record,\n" +
+			"which nothing is secret in, and sees that all its parts are there; the whole is read when it is restored.\n" +
+			"A backup that was not verified when it was made is none, and hakube keeps none.\n\n" + exitHelp,
+		Flags:        settingFlags(),
+		OnUsageError: usage,
+		Action: func(c *cli.Context) error {
+			place := c.Args().First()
+			u.json = c.Bool("json")
+			u.called.by(c, place)
+			if c.NArg() > 1 {
+				return usageError{fmt.Errorf("backups takes one place, got %q too; flags come before it", c.Args().Get(1))}
+			}
+			s, err := loadSettings(u, c, cluster.BackupVerb)
+			if err != nil {
+				return err
+			}
+			if place == "" {
+				place = string(s.BackupTo)
+			}
+			if err := placed(place); err != nil {
+				return err
+			}
+			list, err := u.listed(c, s, place)
+			if err != nil {
+				return err
+			}
+			if u.json {
+				return u.object("backups", backupsResult{place, append([]backup.Listed{}, list...)})
+			}
+			return u.show(backupsPage(place, list))
+		},
+	}
+}
+
+// placed is what is wrong with the words that name a place.
+func placed(place string) error {
+	if place == "" {
+		return usageError{withHint(errors.New("HAKUBE_BACKUP_TO is not set: name the directory or the gs://bucket/prefix that has the backups"),
+			cure.Hint("for instance", cure.Backups("gs://bucket/prefix")))}
+	}
+	if err := new(settings.Place).Decode(place); err != nil {
+		return usageError{fmt.Errorf("%s: %w", place, err)}
+	}
+	return nil
+}
+
+// listed is what a place has; for one of this machine nothing else is contacted.
+func (u *ui) listed(c *cli.Context, s cluster.Settings, place string) ([]backup.Listed, error) {
+	if !backup.InBucket(place) {
+		return backup.List(c.Context, nil, place, time.Now())
+	}
+	cl, err := connect(c.Context, u, s, looking)
+	if err != nil {
+		return nil, err
+	}
+	return cl.Backups(c.Context, place)
+}
+
+// backupsPage is a list of backups for a person.
+func backupsPage(place string, list []backup.Listed) []byte {
+	var b bytes.Buffer
+	verified := 0
+	table(&b, "BACKUP\tCLUSTER\tAGE\tSIZE\tMAIN\tEVENTS\tVERIFIED", len(list), func(w io.Writer, i int) {
+		x := list[i]
+		if !x.Verified {
+			fmt.Fprintf(w, "%s\t\t\t%s\t\t\tno: %s\n", x.Where, sizeText(x.Bytes), firstLine(x.Why))
+			return
+		}
+		verified++
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%d\t%d\tyes\n", x.Where, x.Cluster, ageText(time.Duration(*x.Age)*time.Second), sizeText(x.Bytes), *x.Main, *x.Events)
+	})
+	if verified == 0 {
+		fmt.Fprintf(&b, "no verified backup is in %s\n", place)
+	}
+	return b.Bytes()
+}
+
+// ageText is how long ago something was, in its two largest units.
+func ageText(d time.Duration) string {
+	switch d = max(d, 0); {
+	case d < time.Minute:
+		return fmt.Sprintf("%ds", int(d.Seconds()))
+	case d < time.Hour:
+		return fmt.Sprintf("%dm%02ds", int(d.Minutes()), int(d.Seconds())%60)
+	case d < 24*time.Hour:
+		return fmt.Sprintf("%dh%02dm", int(d.Hours()), int(d.Minutes())%60)
+	}
+	return fmt.Sprintf("%dd%02dh", int(d.Hours())/24, int(d.Hours())%24)
+}
+
+// sizeText is a size in the unit that gives it up to four digits.
+func sizeText(n int64) string {
+	for _, unit := range []string{"B", "KiB", "MiB"} {
+		if n < 10_000 {
+			return fmt.Sprintf("%d %s", n, unit)
+		}
+		n >>= 10
+	}
+	return fmt.Sprintf("%d GiB", n)
 }
 
 func restoreCommand(u *ui) *cli.Command {
@@ -199,8 +321,8 @@ func mayRestore(c *cli.Context, path string) error {
 	case path == "":
 		return usageError{errors.New("name the backup: hakube restore FILE, or gs://bucket/prefix/NAME")}
 	}
-	if err := backup.CheckPlace(path); err != nil {
-		return usageError{err}
+	if err := new(settings.Place).Decode(path); err != nil {
+		return usageError{fmt.Errorf("%s: %w", path, err)}
 	}
 	if _, object, _ := strings.Cut(strings.TrimPrefix(path, "gs://"), "/"); backup.InBucket(path) && (object == "" || strings.HasSuffix(object, "/")) {
 		return usageError{fmt.Errorf("%s is a place; name a backup in it", path)}

@@ -54,12 +54,13 @@ var keyTexts = map[string]string{
 	"run": "the run that has the lease", "by": "who it is", "alive": "whether it is at work; of quorum: voters that live", "unfinished": "what a cut run left",
 	"command": "what ends it", "or": "what takes it back instead", "member": "the master it is on", "voter": "whether it has a vote", "behind": "entries it is behind the leader",
 	"voters": "how many", "need": "how many must live", "valid": "whether all is as it should be", "problems": "why it is not", "status": "what was seen",
-	"certificates": "what masters show to others, the first to end first", "ends": "the last moment at which it is taken", "place": "zone or region", "owner": "the Service or volume it was made for", "size": "of a disk or a snapshot", "class": "type of a disk, such as pd-balanced", "billed": "what Google asks money for as long as it is there, \"\" if it is free", "network": "the cluster's, which cannot go before this",
+	"certificates": "what masters show to others, the first to end first", "ends": "the last moment at which it is taken", "place": "zone or region; of backups the directory or bucket", "owner": "the Service or volume it was made for", "size": "of a disk or a snapshot", "class": "type of a disk, such as pd-balanced", "billed": "what Google asks money for as long as it is there, \"\" if it is free", "network": "the cluster's, which cannot go before this",
 
 	// The operator's credentials.
 	"file": "of the kubeconfig that has them; of a backup: where it is", "server": "where kubectl finds the API", "user": "whom the API takes the operator for", "until": "when the certificate ends",
 
 	// Backups.
+	"backups": "what is there, the newest first", "where": "file or object", "madeAt": "when it was", "age": "in seconds", "main": "revision of ring main", "events": "revision of ring events", "verified": "it was restored for a try when it was made, and its parts are there",
 	"made": "when it was, in seconds since 1970", "etcd": "its version", "settings": "of the cluster, by variable",
 	"hash": "of the snapshot's database", "hashKV": "of keys and their history, the same as the ring's at that revision", "keys": "how many", "prefixes": "how many keys, by what they begin with", "format": "of the backup",
 

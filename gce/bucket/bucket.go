@@ -16,6 +16,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"net/http"
 	"slices"
 	"strconv"
 	"strings"
@@ -167,7 +168,7 @@ func (b Bucket) Get(ctx context.Context, o Object, to io.WriteSeeker) error {
 		}
 		answer, err := rest.Objects.Get(b.Name, o.Name).Generation(o.Generation).Context(ctx).Download()
 		if err != nil {
-			return err
+			return worded(err)
 		}
 		defer func() { _ = answer.Body.Close() }() // it was only read
 		sum := crc32.New(crc32.MakeTable(crc32.Castagnoli))
@@ -180,6 +181,16 @@ func (b Bucket) Get(ctx context.Context, o Object, to io.WriteSeeker) error {
 		}
 		return err
 	})
+}
+
+// worded is a refusal to send contents in Google's words, which the client leaves in the
+// answer's body.
+func worded(err error) error {
+	var g *googleapi.Error
+	if !errors.As(err, &g) || g.Message != "" || g.Body == "" {
+		return err
+	}
+	return googleapi.CheckResponse(&http.Response{StatusCode: g.Code, Header: g.Header, Body: io.NopCloser(strings.NewReader(g.Body))})
 }
 
 // checksum is the CRC32C that an answer says it has, "" if it says none.
@@ -199,7 +210,7 @@ func (b Bucket) Section(ctx context.Context, o Object, from, n int64) (part []by
 		get.Header().Set("Range", "bytes="+strconv.FormatInt(from, 10)+"-"+strconv.FormatInt(from+n-1, 10))
 		answer, err := get.Download()
 		if err != nil {
-			return err
+			return worded(err)
 		}
 		defer func() { _ = answer.Body.Close() }() // it was only read
 		var into bytes.Buffer
