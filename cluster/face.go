@@ -53,6 +53,8 @@ type (
 	AddressStatus = status.AddressStatus
 	// A BalancerStatus is what the balancer says of its masters.
 	BalancerStatus = status.BalancerStatus
+	// A BackupStatus is the newest backup where backups are kept.
+	BackupStatus = status.BackupStatus
 	// An Unfinished is a fact that does not hold, and the command that ends that.
 	Unfinished = status.Unfinished
 	// A Validity is whether a cluster is as it should be.

@@ -107,6 +107,7 @@ type Settings struct {
 	KeepContext   Bool           `envconfig:"SECONDARY_KUBECONFIG" flag:"keep-current-context" default:"false" desc:"do not make the cluster kubectl's current context"`
 	Recipients    Recipients     `group:"Backups" for:"backup" envconfig:"HAKUBE_BACKUP_RECIPIENTS" flag:"backup-recipients" desc:"who can read backups: public keys of age (age1…), separated by commas. Masters encrypt to them; there is no backup without"`
 	BackupTo      Place          `for:"backup,status,validate" envconfig:"HAKUBE_BACKUP_TO" flag:"backup-to" desc:"where backups are kept, a directory or gs://bucket/prefix, where nothing else is said"`
+	BackupAge     Seconds        `for:"validate" envconfig:"HAKUBE_BACKUP_MAX_AGE" flag:"backup-max-age" desc:"how old the newest verified backup in HAKUBE_BACKUP_TO may be for the cluster to be valid; of any age, or none, if empty"`
 	Identity      Path           `for:"restore" envconfig:"HAKUBE_BACKUP_IDENTITY" flag:"backup-identity" desc:"file of the private key of one of them, as age-keygen writes it. It is read here, and never leaves this machine"`
 	InitTimeout   Seconds        `group:"How long" for:"up,repair" envconfig:"KUBE_CLUSTER_INITIALIZATION_TIMEOUT" flag:"initialization-timeout" default:"900" desc:"how long the API may take to answer for the first time"`
 	GroupTimeout  Seconds        `envconfig:"MIG_WAIT_UNTIL_STABLE_TIMEOUT" flag:"group-timeout" default:"1800" desc:"how long a pool's machines may take to be there and Ready"`

@@ -117,6 +117,7 @@ var Classes = map[string]class{
 
 	"HAKUBE_BACKUP_RECIPIENTS": {false, "whom the operator trusts with a backup; none is made for nobody"},
 	"HAKUBE_BACKUP_TO":         {false, "where this operator keeps backups"},
+	"HAKUBE_BACKUP_MAX_AGE":    {false, "what this run takes for valid"},
 	"HAKUBE_BACKUP_IDENTITY":   {false, "a file of this operator"},
 
 	"HAKUBE_SWEEP":            {false, "consent, given for one run"},

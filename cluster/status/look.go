@@ -56,6 +56,8 @@ type Snapshot struct {
 
 	unlike map[string]string // of masters, while a roll is not done: why they are to be made again
 
+	saved saved // in backups
+
 	balanced bool           // there is a backend service
 	backends []step.Backend // behind it
 	asked    bool           // the balancer told of its backends, or there is none
@@ -115,6 +117,7 @@ func Read(ctx context.Context, r *task.Task) (*Snapshot, error) {
 	reads := []func() error{
 		func() error { s.Rings = r.SurveyWrites(ctx, machines); return nil },
 		func() error { askBalancer(ctx, r.Env, s); return nil },
+		func() error { s.saved = askBackups(ctx, r, s.missed); return nil },
 		func() error { askKubernetes(ctx, r.Env, s, machines, ready); return nil },
 	}
 	for i, m := range machines {

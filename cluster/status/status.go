@@ -32,6 +32,9 @@ type Status struct {
 	Survives *rings.Survival               `json:"survives"` // nil: not known
 	// Certificates are those of masters that told of them, the first to end first.
 	Certificates []rings.CertificateStatus `json:"certificates"`
+	// Backup is the newest backup where the settings say that backups are; nil: they do not,
+	// or it could not be read.
+	Backup *BackupStatus `json:"backup"`
 	// Run is the run that has the lease of the cluster; nil: none.
 	Run        *lease.RunStatus `json:"run"`
 	Warnings   []string         `json:"warnings"`
@@ -136,6 +139,7 @@ func (s *Snapshot) Conclude() *Status {
 	}
 	x.Survives = s.Rings.Survives()
 	x.Certificates = s.Rings.CertificatesOf()
+	x.Backup = s.saved.backup
 	x.Run = s.Held.Lease.Status()
 	return x
 }

@@ -117,6 +117,9 @@ func (s *Snapshot) problems(allowed int) []Problem {
 			list = append(list, Problem{Why: "unfinished: " + u.Step, Command: u.Command})
 		}
 	}
+	if why, command := s.saved.problem(); why != "" {
+		list = append(list, Problem{why, command})
+	}
 	for _, why := range s.unreadable {
 		say("%s", why)
 	}

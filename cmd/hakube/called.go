@@ -10,6 +10,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"hakube/cluster"
+	"hakube/cluster/backup"
 	"hakube/cluster/settings"
 	"hakube/scripts/cure"
 )
@@ -96,6 +97,9 @@ func (c *called) whole(x cure.Command) string {
 				names = append(names, v.Name)
 			}
 		}
+	}
+	if x.Is(program, "backup") {
+		names = append(names, "HAKUBE_BACKUP_TO", "HAKUBE_BACKUP_RECIPIENTS")
 	}
 	if x.Is(program, "up") {
 		for _, v := range settings.Variables() {
@@ -252,6 +256,11 @@ func sameFile(a, b string) bool {
 func absolute(name, text string) string {
 	switch name {
 	case "KUBECONFIG", "HAKUBE_LOCAL_DIR", "HAKUBE_CACHE_DIR":
+	case "HAKUBE_BACKUP_TO":
+		if abs, err := filepath.Abs(text); err == nil && !backup.InBucket(text) {
+			return abs
+		}
+		return text
 	default:
 		return text
 	}

@@ -46,6 +46,7 @@ var notRun = map[string]string{
 	"LocalKubectl":  "builds for minutes", "Completion": "is evaluated by a shell: TestCompletion",
 	"EvalCompletion": "is evaluated by a shell: TestCompletion", "EvalEnv": "is evaluated by a shell: TestReadmeOwn",
 	"HostKeys":    "a machine would have to be another",
+	"Backups":     "an example of a place",
 	"Keygen":      "age-keygen is another program, and need not be installed",
 	"LocalStatus": "the daemon would have to die in a call",
 	"UpAll":       "a run would have to be killed between two steps: TestMatrix/span_1to3",
@@ -166,6 +167,13 @@ func typed() []spell {
 				s.ok(t, "local", "start", "--machines=model")
 				s.ok(t, "up", zone, "--kubeconfig="+filepath.Join(t.TempDir(), "kubeconfig"))
 			}, call: []string{"backup", "--to=gs://backups/of", "--backup-recipients=" + someKey}, after: map[string]string{"MakeBucket": "$H backup --to=gs://backups/of --backup-recipients=" + someKey}},
+		}},
+		{name: "backup", slips: []slip{
+			{kinds: []string{"Backup"}, make: func(t *testing.T, s *shell) {
+				s.ok(t, "local", "start", "--machines=model")
+				s.ok(t, "up", zone)
+				s.env = append(s.env, "HAKUBE_BACKUP_TO="+t.TempDir())
+			}, call: []string{"validate", "--backup-max-age=1h", "--backup-recipients=" + someKey}, after: map[string]string{"Backup": "$H validate --backup-max-age=1h"}},
 		}},
 		{name: "typed", slips: []slip{
 			{kinds: []string{"HelpOn"}, make: func(t *testing.T, s *shell) { s.ok(t, "local", "start", "--machines=model") }, call: []string{"pu"}},

@@ -100,8 +100,8 @@ func TestHelpMatters(t *testing.T) {
 		}
 	}
 	for _, v := range settings.Variables() {
-		if !slices.ContainsFunc([]string{"up", "down", "backup", "restore"}, v.For) {
-			t.Errorf("%s is for no command that changes or keeps anything", v.Name)
+		if !slices.ContainsFunc([]string{"up", "down", "backup", "restore", "validate"}, v.For) {
+			t.Errorf("%s is for no command that changes, keeps or judges anything", v.Name)
 		}
 	}
 	// A script gives all its commands the same; and a boolean works as it is written.

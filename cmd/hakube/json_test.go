@@ -211,6 +211,8 @@ func TestJSON(t *testing.T) {
 	}
 	s.run(0, "backup", "--json", "--to="+backup, "--backup-recipients="+key.Recipient().String())
 	s.jq("out", `.[] | "\(.type) \(.file | endswith("b1.tar")) \(.cluster) \(.rings.main.keys > 3) \(.bytes > 1000)"`, "backup true local/kubernetes true true")
+	s.run(0, "backups", "--json", home)
+	s.jq("out", `.[] | "\(.type) \(.place | length > 0) \(.backups[0].cluster) \(.backups[0].verified) \(.backups[0].main > 1)"`, "backups true local/kubernetes true true")
 	identity := filepath.Join(home, "identity")
 	if err := os.WriteFile(identity, []byte(key.String()), 0o600); err != nil {
 		t.Fatal(err)

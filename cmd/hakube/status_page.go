@@ -60,6 +60,9 @@ func statusPage(s *cluster.Status) []byte {
 		c := s.Certificates[0]
 		fmt.Fprintf(w, "certificates\tthe first of %d to end is %s of %s, on %s\n", len(s.Certificates), c.Name, c.Master, c.Ends.Format(time.DateOnly))
 	}
+	if s.Backup != nil {
+		fmt.Fprintf(w, "backup\t%s\n", backupLine(s.Backup))
+	}
 	fmt.Fprintf(w, "verdict\t%s\n", verdict(s))
 	_ = w.Flush() // into memory
 	if len(s.Warnings) > 0 {
@@ -78,6 +81,14 @@ func statusPage(s *cluster.Status) []byte {
 		}
 	}
 	return b.Bytes()
+}
+
+// backupLine is what would be lost with all masters.
+func backupLine(b *cluster.BackupStatus) string {
+	if b.Newest == nil {
+		return "no verified one is in " + b.Place + ": all would be lost with the masters' disks"
+	}
+	return fmt.Sprintf("the newest verified one is %s old: what was written since would be lost with the masters' disks (%s)", ageText(time.Duration(*b.Newest.Age)*time.Second), b.Newest.Where)
 }
 
 // table prints n rows under a heading, and nothing at all without rows.

@@ -79,6 +79,9 @@ func Roll(of ...string) Command { return command(append([]string{"hakube", "roll
 // Keygen makes a key of age and prints its public half.
 func Keygen(file string) Command { return command("age-keygen", "-o", file) }
 
+// Backup makes a backup where backups are kept.
+func Backup() Command { return command("hakube", "backup") }
+
 // Backups lists what a place has.
 func Backups(place string) Command { return command("hakube", "backups", place) }
 

@@ -66,6 +66,9 @@ func (u *upload) discard() {
 // writeObject begins an upload: in one piece, with or without what is said of the object
 // before it, or one that goes by pieces.
 func writeObject(k *ask) (any, error) {
+	if k.query.Has("upload_id") { // Google's client for Go sends pieces so
+		return resumeObject(k)
+	}
 	if err := k.mayWrite(); err != nil {
 		return nil, err
 	}
