@@ -5,6 +5,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -16,7 +17,7 @@ import (
 
 // TestRealBackup takes a backup of a real cluster, and brings the cluster back to it: on
 // the master itself, after an operator's error; and after the loss of the only master's
-// machine and disk. Secrets can be read, the node is Ready again by itself, and it and its
+// machine and disk, out of a bucket. Secrets can be read, the node is Ready again by itself, and it and its
 // pods were not touched meanwhile.
 func TestRealBackup(t *testing.T) {
 	g := &grown{walk: newWalk(t), nodes: 1, masters: map[string]string{}}
@@ -31,7 +32,7 @@ func TestRealBackup(t *testing.T) {
 	}
 	g.walk.env = append(g.walk.env, "NUM_NODES=1", "HAKUBE_BACKUP_RECIPIENTS="+key.Recipient().String(), "HAKUBE_BACKUP_IDENTITY="+identity)
 	g.ok(t, "local", "start", "--machines=real")
-	began := ""
+	began, kept := "", "" // the latter in a bucket
 	for _, step := range []struct {
 		name string
 		do   func(*testing.T)
@@ -49,6 +50,12 @@ func TestRealBackup(t *testing.T) {
 			begin := time.Now()
 			t.Logf("%s", g.ok(t, "backup", "--to="+file).stdout)
 			t.Logf("the backup took %s", time.Since(begin).Round(time.Second))
+			g.http(t, http.MethodPost, g.status(t).Endpoint+"/storage/v1/b?project="+g.project, `{"name":"backups","location":"EU"}`)
+			kept, _, _ = strings.Cut(g.ok(t, "backup", "--to=gs://backups/of").stdout, ": ")
+			if list := g.ok(t, "backups", "gs://backups/of").stdout; !strings.Contains(list, kept) || !strings.Contains(list, " yes") {
+				t.Errorf("the bucket has\n%s", list)
+			}
+			g.ok(t, "validate", "--backup-to=gs://backups/of", "--backup-max-age=1h")
 			if left := g.on(t, master, "ls", "/mnt/disks/master-pd"); strings.Contains(left, "backup") {
 				t.Errorf("left on the master is %s", left)
 			}
@@ -60,7 +67,7 @@ func TestRealBackup(t *testing.T) {
 		}},
 		{"the master and its disk are lost", func(t *testing.T) {
 			g.lose(t, master, zoneB)
-			g.restored(t, file)
+			g.restored(t, kept)                                                                // out of the bucket
 			eventually(t, 2*time.Minute, "the node's pod is the one of before", func() error { // which its kubelet tells the API of the backup
 				if now := g.proxy(t); now != began {
 					return fmt.Errorf("it is %s, before %s", now, began)
