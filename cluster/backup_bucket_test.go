@@ -153,3 +153,33 @@ func TestBucketsThatRefuse(t *testing.T) {
 		wantError(t, err, says)
 	}
 }
+
+// A backup in a bucket goes as it was listed: one that has come in its place stays.
+func TestBackupRemoved(t *testing.T) {
+	w := newWorld(t)
+	o := w.operator()
+	w.makeBucket("backups")
+	ctx := context.Background()
+	b := bucket.Of(o.deps.GCE, "backups")
+	for _, name := range []string{"of/a", "of/b"} {
+		if err := b.Put(ctx, name, "text/plain", strings.NewReader("x")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	list, err := o.Backups(ctx, "gs://backups/of")
+	if err != nil || len(list) != 2 {
+		t.Fatalf("%+v, %v", list, err)
+	}
+	if gone, err := backup.Remove(ctx, o.deps.GCE, list[:1]); err != nil || len(gone) != 1 {
+		t.Errorf("gone are %v, %v", gone, err)
+	}
+	if err := b.Put(ctx, "of/a", "text/plain", strings.NewReader("another")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := backup.Remove(ctx, o.deps.GCE, list[:1]); err != nil {
+		t.Errorf("again: %v", err)
+	}
+	if all, err := b.List(ctx, "of/"); err != nil || len(all) != 2 || all[0].Bytes != 7 {
+		t.Errorf("there is %+v, %v", all, err)
+	}
+}

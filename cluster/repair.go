@@ -199,6 +199,19 @@ func (c *Cluster) Backups(ctx context.Context, place string) ([]backup.Listed, e
 	return backup.List(ctx, c.deps.GCE, place, time.Now())
 }
 
+// Thin removes backups of this cluster that nobody has to keep (backup.Surplus) from what a
+// place has, where ask agrees to that.
+func (c *Cluster) Thin(ctx context.Context, list []backup.Listed, ask func(surplus []backup.Listed) error) (gone []backup.Listed, err error) {
+	surplus := backup.Surplus(list, string(c.settings.Project)+"/"+string(c.settings.Prefix))
+	if len(surplus) == 0 {
+		return nil, nil
+	}
+	if err := ask(surplus); err != nil {
+		return nil, &Unchanged{err}
+	}
+	return backup.Remove(ctx, c.deps.GCE, surplus)
+}
+
 // Fetch brings a backup out of gs://bucket into a file of this machine, still encrypted,
 // which whoever called removes.
 func (c *Cluster) Fetch(ctx context.Context, from string) (file string, err error) {

@@ -22,6 +22,8 @@ type entry struct {
 	bytes int64
 	by    time.Time // it was made then or before
 	open  func(context.Context) (io.ReaderAt, func(), error)
+
+	generation int64 // of the object
 }
 
 func entriesOf(ctx context.Context, c *gce.Client, place string) ([]entry, error) {
@@ -49,7 +51,7 @@ func entriesOf(ctx context.Context, c *gce.Client, place string) ([]entry, error
 			return nil, fmt.Errorf("looking for backups: %w", err)
 		}
 		path := filepath.Join(place, f.Name())
-		list = append(list, entry{path, info.Size(), within(f.Name(), info.ModTime()), func(context.Context) (io.ReaderAt, func(), error) {
+		list = append(list, entry{where: path, bytes: info.Size(), by: within(f.Name(), info.ModTime()), open: func(context.Context) (io.ReaderAt, func(), error) {
 			file, err := os.Open(path)
 			if err != nil {
 				return nil, nil, err
@@ -78,7 +80,7 @@ func (b inBucket) entries(ctx context.Context) (list []entry, err error) {
 		if strings.HasSuffix(o.Name, "/") { // what Google's console makes for a directory
 			continue
 		}
-		list = append(list, entry{"gs://" + b.bucket.Name + "/" + o.Name, o.Bytes, within(strings.TrimPrefix(o.Name, b.prefix), o.Made), func(ctx context.Context) (io.ReaderAt, func(), error) {
+		list = append(list, entry{where: "gs://" + b.bucket.Name + "/" + o.Name, bytes: o.Bytes, generation: o.Generation, by: within(strings.TrimPrefix(o.Name, b.prefix), o.Made), open: func(ctx context.Context) (io.ReaderAt, func(), error) {
 			return &window{ctx: ctx, of: b, object: o}, func() {}, nil
 		}})
 	}

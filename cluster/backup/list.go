@@ -29,6 +29,8 @@ type Listed struct {
 	Events   *int64     `json:"events"`
 	Verified bool       `json:"verified"`
 	Why      string     `json:"why"` // it is not
+
+	generation int64 // of the object
 }
 
 // List looks into all that a place has, the newest first. Of each it reads its record and
@@ -88,7 +90,7 @@ func Newest(ctx context.Context, c *gce.Client, place, cluster string, now time.
 // look reads the record. What is no backup, or a damaged one, is told in what is listed;
 // an error is one of reading.
 func (e entry) look(ctx context.Context, now time.Time) (Listed, error) {
-	l := Listed{Where: e.where, Bytes: e.bytes}
+	l := Listed{Where: e.where, Bytes: e.bytes, generation: e.generation}
 	file, done, err := e.open(ctx)
 	if err == nil {
 		defer done()

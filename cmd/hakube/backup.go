@@ -7,10 +7,12 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/urfave/cli/v2"
+	"golang.org/x/term"
 
 	"hakube/cluster"
 	"hakube/cluster/backup"
@@ -121,10 +123,11 @@ func forSomebody(s cluster.Settings) error {
 			cure.Hint("then once more, with the public key that it prints", cure.Same().With("HAKUBE_BACKUP_RECIPIENTS", "age1…")))}
 }
 
-// A backupsResult is what a place has.
+// A backupsResult is what a place has, and had before --thin.
 type backupsResult struct {
 	Place   string          `json:"place"`
 	Backups []backup.Listed `json:"backups"`
+	Thinned []backup.Listed `json:"thinned"`
 }
 
 func backupsCommand(u *ui) *cli.Command {
@@ -135,13 +138,19 @@ func backupsCommand(u *ui) *cli.Command {
 		Description: "Without a place that of HAKUBE_BACKUP_TO. The newest come first, whatever cluster they are of. What is there and\n" +
 			"is no backup of hakube's, or a damaged one, is named with the reason. Needs no key: it reads each one's record,\n" +
 			"which nothing is secret in, and sees that all its parts are there; the whole is read when it is restored.\n" +
-			"A backup that was not verified when it was made is none, and hakube keeps none.\n\n" + exitHelp,
-		Flags:        settingFlags(),
+			"A backup that was not verified when it was made is none, and hakube keeps none.\n\n" +
+			"With --thin those of this cluster go that nobody has to keep: all of the last hour stay, the last of each hour for\n" +
+			"a week, the last of each day for ninety days, and the newest however old. It asks for the cluster's name; --yes is\n" +
+			"for scripts. What is another cluster's, damaged or no backup stays.\n\n" + exitHelp,
+		Flags:        append(settingFlags(), &cli.BoolFlag{Name: "thin", Usage: "remove old backups of the cluster, but one an hour for a week and one a day for ninety days"}),
 		OnUsageError: usage,
 		Action: func(c *cli.Context) error {
 			place := c.Args().First()
-			u.json = c.Bool("json")
+			u.json, u.changes = c.Bool("json"), c.Bool("thin")
 			u.called.by(c, place)
+			if u.changes {
+				u.called.by(c, "--thin", place)
+			}
 			if c.NArg() > 1 {
 				return usageError{fmt.Errorf("backups takes one place, got %q too; flags come before it", c.Args().Get(1))}
 			}
@@ -155,12 +164,30 @@ func backupsCommand(u *ui) *cli.Command {
 			if err := placed(place); err != nil {
 				return err
 			}
-			list, err := u.listed(c, s, place)
+			cl, err := u.keeper(c, s, place)
 			if err != nil {
 				return err
 			}
+			list, err := cl.Backups(c.Context, place)
+			if err != nil {
+				return err
+			}
+			thinned := []backup.Listed{}
+			if u.changes {
+				gone, err := cl.Thin(c.Context, list, u.maySurplusGo(s))
+				if len(gone) > 0 && !u.json {
+					u.note("%d backups of cluster %s were removed from %s", len(gone), s.Prefix, place)
+				}
+				if err != nil {
+					return err
+				}
+				thinned = append(thinned, gone...)
+				list = slices.DeleteFunc(list, func(x backup.Listed) bool {
+					return slices.ContainsFunc(gone, func(y backup.Listed) bool { return x.Where == y.Where })
+				})
+			}
 			if u.json {
-				return u.object("backups", backupsResult{place, append([]backup.Listed{}, list...)})
+				return u.object("backups", backupsResult{place, append([]backup.Listed{}, list...), thinned})
 			}
 			return u.show(backupsPage(place, list))
 		},
@@ -179,16 +206,29 @@ func placed(place string) error {
 	return nil
 }
 
-// listed is what a place has; for one of this machine nothing else is contacted.
-func (u *ui) listed(c *cli.Context, s cluster.Settings, place string) ([]backup.Listed, error) {
+// keeper is the cluster as far as its backups are about it: for a place of this machine
+// nothing is contacted.
+func (u *ui) keeper(c *cli.Context, s cluster.Settings, place string) (*cluster.Cluster, error) {
 	if !backup.InBucket(place) {
-		return backup.List(c.Context, nil, place, time.Now())
+		return cluster.New(s, cluster.Deps{}), nil
 	}
-	cl, err := connect(c.Context, u, s, looking)
-	if err != nil {
-		return nil, err
+	return connect(c.Context, u, s, looking)
+}
+
+// maySurplusGo asks whether backups may be removed.
+func (u *ui) maySurplusGo(s cluster.Settings) func([]backup.Listed) error {
+	return func(surplus []backup.Listed) error {
+		oldest, newest := surplus[len(surplus)-1], surplus[0]
+		what := fmt.Sprintf("this removes %d backups of cluster %s, from %s to %s", len(surplus), s.Prefix, oldest.MadeAt.Format(time.RFC3339), newest.MadeAt.Format(time.RFC3339))
+		if s.Yes {
+			u.note("%s", what)
+			return nil
+		}
+		if !term.IsTerminal(int(u.in.Fd())) {
+			return withHint(usageError{fmt.Errorf("not removed: %s, and there is no terminal to ask", what)}, cure.Hint("remove them without being asked", cure.Same().With("KUBERNETES_SKIP_CONFIRM", "true")))
+		}
+		return u.nameTyped(s, what)
 	}
-	return cl.Backups(c.Context, place)
 }
 
 // backupsPage is a list of backups for a person.

@@ -61,6 +61,7 @@ var keyTexts = map[string]string{
 
 	// Backups.
 	"backup": "the newest verified one where HAKUBE_BACKUP_TO says that backups are; null where nothing says so", "newest": "null: there is none",
+	"thinned": "those that --thin removed",
 	"backups": "what is there, the newest first", "where": "file or object", "madeAt": "when it was", "age": "in seconds", "main": "revision of ring main", "events": "revision of ring events", "verified": "it was restored for a try when it was made, and its parts are there",
 	"made": "when it was, in seconds since 1970", "etcd": "its version", "settings": "of the cluster, by variable",
 	"hash": "of the snapshot's database", "hashKV": "of keys and their history, the same as the ring's at that revision", "keys": "how many", "prefixes": "how many keys, by what they begin with", "format": "of the backup",

@@ -203,6 +203,13 @@ func checksum(headers []string) string {
 	return ""
 }
 
+// Delete removes an object, if it is still the one that was listed.
+func (b Bucket) Delete(ctx context.Context, o Object) error {
+	return b.ask(ctx, gce.Beside{Verb: "deleting", Noun: "object", Name: b.url(o.Name), Changes: true}, func(ctx context.Context, rest *storage.Service) error {
+		return rest.Objects.Delete(b.Name, o.Name).Generation(o.Generation).Context(ctx).Do()
+	})
+}
+
 // Section reads a part of an object: n bytes, or fewer at its end.
 func (b Bucket) Section(ctx context.Context, o Object, from, n int64) (part []byte, err error) {
 	err = b.ask(ctx, gce.Beside{Verb: "reading", Noun: "object", Name: b.url(o.Name)}, func(ctx context.Context, rest *storage.Service) error {
