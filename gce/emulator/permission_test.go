@@ -104,7 +104,7 @@ func TestPermissions(t *testing.T) {
 		`{"policy":{"bindings":[{"role":"roles/iam.serviceAccountUser","members":["serviceAccount:account-instances@p.iam.gserviceaccount.com"]}]}}`)
 	g.says(tokens["instances"], 200, "", "POST", zone+"instances", vm("granted", `"serviceAccounts":[{"email":"account-viewer@p.iam.gserviceaccount.com","scopes":["`+scopePrefix+`compute"]}],`))
 	// What is not here says so, and is no door to what is.
-	for _, url := range []string{"https://storage.googleapis.com/storage/v1/b", "https://compute.googleapis.com/v1/projects/p:getIamPolicy", "https://iam.googleapis.com/v1/projects/p:getIamPolicy",
+	for _, url := range []string{"https://storage.googleapis.com/compute/v1/projects/p/zones", "https://storage.googleapis.com/storage/v1/b/b1x/notificationConfigs", "https://compute.googleapis.com/v1/projects/p:getIamPolicy", "https://iam.googleapis.com/v1/projects/p:getIamPolicy",
 		"https://cloudresourcemanager.googleapis.com/v1/projects/p/serviceAccounts", "https://oauth2.googleapis.com/token", "https://127.0.0.1/compute/v1/projects/p/zones"} {
 		if status, o := g.ask(tokens["editor"], "GET", url, ""); status != 400 || !strings.Contains(message(o), "is not written in hakube's embedded GCE") {
 			t.Errorf("%s: %d %v", url, status, o)

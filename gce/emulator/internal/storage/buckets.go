@@ -168,6 +168,9 @@ func createBucket(k *ask) (any, error) {
 
 func listBuckets(k *ask) (any, error) {
 	project := k.query.Get("project")
+	if project == "" {
+		return nil, problem.New(400, "required", "", "Required parameter: project")
+	}
 	out := struct {
 		Kind  string        `json:"kind"`
 		Items []shownBucket `json:"items,omitempty"`
