@@ -98,6 +98,7 @@ const (
 	BackupVerb   = settings.BackupVerb
 	RestoreVerb  = settings.RestoreVerb
 	EvacuateVerb = settings.EvacuateVerb
+	DrillVerb    = settings.DrillVerb
 	RollVerb     = settings.RollVerb
 
 	AddPool       = settings.AddPool

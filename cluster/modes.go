@@ -45,6 +45,7 @@ func modes() []mode {
 		{Aim: task.Aim{Name: settings.Restore, Masters: true, Repairs: true, GivesUp: true}},
 		{Aim: task.Aim{Name: settings.Roll, Masters: true, Repairs: true, Rolls: true}},
 		{Aim: task.Aim{Name: settings.RollPool, Nodes: true, Rolls: true}, judge: (*run).join, list: rollPoolList},
+		{Aim: task.Aim{Name: settings.Drill}}, // nothing is to become otherwise
 		{Aim: task.Aim{Name: settings.Look}},
 	}
 }

@@ -6,7 +6,9 @@ import (
 	"time"
 
 	"hakube/cluster/backup"
+	"hakube/cluster/drill"
 	"hakube/cluster/env"
+	"hakube/cluster/inventory"
 	"hakube/cluster/live"
 	"hakube/cluster/plan"
 	"hakube/cluster/preflight"
@@ -289,4 +291,54 @@ func (w *whole) settle(ctx context.Context, report func(plan.Event), all *Summar
 // PreviewEvacuate is the walk of Evacuate without acting.
 func (c *Cluster) PreviewEvacuate(ctx context.Context, zone, to string, report func(plan.Event)) (changes int, err error) {
 	return c.leaving(zone, to).previewAll(ctx, report)
+}
+
+// Drill makes failures on purpose, one after the other, and says what came of each. Whatever
+// ends it, each is taken back: here, or by the machine itself when hakube is gone. The
+// error is about drills that could not be made to their end; whether they passed is in the
+// report.
+func (c *Cluster) Drill(ctx context.Context, o drill.Options, report func(plan.Event)) (x *drill.Report, err error) {
+	_, err = c.withLease(ctx, settings.DrillVerb, report, func(ctx context.Context, h hold, report func(plan.Event)) error {
+		f := c.field(h, o, report)
+		plans, skipped, err := f.Prepare(ctx)
+		if err != nil {
+			return err
+		}
+		if err := o.Ask(plans, skipped); err != nil {
+			return err
+		}
+		x, err = f.Run(ctx, plans, skipped)
+		return err
+	})
+	return x, err
+}
+
+// UndoDrill takes back what a drill left that was killed, and returns the machines on which.
+func (c *Cluster) UndoDrill(ctx context.Context, report func(plan.Event)) (undone []string, err error) {
+	_, err = c.withLease(ctx, settings.DrillVerb, report, func(ctx context.Context, h hold, report func(plan.Event)) error {
+		f := c.field(h, drill.Options{Pace: drill.UsualPace}, report)
+		if err := status.Find(ctx, f.Task); err != nil {
+			return err
+		}
+		if undone, err = f.UndoLeft(ctx); err != nil {
+			return err
+		}
+		return f.Record(ctx, "", "")
+	})
+	return undone, err
+}
+
+// field is where drills take place.
+func (c *Cluster) field(h hold, o drill.Options, report func(plan.Event)) *drill.Field {
+	return &drill.Field{
+		Task: c.runFor(settings.DrillVerb, h).Task, Options: o, Say: report, Look: c.Validate,
+		Record: func(ctx context.Context, name, on string) error {
+			h.lease.Note(inventory.DrillKey, name)
+			h.lease.Note(inventory.DrillOnKey, on)
+			if err := h.gate(ctx); err != nil {
+				return err
+			}
+			return h.lease.Keep(ctx)
+		},
+	}
 }

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"regexp"
+	"strconv"
+	"strings"
 	"time"
 
 	"hakube/scripts"
@@ -149,3 +151,28 @@ func (c Certificate) MarshalJSON() ([]byte, error) {
 
 // maxEnd is the last second of the year 9999, which RFC 5280 has for what never ends.
 const maxEnd = 253402300799
+
+// CheckFailure tells whether a machine can make a failure of itself for a drill, nil if so:
+// the failures are those of scripts/drill.sh.
+func CheckFailure(ctx context.Context, r *Runner, on Host, failure string) error {
+	return r.drill(ctx, on, "check", failure)
+}
+
+// BeginFailure has a machine fail, which takes that back by itself when the time is over.
+func BeginFailure(ctx context.Context, r *Runner, on Host, failure string, limit time.Duration, addresses ...string) error {
+	return r.drill(ctx, on, append([]string{"begin", failure, strconv.Itoa(int(limit.Seconds()))}, addresses...)...)
+}
+
+// UndoFailure has a machine take back whatever a drill left.
+func UndoFailure(ctx context.Context, r *Runner, on Host) error { return r.drill(ctx, on, "undo") }
+
+func (r *Runner) drill(ctx context.Context, h Host, args ...string) error {
+	var answer struct {
+		Error string `json:"error"`
+	}
+	err := r.ask(ctx, h, scripts.Drill, &answer, args...)
+	if err == nil && answer.Error != "" {
+		err = fmt.Errorf("drill of %s (%s): %s", h.Name, strings.Join(args, " "), answer.Error)
+	}
+	return err
+}

@@ -17,6 +17,7 @@ var changes = map[string]bool{
 	"join-control-plane": true,
 	"retire":             true,
 	"tend-machine":       true,
+	"drill":              true, // but for check
 	"restore":            true, // but for look
 }
 

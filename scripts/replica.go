@@ -25,6 +25,10 @@ var (
 	// TendMachine sees to a master's data disk and its clock.
 	TendMachine string
 
+	//go:embed drill.sh
+	// Drill makes a failure of a machine on purpose, and takes it back.
+	Drill string
+
 	//go:embed export-keys.sh
 	// ExportKeys prints the cluster's certificate authorities.
 	ExportKeys string

@@ -25,6 +25,7 @@ var all = map[string]string{
 	"join-control-plane": JoinControlPlane,
 	"retire":             Retire,
 	"tend-machine":       TendMachine,
+	"drill":              Drill,
 	"backup":             Backup,
 	"restore":            Restore,
 }

@@ -208,3 +208,10 @@ func inLabel(text string) (value string, ok bool) {
 
 // SpanKey is the label of an up of the whole cluster that is not done (package span).
 const SpanKey = "hakube-span"
+
+// DrillKey and DrillOnKey are the labels of a drill whose failure was not taken back: which
+// it is, and the machine that it is of.
+const (
+	DrillKey   = "hakube-drill"
+	DrillOnKey = "hakube-drill-on"
+)

@@ -26,6 +26,8 @@ type Holder struct {
 	Begun   map[string]string          // the settings the cluster was begun with
 	Span    string                     // an up of the whole cluster that was begun and is not done
 	Roll    *Roll                      // one that was begun and is not done; nil if none is
+	Drill   string                     // one whose failure was not taken back
+	DrillOn string                     // the machine that it is of
 	labels  map[string]string          // what was said of it since, among them
 }
 
@@ -34,7 +36,7 @@ func (h Holder) Unassigned() bool { return h.IP != "" && h.Machine == "" && h.Ru
 
 // HolderOf is who has an address, and what its labels and its description record.
 func HolderOf(a *computepb.Address) Holder {
-	h := Holder{IP: a.GetAddress(), Tier: a.GetNetworkTier(), Lease: lease.RecordOf(a.GetLabels()), Growing: growthsOf(a.GetLabels()), Span: a.GetLabels()[SpanKey], Roll: rollOf(a.GetLabels()), Begun: settings.MarkFields(a.GetDescription()), labels: a.GetLabels()}
+	h := Holder{IP: a.GetAddress(), Tier: a.GetNetworkTier(), Lease: lease.RecordOf(a.GetLabels()), Growing: growthsOf(a.GetLabels()), Span: a.GetLabels()[SpanKey], Roll: rollOf(a.GetLabels()), Drill: a.GetLabels()[DrillKey], DrillOn: a.GetLabels()[DrillOnKey], Begun: settings.MarkFields(a.GetDescription()), labels: a.GetLabels()}
 	if h.Lease == (lease.Record{}) { // nobody has come as far as its labels
 		h.Growing, h.Span = growthsOf(h.Begun), h.Begun[SpanKey]
 	}

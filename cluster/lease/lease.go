@@ -47,6 +47,7 @@ type Lease struct {
 	lost   error
 	stop   func()            // ends its renewal
 	notes  map[string]string // labels that change with it
+	due    bool              // they are to be written down now
 	has    map[string]string // labels that the address is to have besides
 }
 

@@ -1,6 +1,9 @@
 package lease
 
-import "maps"
+import (
+	"context"
+	"maps"
+)
 
 // Note has a label of the address changed with the lease, which costs no call of
 // its own: it is there from the first change of the run on. "" takes it away.
@@ -24,6 +27,18 @@ func (l *Lease) Noted(key string) string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.notes[key]
+}
+
+// Keep writes the notes down now: with the first change, or the next renewal, may be too late
+// for what others are to know of before it happens.
+func (l *Lease) Keep(ctx context.Context) error {
+	if err := l.Guard(ctx); err != nil {
+		return err
+	}
+	l.mu.Lock()
+	l.due = true
+	l.mu.Unlock()
+	return l.compareAndSwap(ctx, false)
 }
 
 // noted returns labels with the notes in them, and those the address is to have. The

@@ -17,14 +17,15 @@ func (l *Lease) compareAndSwap(ctx context.Context, force bool) error {
 	defer l.swapping.Unlock()
 	l.mu.Lock()
 	at, ours, lost, beaten := l.at, !l.asked.IsZero(), l.lost, l.beaten
-	over := l.expired(RecordOf(at.GetLabels()))
+	over, due := l.expired(RecordOf(at.GetLabels())), l.due
+	l.due = false
 	l.mu.Unlock()
 	switch {
 	case at == nil || lost != nil: // meanwhile
 		return lost
 	case beaten != nil && !force: // another step has just found it out: no need to ask again
 		return beaten
-	case ours && elapsed(l.asked) < l.length/4: // another step has just renewed it
+	case ours && elapsed(l.asked) < l.length/4 && !due: // another step has just renewed it
 		return nil
 	case !over && !force:
 		return &HeldError{RecordOf(at.GetLabels())}

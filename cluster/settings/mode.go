@@ -22,6 +22,7 @@ const (
 	Evacuate      Mode = "evacuate zone"  // evacuate: masters and pools of a zone go to others
 	Roll          Mode = "roll"           // roll: machines of masters are made again, one after the other
 	RollPool      Mode = "roll pool"      // roll: nodes of a pool are made again, some at a time and drained
+	Drill         Mode = "drill"          // drill: something fails on purpose, and is taken back
 	Look          Mode = "look"           // status, validate, backup: nothing
 )
 
@@ -33,6 +34,8 @@ func (s *Settings) Mode(verb Verb) Mode {
 		return RollPool
 	case verb == StatusVerb, verb == BackupVerb:
 		return Look
+	case verb == DrillVerb:
+		return Drill
 	case verb == RestoreVerb:
 		return Restore
 	case verb == EvacuateVerb:
@@ -162,6 +165,8 @@ const (
 	RestoreVerb Verb = "restore"
 	// EvacuateVerb is of the zone that is its argument, and finds the others itself.
 	EvacuateVerb Verb = "evacuate"
+	// DrillVerb finds what is to fail itself; which failure is its argument.
+	DrillVerb Verb = "drill"
 	// RollVerb finds masters and pools itself; which is its argument.
 	RollVerb Verb = "roll"
 )

@@ -118,7 +118,7 @@ type Settings struct {
 
 	Sweep     Bool `group:"In the way" for:"down" envconfig:"HAKUBE_SWEEP" flag:"sweep" default:"false" desc:"down of the whole cluster: also remove what its Services and volumes left behind, disks and the data on them included"`
 	BreakLock Bool `for:"up,down,repair" envconfig:"HAKUBE_BREAK_LOCK" flag:"break-lock" default:"false" desc:"up, down: take over from a run that is changing the cluster now, instead of waiting for it"`
-	Yes       Bool `for:"down,repair" envconfig:"KUBERNETES_SKIP_CONFIRM" flag:"yes" default:"false" desc:"down, repair --from-survivor: do not ask for the cluster's name. Without a terminal a down of every zone needs it"`
+	Yes       Bool `for:"down,repair,drill" envconfig:"KUBERNETES_SKIP_CONFIRM" flag:"yes" default:"false" desc:"down, repair --from-survivor: do not ask for the cluster's name. Without a terminal a down of every zone needs it"`
 
 	given  chosen // which of them somebody set; all others are as what is there, or the default where nothing is
 	asked  *Count // NUM_NODES as somebody set it for a pool whose size is the cluster autoscaler's; see Autosized

@@ -31,7 +31,7 @@ type Unfinished struct {
 
 // unfinished is all of it, what keeps the API dark first.
 func (s *Snapshot) unfinished() []Unfinished {
-	list := s.spanned()
+	list := append(s.drilled(), s.spanned()...)
 	if len(s.Masters) == 0 && len(list) > 0 {
 		return list
 	}
@@ -67,6 +67,18 @@ func (s *Snapshot) unfinished() []Unfinished {
 		list = append(list, s.withoutPool()...)
 	}
 	return append(append(list, s.unfinishedNodes()...), s.unfinishedAddons()...)
+}
+
+// NotTakenBack is how what status says of a drill ends, also while it is made.
+const NotTakenBack = " was not taken back"
+
+// drilled is a drill that was killed: what it had fail may have been taken back by its
+// machine, and what Compute Engine alone can take back was not.
+func (s *Snapshot) drilled() []Unfinished {
+	if s.Held.Drill == "" {
+		return []Unfinished{}
+	}
+	return half(fmt.Sprintf("drill %s of %s", s.Held.Drill, s.Held.DrillOn)+NotTakenBack, cure.UndoDrill().String(), "")
 }
 
 // spanned is an up of the whole cluster that was begun and is not done, also when it was

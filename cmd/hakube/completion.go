@@ -10,6 +10,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"hakube/cluster"
+	"hakube/cluster/drill"
 	"hakube/cluster/settings"
 	"hakube/gce"
 	"hakube/gce/emulator"
@@ -89,6 +90,8 @@ func arguments(path string, commands []*cli.Command) []string {
 		return append([]string{"env", "json", "man"}, visible(commands)...)
 	case "repair":
 		return []string{mastersWord}
+	case "drill":
+		return append(drill.Names(), allDrills, undoDrill)
 	case "roll", "plan roll":
 		return append([]string{"masters", "pool"}, emulator.Zones()...)
 	case "evacuate", "plan evacuate":

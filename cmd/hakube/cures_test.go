@@ -152,6 +152,13 @@ func typed() []spell {
 				s.ok(t, "up", zone, "--kubeconfig="+filepath.Join(t.TempDir(), "kubeconfig"))
 			}, call: []string{"evacuate", kubeconfig, zoneB}, after: map[string]string{"Evacuate": "$H validate"}},
 		}},
+		{name: "drill", slips: []slip{
+			{kinds: []string{"Drill"}, make: func(t *testing.T, s *shell) {
+				s.ok(t, "local", "start", "--machines=model")
+				s.ok(t, "up", zone, "--kubeconfig="+filepath.Join(t.TempDir(), "kubeconfig"))
+			}, call: []string{"drill", kubeconfig, "--for=1", "etcd-events-killed"}, after: map[string]string{"Drill": "$H validate --wait=1m"}},
+			{kinds: []string{"UndoDrill"}, make: func(t *testing.T, s *shell) { s.drillKilled(t, kubeconfig) }, call: []string{"validate", kubeconfig}, after: map[string]string{"UndoDrill": "$H validate --wait=1m"}},
+		}},
 		{name: "roll", slips: []slip{
 			{kinds: []string{"Roll"}, make: func(t *testing.T, s *shell) {
 				s.ok(t, "local", "start", "--machines=model")
@@ -281,7 +288,7 @@ func (s *shell) typed(t *testing.T, dir, program string, args ...string) (string
 // cured runs a named command word for word; one that asks is asked by a terminal.
 func (s *shell) cured(t *testing.T, line, kind string) (string, int) {
 	t.Helper()
-	question := map[string]string{"Down": `to go on: `, "Evacuate": `to go on: `, "FromSurvivor": `to go on with \S+ alone: `}[kind]
+	question := map[string]string{"Down": `to go on: `, "Evacuate": `to go on: `, "Drill": `to go on: `, "FromSurvivor": `to go on with \S+ alone: `}[kind]
 	if question == "" {
 		return s.typed(t, t.TempDir(), "sh", "-c", line)
 	}

@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"hakube/cluster/drill"
 )
 
 // TestRegister writes and reads a register while model machines become two
@@ -40,6 +42,6 @@ func TestRegister(t *testing.T) {
 		run([]string{"KUBE_GCE_ZONE=" + zoneC, addMaster}, "up")
 		run([]string{"KUBE_GCE_ZONE=" + zoneC, noNodes}, "down")
 	}
-	time.Sleep(2 * registerEvery) // a write or two at the end
+	time.Sleep(2 * drill.RegisterEvery) // a write or two at the end
 	r.end(t)
 }

@@ -180,8 +180,8 @@ func (g *grown) restartNetworks(t *testing.T) {
 		}
 	}
 	g.answers(t, "nginx")
-	failed, answered := g.register.failed(begin)
-	report(t, "systemd-networkd was restarted on %d masters: %d of %d requests failed, writes stalled %.2f s at most", len(s.Masters), failed, failed+answered, g.register.stall(begin).Seconds())
+	failed, answered := g.register.Failed(begin)
+	report(t, "systemd-networkd was restarted on %d masters: %d of %d requests failed, writes stalled %.2f s at most", len(s.Masters), failed, failed+answered, g.register.Stall(begin).Seconds())
 	if failed > 0 || answered == 0 {
 		t.Errorf("%d requests failed and %d were answered while systemd-networkd was restarted on the masters", failed, answered)
 	}
@@ -363,14 +363,14 @@ func (g *grown) unreplicate(t *testing.T, zone string) {
 // to their limits.
 func (g *grown) measured(t *testing.T, what string, s cluster.Summary, since time.Time) {
 	t.Helper()
-	stall := g.register.stall(since).Seconds()
-	failed, answered := g.register.failed(since)
+	stall := g.register.Stall(since).Seconds()
+	failed, answered := g.register.Failed(since)
 	report(t, "%s: dark %.2f s at most, %.2f s in all (%d of %d probes), writes stalled %.2f s at most (%d of %d requests failed)",
 		what, s.Dark.Longest, s.Dark.Total, s.Dark.Failed, s.Dark.Probes, stall, failed, failed+answered)
 	for _, o := range s.Outages {
 		t.Logf("dark in %q: %.2f s at most, %d of %d probes", o.Step, o.Longest, o.Failed, o.Probes)
 	}
-	for _, line := range g.register.slow(since) {
+	for _, line := range g.register.Slow(since) {
 		t.Log(line)
 	}
 	if s.Dark.Longest > darkLimit {
@@ -430,7 +430,7 @@ func (g *grown) halt(t *testing.T) {
 	if status := g.call(t, http.MethodGet, "zones/"+zoneC+"/instances/"+name)["status"]; status != "TERMINATED" {
 		t.Errorf("%s is %v after it was halted, want TERMINATED", name, status)
 	}
-	report(t, "%s was halted: writes stalled %.2f s at most while it went", name, g.register.stall(begin).Seconds())
+	report(t, "%s was halted: writes stalled %.2f s at most while it went", name, g.register.Stall(begin).Seconds())
 	since := time.Now() // the balancer's check has seen it long since
 	s := g.cluster(t)
 	for _, m := range s.Masters {
@@ -452,8 +452,8 @@ func (g *grown) halt(t *testing.T) {
 	g.answers(t, "nginx")
 	g.serve(t, "nginx-next")
 	g.answers(t, "nginx-next")
-	report(t, "with %s halted writes stalled %.2f s at most", name, g.register.stall(since).Seconds()) // a busy host alone makes a second
-	if failed, answered := g.register.failed(since); failed > 0 || answered == 0 {
+	report(t, "with %s halted writes stalled %.2f s at most", name, g.register.Stall(since).Seconds()) // a busy host alone makes a second
+	if failed, answered := g.register.Failed(since); failed > 0 || answered == 0 {
 		t.Errorf("%d requests failed and %d were answered after the balancer had left the halted master", failed, answered)
 	}
 }

@@ -35,7 +35,7 @@ var ownFlags = map[string]struct {
 	values      []string
 }{
 	"machines": {"real|model", []string{"real", "model"}}, "latency": {"none|gce", []string{"none", "gce"}}, "listen": {"ADDRESS:PORT", nil},
-	"wait": {"SECONDS", nil}, "from-survivor": {"NAME", nil}, "to": {"WHERE", nil},
+	"wait": {"SECONDS", nil}, "from-survivor": {"NAME", nil}, "on": {"NAME", nil}, "for": {"SECONDS", nil}, "html": {"FILE", nil}, "to": {"WHERE", nil},
 }
 
 // optionalValues are flags that may stand alone or with =VALUE.

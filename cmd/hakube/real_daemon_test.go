@@ -89,7 +89,7 @@ func (g *grown) replicateStruck(t *testing.T, zone string) {
 	}
 	name := regexp.MustCompile(`machine (kubernetes-master-[0-9a-f]{3}) `).FindStringSubmatch(s.stderr)
 	g.masters[zone] = name[1]
-	stall := g.register.stall(begin).Seconds()
+	stall := g.register.Stall(begin).Seconds()
 	report(t, "adding %s with the embedded GCE killed 3 times: %.1f s, writes stalled %.2f s at most", name[1], time.Since(begin).Seconds(), stall)
 	if stall > stallLimit {
 		t.Errorf("writes stalled for %.2f s", stall)

@@ -48,9 +48,9 @@ func TestRealRoll(t *testing.T) {
 	begin := time.Now()
 	var s cluster.Summary
 	decode(t, g.ok(t, "roll", "--all", "--json").stdout, &s)
-	failed, answered := r.failed(begin)
+	failed, answered := r.Failed(begin)
 	report(t, "%d masters and %d nodes made again in %.0f s; %d of %d requests failed, longest stall %.1f s; at least %d of %d pods Ready",
-		len(s.Rolled), g.nodes, time.Since(begin).Seconds(), failed, failed+answered, r.stall(begin).Seconds(), least(), g.nodes)
+		len(s.Rolled), g.nodes, time.Since(begin).Seconds(), failed, failed+answered, r.Stall(begin).Seconds(), least(), g.nodes)
 	r.end(t)
 	if len(s.Rolled) != len(masters) || len(s.RolledPools) != 1 || s.RolledPools[0].Nodes != g.nodes || s.RolledPools[0].Why == "" {
 		t.Errorf("rolled are masters %v and pools %+v", s.Rolled, s.RolledPools)

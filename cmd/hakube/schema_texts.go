@@ -56,6 +56,13 @@ var keyTexts = map[string]string{
 	"voters": "how many", "need": "how many must live", "valid": "whether all is as it should be", "problems": "why it is not", "status": "what was seen",
 	"certificates": "what masters show to others, the first to end first", "ends": "the last moment at which it is taken", "place": "zone or region; of backups the directory or bucket", "owner": "the Service or volume it was made for", "size": "of a disk or a snapshot", "class": "type of a disk, such as pd-balanced", "billed": "what Google asks money for as long as it is there, \"\" if it is free", "network": "the cluster's, which cannot go before this",
 
+	// Drills. Times are seconds after the failure.
+	"passed": "whether all was as expected", "drills": "those that were made", "skipped": "drills that were not made", "drill": "its name", "title": "what fails, for people", "since": "when it began",
+	"on": "the machine that failed", "cause": "root cause, in the words of Kubernetes' document about availability", "expected": "what that expects", "arithmetic": "what was left, counted before",
+	"failure": "what was done", "undo": "what took it back", "checks": "expectations, and what was seen", "what": "of what", "want": "what was expected", "got": "what was seen",
+	"marks": "moments", "at": "second", "seconds": "requests to the API by second", "acknowledged": "writes that were", "reads": "that were answered", "answered": "requests that were",
+	"said": "what validate said meanwhile", "notReady": "when its Node was found out", "answers": "when the last request that failed had ended", "undone": "when it was taken back", "whole": "when the cluster was valid again", "stall": "seconds without an acknowledged write at most",
+
 	// The operator's credentials.
 	"file": "of the kubeconfig that has them; of a backup: where it is", "server": "where kubectl finds the API", "user": "whom the API takes the operator for", "until": "when the certificate ends",
 

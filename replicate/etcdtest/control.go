@@ -27,6 +27,7 @@ type controlPlane struct {
 	members map[string]*member // by ring; a machine that joins has none at first
 	version string
 	serving *tls.Config       // nil while there is no API server
+	killed  *tls.Config       // of one that was killed and is not started again
 	why     map[string]string // by ring: why etcd ended as soon as it began
 	halted  map[string]bool   // by ring: its unit was stopped, so that systemd leaves it alone
 }

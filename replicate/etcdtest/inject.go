@@ -49,6 +49,66 @@ func (g *Guest) fellSilent() {
 	}
 }
 
+// KillAPI ends its API server with all connections to it, as a signal 9 does of one that
+// nobody starts again: until StartAPI or a reboot.
+func (g *Guest) KillAPI() error {
+	g.w.mu.Lock()
+	k, err := g.master("killing the API server", ringMain)
+	if err == nil && k.serving != nil {
+		k.killed, k.serving = k.serving, nil
+	}
+	g.fellSilent()
+	g.w.happened()
+	g.w.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	g.mu.Lock()
+	var ended []*conn
+	for c := range g.conns {
+		if c.local == port(443) {
+			ended = append(ended, c)
+		}
+	}
+	g.mu.Unlock()
+	for _, c := range ended {
+		_ = c.Close()
+	}
+	return nil
+}
+
+// StartAPI undoes KillAPI.
+func (g *Guest) StartAPI() error {
+	g.w.mu.Lock()
+	defer g.w.mu.Unlock()
+	k, err := g.master("starting the API server", ringMain)
+	if err == nil && k.killed != nil {
+		k.serving, k.killed = k.killed, nil
+	}
+	g.fellSilent()
+	g.w.happened()
+	return err
+}
+
+// KillKubelet ends its kubelet, whose pods go on: until StartKubelet or a reboot.
+func (g *Guest) KillKubelet() {
+	g.w.mu.Lock()
+	defer g.w.mu.Unlock()
+	delete(g.w.kubelets, g.boot.MachineID)
+	g.w.silent[g.boot.MachineID] = time.Now()
+	g.w.happened()
+}
+
+// StartKubelet undoes KillKubelet.
+func (g *Guest) StartKubelet() {
+	g.w.mu.Lock()
+	defer g.w.mu.Unlock()
+	if g.ctx.Err() == nil {
+		g.w.kubelets[g.boot.MachineID] = kubelet{guest: g, ready: true, since: time.Now()}
+		g.w.happened()
+	}
+}
+
 // StopEtcd ends its member of a ring, as systemctl stop would: it stays so until
 // StartEtcd, a script that starts it, or a reboot.
 func (g *Guest) StopEtcd(ring string) error {

@@ -73,6 +73,12 @@ func Evacuate(inZone, to string) Command {
 	return command("hakube", "evacuate", "--to="+to, inZone)
 }
 
+// Drill has something fail on purpose, and sees what comes of it.
+func Drill(words ...string) Command { return command(append([]string{"hakube", "drill"}, words...)...) }
+
+// UndoDrill takes back what a drill left.
+func UndoDrill() Command { return command("hakube", "drill", "undo") }
+
 // Roll has machines made again: those of masters, a zone's pool, or all.
 func Roll(of ...string) Command { return command(append([]string{"hakube", "roll"}, of...)...) }
 

@@ -63,6 +63,7 @@ func New(dir string, change ...func(*etcdtest.Options)) *Machines {
 	for _, f := range change {
 		f(&o)
 	}
+	o.Scripts = drilled(o.Scripts)
 	return &Machines{
 		dir: dir, world: etcdtest.NewWorld(o),
 		attached: make(chan struct{}), guests: map[emulator.MachineKey]*etcdtest.Guest{}, calls: map[*call]struct{}{},

@@ -1,0 +1,416 @@
+package drill
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	// porcupine judges whether a history could have come from one register.
+	"github.com/anishathalye/porcupine"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	corev1client "k8s.io/client-go/kubernetes/typed/core/v1"
+	"k8s.io/client-go/rest"
+)
+
+// A Register is a counter in a ConfigMap, which a writer increments under a
+// resourceVersion and a reader reads, while all sorts of things happen to the
+// masters. What both saw must be what one counter could have shown.
+type Register struct {
+	client corev1client.ConfigMapInterface
+	name   string
+	ctx    context.Context // over once it is to stop
+	stop   context.CancelFunc
+	work   sync.WaitGroup
+	began  time.Time
+
+	mu      sync.Mutex
+	history []porcupine.Operation
+	acks    []time.Time // of writes
+	asked   []attempt   // in the order in which they ended
+	written writes
+	errors  map[string]int
+}
+
+type writes struct{ attempts, acknowledged, conflicts, unknown, reads, unread int }
+
+// An attempt is a request, and whether it was answered.
+type attempt struct {
+	call, end time.Time
+	ok, write bool
+	err       string // why not
+}
+
+const (
+	registerNamespace = "default"
+	// RegisterEvery is the pause between two writes, and two reads.
+	RegisterEvery = 100 * time.Millisecond
+	// registerLimit is for one request. One that is under way when the address moves
+	// is never answered, its connection being gone: how long its client hangs is
+	// the client's own limit, so this must be less than the stall that is allowed.
+	registerLimit = 2 * time.Second
+)
+
+// op is what was asked of the register: a write from one value to the next, or
+// a read. done tells that an answer came.
+type op struct {
+	write    bool
+	from, to int
+}
+
+type outcome struct {
+	value   int
+	refused bool // a write that certainly was none: its resourceVersion was old
+}
+
+// registerModel is the counter. A write whose answer was lost is never over: it
+// may take hold at any time, as long as the value is still the one it was about.
+var registerModel = porcupine.Model{
+	Init: func() any { return 0 },
+	Step: func(state, input, output any) (bool, any) {
+		value, o, out := state.(int), input.(op), output.(*outcome)
+		switch {
+		case !o.write:
+			return out.value == value, value
+		case out == nil: // unknown
+			if value == o.from {
+				return true, o.to
+			}
+			return true, value
+		case out.refused:
+			return true, value
+		}
+		return value == o.from, o.to
+	},
+	Equal: func(a, b any) bool { return a == b },
+}
+
+// BeginRegister begins at once, and goes on until End. Each request has a connection of its
+// own: what is measured is the service, not how soon a client gives up on a dead connection.
+func BeginRegister(ctx context.Context, config *rest.Config, name string) (*Register, error) {
+	tls, err := rest.TLSConfigFor(config)
+	if err != nil {
+		return nil, err
+	}
+	config = rest.CopyConfig(config)
+	config.QPS = -1
+	client, err := corev1client.NewForConfigAndClient(config, &http.Client{
+		Transport: &http.Transport{TLSClientConfig: tls, DisableKeepAlives: true, Proxy: config.Proxy, DialContext: config.Dial}, Timeout: registerLimit,
+	})
+	if err != nil {
+		return nil, err
+	}
+	r := &Register{client: client.ConfigMaps(registerNamespace), name: name, began: time.Now(), errors: map[string]int{}}
+	if err := r.anew(ctx); err != nil {
+		return nil, err
+	}
+	r.ctx, r.stop = context.WithCancel(context.WithoutCancel(ctx)) // it outlives what interrupts a drill, which is taken back meanwhile
+	r.acks = append(r.acks, time.Now())
+	for _, act := range []func(context.Context){r.write, r.read} {
+		r.work.Go(func() {
+			tick := time.NewTicker(RegisterEvery)
+			defer tick.Stop()
+			for {
+				act(r.ctx)
+				select {
+				case <-r.ctx.Done():
+					return
+				case <-tick.C:
+				}
+			}
+		})
+	}
+	return r, nil
+}
+
+// anew makes the register, in the place of one that a run before left.
+func (r *Register) anew(ctx context.Context) error {
+	if err := r.client.Delete(ctx, r.name, metav1.DeleteOptions{}); err != nil && !apierrors.IsNotFound(err) {
+		return err
+	}
+	_, err := r.client.Create(ctx, r.configMap(0), metav1.CreateOptions{})
+	return err
+}
+
+// Remove takes the register away, once it has ended.
+func (r *Register) Remove(ctx context.Context) error {
+	if err := r.client.Delete(ctx, r.name, metav1.DeleteOptions{}); err != nil && !apierrors.IsNotFound(err) {
+		return fmt.Errorf("removing ConfigMap %s of namespace %s: %w", r.name, registerNamespace, err)
+	}
+	return nil
+}
+
+func (r *Register) configMap(n int) *corev1.ConfigMap {
+	return &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: r.name}, Data: map[string]string{"n": strconv.Itoa(n)}}
+}
+
+// get reads the register once and notes it.
+func (r *Register) get(ctx context.Context, client int) (*corev1.ConfigMap, int, bool) {
+	call := time.Now()
+	c, err := r.client.Get(ctx, r.name, metav1.GetOptions{})
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if ctx.Err() == nil {
+		r.asked = append(r.asked, attempt{call: call, end: time.Now(), ok: err == nil, err: reason(err)})
+	}
+	if err != nil {
+		if ctx.Err() == nil {
+			r.written.unread++
+			r.errors["read: "+reason(err)]++
+		}
+		return nil, 0, false
+	}
+	n, err := strconv.Atoi(c.Data["n"])
+	if err != nil {
+		r.errors["read: "+err.Error()]++
+		return nil, 0, false
+	}
+	r.written.reads++
+	r.note(client, op{}, &outcome{value: n}, call, time.Now())
+	return c, n, true
+}
+
+func (r *Register) read(ctx context.Context) { r.get(ctx, 1) }
+
+func (r *Register) write(ctx context.Context) {
+	c, n, ok := r.get(ctx, 0)
+	if !ok {
+		return
+	}
+	o := op{write: true, from: n, to: n + 1}
+	next := r.configMap(n + 1)
+	next.ResourceVersion = c.ResourceVersion
+	call := time.Now()
+	_, err := r.client.Update(ctx, next, metav1.UpdateOptions{})
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	now := time.Now()
+	r.written.attempts++
+	if ctx.Err() == nil {
+		r.asked = append(r.asked, attempt{call, now, err == nil || apierrors.IsConflict(err), true, reason(err)})
+	}
+	switch {
+	case err == nil:
+		r.written.acknowledged++
+		r.acks = append(r.acks, now)
+		r.note(0, o, &outcome{value: o.to}, call, now)
+	case apierrors.IsConflict(err):
+		r.written.conflicts++
+		r.note(0, o, &outcome{refused: true}, call, now)
+	default:
+		if ctx.Err() == nil {
+			r.written.unknown++
+			r.errors["write: "+reason(err)]++
+		}
+		r.note(0, o, nil, call, time.Time{})
+	}
+}
+
+// reason is an error without what differs each time.
+func reason(err error) string {
+	if err == nil {
+		return ""
+	}
+	s := err.Error()
+	if len(s) > 100 {
+		s = s[len(s)-100:]
+	}
+	return s
+}
+
+// note adds to the history; an operation that is not over has no end. Each that
+// is unknown has a client of its own, since its client went on. The lock is held.
+func (r *Register) note(client int, o op, out *outcome, call, end time.Time) {
+	if end.IsZero() {
+		client = 2 + len(r.history)
+		end = r.began.Add(24 * time.Hour)
+	}
+	r.history = append(r.history, porcupine.Operation{
+		ClientId: client, Input: o, Output: out, Call: call.Sub(r.began).Nanoseconds(), Return: end.Sub(r.began).Nanoseconds(),
+	})
+}
+
+// Stall is the longest time between two acknowledged writes since a moment, the
+// time that has passed since the last one included.
+func (r *Register) Stall(since time.Time) (longest time.Duration) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	last := time.Time{}
+	for _, at := range append(r.acks, time.Now()) {
+		if !at.Before(since) && !last.IsZero() {
+			longest = max(longest, at.Sub(last))
+		}
+		last = at
+	}
+	return longest
+}
+
+// Failed is how many requests were asked since a moment and not answered, and
+// how many were answered.
+func (r *Register) Failed(since time.Time) (failed, answered int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, a := range r.asked {
+		switch {
+		case a.call.Before(since):
+		case a.ok:
+			answered++
+		default:
+			failed++
+		}
+	}
+	return failed, answered
+}
+
+// Slow are the requests since a moment that were not answered or took long, as
+// lines: what a stall is made of.
+func (r *Register) Slow(since time.Time) (lines []string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, a := range r.asked {
+		took := a.end.Sub(a.call)
+		if a.call.Before(since) || a.ok && took < 500*time.Millisecond {
+			continue
+		}
+		kind := "read"
+		if a.write {
+			kind = "write"
+		}
+		lines = append(lines, fmt.Sprintf("%s after %.1f s took %.2f s, answered %t %s", kind, a.call.Sub(since).Seconds(), took.Seconds(), a.ok, a.err))
+	}
+	return lines
+}
+
+// unread is the longest span in which no read was answered and some failed: from
+// the call of the first that failed to the first answer after it.
+func unread(asked []attempt) (longest time.Duration) {
+	var dark time.Time
+	for _, a := range asked {
+		if a.write {
+			continue
+		}
+		if !a.ok && dark.IsZero() {
+			dark = a.call
+		}
+		if !dark.IsZero() {
+			longest = max(longest, a.end.Sub(dark))
+		}
+		if a.ok {
+			dark = time.Time{}
+		}
+	}
+	return longest
+}
+
+// End stops both.
+func (r *Register) End() {
+	r.stop()
+	r.work.Wait()
+}
+
+// Ended tells that it was stopped.
+func (r *Register) Ended() bool { return r.ctx.Err() != nil }
+
+// Linear tells whether what both saw could have come from one register: no write that was
+// acknowledged is lost, and none that was refused took hold. It is asked when both ended.
+func (r *Register) Linear() (porcupine.CheckResult, int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return porcupine.CheckOperationsTimeout(registerModel, r.history, time.Minute), len(r.history)
+}
+
+// Count is how many writes were acknowledged and how many reads answered.
+func (r *Register) Count() (writes, reads int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.written.acknowledged, r.written.reads
+}
+
+// Lines are what it saw, for people.
+func (r *Register) Lines() []string {
+	longest := r.Stall(r.began)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	lines := []string{fmt.Sprintf("%d writes attempted, %d acknowledged, %d conflicts, %d unknown; %d reads, %d failed; longest stall of writes %.2f s, of reads %.2f s",
+		r.written.attempts, r.written.acknowledged, r.written.conflicts, r.written.unknown, r.written.reads, r.written.unread,
+		longest.Seconds(), unread(r.asked).Seconds())}
+	for _, what := range slices.Sorted(maps.Keys(r.errors)) {
+		lines = append(lines, fmt.Sprintf("%d times %s", r.errors[what], what))
+	}
+	return lines
+}
+
+// Series is what was asked between two moments, by second after the first.
+func (r *Register) Series(from, to time.Time) (list []Second) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, a := range r.asked {
+		if a.end.Before(from) || a.end.After(to) {
+			continue
+		}
+		n := int(a.end.Sub(from) / time.Second)
+		for len(list) <= n {
+			list = append(list, Second{At: len(list)})
+		}
+		switch {
+		case !a.ok:
+			list[n].Failed++
+		case a.write:
+			list[n].Writes++
+		default:
+			list[n].Reads++
+		}
+	}
+	return list
+}
+
+// Between is how many requests that were asked between two moments failed and were
+// answered, and when the last that failed had ended.
+func (r *Register) Between(from, to time.Time) (failed, answered int, last time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, a := range r.asked {
+		switch {
+		case a.call.Before(from) || a.call.After(to):
+		case a.ok:
+			answered++
+		default:
+			failed++
+			last = a.end
+		}
+	}
+	return failed, answered, last
+}
+
+// StallBetween is the longest time without an acknowledged write between two moments.
+func (r *Register) StallBetween(from, to time.Time) (longest time.Duration) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	last := from
+	for _, at := range append(slices.Clone(r.acks), to) {
+		if at.Before(from) || at.After(to) {
+			continue
+		}
+		longest = max(longest, at.Sub(last))
+		last = at
+	}
+	return longest
+}
+
+// writesBetween is how many writes were acknowledged between two moments.
+func (r *Register) writesBetween(from, to time.Time) (n int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, at := range r.acks {
+		if at.After(from) && at.Before(to) {
+			n++
+		}
+	}
+	return n
+}

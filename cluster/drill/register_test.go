@@ -1,0 +1,72 @@
+package drill
+
+import (
+	"testing"
+	"time"
+
+	"github.com/anishathalye/porcupine"
+)
+
+// TestRegisterModel: the judge finds what it is there to find.
+func TestRegisterModel(t *testing.T) {
+	type step struct {
+		client, call, end int // end 0: never
+		op
+		out *outcome
+	}
+	w := func(client, call, end, from int, out *outcome) step {
+		return step{client, call, end, op{true, from, from + 1}, out}
+	}
+	read := func(client, call, end, value int) step {
+		return step{client, call, end, op{}, &outcome{value: value}}
+	}
+	ok := &outcome{}
+	for _, c := range []struct {
+		name  string
+		want  porcupine.CheckResult
+		steps []step
+	}{
+		{"in order", porcupine.Ok, []step{w(0, 1, 2, 0, ok), read(1, 3, 4, 1), w(0, 5, 6, 1, ok), read(1, 7, 8, 2)}},
+		{"a read during a write", porcupine.Ok, []step{w(0, 1, 4, 0, ok), read(1, 2, 3, 0)}},
+		{"lost: acknowledged, then gone", porcupine.Illegal, []step{w(0, 1, 2, 0, ok), read(0, 3, 4, 0)}},
+		{"stale: another one has read more", porcupine.Illegal, []step{w(0, 1, 9, 0, ok), read(1, 2, 3, 1), read(2, 4, 5, 0)}},
+		{"unknown, and it took hold late", porcupine.Ok, []step{w(2, 1, 0, 0, nil), read(0, 3, 4, 0), read(0, 5, 6, 1)}},
+		{"unknown, and it never did", porcupine.Ok, []step{w(2, 1, 0, 0, nil), read(0, 3, 4, 0), w(0, 5, 6, 0, ok), read(0, 7, 8, 1)}},
+		{"unknown, and it came twice", porcupine.Illegal, []step{w(2, 1, 0, 0, nil), read(0, 3, 4, 1), read(0, 5, 6, 2)}},
+		{"refused, and yet there", porcupine.Illegal, []step{w(0, 1, 2, 0, &outcome{refused: true}), read(0, 3, 4, 1)}},
+	} {
+		r := &Register{}
+		for _, s := range c.steps {
+			end := time.Time{}.Add(time.Duration(s.end))
+			if s.end == 0 {
+				end = time.Time{}
+			}
+			r.note(s.client, s.op, s.out, time.Time{}.Add(time.Duration(s.call)), end)
+		}
+		if got := porcupine.CheckOperationsTimeout(registerModel, r.history, time.Second); got != c.want {
+			t.Errorf("%s: %v, want %v", c.name, got, c.want)
+		}
+	}
+}
+
+// TestUnread: a span without answers ends with the next one, and two are two.
+func TestUnread(t *testing.T) {
+	at := func(ms int) time.Time { return time.Time{}.Add(time.Duration(ms) * time.Millisecond) }
+	good := func(call, end int) attempt { return attempt{call: at(call), end: at(end), ok: true} }
+	bad := func(call, end int) attempt { return attempt{call: at(call), end: at(end)} }
+	for _, c := range []struct {
+		name  string
+		want  int // ms
+		asked []attempt
+	}{
+		{"all answered", 0, []attempt{good(0, 10), good(100, 110)}},
+		{"one failed", 1010, []attempt{good(0, 10), bad(100, 1100), good(1100, 1110)}},
+		{"two spans, the longer counts", 300, []attempt{bad(0, 50), good(50, 100), bad(200, 400), good(410, 500)}},
+		{"the last one failed", 400, []attempt{good(0, 10), bad(100, 500)}},
+		{"to the end", 900, []attempt{good(0, 10), bad(100, 500), bad(500, 1000)}},
+	} {
+		if got := unread(c.asked); got != time.Duration(c.want)*time.Millisecond {
+			t.Errorf("%s: %s, want %d ms", c.name, got, c.want)
+		}
+	}
+}

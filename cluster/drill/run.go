@@ -1,0 +1,348 @@
+package drill
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"k8s.io/client-go/rest"
+
+	"hakube/cluster/kube"
+	"hakube/cluster/plan"
+	"hakube/cluster/refusal"
+	"hakube/cluster/status"
+	"hakube/cluster/task"
+	"hakube/replicate"
+	"hakube/scripts"
+	"hakube/scripts/cure"
+)
+
+// Options say how drills are made.
+type Options struct {
+	Names  []string
+	All    bool     // those that cannot be made are passed over, and told
+	On     string   // the machine that is to fail; "": chosen
+	Said   []string // how the drill was called, as flags: for the command that helps
+	Anyway bool     // also where quorum would be lost, or the cluster is not valid before
+	Pace
+	// Ask hears what would be done before anything is; an error of it ends the run.
+	Ask func([]Plan, []Skip) error
+}
+
+// A Pace is how long things may take.
+type Pace struct {
+	Warm     time.Duration // is measured before the failure
+	Hold     time.Duration // the failure stays at least
+	Settle   time.Duration // a balancer may take until nobody is sent to what fails
+	Stall    time.Duration // no write may be acknowledged, where others go on
+	Found    time.Duration // Kubernetes may take until a silent Node is found out
+	Whole    time.Duration // the cluster may take until it is valid again
+	Deadline time.Duration // after which a machine takes its failure back by itself
+}
+
+// UsualPace is for real clusters.
+var UsualPace = Pace{
+	Warm: 3 * time.Second, Hold: 30 * time.Second, Settle: 15 * time.Second, Stall: 15 * time.Second,
+	Found: 2 * time.Minute, Whole: 5 * time.Minute, Deadline: 5 * time.Minute,
+}
+
+// A Field is where drills take place.
+type Field struct {
+	*task.Task
+	Options
+	// Look validates the cluster anew.
+	Look func(context.Context) (*status.Validity, error)
+	// Record writes down, with the lease, which drill is not taken back; "" is none.
+	Record func(ctx context.Context, drill, on string) error
+	Say    func(plan.Event)
+	n, of  int
+	lent   kube.Entry // by a master, and kept nowhere
+}
+
+// Prepare looks at the cluster and says which drills may be made. It changes nothing.
+func (f *Field) Prepare(ctx context.Context) (plans []Plan, skipped []Skip, err error) {
+	before, err := status.Read(ctx, f.Task)
+	if err != nil {
+		return nil, nil, err
+	}
+	s := before.Conclude()
+	if f.Have.Holder.Drill != "" {
+		return nil, nil, &refusal.Refused{
+			Why:  fmt.Sprintf("drill %s of %s was not taken back", f.Have.Holder.Drill, f.Have.Holder.DrillOn),
+			Cure: cure.Hint("take it back first", cure.UndoDrill()),
+		}
+	}
+	for _, name := range f.Names {
+		x, known := Named(name)
+		if !known {
+			return nil, nil, fmt.Errorf("there is no drill %q", name)
+		}
+		p, err := f.prepare(ctx, s, x)
+		no := (*refusal.Refused)(nil)
+		switch {
+		case err == nil:
+			plans = append(plans, p)
+		case f.All && errors.As(err, &no):
+			skipped = append(skipped, Skip{x.Name, no.Why})
+		default:
+			return nil, nil, err
+		}
+	}
+	return plans, skipped, f.mayBegin(ctx)
+}
+
+// called is the drill as it was typed.
+func (f *Field) called() string {
+	if f.All {
+		return "all"
+	}
+	return f.Names[0]
+}
+
+// anyway is the same drill without a refusal for what the cluster is or would be.
+func (f *Field) anyway(on, name string) cure.Command {
+	words := append(slices.Clone(f.Said), "--anyway")
+	if on != "" {
+		words = append(words, "--on="+on)
+	}
+	return cure.Drill(append(words, name)...)
+}
+
+// mayBegin refuses to begin with a cluster that fails already: whatever it shows then is not
+// of the drill.
+func (f *Field) mayBegin(ctx context.Context) error {
+	v, err := f.Look(ctx)
+	if err != nil || v.Valid || f.Anyway {
+		return err
+	}
+	return &refusal.Refused{
+		Why:  fmt.Sprintf("cluster %s is not valid before any drill: %s", f.Want.Names.Prefix, v.Problems[0].Why),
+		Cure: cure.Hints(cure.Hint("see all that fails", cure.Validate()), cure.Hint("make it all the same", f.anyway(f.On, f.called()))),
+	}
+}
+
+// Run makes the drills one after the other. One that does not pass ends none of the others;
+// what could not be taken back ends all.
+func (f *Field) Run(ctx context.Context, plans []Plan, skipped []Skip) (*Report, error) {
+	r := &Report{
+		Cluster: f.Want.Names.Prefix, Project: f.Want.Project, Since: time.Now().UTC().Format(time.RFC3339), Passed: true,
+		Drills: []Result{}, Skipped: append([]Skip{}, skipped...),
+	}
+	f.of = len(plans)
+	for i, p := range plans {
+		f.n = i + 1
+		x, err := f.drill(ctx, p)
+		if x != nil {
+			r.Drills = append(r.Drills, x.result())
+			r.Passed = r.Passed && x.passed()
+		}
+		if err != nil {
+			return r, err
+		}
+	}
+	return r, nil
+}
+
+// A course is one drill as it goes.
+type course struct {
+	*Field
+	Plan
+	register *Register
+	nodes    *watch
+	warm     time.Time // measuring began
+	failed   time.Time // the failure began
+	undoing  time.Time
+	undone   time.Time
+	end      time.Time
+	whole    bool
+	marks    []Mark
+	said     []Said
+	judged   []Check
+}
+
+func (c *course) say(kind plan.Kind, why string) {
+	begin := c.failed
+	if begin.IsZero() {
+		begin = time.Now()
+	}
+	if c.Say != nil {
+		c.Say(plan.Event{
+			N: c.n, Of: c.of, Step: "drill " + c.Name + " of " + c.On.Name, Kind: kind, Why: why, Elapsed: time.Since(begin),
+			About: plan.Thing{Kind: "instance", Name: c.On.Name, Zone: c.On.Zone},
+		})
+	}
+}
+
+func (c *course) mark(what string) {
+	c.marks = append(c.marks, Mark{after(time.Now(), c.failed), what})
+	c.say(plan.Waiting, what)
+}
+
+// drill makes one. Nothing of it is left when it returns, unless the error says so.
+func (f *Field) drill(ctx context.Context, p Plan) (*course, error) {
+	c := &course{Field: f, Plan: p}
+	if err := f.Record(ctx, p.Name, p.On.Name); err != nil {
+		return nil, err
+	}
+	config, err := f.apiConfig(ctx)
+	if err == nil {
+		c.register, err = BeginRegister(ctx, config, "hakube-drill")
+	}
+	if err != nil {
+		return nil, errors.Join(err, f.Record(context.WithoutCancel(ctx), "", ""))
+	}
+	c.warm = time.Now()
+	c.nodes, err = f.watchNodes(ctx, p)
+	if err == nil {
+		err = c.failAndUndo(ctx)
+	}
+	c.end = time.Now()
+	if c.nodes != nil {
+		c.nodes.end()
+	}
+	c.register.End()
+	c.judged = c.checks()
+	left := context.WithoutCancel(ctx)
+	if removal := c.register.Remove(left); removal != nil && err == nil {
+		err = removal
+	}
+	kind := plan.Made
+	why := fmt.Sprintf("passed: writes stalled %.1f s at most", c.register.StallBetween(c.failed, c.end).Seconds())
+	if err != nil || !c.passed() {
+		kind, why = plan.Failed, "not passed"
+	}
+	if !c.failed.IsZero() {
+		c.say(kind, why)
+	}
+	if c.undone.IsZero() && !c.failed.IsZero() {
+		return c, err // the record stays: it is what the next run takes back
+	}
+	return c, errors.Join(err, f.Record(left, "", ""))
+}
+
+// failAndUndo is the failure, what is seen meanwhile, and its end.
+func (c *course) failAndUndo(ctx context.Context) error {
+	if err := sleep(ctx, c.Warm); err != nil {
+		return err
+	}
+	c.failed = time.Now()
+	c.say(plan.Making, c.Fails)
+	err := c.begin(context.WithoutCancel(ctx), c.Plan)
+	if err == nil {
+		c.mark("failed: " + c.Fails)
+		err = c.hold(ctx)
+	}
+	c.undoing = time.Now()
+	if undo := c.undo(ctx, c.Scenario, c.On); undo != nil {
+		return errors.Join(err, undo)
+	}
+	c.undone = time.Now()
+	c.mark("taken back: " + c.Undo)
+	if err != nil {
+		return err
+	}
+	return c.becomeWhole(ctx)
+}
+
+// hold waits for as long as the failure is to be there, and looks as a person would.
+func (c *course) hold(ctx context.Context) error {
+	if err := sleep(ctx, c.Hold); err != nil {
+		return err
+	}
+	for limit := c.failed.Add(c.Found); c.Scenario.NotReady && c.nodes.lost(c.On.Name).IsZero() && time.Now().Before(limit); {
+		if err := sleep(ctx, c.Poll); err != nil {
+			return err
+		}
+	}
+	if c.Scenario.NotReady {
+		if at := c.nodes.lost(c.On.Name); !at.IsZero() {
+			c.marks = append(c.marks, Mark{after(at, c.failed), "its Node is not Ready"})
+		}
+	}
+	v, err := c.Look(ctx)
+	if err != nil {
+		return nil // what it would have said is missing then, and that is checked
+	}
+	for _, p := range v.Problems {
+		if !strings.HasSuffix(p.Why, status.NotTakenBack) { // of the drill itself
+			c.said = append(c.said, Said(p))
+		}
+	}
+	c.mark(fmt.Sprintf("validate names %d problems", len(c.said)))
+	return nil
+}
+
+// becomeWhole waits until the cluster is valid.
+func (c *course) becomeWhole(ctx context.Context) error {
+	if err := c.Record(ctx, "", ""); err != nil { // it would be a problem itself
+		return err
+	}
+	for limit := time.Now().Add(c.Whole); ; {
+		v, err := c.Look(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return context.Cause(ctx)
+		case err == nil && v.Valid:
+			c.whole = true
+			c.mark("the cluster is valid")
+			return nil
+		case time.Now().After(limit):
+			why := err
+			if err == nil {
+				why = status.Invalid(v.Problems)
+			}
+			c.mark("the cluster is not valid: " + why.Error())
+			return nil
+		case err == nil:
+			c.say(plan.Waiting, "not valid yet: "+v.Problems[0].Why)
+		}
+		if err := sleep(ctx, c.Poll); err != nil {
+			return err
+		}
+	}
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-time.After(d):
+		return nil
+	}
+}
+
+// apiConfig opens the API at its address, as kubectl would.
+func (f *Field) apiConfig(ctx context.Context) (*rest.Config, error) {
+	e, err := f.entry(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &rest.Config{Host: e.Server, TLSClientConfig: rest.TLSClientConfig{CAData: e.CA, CertData: e.Cert, KeyData: e.Key}, Dial: f.Deps.Dial, UserAgent: "hakube-drill"}, nil
+}
+
+// entry is what opens the API: this operator's own, or else what a master lends.
+func (f *Field) entry(ctx context.Context) (kube.Entry, error) {
+	server := "https://" + f.Have.Holder.IP
+	if e, err := f.Entry(); err == nil && e.Server == server {
+		return e, nil
+	}
+	if f.lent.Server != "" {
+		return f.lent, nil
+	}
+	var text []byte
+	err := f.OverSSH(ctx, f.Master(), askLimit, func(ctx context.Context, h replicate.Host) (err error) {
+		text, err = f.Deps.SSH.Run(ctx, h, scripts.AdminKubeconfig)
+		return err
+	})
+	if err != nil {
+		return kube.Entry{}, err
+	}
+	e, err := kube.AdminEntry(text)
+	if e.Server = server; err == nil {
+		f.lent = e
+	}
+	return e, err
+}

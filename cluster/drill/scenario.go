@@ -1,0 +1,125 @@
+// Package drill has something fail on purpose, measures what users would see meanwhile,
+// takes it back whatever happens, and judges what was seen against what was expected.
+package drill
+
+import "slices"
+
+// A Scenario is a failure that can be rehearsed.
+type Scenario struct {
+	Name  string // what a person types
+	Title string
+	Cause string // the root cause, in the words of Kubernetes' document about availability
+	// Expected is what that document expects, in its own words: of a cluster with one
+	// master, or of what is not replicated, its results, of several masters its mitigations.
+	Expected   []string
+	Replicated []string
+
+	target  target
+	failure string   // of scripts/drill.sh, or one of Compute Engine's verbs below
+	Fails   string   // what is done to it
+	Undo    string   // what takes it back
+	Rings   []string // whose member on the machine does not take part meanwhile
+	API     bool     // its API server does not serve meanwhile
+	// NotReady tells that its Node is to be found out.
+	NotReady bool
+	// Named tells that status and validate are to say what fails.
+	Named bool
+}
+
+// A target is what a failure happens to.
+type target string
+
+const (
+	aMaster target = "master"
+	aNode   target = "node"
+	aZone   target = "zone"
+)
+
+// Failures that a machine does not make of itself.
+const (
+	stops  = "stop"  // Compute Engine stops it, and starts it again
+	resets = "reset" // as its reset button would: it boots by itself
+)
+
+const (
+	shutdown  = "VM(s) shutdown"
+	partition = "network partition within cluster, or between cluster and users"
+	crashes   = "crashes in Kubernetes software"
+	storage   = "data loss or unavailability from storage"
+)
+
+var (
+	noAPI = []string{
+		"unable to stop, update, or start new pods, services, replication controller",
+		"existing pods and services should continue to work normally, unless they depend on the Kubernetes API",
+	}
+	tolerates = []string{"High-availability (replicated) APIserver … Will tolerate one or more similtaneous apiserver failures."}
+	recovers  = []string{"Each apiserver has independent storage. Etcd will recover from loss of one member."}
+	kubelets  = []string{
+		"crashing kubelet cannot start new pods on the node", "kubelet might delete the pods or not",
+		"node marked unhealthy", "replication controllers start new pods elsewhere",
+	}
+	both = []string{"main", "events"}
+)
+
+// Scenarios are all of them, in the order in which "all" has them.
+func Scenarios() []Scenario {
+	return []Scenario{
+		{
+			Name: "apiserver-killed", Title: "an API server is killed", Cause: crashes, Expected: noAPI, Replicated: tolerates,
+			target: aMaster, failure: "api", API: true, Named: true,
+			Fails: "kube-apiserver of one master is killed and not started again", Undo: "its manifest is put back, and its kubelet starts it",
+		},
+		{
+			Name: "etcd-main-killed", Title: "etcd of ring main is killed on a master", Cause: crashes, Expected: noAPI, Replicated: recovers,
+			target: aMaster, failure: "etcd-main", Rings: both[:1], API: true, Named: true,
+			Fails: "etcd@main of one master is killed and not started again", Undo: "systemd starts it",
+		},
+		{
+			Name: "etcd-events-killed", Title: "etcd of ring events is killed on a master", Cause: crashes, Expected: []string{"existing pods and services should continue to work normally"}, Replicated: recovers,
+			target: aMaster, failure: "etcd-events", Rings: both[1:], Named: true,
+			Fails: "etcd@events of one master is killed and not started again", Undo: "systemd starts it",
+		},
+		{
+			Name: "master-halted", Title: "a master is halted", Cause: shutdown, Expected: noAPI, Replicated: tolerates,
+			target: aMaster, failure: stops, Rings: both, API: true, NotReady: true, Named: true,
+			Fails: "Compute Engine stops one master's machine", Undo: "Compute Engine starts it",
+		},
+		{
+			Name: "machine-killed", Title: "a master's machine is killed without warning", Cause: shutdown, Expected: noAPI, Replicated: append(slices.Clone(tolerates), recovers...),
+			target: aMaster, failure: resets, Rings: both, API: true,
+			Fails: "Compute Engine resets one master's machine, as its reset button would", Undo: "it boots by itself",
+		},
+		{
+			Name: "kubelet-dead", Title: "a node's kubelet is dead", Cause: crashes, Expected: kubelets, Replicated: kubelets,
+			target: aNode, failure: "kubelet", NotReady: true, Named: true,
+			Fails: "the kubelet of one node is killed and not started again", Undo: "systemd starts it",
+		},
+	}
+}
+
+// Named is the scenario of the name.
+func Named(name string) (Scenario, bool) {
+	all := Scenarios()
+	i := slices.IndexFunc(all, func(s Scenario) bool { return s.Name == name })
+	if i < 0 {
+		return Scenario{}, false
+	}
+	return all[i], true
+}
+
+// Names are those of all.
+func Names() (list []string) {
+	for _, s := range Scenarios() {
+		list = append(list, s.Name)
+	}
+	return list
+}
+
+// expected is what is expected of a cluster with so many masters.
+func (s Scenario) expected(masters int) []string {
+	if masters > 1 {
+		return s.Replicated
+	}
+	return s.Expected
+}

@@ -1,0 +1,99 @@
+package drill
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"hakube/cluster/kube"
+	"hakube/cluster/status"
+)
+
+// A watch notes when Nodes are not Ready, asked of a master that does not fail.
+type watch struct {
+	stop context.CancelFunc
+	work sync.WaitGroup
+
+	mu    sync.Mutex
+	since map[string]time.Time // Node → when it was first seen not to be Ready
+	back  map[string]time.Time // Node → when it was seen Ready after that
+	asked int                  // answers
+}
+
+// watchPoll is the pause between two looks.
+const watchPoll = 500 * time.Millisecond
+
+func (f *Field) watchNodes(ctx context.Context, p Plan) (*watch, error) {
+	snapshot, err := status.Read(ctx, f.Task)
+	if err != nil {
+		return nil, err
+	}
+	via := f.witness(snapshot.Conclude(), p)
+	ip, err := f.External(ctx, via)
+	if err != nil {
+		return nil, err
+	}
+	e, err := f.entry(ctx)
+	if err != nil {
+		return nil, err
+	}
+	client, err := kube.NewClient(e, kube.OnlyTo(f.Deps.Dial, ip), f.Gate)
+	if err != nil {
+		return nil, err
+	}
+	w := &watch{since: map[string]time.Time{}, back: map[string]time.Time{}}
+	ctx, w.stop = context.WithCancel(context.WithoutCancel(ctx))
+	w.work.Go(func() {
+		for ctx.Err() == nil {
+			w.look(ctx, client)
+			_ = sleep(ctx, min(watchPoll, f.Poll))
+		}
+	})
+	return w, nil
+}
+
+func (w *watch) look(ctx context.Context, client *kube.Client) {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	nodes, err := client.ListNodes(ctx)
+	if err != nil {
+		return
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.asked++
+	for i := range nodes {
+		n := &nodes[i]
+		_, was := w.since[n.Name]
+		switch ready := kube.NotReady(n) == ""; {
+		case !ready && !was:
+			w.since[n.Name] = time.Now()
+		case ready && was && w.back[n.Name].IsZero():
+			w.back[n.Name] = time.Now()
+		}
+	}
+}
+
+func (w *watch) end() {
+	w.stop()
+	w.work.Wait()
+}
+
+// lost is when a Node was first seen not to be Ready; zero: never.
+func (w *watch) lost(name string) time.Time {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.since[name]
+}
+
+// others are the Nodes but one that were ever seen not to be Ready.
+func (w *watch) others(but string) (list []string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for name := range w.since {
+		if name != but {
+			list = append(list, name)
+		}
+	}
+	return list
+}
