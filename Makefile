@@ -22,10 +22,10 @@ NODES ?= 1000
 ZONE ?= us-central1-b
 LIVE = $(if $(YES),-yes) $(if $(DOWN),-down) $(if $(OUT),-out=$(OUT))
 
-.PHONY: linted conformance long large upstream live mutants help build check test fuzz demo bench replay lint golden tools release clean
+.PHONY: linted conformance test-drills long large upstream live mutants help build check test fuzz demo bench replay lint golden tools release clean
 
 help: ## say what there is to make
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ## build bin/hakube
 	$(GO) build -trimpath -ldflags '-s -w -X main.linked=$(VERSION)' -o bin/hakube ./cmd/hakube
@@ -62,6 +62,13 @@ else
 	@echo "real machines are skipped: they need Linux and root"
 endif
 	SHORT_FORMS=1 $(GO) test -count=1 -vet=off -parallel $$((2 * $$(getconf _NPROCESSORS_ONLN))) -timeout 80m -v ./... 2>&1 | testdata/summarize.sh bin/test.log
+
+test-drills: tools build ## every drill there is, on model machines and, as root, on three real masters (half an hour)
+	$(GO) test ./cluster ./cluster/drill -count=1 -vet=off -v -run 'Drill|Register'
+ifeq ($(root),yes)
+	bin/hakube local prepare
+	HAKUBE_DRILLS="3 all" $(GO) test ./cmd/hakube -count=1 -vet=off -v -run 'TestRealDrills$$' -timeout 60m
+endif
 
 long: tools build ## what "make test" has in short forms, whole: every cut, and the longest on real machines (an hour and a half)
 	$(GO) test ./cluster -count=1 -vet=off -v -run 'Test(Matrix|RepairCut|RestoreCut|CutSweep)$$' -timeout 90m

@@ -92,6 +92,7 @@ func TestDrillsRefused(t *testing.T) {
 		{"quorum of both", func() {}, drill.Options{Names: []string{"master-halted"}}, "quorum would be lost of ring main and events"},
 		{"quorum of one", func() {}, drill.Options{Names: []string{"etcd-events-killed"}}, "quorum would be lost of ring events"},
 		{"nobody of the name", func() {}, drill.Options{Names: []string{"apiserver-killed"}, On: "kubernetes-master-zzz"}, "called kubernetes-master-zzz"},
+		{"a machine that has nothing of it", func() {}, drill.Options{Names: []string{"controllers-killed"}}, "drill controllers-killed cannot be made on kubernetes-master"},
 		{"nobody agrees", func() {}, drill.Options{Names: []string{"apiserver-killed"}, Ask: func([]drill.Plan, []drill.Skip) error { return errors.New("no") }}, "no"},
 		{"not valid", func() { c.must(c.guest(1).KillAPI()) }, drill.Options{Names: []string{"kubelet-dead"}}, "is not valid before any drill"},
 	} {

@@ -6,6 +6,7 @@
 #   check FAILURE [ADDRESS…]          whether it can be made here
 #   begin FAILURE SECONDS [ADDRESS…]  a timer first that takes it back, then the failure
 #   undo                              takes back whatever a drill left; without one nothing
+#   probe URL                         asks for it four times a second, a line each: ok or lost
 #
 # FAILURE is one of
 #
@@ -184,7 +185,19 @@ begin() {
 	fail "$failure" "$@"
 }
 
+# probe ends with its caller, or after a quarter of an hour.
+probe() {
+	while ((SECONDS < 900)); do
+		if curl -fsS -m 2 -o /dev/null "$1" 2>/dev/null; then echo ok; else echo lost; fi
+		sleep 0.25
+	done
+}
+
 verb=${1:-}
+if [[ $verb == probe ]]; then
+	probe "${2:-}"
+	exit
+fi
 case $verb in
 check | begin) (($# > 1)) || refuse "usage: $verb FAILURE" ;;
 undo) ;;

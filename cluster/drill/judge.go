@@ -21,6 +21,7 @@ func (c *course) checks() (list []Check) {
 	c.ofAPI(say)
 	verdict, n := c.register.Linear()
 	say("no acknowledged write is lost", "a history of one register", verdict == porcupine.Ok, "%d operations, judged %s", n, verdict)
+	c.ofWorkload(say)
 	if c.Scenario.NotReady {
 		at := c.nodes.lost(c.On.Name)
 		if at.IsZero() {
@@ -60,7 +61,7 @@ func wholeText(c *course) string {
 
 // ofAPI judges what was asked of it at its address.
 func (c *course) ofAPI(say func(what, want string, passed bool, got string, a ...any)) {
-	if c.serves == 0 || len(c.loses) > 0 { // as expected, nobody answers
+	if c.serves == 0 || slices.Contains(c.loses, both[0]) { // as expected, nobody answers
 		if c.undoing.Sub(c.failed) > c.Settle && c.failure != resets {
 			_, answered, _ := c.register.Between(c.failed.Add(c.Settle), c.undoing)
 			writes := c.register.writesBetween(c.failed.Add(c.Settle), c.undoing)
@@ -74,6 +75,35 @@ func (c *course) ofAPI(say func(what, want string, passed bool, got string, a ..
 		failed, answered, _ := c.register.Between(from, c.undoing)
 		say("nobody is sent to what fails", fmt.Sprintf("at most 1 in 100 requests fails later than %s after the failure", c.Settle), failed*100 <= answered && answered > 0, "%d of %d failed", failed, failed+answered)
 	}
+}
+
+// ofWorkload judges what was asked of the pods behind a Service. What fails is taken out of
+// the Service when it is found out; of a master nothing is.
+func (c *course) ofWorkload(say func(what, want string, passed bool, got string, a ...any)) {
+	if c.load == nil {
+		return
+	}
+	from := c.failed
+	if c.target == aNode {
+		from = c.end
+		if at := c.nodes.lost(c.On.Name); !at.IsZero() {
+			from = at.Add(10 * time.Second)
+		}
+	}
+	if from.Before(c.end) {
+		asked, lost := c.load.between(from, c.end)
+		say("pods behind a Service go on", "at most 1 in 100 requests is lost, of a node's once it is found out", asked > 0 && lost*100 <= asked, "%d of %d lost", lost, asked)
+	}
+	if c.Moves {
+		say("its pods are started elsewhere", fmt.Sprintf("within %s of that", workloadLimit), !c.moved.IsZero(), "%s", movedText(c))
+	}
+}
+
+func movedText(c *course) string {
+	if c.moved.IsZero() {
+		return "not elsewhere"
+	}
+	return fmt.Sprintf("elsewhere after %.1f s", after(c.moved, c.failed))
 }
 
 // passed is the verdict.
@@ -104,6 +134,10 @@ func (c *course) result() Result {
 			return nil
 		}
 		return new(after(at, c.failed))
+	}
+	if c.load != nil {
+		r.Workload = &Load{}
+		r.Workload.Asked, r.Workload.Lost = c.load.between(c.failed, c.end)
 	}
 	r.Answers = moment(last, r.Failed > 0)
 	r.NotReady = moment(c.nodes.lost(c.On.Name), true)

@@ -50,6 +50,14 @@ type Result struct {
 	Stall    float64  `json:"stall"` // the longest time without an acknowledged write
 	Failed   int      `json:"failed"`
 	Answered int      `json:"answered"`
+	// Workload is what was asked of pods behind a Service; nil where none run.
+	Workload *Load `json:"workload"`
+}
+
+// A Load is how often the drill's own pods were asked through their Service.
+type Load struct {
+	Asked int `json:"asked"`
+	Lost  int `json:"lost"`
 }
 
 // A Check is one expectation and what was seen.

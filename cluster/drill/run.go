@@ -10,6 +10,7 @@ import (
 
 	"k8s.io/client-go/rest"
 
+	"hakube/cluster/inventory"
 	"hakube/cluster/kube"
 	"hakube/cluster/plan"
 	"hakube/cluster/refusal"
@@ -152,6 +153,8 @@ type course struct {
 	Plan
 	register *Register
 	nodes    *watch
+	load     *workload // nil where no pods of anybody's run
+	moved    time.Time // its pods were all elsewhere
 	warm     time.Time // measuring began
 	failed   time.Time // the failure began
 	undoing  time.Time
@@ -194,8 +197,12 @@ func (f *Field) drill(ctx context.Context, p Plan) (*course, error) {
 	if err != nil {
 		return nil, errors.Join(err, f.Record(context.WithoutCancel(ctx), "", ""))
 	}
+	via := inventory.Object{}
+	c.nodes, via, err = f.watchNodes(ctx, p)
+	if err == nil {
+		c.load, err = f.startWorkload(ctx, via)
+	}
 	c.warm = time.Now()
-	c.nodes, err = f.watchNodes(ctx, p)
 	if err == nil {
 		err = c.failAndUndo(ctx)
 	}
@@ -206,6 +213,9 @@ func (f *Field) drill(ctx context.Context, p Plan) (*course, error) {
 	c.register.End()
 	c.judged = c.checks()
 	left := context.WithoutCancel(ctx)
+	if c.load != nil {
+		err = errors.Join(err, c.load.end(left))
+	}
 	if removal := c.register.Remove(left); removal != nil && err == nil {
 		err = removal
 	}
@@ -262,6 +272,11 @@ func (c *course) hold(ctx context.Context) error {
 			c.marks = append(c.marks, Mark{after(at, c.failed), "its Node is not Ready"})
 		}
 	}
+	if c.load != nil && c.Moves {
+		if err := c.moves(ctx); err != nil {
+			return err
+		}
+	}
 	v, err := c.Look(ctx)
 	if err != nil {
 		return nil // what it would have said is missing then, and that is checked
@@ -272,6 +287,22 @@ func (c *course) hold(ctx context.Context) error {
 		}
 	}
 	c.mark(fmt.Sprintf("validate names %d problems", len(c.said)))
+	return nil
+}
+
+// moves waits until all pods of the workload are on other Nodes.
+func (c *course) moves(ctx context.Context) error {
+	for limit := time.Now().Add(workloadLimit); time.Now().Before(limit); {
+		nodes, err := c.load.on(ctx)
+		if err == nil && len(nodes) >= workloadPods && !slices.Contains(nodes, c.On.Name) {
+			c.moved = time.Now()
+			c.mark("all pods of the workload are on other Nodes")
+			return nil
+		}
+		if err := sleep(ctx, c.Poll); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 

@@ -22,6 +22,8 @@ type Scenario struct {
 	API     bool     // its API server does not serve meanwhile
 	// NotReady tells that its Node is to be found out.
 	NotReady bool
+	// Moves tells that the workload's pods on it are to be started elsewhere.
+	Moves bool
 	// Named tells that status and validate are to say what fails.
 	Named bool
 }
@@ -46,6 +48,7 @@ const (
 	partition = "network partition within cluster, or between cluster and users"
 	crashes   = "crashes in Kubernetes software"
 	storage   = "data loss or unavailability from storage"
+	operator  = "operator error misconfigures kubernetes software or application software"
 )
 
 var (
@@ -59,7 +62,9 @@ var (
 		"crashing kubelet cannot start new pods on the node", "kubelet might delete the pods or not",
 		"node marked unhealthy", "replication controllers start new pods elsewhere",
 	}
-	both = []string{"main", "events"}
+	colocated = []string{"currently those are colocated with the apiserver, and their unavailability has similar consequences as apiserver", "they do not have own persistent state"}
+	lost      = []string{"pods on that Node stop running", "service should be used to hide changes in the pod IP address after restart"}
+	both      = []string{"main", "events"}
 )
 
 // Scenarios are all of them, in the order in which "all" has them.
@@ -92,8 +97,33 @@ func Scenarios() []Scenario {
 		},
 		{
 			Name: "kubelet-dead", Title: "a node's kubelet is dead", Cause: crashes, Expected: kubelets, Replicated: kubelets,
-			target: aNode, failure: "kubelet", NotReady: true, Named: true,
+			target: aNode, failure: "kubelet", NotReady: true, Moves: true, Named: true,
 			Fails: "the kubelet of one node is killed and not started again", Undo: "systemd starts it",
+		},
+		{
+			Name: "controllers-killed", Title: "scheduler and controllers of a master are killed", Cause: crashes, Expected: colocated, Replicated: append(slices.Clone(colocated), "in future, these will be replicated as well"),
+			target: aMaster, failure: "controllers",
+			Fails: "kube-scheduler and kube-controller-manager of one master are killed and not started again", Undo: "their manifests are put back, and its kubelet starts them",
+		},
+		{
+			Name: "node-lost", Title: "a node is lost", Cause: shutdown, Expected: lost, Replicated: lost,
+			target: aNode, failure: resets,
+			Fails: "Compute Engine resets one node's machine, as its reset button would", Undo: "it boots by itself",
+		},
+		{
+			Name: "clients-cut-off", Title: "a master is cut off from clients", Cause: partition, Expected: noAPI, Replicated: tolerates,
+			target: aMaster, failure: "clients", API: true,
+			Fails: "what comes to port 443 of one master from other machines is dropped", Undo: "it is let in again",
+		},
+		{
+			Name: "disk-full", Title: "the data disk of a master is full", Cause: storage, Expected: noAPI, Replicated: recovers,
+			target: aMaster, failure: "disk-full", Rings: both, API: true, Named: true,
+			Fails: "a file fills the data disk of one master", Undo: "the file is removed",
+		},
+		{
+			Name: "clock-off", Title: "the clock of a master is off", Cause: operator, Expected: []string{"etc"}, Replicated: recovers,
+			target: aMaster, failure: "clock", Named: true,
+			Fails: "the clock of one master is put five minutes ahead", Undo: "it is set right",
 		},
 	}
 }

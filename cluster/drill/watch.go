@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"hakube/cluster/inventory"
 	"hakube/cluster/kube"
 	"hakube/cluster/status"
 )
@@ -23,23 +24,23 @@ type watch struct {
 // watchPoll is the pause between two looks.
 const watchPoll = 500 * time.Millisecond
 
-func (f *Field) watchNodes(ctx context.Context, p Plan) (*watch, error) {
+func (f *Field) watchNodes(ctx context.Context, p Plan) (*watch, inventory.Object, error) {
 	snapshot, err := status.Read(ctx, f.Task)
 	if err != nil {
-		return nil, err
+		return nil, inventory.Object{}, err
 	}
 	via := f.witness(snapshot.Conclude(), p)
 	ip, err := f.External(ctx, via)
 	if err != nil {
-		return nil, err
+		return nil, inventory.Object{}, err
 	}
 	e, err := f.entry(ctx)
 	if err != nil {
-		return nil, err
+		return nil, inventory.Object{}, err
 	}
 	client, err := kube.NewClient(e, kube.OnlyTo(f.Deps.Dial, ip), f.Gate)
 	if err != nil {
-		return nil, err
+		return nil, inventory.Object{}, err
 	}
 	w := &watch{since: map[string]time.Time{}, back: map[string]time.Time{}}
 	ctx, w.stop = context.WithCancel(context.WithoutCancel(ctx))
@@ -49,7 +50,7 @@ func (f *Field) watchNodes(ctx context.Context, p Plan) (*watch, error) {
 			_ = sleep(ctx, min(watchPoll, f.Poll))
 		}
 	})
-	return w, nil
+	return w, via, nil
 }
 
 func (w *watch) look(ctx context.Context, client *kube.Client) {
