@@ -19,8 +19,8 @@
 //     when a zone has no machines. summary.go: what it ends with, and the meter.
 //   - span.go and span_judge.go: one command for all zones; span_beside.go: what a new
 //     cluster of several masters has made beside each other.
-//   - repair.go: masters that fail; roll.go: machines that are well, made again. face.go: names of the packages below that commands
-//     handle. REFUSALS.md lists what can be refused.
+//   - repair.go: masters that fail, and certificates; roll.go: machines that are well, made again.
+//     face.go: names of the packages below that commands handle. REFUSALS.md lists what can be refused.
 //
 // Rules the steps keep:
 //
@@ -87,6 +87,7 @@ type Cluster struct {
 	span      func(Spanning) error                             // see OnSpan
 	warning   func(string)                                     // see OnWarning
 	rolls     func(Rolling) error                              // see OnRoll
+	rotates   func(Rotating) error                             // see OnRotate
 	note      *inventory.Roll                                  // of the roll that this is a part of
 	part      func(settings.Verb, settings.Settings)           // see OnPart
 	founds    []string                                         // zones of the masters of a cluster that is founded, where these are several

@@ -82,6 +82,8 @@ var banned = []struct{ from, to, why string }{
 	{"/cluster/status", "/cluster/repair", "it names the command and does not judge what that may"},
 	{"/cluster/repair", "/cluster", "arrows go down"},
 	{"/cluster/roll", "/cluster", "arrows go down"},
+	{"/cluster/rotate", "/cluster", "arrows go down"},
+	{"/cluster/rotate", "/cluster/repair", "what fails is brought back before, and not by it"},
 	{"/cluster/repair", "/cluster/roll", "a repair brings back what is there, and wants nothing otherwise"},
 	{"/cluster/drill", "/cluster/repair", "what a drill does it takes back itself: a repair would hide that it could not"},
 	{"/cluster/drill", "/cluster", "arrows go down"},

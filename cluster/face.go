@@ -100,6 +100,7 @@ const (
 	EvacuateVerb = settings.EvacuateVerb
 	DrillVerb    = settings.DrillVerb
 	RollVerb     = settings.RollVerb
+	RotateVerb   = settings.RotateVerb
 
 	AddPool       = settings.AddPool
 	Span          = settings.Span

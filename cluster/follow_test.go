@@ -16,6 +16,10 @@ func (w *world) follow(o *operator, command string) error {
 		_, err := o.Repair(context.Background(), strings.TrimSpace(name), w.events())
 		return err
 	}
+	if command == "hakube rotate certificates" {
+		_, err := o.RotateCertificates(context.Background(), w.events())
+		return err
+	}
 	if before, after, ok := strings.Cut(command, "hakube roll"); ok {
 		n := o.again(func(s *settings.Settings) {
 			for _, word := range strings.Fields(before) {

@@ -143,6 +143,9 @@ func matrixModes() []matrixMode {
 	rollsAll := func(o *operator) (int, error) {
 		return larger(o).withMasters("e2-standard-4").PreviewRoll(context.Background(), false, nil)
 	}
+	rotates := func(ctx context.Context, o *operator, report func(plan.Event)) (*Summary, error) {
+		return o.RotateCertificates(ctx, report)
+	}
 	// Somebody else's key is not on the master yet: the first call.
 	stranger := func(w *world, _ *operator) *operator {
 		return after(same, poolD)(w, w.operator())
@@ -170,6 +173,7 @@ func matrixModes() []matrixMode {
 		{name: "roll_1", prepare: one, run: rollTo4, preview: rollsTo4, one: true},
 		{name: "roll_pool", prepare: one, run: rollPool, preview: rollsPool, quorum: true, one: true},
 		{name: "roll_all", prepare: ofTwoPools, run: rollAll, preview: rollsAll, one: true},
+		{name: "rotate_certificates", prepare: three, run: rotates, preview: preview(same), quorum: true, one: true},
 		{name: "remove_replica_3to2", prepare: three, run: down(master(zoneD)), quorum: true, removes: true},
 		{name: "remove_replica_2to1", prepare: two, run: down(master(zoneC)), quorum: true, removes: true},
 		{name: "remove_pool", prepare: withPoolC, run: down(poolC(0)), quorum: true, removes: true},

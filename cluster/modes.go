@@ -29,7 +29,7 @@ type mode struct {
 }
 
 // modes are what commands do. A repair has lists of its own, since it goes by stages
-// (package repair), and so has a roll (package roll).
+// (package repair), and so have a roll (package roll) and a rotation (package rotate).
 func modes() []mode {
 	return []mode{
 		{Aim: task.Aim{Name: settings.Create, Masters: true, Nodes: true, Whole: true}, judge: (*run).mayCreate, list: createList, again: cure.Up},
@@ -44,6 +44,7 @@ func modes() []mode {
 		{Aim: task.Aim{Name: settings.Rebuild, Masters: true, Repairs: true, GivesUp: true}},
 		{Aim: task.Aim{Name: settings.Restore, Masters: true, Repairs: true, GivesUp: true}},
 		{Aim: task.Aim{Name: settings.Roll, Masters: true, Repairs: true, Rolls: true}},
+		{Aim: task.Aim{Name: settings.Rotate, Masters: true, Repairs: true}},
 		{Aim: task.Aim{Name: settings.RollPool, Nodes: true, Rolls: true}, judge: (*run).join, list: rollPoolList},
 		{Aim: task.Aim{Name: settings.Drill}}, // nothing is to become otherwise
 		{Aim: task.Aim{Name: settings.Look}},

@@ -14,6 +14,7 @@ import (
 	"hakube/cluster/plan"
 	"hakube/cluster/repair"
 	"hakube/cluster/roll"
+	"hakube/cluster/rotate"
 	"hakube/cluster/settings"
 )
 
@@ -85,6 +86,11 @@ func TestModesPicture(t *testing.T) {
 	}
 	r.Balanced = true
 	add("roll", slices.Concat(roll.List(roll.Of(r.Task, roll.Master{Object: masters[1], Want: r.Want, Old: true}), roll.Master{Object: masters[1], Old: true})...), nil)
+	r = o.runFor(settings.RotateVerb, hold{})
+	if r.Have, err = r.Look(ctx); err != nil {
+		t.Fatal(err)
+	}
+	add("rotate", rotate.List(r.Task, rotate.Master{Object: masters[1]}, "1"), nil)
 	pool := &walkOfRoll{Cluster: o.ofType("e2-standard-4").Cluster}
 	x, err := pool.ofPool(settings.PoolID{Zone: zoneC}).listed(ctx, hold{}, looking)
 	add("roll pool", x.items, err)

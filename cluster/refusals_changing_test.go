@@ -68,6 +68,7 @@ var refusedChanging = []refusalCase{
 			w.t.Fatal(err)
 		}
 	}, says: []string{"kubernetes-master fails: stopped", "hakube repair kubernetes-master"}},
+	{name: "permission of a rotation", masters: 1, run: settings.Rotate, withheld: []string{"compute.addresses.setLabels"}, says: []string{"compute.addresses.setLabels"}},
 	{name: "permission of a roll of nodes", masters: 1, run: settings.RollPool, withheld: []string{"compute.instanceGroupManagers.update"}, says: []string{"compute.instanceGroupManagers.update"}},
 	{name: "permission for another template of nodes", masters: 1, run: settings.RollPool, withheld: []string{"compute.instanceTemplates.create"}, says: []string{"compute.instanceTemplates.create"}},
 	{name: "quota of a roll of nodes", masters: 1, quotas: map[string]float64{"CPUS": 6}, run: settings.RollPool, says: []string{"quota CPUS of region europe-west1: 2 more are needed, and 6 of 6 are used"}},

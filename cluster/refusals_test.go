@@ -81,7 +81,7 @@ func printed(list []emulator.Object) (lines []string) {
 // begin makes the cluster there is before; several masters need model machines.
 func (x refusalCase) begin(t *testing.T, options func(*emulator.Options)) (w *world, o *operator) {
 	t.Helper()
-	if x.masters > 1 || x.run == settings.AddReplica || x.run == settings.Repair || x.run == settings.Rebuild {
+	if x.masters > 1 || x.run == settings.AddReplica || x.run == settings.Repair || x.run == settings.Rotate || x.run == settings.Rebuild {
 		w, _ = newModelWorldWith(t, options)
 	} else {
 		w = newWorldWith(t, options)
@@ -122,6 +122,8 @@ func (o *operator) refusedRun(x refusalCase) (err error) {
 		_, err = o.again(change).RollMasters(ctx, true, nil)
 	case settings.RollPool:
 		_, err = o.again(change).RollPool(ctx, zoneB, true, nil)
+	case settings.Rotate:
+		_, err = o.again(change).RotateCertificates(ctx, nil)
 	case settings.Rebuild:
 		_, err = o.again(change).FromSurvivor(ctx, "kubernetes-master", nil, func(repair.Loss) error { return errors.New("it asked") })
 	}

@@ -9,15 +9,18 @@ import (
 	"hakube/cluster/drill"
 	"hakube/cluster/env"
 	"hakube/cluster/inventory"
+	"hakube/cluster/lease"
 	"hakube/cluster/live"
 	"hakube/cluster/plan"
 	"hakube/cluster/preflight"
 	"hakube/cluster/repair"
+	"hakube/cluster/rotate"
 	"hakube/cluster/settings"
 	"hakube/cluster/span"
 	"hakube/cluster/status"
 	"hakube/cluster/step"
 	"hakube/cluster/task"
+	"hakube/scripts/cure"
 )
 
 // Repair brings masters back that fail: the one of the name, or all that are not
@@ -152,6 +155,107 @@ func (c *Cluster) Restore(ctx context.Context, b *backup.Source, report func(pla
 			return c.madeSince(ctx), nil
 		},
 	}, report, ask)
+}
+
+// OnRotate has f called in a rotation, or a preview of one, before anything is changed. An
+// error of f ends the run.
+func (c *Cluster) OnRotate(f func(Rotating) error) { c.rotates = f }
+
+// RotateCertificates makes the leaf certificates of all masters anew, by the authorities that
+// are there, one master after the other: all have to be well before each and with each. Nobody
+// sees it: no API server and no etcd is ended. Cut anywhere, the same again goes on.
+func (c *Cluster) RotateCertificates(ctx context.Context, report func(plan.Event)) (s *Summary, err error) {
+	warning, err := c.withLease(ctx, settings.RotateVerb, report, func(ctx context.Context, h hold, report func(plan.Event)) (err error) {
+		s = nil
+		r := c.runFor(settings.RotateVerb, h)
+		p, err := c.rotation(ctx, r, func() (*status.Snapshot, error) { return repair.See(ctx, r.Task, report) })
+		if err != nil {
+			return err
+		}
+		var done []string
+		err = r.metered(ctx, func(report func(plan.Event)) error {
+			done, err = r.rotate(ctx, p, report)
+			return err
+		}, report)
+		if err != nil {
+			return err
+		}
+		s = r.summary()
+		s.Rotated, s.Nothing = done, len(done) == 0
+		if h.lease.Done(inventory.RotationKey) {
+			err = h.gate(ctx)
+		}
+		return err
+	})
+	return s.warned(warning), err
+}
+
+// PreviewRotateCertificates is the walk of RotateCertificates without acting.
+func (c *Cluster) PreviewRotateCertificates(ctx context.Context, report func(plan.Event)) (changes int, err error) {
+	r := c.runFor(settings.RotateVerb, hold{})
+	p, err := c.rotation(ctx, r, func() (*status.Snapshot, error) {
+		seen, err := status.Read(ctx, r.Task)
+		if err == nil {
+			repair.Placed(r.Task, seen)
+		}
+		return seen, err
+	})
+	if err != nil {
+		return 0, err
+	}
+	var lists [][]plan.Item
+	for _, m := range p.Left() {
+		lists = append(lists, rotate.List(r.Task, m, p.ID))
+	}
+	changes, err = plan.PreviewStages(ctx, lists, report)
+	c.warn(r)
+	return changes, err
+}
+
+// rotation looks around, refuses what would be refused on the way, and tells what there is to
+// do.
+func (c *Cluster) rotation(ctx context.Context, r *run, see func() (*status.Snapshot, error)) (*rotate.Plan, error) {
+	seen, err := see()
+	if err != nil {
+		return nil, err
+	}
+	p, err := rotate.Judge(seen, time.Now())
+	if err == nil {
+		err = preflight.FitToRotate(ctx, r.Task)
+	}
+	if err != nil || c.rotates == nil {
+		return p, err
+	}
+	x := Rotating{Masters: []Rolled{}}
+	if p.Begun {
+		x.Since = p.Since().Format(time.RFC3339)
+	}
+	for _, m := range p.Masters {
+		why := "all certificates that masters show"
+		if m.Done {
+			why = ""
+		}
+		x.Masters = append(x.Masters, Rolled{m.Name, m.Zone, why})
+	}
+	return p, c.rotates(x)
+}
+
+// rotate makes those of one master after the other anew.
+func (r *run) rotate(ctx context.Context, p *rotate.Plan, report func(plan.Event)) (done []string, err error) {
+	if len(p.Left()) > 0 {
+		r.Lease.Note(inventory.RotationKey, p.Label())
+	}
+	for _, m := range p.Left() {
+		err := plan.Run(ctx, r.Gate, rotate.List(r.Task, m, p.ID), report)
+		if err != nil && !lease.IsOusted(err) {
+			err = fmt.Errorf("%w\n%s", err, cure.Hint("this goes on from here", cure.Same()))
+		}
+		if err != nil {
+			return done, err
+		}
+		done = append(done, m.Name)
+	}
+	return done, nil
 }
 
 // madeSince is what there is beside the restored objects, or is not any more: Nodes without

@@ -66,6 +66,19 @@ func RegisterNode(ctx context.Context, r *Runner, on Host) error {
 	return err
 }
 
+// RotateCertificates has a master make its leaf certificates anew, by the authorities it
+// has. That it has done so in that rotation it keeps, and does it once.
+func RotateCertificates(ctx context.Context, r *Runner, on Host, rotation string) error {
+	var answer struct {
+		Rotated string `json:"rotated"`
+	}
+	err := r.ask(ctx, on, scripts.RotateCertificates, &answer, rotation)
+	if err == nil && answer.Rotated != rotation {
+		err = fmt.Errorf("reading rotate-certificates of %s: it has done rotation %.20q", on.Name, answer.Rotated)
+	}
+	return err
+}
+
 // ForceRing makes a master's member the only one of its ring, as etcd's
 // --force-new-cluster does. The machines of all others must be gone: two parts of
 // a ring that both go on never agree again.

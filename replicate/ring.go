@@ -79,6 +79,8 @@ type Master struct {
 	Clock Clock           `json:"clock"`
 	// Certificates are what the master shows to others, where it was asked for all.
 	Certificates []Certificate `json:"certificates"`
+	// Rotated is which rotation of them was done there last, "" of none.
+	Rotated string `json:"rotated"`
 }
 
 // Rings asks the members on a master about both rings.
@@ -136,8 +138,14 @@ func parseMaster(text []byte) (status Master, err error) {
 			status.Rings[name] = ring
 		}
 	}
+	if !rotation.MatchString(status.Rotated) {
+		return status, fmt.Errorf("%.100q is no rotation of certificates", status.Rotated)
+	}
 	return status, status.Disk.check()
 }
+
+// rotation is what one is called: when it was begun.
+var rotation = regexp.MustCompile(`^[0-9]{0,18}$`)
 
 // What a member may be called and where it may be reached: it gets into the
 // command lines and files of other masters.

@@ -19,6 +19,8 @@ var changes = map[string]bool{
 	"tend-machine":       true,
 	"drill":              true, // but for check
 	"restore":            true, // but for look
+
+	"rotate-certificates": true,
 }
 
 // Changes reports whether the script of that name ([Name]) changes something. One

@@ -10,7 +10,8 @@
 #     "healthy":true,"revision":123,"error":"","alarms":[{"member":"8e9e05c52164694d",
 #     "kind":"NOSPACE"}],"size":20480,"inUse":16384,"quota":4294967296,"writes":""},
 #     "events":{…}},"disk":{"bytes":…,"free":…,"inodes":…,"freeInodes":…},
-#     "certificates":[{"name":"apiserver","ends":2082585600}],"clock":1767225600.5}
+#     "certificates":[{"name":"apiserver","ends":2082585600}],"rotated":"1767225600000",
+#     "clock":1767225600.5}
 #
 # id and learner are this machine's own member, index the newest entry it has
 # applied, bytes what it has on disk: one that joins takes no questions before it
@@ -25,7 +26,8 @@
 # is 0 of an etcd older than 3.6, which does not tell it. With the argument writes the
 # ring is asked for a write as well, in which no key changes, and writes has what it
 # said against that, and certificates are this master's, of Kubernetes and of etcd, with the
-# seconds since 1970 at which each ends; else there are none. disk is this master's own,
+# seconds since 1970 at which each ends; else there are none. rotated is which rotation of
+# them was done here last, "" of none. disk is this master's own,
 # clock its time as the last thing that is read. Changes nothing.
 set -euo pipefail
 export PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C
@@ -122,6 +124,9 @@ certificates() {
 	done
 }
 
+# rotated prints which rotation of certificates was done here last.
+rotated() { tr -cd '0-9' 2>/dev/null <"${PKI%/etcd/pki}/hakube/certificates" || true; }
+
 # silence RING ERROR prints ERROR, and why its member takes no questions as far as
 # systemd and its journal know: "its etcd is activating, restarted 0 times: failed to
 # publish …: too many requests".
@@ -171,5 +176,5 @@ ring() {
 exec 3< <(ring events 4002) # both at once: each may take seconds to say that it does not run
 shown=''
 [[ $ASK != writes ]] || shown=$(certificates)
-printf '{"rings":{"main":%s,"events":%s},"disk":%s,"certificates":[%s],"clock":%s}\n' "$(ring main 2379)" "$(cat <&3)" \
-	"$(disk)" "$shown" "$(date +%s.%N)"
+printf '{"rings":{"main":%s,"events":%s},"disk":%s,"certificates":[%s],"rotated":"%s","clock":%s}\n' "$(ring main 2379)" "$(cat <&3)" \
+	"$(disk)" "$shown" "$(rotated)" "$(date +%s.%N)"

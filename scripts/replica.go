@@ -46,6 +46,8 @@ var (
 	ReviveAPI = withFunctions("revive-api", reviveAPI)
 	// RegisterNode makes a master's Node again.
 	RegisterNode = withFunctions("register-node", registerNode)
+	// RotateCertificates makes a master's leaf certificates anew.
+	RotateCertificates = withFunctions("rotate-certificates", rotateCertificates)
 	// ForceRing makes a master's member the only one of its ring.
 	ForceRing = withFunctions("force-ring", forceRing)
 
@@ -70,6 +72,8 @@ var (
 	reviveAPI string
 	//go:embed register-node.sh
 	registerNode string
+	//go:embed rotate-certificates.sh
+	rotateCertificates string
 	//go:embed force-ring.sh
 	forceRing string
 	//go:embed backup.sh

@@ -28,6 +28,8 @@ var all = map[string]string{
 	"drill":              Drill,
 	"backup":             Backup,
 	"restore":            Restore,
+
+	"rotate-certificates": RotateCertificates,
 }
 
 func mustImport() string {

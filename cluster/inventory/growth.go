@@ -215,3 +215,37 @@ const (
 	DrillKey   = "hakube-drill"
 	DrillOnKey = "hakube-drill-on"
 )
+
+// RotateCertificates is the one word of what a rotation is of.
+const RotateCertificates = "certificates"
+
+// A Rotation is one that was begun and is not done: of what, and which, by when it was
+// begun. It is in the labels of the address, and each master that is through with it keeps
+// the same.
+type Rotation struct{ Of, ID string }
+
+// RotationKey is the label of a rotation.
+const RotationKey = "hakube-rotation"
+
+// NewRotation is one that begins now.
+func NewRotation(of string, now time.Time) Rotation {
+	return Rotation{of, strconv.FormatInt(now.UnixMilli(), 10)}
+}
+
+// Since is when it was begun.
+func (x Rotation) Since() time.Time {
+	n, _ := strconv.ParseInt(x.ID, 10, 64) // rotationOf takes no other
+	return time.UnixMilli(n).UTC()
+}
+
+// Label is it as a label.
+func (x Rotation) Label() string { return x.Of + "_" + x.ID }
+
+// rotationOf reads labels.
+func rotationOf(labels map[string]string) *Rotation {
+	of, id, _ := strings.Cut(labels[RotationKey], "_")
+	if _, err := strconv.ParseInt(id, 10, 64); err != nil {
+		return nil
+	}
+	return &Rotation{of, id}
+}

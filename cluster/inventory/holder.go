@@ -16,19 +16,20 @@ import (
 // (addresses.users): a machine, by an access config, a forwarding rule, or, for
 // the moment in which it moves, nobody.
 type Holder struct {
-	IP      string                     // "" while none is reserved
-	Tier    string                     // its network tier
-	Machine string                     // the instance that has it
-	Zone    string                     // of that instance
-	Rule    string                     // the forwarding rule that has it
-	Lease   lease.Record               // on its labels
-	Growing map[settings.PoolID]Growth // pools that a run was making larger
-	Begun   map[string]string          // the settings the cluster was begun with
-	Span    string                     // an up of the whole cluster that was begun and is not done
-	Roll    *Roll                      // one that was begun and is not done; nil if none is
-	Drill   string                     // one whose failure was not taken back
-	DrillOn string                     // the machine that it is of
-	labels  map[string]string          // what was said of it since, among them
+	IP       string                     // "" while none is reserved
+	Tier     string                     // its network tier
+	Machine  string                     // the instance that has it
+	Zone     string                     // of that instance
+	Rule     string                     // the forwarding rule that has it
+	Lease    lease.Record               // on its labels
+	Growing  map[settings.PoolID]Growth // pools that a run was making larger
+	Begun    map[string]string          // the settings the cluster was begun with
+	Span     string                     // an up of the whole cluster that was begun and is not done
+	Roll     *Roll                      // one that was begun and is not done; nil if none is
+	Drill    string                     // one whose failure was not taken back
+	DrillOn  string                     // the machine that it is of
+	Rotation *Rotation                  // one that was begun and is not done; nil if none is
+	labels   map[string]string          // what was said of it since, among them
 }
 
 // Unassigned tells that nobody has the address: the API is dark.
@@ -36,7 +37,7 @@ func (h Holder) Unassigned() bool { return h.IP != "" && h.Machine == "" && h.Ru
 
 // HolderOf is who has an address, and what its labels and its description record.
 func HolderOf(a *computepb.Address) Holder {
-	h := Holder{IP: a.GetAddress(), Tier: a.GetNetworkTier(), Lease: lease.RecordOf(a.GetLabels()), Growing: growthsOf(a.GetLabels()), Span: a.GetLabels()[SpanKey], Roll: rollOf(a.GetLabels()), Drill: a.GetLabels()[DrillKey], DrillOn: a.GetLabels()[DrillOnKey], Begun: settings.MarkFields(a.GetDescription()), labels: a.GetLabels()}
+	h := Holder{IP: a.GetAddress(), Tier: a.GetNetworkTier(), Lease: lease.RecordOf(a.GetLabels()), Growing: growthsOf(a.GetLabels()), Span: a.GetLabels()[SpanKey], Roll: rollOf(a.GetLabels()), Rotation: rotationOf(a.GetLabels()), Drill: a.GetLabels()[DrillKey], DrillOn: a.GetLabels()[DrillOnKey], Begun: settings.MarkFields(a.GetDescription()), labels: a.GetLabels()}
 	if h.Lease == (lease.Record{}) { // nobody has come as far as its labels
 		h.Growing, h.Span = growthsOf(h.Begun), h.Begun[SpanKey]
 	}

@@ -19,6 +19,13 @@ func FitToRepair(ctx context.Context, r *task.Task, items []plan.Item) error {
 	return no.OrNil()
 }
 
+// FitToRotate is the error about what is in the way of making masters' certificates anew: all
+// that the cloud is asked for is the lease.
+func FitToRotate(ctx context.Context, r *task.Task) error {
+	no, err := withheld(ctx, r.Env, []string{"addresses.setLabels"})
+	return no.Besides(err)
+}
+
 // FitToRoll is what is in the way of making a master's machine again as it is wanted now:
 // types and images that are none, what keeps it from going or from coming back, and
 // permissions for both.

@@ -30,6 +30,20 @@ func (s *Survey) CertificatesOf() []CertificateStatus {
 	return list
 }
 
+// authorities are those that sign others, by their files' names.
+var authorities = []string{"ca", "front-proxy-ca", "etcd/ca"}
+
+// AuthoritiesEnding are those of which a master has told that they end within [EndsSoon], or
+// have ended: what they sign ends with them.
+func (s *Survey) AuthoritiesEnding(now time.Time) (list []CertificateStatus) {
+	for _, c := range s.CertificatesOf() {
+		if slices.Contains(authorities, c.Name) && c.Ends.Sub(now) <= EndsSoon {
+			list = append(list, c)
+		}
+	}
+	return list
+}
+
 // EndsSoon is how long before the end of a certificate a person is told of it.
 const EndsSoon = 30 * 24 * time.Hour
 

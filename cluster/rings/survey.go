@@ -36,7 +36,8 @@ type Survey struct {
 	Clocks  map[string]replicate.Clock           // by machine, of those that were heard
 	// Certificates are those of masters that were asked for all, by machine.
 	Certificates map[string][]replicate.Certificate
-	Cloud        replicate.Clock // Compute Engine's own, if it is known
+	Rotated      map[string]string // by machine: which rotation of them it did last
+	Cloud        replicate.Clock   // Compute Engine's own, if it is known
 }
 
 // AskLimit is how long one master may take to answer; an etcd without quorum
@@ -50,7 +51,7 @@ type Question = func(context.Context, *replicate.Runner, replicate.Host) (replic
 func Ask(ctx context.Context, clock plan.Clock, ssh *replicate.Runner, masters []Master, hostOf HostOf, ask Question) *Survey {
 	s := &Survey{
 		Masters: masters, Answers: map[string]map[string]replicate.Ring{}, Silent: map[string]error{},
-		Disks: map[string]replicate.Disk{}, Clocks: map[string]replicate.Clock{}, Certificates: map[string][]replicate.Certificate{},
+		Disks: map[string]replicate.Disk{}, Clocks: map[string]replicate.Clock{}, Certificates: map[string][]replicate.Certificate{}, Rotated: map[string]string{},
 	}
 	var wg sync.WaitGroup
 	var mu sync.Mutex
@@ -67,7 +68,7 @@ func Ask(ctx context.Context, clock plan.Clock, ssh *replicate.Runner, masters [
 				s.Silent[m.Name] = err
 				return
 			}
-			s.Answers[m.Name], s.Disks[m.Name], s.Clocks[m.Name], s.Certificates[m.Name] = x.Rings, x.Disk, x.Clock, x.Certificates
+			s.Answers[m.Name], s.Disks[m.Name], s.Clocks[m.Name], s.Certificates[m.Name], s.Rotated[m.Name] = x.Rings, x.Disk, x.Clock, x.Certificates, x.Rotated
 		})
 	}
 	wg.Wait()

@@ -23,6 +23,7 @@ const (
 	Roll          Mode = "roll"           // roll: machines of masters are made again, one after the other
 	RollPool      Mode = "roll pool"      // roll: nodes of a pool are made again, some at a time and drained
 	Drill         Mode = "drill"          // drill: something fails on purpose, and is taken back
+	Rotate        Mode = "rotate"         // rotate: keys and certificates of masters are made anew, one master after the other
 	Look          Mode = "look"           // status, validate, backup: nothing
 )
 
@@ -42,6 +43,8 @@ func (s *Settings) Mode(verb Verb) Mode {
 		return Evacuate
 	case verb == RollVerb:
 		return Roll
+	case verb == RotateVerb:
+		return Rotate
 	case verb == RepairVerb:
 		return Repair
 	case verb == RebuildVerb:
@@ -169,6 +172,8 @@ const (
 	DrillVerb Verb = "drill"
 	// RollVerb finds masters and pools itself; which is its argument.
 	RollVerb Verb = "roll"
+	// RotateVerb finds masters itself; what is made anew is its argument.
+	RotateVerb Verb = "rotate"
 )
 
 // chooses tells whether kube-up's selectors say what the verb does.

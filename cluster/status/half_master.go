@@ -7,6 +7,7 @@ import (
 	"hakube/cluster/inventory"
 	"hakube/cluster/rings"
 	"hakube/scripts"
+	"hakube/scripts/cure"
 )
 
 // A halfSeen is a master that may not be whole, with what was seen of it.
@@ -147,4 +148,33 @@ func (s *Snapshot) rolling() []Unfinished {
 		text += ": " + strings.Join(words, "; ")
 	}
 	return half(text, x.Command().String(), "")
+}
+
+// rotating is a rotation that was begun and is not done: which masters have what is from
+// before.
+func (s *Snapshot) rotating() []Unfinished {
+	x := s.Held.Rotation
+	if x == nil {
+		return nil
+	}
+	var old, unknown []string
+	for _, m := range s.Masters {
+		switch id, told := s.Rings.Rotated[m.Name]; {
+		case !told:
+			unknown = append(unknown, m.Name)
+		case id != x.ID:
+			old = append(old, m.Name)
+		}
+	}
+	text := fmt.Sprintf("a rotation of %s is not done", x.Of)
+	switch {
+	case len(old) > 0:
+		text += fmt.Sprintf(": %d of %d masters have those of before: %s", len(old), len(s.Masters), strings.Join(old, " "))
+	case len(unknown) == 0:
+		text += ": all masters have new ones, and that is not written down yet"
+	}
+	if len(unknown) > 0 {
+		text += "; not known of " + strings.Join(unknown, " ")
+	}
+	return half(text, cure.Rotate(x.Of).String(), "")
 }

@@ -43,6 +43,7 @@ func (s *Snapshot) unfinished() []Unfinished {
 	if list = append(list, rolls...); !rollsMasters || len(s.Masters) > 1 { // with one it is away for that
 		list = append(list, s.addressUnassigned()...)
 	}
+	list = append(list, s.rotating()...)
 	list = append(list, s.quorumLost()...)
 	list = append(list, s.partitioned()...)
 	for _, m := range s.Masters {

@@ -94,6 +94,8 @@ func arguments(path string, commands []*cli.Command) []string {
 		return append(drill.Names(), allDrills, undoDrill)
 	case "roll", "plan roll":
 		return append([]string{"masters", "pool"}, emulator.Zones()...)
+	case "rotate", "plan rotate":
+		return rotatable
 	case "evacuate", "plan evacuate":
 		return emulator.Zones()
 	}

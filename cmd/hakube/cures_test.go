@@ -182,6 +182,15 @@ func typed() []spell {
 				s.env = append(s.env, "HAKUBE_BACKUP_TO="+t.TempDir())
 			}, call: []string{"validate", "--backup-max-age=1h", "--backup-recipients=" + someKey}, after: map[string]string{"Backup": "$H validate --backup-max-age=1h"}},
 		}},
+		{name: "rotate", slips: []slip{
+			{kinds: []string{"Rotate"}, make: func(t *testing.T, s *shell) {
+				s.ok(t, "local", "start", "--machines=model")
+				s.ok(t, "up", zone, "--kubeconfig="+filepath.Join(t.TempDir(), "kubeconfig"))
+				a, err := s.client(t).Addresses().Get(context.Background(), "kubernetes-master-ip")
+				must(t, err)
+				must(t, s.client(t).Addresses().SetLabels(context.Background(), a.GetName(), a.GetLabelFingerprint(), map[string]string{"hakube": "kubernetes", "hakube-rotation": "certificates_1"}))
+			}, call: []string{"status", kubeconfig}, after: map[string]string{"Rotate": "$H validate"}},
+		}},
 		{name: "typed", slips: []slip{
 			{kinds: []string{"HelpOn"}, make: func(t *testing.T, s *shell) { s.ok(t, "local", "start", "--machines=model") }, call: []string{"pu"}},
 			{kinds: []string{"Help"}, call: []string{"up", "--num-nodes=x"}},

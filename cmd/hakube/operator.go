@@ -1,9 +1,12 @@
 package main
 
 import (
+	"errors"
+	"fmt"
 	"os"
 	"os/user"
 	"path/filepath"
+	"strings"
 
 	"github.com/urfave/cli/v2"
 	"golang.org/x/crypto/ssh"
@@ -73,5 +76,88 @@ func kubeconfigCommand(u *ui) *cli.Command {
 			u.printf("kubectl's context %s in %s opens the API as %s until %s\n", x.Context, x.File, x.User, x.Until)
 			return nil
 		}),
+	}
+}
+
+// rotatable are the words that rotate takes.
+var rotatable = []string{"certificates"}
+
+func rotateCommand(u *ui) *cli.Command {
+	return &cli.Command{
+		Name:      "rotate",
+		Usage:     "make what masters identify themselves with anew, one master after the other: certificates",
+		ArgsUsage: "certificates",
+		Description: "certificates are the leaf certificates of masters and their keys: of API servers, as servers and as clients of\n" +
+			"kubelets, extension servers and etcd; of the kubeconfigs of controller-managers, schedulers and administrator;\n" +
+			"of the members of both etcd rings. The authorities that are there sign them, so nobody has to trust anything\n" +
+			"new, and none lives longer than the authority does.\n\n" +
+			"All masters have to vote, take writes and serve, before each and after each. No API server and no etcd is ended:\n" +
+			"they show the new certificate from the next connection on. Controller-manager and scheduler of the master start\n" +
+			"anew. Who has an old certificate is let in until that ends, kubeconfigs with the administrator's too:\n" +
+			cure.Same().As(cure.Again("kubeconfig")).String() + " has another one made for you. Kubelets renew theirs by themselves.\n\n" +
+			"A master that fails, and an authority that ends within 30 days, are refused before the first change. Cut\n" +
+			"anywhere, the same again goes on with the masters that have the old ones. Needs no zone.\n\n" + exitHelp,
+		Flags:        settingFlags(),
+		OnUsageError: usage,
+		Action: func(c *cli.Context) error {
+			s, cl, err := u.rotation(c, changing)
+			if err != nil {
+				return err
+			}
+			u.note("rotating certificates of masters: cluster %s of project %s (provider %s)", s.Prefix, s.Project, s.Provider)
+			cl.OnRotate(func(x cluster.Rotating) error { u.tellRotation(x, u.note); return nil })
+			summary, err := cl.RotateCertificates(c.Context, u.report())
+			if err != nil {
+				return err
+			}
+			u.warnAll(summary.Warnings)
+			switch {
+			case u.json:
+				return u.object("rotate", u.resultOf(summary))
+			case summary.Nothing:
+				u.note("nothing to rotate: all masters of cluster %s have the certificates of the rotation that was begun", s.Prefix)
+				return nil
+			}
+			for _, line := range darkness(summary) {
+				u.printf("%s\n", line)
+			}
+			u.note("new certificates: %s", strings.Join(summary.Rotated, ", "))
+			return nil
+		},
+	}
+}
+
+// rotation reads the command line of a rotation, or of a plan of one.
+func (u *ui) rotation(c *cli.Context, does doing) (s cluster.Settings, cl *cluster.Cluster, err error) {
+	u.json, u.changes = c.Bool("json"), does != looking
+	u.called.by(c, c.Args().Slice()...)
+	switch what := c.Args().First(); {
+	case what == "":
+		return s, nil, usageError{errors.New("name what to rotate: certificates")}
+	case what != rotatable[0]:
+		return s, nil, usageError{fmt.Errorf("rotate takes the word certificates, got %q", what)}
+	case c.NArg() > 1:
+		return s, nil, usageError{fmt.Errorf("rotate takes one word, got %q too; flags come before it", c.Args().Get(1))}
+	}
+	if s, err = loadSettings(u, c, cluster.RotateVerb); err != nil {
+		return s, nil, err
+	}
+	if cl, err = connect(c.Context, u, s, does); err == nil {
+		u.goesOn = true
+	}
+	return s, cl, err
+}
+
+// tellRotation says of each master whether it gets new certificates.
+func (u *ui) tellRotation(x cluster.Rotating, say func(string, ...any)) {
+	if x.Since != "" {
+		say("this goes on with the rotation that was begun on %s", x.Since)
+	}
+	for _, m := range x.Masters {
+		if m.Why == "" {
+			say("stays: %s in %s, which has new certificates by now", m.Name, m.Zone)
+		} else {
+			say("to be made anew: %s in %s: %s", m.Name, m.Zone, m.Why)
+		}
 	}
 }

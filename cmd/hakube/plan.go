@@ -48,9 +48,20 @@ func planCommand(u *ui) *cli.Command {
 			return runPlan(c, u, r.cl, r.preview)
 		},
 	}
+	rotates := &cli.Command{
+		Name: string(cluster.RotateVerb), Usage: "what rotate would do", ArgsUsage: "certificates", OnUsageError: usage,
+		Flags: append(settingFlags(), &cli.BoolFlag{Name: "exit-code", Usage: "exit 3 if there is something to change"}),
+		Action: func(c *cli.Context) error {
+			_, cl, err := u.rotation(c, looking)
+			if err != nil {
+				return err
+			}
+			return runPlan(c, u, cl, cl.PreviewRotateCertificates)
+		},
+	}
 	return &cli.Command{
 		Name:         "plan",
-		Usage:        "say what up, down, evacuate or roll would do, without doing it",
+		Usage:        "say what up, down, evacuate, roll or rotate would do, without doing it",
 		Description:  "The same walk over the same list, looking only. Waits are steps too: one that does not\nhold now counts as a change.\n\n" + exitHelp,
 		OnUsageError: usage,
 		Action: func(c *cli.Context) error {
@@ -65,6 +76,7 @@ func planCommand(u *ui) *cli.Command {
 			sub(cluster.Down, "what down would do"),
 			evacuate,
 			roll,
+			rotates,
 		},
 	}
 }
@@ -82,6 +94,8 @@ func runPlan(c *cli.Context, u *ui, cl *cluster.Cluster, preview func(context.Co
 	cl.OnWarning(func(text string) { warnings = append(warnings, text) })
 	rolls := cluster.Rolling{Masters: []cluster.Rolled{}, Pools: []cluster.RolledPool{}}
 	cl.OnRoll(func(x cluster.Rolling) error { rolls = x; return nil })
+	rotation := cluster.Rotating{Masters: []cluster.Rolled{}}
+	cl.OnRotate(func(x cluster.Rotating) error { rotation = x; return nil })
 	changes, err := preview(c.Context, func(e plan.Event) {
 		switch {
 		case !e.Kind.Final():
@@ -102,7 +116,7 @@ func runPlan(c *cli.Context, u *ui, cl *cluster.Cluster, preview func(context.Co
 		if len(reduced) == 1 {
 			smaller = &reduced[0]
 		}
-		err = u.object("plan", planResult{changes, steps, append([]cluster.Orphan{}, found.Ours...), append([]cluster.Orphan{}, found.Perhaps...), smaller, reduced, append([]string{}, span.Surplus...), append([]string{}, span.Crossings...), rolls.Masters, rolls.Pools})
+		err = u.object("plan", planResult{changes, steps, append([]cluster.Orphan{}, found.Ours...), append([]cluster.Orphan{}, found.Perhaps...), smaller, reduced, append([]string{}, span.Surplus...), append([]string{}, span.Crossings...), rolls.Masters, rolls.Pools, rotation.Masters})
 	} else {
 		u.leftBehind(found)
 		for _, x := range reduced {
@@ -113,6 +127,7 @@ func runPlan(c *cli.Context, u *ui, cl *cluster.Cluster, preview func(context.Co
 			span.Surplus = nil
 		}
 		u.tellRolls(rolls, func(format string, a ...any) { u.printf(format+"\n", a...) })
+		u.tellRotation(rotation, func(format string, a ...any) { u.printf(format+"\n", a...) })
 		for _, what := range span.Surplus {
 			if span.Prune {
 				u.printf("would go, as more than was named: %s\n", what)

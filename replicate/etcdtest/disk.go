@@ -87,7 +87,8 @@ type content struct {
 	Version   string                 `json:"version,omitempty"` // of Kubernetes
 	PKI       *pki                   `json:"pki,omitempty"`
 	AdminConf string                 `json:"adminConf,omitempty"`
-	Rings     map[string]*memberData `json:"rings,omitempty"` // present once the cluster was founded
+	Rotated   string                 `json:"rotated,omitempty"` // the last rotation of certificates
+	Rings     map[string]*memberData `json:"rings,omitempty"`   // present once the cluster was founded
 	// FileSystem is how large it is, in bytes.
 	FileSystem int64        `json:"fileSystem,omitempty"`
 	Crowd      Crowd        `json:"crowd,omitzero"`

@@ -53,6 +53,7 @@ type Guest struct {
 	wedged  Wedge
 	skew    time.Duration // of its clock
 	ends    time.Time     // when its certificates do; zero is as they were made
+	caEnds  time.Time     // when its authority does
 	quiet   bool          // nobody hears of its kubelet
 	held    []net.Conn    // that its API server does not look at while it is wedged
 }

@@ -45,6 +45,8 @@ var known = map[string]Script{
 	"register-node": registerNode,
 	"force-ring":    forceRing,
 
+	"rotate-certificates": rotateCertificates,
+
 	"backup":  backup,
 	"restore": restore,
 }
@@ -154,7 +156,7 @@ func etcdStatus(_ context.Context, c Call) int {
 	if len(rings) == 0 {
 		return c.fail("this machine has no etcd certificates")
 	}
-	said := map[string]any{"rings": rings, "disk": c.Guest.fullness(), "clock": c.Guest.clock()}
+	said := map[string]any{"rings": rings, "disk": c.Guest.fullness(), "clock": c.Guest.clock(), "rotated": c.Guest.rotated()}
 	if slices.Contains(c.Args, "writes") {
 		said["certificates"] = c.Guest.certificates()
 	}

@@ -82,6 +82,9 @@ func UndoDrill() Command { return command("hakube", "drill", "undo") }
 // Roll has machines made again: those of masters, a zone's pool, or all.
 func Roll(of ...string) Command { return command(append([]string{"hakube", "roll"}, of...)...) }
 
+// Rotate makes keys or certificates anew.
+func Rotate(what string) Command { return command("hakube", "rotate", what) }
+
 // Keygen makes a key of age and prints its public half.
 func Keygen(file string) Command { return command("age-keygen", "-o", file) }
 

@@ -194,6 +194,7 @@ run_master() {
 		return
 	fi
 	clear_half_founding
+	put_new_certificates
 	step "starting etcd" start_etcd
 	step "fetching kubelet" need kubelet
 	need kubectl
