@@ -173,7 +173,6 @@ func matrixModes() []matrixMode {
 		{name: "roll_1", prepare: one, run: rollTo4, preview: rollsTo4, one: true},
 		{name: "roll_pool", prepare: one, run: rollPool, preview: rollsPool, quorum: true, one: true},
 		{name: "roll_all", prepare: ofTwoPools, run: rollAll, preview: rollsAll, one: true},
-		{name: "rotate_certificates", prepare: three, run: rotates, preview: preview(same), quorum: true, one: true},
 		{name: "remove_replica_3to2", prepare: three, run: down(master(zoneD)), quorum: true, removes: true},
 		{name: "remove_replica_2to1", prepare: two, run: down(master(zoneC)), quorum: true, removes: true},
 		{name: "remove_pool", prepare: withPoolC, run: down(poolC(0)), quorum: true, removes: true},
@@ -186,6 +185,7 @@ func matrixModes() []matrixMode {
 		{name: "autoscaler_pool_gone", prepare: after(sized(5), poolC(1)), run: down(poolC(0)), quorum: true, removes: true, one: true},
 		{name: "remove_cluster_addons", prepare: after(addons(allAddons)), run: down(same), removes: true, partly: true, one: true},
 		{name: "remove_cluster", prepare: after(same, master(zoneC), poolD), run: down(anywhere), removes: true, partly: true},
+		{name: "rotate_certificates", prepare: three, run: rotates, preview: preview(same), quorum: true},
 	}
 }
 

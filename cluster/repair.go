@@ -181,7 +181,7 @@ func (c *Cluster) RotateCertificates(ctx context.Context, report func(plan.Event
 			return err
 		}
 		s = r.summary()
-		s.Rotated, s.Nothing = done, len(done) == 0
+		s.Rotated = done
 		if h.lease.Done(inventory.RotationKey) {
 			err = h.gate(ctx)
 		}

@@ -11,6 +11,7 @@ import (
 	"net/netip"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -152,7 +153,31 @@ func (w *world) objects() map[string]map[string]any {
 		all[o.Path] = o.Doc
 	}
 	forgetGrowths(all)
+	w.forgetRotation(all)
 	return all
+}
+
+// forgetRotation does so with a rotation that all masters are through with.
+func (w *world) forgetRotation(all map[string]map[string]any) {
+	masters := regexp.MustCompile(`/zones/([^/]+)/instances/(kubernetes-master[^/]*)$`)
+	for _, doc := range all {
+		labels, _ := doc["labels"].(map[string]any)
+		label, is := labels[inventory.RotationKey].(string)
+		if !is || w.models == nil {
+			continue
+		}
+		old := 0
+		for path := range all {
+			if m := masters.FindStringSubmatch(path); m != nil {
+				if g, err := w.models.Guest(m[2], m[1]); err != nil || label != inventory.RotateCertificates+"_"+g.Rotated() {
+					old++
+				}
+			}
+		}
+		if old == 0 {
+			delete(labels, inventory.RotationKey)
+		}
+	}
 }
 
 // forgetGrowths leaves out what is written down of growths that are done: a run that could not

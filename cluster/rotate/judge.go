@@ -44,7 +44,7 @@ func Judge(s *status.Snapshot, now time.Time) (*Plan, error) {
 		return nil, &refusal.Refused{Why: fmt.Sprintf("cluster %s has no master, nor the disk of one", s.Names.Prefix), Cure: s.Anew()}
 	}
 	p := &Plan{Rotation: inventory.NewRotation(inventory.RotateCertificates, now)}
-	if begun := s.Held.Rotation; begun != nil {
+	if begun := s.Held.Rotation; begun != nil && s.Unrotated(begun) {
 		p.Rotation, p.Begun = *begun, true
 	}
 	for _, m := range s.Masters {

@@ -2,6 +2,7 @@ package status
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"hakube/cluster/inventory"
@@ -150,11 +151,16 @@ func (s *Snapshot) rolling() []Unfinished {
 	return half(text, x.Command().String(), "")
 }
 
+// Unrotated tells whether masters have what is from before a rotation, or may have.
+func (s *Snapshot) Unrotated(x *inventory.Rotation) bool {
+	return slices.ContainsFunc(s.Masters, func(m ObservedMaster) bool { return s.Rings.Rotated[m.Name] != x.ID })
+}
+
 // rotating is a rotation that was begun and is not done: which masters have what is from
 // before.
 func (s *Snapshot) rotating() []Unfinished {
 	x := s.Held.Rotation
-	if x == nil {
+	if x == nil || !s.Unrotated(x) { // it could not say any more that it was done
 		return nil
 	}
 	var old, unknown []string
@@ -167,11 +173,8 @@ func (s *Snapshot) rotating() []Unfinished {
 		}
 	}
 	text := fmt.Sprintf("a rotation of %s is not done", x.Of)
-	switch {
-	case len(old) > 0:
+	if len(old) > 0 {
 		text += fmt.Sprintf(": %d of %d masters have those of before: %s", len(old), len(s.Masters), strings.Join(old, " "))
-	case len(unknown) == 0:
-		text += ": all masters have new ones, and that is not written down yet"
 	}
 	if len(unknown) > 0 {
 		text += "; not known of " + strings.Join(unknown, " ")

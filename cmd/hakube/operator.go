@@ -111,12 +111,8 @@ func rotateCommand(u *ui) *cli.Command {
 				return err
 			}
 			u.warnAll(summary.Warnings)
-			switch {
-			case u.json:
+			if u.json {
 				return u.object("rotate", u.resultOf(summary))
-			case summary.Nothing:
-				u.note("nothing to rotate: all masters of cluster %s have the certificates of the rotation that was begun", s.Prefix)
-				return nil
 			}
 			for _, line := range darkness(summary) {
 				u.printf("%s\n", line)

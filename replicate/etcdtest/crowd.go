@@ -136,8 +136,8 @@ func (g *Guest) AgeAuthority(left time.Duration) {
 	g.caEnds = time.Now().Add(left)
 }
 
-// rotated is which rotation of its certificates was done here last.
-func (g *Guest) rotated() string {
+// Rotated is which rotation of its certificates was done here last.
+func (g *Guest) Rotated() string {
 	g.w.mu.Lock()
 	defer g.w.mu.Unlock()
 	if g.control == nil {

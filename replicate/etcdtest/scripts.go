@@ -156,7 +156,7 @@ func etcdStatus(_ context.Context, c Call) int {
 	if len(rings) == 0 {
 		return c.fail("this machine has no etcd certificates")
 	}
-	said := map[string]any{"rings": rings, "disk": c.Guest.fullness(), "clock": c.Guest.clock(), "rotated": c.Guest.rotated()}
+	said := map[string]any{"rings": rings, "disk": c.Guest.fullness(), "clock": c.Guest.clock(), "rotated": c.Guest.Rotated()}
 	if slices.Contains(c.Args, "writes") {
 		said["certificates"] = c.Guest.certificates()
 	}
