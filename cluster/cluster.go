@@ -18,7 +18,7 @@
 //   - grow.go: the walk, the way back after a failure, and what is said, and taken back,
 //     when a zone has no machines. summary.go: what it ends with, and the meter.
 //   - span.go and span_judge.go: one command for all zones; span_beside.go: what a new
-//     cluster of several masters has made beside each other.
+//     cluster of several masters has made beside each other, and all that leaves a zone.
 //   - repair.go: masters that fail, and certificates; roll.go: machines that are well, made again.
 //     face.go: names of the packages below that commands handle. REFUSALS.md lists what can be refused.
 //

@@ -10,16 +10,13 @@ import (
 	"hakube/cluster/env"
 	"hakube/cluster/inventory"
 	"hakube/cluster/lease"
-	"hakube/cluster/live"
 	"hakube/cluster/plan"
 	"hakube/cluster/preflight"
 	"hakube/cluster/repair"
 	"hakube/cluster/rotate"
 	"hakube/cluster/settings"
-	"hakube/cluster/span"
 	"hakube/cluster/status"
 	"hakube/cluster/step"
-	"hakube/cluster/task"
 	"hakube/scripts/cure"
 )
 
@@ -325,76 +322,6 @@ func (c *Cluster) Fetch(ctx context.Context, from string) (file string, err erro
 		return "", &Unchanged{err}
 	}
 	return file, nil
-}
-
-// Evacuate has all that the cluster has in a zone go elsewhere: to its other zones, or to
-// the one named. Masters come there and vote before those of the zone go, nodes are there
-// before those of the zone are drained. What is dead in the zone is not waited for: its
-// votes go first, while quorum holds. A zone that has nothing is none to change anything for.
-func (c *Cluster) Evacuate(ctx context.Context, zone, to string, report func(plan.Event)) (s *Summary, err error) {
-	one := c.leaving(zone, to)
-	warning, err := one.withLease(ctx, settings.EvacuateVerb, report, func(ctx context.Context, h hold, report func(plan.Event)) (err error) {
-		s, err = one.evacuate(ctx, h, report)
-		return err
-	})
-	return s.warned(warning), err
-}
-
-func (c *Cluster) leaving(zone, to string) *Cluster {
-	one := *c
-	one.settings = one.settings.ToLeave(settings.Zone(zone))
-	one.leaves = span.Leaving{Zone: zone, To: to}
-	return &one
-}
-
-func (c *Cluster) evacuate(ctx context.Context, h hold, report func(plan.Event)) (*Summary, error) {
-	all := &Summary{}
-	w, err := c.judged(ctx, h, doing(report))
-	if err == nil && w.empty {
-		return &Summary{Nothing: true, Mode: settings.Evacuate, Context: w.base.Want.Context, Zone: c.leaves.Zone, Warnings: w.base.Warnings()}, nil
-	}
-	if w, err = w.mended(ctx, err, report, all); err != nil {
-		return nil, err
-	}
-	if err := w.grown(ctx, report, all); err != nil {
-		return nil, err
-	}
-	for _, s := range w.Removals(w.settings) {
-		if err := w.remove(ctx, w.command(s), report, all); err != nil {
-			return nil, fmt.Errorf("masters and nodes are elsewhere; what is left in zone %s goes by the same command, if need be when the zone answers again: %w", c.leaves.Zone, err)
-		}
-	}
-	if err := w.settle(ctx, report, all); err != nil {
-		return nil, err
-	}
-	return w.summary(ctx, all)
-}
-
-// settle looks at what there is when a zone is left.
-func (w *whole) settle(ctx context.Context, report func(plan.Event), all *Summary) (err error) {
-	r := w.command(w.settings.Single()).runFor(settings.EvacuateVerb, w.held)
-	if r.Have, err = r.Look(ctx); err != nil {
-		return err
-	}
-	r.SawMasters(r.Have)
-	r.Learn(r.Have)
-	l := task.Lines{Want: true}
-	r.credentials(&l)
-	l.Then(live.OrphanedNodes(r.Task))
-	l.Then(live.Spread(r.Task))
-	l.Then(live.Validate(r.Task, func(e *live.Evidence) { r.evidence = e }))
-	if err := r.walk(ctx, l.Items, report); err != nil {
-		return err
-	}
-	x := r.summary()
-	all.with(x)
-	all.Kubeconfig, all.Context, all.Address, all.URL, all.Version = x.Kubeconfig, x.Context, x.Address, x.URL, x.Version
-	return nil
-}
-
-// PreviewEvacuate is the walk of Evacuate without acting.
-func (c *Cluster) PreviewEvacuate(ctx context.Context, zone, to string, report func(plan.Event)) (changes int, err error) {
-	return c.leaving(zone, to).previewAll(ctx, report)
 }
 
 // Drill makes failures on purpose, one after the other, and says what came of each. Whatever
