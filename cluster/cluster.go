@@ -86,6 +86,7 @@ type Cluster struct {
 	smaller   func(context.Context, Smaller) error             // see OnSmaller
 	span      func(Spanning) error                             // see OnSpan
 	warning   func(string)                                     // see OnWarning
+	upgrades  bool                                             // see Upgrade
 	rolls     func(Rolling) error                              // see OnRoll
 	rotates   func(Rotating) error                             // see OnRotate
 	note      *inventory.Roll                                  // of the roll that this is a part of

@@ -101,6 +101,7 @@ const (
 	DrillVerb    = settings.DrillVerb
 	RollVerb     = settings.RollVerb
 	RotateVerb   = settings.RotateVerb
+	UpgradeVerb  = settings.UpgradeVerb
 
 	AddPool       = settings.AddPool
 	Span          = settings.Span

@@ -20,7 +20,12 @@ func (w *world) follow(o *operator, command string) error {
 		_, err := o.RotateCertificates(context.Background(), w.events())
 		return err
 	}
-	if before, after, ok := strings.Cut(command, "hakube roll"); ok {
+	before, after, rolls := strings.Cut(command, "hakube roll")
+	upgrades := false
+	if !rolls {
+		before, after, upgrades = strings.Cut(command, "hakube upgrade")
+	}
+	if rolls || upgrades {
 		n := o.again(func(s *settings.Settings) {
 			for _, word := range strings.Fields(before) {
 				name, value, _ := strings.Cut(word, "=")
@@ -32,14 +37,18 @@ func (w *world) follow(o *operator, command string) error {
 			}
 		})
 		words, all := strings.CutPrefix(strings.TrimSpace(after), "--all")
+		by := n.Cluster
+		if upgrades {
+			by = n.Upgrade()
+		}
 		var err error
 		switch what, zone, _ := strings.Cut(strings.TrimSpace(words), " "); what {
 		case "masters":
-			_, err = n.RollMasters(context.Background(), all, w.events())
+			_, err = by.RollMasters(context.Background(), all, w.events())
 		case "pool":
-			_, err = n.RollPool(context.Background(), zone, all, w.events())
+			_, err = by.RollPool(context.Background(), zone, all, w.events())
 		case "":
-			_, err = n.Roll(context.Background(), all, w.events())
+			_, err = by.Roll(context.Background(), all, w.events())
 		default:
 			w.t.Fatalf("nothing to roll is called %q: %s", what, command)
 		}

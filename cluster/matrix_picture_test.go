@@ -123,7 +123,10 @@ func (w *world) inside(o *operator, s *status.Status) (lines []string) {
 		w.t.Fatal(err)
 	}
 	for _, n := range nodes.Items {
-		lines = append(lines, incidentals(fmt.Sprintf("node %s, cordoned %t, leaving %q, taints %v", n.Name, n.Spec.Unschedulable, n.Annotations[kube.LeavingKey], n.Spec.Taints)))
+		lines = append(lines, incidentals(fmt.Sprintf("node %s of %s, cordoned %t, leaving %q, taints %v", n.Name, n.Status.NodeInfo.KubeletVersion, n.Spec.Unschedulable, n.Annotations[kube.LeavingKey], n.Spec.Taints)))
+	}
+	if has, err := client.SettledVersion(context.Background()); err == nil {
+		lines = append(lines, "kubeadm's configuration is of "+has)
 	}
 	return lines
 }

@@ -146,6 +146,40 @@ func matrixModes() []matrixMode {
 	rotates := func(ctx context.Context, o *operator, report func(plan.Event)) (*Summary, error) {
 		return o.RotateCertificates(ctx, report)
 	}
+	newer := func(o *operator) *operator { return o.to("v1.36.4").again(fromMirror) }
+	mirrored := func(commands ...func(*operator) *operator) func(*world, *operator) *operator {
+		return func(w *world, o *operator) *operator {
+			for _, c := range commands {
+				w.mustUp(c(o.again(fromMirror)))
+			}
+			return o
+		}
+	}
+	upgradeMasters := func(ctx context.Context, o *operator, report func(plan.Event)) (*Summary, error) {
+		return newer(o).Upgrade().RollMasters(ctx, false, report)
+	}
+	upgradesMasters := func(o *operator) (int, error) {
+		return newer(o).Upgrade().PreviewRollMasters(context.Background(), false, nil)
+	}
+	upgradeAll := func(ctx context.Context, o *operator, report func(plan.Event)) (*Summary, error) {
+		return newer(o).Upgrade().Roll(ctx, false, report)
+	}
+	upgradesAll := func(o *operator) (int, error) {
+		return newer(o).Upgrade().PreviewRoll(context.Background(), false, nil)
+	}
+	mastersNewer := func(w *world, o *operator) *operator {
+		mirrored(same)(w, o)
+		if _, err := upgradeMasters(context.Background(), o, w.events()); err != nil {
+			w.t.Fatal(err)
+		}
+		return o
+	}
+	upgradePool := func(ctx context.Context, o *operator, report func(plan.Event)) (*Summary, error) {
+		return newer(o).Upgrade().RollPool(ctx, zoneB, false, report)
+	}
+	upgradesPool := func(o *operator) (int, error) {
+		return newer(o).Upgrade().PreviewRollPool(context.Background(), zoneB, false, nil)
+	}
 	// Somebody else's key is not on the master yet: the first call.
 	stranger := func(w *world, _ *operator) *operator {
 		return after(same, poolD)(w, w.operator())
@@ -173,6 +207,9 @@ func matrixModes() []matrixMode {
 		{name: "roll_1", prepare: one, run: rollTo4, preview: rollsTo4, one: true},
 		{name: "roll_pool", prepare: one, run: rollPool, preview: rollsPool, quorum: true, one: true},
 		{name: "roll_all", prepare: ofTwoPools, run: rollAll, preview: rollsAll, one: true},
+		{name: "upgrade_masters_3", prepare: mirrored(same, master(zoneC), master(zoneD)), run: upgradeMasters, preview: upgradesMasters, quorum: true, one: true},
+		{name: "upgrade_pool", prepare: mastersNewer, run: upgradePool, preview: upgradesPool, quorum: true, one: true},
+		{name: "upgrade_all", prepare: mirrored(same), run: upgradeAll, preview: upgradesAll, one: true},
 		{name: "remove_replica_3to2", prepare: three, run: down(master(zoneD)), quorum: true, removes: true},
 		{name: "remove_replica_2to1", prepare: two, run: down(master(zoneC)), quorum: true, removes: true},
 		{name: "remove_pool", prepare: withPoolC, run: down(poolC(0)), quorum: true, removes: true},

@@ -29,7 +29,7 @@ type mode struct {
 }
 
 // modes are what commands do. A repair has lists of its own, since it goes by stages
-// (package repair), and so have a roll (package roll) and a rotation (package rotate).
+// (package repair), and so have a roll, an upgrade (package roll) and a rotation (package rotate).
 func modes() []mode {
 	return []mode{
 		{Aim: task.Aim{Name: settings.Create, Masters: true, Nodes: true, Whole: true}, judge: (*run).mayCreate, list: createList, again: cure.Up},
@@ -47,6 +47,7 @@ func modes() []mode {
 		{Aim: task.Aim{Name: settings.Rotate, Masters: true, Repairs: true}},
 		{Aim: task.Aim{Name: settings.RollPool, Nodes: true, Rolls: true}, judge: (*run).join, list: rollPoolList},
 		{Aim: task.Aim{Name: settings.Drill}}, // nothing is to become otherwise
+		{Aim: task.Aim{Name: settings.Upgrade, Masters: true, Repairs: true, Rolls: true, Upgrades: true}},
 		{Aim: task.Aim{Name: settings.Look}},
 	}
 }
@@ -127,4 +128,22 @@ func nothingLeft(ctx context.Context, r *task.Task) bool {
 	}
 	s, err := live.Kubeconfig(r).Observe(ctx)
 	return err == nil && s.Is == plan.Absent // an error the step will say
+}
+
+// Upgrade is the same cluster with rolls that bring what they make again to the version of
+// Kubernetes that the settings name, or that an upgrade which was begun is to. What both rings
+// hold is kept beside each master's data before the first of these goes, and what kubeadm keeps
+// in the cluster follows the last.
+func (c *Cluster) Upgrade() *Cluster {
+	x := *c
+	x.upgrades = true
+	return &x
+}
+
+// rollVerb is what a roll of it is.
+func (c *Cluster) rollVerb() settings.Verb {
+	if c.upgrades {
+		return settings.UpgradeVerb
+	}
+	return settings.RollVerb
 }

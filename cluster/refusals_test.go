@@ -120,6 +120,8 @@ func (o *operator) refusedRun(x refusalCase) (err error) {
 		_, err = o.again(change).Repair(ctx, "", nil)
 	case settings.Roll:
 		_, err = o.again(change).RollMasters(ctx, true, nil)
+	case settings.Upgrade:
+		_, err = o.again(change).Upgrade().RollMasters(ctx, false, nil)
 	case settings.RollPool:
 		_, err = o.again(change).RollPool(ctx, zoneB, true, nil)
 	case settings.Rotate:
@@ -185,7 +187,7 @@ func TestRefusalsListed(t *testing.T) {
 func testsHere(t *testing.T) map[string]bool {
 	t.Helper()
 	found := map[string]bool{}
-	for _, dir := range []string{".", "settings", "preflight", "refusal", "../cmd/hakube", "../gce", "../gce/local", "../gce/emulator"} {
+	for _, dir := range []string{".", "settings", "preflight", "refusal", "upgrade", "../cmd/hakube", "../gce", "../gce/local", "../gce/emulator"} {
 		entries, err := os.ReadDir(dir)
 		if err != nil {
 			t.Fatal(err)

@@ -41,9 +41,9 @@ func newSick(t *testing.T, masters int) *sickCluster {
 	return sickOf(t, w, masters)
 }
 
-func sickOf(t *testing.T, w *world, masters int) *sickCluster {
+func sickOf(t *testing.T, w *world, masters int, change ...func(*settings.Settings)) *sickCluster {
 	t.Helper()
-	o := w.operator(func(s *settings.Settings) { s.NumNodes, s.InitTimeout = 1, settings.Seconds(20*time.Second) })
+	o := w.operator(append(change, func(s *settings.Settings) { s.NumNodes, s.InitTimeout = 1, settings.Seconds(20*time.Second) })...)
 	c := &sickCluster{world: w, o: o, names: []string{"kubernetes-master"}, zones: []string{string(zoneB)}, patient: masters - 1}
 	// Silence is waited for again and again.
 	o.deps.Ready = 3 * time.Second

@@ -14,6 +14,7 @@ import (
 	"hakube/cluster/roll"
 	"hakube/cluster/settings"
 	"hakube/cluster/status"
+	"hakube/cluster/upgrade"
 	"hakube/scripts/cure"
 )
 
@@ -79,10 +80,14 @@ type walkOfRoll struct {
 	masters *roll.Plan // nil: it is of none
 	behind  bool       // pools are judged once a master that a cut run has taken away is back
 	pools   []listing  // of which the nodes are made again, or are as they are to be
+
+	seen    *upgrade.Seen // of an upgrade
+	fresh   bool          // one that begins: what was kept of rings before is not of this one
+	settled bool          // what kubeadm keeps was brought to the version
 }
 
 func (c *Cluster) roll(ctx context.Context, of string, all bool, report func(plan.Event)) (s *Summary, err error) {
-	warning, err := c.withLease(ctx, settings.RollVerb, report, func(ctx context.Context, h hold, report func(plan.Event)) (err error) {
+	warning, err := c.withLease(ctx, c.rollVerb(), report, func(ctx context.Context, h hold, report func(plan.Event)) (err error) {
 		w := &walkOfRoll{Cluster: c, held: h, of: of, all: all, see: func(ctx context.Context, r *run) (*status.Snapshot, error) {
 			return repair.See(ctx, r.Task, report)
 		}}
@@ -106,8 +111,12 @@ func (c *Cluster) previewRoll(ctx context.Context, of string, all bool, report f
 	var lists [][]plan.Item
 	runs := []*run{w.base}
 	if w.masters != nil {
+		lists = append(lists, w.kept())
 		for i, m := range w.masters.Rolls {
 			lists = append(lists, roll.Preview(roll.Of(w.base.Task, m), m, i == 0))
+		}
+		if w.upgrades && (len(w.masters.Rolls) > 0 || !w.fresh) {
+			lists = append(lists, []plan.Item{{Step: upgrade.Ahead(w.base.Task, len(w.masters.Rolls) > 0), Want: true}})
 		}
 	}
 	for _, x := range w.pools {
@@ -134,7 +143,7 @@ func (w *walkOfRoll) judge(ctx context.Context) error {
 
 // judgePools judges what it comes to of the pools, and tells what there is to do.
 func (w *walkOfRoll) judgePools(ctx context.Context) error {
-	ids, err := w.poolsOf()
+	ids, err := roll.Pools(w.base.Task, w.of, string(w.settings.Pool))
 	if err == nil {
 		err = w.enter(ctx)
 	}
@@ -157,13 +166,16 @@ func (w *walkOfRoll) judgePools(ctx context.Context) error {
 
 // judgeMasters looks around, and judges what it comes to of the masters.
 func (w *walkOfRoll) judgeMasters(ctx context.Context) (err error) {
-	w.base, w.masters = w.runFor(settings.RollVerb, w.held), nil
+	w.base, w.masters = w.runFor(w.rollVerb(), w.held), nil
 	var seen *status.Snapshot
 	masters := w.of == inventory.RollOfMasters || w.of == inventory.RollOfAll
 	if masters {
 		seen, err = w.see(ctx, w.base)
 	} else {
 		err = status.Find(ctx, w.base.Task)
+	}
+	if err == nil && w.upgrades {
+		err = w.judgeVersion(ctx, seen)
 	}
 	if err != nil {
 		return err
@@ -174,7 +186,7 @@ func (w *walkOfRoll) judgeMasters(ctx context.Context) (err error) {
 	if !masters {
 		return roll.Stays(w.base.Task, w.note.Over(w.settings))
 	}
-	p, err := roll.Judge(ctx, w.base.Task, seen, w.settings, w.note)
+	p, err := roll.Judge(ctx, w.base.Task, seen, w.settings, w.note, w.seen.Runs())
 	if err != nil {
 		return err
 	}
@@ -197,41 +209,6 @@ func (w *walkOfRoll) judgeMasters(ctx context.Context) (err error) {
 	return no.Besides(err)
 }
 
-// poolsOf are the pools that it is of, in their order.
-func (w *walkOfRoll) poolsOf() ([]settings.PoolID, error) {
-	only, one := (&inventory.Roll{Of: w.of}).Pool()
-	if !one && w.of != inventory.RollOfAll {
-		return nil, nil
-	}
-	have, n := w.base.Have, w.base.Want.Names
-	var all []settings.PoolID
-	var named, each []cure.Command
-	for _, id := range have.Pools() {
-		if len(have.Pool(n, id).Of(inventory.ManagedGroup)) == 0 {
-			continue // machines that have no group any more, which none makes again
-		}
-		all = append(all, id)
-		command := cure.Roll("pool", id.Zone).OfPool(id.Name)
-		if each = append(each, command); id.Name == string(w.settings.Pool) {
-			named = append(named, command)
-		}
-	}
-	switch {
-	case one && slices.Contains(all, only):
-		return []settings.PoolID{only}, nil
-	case one && len(each) == 0:
-		return nil, &refusal.Refused{Why: fmt.Sprintf("cluster %s has no pool of nodes", n.Prefix), Cure: cure.Hint("make one", cure.UpPool(only.Zone).OfPool(only.Name))}
-	case one:
-		return nil, &refusal.Refused{Why: fmt.Sprintf("cluster %s has no %s", n.Prefix, only), Cure: cure.Hint("these are its pools", each...)}
-	case w.settings.Pool != "":
-		return nil, &refusal.Refused{
-			Why:  fmt.Sprintf("HAKUBE_POOL=%s names one pool, and a roll of the whole cluster is of all", w.settings.Pool),
-			Cure: cure.Hints(cure.Hint("roll the pools of that name, zone by zone", named...), cure.Hint("or all", cure.Same().Without("HAKUBE_POOL"))),
-		}
-	}
-	return all, nil
-}
-
 // enter has its parts look into the region of the cluster, which no setting need name.
 func (w *walkOfRoll) enter(ctx context.Context) (err error) {
 	region := w.base.GCE.Region()
@@ -251,11 +228,15 @@ func (w *walkOfRoll) ofPool(id settings.PoolID) *Cluster {
 	return &one
 }
 
+// tell says what there is to do, before anything is changed.
 func (w *walkOfRoll) tell() error {
 	if w.rolls == nil {
 		return nil
 	}
 	x := Rolling{Masters: []Rolled{}, Pools: []RolledPool{}}
+	if w.seen != nil {
+		x.To, x.From = w.note.Version(), w.seen.Lowest()
+	}
 	if w.masters != nil {
 		x.Dark = w.masters.Dark() && len(w.masters.Rolls) > 0
 		for _, m := range slices.Concat(w.masters.Rolls, w.masters.Stays) {
@@ -277,7 +258,7 @@ func (w *walkOfRoll) perform(ctx context.Context, report func(plan.Event)) (*Sum
 	if err := w.judge(ctx); err != nil {
 		return nil, err
 	}
-	s := &Summary{Mode: settings.Roll}
+	s := &Summary{Mode: w.settings.Mode(w.rollVerb())}
 	if w.masters != nil {
 		if err := w.rollMasters(ctx, report, s); err != nil {
 			return nil, err
@@ -298,8 +279,8 @@ func (w *walkOfRoll) perform(ctx context.Context, report func(plan.Event)) (*Sum
 	}
 	x := w.base.summary()
 	x.with(s)
-	x.Mode, x.Zone, x.Rolled, x.RolledPools = settings.Roll, "", s.Rolled, s.RolledPools
-	x.Nothing = len(s.Rolled)+len(s.RolledPools) == 0
+	x.Mode, x.Zone, x.Rolled, x.RolledPools = s.Mode, "", s.Rolled, s.RolledPools
+	x.Nothing = len(s.Rolled)+len(s.RolledPools) == 0 && !w.settled
 	return x, w.done(ctx)
 }
 
@@ -317,9 +298,14 @@ func (w *walkOfRoll) rollMasters(ctx context.Context, report func(plan.Event), s
 			return err
 		}
 		if len(w.masters.Rolls) == 0 {
-			return nil
+			return w.settle(ctx, s.Rolled, report)
 		}
 		w.begin()
+		if len(s.Rolled) == 0 {
+			if err := plan.Run(ctx, w.base.Gate, w.kept(), report); err != nil {
+				return err
+			}
+		}
 		m := w.masters.Rolls[0]
 		x := newRunOf(roll.Of(w.base.Task, m))
 		if err := x.rollOne(ctx, m, report); err != nil {
@@ -384,4 +370,34 @@ func (w *walkOfRoll) done(ctx context.Context) error {
 		return w.held.gate(ctx)
 	}
 	return nil
+}
+
+// judgeVersion settles which version an upgrade is to, and refuses what may not come to it.
+func (w *walkOfRoll) judgeVersion(ctx context.Context, s *status.Snapshot) (err error) {
+	w.fresh = w.fresh || w.seen == nil && w.base.Have.Rolling(w.base.Want.Names) == nil
+	to := *w.Cluster
+	to.settings = upgrade.To(w.base.Task, w.settings)
+	w.Cluster = &to
+	w.seen, err = upgrade.Judge(ctx, w.base.Task, s, w.of)
+	return err
+}
+
+// kept are the rings of before an upgrade, on each master that has not come to it yet.
+func (w *walkOfRoll) kept() []plan.Item {
+	if !w.upgrades || len(w.masters.Rolls) == 0 {
+		return nil
+	}
+	return upgrade.Kept(w.base.Task, w.seen, w.fresh)
+}
+
+// settle has what kubeadm keeps follow masters that are all of the version.
+func (w *walkOfRoll) settle(ctx context.Context, done []string, report func(plan.Event)) error {
+	if !w.upgrades || w.fresh && len(done) == 0 {
+		return nil
+	}
+	w.begin()
+	s := upgrade.Settled(w.base.Task)
+	err := plan.Run(ctx, w.base.Gate, []plan.Item{{Step: s, Want: true}}, report)
+	w.settled = s.Done
+	return err
 }

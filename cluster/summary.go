@@ -149,7 +149,9 @@ func (s Smaller) String() string {
 type Rolling struct {
 	Masters []Rolled
 	Pools   []RolledPool
-	Dark    bool // while each of the masters is away nobody serves: there are fewer than two others
+	From    string // an upgrade: the oldest version that a master runs
+	To      string // to which version it is; "" of a roll
+	Dark    bool   // while each of the masters is away nobody serves: there are fewer than two others
 }
 
 // Rotating is what a rotation comes to: the masters whose certificates are made anew, with what

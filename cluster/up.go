@@ -29,6 +29,7 @@ func (c *Cluster) runFor(verb settings.Verb, h hold) *run {
 	aim.Several, aim.Zones, aim.Leaves = len(c.founds) > 0, c.founds, c.leaves.Zone
 	r := newRun(env.New(c.settings, c.deps, h.gate), aim)
 	r.unsettled, r.Mode.Roll = c.unsettled, c.note
+	r.Mode.Upgrades = c.upgrades
 	r.Lease = h.lease
 	return r
 }
@@ -75,6 +76,9 @@ func (c *Cluster) listed(ctx context.Context, h hold, act action) (listing, erro
 		have = r.Have
 	}
 	r.SawMasters(r.Have)
+	if err := r.midUpgrade(); err != nil {
+		return x, err
+	}
 	if r.Want, err = r.nodesAsWanted(ctx); err != nil {
 		return x, err
 	}
@@ -136,6 +140,19 @@ func (c *Cluster) listed(ctx context.Context, h hold, act action) (listing, erro
 	}
 	x.items, x.blockers, x.known = r.items(), blockers, true
 	return x, nil
+}
+
+// midUpgrade refuses to make or change anything beside masters of two versions: which of them
+// a new machine would be like is for the upgrade to say, that was begun.
+func (r *run) midUpgrade() error {
+	x := r.Have.Rolling(r.Want.Names)
+	if r.Mode.Rolls || x.Version() == "" || !x.OfMasters() {
+		return nil
+	}
+	return &refusal.Refused{
+		Why:  fmt.Sprintf("%s of the %s was begun and is not done: masters may be of two versions", x.What(), x),
+		Cure: cure.Hints(cure.Hint("end that first", x.Command()), cure.Hint("then", cure.Same())),
+	}
 }
 
 // nodesAsWanted is what the nodes of the pool are to be made from.

@@ -92,3 +92,54 @@ func ForceRing(ctx context.Context, r *Runner, on Host, ring string) error {
 	}
 	return err
 }
+
+// Versions are what a master runs, and what may come of another one there.
+type Versions struct {
+	Kubernetes string `json:"kubernetes"` // of its control plane, as its data disk has it
+	Etcd       string `json:"etcd"`       // that runs
+	Brings     string `json:"brings"`     // etcd that a machine would have which is made now
+	Missing    string `json:"missing"`    // why the other version is not to be had there, "" if it is
+}
+
+// VersionsOn asks a master for them; wanted is the version of Kubernetes that is to be had,
+// through a mirror if there is one.
+func VersionsOn(ctx context.Context, r *Runner, on Host, wanted, mirror string) (x Versions, err error) {
+	if mirror == "" {
+		mirror = "-"
+	}
+	err = r.ask(ctx, on, scripts.LookVersions, &x, wanted, mirror)
+	if err == nil && (x.Kubernetes == "" || x.Etcd == "") {
+		err = fmt.Errorf("reading the versions of %s: it says %+v", on.Name, x)
+	}
+	return x, err
+}
+
+// KeepRings has a master keep tried snapshots of both rings beside its data, before an
+// upgrade to a version. Those that it has of that version are enough, unless again.
+func KeepRings(ctx context.Context, r *Runner, on Host, version string, again bool) error {
+	args := []string{version}
+	if again {
+		args = append(args, "again")
+	}
+	var answer struct {
+		Kept string `json:"kept"`
+	}
+	err := r.ask(ctx, on, scripts.KeepRings, &answer, args...)
+	if err == nil && answer.Kept != version {
+		err = fmt.Errorf("reading keep-rings of %s: it kept %q", on.Name, answer.Kept)
+	}
+	return err
+}
+
+// SettleVersion brings what kubeadm keeps in the cluster to the version that the master
+// runs, and all others too.
+func SettleVersion(ctx context.Context, r *Runner, on Host, version string) error {
+	var answer struct {
+		Settled string `json:"settled"`
+	}
+	err := r.ask(ctx, on, scripts.SettleVersion, &answer, version)
+	if err == nil && answer.Settled != version {
+		err = fmt.Errorf("reading settle-version of %s: it settled %q", on.Name, answer.Settled)
+	}
+	return err
+}

@@ -9,6 +9,7 @@ var changes = map[string]bool{
 	"export-keys":      false,
 	"backup":           false, // what it puts on the machine is gone when it ends
 	"pod-routes":       false,
+	"versions":         false,
 
 	"etcd-member":        true, // each of its verbs
 	"etcd-space":         true,
@@ -21,6 +22,8 @@ var changes = map[string]bool{
 	"restore":            true, // but for look
 
 	"rotate-certificates": true,
+	"keep-rings":          true,
+	"settle-version":      true,
 }
 
 // Changes reports whether the script of that name ([Name]) changes something. One

@@ -7,6 +7,7 @@ join() {
 		write_kubeadm
 		restore_control_plane
 		wait_until 240 "the API server is ready" api_is_ready
+		has_upgraded
 	else
 		ON_FAILURE=prepared
 		phase joining

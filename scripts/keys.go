@@ -18,6 +18,9 @@ const (
 	// KeyKubeVersion is Kubernetes' version with its v. A master whose disk
 	// knows a version stays with that.
 	KeyKubeVersion = "hakube-kube-version"
+	// KeyUpgrade is true on a master that was made around its disk to bring KeyKubeVersion,
+	// whatever version the disk knows; absent: false. It does so once.
+	KeyUpgrade = "hakube-upgrade"
 	// KeyMirror is KUBE_MIRROR, a URL prefix; absent: the official places.
 	KeyMirror = "hakube-mirror"
 	// KeyPodRange is the range of all pods, CLUSTER_IP_RANGE. Each machine's

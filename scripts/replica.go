@@ -52,7 +52,13 @@ var (
 	ForceRing = withFunctions("force-ring", forceRing)
 
 	// Backup prints a backup of the cluster, encrypted.
-	Backup = header("backup") + "# shellcheck disable=SC2030,SC2031\nset -euo pipefail\nexport_keys() (\n" + ExportKeys + ")\n" + backup
+	Backup = header("backup") + "# shellcheck disable=SC2030,SC2031\nset -euo pipefail\nexport_keys() (\n" + ExportKeys + ")\n" + snapshots + backup
+	// KeepRings keeps snapshots of both rings on a master's own disk.
+	KeepRings = header("keep-rings") + "set -euo pipefail\n" + snapshots + keepRings
+	// LookVersions says what a master runs, and whether another version is to be had there.
+	LookVersions = withFunctions("versions", lookVersions)
+	// SettleVersion brings what kubeadm keeps in the cluster to a master's version.
+	SettleVersion = withFunctions("settle-version", settleVersion)
 	// Restore makes a machine's members those of a backup, which follows the script.
 	Restore = withFunctions("restore", restore)
 )
@@ -78,6 +84,14 @@ var (
 	forceRing string
 	//go:embed backup.sh
 	backup string
+	//go:embed snapshots.sh
+	snapshots string
+	//go:embed keep-rings.sh
+	keepRings string
+	//go:embed versions.sh
+	lookVersions string
+	//go:embed settle-version.sh
+	settleVersion string
 	//go:embed restore.sh
 	restore string
 )

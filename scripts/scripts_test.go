@@ -30,6 +30,9 @@ var all = map[string]string{
 	"restore":            Restore,
 
 	"rotate-certificates": RotateCertificates,
+	"keep-rings":          KeepRings,
+	"versions":            LookVersions,
+	"settle-version":      SettleVersion,
 }
 
 func mustImport() string {

@@ -123,10 +123,29 @@ func (x *Roll) Command() cure.Command {
 		words = append(words, RollOfMasters)
 	}
 	command := cure.Roll(words...).OfPool(id.Name)
+	if x.Version() != "" {
+		command = cure.Upgrade("", words...).OfPool(id.Name)
+	}
 	for _, variable := range slices.Sorted(maps.Keys(x.Said)) {
 		command = command.With(variable, x.Said[variable])
 	}
 	return command
+}
+
+// Version is the one of Kubernetes that an upgrade is to, "" of a roll that is none.
+func (x *Roll) Version() string {
+	if x == nil {
+		return ""
+	}
+	return x.Said[settings.OfVersion]
+}
+
+// What is what it is called.
+func (x *Roll) What() string {
+	if v := x.Version(); v != "" {
+		return "an upgrade to " + v
+	}
+	return "a roll"
 }
 
 // Over are settings with those of the roll where they say nothing themselves.
@@ -154,7 +173,7 @@ func RollLabel(variable string) string {
 func RollKeys() []string {
 	keys := []string{RollKey, rollAllKey}
 	for _, v := range settings.Variables() {
-		if settings.Rollable(v.Name) || settings.NodesRollable(v.Name) {
+		if settings.Rollable(v.Name) || settings.NodesRollable(v.Name) || v.Name == settings.OfVersion {
 			keys = append(keys, RollLabel(v.Name))
 		}
 	}

@@ -2,7 +2,9 @@ package kube
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"regexp"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -72,4 +74,20 @@ func (c *Client) CrowdedDNS(ctx context.Context) (*corev1.Pod, error) {
 // replaces it, where the pod's anti-affinity says so.
 func (c *Client) MovePod(ctx context.Context, p *corev1.Pod) error {
 	return c.Pods(p.Namespace).Delete(ctx, p.Name, metav1.DeleteOptions{Preconditions: metav1.NewUIDPreconditions(string(p.UID))})
+}
+
+var configured = regexp.MustCompile(`(?m)^kubernetesVersion: (\S+)$`)
+
+// SettledVersion is the version of Kubernetes in kubeadm's configuration of the cluster, which
+// an upgrade writes last.
+func (c *Client) SettledVersion(ctx context.Context) (string, error) {
+	m, err := c.ConfigMaps(metav1.NamespaceSystem).Get(ctx, "kubeadm-config", metav1.GetOptions{})
+	if err != nil {
+		return "", fmt.Errorf("reading kubeadm's configuration: %w", err)
+	}
+	found := configured.FindStringSubmatch(m.Data["ClusterConfiguration"])
+	if found == nil {
+		return "", errors.New("kubeadm's configuration names no version of Kubernetes")
+	}
+	return found[1], nil
 }

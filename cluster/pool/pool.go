@@ -10,6 +10,7 @@ import (
 
 	"cloud.google.com/go/compute/apiv1/computepb"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/version"
 
 	"hakube/cluster/env"
 	"hakube/cluster/inventory"
@@ -258,4 +259,26 @@ func (p Pool) WhyMissing(missing []Machine) string {
 		words = append(words, fmt.Sprintf("and %d more", more))
 	}
 	return strings.Join(words, "; ")
+}
+
+// Versions are those of the kubelets of its machines' Nodes, the oldest first.
+func (p Pool) Versions() []string {
+	list := []string{}
+	for _, m := range p.Machines {
+		if n := p.Node(m); n != nil && !slices.Contains(list, n.Status.NodeInfo.KubeletVersion) {
+			list = append(list, n.Status.NodeInfo.KubeletVersion)
+		}
+	}
+	slices.SortFunc(list, func(a, b string) int {
+		x, err := version.ParseSemantic(a)
+		if err != nil {
+			return -1 // of a Node that has not said it yet
+		}
+		c, err := x.Compare(b)
+		if err != nil {
+			return 1
+		}
+		return c
+	})
+	return list
 }

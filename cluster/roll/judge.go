@@ -38,7 +38,9 @@ func (p *Plan) Dark() bool { return len(p.Rolls)+len(p.Stays) < 3 }
 // Judge says which masters are to be made again with the settings, and refuses what may
 // not be: a roll takes a master away, so all others have to be well. note is what is to be
 // written down of it ([Noted]).
-func Judge(ctx context.Context, r *task.Task, s *status.Snapshot, said settings.Settings, note inventory.Roll) (*Plan, error) {
+// runs are the versions of Kubernetes that masters say they run, of an upgrade; a machine that
+// was repaired after others may have another one in its metadata.
+func Judge(ctx context.Context, r *task.Task, s *status.Snapshot, said settings.Settings, note inventory.Roll, runs map[string]string) (*Plan, error) {
 	if len(s.Masters) == 0 {
 		return nil, &refusal.Refused{
 			Why:  fmt.Sprintf("cluster %s has no master, nor the disk of one", s.Names.Prefix),
@@ -56,6 +58,9 @@ func Judge(ctx context.Context, r *task.Task, s *status.Snapshot, said settings.
 		i := r.Seen.Machines[m.Zone+"/"+m.Name]
 		if m.Status != "" && i != nil {
 			x.Why = step.WhyAgain(i, r.BootOf(m.Object), &x.Want, &note)
+			if to := string(x.Want.Settings.KubeVersion); x.Why == "" && runs[m.Name] != "" && runs[m.Name] != to {
+				x.Why = fmt.Sprintf("%s=%s (now it is %s)", settings.OfVersion, runs[m.Name], to)
+			}
 			x.Old = x.Why != ""
 		}
 		if why := s.NotWhole(m); why != "" {
@@ -66,6 +71,9 @@ func Judge(ctx context.Context, r *task.Task, s *status.Snapshot, said settings.
 				}
 			}
 			x.Why = strings.TrimPrefix(x.Why+", it is not whole: "+why, ", ")
+		}
+		if x.Why == "" && r.Have.Holder.Roll.OfMasters() && s.Cordoned(m) {
+			x.Half, x.Why = true, "its node is cordoned by a run that was cut"
 		}
 		if err := fits(ctx, r, s, m); err != nil {
 			return nil, err
@@ -131,10 +139,14 @@ func Stays(r *task.Task, said settings.Settings) error {
 	if len(words) == 0 {
 		return nil
 	}
-	return &refusal.Refused{
+	no := &refusal.Refused{
 		Why:  "machines are made again, those of masters around their data, and that does not change " + strings.Join(words, ", "),
 		Cure: "leave it out: what a master's data and its control plane were made with stays",
 	}
+	if said.Says(settings.OfVersion) && said.KubeVersion != r.Want.Settings.KubeVersion {
+		no.Cure = cure.Hints(no.Cure, cure.Hint("another version of Kubernetes comes with an upgrade", cure.Upgrade(string(said.KubeVersion))))
+	}
+	return no
 }
 
 // fits refuses a master whose data would go with its machine, or are another's.

@@ -59,6 +59,9 @@ func Nodes(ctx context.Context, r *task.Task) (want settings.Spec, why string, e
 	if why == "" && r.Replaces() {
 		why = "some are from before a run that was cut"
 	}
+	if why == "" && r.Have.Holder.Roll.OfPool(want.Pool()) && len(r.Spared()) > 0 {
+		why = "the template of before a run that was cut is there"
+	}
 	return want, why, nil
 }
 
@@ -72,4 +75,43 @@ func madeWith(want *settings.Spec, note *inventory.Roll) string {
 		text += fmt.Sprintf("\nsince %d", note.Last)
 	}
 	return text
+}
+
+// Pools are the pools that a roll of that is of, in their order. named is the one that somebody
+// names, if anybody does.
+func Pools(r *task.Task, of, named string) ([]settings.PoolID, error) {
+	only, one := (&inventory.Roll{Of: of}).Pool()
+	if !one && of != inventory.RollOfAll {
+		return nil, nil
+	}
+	have, n := r.Have, r.Want.Names
+	var all []settings.PoolID
+	var ofName, each []cure.Command
+	for _, id := range have.Pools() {
+		if len(have.Pool(n, id).Of(inventory.ManagedGroup)) == 0 {
+			continue // machines that have no group any more, which none makes again
+		}
+		all = append(all, id)
+		command := cure.Roll("pool", id.Zone).OfPool(id.Name)
+		if r.Mode.Upgrades {
+			command = cure.Upgrade(string(r.Want.Settings.KubeVersion), "pool", id.Zone).OfPool(id.Name)
+		}
+		if each = append(each, command); id.Name == named {
+			ofName = append(ofName, command)
+		}
+	}
+	switch {
+	case one && slices.Contains(all, only):
+		return []settings.PoolID{only}, nil
+	case one && len(each) == 0:
+		return nil, &refusal.Refused{Why: fmt.Sprintf("cluster %s has no pool of nodes", n.Prefix), Cure: cure.Hint("make one", cure.UpPool(only.Zone).OfPool(only.Name))}
+	case one:
+		return nil, &refusal.Refused{Why: fmt.Sprintf("cluster %s has no %s", n.Prefix, only), Cure: cure.Hint("these are its pools", each...)}
+	case named != "":
+		return nil, &refusal.Refused{
+			Why:  fmt.Sprintf("HAKUBE_POOL=%s names one pool, and a roll of the whole cluster is of all", named),
+			Cure: cure.Hints(cure.Hint("roll the pools of that name, zone by zone", ofName...), cure.Hint("or all", cure.Same().Without("HAKUBE_POOL"))),
+		}
+	}
+	return all, nil
 }

@@ -20,9 +20,9 @@ func Noted(r *task.Task, of string, said settings.Settings, all bool) (inventory
 	x := inventory.Roll{Of: of, All: all, Said: map[string]string{}}
 	if begun := r.Have.Rolling(r.Want.Names); begun != nil {
 		part := begun.Of == inventory.RollOfAll
-		if begun.Of != of && !part && (of != inventory.RollOfAll || begun.All && !all) {
+		if begun.Of != of && !part && (of != inventory.RollOfAll || begun.All && !all) || (begun.Version() != "") != r.Mode.Upgrades {
 			return x, &refusal.Refused{
-				Why:  fmt.Sprintf("a roll of the %s was begun and is not done", begun),
+				Why:  fmt.Sprintf("%s of the %s was begun and is not done", begun.What(), begun),
 				Cure: cure.Hints(cure.Hint("end that first", begun.Command()), cure.Hint("then", cure.Same())),
 			}
 		}
@@ -41,7 +41,8 @@ func Noted(r *task.Task, of string, said settings.Settings, all bool) (inventory
 	masters := of == inventory.RollOfMasters || of == inventory.RollOfAll
 	for _, f := range settings.Fields() {
 		variable := f.Tag.Get("envconfig")
-		if (masters && settings.Rollable(variable) || pool && settings.NodesRollable(variable)) && said.Says(variable) {
+		makes := masters && settings.Rollable(variable) || pool && settings.NodesRollable(variable) || r.Mode.Upgrades && variable == settings.OfVersion
+		if makes && said.Says(variable) {
 			x.Said[variable] = said.TextOf(f)
 		}
 	}

@@ -66,6 +66,12 @@ func (s Spec) Derived(by Operator) Spec {
 	return d
 }
 
+// Upgraded is the same of another version of Kubernetes, as if somebody had named that.
+func (s Spec) Upgraded(version string) Spec {
+	s.Settings, _ = s.Settings.Saying(OfVersion, version)
+	return s
+}
+
 // At is the same for a cluster whose first master is in the zone, with or without others.
 func (s Spec) At(home string, multizone bool) Spec {
 	s.Home, s.Mark.Multizone = home, multizone

@@ -24,6 +24,7 @@ const (
 	RollPool      Mode = "roll pool"      // roll: nodes of a pool are made again, some at a time and drained
 	Drill         Mode = "drill"          // drill: something fails on purpose, and is taken back
 	Rotate        Mode = "rotate"         // rotate: keys and certificates of masters are made anew, one master after the other
+	Upgrade       Mode = "upgrade"        // upgrade: a roll to another version of Kubernetes
 	Look          Mode = "look"           // status, validate, backup: nothing
 )
 
@@ -45,6 +46,8 @@ func (s *Settings) Mode(verb Verb) Mode {
 		return Roll
 	case verb == RotateVerb:
 		return Rotate
+	case verb == UpgradeVerb:
+		return Upgrade
 	case verb == RepairVerb:
 		return Repair
 	case verb == RebuildVerb:
@@ -174,6 +177,8 @@ const (
 	RollVerb Verb = "roll"
 	// RotateVerb finds masters itself; what is made anew is its argument.
 	RotateVerb Verb = "rotate"
+	// UpgradeVerb is that with another version of Kubernetes.
+	UpgradeVerb Verb = "upgrade"
 )
 
 // chooses tells whether kube-up's selectors say what the verb does.

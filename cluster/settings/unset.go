@@ -161,6 +161,9 @@ var withData = []string{
 	"MASTER_DISK_SIZE", "MASTER_DISK_TYPE", "CLUSTER_IP_RANGE", "SERVICE_CLUSTER_IP_RANGE", "MULTIZONE",
 }
 
+// OfVersion is the variable of Kubernetes' version, which an upgrade alone changes.
+const OfVersion = "KUBE_VERSION"
+
 // StaysWithData tells whether a variable is of what a master that is made again comes back
 // with, whatever its machine is.
 func StaysWithData(variable string) bool { return slices.Contains(withData, variable) }

@@ -26,7 +26,10 @@ func (v Variable) For(command string) bool {
 	if v.commands == "all" {
 		return true
 	}
-	if command == string(RollVerb) && (Rollable(v.Name) || NodesRollable(v.Name) || slices.Contains(ofRolls, v.Name)) {
+	if command == string(UpgradeVerb) && v.Name == OfVersion {
+		return true
+	}
+	if (command == string(RollVerb) || command == string(UpgradeVerb)) && (Rollable(v.Name) || NodesRollable(v.Name) || slices.Contains(ofRolls, v.Name)) {
 		return true
 	}
 	list := v.commands

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"hakube/cluster/inventory"
+	"hakube/cluster/kube"
 	"hakube/cluster/rings"
 	"hakube/scripts"
 	"hakube/scripts/cure"
@@ -129,13 +130,15 @@ func (s *Snapshot) rolling() []Unfinished {
 	}
 	var old []string
 	for _, m := range s.Masters {
-		if x.OfMasters() && (s.unlike[m.Name] != "" || s.NotWhole(m) != "") {
+		if x.OfMasters() && (s.unlike[m.Name] != "" || s.NotWhole(m) != "" || s.Cordoned(m) || s.otherVersion(m, x.Version())) {
 			old = append(old, m.Name)
 		}
 	}
 	var words []string
 	if len(old) > 0 {
 		words = append(words, fmt.Sprintf("%d of %d are to be made again or are not back: %s", len(old), len(s.Masters), strings.Join(old, " ")))
+	} else if to := x.Version(); to != "" && x.OfMasters() && s.settled != to {
+		words = append(words, "masters are of it, and CoreDNS, kube-proxy and kubeadm's configuration are not yet")
 	} else if x.Of == inventory.RollOfMasters { // it could not say any more that it was done
 		return nil
 	}
@@ -144,7 +147,7 @@ func (s *Snapshot) rolling() []Unfinished {
 			words = append(words, step)
 		}
 	}
-	text := fmt.Sprintf("a roll of the %s is not done", x)
+	text := fmt.Sprintf("%s of the %s is not done", x.What(), x)
 	if len(words) > 0 {
 		text += ": " + strings.Join(words, "; ")
 	}
@@ -180,4 +183,18 @@ func (s *Snapshot) rotating() []Unfinished {
 		text += "; not known of " + strings.Join(unknown, " ")
 	}
 	return half(text, cure.Rotate(x.Of).String(), "")
+}
+
+// otherVersion tells that a master's kubelet is not of the version that an upgrade is to:
+// one that was repaired meanwhile has another master's metadata.
+func (s *Snapshot) otherVersion(m ObservedMaster, to string) bool {
+	n := s.nodeOf(m.Object)
+	return to != "" && n != nil && n.Status.NodeInfo.KubeletVersion != to
+}
+
+// Cordoned tells that hakube has cordoned a master's Node, so that a roll was cut before it took
+// that back.
+func (s *Snapshot) Cordoned(m ObservedMaster) bool {
+	n := s.nodeOf(m.Object)
+	return n != nil && kube.IsLeaving(n)
 }

@@ -54,7 +54,8 @@ type Snapshot struct {
 	policies   string // what is wrong with such objects
 	coreDNS    string // what is wrong with it, "" also when it could not be asked
 
-	unlike map[string]string // of masters, while a roll is not done: why they are to be made again
+	settled string            // the version that kubeadm's configuration has, while an upgrade is not done
+	unlike  map[string]string // of masters, while a roll is not done: why they are to be made again
 
 	saved saved // in backups
 
@@ -296,6 +297,12 @@ func askNodes(ctx context.Context, r *env.Env, s *Snapshot, via inventory.Object
 			}
 			return err
 		},
+		func() (err error) {
+			if s.have.Rolling(s.Names).Version() != "" {
+				s.settled, err = client.SettledVersion(ctx)
+			}
+			return err
+		},
 		func() error {
 			ready, all, err := client.CoreDNS(ctx)
 			if err == nil && ready == 0 {
@@ -339,11 +346,6 @@ func (s *Snapshot) Denied(name string) bool {
 	return errors.Is(s.Rings.Silent[name], replicate.ErrDenied)
 }
 
-// nodeOf is a machine's Node, nil if it has none.
-func (s *Snapshot) nodeOf(m inventory.Object) *corev1.Node {
-	return pool.Pool{Nodes: s.nodes.list}.Node(pool.Machine{Name: m.Name, Zone: m.Zone})
-}
-
 // master concludes a master's state.
 func (s *Snapshot) master(m ObservedMaster) MasterStatus {
 	x := MasterStatus{Name: m.Name, Zone: m.Zone, Node: "unknown"}
@@ -357,6 +359,9 @@ func (s *Snapshot) master(m ObservedMaster) MasterStatus {
 		default:
 			x.Node = "NotReady"
 		}
+	}
+	if node != nil {
+		x.Version = node.Status.NodeInfo.KubeletVersion
 	}
 	x.State, x.Why = s.state(m, node)
 	x.Group = GroupNone

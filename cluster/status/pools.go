@@ -1,7 +1,9 @@
 package status
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -40,7 +42,7 @@ func (s *Snapshot) pools() []PoolStatus {
 	list := []PoolStatus{}
 	for _, id := range s.have.Pools() {
 		p := s.in(id)
-		x := PoolStatus{Zone: id.Zone, Name: id.Name, Nodes: len(p.Machines), Leaving: len(p.Leaving)}
+		x := PoolStatus{Zone: id.Zone, Name: id.Name, Nodes: len(p.Machines), Leaving: len(p.Leaving), Versions: p.Versions()}
 		if s.scales.Autoscaler {
 			x.Least, x.Most = new(int(s.scales.ScalesToLeast)), new(int(s.scales.ScalesToMost))
 		}
@@ -254,4 +256,17 @@ func askGroups(ctx context.Context, r *env.Env, s *Snapshot) {
 	for i, id := range ids {
 		s.machines[id] = found[i]
 	}
+}
+
+// Kubelets are the Nodes of all machines, or why they could not be read.
+func (s *Snapshot) Kubelets() ([]corev1.Node, error) {
+	if !s.nodes.read {
+		return nil, errors.New(cmp.Or(s.unreachable, strings.Join(s.unreadable, "; "), "nobody asked"))
+	}
+	return s.nodes.list, nil
+}
+
+// nodeOf is a machine's Node, nil if it has none.
+func (s *Snapshot) nodeOf(m inventory.Object) *corev1.Node {
+	return pool.Pool{Nodes: s.nodes.list}.Node(pool.Machine{Name: m.Name, Zone: m.Zone})
 }

@@ -47,7 +47,9 @@ type MasterStatus struct {
 	Zone  string `json:"zone"`
 	State string `json:"state"` // one of the constants below
 	Why   string `json:"why"`
-	Node  string `json:"node"` // its Node: "Ready", "NotReady", "none"; "unknown" when the API could not be asked
+	// Version is its kubelet's, "" while it is no Node.
+	Version string `json:"version"`
+	Node    string `json:"node"` // its Node: "Ready", "NotReady", "none"; "unknown" when the API could not be asked
 	// Group tells of its own managed group: one of the constants below.
 	Group string `json:"group"`
 }
@@ -80,7 +82,9 @@ type PoolStatus struct {
 	Leaving int    `json:"leaving"` // machines that are being removed
 	Least   *int   `json:"least"`   // nodes that the cluster autoscaler leaves the pool; nil: it does not size it
 	Most    *int   `json:"most"`    // nodes that it gives it
-	Why     string `json:"why"`
+	// Versions are those of its Nodes' kubelets, the oldest first.
+	Versions []string `json:"versions"`
+	Why      string   `json:"why"`
 }
 
 // An AddressStatus is the API's address and who has it.

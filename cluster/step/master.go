@@ -137,7 +137,7 @@ func UnlikeMaster(i *computepb.Instance, boot *computepb.Disk, want *settings.Sp
 		}
 	}
 	list = append(list, settings.Difference{Variable: "KUBE_MIRROR", Was: inventory.MetadataItem(m, scripts.KeyMirror), Want: want.Mirror},
-		scriptOf(m))
+		settings.Difference{Variable: settings.OfVersion, Was: inventory.MetadataItem(m, scripts.KeyKubeVersion), Want: string(s.KubeVersion)}, scriptOf(m))
 	list = append(list, lacking(m, MetadataOf(want, scripts.RoleMaster, "", nil))...)
 	return slices.DeleteFunc(list, func(d settings.Difference) bool { return d.Was == d.Want })
 }
@@ -360,6 +360,7 @@ func replicaMetadata(want *settings.Spec, source *computepb.Instance) *computepb
 	Set(m, scripts.KeyDNS, "ZonalOnly")
 	Set(m, scripts.KeyStartupScript, scripts.Startup()) // as the scripts that are sent over ssh
 	Set(m, scripts.KeyStart, scripts.StartJoin)
+	m.Items = slices.DeleteFunc(m.Items, func(x *computepb.Items) bool { return x.GetKey() == scripts.KeyUpgrade }) // what the other was made for, once
 	return m
 }
 
@@ -384,6 +385,10 @@ func (w MasterMaker) rolledMetadata(ip string) *computepb.Metadata {
 		if slices.Contains(free, x.GetKey()) || inventory.MetadataItem(m, x.GetKey()) == "" {
 			Set(m, x.GetKey(), x.GetValue())
 		}
+	}
+	if w.about.Upgrades {
+		Set(m, scripts.KeyKubeVersion, string(w.env.Want.Settings.KubeVersion))
+		Set(m, scripts.KeyUpgrade, "true")
 	}
 	return m
 }

@@ -14,6 +14,7 @@ type Aim struct {
 	Removes               bool // what it is about goes: then nothing is compared with the settings
 	Repairs               bool // masters that fail: then nothing is compared either, all is as it was made
 	Rolls                 bool // machines that are well are made again, as somebody wants them now
+	Upgrades              bool // to another version of Kubernetes meanwhile
 	GivesUp               bool // other masters, for the one that is gone on with
 
 	// Several tells that several masters are to come of a cluster that is made by one

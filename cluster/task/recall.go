@@ -62,7 +62,7 @@ func (r *recall) take(variable, text string) {
 
 // rolls tells whether the run is one that gives machines another value of a variable.
 func (r *Task) rolls(variable string) bool {
-	return r.Mode.Rolls && (r.Mode.Masters && settings.Rollable(variable) || r.Mode.Nodes && settings.NodesRollable(variable))
+	return r.Mode.Upgrades && variable == settings.OfVersion || r.Mode.Rolls && (r.Mode.Masters && settings.Rollable(variable) || r.Mode.Nodes && settings.NodesRollable(variable))
 }
 
 // takeMaster reads a master and its boot disk.

@@ -23,7 +23,7 @@ func newApp(u *ui) *cli.App {
 			"   " + cure.Up("europe-west1-b").String() + "      a master and a pool of nodes\n" +
 			"   " + cure.DownIn("europe-west1-b").String() + "    all of it away again\n\n" + exitHelp,
 		Commands: []*cli.Command{
-			upCommand(u), downCommand(u), planCommand(u), statusCommand(u), validateCommand(u), repairCommand(u), evacuateCommand(u), rollCommand(u), rotateCommand(u), drillCommand(u), backupCommand(u), backupsCommand(u), restoreCommand(u), kubeconfigCommand(u), localCommand(u),
+			upCommand(u), downCommand(u), planCommand(u), statusCommand(u), validateCommand(u), repairCommand(u), evacuateCommand(u), rollCommand(u), upgradeCommand(u), rotateCommand(u), drillCommand(u), backupCommand(u), backupsCommand(u), restoreCommand(u), kubeconfigCommand(u), localCommand(u),
 			helpCommand(u), completionCommand(u), versionCommand(u),
 		},
 		CommandNotFound: func(*cli.Context, string) {}, // the action says it
@@ -53,7 +53,7 @@ func newApp(u *ui) *cli.App {
 // nameWithDots is the name of a cluster as other tools take it, behind a command on one.
 // A word without dots is a slip: a zone, a master's name.
 func nameWithDots(c *cli.Context) (string, bool) {
-	ofCluster := !slices.Contains([]string{"repair", "restore", "evacuate", "roll", "rotate", "drill"}, c.Command.Name) && slices.ContainsFunc(c.Command.Flags, func(f cli.Flag) bool { return f.Names()[0] == "instance-prefix" })
+	ofCluster := !slices.Contains([]string{"repair", "restore", "evacuate", "roll", "rotate", "drill", "upgrade"}, c.Command.Name) && slices.ContainsFunc(c.Command.Flags, func(f cli.Flag) bool { return f.Names()[0] == "instance-prefix" })
 	name := c.Args().First()
 	return name, ofCluster && c.NArg() == 1 && strings.Contains(name, ".") && !c.IsSet("instance-prefix")
 }

@@ -91,7 +91,7 @@ func (c *called) whole(x cure.Command) string {
 		return c.in(c.over(x, ofLocal))
 	}
 	names := slices.Clone(identity)
-	if x.Is(program, "roll") {
+	if isRoll(x) {
 		for _, v := range settings.Variables() {
 			if c.isOfRoll(x, v.Name) && c.matters(v) {
 				names = append(names, v.Name)
@@ -117,6 +117,9 @@ func (c *called) ofOtherPool(x cure.Command, variable string) bool {
 	pool, _ := x.Var("HAKUBE_POOL")
 	return x.Is(program, "up") && pool != c.text("HAKUBE_POOL") && settings.OfPool(variable)
 }
+
+// isRoll tells of what makes machines again.
+func isRoll(x cure.Command) bool { return x.Is(program, "roll") || x.Is(program, "upgrade") }
 
 // isOfRoll tells whether a setting says what machines that a roll is of are made with.
 func (c *called) isOfRoll(x cure.Command, variable string) bool {
@@ -150,7 +153,7 @@ func (c *called) over(x cure.Command, names []string) cure.Command {
 // free keeps away from a command that says what it does what the shell says. What is
 // set and empty would be an error.
 func (c *called) free(x cure.Command) cure.Command {
-	if x.Is(program, "roll") {
+	if isRoll(x) {
 		if _, says := x.Var("HAKUBE_POOL"); !says && c.env["HAKUBE_POOL"] != "" {
 			x = x.Without("HAKUBE_POOL")
 		}

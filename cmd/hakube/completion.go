@@ -92,7 +92,7 @@ func arguments(path string, commands []*cli.Command) []string {
 		return []string{mastersWord}
 	case "drill":
 		return append(drill.Names(), allDrills, undoDrill)
-	case "roll", "plan roll":
+	case "roll", "plan roll", "upgrade", "plan upgrade":
 		return append([]string{"masters", "pool"}, emulator.Zones()...)
 	case "rotate", "plan rotate":
 		return rotatable

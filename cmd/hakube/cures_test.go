@@ -191,6 +191,12 @@ func typed() []spell {
 				must(t, s.client(t).Addresses().SetLabels(context.Background(), a.GetName(), a.GetLabelFingerprint(), map[string]string{"hakube": "kubernetes", "hakube-rotation": "certificates_1"}))
 			}, call: []string{"status", kubeconfig}, after: map[string]string{"Rotate": "$H validate"}},
 		}},
+		{name: "upgrade", slips: []slip{
+			{kinds: []string{"Upgrade"}, make: func(t *testing.T, s *shell) {
+				s.ok(t, "local", "start", "--machines=model")
+				s.ok(t, "up", zone, "--mirror=http://mirror.example", "--kubeconfig="+filepath.Join(t.TempDir(), "kubeconfig"))
+			}, call: []string{"roll", kubeconfig, "--kube-version=v1.36.4", "masters"}, after: map[string]string{"Upgrade": "$H validate"}},
+		}},
 		{name: "typed", slips: []slip{
 			{kinds: []string{"HelpOn"}, make: func(t *testing.T, s *shell) { s.ok(t, "local", "start", "--machines=model") }, call: []string{"pu"}},
 			{kinds: []string{"Help"}, call: []string{"up", "--num-nodes=x"}},

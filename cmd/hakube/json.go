@@ -78,7 +78,7 @@ type (
 // results are the types of what goes to standard output, by the command.
 var results = map[string]reflect.Type{
 	"up": reflect.TypeFor[runResult](), "down": reflect.TypeFor[runResult](), "repair": reflect.TypeFor[runResult](),
-	"plan": reflect.TypeFor[planResult](), "status": reflect.TypeFor[cluster.Status](), "validate": reflect.TypeFor[cluster.Validity](), "kubeconfig": reflect.TypeFor[cluster.Credentials](), "backup": reflect.TypeFor[backupResult](), "backups": reflect.TypeFor[backupsResult](), "restore": reflect.TypeFor[runResult](), "evacuate": reflect.TypeFor[runResult](), "drill": reflect.TypeFor[drill.Report](), "roll": reflect.TypeFor[runResult](), "rotate": reflect.TypeFor[runResult](),
+	"plan": reflect.TypeFor[planResult](), "status": reflect.TypeFor[cluster.Status](), "validate": reflect.TypeFor[cluster.Validity](), "kubeconfig": reflect.TypeFor[cluster.Credentials](), "backup": reflect.TypeFor[backupResult](), "backups": reflect.TypeFor[backupsResult](), "restore": reflect.TypeFor[runResult](), "evacuate": reflect.TypeFor[runResult](), "drill": reflect.TypeFor[drill.Report](), "roll": reflect.TypeFor[runResult](), "upgrade": reflect.TypeFor[runResult](), "rotate": reflect.TypeFor[runResult](),
 	"local status": reflect.TypeFor[localResult](), "version": reflect.TypeFor[versionResult](),
 }
 

@@ -201,6 +201,8 @@ func TestJSON(t *testing.T) {
 	s.jq("out", `.[] | "\(.type) \(.nothing) \(.mode)"`, "evacuate true evacuate zone")
 	s.run(0, "roll", "--json")
 	s.jq("out", `.[] | "\(.type) \(.nothing) \(.rolled | length) \(.rolledPools | length)"`, "roll true 0 0")
+	s.run(0, "upgrade", "--json")
+	s.jq("out", `.[] | "\(.type) \(.nothing) \(.mode)"`, "upgrade true upgrade")
 	s.run(0, "drill", "--json", "--yes", "--for=1", "apiserver-killed")
 	s.jq("out", `.[] | "\(.type) \(.passed) \(.drills[0].drill) \(.drills[0].on) \(.drills[0].checks | all(.passed)) \(.skipped | length)"`, "drill true apiserver-killed kubernetes-master true 0")
 	s.run(exitFailed, "drill", "--json", "--yes", "--for=1", "master-halted")

@@ -41,7 +41,18 @@ func planCommand(u *ui) *cli.Command {
 		Name: string(cluster.RollVerb), Usage: "what roll would do", ArgsUsage: "[masters | pool ZONE]", OnUsageError: usage,
 		Flags: append(settingFlags(), allFlag(), &cli.BoolFlag{Name: "exit-code", Usage: "exit 3 if there is something to change"}),
 		Action: func(c *cli.Context) error {
-			r, err := u.rolling(c, looking)
+			r, err := u.rolling(c, cluster.RollVerb, looking)
+			if err != nil {
+				return err
+			}
+			return runPlan(c, u, r.cl, r.preview)
+		},
+	}
+	upgrade := &cli.Command{
+		Name: string(cluster.UpgradeVerb), Usage: "what upgrade would do", ArgsUsage: "[masters | pool ZONE]", OnUsageError: usage,
+		Flags: append(settingFlags(), &cli.BoolFlag{Name: "exit-code", Usage: "exit 3 if there is something to change"}),
+		Action: func(c *cli.Context) error {
+			r, err := u.rolling(c, cluster.UpgradeVerb, looking)
 			if err != nil {
 				return err
 			}
@@ -61,7 +72,7 @@ func planCommand(u *ui) *cli.Command {
 	}
 	return &cli.Command{
 		Name:         "plan",
-		Usage:        "say what up, down, evacuate, roll or rotate would do, without doing it",
+		Usage:        "say what up, down, evacuate, roll, upgrade or rotate would do, without doing it",
 		Description:  "The same walk over the same list, looking only. Waits are steps too: one that does not\nhold now counts as a change.\n\n" + exitHelp,
 		OnUsageError: usage,
 		Action: func(c *cli.Context) error {
@@ -77,6 +88,7 @@ func planCommand(u *ui) *cli.Command {
 			evacuate,
 			roll,
 			rotates,
+			upgrade,
 		},
 	}
 }

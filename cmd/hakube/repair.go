@@ -251,12 +251,12 @@ func rollCommand(u *ui) *cli.Command {
 			"nobody serves meanwhile. Of a pool HAKUBE_SURGE new nodes come, and when they are Ready as many old ones are drained\n" +
 			"within their budgets and go; the pool keeps its size.\n\n" +
 			"A master that does not come back, a node that does not get Ready, and one whose pods may not leave end it, with\n" +
-			"all others serving. Cut anywhere, the same again goes on. The version of Kubernetes, and what is on masters' data\n" +
-			"disks, stay.\n\n" + exitHelp,
+			"all others serving. Cut anywhere, the same again goes on. The version of Kubernetes (hakube upgrade), and what is\n" +
+			"on masters' data disks, stay.\n\n" + exitHelp,
 		Flags:        append(settingFlags(), allFlag()),
 		OnUsageError: usage,
 		Action: func(c *cli.Context) error {
-			r, err := u.rolling(c, changing)
+			r, err := u.rolling(c, cluster.RollVerb, changing)
 			if err != nil {
 				return err
 			}
@@ -277,14 +277,19 @@ func rollCommand(u *ui) *cli.Command {
 			for _, line := range darkness(summary) {
 				u.printf("%s\n", line)
 			}
-			if len(summary.Rolled) > 0 {
-				u.note("made again: %s; the rings have the voters of before", strings.Join(summary.Rolled, ", "))
-			}
-			for _, p := range summary.RolledPools {
-				u.note("made again: %s", nodesOf(p))
-			}
+			u.tellRolled(summary)
 			return nil
 		},
+	}
+}
+
+// tellRolled says what was made again.
+func (u *ui) tellRolled(summary *cluster.Summary) {
+	if len(summary.Rolled) > 0 {
+		u.note("made again: %s; the rings have the voters of before", strings.Join(summary.Rolled, ", "))
+	}
+	for _, p := range summary.RolledPools {
+		u.note("made again: %s", nodesOf(p))
 	}
 }
 
@@ -301,8 +306,8 @@ type rollCall struct {
 	preview func(context.Context, func(plan.Event)) (int, error)
 }
 
-// rolling reads the command line of a roll, or of a plan of one.
-func (u *ui) rolling(c *cli.Context, does doing) (r rollCall, err error) {
+// rolling reads the command line of a roll or an upgrade, or of a plan of one.
+func (u *ui) rolling(c *cli.Context, verb cluster.Verb, does doing) (r rollCall, err error) {
 	u.json, u.changes = c.Bool("json"), does != looking
 	what, zone, all := c.Args().First(), c.Args().Get(1), c.Bool("all")
 	words := c.Args().Slice()
@@ -312,15 +317,15 @@ func (u *ui) rolling(c *cli.Context, does doing) (r rollCall, err error) {
 	u.called.by(c, words...)
 	switch most := map[string]int{"masters": 1, "pool": 2}[what]; {
 	case what != "" && most == 0:
-		return r, usageError{fmt.Errorf("roll takes the word masters, or pool and a zone, got %q", what)}
+		return r, usageError{fmt.Errorf("%s takes the word masters, or pool and a zone, got %q", verb, what)}
 	case c.NArg() > most:
-		return r, usageError{fmt.Errorf("roll takes one word, or pool and a zone, got %q too; flags come before it", c.Args().Get(most))}
+		return r, usageError{fmt.Errorf("%s takes one word, or pool and a zone, got %q too; flags come before it", verb, c.Args().Get(most))}
 	case what == "pool" && zone == "":
-		return r, usageError{errors.New("name the zone whose pool is to be rolled")}
+		return r, usageError{fmt.Errorf("name the zone whose pool is to be %s", map[cluster.Verb]string{cluster.RollVerb: "rolled", cluster.UpgradeVerb: "upgraded"}[verb])}
 	case what == "pool" && cluster.Zone(zone).Region() == "":
 		return r, usageError{fmt.Errorf("%q is no zone, such as europe-west1-b", zone)}
 	}
-	if r.s, err = loadSettings(u, c, cluster.RollVerb); err != nil {
+	if r.s, err = loadSettings(u, c, verb); err != nil {
 		return r, err
 	}
 	if what == "pool" {
@@ -330,6 +335,9 @@ func (u *ui) rolling(c *cli.Context, does doing) (r rollCall, err error) {
 		return r, err
 	}
 	u.goesOn = true
+	if verb == cluster.UpgradeVerb {
+		r.cl = r.cl.Upgrade()
+	}
 	switch what {
 	case "masters":
 		r.words = "the masters"
@@ -357,6 +365,9 @@ func (u *ui) rolling(c *cli.Context, does doing) (r rollCall, err error) {
 
 // tellRolls says of each master and each pool whether it is made again, and why.
 func (u *ui) tellRolls(x cluster.Rolling, say func(string, ...any)) {
+	if x.From != "" && x.From != x.To {
+		say("from %s to %s, and not back: what both rings hold now is kept on each master's data disk", x.From, x.To)
+	}
 	for _, m := range x.Masters {
 		if m.Why == "" {
 			say("stays: %s in %s, which is as it is to be", m.Name, m.Zone)

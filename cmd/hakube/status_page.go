@@ -21,12 +21,12 @@ var rings = []string{"main", "events"}
 func statusPage(s *cluster.Status) []byte {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "cluster %s in project %s, region %s\n\n", s.Cluster, s.Project, dash(s.Region))
-	table(&b, "MASTER\tZONE\tSTATE\tNODE\tBALANCER\tWHY", len(s.Masters), func(w io.Writer, i int) {
+	table(&b, "MASTER\tZONE\tSTATE\tNODE\tVERSION\tBALANCER\tWHY", len(s.Masters), func(w io.Writer, i int) {
 		m := s.Masters[i]
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", m.Name, m.Zone, m.State, m.Node, behindBalancer(s.Balancer, m), firstLine(m.Why))
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", m.Name, m.Zone, m.State, m.Node, dash(m.Version), behindBalancer(s.Balancer, m), firstLine(m.Why))
 	})
 	groupLines(&b, s)
-	table(&b, "POOL\tNODES\tREADY\tWHY", len(s.Pools), func(w io.Writer, i int) {
+	table(&b, "POOL\tNODES\tREADY\tVERSION\tWHY", len(s.Pools), func(w io.Writer, i int) {
 		p := s.Pools[i]
 		ready := "unknown"
 		if p.Ready != nil {
@@ -40,7 +40,7 @@ func statusPage(s *cluster.Status) []byte {
 		if p.Most != nil { // the cluster autoscaler's limits
 			nodes += fmt.Sprintf(" (%d to %d)", *p.Least, *p.Most)
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", strings.TrimSpace(p.Zone+" "+p.Name), nodes, ready, why)
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", strings.TrimSpace(p.Zone+" "+p.Name), nodes, ready, dash(strings.Join(p.Versions, " ")), why)
 	})
 	table(&b, "ADDON\tVERSION\tSTATE", len(s.Addons), func(w io.Writer, i int) {
 		a := s.Addons[i]

@@ -203,3 +203,49 @@ func ringLine(r replicate.Ring) string {
 	}
 	return state + ": " + strings.Join(members, ", ")
 }
+
+func upgradeCommand(u *ui) *cli.Command {
+	return &cli.Command{
+		Name:      "upgrade",
+		Usage:     "bring masters, then nodes zone by zone, to another version of Kubernetes, by new machines as roll makes them",
+		ArgsUsage: "[masters | pool ZONE]",
+		Description: "KUBE_VERSION names the version; unset, it is that of the masters, or of an upgrade that was begun. With a word it\n" +
+			"is of the masters alone, or of the pool of a zone (of HAKUBE_POOL).\n\n" +
+			"Patches come freely, minors one at a time; masters never go back, nodes are never newer than masters, and kubelets\n" +
+			"at most three minors older. The version has to be had where each master would fetch it, and all masters have to be\n" +
+			"well: all of that is refused before the first change. Then what both rings hold is kept and tried on each master's\n" +
+			"data disk (before-upgrade/VERSION), masters are made again one after the other as roll does, each with a control plane of the\n" +
+			"new version around its data, then kube-proxy, CoreDNS and kubeadm's configuration follow, and then nodes.\n\n" +
+			"A master that does not come back ends it with the others serving. Cut anywhere, the same again goes on; as long as\n" +
+			"no master runs the new version, KUBE_VERSION of before goes back. Until it is done up changes nothing.\n\n" + exitHelp,
+		Flags:        settingFlags(),
+		OnUsageError: usage,
+		Action: func(c *cli.Context) error {
+			r, err := u.rolling(c, cluster.UpgradeVerb, changing)
+			if err != nil {
+				return err
+			}
+			u.note("upgrading %s: cluster %s of project %s (provider %s)", r.words, r.s.Prefix, r.s.Project, r.s.Provider)
+			to := ""
+			r.cl.OnRoll(func(x cluster.Rolling) error { to = x.To; u.tellRolls(x, u.note); return nil })
+			summary, err := r.run(c.Context, u.report())
+			if err != nil {
+				return err
+			}
+			u.warnAll(summary.Warnings)
+			switch {
+			case u.json:
+				return u.object("upgrade", u.resultOf(summary))
+			case summary.Nothing:
+				u.note("nothing to upgrade: %s of cluster %s are of %s; KUBE_VERSION names another version", r.words, r.s.Prefix, to)
+				return nil
+			}
+			for _, line := range darkness(summary) {
+				u.printf("%s\n", line)
+			}
+			u.tellRolled(summary)
+			u.note("%s of cluster %s are of %s", r.words, r.s.Prefix, to)
+			return nil
+		},
+	}
+}

@@ -278,7 +278,7 @@ func TestUsers(t *testing.T) {
 		{"token", joining, "/api/v1/nodes/kubernetes-master", 200, "kubernetes-master"},
 		{"token", joining, "/api/v1/nodes", 403, "forbidden"},
 		{"token", joining, "/api/v1/namespaces/kube-system/secrets", 403, "forbidden"},
-		{"token", joining, "/api/v1/namespaces/kube-system/configmaps/kubeadm-config", 404, "not found"},
+		{"token", joining, "/api/v1/namespaces/kube-system/configmaps/kubeadm-config", 200, "kubernetesVersion: v1.36.3"},
 		{"wrong token", wrong, "/api", 401, "Unauthorized"},
 		{"wrong token", wrong, "/readyz", 200, "ok"},
 		{"another CA", foreign, "/api/v1/nodes", 401, "Unauthorized"},

@@ -341,3 +341,68 @@ func TestRestoreScript(t *testing.T) {
 		t.Errorf("left is %q", got)
 	}
 }
+
+// TestKeepRings keeps rings of etcd itself beside a master's data: what is kept can be restored,
+// an upgrade that goes on keeps what was there before it, one that begins takes anew, and of a
+// snapshot that is not as the ring nothing is kept and what was is left.
+func TestKeepRings(t *testing.T) {
+	m := newRealMaster(t)
+	keep := func(script string, args ...string) (string, string, error) {
+		head, body, _ := strings.Cut(script, "\nset -euo pipefail\n")
+		out, errs, err := m.bash(nil, head+"\nset -euo pipefail\n"+units+m.moved(body), args...)
+		return string(out), errs, err
+	}
+	record := func(version string) string {
+		text, err := os.ReadFile(m.dir + "/disk/before-upgrade/" + version + "/record.json")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
+	}
+	kept := func(want ...string) {
+		t.Helper()
+		entries, err := os.ReadDir(m.dir + "/disk/before-upgrade")
+		names := []string{}
+		for _, e := range entries {
+			names = append(names, e.Name())
+		}
+		if err != nil || strings.Join(names, " ") != strings.Join(want, " ") {
+			t.Errorf("kept are %q, %v, want %q", names, err, want)
+		}
+		if _, err := os.Stat(m.dir + "/disk/backup"); !os.IsNotExist(err) {
+			t.Errorf("something is left on the disk: %v", err)
+		}
+	}
+	m.mustRun(`for i in {1..9}; do etcd_ctl main put /registry/configmaps/default/c$i v$i; done`)
+	out, errs, err := keep(scripts.KeepRings, "v1.36.4", "again")
+	if err != nil || out != `{"kept":"v1.36.4"}`+"\n" {
+		t.Fatalf("%q, %v\n%s", out, err, errs)
+	}
+	first := record("v1.36.4")
+	if !strings.Contains(first, `"/registry/configmaps":9`) || !strings.Contains(first, `"kubernetes":"v1.36.3"`) || !strings.Contains(first, `"revision":10`) {
+		t.Errorf("the record is %s", first)
+	}
+	kept("v1.36.4")
+	m.mustRun(`etcd_ctl main put /registry/configmaps/default/later x`)
+	if _, errs, err = keep(scripts.KeepRings, "v1.36.4"); err != nil || record("v1.36.4") != first {
+		t.Errorf("one that goes on: %v\n%s\nthe record is %s", err, errs, record("v1.36.4"))
+	}
+	broken := strings.Replace(scripts.KeepRings, `== "$kv" ]] || refuse`, `== "1$kv" ]] || refuse`, 1)
+	if out, errs, err = keep(broken, "v1.36.5"); err == nil || out != "" || !strings.Contains(errs, "the restored ring main differs from the ring at revision 11") || record("v1.36.4") != first {
+		t.Errorf("a ring that says another hash: %q, %v, %s", out, err, errs)
+	}
+	kept("v1.36.4")
+	if _, errs, err = keep(scripts.KeepRings, "v1.36.4", "again"); err != nil || !strings.Contains(record("v1.36.4"), `"revision":11`) {
+		t.Errorf("one that begins: %v\n%s\nthe record is %s", err, errs, record("v1.36.4"))
+	}
+	if _, errs, err = keep(scripts.KeepRings, "v1.37.0"); err != nil {
+		t.Errorf("of another version: %v\n%s", err, errs)
+	}
+	kept("v1.37.0")
+	if said, err := exec.Command(filepath.Join(filepath.Dir(m.etcd), "etcdutl"), "snapshot", "status", m.dir+"/disk/before-upgrade/v1.37.0/main.db").CombinedOutput(); err != nil {
+		t.Errorf("what is kept: %v\n%s", err, said)
+	}
+	if _, errs, err = keep(scripts.KeepRings, "../x"); err == nil || !strings.Contains(errs, "usage: keep-rings") {
+		t.Errorf("a name that is no version: %v, %s", err, errs)
+	}
+}

@@ -200,6 +200,11 @@ func (s *startup) restore(disk *dataDisk) error {
 	if err != nil {
 		return fmt.Errorf("the API server is ready: %w", err)
 	}
+	if s.upgrades(disk) {
+		if err := s.upgrade(c); err != nil {
+			return err
+		}
+	}
 	return s.runKubelet(s.ctx, func() (*controlPlane, error) { return c, nil })
 }
 
@@ -249,7 +254,7 @@ func (s *startup) found(disk *dataDisk, cluster string) error {
 		peer := fmt.Sprintf("https://%s:%d", s.Instance.Hostname, port)
 		disk.content.Rings[name] = foundRing(cluster+"/"+name, s.Instance.Name, peer)
 	}
-	if err := firstObjects(&disk.content.Rings[ringMain].State); err != nil {
+	if err := firstObjects(&disk.content.Rings[ringMain].State, s.version()); err != nil {
 		return err
 	}
 	for name, data := range disk.content.Rings {

@@ -139,8 +139,12 @@ func (s *startup) servingNames() (names []string, addresses []net.IP, err error)
 }
 
 // firstObjects is what Kubernetes has from the start.
-func firstObjects(s *ringState) error {
-	put := map[string]json.RawMessage{}
+func firstObjects(s *ringState, version string) error {
+	config, err := kubeadmConfig(version)
+	if err != nil {
+		return err
+	}
+	put := map[string]json.RawMessage{kubeapi.ConfigMaps.Key("kube-system", "kubeadm-config"): config}
 	for _, name := range []string{"default", "kube-node-lease", "kube-public", "kube-system"} {
 		n := corev1.Namespace{
 			TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "Namespace"},

@@ -42,6 +42,8 @@ type bootDisk struct {
 	// Joined is the CA hash of the cluster whose certificate the kubelet has,
 	// "" before it joined.
 	Joined string `json:"joined,omitempty"`
+	// Upgraded is the version that the machine was once made to bring.
+	Upgraded string `json:"upgraded,omitempty"`
 	// Lost: the firmware finds nothing on it that it could boot.
 	Lost bool `json:"lost,omitempty"`
 }
@@ -98,6 +100,8 @@ type content struct {
 	Spread   *spreading             `json:"spread,omitempty"`
 	Restored string                 `json:"restored,omitempty"`
 	Before   map[string]*memberData `json:"before,omitempty"`
+	// Kept are the revisions of both rings as they were before an upgrade, by its version.
+	Kept map[string]map[string]int64 `json:"kept,omitempty"`
 }
 
 var errGone = fmt.Errorf("writing model disk: %w", syscall.EIO)

@@ -2,9 +2,17 @@ package etcdtest
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"hakube/replicate/etcdtest/kubeapi"
 	"hakube/scripts"
 )
 
@@ -173,4 +181,134 @@ func forceRing(ctx context.Context, c Call) int {
 	g.fellSilent()
 	g.w.happened()
 	return c.answer(map[string]bool{"alone": true})
+}
+
+// upgrades tells whether the machine was made around its disk to bring another version,
+// and has not done so yet.
+func (s *startup) upgrades(disk *dataDisk) bool {
+	return s.Instance.Attributes[scripts.KeyUpgrade] == "true" && s.boot.Upgraded == "" && !disk.content.Joining && disk.content.Rings != nil
+}
+
+// upgrade has the control plane be of the version that the machine is to bring, once its
+// API server is ready: the version of the disk follows, and the boot disk remembers.
+func (s *startup) upgrade(c *controlPlane) error {
+	s.w.mu.Lock()
+	defer s.w.mu.Unlock()
+	c.version = s.version()
+	c.disk.content.Version = c.version
+	if err := c.disk.save(); err != nil {
+		return err
+	}
+	s.boot.Upgraded = c.version
+	return s.boot.write(s.m.Boot)
+}
+
+// versionsOn is scripts/versions.sh.
+func versionsOn(_ context.Context, c Call) int {
+	if len(c.Args) != 2 {
+		return c.fail("usage: versions WANTED MIRROR|-")
+	}
+	w := c.Guest.w
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	k := c.Guest.control
+	if k == nil || k.disk.content.Joining || k.disk.content.PKI == nil {
+		return c.fail("this machine is no master of a cluster")
+	}
+	missing, etcd := "", scripts.Versions()["etcd"]
+	if f := w.opts.Lacks; f != nil {
+		missing = f(c.Args[0])
+	}
+	return c.answer(map[string]string{"kubernetes": k.disk.content.Version, "etcd": etcd, "brings": etcd, "missing": missing})
+}
+
+// keepRings is scripts/keep-rings.sh.
+func keepRings(_ context.Context, c Call) int {
+	again := len(c.Args) == 2 && c.Args[1] == "again"
+	if len(c.Args) != 1 && !again {
+		return c.fail("usage: keep-rings VERSION [again]")
+	}
+	w := c.Guest.w
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	k := c.Guest.control
+	if k == nil || k.disk.content.Joining || k.disk.content.PKI == nil {
+		return c.fail("this machine is no master of a cluster")
+	}
+	version := c.Args[0]
+	if k.disk.content.Kept[version] == nil || again {
+		kept := map[string]int64{}
+		for _, name := range []string{ringMain, ringEvents} {
+			s, err := k.members[name].read()
+			if err != nil {
+				return c.fail("taking a snapshot of ring %s: %v", name, err)
+			}
+			kept[name] = s.Revision
+		}
+		k.disk.content.Kept = map[string]map[string]int64{version: kept}
+		if err := k.disk.save(); err != nil {
+			return c.fail("%v", err)
+		}
+	}
+	return c.answer(map[string]string{"kept": version})
+}
+
+// settleVersion is scripts/settle-version.sh: of what kubeadm keeps in a cluster the model
+// has its configuration.
+func settleVersion(_ context.Context, c Call) int {
+	if len(c.Args) != 1 {
+		return c.fail("usage: settle-version VERSION")
+	}
+	w := c.Guest.w
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	k := c.Guest.control
+	switch {
+	case k == nil || k.disk.content.Joining || k.disk.content.PKI == nil:
+		return c.fail("this machine is no master of a cluster")
+	case k.disk.content.Version != c.Args[0]:
+		return c.fail("this master is of %s, not of %s", k.disk.content.Version, c.Args[0])
+	}
+	text, err := kubeadmConfig(c.Args[0])
+	if err == nil {
+		_, err = k.main().write(map[string]json.RawMessage{kubeapi.ConfigMaps.Key("kube-system", "kubeadm-config"): text})
+	}
+	if err != nil {
+		return c.fail("%v", err)
+	}
+	return c.answer(map[string]string{"settled": c.Args[0]})
+}
+
+// kubeadmConfig is the ConfigMap in which kubeadm keeps what a cluster was made with, as
+// far as anybody asks for it.
+func kubeadmConfig(version string) (json.RawMessage, error) {
+	m := corev1.ConfigMap{
+		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "ConfigMap"},
+		ObjectMeta: metav1.ObjectMeta{Namespace: "kube-system", Name: "kubeadm-config"},
+		Data:       map[string]string{"ClusterConfiguration": "apiVersion: kubeadm.k8s.io/v1beta4\nkind: ClusterConfiguration\nkubernetesVersion: " + version + "\n"},
+	}
+	kubeapi.StampNew(&m)
+	text, err := json.Marshal(m)
+	if err != nil {
+		return nil, fmt.Errorf("making kubeadm's configuration: %w", err)
+	}
+	return text, nil
+}
+
+// KeptOn says what a master keeps of its rings from before upgrades, as VERSION RING=REVISION,
+// for tests.
+func KeptOn(g *Guest) (list []string) {
+	g.w.mu.Lock()
+	defer g.w.mu.Unlock()
+	if g.control == nil {
+		return nil
+	}
+	for _, version := range slices.Sorted(maps.Keys(g.control.disk.content.Kept)) {
+		words := []string{version}
+		for _, ring := range slices.Sorted(maps.Keys(g.control.disk.content.Kept[version])) {
+			words = append(words, fmt.Sprintf("%s=%d", ring, g.control.disk.content.Kept[version][ring]))
+		}
+		list = append(list, strings.Join(words, " "))
+	}
+	return list
 }

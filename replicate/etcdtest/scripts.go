@@ -49,6 +49,10 @@ var known = map[string]Script{
 
 	"backup":  backup,
 	"restore": restore,
+
+	"keep-rings":     keepRings,
+	"versions":       versionsOn,
+	"settle-version": settleVersion,
 }
 
 // fail is a script's last word.

@@ -36,6 +36,8 @@ type Options struct {
 	// Fault is asked about each script and each request to an API server before it
 	// is looked at. For tests.
 	Fault func(Asked) Fault
+	// Lacks says why a version of Kubernetes is not to be had, "" if it is; all are if nil.
+	Lacks func(version string) string
 	// Installing is asked at each boot of a machine with a startup-script, in the step
 	// in which that installs: an error is why it fails, and print is the console. For tests.
 	Installing func(machine string, print func(line string)) error

@@ -85,6 +85,16 @@ func Roll(of ...string) Command { return command(append([]string{"hakube", "roll
 // Rotate makes keys or certificates anew.
 func Rotate(what string) Command { return command("hakube", "rotate", what) }
 
+// Upgrade brings masters, a zone's pool, or all, to another version of Kubernetes; to the one
+// that masters run if it is "".
+func Upgrade(version string, of ...string) Command {
+	c := command(append([]string{"hakube", "upgrade"}, of...)...)
+	if version == "" {
+		return c
+	}
+	return c.With("KUBE_VERSION", version)
+}
+
 // Keygen makes a key of age and prints its public half.
 func Keygen(file string) Command { return command("age-keygen", "-o", file) }
 

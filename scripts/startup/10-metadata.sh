@@ -108,6 +108,7 @@ read_metadata() {
 	master)
 		SERVICE_RANGE=$(md instance/attributes/hakube-service-range)
 		START=$(md instance/attributes/hakube-start found)
+		UPGRADE=$(md instance/attributes/hakube-upgrade false)
 		AUDIT=$(md instance/attributes/hakube-audit false)
 		ENCRYPT_SECRETS=$(md instance/attributes/hakube-encrypt-secrets false)
 		POD_SECURITY=$(md instance/attributes/hakube-pod-security false)

@@ -60,10 +60,15 @@ mount_disk() {
 	follow_version
 }
 
+# upgrades: this machine was made around its disk to bring another version, and has not
+# done so yet. Its boot disk remembers that it has: what the disk of the data says later
+# (a backup was restored, say) makes no upgrade of a boot.
+upgrades() { [[ ${UPGRADE:-false} == true && -e $STATE/founded && ! -e $STORE/upgraded ]]; }
+
 # follow_version: what is on the disk decides, a boot must not be an upgrade, and
 # a master that joins runs what the others run.
 follow_version() {
-	if [[ -s $STATE/kube-version ]]; then KUBE_VERSION=$(<"$STATE/kube-version"); fi
+	if [[ -s $STATE/kube-version ]] && ! upgrades; then KUBE_VERSION=$(<"$STATE/kube-version"); fi
 }
 
 # point_to LINK TARGET

@@ -153,11 +153,33 @@ found_control_plane() {
 # kubelet's settings are written again, its identity is on the disk.
 restore_control_plane() {
 	unretire
+	fit_manifests
 	if [[ -s /var/lib/kubelet/config.yaml && -s /var/lib/kubelet/kubeadm-flags.env ]]; then
 		systemctl start kubelet.service
 	else
 		kubeadm init phase kubelet-start --config "$KUBEADM"
 	fi
+}
+
+# fit_manifests makes those of the control plane anew on a machine that brings another
+# version, as kubeadm does in an upgrade; also of one that goes back to what the disk has,
+# after an upgrade that did not come to its end. Those of before are kept.
+fit_manifests() {
+	local has dir=$DISK/kubernetes/manifests
+	upgrades || return 0
+	has=$(sed -n 's/^ *image: .*kube-apiserver:\([^ ]*\)$/\1/p' "$dir/kube-apiserver.yaml" 2>/dev/null) || true
+	[[ $has != "$KUBE_VERSION" ]] || return 0
+	say "the control plane was of ${has:-no version that its manifest tells} and is of $KUBE_VERSION"
+	if [[ -d $dir && ! -e $STATE/manifests-$has ]]; then cp -a "$dir" "$STATE/manifests-$has"; fi
+	kubeadm init phase control-plane all --config "$KUBEADM"
+}
+
+# has_upgraded notes what the control plane is of by now, the boot disk last.
+has_upgraded() {
+	upgrades || return 0
+	printf '%s\n' "$KUBE_VERSION" | put "$STATE/kube-version"
+	sync -f "$DISK"
+	put "$STORE/upgraded" <<<"$KUBE_VERSION"
 }
 
 # follow_address: a machine made again may have another internal address. Files
@@ -206,6 +228,7 @@ run_master() {
 		step "control plane" found_control_plane
 	fi
 	step "waiting for the API server" wait_until 300 "the API server is ready" api_is_ready
+	has_upgraded
 	approve_kubelets
 	wait "$pull" || true
 }

@@ -53,7 +53,7 @@ var (
 		Make:   func() Object { return new(corev1.Secret) },
 		Fields: func(o Object) map[string]string { return map[string]string{"type": string(o.(*corev1.Secret).Type)} },
 	}
-	configMaps = &Resource{
+	ConfigMaps = &Resource{
 		Name: "configmaps", Kind: "ConfigMap", short: []string{"cm"}, Namespaced: true, Verbs: readWrite,
 		Make: func() Object { return new(corev1.ConfigMap) },
 	}
@@ -69,7 +69,7 @@ var (
 			return map[string]string{"spec.nodeName": p.Spec.NodeName, "status.phase": string(p.Status.Phase)}
 		},
 	}
-	Resources = []*Resource{configMaps, Namespaces, Nodes, Pods, Secrets}
+	Resources = []*Resource{ConfigMaps, Namespaces, Nodes, Pods, Secrets}
 )
 
 // Key is where an object is in etcd. Without a name it is a prefix of all in

@@ -19,7 +19,7 @@ func TestDecode(t *testing.T) {
 		{"an unknown kind", `{"apiVersion":"v1","kind":"Thing","metadata":{"name":"a"}}`, "x", false},
 		{"no JSON", `{`, "x", false},
 	} {
-		o, err := configMaps.Decode([]byte(c.text), c.namespace)
+		o, err := ConfigMaps.Decode([]byte(c.text), c.namespace)
 		if (err == nil) != c.want {
 			t.Errorf("%s: %v, %v", c.name, o, err)
 		} else if err == nil && (o.GetNamespace() != "x" || o.GetName() != "a") {
