@@ -19,7 +19,7 @@
 #   disk-full    a file fills the data disk
 #   clock        the clock is put five minutes ahead
 #
-# Prints {"error":""}, or why it cannot. The timer is systemd's and does not outlive a
+# Prints {"error":""}, or why it cannot; probe prints its lines. The timer is systemd's and does not outlive a
 # reboot; what outlives one itself is a control plane that was put aside, which a boot
 # puts back, and the file on the data disk, which undo removes. May be run twice.
 set -euo pipefail
@@ -86,7 +86,7 @@ kill_unit() {
 	mkdir -p "/run/systemd/system/$1.d"
 	printf '[Service]\nRestart=no\n' >"/run/systemd/system/$1.d/hakube-drill.conf"
 	systemctl daemon-reload
-	systemctl kill -s KILL "$1"
+	systemctl kill --kill-whom=main -s KILL "$1" # its own process: what it started goes on
 }
 
 drop() {

@@ -94,16 +94,21 @@ func (c *course) ofWorkload(say func(what, want string, passed bool, got string,
 		asked, lost := c.load.between(from, c.end)
 		say("pods behind a Service go on", "at most 1 in 100 requests is lost, of a node's once it is found out", asked > 0 && lost*100 <= asked, "%d of %d lost", lost, asked)
 	}
-	if c.Moves {
+	switch {
+	case c.Scenario.Replaces && c.masters > 1:
+		say("a pod that is deleted is made again", fmt.Sprintf("within %s", workloadLimit), !c.moved.IsZero(), "%s", movedText(c))
+	case c.Scenario.Replaces:
+		say("nobody makes a pod that is deleted", fmt.Sprintf("not within %s", c.Settle), c.moved.IsZero(), "%s", movedText(c))
+	case c.Moves:
 		say("its pods are started elsewhere", fmt.Sprintf("within %s of that", workloadLimit), !c.moved.IsZero(), "%s", movedText(c))
 	}
 }
 
 func movedText(c *course) string {
 	if c.moved.IsZero() {
-		return "not elsewhere"
+		return "not so"
 	}
-	return fmt.Sprintf("elsewhere after %.1f s", after(c.moved, c.failed))
+	return fmt.Sprintf("after %.1f s", after(c.moved, c.failed))
 }
 
 // passed is the verdict.

@@ -154,7 +154,7 @@ type course struct {
 	register *Register
 	nodes    *watch
 	load     *workload // nil where no pods of anybody's run
-	moved    time.Time // its pods were all elsewhere
+	moved    time.Time // its pods were all elsewhere, or there again
 	warm     time.Time // measuring began
 	failed   time.Time // the failure began
 	undoing  time.Time
@@ -272,7 +272,7 @@ func (c *course) hold(ctx context.Context) error {
 			c.marks = append(c.marks, Mark{after(at, c.failed), "its Node is not Ready"})
 		}
 	}
-	if c.load != nil && c.Moves {
+	if c.load != nil && (c.Moves || c.Scenario.Replaces) {
 		if err := c.moves(ctx); err != nil {
 			return err
 		}
@@ -290,13 +290,25 @@ func (c *course) hold(ctx context.Context) error {
 	return nil
 }
 
-// moves waits until all pods of the workload are on other Nodes.
+// moves waits until all pods of the workload are there that are to be, none on what fails;
+// one of them is deleted first where that is the question. With one master nobody is to make
+// it again, so that is waited for only as long as the failure is there.
 func (c *course) moves(ctx context.Context) error {
-	for limit := time.Now().Add(workloadLimit); time.Now().Before(limit); {
+	limit := time.Now().Add(workloadLimit)
+	if c.Scenario.Replaces {
+		if err := c.load.deleteOne(ctx); err != nil {
+			return err
+		}
+		c.mark("a pod of the workload was deleted")
+		if c.masters == 1 {
+			limit = time.Now().Add(c.Settle)
+		}
+	}
+	for time.Now().Before(limit) {
 		nodes, err := c.load.on(ctx)
 		if err == nil && len(nodes) >= workloadPods && !slices.Contains(nodes, c.On.Name) {
 			c.moved = time.Now()
-			c.mark("all pods of the workload are on other Nodes")
+			c.mark("all pods of the workload are there, none on what fails")
 			return nil
 		}
 		if err := sleep(ctx, c.Poll); err != nil {

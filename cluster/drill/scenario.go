@@ -24,6 +24,8 @@ type Scenario struct {
 	NotReady bool
 	// Moves tells that the workload's pods on it are to be started elsewhere.
 	Moves bool
+	// Replaces tells that a pod is deleted meanwhile, which another master has replaced.
+	Replaces bool
 	// Named tells that status and validate are to say what fails.
 	Named bool
 }
@@ -102,7 +104,7 @@ func Scenarios() []Scenario {
 		},
 		{
 			Name: "controllers-killed", Title: "scheduler and controllers of a master are killed", Cause: crashes, Expected: colocated, Replicated: append(slices.Clone(colocated), "in future, these will be replicated as well"),
-			target: aMaster, failure: "controllers",
+			target: aMaster, failure: "controllers", Replaces: true,
 			Fails: "kube-scheduler and kube-controller-manager of one master are killed and not started again", Undo: "their manifests are put back, and its kubelet starts them",
 		},
 		{

@@ -166,6 +166,19 @@ func (w *workload) on(ctx context.Context) (nodes []string, err error) {
 	return nodes, nil
 }
 
+// deleteOne deletes one of its pods, which only a ReplicationController's controller and a
+// scheduler can have made again.
+func (w *workload) deleteOne(ctx context.Context) error {
+	pods, err := w.client.Pods(registerNamespace).List(ctx, metav1.ListOptions{LabelSelector: "app=" + workloadName})
+	if err != nil {
+		return err
+	}
+	if len(pods.Items) == 0 {
+		return errors.New("the drill's workload has no pod to delete")
+	}
+	return w.client.Pods(registerNamespace).Delete(ctx, pods.Items[0].Name, metav1.DeleteOptions{})
+}
+
 // ready waits until all its pods are.
 func (w *workload) ready(ctx context.Context, poll time.Duration) error {
 	for limit := time.Now().Add(workloadLimit); ; {
