@@ -348,6 +348,15 @@ func TestMastersCertificatesEnd(t *testing.T) {
 	if n := len(s.Certificates); n != 4 || s.Certificates[0].Name != "admin.conf" || s.Certificates[0].Master != c.names[1] {
 		t.Errorf("certificates: %+v", s.Certificates)
 	}
-	look(29*24*time.Hour, true, "certificates of "+c.names[1]+" end: admin.conf on ")
+	s = look(29*24*time.Hour, true, "certificates of "+c.names[1]+" end: admin.conf on ")
+	if !strings.Contains(strings.Join(s.Warnings, "\n"), "\thakube rotate certificates") {
+		t.Errorf("it does not say what makes them anew: %q", s.Warnings)
+	}
+	c.guest(1).AgeAuthority(29 * 24 * time.Hour)
+	s = look(29*24*time.Hour, true, "certificates of "+c.names[1]+" end: ")
+	if strings.Contains(strings.Join(s.Warnings, "\n"), "hakube rotate") {
+		t.Errorf("it names what would be refused: %q", s.Warnings)
+	}
+	c.guest(1).AgeAuthority(3650 * 24 * time.Hour)
 	look(-time.Second, false, "certificates of "+c.names[1]+" ended: admin.conf on ")
 }

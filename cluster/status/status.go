@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"hakube/cluster/inventory"
 	"hakube/cluster/lease"
 	"hakube/cluster/rings"
 	"hakube/cluster/step"
@@ -173,7 +174,12 @@ func (s *Snapshot) warnings() []string {
 	if why := s.Rings.OperatorWhy(); why != "" {
 		list = append(list, why)
 	}
-	list = append(list, s.Rings.Ending(time.Now())...)
+	for _, line := range s.Rings.Ending(time.Now()) {
+		if len(s.Rings.AuthoritiesEnding(time.Now())) == 0 { // or new ones would end as soon
+			line = cure.Hint(line+"; this makes them anew", cure.Rotate(inventory.RotateCertificates))
+		}
+		list = append(list, line)
+	}
 	list = append(list, s.Rings.Ended(time.Now())...)
 	if s.Held.Unassigned() {
 		list = append(list, "nobody has the address "+s.Held.IP+": the API is dark")
