@@ -59,19 +59,30 @@ func wholeText(c *course) string {
 	return fmt.Sprintf("valid %.1f s after the failure was taken back", after(c.end, c.undone))
 }
 
+// evidence is how long something has to be asked before it can be judged by the answers: of
+// some milliseconds there may be none.
+const evidence = time.Second
+
+// settled is from when on nobody may be sent to what fails, and whether it failed for long
+// enough after that for a judgement.
+func (c *course) settled() (from time.Time, long bool) {
+	from = c.failed.Add(c.Settle)
+	return from, c.undoing.Sub(from) >= evidence
+}
+
 // ofAPI judges what was asked of it at its address.
 func (c *course) ofAPI(say func(what, want string, passed bool, got string, a ...any)) {
 	if c.serves == 0 || slices.Contains(c.loses, both[0]) { // as expected, nobody answers
-		if c.undoing.Sub(c.failed) > c.Settle && c.failure != resets {
-			_, answered, _ := c.register.Between(c.failed.Add(c.Settle), c.undoing)
-			writes := c.register.writesBetween(c.failed.Add(c.Settle), c.undoing)
+		if from, long := c.settled(); long && c.failure != resets {
+			_, answered, _ := c.register.Between(from, c.undoing)
+			writes := c.register.writesBetween(from, c.undoing)
 			say("nothing can be changed meanwhile", "no write is acknowledged", writes == 0, "%d writes, %d requests answered", writes, answered)
 		}
 		return
 	}
 	stall := c.register.StallBetween(c.failed, c.end)
 	say("the API goes on", fmt.Sprintf("no longer than %s without an acknowledged write", c.Stall), stall <= c.Stall, "%.2f s", stall.Seconds())
-	if from := c.failed.Add(c.Settle); from.Before(c.undoing) {
+	if from, long := c.settled(); long {
 		failed, answered, _ := c.register.Between(from, c.undoing)
 		say("nobody is sent to what fails", fmt.Sprintf("at most 1 in 100 requests fails later than %s after the failure", c.Settle), failed*100 <= answered && answered > 0, "%d of %d failed", failed, failed+answered)
 	}

@@ -10,7 +10,15 @@ import (
 //go:embed page.html
 var pageText string
 
-var page = template.Must(template.New("page").Funcs(template.FuncMap{"timeline": func(r Result) timeline { return timelineOf(r) }}).Parse(pageText))
+// secondsOf is a time of a report, which may be none: it never came to that.
+func secondsOf(s *float64) string {
+	if s == nil {
+		return "–"
+	}
+	return fmt.Sprintf("%.1f s", *s)
+}
+
+var page = template.Must(template.New("page").Funcs(template.FuncMap{"timeline": func(r Result) timeline { return timelineOf(r) }, "seconds": secondsOf}).Parse(pageText))
 
 // Page writes the report as one page, which needs nothing else.
 func (r *Report) Page(to io.Writer) error {
