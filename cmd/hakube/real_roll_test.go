@@ -17,9 +17,10 @@ import (
 	"hakube/cluster"
 )
 
-// TestRealRoll makes every machine of a cluster of real ones again, by one command: three
-// masters in three zones and two nodes, while a register is written and read through the
-// API's address and two pods have a budget of one. In "make test" it is one master, whose
+// TestRealRoll has masters' certificates made anew, and then makes every machine of a
+// cluster of real ones again, by one command each: three masters in three zones and two
+// nodes, while a register is written and read through the API's address and two pods have
+// a budget of one. In "make test" it is one master, whose
 // API is dark meanwhile and for how long is printed, and one node.
 func TestRealRoll(t *testing.T) {
 	g := &grown{walk: newWalk(t), nodes: 2, masters: map[string]string{}}
@@ -45,6 +46,7 @@ func TestRealRoll(t *testing.T) {
 	least := g.leastReady(t, "name=budgeted")
 	was, nodes := g.machines(t), g.readyNodes(t)
 
+	g.rotate(t, r, len(masters))
 	begin := time.Now()
 	var s cluster.Summary
 	decode(t, g.ok(t, "roll", "--all", "--json").stdout, &s)
@@ -76,6 +78,20 @@ func TestRealRoll(t *testing.T) {
 	g.walk.env = withoutZone(g.walk.env)
 	g.ok(t, "down", "--yes")
 	g.nothingLeft(t)
+}
+
+// rotate: masters have new leaf certificates, and nobody sees it: no request fails.
+func (g *grown) rotate(t *testing.T, r *register, masters int) {
+	t.Helper()
+	begin := time.Now()
+	var s cluster.Summary
+	decode(t, g.ok(t, "rotate", "--json", "certificates").stdout, &s)
+	failed, answered := r.Failed(begin)
+	report(t, "certificates of %d masters made anew in %.0f s; %d of %d requests failed", len(s.Rotated), time.Since(begin).Seconds(), failed, failed+answered)
+	if len(s.Rotated) != masters || failed > 0 {
+		t.Errorf("rotated are %v; %d requests failed", s.Rotated, failed)
+	}
+	g.ok(t, "validate", "--wait=1m")
 }
 
 // leastReady follows the pods of a selector from now on; what it returns is the fewest that
