@@ -10,6 +10,7 @@ import (
 	"cloud.google.com/go/compute/apiv1/computepb"
 	"github.com/google/go-cmp/cmp"
 
+	"hakube/cluster/plan"
 	"hakube/cluster/repair"
 	"hakube/cluster/settings"
 	"hakube/cluster/status"
@@ -38,6 +39,26 @@ func (c *sickCluster) ids() map[string]uint64 {
 		}
 	}
 	return ids
+}
+
+// backAgain waits for the i-th master to have another machine than it had.
+func (c *sickCluster) backAgain(i int, before map[string]uint64) {
+	c.t.Helper()
+	for begin := time.Now(); ; time.Sleep(10 * time.Millisecond) {
+		if id := c.ids()[c.names[i]]; id != 0 && id != before[c.names[i]] {
+			return
+		}
+		if time.Since(begin) > time.Minute {
+			c.t.Fatalf("%s is not made again", c.names[i])
+		}
+	}
+}
+
+// told tells the group of the i-th master what to do when its machine is gone.
+func (c *sickCluster) told(i int, what string) error {
+	return c.Client.InstanceGroupManagers(c.zones[i]).Patch(context.Background(), c.names[i], &computepb.InstanceGroupManager{
+		InstanceLifecyclePolicy: &computepb.InstanceGroupManagerInstanceLifecyclePolicy{DefaultActionOnFailure: &what},
+	})
 }
 
 // TestGrouped: masters come into groups one after the other, with their data, names and
@@ -71,12 +92,7 @@ func TestGrouped(t *testing.T) {
 		func() { c.must(c.Client.Instances(c.zones[1]).Stop(t.Context(), c.names[1])) },
 	} {
 		end()
-		for ids := c.ids(); ids[c.names[i]] == 0 || ids[c.names[i]] == before[c.names[i]]; ids = c.ids() {
-			if t.Context().Err() != nil {
-				t.Fatal("it is not made again")
-			}
-			time.Sleep(10 * time.Millisecond)
-		}
+		c.backAgain(i, before)
 		c.whole(3)
 	}
 	_, again, same := c.machines()
@@ -142,10 +158,7 @@ func TestGroupedFromSurvivor(t *testing.T) {
 	if _, err := on.RollMasters(t.Context(), false, c.events()); err != nil {
 		t.Fatal(err)
 	}
-	groups := c.Client.InstanceGroupManagers(c.zones[1])
-	c.must(groups.Patch(t.Context(), c.names[1], &computepb.InstanceGroupManager{
-		InstanceLifecyclePolicy: &computepb.InstanceGroupManagerInstanceLifecyclePolicy{DefaultActionOnFailure: new("DO_NOTHING")},
-	}))
+	c.must(c.told(1, "DO_NOTHING"))
 	c.must(c.Client.Instances(c.zones[1]).Delete(t.Context(), c.names[1]))
 	if _, err := c.o.FromSurvivor(t.Context(), c.names[0], c.events(), func(repair.Loss) error { return nil }); err != nil {
 		t.Fatal(err)
@@ -156,6 +169,41 @@ func TestGroupedFromSurvivor(t *testing.T) {
 	if err != nil || s.Address.Holder != status.HolderBalancer || len(s.Unfinished) > 0 {
 		t.Errorf("status: %+v %+v, %v", s.Address, s.Unfinished, err)
 	}
+	c.mustDown(c.o.again(func(s *settings.Settings) { s.Zone = "" }))
+}
+
+// TestGroupedByUp: up with another value of the setting makes masters again for it, and no
+// others; what is refused of that is refused before anything is changed; cut off in between,
+// the same up goes on.
+func TestGroupedByUp(t *testing.T) {
+	besideOthers(t)
+	c := newSick(t, 3)
+	on, off := c.o.saysGroups(true), c.o.saysGroups(false)
+	nothingToDo(t, c.world, off)
+	if n, err := on.PreviewUp(t.Context(), c.events()); err != nil || n < 15 {
+		t.Errorf("plan: %d steps, %v", n, err)
+	}
+	ctx, cut := context.WithCancel(t.Context())
+	_, err := on.Up(ctx, func(e plan.Event) {
+		if e.Kind == plan.Making && strings.HasSuffix(e.Step, " is a backend") {
+			cut() // one is on its way back
+		}
+	})
+	if err == nil {
+		t.Fatal("it was not cut off")
+	}
+	s := c.mustUp(on)
+	if len(s.Rolled) < 2 {
+		t.Errorf("made again: %v", s.Rolled)
+	}
+	c.whole(3)
+	nothingToDo(t, c.world, on)
+	nothingToDo(t, c.world, c.o)
+	if s = c.mustUp(off); len(s.Rolled) != 3 {
+		t.Errorf("made again: %v", s.Rolled)
+	}
+	c.whole(3)
+	nothingToDo(t, c.world, c.o)
 	c.mustDown(c.o.again(func(s *settings.Settings) { s.Zone = "" }))
 }
 

@@ -9,6 +9,7 @@ import (
 	"cloud.google.com/go/compute/apiv1/computepb"
 
 	"hakube/cluster/env"
+	"hakube/cluster/grouped"
 	"hakube/cluster/inventory"
 	"hakube/cluster/plan"
 	"hakube/cluster/refusal"
@@ -148,8 +149,12 @@ func (r *run) isWhole(ctx context.Context, o inventory.Object, s *rings.Survey) 
 	if r.Have.Holder.Machine == o.Name {
 		return true, nil // the only one: there is no balancer
 	}
-	st, err := step.Traffic{Env: r.Env, Of: o}.Observe(ctx)
-	return st.Is == plan.Present, err
+	for _, last := range append(grouped.TrafficTo(r.Task, o), grouped.Watched(r.Task, o)...) {
+		if st, err := last.Observe(ctx); err != nil || st.Is != plan.Present {
+			return false, err
+		}
+	}
+	return true, nil
 }
 
 // copySource reads the master the new one is to be like: what it was made with

@@ -72,6 +72,7 @@ type walkOfRoll struct {
 	held hold
 	of   string // what it is of, in the words of its note
 	all  bool
+	only bool // masters whose groups are not as they are said, or that a cut run has left half done
 	// see looks around.
 	see func(context.Context, *run) (*status.Snapshot, error)
 
@@ -98,13 +99,18 @@ func (c *Cluster) roll(ctx context.Context, of string, all bool, report func(pla
 }
 
 func (c *Cluster) previewRoll(ctx context.Context, of string, all bool, report func(plan.Event)) (changes int, err error) {
-	w := &walkOfRoll{Cluster: c, of: of, all: all, see: func(ctx context.Context, r *run) (*status.Snapshot, error) {
+	return c.preview(ctx, &walkOfRoll{Cluster: c, of: of, all: all}, report)
+}
+
+// preview is the walk of it without acting.
+func (c *Cluster) preview(ctx context.Context, w *walkOfRoll, report func(plan.Event)) (changes int, err error) {
+	w.see = func(ctx context.Context, r *run) (*status.Snapshot, error) {
 		seen, err := status.Read(ctx, r.Task)
 		if err == nil {
 			repair.Placed(r.Task, seen)
 		}
 		return seen, err
-	}}
+	}
 	if err := w.judge(ctx); err != nil {
 		return 0, err
 	}
@@ -189,6 +195,9 @@ func (w *walkOfRoll) judgeMasters(ctx context.Context) (err error) {
 	p, err := roll.Judge(ctx, w.base.Task, seen, w.settings, w.note, w.seen.Runs())
 	if err != nil {
 		return err
+	}
+	if w.only {
+		p.OnlyGroups()
 	}
 	var no refusal.Blockers
 	for _, m := range p.Rolls {

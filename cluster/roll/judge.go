@@ -21,6 +21,7 @@ type Master struct {
 	inventory.Object
 	Want  settings.Spec
 	Why   string // "": it is as it is to be
+	Moves bool   // into a group of its own, or out of that
 	Old   bool   // it has a machine, which goes
 	Half  bool   // a roll that was cut has taken its machine, or not seen it back
 	Leads int    // rings and controllers that it leads
@@ -62,6 +63,8 @@ func Judge(ctx context.Context, r *task.Task, s *status.Snapshot, said settings.
 				x.Why = fmt.Sprintf("%s=%s (now it is %s)", settings.OfVersion, runs[m.Name], to)
 			}
 			x.Old = x.Why != ""
+			made, _ := r.Have.Made(m.Object)
+			x.Moves = made != bool(x.Want.Settings.MasterGroups)
 		}
 		if why := s.NotWhole(m); why != "" {
 			if x.Half = r.Have.Holder.Roll.OfMasters() && m.Disk; !x.Half {
@@ -100,6 +103,20 @@ func (p *Plan) Without(done []string) error {
 	}
 	p.Rolls = slices.DeleteFunc(p.Rolls, func(m Master) bool { return slices.Contains(done, m.Name) })
 	return nil
+}
+
+// OnlyGroups leaves the others as they are: what up does of groups.
+func (p *Plan) OnlyGroups() {
+	var rolls []Master
+	for _, m := range p.Rolls {
+		if m.Moves || m.Half {
+			rolls = append(rolls, m)
+		} else {
+			m.Why = ""
+			p.Stays = append(p.Stays, m)
+		}
+	}
+	p.Rolls = rolls
 }
 
 // ordered puts them in their order: what is half done first, and who leads last.

@@ -78,7 +78,11 @@ func CheckMaster(r *env.Env, about task.Aim, name string, i *computepb.Instance)
 		{Variable: "HAKUBE_POD_SECURITY", Was: inventory.Switched(m, scripts.KeyPodSecurity), Want: settings.BoolText(s.PodSecurity)},
 		{Variable: "HAKUBE_SIGN_KUBELETS", Was: inventory.Switched(m, scripts.KeySignKubelets), Want: settings.BoolText(s.SignKubelets)},
 	}
-	err := r.Want.Drift(name, slices.Concat(machineOf(i, &r.Want), stays)...)
+	machine := machineOf(i, &r.Want)
+	if about.Whole { // which has masters made again for that, once all else is as it is to be
+		machine = slices.DeleteFunc(machine, func(d settings.Difference) bool { return d.Variable == "HAKUBE_MASTER_GROUPS" })
+	}
+	err := r.Want.Drift(name, slices.Concat(machine, stays)...)
 	var no *refusal.Refused
 	if errors.As(err, &no) && r.Want.Drift(name, stays...) == nil {
 		no.Cure = cure.Hint("use the value it was made with, or have masters made again with the new one, one after the other and with their data", cure.Roll("masters"))
