@@ -74,7 +74,7 @@ func (g *grown) comesBack(t *testing.T, r *register, zone, name string) {
 			}
 		}
 	}
-	failed, answered := r.failed(begin)
+	failed, answered := r.Failed(begin)
 	report(t, "%s deleted: made again after %.0f s, voter after %.0f s, behind the balancer after %.0f s; %d of %d requests failed, longest stall %.1f s",
-		name, made.Seconds(), voter.Seconds(), behind.Seconds(), failed, failed+answered, r.stall(begin).Seconds())
+		name, made.Seconds(), voter.Seconds(), behind.Seconds(), failed, failed+answered, r.Stall(begin).Seconds())
 }
