@@ -12,8 +12,7 @@
 //     story each, which package plan walks. testdata/modes.txt shows all of them
 //     beside each other.
 //   - cluster.go: what commands call; up.go: how a list comes to be, run.go what a walk
-//     over it ends with; turn.go waits for another run's lease, and knows whether
-//     anything was changed.
+//     over it ends with. regroup.go: up, and masters that come into groups by it.
 //   - join.go and pick.go: whether a pool or a master may be added, or a master go.
 //   - grow.go: the walk, the way back after a failure, and what is said, and taken back,
 //     when a zone has no machines. summary.go: what it ends with, and the meter.
@@ -58,19 +57,19 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
+	"sync/atomic"
 	"time"
 
 	// the operator's key is a signer
 
 	"hakube/cluster/env"
 	"hakube/cluster/inventory"
+	"hakube/cluster/lease"
 	"hakube/cluster/live"
 	"hakube/cluster/plan"
 	"hakube/cluster/preflight"
 	"hakube/cluster/refusal"
 	"hakube/cluster/removal"
-	"hakube/cluster/repair"
 	"hakube/cluster/settings"
 	"hakube/cluster/span"
 	"hakube/cluster/status"
@@ -111,99 +110,6 @@ func (c *Cluster) OnOrphans(f func(context.Context, sweep.Found) (sweep bool, er
 	c.orphans = f
 }
 
-// Up makes the cluster as the settings want it, or brings it there; with
-// KUBE_USE_EXISTING_MASTER only the zone's pool of nodes, with
-// KUBE_REPLICATE_EXISTING_MASTER one more master, with HAKUBE_ZONES and its like
-// all of that in several zones ([Settings.Mode]). The summary says where it is and what was seen of it.
-//
-// While another run changes the cluster it waits for that one, and so does Down.
-func (c *Cluster) Up(ctx context.Context, report func(plan.Event)) (s *Summary, err error) {
-	warning, err := c.withLease(ctx, settings.Up, report, func(ctx context.Context, h hold, report func(plan.Event)) (err error) {
-		base := func(ctx context.Context) (*Summary, error) { return c.upPlain(ctx, h, report) }
-		if c.settings.Says("HAKUBE_MASTER_GROUPS") {
-			s, err = c.upGrouped(ctx, h, report, base)
-		} else {
-			s, err = base(ctx)
-		}
-		return err
-	})
-	return s.warned(warning), err
-}
-
-// upPlain is Up but for the groups of masters there are.
-func (c *Cluster) upPlain(ctx context.Context, h hold, report func(plan.Event)) (*Summary, error) {
-	if c.settings.Spans() {
-		return c.upAll(ctx, h, report)
-	}
-	r, items, err := c.up(ctx, h, doing(report))
-	if err != nil {
-		return nil, err
-	}
-	if err := r.walk(ctx, items, report); err != nil {
-		return nil, err
-	}
-	return r.summary(), nil
-}
-
-// regroups tells whether an up is to have the masters there are made again for their groups:
-// it says so, and some are otherwise.
-func (c *Cluster) regroups(have *inventory.Inventory, n settings.Names) bool {
-	whole := c.settings.Mode(settings.Up) == settings.Create || c.settings.Spans()
-	return whole && c.settings.Says("HAKUBE_MASTER_GROUPS") && slices.ContainsFunc(have.Masters(n), func(m inventory.Object) bool {
-		made, _ := have.Made(m)
-		return made != bool(c.settings.MasterGroups)
-	})
-}
-
-// grouping is the roll by which an up has masters come into groups of their own, or out of them.
-func (c *Cluster) grouping(h hold, report func(plan.Event)) *walkOfRoll {
-	return &walkOfRoll{Cluster: c, held: h, of: inventory.RollOfMasters, only: true, see: func(ctx context.Context, r *run) (*status.Snapshot, error) {
-		return repair.See(ctx, r.Task, report)
-	}}
-}
-
-// upGrouped is an up that says something of groups. What an earlier one has left half done comes
-// first, since the cluster is not valid with it; then what an up is; then masters that are not
-// grouped as they are said to be, of whom all that would be refused is refused first.
-func (c *Cluster) upGrouped(ctx context.Context, h hold, report func(plan.Event), base func(context.Context) (*Summary, error)) (*Summary, error) {
-	look := c.runFor(settings.Up, h)
-	have, err := look.Look(ctx)
-	if err != nil {
-		return nil, preflight.Misplaced(ctx, look.Task, err)
-	}
-	half := have.Holder.Roll
-	if half != nil && (half.Of != inventory.RollOfMasters || half.Said["HAKUBE_MASTER_GROUPS"] != settings.BoolText(c.settings.MasterGroups)) {
-		half = nil
-	}
-	before := &Summary{}
-	switch {
-	case half != nil:
-		if before, err = c.grouping(h, report).perform(ctx, report); err != nil {
-			return nil, err
-		}
-	case c.regroups(have, look.Want.Names) && have.Holder.Rule != "":
-		if err := c.grouping(hold{}, report).judge(ctx); err != nil {
-			return nil, err
-		}
-	}
-	s, err := base(ctx)
-	if err != nil {
-		return nil, err
-	}
-	s.with(before)
-	s.Rolled = append(s.Rolled, before.Rolled...)
-	if half != nil || !c.regroups(have, look.Want.Names) {
-		return s, nil
-	}
-	after, err := c.grouping(h, report).perform(ctx, report)
-	if err != nil {
-		return nil, err
-	}
-	s.with(after)
-	s.Rolled = append(s.Rolled, after.Rolled...)
-	return s, nil
-}
-
 // Down removes the cluster and everything that carries its mark, or with
 // KUBE_USE_EXISTING_MASTER the zone's pool of nodes, or with
 // KUBE_DELETE_NODES=false one master ([Settings.Mode]). Only the last needs a
@@ -232,25 +138,6 @@ func (c *Cluster) Down(ctx context.Context, report func(plan.Event)) (s *Summary
 		return err
 	})
 	return s.warned(warning), err
-}
-
-// PreviewUp is the walk of Up without acting; it returns how many steps Up
-// would take.
-func (c *Cluster) PreviewUp(ctx context.Context, report func(plan.Event)) (changes int, err error) {
-	if c.settings.Spans() {
-		return c.previewAll(ctx, report)
-	}
-	r, items, err := c.up(ctx, hold{}, looking)
-	if err != nil {
-		return 0, err
-	}
-	changes, err = plan.Preview(ctx, items, report)
-	c.warn(r)
-	if err == nil && c.regroups(r.Have, r.Want.Names) && r.Have.Holder.Rule != "" {
-		more, err := c.preview(ctx, &walkOfRoll{Cluster: c, of: inventory.RollOfMasters, only: true}, report)
-		return changes + more, err
-	}
-	return changes, err
 }
 
 // PreviewDown is the walk of Down without acting.
@@ -371,4 +258,107 @@ func (c *Cluster) Credentials(ctx context.Context) (*Credentials, error) {
 		Context: r.Want.Context, File: r.KubeFiles().Of(r.Want.Context), Server: e.Server,
 		User: user, Until: until.UTC().Format(time.RFC3339),
 	}, nil
+}
+
+// withLease runs f under the lease of the cluster. When another run has it, or came
+// between f's look and its first change, f is run again from the beginning once
+// that one is through: what f saw does not hold any more.
+//
+// An error before the first change is an [*Unchanged].
+func (c *Cluster) withLease(ctx context.Context, verb settings.Verb, report func(plan.Event), f func(context.Context, hold, func(plan.Event)) error) (warning string, err error) {
+	mode := c.settings.Mode(verb)
+	l, t := c.lease(mode), &touch{}
+	gate := t.gate(l.Guard)
+	for {
+		err = f(ctx, hold{l, gate}, t.watch(report))
+		var held *lease.HeldError
+		if !errors.As(err, &held) || ctx.Err() != nil {
+			break
+		}
+		wait := &lease.Wait{Lease: l, Poll: c.deps.Poll, Clock: c.deps.Clock}
+		if err = plan.Run(ctx, nil, []plan.Item{{Step: wait, Want: true}}, wait.Watch(report)); err != nil {
+			break
+		}
+	}
+	unfinished := err == nil && mode.Pool() && l.Done(inventory.GrowthKey(c.pool()))
+	if row := rowOf(mode); err == nil && row.Whole && !row.Removes { // whoever says so leaves an up of the whole cluster at what there is
+		unfinished = l.Done(inventory.SpanKey) || unfinished
+	}
+	if row := rowOf(mode); err == nil && row.Removes && row.Nodes && !row.Whole {
+		unfinished = l.Done(inventory.PerGroupKey(c.pool())) || unfinished
+	}
+	if err == nil && (unfinished || l.Abandoned()) {
+		err = gate(ctx) // all that the cut run was at is done: nothing is to speak of it any more
+		if held := (*lease.HeldError)(nil); errors.As(err, &held) {
+			err = nil // another run is at work by now, and speaks for itself
+		}
+	}
+	if back := l.Release(ctx); back != nil {
+		warning = back.Error()
+	}
+	return warning, t.judge(err)
+}
+
+// A hold is what a run has of a cluster that it may change. The zero value is that of
+// one which only looks.
+type hold struct {
+	lease *lease.Lease
+	gate  plan.Gate // takes the lease before the first change, and guards it before each
+}
+
+// pool is the one that the settings speak of.
+func (c *Cluster) pool() settings.PoolID {
+	return settings.PoolID{Zone: string(c.settings.Zone), Name: string(c.settings.Pool)}
+}
+
+// lease is one that was not taken yet.
+func (c *Cluster) lease(mode settings.Mode) *lease.Lease {
+	return lease.New(lease.Options{
+		Address: settings.NamesOf(&c.settings).Address(), User: c.deps.User, PID: c.deps.PID, Purpose: string(mode), Zone: string(c.settings.Zone),
+		Length: c.deps.Lease, Breaks: bool(c.settings.BreakLock), Labels: map[string]string{settings.Label: settings.NamesOf(&c.settings).Prefix},
+	})
+}
+
+// Unchanged is why a run ended before it changed anything: neither the cloud,
+// nor the cluster, nor this machine, nor who has the lease. Who is told so need
+// not look for what a half-done run left.
+type Unchanged struct{ Err error }
+
+func (e *Unchanged) Error() string { return e.Err.Error() }
+
+func (e *Unchanged) Unwrap() error { return e.Err }
+
+// A touch tells whether a run has changed anything yet. It is not concluded from
+// the kind of an error: it hears of each changing call and of each step that acts.
+type touch struct{ any atomic.Bool }
+
+// gate passes on what another gate says, and notes that a change follows.
+func (t *touch) gate(guard plan.Gate) plan.Gate {
+	return func(ctx context.Context) error {
+		err := guard(ctx)
+		if !lease.IsOusted(err) { // taking the lease is a change, also when it failed half-way
+			t.any.Store(true)
+		}
+		return err
+	}
+}
+
+// watch passes on what a walk reports, and notes the steps that act.
+func (t *touch) watch(report func(plan.Event)) func(plan.Event) {
+	return func(e plan.Event) {
+		if e.Kind == plan.Making || e.Kind == plan.Removing {
+			t.any.Store(true)
+		}
+		if report != nil {
+			report(e)
+		}
+	}
+}
+
+// judge says of an error that nothing was changed, if that is so.
+func (t *touch) judge(err error) error {
+	if err == nil || t.any.Load() {
+		return err
+	}
+	return &Unchanged{err}
 }
