@@ -198,7 +198,7 @@ func (e *embedded) again(ctx context.Context, was string, refused error) (string
 	}
 }
 
-// prepareAll makes too what is said: addons' images, Kubernetes' own tests.
+// prepareAll makes too what is said: addons' images, Kubernetes' own tests, a second version.
 func prepareAll(c *cli.Context, u *ui) error {
 	var err error
 	made := prepare(c.Context, u, func(m *mirror.Mirror) {
@@ -207,6 +207,9 @@ func prepareAll(c *cli.Context, u *ui) error {
 		}
 		if c.Bool("conformance") && err == nil {
 			_, err = m.PrepareUpstream(c.Context)
+		}
+		if c.Bool("renumbered") && err == nil {
+			err = m.PrepareRenumbered(c.Context)
 		}
 	})
 	return errors.Join(made, err)

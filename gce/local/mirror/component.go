@@ -1,6 +1,7 @@
 package mirror
 
 import (
+	"cmp"
 	"embed"
 	"fmt"
 	"io/fs"
@@ -20,6 +21,11 @@ const (
 	CoreDNS    = "v1.14.2" // the same
 )
 
+// Renumbered is a number that Kubernetes' programs can be made with besides: the sources are
+// those of the version [Kubernetes], so that upgrades have somewhere to go in tests. It shows
+// the walk of an upgrade, and nothing of what versions differ in.
+const Renumbered = "v1.36.4"
+
 // arch is the machines' architecture: the host's.
 const arch = runtime.GOARCH
 
@@ -32,6 +38,7 @@ var pins embed.FS
 // A component is one project's programs.
 type component struct {
 	name string
+	pins string   // the component whose modules these are, "" for its own
 	args []string // to go build
 	// libraries are Debian packages to compile with. Any means cgo.
 	libraries []string
@@ -60,7 +67,12 @@ type asset struct {
 	programs []string
 }
 
-const k8s = "https://dl.k8s.io/release/" + Kubernetes + "/bin/linux/" + arch + "/"
+// releases is where Kubernetes' programs are, of all versions.
+const releases = "https://dl.k8s.io/release/"
+
+func released(version string) string { return releases + version + "/bin/linux/" + arch + "/" }
+
+var k8s = released(Kubernetes)
 
 func components() []component {
 	github := "https://github.com/"
@@ -70,7 +82,7 @@ func components() []component {
 	runc := github + "opencontainers/runc/releases/download/v" + Runc + "/"
 	plugins := "github.com/containernetworking/plugins/plugins/"
 	return []component{
-		kubernetes(),
+		kubernetes("kubernetes", Kubernetes),
 		{
 			name: "etcd",
 			programs: [][2]string{
@@ -114,17 +126,17 @@ func components() []component {
 }
 
 // kubernetes' version is in variables that its own build sets (hack/lib/version.sh).
-func kubernetes() component {
+func kubernetes(name, version string) component {
 	flags := "-s -w"
 	for _, p := range []string{"k8s.io/component-base/version.", "k8s.io/client-go/pkg/version."} {
-		flags += " -X " + p + "gitVersion=" + Kubernetes + " -X " + p + "gitMajor=1 -X " + p + "gitMinor=36 -X " + p + "gitTreeState=clean -X " + p + "gitCommit=unknown"
+		flags += " -X " + p + "gitVersion=" + version + " -X " + p + "gitMajor=1 -X " + p + "gitMinor=36 -X " + p + "gitTreeState=clean -X " + p + "gitCommit=unknown"
 	}
-	c := component{name: "kubernetes", args: []string{"-ldflags=" + flags}}
+	c := component{name: name, pins: "kubernetes", args: []string{"-ldflags=" + flags}}
 	for _, program := range []string{"kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy", "kubelet", "kubeadm", "kubectl"} {
 		c.programs = append(c.programs, [2]string{program, "k8s.io/kubernetes/cmd/" + program})
 	}
 	for _, program := range []string{"kubelet", "kubeadm", "kubectl"} {
-		c.assets = append(c.assets, asset{url: k8s + program, sums: k8s + program + ".sha256", programs: []string{program}})
+		c.assets = append(c.assets, asset{url: released(version) + program, sums: released(version) + program + ".sha256", programs: []string{program}})
 	}
 	return c
 }
@@ -134,23 +146,24 @@ var pinFiles = []string{"go.mod", "go.sum", "tools.go"}
 
 // pinned are the files that pin the component's modules, by their real names.
 func (c component) pinned() (map[string][]byte, error) {
+	of := cmp.Or(c.pins, c.name)
 	files := map[string][]byte{}
 	for _, name := range pinFiles {
-		b, err := fs.ReadFile(pins, path.Join("build", c.name, name+".in"))
+		b, err := fs.ReadFile(pins, path.Join("build", of, name+".in"))
 		if err != nil {
 			return nil, fmt.Errorf("reading pins of %s: %w", c.name, err)
 		}
 		files[name] = b
 	}
 	for _, name := range c.mains {
-		b, err := fs.ReadFile(pins, path.Join("build", c.name, name+".go.in"))
+		b, err := fs.ReadFile(pins, path.Join("build", of, name+".go.in"))
 		if err != nil {
 			return nil, fmt.Errorf("reading the source of %s: %w", name, err)
 		}
 		files[path.Join(name, "main.go")] = b
 	}
 	for _, p := range c.patches {
-		b, err := fs.ReadFile(pins, path.Join("build", c.name, p.source+".in"))
+		b, err := fs.ReadFile(pins, path.Join("build", of, p.source+".in"))
 		if err != nil {
 			return nil, fmt.Errorf("reading what is other in %s: %w", p.module, err)
 		}

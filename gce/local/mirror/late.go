@@ -182,3 +182,52 @@ func (m *Mirror) HasUpstream() bool {
 	p, err := m.upstream.found()
 	return err == nil && m.cache.has(p.programs) && m.upstream.cached()
 }
+
+// renumbered are Kubernetes' programs and images as [Renumbered]. They are built wherever
+// the others come from: what is published under that number is of other sources.
+func (s *store) renumbered(ctx context.Context) (programs, images artefact, err error) {
+	c := kubernetes("renumbered", Renumbered)
+	if programs, err = c.built(ctx); err != nil {
+		return artefact{}, artefact{}, err
+	}
+	images = baked("renumbered-images", kubernetesRecipes(c.name, Renumbered), []string{programs.key}, func(ctx context.Context, _, program string) (string, error) {
+		dir, err := s.cache.ensure(ctx, programs, s.build(c.name))
+		return filepath.Join(dir, "bin", program), err
+	})
+	return programs, images, nil
+}
+
+// PrepareRenumbered makes Kubernetes' programs and images once more, of the same sources with
+// the number [Renumbered]. An embedded GCE that is started from then on has them.
+func (m *Mirror) PrepareRenumbered(ctx context.Context) error {
+	programs, images, err := m.store.renumbered(ctx)
+	for _, a := range []artefact{programs, images} {
+		if err == nil {
+			_, err = m.cache.ensure(ctx, a, m.store.build(a.name))
+		}
+	}
+	if err != nil {
+		return err
+	}
+	return m.cache.tidy(programs, images)
+}
+
+// HasRenumbered tells whether the mirror has [Renumbered] too.
+func (m *Mirror) HasRenumbered() bool { return m.renumbered }
+
+// findRenumbered adds what there is of [Renumbered] to the mirror's programs and to image
+// layouts: all of it, or nothing.
+func (m *Mirror) findRenumbered(ctx context.Context, layouts ...string) ([]string, error) {
+	programs, images, err := m.store.renumbered(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, a := range []artefact{programs, images} {
+		if held, err := m.cache.hold(a); !held || err != nil {
+			return layouts, err
+		}
+	}
+	m.renumbered = true
+	m.trees = append(m.trees, filepath.Join(m.cache.path(programs), "tree"))
+	return append(layouts, m.cache.path(images)), nil
+}

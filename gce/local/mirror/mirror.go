@@ -33,12 +33,15 @@ type Options struct {
 // by several goroutines.
 type Mirror struct {
 	cache    *cache
+	store    *store
 	trees    []string // directories of HOST/PATH
 	kubectl  string
 	registry *registry
 	addons   *late
 	ingress  *late // of the example of an Ingress controller
 	upstream *late // what Kubernetes' own tests run
+
+	renumbered bool // it has [Renumbered] too
 }
 
 // Prepare returns the mirror, made first as far as it is not in the cache: from
@@ -50,7 +53,7 @@ func Prepare(ctx context.Context, o Options) (*Mirror, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &Mirror{cache: s.cache, addons: newLate(s, ofAddons()), ingress: newLate(s, ofIngress()), upstream: newLate(s, ofUpstream())}
+	m := &Mirror{cache: s.cache, store: s, addons: newLate(s, ofAddons()), ingress: newLate(s, ofIngress()), upstream: newLate(s, ofUpstream())}
 	if err := m.fill(ctx, s); err != nil {
 		return nil, errors.Join(err, m.Close())
 	}
@@ -112,7 +115,11 @@ func (m *Mirror) fill(ctx context.Context, s *store) error {
 	if err != nil {
 		return err
 	}
-	if m.registry, err = openRegistry(images, sample); err != nil {
+	layouts, err := m.findRenumbered(ctx, images, sample)
+	if err != nil {
+		return err
+	}
+	if m.registry, err = openRegistry(layouts...); err != nil {
 		return err
 	}
 	if err := s.cache.tidy(append(current, official, made, extra)...); err != nil {

@@ -37,7 +37,7 @@ func (c component) pack(bin, tree string) error {
 			err = archive(file, bin, a)
 		}
 		if err == nil {
-			err = writeSum(place(tree, a.sums), file, strings.HasPrefix(a.sums, k8s))
+			err = writeSum(place(tree, a.sums), file, strings.HasPrefix(a.sums, releases))
 		}
 		if err != nil {
 			return fmt.Errorf("packing %s: %w", filepath.Base(file), err)

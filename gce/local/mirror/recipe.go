@@ -34,8 +34,13 @@ func recipes() []recipe {
 		{ref: "pause:" + Pause, program: "pause", path: "pause", bare: true, user: "65535:65535", entrypoint: []string{"/pause"}},
 		{ref: "coredns/coredns:" + CoreDNS, component: "coredns", program: "coredns", path: "coredns", certs: true, entrypoint: []string{"/coredns"}},
 	}
+	return append(list, kubernetesRecipes("kubernetes", Kubernetes)...)
+}
+
+// kubernetesRecipes are the images of Kubernetes' own programs, out of a component.
+func kubernetesRecipes(component, version string) (list []recipe) {
 	for _, p := range []string{"kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy"} {
-		r := recipe{ref: p + ":" + Kubernetes, component: "kubernetes", program: p, path: "usr/local/bin/" + p, certs: p != "kube-proxy"}
+		r := recipe{ref: p + ":" + version, component: component, program: p, path: "usr/local/bin/" + p, certs: p != "kube-proxy"}
 		if p == "kube-proxy" {
 			r.packages = []string{"nftables", "iptables", "ipset", "conntrack", "kmod", "netbase"}
 			r.files = iptablesLinks()
