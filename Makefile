@@ -22,7 +22,7 @@ NODES ?= 1000
 ZONE ?= us-central1-b
 LIVE = $(if $(YES),-yes) $(if $(DOWN),-down) $(if $(OUT),-out=$(OUT))
 
-.PHONY: linted conformance test-drills long large upstream live mutants help build check test fuzz demo bench replay lint golden tools release clean
+.PHONY: linted conformance test-upgrade test-drills long large upstream live mutants help build check test fuzz demo bench replay lint golden tools release clean
 
 help: ## say what there is to make
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -68,6 +68,13 @@ test-drills: tools build ## every drill there is, on model machines and, as root
 ifeq ($(root),yes)
 	bin/hakube local prepare
 	HAKUBE_DRILLS="3 all" $(GO) test ./cmd/hakube -count=1 -vet=off -v -run 'TestRealDrills$$' -timeout 60m
+endif
+
+test-upgrade: tools build ## a cluster goes to another version, on model machines and, as root, three real masters and two nodes; the number is new, the sources are the same
+	$(GO) test ./cluster ./cluster/upgrade ./scripts -count=1 -vet=off -v -run 'Upgrade|Rules|KeepRings'
+ifeq ($(root),yes)
+	bin/hakube local prepare --renumbered
+	$(GO) test ./cmd/hakube -count=1 -vet=off -v -run 'TestRealUpgrade$$' -timeout 60m
 endif
 
 long: tools build ## what "make test" has in short forms, whole: every cut, and the longest on real machines (an hour and a half)
