@@ -3,6 +3,7 @@
 package main
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -35,6 +36,19 @@ func TestRealUpgrade(t *testing.T) {
 		g.masters[zone] = g.hakube(t, "up", zone, addMaster).Replica
 	}
 	g.allOf(t, mirror.Kubernetes)
+	g.refuses(t, "v1.36.999", "is not to be had: kubernetes-master asked for it: ")
+	g.goesBack(t)
+	g.goesThere(t, masters)
+	g.refuses(t, mirror.Kubernetes, "a control plane does not go back")
+	g.joins(t, masters)
+	g.walk.env = withoutZone(g.walk.env)
+	g.ok(t, "down", "--yes")
+	g.nothingLeft(t)
+}
+
+// goesThere is an upgrade of all, and what is to be seen of it.
+func (g *grown) goesThere(t *testing.T, masters []string) {
+	t.Helper()
 	r := newRegister(t, g.kubeconfig)
 	g.object(t, deployment("budgeted", g.nodes, ""))
 	g.object(t, `{"apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": {"name": "budgeted"},
@@ -43,7 +57,8 @@ func TestRealUpgrade(t *testing.T) {
 	least := g.leastReady(t, "name=budgeted")
 	ca := g.certificateAuthority(t)
 
-	g.walk.env = append(g.walk.env, "KUBE_VERSION="+mirror.Renumbered)
+	before := g.walk.env
+	g.walk.env = append(slices.Clone(before), "KUBE_VERSION="+mirror.Renumbered)
 	begin := time.Now()
 	var s cluster.Summary
 	decode(t, g.ok(t, "upgrade", "--json").stdout, &s)
@@ -74,10 +89,48 @@ func TestRealUpgrade(t *testing.T) {
 	if !s.Nothing {
 		t.Errorf("the same again did something: %+v", s)
 	}
+	g.walk.env = before
+}
+
+// refuses has an upgrade to a version refused, which changes nothing.
+func (g *grown) refuses(t *testing.T, version, why string) {
+	t.Helper()
+	before := g.status(t).Calls.Change
+	r := g.run(t, "upgrade", "--kube-version="+version)
+	if r.code != exitFailed || !strings.Contains(r.stderr, why) {
+		t.Errorf("an upgrade to %s exits with %d and does not say %q:\n%s", version, r.code, why, r.stderr)
+	}
+	if n := g.status(t).Calls.Change - before; n != 0 {
+		t.Errorf("an upgrade to %s is refused after %d changing calls", version, n)
+	}
+}
+
+// goesBack kills an upgrade once the first master's machine is gone: status names it, and
+// with the version of before the master comes back as it was.
+func (g *grown) goesBack(t *testing.T) {
+	t.Helper()
+	g.killedAt(t, "machine kubernetes-master +removed", "upgrade", "--kube-version="+mirror.Renumbered)
+	if s := g.cluster(t); !slices.ContainsFunc(s.Unfinished, func(x cluster.Unfinished) bool {
+		return isNamed(x.Command, "KUBE_VERSION="+mirror.Renumbered+" hakube upgrade")
+	}) {
+		t.Errorf("status does not name an upgrade that was cut: %+v", s.Unfinished)
+	}
+	g.ok(t, "upgrade", "--kube-version="+mirror.Kubernetes)
+	g.allOf(t, mirror.Kubernetes)
+}
+
+// joins has a node come after an upgrade, and where there is one master a second one: they
+// are of what the others are.
+func (g *grown) joins(t *testing.T, masters []string) {
+	t.Helper()
+	g.nodes++
+	g.hakube(t, "up", zoneB, fmt.Sprint("NUM_NODES=", g.nodes))
+	if len(masters) == 1 {
+		masters = append(masters, zoneC)
+		g.masters[zoneC] = g.hakube(t, "up", zoneC, addMaster).Replica
+	}
+	g.allOf(t, mirror.Renumbered)
 	g.expect(t, masters, []string{zoneB})
-	g.walk.env = withoutZone(g.walk.env)
-	g.ok(t, "down", "--yes")
-	g.nothingLeft(t)
 }
 
 // renumbered skips a test where the cache has no second version, which takes minutes to make.
