@@ -124,7 +124,8 @@ func (g *grown) goesBack(t *testing.T) {
 func (g *grown) joins(t *testing.T, masters []string) {
 	t.Helper()
 	g.nodes++
-	g.hakube(t, "up", zoneB, fmt.Sprint("NUM_NODES=", g.nodes))
+	g.walk.env = append(g.walk.env, fmt.Sprint("NUM_NODES=", g.nodes)) // which a plan goes by later
+	g.hakube(t, "up", zoneB)
 	if len(masters) == 1 {
 		masters = append(masters, zoneC)
 		g.masters[zoneC] = g.hakube(t, "up", zoneC, addMaster).Replica

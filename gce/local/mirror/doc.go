@@ -8,7 +8,8 @@
 // directories below build/ pin by version and checksum, and from Debian's
 // packages. Either way they are made once, into a cache keyed by what they are
 // made from. Images of addons are made when one is asked for, Kubernetes' own
-// tests and their images when it is said. nginx and busybox, for trying a cluster, always come from Debian.
+// tests and their images when it is said, and so Kubernetes itself once more under another
+// number, for tests of upgrades. nginx and busybox, for trying a cluster, always come from Debian.
 //
 // What is built here differs from the official artefacts in this: the images
 // have no distroless base but what each program needs (see recipes), archives
