@@ -109,7 +109,7 @@ func (g *grown) refuses(t *testing.T, version, why string) {
 // with the version of before the master comes back as it was.
 func (g *grown) goesBack(t *testing.T) {
 	t.Helper()
-	g.killedAt(t, "machine kubernetes-master +removed", "upgrade", "--kube-version="+mirror.Renumbered)
+	g.killedAt(t, `machine kubernetes-master(-[0-9a-f]{3})? +removed`, "upgrade", "--kube-version="+mirror.Renumbered)
 	if s := g.cluster(t); !slices.ContainsFunc(s.Unfinished, func(x cluster.Unfinished) bool {
 		return isNamed(x.Command, "KUBE_VERSION="+mirror.Renumbered+" hakube upgrade")
 	}) {
