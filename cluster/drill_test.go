@@ -139,6 +139,7 @@ func TestDrillInterrupted(t *testing.T) {
 
 // TestDrillsFind plants a fault that validate does not see: the drill does.
 func TestDrillsFind(t *testing.T) {
+	long(t, "TestDrills")
 	besideOthers(t)
 	for _, x := range []struct {
 		name, drill string
