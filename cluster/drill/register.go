@@ -322,7 +322,24 @@ func (r *Register) Ended() bool { return r.ctx.Err() != nil }
 func (r *Register) Linear() (porcupine.CheckResult, int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return porcupine.CheckOperationsTimeout(registerModel, r.history, time.Minute), len(r.history)
+	return porcupine.CheckOperationsTimeout(registerModel, withoutTwins(r.history), time.Minute), len(r.history)
+}
+
+// withoutTwins leaves out writes without an answer that are like an earlier one of these. Of
+// several from one number to the next at most one takes hold, since the number never comes
+// back, and the earliest may do so whenever a later one may. With all of them the judgement
+// would take longer than anybody waits.
+func withoutTwins(history []porcupine.Operation) []porcupine.Operation {
+	seen := map[op]bool{}
+	return slices.DeleteFunc(slices.Clone(history), func(x porcupine.Operation) bool {
+		o, out := x.Input.(op), x.Output.(*outcome)
+		if !o.write || out != nil {
+			return false
+		}
+		twin := seen[o]
+		seen[o] = true
+		return twin
+	})
 }
 
 // Count is how many writes were acknowledged and how many reads answered.

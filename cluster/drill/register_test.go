@@ -21,6 +21,12 @@ func TestRegisterModel(t *testing.T) {
 		return step{client, call, end, op{}, &outcome{value: value}}
 	}
 	ok := &outcome{}
+	dark := func(n int) (list []step) { // no answer for a while
+		for i := range n {
+			list = append(list, w(0, 1+2*i, 0, 0, nil))
+		}
+		return list
+	}
 	for _, c := range []struct {
 		name  string
 		want  porcupine.CheckResult
@@ -34,6 +40,8 @@ func TestRegisterModel(t *testing.T) {
 		{"unknown, and it never did", porcupine.Ok, []step{w(2, 1, 0, 0, nil), read(0, 3, 4, 0), w(0, 5, 6, 0, ok), read(0, 7, 8, 1)}},
 		{"unknown, and it came twice", porcupine.Illegal, []step{w(2, 1, 0, 0, nil), read(0, 3, 4, 1), read(0, 5, 6, 2)}},
 		{"refused, and yet there", porcupine.Illegal, []step{w(0, 1, 2, 0, &outcome{refused: true}), read(0, 3, 4, 1)}},
+		{"many unknown, one by one, and one took hold", porcupine.Ok, append(dark(60), read(1, 200, 201, 1), w(0, 202, 203, 1, ok), read(1, 204, 205, 2))},
+		{"many unknown, and lost after", porcupine.Illegal, append(dark(60), read(1, 200, 201, 1), w(0, 202, 203, 1, ok), read(1, 204, 205, 1))},
 	} {
 		r := &Register{}
 		for _, s := range c.steps {
@@ -43,7 +51,7 @@ func TestRegisterModel(t *testing.T) {
 			}
 			r.note(s.client, s.op, s.out, time.Time{}.Add(time.Duration(s.call)), end)
 		}
-		if got := porcupine.CheckOperationsTimeout(registerModel, r.history, time.Second); got != c.want {
+		if got := porcupine.CheckOperationsTimeout(registerModel, withoutTwins(r.history), 10*time.Second); got != c.want {
 			t.Errorf("%s: %v, want %v", c.name, got, c.want)
 		}
 	}
