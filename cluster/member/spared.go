@@ -52,21 +52,35 @@ func (s spared) why(ctx context.Context) string {
 		if q := replicate.QuorumOf(voters); !q.Holds() || q.Alive < len(others) {
 			return fmt.Sprintf("ring %s: %d of the other %d masters take part, of %d voters", ring, q.Alive, len(others), q.Voters)
 		}
-		for _, m := range others {
-			if n := now.Behind(ring, m.Name); n > env.MaxBehind {
-				return fmt.Sprintf("ring %s: %s is %d entries behind its leader", ring, m.Name, n)
-			}
+		if why := Trailing(now, ring, others); why != "" {
+			return why
 		}
 	}
 	if err := now.MayChange(s.of.Name); err != nil {
 		return err.Error()
 	}
-	for _, m := range others {
-		ip, err := s.env.External(ctx, m)
+	return Silent(ctx, s.env, others)
+}
+
+// Trailing is which of these masters is too far behind in a ring for it to do without
+// another one, "" if none is.
+func Trailing(now *rings.Survey, ring string, masters []inventory.Object) string {
+	for _, m := range masters {
+		if n := now.Behind(ring, m.Name); n > env.MaxBehind {
+			return fmt.Sprintf("ring %s: %s is %d entries behind its leader", ring, m.Name, n)
+		}
+	}
+	return ""
+}
+
+// Silent is which of these masters' API servers is not ready, and why, "" if all are.
+func Silent(ctx context.Context, e *env.Env, masters []inventory.Object) string {
+	for _, m := range masters {
+		ip, err := e.External(ctx, m)
 		if err != nil {
 			return err.Error()
 		}
-		if why := s.env.Ready(ctx, ip); why != "" {
+		if why := e.Ready(ctx, ip); why != "" {
 			return fmt.Sprintf("the API server of %s: %s", m.Name, why)
 		}
 	}

@@ -7,6 +7,7 @@ import (
 
 	"hakube/cluster/env"
 	"hakube/cluster/inventory"
+	"hakube/cluster/member"
 	"hakube/cluster/plan"
 	"hakube/cluster/refusal"
 	"hakube/cluster/rings"
@@ -95,25 +96,14 @@ func (w well) why(ctx context.Context) string {
 		if q := replicate.QuorumOf(now.Voters(ring)); !q.Holds() || q.Alive < len(masters) {
 			return fmt.Sprintf("ring %s: %d of %d masters take part, of %d voters", ring, q.Alive, len(masters), q.Voters)
 		}
-		for _, m := range masters {
-			if n := now.Behind(ring, m.Name); n > env.MaxBehind {
-				return fmt.Sprintf("ring %s: %s is %d entries behind its leader", ring, m.Name, n)
-			}
+		if why := member.Trailing(now, ring, masters); why != "" {
+			return why
 		}
 		if no := now.Refusals(ring); len(no) > 0 {
 			return fmt.Sprintf("ring %s takes no writes: %s", ring, no[0].Why)
 		}
 	}
-	for _, m := range masters {
-		ip, err := w.env.External(ctx, m)
-		if err != nil {
-			return err.Error()
-		}
-		if why := w.env.Ready(ctx, ip); why != "" {
-			return fmt.Sprintf("the API server of %s: %s", m.Name, why)
-		}
-	}
-	return ""
+	return member.Silent(ctx, w.env, masters)
 }
 
 // wellLimit is how long masters may take to be as well as they were.
