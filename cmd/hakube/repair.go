@@ -255,31 +255,7 @@ func rollCommand(u *ui) *cli.Command {
 			"on masters' data disks, stay.\n\n" + exitHelp,
 		Flags:        append(settingFlags(), allFlag()),
 		OnUsageError: usage,
-		Action: func(c *cli.Context) error {
-			r, err := u.rolling(c, cluster.RollVerb, changing)
-			if err != nil {
-				return err
-			}
-			u.note("rolling %s: cluster %s of project %s (provider %s)", r.words, r.s.Prefix, r.s.Project, r.s.Provider)
-			r.cl.OnRoll(func(x cluster.Rolling) error { u.tellRolls(x, u.note); return nil })
-			summary, err := r.run(c.Context, u.report())
-			if err != nil {
-				return err
-			}
-			u.warnAll(summary.Warnings)
-			switch {
-			case u.json:
-				return u.object("roll", u.resultOf(summary))
-			case summary.Nothing:
-				u.note("nothing to roll: %s of cluster %s are as they are to be", r.words, r.s.Prefix)
-				return nil
-			}
-			for _, line := range darkness(summary) {
-				u.printf("%s\n", line)
-			}
-			u.tellRolled(summary)
-			return nil
-		},
+		Action:       func(c *cli.Context) error { return u.rolls(c, cluster.RollVerb, "rolling") },
 	}
 }
 

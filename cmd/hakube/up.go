@@ -220,32 +220,43 @@ func upgradeCommand(u *ui) *cli.Command {
 			"no master runs the new version, KUBE_VERSION of before goes back. Until it is done up changes nothing.\n\n" + exitHelp,
 		Flags:        settingFlags(),
 		OnUsageError: usage,
-		Action: func(c *cli.Context) error {
-			r, err := u.rolling(c, cluster.UpgradeVerb, changing)
-			if err != nil {
-				return err
-			}
-			u.note("upgrading %s: cluster %s of project %s (provider %s)", r.words, r.s.Prefix, r.s.Project, r.s.Provider)
-			to := ""
-			r.cl.OnRoll(func(x cluster.Rolling) error { to = x.To; u.tellRolls(x, u.note); return nil })
-			summary, err := r.run(c.Context, u.report())
-			if err != nil {
-				return err
-			}
-			u.warnAll(summary.Warnings)
-			switch {
-			case u.json:
-				return u.object("upgrade", u.resultOf(summary))
-			case summary.Nothing:
-				u.note("nothing to upgrade: %s of cluster %s are of %s; KUBE_VERSION names another version", r.words, r.s.Prefix, to)
-				return nil
-			}
-			for _, line := range darkness(summary) {
-				u.printf("%s\n", line)
-			}
-			u.tellRolled(summary)
-			u.note("%s of cluster %s are of %s", r.words, r.s.Prefix, to)
-			return nil
-		},
+		Action:       func(c *cli.Context) error { return u.rolls(c, cluster.UpgradeVerb, "upgrading") },
 	}
+}
+
+// rolls makes machines again, for a roll or an upgrade.
+func (u *ui) rolls(c *cli.Context, verb cluster.Verb, doing string) error {
+	r, err := u.rolling(c, verb, changing)
+	if err != nil {
+		return err
+	}
+	u.note("%s %s: cluster %s of project %s (provider %s)", doing, r.words, r.s.Prefix, r.s.Project, r.s.Provider)
+	are, otherwise := "as they are to be", ""
+	r.cl.OnRoll(func(x cluster.Rolling) error {
+		if verb == cluster.UpgradeVerb {
+			are, otherwise = "of "+x.To, "; KUBE_VERSION names another version"
+		}
+		u.tellRolls(x, u.note)
+		return nil
+	})
+	summary, err := r.run(c.Context, u.report())
+	if err != nil {
+		return err
+	}
+	u.warnAll(summary.Warnings)
+	switch {
+	case u.json:
+		return u.object(string(verb), u.resultOf(summary))
+	case summary.Nothing:
+		u.note("nothing to %s: %s of cluster %s are %s%s", verb, r.words, r.s.Prefix, are, otherwise)
+		return nil
+	}
+	for _, line := range darkness(summary) {
+		u.printf("%s\n", line)
+	}
+	u.tellRolled(summary)
+	if verb == cluster.UpgradeVerb {
+		u.note("%s of cluster %s are %s", r.words, r.s.Prefix, are)
+	}
+	return nil
 }
