@@ -21,7 +21,6 @@ import (
 	"hakube/cluster/step"
 	"hakube/cluster/task"
 	"hakube/gce"
-	"hakube/replicate"
 	"hakube/scripts"
 )
 
@@ -339,70 +338,4 @@ func anyEntry(ctx context.Context, r *env.Env, ip string, from inventory.Object)
 	}
 	e.Server = "https://" + ip
 	return e, nil
-}
-
-// Denied tells that a master did not take this operator's ssh key.
-func (s *Snapshot) Denied(name string) bool {
-	return errors.Is(s.Rings.Silent[name], replicate.ErrDenied)
-}
-
-// master concludes a master's state.
-func (s *Snapshot) master(m ObservedMaster) MasterStatus {
-	x := MasterStatus{Name: m.Name, Zone: m.Zone, Node: "unknown"}
-	node := s.nodeOf(m.Object)
-	if s.nodes.read {
-		switch {
-		case node == nil:
-			x.Node = "none"
-		case kube.NotReady(node) == "":
-			x.Node = "Ready"
-		default:
-			x.Node = "NotReady"
-		}
-	}
-	if node != nil {
-		x.Version = node.Status.NodeInfo.KubeletVersion
-	}
-	x.State, x.Why = s.state(m, node)
-	x.Group = GroupNone
-	if own := s.have.OwnGroupOf(m.Object); own.Idle {
-		x.Group = GroupIdle
-	} else if own.Name != "" {
-		x.Group = GroupWatches
-	}
-	return x
-}
-
-func (s *Snapshot) state(m ObservedMaster, node *corev1.Node) (state, why string) {
-	switch m.Status {
-	case "RUNNING":
-	case "":
-		if m.Disk {
-			return StateGone, "there is its disk and no machine"
-		}
-		return StateGone, "it is in a ring and there is no machine"
-	case "PROVISIONING", "STAGING", "REPAIRING":
-		return StateStarting, "the machine is " + m.Status
-	default:
-		return StateStopped, "the machine is " + m.Status
-	}
-	switch silent := s.Rings.Silent[m.Name]; {
-	case m.phaseError == nil && m.phase != scripts.PhaseRunning && (m.phase != "" || m.ready != ""):
-		return phaseState(m.phase)
-	case s.Rings.RefusedBy(m.Name) != "":
-		return StateNotReady, s.Rings.RefusedBy(m.Name)
-	case m.ready != "" && silent != nil:
-		return StateUnreachable, fmt.Sprintf("API: %s; ssh: %v", m.ready, silent)
-	case m.ready != "":
-		return StateNotReady, "API: " + m.ready
-	case s.nodes.read && node == nil:
-		return StateNotReady, "it is no Node"
-	case s.nodes.read && kube.NotReady(node) != "":
-		return StateNotReady, "its Node: " + kube.NotReady(node)
-	case silent != nil:
-		return StateReady, fmt.Sprintf("ssh: %v", silent)
-	case s.Rings.MachineWhy(m.Name) != "":
-		return StateNotReady, s.Rings.MachineWhy(m.Name)
-	}
-	return StateReady, ""
 }
