@@ -15,10 +15,10 @@ tee "$1" | awk -v kept="$1" '
       print substr(lines[i], 1, 600)
     }
   }
-  # saying is the last line of it in which the test speaks, and not of a step or a clock.
+  # saying is the last line of it in which the test speaks, and not of a step, a clock or a log.
   function saying(text,   lines, n, i) {
     n = split(text, lines, "\n")
-    for (i = n; i >= 1; i--) if (lines[i] ~ /_test\.go:[0-9]+: / && lines[i] !~ / after [0-9.]+m?s$/ && lines[i] !~ /_test\.go:[0-9]+: \[[0-9]+\/[0-9]+\] /) { sub(/^ */, "", lines[i]); return substr(lines[i], 1, 400) }
+    for (i = n; i >= 1; i--) if (lines[i] ~ /_test\.go:[0-9]+: / && lines[i] !~ / after [0-9.]+m?s$/ && lines[i] !~ /_test\.go:[0-9]+: \[[0-9]+\/[0-9]+\] / && lines[i] !~ /_test\.go:[0-9]+: the daemon.s log:$/) { sub(/^ */, "", lines[i]); return substr(lines[i], 1, 400) }
     return "(says nothing)"
   }
   /^=== (RUN|PAUSE|CONT|NAME)/ { if ($2 == "RUN") { name = $3; text[name] = "" } else if ($2 == "NAME" || $2 == "CONT") name = $3; next }

@@ -98,9 +98,9 @@ func (g *grown) expect(t *testing.T, masters, pools []string) {
 	if !slices.Equal(has, pools) {
 		t.Errorf("pools are in %v, want %v", has, pools)
 	}
-	holder, survives := names[0], 0
-	if len(names) > 1 {
-		holder, survives = cluster.HolderBalancer, (len(names)-1)/2
+	holder, survives := names[0], (len(names)-1)/2
+	if len(names) > 1 || slices.Contains(g.walk.env, "HAKUBE_LOAD_BALANCER=from-start") {
+		holder = cluster.HolderBalancer
 		var healthy []string
 		for _, b := range s.Balancer.Backends {
 			if b.Healthy {

@@ -70,14 +70,15 @@ func TestAddons(t *testing.T) {
 	}
 }
 
-// explain is what whoever reads of a failure asks next.
+// explain is what whoever reads of a failure asks next. What tells most comes last, where a
+// report that is cut still has it.
 func (w *withAddons) explain(t *testing.T) {
 	for _, args := range [][]string{
-		{"get", "nodes,services,pods", "--all-namespaces", "-o", "wide"},
-		{"get", "events", "--all-namespaces", "--sort-by=.lastTimestamp"},
 		{"logs", "--namespace=kube-system", "--selector=k8s-app=cloud-controller-manager", "--tail=150"},
 		{"logs", "--namespace=kube-system", "--selector=k8s-app=metrics-server", "--tail=50"},
 		{"logs", "--namespace=kube-system", "--selector=k8s-app=kube-network-policies", "--tail=50"},
+		{"get", "nodes,services,pods", "--all-namespaces", "-o", "wide"},
+		{"get", "events", "--all-namespaces", "--sort-by=.lastTimestamp"},
 	} {
 		out, err := w.tryKubectl(t, args...)
 		t.Logf("kubectl %s: %v\n%s", strings.Join(args, " "), err, out)

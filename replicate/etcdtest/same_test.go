@@ -44,11 +44,21 @@ const writes = 40 // in one put: more than the tenth that a learner may lack
 // via is a member to ask: the first that runs and votes.
 func (b *both) via() (string, bool) {
 	for _, n := range []string{"a", "b", "c"} {
-		if m := b.m[n]; m != nil && b.live(n) && !m.data.State.Members[m.data.ID].Learner {
+		if b.votes(n) {
 			return n, true
 		}
 	}
 	return "", false
+}
+
+// votes tells whether one runs and knows that it is a voter: who joined a ring without quorum
+// has been told nothing yet, not even that it is a learner.
+func (b *both) votes(n string) bool {
+	if !b.live(n) {
+		return false
+	}
+	own, known := b.m[n].data.State.Members[b.m[n].data.ID]
+	return known && !own.Learner
 }
 
 func (b *both) live(n string) bool {
@@ -82,7 +92,7 @@ func (b *both) can(q question, via string) bool {
 // voters is how many run that can be asked.
 func (b *both) voters() (n int) {
 	for _, name := range []string{"a", "b", "c"} {
-		if m := b.m[name]; b.live(name) && !m.data.State.Members[m.data.ID].Learner {
+		if b.votes(name) {
 			n++
 		}
 	}
