@@ -49,8 +49,9 @@ func (w *walk) volumes(t *testing.T) {
 	w.claim(t, "data", "")
 	w.object(t, `{"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "keeper"}, "spec": {"replicas": 1, "strategy": {"type": "Recreate"},
 		"selector": {"matchLabels": {"app": "keeper"}}, "template": {"metadata": {"labels": {"app": "keeper"}}, "spec": `+keeper("data")+`}}}`)
-	w.kubectl(t, "rollout", "status", "deployment", "keeper", "--timeout=150s")
-	w.kubectl(t, "exec", "deployment/keeper", "--", "sh", "-c", "echo kept >/data/file && sync")
+	w.kubectl(t, "rollout", "status", "deployment", "keeper", "--timeout=300s")
+	// No sync of all file systems: those of the host are among them, and a busy one takes minutes.
+	w.kubectl(t, "exec", "deployment/keeper", "--", "sh", "-c", "echo kept | dd of=/data/file conv=fsync")
 	disk := w.call(t, "GET", zonal+"/disks/"+w.kubectl(t, "get", "pvc", "data", "-o", "jsonpath={.spec.volumeName}"))
 	if labels, _ := disk["labels"].(map[string]any); labels["hakube-cluster"] != "kubernetes" || !strings.HasSuffix(fmt.Sprint(disk["type"]), "/pd-standard") {
 		t.Errorf("the disk is %v", disk)
@@ -64,11 +65,11 @@ func (w *walk) volumes(t *testing.T) {
 func (w *walk) copies(t *testing.T) {
 	w.object(t, `{"apiVersion": "snapshot.storage.k8s.io/v1", "kind": "VolumeSnapshot", "metadata": {"name": "daily"}, "spec": {"source": {"persistentVolumeClaimName": "data"}}}`)
 	w.kubectl(t, "wait", "volumesnapshot/daily", "--for=jsonpath={.status.readyToUse}=true", "--timeout=60s")
-	w.kubectl(t, "exec", "deployment/keeper", "--", "sh", "-c", "echo later >/data/file && sync")
+	w.kubectl(t, "exec", "deployment/keeper", "--", "sh", "-c", "echo later | dd of=/data/file conv=fsync")
 	w.claim(t, "copy", `, "dataSource": {"apiGroup": "snapshot.storage.k8s.io", "kind": "VolumeSnapshot", "name": "daily"}`)
 	w.claim(t, "clone", `, "dataSource": {"kind": "PersistentVolumeClaim", "name": "data"}`)
 	w.object(t, `{"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "reader"}, "spec": `+keeper("copy", "clone")+`}`)
-	w.kubectl(t, "wait", "pod/reader", "--for=condition=Ready", "--timeout=150s")
+	w.kubectl(t, "wait", "pod/reader", "--for=condition=Ready", "--timeout=300s")
 	if got := w.kubectl(t, "exec", "reader", "--", "cat", "/copy/file", "/clone/file"); strings.TrimSpace(got) != "kept\nlater" {
 		t.Errorf("the snapshot's copy and the clone have %q", got)
 	}
@@ -115,7 +116,7 @@ func (w *walk) readOnlyMany(t *testing.T) {
 	if len(pods) < 2 {
 		t.Fatalf("there are only %d nodes", len(pods))
 	}
-	w.kubectl(t, append([]string{"wait", "--for=condition=Ready", "--timeout=150s", "--request-timeout=0"}, pods...)...)
+	w.kubectl(t, append([]string{"wait", "--for=condition=Ready", "--timeout=300s", "--request-timeout=0"}, pods...)...)
 	for _, pod := range pods {
 		if got := w.kubectl(t, "exec", pod, "--", "cat", "/shared/file"); strings.TrimSpace(got) != "kept" {
 			t.Errorf("%s reads %q", pod, got)
@@ -168,7 +169,7 @@ func (w *walk) tooManyDisks(t *testing.T) {
 func (w *walk) resize(t *testing.T) {
 	w.claim(t, "grown", "")
 	w.object(t, `{"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "grower"}, "spec": `+keeper("grown")+`}`)
-	w.kubectl(t, "wait", "pod/grower", "--for=condition=Ready", "--timeout=150s")
+	w.kubectl(t, "wait", "pod/grower", "--for=condition=Ready", "--timeout=300s")
 	w.kubectl(t, "patch", "pvc", "grown", "--patch", `{"spec": {"resources": {"requests": {"storage": "2Gi"}}}}`)
 	volume := w.kubectl(t, "get", "pvc", "grown", "-o", "jsonpath={.spec.volumeName}")
 	eventually(t, 2*time.Minute, "the disk has 2 GB", func() error {
