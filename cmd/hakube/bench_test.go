@@ -41,6 +41,7 @@ func BenchmarkHakube(b *testing.B) {
 		{"api", benchAPI},
 		{"insert to ssh", benchInsert},
 		{"real", benchReal},
+		{"addons", benchAddons},
 		{"ten on real machines", benchTenReal},
 	} {
 		b.Run(part.name, func(b *testing.B) {
