@@ -76,16 +76,19 @@ type spell struct {
 func TestCures(t *testing.T) {
 	besideOthers(t)
 	spells := typed()
+	slow := append(unlisted(), spell{name: "blocked", slips: blocked()})
 	if testing.Short() {
-		for _, x := range blocked() {
-			for _, kind := range x.kinds {
-				if notRun[kind] == "" {
-					notRun[kind] = "takes longer than quick tests may"
+		for _, x := range slow {
+			for _, x := range x.slips {
+				for _, kind := range x.kinds {
+					if notRun[kind] == "" {
+						notRun[kind] = "takes longer than quick tests may"
+					}
 				}
 			}
 		}
 	} else {
-		spells = append(spells, spell{name: "blocked", slips: blocked()})
+		spells = append(spells, slow...)
 	}
 	if why := withoutWays(); why == "" {
 		spells = append(spells, spell{name: "ways", slips: ways(), last: (*shell).doors})
@@ -129,9 +132,8 @@ func TestCures(t *testing.T) {
 	}
 }
 
-// typed are slips of who types: what he named, what he left out, and what he did to
-// the machines.
-func typed() []spell {
+// unlisted are slips of who deletes Nodes: kubelets are given half a minute to notice.
+func unlisted() []spell {
 	zone, kubeconfig := "--zone="+zoneB, "--kubeconfig=kubeconfig" // neither is exported, and that is not absolute
 	return []spell{
 		{name: "pool", slips: []slip{
@@ -146,6 +148,14 @@ func typed() []spell {
 				s.unlist(t, zone, "-master")
 			}, call: []string{"validate", zone, kubeconfig}, after: map[string]string{"Repair": "$H validate"}},
 		}},
+	}
+}
+
+// typed are slips of who types: what he named, what he left out, and what he did to
+// the machines.
+func typed() []spell {
+	zone, kubeconfig := "--zone="+zoneB, "--kubeconfig=kubeconfig" // neither is exported, and that is not absolute
+	return []spell{
 		{name: "evacuate", slips: []slip{
 			{kinds: []string{"Evacuate"}, make: func(t *testing.T, s *shell) {
 				s.ok(t, "local", "start", "--machines=model")

@@ -171,9 +171,18 @@ func (m *realMaster) backup() (archive []byte, errs string, err error) {
 	return m.bash(nil, head+"\nset -euo pipefail\n"+units+m.moved(body), `{"A":"it's"}`, m.key.Recipient().String())
 }
 
+// slow leaves a test to "make test": etcds start, are stopped and restored, a quarter of a minute each.
+func slow(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("etcds are started and restored one after the other: make test has it")
+	}
+}
+
 // TestBackupScript takes a backup of rings of etcd itself: what is in it is what the rings
 // had, nothing of it is left on the disk, and a ring that says something else is told of.
 func TestBackupScript(t *testing.T) {
+	slow(t)
 	m := newRealMaster(t)
 	m.mustRun(`for i in {1..9}; do etcd_ctl main put /registry/configmaps/default/c$i v$i; done; etcd_ctl main put /registry/masterleases/10.0.0.9 x >/dev/null; etcd_ctl main compaction 4`)
 	archive, errs, err := m.backup()
@@ -258,6 +267,7 @@ func untar(t *testing.T, archive []byte) map[string][]byte {
 // of the backup, revisions go on beyond all there were, older ones are compacted, API
 // servers that are gone are forgotten, and what there was is kept to the end.
 func TestRestoreScript(t *testing.T) {
+	slow(t)
 	m := newRealMaster(t)
 	m.mustRun(`for i in {1..9}; do etcd_ctl main put /registry/configmaps/default/c$i v$i; done; etcd_ctl main put /registry/masterleases/10.0.0.9 x >/dev/null`)
 	archive, errs, err := m.backup()
@@ -346,6 +356,7 @@ func TestRestoreScript(t *testing.T) {
 // an upgrade that goes on keeps what was there before it, one that begins takes anew, and of a
 // snapshot that is not as the ring nothing is kept and what was is left.
 func TestKeepRings(t *testing.T) {
+	slow(t)
 	m := newRealMaster(t)
 	keep := func(script string, args ...string) (string, string, error) {
 		head, body, _ := strings.Cut(script, "\nset -euo pipefail\n")
