@@ -79,6 +79,32 @@ func (m MachineTypes) List(ctx context.Context) ([]*computepb.MachineType, error
 		})
 }
 
+// AcceleratorTypes are those a zone offers.
+type AcceleratorTypes struct {
+	c    *Client
+	zone string
+}
+
+// AcceleratorTypes returns the collection.
+func (c *Client) AcceleratorTypes(zone string) AcceleratorTypes { return AcceleratorTypes{c, zone} }
+
+// Get returns an accelerator type.
+func (a AcceleratorTypes) Get(ctx context.Context, name string) (*computepb.AcceleratorType, error) {
+	return read(ctx, a.c, &a.c.acceleratorTypes, call{"reading", "accelerator type", name},
+		func(ctx context.Context, rest *compute.AcceleratorTypesClient) (*computepb.AcceleratorType, error) {
+			return rest.Get(ctx, &computepb.GetAcceleratorTypeRequest{Project: a.c.Project(), Zone: a.zone, AcceleratorType: name}, once)
+		})
+}
+
+// List returns all accelerator types of the zone.
+func (a AcceleratorTypes) List(ctx context.Context) ([]*computepb.AcceleratorType, error) {
+	return list(ctx, a.c, &a.c.acceleratorTypes, every("accelerator types"),
+		func(ctx context.Context, rest *compute.AcceleratorTypesClient) iter.Seq2[*computepb.AcceleratorType, error] {
+			return rest.List(ctx, &computepb.ListAcceleratorTypesRequest{
+				Project: a.c.Project(), Zone: a.zone, MaxResults: pageSize}, once).All()
+		})
+}
+
 // DiskTypes are those a zone offers.
 type DiskTypes struct {
 	c    *Client

@@ -101,6 +101,7 @@ type connection struct {
 	regions          lazy[*compute.RegionsClient]
 	machineTypes     lazy[*compute.MachineTypesClient]
 	diskTypes        lazy[*compute.DiskTypesClient]
+	acceleratorTypes lazy[*compute.AcceleratorTypesClient]
 	images           lazy[*compute.ImagesClient]
 	projects         lazy[*compute.ProjectsClient]
 	globalOperations lazy[*compute.GlobalOperationsClient]
@@ -160,6 +161,7 @@ func New(ctx context.Context, o Options) (*Client, error) {
 	c.regions.make = compute.NewRegionsRESTClient
 	c.machineTypes.make = compute.NewMachineTypesRESTClient
 	c.diskTypes.make = compute.NewDiskTypesRESTClient
+	c.acceleratorTypes.make = compute.NewAcceleratorTypesRESTClient
 	c.images.make = compute.NewImagesRESTClient
 	c.projects.make = compute.NewProjectsRESTClient
 	c.globalOperations.make = compute.NewGlobalOperationsRESTClient

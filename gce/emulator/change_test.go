@@ -258,7 +258,7 @@ func TestCatalog(t *testing.T) {
 	w := newWorld(t)
 	for _, path := range []string{
 		"projects/p/zones", "projects/p/zones/us-central1-f", "projects/p/regions", "projects/p/regions/europe-west4",
-		zoneB + "machineTypes", zoneB + "machineTypes/e2-small", "projects/p/aggregated/machineTypes", zoneB + "diskTypes", zoneB + "diskTypes/pd-balanced",
+		zoneB + "machineTypes", zoneB + "machineTypes/e2-small", "projects/p/aggregated/machineTypes", zoneB + "diskTypes", zoneB + "diskTypes/pd-balanced", zoneB + "acceleratorTypes", zoneB + "acceleratorTypes/nvidia-tesla-t4",
 		"projects/debian-cloud/global/images", "projects/debian-cloud/global/images/debian-12-bookworm-v20250610",
 		"projects/debian-cloud/global/images/family/debian-12", "projects/debian-cloud/zones/-/imageFamilyViews/debian-12",
 		"projects/debian-cloud/zones/europe-west1-b/imageFamilyViews/debian-12", "projects/p/global/images", "projects/p/zones/europe-west1-b/autoscalers",

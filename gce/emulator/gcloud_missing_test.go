@@ -43,7 +43,6 @@ func TestGcloudMissing(t *testing.T) {
 		{"url-maps create u --default-service=x --global", "urlMaps.insert"},
 		// Fields and values.
 		{"instances create x --subnet=s --local-ssd=interface=NVME", "instances.insert with local SSDs"},
-		{"instances create x --subnet=s --accelerator=type=nvidia-tesla-t4,count=1 --maintenance-policy=TERMINATE", "instances.insert with GPUs"},
 		{"instances create x --network-interface=subnet=s --network-interface=subnet=s", "instances.insert with several network interfaces"},
 		{"instance-templates create t --network=default --local-ssd=interface=SCSI", "instanceTemplates.insert with local SSDs"},
 		{"disks create d --type=hyperdisk-balanced --size=10GB", "disks.insert with type hyperdisk-balanced"},

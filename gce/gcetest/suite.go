@@ -239,6 +239,17 @@ func (s *suite) catalog(t *testing.T) {
 	if all, err := s.c.DiskTypes(s.zone).List(ctx); err != nil || len(all) < 3 {
 		t.Errorf("%d disk types, %v", len(all), err)
 	}
+	if all, err := s.c.AcceleratorTypes(s.zone).List(ctx); err != nil {
+		t.Error(err)
+	} else if len(all) > 0 { // not every zone has some
+		a, err := s.c.AcceleratorTypes(s.zone).Get(ctx, all[0].GetName())
+		if err != nil || a.GetMaximumCardsPerInstance() != all[0].GetMaximumCardsPerInstance() || a.GetMaximumCardsPerInstance() < 1 {
+			t.Errorf("accelerator type %s is %v, %v", all[0].GetName(), a, err)
+		}
+	}
+	if _, err := s.c.AcceleratorTypes(s.zone).Get(ctx, "nvidia-none"); !gce.IsNotFound(err) {
+		t.Errorf("an accelerator type there is not: %v, want not found", err)
+	}
 	image, err := s.c.Images("debian-cloud").GetFromFamily(ctx, "debian-12")
 	if err != nil {
 		t.Fatal(err)

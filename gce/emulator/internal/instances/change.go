@@ -96,6 +96,9 @@ func setMachineType(c *api.Call) (doc.Obj, error) {
 			return problem.Refuse("Instance must be stopped to change its machine type.")
 		}
 		m, err := machineTypeOf(r, doc.Str(c.Body, "machineType"), "resource.machineType")
+		if err == nil {
+			err = stillFits(o, m)
+		}
 		o["machineType"] = m.Link()
 		return err
 	})

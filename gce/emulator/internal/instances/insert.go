@@ -75,6 +75,9 @@ func NewInstance(s *api.Server, t *store.Tx, r doc.Ref, o doc.Obj) (made []any, 
 		return nil, err
 	}
 	doc.Fill(doc.Sub(o, "scheduling"), doc.Obj{"onHostMaintenance": "MIGRATE", "automaticRestart": true, "preemptible": false, "provisioningModel": "STANDARD"})
+	if err := newAccelerators(r, o); err != nil {
+		return nil, err
+	}
 	for _, sa := range doc.Objects(o, "serviceAccounts") {
 		sa["email"] = accountOf(t, r.Project(), doc.Str(sa, "email"))
 	}

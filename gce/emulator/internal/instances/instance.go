@@ -52,7 +52,7 @@ func (l *Lifecycle) instances() api.Collection {
 // that is in a request.
 func machineLacks(at string) []string {
 	out := []string{
-		at + "machineType=" + catalog.OtherSeries, at + "guestAccelerators: GPUs", at + "resourcePolicies", at + "confidentialInstanceConfig.enableConfidentialCompute", at + "networkInterfaces>1: several network interfaces",
+		at + "machineType=" + catalog.OtherSeries, at + "resourcePolicies", at + "confidentialInstanceConfig.enableConfidentialCompute", at + "networkInterfaces>1: several network interfaces",
 		at + "networkInterfaces.ipv6AccessConfigs: IPv6", at + "networkInterfaces.networkAttachment", at + "networkInterfaces.stackType!IPV4_ONLY: IPv6",
 		at + "reservationAffinity.consumeReservationType=SPECIFIC_RESERVATION",
 		at + "disks.initializeParams.resourcePolicies", at + "disks.initializeParams.diskType=" + catalog.OtherDisks,

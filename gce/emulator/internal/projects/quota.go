@@ -20,10 +20,10 @@ import (
 // Plenty is a limit that the machine underneath does not reach.
 const Plenty = 100000
 
-var regionMetrics = []string{"CPUS", "N2_CPUS", "N2D_CPUS", "C2_CPUS", "INSTANCES", "DISKS_TOTAL_GB", "SSD_TOTAL_GB", "STATIC_ADDRESSES",
-	"IN_USE_ADDRESSES", "INSTANCE_GROUPS", "INSTANCE_GROUP_MANAGERS"}
+var regionMetrics = append([]string{"CPUS", "N2_CPUS", "N2D_CPUS", "C2_CPUS", "INSTANCES", "DISKS_TOTAL_GB", "SSD_TOTAL_GB", "STATIC_ADDRESSES",
+	"IN_USE_ADDRESSES", "INSTANCE_GROUPS", "INSTANCE_GROUP_MANAGERS"}, catalog.AcceleratorMetrics()...)
 
-var projectMetrics = []string{"CPUS_ALL_REGIONS", "NETWORKS", "SUBNETWORKS", "FIREWALLS", "ROUTES", "INSTANCE_TEMPLATES", "HEALTH_CHECKS",
+var projectMetrics = []string{"CPUS_ALL_REGIONS", "GPUS_ALL_REGIONS", "NETWORKS", "SUBNETWORKS", "FIREWALLS", "ROUTES", "INSTANCE_TEMPLATES", "HEALTH_CHECKS",
 	"BACKEND_SERVICES", "FORWARDING_RULES", "STATIC_ADDRESSES", "IN_USE_ADDRESSES", "IMAGES", "SNAPSHOTS"}
 
 // kindMetrics are those that count objects of a kind: in the project, or in the
@@ -38,7 +38,7 @@ var kindMetrics = map[string]string{
 // "region/METRIC", those of the project under "METRIC".
 type usage map[string]float64
 
-func usageOf(t *store.Tx, project string) usage {
+func usageOf(s *api.Server, t *store.Tx, project string) usage {
 	u := usage{}
 	each := func(kind string, f func(region string, o doc.Obj)) {
 		t.Each(project, kind, func(o doc.Obj) { f(doc.RefOf(doc.Str(o, "selfLink")).Region(), o) })
@@ -67,6 +67,11 @@ func usageOf(t *store.Tx, project string) usage {
 		size, _ := catalog.MachineSize(doc.Ref(doc.Str(o, "machineType")).Name())
 		u[region+"/"+cpuMetric(size.Name)] += float64(size.Cpus)
 		u["CPUS_ALL_REGIONS"] += float64(size.Cpus)
+		for _, a := range doc.Objects(o, "guestAccelerators") {
+			n := float64(doc.Num(a, "acceleratorCount"))
+			u[region+"/"+acceleratorMetric(s, region, doc.Ref(doc.Str(a, "acceleratorType")).Name(), o)] += n
+			u["GPUS_ALL_REGIONS"] += n
+		}
 		for _, nic := range doc.Objects(o, "networkInterfaces") {
 			for _, ac := range doc.Objects(nic, "accessConfigs") {
 				if doc.Has(ac, "natIP") {
@@ -98,6 +103,18 @@ func cpuMetric(machineType string) string {
 	return "CPUS"
 }
 
+// acceleratorMetric is which accelerators a machine takes: one that may be taken away those
+// of such machines, once there is a quota of these.
+// (https://cloud.google.com/compute/docs/gpus/about-gpus#preemptible_instances_with_gpus)
+func acceleratorMetric(s *api.Server, region, name string, instance doc.Obj) string {
+	metric, scheduling := catalog.AcceleratorMetric(name), doc.Sub(instance, "scheduling")
+	of := "PREEMPTIBLE_" + metric
+	if doc.Bool(scheduling, "preemptible") && limitOf(s, region+"/"+of) > 0 {
+		return of
+	}
+	return metric
+}
+
 // limit of a metric by its key in usage.
 func limitOf(s *api.Server, key string) float64 {
 	metric := key[strings.IndexByte(key, '/')+1:]
@@ -111,7 +128,7 @@ func limitOf(s *api.Server, key string) float64 {
 
 // quotas of a place: prefix is "europe-west1/", or "" for the project.
 func quotasOf(s *api.Server, t *store.Tx, project, prefix string, metrics []string) []any {
-	u := usageOf(t, project)
+	u := usageOf(s, t, project)
 	out := make([]any, len(metrics))
 	for i, m := range metrics {
 		out[i] = doc.Obj{"metric": m, "limit": limitOf(s, prefix+m), "usage": u[prefix+m]}
@@ -126,7 +143,7 @@ func Overdrawn(s *api.Server, t *store.Tx, project string) string {
 	if len(s.Opts.Quotas) == 0 {
 		return ""
 	}
-	before, after := usageOf(t.Before(), project), usageOf(t, project)
+	before, after := usageOf(s, t.Before(), project), usageOf(s, t, project)
 	for _, key := range slices.Sorted(maps.Keys(after)) {
 		if after[key] > before[key] && after[key] > limitOf(s, key) {
 			return key

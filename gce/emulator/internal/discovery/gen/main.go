@@ -21,7 +21,7 @@ import (
 // resources are the collections kept. Of all others the methods are known by their
 // paths alone, so that what is not written can be told by name.
 var resources = []string{
-	"addresses", "autoscalers", "backendServices", "diskTypes", "disks", "firewalls", "forwardingRules",
+	"acceleratorTypes", "addresses", "autoscalers", "backendServices", "diskTypes", "disks", "firewalls", "forwardingRules",
 	"globalAddresses", "globalForwardingRules", "globalOperations", "healthChecks", "httpHealthChecks", "imageFamilyViews", "images",
 	"instanceGroupManagers", "instanceGroups", "instanceTemplates", "instances",
 	"machineTypes", "networks", "projects", "regionAutoscalers", "regionBackendServices", "regionDisks",
