@@ -42,8 +42,9 @@ var harmless = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._:/@-]*$|^\[[A-Za-z0-9
 // pairs are lists of name=value, as Kubernetes takes labels and taints; what is between
 // "=", ":" and "," is as harmless as all else.
 var pairs = map[string]*regexp.Regexp{
-	"KUBE_NODE_LABELS": regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._/-]*=[A-Za-z0-9._-]*$|^$`),
-	"KUBE_NODE_TAINTS": regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._/-]*(=[A-Za-z0-9._-]*)?:[A-Za-z]+$|^$`),
+	"KUBE_NODE_LABELS":  regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._/-]*=[A-Za-z0-9._-]*$|^$`),
+	"NODE_ACCELERATORS": regexp.MustCompile(`^(type=[a-z][-a-z0-9]*|count=[0-9]+)?$`),
+	"KUBE_NODE_TAINTS":  regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._/-]*(=[A-Za-z0-9._-]*)?:[A-Za-z]+$|^$`),
 }
 
 // TestAttacks tries every setting there is, found in the struct so that no new

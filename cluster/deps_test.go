@@ -46,6 +46,7 @@ var banned = []struct{ from, to, why string }{
 	{"/cluster/sweep", "/replicate/...", "it works for a cluster that is dead"},
 	{"/cluster/inventory", "k8s.io/client-go/...", "it asks Compute Engine, and a cluster need not live"},
 	{"/cluster/inventory", "k8s.io/api/...", "it asks Compute Engine, and a cluster need not live"},
+	{"/cluster/gpu", "/...", "words and their rules only; everybody may read them"},
 	{"/cluster/label", "/...", "words and their rules only; everybody may read them"},
 	{"/cluster/label", "k8s.io/api/...", "Kubernetes' rules for names are all it needs"},
 	{"/cluster/inventory", "/replicate/...", "it asks Compute Engine and no machine"},

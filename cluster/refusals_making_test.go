@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"hakube/cluster/gpu"
 	"hakube/cluster/inventory"
 	"hakube/cluster/settings"
 	"hakube/gce/gcetest"
@@ -88,6 +89,19 @@ var refusedMaking = []refusalCase{
 	{name: "image of nodes in a new pool", masters: 1, run: settings.AddPool,
 		settings: func(s *settings.Settings) { s.NodeImage = "debian-1" },
 		says:     []string{`KUBE_GCE_NODE_IMAGE="debian-1": project debian-cloud has no such image`}},
+	{name: "accelerators that the zone has not", masters: 1, run: settings.AddPool, settings: accelerated("n1-standard-4", "type=nvidia-tesla-v100,count=1"),
+		says: []string{"NODE_ACCELERATORS=type=nvidia-tesla-v100,count=1: zone europe-west1-c has no accelerators of that type; it has nvidia-l4 nvidia-tesla-t4"}},
+	{name: "accelerators on machines that take none", masters: 1, run: settings.AddPool, settings: accelerated("e2-standard-2", "type=nvidia-tesla-t4,count=1"),
+		says: []string{"NODE_ACCELERATORS=type=nvidia-tesla-t4,count=1, NODE_SIZE=e2-standard-2: machines of series E2 take no accelerators", "NODE_SIZE=n1-standard-4"}},
+	{name: "more accelerators than a machine has", masters: 1, run: settings.AddPool, settings: accelerated("n1-standard-4", "type=nvidia-tesla-t4,count=8"),
+		says: []string{"NODE_ACCELERATORS=type=nvidia-tesla-t4,count=8: a machine has 4 of type nvidia-tesla-t4 at most"}},
+	{name: "more CPUs than go with accelerators", run: settings.Create, settings: accelerated("n1-standard-32", "type=nvidia-tesla-p100,count=1"),
+		says: []string{"a machine with 1 of type nvidia-tesla-p100 has 16 CPUs at most, and n1-standard-32 has 32"}},
+	{name: "quota of accelerators", run: settings.Create, settings: accelerated("n1-standard-4", "type=nvidia-tesla-t4,count=2"),
+		quotas: map[string]float64{"NVIDIA_T4_GPUS": 3, "GPUS_ALL_REGIONS": 1},
+		says:   []string{"quota NVIDIA_T4_GPUS of region europe-west1: 4 more are needed, and 0 of 3 are used", "quota GPUS_ALL_REGIONS of project local: 4 more are needed, and 0 of 1 are used"}},
+	{name: "Secure Boot of the organisation", masters: 1, run: settings.AddPool, settings: accelerated("n1-standard-4", "type=nvidia-tesla-t4,count=1"),
+		enforced: []string{"constraints/compute.requireShieldedVm"}, says: []string{"the organisation of project local requires Secure Boot (constraints/compute.requireShieldedVm), and nodes with accelerators have none"}},
 	{name: "quota of a create", run: settings.Create, quotas: map[string]float64{"CPUS": 5},
 		says: []string{"quota CPUS of region europe-west1: 6 more are needed, and 0 of 5 are used"}},
 	{name: "quota of a pool", masters: 1, run: settings.AddPool, quotas: map[string]float64{"INSTANCES": 3},
@@ -122,4 +136,12 @@ var refusedMaking = []refusalCase{
 	}, says: []string{"kubernetes-master", "instance group web in europe-west1-b", "gcloud compute instance-groups unmanaged remove-instances web --zone=europe-west1-b --instances=kubernetes-master"}},
 	{name: "zone that is none", run: settings.Create, settings: func(s *settings.Settings) { s.Zone = gcetest.Region + "-a" },
 		says: []string{"there is no such zone"}},
+}
+
+// accelerated has nodes of a pool with a name be of a machine type, with accelerators.
+func accelerated(size settings.Name, cards gpu.Cards) func(*settings.Settings) {
+	return func(s *settings.Settings) {
+		s.NodeSize, s.Accelerators = size, cards
+		*s = s.Said("NODE_ACCELERATORS", true)
+	}
 }

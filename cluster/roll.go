@@ -14,6 +14,7 @@ import (
 	"hakube/cluster/roll"
 	"hakube/cluster/settings"
 	"hakube/cluster/status"
+	"hakube/cluster/task"
 	"hakube/cluster/upgrade"
 	"hakube/scripts/cure"
 )
@@ -200,8 +201,10 @@ func (w *walkOfRoll) judgeMasters(ctx context.Context) (err error) {
 		p.OnlyGroups()
 	}
 	var no refusal.Blockers
+	var tasks []*task.Task
 	for _, m := range p.Rolls {
 		x := roll.Of(w.base.Task, m)
+		tasks = append(tasks, x)
 		found, err := preflight.FitToRoll(ctx, x, m.Object)
 		if err == nil {
 			err = preflight.Groupable(x)
@@ -210,6 +213,10 @@ func (w *walkOfRoll) judgeMasters(ctx context.Context) (err error) {
 			return no.Besides(err)
 		}
 		no = append(no, found...)
+	}
+	more, err := preflight.RoomForGroups(ctx, tasks)
+	if no = append(no, more...); err != nil {
+		return no.Besides(err)
 	}
 	if len(no) == 0 && len(p.Rolls) > 0 {
 		err = preflight.Fit(ctx, w.base.Task)

@@ -25,13 +25,13 @@ var otherValues = map[string]string{
 	"MULTIZONE": "false", "HAKUBE_LOAD_BALANCER": "from-start", "HAKUBE_MASTER_GROUPS": "true", "KUBE_CREATE_NODES": "false",
 	"CLUSTER_NAME": "called", "NODE_INSTANCE_PREFIX": "worker", "KUBE_GCE_NETWORK": "lab", "KUBE_GCE_IP_ALIAS_SUBNETWORK": "lab-machines",
 	"CLUSTER_IP_RANGE": "10.96.0.0/14", "SERVICE_CLUSTER_IP_RANGE": "10.1.0.0/16", "NODE_IP_RANGE": "10.50.0.0/20", "KUBE_DNS_DOMAIN": "corp.example",
-	"NUM_NODES": "5", "MAX_INSTANCES_PER_MIG": "2", "NODE_SIZE": "e2-standard-4", "MASTER_SIZE": "e2-standard-8",
+	"NUM_NODES": "5", "MAX_INSTANCES_PER_MIG": "2", "NODE_SIZE": "n1-standard-4", "MASTER_SIZE": "e2-standard-8",
 	"MASTER_DISK_TYPE": "pd-standard", "MASTER_DISK_SIZE": "30GB", "MASTER_ROOT_DISK_SIZE": "40GB", "NODE_DISK_TYPE": "pd-ssd", "NODE_DISK_SIZE": "50GB",
 	"PREEMPTIBLE_NODE": "true", "PREEMPTIBLE_MASTER": "true", "NODE_SCOPES": "storage-full", "KUBE_GCE_NODE_SERVICE_ACCOUNT": "hakube-nodes@local.iam.gserviceaccount.com", "HAKUBE_MASTER_SERVICE_ACCOUNT": "hakube-masters@local.iam.gserviceaccount.com",
 	"KUBE_GCE_MASTER_IMAGE": "debian-12-bookworm-v20250610", "KUBE_GCE_NODE_IMAGE": "debian-12-bookworm-v20250610",
 	"KUBE_GCE_MASTER_PROJECT": "debian-cloud", "KUBE_GCE_NODE_PROJECT": "debian-cloud", // the only one here; see TestImagesOfOthers
 	"HAKUBE_RESERVE": "false", "HAKUBE_PROTECT_KERNEL": "false", "ENABLE_AUTH_PROVIDER_GCP": "false", "HAKUBE_AUDIT": "false", "HAKUBE_ENCRYPT_SECRETS": "false", "HAKUBE_POD_SECURITY": "false", "HAKUBE_SIGN_KUBELETS": "true", "HAKUBE_GRACEFUL_SHUTDOWN": "false", "HAKUBE_ADDONS": "cloud-controller", "NETWORK_POLICY_PROVIDER": "kube-network-policies",
-	"HAKUBE_SPOT_NODE": "true", "KUBE_NODE_LABELS": "tier=web", "KUBE_NODE_TAINTS": "dedicated=web:NoSchedule",
+	"HAKUBE_SPOT_NODE": "true", "NODE_ACCELERATORS": "type=nvidia-tesla-t4,count=1", "KUBE_NODE_LABELS": "tier=web", "KUBE_NODE_TAINTS": "dedicated=web:NoSchedule",
 	"KUBE_ENABLE_CLUSTER_AUTOSCALER": "true", "KUBE_AUTOSCALER_MIN_NODES": "2", "KUBE_AUTOSCALER_MAX_NODES": "7", "KUBE_AUTOSCALER_ENABLE_SCALE_DOWN": "false",
 	"KUBE_VERSION": "v1.35.1", "KUBE_MIRROR": "http://mirror.example/kubernetes",
 }

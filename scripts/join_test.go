@@ -69,6 +69,7 @@ func TestNodeRegistersWithItsMarks(t *testing.T) {
 	g.want(always+"\n", machine+"ROLE=node"+of)
 	g.want(always+",a=1,b=2,hakube/pool=gpu\nvalue:dedicated=gpu:NoSchedule,x:NoExecute\n",
 		machine+"ROLE=node NODE_LABELS=a=1,b=2 POOL=gpu NODE_TAINTS=dedicated=gpu:NoSchedule,x:NoExecute"+of)
+	g.want(always+",cloud.google.com/gke-accelerator=nvidia-tesla-t4,a=1\n", machine+"ROLE=node NODE_LABELS=a=1 ACCELERATOR=nvidia-tesla-t4"+of)
 	g.want(always+"\nvalue:node-role.kubernetes.io/control-plane=:NoSchedule\n", machine+"ROLE=master"+of)
 }
 

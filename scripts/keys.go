@@ -58,6 +58,9 @@ const (
 	KeyNodeTaints = "hakube-node-taints"
 	// KeyPool is HAKUBE_POOL, the label hakube/pool of the node; absent: none. Nodes only.
 	KeyPool = "hakube-pool"
+	// KeyAccelerator is the type of NODE_ACCELERATORS, the label
+	// cloud.google.com/gke-accelerator of the node; absent: none. Nodes only.
+	KeyAccelerator = "hakube-accelerator"
 	// KeyJoinToken is a bootstrap token that can only ask for a node's
 	// certificate, abcdef.0123456789abcdef. Nodes only.
 	KeyJoinToken = "hakube-join-token"

@@ -146,7 +146,7 @@ func rows() []row {
 		},
 		{
 			kind: OwnGroup, scope: withinZone, noun: "instance-groups managed", segment: "instanceGroupManagers",
-			Takes: []string{"INSTANCE_GROUPS", "INSTANCE_GROUP_MANAGERS", "STATIC_ADDRESSES", "STATIC_ADDRESSES"}, // it reserves both addresses of its machine
+			Takes: []string{"INSTANCE_GROUPS", "INSTANCE_GROUP_MANAGERS", "STATIC_ADDRESSES", "INTERNAL_ADDRESSES"}, // it reserves both addresses of its machine
 			ToMake: []string{"instanceGroupManagers.create", "instanceGroupManagers.update", "instanceTemplates.useReadOnly", "instances.create", "instances.delete", "instances.setMetadata",
 				"disks.use", "addresses.create", "addresses.createInternal", "addresses.use", "addresses.useInternal", "instanceGroups.use", "regionBackendServices.update"},
 			ToGo:  []string{"instanceGroupManagers.delete", "instanceGroupManagers.update", "regionBackendServices.update"},

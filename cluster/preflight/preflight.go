@@ -162,6 +162,7 @@ func ForeseeAll(ctx context.Context, parts []Part, before refusal.Blockers) erro
 		func(ctx context.Context) (refusal.Blockers, error) { return rangesTaken(ctx, r.Env, missing) },
 		func(ctx context.Context) (refusal.Blockers, error) { return balancedElsewhere(ctx, balanced(making)) },
 		func(ctx context.Context) (refusal.Blockers, error) { return forbidden(ctx, r, missing) },
+		func(ctx context.Context) (refusal.Blockers, error) { return shieldedRequired(ctx, making) },
 	)
 	if err != nil {
 		return err

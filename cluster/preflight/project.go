@@ -77,6 +77,33 @@ func osLoginRequired(ctx context.Context, r *env.Env, p *computepb.Project, miss
 	}}, nil
 }
 
+// requireShielded is the policy by which no machine can do without Secure Boot.
+const requireShielded = "constraints/compute.requireShieldedVm"
+
+// shieldedRequired asks for it where nodes with accelerators are to be made: these have no
+// Secure Boot, and their group would try for ever.
+func shieldedRequired(ctx context.Context, parts []Part) (refusal.Blockers, error) {
+	for _, p := range parts {
+		s := p.Want.Settings
+		if growing(p.Task) == 0 || !s.Accelerators.Has(string(s.NodeSize)) {
+			continue
+		}
+		enforced, err := p.GCE.Enforced(ctx, requireShielded)
+		if permanent(err) {
+			p.Warn(fmt.Sprintf("nodes with accelerators have no Secure Boot, since it loads no driver that is built for their kernel, and whether the organisation of project %s asks for it is not known beforehand: %v", p.Want.Project, err))
+			return nil, nil
+		}
+		if err != nil || !enforced {
+			return nil, err
+		}
+		return refusal.Blockers{{
+			Why:  fmt.Sprintf("the organisation of project %s requires Secure Boot (%s), and nodes with accelerators have none: it loads no driver that is built for their kernel", p.Want.Project, requireShielded),
+			Cure: "its administrator can except the project; or make the pool without NODE_ACCELERATORS, of a machine type that has none of itself",
+		}}, nil
+	}
+	return nil, nil
+}
+
 // closedMasters are those that were made before hakube switched OS Login off for its
 // machines, in a project that has it on: they take no ssh key of metadata.
 func closedMasters(r *task.Task) (no refusal.Blockers) {

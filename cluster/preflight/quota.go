@@ -10,6 +10,7 @@ import (
 
 	"cloud.google.com/go/compute/apiv1/computepb"
 
+	"hakube/cluster/gpu"
 	"hakube/cluster/inventory"
 	"hakube/cluster/refusal"
 	"hakube/cluster/settings"
@@ -23,7 +24,7 @@ import (
 type demand map[string]float64
 
 // demandOf counts what is missing; nodes are those the pool grows by.
-func demandOf(r *task.Task, missing []inventory.Object, nodes int, cpus func(machineType string, preemptible bool) (metric string, n int)) demand {
+func demandOf(r *task.Task, missing []inventory.Object, nodes int, in quotas, cpus map[string]int) demand {
 	d, s := demand{}, r.Want.Settings
 	disk := func(kind settings.Name, gb settings.Size, n int) {
 		metric := "SSD_TOTAL_GB" // that of balanced disks too
@@ -33,7 +34,7 @@ func demandOf(r *task.Task, missing []inventory.Object, nodes int, cpus func(mac
 		d[metric] += float64(int(gb) * n)
 	}
 	machines := func(machineType string, preemptible settings.Bool, n int) {
-		metric, each := cpus(machineType, bool(preemptible))
+		metric, each := in.cpuMetric(machineType, bool(preemptible)), cpus[machineType]
 		d[metric] += float64(each * n)
 		d["CPUS_ALL_REGIONS"] += float64(each * n)
 		d["INSTANCES"] += float64(n)
@@ -56,7 +57,12 @@ func demandOf(r *task.Task, missing []inventory.Object, nodes int, cpus func(mac
 		d["INSTANCES"]--
 	}
 	if nodes > 0 {
-		machines(string(s.NodeSize), s.PreemptibleNode || s.SpotNode, nodes)
+		goes := s.PreemptibleNode || s.SpotNode
+		machines(string(s.NodeSize), goes, nodes)
+		if cards := s.Accelerators; cards != "" {
+			d[in.cardMetric(cards, bool(goes))] += float64(cards.Count() * nodes)
+			d["GPUS_ALL_REGIONS"] += float64(cards.Count() * nodes)
+		}
 		disk(s.NodeDiskType, s.NodeDiskSize, nodes)
 	}
 	return d
@@ -130,9 +136,7 @@ func tooLittle(ctx context.Context, parts []Part) (refusal.Blockers, error) {
 	inRegion, inProject := quotasOf(region.GetQuotas()), quotasOf(project.GetQuotas())
 	d := demand{}
 	for _, p := range parts {
-		for metric, n := range demandOf(p.Task, p.missing, growing(p.Task), func(machineType string, preemptible bool) (string, int) {
-			return inRegion.cpuMetric(machineType, preemptible), sizes[machineType]
-		}) {
+		for metric, n := range demandOf(p.Task, p.missing, growing(p.Task), inRegion, sizes) {
 			d[metric] += n
 		}
 	}
@@ -186,6 +190,14 @@ func (q quotas) cpuMetric(machineType string, preemptible bool) string {
 		return metric
 	}
 	return "CPUS"
+}
+
+// cardMetric is which accelerators a machine takes, by the same rule.
+func (q quotas) cardMetric(cards gpu.Cards, preemptible bool) string {
+	if of := "PREEMPTIBLE_" + cards.Metric(); preemptible && q[of].GetLimit() > 0 {
+		return of
+	}
+	return cards.Metric()
 }
 
 // cpusOf asks how many CPUs a machine type has, once.

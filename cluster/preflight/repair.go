@@ -4,10 +4,13 @@ import (
 	"context"
 	"slices"
 
+	"cloud.google.com/go/compute/apiv1/computepb"
+
 	"hakube/cluster/inventory"
 	"hakube/cluster/plan"
 	"hakube/cluster/refusal"
 	"hakube/cluster/task"
+	"hakube/gce"
 )
 
 // FitToRepair is the error about what is in the way of a repair that begins with the items.
@@ -50,6 +53,36 @@ func FitToRoll(ctx context.Context, r *task.Task, of inventory.Object) (refusal.
 	checks := append(append(namedTypes(r), namedImages(r)...), func(ctx context.Context) (refusal.Blockers, error) { return withheld(ctx, r.Env, ask) })
 	found, err := gather(ctx, checks...)
 	return append(no, found...), err
+}
+
+// RoomForGroups is what quotas lack for masters that come into groups of their own, each by
+// the task of making it again: all of them together, since the last one's counts beside the
+// first one's. A machine's own part is given back before it is taken again.
+func RoomForGroups(ctx context.Context, rolls []*task.Task) (refusal.Blockers, error) {
+	d := demand{}
+	for _, r := range rolls {
+		of := r.Failing[0]
+		if made, _ := r.Have.Made(of); made || r.Have.OwnGroupOf(of).Name != "" || !bool(r.Want.Settings.MasterGroups) {
+			continue
+		}
+		for _, metric := range slices.Concat(inventory.OwnGroup.Row().Takes, inventory.OwnTemplate.Row().Takes) {
+			d[metric]++
+		}
+	}
+	if len(d) == 0 {
+		return nil, nil
+	}
+	r := rolls[0]
+	var region *computepb.Region
+	var project *computepb.Project
+	err := gce.Parallel(
+		func() (err error) { region, err = r.GCE.Regions().Get(ctx, r.Region()); return err },
+		func() (err error) { project, err = r.GCE.GetProject(ctx); return err },
+	)
+	if err != nil {
+		return nil, err
+	}
+	return exceeded(r, d, quotasOf(region.GetQuotas()), quotasOf(project.GetQuotas()), region.GetName()), nil
 }
 
 // foreseeRepair is what keeps the masters that are to be brought back from coming

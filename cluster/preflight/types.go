@@ -10,6 +10,7 @@ import (
 	"cloud.google.com/go/compute/apiv1/computepb"
 
 	"hakube/cluster/env"
+	"hakube/cluster/gpu"
 	"hakube/cluster/refusal"
 	"hakube/cluster/settings"
 	"hakube/cluster/task"
@@ -46,6 +47,9 @@ func namedTypes(r *task.Task) (checks []check) {
 	if nodes && (!same || !master) {
 		disk("NODE_DISK_TYPE", s.NodeDiskType, boot)
 	}
+	if nodes && s.Accelerators != "" {
+		checks = append(checks, func(ctx context.Context) (refusal.Blockers, error) { return acceleratorProblem(ctx, r, s.Accelerators) })
+	}
 	checks = append(checks, func(context.Context) (refusal.Blockers, error) { return DisksOfTypes(r.Env, master, nodes), nil })
 	return checks
 }
@@ -62,6 +66,66 @@ func typeProblem(ctx context.Context, r *task.Task, variable, name string) (refu
 	}
 	all, err := types.List(ctx)
 	return noSuchType("machine type", variable, name, r.Want.Zone, all, err), nil
+}
+
+// acceleratorProblem looks at the type of accelerators, and at the machine type that is to
+// have them: one that the zone has not is said already.
+func acceleratorProblem(ctx context.Context, r *task.Task, cards gpu.Cards) (refusal.Blockers, error) {
+	types := r.GCE.AcceleratorTypes(r.Want.Zone)
+	kind, err := types.Get(ctx, cards.Kind())
+	if gce.IsNotFound(err) {
+		all, err := types.List(ctx)
+		return noSuchAccelerator(cards, r.Want.Zone, all, err), nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	machine, err := r.GCE.MachineTypes(r.Want.Zone).Get(ctx, string(r.Want.Settings.NodeSize))
+	if gce.IsNotFound(err) {
+		machine, err = nil, nil
+	}
+	return JudgeAccelerators(cards, kind, machine), err
+}
+
+// noSuchAccelerator adds those there are, which are few and differ from zone to zone.
+func noSuchAccelerator(cards gpu.Cards, zone string, all []*computepb.AcceleratorType, err error) refusal.Blockers {
+	problem := refusal.Because("NODE_ACCELERATORS=%s: zone %s has no accelerators of that type", cards, zone)
+	var names []string
+	for _, t := range all {
+		names = append(names, t.GetName())
+	}
+	switch {
+	case err != nil: // what is wrong is known, and the help for it is not worth failing for
+	case len(names) == 0:
+		problem.Why += ", and of no other"
+	default:
+		problem.Why += "; it has " + strings.Join(names, " ")
+	}
+	return refusal.Blockers{problem}
+}
+
+// JudgeAccelerators refuses what a machine cannot have: nothing but the insert of a node
+// would say so, which its group makes again and again.
+func JudgeAccelerators(cards gpu.Cards, kind *computepb.AcceleratorType, machine *computepb.MachineType) refusal.Blockers {
+	no := JudgeState("NODE_ACCELERATORS", "accelerator type "+kind.GetName(), kind.GetDeprecated())
+	if most := int(kind.GetMaximumCardsPerInstance()); most > 0 && cards.Count() > most {
+		return append(no, refusal.Because("NODE_ACCELERATORS=%s: a machine has %d of type %s at most", cards, most, cards.Kind()))
+	}
+	if machine == nil {
+		return no
+	}
+	for _, own := range machine.GetAccelerators() {
+		if has := gpu.Of(own.GetGuestAcceleratorType(), int(own.GetGuestAcceleratorCount())); has != cards {
+			return append(no, &refusal.Refused{
+				Why:  fmt.Sprintf("NODE_ACCELERATORS=%s: machines of type %s have %s of themselves, and take no others", cards, machine.GetName(), has),
+				Cure: fmt.Sprintf("NODE_ACCELERATORS=%s, or none", has),
+			})
+		}
+	}
+	if why, instead := cards.Misfit(machine.GetName(), int(machine.GetGuestCpus())); why != "" {
+		no = append(no, &refusal.Refused{Why: fmt.Sprintf("NODE_ACCELERATORS=%s, NODE_SIZE=%s: %s", cards, machine.GetName(), why), Cure: instead})
+	}
+	return no
 }
 
 func diskTypeProblem(ctx context.Context, r *env.Env, variable, name string, sizes []DiskSize) (refusal.Blockers, error) {

@@ -43,7 +43,6 @@ var kubeUp = []untaken{
 	{"METADATA_CONCEALMENT_NO_FIREWALL", refused, "false", "pods never reach the metadata server"},
 
 	// With what.
-	{"NODE_ACCELERATORS", refused, "", "nodes have no GPUs yet"},
 	{"NODE_LOCAL_SSDS", refused, "0", "nodes have no local SSDs yet"},
 	{"NODE_LOCAL_SSDS_EXT", refused, "", "nodes have no local SSDs yet"},
 	{"NODE_LOCAL_SSDS_EPHEMERAL", refused, "false 0", "nodes have no local SSDs yet"},

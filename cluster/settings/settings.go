@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sync"
 
+	"hakube/cluster/gpu"
 	"hakube/cluster/label"
 )
 
@@ -69,6 +70,7 @@ type Settings struct {
 	NodeDiskSize     Size         `envconfig:"NODE_DISK_SIZE" flag:"node-disk-size" default:"100GB" desc:"size of a node's boot disk"`
 	PreemptibleNode  Bool         `envconfig:"PREEMPTIBLE_NODE" flag:"preemptible-node" default:"false" desc:"nodes are preemptible"`
 	SpotNode         Bool         `envconfig:"HAKUBE_SPOT_NODE" flag:"spot-node" default:"false" desc:"nodes are Spot VMs: as PREEMPTIBLE_NODE, without its limit of a day"`
+	Accelerators     gpu.Cards    `envconfig:"NODE_ACCELERATORS" flag:"node-accelerators" default:"none" desc:"GPUs of each of the pool's nodes, such as type=nvidia-tesla-t4,count=1, which machines of N1 take; a change replaces the nodes. hakube installs neither drivers nor device plug-in"`
 	NodeLabels       label.Labels `envconfig:"KUBE_NODE_LABELS" flag:"node-labels" default:"none" desc:"labels of the pool's nodes, key=value separated by commas; a change replaces the nodes. Those of masters and of kubernetes.io are kubectl's"`
 	NodeTaints       label.Taints `envconfig:"KUBE_NODE_TAINTS" flag:"node-taints" default:"none" desc:"taints of the pool's nodes, key=value:Effect separated by commas, such as dedicated=gpu:NoSchedule; a change replaces the nodes"`
 	PreemptibleMain  Bool         `envconfig:"PREEMPTIBLE_MASTER" flag:"preemptible-master" default:"false" desc:"masters are preemptible"`

@@ -71,6 +71,7 @@ var Classes = map[string]class{
 	"NODE_DISK_SIZE":                {true, "nodes' template"},
 	"PREEMPTIBLE_NODE":              {true, "nodes' template"},
 	"HAKUBE_SPOT_NODE":              {true, "nodes' template"},
+	"NODE_ACCELERATORS":             {true, "nodes' template"},
 	"KUBE_NODE_LABELS":              {true, "nodes' template; nodes themselves are compared with it"},
 	"KUBE_NODE_TAINTS":              {true, "nodes' template; nodes themselves are compared with it"},
 	"PREEMPTIBLE_MASTER":            {true, "masters"},
@@ -128,16 +129,16 @@ var Classes = map[string]class{
 // ofPools are the variables of which each pool has its own value, beside its size.
 var ofPools = []string{
 	"MAX_INSTANCES_PER_MIG", "NODE_SIZE", "NODE_DISK_SIZE", "NODE_DISK_TYPE", "KUBE_GCE_NODE_IMAGE", "KUBE_GCE_NODE_PROJECT", "HAKUBE_GRACEFUL_SHUTDOWN",
-	"PREEMPTIBLE_NODE", "HAKUBE_SPOT_NODE", "KUBE_NODE_LABELS", "KUBE_NODE_TAINTS", "KUBE_GCE_NODE_SERVICE_ACCOUNT", "NODE_SCOPES",
+	"PREEMPTIBLE_NODE", "HAKUBE_SPOT_NODE", "NODE_ACCELERATORS", "KUBE_NODE_LABELS", "KUBE_NODE_TAINTS", "KUBE_GCE_NODE_SERVICE_ACCOUNT", "NODE_SCOPES",
 }
 
 // OfPool tells whether each pool has its own value of a variable.
 func OfPool(variable string) bool { return slices.Contains(ofPools, variable) }
 
-// Marks tells of variables by which nodes of a pool are told from others: a new pool takes
-// them from no other.
+// Marks tells of variables by which nodes of a pool are told from others, their accelerators
+// among them: a new pool takes them from no other.
 func Marks(variable string) bool {
-	return variable == "KUBE_NODE_LABELS" || variable == "KUBE_NODE_TAINTS"
+	return variable == "KUBE_NODE_LABELS" || variable == "KUBE_NODE_TAINTS" || variable == "NODE_ACCELERATORS"
 }
 
 // Changeable tells whether another value of a variable replaces the nodes of the pool.

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 
+	"hakube/cluster/gpu"
 	"hakube/cluster/label"
 )
 
@@ -48,7 +49,7 @@ var placeholders = map[reflect.Type]string{
 	reflect.TypeFor[Prefix](): "RANGE", reflect.TypeFor[Addr](): "ADDRESS", reflect.TypeFor[Domain](): "DOMAIN", reflect.TypeFor[Size](): "SIZE",
 	reflect.TypeFor[Version](): "VERSION", reflect.TypeFor[URL](): "URL", reflect.TypeFor[Account](): "ACCOUNT", reflect.TypeFor[Path](): "FILE",
 	reflect.TypeFor[Title](): "NAME", reflect.TypeFor[Seconds](): "SECONDS", reflect.TypeFor[Scopes](): "SCOPES", reflect.TypeFor[Addons](): "ADDONS", reflect.TypeFor[Recipients](): "KEYS", reflect.TypeFor[Place](): "PLACE",
-	reflect.TypeFor[label.Labels](): "LABELS", reflect.TypeFor[label.Taints](): "TAINTS",
+	reflect.TypeFor[label.Labels](): "LABELS", reflect.TypeFor[label.Taints](): "TAINTS", reflect.TypeFor[gpu.Cards](): "ACCELERATORS",
 }
 
 // values are all there are of a type that has only a few.

@@ -333,7 +333,7 @@ func (w MasterMaker) Instance(ctx context.Context) (*computepb.Instance, error) 
 		},
 		NetworkInterfaces: w.sameAddress(interfaces(&r.Want, r.Region(), own)),
 		Metadata:          metadata,
-		Scheduling:        scheduling(s.PreemptibleMain, false),
+		Scheduling:        scheduling(s.PreemptibleMain, false, false),
 		ServiceAccounts:   serviceAccounts(s.MasterAccount, masterScopes),
 
 		ShieldedInstanceConfig: Shielded(r, settings.Image(s.MasterImageOwner, s.MasterImage)),

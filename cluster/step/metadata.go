@@ -44,7 +44,7 @@ func MetadataOf(s *settings.Spec, role, address string, more map[string]string) 
 	}
 	if role == scripts.RoleNode {
 		items[scripts.KeyGraceful] = settings.BoolText(set.Graceful)
-		for key, text := range map[string]string{scripts.KeyNodeLabels: string(set.NodeLabels), scripts.KeyNodeTaints: string(set.NodeTaints), scripts.KeyPool: string(set.Pool)} {
+		for key, text := range map[string]string{scripts.KeyNodeLabels: string(set.NodeLabels), scripts.KeyNodeTaints: string(set.NodeTaints), scripts.KeyPool: string(set.Pool), scripts.KeyAccelerator: set.Accelerators.Kind()} {
 			if text != "" {
 				items[key] = text
 			}
@@ -112,8 +112,9 @@ func serviceAccounts(account settings.Account, scopes []string) []*computepb.Ser
 	return []*computepb.ServiceAccount{{Email: new(string(account)), Scopes: scopes}}
 }
 
-// scheduling is what happens to a machine when its host does not go on.
-func scheduling(preemptible, spot settings.Bool) *computepb.Scheduling {
+// scheduling is what happens to a machine when its host does not go on. One that stays
+// cannot be moved while it runs, as those with accelerators: it is started again.
+func scheduling(preemptible, spot settings.Bool, stays bool) *computepb.Scheduling {
 	if spot {
 		return &computepb.Scheduling{
 			ProvisioningModel: new("SPOT"), AutomaticRestart: new(false), OnHostMaintenance: new("TERMINATE"),
@@ -124,7 +125,20 @@ func scheduling(preemptible, spot settings.Bool) *computepb.Scheduling {
 			Preemptible: new(true), AutomaticRestart: new(false), OnHostMaintenance: new("TERMINATE"),
 		}
 	}
+	if stays {
+		return &computepb.Scheduling{AutomaticRestart: new(true), OnHostMaintenance: new("TERMINATE")}
+	}
 	return &computepb.Scheduling{AutomaticRestart: new(true), OnHostMaintenance: new("MIGRATE")}
+}
+
+// unsigned leaves Secure Boot off: drivers of accelerators that are built for the machine's
+// kernel are signed by nobody it knows, and would not be loaded. What is measured at boot
+// stays so.
+func unsigned(c *computepb.ShieldedInstanceConfig) *computepb.ShieldedInstanceConfig {
+	if c != nil {
+		c.EnableSecureBoot = new(false)
+	}
+	return c
 }
 
 // Shielded is Shielded VM with all of it, which Google's image can and organisations

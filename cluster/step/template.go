@@ -104,10 +104,16 @@ func insertTemplate(ctx context.Context, r *env.Env) (*computepb.InstanceTemplat
 			scripts.KeyJoinToken: join,
 			scripts.KeyCAHash:    hash,
 		}),
-		Scheduling:      scheduling(s.PreemptibleNode, s.SpotNode),
+		Scheduling:      scheduling(s.PreemptibleNode, s.SpotNode, s.Accelerators.Has(string(s.NodeSize))),
 		ServiceAccounts: serviceAccounts(s.NodeAccount, s.NodeScopes),
 
 		ShieldedInstanceConfig: Shielded(r, settings.Image(s.NodeImageOwner, s.NodeImage)),
+	}
+	if s.Accelerators != "" { // a template has the name of their type, and no zone's
+		p.GuestAccelerators = []*computepb.AcceleratorConfig{{AcceleratorType: new(s.Accelerators.Kind()), AcceleratorCount: new(int32(s.Accelerators.Count()))}}
+	}
+	if s.Accelerators.Has(string(s.NodeSize)) {
+		p.ShieldedInstanceConfig = unsigned(p.ShieldedInstanceConfig)
 	}
 	x := &computepb.InstanceTemplate{
 		Name:        new(r.Want.NodeTemplate()),

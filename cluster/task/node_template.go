@@ -10,6 +10,7 @@ import (
 
 	"cloud.google.com/go/compute/apiv1/computepb"
 
+	"hakube/cluster/gpu"
 	"hakube/cluster/inventory"
 	"hakube/cluster/label"
 	"hakube/cluster/pool"
@@ -55,11 +56,20 @@ func UnlikeTemplate(t *computepb.InstanceTemplate, want *settings.Spec) (list []
 		{Variable: "HAKUBE_GRACEFUL_SHUTDOWN", Was: inventory.Switched(m, scripts.KeyGraceful), Want: settings.BoolText(s.Graceful)},
 		{Variable: "PREEMPTIBLE_NODE", Was: settings.BoolText(settings.Bool(p.GetScheduling().GetPreemptible() && !isSpot(p))), Want: settings.BoolText(s.PreemptibleNode)},
 		{Variable: "HAKUBE_SPOT_NODE", Was: settings.BoolText(settings.Bool(isSpot(p))), Want: settings.BoolText(s.SpotNode)},
+		{Variable: "NODE_ACCELERATORS", Was: cardsOf(p).String(), Want: s.Accelerators.String()},
 		{Variable: "KUBE_NODE_LABELS", Was: cmp.Or(inventory.MetadataItem(m, scripts.KeyNodeLabels), label.None), Want: s.NodeLabels.String()},
 		{Variable: "KUBE_NODE_TAINTS", Was: cmp.Or(inventory.MetadataItem(m, scripts.KeyNodeTaints), label.None), Want: s.NodeTaints.String()},
 		{Variable: "KUBE_GCE_NODE_SERVICE_ACCOUNT", Was: account.GetEmail(), Want: wantAccount},
 		{Variable: "NODE_SCOPES", Was: scopeList(account.GetScopes()), Want: scopeList(s.NodeScopes)},
 	}, func(d settings.Difference) bool { return d.Was == d.Want })
+}
+
+// cardsOf are the accelerators of machines that are made of a template.
+func cardsOf(p *computepb.InstanceProperties) gpu.Cards {
+	for _, a := range p.GetGuestAccelerators() { // Compute Engine takes one type a machine
+		return gpu.Of(gce.Base(a.GetAcceleratorType()), int(a.GetAcceleratorCount()))
+	}
+	return ""
 }
 
 // isSpot tells of Spot VMs, which Compute Engine calls preemptible as well.
@@ -189,13 +199,16 @@ func (r *Task) Spared() []inventory.Object {
 // none of one that was not listed.
 func MarksOf(t *computepb.InstanceTemplate) pool.Marks {
 	m := t.GetProperties().GetMetadata()
-	return marks(inventory.MetadataItem(m, scripts.KeyNodeLabels), inventory.MetadataItem(m, scripts.KeyNodeTaints), inventory.MetadataItem(m, scripts.KeyPool))
+	return marks(inventory.MetadataItem(m, scripts.KeyNodeLabels), inventory.MetadataItem(m, scripts.KeyNodeTaints), inventory.MetadataItem(m, scripts.KeyPool), inventory.MetadataItem(m, scripts.KeyAccelerator))
 }
 
-func marks(labels, taints, name string) pool.Marks {
+func marks(labels, taints, name, kind string) pool.Marks {
 	x := pool.Marks{Labels: label.Labels(labels).Map(), Taints: label.Taints(taints).List()}
 	if name != "" {
 		x.Labels[label.PoolKey] = name
+	}
+	if _, own := x.Labels[gpu.Label]; kind != "" && !own { // KUBE_NODE_LABELS may say something else
+		x.Labels[gpu.Label] = kind
 	}
 	return x
 }
@@ -207,5 +220,5 @@ func (r *Task) Marks() pool.Marks {
 		return MarksOf(t)
 	}
 	s := r.Want.Settings
-	return marks(string(s.NodeLabels), string(s.NodeTaints), string(s.Pool))
+	return marks(string(s.NodeLabels), string(s.NodeTaints), string(s.Pool), s.Accelerators.Kind())
 }

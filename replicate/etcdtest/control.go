@@ -234,6 +234,9 @@ func (s *startup) register(c *controlPlane) error {
 // them on the Node that it makes, and on none that is there.
 func (s *startup) markNew(n *corev1.Node) error {
 	n.Labels = map[string]string{}
+	if kind := s.Instance.Attributes[scripts.KeyAccelerator]; kind != "" {
+		n.Labels["cloud.google.com/gke-accelerator"] = kind
+	}
 	for part := range strings.SplitSeq(s.Instance.Attributes[scripts.KeyNodeLabels], ",") {
 		if key, value, is := strings.Cut(part, "="); is {
 			n.Labels[key] = value

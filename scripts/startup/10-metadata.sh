@@ -120,6 +120,7 @@ read_metadata() {
 		GRACEFUL=$(md instance/attributes/hakube-graceful false)
 		NODE_LABELS=$(md instance/attributes/hakube-node-labels '')
 		POOL=$(md instance/attributes/hakube-pool '')
+		ACCELERATOR=$(md instance/attributes/hakube-accelerator '')
 		NODE_TAINTS=$(md instance/attributes/hakube-node-taints '')
 		;;
 	*) refuse "hakube-role is '$ROLE', not master or node" ;;

@@ -136,7 +136,7 @@ node_registration() {
 		  - name: provider-id
 		    value: gce://$PROJECT/$ZONE/$NAME
 		  - name: node-labels
-		    value: topology.kubernetes.io/zone=$ZONE,topology.kubernetes.io/region=$REGION,node.kubernetes.io/instance-type=$MACHINE_TYPE${NODE_LABELS:+,$NODE_LABELS}${POOL:+,hakube/pool=$POOL}
+		    value: topology.kubernetes.io/zone=$ZONE,topology.kubernetes.io/region=$REGION,node.kubernetes.io/instance-type=$MACHINE_TYPE${ACCELERATOR:+,cloud.google.com/gke-accelerator=$ACCELERATOR}${NODE_LABELS:+,$NODE_LABELS}${POOL:+,hakube/pool=$POOL}
 	END
 	# From the start as well: what comes later is too late for pods that are waiting.
 	if [[ -n ${NODE_TAINTS:-} ]]; then

@@ -20,7 +20,7 @@ import (
 // Plenty is a limit that the machine underneath does not reach.
 const Plenty = 100000
 
-var regionMetrics = append([]string{"CPUS", "N2_CPUS", "N2D_CPUS", "C2_CPUS", "INSTANCES", "DISKS_TOTAL_GB", "SSD_TOTAL_GB", "STATIC_ADDRESSES",
+var regionMetrics = append([]string{"CPUS", "N2_CPUS", "N2D_CPUS", "C2_CPUS", "INSTANCES", "DISKS_TOTAL_GB", "SSD_TOTAL_GB", "STATIC_ADDRESSES", "INTERNAL_ADDRESSES",
 	"IN_USE_ADDRESSES", "INSTANCE_GROUPS", "INSTANCE_GROUP_MANAGERS"}, catalog.AcceleratorMetrics()...)
 
 var projectMetrics = []string{"CPUS_ALL_REGIONS", "GPUS_ALL_REGIONS", "NETWORKS", "SUBNETWORKS", "FIREWALLS", "ROUTES", "INSTANCE_TEMPLATES", "HEALTH_CHECKS",
@@ -83,6 +83,8 @@ func usageOf(s *api.Server, t *store.Tx, project string) usage {
 	each("addresses", func(region string, o doc.Obj) {
 		if doc.Str(o, "addressType") == "EXTERNAL" {
 			u[region+"/STATIC_ADDRESSES"]++
+		} else {
+			u[region+"/INTERNAL_ADDRESSES"]++
 		}
 	})
 	each("forwardingRules", func(region string, o doc.Obj) {
