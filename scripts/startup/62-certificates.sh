@@ -5,17 +5,19 @@
 
 NEW_CERTIFICATES=$STATE/certificates-new # as below $DISK; `whole` in it says that all are there
 
-# put_new_certificates moves them to their places, if they are whole.
+# put_new_certificates moves them to their places, if they are whole: those of a directory by
+# one program and in the order of their names, in which a key follows its certificate. Who
+# connects in between finds a pair that is none, and fails.
 put_new_certificates() {
-	local file name
+	local dir files
 	if [[ ! -e $NEW_CERTIFICATES/whole ]]; then
 		rm -rf "$NEW_CERTIFICATES"
 		return
 	fi
-	while read -r file; do
-		name=${file#"$NEW_CERTIFICATES"/}
-		mv -f "$file" "$DISK/$name"
-	done < <(find "$NEW_CERTIFICATES" -mindepth 2 -type f -name '*.key'; find "$NEW_CERTIFICATES" -mindepth 2 -type f ! -name '*.key')
+	for dir in etcd/pki kubernetes/pki kubernetes; do
+		mapfile -t files < <(find "$NEW_CERTIFICATES/$dir" -maxdepth 1 -type f | sort)
+		if ((${#files[@]} > 0)); then mv -f -t "$DISK/$dir" "${files[@]}"; fi
+	done
 	sync -f "$DISK"
 	rm -rf "$NEW_CERTIFICATES"
 }
