@@ -16,8 +16,8 @@ func (w *world) follow(o *operator, command string) error {
 		_, err := o.Repair(context.Background(), strings.TrimSpace(name), w.events())
 		return err
 	}
-	if command == "hakube rotate certificates" {
-		_, err := o.RotateCertificates(context.Background(), w.events())
+	if of, ok := strings.CutPrefix(command, "hakube rotate "); ok {
+		_, err := o.Rotate(context.Background(), of, w.events())
 		return err
 	}
 	before, after, rolls := strings.Cut(command, "hakube roll")

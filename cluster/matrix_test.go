@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"hakube/cluster/inventory"
 	"hakube/cluster/label"
 	"hakube/cluster/plan"
 	"hakube/cluster/settings"
@@ -144,7 +145,10 @@ func matrixModes() []matrixMode {
 		return larger(o).withMasters("e2-standard-4").PreviewRoll(context.Background(), false, nil)
 	}
 	rotates := func(ctx context.Context, o *operator, report func(plan.Event)) (*Summary, error) {
-		return o.RotateCertificates(ctx, report)
+		return o.Rotate(ctx, inventory.RotateCertificates, report)
+	}
+	exchanges := func(ctx context.Context, o *operator, report func(plan.Event)) (*Summary, error) {
+		return o.Rotate(ctx, inventory.RotateEncryptionKey, report)
 	}
 	newer := func(o *operator) *operator { return o.to("v1.36.4").again(fromMirror) }
 	mirrored := func(commands ...func(*operator) *operator) func(*world, *operator) *operator {
@@ -223,6 +227,7 @@ func matrixModes() []matrixMode {
 		{name: "remove_cluster_addons", prepare: after(addons(allAddons)), run: down(same), removes: true, partly: true, one: true},
 		{name: "remove_cluster", prepare: after(same, master(zoneC), poolD), run: down(anywhere), removes: true, partly: true},
 		{name: "rotate_certificates", prepare: three, run: rotates, preview: preview(same), quorum: true},
+		{name: "rotate_encryption_key", prepare: three, run: exchanges, preview: preview(same), quorum: true, one: true},
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"hakube/cluster/inventory"
 	"hakube/cluster/plan"
 	"hakube/cluster/repair"
 	"hakube/cluster/roll"
@@ -91,6 +92,8 @@ func TestModesPicture(t *testing.T) {
 		t.Fatal(err)
 	}
 	add("rotate", rotate.List(r.Task, rotate.Master{Object: masters[1]}, "1"), nil)
+	keys := &rotate.Plan{Rotation: inventory.Rotation{Of: inventory.RotateEncryptionKey, ID: "1"}, Masters: []rotate.Master{{Object: masters[0]}, {Object: masters[1]}}}
+	add("rotate key", slices.Concat(keys.Lists(r.Task)...), nil)
 	pool := &walkOfRoll{Cluster: o.ofType("e2-standard-4").Cluster}
 	x, err := pool.ofPool(settings.PoolID{Zone: zoneC}).listed(ctx, hold{}, looking)
 	add("roll pool", x.items, err)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"hakube/cluster/inventory"
 	"hakube/cluster/repair"
 	"hakube/cluster/settings"
 	"hakube/gce/emulator"
@@ -125,7 +126,7 @@ func (o *operator) refusedRun(x refusalCase) (err error) {
 	case settings.RollPool:
 		_, err = o.again(change).RollPool(ctx, zoneB, true, nil)
 	case settings.Rotate:
-		_, err = o.again(change).RotateCertificates(ctx, nil)
+		_, err = o.again(change).Rotate(ctx, inventory.RotateCertificates, nil)
 	case settings.Rebuild:
 		_, err = o.again(change).FromSurvivor(ctx, "kubernetes-master", nil, func(repair.Loss) error { return errors.New("it asked") })
 	}

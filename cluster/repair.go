@@ -158,14 +158,15 @@ func (c *Cluster) Restore(ctx context.Context, b *backup.Source, report func(pla
 // error of f ends the run.
 func (c *Cluster) OnRotate(f func(Rotating) error) { c.rotates = f }
 
-// RotateCertificates makes the leaf certificates of all masters anew, by the authorities that
-// are there, one master after the other: all have to be well before each and with each. Nobody
-// sees it: no API server and no etcd is ended. Cut anywhere, the same again goes on.
-func (c *Cluster) RotateCertificates(ctx context.Context, report func(plan.Event)) (s *Summary, err error) {
+// Rotate makes something of all masters anew (one of [inventory.Rotatable]), one master after
+// the other: all have to be well before each and with each. Leaf certificates are signed by the
+// authorities that are there, and Secrets are written with another key before the old one goes.
+// Nobody sees it: no API server and no etcd is ended. Cut anywhere, the same again goes on.
+func (c *Cluster) Rotate(ctx context.Context, of string, report func(plan.Event)) (s *Summary, err error) {
 	warning, err := c.withLease(ctx, settings.RotateVerb, report, func(ctx context.Context, h hold, report func(plan.Event)) (err error) {
 		s = nil
 		r := c.runFor(settings.RotateVerb, h)
-		p, err := c.rotation(ctx, r, func() (*status.Snapshot, error) { return repair.See(ctx, r.Task, report) })
+		p, err := c.rotation(ctx, r, of, func() (*status.Snapshot, error) { return repair.See(ctx, r.Task, report) })
 		if err != nil {
 			return err
 		}
@@ -187,10 +188,10 @@ func (c *Cluster) RotateCertificates(ctx context.Context, report func(plan.Event
 	return s.warned(warning), err
 }
 
-// PreviewRotateCertificates is the walk of RotateCertificates without acting.
-func (c *Cluster) PreviewRotateCertificates(ctx context.Context, report func(plan.Event)) (changes int, err error) {
+// PreviewRotate is the walk of Rotate without acting.
+func (c *Cluster) PreviewRotate(ctx context.Context, of string, report func(plan.Event)) (changes int, err error) {
 	r := c.runFor(settings.RotateVerb, hold{})
-	p, err := c.rotation(ctx, r, func() (*status.Snapshot, error) {
+	p, err := c.rotation(ctx, r, of, func() (*status.Snapshot, error) {
 		seen, err := status.Read(ctx, r.Task)
 		if err == nil {
 			repair.Placed(r.Task, seen)
@@ -200,25 +201,21 @@ func (c *Cluster) PreviewRotateCertificates(ctx context.Context, report func(pla
 	if err != nil {
 		return 0, err
 	}
-	var lists [][]plan.Item
-	for _, m := range p.Left() {
-		lists = append(lists, rotate.List(r.Task, m, p.ID))
-	}
-	changes, err = plan.PreviewStages(ctx, lists, report)
+	changes, err = plan.PreviewStages(ctx, p.Lists(r.Task), report)
 	c.warn(r)
 	return changes, err
 }
 
 // rotation looks around, refuses what would be refused on the way, and tells what there is to
 // do.
-func (c *Cluster) rotation(ctx context.Context, r *run, see func() (*status.Snapshot, error)) (*rotate.Plan, error) {
+func (c *Cluster) rotation(ctx context.Context, r *run, of string, see func() (*status.Snapshot, error)) (*rotate.Plan, error) {
 	seen, err := see()
 	if err != nil {
 		return nil, err
 	}
-	p, err := rotate.Judge(seen, time.Now())
+	p, err := rotate.Judge(seen, of, time.Now())
 	if err == nil {
-		err = preflight.FitToRotate(ctx, r.Task)
+		err = preflight.FitToRotate(ctx, r.Task, of == inventory.RotateEncryptionKey)
 	}
 	if err != nil || c.rotates == nil {
 		return p, err
@@ -228,7 +225,7 @@ func (c *Cluster) rotation(ctx context.Context, r *run, see func() (*status.Snap
 		x.Since = p.Since().Format(time.RFC3339)
 	}
 	for _, m := range p.Masters {
-		why := "all certificates that masters show"
+		why := madeAnew[of]
 		if m.Done {
 			why = ""
 		}
@@ -237,19 +234,27 @@ func (c *Cluster) rotation(ctx context.Context, r *run, see func() (*status.Snap
 	return p, c.rotates(x)
 }
 
-// rotate makes those of one master after the other anew.
+// madeAnew is what each rotation is of, in words.
+var madeAnew = map[string]string{
+	inventory.RotateCertificates:  "all certificates that masters show",
+	inventory.RotateEncryptionKey: "the key that Secrets are encrypted with in etcd",
+}
+
+// rotate makes what is left anew, and returns the masters that it was left of.
 func (r *run) rotate(ctx context.Context, p *rotate.Plan, report func(plan.Event)) (done []string, err error) {
 	if len(p.Left()) > 0 {
 		r.Lease.Note(inventory.RotationKey, p.Label())
 	}
-	for _, m := range p.Left() {
-		err := plan.Run(ctx, r.Gate, rotate.List(r.Task, m, p.ID), report)
+	for _, list := range p.Lists(r.Task) {
+		err := plan.Run(ctx, r.Gate, list, report)
 		if err != nil && !lease.IsOusted(err) {
 			err = fmt.Errorf("%w\n%s", err, cure.Hint("this goes on from here", cure.Same()))
 		}
 		if err != nil {
-			return done, err
+			return nil, err
 		}
+	}
+	for _, m := range p.Left() {
 		done = append(done, m.Name)
 	}
 	return done, nil

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"hakube/cluster/inventory"
 	"hakube/cluster/settings"
 	"hakube/replicate/etcdtest"
 )
@@ -53,7 +54,7 @@ func TestRotate(t *testing.T) {
 		var told Rotating
 		c.o.OnRotate(func(x Rotating) error { told = x; return nil })
 		c.unchanged(func() {
-			if n, err := c.o.PreviewRotateCertificates(t.Context(), c.events()); err != nil || n != masters {
+			if n, err := c.o.PreviewRotate(t.Context(), inventory.RotateCertificates, c.events()); err != nil || n != masters {
 				t.Errorf("plan: %d steps, %v", n, err)
 			}
 		})
@@ -61,7 +62,7 @@ func TestRotate(t *testing.T) {
 			t.Errorf("it tells %+v", told)
 		}
 		for round := 1; round <= 2; round++ { // a second time makes them anew again
-			s, err := c.o.RotateCertificates(t.Context(), c.events())
+			s, err := c.o.Rotate(t.Context(), inventory.RotateCertificates, c.events())
 			c.must(err)
 			if s.Nothing || !slices.Equal(s.Rotated, c.names) || s.Dark == nil || s.Dark.Probes == 0 {
 				t.Errorf("round %d: %+v", round, s)
@@ -101,7 +102,7 @@ func TestRotateStops(t *testing.T) {
 	}))
 	c := sickOf(t, w, 3)
 	before := c.serials()
-	_, err := c.o.RotateCertificates(t.Context(), c.events())
+	_, err := c.o.Rotate(t.Context(), inventory.RotateCertificates, c.events())
 	if h := (interface{ Hint() string })(nil); err == nil || errors.As(err, &h) && strings.Contains(h.Hint(), "nothing was changed") {
 		t.Fatalf("it ended with %v", err)
 	}
@@ -117,7 +118,7 @@ func TestRotateStops(t *testing.T) {
 	var told Rotating
 	c.o.OnRotate(func(x Rotating) error { told = x; return nil })
 	c.unchanged(func() {
-		if n, err := c.o.PreviewRotateCertificates(t.Context(), nil); err != nil || n != 2 || told.Since == "" || told.Masters[0].Why != "" {
+		if n, err := c.o.PreviewRotate(t.Context(), inventory.RotateCertificates, nil); err != nil || n != 2 || told.Since == "" || told.Masters[0].Why != "" {
 			t.Errorf("plan: %d steps, %v; it tells %+v", n, err, told)
 		}
 	})
@@ -140,8 +141,8 @@ func TestRotateRefusals(t *testing.T) {
 	refused := func(why, cures string) {
 		t.Helper()
 		for name, run := range map[string]func() error{
-			"rotate": func() error { _, err := c.o.RotateCertificates(t.Context(), c.events()); return err },
-			"plan":   func() error { _, err := c.o.PreviewRotateCertificates(t.Context(), nil); return err },
+			"rotate": func() error { _, err := c.o.Rotate(t.Context(), inventory.RotateCertificates, c.events()); return err },
+			"plan":   func() error { _, err := c.o.PreviewRotate(t.Context(), inventory.RotateCertificates, nil); return err },
 		} {
 			c.unchanged(func() {
 				err := run()

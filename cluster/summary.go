@@ -68,7 +68,7 @@ type Summary struct {
 	// Rolled are the masters that were made again, RolledPools the pools whose nodes were.
 	Rolled      []string     `json:"rolled"`
 	RolledPools []RolledPool `json:"rolledPools"`
-	// Rotated are the masters whose certificates were made anew.
+	// Rotated are the masters of which something was made anew.
 	Rotated []string `json:"rotated"`
 	// Dark is what the probes of the API saw while the run went on, Outages the
 	// same for each step in which any failed; absent when nothing was probed.
@@ -154,8 +154,8 @@ type Rolling struct {
 	Dark    bool   // while each of the masters is away nobody serves: there are fewer than two others
 }
 
-// Rotating is what a rotation comes to: the masters whose certificates are made anew, with what
-// of them, and those that have new ones by now, without.
+// Rotating is what a rotation comes to: the masters of which something is made anew, with what,
+// and those that have been through it by now, without.
 type Rotating struct {
 	Masters []Rolled
 	Since   string // when a run began it that was cut; "" where this one begins it

@@ -169,7 +169,8 @@ func (w *world) forgetRotation(all map[string]map[string]any) {
 		old := 0
 		for path := range all {
 			if m := masters.FindStringSubmatch(path); m != nil {
-				if g, err := w.models.Guest(m[2], m[1]); err != nil || label != inventory.RotateCertificates+"_"+g.Rotated() {
+				g, err := w.models.Guest(m[2], m[1])
+				if err != nil || label != inventory.RotateCertificates+"_"+g.Rotated() && label+" alone" != inventory.RotateEncryptionKey+"_"+g.Exchanged() {
 					old++
 				}
 			}

@@ -3,6 +3,7 @@ package replicate
 import (
 	"context"
 	"fmt"
+	"regexp"
 
 	"hakube/scripts"
 )
@@ -77,6 +78,65 @@ func RotateCertificates(ctx context.Context, r *Runner, on Host, rotation string
 		err = fmt.Errorf("reading rotate-certificates of %s: it has done rotation %.20q", on.Name, answer.Rotated)
 	}
 	return err
+}
+
+// An EncryptionStage is how far a master is in exchanging the key that Secrets are encrypted
+// with.
+type EncryptionStage string
+
+// Stages of an exchange, in their order.
+const (
+	KeyBehind EncryptionStage = "behind" // the new key can be read
+	KeyFirst  EncryptionStage = "first"  // it is used for what is written
+	KeyAlone  EncryptionStage = "alone"  // there is no other
+)
+
+// EncryptionStages are all, in their order.
+var EncryptionStages = []EncryptionStage{KeyBehind, KeyFirst, KeyAlone}
+
+// ExchangeKey brings a master to a stage of a rotation of the key that Secrets are encrypted
+// with. The new one is that of the master that has it, or else is made there; from is nil if
+// none has. It passes through this process' memory and is written nowhere on the way.
+func ExchangeKey(ctx context.Context, r *Runner, from *Host, to Host, stage EncryptionStage, rotation string) error {
+	var have scripts.Keys
+	if from != nil {
+		if err := r.ask(ctx, *from, scripts.ExportKeys, &have); err != nil {
+			return err
+		}
+		if len(have.Files[scripts.EncryptionFile]) == 0 {
+			return fmt.Errorf("reading export-keys of %s: it has no %s", from.Name, scripts.EncryptionFile)
+		}
+	}
+	var answer struct {
+		Encryption string `json:"encryption"`
+	}
+	err := r.ask(ctx, to, scripts.EncryptionKey(have.Files[scripts.EncryptionFile]), &answer, string(stage), rotation)
+	if want := rotation + " " + string(stage); err == nil && answer.Encryption != want {
+		err = fmt.Errorf("reading encryption-key of %s: it is at %.40q, not at %q", to.Name, answer.Encryption, want)
+	}
+	return err
+}
+
+// secretName is a Secret's, behind its namespace.
+var secretName = regexp.MustCompile(`^[a-z0-9-]{1,63}/[a-z0-9.-]{1,253}$`)
+
+// OldSecrets asks a master which Secrets etcd has by another key than a rotation's, as
+// NAMESPACE/NAME; left is how many there are, and not all need be named.
+func OldSecrets(ctx context.Context, r *Runner, on Host, rotation string) (names []string, left int, err error) {
+	var answer struct {
+		Secrets []string `json:"secrets"`
+		Left    int      `json:"left"`
+	}
+	err = r.ask(ctx, on, scripts.OldSecrets, &answer, rotation)
+	for _, name := range answer.Secrets {
+		if err == nil && !secretName.MatchString(name) {
+			err = fmt.Errorf("reading old-secrets of %s: %.100q is no Secret's name", on.Name, name)
+		}
+	}
+	if err == nil && (len(answer.Secrets) > answer.Left || answer.Left > 0 && len(answer.Secrets) == 0) {
+		err = fmt.Errorf("reading old-secrets of %s: it names %d Secrets of %d", on.Name, len(answer.Secrets), answer.Left)
+	}
+	return answer.Secrets, answer.Left, err
 }
 
 // ForceRing makes a master's member the only one of its ring, as etcd's

@@ -80,7 +80,18 @@ type Master struct {
 	// Certificates are what the master shows to others, where it was asked for all.
 	Certificates []Certificate `json:"certificates"`
 	// Rotated is which rotation of them was done there last, "" of none.
-	Rotated string `json:"rotated"`
+	Rotated    string     `json:"rotated"`
+	Encryption Encryption `json:"encryption"`
+}
+
+// Encryption is what a master encrypts Secrets with in etcd.
+type Encryption struct {
+	// Keys are the names of its keys, the one for what is written first; none where Secrets
+	// are not encrypted, or otherwise than by hakube.
+	Keys []string `json:"keys"`
+	// Rotation is which exchange of the key was done there last, Stage how far; "" of none.
+	Rotation string          `json:"rotation"`
+	Stage    EncryptionStage `json:"stage"`
 }
 
 // Rings asks the members on a master about both rings.
@@ -140,6 +151,9 @@ func parseMaster(text []byte) (status Master, err error) {
 	}
 	if !rotation.MatchString(status.Rotated) {
 		return status, fmt.Errorf("%.100q is no rotation of certificates", status.Rotated)
+	}
+	if x := status.Encryption; !rotation.MatchString(x.Rotation) || x.Stage != "" && !slices.Contains(EncryptionStages, x.Stage) {
+		return status, fmt.Errorf("%.100q %.100q is no exchange of an encryption key", x.Rotation, x.Stage)
 	}
 	return status, status.Disk.check()
 }

@@ -10,6 +10,7 @@ var changes = map[string]bool{
 	"backup":           false, // what it puts on the machine is gone when it ends
 	"pod-routes":       false,
 	"versions":         false,
+	"old-secrets":      false,
 
 	"etcd-member":        true, // each of its verbs
 	"etcd-space":         true,
@@ -22,6 +23,7 @@ var changes = map[string]bool{
 	"restore":            true, // but for look
 
 	"rotate-certificates": true,
+	"encryption-key":      true,
 	"keep-rings":          true,
 	"settle-version":      true,
 }

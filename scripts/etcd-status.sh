@@ -11,7 +11,7 @@
 #     "kind":"NOSPACE"}],"size":20480,"inUse":16384,"quota":4294967296,"writes":""},
 #     "events":{…}},"disk":{"bytes":…,"free":…,"inodes":…,"freeInodes":…},
 #     "certificates":[{"name":"apiserver","ends":2082585600}],"rotated":"1767225600000",
-#     "clock":1767225600.5}
+#     "encryption":{"keys":["key1"],"rotation":"1767225600000","stage":"behind"},"clock":1767225600.5}
 #
 # id and learner are this machine's own member, index the newest entry it has
 # applied, bytes what it has on disk: one that joins takes no questions before it
@@ -27,8 +27,9 @@
 # ring is asked for a write as well, in which no key changes, and writes has what it
 # said against that, and certificates are this master's, of Kubernetes and of etcd, with the
 # seconds since 1970 at which each ends; else there are none. rotated is which rotation of
-# them was done here last, "" of none. disk is this master's own,
-# clock its time as the last thing that is read. Changes nothing.
+# them was done here last, "" of none. encryption has the names of the keys that Secrets are
+# encrypted with, the one for what is written first, and how far the last exchange of them
+# has come here (encryption-key). disk is this master's own, clock its time as the last thing that is read. Changes nothing.
 set -euo pipefail
 export PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C
 PKI=/mnt/disks/master-pd/etcd/pki
@@ -127,6 +128,15 @@ certificates() {
 # rotated prints which rotation of certificates was done here last.
 rotated() { tr -cd '0-9' 2>/dev/null <"${PKI%/etcd/pki}/hakube/certificates" || true; }
 
+# encryption prints the JSON of what Secrets are encrypted with; no names of keys where they
+# are not, or otherwise than by hakube.
+encryption() {
+	local names rotation='' stage=''
+	names=$(sed -n 's/^      - name: \([A-Za-z0-9-]*\)$/"\1"/p' /etc/kubernetes/pki/encryption.yaml 2>/dev/null | paste -sd ,) || true
+	read -r rotation stage 2>/dev/null <"${PKI%/etcd/pki}/hakube/encryption-key" || true
+	printf '{"keys":[%s],"rotation":"%s","stage":"%s"}' "$names" "$(tr -cd '0-9' <<<"$rotation")" "$(tr -cd '[:lower:]' <<<"$stage")"
+}
+
 # silence RING ERROR prints ERROR, and why its member takes no questions as far as
 # systemd and its journal know: "its etcd is activating, restarted 0 times: failed to
 # publish …: too many requests".
@@ -176,5 +186,5 @@ ring() {
 exec 3< <(ring events 4002) # both at once: each may take seconds to say that it does not run
 shown=''
 [[ $ASK != writes ]] || shown=$(certificates)
-printf '{"rings":{"main":%s,"events":%s},"disk":%s,"certificates":[%s],"rotated":"%s","clock":%s}\n' "$(ring main 2379)" "$(cat <&3)" \
-	"$(disk)" "$shown" "$(rotated)" "$(date +%s.%N)"
+printf '{"rings":{"main":%s,"events":%s},"disk":%s,"certificates":[%s],"rotated":"%s","encryption":%s,"clock":%s}\n' "$(ring main 2379)" "$(cat <&3)" \
+	"$(disk)" "$shown" "$(rotated)" "$(encryption)" "$(date +%s.%N)"

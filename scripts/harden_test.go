@@ -66,15 +66,15 @@ func options(config map[string]any, part string) map[string]string {
 // not, and the configuration stays one that kubeadm reads.
 func TestProtected(t *testing.T) {
 	audit := []string{"audit-log-maxage", "audit-log-maxbackup", "audit-log-maxsize", "audit-log-path", "audit-policy-file"}
-	const encryption = "encryption-provider-config"
+	encryption := []string{"encryption-provider-config", "encryption-provider-config-automatic-reload"}
 	for _, x := range []struct {
 		commands string
 		want     []string
 	}{
 		{"AUDIT=false ENCRYPT_SECRETS=false; make_encryption_key", nil},
 		{"AUDIT=true ENCRYPT_SECRETS=false; make_encryption_key", audit},
-		{"AUDIT=false ENCRYPT_SECRETS=true; make_encryption_key", []string{encryption}},
-		{"AUDIT=true ENCRYPT_SECRETS=true; make_encryption_key", append(slices.Clone(audit), encryption)},
+		{"AUDIT=false ENCRYPT_SECRETS=true; make_encryption_key", encryption},
+		{"AUDIT=true ENCRYPT_SECRETS=true; make_encryption_key", append(slices.Clone(audit), encryption...)},
 		{"AUDIT=false ENCRYPT_SECRETS=true", nil}, // a master that joins a cluster without a key makes none
 	} {
 		g := newGuest(t)

@@ -29,10 +29,30 @@ forget() {
 	rm -rf "$DISK"/etcd/pki/* "$DISK"/kubernetes/* "$DISK"/kubelet-pki/*
 }
 
+# more_keys FILE prints what encrypts Secrets here with the keys behind it that only the one
+# on stdin has: those of a backup may be from before they were exchanged, and what was
+# written since is not lost by a restore that is not gone through with. Keys of one name that
+# differ are another cluster's.
+more_keys() {
+	awk '
+		$1 == "-" && $2 == "name:" { name = $3 }
+		NR == FNR { line[NR] = $0; if ($1 == "secret:") { has[name] = $2; last = NR }; next }
+		$1 == "secret:" { theirs++ }
+		$1 == "secret:" && !(name in has) { more = more "      - name: " name "\n" $0 "\n" }
+		$1 == "secret:" && name in has && has[name] != $2 { exit strange = 1 }
+		END { if (strange || !last || !theirs) exit 1; for (i = 1; i in line; i++) { print line[i]; if (i == last) printf "%s", more } }' "$1" -
+}
+
 key() {
-	local mode=0600
+	local mode=0600 more
 	[[ $1 != *.crt && $1 != *.pub ]] || mode=0644
 	if [[ -s $DISK/$1 ]] && base64 -d <<<"$2" | cmp -s - "$DISK/$1"; then return; fi
+	if [[ -e $DISK/hakube/founded && $1 == */encryption.yaml && -s $DISK/$1 ]] && more=$(base64 -d <<<"$2" | more_keys "$DISK/$1"); then
+		[[ $more != "$(<"$DISK/$1")" ]] || return 0
+		write "$DISK/$1" "$mode" <<<"$more"
+		count=$((count + 1))
+		return
+	fi
 	[[ ! -e $DISK/hakube/founded ]] || refuse "this machine is a master already, and its $1 is another one"
 	if [[ $1 == */ca.crt && -s $DISK/$1 ]]; then forget; fi
 	base64 -d <<<"$2" | write "$DISK/$1" "$mode"

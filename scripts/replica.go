@@ -2,6 +2,7 @@ package scripts
 
 import (
 	_ "embed"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -48,6 +49,8 @@ var (
 	RegisterNode = withFunctions("register-node", registerNode)
 	// RotateCertificates makes a master's leaf certificates anew.
 	RotateCertificates = withFunctions("rotate-certificates", rotateCertificates)
+	// OldSecrets asks which Secrets etcd has by another key than a rotation's.
+	OldSecrets = withFunctions("old-secrets", secretsBy+oldSecrets)
 	// ForceRing makes a master's member the only one of its ring.
 	ForceRing = withFunctions("force-ring", forceRing)
 
@@ -80,6 +83,12 @@ var (
 	registerNode string
 	//go:embed rotate-certificates.sh
 	rotateCertificates string
+	//go:embed secrets-by.sh
+	secretsBy string
+	//go:embed old-secrets.sh
+	oldSecrets string
+	//go:embed encryption-key.sh
+	encryptionKey string
 	//go:embed force-ring.sh
 	forceRing string
 	//go:embed backup.sh
@@ -106,6 +115,16 @@ func withFunctions(name, text string) string {
 }
 
 func header(name string) string { return "#!/usr/bin/env bash\n# hakube: " + name + "\n" }
+
+// EncryptionFile is what Secrets are encrypted with, below the data disk.
+const EncryptionFile = "kubernetes/pki/encryption.yaml"
+
+// EncryptionKey brings a master a stage further in exchanging the key that Secrets are
+// encrypted with; have is another master's EncryptionFile, nil where none has the new key
+// yet. It holds keys: it is for one connection, and never for a log.
+func EncryptionKey(have []byte) string {
+	return withFunctions("encryption-key", "HAVE="+base64.StdEncoding.EncodeToString(have)+"\n"+secretsBy+encryptionKey)
+}
 
 // Keys are what ExportKeys prints.
 type Keys struct {

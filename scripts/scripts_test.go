@@ -30,6 +30,8 @@ var all = map[string]string{
 	"restore":            Restore,
 
 	"rotate-certificates": RotateCertificates,
+	"encryption-key":      EncryptionKey([]byte("x")),
+	"old-secrets":         OldSecrets,
 	"keep-rings":          KeepRings,
 	"versions":            LookVersions,
 	"settle-version":      SettleVersion,

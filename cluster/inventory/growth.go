@@ -235,8 +235,14 @@ const (
 	DrillOnKey = "hakube-drill-on"
 )
 
-// RotateCertificates is the one word of what a rotation is of.
-const RotateCertificates = "certificates"
+// What a rotation is of, as it is typed.
+const (
+	RotateCertificates  = "certificates"
+	RotateEncryptionKey = "encryption-key"
+)
+
+// Rotatable is all that there are rotations of.
+var Rotatable = []string{RotateCertificates, RotateEncryptionKey}
 
 // A Rotation is one that was begun and is not done: of what, and which, by when it was
 // begun. It is in the labels of the address, and each master that is through with it keeps
@@ -263,7 +269,7 @@ func (x Rotation) Label() string { return x.Of + "_" + x.ID }
 // rotationOf reads labels.
 func rotationOf(labels map[string]string) *Rotation {
 	of, id, _ := strings.Cut(labels[RotationKey], "_")
-	if _, err := strconv.ParseInt(id, 10, 64); err != nil {
+	if _, err := strconv.ParseInt(id, 10, 64); err != nil || !slices.Contains(Rotatable, of) {
 		return nil
 	}
 	return &Rotation{of, id}

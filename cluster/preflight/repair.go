@@ -22,10 +22,16 @@ func FitToRepair(ctx context.Context, r *task.Task, items []plan.Item) error {
 	return no.OrNil()
 }
 
-// FitToRotate is the error about what is in the way of making masters' certificates anew: all
-// that the cloud is asked for is the lease.
-func FitToRotate(ctx context.Context, r *task.Task) error {
-	no, err := withheld(ctx, r.Env, []string{"addresses.setLabels"})
+// FitToRotate is the error about what is in the way of making something of masters anew: all
+// that the cloud is asked for is the lease, and asks the API whether that is needed too.
+func FitToRotate(ctx context.Context, r *task.Task, asks bool) error {
+	checks := []check{func(ctx context.Context) (refusal.Blockers, error) {
+		return withheld(ctx, r.Env, []string{"addresses.setLabels"})
+	}}
+	if asks {
+		checks = append(checks, func(ctx context.Context) (refusal.Blockers, error) { return KubeconfigProblems(ctx, r) })
+	}
+	no, err := gather(ctx, checks...)
 	return no.Besides(err)
 }
 

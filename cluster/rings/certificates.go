@@ -72,3 +72,13 @@ func (s *Survey) certificates(now time.Time, want func(left time.Duration) bool,
 	}
 	return lines
 }
+
+// KeyStage is how far a master has come in a rotation of the key that Secrets are encrypted
+// with, "" before its first stage.
+func (s *Survey) KeyStage(master, rotation string) replicate.EncryptionStage {
+	x := s.Encryption[master]
+	if x.Rotation != rotation {
+		return ""
+	}
+	return x.Stage
+}

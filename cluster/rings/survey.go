@@ -36,8 +36,9 @@ type Survey struct {
 	Clocks  map[string]replicate.Clock           // by machine, of those that were heard
 	// Certificates are those of masters that were asked for all, by machine.
 	Certificates map[string][]replicate.Certificate
-	Rotated      map[string]string // by machine: which rotation of them it did last
-	Cloud        replicate.Clock   // Compute Engine's own, if it is known
+	Rotated      map[string]string               // by machine: which rotation of them it did last
+	Encryption   map[string]replicate.Encryption // by machine: what it encrypts Secrets with, of those that were heard
+	Cloud        replicate.Clock                 // Compute Engine's own, if it is known
 }
 
 // AskLimit is how long one master may take to answer; an etcd without quorum
@@ -52,6 +53,7 @@ func Ask(ctx context.Context, clock plan.Clock, ssh *replicate.Runner, masters [
 	s := &Survey{
 		Masters: masters, Answers: map[string]map[string]replicate.Ring{}, Silent: map[string]error{},
 		Disks: map[string]replicate.Disk{}, Clocks: map[string]replicate.Clock{}, Certificates: map[string][]replicate.Certificate{}, Rotated: map[string]string{},
+		Encryption: map[string]replicate.Encryption{},
 	}
 	var wg sync.WaitGroup
 	var mu sync.Mutex
@@ -68,7 +70,7 @@ func Ask(ctx context.Context, clock plan.Clock, ssh *replicate.Runner, masters [
 				s.Silent[m.Name] = err
 				return
 			}
-			s.Answers[m.Name], s.Disks[m.Name], s.Clocks[m.Name], s.Certificates[m.Name], s.Rotated[m.Name] = x.Rings, x.Disk, x.Clock, x.Certificates, x.Rotated
+			s.Answers[m.Name], s.Disks[m.Name], s.Clocks[m.Name], s.Certificates[m.Name], s.Rotated[m.Name], s.Encryption[m.Name] = x.Rings, x.Disk, x.Clock, x.Certificates, x.Rotated, x.Encryption
 		})
 	}
 	wg.Wait()

@@ -11,7 +11,7 @@ import (
 	"hakube/scripts/cure"
 )
 
-// A Master is one, and whether it has new certificates by now.
+// A Master is one, and whether it is through with the rotation by now.
 type Master struct {
 	inventory.Object
 	Done bool
@@ -25,7 +25,7 @@ type Plan struct {
 	Masters []Master
 }
 
-// Left are the masters that have the old certificates, in their order.
+// Left are the masters that are not through with it, in their order.
 func (p *Plan) Left() (list []Master) {
 	for _, m := range p.Masters {
 		if !m.Done {
@@ -35,27 +35,32 @@ func (p *Plan) Left() (list []Master) {
 	return list
 }
 
-// Judge says what a rotation of certificates comes to, and refuses one that could end with a
-// master that nobody talks to: all have to be well, and their authorities have to live for
-// a while. A run that was cut may have left one master half done, which is the first to go
-// on with.
-func Judge(s *status.Snapshot, now time.Time) (*Plan, error) {
+// Judge says what a rotation comes to, and refuses one that could end with a master that
+// nobody talks to: all have to be well, and another rotation has to be done. A run that was
+// cut may have left one master half done, which is the first to go on with.
+func Judge(s *status.Snapshot, of string, now time.Time) (*Plan, error) {
 	if len(s.Masters) == 0 {
 		return nil, &refusal.Refused{Why: fmt.Sprintf("cluster %s has no master, nor the disk of one", s.Names.Prefix), Cure: s.Anew()}
 	}
-	p := &Plan{Rotation: inventory.NewRotation(inventory.RotateCertificates, now)}
+	p := &Plan{Rotation: inventory.NewRotation(of, now)}
 	if begun := s.Held.Rotation; begun != nil && s.Unrotated(begun) {
+		if begun.Of != of {
+			return nil, &refusal.Refused{
+				Why:  fmt.Sprintf("a rotation of %s is not done, which was begun on %s", begun.Of, begun.Since().Format(time.RFC3339)),
+				Cure: cure.Hint("bring it to its end first", cure.Rotate(begun.Of)),
+			}
+		}
 		p.Rotation, p.Begun = *begun, true
 	}
 	for _, m := range s.Masters {
-		x := Master{Object: m.Object, Done: p.Begun && s.Rings.Rotated[m.Name] == p.ID}
+		x := Master{Object: m.Object, Done: p.Begun && s.Rotated(&p.Rotation, m)}
 		switch why := why(s, m); {
 		case why == "":
 		case p.Begun && !x.Done && !slices.ContainsFunc(p.Masters, func(o Master) bool { return o.Half }) && s.Quorum():
 			x.Half = true
 		default:
 			return nil, &refusal.Refused{
-				Why:  fmt.Sprintf("%s fails: %s; certificates are made anew while all masters are well, so that what comes of it is seen", m.Name, why),
+				Why:  fmt.Sprintf("%s fails: %s; a rotation of %s is made while all masters are well, so that what comes of it is seen", m.Name, why, of),
 				Cure: cure.Hint("bring it back first", cure.Repair(m.Name)),
 			}
 		}
@@ -64,15 +69,9 @@ func Judge(s *status.Snapshot, now time.Time) (*Plan, error) {
 	if !s.Quorum() {
 		return nil, s.Curable()
 	}
-	if ends := s.Rings.AuthoritiesEnding(now); len(ends) > 0 && len(p.Left()) > 0 {
-		c := ends[0]
-		verb := "ends"
-		if !c.Ends.After(now) {
-			verb = "ended"
-		}
-		return nil, &refusal.Refused{
-			Why:  fmt.Sprintf("the authority %s of %s %s on %s, and what it signs ends with it: new certificates would help nobody", c.Name, c.Master, verb, c.Ends.Format(time.DateOnly)),
-			Cure: "hakube does not exchange authorities: https://kubernetes.io/docs/tasks/tls/manual-rotation-of-ca-certificates/ tells how it is done by hand",
+	if len(p.Left()) > 0 {
+		if err := needs(s, of, now); err != nil {
+			return nil, err
 		}
 	}
 	slices.SortStableFunc(p.Masters, func(a, b Master) int {
@@ -96,4 +95,38 @@ func why(s *status.Snapshot, m status.ObservedMaster) string {
 		return "it serves, and could not be asked: " + err.Error()
 	}
 	return ""
+}
+
+// needs is what a rotation lacks, whatever masters are like: of certificates authorities that
+// live for a while, of an encryption key one that there is.
+func needs(s *status.Snapshot, of string, now time.Time) error {
+	if of == inventory.RotateEncryptionKey {
+		return encrypted(s)
+	}
+	ends := s.Rings.AuthoritiesEnding(now)
+	if len(ends) == 0 {
+		return nil
+	}
+	c := ends[0]
+	verb := "ends"
+	if !c.Ends.After(now) {
+		verb = "ended"
+	}
+	return &refusal.Refused{
+		Why:  fmt.Sprintf("the authority %s of %s %s on %s, and what it signs ends with it: new certificates would help nobody", c.Name, c.Master, verb, c.Ends.Format(time.DateOnly)),
+		Cure: "hakube does not exchange authorities: https://kubernetes.io/docs/tasks/tls/manual-rotation-of-ca-certificates/ tells how it is done by hand",
+	}
+}
+
+// encrypted is nil where each master encrypts Secrets as hakube has it.
+func encrypted(s *status.Snapshot) error {
+	for _, m := range s.Masters {
+		if x, heard := s.Rings.Encryption[m.Name]; heard && len(x.Keys) == 0 {
+			return &refusal.Refused{
+				Why:  fmt.Sprintf("%s has no key that hakube made to encrypt Secrets with: the cluster was made without (HAKUBE_ENCRYPT_SECRETS=false, or by an older hakube), or somebody configured it otherwise", m.Name),
+				Cure: "hakube encrypts no cluster later: https://kubernetes.io/docs/tasks/administer-cluster/encrypt-data/ tells how it is done by hand",
+			}
+		}
+	}
+	return nil
 }

@@ -16,18 +16,38 @@ import (
 	"hakube/scripts/cure"
 )
 
-// List is the way of one master: all are well, it has new certificates, and all are well with
-// these.
+// Lists are all that is left of a rotation, one list after the other. Each can be cut anywhere.
+func (p *Plan) Lists(r *task.Task) (lists [][]plan.Item) {
+	if p.Of == inventory.RotateEncryptionKey {
+		return p.exchange(r)
+	}
+	for _, m := range p.Left() {
+		lists = append(lists, List(r, m, p.ID))
+	}
+	return lists
+}
+
+// List is the way of one master with its certificates: all are well, it has new ones, and all
+// are well with these.
 func List(r *task.Task, m Master, id string) []plan.Item {
 	l := task.Lines{Want: true}
-	before := well{env: r.Env, of: m.Object, masters: r.Masters(), when: "before"}
-	if m.Half {
-		before.masters = r.MastersBut(m.Name)
-	}
-	l.Then(before)
+	l.Then(before(r, m))
 	l.Then(certificates{r.Env, m.Object, id})
-	l.Then(well{env: r.Env, of: m.Object, masters: r.Masters(), when: "after"})
+	l.Then(after(r, m))
 	return l.Items
+}
+
+// before is that all masters are well, but for one that a run which was cut has left half done.
+func before(r *task.Task, m Master) well {
+	w := well{env: r.Env, of: m.Object, masters: r.Masters(), when: "before"}
+	if m.Half {
+		w.masters = r.MastersBut(m.Name)
+	}
+	return w
+}
+
+func after(r *task.Task, m Master) well {
+	return well{env: r.Env, of: m.Object, masters: r.Masters(), when: "after"}
 }
 
 // certificates are the leaf certificates of a master: those of its API server, as a server
@@ -72,7 +92,7 @@ func (certificates) Undo(context.Context) error { return nil } // never unwanted
 // serve.
 type well struct {
 	env     *env.Env
-	of      inventory.Object // whose certificates are made anew
+	of      inventory.Object // which has something made anew
 	masters []inventory.Object
 	when    string
 }

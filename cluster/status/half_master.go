@@ -8,6 +8,7 @@ import (
 	"hakube/cluster/inventory"
 	"hakube/cluster/kube"
 	"hakube/cluster/rings"
+	"hakube/replicate"
 	"hakube/scripts"
 	"hakube/scripts/cure"
 )
@@ -156,7 +157,15 @@ func (s *Snapshot) rolling() []Unfinished {
 
 // Unrotated tells whether masters have what is from before a rotation, or may have.
 func (s *Snapshot) Unrotated(x *inventory.Rotation) bool {
-	return slices.ContainsFunc(s.Masters, func(m ObservedMaster) bool { return s.Rings.Rotated[m.Name] != x.ID })
+	return slices.ContainsFunc(s.Masters, func(m ObservedMaster) bool { return !s.Rotated(x, m) })
+}
+
+// Rotated tells that a master is through with a rotation.
+func (s *Snapshot) Rotated(x *inventory.Rotation, m ObservedMaster) bool {
+	if x.Of == inventory.RotateEncryptionKey {
+		return s.Rings.KeyStage(m.Name, x.ID) == replicate.KeyAlone
+	}
+	return s.Rings.Rotated[m.Name] == x.ID
 }
 
 // rotating is a rotation that was begun and is not done: which masters have what is from
@@ -166,23 +175,48 @@ func (s *Snapshot) rotating() []Unfinished {
 	if x == nil || !s.Unrotated(x) { // it could not say any more that it was done
 		return nil
 	}
-	var old, unknown []string
+	at := map[string][]string{} // masters, by what they have
+	var unknown []string
 	for _, m := range s.Masters {
-		switch id, told := s.Rings.Rotated[m.Name]; {
-		case !told:
+		if _, told := s.Rings.Rotated[m.Name]; !told {
 			unknown = append(unknown, m.Name)
-		case id != x.ID:
-			old = append(old, m.Name)
+			continue
 		}
+		has := s.has(x, m)
+		at[has] = append(at[has], m.Name)
 	}
 	text := fmt.Sprintf("a rotation of %s is not done", x.Of)
-	if len(old) > 0 {
-		text += fmt.Sprintf(": %d of %d masters have those of before: %s", len(old), len(s.Masters), strings.Join(old, " "))
+	sep := ": "
+	for _, has := range []string{hasOld, hasOldKey, hasBehind, hasFirst, hasAlone} {
+		if names := at[has]; len(names) > 0 {
+			text += sep + fmt.Sprintf("%d of %d masters have %s: %s", len(names), len(s.Masters), has, strings.Join(names, " "))
+			sep = "; "
+		}
 	}
 	if len(unknown) > 0 {
 		text += "; not known of " + strings.Join(unknown, " ")
 	}
 	return half(text, cure.Rotate(x.Of).String(), "")
+}
+
+// What masters have in the middle of a rotation, in words.
+const (
+	hasOld    = "those of before"
+	hasNew    = "new ones" // which nothing is left to do about
+	hasOldKey = "the key of before alone"
+	hasBehind = "the new key behind that of before"
+	hasFirst  = "the new key first"
+	hasAlone  = "the new key alone"
+)
+
+func (s *Snapshot) has(x *inventory.Rotation, m ObservedMaster) string {
+	if x.Of != inventory.RotateEncryptionKey {
+		if s.Rotated(x, m) {
+			return hasNew
+		}
+		return hasOld
+	}
+	return map[replicate.EncryptionStage]string{replicate.KeyBehind: hasBehind, replicate.KeyFirst: hasFirst, replicate.KeyAlone: hasAlone, "": hasOldKey}[s.Rings.KeyStage(m.Name, x.ID)]
 }
 
 // otherVersion tells that a master's kubelet is not of the version that an upgrade is to:

@@ -11,6 +11,7 @@ import (
 
 	"hakube/cluster"
 	"hakube/cluster/drill"
+	"hakube/cluster/inventory"
 	"hakube/cluster/settings"
 	"hakube/gce"
 	"hakube/gce/emulator"
@@ -95,7 +96,7 @@ func arguments(path string, commands []*cli.Command) []string {
 	case "roll", "plan roll", "upgrade", "plan upgrade":
 		return append([]string{"masters", "pool"}, emulator.Zones()...)
 	case "rotate", "plan rotate":
-		return rotatable
+		return inventory.Rotatable
 	case "evacuate", "plan evacuate":
 		return emulator.Zones()
 	}

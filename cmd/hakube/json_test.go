@@ -210,6 +210,8 @@ func TestJSON(t *testing.T) {
 	s.jq("out", `.[] | "\(.type) \(.changes) \(.rotations[0].name)"`, "plan 1 kubernetes-master")
 	s.run(0, "rotate", "--json", "certificates")
 	s.jq("out", `.[] | "\(.type) \(.nothing) \(.mode) \(.rotated | length)"`, "rotate false rotate 1")
+	s.run(0, "plan", "rotate", "--json", "encryption-key")
+	s.jq("out", `.[] | "\(.type) \(.changes) \(.rotations[0].name)"`, "plan 4 kubernetes-master")
 	s.run(0, "repair", "--json")
 	s.jq("out", `.[] | "\(.type) \(.nothing) \(.repaired | length)"`, "repair true 0")
 	s.run(exitFailed, "repair", "--json", "kubernetes-master-zzz")

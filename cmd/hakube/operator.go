@@ -6,12 +6,14 @@ import (
 	"os"
 	"os/user"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/urfave/cli/v2"
 	"golang.org/x/crypto/ssh"
 
 	"hakube/cluster"
+	"hakube/cluster/inventory"
 	"hakube/replicate"
 	"hakube/scripts/cure"
 )
@@ -79,24 +81,28 @@ func kubeconfigCommand(u *ui) *cli.Command {
 	}
 }
 
-// rotatable are the words that rotate takes.
-var rotatable = []string{"certificates"}
+// rotateArgs is what rotate takes.
+var rotateArgs = strings.Join(inventory.Rotatable, " | ")
 
 func rotateCommand(u *ui) *cli.Command {
 	return &cli.Command{
 		Name:      "rotate",
-		Usage:     "make what masters identify themselves with anew, one master after the other: certificates",
-		ArgsUsage: "certificates",
+		Usage:     "make keys and certificates of masters anew, one master after the other",
+		ArgsUsage: rotateArgs,
 		Description: "certificates are the leaf certificates of masters and their keys: of API servers, as servers and as clients of\n" +
 			"kubelets, extension servers and etcd; of the kubeconfigs of controller-managers, schedulers and administrator;\n" +
 			"of the members of both etcd rings. The authorities that are there sign them, so nobody has to trust anything\n" +
 			"new, and none lives longer than the authority does.\n\n" +
-			"All masters have to vote, take writes and serve, before each and after each. No API server and no etcd is ended:\n" +
-			"they show the new certificate from the next connection on. Controller-manager and scheduler of the master start\n" +
-			"anew. Who has an old certificate is let in until that ends, kubeconfigs with the administrator's too:\n" +
+			"No API server and no etcd is ended: they show the new certificate from the next connection on. Controller-manager\n" +
+			"and scheduler of the master start anew. Who has an old certificate is let in until that ends, kubeconfigs with the administrator's too:\n" +
 			cure.Same().As(cure.Again("kubeconfig")).String() + " has another one made for you. Kubelets renew theirs by themselves.\n\n" +
-			"A master that fails, and an authority that ends within 30 days, are refused before the first change. Cut\n" +
-			"anywhere, the same again goes on with the masters that have the old ones. Needs no zone.\n\n" + exitHelp,
+			"encryption-key is the one that Secrets are encrypted with in etcd. All masters have the new one behind the old\n" +
+			"one before any of them uses it, all use it before Secrets are written anew, and the old one goes when etcd has no\n" +
+			"Secret by it. Each step waits until the master's API server has read its file, up to a minute, and ends none; one\n" +
+			"that an older hakube made is started anew, once. Old backups bring the old key with them.\n\n" +
+			"All masters have to vote, take writes and serve, before and after each step. A master that fails, and of\n" +
+			"certificates an authority that ends within 30 days, are refused before the first change. Cut anywhere, the same\n" +
+			"again goes on. Needs no zone.\n\n" + exitHelp,
 		Flags:        settingFlags(),
 		OnUsageError: usage,
 		Action: func(c *cli.Context) error {
@@ -104,9 +110,10 @@ func rotateCommand(u *ui) *cli.Command {
 			if err != nil {
 				return err
 			}
-			u.note("rotating certificates of masters: cluster %s of project %s (provider %s)", s.Prefix, s.Project, s.Provider)
+			of := c.Args().First()
+			u.note("rotating %s of masters: cluster %s of project %s (provider %s)", of, s.Prefix, s.Project, s.Provider)
 			cl.OnRotate(func(x cluster.Rotating) error { u.tellRotation(x, u.note); return nil })
-			summary, err := cl.RotateCertificates(c.Context, u.report())
+			summary, err := cl.Rotate(c.Context, of, u.report())
 			if err != nil {
 				return err
 			}
@@ -117,7 +124,7 @@ func rotateCommand(u *ui) *cli.Command {
 			for _, line := range darkness(summary) {
 				u.printf("%s\n", line)
 			}
-			u.note("new certificates: %s", strings.Join(summary.Rotated, ", "))
+			u.note("new %s: %s", of, strings.Join(summary.Rotated, ", "))
 			return nil
 		},
 	}
@@ -129,9 +136,9 @@ func (u *ui) rotation(c *cli.Context, does doing) (s cluster.Settings, cl *clust
 	u.called.by(c, c.Args().Slice()...)
 	switch what := c.Args().First(); {
 	case what == "":
-		return s, nil, usageError{errors.New("name what to rotate: certificates")}
-	case what != rotatable[0]:
-		return s, nil, usageError{fmt.Errorf("rotate takes the word certificates, got %q", what)}
+		return s, nil, usageError{errors.New("name what to rotate: " + rotateArgs)}
+	case !slices.Contains(inventory.Rotatable, what):
+		return s, nil, usageError{fmt.Errorf("rotate takes one of %s, got %q", rotateArgs, what)}
 	case c.NArg() > 1:
 		return s, nil, usageError{fmt.Errorf("rotate takes one word, got %q too; flags come before it", c.Args().Get(1))}
 	}
@@ -144,14 +151,14 @@ func (u *ui) rotation(c *cli.Context, does doing) (s cluster.Settings, cl *clust
 	return s, cl, err
 }
 
-// tellRotation says of each master whether it gets new certificates.
+// tellRotation says of each master whether something of it is made anew.
 func (u *ui) tellRotation(x cluster.Rotating, say func(string, ...any)) {
 	if x.Since != "" {
 		say("this goes on with the rotation that was begun on %s", x.Since)
 	}
 	for _, m := range x.Masters {
 		if m.Why == "" {
-			say("stays: %s in %s, which has new certificates by now", m.Name, m.Zone)
+			say("stays: %s in %s, which has been through it by now", m.Name, m.Zone)
 		} else {
 			say("to be made anew: %s in %s: %s", m.Name, m.Zone, m.Why)
 		}

@@ -60,14 +60,16 @@ func planCommand(u *ui) *cli.Command {
 		},
 	}
 	rotates := &cli.Command{
-		Name: string(cluster.RotateVerb), Usage: "what rotate would do", ArgsUsage: "certificates", OnUsageError: usage,
+		Name: string(cluster.RotateVerb), Usage: "what rotate would do", ArgsUsage: rotateArgs, OnUsageError: usage,
 		Flags: append(settingFlags(), &cli.BoolFlag{Name: "exit-code", Usage: "exit 3 if there is something to change"}),
 		Action: func(c *cli.Context) error {
 			_, cl, err := u.rotation(c, looking)
 			if err != nil {
 				return err
 			}
-			return runPlan(c, u, cl, cl.PreviewRotateCertificates)
+			return runPlan(c, u, cl, func(ctx context.Context, report func(plan.Event)) (int, error) {
+				return cl.PreviewRotate(ctx, c.Args().First(), report)
+			})
 		},
 	}
 	return &cli.Command{

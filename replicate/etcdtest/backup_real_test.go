@@ -98,7 +98,7 @@ func newRealMaster(t *testing.T) *realMaster {
 		}
 	}
 	m.mustRun("make_etcd_pki\nmake_etcd_pki\nfor f in ca front-proxy-ca; do openssl genrsa 512 >\"$DISK/kubernetes/pki/$f.key\" 2>/dev/null; cp \"$ETCD_PKI/ca.crt\" \"$DISK/kubernetes/pki/$f.crt\"; done\n" +
-		"cp \"$DISK/kubernetes/pki/ca.key\" \"$DISK/kubernetes/pki/sa.key\"; cp \"$DISK/kubernetes/pki/ca.crt\" \"$DISK/kubernetes/pki/sa.pub\"\nstart_ring main\nstart_ring events\nwait_until 15 serve members_vote >/dev/null 2>&1\necho x >\"$STATE/founded\"\n")
+		"cp \"$DISK/kubernetes/pki/ca.key\" \"$DISK/kubernetes/pki/sa.key\"; cp \"$DISK/kubernetes/pki/ca.crt\" \"$DISK/kubernetes/pki/sa.pub\"\nstart_ring main\nstart_ring events\nwait_until 60 serve members_vote >/dev/null 2>&1\necho x >\"$STATE/founded\"\n")
 	t.Cleanup(func() {
 		m.mustRun("systemctl stop hakube-backup-etcd.service; systemctl stop etcd@main.service etcd@events.service")
 	})

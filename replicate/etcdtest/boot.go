@@ -250,6 +250,9 @@ func (s *startup) found(disk *dataDisk, cluster string) error {
 		AdminConf: adminConf(address, s.Instance.Attributes[scripts.KeyClusterName], authority.CA, cert, key),
 		Rings:     map[string]*memberData{},
 	}
+	if s.Instance.Attributes[scripts.KeyEncryptSecrets] == "true" {
+		disk.content.Encryption = []string{"key1"}
+	}
 	for name, port := range peerPorts {
 		peer := fmt.Sprintf("https://%s:%d", s.Instance.Hostname, port)
 		disk.content.Rings[name] = foundRing(cluster+"/"+name, s.Instance.Name, peer)

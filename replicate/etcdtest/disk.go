@@ -91,6 +91,10 @@ type content struct {
 	AdminConf string                 `json:"adminConf,omitempty"`
 	Rotated   string                 `json:"rotated,omitempty"` // the last rotation of certificates
 	Rings     map[string]*memberData `json:"rings,omitempty"`   // present once the cluster was founded
+	// Encryption are the names of the keys that Secrets are encrypted with, the one for what
+	// is written first, and Exchange which exchange of them was brought how far.
+	Encryption []string `json:"encryption,omitempty"`
+	Exchange   exchange `json:"exchange,omitzero"`
 	// FileSystem is how large it is, in bytes.
 	FileSystem int64        `json:"fileSystem,omitempty"`
 	Crowd      Crowd        `json:"crowd,omitzero"`

@@ -89,7 +89,11 @@ func exportKeys(_ context.Context, c Call) int {
 }
 
 func exported(x *content) scripts.Keys {
-	return scripts.Keys{Version: x.Version, Files: map[string][]byte{fileCA: x.PKI.CA, fileKey: x.PKI.Key, fileAdmin: []byte(x.AdminConf)}}
+	k := scripts.Keys{Version: x.Version, Files: map[string][]byte{fileCA: x.PKI.CA, fileKey: x.PKI.Key, fileAdmin: []byte(x.AdminConf)}}
+	if len(x.Encryption) > 0 {
+		k.Files[scripts.EncryptionFile] = []byte(strings.Join(x.Encryption, "\n"))
+	}
+	return k
 }
 
 var keyLine = regexp.MustCompile(`(?m)^key (\S+) (\S+)$`)
@@ -117,13 +121,21 @@ func importKeys(_ context.Context, c Call) int {
 		return c.fail("the disk master-pd is not mounted")
 	}
 	x := &k.disk.content
+	encrypts := encryptsBy(files[scripts.EncryptionFile])
 	if x.PKI != nil && string(x.PKI.CA) == string(files[fileCA]) {
-		return c.answer(map[string]int{"imported": 0})
+		if n := x.alsoBy(encrypts); n == 0 {
+			return c.answer(map[string]int{"imported": 0})
+		}
+		if err := k.disk.save(); err != nil {
+			return c.fail("%v", err)
+		}
+		return c.answer(map[string]int{"imported": 1})
 	}
 	if !x.Joining {
 		return c.fail("this machine is a master already, and its %s is another one", fileCA)
 	}
 	x.PKI, x.AdminConf, x.Version = &pki{CA: files[fileCA], Key: files[fileKey]}, string(files[fileAdmin]), version[1]
+	x.Encryption = encrypts
 	if err := k.disk.save(); err != nil {
 		return c.fail("%v", err)
 	}

@@ -88,6 +88,7 @@ type change struct {
 	Revision int64                      `json:"revision"`
 	Put      map[string]json.RawMessage `json:"put,omitempty"`
 	Delete   []string                   `json:"delete,omitempty"`
+	By       string                     `json:"by,omitempty"` // the key that Secrets among them are encrypted with
 }
 
 func (s *ringState) apply(c change) {
@@ -97,6 +98,9 @@ func (s *ringState) apply(c change) {
 	for k, v := range c.Put {
 		s.outdate(k)
 		s.Keys[k] = kubeapi.Entry{Value: v, Mod: c.Revision}
+		if isSecret(k) {
+			s.Keys[k] = kubeapi.Entry{Value: v, Mod: c.Revision, By: c.By}
+		}
 		s.Live += int64(len(v))
 	}
 	for _, k := range c.Delete {
@@ -328,7 +332,7 @@ func (m *member) write(put map[string]json.RawMessage, remove ...string) (int64,
 	if err != nil {
 		return 0, err
 	}
-	c := change{Ring: m.name, Revision: s.Revision + 1, Put: put, Delete: remove}
+	c := change{Ring: m.name, Revision: s.Revision + 1, Put: put, Delete: remove, By: m.disk.content.writesBy()}
 	var failed error
 	for id, other := range m.ring.on(m.side) {
 		if other.incoming > 0 {

@@ -46,6 +46,8 @@ var known = map[string]Script{
 	"force-ring":    forceRing,
 
 	"rotate-certificates": rotateCertificates,
+	"encryption-key":      encryptionKey,
+	"old-secrets":         oldSecrets,
 
 	"backup":  backup,
 	"restore": restore,
@@ -160,7 +162,7 @@ func etcdStatus(_ context.Context, c Call) int {
 	if len(rings) == 0 {
 		return c.fail("this machine has no etcd certificates")
 	}
-	said := map[string]any{"rings": rings, "disk": c.Guest.fullness(), "clock": c.Guest.clock(), "rotated": c.Guest.Rotated()}
+	said := map[string]any{"rings": rings, "disk": c.Guest.fullness(), "clock": c.Guest.clock(), "rotated": c.Guest.Rotated(), "encryption": c.Guest.encryption()}
 	if slices.Contains(c.Args, "writes") {
 		said["certificates"] = c.Guest.certificates()
 	}

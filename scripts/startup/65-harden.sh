@@ -45,11 +45,10 @@ write_audit_policy() {
 	END
 }
 
-# make_encryption_key is for the founder. Another master has it from that one; where
-# none has it, secrets are in etcd as they are, and stay so.
-make_encryption_key() {
-	if [[ $ENCRYPT_SECRETS != true || -s $ENCRYPTION ]]; then return; fi
-	put "$ENCRYPTION" 0600 <<-END
+# encryption_config NAME SECRET... prints what the API server encrypts Secrets with: it
+# writes with the first key and reads with each.
+encryption_config() {
+	cat <<-'END'
 		apiVersion: apiserver.config.k8s.io/v1
 		kind: EncryptionConfiguration
 		resources:
@@ -57,10 +56,16 @@ make_encryption_key() {
 		  providers:
 		  - secretbox:
 		      keys:
-		      - name: key1
-		        secret: $(openssl rand -base64 32)
-		  - identity: {} # reads what was written before there was a key
 	END
+	printf '      - name: %s\n        secret: %s\n' "$@"
+	echo '  - identity: {} # reads what was written before there was a key'
+}
+
+# make_encryption_key is for the founder. Another master has it from that one; where
+# none has it, secrets are in etcd as they are, and stay so.
+make_encryption_key() {
+	if [[ $ENCRYPT_SECRETS != true || -s $ENCRYPTION ]]; then return; fi
+	encryption_config key1 "$(openssl rand -base64 32)" | put "$ENCRYPTION" 0600
 }
 
 # api_server_options prints what is added to the API server's extraArgs, indented as
@@ -74,6 +79,8 @@ api_server_options() {
 		cat <<-END
 			  - name: encryption-provider-config
 			    value: $ENCRYPTION
+			  - name: encryption-provider-config-automatic-reload # each minute: another key costs no start
+			    value: "true"
 		END
 	fi
 	if [[ $SIGN_KUBELETS == true ]]; then

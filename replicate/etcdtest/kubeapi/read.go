@@ -21,6 +21,9 @@ func (c *call) stored(s *Contents, r *Resource, namespace, name string) (Object,
 	if !ok {
 		return nil, apierrors.NewNotFound(coreResource(r.Name), name)
 	}
+	if err := c.m.Opens(e.By); err != nil {
+		return nil, err
+	}
 	return r.Object(e.Value, e.Mod)
 }
 
@@ -106,6 +109,9 @@ func (c *call) all(s *Contents, r *Resource, namespace, after string) ([]Object,
 	for _, k := range slices.Sorted(maps.Keys(s.Keys)) {
 		if !strings.HasPrefix(k, prefix) || k <= after {
 			continue
+		}
+		if err := c.m.Opens(s.Keys[k].By); err != nil {
+			return nil, err
 		}
 		o, err := r.Object(s.Keys[k].Value, s.Keys[k].Mod)
 		if err != nil {

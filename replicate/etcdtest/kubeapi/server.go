@@ -48,6 +48,8 @@ type Master interface {
 	Pods(*Contents) ([]Object, error)
 	// Health is why it is not ready, nil if it is. It takes the lock itself.
 	Health() error
+	// Opens is why a value that was encrypted by a key cannot be read, nil if it can.
+	Opens(by string) error
 	Version() string
 	CA() (*x509.Certificate, error) // of clients' certificates
 }
@@ -62,6 +64,8 @@ type Contents struct {
 type Entry struct {
 	Value json.RawMessage `json:"value"`
 	Mod   int64           `json:"mod"`
+	// By is the name of the key that a Secret was encrypted with, "" of none.
+	By string `json:"by,omitempty"`
 }
 
 // A call is one request to the API server of a master.
