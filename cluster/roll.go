@@ -83,9 +83,7 @@ type walkOfRoll struct {
 	behind  bool       // pools are judged once a master that a cut run has taken away is back
 	pools   []listing  // of which the nodes are made again, or are as they are to be
 
-	seen    *upgrade.Seen // of an upgrade
-	fresh   bool          // one that begins: what was kept of rings before is not of this one
-	settled bool          // what kubeadm keeps was brought to the version
+	versions upgrade.Walk // of an upgrade
 }
 
 func (c *Cluster) roll(ctx context.Context, of string, all bool, report func(plan.Event)) (s *Summary, err error) {
@@ -118,13 +116,13 @@ func (c *Cluster) preview(ctx context.Context, w *walkOfRoll, report func(plan.E
 	var lists [][]plan.Item
 	runs := []*run{w.base}
 	if w.masters != nil {
-		lists = append(lists, w.kept())
+		if len(w.masters.Rolls) > 0 {
+			lists = append(lists, w.versions.Kept(w.base.Task))
+		}
 		for i, m := range w.masters.Rolls {
 			lists = append(lists, roll.Preview(roll.Of(w.base.Task, m), m, i == 0))
 		}
-		if w.upgrades && (len(w.masters.Rolls) > 0 || !w.fresh) {
-			lists = append(lists, []plan.Item{{Step: upgrade.Ahead(w.base.Task, len(w.masters.Rolls) > 0), Want: true}})
-		}
+		lists = append(lists, w.versions.Ahead(w.base.Task, len(w.masters.Rolls)))
 	}
 	for _, x := range w.pools {
 		if runs = append(runs, x.run); x.again != "" {
@@ -193,7 +191,7 @@ func (w *walkOfRoll) judgeMasters(ctx context.Context) (err error) {
 	if !masters {
 		return roll.Stays(w.base.Task, w.note.Over(w.settings))
 	}
-	p, err := roll.Judge(ctx, w.base.Task, seen, w.settings, w.note, w.seen.Runs())
+	p, err := roll.Judge(ctx, w.base.Task, seen, w.settings, w.note, w.versions.Seen.Runs())
 	if err != nil {
 		return err
 	}
@@ -250,8 +248,8 @@ func (w *walkOfRoll) tell() error {
 		return nil
 	}
 	x := Rolling{Masters: []Rolled{}, Pools: []RolledPool{}}
-	if w.seen != nil {
-		x.To, x.From = w.note.Version(), w.seen.Lowest()
+	if w.versions.Seen != nil {
+		x.To, x.From = w.note.Version(), w.versions.Seen.Lowest()
 	}
 	if w.masters != nil {
 		x.Dark = w.masters.Dark() && len(w.masters.Rolls) > 0
@@ -296,7 +294,7 @@ func (w *walkOfRoll) perform(ctx context.Context, report func(plan.Event)) (*Sum
 	x := w.base.summary()
 	x.with(s)
 	x.Mode, x.Zone, x.Rolled, x.RolledPools = s.Mode, "", s.Rolled, s.RolledPools
-	x.Nothing = len(s.Rolled)+len(s.RolledPools) == 0 && !w.settled
+	x.Nothing = len(s.Rolled)+len(s.RolledPools) == 0 && !w.versions.Settled
 	return x, w.done(ctx)
 }
 
@@ -314,11 +312,11 @@ func (w *walkOfRoll) rollMasters(ctx context.Context, report func(plan.Event), s
 			return err
 		}
 		if len(w.masters.Rolls) == 0 {
-			return w.settle(ctx, s.Rolled, report)
+			return w.versions.Settle(ctx, w.base.Task, len(s.Rolled), w.begin, report)
 		}
 		w.begin()
 		if len(s.Rolled) == 0 {
-			if err := plan.Run(ctx, w.base.Gate, w.kept(), report); err != nil {
+			if err := plan.Run(ctx, w.base.Gate, w.versions.Kept(w.base.Task), report); err != nil {
 				return err
 			}
 		}
@@ -389,31 +387,9 @@ func (w *walkOfRoll) done(ctx context.Context) error {
 }
 
 // judgeVersion settles which version an upgrade is to, and refuses what may not come to it.
-func (w *walkOfRoll) judgeVersion(ctx context.Context, s *status.Snapshot) (err error) {
-	w.fresh = w.fresh || w.seen == nil && w.base.Have.Rolling(w.base.Want.Names) == nil
+func (w *walkOfRoll) judgeVersion(ctx context.Context, s *status.Snapshot) error {
 	to := *w.Cluster
 	to.settings = upgrade.To(w.base.Task, w.settings)
 	w.Cluster = &to
-	w.seen, err = upgrade.Judge(ctx, w.base.Task, s, w.of)
-	return err
-}
-
-// kept are the rings of before an upgrade, on each master that has not come to it yet.
-func (w *walkOfRoll) kept() []plan.Item {
-	if !w.upgrades || len(w.masters.Rolls) == 0 {
-		return nil
-	}
-	return upgrade.Kept(w.base.Task, w.seen, w.fresh)
-}
-
-// settle has what kubeadm keeps follow masters that are all of the version.
-func (w *walkOfRoll) settle(ctx context.Context, done []string, report func(plan.Event)) error {
-	if !w.upgrades || w.fresh && len(done) == 0 {
-		return nil
-	}
-	w.begin()
-	s := upgrade.Settled(w.base.Task)
-	err := plan.Run(ctx, w.base.Gate, []plan.Item{{Step: s, Want: true}}, report)
-	w.settled = s.Done
-	return err
+	return w.versions.Judge(ctx, w.base.Task, s, w.of)
 }

@@ -32,7 +32,11 @@ import (
 func Validate(r *task.Task, tell func(*Evidence)) plan.Step {
 	leaves := r.Mode.Leaves
 	left := func(o inventory.Object) bool { return o.Zone == leaves } // nobody waits for what may be dead
-	return &validate{env: r.Env, masters: r.Masters(), groups: slices.DeleteFunc(r.EveryGroup(), left), replica: r.Replica.Name, leaves: leaves, rejoins: r.Rejoins, tell: tell}
+	var half *inventory.Roll
+	if begun := r.Have.Rolling(r.Want.Names); begun.OfMasters() && !r.Mode.Rolls {
+		half = begun
+	}
+	return &validate{half: half, env: r.Env, masters: r.Masters(), groups: slices.DeleteFunc(r.EveryGroup(), left), replica: r.Replica.Name, leaves: leaves, rejoins: r.Rejoins, tell: tell}
 }
 
 type validate struct {
@@ -42,6 +46,7 @@ type validate struct {
 	replica  string             // that is added, and may vote nowhere yet
 	leaves   string             // the zone that is left
 	rejoins  *pool.Rejoining
+	half     *inventory.Roll // of masters, that another run began and did not end; nil if none was
 	tell     func(*Evidence) // for the summary
 	evidence *Evidence
 	nodeless []inventory.Object // masters that vote and are no Nodes, by the last look
@@ -49,6 +54,10 @@ type validate struct {
 
 // validateLimit is how long the last parts may take; CoreDNS is the slowest.
 const validateLimit = 5 * time.Minute
+
+// halfLimit is how long they may take while a roll of masters is half done: what it has taken
+// away comes back by that roll alone, however long somebody waits.
+const halfLimit = 30 * time.Second
 
 func (*validate) String() string { return "cluster is valid" }
 func (*validate) Waits()         {}
@@ -70,9 +79,12 @@ func (v *validate) Observe(ctx context.Context) (plan.State, error) {
 }
 
 func (v *validate) Do(ctx context.Context) error {
-	due := func() bool { return true }
+	due, limit := func() bool { return true }, validateLimit
+	if v.half != nil {
+		limit = halfLimit
+	}
 	err := v.env.Until(ctx, plan.Condition{
-		For: "the cluster to be valid", Every: v.env.Poll, Limit: validateLimit,
+		For: "the cluster to be valid", Every: v.env.Poll, Limit: limit,
 		Check: func(ctx context.Context) (bool, string, error) {
 			why, err := v.look(ctx, pool.Read)
 			for _, m := range v.nodeless {
@@ -88,6 +100,10 @@ func (v *validate) Do(ctx context.Context) error {
 			return err == nil && why == "", why, err
 		},
 	})
+	if err != nil && ctx.Err() == nil && v.half != nil {
+		err = fmt.Errorf("%w; %s of the %s was begun and is not done", err, v.half.What(), v.half)
+		return &env.Sick{Err: err, Cure: cure.Hints(cure.Hint("end that", v.half.Command()), cure.Hint("see what fails then", cure.Status()))}
+	}
 	if err != nil && ctx.Err() == nil {
 		return &env.Sick{Err: err}
 	}
