@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"hakube/cluster/env"
+	"hakube/cluster/inventory"
 	"hakube/cluster/plan"
 	"hakube/cluster/refusal"
 	"hakube/cluster/settings"
@@ -21,7 +22,7 @@ import (
 
 // halfDone are what may be half done when somebody types another command.
 var halfDone = []string{"add_pool", "add_replica_2to3", "remove_replica_3to2", "pool_changed", "evacuate", "roll_3", "groups_on",
-	"roll_pool", "upgrade_masters_3", "upgrade_pool", "rotate_certificates", "addons_on", "span_1to3"}
+	"roll_pool", "upgrade_masters_3", "upgrade_pool", "rotate_certificates", "rotate_encryption_key", "addons_on", "span_1to3"}
 
 // An otherCommand is one that has nothing to do with what is half done.
 type otherCommand struct {
@@ -48,7 +49,8 @@ func otherCommands() []otherCommand {
 		{"upgrade", func(o *operator, e func(plan.Event)) error {
 			return of(o.to("v1.36.4").again(fromMirror).Upgrade().Roll(ctx, false, e))
 		}, true},
-		{"rotate", func(o *operator, e func(plan.Event)) error { return of(o.RotateCertificates(ctx, e)) }, false},
+		{"rotate", func(o *operator, e func(plan.Event)) error { return of(o.Rotate(ctx, inventory.RotateCertificates, e)) }, false},
+		{"rotate the encryption key", func(o *operator, e func(plan.Event)) error { return of(o.Rotate(ctx, inventory.RotateEncryptionKey, e)) }, false},
 		{"evacuate", func(o *operator, e func(plan.Event)) error { return of(o.Evacuate(ctx, string(zoneB), "", e)) }, false},
 		{"groups", func(o *operator, e func(plan.Event)) error { return of(o.saysGroups(true).RollMasters(ctx, false, e)) }, true},
 		{"repair", func(o *operator, e func(plan.Event)) error { return of(o.Repair(ctx, "", e)) }, false},
