@@ -50,7 +50,9 @@ func otherCommands() []otherCommand {
 			return of(o.to("v1.36.4").again(fromMirror).Upgrade().Roll(ctx, false, e))
 		}, true},
 		{"rotate", func(o *operator, e func(plan.Event)) error { return of(o.Rotate(ctx, inventory.RotateCertificates, e)) }, false},
-		{"rotate the encryption key", func(o *operator, e func(plan.Event)) error { return of(o.Rotate(ctx, inventory.RotateEncryptionKey, e)) }, false},
+		{"rotate the encryption key", func(o *operator, e func(plan.Event)) error {
+			return of(o.Rotate(ctx, inventory.RotateEncryptionKey, e))
+		}, false},
 		{"evacuate", func(o *operator, e func(plan.Event)) error { return of(o.Evacuate(ctx, string(zoneB), "", e)) }, false},
 		{"groups", func(o *operator, e func(plan.Event)) error { return of(o.saysGroups(true).RollMasters(ctx, false, e)) }, true},
 		{"repair", func(o *operator, e func(plan.Event)) error { return of(o.Repair(ctx, "", e)) }, false},
