@@ -176,6 +176,7 @@ func TestGroupedFromSurvivor(t *testing.T) {
 // others; what is refused of that is refused before anything is changed; cut off in between,
 // the same up goes on.
 func TestGroupedByUp(t *testing.T) {
+	long(t, "TestGrouped")
 	besideOthers(t)
 	c := newSick(t, 3)
 	on, off := c.o.saysGroups(true), c.o.saysGroups(false)

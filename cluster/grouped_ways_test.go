@@ -15,6 +15,7 @@ import (
 // TestGroupedTogether: a cluster whose masters all come by one command into groups of their
 // own, of which a zone is left.
 func TestGroupedTogether(t *testing.T) {
+	long(t, "TestGrouped")
 	besideOthers(t)
 	w, _ := newModelWorld(t)
 	before := w.objects()
@@ -55,6 +56,7 @@ func (w *world) allGrouped(o *operator, masters int) {
 // that its group is told to leave alone is named with the command that ends that, and so is
 // one that a repair that was cut has left.
 func TestGroupedRepair(t *testing.T) {
+	long(t, "TestGrouped")
 	besideOthers(t)
 	c := newSick(t, 3)
 	on := c.o.saysGroups(true)

@@ -254,6 +254,7 @@ func TestRollPoolStops(t *testing.T) {
 // two of them status names the whole with what it was begun with, a part of it may be typed
 // alone, and the same again does the rest.
 func TestRollAll(t *testing.T) {
+	long(t, "TestRollPool")
 	besideOthers(t)
 	w := newWorld(t)
 	o := w.operator()
