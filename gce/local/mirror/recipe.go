@@ -69,11 +69,11 @@ func iptablesLinks() map[string]string {
 }
 
 // samples are images for trying a cluster, made of Debian's packages. nginx
-// says "Welcome to nginx!" by the page that Debian ships.
+// says "Welcome to nginx!" by the page that Debian ships; it has a shell, as the official one has.
 func samples() []recipe {
 	return []recipe{
 		{
-			ref: "library/nginx:latest", packages: []string{"nginx-light"}, cmd: []string{"nginx", "-g", "daemon off;"},
+			ref: "library/nginx:latest", packages: []string{"nginx-light", "busybox"}, applets: true, cmd: []string{"nginx", "-g", "daemon off;"},
 			files: map[string]string{
 				"etc/nginx/nginx.conf":     nginxConfig,
 				"var/log/nginx/access.log": "→ /dev/stdout",
