@@ -64,7 +64,7 @@ endif
 	SHORT_FORMS=1 $(GO) test -count=1 -vet=off -parallel $$((2 * $$(getconf _NPROCESSORS_ONLN))) -timeout 80m -v ./... 2>&1 | testdata/summarize.sh bin/test.log
 
 test-drills: tools build ## every drill there is, on model machines and, as root, on three real masters (half an hour)
-	$(GO) test ./cluster ./cluster/drill -count=1 -vet=off -v -run 'Drill|Register'
+	$(GO) test ./cluster ./cluster/drill ./scripts -count=1 -vet=off -v -run 'Drill|Register'
 ifeq ($(root),yes)
 	bin/hakube local prepare
 	HAKUBE_DRILLS="3 all" $(GO) test ./cmd/hakube -count=1 -vet=off -v -run 'TestRealDrills$$' -timeout 60m
@@ -78,7 +78,7 @@ ifeq ($(root),yes)
 endif
 
 long: tools build ## what "make test" has in short forms, whole: every cut, and the longest on real machines (an hour and a half)
-	$(GO) test ./cluster -count=1 -vet=off -v -run 'Test(Matrix|RepairCut|RestoreCut|CutSweep)$$' -timeout 90m
+	$(GO) test ./cluster -count=1 -vet=off -v -run 'Test(Matrix|RepairCut|RestoreCut|CutSweep|DrillCut)$$' -timeout 90m
 ifeq ($(root),yes)
 	bin/hakube local prepare
 	$(GO) test ./cmd/hakube -count=1 -vet=off -v -run 'Test(RealHA|RealRoll|RealGrouped|RealRepair|RealUsed|MultizoneWorkers)$$' -timeout 60m

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -91,6 +92,9 @@ func TestDrillsRefused(t *testing.T) {
 	}{
 		{"quorum of both", func() {}, drill.Options{Names: []string{"master-halted"}}, "quorum would be lost of ring main and events"},
 		{"quorum of one", func() {}, drill.Options{Names: []string{"etcd-events-killed"}}, "quorum would be lost of ring events"},
+		{"quorum by a zone", func() {}, drill.Options{Names: []string{"zone-cut-off"}, On: c.zones[1]}, "quorum would be lost of ring main and events"},
+		{"an API without namespaces of anybody's", func() {}, drill.Options{Names: []string{"namespace-deleted"}}, "needs an API that makes namespaces"},
+		{"a namespace is no machine", func() {}, drill.Options{Names: []string{"namespace-deleted"}, On: "kubernetes-master"}, "is of no machine, and --on names kubernetes-master"},
 		{"nobody of the name", func() {}, drill.Options{Names: []string{"apiserver-killed"}, On: "kubernetes-master-zzz"}, "called kubernetes-master-zzz"},
 		{"a machine that has nothing of it", func() {}, drill.Options{Names: []string{"controllers-killed"}}, "drill controllers-killed cannot be made on kubernetes-master"},
 		{"nobody agrees", func() {}, drill.Options{Names: []string{"apiserver-killed"}, Ask: func([]drill.Plan, []drill.Skip) error { return errors.New("no") }}, "no"},
@@ -163,6 +167,11 @@ func TestDrillsFind(t *testing.T) {
 				return 0
 			}}
 		}, nil, []string{"the cluster is whole again"}},
+		{"a health check that asks for nothing of etcd", "etcd-main-killed", nil, func(c *sickCluster) {
+			c.healthChecks(doc{"httpsHealthCheck": doc{"port": 443, "requestPath": "/version"}})
+		}, []string{"nobody is sent to what fails"}},
+		{"a ring on two of three masters", "etcd-events-killed", nil, func(c *sickCluster) { c.leaveRing("events", 2) }, []string{"the rings outlive it", "the cluster is whole again"}},
+		{"CoreDNS on one machine", "kubelet-dead", nil, func(c *sickCluster) { c.models.CrowdDNS(c.worker()) }, []string{"names are told"}},
 	} {
 		t.Run(x.name, func(t *testing.T) {
 			t.Parallel()
@@ -176,7 +185,10 @@ func TestDrillsFind(t *testing.T) {
 			}
 			pace := quick
 			pace.Hold, pace.Settle, pace.Found, pace.Whole = 3*time.Second, time.Second, 5*time.Second, 5*time.Second
-			r, err := c.drills(drill.Options{Names: []string{x.drill}, Pace: pace})
+			if slices.Contains(x.fails, "names are told") {
+				pace.Hold = pace.Stall + 6*time.Second
+			}
+			r, err := c.drills(drill.Options{Names: []string{x.drill}, Pace: pace, Anyway: slices.Contains(x.fails, "the rings outlive it")})
 			c.must(err)
 			var fails []string
 			for _, check := range r.Drills[0].Checks {
@@ -189,6 +201,39 @@ func TestDrillsFind(t *testing.T) {
 			}
 		})
 	}
+}
+
+// healthChecks changes those of the balancer.
+func (c *sickCluster) healthChecks(to doc) {
+	c.t.Helper()
+	n := 0
+	for path := range c.world.objects() {
+		if _, name, is := strings.Cut(path, "/"+inRegion+"healthChecks/"); is {
+			c.change(http.MethodPatch, inRegion+"healthChecks/"+name, to)
+			n++
+		}
+	}
+	if n == 0 {
+		c.t.Fatal("there is no health check")
+	}
+}
+
+// leaveRing removes the i-th master's member of a ring.
+func (c *sickCluster) leaveRing(ring string, i int) {
+	c.t.Helper()
+	r := c.o.runFor(settings.StatusVerb, hold{})
+	c.must(status.Find(context.Background(), r.Task))
+	host, err := r.Host(context.Background(), r.Master())
+	c.must(err)
+	all, err := replicate.Rings(context.Background(), c.o.deps.SSH, host)
+	c.must(err)
+	for _, m := range all[ring].Members {
+		if m.Name == c.names[i] {
+			c.must(replicate.Remove(context.Background(), c.o.deps.SSH, host, ring, m.PeerURLs[0]))
+			return
+		}
+	}
+	c.t.Fatalf("%s has no member of ring %s", c.names[i], ring)
 }
 
 // blindBalancer sends in turn to all masters, dead or alive.
@@ -230,4 +275,72 @@ func TestDrillDeadline(t *testing.T) {
 		}
 	}
 	c.whole(1)
+}
+
+// drillCuts are drills with each way in which something fails and is taken back.
+var drillCuts = []string{"apiserver-killed", "master-halted", "machine-killed", "kubelet-dead", "disk-lost", "zone-cut-off"}
+
+// TestDrillCut ends drills at each of their changing calls, and again in what takes them back: drill undo leaves
+// the cluster as it was before, with nothing of a drill's.
+func TestDrillCut(t *testing.T) {
+	besideOthers(t)
+	all, calls := 0, 0
+	for row, name := range drillCuts {
+		if testing.Short() && row != 1 {
+			continue
+		}
+		t.Run(name, func(t *testing.T) {
+			list := undisturbedDrill(t, name)
+			calls += len(list)
+			for k, at := range list {
+				for i, how := range []string{"killed_before", "killed_after", "interrupted"} {
+					if (k+row)%3 != i || shortForms && (k+row)%2 != 0 || testing.Short() && k != 2 && k != len(list)/2 {
+						continue
+					}
+					x := troubles[slices.IndexFunc(troubles, func(x trouble) bool { return x.name == how })]
+					all++
+					t.Run(fmt.Sprintf("call=%02d_%s.%d/%s", k+1, at.name, at.nth, how), func(t *testing.T) {
+						t.Parallel()
+						cutDrill(t, name, at, x)
+					})
+				}
+			}
+		})
+	}
+	fmt.Printf("REPORT TestDrillCut: %d drills, %d changing calls, %d cuts\n", len(drillCuts), calls, all)
+}
+
+func drillWorld(t *testing.T) (*sickCluster, *saboteur) {
+	w, s, _ := matrixWorld(t)
+	c := sickOf(t, w, 3)
+	c.o.settings.InitTimeout, c.o.deps.LetGo = settings.Seconds(30*time.Second), 5*time.Second
+	return c, s
+}
+
+func (c *sickCluster) drillOf(ctx context.Context, name string) error {
+	_, err := c.o.Drill(ctx, drill.Options{Names: []string{name}, Pace: quick, Ask: drillsAgreed}, c.events())
+	return err
+}
+
+// undisturbedDrill are the changing calls of a drill; of those that it makes again and again all the while some.
+func undisturbedDrill(t *testing.T, name string) []changing {
+	c, s := drillWorld(t)
+	s.watch(changing{}, trouble{}, nil)
+	if err := c.drillOf(context.Background(), name); err != nil {
+		t.Fatalf("undisturbed: %v", err)
+	}
+	_, calls := s.rest()
+	c.whole(3)
+	return slices.DeleteFunc(calls, func(c changing) bool { return c.nth > 2 || strings.HasPrefix(c.name, "kubernetes.update") && c.nth > 1 })
+}
+
+func cutDrill(t *testing.T, name string, at changing, do trouble) {
+	c, s := drillWorld(t)
+	_ = s.cut(t, at, do, func(ctx context.Context) error { return c.drillOf(ctx, name) }) // what comes next tells
+	c.calm()
+	if _, err := c.o.UndoDrill(context.Background(), c.events()); err != nil {
+		t.Fatalf("drill undo: %v", err)
+	}
+	c.whole(3)
+	c.nothingOfDrills()
 }

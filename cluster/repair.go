@@ -359,7 +359,10 @@ func (c *Cluster) UndoDrill(ctx context.Context, report func(plan.Event)) (undon
 		if undone, err = f.UndoLeft(ctx); err != nil {
 			return err
 		}
-		return f.Record(ctx, "", "")
+		if err := f.Record(ctx, "", ""); err != nil {
+			return err
+		}
+		return f.Sweep(ctx)
 	})
 	return undone, err
 }

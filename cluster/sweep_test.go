@@ -38,28 +38,39 @@ type doc = map[string]any
 // post makes an object as somebody else would, and waits for it.
 func (w *world) post(path string, body doc) {
 	w.t.Helper()
-	send := func(path string, body any) (out doc) {
+	w.change(http.MethodPost, path, body)
+}
+
+// change makes or changes one, by the method.
+func (w *world) change(method, path string, body doc) {
+	w.t.Helper()
+	send := func(method, path string, body any) (out doc) {
 		b, err := json.Marshal(body)
 		if err != nil {
 			w.t.Fatal(err)
 		}
-		resp, err := http.Post(w.URL+"/compute/v1/projects/"+gcetest.Project+"/"+path, "application/json", bytes.NewReader(b))
+		ask, err := http.NewRequest(method, w.URL+"/compute/v1/projects/"+gcetest.Project+"/"+path, bytes.NewReader(b))
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		ask.Header.Set("Content-Type", "application/json")
+		resp, err := http.DefaultClient.Do(ask)
 		if err != nil {
 			w.t.Fatal(err)
 		}
 		defer resp.Body.Close()
 		if err := json.NewDecoder(resp.Body).Decode(&out); err != nil || resp.StatusCode != 200 {
-			w.t.Fatalf("POST %s: %d %v %v", path, resp.StatusCode, out, err)
+			w.t.Fatalf("%s %s: %d %v %v", method, path, resp.StatusCode, out, err)
 		}
 		return out
 	}
-	op := send(path, body)
+	op := send(method, path, body)
 	for op["status"] != "DONE" {
 		_, at, _ := strings.Cut(op["selfLink"].(string), "/projects/"+gcetest.Project+"/")
-		op = send(at+"/wait", doc{})
+		op = send(http.MethodPost, at+"/wait", doc{})
 	}
 	if op["error"] != nil {
-		w.t.Fatalf("POST %s: %v", path, op["error"])
+		w.t.Fatalf("%s %s: %v", method, path, op["error"])
 	}
 }
 

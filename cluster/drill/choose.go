@@ -4,10 +4,12 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"hakube/cluster/inventory"
 	"hakube/cluster/kube"
@@ -21,8 +23,9 @@ import (
 // A Plan is a drill that may be made.
 type Plan struct {
 	Scenario
-	On      inventory.Object // what is to fail
-	masters int
+	On       inventory.Object   // what is to fail: a machine, a zone or a namespace
+	machines []inventory.Object // that fail with it
+	masters  int
 	arithmetic
 }
 
@@ -31,56 +34,126 @@ func (p Plan) Arithmetic() []string { return p.lines }
 
 // Text is what it would do.
 func (p Plan) Text() string {
-	return fmt.Sprintf("%s: %s: %s in %s; %s", p.Name, p.Fails, p.On.Name, p.On.Zone, p.Undo)
+	return fmt.Sprintf("%s: %s: %s; %s", p.Name, p.Fails, place(p.On.Name, p.On.Zone), p.Undo)
+}
+
+// place is where something fails, for people.
+func place(on, zone string) string {
+	if zone == "" || zone == on {
+		return on
+	}
+	return on + " in " + zone
+}
+
+// fails tells whether a machine is among those that fail.
+func (p Plan) fails(name string) bool { return slices.Contains(p.names(), name) }
+
+func (p Plan) names() (list []string) {
+	for _, m := range p.machines {
+		list = append(list, m.Name)
+	}
+	return list
 }
 
 // prepare chooses what is to fail, and refuses what must not or cannot. It changes nothing.
-func (f *Field) prepare(ctx context.Context, s *status.Status, x Scenario) (Plan, error) {
-	on, err := f.choose(ctx, s, x)
-	if err != nil {
-		return Plan{}, err
+func (f *Field) prepare(ctx context.Context, s *status.Status, x Scenario) (p Plan, err error) {
+	p = Plan{Scenario: x, masters: len(s.Masters)}
+	switch x.target {
+	case aMaster:
+		p.On, err = f.master(ctx, s, x)
+	case aNode:
+		p.On, err = f.node(ctx, x)
+	case aZone:
+		p.On, p.machines, err = f.zone(ctx, s, x)
+	case aThing:
+		p.On, err = f.namespace(ctx, x)
 	}
-	p := Plan{Scenario: x, On: on, masters: len(s.Masters), arithmetic: reckon(s, x, []string{on.Name})}
+	if err != nil {
+		return p, err
+	}
+	if x.target == aMaster || x.target == aNode {
+		p.machines = []inventory.Object{p.On}
+	}
+	p.arithmetic = reckon(s, x, p.names())
 	if why := p.refused(); why != "" && !f.Anyway {
 		return p, &refusal.Refused{
-			Why:  fmt.Sprintf("drill %s of %s is not made: %s", x.Name, on.Name, why),
-			Cure: cure.Hint("make it all the same, and let the cluster be without quorum meanwhile", f.anyway(on.Name, x.Name)),
+			Why:  fmt.Sprintf("drill %s of %s is not made: %s", x.Name, p.On.Name, why),
+			Cure: cure.Hint("make it all the same, and let the cluster be without quorum meanwhile", f.anyway(p.On.Name, x.Name)),
 		}
 	}
-	if x.failure == stops || x.failure == resets {
-		return p, nil
-	}
-	err = f.OverSSH(ctx, on, askLimit, func(ctx context.Context, h replicate.Host) error {
-		return replicate.CheckFailure(ctx, f.Deps.SSH, h, x.failure)
-	})
-	if err != nil {
-		return p, &refusal.Refused{Why: fmt.Sprintf("drill %s cannot be made on %s: %v", x.Name, on.Name, err), Cure: "choose another machine with --on, or another drill"}
-	}
-	return p, nil
+	return p, f.can(ctx, p)
 }
 
-// choose takes the machine that was named, or else the one whose failure is worth most: the
-// master that leads ring main, and the first node.
-func (f *Field) choose(ctx context.Context, s *status.Status, x Scenario) (inventory.Object, error) {
-	if x.target == aNode {
-		return f.node(ctx, x)
+// can asks the machines whether they can make the failure of themselves.
+func (f *Field) can(ctx context.Context, p Plan) error {
+	if p.failure == stops || p.failure == resets {
+		return nil
 	}
-	var ready []string
-	chosen := inventory.Object{}
+	return each(p.machines, func(m inventory.Object) error {
+		err := f.OverSSH(ctx, m, askLimit, func(ctx context.Context, h replicate.Host) error {
+			return replicate.CheckFailure(ctx, f.Deps.SSH, h, p.failure)
+		})
+		if err != nil {
+			err = &refusal.Refused{Why: fmt.Sprintf("drill %s cannot be made on %s: %v", p.Name, m.Name, err), Cure: "choose another machine with --on, or another drill"}
+		}
+		return err
+	})
+}
+
+// master takes the one that was named, or else the one whose failure is worth most: that which
+// leads ring main, or has all of the cluster's DNS where it loses its power.
+func (f *Field) master(ctx context.Context, s *status.Status, x Scenario) (chosen inventory.Object, err error) {
+	dns := ""
+	if x.failure == stops || x.failure == resets {
+		if dns, err = f.allNamesOn(ctx); err != nil {
+			return chosen, err
+		}
+	}
 	for _, m := range s.Masters {
-		if m.State != status.StateReady || f.On != "" && m.Name != f.On {
+		if m.State != status.StateReady || f.On != "" && m.Name != f.On && m.Zone != f.On {
 			continue
 		}
-		ready = append(ready, m.Name)
 		leads := slices.ContainsFunc(s.Rings[cmp.Or(slices.Concat(x.Rings, both)...)], func(r rings.Member) bool { return r.Member == m.Name && r.Leader })
-		if chosen.Name == "" || leads {
+		if chosen.Name == "" || leads && chosen.Name != dns || m.Name == dns {
 			chosen = inventory.Object{Kind: inventory.Instance, Name: m.Name, Zone: m.Zone, Role: inventory.RoleMaster, Status: "RUNNING"}
 		}
 	}
-	if len(ready) == 0 {
+	if chosen.Name == "" {
 		return chosen, &refusal.Refused{Why: fmt.Sprintf("drill %s needs a master that is ready%s, and there is none", x.Name, named(f.On)), Cure: cure.Hint("see what fails", cure.Validate())}
 	}
 	return chosen, nil
+}
+
+// zone is that of a master, chosen as one is or named, with all machines in it.
+func (f *Field) zone(ctx context.Context, s *status.Status, x Scenario) (on inventory.Object, here []inventory.Object, err error) {
+	m, err := f.master(ctx, s, x)
+	if err != nil {
+		return on, nil, err
+	}
+	own, err := f.own(ctx)
+	if err != nil {
+		return on, nil, err
+	}
+	for _, o := range own {
+		if o.Zone == m.Zone && o.Status == "RUNNING" {
+			here = append(here, o)
+		}
+	}
+	if len(here) == len(own) {
+		return on, nil, &refusal.Refused{Why: fmt.Sprintf("drill %s needs machines in several zones, and all are in %s", x.Name, m.Zone), Cure: cure.Hint("see what there is", cure.Status())}
+	}
+	return inventory.Object{Kind: "zone", Name: m.Zone, Zone: m.Zone}, here, nil
+}
+
+// own are the cluster's machines in all zones.
+func (f *Field) own(ctx context.Context) (list []inventory.Object, err error) {
+	all, err := f.GCE.AggregatedInstances(ctx)
+	for _, i := range all {
+		if f.Owns(i.GetDescription()) {
+			list = append(list, inventory.InstanceOf(i))
+		}
+	}
+	return list, err
 }
 
 func named(on string) string {
@@ -90,31 +163,35 @@ func named(on string) string {
 	return " and called " + on
 }
 
-// node is a Ready Node that is no master.
+// node is a Ready Node that is no master: of all the one with the most pods of CoreDNS, which is worth most.
 func (f *Field) node(ctx context.Context, x Scenario) (inventory.Object, error) {
-	e, err := f.entry(ctx)
+	client, err := f.client(ctx)
 	if err != nil {
 		return inventory.Object{}, err
 	}
-	client, err := f.ClientOf(e)
+	nodes, err := client.nodes(ctx)
 	if err != nil {
 		return inventory.Object{}, err
 	}
-	nodes, err := client.ListNodes(ctx)
+	names, err := f.namesOn(ctx)
 	if err != nil {
 		return inventory.Object{}, err
 	}
+	chosen := inventory.Object{}
 	for i := range nodes {
 		n := &nodes[i]
 		if master(n) || kube.NotReady(n) != "" || f.On != "" && n.Name != f.On {
 			continue
 		}
 		parts := strings.Split(n.Spec.ProviderID, "/") // gce://PROJECT/ZONE/NAME
-		if len(parts) == 5 {
-			return inventory.Object{Kind: inventory.Instance, Name: n.Name, Zone: parts[3], Role: inventory.RoleNode, Status: "RUNNING"}, nil
+		if len(parts) == 5 && (chosen.Name == "" || names[n.Name] > names[chosen.Name]) {
+			chosen = inventory.Object{Kind: inventory.Instance, Name: n.Name, Zone: parts[3], Role: inventory.RoleNode, Status: "RUNNING"}
 		}
 	}
-	return inventory.Object{}, &refusal.Refused{Why: fmt.Sprintf("drill %s needs a Ready node%s that is no master, and there is none", x.Name, named(f.On)), Cure: cure.Hint("see what there is", cure.Status())}
+	if chosen.Name != "" {
+		return chosen, nil
+	}
+	return chosen, &refusal.Refused{Why: fmt.Sprintf("drill %s needs a Ready node%s that is no master, and there is none", x.Name, named(f.On)), Cure: cure.Hint("see what there is", cure.Status())}
 }
 
 func master(n *corev1.Node) bool {
@@ -122,11 +199,37 @@ func master(n *corev1.Node) bool {
 	return is
 }
 
+// namesOn are the pods of CoreDNS by their Nodes.
+func (f *Field) namesOn(ctx context.Context) (map[string]int, error) {
+	client, err := f.client(ctx)
+	if err != nil {
+		return nil, err
+	}
+	pods, err := client.Pods("kube-system").List(ctx, metav1.ListOptions{LabelSelector: "k8s-app=kube-dns"})
+	if err != nil {
+		return nil, fmt.Errorf("asking where CoreDNS runs: %w", err)
+	}
+	on := map[string]int{}
+	for i := range pods.Items {
+		on[pods.Items[i].Spec.NodeName]++
+	}
+	return on, nil
+}
+
+// allNamesOn is the one machine that all of the cluster's DNS runs on; "" where several have it.
+func (f *Field) allNamesOn(ctx context.Context) (string, error) {
+	on, err := f.namesOn(ctx)
+	if err != nil || len(on) != 1 {
+		return "", err
+	}
+	return slices.Collect(maps.Keys(on))[0], nil
+}
+
 // witness is a master that does not fail, through which Nodes are watched; the one that
 // fails if there is no other.
 func (f *Field) witness(s *status.Status, p Plan) inventory.Object {
 	for _, m := range s.Masters {
-		if m.Name != p.On.Name && m.State == status.StateReady {
+		if !p.fails(m.Name) && m.State == status.StateReady {
 			return inventory.Object{Kind: inventory.Instance, Name: m.Name, Zone: m.Zone, Role: inventory.RoleMaster}
 		}
 	}

@@ -18,7 +18,7 @@ func secondsOf(s *float64) string {
 	return fmt.Sprintf("%.1f s", *s)
 }
 
-var page = template.Must(template.New("page").Funcs(template.FuncMap{"timeline": func(r Result) timeline { return timelineOf(r) }, "seconds": secondsOf}).Parse(pageText))
+var page = template.Must(template.New("page").Funcs(template.FuncMap{"timeline": func(r Result) timeline { return timelineOf(r) }, "seconds": secondsOf, "place": place}).Parse(pageText))
 
 // Page writes the report as one page, which needs nothing else.
 func (r *Report) Page(to io.Writer) error {

@@ -17,6 +17,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	corev1client "k8s.io/client-go/kubernetes/typed/core/v1"
 	"k8s.io/client-go/rest"
+
+	"hakube/cluster/plan"
 )
 
 // A Register is a counter in a ConfigMap, which a writer increments under a
@@ -94,15 +96,7 @@ var registerModel = porcupine.Model{
 // BeginRegister begins at once, and goes on until End. Each request has a connection of its
 // own: what is measured is the service, not how soon a client gives up on a dead connection.
 func BeginRegister(ctx context.Context, config *rest.Config, name string) (*Register, error) {
-	tls, err := rest.TLSConfigFor(config)
-	if err != nil {
-		return nil, err
-	}
-	config = rest.CopyConfig(config)
-	config.QPS = -1
-	client, err := corev1client.NewForConfigAndClient(config, &http.Client{
-		Transport: &http.Transport{TLSClientConfig: tls, DisableKeepAlives: true, Proxy: config.Proxy, DialContext: config.Dial}, Timeout: registerLimit,
-	})
+	client, err := eachAnew(config, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -129,6 +123,23 @@ func BeginRegister(ctx context.Context, config *rest.Config, name string) (*Regi
 	return r, nil
 }
 
+// eachAnew has a connection for each request.
+func eachAnew(config *rest.Config, gate plan.Gate) (*corev1client.CoreV1Client, error) {
+	tls, err := rest.TLSConfigFor(config)
+	if err != nil {
+		return nil, err
+	}
+	config = rest.CopyConfig(config)
+	config.QPS = -1
+	limit := registerLimit
+	if gate != nil { // which takes time too
+		limit = 15 * time.Second
+	}
+	return corev1client.NewForConfigAndClient(config, &http.Client{
+		Transport: asking{&http.Transport{TLSClientConfig: tls, DisableKeepAlives: true, Proxy: config.Proxy, DialContext: config.Dial}, gate}, Timeout: limit,
+	})
+}
+
 // anew makes the register, in the place of one that a run before left.
 func (r *Register) anew(ctx context.Context) error {
 	if err := r.client.Delete(ctx, r.name, metav1.DeleteOptions{}); err != nil && !apierrors.IsNotFound(err) {
@@ -136,14 +147,6 @@ func (r *Register) anew(ctx context.Context) error {
 	}
 	_, err := r.client.Create(ctx, r.configMap(0), metav1.CreateOptions{})
 	return err
-}
-
-// Remove takes the register away, once it has ended.
-func (r *Register) Remove(ctx context.Context) error {
-	if err := r.client.Delete(ctx, r.name, metav1.DeleteOptions{}); err != nil && !apierrors.IsNotFound(err) {
-		return fmt.Errorf("removing ConfigMap %s of namespace %s: %w", r.name, registerNamespace, err)
-	}
-	return nil
 }
 
 func (r *Register) configMap(n int) *corev1.ConfigMap {

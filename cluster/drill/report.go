@@ -1,7 +1,6 @@
 package drill
 
 import (
-	"cmp"
 	"fmt"
 	"strings"
 	"time"
@@ -52,9 +51,10 @@ type Result struct {
 	Answered int      `json:"answered"`
 	// Workload is what was asked of pods behind a Service; nil where none run.
 	Workload *Load `json:"workload"`
+	Names    *Load `json:"names"` // what the cluster's DNS was asked; nil where nobody could ask it
 }
 
-// A Load is how often the drill's own pods were asked through their Service.
+// A Load is how often something was asked from a master that does not fail.
 type Load struct {
 	Asked int `json:"asked"`
 	Lost  int `json:"lost"`
@@ -110,7 +110,7 @@ func (d Result) Text() []string {
 	if !d.Passed {
 		verdict = "FAILED"
 	}
-	lines := []string{fmt.Sprintf("%s  %s of %s in %s", verdict, d.Drill, d.On, cmp.Or(d.Zone, d.On))}
+	lines := []string{fmt.Sprintf("%s  %s of %s", verdict, d.Drill, place(d.On, d.Zone))}
 	for _, e := range d.Expected {
 		lines = append(lines, "  expected   "+e)
 	}

@@ -8,16 +8,11 @@ import (
 	"strings"
 	"time"
 
-	"k8s.io/client-go/rest"
-
-	"hakube/cluster/inventory"
 	"hakube/cluster/kube"
 	"hakube/cluster/plan"
 	"hakube/cluster/refusal"
 	"hakube/cluster/status"
 	"hakube/cluster/task"
-	"hakube/replicate"
-	"hakube/scripts"
 	"hakube/scripts/cure"
 )
 
@@ -152,8 +147,11 @@ type course struct {
 	*Field
 	Plan
 	register *Register
+	events   *events // nil where the API has none
 	nodes    *watch
 	load     *workload // nil where no pods of anybody's run
+	probe    *probe
+	lost     bool      // what was deleted stays so
 	moved    time.Time // its pods were all elsewhere, or there again
 	warm     time.Time // measuring began
 	failed   time.Time // the failure began
@@ -174,7 +172,7 @@ func (c *course) say(kind plan.Kind, why string) {
 	if c.Say != nil {
 		c.Say(plan.Event{
 			N: c.n, Of: c.of, Step: "drill " + c.Name + " of " + c.On.Name, Kind: kind, Why: why, Elapsed: time.Since(begin),
-			About: plan.Thing{Kind: "instance", Name: c.On.Name, Zone: c.On.Zone},
+			About: plan.Thing{Kind: string(c.On.Kind), Name: c.On.Name, Zone: c.On.Zone},
 		})
 	}
 }
@@ -190,37 +188,18 @@ func (f *Field) drill(ctx context.Context, p Plan) (*course, error) {
 	if err := f.Record(ctx, p.Name, p.On.Name); err != nil {
 		return nil, err
 	}
-	config, err := f.apiConfig(ctx)
-	if err == nil {
-		c.register, err = BeginRegister(ctx, config, "hakube-drill")
-	}
-	if err != nil {
-		return nil, errors.Join(err, f.Record(context.WithoutCancel(ctx), "", ""))
-	}
-	via := inventory.Object{}
-	c.nodes, via, err = f.watchNodes(ctx, p)
-	if err == nil {
-		c.load, err = f.startWorkload(ctx, via)
-	}
+	left := context.WithoutCancel(ctx)
+	err := c.measure(ctx)
 	c.warm = time.Now()
 	if err == nil {
 		err = c.failAndUndo(ctx)
 	}
 	c.end = time.Now()
-	if c.nodes != nil {
-		c.nodes.end()
-	}
-	c.register.End()
+	c.measured()
 	c.judged = c.checks()
-	left := context.WithoutCancel(ctx)
-	if c.load != nil {
-		err = errors.Join(err, c.load.end(left))
-	}
-	if removal := c.register.Remove(left); removal != nil && err == nil {
-		err = removal
-	}
+	err = errors.Join(err, f.Sweep(left))
 	kind := plan.Made
-	why := fmt.Sprintf("passed: writes stalled %.1f s at most", c.register.StallBetween(c.failed, c.end).Seconds())
+	why := fmt.Sprintf("passed: writes stalled %.1f s at most", c.stall().Seconds())
 	if err != nil || !c.passed() {
 		kind, why = plan.Failed, "not passed"
 	}
@@ -231,6 +210,65 @@ func (f *Field) drill(ctx context.Context, p Plan) (*course, error) {
 		return c, err // the record stays: it is what the next run takes back
 	}
 	return c, errors.Join(err, f.Record(left, "", ""))
+}
+
+// measure begins to ask what is asked all the while.
+func (c *course) measure(ctx context.Context) error {
+	config, err := c.apiConfig(ctx)
+	if err != nil {
+		return err
+	}
+	if c.register, err = BeginRegister(ctx, config, drillName); err != nil {
+		return err
+	}
+	client, err := c.client(ctx)
+	if err != nil {
+		return err
+	}
+	if has, err := canDo(ctx, client, "events", "create"); err != nil {
+		return err
+	} else if has {
+		if c.events, err = beginEvents(ctx, config); err != nil {
+			return err
+		}
+	}
+	nodes, via, err := c.watchNodes(ctx, c.Plan)
+	if err != nil {
+		return err
+	}
+	c.nodes = nodes
+	if c.load, err = c.startWorkload(ctx, c.Plan); err != nil {
+		return err
+	}
+	c.probe = c.startProbe(ctx, via, c.load.url())
+	if c.failure == deletes {
+		return c.makeNamespace(ctx)
+	}
+	return nil
+}
+
+// measured ends all of that.
+func (c *course) measured() {
+	if c.probe != nil {
+		c.probe.end()
+	}
+	if c.nodes != nil {
+		c.nodes.end()
+	}
+	if c.events != nil {
+		c.events.end()
+	}
+	if c.register != nil {
+		c.register.End()
+	}
+}
+
+// stall is the longest time without an acknowledged write.
+func (c *course) stall() time.Duration {
+	if c.register == nil || c.failed.IsZero() {
+		return 0
+	}
+	return c.register.StallBetween(c.failed, c.end)
 }
 
 // failAndUndo is the failure, what is seen meanwhile, and its end.
@@ -246,7 +284,7 @@ func (c *course) failAndUndo(ctx context.Context) error {
 		err = c.hold(ctx)
 	}
 	c.undoing = time.Now()
-	if undo := c.undo(ctx, c.Scenario, c.On); undo != nil {
+	if undo := c.undo(ctx, c.Scenario, c.machines...); undo != nil {
 		return errors.Join(err, undo)
 	}
 	c.undone = time.Now()
@@ -262,17 +300,15 @@ func (c *course) hold(ctx context.Context) error {
 	if err := sleep(ctx, c.Hold); err != nil {
 		return err
 	}
-	for limit := c.failed.Add(c.Found); c.Scenario.NotReady && c.nodes.lost(c.On.Name).IsZero() && time.Now().Before(limit); {
+	for limit := c.failed.Add(c.Found); c.Scenario.NotReady && c.found().IsZero() && time.Now().Before(limit); {
 		if err := sleep(ctx, c.Poll); err != nil {
 			return err
 		}
 	}
-	if c.Scenario.NotReady {
-		if at := c.nodes.lost(c.On.Name); !at.IsZero() {
-			c.marks = append(c.marks, Mark{after(at, c.failed), "its Node is not Ready"})
-		}
+	if at := c.found(); c.Scenario.NotReady && !at.IsZero() {
+		c.marks = append(c.marks, Mark{after(at, c.failed), "its Node is not Ready"})
 	}
-	if c.load != nil && (c.Moves || c.Scenario.Replaces) {
+	if c.load != nil && (c.Moves && c.load.moves || c.Scenario.Replaces) {
 		if err := c.moves(ctx); err != nil {
 			return err
 		}
@@ -287,8 +323,14 @@ func (c *course) hold(ctx context.Context) error {
 		}
 	}
 	c.mark(fmt.Sprintf("validate names %d problems", len(c.said)))
+	if c.failure == deletes {
+		c.lookForNamespace(ctx, v.Status)
+	}
 	return nil
 }
+
+// found is when the Nodes of all that fails were found out; zero: not all were.
+func (c *course) found() time.Time { return c.nodes.allLost(c.names()) }
 
 // moves waits until all pods of the workload are there that are to be, none on what fails;
 // one of them is deleted first where that is the question. With one master nobody is to make
@@ -306,7 +348,7 @@ func (c *course) moves(ctx context.Context) error {
 	}
 	for time.Now().Before(limit) {
 		nodes, err := c.load.on(ctx)
-		if err == nil && len(nodes) >= workloadPods && !slices.Contains(nodes, c.On.Name) {
+		if err == nil && len(nodes) >= workloadPods && !slices.ContainsFunc(nodes, c.fails) {
 			c.moved = time.Now()
 			c.mark("all pods of the workload are there, none on what fails")
 			return nil
@@ -355,37 +397,4 @@ func sleep(ctx context.Context, d time.Duration) error {
 	case <-time.After(d):
 		return nil
 	}
-}
-
-// apiConfig opens the API at its address, as kubectl would.
-func (f *Field) apiConfig(ctx context.Context) (*rest.Config, error) {
-	e, err := f.entry(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return &rest.Config{Host: e.Server, TLSClientConfig: rest.TLSClientConfig{CAData: e.CA, CertData: e.Cert, KeyData: e.Key}, Dial: f.Deps.Dial, UserAgent: "hakube-drill"}, nil
-}
-
-// entry is what opens the API: this operator's own, or else what a master lends.
-func (f *Field) entry(ctx context.Context) (kube.Entry, error) {
-	server := "https://" + f.Have.Holder.IP
-	if e, err := f.Entry(); err == nil && e.Server == server {
-		return e, nil
-	}
-	if f.lent.Server != "" {
-		return f.lent, nil
-	}
-	var text []byte
-	err := f.OverSSH(ctx, f.Master(), askLimit, func(ctx context.Context, h replicate.Host) (err error) {
-		text, err = f.Deps.SSH.Run(ctx, h, scripts.AdminKubeconfig)
-		return err
-	})
-	if err != nil {
-		return kube.Entry{}, err
-	}
-	e, err := kube.AdminEntry(text)
-	if e.Server = server; err == nil {
-		f.lent = e
-	}
-	return e, err
 }

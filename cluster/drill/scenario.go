@@ -18,11 +18,11 @@ type Scenario struct {
 	failure string   // of scripts/drill.sh, or one of Compute Engine's verbs below
 	Fails   string   // what is done to it
 	Undo    string   // what takes it back
-	Rings   []string // whose member on the machine does not take part meanwhile
+	Rings   []string // whose members on what fails do not take part meanwhile
 	API     bool     // its API server does not serve meanwhile
-	// NotReady tells that its Node is to be found out.
+	// NotReady tells that its Node is to be found out, of a zone all of them.
 	NotReady bool
-	// Moves tells that the workload's pods on it are to be started elsewhere.
+	// Moves tells that the workload's pods on it are to be started elsewhere, if they can run there.
 	Moves bool
 	// Replaces tells that a pod is deleted meanwhile, which another master has replaced.
 	Replaces bool
@@ -37,13 +37,19 @@ const (
 	aMaster target = "master"
 	aNode   target = "node"
 	aZone   target = "zone"
+	aThing  target = "namespace"
 )
 
 // Failures that a machine does not make of itself.
 const (
 	stops  = "stop"  // Compute Engine stops it, and starts it again
 	resets = "reset" // as its reset button would: it boots by itself
+	// Kubernetes deletes a namespace that the drill has made.
+	deletes = "delete"
 )
+
+// others is what each machine of a zone does.
+const others = "others"
 
 const (
 	shutdown  = "VM(s) shutdown"
@@ -66,6 +72,12 @@ var (
 	}
 	colocated = []string{"currently those are colocated with the apiserver, and their unavailability has similar consequences as apiserver", "they do not have own persistent state"}
 	lost      = []string{"pods on that Node stop running", "service should be used to hide changes in the pod IP address after restart"}
+	gone      = []string{
+		"apiserver should fail to come up",
+		"kubelets will not be able to reach it but will continute to run the same pods and provide the same service proxying",
+	}
+	unchanged = []string{"existing pods and services should continue to work normally"}
+	mistake   = []string{"loss of pods, services, etc", "snapshot apiserver PD/EBS-volume periodically"}
 	both      = []string{"main", "events"}
 )
 
@@ -83,7 +95,7 @@ func Scenarios() []Scenario {
 			Fails: "etcd@main of one master is killed and not started again", Undo: "systemd starts it",
 		},
 		{
-			Name: "etcd-events-killed", Title: "etcd of ring events is killed on a master", Cause: crashes, Expected: []string{"existing pods and services should continue to work normally"}, Replicated: recovers,
+			Name: "etcd-events-killed", Title: "etcd of ring events is killed on a master", Cause: crashes, Expected: unchanged, Replicated: recovers,
 			target: aMaster, failure: "etcd-events", Rings: both[1:], Named: true,
 			Fails: "etcd@events of one master is killed and not started again", Undo: "systemd starts it",
 		},
@@ -126,6 +138,26 @@ func Scenarios() []Scenario {
 			Name: "clock-off", Title: "the clock of a master is off", Cause: operator, Expected: []string{"etc"}, Replicated: recovers,
 			target: aMaster, failure: "clock", Named: true,
 			Fails: "the clock of one master is put five minutes ahead", Undo: "it is set right",
+		},
+		{
+			Name: "disk-lost", Title: "the data disk of a master is lost", Cause: storage, Expected: gone, Replicated: recovers,
+			target: aMaster, failure: "disk-lost", Rings: both, API: true, Named: true,
+			Fails: "the data disk of one master is unmounted, and both its etcds are killed", Undo: "it is mounted again with all that is on it, and systemd starts them",
+		},
+		{
+			Name: "disk-slow", Title: "the data disk of a master is slow", Cause: storage, Expected: unchanged, Replicated: unchanged,
+			target: aMaster, failure: "disk-slow",
+			Fails: "what both etcds of one master write comes to its data disk at 128 kB a second", Undo: "they may write again as they can",
+		},
+		{
+			Name: "zone-cut-off", Title: "a zone is cut off from the others", Cause: partition, Expected: noAPI, Replicated: append(slices.Clone(tolerates), recovers...),
+			target: aZone, failure: others, Rings: both, API: true, NotReady: true, Moves: true, Named: true,
+			Fails: "what goes between the machines of one zone and those of the others is dropped", Undo: "it is let through again",
+		},
+		{
+			Name: "namespace-deleted", Title: "an operator deletes a namespace", Cause: operator, Expected: mistake, Replicated: mistake,
+			target: aThing, failure: deletes,
+			Fails: "a namespace of the drill's own is deleted, with what is in it", Undo: "nothing brings it back but a backup",
 		},
 	}
 }

@@ -2,6 +2,7 @@ package drill
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -87,12 +88,26 @@ func (w *watch) lost(name string) time.Time {
 	return w.since[name]
 }
 
-// others are the Nodes but one that were ever seen not to be Ready.
-func (w *watch) others(but string) (list []string) {
+// allLost is when the last of them was first seen not to be Ready; zero: not all were.
+func (w *watch) allLost(names []string) (at time.Time) {
+	for _, name := range names {
+		lost := w.lost(name)
+		if lost.IsZero() {
+			return lost
+		}
+		if lost.After(at) {
+			at = lost
+		}
+	}
+	return at
+}
+
+// others are the Nodes but some that were ever seen not to be Ready.
+func (w *watch) others(but []string) (list []string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for name := range w.since {
-		if name != but {
+		if !slices.Contains(but, name) {
 			list = append(list, name)
 		}
 	}

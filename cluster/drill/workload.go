@@ -1,40 +1,31 @@
 package drill
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"strconv"
-	"sync"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 
-	"hakube/cluster/inventory"
 	"hakube/cluster/kube"
-	"hakube/scripts"
 )
 
-// A workload is two pods behind a Service, asked from a master that does not fail: what
+// A workload is two pods behind a Service, asked from a master that does not fail (probe): what
 // users of the cluster's users would see. Its image is CoreDNS's, which every cluster has.
 type workload struct {
-	client *kube.Client
-	stop   context.CancelFunc
-	work   sync.WaitGroup
-
-	mu    sync.Mutex
-	line  bytes.Buffer
-	asked []attempt
+	client  api
+	address string // of the Service
+	moves   bool   // its pods can run where nothing fails
 }
 
 const (
-	workloadName = "hakube-drill"
+	workloadName = drillName
 	workloadPods = 2
 	// workloadLimit is how long its pods may take to start, elsewhere too.
 	workloadLimit = 90 * time.Second
@@ -43,56 +34,47 @@ const (
 	healthy = 8080
 )
 
-// startWorkload makes it and begins to ask; nil where the cluster runs no pods of anybody's,
-// or has no node for them.
-func (f *Field) startWorkload(ctx context.Context, via inventory.Object) (*workload, error) {
-	e, err := f.entry(ctx)
-	if err != nil {
-		return nil, err
+// url is where it answers.
+func (w *workload) url() string {
+	if w == nil {
+		return ""
 	}
-	client, err := f.ClientOf(e)
+	return "http://" + w.address + "/health"
+}
+
+// startWorkload makes it; nil where the cluster runs no pods of anybody's, or has no node for them.
+func (f *Field) startWorkload(ctx context.Context, p Plan) (*workload, error) {
+	client, err := f.client(ctx)
 	if err != nil {
 		return nil, err
 	}
 	w := &workload{client: client}
-	if can, err := w.canRun(ctx); err != nil || !can {
+	if can, err := w.canRun(ctx, p); err != nil || !can {
 		return nil, err
 	}
-	address, err := w.make(ctx)
+	w.address, err = w.make(ctx)
 	if err == nil {
 		err = w.ready(ctx, f.Poll)
 	}
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("starting the drill's workload: %w", err), w.remove(context.WithoutCancel(ctx)))
+		return nil, fmt.Errorf("starting the drill's workload: %w", err)
 	}
-	host, err := f.Host(ctx, via)
-	if err != nil {
-		return nil, errors.Join(err, w.remove(context.WithoutCancel(ctx)))
-	}
-	asking, stop := context.WithCancel(context.WithoutCancel(ctx))
-	w.stop = stop
-	w.work.Go(func() { // until it is stopped: an error of it leaves nothing asked, which is told
-		_ = f.Deps.SSH.Stream(asking, host, w, scripts.Drill, "probe", "http://"+address+"/health")
-	})
 	return w, nil
 }
 
 // canRun tells whether the API has ReplicationControllers, which a model's has not, and a
-// node that is no master to run pods on.
-func (w *workload) canRun(ctx context.Context) (bool, error) {
-	text, err := w.client.RESTClient().Get().AbsPath("/api/v1").DoRaw(ctx)
-	if err != nil {
+// node that is no master to run pods on; and notes whether one of those does not fail.
+func (w *workload) canRun(ctx context.Context, p Plan) (can bool, err error) {
+	if has, err := canDo(ctx, w.client, "replicationcontrollers", "create"); err != nil || !has {
 		return false, err
 	}
-	var has metav1.APIResourceList
-	if err := json.Unmarshal(text, &has); err != nil {
-		return false, fmt.Errorf("reading what the API has: %w", err)
+	nodes, err := w.client.nodes(ctx)
+	for i := range nodes {
+		if n := &nodes[i]; !master(n) && kube.NotReady(n) == "" {
+			can, w.moves = true, w.moves || !p.fails(n.Name)
+		}
 	}
-	if !slices.ContainsFunc(has.APIResources, func(r metav1.APIResource) bool { return r.Name == "replicationcontrollers" }) {
-		return false, nil
-	}
-	nodes, err := w.client.ListNodes(ctx)
-	return slices.ContainsFunc(nodes, func(n corev1.Node) bool { return !master(&n) && kube.NotReady(&n) == "" }), err
+	return can, err
 }
 
 // make makes its objects and returns the Service's address.
@@ -104,7 +86,7 @@ func (w *workload) make(ctx context.Context) (string, error) {
 	if len(pods.Items) == 0 {
 		return "", errors.New("there is no pod of CoreDNS, whose image it has")
 	}
-	if err := w.remove(ctx); err != nil {
+	if err := removeWorkload(ctx, w.client); err != nil { // of a drill that was killed
 		return "", err
 	}
 	named := metav1.ObjectMeta{Name: workloadName, Labels: map[string]string{"app": workloadName}}
@@ -138,6 +120,8 @@ func controller(named metav1.ObjectMeta, corefile, image string) *corev1.Replica
 			Volumes: []corev1.Volume{{Name: "corefile", VolumeSource: corev1.VolumeSource{ConfigMap: &corev1.ConfigMapVolumeSource{LocalObjectReference: corev1.LocalObjectReference{Name: corefile}}}}},
 			Containers: []corev1.Container{{
 				Name: "answers", Image: image, ImagePullPolicy: corev1.PullIfNotPresent, Args: []string{"-conf", "/etc/coredns/Corefile"},
+				// Without any the pods of a busy machine get nothing, and that would be measured.
+				Resources:      corev1.ResourceRequirements{Requests: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("50m")}},
 				VolumeMounts:   []corev1.VolumeMount{{Name: "corefile", MountPath: "/etc/coredns", ReadOnly: true}},
 				ReadinessProbe: &corev1.Probe{PeriodSeconds: 1, ProbeHandler: corev1.ProbeHandler{HTTPGet: &corev1.HTTPGetAction{Path: "/health", Port: intstr.FromInt32(healthy)}}},
 				SecurityContext: &corev1.SecurityContext{ // as CoreDNS's own, whose file asks for that capability
@@ -195,50 +179,14 @@ func (w *workload) ready(ctx context.Context, poll time.Duration) error {
 	}
 }
 
-// Write takes what the probe prints, a line an answer.
-func (w *workload) Write(text []byte) (int, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.line.Write(text)
-	for {
-		line, err := w.line.ReadString('\n')
-		if err != nil {
-			w.line.WriteString(line) // the rest is on its way
-			return len(text), nil
-		}
-		w.asked = append(w.asked, attempt{call: time.Now(), end: time.Now(), ok: line == "ok\n"})
-	}
-}
-
-// between is how often it was asked between two moments, and not answered.
-func (w *workload) between(from, to time.Time) (asked, lost int) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for _, a := range w.asked {
-		if a.end.After(from) && a.end.Before(to) {
-			asked++
-			if !a.ok {
-				lost++
-			}
-		}
-	}
-	return asked, lost
-}
-
-func (w *workload) end(ctx context.Context) error {
-	w.stop()
-	w.work.Wait()
-	return w.remove(ctx)
-}
-
-// remove takes away what there is of it.
-func (w *workload) remove(ctx context.Context) error {
+// removeWorkload takes away what there is of one.
+func removeWorkload(ctx context.Context, client api) error {
 	background := metav1.DeleteOptions{PropagationPolicy: new(metav1.DeletePropagationBackground)}
 	var errs []error
 	for _, err := range []error{
-		w.client.ReplicationControllers(registerNamespace).Delete(ctx, workloadName, background),
-		w.client.Services(registerNamespace).Delete(ctx, workloadName, metav1.DeleteOptions{}),
-		w.client.ConfigMaps(registerNamespace).Delete(ctx, workloadName+"-workload", metav1.DeleteOptions{}),
+		client.ReplicationControllers(registerNamespace).Delete(ctx, workloadName, background),
+		client.Services(registerNamespace).Delete(ctx, workloadName, metav1.DeleteOptions{}),
+		client.ConfigMaps(registerNamespace).Delete(ctx, workloadName+"-workload", metav1.DeleteOptions{}),
 	} {
 		if err != nil && !apierrors.IsNotFound(err) {
 			errs = append(errs, err)

@@ -76,7 +76,7 @@ func drillNames() string {
 
 func drillFlags() []cli.Flag {
 	return []cli.Flag{
-		&cli.StringFlag{Name: "on", DefaultText: "the one that leads", Usage: "the machine that is to fail"},
+		&cli.StringFlag{Name: "on", DefaultText: "the one that leads", Usage: "the machine that is to fail, of zone-cut-off the zone"},
 		&cli.GenericFlag{Name: "for", Value: new(waitValue), Usage: "how long it fails at least (default: 30); below 16 what a balancer does of it is not judged"},
 		&cli.BoolFlag{Name: "anyway", Usage: "also where quorum would be lost, or the cluster is not valid before"},
 		&cli.StringFlag{Name: "html", Usage: "file to make with the report as a page, a timeline for each drill"},

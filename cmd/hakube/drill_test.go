@@ -42,6 +42,11 @@ func TestDrillSignals(t *testing.T) {
 	}
 	s.ok(t, "drill", "undo")
 	s.ok(t, "validate", "--wait=1m")
+	if installed("kubectl") {
+		if out, _ := s.typed(t, t.TempDir(), "kubectl", "get", "configmaps", "--namespace=default"); strings.Contains(out, "hakube-drill") {
+			t.Errorf("what it made is left:\n%s", out)
+		}
+	}
 	if said := s.ok(t, "drill", "undo"); !strings.Contains(said, "nothing of a drill is left") {
 		t.Errorf("undo again says\n%s", said)
 	}

@@ -58,10 +58,10 @@ var keyTexts = map[string]string{
 
 	// Drills. Times are seconds after the failure.
 	"passed": "whether all was as expected", "drills": "those that were made", "skipped": "drills that were not made", "drill": "its name", "title": "what fails, for people", "since": "when it began",
-	"on": "the machine that failed", "cause": "root cause, in the words of Kubernetes' document about availability", "expected": "what that expects", "arithmetic": "what was left, counted before",
+	"on": "the machine, the zone or the namespace that failed", "cause": "root cause, in the words of Kubernetes' document about availability", "expected": "what that expects", "arithmetic": "what was left, counted before",
 	"failure": "what was done", "undo": "what took it back", "checks": "expectations, and what was seen", "what": "of what", "want": "what was expected", "got": "what was seen",
 	"marks": "moments", "at": "second", "seconds": "requests to the API by second", "acknowledged": "writes that were", "reads": "that were answered", "answered": "requests that were",
-	"said": "what validate said meanwhile", "notReady": "when its Node was found out", "answers": "when the last request that failed had ended", "undone": "when it was taken back", "whole": "when the cluster was valid again", "stall": "seconds without an acknowledged write at most", "workload": "two pods of the drill behind a Service; null where none could run", "asked": "how often", "lost": "how often nobody answered",
+	"said": "what validate said meanwhile", "notReady": "when its Node was found out", "answers": "when the last request that failed had ended", "undone": "when it was taken back", "whole": "when the cluster was valid again", "stall": "seconds without an acknowledged write at most", "workload": "two pods of the drill behind a Service; null where none could run", "names": "what the cluster's DNS was asked for; null where nobody could ask it", "asked": "how often", "lost": "how often nobody answered",
 
 	// The operator's credentials.
 	"file": "of the kubeconfig that has them; of a backup: where it is", "server": "where kubectl finds the API", "user": "whom the API takes the operator for", "until": "when the certificate ends",

@@ -129,6 +129,9 @@ func (w *World) coreDNS(s *kubeapi.Contents) ([]kubeapi.Object, error) {
 	if err != nil {
 		return nil, err
 	}
+	if w.crowded != "" {
+		ready = slices.DeleteFunc(ready, func(name string) bool { return name != w.crowded })
+	}
 	born := metav1.Time{}
 	if e, ok := s.Keys[kubeapi.Namespaces.Key("", "kube-system")]; ok {
 		var ns corev1.Namespace

@@ -7,7 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"hakube/replicate/etcdtest/kubeapi"
 )
 
 // How full a master's data disk is, and what time it is on a machine.
@@ -232,4 +237,29 @@ func (g *Guest) certificates() []map[string]any {
 		admin = g.ends
 	}
 	return append(list, map[string]any{"name": "admin.conf", "ends": admin.Unix()})
+}
+
+// CrowdDNS has both pods of CoreDNS on one machine, and nowhere else when that fails; "" spreads them
+// again.
+func (w *World) CrowdDNS(machine string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.crowded = machine
+	w.happened()
+}
+
+// Resolves tells whether the cluster's DNS answers who asks on a master: there is a pod of it that
+// Kubernetes takes for Ready. While that cannot be asked nothing changes of who answers.
+func (g *Guest) Resolves() bool {
+	g.w.mu.Lock()
+	defer g.w.mu.Unlock()
+	if g.control == nil {
+		return true
+	}
+	s, err := g.control.main().read()
+	if err != nil {
+		return true
+	}
+	pods, err := g.w.coreDNS(s.contents())
+	return err != nil || slices.ContainsFunc(pods, func(o kubeapi.Object) bool { return o.(*corev1.Pod).Status.Phase == corev1.PodRunning })
 }

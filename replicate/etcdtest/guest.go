@@ -206,6 +206,13 @@ func (g *Guest) Ready() bool {
 	return g.ready()
 }
 
+// Answers tells whether its API server answers anybody, ready or not.
+func (g *Guest) Answers() bool {
+	g.w.mu.Lock()
+	defer g.w.mu.Unlock()
+	return g.answers()
+}
+
 // drain waits, for some time, until its API server has answered all it was asked.
 func (g *Guest) drain(ctx context.Context, limit time.Duration) {
 	ctx, cancel := context.WithTimeout(ctx, limit)

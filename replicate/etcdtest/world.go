@@ -63,6 +63,7 @@ type World struct {
 	rings     map[string]*ring             // by the ring's id
 	sides     map[string]map[string]string // by ring and machine: members of a side reach each other, see Partition
 	dark      map[string]bool              // machines that reach nobody, by name
+	crowded   string                       // the machine that both pods of CoreDNS are on; "": they are spread
 	kept      map[string]bool              // ranges of pods that their machines keep for themselves
 	kubelets  map[string]kubelet           // that registered and run, by machine id
 	silent    map[string]time.Time         // machine id → when its kubelet fell silent

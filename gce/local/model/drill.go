@@ -29,8 +29,14 @@ var modelled = map[string]failure{
 	"kubelet": {
 		func(g *etcdtest.Guest) error { g.KillKubelet(); return nil }, func(g *etcdtest.Guest) error { g.StartKubelet(); return nil },
 	},
+	// Nobody hears of the kubelet either: of a node it reaches no API, of a master one without quorum.
 	"others": {
-		func(g *etcdtest.Guest) error { return g.Isolate(bothRings...) }, func(g *etcdtest.Guest) error { return g.Rejoin(bothRings...) },
+		func(g *etcdtest.Guest) error { g.KillKubelet(); return g.Isolate(bothRings...) },
+		func(g *etcdtest.Guest) error { g.StartKubelet(); return g.Rejoin(bothRings...) },
+	},
+	"disk-lost": {
+		func(g *etcdtest.Guest) error { return errors.Join(g.StopEtcd("main"), g.StopEtcd("events")) },
+		func(g *etcdtest.Guest) error { return errors.Join(g.StartEtcd("main"), g.StartEtcd("events")) },
 	},
 	"clock": {
 		func(g *etcdtest.Guest) error { g.SkewClock(5 * time.Minute); return nil }, func(g *etcdtest.Guest) error { g.SkewClock(0); return nil },
@@ -57,7 +63,10 @@ func drilled(others map[string]etcdtest.Script) map[string]etcdtest.Script {
 	return all
 }
 
-func (d *drills) script(_ context.Context, c etcdtest.Call) int {
+func (d *drills) script(ctx context.Context, c etcdtest.Call) int {
+	if len(c.Args) > 0 && c.Args[0] == "probe" {
+		return probe(ctx, c)
+	}
 	said := ""
 	if err := d.run(c.Guest, c.Args); err != nil {
 		said = err.Error()
@@ -68,11 +77,31 @@ func (d *drills) script(_ context.Context, c etcdtest.Call) int {
 	return 0
 }
 
+// probe asks for names only: a model machine runs no pods of anybody's.
+func probe(ctx context.Context, c etcdtest.Call) int {
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		line := "names lost 1000 code 1"
+		if c.Guest.Resolves() {
+			line = "names ok 1"
+		}
+		if _, err := fmt.Fprintln(c.Stdout, line); err != nil {
+			return 1
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return 0
+		}
+	}
+}
+
 func (d *drills) run(g *etcdtest.Guest, args []string) error {
 	if len(args) == 1 && args[0] == "undo" {
 		return d.undo(g)
 	}
-	if len(args) < 2 || args[0] != "check" && (args[0] != "begin" || len(args) < 3) {
+	if len(args) < 2 || args[0] != "check" && (args[0] != "begin" || len(args) < 3 || args[1] == "others" && len(args) == 3) {
 		return errors.New("usage: check|begin|undo")
 	}
 	f, is := modelled[args[1]]

@@ -190,6 +190,9 @@ func (m *Machines) Partition(ring string, groups ...[]string) error {
 	return m.world.Partition(ring, groups...)
 }
 
+// CrowdDNS is etcdtest.World.CrowdDNS.
+func (m *Machines) CrowdDNS(machine string) { m.world.CrowdDNS(machine) }
+
 // KeepPods is etcdtest.World.KeepPods.
 func (m *Machines) KeepPods(ranges ...string) { m.world.KeepPods(ranges...) }
 

@@ -139,7 +139,11 @@ func (m *Machines) passes(x emulator.Machine, b emulator.Balancer) bool {
 	if !called.IsValid() {
 		called = x.NIC.Address
 	}
-	return g != nil && b.Check.Port == 443 && admits(m.network.Firewalls, x, 443, prober, called) && g.Ready()
+	well := (*etcdtest.Guest).Ready
+	if b.Check.Protocol == "TCP" || b.Check.Path == "/version" { // which tell nothing of its etcd
+		well = (*etcdtest.Guest).Answers
+	}
+	return g != nil && b.Check.Port == 443 && admits(m.network.Firewalls, x, 443, prober, called) && well(g)
 }
 
 // addressesOf are a machine's own.
