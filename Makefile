@@ -63,7 +63,7 @@ else
 endif
 	SHORT_FORMS=1 $(GO) test -count=1 -vet=off -parallel $$((2 * $$(getconf _NPROCESSORS_ONLN))) -timeout 80m -v ./... 2>&1 | testdata/summarize.sh bin/test.log
 
-test-drills: tools build ## every drill there is, on model machines and, as root, on three real masters (half an hour)
+test-drills: tools build ## every drill there is, on model machines and, as root, on three real masters (half an hour); pages in bin/drills
 	$(GO) test ./cluster ./cluster/drill ./scripts -count=1 -vet=off -v -run 'Drill|Register'
 ifeq ($(root),yes)
 	bin/hakube local prepare

@@ -20,41 +20,6 @@ import (
 	"hakube/scripts/cure"
 )
 
-// A Plan is a drill that may be made.
-type Plan struct {
-	Scenario
-	On       inventory.Object   // what is to fail: a machine, a zone or a namespace
-	machines []inventory.Object // that fail with it
-	masters  int
-	arithmetic
-}
-
-// Arithmetic is what it would leave, for people.
-func (p Plan) Arithmetic() []string { return p.lines }
-
-// Text is what it would do.
-func (p Plan) Text() string {
-	return fmt.Sprintf("%s: %s: %s; %s", p.Name, p.Fails, place(p.On.Name, p.On.Zone), p.Undo)
-}
-
-// place is where something fails, for people.
-func place(on, zone string) string {
-	if zone == "" || zone == on {
-		return on
-	}
-	return on + " in " + zone
-}
-
-// fails tells whether a machine is among those that fail.
-func (p Plan) fails(name string) bool { return slices.Contains(p.names(), name) }
-
-func (p Plan) names() (list []string) {
-	for _, m := range p.machines {
-		list = append(list, m.Name)
-	}
-	return list
-}
-
 // prepare chooses what is to fail, and refuses what must not or cannot. It changes nothing.
 func (f *Field) prepare(ctx context.Context, s *status.Status, x Scenario) (p Plan, err error) {
 	p = Plan{Scenario: x, masters: len(s.Masters)}
@@ -82,6 +47,15 @@ func (f *Field) prepare(ctx context.Context, s *status.Status, x Scenario) (p Pl
 		}
 	}
 	return p, f.can(ctx, p)
+}
+
+// anyway is the same drill without a refusal for what the cluster is or would be.
+func (f *Field) anyway(on, name string) cure.Command {
+	words := append(slices.Clone(f.Said), "--anyway")
+	if on != "" {
+		words = append(words, "--on="+on)
+	}
+	return cure.Drill(append(words, name)...)
 }
 
 // can asks the machines whether they can make the failure of themselves.

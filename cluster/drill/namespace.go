@@ -12,7 +12,6 @@ import (
 	"hakube/cluster/inventory"
 	"hakube/cluster/plan"
 	"hakube/cluster/refusal"
-	"hakube/cluster/status"
 	"hakube/scripts/cure"
 )
 
@@ -92,23 +91,4 @@ func (f *Field) goneNamespace(ctx context.Context, client api) error {
 			return false, "it is deleted", err
 		},
 	})
-}
-
-// lookForNamespace notes whether what was deleted stays so, and what of it somebody has kept.
-func (c *course) lookForNamespace(ctx context.Context, s *status.Status) {
-	client, err := c.client(ctx)
-	if err != nil {
-		return
-	}
-	_, err = client.Namespaces().Get(ctx, drillName, metav1.GetOptions{})
-	left, listed := client.ConfigMaps(drillName).List(ctx, metav1.ListOptions{})
-	c.lost = apierrors.IsNotFound(err) && listed == nil && len(left.Items) == 0
-	switch {
-	case s.Backup == nil:
-		c.mark("nobody said where backups are: what is deleted now is lost")
-	case s.Backup.Newest == nil:
-		c.mark("no verified backup is in " + s.Backup.Place + ": what is deleted now is lost")
-	case s.Backup.Newest.Age != nil:
-		c.mark(fmt.Sprintf("the newest verified backup is %d s old: what was made since is lost", *s.Backup.Newest.Age))
-	}
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -32,6 +33,23 @@ func (f *Field) client(ctx context.Context) (api, error) {
 	}
 	client, err := eachAnew(config, f.Gate)
 	return api{client}, err
+}
+
+// eachAnew has a connection for each request.
+func eachAnew(config *rest.Config, gate plan.Gate) (*corev1client.CoreV1Client, error) {
+	tls, err := rest.TLSConfigFor(config)
+	if err != nil {
+		return nil, err
+	}
+	config = rest.CopyConfig(config)
+	config.QPS = -1
+	limit := registerLimit
+	if gate != nil { // which takes time too
+		limit = 15 * time.Second
+	}
+	return corev1client.NewForConfigAndClient(config, &http.Client{
+		Transport: asking{&http.Transport{TLSClientConfig: tls, DisableKeepAlives: true, Proxy: config.Proxy, DialContext: config.Dial}, gate}, Timeout: limit,
+	})
 }
 
 // nodes are all there are.

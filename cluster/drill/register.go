@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"net/http"
 	"slices"
 	"strconv"
 	"sync"
@@ -17,8 +16,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	corev1client "k8s.io/client-go/kubernetes/typed/core/v1"
 	"k8s.io/client-go/rest"
-
-	"hakube/cluster/plan"
 )
 
 // A Register is a counter in a ConfigMap, which a writer increments under a
@@ -121,23 +118,6 @@ func BeginRegister(ctx context.Context, config *rest.Config, name string) (*Regi
 		})
 	}
 	return r, nil
-}
-
-// eachAnew has a connection for each request.
-func eachAnew(config *rest.Config, gate plan.Gate) (*corev1client.CoreV1Client, error) {
-	tls, err := rest.TLSConfigFor(config)
-	if err != nil {
-		return nil, err
-	}
-	config = rest.CopyConfig(config)
-	config.QPS = -1
-	limit := registerLimit
-	if gate != nil { // which takes time too
-		limit = 15 * time.Second
-	}
-	return corev1client.NewForConfigAndClient(config, &http.Client{
-		Transport: asking{&http.Transport{TLSClientConfig: tls, DisableKeepAlives: true, Proxy: config.Proxy, DialContext: config.Dial}, gate}, Timeout: limit,
-	})
 }
 
 // anew makes the register, in the place of one that a run before left.

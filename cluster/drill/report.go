@@ -135,3 +135,11 @@ func (d Result) Text() []string {
 func after(at, since time.Time) float64 {
 	return float64(at.Sub(since).Milliseconds()) / 1000
 }
+
+// place is where something fails, for people.
+func place(on, zone string) string {
+	if zone == "" || zone == on {
+		return on
+	}
+	return on + " in " + zone
+}

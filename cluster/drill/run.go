@@ -8,55 +8,14 @@ import (
 	"strings"
 	"time"
 
-	"hakube/cluster/kube"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	"hakube/cluster/plan"
 	"hakube/cluster/refusal"
 	"hakube/cluster/status"
-	"hakube/cluster/task"
 	"hakube/scripts/cure"
 )
-
-// Options say how drills are made.
-type Options struct {
-	Names  []string
-	All    bool     // those that cannot be made are passed over, and told
-	On     string   // the machine that is to fail; "": chosen
-	Said   []string // how the drill was called, as flags: for the command that helps
-	Anyway bool     // also where quorum would be lost, or the cluster is not valid before
-	Pace
-	// Ask hears what would be done before anything is; an error of it ends the run.
-	Ask func([]Plan, []Skip) error
-}
-
-// A Pace is how long things may take.
-type Pace struct {
-	Warm     time.Duration // is measured before the failure
-	Hold     time.Duration // the failure stays at least
-	Settle   time.Duration // a balancer may take until nobody is sent to what fails
-	Stall    time.Duration // no write may be acknowledged, where others go on
-	Found    time.Duration // Kubernetes may take until a silent Node is found out
-	Whole    time.Duration // the cluster may take until it is valid again
-	Deadline time.Duration // after which a machine takes its failure back by itself
-}
-
-// UsualPace is for real clusters.
-var UsualPace = Pace{
-	Warm: 3 * time.Second, Hold: 30 * time.Second, Settle: 15 * time.Second, Stall: 15 * time.Second,
-	Found: 2 * time.Minute, Whole: 5 * time.Minute, Deadline: 5 * time.Minute,
-}
-
-// A Field is where drills take place.
-type Field struct {
-	*task.Task
-	Options
-	// Look validates the cluster anew.
-	Look func(context.Context) (*status.Validity, error)
-	// Record writes down, with the lease, which drill is not taken back; "" is none.
-	Record func(ctx context.Context, drill, on string) error
-	Say    func(plan.Event)
-	n, of  int
-	lent   kube.Entry // by a master, and kept nowhere
-}
 
 // Prepare looks at the cluster and says which drills may be made. It changes nothing.
 func (f *Field) Prepare(ctx context.Context) (plans []Plan, skipped []Skip, err error) {
@@ -96,15 +55,6 @@ func (f *Field) called() string {
 		return "all"
 	}
 	return f.Names[0]
-}
-
-// anyway is the same drill without a refusal for what the cluster is or would be.
-func (f *Field) anyway(on, name string) cure.Command {
-	words := append(slices.Clone(f.Said), "--anyway")
-	if on != "" {
-		words = append(words, "--on="+on)
-	}
-	return cure.Drill(append(words, name)...)
 }
 
 // mayBegin refuses to begin with a cluster that fails already: whatever it shows then is not
@@ -390,11 +340,21 @@ func (c *course) becomeWhole(ctx context.Context) error {
 	}
 }
 
-func sleep(ctx context.Context, d time.Duration) error {
-	select {
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	case <-time.After(d):
-		return nil
+// lookForNamespace notes whether what was deleted stays so, and what of it somebody has kept.
+func (c *course) lookForNamespace(ctx context.Context, s *status.Status) {
+	client, err := c.client(ctx)
+	if err != nil {
+		return
+	}
+	_, err = client.Namespaces().Get(ctx, drillName, metav1.GetOptions{})
+	left, listed := client.ConfigMaps(drillName).List(ctx, metav1.ListOptions{})
+	c.lost = apierrors.IsNotFound(err) && listed == nil && len(left.Items) == 0
+	switch {
+	case s.Backup == nil:
+		c.mark("nobody said where backups are: what is deleted now is lost")
+	case s.Backup.Newest == nil:
+		c.mark("no verified backup is in " + s.Backup.Place + ": what is deleted now is lost")
+	case s.Backup.Newest.Age != nil:
+		c.mark(fmt.Sprintf("the newest verified backup is %d s old: what was made since is lost", *s.Backup.Newest.Age))
 	}
 }

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -21,20 +22,23 @@ func TestRealDrills(t *testing.T) {
 	w.limit = 25 * time.Minute
 	w.env = slices.DeleteFunc(withoutZone(w.env), func(kv string) bool { return strings.HasPrefix(kv, "NUM_NODES=") })
 	w.ok(t, "local", "start", "--machines=real")
-	names, masters := []string{"apiserver-killed", "kubelet-dead"}, "1"
+	names, masters, pages := []string{"apiserver-killed", "kubelet-dead"}, "1", t.TempDir()
 	if said := strings.Fields(os.Getenv("HAKUBE_DRILLS")); len(said) > 1 { // how many masters, and which drills
-		names, masters = said[1:], said[0]
+		names, masters, pages = said[1:], said[0], filepath.Join("..", "..", "bin", "drills") // for who wants to look at them
+		if err := os.MkdirAll(pages, 0o755); err != nil {
+			t.Fatal(err)
+		}
 	}
 	zones := strings.Join([]string{zoneB, zoneC, zoneD}, ",")
 	w.ok(t, "up", "--zones="+zones, "--master-count="+masters, "--node-count=2")
 	w.machines(t)
 	for _, name := range names {
-		page := filepath.Join(t.TempDir(), "drills.html")
+		page := filepath.Join(pages, name+".html")
 		ran := w.run(t, "drill", "--json", "--yes", "--html="+page, name)
 		var r drill.Report
 		decode(t, ran.stdout, &r)
 		for _, d := range r.Drills {
-			report(t, "%s of %s: passed %t, longest stall of writes %.2f s, Node found out after %s, valid after %s, workload %+v", d.Drill, d.On, d.Passed, d.Stall, inSeconds(d.NotReady), inSeconds(d.Whole), d.Workload)
+			report(t, "%s of %s: passed %t, longest stall of writes %.2f s, Node found out after %s, valid after %s, workload %s, names %s", d.Drill, d.On, d.Passed, d.Stall, inSeconds(d.NotReady), inSeconds(d.Whole), lostOf(d.Workload), lostOf(d.Names))
 			t.Log(strings.Join(d.Text(), "\n"))
 			for _, s := range d.Said {
 				t.Logf("validate said: %s: %s", s.Why, s.Command)
@@ -53,6 +57,13 @@ func TestRealDrills(t *testing.T) {
 	}
 	w.ok(t, "down", "--yes")
 	w.nothingLeft(t)
+}
+
+func lostOf(l *drill.Load) string {
+	if l == nil {
+		return "not asked"
+	}
+	return fmt.Sprintf("lost %d of %d", l.Lost, l.Asked)
 }
 
 func inSeconds(s *float64) string {
