@@ -55,6 +55,8 @@ type (
 	BalancerStatus = status.BalancerStatus
 	// A BackupStatus is the newest backup where backups are kept.
 	BackupStatus = status.BackupStatus
+	// A SnapshotStatus is what Compute Engine keeps of masters' data disks.
+	SnapshotStatus = status.SnapshotStatus
 	// An Unfinished is a fact that does not hold, and the command that ends that.
 	Unfinished = status.Unfinished
 	// A Validity is whether a cluster is as it should be.

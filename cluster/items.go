@@ -8,6 +8,7 @@ import (
 	"hakube/cluster/live"
 	"hakube/cluster/member"
 	"hakube/cluster/removal"
+	"hakube/cluster/snapshots"
 	"hakube/cluster/step"
 	"hakube/cluster/task"
 )
@@ -44,6 +45,7 @@ func (r *run) foundList(l *task.Lines) {
 		zones = task.WithZone(zones, z)
 	}
 	l.Then(step.Addresses(r.Task)...)
+	snapshots.Scheduled(r.Task, l)
 	l.Then(step.Networks(r.Task)...)
 	l.Beside(step.Disks(r.Task)...)
 	l.Beside(step.HealthChecks(r.Task)...)
@@ -178,8 +180,10 @@ func (r *run) inNetwork(l *task.Lines) {
 
 // instances are masters around their data.
 func (r *run) instances(l *task.Lines) {
-	l.Then(step.Disks(r.Task)...) // all that a master must not lose; outlives the machine
-	grouped.Machines(r.Task, l)   // its script makes the control plane, a replica's waits before that
+	snapshots.Scheduled(r.Task, l) // of them; a disk is made with it
+	l.Then(step.Disks(r.Task)...)  // all that a master must not lose; outlives the machine
+	snapshots.Followed(r.Task, l)
+	grouped.Machines(r.Task, l) // its script makes the control plane, a replica's waits before that
 }
 
 // credentials are this operator's way to the cluster.

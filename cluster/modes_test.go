@@ -108,7 +108,7 @@ func TestModesPicture(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.Failing, r.GivenUp = masters[:1], masters[1:]
-	add("restore", slices.Concat(append(repair.RestoreList(r.Task, nil), repair.RestoredList(r.Task, nil))...), nil)
+	add("restore", slices.Concat(append(repair.RestoreList(r.Task, nil), repair.RestoredList(r.Task))...), nil)
 
 	got := picture(all)
 	if os.Getenv("HAKUBE_GOLDEN") == "write" {

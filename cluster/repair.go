@@ -15,6 +15,7 @@ import (
 	"hakube/cluster/repair"
 	"hakube/cluster/rotate"
 	"hakube/cluster/settings"
+	"hakube/cluster/snapshots"
 	"hakube/cluster/status"
 	"hakube/cluster/step"
 	"hakube/scripts/cure"
@@ -146,8 +147,31 @@ func (c *Cluster) Restore(ctx context.Context, b *backup.Source, report func(pla
 		stages: func(r *run) [][]plan.Item { return repair.RestoreList(r.Task, b) },
 		end: func(ctx context.Context, r *run, loss repair.Loss, report func(plan.Event)) ([]string, error) {
 			r.Moved(loss.Survivor) // the address may have come back to it
-			if err := plan.Run(ctx, r.Gate, repair.RestoredList(r.Task, b), report); err != nil {
+			if err := plan.Run(ctx, r.Gate, repair.RestoredList(r.Task), report); err != nil {
 				return nil, err
+			}
+			return c.madeSince(ctx), nil
+		},
+	}, report, ask)
+}
+
+// RestoreDisk brings the cluster back to a snapshot of a master's data disk, where that disk is
+// lost: it is made of the snapshot, and the cluster goes on with that master alone.
+func (c *Cluster) RestoreDisk(ctx context.Context, snapshot string, report func(plan.Event), ask func(repair.Loss) error) (*Summary, error) {
+	return c.goOn(ctx, settings.RestoreVerb, withOne{
+		choose: func(ctx context.Context, r *run, s *status.Snapshot) (repair.Loss, error) {
+			return repair.OntoDisk(ctx, r.Task, s, snapshot)
+		},
+		stages: func(r *run) [][]plan.Item { return repair.DiskList(r.Task) },
+		end: func(ctx context.Context, r *run, loss repair.Loss, report func(plan.Event)) ([]string, error) {
+			r.Moved(loss.Survivor)
+			if err := plan.Run(ctx, r.Gate, repair.RestoredList(r.Task), report); err != nil {
+				return nil, err
+			}
+			if r.Lease.Done(inventory.RestoreKey) {
+				if err := r.Gate.Ask(ctx); err != nil {
+					return nil, err
+				}
 			}
 			return c.madeSince(ctx), nil
 		},
@@ -304,6 +328,10 @@ func (c *Cluster) Backup(ctx context.Context, place string, report func(plan.Eve
 // Backups are what a place has, the newest first: backups of this cluster and of others,
 // and what is none.
 func (c *Cluster) Backups(ctx context.Context, place string) ([]backup.Listed, error) {
+	if place == snapshots.Place {
+		r := c.runFor(settings.BackupVerb, hold{})
+		return snapshots.List(ctx, c.deps.GCE, &r.Want, time.Now())
+	}
 	return backup.List(ctx, c.deps.GCE, place, time.Now())
 }
 

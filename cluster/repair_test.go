@@ -320,7 +320,7 @@ func TestUpOnLostVoter(t *testing.T) {
 			c.deleteDisk(c.patient)
 			if x.blank {
 				r := c.o.runFor(settings.Up, hold{})
-				_, err := step.InsertDisk(context.Background(), r.Env, c.names[c.patient]+"-pd", c.zones[c.patient])
+				_, err := step.InsertDisk(context.Background(), r.Env, c.names[c.patient]+"-pd", c.zones[c.patient], nil)
 				c.must(err)
 			}
 			up := c.o

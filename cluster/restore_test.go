@@ -170,6 +170,7 @@ func fromBackup(ctx context.Context, c *sickCluster, report func(plan.Event)) er
 var restoreCuts = []repairCut{
 	{"all_of_one", 1, kept(func(c *sickCluster) { c.deleteMachine(0); c.deleteDisk(0) }), fromBackup, 1},
 	{"in_place_of_two", 2, kept(func(*sickCluster) {}), fromBackup, 1},
+	{"disk_of_two", 2, copied(0, func(c *sickCluster) { c.loseDisk(0); c.loseDisk(1) }), fromDisk, 1},
 }
 
 // TestRestoreCut ends a restore at each of its changing calls, in one of the four ways by

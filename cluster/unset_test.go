@@ -30,7 +30,7 @@ var otherValues = map[string]string{
 	"PREEMPTIBLE_NODE": "true", "PREEMPTIBLE_MASTER": "true", "NODE_SCOPES": "storage-full", "KUBE_GCE_NODE_SERVICE_ACCOUNT": "hakube-nodes@local.iam.gserviceaccount.com", "HAKUBE_MASTER_SERVICE_ACCOUNT": "hakube-masters@local.iam.gserviceaccount.com",
 	"KUBE_GCE_MASTER_IMAGE": "debian-12-bookworm-v20250610", "KUBE_GCE_NODE_IMAGE": "debian-12-bookworm-v20250610",
 	"KUBE_GCE_MASTER_PROJECT": "debian-cloud", "KUBE_GCE_NODE_PROJECT": "debian-cloud", // the only one here; see TestImagesOfOthers
-	"HAKUBE_RESERVE": "false", "HAKUBE_PROTECT_KERNEL": "false", "ENABLE_AUTH_PROVIDER_GCP": "false", "HAKUBE_AUDIT": "false", "HAKUBE_ENCRYPT_SECRETS": "false", "HAKUBE_POD_SECURITY": "false", "HAKUBE_SIGN_KUBELETS": "true", "HAKUBE_GRACEFUL_SHUTDOWN": "false", "HAKUBE_ADDONS": "cloud-controller", "NETWORK_POLICY_PROVIDER": "kube-network-policies",
+	"HAKUBE_RESERVE": "false", "HAKUBE_PROTECT_KERNEL": "false", "ENABLE_AUTH_PROVIDER_GCP": "false", "HAKUBE_AUDIT": "false", "HAKUBE_ENCRYPT_SECRETS": "false", "HAKUBE_POD_SECURITY": "false", "HAKUBE_SIGN_KUBELETS": "true", "HAKUBE_GRACEFUL_SHUTDOWN": "false", "HAKUBE_ADDONS": "cloud-controller", "NETWORK_POLICY_PROVIDER": "kube-network-policies", "HAKUBE_DISK_SNAPSHOTS": "hourly",
 	"HAKUBE_SPOT_NODE": "true", "NODE_ACCELERATORS": "type=nvidia-tesla-t4,count=1", "KUBE_NODE_LABELS": "tier=web", "KUBE_NODE_TAINTS": "dedicated=web:NoSchedule",
 	"KUBE_ENABLE_CLUSTER_AUTOSCALER": "true", "KUBE_AUTOSCALER_MIN_NODES": "2", "KUBE_AUTOSCALER_MAX_NODES": "7", "KUBE_AUTOSCALER_ENABLE_SCALE_DOWN": "false",
 	"KUBE_VERSION": "v1.35.1", "KUBE_MIRROR": "http://mirror.example/kubernetes",

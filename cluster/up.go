@@ -18,6 +18,7 @@ import (
 	"hakube/cluster/removal"
 	"hakube/cluster/roll"
 	"hakube/cluster/settings"
+	"hakube/cluster/snapshots"
 	"hakube/cluster/status"
 	"hakube/cluster/step"
 	"hakube/cluster/sweep"
@@ -96,6 +97,7 @@ func (c *Cluster) listed(ctx context.Context, h hold, act action) (listing, erro
 	}
 	blockers = append(blockers, r.Want.Settings.AddonProblems()...)
 	blockers = append(blockers, live.Unbuilt(r.Task)...)
+	blockers = append(blockers, snapshots.InTheWay(r.Task)...)
 	if r.Mode.Nodes {
 		blockers = append(blockers, r.Want.Settings.CountProblems()...)
 	}
@@ -234,6 +236,9 @@ func (c *Cluster) findOrphans(ctx context.Context, r *run, preview bool) (err er
 		return err
 	}
 	r.Sweeping = bool(c.settings.Sweep)
+	if err := snapshots.Leave(ctx, r.Task); err != nil {
+		return err
+	}
 	if c.orphans != nil && len(r.Orphans)+len(r.Perhaps) > 0 {
 		f := sweep.Found{Ours: removal.Told(r.Orphans), Perhaps: removal.Told(r.Perhaps), Sweep: r.Sweeping, Preview: preview}
 		for _, s := range append(f.Ours, f.Perhaps...) {

@@ -86,6 +86,7 @@ type connection struct {
 	addresses        lazy[*compute.AddressesClient]
 	disks            lazy[*compute.DisksClient]
 	snapshots        lazy[*compute.SnapshotsClient]
+	policies         lazy[*compute.ResourcePoliciesClient]
 	instances        lazy[*compute.InstancesClient]
 	templates        lazy[*compute.InstanceTemplatesClient]
 	groups           lazy[*compute.InstanceGroupManagersClient]
@@ -146,6 +147,7 @@ func New(ctx context.Context, o Options) (*Client, error) {
 	c.addresses.make = compute.NewAddressesRESTClient
 	c.disks.make = compute.NewDisksRESTClient
 	c.snapshots.make = compute.NewSnapshotsRESTClient
+	c.policies.make = compute.NewResourcePoliciesRESTClient
 	c.instances.make = compute.NewInstancesRESTClient
 	c.templates.make = compute.NewInstanceTemplatesRESTClient
 	c.groups.make = compute.NewInstanceGroupManagersRESTClient

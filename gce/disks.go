@@ -77,3 +77,26 @@ func (d Disks) SetLabels(ctx context.Context, name, fingerprint string, labels m
 			}, once)
 		})
 }
+
+// AddPolicy has snapshots of a disk made by a schedule of its region, by the URL. It can
+// have one.
+func (d Disks) AddPolicy(ctx context.Context, name, policy string) error {
+	return change(ctx, d.c, &d.c.disks, call{"giving a schedule of snapshots to", "disk", name},
+		func(ctx context.Context, rest *compute.DisksClient, id *string) (*compute.Operation, error) {
+			return rest.AddResourcePolicies(ctx, &computepb.AddResourcePoliciesDiskRequest{
+				Project: d.c.Project(), Zone: d.zone, Disk: name, RequestId: id,
+				DisksAddResourcePoliciesRequestResource: &computepb.DisksAddResourcePoliciesRequest{ResourcePolicies: []string{policy}},
+			}, once)
+		})
+}
+
+// RemovePolicy has none made any more. Those there are stay.
+func (d Disks) RemovePolicy(ctx context.Context, name, policy string) error {
+	return change(ctx, d.c, &d.c.disks, call{"taking the schedule of snapshots from", "disk", name},
+		func(ctx context.Context, rest *compute.DisksClient, id *string) (*compute.Operation, error) {
+			return rest.RemoveResourcePolicies(ctx, &computepb.RemoveResourcePoliciesDiskRequest{
+				Project: d.c.Project(), Zone: d.zone, Disk: name, RequestId: id,
+				DisksRemoveResourcePoliciesRequestResource: &computepb.DisksRemoveResourcePoliciesRequest{ResourcePolicies: []string{policy}},
+			}, once)
+		})
+}

@@ -3,6 +3,8 @@
 #
 #   spread ID BUMP BYTES   unpacks it beside what there is: a tar archive of main.db and
 #                          events.db, BYTES in all, decrypted, follows this script on stdin
+#   own ID BUMP            the same with what both rings have here now, which go on meanwhile:
+#                          of a data disk that was made of a snapshot
 #   swap ID                ends what runs here, and starts both rings with it
 #   look                   changes nothing
 #   forget                 throws away what the rings had before
@@ -19,16 +21,39 @@ NEW=$DISK/restore OLD=$DISK/before-restore
 content() { cat "$1" 2>/dev/null || true; }
 
 spread() {
-	local ring free
-	if [[ $(content "$NEW/id") == "$1" || $(content "$STATE/restored") == "$1" ]]; then return; fi
+	if is_spread "$1"; then return; fi
+	make_place "$3"
+	tar -x -C "$NEW" --no-same-owner main.db events.db <&6 || die "what came of the backup is not whole"
+	lay_out "$1" "$2"
+}
+
+own() {
+	local ring
+	if is_spread "$1"; then return; fi
+	make_place "$(du -cb "$DISK"/etcd/{main,events}/member/snap/db | awk 'END { print $1 }')"
+	for ring in main events; do
+		etcd_ctl "$ring" --command-timeout=10m snapshot save "$NEW/$ring.db" >/dev/null
+	done
+	lay_out "$1" "$2"
+}
+
+is_spread() { [[ $(content "$NEW/id") == "$1" || $(content "$STATE/restored") == "$1" ]]; }
+
+# make_place BYTES
+make_place() {
+	local free
 	has_keys || die "this machine has no keys of the cluster yet"
 	start_fetching etcd # nothing, if it is there
 	need etcd
 	rm -rf "$NEW"
 	free=$(stat -f -c '%S %f' "$DISK" | awk '{ printf "%.0f", $1 * $2 }')
-	(($3 * 2 + (256 << 20) <= free)) || die "the data disk has too little room: the backup takes $((($3 * 2 >> 20) + 256)) MiB for a while, and $((free >> 20)) are free"
+	(($1 * 2 + (256 << 20) <= free)) || die "the data disk has too little room: the backup takes $((($1 * 2 >> 20) + 256)) MiB for a while, and $((free >> 20)) are free"
 	install -d -m 0700 "$NEW"
-	tar -x -C "$NEW" --no-same-owner main.db events.db <&6 || die "what came of the backup is not whole"
+}
+
+# lay_out ID BUMP makes each ring's data of its snapshot.
+lay_out() {
+	local ring
 	for ring in main events; do
 		etcdutl snapshot restore "$NEW/$ring.db" --data-dir "$NEW/$ring" --bump-revision "$2" --mark-compacted --name "$NAME" \
 			--initial-cluster "$NAME=https://$FQDN:${PEER_PORT[$ring]}" --initial-cluster-token "$CLUSTER_ID/$ring/$1" \
@@ -90,7 +115,7 @@ forget() { rm -rf "$OLD" "$NEW" "$STATE/restored"; }
 look() { :; }
 
 mountpoint -q "$DISK" || die "the disk master-pd is not mounted"
-[[ "$*" =~ ^(look|forget|swap\ [0-9a-f]{16,64}|spread\ [0-9a-f]{16,64}\ [0-9]+\ [0-9]+)$ ]] || die "usage: restore spread ID BUMP BYTES|swap ID|look|forget"
+[[ "$*" =~ ^(look|forget|swap\ [0-9a-f]{16,64}|spread\ [0-9a-f]{16,64}\ [0-9]+\ [0-9]+|own\ [0-9a-f]{16,64}\ [0-9]+)$ ]] || die "usage: restore spread ID BUMP BYTES|own ID BUMP|swap ID|look|forget"
 # All at once: bash reads its script as it goes, and what follows is the archive.
 {
 	exec 6<&0

@@ -50,16 +50,28 @@ func From(name, path, identity string) (*Source, error) {
 // lies between two backups (etcd's manual, "Restoring with revision bump").
 const bump = 1_000_000_000
 
+// An Origin is where the data of a restore come from, by a key of hexadecimal digits that is
+// the same for the same.
+type Origin interface{ Key() string }
+
+// Key is the backup's ID.
+func (s *Source) Key() string { return s.ID }
+
+// OfDisk are the data on the master's own disk, which was made of a snapshot of that ID.
+type OfDisk uint64
+
+// Key is the snapshot's ID.
+func (d OfDisk) Key() string { return fmt.Sprintf("%016x", uint64(d)) }
+
 // A stage of a restore on a master: its keys are there, its data lie beside the old ones,
 // its rings have them, the old ones are gone.
 type stage struct {
-	env    *env.Env
-	of     inventory.Object
-	source *Source
-	name   string
-	done   bool // in this run, where it cannot be asked
-	look   func(state, *stage) plan.Presence
-	do     func(context.Context, *stage, replicate.Host) error
+	env  *env.Env
+	of   inventory.Object
+	name string
+	done bool // in this run, where it cannot be asked
+	look func(state, *stage) plan.Presence
+	do   func(context.Context, *stage, replicate.Host) error
 }
 
 // state is what a machine says of a restore.
@@ -81,7 +93,7 @@ func present(is bool) plan.Presence {
 // Authorities are the cluster's on the master: the same, or it is another cluster's.
 func Authorities(e *env.Env, of inventory.Object, source *Source) plan.Step {
 	return &stage{
-		env: e, of: of, source: source, name: "authorities of the backup on",
+		env: e, of: of, name: "authorities of the backup on",
 		look: func(_ state, s *stage) plan.Presence { return present(s.done) },
 		do: func(ctx context.Context, s *stage, h replicate.Host) error {
 			part, err := source.Part(KeysPart, source.keys)
@@ -105,7 +117,7 @@ func Authorities(e *env.Env, of inventory.Object, source *Source) plan.Step {
 // Spread is that both rings' data lie on the master, tried, beside what there is.
 func Spread(e *env.Env, of inventory.Object, source *Source) plan.Step {
 	return &stage{
-		env: e, of: of, source: source, name: "data of the backup beside those of",
+		env: e, of: of, name: "data of the backup beside those of",
 		look: func(x state, _ *stage) plan.Presence { return present(x.Spread == source.ID || x.Swapped == source.ID) },
 		do: func(ctx context.Context, s *stage, h replicate.Host) error {
 			r, w := io.Pipe()
@@ -116,6 +128,21 @@ func Spread(e *env.Env, of inventory.Object, source *Source) plan.Step {
 				bytes += source.sizes[RingPart(ring)]
 			}
 			_, err := e.Deps.SSH.Feed(ctx, h, r, scripts.Restore, "spread", source.ID, strconv.Itoa(bump), strconv.FormatInt(bytes, 10))
+			return err
+		},
+	}
+}
+
+// Rewritten is that the data of a disk which was made of a snapshot lie on it a second time,
+// with revisions beyond all that anybody may have seen of the cluster since.
+func Rewritten(e *env.Env, of inventory.Object, from OfDisk) plan.Step {
+	return &stage{
+		env: e, of: of, name: "data of the snapshot beside those of",
+		look: func(x state, _ *stage) plan.Presence {
+			return present(x.Spread == from.Key() || x.Swapped == from.Key())
+		},
+		do: func(ctx context.Context, _ *stage, h replicate.Host) error {
+			_, err := e.Deps.SSH.Run(ctx, h, scripts.Restore, "own", from.Key(), strconv.Itoa(bump))
 			return err
 		},
 	}
@@ -140,21 +167,21 @@ func (s *Source) write(to io.Writer) error {
 }
 
 // Swapped is that the master is the only member of both rings, with the backup's data.
-func Swapped(e *env.Env, of inventory.Object, source *Source) plan.Step {
+func Swapped(e *env.Env, of inventory.Object, from Origin) plan.Step {
 	return &stage{
-		env: e, of: of, source: source, name: "rings with data of the backup on",
-		look: func(x state, _ *stage) plan.Presence { return present(x.Swapped == source.ID) },
+		env: e, of: of, name: "rings with data of the backup on",
+		look: func(x state, _ *stage) plan.Presence { return present(x.Swapped == from.Key()) },
 		do: func(ctx context.Context, s *stage, h replicate.Host) error {
-			_, err := e.Deps.SSH.Run(ctx, h, scripts.Restore, "swap", source.ID)
+			_, err := e.Deps.SSH.Run(ctx, h, scripts.Restore, "swap", from.Key())
 			return err
 		},
 	}
 }
 
 // Forgotten is that what the master had before is gone, which is the end.
-func Forgotten(e *env.Env, of inventory.Object, source *Source) plan.Step {
+func Forgotten(e *env.Env, of inventory.Object) plan.Step {
 	return &stage{
-		env: e, of: of, source: source, name: "data of before gone from",
+		env: e, of: of, name: "data of before gone from",
 		look: func(x state, _ *stage) plan.Presence { return present(x.Swapped == "" && x.Spread == "") },
 		do: func(ctx context.Context, s *stage, h replicate.Host) error {
 			_, err := e.Deps.SSH.Run(ctx, h, scripts.Restore, "forget")

@@ -235,6 +235,9 @@ const (
 	DrillOnKey = "hakube-drill-on"
 )
 
+// RestoreKey is the label of a restore of a snapshot that is not done: which.
+const RestoreKey = "hakube-restore"
+
 // What a rotation is of, as it is typed.
 const (
 	RotateCertificates  = "certificates"

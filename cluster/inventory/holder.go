@@ -29,6 +29,7 @@ type Holder struct {
 	Drill    string                     // one whose failure was not taken back
 	DrillOn  string                     // the machine that it is of
 	Rotation *Rotation                  // one that was begun and is not done; nil if none is
+	Restore  string                     // the snapshot of a restore that is not done
 	labels   map[string]string          // what was said of it since, among them
 }
 
@@ -37,7 +38,7 @@ func (h Holder) Unassigned() bool { return h.IP != "" && h.Machine == "" && h.Ru
 
 // HolderOf is who has an address, and what its labels and its description record.
 func HolderOf(a *computepb.Address) Holder {
-	h := Holder{IP: a.GetAddress(), Tier: a.GetNetworkTier(), Lease: lease.RecordOf(a.GetLabels()), Growing: growthsOf(a.GetLabels()), Span: a.GetLabels()[SpanKey], Roll: rollOf(a.GetLabels()), Rotation: rotationOf(a.GetLabels()), Drill: a.GetLabels()[DrillKey], DrillOn: a.GetLabels()[DrillOnKey], Begun: settings.MarkFields(a.GetDescription()), labels: a.GetLabels()}
+	h := Holder{IP: a.GetAddress(), Tier: a.GetNetworkTier(), Lease: lease.RecordOf(a.GetLabels()), Growing: growthsOf(a.GetLabels()), Span: a.GetLabels()[SpanKey], Roll: rollOf(a.GetLabels()), Rotation: rotationOf(a.GetLabels()), Restore: a.GetLabels()[RestoreKey], Drill: a.GetLabels()[DrillKey], DrillOn: a.GetLabels()[DrillOnKey], Begun: settings.MarkFields(a.GetDescription()), labels: a.GetLabels()}
 	if h.Lease == (lease.Record{}) { // nobody has come as far as its labels
 		h.Growing, h.Span = growthsOf(h.Begun), h.Begun[SpanKey]
 	}
@@ -91,6 +92,8 @@ func LaterLabel(variable string, of settings.PoolID) string {
 		return "hakube-autoscaler-max"
 	case "KUBE_AUTOSCALER_ENABLE_SCALE_DOWN":
 		return "hakube-autoscaler-scale-down"
+	case "HAKUBE_DISK_SNAPSHOTS":
+		return "hakube-disk-snapshots"
 	case "MAX_INSTANCES_PER_MIG":
 		return PerGroupKey(of)
 	}
@@ -104,7 +107,7 @@ func PerGroupKey(of settings.PoolID) string { return "hakube-per-group-" + of.Ke
 // Said is what is written down of a variable.
 func (v *Inventory) Said(variable string, of settings.PoolID) string {
 	label := v.Holder.labels[LaterLabel(variable, of)]
-	if variable == "HAKUBE_ADDONS" || variable == "NETWORK_POLICY_PROVIDER" {
+	if variable == "HAKUBE_ADDONS" || variable == "NETWORK_POLICY_PROVIDER" || variable == "HAKUBE_DISK_SNAPSHOTS" {
 		if v.Holder.IP == "" {
 			return "" // the address was not read yet, as where no zone is named: what it says comes later
 		}

@@ -32,6 +32,7 @@ const (
 	HealthCheck    Kind = "health check"
 	BackendService Kind = "backend service"
 	ForwardingRule Kind = "forwarding rule"
+	ResourcePolicy Kind = "resource policy" // a schedule of snapshots
 )
 
 // Kinds that hakube never makes: they use what it makes, or a cluster's Services
@@ -174,6 +175,11 @@ func rows() []row {
 			ToMake: []string{"forwardingRules.create", "forwardingRules.setLabels", "regionBackendServices.use", "addresses.use",
 				"instances.addAccessConfig", "instances.deleteAccessConfig"}, ToGo: []string{"forwardingRules.delete"},
 			calls: callsOf(ForwardingRule, func(c *gce.Client, _ Object) gce.ForwardingRules { return c.ForwardingRules() }, func(c *gce.Client) lister[*computepb.ForwardingRule] { return c.ForwardingRules().List }, noteRule),
+		},
+		{
+			kind: ResourcePolicy, scope: acrossRegion, noun: "resource-policies", segment: "resourcePolicies",
+			Takes: []string{"RESOURCE_POLICIES"}, ToMake: []string{"resourcePolicies.create", "resourcePolicies.use", "disks.addResourcePolicies"}, ToGo: []string{"resourcePolicies.delete"},
+			calls: callsOf(ResourcePolicy, func(c *gce.Client, _ Object) gce.ResourcePolicies { return c.ResourcePolicies() }, func(c *gce.Client) lister[*computepb.ResourcePolicy] { return c.ResourcePolicies().List }, notePolicy),
 		},
 		{kind: Route, noun: "routes", segment: "routes",
 			calls: callsOf(Route, func(c *gce.Client, _ Object) gce.Routes { return c.Routes() }, func(c *gce.Client) lister[*computepb.Route] { return c.Routes().List }, nil)},

@@ -10,7 +10,7 @@ import (
 // ask for, remove, count or permit objects of its kind. Kinds that hakube makes have all
 // of it, and others what is done with them.
 func TestKinds(t *testing.T) {
-	ours := []Kind{Network, Subnetwork, Firewall, Address, Disk, Instance, InstanceTemplate, ManagedGroup, OwnTemplate, OwnGroup, InstanceGroup, HealthCheck, BackendService, ForwardingRule}
+	ours := []Kind{Network, Subnetwork, Firewall, Address, Disk, Instance, InstanceTemplate, ManagedGroup, OwnTemplate, OwnGroup, InstanceGroup, HealthCheck, BackendService, ForwardingRule, ResourcePolicy}
 	swept := []Kind{Route, TargetPool, HTTPHealthCheck, Snapshot}
 	byList := []Kind{Autoscaler, Peering}                                          // what other kinds' lists say of them is all that is read
 	within := map[Kind]Kind{OwnTemplate: InstanceTemplate, OwnGroup: ManagedGroup} // on the list of which kind they are

@@ -137,6 +137,26 @@ func noteRule(f *Collector, _ *gce.Client, o *Object, x *computepb.ForwardingRul
 	f.uses(*o, x.GetDescription(), x.GetBackendService(), x.GetTarget(), x.GetNetwork(), x.GetSubnetwork())
 }
 
+func notePolicy(_ *Collector, _ *gce.Client, o *Object, x *computepb.ResourcePolicy) {
+	o.Schedule = ScheduleOf(x)
+}
+
+// ScheduleOf is how often a schedule has snapshots made, "" if not as hakube makes one.
+func ScheduleOf(x *computepb.ResourcePolicy) settings.DiskSnapshots {
+	p := x.GetSnapshotSchedulePolicy()
+	often, schedule := settings.NoSnapshots, p.GetSchedule()
+	switch {
+	case schedule.GetHourlySchedule().GetHoursInCycle() == 1:
+		often = settings.Hourly
+	case schedule.GetDailySchedule().GetDaysInCycle() == 1:
+		often = settings.Daily
+	}
+	if !often.On() || p.GetRetentionPolicy().GetMaxRetentionDays() != often.Days() {
+		return ""
+	}
+	return often
+}
+
 // MetadataItem is the value of a metadata item, "" when there is none.
 func MetadataItem(m *computepb.Metadata, key string) string {
 	for _, i := range m.GetItems() {

@@ -30,6 +30,7 @@ const (
 	RoleHealthCheck = "health-check"
 	RoleService     = "backend-service"
 	RoleRule        = "forwarding-rule"
+	RoleSnapshots   = "snapshot-schedule"
 )
 
 // An Object carries our mark.
@@ -49,12 +50,13 @@ type Object struct {
 	MachineType                      string
 	Protected                        bool // a machine that Compute Engine deletes for nobody
 	SSHKeys                          string
-	Metadata                         int    // bytes of all of it
-	Multizone                        string // what the mark records of MULTIZONE
-	Size                             int    // of a managed group: how many machines it is to have
-	Idle                             bool   // of a master's group: it is told to leave its machine alone
-	Most                             string // of a managed group: MAX_INSTANCES_PER_MIG when it was made
-	Template                         string // of a managed group, and of a machine that one made: what from
+	Metadata                         int                    // bytes of all of it
+	Multizone                        string                 // what the mark records of MULTIZONE
+	Size                             int                    // of a managed group: how many machines it is to have
+	Idle                             bool                   // of a master's group: it is told to leave its machine alone
+	Most                             string                 // of a managed group: MAX_INSTANCES_PER_MIG when it was made
+	Template                         string                 // of a managed group, and of a machine that one made: what from
+	Schedule                         settings.DiskSnapshots // of a resource policy
 }
 
 func (o Object) String() string {

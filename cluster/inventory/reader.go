@@ -39,7 +39,7 @@ func (r *Reader) Lists(ctx context.Context, f *Collector, kinds ...Kind) (reads 
 }
 
 // RegionalKinds are those of which a cluster has one each in its region.
-var RegionalKinds = []Kind{Subnetwork, Address, HealthCheck, BackendService, ForwardingRule}
+var RegionalKinds = []Kind{Subnetwork, Address, HealthCheck, BackendService, ForwardingRule, ResourcePolicy}
 
 // At is the client for a region.
 func (r *Reader) At(ctx context.Context, region string) (*gce.Client, error) {

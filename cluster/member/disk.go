@@ -157,7 +157,7 @@ func (d readableDisk) Do(ctx context.Context) error {
 			return d.env.LetGo(ctx, "disk "+disk, func(ctx context.Context) error { return d.env.GCE.Disks(d.of.Zone).Delete(ctx, disk) })
 		},
 		func(ctx context.Context) error {
-			_, err := step.InsertDisk(ctx, d.env, disk, d.of.Zone)
+			_, err := step.InsertDisk(ctx, d.env, disk, d.of.Zone, nil)
 			return err
 		},
 		d.anew,

@@ -12,6 +12,7 @@ import (
 	"hakube/cluster/inventory"
 	"hakube/cluster/refusal"
 	"hakube/cluster/settings"
+	"hakube/cluster/snapshots"
 	"hakube/cluster/task"
 	"hakube/gce"
 	"hakube/scripts/cure"
@@ -32,7 +33,7 @@ func neededToMake(r *task.Task, missing []inventory.Object) (ask []string) {
 	if r.Mode.One && r.Balanced { // the group and the service may be there already
 		ask = append(ask, "instanceGroups.update", "regionBackendServices.update", "instances.use", "instanceGroups.use")
 	}
-	return withLease(r, ask)
+	return withLease(r, append(ask, snapshots.Needs(r)...))
 }
 
 // neededToRemove are the permissions that taking all of it away takes.

@@ -11,6 +11,7 @@ import (
 	"hakube/cluster/inventory"
 	"hakube/cluster/plan"
 	"hakube/cluster/refusal"
+	"hakube/cluster/snapshots"
 	"hakube/cluster/task"
 	"hakube/gce"
 )
@@ -34,7 +35,7 @@ func lacks(r *task.Task) bool {
 	if !r.Mode.Masters {
 		return false
 	}
-	if len(starting(r)) > 0 {
+	if len(starting(r)) > 0 || len(snapshots.Needs(r)) > 0 {
 		return true
 	}
 	for _, m := range r.ToBe() {

@@ -7,6 +7,7 @@ import (
 	"hakube/cluster/member"
 	"hakube/cluster/plan"
 	"hakube/cluster/rings"
+	"hakube/cluster/snapshots"
 	"hakube/cluster/step"
 	"hakube/cluster/task"
 )
@@ -83,7 +84,9 @@ func Revivals(r *task.Task) []plan.Item {
 		}
 	}
 	eachPatient(r, &l, func(p inventory.Object) plan.Step { return member.WithDisk{Env: r.Env, Of: p} })
+	snapshots.Scheduled(r, &l)
 	l.Then(step.Disks(r)...)
+	snapshots.Followed(r, &l)
 	grouped.Machines(r, &l)
 	eachPatient(r, &l, func(p inventory.Object) plan.Step { return member.Tagged{Env: r.Env, Of: p} })
 	eachPatient(r, &l, func(p inventory.Object) plan.Step { return member.SSHAnswers(r, p) })

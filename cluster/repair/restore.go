@@ -8,16 +8,13 @@ import (
 	"time"
 
 	"hakube/cluster/backup"
-	"hakube/cluster/grouped"
 	"hakube/cluster/inventory"
-	"hakube/cluster/live"
 	"hakube/cluster/member"
 	"hakube/cluster/plan"
 	"hakube/cluster/refusal"
 	"hakube/cluster/rings"
 	"hakube/cluster/settings"
 	"hakube/cluster/status"
-	"hakube/cluster/step"
 	"hakube/cluster/task"
 )
 
@@ -96,26 +93,12 @@ func RestoreList(r *task.Task, b *backup.Source) [][]plan.Item {
 	for _, o := range r.GivenUp {
 		others.Beside(member.MachineGone{Env: r.Env, Of: o})
 	}
-	own := task.Lines{Want: true}
-	own.Then(backup.Swapped(r.Env, of, b))
-	own.Then(member.ControlPlane(r, of))
-	if r.Balanced {
-		own.Then(step.MasterGroups(r, of.Zone)...)
-		own.Then(step.BackendZones(r.Env, of.Zone)...)
-		own.Then(grouped.TrafficTo(r, of)...)
-	}
-	own.Then(member.API(r))
-	own.Then(live.Kubeconfig(r))
-	all := *r
-	all.Mode.Whole = true // Nodes of masters and machines that were lost stand in the backup
-	own.Then(live.OrphanedNodes(&all))
-	own.Then(live.NodeReady{Env: r.Env, Of: of, Rejoins: r.Rejoins})
-	return [][]plan.Item{l.Items, others.Items, own.Items}
+	return [][]plan.Item{l.Items, others.Items, goOn(r, of, b)}
 }
 
 // RestoredList is the end of it.
-func RestoredList(r *task.Task, b *backup.Source) []plan.Item {
+func RestoredList(r *task.Task) []plan.Item {
 	l := task.Lines{Want: true}
-	l.Then(backup.Forgotten(r.Env, r.Failing[0], b))
+	l.Then(backup.Forgotten(r.Env, r.Failing[0]))
 	return l.Items
 }

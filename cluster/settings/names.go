@@ -43,6 +43,7 @@ func (n Names) MasterGroup() string    { return n.Master() + "-group" } // one i
 func (n Names) HealthCheck() string    { return n.Master() + "-hc" }
 func (n Names) BackendService() string { return n.Master() }
 func (n Names) ForwardingRule() string { return n.Master() }
+func (n Names) Snapshots() string      { return n.Master() + "-snapshots" } // their schedule
 func (n Names) Template() string       { return n.nodes() + "-template" }
 
 // nodes begins the names of what a pool is made of. Names of pools have no word of those
@@ -198,7 +199,7 @@ const groupSuffix = "-xxxx"
 func (n Names) all(groups int) []string {
 	return []string{
 		n.Network(), n.Subnetwork(), n.Master(), n.Address(), n.MasterDisk(), n.Template(),
-		n.DiskOf(n.Replica("", 0)), n.MasterGroup(), n.HealthCheck(),
+		n.DiskOf(n.Replica("", 0)), n.MasterGroup(), n.HealthCheck(), n.Snapshots(),
 		n.Group(max(0, groups-1)) + groupSuffix, n.InternalMaster(), n.InternalNode(), n.SSH(), n.MasterHTTPS(),
 		n.MasterEtcd(), n.MasterHealth(), n.NodeAll(),
 	}

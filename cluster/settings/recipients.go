@@ -25,6 +25,39 @@ func (r *Recipients) Decode(s string) error {
 	return nil
 }
 
+// DiskSnapshots is how often Compute Engine keeps a snapshot of each master's data disk.
+type DiskSnapshots string
+
+// What there is of them.
+const (
+	NoSnapshots DiskSnapshots = "none"
+	Hourly      DiskSnapshots = "hourly"
+	Daily       DiskSnapshots = "daily"
+)
+
+func (d *DiskSnapshots) Decode(s string) error {
+	switch DiskSnapshots(s) {
+	case "", NoSnapshots:
+		*d = NoSnapshots
+	case Hourly, Daily:
+		*d = DiskSnapshots(s)
+	default:
+		return fmt.Errorf("there are hourly, daily and none")
+	}
+	return nil
+}
+
+// On tells whether there are to be any.
+func (d DiskSnapshots) On() bool { return d == Hourly || d == Daily }
+
+// Days are how long each is kept, the same as backups that are thinned.
+func (d DiskSnapshots) Days() int32 {
+	if d == Hourly {
+		return 7
+	}
+	return 90
+}
+
 // Place is where backups are kept, a directory or gs://bucket/prefix, or none.
 type Place string
 

@@ -116,6 +116,7 @@ var Classes = map[string]class{
 	"HAKUBE_DRAIN_TIMEOUT":                  {false, "how long this run waits"},
 	"ALLOWED_NOTREADY_NODES":                {false, "what this run takes for valid"},
 
+	"HAKUBE_DISK_SNAPSHOTS":    {true, "the labels of the address, if a later run said it; else what the cluster was begun with"},
 	"HAKUBE_BACKUP_RECIPIENTS": {false, "whom the operator trusts with a backup; none is made for nobody"},
 	"HAKUBE_BACKUP_TO":         {false, "where this operator keeps backups"},
 	"HAKUBE_BACKUP_MAX_AGE":    {false, "what this run takes for valid"},

@@ -56,6 +56,7 @@ var placeholders = map[reflect.Type]string{
 var values = map[reflect.Type][]string{
 	reflect.TypeFor[Bool](): {"true", "false"}, reflect.TypeFor[Provider](): {string(GCE), string(Local)},
 	reflect.TypeFor[Balancing](): {string(OnReplicate), string(FromStart)}, reflect.TypeFor[Distribution](): {"debian"},
+	reflect.TypeFor[DiskSnapshots]():  {string(NoSnapshots), string(Hourly), string(Daily)},
 	reflect.TypeFor[PolicyProvider](): {string(NoPolicies), string(KubeNetworkPolicies)},
 }
 

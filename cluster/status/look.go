@@ -56,7 +56,8 @@ type Snapshot struct {
 	settled string            // the version that kubeadm's configuration has, while an upgrade is not done
 	unlike  map[string]string // of masters, while a roll is not done: why they are to be made again
 
-	saved saved // in backups
+	saved  saved  // in backups
+	copied copied // by snapshots of masters' data disks
 
 	balanced bool           // there is a backend service
 	backends []step.Backend // behind it
@@ -118,6 +119,7 @@ func Read(ctx context.Context, r *task.Task) (*Snapshot, error) {
 		func() error { s.Rings = r.SurveyWrites(ctx, machines); return nil },
 		func() error { askBalancer(ctx, r.Env, s); return nil },
 		func() error { s.saved = askBackups(ctx, r, s.missed); return nil },
+		func() error { s.copied = askSnapshots(ctx, r, s.missed); return nil },
 		func() error { askKubernetes(ctx, r.Env, s, machines, ready); return nil },
 	}
 	for i, m := range machines {

@@ -36,6 +36,9 @@ type Status struct {
 	// Backup is the newest backup where the settings say that backups are; nil: they do not,
 	// or it could not be read.
 	Backup *BackupStatus `json:"backup"`
+	// Snapshots are those of masters' data disks by a schedule; nil: there are to be none, or
+	// they could not be listed.
+	Snapshots *SnapshotStatus `json:"snapshots"`
 	// Run is the run that has the lease of the cluster; nil: none.
 	Run        *lease.RunStatus `json:"run"`
 	Warnings   []string         `json:"warnings"`
@@ -144,7 +147,7 @@ func (s *Snapshot) Conclude() *Status {
 	}
 	x.Survives = s.Rings.Survives()
 	x.Certificates = s.Rings.CertificatesOf()
-	x.Backup = s.saved.backup
+	x.Backup, x.Snapshots = s.saved.backup, s.copied.now
 	x.Run = s.Held.Lease.Status()
 	return x
 }

@@ -31,6 +31,9 @@ type Unfinished struct {
 
 // unfinished is all of it, what keeps the API dark first.
 func (s *Snapshot) unfinished() []Unfinished {
+	if x := s.Held.Restore; x != "" { // whatever else is half comes with it
+		return half("a restore of snapshot "+x+" is not done", cure.RestoreSnapshot(x).String(), "")
+	}
 	list := append(s.drilled(), s.spanned()...)
 	if len(s.Masters) == 0 && len(list) > 0 {
 		return list
@@ -67,7 +70,11 @@ func (s *Snapshot) unfinished() []Unfinished {
 	if len(list) == 0 {
 		list = append(list, s.withoutPool()...)
 	}
-	return append(append(list, s.unfinishedNodes()...), s.unfinishedAddons()...)
+	list = slices.Concat(list, s.unfinishedNodes(), s.unfinishedAddons())
+	if why := s.copied.otherwise(s.have.Of(inventory.ResourcePolicy)); why != "" {
+		list = append(list, half(why, s.create(), "")...)
+	}
+	return list
 }
 
 // NotTakenBack is how what status says of a drill ends, also while it is made.

@@ -24,7 +24,7 @@ const MasterDevice = "master-pd"
 // Disks are the masters' data disks. When the cluster goes it is also every
 // other disk with our mark that is on no machine.
 func Disks(r *task.Task) (steps []plan.Step) {
-	e, asMade := r.Env, r.Mode.Removes || r.Mode.Repairs
+	e, asMade, from := r.Env, r.Mode.Removes || r.Mode.Repairs, r.Snapshot
 	var list []inventory.Object
 	for _, m := range r.ToBe() {
 		list = append(list, inventory.Object{Kind: inventory.Disk, Name: r.Want.Names.DiskOf(m.Name), Zone: m.Zone})
@@ -56,7 +56,7 @@ func Disks(r *task.Task) (steps []plan.Step) {
 				}
 				return plan.Exists(settings.Gigabytes(d.GetSizeGb()) + " " + gce.Base(d.GetType()))
 			},
-			insert: func(ctx context.Context) (*computepb.Disk, error) { return InsertDisk(ctx, e, o.Name, o.Zone) },
+			insert: func(ctx context.Context) (*computepb.Disk, error) { return InsertDisk(ctx, e, o.Name, o.Zone, from) },
 			remove: func(ctx context.Context) error {
 				return e.LetGo(ctx, name, func(ctx context.Context) error { return disks.Delete(ctx, o.Name) })
 			},
@@ -65,8 +65,8 @@ func Disks(r *task.Task) (steps []plan.Step) {
 	return steps
 }
 
-// InsertDisk makes an empty data disk, and returns what was asked for.
-func InsertDisk(ctx context.Context, r *env.Env, name, zone string) (*computepb.Disk, error) {
+// InsertDisk makes a data disk, empty or of a snapshot, and returns what was asked for.
+func InsertDisk(ctx context.Context, r *env.Env, name, zone string, from *computepb.Snapshot) (*computepb.Disk, error) {
 	s := r.Want.Settings
 	d := &computepb.Disk{
 		Name:        &name,
@@ -74,6 +74,12 @@ func InsertDisk(ctx context.Context, r *env.Env, name, zone string) (*computepb.
 		Labels:      r.Want.Labels(),
 		SizeGb:      new(int64(s.MasterDiskSize)),
 		Type:        new(r.Want.Zonal(zone, "diskTypes", string(s.MasterDiskType))),
+	}
+	if from != nil {
+		d.SourceSnapshot, d.SizeGb = new(r.Want.Global("snapshots", from.GetName())), from.DiskSizeGb
+	}
+	if s.DiskSnapshots.On() { // whose schedule is there before
+		d.ResourcePolicies = []string{r.Want.Regional(settings.Zone(zone).Region(), "resourcePolicies", r.Want.Names.Snapshots())}
 	}
 	return d, r.GCE.Disks(zone).Insert(ctx, d)
 }

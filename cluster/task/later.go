@@ -25,6 +25,8 @@ func (r *Task) heeds(variable string) bool {
 		return r.Mode.Nodes
 	case variable == "HAKUBE_ADDONS", variable == "NETWORK_POLICY_PROVIDER", slices.Contains(settings.AutoscalerVariables, variable):
 		return !r.Mode.Removes // which make none, and take none away
+	case variable == "HAKUBE_DISK_SNAPSHOTS":
+		return r.Mode.Masters && !r.Mode.Removes
 	}
 	return r.Mode.Masters
 }

@@ -41,6 +41,7 @@ func (r *Task) AsItIs(v *inventory.Inventory) settings.Spec {
 	w.take("HAKUBE_LOAD_BALANCER", v.Said("HAKUBE_LOAD_BALANCER", settings.PoolID{}))
 	w.take("HAKUBE_ADDONS", v.Said("HAKUBE_ADDONS", settings.PoolID{}))
 	w.take("NETWORK_POLICY_PROVIDER", v.Said("NETWORK_POLICY_PROVIDER", settings.PoolID{}))
+	w.take("HAKUBE_DISK_SNAPSHOTS", v.Said("HAKUBE_DISK_SNAPSHOTS", settings.PoolID{}))
 	pools := len(TemplatesOf(v)) > 0
 	for variable, c := range settings.Classes {
 		if c.Recorded && !(pools && settings.Changeable(variable)) && !(settings.Marks(variable) && v.Holder.Begun["HAKUBE_POOL"] != r.Want.Names.Pool) { // a pool that was changed says what it is by now

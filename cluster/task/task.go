@@ -26,6 +26,8 @@ type Task struct {
 	Failing  []inventory.Object
 	Verdicts *Verdicts
 	GivenUp  []inventory.Object // masters that are not to come back
+	// Snapshot is what the data disk of the one that is repaired is made of; nil is an empty one.
+	Snapshot *computepb.Snapshot
 	// Balanced tells whether the API's address is to be on the balancer.
 	Balanced bool
 	Rejoins  *pool.Rejoining

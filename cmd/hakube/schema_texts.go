@@ -67,6 +67,7 @@ var keyTexts = map[string]string{
 	"file": "of the kubeconfig that has them; of a backup: where it is", "server": "where kubectl finds the API", "user": "whom the API takes the operator for", "until": "when the certificate ends",
 
 	// Backups.
+	"snapshots": "of masters' data disks, by HAKUBE_DISK_SNAPSHOTS; null where there are to be none", "schedule": "hourly or daily", "kept": "how many there are",
 	"backup": "the newest verified one where HAKUBE_BACKUP_TO says that backups are; null where nothing says so", "newest": "null: there is none",
 	"thinned": "those that --thin removed",
 	"backups": "what is there, the newest first", "where": "file or object", "madeAt": "when it was", "age": "in seconds", "main": "revision of ring main", "events": "revision of ring events", "verified": "it was restored for a try when it was made, and its parts are there",

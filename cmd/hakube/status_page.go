@@ -63,6 +63,9 @@ func statusPage(s *cluster.Status) []byte {
 	if s.Backup != nil {
 		fmt.Fprintf(w, "backup\t%s\n", backupLine(s.Backup))
 	}
+	if s.Snapshots != nil {
+		fmt.Fprintf(w, "snapshots\t%s\n", snapshotLine(s.Snapshots))
+	}
 	fmt.Fprintf(w, "verdict\t%s\n", verdict(s))
 	_ = w.Flush() // into memory
 	if len(s.Warnings) > 0 {
@@ -89,6 +92,14 @@ func backupLine(b *cluster.BackupStatus) string {
 		return "no verified one is in " + b.Place + ": all would be lost with the masters' disks"
 	}
 	return fmt.Sprintf("the newest verified one is %s old: what was written since would be lost with the masters' disks (%s)", ageText(time.Duration(*b.Newest.Age)*time.Second), b.Newest.Where)
+}
+
+// snapshotLine is what Compute Engine keeps of masters' data disks.
+func snapshotLine(x *cluster.SnapshotStatus) string {
+	if x.Newest == nil {
+		return "of masters' data disks, " + x.Schedule + "; none is there yet"
+	}
+	return fmt.Sprintf("of masters' data disks, %s: %d are kept, the newest is %s old and tried by nobody (%s)", x.Schedule, x.Kept, ageText(time.Duration(*x.Newest.Age)*time.Second), x.Newest.Where)
 }
 
 // table prints n rows under a heading, and nothing at all without rows.

@@ -31,6 +31,7 @@ func Suite(t *testing.T, c *gce.Client) {
 		{"firewall", (*suite).firewall},
 		{"address", (*suite).address},
 		{"disk", (*suite).disk},
+		{"schedule", (*suite).schedule},
 		{"instance", (*suite).instance},
 		{"group", (*suite).group},
 		{"balancer", (*suite).balancer},

@@ -154,12 +154,16 @@ func restore(ctx context.Context, c Call) int {
 		if x.Restored != c.Args[1] {
 			err = x.spread(c, v.Instance.Hostname)
 		}
+	case words == "own" && len(c.Args) == 3:
+		if x.Restored != c.Args[1] {
+			err = k.own(c, v.Instance.Hostname)
+		}
 	case words == "swap" && len(c.Args) == 2:
 		if x.Restored != c.Args[1] {
 			err = g.swap(k, c.Args[1])
 		}
 	default:
-		return c.fail("usage: restore spread ID BUMP BYTES|swap ID|look|forget")
+		return c.fail("usage: restore spread ID BUMP BYTES|own ID BUMP|swap ID|look|forget")
 	}
 	if err == nil {
 		err = k.disk.save()
@@ -181,13 +185,37 @@ type spreading struct {
 }
 
 func (x *content) spread(c Call, hostname string) error {
-	bump, err := strconv.ParseInt(c.Args[2], 10, 64)
-	if err != nil {
-		return err
-	}
 	rings, err := unpacked(strings.TrimPrefix(c.Script, scripts.Restore))
 	if err != nil {
 		return fmt.Errorf("what came of the backup is not whole: %w", err)
+	}
+	return x.layOut(c, hostname, rings)
+}
+
+// own is spread of what both rings have here now. The lock is held.
+func (k *controlPlane) own(c Call, hostname string) error {
+	rings := map[string]*ringState{}
+	for _, name := range []string{ringMain, ringEvents} {
+		s, err := k.members[name].read()
+		if err != nil {
+			return fmt.Errorf("taking a snapshot of ring %s: %w", name, err)
+		}
+		text, err := json.Marshal(s)
+		if err != nil {
+			return err
+		}
+		rings[name] = &ringState{}
+		if err := json.Unmarshal(text, rings[name]); err != nil {
+			return err
+		}
+	}
+	return k.disk.content.layOut(c, hostname, rings)
+}
+
+func (x *content) layOut(c Call, hostname string, rings map[string]*ringState) error {
+	bump, err := strconv.ParseInt(c.Args[2], 10, 64)
+	if err != nil {
+		return err
 	}
 	x.Spread = &spreading{c.Args[1], map[string]*memberData{}}
 	for name, s := range rings {

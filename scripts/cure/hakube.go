@@ -101,6 +101,9 @@ func Keygen(file string) Command { return command("age-keygen", "-o", file) }
 // Backup makes a backup where backups are kept.
 func Backup() Command { return command("hakube", "backup") }
 
+// RestoreSnapshot brings the cluster back to a snapshot of a master's data disk.
+func RestoreSnapshot(name string) Command { return command("hakube", "restore", "snapshot://"+name) }
+
 // Backups lists what a place has.
 func Backups(place string) Command { return command("hakube", "backups", place) }
 
