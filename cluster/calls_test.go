@@ -42,12 +42,12 @@ func callRows() []callRow {
 		{"+ 3 nodes", "14 reads, 1 change, 10 gcloud", pool, 22, 5, 3},
 		{"+ a master, the address moves", "29 reads, 8 changes, 27 gcloud; no machine is made", second, 59, 10, 15},
 		{"+ a master", "", third, 53, 10, 7},
-		{"status", "", func(ctx context.Context, o *operator) error { _, err := o.Status(ctx); return err }, 25, 8, 0},
-		{"validate", "", func(ctx context.Context, o *operator) error { _, err := o.Validate(ctx); return err }, 25, 8, 0},
+		{"status", "", func(ctx context.Context, o *operator) error { _, err := o.Status(ctx); return err }, 26, 8, 0},
+		{"validate", "", func(ctx context.Context, o *operator) error { _, err := o.Validate(ctx); return err }, 26, 8, 0},
 		{"- a master", "", noThird, 43, 10, 7},
 		{"- a master, the address moves back", "29 reads, 4 changes, 23 gcloud", noSecond, 51, 10, 12},
 		{"- 3 nodes", "31 reads, 3 changes, 26 gcloud", noPool, 35, 4, 3},
-		{"nothing is left", "42 reads, 11 changes, 36 gcloud; the network stays", remove, 79, 0, 16},
+		{"nothing is left", "42 reads, 11 changes, 36 gcloud; the network stays", remove, 82, 0, 16},
 	}
 }
 

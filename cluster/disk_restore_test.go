@@ -59,7 +59,7 @@ func TestRestoreDisk(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if !slices.Equal(done.Repaired, []string{c.names[x.of]}) || done.Address != ip || len(done.GivenUp) != x.masters-1 || !strings.Contains(strings.Join(told.Lines, "\n"), "what was written since is lost") {
+			if len(done.Warnings) > 0 || !slices.Equal(done.Repaired, []string{c.names[x.of]}) || done.Address != ip || !strings.Contains(strings.Join(told.Lines, "\n"), "what was written since is lost") {
 				t.Errorf("it ends with %+v, told was %q", done, told.Lines)
 			}
 			of := c.names[x.of]

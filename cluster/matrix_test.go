@@ -90,6 +90,9 @@ func matrixModes() []matrixMode {
 	withoutAddons := func(o *operator) *operator { // by hand: unset is as it is
 		return addons(allAddons)(o).again(func(s *settings.Settings) { s.Addons = settings.NoAddons })
 	}
+	copies := func(often settings.DiskSnapshots) func(*operator) *operator {
+		return func(o *operator) *operator { return o.again(func(s *settings.Settings) { s.DiskSnapshots = often }) }
+	}
 	sized := func(most settings.Count) func(*operator) *operator {
 		return func(o *operator) *operator { return o.autoscaled(1, most) }
 	}
@@ -221,6 +224,8 @@ func matrixModes() []matrixMode {
 		{name: "addons_create", prepare: after(), run: up(addons(allAddons)), preview: preview(addons(allAddons)), one: true},
 		{name: "addons_on", prepare: after(addons(settings.NoAddons)), run: up(addons(allAddons)), preview: preview(addons(allAddons)), one: true},
 		{name: "addons_off", prepare: after(addons(allAddons)), run: up(withoutAddons), preview: preview(withoutAddons), one: true},
+		{name: "snapshots_on", prepare: one, run: up(copies(settings.Hourly)), preview: preview(copies(settings.Hourly)), quorum: true},
+		{name: "snapshots_off", prepare: after(copies(settings.Daily)), run: up(copies(settings.NoSnapshots)), preview: preview(copies(settings.NoSnapshots)), quorum: true},
 		{name: "autoscaler_on", prepare: after(addons(settings.NoAddons)), run: up(sized(5)), preview: preview(sized(5)), one: true},
 		{name: "autoscaler_limits", prepare: fourOf, run: up(sized(2)), preview: preview(sized(2)), quorum: true, one: true},
 		{name: "autoscaler_pool_gone", prepare: after(sized(5), poolC(1)), run: down(poolC(0)), quorum: true, removes: true, one: true},

@@ -71,6 +71,8 @@ var refusedChanging = []refusalCase{
 			w.t.Fatal(err)
 		}
 	}, says: []string{"kubernetes-master fails: stopped", "hakube repair kubernetes-master"}},
+	{name: "permission for snapshots of disks", masters: 1, run: settings.Create, settings: func(s *settings.Settings) { s.DiskSnapshots = settings.Hourly },
+		withheld: []string{"compute.disks.addResourcePolicies", "compute.resourcePolicies.create"}, says: []string{"compute.disks.addResourcePolicies", "compute.resourcePolicies.create"}},
 	{name: "permission of a rotation", masters: 1, run: settings.Rotate, withheld: []string{"compute.addresses.setLabels"}, says: []string{"compute.addresses.setLabels"}},
 	{name: "version that the embedded GCE has not", masters: 1, run: settings.Upgrade, settings: func(s *settings.Settings) { s.KubeVersion = "v1.36.4" },
 		says: []string{"the embedded GCE has v1.36.3; for another version set KUBE_MIRROR"}},

@@ -169,7 +169,7 @@ func (c *Cluster) RestoreDisk(ctx context.Context, snapshot string, report func(
 				return nil, err
 			}
 			if r.Lease.Done(inventory.RestoreKey) {
-				if err := r.Gate.Ask(ctx); err != nil {
+				if err := r.Lease.Keep(ctx); err != nil {
 					return nil, err
 				}
 			}

@@ -37,6 +37,10 @@ force() {
 	wait_until 60 "ring $1 serves with this member alone" alone "$1"
 }
 [[ -n ${PEER_PORT[${1:-}]:-} ]] || die "usage: force-ring main|events"
+# Booting, it waits for an API server, which waits for the others: that is over now.
+mkdir -p "$RUN"
+touch "$RUN/alone"
 answer_with force "$1" </dev/null
+rm -f "$RUN/alone"
 printf '{"alone":true}\n'
 exit

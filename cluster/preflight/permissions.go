@@ -33,6 +33,9 @@ func neededToMake(r *task.Task, missing []inventory.Object) (ask []string) {
 	if r.Mode.One && r.Balanced { // the group and the service may be there already
 		ask = append(ask, "instanceGroups.update", "regionBackendServices.update", "instances.use", "instanceGroups.use")
 	}
+	if r.Snapshot != nil {
+		ask = append(ask, "snapshots.useReadOnly")
+	}
 	return withLease(r, append(ask, snapshots.Needs(r)...))
 }
 

@@ -22,7 +22,7 @@ import (
 const Place = "snapshot://"
 
 // untried is why none of them is verified.
-const untried = "as the disk was at that moment, as after a loss of power; nobody has tried it"
+const untried = "as it was at that moment, as after a loss of power; nobody has tried it"
 
 // MasterOf is the master whose data disk a snapshot is of, and the zone of that; ok is false
 // if it is of none of the cluster's.

@@ -43,7 +43,8 @@ import (
 // as "perhaps" and never removed.
 //
 // A snapshot is the cluster's by the label that the addon of volumes gives it, beside the
-// driver's description: a schedule's snapshot has its disk's labels and is a backup.
+// driver's description: a schedule's snapshot has its disk's labels and is a backup. Those of
+// masters' data disks are package snapshots' to find.
 //
 // Left alone altogether: other snapshots, regional disks, and what Ingress makes
 // (global rules and services): none holds a network, and their owners are other

@@ -17,6 +17,7 @@ import (
 	"hakube/cluster"
 	"hakube/cluster/backup"
 	"hakube/cluster/settings"
+	"hakube/cluster/snapshots"
 	"hakube/scripts/cure"
 )
 
@@ -135,7 +136,8 @@ func backupsCommand(u *ui) *cli.Command {
 		Name:      "backups",
 		Usage:     "list the backups that a directory or a bucket has: age, size, revisions of both rings, of which cluster",
 		ArgsUsage: "[PLACE]",
-		Description: "Without a place that of HAKUBE_BACKUP_TO. The newest come first, whatever cluster they are of. What is there and\n" +
+		Description: "Without a place that of HAKUBE_BACKUP_TO; snapshot:// are the snapshots of masters' data disks that Compute Engine\n" +
+			"has, by HAKUBE_DISK_SNAPSHOTS or by hand, none of which was tried. The newest come first, whatever cluster they are of. What is there and\n" +
 			"is no backup of hakube's, or a damaged one, is named with the reason. Needs no key: it reads each one's record,\n" +
 			"which nothing is secret in, and sees that all its parts are there; the whole is read when it is restored.\n" +
 			"A backup that was not verified when it was made is none, and hakube keeps none.\n\n" +
@@ -173,6 +175,9 @@ func backupsCommand(u *ui) *cli.Command {
 				return err
 			}
 			thinned := []backup.Listed{}
+			if u.changes && place == snapshots.Place {
+				return usageError{errors.New("--thin is for backups: Compute Engine deletes snapshots by their schedule, or whoever made them by hand")}
+			}
 			if u.changes {
 				gone, err := cl.Thin(c.Context, list, u.maySurplusGo(s))
 				if len(gone) > 0 && !u.json {
@@ -198,7 +203,10 @@ func backupsCommand(u *ui) *cli.Command {
 func placed(place string) error {
 	if place == "" {
 		return usageError{withHint(errors.New("HAKUBE_BACKUP_TO is not set: name the directory or the gs://bucket/prefix that has the backups"),
-			cure.Hint("for instance", cure.Backups("gs://bucket/prefix")))}
+			cure.Hints(cure.Hint("for instance", cure.Backups("gs://bucket/prefix")), cure.Hint("snapshots of masters' data disks are listed by", cure.Backups(snapshots.Place))))}
+	}
+	if place == snapshots.Place {
+		return nil
 	}
 	if err := new(settings.Place).Decode(place); err != nil {
 		return usageError{fmt.Errorf("%s: %w", place, err)}
@@ -209,7 +217,7 @@ func placed(place string) error {
 // keeper is the cluster as far as its backups are about it: for a place of this machine
 // nothing is contacted.
 func (u *ui) keeper(c *cli.Context, s cluster.Settings, place string) (*cluster.Cluster, error) {
-	if !backup.InBucket(place) {
+	if !backup.InBucket(place) && place != snapshots.Place {
 		return cluster.New(s, cluster.Deps{}), nil
 	}
 	return connect(c.Context, u, s, looking)
@@ -238,13 +246,20 @@ func backupsPage(place string, list []backup.Listed) []byte {
 	table(&b, "BACKUP\tCLUSTER\tAGE\tSIZE\tMAIN\tEVENTS\tVERIFIED", len(list), func(w io.Writer, i int) {
 		x := list[i]
 		if !x.Verified {
-			fmt.Fprintf(w, "%s\t\t\t%s\t\t\tno: %s\n", x.Where, sizeText(x.Bytes), firstLine(x.Why))
+			age := ""
+			if x.Age != nil {
+				age = ageText(time.Duration(*x.Age) * time.Second)
+			}
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t\t\tno: %s\n", x.Where, x.Cluster, age, sizeText(x.Bytes), firstLine(x.Why))
 			return
 		}
 		verified++
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%d\t%d\tyes\n", x.Where, x.Cluster, ageText(time.Duration(*x.Age)*time.Second), sizeText(x.Bytes), *x.Main, *x.Events)
 	})
-	if verified == 0 {
+	switch {
+	case place == snapshots.Place && len(list) == 0:
+		b.WriteString("Compute Engine has no snapshot of a master's data disk\n")
+	case verified == 0 && place != snapshots.Place:
 		fmt.Fprintf(&b, "no verified backup is in %s\n", place)
 	}
 	return b.Bytes()
@@ -284,7 +299,9 @@ func restoreCommand(u *ui) *cli.Command {
 			"add masters afterwards as always. The backup is read to its end, with the key in HAKUBE_BACKUP_IDENTITY, and\n" +
 			"unpacked on the master, before anything goes; what that had is kept until all is done. It says what is\n" +
 			"lost and asks for the cluster's name first; --yes is for scripts. Cut anywhere, the same again goes on.\n" +
-			"Only onto the cluster the backup is of, and needs no zone.\n\n" + exitHelp,
+			"Only onto the cluster the backup is of, and needs no zone.\n\n" +
+			"snapshot://NAME is a snapshot of a master's data disk, for when all such disks are lost: that master's is made of\n" +
+			"it, and the cluster goes on with it. It is as the disk was at that moment, tried by nobody, and takes no key.\n\n" + exitHelp,
 		Flags:        settingFlags(),
 		OnUsageError: usage,
 		Action: func(c *cli.Context) error {
@@ -297,6 +314,9 @@ func restoreCommand(u *ui) *cli.Command {
 			s, err := loadSettings(u, c, cluster.RestoreVerb)
 			if err != nil {
 				return err
+			}
+			if name, is := strings.CutPrefix(path, snapshots.Place); is {
+				return u.restoreDisk(c, s, name)
 			}
 			if s.Identity == "" {
 				return usageError{withHint(errors.New("HAKUBE_BACKUP_IDENTITY is not set: it names the file of the key that the backup was made for. Nothing was changed"),
@@ -359,7 +379,13 @@ func mayRestore(c *cli.Context, path string) error {
 	case c.NArg() > 1:
 		return usageError{fmt.Errorf("restore takes one file, got %q too; flags come before it", c.Args().Get(1))}
 	case path == "":
-		return usageError{errors.New("name the backup: hakube restore FILE, or gs://bucket/prefix/NAME")}
+		return usageError{errors.New("name the backup: hakube restore FILE, or gs://bucket/prefix/NAME, or snapshot://NAME")}
+	}
+	if name, is := strings.CutPrefix(path, snapshots.Place); is {
+		if err := new(settings.Name).Decode(name); err != nil || name == "" {
+			return usageError{fmt.Errorf("%s: name a snapshot; hakube backups %s lists them", path, snapshots.Place)}
+		}
+		return nil
 	}
 	if err := new(settings.Place).Decode(path); err != nil {
 		return usageError{fmt.Errorf("%s: %w", path, err)}

@@ -100,6 +100,28 @@ func repairWords(name, survivor string) []string {
 	return nil
 }
 
+// restoreDisk brings the cluster back to a snapshot of a master's data disk.
+func (u *ui) restoreDisk(c *cli.Context, s cluster.Settings, name string) error {
+	cl, err := connect(c.Context, u, s, changing)
+	if err != nil {
+		return err
+	}
+	u.goesOn = true
+	u.note("restoring snapshot %s: cluster %s of project %s (provider %s)", name, s.Prefix, s.Project, s.Provider)
+	summary, err := cl.RestoreDisk(c.Context, name, u.report(), func(l cluster.Loss) error { return u.confirmLoss(s, l, "and what the snapshot has") })
+	if summary != nil {
+		u.warnAll(summary.Warnings)
+	}
+	if err != nil {
+		return err
+	}
+	if u.json {
+		return u.object("restore", u.resultOf(summary))
+	}
+	u.note("cluster %s is as snapshot %s has it, with one master, %s", s.Prefix, name, strings.Join(summary.Repaired, ", "))
+	return nil
+}
+
 // confirmLoss says what may be lost and asks for the cluster's name.
 func (u *ui) confirmLoss(s cluster.Settings, l cluster.Loss, with string) error {
 	for _, line := range l.Lines {

@@ -192,7 +192,7 @@ func (s *startup) restore(disk *dataDisk) error {
 	}
 	s.begin("waiting for the API server")
 	err = s.limited(apiLimit, func() (bool, error) {
-		if len(c.why) > 0 {
+		if len(c.why) > 0 || s.alone {
 			return false, notAfter(apiLimit)
 		}
 		return c.health() == nil, nil

@@ -55,6 +55,7 @@ type Guest struct {
 	ends    time.Time     // when its certificates do; zero is as they were made
 	caEnds  time.Time     // when its authority does
 	quiet   bool          // nobody hears of its kubelet
+	alone   bool          // the others are gone: its startup-script waits for them no longer
 	held    []net.Conn    // that its API server does not look at while it is wedged
 }
 

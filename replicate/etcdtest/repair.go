@@ -152,9 +152,14 @@ func forceRing(ctx context.Context, c Call) int {
 		return c.fail("usage: force-ring main|events")
 	}
 	g, name := c.Guest, c.Args[0]
+	g.w.mu.Lock()
+	g.alone = true
+	g.w.happened()
+	g.w.mu.Unlock()
 	g.booted(ctx)
 	g.w.mu.Lock()
 	defer g.w.mu.Unlock()
+	g.alone = false
 	k := g.control
 	if k == nil || k.disk.content.Rings[name] == nil || k.disk.content.Rings[name].Lost {
 		return c.fail("this machine has no data of ring %s", name)

@@ -104,6 +104,12 @@ api_is_ready() {
 	curl -fsS -m 5 -o /dev/null --cacert /etc/kubernetes/pki/ca.crt https://127.0.0.1:443/readyz 2>/dev/null
 }
 
+# Who makes a ring this master's alone (force-ring) knows that the others are gone.
+api_is_ready_with_others() {
+	[[ ! -e $RUN/alone ]] || die "the API server is ready: it was waited for no longer, since the others are gone"
+	api_is_ready
+}
+
 # clear_half_founding takes away what a founding that was cut has left and that
 # the next one could not go on with. A ring whose first start was cut has a log
 # without entries and never elects itself; a certificate that was being written
@@ -227,7 +233,7 @@ run_master() {
 		step "pulling images" wait "$pull"
 		step "control plane" found_control_plane
 	fi
-	step "waiting for the API server" wait_until 300 "the API server is ready" api_is_ready
+	step "waiting for the API server" wait_until 300 "the API server is ready" api_is_ready_with_others
 	has_upgraded
 	approve_kubelets
 	wait "$pull" || true
