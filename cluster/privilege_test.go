@@ -74,6 +74,9 @@ func TestLeastPrivilege(t *testing.T) {
 	o := w.operator(account)
 	replica := o.again(func(s *settings.Settings) { s.Zone, s.ReplicateMaster = "europe-west1-c", true })
 	w.mustUp(o)
+	for _, often := range []settings.DiskSnapshots{settings.Hourly, settings.Daily, settings.NoSnapshots} {
+		w.mustUp(o.again(func(s *settings.Settings) { s.DiskSnapshots = often }))
+	}
 	for _, lost := range said {
 		policy(slices.DeleteFunc(slices.Clone(said), func(r string) bool { return r == lost }))
 		if lost != "roles/compute.securityAdmin" { // a replica takes nothing of it

@@ -67,7 +67,11 @@ set -- main
 sleep() { :; }
 start_ring() { cat "$DROP_IN/force.conf" >>"$TEST_DIR/forced"; echo 1 >"$TEST_DIR/members"; }
 systemctl() { :; }
-etcd_ctl() { [[ $2 != member ]] || seq "$(<"$TEST_DIR/members")"; }
+api_is_ready() { :; }
+etcd_ctl() {
+	(api_is_ready_with_others) 2>/dev/null || touch "$TEST_DIR/waits-for-nobody"
+	[[ $2 != member ]] || seq "$(<"$TEST_DIR/members")"
+}
 `
 	g := newGuest(t)
 	script := strings.ReplaceAll(stubs+forceRing, "/run/systemd/system", g.dir+"/units")
@@ -84,6 +88,12 @@ etcd_ctl() { [[ $2 != member ]] || seq "$(<"$TEST_DIR/members")"; }
 	g.fails("has no data of ring main", script)
 	g.write(map[string]string{"etcd/main/member/wal": "x"})
 	g.want("{\"alone\":true}\n", script)
+	if _, err := os.Stat(filepath.Join(g.dir, "waits-for-nobody")); err != nil {
+		t.Errorf("a boot goes on waiting for the others meanwhile: %v", err)
+	}
+	if _, err := os.Stat(filepath.Join(g.dir, "run/alone")); err == nil {
+		t.Error("a boot that comes later would not wait for the others")
+	}
 	if got := forced(); got != "[Service]\nEnvironment=ETCD_FORCE_NEW_CLUSTER=true\n" {
 		t.Errorf("it was forced by %q", got)
 	}

@@ -30,7 +30,7 @@ func TestNames(t *testing.T) {
 	n := NamesOf(&Settings{Prefix: "kubernetes", Network: "default"})
 	want := []string{
 		"default", "kubernetes-subnet-default", "kubernetes-master", "kubernetes-master-ip", "kubernetes-master-pd",
-		"kubernetes-minion-template", "kubernetes-master-4a6-pd", "kubernetes-master-group", "kubernetes-master-hc", "kubernetes-minion-group-xxxx", "kubernetes-default-internal-master",
+		"kubernetes-minion-template", "kubernetes-master-4a6-pd", "kubernetes-master-group", "kubernetes-master-hc", "kubernetes-master-snapshots", "kubernetes-minion-group-xxxx", "kubernetes-default-internal-master",
 		"kubernetes-default-internal-node", "default-default-ssh", "kubernetes-master-https", "kubernetes-master-etcd",
 		"kubernetes-master-health-check", "kubernetes-minion-all",
 	}

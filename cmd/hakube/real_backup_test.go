@@ -17,7 +17,7 @@ import (
 
 // TestRealBackup takes a backup of a real cluster, and brings the cluster back to it: on
 // the master itself, after an operator's error; and after the loss of the only master's
-// machine and disk, out of a bucket. Secrets can be read, the node is Ready again by itself, and it and its
+// machine and disk, out of a bucket, and of a snapshot of the disk. Secrets can be read, the node is Ready again by itself, and it and its
 // pods were not touched meanwhile.
 func TestRealBackup(t *testing.T) {
 	g := &grown{walk: newWalk(t), nodes: 1, masters: map[string]string{}}
@@ -76,6 +76,26 @@ func TestRealBackup(t *testing.T) {
 			})
 			g.ok(t, "validate", "--wait=3m")
 			g.ok(t, "plan", "up", "--zone="+zoneB, "--exit-code")
+		}},
+		{"they are lost again, but for a snapshot of the disk", func(t *testing.T) {
+			g.ok(t, "up", "--zone="+zoneB, "--disk-snapshots=hourly")
+			disk := g.status(t).Endpoint + "/compute/v1/projects/" + g.project + "/zones/" + zoneB + "/disks/" + master + "-pd"
+			if got := fmt.Sprint(g.http(t, http.MethodGet, disk, "")["resourcePolicies"]); !strings.Contains(got, "/resourcePolicies/"+master+"-snapshots") {
+				t.Errorf("the disk is %s", got)
+			}
+			g.http(t, http.MethodPost, disk+"/createSnapshot", `{"name":"by-hand"}`) // the next full hour may be far
+			eventually(t, 2*time.Minute, "the snapshot can be used", func() error {
+				if list := g.ok(t, "backups", "snapshot://").stdout; !strings.Contains(list, "snapshot://by-hand") || !strings.Contains(list, "tried") {
+					return errors.New(list)
+				}
+				return nil
+			})
+			g.kubectl(t, "create", "configmap", "written-since")
+			g.lose(t, master, zoneB)
+			g.restored(t, "snapshot://by-hand")
+			g.ok(t, "validate", "--wait=3m")
+			g.ok(t, "plan", "up", "--zone="+zoneB, "--exit-code")
+			g.ok(t, "up", "--zone="+zoneB, "--disk-snapshots=none")
 		}},
 	} {
 		if !t.Run(step.name, step.do) {
