@@ -145,37 +145,32 @@ func (c *Cluster) Restore(ctx context.Context, b *backup.Source, report func(pla
 			return repair.Onto(ctx, r.Task, s, b)
 		},
 		stages: func(r *run) [][]plan.Item { return repair.RestoreList(r.Task, b) },
-		end: func(ctx context.Context, r *run, loss repair.Loss, report func(plan.Event)) ([]string, error) {
-			r.Moved(loss.Survivor) // the address may have come back to it
-			if err := plan.Run(ctx, r.Gate, repair.RestoredList(r.Task), report); err != nil {
-				return nil, err
-			}
-			return c.madeSince(ctx), nil
-		},
+		end:    c.restored,
 	}, report, ask)
 }
 
-// RestoreDisk brings the cluster back to a snapshot of a master's data disk, where that disk is
-// lost: it is made of the snapshot, and the cluster goes on with that master alone.
+// RestoreDisk does that with a snapshot of a master's data disk, where all such disks are lost.
 func (c *Cluster) RestoreDisk(ctx context.Context, snapshot string, report func(plan.Event), ask func(repair.Loss) error) (*Summary, error) {
 	return c.goOn(ctx, settings.RestoreVerb, withOne{
 		choose: func(ctx context.Context, r *run, s *status.Snapshot) (repair.Loss, error) {
 			return repair.OntoDisk(ctx, r.Task, s, snapshot)
 		},
 		stages: func(r *run) [][]plan.Item { return repair.DiskList(r.Task) },
-		end: func(ctx context.Context, r *run, loss repair.Loss, report func(plan.Event)) ([]string, error) {
-			r.Moved(loss.Survivor)
-			if err := plan.Run(ctx, r.Gate, repair.RestoredList(r.Task), report); err != nil {
-				return nil, err
-			}
-			if r.Lease.Done(inventory.RestoreKey) {
-				if err := r.Lease.Keep(ctx); err != nil {
-					return nil, err
-				}
-			}
-			return c.madeSince(ctx), nil
-		},
+		end:    c.restored,
 	}, report, ask)
+}
+
+// restored is the end of a restore.
+func (c *Cluster) restored(ctx context.Context, r *run, loss repair.Loss, report func(plan.Event)) ([]string, error) {
+	r.Moved(loss.Survivor) // the address may have come back to it
+	err := plan.Run(ctx, r.Gate, repair.RestoredList(r.Task), report)
+	if err == nil && r.Lease.Done(inventory.RestoreKey) {
+		err = r.Lease.Keep(ctx)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return c.madeSince(ctx), nil
 }
 
 // OnRotate has f called in a rotation, or a preview of one, before anything is changed. An
@@ -329,8 +324,7 @@ func (c *Cluster) Backup(ctx context.Context, place string, report func(plan.Eve
 // and what is none.
 func (c *Cluster) Backups(ctx context.Context, place string) ([]backup.Listed, error) {
 	if place == snapshots.Place {
-		r := c.runFor(settings.BackupVerb, hold{})
-		return snapshots.List(ctx, c.deps.GCE, &r.Want, time.Now())
+		return snapshots.List(ctx, c.deps.GCE, &c.runFor(settings.BackupVerb, hold{}).Want, time.Now())
 	}
 	return backup.List(ctx, c.deps.GCE, place, time.Now())
 }

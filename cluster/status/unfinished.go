@@ -70,7 +70,7 @@ func (s *Snapshot) unfinished() []Unfinished {
 	if len(list) == 0 {
 		list = append(list, s.withoutPool()...)
 	}
-	list = slices.Concat(list, s.unfinishedNodes(), s.unfinishedAddons())
+	list = append(append(list, s.unfinishedNodes()...), s.unfinishedAddons()...)
 	if why := s.copied.otherwise(s.have.Of(inventory.ResourcePolicy)); why != "" {
 		list = append(list, half(why, s.create(), "")...)
 	}
