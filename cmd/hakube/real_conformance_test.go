@@ -44,6 +44,7 @@ func setAsides(t *testing.T) (list []setAside) {
 			"should provision correct filesystem size when restoring snapshot to larger size pvc",
 			// Offline is the disk: its file system grows once it is mounted. Of block devices nothing need grow.
 			"(default fs)(allowExpansion)] volume-expand Verify if offline PVC expansion works",
+			"(default fs) (late-binding)] ephemeral should support expansion of pvcs",
 			"(default fs)(allowExpansion)] volume-expand should resize volume when PVC is edited",
 		} {
 			list = append(list, setAside{"volumes", spec, "to grow a mounted file system takes CAP_SYS_RESOURCE, which this host does not give its machines"})
