@@ -11,6 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"hakube/cluster/plan"
+	"hakube/cluster/refusal"
 	"hakube/cluster/repair"
 	"hakube/cluster/settings"
 	"hakube/replicate"
@@ -52,7 +53,15 @@ func TestRestoreDisk(t *testing.T) {
 			s, err := c.o.Status(context.Background())
 			c.must(err)
 			ip := s.Address.IP
+			c.mustUp(c.o.again(func(s *settings.Settings) { s.DiskSnapshots = settings.Hourly }))
 			x.happen(c)
+			if s, err := c.o.Status(context.Background()); err != nil || len(s.Unfinished) == 0 || s.Unfinished[0].Command != "hakube restore snapshot://copy" {
+				t.Errorf("status names %+v, %v", s.Unfinished, err)
+			}
+			var no *refusal.Refused
+			if _, err := c.o.Repair(context.Background(), "", nil); !errors.As(err, &no) || !strings.Contains(no.Cure, "hakube restore snapshot://copy") {
+				t.Errorf("repair: %v", err)
+			}
 			var told repair.Loss
 			nobody := c.o.again(func(s *settings.Settings) { s.Zone = "" })
 			done, err := nobody.RestoreDisk(context.Background(), "copy", c.events(), func(l repair.Loss) error { told = l; return nil })

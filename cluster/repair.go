@@ -15,7 +15,6 @@ import (
 	"hakube/cluster/repair"
 	"hakube/cluster/rotate"
 	"hakube/cluster/settings"
-	"hakube/cluster/snapshots"
 	"hakube/cluster/status"
 	"hakube/cluster/step"
 	"hakube/scripts/cure"
@@ -318,37 +317,6 @@ func (c *Cluster) Backup(ctx context.Context, place string, report func(plan.Eve
 		return nil, "", &Unchanged{err}
 	}
 	return taking.Made, taking.Where, nil
-}
-
-// Backups are what a place has, the newest first: backups of this cluster and of others,
-// and what is none.
-func (c *Cluster) Backups(ctx context.Context, place string) ([]backup.Listed, error) {
-	if place == snapshots.Place {
-		return snapshots.List(ctx, c.deps.GCE, &c.runFor(settings.BackupVerb, hold{}).Want, time.Now())
-	}
-	return backup.List(ctx, c.deps.GCE, place, time.Now())
-}
-
-// Thin removes backups of this cluster that nobody has to keep (backup.Surplus) from what a
-// place has, where ask agrees to that.
-func (c *Cluster) Thin(ctx context.Context, list []backup.Listed, ask func(surplus []backup.Listed) error) (gone []backup.Listed, err error) {
-	surplus := backup.Surplus(list, string(c.settings.Project)+"/"+string(c.settings.Prefix))
-	if len(surplus) == 0 {
-		return nil, nil
-	}
-	if err := ask(surplus); err != nil {
-		return nil, &Unchanged{err}
-	}
-	return backup.Remove(ctx, c.deps.GCE, surplus)
-}
-
-// Fetch brings a backup out of gs://bucket into a file of this machine, still encrypted,
-// which whoever called removes.
-func (c *Cluster) Fetch(ctx context.Context, from string) (file string, err error) {
-	if file, err = backup.Fetch(ctx, c.deps.GCE, from); err != nil {
-		return "", &Unchanged{err}
-	}
-	return file, nil
 }
 
 // Drill makes failures on purpose, one after the other, and says what came of each. Whatever

@@ -232,3 +232,16 @@ func (s *Snapshot) Cordoned(m ObservedMaster) bool {
 	n := s.nodeOf(m.Object)
 	return n != nil && kube.IsLeaving(n)
 }
+
+// withoutMasters is a cluster that has none, nor the disk of one. A snapshot of one leads back
+// to it; otherwise it is anew.
+func (s *Snapshot) withoutMasters() Unfinished {
+	x := Unfinished{Step: "the cluster has no master: it is half made or half removed", Command: s.create(), Or: downAll}
+	if s.home() == "" {
+		x.Command, x.Or = x.Or, ""
+	}
+	if back, is := s.copied.back(); is {
+		x.Step, x.Command, x.Or = "the cluster has no master, nor the disk of one; there is a snapshot of one", back.String(), downAll
+	}
+	return x
+}

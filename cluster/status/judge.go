@@ -188,8 +188,11 @@ func (s *Snapshot) lostForGood(why string) error {
 	}
 }
 
-// Anew is how a cluster that is lost comes back: empty, or as a backup has it.
+// Anew is how a cluster that is lost comes back: empty, or as a backup or a snapshot has it.
 func (s *Snapshot) Anew() string {
+	if back, is := s.copied.back(); is {
+		return cure.Hints(cure.Hint("the newest snapshot of a master's data disk is the way back, or a backup that is newer", back), cure.Hint("or make it anew", cure.Down(), cure.Up(s.home())))
+	}
 	return cure.Hint("if there is a backup of it, bring it back with \"hakube restore FILE\"; without one make it anew", cure.Down(), cure.Up(s.home()))
 }
 

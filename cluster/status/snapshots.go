@@ -11,6 +11,7 @@ import (
 	"hakube/cluster/settings"
 	"hakube/cluster/snapshots"
 	"hakube/cluster/task"
+	"hakube/scripts/cure"
 )
 
 // A SnapshotStatus is what Compute Engine keeps of masters' data disks by the cluster's
@@ -72,4 +73,12 @@ func (c copied) otherwise(schedules []inventory.Object) string {
 		return "the schedule of snapshots of masters' data disks is there, and is not to be"
 	}
 	return ""
+}
+
+// back is the command that leads back to the newest snapshot, if one is known.
+func (c copied) back() (command cure.Command, is bool) {
+	if c.now == nil || c.now.Newest == nil {
+		return command, false
+	}
+	return cure.RestoreSnapshot(strings.TrimPrefix(c.now.Newest.Where, snapshots.Place)), true
 }

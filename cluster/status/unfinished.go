@@ -243,15 +243,6 @@ func (s *Snapshot) unfinishedAddons() []Unfinished {
 	return half("addons are not as they are to be ("+strings.Join(words, "; ")+")", s.create(), or)
 }
 
-// withoutMasters is a cluster that has none, nor the disk of one.
-func (s *Snapshot) withoutMasters() Unfinished {
-	x := Unfinished{Step: "the cluster has no master: it is half made or half removed", Command: s.create(), Or: downAll}
-	if s.home() == "" {
-		x.Command, x.Or = x.Or, ""
-	}
-	return x
-}
-
 // A membership is what a master is in a ring.
 type membership int
 
