@@ -183,3 +183,33 @@ func TestDiskSnapshotsBesideOthers(t *testing.T) {
 		t.Errorf("disks follow %v", got)
 	}
 }
+
+// TestDiskSnapshotsOfAll: disks of masters that are made by one command follow the schedule, and
+// so does one that a repair makes in the place of one that is lost.
+func TestDiskSnapshotsOfAll(t *testing.T) {
+	besideOthers(t)
+	w, _ := newModelWorld(t)
+	o := w.operator()
+	shell := func(more map[string]string) *operator { return o.shell(t, more) }
+	w.mustUp(shell(map[string]string{"HAKUBE_ZONES": "europe-west1-b,europe-west1-c,europe-west1-d", "HAKUBE_MASTER_COUNT": "3", "HAKUBE_NODE_COUNT": "1", "HAKUBE_DISK_SNAPSHOTS": "daily"}))
+	all := func() {
+		t.Helper()
+		if got := slices.Collect(maps.Values(w.policies())); len(got) != 3 || slices.ContainsFunc(got, func(p string) bool { return p != "kubernetes-master-snapshots" }) {
+			t.Errorf("disks follow %q", got)
+		}
+	}
+	all()
+	replica := w.firstReplica()
+	for _, err := range []error{w.Client.Instances(zoneC).Delete(t.Context(), replica), w.Client.Disks(zoneC).Delete(t.Context(), replica+"-pd")} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := shell(nil).Repair(t.Context(), "", w.events()); err != nil {
+		t.Fatal(err)
+	}
+	all()
+	if s, err := shell(nil).Status(t.Context()); err != nil || len(s.Unfinished) > 0 {
+		t.Errorf("status: %+v, %v", s, err)
+	}
+}

@@ -96,6 +96,10 @@ func Leave(ctx context.Context, r *task.Task) error {
 		r.Orphans = append(r.Orphans, list...)
 		return nil
 	}
-	r.Warn(cure.Hint(fmt.Sprintf("%d snapshots of masters' data disks stay, %d MiB in all: Google bills what they store until they are deleted. They have what was secret in the cluster; this deletes them", len(list), bytes>>20), cure.Down().With("HAKUBE_SWEEP", "true")))
+	stored := ""
+	if bytes > 0 { // Compute Engine tells some time after it has made one
+		stored = fmt.Sprintf(", %d MiB in all", bytes>>20)
+	}
+	r.Warn(cure.Hint(fmt.Sprintf("%d snapshots of masters' data disks stay%s: Google bills what they store until they are deleted. They have what was secret in the cluster; this deletes them", len(list), stored), cure.Down().With("HAKUBE_SWEEP", "true")))
 	return nil
 }

@@ -137,7 +137,7 @@ func (s schedule) Do(ctx context.Context) error {
 	case err != nil:
 		return err
 	}
-	return policies.Patch(ctx, s.of.Name, &computepb.ResourcePolicy{SnapshotSchedulePolicy: wanted.SnapshotSchedulePolicy})
+	return policies.Patch(ctx, s.of.Name, wanted) // the whole of it, as gcloud does
 }
 
 func (s schedule) Undo(ctx context.Context) error {
