@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 
+	"hakube/cluster/inventory"
 	"hakube/cluster/settings"
 )
 
@@ -17,7 +18,8 @@ func (w *world) follow(o *operator, command string) error {
 		return err
 	}
 	if of, ok := strings.CutPrefix(command, "hakube rotate "); ok {
-		_, err := o.Rotate(context.Background(), of, w.events())
+		word, distrusts := strings.CutPrefix(of, "--distrust ")
+		_, err := o.Rotate(context.Background(), inventory.RotationOf(word, distrusts), w.events())
 		return err
 	}
 	before, after, rolls := strings.Cut(command, "hakube roll")

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"hakube/cluster/inventory"
 	"hakube/cluster/label"
@@ -153,6 +155,23 @@ func matrixModes() []matrixMode {
 	exchanges := func(ctx context.Context, o *operator, report func(plan.Event)) (*Summary, error) {
 		return o.Rotate(ctx, inventory.RotateEncryptionKey, report)
 	}
+	exchangesTokens := func(of string) func(context.Context, *operator, func(plan.Event)) (*Summary, error) {
+		return func(ctx context.Context, o *operator, report func(plan.Event)) (*Summary, error) {
+			return o.Rotate(ctx, of, report)
+		}
+	}
+	exchanged := func(w *world, o *operator) *operator {
+		three(w, o)
+		if _, err := o.Rotate(context.Background(), inventory.RotateTokenKey, w.events()); err != nil {
+			w.t.Fatal(err)
+		}
+		_, err := w.kube(o).Secrets("default").Create(context.Background(), &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: "token"}, Type: corev1.SecretTypeServiceAccountToken,
+			Data: map[string][]byte{corev1.ServiceAccountTokenKey: []byte("old")}}, metav1.CreateOptions{})
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		return o
+	}
 	newer := func(o *operator) *operator { return o.to("v1.36.4").again(fromMirror) }
 	mirrored := func(commands ...func(*operator) *operator) func(*world, *operator) *operator {
 		return func(w *world, o *operator) *operator {
@@ -233,6 +252,8 @@ func matrixModes() []matrixMode {
 		{name: "remove_cluster", prepare: after(same, master(zoneC), poolD), run: down(anywhere), removes: true, partly: true},
 		{name: "rotate_certificates", prepare: three, run: rotates, preview: preview(same), quorum: true},
 		{name: "rotate_encryption_key", prepare: three, run: exchanges, preview: preview(same), quorum: true, one: true},
+		{name: "rotate_service_account_key", prepare: three, run: exchangesTokens(inventory.RotateTokenKey), preview: preview(same), quorum: true, one: true},
+		{name: "distrust_service_account_key", prepare: exchanged, run: exchangesTokens(inventory.DistrustTokenKey), preview: preview(same), quorum: true, one: true},
 	}
 }
 

@@ -94,6 +94,10 @@ func TestModesPicture(t *testing.T) {
 	add("rotate", rotate.List(r.Task, rotate.Master{Object: masters[1]}, "1"), nil)
 	keys := &rotate.Plan{Rotation: inventory.Rotation{Of: inventory.RotateEncryptionKey, ID: "1"}, Masters: []rotate.Master{{Object: masters[0]}, {Object: masters[1]}}}
 	add("rotate key", slices.Concat(keys.Lists(r.Task)...), nil)
+	keys.Of = inventory.RotateTokenKey
+	add("rotate tokens", slices.Concat(keys.Lists(r.Task)...), nil)
+	keys.Of = inventory.DistrustTokenKey
+	add("distrust tokens", slices.Concat(keys.Lists(r.Task)...), nil)
 	pool := &walkOfRoll{Cluster: o.ofType("e2-standard-4").Cluster}
 	x, err := pool.ofPool(settings.PoolID{Zone: zoneC}).listed(ctx, hold{}, looking)
 	add("roll pool", x.items, err)

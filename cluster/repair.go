@@ -178,8 +178,9 @@ func (c *Cluster) OnRotate(f func(Rotating) error) { c.rotates = f }
 
 // Rotate makes something of all masters anew (one of [inventory.Rotatable]), one master after
 // the other: all have to be well before each and with each. Leaf certificates are signed by the
-// authorities that are there, and Secrets are written with another key before the old one goes.
-// Nobody sees it: no API server and no etcd is ended. Cut anywhere, the same again goes on.
+// authorities that are there, Secrets are written with another key before the old one goes, and
+// tokens by the old key are taken until that is distrusted. Of these the last alone is seen where
+// there is one master: its API server starts anew. Cut anywhere, the same again goes on.
 func (c *Cluster) Rotate(ctx context.Context, of string, report func(plan.Event)) (s *Summary, err error) {
 	warning, err := c.withLease(ctx, settings.RotateVerb, report, func(ctx context.Context, h hold, report func(plan.Event)) (err error) {
 		s = nil
@@ -233,7 +234,7 @@ func (c *Cluster) rotation(ctx context.Context, r *run, of string, see func() (*
 	}
 	p, err := rotate.Judge(seen, of, time.Now())
 	if err == nil {
-		err = preflight.FitToRotate(ctx, r.Task, of == inventory.RotateEncryptionKey)
+		err = preflight.FitToRotate(ctx, r.Task, of == inventory.RotateEncryptionKey || of == inventory.DistrustTokenKey)
 	}
 	if err != nil || c.rotates == nil {
 		return p, err
@@ -249,6 +250,7 @@ func (c *Cluster) rotation(ctx context.Context, r *run, of string, see func() (*
 		}
 		x.Masters = append(x.Masters, Rolled{m.Name, m.Zone, why})
 	}
+	x.Ends = p.Ends(ctx, r.Env)
 	return p, c.rotates(x)
 }
 
@@ -256,6 +258,8 @@ func (c *Cluster) rotation(ctx context.Context, r *run, of string, see func() (*
 var madeAnew = map[string]string{
 	inventory.RotateCertificates:  "all certificates that masters show",
 	inventory.RotateEncryptionKey: "the key that Secrets are encrypted with in etcd",
+	inventory.RotateTokenKey:      "the key that tokens of service accounts are signed with",
+	inventory.DistrustTokenKey:    "which keys tokens of service accounts are taken by: the one that signs",
 }
 
 // rotate makes what is left anew, and returns the masters that it was left of.

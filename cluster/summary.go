@@ -159,6 +159,8 @@ type Rolling struct {
 type Rotating struct {
 	Masters []Rolled
 	Since   string // when a run began it that was cut; "" where this one begins it
+	// Ends is what is let in no more by it, a line each, which a person may want to wait for.
+	Ends []string
 }
 
 // A RolledPool is a pool whose nodes are made again, or are left as they are.

@@ -170,7 +170,10 @@ func (w *world) forgetRotation(all map[string]map[string]any) {
 		for path := range all {
 			if m := masters.FindStringSubmatch(path); m != nil {
 				g, err := w.models.Guest(m[2], m[1])
-				if err != nil || label != inventory.RotateCertificates+"_"+g.Rotated() && label+" alone" != inventory.RotateEncryptionKey+"_"+g.Exchanged() {
+				if err != nil || !slices.Contains([]string{
+					inventory.RotateCertificates + "_" + g.Rotated(), inventory.RotateEncryptionKey + "_" + strings.TrimSuffix(g.Exchanged(), " alone"),
+					inventory.RotateTokenKey + "_" + strings.TrimSuffix(g.ExchangedTokens(), " signs"), inventory.DistrustTokenKey + "_" + strings.TrimSuffix(g.ExchangedTokens(), " alone"),
+				}, label) {
 					old++
 				}
 			}

@@ -117,6 +117,40 @@ func ExchangeKey(ctx context.Context, r *Runner, from *Host, to Host, stage Encr
 	return err
 }
 
+// Stages of an exchange of the key that tokens of service accounts are signed with.
+const (
+	TokenKeyTrusted = "trusted" // tokens by the new one are taken
+	TokenKeySigns   = "signs"   // it signs; those by the old one are taken
+	TokenKeyAlone   = "alone"   // those by the old one are not
+)
+
+// TokenStages are all, in their order.
+var TokenStages = []string{TokenKeyTrusted, TokenKeySigns, TokenKeyAlone}
+
+// ExchangeTokenKey brings a master to a stage of a rotation of the key that tokens of service
+// accounts are signed with. The new one is that of the master that has it, which signs with it
+// already or does not; from is nil if none has: then it is made there.
+func ExchangeTokenKey(ctx context.Context, r *Runner, from *Host, to Host, stage, rotation string) error {
+	var have []byte
+	if from != nil {
+		var k scripts.Keys
+		if err := r.ask(ctx, *from, scripts.ExportKeys, &k); err != nil {
+			return err
+		}
+		if have = k.Files[scripts.NewTokenKeyFile]; len(have) == 0 {
+			have = k.Files[scripts.TokenKeyFile]
+		}
+	}
+	var answer struct {
+		At string `json:"serviceAccount"`
+	}
+	err := r.ask(ctx, to, scripts.ServiceAccountKey(have), &answer, stage, rotation)
+	if want := rotation + " " + stage; err == nil && answer.At != want {
+		err = fmt.Errorf("reading service-account-key of %s: it is at %.40q, not at %q", to.Name, answer.At, want)
+	}
+	return err
+}
+
 // secretName is a Secret's, behind its namespace.
 var secretName = regexp.MustCompile(`^[a-z0-9-]{1,63}/[a-z0-9.-]{1,253}$`)
 

@@ -82,6 +82,7 @@ type Master struct {
 	// Rotated is which rotation of them was done there last, "" of none.
 	Rotated    string     `json:"rotated"`
 	Encryption Encryption `json:"encryption"`
+	TokenKey   TokenKey   `json:"serviceAccount"`
 }
 
 // Encryption is what a master encrypts Secrets with in etcd.
@@ -92,6 +93,15 @@ type Encryption struct {
 	// Rotation is which exchange of the key was done there last, Stage how far; "" of none.
 	Rotation string          `json:"rotation"`
 	Stage    EncryptionStage `json:"stage"`
+}
+
+// TokenKey is what a master signs tokens of service accounts with.
+type TokenKey struct {
+	Signs string `json:"signs"` // how tokens name it, "" unless all was asked for
+	Keys  int    `json:"keys"`  // by which tokens are taken
+	// Rotation is which exchange of the key was done there last, Stage how far; "" of none.
+	Rotation string `json:"rotation"`
+	Stage    string `json:"stage"`
 }
 
 // Rings asks the members on a master about both rings.
@@ -155,8 +165,14 @@ func parseMaster(text []byte) (status Master, err error) {
 	if x := status.Encryption; !rotation.MatchString(x.Rotation) || x.Stage != "" && !slices.Contains(EncryptionStages, x.Stage) {
 		return status, fmt.Errorf("%.100q %.100q is no exchange of an encryption key", x.Rotation, x.Stage)
 	}
+	if x := status.TokenKey; !rotation.MatchString(x.Rotation) || x.Stage != "" && !slices.Contains(TokenStages, x.Stage) || !tokenKeyID.MatchString(x.Signs) {
+		return status, fmt.Errorf("%.100q %.100q of %.100q is no exchange of the key of service accounts", x.Rotation, x.Stage, x.Signs)
+	}
 	return status, status.Disk.check()
 }
+
+// tokenKeyID is how a token names the key that it is signed with.
+var tokenKeyID = regexp.MustCompile(`^[A-Za-z0-9_-]{0,64}$`)
 
 // rotation is what one is called: when it was begun.
 var rotation = regexp.MustCompile(`^[0-9]{0,18}$`)

@@ -24,6 +24,7 @@ var changes = map[string]bool{
 
 	"rotate-certificates": true,
 	"encryption-key":      true,
+	"service-account-key": true,
 	"keep-rings":          true,
 	"settle-version":      true,
 }

@@ -11,7 +11,8 @@
 #     "kind":"NOSPACE"}],"size":20480,"inUse":16384,"quota":4294967296,"writes":""},
 #     "events":{…}},"disk":{"bytes":…,"free":…,"inodes":…,"freeInodes":…},
 #     "certificates":[{"name":"apiserver","ends":2082585600}],"rotated":"1767225600000",
-#     "encryption":{"keys":["key1"],"rotation":"1767225600000","stage":"behind"},"clock":1767225600.5}
+#     "encryption":{"keys":["key1"],"rotation":"1767225600000","stage":"behind"},
+#     "serviceAccount":{"signs":"KID","keys":2,"rotation":"1767225600000","stage":"signs"},"clock":1767225600.5}
 #
 # id and learner are this machine's own member, index the newest entry it has
 # applied, bytes what it has on disk: one that joins takes no questions before it
@@ -29,7 +30,9 @@
 # seconds since 1970 at which each ends; else there are none. rotated is which rotation of
 # them was done here last, "" of none. encryption has the names of the keys that Secrets are
 # encrypted with, the one for what is written first, and how far the last exchange of them
-# has come here (encryption-key). disk is this master's own, clock its time as the last thing that is read. Changes nothing.
+# has come here (encryption-key). serviceAccount has the same of the key that tokens are signed
+# with (service-account-key), how many keys are trusted, and how tokens name the one that signs,
+# with the argument writes only. disk is this master's own, clock its time as the last thing that is read. Changes nothing.
 set -euo pipefail
 export PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C
 PKI=/mnt/disks/master-pd/etcd/pki
@@ -137,6 +140,17 @@ encryption() {
 	printf '{"keys":[%s],"rotation":"%s","stage":"%s"}' "$names" "$(tr -cd '0-9' <<<"$rotation")" "$(tr -cd '[:lower:]' <<<"$stage")"
 }
 
+# service_account prints the JSON of what tokens of service accounts are signed with.
+service_account() {
+	local dir=/etc/kubernetes/pki keys id='' rotation='' stage=''
+	keys=$(grep -c 'BEGIN PUBLIC KEY' "$dir/sa.pub" 2>/dev/null) || true
+	if [[ $ASK == writes ]]; then
+		id=$(openssl pkey -in "$dir/sa.key" -pubout -outform DER 2>/dev/null | openssl dgst -sha256 -binary | base64 -w 0 | tr '+/' '-_' | tr -d '=') || id=''
+	fi
+	read -r rotation stage 2>/dev/null <"${PKI%/etcd/pki}/hakube/service-account-key" || true
+	printf '{"signs":"%s","keys":%d,"rotation":"%s","stage":"%s"}' "$id" "${keys:-0}" "$(tr -cd '0-9' <<<"$rotation")" "$(tr -cd '[:lower:]' <<<"$stage")"
+}
+
 # silence RING ERROR prints ERROR, and why its member takes no questions as far as
 # systemd and its journal know: "its etcd is activating, restarted 0 times: failed to
 # publish …: too many requests".
@@ -186,5 +200,5 @@ ring() {
 exec 3< <(ring events 4002) # both at once: each may take seconds to say that it does not run
 shown=''
 [[ $ASK != writes ]] || shown=$(certificates)
-printf '{"rings":{"main":%s,"events":%s},"disk":%s,"certificates":[%s],"rotated":"%s","encryption":%s,"clock":%s}\n' "$(ring main 2379)" "$(cat <&3)" \
-	"$(disk)" "$shown" "$(rotated)" "$(encryption)" "$(date +%s.%N)"
+printf '{"rings":{"main":%s,"events":%s},"disk":%s,"certificates":[%s],"rotated":"%s","encryption":%s,"serviceAccount":%s,"clock":%s}\n' "$(ring main 2379)" "$(cat <&3)" \
+	"$(disk)" "$shown" "$(rotated)" "$(encryption)" "$(service_account)" "$(date +%s.%N)"

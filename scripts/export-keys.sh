@@ -2,7 +2,8 @@
 # hakube: export-keys
 #
 # Prints the cluster's certificate authorities, the key its secrets are encrypted
-# with if they are, and its version as one line of JSON, for a master that joins:
+# with if they are, the keys of tokens, and its version as one line of JSON, for a master
+# that joins:
 #
 #   {"version":"v1.36.3","files":{"kubernetes/pki/ca.crt":"BASE64",…}}
 #
@@ -18,7 +19,9 @@ DISK=/mnt/disks/master-pd
 }
 files=''
 names=(kubernetes/pki/{ca,front-proxy-ca}.{crt,key} kubernetes/pki/sa.{key,pub} etcd/pki/ca.{crt,key})
-if [[ -s $DISK/kubernetes/pki/encryption.yaml ]]; then names+=(kubernetes/pki/encryption.yaml); fi
+for name in kubernetes/pki/{encryption.yaml,sa-new.key}; do
+	if [[ -s $DISK/$name ]]; then names+=("$name"); fi
+done
 for name in "${names[@]}"; do
 	[[ -s $DISK/$name ]] || {
 		echo "this machine has no $name" >&2

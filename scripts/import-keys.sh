@@ -43,11 +43,24 @@ more_keys() {
 		END { if (strange || !last || !theirs) exit 1; for (i = 1; i in line; i++) { print line[i]; if (i == last) printf "%s", more } }' "$1" -
 }
 
+# all_public FILE prints its public keys, and those on stdin that are not among them.
+all_public() {
+	awk 'BEGIN { RS = "-----END PUBLIC KEY-----\n*" } /BEGIN/ && !($0 in has) { has[$0]; printf "%s-----END PUBLIC KEY-----\n", $0 }' "$1" -
+}
+
 key() {
 	local mode=0600 more
 	[[ $1 != *.crt && $1 != *.pub ]] || mode=0644
 	if [[ -s $DISK/$1 ]] && base64 -d <<<"$2" | cmp -s - "$DISK/$1"; then return; fi
 	if [[ -e $DISK/hakube/founded && $1 == */encryption.yaml && -s $DISK/$1 ]] && more=$(base64 -d <<<"$2" | more_keys "$DISK/$1"); then
+		[[ $more != "$(<"$DISK/$1")" ]] || return 0
+		write "$DISK/$1" "$mode" <<<"$more"
+		count=$((count + 1))
+		return
+	fi
+	if [[ -e $DISK/hakube/founded && $1 == */sa*.* ]]; then # it signs as it does, and takes what others have signed
+		[[ $1 == */sa.pub ]] || return 0
+		more=$(base64 -d <<<"$2" | all_public "$DISK/$1")
 		[[ $more != "$(<"$DISK/$1")" ]] || return 0
 		write "$DISK/$1" "$mode" <<<"$more"
 		count=$((count + 1))

@@ -48,7 +48,7 @@ var (
 	// RegisterNode makes a master's Node again.
 	RegisterNode = withFunctions("register-node", registerNode)
 	// RotateCertificates makes a master's leaf certificates anew.
-	RotateCertificates = withFunctions("rotate-certificates", rotateCertificates)
+	RotateCertificates = withFunctions("rotate-certificates", startsAnew+rotateCertificates)
 	// OldSecrets asks which Secrets etcd has by another key than a rotation's.
 	OldSecrets = withFunctions("old-secrets", secretsBy+oldSecrets)
 	// ForceRing makes a master's member the only one of its ring.
@@ -89,6 +89,10 @@ var (
 	oldSecrets string
 	//go:embed encryption-key.sh
 	encryptionKey string
+	//go:embed starts-anew.sh
+	startsAnew string
+	//go:embed service-account-key.sh
+	serviceAccountKey string
 	//go:embed force-ring.sh
 	forceRing string
 	//go:embed backup.sh
@@ -124,6 +128,19 @@ const EncryptionFile = "kubernetes/pki/encryption.yaml"
 // yet. It holds keys: it is for one connection, and never for a log.
 func EncryptionKey(have []byte) string {
 	return withFunctions("encryption-key", "HAVE="+base64.StdEncoding.EncodeToString(have)+"\n"+secretsBy+encryptionKey)
+}
+
+// Files of the key that tokens of service accounts are signed with, below the data disk: the
+// one that does, and the one that will.
+const (
+	TokenKeyFile    = "kubernetes/pki/sa.key"
+	NewTokenKeyFile = "kubernetes/pki/sa-new.key"
+)
+
+// ServiceAccountKey brings a master a stage further in exchanging that key; have is the new one
+// as another master has it, nil where none does. It holds a key, as EncryptionKey does.
+func ServiceAccountKey(have []byte) string {
+	return withFunctions("service-account-key", "HAVE="+base64.StdEncoding.EncodeToString(have)+"\n"+startsAnew+serviceAccountKey)
 }
 
 // Keys are what ExportKeys prints.

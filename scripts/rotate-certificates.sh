@@ -84,31 +84,6 @@ all_show() {
 	done
 }
 
-# Who reads a certificate only when it starts, as the kernel names it, and where it says
-# that it is well.
-declare -A STARTED=([kube-controller]=10257 [kube-scheduler]=10259)
-
-# has_started NAME OLD... tells whether a process of that name is well that is none of the
-# old ones.
-has_started() {
-	local pid
-	for pid in $(pgrep -x "$1"); do
-		[[ " ${*:2} " != *" $pid "* ]] || return 1
-	done
-	[[ -n ${pid:-} ]] && curl -fsSk -m 5 -o /dev/null "https://127.0.0.1:${STARTED[$1]}/healthz" 2>/dev/null
-}
-
-# start_anew ends the processes, one after the other: there are others on other masters,
-# and of one master pods go on meanwhile.
-start_anew() {
-	local name old
-	for name in "${!STARTED[@]}"; do
-		mapfile -t old < <(pgrep -x "$name")
-		if ((${#old[@]} > 0)); then kill "${old[@]}" || true; fi
-		wait_until 180 "$name has started with its new certificate" has_started "$name" "${old[@]}"
-	done
-}
-
 rotate_certificates() {
 	[[ -e $STATE/founded ]] || die "this machine is no master yet"
 	if [[ -s $STATE/certificates && $(<"$STATE/certificates") == "$1" ]]; then return; fi
@@ -119,7 +94,7 @@ rotate_certificates() {
 	put_new_certificates
 	trap - HUP INT TERM PIPE
 	wait_until 120 "API server and etcd show their new certificates" all_show
-	start_anew
+	start_anew "${!STARTED[@]}"
 	wait_until 60 "the API server is ready" api_is_ready
 	put "$STATE/certificates" <<<"$1"
 	sync -f "$DISK"

@@ -238,14 +238,24 @@ const (
 // RestoreKey is the label of a restore of a snapshot that is not done: which.
 const RestoreKey = "hakube-restore"
 
-// What a rotation is of, as it is typed.
+// What a rotation is of. But for the last it is a word that is typed.
 const (
 	RotateCertificates  = "certificates"
 	RotateEncryptionKey = "encryption-key"
+	RotateTokenKey      = "service-account-key"
+	DistrustTokenKey    = "distrust-service-account-key" // that of before is trusted no more
 )
 
-// Rotatable is all that there are rotations of.
-var Rotatable = []string{RotateCertificates, RotateEncryptionKey}
+// Rotatable is all that there are rotations of, as it is typed.
+var Rotatable = []string{RotateCertificates, RotateEncryptionKey, RotateTokenKey}
+
+// RotationOf is what a rotation of a word is of, or one that ends what another of it has left.
+func RotationOf(word string, distrust bool) string {
+	if distrust {
+		return "distrust-" + word
+	}
+	return word
+}
 
 // A Rotation is one that was begun and is not done: of what, and which, by when it was
 // begun. It is in the labels of the address, and each master that is through with it keeps
@@ -254,6 +264,22 @@ type Rotation struct{ Of, ID string }
 
 // RotationKey is the label of a rotation.
 const RotationKey = "hakube-rotation"
+
+// Command goes on with it.
+func (x Rotation) Command() cure.Command {
+	if word, distrusts := strings.CutPrefix(x.Of, "distrust-"); distrusts {
+		return cure.Distrust(word)
+	}
+	return cure.Rotate(x.Of)
+}
+
+// What it is, for people.
+func (x Rotation) What() string {
+	if x.Of == DistrustTokenKey {
+		return "distrusting the service-account-key of before"
+	}
+	return "a rotation of " + x.Of
+}
 
 // NewRotation is one that begins now.
 func NewRotation(of string, now time.Time) Rotation {
@@ -272,7 +298,7 @@ func (x Rotation) Label() string { return x.Of + "_" + x.ID }
 // rotationOf reads labels.
 func rotationOf(labels map[string]string) *Rotation {
 	of, id, _ := strings.Cut(labels[RotationKey], "_")
-	if _, err := strconv.ParseInt(id, 10, 64); err != nil || !slices.Contains(Rotatable, of) {
+	if _, err := strconv.ParseInt(id, 10, 64); err != nil || !slices.Contains(Rotatable, of) && of != DistrustTokenKey {
 		return nil
 	}
 	return &Rotation{of, id}

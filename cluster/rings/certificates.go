@@ -82,3 +82,13 @@ func (s *Survey) KeyStage(master, rotation string) replicate.EncryptionStage {
 	}
 	return x.Stage
 }
+
+// TokenStage is how far a master has come in a rotation of the key that tokens of service
+// accounts are signed with, "" before its first stage.
+func (s *Survey) TokenStage(master, rotation string) string {
+	x := s.TokenKeys[master]
+	if x.Rotation != rotation {
+		return ""
+	}
+	return x.Stage
+}

@@ -18,6 +18,7 @@ import (
 	"hakube/cluster/live"
 	"hakube/cluster/member"
 	"hakube/cluster/plan"
+	"hakube/cluster/rings"
 	"hakube/cluster/task"
 	"hakube/replicate"
 )
@@ -27,102 +28,37 @@ import (
 // a key that another one cannot read with, so all have the new one before any uses it, and all
 // use it before Secrets are written anew. The old one goes when etcd has nothing by it.
 func (p *Plan) exchange(r *task.Task) [][]plan.Item {
-	var lists [][]plan.Item
-	for _, stage := range replicate.EncryptionStages {
-		l := task.Lines{Want: true}
-		if stage == replicate.KeyAlone {
-			l.Then(member.API(r))
-			l.Then(live.Kubeconfig(r)) // Secrets are written through the API
-			l.Then(rewritten{r.Env, p.Masters[0].Object, p.ID})
-		}
-		for i, m := range p.Masters {
-			if i == 0 {
-				l.Then(before(r, m))
-			}
-			l.Then(key{r.Env, m.Object, r.MastersBut(m.Name), stage, p.ID})
-			l.Then(after(r, m))
-		}
-		lists = append(lists, l.Items)
+	x := encryptionKey(p.ID)
+	alone := task.Lines{Want: true}
+	alone.Then(member.API(r))
+	alone.Then(live.Kubeconfig(r)) // Secrets are written through the API
+	alone.Then(rewritten{r.Env, p.Masters[0].Object, p.ID})
+	return [][]plan.Item{
+		p.stage(r, x, string(replicate.KeyBehind)),
+		p.stage(r, x, string(replicate.KeyFirst)),
+		append(alone.Items, p.stage(r, x, string(replicate.KeyAlone))...),
 	}
-	return lists
 }
 
-// key is the fact that a master has come to a stage, its API server too.
-type key struct {
-	env    *env.Env
-	of     inventory.Object
-	others []inventory.Object // one of which may have the new key already
-	stage  replicate.EncryptionStage
-	id     string // of the rotation
+// encryptionKey is the exchange of that key, as far as its stages go.
+func encryptionKey(id string) exchanged {
+	return exchanged{
+		texts: map[string]string{
+			string(replicate.KeyBehind): "new encryption key behind the old one on ",
+			string(replicate.KeyFirst):  "new encryption key before the old one on ",
+			string(replicate.KeyAlone):  "new encryption key alone on ",
+		},
+		at:     func(s *rings.Survey, m string) string { return string(s.KeyStage(m, id)) },
+		stages: []string{string(replicate.KeyBehind), string(replicate.KeyFirst), string(replicate.KeyAlone)},
+		has:    func(s *rings.Survey, m string) bool { return slices.Contains(s.Encryption[m].Keys, "key-"+id) },
+		why: func(s *rings.Survey, m string) string {
+			return "its keys are " + strings.Join(s.Encryption[m].Keys, " and ")
+		},
+		bring: func(ctx context.Context, r *replicate.Runner, from *replicate.Host, to replicate.Host, stage string) error {
+			return replicate.ExchangeKey(ctx, r, from, to, replicate.EncryptionStage(stage), id)
+		},
+	}
 }
-
-func (k key) String() string {
-	return map[replicate.EncryptionStage]string{
-		replicate.KeyBehind: "new encryption key behind the old one on ",
-		replicate.KeyFirst:  "new encryption key before the old one on ",
-		replicate.KeyAlone:  "new encryption key alone on ",
-	}[k.stage] + k.of.Name
-}
-func (k key) About() plan.Thing { return task.Thing(k.of) }
-
-func (k key) Observe(ctx context.Context) (plan.State, error) {
-	s := k.env.Survey(ctx, []inventory.Object{k.of})
-	if err := s.Silent[k.of.Name]; err != nil {
-		return plan.State{}, err
-	}
-	stages := replicate.EncryptionStages
-	if slices.Index(stages, s.KeyStage(k.of.Name, k.id)) < slices.Index(stages, k.stage) {
-		return plan.State{Is: plan.Absent, Why: "its keys are " + strings.Join(s.Encryption[k.of.Name].Keys, " and ")}, nil
-	}
-	return plan.Exists("")
-}
-
-// keyLimit is what the script may take: 240 s until the API server has read its file, which
-// it does each minute, 60 s until it is ready, and a startup-script that is at work.
-const keyLimit = 12 * time.Minute
-
-func (k key) Do(ctx context.Context) error {
-	from, err := k.whoHas(ctx)
-	if err != nil {
-		return err
-	}
-	return k.env.OverSSH(ctx, k.of, keyLimit, func(ctx context.Context, to replicate.Host) error {
-		var has *replicate.Host
-		if from != nil {
-			h, err := k.env.Host(ctx, *from)
-			if err != nil {
-				return err
-			}
-			has = &h
-		}
-		if err := k.env.Gate.Ask(ctx); err != nil {
-			return err
-		}
-		return replicate.ExchangeKey(ctx, k.env.Deps.SSH, has, to, k.stage, k.id)
-	})
-}
-
-// whoHas is another master that has the new key, nil if none has: then it is made. Each of
-// them has to say so: two keys of one name would be the end of what is written with one.
-func (k key) whoHas(ctx context.Context) (*inventory.Object, error) {
-	if k.stage != replicate.KeyBehind {
-		return nil, nil
-	}
-	s := k.env.Survey(ctx, k.env.AsSeen(k.others))
-	for _, m := range k.others {
-		if slices.Contains(s.Encryption[m.Name].Keys, "key-"+k.id) {
-			return &m, nil
-		}
-	}
-	for _, m := range k.others {
-		if err := s.Silent[m.Name]; err != nil {
-			return nil, fmt.Errorf("asking %s whether it has the new key: %w", m.Name, err)
-		}
-	}
-	return nil, nil
-}
-
-func (key) Undo(context.Context) error { return nil } // never unwanted
 
 // rewritten is the fact that etcd has no Secret by another key than the new one.
 type rewritten struct {

@@ -21,7 +21,11 @@ type Master struct {
 // A Plan is what a rotation comes to.
 type Plan struct {
 	inventory.Rotation
-	Begun   bool // by a run that was cut: this one goes on with it
+	Begun bool // by a run that was cut: this one goes on with it
+	// Signs is how tokens of service accounts name the key that all masters sign with, where
+	// others are to be distrusted, and Until when pods may hold one by these.
+	Signs   string
+	Until   time.Time
 	Masters []Master
 }
 
@@ -46,8 +50,8 @@ func Judge(s *status.Snapshot, of string, now time.Time) (*Plan, error) {
 	if begun := s.Held.Rotation; begun != nil && s.Unrotated(begun) {
 		if begun.Of != of {
 			return nil, &refusal.Refused{
-				Why:  fmt.Sprintf("a rotation of %s is not done, which was begun on %s", begun.Of, begun.Since().Format(time.RFC3339)),
-				Cure: cure.Hint("bring it to its end first", cure.Rotate(begun.Of)),
+				Why:  fmt.Sprintf("%s is not done, which was begun on %s", begun.What(), begun.Since().Format(time.RFC3339)),
+				Cure: cure.Hint("bring it to its end first", begun.Command()),
 			}
 		}
 		p.Rotation, p.Begun = *begun, true
@@ -60,7 +64,7 @@ func Judge(s *status.Snapshot, of string, now time.Time) (*Plan, error) {
 			x.Half = true
 		default:
 			return nil, &refusal.Refused{
-				Why:  fmt.Sprintf("%s fails: %s; a rotation of %s is made while all masters are well, so that what comes of it is seen", m.Name, why, of),
+				Why:  fmt.Sprintf("%s fails: %s; %s is made while all masters are well, so that what comes of it is seen", m.Name, why, p.What()),
 				Cure: cure.Hint("bring it back first", cure.Repair(m.Name)),
 			}
 		}
@@ -71,6 +75,11 @@ func Judge(s *status.Snapshot, of string, now time.Time) (*Plan, error) {
 	}
 	if len(p.Left()) > 0 {
 		if err := needs(s, of, now); err != nil {
+			return nil, err
+		}
+	}
+	if of == inventory.DistrustTokenKey {
+		if err := p.distrusts(s); err != nil {
 			return nil, err
 		}
 	}
@@ -100,8 +109,11 @@ func why(s *status.Snapshot, m status.ObservedMaster) string {
 // needs is what a rotation lacks, whatever masters are like: of certificates authorities that
 // live for a while, of an encryption key one that there is.
 func needs(s *status.Snapshot, of string, now time.Time) error {
-	if of == inventory.RotateEncryptionKey {
+	switch of {
+	case inventory.RotateEncryptionKey:
 		return encrypted(s)
+	case inventory.RotateTokenKey, inventory.DistrustTokenKey:
+		return nil
 	}
 	ends := s.Rings.AuthoritiesEnding(now)
 	if len(ends) == 0 {
@@ -127,6 +139,32 @@ func encrypted(s *status.Snapshot) error {
 				Cure: "hakube encrypts no cluster later: https://kubernetes.io/docs/tasks/administer-cluster/encrypt-data/ tells how it is done by hand",
 			}
 		}
+	}
+	return nil
+}
+
+// distrusts refuses to distrust a key that a master signs with, and where there is no other.
+func (p *Plan) distrusts(s *status.Snapshot) error {
+	most := 0
+	for _, m := range s.Masters {
+		x := s.Rings.TokenKeys[m.Name]
+		most = max(most, x.Keys)
+		if x.Signs == "" || p.Signs != "" && x.Signs != p.Signs {
+			return &refusal.Refused{
+				Why:  fmt.Sprintf("%s signs tokens of service accounts with another key than others do", m.Name),
+				Cure: cure.Hint("have all sign with one first", cure.Rotate(inventory.RotateTokenKey)),
+			}
+		}
+		p.Signs = x.Signs
+	}
+	if most < 2 && !p.Begun {
+		return &refusal.Refused{
+			Why:  "tokens of service accounts are taken by the key alone that signs: there is none to distrust",
+			Cure: cure.Hint("make another one", cure.Rotate(inventory.RotateTokenKey)),
+		}
+	}
+	if since := s.RotatedTokens(); !p.Begun && !since.IsZero() {
+		p.Until = since.Add(status.TokensPass)
 	}
 	return nil
 }

@@ -18,8 +18,13 @@ import (
 
 // Lists are all that is left of a rotation, one list after the other. Each can be cut anywhere.
 func (p *Plan) Lists(r *task.Task) (lists [][]plan.Item) {
-	if p.Of == inventory.RotateEncryptionKey {
+	switch p.Of {
+	case inventory.RotateEncryptionKey:
 		return p.exchange(r)
+	case inventory.RotateTokenKey:
+		return p.signing(r)
+	case inventory.DistrustTokenKey:
+		return p.distrust(r)
 	}
 	for _, m := range p.Left() {
 		lists = append(lists, List(r, m, p.ID))

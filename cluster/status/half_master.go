@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"hakube/cluster/inventory"
 	"hakube/cluster/kube"
@@ -162,8 +163,13 @@ func (s *Snapshot) Unrotated(x *inventory.Rotation) bool {
 
 // Rotated tells that a master is through with a rotation.
 func (s *Snapshot) Rotated(x *inventory.Rotation, m ObservedMaster) bool {
-	if x.Of == inventory.RotateEncryptionKey {
+	switch x.Of {
+	case inventory.RotateEncryptionKey:
 		return s.Rings.KeyStage(m.Name, x.ID) == replicate.KeyAlone
+	case inventory.RotateTokenKey:
+		return s.Rings.TokenStage(m.Name, x.ID) == replicate.TokenKeySigns
+	case inventory.DistrustTokenKey:
+		return s.Rings.TokenStage(m.Name, x.ID) == replicate.TokenKeyAlone
 	}
 	return s.Rings.Rotated[m.Name] == x.ID
 }
@@ -185,9 +191,9 @@ func (s *Snapshot) rotating() []Unfinished {
 		has := s.has(x, m)
 		at[has] = append(at[has], m.Name)
 	}
-	text := fmt.Sprintf("a rotation of %s is not done", x.Of)
+	text := x.What() + " is not done"
 	sep := ": "
-	for _, has := range []string{hasOld, hasOldKey, hasBehind, hasFirst, hasAlone} {
+	for _, has := range []string{hasOld, hasOldKey, hasBehind, hasFirst, hasAlone, hasTrusted, hasSigning, hasBoth, hasNone} {
 		if names := at[has]; len(names) > 0 {
 			text += sep + fmt.Sprintf("%d of %d masters have %s: %s", len(names), len(s.Masters), has, strings.Join(names, " "))
 			sep = "; "
@@ -196,7 +202,7 @@ func (s *Snapshot) rotating() []Unfinished {
 	if len(unknown) > 0 {
 		text += "; not known of " + strings.Join(unknown, " ")
 	}
-	return half(text, cure.Rotate(x.Of).String(), "")
+	return half(text, x.Command().String(), "")
 }
 
 // What masters have in the middle of a rotation, in words.
@@ -207,16 +213,62 @@ const (
 	hasBehind = "the new key behind that of before"
 	hasFirst  = "the new key first"
 	hasAlone  = "the new key alone"
+
+	hasTrusted = "the new key trusted"
+	hasSigning = "the new key signing"
+	hasBoth    = "the key of before trusted too"
+	hasNone    = "no other key trusted"
 )
 
 func (s *Snapshot) has(x *inventory.Rotation, m ObservedMaster) string {
-	if x.Of != inventory.RotateEncryptionKey {
-		if s.Rotated(x, m) {
-			return hasNew
-		}
+	stage := s.Rings.TokenStage(m.Name, x.ID)
+	switch {
+	case x.Of == inventory.RotateTokenKey:
+		return map[string]string{"": hasOldKey, replicate.TokenKeyTrusted: hasTrusted, replicate.TokenKeySigns: hasSigning}[stage]
+	case x.Of == inventory.DistrustTokenKey && stage == replicate.TokenKeyAlone:
+		return hasNone
+	case x.Of == inventory.DistrustTokenKey:
+		return hasBoth
+	case x.Of == inventory.RotateCertificates && s.Rotated(x, m):
+		return hasNew
+	case x.Of == inventory.RotateCertificates:
 		return hasOld
 	}
 	return map[replicate.EncryptionStage]string{replicate.KeyBehind: hasBehind, replicate.KeyFirst: hasFirst, replicate.KeyAlone: hasAlone, "": hasOldKey}[s.Rings.KeyStage(m.Name, x.ID)]
+}
+
+// TokensPass is for how long after a rotation pods may hold tokens by the key of before:
+// kubelets renew each within 24 hours (pkg/kubelet/token: maxTTL), and a rotation takes a while.
+const TokensPass = 25 * time.Hour
+
+// RotatedTokens is when the newest rotation of the key of tokens was begun that masters tell
+// of; zero if none does.
+func (s *Snapshot) RotatedTokens() (since time.Time) {
+	for _, m := range s.Masters {
+		if x := s.Rings.TokenKeys[m.Name]; x.Rotation != "" {
+			if at := (inventory.Rotation{ID: x.Rotation}).Since(); at.After(since) {
+				since = at
+			}
+		}
+	}
+	return since
+}
+
+// oldTokens is a warning while tokens by a key of before are taken, and nothing is at work on
+// that: a key that is trusted for no reason is one that may be stolen.
+func (s *Snapshot) oldTokens() []string {
+	most := 0
+	for _, m := range s.Masters {
+		most = max(most, s.Rings.TokenKeys[m.Name].Keys)
+	}
+	if most < 2 || s.Held.Rotation != nil && s.Unrotated(s.Held.Rotation) {
+		return nil
+	}
+	text := fmt.Sprintf("tokens of service accounts are taken by %d keys, and one signs", most)
+	if until := s.RotatedTokens().Add(TokensPass); until.After(time.Now()) {
+		return []string{text + fmt.Sprintf("; until %s pods may hold one by another, and then the others can be distrusted", until.Format(time.RFC3339))}
+	}
+	return []string{cure.Hint(text+"; no pod holds one by another any more, and this takes no others", cure.Distrust(inventory.RotateTokenKey))}
 }
 
 // otherVersion tells that a master's kubelet is not of the version that an upgrade is to:

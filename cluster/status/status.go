@@ -184,6 +184,7 @@ func (s *Snapshot) warnings() []string {
 		list = append(list, line)
 	}
 	list = append(list, s.Rings.Ended(time.Now())...)
+	list = append(list, s.oldTokens()...)
 	if s.Held.Unassigned() {
 		list = append(list, "nobody has the address "+s.Held.IP+": the API is dark")
 	}

@@ -200,6 +200,14 @@ func typed() []spell {
 				must(t, err)
 				must(t, s.client(t).Addresses().SetLabels(context.Background(), a.GetName(), a.GetLabelFingerprint(), map[string]string{"hakube": "kubernetes", "hakube-rotation": "certificates_1"}))
 			}, call: []string{"status", kubeconfig}, after: map[string]string{"Rotate": "$H validate"}},
+			{kinds: []string{"Distrust"}, make: func(t *testing.T, s *shell) { // a rotation of long ago
+				s.ok(t, "local", "start", "--machines=model")
+				s.ok(t, "up", zone, "--kubeconfig="+filepath.Join(t.TempDir(), "kubeconfig"))
+				a, err := s.client(t).Addresses().Get(context.Background(), "kubernetes-master-ip")
+				must(t, err)
+				must(t, s.client(t).Addresses().SetLabels(context.Background(), a.GetName(), a.GetLabelFingerprint(), map[string]string{"hakube": "kubernetes", "hakube-rotation": "service-account-key_1"}))
+				s.ok(t, "rotate", "--kubeconfig="+filepath.Join(t.TempDir(), "kubeconfig"), "service-account-key")
+			}, call: []string{"status", kubeconfig}, after: map[string]string{"Distrust": "$H validate"}},
 		}},
 		{name: "upgrade", slips: []slip{
 			{kinds: []string{"Upgrade"}, make: func(t *testing.T, s *shell) {

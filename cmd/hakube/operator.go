@@ -100,19 +100,30 @@ func rotateCommand(u *ui) *cli.Command {
 			"one before any of them uses it, all use it before Secrets are written anew, and the old one goes when etcd has no\n" +
 			"Secret by it. Each step waits until the master's API server has read its file, up to a minute, and ends none; one\n" +
 			"that an older hakube made is started anew, once. Old backups bring the old key with them.\n\n" +
+			"service-account-key is the one that tokens of service accounts are signed with. All masters take tokens by the\n" +
+			"new one before any signs with it; tokens by the old one are taken until --" + distrusts + " ends that, with the same word:\n" +
+			"kubelets give pods new ones within 24 hours, and those in Secrets, which never end, are made anew then. It says\n" +
+			"what is let in no more, and asks if there is anything. API servers read these keys only when they start: they are\n" +
+			"started anew one after the other, and with one or two masters the API is dark for that.\n\n" +
 			"All masters have to vote, take writes and serve, before and after each step. A master that fails, and of\n" +
 			"certificates an authority that ends within 30 days, are refused before the first change. Cut anywhere, the same\n" +
 			"again goes on. Needs no zone.\n\n" + exitHelp,
-		Flags:        settingFlags(),
+		Flags:        append(settingFlags(), distrustFlag()),
 		OnUsageError: usage,
 		Action: func(c *cli.Context) error {
-			s, cl, err := u.rotation(c, changing)
+			s, of, cl, err := u.rotation(c, changing)
 			if err != nil {
 				return err
 			}
-			of := c.Args().First()
-			u.note("rotating %s of masters: cluster %s of project %s (provider %s)", of, s.Prefix, s.Project, s.Provider)
-			cl.OnRotate(func(x cluster.Rotating) error { u.tellRotation(x, u.note); return nil })
+			doing, word := "rotating", c.Args().First()
+			if of == inventory.DistrustTokenKey {
+				doing = "distrusting all but the present"
+			}
+			u.note("%s %s of masters: cluster %s of project %s (provider %s)", doing, word, s.Prefix, s.Project, s.Provider)
+			cl.OnRotate(func(x cluster.Rotating) error {
+				u.tellRotation(x, u.note)
+				return u.confirmEnds(s, x.Ends)
+			})
 			summary, err := cl.Rotate(c.Context, of, u.report())
 			if err != nil {
 				return err
@@ -124,31 +135,68 @@ func rotateCommand(u *ui) *cli.Command {
 			for _, line := range darkness(summary) {
 				u.printf("%s\n", line)
 			}
-			u.note("new %s: %s", of, strings.Join(summary.Rotated, ", "))
+			if of == inventory.DistrustTokenKey {
+				u.note("tokens by no other key are taken: %s", strings.Join(summary.Rotated, ", "))
+			} else {
+				u.note("new %s: %s", word, strings.Join(summary.Rotated, ", "))
+			}
+			if of == inventory.RotateTokenKey {
+				u.note("tokens by the one before are taken as before, and status says from when on no pod holds one")
+			}
 			return nil
 		},
 	}
 }
 
 // rotation reads the command line of a rotation, or of a plan of one.
-func (u *ui) rotation(c *cli.Context, does doing) (s cluster.Settings, cl *cluster.Cluster, err error) {
+func (u *ui) rotation(c *cli.Context, does doing) (s cluster.Settings, of string, cl *cluster.Cluster, err error) {
 	u.json, u.changes = c.Bool("json"), does != looking
 	u.called.by(c, c.Args().Slice()...)
 	switch what := c.Args().First(); {
 	case what == "":
-		return s, nil, usageError{errors.New("name what to rotate: " + rotateArgs)}
+		return s, "", nil, usageError{errors.New("name what to rotate: " + rotateArgs)}
 	case !slices.Contains(inventory.Rotatable, what):
-		return s, nil, usageError{fmt.Errorf("rotate takes one of %s, got %q", rotateArgs, what)}
+		return s, "", nil, usageError{fmt.Errorf("rotate takes one of %s, got %q", rotateArgs, what)}
 	case c.NArg() > 1:
-		return s, nil, usageError{fmt.Errorf("rotate takes one word, got %q too; flags come before it", c.Args().Get(1))}
+		return s, "", nil, usageError{fmt.Errorf("rotate takes one word, got %q too; flags come before it", c.Args().Get(1))}
+	}
+	of = inventory.RotationOf(c.Args().First(), c.Bool(distrusts))
+	if c.Bool(distrusts) && of != inventory.DistrustTokenKey {
+		return s, "", nil, usageError{fmt.Errorf("--%s is for %s: of %s nothing of before is trusted for longer than it takes", distrusts, inventory.RotateTokenKey, c.Args().First())}
 	}
 	if s, err = loadSettings(u, c, cluster.RotateVerb); err != nil {
-		return s, nil, err
+		return s, "", nil, err
 	}
 	if cl, err = connect(c.Context, u, s, does); err == nil {
 		u.goesOn = true
 	}
-	return s, cl, err
+	return s, of, cl, err
+}
+
+// distrusts is the flag of what ends a rotation that leaves something of before trusted.
+const distrusts = "distrust"
+
+func distrustFlag() cli.Flag {
+	return &cli.BoolFlag{Name: distrusts, Usage: "take tokens by no other " + inventory.RotateTokenKey + " than the one that signs"}
+}
+
+// confirmEnds says what is let in no more, and asks a person whether that may be.
+func (u *ui) confirmEnds(s cluster.Settings, ends []string) error {
+	for _, line := range ends {
+		u.warn(line)
+	}
+	if len(ends) == 0 || bool(s.Yes) {
+		return nil
+	}
+	without := cure.Hint("go on without asking", cure.Same().With("KUBERNETES_SKIP_CONFIRM", "true"))
+	if !u.asks(s) {
+		return withHint(errors.New("not done: there is no terminal to ask whether that may end"), without)
+	}
+	answer, err := u.ask(fmt.Sprintf("type the cluster's name, %s, to go on", s.Prefix))
+	if err == nil && answer != string(s.Prefix) {
+		err = withHint(fmt.Errorf("not done, nothing was changed: the name was not %s", s.Prefix), without)
+	}
+	return err
 }
 
 // tellRotation says of each master whether something of it is made anew.

@@ -61,14 +61,14 @@ func planCommand(u *ui) *cli.Command {
 	}
 	rotates := &cli.Command{
 		Name: string(cluster.RotateVerb), Usage: "what rotate would do", ArgsUsage: rotateArgs, OnUsageError: usage,
-		Flags: append(settingFlags(), &cli.BoolFlag{Name: "exit-code", Usage: "exit 3 if there is something to change"}),
+		Flags: append(settingFlags(), distrustFlag(), &cli.BoolFlag{Name: "exit-code", Usage: "exit 3 if there is something to change"}),
 		Action: func(c *cli.Context) error {
-			_, cl, err := u.rotation(c, looking)
+			_, of, cl, err := u.rotation(c, looking)
 			if err != nil {
 				return err
 			}
 			return runPlan(c, u, cl, func(ctx context.Context, report func(plan.Event)) (int, error) {
-				return cl.PreviewRotate(ctx, c.Args().First(), report)
+				return cl.PreviewRotate(ctx, of, report)
 			})
 		},
 	}
@@ -109,7 +109,7 @@ func runPlan(c *cli.Context, u *ui, cl *cluster.Cluster, preview func(context.Co
 	rolls := cluster.Rolling{Masters: []cluster.Rolled{}, Pools: []cluster.RolledPool{}}
 	cl.OnRoll(func(x cluster.Rolling) error { rolls = x; return nil })
 	rotation := cluster.Rotating{Masters: []cluster.Rolled{}}
-	cl.OnRotate(func(x cluster.Rotating) error { rotation = x; return nil })
+	cl.OnRotate(func(x cluster.Rotating) error { rotation, warnings = x, append(warnings, x.Ends...); return nil })
 	changes, err := preview(c.Context, func(e plan.Event) {
 		switch {
 		case !e.Kind.Final():

@@ -17,7 +17,7 @@ import (
 	"hakube/cluster"
 )
 
-// TestRealRoll has masters' certificates and the key of Secrets made anew, and then makes every machine of a
+// TestRealRoll has masters' certificates and the keys of Secrets and tokens made anew, and then makes every machine of a
 // cluster of real ones again, by one command each: three masters in three zones and two
 // nodes, while a register is written and read through the API's address and two pods have
 // a budget of one. In "make test" it is one master, whose
@@ -48,6 +48,7 @@ func TestRealRoll(t *testing.T) {
 
 	g.rotate(t, r, len(masters))
 	g.rotateKey(t, r, masters)
+	g.rotateTokens(t, r, masters)
 	begin := time.Now()
 	var s cluster.Summary
 	decode(t, g.ok(t, "roll", "--all", "--json").stdout, &s)

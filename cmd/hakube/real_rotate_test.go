@@ -69,3 +69,60 @@ func (g *grown) rotateKey(t *testing.T, r *register, masters []string) {
 	g.kubectl(t, "delete", "secret", "kept")
 	g.ok(t, "validate", "--wait=1m")
 }
+
+// rotateTokens: tokens by the old key are taken until that is distrusted, those in Secrets are
+// made anew then, and those by the new key are taken by every master.
+func (g *grown) rotateTokens(t *testing.T, r *register, masters []string) {
+	t.Helper()
+	g.object(t, `{"apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/service-account-token", "metadata": {"name": "copied", "annotations": {"kubernetes.io/service-account.name": "default"}}}`)
+	made := func() string { return g.kubectl(t, "create", "token", "default", "--duration=1h") }
+	copied := func() (token string) {
+		t.Helper()
+		for begin := time.Now(); token == "" && time.Since(begin) < time.Minute; time.Sleep(time.Second) {
+			token = g.kubectl(t, "get", "secret", "copied", "-o", "go-template={{if .data.token}}{{.data.token | base64decode}}{{end}}")
+		}
+		return token
+	}
+	taken := func(what, token, want string) { // by each master
+		t.Helper()
+		for i, zone := range masters {
+			name := "kubernetes-master"
+			if i > 0 {
+				name = g.masters[zone]
+			}
+			if got := g.onIn(t, zone, name, "curl", "-sk", "-o", "/dev/null", "-w", "%{http_code}", "-H", "Authorization: Bearer "+strings.TrimSpace(token), "https://127.0.0.1:443/api"); got != want {
+				t.Errorf("%s: %s answers %s, want %s", what, name, got, want)
+			}
+		}
+	}
+	rotate := func(args ...string) {
+		t.Helper()
+		begin := time.Now()
+		var s cluster.Summary
+		decode(t, g.ok(t, append([]string{"rotate", "--json", "--yes"}, args...)...).stdout, &s)
+		failed, answered := r.Failed(begin)
+		report(t, "rotate %s: %d masters in %.0f s; %d of %d requests failed, longest stall %.1f s; the API's /readyz failed for %.1f s at most",
+			strings.Join(args, " "), len(s.Rotated), time.Since(begin).Seconds(), failed, failed+answered, r.Stall(begin).Seconds(), s.Dark.Longest)
+		if len(s.Rotated) != len(masters) {
+			t.Errorf("rotated are %v", s.Rotated)
+		}
+	}
+	old, inSecret := made(), copied()
+	taken("before", old, "200")
+	taken("before, in a Secret", inSecret, "200")
+	rotate("service-account-key")
+	now := made()
+	if head := func(token string) string { h, _, _ := strings.Cut(token, "."); return h }; head(now) == head(old) || copied() != inSecret {
+		t.Errorf("a new token begins %s, an old one %s; that in a Secret is the same: %t", head(now), head(old), copied() == inSecret)
+	}
+	taken("an old one", old, "200")
+	taken("an old one in a Secret", inSecret, "200")
+	taken("a new one", now, "200")
+	rotate("--distrust", "service-account-key")
+	taken("an old one that is distrusted", old, "401")
+	taken("an old one that was in a Secret", inSecret, "401")
+	taken("a new one after that", now, "200")
+	taken("a new one in a Secret", copied(), "200")
+	g.kubectl(t, "delete", "secret", "copied")
+	g.ok(t, "validate", "--wait=2m")
+}

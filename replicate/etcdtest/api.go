@@ -92,6 +92,9 @@ func (a apiServer) Read() (*kubeapi.Contents, error) {
 }
 
 func (a apiServer) Write(put map[string]json.RawMessage, remove ...string) (int64, error) {
+	if err := a.disk.content.Tokens.fill(put); err != nil {
+		return 0, err
+	}
 	revision, err := a.main().write(put, remove...)
 	for key := range put {
 		if err == nil && strings.HasPrefix(key, kubeapi.Secrets.Key("", "")) {

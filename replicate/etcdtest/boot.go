@@ -250,6 +250,7 @@ func (s *startup) found(disk *dataDisk, cluster string) error {
 		AdminConf: adminConf(address, s.Instance.Attributes[scripts.KeyClusterName], authority.CA, cert, key),
 		Rings:     map[string]*memberData{},
 	}
+	disk.content.Tokens = tokenKeys{Signs: "kid-1", Trusts: []string{"kid-1"}}
 	if s.Instance.Attributes[scripts.KeyEncryptSecrets] == "true" {
 		disk.content.Encryption = []string{"key1"}
 	}

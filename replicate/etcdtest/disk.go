@@ -95,6 +95,8 @@ type content struct {
 	// is written first, and Exchange which exchange of them was brought how far.
 	Encryption []string `json:"encryption,omitempty"`
 	Exchange   exchange `json:"exchange,omitzero"`
+	// Tokens are the keys of tokens of service accounts.
+	Tokens tokenKeys `json:"tokens,omitzero"`
 	// FileSystem is how large it is, in bytes.
 	FileSystem int64        `json:"fileSystem,omitempty"`
 	Crowd      Crowd        `json:"crowd,omitzero"`

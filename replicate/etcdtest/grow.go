@@ -73,7 +73,7 @@ func etcdMember(_ context.Context, c Call) int {
 const (
 	fileCA    = "kubernetes/pki/ca.crt"
 	fileKey   = "kubernetes/pki/ca.key"
-	fileAdmin = "kubernetes/pki/sa.key" // the model's administrator, in the place of another secret
+	fileAdmin = "kubernetes/pki/front-proxy-ca.key" // the model's administrator, in the place of another secret
 )
 
 // exportKeys is scripts/export-keys.sh.
@@ -93,6 +93,7 @@ func exported(x *content) scripts.Keys {
 	if len(x.Encryption) > 0 {
 		k.Files[scripts.EncryptionFile] = []byte(strings.Join(x.Encryption, "\n"))
 	}
+	x.Tokens.export(k.Files)
 	return k
 }
 
@@ -123,19 +124,20 @@ func importKeys(_ context.Context, c Call) int {
 	x := &k.disk.content
 	encrypts := encryptsBy(files[scripts.EncryptionFile])
 	if x.PKI != nil && string(x.PKI.CA) == string(files[fileCA]) {
-		if n := x.alsoBy(encrypts); n == 0 {
+		n := x.alsoBy(encrypts) + x.Tokens.alsoTrust(files)
+		if n == 0 {
 			return c.answer(map[string]int{"imported": 0})
 		}
 		if err := k.disk.save(); err != nil {
 			return c.fail("%v", err)
 		}
-		return c.answer(map[string]int{"imported": 1})
+		return c.answer(map[string]int{"imported": n})
 	}
 	if !x.Joining {
 		return c.fail("this machine is a master already, and its %s is another one", fileCA)
 	}
 	x.PKI, x.AdminConf, x.Version = &pki{CA: files[fileCA], Key: files[fileKey]}, string(files[fileAdmin]), version[1]
-	x.Encryption = encrypts
+	x.Encryption, x.Tokens = encrypts, tokenKeysOf(files)
 	if err := k.disk.save(); err != nil {
 		return c.fail("%v", err)
 	}

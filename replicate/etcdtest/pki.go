@@ -2,6 +2,7 @@ package etcdtest
 
 import (
 	"bytes"
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -10,13 +11,20 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/base64"
+	"encoding/json"
 	"encoding/pem"
 	"fmt"
 	"math/big"
 	"net"
+	"regexp"
+	"slices"
+	"strings"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
+
 	"hakube/replicate/etcdtest/kubeapi"
+	"hakube/scripts"
 )
 
 // A pki is a cluster's certificate authority, kept on its masters' disks.
@@ -167,4 +175,157 @@ users:
     client-key-data: %[5]s
 `, b64(ca), server, cluster, b64(cert), b64(key))
 	return b.String()
+}
+
+// tokenKeys are the keys of tokens of service accounts, as tokens name them.
+type tokenKeys struct {
+	Signs  string   `json:"signs"`
+	Trusts []string `json:"trusts"`
+	Next   string   `json:"next,omitempty"` // will sign
+	At     exchange `json:"at,omitzero"`
+}
+
+const fileTrusted = "kubernetes/pki/sa.pub"
+
+func (k tokenKeys) export(files map[string][]byte) {
+	files[scripts.TokenKeyFile], files[fileTrusted] = []byte(k.Signs), []byte(strings.Join(k.Trusts, "\n"))
+	if k.Next != "" {
+		files[scripts.NewTokenKeyFile] = []byte(k.Next)
+	}
+}
+
+func tokenKeysOf(files map[string][]byte) tokenKeys {
+	return tokenKeys{Signs: string(files[scripts.TokenKeyFile]), Trusts: strings.Fields(string(files[fileTrusted])), Next: string(files[scripts.NewTokenKeyFile])}
+}
+
+// trust has tokens by a key taken.
+func (k *tokenKeys) trust(id string) (n int) {
+	if id != "" && !slices.Contains(k.Trusts, id) {
+		k.Trusts, n = append(k.Trusts, id), 1
+	}
+	return n
+}
+
+// alsoTrust does so with those of a backup.
+func (k *tokenKeys) alsoTrust(files map[string][]byte) (n int) {
+	for _, id := range tokenKeysOf(files).Trusts {
+		n += k.trust(id)
+	}
+	return n
+}
+
+// fill is what a controller-manager does to Secrets for tokens that have none.
+func (k *tokenKeys) fill(put map[string]json.RawMessage) error {
+	for key, value := range put {
+		if !isSecret(key) || !bytes.Contains(value, []byte(corev1.SecretTypeServiceAccountToken)) {
+			continue
+		}
+		var s corev1.Secret
+		if err := json.Unmarshal(value, &s); err != nil {
+			return err
+		}
+		if len(s.Data[corev1.ServiceAccountTokenKey]) > 0 {
+			continue
+		}
+		head := base64.RawURLEncoding.EncodeToString(fmt.Appendf(nil, `{"alg":"ES256","kid":%q}`, k.Signs))
+		if s.Data == nil {
+			s.Data = map[string][]byte{}
+		}
+		s.Data[corev1.ServiceAccountTokenKey] = []byte(head + ".model.model")
+		text, err := json.Marshal(s)
+		if err != nil {
+			return err
+		}
+		put[key] = text
+	}
+	return nil
+}
+
+// TokenKeys are how tokens name the key that the machine signs them with, and those by which
+// it takes them.
+func (g *Guest) TokenKeys() (signs string, trusts []string) {
+	g.w.mu.Lock()
+	defer g.w.mu.Unlock()
+	if g.control == nil {
+		return "", nil
+	}
+	k := g.control.disk.content.Tokens
+	return k.Signs, slices.Clone(k.Trusts)
+}
+
+// ExchangedTokens is which exchange of that was brought how far.
+func (g *Guest) ExchangedTokens() string {
+	g.w.mu.Lock()
+	defer g.w.mu.Unlock()
+	if g.control == nil {
+		return ""
+	}
+	x := g.control.disk.content.Tokens.At
+	return x.Rotation + " " + x.Stage
+}
+
+// tokenKey is what scripts/etcd-status.sh says of it.
+func (g *Guest) tokenKey(all bool) map[string]any {
+	g.w.mu.Lock()
+	defer g.w.mu.Unlock()
+	if g.control == nil {
+		return map[string]any{}
+	}
+	k := g.control.disk.content.Tokens
+	said := map[string]any{"keys": len(k.Trusts), "rotation": k.At.Rotation, "stage": k.At.Stage}
+	if all {
+		said["signs"] = k.Signs
+	}
+	return said
+}
+
+var tokenStage = regexp.MustCompile(`^(trusted|signs|alone)$`)
+
+// serviceAccountKey is scripts/service-account-key.sh.
+func serviceAccountKey(ctx context.Context, c Call) int {
+	if len(c.Args) != 2 || !tokenStage.MatchString(c.Args[0]) || !rotationArgument.MatchString(c.Args[1]) {
+		return c.fail("usage: service-account-key trusted|signs|alone ROTATION")
+	}
+	stage, rotation := c.Args[0], c.Args[1]
+	g := c.Guest
+	g.booted(ctx)
+	if !g.founded() {
+		return c.fail("this machine is no master yet")
+	}
+	g.w.mu.Lock()
+	defer g.w.mu.Unlock()
+	k := &g.control.disk.content.Tokens
+	if stage != "alone" && k.At.Rotation != rotation {
+		if k.Next == k.Signs {
+			k.Next = ""
+		}
+		switch m := haveLine.FindStringSubmatch(c.Script); {
+		case m != nil && m[1] != "":
+			have, err := base64.StdEncoding.DecodeString(m[1])
+			if err != nil {
+				return c.fail("what another master has is no key")
+			}
+			k.Next = string(have)
+		case k.Next == "":
+			k.Next = "kid-" + rotation
+		}
+		k.trust(k.Next)
+		k.trust(k.Signs)
+	}
+	switch {
+	case stage == "signs" && k.Next != "":
+		k.Signs, k.Next = k.Next, ""
+	case stage == "alone" && k.Next != "":
+		return c.fail("another key is here, which does not sign yet")
+	case stage == "alone":
+		k.Trusts = []string{k.Signs}
+	}
+	k.At = exchange{rotation, stage}
+	if err := g.control.disk.save(); err != nil {
+		return c.fail("%v", err)
+	}
+	if !g.ready() {
+		return c.fail("the API server has the keys of its files: not after 240 s")
+	}
+	return c.answer(map[string]string{"serviceAccount": rotation + " " + stage})
 }

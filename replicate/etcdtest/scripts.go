@@ -48,6 +48,7 @@ var known = map[string]Script{
 	"rotate-certificates": rotateCertificates,
 	"encryption-key":      encryptionKey,
 	"old-secrets":         oldSecrets,
+	"service-account-key": serviceAccountKey,
 
 	"backup":  backup,
 	"restore": restore,
@@ -162,7 +163,7 @@ func etcdStatus(_ context.Context, c Call) int {
 	if len(rings) == 0 {
 		return c.fail("this machine has no etcd certificates")
 	}
-	said := map[string]any{"rings": rings, "disk": c.Guest.fullness(), "clock": c.Guest.clock(), "rotated": c.Guest.Rotated(), "encryption": c.Guest.encryption()}
+	said := map[string]any{"rings": rings, "disk": c.Guest.fullness(), "clock": c.Guest.clock(), "rotated": c.Guest.Rotated(), "encryption": c.Guest.encryption(), "serviceAccount": c.Guest.tokenKey(slices.Contains(c.Args, "writes"))}
 	if slices.Contains(c.Args, "writes") {
 		said["certificates"] = c.Guest.certificates()
 	}

@@ -85,6 +85,9 @@ func Roll(of ...string) Command { return command(append([]string{"hakube", "roll
 // Rotate makes keys or certificates anew.
 func Rotate(what string) Command { return command("hakube", "rotate", what) }
 
+// Distrust ends what a rotation has left of before.
+func Distrust(what string) Command { return command("hakube", "rotate", "--distrust", what) }
+
 // Upgrade brings masters, a zone's pool, or all, to another version of Kubernetes; to the one
 // that masters run if it is "".
 func Upgrade(version string, of ...string) Command {
