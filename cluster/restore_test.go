@@ -17,6 +17,7 @@ import (
 	"hakube/cluster/refusal"
 	"hakube/cluster/repair"
 	"hakube/cluster/settings"
+	"hakube/gce"
 	"hakube/replicate"
 )
 
@@ -201,4 +202,35 @@ func TestRestoreCut(t *testing.T) {
 		})
 	}
 	fmt.Printf("REPORT TestRestoreCut: %d restores, %d changing calls, %d cuts\n", len(restoreCuts), calls, all)
+}
+
+// TestRestoreAsItWasByThen: masters that were rolled and upgraded, and then are all lost, are
+// made as the backup says they were, and not as the cluster was begun.
+func TestRestoreAsItWasByThen(t *testing.T) {
+	besideOthers(t)
+	w, _ := newModelWorld(t)
+	c := sickOf(t, w, 1, fromMirror)
+	newer := c.o.to("v1.36.4")
+	_, err := newer.Upgrade().Roll(t.Context(), false, c.events())
+	c.must(err)
+	_, err = c.o.withMasters("e2-standard-4").RollMasters(t.Context(), false, c.events())
+	c.must(err)
+	k := keeperOf(t, c.o)
+	path, record := k.backup(t, "b")
+	c.deleteMachine(0)
+	c.deleteDisk(0)
+	s, err := c.o.Restore(context.Background(), k.source(t, path), c.events(), agreed)
+	c.must(err)
+	c.restoredOnly(s.Repaired[0], record)
+	for name, v := range c.versions(c.o) {
+		if v != "v1.36.4" {
+			t.Errorf("%s is of %s", name, v)
+		}
+	}
+	m, err := c.Client.Instances(c.zones[0]).Get(t.Context(), c.names[0])
+	c.must(err)
+	if size := gce.Base(m.GetMachineType()); size != "e2-standard-4" {
+		t.Errorf("the master is of %s", size)
+	}
+	c.upgraded(newer)
 }

@@ -90,6 +90,16 @@ func Gone(ctx context.Context, e *env.Env, m inventory.Object) error {
 	return group{e, m}.Undo(ctx)
 }
 
+// Makes tells of a master without a machine whether it has a group that would make one, with
+// the votes it had: it is gone when that is.
+func Makes(ctx context.Context, e *env.Env, m inventory.Object) (plan.State, error) {
+	_, is, err := group{e, m}.read(ctx)
+	if is.Is == plan.Present {
+		is.Why = "its group would make it again"
+	}
+	return is, err
+}
+
 // Watches is the fact that a master's group makes its machine again when it is gone.
 type Watches struct {
 	Env *env.Env

@@ -31,7 +31,7 @@ func (g MachineGone) Observe(ctx context.Context) (plan.State, error) {
 	i, err := g.Env.GCE.Instances(g.Of.Zone).Get(ctx, g.Of.Name)
 	switch {
 	case gce.IsNotFound(err):
-		return plan.State{Is: plan.Absent}, nil
+		return grouped.Makes(ctx, g.Env, g.Of)
 	case err != nil:
 		return plan.State{}, err
 	case !g.Env.Owns(i.GetDescription()):
@@ -45,11 +45,11 @@ func (MachineGone) Do(context.Context) error { return nil } // never wanted
 // Undo deletes it; one that a group made goes with that, or it would come again.
 func (g MachineGone) Undo(ctx context.Context) error {
 	i, err := g.Env.GCE.Instances(g.Of.Zone).Get(ctx, g.Of.Name)
-	if err != nil {
-		return err
-	}
-	if inventory.InstanceOf(i).Template != "" {
+	switch {
+	case gce.IsNotFound(err), err == nil && inventory.InstanceOf(i).Template != "":
 		return grouped.Gone(ctx, g.Env, g.Of)
+	case err != nil:
+		return err
 	}
 	return g.Env.GCE.Instances(g.Of.Zone).Delete(ctx, g.Of.Name)
 }

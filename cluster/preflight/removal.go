@@ -24,6 +24,11 @@ func ForeseeRemoval(ctx context.Context, r *task.Task, items []plan.Item) error 
 	if len(gone) == 0 {
 		return nil
 	}
+	kept, err := keptFor(ctx, r, gone)
+	if err != nil {
+		return err
+	}
+	gone = append(gone, kept...)
 	var uses []inventory.Use
 	found, err := gather(ctx,
 		func(ctx context.Context) (_ refusal.Blockers, err error) {
@@ -90,6 +95,29 @@ func reservedFor(r *task.Task, group inventory.Object) (list []inventory.Object)
 		}
 	}
 	return list
+}
+
+// keptFor are those of groups whose machines are gone: nothing but the group itself tells
+// of them.
+func keptFor(ctx context.Context, r *task.Task, gone []inventory.Object) (list []inventory.Object, err error) {
+	for _, o := range gone {
+		if o.Kind != inventory.OwnGroup || r.Have.Has(inventory.Object{Kind: inventory.Instance, Name: o.Name, Zone: o.Zone}) {
+			continue
+		}
+		all, err := r.GCE.InstanceGroupManagers(o.Zone).ListManagedInstances(ctx, o.Name)
+		if err != nil && !gce.IsNotFound(err) {
+			return nil, err
+		}
+		for _, m := range all {
+			state := m.GetPreservedStateFromPolicy()
+			for _, ip := range []string{state.GetInternalIPs()["nic0"].GetIpAddress().GetAddress(), state.GetExternalIPs()["nic0"].GetIpAddress().GetAddress()} {
+				if a := inventory.ObjectAt(ip); a.Kind == inventory.Address {
+					list = append(list, a)
+				}
+			}
+		}
+	}
+	return list, nil
 }
 
 // moreUses reads the users that the modes for one pool or one master have not

@@ -62,11 +62,15 @@ func Onto(ctx context.Context, r *task.Task, s *status.Snapshot, b *backup.Sourc
 	return loss, err
 }
 
-// asRecorded takes what nothing that is left of the cluster tells from the backup's record.
+// asRecorded takes what nothing that is left of the cluster tells from the backup's record. What
+// the address says of its beginning is older than what masters had become by then.
 func asRecorded(r *task.Task, recorded map[string]string) (want settings.Spec) {
 	want = r.Want
 	for _, name := range slices.Sorted(maps.Keys(recorded)) {
-		if name != "KUBE_GCE_ZONE" {
+		switch {
+		case settings.DiesWithMasters(name):
+			want = want.Instead(name, recorded[name])
+		case name != "KUBE_GCE_ZONE":
 			want = want.Taking(name, recorded[name], true)
 		}
 	}

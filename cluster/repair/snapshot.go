@@ -139,5 +139,6 @@ func goOn(r *task.Task, of inventory.Object, from backup.Origin) []plan.Item {
 	all.Mode.Whole = true // Nodes of masters and machines that were lost stand in the backup
 	own.Then(live.OrphanedNodes(&all))
 	own.Then(live.NodeReady{Env: r.Env, Of: of, Rejoins: r.Rejoins})
+	own.Then(grouped.Watched(r, of)...)
 	return own.Items
 }

@@ -30,6 +30,16 @@ func (s Spec) Taking(variable, text string, even bool) Spec {
 	return s
 }
 
+// Instead is Taking, of a value that is newer than the one which was read before.
+func (s Spec) Instead(variable, text string) Spec {
+	if text == "" {
+		return s
+	}
+	s.taken = maps.Clone(s.taken)
+	delete(s.taken, variable)
+	return s.Taking(variable, text, true)
+}
+
 // Saying is the same settings with a variable said, as its text has it; ok is false for a
 // text that is none of its values.
 func (s Settings) Saying(variable, text string) (said Settings, ok bool) {

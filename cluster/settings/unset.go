@@ -170,6 +170,10 @@ const OfVersion = "KUBE_VERSION"
 // with, whatever its machine is.
 func StaysWithData(variable string) bool { return slices.Contains(withData, variable) }
 
+// DiesWithMasters tells whether masters alone have the value that a variable has by now: what
+// the cluster was begun with is an older one.
+func DiesWithMasters(variable string) bool { return Rollable(variable) || variable == OfVersion }
+
 // Rollable tells whether another value of a variable is one to make masters' machines
 // again for.
 func Rollable(variable string) bool {

@@ -195,8 +195,8 @@ func find(ctx context.Context, r *task.Task, s *Snapshot) error {
 	return nil
 }
 
-// addMastersWithoutMachine adds masters that have no machine: those with a disk, and members
-// of a ring.
+// addMastersWithoutMachine adds masters that have no machine: those with a disk, those with a
+// group of their own, which would make one, and members of a ring.
 func (s *Snapshot) addMastersWithoutMachine() {
 	add := func(name, zone string, disk bool) {
 		if !slices.ContainsFunc(s.Masters, func(m ObservedMaster) bool { return m.Name == name }) {
@@ -207,6 +207,9 @@ func (s *Snapshot) addMastersWithoutMachine() {
 		if name, ok := strings.CutSuffix(o.Name, settings.DiskSuffix); ok && o.Kind == inventory.Disk && o.Role == inventory.RoleMasterDisk {
 			add(name, o.Zone, true)
 		}
+	}
+	for _, o := range s.have.Of(inventory.OwnGroup) {
+		add(o.Name, o.Zone, false)
 	}
 	for _, ring := range rings.Names {
 		for _, row := range s.Rings.Members(ring) {

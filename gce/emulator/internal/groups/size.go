@@ -25,6 +25,7 @@ func (g *Reconciler) size(t *store.Tx, r doc.Ref, o doc.Obj) {
 		m := doc.Clone(stay[drop])
 		m["action"] = "DELETING"
 		delete(m, "operation")
+		delete(m, "failed") // whoever goes waits for no other attempt to be made
 		t.Put(members.MemberRef(r, doc.Str(m, "name")), m)
 		stay = append(stay[:drop], stay[drop+1:]...)
 	}
