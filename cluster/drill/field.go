@@ -113,7 +113,9 @@ func reckon(s *status.Status, x Scenario, without []string) (a arithmetic) {
 		}
 		if !known {
 			a.lines = append(a.lines, "ring "+ring+": nobody told of it")
-			a.loses = append(a.loses, ring)
+			if slices.Contains(x.Rings, ring) {
+				a.loses = append(a.loses, ring)
+			}
 			continue
 		}
 		a.lines = append(a.lines, fmt.Sprintf("ring %s: %d of %d voters take part, %d are needed, %d are left", ring, q.Alive, q.Voters, q.Need, left))
