@@ -95,6 +95,9 @@ func matrixModes() []matrixMode {
 	copies := func(often settings.DiskSnapshots) func(*operator) *operator {
 		return func(o *operator) *operator { return o.again(func(s *settings.Settings) { s.DiskSnapshots = often }) }
 	}
+	withoutCopies := func(o *operator) *operator { // by hand: unset is as it is
+		return copies(settings.Daily)(o).again(func(s *settings.Settings) { s.DiskSnapshots = settings.NoSnapshots })
+	}
 	sized := func(most settings.Count) func(*operator) *operator {
 		return func(o *operator) *operator { return o.autoscaled(1, most) }
 	}
@@ -244,10 +247,11 @@ func matrixModes() []matrixMode {
 		{name: "addons_on", prepare: after(addons(settings.NoAddons)), run: up(addons(allAddons)), preview: preview(addons(allAddons)), one: true},
 		{name: "addons_off", prepare: after(addons(allAddons)), run: up(withoutAddons), preview: preview(withoutAddons), one: true},
 		{name: "snapshots_on", prepare: one, run: up(copies(settings.Hourly)), preview: preview(copies(settings.Hourly)), quorum: true},
-		{name: "snapshots_off", prepare: after(copies(settings.Daily)), run: up(copies(settings.NoSnapshots)), preview: preview(copies(settings.NoSnapshots)), quorum: true},
+		{name: "snapshots_off", prepare: after(copies(settings.Daily)), run: up(withoutCopies), preview: preview(withoutCopies), quorum: true},
 		{name: "autoscaler_on", prepare: after(addons(settings.NoAddons)), run: up(sized(5)), preview: preview(sized(5)), one: true},
 		{name: "autoscaler_limits", prepare: fourOf, run: up(sized(2)), preview: preview(sized(2)), quorum: true, one: true},
 		{name: "autoscaler_pool_gone", prepare: after(sized(5), poolC(1)), run: down(poolC(0)), quorum: true, removes: true, one: true},
+		{name: "remove_cluster_snapshots", prepare: after(copies(settings.Hourly)), run: down(same), removes: true, partly: true, one: true},
 		{name: "remove_cluster_addons", prepare: after(addons(allAddons)), run: down(same), removes: true, partly: true, one: true},
 		{name: "remove_cluster", prepare: after(same, master(zoneC), poolD), run: down(anywhere), removes: true, partly: true},
 		{name: "rotate_certificates", prepare: three, run: rotates, preview: preview(same), quorum: true},
