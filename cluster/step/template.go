@@ -71,7 +71,11 @@ func checkTemplate(r *env.Env, removes bool, name string, t *computepb.InstanceT
 			}
 		}
 	}
-	return plan.Exists(gce.Base(p.GetMachineType()))
+	what := gce.Base(p.GetMachineType())
+	if c := task.CardsOf(p); c != "" {
+		what += fmt.Sprintf(" with %d %s", c.Count(), c.Kind())
+	}
+	return plan.Exists(what)
 }
 
 func insertTemplate(ctx context.Context, r *env.Env) (*computepb.InstanceTemplate, error) {

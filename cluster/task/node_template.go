@@ -56,7 +56,7 @@ func UnlikeTemplate(t *computepb.InstanceTemplate, want *settings.Spec) (list []
 		{Variable: "HAKUBE_GRACEFUL_SHUTDOWN", Was: inventory.Switched(m, scripts.KeyGraceful), Want: settings.BoolText(s.Graceful)},
 		{Variable: "PREEMPTIBLE_NODE", Was: settings.BoolText(settings.Bool(p.GetScheduling().GetPreemptible() && !isSpot(p))), Want: settings.BoolText(s.PreemptibleNode)},
 		{Variable: "HAKUBE_SPOT_NODE", Was: settings.BoolText(settings.Bool(isSpot(p))), Want: settings.BoolText(s.SpotNode)},
-		{Variable: "NODE_ACCELERATORS", Was: cardsOf(p).String(), Want: s.Accelerators.String()},
+		{Variable: "NODE_ACCELERATORS", Was: CardsOf(p).String(), Want: s.Accelerators.String()},
 		{Variable: "KUBE_NODE_LABELS", Was: cmp.Or(inventory.MetadataItem(m, scripts.KeyNodeLabels), label.None), Want: s.NodeLabels.String()},
 		{Variable: "KUBE_NODE_TAINTS", Was: cmp.Or(inventory.MetadataItem(m, scripts.KeyNodeTaints), label.None), Want: s.NodeTaints.String()},
 		{Variable: "KUBE_GCE_NODE_SERVICE_ACCOUNT", Was: account.GetEmail(), Want: wantAccount},
@@ -64,8 +64,8 @@ func UnlikeTemplate(t *computepb.InstanceTemplate, want *settings.Spec) (list []
 	}, func(d settings.Difference) bool { return d.Was == d.Want })
 }
 
-// cardsOf are the accelerators of machines that are made of a template.
-func cardsOf(p *computepb.InstanceProperties) gpu.Cards {
+// CardsOf are the accelerators of machines that are made of a template.
+func CardsOf(p *computepb.InstanceProperties) gpu.Cards {
 	for _, a := range p.GetGuestAccelerators() { // Compute Engine takes one type a machine
 		return gpu.Of(gce.Base(a.GetAcceleratorType()), int(a.GetAcceleratorCount()))
 	}

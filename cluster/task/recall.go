@@ -236,7 +236,7 @@ func (r *Task) LikeNodes(ctx context.Context) (settings.Spec, error) {
 	w.takeModel(p)
 	w.takeMetadata(p.GetMetadata())
 	if inventory.MetadataItem(p.GetMetadata(), scripts.KeyPool) == r.Want.Names.Pool {
-		w.take("NODE_ACCELERATORS", cardsOf(p).String())
+		w.take("NODE_ACCELERATORS", CardsOf(p).String())
 		w.take("KUBE_NODE_LABELS", cmp.Or(inventory.MetadataItem(p.GetMetadata(), scripts.KeyNodeLabels), label.None))
 		w.take("KUBE_NODE_TAINTS", cmp.Or(inventory.MetadataItem(p.GetMetadata(), scripts.KeyNodeTaints), label.None))
 	}
