@@ -47,12 +47,15 @@ let_reload() {
 	mv -f "$STATE/kube-apiserver.yaml" "$MANIFEST" # the kubelet takes any file beside it for another manifest
 }
 
-# has_come_along: the API server that listens here has just what the file has.
+# has_come_along: the API server that listens here has just what the file has. Its metrics
+# are long, and are not asked for all the time.
 has_come_along() {
 	local sum
 	sum=$(sha256sum <"$ENCRYPTION")
-	as_admin --request-timeout=30s get --raw /metrics 2>/dev/null |
-		grep -F "last_config_info{" | grep -F 'encryption_config_controller' | grep -F "\"sha256:${sum%% *}\"" >/dev/null
+	if as_admin --request-timeout=30s get --raw /metrics 2>/dev/null |
+		grep -F "last_config_info{" | grep -F 'encryption_config_controller' | grep -F "\"sha256:${sum%% *}\"" >/dev/null; then return; fi
+	sleep "${BETWEEN:-3}"
+	return 1
 }
 
 exchange_key() {

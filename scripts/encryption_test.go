@@ -11,6 +11,7 @@ import (
 // but for STALE, and whose etcd is a file with a line for each Secret: NAMESPACE/NAME KEY.
 // Values are shown as etcdctl does, %q of what is no text too.
 const exchanging = piped + `
+BETWEEN=0
 answer_with() { "$@" >&2; }
 wait_until() { local n; for ((n = 0; n < 3; n++)); do "${@:3}" && return; done; die "$2: not after $1 s"; }
 ENCRYPTION=$DISK/kubernetes/pki/encryption.yaml
@@ -85,7 +86,10 @@ func TestEncryptionKeyExchange(t *testing.T) {
 	// Another master takes that key over, and whatever else it lacks.
 	to := newGuest(t)
 	to.want("", exchanging)
-	to.write(map[string]string{file: old})
+	secret := strings.TrimPrefix(strings.Split(old, "\n")[8], "        secret: ")
+	was := "apiVersion: apiserver.config.k8s.io/v1\nkind: EncryptionConfiguration\nresources:\n- resources: [secrets]\n  providers:\n  - secretbox:\n      keys:\n" +
+		"      - name: key1\n        secret: " + secret + "\n  - identity: {} # reads what was written before there was a key\n"
+	to.write(map[string]string{file: was}) // as hakube has written it from the beginning
 	to.want(`{"encryption":"7 behind"}`+"\n", run("behind", []byte(first)))
 	if got := strings.Join(keys(to), " "); got != "key1 key-7" {
 		t.Errorf("the other master has %s", got)

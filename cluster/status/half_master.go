@@ -265,7 +265,11 @@ func (s *Snapshot) oldTokens() []string {
 		return nil
 	}
 	text := fmt.Sprintf("tokens of service accounts are taken by %d keys, and one signs", most)
-	if until := s.RotatedTokens().Add(TokensPass); until.After(time.Now()) {
+	since := s.RotatedTokens()
+	if since.IsZero() { // a backup brought it, or nobody is left who took part
+		return []string{cure.Hint(text+"; pods may hold one by another, and this takes no others", cure.Distrust(inventory.RotateTokenKey))}
+	}
+	if until := since.Add(TokensPass); until.After(time.Now()) {
 		return []string{text + fmt.Sprintf("; until %s pods may hold one by another, and then the others can be distrusted", until.Format(time.RFC3339))}
 	}
 	return []string{cure.Hint(text+"; no pod holds one by another any more, and this takes no others", cure.Distrust(inventory.RotateTokenKey))}
