@@ -49,6 +49,13 @@ func (r *Register) Between(from, to time.Time) (failed, answered int, last time.
 	return failed, answered, last
 }
 
+// failures are the requests that were asked between two moments and failed.
+func (r *Register) failures(from, to time.Time) []attempt {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.DeleteFunc(slices.Clone(r.asked), func(a attempt) bool { return a.ok || a.call.Before(from) || a.call.After(to) })
+}
+
 // StallBetween is the longest time without an acknowledged write between two moments.
 func (r *Register) StallBetween(from, to time.Time) (longest time.Duration) {
 	r.mu.Lock()

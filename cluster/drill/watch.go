@@ -19,7 +19,7 @@ type watch struct {
 	mu    sync.Mutex
 	since map[string]time.Time // Node → when it was first seen not to be Ready
 	back  map[string]time.Time // Node → when it was seen Ready after that
-	asked int                  // answers
+	asked []attempt            // looks that were answered
 }
 
 // watchPoll is the pause between two looks.
@@ -57,13 +57,14 @@ func (f *Field) watchNodes(ctx context.Context, p Plan) (*watch, inventory.Objec
 func (w *watch) look(ctx context.Context, client *kube.Client) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
+	call := time.Now()
 	nodes, err := client.ListNodes(ctx)
 	if err != nil {
 		return
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.asked++
+	w.asked = append(w.asked, attempt{call: call, end: time.Now(), ok: true})
 	for i := range nodes {
 		n := &nodes[i]
 		_, was := w.since[n.Name]
@@ -79,6 +80,20 @@ func (w *watch) look(ctx context.Context, client *kube.Client) {
 func (w *watch) end() {
 	w.stop()
 	w.work.Wait()
+}
+
+// answered tells whether the master that does not fail was asked and answered while a request waited
+// that failed; of one that failed at once, within a second.
+func (w *watch) answered(during attempt) bool {
+	var near time.Duration
+	if during.end.Sub(during.call) < time.Second {
+		near = time.Second
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.ContainsFunc(w.asked, func(a attempt) bool {
+		return !a.call.Before(during.call.Add(-near)) && !a.end.After(during.end.Add(near))
+	})
 }
 
 // lost is when a Node was first seen not to be Ready; zero: never.
