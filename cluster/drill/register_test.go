@@ -78,3 +78,25 @@ func TestUnread(t *testing.T) {
 		}
 	}
 }
+
+// TestAnswered: a request that failed is the balancer's fault if a master that does not fail was well
+// meanwhile, and not if that took as long.
+func TestAnswered(t *testing.T) {
+	at := func(ms int) time.Time { return time.Time{}.Add(time.Hour + time.Duration(ms)*time.Millisecond) }
+	w := &watch{asked: []attempt{{call: at(100), end: at(150)}, {call: at(700), end: at(760)}, {call: at(5000), end: at(7500)}}}
+	for _, c := range []struct {
+		name      string
+		call, end int
+		want      bool
+	}{
+		{"refused at once beside an answer", 300, 310, true},
+		{"refused at once, long after one", 3000, 3010, false},
+		{"no answer in two seconds, others had some", 0, 2000, true},
+		{"no answer in two seconds, others waited as well", 4900, 6900, false},
+		{"no answer in two seconds, others were not asked", 8000, 10000, false},
+	} {
+		if got := w.answered(attempt{call: at(c.call), end: at(c.end)}); got != c.want {
+			t.Errorf("%s: %t, want %t", c.name, got, c.want)
+		}
+	}
+}
