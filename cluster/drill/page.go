@@ -18,7 +18,15 @@ func secondsOf(s *float64) string {
 	return fmt.Sprintf("%.1f s", *s)
 }
 
-var page = template.Must(template.New("page").Funcs(template.FuncMap{"timeline": func(r Result) timeline { return timelineOf(r) }, "seconds": secondsOf, "place": place}).Parse(pageText))
+// lostOf is what was asked and not answered, for people.
+func lostOf(l *Load) string {
+	if l == nil {
+		return "–"
+	}
+	return fmt.Sprintf("%d of %d lost", l.Lost, l.Asked)
+}
+
+var page = template.Must(template.New("page").Funcs(template.FuncMap{"timeline": func(r Result) timeline { return timelineOf(r) }, "seconds": secondsOf, "place": place, "lost": lostOf}).Parse(pageText))
 
 // Page writes the report as one page, which needs nothing else.
 func (r *Report) Page(to io.Writer) error {

@@ -55,7 +55,7 @@ func TestDrillSignals(t *testing.T) {
 // TestDrillPage: the page has all drills and their timelines, and needs nothing of anybody.
 func TestDrillPage(t *testing.T) {
 	r := &drill.Report{Cluster: "c<1>", Passed: false, Drills: []drill.Result{{
-		Drill: "apiserver-killed", Title: "an API server is killed", On: "m", Whole: new(12.34), Marks: []drill.Mark{{At: 0, What: "failed"}, {At: 2, What: "taken back"}},
+		Drill: "apiserver-killed", Title: "an API server is killed", On: "m", Whole: new(12.34), Names: &drill.Load{Asked: 40, Lost: 2}, Marks: []drill.Mark{{At: 0, What: "failed"}, {At: 2, What: "taken back"}},
 		Seconds: []drill.Second{{At: -1, Writes: 9, Reads: 10}, {At: 0, Failed: 3}, {At: 1, Writes: 1}}, Checks: []drill.Check{{What: "the API goes on", Got: "9 s"}},
 	}}, Skipped: []drill.Skip{{Drill: "kubelet-dead", Why: "there is no node"}}}
 	path := filepath.Join(t.TempDir(), "r.html")
@@ -67,7 +67,7 @@ func TestDrillPage(t *testing.T) {
 		t.Fatal(err)
 	}
 	page := string(text)
-	for _, has := range []string{"c&lt;1&gt;", `id="apiserver-killed"`, `class="write"`, `class="failed"`, "2.0 s taken back", "there is no node", "the API goes on", "<td>–<td>12.3 s"} {
+	for _, has := range []string{"c&lt;1&gt;", `id="apiserver-killed"`, `class="write"`, `class="failed"`, "2.0 s taken back", "there is no node", "the API goes on", "<td>–<td>12.3 s<td>–<td>2 of 40 lost"} {
 		if !strings.Contains(page, has) {
 			t.Errorf("the page lacks %q", has)
 		}
