@@ -244,7 +244,7 @@ func (c *Cluster) rotation(ctx context.Context, r *run, of string, see func() (*
 		x.Since = p.Since().Format(time.RFC3339)
 	}
 	for _, m := range p.Masters {
-		why := madeAnew[of]
+		why := rotate.MadeAnew[of]
 		if m.Done {
 			why = ""
 		}
@@ -252,14 +252,6 @@ func (c *Cluster) rotation(ctx context.Context, r *run, of string, see func() (*
 	}
 	x.Ends = p.Ends(ctx, r.Env)
 	return p, c.rotates(x)
-}
-
-// madeAnew is what each rotation is of, in words.
-var madeAnew = map[string]string{
-	inventory.RotateCertificates:  "all certificates that masters show",
-	inventory.RotateEncryptionKey: "the key that Secrets are encrypted with in etcd",
-	inventory.RotateTokenKey:      "the key that tokens of service accounts are signed with",
-	inventory.DistrustTokenKey:    "which keys tokens of service accounts are taken by: the one that signs",
 }
 
 // rotate makes what is left anew, and returns the masters that it was left of.

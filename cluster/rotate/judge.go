@@ -39,6 +39,14 @@ func (p *Plan) Left() (list []Master) {
 	return list
 }
 
+// MadeAnew is what each rotation is of, in words.
+var MadeAnew = map[string]string{
+	inventory.RotateCertificates:  "all certificates that masters show",
+	inventory.RotateEncryptionKey: "the key that Secrets are encrypted with in etcd",
+	inventory.RotateTokenKey:      "the key that tokens of service accounts are signed with",
+	inventory.DistrustTokenKey:    "which keys tokens of service accounts are taken by: the one that signs",
+}
+
 // Judge says what a rotation comes to, and refuses one that could end with a master that
 // nobody talks to: all have to be well, and another rotation has to be done. A run that was
 // cut may have left one master half done, which is the first to go on with.

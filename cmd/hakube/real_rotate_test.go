@@ -38,13 +38,22 @@ func (g *grown) rotateKey(t *testing.T, r *register, masters []string) {
 	if len(before) != 1 || before[old] == 0 {
 		t.Fatalf("before it etcd has Secrets by %v", before)
 	}
+	var servers []string
+	for i := range masters {
+		servers = append(servers, on(i, "pgrep -x kube-apiserver"))
+	}
 	begin := time.Now()
 	var s cluster.Summary
 	decode(t, g.ok(t, "rotate", "--json", "encryption-key").stdout, &s)
 	failed, answered := r.Failed(begin)
 	report(t, "the encryption key of %d masters and %d Secrets exchanged in %.0f s; %d of %d requests failed, longest stall %.1f s; the API was dark in %d of %d looks",
 		len(s.Rotated), before[old], time.Since(begin).Seconds(), failed, failed+answered, r.Stall(begin).Seconds(), s.Dark.Failed, s.Dark.Probes)
-	// No API server is started anew; a busy host may be slow, as with certificates.
+	for i, was := range servers {
+		if is := on(i, "pgrep -x kube-apiserver"); is != was {
+			t.Errorf("the API server of master %d was started anew: it was process %s and is %s", i, was, is)
+		}
+	}
+	// A busy host may be slow, as with certificates.
 	if len(s.Rotated) != len(masters) || failed*50 > answered {
 		t.Errorf("rotated are %v; %d requests failed", s.Rotated, failed)
 	}
