@@ -198,7 +198,7 @@ func (c *Cluster) Rotate(ctx context.Context, of string, report func(plan.Event)
 			return err
 		}
 		s = r.summary()
-		s.Rotated = done
+		s.Rotated, s.Nothing = done, len(done) == 0
 		if h.lease.Done(inventory.RotationKey) {
 			err = h.gate(ctx)
 		}

@@ -151,7 +151,8 @@ func encrypted(s *status.Snapshot) error {
 	return nil
 }
 
-// distrusts refuses to distrust a key that a master signs with, and where there is no other.
+// distrusts refuses to distrust a key that a master signs with. Where there is no other one it
+// has been done: the same typed again after a cut changes nothing.
 func (p *Plan) distrusts(s *status.Snapshot) error {
 	most := 0
 	for _, m := range s.Masters {
@@ -166,10 +167,10 @@ func (p *Plan) distrusts(s *status.Snapshot) error {
 		p.Signs = x.Signs
 	}
 	if most < 2 && !p.Begun {
-		return &refusal.Refused{
-			Why:  "tokens of service accounts are taken by the key alone that signs: there is none to distrust",
-			Cure: cure.Hint("make another one", cure.Rotate(inventory.RotateTokenKey)),
+		for i := range p.Masters {
+			p.Masters[i].Done = true
 		}
+		return nil
 	}
 	if since := s.RotatedTokens(); !p.Begun && !since.IsZero() {
 		p.Until = since.Add(status.TokensPass)

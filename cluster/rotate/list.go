@@ -18,6 +18,9 @@ import (
 
 // Lists are all that is left of a rotation, one list after the other. Each can be cut anywhere.
 func (p *Plan) Lists(r *task.Task) (lists [][]plan.Item) {
+	if len(p.Left()) == 0 {
+		return nil
+	}
 	switch p.Of {
 	case inventory.RotateEncryptionKey:
 		return p.exchange(r)

@@ -155,7 +155,7 @@ func signedBy(token string) (string, error) {
 
 // Ends is what is let in no more when a key is distrusted, a line each.
 func (p *Plan) Ends(ctx context.Context, e *env.Env) (lines []string) {
-	if p.Of != inventory.DistrustTokenKey {
+	if p.Of != inventory.DistrustTokenKey || len(p.Left()) == 0 {
 		return nil
 	}
 	if time.Now().Before(p.Until) {

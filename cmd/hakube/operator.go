@@ -135,6 +135,10 @@ func rotateCommand(u *ui) *cli.Command {
 			for _, line := range darkness(summary) {
 				u.printf("%s\n", line)
 			}
+			if summary.Nothing {
+				u.note("nothing to do: tokens are taken by no other key than the one that signs")
+				return nil
+			}
 			if of == inventory.DistrustTokenKey {
 				u.note("tokens by no other key are taken: %s", strings.Join(summary.Rotated, ", "))
 			} else {
