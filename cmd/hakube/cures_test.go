@@ -205,9 +205,25 @@ func typed() []spell {
 				s.ok(t, "up", zone, "--kubeconfig="+filepath.Join(t.TempDir(), "kubeconfig"))
 				a, err := s.client(t).Addresses().Get(context.Background(), "kubernetes-master-ip")
 				must(t, err)
-				must(t, s.client(t).Addresses().SetLabels(context.Background(), a.GetName(), a.GetLabelFingerprint(), map[string]string{"hakube": "kubernetes", "hakube-rotation": "service-account-key_1"}))
+				must(t, s.client(t).Addresses().SetLabels(context.Background(), a.GetName(), a.GetLabelFingerprint(), map[string]string{"hakube": "kubernetes", "hakube-rotation": "service-account-key_1000"}))
 				s.ok(t, "rotate", "--kubeconfig="+filepath.Join(t.TempDir(), "kubeconfig"), "service-account-key")
 			}, call: []string{"status", kubeconfig}, after: map[string]string{"Distrust": "$H validate"}},
+		}},
+		{name: "snapshot", slips: []slip{
+			{kinds: []string{"RestoreSnapshot"}, make: func(t *testing.T, s *shell) {
+				if !installed("gcloud") {
+					notRun["RestoreSnapshot"] = "gcloud is not installed"
+					t.Skip(notRun["RestoreSnapshot"])
+				}
+				s.ok(t, "local", "start", "--machines=model")
+				s.ok(t, "up", zone, "--disk-snapshots=hourly", "--kubeconfig="+filepath.Join(t.TempDir(), "kubeconfig"))
+				out, code := s.typed(t, t.TempDir(), "sh", "-c", `eval "$($H local env)" && gcloud compute disks snapshot kubernetes-master-pd --zone=europe-west1-b --snapshot-names=by-hand`)
+				if code != 0 {
+					t.Fatal(out)
+				}
+				must(t, s.client(t).Instances(zoneB).Delete(context.Background(), "kubernetes-master"))
+				must(t, s.client(t).Disks(zoneB).Delete(context.Background(), "kubernetes-master-pd"))
+			}, call: []string{"status", kubeconfig}, after: map[string]string{"RestoreSnapshot": "$H validate --wait=1m"}},
 		}},
 		{name: "upgrade", slips: []slip{
 			{kinds: []string{"Upgrade"}, make: func(t *testing.T, s *shell) {
@@ -321,7 +337,7 @@ func (s *shell) typed(t *testing.T, dir, program string, args ...string) (string
 // cured runs a named command word for word; one that asks is asked by a terminal.
 func (s *shell) cured(t *testing.T, line, kind string) (string, int) {
 	t.Helper()
-	question := map[string]string{"Down": `to go on: `, "Evacuate": `to go on: `, "Drill": `to go on: `, "FromSurvivor": `to go on with \S+ alone: `}[kind]
+	question := map[string]string{"Down": `to go on: `, "Evacuate": `to go on: `, "Distrust": `to go on: `, "Drill": `to go on: `, "RestoreSnapshot": `to go on`, "FromSurvivor": `to go on with \S+ alone: `}[kind]
 	if question == "" {
 		return s.typed(t, t.TempDir(), "sh", "-c", line)
 	}
