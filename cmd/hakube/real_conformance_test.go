@@ -147,7 +147,8 @@ func (u *upstream) part(ctx context.Context, t *testing.T, p part, focus string)
 }
 
 // driverOfDisks tells the tests of any driver of volumes what the addon's can, as Google's
-// own runs of them do, without what takes other types of disks.
+// own runs of them do, without what takes other types of disks, and without block: of a disk
+// that a pod takes as a device the kubelet makes a loop device, and machines here have none.
 const driverOfDisks = `
 StorageClass: {FromExistingClassName: standard}
 SnapshotClass: {FromExistingClassName: standard}
@@ -159,6 +160,7 @@ DriverInfo:
   NumAllowedTopologies: 1
   Capabilities:
     persistence: true
+    capReadOnlyMany: true
     fsGroup: true
     exec: true
     multipods: true
