@@ -210,7 +210,7 @@ func TestBackupScript(t *testing.T) {
 		"the ring says another hash":    {`== "$kv" ]] || refuse`, `== "1$kv" ]] || refuse`, "the restored ring main differs from the ring at revision 11"},
 		"the snapshot is damaged":       {"\tsnapshot events\n", "\tsnapshot events\n\tprintf x | dd of=\"$WORK/main.db\" bs=1 seek=9000 conv=notrunc 2>/dev/null\n", "the snapshot of ring main cannot be restored"},
 		"the disk has too little room":  {"192 << 20", "1 << 60", "the data disk has too little room"},
-		"keys are missing on the disk":  {`if [[ -s $DISK/kubernetes/pki/encryption.yaml ]]`, `if true`, "this machine has no kubernetes/pki/encryption.yaml"},
+		"keys are missing on the disk":  {`if [[ -s $DISK/$name ]]; then names+=("$name"); fi`, `names+=("$name")`, "this machine has no kubernetes/pki/encryption.yaml"},
 		"it is told to stop in between": {"\tencrypt keys.json\n", "\tkill -TERM $$\n\tencrypt keys.json\n", ""},
 	} {
 		broken := m.moved(scripts.Backup)

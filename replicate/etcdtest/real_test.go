@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -68,7 +69,7 @@ func newRealRing(program, dir string, names ...string) (*realRing, error) {
 	for _, n := range names {
 		var ports [2]int
 		for i := range ports {
-			l, err := net.Listen("tcp", "127.0.0.1:0")
+			l, err := listenLow()
 			if err != nil {
 				return nil, err
 			}
@@ -83,6 +84,17 @@ func newRealRing(program, dir string, names ...string) (*realRing, error) {
 		}
 	}
 	return r, nil
+}
+
+// listenLow listens on a port that is free and below those the kernel gives to whoever asks for
+// any: between the moment it is let go and etcd's start no other test is given it.
+func listenLow() (l net.Listener, err error) {
+	for range 100 {
+		if l, err = net.Listen("tcp", fmt.Sprint("127.0.0.1:", 20000+rand.IntN(12000))); err == nil {
+			return l, nil
+		}
+	}
+	return nil, err
 }
 
 func (r *realRing) peerURL(name string) string {
