@@ -26,23 +26,22 @@ func benchAddons(x *bench) {
 			before := x.status().Calls
 			took, _ := x.command("HAKUBE_MASTER_SERVICE_ACCOUNT=default NUM_NODES=2 HAKUBE_ADDONS="+addons, "up", "b")
 			after := x.status().Calls
+			time.Sleep(30 * time.Second) // programs that start take more memory, and ask more
+			now := x.status().Calls
 			for name, figure := range map[string]float64{
-				"s": took.Seconds(), "reads": float64(after.Read - before.Read), "changes": float64(after.Change - before.Change), "MB": x.ofMaster(),
+				"s": took.Seconds(), "reads": float64(after.Read - before.Read), "changes": float64(after.Change - before.Change),
+				"idle": float64(now.Read-after.Read+now.Change-after.Change) * 2, "MB": x.ofMaster(),
 			} {
 				figures[name+" "+addons] = append(figures[name+" "+addons], figure)
 			}
-			idle := x.status().Calls
-			time.Sleep(30 * time.Second)
-			now := x.status().Calls
-			figures["idle "+addons] = append(figures["idle "+addons], float64(now.Read-idle.Read+now.Change-idle.Change)*2)
 			x.command("", "down", "b")
 		}
 	}
 	for _, f := range []struct{ name, text, aim string }{
 		{"s", "until the cluster is valid", "at most 10 s more than without"},
-		{"reads", "calls of hakube and of the cluster until then", ""},
-		{"changes", "of them changing", ""},
-		{"idle", "calls a minute when nothing is asked of it", ""},
+		{"reads", "reads of hakube and of the cluster until then", ""},
+		{"changes", "changes until then", ""},
+		{"idle", "calls a minute in the half one after that", ""},
 		{"MB", "memory of the master (working set)", ""},
 	} {
 		none, all := median(figures[f.name+" none"]), median(figures[f.name+" all"])
@@ -53,11 +52,9 @@ func benchAddons(x *bench) {
 	}
 }
 
-// ofMaster is the memory, in megabytes, which the first master's kubelet measures half a minute
-// after the cluster was made: it looks every ten seconds, and programs that start take more.
+// ofMaster is the memory, in megabytes, which the first master's kubelet measured last.
 func (x *bench) ofMaster() float64 {
 	x.Helper()
-	time.Sleep(30 * time.Second)
 	kubectl, err := x.output("local", "kubectl")
 	if err != nil {
 		x.Fatal(err)

@@ -108,7 +108,7 @@ func TestConformance(t *testing.T) {
 		t.Errorf("after all of it there are %d masters", len(s.Masters))
 	}
 	w.ok(t, "validate", "--wait=3m")
-	w.ok(t, "down", "--sweep")
+	w.ok(t, "down", "--sweep", "--yes")
 	w.nothingLeft(t)
 	fmt.Println("what the specs printed is in", out)
 }
