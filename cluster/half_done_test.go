@@ -60,8 +60,8 @@ func otherCommands() []otherCommand {
 }
 
 // TestBesideHalfDone types each command while each thing is half done. It does what it says,
-// or it is refused and nothing was changed; and then what status names leads to a cluster that
-// is whole, without a ring ever losing its quorum.
+// or it is refused and nothing was changed, and no ring loses its quorum by it, unless it takes
+// an only master away; then what status names leads to a cluster that is whole.
 func TestBesideHalfDone(t *testing.T) {
 	long(t, "TestRollStops")
 	besideOthers(t)

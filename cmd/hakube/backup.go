@@ -327,20 +327,9 @@ func restoreCommand(u *ui) *cli.Command {
 				return err
 			}
 			defer func() { _ = source.Close() }() // it was only read
-			u.goesOn = true
-			u.note("restoring %s: cluster %s of project %s (provider %s)", path, s.Prefix, s.Project, s.Provider)
-			summary, err := cl.Restore(c.Context, source, u.report(), func(l cluster.Loss) error { return u.confirmLoss(s, l, "and what the backup has") })
-			if summary != nil {
-				u.warnAll(summary.Warnings)
-			}
-			if err != nil {
-				return err
-			}
-			if u.json {
-				return u.object("restore", u.resultOf(summary))
-			}
-			u.note("cluster %s is as %s has it, with one master, %s", s.Prefix, path, strings.Join(summary.Repaired, ", "))
-			return nil
+			return u.restored(s, path, "backup", func(ask func(cluster.Loss) error) (*cluster.Summary, error) {
+				return cl.Restore(c.Context, source, u.report(), ask)
+			})
 		},
 	}
 }

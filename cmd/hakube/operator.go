@@ -135,13 +135,16 @@ func rotateCommand(u *ui) *cli.Command {
 			for _, line := range darkness(summary) {
 				u.printf("%s\n", line)
 			}
-			if summary.Nothing {
+			switch {
+			case summary.Nothing && of == inventory.DistrustTokenKey:
 				u.note("nothing to do: tokens are taken by no other key than the one that signs")
 				return nil
-			}
-			if of == inventory.DistrustTokenKey {
+			case summary.Nothing: // a run that was cut had done all of it
+				u.note("nothing to do: all masters have been through it")
+				return nil
+			case of == inventory.DistrustTokenKey:
 				u.note("tokens by no other key are taken: %s", strings.Join(summary.Rotated, ", "))
-			} else {
+			default:
 				u.note("new %s: %s", word, strings.Join(summary.Rotated, ", "))
 			}
 			if of == inventory.RotateTokenKey {

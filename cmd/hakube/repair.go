@@ -106,9 +106,17 @@ func (u *ui) restoreDisk(c *cli.Context, s cluster.Settings, name string) error 
 	if err != nil {
 		return err
 	}
+	return u.restored(s, "snapshot "+name, "snapshot", func(ask func(cluster.Loss) error) (*cluster.Summary, error) {
+		return cl.RestoreDisk(c.Context, name, u.report(), ask)
+	})
+}
+
+// restored has the cluster brought back to what, a backup or a snapshot as kind says, and tells
+// how that ended.
+func (u *ui) restored(s cluster.Settings, what, kind string, restore func(ask func(cluster.Loss) error) (*cluster.Summary, error)) error {
 	u.goesOn = true
-	u.note("restoring snapshot %s: cluster %s of project %s (provider %s)", name, s.Prefix, s.Project, s.Provider)
-	summary, err := cl.RestoreDisk(c.Context, name, u.report(), func(l cluster.Loss) error { return u.confirmLoss(s, l, "and what the snapshot has") })
+	u.note("restoring %s: cluster %s of project %s (provider %s)", what, s.Prefix, s.Project, s.Provider)
+	summary, err := restore(func(l cluster.Loss) error { return u.confirmLoss(s, l, "and what the "+kind+" has") })
 	if summary != nil {
 		u.warnAll(summary.Warnings)
 	}
@@ -118,7 +126,7 @@ func (u *ui) restoreDisk(c *cli.Context, s cluster.Settings, name string) error 
 	if u.json {
 		return u.object("restore", u.resultOf(summary))
 	}
-	u.note("cluster %s is as snapshot %s has it, with one master, %s", s.Prefix, name, strings.Join(summary.Repaired, ", "))
+	u.note("cluster %s is as %s has it, with one master, %s", s.Prefix, what, strings.Join(summary.Repaired, ", "))
 	return nil
 }
 
