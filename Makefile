@@ -70,11 +70,11 @@ ifeq ($(root),yes)
 	HAKUBE_DRILLS="3 all" $(GO) test ./cmd/hakube -count=1 -vet=off -v -run 'TestRealDrills$$' -timeout 60m
 endif
 
-test-upgrade: tools build ## a cluster goes to another version, on model machines and, as root, three real masters and two nodes; the number is new, the sources are the same
-	$(GO) test ./cluster ./cluster/upgrade ./scripts -count=1 -vet=off -v -run 'Upgrade|Rules|KeepRings'
+test-upgrade: tools build ## a cluster goes through all minors of Kubernetes, on model machines and, as root, three real masters and two nodes (an hour the first time)
+	$(GO) test ./cluster ./cluster/upgrade ./scripts -count=1 -vet=off -v -run 'Upgrade|Rules|KeepRings|Taken'
 ifeq ($(root),yes)
-	bin/hakube local prepare --renumbered
-	$(GO) test ./cmd/hakube -count=1 -vet=off -v -run 'TestRealUpgrade$$' -timeout 60m
+	bin/hakube local prepare --kubernetes=v1.37.2 --kubernetes=v1.35.4
+	$(GO) test ./cmd/hakube -count=1 -vet=off -v -run 'Test(RealUpgrade|TakenIsTrue)$$' -timeout 60m
 endif
 
 long: tools build ## what "make test" has in short forms, whole: every cut, and the longest on real machines (an hour and a half)

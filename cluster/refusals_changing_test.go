@@ -75,7 +75,7 @@ var refusedChanging = []refusalCase{
 		withheld: []string{"compute.disks.addResourcePolicies", "compute.resourcePolicies.create"}, says: []string{"compute.disks.addResourcePolicies", "compute.resourcePolicies.create"}},
 	{name: "permission of a rotation", masters: 1, run: settings.Rotate, withheld: []string{"compute.addresses.setLabels"}, says: []string{"compute.addresses.setLabels"}},
 	{name: "version that the embedded GCE has not", masters: 1, run: settings.Upgrade, settings: func(s *settings.Settings) { s.KubeVersion = "v1.36.4" },
-		says: []string{"the embedded GCE has v1.36.3; for another version set KUBE_MIRROR"}},
+		says: []string{"the embedded GCE has v1.36.3", "for another version set KUBE_MIRROR"}},
 	{name: "permission of a roll of nodes", masters: 1, run: settings.RollPool, withheld: []string{"compute.instanceGroupManagers.update"}, says: []string{"compute.instanceGroupManagers.update"}},
 	{name: "permission for another template of nodes", masters: 1, run: settings.RollPool, withheld: []string{"compute.instanceTemplates.create"}, says: []string{"compute.instanceTemplates.create"}},
 	{name: "quota of a roll of nodes", masters: 1, quotas: map[string]float64{"CPUS": 6}, run: settings.RollPool, says: []string{"quota CPUS of region europe-west1: 2 more are needed, and 6 of 6 are used"}},

@@ -10,6 +10,8 @@ import (
 
 // refusedMaking are about what is made new: the cluster, a pool, a master.
 var refusedMaking = []refusalCase{
+	{name: "minor that hakube was not tried with", run: settings.Create, settings: func(s *settings.Settings) { s.KubeVersion = "v1.34.2"; fromMirror(s) },
+		says: []string{`KUBE_VERSION="v1.34.2": hakube makes clusters of v1.35, v1.36, v1.37, and brings them to those`}},
 	{name: "masters in groups without a balancer", run: settings.Create, settings: func(s *settings.Settings) { s.MasterGroups = true },
 		says: []string{"takes the API's address to be on a balancer", "HAKUBE_LOAD_BALANCER=from-start"}},
 	{name: "range of another region's subnetwork", run: settings.Create, world: func(w *world, _ *operator) {

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"hakube/cluster/plan"
+	"hakube/cluster/refusal"
 	"hakube/cluster/settings"
 	"hakube/replicate/etcdtest"
 )
@@ -201,10 +202,10 @@ func TestUpgradeRefusals(t *testing.T) {
 		says []string
 	}{
 		{"v1.36.2", false, []string{"runs v1.36.3, and a control plane does not go back", "hakube help restore"}},
-		{"v1.38.0", false, []string{"one minor at a time: name a version of v1.37 first"}},
+		{"v1.38.0", false, []string{"one minor at a time: name a version of v1.37 first", "hakube makes clusters of v1.35, v1.36, v1.37, and brings them to those"}},
 		{"v1.36.9", false, []string{"KUBE_VERSION=v1.36.9 is not to be had", "404"}},
 		{"v1.36.4", true, []string{"masters run v1.36.3, and nodes are never newer than those", "\tKUBE_VERSION=v1.36.4 hakube upgrade masters"}},
-		{"v1.32.0", true, []string{"masters run v1.36.3, and kubelets are at most 3 minors older"}},
+		{"v1.32.0", true, []string{"masters run v1.36.3, and kubelets are at most 3 minors older", "hakube makes clusters of v1.35, v1.36, v1.37, and brings them to those"}},
 	} {
 		o := c.o.to(x.to)
 		run, preview := func() error { _, err := o.Upgrade().RollMasters(t.Context(), false, c.events()); return err }, func() error { _, err := o.Upgrade().PreviewRollMasters(t.Context(), false, nil); return err }
@@ -221,4 +222,61 @@ func TestUpgradeRefusals(t *testing.T) {
 		_, err := c.o.to("v1.36.4").Upgrade().RollMasters(t.Context(), false, c.events())
 		wantError(t, err, c.names[2]+" fails: stopped", "hakube repair "+c.names[2])
 	})
+}
+
+// TestUpgradeMinors: a cluster goes through all minors that hakube supports, one at a time; one
+// of a minor from before that stays what it is, its nodes come to what masters run, and it is
+// brought to the oldest.
+func TestUpgradeMinors(t *testing.T) {
+	besideOthers(t)
+	w, _ := newModelWorld(t)
+	c := sickOf(t, w, 1, fromMirror, func(s *settings.Settings) { s.KubeVersion = "v1.35.4" })
+	c.unchanged(func() {
+		_, err := c.o.to("v1.37.2").Upgrade().Roll(t.Context(), false, c.events())
+		wantError(t, err, "runs v1.35.4", "one minor at a time: name a version of v1.36 first")
+	})
+	for _, to := range []settings.Version{"v1.36.3", "v1.37.2"} {
+		if _, err := c.o.to(to).Upgrade().Roll(t.Context(), false, c.events()); err != nil {
+			t.Fatalf("to %s: %v", to, err)
+		}
+		for name, v := range w.versions(c.o) {
+			if v != string(to) {
+				t.Errorf("%s is of %s, not of %s", name, v, to)
+			}
+		}
+	}
+}
+
+// TestVersionsThereAre: where machines fetch from the embedded GCE, what that has is asked before
+// anything, and a version that it can be given has the command that does; from a mirror of one's
+// own, or at Google, masters ask.
+func TestVersionsThereAre(t *testing.T) {
+	const own = "http://mirror.internal"
+	there := settings.Releases{Has: []string{"v1.36.3"}, Makes: []string{"v1.36.3", "v1.37.2"}}
+	for _, x := range []struct {
+		provider settings.Provider
+		mirror   string
+		version  settings.Version
+		cure     string // "": it is there
+	}{
+		{settings.Local, "", "v1.36.3", ""},
+		{settings.Local, "", "v1.37.2", "\thakube local prepare --kubernetes=v1.37.2"},
+		{settings.Local, own, "v1.37.2", "\thakube local prepare --kubernetes=v1.37.2"}, // read back from a master
+		{settings.Local, "", "v1.37.1", "it can be given v1.36.3, v1.37.2; for another version set KUBE_MIRROR"},
+		{settings.Local, "http://mirror.example", "v1.37.1", ""},
+		{settings.GCE, "", "v1.37.1", ""},
+	} {
+		s := settings.Settings{Provider: x.provider, KubeVersion: x.version, Mirror: settings.URL(x.mirror)}
+		spec := settings.SpecOf(s, settings.Operator{MirrorDefault: own, Versions: there})
+		cure := ""
+		for _, err := range spec.Clashes() {
+			var r *refusal.Refused
+			if errors.As(err, &r) && strings.HasPrefix(r.Why, "KUBE_VERSION=") {
+				cure = r.Cure
+			}
+		}
+		if (cure == "") != (x.cure == "") || !strings.Contains(cure, x.cure) {
+			t.Errorf("%s from %q at %s: the cure is %q, not %q", x.version, x.mirror, x.provider, cure, x.cure)
+		}
+	}
 }

@@ -36,6 +36,9 @@ type Deps struct {
 	Cloud string
 	// MirrorDefault is where machines fetch from when KUBE_MIRROR is not set.
 	MirrorDefault string
+	// Versions are those of Kubernetes that there are where MirrorDefault is, or that model
+	// machines can play.
+	Versions settings.Releases
 	// Poll is the pause between two looks while waiting; one second if zero.
 	Poll time.Duration
 	// Clock is what limits of waits, scripts and questions are taken from; nil is this
@@ -99,7 +102,7 @@ func (d Deps) forRun(run *gce.Run) Deps {
 
 // Operator is who works on the cluster, as its spec takes it.
 func (d *Deps) Operator() settings.Operator {
-	by := settings.Operator{Kubeconfig: d.Kubeconfig, MirrorDefault: d.MirrorDefault}
+	by := settings.Operator{Kubeconfig: d.Kubeconfig, MirrorDefault: d.MirrorDefault, Versions: d.Versions}
 	if d.Signer != nil {
 		by.Login = replicate.AuthorizedLine(d.User, d.Signer)
 	}

@@ -63,7 +63,7 @@ func Named(ctx context.Context, r *task.Task) (refusal.Blockers, error) {
 	inZone, elsewhere := namedTypes(r), namedImages(r)
 	var zone, types, images refusal.Blockers
 	if r.Mode.Whole && r.Have.SubnetRegion == "" {
-		images = r.Want.Settings.Clashes()
+		images = append(r.Want.Settings.KubeVersion.Supported(), r.Want.Clashes()...)
 	}
 	var typesErr error
 	err := gce.Parallel(

@@ -10,11 +10,24 @@ import (
 	"strings"
 
 	"hakube/cluster/refusal"
+	"hakube/scripts/cure"
 )
 
-// DefaultKubeVersion is the Kubernetes version hakube is made and tested with,
-// and the only one the embedded GCE's own mirror has.
+// DefaultKubeVersion is the Kubernetes version of clusters for which nobody names one, and the
+// one that the embedded GCE's own mirror always has.
 const DefaultKubeVersion = "v1.36.3"
+
+// minors of Kubernetes v1 that clusters are made of, and brought to: what scripts write was held
+// to what each of them takes (scripts TestTakenByAllMinors).
+var minors = []string{"35", "36", "37"}
+
+// Supported refuses a version of another minor.
+func (v Version) Supported() refusal.Blockers {
+	if slices.Contains(minors, strings.Split(string(v), ".")[1]) {
+		return nil
+	}
+	return refusal.Blockers{refusal.Because("%s=%q: hakube makes clusters of v1.%s, and brings them to those", OfVersion, v, strings.Join(minors, ", v1."))}
+}
 
 // MachineBits is the length of the range of pods' addresses one machine gets.
 const MachineBits = 24
@@ -98,14 +111,44 @@ func (s *Settings) problems(verb Verb, bad map[string]bool) []string {
 
 // Clashes is what is wrong with settings of which each is right by itself, once
 // those that nobody set are known.
-func (s *Settings) Clashes() (u refusal.Blockers) {
-	if s.Provider == Local && s.KubeVersion != DefaultKubeVersion && s.Mirror == "" {
-		u = append(u, refusal.Because("KUBE_VERSION=%q: the embedded GCE has %s; for another version set KUBE_MIRROR", s.KubeVersion, DefaultKubeVersion))
+func (s *Spec) Clashes() (u refusal.Blockers) {
+	if no := s.notThere(); no != nil {
+		u = append(u, no)
 	}
-	for _, text := range append(s.nameProblems(nil), s.rangeProblems(map[string]bool{"DNSServer": true})...) {
+	for _, text := range append(s.Settings.nameProblems(nil), s.Settings.rangeProblems(map[string]bool{"DNSServer": true})...) {
 		u = append(u, &refusal.Refused{Why: text})
 	}
 	return u
+}
+
+// Releases are versions of Kubernetes that there are without a mirror of one's own.
+type Releases struct {
+	Has   []string // of an embedded GCE, by now
+	Makes []string // that it can be given
+}
+
+// notThere refuses a version that the embedded GCE has not, where machines fetch from that.
+func (s *Spec) notThere() *refusal.Refused {
+	to, has := string(s.Settings.KubeVersion), s.there.Has
+	if s.Settings.Provider != Local || s.Settings.Mirror != "" && string(s.Settings.Mirror) != s.ownMirror {
+		return nil
+	}
+	if len(has) == 0 {
+		has = []string{DefaultKubeVersion}
+	}
+	if slices.Contains(has, to) {
+		return nil
+	}
+	no := &refusal.Refused{Why: fmt.Sprintf("%s=%q: the embedded GCE has %s", OfVersion, to, strings.Join(has, ", "))}
+	if slices.Contains(s.there.Makes, to) {
+		no.Cure = cure.Hint("have it made, once, about 20 minutes where it is built from source", cure.LocalPrepare(to))
+		return no
+	}
+	no.Cure = "for another version set KUBE_MIRROR"
+	if len(s.there.Makes) > 0 {
+		no.Cure = "it can be given " + strings.Join(s.there.Makes, ", ") + "; " + no.Cure
+	}
+	return no
 }
 
 // maxCertDays is how long kubeadm's authority lives.

@@ -27,6 +27,9 @@ type Spec struct {
 	template string          // what the zone's nodes are made from; "" is what the first pool is
 	changes  bool            // the zone's pool, to that template
 	taken    map[string]bool // variables that are not set and were read back from what is there
+
+	there     Releases // versions of Kubernetes where machines fetch from by default
+	ownMirror string   // that place
 }
 
 // An Operator is who works on the cluster, from where.
@@ -34,6 +37,7 @@ type Operator struct {
 	Login         string // the line in ssh-keys: "me:ssh-rsa AAAA… me"; "" for who only looks
 	Kubeconfig    string // a list of files, as in KUBECONFIG; "" is what the settings say
 	MirrorDefault string // where machines fetch from when KUBE_MIRROR is not set
+	Versions      Releases
 }
 
 // SpecOf fills in every default and builds every name. It never fails: what contradicts
@@ -55,6 +59,7 @@ func SpecOf(s Settings, by Operator) Spec {
 	sp.MasterType = cmp.Or(string(s.MasterSize), masterTypeFor(s.Most()))
 	sp.Kubeconfig = cmp.Or(by.Kubeconfig, string(s.Kubeconfig))
 	sp.Login = by.Login
+	sp.there, sp.ownMirror = by.Versions, by.MirrorDefault
 	return sp
 }
 

@@ -49,16 +49,16 @@ func To(r *task.Task, said settings.Settings) settings.Settings {
 // what was seen of masters, if it is of them.
 func Judge(ctx context.Context, r *task.Task, s *status.Snapshot, of string) (*Seen, error) {
 	to := string(r.Want.Settings.KubeVersion)
-	if parsed(to).Minor() != parsed(settings.DefaultKubeVersion).Minor() {
-		r.Warn(fmt.Sprintf("hakube is made and tested with Kubernetes %s: nobody has tried %s with it", settings.DefaultKubeVersion, to))
-	}
-	no := r.Want.Settings.Clashes()
+	no := r.Want.Clashes()
 	if len(no) > 0 {
 		return nil, no
 	}
 	x, err := look(ctx, r)
 	if err != nil {
 		return nil, err
+	}
+	if !slices.Contains(slices.Collect(maps.Values(x.Runs())), to) { // nodes may come to what masters run
+		no = r.Want.Settings.KubeVersion.Supported()
 	}
 	if s != nil {
 		away := map[string]bool{}
@@ -71,6 +71,9 @@ func Judge(ctx context.Context, r *task.Task, s *status.Snapshot, of string) (*S
 			return nil, err
 		}
 		no = append(no, x.OfMasters(to, away)...)
+		if len(no) == 0 && len(away) == 0 && older(x.Lowest(), to) {
+			warnOfGone(ctx, r, to)
+		}
 	}
 	if of != inventory.RollOfMasters {
 		no = append(no, x.OfPools(to, s != nil)...)

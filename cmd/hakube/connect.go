@@ -16,6 +16,7 @@ import (
 	"hakube/cluster/settings"
 	"hakube/gce"
 	"hakube/gce/local"
+	"hakube/gce/local/mirror"
 	"hakube/replicate"
 )
 
@@ -93,6 +94,7 @@ func connect(ctx context.Context, u *ui, s cluster.Settings, does doing) (*clust
 		}
 		options.Endpoint, options.HTTPClient = status.Endpoint, gate.client()
 		deps.MirrorDefault, deps.Cloud = status.Mirror, local.RealDir(gate.dir)
+		deps.Versions = settings.Releases{Has: status.Versions, Makes: mirror.Versions()}
 		deps.Poll = localPoll
 		if status.Machines == local.Model {
 			deps.Poll = modelPoll

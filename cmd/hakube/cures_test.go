@@ -43,7 +43,7 @@ var notRun = map[string]string{
 	"Login": "a person logs in to Google", "Projects": "Google's list of projects", "EnableService": "an API of Google's", "Grants": "a policy of Google's",
 	"AccountGrants": "a policy of Google's", "ServiceAccounts": "Google's list of accounts", "Grant": "cluster's TestMastersLackRoles does what it says",
 	"GrantOnBucket": "the operator of the embedded GCE is refused nothing: cluster's TestBucketsThatRefuse sees it named",
-	"LocalKubectl":  "builds for minutes", "Completion": "is evaluated by a shell: TestCompletion",
+	"LocalKubectl":  "builds for minutes", "LocalPrepare": "builds for many minutes: TestReleases is of what it does", "Completion": "is evaluated by a shell: TestCompletion",
 	"EvalCompletion": "is evaluated by a shell: TestCompletion", "EvalEnv": "is evaluated by a shell: TestReadmeOwn",
 	"HostKeys":    "a machine would have to be another",
 	"Backups":     "an example of a place",

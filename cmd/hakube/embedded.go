@@ -198,7 +198,7 @@ func (e *embedded) again(ctx context.Context, was string, refused error) (string
 	}
 }
 
-// prepareAll makes too what is said: addons' images, Kubernetes' own tests, a second version.
+// prepareAll makes too what is said: addons' images, Kubernetes' own tests, other versions.
 func prepareAll(c *cli.Context, u *ui) error {
 	var err error
 	made := prepare(c.Context, u, func(m *mirror.Mirror) {
@@ -208,8 +208,13 @@ func prepareAll(c *cli.Context, u *ui) error {
 		if c.Bool("conformance") && err == nil {
 			_, err = m.PrepareUpstream(c.Context)
 		}
+		for _, version := range c.StringSlice("kubernetes") {
+			if err == nil {
+				err = m.PrepareKubernetes(c.Context, version)
+			}
+		}
 		if c.Bool("renumbered") && err == nil {
-			err = m.PrepareRenumbered(c.Context)
+			err = m.PrepareKubernetes(c.Context, mirror.Renumbered)
 		}
 	})
 	return errors.Join(made, err)

@@ -78,6 +78,7 @@ func localCommand(u *ui) *cli.Command {
 				Flags: []cli.Flag{
 					&cli.BoolFlag{Name: "addons", Usage: "images of addons and of the Ingress example too, which are made at their first use otherwise: some minutes"},
 					&cli.BoolFlag{Name: "conformance", Usage: "Kubernetes' own end-to-end tests too, and the images they run: some minutes"},
+					&cli.StringSliceFlag{Name: "kubernetes", Usage: "another `VERSION` of Kubernetes too, of " + strings.Join(mirror.Versions(), ", ") + ": about 20 minutes each where it is built from source"},
 					&cli.BoolFlag{Name: "renumbered", Usage: "for tests of upgrades: the same Kubernetes once more under another number, " + mirror.Renumbered + ", which is not that release: some minutes"},
 				},
 				Action: inDir(func(c *cli.Context, _ string) error { return prepareAll(c, u) }),

@@ -15,39 +15,67 @@ import (
 	"hakube/gce/local/mirror"
 )
 
-// TestRealUpgrade brings a cluster of real machines to another version of Kubernetes: three
+// TestRealUpgrade brings a cluster of real machines from minor to minor of Kubernetes: three
 // masters and two nodes, while a register is written and read through the API's address and
-// two pods have a budget of one. In short form it is one master, whose API is dark meanwhile,
-// and one node. The version is [mirror.Renumbered], the same sources under another number:
-// what is seen is the walk, and nothing of what versions differ in.
+// two pods have a budget of one. hakube is killed once in the middle. In short form it is one
+// master, whose API is dark meanwhile, and one node, and one step. Where the versions were not
+// made, since that takes long, it is [mirror.Renumbered], the same sources under another number:
+// what is seen then is the walk, and nothing of what versions differ in.
 func TestRealUpgrade(t *testing.T) {
 	g := &grown{walk: newWalk(t), nodes: 2, masters: map[string]string{}}
-	renumbered(t)
+	path := upgrades(t)
 	g.walk.limit = 20 * time.Minute // five machines one after the other, on a host that has other work
 	masters := []string{zoneB, zoneC, zoneD}
 	size := "NUM_NODES=2"
 	if shortForms {
 		masters, g.nodes, size = masters[:1], 1, "NUM_NODES=1"
 	}
+	report(t, "%d masters go %s", len(masters), strings.Join(path, " → "))
 	g.walk.env = append(withoutZone(g.walk.env), "KUBE_GCE_ZONE="+zoneB, size)
 	g.ok(t, "local", "start", "--machines=real")
-	g.hakube(t, "up", zoneB)
+	g.hakube(t, "up", zoneB, "KUBE_VERSION="+path[0])
 	for _, zone := range masters[1:] {
 		g.masters[zone] = g.hakube(t, "up", zone, addMaster).Replica
 	}
-	g.allOf(t, mirror.Kubernetes)
-	g.refuses(t, "v1.36.999", "is not to be had: kubernetes-master asked for it: ")
-	g.goesBack(t)
-	g.goesThere(t, masters)
-	g.refuses(t, mirror.Kubernetes, "a control plane does not go back")
-	g.joins(t, masters)
+	g.allOf(t, path[0])
+	g.refuses(t, "v1.36.999", `KUBE_VERSION="v1.36.999": the embedded GCE has `)
+	g.goesBack(t, path[0], path[1])
+	for i, to := range path[1:] {
+		g.goesThere(t, masters, to, i > 0)
+		g.refuses(t, path[i], "a control plane does not go back")
+	}
+	g.joins(t, masters, path[len(path)-1])
 	g.walk.env = withoutZone(g.walk.env)
 	g.ok(t, "down", "--yes")
 	g.nothingLeft(t)
 }
 
-// goesThere is an upgrade of all, and what is to be seen of it.
-func (g *grown) goesThere(t *testing.T, masters []string) {
+// upgrades are the versions that a cluster goes through: all that hakube supports, where they
+// were made.
+func upgrades(t *testing.T) []string {
+	t.Helper()
+	m, err := local.Prepare(t.Context(), func(text string) { t.Log(text) })
+	must(t, err)
+	defer func() { must(t, m.Close()) }()
+	has := m.Has()
+	path := slices.DeleteFunc(mirror.Versions(), func(v string) bool { return !slices.Contains(has, v) })
+	if i := slices.Index(path, mirror.Kubernetes); shortForms && i < len(path)-1 {
+		path = path[i : i+2]
+	} else if shortForms {
+		path = path[max(0, i-1):]
+	}
+	if len(path) == 1 && slices.Contains(has, mirror.Renumbered) {
+		path = append(path, mirror.Renumbered)
+	}
+	if len(path) == 1 {
+		t.Skip("there is no other version of Kubernetes to go to: make test-upgrade makes them")
+	}
+	return path
+}
+
+// goesThere is an upgrade of all, and what is to be seen of it. One that is cut is killed once
+// the machine of a replica is gone, and goes on.
+func (g *grown) goesThere(t *testing.T, masters []string, to string, cut bool) {
 	t.Helper()
 	r := newRegister(t, g.kubeconfig)
 	g.object(t, deployment("budgeted", g.nodes, ""))
@@ -58,29 +86,32 @@ func (g *grown) goesThere(t *testing.T, masters []string) {
 	ca := g.certificateAuthority(t)
 
 	before := g.walk.env
-	g.walk.env = append(slices.Clone(before), "KUBE_VERSION="+mirror.Renumbered)
+	g.walk.env = append(slices.Clone(before), "KUBE_VERSION="+to)
 	begin := time.Now()
 	var s cluster.Summary
+	if cut {
+		g.killedAt(t, `machine kubernetes-master-[0-9a-f]{3} +removed`, "upgrade")
+	}
 	decode(t, g.ok(t, "upgrade", "--json").stdout, &s)
 	failed, answered := r.Failed(begin)
 	report(t, "%d masters and %d nodes brought to %s in %.0f s; %d of %d requests failed, longest stall %.1f s; at least %d of %d pods Ready",
-		len(s.Rolled), g.nodes, mirror.Renumbered, time.Since(begin).Seconds(), failed, failed+answered, r.Stall(begin).Seconds(), least(), g.nodes)
+		len(s.Rolled), g.nodes, to, time.Since(begin).Seconds(), failed, failed+answered, r.Stall(begin).Seconds(), least(), g.nodes)
 	for _, line := range darkness(&s) {
 		report(t, "%s", line)
 	}
 	r.end(t)
-	if len(s.Rolled) != len(masters) || len(s.RolledPools) != 1 || s.RolledPools[0].Nodes != g.nodes {
+	if !cut && len(s.Rolled) != len(masters) || len(s.RolledPools) != 1 || s.RolledPools[0].Nodes != g.nodes {
 		t.Errorf("brought there are masters %v and pools %+v", s.Rolled, s.RolledPools)
 	}
 	if n := least(); n < g.nodes-1 {
 		t.Errorf("%d of %d pods were Ready, and the budget is one", n, g.nodes)
 	}
-	g.allOf(t, mirror.Renumbered)
+	g.allOf(t, to)
 	if g.certificateAuthority(t) != ca {
 		t.Error("the cluster has another certificate authority")
 	}
 	for _, m := range g.cluster(t).Masters {
-		if kept := g.onIn(t, m.Zone, m.Name, "ls", "/mnt/disks/master-pd/before-upgrade/"+mirror.Renumbered); kept != "events.db\nmain.db\nrecord.json\n" {
+		if kept := g.onIn(t, m.Zone, m.Name, "ls", "/mnt/disks/master-pd/before-upgrade/"+to); kept != "events.db\nmain.db\nrecord.json\n" {
 			t.Errorf("%s has of its rings of before: %s", m.Name, kept)
 		}
 	}
@@ -107,21 +138,21 @@ func (g *grown) refuses(t *testing.T, version, why string) {
 
 // goesBack kills an upgrade once the first master's machine is gone: status names it, and
 // with the version of before the master comes back as it was.
-func (g *grown) goesBack(t *testing.T) {
+func (g *grown) goesBack(t *testing.T, from, to string) {
 	t.Helper()
-	g.killedAt(t, `machine kubernetes-master(-[0-9a-f]{3})? +removed`, "upgrade", "--kube-version="+mirror.Renumbered)
+	g.killedAt(t, `machine kubernetes-master(-[0-9a-f]{3})? +removed`, "upgrade", "--kube-version="+to)
 	if s := g.cluster(t); !slices.ContainsFunc(s.Unfinished, func(x cluster.Unfinished) bool {
-		return isNamed(x.Command, "KUBE_VERSION="+mirror.Renumbered+" hakube upgrade")
+		return isNamed(x.Command, "KUBE_VERSION="+to+" hakube upgrade")
 	}) {
 		t.Errorf("status does not name an upgrade that was cut: %+v", s.Unfinished)
 	}
-	g.ok(t, "upgrade", "--kube-version="+mirror.Kubernetes)
-	g.allOf(t, mirror.Kubernetes)
+	g.ok(t, "upgrade", "--kube-version="+from)
+	g.allOf(t, from)
 }
 
 // joins has a node come after an upgrade, and where there is one master a second one: they
 // are of what the others are.
-func (g *grown) joins(t *testing.T, masters []string) {
+func (g *grown) joins(t *testing.T, masters []string, version string) {
 	t.Helper()
 	g.nodes++
 	g.walk.env = append(g.walk.env, fmt.Sprint("NUM_NODES=", g.nodes)) // which a plan goes by later
@@ -130,19 +161,8 @@ func (g *grown) joins(t *testing.T, masters []string) {
 		masters = append(masters, zoneC)
 		g.masters[zoneC] = g.hakube(t, "up", zoneC, addMaster).Replica
 	}
-	g.allOf(t, mirror.Renumbered)
+	g.allOf(t, version)
 	g.expect(t, masters, []string{zoneB})
-}
-
-// renumbered skips a test where the cache has no second version, which takes minutes to make.
-func renumbered(t *testing.T) {
-	t.Helper()
-	m, err := local.Prepare(t.Context(), func(text string) { t.Log(text) })
-	must(t, err)
-	t.Cleanup(func() { must(t, m.Close()) })
-	if !m.HasRenumbered() {
-		t.Skip("there is no second version of Kubernetes to go to: hakube local prepare --renumbered makes it")
-	}
 }
 
 // allOf holds all that runs to a version: kubelets, the control plane's and kube-proxy's

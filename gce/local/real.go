@@ -158,7 +158,7 @@ func NewReal(ctx context.Context, dir string, logger *slog.Logger) (_ *Host, err
 		return nil, errors.Join(err, r.Host.Close())
 	}
 	return &Host{
-		Backend: r, Mirror: mirrorAddress, Halt: r.halt,
+		Backend: r, Mirror: mirrorAddress, Kubernetes: files.Has, Halt: r.halt,
 		Attach: func(s *emulator.Server) { r.api <- s },
 	}, nil
 }

@@ -18,6 +18,7 @@ import (
 
 	"hakube/gce/emulator"
 	"hakube/gce/local/console"
+	"hakube/gce/local/mirror"
 )
 
 // A Host is what Serve needs to know of the machines besides what the API
@@ -36,9 +37,19 @@ type Host struct {
 	Halt func(context.Context) error
 	// Mirror is the address of the mirror as machines see it, "" if there is none.
 	Mirror string
+	// Kubernetes are the versions that machines can be made of by now. nil: all that hakube knows
+	// how to make, since nothing of them is run.
+	Kubernetes func() []string
 	// External is where external addresses come from; the emulator's default
 	// when empty. Those of real machines are routes of this host, so they have few.
 	External netip.Prefix
+}
+
+func (h *Host) versions() []string {
+	if h.Kubernetes == nil {
+		return mirror.Versions()
+	}
+	return h.Kubernetes()
 }
 
 // Serve is the daemon: it serves the embedded GCE of dir until ctx is done,
@@ -225,7 +236,7 @@ func (d *daemon) status(w http.ResponseWriter) {
 	_ = json.NewEncoder(w).Encode(Status{
 		Running: true, Endpoint: d.endpoint, Machines: d.options.Machines, Latency: d.options.Latency,
 		Calls: &Calls{Read: read, Change: change}, Objects: d.api.Objects(), Projects: d.api.Projects(), Moved: d.was,
-		Project: Project, Mirror: d.host.Mirror, PID: os.Getpid(),
+		Project: Project, Mirror: d.host.Mirror, Versions: d.host.versions(), PID: os.Getpid(),
 	})
 }
 

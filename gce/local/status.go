@@ -51,7 +51,9 @@ type Status struct {
 	Moved   string `json:"moved"`
 	Project string `json:"project"`
 	Mirror  string `json:"mirror"` // address of the mirror as machines see it
-	PID     int    `json:"pid"`
+	// Versions are those of Kubernetes that its machines can be made of by now, the oldest first.
+	Versions []string `json:"versions"`
+	PID      int      `json:"pid"`
 }
 
 // Calls counts requests to the Compute Engine API.

@@ -182,6 +182,11 @@ func Completion(of string) Command { return command("hakube", "completion", of) 
 // LocalKubectl makes a kubectl of the clusters' version.
 func LocalKubectl() Command { return command("hakube", "local", "kubectl", "--build") }
 
+// LocalPrepare makes another version of Kubernetes for the embedded GCE's real machines.
+func LocalPrepare(version string) Command {
+	return command("hakube", "local", "prepare", "--kubernetes="+version)
+}
+
 // EvalCompletion has a shell complete hakube's words.
 func EvalCompletion(shell string) string {
 	return `eval "$(` + Completion(shell).String() + `)"`

@@ -92,7 +92,7 @@ func buildPause(ctx context.Context, work, out string) error {
 // kubernetesSource is the directory of Kubernetes' module, in which there is more than Go.
 func kubernetesSource(ctx context.Context, work string) (string, error) {
 	modules := filepath.Join(work, "modules")
-	if err := kubernetes("kubernetes", Kubernetes).writePins(modules); err != nil {
+	if err := kubernetes("kubernetes", "kubernetes", Kubernetes).writePins(modules); err != nil {
 		return "", err
 	}
 	text, err := goCommand(ctx, modules, nil, "mod", "download", "-json", "k8s.io/kubernetes")

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"path"
 	"runtime"
+	"strings"
 )
 
 // Versions of everything, as the startup script asks for them
@@ -20,11 +21,6 @@ const (
 	Pause      = "3.10.2"  // kubeadm's constants for 1.36
 	CoreDNS    = "v1.14.2" // the same
 )
-
-// Renumbered is a number that Kubernetes' programs can be made with besides: the sources are
-// those of the version [Kubernetes], so that upgrades have somewhere to go in tests. It shows
-// the walk of an upgrade, and nothing of what versions differ in.
-const Renumbered = "v1.36.4"
 
 // arch is the machines' architecture: the host's.
 const arch = runtime.GOARCH
@@ -82,7 +78,7 @@ func components() []component {
 	runc := github + "opencontainers/runc/releases/download/v" + Runc + "/"
 	plugins := "github.com/containernetworking/plugins/plugins/"
 	return []component{
-		kubernetes("kubernetes", Kubernetes),
+		kubernetes("kubernetes", "kubernetes", Kubernetes),
 		{
 			name: "etcd",
 			programs: [][2]string{
@@ -121,17 +117,23 @@ func components() []component {
 			},
 			assets: []asset{{url: cni, sums: cni + ".sha256", dir: ".", programs: []string{"bridge", "loopback", "ptp", "host-local", "portmap"}}},
 		},
-		{name: "coredns", programs: [][2]string{{"coredns", "github.com/coredns/coredns"}}},
+		coredns("coredns"),
 	}
 }
 
+// coredns of one version or the other: the pins that it is named by say which.
+func coredns(name string) component {
+	return component{name: name, programs: [][2]string{{"coredns", "github.com/coredns/coredns"}}}
+}
+
 // kubernetes' version is in variables that its own build sets (hack/lib/version.sh).
-func kubernetes(name, version string) component {
+func kubernetes(name, pins, version string) component {
+	minor := strings.Split(version, ".")[1]
 	flags := "-s -w"
 	for _, p := range []string{"k8s.io/component-base/version.", "k8s.io/client-go/pkg/version."} {
-		flags += " -X " + p + "gitVersion=" + version + " -X " + p + "gitMajor=1 -X " + p + "gitMinor=36 -X " + p + "gitTreeState=clean -X " + p + "gitCommit=unknown"
+		flags += " -X " + p + "gitVersion=" + version + " -X " + p + "gitMajor=1 -X " + p + "gitMinor=" + minor + " -X " + p + "gitTreeState=clean -X " + p + "gitCommit=unknown"
 	}
-	c := component{name: name, pins: "kubernetes", args: []string{"-ldflags=" + flags}}
+	c := component{name: name, pins: pins, args: []string{"-ldflags=" + flags}}
 	for _, program := range []string{"kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy", "kubelet", "kubeadm", "kubectl"} {
 		c.programs = append(c.programs, [2]string{program, "k8s.io/kubernetes/cmd/" + program})
 	}

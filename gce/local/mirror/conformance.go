@@ -10,7 +10,7 @@ import "maps"
 // that what they share with what machines run is compiled once.
 func upstreamPrograms() component {
 	return component{
-		name: "conformance", args: kubernetes("kubernetes", Kubernetes).args,
+		name: "conformance", args: kubernetes("kubernetes", "kubernetes", Kubernetes).args,
 		programs: [][2]string{
 			{"ginkgo", "github.com/onsi/ginkgo/v2/ginkgo"},
 			{"agnhost", "k8s.io/kubernetes/test/images/agnhost"},

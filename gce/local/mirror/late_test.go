@@ -1,7 +1,6 @@
 package mirror
 
 import (
-	"context"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -76,61 +75,5 @@ func TestMainsArePinned(t *testing.T) {
 	c.mains = nil
 	if without, err := c.built(t.Context()); err != nil || without.key == with.key {
 		t.Errorf("the key does not depend on the source: %v", err)
-	}
-}
-
-// TestRenumbered: the second number is served beside the first, programs and images, only
-// where all of it was made, and neither is in the place of the other.
-func TestRenumbered(t *testing.T) {
-	m := small(t)
-	m.store = &store{cache: m.cache, source: Build}
-	programs, images, err := m.store.renumbered(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	first, err := kubernetes("kubernetes", Kubernetes).built(t.Context())
-	if err != nil || first.key == programs.key || first.name == programs.name {
-		t.Errorf("the two are one artefact, %s-%s, or: %v", first.name, first.key, err)
-	}
-	c, bin := kubernetes("renumbered", Renumbered), t.TempDir()
-	for _, p := range c.programs {
-		if err := os.WriteFile(filepath.Join(bin, p[0]), []byte("another "+p[0]), 0o755); err != nil {
-			t.Fatal(err)
-		}
-	}
-	programs.make = func(_ context.Context, dir string) error { return c.pack(bin, filepath.Join(dir, "tree")) }
-	o := oven{work: t.TempDir(), program: func(_ context.Context, _, p string) (string, error) { return filepath.Join(bin, p), nil }}
-	images.make = func(ctx context.Context, dir string) error {
-		list := kubernetesRecipes("renumbered", Renumbered)
-		for i := range list {
-			list[i].packages, list[i].certs = nil, false // those take a network
-		}
-		return writeImages(ctx, dir, list, o.make)
-	}
-	for _, a := range []artefact{programs, images} {
-		if layouts, err := m.findRenumbered(t.Context(), "first"); err != nil || len(layouts) != 1 || m.HasRenumbered() {
-			t.Fatalf("before %s is made there are %v, %v", a.name, layouts, err)
-		}
-		if _, err := m.cache.ensure(t.Context(), a, ""); err != nil {
-			t.Fatal(err)
-		}
-	}
-	layouts, err := m.findRenumbered(t.Context())
-	if err != nil || len(layouts) != 1 || !m.HasRenumbered() {
-		t.Fatalf("once all of it is made there are %v, %v", layouts, err)
-	}
-	if m.registry, err = openRegistry(layouts...); err != nil {
-		t.Fatal(err)
-	}
-	s := serve(t, m)
-	for version, want := range map[string]string{Kubernetes: "the program kubelet", Renumbered: "another kubelet"} {
-		if resp, body := get(t, http.MethodGet, s.URL+"/"+strings.TrimPrefix(released(version), "https://")+"kubelet"); resp.StatusCode != http.StatusOK || body != want {
-			t.Errorf("kubelet %s is %q, %s", version, body, resp.Status)
-		}
-	}
-	for _, name := range []string{"kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy"} {
-		if resp, _ := get(t, http.MethodGet, s.URL+"/v2/"+name+"/manifests/"+Renumbered); resp.StatusCode != http.StatusOK {
-			t.Errorf("image %s:%s: %s", name, Renumbered, resp.Status)
-		}
 	}
 }

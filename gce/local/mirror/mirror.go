@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // Source is where artefacts come from.
@@ -34,14 +35,15 @@ type Options struct {
 type Mirror struct {
 	cache    *cache
 	store    *store
-	trees    []string // directories of HOST/PATH
+	mu       sync.Mutex // of trees and registry, which grow when another version was made
+	trees    []string   // directories of HOST/PATH
 	kubectl  string
+	layouts  []string // what the registry has
 	registry *registry
 	addons   *late
 	ingress  *late // of the example of an Ingress controller
 	upstream *late // what Kubernetes' own tests run
-
-	renumbered bool // it has [Renumbered] too
+	others   []*other
 }
 
 // Prepare returns the mirror, made first as far as it is not in the cache: from
@@ -54,6 +56,9 @@ func Prepare(ctx context.Context, o Options) (*Mirror, error) {
 		return nil, err
 	}
 	m := &Mirror{cache: s.cache, store: s, addons: newLate(s, ofAddons()), ingress: newLate(s, ofIngress()), upstream: newLate(s, ofUpstream())}
+	for _, r := range releasesBeside() {
+		m.others = append(m.others, newOther(s, r))
+	}
 	if err := m.fill(ctx, s); err != nil {
 		return nil, errors.Join(err, m.Close())
 	}
@@ -115,13 +120,11 @@ func (m *Mirror) fill(ctx context.Context, s *store) error {
 	if err != nil {
 		return err
 	}
-	layouts, err := m.findRenumbered(ctx, images, sample)
-	if err != nil {
+	m.layouts = []string{images, sample}
+	if m.registry, err = openRegistry(m.layouts...); err != nil {
 		return err
 	}
-	if m.registry, err = openRegistry(layouts...); err != nil {
-		return err
-	}
+	m.findOthers()
 	if err := s.cache.tidy(append(current, official, made, extra)...); err != nil {
 		s.cache.say(err.Error()) // the mirror is none the worse for it
 	}

@@ -30,11 +30,15 @@ func (r recipe) official() string {
 // recipes are the images Kubernetes needs, with programs where the official
 // ones have them: kubeadm's manifests find them by PATH.
 func recipes() []recipe {
-	list := []recipe{
-		{ref: "pause:" + Pause, program: "pause", path: "pause", bare: true, user: "65535:65535", entrypoint: []string{"/pause"}},
-		{ref: "coredns/coredns:" + CoreDNS, component: "coredns", program: "coredns", path: "coredns", certs: true, entrypoint: []string{"/coredns"}},
+	return append(besideRecipes(Pause, "coredns", CoreDNS), kubernetesRecipes("kubernetes", Kubernetes)...)
+}
+
+// besideRecipes are the images that kubeadm names beside those of its own version.
+func besideRecipes(pause, component, coredns string) []recipe {
+	return []recipe{
+		{ref: "pause:" + pause, program: "pause", path: "pause", bare: true, user: "65535:65535", entrypoint: []string{"/pause"}},
+		{ref: "coredns/coredns:" + coredns, component: component, program: "coredns", path: "coredns", certs: true, entrypoint: []string{"/coredns"}},
 	}
-	return append(list, kubernetesRecipes("kubernetes", Kubernetes)...)
 }
 
 // kubernetesRecipes are the images of Kubernetes' own programs, out of a component.

@@ -27,11 +27,12 @@ func (m *Mirror) Handler() http.Handler {
 				return
 			}
 		}
+		trees, images := m.findOthers()
 		if r.URL.Path == "/v2" || strings.HasPrefix(r.URL.Path, "/v2/") {
-			m.registry.ServeHTTP(w, r)
+			images.ServeHTTP(w, r)
 			return
 		}
-		for _, tree := range m.trees {
+		for _, tree := range trees {
 			if serveFile(w, r, http.Dir(tree)) {
 				return
 			}

@@ -46,7 +46,7 @@ func (o Options) openStore() (*store, error) {
 }
 
 // minutes that a build takes on two processors, where it is more than one.
-var minutes = map[string]int{"kubernetes": 13, "containerd": 2, "coredns": 5, "addons": 5, "skipper": 3, "conformance": 10, "renumbered": 4}
+var minutes = map[string]int{"kubernetes": 13, "containerd": 2, "coredns": 5, "addons": 5, "skipper": 3, "conformance": 10, "renumbered": 4, "kubernetes-1.35": 13, "kubernetes-1.37": 13, "coredns-1.13.1": 5, "coredns-1.14.6": 5}
 
 // build says what is being built.
 func (s *store) build(name string) string {
