@@ -215,7 +215,7 @@ func (m *Mirror) PrepareKubernetes(ctx context.Context, version string) error {
 			return o.make(ctx)
 		}
 	}
-	return &Error{fmt.Errorf("Kubernetes %s: it is not known here how to make it", version), "there are " + strings.Join(Versions(), ", ")}
+	return &Error{fmt.Errorf("making Kubernetes %s: it is not known here how", version), "there are " + strings.Join(Versions(), ", ")}
 }
 
 // Has are the versions of Kubernetes that the mirror has by now, the oldest first.
