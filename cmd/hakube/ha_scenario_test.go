@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 )
 
 // TestMultizoneWorkers is the longest of kube-up's end-to-end scenarios, "survive
@@ -83,7 +82,7 @@ func (g *grown) control(t *testing.T, n int) {
 // fetched by whichever master the balancer picks.
 func (g *grown) responds(t *testing.T, controller string) {
 	t.Helper()
-	eventually(t, time.Minute, controller+" responds", func() error {
+	eventually(t, settled, controller+" responds", func() error {
 		out, err := g.tryKubectl(t, "get", "pods", "-l", "name="+controller, "-o",
 			`jsonpath={range .items[*]}{.metadata.name} {.status.phase} {.metadata.deletionTimestamp}{"\n"}{end}`)
 		if err != nil {

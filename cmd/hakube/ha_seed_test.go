@@ -38,7 +38,7 @@ func TestRealHA(t *testing.T) {
 			report(t, "hakube up %s %s: valid after %.0f s", x.typed, x.name, time.Since(begin).Seconds())
 			t.Log(r.stderr)
 			w.machines(t)
-			w.ok(t, "validate", x.name, "--wait=1m")
+			w.valid(t, x.name)
 			var s cluster.Status
 			decode(t, w.ok(t, "status", x.name, "--json").stdout, &s)
 			for i, zone := range []string{b, c, d} {

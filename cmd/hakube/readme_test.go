@@ -113,7 +113,7 @@ func runLines(t *testing.T, env, lines []string) {
 		}
 		script.WriteString(l + "\n")
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 6*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Minute)
 	defer cancel()
 	// Files and no pipes: a daemon that keeps one would be waited for.
 	out, err := os.Create(filepath.Join(t.TempDir(), "output"))

@@ -37,7 +37,7 @@ func (w *withAddons) apply(t *testing.T, object string) {
 // addressOf is the Service's address, once it has one.
 func (w *withAddons) addressOf(t *testing.T, name string) (ip string) {
 	t.Helper()
-	eventually(t, 2*time.Minute, "Service "+name+" has an address", func() error {
+	eventually(t, settled, "Service "+name+" has an address", func() error {
 		ip = w.kubectl(t, "get", "service", name, "-o", "jsonpath={.status.loadBalancer.ingress[0].ip}")
 		if ip == "" {
 			return fmt.Errorf("it has none")
@@ -56,7 +56,7 @@ func fetch(at string) (from string, err error) {
 		}
 		return c, err
 	}
-	client := &http.Client{Timeout: 2 * time.Second, Transport: &http.Transport{DisableKeepAlives: true, DialContext: dial}}
+	client := &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true, DialContext: dial}}
 	resp, err := client.Get("http://" + at)
 	if err != nil {
 		return "", err
@@ -72,7 +72,7 @@ func fetch(at string) (from string, err error) {
 // fetches gets the page again and again, until it came ten times in a row.
 func (w *withAddons) fetches(t *testing.T, what, at string) (from string) {
 	t.Helper()
-	eventually(t, 2*time.Minute, what+" serves", func() (err error) {
+	eventually(t, settled, what+" serves", func() (err error) {
 		for range 10 {
 			if from, err = fetch(at); err != nil {
 				return err
@@ -98,14 +98,14 @@ func (w *withAddons) outside(t *testing.T) {
 	t.Run("Local keeps the client's address", func(t *testing.T) { w.localPolicy(t, me) })
 	t.Run("source ranges", func(t *testing.T) {
 		ip := w.service(t, "ranges", "", `"ports": [{"port": 80}], "loadBalancerSourceRanges": ["192.0.2.77/32"]`)
-		w.kubectl(t, "rollout", "status", "deployment", "web", "--timeout=120s")
+		w.kubectl(t, "rollout", "status", "deployment", "web", "--timeout=300s")
 		if _, err := fetch(ip); err == nil {
 			t.Errorf("%s is served, and 192.0.2.77 alone may be", me)
 		}
 		w.kubectl(t, "patch", "service", "ranges", "--patch", `{"spec": {"loadBalancerSourceRanges": ["192.0.2.77/32", "`+me+`/32"]}}`)
 		w.fetches(t, "a balancer that names us", ip)
 		w.kubectl(t, "patch", "service", "ranges", "--patch", `{"spec": {"loadBalancerSourceRanges": ["192.0.2.77/32"]}}`)
-		eventually(t, time.Minute, "named no more we are refused", func() error {
+		eventually(t, settled, "named no more we are refused", func() error {
 			if _, err := fetch(ip); err == nil {
 				return fmt.Errorf("%s is served", me)
 			}
@@ -125,7 +125,7 @@ func (w *withAddons) localPolicy(t *testing.T, me string) {
 		log := w.kubectl(t, "logs", "--selector=app=web", "--tail=-1", "--prefix=false")
 		return slices.DeleteFunc(strings.Split(log, "\n"), func(l string) bool { return !strings.Contains(l, "with-both") })
 	}
-	eventually(t, 30*time.Second, "nginx tells of them", func() error {
+	eventually(t, settled, "nginx tells of them", func() error {
 		if n := len(seen()); n < 10 {
 			return fmt.Errorf("it has %d lines", n)
 		}
@@ -138,11 +138,11 @@ func (w *withAddons) localPolicy(t *testing.T, me string) {
 	}
 	w.well(t, "local", 2) // or all would be asked since nobody is well
 	w.kubectl(t, "scale", "deployment", "web", "--replicas=1")
-	w.kubectl(t, "rollout", "status", "deployment", "web", "--timeout=120s")
+	w.kubectl(t, "rollout", "status", "deployment", "web", "--timeout=300s")
 	w.well(t, "local", 1)
 	w.fetches(t, "with a pod on one node only, the Local balancer", w.local)
 	w.kubectl(t, "scale", "deployment", "web", "--replicas=2")
-	w.kubectl(t, "rollout", "status", "deployment", "web", "--timeout=120s")
+	w.kubectl(t, "rollout", "status", "deployment", "web", "--timeout=300s")
 	w.well(t, "local", 2)
 }
 
@@ -151,7 +151,7 @@ func (w *withAddons) well(t *testing.T, service string, want int) {
 	t.Helper()
 	uid := w.kubectl(t, "get", "service", service, "-o", "jsonpath={.metadata.uid}")
 	pool := regional + "/targetPools/" + ("a" + strings.ReplaceAll(uid, "-", ""))[:32]
-	eventually(t, time.Minute, fmt.Sprintf("%d machines of Service %s are well", want, service), func() error {
+	eventually(t, settled, fmt.Sprintf("%d machines of Service %s are well", want, service), func() error {
 		n := 0
 		for _, node := range w.nodes {
 			states, _ := w.send(t, http.MethodPost, pool+"/getHealth", `{"instance": "`+zonal+`/instances/`+node+`"}`)["healthStatus"].([]any)
@@ -173,7 +173,7 @@ func (w *withAddons) udp(t *testing.T) {
 	w.apply(t, `{"apiVersion": "v1", "kind": "Service", "metadata": {"name": "dns", "namespace": "kube-system"},
 		"spec": {"type": "LoadBalancer", "selector": {"k8s-app": "kube-dns"}, "ports": [{"port": 53, "protocol": "UDP"}]}}`)
 	var ip string
-	eventually(t, 2*time.Minute, "the DNS has an address", func() error {
+	eventually(t, settled, "the DNS has an address", func() error {
 		if ip = w.kubectl(t, "get", "service", "dns", "--namespace=kube-system", "-o", "jsonpath={.status.loadBalancer.ingress[0].ip}"); ip == "" {
 			return fmt.Errorf("it has none")
 		}
@@ -183,8 +183,8 @@ func (w *withAddons) udp(t *testing.T) {
 	resolver := &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return (&net.Dialer{}).DialContext(ctx, "udp4", net.JoinHostPort(ip, "53"))
 	}}
-	eventually(t, time.Minute, "the DNS answers by UDP", func() error {
-		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	eventually(t, settled, "the DNS answers by UDP", func() error {
+		ctx, cancel := context.WithTimeout(t.Context(), 15*time.Second)
 		defer cancel()
 		got, err := resolver.LookupHost(ctx, "web.default.svc.cluster.local.")
 		if err == nil && !slices.Equal(got, []string{want}) {
@@ -226,7 +226,7 @@ func (w *withAddons) inside(t *testing.T) {
 			return w.on(t, master, "sh", "-c", "curl -sS -m 5 http://"+ip+" 2>&1 || true"), nil
 		},
 	} {
-		eventually(t, time.Minute, who+" is served by the internal balancer", func() error {
+		eventually(t, settled, who+" is served by the internal balancer", func() error {
 			page, err := ask()
 			if err == nil && !strings.Contains(page, "Welcome to nginx") {
 				err = fmt.Errorf("it serves %q", page)

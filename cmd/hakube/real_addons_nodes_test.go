@@ -20,7 +20,7 @@ func (w *withAddons) haltNode(t *testing.T) {
 	begin := time.Now()
 	w.fetches(t, "with a node off, the Local balancer", w.local)
 	report(t, "a node was halted: its Local balancer served ten of ten again after %.0f s, of the 24 s that Google's check may take", time.Since(begin).Seconds())
-	eventually(t, 2*time.Minute, node+" is made again", func() error {
+	eventually(t, settled, node+" is made again", func() error {
 		var all struct{ Items []struct{ ID, Name string } }
 		list, err := json.Marshal(w.call(t, http.MethodGet, zonal+"/instances"))
 		if err != nil {
@@ -47,7 +47,7 @@ func (w *withAddons) deleteNode(t *testing.T) {
 	}
 	w.send(t, http.MethodPost, zonal+"/instanceGroupManagers/"+groups[0]+"/deleteInstances", fmt.Sprintf(`{"instances": ["%s/instances/%s"]}`, zonal, node))
 	w.fetches(t, "with a machine deleted, the balancer", w.outer)
-	eventually(t, 3*time.Minute, "the Node of the deleted machine is gone", func() error {
+	eventually(t, settled, "the Node of the deleted machine is gone", func() error {
 		var names []string
 		decode(t, w.kubectl(t, "get", "nodes", "-o", `go-template=[{{range $i, $n := .items}}{{if $i}},{{end}}"{{$n.metadata.name}}"{{end}}]`), &names)
 		if slices.Contains(names, node) {

@@ -31,13 +31,13 @@ func (w *withAddons) policies(t *testing.T) {
 	pod("friend", "busybox", far, "friend", sleep)
 	pod("near", "busybox", near, "stranger", sleep)
 	pod("far", "busybox", far, "stranger", sleep)
-	w.kubectl(t, "wait", "--for=condition=Ready", "pod/shut", "pod/friend", "pod/near", "pod/far", "--timeout=2m")
+	w.kubectl(t, "wait", "--for=condition=Ready", "pod/shut", "pod/friend", "pod/near", "pod/far", "--timeout=300s")
 	w.apply(t, `{"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": {"name": "shut"}, "spec": {"podSelector": {"matchLabels": {"role": "shut"}},
 		"policyTypes": ["Ingress"], "ingress": [{"from": [{"podSelector": {"matchLabels": {"role": "friend"}}}]}]}}`)
 	address := w.kubectl(t, "get", "pod", "shut", "-o", "jsonpath={.status.podIP}")
 	reach := func(when string, want ...string) {
 		t.Helper()
-		eventually(t, 2*time.Minute, when, func() error {
+		eventually(t, settled, when, func() error {
 			var got, not []string
 			for _, from := range []string{"friend", "near", "far"} {
 				if out, err := w.tryKubectl(t, "exec", from, "--", "timeout", "3", "wget", "-q", "-O-", "http://"+address); err == nil && strings.Contains(out, "nginx") {
@@ -54,17 +54,21 @@ func (w *withAddons) policies(t *testing.T) {
 	}
 	const told = "nothing enforces the cluster's 1 NetworkPolicy (default/shut)"
 	reach("without a provider all reach the pod", "friend", "near", "far")
-	if page := w.ok(t, "status").stdout; !strings.Contains(page, told) {
-		t.Errorf("status does not say that %s:\n%s", told, page)
-	}
+	becomes(t, "status tells of it", func(d *differing) {
+		if page := w.ok(t, "status").stdout; !strings.Contains(page, told) {
+			d.add("status does not say that %s:\n%s", told, page)
+		}
+	})
 	begin := time.Now()
 	w.ok(t, "up", "--network-policy-provider="+string(settings.KubeNetworkPolicies))
 	reach("with one only who is named reaches it", "friend")
 	report(t, "network policies are enforced on %d machines %.0f s after up was asked", addonNodes+1, time.Since(begin).Seconds())
 	w.hasAddons(t, append(slices.Clip(addonNames), string(settings.KubeNetworkPolicies))...)
-	if page := w.ok(t, "status").stdout; strings.Contains(page, "nothing enforces") {
-		t.Errorf("status says:\n%s", page)
-	}
+	becomes(t, "status tells of it no more", func(d *differing) {
+		if page := w.ok(t, "status").stdout; strings.Contains(page, "nothing enforces") {
+			d.add("status says:\n%s", page)
+		}
+	})
 	w.ok(t, "up", "--network-policy-provider=none")
 	reach("when it is gone all reach it", "friend", "near", "far")
 	w.hasAddons(t, addonNames...)

@@ -3,14 +3,12 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
-	"hakube/cluster"
 	"hakube/cluster/settings"
 )
 
@@ -25,8 +23,9 @@ type withAddons struct {
 	*walk
 	nodes        []string // that there are
 	outer, local string   // addresses of balancers that stay
-	asked        *asking  // of hosts behind an Ingress controller
-	goes         string   // its pod that was deleted
+	still        *still
+	asked        *asking // of hosts behind an Ingress controller
+	goes         string  // its pod that was deleted
 }
 
 // TestAddons is a cluster with addons on real machines: what they are for is used, from
@@ -36,6 +35,7 @@ func TestAddons(t *testing.T) {
 	w := &withAddons{walk: newWalk(t)}
 	w.env = append(w.env, fmt.Sprint("NUM_NODES=", addonNodes), "HAKUBE_MASTER_SERVICE_ACCOUNT=default")
 	w.ok(t, "local", "start", "--machines=real")
+	w.still = newStill(t)
 	defer func() {
 		if w.asked != nil {
 			w.asked.end()
@@ -102,7 +102,7 @@ func (w *withAddons) create(t *testing.T) {
 			"topologySpreadConstraints": [{"maxSkew": 1, "topologyKey": "kubernetes.io/hostname", "whenUnsatisfiable": "DoNotSchedule", "labelSelector": {"matchLabels": {"app": "web"}}}],
 			"tolerations": [{"key": "node.kubernetes.io/unreachable", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 5},
 				{"key": "node.kubernetes.io/not-ready", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 5}]}}}}`)
-	w.kubectl(t, "rollout", "status", "deployment", "web", "--timeout=120s")
+	w.kubectl(t, "rollout", "status", "deployment", "web", "--timeout=300s")
 	w.apply(t, `{"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "asked"}, "spec": {"replicas": 1, "selector": {"matchLabels": {"app": "asked"}},
 		"template": {"metadata": {"labels": {"app": "asked"}}, "spec": {"containers": [{"name": "nginx", "image": "nginx", "imagePullPolicy": "IfNotPresent",
 			"resources": {"requests": {"cpu": "10m"}}}]}}}}`)
@@ -113,21 +113,19 @@ func (w *withAddons) create(t *testing.T) {
 // hasAddons holds status and validate to those addons, well.
 func (w *withAddons) hasAddons(t *testing.T, names ...string) {
 	t.Helper()
-	var s cluster.Status
-	decode(t, w.ok(t, "status", "--json").stdout, &s)
-	var got []string
-	for _, a := range s.Addons {
-		if got = append(got, a.Name); !a.Healthy || a.Version == "" {
-			t.Errorf("addon %+v", a)
+	becomes(t, fmt.Sprintf("the addons are %v, and well", names), func(d *differing) {
+		var got []string
+		for _, a := range w.cluster(t).Addons {
+			if got = append(got, a.Name); !a.Healthy || a.Version == "" {
+				d.add("addon %+v", a)
+			}
 		}
-	}
-	if !slices.Equal(got, names) {
-		t.Errorf("the addons are %v, want %v", got, names)
-	}
-	w.ok(t, "validate")
-	if r := w.run(t, "plan", "up", "--exit-code"); r.code != 0 {
-		t.Errorf("plan up exits with %d:\n%s", r.code, r.stdout)
-	}
+		if !slices.Equal(got, names) {
+			d.add("they are %v", got)
+		}
+	})
+	w.valid(t)
+	w.nothingToDo(t)
 }
 
 // offAndOn: volumes stays on while claims need it; without the others what they made goes
@@ -140,12 +138,6 @@ func (w *withAddons) offAndOn(t *testing.T) {
 		}
 	}
 	w.ok(t, "up", "--addons=all") // makes the node again that was deleted
-	eventually(t, 3*time.Minute, "addons run on it", func() error {
-		if r := w.run(t, "validate"); r.code != 0 {
-			return errors.New(r.stderr)
-		}
-		return nil
-	})
 	w.hasAddons(t, addonNames...)
 	if off := w.ok(t, "up", "--addons=volumes"); !strings.Contains(off.stderr, "Service default/") {
 		t.Errorf("it does not warn of Services that nobody tends:\n%s", off.stderr)

@@ -64,7 +64,7 @@ func (w *walk) volumes(t *testing.T) {
 
 func (w *walk) copies(t *testing.T) {
 	w.object(t, `{"apiVersion": "snapshot.storage.k8s.io/v1", "kind": "VolumeSnapshot", "metadata": {"name": "daily"}, "spec": {"source": {"persistentVolumeClaimName": "data"}}}`)
-	w.kubectl(t, "wait", "volumesnapshot/daily", "--for=jsonpath={.status.readyToUse}=true", "--timeout=60s")
+	w.kubectl(t, "wait", "volumesnapshot/daily", "--for=jsonpath={.status.readyToUse}=true", "--timeout=300s")
 	w.kubectl(t, "exec", "deployment/keeper", "--", "sh", "-c", "echo later | dd of=/data/file conv=fsync")
 	w.claim(t, "copy", `, "dataSource": {"apiGroup": "snapshot.storage.k8s.io", "kind": "VolumeSnapshot", "name": "daily"}`)
 	w.claim(t, "clone", `, "dataSource": {"kind": "PersistentVolumeClaim", "name": "data"}`)
@@ -76,7 +76,7 @@ func (w *walk) copies(t *testing.T) {
 	w.kubectl(t, "delete", "pod", "reader", "--now")
 	t.Run("read-only many", w.readOnlyMany)
 	w.kubectl(t, "delete", "pvc", "copy", "clone", "shared")
-	eventually(t, 2*time.Minute, "the disks of deleted claims are gone", func() error {
+	eventually(t, settled, "the disks of deleted claims are gone", func() error {
 		var volumes []string
 		for _, d := range w.names(t, zonal+"/disks") {
 			if strings.HasPrefix(d, "pvc-") {
@@ -95,7 +95,7 @@ func (w *walk) copies(t *testing.T) {
 // mounted read-only.
 func (w *walk) readOnlyMany(t *testing.T) {
 	volume := w.kubectl(t, "get", "pvc", "copy", "-o", "jsonpath={.spec.volumeName}")
-	eventually(t, 2*time.Minute, "the disk to clone is detached", func() error {
+	eventually(t, settled, "the disk to clone is detached", func() error {
 		if users := w.call(t, "GET", zonal+"/disks/"+volume)["users"]; users != nil {
 			return fmt.Errorf("%v have it", users)
 		}
@@ -121,7 +121,7 @@ func (w *walk) readOnlyMany(t *testing.T) {
 		if got := w.kubectl(t, "exec", pod, "--", "cat", "/shared/file"); strings.TrimSpace(got) != "kept" {
 			t.Errorf("%s reads %q", pod, got)
 		}
-		if out, err := w.tryKubectl(t, "exec", pod, "--", "sh", "-c", "echo mine >/shared/file"); err == nil || !strings.Contains(err.Error(), "Read-only") {
+		if out, err := w.answered(t, "exec", pod, "--", "sh", "-c", "echo mine >/shared/file"); err == nil || !strings.Contains(err.Error(), "Read-only") {
 			t.Errorf("%s writes on it: %q, %v", pod, out, err)
 		}
 	}
@@ -140,9 +140,11 @@ func (w *walk) tooManyDisks(t *testing.T) {
 		if node == master {
 			continue
 		}
-		if got := w.kubectl(t, "get", "csinode", node, "-o", "jsonpath={.spec.drivers[0].allocatable.count}"); got != fmt.Sprint(count) {
-			t.Errorf("node %s takes %q disks, want %d", node, got, count)
-		}
+		becomes(t, fmt.Sprintf("node %s says how many disks it takes", node), func(d *differing) { // its driver, after it is Ready
+			if got, err := w.tryKubectl(t, "get", "csinode", node, "-o", "jsonpath={.spec.drivers[0].allocatable.count}"); got != fmt.Sprint(count) {
+				d.add("they are %q, want %d: %v", got, count, err)
+			}
+		})
 	}
 	var items, names []string
 	for i := range count + 1 {
@@ -153,7 +155,7 @@ func (w *walk) tooManyDisks(t *testing.T) {
 	}
 	items = append(items, `{"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "many"}, "spec": `+keeper(names...)+`}`)
 	w.object(t, `{"apiVersion": "v1", "kind": "List", "items": [`+strings.Join(items, ",")+`]}`)
-	eventually(t, time.Minute, "the scheduler finds no node for it", func() error {
+	eventually(t, settled, "the scheduler finds no node for it", func() error {
 		said := w.kubectl(t, "get", "events", "--field-selector=involvedObject.name=many,reason=FailedScheduling", "-o", "jsonpath={.items[*].message}")
 		if !strings.Contains(said, "exceed max volume count") {
 			return fmt.Errorf("it says %q", said)
@@ -172,14 +174,14 @@ func (w *walk) resize(t *testing.T) {
 	w.kubectl(t, "wait", "pod/grower", "--for=condition=Ready", "--timeout=300s")
 	w.kubectl(t, "patch", "pvc", "grown", "--patch", `{"spec": {"resources": {"requests": {"storage": "2Gi"}}}}`)
 	volume := w.kubectl(t, "get", "pvc", "grown", "-o", "jsonpath={.spec.volumeName}")
-	eventually(t, 2*time.Minute, "the disk has 2 GB", func() error {
+	eventually(t, settled, "the disk has 2 GB", func() error {
 		if size := w.call(t, "GET", zonal+"/disks/"+volume)["sizeGb"]; size != "2" {
 			return fmt.Errorf("it has %v", size)
 		}
 		return nil
 	})
 	refused := ""
-	eventually(t, 3*time.Minute, "the file system has grown, or resize2fs is refused", func() error {
+	eventually(t, settled, "the file system has grown, or resize2fs is refused", func() error {
 		events := w.kubectl(t, "get", "events", "--field-selector=involvedObject.name=grower", "-o", "jsonpath={.items[*].message}")
 		if strings.Contains(events, "resize2fs") && (strings.Contains(events, "Permission denied") || strings.Contains(events, "not permitted")) {
 			refused = events
@@ -223,5 +225,5 @@ func (w *walk) volumeMoves(t *testing.T) {
 	})
 	report(t, "the pod of a deleted node was ready elsewhere with its volume after %.0f s", time.Since(begin).Seconds())
 	w.kubectl(t, "uncordon", node)
-	w.ok(t, "validate", "--wait=3m")
+	w.valid(t)
 }

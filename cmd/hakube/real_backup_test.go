@@ -41,7 +41,7 @@ func TestRealBackup(t *testing.T) {
 			g.hakube(t, "up", zoneB)
 			g.kubectl(t, "create", "configmap", "written-before")
 			g.kubectl(t, "create", "secret", "generic", "kept", "--from-literal=key=value")
-			eventually(t, 2*time.Minute, "the node runs kube-proxy", func() error {
+			eventually(t, settled, "the node runs kube-proxy", func() error {
 				if began = g.proxy(t); began == "" {
 					return errors.New("its container is not there yet")
 				}
@@ -55,7 +55,7 @@ func TestRealBackup(t *testing.T) {
 			if list := g.ok(t, "backups", "gs://backups/of").stdout; !strings.Contains(list, kept) || !strings.Contains(list, " yes") {
 				t.Errorf("the bucket has\n%s", list)
 			}
-			g.ok(t, "validate", "--backup-to=gs://backups/of", "--backup-max-age=1h")
+			g.valid(t, "--backup-to=gs://backups/of", "--backup-max-age=1h")
 			if left := g.on(t, master, "ls", "/mnt/disks/master-pd"); strings.Contains(left, "backup") {
 				t.Errorf("left on the master is %s", left)
 			}
@@ -67,15 +67,15 @@ func TestRealBackup(t *testing.T) {
 		}},
 		{"the master and its disk are lost", func(t *testing.T) {
 			g.lose(t, master, zoneB)
-			g.restored(t, kept)                                                                // out of the bucket
-			eventually(t, 2*time.Minute, "the node's pod is the one of before", func() error { // which its kubelet tells the API of the backup
+			g.restored(t, kept)                                                          // out of the bucket
+			eventually(t, settled, "the node's pod is the one of before", func() error { // which its kubelet tells the API of the backup
 				if now := g.proxy(t); now != began {
 					return fmt.Errorf("it is %s, before %s", now, began)
 				}
 				return nil
 			})
-			g.ok(t, "validate", "--wait=3m")
-			g.ok(t, "plan", "up", "--zone="+zoneB, "--exit-code")
+			g.valid(t)
+			g.nothingToDo(t, "--zone="+zoneB)
 		}},
 		{"they are lost again, but for a snapshot of the disk", func(t *testing.T) {
 			g.ok(t, "up", "--zone="+zoneB, "--disk-snapshots=hourly")
@@ -84,7 +84,7 @@ func TestRealBackup(t *testing.T) {
 				t.Errorf("the disk is %s", got)
 			}
 			g.http(t, http.MethodPost, disk+"/createSnapshot", `{"name":"by-hand"}`) // the next full hour may be far
-			eventually(t, 2*time.Minute, "the snapshot can be used", func() error {
+			eventually(t, settled, "the snapshot can be used", func() error {
 				if list := g.ok(t, "backups", "snapshot://").stdout; !strings.Contains(list, "snapshot://by-hand") || !strings.Contains(list, "tried") {
 					return errors.New(list)
 				}
@@ -93,8 +93,8 @@ func TestRealBackup(t *testing.T) {
 			g.kubectl(t, "create", "configmap", "written-since")
 			g.lose(t, master, zoneB)
 			g.restored(t, "snapshot://by-hand")
-			g.ok(t, "validate", "--wait=3m")
-			g.ok(t, "plan", "up", "--zone="+zoneB, "--exit-code")
+			g.valid(t)
+			g.nothingToDo(t, "--zone="+zoneB)
 			g.ok(t, "up", "--zone="+zoneB, "--disk-snapshots=none")
 		}},
 	} {

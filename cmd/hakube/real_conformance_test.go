@@ -107,7 +107,7 @@ func TestConformance(t *testing.T) {
 	if len(s.Masters) != 3 {
 		t.Errorf("after all of it there are %d masters", len(s.Masters))
 	}
-	w.ok(t, "validate", "--wait=3m")
+	w.valid(t)
 	w.ok(t, "down", "--sweep", "--yes")
 	w.nothingLeft(t)
 	fmt.Println("what the specs printed is in", out)

@@ -49,10 +49,7 @@ func (w *walk) deleteMaster(t *testing.T) {
 	up := w.ok(t, "up")
 	took := time.Since(started)
 	t.Logf("up made the master again in %s:\n%s", took.Round(100*time.Millisecond), up.stderr)
-	renewals := int64(took / (15 * time.Second)) // a lease of a minute is made new by who changes something after a quarter of it
-	if n := w.status(t).Calls.Change - calls; n < 1+leaseCalls || n > 1+leaseCalls+renewals {
-		t.Errorf("up made %d changing calls, want 1, the lease's %d and at most %d renewals", n, leaseCalls, renewals)
-	}
+	w.changed(t, calls, started, 1)
 	if after := w.call(t, http.MethodGet, zonal+"/instances/"+master)["id"]; after == before {
 		t.Errorf("the machine is the old one, %v", after)
 	}
@@ -66,7 +63,7 @@ func (w *walk) deleteMaster(t *testing.T) {
 // cameBack: it is the same cluster, and every node has spoken since.
 func (w *walk) cameBack(t *testing.T, since time.Time) {
 	t.Helper()
-	eventually(t, 2*time.Minute, "every node renewed its lease", func() error {
+	eventually(t, settled, "every node renewed its lease", func() error {
 		out, err := w.tryKubectl(t, "get", "leases", "-n", "kube-node-lease", "-o", `jsonpath={range .items[*]}{.metadata.name} {.spec.renewTime}{"\n"}{end}`)
 		if err != nil {
 			return err
@@ -90,9 +87,7 @@ func (w *walk) cameBack(t *testing.T, since time.Time) {
 	if w.certificateAuthority(t) != w.ca {
 		t.Error("the certificate authority is another one")
 	}
-	if got, want := w.readyNodes(t), w.instances(t); !slices.Equal(got, want) {
-		t.Errorf("Ready nodes are %v, machines are %v", got, want)
-	}
+	w.allReady(t, func() []string { return w.instances(t) })
 	if got := w.inventory(t); !slices.Equal(got, w.objects) {
 		t.Errorf("objects are\n%v, want\n%v", got, w.objects)
 	}
@@ -121,9 +116,7 @@ func (w *walk) upKilled(t *testing.T) {
 	if got := w.inventory(t); !slices.Equal(got, w.objects) {
 		t.Errorf("objects are\n%v, an uncut up makes\n%v", got, w.objects)
 	}
-	if got, want := w.readyNodes(t), w.instances(t); !slices.Equal(got, want) {
-		t.Errorf("Ready nodes are %v, machines are %v", got, want)
-	}
+	w.allReady(t, func() []string { return w.instances(t) })
 	before := w.status(t).Calls.Change
 	w.up(t)
 	if n := w.status(t).Calls.Change - before; n != 0 {

@@ -20,14 +20,16 @@ const tokenURL = "http://169.254.169.254/computeMetadata/v1/instance/service-acc
 // with it Google's refusal of all that nodes may not do.
 func (w *walk) identityOfNodes(t *testing.T, node, pod, onHost string) {
 	t.Helper()
-	ask := []string{"--", "timeout", "4", "wget", "-q", "-O-", "--header=Metadata-Flavor: Google", tokenURL}
-	if out, err := w.tryKubectl(t, append([]string{"exec", pod}, ask...)...); err == nil {
+	ask := func(within string) []string {
+		return []string{"--", "timeout", within, "wget", "-q", "-O-", "--header=Metadata-Flavor: Google", tokenURL}
+	}
+	if out, err := w.answered(t, append([]string{"exec", pod}, ask("4")...)...); err == nil {
 		t.Fatalf("a pod gets a token: %q", out)
 	}
 	var token struct {
 		Access string `json:"access_token"`
 	}
-	said := w.kubectl(t, append([]string{"exec", onHost}, ask...)...)
+	said := w.kubectl(t, append([]string{"exec", onHost}, ask("60")...)...)
 	if err := json.Unmarshal([]byte(said), &token); err != nil || token.Access == "" {
 		t.Fatalf("a pod on the host's network gets %q, %v", said, err)
 	}
@@ -36,7 +38,7 @@ func (w *walk) identityOfNodes(t *testing.T, node, pod, onHost string) {
 		"https://iam.googleapis.com/v1/projects/" + w.project + "/serviceAccounts":                           "Request had insufficient authentication scopes.",
 		"https://oauth2.googleapis.com/tokeninfo?access_token=" + token.Access:                               "https://www.googleapis.com/auth/logging.write",
 	} {
-		if got := w.on(t, node, "curl", "-sS", "-m", "10", "-H", "Authorization: Bearer "+token.Access, url); !strings.Contains(got, want) {
+		if got := w.on(t, node, "curl", "-sS", "-m", "60", "-H", "Authorization: Bearer "+token.Access, url); !strings.Contains(got, want) {
 			t.Errorf("a node's token at %s: %s", strings.ReplaceAll(url, token.Access, "TOKEN"), got)
 		}
 	}
@@ -68,7 +70,7 @@ func (w *walk) identityInside(t *testing.T, machine string) {
 	if got := w.on(t, machine, "inside", w.project, zoneB); got != machine+" RUNNING\n" {
 		t.Errorf("a client inside lists %q", got)
 	}
-	if got := w.on(t, machine, "curl", "-sS", "-m", "10", "https://compute.googleapis.com/compute/v1/projects/"+w.project+"/zones"); !strings.Contains(got, `"UNAUTHENTICATED"`) {
+	if got := w.on(t, machine, "curl", "-sS", "-m", "60", "https://compute.googleapis.com/compute/v1/projects/"+w.project+"/zones"); !strings.Contains(got, `"UNAUTHENTICATED"`) {
 		t.Errorf("without a token: %s", got)
 	}
 	// OpenSSL and Python look for who is trusted elsewhere than Go and curl.

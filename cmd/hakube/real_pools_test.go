@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 )
 
 // pools: a second pool of the zone, with a taint and a label, on real machines. The
@@ -29,7 +28,7 @@ func (g *grown) pools(t *testing.T) {
 	g.object(t, deployment("anywhere", 3, ""))
 	g.object(t, deployment("there", 1, `, "nodeSelector": {"hakube/pool": "gpu"}, "tolerations": [{"key": "dedicated", "operator": "Equal", "value": "gpu", "effect": "NoSchedule"}]`))
 	for _, name := range []string{"anywhere", "there"} {
-		g.kubectl(t, "rollout", "status", "deployment/"+name, "--timeout=120s")
+		g.kubectl(t, "rollout", "status", "deployment/"+name, "--timeout=300s")
 	}
 	if on := g.nodesUnder(t, "anywhere"); slices.Contains(on, node) {
 		t.Errorf("pods without a toleration are on %v, and %s is tainted", on, node)
@@ -41,9 +40,11 @@ func (g *grown) pools(t *testing.T) {
 	// By hand: what is taken away is seen, and brought back without another machine.
 	g.kubectl(t, "taint", "node", node, "dedicated-", "mine=yes:PreferNoSchedule")
 	g.kubectl(t, "label", "node", node, "tier=slow", "--overwrite")
-	if said := g.ok(t, "status").stdout; !strings.Contains(said, node+" has label tier=slow and not fast, lacks taint dedicated=gpu:NoSchedule") {
-		t.Errorf("status says\n%s", said)
-	}
+	becomes(t, "status tells what is otherwise", func(d *differing) {
+		if said := g.ok(t, "status").stdout; !strings.Contains(said, node+" has label tier=slow and not fast, lacks taint dedicated=gpu:NoSchedule") {
+			d.add("status says\n%s", said)
+		}
+	})
 	g.hakube(t, "up", zoneB, named...)
 	if got := g.kubectl(t, "get", "node", node, "-o", "jsonpath={.metadata.labels.tier} ") + g.taints(t, node); got != "fast mine=yes:PreferNoSchedule dedicated=gpu:NoSchedule" {
 		t.Errorf("%s has %s", node, got)
@@ -58,7 +59,7 @@ func (g *grown) pools(t *testing.T) {
 	if got := g.kubectl(t, "get", "node", now, "-o", "jsonpath={.metadata.labels.tier}/{.metadata.labels.example\\.com/of} ") + g.taints(t, now); got != "faster/ dedicated=gpu:NoSchedule" {
 		t.Errorf("%s has %s", now, got)
 	}
-	eventually(t, 2*time.Minute, "the pod is on the pool's new node", func() error {
+	eventually(t, settled, "the pod is on the pool's new node", func() error {
 		if on := g.nodesUnder(t, "there"); !slices.Equal(on, []string{now}) {
 			return fmt.Errorf("it is on %v, and the node is %s", on, now)
 		}
@@ -86,10 +87,12 @@ func (g *grown) nodeOf(t *testing.T, pool string) string {
 	if pool == "" {
 		selector = "!hakube/pool,!node-role.kubernetes.io/control-plane"
 	}
-	names := strings.Fields(g.kubectl(t, "get", "nodes", "-l", selector, "-o", "jsonpath={.items[*].metadata.name}"))
-	if len(names) != 1 {
-		t.Fatalf("nodes of pool %q are %v", pool, names)
-	}
+	var names []string
+	becomes(t, fmt.Sprintf("pool %q has one node", pool), func(d *differing) {
+		if names = strings.Fields(g.kubectl(t, "get", "nodes", "-l", selector, "-o", "jsonpath={.items[*].metadata.name}")); len(names) != 1 {
+			d.add("they are %v", names)
+		}
+	})
 	return names[0]
 }
 

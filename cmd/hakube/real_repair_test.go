@@ -3,9 +3,7 @@
 package main
 
 import (
-	"fmt"
 	"net/http"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -68,9 +66,11 @@ func TestRealRepair(t *testing.T) {
 			g.lose(t, master, zoneB)
 			g.lose(t, g.masters[zoneC], zoneC)
 			way := "hakube repair --from-survivor " + left
-			if s := g.cluster(t); len(s.Unfinished) == 0 || !isNamed(s.Unfinished[0].Command, way) {
-				t.Errorf("status names %+v", s.Unfinished)
-			}
+			becomes(t, "status names the way out first", func(d *differing) {
+				if s := g.cluster(t); len(s.Unfinished) == 0 || !isNamed(s.Unfinished[0].Command, way) {
+					d.add("status names %+v", s.Unfinished)
+				}
+			})
 			if r := g.run(t, "repair"); r.code != exitFailed || !strings.Contains(r.stderr, strings.TrimPrefix(way, "hakube")) {
 				t.Errorf("repair exits with %d:\n%s", r.code, r.stderr)
 			}
@@ -81,11 +81,13 @@ func TestRealRepair(t *testing.T) {
 			r := g.ok(t, "repair", "--from-survivor", left, "--yes")
 			report(t, "going on with one of three masters: %.1f s", time.Since(begin).Seconds())
 			t.Log(r.stderr)
-			s := g.cluster(t)
-			if len(s.Masters) != 1 || s.Masters[0].State != cluster.StateReady || s.Address.Holder != left || len(s.Rings["main"]) != 1 || len(s.Rings["events"]) != 1 {
-				t.Errorf("left are %+v, rings %+v, address %+v", s.Masters, s.Rings, s.Address)
-			}
-			g.ok(t, "validate", "--wait=1m")
+			becomes(t, "one master is left, and well", func(d *differing) {
+				s := g.cluster(t)
+				if len(s.Masters) != 1 || s.Masters[0].State != cluster.StateReady || s.Address.Holder != left || len(s.Rings["main"]) != 1 || len(s.Rings["events"]) != 1 {
+					d.add("left are %+v, rings %+v, address %+v", s.Masters, s.Rings, s.Address)
+				}
+			})
+			g.valid(t)
 			g.written(t)
 		}},
 		{"down", false, func(t *testing.T) {
@@ -118,7 +120,7 @@ systemctl restart etcd@main
 pki=/mnt/disks/master-pd/etcd/pki
 ctl() { etcdctl --endpoints=https://127.0.0.1:2379 --cacert=$pki/ca.crt --cert=$pki/client.crt --key=$pki/client.key "$@"; }
 head -c 1000000 /dev/zero | tr '\0' x >/tmp/value
-for n in $(seq 60); do
+for n in $(seq 180); do
 	if ! said=$(ctl put of-the-test </tmp/value 2>&1); then
 		case $said in *"database space exceeded"*) exit 0 ;; esac
 		echo "$said" >&2
@@ -138,12 +140,8 @@ func (g *grown) lose(t *testing.T, name, zone string) {
 // not valid.
 func (g *grown) sick(t *testing.T, name string) {
 	t.Helper()
-	eventually(t, time.Minute, "status names "+name, func() error {
-		s := g.cluster(t)
-		if !slices.ContainsFunc(s.Unfinished, func(u cluster.Unfinished) bool { return isNamed(u.Command, "hakube repair "+name) }) {
-			return fmt.Errorf("it names %+v", s.Unfinished)
-		}
-		return nil
+	eventually(t, settled, "status names "+name, func() error {
+		return naming(g.cluster(t), "hakube repair "+name)
 	})
 	if r := g.run(t, "validate"); r.code != exitFailed || !strings.Contains(r.stderr, name) {
 		t.Errorf("validate exits with %d:\n%s", r.code, r.stderr)

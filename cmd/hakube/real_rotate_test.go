@@ -3,6 +3,7 @@
 package main
 
 import (
+	"fmt"
 	"regexp"
 	"slices"
 	"strings"
@@ -42,20 +43,21 @@ func (g *grown) rotateKey(t *testing.T, r *register, masters []string) {
 	for i := range masters {
 		servers = append(servers, on(i, "pgrep -x kube-apiserver"))
 	}
-	begin := time.Now()
-	var s cluster.Summary
-	decode(t, g.ok(t, "rotate", "--json", "encryption-key").stdout, &s)
-	failed, answered := r.Failed(begin)
-	report(t, "the encryption key of %d masters and %d Secrets exchanged in %.0f s; %d of %d requests failed, longest stall %.1f s; the API was dark in %d of %d looks",
-		len(s.Rotated), before[old], time.Since(begin).Seconds(), failed, failed+answered, r.Stall(begin).Seconds(), s.Dark.Failed, s.Dark.Probes)
+	g.unseen(t, r, "an exchange of the encryption key", manyFailed, func() {
+		begin := time.Now()
+		var s cluster.Summary
+		decode(t, g.ok(t, "rotate", "--json", "encryption-key").stdout, &s)
+		failed, answered := r.Failed(begin)
+		report(t, "the encryption key of %d masters and %d Secrets exchanged in %.0f s; %d of %d requests failed, longest stall %.1f s; the API was dark in %d of %d looks",
+			len(s.Rotated), before[old], time.Since(begin).Seconds(), failed, failed+answered, r.Stall(begin).Seconds(), s.Dark.Failed, s.Dark.Probes)
+		if len(s.Rotated) != len(masters) {
+			t.Errorf("rotated are %v", s.Rotated)
+		}
+	})
 	for i, was := range servers {
 		if is := on(i, "pgrep -x kube-apiserver"); is != was {
 			t.Errorf("the API server of master %d was started anew: it was process %s and is %s", i, was, is)
 		}
-	}
-	// A busy host may be slow, as with certificates.
-	if len(s.Rotated) != len(masters) || failed*50 > answered {
-		t.Errorf("rotated are %v; %d requests failed", s.Rotated, failed)
 	}
 	name := regexp.MustCompile(`(?m)^ *- name: (\S+)$`).FindAllStringSubmatch(on(0, "cat "+file), -1)
 	if len(name) != 1 || name[0][1] == "key1" {
@@ -76,7 +78,7 @@ func (g *grown) rotateKey(t *testing.T, r *register, masters []string) {
 		t.Errorf("what was written before reads %q", got)
 	}
 	g.kubectl(t, "delete", "secret", "kept")
-	g.ok(t, "validate", "--wait=1m")
+	g.valid(t)
 }
 
 // rotateTokens: tokens by the old key are taken until that is distrusted, those in Secrets are
@@ -87,7 +89,7 @@ func (g *grown) rotateTokens(t *testing.T, r *register, masters []string) {
 	made := func() string { return g.kubectl(t, "create", "token", "default", "--duration=1h") }
 	copied := func() (token string) {
 		t.Helper()
-		for begin := time.Now(); token == "" && time.Since(begin) < time.Minute; time.Sleep(time.Second) {
+		for begin := time.Now(); token == "" && time.Since(begin) < settled; time.Sleep(time.Second) {
 			token = g.kubectl(t, "get", "secret", "copied", "-o", "go-template={{if .data.token}}{{.data.token | base64decode}}{{end}}")
 		}
 		return token
@@ -99,9 +101,11 @@ func (g *grown) rotateTokens(t *testing.T, r *register, masters []string) {
 			if i > 0 {
 				name = g.masters[zone]
 			}
-			if got := g.onIn(t, zone, name, "curl", "-sk", "-o", "/dev/null", "-w", "%{http_code}", "-H", "Authorization: Bearer "+strings.TrimSpace(token), "https://127.0.0.1:443/api"); got != want {
-				t.Errorf("%s: %s answers %s, want %s", what, name, got, want)
-			}
+			becomes(t, fmt.Sprintf("%s: %s answers %s", what, name, want), func(d *differing) {
+				if got := g.onIn(t, zone, name, "sh", "-c", "curl -sk -o /dev/null -w '%{http_code}' -H 'Authorization: Bearer "+strings.TrimSpace(token)+"' https://127.0.0.1:443/api || true"); got != want {
+					d.add("it answers %s", got)
+				}
+			})
 		}
 	}
 	rotate := func(args ...string) {
@@ -133,5 +137,5 @@ func (g *grown) rotateTokens(t *testing.T, r *register, masters []string) {
 	taken("a new one after that", now, "200")
 	taken("a new one in a Secret", copied(), "200")
 	g.kubectl(t, "delete", "secret", "copied")
-	g.ok(t, "validate", "--wait=2m")
+	g.valid(t)
 }

@@ -81,7 +81,7 @@ func (g *grown) goesThere(t *testing.T, masters []string, to string, cut bool) {
 	g.object(t, deployment("budgeted", g.nodes, ""))
 	g.object(t, `{"apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": {"name": "budgeted"},
 		"spec": {"maxUnavailable": 1, "selector": {"matchLabels": {"name": "budgeted"}}}}`)
-	g.kubectl(t, "rollout", "status", "deployment/budgeted", "--timeout=120s")
+	g.kubectl(t, "rollout", "status", "deployment/budgeted", "--timeout=300s")
 	least := g.leastReady(t, "name=budgeted")
 	ca := g.certificateAuthority(t)
 
@@ -141,11 +141,9 @@ func (g *grown) refuses(t *testing.T, version, why string) {
 func (g *grown) goesBack(t *testing.T, from, to string) {
 	t.Helper()
 	g.killedAt(t, `machine kubernetes-master(-[0-9a-f]{3})? +removed`, "upgrade", "--kube-version="+to)
-	if s := g.cluster(t); !slices.ContainsFunc(s.Unfinished, func(x cluster.Unfinished) bool {
-		return isNamed(x.Command, "KUBE_VERSION="+to+" hakube upgrade")
-	}) {
-		t.Errorf("status does not name an upgrade that was cut: %+v", s.Unfinished)
-	}
+	eventually(t, settled, "status names an upgrade that was cut", func() error {
+		return naming(g.cluster(t), "KUBE_VERSION="+to+" hakube upgrade")
+	})
 	g.ok(t, "upgrade", "--kube-version="+from)
 	g.allOf(t, from)
 }
@@ -169,6 +167,11 @@ func (g *grown) joins(t *testing.T, masters []string, version string) {
 // images, the API's own word, and what kubeadm keeps.
 func (g *grown) allOf(t *testing.T, version string) {
 	t.Helper()
+	becomes(t, "all is of "+version, func(d *differing) { g.ofOther(t, d, version) }) // kubelets tell of their pods some moments later
+}
+
+func (g *grown) ofOther(t *testing.T, d *differing, version string) {
+	t.Helper()
 	said := map[string]string{
 		"kubelets":        g.kubectl(t, "get", "nodes", "-o", `jsonpath={range .items[*]}{.status.nodeInfo.kubeletVersion}{"\n"}{end}`),
 		"control planes":  g.kubectl(t, "get", "pods", "-n", "kube-system", "-l", "tier=control-plane", "-o", `jsonpath={range .items[*]}{.spec.containers[0].image}{"\n"}{end}`),
@@ -186,7 +189,7 @@ func (g *grown) allOf(t *testing.T, version string) {
 			}
 		}
 		if is := slices.Collect(maps.Keys(seen)); len(is) != 1 || is[0] != version {
-			t.Errorf("%s are of %v, and should be of %s", what, seen, version)
+			d.add("%s are of %v, and should be of %s", what, seen, version)
 		}
 	}
 }

@@ -145,11 +145,11 @@ func (g *grown) usedUp(t *testing.T) {
 		}
 	}
 	report(t, "used: %s", strings.Join(out, " "))
-	eventually(t, 2*time.Minute, "the API is ready again", func() error {
+	eventually(t, settled, "the API is ready again", func() error {
 		_, err := g.tryKubectl(t, "get", "--raw=/readyz")
 		return err
 	})
-	g.ok(t, "validate", "--wait=2m")
+	g.valid(t)
 }
 
 // quiet lets time pass in which nobody uses the cluster, and then waits for a moment

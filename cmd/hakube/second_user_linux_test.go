@@ -107,12 +107,12 @@ func innerAddress() string {
 
 // knock is the status of the answer to a request without a token.
 func knock(at, method, target string) string {
-	conn, err := net.DialTimeout("tcp", at, 5*time.Second)
+	conn, err := net.DialTimeout("tcp", at, time.Minute)
 	if err != nil {
 		return err.Error()
 	}
 	defer conn.Close()
-	_ = conn.SetDeadline(time.Now().Add(20 * time.Second))
+	_ = conn.SetDeadline(time.Now().Add(time.Minute))
 	host := at
 	if method == http.MethodConnect {
 		host = target
@@ -146,7 +146,7 @@ func (w *walk) noSharedNumbers(t *testing.T) {
 		return exec.Command("runc", append([]string{"--root", w.dir + "/run/runc", "exec"}, args...)...)
 	}
 	var number string
-	eventually(t, time.Minute, "the guest agent has made the account", func() error {
+	eventually(t, settled, "the guest agent has made the account", func() error {
 		out, err := runc(id, "id", "-u", "someone").CombinedOutput()
 		number = strings.TrimSpace(string(out))
 		return err
@@ -157,7 +157,7 @@ func (w *walk) noSharedNumbers(t *testing.T) {
 	}
 	defer func() { _, _ = sleep.Process.Kill(), sleep.Wait() }()
 	var pids []string
-	eventually(t, 20*time.Second, "a process of the account runs", func() error {
+	eventually(t, settled, "a process of the account runs", func() error {
 		pids = nil
 		all, err := filepath.Glob("/proc/[0-9]*/cgroup")
 		for _, file := range all {
@@ -258,7 +258,7 @@ func TestRealSecondUser(t *testing.T) {
 	}
 	// Machines need no token, as on Google.
 	for _, url := range []string{"http://metadata.google.internal/computeMetadata/v1/instance/name", "http://169.254.169.252/v2/"} {
-		w.on(t, "vm-1", "curl", "-sSf", "-m", "10", "-o", "/dev/null", "-H", "Metadata-Flavor: Google", url)
+		w.on(t, "vm-1", "curl", "-sSf", "-m", "60", "-o", "/dev/null", "-H", "Metadata-Flavor: Google", url)
 	}
 	w.identityInside(t, "vm-1")
 	w.noSharedNumbers(t)
