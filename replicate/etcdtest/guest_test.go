@@ -18,7 +18,7 @@ import (
 	"hakube/scripts"
 )
 
-const testLimit = 10 * time.Second
+const testLimit = time.Minute
 
 func TestPorts(t *testing.T) {
 	s := newSite(t)

@@ -129,7 +129,7 @@ func (s *site) nodeMetadata(m *Guest, name string) *Metadata {
 // reaches waits until the guest reported a phase with a prefix.
 func (s *site) reaches(g *Guest, phase string) {
 	s.t.Helper()
-	deadline := time.Now().Add(10 * time.Second)
+	deadline := time.Now().Add(testLimit)
 	for !strings.HasPrefix(g.Phase(), phase) {
 		if time.Now().After(deadline) {
 			s.t.Fatalf("phase %q, want %q", g.Phase(), phase)

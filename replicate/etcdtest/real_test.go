@@ -2,6 +2,7 @@ package etcdtest
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -27,8 +28,13 @@ type realRing struct {
 	ports   map[string][2]int // by name: of the client and of the peer
 	gates   map[string]string // by name: where the others reach it, if not at its port
 	running map[string]*process
-	more    []string // arguments
+	more    []string      // arguments
+	silence time.Duration // after which an answer is taken not to come; 0 is patience
 }
+
+// patience is how long a busy host may keep etcd from what it does at once otherwise. It only
+// ends a wait; impatience is for what a ring without quorum is asked, which never answers.
+const patience, impatience = time.Minute, 1500 * time.Millisecond
 
 type process struct {
 	cmd  *exec.Cmd
@@ -184,7 +190,7 @@ func (r *realRing) ask(name, path string, question, answer any) error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 1500*time.Millisecond)
+	ctx, cancel := context.WithTimeout(context.Background(), cmp.Or(r.silence, patience))
 	defer cancel()
 	q, err := http.NewRequestWithContext(ctx, http.MethodPost, fmt.Sprintf("http://127.0.0.1:%d/v3/%s", r.ports[name][0], path), bytes.NewReader(body))
 	if err != nil {

@@ -175,7 +175,7 @@ func (s *spaceTwin) raise(kind, of string) {
 func (s *spaceTwin) status(on string) (text string) {
 	s.t.Helper()
 	model := s.brief(s.m[on].look(true), func(id string) string { return s.named(id, s.m[on].look(false).Members) })
-	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); ; time.Sleep(50 * time.Millisecond) {
 		var real struct{ Rings map[string]statusRing }
 		s.must(json.Unmarshal(s.script(on, scripts.EtcdStatus, "writes"), &real))
 		x := real.Rings["main"]

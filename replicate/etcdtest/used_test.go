@@ -171,7 +171,7 @@ func (u *usedRing) serves(name string) error {
 func (u *usedRing) until(what string, f func() error) {
 	u.t.Helper()
 	var err error
-	for end := time.Now().Add(40 * time.Second); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
+	for end := time.Now().Add(2 * patience); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
 		if err = f(); err == nil {
 			return
 		}
