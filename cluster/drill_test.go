@@ -269,7 +269,7 @@ func TestDrillDeadline(t *testing.T) {
 	if c.guest(0).Ready() {
 		t.Error("it does not fail")
 	}
-	for limit := time.Now().Add(30 * time.Second); !c.guest(0).Ready(); time.Sleep(10 * time.Millisecond) {
+	for limit := time.Now().Add(2 * time.Minute); !c.guest(0).Ready(); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(limit) {
 			t.Fatal("it fails after its deadline")
 		}

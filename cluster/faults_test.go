@@ -255,11 +255,11 @@ func TestNodesThatCannotBe(t *testing.T) {
 		o.Quotas = map[string]float64{"INSTANCES": 4}
 	})
 	ctx := context.Background()
-	o := w.operator(func(s *settings.Settings) { s.NodeSize, s.NumNodes = "e2-standard-8", 1 })
+	o := w.operator(patiently, func(s *settings.Settings) { s.NodeSize, s.NumNodes = "e2-standard-8", 1 })
 	begin := time.Now()
 	_, err := o.Up(ctx, w.events())
 	if err == nil || !strings.Contains(err.Error(), "nodes are Ready: ") || !strings.Contains(err.Error(), "0 of 1 Ready, and the group goes on trying") ||
-		!strings.Contains(curesOf(err), "take another zone") || time.Since(begin) > 30*time.Second {
+		!strings.Contains(curesOf(err), "take another zone") || time.Since(begin) > patient/2 {
 		t.Fatalf("in %s: %v\n%s", time.Since(begin), err, curesOf(err))
 	}
 	w.mustDown(o)
@@ -312,7 +312,7 @@ func TestAPIDisabledAtOnce(t *testing.T) {
 // TestDeniedWhileWaiting: a permission that is taken away ends a wait at once.
 func TestDeniedWhileWaiting(t *testing.T) {
 	w := newWorld(t, func(o *etcdtest.Options) { o.BootTime = time.Hour }) // the run looks at it again and again
-	o := w.operator()
+	o := w.operator(patiently)
 	w.setFault(func(r *http.Request) emulator.Fault {
 		if strings.HasSuffix(r.URL.Path, "/getGuestAttributes") {
 			return emulator.Fault{Status: 403, Reason: "forbidden", Message: "Required 'compute.instances.getGuestAttributes' permission"}
@@ -321,7 +321,7 @@ func TestDeniedWhileWaiting(t *testing.T) {
 	})
 	begin := time.Now()
 	_, err := o.Up(context.Background(), w.events())
-	if err == nil || !strings.Contains(err.Error(), "getGuestAttributes") || time.Since(begin) > 30*time.Second {
+	if err == nil || !strings.Contains(err.Error(), "getGuestAttributes") || time.Since(begin) > patient/2 {
 		t.Errorf("in %s: %v", time.Since(begin), err)
 	}
 }

@@ -135,7 +135,7 @@ func (w *world) inside(o *operator, s *status.Status) (lines []string) {
 func (w *world) calm() {
 	w.t.Helper()
 	for begin := time.Now(); w.Server.Busy() > 0 || !settled(w.objects()); time.Sleep(time.Millisecond) {
-		if time.Since(begin) > 20*time.Second {
+		if time.Since(begin) > 2*time.Minute {
 			w.t.Fatal("operations are under way, or machines neither running nor stopped, for ever")
 		}
 	}

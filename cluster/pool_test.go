@@ -33,7 +33,7 @@ func (w *world) objectsOf(zone string) map[string]map[string]any {
 	w.t.Helper()
 	all := w.objects()
 	for begin := time.Now(); !settled(all); all = w.objects() {
-		if time.Since(begin) > time.Minute {
+		if time.Since(begin) > 3*time.Minute {
 			w.t.Fatal("machines are neither running nor stopped")
 		}
 		time.Sleep(time.Millisecond)

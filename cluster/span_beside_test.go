@@ -70,7 +70,7 @@ func TestSpanBesideBusy(t *testing.T) {
 			}
 			select {
 			case <-voted:
-			case <-time.After(time.Minute):
+			case <-time.After(4 * time.Minute):
 			}
 		}
 	})

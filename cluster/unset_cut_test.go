@@ -45,7 +45,7 @@ func TestCutAndUnset(t *testing.T) {
 				}
 				w.mustUp(o.shell(t, nil))
 				now := w.picture(o.shell(t, nil)) // what groups do by themselves comes in its own time
-				for begin := time.Now(); !cmp.Equal(want, now) && time.Since(begin) < 20*time.Second; now = w.picture(o.shell(t, nil)) {
+				for begin := time.Now(); !cmp.Equal(want, now) && time.Since(begin) < 2*time.Minute; now = w.picture(o.shell(t, nil)) {
 					time.Sleep(20 * time.Millisecond)
 				}
 				if !cmp.Equal(want, now) {

@@ -56,7 +56,7 @@ func (h *history) start(name string) {
 	h.hosts[name] = h.power(name, how)
 	delete(h.off, name)
 	g := h.guests[name]
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(100 * time.Microsecond) {
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(100 * time.Microsecond) {
 		for _, p := range []string{scripts.PhaseRunning, scripts.PhasePrepared, scripts.PhaseFailed, "waiting for the API server"} {
 			if strings.HasPrefix(g.Phase(), p) {
 				return

@@ -90,7 +90,7 @@ func (m *masters) again() {
 func (m *masters) reaches(name, phase string) {
 	m.t.Helper()
 	g := m.guests[name]
-	for deadline := time.Now().Add(10 * time.Second); !strings.HasPrefix(g.Phase(), phase); time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); !strings.HasPrefix(g.Phase(), phase); time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			m.t.Fatalf("%s: phase %q, want %q", name, g.Phase(), phase)
 		}

@@ -53,7 +53,7 @@ func newLab(t *testing.T, answers map[string]etcdtest.Script) *lab {
 		}
 	})
 	l.meta.Set(scripts.KeySSHKeys, "else:ssh-rsa AAAA broken\n"+replicate.AuthorizedLine("jane", l.signer))
-	l.runner = replicate.NewRunner(replicate.Options{Signer: l.signer, Dial: l.dial, Timeout: 5 * time.Second, MaxOutput: 1 << 16})
+	l.runner = replicate.NewRunner(replicate.Options{Signer: l.signer, Dial: l.dial, Timeout: 30 * time.Second, MaxOutput: 1 << 16})
 	l.start()
 	return l
 }
@@ -350,7 +350,7 @@ func TestMuteMachine(t *testing.T) {
 	}})
 	mute := new(atomic.Bool)
 	r := replicate.NewRunner(replicate.Options{
-		Signer: l.signer, Timeout: 100 * time.Millisecond, KeepAlive: 20 * time.Millisecond,
+		Signer: l.signer, Timeout: 3 * time.Second, KeepAlive: 100 * time.Millisecond, // as long as a handshake takes on a busy host
 		Dial: func(ctx context.Context, network, addr string) (net.Conn, error) {
 			mute = new(atomic.Bool) // each connection has its own
 			c, err := l.dial(ctx, network, addr)

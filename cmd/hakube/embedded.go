@@ -186,7 +186,7 @@ func (e *embedded) again(ctx context.Context, was string, refused error) (string
 			return e.host, err
 		case err == nil && !killed:
 			return "", withHint(fmt.Errorf("the embedded GCE was stopped: %w", refused), cure.Hint("start it", cure.LocalStart()))
-		case time.Since(begin) > 10*time.Second:
+		case time.Since(begin) > time.Minute:
 			err = errors.Join(fmt.Errorf("the embedded GCE does not start again: %w", refused), started, err)
 			return "", withHint(err, cure.Hint("start it", cure.LocalStart()))
 		}

@@ -35,7 +35,7 @@ func TestLeftoversOfOwn(t *testing.T) {
 		}
 		return false
 	}
-	eventually(t, 20*time.Second, "everybody's are listed", func() error {
+	eventually(t, 2*time.Minute, "everybody's are listed", func() error {
 		if all := leftovers(t); !has(all, mine) || !has(all, theirs) {
 			return os.ErrNotExist
 		}

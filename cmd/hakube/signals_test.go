@@ -90,7 +90,7 @@ func (x *terminal) text() string {
 // until waits for words on the terminal.
 func (x *terminal) until(pattern string) {
 	x.t.Helper()
-	for range 1200 {
+	for range 6000 {
 		if regexp.MustCompile(pattern).MatchString(x.text()) {
 			return
 		}
@@ -111,7 +111,7 @@ func (x *terminal) code() int {
 	x.t.Helper()
 	select {
 	case <-x.ended:
-	case <-time.After(2 * time.Minute):
+	case <-time.After(5 * time.Minute):
 		x.t.Fatalf("it does not end:\n%s", x.text())
 	}
 	select {

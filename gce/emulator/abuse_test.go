@@ -210,7 +210,7 @@ func TestSlowClients(t *testing.T) {
 			t.Fatal(err)
 		}
 		resp.Body.Close()
-		if took := time.Since(begun); resp.StatusCode != 408 || took > 5*time.Second || !resp.Close {
+		if took := time.Since(begun); resp.StatusCode != 408 || took > time.Minute || !resp.Close {
 			t.Errorf("%s: %s after %v, closing %t", path, resp.Status, took, resp.Close)
 		}
 	}
@@ -239,7 +239,7 @@ func TestClientGoesAway(t *testing.T) {
 		defer time.AfterFunc(300*time.Millisecond, func() { conn.Close() }).Stop()
 	}
 	most := 0
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(2 * time.Minute); ; time.Sleep(20 * time.Millisecond) {
 		n := runtime.NumGoroutine()
 		most = max(most, n)
 		if most >= before+waiters && n < before+10 {

@@ -38,7 +38,7 @@ func TestThousandMachines(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Logf("a sync in %v", time.Since(begun))
-	if d := time.Since(begun); d > 2*time.Second {
+	if d := time.Since(begun); d > 20*time.Second {
 		t.Errorf("a sync took %v", d)
 	}
 	begun = time.Now()

@@ -19,7 +19,7 @@ func lockDir(dir string) (*flock.Flock, error) {
 	}
 	l := flock.New(lockFile(dir))
 	// Somebody who asks whether we run holds the lock for an instant (lockHeld).
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
 	ok, err := l.TryLockContext(ctx, 50*time.Millisecond)
 	if err != nil && !errors.Is(err, context.DeadlineExceeded) {

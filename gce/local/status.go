@@ -67,6 +67,10 @@ const Project = "local"
 
 const statusPath = "/hakube/v1/status"
 
+// askLimit is how long a daemon that has its lock may take to answer: a host that is busy with
+// its machines keeps it from that for some seconds.
+const askLimit = time.Minute
+
 // Ask returns the status of the daemon of dir; Running is false if there is none.
 func Ask(ctx context.Context, dir string) (Status, error) {
 	if _, err := checkDir(dir, "HAKUBE_LOCAL_DIR"); err != nil {
@@ -82,7 +86,7 @@ func Ask(ctx context.Context, dir string) (Status, error) {
 	if held, err := lockHeld(dir); err != nil || !held {
 		return Status{}, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, askLimit)
 	defer cancel()
 	resp, err := call(ctx, dir, http.MethodGet, "http://"+host+statusPath)
 	if err != nil {
@@ -117,7 +121,7 @@ func unasked(ctx context.Context, dir string) (Status, error) {
 	if err != nil {
 		return Status{}, fmt.Errorf("reading the daemon's address: %w", err)
 	}
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, askLimit)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, at.Endpoint+statusPath, nil)
 	if err != nil {
@@ -192,7 +196,7 @@ func Saved(dir string) (Options, bool, error) {
 // endsNow tells whether a daemon that did not answer has ended meanwhile. A killed one's
 // connections end a moment before its lock does.
 func endsNow(ctx context.Context, dir string) bool {
-	for range 10 {
+	for range 100 {
 		if held, err := lockHeld(dir); err == nil && !held {
 			return true
 		}

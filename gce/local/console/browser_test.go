@@ -31,7 +31,7 @@ func chromium(t *testing.T, size string) *browser {
 	if err != nil {
 		t.Skip("there is no chromium")
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	t.Cleanup(cancel)
 	return &browser{t, ctx, path, size}
 }

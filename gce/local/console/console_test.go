@@ -69,7 +69,7 @@ func insertAs(t *testing.T, api *emulator.Server, name, cluster, role string) {
 func change(t *testing.T, api *emulator.Server, path string, body map[string]any) {
 	t.Helper()
 	op, err := api.Ask(http.MethodPost, path, body)
-	for begin := time.Now(); err == nil && op["status"] != "DONE" && time.Since(begin) < 10*time.Second; {
+	for begin := time.Now(); err == nil && op["status"] != "DONE" && time.Since(begin) < 2*time.Minute; {
 		_, self, _ := strings.Cut(op["selfLink"].(string), "/v1/")
 		op, err = api.Ask(http.MethodGet, self, nil)
 	}

@@ -139,7 +139,7 @@ func TestServe(t *testing.T) {
 	for proto, addr := range map[string]net.Addr{"udp": p.LocalAddr(), "tcp": l.Addr()} {
 		q := new(dns.Msg).SetQuestion("m.b.c.p.internal.", dns.TypeA)
 		q.SetEdns0(1232, false)
-		reply, _, err := (&dns.Client{Net: proto, Timeout: 10 * time.Second}).Exchange(q, addr.String())
+		reply, _, err := (&dns.Client{Net: proto, Timeout: time.Minute}).Exchange(q, addr.String())
 		if err != nil || told(reply) != "10.40.0.2" || reply.IsEdns0() == nil {
 			t.Errorf("%s: %v, %v", proto, reply, err)
 		}

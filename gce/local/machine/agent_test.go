@@ -17,7 +17,7 @@ import (
 // one that comes after another that was killed hears of each change.
 func TestAgent(t *testing.T) {
 	requireMachines(t)
-	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 	defer cancel()
 	dir, m := t.TempDir(), testMachine()
 	guest := newGuest(t, m)

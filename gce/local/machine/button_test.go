@@ -14,7 +14,7 @@ import (
 // is, as long as logind lets it: kubelets end their pods so.
 func TestPowerButton(t *testing.T) {
 	requireMachines(t)
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 	defer cancel()
 	dir, m := t.TempDir(), testMachine()
 	guest := newGuest(t, m)

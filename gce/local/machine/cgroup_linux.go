@@ -31,7 +31,7 @@ func cgroupDirs(id string) []string {
 // all that systemd and containerd made below. runc delete does the same, but
 // not after a crash of its own.
 func removeCgroups(ctx context.Context, id string) error {
-	deadline := time.Now().Add(5 * time.Second)
+	deadline := time.Now().Add(30 * time.Second)
 	for {
 		var last error
 		for _, dir := range cgroupDirs(id) {

@@ -179,7 +179,7 @@ func (h *Host) press(ctx context.Context, r *run) error {
 }
 
 // buttonLimit is how long logind may take to hear of the button, not to act on it.
-const buttonLimit = 10 * time.Second
+const buttonLimit = 30 * time.Second
 
 // Suspend lets the machine stand still, with all it has in memory.
 func (h *Host) Suspend(ctx context.Context, m emulator.Machine) error {

@@ -17,7 +17,7 @@ import (
 // system, takes it away again, and lets the machine stand still.
 func TestHotplug(t *testing.T) {
 	requireMachines(t)
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 	defer cancel()
 	dir, m := t.TempDir(), testMachine()
 	open := func() *Host {

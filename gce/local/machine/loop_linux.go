@@ -79,7 +79,7 @@ func loops(ours func(file string) bool) map[string]string {
 // when they are free: the kernel lets go of a device only after the mount
 // namespace that used it is gone, a moment after the machine's last process.
 func detach(ours func(file string) bool) error {
-	deadline := time.Now().Add(5 * time.Second)
+	deadline := time.Now().Add(30 * time.Second)
 	for {
 		left := loops(ours)
 		if len(left) == 0 {

@@ -48,7 +48,7 @@ func testMachine() emulator.Machine {
 // TestLife takes one machine through everything that can happen to it.
 func TestLife(t *testing.T) {
 	requireMachines(t)
-	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 12*time.Minute)
 	defer cancel()
 	dir, m := t.TempDir(), testMachine()
 	guest := newGuest(t, m)
@@ -258,7 +258,7 @@ func TestLife(t *testing.T) {
 // when they are deleted.
 func TestKill(t *testing.T) {
 	requireMachines(t)
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	dir, m := t.TempDir(), testMachine()
 	h, err := New(Options{Dir: dir, Cache: cacheDir(t), StopLimit: time.Millisecond})
@@ -301,7 +301,7 @@ func TestKill(t *testing.T) {
 // by the next one.
 func TestHalfStarted(t *testing.T) {
 	requireMachines(t)
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	dir, m := t.TempDir(), testMachine()
 	h, err := New(Options{Dir: dir, Cache: cacheDir(t)})

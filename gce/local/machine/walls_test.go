@@ -134,7 +134,7 @@ call() { perl -e '$n = shift; syscall($n, map { $_ + 0 } @ARGV) >= 0 or die "$!\
 // TestWalls tries from inside a machine, as root, what would reach the host.
 func TestWalls(t *testing.T) {
 	requireMachines(t)
-	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 	defer cancel()
 	dir, m := t.TempDir(), testMachine()
 	guest := newGuest(t, m)

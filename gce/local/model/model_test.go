@@ -115,7 +115,7 @@ func TestMachines(t *testing.T) {
 			t.Fatal(err)
 		}
 		g := m.guests[x.MachineKey]
-		for deadline := time.Now().Add(10 * time.Second); g.Phase() != scripts.PhaseRunning; {
+		for deadline := time.Now().Add(time.Minute); g.Phase() != scripts.PhaseRunning; {
 			if time.Sleep(time.Millisecond); time.Now().After(deadline) {
 				t.Fatal(g.Phase())
 			}

@@ -73,7 +73,7 @@ func (s *masters) start(i int) {
 		s.t.Fatal(err)
 	}
 	g := s.m.guests[x.MachineKey]
-	for deadline := time.Now().Add(10 * time.Second); g.Phase() != scripts.PhaseRunning; time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); g.Phase() != scripts.PhaseRunning; time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			s.t.Fatal(g.Phase())
 		}
@@ -278,7 +278,7 @@ func ask(c net.Conn) error {
 	if _, err := io.WriteString(c, "GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
 		return err
 	}
-	if err := c.SetReadDeadline(time.Now().Add(5 * time.Second)); err != nil {
+	if err := c.SetReadDeadline(time.Now().Add(time.Minute)); err != nil {
 		return err
 	}
 	_, err := c.Read(make([]byte, 4<<10))
