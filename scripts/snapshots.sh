@@ -24,7 +24,7 @@ tidy() {
 # ctl PORT ARG... asks the member behind the client port.
 ctl() {
 	etcdctl --endpoints="https://127.0.0.1:$1" --cacert="$PKI/ca.crt" --cert="$PKI/client.crt" --key="$PKI/client.key" \
-		--dial-timeout=5s --command-timeout=10m "${@:2}"
+		--dial-timeout=1m --command-timeout=10m "${@:2}"
 }
 
 # field NAME prints a value of etcd's fields format.

@@ -109,7 +109,8 @@ func newRealMaster(t *testing.T) *realMaster {
 func (m *realMaster) moved(script string) string {
 	return strings.NewReplacer("/mnt/disks/master-pd", m.dir+"/disk", "/run/hakube", m.dir+"/run", "/etc/etcd", m.dir+"/units", "/usr/local/bin/etcd", m.etcd,
 		"/usr/local/bin:", filepath.Dir(m.etcd)+":/usr/local/bin:", "[main]=2379 [events]=4002", fmt.Sprintf("[main]=%d [events]=%d", m.client[ringMain], m.client[ringEvents]),
-		"[main]=2380 [events]=2381", fmt.Sprintf("[main]=%d [events]=%d", m.peer[ringMain], m.peer[ringEvents])).Replace(script)
+		"[main]=2380 [events]=2381", fmt.Sprintf("[main]=%d [events]=%d", m.peer[ringMain], m.peer[ringEvents]),
+		"--dial-timeout=2s --command-timeout=5s", "--dial-timeout=1m --command-timeout=1m").Replace(script) // tests run beside other tests
 }
 
 func (m *realMaster) bash(stdin io.Reader, script string, args ...string) (out []byte, errs string, err error) {
