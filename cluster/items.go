@@ -231,8 +231,8 @@ func (r *run) valid(l *task.Lines) {
 	if r.unsettled {
 		return
 	}
-	l.Then(live.Addons(r.Task)...)                                           // nothing before needs them
 	l.Then(live.Spread(r.Task))                                              // or Service names fail with the one machine CoreDNS is on
+	l.Then(live.Addons(r.Task)...)                                           // nothing before needs them; what was moved starts meanwhile
 	l.Then(live.Validate(r.Task, func(e *live.Evidence) { r.evidence = e })) // evidence that it all works together
 }
 
