@@ -172,3 +172,35 @@ func (w *world) still(o *operator) []string {
 		last = now
 	}
 }
+
+// TestUpBesideHalfRoll: while a roll of masters is half done, up waits for what comes without
+// it as long as ever; here a pod of CoreDNS. Who would end it after half a minute would send
+// the operator to the roll for what the roll has nothing to do with.
+func TestUpBesideHalfRoll(t *testing.T) {
+	besideOthers(t)
+	all := matrixModes()
+	m := all[slices.IndexFunc(all, func(m matrixMode) bool { return m.name == "roll_3" })]
+	u := m.undisturbed(t)
+	w, s, _ := matrixWorld(t)
+	o := w.operator()
+	m.prepare(w, o)
+	_ = s.cut(t, u.calls[0], troubles[1], func(ctx context.Context) error { // all it did is to say that it began
+		_, err := m.run(ctx, o, w.events())
+		return err
+	})
+	w.models.CrowdDNS("elsewhere")
+	clock := func(d time.Duration) <-chan time.Time {
+		if d == 30*time.Second { // of the roll
+			d = 10 * time.Second
+		}
+		return time.After(d)
+	}
+	back := time.AfterFunc(15*time.Second, func() { w.models.CrowdDNS("") })
+	defer back.Stop()
+	if _, err := o.by(clock).Up(t.Context(), w.events()); err != nil {
+		t.Errorf("up: %v", err)
+	}
+	if s, err := o.Status(t.Context()); err != nil || len(s.Unfinished) != 1 {
+		t.Errorf("status: %+v, %v", s.Unfinished, err)
+	}
+}

@@ -50,14 +50,15 @@ type validate struct {
 	tell     func(*Evidence) // for the summary
 	evidence *Evidence
 	nodeless []inventory.Object // masters that vote and are no Nodes, by the last look
+	unwell   bool               // the API or an etcd ring, by the last look
 }
 
 // validateLimit is how long the last parts may take; CoreDNS is the slowest.
 const validateLimit = 5 * time.Minute
 
-// halfLimit is how long they may take while a roll of masters is half done: what it has taken
-// away comes back by that roll alone, however long somebody waits.
-const halfLimit = 30 * time.Second
+// halfStall is how long a ring or the API may be unwell while a roll of masters is half done: what
+// it has taken away comes back by that roll alone, however long somebody waits.
+const halfStall = 30 * time.Second
 
 func (*validate) String() string { return "cluster is valid" }
 func (*validate) Waits()         {}
@@ -79,12 +80,13 @@ func (v *validate) Observe(ctx context.Context) (plan.State, error) {
 }
 
 func (v *validate) Do(ctx context.Context) error {
-	due, limit := func() bool { return true }, validateLimit
+	due, stall := func() bool { return true }, time.Duration(0)
 	if v.half != nil {
-		limit = halfLimit
+		stall = halfStall
 	}
 	err := v.env.Until(ctx, plan.Condition{
-		For: "the cluster to be valid", Every: v.env.Poll, Limit: limit,
+		For: "the cluster to be valid", Every: v.env.Poll, Limit: validateLimit,
+		Stall: stall, Moved: func() bool { return !v.unwell }, // CoreDNS and nodes come without that roll
 		Check: func(ctx context.Context) (bool, string, error) {
 			why, err := v.look(ctx, pool.Read)
 			for _, m := range v.nodeless {
@@ -132,7 +134,7 @@ func (v *validate) stirSick(ctx context.Context) error {
 
 // look gathers everything and returns what is not as it should be yet.
 func (v *validate) look(ctx context.Context, read func(context.Context, *env.Env, []inventory.Object) (pool.Pool, error)) (why string, err error) {
-	v.nodeless = nil
+	v.nodeless, v.unwell = nil, true
 	client, err := v.env.Kube(ctx)
 	if err != nil {
 		return "", err
@@ -182,6 +184,7 @@ func (v *validate) look(ctx context.Context, read func(context.Context, *env.Env
 	if err != nil {
 		return "", err
 	}
+	v.unwell = notes[0] != "" || notes[2] != ""
 	notes[1] = v.nodesMissing(e.Nodes, p, s)
 	v.evidence = e
 	v.tell(e)
