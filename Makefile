@@ -74,7 +74,7 @@ test-upgrade: tools build ## a cluster goes through all minors of Kubernetes, on
 	$(GO) test ./cluster ./cluster/upgrade ./scripts -count=1 -vet=off -v -run 'Upgrade|Rules|KeepRings|Taken'
 ifeq ($(root),yes)
 	bin/hakube local prepare --kubernetes=v1.37.2 --kubernetes=v1.35.4
-	$(GO) test ./cmd/hakube -count=1 -vet=off -v -run 'Test(RealUpgrade|TakenIsTrue)$$' -timeout 60m
+	$(GO) test ./cmd/hakube -count=1 -vet=off -v -run 'Test(RealUpgrade|TakenIsTrue|MinorsReadEachOther)$$' -timeout 60m
 endif
 
 long: tools build ## what "make test" has in short forms, whole: every cut, and the longest on real machines (an hour and a half)
