@@ -172,6 +172,7 @@ func TestPoolChangeStops(t *testing.T) {
 		t.Errorf("status: %+v, %v", s, err)
 	}
 	broken.Store(false)
+	larger = larger.again(func(s *settings.Settings) { s.GroupTimeout = settings.Seconds(time.Minute) }) // nothing waits in vain any more
 	for n := range w.made(zoneB) {
 		if old[n] == "" { // the group makes another one
 			if err := w.Client.Instances(zoneB).Delete(context.Background(), n); err != nil {

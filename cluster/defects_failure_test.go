@@ -138,7 +138,7 @@ var failureDefects = []defect{
 		soon := o.again(func(s *settings.Settings) { s.GroupTimeout = settings.Seconds(12 * time.Second) })
 		_, err := soon.Up(context.Background(), nil)
 		wantError(t, err, stuck)
-		s := w.mustUp(soon.again(func(s *settings.Settings) { s.AllowNotReady = 1 }))
+		s := w.mustUp(soon.again(func(s *settings.Settings) { s.AllowNotReady, s.GroupTimeout = 1, settings.Seconds(time.Minute) }))
 		ill := 0
 		for _, n := range s.Evidence.Nodes {
 			if !n.Ready {

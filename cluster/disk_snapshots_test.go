@@ -56,7 +56,7 @@ func (w *world) copies() map[string]int {
 // awaitCopies waits until each of the masters' data disks has so many.
 func (w *world) awaitCopies(n int) {
 	w.t.Helper()
-	for end := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(3 * time.Minute); ; time.Sleep(20 * time.Millisecond) {
 		have, all := w.copies(), true
 		for disk := range w.policies() {
 			all = all && have[disk] == n

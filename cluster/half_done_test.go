@@ -149,7 +149,7 @@ func (m matrixMode) beside(t *testing.T, u undisturbed, other otherCommand, turn
 			t.Fatalf("%s: %v", command, err)
 		}
 	}
-	if v, err := eye.ValidateWithin(context.Background(), 20*time.Second, func(*status.Validity, error) {}); err != nil {
+	if v, err := eye.ValidateWithin(context.Background(), 2*time.Minute, func(*status.Validity, error) {}); err != nil {
 		t.Errorf("it is not valid in the end: %v", err)
 	} else if len(v.Problems) > 0 {
 		t.Errorf("it is not valid in the end: %+v", v.Problems)

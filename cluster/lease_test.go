@@ -178,7 +178,7 @@ func TestBreakLock(t *testing.T) {
 		return began && r.Method == http.MethodGet && strings.HasSuffix(r.URL.Path, "/instances/"+name)
 	})
 	defer release()
-	const length = 600 * time.Millisecond
+	const length = 4 * time.Second
 	ended := make(chan error, 1)
 	hung := o.replica(zoneC).alive(length)
 	go func() {

@@ -216,6 +216,7 @@ func TestRollPoolStops(t *testing.T) {
 		}
 	})
 	broken.Store(false)
+	larger = larger.again(func(s *settings.Settings) { s.GroupTimeout = settings.Seconds(time.Minute) }) // nothing waits in vain any more
 	for n := range w.made(zoneB) {
 		if old[n] == "" { // the group makes another one
 			if err := w.Client.Instances(zoneB).Delete(t.Context(), n); err != nil {

@@ -81,7 +81,7 @@ func (l *Lease) sleep() {
 // TestSleptHolder: a run that slept past its lease asks before the next change.
 func TestSleptHolder(t *testing.T) {
 	ctx, a := t.Context(), &addresses{}
-	const length = 100 * time.Millisecond
+	const length = 2 * time.Second // within which a busy host gets from one line to the next
 	one := a.run(t, length, false)
 	if err := errors.Join(one.Guard(ctx), one.Guard(ctx)); err != nil {
 		t.Fatal(err)
@@ -291,7 +291,7 @@ func TestBreakWhileRenewed(t *testing.T) {
 // the lease; what is noted goes with it, and away again.
 func TestOtherLabels(t *testing.T) {
 	ctx, a := t.Context(), &addresses{}
-	l := a.run(t, 100*time.Millisecond, false)
+	l := a.run(t, 2*time.Second, false)
 	l.Note("hakube-nodes-europe-west1-c", "0-3")
 	if err := l.Guard(ctx); err != nil || a.labels["hakube-nodes-europe-west1-c"] != "0-3" {
 		t.Fatalf("%v, labels are %v", err, a.labels)
