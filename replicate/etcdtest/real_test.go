@@ -290,6 +290,17 @@ func (r *realRing) indexes(via string) (committed, applied int64) {
 	return answer.Committed, answer.Applied
 }
 
+// term is how often a ring has had leaders, as a member knows; "" if it does not say.
+func (r *realRing) term(via string) string {
+	var answer struct {
+		Term string `json:"raftTerm"`
+	}
+	if err := r.ask(via, "maintenance/status", map[string]any{}, &answer); err != nil {
+		return ""
+	}
+	return answer.Term
+}
+
 // shape is who is in a ring, for comparing: "a b(learner) c(unnamed)".
 func (r *realRing) shape(via string) (string, error) {
 	all, err := r.members(via)

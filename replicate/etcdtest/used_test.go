@@ -138,6 +138,7 @@ func (u *usedRing) joins(name string) {
 	g.fresh = true
 	g.mu.Unlock()
 	u.must(u.inModel(question{"start", name}, "a"))
+	term := u.real.term("a")
 	u.real.stop(name)
 	u.must(u.real.start(name, "existing", u.names()))
 	u.data[name] = true
@@ -149,7 +150,10 @@ func (u *usedRing) joins(name string) {
 		return nil
 	})
 	time.Sleep(time.Second)
-	if err := u.serves(name); err == nil || !u.m[name].mute() {
+	switch err := u.serves(name); {
+	case err == nil && u.real.term("a") != term:
+		u.t.Logf("%s serves: a busy host's ring was not quiet, it has had another leader and his entry", name)
+	case err == nil || !u.m[name].mute():
 		u.t.Errorf("%s serves in a quiet ring: etcd says %v, the model %t", name, err, !u.m[name].mute())
 	}
 	u.does("put", "")
