@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 )
 
 // A Step is one fact. Do and Undo make one changing call each, accept Partial
@@ -290,7 +291,7 @@ func (r *reporter) settle(ctx context.Context, gate Gate, it numbered) error {
 	}
 	// An answer can be lost after the change took hold, and "done" can come
 	// back before it did. What the cloud says now decides, not the answer.
-	s, err = it.Observe(change)
+	s, err = it.readBack(ctx, change, changeErr == nil)
 	if err == nil && it.settled(s) {
 		t.tell(did, s.Why)
 		return nil
@@ -301,6 +302,30 @@ func (r *reporter) settle(ctx context.Context, gate Gate, it numbered) error {
 	err = errors.Join(changeErr, err)
 	t.tell(Failed, err.Error())
 	return err
+}
+
+// What was done is looked at so often, with pauses, before it is said that it is not there: an
+// API server that has just begun, or a master whose disk is busy, does not answer for a moment,
+// and who took that for the end left half of what was asked for undone.
+const (
+	looks     = 4
+	lookPause = 500 * time.Millisecond
+)
+
+// readBack looks after a change, once if that failed.
+func (it numbered) readBack(ctx, change context.Context, done bool) (State, error) {
+	for n := 1; ; n++ {
+		s, err := it.Observe(change)
+		f := Finding(nil)
+		if !done || err == nil && it.settled(s) || errors.As(err, &f) || n == looks {
+			return s, err
+		}
+		select {
+		case <-ctx.Done():
+			return s, err
+		case <-time.After(lookPause):
+		}
+	}
 }
 
 // A Finding is an error of Observe that is not about looking: what was seen

@@ -96,17 +96,20 @@ func TestLookActLook(t *testing.T) {
 		name   string
 		looks  []plan.State
 		second error // of the second look
+		stays  bool  // that, whenever it is looked again
 		change error
 		want   string // of the error; "" for none
 	}{
-		{"kept", []plan.State{{Is: plan.Present}}, nil, nil, ""},
-		{"made", []plan.State{{Is: plan.Absent}, {Is: plan.Present}}, nil, nil, ""},
-		{"finished from partial", []plan.State{{Is: plan.Partial}, {Is: plan.Present}}, nil, nil, ""},
-		{"lost answer, but it took hold", []plan.State{{Is: plan.Absent}, {Is: plan.Present}}, nil, lost, ""},
-		{"lost answer, nothing happened", []plan.State{{Is: plan.Absent}, {Is: plan.Absent}}, nil, lost, "x: the answer was lost"},
-		{"done before it took hold", []plan.State{{Is: plan.Absent}, {Is: plan.Partial, Why: "half"}}, nil, nil,
+		{"kept", []plan.State{{Is: plan.Present}}, nil, false, nil, ""},
+		{"made", []plan.State{{Is: plan.Absent}, {Is: plan.Present}}, nil, false, nil, ""},
+		{"finished from partial", []plan.State{{Is: plan.Partial}, {Is: plan.Present}}, nil, false, nil, ""},
+		{"lost answer, but it took hold", []plan.State{{Is: plan.Absent}, {Is: plan.Present}}, nil, false, lost, ""},
+		{"lost answer, nothing happened", []plan.State{{Is: plan.Absent}, {Is: plan.Absent}, {Is: plan.Present}}, nil, false, lost, "x: the answer was lost"},
+		{"done before it took hold", []plan.State{{Is: plan.Absent}, {Is: plan.Partial, Why: "half"}}, nil, false, nil,
 			"x: it was done, but reads back as partial: half"},
-		{"unreadable afterwards", []plan.State{{Is: plan.Absent}, {}}, errors.New("no route"), nil, "x: no route"},
+		{"silent for a moment", []plan.State{{Is: plan.Absent}, {Is: plan.Absent, Why: "no answer within 5s"}, {Is: plan.Present}}, nil, false, nil, ""},
+		{"unreadable for a moment", []plan.State{{Is: plan.Absent}, {}, {Is: plan.Present}}, errors.New("no route"), false, nil, ""},
+		{"unreadable afterwards", []plan.State{{Is: plan.Absent}, {}}, errors.New("no route"), true, nil, "x: no route"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -117,17 +120,17 @@ func TestLookActLook(t *testing.T) {
 				observe: func(context.Context) (plan.State, error) {
 					look++
 					var err error
-					if look == 2 {
+					if look == 2 || tt.stays && look > 2 {
 						err = tt.second
 					}
-					return tt.looks[look-1], err
+					return tt.looks[min(look, len(tt.looks))-1], err
 				},
 				change: func(context.Context) error { changes++; return tt.change },
 			}}}, nil)
 			if got := text(err); got != tt.want {
 				t.Errorf("error %q, want %q", got, tt.want)
 			}
-			if wantChanges := len(tt.looks) - 1; changes != wantChanges {
+			if wantChanges := min(len(tt.looks)-1, 1); changes != wantChanges {
 				t.Errorf("%d changes, want %d", changes, wantChanges)
 			}
 			var at *plan.StepError

@@ -40,8 +40,8 @@ func TestTelling(t *testing.T) {
 	}{
 		{"sure", teller{says: plan.State{Is: plan.Present}, is: plan.Absent}, true, 1, false},
 		{"sure that it is gone", teller{says: plan.State{Is: plan.Absent}, is: plan.Present}, false, 1, false},
-		{"not sure, and it did not take hold", teller{is: plan.Absent}, true, 2, true},
-		{"half", teller{says: plan.State{Is: plan.Partial}, is: plan.Absent}, true, 2, true},
+		{"not sure, and it did not take hold", teller{is: plan.Absent}, true, 5, true},
+		{"half", teller{says: plan.State{Is: plan.Partial}, is: plan.Absent}, true, 5, true},
 		{"failed", teller{says: plan.State{Is: plan.Present}, err: failed, is: plan.Absent}, true, 2, true},
 	} {
 		err := plan.Run(t.Context(), nil, []plan.Item{{Step: &x.step, Want: x.want}}, nil)
