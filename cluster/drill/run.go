@@ -58,17 +58,24 @@ func (f *Field) called() string {
 }
 
 // mayBegin refuses to begin with a cluster that fails already: whatever it shows then is not
-// of the drill.
+// of the drill. An API server that is slow for a moment is not that: it is looked at again.
 func (f *Field) mayBegin(ctx context.Context) error {
-	v, err := f.Look(ctx)
-	if err != nil || v.Valid || f.Anyway {
-		return err
-	}
-	return &refusal.Refused{
-		Why:  fmt.Sprintf("cluster %s is not valid before any drill: %s", f.Want.Names.Prefix, v.Problems[0].Why),
-		Cure: cure.Hints(cure.Hint("see all that fails", cure.Validate()), cure.Hint("make it all the same", f.anyway(f.On, f.called()))),
+	for n := 1; ; n++ {
+		v, err := f.Look(ctx)
+		if err != nil || v.Valid || f.Anyway {
+			return err
+		}
+		if n == looksBefore || sleep(ctx, f.Poll) != nil {
+			return &refusal.Refused{
+				Why:  fmt.Sprintf("cluster %s is not valid before any drill: %s", f.Want.Names.Prefix, v.Problems[0].Why),
+				Cure: cure.Hints(cure.Hint("see all that fails", cure.Validate()), cure.Hint("make it all the same", f.anyway(f.On, f.called()))),
+			}
+		}
 	}
 }
+
+// looksBefore is how many looks in a row have to find that a cluster fails already.
+const looksBefore = 4
 
 // Run makes the drills one after the other. One that does not pass ends none of the others;
 // what could not be taken back ends all.
