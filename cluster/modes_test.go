@@ -98,6 +98,10 @@ func TestModesPicture(t *testing.T) {
 	add("rotate tokens", slices.Concat(keys.Lists(r.Task)...), nil)
 	keys.Of = inventory.DistrustTokenKey
 	add("distrust tokens", slices.Concat(keys.Lists(r.Task)...), nil)
+	keys.Of = inventory.RotateCA
+	add("rotate ca", slices.Concat(keys.Lists(r.Task)...), nil)
+	keys.Of = inventory.DistrustCA
+	add("distrust ca", slices.Concat(keys.Lists(r.Task)...), nil)
 	pool := &walkOfRoll{Cluster: o.ofType("e2-standard-4").Cluster}
 	x, err := pool.ofPool(settings.PoolID{Zone: zoneC}).listed(ctx, hold{}, looking)
 	add("roll pool", x.items, err)

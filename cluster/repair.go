@@ -178,9 +178,9 @@ func (c *Cluster) OnRotate(f func(Rotating) error) { c.rotates = f }
 
 // Rotate makes something of all masters anew (one of [inventory.Rotatable]), one master after
 // the other: all have to be well before each and with each. Leaf certificates are signed by the
-// authorities that are there, Secrets are written with another key before the old one goes, and
-// tokens by the old key are taken until that is distrusted. Of these the last alone is seen where
-// there is one master: its API server starts anew. Cut anywhere, the same again goes on.
+// authorities that are there, another authority is trusted before it signs, Secrets are written with another key before the old one goes, and
+// tokens by the old key are taken until that is distrusted. Of authorities and tokens something is
+// seen where there is one master: its API server starts anew. Cut anywhere, the same again goes on.
 func (c *Cluster) Rotate(ctx context.Context, of string, report func(plan.Event)) (s *Summary, err error) {
 	warning, err := c.withLease(ctx, settings.RotateVerb, report, func(ctx context.Context, h hold, report func(plan.Event)) (err error) {
 		s = nil
@@ -234,7 +234,7 @@ func (c *Cluster) rotation(ctx context.Context, r *run, of string, see func() (*
 	}
 	p, err := rotate.Judge(seen, of, time.Now())
 	if err == nil {
-		err = preflight.FitToRotate(ctx, r.Task, of == inventory.RotateEncryptionKey || of == inventory.DistrustTokenKey)
+		err = preflight.FitToRotate(ctx, r.Task, p.WritesKubeconfig())
 	}
 	if err != nil || c.rotates == nil {
 		return p, err

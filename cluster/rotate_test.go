@@ -158,9 +158,9 @@ func TestRotateRefusals(t *testing.T) {
 	}
 	day := 24 * time.Hour
 	c.guest(1).AgeAuthority(20 * day)
-	refused("the authority ca of "+c.names[1]+" ends on "+time.Now().Add(20*day).UTC().Format(time.DateOnly), "manual-rotation-of-ca-certificates")
+	refused("the authority ca of "+c.names[1]+" ends on "+time.Now().Add(20*day).UTC().Format(time.DateOnly), "hakube rotate ca")
 	c.guest(1).AgeAuthority(-day)
-	refused("the authority ca of "+c.names[1]+" ended on ", "manual-rotation-of-ca-certificates")
+	refused("the authority ca of "+c.names[1]+" ended on ", "hakube rotate ca")
 	c.guest(1).AgeAuthority(60 * day)
 	c.guest(2).SkewClock(time.Minute)
 	refused(c.names[2]+" fails: not ready: its clock is ", "hakube repair "+c.names[2])

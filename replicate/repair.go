@@ -151,6 +151,30 @@ func ExchangeTokenKey(ctx context.Context, r *Runner, from *Host, to Host, stage
 	return err
 }
 
+// ExchangeAuthority brings a master to a stage ([TokenStages]) of a rotation of the cluster's
+// certificate authority. The new one is that of the master that has it, which signs with it
+// already or does not; from is nil if none has: then it is made there.
+func ExchangeAuthority(ctx context.Context, r *Runner, from *Host, to Host, stage, rotation string) error {
+	var cert, key []byte
+	if from != nil {
+		var k scripts.Keys
+		if err := r.ask(ctx, *from, scripts.ExportKeys, &k); err != nil {
+			return err
+		}
+		if cert, key = k.Files[scripts.NextAuthorityFile], k.Files[scripts.NextAuthorityKeyFile]; len(cert) == 0 || len(key) == 0 {
+			cert, key = k.Files[scripts.AuthorityFile], k.Files[scripts.AuthorityKeyFile]
+		}
+	}
+	var answer struct {
+		At string `json:"authority"`
+	}
+	err := r.ask(ctx, to, scripts.Authority(cert, key), &answer, stage, rotation)
+	if want := rotation + " " + stage; err == nil && answer.At != want {
+		err = fmt.Errorf("reading authority of %s: it is at %.40q, not at %q", to.Name, answer.At, want)
+	}
+	return err
+}
+
 // secretName is a Secret's, behind its namespace.
 var secretName = regexp.MustCompile(`^[a-z0-9-]{1,63}/[a-z0-9.-]{1,253}$`)
 

@@ -83,6 +83,7 @@ type Master struct {
 	Rotated    string     `json:"rotated"`
 	Encryption Encryption `json:"encryption"`
 	TokenKey   TokenKey   `json:"serviceAccount"`
+	Authority  Authority  `json:"authority"`
 }
 
 // Encryption is what a master encrypts Secrets with in etcd.
@@ -100,6 +101,16 @@ type TokenKey struct {
 	Signs string `json:"signs"` // how tokens name it, "" unless all was asked for
 	Keys  int    `json:"keys"`  // by which tokens are taken
 	// Rotation is which exchange of the key was done there last, Stage how far; "" of none.
+	Rotation string `json:"rotation"`
+	Stage    string `json:"stage"`
+}
+
+// An Authority is the cluster's certificate authority, as a master has it.
+type Authority struct {
+	// Signs is how kubeadm names the one that signs, "sha256:…"; "" unless all was asked for.
+	Signs  string `json:"signs"`
+	Trusts int    `json:"trusts"` // how many are trusted, the one that signs among them
+	// Rotation is which exchange of it was done there last, Stage how far; "" of none.
 	Rotation string `json:"rotation"`
 	Stage    string `json:"stage"`
 }
@@ -168,8 +179,14 @@ func parseMaster(text []byte) (status Master, err error) {
 	if x := status.TokenKey; !rotation.MatchString(x.Rotation) || x.Stage != "" && !slices.Contains(TokenStages, x.Stage) || !tokenKeyID.MatchString(x.Signs) {
 		return status, fmt.Errorf("%.100q %.100q of %.100q is no exchange of the key of service accounts", x.Rotation, x.Stage, x.Signs)
 	}
+	if x := status.Authority; !rotation.MatchString(x.Rotation) || x.Stage != "" && !slices.Contains(TokenStages, x.Stage) || !authorityID.MatchString(x.Signs) {
+		return status, fmt.Errorf("%.100q %.100q of %.100q is no exchange of the certificate authority", x.Rotation, x.Stage, x.Signs)
+	}
 	return status, status.Disk.check()
 }
+
+// authorityID is how kubeadm names an authority.
+var authorityID = regexp.MustCompile(`^(sha256:[0-9a-f]{64})?$`)
 
 // tokenKeyID is how a token names the key that it is signed with.
 var tokenKeyID = regexp.MustCompile(`^[A-Za-z0-9_-]{0,64}$`)

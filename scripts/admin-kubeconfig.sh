@@ -26,4 +26,5 @@ subject=$(sed -n 's/^ *client-certificate-data: //p' "$FILE" | base64 -d | opens
 	echo "the certificate in $FILE is of no group: $subject" >&2
 	exit 1
 }
-kubeadm kubeconfig user --config "$CONFIG" --client-name "hakube:$2" --org "${BASH_REMATCH[1]}" --validity-period "$((24 * $1))h"
+kubeadm kubeconfig user --config "$CONFIG" --client-name "hakube:$2" --org "${BASH_REMATCH[1]}" --validity-period "$((24 * $1))h" |
+	sed "s|^\( *certificate-authority-data: \).*|\1$(base64 -w 0 /etc/kubernetes/pki/ca.crt)|" # kubeadm has the first of several

@@ -82,7 +82,7 @@ func (g *guest) serve(w http.ResponseWriter, r *http.Request) {
 func (g *guest) run(commands string) (stdout, stderr string, err error) {
 	g.t.Helper()
 	text := concat(func(name string) bool { return name != "99-run.sh" }) + `
-RUN=$TEST_DIR/run CONSOLE=$TEST_DIR/console LOG=$TEST_DIR/run/startup.log STORE=$TEST_DIR/store DISK=$TEST_DIR/disk STATE=$TEST_DIR/disk/hakube ETCD_PKI=$TEST_DIR/disk/etcd/pki NEW_CERTIFICATES=$TEST_DIR/disk/hakube/certificates-new
+RUN=$TEST_DIR/run CONSOLE=$TEST_DIR/console LOG=$TEST_DIR/run/startup.log STORE=$TEST_DIR/store DISK=$TEST_DIR/disk STATE=$TEST_DIR/disk/hakube ETCD_PKI=$TEST_DIR/disk/etcd/pki CROSS=$TEST_DIR/disk/kubernetes/pki/ca-cross.crt NEW_CERTIFICATES=$TEST_DIR/disk/hakube/certificates-new
 mkdir -p "$RUN" "$STORE" "$DISK"
 ` + commands
 	file := filepath.Join(g.dir, "script")

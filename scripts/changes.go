@@ -25,6 +25,7 @@ var changes = map[string]bool{
 	"rotate-certificates": true,
 	"encryption-key":      true,
 	"service-account-key": true,
+	"authority":           true,
 	"keep-rings":          true,
 	"settle-version":      true,
 }

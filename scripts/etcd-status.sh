@@ -12,7 +12,8 @@
 #     "events":{…}},"disk":{"bytes":…,"free":…,"inodes":…,"freeInodes":…},
 #     "certificates":[{"name":"apiserver","ends":2082585600}],"rotated":"1767225600000",
 #     "encryption":{"keys":["key1"],"rotation":"1767225600000","stage":"behind"},
-#     "serviceAccount":{"signs":"KID","keys":2,"rotation":"1767225600000","stage":"signs"},"clock":1767225600.5}
+#     "serviceAccount":{"signs":"KID","keys":2,"rotation":"1767225600000","stage":"signs"},
+#     "authority":{"signs":"sha256:HEX","trusts":2,"rotation":"1767225600000","stage":"signs"},"clock":1767225600.5}
 #
 # id and learner are this machine's own member, index the newest entry it has
 # applied, bytes what it has on disk: one that joins takes no questions before it
@@ -32,7 +33,8 @@
 # encrypted with, the one for what is written first, and how far the last exchange of them
 # has come here (encryption-key). serviceAccount has the same of the key that tokens are signed
 # with (service-account-key), how many keys are trusted, and how tokens name the one that signs,
-# with the argument writes only. disk is this master's own, clock its time as the last thing that is read. Changes nothing.
+# with the argument writes only, and authority of the cluster's certificate authority (authority):
+# how kubeadm names the one that signs. disk is this master's own, clock its time as the last thing that is read. Changes nothing.
 set -euo pipefail
 export PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C
 PKI=/mnt/disks/master-pd/etcd/pki
@@ -151,6 +153,18 @@ service_account() {
 	printf '{"signs":"%s","keys":%d,"rotation":"%s","stage":"%s"}' "$id" "${keys:-0}" "$(tr -cd '0-9' <<<"$rotation")" "$(tr -cd '[:lower:]' <<<"$stage")"
 }
 
+# authority prints the JSON of the cluster's certificate authority.
+authority() {
+	local ca=/etc/kubernetes/pki/ca.crt trusts id='' rotation='' stage=''
+	trusts=$(grep -c 'BEGIN CERTIFICATE' "$ca" 2>/dev/null) || true
+	if [[ $ASK == writes ]]; then
+		id=$(openssl x509 -noout -pubkey -in "$ca" 2>/dev/null | openssl pkey -pubin -outform DER 2>/dev/null | sha256sum) || id=''
+		id=${id:+sha256:${id%% *}}
+	fi
+	read -r rotation stage 2>/dev/null <"${PKI%/etcd/pki}/hakube/authority" || true
+	printf '{"signs":"%s","trusts":%d,"rotation":"%s","stage":"%s"}' "$id" "${trusts:-0}" "$(tr -cd '0-9' <<<"$rotation")" "$(tr -cd '[:lower:]' <<<"$stage")"
+}
+
 # silence RING ERROR prints ERROR, and why its member takes no questions as far as
 # systemd and its journal know: "its etcd is activating, restarted 0 times: failed to
 # publish …: too many requests".
@@ -200,5 +214,5 @@ ring() {
 exec 3< <(ring events 4002) # both at once: each may take seconds to say that it does not run
 shown=''
 [[ $ASK != writes ]] || shown=$(certificates)
-printf '{"rings":{"main":%s,"events":%s},"disk":%s,"certificates":[%s],"rotated":"%s","encryption":%s,"serviceAccount":%s,"clock":%s}\n' "$(ring main 2379)" "$(cat <&3)" \
-	"$(disk)" "$shown" "$(rotated)" "$(encryption)" "$(service_account)" "$(date +%s.%N)"
+printf '{"rings":{"main":%s,"events":%s},"disk":%s,"certificates":[%s],"rotated":"%s","encryption":%s,"serviceAccount":%s,"authority":%s,"clock":%s}\n' "$(ring main 2379)" "$(cat <&3)" \
+	"$(disk)" "$shown" "$(rotated)" "$(encryption)" "$(service_account)" "$(authority)" "$(date +%s.%N)"

@@ -1,6 +1,6 @@
 # shellcheck shell=bash disable=SC2154,SC2317
-# Takes what export-keys printed on another master: the calls of `key NAME BASE64`
-# and `version V` at the end are added by hakube, so that nothing secret is in an
+# Takes what export-keys printed on another master: the calls of `authority NAME BASE64`,
+# `key NAME BASE64` and `version V` at the end are added by hakube, so that nothing secret is in an
 # argument. Written below the data disk; keys for root only. Prints {"imported":N},
 # how many files were not there.
 set -euo pipefail
@@ -48,6 +48,13 @@ all_public() {
 	awk 'BEGIN { RS = "-----END PUBLIC KEY-----\n*" } /BEGIN/ && !($0 in has) { has[$0]; printf "%s-----END PUBLIC KEY-----\n", $0 }' "$1" -
 }
 
+# authority NAME BASE64 comes before all keys.
+authority() {
+	[[ ! -e $DISK/hakube/founded && -s $DISK/$1 ]] || return 0
+	if base64 -d <<<"$2" | cmp -s - "$DISK/$1"; then return; fi
+	forget
+}
+
 key() {
 	local mode=0600 more
 	[[ $1 != *.crt && $1 != *.pub ]] || mode=0644
@@ -66,8 +73,8 @@ key() {
 		count=$((count + 1))
 		return
 	fi
+	if [[ -e $DISK/hakube/authority && $1 == kubernetes/pki/ca[.-]* ]]; then return; fi # exchanged since the backup: that signs no more
 	[[ ! -e $DISK/hakube/founded ]] || refuse "this machine is a master already, and its $1 is another one"
-	if [[ $1 == */ca.crt && -s $DISK/$1 ]]; then forget; fi
 	base64 -d <<<"$2" | write "$DISK/$1" "$mode"
 	count=$((count + 1))
 }

@@ -48,7 +48,7 @@ var (
 	// RegisterNode makes a master's Node again.
 	RegisterNode = withFunctions("register-node", registerNode)
 	// RotateCertificates makes a master's leaf certificates anew.
-	RotateCertificates = withFunctions("rotate-certificates", startsAnew+rotateCertificates)
+	RotateCertificates = withFunctions("rotate-certificates", newLeaf+startsAnew+rotateCertificates)
 	// OldSecrets asks which Secrets etcd has by another key than a rotation's.
 	OldSecrets = withFunctions("old-secrets", secretsBy+oldSecrets)
 	// ForceRing makes a master's member the only one of its ring.
@@ -89,6 +89,10 @@ var (
 	oldSecrets string
 	//go:embed encryption-key.sh
 	encryptionKey string
+	//go:embed new-leaf.sh
+	newLeaf string
+	//go:embed authority.sh
+	authority string
 	//go:embed starts-anew.sh
 	startsAnew string
 	//go:embed service-account-key.sh
@@ -143,6 +147,23 @@ func ServiceAccountKey(have []byte) string {
 	return withFunctions("service-account-key", "HAVE="+base64.StdEncoding.EncodeToString(have)+"\n"+startsAnew+serviceAccountKey)
 }
 
+// Files of the cluster's certificate authority, below the data disk: the one that signs, whose
+// certificate may have others behind it that are trusted, and the one that will.
+const (
+	AuthorityFile        = "kubernetes/pki/ca.crt"
+	AuthorityKeyFile     = "kubernetes/pki/ca.key"
+	NextAuthorityFile    = "kubernetes/pki/ca-next.crt"
+	NextAuthorityKeyFile = "kubernetes/pki/ca-next.key"
+)
+
+// Authority brings a master a stage further in exchanging the cluster's certificate authority;
+// have and key are the new one as another master has it, nil where none does. It holds a key,
+// as EncryptionKey does.
+func Authority(have, key []byte) string {
+	b64 := base64.StdEncoding.EncodeToString
+	return withFunctions("authority", "HAVE="+b64(key)+"\nHAVE_CERTIFICATE="+b64(have)+"\n"+newLeaf+startsAnew+authority)
+}
+
 // Keys are what ExportKeys prints.
 type Keys struct {
 	Version string            `json:"version"` // of Kubernetes
@@ -169,16 +190,18 @@ func ImportKeys(exported []byte) (string, error) {
 	}
 	var b strings.Builder
 	b.WriteString(header("import-keys") + importKeys)
+	var keys strings.Builder
 	for _, name := range slices.Sorted(maps.Keys(k.Files)) {
 		if !keyFile.MatchString(name) {
 			return "", fmt.Errorf("reading the keys of a master: %q is none of them", name)
 		}
-		text, err := json.Marshal(k.Files[name]) // base64 in quotes
-		if err != nil {
-			return "", fmt.Errorf("reading the keys of a master: %w", err)
+		text := base64.StdEncoding.EncodeToString(k.Files[name])
+		if strings.HasSuffix(name, "/ca.crt") {
+			fmt.Fprintf(&b, "authority %s %s\n", name, text)
 		}
-		fmt.Fprintf(&b, "key %s %s\n", name, strings.Trim(string(text), `"`))
+		fmt.Fprintf(&keys, "key %s %s\n", name, text)
 	}
+	b.WriteString(keys.String())
 	fmt.Fprintf(&b, "version %s\nprintf '{\"imported\":%%d}\\n' \"$count\"\n", k.Version)
 	return b.String(), nil
 }

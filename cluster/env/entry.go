@@ -69,11 +69,12 @@ func (r *Env) AsKubectl(ctx context.Context) string {
 	return r.KubeFiles().AsKubectl(ctx, r.Want.Context, r.EntryOwner(), r.Deps.Dial)
 }
 
-// SawOpen takes note that the entry opens this cluster's API.
-func (r *Env) SawOpen() {
+// SawOpen takes note that the entry opens this cluster's API, and of the authorities that pods
+// are told of there, the one that signs first; none where that could not be asked.
+func (r *Env) SawOpen(authorities []string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.opened = true
+	r.opened, r.authorities = true, authorities
 }
 
 // IsOpen tells whether the entry was seen to open this cluster's API.
@@ -81,4 +82,23 @@ func (r *Env) IsOpen() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.opened
+}
+
+// Authorities are those of the cluster, as kubeadm names them, the one that signs first: as
+// pods were seen to be told of them, or else as our own entry has them.
+func (r *Env) Authorities() ([]string, error) {
+	r.mu.Lock()
+	list := r.authorities
+	r.mu.Unlock()
+	if len(list) > 0 {
+		return list, nil
+	}
+	e, err := r.Entry()
+	if err != nil {
+		return nil, err
+	}
+	if list = kube.CAHashes(e.CA); len(list) == 0 {
+		return nil, errors.New("the kubeconfig's entry has no certificate of an authority")
+	}
+	return list, nil
 }

@@ -30,15 +30,16 @@ type Env struct {
 	Poll                time.Duration
 	Gate                plan.Gate // asked before each change; steps that change more than one thing ask it themselves
 
-	mu       sync.Mutex                 // of all below
-	ip       string                     // the reserved address, once seen: it does not change
-	opened   bool                       // the kubeconfig entry was seen to open this cluster's API
-	client   *kube.Client               // the API
-	lent     *kube.Entry                // what a master gave over ssh, for an operator without an entry
-	hostKeys map[string][]ssh.PublicKey // that machines told in this run, by zone/name
-	silent   *string                    // why the cluster cannot be asked, once a removal tried; "" if it can
-	console  bool                       // machines are heard by their consoles: nobody may read guest attributes
-	warnings []string                   // for the summary
+	mu          sync.Mutex                 // of all below
+	ip          string                     // the reserved address, once seen: it does not change
+	opened      bool                       // the kubeconfig entry was seen to open this cluster's API
+	authorities []string                   // that pods were told of there
+	client      *kube.Client               // the API
+	lent        *kube.Entry                // what a master gave over ssh, for an operator without an entry
+	hostKeys    map[string][]ssh.PublicKey // that machines told in this run, by zone/name
+	silent      *string                    // why the cluster cannot be asked, once a removal tried; "" if it can
+	console     bool                       // machines are heard by their consoles: nobody may read guest attributes
+	warnings    []string                   // for the summary
 }
 
 // New is an env for what the settings want, in which gate is asked before each

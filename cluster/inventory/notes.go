@@ -46,8 +46,9 @@ func InstanceOf(x *computepb.Instance) Object {
 		Kind: Instance, Name: x.GetName(), Zone: gce.Base(x.GetZone()),
 		clusterName: MetadataItem(x.GetMetadata(), scripts.KeyClusterName), Status: x.GetStatus(),
 		MachineType: gce.Base(x.GetMachineType()), Protected: x.GetDeletionProtection(),
-		SSHKeys:  MetadataItem(x.GetMetadata(), scripts.KeySSHKeys),
-		Template: gce.Base(MetadataItem(x.GetMetadata(), OfGroups[0])),
+		SSHKeys:   MetadataItem(x.GetMetadata(), scripts.KeySSHKeys),
+		Authority: MetadataItem(x.GetMetadata(), scripts.KeyCAHash),
+		Template:  gce.Base(MetadataItem(x.GetMetadata(), OfGroups[0])),
 	}
 	for _, i := range x.GetMetadata().GetItems() {
 		o.Metadata += len(i.GetKey()) + len(i.GetValue())

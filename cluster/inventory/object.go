@@ -50,6 +50,7 @@ type Object struct {
 	MachineType                      string
 	Protected                        bool // a machine that Compute Engine deletes for nobody
 	SSHKeys                          string
+	Authority                        string                 // of a node's machine: which it was told to find
 	Metadata                         int                    // bytes of all of it
 	Multizone                        string                 // what the mark records of MULTIZONE
 	Size                             int                    // of a managed group: how many machines it is to have

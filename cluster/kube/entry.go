@@ -1,6 +1,7 @@
 package kube
 
 import (
+	"context"
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/hex"
@@ -9,10 +10,13 @@ import (
 	"fmt"
 	"net/url"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	// clientcmd: the kubeconfig format, read and written as kubectl does it.
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
@@ -82,18 +86,57 @@ func AdminEntry(text []byte) (Entry, error) {
 	return e, nil
 }
 
-// CAHash is the hash of the cluster CA's public key, as kubeadm join wants it.
+// CAHash is the hash of the cluster CA's public key, as kubeadm join wants it: of the one that
+// signs, if there are several.
 func (e Entry) CAHash() (string, error) {
-	block, _ := pem.Decode(e.CA)
-	if block == nil {
+	list := CAHashes(e.CA)
+	if len(list) == 0 {
 		return "", errors.New("reading the cluster's CA: no certificate in it")
 	}
-	cert, err := x509.ParseCertificate(block.Bytes)
-	if err != nil {
-		return "", fmt.Errorf("reading the cluster's CA: %w", err)
+	return list[0], nil
+}
+
+// CAHashes are those of all authorities in PEM, in their order.
+func CAHashes(text []byte) (list []string) {
+	for {
+		block, rest := pem.Decode(text)
+		if block == nil {
+			return list
+		}
+		if cert, err := x509.ParseCertificate(block.Bytes); err == nil {
+			sum := sha256.Sum256(cert.RawSubjectPublicKeyInfo)
+			list = append(list, "sha256:"+hex.EncodeToString(sum[:]))
+		}
+		text = rest
 	}
-	sum := sha256.Sum256(cert.RawSubjectPublicKeyInfo)
-	return "sha256:" + hex.EncodeToString(sum[:]), nil
+}
+
+// By tells whether the entry's certificate is signed by the first of its authorities.
+func (e Entry) By() bool {
+	c, ca := e.certificate(), certificateOf(e.CA)
+	return c != nil && ca != nil && c.CheckSignatureFrom(ca) == nil
+}
+
+// Published is what pods are told to trust (kube-root-ca.crt), nil if that cannot be asked: the
+// authority that signs first.
+func (c *Client) Published(ctx context.Context) []string {
+	m, err := c.ConfigMaps(tokenNamespace).Get(ctx, publishedName, metav1.GetOptions{})
+	if err != nil {
+		return nil
+	}
+	return CAHashes([]byte(m.Data["ca.crt"]))
+}
+
+// publishedName is the ConfigMap that Kubernetes puts into every namespace.
+const publishedName = "kube-root-ca.crt"
+
+// ReadsAuthorities tells whether a pod has that in a volume, as one with a token has.
+func ReadsAuthorities(p *corev1.Pod) bool {
+	return slices.ContainsFunc(p.Spec.Volumes, func(v corev1.Volume) bool {
+		return v.Projected != nil && slices.ContainsFunc(v.Projected.Sources, func(s corev1.VolumeProjection) bool {
+			return s.ConfigMap != nil && s.ConfigMap.Name == publishedName
+		})
+	})
 }
 
 // operatorPrefix begins the names of those who have a certificate of their own; the

@@ -3,6 +3,7 @@ package live
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	// clientcmd: the kubeconfig format, read and written as kubectl does it.
@@ -104,7 +105,11 @@ func (k kubeconfig) Observe(ctx context.Context) (plan.State, error) {
 	if why := k.env.AsKubectl(ctx); why != "" {
 		return plan.State{Is: plan.Partial, Why: why}, nil
 	}
-	k.env.SawOpen()
+	told := client.Published(ctx)
+	if have := kube.CAHashes(e.CA); len(told) > 0 && !slices.Contains(have, told[0]) {
+		return plan.State{Is: plan.Partial, Why: "the entry knows the authority of before alone"}, nil
+	}
+	k.env.SawOpen(told)
 	return plan.Exists(file)
 }
 

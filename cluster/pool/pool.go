@@ -31,9 +31,12 @@ func NamesOf(machines []Machine) []string {
 }
 
 // Few is some machines for people, when there may be many.
-func Few(machines []Machine) string {
-	names := NamesOf(machines[:min(len(machines), WhyMany)])
-	if more := len(machines) - len(names); more > 0 {
+func Few(machines []Machine) string { return FewOf(NamesOf(machines)) }
+
+// FewOf does so with names.
+func FewOf(all []string) string {
+	names := slices.Clone(all[:min(len(all), WhyMany)])
+	if more := len(all) - len(names); more > 0 {
 		names = append(names, fmt.Sprintf("and %d more", more))
 	}
 	return strings.Join(names, " ")

@@ -30,8 +30,11 @@ func (s *Survey) CertificatesOf() []CertificateStatus {
 	return list
 }
 
+// ClusterAuthority is the one that hakube exchanges.
+const ClusterAuthority = "ca"
+
 // authorities are those that sign others, by their files' names.
-var authorities = []string{"ca", "front-proxy-ca", "etcd/ca"}
+var authorities = []string{ClusterAuthority, "front-proxy-ca", "etcd/ca"}
 
 // AuthoritiesEnding are those of which a master has told that they end within [EndsSoon], or
 // have ended: what they sign ends with them.
@@ -91,4 +94,27 @@ func (s *Survey) TokenStage(master, rotation string) string {
 		return ""
 	}
 	return x.Stage
+}
+
+// AuthorityStage is how far a master has come in a rotation of the cluster's certificate
+// authority, "" before its first stage.
+func (s *Survey) AuthorityStage(master, rotation string) string {
+	x := s.Authorities[master]
+	if x.Rotation != rotation {
+		return ""
+	}
+	return x.Stage
+}
+
+// Signing is the authority that signs, as kubeadm names it; "" while masters differ, or none
+// has told.
+func (s *Survey) Signing() (id string) {
+	for _, x := range s.Authorities {
+		switch {
+		case x.Signs == "" || id != "" && x.Signs != id:
+			return ""
+		}
+		id = x.Signs
+	}
+	return id
 }

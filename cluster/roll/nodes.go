@@ -6,6 +6,8 @@ import (
 	"maps"
 	"slices"
 
+	"cloud.google.com/go/compute/apiv1/computepb"
+
 	"hakube/cluster/inventory"
 	"hakube/cluster/refusal"
 	"hakube/cluster/settings"
@@ -38,8 +40,16 @@ func Nodes(ctx context.Context, r *task.Task) (want settings.Spec, why string, e
 		return want, "", fmt.Errorf("reading what nodes are made from: %w", err)
 	}
 	note := r.Mode.Roll
-	why = step.Why(step.UnlikeNodes(t, &want))
-	name := want.Names.TemplateLike(madeWith(&want, note))
+	signs := signing(ctx, r)
+	unlike := append(step.UnlikeNodes(t, &want), authority(t, signs)...)
+	why = step.Why(unlike)
+	made := madeWith(&want, note)
+	for _, d := range unlike {
+		if d.Variable == ofAuthority {
+			made += "\nby " + d.Want
+		}
+	}
+	name := want.Names.TemplateLike(made)
 	switch {
 	case t.GetName() == name: // a run that was cut has made it
 		why = ""
@@ -50,7 +60,7 @@ func Nodes(ctx context.Context, r *task.Task) (want settings.Spec, why string, e
 		}
 	case why != "":
 		for _, x := range slices.Sorted(maps.Keys(r.Seen.Templates)) { // of another zone, or from before a roll that is taken back
-			if len(step.UnlikeNodes(r.Seen.Templates[x], &want)) == 0 {
+			if t := r.Seen.Templates[x]; len(step.UnlikeNodes(t, &want)) == 0 && len(authority(t, signs)) == 0 {
 				return want.Changing(x), why, nil
 			}
 		}
@@ -63,6 +73,32 @@ func Nodes(ctx context.Context, r *task.Task) (want settings.Spec, why string, e
 		why = "the template of before a run that was cut is there"
 	}
 	return want, why, nil
+}
+
+// ofAuthority is what nodes differ in that were told to find another certificate authority.
+const ofAuthority = "certificate authority"
+
+// signing is the authority that signs, as pods are told of it; "" where that cannot be asked.
+func signing(ctx context.Context, r *task.Task) string {
+	client, err := r.Kube(ctx)
+	if err != nil {
+		return ""
+	}
+	list := client.Published(ctx)
+	if len(list) == 0 {
+		return ""
+	}
+	return list[0]
+}
+
+// authority is that a template was made before there was another one.
+func authority(t *computepb.InstanceTemplate, signs string) []settings.Difference {
+	was := inventory.MetadataItem(t.GetProperties().GetMetadata(), scripts.KeyCAHash)
+	if signs == "" || was == signs {
+		return nil
+	}
+	short := func(hash string) string { return hash[:min(len(hash), len("sha256:")+8)] }
+	return []settings.Difference{{Variable: ofAuthority, Was: short(was), Want: short(signs)}}
 }
 
 // madeWith is all that tells a template from others of the cluster, as text.

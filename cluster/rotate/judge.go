@@ -7,6 +7,7 @@ import (
 
 	"hakube/cluster/inventory"
 	"hakube/cluster/refusal"
+	"hakube/cluster/rings"
 	"hakube/cluster/status"
 	"hakube/scripts/cure"
 )
@@ -25,7 +26,7 @@ type Plan struct {
 	// Signs is how tokens of service accounts name the key that all masters sign with, where
 	// others are to be distrusted, and Until when pods may hold one by these.
 	Signs   string
-	Until   time.Time
+	Until   time.Time // and of a certificate authority, when another one began to sign
 	Masters []Master
 }
 
@@ -39,12 +40,19 @@ func (p *Plan) Left() (list []Master) {
 	return list
 }
 
+// WritesKubeconfig tells whether this operator's entry is needed, and may be made anew.
+func (p *Plan) WritesKubeconfig() bool {
+	return slices.Contains([]string{inventory.RotateEncryptionKey, inventory.DistrustTokenKey, inventory.RotateCA, inventory.DistrustCA}, p.Of)
+}
+
 // MadeAnew is what each rotation is of, in words.
 var MadeAnew = map[string]string{
 	inventory.RotateCertificates:  "all certificates that masters show",
 	inventory.RotateEncryptionKey: "the key that Secrets are encrypted with in etcd",
 	inventory.RotateTokenKey:      "the key that tokens of service accounts are signed with",
 	inventory.DistrustTokenKey:    "which keys tokens of service accounts are taken by: the one that signs",
+	inventory.RotateCA:            "the cluster's certificate authority, and all certificates that it signed for masters",
+	inventory.DistrustCA:          "which certificate authorities are trusted: the one that signs",
 }
 
 // Judge says what a rotation comes to, and refuses one that could end with a master that
@@ -86,10 +94,8 @@ func Judge(s *status.Snapshot, of string, now time.Time) (*Plan, error) {
 			return nil, err
 		}
 	}
-	if of == inventory.DistrustTokenKey {
-		if err := p.distrusts(s); err != nil {
-			return nil, err
-		}
+	if err := p.may(s); err != nil {
+		return nil, err
 	}
 	slices.SortStableFunc(p.Masters, func(a, b Master) int {
 		switch {
@@ -101,6 +107,19 @@ func Judge(s *status.Snapshot, of string, now time.Time) (*Plan, error) {
 		return 1
 	})
 	return p, nil
+}
+
+// may refuses what somebody would be lost by, or what leaves too much behind.
+func (p *Plan) may(s *status.Snapshot) error {
+	switch p.Of {
+	case inventory.DistrustTokenKey:
+		return p.distrusts(s)
+	case inventory.RotateCA:
+		return p.reissues(s)
+	case inventory.DistrustCA:
+		return p.distrustsAuthority(s)
+	}
+	return nil
 }
 
 // why a master is not well, "" if it is.
@@ -120,7 +139,7 @@ func needs(s *status.Snapshot, of string, now time.Time) error {
 	switch of {
 	case inventory.RotateEncryptionKey:
 		return encrypted(s)
-	case inventory.RotateTokenKey, inventory.DistrustTokenKey:
+	case inventory.RotateTokenKey, inventory.DistrustTokenKey, inventory.RotateCA, inventory.DistrustCA:
 		return nil
 	}
 	ends := s.Rings.AuthoritiesEnding(now)
@@ -132,10 +151,14 @@ func needs(s *status.Snapshot, of string, now time.Time) error {
 	if !c.Ends.After(now) {
 		verb = "ended"
 	}
-	return &refusal.Refused{
+	no := &refusal.Refused{
 		Why:  fmt.Sprintf("the authority %s of %s %s on %s, and what it signs ends with it: new certificates would help nobody", c.Name, c.Master, verb, c.Ends.Format(time.DateOnly)),
-		Cure: "hakube does not exchange authorities: https://kubernetes.io/docs/tasks/tls/manual-rotation-of-ca-certificates/ tells how it is done by hand",
+		Cure: "hakube does not exchange this one: https://kubernetes.io/docs/tasks/tls/manual-rotation-of-ca-certificates/ tells how it is done by hand",
 	}
+	if c.Name == rings.ClusterAuthority {
+		no.Cure = cure.Hint("exchange the authority, with all that it signed", cure.Rotate(inventory.RotateCA))
+	}
+	return no
 }
 
 // encrypted is nil where each master encrypts Secrets as hakube has it.

@@ -28,6 +28,10 @@ func (p *Plan) Lists(r *task.Task) (lists [][]plan.Item) {
 		return p.signing(r)
 	case inventory.DistrustTokenKey:
 		return p.distrust(r)
+	case inventory.RotateCA:
+		return p.reissue(r)
+	case inventory.DistrustCA:
+		return p.alone(r)
 	}
 	for _, m := range p.Left() {
 		lists = append(lists, List(r, m, p.ID))

@@ -153,9 +153,14 @@ func signedBy(token string) (string, error) {
 	return x.Kid, err
 }
 
-// Ends is what is let in no more when a key is distrusted, a line each.
+// Ends is what is let in no more when a key or an authority is distrusted, a line each.
 func (p *Plan) Ends(ctx context.Context, e *env.Env) (lines []string) {
-	if p.Of != inventory.DistrustTokenKey || len(p.Left()) == 0 {
+	switch {
+	case len(p.Left()) == 0:
+		return nil
+	case p.Of == inventory.DistrustCA:
+		return p.endsAuthority(ctx, e)
+	case p.Of != inventory.DistrustTokenKey:
 		return nil
 	}
 	if time.Now().Before(p.Until) {

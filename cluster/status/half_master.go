@@ -8,7 +8,9 @@ import (
 
 	"hakube/cluster/inventory"
 	"hakube/cluster/kube"
+	"hakube/cluster/pool"
 	"hakube/cluster/rings"
+	"hakube/cluster/settings"
 	"hakube/replicate"
 	"hakube/scripts"
 	"hakube/scripts/cure"
@@ -156,6 +158,33 @@ func (s *Snapshot) rolling() []Unfinished {
 	return half(text, x.Command().String(), "")
 }
 
+// otherVersion tells that a master's kubelet is not of the version that an upgrade is to:
+// one that was repaired meanwhile has another master's metadata.
+func (s *Snapshot) otherVersion(m ObservedMaster, to string) bool {
+	n := s.nodeOf(m.Object)
+	return to != "" && n != nil && n.Status.NodeInfo.KubeletVersion != to
+}
+
+// Cordoned tells that hakube has cordoned a master's Node, so that a roll was cut before it took
+// that back.
+func (s *Snapshot) Cordoned(m ObservedMaster) bool {
+	n := s.nodeOf(m.Object)
+	return n != nil && kube.IsLeaving(n)
+}
+
+// withoutMasters is a cluster that has none, nor the disk of one. A snapshot of one leads back
+// to it; otherwise it is anew.
+func (s *Snapshot) withoutMasters() Unfinished {
+	x := Unfinished{Step: "the cluster has no master: it is half made or half removed", Command: s.create(), Or: downAll}
+	if s.home() == "" {
+		x.Command, x.Or = x.Or, ""
+	}
+	if back, is := s.copied.back(); is {
+		x.Step, x.Command, x.Or = "the cluster has no master, nor the disk of one; there is a snapshot of one", back.String(), downAll
+	}
+	return x
+}
+
 // Unrotated tells whether masters have what is from before a rotation, or may have.
 func (s *Snapshot) Unrotated(x *inventory.Rotation) bool {
 	return slices.ContainsFunc(s.Masters, func(m ObservedMaster) bool { return !s.Rotated(x, m) })
@@ -170,6 +199,10 @@ func (s *Snapshot) Rotated(x *inventory.Rotation, m ObservedMaster) bool {
 		return s.Rings.TokenStage(m.Name, x.ID) == replicate.TokenKeySigns
 	case inventory.DistrustTokenKey:
 		return s.Rings.TokenStage(m.Name, x.ID) == replicate.TokenKeyAlone
+	case inventory.RotateCA:
+		return s.Rings.AuthorityStage(m.Name, x.ID) == replicate.TokenKeySigns
+	case inventory.DistrustCA:
+		return s.Rings.AuthorityStage(m.Name, x.ID) == replicate.TokenKeyAlone
 	}
 	return s.Rings.Rotated[m.Name] == x.ID
 }
@@ -193,7 +226,8 @@ func (s *Snapshot) rotating() []Unfinished {
 	}
 	text := x.What() + " is not done"
 	sep := ": "
-	for _, has := range []string{hasOld, hasOldKey, hasBehind, hasFirst, hasAlone, hasTrusted, hasSigning, hasBoth, hasNone} {
+	for _, has := range []string{hasOld, hasOldKey, hasBehind, hasFirst, hasAlone, hasTrusted, hasSigning, hasBoth, hasNone,
+		hasOldCA, hasTrustedCA, hasSigningCA, hasBothCAs, hasOneCA} {
 		if names := at[has]; len(names) > 0 {
 			text += sep + fmt.Sprintf("%d of %d masters have %s: %s", len(names), len(s.Masters), has, strings.Join(names, " "))
 			sep = "; "
@@ -218,6 +252,12 @@ const (
 	hasSigning = "the new key signing"
 	hasBoth    = "the key of before trusted too"
 	hasNone    = "no other key trusted"
+
+	hasOldCA     = "the authority of before alone"
+	hasTrustedCA = "the new authority trusted"
+	hasSigningCA = "the new authority signing"
+	hasBothCAs   = "the authority of before trusted too"
+	hasOneCA     = "no other authority trusted"
 )
 
 func (s *Snapshot) has(x *inventory.Rotation, m ObservedMaster) string {
@@ -229,6 +269,12 @@ func (s *Snapshot) has(x *inventory.Rotation, m ObservedMaster) string {
 		return hasNone
 	case x.Of == inventory.DistrustTokenKey:
 		return hasBoth
+	case x.Of == inventory.RotateCA:
+		return map[string]string{"": hasOldCA, replicate.TokenKeyTrusted: hasTrustedCA, replicate.TokenKeySigns: hasSigningCA}[s.Rings.AuthorityStage(m.Name, x.ID)]
+	case x.Of == inventory.DistrustCA && s.Rotated(x, m):
+		return hasOneCA
+	case x.Of == inventory.DistrustCA:
+		return hasBothCAs
 	case x.Of == inventory.RotateCertificates && s.Rotated(x, m):
 		return hasNew
 	case x.Of == inventory.RotateCertificates:
@@ -275,29 +321,61 @@ func (s *Snapshot) oldTokens() []string {
 	return []string{cure.Hint(text+"; no pod holds one by another any more, and this takes no others", cure.Distrust(inventory.RotateTokenKey))}
 }
 
-// otherVersion tells that a master's kubelet is not of the version that an upgrade is to:
-// one that was repaired meanwhile has another master's metadata.
-func (s *Snapshot) otherVersion(m ObservedMaster, to string) bool {
-	n := s.nodeOf(m.Object)
-	return to != "" && n != nil && n.Status.NodeInfo.KubeletVersion != to
+// Trusted is by how many certificate authorities masters take certificates: the most of any.
+func (s *Snapshot) Trusted() (n int) {
+	for _, m := range s.Masters {
+		n = max(n, s.Rings.Authorities[m.Name].Trusts)
+	}
+	return n
 }
 
-// Cordoned tells that hakube has cordoned a master's Node, so that a roll was cut before it took
-// that back.
-func (s *Snapshot) Cordoned(m ObservedMaster) bool {
-	n := s.nodeOf(m.Object)
-	return n != nil && kube.IsLeaving(n)
+// ExchangedAuthority is when the newest rotation of the authority was begun that masters tell
+// of; zero if none does.
+func (s *Snapshot) ExchangedAuthority() (since time.Time) {
+	for _, m := range s.Masters {
+		if x := s.Rings.Authorities[m.Name]; x.Rotation != "" && x.Stage != replicate.TokenKeyAlone {
+			if at := (inventory.Rotation{ID: x.Rotation}).Since(); at.After(since) {
+				since = at
+			}
+		}
+	}
+	return since
 }
 
-// withoutMasters is a cluster that has none, nor the disk of one. A snapshot of one leads back
-// to it; otherwise it is anew.
-func (s *Snapshot) withoutMasters() Unfinished {
-	x := Unfinished{Step: "the cluster has no master: it is half made or half removed", Command: s.create(), Or: downAll}
-	if s.home() == "" {
-		x.Command, x.Or = x.Or, ""
+// OfAnotherAuthority are machines of nodes that were told to find another authority than the
+// one that signs, and the pools that have such ones, or would make some.
+func (s *Snapshot) OfAnotherAuthority() (machines []string, pools []settings.PoolID) {
+	signs := s.Rings.Signing()
+	for _, id := range s.have.Pools() {
+		is := false
+		for _, o := range s.have.Pool(s.Names, id).Objects {
+			switch t := s.templates[o.Template]; {
+			case o.Kind == inventory.Instance && o.Authority != signs:
+				machines, is = append(machines, o.Name), true
+			case o.Kind == inventory.ManagedGroup && t != nil && inventory.MetadataItem(t.GetProperties().GetMetadata(), scripts.KeyCAHash) != signs:
+				is = true
+			}
+		}
+		if is {
+			pools = append(pools, id)
+		}
 	}
-	if back, is := s.copied.back(); is {
-		x.Step, x.Command, x.Or = "the cluster has no master, nor the disk of one; there is a snapshot of one", back.String(), downAll
+	return machines, pools
+}
+
+// twoAuthorities is a warning while certificates by an authority of before are taken, and
+// nothing is at work on that.
+func (s *Snapshot) twoAuthorities() []string {
+	n := s.Trusted()
+	if n < 2 || s.Held.Rotation != nil && s.Unrotated(s.Held.Rotation) {
+		return nil
 	}
-	return x
+	text := fmt.Sprintf("certificates by %d authorities are taken, and one signs", n)
+	switch machines, pools := s.OfAnotherAuthority(); {
+	case len(machines) > 0:
+		return []string{cure.Hint(fmt.Sprintf("%s; nodes of before know that of before alone: %s; this makes them again", text, pool.FewOf(machines)), cure.Roll())}
+	case len(pools) > 0:
+		return []string{cure.Hint(fmt.Sprintf("%s; the %s would make nodes that know that of before alone; this changes it", text, pools[0]), cure.Roll())}
+	}
+	return []string{cure.Hint(text+"; no node knows another one any more, and this takes those by no other", cure.Distrust(inventory.RotateCA))}
 }

@@ -185,6 +185,7 @@ func (s *Snapshot) warnings() []string {
 	}
 	list = append(list, s.Rings.Ended(time.Now())...)
 	list = append(list, s.oldTokens()...)
+	list = append(list, s.twoAuthorities()...)
 	if s.Held.Unassigned() {
 		list = append(list, "nobody has the address "+s.Held.IP+": the API is dark")
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"cloud.google.com/go/compute/apiv1/computepb"
@@ -56,15 +57,11 @@ func checkTemplate(r *env.Env, removes bool, name string, t *computepb.InstanceT
 	// Its machines would take a new control plane for an impostor. In a preview
 	// it may not be known yet which one that is.
 	if r.IsOpen() {
-		e, err := r.Entry()
+		trusted, err := r.Authorities()
 		if err != nil {
 			return plan.State{}, err
 		}
-		hash, err := e.CAHash()
-		if err != nil {
-			return plan.State{}, err
-		}
-		if was := inventory.MetadataItem(m, scripts.KeyCAHash); was != hash {
+		if was := inventory.MetadataItem(m, scripts.KeyCAHash); !slices.Contains(trusted, was) {
 			return plan.State{}, &refusal.Refused{
 				Why:  name + " was made for another control plane: its CA is another one",
 				Cure: cure.Hint("the master's disk was replaced, and with it the cluster; make it anew", cure.Down(), cure.Up(r.Want.Home)),
@@ -79,13 +76,9 @@ func checkTemplate(r *env.Env, removes bool, name string, t *computepb.InstanceT
 }
 
 func insertTemplate(ctx context.Context, r *env.Env) (*computepb.InstanceTemplate, error) {
-	e, err := r.Entry()
+	trusted, err := r.Authorities()
 	if err != nil {
 		return nil, fmt.Errorf("asking for the cluster's CA: %w", err)
-	}
-	hash, err := e.CAHash()
-	if err != nil {
-		return nil, err
 	}
 	join, err := Token{r}.value(ctx)
 	if err != nil {
@@ -106,7 +99,7 @@ func insertTemplate(ctx context.Context, r *env.Env) (*computepb.InstanceTemplat
 		NetworkInterfaces: interfaces(&r.Want, r.Region(), ""),
 		Metadata: MetadataOf(&r.Want, scripts.RoleNode, ip, map[string]string{
 			scripts.KeyJoinToken: join,
-			scripts.KeyCAHash:    hash,
+			scripts.KeyCAHash:    trusted[0],
 		}),
 		Scheduling:      scheduling(s.PreemptibleNode, s.SpotNode, s.Accelerators.Has(string(s.NodeSize))),
 		ServiceAccounts: serviceAccounts(s.NodeAccount, s.NodeScopes),

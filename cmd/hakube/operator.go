@@ -96,6 +96,12 @@ func rotateCommand(u *ui) *cli.Command {
 			"No API server and no etcd is ended: they show the new certificate from the next connection on. Controller-manager\n" +
 			"and scheduler of the master start anew. Who has an old certificate is let in until that ends, kubeconfigs with the administrator's too:\n" +
 			cure.Same().As(cure.Again("kubeconfig")).String() + " has another one made for you. Kubelets renew theirs by themselves.\n\n" +
+			"ca is the cluster's certificate authority. All masters trust the new one before it signs anything; then all their\n" +
+			"certificates are by it, those of their kubelets and of your kubeconfig too. The one before vouches for it: nodes,\n" +
+			"pods and people who know that one alone go on, and so do their certificates, until --" + distrusts + " ca ends that.\n" +
+			"In between, nodes are made again: " + cure.Roll().String() + ". --" + distrusts + " is refused while a node is of before, says what it ends,\n" +
+			"and asks. API servers read whom to trust only when they start, as with service-account-key. The authorities of\n" +
+			"etcd and of extension servers (front-proxy-ca) stay.\n\n" +
 			"encryption-key is the one that Secrets are encrypted with in etcd. All masters have the new one behind the old\n" +
 			"one before any of them uses it, all use it before Secrets are written anew, and the old one goes when etcd has no\n" +
 			"Secret by it. Each step waits until the master's API server has read its file, up to a minute, and ends none; one\n" +
@@ -116,7 +122,7 @@ func rotateCommand(u *ui) *cli.Command {
 				return err
 			}
 			doing, word := "rotating", c.Args().First()
-			if of == inventory.DistrustTokenKey {
+			if _, ends := (inventory.Rotation{Of: of}).Distrusts(); ends {
 				doing = "distrusting all but the present"
 			}
 			u.note("%s %s of masters: cluster %s of project %s (provider %s)", doing, word, s.Prefix, s.Project, s.Provider)
@@ -139,16 +145,24 @@ func rotateCommand(u *ui) *cli.Command {
 			case summary.Nothing && of == inventory.DistrustTokenKey:
 				u.note("nothing to do: tokens are taken by no other key than the one that signs")
 				return nil
+			case summary.Nothing && of == inventory.DistrustCA:
+				u.note("nothing to do: no other authority is trusted than the one that signs")
+				return nil
 			case summary.Nothing: // a run that was cut had done all of it
 				u.note("nothing to do: all masters have been through it")
 				return nil
 			case of == inventory.DistrustTokenKey:
 				u.note("tokens by no other key are taken: %s", strings.Join(summary.Rotated, ", "))
+			case of == inventory.DistrustCA:
+				u.note("no other authority is trusted: %s", strings.Join(summary.Rotated, ", "))
 			default:
 				u.note("new %s: %s", word, strings.Join(summary.Rotated, ", "))
 			}
 			if of == inventory.RotateTokenKey {
 				u.note("tokens by the one before are taken as before, and status says from when on no pod holds one")
+			}
+			if of == inventory.RotateCA {
+				u.note("certificates by the one before are taken as before, and nodes know that one alone until they are made again; status names what is next")
 			}
 			return nil
 		},
@@ -168,8 +182,8 @@ func (u *ui) rotation(c *cli.Context, does doing) (s cluster.Settings, of string
 		return s, "", nil, usageError{fmt.Errorf("rotate takes one word, got %q too; flags come before it", c.Args().Get(1))}
 	}
 	of = inventory.RotationOf(c.Args().First(), c.Bool(distrusts))
-	if c.Bool(distrusts) && of != inventory.DistrustTokenKey {
-		return s, "", nil, usageError{fmt.Errorf("--%s is for %s: of %s nothing of before is trusted for longer than it takes", distrusts, inventory.RotateTokenKey, c.Args().First())}
+	if c.Bool(distrusts) && !slices.Contains(inventory.Distrustable, c.Args().First()) {
+		return s, "", nil, usageError{fmt.Errorf("--%s is for %s: of %s nothing of before is trusted for longer than it takes", distrusts, strings.Join(inventory.Distrustable, " and "), c.Args().First())}
 	}
 	if s, err = loadSettings(u, c, cluster.RotateVerb); err != nil {
 		return s, "", nil, err
@@ -184,7 +198,7 @@ func (u *ui) rotation(c *cli.Context, does doing) (s cluster.Settings, of string
 const distrusts = "distrust"
 
 func distrustFlag() cli.Flag {
-	return &cli.BoolFlag{Name: distrusts, Usage: "take tokens by no other " + inventory.RotateTokenKey + " than the one that signs"}
+	return &cli.BoolFlag{Name: distrusts, Usage: "take what no other " + strings.Join(inventory.Distrustable, " or ") + " has signed than the one that signs"}
 }
 
 // confirmEnds says what is let in no more, and asks a person whether that may be.

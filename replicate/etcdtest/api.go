@@ -126,7 +126,7 @@ func (a apiServer) Opens(by string) error {
 
 func (a apiServer) Version() string { return a.version }
 
-func (a apiServer) CA() (*x509.Certificate, error) { return a.disk.content.PKI.ca() }
+func (a apiServer) CAs() ([]*x509.Certificate, error) { return a.disk.content.trustedCAs() }
 
 // An exchange is which exchange of the key that Secrets are encrypted with was brought how
 // far.

@@ -94,7 +94,7 @@ func (s *startup) servingTLS(d *dataDisk) (*tls.Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	cert, err := d.content.PKI.serving(names, addresses)
+	cert, err := d.content.PKI.serving(names, addresses, d.content.Authority.Cross)
 	if err != nil {
 		return nil, err
 	}

@@ -88,6 +88,7 @@ type content struct {
 	Joining   bool                   `json:"joining,omitempty"` // has keys or members, and no control plane yet
 	Version   string                 `json:"version,omitempty"` // of Kubernetes
 	PKI       *pki                   `json:"pki,omitempty"`
+	Authority exchanged              `json:"authority,omitzero"`
 	AdminConf string                 `json:"adminConf,omitempty"`
 	Rotated   string                 `json:"rotated,omitempty"` // the last rotation of certificates
 	Rings     map[string]*memberData `json:"rings,omitempty"`   // present once the cluster was founded

@@ -94,6 +94,7 @@ func exported(x *content) scripts.Keys {
 		k.Files[scripts.EncryptionFile] = []byte(strings.Join(x.Encryption, "\n"))
 	}
 	x.Tokens.export(k.Files)
+	x.exportAuthority(k.Files)
 	return k
 }
 
@@ -123,7 +124,7 @@ func importKeys(_ context.Context, c Call) int {
 	}
 	x := &k.disk.content
 	encrypts := encryptsBy(files[scripts.EncryptionFile])
-	if x.PKI != nil && string(x.PKI.CA) == string(files[fileCA]) {
+	if x.PKI != nil && (string(x.PKI.CA) == string(firstPEM(files[fileCA])) || !x.Joining && x.Authority.At.Rotation != "") {
 		n := x.alsoBy(encrypts) + x.Tokens.alsoTrust(files)
 		if n == 0 {
 			return c.answer(map[string]int{"imported": 0})
@@ -136,7 +137,8 @@ func importKeys(_ context.Context, c Call) int {
 	if !x.Joining {
 		return c.fail("this machine is a master already, and its %s is another one", fileCA)
 	}
-	x.PKI, x.AdminConf, x.Version = &pki{CA: files[fileCA], Key: files[fileKey]}, string(files[fileAdmin]), version[1]
+	x.PKI, x.AdminConf, x.Version = &pki{CA: firstPEM(files[fileCA]), Key: files[fileKey]}, string(files[fileAdmin]), version[1]
+	x.Authority = authorityOf(files)
 	x.Encryption, x.Tokens = encrypts, tokenKeysOf(files)
 	if err := k.disk.save(); err != nil {
 		return c.fail("%v", err)

@@ -37,12 +37,15 @@ type pki struct {
 const validity = 10 * 365 * 24 * time.Hour
 
 // newPKI is an authority of some age.
-func newPKI(age time.Duration) (*pki, error) {
+func newPKI(age time.Duration) (*pki, error) { return newNamedPKI("kubernetes", age) }
+
+// newNamedPKI does so with a name.
+func newNamedPKI(name string, age time.Duration) (*pki, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return nil, fmt.Errorf("making the cluster's CA: %w", err)
 	}
-	t := aged(template("kubernetes"), age)
+	t := aged(template(name), age)
 	t.IsCA, t.BasicConstraintsValid = true, true
 	t.KeyUsage = x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature
 	t.DNSNames = []string{"kubernetes"} // kubeadm's own habit
@@ -89,7 +92,11 @@ func (p *pki) hash() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return fmt.Sprintf("sha256:%x", sha256.Sum256(c.RawSubjectPublicKeyInfo)), nil
+	return hashOf(c), nil
+}
+
+func hashOf(c *x509.Certificate) string {
+	return fmt.Sprintf("sha256:%x", sha256.Sum256(c.RawSubjectPublicKeyInfo))
 }
 
 // issue signs a certificate for t, with a key of its own. Both are PEM.
@@ -127,8 +134,8 @@ func (p *pki) operator(name string, days int) (cert, key []byte, err error) {
 	return p.issue(t)
 }
 
-// serving issues an API server's certificate.
-func (p *pki) serving(names []string, addresses []net.IP) (tls.Certificate, error) {
+// serving issues an API server's certificate, which is shown with what is to be behind it.
+func (p *pki) serving(names []string, addresses []net.IP, behind []byte) (tls.Certificate, error) {
 	t := template("kube-apiserver")
 	t.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
 	t.DNSNames, t.IPAddresses = names, addresses
@@ -136,7 +143,7 @@ func (p *pki) serving(names []string, addresses []net.IP) (tls.Certificate, erro
 	if err != nil {
 		return tls.Certificate{}, err
 	}
-	return tls.X509KeyPair(cert, key)
+	return tls.X509KeyPair(append(cert, behind...), key)
 }
 
 func pemBlock(kind string, der []byte) []byte {

@@ -49,6 +49,7 @@ var known = map[string]Script{
 	"encryption-key":      encryptionKey,
 	"old-secrets":         oldSecrets,
 	"service-account-key": serviceAccountKey,
+	"authority":           authorityScript,
 
 	"backup":  backup,
 	"restore": restore,
@@ -88,8 +89,12 @@ func adminKubeconfig(_ context.Context, c Call) int {
 	w.mu.Lock()
 	conf := ""
 	var p *pki
-	if c.Guest.control != nil {
-		conf, p = c.Guest.control.disk.content.AdminConf, c.Guest.control.disk.content.PKI
+	var trusted []byte
+	if x := c.Guest.control; x != nil {
+		conf, p = x.disk.content.AdminConf, x.disk.content.PKI
+		if p != nil {
+			trusted = x.disk.content.trusted()
+		}
 	}
 	w.mu.Unlock()
 	if conf != "" && len(c.Args) == 2 {
@@ -101,7 +106,7 @@ func adminKubeconfig(_ context.Context, c Call) int {
 		if err != nil {
 			return c.fail("%v", err)
 		}
-		conf = adminConf("https://127.0.0.1", "kubernetes", p.CA, cert, key)
+		conf = adminConf("https://127.0.0.1", "kubernetes", trusted, cert, key)
 	}
 	if conf == "" {
 		return c.fail("this machine has no /etc/kubernetes/admin.conf")
@@ -163,7 +168,8 @@ func etcdStatus(_ context.Context, c Call) int {
 	if len(rings) == 0 {
 		return c.fail("this machine has no etcd certificates")
 	}
-	said := map[string]any{"rings": rings, "disk": c.Guest.fullness(), "clock": c.Guest.clock(), "rotated": c.Guest.Rotated(), "encryption": c.Guest.encryption(), "serviceAccount": c.Guest.tokenKey(slices.Contains(c.Args, "writes"))}
+	said := map[string]any{"rings": rings, "disk": c.Guest.fullness(), "clock": c.Guest.clock(), "rotated": c.Guest.Rotated(), "encryption": c.Guest.encryption(), "serviceAccount": c.Guest.tokenKey(slices.Contains(c.Args, "writes")),
+		"authority": c.Guest.authority(slices.Contains(c.Args, "writes"))}
 	if slices.Contains(c.Args, "writes") {
 		said["certificates"] = c.Guest.certificates()
 	}

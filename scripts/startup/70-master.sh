@@ -60,6 +60,11 @@ write_kubeadm() {
 			    value: "false"
 			  - name: profiling
 			    value: "false"
+		END
+		if [[ -s $DISK/kubernetes/pki/ca-signing.crt ]]; then
+			printf '  - name: cluster-signing-cert-file\n    value: %s\n' "${SIGNING#*=}"
+		fi
+		cat <<-END
 			scheduler:
 			  extraArgs:
 			  - name: profiling
@@ -200,6 +205,7 @@ follow_address() {
 		sed -i "s/\b$pattern\b/$IP/g" /var/lib/kubelet/kubeadm-flags.env 2>/dev/null || true
 		rm -f "$DISK"/kubernetes/pki/apiserver.{crt,key}
 		kubeadm init phase certs apiserver --config "$KUBEADM"
+		as_exchanged
 	fi
 	printf '%s\n' "$IP" | put "$STATE/address"
 }

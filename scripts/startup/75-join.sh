@@ -87,6 +87,7 @@ join_control_plane() {
 	write_kubeadm
 	kubeadm init phase certs all --config "$KUBEADM"
 	kubeadm init phase kubeconfig all --config "$KUBEADM"
+	as_exchanged
 	printf '%s\n' "$IP" | put "$STATE/address"
 	forget_super_admin
 	sync -f "$DISK"

@@ -51,6 +51,7 @@ run_node() {
 		step "fetching kubeadm" need kubeadm
 		write_join
 		step joining join
+		trust_pinned
 	fi
 	step "waiting for the kubelet" wait_until 120 "the kubelet is healthy" kubelet_is_healthy
 }

@@ -51,7 +51,7 @@ type Master interface {
 	// Opens is why a value that was encrypted by a key cannot be read, nil if it can.
 	Opens(by string) error
 	Version() string
-	CA() (*x509.Certificate, error) // of clients' certificates
+	CAs() ([]*x509.Certificate, error) // of clients' certificates
 }
 
 // Contents are the keys of an etcd at a revision.

@@ -57,12 +57,14 @@ func (c *call) authenticate() error {
 }
 
 func (c *call) byCertificate(cert *x509.Certificate) error {
-	ca, err := c.m.CA()
+	cas, err := c.m.CAs()
 	if err != nil {
 		return err
 	}
 	roots := x509.NewCertPool()
-	roots.AddCert(ca)
+	for _, ca := range cas {
+		roots.AddCert(ca)
+	}
 	if _, err := cert.Verify(x509.VerifyOptions{Roots: roots, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}}); err != nil {
 		return apierrors.NewUnauthorized("Unauthorized")
 	}
