@@ -346,6 +346,9 @@ func (s *Snapshot) ExchangedAuthority() (since time.Time) {
 // one that signs, and the pools that have such ones, or would make some.
 func (s *Snapshot) OfAnotherAuthority() (machines []string, pools []settings.PoolID) {
 	signs := s.Rings.Signing()
+	if signs == "" { // nobody can tell
+		return nil, nil
+	}
 	for _, id := range s.have.Pools() {
 		is := false
 		for _, o := range s.have.Pool(s.Names, id).Objects {

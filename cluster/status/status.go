@@ -178,8 +178,11 @@ func (s *Snapshot) warnings() []string {
 		list = append(list, why)
 	}
 	for _, line := range s.Rings.Ending(time.Now()) {
-		if len(s.Rings.AuthoritiesEnding(time.Now())) == 0 { // or new ones would end as soon
+		switch ends := s.Rings.AuthoritiesEnding(time.Now()); { // new ones would end as soon
+		case len(ends) == 0:
 			line = cure.Hint(line+"; this makes them anew", cure.Rotate(inventory.RotateCertificates))
+		case ends[0].Name == rings.ClusterAuthority && s.Trusted() < 2:
+			line = cure.Hint(line+"; this exchanges the cluster's authority, and makes what it signed anew", cure.Rotate(inventory.RotateCA))
 		}
 		list = append(list, line)
 	}
