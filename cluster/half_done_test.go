@@ -22,7 +22,7 @@ import (
 
 // halfDone are what may be half done when somebody types another command.
 var halfDone = []string{"add_pool", "add_replica_2to3", "remove_replica_3to2", "pool_changed", "evacuate", "roll_3", "groups_on",
-	"roll_pool", "upgrade_masters_3", "upgrade_pool", "rotate_certificates", "rotate_encryption_key", "rotate_ca", "distrust_ca", "addons_on", "span_1to3"}
+	"roll_pool", "upgrade_masters_3", "upgrade_pool", "rotate_certificates", "rotate_encryption_key", "rotate_ca", "addons_on", "span_1to3"}
 
 // An otherCommand is one that has nothing to do with what is half done.
 type otherCommand struct {

@@ -175,14 +175,6 @@ func matrixModes() []matrixMode {
 		}
 		return o
 	}
-	reissued := func(w *world, o *operator) *operator { // without nodes: the name of a template that is made later follows from the new authority
-		o = o.again(func(s *settings.Settings) { s.CreateNodes = false })
-		three(w, o)
-		if _, err := o.Rotate(context.Background(), inventory.RotateCA, w.events()); err != nil {
-			w.t.Fatal(err)
-		}
-		return o
-	}
 	newer := func(o *operator) *operator { return o.to("v1.36.4").again(fromMirror) }
 	mirrored := func(commands ...func(*operator) *operator) func(*world, *operator) *operator {
 		return func(w *world, o *operator) *operator {
@@ -266,7 +258,6 @@ func matrixModes() []matrixMode {
 		{name: "rotate_encryption_key", prepare: three, run: exchanges, preview: preview(same), quorum: true, one: true},
 		{name: "rotate_service_account_key", prepare: three, run: exchangesTokens(inventory.RotateTokenKey), preview: preview(same), quorum: true, one: true},
 		{name: "rotate_ca", prepare: three, run: exchangesTokens(inventory.RotateCA), preview: preview(same), quorum: true, one: true},
-		{name: "distrust_ca", prepare: reissued, run: exchangesTokens(inventory.DistrustCA), preview: preview(same), quorum: true, one: true},
 		{name: "distrust_service_account_key", prepare: exchanged, run: exchangesTokens(inventory.DistrustTokenKey), preview: preview(same), quorum: true, one: true},
 	}
 }
