@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -133,8 +134,12 @@ func steady(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
 		ts.Fatalf("usage: steady FILE")
 	}
-	for range 100 { // below where Linux and macOS begin with those
-		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 20000+rand.IntN(12000)))
+	for range 100 { // below where Linux and macOS begin with those, and below those of tests of etcd
+		port := 20000 + rand.IntN(6000)
+		if _, taken := portsGiven.LoadOrStore(port, true); taken {
+			continue
+		}
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
 		if err != nil {
 			continue
 		}
@@ -144,6 +149,8 @@ func steady(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	ts.Fatalf("no port is free")
 }
+
+var portsGiven sync.Map // to stories, each once
 
 // killDaemon is kill -9 of the embedded GCE of the story.
 func killDaemon(ts *testscript.TestScript, neg bool, args []string) {
