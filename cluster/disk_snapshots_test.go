@@ -74,6 +74,7 @@ func (w *world) awaitCopies(n int) {
 // said, at create, later, or for a master that comes; another schedule and none hold too, in
 // shells that say nothing; a down leaves the copies and says so, and a sweep takes them.
 func TestDiskSnapshots(t *testing.T) {
+	long(t, "TestDiskSnapshotsOfAll")
 	besideOthers(t)
 	ctx := context.Background()
 	w, on := clockedWorld(t)

@@ -130,7 +130,7 @@ func TestFaultsOfGoogle(t *testing.T) {
 		w.mustUp(o)
 		there := withoutTimes(w.objects())
 		for i, g := range googles {
-			if testing.Short() && i%3 != 1 {
+			if testing.Short() && i%6 != 1 {
 				continue
 			}
 			w.setFault(posts("/instances", g.fault))

@@ -19,6 +19,7 @@ import (
 // TestGroupedUpgrade: masters in groups come to another version one after the other, and what
 // their groups make again afterwards is of that one.
 func TestGroupedUpgrade(t *testing.T) {
+	long(t, "TestUpgrade")
 	besideOthers(t)
 	w, _ := newModelWorld(t)
 	c := sickOf(t, w, 3, fromMirror)
@@ -88,6 +89,9 @@ func TestGroupedRestore(t *testing.T) {
 			}
 		},
 	} {
+		if testing.Short() && name != "groups, machines and disks" {
+			continue
+		}
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w, _ := newModelWorld(t)
@@ -126,6 +130,7 @@ func TestGroupedRestore(t *testing.T) {
 // could make them again at any time, with the votes of the old rings: they go before the
 // survivor's rings are its own.
 func TestGroupedGivenUp(t *testing.T) {
+	long(t, "TestGroupedRestore")
 	besideOthers(t)
 	c := newSick(t, 3)
 	c.mustUp(c.o.saysGroups(true))
@@ -160,6 +165,7 @@ func TestGroupedGivenUp(t *testing.T) {
 // TestGroupedLostAndDown: a cluster of which a master's machine and disk are lost, which its
 // group tries to make again, goes as a whole, with the addresses that were kept for it.
 func TestGroupedLostAndDown(t *testing.T) {
+	long(t, "TestGroupedRestore")
 	besideOthers(t)
 	c := newSick(t, 3)
 	c.mustUp(c.o.saysGroups(true))

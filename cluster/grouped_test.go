@@ -152,6 +152,7 @@ func TestGroupedLifecycle(t *testing.T) {
 // TestGroupedFromSurvivor: quorum is lost for good, and what one master in a group has is gone
 // on with; the address stays on the balancer, and its group looks after it again.
 func TestGroupedFromSurvivor(t *testing.T) {
+	long(t, "TestGroupedRestore")
 	besideOthers(t)
 	c := newSick(t, 2)
 	on := c.o.saysGroups(true)

@@ -164,6 +164,7 @@ func TestStillFull(t *testing.T) {
 // TestDefragmentsOneByOne: while one member gives back its room no other does, and when
 // it does not come back none follows.
 func TestDefragmentsOneByOne(t *testing.T) {
+	long(t, "TestFullDisk")
 	besideOthers(t)
 	var c *sickCluster
 	var mu sync.Mutex
@@ -223,6 +224,7 @@ func TestFullDisk(t *testing.T) {
 // TestCorrupt: a member whose data differ is taken out and joins again, with what others
 // have; where nobody can tell whose are right it is refused, and a person chooses.
 func TestCorrupt(t *testing.T) {
+	long(t, "TestFullDisk")
 	besideOthers(t)
 	for _, x := range []struct {
 		name    string

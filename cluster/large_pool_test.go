@@ -149,11 +149,9 @@ func (x *workload) deletion(r *http.Request) (is bool, err error) {
 // asked grows with the nodes and not faster, and a run that is cut on the way is gone on
 // with by whoever sets nothing.
 func TestLargePoolChanged(t *testing.T) {
+	long(t, "TestPoolChanged")
 	besideOthers(t)
 	size, surge := 200, 20
-	if testing.Short() {
-		size, surge = 40, 5
-	}
 	if n, err := strconv.Atoi(os.Getenv("POOL_NODES")); err == nil {
 		size, surge = n, max(1, n/20)
 	}

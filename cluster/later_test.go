@@ -17,6 +17,7 @@ import (
 // TestSaidLater: what is said of the balancer first on a later run, in whatever mode,
 // holds in the shells after it that say nothing, either way, and goes with the cluster.
 func TestSaidLater(t *testing.T) {
+	long(t, "TestLaterIsRefusedOrHolds")
 	besideOthers(t)
 	const variable = "HAKUBE_LOAD_BALANCER"
 	for i, change := range [][2]string{{"on-replicate", "from-start"}, {"from-start", "on-replicate"}} {

@@ -46,6 +46,7 @@ func taintsOf(n corev1.Node) (list []string) {
 // TestTwoPools: a zone has several pools, each with its own size, type, labels and taints.
 // What is done to one changes nothing of another, and what nobody sets is as that pool is.
 func TestTwoPools(t *testing.T) {
+	long(t, "TestPools")
 	besideOthers(t)
 	w := newWorld(t)
 	before := w.objects()

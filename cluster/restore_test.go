@@ -190,7 +190,7 @@ func TestRestoreCut(t *testing.T) {
 				name := repairTroubles[(n+row)%len(repairTroubles)]
 				trouble := troubles[slices.IndexFunc(troubles, func(x trouble) bool { return x.name == name })]
 				shared := swapped && !strings.HasPrefix(at.name, "ssh.restore") && n%3 != row
-				if trouble.faults[at.way] == nil || shared || shortForms && n%3 != row || testing.Short() && n%12 != 4*row {
+				if trouble.faults[at.way] == nil || shared || shortForms && n%3 != row || testing.Short() && n%24 != 8*row {
 					continue
 				}
 				all++
@@ -207,6 +207,7 @@ func TestRestoreCut(t *testing.T) {
 // TestRestoreAsItWasByThen: masters that were rolled and upgraded, and then are all lost, are
 // made as the backup says they were, and not as the cluster was begun.
 func TestRestoreAsItWasByThen(t *testing.T) {
+	long(t, "TestRestore")
 	besideOthers(t)
 	w, _ := newModelWorld(t)
 	c := sickOf(t, w, 1, fromMirror)

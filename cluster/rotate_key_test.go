@@ -137,6 +137,7 @@ func TestRotateEncryptionKey(t *testing.T) {
 // and validate say how far each has come and name the command, and that goes on with the same
 // key; a master that is added meanwhile has it too, and another rotation is refused.
 func TestRotateEncryptionKeyStops(t *testing.T) {
+	long(t, "TestRotateEncryptionKey")
 	besideOthers(t)
 	stages := map[string]string{
 		"behind": "1 of 2 masters have the key of before alone: kubernetes-master-B; 1 of 2 masters have the new key behind that of before: kubernetes-master",

@@ -124,6 +124,7 @@ func TestRotateServiceAccountKey(t *testing.T) {
 // each master has come, and the command that it names goes on with the same key, which a master
 // that is added meanwhile has too.
 func TestRotateServiceAccountKeyStops(t *testing.T) {
+	long(t, "TestRotateServiceAccountKey")
 	besideOthers(t)
 	for stage, says := range map[string]string{
 		"trusted": "a rotation of service-account-key is not done: 1 of 2 masters have the key of before alone: B; 1 of 2 masters have the new key trusted: kubernetes-master",

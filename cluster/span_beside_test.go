@@ -61,6 +61,7 @@ func TestSpanBeside(t *testing.T) {
 // TestSpanBesideBusy: the first master's script may still be busy when its API answers and
 // the others, begun beside it, join: it is whole, and no other one is made in its place.
 func TestSpanBesideBusy(t *testing.T) {
+	long(t, "TestSpanBeside")
 	besideOthers(t)
 	voted := make(chan struct{})
 	w := newWorld(t, func(o *etcdtest.Options) {
@@ -93,6 +94,7 @@ func TestSpanBesideBusy(t *testing.T) {
 // TestSpanBesideFails: a machine that cannot be made beside the others is left to its own
 // command, which tries again; where that fails too it says so, and the rest is there.
 func TestSpanBesideFails(t *testing.T) {
+	long(t, "TestSpanBeside")
 	besideOthers(t)
 	for _, times := range []int{1, 100} {
 		w := newWorld(t)

@@ -77,6 +77,7 @@ func birthless(picture []string) (list []string) {
 // the commands for each zone, whatever the zones are, and finds nothing to do then; both
 // kinds mix from there on.
 func TestSpanIsTheSame(t *testing.T) {
+	long(t, "TestSpanGrows")
 	besideOthers(t)
 	pool := func(zone settings.Zone, n settings.Count) func(*operator) *operator {
 		return func(o *operator) *operator { return o.pool(zone, n) }

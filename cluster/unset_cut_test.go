@@ -15,6 +15,7 @@ import (
 // it had not been disturbed. Only before its first change there is nothing to go
 // on with.
 func TestCutAndUnset(t *testing.T) {
+	long(t, "TestUnsetIsAsItIs")
 	made := valuesWithout("MULTIZONE", "KUBE_CREATE_NODES", "HAKUBE_SPOT_NODE")
 	w, s, _ := matrixWorld(t)
 	w.accounts()

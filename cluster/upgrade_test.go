@@ -104,6 +104,7 @@ func (c *sickCluster) upgraded(o *operator) {
 // others serving the old one; status names the way on, up waits for that, and as long as no
 // master runs the new one the old one is the way back.
 func TestUpgradeStops(t *testing.T) {
+	long(t, "TestUpgradeGoesOn")
 	besideOthers(t)
 	var broken atomic.Bool
 	w, _ := modelWorld(t, modelsFor(t, used, func(o *etcdtest.Options) {

@@ -208,9 +208,11 @@ put_new_certificates
 	if !g.leaves()["etcd/pki/member.crt"].Equal(booted["etcd/pki/member.crt"]) {
 		t.Error("a certificate of a rotation that was not whole is in its place")
 	}
-	g.fails("API server and etcd show their new certificates: not after 120 s", "ROTATION=8 STALE=front-proxy-client\n"+rotating+newLeaf+startsAnew+rotateCertificates)
-	if got := g.read("hakube/certificates"); got != "7\n" {
-		t.Errorf("it keeps %q of one that did not end", got)
+	if !testing.Short() { // 120 looks at each of them take half of the processor's time
+		g.fails("API server and etcd show their new certificates: not after 120 s", "ROTATION=8 STALE=front-proxy-client\n"+rotating+newLeaf+startsAnew+rotateCertificates)
+		if got := g.read("hakube/certificates"); got != "7\n" {
+			t.Errorf("it keeps %q of one that did not end", got)
+		}
 	}
 	g.fails("usage: rotate-certificates", "ROTATION=x\n"+rotating+newLeaf+startsAnew+rotateCertificates)
 }

@@ -78,6 +78,11 @@ func TestCures(t *testing.T) {
 	spells := typed()
 	slow := append(unlisted(), spell{name: "blocked", slips: blocked()})
 	if testing.Short() {
+		for i := len(spells) - 1; i >= 0; i-- {
+			if i%3 != 0 {
+				slow, spells = append(slow, spells[i]), slices.Delete(spells, i, i+1)
+			}
+		}
 		for _, x := range slow {
 			for _, x := range x.slips {
 				for _, kind := range x.kinds {
