@@ -205,3 +205,19 @@ func TestRotateCAStops(t *testing.T) {
 		})
 	}
 }
+
+// TestRotateCAWithoutNodes: a template that no group uses is of the authority of before, and is
+// made again when there are to be nodes.
+func TestRotateCAWithoutNodes(t *testing.T) {
+	besideOthers(t)
+	w, _ := newModelWorld(t)
+	c := sickOf(t, w, 1, func(s *settings.Settings) { s.CreateNodes = false })
+	for _, of := range []string{inventory.RotateCA, inventory.DistrustCA} {
+		_, err := c.o.Rotate(t.Context(), of, c.events())
+		c.must(err)
+	}
+	o := c.o.again(func(s *settings.Settings) { s.CreateNodes = true })
+	c.mustUp(o)
+	c.whole(1)
+	nothingToDo(t, c.world, o)
+}

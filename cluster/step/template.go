@@ -26,6 +26,7 @@ func Templates(r *task.Task) (steps []plan.Step) {
 	e, removes := r.Env, r.Mode.Removes
 	for _, o := range r.Or(inventory.InstanceTemplate, inventory.Object{Name: r.Want.NodeTemplate()}) {
 		name := "template " + o.Name
+		used := slices.ContainsFunc(r.Have.Objects, func(g inventory.Object) bool { return g.Kind == inventory.ManagedGroup && g.Template == o.Name })
 		steps = append(steps, Resource[*computepb.InstanceTemplate]{
 			poll: r.Poll, clock: r.Deps.Clock, before: new(observed[*computepb.InstanceTemplate]),
 			name: name, of: inventory.Object{Kind: inventory.InstanceTemplate, Name: o.Name},
@@ -35,9 +36,18 @@ func Templates(r *task.Task) (steps []plan.Step) {
 				}
 				return e.NodeTemplate(ctx)
 			},
-			mine:   e.Owns,
-			Check:  func(t *computepb.InstanceTemplate) (plan.State, error) { return checkTemplate(e, removes, name, t) },
+			mine: e.Owns,
+			Check: func(t *computepb.InstanceTemplate) (plan.State, error) {
+				return checkTemplate(e, removes, used, name, t)
+			},
 			insert: func(ctx context.Context) (*computepb.InstanceTemplate, error) { return insertTemplate(ctx, e) },
+			mend: func(ctx context.Context) error { // no group makes machines from it
+				if err := e.GCE.InstanceTemplates().Delete(ctx, o.Name); err != nil && !gce.IsNotFound(err) {
+					return err
+				}
+				_, err := insertTemplate(ctx, e)
+				return err
+			},
 			remove: func(ctx context.Context) error {
 				return e.LetGo(ctx, name, func(ctx context.Context) error { return e.GCE.InstanceTemplates().Delete(ctx, o.Name) })
 			},
@@ -46,7 +56,7 @@ func Templates(r *task.Task) (steps []plan.Step) {
 	return steps
 }
 
-func checkTemplate(r *env.Env, removes bool, name string, t *computepb.InstanceTemplate) (plan.State, error) {
+func checkTemplate(r *env.Env, removes, used bool, name string, t *computepb.InstanceTemplate) (plan.State, error) {
 	if removes {
 		return plan.Exists("")
 	}
@@ -61,7 +71,11 @@ func checkTemplate(r *env.Env, removes bool, name string, t *computepb.InstanceT
 		if err != nil {
 			return plan.State{}, err
 		}
-		if was := inventory.MetadataItem(m, scripts.KeyCAHash); !slices.Contains(trusted, was) {
+		was := inventory.MetadataItem(m, scripts.KeyCAHash)
+		if was != trusted[0] && !used {
+			return plan.State{Is: plan.Partial, Why: "it was made for another certificate authority, and no group uses it"}, nil
+		}
+		if !slices.Contains(trusted, was) {
 			return plan.State{}, &refusal.Refused{
 				Why:  name + " was made for another control plane: its CA is another one",
 				Cure: cure.Hint("the master's disk was replaced, and with it the cluster; make it anew", cure.Down(), cure.Up(r.Want.Home)),
