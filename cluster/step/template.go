@@ -26,7 +26,7 @@ func Templates(r *task.Task) (steps []plan.Step) {
 	e, removes := r.Env, r.Mode.Removes
 	for _, o := range r.Or(inventory.InstanceTemplate, inventory.Object{Name: r.Want.NodeTemplate()}) {
 		name := "template " + o.Name
-		used := slices.ContainsFunc(r.Have.Objects, func(g inventory.Object) bool { return g.Kind == inventory.ManagedGroup && g.Template == o.Name })
+		used := r.Have != nil && slices.ContainsFunc(r.Have.Objects, func(g inventory.Object) bool { return g.Kind == inventory.ManagedGroup && g.Template == o.Name })
 		steps = append(steps, Resource[*computepb.InstanceTemplate]{
 			poll: r.Poll, clock: r.Deps.Clock, before: new(observed[*computepb.InstanceTemplate]),
 			name: name, of: inventory.Object{Kind: inventory.InstanceTemplate, Name: o.Name},
