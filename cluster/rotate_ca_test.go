@@ -221,3 +221,24 @@ func TestRotateCAWithoutNodes(t *testing.T) {
 	c.whole(1)
 	nothingToDo(t, c.world, o)
 }
+
+// TestRestoreOfOldCA: a backup from before an exchange has the authority of then, and a master
+// that lives stays with its own.
+func TestRestoreOfOldCA(t *testing.T) {
+	besideOthers(t)
+	w, _ := newModelWorld(t)
+	c := sickOf(t, w, 1, func(s *settings.Settings) { s.CreateNodes = false })
+	k := keeperOf(t, c.o)
+	path, _ := k.backup(t, "b")
+	for _, of := range []string{inventory.RotateCA, inventory.DistrustCA} {
+		_, err := c.o.Rotate(t.Context(), of, c.events())
+		c.must(err)
+	}
+	before := c.guest(0).Authorities()
+	_, err := c.o.again(func(s *settings.Settings) { s.Zone = "" }).Restore(t.Context(), k.source(t, path), c.events(), agreed)
+	c.must(err)
+	if now := c.guest(0).Authorities(); !slices.Equal(now, before) {
+		t.Errorf("it trusts %q, and did %q", now, before)
+	}
+	c.must(c.knows(c.entry()))
+}
