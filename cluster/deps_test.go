@@ -94,6 +94,7 @@ var banned = []struct{ from, to, why string }{
 	{"/cluster/repair", "/cluster/roll", "a repair brings back what is there, and wants nothing otherwise"},
 	{"/cluster/drill", "/cluster/repair", "what a drill does it takes back itself: a repair would hide that it could not"},
 	{"/cluster/drill", "/cluster", "arrows go down"},
+	{"/cluster/schedule", "/cluster/task", "what masters are told of backups does not depend on what is to be done"},
 	{"/cluster/backup", "/cluster/repair", "it keeps a backup and puts one on a master; which one is judged elsewhere"},
 	{"/cluster/backup", "/cluster/status", "it keeps a backup and puts one on a master; which one is judged elsewhere"},
 	{"/cluster/repair", "/cluster/removal", "what is given up goes as masters go, by the list for that"},

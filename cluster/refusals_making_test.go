@@ -1,6 +1,8 @@
 package cluster
 
 import (
+	"time"
+
 	"hakube/cluster/gpu"
 	"hakube/cluster/inventory"
 	"hakube/cluster/settings"
@@ -14,6 +16,12 @@ var refusedMaking = []refusalCase{
 		says: []string{`KUBE_VERSION="v1.34.2": hakube makes clusters of v1.35, v1.36, v1.37, and brings them to those`}},
 	{name: "masters in groups without a balancer", run: settings.Create, settings: func(s *settings.Settings) { s.MasterGroups = true },
 		says: []string{"takes the API's address to be on a balancer", "HAKUBE_LOAD_BALANCER=from-start"}},
+	{name: "backups by masters that lack what it takes", run: settings.Create, settings: func(s *settings.Settings) { s.BackupEvery, s.BackupTo = settings.Interval(time.Hour), "/srv/backups" },
+		says: []string{"HAKUBE_BACKUP_EVERY=1h: HAKUBE_BACKUP_TO=/srv/backups is no bucket", "HAKUBE_BACKUP_RECIPIENTS does not say who can read them", "age-keygen", "HAKUBE_MASTER_SERVICE_ACCOUNT is none"}},
+	{name: "bucket of backups by masters", run: settings.Create, settings: byMasters(time.Hour),
+		says: []string{"HAKUBE_BACKUP_TO=gs://backups/of: there is no bucket backups", "gcloud storage buckets create gs://backups"}},
+	{name: "backups by masters that are made for none", masters: 1, run: settings.Create, settings: byMasters(time.Hour),
+		says: []string{"HAKUBE_BACKUP_EVERY", "hakube roll masters"}},
 	{name: "range of another region's subnetwork", run: settings.Create, world: func(w *world, _ *operator) {
 		w.network(false)
 		w.post("regions/us-east1/subnetworks", doc{"name": "far", "network": "global/networks/default", "ipCidrRange": "10.40.0.0/20"})

@@ -12,6 +12,7 @@ import (
 	"hakube/cluster/refusal"
 	"hakube/cluster/repair"
 	"hakube/cluster/roll"
+	"hakube/cluster/schedule"
 	"hakube/cluster/settings"
 	"hakube/cluster/status"
 	"hakube/cluster/task"
@@ -199,6 +200,11 @@ func (w *walkOfRoll) judgeMasters(ctx context.Context) (err error) {
 		p.OnlyGroups()
 	}
 	var no refusal.Blockers
+	if len(p.Rolls) > 0 {
+		if no, err = schedule.Ready(ctx, w.base.Env, p.Rolls[0].Want.Settings, w.settings.Says(settings.OfSchedule[0])); err != nil {
+			return no.Besides(err)
+		}
+	}
 	var tasks []*task.Task
 	for _, m := range p.Rolls {
 		x := roll.Of(w.base.Task, m)
@@ -272,7 +278,7 @@ func (w *walkOfRoll) perform(ctx context.Context, report func(plan.Event)) (*Sum
 	if err := w.judge(ctx); err != nil {
 		return nil, err
 	}
-	s := &Summary{Mode: w.settings.Mode(w.rollVerb())}
+	s := &Summary{Mode: w.settings.Mode(w.rollVerb()), Warnings: w.base.Warnings()} // of the first look, which is the one before anything is done
 	if w.masters != nil {
 		if err := w.rollMasters(ctx, report, s); err != nil {
 			return nil, err

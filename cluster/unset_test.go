@@ -31,6 +31,7 @@ var otherValues = map[string]string{
 	"KUBE_GCE_MASTER_IMAGE": "debian-12-bookworm-v20250610", "KUBE_GCE_NODE_IMAGE": "debian-12-bookworm-v20250610",
 	"KUBE_GCE_MASTER_PROJECT": "debian-cloud", "KUBE_GCE_NODE_PROJECT": "debian-cloud", // the only one here; see TestImagesOfOthers
 	"HAKUBE_RESERVE": "false", "HAKUBE_PROTECT_KERNEL": "false", "ENABLE_AUTH_PROVIDER_GCP": "false", "HAKUBE_AUDIT": "false", "HAKUBE_ENCRYPT_SECRETS": "false", "HAKUBE_POD_SECURITY": "false", "HAKUBE_SIGN_KUBELETS": "true", "HAKUBE_GRACEFUL_SHUTDOWN": "false", "HAKUBE_ADDONS": "cloud-controller", "NETWORK_POLICY_PROVIDER": "kube-network-policies", "HAKUBE_DISK_SNAPSHOTS": "hourly",
+	"HAKUBE_BACKUP_EVERY": "15m", "HAKUBE_BACKUP_TO": "gs://backups/of", "HAKUBE_BACKUP_RECIPIENTS": aRecipient,
 	"HAKUBE_SPOT_NODE": "true", "NODE_ACCELERATORS": "type=nvidia-tesla-t4,count=1", "KUBE_NODE_LABELS": "tier=web", "KUBE_NODE_TAINTS": "dedicated=web:NoSchedule",
 	"KUBE_ENABLE_CLUSTER_AUTOSCALER": "true", "KUBE_AUTOSCALER_MIN_NODES": "2", "KUBE_AUTOSCALER_MAX_NODES": "7", "KUBE_AUTOSCALER_ENABLE_SCALE_DOWN": "false",
 	"KUBE_VERSION": "v1.35.1", "KUBE_MIRROR": "http://mirror.example/kubernetes",
@@ -110,6 +111,7 @@ func TestUnsetIsAsItIs(t *testing.T) {
 	ctx := context.Background()
 	w, _ := newModelWorld(t)
 	w.accounts()
+	w.makeBucket("backups")
 	empty := w.objects()
 	made := valuesWithout("MULTIZONE", "KUBE_CREATE_NODES", "HAKUBE_SPOT_NODE")
 	o := w.operator()

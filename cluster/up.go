@@ -17,6 +17,7 @@ import (
 	"hakube/cluster/refusal"
 	"hakube/cluster/removal"
 	"hakube/cluster/roll"
+	"hakube/cluster/schedule"
 	"hakube/cluster/settings"
 	"hakube/cluster/snapshots"
 	"hakube/cluster/status"
@@ -95,7 +96,10 @@ func (c *Cluster) listed(ctx context.Context, h hold, act action) (listing, erro
 	for _, text := range r.Want.Settings.DNSProblems() { // the range is known now, also when nobody set it
 		blockers = append(blockers, &refusal.Refused{Why: text, Cure: "leave KUBE_DNS_SERVER_IP out, or set that"})
 	}
-	blockers = append(blockers, r.Want.Settings.AddonProblems()...)
+	byMasters, err := schedule.Ready(ctx, r.Env, r.Want.Settings, r.Mode.Whole && len(r.Have.Masters(r.Want.Names)) == 0)
+	if blockers = slices.Concat(blockers, r.Want.Settings.AddonProblems(), byMasters); err != nil {
+		return x, blockers.Besides(err)
+	}
 	blockers = append(blockers, live.Unbuilt(r.Task)...)
 	blockers = append(blockers, snapshots.InTheWay(r.Task)...)
 	if r.Mode.Nodes {

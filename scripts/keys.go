@@ -50,6 +50,14 @@ const (
 	// KeySignKubelets is HAKUBE_SIGN_KUBELETS. Masters only: nodes have it from the
 	// cluster they join.
 	KeySignKubelets = "hakube-sign-kubelets"
+	// KeyBackupEvery is HAKUBE_BACKUP_EVERY in seconds, or none; absent: the machine was made
+	// for no backups. Masters only, as those below.
+	KeyBackupEvery = "hakube-backup-every"
+	// KeyBackupTo and KeyBackupRecipients are HAKUBE_BACKUP_TO and HAKUBE_BACKUP_RECIPIENTS.
+	KeyBackupTo         = "hakube-backup-to"
+	KeyBackupRecipients = "hakube-backup-recipients"
+	// KeyBackupSettings are the cluster's settings as JSON, for the records of backups.
+	KeyBackupSettings = "hakube-backup-settings"
 	// KeyGraceful is HAKUBE_GRACEFUL_SHUTDOWN; absent: false. Nodes only.
 	KeyGraceful = "hakube-graceful"
 	// KeyNodeLabels and KeyNodeTaints are KUBE_NODE_LABELS and KUBE_NODE_TAINTS; absent:
@@ -111,6 +119,9 @@ const (
 	// GuestPhase is one line: what the script does now, PhaseRunning when it is
 	// through, or PhaseFailed and the reason.
 	GuestPhase = "phase"
+	// GuestBackups is one line: what came last of the backups that a master makes by itself,
+	// and when.
+	GuestBackups = "backups"
 )
 
 // Values of GuestPhase that are not the name of a step.

@@ -114,7 +114,7 @@ var (
 )
 
 // functions are those of the startup-script.
-var functions = concat(func(file string) bool { return file != "99-run.sh" })
+var functions = concat(func(file string) bool { return file != lastFile })
 
 // withFunctions puts a script behind the functions of the startup-script, so
 // that a master that joins is made of what a first one is made of.

@@ -34,10 +34,23 @@ var startup embed.FS
 // MaxMetadataValue is what one metadata value may hold on Google, in bytes.
 const MaxMetadataValue = 256 << 10
 
-// Startup returns the startup-script. It is the same for masters and nodes.
+// Startup returns the startup-script. It is the same for masters and nodes. The programs that
+// a master makes backups with are in it, and nobody else has to have them.
 func Startup() string {
-	return concat(func(string) bool { return true })
+	return functions + program("backup_program", Backup) + program("keep_backups_program", keepBackups) +
+		concat(func(file string) bool { return file == lastFile })
 }
+
+// lastFile begins.
+const lastFile = "99-run.sh"
+
+// program is a function that prints a program.
+func program(name, text string) string {
+	return name + "() {\n\tcat <<'HAKUBE-PROGRAM'\n" + strings.TrimSuffix(text, "\n") + "\nHAKUBE-PROGRAM\n}\n\n"
+}
+
+//go:embed keep-backups.sh
+var keepBackups string
 
 // concat joins the files of startup/ that want takes, in the order of their names.
 func concat(want func(name string) bool) string {

@@ -115,11 +115,12 @@ both() {
 	done
 }
 
-# alone ends a second run on the machine, and clears away what this one leaves.
+# alone waits for another run on the machine, which may make backups by itself, and clears
+# away what this one leaves.
 alone() {
 	mkdir -p /run/hakube
 	exec 8>>/run/hakube/backup.lock
-	flock -n 8 || refuse "another backup is being made on this machine"
+	flock -w 900 8 || refuse "another backup is being made on this machine, and did not end in a quarter of an hour"
 	trap tidy EXIT
 	trap 'exit 143' TERM HUP INT PIPE
 	tidy

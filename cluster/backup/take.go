@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"time"
 
@@ -14,6 +15,7 @@ import (
 	"hakube/cluster/plan"
 	"hakube/cluster/refusal"
 	"hakube/cluster/rings"
+	"hakube/cluster/schedule"
 	"hakube/cluster/settings"
 	"hakube/cluster/task"
 	"hakube/replicate"
@@ -84,7 +86,16 @@ const takeLimit = 2 * time.Hour
 
 // Do has the master make it, and keeps it only when it is whole.
 func (t *Taking) Do(ctx context.Context) (err error) {
-	said, err := json.Marshal(recorded(&t.env.Want, t.home))
+	record := t.env.Want.Recorded(t.home)
+	i, err := t.env.MachineNow(ctx, t.from)
+	if err != nil {
+		return err
+	}
+	for _, variable := range settings.OfSchedule { // this one may be for others than those that masters make
+		delete(record, variable)
+	}
+	maps.Copy(record, schedule.In(i.GetMetadata()))
+	said, err := json.Marshal(record)
 	if err != nil {
 		return err
 	}
@@ -153,16 +164,4 @@ func (k *kept) Write(p []byte) (int, error) {
 		k.err = err
 	}
 	return n, err
-}
-
-// recorded is what of a cluster stands in its masters' metadata and machines, and goes
-// with them.
-func recorded(want *settings.Spec, zone string) map[string]string {
-	all := map[string]string{"KUBE_GCE_ZONE": zone}
-	for _, f := range settings.Fields() {
-		if name := f.Tag.Get("envconfig"); settings.Classes[name].Recorded {
-			all[name] = want.Settings.TextOf(f)
-		}
-	}
-	return all
 }

@@ -3,10 +3,14 @@ package backup
 import (
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
+
+	"hakube/scripts"
 )
 
 // listedAt is a verified backup of a cluster, so old.
@@ -52,6 +56,33 @@ func TestSurplus(t *testing.T) {
 	strange[1].Cluster, strange[2].Verified = "p/other", false
 	if surplus := Surplus(strange, "p/k"); len(surplus) > 0 {
 		t.Errorf("the newest, another's and a damaged one: %+v", surplus)
+	}
+}
+
+// TestSurplusByNames: masters, who go by names, take away the same from a place.
+func TestSurplusByNames(t *testing.T) {
+	now := time.Date(2026, 11, 30, 6, 50, 0, 0, time.UTC)
+	var list []Listed
+	var names strings.Builder
+	for age := time.Duration(0); age < 100*24*time.Hour; age += 17 * time.Minute {
+		x := listedAt(now, age)
+		x.Where = "of/" + x.MadeAt.Format(stampForm) + ".p.k" + suffix
+		list = append(list, x)
+		names.WriteString(x.Where + "\n")
+	}
+	names.WriteString("of/20200101T000000Z.p.other" + suffix + "\nof/notes\nof/20200101T0000.p.k" + suffix + "\n")
+	var want []string
+	for _, x := range Surplus(list, "p/k") {
+		want = append(want, x.Where)
+	}
+	_, text, _ := strings.Cut(scripts.Startup(), "\nsurplus() {")
+	text, _, _ = strings.Cut(text, "\n}\n")
+	said := exec.Command("bash", "-c", "prefix=of/ cluster=p.k\nsurplus() {"+text+"\n}\nsurplus \"$@\"", "-",
+		now.Add(-keepAll).Format(stampForm), now.Add(-keepHourly).Format(stampForm), now.Add(-keepDaily).Format(stampForm))
+	said.Stdin = strings.NewReader(names.String())
+	out, err := said.Output()
+	if got := strings.Fields(string(out)); err != nil || !slices.Equal(got, want) || len(want) < 5000 {
+		t.Errorf("%v: by names %d go, by records %d", err, len(got), len(want))
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"hakube/cluster/inventory"
 	"hakube/cluster/plan"
+	"hakube/gce"
 	"hakube/scripts"
 	"hakube/scripts/cure"
 )
@@ -149,6 +150,17 @@ func lastLines(text string, n int) []string {
 func (r *Env) Phase(ctx context.Context, of inventory.Object) (string, error) {
 	const path = scripts.GuestNamespace + "/" + scripts.GuestPhase
 	got, err := r.told(ctx, of.Zone, of.Name, path)
+	return got[path], err
+}
+
+// SaidOfBackups is what came last of the backups that a master makes by itself, "" if it has
+// said nothing yet.
+func (r *Env) SaidOfBackups(ctx context.Context, of inventory.Object) (string, error) {
+	const path = scripts.GuestNamespace + "/" + scripts.GuestBackups
+	got, err := r.told(ctx, of.Zone, of.Name, path)
+	if gce.IsNotFound(err) {
+		return "", nil
+	}
 	return got[path], err
 }
 

@@ -65,7 +65,7 @@ func Load(verb Verb, given map[string]string, defaultProject func(Provider) stri
 	if len(probs) > 0 {
 		return s, warnings, probs
 	}
-	return s, warnings, nil
+	return s.withoutOwn(verb), warnings, nil
 }
 
 // decode sets one field from the flag's text or else from the environment. A

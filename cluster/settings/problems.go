@@ -287,3 +287,42 @@ func (s *Settings) warnings(verb Verb) []string {
 	}
 	return w
 }
+
+// OfSchedule are the variables of backups that masters make by themselves, the first of which
+// says how often. The others are of that only where it is said with them: an operator has them
+// set for backups of his own.
+var OfSchedule = []string{"HAKUBE_BACKUP_EVERY", "HAKUBE_BACKUP_TO", "HAKUBE_BACKUP_RECIPIENTS"}
+
+// withoutOwn leaves out what is for the operator's own backups.
+func (s Settings) withoutOwn(verb Verb) Settings {
+	if verb == BackupVerb || verb == StatusVerb || s.given[OfSchedule[0]] {
+		return s
+	}
+	s.BackupTo, s.Recipients = "", ""
+	return s.Said(OfSchedule[1], false).Said(OfSchedule[2], false)
+}
+
+// ScheduleProblems is what backups that masters make by themselves need of the other
+// settings, once those that nobody set are known.
+func (s *Settings) ScheduleProblems() (u refusal.Blockers) {
+	if s.BackupEvery == 0 {
+		return nil
+	}
+	say := func(why, help string) {
+		u = append(u, &refusal.Refused{Why: fmt.Sprintf("HAKUBE_BACKUP_EVERY=%s: %s", s.BackupEvery, why), Cure: help})
+	}
+	if !strings.HasPrefix(string(s.BackupTo), "gs://") {
+		where := "HAKUBE_BACKUP_TO does not say where to"
+		if s.BackupTo != "" {
+			where = fmt.Sprintf("HAKUBE_BACKUP_TO=%s is no bucket", s.BackupTo)
+		}
+		say(where+", and masters keep backups in one", "set HAKUBE_BACKUP_TO=gs://bucket/prefix")
+	}
+	if len(s.Recipients.List()) == 0 {
+		say("HAKUBE_BACKUP_RECIPIENTS does not say who can read them", cure.Hint("make a key, keep its file where the cluster cannot lose it, and set HAKUBE_BACKUP_RECIPIENTS to the public key that it prints", cure.Keygen("hakube-backup.key")))
+	}
+	if s.MasterAccount == NoAccount {
+		say("masters write them as their service account, and HAKUBE_MASTER_SERVICE_ACCOUNT is none", "name an account of its own, which has roles/storage.objectUser on the bucket and nothing else for that")
+	}
+	return u
+}

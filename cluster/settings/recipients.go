@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"time"
 )
 
 // Recipients are public keys of age, separated by commas, or none.
@@ -91,3 +92,48 @@ func (r Recipients) List() (keys []string) {
 	}
 	return keys
 }
+
+// Interval is how often masters make backups by themselves, 0 for never.
+type Interval time.Duration
+
+// What an interval may be: a backup has a master's disk and a processor for some seconds, and
+// what is kept longest is one a day.
+const (
+	leastInterval = time.Minute
+	mostInterval  = 24 * time.Hour
+)
+
+func (i *Interval) Decode(s string) error {
+	*i = 0
+	if s == "" || s == "none" {
+		return nil
+	}
+	var d Seconds
+	if err := d.Decode(s); err != nil {
+		return fmt.Errorf("neither none nor a time, such as 15m")
+	}
+	switch v := d.Duration(); {
+	case v < leastInterval:
+		return fmt.Errorf("a backup takes a master some seconds, and is made every minute at most")
+	case v > mostInterval:
+		return fmt.Errorf("more than a day would be lost with the masters; 24h at most")
+	case v%time.Minute != 0:
+		return fmt.Errorf("whole minutes only")
+	}
+	*i = Interval(d)
+	return nil
+}
+
+func (i Interval) String() string {
+	switch d := time.Duration(i); {
+	case d == 0:
+		return "none"
+	case d%time.Hour == 0:
+		return fmt.Sprintf("%dh", int(d.Hours()))
+	default:
+		return fmt.Sprintf("%dm", int(d.Minutes()))
+	}
+}
+
+// Duration is it as Go's own type.
+func (i Interval) Duration() time.Duration { return time.Duration(i) }

@@ -3,6 +3,7 @@ package settings
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 
 	"hakube/cluster/refusal"
@@ -141,4 +142,16 @@ func (s *Spec) Drift(object string, all ...Difference) error {
 		Why:  fmt.Sprintf("%s was made with %s", object, strings.Join(was, ", ")),
 		Cure: "use the value it was made with, or take the cluster down first: this cannot be changed on what exists",
 	}
+}
+
+// Recorded is what of a cluster stands in its masters' metadata and machines, and goes with
+// them; zone is the first master's.
+func (s *Spec) Recorded(zone string) map[string]string {
+	all := map[string]string{"KUBE_GCE_ZONE": zone}
+	for _, f := range Fields() {
+		if name := f.Tag.Get("envconfig"); Classes[name].Recorded && (s.Settings.BackupEvery != 0 || !slices.Contains(OfSchedule[1:], name)) {
+			all[name] = s.Settings.TextOf(f)
+		}
+	}
+	return all
 }

@@ -31,14 +31,9 @@ var elsewhere = map[string]bool{
 	"KUBE_EDITOR":           true, "KUBE_CACHE_MUTATION_DETECTOR": true, "KUBE_GIT_VERSION": true,
 }
 
-// absent are variables that would be hakube's own, and that somebody would rely upon.
-var absent = []untaken{
-	{"HAKUBE_BACKUP_EVERY", refused, "", "masters make no backups by themselves; a line of cron with hakube backup does, and HAKUBE_DISK_SNAPSHOTS=hourly has Compute Engine copy their data disks"},
-}
-
-// untakenOf is the variable of that name, of kube-up's or of those.
+// untakenOf is the variable of that name, of kube-up's.
 func untakenOf(name string) (untaken, bool) {
-	for _, f := range slices.Concat(kubeUp, absent) {
+	for _, f := range kubeUp {
 		if f.name == name {
 			return f, true
 		}

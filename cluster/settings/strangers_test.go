@@ -63,18 +63,6 @@ func TestKubeUpVariables(t *testing.T) {
 	}
 }
 
-// TestAbsentIsRefused: who asks for backups on a schedule is not left without.
-func TestAbsentIsRefused(t *testing.T) {
-	probs, _ := Strangers([]string{"HAKUBE_BACKUP_EVERY=15m"}, Up, "example")
-	if len(probs) != 1 || !strings.Contains(probs[0], "masters make no backups by themselves; a line of cron with hakube backup does") {
-		t.Errorf("up: %q", probs)
-	}
-	probs, warnings := Strangers([]string{"HAKUBE_BACKUP_EVERY=15m"}, StatusVerb, "example")
-	if len(probs) > 0 || len(warnings) != 1 || !strings.Contains(warnings[0], "has no effect") {
-		t.Errorf("status: %q %q", probs, warnings)
-	}
-}
-
 // TestKubeUpOff: a value that asks for what hakube does anyway is no refusal
 // and needs no word.
 func TestKubeUpOff(t *testing.T) {

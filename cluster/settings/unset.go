@@ -117,8 +117,9 @@ var Classes = map[string]class{
 	"ALLOWED_NOTREADY_NODES":                {false, "what this run takes for valid"},
 
 	"HAKUBE_DISK_SNAPSHOTS":    {true, "the labels of the address, if a later run said it; else what the cluster was begun with"},
-	"HAKUBE_BACKUP_RECIPIENTS": {false, "whom the operator trusts with a backup; none is made for nobody"},
-	"HAKUBE_BACKUP_TO":         {false, "where this operator keeps backups"},
+	"HAKUBE_BACKUP_EVERY":      {true, "masters' metadata"},
+	"HAKUBE_BACKUP_RECIPIENTS": {true, "of backups that masters make by themselves: masters' metadata. Of others: whom the operator trusts with one; none is made for nobody"},
+	"HAKUBE_BACKUP_TO":         {true, "of backups that masters make by themselves: masters' metadata. Of others: where this operator keeps them"},
 	"HAKUBE_BACKUP_MAX_AGE":    {false, "what this run takes for valid"},
 	"HAKUBE_BACKUP_IDENTITY":   {false, "a file of this operator"},
 
@@ -152,6 +153,7 @@ func Changeable(variable string) bool { return OfPool(variable) && variable != o
 var ofMachines = []string{
 	"MASTER_SIZE", "MASTER_ROOT_DISK_SIZE", "KUBE_GCE_MASTER_IMAGE", "KUBE_GCE_MASTER_PROJECT", "PREEMPTIBLE_MASTER", "HAKUBE_MASTER_SERVICE_ACCOUNT",
 	"HAKUBE_MASTER_GROUPS",
+	"HAKUBE_BACKUP_EVERY", "HAKUBE_BACKUP_TO", "HAKUBE_BACKUP_RECIPIENTS",
 }
 
 // ofEveryMachine are those of both masters' machines and nodes'.

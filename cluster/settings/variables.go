@@ -48,7 +48,7 @@ var placeholders = map[reflect.Type]string{
 	reflect.TypeFor[Zone](): "ZONE", reflect.TypeFor[Zones](): "ZONES", reflect.TypeFor[Project](): "PROJECT", reflect.TypeFor[Name](): "NAME", reflect.TypeFor[PoolName](): "NAME", reflect.TypeFor[Count](): "NUMBER",
 	reflect.TypeFor[Prefix](): "RANGE", reflect.TypeFor[Addr](): "ADDRESS", reflect.TypeFor[Domain](): "DOMAIN", reflect.TypeFor[Size](): "SIZE",
 	reflect.TypeFor[Version](): "VERSION", reflect.TypeFor[URL](): "URL", reflect.TypeFor[Account](): "ACCOUNT", reflect.TypeFor[Path](): "FILE",
-	reflect.TypeFor[Title](): "NAME", reflect.TypeFor[Seconds](): "SECONDS", reflect.TypeFor[Scopes](): "SCOPES", reflect.TypeFor[Addons](): "ADDONS", reflect.TypeFor[Recipients](): "KEYS", reflect.TypeFor[Place](): "PLACE",
+	reflect.TypeFor[Title](): "NAME", reflect.TypeFor[Seconds](): "SECONDS", reflect.TypeFor[Scopes](): "SCOPES", reflect.TypeFor[Addons](): "ADDONS", reflect.TypeFor[Recipients](): "KEYS", reflect.TypeFor[Place](): "PLACE", reflect.TypeFor[Interval](): "INTERVAL",
 	reflect.TypeFor[label.Labels](): "LABELS", reflect.TypeFor[label.Taints](): "TAINTS", reflect.TypeFor[gpu.Cards](): "ACCELERATORS",
 }
 

@@ -17,6 +17,7 @@ import (
 	"hakube/cluster/inventory"
 	"hakube/cluster/plan"
 	"hakube/cluster/refusal"
+	"hakube/cluster/schedule"
 	"hakube/cluster/settings"
 	"hakube/cluster/task"
 	"hakube/gce"
@@ -25,8 +26,8 @@ import (
 )
 
 // masterScopes are what a master's service account may do, if it has one (kube-up §2.1).
-var masterScopes = []string{
-	settings.ScopePrefix + "devstorage.read_only", settings.ScopePrefix + "compute", settings.ScopePrefix + "monitoring", settings.ScopePrefix + "logging.write",
+func masterScopes(s settings.Settings) []string {
+	return []string{schedule.Scope(s), settings.ScopePrefix + "compute", settings.ScopePrefix + "monitoring", settings.ScopePrefix + "logging.write"}
 }
 
 // Machines are masters. When the cluster goes it is every machine with our mark
@@ -101,7 +102,7 @@ func machineOf(i *computepb.Instance, want *settings.Spec) []settings.Difference
 	if size == "" { // it only followed from the number of nodes, which may grow
 		size = gce.Base(i.GetMachineType())
 	}
-	return []settings.Difference{
+	return append(schedule.Differences(m, s), []settings.Difference{
 		{Variable: "MASTER_SIZE", Was: gce.Base(i.GetMachineType()), Want: size},
 		{Variable: "ENABLE_AUTH_PROVIDER_GCP", Was: inventory.Switched(m, scripts.KeyAuthProvider), Want: settings.BoolText(s.AuthProvider)},
 		{Variable: "HAKUBE_PROTECT_KERNEL", Was: inventory.Switched(m, scripts.KeyProtectKernel), Want: settings.BoolText(s.ProtectKernel)},
@@ -109,7 +110,7 @@ func machineOf(i *computepb.Instance, want *settings.Spec) []settings.Difference
 		{Variable: "HAKUBE_MASTER_GROUPS", Was: settings.BoolText(inventory.InstanceOf(i).Template != ""), Want: settings.BoolText(s.MasterGroups)},
 		{Variable: "HAKUBE_MASTER_SERVICE_ACCOUNT", Was: task.AccountOf(i.GetServiceAccounts()), Want: string(s.MasterAccount)},
 		{Variable: "PREEMPTIBLE_MASTER", Was: settings.BoolText(settings.Bool(i.GetScheduling().GetPreemptible())), Want: settings.BoolText(s.PreemptibleMain)},
-	}
+	}...)
 }
 
 // Of what differs without a setting of its own.
@@ -135,7 +136,7 @@ func UnlikeMaster(i *computepb.Instance, boot *computepb.Disk, want *settings.Sp
 			settings.Difference{Variable: "KUBE_GCE_MASTER_IMAGE", Was: image, Want: wanted},
 			settings.Difference{Variable: "KUBE_GCE_MASTER_PROJECT", Was: owner, Want: string(s.MasterImageOwner)})
 	}
-	for _, x := range serviceAccounts(s.MasterAccount, masterScopes) {
+	for _, x := range serviceAccounts(s.MasterAccount, masterScopes(s)) {
 		if is := i.GetServiceAccounts(); len(is) > 0 {
 			list = append(list, settings.Difference{Variable: OfScopes, Was: sorted(is[0].GetScopes()), Want: sorted(x.GetScopes())})
 		}
@@ -149,7 +150,7 @@ func UnlikeMaster(i *computepb.Instance, boot *computepb.Disk, want *settings.Sp
 // lacking are keys that an older hakube did not write.
 func lacking(m, now *computepb.Metadata) (list []settings.Difference) {
 	for _, x := range now.GetItems() {
-		if !slices.ContainsFunc(m.GetItems(), func(y *computepb.Items) bool { return y.GetKey() == x.GetKey() }) {
+		if !schedule.Is(x.GetKey()) && !slices.ContainsFunc(m.GetItems(), func(y *computepb.Items) bool { return y.GetKey() == x.GetKey() }) {
 			list = append(list, settings.Difference{Variable: OfMetadata, Want: x.GetKey()})
 		}
 	}
@@ -334,7 +335,7 @@ func (w MasterMaker) Instance(ctx context.Context) (*computepb.Instance, error) 
 		NetworkInterfaces: w.sameAddress(interfaces(&r.Want, r.Region(), own)),
 		Metadata:          metadata,
 		Scheduling:        scheduling(s.PreemptibleMain, false, false),
-		ServiceAccounts:   serviceAccounts(s.MasterAccount, masterScopes),
+		ServiceAccounts:   serviceAccounts(s.MasterAccount, masterScopes(s)),
 
 		ShieldedInstanceConfig: Shielded(r, settings.Image(s.MasterImageOwner, s.MasterImage)),
 	}, nil
@@ -384,6 +385,7 @@ func (w MasterMaker) repairMetadata(ip string) *computepb.Metadata {
 // with what somebody may want otherwise.
 func (w MasterMaker) rolledMetadata(ip string) *computepb.Metadata {
 	m := w.repairMetadata(ip)
+	m.Items = slices.DeleteFunc(m.Items, func(x *computepb.Items) bool { return schedule.Is(x.GetKey()) })
 	for _, x := range MetadataOf(&w.env.Want, scripts.RoleMaster, ip, nil).GetItems() {
 		free := []string{scripts.KeyAuthProvider, scripts.KeyProtectKernel, scripts.KeyReserve, scripts.KeyMirror}
 		if slices.Contains(free, x.GetKey()) || inventory.MetadataItem(m, x.GetKey()) == "" {

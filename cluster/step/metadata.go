@@ -8,6 +8,7 @@ import (
 
 	"hakube/cluster/env"
 	"hakube/cluster/inventory"
+	"hakube/cluster/schedule"
 	"hakube/cluster/settings"
 	"hakube/scripts"
 )
@@ -41,6 +42,7 @@ func MetadataOf(s *settings.Spec, role, address string, more map[string]string) 
 		items[scripts.KeyEncryptSecrets] = settings.BoolText(set.EncryptSecrets)
 		items[scripts.KeyPodSecurity] = settings.BoolText(set.PodSecurity)
 		items[scripts.KeySignKubelets] = settings.BoolText(set.SignKubelets)
+		maps.Copy(items, schedule.Metadata(s))
 	}
 	if role == scripts.RoleNode {
 		items[scripts.KeyGraceful] = settings.BoolText(set.Graceful)

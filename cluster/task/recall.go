@@ -13,6 +13,7 @@ import (
 	"hakube/cluster/inventory"
 	"hakube/cluster/kube"
 	"hakube/cluster/label"
+	"hakube/cluster/schedule"
 	"hakube/cluster/settings"
 	"hakube/gce"
 	"hakube/scripts"
@@ -42,8 +43,12 @@ func (r *Task) AsItIs(v *inventory.Inventory) settings.Spec {
 	w.take("HAKUBE_ADDONS", v.Said("HAKUBE_ADDONS", settings.PoolID{}))
 	w.take("NETWORK_POLICY_PROVIDER", v.Said("NETWORK_POLICY_PROVIDER", settings.PoolID{}))
 	w.take("HAKUBE_DISK_SNAPSHOTS", v.Said("HAKUBE_DISK_SNAPSHOTS", settings.PoolID{}))
+	w.take(settings.OfSchedule[0], v.Holder.Begun[settings.OfSchedule[0]]) // before the others, which are about none without it
 	pools := len(TemplatesOf(v)) > 0
 	for variable, c := range settings.Classes {
+		if slices.Contains(settings.OfSchedule[1:], variable) && w.spec.Settings.BackupEvery == 0 {
+			continue
+		}
 		if c.Recorded && !(pools && settings.Changeable(variable)) && !(settings.Marks(variable) && v.Holder.Begun["HAKUBE_POOL"] != r.Want.Names.Pool) { // a pool that was changed says what it is by now
 			w.take(variable, v.Holder.Begun[variable])
 		}
@@ -80,6 +85,9 @@ func (r *recall) takeMaster(o inventory.Object) {
 	r.take("KUBE_GCE_NETWORK", o.Network)
 	r.take("KUBE_GCE_IP_ALIAS_SUBNETWORK", o.Subnetwork)
 	r.takeMetadata(i.GetMetadata())
+	for variable, text := range schedule.In(i.GetMetadata()) {
+		r.take(variable, text)
+	}
 	r.take("HAKUBE_AUDIT", inventory.Switched(i.GetMetadata(), scripts.KeyAudit))
 	r.take("HAKUBE_ENCRYPT_SECRETS", inventory.Switched(i.GetMetadata(), scripts.KeyEncryptSecrets))
 	r.take("HAKUBE_POD_SECURITY", inventory.Switched(i.GetMetadata(), scripts.KeyPodSecurity))

@@ -69,6 +69,7 @@ var keyTexts = map[string]string{
 	// Backups.
 	"snapshots": "of masters' data disks, by HAKUBE_DISK_SNAPSHOTS; null where there are to be none", "schedule": "hourly or daily", "kept": "how many there are",
 	"backup": "the newest verified one where HAKUBE_BACKUP_TO says that backups are; null where nothing says so", "newest": "null: there is none",
+	"every": "how often masters make one there by themselves, such as 15m; empty where they do not", "attempts": "what masters said last of those",
 	"thinned": "those that --thin removed",
 	"backups": "what is there, the newest first", "where": "file or object", "madeAt": "when it was", "age": "in seconds", "main": "revision of ring main", "events": "revision of ring events", "verified": "it was restored for a try when it was made, and its parts are there",
 	"made": "when it was, in seconds since 1970", "etcd": "its version", "settings": "of the cluster, by variable",

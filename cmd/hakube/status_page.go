@@ -88,10 +88,14 @@ func statusPage(s *cluster.Status) []byte {
 
 // backupLine is what would be lost with all masters.
 func backupLine(b *cluster.BackupStatus) string {
-	if b.Newest == nil {
-		return "no verified one is in " + b.Place + ": all would be lost with the masters' disks"
+	every := ""
+	if b.Every != "" {
+		every = "masters make one every " + b.Every + "; "
 	}
-	return fmt.Sprintf("the newest verified one is %s old: what was written since would be lost with the masters' disks (%s)", ageText(time.Duration(*b.Newest.Age)*time.Second), b.Newest.Where)
+	if b.Newest == nil {
+		return every + "no verified one is in " + b.Place + ": all would be lost with the masters' disks"
+	}
+	return every + fmt.Sprintf("the newest verified one is %s old: what was written since would be lost with the masters' disks (%s)", ageText(time.Duration(*b.Newest.Age)*time.Second), b.Newest.Where)
 }
 
 // snapshotLine is what Compute Engine keeps of masters' data disks.

@@ -93,6 +93,24 @@ func (b Bucket) Withheld(ctx context.Context, permissions ...string) (list []str
 	return list, err
 }
 
+// Held are the roles that a member of the bucket's policy has on it.
+func (b Bucket) Held(ctx context.Context, member string) (roles []string, err error) {
+	err = b.ask(ctx, gce.Beside{Verb: "reading", Noun: "policy of bucket", Name: b.Name}, func(ctx context.Context, rest *storage.Service) error {
+		policy, err := rest.Buckets.GetIamPolicy(b.Name).Context(ctx).Do()
+		if err != nil {
+			return err
+		}
+		roles = nil
+		for _, x := range policy.Bindings {
+			if slices.ContainsFunc(x.Members, func(m string) bool { return strings.EqualFold(m, member) }) {
+				roles = append(roles, x.Role)
+			}
+		}
+		return nil
+	})
+	return roles, err
+}
+
 // List returns the objects whose names begin with prefix, sorted by name, those in what
 // looks like directories below it left out.
 func (b Bucket) List(ctx context.Context, prefix string) (all []Object, err error) {

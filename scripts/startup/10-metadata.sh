@@ -113,6 +113,7 @@ read_metadata() {
 		ENCRYPT_SECRETS=$(md instance/attributes/hakube-encrypt-secrets false)
 		POD_SECURITY=$(md instance/attributes/hakube-pod-security false)
 		SIGN_KUBELETS=$(md instance/attributes/hakube-sign-kubelets false)
+		BACKUP_EVERY=$(md instance/attributes/hakube-backup-every '')
 		;;
 	node)
 		JOIN_TOKEN=$(md instance/attributes/hakube-join-token)

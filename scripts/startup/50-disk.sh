@@ -51,6 +51,7 @@ mount_disk() {
 		put "$DISK/hakube-cluster" <<<"$CLUSTER_ID"
 	fi
 	rm -rf "$DISK/backup" # of one that the machine did not live to end: snapshots in the clear
+	rm -f "$DISK/backup.made"
 	rm -f "$DISK/hakube-drill.fill" # of a drill that the machine did not live to end
 	mkdir -p "$DISK"/{hakube,kubernetes,kubelet-pki} /var/lib/kubelet
 	install -d -m 0700 "$DISK/etcd"

@@ -216,6 +216,7 @@ as_admin() { kubectl --kubeconfig /etc/kubernetes/admin.conf --server https://12
 run_master() {
 	local pull
 	step "mounting the disk" mount_disk
+	keep_backups
 	start_fetching containerd runc cni kubeadm etcd kubelet kubectl
 	step "setting up the network" set_up_network
 	step "installing containerd" start_runtime
