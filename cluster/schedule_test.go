@@ -25,8 +25,8 @@ func byMasters(every time.Duration) func(*settings.Settings) {
 	}
 }
 
-// knows is what masters were made to know of backups, which is the same for all.
-func (c *sickCluster) knows() (is map[string]string, scope string) {
+// madeToKnow is what masters were made to know of backups, which is the same for all.
+func (c *sickCluster) madeToKnow() (is map[string]string, scope string) {
 	c.t.Helper()
 	for i, name := range c.names {
 		m, err := c.Client.Instances(c.zones[i]).Get(context.Background(), name)
@@ -69,7 +69,7 @@ func TestBackupsByMasters(t *testing.T) {
 	w.accounts()
 	w.makeBucket("backups")
 	c := sickOf(t, w, 2, byMasters(15*time.Minute))
-	is, scope := c.knows()
+	is, scope := c.madeToKnow()
 	var record map[string]string
 	c.must(json.Unmarshal([]byte(is[scripts.KeyBackupSettings]), &record))
 	if is[scripts.KeyBackupEvery] != "900" || is[scripts.KeyBackupTo] != "gs://backups/of" || is[scripts.KeyBackupRecipients] != aRecipient || scope != "read_write" ||
@@ -99,13 +99,13 @@ func TestBackupsByMasters(t *testing.T) {
 	}
 	_, err = hourly.RollMasters(t.Context(), false, w.events())
 	c.must(err)
-	if now, scope := c.knows(); now[scripts.KeyBackupEvery] != "3600" || now[scripts.KeyBackupTo] != "gs://backups/of" || now[scripts.KeyBackupRecipients] != aRecipient || scope != "read_write" || !strings.Contains(now[scripts.KeyBackupSettings], `"HAKUBE_BACKUP_EVERY":"1h"`) {
+	if now, scope := c.madeToKnow(); now[scripts.KeyBackupEvery] != "3600" || now[scripts.KeyBackupTo] != "gs://backups/of" || now[scripts.KeyBackupRecipients] != aRecipient || scope != "read_write" || !strings.Contains(now[scripts.KeyBackupSettings], `"HAKUBE_BACKUP_EVERY":"1h"`) {
 		t.Errorf("after a roll masters know %v with scope %s", now, scope)
 	}
 	nothingToDo(t, w, bare)
 	_, err = c.o.shell(t, map[string]string{"HAKUBE_BACKUP_EVERY": "none"}).RollMasters(t.Context(), false, w.events())
 	c.must(err)
-	if now, scope := c.knows(); len(now) > 0 || scope != "read_only" {
+	if now, scope := c.madeToKnow(); len(now) > 0 || scope != "read_only" {
 		t.Errorf("after it was switched off masters know %v with scope %s", now, scope)
 	}
 	nothingToDo(t, w, bare)
@@ -135,7 +135,7 @@ func TestBackupsByMastersLater(t *testing.T) {
 		!strings.Contains(all, "gcloud storage buckets add-iam-policy-binding gs://backups --member=serviceAccount:hakube-masters@local.iam.gserviceaccount.com --role=roles/storage.objectUser") {
 		t.Errorf("it warns %q", all)
 	}
-	if is, scope := c.knows(); is[scripts.KeyBackupEvery] != "3600" || scope != "read_write" {
+	if is, scope := c.madeToKnow(); is[scripts.KeyBackupEvery] != "3600" || scope != "read_write" {
 		t.Errorf("masters know %v with scope %s", is, scope)
 	}
 	nothingToDo(t, w, c.o.shell(t, map[string]string{"NUM_NODES": "1"}))
