@@ -2,11 +2,14 @@ package drill
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	// porcupine judges whether a history could have come from one register.
@@ -14,8 +17,11 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	utilnet "k8s.io/apimachinery/pkg/util/net"
+	"k8s.io/apimachinery/pkg/util/wait"
 	corev1client "k8s.io/client-go/kubernetes/typed/core/v1"
 	"k8s.io/client-go/rest"
+	"k8s.io/client-go/util/retry"
 )
 
 // A Register is a counter in a ConfigMap, which a writer increments under a
@@ -34,6 +40,7 @@ type Register struct {
 	acks    []time.Time // of writes
 	asked   []attempt   // in the order in which they ended
 	written writes
+	patient tally
 	errors  map[string]int
 }
 
@@ -54,7 +61,15 @@ const (
 	// is never answered, its connection being gone: how long its client hangs is
 	// the client's own limit, so this must be less than the stall that is allowed.
 	registerLimit = 2 * time.Second
+	// patientClient is who asks again, in the history, beside the writer, 0, and the reader, 1.
+	patientClient = -1
 )
+
+// A tally is of reads that are asked again until somebody answers.
+type tally struct {
+	read, again, failed int
+	longest             time.Duration
+}
 
 // op is what was asked of the register: a write from one value to the next, or
 // a read. done tells that an answer came.
@@ -118,6 +133,57 @@ func BeginRegister(ctx context.Context, config *rest.Config, name string) (*Regi
 		})
 	}
 	return r, nil
+}
+
+// ReadPatiently reads it as well as clients do that ask again, by client-go's retry, where they are
+// refused, cut off or not answered: a machine whose API server was killed refuses by itself, and
+// until the balancer has found that out nobody else can spare a client that asks once. What they
+// read is judged with the rest. A read that nobody has answered within about limit has failed.
+func (r *Register) ReadPatiently(limit time.Duration) {
+	r.work.Go(func() {
+		for ; r.ctx.Err() == nil; _ = sleep(r.ctx, RegisterEvery) {
+			begin, tries := time.Now(), -1
+			pace := wait.Backoff{Duration: 2 * RegisterEvery, Factor: 1, Steps: 1 + int(limit/(2*RegisterEvery))}
+			err := retry.OnError(pace, func(err error) bool { return r.ctx.Err() == nil && transient(err) && time.Since(begin) < limit }, func() error {
+				tries++
+				call := time.Now()
+				c, err := r.client.Get(r.ctx, r.name, metav1.GetOptions{})
+				if err != nil {
+					return err
+				}
+				n, err := strconv.Atoi(c.Data["n"])
+				if err == nil {
+					r.mu.Lock()
+					defer r.mu.Unlock()
+					r.note(patientClient, op{}, &outcome{value: n}, call, time.Now())
+				}
+				return err
+			})
+			if r.ctx.Err() == nil {
+				r.tell(time.Since(begin), tries, err)
+			}
+		}
+	})
+}
+
+// tell notes how a patient read went.
+func (r *Register) tell(took time.Duration, tries int, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.patient.longest = max(r.patient.longest, took)
+	r.patient.again += tries
+	if r.patient.read++; err != nil {
+		r.patient.failed++
+		r.errors["patient read: "+reason(err)]++
+	}
+}
+
+// Patient is how many reads were asked patiently by now, how many of them nobody answered, and how
+// long the longest took.
+func (r *Register) Patient() (read, failed int, longest time.Duration) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.patient.read, r.patient.failed, r.patient.longest
 }
 
 // anew makes the register, in the place of one that a run before left.
@@ -195,10 +261,26 @@ func (r *Register) write(ctx context.Context) {
 	}
 }
 
-// reason is an error without what differs each time.
+// transient tells whether somebody else may answer what this one did not.
+func transient(err error) bool {
+	return utilnet.IsConnectionRefused(err) || utilnet.IsConnectionReset(err) || utilnet.IsProbableEOF(err) || utilnet.IsTimeout(err) ||
+		errors.Is(err, syscall.EHOSTUNREACH) || apierrors.IsTimeout(err) || apierrors.IsServerTimeout(err) || apierrors.IsTooManyRequests(err) ||
+		apierrors.IsServiceUnavailable(err) || apierrors.IsInternalError(err)
+}
+
+// reason is why there was no answer, without what differs each time.
 func reason(err error) string {
-	if err == nil {
+	switch {
+	case err == nil:
 		return ""
+	case utilnet.IsConnectionRefused(err):
+		return "refused: nobody listens"
+	case utilnet.IsConnectionReset(err):
+		return "cut: the connection was reset"
+	case utilnet.IsTimeout(err) && strings.Contains(err.Error(), "waiting for connection"):
+		return "not connected in time"
+	case utilnet.IsTimeout(err):
+		return "connected, and not answered in time"
 	}
 	s := err.Error()
 	if len(s) > 100 {
@@ -217,78 +299,6 @@ func (r *Register) note(client int, o op, out *outcome, call, end time.Time) {
 	r.history = append(r.history, porcupine.Operation{
 		ClientId: client, Input: o, Output: out, Call: call.Sub(r.began).Nanoseconds(), Return: end.Sub(r.began).Nanoseconds(),
 	})
-}
-
-// Stall is the longest time between two acknowledged writes since a moment, the
-// time that has passed since the last one included.
-func (r *Register) Stall(since time.Time) (longest time.Duration) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	last := time.Time{}
-	for _, at := range append(r.acks, time.Now()) {
-		if !at.Before(since) && !last.IsZero() {
-			longest = max(longest, at.Sub(last))
-		}
-		last = at
-	}
-	return longest
-}
-
-// Failed is how many requests were asked since a moment and not answered, and
-// how many were answered.
-func (r *Register) Failed(since time.Time) (failed, answered int) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for _, a := range r.asked {
-		switch {
-		case a.call.Before(since):
-		case a.ok:
-			answered++
-		default:
-			failed++
-		}
-	}
-	return failed, answered
-}
-
-// Slow are the requests since a moment that were not answered or took long, as
-// lines: what a stall is made of.
-func (r *Register) Slow(since time.Time) (lines []string) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for _, a := range r.asked {
-		took := a.end.Sub(a.call)
-		if a.call.Before(since) || a.ok && took < 500*time.Millisecond {
-			continue
-		}
-		kind := "read"
-		if a.write {
-			kind = "write"
-		}
-		lines = append(lines, fmt.Sprintf("%s after %.1f s took %.2f s, answered %t %s", kind, a.call.Sub(since).Seconds(), took.Seconds(), a.ok, a.err))
-	}
-	return lines
-}
-
-// unread is the longest span in which no read was answered and some failed: from
-// the call of the first that failed to the first answer after it.
-func unread(asked []attempt) (longest time.Duration) {
-	var dark time.Time
-	for _, a := range asked {
-		if a.write {
-			continue
-		}
-		if !a.ok && dark.IsZero() {
-			dark = a.call
-		}
-		if !dark.IsZero() {
-			longest = max(longest, a.end.Sub(dark))
-		}
-		if a.ok {
-			dark = time.Time{}
-		}
-	}
-	return longest
 }
 
 // End stops both.
@@ -340,6 +350,9 @@ func (r *Register) Lines() []string {
 	lines := []string{fmt.Sprintf("%d writes attempted, %d acknowledged, %d conflicts, %d unknown; %d reads, %d failed; longest stall of writes %.2f s, of reads %.2f s",
 		r.written.attempts, r.written.acknowledged, r.written.conflicts, r.written.unknown, r.written.reads, r.written.unread,
 		longest.Seconds(), unread(r.asked).Seconds())}
+	if p := r.patient; p.read > 0 {
+		lines = append(lines, fmt.Sprintf("%d reads that are asked again, %d times they were; %d failed, the longest took %.2f s", p.read, p.again, p.failed, p.longest.Seconds()))
+	}
 	for _, what := range slices.Sorted(maps.Keys(r.errors)) {
 		lines = append(lines, fmt.Sprintf("%d times %s", r.errors[what], what))
 	}

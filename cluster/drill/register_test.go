@@ -1,10 +1,21 @@
 package drill
 
 import (
+	"encoding/json"
+	"errors"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/anishathalye/porcupine"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/rest"
 )
 
 // TestRegisterModel: the judge finds what it is there to find.
@@ -55,6 +66,79 @@ func TestRegisterModel(t *testing.T) {
 			t.Errorf("%s: %v, want %v", c.name, got, c.want)
 		}
 	}
+}
+
+// TestReadPatiently: while nobody listens at the address who asks once is refused, and is told so,
+// and who asks again has an answer of whoever listens next.
+func TestReadPatiently(t *testing.T) {
+	api := counterAPI()
+	s := httptest.NewServer(api)
+	at := s.Listener.Addr().String()
+	r, err := BeginRegister(t.Context(), &rest.Config{Host: "http://" + at, ContentConfig: rest.ContentConfig{ContentType: "application/json"}}, "register")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(r.End)
+	r.ReadPatiently(time.Minute)
+	until := func(what string, ok func() bool) {
+		t.Helper()
+		for begin := time.Now(); !ok(); time.Sleep(RegisterEvery) {
+			if time.Since(begin) > time.Minute {
+				t.Fatalf("%s: it does not come to that: %v", what, r.Lines())
+			}
+		}
+	}
+	answered := func() bool { n, _, _ := r.Patient(); return n > 1 }
+	until("answers", answered)
+	begin := time.Now()
+	s.Close()
+	until("refusals", func() bool { failed, _ := r.Failed(begin); return failed > 2 })
+	listener, err := net.Listen("tcp", at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s = &httptest.Server{Listener: listener, Config: &http.Server{Handler: api}} //nolint:gosec // it lives for this test
+	s.Start()
+	t.Cleanup(s.Close)
+	n, _, _ := r.Patient()
+	until("an answer", func() bool { now, _, _ := r.Patient(); return now > n })
+	r.End()
+	if _, failed, longest := r.Patient(); failed > 0 || longest < RegisterEvery {
+		t.Errorf("%d patient reads failed, the longest took %s: %v", failed, longest, r.Lines())
+	}
+	if lines := r.Failures(begin); len(lines) == 0 || !strings.Contains(strings.Join(lines, "\n"), "refused: nobody listens") {
+		t.Errorf("why requests failed: %v", lines)
+	}
+	if verdict, _ := r.Linear(); verdict != porcupine.Ok {
+		t.Errorf("the history is no register's: %v", r.Lines())
+	}
+}
+
+// counterAPI has one ConfigMap, which is changed by who has read it last.
+func counterAPI() http.Handler {
+	var mu sync.Mutex
+	var have corev1.ConfigMap
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
+		var said corev1.ConfigMap
+		switch r.Method {
+		case http.MethodDelete:
+			have = corev1.ConfigMap{}
+		case http.MethodPost, http.MethodPut:
+			if err := json.NewDecoder(r.Body).Decode(&said); err != nil || said.ResourceVersion != have.ResourceVersion {
+				w.Header().Set("Content-Type", "application/json")
+				w.WriteHeader(http.StatusConflict)
+				_ = json.NewEncoder(w).Encode(apierrors.NewConflict(schema.GroupResource{Resource: "configmaps"}, said.Name, errors.New("it is another one")).Status())
+				return
+			}
+			have = said
+			have.ResourceVersion = "v" + have.Data["n"]
+		}
+		w.Header().Set("Content-Type", "application/json")
+		have.Kind, have.APIVersion = "ConfigMap", "v1"
+		_ = json.NewEncoder(w).Encode(&have)
+	})
 }
 
 // TestUnread: a span without answers ends with the next one, and two are two.
