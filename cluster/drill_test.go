@@ -77,6 +77,32 @@ func TestDrills(t *testing.T) {
 	fmt.Printf("REPORT TestDrills: %d drills on model machines, %d need more than those have\n", len(r.Drills), len(r.Skipped))
 }
 
+// TestDrillOfGrouped: a master that is halted and has a group of its own is made again by that,
+// and the drill waits for it and starts nothing.
+func TestDrillOfGrouped(t *testing.T) {
+	besideOthers(t)
+	c := newSick(t, 3)
+	c.mustUp(c.o.saysGroups(true))
+	before := c.ids()
+	r, err := c.drills(drill.Options{Names: []string{"master-halted"}})
+	c.must(err)
+	if len(r.Drills) != 1 || !r.Passed {
+		t.Errorf("%+v", r)
+	}
+	again := 0
+	for name, id := range c.ids() {
+		if id != before[name] {
+			again++
+		}
+	}
+	if again != 1 {
+		t.Errorf("%d masters have another machine", again)
+	}
+	c.whole(3)
+	c.allGrouped(c.o, 3)
+	c.nothingOfDrills()
+}
+
 // nothingOfDrills: neither a record nor a register is left.
 func (c *sickCluster) nothingOfDrills() {
 	c.t.Helper()

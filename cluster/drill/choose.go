@@ -39,6 +39,9 @@ func (f *Field) prepare(ctx context.Context, s *status.Status, x Scenario) (p Pl
 	if x.target == aMaster || x.target == aNode {
 		p.machines = []inventory.Object{p.On}
 	}
+	if x.failure == stops && f.kept(p.On) {
+		p.Scenario = x.ofKept()
+	}
 	p.arithmetic = reckon(s, x, p.names())
 	if why := p.refused(); why != "" && !f.Anyway {
 		return p, &refusal.Refused{
@@ -48,6 +51,9 @@ func (f *Field) prepare(ctx context.Context, s *status.Status, x Scenario) (p Pl
 	}
 	return p, f.can(ctx, p)
 }
+
+// kept tells that a master's own group makes its machine again.
+func (f *Field) kept(m inventory.Object) bool { return f.Have.OwnGroupOf(m).Name != "" }
 
 // anyway is the same drill without a refusal for what the cluster is or would be.
 func (f *Field) anyway(on, name string) cure.Command {

@@ -133,6 +133,9 @@ func (f *Field) startAgain(ctx context.Context, on inventory.Object) error {
 	case "", "RUNNING", "PROVISIONING", "STAGING":
 		return nil
 	}
+	if f.kept(on) { // who starts it would be in its group's way
+		return nil
+	}
 	defer f.Moved(on.Name) // its address may be another
 	return f.GCE.Instances(on.Zone).Start(ctx, on.Name)
 }

@@ -162,6 +162,13 @@ func Scenarios() []Scenario {
 	}
 }
 
+// ofKept is the scenario of a master that is halted and has a group of its own: it may be back
+// before anybody has found out that it was gone.
+func (s Scenario) ofKept() Scenario {
+	s.NotReady, s.Named, s.Undo = false, false, "its group makes the machine again"
+	return s
+}
+
 // Named is the scenario of the name.
 func Named(name string) (Scenario, bool) {
 	all := Scenarios()

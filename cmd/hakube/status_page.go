@@ -173,7 +173,6 @@ func addressLine(a cluster.AddressStatus) string {
 	return text + ", the API is not ready: " + firstLine(a.Why)
 }
 
-// behindBalancer is a master as the balancer sees it.
 // groupLines say who looks after masters' machines, where anybody does.
 func groupLines(w io.Writer, s *cluster.Status) {
 	by := map[string][]string{}
@@ -193,6 +192,7 @@ func groupLines(w io.Writer, s *cluster.Status) {
 	fmt.Fprintln(w)
 }
 
+// behindBalancer is a master as the balancer sees it.
 func behindBalancer(b *cluster.BalancerStatus, m cluster.MasterStatus) string {
 	if b == nil {
 		return "-"
