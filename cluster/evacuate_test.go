@@ -148,7 +148,7 @@ func TestEvacuateFailed(t *testing.T) {
 	besideOthers(t)
 	w, _ := newModelWorld(t)
 	o := w.operator()
-	w.mustUp(o.zones(t, "zones=b,c,d", "master-zones=b,c,d", "num-nodes=1"))
+	w.mustUp(o.zones(t, "zones=b,c,d", "master-zones=b,c,d", "num-nodes=1", "groups=false"))
 	w.fails(zoneB) // of the first-born
 	if _, err := o.PreviewEvacuate(t.Context(), string(zoneB), "", nil); err != nil {
 		t.Errorf("plan of it: %v", err)
@@ -174,7 +174,7 @@ func TestEvacuateGone(t *testing.T) {
 	besideOthers(t)
 	w, _ := newModelWorld(t)
 	o := w.operator()
-	w.mustUp(o.zones(t, "zones=b,c", "master-zones=b,c,d", "num-nodes=1"))
+	w.mustUp(o.zones(t, "zones=b,c", "master-zones=b,c,d", "num-nodes=1", "groups=false"))
 	name := o.want().Names.Replica(string(zoneD), 0)
 	if err := w.Client.Instances(string(zoneD)).Delete(t.Context(), name); err != nil {
 		t.Fatal(err)

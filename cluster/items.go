@@ -58,8 +58,16 @@ func (r *run) foundList(l *task.Lines) {
 	}
 	grouped.Machines(r.Task, l)
 	l.Beside(step.Forwarding(r.Task)...)
+	first := r.Master() // others that a run which was cut has begun come into the balancer once they serve
+	own := r.Grouped(first)
+	if own {
+		l.Beside(grouped.TrafficTo(r.Task, first)...) // of its group, which is there before its machine
+	}
 	r.stages[0] = len(l.Items)
-	l.Then(grouped.TrafficTo(r.Task, r.Others()...)...)
+	if !own {
+		l.Then(grouped.TrafficTo(r.Task, first)...)
+	}
+	l.Then(grouped.Watched(r.Task, first)...)
 	r.credentials(l)
 	r.poolMade(l)
 	l.Then(member.Rings{Env: r.Env, Of: r.Master()})

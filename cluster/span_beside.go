@@ -93,7 +93,7 @@ type founding struct {
 func (w *whole) staged() (f founding) {
 	items, at := w.first.items, w.first.stages
 	f.base, f.reached, f.rest = items[:at[0]], slices.Clone(items[at[0]:at[1]]), items[at[1]:len(items)-1]
-	var disks, machines, groups task.Lines
+	var ground, own, machines, groups task.Lines
 	for i, r := range w.ahead {
 		r.Want = r.Want.OfMasterType(w.first.Want.MasterType)
 		for _, it := range w.aheadItems[i] {
@@ -102,9 +102,12 @@ func (w *whole) staged() (f founding) {
 				continue
 			}
 			switch s.Object().Kind {
-			case inventory.Disk:
-				disks.Want = true
-				disks.Beside(earlier{s})
+			case inventory.Disk, inventory.OwnTemplate:
+				ground.Want = true
+				ground.Beside(earlier{s})
+			case inventory.OwnGroup:
+				own.Want = true
+				own.Beside(earlier{s})
 			case inventory.Instance:
 				machines.Want = true
 				machines.Beside(earlier{s})
@@ -114,7 +117,7 @@ func (w *whole) staged() (f founding) {
 			}
 		}
 	}
-	f.others = append(disks.Items, machines.Items...)
+	f.others = slices.Concat(ground.Items, own.Items, machines.Items)
 	for i, it := range slices.Backward(f.reached) {
 		if s, is := it.Step.(task.ObjectStep); is && s.Object().Kind == inventory.ManagedGroup {
 			f.reached = slices.Insert(f.reached, i+1, groups.Items...)

@@ -36,17 +36,23 @@ func TestSpanBeside(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	machines, groups := 0, 0
+	machines, groups, own := 0, 0, 0
 	for i, s := range done {
+		if strings.HasPrefix(s, "group of kubernetes-master") && strings.HasSuffix(s, " makes it again") {
+			own++
+		}
 		if strings.HasPrefix(s, "machine ") && i < at(" in etcd ring ") {
 			machines++
 		}
-		if strings.HasPrefix(s, "group ") && i < at(" in etcd ring ") {
+		if strings.HasPrefix(s, "group kubernetes-minion") && i < at(" in etcd ring ") {
 			groups++
 		}
 	}
 	if machines != 3 || groups != 3 {
 		t.Errorf("%d masters' machines and %d groups before a master joined:\n%s", machines, groups, strings.Join(done, "\n"))
+	}
+	if own != 3 {
+		t.Errorf("groups of %d masters make them again:\n%s", own, strings.Join(done, "\n"))
 	}
 	if rule := at("forwarding rule "); rule < 0 || rule > at("machine kubernetes-master-") || at("off the master") >= 0 {
 		t.Errorf("the address was not on the balancer before the second master, or moved:\n%s", strings.Join(done, "\n"))
@@ -101,7 +107,7 @@ func TestSpanBesideFails(t *testing.T) {
 		refused := 0
 		w.mu.Lock()
 		w.fault = func(r *http.Request) emulator.Fault {
-			if r.Method != http.MethodPost || !strings.HasSuffix(r.URL.Path, "/zones/"+zoneC+"/instances") || refused == times {
+			if r.Method != http.MethodPost || !strings.Contains(r.URL.Path, "/zones/"+zoneC+"/instanceGroupManagers/kubernetes-master-") || !strings.HasSuffix(r.URL.Path, "/createInstances") || refused == times {
 				return emulator.Fault{}
 			}
 			refused++

@@ -72,6 +72,10 @@ func (c *Cluster) judged(ctx context.Context, h hold, act action) (w *whole, err
 	if w.founds, err = w.isToFound(ctx); err != nil {
 		return w, err
 	}
+	if w.founds && !c.settings.Says("HAKUBE_MASTER_GROUPS") { // of masters that are there it is as it is
+		w.Cluster = w.command(c.settings)
+		w.settings.MasterGroups = true
+	}
 	w.lookAhead()
 	first := w.command(w.First(w.settings))
 	if w.founds {

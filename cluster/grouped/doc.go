@@ -8,7 +8,9 @@
 // A group acts on a machine that is not there or does not run, and on nothing else: it has
 // no health check. An API that is sick is sick on all masters at once where quorum is lost or
 // the disk of one is slow, and three groups that make their machines again for that would
-// take away the very quorum that heals it.
+// take away the very quorum that heals it. A check of less, that the machine answers at all,
+// goes through a firewall, and fails for all at once when somebody takes its rule away. No group
+// knows of another, so nothing would keep them from acting on two masters at once.
 //
 // A group lives as long as its machine does: hakube makes both, and takes both away. While a
 // master is added, or made again, and before it is removed, its group is told to leave it

@@ -39,7 +39,10 @@ func DecideBalancer(r *task.Task) {
 // has left its group.
 const drainLimit = 10 * time.Second
 
-// How the health check asks: a master that halts is found out in two rounds.
+// How the health check asks: a master that halts is found out in two rounds. One whose API server
+// was killed refuses new connections until then, which nothing but asking again spares a client. Quicker
+// checks would take out masters that are merely busy; and the connections that a sick one has
+// stay with it, as Google's balancer does by default, since one that ends in order answers them.
 const (
 	CheckEvery   = 2 // seconds
 	CheckTimeout = 2 // seconds

@@ -30,10 +30,11 @@ func benchLatency(x *bench) {
 }
 
 // chain is what no order can do beside each other of a cluster with nodes: machines are in
-// the subnetwork, the balancer sends to a machine, and nodes are told what only a control
+// the subnetwork, a master's is made by its group, and nodes are told what only a control
 // plane that runs knows.
 var chain = []string{
-	"addresses.insert", "networks.insert", "subnetworks.insert", "instances.insert", "instanceGroups.addInstances",
+	"addresses.insert", "networks.insert", "subnetworks.insert",
+	"instanceTemplates.insert", "instanceGroupManagers.insert", "instanceGroupManagers.createInstances", "instances.insert",
 	"instanceTemplates.insert", "instanceGroupManagers.insert", "instances.insert",
 }
 
