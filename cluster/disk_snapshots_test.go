@@ -192,7 +192,7 @@ func TestDiskSnapshotsOfAll(t *testing.T) {
 	w, _ := newModelWorld(t)
 	o := w.operator()
 	shell := func(more map[string]string) *operator { return o.shell(t, more) }
-	w.mustUp(shell(map[string]string{"HAKUBE_ZONES": "europe-west1-b,europe-west1-c,europe-west1-d", "HAKUBE_MASTER_COUNT": "3", "HAKUBE_NODE_COUNT": "1", "HAKUBE_DISK_SNAPSHOTS": "daily"}))
+	w.mustUp(shell(map[string]string{"HAKUBE_ZONES": "europe-west1-b,europe-west1-c,europe-west1-d", "HAKUBE_MASTER_COUNT": "3", "HAKUBE_MASTER_GROUPS": "false", "HAKUBE_NODE_COUNT": "1", "HAKUBE_DISK_SNAPSHOTS": "daily"}))
 	all := func() {
 		t.Helper()
 		if got := slices.Collect(maps.Values(w.policies())); len(got) != 3 || slices.ContainsFunc(got, func(p string) bool { return p != "kubernetes-master-snapshots" }) {
