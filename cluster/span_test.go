@@ -67,17 +67,9 @@ func inFull(letters string) string {
 // spanRecord is what the address keeps of how the cluster was begun.
 var spanRecord = regexp.MustCompile(` (hakube-(span|nodes-[a-z0-9-]+)|HAKUBE_LOAD_BALANCER)=[^ "]*`)
 
-// backends are those of a balancer, in the order in which they came.
-var backends = regexp.MustCompile(`"backends":\[\{(.*?)\}\]`)
-
 // birthless is a picture without that: it says which command it was.
 func birthless(picture []string) (list []string) {
 	for _, line := range picture {
-		line = backends.ReplaceAllStringFunc(line, func(text string) string {
-			all := strings.Split(backends.FindStringSubmatch(text)[1], "},{")
-			slices.Sort(all)
-			return strings.Join(all, " ")
-		})
 		list = append(list, spanRecord.ReplaceAllString(line, ""))
 	}
 	return list
