@@ -537,7 +537,7 @@ func (m matrixMode) follow(w *world, o, eye *operator, u undisturbed) {
 	}
 	if now := w.picture(eye); !cmp.Equal(now, u.end) {
 		if !cmp.Equal(now, u.start) && !m.partly {
-			w.t.Errorf("what status named leads elsewhere (-start +this):\n%s", shorter(u.start, now))
+			w.t.Errorf("what status named leads elsewhere (-start +this):\n%s\n(-undisturbed +this):\n%s", shorter(u.start, now), shorter(u.end, now))
 		}
 		m.again(w, o)
 	}

@@ -43,6 +43,11 @@ func (c *Cluster) upPlain(ctx context.Context, h hold, report func(plan.Event)) 
 	if err := r.walk(ctx, items, report); err != nil {
 		return nil, err
 	}
+	for id := range r.Have.Holder.Growing { // what a run that was cut has noted of a pool, and it got there
+		if _, on := r.Have.Growing(id, r.Have.Holder.Growing); !on {
+			h.lease.Done(inventory.GrowthKey(id))
+		}
+	}
 	return r.summary(), nil
 }
 
