@@ -261,11 +261,12 @@ func (r *Register) write(ctx context.Context) {
 	}
 }
 
-// transient tells whether somebody else may answer what this one did not.
+// transient tells whether somebody else may answer what this one did not: an API server that has just
+// started knows nobody's roles for a moment, and forbids what they allow.
 func transient(err error) bool {
 	return utilnet.IsConnectionRefused(err) || utilnet.IsConnectionReset(err) || utilnet.IsProbableEOF(err) || utilnet.IsTimeout(err) ||
 		errors.Is(err, syscall.EHOSTUNREACH) || apierrors.IsTimeout(err) || apierrors.IsServerTimeout(err) || apierrors.IsTooManyRequests(err) ||
-		apierrors.IsServiceUnavailable(err) || apierrors.IsInternalError(err)
+		apierrors.IsServiceUnavailable(err) || apierrors.IsInternalError(err) || apierrors.IsForbidden(err)
 }
 
 // reason is why there was no answer, without what differs each time.
