@@ -17,21 +17,15 @@ import (
 
 // TestRealBackup takes a backup of a real cluster, and brings the cluster back to it: on
 // the master itself, after an operator's error; and after the loss of the only master's
-// machine and disk, out of a bucket, and of a snapshot of the disk. Secrets can be read, the node is Ready again by itself, and it and its
+// machine and disk, to one that the master has made by itself in a bucket, and of a snapshot of the disk. Secrets can be read, the node is Ready again by itself, and it and its
 // pods were not touched meanwhile.
 func TestRealBackup(t *testing.T) {
 	g := &grown{walk: newWalk(t), nodes: 1, masters: map[string]string{}}
-	key, err := age.GenerateX25519Identity()
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir := t.TempDir()
-	identity, file := filepath.Join(dir, "key"), filepath.Join(dir, "backup")
-	if err := os.WriteFile(identity, []byte(key.String()+"\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	g.walk.env = append(g.walk.env, "NUM_NODES=1", "HAKUBE_BACKUP_RECIPIENTS="+key.Recipient().String(), "HAKUBE_BACKUP_IDENTITY="+identity)
+	g.restorable(t)
+	file := filepath.Join(t.TempDir(), "backup")
 	g.ok(t, "local", "start", "--machines=real")
+	g.keepsBackups(t)
+	var counted *counter
 	began, kept := "", "" // the latter in a bucket
 	for _, step := range []struct {
 		name string
@@ -41,7 +35,7 @@ func TestRealBackup(t *testing.T) {
 			g.hakube(t, "up", zoneB)
 			g.kubectl(t, "create", "configmap", "written-before")
 			g.kubectl(t, "create", "secret", "generic", "kept", "--from-literal=key=value")
-			eventually(t, settled, "the node runs kube-proxy", func() error {
+			eventually(t, 2*time.Minute, "the node runs kube-proxy", func() error {
 				if began = g.proxy(t); began == "" {
 					return errors.New("its container is not there yet")
 				}
@@ -50,15 +44,17 @@ func TestRealBackup(t *testing.T) {
 			begin := time.Now()
 			t.Logf("%s", g.ok(t, "backup", "--to="+file).stdout)
 			t.Logf("the backup took %s", time.Since(begin).Round(time.Second))
-			g.http(t, http.MethodPost, g.status(t).Endpoint+"/storage/v1/b?project="+g.project, `{"name":"backups","location":"EU"}`)
 			kept, _, _ = strings.Cut(g.ok(t, "backup", "--to=gs://backups/of").stdout, ": ")
 			if list := g.ok(t, "backups", "gs://backups/of").stdout; !strings.Contains(list, kept) || !strings.Contains(list, " yes") {
 				t.Errorf("the bucket has\n%s", list)
 			}
-			g.valid(t, "--backup-to=gs://backups/of", "--backup-max-age=1h")
-			if left := g.on(t, master, "ls", "/mnt/disks/master-pd"); strings.Contains(left, "backup") {
-				t.Errorf("left on the master is %s", left)
-			}
+			g.ok(t, "validate", "--backup-to=gs://backups/of", "--backup-max-age=1h")
+			eventually(t, 2*time.Minute, "nothing of a backup is left on the master", func() error {
+				if left := g.on(t, master, "ls", "/mnt/disks/master-pd"); strings.Contains(left, "backup") {
+					return errors.New(left) // the master makes some by itself
+				}
+				return nil
+			})
 		}},
 		{"an operator's error", func(t *testing.T) {
 			g.kubectl(t, "delete", "configmap", "written-before")
@@ -66,16 +62,24 @@ func TestRealBackup(t *testing.T) {
 			g.restored(t, file)
 		}},
 		{"the master and its disk are lost", func(t *testing.T) {
+			counted = g.counter(t)
+			g.newestSince(t, time.Now())
+			if b := g.cluster(t).Backup; b.Every != "1m" {
+				t.Errorf("they make one every %q", b.Every)
+			}
 			g.lose(t, master, zoneB)
-			g.restored(t, kept)                                                          // out of the bucket
-			eventually(t, settled, "the node's pod is the one of before", func() error { // which its kubelet tells the API of the backup
+			counted.end()
+			newest, made := g.newestSince(t, time.Time{})
+			g.restored(t, newest)
+			counted.judge(t, g, made)
+			eventually(t, 2*time.Minute, "the node's pod is the one of before", func() error { // which its kubelet tells the API of the backup
 				if now := g.proxy(t); now != began {
 					return fmt.Errorf("it is %s, before %s", now, began)
 				}
 				return nil
 			})
-			g.valid(t)
-			g.nothingToDo(t, "--zone="+zoneB)
+			g.ok(t, "validate", "--wait=3m")
+			g.ok(t, "plan", "up", "--zone="+zoneB, "--exit-code")
 		}},
 		{"they are lost again, but for a snapshot of the disk", func(t *testing.T) {
 			g.ok(t, "up", "--zone="+zoneB, "--disk-snapshots=hourly")
@@ -84,7 +88,7 @@ func TestRealBackup(t *testing.T) {
 				t.Errorf("the disk is %s", got)
 			}
 			g.http(t, http.MethodPost, disk+"/createSnapshot", `{"name":"by-hand"}`) // the next full hour may be far
-			eventually(t, settled, "the snapshot can be used", func() error {
+			eventually(t, 2*time.Minute, "the snapshot can be used", func() error {
 				if list := g.ok(t, "backups", "snapshot://").stdout; !strings.Contains(list, "snapshot://by-hand") || !strings.Contains(list, "tried") {
 					return errors.New(list)
 				}
@@ -93,8 +97,8 @@ func TestRealBackup(t *testing.T) {
 			g.kubectl(t, "create", "configmap", "written-since")
 			g.lose(t, master, zoneB)
 			g.restored(t, "snapshot://by-hand")
-			g.valid(t)
-			g.nothingToDo(t, "--zone="+zoneB)
+			g.ok(t, "validate", "--wait=3m")
+			g.ok(t, "plan", "up", "--zone="+zoneB, "--exit-code")
 			g.ok(t, "up", "--zone="+zoneB, "--disk-snapshots=none")
 		}},
 	} {
@@ -103,6 +107,20 @@ func TestRealBackup(t *testing.T) {
 		}
 	}
 	g.ok(t, "down", "--zone="+zoneB, "--yes")
+}
+
+// restorable has backups made for a key, and restored with it.
+func (g *grown) restorable(t *testing.T) {
+	t.Helper()
+	key, err := age.GenerateX25519Identity()
+	if err != nil {
+		t.Fatal(err)
+	}
+	identity := filepath.Join(t.TempDir(), "key")
+	if err := os.WriteFile(identity, []byte(key.String()+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	g.walk.env = append(g.walk.env, "NUM_NODES=1", "HAKUBE_BACKUP_RECIPIENTS="+key.Recipient().String(), "HAKUBE_BACKUP_IDENTITY="+identity)
 }
 
 // proxy is the container of kube-proxy on the machine that is no master.
