@@ -213,6 +213,9 @@ func typed() []spell {
 				must(t, s.client(t).Addresses().SetLabels(context.Background(), a.GetName(), a.GetLabelFingerprint(), map[string]string{"hakube": "kubernetes", "hakube-rotation": "service-account-key_1000"}))
 				s.ok(t, "rotate", "--kubeconfig="+filepath.Join(t.TempDir(), "kubeconfig"), "service-account-key")
 			}, call: []string{"status", kubeconfig}, after: map[string]string{"Distrust": "$H validate"}},
+			{kinds: []string{"Same"}, make: func(t *testing.T, s *shell) {
+				s.ok(t, "rotate", "--kubeconfig="+filepath.Join(t.TempDir(), "kubeconfig"), "service-account-key")
+			}, call: []string{"rotate", kubeconfig, "--distrust", "service-account-key"}, after: map[string]string{"Same": "$H rotate --distrust service-account-key"}}, // once it is done it does not ask
 		}},
 		{name: "snapshot", slips: []slip{
 			{kinds: []string{"RestoreSnapshot"}, make: func(t *testing.T, s *shell) {

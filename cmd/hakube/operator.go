@@ -172,7 +172,11 @@ func rotateCommand(u *ui) *cli.Command {
 // rotation reads the command line of a rotation, or of a plan of one.
 func (u *ui) rotation(c *cli.Context, does doing) (s cluster.Settings, of string, cl *cluster.Cluster, err error) {
 	u.json, u.changes = c.Bool("json"), does != looking
-	u.called.by(c, c.Args().Slice()...)
+	words := c.Args().Slice()
+	if c.Bool(distrusts) {
+		words = append([]string{"--" + distrusts}, words...)
+	}
+	u.called.by(c, words...)
 	switch what := c.Args().First(); {
 	case what == "":
 		return s, "", nil, usageError{errors.New("name what to rotate: " + rotateArgs)}
