@@ -33,11 +33,11 @@ as_exchanged() {
 # trust_pinned has a node that has just joined trust that authority alone which it was told to
 # find: cluster-info has both as long as there are nodes of the one before.
 trust_pinned() {
-	local ca=/etc/kubernetes/pki/ca.crt sum
-	if [[ $(certificates_in "$ca") -lt 2 ]]; then return; fi
-	sum=$(openssl x509 -noout -pubkey -in "$ca" | openssl pkey -pubin -outform DER | sha256sum)
+	local pinned=/etc/kubernetes/pki/ca.crt sum
+	if [[ $(certificates_in "$pinned") -lt 2 ]]; then return; fi
+	sum=$(openssl x509 -noout -pubkey -in "$pinned" | openssl pkey -pubin -outform DER | sha256sum)
 	if [[ sha256:${sum%% *} != "$CA_HASH" ]]; then return; fi
-	put "$ca" <<<"$(openssl x509 -in "$ca")"
-	trust_in /etc/kubernetes/kubelet.conf "$ca"
+	put "$pinned" <<<"$(openssl x509 -in "$pinned")"
+	trust_in /etc/kubernetes/kubelet.conf "$pinned"
 	systemctl restart kubelet.service
 }
