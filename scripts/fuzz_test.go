@@ -8,7 +8,7 @@ import (
 
 // line is all that a master's keys may add to the script that is run as root
 // on another one.
-var keyLine = regexp.MustCompile(`^(key (kubernetes|etcd)/pki/[a-z-]+\.(crt|key|pub) [A-Za-z0-9+/=]*|version v[0-9A-Za-z.+-]+|printf '\{"imported":%d\}\\n' "\$count")?$`)
+var keyLine = regexp.MustCompile(`^((key|authority) (kubernetes|etcd)/pki/[a-z-]+\.(crt|key|pub) [A-Za-z0-9+/=]*|version v[0-9A-Za-z.+-]+|printf '\{"imported":%d\}\\n' "\$count")?$`)
 
 // FuzzImportKeys renders what a master answered into a script: nothing of it
 // gets there but names, base64 and a version.

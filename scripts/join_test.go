@@ -34,7 +34,7 @@ func (g *guest) fails(why, commands string) {
 func TestDiskDecidesWhetherToJoin(t *testing.T) {
 	const run = `
 for f in mount_disk start_fetching set_up_network start_runtime need write_kubeadm pull_images clear_half_founding start_etcd \
-	follow_address api_is_ready approve_kubelets phase; do eval "$f() { :; }"; done
+	follow_address api_is_ready approve_kubelets phase keep_backups; do eval "$f() { :; }"; done
 prepare_to_join() { echo join; }
 restore_control_plane() { echo restore; }
 found_control_plane() { echo found; }
