@@ -241,6 +241,9 @@ func (w *whole) leave(ctx context.Context, act action) error {
 	if err := w.quorate(s); err != nil {
 		return err
 	}
+	if err := w.allVote(s); err != nil && !is {
+		return err
+	}
 	if err := w.somewhere(ctx, wish.Leave, there); err != nil {
 		return err
 	}
@@ -309,6 +312,26 @@ func (w *whole) quorate(s *rings.Survey) error {
 		return &refusal.Refused{
 			Why:  fmt.Sprintf("etcd ring %s has no quorum, so nobody can be taken into it or out of it (%s):\n%v", ring, s.QuorumText(ring), s.Why()),
 			Cure: cure.Hints(append(hints, cure.Hint("then run it again", cure.Same()))...),
+		}
+	}
+	return nil
+}
+
+// allVote refuses to begin while a master elsewhere is half made or half removed: it would be
+// counted as one of those that stay, and one whose member the rings have removed does not come
+// back by being asked to join.
+func (w *whole) allVote(s *rings.Survey) error {
+	names := w.base.Want.Names
+	ofOthers := func(o inventory.Object) bool { return o.Role != inventory.RoleMasterDisk } // volumes
+	for _, o := range slices.Concat(w.base.Have.Masters(names), slices.DeleteFunc(w.base.Have.Of(inventory.Disk), ofOthers)) {
+		in := func(ring string) bool {
+			return slices.ContainsFunc(s.Voters(ring), func(v replicate.Voter) bool { return v.Name == o.Name || names.DiskOf(v.Name) == o.Name })
+		}
+		if o.Zone != w.leaves.Zone && !slices.ContainsFunc(rings.Names, in) {
+			return &refusal.Refused{
+				Why:  fmt.Sprintf("%s in %s is of a master that votes in no etcd ring: it is half made or half removed, and would be counted as one that stays", o.Name, o.Zone),
+				Cure: cure.Hints(cure.Hint("see what ends that", cure.Status()), cure.Hint("then run it again", cure.Same())),
+			}
 		}
 	}
 	return nil
