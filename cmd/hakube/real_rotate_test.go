@@ -4,6 +4,8 @@ package main
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -138,4 +140,81 @@ func (g *grown) rotateTokens(t *testing.T, r *register, masters []string) {
 	taken("a new one in a Secret", copied(), "200")
 	g.kubectl(t, "delete", "secret", "copied")
 	g.valid(t)
+}
+
+// rotateCA: masters and their kubelets are by another authority, and nodes, pods and a kubeconfig
+// of before go on. What it returns ends that, once nodes are made again.
+func (g *grown) rotateCA(t *testing.T, r *register, masters []string) (distrust func()) {
+	t.Helper()
+	text, err := os.ReadFile(g.kubeconfig)
+	must(t, err)
+	old := filepath.Join(t.TempDir(), "kubeconfig")
+	must(t, os.WriteFile(old, text, 0o600))
+	ofBefore := func() result { return g.command(t, g.kubectlPath, "--kubeconfig="+old, "get", "nodes") }
+	on := func(i int, command string) string {
+		name := "kubernetes-master"
+		if i > 0 {
+			name = g.masters[masters[i]]
+		}
+		return strings.TrimSpace(g.onIn(t, masters[i], name, "bash", "-c", command))
+	}
+	const subject = "openssl x509 -noout -subject -nameopt RFC2253 -in /etc/kubernetes/pki/ca.crt"
+	rotate := func(args ...string) {
+		t.Helper()
+		begin := time.Now()
+		var s cluster.Summary
+		decode(t, g.ok(t, append([]string{"rotate", "--json", "--yes"}, args...)...).stdout, &s)
+		failed, answered := r.Failed(begin)
+		report(t, "rotate %s: %d masters in %.0f s; %d of %d requests failed, longest stall %.1f s; the API's /readyz failed for %.1f s at most",
+			strings.Join(args, " "), len(s.Rotated), time.Since(begin).Seconds(), failed, failed+answered, r.Stall(begin).Seconds(), s.Dark.Longest)
+		if len(s.Rotated) != len(masters) {
+			t.Errorf("rotated are %v", s.Rotated)
+		}
+	}
+	was, nodes := on(0, subject), g.readyNodes(t)
+	rotate("ca")
+	for i := range masters {
+		if now := on(i, subject); now == was || now != on(0, subject) {
+			t.Errorf("the authority of master %d is %s, and was %s", i, now, was)
+		}
+		for _, what := range []string{"server", "client"} { // the kubelet's own
+			file := "/var/lib/kubelet/pki/kubelet-" + what + "-current.pem" // that of a server is the kubelet's own by default
+			on(i, "test "+what+" = server -a ! -e "+file+" || openssl verify -CAfile /etc/kubernetes/pki/ca-signing.crt "+file)
+		}
+	}
+	if x := ofBefore(); x.code != 0 {
+		t.Errorf("a kubeconfig of before: %s", x.stderr)
+	}
+	eventually(t, time.Minute, "all nodes are Ready", func() error {
+		if now := g.readyNodes(t); len(now) != len(nodes) {
+			return fmt.Errorf("Ready are %v, were %v", now, nodes)
+		}
+		return nil
+	})
+	g.logs(t)
+	if x := g.run(t, "rotate", "--distrust", "--yes", "ca"); x.code != 1 || !strings.Contains(x.stderr, "know the certificate authority of before alone") {
+		t.Errorf("distrusted while nodes are of before: %d %s", x.code, x.stderr)
+	}
+	g.ok(t, "validate", "--wait=2m")
+	return func() {
+		t.Helper()
+		if x := ofBefore(); x.code != 0 {
+			t.Errorf("a kubeconfig of before, when nodes are new: %s", x.stderr)
+		}
+		rotate("--distrust", "ca")
+		if x := ofBefore(); x.code == 0 {
+			t.Error("a kubeconfig of before is let in, and takes who shows a certificate by another authority")
+		}
+		g.logs(t)
+		g.ok(t, "validate", "--wait=2m")
+	}
+}
+
+// logs: an API server and a node's kubelet take each other.
+func (g *grown) logs(t *testing.T) {
+	t.Helper()
+	eventually(t, time.Minute, "a node's kubelet tells a pod's log", func() error {
+		_, err := g.tryKubectl(t, "logs", "deployment/budgeted", "--tail=1")
+		return err
+	})
 }
