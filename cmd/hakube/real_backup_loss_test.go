@@ -145,7 +145,7 @@ func TestRealBackupOfThree(t *testing.T) {
 	g.restorable(t)
 	g.ok(t, "local", "start", "--machines=real")
 	g.keepsBackups(t)
-	g.walk.env = slices.DeleteFunc(withoutZone(g.walk.env), func(kv string) bool { return strings.HasPrefix(kv, "NUM_NODES=") }) // the number is one of all zones
+	g.walk.env = slices.DeleteFunc(withoutZone(g.walk.env), func(kv string) bool { return strings.HasPrefix(kv, "NUM_NODES=") })              // the number is one of all zones
 	g.ok(t, "up", "--zones="+strings.Join([]string{zoneB, zoneC, zoneD}, ","), "--master-count=3", "--node-count=1", "--master-groups=false") // a group would make a machine again before its disk is gone
 	g.runBusybox(t, "untouched", `{}`)
 	container := func() string {
