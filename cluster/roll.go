@@ -9,13 +9,10 @@ import (
 	"hakube/cluster/lease"
 	"hakube/cluster/plan"
 	"hakube/cluster/preflight"
-	"hakube/cluster/refusal"
 	"hakube/cluster/repair"
 	"hakube/cluster/roll"
-	"hakube/cluster/schedule"
 	"hakube/cluster/settings"
 	"hakube/cluster/status"
-	"hakube/cluster/task"
 	"hakube/cluster/upgrade"
 	"hakube/scripts/cure"
 )
@@ -199,34 +196,8 @@ func (w *walkOfRoll) judgeMasters(ctx context.Context) (err error) {
 	if w.only {
 		p.OnlyGroups()
 	}
-	var no refusal.Blockers
-	if len(p.Rolls) > 0 {
-		if no, err = schedule.Ready(ctx, w.base.Env, p.Rolls[0].Want.Settings, w.settings.Says(settings.OfSchedule[0])); err != nil {
-			return no.Besides(err)
-		}
-	}
-	var tasks []*task.Task
-	for _, m := range p.Rolls {
-		x := roll.Of(w.base.Task, m)
-		tasks = append(tasks, x)
-		found, err := preflight.FitToRoll(ctx, x, m.Object)
-		if err == nil {
-			err = preflight.Groupable(x)
-		}
-		if err != nil {
-			return no.Besides(err)
-		}
-		no = append(no, found...)
-	}
-	more, err := preflight.RoomForGroups(ctx, tasks)
-	if no = append(no, more...); err != nil {
-		return no.Besides(err)
-	}
-	if len(no) == 0 && len(p.Rolls) > 0 {
-		err = preflight.Fit(ctx, w.base.Task)
-	}
 	w.masters = p
-	return no.Besides(err)
+	return p.Fit(ctx, w.base.Task, w.settings.Says(settings.OfSchedule[0]))
 }
 
 // enter has its parts look into the region of the cluster, which no setting need name.

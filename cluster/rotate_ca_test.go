@@ -161,39 +161,26 @@ func TestRotateCAStops(t *testing.T) {
 	} {
 		t.Run(stage, func(t *testing.T) {
 			t.Parallel()
-			var mu sync.Mutex
-			fails := true
-			c := sickOf(t, watchedModel(t, func(a etcdtest.Asked) etcdtest.Fault {
-				mu.Lock()
-				defer mu.Unlock()
-				return etcdtest.Fault{Fail: fails && a.Script == "authority" && a.Args[0] == stage && a.Machine != "kubernetes-master"}
-			}), 2)
-			old := c.entry()
-			_, err := c.o.Rotate(t.Context(), inventory.RotateCA, c.events())
-			if stage == "alone" {
-				c.must(err)
-				_, err = c.o.again(func(s *settings.Settings) { s.Zone = "" }).Roll(t.Context(), false, c.events())
-				c.must(err)
+			var old kube.Entry
+			c := stoppedAt(t, "authority", stage, func(c *sickCluster) error {
 				old = c.entry()
-				_, err = c.o.Rotate(t.Context(), inventory.DistrustCA, c.events())
-			}
-			if err == nil || !strings.Contains(err.Error(), "a fault that was asked for") {
-				t.Fatalf("it ended with %v", err)
-			}
-			mu.Lock()
-			fails = false
-			mu.Unlock()
+				_, err := c.o.Rotate(t.Context(), inventory.RotateCA, c.events())
+				if stage == "alone" {
+					c.must(err)
+					_, err = c.o.again(func(s *settings.Settings) { s.Zone = "" }).Roll(t.Context(), false, c.events())
+					c.must(err)
+					old = c.entry()
+					_, err = c.o.Rotate(t.Context(), inventory.DistrustCA, c.events())
+				}
+				return err
+			})
 			c.must(c.knows(old))
-			s, err := c.o.Status(t.Context())
-			c.must(err)
 			command := map[bool]string{false: "hakube rotate ca", true: "hakube rotate --distrust ca"}[stage == "alone"]
-			if want := strings.ReplaceAll(says, "B;", c.names[1]+";"); len(s.Unfinished) != 1 || s.Unfinished[0].Step != want || s.Unfinished[0].Command != command {
-				t.Fatalf("unfinished: %+v, want %q", s.Unfinished, want)
-			}
+			c.leftUndone(strings.ReplaceAll(says, "B;", c.names[1]+";"), command)
 			third := c.mustUp(c.o.replica(zoneD)).Replica
 			c.names, c.zones = append(c.names, third), append(c.zones, string(zoneD))
 			c.must(c.knows(old))
-			c.must(c.follow(c.o, s.Unfinished[0].Command))
+			c.must(c.follow(c.o, command))
 			c.must(c.knows(old))
 			now := c.guest(0).Authorities()
 			for i := range c.names {

@@ -71,6 +71,36 @@ func watchedModel(t *testing.T, told func(etcdtest.Asked) etcdtest.Fault) *world
 	return w
 }
 
+// stoppedAt is a cluster of two masters, of which the second failed at a stage of a rotation's
+// script: run ended with that. From then on it does not.
+func stoppedAt(t *testing.T, script, stage string, run func(*sickCluster) error) *sickCluster {
+	t.Helper()
+	var mu sync.Mutex
+	fails := true
+	c := sickOf(t, watchedModel(t, func(a etcdtest.Asked) etcdtest.Fault {
+		mu.Lock()
+		defer mu.Unlock()
+		return etcdtest.Fault{Fail: fails && a.Script == script && a.Args[0] == stage && a.Machine != "kubernetes-master"}
+	}), 2)
+	if err := run(c); err == nil || !strings.Contains(err.Error(), "a fault that was asked for") {
+		t.Fatalf("it ended with %v", err)
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	fails = false
+	return c
+}
+
+// leftUndone: status names one thing that is half done, and the command that ends it.
+func (c *sickCluster) leftUndone(step, command string) {
+	c.t.Helper()
+	s, err := c.o.Status(c.t.Context())
+	c.must(err)
+	if len(s.Unfinished) != 1 || s.Unfinished[0].Step != step || s.Unfinished[0].Command != command {
+		c.t.Fatalf("unfinished: %+v, want %q", s.Unfinished, step)
+	}
+}
+
 // TestRotateEncryptionKey: at each step each master reads what any of them writes, in the end
 // nothing is by the old key, and all masters have the same one alone; once more is another one.
 func TestRotateEncryptionKey(t *testing.T) {
@@ -147,27 +177,16 @@ func TestRotateEncryptionKeyStops(t *testing.T) {
 	for stage, says := range stages {
 		t.Run(stage, func(t *testing.T) {
 			t.Parallel()
-			var mu sync.Mutex
-			fails := true
-			c := sickOf(t, watchedModel(t, func(a etcdtest.Asked) etcdtest.Fault {
-				mu.Lock()
-				defer mu.Unlock()
-				return etcdtest.Fault{Fail: fails && a.Script == "encryption-key" && a.Args[0] == stage && a.Machine != "kubernetes-master"}
-			}), 2)
-			all := c.eachMaster()
-			all.use("before")
-			if _, err := c.o.Rotate(t.Context(), inventory.RotateEncryptionKey, c.events()); err == nil || !strings.Contains(err.Error(), "a fault that was asked for") {
-				t.Fatalf("it ended with %v", err)
-			}
-			mu.Lock()
-			fails = false
-			mu.Unlock()
+			var all *eachMaster
+			c := stoppedAt(t, "encryption-key", stage, func(c *sickCluster) error {
+				all = c.eachMaster()
+				all.use("before")
+				_, err := c.o.Rotate(t.Context(), inventory.RotateEncryptionKey, c.events())
+				return err
+			})
 			all.use("stopped")
-			s, err := c.o.Status(t.Context())
-			c.must(err)
-			if want := "a rotation of encryption-key is not done: " + strings.ReplaceAll(says, "kubernetes-master-B", c.names[1]); len(s.Unfinished) != 1 || s.Unfinished[0].Step != want || s.Unfinished[0].Command != "hakube rotate encryption-key" {
-				t.Fatalf("unfinished: %+v, want %q", s.Unfinished, want)
-			}
+			const command = "hakube rotate encryption-key"
+			c.leftUndone("a rotation of encryption-key is not done: "+strings.ReplaceAll(says, "kubernetes-master-B", c.names[1]), command)
 			if v, err := c.o.Validate(t.Context()); err != nil || v.Valid {
 				t.Errorf("valid: %+v, %v", v, err)
 			}
@@ -183,7 +202,7 @@ func TestRotateEncryptionKeyStops(t *testing.T) {
 			all = c.eachMaster()
 			all.written = written
 			all.use("with another master")
-			c.must(c.follow(c.o, s.Unfinished[0].Command))
+			c.must(c.follow(c.o, command))
 			all.use("after")
 			for i := range c.names {
 				if got := c.guest(i).Encryption(); !slices.Equal(got, []string{key}) {

@@ -133,35 +133,21 @@ func TestRotateServiceAccountKeyStops(t *testing.T) {
 	} {
 		t.Run(stage, func(t *testing.T) {
 			t.Parallel()
-			var mu sync.Mutex
-			fails := true
-			c := sickOf(t, watchedModel(t, func(a etcdtest.Asked) etcdtest.Fault {
-				mu.Lock()
-				defer mu.Unlock()
-				return etcdtest.Fault{Fail: fails && a.Script == "service-account-key" && a.Args[0] == stage && a.Machine != "kubernetes-master"}
-			}), 2)
-			_, err := c.o.Rotate(t.Context(), inventory.RotateTokenKey, c.events())
-			if stage == "alone" {
-				c.must(err)
-				_, err = c.o.Rotate(t.Context(), inventory.DistrustTokenKey, c.events())
-			}
-			if err == nil || !strings.Contains(err.Error(), "a fault that was asked for") {
-				t.Fatalf("it ended with %v", err)
-			}
-			mu.Lock()
-			fails = false
-			mu.Unlock()
+			c := stoppedAt(t, "service-account-key", stage, func(c *sickCluster) error {
+				_, err := c.o.Rotate(t.Context(), inventory.RotateTokenKey, c.events())
+				if stage == "alone" {
+					c.must(err)
+					_, err = c.o.Rotate(t.Context(), inventory.DistrustTokenKey, c.events())
+				}
+				return err
+			})
 			c.tokensTaken("stopped")
-			s, err := c.o.Status(t.Context())
-			c.must(err)
 			command := map[bool]string{false: "hakube rotate service-account-key", true: "hakube rotate --distrust service-account-key"}[stage == "alone"]
-			if want := strings.ReplaceAll(says, "B;", c.names[1]+";"); len(s.Unfinished) != 1 || s.Unfinished[0].Step != want || s.Unfinished[0].Command != command {
-				t.Fatalf("unfinished: %+v, want %q", s.Unfinished, want)
-			}
+			c.leftUndone(strings.ReplaceAll(says, "B;", c.names[1]+";"), command)
 			third := c.mustUp(c.o.replica(zoneD)).Replica
 			c.names, c.zones = append(c.names, third), append(c.zones, string(zoneD))
 			c.tokensTaken("with another master")
-			c.must(c.follow(c.o, s.Unfinished[0].Command))
+			c.must(c.follow(c.o, command))
 			c.tokensTaken("after")
 			signs, trusts := c.guest(0).TokenKeys()
 			for i := range c.names {

@@ -48,15 +48,6 @@ func authority(id string) exchanged {
 	}
 }
 
-// reissue is how another authority comes to sign. Where there is one master that is one stage.
-func (p *Plan) reissue(r *task.Task) (lists [][]plan.Item) {
-	x := authority(p.ID)
-	if len(p.Masters) > 1 {
-		lists = append(lists, p.stage(r, x, replicate.TokenKeyTrusted))
-	}
-	return append(lists, p.stage(r, x, replicate.TokenKeySigns), over(r))
-}
-
 // alone is how the authority of before comes to an end.
 func (p *Plan) alone(r *task.Task) [][]plan.Item {
 	return [][]plan.Item{over(r), p.stage(r, authority(p.ID), replicate.TokenKeyAlone)}

@@ -25,11 +25,11 @@ func (p *Plan) Lists(r *task.Task) (lists [][]plan.Item) {
 	case inventory.RotateEncryptionKey:
 		return p.exchange(r)
 	case inventory.RotateTokenKey:
-		return p.signing(r)
+		return p.signing(r, tokenKey(p.ID))
 	case inventory.DistrustTokenKey:
 		return p.distrust(r)
 	case inventory.RotateCA:
-		return p.reissue(r)
+		return append(p.signing(r, authority(p.ID)), over(r))
 	case inventory.DistrustCA:
 		return p.alone(r)
 	}

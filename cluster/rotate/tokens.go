@@ -44,11 +44,10 @@ func tokenKey(id string) exchanged {
 	}
 }
 
-// signing is how another key comes to sign: an API server may see a token by whichever master,
-// so all take those by the new key before any signs with it. Where there is one master that
-// is one start of its API server and not two.
-func (p *Plan) signing(r *task.Task) (lists [][]plan.Item) {
-	x := tokenKey(p.ID)
+// signing is how another key or authority comes to sign: an API server may see what whichever
+// master has signed, so all take what the new one signs before any signs with it. Where there
+// is one master that is one start of its API server and not two.
+func (p *Plan) signing(r *task.Task, x exchanged) (lists [][]plan.Item) {
 	if len(p.Masters) > 1 {
 		lists = append(lists, p.stage(r, x, replicate.TokenKeyTrusted))
 	}

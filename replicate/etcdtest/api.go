@@ -135,6 +135,17 @@ type exchange struct {
 	Stage    string `json:"stage"`
 }
 
+// exchangeOf is one of its own, "1767225600000 signs"; "" where it is no master.
+func (g *Guest) exchangeOf(of func(*content) exchange) string {
+	g.w.mu.Lock()
+	defer g.w.mu.Unlock()
+	if g.control == nil {
+		return ""
+	}
+	at := of(&g.control.disk.content)
+	return at.Rotation + " " + at.Stage
+}
+
 func isSecret(key string) bool { return strings.HasPrefix(key, kubeapi.Secrets.Key("", "")) }
 
 // writesBy is the key that is used for what is written, "" where nothing is encrypted.

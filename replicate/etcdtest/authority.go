@@ -196,16 +196,11 @@ func authorityScript(ctx context.Context, c Call) int {
 		return c.fail("usage: authority trusted|signs|alone ROTATION")
 	}
 	stage, rotation := c.Args[0], c.Args[1]
-	g := c.Guest
-	g.booted(ctx)
-	if !g.founded() {
-		return c.fail("this machine is no master yet")
+	s, code := c.onMaster(ctx)
+	if code != 0 {
+		return code
 	}
-	s := &startup{Guest: g}
-	var err error
-	if s.view, err = g.metadata(ctx); err != nil {
-		return c.fail("%v", err)
-	}
+	g := s.Guest
 	g.w.mu.Lock()
 	defer g.w.mu.Unlock()
 	x := &g.control.disk.content
@@ -214,6 +209,7 @@ func authorityScript(ctx context.Context, c Call) int {
 			return c.fail("%v", err)
 		}
 	}
+	var err error
 	switch stage {
 	case "signs":
 		err = x.signNext()
@@ -263,13 +259,7 @@ func (g *Guest) Authorities() (list []string) {
 
 // ExchangedAuthority is which exchange of that was brought how far, "1767225600000 signs".
 func (g *Guest) ExchangedAuthority() string {
-	g.w.mu.Lock()
-	defer g.w.mu.Unlock()
-	if g.control == nil {
-		return ""
-	}
-	at := g.control.disk.content.Authority.At
-	return at.Rotation + " " + at.Stage
+	return g.exchangeOf(func(x *content) exchange { return x.Authority.At })
 }
 
 // authority is what scripts/etcd-status.sh says of it.

@@ -157,16 +157,11 @@ func rotateCertificates(ctx context.Context, c Call) int {
 	if len(c.Args) != 1 || c.Args[0] == "" {
 		return c.fail("usage: rotate-certificates ROTATION")
 	}
-	g := c.Guest
-	g.booted(ctx)
-	if !g.founded() {
-		return c.fail("this machine is no master yet")
+	s, code := c.onMaster(ctx)
+	if code != 0 {
+		return code
 	}
-	s := &startup{Guest: g}
-	var err error
-	if s.view, err = g.metadata(ctx); err != nil {
-		return c.fail("%v", err)
-	}
+	g := s.Guest
 	g.w.mu.Lock()
 	defer g.w.mu.Unlock()
 	d := g.control.disk

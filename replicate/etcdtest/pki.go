@@ -262,13 +262,7 @@ func (g *Guest) TokenKeys() (signs string, trusts []string) {
 
 // ExchangedTokens is which exchange of that was brought how far.
 func (g *Guest) ExchangedTokens() string {
-	g.w.mu.Lock()
-	defer g.w.mu.Unlock()
-	if g.control == nil {
-		return ""
-	}
-	x := g.control.disk.content.Tokens.At
-	return x.Rotation + " " + x.Stage
+	return g.exchangeOf(func(x *content) exchange { return x.Tokens.At })
 }
 
 // tokenKey is what scripts/etcd-status.sh says of it.

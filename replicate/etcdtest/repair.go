@@ -123,16 +123,11 @@ func (g *Guest) founded() bool {
 
 // registerNode is scripts/register-node.sh: a kubelet makes its Node when it starts.
 func registerNode(ctx context.Context, c Call) int {
-	g := c.Guest
-	g.booted(ctx)
-	if !g.founded() {
-		return c.fail("this machine is no master yet")
+	s, code := c.onMaster(ctx)
+	if code != 0 {
+		return code
 	}
-	s := &startup{Guest: g}
-	var err error
-	if s.view, err = g.metadata(ctx); err != nil {
-		return c.fail("%v", err)
-	}
+	g := s.Guest
 	own := func() (*controlPlane, error) {
 		if g.serves() {
 			return g.control, nil

@@ -65,6 +65,21 @@ func (c Call) fail(format string, args ...any) int {
 	return 1
 }
 
+// onMaster is the machine, once it has booted, with the metadata that are its own now. One
+// that is no master fails the script, whose code is not 0 then.
+func (c Call) onMaster(ctx context.Context) (s *startup, code int) {
+	s = &startup{Guest: c.Guest}
+	s.booted(ctx)
+	if !s.founded() {
+		return nil, c.fail("this machine is no master yet")
+	}
+	var err error
+	if s.view, err = s.metadata(ctx); err != nil {
+		return nil, c.fail("%v", err)
+	}
+	return s, 0
+}
+
 // podRoutes is scripts/pod-routes.sh: a machine that keeps its pods' range says so to
 // whoever asks, see KeepPods.
 func podRoutes(_ context.Context, c Call) int {
