@@ -142,10 +142,13 @@ func BeginRegister(ctx context.Context, config *rest.Config, name string) (*Regi
 func (r *Register) ReadPatiently(limit time.Duration) {
 	r.work.Go(func() {
 		for ; r.ctx.Err() == nil; _ = sleep(r.ctx, RegisterEvery) {
-			begin, tries := time.Now(), -1
+			begin, again := time.Now(), false
 			pace := wait.Backoff{Duration: 2 * RegisterEvery, Factor: 1, Steps: 1 + int(limit/(2*RegisterEvery))}
 			err := retry.OnError(pace, func(err error) bool { return r.ctx.Err() == nil && transient(err) && time.Since(begin) < limit }, func() error {
-				tries++
+				if again {
+					r.asksAgain()
+				}
+				again = true
 				call := time.Now()
 				c, err := r.client.Get(r.ctx, r.name, metav1.GetOptions{})
 				if err != nil {
@@ -160,18 +163,24 @@ func (r *Register) ReadPatiently(limit time.Duration) {
 				return err
 			})
 			if r.ctx.Err() == nil {
-				r.tell(time.Since(begin), tries, err)
+				r.tell(time.Since(begin), err)
 			}
 		}
 	})
 }
 
+// asksAgain counts that a patient read was not answered, and is asked once more.
+func (r *Register) asksAgain() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.patient.again++
+}
+
 // tell notes how a patient read went.
-func (r *Register) tell(took time.Duration, tries int, err error) {
+func (r *Register) tell(took time.Duration, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.patient.longest = max(r.patient.longest, took)
-	r.patient.again += tries
 	if r.patient.read++; err != nil {
 		r.patient.failed++
 		r.errors["patient read: "+reason(err)]++

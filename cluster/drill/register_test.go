@@ -92,7 +92,8 @@ func TestReadPatiently(t *testing.T) {
 	until("answers", answered)
 	begin := time.Now()
 	s.Close()
-	until("refusals", func() bool { failed, _ := r.Failed(begin); return failed > 2 })
+	again := func() int { r.mu.Lock(); defer r.mu.Unlock(); return r.patient.again }
+	until("refusals, of a patient read too", func() bool { failed, _ := r.Failed(begin); return failed > 2 && again() > 0 })
 	listener, err := net.Listen("tcp", at)
 	if err != nil {
 		t.Fatal(err)
