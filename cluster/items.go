@@ -37,41 +37,41 @@ func createList(r *run, l *task.Lines) {
 
 // foundList is a create of a cluster that is to have several masters. The balancer is there
 // before the first of them: what is made of it needs no machine, and the address is on
-// nothing else from then on. stages are where others have their machines made beside, and
-// where nodes are waited for.
+// nothing else from then on. stages are where what needs no network begins, where the first
+// machine does, and where nodes are waited for.
 func (r *run) foundList(l *task.Lines) {
 	zones := task.ZonesOf(r.Others())
 	for _, z := range r.Mode.Zones {
 		zones = task.WithZone(zones, z)
 	}
 	l.Then(step.Addresses(r.Task)...)
-	snapshots.Scheduled(r.Task, l)
+	r.stages.network = len(l.Items)
 	l.Then(step.Networks(r.Task)...)
-	l.Beside(step.Disks(r.Task)...)
-	l.Beside(step.HealthChecks(r.Task)...)
-	l.Beside(step.MasterGroups(r.Task, zones...)...)
 	l.Then(step.Subnetworks(r.Task)...)
 	l.Beside(step.Firewalls(r.Task)...)
-	l.Beside(step.Services(r.Task, zones...)...)
+	r.stages.balancer = len(l.Items)
+	snapshots.Scheduled(r.Task, l)
+	l.Then(step.Disks(r.Task)...)
+	l.Beside(step.HealthChecks(r.Task)...)
+	l.Beside(step.MasterGroups(r.Task, zones...)...)
+	l.Then(step.Services(r.Task, zones...)...)
 	if r.Have.SubnetRegion != "" { // a run that was cut may have named other zones
 		l.Then(step.BackendZones(r.Env, zones...)...)
 	}
+	r.stages.machine = len(l.Items)
 	grouped.Machines(r.Task, l)
 	l.Beside(step.Forwarding(r.Task)...)
 	first := r.Master() // others that a run which was cut has begun come into the balancer once they serve
-	own := r.Grouped(first)
-	if own {
+	if r.Grouped(first) {
 		l.Beside(grouped.TrafficTo(r.Task, first)...) // of its group, which is there before its machine
-	}
-	r.stages[0] = len(l.Items)
-	if !own {
+	} else {
 		l.Then(grouped.TrafficTo(r.Task, first)...)
 	}
 	l.Then(grouped.Watched(r.Task, first)...)
 	r.credentials(l)
 	r.poolMade(l)
 	l.Then(member.Rings{Env: r.Env, Of: r.Master()})
-	r.stages[1] = len(l.Items)
+	r.stages.nodes = len(l.Items)
 	r.poolReady(l)
 	r.settled(l)
 }

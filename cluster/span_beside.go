@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"hakube/cluster/env"
 	"hakube/cluster/inventory"
 	"hakube/cluster/live"
 	"hakube/cluster/plan"
@@ -13,12 +14,15 @@ import (
 	"hakube/cluster/span"
 	"hakube/cluster/step"
 	"hakube/cluster/task"
+	"hakube/gce"
 	"hakube/replicate"
+	"hakube/scripts"
 )
 
 // A cluster that is made by one command has all its machines made beside each other: those
-// of the other masters boot, install and prepare themselves while the first one founds the
-// rings, and the other pools' while masters join. What has an order is who joins a ring.
+// of the other masters come with the first one's, boot, install and prepare themselves while
+// that founds the rings, and the other pools' while masters join. What has an order is who
+// joins a ring.
 // All of it is what the commands for one master or pool make first, and is left to them
 // where it fails: they find what is there by now, as after a cut.
 
@@ -69,9 +73,11 @@ func (w *whole) lookAhead() {
 func (w *whole) itemsOf(r *run) []plan.Item {
 	found := r.Have
 	defer func() { r.Have = found }()
-	if first := w.base.Master(); len(found.Masters(r.Want.Names)) == 0 {
+	names := r.Want.Names
+	all := found.Masters(names)
+	if first := inventory.FirstMaster(names, w.Home); len(all) == 0 || w.founds && all[0].Name != first.Name {
 		then := *found
-		first.Zone, first.Status = w.Home, "RUNNING"
+		first.Status = "RUNNING"
 		then.Objects = append(slices.Clone(found.Objects), first)
 		r.Have = &then
 	}
@@ -82,17 +88,20 @@ func (w *whole) itemsOf(r *run) []plan.Item {
 // A founding is the list of the first master in its stages, with what the others make
 // beside it.
 type founding struct {
-	base    []plan.Item // up to the first master's machine
-	reached []plan.Item // up to where nodes are waited for
-	others  []plan.Item // beside that: the other masters' machines
-	rest    []plan.Item // but for the look at the whole
+	base    []plan.Item   // the address, with which the cluster is begun
+	ground  [][]plan.Item // the network, and what the balancer and the first machine stand on, beside each other
+	reached []plan.Item   // from the first master's machine to where nodes are waited for
+	others  []plan.Item   // beside that: the other masters' machines
+	rest    []plan.Item   // but for the look at the whole
 }
 
-// staged is the first's list in its stages. Other masters' machines come after the first
-// one's: what a cut leaves then is a cluster whose first master was begun.
+// staged is the first's list in its stages. What another master's machine is made from may be
+// there before the first one's, and the machine only once that is begun: what a cut leaves then
+// is a cluster whose first master was begun.
 func (w *whole) staged() (f founding) {
 	items, at := w.first.items, w.first.stages
-	f.base, f.reached, f.rest = items[:at[0]], slices.Clone(items[at[0]:at[1]]), items[at[1]:len(items)-1]
+	f.base, f.ground = items[:at.network], [][]plan.Item{items[at.network:at.balancer], items[at.balancer:at.machine]}
+	f.reached, f.rest = slices.Clone(items[at.machine:at.nodes]), items[at.nodes:len(items)-1]
 	var ground, own, machines, groups task.Lines
 	for i, r := range w.ahead {
 		r.Want = r.Want.OfMasterType(w.first.Want.MasterType)
@@ -117,7 +126,7 @@ func (w *whole) staged() (f founding) {
 			}
 		}
 	}
-	f.others = slices.Concat(ground.Items, own.Items, machines.Items)
+	f.others = slices.Concat(ground.Items, own.Items, []plan.Item{{Step: beginning{w.first.Env}, Want: true}}, machines.Items)
 	for i, it := range slices.Backward(f.reached) {
 		if s, is := it.Step.(task.ObjectStep); is && s.Object().Kind == inventory.ManagedGroup {
 			f.reached = slices.Insert(f.reached, i+1, groups.Items...)
@@ -134,8 +143,11 @@ func (w *whole) foundAll(ctx context.Context, report func(plan.Event), all *Summ
 	if err := w.first.walk(ctx, f.base, report); err != nil {
 		return err
 	}
-	if err := plan.RunBeside(ctx, w.first.Gate, [][]plan.Item{f.reached, f.others}, report); err != nil {
+	if err := plan.RunBeside(ctx, w.first.Gate, f.ground, report); err != nil {
 		return w.first.stock(ctx, err, report)
+	}
+	if err := plan.RunBeside(ctx, w.first.Gate, [][]plan.Item{f.reached, f.others}, report); err != nil {
+		return w.unfounded(ctx, err, report)
 	}
 	if err := w.masters(ctx, report, all); err != nil {
 		return err
@@ -154,6 +166,42 @@ func (w *whole) masterZones() (zones []string) {
 		}
 	}
 	return zones
+}
+
+// unfounded is the end of a run that could not found the cluster. Where it has no machine for
+// the first master, those of the others that it has made go again before the first's disk does:
+// no ring has ever heard of them. Of another run's nothing is taken back, nor the disk without
+// which they would be masters of nothing.
+func (w *whole) unfounded(ctx context.Context, failed error, report func(plan.Event)) error {
+	first := inventory.FirstMaster(w.base.Want.Names, w.Home)
+	if _, _, is := gce.NoStock(failed); !is || ctx.Err() != nil {
+		return failed
+	}
+	if _, err := w.base.GCE.Instances(first.Zone).Get(ctx, first.Name); !gce.IsNotFound(err) {
+		return w.first.stock(ctx, failed, report)
+	}
+	var lists [][]plan.Item
+	for _, r := range w.ahead {
+		switch {
+		case !r.Mode.One:
+			continue
+		case len(w.base.Have.Master(r.Want.Names, r.Replica).Objects) > 0:
+			return failed
+		}
+		back := r.reversed()
+		var err error
+		if back.Have, err = back.Look(ctx); err != nil {
+			return fmt.Errorf("%w\nnothing was taken back: %w", failed, err)
+		}
+		back.SawMasters(back.Have)
+		var l task.Lines
+		back.instances(&l)
+		lists = append(lists, l.Items)
+	}
+	if err := plan.RunBeside(ctx, w.first.Gate, lists, report); err != nil {
+		return fmt.Errorf("%w\ntaking back the machines of other masters failed too: %w", failed, err)
+	}
+	return w.first.stock(ctx, failed, report)
 }
 
 // isToFound tells whether a cluster that is to have several masters is not founded yet: it
@@ -175,18 +223,73 @@ func (w *whole) isToFound(ctx context.Context) (bool, error) {
 	if len(all) == 0 {
 		return slices.Equal(r.Have.Homes(r.Want.Names), []string{w.Home}), nil
 	}
-	if first := all[0]; first.Name != r.Want.Names.Master() || !slices.Contains([]string{"PROVISIONING", "STAGING", "RUNNING"}, first.Status) {
+	comes := func(m inventory.Object) bool {
+		return slices.Contains([]string{"PROVISIONING", "STAGING", "RUNNING"}, m.Status)
+	}
+	if first := all[0]; first.Name != r.Want.Names.Master() {
+		return w.isBegun(ctx, all, comes)
+	} else if !comes(first) {
 		return false, nil
 	}
-	s := r.Survey(ctx, all)
+	return w.noneJoined(ctx, all)
+}
+
+// isBegun tells whether masters are of a cluster of which the first one's machine was begun and
+// could not be made: its disk is there, and none of them has ever been in a ring.
+func (w *whole) isBegun(ctx context.Context, all []inventory.Object, comes func(inventory.Object) bool) (bool, error) {
+	r := w.base
+	if !r.Have.Has(inventory.Object{Kind: inventory.Disk, Name: r.Want.Names.MasterDisk(), Zone: w.Home}) {
+		return false, nil
+	}
+	for _, m := range all {
+		phase, err := r.Phase(ctx, m)
+		if err != nil || !comes(m) || phase == scripts.PhaseRunning || env.Joins(phase) {
+			return false, err
+		}
+	}
+	return w.noneJoined(ctx, all)
+}
+
+// noneJoined tells that no ring has another member than the first master.
+func (w *whole) noneJoined(ctx context.Context, all []inventory.Object) (bool, error) {
+	s := w.base.Survey(ctx, all)
 	for _, ring := range rings.Names {
 		x, _, _ := s.Ring(ring)
-		if len(x.Members) > 1 || slices.ContainsFunc(s.Voters(ring), func(v replicate.Voter) bool { return v.Name != all[0].Name }) {
+		if len(x.Members) > 1 || slices.ContainsFunc(s.Voters(ring), func(v replicate.Voter) bool { return v.Name != w.base.Want.Names.Master() }) {
 			return false, nil
 		}
 	}
 	return true, ctx.Err()
 }
+
+// A beginning is the wait for the first master's machine to be asked for, as Compute Engine tells.
+type beginning struct{ env *env.Env }
+
+func (b beginning) String() string { return b.env.Want.Names.Master() + " is begun" }
+func (beginning) Waits()           {}
+
+func (b beginning) Observe(ctx context.Context) (plan.State, error) {
+	i, err := b.env.GCE.Instances(b.env.Want.Home).Get(ctx, b.env.Want.Names.Master())
+	switch {
+	case gce.IsNotFound(err):
+		return plan.State{Is: plan.Absent, Why: "there is no machine yet"}, nil
+	case err != nil:
+		return plan.State{}, err
+	}
+	return plan.Exists(i.GetStatus())
+}
+
+func (b beginning) Do(ctx context.Context) error {
+	return b.env.Until(ctx, plan.Condition{
+		For: b.String(), Every: b.env.Poll, Limit: b.env.Want.Settings.InitTimeout.Duration(),
+		Check: func(ctx context.Context) (bool, string, error) {
+			s, err := b.Observe(ctx)
+			return s.Is == plan.Present, s.Why, err
+		},
+	})
+}
+
+func (beginning) Undo(context.Context) error { return nil } // never unwanted
 
 // An earlier step is one of a command ahead. Where it fails that command tries again, with
 // all its ways to take back what it cannot end.

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"slices"
@@ -10,6 +11,9 @@ import (
 	"time"
 
 	"hakube/cluster/plan"
+	"hakube/cluster/settings"
+	"hakube/cluster/step"
+	"hakube/gce"
 	"hakube/gce/emulator"
 	"hakube/replicate/etcdtest"
 )
@@ -127,6 +131,144 @@ func TestSpanBesideFails(t *testing.T) {
 		w.fault = nil
 		w.mu.Unlock()
 		w.mustUp(one)
+		nothingToDo(t, w, one)
+	}
+}
+
+// TestSpanBesideFirst: others' machines are asked for as soon as the first one's is, and not
+// once that is there and the balancer has the address.
+func TestSpanBesideFirst(t *testing.T) {
+	besideOthers(t)
+	w := newWorld(t)
+	var once, twice sync.Once
+	first, others := make(chan struct{}), make(chan struct{})
+	var mu sync.Mutex
+	asked := 0
+	w.setFault(func(r *http.Request) emulator.Fault {
+		switch p := r.URL.Path; {
+		case r.Method != http.MethodPost:
+		case strings.HasSuffix(p, "/instanceGroupManagers/kubernetes-master/createInstances"):
+			once.Do(func() { close(first) })
+		case strings.HasSuffix(p, "/createInstances"):
+			select {
+			case <-first:
+			default:
+				t.Error("another master's machine is asked for before the first one's")
+			}
+			mu.Lock()
+			if asked++; asked == 2 {
+				twice.Do(func() { close(others) })
+			}
+			mu.Unlock()
+		case strings.HasSuffix(p, "/forwardingRules"): // which nobody but the first one's list makes
+			select {
+			case <-others:
+			case <-time.After(time.Minute):
+				t.Error("other masters' machines wait for more than that the first one's is begun")
+			}
+		}
+		return emulator.Fault{}
+	})
+	one := w.operator().zones(t, "zones=b,c,d", "master-count=3", "num-nodes=1")
+	w.mustUp(one)
+	nothingToDo(t, w, one)
+}
+
+// TestSpanBesideStock: where the zone of the first master has no machine for it, those of others
+// that were begun beside it go again, before its disk does, and another zone can be named. The
+// embedded GCE refuses before there is a machine, where Google takes one back: that others were
+// begun by then is made so here, by the lists of the same run.
+func TestSpanBesideStock(t *testing.T) {
+	besideOthers(t)
+	out := true
+	w, _ := newModelWorldWith(t, func(o *emulator.Options) {
+		o.Stock = func(zone, _ string) bool { return zone != zoneB || !out }
+	})
+	o := w.operator()
+	for _, groups := range []string{"groups=true", "groups=false"} {
+		one := o.zones(t, "zones=b,c,d", "master-count=3", "num-nodes=1", groups)
+		_, err := one.withLease(t.Context(), settings.Up, nil, func(ctx context.Context, h hold, report func(plan.Event)) error {
+			x, err := one.judged(ctx, h, doing(report))
+			if err != nil {
+				return err
+			}
+			f := x.staged()
+			others := slices.DeleteFunc(f.others, func(i plan.Item) bool { _, waits := i.Step.(beginning); return waits })
+			if err := plan.RunStages(ctx, x.first.Gate, append([][]plan.Item{f.base}, append(f.ground, others)...), report); err != nil {
+				return err
+			}
+			for _, z := range []string{zoneC, zoneD} {
+				if all, err := w.Client.Instances(z).List(ctx); err != nil || len(all) != 1 {
+					t.Errorf("%s: %d machines of others in %s, %v", groups, len(all), z, err)
+				}
+			}
+			failed := step.Machine(x.first.Task, x.first.Master()).Do(ctx)
+			return x.unfounded(ctx, failed, report)
+		})
+		if no := (*OutOfStock)(nil); !errors.As(err, &no) || no.back != "disk kubernetes-master-pd" {
+			t.Fatalf("%s: no zone to go to: %v", groups, err)
+		}
+		for path, all := range w.objects() {
+			if strings.Contains(path, "/disks") || strings.Contains(path, "/instances") || strings.Contains(path, "instanceGroupManagers") || strings.Contains(path, "instanceTemplates") {
+				t.Errorf("%s: left in %s: %v", groups, path, all)
+			}
+		}
+	}
+	out = false
+	elsewhere := o.zones(t, "zones=c,d,b", "master-count=3", "num-nodes=1")
+	if got := mastersOf(t, w.mustUp(elsewhere)); len(got) != 3 {
+		t.Errorf("masters are %v", got)
+	}
+	nothingToDo(t, w, elsewhere)
+}
+
+// TestSpanBesideOrphans: of a cluster whose other masters were begun, and whose first one is not
+// there, status says what was begun and names nothing else; that ends it.
+func TestSpanBesideOrphans(t *testing.T) {
+	besideOthers(t)
+	for _, groups := range []string{"true", "false"} {
+		w := newWorld(t)
+		o := w.operator()
+		one := o.zones(t, "zones=b,c,d", "master-count=3", "num-nodes=0", "groups="+groups)
+		ctx, cut := context.WithCancel(t.Context())
+		var mu sync.Mutex
+		made := 0
+		_, err := one.Up(ctx, func(e plan.Event) {
+			mu.Lock()
+			defer mu.Unlock()
+			if e.Kind == plan.Made && strings.HasPrefix(e.Step, "machine kubernetes-master") {
+				if made++; made == 3 {
+					cut()
+				}
+			}
+		})
+		cut()
+		if err == nil {
+			t.Fatal("it was not cut")
+		}
+		if groups == "true" {
+			err = w.Client.InstanceGroupManagers(zoneB).DeleteInstances(t.Context(), "kubernetes-master", []string{"kubernetes-master"})
+		} else {
+			err = w.Client.Instances(zoneB).Delete(t.Context(), "kubernetes-master")
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		for until := time.Now().Add(time.Minute); !gce.IsNotFound(err); _, err = w.Client.Instances(zoneB).Get(t.Context(), "kubernetes-master") {
+			if time.Sleep(20 * time.Millisecond); time.Now().After(until) {
+				t.Fatal("its group did not take the first master away")
+			}
+		}
+		st, err := o.Status(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(st.Unfinished) != 1 || !strings.Contains(st.Unfinished[0].Command, "HAKUBE_ZONES=") {
+			t.Errorf("groups=%s: unfinished %+v", groups, st.Unfinished)
+		}
+		if got := mastersOf(t, w.mustUp(one)); len(got) != 3 {
+			t.Errorf("groups=%s: masters are %v", groups, got)
+		}
 		nothingToDo(t, w, one)
 	}
 }

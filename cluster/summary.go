@@ -23,9 +23,12 @@ type run struct {
 	*task.Task
 	outcome
 	unsettled bool   // more is to come, and somebody else sees to it that all of it is valid
-	stages    [2]int // of its list, see foundList
+	stages    stages // of its list, see foundList
 	again     string // why the pool's nodes are made again, in a roll; "" if they are as they are to be
 }
+
+// stages are where those of a list begin of which others go beside some.
+type stages struct{ network, balancer, machine, nodes int }
 
 // An outcome is what a run tells of itself when it is through.
 type outcome struct {

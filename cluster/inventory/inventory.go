@@ -59,6 +59,11 @@ func (v *Inventory) Homes(n settings.Names) []string {
 	return v.Zones(func(o Object) bool { return o.Role == RoleMaster || o.Role == RoleMasterDisk })
 }
 
+// FirstMaster is the one with which a cluster is begun in the zone.
+func FirstMaster(n settings.Names, zone string) Object {
+	return Object{Kind: Instance, Name: n.Master(), Zone: zone, Role: RoleMaster}
+}
+
 // Masters are the machines that are masters, the first-born first.
 func (v *Inventory) Masters(n settings.Names) (list []Object) {
 	for _, o := range v.Objects {

@@ -39,7 +39,7 @@ func Onto(ctx context.Context, r *task.Task, s *status.Snapshot, b *backup.Sourc
 	}
 	if len(s.Masters) == 0 {
 		r.Want = asRecorded(r, b.Record.Settings)
-		r.Failing = []inventory.Object{{Kind: inventory.Instance, Name: r.Want.Names.Master(), Zone: r.Want.Home, Role: inventory.RoleMaster}}
+		r.Failing = []inventory.Object{inventory.FirstMaster(r.Want.Names, r.Want.Home)}
 		loss.Survivor = r.Failing[0].Name
 		loss.Lines = append(loss.Lines, fmt.Sprintf("no master is left: %s is made anew in %s", loss.Survivor, r.Want.Home))
 		return loss, nil

@@ -320,3 +320,18 @@ func (s *Snapshot) state(m ObservedMaster, node *corev1.Node) (state, why string
 	}
 	return StateReady, ""
 }
+
+// unfounded tells of a cluster that is to have several masters that the others were begun beside
+// the first one's machine, which was not made: nobody tells of rings that were never founded.
+func (s *Snapshot) unfounded() bool {
+	first := false
+	for _, m := range s.Masters {
+		switch {
+		case m.Name == s.Names.Master():
+			first = m.Status == "" && m.Disk
+		case m.phaseError != nil, m.phase == scripts.PhaseRunning, env.Joins(m.phase), m.Status != "RUNNING", len(s.memberships(m.Object)[unknownMember]) < len(rings.Names):
+			return false
+		}
+	}
+	return first && len(s.Masters) > 1
+}

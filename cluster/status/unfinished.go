@@ -35,7 +35,7 @@ func (s *Snapshot) unfinished() []Unfinished {
 		return half("a restore of snapshot "+x+" is not done", cure.RestoreSnapshot(x).String(), "")
 	}
 	list := append(s.drilled(), s.spanned()...)
-	if len(s.Masters) == 0 && len(list) > 0 {
+	if len(list) > 0 && (len(s.Masters) == 0 || s.unfounded()) {
 		return list
 	}
 	if len(s.Masters) == 0 {
@@ -98,7 +98,7 @@ func (s *Snapshot) spanned() []Unfinished {
 	}
 	there := span.There{Homes: s.have.Homes(s.Names), Masters: map[string]int{}, Pools: map[string]int{}}
 	for _, m := range s.Masters {
-		if !s.joinsNone(m.Object) { // begun beside others, it is not one yet
+		if !s.joinsNone(m.Object) && !s.unfounded() { // begun beside others, it is not one yet
 			there.Masters[m.Zone]++
 		}
 	}

@@ -54,7 +54,7 @@ func (r *Task) Master() inventory.Object {
 			return all[0]
 		}
 	}
-	return inventory.Object{Kind: inventory.Instance, Name: r.Want.Names.Master(), Zone: r.Want.Home, Role: inventory.RoleMaster}
+	return inventory.FirstMaster(r.Want.Names, r.Want.Home)
 }
 
 // ZonesOf are the zones of objects, sorted.
@@ -91,7 +91,7 @@ func (r *Task) ToBe() []inventory.Object {
 	if here := r.MastersIn(r.Want.Zone); len(here) > 0 {
 		return here
 	}
-	return []inventory.Object{{Kind: inventory.Instance, Name: r.Want.Names.Master(), Zone: r.Want.Zone, Role: inventory.RoleMaster}}
+	return []inventory.Object{inventory.FirstMaster(r.Want.Names, r.Want.Zone)}
 }
 
 // MastersIn are the masters of a zone: the machines, and what is left of others
