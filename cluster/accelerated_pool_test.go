@@ -44,6 +44,7 @@ const t4, two4 = "type=nvidia-tesla-t4,count=1", "type=nvidia-tesla-t4,count=2"
 // are, and no other pool is another one by it. They are read back, and changed as all of a
 // pool is.
 func TestAcceleratedPool(t *testing.T) {
+	long(t, "TestPools")
 	besideOthers(t)
 	w := newWorld(t)
 	o := w.operator()

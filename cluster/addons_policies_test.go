@@ -18,6 +18,7 @@ const policyPath = "/apis/networking.k8s.io/v1/namespaces/default/networkpolicie
 // create or later, is remembered by shells that say nothing beside HAKUBE_ADDONS, and none
 // takes it away. Objects that nothing enforces are warned of, whoever else may do it is not.
 func TestNetworkPolicyProvider(t *testing.T) {
+	long(t, "TestAddonsOnAndOff")
 	besideOthers(t)
 	ctx := context.Background()
 	provider, none := string(settings.KubeNetworkPolicies), string(settings.NoPolicies)

@@ -30,20 +30,17 @@ func (c *sickCluster) loseDisk(i int) { c.deleteMachine(i); c.deleteDisk(i) }
 // snapshot brings the cluster back as it was then, at the same address, with revisions beyond
 // all that anybody has seen; the other masters are given up and can be added again.
 func TestRestoreDisk(t *testing.T) {
+	long(t, "TestRestore")
 	besideOthers(t)
 	for name, x := range map[string]struct {
 		masters, of int // whose disk the snapshot is of
 		happen      func(*sickCluster)
-		long        bool
 	}{
-		"the only master":                     {1, 0, func(c *sickCluster) { c.loseDisk(0) }, false},
-		"all of three, of a replica":          {3, 1, func(c *sickCluster) { c.loseDisk(0); c.loseDisk(1); c.loseDisk(2) }, false},
-		"the machine stays, without its disk": {1, 0, func(c *sickCluster) { c.must(c.guest(0).LoseDataDisk()); c.loseDisk(0) }, true},
+		"the only master":                     {1, 0, func(c *sickCluster) { c.loseDisk(0) }},
+		"all of three, of a replica":          {3, 1, func(c *sickCluster) { c.loseDisk(0); c.loseDisk(1); c.loseDisk(2) }},
+		"the machine stays, without its disk": {1, 0, func(c *sickCluster) { c.must(c.guest(0).LoseDataDisk()); c.loseDisk(0) }},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if x.long && testing.Short() {
-				t.Skip("make test has it")
-			}
 			t.Parallel()
 			w, _ := newModelWorld(t)
 			c := sickOf(t, w, x.masters)

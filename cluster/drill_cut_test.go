@@ -99,6 +99,7 @@ func (s slowStop) Stop(ctx context.Context, x emulator.Machine, asked bool) erro
 // TestDrillUndoWhileItStops: a drill was killed while its machine stopped. That is waited for, and it is
 // started.
 func TestDrillUndoWhileItStops(t *testing.T) {
+	long(t, "TestDrills")
 	besideOthers(t)
 	stop := slowStop{begun: make(chan struct{}), until: make(chan struct{})}
 	w, _ := modelWorld(t, modelsFor(t), func(o *emulator.Options) { stop.Backend, o.Backend = o.Backend, &stop })

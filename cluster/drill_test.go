@@ -80,6 +80,7 @@ func TestDrills(t *testing.T) {
 // TestDrillOfGrouped: a master that is halted and has a group of its own is made again by that,
 // and the drill waits for it and starts nothing.
 func TestDrillOfGrouped(t *testing.T) {
+	long(t, "TestDrills")
 	besideOthers(t)
 	c := newSick(t, 3)
 	c.mustUp(c.o.saysGroups(true))
@@ -119,6 +120,7 @@ func (c *sickCluster) nothingOfDrills() {
 // TestDrillsRefused: what would cost quorum, or happen to a cluster that fails already, is
 // refused before anything is changed, with the way round.
 func TestDrillsRefused(t *testing.T) {
+	long(t, "TestDrills")
 	besideOthers(t)
 	c := sickOf(t, newWorld(t), 2)
 	for _, x := range []struct {
@@ -158,6 +160,7 @@ func TestDrillsRefused(t *testing.T) {
 // TestDrillInterrupted: whoever ends a drill, the failure is taken back and the record of it
 // is gone.
 func TestDrillInterrupted(t *testing.T) {
+	long(t, "TestDrills")
 	besideOthers(t)
 	c := sickOf(t, newWorld(t), 3)
 	ctx, cancel := context.WithCancelCause(context.Background())

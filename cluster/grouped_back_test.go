@@ -70,6 +70,7 @@ func (c *sickCluster) fromBalancer(i int) error {
 // TestGroupedRestore: back to a backup, what was lost or not: the master that is left, or made
 // anew, is in a group as before, which looks after it, and nothing of the others is left.
 func TestGroupedRestore(t *testing.T) {
+	long(t, "TestGrouped")
 	besideOthers(t)
 	for name, happen := range map[string]func(*sickCluster){
 		"an operator's error": func(*sickCluster) {},
@@ -89,9 +90,6 @@ func TestGroupedRestore(t *testing.T) {
 			}
 		},
 	} {
-		if testing.Short() && name != "groups, machines and disks" {
-			continue
-		}
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w, _ := newModelWorld(t)
@@ -130,7 +128,7 @@ func TestGroupedRestore(t *testing.T) {
 // could make them again at any time, with the votes of the old rings: they go before the
 // survivor's rings are its own.
 func TestGroupedGivenUp(t *testing.T) {
-	long(t, "TestGroupedRestore")
+	long(t, "TestGrouped")
 	besideOthers(t)
 	c := newSick(t, 3)
 	c.mustUp(c.o.saysGroups(true))
@@ -165,7 +163,7 @@ func TestGroupedGivenUp(t *testing.T) {
 // TestGroupedLostAndDown: a cluster of which a master's machine and disk are lost, which its
 // group tries to make again, goes as a whole, with the addresses that were kept for it.
 func TestGroupedLostAndDown(t *testing.T) {
-	long(t, "TestGroupedRestore")
+	long(t, "TestGrouped")
 	besideOthers(t)
 	c := newSick(t, 3)
 	c.mustUp(c.o.saysGroups(true))

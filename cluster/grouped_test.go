@@ -124,6 +124,7 @@ func TestGrouped(t *testing.T) {
 // TestGroupedLifecycle: a cluster of masters in groups grows, loses masters, is repaired and
 // goes, and leaves nothing.
 func TestGroupedLifecycle(t *testing.T) {
+	long(t, "TestGrouped")
 	besideOthers(t)
 	w, _ := newModelWorld(t)
 	before := w.objects()
@@ -152,7 +153,7 @@ func TestGroupedLifecycle(t *testing.T) {
 // TestGroupedFromSurvivor: quorum is lost for good, and what one master in a group has is gone
 // on with; the address stays on the balancer, and its group looks after it again.
 func TestGroupedFromSurvivor(t *testing.T) {
-	long(t, "TestGroupedRestore")
+	long(t, "TestGrouped")
 	besideOthers(t)
 	c := newSick(t, 2)
 	on := c.o.saysGroups(true)

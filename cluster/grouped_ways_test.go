@@ -100,6 +100,7 @@ func (c *sickCluster) rolledAll(o *operator) {
 // TestGroupedKeys: a machine that a group makes again knows the keys of operators who came
 // after its template was made.
 func TestGroupedKeys(t *testing.T) {
+	long(t, "TestGrouped")
 	besideOthers(t)
 	c := newSick(t, 2)
 	c.mustUp(c.o.saysGroups(true))

@@ -64,7 +64,7 @@ func otherCommands() []otherCommand {
 // or it is refused and nothing was changed, and no ring loses its quorum by it, unless it takes
 // an only master away; then what status names leads to a cluster that is whole.
 func TestBesideHalfDone(t *testing.T) {
-	long(t, "TestRollStops")
+	long(t, "TestRoll")
 	besideOthers(t)
 	var mu sync.Mutex
 	did, refused := 0, 0
@@ -178,6 +178,7 @@ func (w *world) still(o *operator) []string {
 // it as long as ever; here a pod of CoreDNS. Who would end it after half a minute would send
 // the operator to the roll for what the roll has nothing to do with.
 func TestUpBesideHalfRoll(t *testing.T) {
+	long(t, "TestRoll")
 	besideOthers(t)
 	all := matrixModes()
 	m := all[slices.IndexFunc(all, func(m matrixMode) bool { return m.name == "roll_3" })]

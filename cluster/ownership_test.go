@@ -86,6 +86,7 @@ func (w *world) strangersIn(subnetwork string) {
 // used nor touched: objects, a Node nobody has a machine for here, a member of a
 // ring nobody knows.
 func TestLookalikes(t *testing.T) {
+	long(t, "TestSweep")
 	besideOthers(t)
 	w, _ := newModelWorld(t)
 	ctx := context.Background()

@@ -44,7 +44,7 @@ func TestRefusals(t *testing.T) {
 	besideOthers(t)
 	for i, x := range refusals {
 		t.Run(strings.ReplaceAll(x.name, " ", "_"), func(t *testing.T) {
-			if testing.Short() && (x.masters > 1 && i%8 != 0 || x.masters == 1 && i%3 != 0) {
+			if testing.Short() && (x.masters > 1 && i%8 != 0 || x.masters == 1 && i%6 != 0) {
 				t.Skip("one in three, of those with several masters one in eight")
 			}
 			lost := make([]string, len(x.withheld))

@@ -186,6 +186,7 @@ func TestRollPoolOfAnotherScript(t *testing.T) {
 // whose pods may not leave, it stops; status names the way on, that ends it, and with the
 // values of before it goes back. No other roll is begun meanwhile.
 func TestRollPoolStops(t *testing.T) {
+	long(t, "TestRollPool")
 	besideOthers(t)
 	w, b, broken := newBrokenWorld(t)
 	o := w.operator()

@@ -159,6 +159,7 @@ func (c *sickCluster) withScript(text string) doc {
 // TestRollStops: a master that does not come back ends the walk with the others serving,
 // status names the way on, and that ends it.
 func TestRollStops(t *testing.T) {
+	long(t, "TestRoll")
 	besideOthers(t)
 	var broken atomic.Bool
 	w, _ := modelWorld(t, modelsFor(t, used, func(o *etcdtest.Options) {

@@ -153,6 +153,7 @@ func TestRotateCA(t *testing.T) {
 // each master has come, and the command that it names goes on with the same authority, which a
 // master that is added meanwhile has too.
 func TestRotateCAStops(t *testing.T) {
+	long(t, "TestRotateCA")
 	besideOthers(t)
 	for stage, says := range map[string]string{
 		"trusted": "a rotation of ca is not done: 1 of 2 masters have the authority of before alone: B; 1 of 2 masters have the new authority trusted: kubernetes-master",

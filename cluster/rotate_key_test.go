@@ -235,6 +235,7 @@ func TestRotateEncryptionKeyRefused(t *testing.T) {
 // TestRestoreOfOldKey: a backup from before a rotation brings its key with it, so that its
 // Secrets are read, and what is written then is by the new one where that is there.
 func TestRestoreOfOldKey(t *testing.T) {
+	long(t, "TestRestore")
 	besideOthers(t)
 	for name, lost := range map[string]bool{"the master lives": false, "its disk is lost": true} {
 		t.Run(name, func(t *testing.T) {

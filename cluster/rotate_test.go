@@ -43,11 +43,9 @@ func another(before, now map[string]string) (n int) {
 // TestRotate: the certificates of all masters are made anew, one master after the other,
 // which a plan says and status does not warn of any more; those who hold old ones go on.
 func TestRotate(t *testing.T) {
+	long(t, "TestRotateCA")
 	besideOthers(t)
 	for _, masters := range []int{3, 1} {
-		if testing.Short() && masters == 1 {
-			continue
-		}
 		c := newSick(t, masters)
 		c.guest(masters - 1).AgeCertificates(20 * 24 * time.Hour)
 		before := c.serials()
@@ -87,6 +85,7 @@ func TestRotate(t *testing.T) {
 // TestRotateStops: a master on which it fails ends the walk with all serving, status says
 // which masters have old ones and names the command, and that goes on with these alone.
 func TestRotateStops(t *testing.T) {
+	long(t, "TestRotateCA")
 	besideOthers(t)
 	var mu sync.Mutex
 	calls := 0

@@ -44,11 +44,9 @@ func (c *sickCluster) makeToken() func() string {
 // by the old key are taken until they are distrusted, which a warning names and a rotation
 // that was cut does not; then they are made anew in Secrets, and no key is left but one.
 func TestRotateServiceAccountKey(t *testing.T) {
+	long(t, "TestRotateEncryptionKey")
 	besideOthers(t)
 	for _, masters := range []int{3, 1} {
-		if testing.Short() && masters == 1 {
-			continue
-		}
 		var mu sync.Mutex
 		var c *sickCluster
 		w := watchedModel(t, func(a etcdtest.Asked) etcdtest.Fault {
@@ -124,7 +122,7 @@ func TestRotateServiceAccountKey(t *testing.T) {
 // each master has come, and the command that it names goes on with the same key, which a master
 // that is added meanwhile has too.
 func TestRotateServiceAccountKeyStops(t *testing.T) {
-	long(t, "TestRotateServiceAccountKey")
+	long(t, "TestRotateEncryptionKey")
 	besideOthers(t)
 	for stage, says := range map[string]string{
 		"trusted": "a rotation of service-account-key is not done: 1 of 2 masters have the key of before alone: B; 1 of 2 masters have the new key trusted: kubernetes-master",

@@ -80,7 +80,7 @@ func birthless(picture []string) (list []string) {
 // kinds mix from there on. Several masters are in groups of their own, where nobody says
 // otherwise, as those are of a cluster that is begun with the balancer and with groups.
 func TestSpanIsTheSame(t *testing.T) {
-	long(t, "TestSpanGrows")
+	long(t, "TestSpanBeside")
 	besideOthers(t)
 	pool := func(zone settings.Zone, n settings.Count) func(*operator) *operator {
 		return func(o *operator) *operator { return o.pool(zone, n) }
@@ -158,6 +158,7 @@ func TestSpanIsTheSame(t *testing.T) {
 // TestSpanGrows: run again with other zones and counts it adds what is missing, names what
 // is more and leaves it, and takes that away with --prune, one master after the other.
 func TestSpanGrows(t *testing.T) {
+	long(t, "TestSpanBeside")
 	besideOthers(t)
 	ctx := context.Background()
 	w, _ := newModelWorld(t)
@@ -206,6 +207,7 @@ func TestSpanGrows(t *testing.T) {
 // TestSpanShrinks: pools that are only made smaller are steps of the plan, and each of
 // them is told of; whoever is asked before says no to all of it.
 func TestSpanShrinks(t *testing.T) {
+	long(t, "TestSpanBeside")
 	besideOthers(t)
 	ctx := context.Background()
 	w, _ := newModelWorld(t)
@@ -249,7 +251,7 @@ func TestSpanShrinks(t *testing.T) {
 // TestSpanHalfRemoved: a master whose removal was cut after its votes went is not sent to
 // again by the same command: it goes first, and nothing is said of it in the end.
 func TestSpanHalfRemoved(t *testing.T) {
-	long(t, "TestSpanGrows")
+	long(t, "TestSpanBeside")
 	besideOthers(t)
 	w, _ := newModelWorld(t)
 	o := w.operator()
@@ -279,7 +281,7 @@ func TestSpanHalfRemoved(t *testing.T) {
 // TestSpanStopped: a stopped master is planned to be started, by either kind of command,
 // and one that is to go goes, without a wait for a cluster that is not valid with it.
 func TestSpanStopped(t *testing.T) {
-	long(t, "TestSpanGrows")
+	long(t, "TestSpanBeside")
 	besideOthers(t)
 	ctx := t.Context()
 	w, _ := newModelWorld(t)

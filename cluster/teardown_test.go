@@ -30,11 +30,12 @@ func (o *operator) withAddons() *operator {
 	return o.again(func(s *settings.Settings) { s.Addons, s.MasterAccount = allAddons, "default" })
 }
 
-// sooner has one limit over after two seconds; the others are a busy host's.
+// sooner has one limit over after eight seconds, in which a busy host has looked some times;
+// the others are its own.
 func sooner(limit time.Duration) plan.Clock {
 	return func(d time.Duration) <-chan time.Time {
 		if d == limit {
-			d = 2 * time.Second
+			d = 8 * time.Second
 		}
 		return time.After(d)
 	}
@@ -219,6 +220,7 @@ func TestWritersComeBack(t *testing.T) {
 // TestMadeAgainAndAgain: who makes a rule again each time it is taken, from outside of the
 // cluster's machines, is outlasted when it ends, and named when it does not (kOps PR#18760).
 func TestMadeAgainAndAgain(t *testing.T) {
+	long(t, "TestSweep")
 	besideOthers(t)
 	for _, times := range []int{3, 1 << 30} {
 		t.Run(fmt.Sprintf("%d times", times), func(t *testing.T) {

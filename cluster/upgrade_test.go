@@ -104,7 +104,7 @@ func (c *sickCluster) upgraded(o *operator) {
 // others serving the old one; status names the way on, up waits for that, and as long as no
 // master runs the new one the old one is the way back.
 func TestUpgradeStops(t *testing.T) {
-	long(t, "TestUpgradeGoesOn")
+	long(t, "TestUpgrade")
 	besideOthers(t)
 	var broken atomic.Bool
 	w, _ := modelWorld(t, modelsFor(t, used, func(o *etcdtest.Options) {
@@ -152,6 +152,7 @@ func TestUpgradeStops(t *testing.T) {
 // TestUpgradeGoesOn: cut between two masters and between masters and nodes, the command that
 // status names does the rest.
 func TestUpgradeGoesOn(t *testing.T) {
+	long(t, "TestUpgrade")
 	besideOthers(t)
 	w, _ := newModelWorld(t)
 	c := sickOf(t, w, 3, fromMirror)

@@ -240,11 +240,9 @@ func (h *haste) spent() time.Duration {
 // TestStoppedForLong: a master comes back after its rings have agreed on more than
 // their logs keep, and are quiet since: up and repair bring it back.
 func TestStoppedForLong(t *testing.T) {
+	long(t, "TestUsedClusterGrows")
 	besideOthers(t)
 	for _, verb := range []string{"up", "repair"} {
-		if testing.Short() && verb == "repair" {
-			continue
-		}
 		t.Run(verb, func(t *testing.T) {
 			c := newSick(t, 3)
 			c.o = c.o.again(func(s *settings.Settings) { s.InitTimeout = settings.Seconds(5 * time.Minute) })
@@ -293,7 +291,7 @@ func TestStalePhase(t *testing.T) {
 // logs keep runs and answers, and takes no writes in a quiet ring. Status names it, and
 // repair ends that.
 func TestAwayForLong(t *testing.T) {
-	long(t, "TestStoppedForLong")
+	long(t, "TestUsedClusterGrows")
 	besideOthers(t)
 	c := newSick(t, 3)
 	c.must(c.guest(2).Isolate(rings.Names...))

@@ -102,6 +102,9 @@ func (g *guest) conf(name, what string) string {
 // order. In between what it shows is taken by who knows either alone, and a run that was cut
 // goes on with the same.
 func TestAuthority(t *testing.T) {
+	if testing.Short() {
+		t.Skip("make test has it, a quick run has TestAuthorityOfJoined")
+	}
 	if _, err := exec.LookPath("openssl"); err != nil {
 		t.Skip("openssl is not installed")
 	}

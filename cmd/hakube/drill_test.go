@@ -24,6 +24,9 @@ func (s *shell) drillKilled(t *testing.T, args ...string) {
 // TestDrillSignals: ^C takes the failure back before hakube ends; after a kill status names
 // the command that does, no drill is begun before that, and it leaves nothing.
 func TestDrillSignals(t *testing.T) {
+	if testing.Short() {
+		t.Skip("make test has it; a drill is ended in cluster too, by TestDrills")
+	}
 	besideOthers(t)
 	s := newShell(t)
 	s.ok(t, "local", "start", "--machines=model")

@@ -29,6 +29,9 @@ import (
 // what those before it wrote, and while two run, as in an upgrade, the older one reads what the
 // newer one writes. No machine is needed, nor root.
 func TestMinorsReadEachOther(t *testing.T) {
+	if testing.Short() {
+		t.Skip("API servers of three minors take seconds each")
+	}
 	cache, err := mirror.CacheDir()
 	must(t, err)
 	programs, built := map[string]string{}, []string(nil)

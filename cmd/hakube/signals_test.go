@@ -214,6 +214,9 @@ func TestHangup(t *testing.T) {
 // TestReaderGoes: a reader of either stream that goes away, a stream that was never
 // open and a full disk end nothing half-way.
 func TestReaderGoes(t *testing.T) {
+	if testing.Short() {
+		t.Skip("make test has it")
+	}
 	besideOthers(t)
 	s := newShell(t)
 	s.ok(t, "local", "start", "--machines=model")

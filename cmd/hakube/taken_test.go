@@ -14,6 +14,9 @@ import (
 // TestTakenIsTrue asks Kubernetes' own programs, and the types of their configurations, whether
 // scripts/testdata/taken.txt is true of each minor: as far as those versions are in the cache.
 func TestTakenIsTrue(t *testing.T) {
+	if testing.Short() {
+		t.Skip("the programs of three minors take seconds")
+	}
 	text, err := os.ReadFile("../../scripts/testdata/taken.txt")
 	must(t, err)
 	cache, err := mirror.CacheDir()
