@@ -54,9 +54,10 @@ func newApp(u *ui) *cli.App {
 }
 
 // nameWithDots is the name of a cluster as other tools take it, behind a command on one.
-// A word without dots is a slip: a zone, a master's name.
+// A word without dots is a slip: a zone, a master's name. Where a command takes words of its
+// own it is one of those: a bucket and a directory may have dots too.
 func nameWithDots(c *cli.Context) (string, bool) {
-	ofCluster := !slices.Contains([]string{"repair", "restore", "evacuate", "roll", "rotate", "drill", "upgrade"}, c.Command.Name) && slices.ContainsFunc(c.Command.Flags, func(f cli.Flag) bool { return f.Names()[0] == "instance-prefix" })
+	ofCluster := c.Command.ArgsUsage == "" && slices.ContainsFunc(c.Command.Flags, func(f cli.Flag) bool { return f.Names()[0] == "instance-prefix" })
 	name := c.Args().First()
 	return name, ofCluster && c.NArg() == 1 && strings.Contains(name, ".") && !c.IsSet("instance-prefix")
 }

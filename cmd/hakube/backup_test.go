@@ -107,7 +107,8 @@ func kept(t *testing.T, path, cluster string, made time.Time) {
 // TestBackupsThin: old backups of the cluster go once that is agreed to, by the rule, and
 // neither another's nor what is damaged.
 func TestBackupsThin(t *testing.T) {
-	dir := t.TempDir()
+	dir := filepath.Join(t.TempDir(), "backups.d") // which is no cluster's name
+	must(t, os.Mkdir(dir, 0o700))
 	t.Setenv("HOME", t.TempDir())
 	day := time.Now().UTC().Truncate(24*time.Hour).AddDate(0, 0, -10)
 	for name, made := range map[string]time.Time{

@@ -43,6 +43,24 @@ func call(t *testing.T, args ...string) (out, errs string, code int) {
 	return text("out"), text("err"), code
 }
 
+// TestWordsWithDots: a command that takes words of its own takes none of them for a cluster's
+// name: backups did, of a bucket or a directory with a dot.
+func TestWordsWithDots(t *testing.T) {
+	n := 0
+	eachCommand(newApp(&ui{}).Commands, "", func(path string, c *cli.Command) {
+		if c.ArgsUsage == "" {
+			return
+		}
+		n++
+		if _, errs, _ := call(t, append(strings.Fields(path), "gs://backups.example.com/a")...); strings.Contains(errs, "--instance-prefix") {
+			t.Errorf("%s: %s", path, errs)
+		}
+	})
+	if n < 10 {
+		t.Errorf("%d commands take words", n)
+	}
+}
+
 // everyPath are all commands, with the words of each.
 func everyPath() (paths [][]string) {
 	eachCommand(newApp(&ui{}).Commands, "", func(path string, _ *cli.Command) { paths = append(paths, strings.Fields(path)) })
