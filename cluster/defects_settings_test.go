@@ -166,7 +166,7 @@ var secretDefects = []defect{
 		if err != nil {
 			t.Fatal(err)
 		}
-		s, err := step.Token{Env: o.runFor(settings.Up, hold{}).Env}.Join().Read(ctx, client)
+		s, err := step.Token{Env: o.runFor(settings.Up, hold{}).Env}.Of("").Read(ctx, client)
 		if err != nil || string(s.Data["auth-extra-groups"]) != kube.TokenGroup {
 			t.Errorf("the token is of %q, %v", s.Data["auth-extra-groups"], err)
 		}

@@ -22,7 +22,7 @@ import (
 
 // halfDone are what may be half done when somebody types another command.
 var halfDone = []string{"add_pool", "add_replica_2to3", "remove_replica_3to2", "pool_changed", "evacuate", "roll_3", "groups_on",
-	"roll_pool", "upgrade_masters_3", "upgrade_pool", "rotate_certificates", "rotate_encryption_key", "rotate_ca", "addons_on", "span_1to3"}
+	"roll_pool", "upgrade_masters_3", "upgrade_pool", "rotate_certificates", "rotate_encryption_key", "rotate_ca", "rotate_join_token", "addons_on", "span_1to3"}
 
 // An otherCommand is one that has nothing to do with what is half done.
 type otherCommand struct {
@@ -54,6 +54,7 @@ func otherCommands() []otherCommand {
 			return of(o.Rotate(ctx, inventory.RotateEncryptionKey, e))
 		}, false},
 		{"rotate the authority", func(o *operator, e func(plan.Event)) error { return of(o.Rotate(ctx, inventory.RotateCA, e)) }, false},
+		{"rotate the join token", func(o *operator, e func(plan.Event)) error { return of(o.Rotate(ctx, inventory.RotateJoinToken, e)) }, false},
 		{"evacuate", func(o *operator, e func(plan.Event)) error { return of(o.Evacuate(ctx, string(zoneB), "", e)) }, false},
 		{"groups", func(o *operator, e func(plan.Event)) error { return of(o.saysGroups(true).RollMasters(ctx, false, e)) }, true},
 		{"repair", func(o *operator, e func(plan.Event)) error { return of(o.Repair(ctx, "", e)) }, false},

@@ -32,6 +32,7 @@ var incidental = []struct {
 	{regexp.MustCompile(`made=[0-9a-f]{16}`), "made=SUM"},                  // of a master's template, with its address and keys
 	{regexp.MustCompile(`-(internal|external)-[0-9a-f]{4}\b`), "-$1-xxxx"}, // reserved by a master's own group
 	{regexp.MustCompile(`networks/\d+`), "networks/ID"},
+	{regexp.MustCompile(`-template-[0-9a-f]{5}\b`), "-template-xxxxx"}, // of a rotation that began at another time
 	{regexp.MustCompile(`\b[a-z0-9]{6}\.[a-z0-9]{16}\b`), "TOKEN"},
 	{regexp.MustCompile(`sha256:[0-9a-f]{64}`), "sha256:HASH"},
 }
@@ -128,6 +129,13 @@ func (w *world) inside(o *operator, s *status.Status) (lines []string) {
 	}
 	for _, n := range nodes.Items {
 		lines = append(lines, incidentals(fmt.Sprintf("node %s of %s, cordoned %t, leaving %q, taints %v", n.Name, n.Status.NodeInfo.KubeletVersion, n.Spec.Unschedulable, n.Annotations[kube.LeavingKey], n.Spec.Taints)))
+	}
+	tokens, err := client.Secrets("kube-system").List(context.Background(), metav1.ListOptions{FieldSelector: "type=bootstrap.kubernetes.io/token"})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	for _, s := range tokens.Items {
+		lines = append(lines, "join token of "+string(s.Data["auth-extra-groups"]))
 	}
 	if has, err := client.SettledVersion(context.Background()); err == nil {
 		lines = append(lines, "kubeadm's configuration is of "+has)

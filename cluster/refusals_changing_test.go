@@ -3,6 +3,7 @@ package cluster
 import (
 	"strings"
 
+	"hakube/cluster/inventory"
 	"hakube/cluster/settings"
 	"hakube/cluster/step"
 )
@@ -74,6 +75,8 @@ var refusedChanging = []refusalCase{
 	{name: "permission for snapshots of disks", masters: 1, run: settings.Create, settings: func(s *settings.Settings) { s.DiskSnapshots = settings.Hourly },
 		withheld: []string{"compute.disks.addResourcePolicies", "compute.resourcePolicies.create"}, says: []string{"compute.disks.addResourcePolicies", "compute.resourcePolicies.create"}},
 	{name: "permission of a rotation", masters: 1, run: settings.Rotate, withheld: []string{"compute.addresses.setLabels"}, says: []string{"compute.addresses.setLabels"}},
+	{name: "permission of another join token", masters: 1, run: settings.Rotate, rotates: inventory.RotateJoinToken, withheld: []string{"compute.instanceTemplates.create", "compute.instanceGroupManagers.update"},
+		says: []string{"compute.instanceTemplates.create", "compute.instanceGroupManagers.update"}},
 	{name: "version that the embedded GCE has not", masters: 1, run: settings.Upgrade, settings: func(s *settings.Settings) { s.KubeVersion = "v1.36.4" },
 		says: []string{"the embedded GCE has v1.36.3", "for another version set KUBE_MIRROR"}},
 	{name: "permission of a roll of nodes", masters: 1, run: settings.RollPool, withheld: []string{"compute.instanceGroupManagers.update"}, says: []string{"compute.instanceGroupManagers.update"}},

@@ -32,6 +32,7 @@ type refusalCase struct {
 	world    func(*world, *operator)  // what somebody did
 	settings func(*settings.Settings) // of the run that is refused
 	run      settings.Mode
+	rotates  string   // of what, where it is not of certificates
 	says     []string // in the error and its cures
 }
 
@@ -126,7 +127,11 @@ func (o *operator) refusedRun(x refusalCase) (err error) {
 	case settings.RollPool:
 		_, err = o.again(change).RollPool(ctx, zoneB, true, nil)
 	case settings.Rotate:
-		_, err = o.again(change).Rotate(ctx, inventory.RotateCertificates, nil)
+		of := x.rotates
+		if of == "" {
+			of = inventory.RotateCertificates
+		}
+		_, err = o.again(change).Rotate(ctx, of, nil)
 	case settings.Rebuild:
 		_, err = o.again(change).FromSurvivor(ctx, "kubernetes-master", nil, func(repair.Loss) error { return errors.New("it asked") })
 	}

@@ -176,7 +176,7 @@ func (c *Cluster) restored(ctx context.Context, r *run, loss repair.Loss, report
 // error of f ends the run.
 func (c *Cluster) OnRotate(f func(Rotating) error) { c.rotates = f }
 
-// Rotate makes something of all masters anew (one of [inventory.Rotatable]), one master after
+// Rotate makes something of all masters anew, or what nodes join with (one of [inventory.Rotatable]), one master after
 // the other: all have to be well before each and with each. Leaf certificates are signed by the
 // authorities that are there, another authority is trusted before it signs, Secrets are written with another key before the old one goes, and
 // tokens by the old key are taken until that is distrusted. Of authorities and tokens something is
@@ -198,7 +198,7 @@ func (c *Cluster) Rotate(ctx context.Context, of string, report func(plan.Event)
 			return err
 		}
 		s = r.summary()
-		s.Rotated, s.Nothing = done, len(done) == 0
+		s.Rotated, s.Nothing = done, !p.Any()
 		if h.lease.Done(inventory.RotationKey) {
 			err = h.gate(ctx)
 		}
@@ -234,7 +234,7 @@ func (c *Cluster) rotation(ctx context.Context, r *run, of string, see func() (*
 	}
 	p, err := rotate.Judge(seen, of, time.Now())
 	if err == nil {
-		err = preflight.FitToRotate(ctx, r.Task, p.WritesKubeconfig())
+		err = preflight.FitToRotate(ctx, r.Task, p.OfNodes(), p.WritesKubeconfig())
 	}
 	if err != nil || c.rotates == nil {
 		return p, err
@@ -250,13 +250,16 @@ func (c *Cluster) rotation(ctx context.Context, r *run, of string, see func() (*
 		}
 		x.Masters = append(x.Masters, Rolled{m.Name, m.Zone, why})
 	}
+	for _, g := range p.Groups {
+		x.Masters = append(x.Masters, Rolled{g.Name, g.Zone, rotate.MadeAnew[of]})
+	}
 	x.Ends = p.Ends(ctx, r.Env)
 	return p, c.rotates(x)
 }
 
 // rotate makes what is left anew, and returns the masters that it was left of.
 func (r *run) rotate(ctx context.Context, p *rotate.Plan, report func(plan.Event)) (done []string, err error) {
-	if len(p.Left()) > 0 {
+	if p.Any() {
 		r.Lease.Note(inventory.RotationKey, p.Label())
 	}
 	for _, list := range p.Lists(r.Task) {
@@ -268,10 +271,7 @@ func (r *run) rotate(ctx context.Context, p *rotate.Plan, report func(plan.Event
 			return nil, err
 		}
 	}
-	for _, m := range p.Left() {
-		done = append(done, m.Name)
-	}
-	return done, nil
+	return p.Names(), nil
 }
 
 // madeSince is what there is beside the restored objects, or is not any more: Nodes without

@@ -198,6 +198,20 @@ func (g InstanceGroupManagers) ApplyConfig(ctx context.Context, name, instance s
 		})
 }
 
+// ApplyTemplate brings all machines of a group to its template without ending any, which it
+// does where the template is other than theirs in metadata alone; otherwise the error is Compute Engine's
+// refusal. It returns when that is decided: ListManagedInstances tells of what template each is.
+func (g InstanceGroupManagers) ApplyTemplate(ctx context.Context, name string) error {
+	return change(ctx, g.c, &g.c.groups, call{"applying the template to machines of", group, name},
+		func(ctx context.Context, rest *compute.InstanceGroupManagersClient, _ *string) (*compute.Operation, error) { // as with ApplyConfig
+			return rest.ApplyUpdatesToInstances(ctx, &computepb.ApplyUpdatesToInstancesInstanceGroupManagerRequest{
+				Project: g.c.Project(), Zone: g.zone, InstanceGroupManager: name,
+				InstanceGroupManagersApplyUpdatesRequestResource: &computepb.InstanceGroupManagersApplyUpdatesRequest{
+					AllInstances: new(true), MinimalAction: new("NONE"), MostDisruptiveAllowedAction: new("REFRESH")},
+			}, once)
+		})
+}
+
 // instance is the URL of a machine of the zone.
 func (g InstanceGroupManagers) instance(name string) string {
 	return "projects/" + g.c.Project() + "/zones/" + g.zone + "/instances/" + name

@@ -291,3 +291,20 @@ echo "Member added"
 		}
 	}
 }
+
+// TestJoinsWithAnother: a node whose token was exchanged for another one meanwhile goes on with that
+// which its metadata have by then.
+func TestJoinsWithAnother(t *testing.T) {
+	g := newGuest(t)
+	g.files["instance/attributes/hakube-join-token"] = "bbbbbb.0123456789abcdef"
+	g.want("aaaaaa bbbbbb ", `JOIN=$TEST_DIR/join; ROLE=node JOIN_TOKEN=aaaaaa.0123456789abcdef ADDRESS=192.0.2.1 CA_HASH=sha256:0 NAME=n IP=10.0.0.1 PROJECT=p ZONE=z REGION=r MACHINE_TYPE=m
+api_answers() { true; }
+sleep() { true; }
+rm() { true; }
+kubeadm() {
+	sed -n 's/^ *token: "\([a-z]*\).*/\1/p' "$JOIN" | tr '\n' ' '
+	grep -q bbbbbb "$JOIN"
+}
+write_join
+join`)
+}

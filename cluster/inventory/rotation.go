@@ -16,6 +16,7 @@ const (
 	RotateCA            = "ca"
 	RotateEncryptionKey = "encryption-key"
 	RotateTokenKey      = "service-account-key"
+	RotateJoinToken     = "join-token"
 
 	distrusting      = "distrust-"
 	DistrustCA       = distrusting + RotateCA
@@ -23,7 +24,7 @@ const (
 )
 
 // Rotatable is all that there are rotations of, as it is typed.
-var Rotatable = []string{RotateCertificates, RotateCA, RotateEncryptionKey, RotateTokenKey}
+var Rotatable = []string{RotateCertificates, RotateCA, RotateEncryptionKey, RotateTokenKey, RotateJoinToken}
 
 // Distrustable is that of which the one of before is trusted until somebody ends it.
 var Distrustable = []string{RotateCA, RotateTokenKey}
@@ -67,6 +68,10 @@ func (x Rotation) Distrusts() (word string, is bool) { return strings.CutPrefix(
 func NewRotation(of string, now time.Time) Rotation {
 	return Rotation{of, strconv.FormatInt(now.UnixMilli(), 10)}
 }
+
+// OfNodes tells whether nothing of masters is made anew, but what machines of nodes are given:
+// no master tells how far it has come.
+func (x *Rotation) OfNodes() bool { return x != nil && x.Of == RotateJoinToken }
 
 // Since is when it was begun.
 func (x Rotation) Since() time.Time {

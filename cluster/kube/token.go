@@ -1,10 +1,12 @@
 package kube
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/base32"
 	"fmt"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -16,6 +18,40 @@ import (
 // Secret in the cluster, found by its id. It does not expire, and the only thing
 // it can do is ask for a node's certificate.
 type JoinToken struct{ ID string }
+
+// JoinTokens are all those whose descriptions are some of ours, by what since says of them: the
+// newest first, and of the same the one that was made last.
+func JoinTokens(ctx context.Context, c *Client, since func(description string) (at int64, ours bool)) ([]JoinToken, error) {
+	list, err := c.Secrets(tokenNamespace).List(ctx, metav1.ListOptions{FieldSelector: "type=" + string(tokenType)})
+	if err != nil {
+		return nil, fmt.Errorf("asking for join tokens: %w", err)
+	}
+	type dated struct {
+		JoinToken
+		at   int64
+		made metav1.Time
+	}
+	var all []dated
+	for _, s := range list.Items {
+		if at, ours := since(string(s.Data["description"])); ours {
+			all = append(all, dated{JoinToken{string(s.Data["token-id"])}, at, s.CreationTimestamp})
+		}
+	}
+	slices.SortStableFunc(all, func(a, b dated) int { return cmp.Or(cmp.Compare(b.at, a.at), b.made.Compare(a.made.Time)) })
+	var tokens []JoinToken
+	for _, x := range all {
+		tokens = append(tokens, x.JoinToken)
+	}
+	return tokens, nil
+}
+
+// Withdraw has nobody join with it any more.
+func (t JoinToken) Withdraw(ctx context.Context, c *Client) error {
+	if err := c.Secrets(tokenNamespace).Delete(ctx, t.secretName(), metav1.DeleteOptions{}); err != nil && !apierrors.IsNotFound(err) {
+		return fmt.Errorf("deleting the token: %w", err)
+	}
+	return nil
+}
 
 const (
 	tokenNamespace = "kube-system"
@@ -79,6 +115,9 @@ func (t JoinToken) Write(ctx context.Context, c *Client, used, description strin
 		StringData: t.fields(secret),
 	}
 	want.StringData["description"] = description
+	if there && len(old.Data["description"]) > 0 {
+		want.StringData["description"] = string(old.Data["description"])
+	}
 	if there {
 		want.ResourceVersion = old.ResourceVersion
 		_, err = secrets.Update(ctx, want, metav1.UpdateOptions{})

@@ -15,6 +15,7 @@ import (
 	"hakube/cluster/rings"
 	"hakube/cluster/settings"
 	"hakube/cluster/status"
+	"hakube/cluster/step"
 	"hakube/cluster/task"
 )
 
@@ -103,6 +104,7 @@ func RestoreList(r *task.Task, b *backup.Source) [][]plan.Item {
 // RestoredList is the end of it.
 func RestoredList(r *task.Task) []plan.Item {
 	l := task.Lines{Want: true}
+	l.Then(step.TokensOfTemplates(r.Env)) // or nodes that are made from now on would not join
 	l.Then(backup.Forgotten(r.Env, r.Failing[0]))
 	return l.Items
 }

@@ -28,6 +28,7 @@ type Plan struct {
 	Signs   string
 	Until   time.Time // and of a certificate authority, when another one began to sign
 	Masters []Master
+	Groups  []inventory.Object // of nodes, where what they are made with is made anew
 }
 
 // Left are the masters that are not through with it, in their order.
@@ -40,9 +41,23 @@ func (p *Plan) Left() (list []Master) {
 	return list
 }
 
+// Any tells whether there is anything to do.
+func (p *Plan) Any() bool { return p.OfNodes() || len(p.Left()) > 0 }
+
+// Names are those of what it is made of anew: masters that are not through with it, or groups of nodes.
+func (p *Plan) Names() (names []string) {
+	for _, g := range p.Groups {
+		names = append(names, g.Name)
+	}
+	for _, m := range p.Left() {
+		names = append(names, m.Name)
+	}
+	return names
+}
+
 // WritesKubeconfig tells whether this operator's entry is needed, and may be made anew.
 func (p *Plan) WritesKubeconfig() bool {
-	return slices.Contains([]string{inventory.RotateEncryptionKey, inventory.DistrustTokenKey, inventory.RotateCA, inventory.DistrustCA}, p.Of)
+	return slices.Contains([]string{inventory.RotateEncryptionKey, inventory.DistrustTokenKey, inventory.RotateCA, inventory.DistrustCA, inventory.RotateJoinToken}, p.Of)
 }
 
 // MadeAnew is what each rotation is of, in words.
@@ -53,6 +68,7 @@ var MadeAnew = map[string]string{
 	inventory.DistrustTokenKey:    "which keys tokens of service accounts are taken by: the one that signs",
 	inventory.RotateCA:            "the cluster's certificate authority, and all certificates that it signed for masters",
 	inventory.DistrustCA:          "which certificate authorities are trusted: the one that signs",
+	inventory.RotateJoinToken:     "the token that machines of nodes join with",
 }
 
 // Judge says what a rotation comes to, and refuses one that could end with a master that
@@ -71,6 +87,9 @@ func Judge(s *status.Snapshot, of string, now time.Time) (*Plan, error) {
 			}
 		}
 		p.Rotation, p.Begun = *begun, true
+	}
+	if p.OfNodes() {
+		return p, p.joins(s)
 	}
 	for _, m := range s.Masters {
 		x := Master{Object: m.Object, Done: p.Begun && s.Rotated(&p.Rotation, m)}

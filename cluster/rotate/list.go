@@ -18,10 +18,12 @@ import (
 
 // Lists are all that is left of a rotation, one list after the other. Each can be cut anywhere.
 func (p *Plan) Lists(r *task.Task) (lists [][]plan.Item) {
-	if len(p.Left()) == 0 {
+	if !p.Any() {
 		return nil
 	}
 	switch p.Of {
+	case inventory.RotateJoinToken:
+		return p.joining(r)
 	case inventory.RotateEncryptionKey:
 		return p.exchange(r)
 	case inventory.RotateTokenKey:

@@ -185,9 +185,10 @@ func (s *Snapshot) withoutMasters() Unfinished {
 	return x
 }
 
-// Unrotated tells whether masters have what is from before a rotation, or may have.
+// Unrotated tells whether masters have what is from before a rotation, or may have; one that
+// is not of masters is taken for it, whose command looks for itself.
 func (s *Snapshot) Unrotated(x *inventory.Rotation) bool {
-	return slices.ContainsFunc(s.Masters, func(m ObservedMaster) bool { return !s.Rotated(x, m) })
+	return x.OfNodes() || slices.ContainsFunc(s.Masters, func(m ObservedMaster) bool { return !s.Rotated(x, m) })
 }
 
 // Rotated tells that a master is through with a rotation.
@@ -213,6 +214,9 @@ func (s *Snapshot) rotating() []Unfinished {
 	x := s.Held.Rotation
 	if x == nil || !s.Unrotated(x) { // it could not say any more that it was done
 		return nil
+	}
+	if x.OfNodes() {
+		return half(x.What()+" is not done: machines may join with the one of before", x.Command().String(), "")
 	}
 	at := map[string][]string{} // masters, by what they have
 	var unknown []string

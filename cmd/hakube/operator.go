@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -87,7 +88,7 @@ var rotateArgs = strings.Join(inventory.Rotatable, " | ")
 func rotateCommand(u *ui) *cli.Command {
 	return &cli.Command{
 		Name:      "rotate",
-		Usage:     "make keys and certificates of masters anew, one master after the other",
+		Usage:     "make keys and certificates anew, one master after the other",
 		ArgsUsage: rotateArgs,
 		Description: "certificates are the leaf certificates of masters and their keys: of API servers, as servers and as clients of\n" +
 			"kubelets, extension servers and etcd; of the kubeconfigs of controller-managers, schedulers and administrator;\n" +
@@ -111,6 +112,9 @@ func rotateCommand(u *ui) *cli.Command {
 			"kubelets give pods new ones within 24 hours, and those in Secrets, which never end, are made anew then. It says\n" +
 			"what is let in no more, and asks if there is anything. API servers read these keys only when they start: they are\n" +
 			"started anew one after the other, and with one or two masters the API is dark for that.\n\n" +
+			"join-token is the one that machines of nodes join with, which their metadata have. Templates and machines of all pools\n" +
+			"get a new one as they are: no node is made again. The one before goes when those that were being made have joined.\n" +
+			"Whoever has joined with it stays a node. Masters join without it.\n\n" +
 			"All masters have to vote, take writes and serve, before and after each step. A master that fails, and of\n" +
 			"certificates an authority that ends within 30 days, are refused before the first change. Cut anywhere, the same\n" +
 			"again goes on. Needs no zone.\n\n" + exitHelp,
@@ -125,7 +129,11 @@ func rotateCommand(u *ui) *cli.Command {
 			if _, ends := (inventory.Rotation{Of: of}).Distrusts(); ends {
 				doing = "distrusting all but the present"
 			}
-			u.note("%s %s of masters: cluster %s of project %s (provider %s)", doing, word, s.Prefix, s.Project, s.Provider)
+			whose := "masters"
+			if of == inventory.RotateJoinToken {
+				whose = "nodes"
+			}
+			u.note("%s %s of %s: cluster %s of project %s (provider %s)", doing, word, whose, s.Prefix, s.Project, s.Provider)
 			cl.OnRotate(func(x cluster.Rotating) error {
 				u.tellRotation(x, u.note)
 				return u.confirmEnds(s, x.Ends)
@@ -153,6 +161,8 @@ func rotateCommand(u *ui) *cli.Command {
 				return nil
 			case of == inventory.DistrustTokenKey:
 				u.note("tokens by no other key are taken: %s", strings.Join(summary.Rotated, ", "))
+			case of == inventory.RotateJoinToken:
+				u.note("new join-token: nobody joins with the one before; groups of nodes that have it: %s", cmp.Or(strings.Join(summary.Rotated, ", "), "none"))
 			case of == inventory.DistrustCA:
 				u.note("no other authority is trusted: %s", strings.Join(summary.Rotated, ", "))
 			default:

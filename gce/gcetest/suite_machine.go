@@ -189,6 +189,7 @@ func (s *suite) group(t *testing.T) {
 	if err := s.c.InstanceGroupManagers(s.zone).SetInstanceTemplate(ctx, s.name("absent"), s.name("template")); !gce.IsNotFound(err) {
 		t.Errorf("another template for no group: %v, want not found", err)
 	}
+	s.refreshed(t, name, template)
 	if err := s.c.InstanceGroupManagers(s.zone).DeleteInstances(ctx, name, []string{s.name("absent")}); gce.ClassOf(err) != gce.No {
 		t.Errorf("deleting a machine that is no member: %v, want a refusal", err)
 	}

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"cloud.google.com/go/compute/apiv1/computepb"
+	"google.golang.org/protobuf/proto" // a template like another one
 
 	"hakube/gce"
 )
@@ -87,6 +88,64 @@ func (s *suite) kept(t *testing.T) {
 	}
 	destroy(t, s.instances(), machine)
 	destroy(t, s.disks(), s.name("kept-pd"))
+}
+
+// refreshed is a group whose template becomes another one in metadata alone: its machines get
+// them as they are. What takes another machine is refused.
+func (s *suite) refreshed(t *testing.T, name string, template *computepb.InstanceTemplate) {
+	ctx, groups := t.Context(), s.c.InstanceGroupManagers(s.zone)
+	members := func() (list []*computepb.ManagedInstance) {
+		t.Helper()
+		list, err := groups.ListManagedInstances(ctx, name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return list
+	}
+	machine := gce.Base(members()[0].GetInstance())
+	was, err := s.c.Instances(s.zone).Get(ctx, machine)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := proto.CloneOf(template.GetProperties())
+	other.Metadata = &computepb.Metadata{Items: []*computepb.Items{{Key: new("said"), Value: new("later")}}}
+	larger := proto.CloneOf(other)
+	larger.MachineType = new("e2-medium")
+	for of, p := range map[string]*computepb.InstanceProperties{"template-said": other, "template-larger": larger} {
+		create(t, s, s.templates(), &computepb.InstanceTemplate{Name: new(s.name(of)), Description: &s.mark, Properties: p})
+	}
+	use := func(of string) {
+		t.Helper()
+		if err := groups.SetInstanceTemplate(ctx, name, s.name(of)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	use("template-larger")
+	if err := groups.ApplyTemplate(ctx, name); gce.ClassOf(err) != gce.No {
+		t.Errorf("another machine type as metadata: %v, want a refusal", err)
+	}
+	use("template-said")
+	if err := groups.ApplyTemplate(ctx, name); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the machine to have its group's metadata", func() (bool, error) {
+		i, err := s.c.Instances(s.zone).Get(ctx, machine)
+		if err != nil || i.GetId() != was.GetId() {
+			t.Fatalf("it is another machine, or none: %v", err)
+		}
+		said := slices.ContainsFunc(i.GetMetadata().GetItems(), func(x *computepb.Items) bool { return x.GetKey() == "said" && x.GetValue() == "later" })
+		return said && gce.Base(members()[0].GetVersion().GetInstanceTemplate()) == s.name("template-said"), nil
+	})
+	if err := groups.ApplyTemplate(ctx, s.name("absent")); !gce.IsNotFound(err) {
+		t.Errorf("applying a template in no group: %v, want not found", err)
+	}
+	use("template")
+	if err := groups.ApplyTemplate(ctx, name); err != nil {
+		t.Error(err)
+	}
+	for _, of := range []string{"template-said", "template-larger"} {
+		destroy(t, s.templates(), s.name(of))
+	}
 }
 
 // keptMachine waits until the machine runs with its disk and the metadata, and returns its id.

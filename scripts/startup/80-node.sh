@@ -24,7 +24,8 @@ write_join() {
 api_answers() { curl -sk -m 5 -o /dev/null "https://$ADDRESS:443/livez"; }
 
 # join tries for a quarter of an hour. A node that was made again under its old
-# name is refused until its predecessor is seen to be gone.
+# name is refused until its predecessor is seen to be gone, and one whose token was
+# exchanged for another one meanwhile (hakube rotate join-token) has that in its metadata.
 join() {
 	local limit=$((SECONDS + 900))
 	wait_until 900 "the API at $ADDRESS answers" api_answers
@@ -32,6 +33,8 @@ join() {
 		((SECONDS < limit)) || die "$(last_line)" # kubeadm's own words
 		rm -f /etc/kubernetes/pki/ca.crt /etc/kubernetes/bootstrap-kubelet.conf
 		sleep 5
+		JOIN_TOKEN=$(md instance/attributes/hakube-join-token)
+		write_join
 	done
 }
 

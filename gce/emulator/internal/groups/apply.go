@@ -1,6 +1,7 @@
 package groups
 
 import (
+	"reflect"
 	"slices"
 
 	"hakube/gce/emulator/internal/api"
@@ -66,21 +67,50 @@ func applyUpdates(c *api.Call) (doc.Obj, error) {
 	})
 }
 
-// needed is the least that brings a machine to what its group says. Of a template all
-// takes a replacement here, and so do other disks and addresses than the machine has.
+// needed is the least that brings a machine to what its group says. Of a template all but
+// metadata takes a replacement here, and so do other disks and addresses than the machine has.
 func needed(t *store.Tx, r doc.Ref, group, m doc.Obj) int {
 	name := doc.Str(m, "name")
 	config := t.Get(configRef(r, name))
-	if doc.Str(m, "template") != doc.Str(group, "instanceTemplate") {
+	was, now := doc.Str(m, "template"), doc.Str(group, "instanceTemplate")
+	if was != now && !alike(t, was, now) {
 		return disruption("REPLACE")
 	}
 	if effective(m, config) {
+		if was != now {
+			return disruption("REFRESH")
+		}
 		return disruption("NONE")
 	}
 	if !has(t, t.Get(r.Within("instances", name)), doc.Sub(config, "preservedState")) || loses(m, config) {
 		return disruption("REPLACE")
 	}
 	return disruption("REFRESH")
+}
+
+// alike reports whether two templates make machines that differ in their metadata alone.
+func alike(t *store.Tx, a, b string) bool {
+	plain := func(link string) doc.Obj {
+		o := t.Get(doc.RefOf(link))
+		if o == nil {
+			return nil
+		}
+		p := doc.Clone(doc.Sub(o, "properties"))
+		delete(p, "metadata")
+		return p
+	}
+	x, y := plain(a), plain(b)
+	return x != nil && y != nil && reflect.DeepEqual(x, y)
+}
+
+// templateMetadata is what a machine has in its metadata by a template, and by the group that made it of that.
+func templateMetadata(t *store.Tx, r doc.Ref, template string) doc.Obj {
+	items := doc.Obj{}
+	for key, v := range identity.MetadataMap(doc.Sub(doc.Sub(t.Get(doc.RefOf(template)), "properties"), "metadata")) {
+		items[key] = v
+	}
+	items["instance-template"] = byNumber(r, doc.RefOf(template))
+	return items
 }
 
 // has reports whether a machine has the disks and addresses of a configuration.
@@ -124,12 +154,18 @@ func loses(m, config doc.Obj) bool {
 	return false
 }
 
-// refresh applies a member's configuration to its machine without ending it.
+// refresh applies its group's template, as far as that differs in metadata alone, and a member's
+// configuration to its machine without ending it.
 func (g *Reconciler) refresh(t *store.Tx, r, i doc.Ref, group, m doc.Obj) error {
 	instance, config := t.Edit(i), t.Get(configRef(r, i.Name()))
-	was := doc.Sub(doc.Sub(m, "preservedStateFromConfig"), "metadata")
-	now := doc.Obj{}
-	for key, v := range identity.MetadataMap(doc.Sub(doc.Sub(t.Get(doc.RefOf(doc.Str(m, "template"))), "properties"), "metadata")) {
+	was, now := doc.Obj{}, doc.Obj{}
+	doc.Merge(was, doc.Sub(doc.Sub(m, "preservedStateFromConfig"), "metadata"))
+	if of, by := doc.Str(m, "template"), doc.Str(group, "instanceTemplate"); of != by && alike(t, of, by) {
+		doc.Merge(was, templateMetadata(t, r, of))
+		doc.Merge(now, templateMetadata(t, r, by))
+		m["template"] = by
+	}
+	for key, v := range templateMetadata(t, r, doc.Str(m, "template")) {
 		if was[key] != nil {
 			now[key] = v // of the template again
 		}

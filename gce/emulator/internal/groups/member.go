@@ -107,11 +107,9 @@ func (g *Reconciler) make(t *store.Tx, r, i doc.Ref, group, member doc.Obj) (doc
 	if err != nil {
 		return "", err
 	}
-	number := fmt.Sprintf("projects/%d", projects.ProjectNumber(r.Project()))
 	items := doc.List(doc.Sub(instance, "metadata"), "items")
 	for key, of := range map[string]doc.Ref{"instance-template": template, "created-by": r} {
-		value := strings.Replace(string(of), "projects/"+r.Project(), number, 1)
-		items = append(items, doc.Obj{"key": key, "value": value})
+		items = append(items, doc.Obj{"key": key, "value": byNumber(r, of)})
 	}
 	instance["metadata"] = doc.Obj{"items": items}
 	member["template"] = template.Link()
@@ -130,6 +128,12 @@ func (g *Reconciler) make(t *store.Tx, r, i doc.Ref, group, member doc.Obj) (doc
 		return "", p
 	}
 	return g.s.Accept(t, "instances.insert", i, doc.Obj{"made": disks}, "", nil), nil
+}
+
+// byNumber is what metadata call an object of a group's project.
+func byNumber(r, of doc.Ref) string {
+	number := fmt.Sprintf("projects/%d", projects.ProjectNumber(r.Project()))
+	return strings.Replace(string(of), "projects/"+r.Project(), number, 1)
 }
 
 // asBefore reports whether a machine is made as it was, not as its group says by now.
