@@ -87,6 +87,8 @@ var banned = []struct{ from, to, why string }{
 	{"/cluster/repair", "/cluster", "arrows go down"},
 	{"/cluster/roll", "/cluster", "arrows go down"},
 	{"/cluster/rotate", "/cluster", "arrows go down"},
+	{"/cluster/metadata", "/cluster/rotate", "arrows go down"},
+	{"/cluster/metadata", "/cluster/status", "a step looks for itself, whatever was concluded elsewhere"},
 	{"/cluster/rotate", "/cluster/repair", "what fails is brought back before, and not by it"},
 	{"/cluster/upgrade", "/cluster", "arrows go down"},
 	{"/cluster/upgrade", "/cluster/roll", "it says whether and not how: machines are made again in any case"},

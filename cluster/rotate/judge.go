@@ -128,6 +128,23 @@ func Judge(s *status.Snapshot, of string, now time.Time) (*Plan, error) {
 	return p, nil
 }
 
+// joins refuses an exchange of the token that could not come to its end.
+func (p *Plan) joins(s *status.Snapshot) error {
+	if why := s.Silent(); why != "" {
+		return &refusal.Refused{Why: "the API does not answer, which keeps join tokens: " + why, Cure: cure.Hint("bring it back first", cure.Repair())}
+	}
+	return p.tells(s)
+}
+
+// tells refuses to tell nodes something else that are being replaced.
+func (p *Plan) tells(s *status.Snapshot) error {
+	if why, ends := s.Replacing(); why != "" && !p.Begun {
+		return &refusal.Refused{Why: why + "; " + p.What() + " is made while all nodes of a pool are of one template", Cure: cure.Hint("end that first", ends)}
+	}
+	p.Groups = s.Groups()
+	return nil
+}
+
 // may refuses what somebody would be lost by, or what leaves too much behind.
 func (p *Plan) may(s *status.Snapshot) error {
 	switch p.Of {

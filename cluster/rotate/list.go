@@ -7,7 +7,9 @@ import (
 
 	"hakube/cluster/env"
 	"hakube/cluster/inventory"
+	"hakube/cluster/live"
 	"hakube/cluster/member"
+	"hakube/cluster/metadata"
 	"hakube/cluster/plan"
 	"hakube/cluster/refusal"
 	"hakube/cluster/rings"
@@ -23,7 +25,11 @@ func (p *Plan) Lists(r *task.Task) (lists [][]plan.Item) {
 	}
 	switch p.Of {
 	case inventory.RotateJoinToken:
-		return p.joining(r)
+		l := task.Lines{Want: true}
+		l.Then(member.API(r))
+		l.Then(live.Kubeconfig(r))
+		l.Each(metadata.Joining(r.Env, p.ID, p.Groups))
+		return [][]plan.Item{l.Items}
 	case inventory.RotateEncryptionKey:
 		return p.exchange(r)
 	case inventory.RotateTokenKey:

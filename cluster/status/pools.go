@@ -134,6 +134,26 @@ func (s *Snapshot) unfinishedPools() (list []Unfinished) {
 	return list
 }
 
+// Replacing is a pool whose machines are made from several templates, and what ends that; "" of
+// none, and where that could not be asked.
+func (s *Snapshot) Replacing() (step string, ends cure.Command) {
+	for _, id := range s.have.Pools() {
+		if step, is := replacing(id, s.in(id), s.have.Objects); is && s.listed {
+			if s.rolls(id) {
+				return step, s.have.Rolling(s.Names).Command()
+			}
+			return step, cure.FinishPool(id.Zone, s.scales.Within(s.size(id))).OfPool(id.Name)
+		}
+	}
+	return "", cure.Command{}
+}
+
+// Groups are the managed groups of nodes.
+func (s *Snapshot) Groups() []inventory.Object { return s.have.Of(inventory.ManagedGroup) }
+
+// Silent is why the API does not answer at its address, "" if it does.
+func (s *Snapshot) Silent() string { return s.unreachable }
+
 // rolls tells whether a roll that is not done has the nodes of the pool made again: what ends
 // that ends the rest.
 func (s *Snapshot) rolls(id settings.PoolID) bool { return s.have.Rolling(s.Names).OfPool(id) }

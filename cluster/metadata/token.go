@@ -1,4 +1,4 @@
-package rotate
+package metadata
 
 import (
 	"context"
@@ -10,19 +10,14 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
+	"hakube/cluster/env"
 	"hakube/cluster/inventory"
 	"hakube/cluster/kube"
-	"hakube/cluster/live"
-	"hakube/cluster/member"
 	"hakube/cluster/plan"
 	"hakube/cluster/pool"
-	"hakube/cluster/refusal"
-	"hakube/cluster/status"
 	"hakube/cluster/step"
-	"hakube/cluster/task"
 	"hakube/gce"
 	"hakube/scripts"
-	"hakube/scripts/cure"
 )
 
 // The join token is what machines of nodes ask for their certificates with. It stands in the
@@ -32,49 +27,28 @@ import (
 // they are, so that no node is made again. Who was being made meanwhile has joined with either
 // before the one of before is taken away.
 
-// joins refuses what the exchange could not bring to its end.
-func (p *Plan) joins(s *status.Snapshot) error {
-	if why := s.Silent(); why != "" {
-		return &refusal.Refused{Why: "the API does not answer, which keeps join tokens: " + why, Cure: cure.Hint("bring it back first", cure.Repair())}
-	}
-	if why, ends := s.Replacing(); why != "" && !p.Begun {
-		return &refusal.Refused{Why: why + "; the token is exchanged while all nodes of a pool are of one template", Cure: cure.Hint("end that first", ends)}
-	}
-	p.Groups = s.Groups()
-	return nil
-}
-
-// joining are its steps: machines know the new token before the one of before is taken away, and
+// Joining are the steps of it: machines know the new token before the one of before is taken away, and
 // what would make others of that goes first.
-func (p *Plan) joining(r *task.Task) [][]plan.Item {
-	j := joining{r, p.ID, step.Token{Env: r.Env}}
-	told := toldNodes{
-		task: r, id: p.ID, has: "have the new join token", gone: "the join token of before",
-		knows: j.knows,
-		tell: func(ctx context.Context, m *computepb.Metadata) error {
+func Joining(e *env.Env, rotation string, groups []inventory.Object) (steps []plan.Step) {
+	j := joining{e, rotation, step.Token{Env: e}}
+	nodes := Nodes{
+		Env: e, Rotation: rotation, Do: "have the new join token", Before: "the join token of before", Knows: j.knows,
+		Tell: func(ctx context.Context, m *computepb.Metadata) error {
 			value, err := j.value(ctx)
 			step.Set(m, scripts.KeyJoinToken, value)
 			return err
 		},
 	}
-	l := task.Lines{Want: true}
-	l.Then(member.API(r))
-	l.Then(live.Kubeconfig(r))
-	l.Then(newToken{j})
-	for _, g := range p.Groups {
-		l.Then(given{told, g})
+	steps = append([]plan.Step{newToken{j}}, nodes.Steps(groups)...)
+	if len(groups) > 0 {
+		steps = append(steps, joined{j, groups}, nodes.Gone())
 	}
-	if len(p.Groups) > 0 {
-		l.Then(joined{j, p.Groups})
-		l.Then(templatesOfBefore{told})
-	}
-	l.Then(withdrawn{j})
-	return [][]plan.Item{l.Items}
+	return append(steps, withdrawn{j})
 }
 
 // joining is what its steps have in common.
 type joining struct {
-	task  *task.Task
+	env   *env.Env
 	id    string // of the rotation
 	token step.Token
 }
@@ -89,7 +63,7 @@ func (j joining) knows(m *computepb.Metadata) bool {
 
 // value is the new token as machines are given it.
 func (j joining) value(ctx context.Context) (string, error) {
-	client, err := j.task.Kube(ctx)
+	client, err := j.env.Kube(ctx)
 	if err != nil {
 		return "", fmt.Errorf("asking the API: %w", err)
 	}
@@ -103,7 +77,7 @@ func (newToken) String() string    { return "new join token" }
 func (newToken) About() plan.Thing { return plan.Thing{Kind: "join token", Name: "new"} }
 
 func (n newToken) Observe(ctx context.Context) (plan.State, error) {
-	client, err := n.task.Kube(ctx)
+	client, err := n.env.Kube(ctx)
 	if err != nil {
 		return plan.State{Is: plan.Absent, Why: err.Error()}, nil
 	}
@@ -122,7 +96,7 @@ func (n newToken) Observe(ctx context.Context) (plan.State, error) {
 }
 
 func (n newToken) Do(ctx context.Context) error {
-	client, err := n.task.Kube(ctx)
+	client, err := n.env.Kube(ctx)
 	if err != nil {
 		return fmt.Errorf("asking the API: %w", err)
 	}
@@ -140,7 +114,7 @@ func (joined) Waits()         {}
 
 // missing are the machines that run and are no Nodes.
 func (j joined) missing(ctx context.Context) (names []string, err error) {
-	client, err := j.task.Kube(ctx)
+	client, err := j.env.Kube(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -150,7 +124,7 @@ func (j joined) missing(ctx context.Context) (names []string, err error) {
 	}
 	p := pool.Pool{}.Beside(nodes)
 	for _, g := range j.groups {
-		list, err := j.task.GCE.InstanceGroupManagers(g.Zone).ListManagedInstances(ctx, g.Name)
+		list, err := j.env.GCE.InstanceGroupManagers(g.Zone).ListManagedInstances(ctx, g.Name)
 		if err != nil {
 			return nil, err
 		}
@@ -186,15 +160,15 @@ const joinLimit = 20 * time.Minute
 // nobody from taking the one of before away, which somebody may have stolen.
 func (j joined) Do(ctx context.Context) error {
 	var names []string
-	err := j.task.Until(ctx, plan.Condition{
-		For: j.String(), Every: j.task.Poll, Limit: joinLimit,
+	err := j.env.Until(ctx, plan.Condition{
+		For: j.String(), Every: j.env.Poll, Limit: joinLimit,
 		Check: func(ctx context.Context) (ok bool, missing string, err error) {
 			names, err = j.missing(ctx)
 			return err == nil && len(names) == 0, pool.FewOf(names), err
 		},
 	})
 	if err != nil && ctx.Err() == nil && len(names) > 0 {
-		j.task.Warn(fmt.Sprintf("%d machines have not joined: %s; those that are to join read the new token when they boot", len(names), pool.FewOf(names)))
+		j.env.Warn(fmt.Sprintf("%d machines have not joined: %s; those that are to join read the new token when they boot", len(names), pool.FewOf(names)))
 		return nil
 	}
 	return err
@@ -208,7 +182,7 @@ func (withdrawn) About() plan.Thing { return plan.Thing{Kind: "join token", Name
 
 // old are all that hakube made but the new one.
 func (w withdrawn) old(ctx context.Context) (*kube.Client, []kube.JoinToken, error) {
-	client, err := w.task.Kube(ctx)
+	client, err := w.env.Kube(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
