@@ -261,3 +261,16 @@ func SettleVersion(ctx context.Context, r *Runner, on Host, version string) erro
 	}
 	return err
 }
+
+// SettleAddress brings what a restored cluster tells of its API to the address that the master
+// was made for.
+func SettleAddress(ctx context.Context, r *Runner, on Host, address string) error {
+	var answer struct {
+		Settled string `json:"settled"`
+	}
+	err := r.ask(ctx, on, scripts.SettleAddress, &answer, address)
+	if err == nil && answer.Settled != address {
+		err = fmt.Errorf("reading settle-address of %s: it settled %q", on.Name, answer.Settled)
+	}
+	return err
+}

@@ -28,6 +28,7 @@ var changes = map[string]bool{
 	"authority":           true,
 	"keep-rings":          true,
 	"settle-version":      true,
+	"settle-address":      true,
 }
 
 // Changes reports whether the script of that name ([Name]) changes something. One

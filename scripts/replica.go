@@ -62,6 +62,8 @@ var (
 	LookVersions = withFunctions("versions", lookVersions)
 	// SettleVersion brings what kubeadm keeps in the cluster to a master's version.
 	SettleVersion = withFunctions("settle-version", settleVersion)
+	// SettleAddress brings what a restored cluster tells of its API to this one's address.
+	SettleAddress = withFunctions("settle-address", settleAddress)
 	// Restore makes a machine's members those of a backup, which follows the script.
 	Restore = withFunctions("restore", restore)
 )
@@ -109,6 +111,8 @@ var (
 	lookVersions string
 	//go:embed settle-version.sh
 	settleVersion string
+	//go:embed settle-address.sh
+	settleAddress string
 	//go:embed restore.sh
 	restore string
 )

@@ -5,7 +5,9 @@
 #                          events.db, BYTES in all, decrypted, follows this script on stdin
 #   own ID BUMP            the same with what both rings have here now, which go on meanwhile:
 #                          of a data disk that was made of a snapshot
-#   swap ID                ends what runs here, and starts both rings with it
+#   swap ID [KEY]...       ends what runs here, and starts both rings with it; what is at these
+#                          keys below /registry/ is left out, and with / or - at the end all
+#                          that begins with one
 #   look                   changes nothing
 #   forget                 throws away what the rings had before
 #
@@ -92,6 +94,19 @@ exchange() {
 # lease ends, which has no time of its own any more.
 forget_leases() { etcd_ctl main del --prefix /registry/masterleases/ >/dev/null; }
 
+# leave_out KEY... takes out of the data what is of machines and an address that are not this
+# cluster's. No API server has been started with them yet: nobody has acted on it.
+leave_out() {
+	local key
+	for key; do
+		if [[ $key == *[/-] ]]; then
+			etcd_ctl main del --prefix "/registry/$key" >/dev/null
+		else
+			etcd_ctl main del "/registry/$key" >/dev/null
+		fi
+	done
+}
+
 swap() {
 	if [[ $(content "$STATE/restored") == "$1" ]]; then return; fi
 	[[ $(content "$NEW/id") == "$1" ]] || die "the backup is not unpacked here"
@@ -105,6 +120,7 @@ swap() {
 	start_ring events
 	wait_until 120 "both rings serve" members_vote
 	forget_leases
+	leave_out "${@:2}"
 	put "$STATE/restored" <<<"$1"
 	rm -rf "$NEW"
 }
@@ -115,7 +131,7 @@ forget() { rm -rf "$OLD" "$NEW" "$STATE/restored"; }
 look() { :; }
 
 mountpoint -q "$DISK" || die "the disk master-pd is not mounted"
-[[ "$*" =~ ^(look|forget|swap\ [0-9a-f]{16,64}|spread\ [0-9a-f]{16,64}\ [0-9]+\ [0-9]+|own\ [0-9a-f]{16,64}\ [0-9]+)$ ]] || die "usage: restore spread ID BUMP BYTES|own ID BUMP|swap ID|look|forget"
+[[ "$*" =~ ^(look|forget|swap\ [0-9a-f]{16,64}(\ [a-z0-9.]+/[a-z0-9./-]*)*|spread\ [0-9a-f]{16,64}\ [0-9]+\ [0-9]+|own\ [0-9a-f]{16,64}\ [0-9]+)$ ]] || die "usage: restore spread ID BUMP BYTES|own ID BUMP|swap ID [KEY]...|look|forget"
 # All at once: bash reads its script as it goes, and what follows is the archive.
 {
 	exec 6<&0

@@ -37,6 +37,7 @@ var all = map[string]string{
 	"keep-rings":          KeepRings,
 	"versions":            LookVersions,
 	"settle-version":      SettleVersion,
+	"settle-address":      SettleAddress,
 }
 
 func mustImport() string {

@@ -9,12 +9,14 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"maps"
 	"strconv"
 	"strings"
 	"time"
 
 	"filippo.io/age"
 
+	"hakube/replicate/etcdtest/kubeapi"
 	"hakube/scripts"
 )
 
@@ -158,12 +160,12 @@ func restore(ctx context.Context, c Call) int {
 		if x.Restored != c.Args[1] {
 			err = k.own(c, v.Instance.Hostname)
 		}
-	case words == "swap" && len(c.Args) == 2:
+	case words == "swap" && len(c.Args) > 1:
 		if x.Restored != c.Args[1] {
-			err = g.swap(k, c.Args[1])
+			err = g.swap(k, c.Args[1], c.Args[2:])
 		}
 	default:
-		return c.fail("usage: restore spread ID BUMP BYTES|own ID BUMP|swap ID|look|forget")
+		return c.fail("usage: restore spread ID BUMP BYTES|own ID BUMP|swap ID [KEY]...|look|forget")
 	}
 	if err == nil {
 		err = k.disk.save()
@@ -229,8 +231,8 @@ func (x *content) layOut(c Call, hostname string, rings map[string]*ringState) e
 	return nil
 }
 
-// swap starts the rings with what is unpacked. The lock is held.
-func (g *Guest) swap(k *controlPlane, id string) error {
+// swap starts the rings with what is unpacked, but for what is at some keys. The lock is held.
+func (g *Guest) swap(k *controlPlane, id string, without []string) error {
 	x := &k.disk.content
 	if x.Spread == nil || x.Spread.ID != id {
 		return fmt.Errorf("the backup is not unpacked here")
@@ -250,6 +252,7 @@ func (g *Guest) swap(k *controlPlane, id string) error {
 		x.Rings[name] = x.Spread.Rings[name]
 		delete(k.halted, name)
 	}
+	x.Rings[ringMain].State.leaveOut(without)
 	x.Restored, x.Spread = id, nil
 	k.serving = nil
 	if err := k.disk.save(); err != nil {
@@ -285,4 +288,15 @@ func unpacked(archive string) (map[string]*ringState, error) {
 		return nil, fmt.Errorf("a ring is missing")
 	}
 	return rings, nil
+}
+
+// leaveOut takes out of a ring's state what is at the keys, and all that begins with one that
+// has / or - at its end.
+func (s *ringState) leaveOut(keys []string) {
+	for _, key := range keys {
+		key = "/registry/" + strings.Replace(key, "minions/", kubeapi.Nodes.Name+"/", 1) // as Kubernetes calls them in etcd
+		maps.DeleteFunc(s.Keys, func(k string, _ kubeapi.Entry) bool {
+			return k == key || strings.HasPrefix(k, key) && (strings.HasSuffix(key, "/") || strings.HasSuffix(key, "-"))
+		})
+	}
 }

@@ -270,7 +270,8 @@ func untar(t *testing.T, archive []byte) map[string][]byte {
 func TestRestoreScript(t *testing.T) {
 	slow(t)
 	m := newRealMaster(t)
-	m.mustRun(`for i in {1..9}; do etcd_ctl main put /registry/configmaps/default/c$i v$i; done; etcd_ctl main put /registry/masterleases/10.0.0.9 x >/dev/null`)
+	m.mustRun(`for i in {1..9}; do etcd_ctl main put /registry/configmaps/default/c$i v$i; done; etcd_ctl main put /registry/masterleases/10.0.0.9 x >/dev/null
+		for key in pods/a/b pods/c/d podtemplates/a/b configmaps/default/c configmaps/default/c-2; do etcd_ctl main put /registry/$key x >/dev/null; done`)
 	archive, errs, err := m.backup()
 	if err != nil {
 		t.Fatalf("%v\n%s", err, errs)
@@ -308,6 +309,8 @@ func TestRestoreScript(t *testing.T) {
 		"cut off on the way":    {both.Bytes()[:both.Len()/2], []string{"spread", id, "1000000000", fmt.Sprint(sums)}, ""},
 		"more than there is":    {both.Bytes(), []string{"spread", id, "1000000000", "999999999999999"}, "the data disk has too little room"},
 		"called in a wrong way": {nil, []string{"spread", id}, "usage: restore"},
+		"all left out":          {nil, []string{"swap", id, "/"}, "usage: restore"},
+		"no kind left out":      {nil, []string{"swap", id, "p"}, "usage: restore"},
 	} {
 		if _, errs, err := run(x.stdin, x.args...); err == nil || !strings.Contains(errs, x.want) && x.want != "" {
 			t.Errorf("%s: %v, %s", name, err, errs)
@@ -324,7 +327,7 @@ func TestRestoreScript(t *testing.T) {
 		{nil, []string{"look"}, `{"spread":"","swapped":""}`},
 		{both.Bytes(), []string{"spread", id, "1000000000", fmt.Sprint(sums)}, `{"spread":"` + id + `","swapped":""}`},
 		{nil, []string{"spread", id, "1000000000", fmt.Sprint(sums)}, `{"spread":"` + id + `","swapped":""}`}, // again: nothing is read
-		{nil, []string{"swap", id}, `{"spread":"","swapped":"` + id + `"}`},
+		{nil, []string{"swap", id, "pods/", "configmaps/default/c"}, `{"spread":"","swapped":"` + id + `"}`},
 		{nil, []string{"swap", id}, `{"spread":"","swapped":"` + id + `"}`},
 	} {
 		if out, errs, err := run(x.stdin, x.args...); err != nil || out != x.want+"\n" {
@@ -336,6 +339,8 @@ func TestRestoreScript(t *testing.T) {
 		{`etcd_ctl main get --print-value-only /registry/configmaps/default/c1`, "v1\n"},
 		{`etcd_ctl main get --print-value-only /registry/configmaps/default/later`, ""},
 		{`etcd_ctl main get --prefix --keys-only /registry/masterleases/`, ""},
+		{`etcd_ctl main get --prefix --keys-only /registry/pod | grep .`, "/registry/podtemplates/a/b\n"},
+		{`etcd_ctl main get --prefix --keys-only /registry/configmaps/default/c | grep -c .`, "10\n"}, // nine, and one whose name is longer
 		{`etcd_ctl main get --rev 12 /registry/configmaps/default/c1 2>&1 | grep -o 'revision has been compacted' | tail -n 1 || true`, "revision has been compacted\n"},
 		{`etcd_ctl main endpoint status -w fields | awk '$1 == "\"Revision\"" { print ($3 > 1000000010) }'`, "1\n"},
 		{`etcd_ctl main member list -w simple | wc -l`, "1\n"},

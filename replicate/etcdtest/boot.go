@@ -258,7 +258,7 @@ func (s *startup) found(disk *dataDisk, cluster string) error {
 		peer := fmt.Sprintf("https://%s:%d", s.Instance.Hostname, port)
 		disk.content.Rings[name] = foundRing(cluster+"/"+name, s.Instance.Name, peer)
 	}
-	if err := firstObjects(&disk.content.Rings[ringMain].State, s.version()); err != nil {
+	if err := firstObjects(&disk.content.Rings[ringMain].State, s.version(), s.Instance.Attributes[scripts.KeyAddress]); err != nil {
 		return err
 	}
 	for name, data := range disk.content.Rings {

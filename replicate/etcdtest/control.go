@@ -139,8 +139,8 @@ func (s *startup) servingNames() (names []string, addresses []net.IP, err error)
 }
 
 // firstObjects is what Kubernetes has from the start.
-func firstObjects(s *ringState, version string) error {
-	config, err := kubeadmConfig(version)
+func firstObjects(s *ringState, version, address string) error {
+	config, err := kubeadmConfig(version, address)
 	if err != nil {
 		return err
 	}

@@ -255,9 +255,13 @@ func keepRings(_ context.Context, c Call) int {
 
 // settleVersion is scripts/settle-version.sh: of what kubeadm keeps in a cluster the model
 // has its configuration.
-func settleVersion(_ context.Context, c Call) int {
+func settleVersion(ctx context.Context, c Call) int {
 	if len(c.Args) != 1 {
 		return c.fail("usage: settle-version VERSION")
+	}
+	v, err := c.Guest.metadata(ctx)
+	if err != nil {
+		return c.fail("%v", err)
 	}
 	w := c.Guest.w
 	w.mu.Lock()
@@ -269,23 +273,53 @@ func settleVersion(_ context.Context, c Call) int {
 	case k.disk.content.Version != c.Args[0]:
 		return c.fail("this master is of %s, not of %s", k.disk.content.Version, c.Args[0])
 	}
-	text, err := kubeadmConfig(c.Args[0])
-	if err == nil {
-		_, err = k.main().write(map[string]json.RawMessage{kubeapi.ConfigMaps.Key("kube-system", "kubeadm-config"): text})
-	}
-	if err != nil {
+	if err := k.settled(c.Args[0], v.Instance.Attributes[scripts.KeyAddress]); err != nil {
 		return c.fail("%v", err)
 	}
 	return c.answer(map[string]string{"settled": c.Args[0]})
 }
 
+// settleAddress is scripts/settle-address.sh, as far.
+func settleAddress(ctx context.Context, c Call) int {
+	if len(c.Args) != 1 {
+		return c.fail("usage: settle-address ADDRESS")
+	}
+	v, err := c.Guest.metadata(ctx)
+	if err != nil {
+		return c.fail("%v", err)
+	}
+	w := c.Guest.w
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	k := c.Guest.control
+	switch is := v.Instance.Attributes[scripts.KeyAddress]; {
+	case k == nil || k.disk.content.Joining || k.disk.content.PKI == nil:
+		return c.fail("this machine is no master of a cluster")
+	case is != c.Args[0]:
+		return c.fail("this master was made for the address %s, not for %s", is, c.Args[0])
+	}
+	if err := k.settled(k.disk.content.Version, c.Args[0]); err != nil {
+		return c.fail("%v", err)
+	}
+	return c.answer(map[string]string{"settled": c.Args[0]})
+}
+
+// settled writes what kubeadm keeps. The lock is held.
+func (k *controlPlane) settled(version, address string) error {
+	text, err := kubeadmConfig(version, address)
+	if err == nil {
+		_, err = k.main().write(map[string]json.RawMessage{kubeapi.ConfigMaps.Key("kube-system", "kubeadm-config"): text})
+	}
+	return err
+}
+
 // kubeadmConfig is the ConfigMap in which kubeadm keeps what a cluster was made with, as
 // far as anybody asks for it.
-func kubeadmConfig(version string) (json.RawMessage, error) {
+func kubeadmConfig(version, address string) (json.RawMessage, error) {
 	m := corev1.ConfigMap{
 		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "ConfigMap"},
 		ObjectMeta: metav1.ObjectMeta{Namespace: "kube-system", Name: "kubeadm-config"},
-		Data:       map[string]string{"ClusterConfiguration": "apiVersion: kubeadm.k8s.io/v1beta4\nkind: ClusterConfiguration\nkubernetesVersion: " + version + "\n"},
+		Data:       map[string]string{"ClusterConfiguration": "apiVersion: kubeadm.k8s.io/v1beta4\nkind: ClusterConfiguration\ncontrolPlaneEndpoint: " + address + ":443\nkubernetesVersion: " + version + "\n"},
 	}
 	kubeapi.StampNew(&m)
 	text, err := json.Marshal(m)

@@ -57,6 +57,7 @@ var known = map[string]Script{
 	"keep-rings":     keepRings,
 	"versions":       versionsOn,
 	"settle-version": settleVersion,
+	"settle-address": settleAddress,
 }
 
 // fail is a script's last word.

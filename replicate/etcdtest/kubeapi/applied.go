@@ -74,7 +74,7 @@ func (c *call) takes() (appliedPath, bool) {
 	p, ok := applied(c.URL.Path)
 	known := slices.ContainsFunc(Resources, func(r *Resource) bool { return p.version == "v1" && r.Name == p.resource })
 	if p.name == "" {
-		return p, ok && !known && c.Method == http.MethodGet
+		return p, ok && !known && (c.Method == http.MethodGet || c.Method == http.MethodPost)
 	}
 	return p, ok && (!known || c.Method == http.MethodPatch && c.Header.Get("Content-Type") == applyType)
 }
@@ -94,6 +94,9 @@ func (c *call) serveApplied(p appliedPath) (answer any, status int, err error) {
 	if err != nil {
 		return nil, 0, err
 	}
+	if p.name == "" && c.Method == http.MethodPost {
+		return c.createApplied(s, p, text)
+	}
 	if p.name == "" {
 		return c.appliedList(s, p)
 	}
@@ -111,6 +114,18 @@ func (c *call) serveApplied(p appliedPath) (answer any, status int, err error) {
 		}
 		answer, err = c.seen(e.Value)
 		return answer, http.StatusOK, err
+	case c.Method == http.MethodPatch && c.Header.Get("Content-Type") == "application/merge-patch+json":
+		value, err := MergePatch(e.Value, text)
+		if err == nil {
+			_, err = c.m.Write(map[string]json.RawMessage{p.key(): value})
+		}
+		if err != nil {
+			return nil, 0, err
+		}
+		answer, err = c.seen(value)
+		return answer, http.StatusOK, err
+	case c.Method == http.MethodDelete && hasFinalizers(e.Value):
+		return nil, 0, apierrors.NewBadRequest("the model has nobody who would see to its finalizers")
 	case c.Method == http.MethodDelete:
 		err = c.removeApplied(p, text, e.Value)
 		return metav1.Status{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Status"}, Status: metav1.StatusSuccess}, http.StatusOK, err
@@ -173,6 +188,37 @@ func (c *call) apply(s *Contents, p appliedPath, text []byte, old Entry, there b
 	}
 	answer, err := c.seen(value)
 	return answer, status, err
+}
+
+// createApplied stores one that is not there.
+func (c *call) createApplied(s *Contents, p appliedPath, text []byte) (any, int, error) {
+	o := &unstructured.Unstructured{}
+	if err := json.Unmarshal(text, &o.Object); err != nil {
+		return nil, 0, apierrors.NewBadRequest(err.Error())
+	}
+	if o.GetUID() != "" || o.GetResourceVersion() != "" {
+		return nil, 0, apierrors.NewBadRequest("resourceVersion should not be set on objects to be created")
+	}
+	p.name = o.GetName()
+	if _, there := s.Keys[p.key()]; there {
+		return nil, 0, apierrors.NewAlreadyExists(coreResource(p.resource), p.name)
+	}
+	StampNew(o)
+	value, err := json.Marshal(o.Object)
+	if err == nil {
+		_, err = c.m.Write(map[string]json.RawMessage{p.key(): value})
+	}
+	if err != nil {
+		return nil, 0, err
+	}
+	answer, err := c.seen(value)
+	return answer, http.StatusCreated, err
+}
+
+// hasFinalizers tells whether somebody has to see to it before it is gone.
+func hasFinalizers(value json.RawMessage) bool {
+	var o unstructured.Unstructured
+	return json.Unmarshal(value, &o.Object) == nil && slices.ContainsFunc(o.GetFinalizers(), func(f string) bool { return f != endingMark })
 }
 
 // removeApplied takes it away. What is to go after its pods is there for one more look.
