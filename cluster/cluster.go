@@ -62,6 +62,7 @@ import (
 
 	// the operator's key is a signer
 
+	"hakube/cluster/backup"
 	"hakube/cluster/env"
 	"hakube/cluster/inventory"
 	"hakube/cluster/lease"
@@ -94,6 +95,7 @@ type Cluster struct {
 	part      func(settings.Verb, settings.Settings)           // see OnPart
 	founds    []string                                         // zones of the masters of a cluster that is founded, where these are several
 	unsettled bool                                             // see run
+	source    *backup.Source                                   // see run
 	leaves    span.Leaving                                     // of an evacuation
 }
 

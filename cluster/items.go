@@ -3,6 +3,8 @@ package cluster
 import (
 	"slices"
 
+	"hakube/cluster/backup"
+	"hakube/cluster/elsewhere"
 	"hakube/cluster/grouped"
 	"hakube/cluster/inventory"
 	"hakube/cluster/live"
@@ -74,6 +76,32 @@ func (r *run) foundList(l *task.Lines) {
 	r.stages.nodes = len(l.Items)
 	r.poolReady(l)
 	r.settled(l)
+}
+
+// elsewhereList is a cluster that is made of a backup of another one: what a create makes, and
+// the data on its master before the first API server starts with them.
+func elsewhereList(r *run, l *task.Lines) {
+	of, b := r.Master(), r.source
+	same := b != nil && b.Record.Cluster == r.Want.ID()
+	l.Then(step.Addresses(r.Task)...) // with the lease, the settings, and of which backup
+	r.inNetwork(l)
+	r.instances(l) // which waits, as one does that is to join
+	r.balancer(l)
+	l.Then(step.Access(r.Task)...)
+	l.Then(member.Prepared(r.Task, of))
+	l.Then(backup.Authorities(r.Env, of, b))
+	l.Then(backup.Spread(r.Env, of, b))
+	l.Then(backup.Swapped(r.Env, of, b, elsewhere.Left(same)...)) // without what is of machines, an address and disks elsewhere
+	l.Then(member.ControlPlane(r.Task, of))
+	l.Then(grouped.Watched(r.Task, of)...)
+	l.Then(member.API(r.Task))
+	l.Then(live.Kubeconfig(r.Task))
+	l.Then(elsewhere.Addressed(r.Task, of)) // before the first node, which asks for it
+	if !same {
+		l.Then(elsewhere.Services(r.Task, elsewhere.Label(b))) // before anything runs that has balancers
+	}
+	l.Then(live.NodeReady{Env: r.Env, Of: of, Rejoins: r.Rejoins})
+	l.Then(backup.Forgotten(r.Env, of))
 }
 
 func addPoolList(r *run, l *task.Lines) {

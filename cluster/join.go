@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"hakube/cluster/elsewhere"
 	"hakube/cluster/inventory"
 	"hakube/cluster/live"
 	"hakube/cluster/preflight"
@@ -124,4 +125,12 @@ func (r *run) leave(ctx context.Context) (any bool, err error) {
 	}
 	names, err := live.OrphanedNodes(r.Task).Find(ctx)
 	return err == nil && len(names) > 0, nil // without credentials they are nobody's business
+}
+
+// midRestore refuses to make anything else of a cluster that is half made of a backup.
+func (r *run) midRestore() error {
+	if x := r.Have.Holder.Restored; x != "" && !r.Mode.Elsewhere {
+		return elsewhere.Half(x)
+	}
+	return nil
 }

@@ -4,10 +4,15 @@ import (
 	"context"
 	"slices"
 
+	"hakube/cluster/backup"
+	"hakube/cluster/elsewhere"
+	"hakube/cluster/env"
+	"hakube/cluster/inventory"
 	"hakube/cluster/live"
 	"hakube/cluster/plan"
 	"hakube/cluster/preflight"
 	"hakube/cluster/settings"
+	"hakube/cluster/status"
 	"hakube/cluster/step"
 	"hakube/cluster/task"
 	"hakube/scripts/cure"
@@ -43,6 +48,7 @@ func modes() []mode {
 		{Aim: task.Aim{Name: settings.Repair, Masters: true, Repairs: true}},
 		{Aim: task.Aim{Name: settings.Rebuild, Masters: true, Repairs: true, GivesUp: true}},
 		{Aim: task.Aim{Name: settings.Restore, Masters: true, Repairs: true, GivesUp: true}},
+		{Aim: task.Aim{Name: settings.Elsewhere, Masters: true, Whole: true, Elsewhere: true}, judge: (*run).mayRestore, list: elsewhereList, again: elseIn},
 		{Aim: task.Aim{Name: settings.Roll, Masters: true, Repairs: true, Rolls: true}},
 		{Aim: task.Aim{Name: settings.Rotate, Masters: true, Repairs: true}},
 		{Aim: task.Aim{Name: settings.RollPool, Nodes: true, Rolls: true}, judge: (*run).join, list: rollPoolList},
@@ -67,6 +73,16 @@ func (r *run) items() []plan.Item {
 
 func (r *run) mayCreate(ctx context.Context) (settings.Spec, error) {
 	return r.Want, r.Recheck(ctx, r.Have, func() error { return r.Have.LivesHere(&r.Want) })
+}
+
+// elseIn is the same command in another zone.
+func elseIn(zone string) cure.Command { return cure.Same().With("KUBE_GCE_ZONE", zone) }
+
+// mayRestore notes which backup it is, with the first change: until it is done nothing else may
+// be made of the cluster.
+func (r *run) mayRestore(ctx context.Context) (settings.Spec, error) {
+	r.Lease.Note(inventory.RestoredKey, elsewhere.Label(r.source))
+	return r.mayCreate(ctx)
 }
 
 func (r *run) findPool(ctx context.Context, _ *Cluster, _ action, _ bool) ([]plan.Item, bool, error) {
@@ -146,4 +162,32 @@ func (c *Cluster) rollVerb() settings.Verb {
 		return settings.UpgradeVerb
 	}
 	return settings.RollVerb
+}
+
+// Backup has a master make a backup of the cluster, encrypted to the recipients of the
+// settings, and keeps it: in a file that must not exist, or under a name of its own in a
+// directory or gs://bucket/prefix. What was not restored on that master for a try, and
+// found to be what the rings have, is no backup: then there is an error and nothing is
+// kept. It changes nothing of the cluster.
+func (c *Cluster) Backup(ctx context.Context, place string, report func(plan.Event)) (made *backup.File, where string, err error) {
+	r := c.runFor(settings.BackupVerb, hold{})
+	to := backup.To(c.deps.GCE, place)
+	if err := to.Check(ctx); err != nil {
+		return nil, "", &Unchanged{err}
+	}
+	if err := status.Find(ctx, r.Task); err != nil {
+		return nil, "", &Unchanged{err}
+	}
+	if err := preflight.Fit(ctx, r.Task); err != nil {
+		return nil, "", &Unchanged{err}
+	}
+	from, err := backup.Choose(r.Survey(ctx, r.Have.Masters(r.Want.Names)))
+	if err != nil {
+		return nil, "", &Unchanged{err}
+	}
+	taking := backup.Take(r.Env, env.InstanceOf(from), r.Have.Homes(r.Want.Names)[0], to)
+	if err := plan.Run(ctx, nil, []plan.Item{{Step: taking, Want: true}}, report); err != nil {
+		return nil, "", &Unchanged{err}
+	}
+	return taking.Made, taking.Where, nil
 }

@@ -107,6 +107,11 @@ func TestModesPicture(t *testing.T) {
 	pool := &walkOfRoll{Cluster: o.ofType("e2-standard-4").Cluster}
 	x, err := pool.ofPool(settings.PoolID{Zone: zoneC}).listed(ctx, hold{}, looking)
 	add("roll pool", x.items, err)
+	empty, _ := newModelWorld(t)
+	nothing := empty.operator()
+	nothing.settings = nothing.settings.ToRestore()
+	_, items, err = nothing.up(ctx, hold{}, looking)
+	add("restore elsewhere", items, err)
 	r = o.runFor(settings.RebuildVerb, hold{})
 	if r.Have, err = r.Look(ctx); err != nil {
 		t.Fatal(err)

@@ -2,12 +2,13 @@ package cluster
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
 	"hakube/cluster/backup"
 	"hakube/cluster/drill"
-	"hakube/cluster/env"
+	"hakube/cluster/elsewhere"
 	"hakube/cluster/inventory"
 	"hakube/cluster/lease"
 	"hakube/cluster/plan"
@@ -133,12 +134,18 @@ func (r *run) sweepOthers(ctx context.Context, report func(plan.Event)) error {
 	return nil
 }
 
-// Restore brings the cluster back to what a backup has: on its first master, which is made
+// Restore brings the cluster back to what a backup has (and where there is none makes it of that,
+// see madeOf): on its first master, which is made
 // anew if it is gone, with the same authorities and at the same address, so that nodes come
 // back by themselves. All other masters are given up. ask hears first what is lost; an error
 // of it ends the run before any change. What there was is kept until the end. Cut anywhere,
 // the same again goes on.
 func (c *Cluster) Restore(ctx context.Context, b *backup.Source, report func(plan.Event), ask func(repair.Loss) error) (*Summary, error) {
+	if x, err := c.madeOf(ctx, b); err != nil {
+		return nil, &Unchanged{err}
+	} else if x != nil {
+		return x.restoreElsewhere(ctx, report, ask)
+	}
 	return c.goOn(ctx, settings.RestoreVerb, withOne{
 		choose: func(ctx context.Context, r *run, s *status.Snapshot) (repair.Loss, error) {
 			return repair.Onto(ctx, r.Task, s, b)
@@ -146,6 +153,52 @@ func (c *Cluster) Restore(ctx context.Context, b *backup.Source, report func(pla
 		stages: func(r *run) [][]plan.Item { return repair.RestoreList(r.Task, b) },
 		end:    c.restored,
 	}, report, ask)
+}
+
+// madeOf is the cluster that is to be made of a backup; nil if it is there to be brought back.
+func (c *Cluster) madeOf(ctx context.Context, b *backup.Source) (*Cluster, error) {
+	r := c.runFor(settings.StatusVerb, hold{})
+	err := status.Find(ctx, r.Task)
+	if errors.As(err, new(*status.NoCluster)) {
+		r.Have, err = nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if is, err := elsewhere.IsHere(r.Have, &r.Want, b); is || err != nil {
+		return nil, err
+	}
+	x := *c
+	x.source = b
+	x.settings, err = elsewhere.Settings(c.settings, &b.Record)
+	return &x, err
+}
+
+// restoreElsewhere makes it.
+func (c *Cluster) restoreElsewhere(ctx context.Context, report func(plan.Event), ask func(repair.Loss) error) (s *Summary, err error) {
+	warning, err := c.withLease(ctx, settings.Up, report, func(ctx context.Context, h hold, report func(plan.Event)) error {
+		s = nil
+		r, items, err := c.up(ctx, h, doing(report))
+		if err != nil {
+			return err
+		}
+		of := r.Master().Name
+		if err := ask(repair.Loss{Survivor: of, GivenUp: []string{}, Lines: elsewhere.Told(&c.source.Record, &r.Want)}); err != nil {
+			return err
+		}
+		if err := r.walk(ctx, items, report); err != nil {
+			return err
+		}
+		if r.Lease.Done(inventory.RestoredKey) {
+			if err := r.Lease.Keep(ctx); err != nil {
+				return err
+			}
+		}
+		s = r.summary()
+		s.Repaired = []string{of}
+		return nil
+	})
+	return s.warned(warning), err
 }
 
 // RestoreDisk does that with a snapshot of a master's data disk, where all such disks are lost.
@@ -285,34 +338,6 @@ func (c *Cluster) madeSince(ctx context.Context) (list []string) {
 		list = append(list, fmt.Sprintf("since the backup: %s; this ends it: %s", u.Step, u.Command))
 	}
 	return list
-}
-
-// Backup has a master make a backup of the cluster, encrypted to the recipients of the
-// settings, and keeps it: in a file that must not exist, or under a name of its own in a
-// directory or gs://bucket/prefix. What was not restored on that master for a try, and
-// found to be what the rings have, is no backup: then there is an error and nothing is
-// kept. It changes nothing of the cluster.
-func (c *Cluster) Backup(ctx context.Context, place string, report func(plan.Event)) (made *backup.File, where string, err error) {
-	r := c.runFor(settings.BackupVerb, hold{})
-	to := backup.To(c.deps.GCE, place)
-	if err := to.Check(ctx); err != nil {
-		return nil, "", &Unchanged{err}
-	}
-	if err := status.Find(ctx, r.Task); err != nil {
-		return nil, "", &Unchanged{err}
-	}
-	if err := preflight.Fit(ctx, r.Task); err != nil {
-		return nil, "", &Unchanged{err}
-	}
-	from, err := backup.Choose(r.Survey(ctx, r.Have.Masters(r.Want.Names)))
-	if err != nil {
-		return nil, "", &Unchanged{err}
-	}
-	taking := backup.Take(r.Env, env.InstanceOf(from), r.Have.Homes(r.Want.Names)[0], to)
-	if err := plan.Run(ctx, nil, []plan.Item{{Step: taking, Want: true}}, report); err != nil {
-		return nil, "", &Unchanged{err}
-	}
-	return taking.Made, taking.Where, nil
 }
 
 // Drill makes failures on purpose, one after the other, and says what came of each. Whatever

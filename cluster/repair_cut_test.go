@@ -139,7 +139,8 @@ func (x repairCut) cut(t *testing.T, at changing, do trouble, turn int) {
 
 // done is a refusal because there is nothing left to do.
 func (x repairCut) done(err error) bool {
-	return strings.Contains(err.Error(), "is the only master already, and its rings have quorum") || strings.Contains(err.Error(), "A snapshot is for disks that are")
+	return strings.Contains(err.Error(), "is the only master already, and its rings have quorum") || strings.Contains(err.Error(), "A snapshot is for disks that are") ||
+		strings.Contains(err.Error(), "which is there: it would be lost")
 }
 
 // follow does what status names, as long as it names something.

@@ -31,7 +31,8 @@ type sickCluster struct {
 	zones   []string
 	patient int // which of them fails
 	kept    *keeper
-	backup  string // its file, if one was kept
+	backup  string                    // its file, if one was kept
+	before  map[string]map[string]any // objects of a cluster beside which another one is made
 }
 
 // newSick makes a cluster of so many masters. The last of them is to fail.

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"hakube/cluster/backup"
 	"hakube/cluster/env"
 	"hakube/cluster/live"
 	"hakube/cluster/plan"
@@ -22,9 +23,10 @@ import (
 type run struct {
 	*task.Task
 	outcome
-	unsettled bool   // more is to come, and somebody else sees to it that all of it is valid
-	stages    stages // of its list, see foundList
-	again     string // why the pool's nodes are made again, in a roll; "" if they are as they are to be
+	unsettled bool           // more is to come, and somebody else sees to it that all of it is valid
+	stages    stages         // of its list, see foundList
+	source    *backup.Source // what the cluster is made of, where it is one of a backup
+	again     string         // why the pool's nodes are made again, in a roll; "" if they are as they are to be
 }
 
 // stages are where those of a list begin of which others go beside some.

@@ -3,6 +3,7 @@ package cluster
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -30,7 +31,7 @@ func (c *Cluster) runFor(verb settings.Verb, h hold) *run {
 	aim := rowOf(c.settings.Mode(verb)).Aim
 	aim.Several, aim.Zones, aim.Leaves = len(c.founds) > 0, c.founds, c.leaves.Zone
 	r := newRun(env.New(c.settings, c.deps, h.gate), aim)
-	r.unsettled, r.Mode.Roll = c.unsettled, c.note
+	r.unsettled, r.source, r.Mode.Roll = c.unsettled, c.source, c.note
 	r.Mode.Upgrades = c.upgrades
 	r.Lease = h.lease
 	return r
@@ -78,7 +79,7 @@ func (c *Cluster) listed(ctx context.Context, h hold, act action) (listing, erro
 		have = r.Have
 	}
 	r.SawMasters(r.Have)
-	if err := r.midUpgrade(); err != nil {
+	if err := errors.Join(r.midUpgrade(), r.midRestore()); err != nil {
 		return x, err
 	}
 	if r.Want, err = r.nodesAsWanted(ctx); err != nil {

@@ -166,13 +166,14 @@ func (s *Source) write(to io.Writer) error {
 	return w.Close()
 }
 
-// Swapped is that the master is the only member of both rings, with the backup's data.
-func Swapped(e *env.Env, of inventory.Object, from Origin) plan.Step {
+// Swapped is that the master is the only member of both rings, with the backup's data but for
+// what is at some keys below /registry/.
+func Swapped(e *env.Env, of inventory.Object, from Origin, without ...string) plan.Step {
 	return &stage{
 		env: e, of: of, name: "rings with data of the backup on",
 		look: func(x state, _ *stage) plan.Presence { return present(x.Swapped == from.Key()) },
 		do: func(ctx context.Context, s *stage, h replicate.Host) error {
-			_, err := e.Deps.SSH.Run(ctx, h, scripts.Restore, "swap", from.Key())
+			_, err := e.Deps.SSH.Run(ctx, h, scripts.Restore, append([]string{"swap", from.Key()}, without...)...)
 			return err
 		},
 	}

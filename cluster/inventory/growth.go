@@ -237,3 +237,7 @@ const (
 
 // RestoreKey is the label of a restore of a snapshot that is not done: which.
 const RestoreKey = "hakube-restore"
+
+// RestoredKey is the label of a restore of a backup by which a cluster is made that is not done:
+// which backup.
+const RestoredKey = "hakube-restored"

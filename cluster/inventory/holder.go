@@ -30,6 +30,7 @@ type Holder struct {
 	DrillOn  string                     // the machine that it is of
 	Rotation *Rotation                  // one that was begun and is not done; nil if none is
 	Restore  string                     // the snapshot of a restore that is not done
+	Restored string                     // the backup of which a cluster is made, of a restore that is not done
 	labels   map[string]string          // what was said of it since, among them
 }
 
@@ -38,9 +39,9 @@ func (h Holder) Unassigned() bool { return h.IP != "" && h.Machine == "" && h.Ru
 
 // HolderOf is who has an address, and what its labels and its description record.
 func HolderOf(a *computepb.Address) Holder {
-	h := Holder{IP: a.GetAddress(), Tier: a.GetNetworkTier(), Lease: lease.RecordOf(a.GetLabels()), Growing: growthsOf(a.GetLabels()), Span: a.GetLabels()[SpanKey], Roll: rollOf(a.GetLabels()), Rotation: rotationOf(a.GetLabels()), Restore: a.GetLabels()[RestoreKey], Drill: a.GetLabels()[DrillKey], DrillOn: a.GetLabels()[DrillOnKey], Begun: settings.MarkFields(a.GetDescription()), labels: a.GetLabels()}
+	h := Holder{IP: a.GetAddress(), Tier: a.GetNetworkTier(), Lease: lease.RecordOf(a.GetLabels()), Growing: growthsOf(a.GetLabels()), Span: a.GetLabels()[SpanKey], Roll: rollOf(a.GetLabels()), Rotation: rotationOf(a.GetLabels()), Restore: a.GetLabels()[RestoreKey], Restored: a.GetLabels()[RestoredKey], Drill: a.GetLabels()[DrillKey], DrillOn: a.GetLabels()[DrillOnKey], Begun: settings.MarkFields(a.GetDescription()), labels: a.GetLabels()}
 	if h.Lease == (lease.Record{}) { // nobody has come as far as its labels
-		h.Growing, h.Span = growthsOf(h.Begun), h.Begun[SpanKey]
+		h.Growing, h.Span, h.Restored = growthsOf(h.Begun), h.Begun[SpanKey], h.Begun[RestoredKey]
 	}
 	for _, u := range a.GetUsers() {
 		switch {

@@ -20,6 +20,16 @@ func (c *Client) Apply(ctx context.Context, path string, text []byte) error {
 	return c.RESTClient().Patch(types.ApplyPatchType).AbsPath(path).Param("fieldManager", manager).Param("force", "true").Body(text).Do(ctx).Error()
 }
 
+// Create makes an object in the collection at a path, as the text says.
+func (c *Client) Create(ctx context.Context, path string, text []byte) error {
+	return c.RESTClient().Post().AbsPath(path).SetHeader("Content-Type", "application/json").Body(text).Do(ctx).Error()
+}
+
+// Merge changes of the object at a path what the text says, and nothing else.
+func (c *Client) Merge(ctx context.Context, path string, text []byte) error {
+	return c.RESTClient().Patch(types.MergePatchType).AbsPath(path).Body(text).Do(ctx).Error()
+}
+
 // Delete removes the object at a path, and what it owns after it; one that is gone is fine.
 func (c *Client) Delete(ctx context.Context, path string) error {
 	return c.delete(ctx, path, metav1.DeletePropagationBackground)

@@ -91,3 +91,18 @@ func (c *Client) SettledVersion(ctx context.Context) (string, error) {
 	}
 	return found[1], nil
 }
+
+var endpoint = regexp.MustCompile(`(?m)^controlPlaneEndpoint: (\S+):443$`)
+
+// Endpoint is the address of the API in kubeadm's configuration of the cluster, "" if it names
+// none.
+func (c *Client) Endpoint(ctx context.Context) (string, error) {
+	m, err := c.ConfigMaps(metav1.NamespaceSystem).Get(ctx, "kubeadm-config", metav1.GetOptions{})
+	if err != nil {
+		return "", fmt.Errorf("reading kubeadm's configuration: %w", err)
+	}
+	if found := endpoint.FindStringSubmatch(m.Data["ClusterConfiguration"]); found != nil {
+		return found[1], nil
+	}
+	return "", nil
+}

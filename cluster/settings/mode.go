@@ -9,23 +9,24 @@ import (
 type Mode string
 
 const (
-	Create        Mode = "create"         // up: the cluster, with its first master and the zone's pool
-	AddPool       Mode = "add pool"       // up, KUBE_USE_EXISTING_MASTER=true: the zone's pool only
-	AddReplica    Mode = "add replica"    // up, KUBE_REPLICATE_EXISTING_MASTER=true: one more master, in the zone
-	Span          Mode = "span zones"     // up with HAKUBE_ZONES and its like: all of those one after the other
-	RemoveReplica Mode = "remove replica" // down, KUBE_DELETE_NODES=false: one master of the zone
-	RemovePool    Mode = "remove pool"    // down, KUBE_USE_EXISTING_MASTER=true: the zone's pool only
-	RemoveCluster Mode = "remove cluster" // down: everything
-	Repair        Mode = "repair"         // repair: brings masters back that fail
-	Rebuild       Mode = "rebuild"        // repair --from-survivor: goes on with one master where quorum is lost for good
-	Restore       Mode = "restore"        // restore: the masters' data are those of a backup
-	Evacuate      Mode = "evacuate zone"  // evacuate: masters and pools of a zone go to others
-	Roll          Mode = "roll"           // roll: machines of masters are made again, one after the other
-	RollPool      Mode = "roll pool"      // roll: nodes of a pool are made again, some at a time and drained
-	Drill         Mode = "drill"          // drill: something fails on purpose, and is taken back
-	Rotate        Mode = "rotate"         // rotate: keys and certificates of masters are made anew, one master after the other
-	Upgrade       Mode = "upgrade"        // upgrade: a roll to another version of Kubernetes
-	Look          Mode = "look"           // status, validate, backup: nothing
+	Create        Mode = "create"            // up: the cluster, with its first master and the zone's pool
+	AddPool       Mode = "add pool"          // up, KUBE_USE_EXISTING_MASTER=true: the zone's pool only
+	AddReplica    Mode = "add replica"       // up, KUBE_REPLICATE_EXISTING_MASTER=true: one more master, in the zone
+	Span          Mode = "span zones"        // up with HAKUBE_ZONES and its like: all of those one after the other
+	RemoveReplica Mode = "remove replica"    // down, KUBE_DELETE_NODES=false: one master of the zone
+	RemovePool    Mode = "remove pool"       // down, KUBE_USE_EXISTING_MASTER=true: the zone's pool only
+	RemoveCluster Mode = "remove cluster"    // down: everything
+	Repair        Mode = "repair"            // repair: brings masters back that fail
+	Rebuild       Mode = "rebuild"           // repair --from-survivor: goes on with one master where quorum is lost for good
+	Restore       Mode = "restore"           // restore: the masters' data are those of a backup
+	Elsewhere     Mode = "restore elsewhere" // restore: a cluster is made, whose data are a backup's of another one
+	Evacuate      Mode = "evacuate zone"     // evacuate: masters and pools of a zone go to others
+	Roll          Mode = "roll"              // roll: machines of masters are made again, one after the other
+	RollPool      Mode = "roll pool"         // roll: nodes of a pool are made again, some at a time and drained
+	Drill         Mode = "drill"             // drill: something fails on purpose, and is taken back
+	Rotate        Mode = "rotate"            // rotate: keys and certificates of masters are made anew, one master after the other
+	Upgrade       Mode = "upgrade"           // upgrade: a roll to another version of Kubernetes
+	Look          Mode = "look"              // status, validate, backup: nothing
 )
 
 // Mode is what the verb does under these settings. What contradicts itself was
@@ -34,6 +35,8 @@ func (s *Settings) Mode(verb Verb) Mode {
 	switch {
 	case s.rolls:
 		return RollPool
+	case s.restores:
+		return Elsewhere
 	case verb == StatusVerb, verb == BackupVerb:
 		return Look
 	case verb == DrillVerb:
@@ -106,6 +109,19 @@ func (s Settings) ToRoll(id PoolID) Settings {
 	s = s.Single().Said("HAKUBE_POOL", id.Name != "")
 	s.Zone, s.Pool, s.rolls = Zone(id.Zone), PoolName(id.Name), true
 	s.UseExistingMaster, s.ReplicateMaster = true, false
+	return s
+}
+
+// ToRestore is the same for whoever makes a cluster of a backup: one master and no nodes, and
+// nothing in it that makes or deletes what is Google's.
+func (s Settings) ToRestore() Settings {
+	s = s.Single()
+	s.part, s.restores = false, true
+	s.UseExistingMaster, s.ReplicateMaster, s.CreateNodes, s.Pool = false, false, false, ""
+	s.Addons, s.NetworkPolicy, s.Autoscaler, s.ScalesToLeast, s.ScalesToMost, s.ScalesDown = NoAddons, NoPolicies, false, 1, 0, true
+	for _, name := range append([]string{"KUBE_CREATE_NODES", "NUM_NODES", "HAKUBE_POOL", "HAKUBE_ADDONS", "NETWORK_POLICY_PROVIDER"}, AutoscalerVariables...) {
+		s = s.Said(name, false)
+	}
 	return s
 }
 

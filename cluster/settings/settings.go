@@ -129,6 +129,8 @@ type Settings struct {
 	part   bool   // it is one step of an up of the whole cluster
 	leaves bool   // the zone is the one that is left
 	rolls  bool   // the nodes of the zone's pool are made again
+
+	restores bool // the cluster is made of a backup
 }
 
 // Fields are the fields of [Settings] that are variables. The list is the same for all who

@@ -165,6 +165,22 @@ var withData = []string{
 	"MASTER_DISK_SIZE", "MASTER_DISK_TYPE", "CLUSTER_IP_RANGE", "SERVICE_CLUSTER_IP_RANGE", "MULTIZONE",
 }
 
+// ofPlace are the variables of what a cluster has around it: names that others have too where
+// it is restored under another one.
+var ofPlace = []string{"CLUSTER_NAME", "NODE_INSTANCE_PREFIX", "KUBE_GCE_NETWORK", "KUBE_GCE_IP_ALIAS_SUBNETWORK"}
+
+// GoesElsewhere tells whether a backup's value of a variable is one for a cluster that is made
+// of it in another place, the same by name or not. It begins with one master that has the
+// address, no nodes and no addons, and accounts and buckets are of a project.
+func GoesElsewhere(variable string, same bool) bool {
+	stays := []string{
+		"KUBE_GCE_ZONE", "KUBE_CREATE_NODES", "NUM_NODES", "MAX_INSTANCES_PER_MIG", "HAKUBE_LOAD_BALANCER", "HAKUBE_MASTER_GROUPS",
+		"HAKUBE_MASTER_SERVICE_ACCOUNT", "KUBE_GCE_NODE_SERVICE_ACCOUNT", "NODE_SCOPES", "HAKUBE_ADDONS", "NETWORK_POLICY_PROVIDER", "HAKUBE_DISK_SNAPSHOTS",
+	}
+	return Classes[variable].Recorded && !slices.Contains(stays, variable) && !slices.Contains(AutoscalerVariables, variable) &&
+		!slices.Contains(OfSchedule, variable) && (same || !slices.Contains(ofPlace, variable))
+}
+
 // OfVersion is the variable of Kubernetes' version, which an upgrade alone changes.
 const OfVersion = "KUBE_VERSION"
 

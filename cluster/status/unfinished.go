@@ -34,6 +34,9 @@ func (s *Snapshot) unfinished() []Unfinished {
 	if x := s.Held.Restore; x != "" { // whatever else is half comes with it
 		return half("a restore of snapshot "+x+" is not done", cure.RestoreSnapshot(x).String(), "")
 	}
+	if x := s.Held.Restored; x != "" {
+		return half("a restore of backup "+x+", which this cluster is made of, is not done: the same again goes on with it, and this takes it away", downAll, "")
+	}
 	list := append(s.drilled(), s.spanned()...)
 	if len(list) > 0 && (len(s.Masters) == 0 || s.unfounded()) {
 		return list

@@ -269,12 +269,12 @@ type MasterMaker struct {
 	about    task.Aim
 	source   *computepb.Instance // the master it is made like, if any
 	balanced bool                // the API's address is on the balancer
-	joins    bool                // there are other masters
+	joins    bool                // there are other masters, or data of a backup are to come
 }
 
 // MakerOf is what makes a master with what a command has found and is about.
 func MakerOf(r *task.Task, of inventory.Object) MasterMaker {
-	joins := r.Have != nil && slices.ContainsFunc(r.Have.Masters(r.Want.Names), func(m inventory.Object) bool { return m.Name != of.Name })
+	joins := r.Mode.Elsewhere || r.Have != nil && slices.ContainsFunc(r.Have.Masters(r.Want.Names), func(m inventory.Object) bool { return m.Name != of.Name })
 	return MasterMaker{r.Env, of, r.Mode, r.Source, r.Balanced, joins}
 }
 
@@ -315,7 +315,7 @@ func (w MasterMaker) Instance(ctx context.Context) (*computepb.Instance, error) 
 		own = "" // the balancer has the API's
 	}
 	if w.joins {
-		Set(metadata, scripts.KeyStart, scripts.StartJoin) // around a blank disk it would found a second cluster beside the others'
+		Set(metadata, scripts.KeyStart, scripts.StartJoin) // around a blank disk it would found another cluster
 	}
 	return &computepb.Instance{
 		Name:        &o.Name,

@@ -17,6 +17,9 @@ type Aim struct {
 	Upgrades              bool // to another version of Kubernetes meanwhile
 	GivesUp               bool // other masters, for the one that is gone on with
 
+	// Elsewhere tells that the data of the cluster to be made are a backup's: its master founds none.
+	Elsewhere bool
+
 	// Several tells that several masters are to come of a cluster that is made by one
 	// command, in Zones.
 	Several bool

@@ -50,8 +50,10 @@ func (r *Task) Beginning() (text string) {
 	if g := r.growth(); g != (inventory.Growth{}) {
 		text = " " + inventory.GrowthKey(r.Want.Pool()) + "=" + g.String()
 	}
-	if wish := r.Lease.Noted(inventory.SpanKey); wish != "" {
-		text += " " + inventory.SpanKey + "=" + wish
+	for _, key := range []string{inventory.SpanKey, inventory.RestoredKey} {
+		if noted := r.Lease.Noted(key); noted != "" {
+			text += " " + key + "=" + noted
+		}
 	}
 	return text
 }

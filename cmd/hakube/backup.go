@@ -299,7 +299,11 @@ func restoreCommand(u *ui) *cli.Command {
 			"add masters afterwards as always. The backup is read to its end, with the key in HAKUBE_BACKUP_IDENTITY, and\n" +
 			"unpacked on the master, before anything goes; what that had is kept until all is done. It says what is\n" +
 			"lost and asks for the cluster's name first; --yes is for scripts. Cut anywhere, the same again goes on.\n" +
-			"Only onto the cluster the backup is of, and needs no zone.\n\n" +
+			"A cluster that is there is only brought back to a backup of its own, and needs no zone.\n\n" +
+			"Where nothing is of the cluster that the settings name (another KUBE_GCE_INSTANCE_PREFIX and KUBE_GCE_NETWORK, another project,\n" +
+			"or the same after it was lost) one is made of the backup in KUBE_GCE_ZONE: one master, no nodes, an address of its own, the same\n" +
+			"authorities. Nodes, pods and programs that speak to Google are left out, under another name volumes too, and Services of type\n" +
+			"LoadBalancer are made anew: nothing of the cluster that the backup is of is touched, which may live beside it.\n\n" +
 			"snapshot://NAME is a snapshot of a master's data disk, for when all such disks are lost: that master's is made of\n" +
 			"it, and the cluster goes on with it. It is as the disk was at that moment, tried by nobody, and takes no key.\n\n" + exitHelp,
 		Flags:        settingFlags(),
