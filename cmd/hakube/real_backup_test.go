@@ -18,7 +18,8 @@ import (
 // TestRealBackup takes a backup of a real cluster, and brings the cluster back to it: on
 // the master itself, after an operator's error; and after the loss of the only master's
 // machine and disk, to one that the master has made by itself in a bucket, and of a snapshot of the disk. Secrets can be read, the node is Ready again by itself, and it and its
-// pods were not touched meanwhile.
+// pods were not touched meanwhile. Of one that is damaged, or without its key, nothing is changed.
+// And it makes clusters of it: beside the one that lives, and on another embedded GCE.
 func TestRealBackup(t *testing.T) {
 	g := &grown{walk: newWalk(t), nodes: 1, masters: map[string]string{}}
 	g.restorable(t)
@@ -41,6 +42,7 @@ func TestRealBackup(t *testing.T) {
 				}
 				return nil
 			})
+			g.tended(t)
 			begin := time.Now()
 			t.Logf("%s", g.ok(t, "backup", "--to="+file).stdout)
 			t.Logf("the backup took %s", time.Since(begin).Round(time.Second))
@@ -49,6 +51,7 @@ func TestRealBackup(t *testing.T) {
 				t.Errorf("the bucket has\n%s", list)
 			}
 			g.ok(t, "validate", "--backup-to=gs://backups/of", "--backup-max-age=1h")
+			g.refusesBackups(t, file)
 			eventually(t, 2*time.Minute, "nothing of a backup is left on the master", func() error {
 				if left := g.on(t, master, "ls", "/mnt/disks/master-pd"); strings.Contains(left, "backup") {
 					return errors.New(left) // the master makes some by itself
@@ -61,6 +64,7 @@ func TestRealBackup(t *testing.T) {
 			g.kubectl(t, "create", "configmap", "written-since")
 			g.restored(t, file)
 		}},
+		{"beside it", func(t *testing.T) { g.besideIt(t, file) }},
 		{"the master and its disk are lost", func(t *testing.T) {
 			counted = g.counter(t)
 			g.newestSince(t, time.Now())
@@ -101,6 +105,7 @@ func TestRealBackup(t *testing.T) {
 			g.ok(t, "plan", "up", "--zone="+zoneB, "--exit-code")
 			g.ok(t, "up", "--zone="+zoneB, "--disk-snapshots=none")
 		}},
+		{"on another embedded GCE", func(t *testing.T) { g.onAnother(t, file) }},
 	} {
 		if !t.Run(step.name, step.do) {
 			break
