@@ -124,7 +124,9 @@ func overlaps(r *env.Env, all []taken) (no refusal.Blockers) {
 		}
 		way := cure.Hint(fmt.Sprintf("another %s, or another network with KUBE_GCE_NETWORK; what is taken", o.variable),
 			cure.Compute("networks subnets list --network="+r.Want.Names.Network()))
-		if free, ok := freeRange(o.Bits(), blocked); ok {
+		if s.Restores() { // data have addresses of it
+			way = "a network of its own for the cluster that is made of the backup, with KUBE_GCE_NETWORK; hakube makes it"
+		} else if free, ok := freeRange(o.Bits(), blocked); ok {
 			way = fmt.Sprintf("%s=%s is free; or another network with KUBE_GCE_NETWORK", o.variable, free)
 			blocked = append(blocked, taken{Prefix: free})
 		}

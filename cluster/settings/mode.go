@@ -125,6 +125,9 @@ func (s Settings) ToRestore() Settings {
 	return s
 }
 
+// Restores tells whether a cluster is made of a backup.
+func (s *Settings) Restores() bool { return s.restores }
+
 // Part tells whether this is one step of an up of the whole cluster.
 func (s *Settings) Part() bool { return s.part }
 

@@ -66,8 +66,8 @@ func nameWithDots(c *cli.Context) (string, bool) {
 // hakube up hacluster.example.com --zones=….
 func nameLast(args []string) []string {
 	for i := 2; i < len(args)-1; i++ {
-		if strings.HasPrefix(args[i-1], "-") {
-			break // what follows may be a flag's value
+		if strings.HasPrefix(args[i-1], "-") || strings.HasPrefix(args[i], "-") {
+			break // it is a flag, or may be the value of one
 		}
 		if strings.Contains(args[i], ".") && strings.HasPrefix(args[i+1], "-") {
 			return slices.Concat(args[:i], args[i+1:], args[i:i+1])
