@@ -231,8 +231,7 @@ func (r *run) takeBack(ctx context.Context, report func(plan.Event)) (string, er
 		if err != nil {
 			return "", err
 		}
-		if filled := x.GetLastAttachTimestamp() + x.GetSourceSnapshot() + x.GetSourceImage() + x.GetSourceDisk(); filled != "" ||
-			len(x.GetUsers()) > 0 || !r.Owns(x.GetDescription()) {
+		if inventory.Filled(x) || !r.Owns(x.GetDescription()) {
 			continue
 		}
 		return "disk " + d.Name, plan.Run(ctx, r.Gate, []plan.Item{{Step: step.Disks(r.Task)[i], Want: false}}, report)

@@ -32,6 +32,9 @@ func (r *run) replicable(ctx context.Context) (_ settings.Spec, err error) {
 	if err = r.pickReplica(ctx, s); err != nil {
 		return r.Want, err
 	}
+	if err = r.comesAnew(ctx, s); err != nil {
+		return r.Want, err
+	}
 	for _, ring := range rings.Names {
 		voters := s.Voters(ring)
 		if len(voters) == 0 {
@@ -122,6 +125,48 @@ func (r *run) pickReplica(ctx context.Context, s *rings.Survey) error {
 			r.Replica = inventory.Object{Kind: inventory.Instance, Name: name, Zone: r.Want.Zone, Role: inventory.RoleMaster, Status: "RUNNING"}
 			return nil
 		}
+	}
+}
+
+// comesAnew refuses to add what was a master and whose member a ring has removed: its etcd does
+// not start with the data of that, on which the disk's machine waits in vain, and they are not
+// thrown away by the way.
+func (r *run) comesAnew(ctx context.Context, s *rings.Survey) error {
+	m, names := r.Replica, r.Want.Names
+	var out []string
+	for _, ring := range rings.Names {
+		x, _, known := s.Ring(ring)
+		in := func(y replicate.Member) bool {
+			name, zone := rings.MachineOf(y)
+			return name == m.Name && zone == m.Zone
+		}
+		if known && x.Healthy && !slices.ContainsFunc(x.Members, in) {
+			out = append(out, ring)
+		}
+	}
+	was := ""
+	switch {
+	case len(out) == 0:
+		return nil
+	case !r.Have.Has(m):
+		if r.Have.DiskOf(names, m).Filled {
+			was = "disk " + names.DiskOf(m.Name)
+		}
+	case r.Have.Runs(m):
+		phase, err := r.Phase(ctx, m)
+		if err != nil {
+			return err
+		}
+		if phase == scripts.PhaseRunning {
+			was = "machine " + m.Name
+		}
+	}
+	if was == "" {
+		return nil
+	}
+	return &refusal.Refused{
+		Why:  fmt.Sprintf("%s in %s was of a master, and ring %s has no such member: if it was taken out, the data it has keep it from joining", was, m.Zone, strings.Join(out, " and ")),
+		Cure: cure.Hints(cure.Hint("have it join again, what it has of the rings put aside", cure.Repair(m.Name)), cure.Hint("or remove what is left of it, and then add one", cure.RemoveMaster(m.Zone, m.Name), cure.Same())),
 	}
 }
 

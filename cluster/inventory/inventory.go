@@ -151,6 +151,15 @@ func (v *Inventory) Master(n settings.Names, m Object) *Inventory {
 	return p
 }
 
+// DiskOf is a master's data disk, the zero value if there is none.
+func (v *Inventory) DiskOf(n settings.Names, m Object) Object {
+	i := slices.IndexFunc(v.Objects, func(o Object) bool { return o.Kind == Disk && o.Name == n.DiskOf(m.Name) && o.Zone == m.Zone })
+	if i < 0 {
+		return Object{}
+	}
+	return v.Objects[i]
+}
+
 // OwnGroupOf is a master's own group, the zero value if it has none.
 func (v *Inventory) OwnGroupOf(m Object) Object {
 	i := slices.IndexFunc(v.Objects, func(o Object) bool { return o.Kind == OwnGroup && o.Name == m.Name && o.Zone == m.Zone })

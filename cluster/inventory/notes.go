@@ -60,8 +60,13 @@ func InstanceOf(x *computepb.Instance) Object {
 	return o
 }
 
+// Filled tells whether something may be on a disk: it was on a machine, or was made of a copy.
+func Filled(x *computepb.Disk) bool {
+	return x.GetLastAttachTimestamp()+x.GetSourceSnapshot()+x.GetSourceImage()+x.GetSourceDisk() != "" || len(x.GetUsers()) > 0
+}
+
 func noteDisk(f *Collector, _ *gce.Client, o *Object, x *computepb.Disk) {
-	o.used = len(x.GetUsers()) > 0
+	o.used, o.Filled = len(x.GetUsers()) > 0, Filled(x)
 	if f.Mark.Owns(x.GetDescription()) {
 		f.seen.disk(x)
 	}

@@ -42,6 +42,7 @@ type Object struct {
 	Role   string
 	Pool   string // of a managed group and a node: the pool's name, "" for the one without
 	used   bool   // a disk that a machine has
+	Filled bool   // a disk on which something may be
 
 	// Of a machine: what it was made with, by which later names are judged.
 	clusterName, Network, Subnetwork string

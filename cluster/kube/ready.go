@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"syscall"
 	"time"
 
 	"hakube/cluster/plan"
@@ -62,6 +63,9 @@ const (
 func Answers(why string) bool {
 	return why == "" || strings.HasPrefix(why, notReadyYet) || strings.HasPrefix(why, answersOdd)
 }
+
+// NobodyThere tells by what [Ready] says that the machine answers, and has no server.
+func NobodyThere(why string) bool { return strings.Contains(why, syscall.ECONNREFUSED.Error()) }
 
 // Plainly is a failed request without the URL, which everybody knows here.
 func Plainly(err error) string {

@@ -23,6 +23,7 @@ import (
 	"hakube/cluster/task"
 	"hakube/gce"
 	"hakube/replicate"
+	"hakube/scripts"
 	"hakube/scripts/cure"
 )
 
@@ -51,13 +52,15 @@ type validate struct {
 	evidence *Evidence
 	nodeless []inventory.Object // masters that vote and are no Nodes, by the last look
 	unwell   bool               // the API or an etcd ring, by the last look
+	ended    []inventory.Object // masters whose removal was begun and not gone through with, by the last look
 }
 
 // validateLimit is how long the last parts may take; CoreDNS is the slowest.
 const validateLimit = 5 * time.Minute
 
-// halfStall is how long a ring or the API may be unwell while a roll of masters is half done: what
-// it has taken away comes back by that roll alone, however long somebody waits.
+// halfStall is how long a ring or the API may be unwell while a roll of masters is half done, and
+// a master away that a removal was taking away: what these have ended comes back by other commands
+// alone, however long somebody waits.
 const halfStall = 30 * time.Second
 
 func (*validate) String() string { return "cluster is valid" }
@@ -80,13 +83,10 @@ func (v *validate) Observe(ctx context.Context) (plan.State, error) {
 }
 
 func (v *validate) Do(ctx context.Context) error {
-	due, stall := func() bool { return true }, time.Duration(0)
-	if v.half != nil {
-		stall = halfStall
-	}
+	due := func() bool { return true }
 	err := v.env.Until(ctx, plan.Condition{
 		For: "the cluster to be valid", Every: v.env.Poll, Limit: validateLimit,
-		Stall: stall, Moved: func() bool { return !v.unwell }, // CoreDNS and nodes come without that roll
+		Stall: halfStall, Moved: func() bool { return len(v.ended) == 0 && (v.half == nil || !v.unwell) }, // CoreDNS and nodes come without that roll
 		Check: func(ctx context.Context) (bool, string, error) {
 			why, err := v.look(ctx, pool.Read)
 			for _, m := range v.nodeless {
@@ -107,9 +107,61 @@ func (v *validate) Do(ctx context.Context) error {
 		return &env.Sick{Err: err, Cure: cure.Hints(cure.Hint("end that", v.half.Command()), cure.Hint("see what fails then", cure.Status()))}
 	}
 	if err != nil && ctx.Err() == nil {
-		return &env.Sick{Err: err}
+		return &env.Sick{Err: err, Cure: v.goOn()}
 	}
 	return err
+}
+
+// goOn is what ends removals that were cut, one way or the other; "" without any.
+func (v *validate) goOn() string {
+	var hints []string
+	for _, m := range v.ended {
+		hints = append(hints, cure.Hint("the removal of "+m.Name+" was begun and is not done: end it", cure.RemoveMaster(m.Zone, m.Name)),
+			cure.Hint("or have it serve again", cure.Repair(m.Name)))
+	}
+	return cure.Hints(hints...)
+}
+
+// endedOf are those of the masters whose control plane a removal has ended: both programs of it
+// that would come back by themselves after anything else, the API server and the kubelet, are
+// gone while their machine and its etcds are well; or a ring has removed its member, and the
+// other has not.
+func (v *validate) endedOf(ctx context.Context, away []inventory.Object, s *rings.Survey) (list []inventory.Object) {
+	for _, m := range away {
+		in, out, answers := 0, 0, 0
+		for _, ring := range rings.Names {
+			x, _, known := s.Ring(ring)
+			if !known || !x.Healthy {
+				continue
+			}
+			is := slices.ContainsFunc(x.Members, func(y replicate.Member) bool {
+				name, zone := rings.MachineOf(y)
+				return name == m.Name && zone == m.Zone
+			})
+			switch {
+			case !is:
+				out++
+			case s.Answers[m.Name][ring].ID != "":
+				in, answers = in+1, answers+1
+			default:
+				in++
+			}
+		}
+		if in > 0 && out > 0 || answers == len(rings.Names) && v.nobodyOn(ctx, m) {
+			list = append(list, m)
+		}
+	}
+	return list
+}
+
+// nobodyOn tells that a master was through with its script, and has no API server.
+func (v *validate) nobodyOn(ctx context.Context, m inventory.Object) bool {
+	phase, err := v.env.Phase(ctx, m)
+	if err != nil || phase != scripts.PhaseRunning {
+		return false
+	}
+	ip, err := v.env.External(ctx, m)
+	return err == nil && kube.NobodyThere(v.env.Ready(ctx, ip))
 }
 
 func (*validate) Undo(context.Context) error { return nil } // never unwanted
@@ -134,7 +186,7 @@ func (v *validate) stirSick(ctx context.Context) error {
 
 // look gathers everything and returns what is not as it should be yet.
 func (v *validate) look(ctx context.Context, read func(context.Context, *env.Env, []inventory.Object) (pool.Pool, error)) (why string, err error) {
-	v.nodeless, v.unwell = nil, true
+	v.nodeless, v.ended, v.unwell = nil, nil, true
 	client, err := v.env.Kube(ctx)
 	if err != nil {
 		return "", err
@@ -185,7 +237,9 @@ func (v *validate) look(ctx context.Context, read func(context.Context, *env.Env
 		return "", err
 	}
 	v.unwell = notes[0] != "" || notes[2] != ""
-	notes[1] = v.nodesMissing(e.Nodes, p, s)
+	var away []inventory.Object
+	notes[1], away = v.nodesMissing(e.Nodes, p, s)
+	v.ended = v.endedOf(ctx, away, s)
 	v.evidence = e
 	v.tell(e)
 	return strings.Join(slices.DeleteFunc(notes[:], func(s string) bool { return s == "" }), "; "), nil
@@ -230,7 +284,8 @@ func NodesOf(items []corev1.Node) (nodes []Node) {
 // nodesMissing is what is missing of the masters and of all zones' nodes. A
 // master that votes nowhere is half made or half removed: waiting for its Node
 // would be in vain, but it is said.
-func (v *validate) nodesMissing(nodes []Node, p pool.Pool, s *rings.Survey) string {
+// It returns the others whose Nodes are not Ready as well.
+func (v *validate) nodesMissing(nodes []Node, p pool.Pool, s *rings.Survey) (why string, away []inventory.Object) {
 	var wrong []string
 	_, known := s.Healthy() // or else nobody says who votes
 	for _, m := range v.all() {
@@ -247,19 +302,22 @@ func (v *validate) nodesMissing(nodes []Node, p pool.Pool, s *rings.Survey) stri
 		}
 		if why := masterMissing(nodes, m.Name); why != "" {
 			wrong = append(wrong, why)
+			if m.Name != v.replica {
+				away = append(away, m)
+			}
 		}
 		if !slices.ContainsFunc(nodes, func(n Node) bool { return n.Name == m.Name }) {
 			v.nodeless = append(v.nodeless, m)
 		}
 	}
 	if len(wrong) > 0 {
-		return strings.Join(wrong, "; ")
+		return strings.Join(wrong, "; "), away
 	}
 	missing := p.Missing()
 	if len(missing) <= int(v.env.Want.Settings.AllowNotReady) {
-		return ""
+		return "", away
 	}
-	return fmt.Sprintf("%d nodes are not Ready: %s", len(missing), pool.Few(missing))
+	return fmt.Sprintf("%d nodes are not Ready: %s", len(missing), pool.Few(missing)), away
 }
 
 func masterMissing(nodes []Node, master string) string {

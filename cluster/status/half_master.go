@@ -29,6 +29,7 @@ func (h *halfSeen) learns() bool    { return len(h.in[learnerMember]) > 0 }
 func (h *halfSeen) votes() bool     { return len(h.in[voterMember]) > 0 }
 func (h *halfSeen) inNoRing() bool  { return len(h.in[noMember]) == len(rings.Names) }
 func (h *halfSeen) wasWhole() bool  { return h.m.phase == scripts.PhaseRunning }
+func (h *halfSeen) filled() bool    { return h.have.DiskOf(h.Names, h.m.Object).Filled }
 func (h *halfSeen) lacksRing() bool { return len(h.in[noMember]) > 0 }
 
 // A way is one of the commands that a master that is not whole may need.
@@ -58,10 +59,12 @@ var halfMasters = []struct {
 		"{name} is a learner in ring {learns} and has no machine", adds, noWay, "only an addition makes learners"},
 	{func(h *halfSeen) bool { return h.gone() && h.votes() },
 		"{name} votes in ring {votes} and has only its disk", repairs, removes, "its data are there: a machine around them is enough"},
+	{func(h *halfSeen) bool { return h.gone() && h.inNoRing() && h.filled() },
+		"disk {disk} is of a master in no ring, and was on a machine: half removed", removes, repairs, "a member that was taken out cannot come back with its data, which a repair puts aside"},
 	{func(h *halfSeen) bool { return h.gone() && h.inNoRing() },
 		"disk {disk} is of a master in no ring: half made or half removed", removes, adds, "the disk is the first made and the last to go, so the looks do not tell"},
 	{func(h *halfSeen) bool { return h.inNoRing() && h.wasWhole() },
-		"machine {name} is in no ring and was: half removed", removes, noWay, "a member that was taken out cannot come back with its data"},
+		"machine {name} is in no ring and was: half removed", removes, repairs, "a member that was taken out cannot come back with its data, which a repair puts aside"},
 	{func(h *halfSeen) bool { return h.inNoRing() },
 		"machine {name} is in no ring: half made or half removed", adds, removes, "it has never been through its script, as one that is being made"},
 	{func(h *halfSeen) bool { return h.gone() },
@@ -75,7 +78,7 @@ var halfMasters = []struct {
 	{func(h *halfSeen) bool { return h.deadIn(h.m, h.in[voterMember]) },
 		"{name} votes in ring {votes}, and its etcd does not run", repairs, removes, "a removal leaves the etcd of one that votes running"},
 	{func(h *halfSeen) bool { return h.lacksRing() && h.votes() },
-		"{name} votes in ring {votes} and not in {not}: half removed", removes, noWay, "an addition makes it a learner in both before it votes in one"},
+		"{name} votes in ring {votes} and not in {not}: half removed", removes, repairs, "an addition makes it a learner in both before it votes in one"},
 	{func(h *halfSeen) bool { return h.state == StateFailed && h.votes() },
 		"{name} fails: {why}", repairs, removes, "it votes: nothing is left of the way in but its own script"},
 	{func(h *halfSeen) bool { return h.state == StateJoining || h.state == StateFailed },

@@ -54,6 +54,12 @@ func TestUnfinished(t *testing.T) {
 			[]want{{"machine kubernetes-master-c00 is in no ring: half made or half removed", addC, removeC}}},
 		{"a disk in no ring", []madeMaster{whole1, second(func(m *madeMaster) { m.main, m.events, m.noMachine = noMember, noMember, true })}, nil,
 			[]want{{"disk kubernetes-master-c00-pd is of a master in no ring: half made or half removed", removeC, addC}}},
+		{"a disk in no ring that was on a machine", []madeMaster{whole1, second(func(m *madeMaster) { m.main, m.events, m.noMachine = noMember, noMember, true })},
+			[]func(*Snapshot){func(s *Snapshot) {
+				for i := range s.have.Objects {
+					s.have.Objects[i].Filled = s.have.Objects[i].Kind == inventory.Disk
+				}
+			}}, []want{{"disk kubernetes-master-c00-pd is of a master in no ring, and was on a machine: half removed", removeC, repairC}}},
 		{"two of five are stopped", []madeMaster{whole1, whole2, whole3,
 			with(whole2, func(m *madeMaster) { m.name, m.status = "kubernetes-master-e00", "TERMINATED" }),
 			with(whole3, func(m *madeMaster) { m.name, m.status = "kubernetes-master-f00", "TERMINATED" })}, nil,
@@ -73,7 +79,7 @@ func TestUnfinished(t *testing.T) {
 		{"learner, and the address is in the air", []madeMaster{whole1, second(func(m *madeMaster) { m.main, m.events = learnerMember, learnerMember })}, []func(*Snapshot){inAir},
 			[]want{{"the API is dark", addC, ""}, {"is a learner", addC, ""}}},
 		{"in no ring, and the address is in the air", []madeMaster{whole1, second(func(m *madeMaster) { m.main, m.events = noMember, noMember })}, []func(*Snapshot){inAir},
-			[]want{{"the API is dark", removeC, ""}, {"is in no ring and was: half removed", removeC, ""}}},
+			[]want{{"the API is dark", removeC, ""}, {"is in no ring and was: half removed", removeC, repairC}}},
 		{"all whole, and the address is in the air", []madeMaster{whole1, whole2}, []func(*Snapshot){inAir},
 			[]want{{"the API is dark", upB, ""}}},
 		{"votes, does not run", []madeMaster{whole1, second(func(m *madeMaster) { m.phase, m.notReady, m.outside = scripts.PhasePrepared, "refused", true })}, nil,
@@ -81,7 +87,7 @@ func TestUnfinished(t *testing.T) {
 		{"runs, gets no traffic", []madeMaster{whole1, second(func(m *madeMaster) { m.outside = true })}, nil,
 			[]want{{"kubernetes-master-c00 is not in the balancer's group", addC, removeC}}},
 		{"votes in main only", []madeMaster{whole1, second(func(m *madeMaster) { m.events = noMember })}, nil,
-			[]want{{"votes in ring main and not in events: half removed", removeC, ""}}},
+			[]want{{"votes in ring main and not in events: half removed", removeC, repairC}}},
 		{"ended, and gets no traffic", []madeMaster{whole1, second(func(m *madeMaster) { m.outside, m.notReady = true, "refused" })}, nil,
 			[]want{{"is not in the balancer's group and its control plane has ended", removeC, addC}}},
 		{"ended, and the address is in the air", []madeMaster{with(whole1, func(m *madeMaster) { m.silent = errTimeout }), second(func(m *madeMaster) { m.silent, m.notReady = errTimeout, "refused" })},
