@@ -32,7 +32,7 @@ func columnOf(name string, items []plan.Item) column {
 		s := i.Step.String()
 		for _, x := range []struct{ is, becomes string }{
 			{`kubernetes-master-[0-9a-f]{3}`, "MASTER"}, {`-template-[0-9a-f]{5}`, "-template"}, {`europe-west1-[bcd]`, "ZONE"}, {`kubernetes-master\b`, "MASTER"},
-			{`198\.51\.100\.\d+`, "IP"}, {`ssh access for \S+ to`, "ssh access to"},
+			{`198\.51\.100\.\d+`, "IP"}, {`ssh access for \S+ to`, "ssh access to"}, {`key is in \S+`, "key is in its place"},
 		} {
 			s = regexp.MustCompile(x.is).ReplaceAllString(s, x.becomes)
 		}
@@ -104,6 +104,8 @@ func TestModesPicture(t *testing.T) {
 	add("distrust ca", slices.Concat(keys.Lists(r.Task)...), nil)
 	keys.Of, keys.Groups = inventory.RotateJoinToken, r.Have.Of(inventory.ManagedGroup)
 	add("rotate join token", slices.Concat(keys.Lists(r.Task)...), nil)
+	keys.Of = inventory.RotateSSH
+	add("rotate ssh", slices.Concat(keys.Lists(r.Task)...), nil)
 	pool := &walkOfRoll{Cluster: o.ofType("e2-standard-4").Cluster}
 	x, err := pool.ofPool(settings.PoolID{Zone: zoneC}).listed(ctx, hold{}, looking)
 	add("roll pool", x.items, err)

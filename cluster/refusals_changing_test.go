@@ -77,6 +77,8 @@ var refusedChanging = []refusalCase{
 	{name: "permission of a rotation", masters: 1, run: settings.Rotate, withheld: []string{"compute.addresses.setLabels"}, says: []string{"compute.addresses.setLabels"}},
 	{name: "permission of another join token", masters: 1, run: settings.Rotate, rotates: inventory.RotateJoinToken, withheld: []string{"compute.instanceTemplates.create", "compute.instanceGroupManagers.update"},
 		says: []string{"compute.instanceTemplates.create", "compute.instanceGroupManagers.update"}},
+	{name: "permission of another ssh key", masters: 1, run: settings.Rotate, rotates: inventory.RotateSSH, withheld: []string{"compute.instances.setMetadata", "compute.instanceTemplates.create"},
+		says: []string{"compute.instances.setMetadata", "compute.instanceTemplates.create"}},
 	{name: "version that the embedded GCE has not", masters: 1, run: settings.Upgrade, settings: func(s *settings.Settings) { s.KubeVersion = "v1.36.4" },
 		says: []string{"the embedded GCE has v1.36.3", "for another version set KUBE_MIRROR"}},
 	{name: "permission of a roll of nodes", masters: 1, run: settings.RollPool, withheld: []string{"compute.instanceGroupManagers.update"}, says: []string{"compute.instanceGroupManagers.update"}},

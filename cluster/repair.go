@@ -287,7 +287,10 @@ func (c *Cluster) rotation(ctx context.Context, r *run, of string, see func() (*
 	}
 	p, err := rotate.Judge(seen, of, time.Now())
 	if err == nil {
-		err = preflight.FitToRotate(ctx, r.Task, p.OfNodes(), p.WritesKubeconfig())
+		err = p.OfOther(r.Env, time.Now())
+	}
+	if err == nil {
+		err = preflight.FitToRotate(ctx, r.Task, &p.Rotation, p.WritesKubeconfig())
 	}
 	if err != nil || c.rotates == nil {
 		return p, err

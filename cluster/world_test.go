@@ -18,8 +18,6 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/crypto/ssh"
-
 	"hakube/cluster/env"
 	"hakube/cluster/inventory"
 	"hakube/cluster/lease"
@@ -285,10 +283,7 @@ func (w *world) operator(change ...func(*settings.Settings)) *operator {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	signer, err := ssh.NewSignerFromKey(private)
-	if err != nil {
-		w.t.Fatal(err)
-	}
+	signer := keyInFile(w.t, private)
 	o := &operator{kubeconfig: filepath.Join(w.t.TempDir(), "kube", "config")}
 	runner := replicate.NewRunner(replicate.Options{Signer: signer, Dial: w.dial, Timeout: 4 * time.Second})
 	w.t.Cleanup(func() {
@@ -301,7 +296,7 @@ func (w *world) operator(change ...func(*settings.Settings)) *operator {
 		client = w.NewClient(w.t, func(g *gce.Options) { g.Region = s.Zone.Region() })
 	}
 	o.Cluster = New(s, env.Deps{
-		GCE: client, SSH: runner, Signer: signer, User: "me", Dial: w.dial, Kubeconfig: o.kubeconfig, Poll: 4 * time.Millisecond, LetGo: 5 * time.Second,
+		GCE: client, SSH: runner, Signer: signer, KeyFile: signer.path, User: "me", Dial: w.dial, Kubeconfig: o.kubeconfig, Poll: 4 * time.Millisecond, LetGo: 5 * time.Second,
 		PID: deadPID, Clock: w.clock,
 		InRegion: func(_ context.Context, region string) (*gce.Client, error) {
 			return w.NewClient(w.t, func(g *gce.Options) { g.Region = region }), nil

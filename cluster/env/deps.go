@@ -24,6 +24,7 @@ type Deps struct {
 	SSH      *replicate.Runner
 	Signer   ssh.Signer // the operator's key
 	User     string     // whom the operator logs in as
+	KeyFile  string     // that the operator's key is in, "" if in none
 	// Dial reaches the external addresses of the cluster from this machine.
 	// Nil dials directly.
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error)

@@ -17,6 +17,7 @@ const (
 	RotateEncryptionKey = "encryption-key"
 	RotateTokenKey      = "service-account-key"
 	RotateJoinToken     = "join-token"
+	RotateSSH           = "ssh"
 
 	distrusting      = "distrust-"
 	DistrustCA       = distrusting + RotateCA
@@ -24,7 +25,7 @@ const (
 )
 
 // Rotatable is all that there are rotations of, as it is typed.
-var Rotatable = []string{RotateCertificates, RotateCA, RotateEncryptionKey, RotateTokenKey, RotateJoinToken}
+var Rotatable = []string{RotateCertificates, RotateCA, RotateEncryptionKey, RotateTokenKey, RotateJoinToken, RotateSSH}
 
 // Distrustable is that of which the one of before is trusted until somebody ends it.
 var Distrustable = []string{RotateCA, RotateTokenKey}
@@ -69,9 +70,11 @@ func NewRotation(of string, now time.Time) Rotation {
 	return Rotation{of, strconv.FormatInt(now.UnixMilli(), 10)}
 }
 
-// OfNodes tells whether nothing of masters is made anew, but what machines of nodes are given:
-// no master tells how far it has come.
+// OfNodes tells whether nothing of masters is made anew, but what machines of nodes are given.
 func (x *Rotation) OfNodes() bool { return x != nil && x.Of == RotateJoinToken }
+
+// TellsNodes tells whether nodes' metadata are made anew by it, and no master says how far it has come.
+func (x *Rotation) TellsNodes() bool { return x.OfNodes() || x != nil && x.Of == RotateSSH }
 
 // Since is when it was begun.
 func (x Rotation) Since() time.Time {

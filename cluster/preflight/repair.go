@@ -25,9 +25,15 @@ func FitToRepair(ctx context.Context, r *task.Task, items []plan.Item) error {
 // FitToRotate is the error about what is in the way of making something of masters anew: all
 // that the cloud is asked for is the lease, and what nodes are made from where that is made anew;
 // and asks the API whether that is needed too.
-func FitToRotate(ctx context.Context, r *task.Task, ofNodes, asks bool) error {
+func FitToRotate(ctx context.Context, r *task.Task, x *inventory.Rotation, asks bool) error {
 	ask := []string{"addresses.setLabels"}
-	if ofNodes && len(r.Have.Of(inventory.ManagedGroup)) > 0 {
+	if x.TellsNodes() && !x.OfNodes() {
+		ask = append(ask, "instances.setMetadata")
+		if len(r.Have.Of(inventory.OwnGroup)) > 0 {
+			ask = append(ask, "instanceGroupManagers.update")
+		}
+	}
+	if x.TellsNodes() && len(r.Have.Of(inventory.ManagedGroup)) > 0 {
 		row := inventory.InstanceTemplate.Row()
 		ask = slices.Concat(ask, row.ToMake, row.ToGo, []string{"instanceGroupManagers.update", "instanceTemplates.useReadOnly"})
 	}

@@ -1,10 +1,13 @@
 package rotate
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"time"
 
+	"hakube/cluster/access"
+	"hakube/cluster/env"
 	"hakube/cluster/inventory"
 	"hakube/cluster/refusal"
 	"hakube/cluster/rings"
@@ -69,6 +72,7 @@ var MadeAnew = map[string]string{
 	inventory.RotateCA:            "the cluster's certificate authority, and all certificates that it signed for masters",
 	inventory.DistrustCA:          "which certificate authorities are trusted: the one that signs",
 	inventory.RotateJoinToken:     "the token that machines of nodes join with",
+	inventory.RotateSSH:           "the ssh key of this operator that it lets in",
 }
 
 // Judge says what a rotation comes to, and refuses one that could end with a master that
@@ -128,6 +132,19 @@ func Judge(s *status.Snapshot, of string, now time.Time) (*Plan, error) {
 	return p, nil
 }
 
+// OfOther makes it another rotation where one of an ssh key was begun that is not this operator's:
+// that key is elsewhere, and this one's is exchanged all the same.
+func (p *Plan) OfOther(e *env.Env, now time.Time) error {
+	switch {
+	case p.Of != inventory.RotateSSH:
+	case e.Deps.KeyFile == "":
+		return errors.New("this operator's ssh key is in no file")
+	case p.Begun && !access.Begun(e, p.ID):
+		p.Rotation, p.Begun = inventory.NewRotation(p.Of, now), false
+	}
+	return nil
+}
+
 // joins refuses an exchange of the token that could not come to its end.
 func (p *Plan) joins(s *status.Snapshot) error {
 	if why := s.Silent(); why != "" {
@@ -154,6 +171,8 @@ func (p *Plan) may(s *status.Snapshot) error {
 		return p.reissues(s)
 	case inventory.DistrustCA:
 		return p.distrustsAuthority(s)
+	case inventory.RotateSSH:
+		return p.tells(s)
 	}
 	return nil
 }
@@ -175,7 +194,7 @@ func needs(s *status.Snapshot, of string, now time.Time) error {
 	switch of {
 	case inventory.RotateEncryptionKey:
 		return encrypted(s)
-	case inventory.RotateTokenKey, inventory.DistrustTokenKey, inventory.RotateCA, inventory.DistrustCA:
+	case inventory.RotateTokenKey, inventory.DistrustTokenKey, inventory.RotateCA, inventory.DistrustCA, inventory.RotateSSH:
 		return nil
 	}
 	ends := s.Rings.AuthoritiesEnding(now)

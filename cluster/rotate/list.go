@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"hakube/cluster/access"
 	"hakube/cluster/env"
 	"hakube/cluster/inventory"
 	"hakube/cluster/live"
@@ -29,6 +30,14 @@ func (p *Plan) Lists(r *task.Task) (lists [][]plan.Item) {
 		l.Then(member.API(r))
 		l.Then(live.Kubeconfig(r))
 		l.Each(metadata.Joining(r.Env, p.ID, p.Groups))
+		return [][]plan.Item{l.Items}
+	case inventory.RotateSSH:
+		var masters []inventory.Object
+		for _, m := range p.Masters {
+			masters = append(masters, m.Object)
+		}
+		l := task.Lines{Want: true}
+		l.Each(access.Steps(r.Env, p.ID, masters, p.Groups))
 		return [][]plan.Item{l.Items}
 	case inventory.RotateEncryptionKey:
 		return p.exchange(r)

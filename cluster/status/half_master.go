@@ -191,7 +191,7 @@ func (s *Snapshot) withoutMasters() Unfinished {
 // Unrotated tells whether masters have what is from before a rotation, or may have; one that
 // is not of masters is taken for it, whose command looks for itself.
 func (s *Snapshot) Unrotated(x *inventory.Rotation) bool {
-	return x.OfNodes() || slices.ContainsFunc(s.Masters, func(m ObservedMaster) bool { return !s.Rotated(x, m) })
+	return x.TellsNodes() || slices.ContainsFunc(s.Masters, func(m ObservedMaster) bool { return !s.Rotated(x, m) })
 }
 
 // Rotated tells that a master is through with a rotation.
@@ -218,8 +218,11 @@ func (s *Snapshot) rotating() []Unfinished {
 	if x == nil || !s.Unrotated(x) { // it could not say any more that it was done
 		return nil
 	}
-	if x.OfNodes() {
+	switch {
+	case x.OfNodes():
 		return half(x.What()+" is not done: machines may join with the one of before", x.Command().String(), "")
+	case x.TellsNodes():
+		return half(x.What()+" is not done: machines may let the key of before in", x.Command().String(), "")
 	}
 	at := map[string][]string{} // masters, by what they have
 	var unknown []string

@@ -102,7 +102,7 @@ func (s *Snapshot) unfinishedPools() (list []Unfinished) {
 			continue
 		}
 		if step, is := replacing(id, p, s.have.Objects); is { // its nodes that are cordoned are part of that
-			if !s.rolls(id) && !s.Held.Rotation.OfNodes() {
+			if !s.rolls(id) && !s.Held.Rotation.TellsNodes() {
 				list = append(list, Unfinished{Step: step, Command: finish(size)})
 			}
 			continue

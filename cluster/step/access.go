@@ -70,16 +70,26 @@ func (a access) Observe(ctx context.Context) (plan.State, error) {
 	return plan.State{Is: plan.Absent, Why: "the machine does not know the key"}, nil
 }
 
-// Do adds the key and keeps everything else. Somebody who changes the metadata
-// at the same moment is noticed by the fingerprint; then it is read again.
+// Do adds the key and keeps everything else.
 func (a access) Do(ctx context.Context) error {
+	return a.edit(ctx, func(lines string) string { return withLogin(lines, a.env.Want.Login) })
+}
+
+// EditKeys changes who may log in on a master, and on the machine that comes in its place.
+func EditKeys(ctx context.Context, e *env.Env, master inventory.Object, change func(lines string) string) error {
+	return access{e, master}.edit(ctx, change)
+}
+
+// edit does that. Somebody who changes the metadata at the same moment is noticed by the
+// fingerprint; then it is read again.
+func (a access) edit(ctx context.Context, change func(lines string) string) error {
 	for try := 0; ; try++ {
 		i, err := a.machine(ctx)
 		if err != nil {
 			return err
 		}
 		m := i.GetMetadata()
-		Set(m, scripts.KeySSHKeys, withLogin(inventory.MetadataItem(m, scripts.KeySSHKeys), a.env.Want.Login))
+		Set(m, scripts.KeySSHKeys, change(inventory.MetadataItem(m, scripts.KeySSHKeys)))
 		err = a.env.GCE.Instances(a.of.Zone).SetMetadata(ctx, i.GetName(), m)
 		if err == nil && inventory.InstanceOf(i).Template != "" {
 			return a.kept(ctx, inventory.MetadataItem(m, scripts.KeySSHKeys))

@@ -136,7 +136,7 @@ func MadeWith(want *settings.Spec) string {
 // Replaces tells whether machines of the zone's pool are not what they are to be, as they
 // were listed.
 func (r *Task) Replaces() bool {
-	if !r.Mode.Nodes || r.Mode.Removes || r.Have.Holder.Rotation.OfNodes() { // whose machines come to their groups' templates as they are
+	if !r.Mode.Nodes || r.Mode.Removes || r.Have.Holder.Rotation.TellsNodes() { // whose machines come to their groups' templates as they are
 		return false
 	}
 	own := func(o inventory.Object) bool {
@@ -181,7 +181,7 @@ func SpareTemplates(all []inventory.Object, n settings.Names) (list []inventory.
 
 // Spared are those once the command is done.
 func (r *Task) Spared() []inventory.Object {
-	if r.Have.Holder.Rotation.OfNodes() {
+	if r.Have.Holder.Rotation.TellsNodes() {
 		return nil // it goes with those that it has made others of
 	}
 	var after []inventory.Object

@@ -76,11 +76,11 @@ func connect(ctx context.Context, u *ui, s cluster.Settings, does doing) (*clust
 			return nil, err
 		}
 	}
-	key, err := sshKey(s, does == making || does == changing)
+	key, file, err := sshKey(s, does == making || does == changing)
 	if err != nil {
 		return nil, err
 	}
-	deps := cluster.Deps{Kubeconfig: string(s.Kubeconfig), Signer: key, User: loginName()}
+	deps := cluster.Deps{Kubeconfig: string(s.Kubeconfig), Signer: key, KeyFile: file, User: loginName()}
 	options := gce.Options{
 		Project: string(s.Project), Region: s.Zone.Region(), UserAgent: "hakube/" + version,
 		Waiting: cluster.Waiting,

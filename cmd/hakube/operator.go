@@ -23,24 +23,27 @@ import (
 // file, made if there is none; the others are content with one that nobody
 // knows when there is none: it opens as little as a new one would, and looking
 // leaves nothing in a home, which may be read-only.
-func sshKey(s cluster.Settings, keep bool) (ssh.Signer, error) {
-	path := string(s.SSHKey)
-	if path == "" {
+// path is where it is, "" if in no file.
+func sshKey(s cluster.Settings, keep bool) (signer ssh.Signer, path string, err error) {
+	if path = string(s.SSHKey); path == "" {
 		home, err := os.UserHomeDir()
 		switch {
 		case err == nil:
 			path = filepath.Join(home, ".ssh", "google_compute_engine")
 		case keep:
-			return nil, usageError{withHint(err, "set HOME, or HAKUBE_SSH_KEY to the file of an ssh key, which is made if there is none")}
+			return nil, "", usageError{withHint(err, "set HOME, or HAKUBE_SSH_KEY to the file of an ssh key, which is made if there is none")}
 		default:
-			return replicate.PassingKey()
+			signer, err = replicate.PassingKey()
+			return signer, "", err
 		}
 	}
-	signer, err := replicate.LoadKey(path, keep)
-	if err != nil {
-		return nil, usageError{withHint(err, "HAKUBE_SSH_KEY (--ssh-key) names another file for it")}
+	if signer, err = replicate.LoadKey(path, keep); err != nil {
+		return nil, "", usageError{withHint(err, "HAKUBE_SSH_KEY (--ssh-key) names another file for it")}
 	}
-	return signer, nil
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		path = real
+	}
+	return signer, path, nil
 }
 
 // loginName is whom machines know the operator as: gcloud's name for who runs
@@ -115,6 +118,9 @@ func rotateCommand(u *ui) *cli.Command {
 			"join-token is the one that machines of nodes join with, which their metadata have. Templates and machines of all pools\n" +
 			"get a new one as they are: no node is made again. The one before goes when those that were being made have joined.\n" +
 			"Whoever has joined with it stays a node. Masters join without it.\n\n" +
+			"ssh is the key that you log in with (HAKUBE_SSH_KEY). A new one is made beside it, every master lets it in and is logged in on\n" +
+			"with it; then it takes its place, and masters, templates and nodes let the one before in no more. That stays beside it, by\n" +
+			"the ending .before-NUMBER, for machines of others. Keys of other operators stay.\n\n" +
 			"All masters have to vote, take writes and serve, before and after each step. A master that fails, and of\n" +
 			"certificates an authority that ends within 30 days, are refused before the first change. Cut anywhere, the same\n" +
 			"again goes on. Needs no zone.\n\n" + exitHelp,
@@ -130,8 +136,11 @@ func rotateCommand(u *ui) *cli.Command {
 				doing = "distrusting all but the present"
 			}
 			whose := "masters"
-			if of == inventory.RotateJoinToken {
+			switch of {
+			case inventory.RotateJoinToken:
 				whose = "nodes"
+			case inventory.RotateSSH:
+				whose = "this operator"
 			}
 			u.note("%s %s of %s: cluster %s of project %s (provider %s)", doing, word, whose, s.Prefix, s.Project, s.Provider)
 			cl.OnRotate(func(x cluster.Rotating) error {
@@ -161,6 +170,8 @@ func rotateCommand(u *ui) *cli.Command {
 				return nil
 			case of == inventory.DistrustTokenKey:
 				u.note("tokens by no other key are taken: %s", strings.Join(summary.Rotated, ", "))
+			case of == inventory.RotateSSH:
+				u.note("new ssh key: machines let it in, and that of before no more; %s.before-* are of before, for machines of others: %s", cmp.Or(string(s.SSHKey), "~/.ssh/google_compute_engine"), strings.Join(summary.Rotated, ", "))
 			case of == inventory.RotateJoinToken:
 				u.note("new join-token: nobody joins with the one before; groups of nodes that have it: %s", cmp.Or(strings.Join(summary.Rotated, ", "), "none"))
 			case of == inventory.DistrustCA:
