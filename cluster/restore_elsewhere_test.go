@@ -82,7 +82,7 @@ func (w *world) there(o *operator, path string) map[string]any {
 // copyOf is who restores it under another name.
 func (w *world) copyOf(change ...func(*settings.Settings)) *operator {
 	o := w.operator(append([]func(*settings.Settings){func(s *settings.Settings) {
-		s.Prefix, s.Network, s.InitTimeout = "copy", "copy", settings.Seconds(20*time.Second)
+		s.Prefix, s.Network, s.MasterAccount, s.InitTimeout = "copy", "copy", "default", settings.Seconds(20*time.Second)
 	}}, change...)...)
 	o.settings = o.settings.Said("NUM_NODES", false)
 	return o
@@ -123,6 +123,10 @@ func TestRestoreElsewhere(t *testing.T) {
 			w.mustUp(o.pool(settings.Zone(s.Zone), 1))
 			if got := w.nodesThere(o); len(got) != 2 {
 				t.Errorf("with a node it has %q", got)
+			}
+			w.mustUp(o.pool(settings.Zone(s.Zone), 1).again(func(s *settings.Settings) { s.UseExistingMaster, s.Addons = false, "cloud-controller" }))
+			if w.there(o, itsController) == nil {
+				t.Error("the controller does not run, though somebody said so")
 			}
 			x.untouched(before, web)
 			_, err = x.restore(t.Context(), o, nil)
