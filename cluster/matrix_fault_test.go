@@ -176,7 +176,7 @@ func (s *saboteur) machine(a etcdtest.Asked) etcdtest.Fault {
 		if len(a.Args) > 1 {
 			name += "." + strings.Join(a.Args[:2], ".") // etcd-member add main
 		}
-		if slices.Contains([]string{"start-etcd", "restore", "encryption-key", "service-account-key", "authority"}, a.Script) { // what follows is of one run only
+		if slices.Contains([]string{"start-etcd", "restore", "encryption-key", "service-account-key", "authority", "etcd-authority"}, a.Script) { // what follows is of one run only
 			name = "ssh." + a.Script + "." + a.Args[0]
 		}
 		if name == "ssh.restore.look" {

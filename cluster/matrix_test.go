@@ -259,6 +259,7 @@ func matrixModes() []matrixMode {
 		{name: "rotate_service_account_key", prepare: three, run: exchangesTokens(inventory.RotateTokenKey), preview: preview(same), quorum: true, one: true},
 		{name: "rotate_ca", prepare: three, run: exchangesTokens(inventory.RotateCA), preview: preview(same), quorum: true, one: true},
 		{name: "rotate_join_token", prepare: after(same, poolC(1), second(1, "")), run: exchangesTokens(inventory.RotateJoinToken), preview: preview(same), quorum: true, one: true},
+		{name: "rotate_etcd_ca", prepare: three, run: exchangesTokens(inventory.RotateEtcdCA), preview: preview(same), quorum: true, one: true},
 		{name: "rotate_ssh", prepare: after(same, master(zoneC), poolC(1)), run: exchangesTokens(inventory.RotateSSH), preview: preview(same), quorum: true, one: true},
 		{name: "distrust_service_account_key", prepare: exchanged, run: exchangesTokens(inventory.DistrustTokenKey), preview: preview(same), quorum: true, one: true},
 	}

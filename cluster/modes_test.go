@@ -102,6 +102,8 @@ func TestModesPicture(t *testing.T) {
 	add("rotate ca", slices.Concat(keys.Lists(r.Task)...), nil)
 	keys.Of = inventory.DistrustCA
 	add("distrust ca", slices.Concat(keys.Lists(r.Task)...), nil)
+	keys.Of = inventory.RotateEtcdCA
+	add("rotate etcd ca", slices.Concat(keys.Lists(r.Task)...), nil)
 	keys.Of, keys.Groups = inventory.RotateJoinToken, r.Have.Of(inventory.ManagedGroup)
 	add("rotate join token", slices.Concat(keys.Lists(r.Task)...), nil)
 	keys.Of = inventory.RotateSSH

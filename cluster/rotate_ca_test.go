@@ -229,4 +229,14 @@ func TestRestoreOfOldCA(t *testing.T) {
 		t.Errorf("it trusts %q, and did %q", now, before)
 	}
 	c.must(c.knows(c.entry()))
+	_, err = c.o.Rotate(t.Context(), inventory.RotateCA, c.events()) // what the manual says to do after it
+	c.must(err)
+	again := c.o.again(func(s *settings.Settings) { s.CreateNodes = true })
+	c.mustUp(again)
+	_, err = again.Rotate(t.Context(), inventory.DistrustCA, c.events())
+	c.must(err)
+	if now := c.guest(0).Authorities(); len(now) != 1 || now[0] == before[0] {
+		t.Errorf("it trusts %q, and did %q", now, before)
+	}
+	c.whole(1)
 }

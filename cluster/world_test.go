@@ -171,6 +171,7 @@ func (w *world) forgetRotation(all map[string]map[string]any) {
 				if err != nil || !slices.Contains([]string{
 					inventory.RotateCertificates + "_" + g.Rotated(), inventory.RotateEncryptionKey + "_" + strings.TrimSuffix(g.Exchanged(), " alone"),
 					inventory.RotateTokenKey + "_" + strings.TrimSuffix(g.ExchangedTokens(), " signs"), inventory.DistrustTokenKey + "_" + strings.TrimSuffix(g.ExchangedTokens(), " alone"),
+					inventory.RotateEtcdCA + "_" + strings.TrimSuffix(g.ExchangedEtcdAuthority(), " alone"),
 					inventory.RotateCA + "_" + strings.TrimSuffix(g.ExchangedAuthority(), " signs"), inventory.DistrustCA + "_" + strings.TrimSuffix(g.ExchangedAuthority(), " alone"),
 				}, label) {
 					old++

@@ -155,22 +155,55 @@ func ExchangeTokenKey(ctx context.Context, r *Runner, from *Host, to Host, stage
 // certificate authority. The new one is that of the master that has it, which signs with it
 // already or does not; from is nil if none has: then it is made there.
 func ExchangeAuthority(ctx context.Context, r *Runner, from *Host, to Host, stage, rotation string) error {
-	var cert, key []byte
-	if from != nil {
-		var k scripts.Keys
-		if err := r.ask(ctx, *from, scripts.ExportKeys, &k); err != nil {
-			return err
-		}
-		if cert, key = k.Files[scripts.NextAuthorityFile], k.Files[scripts.NextAuthorityKeyFile]; len(cert) == 0 || len(key) == 0 {
-			cert, key = k.Files[scripts.AuthorityFile], k.Files[scripts.AuthorityKeyFile]
-		}
+	cert, key, err := r.authorityOf(ctx, from, scripts.NextAuthorityFile, scripts.NextAuthorityKeyFile, scripts.AuthorityFile, scripts.AuthorityKeyFile)
+	if err != nil {
+		return err
 	}
 	var answer struct {
 		At string `json:"authority"`
 	}
-	err := r.ask(ctx, to, scripts.Authority(cert, key), &answer, stage, rotation)
+	err = r.ask(ctx, to, scripts.Authority(cert, key), &answer, stage, rotation)
 	if want := rotation + " " + stage; err == nil && answer.At != want {
 		err = fmt.Errorf("reading authority of %s: it is at %.40q, not at %q", to.Name, answer.At, want)
+	}
+	return err
+}
+
+// authorityOf is the authority that a master has, of the files which come first those that are
+// there; none of no master.
+func (r *Runner) authorityOf(ctx context.Context, from *Host, files ...string) (cert, key []byte, err error) {
+	if from == nil {
+		return nil, nil, nil
+	}
+	var k scripts.Keys
+	if err := r.ask(ctx, *from, scripts.ExportKeys, &k); err != nil {
+		return nil, nil, err
+	}
+	for ; len(files) > 1; files = files[2:] {
+		if cert, key = k.Files[files[0]], k.Files[files[1]]; len(cert) > 0 && len(key) > 0 {
+			return cert, key, nil
+		}
+	}
+	return nil, nil, fmt.Errorf("reading export-keys of %s: it has no %s", from.Name, files)
+}
+
+// ExchangeEtcdAuthority does what ExchangeAuthority does with the authority of both rings. The only
+// master comes to TokenKeyAlone at once.
+func ExchangeEtcdAuthority(ctx context.Context, r *Runner, from *Host, to Host, stage, rotation string, only bool) error {
+	cert, key, err := r.authorityOf(ctx, from, scripts.NextEtcdAuthorityFile, scripts.NextEtcdAuthorityKeyFile, scripts.EtcdAuthorityFile, scripts.EtcdAuthorityKeyFile)
+	if err != nil {
+		return err
+	}
+	var answer struct {
+		At string `json:"etcdAuthority"`
+	}
+	verb := stage
+	if only {
+		verb = "only"
+	}
+	err = r.ask(ctx, to, scripts.EtcdAuthority(cert, key), &answer, verb, rotation)
+	if want := rotation + " " + stage; err == nil && answer.At != want {
+		err = fmt.Errorf("reading etcd-authority of %s: it is at %.40q, not at %q", to.Name, answer.At, want)
 	}
 	return err
 }

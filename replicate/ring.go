@@ -84,6 +84,8 @@ type Master struct {
 	Encryption Encryption `json:"encryption"`
 	TokenKey   TokenKey   `json:"serviceAccount"`
 	Authority  Authority  `json:"authority"`
+	// EtcdAuthority is that of both rings, without a name.
+	EtcdAuthority Authority `json:"etcdAuthority"`
 }
 
 // Encryption is what a master encrypts Secrets with in etcd.
@@ -179,8 +181,10 @@ func parseMaster(text []byte) (status Master, err error) {
 	if x := status.TokenKey; !rotation.MatchString(x.Rotation) || x.Stage != "" && !slices.Contains(TokenStages, x.Stage) || !tokenKeyID.MatchString(x.Signs) {
 		return status, fmt.Errorf("%.100q %.100q of %.100q is no exchange of the key of service accounts", x.Rotation, x.Stage, x.Signs)
 	}
-	if x := status.Authority; !rotation.MatchString(x.Rotation) || x.Stage != "" && !slices.Contains(TokenStages, x.Stage) || !authorityID.MatchString(x.Signs) {
-		return status, fmt.Errorf("%.100q %.100q of %.100q is no exchange of the certificate authority", x.Rotation, x.Stage, x.Signs)
+	for what, x := range map[string]Authority{"the certificate authority": status.Authority, "the authority of rings": status.EtcdAuthority} {
+		if !rotation.MatchString(x.Rotation) || x.Stage != "" && !slices.Contains(TokenStages, x.Stage) || !authorityID.MatchString(x.Signs) {
+			return status, fmt.Errorf("%.100q %.100q of %.100q is no exchange of %s", x.Rotation, x.Stage, x.Signs, what)
+		}
 	}
 	return status, status.Disk.check()
 }

@@ -12,40 +12,8 @@
 # Its key takes the place of the old one, which is kept nowhere. Prints
 # {"authority":"ROTATION STAGE"}; what has been done is not done again.
 PKI=$DISK/kubernetes/pki # ca.key signs, ca-next.key will
+NAMED=kubernetes
 CONTROLLERS=$DISK/kubernetes/manifests/kube-controller-manager.yaml
-
-# key_of KEY and key_in CERTIFICATE print public keys.
-key_of() { openssl pkey -in "$1" -pubout 2>/dev/null; }
-key_in() { openssl x509 -noout -pubkey -in "$1" 2>/dev/null; }
-
-# next_signs tells whether the one that will sign does so already.
-next_signs() { [[ -s $PKI/ca-next.key && $(key_of "$PKI/ca-next.key") == "$(key_of "$PKI/ca.key")" ]]; }
-forget_next() { rm -f "$PKI"/ca-next.{key,crt}; }
-
-# get_next ROTATION makes ca-next.{key,crt} the one that will sign. A master that joined in
-# between may sign with it already.
-get_next() {
-	if next_signs; then forget_next; fi # of another rotation, which is done
-	if [[ -n ${HAVE:-} ]]; then
-		base64 -d <<<"$HAVE" | put "$PKI/ca-next.key" 0600
-		put "$PKI/ca-next.crt" <<<"$(base64 -d <<<"$HAVE_CERTIFICATE" | openssl x509)"
-	elif [[ ! -s $PKI/ca-next.crt ]]; then
-		openssl ecparam -name prime256v1 -genkey -noout | put "$PKI/ca-next.key" 0600
-		openssl req -batch -x509 -new -key "$PKI/ca-next.key" -days 3650 -sha256 -config /dev/stdin <<-END | put "$PKI/ca-next.crt"
-			[req]
-			prompt = no
-			distinguished_name = name
-			x509_extensions = extensions
-			[name]
-			CN = kubernetes-$1
-			[extensions]
-			$AUTHORITY_EXTENSIONS
-		END
-	fi
-	[[ $(key_in "$PKI/ca-next.crt") == "$(key_of "$PKI/ca-next.key")" ]] || die "what another master has is no authority"
-	if next_signs; then forget_next; fi
-}
-AUTHORITY_EXTENSIONS=$'basicConstraints = critical,CA:TRUE\nkeyUsage = critical,digitalSignature,keyEncipherment,keyCertSign\nsubjectKeyIdentifier = hash'
 
 # trust_next has ca.crt have the new one behind the one that signs, which gets a file of its
 # own for the controller that signs.
@@ -179,13 +147,6 @@ kubeadm_pods() {
 		if [[ -z $(as_admin get "$what" -n kube-system --ignore-not-found -o name) ]]; then continue; fi
 		as_admin patch "$what" -n kube-system --type merge -p '{"spec":{"template":{"metadata":{"annotations":{"hakube/authority":"'"$1"'"}}}}}'
 	done
-}
-
-# only_first has a file have one certificate, its first.
-only_first() {
-	local text
-	text=$(openssl x509 -in "$1")
-	put "$1" <<<"$text"
 }
 
 # distrust has nothing trust another one than the one that signs, nor show it.

@@ -26,6 +26,7 @@ var changes = map[string]bool{
 	"encryption-key":      true,
 	"service-account-key": true,
 	"authority":           true,
+	"etcd-authority":      true,
 	"keep-rings":          true,
 	"settle-version":      true,
 	"settle-address":      true,

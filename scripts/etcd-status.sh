@@ -13,7 +13,8 @@
 #     "certificates":[{"name":"apiserver","ends":2082585600}],"rotated":"1767225600000",
 #     "encryption":{"keys":["key1"],"rotation":"1767225600000","stage":"behind"},
 #     "serviceAccount":{"signs":"KID","keys":2,"rotation":"1767225600000","stage":"signs"},
-#     "authority":{"signs":"sha256:HEX","trusts":2,"rotation":"1767225600000","stage":"signs"},"clock":1767225600.5}
+#     "authority":{"signs":"sha256:HEX","trusts":2,"rotation":"1767225600000","stage":"signs"},
+#     "etcdAuthority":{"trusts":1,"rotation":"1767225600000","stage":"alone"},"clock":1767225600.5}
 #
 # id and learner are this machine's own member, index the newest entry it has
 # applied, bytes what it has on disk: one that joins takes no questions before it
@@ -34,7 +35,7 @@
 # has come here (encryption-key). serviceAccount has the same of the key that tokens are signed
 # with (service-account-key), how many keys are trusted, and how tokens name the one that signs,
 # with the argument writes only, and authority of the cluster's certificate authority (authority):
-# how kubeadm names the one that signs. disk is this master's own, clock its time as the last thing that is read. Changes nothing.
+# how kubeadm names the one that signs; etcdAuthority the same of that of both rings, without the name. disk is this master's own, clock its time as the last thing that is read. Changes nothing.
 set -euo pipefail
 export PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C
 PKI=/mnt/disks/master-pd/etcd/pki
@@ -165,6 +166,14 @@ authority() {
 	printf '{"signs":"%s","trusts":%d,"rotation":"%s","stage":"%s"}' "$id" "${trusts:-0}" "$(tr -cd '0-9' <<<"$rotation")" "$(tr -cd '[:lower:]' <<<"$stage")"
 }
 
+# etcd_authority prints the JSON of the authority of both rings.
+etcd_authority() {
+	local trusts rotation='' stage=''
+	trusts=$(grep -c 'BEGIN CERTIFICATE' "$PKI/ca.crt" 2>/dev/null) || true
+	read -r rotation stage 2>/dev/null <"${PKI%/etcd/pki}/hakube/etcd-authority" || true
+	printf '{"trusts":%d,"rotation":"%s","stage":"%s"}' "${trusts:-0}" "$(tr -cd '0-9' <<<"$rotation")" "$(tr -cd '[:lower:]' <<<"$stage")"
+}
+
 # silence RING ERROR prints ERROR, and why its member takes no questions as far as
 # systemd and its journal know: "its etcd is activating, restarted 0 times: failed to
 # publish …: too many requests".
@@ -214,5 +223,5 @@ ring() {
 exec 3< <(ring events 4002) # both at once: each may take seconds to say that it does not run
 shown=''
 [[ $ASK != writes ]] || shown=$(certificates)
-printf '{"rings":{"main":%s,"events":%s},"disk":%s,"certificates":[%s],"rotated":"%s","encryption":%s,"serviceAccount":%s,"authority":%s,"clock":%s}\n' "$(ring main 2379)" "$(cat <&3)" \
-	"$(disk)" "$shown" "$(rotated)" "$(encryption)" "$(service_account)" "$(authority)" "$(date +%s.%N)"
+printf '{"rings":{"main":%s,"events":%s},"disk":%s,"certificates":[%s],"rotated":"%s","encryption":%s,"serviceAccount":%s,"authority":%s,"etcdAuthority":%s,"clock":%s}\n' "$(ring main 2379)" "$(cat <&3)" \
+	"$(disk)" "$shown" "$(rotated)" "$(encryption)" "$(service_account)" "$(authority)" "$(etcd_authority)" "$(date +%s.%N)"

@@ -19,7 +19,7 @@ DISK=/mnt/disks/master-pd
 }
 files=''
 names=(kubernetes/pki/{ca,front-proxy-ca}.{crt,key} kubernetes/pki/sa.{key,pub} etcd/pki/ca.{crt,key})
-for name in kubernetes/pki/{encryption.yaml,sa-new.key,ca-next.crt,ca-next.key,ca-signing.crt,ca-cross.crt}; do
+for name in kubernetes/pki/{encryption.yaml,sa-new.key,ca-next.crt,ca-next.key,ca-signing.crt,ca-cross.crt} etcd/pki/ca-next.{crt,key}; do
 	if [[ -s $DISK/$name ]]; then names+=("$name"); fi
 done
 for name in "${names[@]}"; do

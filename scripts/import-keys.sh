@@ -74,6 +74,7 @@ key() {
 		return
 	fi
 	if [[ -e $DISK/hakube/authority && $1 == kubernetes/pki/ca[.-]* ]]; then return; fi # exchanged since the backup: that signs no more
+	if [[ -e $DISK/hakube/etcd-authority && $1 == etcd/pki/ca[.-]* ]]; then return; fi
 	[[ ! -e $DISK/hakube/founded ]] || refuse "this machine is a master already, and its $1 is another one"
 	base64 -d <<<"$2" | write "$DISK/$1" "$mode"
 	count=$((count + 1))

@@ -95,6 +95,10 @@ var (
 	newLeaf string
 	//go:embed authority.sh
 	authority string
+	//go:embed next-authority.sh
+	nextAuthority string
+	//go:embed etcd-authority.sh
+	etcdAuthority string
 	//go:embed starts-anew.sh
 	startsAnew string
 	//go:embed service-account-key.sh
@@ -165,7 +169,21 @@ const (
 // as EncryptionKey does.
 func Authority(have, key []byte) string {
 	b64 := base64.StdEncoding.EncodeToString
-	return withFunctions("authority", "HAVE="+b64(key)+"\nHAVE_CERTIFICATE="+b64(have)+"\n"+newLeaf+startsAnew+authority)
+	return withFunctions("authority", "HAVE="+b64(key)+"\nHAVE_CERTIFICATE="+b64(have)+"\n"+newLeaf+startsAnew+nextAuthority+authority)
+}
+
+// Files of the authority of both rings, below the data disk, as those of the cluster's.
+const (
+	EtcdAuthorityFile        = "etcd/pki/ca.crt"
+	EtcdAuthorityKeyFile     = "etcd/pki/ca.key"
+	NextEtcdAuthorityFile    = "etcd/pki/ca-next.crt"
+	NextEtcdAuthorityKeyFile = "etcd/pki/ca-next.key"
+)
+
+// EtcdAuthority does the same with the authority of both rings.
+func EtcdAuthority(have, key []byte) string {
+	b64 := base64.StdEncoding.EncodeToString
+	return withFunctions("etcd-authority", "HAVE="+b64(key)+"\nHAVE_CERTIFICATE="+b64(have)+"\n"+newLeaf+nextAuthority+etcdAuthority)
 }
 
 // Keys are what ExportKeys prints.

@@ -18,6 +18,7 @@ const (
 	RotateTokenKey      = "service-account-key"
 	RotateJoinToken     = "join-token"
 	RotateSSH           = "ssh"
+	RotateEtcdCA        = "etcd-ca"
 
 	distrusting      = "distrust-"
 	DistrustCA       = distrusting + RotateCA
@@ -25,7 +26,7 @@ const (
 )
 
 // Rotatable is all that there are rotations of, as it is typed.
-var Rotatable = []string{RotateCertificates, RotateCA, RotateEncryptionKey, RotateTokenKey, RotateJoinToken, RotateSSH}
+var Rotatable = []string{RotateCertificates, RotateCA, RotateEtcdCA, RotateEncryptionKey, RotateTokenKey, RotateJoinToken, RotateSSH}
 
 // Distrustable is that of which the one of before is trusted until somebody ends it.
 var Distrustable = []string{RotateCA, RotateTokenKey}

@@ -30,11 +30,11 @@ func (s *Survey) CertificatesOf() []CertificateStatus {
 	return list
 }
 
-// ClusterAuthority is the one that hakube exchanges.
-const ClusterAuthority = "ca"
+// ClusterAuthority and EtcdAuthority are those that hakube exchanges.
+const ClusterAuthority, EtcdAuthority = "ca", "etcd/ca"
 
 // authorities are those that sign others, by their files' names.
-var authorities = []string{ClusterAuthority, "front-proxy-ca", "etcd/ca"}
+var authorities = []string{ClusterAuthority, "front-proxy-ca", EtcdAuthority}
 
 // AuthoritiesEnding are those of which a master has told that they end within [EndsSoon], or
 // have ended: what they sign ends with them.
@@ -100,6 +100,15 @@ func (s *Survey) TokenStage(master, rotation string) string {
 // authority, "" before its first stage.
 func (s *Survey) AuthorityStage(master, rotation string) string {
 	x := s.Authorities[master]
+	if x.Rotation != rotation {
+		return ""
+	}
+	return x.Stage
+}
+
+// EtcdAuthorityStage is that of the authority of both rings.
+func (s *Survey) EtcdAuthorityStage(master, rotation string) string {
+	x := s.EtcdAuthorities[master]
 	if x.Rotation != rotation {
 		return ""
 	}

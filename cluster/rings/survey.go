@@ -40,7 +40,9 @@ type Survey struct {
 	Encryption   map[string]replicate.Encryption // by machine: what it encrypts Secrets with, of those that were heard
 	TokenKeys    map[string]replicate.TokenKey   // by machine: what it signs tokens with, of those that were heard
 	Authorities  map[string]replicate.Authority  // by machine: which certificate authority it has, of those that were heard
-	Cloud        replicate.Clock                 // Compute Engine's own, if it is known
+	// EtcdAuthorities is that of both rings, by machine.
+	EtcdAuthorities map[string]replicate.Authority
+	Cloud           replicate.Clock // Compute Engine's own, if it is known
 }
 
 // AskLimit is how long one master may take to answer; an etcd without quorum
@@ -55,7 +57,7 @@ func Ask(ctx context.Context, clock plan.Clock, ssh *replicate.Runner, masters [
 	s := &Survey{
 		Masters: masters, Answers: map[string]map[string]replicate.Ring{}, Silent: map[string]error{},
 		Disks: map[string]replicate.Disk{}, Clocks: map[string]replicate.Clock{}, Certificates: map[string][]replicate.Certificate{}, Rotated: map[string]string{},
-		Encryption: map[string]replicate.Encryption{}, TokenKeys: map[string]replicate.TokenKey{}, Authorities: map[string]replicate.Authority{},
+		Encryption: map[string]replicate.Encryption{}, TokenKeys: map[string]replicate.TokenKey{}, Authorities: map[string]replicate.Authority{}, EtcdAuthorities: map[string]replicate.Authority{},
 	}
 	var wg sync.WaitGroup
 	var mu sync.Mutex
@@ -72,7 +74,7 @@ func Ask(ctx context.Context, clock plan.Clock, ssh *replicate.Runner, masters [
 				s.Silent[m.Name] = err
 				return
 			}
-			s.Answers[m.Name], s.Disks[m.Name], s.Clocks[m.Name], s.Certificates[m.Name], s.Rotated[m.Name], s.Encryption[m.Name], s.TokenKeys[m.Name], s.Authorities[m.Name] = x.Rings, x.Disk, x.Clock, x.Certificates, x.Rotated, x.Encryption, x.TokenKey, x.Authority
+			s.Answers[m.Name], s.Disks[m.Name], s.Clocks[m.Name], s.Certificates[m.Name], s.Rotated[m.Name], s.Encryption[m.Name], s.TokenKeys[m.Name], s.Authorities[m.Name], s.EtcdAuthorities[m.Name] = x.Rings, x.Disk, x.Clock, x.Certificates, x.Rotated, x.Encryption, x.TokenKey, x.Authority, x.EtcdAuthority
 		})
 	}
 	wg.Wait()

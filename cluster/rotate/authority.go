@@ -48,6 +48,36 @@ func authority(id string) exchanged {
 	}
 }
 
+// ofRings is the exchange of the authority of both rings. Nobody but masters trusts it, so it comes
+// to its end at once; where there is one master, by one start of its members and not two.
+func (p *Plan) ofRings(r *task.Task) (lists [][]plan.Item) {
+	id, only := p.ID, len(p.Masters) == 1
+	x := exchanged{
+		texts: map[string]string{
+			replicate.TokenKeyTrusted: "the new authority of etcd is trusted by ",
+			replicate.TokenKeySigns:   "the new authority of etcd signs on ",
+			replicate.TokenKeyAlone:   "no other authority of etcd is trusted by ",
+		},
+		stages: replicate.TokenStages,
+		at:     func(s *rings.Survey, m string) string { return s.EtcdAuthorityStage(m, id) },
+		has:    func(s *rings.Survey, m string) bool { return s.EtcdAuthorityStage(m, id) != "" },
+		why: func(s *rings.Survey, m string) string {
+			return fmt.Sprintf("it trusts %d", s.EtcdAuthorities[m].Trusts)
+		},
+		bring: func(ctx context.Context, r *replicate.Runner, from *replicate.Host, to replicate.Host, stage string) error {
+			return replicate.ExchangeEtcdAuthority(ctx, r, from, to, stage, id, only)
+		},
+	}
+	stages := x.stages
+	if only {
+		stages = stages[len(stages)-1:]
+	}
+	for _, stage := range stages {
+		lists = append(lists, p.stage(r, x, stage))
+	}
+	return lists
+}
+
 // alone is how the authority of before comes to an end.
 func (p *Plan) alone(r *task.Task) [][]plan.Item {
 	return [][]plan.Item{over(r), p.stage(r, authority(p.ID), replicate.TokenKeyAlone)}

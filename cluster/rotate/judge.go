@@ -72,6 +72,7 @@ var MadeAnew = map[string]string{
 	inventory.RotateCA:            "the cluster's certificate authority, and all certificates that it signed for masters",
 	inventory.DistrustCA:          "which certificate authorities are trusted: the one that signs",
 	inventory.RotateJoinToken:     "the token that machines of nodes join with",
+	inventory.RotateEtcdCA:        "the certificate authority of etcd, and all certificates that it signed",
 	inventory.RotateSSH:           "the ssh key of this operator that it lets in",
 }
 
@@ -194,7 +195,7 @@ func needs(s *status.Snapshot, of string, now time.Time) error {
 	switch of {
 	case inventory.RotateEncryptionKey:
 		return encrypted(s)
-	case inventory.RotateTokenKey, inventory.DistrustTokenKey, inventory.RotateCA, inventory.DistrustCA, inventory.RotateSSH:
+	case inventory.RotateTokenKey, inventory.DistrustTokenKey, inventory.RotateCA, inventory.DistrustCA, inventory.RotateEtcdCA, inventory.RotateSSH:
 		return nil
 	}
 	ends := s.Rings.AuthoritiesEnding(now)
@@ -210,8 +211,11 @@ func needs(s *status.Snapshot, of string, now time.Time) error {
 		Why:  fmt.Sprintf("the authority %s of %s %s on %s, and what it signs ends with it: new certificates would help nobody", c.Name, c.Master, verb, c.Ends.Format(time.DateOnly)),
 		Cure: "hakube does not exchange this one: https://kubernetes.io/docs/tasks/tls/manual-rotation-of-ca-certificates/ tells how it is done by hand",
 	}
-	if c.Name == rings.ClusterAuthority {
+	switch c.Name {
+	case rings.ClusterAuthority:
 		no.Cure = cure.Hint("exchange the authority, with all that it signed", cure.Rotate(inventory.RotateCA))
+	case rings.EtcdAuthority:
+		no.Cure = cure.Hint("exchange the authority, with all that it signed", cure.Rotate(inventory.RotateEtcdCA))
 	}
 	return no
 }

@@ -49,6 +49,8 @@ func (p *Plan) Lists(r *task.Task) (lists [][]plan.Item) {
 		return append(p.signing(r, authority(p.ID)), over(r))
 	case inventory.DistrustCA:
 		return p.alone(r)
+	case inventory.RotateEtcdCA:
+		return p.ofRings(r)
 	}
 	for _, m := range p.Left() {
 		lists = append(lists, List(r, m, p.ID))

@@ -203,6 +203,8 @@ func (s *Snapshot) Rotated(x *inventory.Rotation, m ObservedMaster) bool {
 		return s.Rings.TokenStage(m.Name, x.ID) == replicate.TokenKeySigns
 	case inventory.DistrustTokenKey:
 		return s.Rings.TokenStage(m.Name, x.ID) == replicate.TokenKeyAlone
+	case inventory.RotateEtcdCA:
+		return s.Rings.EtcdAuthorityStage(m.Name, x.ID) == replicate.TokenKeyAlone
 	case inventory.RotateCA:
 		return s.Rings.AuthorityStage(m.Name, x.ID) == replicate.TokenKeySigns
 	case inventory.DistrustCA:
@@ -281,6 +283,8 @@ func (s *Snapshot) has(x *inventory.Rotation, m ObservedMaster) string {
 		return hasBoth
 	case x.Of == inventory.RotateCA:
 		return map[string]string{"": hasOldCA, replicate.TokenKeyTrusted: hasTrustedCA, replicate.TokenKeySigns: hasSigningCA}[s.Rings.AuthorityStage(m.Name, x.ID)]
+	case x.Of == inventory.RotateEtcdCA:
+		return map[string]string{"": hasOldCA, replicate.TokenKeyTrusted: hasTrustedCA, replicate.TokenKeySigns: hasSigningCA, replicate.TokenKeyAlone: hasOneCA}[s.Rings.EtcdAuthorityStage(m.Name, x.ID)]
 	case x.Of == inventory.DistrustCA && s.Rotated(x, m):
 		return hasOneCA
 	case x.Of == inventory.DistrustCA:

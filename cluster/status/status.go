@@ -181,6 +181,8 @@ func (s *Snapshot) warnings() []string {
 		switch ends := s.Rings.AuthoritiesEnding(time.Now()); { // new ones would end as soon
 		case len(ends) == 0:
 			line = cure.Hint(line+"; this makes them anew", cure.Rotate(inventory.RotateCertificates))
+		case ends[0].Name == rings.EtcdAuthority:
+			line = cure.Hint(line+"; this exchanges the authority of etcd, and makes what it signed anew", cure.Rotate(inventory.RotateEtcdCA))
 		case ends[0].Name == rings.ClusterAuthority && s.Trusted() < 2:
 			line = cure.Hint(line+"; this exchanges the cluster's authority, and makes what it signed anew", cure.Rotate(inventory.RotateCA))
 		}

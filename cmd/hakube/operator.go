@@ -104,8 +104,12 @@ func rotateCommand(u *ui) *cli.Command {
 			"certificates are by it, those of their kubelets and of your kubeconfig too. The one before vouches for it: nodes,\n" +
 			"pods and people who know that one alone go on, and so do their certificates, until --" + distrusts + " ca ends that.\n" +
 			"In between, nodes are made again: " + cure.Roll().String() + ". --" + distrusts + " is refused while a node is of before, says what it ends,\n" +
-			"and asks. API servers read whom to trust only when they start, as with service-account-key. The authorities of\n" +
-			"etcd and of extension servers (front-proxy-ca) stay.\n\n" +
+			"and asks. API servers read whom to trust only when they start, as with service-account-key. The authority of\n" +
+			"extension servers (front-proxy-ca) stays.\n\n" +
+			"etcd-ca is the authority of both etcd rings, of their members and of those who ask them. All masters trust the new one\n" +
+			"before it signs, then all certificates are by it, then no master trusts another one. Members and API servers read whom to\n" +
+			"trust only when they start: on one master after the other they are started anew twice, and once where there is one\n" +
+			"master. With one or two masters the API is dark for that.\n\n" +
 			"encryption-key is the one that Secrets are encrypted with in etcd. All masters have the new one behind the old\n" +
 			"one before any of them uses it, all use it before Secrets are written anew, and the old one goes when etcd has no\n" +
 			"Secret by it. Each step waits until the master's API server has read its file, up to a minute, and ends none; one\n" +

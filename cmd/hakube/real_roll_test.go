@@ -48,6 +48,10 @@ func TestRealRoll(t *testing.T) {
 
 	g.rotate(t, r, len(masters))
 	g.rotateKey(t, r, masters)
+	g.rotateAccess(t)
+	if !shortForms { // as of those below
+		g.rotateEtcdCA(t, r, masters)
+	}
 	g.rotateTokens(t, r, masters)
 	distrust := func() {}
 	if !shortForms { // it starts API servers anew, as rotateTokens does: kubelet has an only one wait longer each time

@@ -3,7 +3,10 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
+	"maps"
+	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -221,4 +224,80 @@ func (g *grown) logs(t *testing.T) {
 		_, err := g.tryKubectl(t, "logs", "deployment/budgeted", "--tail=1")
 		return err
 	})
+}
+
+// rotateAccess: nobody joins with the token of before nor logs in with the ssh key of before, and no
+// machine is made again for that. Nodes that are made later join, and hakube logs in.
+func (g *grown) rotateAccess(t *testing.T) {
+	t.Helper()
+	token := func() string {
+		t.Helper()
+		text, err := json.Marshal(g.call(t, http.MethodGet, "global/instanceTemplates"))
+		must(t, err)
+		found := regexp.MustCompile(`"hakube-join-token","value":"([a-z0-9.]+)"`).FindAllStringSubmatch(string(text), -1)
+		if len(found) != 1 {
+			t.Fatalf("%d templates have a token", len(found))
+		}
+		return found[0][1]
+	}
+	joins := func(token, want string) { // to ask for a Node that is not there is granted to those who may join
+		t.Helper()
+		becomes(t, "a join token answers "+want, func(d *differing) {
+			if got := g.on(t, "kubernetes-master", "sh", "-c", "curl -sk -o /dev/null -w '%{http_code}' -H 'Authorization: Bearer "+token+"' https://127.0.0.1:443/api/v1/nodes/none || true"); got != want {
+				d.add("it answers %s", got)
+			}
+		})
+	}
+	was, old := g.machines(t), token()
+	joins(old, "404")
+	for _, what := range []string{"join-token", "ssh"} {
+		begin := time.Now()
+		var s cluster.Summary
+		decode(t, g.ok(t, "rotate", "--json", what).stdout, &s)
+		report(t, "rotate %s: %v in %.0f s", what, s.Rotated, time.Since(begin).Seconds())
+		if len(s.Warnings) > 0 {
+			t.Errorf("rotate %s warns: %q", what, s.Warnings)
+		}
+	}
+	joins(old, "401")
+	joins(token(), "404")
+	if now := g.machines(t); !maps.Equal(now, was) {
+		t.Errorf("machines are %v, and were %v", now, was)
+	}
+	g.valid(t)
+}
+
+// rotateEtcdCA: members of both rings, and who asks them, are by another authority, which is the only one.
+func (g *grown) rotateEtcdCA(t *testing.T, r *register, masters []string) {
+	t.Helper()
+	authority := func(i int) string {
+		t.Helper()
+		name := "kubernetes-master"
+		if i > 0 {
+			name = g.masters[masters[i]]
+		}
+		return g.onIn(t, masters[i], name, "bash", "-c", `set -e
+			cd /mnt/disks/master-pd/etcd/pki
+			test "$(grep -c BEGIN ca.crt)" = 1
+			cmp ca.crt /etc/kubernetes/pki/etcd/ca.crt
+			for port in 2379 4002; do # as whoever trusts this one alone
+				openssl s_client -connect 127.0.0.1:$port -CAfile ca.crt -cert client.crt -key client.key -verify_return_error </dev/null >/dev/null 2>&1
+			done
+			openssl x509 -noout -subject -serial -in ca.crt`)
+	}
+	was, begin := authority(0), time.Now()
+	var s cluster.Summary
+	decode(t, g.ok(t, "rotate", "--json", "etcd-ca").stdout, &s)
+	failed, answered := r.Failed(begin)
+	report(t, "rotate etcd-ca: %d masters in %.0f s; %d of %d requests failed, longest stall %.1f s; the API's /readyz failed for %.1f s at most",
+		len(s.Rotated), time.Since(begin).Seconds(), failed, failed+answered, r.Stall(begin).Seconds(), s.Dark.Longest)
+	if len(s.Rotated) != len(masters) {
+		t.Errorf("rotated are %v", s.Rotated)
+	}
+	for i := range masters {
+		if now := authority(i); now == was || now != authority(0) {
+			t.Errorf("the authority of etcd on master %d is %s, and was %s", i, now, was)
+		}
+	}
+	g.valid(t)
 }

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -276,4 +277,104 @@ func (g *Guest) authority(all bool) map[string]any {
 		said["signs"] = list[0]
 	}
 	return said
+}
+
+// The authority of both rings, as far as a model has it: by which one a machine's members show
+// themselves, and by which they take others. Names stand for keys.
+
+func (k tokenKeys) exportRings(files map[string][]byte) {
+	files[scripts.EtcdAuthorityKeyFile], files[scripts.EtcdAuthorityFile] = []byte(k.Signs), []byte(strings.Join(k.Trusts, "\n"))
+	if k.Next != "" {
+		files[scripts.NextEtcdAuthorityKeyFile], files[scripts.NextEtcdAuthorityFile] = []byte(k.Next), []byte(k.Next)
+	}
+}
+
+func ringsBy(files map[string][]byte) tokenKeys {
+	return tokenKeys{Signs: string(files[scripts.EtcdAuthorityKeyFile]), Trusts: strings.Fields(string(files[scripts.EtcdAuthorityFile])), Next: string(files[scripts.NextEtcdAuthorityKeyFile])}
+}
+
+// EtcdAuthority is by which authority the machine's members show themselves, and by which they take others.
+func (g *Guest) EtcdAuthority() (signs string, trusts []string) {
+	g.w.mu.Lock()
+	defer g.w.mu.Unlock()
+	if g.control == nil {
+		return "", nil
+	}
+	k := g.control.disk.content.EtcdCA
+	return k.Signs, slices.Clone(k.Trusts)
+}
+
+// ExchangedEtcdAuthority is which exchange of that was brought how far.
+func (g *Guest) ExchangedEtcdAuthority() string {
+	return g.exchangeOf(func(x *content) exchange { return x.EtcdCA.At })
+}
+
+// etcdAuthority is what scripts/etcd-status.sh says of it.
+func (g *Guest) etcdAuthority() map[string]any {
+	g.w.mu.Lock()
+	defer g.w.mu.Unlock()
+	if g.control == nil {
+		return map[string]any{}
+	}
+	k := g.control.disk.content.EtcdCA
+	return map[string]any{"trusts": len(k.Trusts), "rotation": k.At.Rotation, "stage": k.At.Stage}
+}
+
+// take is what comes before the first stage, or with it.
+func (k *tokenKeys) take(c Call, rotation string) bool {
+	if k.Next == k.Signs {
+		k.Next = ""
+	}
+	switch m := haveLine.FindStringSubmatch(c.Script); {
+	case m != nil && m[1] != "":
+		have, err := base64.StdEncoding.DecodeString(m[1])
+		if err != nil {
+			return false
+		}
+		k.Next = string(have)
+	case k.Next == "":
+		k.Next = "etcd-ca-" + rotation
+	}
+	if k.Next == k.Signs { // it joined in between
+		k.Next = ""
+	}
+	k.trust(k.Next)
+	return true
+}
+
+// etcdAuthorityScript is scripts/etcd-authority.sh.
+func etcdAuthorityScript(ctx context.Context, c Call) int {
+	if len(c.Args) != 2 || !tokenStage.MatchString(c.Args[0]) && c.Args[0] != "only" || !rotationArgument.MatchString(c.Args[1]) {
+		return c.fail("usage: etcd-authority trusted|signs|alone|only ROTATION")
+	}
+	stage, rotation := c.Args[0], c.Args[1]
+	g := c.Guest
+	g.booted(ctx)
+	if !g.founded() {
+		return c.fail("this machine is no master yet")
+	}
+	g.w.mu.Lock()
+	defer g.w.mu.Unlock()
+	k := &g.control.disk.content.EtcdCA
+	if stage != "alone" && k.At.Rotation != rotation && !k.take(c, rotation) {
+		return c.fail("what another master has is no authority")
+	}
+	switch {
+	case (stage == "signs" || stage == "only") && k.Next != "":
+		k.Signs, k.Next = k.Next, ""
+	case stage == "alone" && k.Next != "":
+		return c.fail("another authority is here, which does not sign yet")
+	}
+	if stage == "alone" || stage == "only" {
+		k.Trusts, stage = []string{k.Signs}, "alone"
+	}
+	k.At = exchange{rotation, stage}
+	if err := g.control.disk.save(); err != nil {
+		return c.fail("%v", err)
+	}
+	g.w.happened()
+	if !g.ready() {
+		return c.fail("kube-apiserver has read the authorities: not after 240 s")
+	}
+	return c.answer(map[string]string{"etcdAuthority": rotation + " " + stage})
 }

@@ -251,6 +251,7 @@ func (s *startup) found(disk *dataDisk, cluster string) error {
 		Rings:     map[string]*memberData{},
 	}
 	disk.content.Tokens = tokenKeys{Signs: "kid-1", Trusts: []string{"kid-1"}}
+	disk.content.EtcdCA = tokenKeys{Signs: "etcd-ca", Trusts: []string{"etcd-ca"}}
 	if s.Instance.Attributes[scripts.KeyEncryptSecrets] == "true" {
 		disk.content.Encryption = []string{"key1"}
 	}

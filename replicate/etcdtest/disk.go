@@ -98,6 +98,8 @@ type content struct {
 	Exchange   exchange `json:"exchange,omitzero"`
 	// Tokens are the keys of tokens of service accounts.
 	Tokens tokenKeys `json:"tokens,omitzero"`
+	// EtcdCA is the authority of both rings.
+	EtcdCA tokenKeys `json:"etcdCA,omitzero"`
 	// FileSystem is how large it is, in bytes.
 	FileSystem int64        `json:"fileSystem,omitempty"`
 	Crowd      Crowd        `json:"crowd,omitzero"`

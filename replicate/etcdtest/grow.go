@@ -94,6 +94,7 @@ func exported(x *content) scripts.Keys {
 		k.Files[scripts.EncryptionFile] = []byte(strings.Join(x.Encryption, "\n"))
 	}
 	x.Tokens.export(k.Files)
+	x.EtcdCA.exportRings(k.Files)
 	x.exportAuthority(k.Files)
 	return k
 }
@@ -139,7 +140,7 @@ func importKeys(_ context.Context, c Call) int {
 	}
 	x.PKI, x.AdminConf, x.Version = &pki{CA: firstPEM(files[fileCA]), Key: files[fileKey]}, string(files[fileAdmin]), version[1]
 	x.Authority = authorityOf(files)
-	x.Encryption, x.Tokens = encrypts, tokenKeysOf(files)
+	x.Encryption, x.Tokens, x.EtcdCA = encrypts, tokenKeysOf(files), ringsBy(files)
 	if err := k.disk.save(); err != nil {
 		return c.fail("%v", err)
 	}

@@ -50,6 +50,7 @@ var known = map[string]Script{
 	"old-secrets":         oldSecrets,
 	"service-account-key": serviceAccountKey,
 	"authority":           authorityScript,
+	"etcd-authority":      etcdAuthorityScript,
 
 	"backup":  backup,
 	"restore": restore,
@@ -185,7 +186,7 @@ func etcdStatus(_ context.Context, c Call) int {
 		return c.fail("this machine has no etcd certificates")
 	}
 	said := map[string]any{"rings": rings, "disk": c.Guest.fullness(), "clock": c.Guest.clock(), "rotated": c.Guest.Rotated(), "encryption": c.Guest.encryption(), "serviceAccount": c.Guest.tokenKey(slices.Contains(c.Args, "writes")),
-		"authority": c.Guest.authority(slices.Contains(c.Args, "writes"))}
+		"authority": c.Guest.authority(slices.Contains(c.Args, "writes")), "etcdAuthority": c.Guest.etcdAuthority()}
 	if slices.Contains(c.Args, "writes") {
 		said["certificates"] = c.Guest.certificates()
 	}
