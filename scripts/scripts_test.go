@@ -32,6 +32,7 @@ var all = map[string]string{
 	"rotate-certificates": RotateCertificates,
 	"encryption-key":      EncryptionKey([]byte("x")),
 	"authority":           Authority([]byte("x"), []byte("y")),
+	"etcd-authority":      EtcdAuthority([]byte("x"), []byte("y")),
 	"service-account-key": ServiceAccountKey([]byte("x")),
 	"old-secrets":         OldSecrets,
 	"keep-rings":          KeepRings,
