@@ -1,4 +1,4 @@
-# shellcheck shell=bash disable=SC2154,SC2317
+# shellcheck shell=bash disable=SC2034,SC2154,SC2317
 # authority STAGE ROTATION brings this master a stage further in exchanging the cluster's
 # certificate authority, and sees that its control plane has come along:
 #

@@ -1,4 +1,4 @@
-# shellcheck shell=bash disable=SC2154,SC2317
+# shellcheck shell=bash disable=SC2034,SC2154,SC2317
 # etcd-authority STAGE ROTATION brings this master a stage further in exchanging the certificate
 # authority of both rings, and sees that its members and its API server have come along:
 #
@@ -45,24 +45,47 @@ api_has_read() {
 	pid=$(pgrep -xo kube-apiserver) && since "$pid" "$API_COPY" && api_is_ready
 }
 
+# later_than FILE waits until who starts is seen to have done so after a file was written:
+# processes tell whole seconds of their age.
+later_than() {
+	local left=$((${BETWEEN:-3} - $(date +%s) + $(stat -c %Y "$1")))
+	if ((left > 0)); then sleep "$left"; fi
+}
+
 # read_anew has who has not read it do so, and waits for each.
 read_anew() {
 	local ring
 	for ring in main events; do
 		if member_has_read "$ring"; then continue; fi
-		sleep "${BETWEEN:-3}" # processes tell whole seconds of their age
+		later_than "$PKI/ca.crt"
 		systemctl restart --no-block "etcd@$ring.service"
 		wait_until 180 "etcd $ring has read the authorities of $PKI/ca.crt" member_has_read "$ring"
 	done
-	if [[ ! -s $API_COPY ]] || ! cmp -s "$PKI/ca.crt" "$API_COPY"; then
-		put "$API_COPY" <"$PKI/ca.crt"
-		sync -f "$DISK"
-	fi
+	tell_api
 	if api_has_read; then return; fi
-	sleep "${BETWEEN:-3}"
+	later_than "$API_COPY"
 	pkill -TERM -x kube-apiserver || true
 	wait_until 240 "kube-apiserver has read the authorities of $API_COPY" api_has_read
 }
+
+# tell_api has the API server's own file say the same, from its next start on.
+tell_api() {
+	put "$API_COPY" <"$PKI/ca.crt"
+	sync -f "$DISK"
+}
+
+# end_api has the API server end while it has its connections to members that it would not reach
+# any more by new ones: what it is asked by then would keep it from ending for a minute.
+end_api() {
+	local pid
+	tell_api
+	pid=$(pgrep -xo kube-apiserver) || return 0
+	if since "$pid" "$API_COPY"; then return; fi # of a run that was cut
+	later_than "$API_COPY"
+	kill -TERM "$pid" || true
+	wait_until 75 "the API server has ended" has_ended "$pid"
+}
+has_ended() { [[ $(pgrep -xo kube-apiserver) != "$1" ]]; }
 
 # make_by_next makes all that changes when the new one signs, beside what is there.
 make_by_next() {
@@ -156,6 +179,7 @@ exchange_at_once() {
 		put "$STATE/etcd-authority" <<<"$1 signs"
 	fi
 	distrust
+	end_api
 	read_anew
 	wait_until 120 "both members show their new certificate" members_show
 	put "$STATE/etcd-authority" <<<"$1 alone"

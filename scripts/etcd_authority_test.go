@@ -25,6 +25,8 @@ systemctl() {
 	ring=${ring#etcd@} ring=${ring%.service}
 	cp "$ETCD_PKI/ca.crt" "$TEST_DIR/read-$ring"; echo "$ring" >>"$TEST_DIR/ended"
 }
+pgrep() { [[ -e $TEST_DIR/api ]] || echo 1 >"$TEST_DIR/api"; cat "$TEST_DIR/api"; }
+kill() { cp "$API_COPY" "$TEST_DIR/read-kube-apiserver"; echo 2 >"$TEST_DIR/api"; echo kube-apiserver >>"$TEST_DIR/ended"; }
 pkill() { cp "$API_COPY" "$TEST_DIR/read-${*: -1}"; echo "${*: -1}" >>"$TEST_DIR/ended"; }
 `
 
@@ -33,6 +35,7 @@ func etcdAuthorityOn(stage string, have, key []byte) string {
 	text := EtcdAuthority(have, key)
 	text = text[strings.Index(text, "\nHAVE=")+1:]
 	return ofRings + "set -- " + stage + " 7\n" + strings.Replace(text, "\nexchange_etcd_authority() {", `
+since() { cmp -s "$API_COPY" "$TEST_DIR/read-kube-apiserver"; }
 member_has_read() { cmp -s "$PKI/ca.crt" "$TEST_DIR/read-$1"; }
 api_has_read() { cmp -s "$API_COPY" "$TEST_DIR/read-kube-apiserver"; }
 exchange_etcd_authority() {`, 1)
@@ -126,7 +129,7 @@ func TestEtcdAuthority(t *testing.T) {
 		t.Errorf("the only master trusts %v", list)
 	}
 	only.ringLeaves(list[0])
-	if got := ended(only); got != "main events kube-apiserver " {
+	if got := ended(only); got != "kube-apiserver main events " { // while it reaches its members
 		t.Errorf("ended are %s", got)
 	}
 	only.want(said("alone"), etcdAuthorityOn("only", nil, nil))
