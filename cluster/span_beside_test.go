@@ -101,6 +101,43 @@ func TestSpanBesideBusy(t *testing.T) {
 	nothingToDo(t, w, one)
 }
 
+// TestSpanBesideFounding: the first master's API answers, and its rings do, before kubeadm is
+// through with the founding, which has no keys for others until then: who joins waits for
+// that. It was taken back, and the command ended half way.
+func TestSpanBesideFounding(t *testing.T) {
+	besideOthers(t)
+	waits := make(chan struct{})
+	w := newWorld(t, func(o *etcdtest.Options) {
+		o.Founding = func(machine string) {
+			if machine != "kubernetes-master" {
+				return
+			}
+			select {
+			case <-waits:
+			case <-time.After(4 * time.Minute):
+			}
+		}
+	})
+	var once sync.Once
+	one := w.operator().zones(t, "zones=b,c", "master-count=2", "num-nodes=1", "allow-even")
+	s, err := one.Up(t.Context(), func(e plan.Event) {
+		if e.Kind == plan.Waiting && strings.Contains(e.Why, "keys of kubernetes-master: it is founding the cluster") {
+			once.Do(func() { close(waits) })
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := mastersOf(t, s); len(got) != 2 {
+		t.Errorf("masters are %v", got)
+	}
+	select {
+	case <-waits:
+	default:
+		t.Error("nobody waited for the founding")
+	}
+}
+
 // TestSpanBesideFails: a machine that cannot be made beside the others is left to its own
 // command, which tries again; where that fails too it says so, and the rest is there.
 func TestSpanBesideFails(t *testing.T) {

@@ -91,7 +91,7 @@ func TestGrowthOverRestarts(t *testing.T) {
 
 	// c is a learner of one ring when all stops.
 	c := m.boot("c", scripts.StartJoin, scripts.PhasePrepared)
-	m.must(replicate.CopyKeys(ctx, m.runner, b, c))
+	m.must(copyKeys(ctx, m.runner, b, c))
 	m.enlist(b, c, replicate.RingMain)
 	m.again()
 	a, b, c = m.power("a", scripts.StartFound), m.power("b", scripts.StartJoin), m.power("c", scripts.StartJoin)
@@ -198,7 +198,7 @@ func TestStaleList(t *testing.T) {
 	ctx := context.Background()
 	a := m.boot("a", scripts.StartFound, scripts.PhaseRunning)
 	b := m.boot("b", scripts.StartJoin, scripts.PhasePrepared)
-	m.must(replicate.CopyKeys(ctx, m.runner, a, b))
+	m.must(copyKeys(ctx, m.runner, a, b))
 	id, err := replicate.AddLearner(ctx, m.runner, a, "main", url("main", "b"))
 	m.must(err)
 	stale := replicate.Ring{Members: []replicate.Member{{ID: id, PeerURLs: []string{url("main", "b")}}}}

@@ -249,7 +249,7 @@ func (h *history) started(name, ring string) error {
 		return nil
 	}
 	err = h.change("starting "+ring+" on "+name, func() error {
-		if err := replicate.CopyKeys(ctx, h.runner, via, h.hosts[name]); err != nil {
+		if err := copyKeys(ctx, h.runner, via, h.hosts[name]); err != nil {
 			return err
 		}
 		return replicate.StartMember(ctx, h.runner, h.hosts[name], ring, as, url(ring, name), name)

@@ -2,6 +2,7 @@ package replicate
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strconv"
@@ -11,16 +12,32 @@ import (
 	"hakube/scripts"
 )
 
-// CopyKeys brings a cluster's certificate authorities from one master to another.
-// They pass through this process' memory and are written nowhere on the way.
-func CopyKeys(ctx context.Context, r *Runner, from, to Host) error {
-	keys, err := r.Run(ctx, from, scripts.ExportKeys)
+// ErrFounding is why a master has no keys to give yet: its API answers before kubeadm is
+// through with founding the cluster.
+var ErrFounding = errors.New("it is founding the cluster")
+
+// ReadKeys reads what a master that joins needs of one that is there, [ErrFounding] of one that
+// has none yet. It is secret, and stays in this process' memory.
+func ReadKeys(ctx context.Context, r *Runner, from Host) ([]byte, error) {
+	out, err := r.Run(ctx, from, scripts.ExportKeys)
 	if err != nil {
-		return err
+		return nil, err
 	}
+	var keys scripts.Keys
+	if err := json.Unmarshal(out, &keys); err != nil {
+		return nil, fmt.Errorf("reading the keys of %s: %w", from.Name, err)
+	}
+	if keys.Founding {
+		return nil, ErrFounding
+	}
+	return out, nil
+}
+
+// WriteKeys gives a machine the keys of another one, which are written nowhere on the way.
+func WriteKeys(ctx context.Context, r *Runner, keys []byte, to Host) error {
 	script, err := scripts.ImportKeys(keys)
 	if err != nil {
-		return fmt.Errorf("copying keys from %s: %w", from.Name, err)
+		return fmt.Errorf("copying keys to %s: %w", to.Name, err)
 	}
 	_, err = r.Run(ctx, to, script)
 	return err

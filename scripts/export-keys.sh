@@ -9,11 +9,20 @@
 #
 # The names are below the data disk. What is the machine's own (leaf
 # certificates, kubeconfigs) is not in it. Changes nothing.
+#
+# The API server of a master that founds a cluster answers some seconds before kubeadm is
+# through, which may be cut yet and begun anew with other keys: of such a one it prints
+#
+#   {"founding":true}
 set -euo pipefail
 export PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C
 DISK=/mnt/disks/master-pd
 
 [[ -s $DISK/hakube/founded ]] || {
+	if [[ -s $DISK/hakube/served ]]; then
+		printf '{"founding":true}\n'
+		exit
+	fi
 	echo "this machine is no master of a cluster" >&2
 	exit 1
 }

@@ -190,6 +190,8 @@ func EtcdAuthority(have, key []byte) string {
 type Keys struct {
 	Version string            `json:"version"` // of Kubernetes
 	Files   map[string][]byte `json:"files"`   // by name below the data disk
+	// Founding tells that there are none yet: the control plane is being founded.
+	Founding bool `json:"founding,omitempty"`
 }
 
 var (

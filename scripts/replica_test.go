@@ -75,6 +75,14 @@ func TestKeysTravel(t *testing.T) {
 		}
 	}
 
+	// One that founds a cluster has none to give yet.
+	g := newGuest(t)
+	g.master("three")
+	g.write(map[string]string{"hakube/founded": "", "hakube/served": "x"})
+	if got := g.export(); got != "{\"founding\":true}\n" {
+		t.Errorf("of a master that founds a cluster: %s", got)
+	}
+
 	// A master keeps its own.
 	to.write(map[string]string{"hakube/founded": "x"})
 	if stdout, stderr, err := to.imports(two); err != nil || stdout != "{\"imported\":0}\n" {

@@ -197,6 +197,10 @@ func (s EtcdStarted) Do(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	keys, err := s.keysOf(ctx, from)
+	if err != nil {
+		return err
+	}
 	ring, _, _ := around.Ring(s.ring)
 	start := replicate.StartMember
 	if s.revives {
@@ -207,7 +211,7 @@ func (s EtcdStarted) Do(ctx context.Context) error {
 		}
 	}
 	err = s.env.OverSSH(ctx, s.of, 2*env.ScriptLimit, func(ctx context.Context, to replicate.Host) error {
-		if err := replicate.CopyKeys(ctx, s.env.Deps.SSH, from, to); err != nil {
+		if err := replicate.WriteKeys(ctx, s.env.Deps.SSH, keys, to); err != nil {
 			return err
 		}
 		return start(ctx, s.env.Deps.SSH, to, s.ring, ring, s.peerURL(), s.of.Name)
@@ -216,6 +220,25 @@ func (s EtcdStarted) Do(ctx context.Context) error {
 		return err
 	}
 	return s.await(ctx, s.String(), StallLimit, s.look)
+}
+
+// keysOf are the cluster's keys by a master, which is waited for while it founds the cluster:
+// its API and its rings answer before that is through.
+func (s EtcdStarted) keysOf(ctx context.Context, from replicate.Host) (keys []byte, err error) {
+	err = s.env.Until(ctx, plan.Condition{
+		For: "keys of " + from.Name, Every: s.env.Poll, Limit: s.env.Want.Settings.InitTimeout.Duration(),
+		Check: func(ctx context.Context) (bool, string, error) {
+			keys, err = replicate.ReadKeys(ctx, s.env.Deps.SSH, from)
+			if errors.Is(err, replicate.ErrFounding) {
+				return false, err.Error(), nil
+			}
+			if err != nil {
+				return false, "", plan.Permanent(err)
+			}
+			return true, "", nil
+		},
+	})
+	return keys, err
 }
 
 // HasItsData refuses to start a voter that has lost its data: it would forget what

@@ -86,7 +86,7 @@ func (s *startup) main() (err error) {
 	}
 	switch role {
 	case scripts.RoleMaster:
-		err = s.master()
+		err = s.founds(s.master)
 	case scripts.RoleNode:
 		err = s.node()
 	default:
@@ -97,6 +97,26 @@ func (s *startup) main() (err error) {
 	}
 	if err == nil {
 		s.report(cmp.Or(s.end, scripts.PhaseRunning))
+	}
+	return err
+}
+
+// founds is a master's script, of which the end of the founding is asked for where somebody waits.
+func (s *startup) founds(master func() error) error {
+	end := s.w.opts.Founding
+	set := func(is bool) {
+		s.w.mu.Lock()
+		defer s.w.mu.Unlock()
+		s.founding = is
+	}
+	if end == nil {
+		return master()
+	}
+	set(true)
+	defer set(false)
+	err := master()
+	if err == nil {
+		end(s.m.Name)
 	}
 	return err
 }

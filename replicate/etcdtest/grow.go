@@ -82,6 +82,9 @@ func exportKeys(_ context.Context, c Call) int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	k := c.Guest.control
+	if c.Guest.founding {
+		return c.answer(scripts.Keys{Founding: true})
+	}
 	if k == nil || k.disk.content.Joining || k.disk.content.PKI == nil {
 		return c.fail("this machine is no master of a cluster")
 	}

@@ -49,14 +49,15 @@ type Guest struct {
 	phase   string
 
 	// World.mu guards these.
-	control *controlPlane // nil until its members run
-	wedged  Wedge
-	skew    time.Duration // of its clock
-	ends    time.Time     // when its certificates do; zero is as they were made
-	caEnds  time.Time     // when its authority does
-	quiet   bool          // nobody hears of its kubelet
-	alone   bool          // the others are gone: its startup-script waits for them no longer
-	held    []net.Conn    // that its API server does not look at while it is wedged
+	control  *controlPlane // nil until its members run
+	wedged   Wedge
+	skew     time.Duration // of its clock
+	ends     time.Time     // when its certificates do; zero is as they were made
+	caEnds   time.Time     // when its authority does
+	quiet    bool          // nobody hears of its kubelet
+	founding bool          // its API answers, and it has no keys to give yet
+	alone    bool          // the others are gone: its startup-script waits for them no longer
+	held     []net.Conn    // that its API server does not look at while it is wedged
 }
 
 // newGuest reads the boot disk, and makes who the machine is if it is empty.

@@ -49,6 +49,9 @@ type Options struct {
 	// Installing is asked at each boot of a machine with a startup-script, in the step
 	// in which that installs: an error is why it fails, and print is the console. For tests.
 	Installing func(machine string, print func(line string)) error
+	// Founding is asked when a machine's API answers for the first time, and before it has keys
+	// to give to others: real kubeadm has some seconds of work there. For tests.
+	Founding func(machine string)
 	// Ending is asked at each boot when all a machine is for answers, and before its
 	// console says that it runs: a real script has some seconds of work there. For tests.
 	Ending func(machine string)
