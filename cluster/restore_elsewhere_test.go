@@ -250,6 +250,23 @@ func TestRestoreWhereNothingIs(t *testing.T) {
 	w.mustDown(somebody)
 }
 
+// TestRestoreOnAnother: on another embedded GCE, where the address may be the very same: what
+// names it was left out, and is made again all the same.
+func TestRestoreOnAnother(t *testing.T) {
+	besideOthers(t)
+	x, there := originalIn(t, newWorld(t)), newWorld(t)
+	was, err := x.Status(t.Context())
+	x.must(err)
+	o, made := there.operator(func(s *settings.Settings) { s.InitTimeout = settings.Seconds(20 * time.Second) }), false
+	s, err := x.restore(t.Context(), o, func(e plan.Event) {
+		made = made || e.Kind == plan.Made && strings.HasPrefix(e.Step, "kube-proxy, cluster-info and kubeadm's configuration")
+	})
+	x.must(err)
+	if s.Address != was.Address.IP || !made {
+		t.Errorf("it was at %s and is at %s, what tells of that was made: %t", was.Address.IP, s.Address, made)
+	}
+}
+
 // TestRestoreElsewhereIsRefused before anything is changed.
 func TestRestoreElsewhereIsRefused(t *testing.T) {
 	besideOthers(t)

@@ -103,6 +103,7 @@ func Left(same bool) []string {
 		"minions/", "csinodes/", "leases/kube-node-lease/", // machines of before; those there are register anew
 		"pods/", "volumeattachments/", // bound to these: whoever made them makes others
 		"configmaps/kube-system/kube-proxy", "configmaps/kube-public/cluster-info", // with the address of before
+		"configmaps/kube-system/kubeadm-config", // which is made after these, also where the address is the one of before
 	}
 	for _, a := range addons.All() {
 		if len(a.Rights) == 0 {
