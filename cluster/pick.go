@@ -110,10 +110,7 @@ func (r *run) pickReplica(ctx context.Context, s *rings.Survey) error {
 			return nil
 		}
 	}
-	taken := map[string]bool{}
-	for _, o := range r.Have.Objects {
-		taken[o.Name] = true
-	}
+	taken := r.Have.Taken()
 	for _, ring := range rings.Names { // whose machine may be gone
 		for _, v := range s.Voters(ring) {
 			taken[v.Name] = true
@@ -165,7 +162,7 @@ func (r *run) comesAnew(ctx context.Context, s *rings.Survey) error {
 		return nil
 	}
 	return &refusal.Refused{
-		Why:  fmt.Sprintf("%s in %s was of a master, and ring %s has no such member: if it was taken out, the data it has keep it from joining", was, m.Zone, strings.Join(out, " and ")),
+		Why:  fmt.Sprintf("%s in %s was of a master, which is no member of ring %s: if it was taken out, the data it has keep it from joining", was, m.Zone, strings.Join(out, " and ")),
 		Cure: cure.Hints(cure.Hint("have it join again, what it has of the rings put aside", cure.Repair(m.Name)), cure.Hint("or remove what is left of it, and then add one", cure.RemoveMaster(m.Zone, m.Name), cure.Same())),
 	}
 }
@@ -306,6 +303,11 @@ func (r *run) removable(ctx context.Context) (any bool, err error) {
 // first, and the leader of a ring last.
 func (r *run) leaving(s *rings.Survey) []inventory.Object {
 	list := r.MastersIn(r.Want.Zone)
+	for _, o := range r.Have.Of(inventory.OwnGroup) { // of one that lacks both
+		if o.Zone == r.Want.Zone && !slices.ContainsFunc(list, func(m inventory.Object) bool { return m.Name == o.Name }) {
+			list = append(list, inventory.Object{Kind: inventory.Instance, Name: o.Name, Zone: o.Zone, Role: inventory.RoleMaster})
+		}
+	}
 	for _, ring := range rings.Names { // members whose machine and disk are gone
 		for _, v := range s.Voters(ring) {
 			if v.Zone == r.Want.Zone && !slices.ContainsFunc(list, func(o inventory.Object) bool { return o.Name == v.Name }) {

@@ -29,10 +29,7 @@ import (
 // lookAhead says what the other masters and pools will be, and has noted with the first
 // change what their runs note of them.
 func (w *whole) lookAhead() {
-	taken := map[string]bool{}
-	for _, o := range w.base.Have.Objects {
-		taken[o.Name] = true
-	}
+	taken := w.base.Have.Taken()
 	master := func(zone, name string) {
 		c := w.command(w.Master(w.settings, zone))
 		r := w.at(c, rowOf(c.settings.Mode(settings.Up)).Aim)

@@ -309,3 +309,53 @@ func TestSpanBesideOrphans(t *testing.T) {
 		nothingToDo(t, w, one)
 	}
 }
+
+// TestSpanBesideDisk: of a master whose disk could not be made beside the first one there is a
+// group without a machine. Its own command uses that, and makes no other master in its place; a
+// removal takes it away.
+func TestSpanBesideDisk(t *testing.T) {
+	besideOthers(t)
+	for _, removed := range []bool{false, true} {
+		w := newWorld(t)
+		var mu sync.Mutex
+		left := 1
+		w.setFault(func(r *http.Request) emulator.Fault {
+			mu.Lock()
+			defer mu.Unlock()
+			if r.Method != http.MethodPost || !strings.HasSuffix(r.URL.Path, "/zones/"+zoneC+"/disks") || left == 0 {
+				return emulator.Fault{}
+			}
+			left--
+			return emulator.Fault{Operation: quotaExceeded}
+		})
+		o := w.operator()
+		one := o.zones(t, "zones=b,c,d", "master-count=3", "num-nodes=1")
+		name := one.want().Names.Replica(zoneC, 0)
+		ctx, cut := context.WithCancel(t.Context())
+		defer cut()
+		_, err := one.Up(ctx, func(e plan.Event) {
+			if removed && e.Kind.Final() && e.Step == "kubernetes-master tells its rings" {
+				cut()
+			}
+		})
+		if (err == nil) == removed {
+			t.Fatalf("cut %t: %v", removed, err)
+		}
+		if removed {
+			if _, err := w.Client.InstanceGroupManagers(zoneC).Get(t.Context(), name); err != nil {
+				t.Fatalf("no group is left: %v", err)
+			}
+			w.mustDown(o.replica(zoneC).again(func(s *settings.Settings) { s.ReplicaName = settings.Name(name) }))
+		}
+		for path := range w.objects() {
+			if is := strings.HasSuffix(path, "/"+name); is && removed {
+				t.Errorf("after its removal there is %s", path)
+			}
+		}
+		w.mustUp(one)
+		if got := mastersOf(t, w.mustUp(one)); len(got) != 3 || !slices.Contains(got, name) {
+			t.Errorf("removed %t: masters are %v, without %s", removed, got, name)
+		}
+		nothingToDo(t, w, one)
+	}
+}

@@ -151,6 +151,18 @@ func (v *Inventory) Master(n settings.Names, m Object) *Inventory {
 	return p
 }
 
+// Taken are the names that no new master may have. What makes a master's machine is no master: of
+// one whose disk could not be made it is left, and used for the same.
+func (v *Inventory) Taken() map[string]bool {
+	taken := map[string]bool{}
+	for _, o := range v.Objects {
+		if o.Kind != OwnGroup && o.Kind != OwnTemplate {
+			taken[o.Name] = true
+		}
+	}
+	return taken
+}
+
 // DiskOf is a master's data disk, the zero value if there is none.
 func (v *Inventory) DiskOf(n settings.Names, m Object) Object {
 	i := slices.IndexFunc(v.Objects, func(o Object) bool { return o.Kind == Disk && o.Name == n.DiskOf(m.Name) && o.Zone == m.Zone })

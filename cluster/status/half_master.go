@@ -59,6 +59,8 @@ var halfMasters = []struct {
 		"{name} is a learner in ring {learns} and has no machine", adds, noWay, "only an addition makes learners"},
 	{func(h *halfSeen) bool { return h.gone() && h.votes() },
 		"{name} votes in ring {votes} and has only its disk", repairs, removes, "its data are there: a machine around them is enough"},
+	{func(h *halfSeen) bool { return h.gone() && h.inNoRing() && !h.m.Disk },
+		"the group of {name} has neither machine nor disk, and it is in no ring: half made or half removed", removes, adds, "the next master of the zone uses it"},
 	{func(h *halfSeen) bool { return h.gone() && h.inNoRing() && h.filled() },
 		"disk {disk} is of a master in no ring, and was on a machine: half removed", removes, repairs, "a member that was taken out cannot come back with its data, which a repair puts aside"},
 	{func(h *halfSeen) bool { return h.gone() && h.inNoRing() },

@@ -60,6 +60,11 @@ func TestUnfinished(t *testing.T) {
 					s.have.Objects[i].Filled = s.have.Objects[i].Kind == inventory.Disk
 				}
 			}}, []want{{"disk kubernetes-master-c00-pd is of a master in no ring, and was on a machine: half removed", removeC, repairC}}},
+		{"a group without machine and disk", []madeMaster{whole1, second(func(m *madeMaster) {
+			m.main, m.events, m.noMachine, m.noDisk = noMember, noMember, true, true
+		})}, []func(*Snapshot){func(s *Snapshot) {
+			s.have.Objects = append(s.have.Objects, inventory.Object{Kind: inventory.OwnGroup, Name: "kubernetes-master-c00", Zone: zoneC})
+		}}, []want{{"the group of kubernetes-master-c00 has neither machine nor disk", removeC, addC}}},
 		{"two of five are stopped", []madeMaster{whole1, whole2, whole3,
 			with(whole2, func(m *madeMaster) { m.name, m.status = "kubernetes-master-e00", "TERMINATED" }),
 			with(whole3, func(m *madeMaster) { m.name, m.status = "kubernetes-master-f00", "TERMINATED" })}, nil,
