@@ -258,6 +258,7 @@ func TestRestoreOnAnother(t *testing.T) {
 	was, err := x.Status(t.Context())
 	x.must(err)
 	o, made := there.operator(func(s *settings.Settings) { s.InitTimeout = settings.Seconds(20 * time.Second) }), false
+	o.deps.Kubeconfig, o.kubeconfig = x.sickCluster.o.kubeconfig, x.sickCluster.o.kubeconfig // which has the entry of what was lost
 	s, err := x.restore(t.Context(), o, func(e plan.Event) {
 		made = made || e.Kind == plan.Made && strings.HasPrefix(e.Step, "kube-proxy, cluster-info and kubeadm's configuration")
 	})

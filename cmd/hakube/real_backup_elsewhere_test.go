@@ -130,8 +130,7 @@ func (g *grown) tended(t *testing.T) {
 // nodes join it.
 func (g *grown) onAnother(t *testing.T, file string) {
 	t.Helper()
-	g.ok(t, "down", "--zone="+zoneB, "--yes")
-	g.ok(t, "local", "reset", "--yes")
+	g.ok(t, "local", "reset", "--yes") // it is lost, and its entry in the kubeconfig is not
 	g.dir = filepath.Join(filepath.Dir(g.dir), "another")
 	g.walk.env = append(without(g.walk.env, "HAKUBE_LOCAL_DIR", "HAKUBE_BACKUP_EVERY", "HAKUBE_BACKUP_TO", "HAKUBE_MASTER_SERVICE_ACCOUNT", "NUM_NODES"), "HAKUBE_LOCAL_DIR="+g.dir)
 	g.ok(t, "local", "start", "--machines=real")
