@@ -144,6 +144,11 @@ func (g *grown) onAnother(t *testing.T, file string) {
 	if got := g.kubectl(t, "get", "secret", "kept", "-o", "jsonpath={.data.key}"); got != "dmFsdWU=" {
 		t.Errorf("the Secret is %q", got)
 	}
+	if shortForms {
+		report(t, "left to make long: nodes of a real cluster that was made of a backup")
+		g.ok(t, "validate", "--wait=3m")
+		return
+	}
 	g.ok(t, "up", "--zone="+zoneB, "--num-nodes=1")
 	eventually(t, 2*time.Minute, "the node runs kube-proxy", func() error {
 		if g.proxy(t) == "" {
