@@ -50,7 +50,7 @@ func modes() []mode {
 		{Aim: task.Aim{Name: settings.Restore, Masters: true, Repairs: true, GivesUp: true}},
 		{Aim: task.Aim{Name: settings.Elsewhere, Masters: true, Whole: true, Elsewhere: true}, judge: (*run).mayRestore, list: elsewhereList, again: elseIn},
 		{Aim: task.Aim{Name: settings.Roll, Masters: true, Repairs: true, Rolls: true}},
-		{Aim: task.Aim{Name: settings.Rotate, Masters: true, Repairs: true}},
+		{Aim: task.Aim{Name: settings.Rotate, Masters: true, Repairs: true, Templates: true}},
 		{Aim: task.Aim{Name: settings.RollPool, Nodes: true, Rolls: true}, judge: (*run).join, list: rollPoolList},
 		{Aim: task.Aim{Name: settings.Drill}}, // nothing is to become otherwise
 		{Aim: task.Aim{Name: settings.Upgrade, Masters: true, Repairs: true, Rolls: true, Upgrades: true}},

@@ -156,7 +156,7 @@ func (p *Plan) joins(s *status.Snapshot) error {
 
 // tells refuses to tell nodes something else that are being replaced.
 func (p *Plan) tells(s *status.Snapshot) error {
-	if why, ends := s.Replacing(); why != "" && !p.Begun {
+	if why, ends := s.Replacing(); why != "" {
 		return &refusal.Refused{Why: why + "; " + p.What() + " is made while all nodes of a pool are of one template", Cure: cure.Hint("end that first", ends)}
 	}
 	p.Groups = s.Groups()

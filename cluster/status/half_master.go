@@ -152,7 +152,7 @@ func (s *Snapshot) rolling() []Unfinished {
 		return nil
 	}
 	for _, id := range s.have.Pools() {
-		if step, is := replacing(id, s.in(id), s.have.Objects); is && x.OfPool(id) {
+		if step, is := s.replacing(id, s.in(id)); is && x.OfPool(id) {
 			words = append(words, step)
 		}
 	}

@@ -101,8 +101,8 @@ func (s *Snapshot) unfinishedPools() (list []Unfinished) {
 		if !s.nodes.read {
 			continue
 		}
-		if step, is := replacing(id, p, s.have.Objects); is { // its nodes that are cordoned are part of that
-			if !s.rolls(id) && !s.Held.Rotation.TellsNodes() {
+		if step, is := s.replacing(id, p); is { // its nodes that are cordoned are part of that
+			if !s.rolls(id) {
 				list = append(list, Unfinished{Step: step, Command: finish(size)})
 			}
 			continue
@@ -134,11 +134,29 @@ func (s *Snapshot) unfinishedPools() (list []Unfinished) {
 	return list
 }
 
+// replacing is a pool whose machines were being replaced, by a run that did not end: some
+// are made from another template than their group's.
+func (s *Snapshot) replacing(id settings.PoolID, p pool.Pool) (step string, is bool) {
+	of := map[string]string{}
+	for _, o := range s.have.Objects {
+		if o.Kind == inventory.ManagedGroup && o.OfPool(id) {
+			of[o.Name] = o.Template
+		}
+	}
+	var old []pool.Machine
+	for _, m := range p.Machines {
+		if m.Template != "" && m.Template != of[m.Group] && !(s.Held.Rotation.TellsNodes() && task.OnlyTold(s.templates, m.Template, of[m.Group])) {
+			old = append(old, m)
+		}
+	}
+	return fmt.Sprintf("%s: %d of %d nodes were not replaced yet: %s", id, len(old), len(p.Machines), pool.Few(old)), len(old) > 0
+}
+
 // Replacing is a pool whose machines are made from several templates, and what ends that; "" of
 // none, and where that could not be asked.
 func (s *Snapshot) Replacing() (step string, ends cure.Command) {
 	for _, id := range s.have.Pools() {
-		if step, is := replacing(id, s.in(id), s.have.Objects); is && s.listed {
+		if step, is := s.replacing(id, s.in(id)); is && s.listed {
 			if s.rolls(id) {
 				return step, s.have.Rolling(s.Names).Command()
 			}

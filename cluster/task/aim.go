@@ -13,6 +13,7 @@ type Aim struct {
 	One                   bool // about one master: the run's replica
 	Removes               bool // what it is about goes: then nothing is compared with the settings
 	Repairs               bool // masters that fail: then nothing is compared either, all is as it was made
+	Templates             bool // nodes are told something else: what they are made from is looked at too
 	Rolls                 bool // machines that are well are made again, as somebody wants them now
 	Upgrades              bool // to another version of Kubernetes meanwhile
 	GivesUp               bool // other masters, for the one that is gone on with

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"cloud.google.com/go/compute/apiv1/computepb"
+	"google.golang.org/protobuf/proto" // templates are compared whole
 
 	"hakube/cluster/gpu"
 	"hakube/cluster/inventory"
@@ -136,15 +137,38 @@ func MadeWith(want *settings.Spec) string {
 // Replaces tells whether machines of the zone's pool are not what they are to be, as they
 // were listed.
 func (r *Task) Replaces() bool {
-	if !r.Mode.Nodes || r.Mode.Removes || r.Have.Holder.Rotation.TellsNodes() { // whose machines come to their groups' templates as they are
+	if !r.Mode.Nodes || r.Mode.Removes {
 		return false
 	}
 	own := func(o inventory.Object) bool {
 		return o.OfPool(r.Want.Pool()) && (o.Kind != inventory.ManagedGroup || o.Size > 0)
 	}
 	return slices.ContainsFunc(r.Have.Objects, func(o inventory.Object) bool {
-		return own(o) && o.Template != "" && o.Template != r.Want.NodeTemplate()
+		return own(o) && o.Template != "" && o.Template != r.Want.NodeTemplate() &&
+			!(r.Have.Holder.Rotation.TellsNodes() && OnlyTold(r.Seen.Templates, o.Template, r.Want.NodeTemplate()))
 	})
+}
+
+// OnlyTold tells whether machines of two templates differ in nothing but what a rotation tells
+// them: they come from the one to the other as they are.
+func OnlyTold(all map[string]*computepb.InstanceTemplate, a, b string) bool {
+	plain := func(name string) *computepb.InstanceProperties {
+		p := proto.CloneOf(all[name].GetProperties())
+		if p.GetMetadata() == nil {
+			return nil
+		}
+		p.Metadata.Fingerprint = nil
+		for _, n := range p.GetNetworkInterfaces() {
+			n.Fingerprint = nil
+		}
+		p.Metadata.Items = slices.DeleteFunc(p.Metadata.Items, func(x *computepb.Items) bool {
+			return x.GetKey() == scripts.KeyJoinToken || x.GetKey() == scripts.KeySSHKeys
+		})
+		slices.SortFunc(p.Metadata.Items, func(x, y *computepb.Items) int { return cmp.Compare(x.GetKey(), y.GetKey()) })
+		return p
+	}
+	x, y := plain(a), plain(b)
+	return x != nil && y != nil && proto.Equal(x, y)
 }
 
 // Surging is how many machines more than it is to have the zone's pool has at most while
@@ -181,16 +205,14 @@ func SpareTemplates(all []inventory.Object, n settings.Names) (list []inventory.
 
 // Spared are those once the command is done.
 func (r *Task) Spared() []inventory.Object {
-	if r.Have.Holder.Rotation.TellsNodes() {
-		return nil // it goes with those that it has made others of
-	}
+	told := r.Have.Holder.Rotation.TellsNodes() && !r.Want.ChangesPool() // whose machines are as they were
 	var after []inventory.Object
 	for _, o := range r.Have.Objects {
 		own := o.OfPool(r.Want.Pool())
 		if own && r.Mode.Removes {
 			continue
 		}
-		if own {
+		if own && !told {
 			o.Template = r.Want.NodeTemplate()
 		}
 		after = append(after, o)

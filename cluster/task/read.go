@@ -19,7 +19,7 @@ func (r *Task) Look(ctx context.Context) (*inventory.Inventory, error) {
 	v := &inventory.Inventory{}
 	f := r.Collector()
 	reads := r.Lists(ctx, f, inventory.Instance, inventory.Disk, inventory.ManagedGroup, inventory.Network)
-	if r.Mode.Nodes || !r.Mode.Masters {
+	if r.Mode.Nodes || r.Mode.Templates || !r.Mode.Masters {
 		reads = append(reads, r.Lists(ctx, f, inventory.InstanceTemplate)...)
 	}
 	if r.GCE.Region() != "" {
