@@ -108,6 +108,15 @@ func (s *suite) refreshed(t *testing.T, name string, template *computepb.Instanc
 		t.Fatal(err)
 	}
 	other := proto.CloneOf(template.GetProperties())
+	for _, d := range other.GetDisks() { // without what is Google's to say
+		d.Index, d.Kind, d.Architecture, d.Licenses = nil, nil, nil, nil
+	}
+	for _, n := range other.GetNetworkInterfaces() {
+		n.Name, n.Kind, n.Fingerprint = nil, nil, nil
+		for _, a := range n.GetAccessConfigs() {
+			a.Kind = nil
+		}
+	}
 	other.Metadata = &computepb.Metadata{Items: []*computepb.Items{{Key: new("said"), Value: new("later")}}}
 	larger := proto.CloneOf(other)
 	larger.MachineType = new("e2-medium")
