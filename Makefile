@@ -79,7 +79,7 @@ ifeq ($(root),yes)
 endif
 
 long: tools build ## what "make test" has in short forms, whole: every cut, and the longest on real machines (an hour and a half)
-	$(GO) test ./cluster -count=1 -vet=off -v -run 'Test(Matrix|RepairCut|RestoreCut|CutSweep|DrillCut)$$' -timeout 90m
+	$(GO) test ./cluster -count=1 -vet=off -v -run 'Test(Matrix|RepairCut|RestoreCut|CutSweep|DrillCut|EitherWay|BesideHalfRemoved)$$' -timeout 90m
 ifeq ($(root),yes)
 	bin/hakube local prepare
 	$(GO) test ./cmd/hakube -count=1 -vet=off -v -run 'Test(RealHA|RealRoll|RealGrouped|RealRepair|RealUsed|RealBackup(OfThree)?|MultizoneWorkers)$$' -timeout 90m

@@ -221,6 +221,7 @@ func (x *original) untouched(before map[string]map[string]any, web map[string]an
 // TestRestoreWhereNothingIs: the cluster's own backup, where nothing of it is in Compute Engine
 // any more: its disks' volumes and its Services are its own, and stay as they are.
 func TestRestoreWhereNothingIs(t *testing.T) {
+	long(t, "TestRestoreElsewhere")
 	besideOthers(t)
 	w := newWorld(t)
 	x := originalIn(t, w, func(s *settings.Settings) {
@@ -253,6 +254,7 @@ func TestRestoreWhereNothingIs(t *testing.T) {
 // TestRestoreOnAnother: on another embedded GCE, where the address may be the very same: what
 // names it was left out, and is made again all the same.
 func TestRestoreOnAnother(t *testing.T) {
+	long(t, "TestRestoreElsewhere")
 	besideOthers(t)
 	x, there := originalIn(t, newWorld(t)), newWorld(t)
 	was, err := x.Status(t.Context())
@@ -270,6 +272,7 @@ func TestRestoreOnAnother(t *testing.T) {
 
 // TestRestoreElsewhereIsRefused before anything is changed.
 func TestRestoreElsewhereIsRefused(t *testing.T) {
+	long(t, "TestRestoreElsewhere")
 	besideOthers(t)
 	w := newWorld(t)
 	x := originalIn(t, w)
@@ -304,6 +307,7 @@ func TestRestoreElsewhereIsRefused(t *testing.T) {
 // TestRestoreElsewhereHalf: of a cluster that is half made of a backup nothing else can be made,
 // nor can it be of another backup; status says so, and down takes it away.
 func TestRestoreElsewhereHalf(t *testing.T) {
+	long(t, "TestRestoreElsewhere")
 	besideOthers(t)
 	w := newWorld(t)
 	x := originalIn(t, w)

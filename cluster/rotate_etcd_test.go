@@ -38,6 +38,7 @@ func (c *sickCluster) oneForRings(before string) {
 // TestRotateEtcdCA: at each step members of all masters take what any of them shows; in the end
 // there is another authority, the same and the only one on all masters. The only master comes to it by one step.
 func TestRotateEtcdCA(t *testing.T) {
+	long(t, "TestRotateCA")
 	besideOthers(t)
 	for _, masters := range []int{3, 1} {
 		if testing.Short() && masters == 1 {
@@ -88,7 +89,7 @@ func TestRotateEtcdCA(t *testing.T) {
 // each master has come, and the command that it names goes on with the same authority, which a master
 // that is added meanwhile has too.
 func TestRotateEtcdCAStops(t *testing.T) {
-	long(t, "TestRotateEtcdCA")
+	long(t, "TestRotateCA")
 	besideOthers(t)
 	for stage, says := range map[string]string{
 		"trusted": "a rotation of etcd-ca is not done: 1 of 2 masters have the authority of before alone: B; 1 of 2 masters have the new authority trusted: kubernetes-master",
@@ -116,6 +117,7 @@ func TestRotateEtcdCAStops(t *testing.T) {
 // TestRestoreOfOldEtcdCA: a backup from before an exchange has the authority of then, and a master
 // that lives stays with its own.
 func TestRestoreOfOldEtcdCA(t *testing.T) {
+	long(t, "TestRestore")
 	besideOthers(t)
 	w, _ := newModelWorld(t)
 	c := sickOf(t, w, 1, func(s *settings.Settings) { s.CreateNodes = false })

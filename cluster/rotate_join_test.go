@@ -216,6 +216,7 @@ func TestRotateJoinTokenStops(t *testing.T) {
 
 // TestRotateJoinTokenAlone: a cluster without nodes has no template, and a token for those to come.
 func TestRotateJoinTokenAlone(t *testing.T) {
+	long(t, "TestRotateJoinToken")
 	besideOthers(t)
 	w, _ := newModelWorld(t)
 	c := sickOf(t, w, 1, func(s *settings.Settings) { s.CreateNodes = false })
@@ -231,6 +232,7 @@ func TestRotateJoinTokenAlone(t *testing.T) {
 
 // TestRotateJoinTokenRefused: while nodes of a pool are being replaced nothing is changed.
 func TestRotateJoinTokenRefused(t *testing.T) {
+	long(t, "TestRotateJoinToken")
 	besideOthers(t)
 	c := newSick(t, 1)
 	c.setFault(failing("/resize"))
@@ -253,6 +255,7 @@ func TestRotateJoinTokenRefused(t *testing.T) {
 // TestRestoreOfOldJoinToken: a backup from before an exchange has the token of then, with which
 // nobody joins after a restore either; those that templates have are taken.
 func TestRestoreOfOldJoinToken(t *testing.T) {
+	long(t, "TestRotateJoinToken")
 	besideOthers(t)
 	c := newSick(t, 1)
 	before := c.onlyOne(1)

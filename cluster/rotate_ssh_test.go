@@ -214,6 +214,7 @@ func TestRotateSSHStops(t *testing.T) {
 // TestRotateSSHOfAnother: a rotation that another operator has begun is none of this one's key, which
 // is exchanged all the same; what the project's own metadata let in is told.
 func TestRotateSSHOfAnother(t *testing.T) {
+	long(t, "TestRotateSSH")
 	besideOthers(t)
 	c := newSick(t, 1)
 	other := c.operator(func(s *settings.Settings) { s.NumNodes = 1 })

@@ -175,6 +175,7 @@ func TestSpanBesideFails(t *testing.T) {
 // TestSpanBesideFirst: others' machines are asked for as soon as the first one's is, and not
 // once that is there and the balancer has the address.
 func TestSpanBesideFirst(t *testing.T) {
+	long(t, "TestSpanBeside")
 	besideOthers(t)
 	w := newWorld(t)
 	var once, twice sync.Once
@@ -216,6 +217,7 @@ func TestSpanBesideFirst(t *testing.T) {
 // embedded GCE refuses before there is a machine, where Google takes one back: that others were
 // begun by then is made so here, by the lists of the same run.
 func TestSpanBesideStock(t *testing.T) {
+	long(t, "TestSpanBeside")
 	besideOthers(t)
 	out := true
 	w, _ := newModelWorldWith(t, func(o *emulator.Options) {
@@ -262,6 +264,7 @@ func TestSpanBesideStock(t *testing.T) {
 // TestSpanBesideOrphans: of a cluster whose other masters were begun, and whose first one is not
 // there, status says what was begun and names nothing else; that ends it.
 func TestSpanBesideOrphans(t *testing.T) {
+	long(t, "TestSpanBeside")
 	besideOthers(t)
 	for _, groups := range []string{"true", "false"} {
 		w := newWorld(t)
@@ -314,6 +317,7 @@ func TestSpanBesideOrphans(t *testing.T) {
 // group without a machine. Its own command uses that, and makes no other master in its place; a
 // removal takes it away.
 func TestSpanBesideDisk(t *testing.T) {
+	long(t, "TestSpanBeside")
 	besideOthers(t)
 	for _, removed := range []bool{false, true} {
 		w := newWorld(t)

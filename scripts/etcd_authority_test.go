@@ -65,6 +65,9 @@ func (g *guest) ringLeaves(by *x509.Certificate) {
 // TestEtcdAuthority: a master's members trust the new authority, show themselves by it, and trust no
 // other, in that order, and each is started anew only where it has to read whom to trust; a run that was cut goes on with the same.
 func TestEtcdAuthority(t *testing.T) {
+	if testing.Short() {
+		t.Skip("make test has it, a quick run has TestAuthorityOfJoined")
+	}
 	if _, err := exec.LookPath("openssl"); err != nil {
 		t.Skip("openssl is not installed")
 	}
