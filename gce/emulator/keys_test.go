@@ -23,7 +23,8 @@ var own = map[string]string{
 	"until": "when a member has drained, and until when a schedule was followed", "attributes": "what a guest wrote",
 	"template": "a member's", "repair": "that a member is made as it was before", "nic0": "of a map by the names of interfaces", "failed": "when a member's last attempt failed", "removed": "that a member is gone before it is made anew",
 	"attachment": "in the details of an operation's error, a map without description", "vmType": "as attachment", "zonesAvailable": "as attachment",
-	"locationType": "of the front end's answer, which all of Google's services share",
+	"instance-template": "a key of machines' metadata, which a managed group writes",
+	"locationType":      "of the front end's answer, which all of Google's services share",
 }
 
 // unspelt are the functions whose keys are not in the source, each with why.

@@ -75,7 +75,10 @@ func (w *world) keptOf(name string) (k kept, id string) {
 // has all that is kept.
 func (w *world) again(k kept, id string) (newID string) {
 	w.t.Helper()
-	for {
+	for end := time.Now().Add(time.Minute); ; {
+		if time.Now().After(end) {
+			w.t.Fatalf("%s was not made again within a minute", k.name)
+		}
 		_, o := w.send("GET", zoneB+"instances/"+k.name, nil)
 		if now := doc.Str(o, "id"); doc.Str(o, "status") == "RUNNING" && now != id {
 			break
@@ -143,7 +146,7 @@ func TestStatefulPolicy(t *testing.T) {
 			if got := w.templatesOf("g"); got["tmpl"] != 1 {
 				t.Errorf("a repair made a machine of another template: %v", got)
 			}
-			w.made("POST", groupG+"/applyUpdatesToInstances", doc.Obj{"allInstances": true})
+			w.made("POST", groupG+"/applyUpdatesToInstances", doc.Obj{"allInstances": true, "minimalAction": "REPLACE"}) // they are alike
 			w.again(k, id)
 			if got := w.templatesOf("g"); got["next"] != 1 {
 				t.Errorf("after the update: %v", got)
