@@ -8,6 +8,8 @@ import (
 	"hakube/cluster/env"
 	"hakube/cluster/kube"
 	"hakube/cluster/lease"
+	"hakube/cluster/plan"
+	"hakube/cluster/preflight"
 	"hakube/cluster/refusal"
 	"hakube/cluster/removal"
 	"hakube/cluster/repair"
@@ -162,4 +164,32 @@ func (c *Cluster) Fetch(ctx context.Context, from string) (file string, err erro
 		return "", &Unchanged{err}
 	}
 	return file, nil
+}
+
+// Backup has a master make a backup of the cluster, encrypted to the recipients of the
+// settings, and keeps it: in a file that must not exist, or under a name of its own in a
+// directory or gs://bucket/prefix. What was not restored on that master for a try, and
+// found to be what the rings have, is no backup: then there is an error and nothing is
+// kept. It changes nothing of the cluster.
+func (c *Cluster) Backup(ctx context.Context, place string, report func(plan.Event)) (made *backup.File, where string, err error) {
+	r := c.runFor(settings.BackupVerb, hold{})
+	to := backup.To(c.deps.GCE, place)
+	if err := to.Check(ctx); err != nil {
+		return nil, "", &Unchanged{err}
+	}
+	if err := status.Find(ctx, r.Task); err != nil {
+		return nil, "", &Unchanged{err}
+	}
+	if err := preflight.Fit(ctx, r.Task); err != nil {
+		return nil, "", &Unchanged{err}
+	}
+	from, err := backup.Choose(r.Survey(ctx, r.Have.Masters(r.Want.Names)))
+	if err != nil {
+		return nil, "", &Unchanged{err}
+	}
+	taking := backup.Take(r.Env, env.InstanceOf(from), r.Have.Homes(r.Want.Names)[0], to)
+	if err := plan.Run(ctx, nil, []plan.Item{{Step: taking, Want: true}}, report); err != nil {
+		return nil, "", &Unchanged{err}
+	}
+	return taking.Made, taking.Where, nil
 }

@@ -19,18 +19,23 @@ var ErrFounding = errors.New("it is founding the cluster")
 // ReadKeys reads what a master that joins needs of one that is there, [ErrFounding] of one that
 // has none yet. It is secret, and stays in this process' memory.
 func ReadKeys(ctx context.Context, r *Runner, from Host) ([]byte, error) {
-	out, err := r.Run(ctx, from, scripts.ExportKeys)
+	out, _, err := readKeys(ctx, r, from)
+	return out, err
+}
+
+// readKeys returns them as they were printed too.
+func readKeys(ctx context.Context, r *Runner, from Host) (out []byte, keys scripts.Keys, err error) {
+	out, err = r.Run(ctx, from, scripts.ExportKeys)
 	if err != nil {
-		return nil, err
+		return nil, keys, err
 	}
-	var keys scripts.Keys
 	if err := json.Unmarshal(out, &keys); err != nil {
-		return nil, fmt.Errorf("reading the keys of %s: %w", from.Name, err)
+		return nil, keys, fmt.Errorf("reading export-keys of %s: %w", from.Name, err)
 	}
 	if keys.Founding {
-		return nil, ErrFounding
+		return nil, keys, fmt.Errorf("reading export-keys of %s: %w", from.Name, ErrFounding)
 	}
-	return out, nil
+	return out, keys, nil
 }
 
 // WriteKeys gives a machine the keys of another one, which are written nowhere on the way.

@@ -52,8 +52,12 @@ type tester interface {
 	Cleanup(f func())
 }
 
-func newMastersIn(t tester, dir string) *masters {
+func newMastersIn(t tester, dir string, more ...func(*etcdtest.Options)) *masters {
 	t.Helper()
+	var opts etcdtest.Options
+	for _, f := range more {
+		f(&opts)
+	}
 	_, key, err := ed25519.GenerateKey(nil)
 	if err != nil {
 		t.Fatal(err)
@@ -62,7 +66,7 @@ func newMastersIn(t tester, dir string) *masters {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := &masters{t: t, w: etcdtest.NewWorld(etcdtest.Options{}), dir: dir, signer: signer, guests: map[string]*etcdtest.Guest{}}
+	m := &masters{t: t, w: etcdtest.NewWorld(opts), dir: dir, signer: signer, guests: map[string]*etcdtest.Guest{}}
 	m.runner = replicate.NewRunner(replicate.Options{Signer: signer, Dial: func(ctx context.Context, _, addr string) (net.Conn, error) {
 		name, _, err := net.SplitHostPort(addr)
 		if err != nil {
@@ -305,5 +309,39 @@ func TestPeerURL(t *testing.T) {
 		if got := replicate.PeerURL(replicate.RingEvents, "m", "europe-west1-b", project); got != want {
 			t.Errorf("%s: %s, want %s", project, got, want)
 		}
+	}
+}
+
+// TestKeysOfAFounder: a master that is founding its cluster has no keys to give, which whoever
+// asks is told: taken for one without any, an exchange would make others on the next master.
+func TestKeysOfAFounder(t *testing.T) {
+	ctx, through := t.Context(), make(chan struct{})
+	m := newMastersIn(t, t.TempDir(), func(o *etcdtest.Options) { o.Founding = func(string) { <-through } })
+	a := m.power("a", scripts.StartFound)
+	end := time.Now().Add(time.Minute)
+	for {
+		_, err := replicate.ReadKeys(ctx, m.runner, a)
+		if errors.Is(err, replicate.ErrFounding) {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatalf("it never says that it founds the cluster: %v", err)
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	for name, err := range map[string]error{
+		"token key":         replicate.ExchangeTokenKey(ctx, m.runner, &a, a, replicate.TokenKeyTrusted, "7"),
+		"encryption key":    replicate.ExchangeKey(ctx, m.runner, &a, a, replicate.KeyBehind, "7"),
+		"authority":         replicate.ExchangeAuthority(ctx, m.runner, &a, a, replicate.TokenKeyTrusted, "7"),
+		"authority of etcd": replicate.ExchangeEtcdAuthority(ctx, m.runner, &a, a, replicate.TokenKeyTrusted, "7", false),
+	} {
+		if !errors.Is(err, replicate.ErrFounding) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	close(through)
+	m.reaches("a", scripts.PhaseRunning)
+	if _, err := replicate.ReadKeys(ctx, m.runner, a); err != nil {
+		t.Error(err)
 	}
 }

@@ -100,7 +100,8 @@ var EncryptionStages = []EncryptionStage{KeyBehind, KeyFirst, KeyAlone}
 func ExchangeKey(ctx context.Context, r *Runner, from *Host, to Host, stage EncryptionStage, rotation string) error {
 	var have scripts.Keys
 	if from != nil {
-		if err := r.ask(ctx, *from, scripts.ExportKeys, &have); err != nil {
+		var err error
+		if _, have, err = readKeys(ctx, r, *from); err != nil {
 			return err
 		}
 		if len(have.Files[scripts.EncryptionFile]) == 0 {
@@ -133,8 +134,8 @@ var TokenStages = []string{TokenKeyTrusted, TokenKeySigns, TokenKeyAlone}
 func ExchangeTokenKey(ctx context.Context, r *Runner, from *Host, to Host, stage, rotation string) error {
 	var have []byte
 	if from != nil {
-		var k scripts.Keys
-		if err := r.ask(ctx, *from, scripts.ExportKeys, &k); err != nil {
+		_, k, err := readKeys(ctx, r, *from)
+		if err != nil {
 			return err
 		}
 		if have = k.Files[scripts.NewTokenKeyFile]; len(have) == 0 {
@@ -175,8 +176,8 @@ func (r *Runner) authorityOf(ctx context.Context, from *Host, files ...string) (
 	if from == nil {
 		return nil, nil, nil
 	}
-	var k scripts.Keys
-	if err := r.ask(ctx, *from, scripts.ExportKeys, &k); err != nil {
+	_, k, err := readKeys(ctx, r, *from)
+	if err != nil {
 		return nil, nil, err
 	}
 	for ; len(files) > 1; files = files[2:] {

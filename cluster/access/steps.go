@@ -125,6 +125,18 @@ func (l login) try(ctx context.Context, m inventory.Object, key ssh.Signer) erro
 	return errors.Join(err, runner.Close())
 }
 
+// withFresh is what a look with the new key finds, which may not be there yet.
+func (l login) withFresh(look func(ssh.Signer) (plan.State, error)) (plan.State, error) {
+	fresh, err := l.keys.fresh()
+	switch {
+	case err != nil:
+		return plan.State{}, err
+	case fresh == nil:
+		return plan.State{Is: plan.Absent, Why: "there is none yet"}, nil
+	}
+	return look(fresh)
+}
+
 // newKey is the fact that there is a new key, in its place or beside it.
 type newKey struct{ login }
 
@@ -153,21 +165,16 @@ func (l letIn) String() string    { return l.of.Name + " lets the new ssh key in
 func (l letIn) About() plan.Thing { return task.Thing(l.of) }
 
 func (l letIn) Observe(ctx context.Context) (plan.State, error) {
-	fresh, err := l.keys.fresh()
-	if err != nil {
-		return plan.State{}, err
-	}
-	if fresh == nil {
-		return plan.State{Is: plan.Absent, Why: "there is none yet"}, nil
-	}
-	lines, err := l.lines(ctx, l.of)
-	if err != nil {
-		return plan.State{}, err
-	}
-	if !letsAny(lines, []ssh.PublicKey{fresh.PublicKey()}) {
-		return plan.State{Is: plan.Absent, Why: "the machine does not know the key"}, nil
-	}
-	return plan.Exists("")
+	return l.withFresh(func(fresh ssh.Signer) (plan.State, error) {
+		lines, err := l.lines(ctx, l.of)
+		if err != nil {
+			return plan.State{}, err
+		}
+		if !letsAny(lines, []ssh.PublicKey{fresh.PublicKey()}) {
+			return plan.State{Is: plan.Absent, Why: "the machine does not know the key"}, nil
+		}
+		return plan.Exists("")
+	})
 }
 
 func (l letIn) Do(ctx context.Context) error {
@@ -189,17 +196,12 @@ func (t tried) About() plan.Thing { return task.Thing(t.of) }
 func (tried) Waits()              {}
 
 func (t tried) Observe(ctx context.Context) (plan.State, error) {
-	fresh, err := t.keys.fresh()
-	if err != nil {
-		return plan.State{}, err
-	}
-	if fresh == nil {
-		return plan.State{Is: plan.Absent, Why: "there is none yet"}, nil
-	}
-	if err := t.try(ctx, t.of, fresh); err != nil {
-		return plan.State{Is: plan.Absent, Why: err.Error()}, nil
-	}
-	return plan.Exists("")
+	return t.withFresh(func(fresh ssh.Signer) (plan.State, error) {
+		if err := t.try(ctx, t.of, fresh); err != nil {
+			return plan.State{Is: plan.Absent, Why: err.Error()}, nil
+		}
+		return plan.Exists("")
+	})
 }
 
 // loginLimit is how long a machine may take to act on what its metadata say.

@@ -230,7 +230,7 @@ func (s EtcdStarted) keysOf(ctx context.Context, from replicate.Host) (keys []by
 		Check: func(ctx context.Context) (bool, string, error) {
 			keys, err = replicate.ReadKeys(ctx, s.env.Deps.SSH, from)
 			if errors.Is(err, replicate.ErrFounding) {
-				return false, err.Error(), nil
+				return false, replicate.ErrFounding.Error(), nil
 			}
 			if err != nil {
 				return false, "", plan.Permanent(err)

@@ -146,6 +146,17 @@ func (g *Guest) exchangeOf(of func(*content) exchange) string {
 	return at.Rotation + " " + at.Stage
 }
 
+// keysOf are the key that a machine signs with, and those that it trusts, of one kind.
+func (g *Guest) keysOf(of func(*content) tokenKeys) (signs string, trusts []string) {
+	g.w.mu.Lock()
+	defer g.w.mu.Unlock()
+	if g.control == nil {
+		return "", nil
+	}
+	k := of(&g.control.disk.content)
+	return k.Signs, slices.Clone(k.Trusts)
+}
+
 func isSecret(key string) bool { return strings.HasPrefix(key, kubeapi.Secrets.Key("", "")) }
 
 // writesBy is the key that is used for what is written, "" where nothing is encrypted.

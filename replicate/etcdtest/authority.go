@@ -295,13 +295,7 @@ func ringsBy(files map[string][]byte) tokenKeys {
 
 // EtcdAuthority is by which authority the machine's members show themselves, and by which they take others.
 func (g *Guest) EtcdAuthority() (signs string, trusts []string) {
-	g.w.mu.Lock()
-	defer g.w.mu.Unlock()
-	if g.control == nil {
-		return "", nil
-	}
-	k := g.control.disk.content.EtcdCA
-	return k.Signs, slices.Clone(k.Trusts)
+	return g.keysOf(func(x *content) tokenKeys { return x.EtcdCA })
 }
 
 // ExchangedEtcdAuthority is which exchange of that was brought how far.

@@ -251,13 +251,7 @@ func (k *tokenKeys) fill(put map[string]json.RawMessage) error {
 // TokenKeys are how tokens name the key that the machine signs them with, and those by which
 // it takes them.
 func (g *Guest) TokenKeys() (signs string, trusts []string) {
-	g.w.mu.Lock()
-	defer g.w.mu.Unlock()
-	if g.control == nil {
-		return "", nil
-	}
-	k := g.control.disk.content.Tokens
-	return k.Signs, slices.Clone(k.Trusts)
+	return g.keysOf(func(x *content) tokenKeys { return x.Tokens })
 }
 
 // ExchangedTokens is which exchange of that was brought how far.
